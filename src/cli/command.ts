@@ -1,0 +1,134 @@
+/**
+ * What a command is: its words, its option table and a function. The table is both the parser's input and the text of
+ * `--help`, so the two cannot differ. Commands print only through `tui` and return an exit code; only main.ts exits.
+ */
+import { parseArgs } from "node:util";
+import { SecLlamaError } from "../errors.ts";
+import type { Tui } from "./tui.ts";
+
+export interface OptionSpec {
+  readonly type: "boolean" | "string";
+  readonly help: string;
+  /** How the value is shown in help: `--name <FILE>`. */
+  readonly value?: string;
+  readonly short?: string;
+  readonly multiple?: boolean;
+}
+
+export type OptionTable = { readonly [name: string]: OptionSpec };
+
+export interface CommandContext {
+  readonly tui: Tui;
+  readonly values: { readonly [name: string]: string | boolean | (string | boolean)[] | undefined };
+  readonly positionals: readonly string[];
+  readonly env: { readonly [name: string]: string | undefined };
+  /** Aborted by SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+export interface Command {
+  /** The words that select it: `["key", "rotate"]`. */
+  readonly path: readonly string[];
+  readonly summary: string;
+  /** Positionals as shown in help: `MODEL [PROMPT]`. */
+  readonly arguments?: string;
+  readonly minPositionals?: number;
+  readonly maxPositionals?: number;
+  readonly options: OptionTable;
+  /** Further paragraphs of `--help`. */
+  readonly details?: string;
+  readonly hidden?: boolean;
+  run(context: CommandContext): Promise<number>;
+}
+
+/** The value of a string option, or undefined. */
+export function stringOption(context: CommandContext, name: string): string | undefined {
+  const value = context.values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+/** Whether a boolean option was given. */
+export function flag(context: CommandContext, name: string): boolean {
+  return context.values[name] === true;
+}
+
+/** `--json` of every command that reports something. */
+export const JSON_OPTION = {
+  json: { type: "boolean", help: "print one JSON document" },
+} as const satisfies OptionTable;
+
+/**
+ * Parses the words after the command's own.
+ * @throws {SecLlamaError} `usage` for an unknown option, a missing value, or too few or too many arguments.
+ */
+export function parseCommandArgs(
+  command: Command,
+  args: readonly string[],
+): Pick<CommandContext, "values" | "positionals"> {
+  const name = command.path.join(" ");
+  const hint = `for the options, run: secllama ${name} --help`;
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      options: Object.fromEntries(
+        Object.entries({
+          ...command.options,
+          help: { type: "boolean", help: "", short: "h" } as OptionSpec,
+        })
+          .map(([key, o]) => [key, {
+            type: o.type,
+            ...(o.short ? { short: o.short } : {}),
+            ...(o.multiple ? { multiple: true } : {}),
+          }]),
+      ),
+      allowPositionals: true,
+      strict: true,
+    });
+  } catch (error) {
+    // node:util names the option, never its value, in these messages.
+    const text = error instanceof Error ? error.message.split(". ")[0]! : "bad arguments";
+    throw new SecLlamaError("usage", text.replace(/\.$/, ""), { hint, cause: error });
+  }
+  if (parsed.values["help"] !== true) {
+    const count = parsed.positionals.length;
+    if (count < (command.minPositionals ?? 0)) {
+      throw new SecLlamaError("usage", `secllama ${name} needs: ${command.arguments}`, { hint });
+    }
+    if (count > (command.maxPositionals ?? 0)) {
+      throw new SecLlamaError(
+        "usage",
+        `secllama ${name} got ${count} arguments, takes ${command.maxPositionals ?? 0}`,
+        {
+          hint,
+        },
+      );
+    }
+  }
+  return parsed as Pick<CommandContext, "values" | "positionals">;
+}
+
+/** The text of `secllama COMMAND --help`. */
+export function commandHelp(command: Command): string {
+  const rows = Object.entries({
+    ...command.options,
+    help: { type: "boolean", help: "show this help", short: "h" } as OptionSpec,
+  }).map(([name, o]) => {
+    const left = `${o.short ? `-${o.short}, ` : "    "}--${name}${
+      o.type === "string" ? ` <${o.value ?? "VALUE"}>` : ""
+    }`;
+    return [left, o.help] as const;
+  });
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  return [
+    `${command.summary}`,
+    "",
+    `Usage: secllama ${command.path.join(" ")}${
+      command.arguments ? ` ${command.arguments}` : ""
+    } [OPTIONS]`,
+    "",
+    "Options:",
+    ...rows.map(([left, help]) => `  ${left.padEnd(width)}${help}`),
+    ...(command.details ? ["", command.details.trim()] : []),
+  ].join("\n");
+}

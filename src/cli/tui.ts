@@ -1,0 +1,97 @@
+/**
+ * The only printer. Rules: results go to standard output, everything else to standard error; an error is `error:` and
+ * `hint:` lines; colour only on a terminal and never when NO_COLOR is set; with `--json` exactly one document.
+ */
+import { toSecLlamaError } from "../errors.ts";
+
+export interface Tui {
+  readonly isTerminal: boolean;
+  /** One line of result. */
+  out(line: string): void;
+  /** Text of a result without a line end, flushed at once: tokens of a reply. */
+  write(text: string): void;
+  json(value: unknown): void;
+  /** One line of progress or remark. */
+  note(line: string): void;
+  warn(line: string): void;
+  error(error: unknown): void;
+  bold(text: string): string;
+  dim(text: string): string;
+  /** Asks on the terminal; undefined when there is none or the input ended. */
+  ask(question: string): string | undefined;
+  /** Asks without echo; undefined when there is none or the input ended. */
+  askSecret(question: string): Promise<string | undefined>;
+}
+
+const encoder = new TextEncoder();
+
+function writeAll(to: { writeSync(p: Uint8Array): number }, text: string) {
+  let bytes = encoder.encode(text);
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(to.writeSync(bytes));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return; // `secllama list | head` is not a failure
+      throw error;
+    }
+  }
+}
+
+export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
+  const isTerminal = Deno.stdout.isTerminal();
+  const colour = isTerminal && !options.noColor;
+  const errColour = Deno.stderr.isTerminal() && !options.noColor;
+  const paint = (on: boolean, code: string, text: string) =>
+    on ? `\x1b[${code}m${text}\x1b[0m` : text;
+  const err = (line: string) => writeAll(Deno.stderr, line + "\n");
+  return {
+    isTerminal,
+    out: (line) => writeAll(Deno.stdout, line + "\n"),
+    write: (text) => writeAll(Deno.stdout, text),
+    json: (value) => writeAll(Deno.stdout, JSON.stringify(value, null, 2) + "\n"),
+    note: (line) => options.quiet ? undefined : err(line),
+    warn: (line) => err(`${paint(errColour, "33", "warning:")} ${line}`),
+    error(error) {
+      const e = toSecLlamaError(error);
+      err(`${paint(errColour, "31", "error:")} ${e.message}`);
+      if (e.hint) err(`${paint(errColour, "36", "hint:")} ${e.hint}`);
+      // A bug's stack names files and lines only; its message could hold content and is left out.
+      if (e.code === "internal" && e.cause instanceof Error) {
+        err(
+          `${e.cause.name}\n${
+            (e.cause.stack ?? "").split("\n").filter((l) => /^\s+at /.test(l)).join("\n")
+          }`,
+        );
+      }
+    },
+    bold: (text) => paint(colour, "1", text),
+    dim: (text) => paint(colour, "2", text),
+    ask: (question) => Deno.stdin.isTerminal() ? prompt(question) ?? undefined : undefined,
+    askSecret,
+  };
+}
+
+/** Reads a line from the terminal with echo off. Raw mode, so the secret never shows; Ctrl-C gives undefined. */
+async function askSecret(question: string): Promise<string | undefined> {
+  if (!Deno.stdin.isTerminal()) return undefined;
+  writeAll(Deno.stderr, question + " ");
+  Deno.stdin.setRaw(true);
+  try {
+    let text = "";
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(256);
+    for (;;) {
+      const n = await Deno.stdin.read(buffer);
+      if (n === null) return undefined;
+      for (const ch of decoder.decode(buffer.subarray(0, n), { stream: true })) {
+        if (ch === "\r" || ch === "\n") return text;
+        if (ch === "\x03" || ch === "\x04") return undefined;
+        if (ch === "\x7f" || ch === "\b") text = text.slice(0, -1);
+        else text += ch;
+      }
+    }
+  } finally {
+    Deno.stdin.setRaw(false);
+    writeAll(Deno.stderr, "\n");
+  }
+}

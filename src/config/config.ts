@@ -1,0 +1,107 @@
+/**
+ * The configuration: defaults, then the config file, then the environment, then flags; the last one that speaks counts.
+ * An unknown key, variable or value is an error, since a mistyped `SECLLAMA_ENABLE_ENCRYPTON=false` that is ignored, or a
+ * mistyped `flase` that counts as something, would both weaken or surprise in silence.
+ */
+import { parse as parseToml } from "smol-toml";
+import { SecLlamaError } from "../errors.ts";
+import { type Config, type Field, FIELDS, OTHER_ENV } from "./fields.ts";
+
+export type { Config } from "./fields.ts";
+
+export interface ConfigSources {
+  readonly env: { readonly [name: string]: string | undefined };
+  /** By flag name, without dashes. */
+  readonly flags?: { readonly [flag: string]: unknown };
+  /** The config file's text (TOML), and its name for messages. */
+  readonly file?: { readonly text: string; readonly name: string };
+}
+
+const rows: readonly Field[] = FIELDS as unknown as readonly Field[];
+
+/**
+ * One frozen configuration from all sources.
+ * @throws {SecLlamaError} `bad-config` naming the key, variable or flag that is unknown or wrong.
+ */
+export function loadConfig(sources: ConfigSources): Config {
+  const config = Object.fromEntries(rows.map((row) => [row.name, row.default])) as Record<
+    string,
+    unknown
+  >;
+  if (sources.file) applyFile(config, sources.file);
+  applyEnv(config, sources.env);
+  for (const row of rows) {
+    const value = row.flag === undefined ? undefined : sources.flags?.[row.flag];
+    if (typeof value === "string") config[row.name] = row.parse(value, `--${row.flag}`);
+  }
+  return Object.freeze(config) as unknown as Config;
+}
+
+function applyEnv(config: Record<string, unknown>, env: ConfigSources["env"]): void {
+  const known = new Set<string>([...rows.map((row) => row.env), ...OTHER_ENV]);
+  for (const name of Object.keys(env)) {
+    if (name.startsWith("SECLLAMA_") && !known.has(name)) {
+      throw new SecLlamaError("bad-config", `unknown environment variable ${name.slice(0, 64)}`, {
+        field: name,
+        hint: "unset it; for all settings, run: secllama help config",
+      });
+    }
+  }
+  for (const row of rows) {
+    const value = env[row.env];
+    if (value !== undefined) config[row.name] = row.parse(value, row.env);
+  }
+}
+
+function applyFile(config: Record<string, unknown>, file: { text: string; name: string }): void {
+  let table: Record<string, unknown>;
+  try {
+    table = parseToml(file.text);
+  } catch (cause) {
+    const line = (cause as { line?: number }).line;
+    throw new SecLlamaError(
+      "bad-config",
+      `${file.name} is not TOML${line ? `: line ${line}` : ""}`,
+      { cause },
+    );
+  }
+  for (const [key, value] of Object.entries(table)) {
+    const row = rows.find((r) => fileKey(r) === key);
+    if (!row) {
+      throw new SecLlamaError(
+        "bad-config",
+        `${file.name}: unknown key ${JSON.stringify(key.slice(0, 64))}`,
+        {
+          field: key,
+          hint: "remove it; for all settings, run: secllama help config",
+        },
+      );
+    }
+    if (typeof value === "object") {
+      throw new SecLlamaError("bad-config", `${file.name}: ${key} must be ${row.value}`, {
+        field: key,
+      });
+    }
+    config[row.name] = row.parse(String(value), `${file.name}: ${key}`);
+  }
+}
+
+/** The key of a row in the config file: its environment name in lower case, without the prefix. */
+export function fileKey(row: Pick<Field, "env">): string {
+  return row.env.toLowerCase().replace(/^secllama_/, "");
+}
+
+/** One line per setting, for `secllama help config`. */
+export function describeSettings(): string[] {
+  return rows.map((row) => {
+    const shown = row.default === ""
+      ? "none"
+      : row.name.endsWith("Ms")
+      ? `${Number(row.default) / 1000}s`
+      : row.default;
+    const flag = row.flag ? `--${row.flag}` : "";
+    return `${row.env.padEnd(36)}${fileKey(row).padEnd(28)}${
+      flag.padEnd(22)
+    }${row.help} (${row.value}, default ${shown})`;
+  });
+}

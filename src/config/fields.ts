@@ -1,0 +1,233 @@
+/**
+ * The settings as a table: one row each, with its name in the config file, its environment variable, its flag, its default
+ * and its parser. Help, the README's table and the parsers are all made from it.
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { LogLevel } from "../log.ts";
+import { parseDurationMs } from "./duration.ts";
+
+export interface Config {
+  readonly host: string;
+  readonly port: number;
+  readonly proxyPort: number;
+  readonly enableEncryption: boolean;
+  readonly enableSandbox: boolean;
+  readonly strictNetworkIsolation: boolean;
+  /** How long an idle model stays loaded, in milliseconds; Infinity: until it is unloaded. */
+  readonly keepAliveMs: number;
+  readonly maxLoadedModels: number;
+  /** Requests one model works on at once. */
+  readonly parallel: number;
+  /** Requests that may wait for a slot, per model. */
+  readonly maxQueue: number;
+  /** Tokens per slot; 0: the model's own, at most 4096. */
+  readonly contextLength: number;
+  /** Threads of inference; 0: one per core. */
+  readonly threads: number;
+  readonly loadTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  /** An existing Ollama store to read models from, never written; empty: none. */
+  readonly ollamaModels: string;
+}
+
+export interface Field<K extends keyof Config = keyof Config> {
+  readonly name: K;
+  readonly env: string;
+  readonly flag?: string;
+  readonly value: string;
+  readonly default: Config[K];
+  readonly help: string;
+  parse(text: string, field: string): Config[K];
+}
+
+function field<K extends keyof Config>(row: Field<K>): Field<K> {
+  return row;
+}
+
+function bad(field: string, wanted: string): SecLlamaError {
+  // The value is not repeated: a variable set by mistake may hold a secret.
+  return new SecLlamaError("bad-config", `${field} must be ${wanted}`, {
+    field,
+    hint: "correct it or remove it; for all settings, run: secllama help config",
+  });
+}
+
+/** Exactly `true` or `false`: a typing mistake must not switch a protection off. */
+function bool(text: string, name: string): boolean {
+  if (text === "true") return true;
+  if (text === "false") return false;
+  throw bad(name, "true or false");
+}
+
+function integer(min: number, max: number) {
+  return (text: string, name: string): number => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) throw bad(name, `a whole number from ${min} to ${max}`);
+    return value;
+  };
+}
+
+function host(text: string, name: string): string {
+  if (!/^[0-9A-Za-z.:-]{1,253}$/.test(text)) throw bad(name, "a host name or address");
+  return text;
+}
+
+function keepAlive(text: string, name: string): number {
+  return text === "-1" || text === "forever"
+    ? Infinity
+    : text === "0"
+    ? 0
+    : parseDurationMs(text, name);
+}
+
+function logLevel(text: string, name: string): LogLevel {
+  if (text === "debug" || text === "info" || text === "warn" || text === "error") return text;
+  throw bad(name, "debug, info, warn or error");
+}
+
+export const FIELDS = [
+  field({
+    name: "enableEncryption",
+    env: "SECLLAMA_ENABLE_ENCRYPTION",
+    value: "true|false",
+    default: true,
+    help: "refuse plaintext inference on the gateway's port",
+    parse: bool,
+  }),
+  field({
+    name: "enableSandbox",
+    env: "SECLLAMA_ENABLE_SANDBOX",
+    value: "true|false",
+    default: true,
+    help: "run models in the sandbox; false is for debugging only",
+    parse: bool,
+  }),
+  field({
+    name: "strictNetworkIsolation",
+    env: "SECLLAMA_STRICT_NETWORK_ISOLATION",
+    value: "true|false",
+    default: true,
+    help: "refuse to serve unless the isolation is measured as enforced",
+    parse: bool,
+  }),
+  field({
+    name: "host",
+    env: "SECLLAMA_HOST",
+    flag: "host",
+    value: "ADDRESS",
+    default: "127.0.0.1",
+    help: "address the gateway listens on",
+    parse: host,
+  }),
+  field({
+    name: "port",
+    env: "SECLLAMA_PORT",
+    flag: "port",
+    value: "PORT",
+    default: 11435,
+    help: "port of the gateway; 0 takes a free one",
+    parse: integer(0, 65535),
+  }),
+  field({
+    name: "proxyPort",
+    env: "SECLLAMA_PROXY_PORT",
+    flag: "proxy-port",
+    value: "PORT",
+    default: 11434,
+    help: "port of the loopback proxy; 0 takes a free one",
+    parse: integer(0, 65535),
+  }),
+  field({
+    name: "keepAliveMs",
+    env: "SECLLAMA_KEEP_ALIVE",
+    flag: "keep-alive",
+    value: "DURATION",
+    default: 300_000,
+    help: "how long an idle model stays loaded: 5m, 1h, 0, forever",
+    parse: keepAlive,
+  }),
+  field({
+    name: "maxLoadedModels",
+    env: "SECLLAMA_MAX_LOADED_MODELS",
+    flag: "max-loaded-models",
+    value: "N",
+    default: 3,
+    help: "models loaded at once; the least recently used idle one makes room",
+    parse: integer(1, 64),
+  }),
+  field({
+    name: "parallel",
+    env: "SECLLAMA_NUM_PARALLEL",
+    flag: "parallel",
+    value: "N",
+    default: 4,
+    help: "requests one model works on at once",
+    parse: integer(1, 64),
+  }),
+  field({
+    name: "maxQueue",
+    env: "SECLLAMA_MAX_QUEUE",
+    flag: "max-queue",
+    value: "N",
+    default: 512,
+    help: "requests that may wait per model before 503",
+    parse: integer(0, 4000),
+  }),
+  field({
+    name: "contextLength",
+    env: "SECLLAMA_CONTEXT_LENGTH",
+    flag: "context-length",
+    value: "TOKENS",
+    default: 0,
+    help: "tokens per request; 0: the model's own, at most 4096",
+    parse: integer(0, 1_048_576),
+  }),
+  field({
+    name: "threads",
+    env: "SECLLAMA_THREADS",
+    flag: "threads",
+    value: "N",
+    default: 0,
+    help: "threads of inference; 0: one per core",
+    parse: integer(0, 512),
+  }),
+  field({
+    name: "loadTimeoutMs",
+    env: "SECLLAMA_LOAD_TIMEOUT",
+    value: "DURATION",
+    default: 300_000,
+    help: "how long a model may take to load",
+    parse: parseDurationMs,
+  }),
+  field({
+    name: "logLevel",
+    env: "SECLLAMA_LOG_LEVEL",
+    flag: "log-level",
+    value: "LEVEL",
+    default: "warn",
+    help: "debug, info, warn or error, as JSON lines on standard error",
+    parse: logLevel,
+  }),
+  field({
+    name: "ollamaModels",
+    env: "OLLAMA_MODELS",
+    flag: "ollama-models",
+    value: "FOLDER",
+    default: "",
+    help: "an existing Ollama model store to read from, never written",
+    parse(text, name) {
+      if (text !== "" && !text.startsWith("/") && !/^[A-Za-z]:/.test(text)) {
+        throw bad(name, "a full path");
+      }
+      return text;
+    },
+  }),
+] as const;
+
+/** Variables that other parts read: known here so that every other `SECLLAMA_*` is an error. */
+export const OTHER_ENV = [
+  "SECLLAMA_DATA_DIR",
+  "SECLLAMA_CONFIG",
+  "SECLLAMA_KEY",
+  "SECLLAMA_PROFILE",
+] as const;

@@ -1,0 +1,117 @@
+/**
+ * The one error type of SecLlama and the closed table of its codes.
+ *
+ * A code is stable: scripts match on it, and it fixes the process's exit code and the HTTP status. A message states what
+ * was done, the value seen and the value wanted; the hint says what to do next. Neither ever holds a secret or message
+ * content: the detail that may is kept in `cause`, which no report prints.
+ */
+
+/** Exit codes of the command line. 0 is success. */
+export const EXIT = {
+  ok: 0,
+  internal: 1,
+  usage: 2,
+  notInitialised: 3,
+  locked: 4,
+  unavailable: 5,
+  keyLost: 6,
+  alreadyInitialised: 7,
+  lockBusy: 8,
+  refused: 9,
+} as const;
+
+/** code → [HTTP status, exit code]. One row each; a new error is a new row. */
+export const ERROR_TABLE = {
+  "internal": [500, EXIT.internal],
+  "usage": [400, EXIT.usage],
+  "bad-config": [400, EXIT.usage],
+  "bad-request": [400, EXIT.usage],
+  "not-found": [404, EXIT.internal],
+  "port-in-use": [503, EXIT.unavailable],
+  "address-unavailable": [503, EXIT.unavailable],
+  // keys
+  "key-not-initialised": [503, EXIT.notInitialised],
+  "key-locked": [503, EXIT.locked],
+  "key-cancelled": [503, EXIT.locked],
+  "key-store-unavailable": [503, EXIT.unavailable],
+  "key-lost": [503, EXIT.keyLost],
+  "key-corrupt": [503, EXIT.keyLost],
+  "key-already-initialised": [409, EXIT.alreadyInitialised],
+  "key-lock-busy": [503, EXIT.lockBusy],
+  "key-refused": [403, EXIT.refused],
+  // sealed/1, `urn:secllama:sealed:<code>`
+  "malformed": [400, EXIT.internal],
+  "unsupported-suite": [400, EXIT.internal],
+  "auth": [401, EXIT.refused],
+  "model-not-found": [404, EXIT.internal],
+  "replay": [409, EXIT.internal],
+  "too-large": [413, EXIT.internal],
+  "plaintext-refused": [426, EXIT.refused],
+  "key-mismatch": [422, EXIT.internal],
+  "clock": [425, EXIT.internal],
+  "busy": [503, EXIT.unavailable],
+  "replay-window-full": [503, EXIT.unavailable],
+  "downgrade": [502, EXIT.refused],
+  "truncated": [502, EXIT.internal],
+  // gateway and proxy
+  "host-refused": [403, EXIT.refused],
+  "origin-refused": [403, EXIT.refused],
+  "peer-refused": [403, EXIT.refused],
+  "management-refused": [403, EXIT.refused],
+  "gateway-unreachable": [502, EXIT.unavailable],
+  "cancelled": [499, EXIT.internal],
+  // models and runners
+  "bad-model": [400, EXIT.usage],
+  "bad-model-name": [400, EXIT.usage],
+  "model-corrupt": [500, EXIT.internal],
+  "model-store-unreadable": [500, EXIT.internal],
+  "model-failed": [500, EXIT.internal],
+  "runner-died": [502, EXIT.internal],
+  "pipe-broken": [502, EXIT.internal],
+  // sandbox
+  "sandbox-unavailable": [503, EXIT.refused],
+  "sandbox-failed": [503, EXIT.refused],
+  "sandbox-breached": [503, EXIT.refused],
+} as const satisfies Record<string, readonly [status: number, exit: number]>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+export interface ErrorOptions {
+  /** What to do next, one line: "to make a key, run: secllama key init". */
+  readonly hint?: string;
+  /** The field of the input that is wrong, as the user wrote it. */
+  readonly field?: string;
+  /** The underlying error. Kept for debuggers, never printed. */
+  readonly cause?: unknown;
+}
+
+/** An error a user can act on. Everything else that is thrown is a bug and shows as `internal`. */
+export class SecLlamaError extends Error {
+  override readonly name = "SecLlamaError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly field: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.field = options.field;
+  }
+
+  /** HTTP status for this error. */
+  get status(): number {
+    return ERROR_TABLE[this.code][0];
+  }
+
+  /** Process exit code for this error. */
+  get exitCode(): number {
+    return ERROR_TABLE[this.code][1];
+  }
+}
+
+/** The error itself if it is ours, else an `internal` one that carries it as its cause and none of its text. */
+export function toSecLlamaError(error: unknown): SecLlamaError {
+  if (error instanceof SecLlamaError) return error;
+  return new SecLlamaError("internal", "an internal error occurred", { cause: error });
+}
