@@ -39,6 +39,8 @@ export const ERROR_TABLE = {
   "key-already-initialised": [409, EXIT.alreadyInitialised],
   "key-lock-busy": [503, EXIT.lockBusy],
   "key-refused": [403, EXIT.refused],
+  "key-io": [503, EXIT.internal],
+  "decrypt-failed": [500, EXIT.keyLost],
   // sealed/1, `urn:secllama:sealed:<code>`
   "malformed": [400, EXIT.internal],
   "unsupported-suite": [400, EXIT.internal],
@@ -60,6 +62,8 @@ export const ERROR_TABLE = {
   "management-refused": [403, EXIT.refused],
   "gateway-unreachable": [502, EXIT.unavailable],
   "cancelled": [499, EXIT.internal],
+  "timeout": [408, EXIT.unavailable],
+  "unsupported-media-type": [415, EXIT.internal],
   // models and runners
   "bad-model": [400, EXIT.usage],
   "bad-model-name": [400, EXIT.usage],

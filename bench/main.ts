@@ -1,0 +1,261 @@
+/**
+ * `deno task bench`: what protection costs, as ratios and medians of one run. Pairs are measured in turn (A, B, A, B, …), since
+ * machines drift. Nothing here is a test: it judges nothing.
+ *
+ *     deno task bench [MODEL.gguf]      default: the demo model
+ */
+import { join } from "node:path";
+import { loadEngine } from "../runner/engine/mod.ts";
+import type { GenerateRequest } from "../runner/engine/types.ts";
+import { concat, utf8 } from "../src/bytes.ts";
+import { runnerFiles } from "../src/cli/roles.ts";
+import { loadConfig } from "../src/config/config.ts";
+import { openKeySource } from "../src/keys/mod.ts";
+import { silentLogger } from "../src/log.ts";
+import { ModelStore } from "../src/models/store.ts";
+import { type Exchange, Pipe } from "../src/pipe/pipe.ts";
+import { randomBytes } from "../src/sealed/primitives.ts";
+import { Recipient } from "../src/sealed/recipient.ts";
+import { sealRequest, verifyKeyDocument } from "../src/sealed/sender.ts";
+import { openSandbox } from "../src/supervisor/isolation.ts";
+import { Supervisor } from "../src/supervisor/supervisor.ts";
+import { startServe } from "../tests/support/serve.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+const MODEL = Deno.args[0] ?? join(ROOT, "models/demo.gguf");
+const TOKENS = 64;
+const ROUNDS = 7;
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)]!;
+}
+
+function row(name: string, value: string): void {
+  console.log(`  ${name.padEnd(64)}${value}`);
+}
+
+async function timed(rounds: number, work: () => Promise<unknown> | unknown): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < rounds; i++) {
+    const started = performance.now();
+    await work();
+    times.push(performance.now() - started);
+  }
+  return median(times);
+}
+
+async function sealing(): Promise<void> {
+  console.log("sealing, suite 1 (µs, medians)");
+  const psk = randomBytes(32);
+  const pskId = "local.0123456789abcdef";
+  const recipient = await Recipient.init({
+    model: "demo:latest",
+    psk: () => psk,
+    limits: { replayEntries: 1_000_000 },
+  });
+  const challenge = randomBytes(16);
+  const document = await recipient.keyDocument({ pskId, challenge, model: "demo:latest" });
+  const at = Date.now();
+  const key = await verifyKeyDocument(document, {
+    psk,
+    model: "demo:latest",
+    challenge,
+    sentAt: at,
+    receivedAt: at,
+  });
+  const body = utf8(JSON.stringify({ model: "demo", prompt: "x".repeat(1000) }));
+  const seal = () =>
+    sealRequest(key, {
+      psk,
+      pskId,
+      method: "POST",
+      path: "/api/chat",
+      headers: {},
+      body,
+      now: Date.now(),
+    });
+  const message = await timed(400, async () => {
+    const sealed = await seal();
+    const { reply } = await recipient.open(ReadableStream.from([sealed.body]));
+    sealed.reply.push(reply.head(200, {}));
+  });
+  row("a message of 1 KB: seal, open, first reply frame, both ends", (message * 1000).toFixed(0));
+  const sealed = await seal();
+  const { reply } = await recipient.open(ReadableStream.from([sealed.body]));
+  sealed.reply.push(reply.head(200, {}));
+  const line = utf8(
+    JSON.stringify({
+      model: "demo",
+      message: { role: "assistant", content: " the" },
+      done: false,
+    }) + "\n",
+  );
+  const token = await timed(2000, () => sealed.reply.push(reply.frame(line)));
+  row("a token of 75 bytes: seal and open, both ends", (token * 1000).toFixed(1));
+}
+
+async function pipeFrames(): Promise<void> {
+  console.log("pipe, in one process (frames a second)");
+  const up = new TransformStream<Uint8Array, Uint8Array>(undefined, { highWaterMark: 1 << 20 });
+  const down = new TransformStream<Uint8Array, Uint8Array>(undefined, { highWaterMark: 1 << 20 });
+  const [toRunner, toGateway] = [up.writable.getWriter(), down.writable.getWriter()];
+  const count = 20_000;
+  const frame = new Uint8Array(160);
+  const runner = new Pipe({
+    side: "runner",
+    readable: up.readable,
+    write: (bytes) => toGateway.write(bytes),
+    onControl() {},
+    async onExchange(exchange: Exchange) {
+      await exchange.respond({ status: 200 });
+      for (let i = 0; i < count; i++) await exchange.write(frame);
+      await exchange.end();
+    },
+  });
+  const gateway = new Pipe({
+    side: "gateway",
+    readable: down.readable,
+    write: (bytes) => toRunner.write(bytes),
+    onControl() {},
+  });
+  const running = [runner.run(), gateway.run()];
+  const ms = await timed(3, async () => {
+    const exchange = gateway.open({});
+    await exchange.end();
+    for await (const _ of exchange) { /* counted by the writer */ }
+  });
+  row("frames of 160 bytes", Math.round(count / ms * 1000).toLocaleString("en"));
+  await Promise.all([toRunner.close(), toGateway.close()]);
+  await Promise.all(running);
+}
+
+async function spawning(): Promise<void> {
+  console.log("spawn of a runner to its first key (ms, medians)");
+  const dataDir = await Deno.makeTempDir();
+  const config = loadConfig({ env: {} });
+  const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
+  const models = await ModelStore.open(join(dataDir, "models"), { embeddedDemo: MODEL });
+  const files = await runnerFiles();
+  const spawn = async (sandbox: boolean) => {
+    const supervisor = new Supervisor({
+      config,
+      models,
+      keys,
+      sandbox: await openSandbox({ files, mode: { sandbox, strict: sandbox } }),
+      logger: silentLogger,
+      version: "bench",
+    });
+    const started = performance.now();
+    await supervisor.acquire("demo");
+    const ms = performance.now() - started;
+    await supervisor.stop();
+    return ms;
+  };
+  const [without, withAll]: number[][] = [[], []];
+  for (let i = 0; i < ROUNDS; i++) {
+    without!.push(await spawn(false));
+    withAll!.push(await spawn(true));
+  }
+  row("no sandbox", median(without!).toFixed(0));
+  row("all layers", median(withAll!).toFixed(0));
+  row("difference, pair by pair", median(withAll!.map((ms, i) => ms - without![i]!)).toFixed(0));
+  await Deno.remove(dataDir, { recursive: true });
+}
+
+async function wholePath(): Promise<void> {
+  console.log(
+    `generation, greedy, ${TOKENS} tokens: the whole path against the engine in a bare process`,
+  );
+  const served = await startServe({ args: ["--ephemeral", "--parallel=4"] });
+  const { libDir } = await runnerFiles();
+  const threads = navigator.hardwareConcurrency;
+  const engine = await loadEngine({
+    libDir,
+    modelPath: MODEL,
+    contextLength: 1024,
+    slots: 4,
+    threads,
+  });
+  const prompt = "Once upon a time there was a very small model that";
+  const bare = async () => {
+    const started = performance.now();
+    let first = 0;
+    let count = 0;
+    const request: GenerateRequest = {
+      prompt: [{ text: prompt, special: false }],
+      client: `bench ${Math.random()}`,
+      maxTokens: TOKENS,
+      stop: [],
+      sampling: {
+        temperature: 0,
+        topK: 40,
+        topP: 0.9,
+        minP: 0,
+        repeatPenalty: 1.1,
+        repeatLastN: 64,
+        presencePenalty: 0,
+        frequencyPenalty: 0,
+      },
+    };
+    for await (const event of engine.generate(request, new AbortController().signal)) {
+      if (event.type !== "token") continue;
+      if (count++ === 0) first = performance.now() - started;
+    }
+    return { first, count, ms: performance.now() - started };
+  };
+  const whole = async () => {
+    const started = performance.now();
+    let first = 0;
+    const response = await fetch(`${served.proxyUrl}/api/generate`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        model: "demo",
+        prompt,
+        raw: true,
+        options: { temperature: 0, num_predict: TOKENS },
+      }),
+    });
+    const parts: Uint8Array[] = [];
+    for await (const chunk of response.body!) {
+      first ||= performance.now() - started;
+      parts.push(chunk);
+    }
+    const last = JSON.parse(new TextDecoder().decode(concat(...parts)).trim().split("\n").at(-1)!);
+    return { first, count: last.eval_count as number, ms: performance.now() - started };
+  };
+  try {
+    await bare();
+    await whole();
+    const ratios: number[] = [];
+    const firsts: number[] = [];
+    const added: number[] = [];
+    let counts = "";
+    for (let i = 0; i < ROUNDS; i++) {
+      const a = await bare();
+      const b = await whole();
+      ratios.push((b.count / b.ms) / (a.count / a.ms));
+      firsts.push(b.first / a.first);
+      added.push(b.first - a.first);
+      counts = `${a.count} and ${b.count} tokens, bare ${
+        Math.round(a.count / a.ms * 1000)
+      } tokens/s`;
+    }
+    row("tokens a second, whole path ÷ bare engine", `${median(ratios).toFixed(2)}  (${counts})`);
+    row("time to the first token, whole path ÷ bare engine", median(firsts).toFixed(2));
+    row("time to the first token, added (ms)", median(added).toFixed(1));
+  } finally {
+    engine.close();
+    await served.stop();
+  }
+}
+
+console.log(
+  `${Deno.build.target}, ${navigator.hardwareConcurrency} cores, deno ${Deno.version.deno}\n`,
+);
+await sealing();
+await pipeFrames();
+await spawning();
+await wholePath();
+Deno.exit(0);

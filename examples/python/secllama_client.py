@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""A client of SecLlama in one file: sealed/1, suite 1, streaming. Needs python3-cryptography (Debian's will do).
+
+    python3 secllama_client.py MODEL PROMPT < pairing.json      where pairing.json is {"url", "psk_id", "psk" in hex}
+
+The format is docs/wire.md. Plain http, so for the gateway on this machine or inside a tunnel of yours.
+"""
+import base64, hashlib, hmac, http.client, json, os, sys, time, urllib.parse
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+KEM, HPKE = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x02"
+
+
+class SealedError(Exception):
+    """`code` is one of the codes of docs/wire.md."""
+    def __init__(self, code): super().__init__(code); self.code = code
+
+
+def mac(key, data): return hmac.new(key, data, hashlib.sha256).digest()
+def extract(salt, ikm): return mac(salt or bytes(32), ikm)
+def expand(prk, info, n):
+    out = block = b""
+    while len(out) < n:
+        block = mac(prk, block + info + bytes([len(out) // 32 + 1])); out += block
+    return out[:n]
+def hkdf(ikm, info, n=32, salt=b""): return expand(extract(salt, ikm), info, n)
+def l_extract(id, salt, label, ikm): return extract(salt, b"HPKE-v1" + id + label + ikm)
+def l_expand(id, prk, label, info, n):
+    return expand(prk, n.to_bytes(2, "big") + b"HPKE-v1" + id + label + info, n)
+def nonce(base, seq): return (int.from_bytes(base, "big") ^ seq).to_bytes(12, "big")
+def unb64(text): return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def canonical(name):
+    name = name.lower()
+    for prefix in ("registry.ollama.ai/", "library/"):
+        if name.startswith(prefix): name = name[len(prefix):]
+    return name if ":" in name.rsplit("/", 1)[-1] else name + ":latest"
+
+
+def check_key_document(doc, psk, model, challenge):
+    """The runner's public key and clock, once the document verifies."""
+    try:
+        suite, pk, times = doc["suite"], unb64(doc["pk"]), [doc[f] for f in ("nbf", "exp", "now")]
+        core = b"SLK1" + bytes([suite]) + pk + b"".join(t.to_bytes(8, "big") for t in times)
+        if not isinstance(doc["mac"], str) or "=" in doc["pk"] + doc["mac"]: raise ValueError
+    except (KeyError, TypeError, ValueError, AttributeError): raise SealedError("malformed")
+    if suite != 1: raise SealedError("unsupported-suite")
+    good = mac(hkdf(psk, b"secllama/1 announce"), core + canonical(model).encode() + challenge)
+    if not hmac.compare_digest(good, unb64(doc["mac"])): raise SealedError("auth")
+    if not times[0] <= times[2] < times[1]: raise SealedError("clock")
+    return pk, times[2]
+
+
+def seal_request(pk, psk, psk_id, envelope, body, ephemeral=None, frame_bytes=1048575):
+    """The HTTP body, and (secret, enc) for the reply. `ephemeral` is for test vectors only."""
+    sk = ephemeral or X25519PrivateKey.generate()
+    enc = sk.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    hdr = b"SLQ1\x01\x00" + hashlib.sha256(pk).digest()[:8] + bytes([len(psk_id)]) + psk_id.encode()
+    dh = sk.exchange(X25519PublicKey.from_public_bytes(pk))  # refuses an all-zero result
+    shared = l_expand(KEM, l_extract(KEM, b"", b"eae_prk", dh), b"shared_secret", enc + pk, 32)
+    ctx = (b"\x01" + l_extract(HPKE, b"", b"psk_id_hash", psk_id.encode()) +
+           l_extract(HPKE, b"", b"info_hash", b"secllama/1 request\x00" + hdr))
+    s = l_extract(HPKE, shared, b"secret", psk)
+    key, base, exporter = (l_expand(HPKE, s, *x) for x in
+                           ((b"key", ctx, 32), (b"base_nonce", ctx, 12), (b"exp", ctx, 32)))
+    commit, secret = (l_expand(HPKE, exporter, b"sec", b"secllama/1 " + x, 32)
+                      for x in (b"commit", b"response"))
+    text = json.dumps(envelope, separators=(",", ":"), ensure_ascii=False).encode()
+    data, frames = len(text).to_bytes(2, "big") + text + body, []
+    for seq, at in enumerate(range(0, len(data), frame_bytes)):
+        plain = data[at:at + frame_bytes] + b"\x80"
+        plain += bytes(-len(plain) % 256)
+        aad = bytes([at + frame_bytes >= len(data)]) + (len(plain) + 16).to_bytes(3, "big")
+        frames.append(aad + AESGCM(key).encrypt(nonce(base, seq), plain, aad))
+    return hdr + enc + commit + b"".join(frames), (secret, enc)
+
+
+def open_reply(read, secret, enc):
+    """Yields (status, headers), then body bytes, each verified. `read(n)` returns n bytes, or fewer at the end."""
+    def need(n):
+        data = read(n)
+        if len(data) < n: raise SealedError("truncated")
+        return data
+    magic = read(4)
+    if not b"SLR1".startswith(magic): raise SealedError("downgrade")
+    if len(magic) < 4: raise SealedError("truncated")
+    rn, commit = need(32), need(32)
+    keys = hkdf(secret, b"secllama/1 response keys", 76, enc + rn)
+    if not hmac.compare_digest(keys[44:], commit): raise SealedError("auth")
+    aead, base, seq, kind = AESGCM(keys[:32]), keys[32:44], 0, 0
+    while kind != 1:
+        aad = need(4)
+        kind, length = aad[0], int.from_bytes(aad[1:], "big")
+        if kind > 2 or not 80 <= length <= 1048592 or length % 64 != 16: raise SealedError("auth")
+        try: plain = aead.decrypt(nonce(base, seq), need(length), aad).rstrip(b"\x00")
+        except InvalidTag: raise SealedError("auth")
+        if plain[-1:] != b"\x80": raise SealedError("auth")
+        if kind == 2: raise SealedError("truncated")
+        data = plain[:-1]
+        if seq == 0:
+            try:
+                end = 2 + int.from_bytes(data[:2], "big")
+                head = json.loads(data[2:end]); status, headers = head["s"], head["h"]
+                if not (isinstance(status, int) and 200 <= status <= 599): raise ValueError
+            except (KeyError, TypeError, ValueError): raise SealedError("malformed")
+            yield status, headers
+            data = data[end:]
+        seq += 1
+        if data: yield data
+    if read(1): raise SealedError("auth")
+
+
+class Client:
+    def __init__(self, url, psk_id, psk):
+        self.url, self.psk_id, self.psk = urllib.parse.urlsplit(url), psk_id, psk
+
+    def _send(self, *request, **more):
+        connection = http.client.HTTPConnection(self.url.hostname, self.url.port)
+        connection.request(*request, **more)
+        response = connection.getresponse()
+        if response.status != 200:
+            try: kind = json.loads(response.read(65536)).get("type", "")
+            except ValueError: kind = ""
+            raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}")
+        return response
+
+    def request(self, method, path, body):
+        """Yields (status, headers), then body bytes as they come."""
+        for attempt in (0, 1):
+            try:
+                challenge, sent = os.urandom(16), time.time()
+                query = {"model": body["model"], "id": self.psk_id, "c": challenge.hex()}
+                doc = json.load(self._send("GET", "/sealed/v1/key?" + urllib.parse.urlencode(query)))
+                pk, now = check_key_document(doc, self.psk, body["model"], challenge)
+                now += round((time.time() - sent) * 500)
+                envelope = {"m": method, "p": path, "h": {"content-type": "application/json"}, "t": now}
+                sealed, reply = seal_request(pk, self.psk, self.psk_id, envelope, json.dumps(body).encode())
+                response = self._send("POST", "/sealed/v1", body=sealed, headers={
+                    "content-type": "application/vnd.secllama.sealed;v=1"})
+                break
+            except SealedError as error:
+                if attempt or error.code not in ("replay", "key-mismatch", "clock", "replay-window-full"): raise
+        def read(n):
+            try: return response.read(n)
+            except http.client.IncompleteRead as cut: return cut.partial
+        yield from open_reply(read, *reply)
+
+
+if __name__ == "__main__":
+    pairing, (model, prompt) = json.load(sys.stdin), sys.argv[1:3]
+    client = Client(pairing["url"], pairing["psk_id"], bytes.fromhex(pairing["psk"]))
+    parts = client.request("POST", "/api/generate", {"model": model, "prompt": prompt})
+    status, _ = next(parts)
+    buffer = b""
+    for part in parts:
+        *lines, buffer = (buffer + part).split(b"\n")
+        for line in lines: print(json.loads(line).get("response", ""), end="", flush=True)
+    print(buffer.decode())
+    sys.exit(status != 200)

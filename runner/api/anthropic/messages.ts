@@ -1,0 +1,147 @@
+/** POST /v1/messages and POST /v1/messages/count_tokens */
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { Handler } from "../app.ts";
+import { errorBody } from "../errors.ts";
+import { collect } from "../inference.ts";
+import { newId } from "../reply_parser.ts";
+import type { InferenceRequest, NamedToolCall, Reply, ReplyEvent } from "../request.ts";
+import { type Chunks, sse, streamResponse } from "../stream.ts";
+import { nameToolMessages } from "../tool_names.ts";
+import { parseMessagesRequest } from "./request.ts";
+
+const EVENT_STREAM = "text/event-stream; charset=utf-8";
+
+export const anthropicMessages: Handler = async (service, body, call, cancel) => {
+  const request = named(parseMessagesRequest(service, body, true));
+  const stream = body.boolean("stream") ?? false;
+  const reply = service.infer(request, call);
+  const head = { id: newId("msg_"), type: "message", role: "assistant", model: request.model };
+  if (stream) return await streamResponse(events(head, reply), EVENT_STREAM, cancel);
+  const { text, thinking, toolCalls, done } = await collect(reply);
+  const content: unknown[] = [];
+  if (thinking !== "") content.push({ type: "thinking", thinking, signature: "" });
+  if (text !== "") content.push({ type: "text", text, citations: null });
+  for (const one of toolCalls) content.push(toolUse(one, one.arguments));
+  return Response.json({
+    ...head,
+    content,
+    ...stop(done),
+    usage: wireUsage(done.usage.promptTokens, done.usage.evalTokens),
+  });
+};
+
+export const anthropicCountTokens: Handler = (service, body) => {
+  const request = named(parseMessagesRequest(service, body, false));
+  return Promise.resolve(Response.json({ input_tokens: service.countTokens(request) }));
+};
+
+function named(request: InferenceRequest): InferenceRequest {
+  const { prompt } = request;
+  if (prompt.kind !== "chat") throw new SecLlamaError("internal", "messages are a chat");
+  return { ...request, prompt: { ...prompt, messages: nameToolMessages(prompt.messages) } };
+}
+
+/** message_start, then for each block start, deltas and stop, then message_delta and message_stop. */
+async function* events(head: Readonly<Record<string, unknown>>, reply: Reply): Chunks {
+  const blocks = new Blocks();
+  let begun = false;
+  try {
+    for await (const event of reply) {
+      if (event.type === "start") {
+        const message = {
+          ...head,
+          content: [],
+          stop_reason: null,
+          stop_sequence: null,
+          stop_details: null,
+          usage: wireUsage(event.promptTokens, 0),
+        };
+        yield write({ type: "message_start", message });
+        yield write({ type: "ping" });
+        begun = true;
+      } else if (event.type === "delta") {
+        if (event.thinking !== "") {
+          yield* blocks.delta("thinking", { thinking: event.thinking });
+        }
+        if (event.text !== "") yield* blocks.delta("text", { text: event.text });
+        for (const call of event.toolCalls) yield* blocks.toolUse(call);
+      } else {
+        yield* blocks.close();
+        const { promptTokens, evalTokens } = event.usage;
+        const usage = wireUsage(promptTokens, evalTokens);
+        yield write({ type: "message_delta", delta: stop(event), usage });
+        yield write({ type: "message_stop" });
+      }
+    }
+  } catch (error) {
+    if (!begun) throw error;
+    yield sse(errorBody("anthropic", error), "error");
+  }
+}
+
+function write(data: { readonly type: string; readonly [name: string]: unknown }) {
+  return sse(data, data.type);
+}
+
+/** The blocks of one message: at most one is open, and each has the next index. */
+class Blocks {
+  #index = -1;
+  #open: "thinking" | "text" | undefined;
+
+  *delta(kind: "thinking" | "text", delta: Record<string, string>) {
+    if (this.#open !== kind) {
+      yield* this.close();
+      this.#open = kind;
+      const content_block = kind === "text"
+        ? { type: "text", text: "", citations: null }
+        : { type: "thinking", thinking: "", signature: "" };
+      yield write({ type: "content_block_start", index: ++this.#index, content_block });
+    }
+    yield write({
+      type: "content_block_delta",
+      index: this.#index,
+      delta: { type: `${kind}_delta`, ...delta },
+    });
+  }
+
+  *toolUse(call: NamedToolCall) {
+    yield* this.close();
+    const index = ++this.#index;
+    yield write({ type: "content_block_start", index, content_block: toolUse(call, {}) });
+    const partial_json = JSON.stringify(call.arguments);
+    const delta = { type: "input_json_delta", partial_json };
+    yield write({ type: "content_block_delta", index, delta });
+    yield write({ type: "content_block_stop", index });
+  }
+
+  *close() {
+    if (this.#open === undefined) return;
+    this.#open = undefined;
+    yield write({ type: "content_block_stop", index: this.#index });
+  }
+}
+
+function toolUse(call: NamedToolCall, input: Readonly<Record<string, unknown>>) {
+  return { type: "tool_use", id: call.id.replace(/^call_/, "toolu_"), name: call.name, input };
+}
+
+function stop(done: Extract<ReplyEvent, { type: "done" }>) {
+  const stop_sequence = done.stopSequence ?? null;
+  const stop_reason = done.calledTools
+    ? "tool_use"
+    : done.reason === "length"
+    ? "max_tokens"
+    : stop_sequence !== null
+    ? "stop_sequence"
+    : "end_turn";
+  return { stop_reason, stop_sequence, stop_details: null };
+}
+
+function wireUsage(input_tokens: number, output_tokens: number) {
+  return {
+    input_tokens,
+    output_tokens,
+    cache_creation_input_tokens: 0,
+    cache_read_input_tokens: 0,
+  };
+}

@@ -1,0 +1,182 @@
+/** The request of Anthropic's messages API: blocks to chat messages. */
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { ChatMessage, ToolCall } from "../../engine/types.ts";
+import type { Fields } from "../fields.ts";
+import { parseStop } from "../options.ts";
+import type { Format, InferenceRequest, Service, Think, ToolChoice } from "../request.ts";
+
+const INT32_MAX = 2 ** 31 - 1;
+const MAX_LIST = 100_000;
+
+/** `needsLimit`: `max_tokens` is required, as it is for messages and is not for counting. */
+export function parseMessagesRequest(
+  service: Service,
+  body: Fields,
+  needsLimit: boolean,
+): InferenceRequest {
+  const model = service.checkModel(body.string("model"));
+  const maxTokens = body.integer("max_tokens", { min: 1, max: INT32_MAX });
+  if (needsLimit && maxTokens === undefined) throw body.fail("max_tokens", "is required");
+  const list = body.objects("messages", MAX_LIST);
+  if (list === undefined || list.length === 0) {
+    throw body.fail("messages", "must be an array of at least one message");
+  }
+  const messages: ChatMessage[] = [];
+  const system = blocksText(body, "system");
+  if (system !== "") messages.push({ role: "system", content: system });
+  for (const message of list) messages.push(...parseMessage(message));
+  const choice = parseToolChoice(body);
+  const tools = parseTools(body);
+  const base = service.baseOptions;
+  const think = parseThinking(service, body);
+  const format = parseFormat(body);
+  return {
+    model,
+    prompt: {
+      kind: "chat",
+      messages,
+      tools: choice === undefined ? [] : tools,
+      toolChoice: choice ?? "auto",
+    },
+    options: {
+      ...base,
+      sampling: {
+        ...base.sampling,
+        temperature: body.number("temperature", { min: 0, max: 1 }) ?? 1,
+        topP: body.number("top_p", { min: 0, max: 1 }) ?? base.sampling.topP,
+        topK: body.integer("top_k", { min: 0, max: INT32_MAX }) ?? base.sampling.topK,
+      },
+      maxTokens: maxTokens ?? -1,
+      stop: parseStop(body, "stop_sequences") ?? base.stop,
+    },
+    truncate: true,
+    ...(think === undefined ? {} : { think }),
+    ...(format === undefined ? {} : { format }),
+  };
+}
+
+/** A model that cannot think is not asked to: clients of this API send `thinking` to every model. */
+function parseThinking(service: Service, body: Fields): Think | undefined {
+  const type = body.object("thinking")?.string("type");
+  const effort = body.object("output_config")?.string("effort");
+  // This API does not think unless it is asked to.
+  if (!service.supportsThinking) return undefined;
+  if (type === undefined || type === "disabled") return false;
+  if (effort === "low" || effort === "medium" || effort === "high") return effort;
+  // Efforts and kinds of thinking grow in number: what is more than "high" is high, what is unknown just thinks.
+  return effort === "xhigh" || effort === "max" ? "high" : true;
+}
+
+/** Structured output: `output_config.format`, or `output_format`, its older name. */
+function parseFormat(body: Fields): Format | undefined {
+  const format = body.object("output_config")?.object("format") ?? body.object("output_format");
+  if (format === undefined) return undefined;
+  format.oneOf("type", ["json_schema"]);
+  const schema = format.object("schema")?.value();
+  if (schema === undefined) throw format.fail("schema", "is required");
+  return { kind: "schema", schema, field: format.at("schema") };
+}
+
+function parseToolChoice(body: Fields): ToolChoice | undefined {
+  const choice = body.object("tool_choice");
+  switch (choice?.oneOf("type", ["auto", "any", "tool", "none"])) {
+    case "none":
+      return undefined;
+    case "any":
+      return "required";
+    case "tool":
+      return { name: choice!.requiredString("name") };
+    default:
+      return "auto";
+  }
+}
+
+function parseTools(body: Fields) {
+  return (body.objects("tools", 1024) ?? []).map((tool) => {
+    const type = tool.string("type");
+    if (type !== undefined && type !== "custom") {
+      throw tool.fail("type", 'must be "custom": tools that run on the server are not supported');
+    }
+    const name = tool.requiredString("name");
+    if (name === "") throw tool.fail("name", "must not be empty");
+    const description = tool.string("description");
+    const parameters = tool.object("input_schema")?.value();
+    return {
+      name,
+      ...(description === undefined ? {} : { description }),
+      ...(parameters === undefined ? {} : { parameters }),
+    };
+  });
+}
+
+/** One message; results of tools become messages of their own, before the user's text. */
+function parseMessage(message: Fields): ChatMessage[] {
+  const role = message.oneOf("role", ["user", "assistant", "system"]);
+  if (role === undefined) throw message.fail("role", "is required");
+  const value = message.raw("content");
+  if (value === undefined) throw message.fail("content", "is required");
+  if (typeof value === "string") return [{ role, content: value.toWellFormed() }];
+  let content = "", thinking = "";
+  const toolCalls: ToolCall[] = [];
+  const results: ChatMessage[] = [];
+  for (const block of message.objects("content", MAX_LIST)!) {
+    switch (block.requiredString("type")) {
+      case "tool_use":
+        toolCalls.push({
+          id: block.requiredString("id"),
+          name: block.requiredString("name"),
+          arguments: block.object("input")?.value() ?? {},
+        });
+        break;
+      case "tool_result":
+        results.push({
+          role: "tool",
+          content: blocksText(block, "content"),
+          toolCallId: block.requiredString("tool_use_id"),
+        });
+        break;
+      case "thinking":
+        thinking += block.string("thinking") ?? "";
+        break;
+      case "redacted_thinking":
+        break;
+      default:
+        content += blockText(block);
+    }
+  }
+  const rest = content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0;
+  if (rest) {
+    results.push({
+      role,
+      content,
+      ...(thinking === "" ? {} : { thinking }),
+      ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    });
+  }
+  return results;
+}
+
+/** Text of a field that is a string or an array of text blocks. */
+function blocksText(fields: Fields, name: string): string {
+  const value = fields.raw(name);
+  if (value === undefined) return "";
+  if (typeof value === "string") return value.toWellFormed();
+  if (!Array.isArray(value)) throw fields.fail(name, "must be a string or an array of blocks");
+  return fields.objects(name, MAX_LIST)!.map(blockText).join("");
+}
+
+function blockText(block: Fields): string {
+  const type = block.requiredString("type");
+  if (type === "text") return block.requiredString("text");
+  if (type === "image") {
+    throw new SecLlamaError("bad-request", "this model does not support images", {
+      field: block.path,
+    });
+  }
+  if (type === "document") {
+    const source = block.object("source");
+    if (source?.string("type") === "text") return source.requiredString("data");
+    throw block.fail("source", "must be plain text");
+  }
+  throw block.fail("type", "is not a block this server supports");
+}

@@ -1,0 +1,99 @@
+/**
+ * The API inside the runner: a hono app over an engine. It opens nothing, logs nothing, and knows nothing of sealing;
+ * the session hands it requests that are authenticated already.
+ */
+import { type Context, Hono } from "hono";
+import type { Engine } from "../engine/types.ts";
+import { dialectOf, errorResponse } from "./errors.ts";
+import { readJsonObject } from "./body.ts";
+import type { Fields } from "./fields.ts";
+import { makeService } from "./inference.ts";
+import type { Call, ModelDefaults, Service } from "./request.ts";
+import { ollamaChat } from "./ollama/chat.ts";
+import { ollamaEmbed, ollamaEmbeddings } from "./ollama/embed.ts";
+import { ollamaGenerate } from "./ollama/generate.ts";
+import { openaiChat } from "./openai/chat.ts";
+import { openaiCompletions } from "./openai/completions.ts";
+import { openaiEmbeddings } from "./openai/embeddings.ts";
+import { openaiResponses } from "./openai/responses.ts";
+import { anthropicCountTokens, anthropicMessages } from "./anthropic/messages.ts";
+
+export interface ApiOptions {
+  readonly engine: Engine;
+  /** Canonical name of the model, "demo:latest": requests for another are 404. */
+  readonly model: string;
+  /** Milliseconds the load took. */
+  readonly loadMs: number;
+  /** Told for each request with `keep_alive`: milliseconds from the end of the request, 0 to unload after it. */
+  onKeepAlive(value: number | "forever"): void;
+  readonly version: string;
+  /** From the model's Modelfile. */
+  readonly defaults?: ModelDefaults;
+}
+
+export interface CallContext {
+  /** Whose request it is: prefixes are reused for the same client only. */
+  readonly client: string;
+  /** Milliseconds this request waited for the model to load, if it did. Default 0. */
+  readonly waitedMs?: number;
+}
+
+export interface Api {
+  /**
+   * Never throws: errors are responses. Aborting `request.signal`, or cancelling the response's body, ends the
+   * generation at once.
+   */
+  fetch(request: Request, context: CallContext): Promise<Response>;
+}
+
+/** One route of a dialect: a parsed body to a response. `cancel` ends what `call.signal` watches. */
+export type Handler = (
+  service: Service,
+  body: Fields,
+  call: Call,
+  cancel: AbortController,
+) => Promise<Response>;
+
+const ROUTES: Readonly<Record<string, Handler>> = {
+  "/api/chat": ollamaChat,
+  "/api/generate": ollamaGenerate,
+  "/api/embed": ollamaEmbed,
+  "/api/embeddings": ollamaEmbeddings,
+  "/v1/chat/completions": openaiChat,
+  "/v1/completions": openaiCompletions,
+  "/v1/embeddings": openaiEmbeddings,
+  "/v1/responses": openaiResponses,
+  "/v1/messages": anthropicMessages,
+  "/v1/messages/count_tokens": anthropicCountTokens,
+};
+
+type Env = { Bindings: CallContext };
+
+/** @throws {SecLlamaError} `bad-request`: `defaults` holds a wrong option. */
+export function makeApi(o: ApiOptions): Api {
+  const service = makeService({ ...o, defaults: o.defaults ?? {} });
+  const app = new Hono<Env>();
+  app.get("/", (c) => c.text("Ollama is running"));
+  app.get("/api/version", (c) => c.json({ version: o.version }));
+  for (const [path, handler] of Object.entries(ROUTES)) {
+    app.post(path, (c) => run(c, handler, service));
+    app.all(path, (c) => {
+      c.header("allow", "POST");
+      return c.json({ error: "method not allowed" }, 405);
+    });
+  }
+  app.notFound((c) => c.json({ error: "not found" }, 404));
+  app.onError((error, c) => errorResponse(dialectOf(c.req.path), error));
+  return {
+    fetch: async (request, context) => await app.fetch(request, context),
+  };
+}
+
+async function run(c: Context<Env>, handler: Handler, service: Service): Promise<Response> {
+  const startedAt = performance.now();
+  const cancel = new AbortController();
+  const request = c.req.raw;
+  const signal = AbortSignal.any([request.signal, cancel.signal]);
+  const call: Call = { client: c.env.client, signal, startedAt, waitedMs: c.env.waitedMs ?? 0 };
+  return await handler(service, await readJsonObject(request), call, cancel);
+}

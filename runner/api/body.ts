@@ -1,0 +1,96 @@
+/**
+ * From the bytes of a request to one JSON object. Every limit is checked before the work it guards: size while reading,
+ * nesting before parsing, so that no body costs more than its size.
+ */
+import { SecLlamaError } from "../../src/errors.ts";
+import { concat, utf8Decode } from "../../src/bytes.ts";
+import { Fields } from "./fields.ts";
+
+/** Bytes of a body. Ollama has no limit; a context of 128 k tokens is about 1 MB of text. */
+export const MAX_BODY_BYTES = 32 * 1024 * 1024;
+/** Arrays and objects inside each other. */
+export const MAX_JSON_DEPTH = 128;
+
+/**
+ * Reads and parses the body.
+ *
+ * @throws {SecLlamaError} `too-large`: more than {@link MAX_BODY_BYTES}; `bad-request`: no body, not UTF-8 (RFC 8259
+ * section 8.1), not JSON, nested deeper than {@link MAX_JSON_DEPTH}, or not an object.
+ */
+export async function readJsonObject(request: Request): Promise<Fields> {
+  const bytes = await readLimited(request);
+  if (bytes.length === 0) throw new SecLlamaError("bad-request", "missing request body");
+  let text: string;
+  try {
+    text = utf8Decode(bytes);
+  } catch {
+    throw new SecLlamaError("bad-request", "the request body must be UTF-8");
+  }
+  if (nestsDeeper(bytes, MAX_JSON_DEPTH)) {
+    throw new SecLlamaError(
+      "bad-request",
+      `the request body must not nest deeper than ${MAX_JSON_DEPTH} levels`,
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // V8's message quotes the text around the error, which may be message content.
+    throw new SecLlamaError("bad-request", "the request body must be JSON");
+  }
+  return Fields.of(value);
+}
+
+async function readLimited(request: Request): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  // Leaving the loop by an error cancels the body.
+  for await (const part of request.body) {
+    length += part.length;
+    if (length > MAX_BODY_BYTES) {
+      throw new SecLlamaError(
+        "too-large",
+        `the request body must be at most ${MAX_BODY_BYTES} bytes`,
+      );
+    }
+    parts.push(part);
+  }
+  return parts.length === 1 ? parts[0]! : concat(...parts);
+}
+
+const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b, OPEN_OBJECT = 0x7b;
+const CLOSE_ARRAY = 0x5d, CLOSE_OBJECT = 0x7d;
+
+/** Whether brackets outside of strings nest deeper than `limit`. Jumps over strings, where a large body's bytes are. */
+export function nestsDeeper(bytes: Uint8Array, limit: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    switch (bytes[at]) {
+      case OPEN_ARRAY:
+      case OPEN_OBJECT:
+        if (++depth > limit) return true;
+        break;
+      case CLOSE_ARRAY:
+      case CLOSE_OBJECT:
+        depth--;
+        break;
+      case QUOTE:
+        at = endOfString(bytes, at);
+    }
+  }
+  return false;
+}
+
+/** Index of the quote that ends the string which begins at `start`; the length if none does. */
+function endOfString(bytes: Uint8Array, start: number): number {
+  let at = start;
+  for (;;) {
+    at = bytes.indexOf(QUOTE, at + 1);
+    if (at < 0) return bytes.length;
+    let backslashes = 0;
+    while (bytes[at - 1 - backslashes] === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return at;
+  }
+}

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { MAX_BODY_BYTES, MAX_JSON_DEPTH, nestsDeeper, readJsonObject } from "./body.ts";
+
+const SECRET = "the-secret-plan";
+
+const read = (body: string | Uint8Array<ArrayBuffer> | ReadableStream) =>
+  readJsonObject(new Request("http://x/", { method: "POST", body }));
+
+Deno.test("body: an object is read", async () => {
+  assert.equal((await read('{"a":"b"}')).string("a"), "b");
+});
+
+for (
+  const [name, body] of [
+    ["not JSON", `{"a": ${SECRET}}`],
+    ["half of it", `{"a": "${SECRET}`],
+    ["a trailing comma", `{"a": "${SECRET}",}`],
+    ["an array", `["${SECRET}"]`],
+    ["a string", `"${SECRET}"`],
+    ["null", "null"],
+    ["two values", `{"a":"${SECRET}"}{}`],
+    ["a NUL", `{"a":"${SECRET}\0"}`],
+    [
+      "broken UTF-8",
+      new Uint8Array([...new TextEncoder().encode(`{"a":"${SECRET}`), 0xff, 0x22, 0x7d]),
+    ],
+    ["an overlong encoding", new Uint8Array([0x7b, 0x22, 0xc0, 0xaf, 0x22, 0x3a, 0x31, 0x7d])],
+    ["UTF-16", new Uint8Array([0xff, 0xfe, 0x7b, 0, 0x7d, 0])],
+  ] as const
+) {
+  Deno.test(`body: ${name} is 400 and quotes nothing`, async () => {
+    await assert.rejects(read(body), (error: Error & { code: string }) => {
+      assert.equal(error.code, "bad-request");
+      assert.ok(!error.message.includes("secret"), error.message);
+      return true;
+    });
+  });
+}
+
+Deno.test("body: an empty one is 400 in Ollama's words", async () => {
+  const empty = new Request("http://x/", { method: "POST" });
+  await assert.rejects(readJsonObject(empty), { message: "missing request body" });
+  await assert.rejects(read(""), { message: "missing request body" });
+});
+
+Deno.test("body: half a surrogate pair in a string becomes U+FFFD", async () => {
+  const fields = await read(String.raw`{"a":"x\ud800y\udc00z"}`);
+  assert.equal(fields.string("a"), "x\ufffdy\ufffdz");
+});
+
+Deno.test("body: the limit ends reading, it does not wait for the end", async () => {
+  let pulled = 0;
+  let cancelled = false;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulled += 1024 * 1024;
+      controller.enqueue(new Uint8Array(1024 * 1024).fill(0x20));
+    },
+    cancel() {
+      cancelled = true;
+    },
+  });
+  await assert.rejects(read(endless), { code: "too-large" });
+  assert.ok(pulled <= MAX_BODY_BYTES + 4 * 1024 * 1024);
+  assert.ok(cancelled);
+});
+
+Deno.test("body: deep JSON is refused before it is parsed", async () => {
+  const nested = (depth: number) => `{"a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+  await read(nested(MAX_JSON_DEPTH - 1));
+  await assert.rejects(read(nested(MAX_JSON_DEPTH)), { code: "bad-request", message: /nest/ });
+  const started = performance.now();
+  await assert.rejects(read(`{"a":${"[".repeat(8_000_000)}`), { message: /nest/ });
+  assert.ok(performance.now() - started < 2000);
+});
+
+Deno.test("body: brackets in strings are no nesting", () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  assert.equal(nestsDeeper(bytes(`{"a":"${"[".repeat(500)}"}`), 10), false);
+  assert.equal(nestsDeeper(bytes(String.raw`{"a":"\"[[[[","b":[[1]]}`), 3), false);
+  assert.equal(nestsDeeper(bytes(String.raw`{"a":"\\","b":[[[1]]]}`), 3), true);
+  assert.equal(nestsDeeper(bytes(`{"a":"never ends [[[[[[`), 3), false);
+});

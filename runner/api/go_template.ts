@@ -1,0 +1,276 @@
+/**
+ * Ollama's templates, for requests and Modelfiles that bring their own. What the template itself writes may be control
+ * tokens; what it inserts is a user's text and stays text. Rendering is bounded: no template runs for ever.
+ */
+import { SecLlamaError } from "../../src/errors.ts";
+import type { ChatMessage, PromptPart, ToolDefinition } from "../engine/types.ts";
+import { type Expression, type Node, parseGoTemplate } from "./go_template_parse.ts";
+
+const MAX_STEPS = 200_000;
+
+export interface TemplateValues {
+  readonly system: string;
+  readonly prompt: string;
+  readonly suffix: string;
+}
+
+/** One turn: system, prompt and, where the template says `.Response`, the place of the reply, after which it is cut. */
+export function renderGoTemplate(template: string, values: TemplateValues): PromptPart[] {
+  const { system: System, prompt: Prompt, suffix: Suffix } = values;
+  const nodes = parseGoTemplate(template);
+  return new Renderer({ System, Prompt, Suffix, Response: "" }).run(nodes, true);
+}
+
+/** A whole conversation, as Ollama would for a model with this TEMPLATE. */
+export function renderGoChat(
+  template: string,
+  messages: readonly ChatMessage[],
+  tools: readonly ToolDefinition[],
+  think: boolean | string | undefined,
+): PromptPart[] {
+  const nodes = parseGoTemplate(template);
+  const shared = {
+    Tools: tools.map((tool) => ({ Type: "function", Function: goTool(tool) })),
+    Think: think !== undefined && think !== false,
+    ThinkLevel: typeof think === "string" ? think : "",
+    IsThinkSet: think !== undefined,
+  };
+  const system = messages.filter((one) => one.role === "system").map((one) => one.content);
+  if (/\.Messages\b/.test(template)) {
+    const values = {
+      ...shared,
+      Messages: messages.map(goMessage),
+      System: system.join("\n\n"),
+      Response: "",
+    };
+    return new Renderer(values).run(nodes, true);
+  }
+  const parts: PromptPart[] = [];
+  let turn = { System: "", Prompt: "", Response: "" };
+  const flush = (last: boolean) => {
+    parts.push(...new Renderer({ ...shared, ...turn }).run(nodes, last));
+    turn = { System: "", Prompt: "", Response: "" };
+  };
+  for (const { role, content } of messages) {
+    if (role === "system") {
+      if (turn.Prompt !== "" || turn.Response !== "") flush(false);
+      turn.System = content;
+    } else if (role === "user") {
+      if (turn.Response !== "") flush(false);
+      turn.Prompt = content;
+    } else if (role === "assistant") {
+      turn.Response = content;
+    }
+  }
+  flush(true);
+  return parts;
+}
+
+function goTool(tool: ToolDefinition): Record<string, unknown> {
+  return {
+    Name: tool.name,
+    Description: tool.description ?? "",
+    Parameters: tool.parameters ?? {},
+  };
+}
+
+function goMessage(message: ChatMessage): Record<string, unknown> {
+  return {
+    Role: message.role,
+    Content: message.content,
+    Thinking: message.thinking ?? "",
+    ToolName: message.toolName ?? "",
+    ToolCallID: message.toolCallId ?? "",
+    ToolCalls: (message.toolCalls ?? []).map((call, Index) => ({
+      ID: call.id ?? "",
+      Function: { Index, Name: call.name, Arguments: call.arguments },
+    })),
+  };
+}
+
+/** Thrown to leave loops, and the template at `.Response`. */
+class Leave {
+  constructor(readonly what: "break" | "continue" | "cut") {}
+}
+
+class Renderer {
+  readonly #root: Record<string, unknown>;
+  readonly #out: PromptPart[] = [];
+  #scopes: Map<string, unknown>[] = [];
+  #cut = false;
+  #steps = 0;
+
+  constructor(root: Record<string, unknown>) {
+    this.#root = root;
+  }
+
+  run(nodes: readonly Node[], cutAtResponse: boolean): PromptPart[] {
+    this.#cut = cutAtResponse;
+    this.#scopes = [new Map<string, unknown>([["$", this.#root]])];
+    try {
+      this.#list(nodes, this.#root);
+    } catch (error) {
+      if (!(error instanceof Leave)) throw error;
+    }
+    return this.#out;
+  }
+
+  #emit(text: string, special: boolean): void {
+    if (text === "") return;
+    const last = this.#out.at(-1);
+    if (last?.special === special) {
+      this.#out[this.#out.length - 1] = { text: last.text + text, special };
+    } else this.#out.push({ text, special });
+  }
+
+  #list(nodes: readonly Node[], dot: unknown): void {
+    this.#scopes.push(new Map());
+    try {
+      for (const node of nodes) this.#node(node, dot);
+    } finally {
+      this.#scopes.pop();
+    }
+  }
+
+  #node(node: Node, dot: unknown): void {
+    if (++this.#steps > MAX_STEPS) throw failed("takes too many steps");
+    switch (node.kind) {
+      case "text":
+        return this.#emit(node.text, true);
+      case "print":
+        if (this.#cut && isResponse(node.value)) throw new Leave("cut");
+        return this.#emit(toText(this.#value(node.value, dot)), node.value.kind === "literal");
+      case "set":
+        return this.#set(node.name, this.#value(node.value, dot), node.declare);
+      case "break":
+      case "continue":
+        throw new Leave(node.kind);
+      case "range":
+        return this.#range(node, dot);
+      case "if":
+      case "with": {
+        const value = this.#value(node.value, dot);
+        if (node.names[0] !== undefined) this.#set(node.names[0], value, true);
+        if (!isTrue(value)) return this.#list(node.otherwise, dot);
+        return this.#list(node.body, node.kind === "with" ? value : dot);
+      }
+    }
+  }
+
+  #range(node: Extract<Node, { body: unknown }>, dot: unknown): void {
+    const value = this.#value(node.value, dot);
+    const entries: [unknown, unknown][] = Array.isArray(value)
+      ? value.map((one, index) => [index, one])
+      : typeof value === "object" && value !== null
+      ? Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)
+      : [];
+    if (entries.length === 0) return this.#list(node.otherwise, dot);
+    const [first, second] = node.names;
+    for (const [key, one] of entries) {
+      if (second !== undefined) this.#set(first!, key, true);
+      if (first !== undefined) this.#set(second ?? first, one, true);
+      try {
+        this.#list(node.body, one);
+      } catch (error) {
+        if (!(error instanceof Leave) || error.what === "cut") throw error;
+        if (error.what === "break") return;
+      }
+    }
+  }
+
+  #set(name: string, value: unknown, declare: boolean): void {
+    const scope = declare
+      ? this.#scopes.at(-1)
+      : this.#scopes.findLast((scope) => scope.has(name)) ?? this.#scopes.at(-1);
+    scope!.set(name, value);
+  }
+
+  #value(expression: Expression, dot: unknown): unknown {
+    if (++this.#steps > MAX_STEPS) throw failed("takes too many steps");
+    switch (expression.kind) {
+      case "literal":
+        return expression.value;
+      case "path": {
+        const { base } = expression;
+        let value = base === undefined
+          ? dot
+          : typeof base === "string"
+          ? this.#scopes.findLast((scope) => scope.has(base))?.get(base)
+          : this.#value(base, dot);
+        for (const name of expression.names) value = field(value, name);
+        return value;
+      }
+      case "call":
+        return this.#call(expression, dot);
+    }
+  }
+
+  #call(call: Extract<Expression, { kind: "call" }>, dot: unknown): unknown {
+    // `and` and `or` stop at the first argument that decides.
+    if (call.name === "and" || call.name === "or") {
+      let value: unknown;
+      for (const arg of call.args) {
+        value = this.#value(arg, dot);
+        if (isTrue(value) === (call.name === "or")) return value;
+      }
+      return value;
+    }
+    const run = Object.hasOwn(FUNCTIONS, call.name) ? FUNCTIONS[call.name] : undefined;
+    if (run === undefined) throw failed("calls a function that is not supported");
+    return run(...call.args.map((arg) => this.#value(arg, dot)));
+  }
+}
+
+// deno-lint-ignore no-explicit-any -- Go's functions take what they are given
+const FUNCTIONS: Readonly<Record<string, (...args: any[]) => unknown>> = {
+  not: (value) => !isTrue(value),
+  eq: (first, ...rest) => rest.some((one) => one === first),
+  ne: (a, b) => a !== b,
+  lt: (a, b) => a < b,
+  le: (a, b) => a <= b,
+  gt: (a, b) => a > b,
+  ge: (a, b) => a >= b,
+  len: (value) =>
+    typeof value === "string" || Array.isArray(value)
+      ? value.length
+      : Object.keys(value ?? {}).length,
+  index: (value, ...keys) => keys.reduce((at, key) => field(at, String(key)), value),
+  slice: (value, from = 0, to) => value?.slice?.(from, to) ?? [],
+  print: (...args) => args.map(toText).join(""),
+  println: (...args) => args.map(toText).join(" ") + "\n",
+  printf: (format, ...args) =>
+    String(format).replace(/%[svdq]/g, (verb) => {
+      const value = toText(args.shift());
+      return verb === "%q" ? JSON.stringify(value) : value;
+    }),
+  json: (value) => JSON.stringify(value ?? null),
+  currentDate: () => new Date().toISOString().slice(0, 10),
+  yesterdayDate: () => new Date(Date.now() - 86_400_000).toISOString().slice(0, 10),
+};
+
+/** Own fields only: a template cannot reach into prototypes. */
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : undefined;
+}
+
+function isResponse(expression: Expression): boolean {
+  return expression.kind === "path" && expression.base === undefined &&
+    expression.names.join(".") === "Response";
+}
+
+function isTrue(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  return Boolean(value);
+}
+
+function toText(value: unknown): string {
+  if (value === undefined || value === null) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function failed(what: string): SecLlamaError {
+  return new SecLlamaError("bad-request", `template ${what}`, { field: "template" });
+}

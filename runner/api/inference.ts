@@ -1,0 +1,201 @@
+/** The {@link Service}: a request of any dialect to the engine, and the engine's tokens to reply events. */
+import { SecLlamaError } from "../../src/errors.ts";
+import type { Engine, GenerateEvent, TokenLogprob } from "../engine/types.ts";
+import { Fields } from "./fields.ts";
+import { embed } from "./embed.ts";
+import { buildGrammar } from "./grammar.ts";
+import { isSameModel } from "./model_name.ts";
+import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
+import { buildPrompt, contextLimit } from "./prompt.ts";
+import { ReplyParser } from "./reply_parser.ts";
+import type {
+  Call,
+  CollectedReply,
+  InferenceRequest,
+  Logprob,
+  ModelDefaults,
+  NamedToolCall,
+  Reply,
+  ReplyEvent,
+  Service,
+  Think,
+  TokenLogprobs,
+  Usage,
+} from "./request.ts";
+
+export interface ServiceOptions {
+  readonly engine: Engine;
+  /** Canonical name of the one model served here. */
+  readonly model: string;
+  readonly loadMs: number;
+  readonly defaults: ModelDefaults;
+  onKeepAlive(value: number | "forever"): void;
+}
+
+/** @throws {SecLlamaError} `bad-request`: the defaults' options are wrong. */
+export function makeService(o: ServiceOptions): Service {
+  const { engine, defaults } = o;
+  const parameters = defaults.options === undefined
+    ? undefined
+    : Fields.of(defaults.options, "parameters");
+  return {
+    defaults,
+    baseOptions: parseOptions(parameters, DEFAULT_OPTIONS),
+    supportsThinking: engine.info.capabilities.includes("thinking"),
+    vocabularySize: engine.info.vocabularySize,
+    checkModel(name) {
+      if (name === undefined || name === "") {
+        throw new SecLlamaError("bad-request", "model is required", { field: "model" });
+      }
+      if (!isSameModel(name, o.model)) {
+        const shown = name.slice(0, 200);
+        throw new SecLlamaError("not-found", `model "${shown}" not found, try pulling it first`, {
+          field: "model",
+        });
+      }
+      return name;
+    },
+    infer: (request, call) => infer(o, request, call),
+    embed: (request, call) => embed(engine, request, call, loadNs(o, call)),
+    countTokens: (request) => {
+      const think = checkThink(engine, request);
+      return buildPrompt(o, { ...request, truncate: true }, think, Infinity).tokens.length;
+    },
+    keepAlive: o.onKeepAlive,
+  };
+}
+
+/** Joins a reply's deltas. */
+export async function collect(reply: Reply): Promise<CollectedReply> {
+  let text = "", thinking = "";
+  const toolCalls: NamedToolCall[] = [];
+  const logprobs: TokenLogprobs[] = [];
+  for await (const event of reply) {
+    if (event.type === "delta") {
+      text += event.text;
+      thinking += event.thinking;
+      toolCalls.push(...event.toolCalls);
+      logprobs.push(...event.logprobs);
+    } else if (event.type === "done") {
+      return { text, thinking, toolCalls, logprobs, done: event };
+    }
+  }
+  throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
+}
+
+async function* infer(o: ServiceOptions, request: InferenceRequest, call: Call): Reply {
+  const { engine } = o;
+  const load = loadNs(o, call);
+  const think = checkThink(engine, request);
+  checkCapabilities(engine, request);
+  const prompt = buildPrompt(o, request, think);
+  const parser = new ReplyParser(engine, request, { think, promptTail: prompt.tail });
+  const grammar = buildGrammar(request, parser);
+  yield { type: "start", promptTokens: prompt.tokens.length };
+
+  const events = engine.generate({
+    prompt: prompt.tokens,
+    client: call.client,
+    maxTokens: replyLimit(engine, request, prompt.tokens.length),
+    stop: request.options.stop,
+    sampling: request.options.sampling,
+    ...(grammar === undefined ? {} : { grammar }),
+    ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
+  }, call.signal);
+  for await (const event of events) {
+    if (event.type === "token") {
+      const delta = parser.push(event);
+      const logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
+      if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
+    } else {
+      const rest = parser.end();
+      if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
+      yield doneEvent(event, parser, load, call);
+      return;
+    }
+  }
+  // The engine's iteration ends without "done" only when it was cancelled.
+  throw new SecLlamaError("cancelled", "the request was cancelled");
+}
+
+function hasContent(delta: { text: string; thinking: string; toolCalls: readonly unknown[] }) {
+  return delta.text !== "" || delta.thinking !== "" || delta.toolCalls.length > 0;
+}
+
+function doneEvent(
+  event: Extract<GenerateEvent, { type: "done" }>,
+  parser: ReplyParser,
+  load: number,
+  call: Call,
+): ReplyEvent {
+  const usage: Usage = {
+    promptTokens: event.promptTokens,
+    cachedTokens: event.cachedTokens,
+    evalTokens: event.evalTokens,
+    thinkingTokens: parser.thinkingTokens,
+    totalNs: elapsedNs(call),
+    loadNs: load,
+    promptNs: toNs(event.promptMs),
+    evalNs: toNs(event.evalMs),
+  };
+  return {
+    type: "done",
+    reason: event.reason,
+    ...(event.stopSequence === undefined ? {} : { stopSequence: event.stopSequence }),
+    calledTools: parser.calledTools,
+    usage,
+    context: event.context,
+  };
+}
+
+export function toNs(ms: number): number {
+  return Math.max(Math.round(ms * 1e6), 0);
+}
+
+/** From when the request came in, what it waited for the model included, until now. */
+export function elapsedNs(call: Call): number {
+  return toNs(performance.now() - call.startedAt + call.waitedMs);
+}
+
+/** What of the request's time went into loading the model; a few microseconds where it was loaded already. */
+function loadNs(o: ServiceOptions, call: Call): number {
+  if (call.waitedMs > 0) return toNs(Math.min(call.waitedMs, o.loadMs));
+  return toNs(performance.now() - call.startedAt);
+}
+
+/** Tokens the reply may have: what was asked for, within a context made smaller by the request. */
+function replyLimit(engine: Engine, request: InferenceRequest, promptTokens: number): number {
+  const { maxTokens } = request.options;
+  const limit = contextLimit(engine, request);
+  if (limit >= engine.info.slotContextLength) return maxTokens;
+  const room = limit - promptTokens;
+  return maxTokens < 0 ? room : Math.min(maxTokens, room);
+}
+
+/** The model thinks unless told not to, as in Ollama; one that cannot is told nothing. */
+function checkThink(engine: Engine, request: InferenceRequest): Think | undefined {
+  if (engine.info.capabilities.includes("thinking")) return request.think ?? true;
+  if (request.think === undefined || request.think === false) return undefined;
+  throw new SecLlamaError("bad-request", `"${request.model}" does not support thinking`, {
+    field: "think",
+  });
+}
+
+function checkCapabilities(engine: Engine, request: InferenceRequest): void {
+  const { capabilities, hasDecoder } = engine.info;
+  const refuse = (what: string) =>
+    new SecLlamaError("bad-request", `"${request.model}" does not support ${what}`);
+  if (!hasDecoder) throw refuse(request.prompt.kind === "chat" ? "chat" : "generate");
+  const { prompt } = request;
+  if (prompt.kind === "chat" && prompt.tools.length > 0 && !capabilities.includes("tools")) {
+    throw refuse("tools");
+  }
+}
+
+function tokenLogprobs(event: Extract<GenerateEvent, { type: "token" }>): TokenLogprobs {
+  return { ...logprob(event.logprob!), top: (event.top ?? []).map(logprob) };
+}
+
+function logprob(value: TokenLogprob): Logprob {
+  return { token: value.text, logprob: value.logprob, bytes: [...value.bytes] };
+}

@@ -1,0 +1,98 @@
+/** POST /api/chat */
+import type { Handler } from "../app.ts";
+import { collect } from "../inference.ts";
+import type { InferenceRequest, NamedToolCall, Reply, ReplyEvent } from "../request.ts";
+import { type Chunks, ndjson, streamResponse } from "../stream.ts";
+import {
+  announceKeepAlive,
+  commonFields,
+  createdAt,
+  logprobFields,
+  metrics,
+  NDJSON,
+  parseMessages,
+  parseTools,
+  withErrorLine,
+} from "./wire.ts";
+
+export const ollamaChat: Handler = async (service, body, call, cancel) => {
+  const model = service.checkModel(body.string("model"));
+  const messages = parseMessages(body);
+  const tools = parseTools(body);
+  const { stream, keepAlive, inference } = commonFields(service, body);
+  const release = announceKeepAlive(service, keepAlive);
+  if (messages.length === 0) {
+    release();
+    const done_reason = keepAlive === 0 ? "unload" : "load";
+    const message = { role: "assistant", content: "" };
+    return Response.json({ model, created_at: createdAt(), message, done: true, done_reason });
+  }
+  const request: InferenceRequest = {
+    model,
+    prompt: { kind: "chat", messages, tools, toolChoice: "auto" },
+    ...inference,
+  };
+  const reply = service.infer(request, call);
+  if (stream) {
+    return await streamResponse(withErrorLine(lines(model, reply, release)), NDJSON, cancel);
+  }
+  try {
+    const { text, thinking, toolCalls, logprobs, done } = await collect(reply);
+    return Response.json({
+      model,
+      created_at: createdAt(),
+      message: message(text, thinking, toolCalls),
+      done: true,
+      done_reason: done.reason,
+      ...logprobFields(logprobs),
+      ...metrics(done.usage),
+    });
+  } finally {
+    release();
+  }
+};
+
+async function* lines(model: string, reply: Reply, release: () => void): Chunks {
+  try {
+    for await (const event of reply) {
+      const fields = line(event);
+      if (fields !== undefined) yield ndjson({ model, created_at: createdAt(), ...fields });
+    }
+  } finally {
+    release();
+  }
+}
+
+function line(event: ReplyEvent): Record<string, unknown> | undefined {
+  switch (event.type) {
+    case "start":
+      return undefined;
+    case "delta":
+      return {
+        message: message(event.text, event.thinking, event.toolCalls),
+        done: false,
+        ...logprobFields(event.logprobs),
+      };
+    case "done":
+      return {
+        message: message("", "", []),
+        done: true,
+        done_reason: event.reason,
+        ...metrics(event.usage),
+      };
+  }
+}
+
+function message(content: string, thinking: string, calls: readonly NamedToolCall[]) {
+  return {
+    role: "assistant",
+    content,
+    ...(thinking === "" ? {} : { thinking }),
+    ...(calls.length === 0 ? {} : {
+      tool_calls: calls.map((call, index) => ({
+        id: call.id,
+        function: { index, name: call.name, arguments: call.arguments },
+      })),
+    }),
+  };
+}

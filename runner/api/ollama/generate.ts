@@ -1,0 +1,122 @@
+/** POST /api/generate */
+import type { Handler } from "../app.ts";
+import { SecLlamaError } from "../../../src/errors.ts";
+import { collect } from "../inference.ts";
+import type { Fields } from "../fields.ts";
+import type { InferenceRequest, Reply, Service } from "../request.ts";
+import { type Chunks, ndjson, streamResponse } from "../stream.ts";
+import {
+  announceKeepAlive,
+  commonFields,
+  createdAt,
+  logprobFields,
+  metrics,
+  NDJSON,
+  refuseImages,
+  withErrorLine,
+} from "./wire.ts";
+
+/** Tokens of a `context`: as many as the largest context in use. */
+const MAX_CONTEXT_TOKENS = 1024 * 1024;
+
+export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
+  const model = service.checkModel(body.string("model"));
+  const { stream, keepAlive, inference } = commonFields(service, body);
+  const raw = body.boolean("raw") ?? false;
+  refuseImages(body);
+  const prompt = parsePrompt(service, body, raw);
+  const release = announceKeepAlive(service, keepAlive);
+  if ((body.string("prompt") ?? "") === "") {
+    release();
+    const done_reason = keepAlive === 0 ? "unload" : "load";
+    return Response.json({ model, created_at: createdAt(), response: "", done: true, done_reason });
+  }
+  const reply = service.infer({ model, prompt, ...inference }, call);
+  if (stream) {
+    return await streamResponse(withErrorLine(lines(model, raw, reply, release)), NDJSON, cancel);
+  }
+  try {
+    const { text, thinking, logprobs, done } = await collect(reply);
+    return Response.json({
+      model,
+      created_at: createdAt(),
+      response: text,
+      ...(thinking === "" ? {} : { thinking }),
+      done: true,
+      done_reason: done.reason,
+      ...(raw ? {} : { context: done.context }),
+      ...metrics(done.usage),
+      ...logprobFields(logprobs),
+    });
+  } finally {
+    release();
+  }
+};
+
+async function* lines(model: string, raw: boolean, reply: Reply, release: () => void): Chunks {
+  try {
+    for await (const event of reply) {
+      if (event.type === "start") continue;
+      const head = { model, created_at: createdAt() };
+      if (event.type === "delta") {
+        yield ndjson({
+          ...head,
+          response: event.text,
+          ...(event.thinking === "" ? {} : { thinking: event.thinking }),
+          done: false,
+          ...logprobFields(event.logprobs),
+        });
+      } else {
+        yield ndjson({
+          ...head,
+          response: "",
+          done: true,
+          done_reason: event.reason,
+          ...(raw ? {} : { context: event.context }),
+          ...metrics(event.usage),
+        });
+      }
+    }
+  } finally {
+    release();
+  }
+}
+
+function parsePrompt(service: Service, body: Fields, raw: boolean): InferenceRequest["prompt"] {
+  const prompt = body.string("prompt") ?? "";
+  const suffix = body.string("suffix") ?? "";
+  const system = body.string("system") ?? "";
+  const template = body.string("template") ?? "";
+  const context = parseContext(service, body);
+  if (raw) {
+    if (template !== "" || system !== "" || context !== undefined) {
+      throw new SecLlamaError(
+        "bad-request",
+        "raw mode does not support template, system, or context",
+        { field: "raw" },
+      );
+    }
+    return { kind: "raw", text: prompt };
+  }
+  const before = context === undefined ? {} : { context };
+  if (template !== "") {
+    const given = system === "" ? service.defaults.system ?? "" : system;
+    return { kind: "template", template, system: given, prompt, suffix, ...before };
+  }
+  if (suffix !== "") return { kind: "insert", prefix: prompt, suffix };
+  const messages = [{ role: "user", content: prompt }];
+  if (system !== "") messages.unshift({ role: "system", content: system });
+  return { kind: "chat", messages, tools: [], toolChoice: "auto", ...before };
+}
+
+/** `context`: tokens of an earlier reply. An id outside of the vocabulary would be read past the model's tables. */
+function parseContext(service: Service, body: Fields): Int32Array | undefined {
+  const ids = body.array("context", MAX_CONTEXT_TOKENS);
+  if (ids === undefined || ids.length === 0) return undefined;
+  return Int32Array.from(ids, (id) => {
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= service.vocabularySize) {
+      throw body.fail("context", "must be an array of token ids of this model");
+    }
+    return id as number;
+  });
+}

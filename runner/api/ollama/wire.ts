@@ -1,0 +1,172 @@
+/** What Ollama's chat and generate share: the fields of requests and the fields, in Ollama's order, of replies. */
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
+import { errorBody } from "../errors.ts";
+import type { Fields } from "../fields.ts";
+import { type KeepAlive, parseKeepAlive } from "../duration.ts";
+import { parseOptions } from "../options.ts";
+import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
+import { type Chunks, ndjson } from "../stream.ts";
+
+export const NDJSON = "application/x-ndjson";
+const MAX_MESSAGES = 100_000;
+export const MAX_TOOLS = 1024;
+
+/** The fields chat and generate have in common. */
+export function commonFields(service: Service, body: Fields) {
+  const options = parseOptions(body.object("options"), service.baseOptions);
+  const logprobs = body.boolean("logprobs") ?? false;
+  const top = body.integer("top_logprobs", { min: 0, max: 20 }) ?? 0;
+  const think = parseThink(body);
+  const format = parseFormat(body);
+  const keepAlive = body.has("keep_alive") ? parseKeepAlive(body.raw("keep_alive")) : undefined;
+  return {
+    stream: body.boolean("stream") ?? true,
+    keepAlive,
+    inference: {
+      options,
+      truncate: body.boolean("truncate") ?? true,
+      ...(logprobs ? { logprobs: top } : {}),
+      ...(think === undefined ? {} : { think }),
+      ...(format === undefined ? {} : { format }),
+    },
+  };
+}
+
+/** `think`: a boolean or a level; Ollama's "max" is our highest. */
+function parseThink(body: Fields): Think | undefined {
+  const value = body.raw("think");
+  if (value === undefined || typeof value === "boolean") return value;
+  if (value === "low" || value === "medium" || value === "high") return value;
+  if (value === "max") return "high";
+  throw body.fail("think", 'must be a boolean or one of "low", "medium", "high", "max"');
+}
+
+/** `format`: "json", a schema, or nothing ("" is nothing too). */
+function parseFormat(body: Fields): Format | undefined {
+  const value = body.raw("format");
+  if (value === undefined || value === "") return undefined;
+  if (value === "json") return { kind: "json" };
+  if (typeof value === "object" && !Array.isArray(value)) {
+    return { kind: "schema", schema: value, field: "format" };
+  }
+  throw body.fail("format", 'must be "json" or a JSON schema');
+}
+
+export function parseMessages(body: Fields): ChatMessage[] {
+  return (body.objects("messages", MAX_MESSAGES) ?? []).map((message) => {
+    const role = message.requiredString("role").toLowerCase();
+    if (role === "") throw message.fail("role", "must not be empty");
+    refuseImages(message);
+    const thinking = message.string("thinking");
+    const toolCalls = message.objects("tool_calls", MAX_TOOLS)?.map(parseToolCall);
+    const toolName = message.string("tool_name") ?? message.string("name");
+    const toolCallId = message.string("tool_call_id");
+    return {
+      role,
+      content: message.string("content") ?? "",
+      ...(thinking ? { thinking } : {}),
+      ...(toolCalls?.length ? { toolCalls } : {}),
+      ...(toolName ? { toolName } : {}),
+      ...(toolCallId ? { toolCallId } : {}),
+    };
+  });
+}
+
+function parseToolCall(call: Fields): ToolCall {
+  const fn = call.object("function");
+  if (fn === undefined) throw call.fail("function", "is required");
+  const id = call.string("id");
+  return {
+    name: fn.requiredString("name"),
+    arguments: fn.object("arguments")?.value() ?? {},
+    ...(id ? { id } : {}),
+  };
+}
+
+/** `tools` as Ollama and OpenAI's chat write them. */
+export function parseTools(body: Fields): ToolDefinition[] {
+  return (body.objects("tools", MAX_TOOLS) ?? []).map((tool) => {
+    const fn = tool.object("function");
+    if (fn === undefined) throw tool.fail("function", "is required");
+    const name = fn.requiredString("name");
+    if (name === "") throw fn.fail("name", "must not be empty");
+    const description = fn.string("description");
+    const parameters = fn.object("parameters")?.value();
+    return {
+      name,
+      ...(description === undefined ? {} : { description }),
+      ...(parameters === undefined ? {} : { parameters }),
+    };
+  });
+}
+
+/** No model here sees. An empty list is what clients send for "none". */
+export function refuseImages(fields: Fields): void {
+  const images = fields.array("images", 1024);
+  if (images === undefined || images.length === 0) return;
+  throw new SecLlamaError("bad-request", "this model does not support images", {
+    field: fields.at("images"),
+  });
+}
+
+/** RFC 3339 in UTC. */
+export function createdAt(): string {
+  return new Date().toISOString();
+}
+
+/** Ollama leaves zeroes out; so does this, for the same set of fields. */
+export function metrics(usage: Usage): Record<string, number> {
+  const all = {
+    total_duration: usage.totalNs,
+    load_duration: usage.loadNs,
+    prompt_eval_count: usage.promptTokens,
+    prompt_eval_duration: usage.promptNs,
+    eval_count: usage.evalTokens,
+    eval_duration: usage.evalNs,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== 0));
+}
+
+export function logprobFields(logprobs: readonly TokenLogprobs[]): Record<string, unknown> {
+  if (logprobs.length === 0) return {};
+  const one = ({ token, logprob, bytes }: Logprob) => ({
+    token,
+    logprob,
+    ...(bytes.length > 0 ? { bytes } : {}),
+  });
+  return {
+    logprobs: logprobs.map((entry) => ({
+      ...one(entry),
+      ...(entry.top.length > 0 ? { top_logprobs: entry.top.map(one) } : {}),
+    })),
+  };
+}
+
+/** Turns an error in the middle of a stream into Ollama's last line. */
+export async function* withErrorLine(chunks: Chunks): Chunks {
+  let begun = false;
+  try {
+    for await (const chunk of chunks) {
+      begun = true;
+      yield chunk;
+    }
+  } catch (error) {
+    if (!begun) throw error;
+    yield ndjson(errorBody("ollama", error));
+  }
+}
+
+/** Runs `respond`, and tells the supervisor of `keep_alive`: 0 when the reply is over, anything else now. */
+export function announceKeepAlive(service: Service, value: KeepAlive | undefined): () => void {
+  if (value === undefined) return () => {};
+  if (value !== 0) {
+    service.keepAlive(value);
+    return () => {};
+  }
+  let told = false;
+  return () => {
+    if (!told) service.keepAlive(0);
+    told = true;
+  };
+}

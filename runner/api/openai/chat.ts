@@ -1,0 +1,186 @@
+/** POST /v1/chat/completions */
+import type { Handler } from "../app.ts";
+import type { ChatMessage } from "../../engine/types.ts";
+import type { Fields } from "../fields.ts";
+import { nameToolMessages } from "../tool_names.ts";
+import { collect } from "../inference.ts";
+import { newId } from "../reply_parser.ts";
+import type { InferenceRequest, Reply, ReplyEvent, Service } from "../request.ts";
+import { type Chunks, sse, streamResponse } from "../stream.ts";
+import {
+  contentText,
+  EVENT_STREAM,
+  formatField,
+  MAX_LIST,
+  parseArguments,
+  refuseMany,
+  samplingFields,
+  thinkOfEffort,
+  toolChoiceField,
+  toolDefinition,
+  unixSeconds,
+  wireLogprobs,
+  wireToolCall,
+  wireUsage,
+  withErrorEvent,
+} from "./common.ts";
+
+const FINGERPRINT = "fp_secllama";
+
+export const openaiChat: Handler = async (service, body, call, cancel) => {
+  const request = parseRequest(service, body);
+  const stream = body.boolean("stream") ?? false;
+  const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
+  const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
+  const reply = service.infer(request, call);
+  if (stream) {
+    const chunks = events(head, reply, includeUsage);
+    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM, cancel);
+  }
+  const { text, thinking, toolCalls, logprobs, done } = await collect(reply);
+  const message = {
+    role: "assistant",
+    content: text === "" && toolCalls.length > 0 ? null : text,
+    refusal: null,
+    ...(thinking === "" ? {} : { reasoning: thinking }),
+    ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(wireToolCall) }),
+  };
+  return Response.json({
+    id: head.id,
+    object: "chat.completion",
+    created: head.created,
+    model: head.model,
+    system_fingerprint: FINGERPRINT,
+    choices: [{
+      index: 0,
+      message,
+      logprobs: logprobs.length === 0 ? null : { content: wireLogprobs(logprobs), refusal: null },
+      finish_reason: finishReason(done),
+    }],
+    usage: wireUsage(done.usage),
+  });
+};
+
+function parseRequest(service: Service, body: Fields): InferenceRequest {
+  const model = service.checkModel(body.string("model"));
+  refuseMany(body);
+  const messages = parseMessages(body);
+  const choice = toolChoiceField(body);
+  const tools = (body.objects("tools", 1024) ?? []).map((tool) => {
+    if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
+    const fn = tool.object("function");
+    if (fn === undefined) throw tool.fail("function", "is required");
+    return toolDefinition(fn);
+  });
+  const reasoning = body.object("reasoning");
+  const think = reasoning?.has("effort")
+    ? thinkOfEffort(reasoning, "effort")
+    : thinkOfEffort(body, "reasoning_effort");
+  const format = formatField(body.object("response_format"));
+  const logprobs = body.boolean("logprobs") ?? false;
+  const top = body.integer("top_logprobs", { min: 0, max: 20 }) ?? 0;
+  return {
+    model,
+    prompt: {
+      kind: "chat",
+      messages,
+      tools: choice === undefined ? [] : tools,
+      toolChoice: choice ?? "auto",
+    },
+    options: samplingFields(service, body, ["max_completion_tokens", "max_tokens"]),
+    truncate: true,
+    ...(think === undefined ? {} : { think }),
+    ...(format === undefined ? {} : { format }),
+    ...(logprobs ? { logprobs: top } : {}),
+  };
+}
+
+function parseMessages(body: Fields): ChatMessage[] {
+  const list = body.objects("messages", MAX_LIST);
+  if (list === undefined || list.length === 0) {
+    throw body.fail("messages", "must be an array of at least one message");
+  }
+  return nameToolMessages(list.map((message) => {
+    const role = message.requiredString("role").toLowerCase();
+    const toolCalls = message.objects("tool_calls", 1024)?.map((call) => {
+      const fn = call.object("function");
+      if (fn === undefined) throw call.fail("function", "is required");
+      const id = call.string("id");
+      return {
+        name: fn.requiredString("name"),
+        arguments: parseArguments(fn),
+        ...(id ? { id } : {}),
+      };
+    });
+    if (!message.has("content") && role !== "assistant") {
+      throw message.fail("content", "is required");
+    }
+    const thinking = message.string("reasoning") ?? message.string("reasoning_content");
+    const toolCallId = message.string("tool_call_id");
+    const toolName = role === "tool" ? message.string("name") : undefined;
+    return {
+      // Templates know "system"; "developer" is its newer name.
+      role: role === "developer" ? "system" : role,
+      content: contentText(message, "content"),
+      ...(thinking ? { thinking } : {}),
+      ...(toolCalls?.length ? { toolCalls } : {}),
+      ...(toolCallId ? { toolCallId } : {}),
+      ...(toolName ? { toolName } : {}),
+    };
+  }));
+}
+
+interface Head {
+  readonly id: string;
+  readonly created: number;
+  readonly model: string;
+}
+
+async function* events(head: Head, reply: Reply, includeUsage: boolean): Chunks {
+  const chunk = (choices: unknown[], usage: unknown = null) =>
+    sse({
+      id: head.id,
+      object: "chat.completion.chunk",
+      created: head.created,
+      model: head.model,
+      system_fingerprint: FINGERPRINT,
+      choices,
+      ...(includeUsage ? { usage } : {}),
+    });
+  let first = true;
+  let toolIndex = 0;
+  for await (const event of reply) {
+    if (event.type === "start") continue;
+    const role = first ? { role: "assistant" } : {};
+    if (event.type === "delta") {
+      first = false;
+      const toolCalls = event.toolCalls.map((call) => ({
+        index: toolIndex++,
+        ...wireToolCall(call),
+      }));
+      const delta = {
+        ...role,
+        ...(event.thinking === "" ? {} : { reasoning: event.thinking }),
+        ...(event.text === "" && event.thinking !== "" ? {} : { content: event.text }),
+        ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls }),
+      };
+      const logprobs = event.logprobs.length === 0
+        ? null
+        : { content: wireLogprobs(event.logprobs), refusal: null };
+      yield chunk([{ index: 0, delta, logprobs, finish_reason: null }]);
+    } else {
+      if (first) {
+        const delta = { ...role, content: "" };
+        yield chunk([{ index: 0, delta, logprobs: null, finish_reason: null }]);
+      }
+      const finish_reason = finishReason(event);
+      yield chunk([{ index: 0, delta: {}, logprobs: null, finish_reason }]);
+      if (includeUsage) yield chunk([], wireUsage(event.usage));
+      yield sse("[DONE]");
+    }
+  }
+}
+
+function finishReason(done: Extract<ReplyEvent, { type: "done" }>): string {
+  return done.calledTools && done.reason === "stop" ? "tool_calls" : done.reason;
+}

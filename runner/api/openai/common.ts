@@ -1,0 +1,202 @@
+/** What the OpenAI endpoints share: sampling fields, messages, tools and the shape of usage. */
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { ToolCall, ToolDefinition } from "../../engine/types.ts";
+import { errorBody } from "../errors.ts";
+import type { Fields } from "../fields.ts";
+import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
+import type {
+  Format,
+  GenerationOptions,
+  Logprob,
+  Service,
+  Think,
+  TokenLogprobs,
+  ToolChoice,
+  Usage,
+} from "../request.ts";
+import { type Chunks, sse } from "../stream.ts";
+
+export const EVENT_STREAM = "text/event-stream; charset=utf-8";
+const INT32_MAX = 2 ** 31 - 1;
+export const MAX_LIST = 100_000;
+
+/**
+ * Sampling fields under OpenAI's names. Temperature and top_p are 1 where the request says nothing, as its API has it;
+ * `limit`: the names of the field for the reply's length, the first one given counts.
+ */
+export function samplingFields(
+  service: Service,
+  body: Fields,
+  limits: readonly string[],
+): GenerationOptions {
+  const base = service.baseOptions;
+  const sampling = {
+    ...base.sampling,
+    temperature: body.number("temperature", { min: 0, max: 2 }) ?? 1,
+    topP: body.number("top_p", { min: 0, max: 1 }) ?? 1,
+    presencePenalty: body.number("presence_penalty", { min: -2, max: 2 }) ??
+      base.sampling.presencePenalty,
+    frequencyPenalty: body.number("frequency_penalty", { min: -2, max: 2 }) ??
+      base.sampling.frequencyPenalty,
+  };
+  applySeed(sampling, body, "seed");
+  const given = limits.map((name) => body.integer(name, { min: 1, max: INT32_MAX }));
+  return {
+    ...base,
+    sampling,
+    maxTokens: given.find((one) => one !== undefined) ?? base.maxTokens,
+    stop: stopField(body) ?? base.stop,
+  };
+}
+
+function stopField(body: Fields): readonly string[] | undefined {
+  const value = body.raw("stop");
+  if (typeof value !== "string") return parseStop(body);
+  if (value.length > MAX_STOP_CHARS) {
+    throw body.fail("stop", `must be at most ${MAX_STOP_CHARS} characters`);
+  }
+  return value === "" ? [] : [value.toWellFormed()];
+}
+
+/** One reply a request: several would be several requests' work for one request's queue place. */
+export function refuseMany(body: Fields): void {
+  for (const name of ["n", "best_of"]) {
+    const value = body.raw(name);
+    if (value !== undefined && value !== 1) throw body.fail(name, "must be 1");
+  }
+}
+
+/** OpenAI's scale of effort has more steps than templates know. */
+export function thinkOfEffort(fields: Fields, name: string): Think | undefined {
+  const effort = fields.oneOf(name, ["none", "minimal", "low", "medium", "high", "xhigh", "max"]);
+  switch (effort) {
+    case undefined:
+      return undefined;
+    case "none":
+      return false;
+    case "minimal":
+      return "low";
+    case "xhigh":
+    case "max":
+      return "high";
+    default:
+      return effort;
+  }
+}
+
+/** `response_format` of chat, or the like-shaped `text.format` of responses. */
+export function formatField(format: Fields | undefined): Format | undefined {
+  const type = format?.oneOf("type", ["text", "json_object", "json_schema"]);
+  if (format === undefined || type === undefined || type === "text") return undefined;
+  if (type === "json_object") return { kind: "json" };
+  const holder = format.object("json_schema") ?? format;
+  const schema = holder.object("schema")?.value();
+  if (schema === undefined) throw holder.fail("schema", "is required");
+  return { kind: "schema", schema, field: holder.at("schema") };
+}
+
+/** `tool_choice`; `undefined` for "none". */
+export function toolChoiceField(body: Fields): ToolChoice | undefined {
+  const value = body.raw("tool_choice");
+  if (value === undefined || value === "auto") return "auto";
+  if (value === "none") return undefined;
+  if (value === "required") return "required";
+  if (typeof value === "string") {
+    throw body.fail("tool_choice", 'must be "none", "auto", "required" or a function');
+  }
+  const choice = body.object("tool_choice")!;
+  return { name: (choice.object("function") ?? choice).requiredString("name") };
+}
+
+/** `arguments` of a call in the history: JSON in a string. */
+export function parseArguments(fields: Fields): Readonly<Record<string, unknown>> {
+  const text = fields.string("arguments") ?? "";
+  if (text.trim() === "") return {};
+  try {
+    const value = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Below: the parser's own message would quote the text.
+  }
+  throw fields.fail("arguments", "must be a JSON object in a string");
+}
+
+/** Text of a message's `content`: a string, or parts of which every one is text. */
+export function contentText(message: Fields, name: string): string {
+  const value = message.raw(name);
+  if (value === undefined) return "";
+  if (typeof value === "string") return value.toWellFormed();
+  if (!Array.isArray(value)) throw message.fail(name, "must be a string or an array of parts");
+  return message.objects(name, MAX_LIST)!.map((part) => {
+    const type = part.requiredString("type");
+    if (/^(input_|output_)?text$/.test(type)) return part.requiredString("text");
+    if (type === "refusal") return part.requiredString("refusal");
+    if (/image/.test(type)) {
+      throw new SecLlamaError("bad-request", "this model does not support images", {
+        field: part.path,
+      });
+    }
+    throw part.fail("type", 'must be "text"');
+  }).join("");
+}
+
+export interface WireToolCall {
+  readonly id: string;
+  readonly type: "function";
+  readonly function: { readonly name: string; readonly arguments: string };
+}
+
+export function wireToolCall(call: ToolCall & { readonly id: string }): WireToolCall {
+  return {
+    id: call.id,
+    type: "function",
+    function: { name: call.name, arguments: JSON.stringify(call.arguments) },
+  };
+}
+
+export function wireUsage(usage: Usage) {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.evalTokens,
+    total_tokens: usage.promptTokens + usage.evalTokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    completion_tokens_details: { reasoning_tokens: usage.thinkingTokens },
+  };
+}
+
+/** `logprobs` of chat and responses. */
+export function wireLogprobs(logprobs: readonly TokenLogprobs[]) {
+  const one = ({ token, logprob, bytes }: Logprob) => ({ token, logprob, bytes });
+  return logprobs.map((entry) => ({ ...one(entry), top_logprobs: entry.top.map(one) }));
+}
+
+/** Turns an error in the middle of a stream into an event, which the SDKs throw. */
+export async function* withErrorEvent(chunks: Chunks): Chunks {
+  let begun = false;
+  try {
+    for await (const chunk of chunks) {
+      begun = true;
+      yield chunk;
+    }
+  } catch (error) {
+    if (!begun) throw error;
+    yield sse(errorBody("openai", error));
+  }
+}
+
+export function unixSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** A tool definition from the object that holds its name. */
+export function toolDefinition(fields: Fields): ToolDefinition {
+  const name = fields.requiredString("name");
+  if (name === "") throw fields.fail("name", "must not be empty");
+  const description = fields.string("description");
+  const parameters = fields.object("parameters")?.value();
+  return {
+    name,
+    ...(description === undefined ? {} : { description }),
+    ...(parameters === undefined ? {} : { parameters }),
+  };
+}

@@ -1,0 +1,71 @@
+/** POST /v1/embeddings */
+import type { Handler } from "../app.ts";
+import { MAX_EMBED_INPUTS } from "../embed.ts";
+import type { Fields } from "../fields.ts";
+import type { Service } from "../request.ts";
+import { MAX_LIST } from "./common.ts";
+
+export const openaiEmbeddings: Handler = async (service, body, call) => {
+  const model = service.checkModel(body.string("model"));
+  const inputs = parseInput(service, body);
+  const dimensions = body.integer("dimensions", { min: 1, max: 1_000_000 });
+  const base64 = body.oneOf("encoding_format", ["float", "base64"]) === "base64";
+  const request = {
+    model,
+    inputs,
+    truncate: true,
+    ...(dimensions === undefined ? {} : { dimensions }),
+  };
+  const { vectors, promptTokens } = await service.embed(request, call);
+  return Response.json({
+    object: "list",
+    data: vectors.map((vector, index) => ({
+      object: "embedding",
+      index,
+      embedding: base64 ? toBase64(vector) : [...vector],
+    })),
+    model,
+    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+  });
+};
+
+/** A string, strings, tokens, or arrays of tokens. */
+function parseInput(service: Service, body: Fields): (string | Int32Array)[] {
+  const value = body.raw("input");
+  if (typeof value === "string" && value !== "") return [value.toWellFormed()];
+  const list = Array.isArray(value) ? body.array("input", MAX_LIST)! : [];
+  if (list.length === 0) {
+    throw body.fail("input", "must be a string, or an array that is not empty");
+  }
+  if (typeof list[0] === "number") return [tokenIds(service, body, "input", list)];
+  if (list.length > MAX_EMBED_INPUTS) {
+    throw body.fail("input", `must have at most ${MAX_EMBED_INPUTS} elements`);
+  }
+  return list.map((one) => {
+    if (typeof one === "string" && one !== "") return one.toWellFormed();
+    if (Array.isArray(one) && one.length > 0) return tokenIds(service, body, "input", one);
+    throw body.fail("input", "must hold strings or arrays of token ids, none of them empty");
+  });
+}
+
+/** An id outside of the vocabulary would be read past the model's tables. */
+export function tokenIds(
+  service: Service,
+  body: Fields,
+  name: string,
+  ids: readonly unknown[],
+): Int32Array {
+  return Int32Array.from(ids, (id) => {
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= service.vocabularySize) {
+      throw body.fail(name, "must hold token ids of this model");
+    }
+    return id as number;
+  });
+}
+
+/** Little-endian 32-bit floats. */
+function toBase64(vector: Float32Array): string {
+  const view = new DataView(new ArrayBuffer(vector.length * 4));
+  vector.forEach((value, index) => view.setFloat32(index * 4, value, true));
+  return new Uint8Array(view.buffer).toBase64();
+}

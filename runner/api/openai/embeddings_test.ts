@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { testApi } from "../test_support.ts";
+
+const PATH = "/v1/embeddings";
+
+Deno.test(`${PATH}: floats, and the same in base64`, async () => {
+  const { post } = testApi();
+  const ask = { model: "demo", input: ["ab", "c"] };
+  const floats = await (await post(PATH, ask)).json();
+  assert.equal(floats.object, "list");
+  assert.deepEqual(floats.data.map((one: { index: number }) => one.index), [0, 1]);
+  assert.deepEqual(floats.usage, { prompt_tokens: 5, total_tokens: 5 });
+  const base64 = await (await post(PATH, { ...ask, encoding_format: "base64" })).json();
+  const bytes = Uint8Array.fromBase64(base64.data[0].embedding);
+  assert.deepEqual([...new Float32Array(bytes.buffer)], floats.data[0].embedding);
+});
+
+Deno.test(`${PATH}: tokens, and arrays of tokens`, async () => {
+  const { post } = testApi();
+  const one = await (await post(PATH, { model: "demo", input: [1, 99] })).json();
+  const text = await (await post(PATH, { model: "demo", input: "c" })).json();
+  assert.deepEqual(one.data, text.data);
+  const two = await (await post(PATH, { model: "demo", input: [[1, 99], [1, 97]] })).json();
+  assert.equal(two.data.length, 2);
+});
+
+for (const input of ["", [], [""], [[]], [-1], [1.5], [[1], "a", 3], {}, 7, undefined]) {
+  Deno.test(`${PATH}: input ${JSON.stringify(input)} is 400`, async () => {
+    const response = await testApi().post(PATH, { model: "demo", input });
+    assert.equal(response.status, 400);
+    assert.equal((await response.json()).error.param, "input");
+  });
+}

@@ -1,0 +1,124 @@
+/** POST /v1/responses: the handler, and the response object that echoes the request. */
+import { SecLlamaError, toSecLlamaError } from "../../../src/errors.ts";
+import type { Handler } from "../app.ts";
+import { publicMessage } from "../errors.ts";
+import type { Fields } from "../fields.ts";
+import { newId } from "../reply_parser.ts";
+import type { InferenceRequest, Reply, Usage } from "../request.ts";
+import { type Chunks, sse, streamResponse } from "../stream.ts";
+import { EVENT_STREAM, unixSeconds } from "./common.ts";
+import { type OutputItem, ResponseEvents } from "./responses_events.ts";
+import { parseResponsesRequest } from "./responses_request.ts";
+
+export const openaiResponses: Handler = async (service, body, call, cancel) => {
+  const request = parseResponsesRequest(service, body);
+  const stream = body.boolean("stream") ?? false;
+  const frame = new ResponseFrame(request, body);
+  const reply = service.infer(request, call);
+  if (stream) return await streamResponse(events(frame, reply), EVENT_STREAM, cancel);
+  const builder = new ResponseEvents();
+  for await (const event of reply) {
+    builder.process(event);
+    if (event.type === "done") return Response.json(frame.finished(builder, event));
+  }
+  throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
+};
+
+async function* events(frame: ResponseFrame, reply: Reply): Chunks {
+  const builder = new ResponseEvents();
+  let sequence = 0;
+  const write = (type: string, fields: Record<string, unknown>) =>
+    sse({ type, sequence_number: sequence++, ...fields }, type);
+  let begun = false;
+  try {
+    for await (const event of reply) {
+      if (event.type === "start") {
+        yield write("response.created", { response: frame.build("in_progress", [], null) });
+        yield write("response.in_progress", { response: frame.build("in_progress", [], null) });
+        begun = true;
+        continue;
+      }
+      for (const [type, fields] of builder.process(event)) yield write(type, fields);
+      if (event.type === "done") {
+        const response = frame.finished(builder, event);
+        yield write(`response.${response.status}`, { response });
+      }
+    }
+  } catch (thrown) {
+    if (!begun) throw thrown;
+    const error = toSecLlamaError(thrown);
+    const message = publicMessage(error);
+    const response = frame.build("failed", builder.items, null);
+    response.error = { code: "server_error", message };
+    yield write("response.failed", { response });
+  }
+}
+
+type Done = Extract<Parameters<ResponseEvents["process"]>[0], { type: "done" }>;
+
+/** The response object, whose fields are those of the request that made it. */
+class ResponseFrame {
+  readonly #id = newId("resp_");
+  readonly #created = unixSeconds();
+  readonly #echo: Readonly<Record<string, unknown>>;
+
+  constructor(request: InferenceRequest, body: Fields) {
+    const { sampling, maxTokens } = request.options;
+    const reasoning = body.object("reasoning");
+    this.#echo = {
+      model: request.model,
+      instructions: body.string("instructions") ?? null,
+      tools: body.raw("tools") ?? [],
+      tool_choice: body.raw("tool_choice") ?? "auto",
+      parallel_tool_calls: body.boolean("parallel_tool_calls") ?? true,
+      text: body.raw("text") ?? { format: { type: "text" } },
+      reasoning: {
+        effort: reasoning?.string("effort") ?? null,
+        summary: reasoning?.string("summary") ?? null,
+      },
+      temperature: sampling.temperature,
+      top_p: sampling.topP,
+      top_logprobs: request.logprobs ?? 0,
+      presence_penalty: sampling.presencePenalty,
+      frequency_penalty: sampling.frequencyPenalty,
+      max_output_tokens: maxTokens < 0 ? null : maxTokens,
+      truncation: request.truncate ? "auto" : "disabled",
+      metadata: body.object("metadata")?.value() ?? {},
+      user: body.string("user") ?? null,
+      previous_response_id: null,
+      background: false,
+      store: false,
+      service_tier: "default",
+    };
+  }
+
+  build(status: string, output: readonly OutputItem[], usage: unknown): Record<string, unknown> {
+    return {
+      id: this.#id,
+      object: "response",
+      created_at: this.#created,
+      status,
+      completed_at: status === "completed" ? unixSeconds() : null,
+      error: null,
+      incomplete_details: status === "incomplete" ? { reason: "max_output_tokens" } : null,
+      output,
+      usage,
+      ...this.#echo,
+    };
+  }
+
+  finished(builder: ResponseEvents, done: Done): Record<string, unknown> {
+    const status = done.reason === "length" ? "incomplete" : "completed";
+    return this.build(status, builder.items, wireUsage(done.usage));
+  }
+}
+
+function wireUsage(usage: Usage) {
+  return {
+    input_tokens: usage.promptTokens,
+    input_tokens_details: { cached_tokens: usage.cachedTokens },
+    output_tokens: usage.evalTokens,
+    output_tokens_details: { reasoning_tokens: usage.thinkingTokens },
+    total_tokens: usage.promptTokens + usage.evalTokens,
+  };
+}

@@ -1,0 +1,158 @@
+/**
+ * The events of a streamed response, in the order OpenAI's API documents:
+ *
+ *     output_item.added → (reasoning_summary_part.added → reasoning_summary_text.delta… → .done → part.done
+ *                       | content_part.added → output_text.delta… → output_text.done → content_part.done
+ *                       | function_call_arguments.delta → .done) → output_item.done
+ *
+ * for each item: a thought, a message, a call. `response.created` and what ends a response are not made here.
+ */
+import { newId } from "../reply_parser.ts";
+import type { NamedToolCall, ReplyEvent } from "../request.ts";
+import { wireLogprobs } from "./common.ts";
+
+export type OutputItem = Readonly<Record<string, unknown>>;
+/** Type and fields of an event. */
+export type ResponseEvent = readonly [type: string, fields: Record<string, unknown>];
+
+interface OpenItem {
+  readonly kind: "reasoning" | "message";
+  readonly id: string;
+  text: string;
+  logprobs: unknown[];
+}
+
+export class ResponseEvents {
+  readonly #items: OutputItem[] = [];
+  #open: OpenItem | undefined;
+
+  /** The finished items. */
+  get items(): readonly OutputItem[] {
+    return this.#items;
+  }
+
+  process(event: ReplyEvent): ResponseEvent[] {
+    if (event.type === "start") return [];
+    const out: ResponseEvent[] = [];
+    if (event.type === "delta") {
+      if (event.thinking !== "") {
+        this.#switchTo("reasoning", out);
+        this.#thinking(event.thinking, out);
+      }
+      if (event.text !== "") {
+        this.#switchTo("message", out);
+        this.#text(event.text, wireLogprobs(event.logprobs), out);
+      }
+      for (const call of event.toolCalls) this.#call(call, out);
+    } else {
+      // A reply of nothing is still a message.
+      if (this.#items.length === 0 && this.#open === undefined) this.#switchTo("message", out);
+      this.#close(event.reason === "length" ? "incomplete" : "completed", out);
+    }
+    return out;
+  }
+
+  #switchTo(kind: OpenItem["kind"], out: ResponseEvent[]): void {
+    if (this.#open?.kind === kind) return;
+    this.#close("completed", out);
+    const id = newId(kind === "message" ? "msg_" : "rs_");
+    this.#open = { kind, id, text: "", logprobs: [] };
+    const output_index = this.#items.length;
+    if (kind === "message") {
+      const item = { id, type: "message", status: "in_progress", role: "assistant", content: [] };
+      out.push(["response.output_item.added", { output_index, item }]);
+      out.push(["response.content_part.added", {
+        item_id: id,
+        output_index,
+        content_index: 0,
+        part: outputText("", []),
+      }]);
+    } else {
+      const item = { id, type: "reasoning", summary: [] };
+      out.push(["response.output_item.added", { output_index, item }]);
+      out.push(["response.reasoning_summary_part.added", {
+        item_id: id,
+        output_index,
+        summary_index: 0,
+        part: { type: "summary_text", text: "" },
+      }]);
+    }
+  }
+
+  #thinking(delta: string, out: ResponseEvent[]): void {
+    const open = this.#open!;
+    open.text += delta;
+    out.push(["response.reasoning_summary_text.delta", {
+      item_id: open.id,
+      output_index: this.#items.length,
+      summary_index: 0,
+      delta,
+    }]);
+  }
+
+  #text(delta: string, logprobs: unknown[], out: ResponseEvent[]): void {
+    const open = this.#open!;
+    open.text += delta;
+    open.logprobs.push(...logprobs);
+    out.push(["response.output_text.delta", {
+      item_id: open.id,
+      output_index: this.#items.length,
+      content_index: 0,
+      delta,
+      logprobs,
+    }]);
+  }
+
+  #call(call: NamedToolCall, out: ResponseEvent[]): void {
+    this.#close("completed", out);
+    const output_index = this.#items.length;
+    const args = JSON.stringify(call.arguments);
+    const item = {
+      id: newId("fc_"),
+      type: "function_call",
+      status: "completed",
+      call_id: call.id,
+      name: call.name,
+      arguments: args,
+    };
+    const place = { item_id: item.id, output_index };
+    const begun = { ...item, status: "in_progress", arguments: "" };
+    out.push(["response.output_item.added", { output_index, item: begun }]);
+    out.push(["response.function_call_arguments.delta", { ...place, delta: args }]);
+    out.push(["response.function_call_arguments.done", {
+      ...place,
+      name: call.name,
+      arguments: args,
+    }]);
+    out.push(["response.output_item.done", { output_index, item }]);
+    this.#items.push(item);
+  }
+
+  #close(status: "completed" | "incomplete", out: ResponseEvent[]): void {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    const output_index = this.#items.length;
+    const place = { item_id: open.id, output_index };
+    let item: OutputItem;
+    if (open.kind === "message") {
+      const part = outputText(open.text, open.logprobs);
+      const { text, logprobs } = part;
+      item = { id: open.id, type: "message", status, role: "assistant", content: [part] };
+      out.push(["response.output_text.done", { ...place, content_index: 0, text, logprobs }]);
+      out.push(["response.content_part.done", { ...place, content_index: 0, part }]);
+    } else {
+      const part = { type: "summary_text", text: open.text };
+      item = { id: open.id, type: "reasoning", summary: [part] };
+      const { text } = part;
+      out.push(["response.reasoning_summary_text.done", { ...place, summary_index: 0, text }]);
+      out.push(["response.reasoning_summary_part.done", { ...place, summary_index: 0, part }]);
+    }
+    out.push(["response.output_item.done", { output_index, item }]);
+    this.#items.push(item);
+  }
+}
+
+function outputText(text: string, logprobs: unknown[]) {
+  return { type: "output_text", text, annotations: [], logprobs };
+}

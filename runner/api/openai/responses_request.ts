@@ -1,0 +1,161 @@
+/** The request of POST /v1/responses: input items to chat messages. */
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
+import type { Fields } from "../fields.ts";
+import { nameToolMessages } from "../tool_names.ts";
+import type { InferenceRequest, Service } from "../request.ts";
+import {
+  contentText,
+  formatField,
+  MAX_LIST,
+  parseArguments,
+  samplingFields,
+  thinkOfEffort,
+  toolChoiceField,
+  toolDefinition,
+} from "./common.ts";
+
+/** Kept by nobody here: the server has no memory between requests. */
+const STATEFUL = ["previous_response_id", "conversation", "prompt"];
+
+export function parseResponsesRequest(service: Service, body: Fields): InferenceRequest {
+  const model = service.checkModel(body.string("model"));
+  for (const name of STATEFUL) {
+    if (body.has(name)) {
+      throw body.fail(name, "is not supported, send the whole conversation as input");
+    }
+  }
+  if (body.boolean("background")) {
+    throw body.fail("background", "is not supported, it must be false");
+  }
+  const choice = toolChoiceField(body);
+  const tools: ToolDefinition[] = (body.objects("tools", 1024) ?? []).map((tool) => {
+    if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
+    return toolDefinition(tool);
+  });
+  const reasoning = body.object("reasoning");
+  const think = reasoning === undefined ? undefined : thinkOfEffort(reasoning, "effort");
+  const format = formatField(body.object("text")?.object("format"));
+  const wantsLogprobs = (body.strings("include", { maxLength: 64, maxChars: 256 }) ?? [])
+    .includes("message.output_text.logprobs");
+  const top = body.integer("top_logprobs", { min: 0, max: 20 });
+  const logprobs = top ?? (wantsLogprobs ? 0 : undefined);
+  return {
+    model,
+    prompt: {
+      kind: "chat",
+      messages: parseInput(body),
+      tools: choice === undefined ? [] : tools,
+      toolChoice: choice ?? "auto",
+    },
+    options: samplingFields(service, body, ["max_output_tokens"]),
+    truncate: body.oneOf("truncation", ["auto", "disabled"]) !== "disabled",
+    ...(think === undefined ? {} : { think }),
+    ...(format === undefined ? {} : { format }),
+    ...(logprobs === undefined ? {} : { logprobs }),
+  };
+}
+
+function parseInput(body: Fields): ChatMessage[] {
+  const messages: ChatMessage[] = [];
+  const instructions = body.string("instructions");
+  if (instructions) messages.push({ role: "system", content: instructions });
+  const input = body.raw("input");
+  if (typeof input === "string") {
+    messages.push({ role: "user", content: input.toWellFormed() });
+    return messages;
+  }
+  const items = body.objects("input", MAX_LIST);
+  if (items === undefined || items.length === 0) {
+    throw body.fail("input", "must be a string or an array of at least one item");
+  }
+  const turns = new Turns();
+  for (const item of items) addItem(turns, item);
+  return nameToolMessages([...messages, ...turns.finish()]);
+}
+
+/** One item; an assistant's thought, text and calls come as items of their own and become one message. */
+function addItem(turns: Turns, item: Fields): void {
+  const type = item.string("type") ?? (item.has("role") ? "message" : undefined);
+  switch (type) {
+    case "message": {
+      const role = item.requiredString("role").toLowerCase();
+      const content = contentText(item, "content");
+      if (role === "assistant") return turns.text(content);
+      return turns.other({ role: role === "developer" ? "system" : role, content });
+    }
+    case "function_call":
+      return turns.call({
+        id: item.requiredString("call_id"),
+        name: item.requiredString("name"),
+        arguments: parseArguments(item),
+      });
+    case "function_call_output":
+      return turns.other({
+        role: "tool",
+        content: contentText(item, "output"),
+        toolCallId: item.requiredString("call_id"),
+      });
+    case "reasoning": {
+      const parts = [...item.objects("content", MAX_LIST) ?? []];
+      if (parts.length === 0) parts.push(...item.objects("summary", MAX_LIST) ?? []);
+      return turns.thought(parts.map((part) => part.string("text") ?? "").join("\n\n"));
+    }
+    case "item_reference":
+      throw item.fail("type", "is not supported, send the item itself");
+    default:
+      throw new SecLlamaError(
+        "bad-request",
+        `${
+          item.at("type")
+        } must be "message", "function_call", "function_call_output" or "reasoning"`,
+        { field: item.at("type") },
+      );
+  }
+}
+
+class Turns {
+  readonly #messages: ChatMessage[] = [];
+  #open: { content: string; thinking: string; toolCalls: ToolCall[] } | undefined;
+
+  #assistant() {
+    return this.#open ??= { content: "", thinking: "", toolCalls: [] };
+  }
+
+  thought(text: string): void {
+    // A thought begins a new turn of the assistant.
+    if (this.#open !== undefined) this.#close();
+    this.#assistant().thinking = text;
+  }
+
+  text(content: string): void {
+    const turn = this.#assistant();
+    turn.content += turn.content === "" ? content : `\n${content}`;
+  }
+
+  call(call: ToolCall): void {
+    this.#assistant().toolCalls.push(call);
+  }
+
+  other(message: ChatMessage): void {
+    this.#close();
+    this.#messages.push(message);
+  }
+
+  finish(): ChatMessage[] {
+    this.#close();
+    return this.#messages;
+  }
+
+  #close(): void {
+    const turn = this.#open;
+    if (turn === undefined) return;
+    this.#open = undefined;
+    this.#messages.push({
+      role: "assistant",
+      content: turn.content,
+      ...(turn.thinking === "" ? {} : { thinking: turn.thinking }),
+      ...(turn.toolCalls.length === 0 ? {} : { toolCalls: turn.toolCalls }),
+    });
+  }
+}

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { readEvents, testApi } from "../test_support.ts";
+
+const PATH = "/v1/responses";
+const TOOL = { type: "function", name: "weather", parameters: { type: "object" }, strict: true };
+
+const types = (events: { event: string | undefined }[]) =>
+  events.map(({ event }) => event!.replace(/^response\./, ""));
+
+Deno.test(`${PATH}: a whole response echoes the request and holds the message`, async () => {
+  const { post, engine } = testApi();
+  const ask = { model: "demo", input: "Hi", instructions: "S", metadata: { a: "b" } };
+  const body = await (await post(PATH, ask)).json();
+  assert.equal(body.object, "response");
+  assert.equal(body.status, "completed");
+  assert.equal(body.instructions, "S");
+  assert.deepEqual(body.metadata, { a: "b" });
+  assert.deepEqual(body.output[0].content, [
+    { type: "output_text", text: "Hello world", annotations: [], logprobs: [] },
+  ]);
+  assert.equal(body.usage.output_tokens, 2);
+  assert.deepEqual(engine.chats.at(-1)!.messages, [
+    { role: "system", content: "S" },
+    { role: "user", content: "Hi" },
+  ]);
+});
+
+Deno.test(`${PATH}: the events of a message, in order and numbered`, async () => {
+  const { post } = testApi({ reason: "length" });
+  const events = await readEvents(await post(PATH, { model: "demo", input: "Hi", stream: true }));
+  assert.deepEqual(types(events), [
+    "created",
+    "in_progress",
+    "output_item.added",
+    "content_part.added",
+    "output_text.delta",
+    "output_text.delta",
+    "output_text.done",
+    "content_part.done",
+    "output_item.done",
+    "incomplete",
+  ]);
+  const data = events.map((event) => JSON.parse(event.data));
+  assert.deepEqual(data.map((one) => one.sequence_number), data.map((_, index) => index));
+  assert.deepEqual(data.map((one) => one.type), events.map((event) => event.event));
+  const { response } = data.at(-1);
+  assert.deepEqual(response.incomplete_details, { reason: "max_output_tokens" });
+  assert.equal(response.output[0].content[0].text, "Hello world");
+  assert.equal(new Set(data.filter((one) => one.item_id).map((one) => one.item_id)).size, 1);
+});
+
+Deno.test(`${PATH}: a thought, text and a call are items of their own`, async () => {
+  const { post } = testApi({
+    pieces: ["<think>", "Hm", "</think>", "Wait. ", '<tool_call>{"name": "weather"}</tool_call>'],
+    info: { capabilities: ["completion", "tools", "thinking"] },
+  });
+  const ask = { model: "demo", input: "Hi", tools: [TOOL], stream: true };
+  const events = await readEvents(await post(PATH, ask));
+  assert.deepEqual(types(events), [
+    "created",
+    "in_progress",
+    "output_item.added",
+    "reasoning_summary_part.added",
+    "reasoning_summary_text.delta",
+    "reasoning_summary_text.done",
+    "reasoning_summary_part.done",
+    "output_item.done",
+    "output_item.added",
+    "content_part.added",
+    "output_text.delta",
+    "output_text.done",
+    "content_part.done",
+    "output_item.done",
+    "output_item.added",
+    "function_call_arguments.delta",
+    "function_call_arguments.done",
+    "output_item.done",
+    "completed",
+  ]);
+  const { response } = JSON.parse(events.at(-1)!.data);
+  assert.deepEqual(response.output.map((item: { type: string }) => item.type), [
+    "reasoning",
+    "message",
+    "function_call",
+  ]);
+  assert.equal(response.output[2].arguments, "{}");
+  const added = events.map((event) => JSON.parse(event.data))
+    .filter((one) => one.type === "response.output_item.added");
+  assert.deepEqual(added.map((one) => one.output_index), [0, 1, 2]);
+});
+
+Deno.test(`${PATH}: items of the history become messages again`, async () => {
+  const { post, engine } = testApi({ info: { capabilities: ["completion", "tools"] } });
+  await post(PATH, {
+    model: "demo",
+    tools: [TOOL],
+    input: [
+      { role: "developer", content: "D" },
+      { type: "message", role: "user", content: [{ type: "input_text", text: "Q" }] },
+      { type: "reasoning", id: "r", summary: [{ type: "summary_text", text: "T" }] },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "A" }] },
+      { type: "function_call", call_id: "c", name: "weather", arguments: '{"x":1}' },
+      { type: "function_call_output", call_id: "c", output: "rain" },
+    ],
+  });
+  assert.deepEqual(engine.chats.at(-1)!.messages, [
+    { role: "system", content: "D" },
+    { role: "user", content: "Q" },
+    {
+      role: "assistant",
+      content: "A",
+      thinking: "T",
+      toolCalls: [{ id: "c", name: "weather", arguments: { x: 1 } }],
+    },
+    { role: "tool", content: "rain", toolCallId: "c", toolName: "weather" },
+  ]);
+});
+
+Deno.test(`${PATH}: a failure in the middle ends with response.failed`, async () => {
+  const { post } = testApi({ failure: new Error("secret detail") });
+  const events = await readEvents(await post(PATH, { model: "demo", input: "Hi", stream: true }));
+  const last = JSON.parse(events.at(-1)!.data);
+  assert.equal(last.type, "response.failed");
+  assert.equal(last.response.error.message, "an internal error occurred");
+  const early = await testApi({ info: { capabilities: [] } })
+    .post(PATH, { model: "demo", input: "Hi", tools: [TOOL], stream: true });
+  assert.equal(early.status, 400);
+});
+
+for (
+  const [change, param] of [
+    [{ input: undefined }, "input"],
+    [{ input: [] }, "input"],
+    [{ input: [{ type: "item_reference", id: "x" }] }, "input[0].type"],
+    [{ input: [{ role: "user", content: [{ type: "input_image" }] }] }, "input[0].content[0]"],
+    [{ previous_response_id: "resp_1" }, "previous_response_id"],
+    [{ background: true }, "background"],
+    [{ tools: [{ type: "web_search" }] }, "tools[0].type"],
+    [{ max_output_tokens: -1 }, "max_output_tokens"],
+    [{ text: { format: { type: "json_schema", name: "x" } } }, "text.format.schema"],
+  ] as const
+) {
+  Deno.test(`${PATH}: ${JSON.stringify(change)} is 400 about ${param}`, async () => {
+    const response = await testApi().post(PATH, { model: "demo", input: "Hi", ...change });
+    assert.equal(response.status, 400);
+    assert.equal((await response.json()).error.param, param);
+  });
+}

@@ -1,0 +1,111 @@
+/**
+ * Ollama's `options`, one row each. A negative or absurd number is refused with the option's name, never passed on
+ * (CVE-2026-21869: a negative number reached the engine's arithmetic).
+ */
+import { DEFAULT_SAMPLING, type Sampling } from "../engine/types.ts";
+import type { Fields, Range } from "./fields.ts";
+import type { GenerationOptions } from "./request.ts";
+
+const INT32_MAX = 2 ** 31 - 1;
+export const MAX_STOP_STRINGS = 64;
+export const MAX_STOP_CHARS = 4096;
+
+const PROBABILITY: Range = { min: 0, max: 1 };
+const PENALTY: Range = { min: -100, max: 100 };
+
+const SAMPLING_NUMBERS = {
+  temperature: ["temperature", { min: 0, max: 100 }],
+  top_p: ["topP", PROBABILITY],
+  min_p: ["minP", PROBABILITY],
+  typical_p: ["typicalP", PROBABILITY],
+  repeat_penalty: ["repeatPenalty", { min: 0, max: 100, above: true }],
+  presence_penalty: ["presencePenalty", PENALTY],
+  frequency_penalty: ["frequencyPenalty", PENALTY],
+} as const satisfies Record<string, readonly [keyof Sampling, Range]>;
+
+const SAMPLING_INTEGERS = {
+  top_k: ["topK", { min: 0, max: INT32_MAX }],
+  repeat_last_n: ["repeatLastN", { min: -1, max: INT32_MAX }],
+} as const satisfies Record<string, readonly [keyof Sampling, Range]>;
+
+/** Fixed when the model is loaded: their types are checked, their values have no effect here. */
+const LOAD_INTEGERS = {
+  num_batch: { min: 1, max: INT32_MAX },
+  num_gpu: { min: -1, max: INT32_MAX },
+  main_gpu: { min: 0, max: INT32_MAX },
+  num_thread: { min: 0, max: INT32_MAX },
+  draft_num_predict: { min: 0, max: INT32_MAX },
+} as const satisfies Record<string, Range>;
+const LOAD_BOOLEANS = [
+  "use_mmap",
+  "use_mlock",
+  "numa",
+  "low_vram",
+  "vocab_only",
+  "penalize_newline",
+];
+
+/** Ollama's defaults. */
+export const DEFAULT_OPTIONS: GenerationOptions = {
+  sampling: DEFAULT_SAMPLING,
+  maxTokens: -1,
+  stop: [],
+  keepTokens: 4,
+};
+
+/**
+ * `base` with what `fields` says. Unknown names are ignored, as Ollama does.
+ *
+ * @throws {SecLlamaError} `bad-request` naming the option that has the wrong type or is out of range.
+ */
+export function parseOptions(
+  fields: Fields | undefined,
+  base: GenerationOptions,
+): GenerationOptions {
+  if (fields === undefined) return base;
+  const sampling: { -readonly [K in keyof Sampling]: Sampling[K] } = { ...base.sampling };
+  for (const [name, [key, range]] of Object.entries(SAMPLING_NUMBERS)) {
+    sampling[key] = fields.number(name, range) ?? sampling[key]!;
+  }
+  for (const [name, [key, range]] of Object.entries(SAMPLING_INTEGERS)) {
+    sampling[key] = fields.integer(name, range) ?? sampling[key];
+  }
+  applySeed(sampling, fields, "seed");
+  for (const [name, range] of Object.entries(LOAD_INTEGERS)) fields.integer(name, range);
+  for (const name of LOAD_BOOLEANS) fields.boolean(name);
+
+  const predict = fields.integer("num_predict", { min: -2, max: INT32_MAX });
+  const contextLength = fields.integer("num_ctx", { min: 1, max: INT32_MAX }) ?? base.contextLength;
+  return {
+    sampling: dropUndefined(sampling),
+    // -2 is Ollama's "fill the context", which is what -1 comes to where nothing shifts out of it.
+    maxTokens: predict === undefined ? base.maxTokens : Math.max(predict, -1),
+    stop: parseStop(fields) ?? base.stop,
+    keepTokens: fields.integer("num_keep", { min: -1, max: INT32_MAX }) ?? base.keepTokens,
+    ...(contextLength === undefined ? {} : { contextLength }),
+  };
+}
+
+/** The stop strings of the field `name`: an array of strings; an empty one would end every reply and is left out. */
+export function parseStop(fields: Fields, name = "stop"): string[] | undefined {
+  return fields.strings(name, { maxLength: MAX_STOP_STRINGS, maxChars: MAX_STOP_CHARS })
+    ?.filter((one) => one !== "");
+}
+
+/** -1 is "random". Larger seeds than the engine's 32 bits are folded into them, the value that means random spared. */
+export function applySeed(
+  sampling: { seed?: number },
+  fields: Fields,
+  name: string,
+): void {
+  const seed = fields.integer(name, { min: -1, max: Number.MAX_SAFE_INTEGER });
+  if (seed === undefined) return;
+  if (seed === -1) delete sampling.seed;
+  else sampling.seed = seed % 0xffff_ffff;
+}
+
+function dropUndefined(sampling: Sampling): Sampling {
+  return Object.fromEntries(
+    Object.entries(sampling).filter(([, value]) => value !== undefined),
+  ) as unknown as Sampling;
+}

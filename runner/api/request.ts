@@ -1,0 +1,180 @@
+/**
+ * The one request and the one reply that every dialect of the API is an adapter over. Nothing here names a dialect,
+ * and nothing here names the engine's machinery: the engine's own data types are used as they are.
+ */
+import type { ChatMessage, Sampling, ToolCall, ToolDefinition } from "../engine/types.ts";
+
+export type Think = boolean | "low" | "medium" | "high";
+
+/** What the reply must be: any JSON object, or JSON that a schema allows. */
+export type Format = { readonly kind: "json" } | {
+  readonly kind: "schema";
+  readonly schema: unknown;
+  /** The field of the request it came from, for errors. */
+  readonly field: string;
+};
+
+/** `auto`: the model may call; `required`: it must call something; a name: it must call that tool. */
+export type ToolChoice = "auto" | "required" | { readonly name: string };
+
+export interface GenerationOptions {
+  readonly sampling: Sampling;
+  /** Tokens of reply; -1: until the context is full. */
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+  /** Tokens of prompt and reply together; no more than the engine's slot has. */
+  readonly contextLength?: number;
+  /** Tokens at the start of a prompt that truncation leaves. */
+  readonly keepTokens: number;
+}
+
+export interface ChatPrompt {
+  readonly kind: "chat";
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly ToolDefinition[];
+  readonly toolChoice: ToolChoice;
+  /** Tokens of earlier turns that stand before the messages (Ollama's `context`). */
+  readonly context?: Int32Array;
+}
+
+export interface RawPrompt {
+  readonly kind: "raw";
+  /** The whole prompt as the client wrote it, control tokens included; or its tokens. */
+  readonly text: string | Int32Array;
+}
+
+export interface InsertPrompt {
+  readonly kind: "insert";
+  readonly prefix: string;
+  readonly suffix: string;
+}
+
+/** A prompt made by a template in Ollama's language. */
+export interface TemplatePrompt {
+  readonly kind: "template";
+  readonly template: string;
+  readonly system: string;
+  readonly prompt: string;
+  readonly suffix: string;
+  readonly context?: Int32Array;
+}
+
+export interface InferenceRequest {
+  /** The name the client used, for messages. */
+  readonly model: string;
+  readonly prompt: ChatPrompt | RawPrompt | InsertPrompt | TemplatePrompt;
+  readonly options: GenerationOptions;
+  readonly think?: Think;
+  readonly format?: Format;
+  /** Alternatives to report with each token; 0: the token's own only; absent: none. */
+  readonly logprobs?: number;
+  /** Whether a prompt that is too long is cut instead of refused. */
+  readonly truncate: boolean;
+}
+
+/** Who calls, and until when. */
+export interface Call {
+  readonly client: string;
+  readonly signal: AbortSignal;
+  /** `performance.now()` when the request came in. */
+  readonly startedAt: number;
+  /** Milliseconds the request had waited for the model to load before that. */
+  readonly waitedMs: number;
+}
+
+export interface Logprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly bytes: readonly number[];
+}
+
+export interface TokenLogprobs extends Logprob {
+  readonly top: readonly Logprob[];
+}
+
+/** All nanoseconds are integers. */
+export interface Usage {
+  readonly promptTokens: number;
+  readonly cachedTokens: number;
+  readonly evalTokens: number;
+  /** Of `evalTokens`, those of the thought. */
+  readonly thinkingTokens: number;
+  readonly totalNs: number;
+  readonly loadNs: number;
+  readonly promptNs: number;
+  readonly evalNs: number;
+}
+
+export type NamedToolCall = ToolCall & { readonly id: string };
+
+/** First one `start`, then deltas, then one `done`; an error is thrown in between. */
+export type ReplyEvent =
+  | { readonly type: "start"; readonly promptTokens: number }
+  | {
+    readonly type: "delta";
+    readonly text: string;
+    readonly thinking: string;
+    readonly toolCalls: readonly NamedToolCall[];
+    readonly logprobs: readonly TokenLogprobs[];
+  }
+  | {
+    readonly type: "done";
+    readonly reason: "stop" | "length";
+    readonly stopSequence?: string;
+    readonly calledTools: boolean;
+    readonly usage: Usage;
+    /** Prompt and reply as tokens. */
+    readonly context: readonly number[];
+  };
+
+export type Reply = AsyncGenerator<ReplyEvent, void, void>;
+
+/** A whole reply, joined. */
+export interface CollectedReply {
+  readonly text: string;
+  readonly thinking: string;
+  readonly toolCalls: readonly NamedToolCall[];
+  readonly logprobs: readonly TokenLogprobs[];
+  readonly done: Extract<ReplyEvent, { type: "done" }>;
+}
+
+export interface EmbedRequest {
+  readonly model: string;
+  readonly inputs: readonly (string | Int32Array)[];
+  /** Whether an input that is too long is cut instead of refused. */
+  readonly truncate: boolean;
+  /** Leading elements of each vector to keep, normalised again. */
+  readonly dimensions?: number;
+}
+
+export interface EmbedReply {
+  readonly vectors: readonly Float32Array[];
+  readonly promptTokens: number;
+  readonly totalNs: number;
+  readonly loadNs: number;
+}
+
+/** What a Modelfile adds to a model: used where the request says nothing. */
+export interface ModelDefaults {
+  readonly system?: string;
+  /** In Ollama's template language; absent: the model's own chat template. */
+  readonly template?: string;
+  readonly messages?: readonly ChatMessage[];
+  /** PARAMETER lines, by their names in `options`. */
+  readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** What the dialects may ask for. */
+export interface Service {
+  readonly defaults: ModelDefaults;
+  readonly baseOptions: GenerationOptions;
+  readonly supportsThinking: boolean;
+  readonly vocabularySize: number;
+  /** @throws {SecLlamaError} `bad-request` if `name` is empty, `not-found` if it is another model's. */
+  checkModel(name: string | undefined): string;
+  infer(request: InferenceRequest, call: Call): Reply;
+  embed(request: EmbedRequest, call: Call): Promise<EmbedReply>;
+  countTokens(request: InferenceRequest): number;
+  /** Tells the supervisor how long the model is to stay loaded. */
+  keepAlive(value: number | "forever"): void;
+}

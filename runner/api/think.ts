@@ -1,0 +1,111 @@
+/** Splitting a thinking model's reply into what it thought and what it says, token by token. */
+
+export interface ThinkTags {
+  readonly open: string;
+  readonly close: string;
+}
+
+export const KNOWN_TAGS: readonly ThinkTags[] = [
+  { open: "<think>", close: "</think>" },
+  { open: "[THINK]", close: "[/THINK]" },
+  { open: "<seed:think>", close: "</seed:think>" },
+  { open: "<thinking>", close: "</thinking>" },
+];
+
+/** The tags a chat template writes; `<think>` if it names none. */
+export function thinkTags(chatTemplate: string | undefined): ThinkTags {
+  return KNOWN_TAGS.find((tags) => chatTemplate?.includes(tags.close)) ?? KNOWN_TAGS[0]!;
+}
+
+export interface Split {
+  readonly thinking: string;
+  readonly text: string;
+}
+
+/**
+ * Fed with text, gives back what is certain to be thought or text. Tags count only at the start of the reply: later
+ * ones are text. White space around the tags is dropped.
+ */
+export class ThinkSplitter {
+  readonly #tags: ThinkTags;
+  #state: "start" | "thinking" | "after" | "text";
+  #held = "";
+
+  /** `open`: the prompt already ends with the opening tag. */
+  constructor(tags: ThinkTags, open: boolean) {
+    this.#tags = tags;
+    this.#state = open ? "thinking" : "start";
+    this.#trimStart = open;
+  }
+
+  /** Whether text (not thought) has begun. */
+  get inText(): boolean {
+    return this.#state === "text";
+  }
+
+  #trimStart: boolean;
+
+  push(piece: string): Split {
+    this.#held += piece;
+    let thinking = "";
+    if (this.#state === "start") {
+      const trimmed = this.#held.trimStart();
+      if (trimmed.startsWith(this.#tags.open)) {
+        this.#held = trimmed.slice(this.#tags.open.length);
+        this.#state = "thinking";
+        this.#trimStart = true;
+      } else if (this.#tags.open.startsWith(trimmed)) {
+        return { thinking: "", text: "" };
+      } else {
+        this.#state = "text";
+      }
+    }
+    if (this.#state === "thinking") thinking = this.#takeThinking();
+    if (this.#state === "after") {
+      this.#held = this.#held.trimStart();
+      if (this.#held !== "") this.#state = "text";
+    }
+    if (this.#state !== "text") return { thinking, text: "" };
+    const text = this.#held;
+    this.#held = "";
+    return { thinking, text };
+  }
+
+  /** What is still held when the reply ends. */
+  end(): Split {
+    const held = this.#held;
+    this.#held = "";
+    if (this.#state === "thinking") return { thinking: held.trimEnd(), text: "" };
+    return { thinking: "", text: this.#state === "after" ? "" : held };
+  }
+
+  #takeThinking(): string {
+    if (this.#trimStart) {
+      this.#held = this.#held.trimStart();
+      if (this.#held === "") return "";
+      this.#trimStart = false;
+    }
+    const close = this.#tags.close;
+    const at = this.#held.indexOf(close);
+    if (at >= 0) {
+      const thinking = this.#held.slice(0, at).trimEnd();
+      this.#held = this.#held.slice(at + close.length);
+      this.#state = "after";
+      return thinking;
+    }
+    // White space before the closing tag is held back with it.
+    const keep = Math.max(partialSuffix(this.#held, close), 0);
+    const end = this.#held.slice(0, this.#held.length - keep).trimEnd().length;
+    const thinking = this.#held.slice(0, end);
+    this.#held = this.#held.slice(end);
+    return thinking;
+  }
+}
+
+/** Length of the longest end of `text` that `marker` begins with. */
+export function partialSuffix(text: string, marker: string): number {
+  for (let length = Math.min(text.length, marker.length - 1); length > 0; length--) {
+    if (marker.startsWith(text.slice(-length))) return length;
+  }
+  return 0;
+}

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { SecLlamaError } from "../../src/errors.ts";
+import { integerRange } from "./gbnf.ts";
+import { GrammarProbe } from "./grammar_probe.ts";
+import { jsonGrammar, schemaGrammar } from "./json_schema.ts";
+import { collect, modelTest, request, withEngine } from "./test_support.ts";
+import { DEFAULT_SAMPLING } from "./types.ts";
+
+const refused = (pattern: RegExp) => (error: unknown) =>
+  error instanceof SecLlamaError && error.code === "bad-request" && pattern.test(error.message);
+
+/** schema, values it permits, texts it does not. */
+const CASES: readonly [unknown, readonly unknown[], readonly string[]][] = [
+  [{ type: "object" }, [{}, { a: 1, b: [null, true] }], ["[]", "1"]],
+  [true, [1, "a", null, [], {}], ["", "nul"]],
+  [
+    {
+      type: "object",
+      properties: { a: { type: "integer" }, b: { type: "string" } },
+      required: ["a"],
+    },
+    [{ a: 1 }, { a: -20, b: "x" }],
+    ["{}", '{"b": "x"}', '{"a": 1.5}', '{"a": 1, "c": 2}', '{"a": 1,}', '{"a": 01}'],
+  ],
+  [
+    {
+      type: "object",
+      properties: { a: { type: "null" }, b: { type: "null" }, c: { type: "null" } },
+    },
+    [{}, { a: null }, { b: null }, { c: null }, { a: null, c: null }, {
+      a: null,
+      b: null,
+      c: null,
+    }],
+    ['{"c": null, "a": null}', '{, "b": null}', '{"a": null "b": null}'],
+  ],
+  [
+    {
+      type: "object",
+      properties: { ab: { type: "null" } },
+      additionalProperties: { type: "boolean" },
+    },
+    [{ ab: null, x: true }, { a: true }, { abc: false }, { x: true, y: false }, {}],
+    ['{"x": true, "ab": false}', '{"x": 1}'],
+  ],
+  [
+    { type: "array", items: { type: "number" }, minItems: 1, maxItems: 3 },
+    [[1], [1.5, -2e10, 0]],
+    ["[]", "[1, 2, 3, 4]", "[1,]"],
+  ],
+  [{ type: "array", maxItems: 0 }, [[]], ["[1]"]],
+  [{ type: "array", items: { type: "null" }, minItems: 2 }, [[null, null, null]], ["[null]"]],
+  [{ prefixItems: [{ type: "null" }, { type: "boolean" }] }, [[null, true]], ["[true, null]"]],
+  [{ enum: ["red", 'a"b\\c', 3, null, { x: [1] }] }, ["red", 'a"b\\c', 3, null], ['"blue"', "4"]],
+  [{ const: "only" }, ["only"], ['"other"', '"onl"']],
+  [{ anyOf: [{ type: "integer" }, { type: "null" }] }, [5, null], ['"a"', "true"]],
+  [{ type: ["string", "null"] }, ["", "a", null], ["1"]],
+  [{ type: "string", minLength: 2, maxLength: 3 }, ["ab", "abc"], ['"a"', '"abcd"']],
+  [{ type: "string", format: "date" }, ["2024-02-28"], ['"2024-13-01"', '"2024"']],
+  [{ type: "string", format: "date-time" }, ["2024-02-28T23:59:59Z"], ['"2024-02-28"']],
+  [{ type: "string", format: "uuid" }, ["123e4567-e89b-12d3-a456-426614174000"], ['"123e4567"']],
+  [{ type: "integer", minimum: 3, maximum: 12 }, [3, 9, 10, 12], ["2", "13", "1", "33"]],
+  [
+    {
+      allOf: [
+        { type: "object", properties: { a: { type: "null" } }, required: ["a"] },
+        { properties: { b: { type: "null" } }, required: ["b"] },
+      ],
+    },
+    [{ a: null, b: null }],
+    ['{"a": null}', '{"b": null}'],
+  ],
+  [
+    {
+      $ref: "#/$defs/tree",
+      $defs: {
+        tree: {
+          type: "object",
+          properties: {
+            v: { type: "integer" },
+            kids: { type: "array", items: { $ref: "#/$defs/tree" } },
+          },
+          required: ["v"],
+        },
+      },
+    },
+    [{ v: 1 }, { v: 1, kids: [{ v: 2, kids: [] }, { v: 3 }] }],
+    ['{"kids": []}', '{"v": 1, "kids": [1]}'],
+  ],
+  [
+    { type: "object", properties: { next: { anyOf: [{ $ref: "#" }, { type: "null" }] } } },
+    [{ next: null }, { next: { next: {} } }],
+    ['{"next": 1}'],
+  ],
+  // A pattern is not kept to, and not run.
+  [{ type: "string", pattern: "^(a+)+$" }, ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"], ["1"]],
+];
+
+modelTest("schema: each grammar takes what fits and nothing else", (modelPath) => {
+  const probe = new GrammarProbe(modelPath);
+  try {
+    for (const [schema, good, bad] of CASES) {
+      const grammar = schemaGrammar(schema);
+      for (const value of good) {
+        // As models write it, and without any space.
+        const spaced = JSON.stringify(value).replaceAll(/(?<=[:,])(?=["\[{\dtfn-])/g, " ");
+        for (const text of [JSON.stringify(value), value instanceof Object ? spaced : ""]) {
+          if (text === "") continue;
+          assert.equal(
+            probe.accepts(grammar, text),
+            true,
+            `${JSON.stringify(schema)} takes ${text}`,
+          );
+        }
+      }
+      for (const text of bad) {
+        assert.equal(
+          probe.accepts(grammar, text),
+          false,
+          `${JSON.stringify(schema)} refuses ${text}`,
+        );
+      }
+    }
+    assert.equal(probe.accepts(jsonGrammar(), '{"a": [1, "x\\n", {"b": null}]}'), true);
+    assert.equal(probe.accepts(jsonGrammar(), "[1]"), false);
+  } finally {
+    probe.free();
+  }
+  return Promise.resolve();
+});
+
+modelTest(
+  "schema: at the limits a grammar is still parsed, and a step stays quick",
+  (modelPath) => {
+    const probe = new GrammarProbe(modelPath);
+    try {
+      const long = { type: "string", minLength: 1000, maxLength: 1000 };
+      assert.equal(probe.accepts(schemaGrammar(long), `"${"a".repeat(1000)}"`), true);
+      const many = { type: "array", items: { type: "null" }, minItems: 900, maxItems: 1000 };
+      assert.equal(probe.accepts(schemaGrammar(many), "[]"), false);
+      // The worst kind of union: branches that all stay open.
+      const twin = (n: number) => ({
+        type: "object",
+        properties: { a: { type: "string", maxLength: n } },
+      });
+      const union = schemaGrammar({
+        anyOf: Array.from({ length: 200 }, (_, n) => twin(n % 20 + 1)),
+      });
+      const ms = probe.cost(union, "");
+      assert.ok(ms < 500, `a step takes ${ms.toFixed(0)} ms`);
+    } finally {
+      probe.free();
+    }
+    return Promise.resolve();
+  },
+);
+
+modelTest(
+  "schema: a model that knows nothing of JSON writes JSON of the wanted shape",
+  (modelPath) =>
+    withEngine({ modelPath }, async (engine) => {
+      const schema = {
+        type: "object",
+        properties: {
+          name: { type: "string", maxLength: 8 },
+          age: { type: "integer", minimum: 1, maximum: 120 },
+          tags: { type: "array", items: { enum: ["a", "b"] }, maxItems: 3 },
+        },
+        required: ["name", "age", "tags"],
+      };
+      for (let seed = 0; seed < 8; seed++) {
+        const { text, done } = await collect(
+          engine,
+          request("Once", {
+            grammar: schemaGrammar(schema),
+            maxTokens: 300,
+            sampling: {
+              ...DEFAULT_SAMPLING,
+              temperature: 1.5,
+              topK: seed % 2 ? 40 : 0,
+              topP: 1,
+              seed,
+            },
+          }),
+        );
+        assert.equal(done.reason, "stop", text);
+        const value = JSON.parse(text);
+        assert.deepEqual(Object.keys(value), ["name", "age", "tags"]);
+        // llama.cpp takes broken UTF-8 for characters.
+        assert.ok([...value.name.replaceAll("\ufffd", "")].length <= 8);
+        assert.ok(value.age >= 1 && value.age <= 120);
+        assert.ok(value.tags.length <= 3 && value.tags.every((tag: string) => "ab".includes(tag)));
+      }
+    }),
+);
+
+Deno.test("schema: integer ranges hold at every edge", () => {
+  const bounds = [-1000, -101, -100, -99, -10, -9, -1, 0, 1, 9, 10, 11, 99, 100, 105, 999, 1000];
+  for (const least of bounds) {
+    for (const most of bounds.filter((value) => value >= least)) {
+      // GBNF of a range has only literals, classes, counts and alternatives: it reads as an expression, too.
+      const source = (integerRange(least, most) ?? "").replaceAll(/[" ]/g, "");
+      const expression = new RegExp(`^(?:${source})$`);
+      for (let value = -1011; value <= 1011; value++) {
+        assert.equal(expression.test(String(value)), value >= least && value <= most, `${value}`);
+      }
+    }
+  }
+  assert.equal(integerRange(undefined, undefined), undefined);
+});
+
+Deno.test("schema: what would be large, endless or nothing is refused", () => {
+  const nest = (depth: number): unknown =>
+    depth === 0 ? { type: "null" } : { type: "array", items: nest(depth - 1) };
+  const fields = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, at) => [`p${at}`, { type: "null" }]));
+  const table: [unknown, RegExp][] = [
+    [nest(100), /nests deeper/],
+    [{ type: "object", properties: fields(4000) }, /more than 3000 parts/],
+    [{ enum: Array.from({ length: 4000 }, (_, at) => at) }, /more than 3000 parts/],
+    [{ enum: ["x".repeat(300_000)] }, /too large/],
+    [{ anyOf: Array.from({ length: 201 }, () => ({ type: "null" })) }, /branches/],
+    [{ type: "string", minLength: 100_000 }, /minLength above/],
+    [{ type: "array", minItems: 5, maxItems: 4 }, /below its/],
+    [
+      {
+        type: "array",
+        prefixItems: Array.from({ length: 9 }, () => ({ type: "string", maxLength: 900 })),
+      },
+      /repeats too much/,
+    ],
+    [{ $ref: "#" }, /without end/],
+    [{ anyOf: [{ type: "null" }, { $ref: "#" }] }, /without end/],
+    [
+      { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } } },
+      /without/,
+    ],
+    [{ allOf: [{ $ref: "#" }] }, /nests deeper/],
+    [{ $ref: "#/nowhere" }, /does not define/],
+    [{ $ref: "#/__proto__/x" }, /does not define/],
+    [{ $ref: "https://example.com/x" }, /outside/],
+    [{ type: "array", items: false }, /permits nothing/],
+    [{ type: "text" }, /unknown type/],
+    [{ enum: [] }, /empty enum/],
+    ["a string", /no schema/],
+    [null, /no schema/],
+  ];
+  for (const [schema, pattern] of table) {
+    assert.throws(() => schemaGrammar(schema), refused(pattern));
+  }
+});

@@ -1,0 +1,198 @@
+/**
+ * Loads the pinned llama.cpp libraries. After `openLibrary` returns, no further library is opened, no thread pool
+ * but the caller's is made and nothing is printed: llama.cpp's log goes to a C function that does nothing, and a
+ * failed assertion in native code writes its one line to stderr before the process ends.
+ *
+ * Not a wrapper of the API: callers use `library.llama` as the header declares it.
+ */
+import { createHash } from "node:crypto";
+import { SecLlamaError } from "../../src/errors.ts";
+import { LIBRARY_SETS, type LibrarySet } from "./digests.ts";
+import { checkLayout, CONTEXT_PARAMS, MODEL_PARAMS, THREADPOOL_PARAMS } from "./layout.ts";
+import {
+  BASE_SYMBOLS,
+  GGML_SYMBOLS,
+  LLAMA_SYMBOLS,
+  type LlamaSymbols,
+  THREADPOOL_FREE,
+  THREADPOOL_NEW,
+} from "./symbols.ts";
+import { cString, readCString } from "./c_string.ts";
+
+export interface Library {
+  readonly llama: LlamaSymbols;
+  readonly set: LibrarySet;
+  /** Defaults as the library gave them, checked against the table; copy before changing. */
+  readonly defaults: {
+    modelParams(): Uint8Array<ArrayBuffer>;
+    contextParams(): Uint8Array<ArrayBuffer>;
+    threadpoolParams(threads: number): Uint8Array<ArrayBuffer>;
+  };
+  newThreadpool(params: Uint8Array<ArrayBuffer>): Deno.PointerValue;
+  freeThreadpool(pool: Deno.PointerValue): void;
+  /** Runs `action` with llama.cpp's error lines collected: for loading, where they say why it failed. */
+  collectErrors<T>(action: () => T): { result: T; errors: string[] };
+}
+
+/** One for the process: ggml keeps its backends in globals, and what is loaded is never unloaded. */
+const opened = new Map<string, Library>();
+
+/**
+ * Opens the libraries in `dir`, or returns them if they are open.
+ * @param options.verify Whether to compare their SHA-256 with digests.ts.
+ * @throws {SecLlamaError} `model-failed`: a library is missing, differs from the pinned one, or fails to load.
+ */
+export function openLibrary(dir: string, options: { verify: boolean }): Library {
+  const known = opened.get(dir);
+  if (known) return known;
+  const set = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`);
+  if (options.verify) verifyLibraries(dir, set);
+  let library: Library;
+  try {
+    library = load(dir, set);
+  } catch (cause) {
+    if (cause instanceof SecLlamaError) throw cause;
+    throw new SecLlamaError("model-failed", "the llama.cpp libraries could not be loaded", {
+      hint: `reinstall ${set.package}`,
+      cause,
+    });
+  }
+  opened.set(dir, library);
+  return library;
+}
+
+/** @throws {SecLlamaError} `model-failed`: no set is pinned for the platform. */
+export function librarySetFor(platform: string): LibrarySet {
+  const set = LIBRARY_SETS.find((candidate) => candidate.platform === platform);
+  if (!set) {
+    throw new SecLlamaError("model-failed", `no llama.cpp libraries are pinned for ${platform}`);
+  }
+  return set;
+}
+
+/**
+ * Compares each library of the folder with its pinned digest. ggml opens every `libggml-*` file it finds there, so one
+ * that is not in the table is refused too.
+ * @throws {SecLlamaError} `model-failed` naming the file.
+ */
+export function verifyLibraries(dir: string, set: LibrarySet): void {
+  const fail = (message: string, cause?: unknown) =>
+    new SecLlamaError("model-failed", message, { hint: `reinstall ${set.package}`, cause });
+  const present = new Set<string>();
+  try {
+    for (const entry of Deno.readDirSync(dir)) {
+      if (/^libggml.*\.(so|dylib|dll)$/.test(entry.name)) present.add(entry.name);
+    }
+  } catch (cause) {
+    throw fail("the folder of the llama.cpp libraries cannot be read", cause);
+  }
+  for (const name of [set.base, set.ggml, set.llama]) present.add(name);
+  for (const name of present) {
+    const expected = set.files[name];
+    if (expected === undefined) throw fail(`library ${name} is not one of ${set.package}`);
+    let bytes: Uint8Array;
+    try {
+      bytes = Deno.readFileSync(`${dir}/${name}`);
+    } catch (cause) {
+      throw fail(`library ${name} cannot be read`, cause);
+    }
+    const actual = createHash("sha256").update(bytes).digest("hex");
+    if (actual !== expected) {
+      throw fail(`library ${name} has SHA-256 ${actual}, must be ${expected}`);
+    }
+  }
+}
+
+function load(dir: string, set: LibrarySet): Library {
+  const libc = Deno.dlopen(Deno.build.os === "darwin" ? "libSystem.B.dylib" : "libc.so.6", {
+    setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
+    unsetenv: { parameters: ["buffer"], result: "i32" },
+    // As data, to have their addresses: see `silence` below.
+    labs: { type: "pointer" },
+    perror: { type: "pointer" },
+  });
+  // A failed assertion would fork a debugger, and a variable could name a library to load.
+  libc.symbols.setenv(cString("GGML_NO_BACKTRACE"), cString("1"), 1);
+  libc.symbols.unsetenv(cString("GGML_BACKEND_PATH"));
+
+  const base = Deno.dlopen(`${dir}/${set.base}`, BASE_SYMBOLS).symbols;
+  const ggml = Deno.dlopen(`${dir}/${set.ggml}`, GGML_SYMBOLS).symbols;
+  const llama = Deno.dlopen(`${dir}/${set.llama}`, LLAMA_SYMBOLS).symbols;
+
+  // A C function serves as log callback, as none of JavaScript is safe to call from native threads. labs(long) looks
+  // at one register and touches no memory; perror(message) prints one line.
+  const silence = () => llama.llama_log_set(libc.symbols.labs, null);
+  silence();
+  base.ggml_set_abort_callback(libc.symbols.perror);
+
+  const modelDefaults = llama.llama_model_default_params();
+  const contextDefaults = llama.llama_context_default_params();
+  checkLayout(MODEL_PARAMS, modelDefaults);
+  checkLayout(CONTEXT_PARAMS, contextDefaults);
+  checkLayout(THREADPOOL_PARAMS, base.ggml_threadpool_params_default(1));
+
+  ggml.ggml_backend_load_all_from_path(cString(dir));
+  llama.llama_backend_init();
+  const cpu = ggml.ggml_backend_reg_by_name(cString("CPU"));
+  if (cpu === null) {
+    throw new SecLlamaError("model-failed", "llama.cpp has no backend for this processor");
+  }
+  const address = (name: string) => {
+    const found = base.ggml_backend_reg_get_proc_address(cpu, cString(name));
+    if (found === null) throw new SecLlamaError("model-failed", `the CPU backend has no ${name}`);
+    return found;
+  };
+  const threadpoolNew = new Deno.UnsafeFnPointer(
+    address("ggml_threadpool_new") as Deno.PointerObject<typeof THREADPOOL_NEW>,
+    THREADPOOL_NEW,
+  );
+  const threadpoolFree = new Deno.UnsafeFnPointer(
+    address("ggml_threadpool_free") as Deno.PointerObject<typeof THREADPOOL_FREE>,
+    THREADPOOL_FREE,
+  );
+
+  return {
+    llama,
+    set,
+    defaults: {
+      modelParams: () => modelDefaults.slice(0, MODEL_PARAMS.size),
+      contextParams: () => contextDefaults.slice(0, CONTEXT_PARAMS.size),
+      threadpoolParams: (threads) =>
+        base.ggml_threadpool_params_default(threads).slice(0, THREADPOOL_PARAMS.size),
+    },
+    newThreadpool: (params) => threadpoolNew.call(params),
+    freeThreadpool: (pool) => threadpoolFree.call(pool),
+    collectErrors: (action) => collectErrors(llama, silence, action),
+  };
+}
+
+const ERROR_LEVEL = 4;
+const CONTINUED_LEVEL = 5;
+
+/** The action must be synchronous and call back on this thread only, as loading does. */
+function collectErrors<T>(
+  llama: LlamaSymbols,
+  silence: () => void,
+  action: () => T,
+): { result: T; errors: string[] } {
+  const errors: string[] = [];
+  let inError = false;
+  const callback = new Deno.UnsafeCallback(
+    { parameters: ["i32", "pointer", "pointer"], result: "void" },
+    (level, text) => {
+      if (level !== CONTINUED_LEVEL) inError = level === ERROR_LEVEL;
+      if (!inError || errors.length >= 100) return;
+      // A text that is no UTF-8 must not throw into native code.
+      try {
+        errors.push(readCString(text).trim());
+      } catch { /* the next line may be readable */ }
+    },
+  );
+  try {
+    llama.llama_log_set(callback.pointer, null);
+    return { result: action(), errors };
+  } finally {
+    silence();
+    callback.close();
+  }
+}

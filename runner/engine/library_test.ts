@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { SecLlamaError } from "../../src/errors.ts";
+import { librarySetFor, verifyLibraries } from "./library.ts";
+import { libraryFolder } from "./test_support.ts";
+
+const set = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`);
+
+const refusal = (pattern: RegExp) => (error: unknown) =>
+  error instanceof SecLlamaError && error.code === "model-failed" && pattern.test(error.message);
+
+/** A copy of the package's folder with only what loading needs. */
+async function withCopy(use: (dir: string) => void | Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir();
+  try {
+    for (const name of [set.base, set.ggml, set.llama]) {
+      await Deno.copyFile(`${libraryFolder()}/${name}`, `${dir}/${name}`);
+    }
+    await use(dir);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+Deno.test("library: the installed package has the pinned digests", () => {
+  verifyLibraries(libraryFolder(), set);
+});
+
+Deno.test("library: one changed byte is refused, by name", () =>
+  withCopy(async (dir) => {
+    verifyLibraries(dir, set);
+    const path = `${dir}/${set.ggml}`;
+    const bytes = await Deno.readFile(path);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    await Deno.writeFile(path, bytes);
+    assert.throws(() => verifyLibraries(dir, set), refusal(/libggml\.v.* has SHA-256/));
+  }));
+
+Deno.test("library: a backend that the package did not bring is refused", () =>
+  withCopy(async (dir) => {
+    await Deno.writeTextFile(`${dir}/libggml-vulkan.so`, "");
+    assert.throws(() => verifyLibraries(dir, set), refusal(/libggml-vulkan\.so is not one of/));
+  }));
+
+Deno.test("library: a missing library is refused", () =>
+  withCopy(async (dir) => {
+    await Deno.remove(`${dir}/${set.llama}`);
+    assert.throws(() => verifyLibraries(dir, set), refusal(/libllama.* cannot be read/));
+  }));
+
+Deno.test("library: a platform without pinned libraries is refused", () => {
+  assert.throws(() => librarySetFor("plan9-mips"), refusal(/plan9-mips/));
+});

@@ -1,0 +1,302 @@
+/**
+ * The engine: one model, loaded once, that many requests share. It drives llama.cpp by FFI; everything it will ever open
+ * is open when `loadEngine` returns, so the process may give up the right to open more.
+ *
+ * It knows tokens and text, not HTTP; and it trusts its caller, but neither the model file nor the text.
+ */
+import { SecLlamaError } from "../../src/errors.ts";
+import { Batch } from "./batch.ts";
+import { chooseFlashAttention, createContext, createThreadpool } from "./context.ts";
+import { Embedder } from "./embedder.ts";
+import { Generation } from "./generation.ts";
+import { type Library, openLibrary } from "./library.ts";
+import { loadModel, type Model } from "./model.ts";
+import { Candidates, checkSampling, Sampler } from "./sampler.ts";
+import { Pace } from "./pace.ts";
+import { Scheduler } from "./scheduler.ts";
+import { ChatRenderer } from "./template.ts";
+import type {
+  ChatInput,
+  Engine,
+  EngineOptions,
+  GenerateEvent,
+  GenerateRequest,
+  ModelInfo,
+  PromptPart,
+} from "./types.ts";
+
+export * from "./types.ts";
+
+type Pointer = Deno.PointerValue;
+
+const DEFAULT_BATCH_SIZE = 512;
+const DEFAULT_QUEUE_LIMIT = 512;
+/** Characters that a token may stand for; the longest known are runs of some hundred spaces. */
+const MAX_TOKEN_LENGTH = 512;
+/** llama.cpp rounds a sequence's share of the cache up to this. */
+const CONTEXT_GRANULE = 256;
+/** Enough for the speed of prompts to be measured, and for every page of the weights to be touched. */
+const WARM_UP_TOKENS = 32;
+
+/**
+ * Loads the libraries and the model, makes the contexts and the threads, and runs a first batch through them.
+ * @throws {SecLlamaError} `model-failed`: a library is not the pinned one, or llama.cpp's reason why the model is refused;
+ * `bad-model`: a kind of model that is not supported.
+ */
+// deno-lint-ignore require-await -- an interface for callers; a failure must be a rejection
+export async function loadEngine(options: EngineOptions): Promise<Engine> {
+  for (const name of ["contextLength", "slots", "threads"] as const) {
+    if (!Number.isInteger(options[name]) || options[name] < 1) {
+      throw new SecLlamaError("bad-config", `${name} is ${options[name]}, must be 1 or more`);
+    }
+  }
+  const library = openLibrary(options.libDir, { verify: options.verifyLibraries ?? true });
+  const model = loadModel(library, options.modelPath, { gpuLayers: options.gpuLayers ?? 0 });
+  try {
+    return new LlamaEngine(library, model, options);
+  } catch (error) {
+    library.llama.llama_model_free(model.pointer);
+    throw error;
+  }
+}
+
+class LlamaEngine implements Engine {
+  readonly info: ModelInfo;
+  readonly #library: Library;
+  readonly #model: Model;
+  readonly #candidates: Candidates;
+  readonly #chat: ChatRenderer;
+  readonly #scheduler: Scheduler;
+  readonly #embedder: Embedder;
+
+  constructor(library: Library, model: Model, options: EngineOptions) {
+    this.#library = library;
+    this.#model = model;
+    const { vocabulary } = model;
+    const trained = model.info.contextLength;
+    const slotContextLength = trained > 0
+      ? Math.min(options.contextLength, trained)
+      : options.contextLength;
+    this.info = { ...model.info, slotContextLength };
+    this.#candidates = new Candidates(vocabulary.size);
+    this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
+    const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, options.slots);
+    const threadpool = createThreadpool(library, options.threads);
+    const { threads, slots } = options;
+    this.#embedder = new Embedder({
+      library,
+      model: model.pointer,
+      threadpool,
+      threads,
+      contextLength: slotContextLength,
+      batchSize,
+      embeddingLength: model.info.embeddingLength,
+    });
+    const batch = new Batch(batchSize, slots);
+    const pace = new Pace(batchSize);
+    let context: Pointer = null;
+    if (model.generates) {
+      context = createContext(library, model.pointer, threadpool, {
+        totalTokens: slots * Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE,
+        sequences: slots,
+        batchSize,
+        microBatchSize: batchSize,
+        threads,
+        flashAttention: chooseFlashAttention(options, model.headLength),
+      });
+      this.#warmUp(context, batch, pace);
+    } else this.#embedder.prepare();
+    this.#scheduler = new Scheduler({
+      llama: library.llama,
+      context,
+      batch,
+      pace,
+      slots,
+      slotContextLength,
+      vocabularySize: vocabulary.size,
+      queueLimit: options.queueLimit ?? DEFAULT_QUEUE_LIMIT,
+      onClosed: () => {
+        this.#embedder.free();
+        if (context !== null) library.llama.llama_free(context);
+        library.llama.llama_model_free(model.pointer);
+        library.freeThreadpool(threadpool);
+      },
+    });
+  }
+
+  #warmUp(context: Pointer, batch: Batch, pace: Pace): void {
+    const { llama } = this.#library;
+    const token = Math.max(0, this.#model.vocabulary.bos);
+    const count = Math.min(WARM_UP_TOKENS, batch.capacity);
+    batch.clear();
+    for (let position = 0; position < count; position++) {
+      batch.add(token, { position, sequence: 0, output: position === count - 1 });
+    }
+    const started = performance.now();
+    const status = llama.llama_decode(context, batch.seal());
+    pace.record({ promptTokens: count, decodeTokens: 0, ms: performance.now() - started });
+    if (status !== 0) {
+      throw new SecLlamaError("model-failed", `the model refused a first batch: status ${status}`);
+    }
+    llama.llama_memory_clear(llama.llama_get_memory(context), true);
+  }
+
+  tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array {
+    this.#mustBeOpen();
+    return this.#model.vocabulary.tokenize(text, o);
+  }
+
+  tokenizePrompt(parts: readonly PromptPart[], o: { bos?: boolean } = {}): Int32Array {
+    this.#mustBeOpen();
+    return this.#model.vocabulary.tokenizePrompt(parts, o);
+  }
+
+  detokenize(tokens: Iterable<number>): string {
+    this.#mustBeOpen();
+    return this.#model.vocabulary.detokenize(tokens);
+  }
+
+  renderChat(chat: ChatInput): PromptPart[] {
+    return this.#chat.render(chat);
+  }
+
+  infill(prefix: string, suffix: string): Int32Array {
+    this.#mustBeOpen();
+    const { vocabulary } = this.#model;
+    const { infill } = vocabulary;
+    if (!infill) throw new SecLlamaError("bad-request", "the model does not support insert");
+    const before = vocabulary.tokenize(prefix, { special: false });
+    const after = vocabulary.tokenize(suffix, { special: false });
+    const start = vocabulary.addBos ? [vocabulary.bos] : [];
+    return Int32Array.from([
+      ...start,
+      infill.prefix,
+      ...before,
+      infill.suffix,
+      ...after,
+      infill.middle,
+    ]);
+  }
+
+  slotsBusy(): number {
+    return this.#scheduler.busy;
+  }
+
+  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        try {
+          return this.#start(request, signal);
+        } catch (error) {
+          return failing(error);
+        }
+      },
+    };
+  }
+
+  #start(request: GenerateRequest, signal: AbortSignal): AsyncIterator<GenerateEvent> {
+    this.#mustBeOpen();
+    if (signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
+    if (!this.#model.generates) {
+      throw new SecLlamaError("bad-request", "the model makes embeddings and cannot generate");
+    }
+    if (this.#scheduler.full) {
+      throw new SecLlamaError("busy", "too many requests are waiting for the model");
+    }
+    checkSampling(request.sampling);
+    const { vocabulary } = this.#model;
+    const prompt = this.#promptTokens(request);
+    const sampler = new Sampler(
+      this.#library.llama,
+      { pointer: this.#model.vocabularyPointer, size: vocabulary.size },
+      this.#candidates,
+      {
+        sampling: request.sampling,
+        grammar: request.grammar,
+        contextLength: this.info.slotContextLength,
+      },
+    );
+    const lookBack = request.sampling.repeatLastN < 0
+      ? prompt.length
+      : request.sampling.repeatLastN;
+    for (const token of prompt.subarray(Math.max(0, prompt.length - lookBack))) {
+      sampler.acceptPrompt(token);
+    }
+    const scheduler = this.#scheduler;
+    const generation = new Generation({
+      request,
+      prompt,
+      sampler,
+      vocabulary,
+      signal,
+      hooks: {
+        onCancel: (cancelled) => scheduler.cancel(cancelled),
+        onTake: () => scheduler.wake(),
+      },
+    });
+    scheduler.submit(generation);
+    return generation.events;
+  }
+
+  #promptTokens(request: GenerateRequest): Int32Array {
+    const { vocabulary } = this.#model;
+    const { prompt } = request;
+    const limit = this.info.slotContextLength;
+    if (!(prompt instanceof Int32Array)) {
+      // Not worth the seconds it takes to tokenize.
+      const length = prompt.reduce((sum, { text }) => sum + text.length, 0);
+      if (length > limit * MAX_TOKEN_LENGTH) throw tooLong(`${length} characters`, limit);
+    }
+    const given = prompt instanceof Int32Array
+      ? prompt
+      : vocabulary.tokenizePrompt(prompt, request.bos === undefined ? {} : { bos: request.bos });
+    if (given.length === 0) throw new SecLlamaError("bad-request", "the prompt is empty");
+    if (given.length >= limit) throw tooLong(`${given.length} tokens`, limit);
+    const stranger = given.find((token) => !vocabulary.has(token));
+    if (stranger !== undefined) {
+      throw new SecLlamaError("bad-request", `${stranger} is not a token of the model`);
+    }
+    return given;
+  }
+
+  embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array> {
+    return new Promise((resolve, reject) => {
+      this.#mustBeOpen();
+      if (tokens.length === 0) throw new SecLlamaError("bad-request", "there is no text to embed");
+      if (tokens.some((token) => !this.#model.vocabulary.has(token))) {
+        throw new SecLlamaError("bad-request", "a token is not one of the model's");
+      }
+      this.#scheduler.task(async () => {
+        try {
+          if (this.#scheduler.closed || signal.aborted) {
+            throw new SecLlamaError("cancelled", "the request was cancelled");
+          }
+          const text = this.#model.vocabulary.wholeText(tokens);
+          resolve(await this.#embedder.embed(text, signal));
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  #mustBeOpen(): void {
+    if (this.#scheduler.closed) throw new SecLlamaError("cancelled", "the model was unloaded");
+  }
+
+  close(): void {
+    if (!this.#scheduler.closed) this.#scheduler.close();
+  }
+}
+
+function tooLong(size: string, limit: number): SecLlamaError {
+  return new SecLlamaError(
+    "bad-request",
+    `the prompt has ${size}, must have fewer than the context's ${limit} tokens`,
+    { field: "prompt" },
+  );
+}
+
+function failing(error: unknown): AsyncIterator<GenerateEvent> {
+  return { next: () => Promise.reject(error) };
+}

@@ -1,0 +1,174 @@
+/** Loading a model file, and what its metadata says of it. */
+import { SecLlamaError } from "../../src/errors.ts";
+import { cString, readCString } from "./c_string.ts";
+import { failure } from "./context.ts";
+import { MODEL_PARAMS, writeField } from "./layout.ts";
+import type { Library } from "./library.ts";
+import type { LlamaSymbols } from "./symbols.ts";
+import type { ModelInfo } from "./types.ts";
+import { Vocabulary } from "./vocabulary.ts";
+
+type Pointer = Deno.PointerValue;
+
+/** `enum llama_load_mode`: the file is mapped, read-only, and shared with whoever else maps it. */
+const LOAD_MODE_MMAP = 1;
+/** Metadata values longer than this (a chat template is not one of them) are cut. */
+const MAX_METADATA_BYTES = 4096;
+const GUESSED_FILE_TYPE = 1024;
+
+/** `enum llama_ftype`, as quantizations are written in file names. */
+const FILE_TYPES: Readonly<Record<number, string>> = {
+  0: "F32",
+  1: "F16",
+  2: "Q4_0",
+  3: "Q4_1",
+  7: "Q8_0",
+  8: "Q5_0",
+  9: "Q5_1",
+  10: "Q2_K",
+  11: "Q3_K_S",
+  12: "Q3_K_M",
+  13: "Q3_K_L",
+  14: "Q4_K_S",
+  15: "Q4_K_M",
+  16: "Q5_K_S",
+  17: "Q5_K_M",
+  18: "Q6_K",
+  19: "IQ2_XXS",
+  20: "IQ2_XS",
+  21: "Q2_K_S",
+  22: "IQ3_XS",
+  23: "IQ3_XXS",
+  24: "IQ1_S",
+  25: "IQ4_NL",
+  26: "IQ3_S",
+  27: "IQ3_M",
+  28: "IQ2_S",
+  29: "IQ2_M",
+  30: "IQ4_XS",
+  31: "IQ1_M",
+  32: "BF16",
+  36: "TQ1_0",
+  37: "TQ2_0",
+  38: "MXFP4",
+  39: "NVFP4",
+  40: "Q1_0",
+  41: "Q2_0",
+};
+
+export interface Model {
+  readonly pointer: Pointer;
+  readonly vocabularyPointer: Pointer;
+  readonly vocabulary: Vocabulary;
+  /** All but the context of a slot, which is the engine's to decide. */
+  readonly info: Omit<ModelInfo, "slotContextLength">;
+  /** Dimensions of one attention head, if the metadata says. */
+  readonly headLength: number | undefined;
+  /** Whether it can generate; else it only embeds. */
+  readonly generates: boolean;
+}
+
+/**
+ * Maps the file and makes its weights ready.
+ * @throws {SecLlamaError} `model-failed` with llama.cpp's reason; `bad-model` for a kind of model that is not supported.
+ */
+export function loadModel(library: Library, path: string, options: { gpuLayers: number }): Model {
+  const params = library.defaults.modelParams();
+  const { fields } = MODEL_PARAMS;
+  writeField(params, fields.n_gpu_layers, options.gpuLayers);
+  if (options.gpuLayers === 0) writeField(params, fields.load_mode, LOAD_MODE_MMAP);
+  const { llama } = library;
+  const { result, errors } = library.collectErrors(() =>
+    llama.llama_model_load_from_file(cString(path), params)
+  );
+  if (result === null) throw failure("the model could not be loaded", errors);
+  try {
+    return describe(llama, result);
+  } catch (error) {
+    llama.llama_model_free(result);
+    throw error;
+  }
+}
+
+function describe(llama: LlamaSymbols, pointer: Pointer): Model {
+  if (llama.llama_model_has_encoder(pointer)) {
+    throw new SecLlamaError("bad-model", "models with an encoder are not supported");
+  }
+  if (llama.llama_model_is_diffusion(pointer)) {
+    throw new SecLlamaError("bad-model", "diffusion models are not supported");
+  }
+  const vocabularyPointer = llama.llama_model_get_vocab(pointer);
+  const vocabulary = new Vocabulary(llama, vocabularyPointer);
+  const metadata = readMetadata(llama, pointer);
+  const architecture = metadata["general.architecture"] ?? "unknown";
+  const chatTemplate = readCString(llama.llama_model_chat_template(pointer, null));
+  const embeds = metadata[`${architecture}.pooling_type`] !== undefined;
+  const generates = metadata[`${architecture}.attention.causal`] !== "false";
+  const name = metadata["general.name"];
+  return {
+    pointer,
+    vocabularyPointer,
+    vocabulary,
+    headLength: headLength(metadata, architecture),
+    generates,
+    info: {
+      ...(name === undefined ? {} : { name }),
+      architecture,
+      parameterCount: Number(llama.llama_model_n_params(pointer)),
+      contextLength: llama.llama_model_n_ctx_train(pointer),
+      embeddingLength: llama.llama_model_n_embd_out(pointer),
+      layerCount: llama.llama_model_n_layer(pointer),
+      sizeBytes: Number(llama.llama_model_size(pointer)),
+      quantization: FILE_TYPES[llama.llama_model_ftype(pointer) & ~GUESSED_FILE_TYPE] ?? "unknown",
+      ...(chatTemplate === "" ? {} : { chatTemplate }),
+      hasEncoder: false,
+      hasDecoder: generates,
+      vocabularySize: vocabulary.size,
+      capabilities: capabilities({ chatTemplate, embeds, generates, vocabulary }),
+      metadata,
+    },
+  };
+}
+
+function capabilities(
+  o: { chatTemplate: string; embeds: boolean; generates: boolean; vocabulary: Vocabulary },
+): string[] {
+  const found: string[] = [];
+  if (o.embeds || !o.generates) found.push("embedding");
+  if (!o.generates) return found;
+  if (!o.embeds) found.unshift("completion");
+  if (/\btools\b/.test(o.chatTemplate)) found.push("tools");
+  if (/enable_thinking|<think>|reasoning_content|\bthinking\b/.test(o.chatTemplate)) {
+    found.push("thinking");
+  }
+  if (o.vocabulary.infill) found.push("insert");
+  return found;
+}
+
+function headLength(
+  metadata: Readonly<Record<string, string>>,
+  architecture: string,
+): number | undefined {
+  const number = (key: string) => Number(metadata[`${architecture}.${key}`]);
+  const length = number("attention.key_length") ||
+    number("embedding_length") / number("attention.head_count");
+  return Number.isInteger(length) ? length : undefined;
+}
+
+function readMetadata(llama: LlamaSymbols, pointer: Pointer): Record<string, string> {
+  const buffer = new Uint8Array(MAX_METADATA_BYTES);
+  const size = BigInt(buffer.length);
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const text = (length: number) =>
+    decoder.decode(buffer.subarray(0, Math.min(length, buffer.length - 1)));
+  const metadata: Record<string, string> = Object.create(null);
+  const count = llama.llama_model_meta_count(pointer);
+  for (let index = 0; index < count; index++) {
+    const keyLength = llama.llama_model_meta_key_by_index(pointer, index, buffer, size);
+    if (keyLength < 0) continue;
+    const key = text(keyLength);
+    const length = llama.llama_model_meta_val_str_by_index(pointer, index, buffer, size);
+    if (length >= 0) metadata[key] = text(length);
+  }
+  return metadata;
+}

@@ -1,0 +1,41 @@
+/**
+ * How many prompt tokens a step may take, from how long steps took. Limits are powers of two, so that the same machine and
+ * model split a prompt the same way each time.
+ */
+
+/** Tunables, in milliseconds. A cancelled request holds its slot for one step at most. */
+const STEP_GOAL_MS = 400;
+const STEP_GOAL_WHILE_DECODING_MS = 150;
+const MIN_PROMPT_TOKENS = 32;
+/** Batches smaller than this say little about the speed of prompts. */
+const MEASURABLE_TOKENS = 16;
+const SMOOTHING = 0.3;
+
+export class Pace {
+  readonly #batchSize: number;
+  #promptTokenMs = 0;
+
+  constructor(batchSize: number) {
+    this.#batchSize = batchSize;
+  }
+
+  /** Notes how long a step took. */
+  record(step: { promptTokens: number; decodeTokens: number; ms: number }): void {
+    if (step.promptTokens >= MEASURABLE_TOKENS) {
+      const ms = step.ms / (step.promptTokens + step.decodeTokens);
+      this.#promptTokenMs = smooth(this.#promptTokenMs, ms);
+    }
+  }
+
+  /** Prompt tokens that the next step may take. */
+  promptLimit(whileDecoding: boolean): number {
+    if (this.#promptTokenMs === 0) return Math.min(this.#batchSize, 128);
+    const goal = whileDecoding ? STEP_GOAL_WHILE_DECODING_MS : STEP_GOAL_MS;
+    const fitting = Math.max(MIN_PROMPT_TOKENS, goal / this.#promptTokenMs);
+    return Math.min(this.#batchSize, 2 ** Math.floor(Math.log2(fitting)));
+  }
+}
+
+function smooth(before: number, now: number): number {
+  return before === 0 ? now : before + SMOOTHING * (now - before);
+}

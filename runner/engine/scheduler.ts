@@ -1,0 +1,295 @@
+/**
+ * The one loop that decodes: continuous batching over slots. A step takes one token of every slot that generates and, in
+ * what room is left, prompt tokens of those that do not yet; then each slot that has an output draws its next token.
+ *
+ * All native calls that touch the contexts happen here, one after another. Decoding runs in a thread of the runtime's blocking
+ * pool: the hop costs some microseconds, and this thread, asleep meanwhile, hears requests and cancellations at once and
+ * seals the last tokens. Decoding on this thread with a turn of the event loop (`setImmediate`) between steps was measured
+ * too: 2% faster for the smallest models, but the runtime looks for input only every few dozen turns while there is always
+ * another turn to take, and a request waited 60 ms, at worst 300, to be read.
+ */
+import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
+import type { Batch } from "./batch.ts";
+import type { Generation } from "./generation.ts";
+import type { Pace } from "./pace.ts";
+import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
+import type { LlamaSymbols } from "./symbols.ts";
+
+type Pointer = Deno.PointerValue;
+
+export interface SchedulerOptions {
+  readonly llama: LlamaSymbols;
+  /** Absent for a model that only embeds. */
+  readonly context: Pointer;
+  readonly batch: Batch;
+  readonly pace: Pace;
+  readonly slots: number;
+  /** Tokens of context a slot has. */
+  readonly slotContextLength: number;
+  readonly vocabularySize: number;
+  readonly queueLimit: number;
+  /** Frees the contexts and the model, when the loop has ended. */
+  readonly onClosed: () => void;
+}
+
+interface Output {
+  readonly slot: Slot;
+  readonly index: number;
+}
+
+interface Plan {
+  readonly promptTokens: number;
+  readonly decodeTokens: number;
+  readonly outputs: readonly Output[];
+  /** Slots in the batch, with the number of cells each will have. */
+  readonly cells: readonly { slot: Slot; tokens: number[] }[];
+}
+
+export class Scheduler {
+  readonly #o: SchedulerOptions;
+  readonly #slots: Slot[];
+  readonly #memory: Pointer;
+  #waiting: Generation[] = [];
+  /** Other work for the contexts' thread of control: embeddings. */
+  #tasks: (() => Promise<void>)[] = [];
+  #wake: (() => void) | undefined;
+  /** Whether something came since the step in progress began. */
+  #stirred = false;
+  #turns = 0;
+  #closed = false;
+
+  constructor(options: SchedulerOptions) {
+    this.#o = options;
+    this.#slots = Array.from({ length: options.slots }, (_, sequence) => new Slot(sequence));
+    this.#memory = options.context === null
+      ? null
+      : options.llama.llama_get_memory(options.context);
+    void this.#run();
+  }
+
+  get busy(): number {
+    return this.#slots.filter(({ generation }) => generation !== undefined).length;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether another request would be refused. */
+  get full(): boolean {
+    return this.#waiting.length >= this.#o.queueLimit;
+  }
+
+  /** Takes a request; its events tell the rest. */
+  submit(generation: Generation): void {
+    this.#waiting.push(generation);
+    this.wake();
+  }
+
+  /** Runs work between two steps. */
+  task(work: () => Promise<void>): void {
+    this.#tasks.push(work);
+    this.wake();
+  }
+
+  cancel(generation: Generation): void {
+    const at = this.#waiting.indexOf(generation);
+    if (at >= 0) {
+      this.#waiting.splice(at, 1);
+      generation.abandon();
+    }
+    this.wake();
+  }
+
+  wake(): void {
+    this.#stirred = true;
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  /** Ends all requests with `cancelled`, now or after the step in progress. */
+  close(): void {
+    this.#closed = true;
+    for (const generation of this.#waiting.splice(0)) generation.abandon();
+    this.wake();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        this.#stirred = false;
+        const more = await this.#step();
+        if (!more && !this.#stirred) await new Promise<void>((resolve) => this.#wake = resolve);
+      } catch (error) {
+        // A bug: end what runs rather than serve it wrong tokens.
+        this.#failAll(toSecLlamaError(error));
+      }
+    }
+    for (const slot of this.#slots) this.#release(slot)?.abandon();
+    for (const task of this.#tasks.splice(0)) await task();
+    this.#o.onClosed();
+  }
+
+  /** @returns Whether there may be more to do. */
+  async #step(): Promise<boolean> {
+    const task = this.#tasks.shift();
+    if (task) await task();
+    this.#dropCancelled();
+    this.#admit();
+    const plan = this.#plan();
+    if (this.#o.batch.count === 0) return this.#tasks.length > 0;
+    const started = performance.now();
+    const status = await this.#o.llama.llama_decode_in_thread(
+      this.#o.context,
+      this.#o.batch.seal(),
+    );
+    this.#o.pace.record({
+      promptTokens: plan.promptTokens,
+      decodeTokens: plan.decodeTokens,
+      ms: performance.now() - started,
+    });
+    if (status !== 0) {
+      this.#failBatch(plan, status);
+      return true;
+    }
+    for (const { slot, tokens } of plan.cells) slot.cells.push(...tokens);
+    for (const output of plan.outputs) this.#draw(output);
+    return true;
+  }
+
+  #dropCancelled(): void {
+    for (const slot of this.#slots) {
+      if (slot.generation?.cancelled) this.#release(slot)?.abandon();
+    }
+  }
+
+  #admit(): void {
+    while (this.#waiting.length > 0) {
+      const index = chooseWaiting(this.#waiting, this.#slots);
+      const generation = this.#waiting[index] as Generation;
+      const choice = chooseSlot(this.#slots, generation.client, generation.prompt);
+      if (!choice) return;
+      this.#waiting.splice(index, 1);
+      const { slot } = choice;
+      let { shared } = choice;
+      // Some memories (recurrent ones) cannot forget a part: then all of it goes.
+      if (!this.#forget(slot, shared)) {
+        this.#forget(slot, 0);
+        shared = 0;
+      }
+      slot.cells.length = shared;
+      slot.client = generation.client;
+      slot.generation = generation;
+      slot.next = undefined;
+      slot.turn = this.#turns++;
+      generation.cachedTokens = shared;
+      generation.startedAt = performance.now();
+    }
+  }
+
+  #forget(slot: Slot, from: number): boolean {
+    return this.#o.llama.llama_memory_seq_rm(this.#memory, slot.sequence, from > 0 ? from : -1, -1);
+  }
+
+  #plan(): Plan {
+    const { batch } = this.#o;
+    batch.clear();
+    const active = this.#slots.filter(({ generation }) =>
+      generation !== undefined && !generation.congested
+    );
+    const decoding = active.filter(({ next }) => next !== undefined);
+    const shares = this.#sharePrompts(
+      active.filter(({ next }) => next === undefined),
+      decoding.length,
+    );
+    const outputs: Output[] = [];
+    const cells: { slot: Slot; tokens: number[] }[] = [];
+    let promptTokens = 0;
+    // Slots are in the order of their sequence ids, and the batch must be.
+    for (const slot of active) {
+      const position = slot.cells.length;
+      const { sequence, next } = slot;
+      if (next !== undefined) {
+        outputs.push({ slot, index: batch.add(next, { position, sequence, output: true }) });
+        cells.push({ slot, tokens: [next] });
+        continue;
+      }
+      const count = shares.get(slot) ?? 0;
+      if (count === 0 || !slot.generation) continue;
+      promptTokens += count;
+      const { prompt } = slot.generation;
+      const tokens = prompt.subarray(position, position + count);
+      for (const [offset, token] of tokens.entries()) {
+        const output = position + offset === prompt.length - 1;
+        const index = batch.add(token, { position: position + offset, sequence, output });
+        if (output) outputs.push({ slot, index });
+      }
+      cells.push({ slot, tokens: [...tokens] });
+    }
+    return { promptTokens, decodeTokens: decoding.length, outputs, cells };
+  }
+
+  /** Prompt tokens each slot may put into this step, the longest waiting first. */
+  #sharePrompts(slots: readonly Slot[], decoding: number): Map<Slot, number> {
+    const shares = new Map<Slot, number>();
+    let room = Math.min(
+      this.#o.batch.capacity - decoding,
+      this.#o.pace.promptLimit(decoding > 0),
+    );
+    for (const slot of slots.toSorted((a, b) => a.turn - b.turn)) {
+      const count = Math.min(room, slot.promptLeft);
+      shares.set(slot, count);
+      room -= count;
+    }
+    return shares;
+  }
+
+  #draw({ slot, index }: Output): void {
+    const { generation } = slot;
+    if (!generation || generation.cancelled) return;
+    if (generation.wantsNoTokens) {
+      this.#release(slot);
+      generation.finish({ reason: "length" });
+      return;
+    }
+    const { llama, context, vocabularySize } = this.#o;
+    const logits = () => {
+      const pointer = llama.llama_get_logits_ith(context, index);
+      if (pointer === null) throw new SecLlamaError("model-failed", "the model gave no output");
+      return new Float32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4 * vocabularySize));
+    };
+    const drawn = generation.draw(context, index, logits);
+    if (typeof drawn === "number" && slot.cells.length < this.#o.slotContextLength) {
+      slot.next = drawn;
+      return;
+    }
+    this.#release(slot);
+    generation.finish(typeof drawn === "number" ? { reason: "length" } : drawn);
+  }
+
+  /** Takes the generation from its slot; the tokens stay, for the same client's next prompt. */
+  #release(slot: Slot): Generation | undefined {
+    const { generation } = slot;
+    slot.generation = undefined;
+    slot.next = undefined;
+    slot.usedAt = performance.now();
+    return generation;
+  }
+
+  #failBatch(plan: Plan, status: number): void {
+    const error = new SecLlamaError("model-failed", `the model refused a batch: status ${status}`);
+    for (const { slot } of plan.cells) this.#fail(slot, error);
+  }
+
+  #failAll(error: SecLlamaError): void {
+    for (const slot of this.#slots) this.#fail(slot, error);
+  }
+
+  #fail(slot: Slot, error: SecLlamaError): void {
+    this.#release(slot)?.fail(error);
+    slot.cells = [];
+    slot.client = undefined;
+    if (this.#memory !== null) this.#forget(slot, 0);
+  }
+}

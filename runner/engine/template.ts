@@ -1,0 +1,190 @@
+/** Chat messages to a prompt, by the Jinja template that the model file brings. */
+import { Template } from "@huggingface/jinja";
+import { SecLlamaError } from "../../src/errors.ts";
+import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
+import type { ChatInput, ChatMessage, PromptPart } from "./types.ts";
+
+/** A role may become part of a control token ("<|" + role + "|>"), so it is one of those that mean something. */
+const ROLES = new Set([
+  "system",
+  "user",
+  "assistant",
+  "tool",
+  "developer",
+  "function",
+  "ipython",
+  "model",
+  "control",
+]);
+
+/**
+ * Of the tokens that llama.cpp recognises in any text, those that structure a prompt: "<|user|>", "<tool_call>", "</think>",
+ * "[INST]". Others are there for brevity: "<table>", runs of spaces.
+ */
+const STRUCTURAL = /^(<\/?([|｜].*|[a-z]+(_[a-z]+)+|think[a-z]*)>|\[\/?[A-Z_]+\])$/;
+/** As for an assistant's own text, whose thinking some templates cut off by its tags. */
+const THINKING = /think/;
+
+/** What the renderer needs of a vocabulary. */
+export interface TemplateVocabulary {
+  readonly bos: number;
+  readonly eos: number;
+  readonly controlTexts: readonly string[];
+  readonly userDefinedTexts: readonly string[];
+  textOf(id: number): string;
+}
+
+export class ChatRenderer {
+  readonly #source: string | undefined;
+  readonly #specials: { bos_token: string; eos_token: string };
+  /** For text of users, tools and systems. */
+  readonly #finder: ControlTextFinder;
+  /** For text of the assistant. */
+  readonly #assistantFinder: ControlTextFinder;
+  #template: Template | undefined;
+
+  /** @param source The template; without one, contents are joined as they are. */
+  constructor(vocabulary: TemplateVocabulary, source: string | undefined) {
+    this.#source = source;
+    this.#specials = {
+      bos_token: vocabulary.textOf(vocabulary.bos),
+      eos_token: vocabulary.textOf(vocabulary.eos),
+    };
+    const structural = vocabulary.userDefinedTexts.filter((text) => STRUCTURAL.test(text));
+    this.#finder = new ControlTextFinder([...vocabulary.controlTexts, ...structural]);
+    this.#assistantFinder = new ControlTextFinder([
+      ...vocabulary.controlTexts,
+      ...structural.filter((text) => !THINKING.test(text)),
+    ]);
+  }
+
+  /**
+   * @throws {SecLlamaError} `bad-request`: an unknown role, or messages that the template refuses; `bad-model`: a template
+   * that cannot be parsed.
+   */
+  render(chat: ChatInput): PromptPart[] {
+    for (const [index, { role }] of chat.messages.entries()) {
+      if (!ROLES.has(role)) {
+        throw new SecLlamaError("bad-request", `message ${index} has an unknown role`, {
+          field: `messages[${index}].role`,
+        });
+      }
+    }
+    if (this.#source === undefined) {
+      return chat.messages.filter(({ content }) => content !== "")
+        .map(({ content }) => ({ text: content, special: false }));
+    }
+    const template = this.#compile(this.#source);
+    const mark = chooseMark([this.#source, ...strings(chat)]);
+    const broken = breakAll(chat, (text) => this.#finder.break(text, mark)) as ChatInput;
+    const messages = broken.messages.map((message, index): ChatMessage => {
+      const original = chat.messages[index] as ChatMessage;
+      const { role, content, thinking } = original;
+      if (role !== "assistant") return { ...message, role };
+      const open = (text: string) => this.#assistantFinder.break(text, mark);
+      return {
+        ...message,
+        role,
+        content: open(content),
+        ...(thinking === undefined ? {} : { thinking: open(thinking) }),
+      };
+    });
+    const last = messages.at(-1);
+    const continues = chat.addGenerationPrompt === undefined && last?.role === "assistant" &&
+      !last.toolCalls?.length && messages.length > 1;
+    const shown = continues ? messages.slice(0, -1) : messages;
+    let text: string;
+    try {
+      text = template.render({
+        ...this.#specials,
+        ...thinkingVariables(chat.think),
+        messages: shown.map(templateMessage),
+        tools: broken.tools?.length
+          ? broken.tools.map((tool) => ({ type: "function", function: tool }))
+          : null,
+        add_generation_prompt: chat.addGenerationPrompt ?? true,
+      });
+    } catch (error) {
+      throw new SecLlamaError(
+        "bad-request",
+        `the model's chat template refuses the messages: ${firstLine(error)}`,
+        { field: "messages", cause: error },
+      );
+    }
+    if (continues) text += last.content;
+    return splitAtMarks(text, mark).filter((piece) => piece !== "")
+      .map((piece) => ({ text: piece, special: true }));
+  }
+
+  #compile(source: string): Template {
+    try {
+      return this.#template ??= new Template(source);
+    } catch (cause) {
+      throw new SecLlamaError(
+        "bad-model",
+        `the model's chat template cannot be parsed: ${firstLine(cause)}`,
+        { cause },
+      );
+    }
+  }
+}
+
+/** Names that templates know a message's parts by. */
+function templateMessage(message: ChatMessage): Record<string, unknown> {
+  const { role, content, thinking, toolCalls, toolName, toolCallId } = message;
+  return {
+    role,
+    content,
+    ...(thinking === undefined ? {} : { thinking, reasoning_content: thinking }),
+    ...(toolCalls?.length
+      ? {
+        tool_calls: toolCalls.map(({ id, name, arguments: values }) => ({
+          type: "function",
+          ...(id === undefined ? {} : { id }),
+          function: { name, arguments: values },
+        })),
+      }
+      : {}),
+    ...(toolName === undefined ? {} : { name: toolName, tool_name: toolName }),
+    ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
+  };
+}
+
+/** Names by which templates ask whether to think: Qwen and others, DeepSeek and Granite, gpt-oss. */
+function thinkingVariables(think: ChatInput["think"]): Record<string, unknown> {
+  if (think === undefined) return {};
+  return {
+    enable_thinking: think !== false,
+    thinking: think !== false,
+    ...(typeof think === "string" ? { reasoning_effort: think } : {}),
+  };
+}
+
+/** A copy in which every string, keys included, went through `change`. */
+function breakAll(value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === "string") return change(value);
+  if (Array.isArray(value)) return value.map((item) => breakAll(item, change));
+  if (value !== null && typeof value === "object") {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [change(key), breakAll(item, change)]),
+    );
+  }
+  return value;
+}
+
+/** Every string in a value, keys included. */
+function* strings(value: unknown): Generator<string> {
+  if (typeof value === "string") yield value;
+  else if (Array.isArray(value)) { for (const item of value) yield* strings(item); }
+  else if (value !== null && typeof value === "object") {
+    for (const [key, item] of Object.entries(value)) {
+      yield key;
+      yield* strings(item);
+    }
+  }
+}
+
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.split("\n", 1)[0]?.slice(0, 200) ?? "";
+}

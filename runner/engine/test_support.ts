@@ -1,0 +1,124 @@
+/** For this folder's tests and benches: where the libraries and a model to try lie. Not used by the runner. */
+import { librarySetFor } from "./library.ts";
+import { loadEngine } from "./mod.ts";
+import { makeRandomGguf } from "./random_gguf.ts";
+import {
+  DEFAULT_SAMPLING,
+  type Engine,
+  type EngineOptions,
+  type GenerateEvent,
+  type GenerateRequest,
+  type Sampling,
+} from "./types.ts";
+
+const root = new URL("../../", import.meta.url).pathname;
+
+/** The folder of the pinned libraries in this checkout's node_modules. */
+export function libraryFolder(): string {
+  const { package: pinned } = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`);
+  const at = pinned.lastIndexOf("@");
+  const name = pinned.slice(0, at);
+  const folder = name.slice(name.indexOf("/") + 1);
+  return `${root}node_modules/.deno/${
+    pinned.replace("/", "+")
+  }/node_modules/${name}/bins/${folder}`;
+}
+
+/** The repository's own model. */
+export const DEMO_MODEL = `${root}models/demo.gguf`;
+
+export function exists(path: string): boolean {
+  try {
+    return path !== "" && Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+let made: string | undefined;
+
+/** A small model of random weights, made at its first use. */
+function tinyModel(): string {
+  if (made === undefined) {
+    const dir = Deno.makeTempDirSync({ prefix: "secllama-test-" });
+    globalThis.addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
+    made = `${dir}/tiny.gguf`;
+    makeRandomGguf("tiny", "q8_0", made);
+  }
+  return made;
+}
+
+/** Registers a test for the tiny random model, and for one that tells stories if SECLLAMA_TEST_STORIES names its file. */
+export function modelTest(name: string, test: (model: string) => Promise<void>): void {
+  Deno.test(`${name} (random)`, () => test(tinyModel()));
+  const stories = Deno.env.get("SECLLAMA_TEST_STORIES") ?? "";
+  if (exists(stories)) Deno.test(`${name} (stories)`, () => test(stories));
+}
+
+/** Registers a test for the demo model; without it, says so and is ignored. */
+export function demoTest(name: string, test: (model: string) => Promise<void>): void {
+  const ignore = !exists(DEMO_MODEL);
+  if (ignore) console.log(`SKIP ${name}: there is no models/demo.gguf`);
+  Deno.test({ name, ignore, fn: () => test(DEMO_MODEL) });
+}
+
+export async function withEngine(
+  options: Partial<EngineOptions> & { modelPath: string },
+  use: (engine: Engine) => Promise<void>,
+): Promise<void> {
+  const engine = await loadEngine({
+    libDir: libraryFolder(),
+    contextLength: 512,
+    slots: 4,
+    threads: 1,
+    ...options,
+  });
+  try {
+    await use(engine);
+  } finally {
+    engine.close();
+    // The loop frees the model in its next turn.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
+
+export const GREEDY: Sampling = { ...DEFAULT_SAMPLING, temperature: 0, repeatPenalty: 1 };
+
+export function request(
+  prompt: string,
+  change: Partial<GenerateRequest> = {},
+): GenerateRequest {
+  return {
+    prompt: [{ text: prompt, special: false }],
+    client: "tester",
+    maxTokens: 32,
+    stop: [],
+    sampling: GREEDY,
+    ...change,
+  };
+}
+
+export type Done = Extract<GenerateEvent, { type: "done" }>;
+export type Token = Extract<GenerateEvent, { type: "token" }>;
+
+export interface Collected {
+  text: string;
+  tokens: Token[];
+  done: Done;
+}
+
+/** Runs a request to its end. */
+export async function collect(
+  engine: Engine,
+  of: GenerateRequest,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Collected> {
+  const tokens: Token[] = [];
+  let done: Done | undefined;
+  for await (const event of engine.generate(of, signal)) {
+    if (event.type === "token") tokens.push(event);
+    else done = event;
+  }
+  if (!done) throw new Error("the events ended without done");
+  return { text: tokens.map(({ text }) => text).join(""), tokens, done };
+}

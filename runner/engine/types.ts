@@ -1,0 +1,209 @@
+/**
+ * The interface between the engine and everything above it. No dialect of any HTTP API shows here, and no
+ * detail of llama.cpp.
+ */
+
+/** How to load a model. */
+export interface EngineOptions {
+  /** Folder of the pinned llama.cpp libraries, as seen from inside the sandbox. */
+  readonly libDir: string;
+  readonly modelPath: string;
+  /** Tokens of context for each slot. */
+  readonly contextLength: number;
+  /** Sequences decoded at the same time; more requests wait. */
+  readonly slots: number;
+  readonly threads: number;
+  /** Tokens of one decode call at most: prompt chunks are never larger. Default 512. */
+  readonly batchSize?: number;
+  /** Layers on the GPU; 0 is CPU only. Default 0. */
+  readonly gpuLayers?: number;
+  /** Requests that may wait for a slot before `generate` fails with `busy`. Default 512. */
+  readonly queueLimit?: number;
+  /** Flash attention. Default "auto": llama.cpp decides. */
+  readonly flashAttention?: "auto" | "on" | "off";
+  /** Whether the library files' SHA-256 are compared with the pinned table. Default true. */
+  readonly verifyLibraries?: boolean;
+}
+
+/** What is known of the loaded model. */
+export interface ModelInfo {
+  readonly name?: string;
+  /** `general.architecture`, e.g. "llama". */
+  readonly architecture: string;
+  readonly parameterCount: number;
+  /** Tokens of context the model was trained with. */
+  readonly contextLength: number;
+  /** Tokens of context one slot has here. */
+  readonly slotContextLength: number;
+  readonly embeddingLength: number;
+  readonly layerCount: number;
+  /** Bytes of all tensors. */
+  readonly sizeBytes: number;
+  /** As in a file name: "Q8_0", "Q4_K_M", "F32". */
+  readonly quantization: string;
+  readonly chatTemplate?: string;
+  readonly hasEncoder: boolean;
+  readonly hasDecoder: boolean;
+  readonly vocabularySize: number;
+  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding". */
+  readonly capabilities: readonly string[];
+  /** Scalar GGUF metadata as text; arrays are left out. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** A piece of a prompt. `special`: text of control tokens becomes those tokens; else it stays text. */
+export interface PromptPart {
+  readonly text: string;
+  readonly special: boolean;
+}
+
+/** Ollama's defaults: 0.8, 40, 0.9, 0.0, -, -, 1.1, 64, 0, 0. */
+export interface Sampling {
+  /** 0 is greedy. */
+  readonly temperature: number;
+  /** 0: the whole vocabulary. */
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly typicalP?: number;
+  /** Absent: random. */
+  readonly seed?: number;
+  readonly repeatPenalty: number;
+  /** Tokens the penalties look back on; -1 is the whole context, 0 is off. */
+  readonly repeatLastN: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+}
+
+export const DEFAULT_SAMPLING: Sampling = {
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.9,
+  minP: 0,
+  repeatPenalty: 1.1,
+  repeatLastN: 64,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+};
+
+export interface GenerateRequest {
+  readonly prompt: readonly PromptPart[] | Int32Array;
+  /** Whose request it is: a finished prefix is reused for the same client only. */
+  readonly client: string;
+  /** -1: until the context is full. 0: only evaluate the prompt. */
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+  readonly sampling: Sampling;
+  /** GBNF with a rule `root`. */
+  readonly grammar?: string;
+  /** Number of alternatives to report with each token; 0 reports the chosen token's only. Absent: none. At most 20. */
+  readonly logprobs?: number;
+  /** Whether the prompt begins with the model's BOS token. Default: as the model wants; never doubled. */
+  readonly bos?: boolean;
+}
+
+export interface TokenLogprob {
+  readonly id: number;
+  /** The token's text; U+FFFD for bytes that are no whole character. */
+  readonly text: string;
+  readonly bytes: Uint8Array;
+  /** Natural logarithm of the probability the model gave, before any sampling option. */
+  readonly logprob: number;
+}
+
+export type GenerateEvent =
+  | {
+    readonly type: "token";
+    /** New text; "" while UTF-8 is incomplete or a stop string may be forming. */
+    readonly text: string;
+    readonly id: number;
+    /** Present when `logprobs` was asked for. */
+    readonly logprob?: TokenLogprob;
+    /** The most probable alternatives, best first. */
+    readonly top?: readonly TokenLogprob[];
+    /** Not a new token: the text that was held back, given out at the end. */
+    readonly continued?: true;
+  }
+  | {
+    readonly type: "done";
+    readonly reason: "stop" | "length";
+    /** The stop string that ended it, if one did. */
+    readonly stopSequence?: string;
+    /** Tokens of the prompt, cached ones included. */
+    readonly promptTokens: number;
+    /** Tokens of the prompt that were in the slot already. */
+    readonly cachedTokens: number;
+    readonly evalTokens: number;
+    readonly promptMs: number;
+    readonly evalMs: number;
+    /** Prompt and reply, to be given back as the `context` of Ollama's generate. */
+    readonly context: readonly number[];
+  };
+
+export interface ToolCall {
+  readonly id?: string;
+  readonly name: string;
+  /** Parsed arguments. */
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+export interface ChatMessage {
+  /** "system", "user", "assistant", "tool", and a few that only some templates know; any other is refused. */
+  readonly role: string;
+  readonly content: string;
+  readonly thinking?: string;
+  readonly toolCalls?: readonly ToolCall[];
+  /** For role "tool": which tool, and which call, this answers. */
+  readonly toolName?: string;
+  readonly toolCallId?: string;
+}
+
+export interface ToolDefinition {
+  readonly name: string;
+  readonly description?: string;
+  /** JSON schema of the arguments. */
+  readonly parameters?: unknown;
+}
+
+export interface ChatInput {
+  readonly messages: readonly ChatMessage[];
+  readonly tools?: readonly ToolDefinition[];
+  /** Absent: the template decides. A level ("low", "medium", "high") counts as true. */
+  readonly think?: boolean | "low" | "medium" | "high";
+  /** Default true, unless the last message is the assistant's: then its text is left open, to be continued. */
+  readonly addGenerationPrompt?: boolean;
+}
+
+export interface Engine {
+  readonly info: ModelInfo;
+  /** `special`: text of control tokens becomes those tokens. `bos`: begin with BOS, default false. */
+  tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array;
+  /** Prompt parts to tokens, BOS as `generate` would place it. */
+  tokenizePrompt(parts: readonly PromptPart[], o?: { bos?: boolean }): Int32Array;
+  /** Text of tokens; control tokens have none. Broken UTF-8 shows as U+FFFD. */
+  detokenize(tokens: Iterable<number>): string;
+  /**
+   * Runs one request; waits for a slot if none is free. Breaking out of the iteration, or the signal, frees the slot.
+   * @throws {SecLlamaError} `bad-request`: the prompt does not fit the context, or is empty, or the grammar is not one;
+   * `busy`: the queue is full; `cancelled`: by the signal; `model-failed`: llama.cpp refused to decode.
+   */
+  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent>;
+  /**
+   * The normalised embedding (L2 = 1) of one text. The tokens that the model wants at a text's ends are added if missing.
+   * @throws {SecLlamaError} `bad-request`: empty or longer than the context; `cancelled`; `model-failed`.
+   */
+  embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array>;
+  /**
+   * The prompt the model's chat template makes of the messages. Text of control tokens inside messages stays text.
+   * @throws {SecLlamaError} `bad-request`: the template refuses the messages; `bad-model`: the template itself is broken.
+   */
+  renderChat(chat: ChatInput): PromptPart[];
+  /**
+   * The tokens of a prompt whose middle is to be filled in.
+   * @throws {SecLlamaError} `bad-request`: the model has no tokens for it (no capability "insert").
+   */
+  infill(prefix: string, suffix: string): Int32Array;
+  slotsBusy(): number;
+  /** Ends what runs with `cancelled` and frees the model. Idempotent. */
+  close(): void;
+}

@@ -1,0 +1,218 @@
+/** The model's vocabulary: text to tokens and back. Every call is native, and safe while a decode runs. */
+import { SecLlamaError } from "../../src/errors.ts";
+import { readCString } from "./c_string.ts";
+import type { LlamaSymbols } from "./symbols.ts";
+import type { PromptPart } from "./types.ts";
+
+/** `enum llama_token_attr` */
+const ATTRIBUTE = { unknown: 1, control: 1 << 3, userDefined: 1 << 4 } as const;
+/** `enum llama_vocab_type` */
+const SENTENCE_PIECE = 1;
+const NONE = 0;
+
+/** A token's bytes, and their text if they are whole UTF-8 by themselves. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  readonly text: string | undefined;
+}
+
+const strictDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const laxDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const encoder = new TextEncoder();
+
+export class Vocabulary {
+  readonly size: number;
+  readonly bos: number;
+  readonly eos: number;
+  readonly addBos: boolean;
+  /** Tokens for filling in the middle, if the model has them. */
+  readonly infill: { prefix: number; suffix: number; middle: number } | undefined;
+  /** Texts of control tokens, which must never arise from a user's text. */
+  readonly controlTexts: readonly string[];
+  /** Texts of user-defined tokens, which llama.cpp recognises in any text, control tokens parsed or not. */
+  readonly userDefinedTexts: readonly string[];
+
+  readonly #llama: LlamaSymbols;
+  readonly #pointer: Deno.PointerValue;
+  readonly #pieces: (Piece | undefined)[];
+  readonly #endOfGeneration = new Set<number>();
+  readonly #addsSpace: boolean;
+  /** The token that ends a text to be embedded, or -1. */
+  readonly #textEnd: number;
+  #buffer = new Uint8Array(256);
+
+  constructor(llama: LlamaSymbols, pointer: Deno.PointerValue) {
+    this.#llama = llama;
+    this.#pointer = pointer;
+    const type = llama.llama_vocab_type(pointer);
+    if (type === NONE) throw new SecLlamaError("bad-model", "the model has no vocabulary");
+    this.size = llama.llama_vocab_n_tokens(pointer);
+    this.bos = llama.llama_vocab_bos(pointer);
+    this.eos = llama.llama_vocab_eos(pointer);
+    this.addBos = llama.llama_vocab_get_add_bos(pointer) && this.bos >= 0;
+    const infill = {
+      prefix: llama.llama_vocab_fim_pre(pointer),
+      suffix: llama.llama_vocab_fim_suf(pointer),
+      middle: llama.llama_vocab_fim_mid(pointer),
+    };
+    this.infill = Object.values(infill).every((id) => id >= 0) ? infill : undefined;
+    this.#textEnd = llama.llama_vocab_get_add_sep(pointer)
+      ? llama.llama_vocab_sep(pointer)
+      : llama.llama_vocab_get_add_eos(pointer)
+      ? this.eos
+      : -1;
+    this.#pieces = new Array(this.size);
+    const control: string[] = [];
+    const userDefined: string[] = [];
+    for (let id = 0; id < this.size; id++) {
+      const attributes = llama.llama_vocab_get_attr(pointer, id);
+      if (llama.llama_vocab_is_eog(pointer, id)) this.#endOfGeneration.add(id);
+      if (attributes & (ATTRIBUTE.control | ATTRIBUTE.unknown)) control.push(this.textOf(id));
+      else if (attributes & ATTRIBUTE.userDefined) userDefined.push(this.textOf(id));
+    }
+    this.controlTexts = control.filter((text) => text !== "");
+    this.userDefinedTexts = userDefined.filter((text) => text !== "");
+    this.#addsSpace = type === SENTENCE_PIECE &&
+      this.#tokenize("a", false)[0] !== this.#tokenize("\na", false).at(-1);
+  }
+
+  /** As the vocabulary file writes the token: "▁the", "<0x0A>", "<|im_end|>". "" for an id that is no token. */
+  textOf(id: number): string {
+    if (!this.has(id)) return "";
+    return readCString(this.#llama.llama_vocab_get_text(this.#pointer, id));
+  }
+
+  has(id: number): boolean {
+    return Number.isInteger(id) && id >= 0 && id < this.size;
+  }
+
+  /** Whether the token ends the reply: end of sequence, of turn, of message. */
+  endsGeneration(id: number): boolean {
+    return this.#endOfGeneration.has(id);
+  }
+
+  /** Control tokens show as their text, except those that only begin or end something. */
+  piece(id: number): Piece {
+    const cached = this.#pieces[id];
+    if (cached) return cached;
+    const bytes = this.#pieceBytes(id);
+    let text: string | undefined;
+    try {
+      text = strictDecoder.decode(bytes);
+    } catch { /* part of a character */ }
+    return this.#pieces[id] = { bytes, text };
+  }
+
+  #pieceBytes(id: number): Uint8Array {
+    if (id === this.bos || id === this.eos || this.endsGeneration(id)) return new Uint8Array(0);
+    const write = () =>
+      this.#llama.llama_token_to_piece(
+        this.#pointer,
+        id,
+        this.#buffer,
+        this.#buffer.length,
+        0,
+        true,
+      );
+    let length = write();
+    if (length < 0) {
+      this.#buffer = new Uint8Array(-length);
+      length = write();
+    }
+    return this.#buffer.slice(0, Math.max(0, length));
+  }
+
+  /** Text of tokens; broken UTF-8 shows as U+FFFD, an id that is no token as nothing. */
+  detokenize(tokens: Iterable<number>): string {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    let text = "";
+    for (const id of tokens) {
+      if (this.has(id)) text += decoder.decode(this.piece(id).bytes, { stream: true });
+    }
+    return text + decoder.decode();
+  }
+
+  /** @param options.special Text of control tokens becomes those tokens. */
+  tokenize(text: string, options: { special: boolean; bos?: boolean }): Int32Array {
+    const tokens = this.#tokenize(text, options.special);
+    return options.bos === true ? this.#withBos(tokens) : tokens;
+  }
+
+  /** Parts to tokens, each by itself, so that no token arises across a boundary. BOS is never doubled. */
+  tokenizePrompt(parts: readonly PromptPart[], options: { bos?: boolean } = {}): Int32Array {
+    const pieces: Int32Array[] = [];
+    let first = true;
+    for (const part of parts) {
+      if (part.text === "") continue;
+      pieces.push(
+        first ? this.#tokenize(part.text, part.special) : this.#continue(part.text, part.special),
+      );
+      first = false;
+    }
+    const tokens = new Int32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+    let at = 0;
+    for (const piece of pieces) {
+      tokens.set(piece, at);
+      at += piece.length;
+    }
+    return options.bos ?? this.addBos ? this.#withBos(tokens) : tokens;
+  }
+
+  /** A whole text, with the tokens that the model was trained to see at its ends; none is doubled. */
+  wholeText(tokens: Int32Array): Int32Array {
+    const begun = this.addBos ? this.#withBos(tokens) : tokens;
+    const end = this.#textEnd;
+    return end < 0 || begun.at(-1) === end ? begun : Int32Array.from([...begun, end]);
+  }
+
+  #withBos(tokens: Int32Array): Int32Array {
+    if (this.bos < 0 || tokens[0] === this.bos) return tokens;
+    const out = new Int32Array(tokens.length + 1);
+    out[0] = this.bos;
+    out.set(tokens, 1);
+    return out;
+  }
+
+  /**
+   * Tokens of text that follows other text. SentencePiece vocabularies put a space before whatever a call begins with:
+   * behind a line feed they do not, and its tokens are then cut off.
+   */
+  #continue(text: string, special: boolean): Int32Array {
+    if (!this.#addsSpace) return this.#tokenize(text, special);
+    const lineFeed = this.#tokenize("\n", false);
+    const tokens = this.#tokenize("\n" + text, special);
+    if (lineFeed.every((id, index) => tokens[index] === id)) {
+      return tokens.subarray(lineFeed.length);
+    }
+    return this.#tokenize(text, special);
+  }
+
+  #tokenize(text: string, special: boolean): Int32Array {
+    if (text === "") return new Int32Array(0);
+    const bytes = encoder.encode(text);
+    const call = (tokens: Int32Array<ArrayBuffer>) =>
+      this.#llama.llama_tokenize(
+        this.#pointer,
+        bytes,
+        bytes.length,
+        tokens,
+        tokens.length,
+        false,
+        special,
+      );
+    // One token a byte is the common upper bound, and a space may be put in front.
+    let tokens = new Int32Array(bytes.length + 2);
+    let count = call(tokens);
+    if (count < 0 && count > -0x7fffffff) {
+      tokens = new Int32Array(-count);
+      count = call(tokens);
+    }
+    if (count < 0) throw new SecLlamaError("bad-request", "the text cannot be tokenized");
+    return tokens.slice(0, count);
+  }
+}
+
+/** Text of bytes, with U+FFFD for what is no UTF-8. */
+export function lossyText(bytes: Uint8Array): string {
+  return laxDecoder.decode(bytes);
+}

@@ -1,0 +1,109 @@
+/**
+ * Stage 2: what the runner takes from itself. Early, before it reads anything: it cannot be dumped or traced. Late, once the
+ * model is loaded: a filter on every thread after which nothing can be executed, forked, mapped executable or opened for
+ * writing. All libraries must be open by then, and V8 must not compile (`--jitless`).
+ */
+import policy from "../sandbox-profiles/linux.json" with { type: "json" };
+import { errnoName } from "../src/linux/errno.ts";
+import { hardenProcess } from "../src/linux/harden.ts";
+import { type Linux, linux, SystemCallError } from "../src/linux/libc.ts";
+import { compile, installFilter, type SeccompPolicy } from "../src/linux/seccomp.ts";
+
+export interface LayerResult {
+  readonly layer: "not dumpable" | "no core dump" | "no new privileges" | "stage 2";
+  readonly enforced: boolean;
+  /** The reading, or the error. */
+  readonly observed: string;
+}
+
+export interface LockdownOptions {
+  /** Calls that a GPU's driver needs after load, from its policy. */
+  readonly keep?: readonly string[];
+  /** False: V8 may compile. Native code can then map executable memory as well. Default true. */
+  readonly denyExecutableMemory?: boolean;
+}
+
+let early: LayerResult[] = [];
+
+/**
+ * Undumpable and without core dumps; the first thing that the runner does. execve resets it, so the launcher cannot.
+ * On an operating system other than Linux it does nothing: the platform's sandbox holds there.
+ */
+export function hardenEarly(): void {
+  if (Deno.build.os !== "linux") return;
+  const { notDumpable, noCoreDump } = hardenProcess(linux());
+  early = [
+    { layer: "not dumpable", enforced: notDumpable, observed: `PR_GET_DUMPABLE ${+!notDumpable}` },
+    { layer: "no core dump", enforced: noCoreDump, observed: "RLIMIT_CORE at most 1" },
+  ];
+}
+
+/** The policy of stage 2 for these options. */
+export function stage2Policy(options: LockdownOptions = {}): SeccompPolicy {
+  const stage2 = policy.stage2 as unknown as SeccompPolicy;
+  const keep = new Set(options.keep ?? []);
+  const executable = new Set(["mmap", "mprotect", "pkey_mprotect"]);
+  return {
+    ...stage2,
+    conditional: stage2.conditional.filter((rule) =>
+      options.denyExecutableMemory !== false || !executable.has(rule.call)
+    ),
+    calls: stage2.calls.filter((call) => !keep.has(call)),
+  };
+}
+
+/**
+ * Installs stage 2 on every thread and then tries what it forbids. Returns one result a layer, never throws: the gateway
+ * judges.
+ */
+export function lockdown(options: LockdownOptions = {}): LayerResult[] {
+  if (Deno.build.os !== "linux") return [];
+  const system = linux();
+  const results = [...early];
+  const PR_SET_NO_NEW_PRIVS = 38;
+  const PR_GET_NO_NEW_PRIVS = 39;
+  system.prctl(PR_SET_NO_NEW_PRIVS, 1);
+  results.push({
+    layer: "no new privileges",
+    enforced: system.prctl(PR_GET_NO_NEW_PRIVS) === 1,
+    observed: `PR_GET_NO_NEW_PRIVS ${system.prctl(PR_GET_NO_NEW_PRIVS)}`,
+  });
+  try {
+    const program = compile(stage2Policy(options), { arch: system.arch });
+    installFilter(system, program, { allThreads: true });
+    const open = stillOpen(system, options);
+    results.push({
+      layer: "stage 2",
+      enforced: open.length === 0,
+      observed: open.length === 0
+        ? `${program.length} instructions on every thread`
+        : `still possible: ${open.join(", ")}`,
+    });
+  } catch (error) {
+    const observed = error instanceof SystemCallError ? error.message : "the filter is not valid";
+    results.push({ layer: "stage 2", enforced: false, observed });
+  }
+  return results;
+}
+
+/** Of the things that stage 2 forbids, those that do not fail. Each call is harmless if it passes. */
+function stillOpen(system: Linux, options: LockdownOptions): string[] {
+  const EPERM = 1;
+  const EACCES = 13;
+  const refused = (result: number) => result === -EPERM || result === -EACCES;
+  const open: string[] = [];
+  // Null pointers: a call that the filter lets through fails with EFAULT instead.
+  if (!refused(system.call("execve", null, null, null))) open.push("execve");
+  if (!refused(system.call("execveat", -1, null, null, null, 0))) open.push("execveat");
+  if (!refused(system.call("openat", -100, null, 1))) open.push("opening for writing");
+  if (options.denyExecutableMemory !== false) {
+    const PROT_READ_EXEC = 5;
+    const MAP_PRIVATE_ANONYMOUS = 0x22;
+    const at = system.call("mmap", null, 4096, PROT_READ_EXEC, MAP_PRIVATE_ANONYMOUS, -1, 0);
+    if (at >= 0) {
+      system.call("munmap", at, 4096);
+      open.push("executable memory");
+    } else if (!refused(at)) open.push(`executable memory (${errnoName(-at)})`);
+  }
+  return open;
+}

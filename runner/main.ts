@@ -1,0 +1,111 @@
+/**
+ * The runner: one process per loaded model, without a network. It speaks only the pipe on its standard input and output.
+ * Order matters: harden, load the model, lock down for good, attack the gateway's listeners, report; only a runner whose
+ * report the gateway believed is given keys.
+ */
+import type { Bytes } from "../src/bytes.ts";
+import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
+import type { BootMessage, FromRunner } from "../src/pipe/messages.ts";
+import { permissionStates } from "../src/permissions.ts";
+import { Pipe } from "../src/pipe/pipe.ts";
+import { makeApi } from "./api/mod.ts";
+import { attack, type AttackTargets } from "./attack.ts";
+import { loadEngine } from "./engine/mod.ts";
+import { hardenEarly, lockdown } from "./lockdown.ts";
+import { Session } from "./session.ts";
+
+function writeAll(bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+}
+
+/** One line for the gateway's log; never content. */
+function fatal(error: unknown): never {
+  writeError(`runner: ${toSecLlamaError(error).code}`);
+  Deno.exit(1);
+}
+
+function writeError(line: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
+}
+
+let session: Session | undefined;
+let booted = false;
+
+async function boot(message: BootMessage): Promise<void> {
+  const started = performance.now();
+  const engine = await loadEngine({
+    libDir: message.libDir,
+    modelPath: message.modelPath,
+    contextLength: message.engine.contextLength,
+    slots: message.engine.slots,
+    threads: message.engine.threads,
+    queueLimit: message.engine.queueLimit,
+  });
+  const loadMs = performance.now() - started;
+  const api = makeApi({
+    engine,
+    model: message.model,
+    loadMs,
+    version: message.version,
+    onKeepAlive: (ms) => send({ t: "lease", ms: ms === "forever" ? -1 : ms }),
+  });
+  const locked = message.lockdown ? lockdown() : [];
+  const attacks = message.targets === null ? [] : attack(message.targets as AttackTargets);
+  session = await Session.start({
+    model: message.model,
+    encryption: message.encryption,
+    fetch: (request, context) => api.fetch(request, context),
+    onRecipients: (ids) => send({ t: "recipients", ids }),
+  });
+  const { metadata: _metadata, chatTemplate: _template, ...info } = engine.info;
+  send({
+    t: "ready",
+    loadMs,
+    lockdown: locked,
+    attacks,
+    permissions: permissionStates(),
+    info: { ...info },
+  });
+}
+
+function send(message: FromRunner): void {
+  void pipe.control(message as unknown as Record<string, unknown>);
+}
+
+const pipe = new Pipe({
+  side: "runner",
+  readable: Deno.stdin.readable,
+  write: writeAll,
+  onControl(message) {
+    if (message["t"] === "boot" && !booted) {
+      booted = true;
+      boot(message as unknown as BootMessage).catch((error) => {
+        const e = toSecLlamaError(error);
+        send({ t: "failed", code: e.code, message: e.message });
+        fatal(error);
+      });
+    } else if (message["t"] === "serve" && session) {
+      session.serve();
+    } else {
+      throw new SecLlamaError("pipe-broken", "an unexpected control message came");
+    }
+  },
+  onSecret(payload: Bytes) {
+    if (!session) throw new SecLlamaError("pipe-broken", "keys came before the runner was ready");
+    session.setKeys(payload);
+  },
+  onExchange(exchange) {
+    if (!session) {
+      throw new SecLlamaError("pipe-broken", "an exchange came before the runner was ready");
+    }
+    return session.handle(exchange);
+  },
+});
+
+hardenEarly();
+try {
+  await pipe.run();
+} catch (error) {
+  fatal(error);
+}
+Deno.exit(0); // the gateway closed the pipe: nothing is left to do, and the engine's threads must not hold on

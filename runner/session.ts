@@ -1,0 +1,208 @@
+/**
+ * What the runner does with an exchange: hand out its key document, or open a sealed request, let the API answer it and
+ * seal the reply frame by frame. With encryption on, nothing but a sealed request reaches the API.
+ */
+import { type Bytes, concat, utf8 } from "../src/bytes.ts";
+import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
+import { type AnswerHead, decodePsks, type OpenHead } from "../src/pipe/messages.ts";
+import type { Exchange } from "../src/pipe/pipe.ts";
+import { toProblem } from "../src/sealed/problems.ts";
+import { Recipient } from "../src/sealed/recipient.ts";
+
+/** Largest plaintext request body taken when encryption is off; the sealed path has the same limit of its own. */
+const MAX_PLAIN_BODY_BYTES = 64 * 1024 * 1024;
+/** How often boot keys are looked at; they roll hourly. */
+const ROLL_CHECK_MS = 30_000;
+
+export interface SessionOptions {
+  readonly model: string;
+  readonly encryption: boolean;
+  readonly fetch: (request: Request, context: { client: string }) => Promise<Response>;
+  readonly onRecipients: (ids: readonly string[]) => void;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #recipient: Recipient;
+  #psks = new Map<string, Bytes>();
+  #serving = false;
+  #lastIds = "";
+
+  private constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#recipient = new Recipient({
+      model: options.model,
+      psk: (id) => this.#psks.get(id),
+    });
+  }
+
+  static async start(options: SessionOptions): Promise<Session> {
+    const session = new Session(options);
+    await session.#roll();
+    const timer = setInterval(() => void session.#roll(), ROLL_CHECK_MS);
+    Deno.unrefTimer(timer);
+    return session;
+  }
+
+  /** Replaces the keys. The old ones are zeroed: an exchange under way has derived its own and goes on. */
+  setKeys(payload: Bytes): void {
+    const old = this.#psks;
+    this.#psks = decodePsks(payload);
+    for (const psk of old.values()) psk.fill(0);
+  }
+
+  serve(): void {
+    this.#serving = true;
+  }
+
+  async handle(exchange: Exchange): Promise<void> {
+    const head = exchange.request as unknown as OpenHead;
+    try {
+      if (!this.#serving) throw new SecLlamaError("busy", "the runner is not ready");
+      switch (head.kind) {
+        case "key":
+          return await this.#key(exchange, head);
+        case "sealed":
+          return await this.#sealed(exchange);
+        case "plain":
+          if (this.#options.encryption) {
+            throw new SecLlamaError("plaintext-refused", "plaintext requests are refused");
+          }
+          return await this.#plain(exchange, head);
+        default:
+          throw new SecLlamaError("malformed", "unknown kind of exchange");
+      }
+    } catch (error) {
+      await refuse(exchange, error);
+    } finally {
+      this.#announce();
+    }
+  }
+
+  async #key(exchange: Exchange, head: Extract<OpenHead, { kind: "key" }>): Promise<void> {
+    await this.#recipient.rollIfDue();
+    this.#announce();
+    const document = await this.#recipient.keyDocument({
+      pskId: head.id,
+      challenge: Uint8Array.fromHex(head.c),
+      model: head.model,
+    });
+    await answer(
+      exchange,
+      { status: 200, headers: { "content-type": "application/json" } },
+      utf8(JSON.stringify(document)),
+    );
+  }
+
+  async #sealed(exchange: Exchange): Promise<void> {
+    const opened = await this.#recipient.open(exchange);
+    const { method, path, headers } = opened.request;
+    const reply = opened.reply;
+    await exchange.respond(
+      {
+        status: 200,
+        headers: {
+          "content-type": "application/vnd.secllama.sealed;v=1",
+          "cache-control": "no-store, no-transform",
+        },
+      } satisfies AnswerHead as unknown as Record<string, unknown>,
+    );
+    const response = await this.#run(
+      exchange,
+      { method, path, headers, body: opened.body },
+      opened.pskId,
+    );
+    // The head's frame waits for the first data, so that a short answer is one write.
+    let pending: Uint8Array = reply.head(response.status, Object.fromEntries(response.headers));
+    try {
+      if (response.body) {
+        for await (const chunk of response.body) {
+          await exchange.write(concat(pending, reply.frame(chunk)));
+          pending = new Uint8Array(0);
+        }
+      }
+      await exchange.write(concat(pending, reply.final()));
+    } catch (error) {
+      if (exchange.signal.aborted) throw error;
+      await exchange.write(concat(pending, reply.abort()));
+    }
+    await exchange.end();
+  }
+
+  async #plain(exchange: Exchange, head: Extract<OpenHead, { kind: "plain" }>): Promise<void> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of exchange) {
+      size += part.length;
+      if (size > MAX_PLAIN_BODY_BYTES) {
+        throw new SecLlamaError("too-large", "the request's body is over 64 MiB");
+      }
+      parts.push(part);
+    }
+    const response = await this.#run(exchange, { ...head, body: concat(...parts) }, "plain");
+    await exchange.respond({
+      status: response.status,
+      headers: Object.fromEntries(response.headers),
+    });
+    if (response.body) { for await (const chunk of response.body) await exchange.write(chunk); }
+    await exchange.end();
+  }
+
+  /** Lets the API answer; the exchange's end aborts it. */
+  async #run(
+    exchange: Exchange,
+    request: {
+      method: string;
+      path: string;
+      headers: { readonly [name: string]: string };
+      body: Bytes;
+    },
+    client: string,
+  ): Promise<Response> {
+    const bodyless = request.method === "GET" || request.method === "HEAD";
+    // The path was checked by the opener of the request to begin with a slash; the host is a name without meaning.
+    return await this.#options.fetch(
+      new Request(new URL("http://runner.invalid" + request.path), {
+        method: request.method,
+        headers: { ...request.headers },
+        signal: exchange.signal,
+        ...(bodyless ? {} : { body: request.body }),
+      }),
+      { client },
+    );
+  }
+
+  async #roll(): Promise<void> {
+    await this.#recipient.rollIfDue();
+    this.#announce();
+  }
+
+  #announce(): void {
+    const ids = this.#recipient.recipientIds();
+    if (ids.join() === this.#lastIds) return;
+    this.#lastIds = ids.join();
+    this.#options.onRecipients(ids);
+  }
+}
+
+async function answer(exchange: Exchange, head: AnswerHead, body: Uint8Array): Promise<void> {
+  await exchange.respond(head as unknown as Record<string, unknown>);
+  await exchange.write(body);
+  await exchange.end();
+}
+
+/** Answers with a problem document, or cancels if an answer has begun. */
+async function refuse(exchange: Exchange, error: unknown): Promise<void> {
+  if (exchange.signal.aborted) return;
+  const e = toSecLlamaError(error);
+  const problem = toProblem(e);
+  try {
+    await answer(
+      exchange,
+      { status: problem.status, headers: { "content-type": "application/problem+json" } },
+      utf8(JSON.stringify(problem)),
+    );
+  } catch {
+    exchange.cancel(e.code);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * `deno task test` and `task test:full`: installs what the tests need, checks format, lint and types, and runs all tests.
+ * On Debian as root it installs packages with apt-get; elsewhere it says what is missing and fails.
+ *
+ *     deno run -A scripts/test.ts [--full] [PATH…]
+ */
+const full = Deno.args.includes("--full");
+const paths = Deno.args.filter((a) => !a.startsWith("--"));
+const deno = Deno.execPath();
+
+/** Program that shows the package is there → Debian's package. */
+const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
+  ["/usr/bin/unshare", "util-linux"],
+  ["/usr/bin/setpriv", "util-linux"],
+  ["/usr/bin/dbus-run-session", "dbus-daemon"],
+  ["/usr/bin/gdbus", "libglib2.0-bin"],
+  ["/usr/bin/secret-tool", "libsecret-tools"],
+  ["/usr/bin/gnome-keyring-daemon", "gnome-keyring"],
+  ["/usr/bin/python3", "python3"],
+  ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],
+];
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<void> {
+  const { code } = await new Deno.Command(program, {
+    args: [...args],
+    env,
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn().status;
+  if (code !== 0) {
+    console.error(
+      `error: ${program.split("/").pop()} ${args.slice(0, 3).join(" ")} ended with ${code}`,
+    );
+    Deno.exit(code);
+  }
+}
+
+async function installNeeds(): Promise<void> {
+  const missing = new Set<string>();
+  for (const [program, name] of NEEDS) if (!await exists(program)) missing.add(name);
+  if (missing.size === 0) return;
+  const words = [...missing].join(" ");
+  if (Deno.build.os !== "linux" || Deno.uid() !== 0 || !await exists("/usr/bin/apt-get")) {
+    console.error(`error: the tests need these packages: ${words}`);
+    console.error(`hint: as root on Debian, run: apt-get install ${words}`);
+    Deno.exit(1);
+  }
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await run("/usr/bin/apt-get", ["update", "-qq"], env);
+  await run(
+    "/usr/bin/apt-get",
+    ["install", "-y", "-qq", "--no-install-recommends", ...missing],
+    env,
+  );
+}
+
+/** Runs the tests, passing their output on, and returns the counts that Deno's summary line gives. */
+async function runTests(): Promise<
+  { passed: number; failed: number; ignored: number; code: number }
+> {
+  const child = new Deno.Command(deno, {
+    args: [
+      "test",
+      "-A",
+      "--no-check",
+      "--frozen",
+      ...(paths.length ? paths : ["src", "runner", "tests"]),
+    ],
+    env: { NO_COLOR: "1", ...(full ? { SECLLAMA_FULL: "1" } : {}) },
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    Deno.stdout.writeSync(chunk);
+    text = (text + decoder.decode(chunk, { stream: true })).slice(-4096);
+  }
+  const { code } = await child.status;
+  const count = (word: string) =>
+    Number(new RegExp(`(\\d+) ${word}`).exec(text.slice(text.lastIndexOf(" | ") - 200))?.[1] ?? 0);
+  return { passed: count("passed"), failed: count("failed"), ignored: count("ignored"), code };
+}
+
+await installNeeds();
+await run(deno, ["task", "--quiet", "bundle"]);
+if (paths.length === 0) {
+  await run(deno, ["fmt", "--check", "--quiet"]);
+  await run(deno, ["lint", "--quiet"]);
+  await run(deno, ["check", "--quiet", "main.ts", "runner", "src", "tests", "scripts", "bench"]);
+}
+const { passed, failed, ignored, code } = await runTests();
+console.log(`\n${passed} passed, ${failed} failed, ${ignored} skipped`);
+if (code === 0 && passed === 0) {
+  console.error("error: no test ran");
+  Deno.exit(1);
+}
+Deno.exit(code);

@@ -1,0 +1,21 @@
+/** All commands, in the order of `secllama help`. */
+import type { Command } from "./command.ts";
+import { helpCommand } from "./help.ts";
+import { keyCommands } from "./key.ts";
+import { modelCommands } from "./models.ts";
+import { proxyCommand } from "./proxy.ts";
+import { runCommand } from "./run.ts";
+import { sandboxCommands } from "./sandbox.ts";
+import { serveCommand } from "./serve.ts";
+import { versionCommand } from "./version.ts";
+
+export const COMMANDS: readonly Command[] = [
+  serveCommand,
+  proxyCommand,
+  runCommand,
+  ...modelCommands,
+  ...keyCommands,
+  ...sandboxCommands,
+  versionCommand,
+  helpCommand,
+];

@@ -1,0 +1,49 @@
+/** The flags that say where the key comes from, shared by every command that needs one. */
+import type { KeySourceOptions } from "../keys/mod.ts";
+import { SecLlamaError } from "../errors.ts";
+import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
+import { askPassphrase } from "./passphrase.ts";
+
+export const KEY_OPTIONS: OptionTable = {
+  profile: { type: "string", value: "NAME", help: "which of several keysets in the key store" },
+  "key-fd": { type: "string", value: "N", help: "read the key from this file descriptor" },
+  "key-file": { type: "string", value: "FILE", help: "a passphrase-wrapped key file" },
+  "passphrase-fd": {
+    type: "string",
+    value: "N",
+    help: "read the passphrase of --key-file from this file descriptor",
+  },
+  ephemeral: { type: "boolean", help: "a key in memory only, gone with the process" },
+};
+
+/** A string option as a file descriptor's number. @throws {SecLlamaError} `usage` if it is none. */
+export function descriptor(context: CommandContext, name: string): number | undefined {
+  const text = stringOption(context, name);
+  if (text === undefined) return undefined;
+  const fd = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
+  if (!(fd >= 0)) {
+    throw new SecLlamaError("usage", `--${name} must be a file descriptor's number`, {
+      field: `--${name}`,
+    });
+  }
+  return fd;
+}
+
+/** The options for `openKeySource` that the flags and the environment give. */
+export function keySourceOptions(context: CommandContext, dataDir: string): KeySourceOptions {
+  const keyFd = descriptor(context, "key-fd");
+  const passphraseFd = descriptor(context, "passphrase-fd");
+  const keyFile = stringOption(context, "key-file");
+  const profile = stringOption(context, "profile");
+  return {
+    dataDir,
+    env: context.env,
+    ...(keyFd === undefined ? {} : { keyFd }),
+    ...(keyFile === undefined ? {} : { keyFile }),
+    ...(profile === undefined ? {} : { profile }),
+    passphrase: ({ confirm }) => askPassphrase(context, "key file", passphraseFd, confirm),
+    ephemeral: flag(context, "ephemeral"),
+    ephemeralFallback: flag(context, "ephemeral-fallback"),
+    interactive: context.tui.isTerminal && Deno.stdin.isTerminal(),
+  };
+}

@@ -1,0 +1,60 @@
+/** Finds the command that argv names, parses the rest by its table, runs it and turns errors into exit codes. */
+import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { makeTui } from "./tui.ts";
+
+const WORDS = COMMANDS.map((c) => c.path.join(" "));
+
+/** Runs one command line. Returns the exit code; never throws. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  const env = Deno.env.toObject();
+  const tui = makeTui({ noColor: (env["NO_COLOR"] ?? "") !== "" });
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  try {
+    const [command, rest] = findCommand(argv);
+    const parsed = parseCommandArgs(command, rest);
+    if (parsed.values["help"] === true) {
+      tui.out(commandHelp(command));
+      return EXIT.ok;
+    }
+    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
+    return await command.run({ tui, env, signal: stop.signal, ...parsed });
+  } catch (error) {
+    tui.error(error);
+    return toSecLlamaError(error).exitCode;
+  }
+}
+
+/** The command whose words are the longest beginning of `argv`, and what follows them. */
+function findCommand(argv: readonly string[]): [Command, readonly string[]] {
+  const args = argv.length === 0 || argv[0] === "--help" || argv[0] === "-h"
+    ? ["help"]
+    : argv[0] === "--version"
+    ? ["version", ...argv.slice(1)]
+    : argv;
+  const found = COMMANDS
+    .filter((c) => c.path.every((word, i) => args[i] === word))
+    .sort((a, b) => b.path.length - a.path.length)[0];
+  if (found) return [found, args.slice(found.path.length)];
+  const group = WORDS.filter((w) => w.startsWith(`${args[0]} `));
+  if (group.length > 0) {
+    const wantsHelp = args[1] === "--help" || args[1] === "-h";
+    if (wantsHelp) return [COMMANDS.find((c) => c.path.join(" ") === "help")!, [args[0]!]];
+    throw new SecLlamaError(
+      "usage",
+      `secllama ${args[0]} needs one of: ${group.map((w) => w.split(" ")[1]).join(", ")}`,
+      {
+        hint: `for all commands, run: secllama help`,
+      },
+    );
+  }
+  throw new SecLlamaError(
+    "usage",
+    `unknown command ${JSON.stringify(String(args[0]).slice(0, 40))}`,
+    {
+      hint: "for all commands, run: secllama help",
+    },
+  );
+}

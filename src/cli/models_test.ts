@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { makeGguf } from "../models/gguf_testing.ts";
+import { parseCommandArgs } from "./command.ts";
+import { modelCommands } from "./models.ts";
+import type { Tui } from "./tui.ts";
+
+interface Result {
+  code: number;
+  out: string;
+  json: unknown;
+}
+
+/** Runs `secllama WORDS…` against a data folder, with a printer that records. */
+async function secllama(dataDir: string, ...words: string[]): Promise<Result> {
+  const command = modelCommands.find((one) => one.path[0] === words[0]);
+  assert.ok(command, words[0]);
+  const result: Result = { code: -1, out: "", json: undefined };
+  const tui = {
+    isTerminal: false,
+    out: (line: string) => void (result.out += line + "\n"),
+    note: () => {},
+    json: (value: unknown) => {
+      assert.equal(result.json, undefined, "more than one document");
+      result.json = JSON.parse(JSON.stringify(value));
+    },
+  } as unknown as Tui;
+  result.code = await command.run({
+    tui,
+    ...parseCommandArgs(command, words.slice(1)),
+    env: { SECLLAMA_DATA_DIR: dataDir },
+    signal: new AbortController().signal,
+  });
+  return result;
+}
+
+Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeFile(`${dir}/x.gguf`, makeGguf());
+    const run = (...words: string[]) => secllama(`${dir}/data`, ...words);
+
+    assert.match((await run("list")).out, /^NAME .*\ndemo:latest +[0-9a-f]{12} .* embedded$/m);
+    assert.match(
+      (await run("import", `${dir}/x.gguf`, "--name", "mine")).out,
+      /^imported mine:latest/,
+    );
+    assert.match((await run("list")).out, /mine:latest +[0-9a-f]{12} .*F32 +own/);
+    const { json } = await run("list", "--json");
+    assert.deepEqual(
+      (json as { models: { name: string }[] }).models.map((m) => m.name).sort(),
+      ["demo:latest", "mine:latest"],
+    );
+    assert.match((await run("show", "mine")).out, /^architecture +llama$/m);
+    const shown = (await run("show", "demo", "--json")).json as Record<string, unknown>;
+    assert.equal(shown["name"], "demo:latest");
+    assert.deepEqual(shown["capabilities"], ["completion"]);
+    assert.equal((shown["model_info"] as Record<string, unknown>)["general.architecture"], "llama");
+    assert.equal((await run("cp", "mine", "other:v2")).code, 0);
+
+    assert.deepEqual((await run("verify", "--json")).json, {
+      models: ["other:v2", "mine:latest", "demo:latest"].map((name) => ({ name, ok: true })),
+    });
+    for await (const entry of Deno.readDir(`${dir}/data/models/blobs`)) {
+      await Deno.truncate(`${dir}/data/models/blobs/${entry.name}`, 10);
+    }
+    const damaged = await run("verify");
+    assert.equal(damaged.code, 1);
+    assert.match(damaged.out, /^damaged +mine:latest .*10 bytes/m);
+    assert.match((await run("list")).out, /mine:latest .*damaged: /);
+
+    assert.match(
+      (await run("rm", "mine", "other:v2")).out,
+      /^removed mine:latest, 0 B freed\nremoved/,
+    );
+    await assert.rejects(run("rm", "mine"), { code: "model-not-found", exitCode: 1 });
+    await assert.rejects(run("rm", "demo"), { code: "bad-request" });
+    await assert.rejects(run("show", "../../etc/passwd"), { code: "bad-model-name", exitCode: 2 });
+    await assert.rejects(run("import", `${dir}/x.gguf`), { code: "usage", exitCode: 2 });
+    await assert.rejects(run("import", `${dir}/none`, "--name", "n"), {
+      code: "model-store-unreadable",
+      hint: "check the path",
+    });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("cli models: a model cannot write escape sequences to the terminal", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const { keyStr, usualKeys } = await import("../models/gguf_testing.ts");
+    const keys = usualKeys({
+      "general.architecture": keyStr("general.architecture", "llama\x1b]0;pwned\x07"),
+    });
+    await Deno.writeFile(`${dir}/x.gguf`, makeGguf({ keys }));
+    await assert.rejects(secllama(`${dir}/data`, "import", `${dir}/x.gguf`, "--name", "x"), {
+      code: "bad-model",
+    });
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});

@@ -1,0 +1,98 @@
+/** `secllama proxy`: the plain API on loopback, sealed from here to the gateway. */
+import { hardenSelf } from "./harden.ts";
+import { type Credentials, sealedFetch } from "../client/mod.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
+import { openKeySource } from "../keys/mod.ts";
+import { makeLogger } from "../log.ts";
+import { permissionLabels } from "./permissions.ts";
+import { startProxy } from "../proxy/mod.ts";
+import { type Command, flag, stringOption } from "./command.ts";
+import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { readSettings, SETTING_OPTIONS } from "./settings.ts";
+
+export const proxyCommand: Command = {
+  path: ["proxy"],
+  summary: "Serve the Ollama API on loopback, sealed to a gateway",
+  options: {
+    "proxy-port": SETTING_OPTIONS["proxy-port"]!,
+    "log-level": SETTING_OPTIONS["log-level"]!,
+    ...KEY_OPTIONS,
+    gateway: { type: "string", value: "URL", help: "the gateway (default http://127.0.0.1:11435)" },
+    "from-serve": {
+      type: "boolean",
+      help: "started by serve: the key comes on standard input, whose end ends the proxy",
+    },
+  },
+  details: "`secllama serve` starts one by itself unless it is told --no-proxy.",
+  async run(context) {
+    hardenSelf();
+    const { config, dataDir } = await readSettings(context);
+    const logger = makeLogger({ role: "proxy", level: config.logLevel });
+    const fromServe = flag(context, "from-serve");
+    const stop = new AbortController();
+    context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+    const given = fromServe ? await readHandover(() => stop.abort()) : undefined;
+    const credentials = given ??
+      await storeCredentials(keySourceOptions(context, dataDir));
+    const gateway = stringOption(context, "gateway") ?? `http://127.0.0.1:${config.port}`;
+    const proxy = await startProxy({
+      gateway,
+      hostname: "127.0.0.1",
+      port: config.proxyPort,
+      fetch: sealedFetch({ gateway, credentials }),
+      logger,
+      signal: stop.signal,
+    });
+    for (const name of ["env", "sys", "import"] as const) Deno.permissions.revokeSync({ name });
+    if (given) {
+      // With the key in hand nothing else of the machine is needed.
+      Deno.permissions.revokeSync({ name: "run" });
+    }
+    logger.info("permissions", permissionLabels());
+    const url = `http://127.0.0.1:${proxy.addr.port}`;
+    context.tui.out(fromServe ? url : `proxy ready on ${url}, sealing to ${gateway}`);
+    await proxy.finished;
+    return EXIT.ok;
+  },
+};
+
+async function storeCredentials(
+  options: Parameters<typeof openKeySource>[0],
+): Promise<() => Promise<Credentials>> {
+  const keys = await openKeySource(options);
+  return async () => {
+    const [active, ...others] = await keys.psks();
+    for (const { psk } of others) psk.fill(0);
+    return { psk: active!.psk, pskId: active!.pskId };
+  };
+}
+
+/** The first line of standard input; its end calls `onEnd`. Undefined: read the key store. */
+async function readHandover(onEnd: () => void): Promise<(() => Promise<Credentials>) | undefined> {
+  const reader = Deno.stdin.readable.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { done, value } = await reader.read();
+    if (done || text.length > 4096) {
+      throw new SecLlamaError("usage", "--from-serve expects a line on standard input");
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+  void (async () => {
+    while (!(await reader.read()).done) { /* serve writes nothing more */ }
+    onEnd();
+  })();
+  const line = JSON.parse(text.split("\n")[0]!) as {
+    store?: boolean;
+    pskId?: string;
+    psk?: string;
+  };
+  if (line.store === true) return undefined;
+  if (typeof line.pskId !== "string" || typeof line.psk !== "string") {
+    throw new SecLlamaError("usage", "--from-serve got a line that it does not know");
+  }
+  const { pskId } = line;
+  const psk = Uint8Array.fromBase64(line.psk);
+  return () => Promise.resolve({ pskId, psk: psk.slice() });
+}

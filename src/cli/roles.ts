@@ -1,0 +1,97 @@
+/**
+ * How one role starts another: from source `deno run` with the permissions that the role needs and no more, from a compiled
+ * program the program itself. Only here is the difference known.
+ */
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { SecLlamaError } from "../errors.ts";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+
+/** Where the runner's files are on this installation. */
+export interface RunnerFiles {
+  /** The Deno executable that runs the bundles. */
+  readonly deno: string;
+  readonly launcher: string;
+  readonly runner: string;
+  /** llama.cpp's libraries. */
+  readonly libDir: string;
+}
+
+/** npm's name of the package that brings llama.cpp for this machine, and its folder of libraries. */
+function libraryFolder(): string {
+  const arch = Deno.build.arch === "aarch64" ? "arm64" : "x64";
+  const target = Deno.build.os === "darwin"
+    ? (arch === "arm64" ? "mac-arm64-metal" : "mac-x64")
+    : Deno.build.os === "windows"
+    ? `win-${arch}`
+    : `linux-${arch}`;
+  const version = "3.21.1";
+  return join(
+    ROOT,
+    "node_modules/.deno",
+    `@node-llama-cpp+${target}@${version}`,
+    `node_modules/@node-llama-cpp/${target}/bins/${target}`,
+  );
+}
+
+/**
+ * Finds the runner's bundles and libraries.
+ * @throws {SecLlamaError} `sandbox-failed` with a hint if one is missing.
+ */
+export async function runnerFiles(): Promise<RunnerFiles> {
+  const files = {
+    deno: Deno.execPath(),
+    launcher: join(ROOT, "build/launch.js"),
+    runner: join(ROOT, "build/runner.js"),
+    libDir: libraryFolder(),
+  };
+  for (
+    const [path, hint] of [
+      [files.launcher, "run: deno task bundle"],
+      [files.runner, "run: deno task bundle"],
+      [files.libDir, "run: deno install"],
+    ] as const
+  ) {
+    try {
+      await Deno.stat(path);
+    } catch (cause) {
+      throw new SecLlamaError("model-failed", `a part of SecLlama is missing: ${path}`, {
+        hint,
+        cause,
+      });
+    }
+  }
+  return { ...files, libDir: await Deno.realPath(files.libDir) };
+}
+
+/** What the proxy's process may do. */
+export function proxyPermissions(
+  o: { dataDir: string; tempDir: string; gatewayHost: string },
+): string[] {
+  const hosts = [...new Set(["127.0.0.1", "localhost", "[::1]", o.gatewayHost])];
+  return [
+    "--no-prompt",
+    "--deny-import",
+    `--allow-net=${hosts.join(",")}`,
+    `--allow-read=${[o.dataDir, o.tempDir, ROOT].join(",")}`,
+    `--allow-write=${[o.dataDir, o.tempDir].join(",")}`,
+    "--allow-run=/usr/bin/secret-tool,/usr/bin/gdbus",
+    "--allow-ffi",
+    "--allow-sys=uid",
+    "--allow-env",
+  ];
+}
+
+/** The argv of a role of this same program. */
+export function selfArgv(role: readonly string[], permissions: readonly string[]): string[] {
+  return Deno.build.standalone ? [Deno.execPath(), ...role] : [
+    Deno.execPath(),
+    "run",
+    "--quiet",
+    "--frozen",
+    ...permissions,
+    join(ROOT, "main.ts"),
+    ...role,
+  ];
+}

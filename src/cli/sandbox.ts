@@ -1,0 +1,3 @@
+/** INTERIM. */
+import type { Command } from "./command.ts";
+export const sandboxCommands: readonly Command[] = [];

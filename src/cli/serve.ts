@@ -1,0 +1,150 @@
+/**
+ * `secllama serve`: the gateway, its runners, and the proxy beside it. Starts nothing that weakens a protection without an
+ * operator's setting, and says each such setting in the first lines it prints.
+ */
+import { join } from "node:path";
+import { hardenSelf } from "./harden.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
+import { makeGatewayApp } from "../gateway/app.ts";
+import { serveHardened } from "../http/mod.ts";
+import { openKeySource } from "../keys/mod.ts";
+import { makeLogger } from "../log.ts";
+import { permissionLabels } from "./permissions.ts";
+import { ModelStore } from "../models/store.ts";
+import { openSandbox } from "../supervisor/isolation.ts";
+import { Supervisor } from "../supervisor/supervisor.ts";
+import { VERSION } from "../version.ts";
+import { type Command, flag, stringOption } from "./command.ts";
+import { embeddedDemoPath } from "./models.ts";
+import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { printBanner } from "./serve_banner.ts";
+import { spawnProxy } from "./serve_proxy.ts";
+import { runnerFiles } from "./roles.ts";
+import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
+
+/** SIGTERM to the end of all children. */
+const DRAIN_MS = 4_000;
+const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
+
+export const serveCommand: Command = {
+  path: ["serve"],
+  summary: "Start the gateway, the sandboxed models and the loopback proxy",
+  options: {
+    ...SETTING_OPTIONS,
+    ...KEY_OPTIONS,
+    "ephemeral-fallback": {
+      type: "boolean",
+      help: "use the key store if it is reachable and unlocked, else a key in memory",
+    },
+    "no-proxy": { type: "boolean", help: "do not start the proxy" },
+    model: { type: "string", value: "NAME", help: "model to load at the start (default demo)" },
+    "no-preload": { type: "boolean", help: "load no model before the first request" },
+  },
+  details: "Ends on SIGINT or SIGTERM, with everything it started. Settings: secllama help config",
+  async run(context) {
+    const { tui, signal } = context;
+    hardenSelf();
+    const { config, dataDir } = await readSettings(context);
+    if (!LOOPBACK.test(config.host)) {
+      throw new SecLlamaError("usage", `serve listens on loopback only, not on ${config.host}`, {
+        field: "host",
+        hint:
+          "remove --host or SECLLAMA_HOST; serving other machines needs TLS and paired clients, which are not built yet",
+      });
+    }
+    const logger = makeLogger({ role: "gateway", level: config.logLevel });
+    await ensureDataDirectory(dataDir);
+    const files = await runnerFiles();
+    const keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
+    const stop = new AbortController();
+    const closers: (() => Promise<unknown> | void)[] = [() => keys.close()];
+    const closeAll = async () => {
+      stop.abort();
+      await Promise.race([
+        Promise.allSettled(closers.reverse().map(async (close) => await close())),
+        new Promise((resolve) => setTimeout(resolve, DRAIN_MS)),
+      ]);
+    };
+    try {
+      const models = await ModelStore.open(join(dataDir, "models"), {
+        ollamaDir: config.ollamaModels || undefined,
+        embeddedDemo: embeddedDemoPath(),
+      });
+      const sandbox = await openSandbox({
+        files,
+        mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
+      });
+      const supervisor = new Supervisor({
+        config,
+        models,
+        keys,
+        sandbox,
+        logger,
+        version: VERSION,
+      });
+      closers.push(() => supervisor.stop());
+      const app = makeGatewayApp({
+        config,
+        supervisor,
+        models,
+        logger,
+        version: VERSION,
+        keyBackend: keys.backend,
+        startedAtMs: Date.now(),
+      });
+      const preload = stringOption(context, "model") ?? "demo";
+      const loaded = flag(context, "no-preload") ? undefined : await supervisor.acquire(preload);
+      const gateway = await serveHardened({
+        hostname: config.host.replace(/^\[|\]$/g, ""),
+        port: config.port,
+        handler: (request) => app.fetch(request),
+        logger,
+        signal: stop.signal,
+      });
+      closers.push(() => gateway.finished);
+      const gatewayUrl = `http://${
+        config.host.includes(":") ? `[${config.host}]` : config.host
+      }:${gateway.addr.port}`;
+      let proxyDied: Promise<void> = new Promise(() => {});
+      let proxyUrl: string | undefined;
+      if (!flag(context, "no-proxy")) {
+        const proxy = await spawnProxy({
+          keys,
+          gatewayUrl,
+          port: config.proxyPort,
+          dataDir,
+          logLevel: config.logLevel,
+          env: context.env,
+        });
+        closers.push(() => proxy.stop());
+        proxyDied = proxy.died;
+        proxyUrl = proxy.url;
+      }
+      revokeWhatIsDone();
+      printBanner(tui, { config, gatewayUrl, proxyUrl, keys, sandbox, loaded });
+      logger.info("ready", { port: gateway.addr.port });
+      logger.info("permissions", permissionLabels());
+      const aborted = new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+      await Promise.race([
+        aborted,
+        proxyDied.then(() => {
+          throw new SecLlamaError("internal", "the proxy ended by itself");
+        }),
+      ]);
+      tui.note("ending: no new requests are taken");
+      return EXIT.ok;
+    } finally {
+      await closeAll();
+    }
+  },
+};
+
+/** What only the start needs: see ARCHITECTURE.md for what each role keeps, and why. */
+function revokeWhatIsDone(): void {
+  Deno.permissions.revokeSync({ name: "env" });
+  Deno.permissions.revokeSync({ name: "sys" });
+  Deno.permissions.revokeSync({ name: "import" });
+}

@@ -1,0 +1,127 @@
+/**
+ * Starts `secllama proxy` as its own process beside `serve`. Its standard input stays open as long as this process lives:
+ * when it ends, however it ends, the proxy sees the end of its input and goes too. Where the key is in no store, the
+ * pre-shared key travels on that pipe.
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { Backend, KeySource } from "../keys/mod.ts";
+import { proxyPermissions, selfArgv } from "./roles.ts";
+
+/** Environment the proxy needs: the key store's session and the settings' folder. Nothing else is passed on. */
+const PROXY_ENV = [
+  "HOME",
+  "XDG_DATA_HOME",
+  "XDG_RUNTIME_DIR",
+  "DBUS_SESSION_BUS_ADDRESS",
+  "LANG",
+  "NO_COLOR",
+  "TMPDIR",
+  "DENO_DIR",
+  "SECLLAMA_DATA_DIR",
+  "SECLLAMA_PROFILE",
+  "USERPROFILE",
+  "LOCALAPPDATA",
+];
+const READY_TIMEOUT_MS = 20_000;
+/** Stores that the proxy can read by itself, without asking anybody anything. */
+const OS_STORES: ReadonlySet<Backend> = new Set([
+  "secret-service",
+  "macos-keychain",
+  "windows-credential-manager",
+]);
+
+export interface ProxyProcess {
+  readonly url: string;
+  readonly pid: number;
+  readonly died: Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** @throws {SecLlamaError} `port-in-use` and whatever else the proxy refused to start with. */
+export async function spawnProxy(o: {
+  keys: KeySource;
+  gatewayUrl: string;
+  port: number;
+  dataDir: string;
+  logLevel: string;
+  env: { readonly [name: string]: string | undefined };
+}): Promise<ProxyProcess> {
+  const tempDir = o.env["TMPDIR"] || "/tmp";
+  const argv = selfArgv(
+    [
+      "proxy",
+      "--gateway",
+      o.gatewayUrl,
+      "--proxy-port",
+      String(o.port),
+      "--log-level",
+      o.logLevel,
+      "--from-serve",
+    ],
+    proxyPermissions({ dataDir: o.dataDir, tempDir, gatewayHost: new URL(o.gatewayUrl).hostname }),
+  );
+  const env: Record<string, string> = {};
+  for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
+  const child = new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env,
+    clearEnv: true,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  let stopping = false;
+  const died = child.status.then(() => stopping ? new Promise<void>(() => {}) : undefined);
+  const stop = async () => {
+    stopping = true;
+    await writer.close().catch(() => {});
+    const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
+    await child.status;
+    clearTimeout(timer);
+  };
+  try {
+    await writer.write(new TextEncoder().encode(JSON.stringify(await handover(o.keys)) + "\n"));
+    const url = await readyLine(child.stdout);
+    return { url, pid: child.pid, died, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** `{"store": true}`: read the key store yourself. Else the key itself, on the pipe only. */
+async function handover(keys: KeySource): Promise<Record<string, unknown>> {
+  if (OS_STORES.has(keys.backend)) return { store: true };
+  const [active] = await keys.psks();
+  return { pskId: active!.pskId, psk: active!.psk.toBase64() };
+}
+
+async function readyLine(stdout: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = stdout.pipeThrough(
+    new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
+  ).getReader();
+  let text = "";
+  const timer = setTimeout(() => void reader.cancel(), READY_TIMEOUT_MS);
+  try {
+    while (!text.includes("\n")) {
+      const { done, value } = await reader.read();
+      if (done) {
+        throw new SecLlamaError("address-unavailable", "the proxy did not start", {
+          hint: "see the error above; to use another port: --proxy-port, or --no-proxy",
+        });
+      }
+      text += value;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  void drain(reader);
+  return text.split("\n")[0]!.trim();
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
+  while (!(await reader.read().catch(() => ({ done: true }))).done) {
+    /* nothing more is expected */
+  }
+}

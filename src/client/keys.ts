@@ -1,0 +1,68 @@
+/** Fetches, verifies and keeps the key documents of a gateway's runners. */
+import { toHex } from "../bytes.ts";
+import { CHALLENGE_BYTES } from "../sealed/key_document.ts";
+import { isUsable, type VerifiedKey, verifyKeyDocument } from "../sealed/sender.ts";
+import type { Credentials, Transport } from "./options.ts";
+import { readJson, readRefusal } from "./refusal.ts";
+
+/** More models than one client talks to; the oldest goes first. */
+const MAX_KEPT = 64;
+
+export class KeyCache {
+  readonly #transport: Transport;
+  readonly #kept = new Map<string, VerifiedKey>();
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /**
+   * The key of the runner of `model`, from memory until it expires.
+   * @throws {GatewayRefusal} If the gateway refuses, `model-not-found` for one.
+   * @throws {SecLlamaError} What `verifyKeyDocument` throws; `gateway-unreachable`.
+   */
+  async get(model: string, credentials: Credentials, signal: AbortSignal): Promise<VerifiedKey> {
+    const name = keptName(model, credentials);
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && isUsable(kept, this.#transport.now())) return kept;
+    const key = await this.#fetch(model, credentials, signal);
+    this.#kept.delete(name);
+    this.#kept.set(name, key);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#kept.size <= MAX_KEPT) break;
+      this.#kept.delete(oldest);
+    }
+    return key;
+  }
+
+  /** Forgets `key`, unless a newer one has taken its place meanwhile. */
+  forget(model: string, credentials: Credentials, key: VerifiedKey): void {
+    const name = keptName(model, credentials);
+    if (this.#kept.get(name) === key) this.#kept.delete(name);
+  }
+
+  async #fetch(
+    model: string,
+    { psk, pskId }: Credentials,
+    signal: AbortSignal,
+  ): Promise<VerifiedKey> {
+    const { suite, now } = this.#transport;
+    const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
+    const url = this.#transport.url("sealed/v1/key");
+    url.searchParams.set("model", model);
+    url.searchParams.set("id", pskId);
+    url.searchParams.set("c", toHex(challenge));
+    // Suite 1 is what a gateway announces unasked.
+    if (suite !== 1) url.searchParams.set("suite", String(suite));
+    const sentAt = now();
+    const response = await this.#transport.send(url, { signal });
+    const receivedAt = now();
+    if (!response.ok) throw await readRefusal(response);
+    const document = await readJson(response);
+    return await verifyKeyDocument(document, { psk, model, challenge, sentAt, receivedAt, suite });
+  }
+}
+
+function keptName(model: string, credentials: Credentials): string {
+  return `${credentials.pskId}\n${model}`;
+}

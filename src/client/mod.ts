@@ -1,0 +1,3 @@
+/** The client of SecLlama: a `fetch` that seals. */
+export type { Credentials, SealedFetchOptions } from "./options.ts";
+export { type SealedFetch, sealedFetch } from "./sealed_fetch.ts";

@@ -1,0 +1,66 @@
+/** Answers of the gateway that are not a sealed reply, read as errors. */
+import { utf8Decode } from "../bytes.ts";
+import { type ErrorCode, SecLlamaError } from "../errors.ts";
+import { fromProblem } from "../sealed/problems.ts";
+
+/** No error document is longer; what follows is not read. */
+const MAX_BYTES = 64 * 1024;
+
+/** For answers without a problem document, as a proxy on the way may give them. */
+const BY_STATUS: { readonly [status: number]: ErrorCode } = {
+  401: "auth",
+  409: "replay",
+  413: "too-large",
+  415: "plaintext-refused",
+  422: "key-mismatch",
+  425: "clock",
+  426: "plaintext-refused",
+  503: "busy",
+};
+
+/**
+ * The gateway said no. Kept apart from errors found on this side, since only the gateway's word may lead to a retry: a
+ * reply or a key that does not verify here must never be tried again.
+ */
+export class GatewayRefusal extends Error {
+  readonly error: SecLlamaError;
+  constructor(error: SecLlamaError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** Reads an answer whose status is not 2xx and lets go of its body. */
+export async function readRefusal(response: Response): Promise<GatewayRefusal> {
+  const document = await readJson(response).catch(() => undefined);
+  const problem = fromProblem(document);
+  if (problem !== undefined) return new GatewayRefusal(problem);
+  const code = BY_STATUS[response.status] ?? "gateway-unreachable";
+  return new GatewayRefusal(
+    new SecLlamaError(code, `the gateway answered with status ${response.status}`),
+  );
+}
+
+/**
+ * The JSON of a short answer.
+ * @throws {SecLlamaError} `malformed` if it is longer than 64 KiB or not JSON.
+ */
+export async function readJson(response: Response): Promise<unknown> {
+  const bytes = new Uint8Array(MAX_BYTES);
+  let length = 0;
+  // Leaving the loop by an error cancels the body.
+  for await (const chunk of response.body ?? []) {
+    if (length + chunk.length > MAX_BYTES) throw notJson();
+    bytes.set(chunk, length);
+    length += chunk.length;
+  }
+  try {
+    return JSON.parse(utf8Decode(bytes.subarray(0, length)));
+  } catch {
+    throw notJson();
+  }
+}
+
+function notJson(): SecLlamaError {
+  return new SecLlamaError("malformed", "the gateway's answer is not JSON");
+}

@@ -1,0 +1,129 @@
+/**
+ * A `fetch` that seals: each request goes to one gateway as sealed/1, and the reply's body streams as it verifies.
+ *
+ * Uses nothing but web standards and `src/sealed`. It never falls back to plaintext: an answer that is not sealed is an
+ * error, and errors are thrown as {@link SecLlamaError}, while what the application says, errors included, is a
+ * `Response`.
+ */
+import { equalConstantTime } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { SEALED_MEDIA_TYPE } from "../sealed/header.ts";
+import { sealRequest, type VerifiedKey } from "../sealed/sender.ts";
+import { KeyCache } from "./keys.ts";
+import { type Credentials, makeTransport, type SealedFetchOptions } from "./options.ts";
+import { GatewayRefusal, readRefusal } from "./refusal.ts";
+import { openReply } from "./reply.ts";
+import { type Snapshot, takeSnapshot } from "./snapshot.ts";
+
+const MEDIA_TYPE = SEALED_MEDIA_TYPE.split(";")[0]!;
+
+/** Usable wherever a `fetch` is. */
+export interface SealedFetch {
+  (input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /** Lets go of the connections made for `caCerts`; without those there is nothing to do. */
+  close(): void;
+}
+
+/**
+ * Makes a sealed fetch.
+ *
+ * It throws {@link SecLlamaError} with the gateway's code (`auth`, `busy`, `model-not-found`, …), `gateway-unreachable`,
+ * `downgrade` for an answer that is not sealed, and `truncated` for a reply without its end. Each of 401, 409, 422, 425
+ * and a full replay window is tried once more with what cures it: credentials read again, the request sealed again, the
+ * key document fetched again. None of these was ever dispatched.
+ * @throws {SecLlamaError} `bad-config` if an option is wrong.
+ */
+export function sealedFetch(options: SealedFetchOptions): SealedFetch {
+  const transport = makeTransport(options);
+  const keys = new KeyCache(transport);
+  let known: Credentials | undefined;
+
+  async function exchange(request: Snapshot): Promise<Response> {
+    const tried = new Set<string>();
+    while (true) {
+      const credentials = known ??= await options.credentials();
+      let key: VerifiedKey | undefined;
+      try {
+        key = await keys.get(request.model, credentials, request.signal);
+        return await once(request, credentials, key);
+      } catch (error) {
+        if (!(error instanceof GatewayRefusal)) throw error;
+        const { code } = error.error;
+        if (tried.has(code) || !await cure(code, request.model, credentials, key)) {
+          throw error.error;
+        }
+        tried.add(code);
+      }
+    }
+  }
+
+  /** Puts right what the gateway refused, if that is possible. */
+  async function cure(
+    code: string,
+    model: string,
+    credentials: Credentials,
+    key: VerifiedKey | undefined,
+  ): Promise<boolean> {
+    switch (code) {
+      case "auth": {
+        // Another exchange may have read newer ones meanwhile.
+        if (known === credentials) known = await options.credentials();
+        return known !== undefined && !sameCredentials(known, credentials);
+      }
+      case "replay":
+        return true;
+      case "key-mismatch":
+      case "clock":
+      case "replay-window-full":
+        if (key === undefined) return false;
+        keys.forget(model, credentials, key);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  async function once(
+    request: Snapshot,
+    credentials: Credentials,
+    key: VerifiedKey,
+  ): Promise<Response> {
+    const { signal, method } = request;
+    signal.throwIfAborted();
+    const sealed = await sealRequest(key, {
+      ...credentials,
+      method,
+      path: request.path,
+      headers: request.headers,
+      body: request.body,
+      now: transport.now(),
+    });
+    const response = await transport.send(transport.url("sealed/v1"), {
+      method: "POST",
+      headers: { "content-type": SEALED_MEDIA_TYPE, "accept": MEDIA_TYPE },
+      body: sealed.body,
+      signal,
+    });
+    if (!response.ok) throw await readRefusal(response);
+    const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
+    if (type !== MEDIA_TYPE || response.body === null) {
+      await response.body?.cancel();
+      throw new SecLlamaError(
+        "downgrade",
+        "the gateway answered with something that is not sealed",
+        {
+          hint: "do not send anything to this gateway until you know why",
+        },
+      );
+    }
+    return await openReply(response.body, sealed.reply, { method, signal });
+  }
+
+  const call = async (input: RequestInfo | URL, init?: RequestInit) =>
+    await exchange(await takeSnapshot(input, init, options.model));
+  return Object.assign(call, { close: transport.close });
+}
+
+function sameCredentials(a: Credentials, b: Credentials): boolean {
+  return a.pskId === b.pskId && equalConstantTime(a.psk, b.psk);
+}

@@ -1,0 +1,86 @@
+/** The request as the caller meant it, read once: method, path, headers, body bytes, and the model it is for. */
+import { type Bytes, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+
+export interface Snapshot {
+  readonly method: string;
+  /** Path and query. The host of the URL means nothing: everything goes to the gateway. */
+  readonly path: string;
+  readonly headers: { readonly [name: string]: string };
+  readonly body: Bytes;
+  readonly model: string;
+  readonly signal: AbortSignal;
+}
+
+/** Headers that belong to the connection and not to the request (RFC 9110 section 7.6.1), and those fetch sets. */
+const NOT_SEALED = new Set([
+  "accept-encoding",
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/**
+ * Reads a request as `fetch(input, init)` would take it. A path alone (`/api/chat`) is fine too.
+ * @throws {SecLlamaError} `bad-request` if the body is not JSON or names no model and `defaultModel` is undefined.
+ */
+export async function takeSnapshot(
+  input: RequestInfo | URL,
+  init: RequestInit | undefined,
+  defaultModel: string | undefined,
+): Promise<Snapshot> {
+  const target = typeof input === "string" && input.startsWith("/")
+    ? new URL(input, "http://gateway")
+    : input;
+  const request = new Request(target, init);
+  const url = new URL(request.url);
+  const headers: { [name: string]: string } = {};
+  for (const [name, value] of request.headers) {
+    if (!NOT_SEALED.has(name)) headers[name] = value;
+  }
+  const body = new Uint8Array(await request.arrayBuffer());
+  return {
+    method: request.method,
+    path: url.pathname + url.search,
+    headers,
+    body,
+    model: modelOf(url.pathname, body, defaultModel),
+    signal: request.signal,
+  };
+}
+
+/** The body's `model`, or `name` as Ollama's older endpoints have it, or the last part of `/v1/models/<model>`. */
+function modelOf(path: string, body: Uint8Array, defaultModel: string | undefined): string {
+  const inPath = /^\/v1\/models\/(.+)$/.exec(path)?.[1];
+  if (inPath !== undefined) return decodeURIComponent(inPath);
+  if (body.length > 0) {
+    const { model, name } = parseObject(body, defaultModel !== undefined);
+    if (typeof model === "string" && model !== "") return model;
+    if (typeof name === "string" && name !== "") return name;
+  }
+  if (defaultModel !== undefined) return defaultModel;
+  throw new SecLlamaError("bad-request", "the request names no model", {
+    field: "model",
+    hint: 'add "model" to the JSON body',
+  });
+}
+
+function parseObject(body: Uint8Array, lenient: boolean): { model?: unknown; name?: unknown } {
+  try {
+    const json: unknown = JSON.parse(utf8Decode(body));
+    if (typeof json === "object" && json !== null) return json;
+  } catch {
+    if (!lenient) {
+      throw new SecLlamaError("bad-request", "the request's body is not JSON", { field: "body" });
+    }
+  }
+  return {};
+}

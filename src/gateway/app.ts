@@ -1,0 +1,99 @@
+/**
+ * The gateway's routes. It faces the network and relays ciphertext: of the sealed format it knows the header only, and it
+ * never holds a prompt or a reply. Everything that is not listed here is refused.
+ */
+import { Hono } from "hono";
+import type { Config } from "../config/config.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { label, type Logger } from "../log.ts";
+import type { ModelStore } from "../models/store.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import { metadataRoutes } from "./routes/metadata.ts";
+import { plainRoutes } from "./routes/plain.ts";
+import { sealedRoutes } from "./routes/sealed.ts";
+import { securityRoutes } from "./routes/security.ts";
+
+export interface GatewayContext {
+  readonly config: Config;
+  readonly supervisor: Supervisor;
+  readonly models: ModelStore;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Where the key lives, in words; for the status. */
+  readonly keyBackend: string;
+  readonly startedAtMs: number;
+}
+
+/** Management of models over the network is off; these get 403 and a hint. */
+const MANAGEMENT = /^\/api\/(?:pull|push|create|copy|delete|blobs)(?:\/|$)/;
+
+/** The gateway's HTTP application. */
+export function makeGatewayApp(context: GatewayContext): Hono {
+  const app = new Hono({ strict: true });
+  const { config } = context;
+
+  app.use("*", async (c, next) => {
+    await next();
+    // Every answer says what protects it; a weakening that is only in a log would be silent.
+    c.res.headers.set("Secllama-Encryption", config.enableEncryption ? "sealed" : "off");
+    c.res.headers.set("Secllama-Isolation", isolationWord(context));
+    c.res.headers.set("X-Content-Type-Options", "nosniff");
+    if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
+  });
+
+  app.on(["GET", "HEAD"], "/", (c) => c.text("Ollama is running"));
+  app.on(["GET", "HEAD"], "/healthz", (c) => c.json({ status: "ok" }));
+  metadataRoutes(app, context);
+  securityRoutes(app, context);
+  sealedRoutes(app, context);
+  app.all("/api/*", async (c, next) => {
+    if (!MANAGEMENT.test(c.req.path)) return await next();
+    throw new SecLlamaError("management-refused", "model management over the network is off", {
+      hint: "on the host, run: secllama import, list or rm",
+    });
+  });
+  plainRoutes(app, context);
+
+  app.notFound((c) => c.json({ error: "not found", code: "not-found" }, 404));
+  app.onError((error, c) => {
+    const e = toSecLlamaError(error);
+    if (e.code === "internal") {
+      context.logger.error("internal-error", { at: label(firstFrame(e.cause)) });
+    }
+    return errorResponse(e, c.req.raw);
+  });
+  return app;
+}
+
+/** An error as Ollama's clients read it, with our code and hint beside. */
+export function errorResponse(error: SecLlamaError, request: Request): Response {
+  const body = {
+    error: error.message,
+    code: error.code,
+    ...(error.hint ? { hint: error.hint } : {}),
+  };
+  return new Response(request.method === "HEAD" ? null : JSON.stringify(body), {
+    status: error.status,
+    headers: {
+      "content-type": "application/json",
+      ...(error.status === 503 ? { "retry-after": "1" } : {}),
+      ...(error.status === 426 ? { upgrade: "secllama-sealed/1", connection: "upgrade" } : {}),
+    },
+  });
+}
+
+/** `strict`, `weakened` or `off`: as configured, or worse if a running model measured worse. */
+export function isolationWord(context: GatewayContext): string {
+  if (!context.config.enableSandbox) return "off";
+  const measured = context.supervisor.loaded().map((m) => m.isolation.level);
+  if (measured.includes("off")) return "off";
+  if (measured.includes("weakened") || !context.config.strictNetworkIsolation) return "weakened";
+  return "strict";
+}
+
+function firstFrame(cause: unknown): string {
+  const line = cause instanceof Error
+    ? (cause.stack ?? "").split("\n").find((l) => /^\s+at /.test(l))
+    : undefined;
+  return (line ?? "unknown").trim().split("/").slice(-2).join("/");
+}

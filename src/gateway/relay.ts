@@ -1,0 +1,102 @@
+/**
+ * Moves the bytes of one exchange between an HTTP request and a runner, both ways, without looking at them. Each side
+ * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
+ */
+import { label } from "../log.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import type { AnswerHead } from "../pipe/messages.ts";
+import type { Exchange } from "../pipe/pipe.ts";
+
+export interface RelayOptions {
+  /** The rest of the request's body; null: there is none. */
+  readonly body: ReadableStreamDefaultReader<Uint8Array> | null;
+  /** Bytes of the body that were read already. */
+  readonly first: Uint8Array | undefined;
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Called once, when the exchange is over. */
+  readonly done: () => void;
+}
+
+/** Headers that belong to a connection, not to the answer that a runner gives. */
+const HOP_BY_HOP = new Set([
+  "connection",
+  "transfer-encoding",
+  "content-length",
+  "keep-alive",
+  "upgrade",
+  "trailer",
+]);
+
+/**
+ * Sends the request's bytes and returns the answer as it streams.
+ * @throws {SecLlamaError} If the runner dies, or cancels, before it answers.
+ */
+export async function relay(exchange: Exchange, options: RelayOptions): Promise<Response> {
+  const gone = () => exchange.cancel("client-gone");
+  const finish = () => {
+    options.signal.removeEventListener("abort", gone);
+    options.done();
+  };
+  try {
+    if (options.signal.aborted) gone();
+    options.signal.addEventListener("abort", gone);
+    // The answer may come before the whole request was read: a refusal, for example.
+    const sending = send(exchange, options).catch((error) =>
+      exchange.cancel(toSecLlamaError(error).code)
+    );
+    const head = await exchange.head() as unknown as AnswerHead;
+    const headers = new Headers();
+    for (const [name, value] of Object.entries(head.headers ?? {})) {
+      if (!HOP_BY_HOP.has(name)) headers.set(label(name), String(value));
+    }
+    const chunks = exchange[Symbol.asyncIterator]();
+    const body = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        try {
+          const { done, value } = await chunks.next();
+          if (!done) return controller.enqueue(value);
+          finish();
+          controller.close();
+          await sending;
+        } catch (error) {
+          finish();
+          controller.error(error);
+        }
+      },
+      cancel() {
+        exchange.cancel("client-gone");
+        finish();
+      },
+    }, { highWaterMark: 0 });
+    return new Response(body, { status: checkedStatus(head.status), headers });
+  } catch (error) {
+    exchange.cancel("failed");
+    finish();
+    throw error;
+  }
+}
+
+async function send(exchange: Exchange, options: RelayOptions): Promise<void> {
+  if (options.first) await exchange.write(options.first);
+  if (options.body) {
+    try {
+      for (;;) {
+        const { done, value } = await options.body.read();
+        if (done) break;
+        await exchange.write(value);
+      }
+    } catch (error) {
+      void options.body.cancel().catch(() => {});
+      throw error;
+    }
+  }
+  await exchange.end();
+}
+
+function checkedStatus(status: unknown): number {
+  if (typeof status === "number" && Number.isInteger(status) && status >= 200 && status <= 599) {
+    return status;
+  }
+  throw new SecLlamaError("pipe-broken", "pipe to the runner: an answer's status is out of range");
+}

@@ -1,0 +1,85 @@
+/** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
+import type { Hono } from "hono";
+import { SecLlamaError } from "../../errors.ts";
+import { ollamaTag, showModel } from "../../models/show.ts";
+import type { ListedModel } from "../../models/store.ts";
+import type { GatewayContext } from "../app.ts";
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+export function metadataRoutes(app: Hono, context: GatewayContext): void {
+  const { models, supervisor } = context;
+
+  app.get("/api/version", (c) => c.json({ version: context.version }));
+
+  app.on(["GET", "HEAD"], "/api/tags", async (c) => {
+    return c.json({
+      models: (await models.list()).map(ollamaTag).filter((tag) => tag !== undefined),
+    });
+  });
+
+  app.get("/api/ps", async (c) => {
+    const tags = new Map((await models.list()).map((row) => [row.name, ollamaTag(row)]));
+    return c.json({
+      models: supervisor.loaded().map((m) => ({
+        name: m.name,
+        model: m.name,
+        size: m.sizeBytes,
+        digest: m.manifestDigest,
+        details: tags.get(m.name)?.details ?? {},
+        // Ollama's clients parse a date: "for ever" is a far one.
+        expires_at: new Date(Math.min(m.expiresAtMs, Date.UTC(2300, 0))).toISOString(),
+        size_vram: 0,
+        context_length: m.contextLength,
+      })),
+    });
+  });
+
+  app.post("/api/show", async (c) => {
+    const body = await smallJson(c.req.raw);
+    const name = body["model"] ?? body["name"];
+    if (typeof name !== "string" || name === "") {
+      throw new SecLlamaError("bad-request", "model is required", { field: "model" });
+    }
+    return c.json(await showModel(models, name));
+  });
+
+  app.get("/v1/models", async (c) => {
+    return c.json({ object: "list", data: (await models.list()).map(openAiModel) });
+  });
+
+  app.get("/v1/models/:model{.+}", async (c) => {
+    const { name } = await models.resolve(c.req.param("model"));
+    const row = (await models.list()).find((m) => m.name === name);
+    if (!row) {
+      throw new SecLlamaError("model-not-found", `model "${name}" not found, try pulling it first`);
+    }
+    return c.json(openAiModel(row));
+  });
+}
+
+function openAiModel(row: ListedModel) {
+  return {
+    id: row.name,
+    object: "model",
+    created: Math.floor(row.modifiedAt.getTime() / 1000),
+    owned_by: "library",
+  };
+}
+
+async function smallJson(request: Request): Promise<Record<string, unknown>> {
+  let size = 0;
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for await (const part of request.body ?? []) {
+    size += part.length;
+    if (size > MAX_BODY_BYTES) {
+      throw new SecLlamaError("too-large", "the request's body is over 64 KiB");
+    }
+    parts.push(part);
+  }
+  try {
+    const value = JSON.parse(await new Blob(parts).text());
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  } catch { /* the same answer as for JSON that is no object */ }
+  throw new SecLlamaError("bad-request", "the request's body is not a JSON object");
+}

@@ -1,0 +1,110 @@
+/** `GET /sealed/v1/key` and `POST /sealed/v1`: find the runner, relay bytes both ways. Opens nothing. */
+import type { Hono } from "hono";
+import { concat } from "../../bytes.ts";
+import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { parseRequestHeader } from "../../sealed/header.ts";
+import { toProblem } from "../../sealed/problems.ts";
+import { parseModelName } from "../../models/names.ts";
+import type { GatewayContext } from "../app.ts";
+import { relay } from "../relay.ts";
+
+export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
+/** magic 4 + suite 1 + flags 1 + rk 8 + length 1 + id 255. */
+const MAX_HEADER_BYTES = 270;
+
+export function sealedRoutes(app: Hono, context: GatewayContext): void {
+  app.get("/sealed/v1/key", async (c) => {
+    try {
+      return await keyDocument(context, new URL(c.req.url).searchParams, c.req.raw.signal);
+    } catch (error) {
+      return problem(error);
+    }
+  });
+
+  app.post("/sealed/v1", async (c) => {
+    try {
+      return await sealedRequest(context, c.req.raw);
+    } catch (error) {
+      return problem(error);
+    }
+  });
+}
+
+async function keyDocument(
+  context: GatewayContext,
+  query: URLSearchParams,
+  signal: AbortSignal,
+): Promise<Response> {
+  const [name, id, c] = ["model", "id", "c"].map((key) =>
+    query.getAll(key).length === 1 ? query.get(key)! : ""
+  );
+  if (!name || !id || id.length > 255 || !/^[0-9a-f]{32}$/.test(c!)) {
+    throw new SecLlamaError(
+      "malformed",
+      "the key request needs model, id and c (16 random bytes in hex)",
+    );
+  }
+  const canonical = parseModelName(name).canonical;
+  // A key id that nobody holds must not make a model load.
+  if (!await context.supervisor.knowsPskId(id)) {
+    throw new SecLlamaError("auth", "authentication failed");
+  }
+  const model = await context.supervisor.acquire(canonical);
+  const { exchange, done } = model.open({ kind: "key", id, c: c!, model: canonical });
+  return await relay(exchange, { body: null, first: undefined, signal, done });
+}
+
+async function sealedRequest(context: GatewayContext, request: Request): Promise<Response> {
+  if (
+    request.headers.get("content-type")?.replace(/\s/g, "") !== SEALED_TYPE ||
+    request.headers.has("content-encoding")
+  ) {
+    throw new SecLlamaError(
+      "plaintext-refused",
+      "the body of POST /sealed/v1 must be a sealed request",
+      {
+        hint: "send plaintext requests to the proxy: secllama proxy, on 127.0.0.1:11434",
+      },
+    );
+  }
+  const reader = request.body?.getReader();
+  if (!reader) throw new SecLlamaError("malformed", "the request has no body");
+  let first = new Uint8Array(0);
+  for (;;) {
+    const header = parseRequestHeader(first);
+    if (header !== "need-more") {
+      const model = context.supervisor.byRecipient(header.rk);
+      if (!model) {
+        void reader.cancel().catch(() => {});
+        throw new SecLlamaError(
+          "key-mismatch",
+          "no runner holds the key that the request was sealed to",
+          {
+            hint: "fetch the key document again",
+          },
+        );
+      }
+      const { exchange, done } = model.open({ kind: "sealed" });
+      return await relay(exchange, { body: reader, first, signal: request.signal, done });
+    }
+    if (first.length > MAX_HEADER_BYTES) {
+      throw new SecLlamaError("malformed", "the request's header is malformed");
+    }
+    const { done, value } = await reader.read();
+    if (done) throw new SecLlamaError("malformed", "the request ended inside its header");
+    first = concat(first, value);
+  }
+}
+
+function problem(error: unknown): Response {
+  const e = toSecLlamaError(error);
+  const document = toProblem(e);
+  return new Response(JSON.stringify(document), {
+    status: document.status,
+    headers: {
+      "content-type": "application/problem+json",
+      "cache-control": "no-store",
+      ...(document.status === 503 ? { "retry-after": "1" } : {}),
+    },
+  });
+}

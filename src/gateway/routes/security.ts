@@ -1,0 +1,30 @@
+/** `GET /api/security/status`: what was measured of the processes that run now. Nothing here is a constant of hope. */
+import type { Hono } from "hono";
+import { type GatewayContext, isolationWord } from "../app.ts";
+
+export function securityRoutes(app: Hono, context: GatewayContext): void {
+  app.get("/api/security/status", (c) => {
+    const { config, supervisor } = context;
+    return c.json({
+      schema: 1,
+      version: context.version,
+      encryption: {
+        enabled: config.enableEncryption,
+        format: "sealed/1",
+        plaintext_requests: config.enableEncryption ? "refused" : "served",
+      },
+      isolation: {
+        level: isolationWord(context),
+        sandbox: config.enableSandbox,
+        strict: config.strictNetworkIsolation,
+      },
+      key: { backend: context.keyBackend },
+      runners: supervisor.loaded().map((model) => ({
+        model: model.name,
+        state: model.runner.state,
+        isolation: model.isolation.level,
+        ...model.isolation.measureNow(),
+      })),
+    });
+  });
+}

@@ -1,0 +1,275 @@
+/**
+ * One connection: reads a request's head, lets the handler answer, writes the answer, and again, until either side ends.
+ *
+ * The client's end is watched for while the handler works; it aborts `request.signal`. Whatever is waited for has a
+ * deadline, which the server's clock enforces by calling {@link Connection.tick}.
+ */
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { label, type Logger } from "../log.ts";
+import { type Head, headEnd, type HeadPolicy, parseHead } from "./head.ts";
+import type { Limits } from "./limits.ts";
+import { errorBody, Refusal, refusalBytes } from "./refusal.ts";
+import { RequestBody } from "./request_body.ts";
+import { writeResponse } from "./response_writer.ts";
+import { SocketReader } from "./socket_reader.ts";
+
+/** Who sent a request. */
+export interface RequestInfo {
+  readonly peer: Deno.NetAddr;
+}
+
+export type Handler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
+
+export interface ConnectionOptions {
+  readonly handler: Handler;
+  readonly limits: Limits;
+  readonly policy: HeadPolicy;
+  readonly logger: Logger;
+  /** Throws if this peer may not be served. Asked once, when its first head has come. */
+  readonly checkPeer: (conn: Deno.TcpConn) => void;
+}
+
+const LINGER_MS = 1_000;
+const LINGER_BYTES = 4 * 1024 * 1024;
+const CONTINUE = new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n");
+/** A browser sends these to any server without asking first, and no client of ours does. */
+const FORM_TYPES = /^\s*(?:text\/plain|multipart\/form-data)\b/i;
+
+export class Connection {
+  readonly peer: Deno.NetAddr;
+  readonly #conn: Deno.TcpConn;
+  readonly #options: ConnectionOptions;
+  readonly #reader: SocketReader;
+  #phase: "head" | "exchange" | "linger" = "head";
+  /** When this connection began to wait for a head, on `performance.now()`. */
+  waitingSince = performance.now();
+  #deadline: number;
+  #writeDeadline = Infinity;
+  #body: RequestBody | undefined;
+  #abort: AbortController | undefined;
+  #closing = false;
+  #closed = false;
+
+  constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
+    this.#conn = conn;
+    this.#options = options;
+    this.#reader = new SocketReader(conn);
+    this.#deadline = this.waitingSince + options.limits.headMs;
+    this.peer = conn.remoteAddr as Deno.NetAddr;
+  }
+
+  /** Waits for a request: closing it now breaks nothing that has begun. */
+  get isIdle(): boolean {
+    return this.#phase === "head";
+  }
+
+  /** Serves until the end. Never throws. */
+  async run(): Promise<void> {
+    try {
+      this.#conn.setNoDelay(true);
+      let first = true;
+      do {
+        const head = await this.#nextHead(first);
+        if (!head) return;
+        first = false;
+        if (!(await this.#exchange(head))) return await this.#linger();
+      } while (!this.#closing);
+    } catch (error) {
+      if (error instanceof Refusal) await this.#refuse(error).catch(() => {});
+      // Anything else: the client went away, or this side closed the connection. There is nobody to answer.
+    } finally {
+      this.close();
+    }
+  }
+
+  /** No further request after the one under way. */
+  finishSoon(): void {
+    this.#closing = true;
+    if (this.isIdle) this.close();
+  }
+
+  /** Ends the connection now; what is under way is aborted. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#abort?.abort(gone());
+    try {
+      this.#conn.close();
+    } catch { /* closed by the runtime already */ }
+  }
+
+  /** Called by the server's clock. */
+  tick(now: number): void {
+    if (now > this.#writeDeadline) return this.close();
+    if (this.#body && now > this.#body.deadline) {
+      this.#body.fail(new SecLlamaError("timeout", "the body came too slowly"));
+    }
+    if (now <= this.#deadline) return;
+    this.#deadline = Infinity;
+    if (this.#phase === "head" && this.#reader.length > 0) {
+      const timeout = new Refusal(408, "timeout", "the request head came too slowly");
+      void this.#refuse(timeout).catch(() => {}).finally(() => this.close());
+    } else {
+      this.close();
+    }
+  }
+
+  /** The next head; undefined when the client has ended. @throws {Refusal} */
+  async #nextHead(first: boolean): Promise<Head | undefined> {
+    const { limits, policy, checkPeer } = this.#options;
+    const reader = this.#reader;
+    this.#phase = "head";
+    this.waitingSince = performance.now();
+    const started = () => this.#deadline = performance.now() + limits.headMs;
+    if (first || reader.length > 0) started();
+    else this.#deadline = this.waitingSince + limits.idleMs;
+    let searched = 0;
+    for (;;) {
+      const end = headEnd(reader.bytes, searched);
+      if (end > limits.headBytes || (end < 0 && reader.length >= limits.headBytes)) {
+        throw new Refusal(431, "bad-request", "the request head is too large");
+      }
+      if (end >= 0) {
+        this.#deadline = Infinity;
+        if (this.#phase !== "head") return undefined; // timed out while this was on its way
+        this.#phase = "exchange";
+        if (first) checkPeer(this.#conn);
+        return parseHead(reader.take(end), policy);
+      }
+      searched = Math.max(0, reader.length - 3);
+      const waitedForFirst = !first && reader.length === 0;
+      if (!(await reader.fill())) return undefined;
+      if (waitedForFirst) started();
+    }
+  }
+
+  /** One request and its answer; whether another may follow. */
+  async #exchange(head: Head): Promise<boolean> {
+    const { limits, logger } = this.#options;
+    const abort = this.#abort = new AbortController();
+    const body = this.#body = new RequestBody(this.#reader, {
+      contentLength: head.contentLength,
+      limits,
+      onFirstWait: () => {
+        if (head.expectsContinue) void this.#write(CONTINUE).catch(() => {});
+      },
+    });
+    const answered = { done: false };
+    try {
+      const response = await this.#answer(head, body, abort.signal, () => {
+        void this.#watch(body, abort, answered);
+      });
+      return await writeResponse({ write: (bytes) => this.#write(bytes) }, response, {
+        method: head.method,
+        minor: head.minor,
+        keepAlive: () => head.keepAlive && body.isComplete && !this.#closing,
+        signal: abort.signal,
+      });
+    } catch (error) {
+      if (!abort.signal.aborted && !this.#closed) {
+        // The head may be out: all that is left to say is to break off.
+        logger.warn("answer-failed", { error: label((error as Error)?.name ?? "unknown") });
+      }
+      throw error;
+    } finally {
+      answered.done = true;
+      this.#body = undefined;
+      this.#abort = undefined;
+    }
+  }
+
+  async #answer(
+    head: Head,
+    body: RequestBody,
+    signal: AbortSignal,
+    onReading: () => void,
+  ): Promise<Response> {
+    const type = head.fields.find(([name]) => name === "content-type")?.[1];
+    if (head.contentLength !== 0 && type !== undefined && FORM_TYPES.test(type)) {
+      return errorResponse(
+        new Refusal(415, "unsupported-media-type", "this content type is not taken", {
+          hint: "send the header content-type: application/json",
+        }),
+      );
+    }
+    try {
+      const init = body.init();
+      const request = new Request(`http://${head.host}${head.target}`, {
+        method: head.method,
+        headers: head.fields as [string, string][],
+        body: init,
+        signal,
+      });
+      onReading();
+      return await this.#options.handler(request, { peer: this.peer });
+    } catch (error) {
+      // The handler passed on why it could not read the body, or failed by itself.
+      const e = body.error ?? toSecLlamaError(error);
+      if (e.code === "internal") {
+        this.#options.logger.error("handler-failed", {
+          error: label((error as Error)?.name ?? "unknown"),
+        });
+      }
+      return errorResponse(e);
+    }
+  }
+
+  /** Once the body is in, the only thing the client may still do is wait, send its next request, or go. */
+  async #watch(body: RequestBody, abort: AbortController, answered: { done: boolean }) {
+    await body.complete;
+    try {
+      while (!answered.done && !this.#closed && !this.#reader.full) {
+        if (!(await this.#reader.fill())) break;
+      }
+      if (!answered.done && !this.#reader.full) abort.abort(gone());
+    } catch {
+      abort.abort(gone());
+      this.close();
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length;) {
+        this.#writeDeadline = performance.now() + this.#options.limits.writePauseMs;
+        at += await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
+      }
+    } finally {
+      this.#writeDeadline = Infinity;
+    }
+  }
+
+  async #refuse(refusal: Refusal): Promise<void> {
+    this.#phase = "linger";
+    this.#options.logger.warn("request-refused", {
+      code: label(refusal.code),
+      status: refusal.status,
+    });
+    await this.#write(refusalBytes(refusal));
+    await this.#linger();
+  }
+
+  /** Closing with unread bytes resets a connection, and the client may then never see the answer that it got. */
+  async #linger(): Promise<void> {
+    if (this.#closed) return;
+    this.#phase = "linger";
+    this.#deadline = performance.now() + LINGER_MS;
+    await this.#conn.closeWrite();
+    for (let taken = 0; taken < LINGER_BYTES;) {
+      taken += this.#reader.length;
+      this.#reader.drop(this.#reader.length);
+      if (!(await this.#reader.fill())) return;
+    }
+  }
+}
+
+function gone(): SecLlamaError {
+  return new SecLlamaError("cancelled", "the client has gone");
+}
+
+function errorResponse(error: SecLlamaError): Response {
+  return new Response(errorBody(error), {
+    status: error.status,
+    headers: { "content-type": "application/json", "x-content-type-options": "nosniff" },
+  });
+}

@@ -1,0 +1,219 @@
+/**
+ * The listener of gateway and proxy: HTTP/1.1 on a TCP port, made for hostile clients.
+ *
+ * `Deno.serve` has no deadlines, dies when file descriptors run out, and pastes Host into the URL unchecked. Here the
+ * accept loop backs off and goes on, connections are capped and an idle one makes room for a newcomer, heads are
+ * checked as raw bytes, and nothing is waited for without end. It speaks no TLS, no HTTP/2 and no upgrades, and it does
+ * not authenticate: that is the sealed format's work.
+ */
+import { SecLlamaError } from "../errors.ts";
+import { label, type Logger } from "../log.ts";
+import { Connection, type ConnectionOptions, type Handler } from "./connection.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { isLoopback, ownUid, peerUid } from "./peer.ts";
+import { Refusal, refusalBytes } from "./refusal.ts";
+
+export interface HardenedOptions {
+  /** An address of this machine. */
+  readonly hostname: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly handler: Handler;
+  /** Host names clients may use besides the loopback ones and `hostname`, without port. */
+  readonly allowedHosts?: readonly string[];
+  /** Origins of web pages that may call besides our own, as browsers write them: `https://app.example`. */
+  readonly allowedOrigins?: readonly string[];
+  /** Refuse connections that another user of this machine made (Linux; elsewhere there is no such check). */
+  readonly sameUidOnly?: boolean;
+  readonly limits?: Partial<Limits>;
+  readonly logger: Logger;
+  /** Aborted: no new connections; what is under way gets {@link Limits.drainMs}. */
+  readonly signal: AbortSignal;
+}
+
+export interface HardenedServer {
+  readonly addr: { readonly hostname: string; readonly port: number };
+  /** Settles when everything is closed after the signal. */
+  readonly finished: Promise<void>;
+  /** Connections open now. */
+  connections(): number;
+}
+
+const ACCEPT_BACKOFF_MS = 100;
+/** How often deadlines are looked at: they are that late at most. */
+const TICK_MS = 100;
+/** A connection that has waited for a head this long may be closed to make room. */
+const EVICTABLE_MS = 500;
+const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
+const WILDCARDS = ["0.0.0.0", "::"];
+
+/** @throws {SecLlamaError} `port-in-use`, `address-unavailable`. */
+export function serveHardened(options: HardenedOptions): Promise<HardenedServer> {
+  return Promise.resolve().then(() => {
+    const listener = listen(options);
+    const server = new Server(options);
+    const { hostname, port } = listener.addr;
+    return {
+      addr: { hostname, port },
+      finished: server.serve(listener),
+      connections: () => server.size,
+    };
+  });
+}
+
+function listen(options: HardenedOptions): Deno.TcpListener {
+  const { hostname, port } = options;
+  try {
+    return Deno.listen({ hostname, port });
+  } catch (cause) {
+    if (cause instanceof Deno.errors.AddrInUse) {
+      throw new SecLlamaError("port-in-use", `port ${port} of ${hostname} is in use`, {
+        hint: "is secllama running already? to use another port: --port or --proxy-port",
+        cause,
+      });
+    }
+    throw new SecLlamaError("address-unavailable", `cannot listen on port ${port} of ${hostname}`, {
+      hint:
+        "use an address of this machine, and a port from 1024 on or the right to use a lower one",
+      cause,
+    });
+  }
+}
+
+class Server {
+  readonly #options: HardenedOptions;
+  readonly #limits: Limits;
+  readonly #connection: ConnectionOptions;
+  /** In the order of their coming. */
+  readonly #open = new Set<Connection>();
+  readonly #perPeer = new Map<string, number>();
+
+  constructor(options: HardenedOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { handler, logger, hostname } = options;
+    const own = WILDCARDS.includes(hostname) ? [] : [bracketed(hostname)];
+    const names = [...LOOPBACK_NAMES, ...own, ...(options.allowedHosts ?? [])];
+    this.#connection = {
+      handler,
+      logger,
+      limits: this.#limits,
+      policy: {
+        allowedHosts: new Set(names.map((name) => name.toLowerCase())),
+        allowedOrigins: new Set((options.allowedOrigins ?? []).map((o) => o.toLowerCase())),
+        maxBodyBytes: this.#limits.bodyBytes,
+      },
+      checkPeer: sameUserCheck(options.sameUidOnly === true && Deno.build.os === "linux"),
+    };
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Accepts until the signal, then drains. */
+  async serve(listener: Deno.TcpListener): Promise<void> {
+    const { signal } = this.#options;
+    const clock = setInterval(() => {
+      const now = performance.now();
+      for (const connection of this.#open) connection.tick(now);
+    }, TICK_MS);
+    const stop = Promise.withResolvers<void>();
+    const onAbort = () => {
+      listener.close();
+      stop.resolve();
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    const accepting = this.#accept(listener);
+    await stop.promise;
+    await accepting;
+    await this.#drain();
+    clearInterval(clock);
+  }
+
+  async #accept(listener: Deno.TcpListener): Promise<void> {
+    const { signal, logger } = this.#options;
+    while (!signal.aborted) {
+      let conn: Deno.TcpConn;
+      try {
+        conn = await listener.accept();
+      } catch (error) {
+        if (signal.aborted) return;
+        // Out of descriptors, or the client has gone: neither may end the loop.
+        logger.warn("accept-failed", { error: label((error as Error).name) });
+        this.#makeRoom(0);
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_BACKOFF_MS));
+        continue;
+      }
+      this.#admit(conn);
+    }
+  }
+
+  #admit(conn: Deno.TcpConn): void {
+    const peer = conn.remoteAddr.hostname;
+    const fromPeer = this.#perPeer.get(peer) ?? 0;
+    const tooMany = fromPeer >= this.#limits.connectionsPerPeer && !isLoopback(peer);
+    if (tooMany || (this.#open.size >= this.#limits.connections && !this.#makeRoom(EVICTABLE_MS))) {
+      return turnAway(conn);
+    }
+    const connection = new Connection(conn, this.#connection);
+    this.#open.add(connection);
+    this.#perPeer.set(peer, fromPeer + 1);
+    void connection.run().finally(() => {
+      this.#open.delete(connection);
+      const left = this.#perPeer.get(peer)! - 1;
+      if (left > 0) this.#perPeer.set(peer, left);
+      else this.#perPeer.delete(peer);
+    });
+  }
+
+  /** Closes the connection that has waited longest for a head, if one has waited `forMs`. */
+  #makeRoom(forMs: number): boolean {
+    let oldest: Connection | undefined;
+    for (const connection of this.#open) {
+      if (!connection.isIdle) continue;
+      if (!oldest || connection.waitingSince < oldest.waitingSince) oldest = connection;
+    }
+    if (!oldest || performance.now() - oldest.waitingSince < forMs) return false;
+    oldest.close();
+    this.#open.delete(oldest);
+    return true;
+  }
+
+  async #drain(): Promise<void> {
+    for (const connection of this.#open) connection.finishSoon();
+    const deadline = performance.now() + this.#limits.drainMs;
+    while (this.#open.size > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    for (const connection of this.#open) connection.close();
+    // Closed: their handlers are aborted, and what they still return goes nowhere.
+  }
+}
+
+function sameUserCheck(enabled: boolean): (conn: Deno.TcpConn) => void {
+  if (!enabled) return () => {};
+  const own = ownUid();
+  return (conn) => {
+    const uid = peerUid(conn.remoteAddr as Deno.NetAddr, conn.localAddr as Deno.NetAddr);
+    if (uid === own) return;
+    throw new Refusal(403, "peer-refused", "connections of other users are refused", {
+      hint: "each user of this machine runs a secllama of their own",
+    });
+  };
+}
+
+function bracketed(hostname: string): string {
+  return hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+}
+
+/** Best effort: the client is told if its socket takes the answer at once. */
+function turnAway(conn: Deno.TcpConn): void {
+  const busy = new Refusal(503, "busy", "too many connections", { hint: "try again later" });
+  void conn.write(refusalBytes(busy)).catch(() => {}).finally(() => {
+    try {
+      conn.close();
+    } catch { /* closed already */ }
+  });
+}

@@ -1,0 +1,4 @@
+/** The hardened listener that gateway and proxy share. */
+export type { Handler, RequestInfo } from "./connection.ts";
+export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { type HardenedOptions, type HardenedServer, serveHardened } from "./listener.ts";

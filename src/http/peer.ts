@@ -1,0 +1,136 @@
+/**
+ * Which user owns the other end of a loopback connection, asked of the kernel by sock_diag(7): one socket by its
+ * addresses, in microseconds however many connections the machine has. Where that is forbidden, `/proc/net/tcp` (proc(5))
+ * is read instead. Both by libc, since Deno has neither.
+ */
+import { type Linux, linux } from "../linux/libc.ts";
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
+const NETLINK_SOCK_DIAG = 4;
+const SOCK_DIAG_BY_FAMILY = 20;
+const NLM_F_REQUEST = 1;
+const IPPROTO_TCP = 6;
+const MSG_DONTWAIT = 0x40;
+const TCP_LISTEN = 10;
+const REQUEST_BYTES = 72;
+
+/** Effective uid of this process. */
+export function ownUid(): number {
+  return linux().call("geteuid");
+}
+
+/** The uid of the socket whose own address is `remote` and whose peer is `local`; undefined if there is none. */
+export function peerUid(remote: Deno.NetAddr, local: Deno.NetAddr): number | undefined {
+  const ends = [addressBytes(remote.hostname), addressBytes(local.hostname)] as const;
+  return uidByNetlink(linux(), ends, remote.port, local.port) ?? uidByProc(remote, local);
+}
+
+/**
+ * ```
+ * request: nlmsghdr 16 | family u8, protocol u8, ext u8, pad u8 | states u32 | id 48
+ * id:      sport be16, dport be16 | src 16 | dst 16 | interface u32 | cookie u64
+ * answer:  nlmsghdr 16 | family u8, state u8, timer u8, retrans u8 | id 48 | expires, rqueue, wqueue, uid, inode u32
+ * ```
+ */
+function uidByNetlink(
+  os: Linux,
+  [from, to]: readonly [Uint8Array, Uint8Array],
+  fromPort: number,
+  toPort: number,
+): number | undefined {
+  const fd = os.call("socket", AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
+  if (fd < 0) return undefined;
+  try {
+    const request = new Uint8Array(new ArrayBuffer(REQUEST_BYTES));
+    const out = new DataView(request.buffer);
+    out.setUint32(0, REQUEST_BYTES, true);
+    out.setUint16(4, SOCK_DIAG_BY_FAMILY, true);
+    out.setUint16(6, NLM_F_REQUEST, true);
+    request[16] = from.length === 4 ? AF_INET : AF_INET6;
+    request[17] = IPPROTO_TCP;
+    out.setUint32(20, 0xffffffff, true);
+    out.setUint16(24, fromPort);
+    out.setUint16(26, toPort);
+    request.set(from, 28);
+    request.set(to, 44);
+    request.fill(0xff, 64); // INET_DIAG_NOCOOKIE
+    if (os.call("sendto", fd, request, REQUEST_BYTES, 0, null, 0) !== REQUEST_BYTES) {
+      return undefined;
+    }
+    const answer = new Uint8Array(new ArrayBuffer(512));
+    const got = os.call("recvfrom", fd, answer, answer.length, MSG_DONTWAIT, null, null);
+    const view = new DataView(answer.buffer);
+    if (got < 88 || view.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY) return undefined;
+    // A listener on the same port is found when the connection is gone already: not the one we asked for.
+    if (answer[17] === TCP_LISTEN) return undefined;
+    if (view.getUint16(20) !== fromPort || view.getUint16(22) !== toPort) return undefined;
+    return view.getUint32(80, true);
+  } finally {
+    os.call("close", fd);
+  }
+}
+
+function uidByProc(remote: Deno.NetAddr, local: Deno.NetAddr): number | undefined {
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    try {
+      const uid = uidInTable(linux().readText(table, 64 << 20), remote, local);
+      if (uid !== undefined) return uid;
+    } catch {
+      // Not there: IPv6 may be off.
+    }
+  }
+  return undefined;
+}
+
+/** The uid of the row whose own end is `from` and whose other end is `to`. */
+export function uidInTable(
+  table: string,
+  from: Deno.NetAddr,
+  to: Deno.NetAddr,
+): number | undefined {
+  const [own, other] = [from, to].map((a) =>
+    new RegExp(
+      `^(?:0{16}FFFF0000)?${tableAddress(a.hostname)}:${
+        a.port.toString(16).toUpperCase().padStart(4, "0")
+      }$`,
+    )
+  );
+  for (const line of table.split("\n").slice(1)) {
+    const columns = line.trim().split(/\s+/);
+    if (own!.test(columns[1] ?? "") && other!.test(columns[2] ?? "")) return Number(columns[7]);
+  }
+  return undefined;
+}
+
+/** An address as the kernel prints it: 32-bit words in the machine's byte order (little-endian where we run). */
+function tableAddress(hostname: string): string {
+  const bytes = addressBytes(hostname);
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 4) {
+    text += bytes.slice(at, at + 4).reverse().toHex().toUpperCase();
+  }
+  return text;
+}
+
+/** The 4 or 16 bytes of an address as Deno prints it. An IPv4 address within IPv6 is the IPv4 address. */
+export function addressBytes(hostname: string): Uint8Array {
+  const four = /^(?:::ffff:)?(\d+)\.(\d+)\.(\d+)\.(\d+)$/i.exec(hostname);
+  if (four) return Uint8Array.from(four.slice(1), Number);
+  const [before, after] = hostname.split("%")[0]!.split("::");
+  const words = (part: string | undefined) =>
+    part ? part.split(":").map((w) => parseInt(w, 16)) : [];
+  const [head, tail] = [words(before), words(after)];
+  const all = [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill(0), ...tail];
+  return Uint8Array.from(all.flatMap((w: number) => [w >> 8, w & 255]));
+}
+
+/** Whether an address is of this machine's loopback: 127.0.0.0/8 or ::1. */
+export function isLoopback(hostname: string): boolean {
+  const bytes = addressBytes(hostname);
+  return bytes.length === 4
+    ? bytes[0] === 127
+    : bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
+}

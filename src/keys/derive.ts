@@ -1,0 +1,25 @@
+/** What is derived from a master key: one HKDF-SHA256 (RFC 5869, empty salt) label for each use. */
+import type { Bytes } from "../bytes.ts";
+import { hkdf } from "../sealed/suite.ts";
+
+export { deriveTransport } from "../sealed/suite.ts";
+
+/** HKDF-SHA256 of `key` under `info`, `length` bytes. */
+export function derive(key: Bytes, info: string, length: number): Promise<Bytes> {
+  return hkdf(key, info, length);
+}
+
+/** The key that wraps a random key per conversation. */
+export function deriveStorage(masterKey: Bytes): Promise<Bytes> {
+  return derive(masterKey, "secllama/storage/v1", 32);
+}
+
+/** The key that authenticates the audit log. */
+export function deriveAudit(masterKey: Bytes): Promise<Bytes> {
+  return derive(masterKey, "secllama/audit/v1", 32);
+}
+
+/** The key of the manifest's HMAC. */
+export function deriveManifest(masterKey: Bytes): Promise<Bytes> {
+  return derive(masterKey, "secllama/keyset/v1", 32);
+}

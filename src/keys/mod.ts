@@ -1,0 +1,7 @@
+/** The key manager's public face; see source.ts for what a gateway uses and manager.ts for what the commands do. */
+export { type KeySource, type KeySourceOptions, openKeySource, type PskEntry } from "./source.ts";
+export { KeyManager } from "./manager.ts";
+export { ManifestFile } from "./manifest_file.ts";
+export type { Backend, KeyStore, StoreStatus } from "./store.ts";
+export { MemoryStore } from "./store_memory.ts";
+export { StorageKeys } from "./wrap.ts";

@@ -1,0 +1,142 @@
+/**
+ * Classic BPF, as far as seccomp uses it (Linux filter.h, Documentation/userspace-api/seccomp_filter.rst): instructions
+ * with symbolic jump targets, their encoding and a printed form. Pure; installing a program is `seccomp.ts`'s.
+ */
+import type { Bytes } from "../bytes.ts";
+
+/** One `struct sock_filter`: code u16, jt u8, jf u8, k u32. */
+export interface Instruction {
+  readonly code: number;
+  readonly jt: number;
+  readonly jf: number;
+  readonly k: number;
+}
+
+export const OP = {
+  /** A = seccomp_data at byte k. */
+  load: 0x20,
+  /** A &= k. */
+  and: 0x54,
+  jumpEqual: 0x15,
+  jumpGreater: 0x25,
+  jumpGreaterOrEqual: 0x35,
+  /** A & k is not 0. */
+  jumpAny: 0x45,
+  ret: 0x06,
+} as const;
+
+/** Byte offsets in `struct seccomp_data`. An argument is 8 bytes; on both architectures its low half comes first. */
+export const DATA = { nr: 0, arch: 4, arg: (index: number): number => 16 + 8 * index } as const;
+
+/** Return values (linux/seccomp.h). */
+export const RET = {
+  killProcess: 0x80000000,
+  allow: 0x7FFF0000,
+  log: 0x7FFC0000,
+  errno: (errno: number): number => 0x00050000 | errno,
+} as const;
+
+interface Pending {
+  code: number;
+  k: number;
+  jt: string | null;
+  jf: string | null;
+}
+
+/** Collects instructions; `null` as a target means "the next one". */
+export class Assembler {
+  readonly #code: Pending[] = [];
+  readonly #labels = new Map<string, number>();
+  #unique = 0;
+
+  /** A label that no one else uses. */
+  fresh(): string {
+    return `.${this.#unique++}`;
+  }
+
+  label(name: string): void {
+    this.#labels.set(name, this.#code.length);
+  }
+
+  load(offset: number): void {
+    this.#code.push({ code: OP.load, k: offset, jt: null, jf: null });
+  }
+
+  and(mask: number): void {
+    this.#code.push({ code: OP.and, k: mask, jt: null, jf: null });
+  }
+
+  jump(
+    code: number,
+    k: number,
+    whenTrue: string | null,
+    whenFalse: string | null,
+  ): void {
+    this.#code.push({ code, k, jt: whenTrue, jf: whenFalse });
+  }
+
+  ret(value: number): void {
+    this.#code.push({ code: OP.ret, k: value, jt: null, jf: null });
+  }
+
+  /**
+   * The program with its jumps resolved.
+   * @throws {RangeError} If a jump goes back or farther than 255 instructions, or the program is longer than the 4096
+   * that the kernel takes.
+   */
+  finish(): Instruction[] {
+    if (this.#code.length > 4096) {
+      throw new RangeError(`a filter of ${this.#code.length} instructions, the kernel takes 4096`);
+    }
+    return this.#code.map(({ code, k, jt, jf }, at) => ({
+      code,
+      jt: this.#distance(jt, at),
+      jf: this.#distance(jf, at),
+      k: k >>> 0,
+    }));
+  }
+
+  #distance(label: string | null, at: number): number {
+    if (label === null) return 0;
+    const target = this.#labels.get(label);
+    if (target === undefined) throw new RangeError(`no label ${label}`);
+    const distance = target - at - 1;
+    if (distance < 0 || distance > 255) {
+      throw new RangeError(`a jump of ${distance} instructions to ${label}, wanted 0 to 255`);
+    }
+    return distance;
+  }
+}
+
+/** The program as an array of `struct sock_filter`, 8 bytes each, little-endian. */
+export function encode(program: readonly Instruction[]): Bytes {
+  const out = new Uint8Array(new ArrayBuffer(program.length * 8));
+  const view = new DataView(out.buffer);
+  program.forEach(({ code, jt, jf, k }, i) => {
+    view.setUint16(i * 8, code, true);
+    view.setUint8(i * 8 + 2, jt);
+    view.setUint8(i * 8 + 3, jf);
+    view.setUint32(i * 8 + 4, k, true);
+  });
+  return out;
+}
+
+const NAME: { readonly [code: number]: string } = {
+  [OP.load]: "ld",
+  [OP.and]: "and",
+  [OP.jumpEqual]: "jeq",
+  [OP.jumpGreater]: "jgt",
+  [OP.jumpGreaterOrEqual]: "jge",
+  [OP.jumpAny]: "jset",
+  [OP.ret]: "ret",
+};
+
+/** One line an instruction: `12 jeq 0x9 → 40 | 13`. */
+export function disassemble(program: readonly Instruction[]): string {
+  return program.map(({ code, jt, jf, k }, at) => {
+    const name = NAME[code] ?? `op ${code}`;
+    const value = `0x${k.toString(16)}`;
+    const jump = name.startsWith("j") ? ` → ${at + 1 + jt} | ${at + 1 + jf}` : "";
+    return `${String(at).padStart(3)} ${name} ${value}${jump}`;
+  }).join("\n");
+}

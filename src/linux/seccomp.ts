@@ -1,0 +1,186 @@
+/**
+ * seccomp filters as data, compiled to BPF (seccomp(2), Documentation/userspace-api/seccomp_filter.rst), and their
+ * installation. A policy says which calls pass; everything about numbers, architectures and jump distances is here.
+ *
+ * Every program starts alike: a call of another architecture (`int 0x80` on x86_64) and, on x86_64, a number of the x32
+ * table kill the process, as both would otherwise be looked up in the wrong table.
+ */
+import { Assembler, DATA, encode, type Instruction, OP, RET } from "./bpf.ts";
+import { errnoNumber } from "./errno.ts";
+import { addressOf, alloc, type Linux, SystemCallError } from "./libc.ts";
+import { type Arch, AUDIT_ARCH, highestSyscall, isSyscall, syscallNumber } from "./syscalls.ts";
+
+/** A value known only when the filter is made: this process's id, the descriptor that the launcher executes. */
+export type Variable = "self" | "execFd";
+export type Value = number | string;
+
+/** The low 32 bits of argument `arg`, masked, are one of `equals`. Numbers may be written "0x10". */
+export interface Test {
+  readonly arg: number;
+  /** The high 32 bits are 0 as well: for pointers, which may have an empty low half. */
+  readonly wide?: boolean;
+  readonly mask?: Value;
+  readonly equals: readonly (Value | Variable)[];
+}
+
+/** `call` passes if all tests of `when` do. Several rules of one call are alternatives. No rule passing: `else`. */
+export interface ConditionalRule {
+  readonly call: string;
+  readonly when: readonly Test[];
+  /** Error name; default EPERM. */
+  readonly else?: string;
+  readonly why?: string;
+}
+
+export interface SeccompPolicy {
+  /** "allow": what is not named is refused. "deny": what is not named passes. */
+  readonly mode: "allow" | "deny";
+  /** Calls that pass ("allow") or are refused ("deny"). */
+  readonly calls: readonly string[];
+  readonly conditional: readonly ConditionalRule[];
+  /** Calls refused with an error of their own, in either mode: name → error name. */
+  readonly errors: { readonly [call: string]: string };
+}
+
+export interface CompileOptions {
+  readonly arch: Arch;
+  readonly variables?: Partial<Record<Variable, number>>;
+  /** What a refused call gets where no rule says another: an errno (default), or a log line and a pass. */
+  readonly refuse?: "errno" | "log";
+}
+
+/**
+ * The program for a policy. Calls that the architecture lacks are left out; in "allow" mode a number above the table's
+ * highest gets ENOSYS, as from a kernel that does not have it, so that the C library falls back.
+ * @throws {TypeError} If the policy names an unknown call, error or variable, or one call twice.
+ */
+export function compile(policy: SeccompPolicy, options: CompileOptions): Instruction[] {
+  const { arch } = options;
+  const refused = (error: string) =>
+    options.refuse === "log" ? RET.log : RET.errno(errnoNumber(error));
+  checkNames(policy);
+  const a = new Assembler();
+  a.load(DATA.arch);
+  a.jump(OP.jumpEqual, AUDIT_ARCH[arch], "native", null);
+  a.ret(RET.killProcess);
+  a.label("native");
+  a.load(DATA.nr);
+  if (arch === "x86_64") {
+    a.jump(OP.jumpGreaterOrEqual, 0x40000000, null, "not x32");
+    a.ret(RET.killProcess);
+    a.label("not x32");
+  }
+  for (const [call, error] of Object.entries(policy.errors)) {
+    block(a, arch, call, () => a.ret(RET.errno(errnoNumber(error))));
+  }
+  for (const [call, rules] of groupByCall(policy.conditional)) {
+    block(a, arch, call, () => {
+      for (const rule of rules) {
+        const next = a.fresh();
+        for (const test of rule.when) emitTest(a, test, next, options);
+        a.ret(RET.allow);
+        a.label(next);
+      }
+      a.ret(refused(rules.at(-1)?.else ?? "EPERM"));
+    });
+  }
+  for (const call of policy.calls) {
+    block(a, arch, call, () => a.ret(policy.mode === "allow" ? RET.allow : refused("EPERM")));
+  }
+  if (policy.mode === "allow") {
+    a.jump(OP.jumpGreater, highestSyscall(arch), null, "known");
+    a.ret(RET.errno(errnoNumber("ENOSYS")));
+    a.label("known");
+    a.ret(refused("EPERM"));
+  } else {
+    a.ret(RET.allow);
+  }
+  return a.finish();
+}
+
+/** `if (nr == call) { body }`; the body must end in a `ret` on every path. */
+function block(a: Assembler, arch: Arch, call: string, body: () => void): void {
+  const number = syscallNumber(arch, call);
+  if (number === undefined) return;
+  const next = a.fresh();
+  a.jump(OP.jumpEqual, number, null, next);
+  body();
+  a.label(next);
+}
+
+function emitTest(a: Assembler, test: Test, otherwise: string, options: CompileOptions): void {
+  if (test.wide) {
+    a.load(DATA.arg(test.arg) + 4);
+    a.jump(OP.jumpEqual, 0, null, otherwise);
+  }
+  a.load(DATA.arg(test.arg));
+  if (test.mask !== undefined) a.and(Number(test.mask));
+  const pass = a.fresh();
+  test.equals.forEach((value, i) => {
+    const last = i === test.equals.length - 1;
+    a.jump(OP.jumpEqual, resolve(value, options), pass, last ? otherwise : null);
+  });
+  a.label(pass);
+}
+
+function resolve(value: Value | Variable, options: CompileOptions): number {
+  const number = value === "self" || value === "execFd"
+    ? options.variables?.[value]
+    : Number(value);
+  if (number === undefined || !Number.isInteger(number)) {
+    throw new TypeError(`a filter compares with ${value}, wanted a number or a known variable`);
+  }
+  return number >>> 0;
+}
+
+function groupByCall(rules: readonly ConditionalRule[]): Map<string, ConditionalRule[]> {
+  return Map.groupBy(rules, (rule) => rule.call);
+}
+
+function checkNames(policy: SeccompPolicy): void {
+  const seen = new Set<string>();
+  const sections = [
+    Object.keys(policy.errors),
+    [...new Set(policy.conditional.map((r) => r.call))],
+    policy.calls,
+  ];
+  for (const name of sections.flat()) {
+    if (!isSyscall(name)) throw new TypeError(`the policy names an unknown system call ${name}`);
+    if (seen.has(name)) throw new TypeError(`the policy names the system call ${name} twice`);
+    seen.add(name);
+  }
+}
+
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_GET_ACTION_AVAIL = 2;
+const FLAG_TSYNC = 1;
+const FLAG_TSYNC_ESRCH = 16;
+
+/**
+ * Installs `program` on this thread, or with `allThreads` on every thread of the process. NO_NEW_PRIVS must be set.
+ * @throws {SystemCallError} If the kernel refuses it, or a thread could not be brought under it (ESRCH).
+ */
+export function installFilter(
+  linux: Linux,
+  program: readonly Instruction[],
+  options: { allThreads: boolean },
+): void {
+  const code = encode(program);
+  const fprog = alloc(16); // struct sock_fprog: len u16, 6 bytes of padding, filter pointer
+  const view = new DataView(fprog.buffer);
+  view.setUint16(0, program.length, true);
+  view.setBigUint64(8, addressOf(code), true);
+  const flags = options.allThreads ? FLAG_TSYNC | FLAG_TSYNC_ESRCH : 0;
+  const result = linux.call("seccomp", SECCOMP_SET_MODE_FILTER, flags, fprog);
+  if (result < 0) throw new SystemCallError("seccomp", -result);
+  void code.length; // keeps the program alive across the call
+}
+
+/** Whether the kernel has seccomp filters with the two actions that the policies use. */
+export function seccompAvailable(linux: Linux): boolean {
+  return [RET.killProcess, RET.errno(0)].every((action) => {
+    const value = alloc(4);
+    new DataView(value.buffer).setUint32(0, action, true);
+    return linux.call("seccomp", SECCOMP_GET_ACTION_AVAIL, 0, value) === 0;
+  });
+}

@@ -1,0 +1,161 @@
+/**
+ * What a model's header says about it: architecture, size, context, quantisation, capabilities; and whether the file
+ * can be a model at all (a projector, a vocabulary or one part of a split model cannot).
+ */
+import type { GgufHeader } from "./gguf.ts";
+import { badModel } from "./gguf_reader.ts";
+import { FILE_TYPES, VALUE } from "./gguf_types.ts";
+import { SecLlamaError } from "../errors.ts";
+
+export interface ModelDetails {
+  /** `general.architecture`: `llama`, `qwen3`, … */
+  readonly architecture: string;
+  readonly parameterCount: number;
+  /** As shown: `1.5M`, `8.0B`. */
+  readonly parameterSize: string;
+  /** `Q8_0`, `Q4_K_M`, …; `unknown` if neither the file nor its tensors tell. */
+  readonly quantization: string;
+  /** Tokens the model was trained with. */
+  readonly contextLength: number;
+  readonly embeddingLength: number;
+  readonly chatTemplate?: string;
+  /** Of `completion`, `embedding`, `vision`, `tools`, `insert`, `thinking`. */
+  readonly capabilities: readonly string[];
+}
+
+const ARCHITECTURE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
+
+/**
+ * The details of a checked header.
+ * @throws {SecLlamaError} `bad-model` if the file is well-formed but no model that can be run: zero layers or heads
+ *   (CVE-2024-8063), a tokenizer whose lists differ in length, a projector, a part of a split model.
+ */
+export function describeModel(header: GgufHeader): ModelDetails {
+  const { metadata } = header;
+  const architecture = metadata.get("general.architecture");
+  if (typeof architecture !== "string" || !ARCHITECTURE.test(architecture)) {
+    throw badModel("it names no architecture");
+  }
+  if (architecture === "clip" || metadata.get("general.type") === "mmproj") {
+    throw refused("this file is a projector for images, not a model");
+  }
+  if (metadata.get("general.type") === "adapter" || metadata.has("adapter.type")) {
+    throw refused("this file is an adapter, not a model");
+  }
+  const parts = metadata.get("split.count");
+  if (typeof parts === "number" && parts > 1) {
+    throw refused(
+      `this file is one of ${parts} parts of a model`,
+      "join the parts with llama-gguf-split --merge, then import the result",
+    );
+  }
+  if (header.tensorCount === 0) throw refused("this file holds no weights");
+
+  const positive = (key: string, most: number): number => {
+    const value = metadata.get(`${architecture}.${key}`);
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > most) {
+      throw badModel(`its ${key} is not a whole number from 1 to ${most}`);
+    }
+    return value;
+  };
+  positive("block_count", 4096);
+  const contextLength = positive("context_length", 2 ** 31 - 1);
+  const embeddingLength = positive("embedding_length", 2 ** 24);
+  checkHeads(header, architecture, embeddingLength);
+  checkTokenizer(header);
+
+  const template = metadata.get("tokenizer.chat_template");
+  return {
+    architecture,
+    parameterCount: header.parameterCount,
+    parameterSize: humanCount(header.parameterCount),
+    quantization: quantizationOf(header),
+    contextLength,
+    embeddingLength,
+    ...(typeof template === "string" && template !== "" ? { chatTemplate: template } : {}),
+    capabilities: capabilitiesOf(header, architecture),
+  };
+}
+
+function refused(message: string, hint = "give the GGUF file of a whole model"): SecLlamaError {
+  return new SecLlamaError("bad-model", message, { hint });
+}
+
+function checkHeads(header: GgufHeader, architecture: string, embeddingLength: number): void {
+  // Recurrent models (Mamba, RWKV) write 0 here and never divide by it.
+  const recurrent = [...header.metadata.keys()].some((key) =>
+    key.startsWith(`${architecture}.ssm.`) || key.startsWith(`${architecture}.wkv.`)
+  );
+  if (recurrent) return;
+  const key = `${architecture}.attention.head_count`;
+  const heads = header.arrays.get(key)?.min ?? header.metadata.get(key);
+  if (typeof heads !== "number" || !Number.isInteger(heads) || heads < 1) {
+    // An array may hold 0 for layers without attention (hybrid models), never fewer.
+    if (header.arrays.get(key)?.min === 0) return;
+    throw badModel("its attention.head_count is not a whole number from 1");
+  }
+  if (heads > embeddingLength) throw badModel("it has more attention heads than dimensions");
+  const kv = header.metadata.get(`${architecture}.attention.head_count_kv`);
+  if (kv !== undefined && kv !== null && (typeof kv !== "number" || kv < 0 || kv > heads)) {
+    throw badModel("its attention.head_count_kv is not from 0 to head_count");
+  }
+}
+
+/** llama.cpp reads scores and types by token number: lists shorter than the vocabulary are read past their end. */
+function checkTokenizer(header: GgufHeader): void {
+  const kind = header.metadata.get("tokenizer.ggml.model");
+  if (typeof kind !== "string" || kind === "no_vocab" || kind === "none") {
+    throw refused("this file holds no tokenizer");
+  }
+  const tokens = header.arrays.get("tokenizer.ggml.tokens");
+  if (tokens?.type !== VALUE.string || tokens.count < 1) {
+    throw badModel("its tokenizer has no tokens");
+  }
+  for (
+    const [key, type] of [
+      ["tokenizer.ggml.scores", VALUE.f32],
+      ["tokenizer.ggml.token_type", VALUE.i32],
+    ] as const
+  ) {
+    if (!header.metadata.has(key)) continue;
+    const list = header.arrays.get(key);
+    if (list?.type !== type || list.count !== tokens.count) {
+      throw badModel(`${key} does not match the tokens`);
+    }
+  }
+  const merges = "tokenizer.ggml.merges";
+  if (header.metadata.has(merges) && header.arrays.get(merges)?.type !== VALUE.string) {
+    throw badModel(`${merges} is not a list of strings`);
+  }
+}
+
+function quantizationOf(header: GgufHeader): string {
+  const fileType = header.metadata.get("general.file_type");
+  const named = typeof fileType === "number" ? FILE_TYPES.get(fileType) : undefined;
+  if (named) return named;
+  const [largest] = [...header.bytesByType].sort((a, b) => b[1] - a[1]);
+  return largest?.[0] ?? "unknown";
+}
+
+function capabilitiesOf(header: GgufHeader, architecture: string): string[] {
+  const { metadata } = header;
+  const found = [metadata.has(`${architecture}.pooling_type`) ? "embedding" : "completion"];
+  if (metadata.has(`${architecture}.vision.block_count`)) found.push("vision");
+  const template = metadata.get("tokenizer.chat_template");
+  if (typeof template === "string") {
+    if (/\btools\b/.test(template)) found.push("tools");
+    if (/<think>|enable_thinking|reasoning_content/.test(template)) found.push("thinking");
+  }
+  const fim = ["fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"];
+  if (fim.some((name) => metadata.has(`tokenizer.ggml.${name}_token_id`))) found.push("insert");
+  return found;
+}
+
+/** `134515008` → `134.5M`, as Ollama shows it. */
+export function humanCount(count: number): string {
+  if (count >= 1e12) return `${(count / 1e12).toFixed(1)}T`;
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)}B`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(2)}M`;
+  if (count >= 1e3) return `${(count / 1e3).toFixed(2)}K`;
+  return String(count);
+}

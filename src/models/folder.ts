@@ -1,0 +1,163 @@
+/**
+ * Reading one folder in Ollama's layout: which manifests it holds and where their blobs lie. Never writes.
+ *
+ * ```
+ * <folder>/blobs/sha256-<hex>                      a model, or a small text that belongs to one
+ *          manifests/<host>/<namespace>/<model>/<tag>
+ * ```
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { attempt, exists, hashFile, listFolder, readSmall } from "./files.ts";
+import {
+  CONFIG_TYPE,
+  corrupt,
+  describeBytes,
+  type Descriptor,
+  layerType,
+  type Manifest,
+  MANIFEST_BYTES,
+  MANIFEST_TYPE,
+  modelLayer,
+  parseManifest,
+  serializeManifest,
+} from "./manifest.ts";
+import { digestHex, manifestPath, type ModelName, nameOfManifestPath, sameName } from "./names.ts";
+
+/** The name under which the model that comes with SecLlama is found. */
+export const DEMO_MODEL = "demo:latest";
+
+/** `own`: written by SecLlama; `ollama`: an Ollama folder, read in place; `embedded`: comes with SecLlama. */
+export type ModelSource = "own" | "ollama" | "embedded";
+
+export interface ResolvedModel {
+  /** Canonical: `demo:latest`. */
+  readonly name: string;
+  readonly source: ModelSource;
+  /** The GGUF file. */
+  readonly blobPath: string;
+  /** Digest of that file, `sha256:…`. */
+  readonly digest: string;
+  /** Size of that file. */
+  readonly sizeBytes: number;
+  readonly manifest: Manifest;
+  /** Digest of the manifest, 64 hexadecimal digits: what Ollama calls a model's digest. */
+  readonly manifestDigest: string;
+  readonly modifiedAt: Date;
+}
+
+export interface FoundManifest {
+  readonly name: ModelName;
+  readonly path: string;
+}
+
+export class ModelFolder {
+  constructor(readonly dir: string, readonly source: Exclude<ModelSource, "embedded">) {}
+
+  /** The manifests, exactly four folders deep; anything else there is not ours and is passed over. */
+  async manifests(): Promise<FoundManifest[]> {
+    const found: FoundManifest[] = [];
+    const walk = async (parts: string[]): Promise<void> => {
+      const folder = join(this.dir, "manifests", ...parts);
+      for (const entry of await listFolder(folder)) {
+        if (parts.length < 3 && entry.isDirectory) await walk([...parts, entry.name]);
+        else if (parts.length === 3 && entry.isFile) {
+          const name = nameOfManifestPath([...parts, entry.name]);
+          if (name) found.push({ name, path: join(folder, entry.name) });
+        }
+      }
+    };
+    await walk([]);
+    return found;
+  }
+
+  /** The manifest of this name, upper and lower case alike. */
+  async find(name: ModelName): Promise<FoundManifest | undefined> {
+    const path = this.manifestFile(name);
+    if (await exists(path)) return { name, path };
+    return (await this.manifests()).find((other) => sameName(other.name, name));
+  }
+
+  /** Where the manifest of a new name goes. */
+  manifestFile(name: ModelName): string {
+    return join(this.dir, "manifests", ...manifestPath(name));
+  }
+
+  /**
+   * Reads a manifest and finds its model file.
+   * @throws {SecLlamaError} `model-corrupt` if either is not as recorded; the file's content is not hashed here.
+   */
+  async resolve(found: FoundManifest): Promise<ResolvedModel> {
+    const bytes = await readSmall(found.path, MANIFEST_BYTES);
+    if (!bytes) throw corrupt("its manifest is gone");
+    const manifest = parseManifest(bytes);
+    const layer = modelLayer(manifest);
+    const { mtime } = await attempt(found.path, () => Deno.stat(found.path));
+    return {
+      name: found.name.canonical,
+      source: this.source,
+      blobPath: await this.blobPath(layer),
+      digest: layer.digest,
+      sizeBytes: layer.size,
+      manifest,
+      manifestDigest: createHash("sha256").update(bytes).digest("hex"),
+      modifiedAt: mtime ?? new Date(0),
+    };
+  }
+
+  /** Where the blob of a digest is, or goes. */
+  blobFile(digest: string): string {
+    return join(this.dir, "blobs", `sha256-${digestHex(digest)}`);
+  }
+
+  /**
+   * Path of a blob that is a regular file of the recorded size. In Ollama's folder it may be a link to one.
+   * @throws {SecLlamaError} `model-corrupt` if it is missing, not a regular file, or of another size.
+   */
+  async blobPath(part: Descriptor): Promise<string> {
+    const path = this.blobFile(part.digest);
+    if (!(await exists(path))) throw corrupt(`the file for ${part.digest} is missing`);
+    const real = this.source === "own" ? path : await attempt(path, () => Deno.realPath(path));
+    const info = await attempt(real, () => Deno.lstat(real));
+    if (!info.isFile) throw corrupt(`the file for ${part.digest} is not a regular file`);
+    if (info.size !== part.size) {
+      throw corrupt(`the file for ${part.digest} has ${info.size} bytes, not ${part.size}`);
+    }
+    return real;
+  }
+}
+
+/** The demo model: one GGUF file that comes with SecLlama and stands outside any folder of models. */
+export class EmbeddedDemo {
+  #known: { key: string; model: ResolvedModel } | undefined;
+
+  constructor(readonly path: string) {}
+
+  /** @throws {SecLlamaError} `model-corrupt` or `model-store-unreadable` if the file is not there. */
+  async resolve(): Promise<ResolvedModel> {
+    const { size, mtime, isFile } = await attempt(this.path, () => Deno.stat(this.path));
+    if (!isFile) throw corrupt("the demo model is not a regular file");
+    const key = `${size}|${mtime?.getTime()}`;
+    if (this.#known?.key === key) return this.#known.model;
+    const { hex, sizeBytes } = await hashFile(this.path);
+    const digest = `sha256:${hex}`;
+    const manifest: Manifest = {
+      schemaVersion: 2,
+      mediaType: MANIFEST_TYPE,
+      config: describeBytes(CONFIG_TYPE, new TextEncoder().encode("{}")),
+      layers: [{ mediaType: layerType("model"), digest, size: sizeBytes }],
+    };
+    const model: ResolvedModel = {
+      name: DEMO_MODEL,
+      source: "embedded",
+      blobPath: this.path,
+      digest,
+      sizeBytes,
+      manifest,
+      manifestDigest: createHash("sha256").update(serializeManifest(manifest)).digest("hex"),
+      modifiedAt: mtime ?? new Date(0),
+    };
+    this.#known = { key, model };
+    return model;
+  }
+}

@@ -1,0 +1,154 @@
+/** Models in the shapes that Ollama's clients read: a row of `/api/tags` and the answer of `/api/show`. */
+import { describeModel, type ModelDetails } from "./describe.ts";
+import { type GgufHeader, readGgufHeader } from "./gguf.ts";
+import { corrupt } from "./manifest.ts";
+import type { ListedModel, ModelStore } from "./store.ts";
+
+/** `details` of a model, as every metadata answer carries it. */
+export interface OllamaDetails {
+  readonly parent_model: string;
+  readonly format: "gguf";
+  readonly family: string;
+  readonly families: readonly string[];
+  readonly parameter_size: string;
+  readonly quantization_level: string;
+}
+
+export interface OllamaTag {
+  readonly name: string;
+  readonly model: string;
+  /** RFC 3339. */
+  readonly modified_at: string;
+  /** Bytes of all parts. */
+  readonly size: number;
+  /** 64 hexadecimal digits: the manifest's digest. */
+  readonly digest: string;
+  readonly details: OllamaDetails;
+}
+
+export interface OllamaShow {
+  readonly license?: string;
+  readonly modelfile: string;
+  readonly parameters?: string;
+  readonly template: string;
+  readonly system?: string;
+  readonly details: OllamaDetails;
+  readonly messages?: readonly { role: string; content: string }[];
+  /** The keys of the GGUF file; arrays are null. */
+  readonly model_info: Readonly<Record<string, string | number | boolean | null>>;
+  readonly capabilities: readonly string[];
+  readonly modified_at: string;
+}
+
+/** The `details` object. */
+export function ollamaDetails(details: ModelDetails): OllamaDetails {
+  return {
+    parent_model: "",
+    format: "gguf",
+    family: details.architecture,
+    families: [details.architecture],
+    parameter_size: details.parameterSize,
+    quantization_level: details.quantization,
+  };
+}
+
+/** A row of `/api/tags`; undefined for a model that cannot be used, which is not offered. */
+export function ollamaTag(row: ListedModel): OllamaTag | undefined {
+  if (!row.details) return undefined;
+  return {
+    name: row.name,
+    model: row.name,
+    modified_at: row.modifiedAt.toISOString(),
+    size: row.sizeBytes,
+    digest: row.manifestDigest,
+    details: ollamaDetails(row.details),
+  };
+}
+
+/**
+ * The answer of `/api/show`.
+ * @throws {SecLlamaError} as `ModelStore.resolve`, and `bad-model` if the file is no usable model.
+ */
+export async function showModel(store: ModelStore, name: string): Promise<OllamaShow> {
+  const model = await store.resolve(name);
+  const header = await readGgufHeader(model.blobPath);
+  const details = describeModel(header);
+  const [template] = await store.layerTexts(model, "template");
+  const [system] = await store.layerTexts(model, "system");
+  const [params] = await store.layerTexts(model, "params");
+  const [messages] = await store.layerTexts(model, "messages");
+  const licenses = await store.layerTexts(model, "license");
+  const parameters = params === undefined ? undefined : parameterLines(parseLayer(params));
+  const shownTemplate = template ?? details.chatTemplate ?? "{{ .Prompt }}";
+  return {
+    ...(licenses.length > 0 ? { license: licenses.join("\n") } : {}),
+    modelfile: modelfile({ name: model.name, template: shownTemplate, system, parameters }),
+    ...(parameters ? { parameters } : {}),
+    template: shownTemplate,
+    ...(system === undefined ? {} : { system }),
+    details: ollamaDetails(details),
+    ...(messages === undefined ? {} : { messages: messagesOf(parseLayer(messages)) }),
+    model_info: modelInfo(header),
+    capabilities: details.capabilities,
+    modified_at: model.modifiedAt.toISOString(),
+  };
+}
+
+/** The layer's JSON. @throws {SecLlamaError} `model-corrupt` if it is none. */
+export function parseLayer(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw corrupt("one of its parts is not JSON", cause);
+  }
+}
+
+function parameterLines(value: unknown): string {
+  if (typeof value !== "object" || value === null) return "";
+  return Object.entries(value).flatMap(([name, setting]) =>
+    (Array.isArray(setting) ? setting : [setting]).map((one) =>
+      `${name.padEnd(30)} ${JSON.stringify(one)}`
+    )
+  ).join("\n");
+}
+
+function messagesOf(value: unknown): { role: string; content: string }[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((message) =>
+    typeof message?.role === "string" && typeof message?.content === "string"
+      ? [{ role: message.role, content: message.content }]
+      : []
+  );
+}
+
+function modelfile(
+  parts: {
+    name: string;
+    template: string;
+    system: string | undefined;
+    parameters: string | undefined;
+  },
+): string {
+  const lines = [`FROM ${parts.name}`, `TEMPLATE """${parts.template}"""`];
+  if (parts.system !== undefined) lines.push(`SYSTEM """${parts.system}"""`);
+  for (const line of parts.parameters?.split("\n") ?? []) {
+    if (line) lines.push(`PARAMETER ${line.replace(/ +/, " ")}`);
+  }
+  return `# Modelfile generated by "secllama show"\n${lines.join("\n")}\n`;
+}
+
+function modelInfo(header: GgufHeader): Record<string, string | number | boolean | null> {
+  const info: Record<string, string | number | boolean | null> = {
+    "general.parameter_count": header.parameterCount,
+  };
+  for (const [key, value] of header.metadata) {
+    // The template has a field of its own.
+    if (key === "tokenizer.chat_template" || key === "__proto__") continue;
+    info[key] = typeof value === "bigint"
+      ? String(value)
+      : typeof value === "number" && !Number.isFinite(value)
+      ? null
+      : value;
+  }
+  return info;
+}

@@ -1,0 +1,419 @@
+/**
+ * The model store: content-addressed blobs and the manifests that name them, in Ollama's layout.
+ *
+ * ```
+ * <folder>/blobs/…  manifests/…   as folder.ts says
+ *          tmp/part-<uuid>        half-written files, never looked at
+ *          lock                   held while manifests or blobs change
+ * ```
+ * Three places are read, in this order: the own folder, an existing Ollama folder (never written), and the demo model
+ * that comes with SecLlama. It does not load models and does not fetch them.
+ */
+import { dirname, join, resolve as absolute } from "node:path";
+import { SecLlamaError } from "../errors.ts";
+import { utf8 } from "../bytes.ts";
+import { describeModel, type ModelDetails } from "./describe.ts";
+import { openRegularFile, readGgufHeader, unreadable } from "./gguf.ts";
+import {
+  attempt,
+  cleanTemps,
+  commitTemp,
+  type CopyOptions,
+  createTemp,
+  exists,
+  hashFile,
+  hashStream,
+  listFolder,
+  readSmall,
+  type TempFile,
+  withLock,
+  writeWhole,
+} from "./files.ts";
+import {
+  DEMO_MODEL,
+  EmbeddedDemo,
+  ModelFolder,
+  type ModelSource,
+  type ResolvedModel,
+} from "./folder.ts";
+import {
+  CONFIG_TYPE,
+  corrupt,
+  describeBytes,
+  type Descriptor,
+  type LayerKind,
+  layersOf,
+  layerType,
+  type Manifest,
+  MANIFEST_BYTES,
+  MANIFEST_TYPE,
+  parseManifest,
+  partsOf,
+  serializeManifest,
+} from "./manifest.ts";
+import { digestHex, type ModelName, parseModelName } from "./names.ts";
+
+export { DEMO_MODEL, type ModelSource, type ResolvedModel } from "./folder.ts";
+
+/** Largest text layer (template, system prompt, license) that is read. */
+const TEXT_LAYER_BYTES = 4 * 1024 * 1024;
+
+export interface StoreOptions {
+  /** A folder in Ollama's layout (`OLLAMA_MODELS`), read in place and never written. */
+  readonly ollamaDir?: string | undefined;
+  /** The GGUF file that `demo` means while the store has no `demo` of its own. */
+  readonly embeddedDemo?: string | undefined;
+}
+
+/** A row of the list. `details` is missing, and `problem` says why, when the model cannot be used. */
+export interface ListedModel {
+  readonly name: string;
+  readonly source: ModelSource;
+  /** As in {@link ResolvedModel}; empty if the manifest cannot be read. */
+  readonly digest: string;
+  readonly manifestDigest: string;
+  /** Of all parts. */
+  readonly sizeBytes: number;
+  readonly modifiedAt: Date;
+  readonly details?: ModelDetails;
+  readonly problem?: SecLlamaError;
+}
+
+export class ModelStore {
+  readonly #own: ModelFolder;
+  readonly #folders: readonly ModelFolder[];
+  readonly #demo: EmbeddedDemo | undefined;
+  readonly #temp: string;
+  readonly #lock: string;
+  /** Details by file identity, so that a list does not read every header again. */
+  readonly #details = new Map<string, ModelDetails>();
+
+  private constructor(dir: string, options: StoreOptions) {
+    this.#own = new ModelFolder(absolute(dir), "own");
+    const { ollamaDir, embeddedDemo } = options;
+    this.#folders = ollamaDir === undefined
+      ? [this.#own]
+      : [this.#own, new ModelFolder(absolute(ollamaDir), "ollama")];
+    this.#demo = embeddedDemo === undefined ? undefined : new EmbeddedDemo(embeddedDemo);
+    this.#temp = join(this.#own.dir, "tmp");
+    this.#lock = join(this.#own.dir, "lock");
+  }
+
+  /**
+   * Opens the store in `dir`, which need not exist yet; nothing is written before the first import.
+   * @throws {SecLlamaError} `model-store-unreadable` if it cannot be read, or the Ollama folder is not there.
+   */
+  static async open(dir: string, options: StoreOptions = {}): Promise<ModelStore> {
+    const store = new ModelStore(dir, options);
+    for (const folder of store.#folders) {
+      if (folder.source === "ollama" && !(await exists(folder.dir))) {
+        throw unreadable(folder.dir, new Deno.errors.NotFound());
+      }
+      await listFolder(folder.dir);
+      await listFolder(join(folder.dir, "manifests"));
+    }
+    return store;
+  }
+
+  /** The folder of the own store, absolute. */
+  get folder(): string {
+    return this.#own.dir;
+  }
+
+  /**
+   * The model of this name.
+   * @throws {SecLlamaError} `bad-model-name`; `model-not-found` in Ollama's words; `model-corrupt` if the manifest or the
+   *   file it names is not as recorded (the content is checked by {@link verify}).
+   */
+  async resolve(name: string): Promise<ResolvedModel> {
+    const wanted = parseModelName(name);
+    for (const folder of this.#folders) {
+      const found = await folder.find(wanted);
+      if (found) return await folder.resolve(found);
+    }
+    if (this.#demo && wanted.canonical.toLowerCase() === DEMO_MODEL) {
+      return await this.#demo.resolve();
+    }
+    throw new SecLlamaError("model-not-found", `model "${name}" not found, try pulling it first`, {
+      hint: "to see the models that are here, run: secllama list",
+      field: "model",
+    });
+  }
+
+  /** Every model that can be resolved, newest first. A damaged one is listed with its `problem`. */
+  async list(): Promise<ListedModel[]> {
+    const rows: ListedModel[] = [];
+    const seen = new Set<string>();
+    for (const folder of this.#folders) {
+      for (const found of await folder.manifests()) {
+        const key = found.name.canonical.toLowerCase();
+        if (seen.has(key)) continue;
+        seen.add(key);
+        const { canonical } = found.name;
+        rows.push(await this.#row(canonical, folder.source, () => folder.resolve(found)));
+      }
+    }
+    const demo = this.#demo;
+    if (demo && !seen.has(DEMO_MODEL)) {
+      rows.push(await this.#row(DEMO_MODEL, "embedded", () => demo.resolve()));
+    }
+    return rows.sort((a, b) =>
+      b.modifiedAt.getTime() - a.modifiedAt.getTime() || (a.name < b.name ? -1 : 1)
+    );
+  }
+
+  /**
+   * What the model's file says of itself.
+   * @throws {SecLlamaError} `bad-model` if it is no usable GGUF file.
+   */
+  async details(model: ResolvedModel): Promise<ModelDetails> {
+    const { size, mtime, ino } = await attempt(model.blobPath, () => Deno.stat(model.blobPath));
+    const key = `${model.blobPath}|${ino}|${size}|${mtime?.getTime()}`;
+    const known = this.#details.get(key);
+    if (known) return known;
+    const details = describeModel(await readGgufHeader(model.blobPath));
+    if (this.#details.size > 1000) this.#details.clear();
+    this.#details.set(key, details);
+    return details;
+  }
+
+  /**
+   * The text of each layer of a kind (a template, a system prompt, parameters as JSON, …), in order.
+   * @throws {SecLlamaError} `model-corrupt` if one is missing or its content is not what its digest says.
+   */
+  async layerTexts(model: ResolvedModel, kind: LayerKind): Promise<string[]> {
+    const texts: string[] = [];
+    for (const layer of layersOf(model.manifest, kind)) {
+      const path = await this.#folderOf(model).blobPath(layer);
+      const bytes = await readSmall(path, TEXT_LAYER_BYTES);
+      if (!bytes || describeBytes("", bytes).digest !== layer.digest) {
+        throw corrupt(`the file for ${layer.digest} has other content`);
+      }
+      texts.push(new TextDecoder().decode(bytes));
+    }
+    return texts;
+  }
+
+  /** Paths of the files of a kind of layer: projectors or adapters. */
+  async layerPaths(model: ResolvedModel, kind: LayerKind): Promise<string[]> {
+    if (model.source === "embedded") return [];
+    const folder = this.#folderOf(model);
+    return await Promise.all(layersOf(model.manifest, kind).map((layer) => folder.blobPath(layer)));
+  }
+
+  /**
+   * Hashes a blob and compares: to be called before each load.
+   * @param digest `sha256:…` as {@link resolve} gave it.
+   * @throws {SecLlamaError} `model-corrupt` if the content is another, or no blob has this digest.
+   */
+  async verify(
+    digest: string,
+    options: CopyOptions = {},
+  ): Promise<{ path: string; sizeBytes: number }> {
+    const hex = digestHex(digest);
+    const path = await this.#locate(hex);
+    if (path === undefined) throw corrupt(`no file for sha256:${hex}`);
+    const actual = await hashFile(path, options);
+    if (actual.hex !== hex) throw corrupt(`the file for sha256:${hex} has other content`);
+    return { path, sizeBytes: actual.sizeBytes };
+  }
+
+  /**
+   * Copies a GGUF file into the store and gives it a name; an existing model of that name is replaced.
+   * @throws {SecLlamaError} `bad-model-name`; `bad-model` if it is no regular file or no usable model, in which case the
+   *   store is unchanged; `model-store-unreadable` if it cannot be read or written (disk full).
+   */
+  async importGguf(path: string, name: string, options: CopyOptions = {}): Promise<ResolvedModel> {
+    const wanted = parseModelName(name);
+    using source = await openRegularFile(path);
+    // First on the source, to refuse a film before copying it; then on the copy, which is what counts.
+    describeModel(await readGgufHeader(source));
+    await attempt(path, () => source.seek(0, Deno.SeekMode.Start));
+    await cleanTemps(this.#temp);
+    using temp = await createTemp(this.#temp);
+    const copied = await attempt(this.#own.dir, () => hashStream(source, temp.file, options));
+    await attempt(temp.path, () => temp.file.seek(0, Deno.SeekMode.Start));
+    const details = describeModel(await readGgufHeader(temp.file));
+    const digest = `sha256:${copied.hex}`;
+    const config = utf8(JSON.stringify(configOf(details, digest)));
+    const manifest: Manifest = {
+      schemaVersion: 2,
+      mediaType: MANIFEST_TYPE,
+      config: describeBytes(CONFIG_TYPE, config),
+      layers: [{ mediaType: layerType("model"), digest, size: copied.sizeBytes }],
+    };
+    await withLock(this.#lock, async () => {
+      await commitTemp(temp, this.#own.blobFile(digest));
+      await writeWhole(this.#temp, this.#own.blobFile(manifest.config.digest), config);
+      await this.#writeManifest(wanted, manifest);
+      await this.#sweep();
+    });
+    return await this.resolve(wanted.canonical);
+  }
+
+  /**
+   * Gives a model a second name. From an Ollama folder or the embedded demo its files are copied, digests checked.
+   * @throws {SecLlamaError} as {@link resolve}, and `model-corrupt` if a copied file is not what its digest says.
+   */
+  async copy(from: string, to: string, options: CopyOptions = {}): Promise<ResolvedModel> {
+    const wanted = parseModelName(to);
+    const model = await this.resolve(from);
+    if (model.source === "embedded") return await this.importGguf(model.blobPath, to, options);
+    using temps = new DisposableStack();
+    const adopted = new Map<string, TempFile>();
+    for (const part of model.source === "ollama" ? partsOf(model.manifest) : []) {
+      if (adopted.has(part.digest)) continue;
+      adopted.set(part.digest, temps.use(await this.#fetchBlob(model, part, options)));
+    }
+    await withLock(this.#lock, async () => {
+      for (const [digest, temp] of adopted) await commitTemp(temp, this.#own.blobFile(digest));
+      // Under the lock: a removal may have freed the files since they were resolved.
+      for (const part of partsOf(model.manifest)) await this.#own.blobPath(part);
+      await this.#writeManifest(wanted, model.manifest);
+      await this.#sweep();
+    });
+    return await this.resolve(wanted.canonical);
+  }
+
+  /**
+   * Removes a name, and the files that no other name needs.
+   * @throws {SecLlamaError} `model-not-found`; `bad-request` for a model that is not SecLlama's to remove.
+   */
+  async remove(name: string): Promise<{ name: string; freedBytes: number }> {
+    const wanted = parseModelName(name);
+    if (await this.#own.find(wanted)) {
+      const removed = await withLock(this.#lock, async () => {
+        const found = await this.#own.find(wanted);
+        if (!found) return undefined;
+        await attempt(found.path, () => Deno.remove(found.path));
+        await this.#removeEmptyFolders(dirname(found.path));
+        return { name: found.name.canonical, freedBytes: await this.#sweep() };
+      });
+      await cleanTemps(this.#temp);
+      if (removed) return removed;
+    }
+    const model = await this.resolve(name);
+    throw new SecLlamaError(
+      "bad-request",
+      model.source === "ollama"
+        ? `model "${model.name}" is in Ollama's folder, which SecLlama only reads`
+        : `model "${model.name}" comes with SecLlama and cannot be removed`,
+      model.source === "ollama" ? { hint: `to remove it there, run: ollama rm ${model.name}` } : {},
+    );
+  }
+
+  #folderOf(model: ResolvedModel): ModelFolder {
+    return this.#folders.find((folder) => folder.source === model.source) ?? this.#own;
+  }
+
+  async #locate(hex: string): Promise<string | undefined> {
+    for (const folder of this.#folders) {
+      const path = folder.blobFile(`sha256:${hex}`);
+      if (await exists(path)) return path;
+    }
+    const demo = await this.#demo?.resolve();
+    return demo?.digest === `sha256:${hex}` ? demo.blobPath : undefined;
+  }
+
+  async #row(
+    name: string,
+    source: ModelSource,
+    resolve: () => Promise<ResolvedModel>,
+  ): Promise<ListedModel> {
+    let row: ListedModel = {
+      name,
+      source,
+      digest: "",
+      manifestDigest: "",
+      sizeBytes: 0,
+      modifiedAt: new Date(0),
+    };
+    try {
+      const model = await resolve();
+      const { digest, manifestDigest, modifiedAt } = model;
+      const sizeBytes = model.manifest.layers.reduce((sum, layer) => sum + layer.size, 0);
+      row = { ...row, digest, manifestDigest, modifiedAt, sizeBytes };
+      return { ...row, details: await this.details(model) };
+    } catch (error) {
+      if (!(error instanceof SecLlamaError)) throw error;
+      return { ...row, problem: error };
+    }
+  }
+
+  async #writeManifest(name: ModelName, manifest: Manifest): Promise<void> {
+    const existing = await this.#own.find(name);
+    const path = existing?.path ?? this.#own.manifestFile(name);
+    await writeWhole(this.#temp, path, serializeManifest(manifest));
+  }
+
+  async #removeEmptyFolders(path: string): Promise<void> {
+    const top = join(this.#own.dir, "manifests");
+    for (let folder = path; folder.startsWith(top) && folder !== top; folder = dirname(folder)) {
+      if ((await listFolder(folder)).length > 0) return;
+      await attempt(folder, () => Deno.remove(folder));
+    }
+  }
+
+  /**
+   * Removes the blobs that no manifest names; the lock is held. If a manifest cannot be read, what it needs is unknown
+   * and nothing is removed.
+   */
+  async #sweep(): Promise<number> {
+    const needed = new Set<string>();
+    for (const { path } of await this.#own.manifests()) {
+      try {
+        const bytes = await readSmall(path, MANIFEST_BYTES);
+        if (!bytes) return 0;
+        for (const part of partsOf(parseManifest(bytes))) needed.add(digestHex(part.digest));
+      } catch {
+        return 0;
+      }
+    }
+    let freedBytes = 0;
+    const folder = join(this.#own.dir, "blobs");
+    for (const entry of await listFolder(folder)) {
+      const hex = /^sha256-([0-9a-f]{64})$/.exec(entry.name)?.[1];
+      if (hex === undefined || needed.has(hex) || !entry.isFile) continue;
+      const path = join(folder, entry.name);
+      await attempt(path, async () => {
+        freedBytes += (await Deno.lstat(path)).size;
+        await Deno.remove(path);
+      });
+    }
+    return freedBytes;
+  }
+
+  /** A checked copy of a blob from another folder, still under a temporary name. */
+  async #fetchBlob(
+    model: ResolvedModel,
+    part: Descriptor,
+    options: CopyOptions,
+  ): Promise<TempFile> {
+    using source = await openRegularFile(await this.#folderOf(model).blobPath(part));
+    const temp = await createTemp(this.#temp);
+    try {
+      const { hex } = await attempt(this.#own.dir, () => hashStream(source, temp.file, options));
+      if (`sha256:${hex}` !== part.digest) {
+        throw corrupt(`the file for ${part.digest} has other content`);
+      }
+      return temp;
+    } catch (error) {
+      temp[Symbol.dispose]();
+      throw error;
+    }
+  }
+}
+
+/** The configuration blob that Ollama writes and reads. */
+function configOf(details: ModelDetails, digest: string) {
+  return {
+    model_format: "gguf",
+    model_family: details.architecture,
+    model_families: [details.architecture],
+    model_type: details.parameterSize,
+    file_type: details.quantization,
+    architecture: "amd64",
+    os: "linux",
+    rootfs: { type: "layers", diff_ids: [digest] },
+  };
+}

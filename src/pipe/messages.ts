@@ -1,0 +1,110 @@
+/** The JSON that gateway and runner exchange on the pipe, and the binary layout of the key frame. No behaviour. */
+import { type Bytes, concat, utf8, utf8Decode } from "../bytes.ts";
+import { broken } from "./frame.ts";
+
+/** Gateway → runner: the first message. Holds no secret. Paths are as the runner sees them. */
+export interface BootMessage {
+  readonly t: "boot";
+  /** Canonical model name: "demo:latest". */
+  readonly model: string;
+  readonly modelPath: string;
+  readonly libDir: string;
+  /** False: plaintext exchanges are taken as well. */
+  readonly encryption: boolean;
+  readonly engine: {
+    readonly contextLength: number;
+    readonly slots: number;
+    readonly threads: number;
+    readonly queueLimit: number;
+  };
+  /** Whether to install the stage-2 filter: false only when the operator switched the sandbox off. */
+  readonly lockdown: boolean;
+  /** Live listeners of the gateway to attack before any key is given; null when the sandbox is off. */
+  readonly targets: unknown;
+  readonly version: string;
+}
+
+/** Gateway → runner: keys have been sent; take exchanges. */
+export interface ServeMessage {
+  readonly t: "serve";
+}
+
+/** Runner → gateway: loaded, locked down, attacked. */
+export interface ReadyMessage {
+  readonly t: "ready";
+  readonly loadMs: number;
+  readonly lockdown: readonly unknown[];
+  readonly attacks: readonly unknown[];
+  /** Deno's, as the runner queried them. */
+  readonly permissions: { readonly [name: string]: string };
+  readonly info: { readonly [key: string]: unknown };
+}
+
+/** Runner → gateway: the ids (hex) of the boot keys that are valid now. */
+export interface RecipientsMessage {
+  readonly t: "recipients";
+  readonly ids: readonly string[];
+}
+
+/** Runner → gateway: a request asked that the model stay loaded this long once idle; -1 is for ever. */
+export interface LeaseMessage {
+  readonly t: "lease";
+  readonly ms: number;
+}
+
+/** Runner → gateway: the runner cannot serve. `code` is one of errors.ts. */
+export interface FailedMessage {
+  readonly t: "failed";
+  readonly code: string;
+  readonly message: string;
+}
+
+export type ToRunner = BootMessage | ServeMessage;
+export type FromRunner = ReadyMessage | RecipientsMessage | LeaseMessage | FailedMessage;
+
+/** Head of an exchange. `sealed`: the body is a sealed request. `plain`: only with encryption off. */
+export type OpenHead =
+  | { readonly kind: "key"; readonly id: string; readonly c: string; readonly model: string }
+  | { readonly kind: "sealed" }
+  | {
+    readonly kind: "plain";
+    readonly method: string;
+    readonly path: string;
+    readonly headers: { readonly [name: string]: string };
+  };
+
+/** Head of the answer. `sealed`: its data are sealed frames. */
+export interface AnswerHead {
+  readonly status: number;
+  readonly headers: { readonly [name: string]: string };
+}
+
+/** The pre-shared keys of a secret frame: `count u16 | (length u8 | id | psk[32])*`. Replaces all earlier ones. */
+export function encodePsks(
+  entries: readonly { readonly pskId: string; readonly psk: Uint8Array }[],
+): Bytes {
+  const parts: Uint8Array[] = [Uint8Array.of(entries.length >>> 8, entries.length)];
+  for (const { pskId, psk } of entries) {
+    const id = utf8(pskId);
+    if (id.length > 255 || psk.length !== 32) {
+      throw new RangeError("a psk id is over 255 bytes, or a psk not 32 bytes");
+    }
+    parts.push(Uint8Array.of(id.length), id, psk);
+  }
+  return concat(...parts);
+}
+
+/** @throws {SecLlamaError} `pipe-broken` if the layout is wrong. Returned keys are copies. */
+export function decodePsks(payload: Uint8Array): Map<string, Bytes> {
+  const keys = new Map<string, Bytes>();
+  const count = (payload[0] ?? 0) * 256 + (payload[1] ?? 0);
+  let at = 2;
+  for (let i = 0; i < count; i++) {
+    const end = at + 1 + (payload[at] ?? 0);
+    if (end + 32 > payload.length) throw broken("a key frame is cut short");
+    keys.set(utf8Decode(payload.subarray(at + 1, end)), payload.slice(end, end + 32) as Bytes);
+    at = end + 32;
+  }
+  if (at !== payload.length) throw broken("a key frame has bytes left over");
+  return keys;
+}

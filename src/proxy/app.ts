@@ -1,0 +1,128 @@
+/**
+ * The proxy's routes: the plain API on loopback, sealed from here on. Holds a request's plaintext only while it seals it, and
+ * logs none of it.
+ */
+import { Hono } from "hono";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { label, type Logger } from "../log.ts";
+import { errorResponse } from "./errors.ts";
+import { kindOfPath } from "./paths.ts";
+
+export interface ProxyAppOptions {
+  /** Address of the gateway. */
+  readonly gateway: string;
+  /** Seals: `sealedFetch` of src/client. */
+  readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
+  /** For metadata. Default: the global fetch. */
+  readonly plainFetch?: typeof fetch;
+  readonly logger: Logger;
+}
+
+/** Headers of a request that mean something to the API. What else a client sends stays on this machine. */
+const REQUEST_HEADERS = ["content-type", "accept", "anthropic-version", "anthropic-beta"];
+/** Headers of an answer that are passed on. */
+const ANSWER_HEADERS = [
+  "content-type",
+  "retry-after",
+  "allow",
+  "secllama-encryption",
+  "secllama-isolation",
+  "hint",
+];
+
+/** The proxy's HTTP application. */
+export function makeProxyApp(options: ProxyAppOptions): Hono {
+  const app = new Hono();
+  app.all("*", async (c) => {
+    const { method } = c.req.raw;
+    const { pathname } = new URL(c.req.url);
+    try {
+      switch (kindOfPath(method, pathname)) {
+        case "sealed":
+          return await sealed(options, c.req.raw, pathname);
+        case "metadata":
+          return await metadata(options, c.req.raw, pathname);
+        case "management":
+          throw new SecLlamaError(
+            "management-refused",
+            "model management over the network is off",
+            {
+              hint: "on the host, run: secllama import, list or rm",
+            },
+          );
+        case "method-not-allowed":
+          return new Response(JSON.stringify({ error: "method not allowed" }), {
+            status: 405,
+            headers: { "content-type": "application/json" },
+          });
+        case "unknown":
+          throw new SecLlamaError("not-found", "not found");
+      }
+    } catch (error) {
+      const e = toSecLlamaError(error);
+      if (c.req.raw.signal.aborted) return new Response(null, { status: 499 });
+      if (e.code === "internal") {
+        options.logger.error("proxy-error", { cause: label((e.cause as Error)?.name ?? "") });
+      }
+      return errorResponse(e, pathname);
+    }
+  });
+  return app;
+}
+
+async function sealed(options: ProxyAppOptions, request: Request, path: string): Promise<Response> {
+  // A page can post these without asking first; JSON clients never send them. A form, curl's default, names its origin
+  // when a browser sends it, and the listener has checked that.
+  if (/^(text\/plain|multipart\/)/i.test(request.headers.get("content-type") ?? "")) {
+    throw new SecLlamaError("bad-request", "the content type must be application/json", {
+      hint: "send the header content-type: application/json",
+    });
+  }
+  const answer = await options.fetch(new URL(path, options.gateway).href, {
+    method: "POST",
+    headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": "application/json" },
+    body: await request.bytes(),
+    signal: request.signal,
+  });
+  const headers = pick(answer.headers, ANSWER_HEADERS);
+  return new Response(answer.body, {
+    status: answer.status,
+    headers: { ...headers, "secllama-sealed": "1" },
+  });
+}
+
+async function metadata(
+  options: ProxyAppOptions,
+  request: Request,
+  path: string,
+): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await (options.plainFetch ?? fetch)(new URL(path, options.gateway), {
+      method: request.method,
+      redirect: "manual",
+      signal: request.signal,
+      ...(request.method === "POST"
+        ? { body: await request.bytes(), headers: { "content-type": "application/json" } }
+        : {}),
+    });
+  } catch (cause) {
+    throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {
+      hint: "check that it runs: secllama serve",
+      cause,
+    });
+  }
+  return new Response(answer.body, {
+    status: answer.status,
+    headers: pick(answer.headers, ANSWER_HEADERS),
+  });
+}
+
+function pick(headers: Headers, names: readonly string[]): Record<string, string> {
+  const out: Record<string, string> = {};
+  for (const name of names) {
+    const value = headers.get(name);
+    if (value !== null) out[name] = value;
+  }
+  return out;
+}

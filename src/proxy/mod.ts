@@ -1,0 +1,30 @@
+/** The proxy: a hardened listener on loopback with the plain API, sealed to one gateway. Never listens beyond loopback. */
+import { SecLlamaError } from "../errors.ts";
+import { type HardenedServer, serveHardened } from "../http/mod.ts";
+import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
+
+export interface ProxyOptions extends ProxyAppOptions {
+  readonly hostname: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly signal: AbortSignal;
+}
+
+/** @throws {SecLlamaError} `usage` for an address beyond loopback, `port-in-use`. */
+export async function startProxy(options: ProxyOptions): Promise<HardenedServer> {
+  if (options.hostname !== "127.0.0.1" && options.hostname !== "::1") {
+    throw new SecLlamaError(
+      "usage",
+      `the proxy listens on loopback only, not on ${options.hostname}`,
+    );
+  }
+  const app = makeProxyApp(options);
+  return await serveHardened({
+    hostname: options.hostname,
+    port: options.port,
+    handler: (request) => app.fetch(request),
+    sameUidOnly: true,
+    logger: options.logger,
+    signal: options.signal,
+  });
+}

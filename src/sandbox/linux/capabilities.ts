@@ -1,0 +1,246 @@
+/**
+ * What this machine can enforce, found by trying: namespaces by entering them, Landlock and seccomp by asking the kernel.
+ * An answer of a program is not believed: `unshare` that exits 0 without isolating shows the same namespace inodes as ours.
+ */
+import { alloc, AT_FDCWD, cstr, type Linux, linux } from "../../linux/libc.ts";
+import { landlockAbi } from "../../linux/landlock.ts";
+import { seccompAvailable } from "../../linux/seccomp.ts";
+import type { Arch } from "../../linux/syscalls.ts";
+import { BASE_POLICY, GPU_POLICIES, type Namespace } from "./policy.ts";
+
+export interface Capabilities {
+  readonly os: "linux";
+  readonly arch: Arch;
+  readonly uid: number;
+  /** "6.18.44" */
+  readonly kernel: string;
+  /** Absolute paths, where found. */
+  readonly setpriv: string | undefined;
+  readonly unshare: string | undefined;
+  readonly namespaces: {
+    readonly usable: boolean;
+    /** Whether the launcher will hold the rights to build a private root in them. */
+    readonly privateRoot: boolean;
+    /** Why not, or "" . */
+    readonly reason: string;
+  };
+  /** 0: no Landlock. */
+  readonly landlockAbi: number;
+  readonly seccomp: boolean;
+  /** Host paths of the dynamic loader and of the libraries that the policies name, where found. */
+  readonly libraries: readonly string[];
+  /** Those files of the policies that exist here. */
+  readonly files: readonly string[];
+  /** Physical memory in bytes. */
+  readonly memoryBytes: number;
+}
+
+export interface ProbeOptions {
+  /** Folders in which `setpriv` and `unshare` are looked up; PATH is never asked. */
+  readonly toolFolders?: readonly string[];
+  /** Time for one try to enter namespaces; a `unshare` that hangs is killed after it. */
+  readonly timeoutMs?: number;
+  /** For tests of the fallback: act as if namespaces were refused. */
+  readonly withoutNamespaces?: boolean;
+}
+
+const LOADER: Record<Arch, string> = {
+  x86_64: "/lib64/ld-linux-x86-64.so.2",
+  aarch64: "/lib/ld-linux-aarch64.so.1",
+};
+
+/** What /proc/PID/ns calls a namespace. */
+export const NS_FILE: Record<Namespace, string> = {
+  user: "user",
+  net: "net",
+  ipc: "ipc",
+  uts: "uts",
+  cgroup: "cgroup",
+  pid: "pid",
+  mount: "mnt",
+};
+
+/** Namespaces that are entered: all of the policy's, but root does without `user`, which would map root to root. */
+export function namespacesFor(uid: number): Namespace[] {
+  return BASE_POLICY.namespaces.filter((name) => name !== "user" || uid !== 0);
+}
+
+/** The options of `unshare` for these namespaces. --kill-child: the runner ends with `unshare`. */
+export function unshareArgs(uid: number, privateRoot: boolean): string[] {
+  const names = namespacesFor(uid);
+  return [
+    ...names.map((name) => `--${name}`),
+    ...(names.includes("user") ? ["--map-current-user"] : []),
+    ...(names.includes("user") && privateRoot ? ["--keep-caps"] : []),
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+  ];
+}
+
+/**
+ * Probes this machine. Starts `unshare` once or twice; touches nothing else.
+ * @throws {TypeError} On an architecture other than x86_64 and aarch64.
+ */
+export async function probeCapabilities(options: ProbeOptions = {}): Promise<Capabilities> {
+  const system = linux();
+  const folders = options.toolFolders ?? ["/usr/bin", "/bin"];
+  const setpriv = findTool(system, folders, "setpriv");
+  const unshare = findTool(system, folders, "unshare");
+  const uid = system.call("geteuid");
+  const kernel = system.readText("/proc/sys/kernel/osrelease").trim();
+  const namespaces = options.withoutNamespaces
+    ? refused("switched off for this probe")
+    : !unshare
+    ? refused("unshare was not found in " + folders.join(" or "))
+    : !setpriv
+    ? refused("setpriv was not found in " + folders.join(" or "))
+    : await probeNamespaces(system, unshare, {
+      uid,
+      mountApi: atLeast(kernel, 5, 12),
+      timeoutMs: options.timeoutMs ?? 3000,
+    });
+  const gpu = Object.values(GPU_POLICIES);
+  const names = [...BASE_POLICY.libraries, ...gpu.flatMap((policy) => policy.libraries)];
+  const files = [
+    ...BASE_POLICY.files.map((file) => file.path),
+    ...gpu.flatMap((policy) => [...policy.devices, ...policy.files]),
+  ];
+  return {
+    os: "linux",
+    arch: system.arch,
+    uid,
+    kernel,
+    setpriv,
+    unshare,
+    namespaces,
+    landlockAbi: landlockAbi(system),
+    seccomp: seccompAvailable(system),
+    libraries: findLibraries(system, [...new Set(names)]),
+    files: [...new Set(files)].filter((path) => exists(system, path)),
+    memoryBytes: memoryBytes(system),
+  };
+}
+
+function refused(reason: string): Capabilities["namespaces"] {
+  return { usable: false, privateRoot: false, reason };
+}
+
+async function probeNamespaces(
+  system: Linux,
+  unshare: string,
+  o: { uid: number; mountApi: boolean; timeoutMs: number },
+): Promise<Capabilities["namespaces"]> {
+  let reason = "";
+  for (const privateRoot of o.mountApi ? [true, false] : [false]) {
+    reason = await tryNamespaces(system, unshare, unshareArgs(o.uid, privateRoot), o);
+    if (reason === "") return { usable: true, privateRoot, reason };
+    if (o.uid === 0) break; // --keep-caps makes no difference to root
+  }
+  return refused(reason);
+}
+
+/** "" if a process entered all of them; else why it did not. */
+async function tryNamespaces(
+  system: Linux,
+  unshare: string,
+  args: readonly string[],
+  o: { uid: number; timeoutMs: number },
+): Promise<string> {
+  const files = namespacesFor(o.uid).map((name) => `/proc/self/ns/${NS_FILE[name]}`);
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(unshare, {
+      args: [...args, "--", "/usr/bin/readlink", ...files],
+      clearEnv: true,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch {
+    return `${unshare} could not be started`;
+  }
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    try {
+      child.kill("SIGKILL"); // unshare ignores SIGTERM
+    } catch { /* it has ended */ }
+    // What it forked may hold the pipes open.
+    void child.stdout.cancel().catch(() => {});
+    void child.stderr.cancel().catch(() => {});
+  }, o.timeoutMs);
+  try {
+    const [status, out, error] = await Promise.all([
+      child.status,
+      readAll(child.stdout),
+      readAll(child.stderr),
+    ]);
+    if (timedOut) return `${unshare} did not end within ${o.timeoutMs} ms`;
+    if (!status.success) {
+      const line = error.split("\n")[0]!.replace(/[^\x20-\x7e]/g, "?").slice(0, 120);
+      return line || `${unshare} ended with code ${status.code}`;
+    }
+    const seen = out.trim().split("\n");
+    if (seen.length !== files.length) return `${unshare} did not run its program`;
+    for (const [i, file] of files.entries()) {
+      if (seen[i] === system.readLink(file)) {
+        return `${unshare} succeeded but did not isolate: ${seen[i]}`;
+      }
+    }
+    return "";
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  try {
+    for await (const chunk of stream) {
+      if (text.length < 4096) text += decoder.decode(chunk, { stream: true });
+    }
+  } catch { /* cancelled by the time limit */ }
+  return text;
+}
+
+function exists(system: Linux, path: string): boolean {
+  return system.call("faccessat", AT_FDCWD, cstr(path), 0) === 0;
+}
+
+function findTool(system: Linux, folders: readonly string[], name: string): string | undefined {
+  const EXECUTABLE = 1;
+  return folders.map((folder) => `${folder}/${name}`)
+    .find((path) => system.call("faccessat", AT_FDCWD, cstr(path), EXECUTABLE) === 0);
+}
+
+/** The loader, and each library where the loader would find it without a cache file. */
+function findLibraries(system: Linux, names: readonly string[]): string[] {
+  const triplet = `${system.arch}-linux-gnu`;
+  const folders = [
+    `/lib/${triplet}`,
+    `/usr/lib/${triplet}`,
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+  ];
+  const found = names.flatMap((name) => {
+    const folder = folders.find((path) => exists(system, `${path}/${name}`));
+    return folder === undefined ? [] : [`${folder}/${name}`];
+  });
+  return [LOADER[system.arch], ...found];
+}
+
+function atLeast(release: string, major: number, minor: number): boolean {
+  const [a = 0, b = 0] = release.split(/[.-]/).map(Number);
+  return a > major || (a === major && b >= minor);
+}
+
+function memoryBytes(system: Linux): number {
+  const info = alloc(112); // struct sysinfo: totalram u64 @32, mem_unit u32 @104
+  if (system.call("sysinfo", info) < 0) return 0;
+  const view = new DataView(info.buffer);
+  return Number(view.getBigUint64(32, true)) * view.getUint32(104, true);
+}

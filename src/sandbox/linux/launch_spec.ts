@@ -1,0 +1,36 @@
+/** What the launcher is told: a JSON document in its last argument. Holds no secret: `ps` shows it. */
+import type { Access } from "../../linux/landlock.ts";
+import type { Gpu } from "../types.ts";
+import type { Limits } from "./policy.ts";
+
+/**
+ * program: executable and loader · library: mapped executable · content: a folder may hold libraries, a file is data ·
+ * data: never executable · device: a node.
+ */
+export type BindKind = "program" | "library" | "content" | "data" | "device";
+
+export interface Bind {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: BindKind;
+}
+
+export interface LaunchSpec {
+  readonly version: 1;
+  /** Build and pivot into a root that holds these and nothing else. */
+  readonly root: { readonly hostname: string; readonly binds: readonly Bind[] } | null;
+  /** Give up root for this user and group id. */
+  readonly user: number | null;
+  readonly landlock: {
+    readonly abi: number;
+    readonly rules: readonly { readonly path: string; readonly access: Access }[];
+  } | null;
+  /** The allowlist of this GPU's policy; null: no filter. */
+  readonly seccomp: Gpu | null;
+  readonly limits: Limits;
+  readonly exec: {
+    readonly path: string;
+    readonly argv: readonly string[];
+    readonly env: { readonly [name: string]: string };
+  };
+}

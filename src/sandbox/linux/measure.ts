@@ -1,0 +1,208 @@
+/**
+ * The gateway's own reading of a running runner, from /proc of the host: what the kernel says of every thread, not what the
+ * runner says of itself. Read by native calls: Deno refuses /proc/PID without all permissions.
+ */
+import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
+import type { LayerName, LayerReport, LayerState } from "../types.ts";
+import { NS_FILE } from "./capabilities.ts";
+import type { LinuxPlan } from "./plan.ts";
+import { BASE_POLICY, type Namespace } from "./policy.ts";
+
+/**
+ * The host's pid of the runner: where `unshare` forks, the only child of the process that was spawned; else that process. The
+ * launcher has the same pid before it becomes the runner. Undefined: it is not there (yet, or any more).
+ */
+export function findRunnerPid(childPid: number, forks: boolean): number | undefined {
+  if (!forks) return childPid;
+  try {
+    const children = linux().readText(`/proc/${childPid}/task/${childPid}/children`).trim();
+    const pids = children.split(/\s+/).filter((pid) => pid !== "").map(Number);
+    return pids.length === 1 ? pids[0] : undefined;
+  } catch (error) {
+    if (error instanceof SystemCallError) return undefined;
+    throw error;
+  }
+}
+
+type Status = ReadonlyMap<string, string>;
+
+function readStatus(system: Linux, path: string): Status {
+  return new Map(
+    system.readText(path).split("\n").map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+    }),
+  );
+}
+
+/**
+ * Every layer of `plan` as it is on process `pid` now. A process that is gone gives "unreadable" throughout.
+ * Filters above one show that stage 2 stands on top of the launcher's.
+ */
+export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
+  const system = linux();
+  const planned = new Map(plan.layers.map((layer) => [layer.layer, layer.planned]));
+  let threads: Status[];
+  try {
+    threads = system.readDirectory(`/proc/${pid}/task`)
+      .flatMap((tid) => {
+        try {
+          return [readStatus(system, `/proc/${pid}/task/${tid}/status`)];
+        } catch {
+          return []; // it ended in between
+        }
+      });
+    if (threads.length === 0) throw new SystemCallError("read threads", 3);
+  } catch (error) {
+    const reason = error instanceof SystemCallError ? error.message : "not read";
+    return plan.layers.map(({ layer }) => ({ layer, state: "unreadable", observed: reason }));
+  }
+  const report = (layer: LayerName, holds: boolean | undefined, observed: string): LayerReport => {
+    const state: LayerState = !planned.get(layer)
+      ? "not planned"
+      : holds === undefined
+      ? "unreadable"
+      : holds
+      ? "enforced"
+      : "missing";
+    return { layer, state, observed };
+  };
+  const every = (layer: LayerName, name: string, wanted: (value: string) => boolean) => {
+    const values = threads.map((status) => status.get(name) ?? "absent");
+    const good = values.filter(wanted).length;
+    const seen = [...new Set(values)].join(", ");
+    return report(
+      layer,
+      good === threads.length,
+      `${good} of ${threads.length} threads: ${name} ${seen}`,
+    );
+  };
+  const filters = threads.map((status) => Number(status.get("Seccomp_filters") ?? NaN));
+  return [
+    ...BASE_POLICY.namespaces.map((name) => namespaceReport(system, pid, name, report)),
+    rootReport(system, pid, report),
+    every("unprivileged user", "Uid", (value) => value.split(/\s+/).every((id) => id !== "0")),
+    capabilityReport(threads, report),
+    every("no new privileges", "NoNewPrivs", (value) => value === "1"),
+    landlockReport(system, pid, report),
+    every("seccomp", "Seccomp", (value) => value === "2"),
+    report(
+      "stage 2",
+      filters.some(Number.isNaN) ? undefined : Math.min(...filters) >= 2,
+      `${Math.min(...filters)} filters on every thread`,
+    ),
+    limitsReport(system, pid, plan, report),
+    report(
+      "dies with the gateway",
+      isGuarded(system, pid, plan),
+      plan.forks ? "unshare --kill-child under setpriv --pdeathsig" : "PR_SET_PDEATHSIG",
+    ),
+  ];
+}
+
+type Report = (layer: LayerName, holds: boolean | undefined, observed: string) => LayerReport;
+
+function namespaceReport(
+  system: Linux,
+  pid: number,
+  name: Namespace,
+  report: Report,
+): LayerReport {
+  const layer: LayerName = `${name === "net" ? "network" : name} namespace`;
+  const file = NS_FILE[name];
+  const own = system.readLink(`/proc/self/ns/${file}`);
+  try {
+    const its = system.readLink(`/proc/${pid}/ns/${file}`);
+    return report(layer, its !== own, `${its}, the gateway's is ${own}`);
+  } catch (error) {
+    if (error instanceof SystemCallError) return report(layer, undefined, error.message);
+    throw error;
+  }
+}
+
+/** The device and mount that its `/` is: another than ours, and the first line of its mount table is our tmpfs. */
+function rootReport(system: Linux, pid: number, report: Report): LayerReport {
+  try {
+    const mounts = system.readText(`/proc/${pid}/mountinfo`).trim().split("\n");
+    const root = mounts.map((line) => line.split(" ")).find((fields) => fields[4] === "/");
+    const type = root?.[root.indexOf("-") + 1] ?? "absent";
+    const readOnly = root?.[5]?.split(",").includes("ro") === true;
+    return report(
+      "private root",
+      type === "tmpfs" && readOnly,
+      `/ is ${type}${readOnly ? ", read-only" : ""}, ${mounts.length} mounts`,
+    );
+  } catch (error) {
+    if (error instanceof SystemCallError) return report("private root", undefined, error.message);
+    throw error;
+  }
+}
+
+function capabilityReport(threads: readonly Status[], report: Report): LayerReport {
+  const held = threads.filter((status) =>
+    ["CapInh", "CapPrm", "CapEff", "CapAmb"].some((name) => !/^0+$/.test(status.get(name) ?? "x"))
+  );
+  return report(
+    "no capabilities",
+    held.length === 0,
+    `${threads.length - held.length} of ${threads.length} threads hold none`,
+  );
+}
+
+/**
+ * The kernel shows no process's Landlock domain from outside, so this rests on the launcher, which cannot reach exec without
+ * it, and on its own trace: the process that runs is no longer the launcher.
+ */
+function landlockReport(system: Linux, pid: number, report: Report): LayerReport {
+  try {
+    const command = system.readText(`/proc/${pid}/cmdline`).split("\0");
+    const launched = command.at(-2)?.startsWith('{"version":1') !== true;
+    return report("landlock", launched, launched ? "applied before exec" : "not yet applied");
+  } catch (error) {
+    if (error instanceof SystemCallError) return report("landlock", undefined, error.message);
+    throw error;
+  }
+}
+
+const LIMIT_LABEL: { readonly [name: string]: string } = {
+  core: "Max core file size",
+  fsize: "Max file size",
+  nofile: "Max open files",
+  nproc: "Max processes",
+  data: "Max data size",
+  memlock: "Max locked memory",
+  msgqueue: "Max msgqueue size",
+};
+
+function limitsReport(system: Linux, pid: number, plan: LinuxPlan, report: Report): LayerReport {
+  try {
+    const text = system.readText(`/proc/${pid}/limits`);
+    const wrong = Object.entries(plan.launch?.limits ?? {}).filter(([name, value]) => {
+      const line = text.split("\n").find((l) => l.startsWith(LIMIT_LABEL[name] ?? "?"));
+      const [soft, hard] = line?.slice(26).trim().split(/\s+/) ?? [];
+      return Number(soft) !== value || Number(hard) !== value;
+    });
+    const names = Object.keys(plan.launch?.limits ?? {});
+    return report(
+      "limits",
+      wrong.length === 0,
+      wrong.length === 0 ? names.join(", ") : `not as planned: ${wrong.map(([n]) => n).join(", ")}`,
+    );
+  } catch (error) {
+    if (error instanceof SystemCallError) return report("limits", undefined, error.message);
+    throw error;
+  }
+}
+
+/** Whether its parent is the process that this one spawned, and that one runs `unshare`; or is this process itself. */
+function isGuarded(system: Linux, pid: number, plan: LinuxPlan): boolean | undefined {
+  try {
+    const parent = readStatus(system, `/proc/${pid}/status`).get("PPid");
+    if (!plan.forks) return Number(parent) === Deno.pid;
+    const command = system.readText(`/proc/${parent}/cmdline`).split("\0");
+    return command[0]?.endsWith("/unshare") === true && command.includes("--kill-child");
+  } catch (error) {
+    if (error instanceof SystemCallError) return undefined;
+    throw error;
+  }
+}

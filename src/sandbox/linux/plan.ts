@@ -1,0 +1,292 @@
+/**
+ * The Linux plan: which layers, by which argv. Pure: the same target, capabilities and mode give the same plan, which is
+ * what the golden files compare.
+ *
+ * Strict needs seccomp AND (Landlock OR namespaces with a private root): without either, files such as `~/.ssh` are readable.
+ */
+import { SecLlamaError } from "../../errors.ts";
+import type { Access } from "../../linux/landlock.ts";
+import type {
+  Argument,
+  LayerName,
+  Plan,
+  PlannedLayer,
+  RunnerTarget,
+  SandboxMode,
+} from "../types.ts";
+import { type Capabilities, namespacesFor, unshareArgs } from "./capabilities.ts";
+import type { Bind, LaunchSpec } from "./launch_spec.ts";
+import { BASE_POLICY, GPU_POLICIES, type Limits, type Namespace } from "./policy.ts";
+
+/** A Linux plan also shows what the launcher is told; null if there is no launcher. */
+export interface LinuxPlan extends Plan {
+  readonly os: "linux";
+  readonly launch: LaunchSpec | null;
+}
+
+/** Layers left out on purpose, for tests that show what each is worth. */
+export interface PlanOverrides {
+  readonly without?: readonly ("namespaces" | "private root" | "landlock" | "seccomp" | "limits")[];
+}
+
+/** The environment of launcher and runner: nothing of the operator's. DENO_DIR points where nothing can be made. */
+const ENVIRONMENT = { DENO_DIR: "/dev/null/deno", DENO_NO_UPDATE_CHECK: "1", LANG: "C.UTF-8" };
+
+/**
+ * The best plan that this machine allows.
+ * @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if that plan does not meet what strict requires.
+ */
+export function makeLinuxPlan(
+  target: RunnerTarget,
+  caps: Capabilities,
+  mode: SandboxMode,
+  overrides: PlanOverrides = {},
+): LinuxPlan {
+  if (!mode.sandbox) return unsandboxed(target);
+  const off = new Set(overrides.without ?? []);
+  const namespaces = caps.namespaces.usable && !off.has("namespaces");
+  const privateRoot = namespaces && caps.namespaces.privateRoot && !off.has("private root");
+  const landlock = caps.landlockAbi > 0 && !off.has("landlock");
+  const seccomp = caps.seccomp && !off.has("seccomp");
+  const meets = seccomp && (landlock || privateRoot);
+  const warnings = [
+    ...(seccomp ? [] : ["no seccomp filter: the runner may call anything in the kernel"]),
+    ...(landlock || privateRoot ? [] : ["neither Landlock nor a private root: files are readable"]),
+    ...(namespaces ? [] : [`no namespaces: ${caps.namespaces.reason || "left out"}`]),
+    ...(landlock ? [] : ["no Landlock: the kernel does not have it, or it is switched off"]),
+  ];
+  if (!meets && mode.strict) {
+    throw new SecLlamaError(
+      "sandbox-unavailable",
+      `failed to apply sandbox: ${warnings.join("; ")}`,
+      { hint: "install util-linux (unshare, setpriv), then run: secllama doctor" },
+    );
+  }
+  const map = pathMapper(target, privateRoot);
+  const binds = bindsOf(target, caps, map);
+  const root = caps.uid === 0;
+  const spec: LaunchSpec = {
+    version: 1,
+    root: privateRoot ? { hostname: "secllama", binds } : null,
+    user: root ? BASE_POLICY.uid : null,
+    landlock: landlock
+      ? {
+        abi: caps.landlockAbi,
+        rules: binds.map((bind) => ({
+          path: privateRoot ? bind.to : bind.from,
+          access: landlockAccess(bind),
+        })),
+      }
+      : null,
+    seccomp: seccomp ? target.gpu : null,
+    limits: off.has("limits") ? {} : limitsOf(target, { namespaces, root }),
+    exec: {
+      path: map(target.executable),
+      argv: [map(target.executable), ...translate(target.args, map)],
+      env: ENVIRONMENT,
+    },
+  };
+  const same = (path: string) => path;
+  const launcher = [
+    target.launcher.executable,
+    ...translate(target.launcher.args, same),
+    JSON.stringify(spec),
+  ];
+  const argv = namespaces
+    ? [caps.setpriv!, "--pdeathsig", "KILL", caps.unshare!].concat(
+      unshareArgs(caps.uid, caps.namespaces.privateRoot),
+      "--",
+      launcher,
+    )
+    : caps.setpriv
+    ? [caps.setpriv, "--pdeathsig", "KILL", "--", ...launcher]
+    : launcher;
+  return {
+    os: "linux",
+    policy: target.gpu === "none"
+      ? BASE_POLICY.name
+      : `${BASE_POLICY.name} + ${GPU_POLICIES[target.gpu].name}`,
+    level: !meets ? "weak" : namespaces && privateRoot && landlock ? "full" : "reduced",
+    argv,
+    env: ENVIRONMENT,
+    layers: describeLayers(spec, caps, namespaces),
+    warnings,
+    forks: namespaces,
+    launch: spec,
+    pathMap: map,
+  };
+}
+
+function unsandboxed(target: RunnerTarget): LinuxPlan {
+  const map = pathMapper(target, false);
+  const names: LayerName[] = [
+    "network namespace",
+    "pid namespace",
+    "private root",
+    "landlock",
+    "seccomp",
+  ];
+  return {
+    os: "linux",
+    policy: "none",
+    level: "none",
+    argv: [target.executable, ...translate(target.args, map)],
+    env: ENVIRONMENT,
+    layers: names.map((layer) => ({ layer, planned: false, detail: "disabled by the operator" })),
+    warnings: ["sandbox disabled by the operator (SECLLAMA_ENABLE_SANDBOX=false)"],
+    forks: false,
+    launch: null,
+    pathMap: map,
+  };
+}
+
+function basename(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** Inside a private root: `/app/exe/NAME` for the executable, `/app/N/NAME` for the N-th read-only path. */
+function pathMapper(target: RunnerTarget, privateRoot: boolean): (hostPath: string) => string {
+  const roots = [
+    [target.executable, `/app/exe/${basename(target.executable)}`],
+    ...target.readOnly.map((path, i) => [path, `/app/${i}/${basename(path)}`]),
+  ] as [string, string][];
+  for (const [path] of roots) {
+    if (!path.startsWith("/") || path.split("/").includes("..") || path.endsWith("/")) {
+      throw new RangeError(`${path} must be an absolute path without .. and without a final slash`);
+    }
+  }
+  return (hostPath) => {
+    for (const [from, to] of roots) {
+      if (hostPath !== from && !hostPath.startsWith(from + "/")) continue;
+      if (hostPath.split("/").includes("..")) break;
+      return privateRoot ? to + hostPath.slice(from.length) : hostPath;
+    }
+    throw new RangeError(`${hostPath} is not among the paths given to the runner`);
+  };
+}
+
+function translate(args: readonly Argument[], map: (path: string) => string): string[] {
+  return args.map((arg) => {
+    if (typeof arg === "string") return arg;
+    return "path" in arg ? map(arg.path) : arg.prefix + arg.paths.map(map).join(",");
+  });
+}
+
+function bindsOf(
+  target: RunnerTarget,
+  caps: Capabilities,
+  map: (path: string) => string,
+): Bind[] {
+  const gpu = target.gpu === "none" ? null : GPU_POLICIES[target.gpu];
+  const there = new Set(caps.files);
+  const wanted = new Set([...BASE_POLICY.libraries, ...(gpu?.libraries ?? [])]);
+  const [loader, ...libraries] = caps.libraries;
+  const same = (kind: Bind["kind"]) => (path: string): Bind => ({ from: path, to: path, kind });
+  return [
+    { from: target.executable, to: map(target.executable), kind: "program" },
+    ...(loader === undefined ? [] : [same("program")(loader)]),
+    ...libraries.filter((path) => wanted.has(basename(path))).map(same("library")),
+    ...target.readOnly.map((path): Bind => ({ from: path, to: map(path), kind: "content" })),
+    ...BASE_POLICY.files.filter((file) => there.has(file.path))
+      .map((file) => same(file.path.startsWith("/dev/") ? "device" : "data")(file.path)),
+    ...(gpu?.files ?? []).filter((path) => there.has(path)).map(same("data")),
+    ...(gpu?.devices ?? []).filter((path) => there.has(path)).map(same("device")),
+  ];
+}
+
+function landlockAccess(bind: Bind): Access {
+  if (bind.kind === "program") return "rx";
+  if (bind.kind !== "device") return "r";
+  return BASE_POLICY.files.find((file) => file.path === bind.from)?.access ?? "rw";
+}
+
+function limitsOf(
+  target: RunnerTarget,
+  o: { namespaces: boolean; root: boolean },
+): Limits {
+  const { nproc, ...limits } = BASE_POLICY.limits;
+  return {
+    ...limits,
+    // Outside a user namespace of its own, and under the operator's id, this counts all of the operator's threads.
+    ...(nproc !== undefined && (o.namespaces || o.root) ? { nproc } : {}),
+    ...(target.memoryLimitBytes === undefined ? {} : { data: target.memoryLimitBytes }),
+  };
+}
+
+const NAMESPACE_DETAIL: Record<Namespace, string> = {
+  user: "ids of its own, no rights outside",
+  net: "no interface, not even loopback",
+  ipc: "no System V or POSIX queue of the host",
+  uts: "a host name of its own",
+  cgroup: "no view of the host's groups",
+  pid: "sees no other process; ends with its first",
+  mount: "mounts of its own",
+};
+
+function describeLayers(
+  spec: LaunchSpec,
+  caps: Capabilities,
+  namespaces: boolean,
+): PlannedLayer[] {
+  const entered = new Set(namespacesFor(caps.uid));
+  const missing = caps.namespaces.reason || "left out";
+  const layer = (name: LayerName, planned: boolean, on: string, off: string): PlannedLayer => ({
+    layer: name,
+    planned,
+    detail: planned ? on : off,
+  });
+  return [
+    ...BASE_POLICY.namespaces.map((name) =>
+      layer(
+        `${name === "net" ? "network" : name} namespace`,
+        namespaces && entered.has(name),
+        NAMESPACE_DETAIL[name],
+        entered.has(name) ? missing : "root gives up its id instead",
+      )
+    ),
+    layer(
+      "private root",
+      spec.root !== null,
+      `${spec.root?.binds.length} read-only paths, nothing else exists`,
+      namespaces ? "unshare cannot keep the rights that it needs" : missing,
+    ),
+    layer(
+      "unprivileged user",
+      true,
+      spec.user === null ? `already runs as ${caps.uid}` : `root becomes ${spec.user}`,
+      "",
+    ),
+    layer("no capabilities", true, "all sets empty", ""),
+    layer("no new privileges", true, "set before exec", ""),
+    layer(
+      "landlock",
+      spec.landlock !== null,
+      `ABI ${caps.landlockAbi}, ${spec.landlock?.rules.length} paths`,
+      caps.landlockAbi > 0 ? "left out" : "the kernel has none",
+    ),
+    layer(
+      "seccomp",
+      spec.seccomp !== null,
+      `allowlist of ${BASE_POLICY.seccomp.calls.length} calls`,
+      caps.seccomp ? "left out" : "the kernel has none",
+    ),
+    layer(
+      "stage 2",
+      spec.seccomp !== null,
+      "after load: no exec, fork, PROT_EXEC, write-open",
+      "left out",
+    ),
+    layer(
+      "limits",
+      Object.keys(spec.limits).length > 0,
+      Object.entries(spec.limits).map(([name, value]) => `${name} ${value}`).join(", "),
+      "left out",
+    ),
+    layer(
+      "dies with the gateway",
+      caps.setpriv !== undefined,
+      "parent-death signal",
+      "setpriv was not found; the runner still ends when its pipe closes",
+    ),
+  ];
+}

@@ -1,0 +1,79 @@
+/** The Linux policies of `sandbox-profiles/`, typed. Data: nothing is decided here. */
+import base from "../../../sandbox-profiles/linux.json" with { type: "json" };
+import amd from "../../../sandbox-profiles/linux-gpu-amd.json" with { type: "json" };
+import intel from "../../../sandbox-profiles/linux-gpu-intel.json" with { type: "json" };
+import nvidia from "../../../sandbox-profiles/linux-gpu-nvidia.json" with { type: "json" };
+import type { Access } from "../../linux/landlock.ts";
+import type { SeccompPolicy } from "../../linux/seccomp.ts";
+import type { Gpu } from "../types.ts";
+
+export type Namespace = "user" | "net" | "ipc" | "uts" | "cgroup" | "pid" | "mount";
+
+export interface FileRule {
+  readonly path: string;
+  readonly access: Access;
+  readonly why?: string;
+}
+
+/** Limits of setrlimit(2), by the names of `LIMITS` in launch_steps.ts. */
+export type Limits = { readonly [name: string]: number };
+
+export interface LinuxPolicy {
+  readonly name: string;
+  readonly description: string;
+  readonly namespaces: readonly Namespace[];
+  /** The id that root gives itself up for. */
+  readonly uid: number;
+  /** Shared libraries of the executable and of llama.cpp's, looked up in the loader's default folders. */
+  readonly libraries: readonly string[];
+  readonly files: readonly FileRule[];
+  readonly limits: Limits;
+  readonly seccomp: SeccompPolicy;
+}
+
+export interface GpuPolicy {
+  readonly name: string;
+  readonly description: string;
+  /** Nodes opened for reading and writing; those that do not exist are left out. */
+  readonly devices: readonly string[];
+  readonly files: readonly string[];
+  readonly libraries: readonly string[];
+  /** System calls added to the allowlist. */
+  readonly allow: readonly string[];
+  /** Whether any ioctl passes: drivers have hundreds. */
+  readonly ioctl: boolean;
+  /** Calls that stage 2 must leave open. */
+  readonly stage2Keeps: readonly string[];
+}
+
+export const BASE_POLICY = base as unknown as LinuxPolicy;
+export const GPU_POLICIES: Record<Exclude<Gpu, "none">, GpuPolicy> = { nvidia, amd, intel };
+
+/** Every policy for Linux, as `sandbox plan` lists them. */
+export const LINUX_POLICIES = [BASE_POLICY, nvidia, amd, intel] as const;
+
+/** The allowlist of `linux`, widened for a GPU: driver ioctls, read-write opens of device nodes, a few more calls. */
+export function seccompFor(gpu: Gpu): SeccompPolicy {
+  const policy = BASE_POLICY.seccomp;
+  if (gpu === "none") return policy;
+  const extra = GPU_POLICIES[gpu];
+  const named = new Set(policy.calls);
+  return {
+    ...policy,
+    conditional: [
+      ...policy.conditional.filter((rule) => rule.call !== "ioctl"),
+      {
+        call: "openat",
+        when: [{ arg: 2, mask: "0x400643", equals: [2] }],
+        else: "EACCES",
+        why: "O_RDWR for device nodes, without creating",
+      },
+      {
+        call: "open",
+        when: [{ arg: 1, mask: "0x400643", equals: [2] }],
+        else: "EACCES",
+      },
+    ],
+    calls: [...policy.calls, "ioctl", ...extra.allow.filter((call) => !named.has(call))],
+  };
+}

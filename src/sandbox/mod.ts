@@ -1,0 +1,77 @@
+/**
+ * The runner's sandbox: capabilities of this machine → plan for a target → measurement of the process that runs. Linux is
+ * complete; on other systems `makePlan` of this module refuses.
+ */
+import { SecLlamaError } from "../errors.ts";
+import { type Hardening, hardenProcess } from "../linux/harden.ts";
+import { linux } from "../linux/libc.ts";
+import type { Capabilities } from "./linux/capabilities.ts";
+import { type LinuxPlan, makeLinuxPlan } from "./linux/plan.ts";
+import type { RunnerTarget, SandboxMode } from "./types.ts";
+
+export * from "./types.ts";
+export { type Capabilities, probeCapabilities, type ProbeOptions } from "./linux/capabilities.ts";
+export type { LaunchSpec } from "./linux/launch_spec.ts";
+export { findRunnerPid, measure } from "./linux/measure.ts";
+export { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "./linux/plan.ts";
+export { type HitCounts, ProbeListeners } from "./linux/probe_listeners.ts";
+export { GPU_POLICIES, LINUX_POLICIES } from "./linux/policy.ts";
+export type { AttackResult, AttackTargets } from "../linux/attempts.ts";
+
+/**
+ * The best plan for this machine.
+ * @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if the machine cannot enforce what strict requires.
+ */
+export function makePlan(target: RunnerTarget, caps: Capabilities, mode: SandboxMode): LinuxPlan {
+  return makeLinuxPlan(target, caps, mode);
+}
+
+/**
+ * Makes this process (gateway, proxy) undumpable: other processes of the same user can then neither trace it nor read its
+ * memory, environment and descriptors. Does nothing on systems other than Linux.
+ * @throws {SecLlamaError} `sandbox-failed` if the kernel refuses.
+ */
+export function hardenSelf(): Hardening | null {
+  if (Deno.build.os !== "linux") return null;
+  const hardening = hardenProcess(linux());
+  if (hardening.errors.length > 0) {
+    throw new SecLlamaError(
+      "sandbox-failed",
+      `this process could not be hardened: ${hardening.errors.join("; ")}`,
+    );
+  }
+  return hardening;
+}
+
+/** `--deny-*` and `--allow-*` of a runner from source, and what keeps Deno from reading or fetching anything else. */
+export function runnerFlags(readable: readonly string[]): {
+  readonly launcher: string[];
+  readonly runner: (string | { readonly prefix: string; readonly paths: readonly string[] })[];
+} {
+  const common = [
+    "--no-config",
+    "--no-lock",
+    "--no-remote",
+    "--no-npm",
+    "--no-prompt",
+    "--cached-only",
+    "--no-code-cache",
+  ];
+  return {
+    launcher: ["run", ...common, "--allow-ffi"],
+    runner: [
+      "run",
+      // Without its compiler V8 needs no executable memory, and stage 2 can refuse it to everyone.
+      "--v8-flags=--jitless",
+      ...common,
+      "--deny-net",
+      "--deny-run",
+      "--deny-write",
+      "--deny-env",
+      "--deny-sys",
+      "--deny-import",
+      "--allow-ffi",
+      { prefix: "--allow-read=", paths: readable },
+    ],
+  };
+}

@@ -1,0 +1,75 @@
+/**
+ * The unsealed errors of sealed/1 as RFC 9457 problem documents, both ways.
+ *
+ * Only errors that occur before a reply can be sealed take this form; everything the application says travels sealed.
+ * `auth` has one text for every cause, so it tells a stranger nothing.
+ */
+import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../errors.ts";
+
+export const PROBLEM_MEDIA_TYPE = "application/problem+json";
+const URN = "urn:secllama:sealed:";
+
+/** Titles of the codes that wire.md names; any other code of the error table is its own title. */
+const TITLES: { readonly [code in ErrorCode]?: string } = {
+  "malformed": "The sealed request is malformed",
+  "unsupported-suite": "The suite is not supported",
+  "auth": "The request does not authenticate",
+  "model-not-found": "The model is not found",
+  "replay": "The request has been received before",
+  "too-large": "The request is too large",
+  "plaintext-refused": "Plaintext is refused",
+  "key-mismatch": "The request is sealed to a key that is not in use",
+  "clock": "The request's time is too far from the runner's clock",
+  "busy": "The server is busy",
+  "replay-window-full": "The boot key is used up",
+  "internal": "An internal error occurred",
+};
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail?: string;
+  readonly hint?: string;
+}
+
+/** The document for an error. `auth` and `internal` carry no detail, whatever their cause was. */
+export function toProblem(error: SecLlamaError): Problem {
+  const { code } = error;
+  const problem = { type: URN + code, title: TITLES[code] ?? code, status: ERROR_TABLE[code][0] };
+  if (code === "auth" || code === "internal") return problem;
+  return {
+    ...problem,
+    detail: error.message,
+    ...(error.hint !== undefined && { hint: error.hint }),
+  };
+}
+
+/** Status, headers and body of the HTTP answer for an error. */
+export function problemResponse(error: SecLlamaError): Response {
+  const problem = toProblem(error);
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: { "content-type": PROBLEM_MEDIA_TYPE, "cache-control": "no-store" },
+  });
+}
+
+/** The error a problem document stands for, or undefined if it is not one of ours. Its text is a stranger's: bounded. */
+export function fromProblem(document: unknown): SecLlamaError | undefined {
+  if (typeof document !== "object" || document === null) return undefined;
+  const { type, detail, hint } = document as { [field: string]: unknown };
+  if (typeof type !== "string" || !type.startsWith(URN)) return undefined;
+  const name = type.slice(URN.length);
+  if (!Object.hasOwn(ERROR_TABLE, name)) return undefined;
+  const code = name as ErrorCode;
+  const message = line(detail) ?? TITLES[code] ?? code;
+  const hintLine = line(hint);
+  return new SecLlamaError(code, message, hintLine === undefined ? {} : { hint: hintLine });
+}
+
+/** One printable line of at most 300 characters: it may end up on a terminal. */
+function line(value: unknown): string | undefined {
+  if (typeof value !== "string" || value === "") return undefined;
+  // deno-lint-ignore no-control-regex
+  return value.slice(0, 300).replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/g, " ");
+}

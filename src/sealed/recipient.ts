@@ -1,0 +1,294 @@
+/**
+ * The runner's end of sealed/1: opens requests, announces boot keys, hands out reply sealers. Holds the private keys and
+ * the replay windows in memory and does no I/O.
+ *
+ * A request passes in this order, and nothing is handed on before all of it holds: header → boot key → commitment →
+ * every frame up to FINAL and nothing after it → clock → replay window.
+ */
+import type { KeyPair, RecipientContext } from "hpke";
+import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { BodyReader } from "./body_reader.ts";
+import { type BootKey, BootKeys, DEFAULT_BOOT_KEY_LIFE_MS } from "./boot_keys.ts";
+import { parseRequestEnvelope, type RequestEnvelope } from "./envelope.ts";
+import {
+  FRAME_ABORT,
+  FRAME_FINAL,
+  FRAME_HEADER_BYTES,
+  parseFrameHeader,
+  REQUEST_BUCKET,
+  unpad,
+} from "./frames.ts";
+import type { RequestHeader } from "./header.ts";
+import {
+  canonicalModel,
+  CHALLENGE_BYTES,
+  type KeyDocument,
+  makeKeyDocument,
+} from "./key_document.ts";
+import { KEY_BYTES, randomBytes } from "./primitives.ts";
+import { DEFAULT_REPLAY_ENTRIES } from "./replay.ts";
+import { ReplySealer } from "./reply.ts";
+import { COMMIT_BYTES, EXPORT_COMMIT, EXPORT_RESPONSE, requestInfo, type Suite } from "./suite.ts";
+
+export interface RecipientLimits {
+  /** Bytes of one sealed request, header and all. */
+  readonly bodyBytes: number;
+  /** Bytes of all requests that are being opened at one time. */
+  readonly openingBytes: number;
+  /** Entries of one boot key's replay window. */
+  readonly replayEntries: number;
+  /** How far a request's time may be from ours, either way. */
+  readonly skewMs: number;
+}
+
+export const DEFAULT_LIMITS: RecipientLimits = {
+  bodyBytes: 64 * 1024 * 1024,
+  openingBytes: 256 * 1024 * 1024,
+  replayEntries: DEFAULT_REPLAY_ENTRIES,
+  skewMs: 120_000,
+};
+
+export interface RecipientOptions {
+  /** Looks a pre-shared key up; undefined if there is none, or no longer. */
+  readonly psk: (pskId: string) => Uint8Array | undefined;
+  /** The canonical name of the model that this runner serves: "demo:latest". */
+  readonly model: string;
+  /** Suites on offer, the preferred one first. Only suite 1 unless told otherwise. */
+  readonly suites?: readonly number[];
+  readonly limits?: Partial<RecipientLimits>;
+  /** How long a boot key is announced; it opens requests for twice as long. One hour. */
+  readonly bootKeyLifeMs?: number;
+  /** Unix ms. */
+  readonly now?: () => number;
+  /** Padding step of replies in bytes: 64 times a power of two. */
+  readonly replyBucket?: number;
+  /** Fixed randomness for reproducible vectors; never set otherwise. */
+  readonly fixed?: {
+    readonly random?: (length: number) => Uint8Array;
+    readonly keyPair?: (suite: Suite) => Promise<KeyPair>;
+  };
+}
+
+export interface OpenedRequest {
+  readonly pskId: string;
+  readonly request: RequestEnvelope;
+  readonly body: Bytes;
+  /** Seals the one reply to this request. */
+  readonly reply: ReplySealer;
+}
+
+export class Recipient {
+  readonly #options: RecipientOptions;
+  readonly #limits: RecipientLimits;
+  readonly #suites: readonly number[];
+  readonly #keys: BootKeys;
+  readonly #now: () => number;
+  /** Stands in for a PSK that does not exist, so that an unknown id takes the same path as a wrong key. */
+  readonly #nobody = randomBytes(KEY_BYTES);
+  #openingBytes = 0;
+
+  /** A recipient without boot keys: `rollIfDue` makes the first. */
+  constructor(options: RecipientOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#suites = options.suites ?? [1];
+    this.#now = options.now ?? Date.now;
+    this.#keys = new BootKeys({
+      suites: this.#suites,
+      lifeMs: options.bootKeyLifeMs ?? DEFAULT_BOOT_KEY_LIFE_MS,
+      replayEntries: this.#limits.replayEntries,
+      now: this.#now,
+      ...(options.fixed?.keyPair && { generate: options.fixed.keyPair }),
+    });
+  }
+
+  /** A recipient with its first boot keys made. */
+  static async init(options: RecipientOptions): Promise<Recipient> {
+    const recipient = new Recipient(options);
+    await recipient.rollIfDue();
+    return recipient;
+  }
+
+  /** Makes a new boot key if there is none or the newest has been announced for its life; call it every minute or so. */
+  rollIfDue(): Promise<void> {
+    return this.#keys.rollIfDue();
+  }
+
+  /** Hexadecimal `rk` of every boot key that opens requests now, newest first. */
+  recipientIds(): string[] {
+    return this.#keys.valid().map((key) => key.rk);
+  }
+
+  /**
+   * Announces the newest boot key to the holder of a PSK. Rolls first if that is due.
+   * @param request `challenge` is the client's 16 random bytes; without `suite` the preferred one is taken.
+   * @throws {SecLlamaError} `auth` for an unknown psk_id; `model-not-found` if the model is another than this runner's;
+   * `unsupported-suite`; `malformed` if the challenge has another length.
+   */
+  async keyDocument(
+    request: { pskId: string; challenge: Uint8Array; model: string; suite?: number },
+  ): Promise<KeyDocument> {
+    if (request.challenge.length !== CHALLENGE_BYTES) {
+      throw new SecLlamaError(
+        "malformed",
+        `c has ${request.challenge.length} bytes, must have ${CHALLENGE_BYTES}`,
+      );
+    }
+    if (canonicalModel(request.model) !== canonicalModel(this.#options.model)) {
+      throw new SecLlamaError("model-not-found", "this runner serves another model");
+    }
+    const suite = request.suite ?? this.#suites[0]!;
+    if (!this.#suites.includes(suite)) throw unsupported(suite);
+    const psk = this.#options.psk(request.pskId);
+    if (psk === undefined) throw unauthenticated();
+    await this.#keys.rollIfDue();
+    // None only while the successor of a used-up key is being made.
+    if (this.#keys.current(suite) === undefined) await this.#keys.roll();
+    const key = this.#keys.current(suite);
+    if (key === undefined) throw new SecLlamaError("busy", "the boot key is used up");
+    return makeKeyDocument(
+      { suite, pk: key.publicKey, nbf: key.nbf, exp: key.exp, now: this.#now() },
+      { psk, model: request.model, challenge: request.challenge },
+    );
+  }
+
+  /**
+   * Opens one sealed request. Resolves only once every byte of it has been authenticated and it is known to be new.
+   * @param body The bytes as they arrive; left early on an error.
+   * @throws {SecLlamaError} `malformed`, `unsupported-suite`, `key-mismatch`, `auth`, `too-large`, `cancelled` (the
+   * client broke off), `clock`, `replay`, `replay-window-full`, `busy`.
+   */
+  async open(body: AsyncIterable<Uint8Array>): Promise<OpenedRequest> {
+    const reader = new BodyReader(body, {
+      bodyBytes: this.#limits.bodyBytes,
+      reserve: (bytes) => {
+        if (this.#openingBytes + bytes > this.#limits.openingBytes) {
+          throw new SecLlamaError("busy", "too many large requests are being opened");
+        }
+        this.#openingBytes += bytes;
+      },
+    });
+    try {
+      return await this.#open(reader);
+    } finally {
+      this.#openingBytes -= reader.received;
+      await reader.close();
+    }
+  }
+
+  async #open(reader: BodyReader): Promise<OpenedRequest> {
+    const { header, bytes } = await reader.requestHeader();
+    if (!this.#suites.includes(header.suite)) throw unsupported(header.suite);
+    const key = this.#keys.find(header.rk);
+    if (key === undefined || key.suite.id !== header.suite) {
+      throw new SecLlamaError("key-mismatch", "the request is sealed to a key that is not in use", {
+        hint: "fetch the key document again",
+      });
+    }
+    const { context, enc } = await this.#setUp(reader, key, header, bytes);
+    const data = await openFrames(reader, context);
+    // From here on nothing waits: the window's answer and the return are one step.
+    if (this.#options.psk(header.pskId) === undefined) throw unauthenticated();
+    const { envelope, rest } = parseRequestEnvelope(data.first);
+    this.#checkClock(envelope.time);
+    this.#checkReplay(key, enc);
+    const reply = new ReplySealer(data.secret, enc, {
+      ...(this.#options.replyBucket !== undefined && { bucket: this.#options.replyBucket }),
+      ...(this.#options.fixed?.random && { random: this.#options.fixed.random }),
+    });
+    const whole = data.more.length === 0 ? rest : concat(rest, ...data.more);
+    return { pskId: header.pskId, request: envelope, body: whole, reply };
+  }
+
+  async #setUp(
+    reader: BodyReader,
+    key: BootKey,
+    header: RequestHeader,
+    bytes: Uint8Array,
+  ): Promise<{ context: RecipientContext; enc: Bytes }> {
+    const enc = await reader.take(key.suite.encBytes);
+    const commit = enc && await reader.take(COMMIT_BYTES);
+    if (enc === undefined || commit === undefined) throw unauthenticated();
+    let context: RecipientContext;
+    let expected: Uint8Array;
+    // A copy: when keys are replaced, the owner zeroes the array that a set-up under way still reads.
+    const psk = (this.#options.psk(header.pskId) ?? this.#nobody).slice();
+    try {
+      context = await key.suite.hpke.SetupRecipient(key.keyPair, enc, {
+        info: requestInfo(bytes),
+        psk,
+        pskId: utf8(header.pskId),
+      });
+      expected = await context.Export(EXPORT_COMMIT, COMMIT_BYTES);
+    } catch {
+      throw unauthenticated();
+    } finally {
+      psk.fill(0);
+    }
+    if (!equalConstantTime(expected, commit)) throw unauthenticated();
+    return { context, enc };
+  }
+
+  #checkClock(time: number): void {
+    if (Math.abs(time - this.#now()) <= this.#limits.skewMs) return;
+    throw new SecLlamaError("clock", "the request's time is too far from the runner's clock", {
+      hint: "fetch the key document again and seal with its clock",
+    });
+  }
+
+  #checkReplay(key: BootKey, enc: Uint8Array): void {
+    const verdict = key.window.admit(enc);
+    if (verdict === "fresh") return;
+    if (verdict === "replay") {
+      throw new SecLlamaError("replay", "this request has been received before");
+    }
+    this.#keys.retire(key);
+    // Rolling is under way when the client comes back; a failure to roll shows at the next key document.
+    this.#keys.roll().catch(() => {});
+    throw new SecLlamaError("replay-window-full", "the boot key is used up, a new one is made", {
+      hint: "fetch the key document again",
+    });
+  }
+}
+
+interface OpenedFrames {
+  readonly first: Bytes;
+  readonly more: Bytes[];
+  readonly secret: Uint8Array;
+}
+
+/** All frames up to FINAL, which must be the body's end. */
+async function openFrames(reader: BodyReader, context: RecipientContext): Promise<OpenedFrames> {
+  const parts: Bytes[] = [];
+  for (let final = false; !final;) {
+    const aad = await reader.take(FRAME_HEADER_BYTES);
+    const header = aad && parseFrameHeader(aad, REQUEST_BUCKET);
+    const sealed = header && await reader.take(header.sealedBytes);
+    if (sealed === undefined) throw unauthenticated();
+    let data: Bytes | undefined;
+    try {
+      data = unpad(await context.Open(sealed, aad!) as Bytes);
+    } catch {
+      throw unauthenticated();
+    }
+    if (data === undefined) throw unauthenticated();
+    if (header!.type === FRAME_ABORT) {
+      throw new SecLlamaError("cancelled", "the client broke off the request");
+    }
+    final = header!.type === FRAME_FINAL;
+    parts.push(data);
+  }
+  if (!await reader.atEnd()) throw unauthenticated();
+  const [first, ...more] = parts;
+  return { first: first!, more, secret: await context.Export(EXPORT_RESPONSE, KEY_BYTES) };
+}
+
+/** The one shape of every failure to authenticate: unknown id, commitment, tag, order, truncation. */
+function unauthenticated(): SecLlamaError {
+  return new SecLlamaError("auth", "the request does not authenticate");
+}
+
+function unsupported(suite: number): SecLlamaError {
+  return new SecLlamaError("unsupported-suite", `suite ${suite} is not offered here`);
+}

@@ -1,0 +1,215 @@
+/**
+ * The client's end of sealed/1: checks a key document, seals requests, opens replies. Does no I/O; `src/client` makes a
+ * `fetch` of it.
+ */
+import type { Key, SenderContext } from "hpke";
+import { type Bytes, concat, equalConstantTime, fromBase64Url, toHex, utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { encodeRequestEnvelope, type Headers1 } from "./envelope.ts";
+import {
+  encodeFrameHeader,
+  FRAME_FINAL,
+  FRAME_HEADER_BYTES,
+  FRAME_MORE,
+  MAX_DATA_BYTES,
+  pad,
+  REQUEST_BUCKET,
+} from "./frames.ts";
+import { encodeRequestHeader } from "./header.ts";
+import { announcementMac, type KeyAnnouncement } from "./key_document.ts";
+import { KEY_BYTES, TAG_BYTES } from "./primitives.ts";
+import { ReplyOpener } from "./reply.ts";
+import {
+  COMMIT_BYTES,
+  EXPORT_COMMIT,
+  EXPORT_RESPONSE,
+  recipientId,
+  requestInfo,
+  type Suite,
+  suiteById,
+} from "./suite.ts";
+
+export { ReplyOpener } from "./reply.ts";
+
+/** A runner's boot key whose announcement verified under our PSK. */
+export interface VerifiedKey {
+  readonly suite: Suite;
+  readonly publicKey: Key;
+  /** The 8 bytes that name this key in a request header. */
+  readonly rk: Bytes;
+  /** Unix ms by the runner's clock. */
+  readonly exp: number;
+  /** Runner's clock minus ours, ms. */
+  readonly clockOffsetMs: number;
+}
+
+/**
+ * Checks a key document: its shape, its mac (in constant time), that its key is valid now and of the suite we asked for.
+ * @param options `sentAt` and `receivedAt` are our unix ms around the request; `suite` is 1 unless told otherwise.
+ * @throws {SecLlamaError} `malformed` if it is no key document; `unsupported-suite` if it offers another suite than
+ * asked for; `auth` if the mac is wrong, as it is for a key that the gateway put in; `clock` if the key is not valid.
+ */
+export async function verifyKeyDocument(
+  document: unknown,
+  options: {
+    psk: Uint8Array;
+    model: string;
+    challenge: Uint8Array;
+    sentAt: number;
+    receivedAt: number;
+    suite?: number;
+  },
+): Promise<VerifiedKey> {
+  const wanted = options.suite ?? 1;
+  const { announcement, mac } = readDocument(document);
+  if (announcement.suite !== wanted) {
+    throw new SecLlamaError(
+      "unsupported-suite",
+      `the runner offers suite ${announcement.suite}, must be ${wanted}`,
+    );
+  }
+  const suite = suiteById(wanted);
+  if (announcement.pk.length !== suite.publicKeyBytes) throw notADocument();
+  if (!equalConstantTime(announcementMac(announcement, options), mac)) {
+    throw new SecLlamaError("auth", "the runner's key does not authenticate", {
+      hint: "the gateway may be another one than the key was made for",
+    });
+  }
+  if (announcement.now < announcement.nbf || announcement.now >= announcement.exp) {
+    throw new SecLlamaError("clock", "the runner announced a key that is not valid");
+  }
+  let publicKey: Key;
+  try {
+    publicKey = await suite.hpke.DeserializePublicKey(announcement.pk);
+  } catch (cause) {
+    throw new SecLlamaError("malformed", "the runner's key is no public key", { cause });
+  }
+  return {
+    suite,
+    publicKey,
+    rk: recipientId(announcement.pk),
+    exp: announcement.exp,
+    clockOffsetMs: announcement.now - Math.round((options.sentAt + options.receivedAt) / 2),
+  };
+}
+
+/** Whether a request sealed now, by our clock, still reaches the key with `marginMs` to spare. */
+export function isUsable(key: VerifiedKey, now: number, marginMs = 5000): boolean {
+  return now + key.clockOffsetMs + marginMs < key.exp;
+}
+
+export interface SealOptions {
+  readonly psk: Uint8Array;
+  readonly pskId: string;
+  readonly method: string;
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: Headers1;
+  readonly body: Uint8Array;
+  /** Our unix ms; the key's clock offset is added. */
+  readonly now: number;
+  /** Data bytes of a frame, for vectors with several small ones. Default: as many as fit. */
+  readonly frameBytes?: number;
+  /** The suite with a fixed ephemeral key, for reproducible vectors. Default: the key's. */
+  readonly suite?: Suite;
+}
+
+/**
+ * Seals one request for one sending; a retry seals again.
+ * @returns The HTTP body, and the opener of its reply.
+ * @throws {SecLlamaError} `too-large` if the headers are above 65,535 bytes as JSON.
+ */
+export async function sealRequest(
+  key: VerifiedKey,
+  options: SealOptions,
+): Promise<{ body: Bytes; reply: ReplyOpener }> {
+  const suite = options.suite ?? key.suite;
+  const header = encodeRequestHeader({ suite: suite.id, rk: key.rk, pskId: options.pskId });
+  const { encapsulatedSecret, ctx } = await suite.hpke.SetupSender(key.publicKey, {
+    info: requestInfo(header),
+    psk: options.psk,
+    pskId: utf8(options.pskId),
+  });
+  const enc = encapsulatedSecret as Bytes;
+  const prefix = concat(header, enc, await ctx.Export(EXPORT_COMMIT, COMMIT_BYTES));
+  const envelope = encodeRequestEnvelope({
+    method: options.method,
+    path: options.path,
+    headers: options.headers,
+    time: Math.round(options.now + key.clockOffsetMs),
+  });
+  const data = concat(envelope, options.body);
+  const body = await sealFrames(ctx, prefix, data, options.frameBytes ?? MAX_DATA_BYTES);
+  return { body, reply: new ReplyOpener(await ctx.Export(EXPORT_RESPONSE, KEY_BYTES), enc) };
+}
+
+/** `prefix` and the frames of `data`, the last one FINAL, in one array. */
+async function sealFrames(
+  ctx: SenderContext,
+  prefix: Uint8Array,
+  data: Uint8Array,
+  frameBytes: number,
+): Promise<Bytes> {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at === 0 || at < data.length; at += frameBytes) {
+    pieces.push(data.subarray(at, at + frameBytes));
+  }
+  const padded = (piece: Uint8Array) =>
+    Math.ceil((piece.length + 1) / REQUEST_BUCKET) * REQUEST_BUCKET;
+  const overhead = FRAME_HEADER_BYTES + TAG_BYTES;
+  const total = pieces.reduce((sum, piece) => sum + padded(piece) + overhead, prefix.length);
+  const out = new Uint8Array(total);
+  out.set(prefix);
+  let at = prefix.length;
+  for (const [i, piece] of pieces.entries()) {
+    const plaintext = pad(piece, REQUEST_BUCKET);
+    const type = i === pieces.length - 1 ? FRAME_FINAL : FRAME_MORE;
+    const header = encodeFrameHeader(type, plaintext.length);
+    out.set(header, at);
+    // One at a time: the context counts its nonces itself.
+    out.set(await ctx.Seal(plaintext, header), at + FRAME_HEADER_BYTES);
+    at += plaintext.length + overhead;
+  }
+  return out;
+}
+
+function readDocument(document: unknown): { announcement: KeyAnnouncement; mac: Bytes } {
+  if (typeof document !== "object" || document === null) throw notADocument();
+  const { suite, pk, nbf, exp, now, mac } = document as { [field: string]: unknown };
+  if (typeof pk !== "string" || typeof mac !== "string" || pk.length > 4096 || mac.length > 64) {
+    throw notADocument();
+  }
+  const time = (value: unknown): number => {
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+      throw notADocument();
+    }
+    return value;
+  };
+  if (typeof suite !== "number" || !Number.isInteger(suite) || suite < 0 || suite > 255) {
+    throw notADocument();
+  }
+  try {
+    return {
+      announcement: {
+        suite,
+        pk: fromBase64Url(pk),
+        nbf: time(nbf),
+        exp: time(exp),
+        now: time(now),
+      },
+      mac: fromBase64Url(mac),
+    };
+  } catch (cause) {
+    if (cause instanceof SecLlamaError) throw cause;
+    throw notADocument();
+  }
+}
+
+function notADocument(): SecLlamaError {
+  return new SecLlamaError("malformed", "the answer is not a key document");
+}
+
+/** Hexadecimal name of a verified key, for logs and tests. */
+export function keyName(key: VerifiedKey): string {
+  return toHex(key.rk);
+}

@@ -1,0 +1,174 @@
+/**
+ * The suites of sealed/1, one row each, and the key derivations around them.
+ *
+ * HPKE (RFC 9180) itself comes from the npm library `hpke`: the key schedule, the contexts, the hybrid KEM of suite 2.
+ * What it lets one plug in, ours run on `primitives.ts`: KDF, AEAD and suite 1's KEM, because the thread hops of
+ * WebCrypto made up most of the time of a set-up. The HPKE vectors hold over the whole.
+ */
+import { type AEAD, CipherSuite, type KDF, type KEM, KEM_MLKEM768_X25519 } from "hpke";
+import { type Bytes, concat, toHex, u16, utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { RECIPIENT_ID_BYTES } from "./header.ts";
+import {
+  gcmOpenLarge,
+  gcmSealLarge,
+  HASH_BYTES,
+  hkdfExpand,
+  hkdfExtract,
+  hkdfSha256,
+  KEY_BYTES,
+  NONCE_BYTES,
+  sha256,
+  TAG_BYTES,
+} from "./primitives.ts";
+import { dhkemX25519 } from "./dhkem_x25519.ts";
+
+export interface Suite {
+  /** The suite byte of the wire. */
+  readonly id: number;
+  readonly name: string;
+  /** Bytes of the runner's public key. */
+  readonly publicKeyBytes: number;
+  /** Bytes of the encapsulated key. */
+  readonly encBytes: number;
+  readonly hpke: CipherSuite;
+}
+
+/** A KEM as the library's factories make it. */
+export type Kem = KEM;
+
+const KEMS: readonly { readonly id: number; readonly name: string; readonly kem: () => Kem }[] = [
+  { id: 1, name: "X25519-HKDF-SHA256-AES-256-GCM", kem: () => dhkemX25519(HKDF_SHA256) },
+  { id: 2, name: "MLKEM768-X25519-HKDF-SHA256-AES-256-GCM", kem: KEM_MLKEM768_X25519 },
+];
+
+const suites = new Map<number, Suite>();
+
+/** Every suite id that has a row. */
+export const SUITE_IDS: readonly number[] = KEMS.map((row) => row.id);
+
+/**
+ * The suite with this id.
+ * @throws {SecLlamaError} `unsupported-suite` if there is no such row.
+ */
+export function suiteById(id: number): Suite {
+  let suite = suites.get(id);
+  if (suite === undefined) {
+    suite = makeSuite(id);
+    suites.set(id, suite);
+  }
+  return suite;
+}
+
+/**
+ * A suite of its own, optionally over another KEM object of the same kind. Reproducible vectors pass one whose
+ * ephemeral key is fixed; nothing else has a reason to.
+ * @throws {SecLlamaError} `unsupported-suite` if there is no such row.
+ */
+export function makeSuite(id: number, wrapKem: (kem: Kem) => Kem = (kem) => kem): Suite {
+  const row = KEMS.find((row) => row.id === id);
+  if (row === undefined) {
+    throw new SecLlamaError(
+      "unsupported-suite",
+      `suite ${id} is unknown, must be one of ${SUITE_IDS.join(", ")}`,
+    );
+  }
+  const hpke = new CipherSuite(() => wrapKem(row.kem()), () => HKDF_SHA256, () => AES_256_GCM);
+  return {
+    id,
+    name: row.name,
+    publicKeyBytes: hpke.KEM.Npk,
+    encBytes: hpke.KEM.Nenc,
+    hpke,
+  };
+}
+
+/** RFC 9180 section 7.2, KDF 0x0001. */
+const HKDF_SHA256: KDF = {
+  id: 0x0001,
+  type: "KDF",
+  name: "HKDF-SHA256",
+  Nh: HASH_BYTES,
+  stages: 2,
+  Extract: (salt, ikm) => Promise.resolve(hkdfExtract(salt, ikm)),
+  Expand: (prk, info, length) => Promise.resolve(hkdfExpand(prk, info, length)),
+  Derive: () => Promise.reject(new Error("HKDF-SHA256 is a two-stage KDF")),
+};
+
+/** RFC 9180 section 7.3, AEAD 0x0002. */
+const AES_256_GCM: AEAD = {
+  id: 0x0002,
+  type: "AEAD",
+  name: "AES-256-GCM",
+  Nk: KEY_BYTES,
+  Nn: NONCE_BYTES,
+  Nt: TAG_BYTES,
+  Seal: gcmSealLarge,
+  Open: gcmOpenLarge,
+};
+
+/** `"secllama/1 request\0" | hdr`, the `info` that binds the clear header into the key schedule. */
+export function requestInfo(header: Uint8Array): Bytes {
+  return concat(REQUEST_INFO, header);
+}
+
+const REQUEST_INFO = utf8("secllama/1 request\0");
+/** Exporter contexts (RFC 9180 section 5.3). */
+export const EXPORT_COMMIT = utf8("secllama/1 commit");
+export const EXPORT_RESPONSE = utf8("secllama/1 response");
+export const COMMIT_BYTES = 32;
+
+/** `rk`: the first 8 bytes of SHA-256 of a public key. */
+export function recipientId(publicKey: Uint8Array): Bytes {
+  return sha256(publicKey).slice(0, RECIPIENT_ID_BYTES);
+}
+
+/** HKDF-SHA256 (RFC 5869); without `salt` the salt is empty. */
+export function hkdf(
+  ikm: Uint8Array,
+  info: string | Uint8Array,
+  length: number,
+  salt: Uint8Array = new Uint8Array(0),
+): Promise<Bytes> {
+  return Promise.resolve(hkdfSync(ikm, info, length, salt));
+}
+
+/** {@link hkdf} without the promise. */
+export function hkdfSync(
+  ikm: Uint8Array,
+  info: string | Uint8Array,
+  length: number,
+  salt: Uint8Array = new Uint8Array(0),
+): Bytes {
+  const label = typeof info === "string" ? utf8(info) : info;
+  return hkdfSha256(ikm, salt, label, length);
+}
+
+/** The key every PSK of one host derives from: `HKDF(K, "secllama/1 transport")`, 32 bytes. */
+export function deriveTransport(masterKey: Uint8Array): Promise<Bytes> {
+  return hkdf(masterKey, "secllama/1 transport", KEY_BYTES);
+}
+
+/** psk_id of this machine's own clients, whose PSK is the transport key itself. */
+export function localPskId(kid: string): string {
+  return `local.${kid}`;
+}
+
+/**
+ * PSK of the paired client `id`: `HKDF(transport, "secllama/1 client" | id)`, 32 bytes.
+ * @throws {RangeError} If `id` is not 16 bytes.
+ */
+export function deriveClientPsk(transport: Uint8Array, id: Uint8Array): Promise<Bytes> {
+  if (id.length !== 16) throw new RangeError(`client id has ${id.length} bytes, must have 16`);
+  return hkdf(transport, concat(utf8("secllama/1 client"), id), KEY_BYTES);
+}
+
+/** psk_id of the paired client with this id (bytes or 32 hexadecimal digits). */
+export function clientPskId(kid: string, id: string | Uint8Array): string {
+  return `client.${kid}.${typeof id === "string" ? id : toHex(id)}`;
+}
+
+/** `u16 length | bytes`, big-endian. */
+export function lengthPrefixed(bytes: Uint8Array): Bytes {
+  return concat(u16(bytes.length), bytes);
+}

@@ -1,0 +1,209 @@
+/**
+ * From a model's file to a sandboxed command, and from a started runner to a verdict: the plan is made, listeners are opened
+ * for the runner to attack, and what was measured is compared with what was promised. Nothing here trusts the runner's word
+ * where the gateway can count or read for itself.
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { AttackResult } from "../linux/attempts.ts";
+import type { ReadyMessage } from "../pipe/messages.ts";
+import {
+  type Capabilities,
+  findRunnerPid,
+  type LayerReport,
+  makePlan,
+  measure,
+  type Plan,
+  probeCapabilities,
+  ProbeListeners,
+  type RunnerTarget,
+  type SandboxMode,
+} from "../sandbox/mod.ts";
+import type { SpawnedRunner } from "./runner_process.ts";
+
+/** Where the runner's parts are on this installation. */
+export interface RunnerFiles {
+  readonly deno: string;
+  readonly launcher: string;
+  readonly runner: string;
+  readonly libDir: string;
+}
+
+export interface Sandbox {
+  readonly files: RunnerFiles;
+  readonly mode: SandboxMode;
+  readonly capabilities: Capabilities;
+}
+
+/** The runner's own attack on live listeners, as the gateway counted it. */
+export interface AttackReport {
+  /** Every attack was made, every one was refused, and no listener was reached. */
+  readonly held: boolean;
+  readonly attempted: number;
+  /** What speaks against it, one line each. */
+  readonly problems: readonly string[];
+}
+
+/** `strict`: all that strict promises was measured. `weakened`: less, as the operator allowed. `off`: no sandbox. */
+export type IsolationLevel = "strict" | "weakened" | "off";
+
+export interface Measured {
+  /** Of the runner, as this process sees it. */
+  readonly pid: number;
+  readonly layers: readonly LayerReport[];
+  readonly warnings: readonly string[];
+  readonly attacks: AttackReport | null;
+  /** Deno's permissions of the runner, in its own words: they bind JavaScript only. */
+  readonly permissions: { readonly [name: string]: string };
+}
+
+export interface IsolationReport {
+  readonly level: IsolationLevel;
+  /** Reads the live process again; the attack is the one of its start. */
+  measureNow(): Measured;
+}
+
+export interface PreparedSpawn {
+  readonly command: SpawnedRunner;
+  /** As the runner sees them. */
+  readonly modelPath: string;
+  readonly libDir: string;
+  readonly targets: unknown;
+  /** @throws {SecLlamaError} `sandbox-breached` or `sandbox-failed` if strict and something does not hold. */
+  prove(childPid: number, ready: ReadyMessage): void;
+  /** After `prove`. */
+  report(): IsolationReport;
+  close(): void;
+}
+
+/** Flags of every Deno program inside: no configuration, no cache, no network, no child, no write. */
+const SEALED_OFF = [
+  "run",
+  "--quiet",
+  "--no-config",
+  "--no-lock",
+  "--no-remote",
+  "--no-npm",
+  "--no-prompt",
+  "--cached-only",
+];
+const DENIED = [
+  "--deny-net",
+  "--deny-run",
+  "--deny-write",
+  "--deny-env",
+  "--deny-sys",
+  "--deny-import",
+];
+
+/** Probes the machine. */
+export async function openSandbox(
+  options: { files: RunnerFiles; mode: SandboxMode },
+): Promise<Sandbox> {
+  return { ...options, capabilities: await probeCapabilities() };
+}
+
+/** The runner as a target of the sandbox: what is started, and all that it may read. */
+export function runnerTarget(files: RunnerFiles, modelPath: string): RunnerTarget {
+  const readOnly = [files.runner, files.libDir, modelPath];
+  return {
+    executable: files.deno,
+    // Stage 2 denies executable memory, so V8 must not compile: a start flag.
+    args: [...SEALED_OFF, ...DENIED, "--v8-flags=--jitless", "--allow-ffi", {
+      prefix: "--allow-read=",
+      paths: readOnly,
+    }, { path: files.runner }],
+    readOnly,
+    gpu: "none",
+    launcher: {
+      executable: files.deno,
+      args: [...SEALED_OFF, "--allow-ffi", { path: files.launcher }],
+    },
+  };
+}
+
+/**
+ * Plans one runner and opens the listeners that it will attack.
+ * @throws {SecLlamaError} `sandbox-unavailable` if strict and this machine cannot enforce it.
+ */
+export function prepareSpawn(sandbox: Sandbox, modelPath: string): PreparedSpawn {
+  const target = runnerTarget(sandbox.files, modelPath);
+  const plan = makePlan(target, sandbox.capabilities, sandbox.mode);
+  const listeners = sandbox.mode.sandbox ? ProbeListeners.open() : null;
+  let proven: Pick<Measured, "pid" | "attacks" | "permissions"> | undefined;
+  return {
+    command: { argv: plan.argv, env: plan.env },
+    modelPath: plan.pathMap(modelPath),
+    libDir: plan.pathMap(sandbox.files.libDir),
+    targets: listeners?.targets ?? null,
+    prove(childPid, ready) {
+      const pid = findRunnerPid(childPid, plan.forks);
+      if (pid === undefined) {
+        throw new SecLlamaError(
+          "sandbox-failed",
+          "failed to apply sandbox: the runner was not found",
+        );
+      }
+      const attacks = listeners ? judge(listeners, ready) : null;
+      proven = { pid, attacks, permissions: ready.permissions };
+      const layers = measure(pid, plan);
+      if (sandbox.mode.sandbox && sandbox.mode.strict) refuseUnlessEnforced(layers, attacks);
+    },
+    report() {
+      const { pid, attacks } = proven!;
+      return {
+        level: levelOf(sandbox.mode, plan, measure(pid, plan), attacks),
+        measureNow: () => ({ ...proven!, layers: measure(pid, plan), warnings: plan.warnings }),
+      };
+    },
+    close: () => listeners?.close(),
+  };
+}
+
+function judge(listeners: ProbeListeners, ready: ReadyMessage): AttackReport {
+  const results = ready.attacks as AttackResult[];
+  const problems = [
+    ...listeners.judge(results),
+    // What the runner measured of itself can only speak against it.
+    ...(ready.lockdown as { layer: string; enforced: boolean; observed: string }[])
+      .filter((l) => !l.enforced).map((l) => `${l.layer}: ${l.observed}`),
+  ];
+  return {
+    held: problems.length === 0,
+    attempted: results.filter((r) => r?.attempted).length,
+    problems,
+  };
+}
+
+function refuseUnlessEnforced(layers: readonly LayerReport[], attacks: AttackReport | null): void {
+  const missing = layers.filter((l) => l.state === "missing" || l.state === "unreadable");
+  if (missing.length > 0) {
+    throw new SecLlamaError(
+      "sandbox-failed",
+      `failed to apply sandbox: ${
+        missing.map((l) => `${l.layer} ${l.state} (${l.observed})`).join("; ")
+      }`,
+      { hint: "to see what this machine can enforce, run: secllama doctor" },
+    );
+  }
+  if (attacks === null || !attacks.held) {
+    throw new SecLlamaError(
+      "sandbox-breached",
+      `the runner was stopped: ${attacks?.problems.join("; ") ?? "its self-test did not run"}`,
+      {
+        hint: "no prompt was served; please report this with the output of: secllama doctor --json",
+      },
+    );
+  }
+}
+
+function levelOf(
+  mode: SandboxMode,
+  plan: Plan,
+  layers: readonly LayerReport[],
+  attacks: AttackReport | null,
+): IsolationLevel {
+  if (!mode.sandbox) return "off";
+  const holds = layers.every((l) => l.state === "enforced" || l.state === "not planned") &&
+    attacks?.held === true;
+  return mode.strict && holds && plan.level !== "weak" ? "strict" : "weakened";
+}

@@ -1,0 +1,229 @@
+/**
+ * One runner process and its life: starting → loading → proving → ready → dead. It is given keys only in `proving`, after
+ * its isolation was measured from outside and its own attack on live listeners had been counted. Knows nothing of models
+ * as such, of scheduling, or of HTTP.
+ */
+import { label, type Logger } from "../log.ts";
+import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import type { BootMessage, FromRunner, OpenHead, ReadyMessage } from "../pipe/messages.ts";
+import { type Exchange, type JsonObject, Pipe } from "../pipe/pipe.ts";
+
+export type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
+
+export interface SpawnedRunner {
+  readonly argv: readonly string[];
+  readonly env: { readonly [name: string]: string };
+}
+
+export interface RunnerProcessOptions {
+  readonly command: SpawnedRunner;
+  readonly boot: BootMessage;
+  /** Judges the ready runner before it gets keys. @throws {SecLlamaError} To refuse it. */
+  readonly prove: (childPid: number, ready: ReadyMessage) => void;
+  /** The key frame's payload; zeroed here after it was sent. */
+  readonly keys: () => Promise<Uint8Array>;
+  readonly onRecipients: (ids: readonly string[]) => void;
+  readonly onLease: (ms: number) => void;
+  readonly onDead: (error: SecLlamaError) => void;
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+/** Bytes of a dead runner's standard error that are looked at, to name the reason. */
+const STDERR_LIMIT_BYTES = 4096;
+
+export class RunnerProcess {
+  readonly #options: RunnerProcessOptions;
+  readonly #child: Deno.ChildProcess;
+  readonly #pipe: Pipe;
+  readonly #ready = Promise.withResolvers<ReadyMessage>();
+  #state: RunnerState = "starting";
+  #stderr = "";
+  #stopping = false;
+
+  private constructor(options: RunnerProcessOptions) {
+    this.#options = options;
+    const [program, ...args] = options.command.argv;
+    this.#child = new Deno.Command(program!, {
+      args,
+      env: { ...options.command.env },
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const writer = this.#child.stdin.getWriter();
+    this.#pipe = new Pipe({
+      side: "gateway",
+      readable: this.#child.stdout,
+      write: (bytes) => writer.write(bytes).catch(() => {}), // a dead runner is noticed by the reader
+      onControl: (message) => this.#control(message as unknown as FromRunner),
+    });
+    this.#ready.promise.catch(() => {});
+    const stderrDone = this.#drainStderr();
+    void this.#watch(stderrDone);
+  }
+
+  /**
+   * Spawns, loads, proves and hands over keys.
+   * @throws {SecLlamaError} `model-failed`, `sandbox-failed`, `sandbox-breached`, … The process is gone by then.
+   */
+  static async start(options: RunnerProcessOptions): Promise<RunnerProcess> {
+    let runner: RunnerProcess;
+    try {
+      runner = new RunnerProcess(options);
+    } catch (cause) {
+      throw new SecLlamaError(
+        "sandbox-failed",
+        "failed to apply sandbox: the launcher could not be started",
+        {
+          hint: "install util-linux (unshare, setpriv), then run: secllama doctor",
+          cause,
+        },
+      );
+    }
+    const timer = setTimeout(() => {
+      runner.#ready.reject(
+        new SecLlamaError(
+          "model-failed",
+          `model failed to load within ${options.timeoutMs / 1000} s`,
+          {
+            hint: "raise SECLLAMA_LOAD_TIMEOUT, or use a smaller model",
+          },
+        ),
+      );
+    }, options.timeoutMs);
+    try {
+      runner.#state = "loading";
+      await runner.#pipe.control(options.boot as unknown as JsonObject);
+      const ready = await runner.#ready.promise;
+      runner.#state = "proving";
+      options.prove(runner.#child.pid, ready);
+      await runner.sendKeys();
+      await runner.#pipe.control({ t: "serve" });
+      runner.#state = "ready";
+      return runner;
+    } catch (error) {
+      await runner.kill();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  get state(): RunnerState {
+    return this.#state;
+  }
+
+  /** Pid of the spawned chain's first process (`setpriv`, then `unshare`), not of the runner itself. */
+  get childPid(): number {
+    return this.#child.pid;
+  }
+
+  get openExchanges(): number {
+    return this.#pipe.openExchanges;
+  }
+
+  open(head: OpenHead): Exchange {
+    return this.#pipe.open(head as unknown as JsonObject);
+  }
+
+  /** Sends the current keys; they replace the earlier ones. */
+  async sendKeys(): Promise<void> {
+    const payload = await this.#options.keys();
+    await this.#pipe.secret(payload);
+    payload.fill(0);
+  }
+
+  /** Ends the process at once and waits for it. `unshare` ignores SIGTERM, hence SIGKILL; --kill-child takes the rest. */
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    try {
+      this.#child.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    await this.#child.status;
+  }
+
+  #control(message: FromRunner): void {
+    switch (message.t) {
+      case "ready":
+        return this.#ready.resolve(message);
+      case "recipients":
+        if (!Array.isArray(message.ids) || message.ids.length > 8) break;
+        return this.#options.onRecipients(message.ids.filter((id) => typeof id === "string"));
+      case "lease":
+        if (typeof message.ms !== "number" || Number.isNaN(message.ms)) break;
+        return this.#options.onLease(message.ms);
+      case "failed": {
+        const code = message.code in ERROR_TABLE ? message.code as ErrorCode : "model-failed";
+        return this.#ready.reject(
+          new SecLlamaError(
+            code === "internal" ? "model-failed" : code,
+            `model failed to load: ${message.message}`,
+            {
+              hint: "check the file with: secllama verify",
+            },
+          ),
+        );
+      }
+    }
+    throw new SecLlamaError("pipe-broken", "pipe to the runner: an unknown control message came");
+  }
+
+  async #drainStderr(): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of this.#child.stderr) {
+      if (this.#stderr.length < STDERR_LIMIT_BYTES) {
+        this.#stderr += decoder.decode(chunk, { stream: true });
+      }
+    }
+  }
+
+  async #watch(stderrDone: Promise<void>): Promise<void> {
+    let error = new SecLlamaError("runner-died", "the model's runner ended before it answered", {
+      hint: "try again: the next request starts a new runner",
+    });
+    try {
+      await this.#pipe.run();
+    } catch (cause) {
+      error = toSecLlamaError(cause);
+    }
+    try {
+      this.#child.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    const status = await this.#child.status;
+    await stderrDone.catch(() => {});
+    const early = this.#state !== "ready";
+    this.#state = "dead";
+    if (early && !this.#stopping) error = startFailure(this.#stderr, status, error);
+    this.#ready.reject(error);
+    if (!this.#stopping) {
+      this.#options.logger.error("runner-died", {
+        code: label(error.code),
+        exit: status.code,
+        signal: label(status.signal ?? "none"),
+      });
+    }
+    this.#options.onDead(error);
+  }
+}
+
+/** What the launcher or runner said before it died, as an error. Only its own one-line reasons are repeated. */
+function startFailure(
+  stderr: string,
+  status: Deno.CommandStatus,
+  fallback: SecLlamaError,
+): SecLlamaError {
+  const line = stderr.split("\n").find((l) => /^(launcher|launch|runner|unshare|setpriv):/.test(l));
+  if (line && !line.startsWith("runner:")) {
+    return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
+      hint: "install util-linux (unshare, setpriv), then run: secllama doctor",
+    });
+  }
+  if (fallback.code === "pipe-broken") return fallback;
+  return new SecLlamaError(
+    "model-failed",
+    `model failed to load: its runner ended with ${status.signal ?? `code ${status.code}`}`,
+    { hint: "to see what the sandbox allows on this machine, run: secllama doctor" },
+  );
+}

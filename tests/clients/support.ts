@@ -1,0 +1,58 @@
+/**
+ * Two servers for the clients: the whole path (`startServe`, tests/support) with the demo model, and, for what that small
+ * model cannot do (thoughts, tool calls, failures), the runner's API alone over a fake engine that follows a script.
+ */
+import { type FakeEngine, type FakeScript } from "../../runner/api/fake_engine.ts";
+import { testApi } from "../../runner/api/test_support.ts";
+
+export interface Scripted {
+  readonly url: string;
+  readonly engine: FakeEngine;
+}
+
+/** Serves the API over a fake engine on a free port of loopback while `use` runs. */
+export async function withScript(
+  script: FakeScript,
+  use: (server: Scripted) => Promise<void>,
+): Promise<void> {
+  const { api, engine } = testApi(script);
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => api.fetch(request, { client: "test" }),
+  );
+  try {
+    await use({ url: `http://127.0.0.1:${server.addr.port}`, engine });
+  } finally {
+    await server.shutdown();
+  }
+}
+
+/** Resolves once nothing generates any more; fails after a second. */
+export async function idle(engine: FakeEngine): Promise<void> {
+  const started = performance.now();
+  while (engine.running > 0) {
+    if (performance.now() - started > 1000) throw new Error("still generating after a second");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A model that thinks, speaks and calls a tool. */
+export const THINK_AND_CALL: FakeScript = {
+  pieces: [
+    "<think>",
+    "Rain",
+    "?",
+    "</think>",
+    "Let me see. ",
+    "<tool_call>",
+    '{"name": "weather", "arguments": {"city": "Oslo"}}',
+    "</tool_call>",
+  ],
+  info: { capabilities: ["completion", "tools", "thinking"] },
+};
+
+export const WEATHER_SCHEMA = {
+  type: "object",
+  properties: { city: { type: "string" } },
+  required: ["city"],
+};

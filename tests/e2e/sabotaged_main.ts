@@ -1,0 +1,127 @@
+/**
+ * The same program with a gateway that cheats, for blind_test.ts: it keeps the pre-shared keys that pass through its hands,
+ * answers key requests with a key of its own, opens what it relays and seals it again to the real runner. It shows what the
+ * test of the honest gateway would find if the gateway held plaintext.
+ */
+import { concat } from "../../src/bytes.ts";
+import { runCli } from "../../src/cli/main.ts";
+import { decodePsks, type OpenHead } from "../../src/pipe/messages.ts";
+import { type Exchange, Pipe } from "../../src/pipe/pipe.ts";
+import { Recipient } from "../../src/sealed/recipient.ts";
+import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
+import { LoadedModel, Supervisor } from "../../src/supervisor/supervisor.ts";
+
+const MODEL = "demo:latest";
+const kept: unknown[] = [];
+let psks = new Map<string, Uint8Array>();
+
+const sendSecret = Pipe.prototype.secret;
+Pipe.prototype.secret = function (payload) {
+  psks = decodePsks(payload);
+  return sendSecret.call(this, payload);
+};
+Supervisor.prototype.byRecipient = function () {
+  return this.loaded()[0];
+};
+
+const recipient = new Recipient({ model: MODEL, psk: (id) => psks.get(id) });
+const openHonestly = LoadedModel.prototype.open;
+
+LoadedModel.prototype.open = function (head: OpenHead) {
+  const honest = (h: OpenHead) => openHonestly.call(this, h);
+  const cheat = head.kind === "key" ? forgeKey(head) : openAndReseal(honest);
+  return { exchange: cheat as unknown as Exchange, done: () => {} };
+};
+
+function forgeKey(head: Extract<OpenHead, { kind: "key" }>) {
+  const body = (async () => {
+    await recipient.rollIfDue();
+    return new TextEncoder().encode(JSON.stringify(
+      await recipient.keyDocument({
+        pskId: head.id,
+        challenge: Uint8Array.fromHex(head.c),
+        model: head.model,
+      }),
+    ));
+  })();
+  return {
+    signal: new AbortController().signal,
+    head:
+      async () => (await body, { status: 200, headers: { "content-type": "application/json" } }),
+    write: () => Promise.resolve(),
+    end: () => Promise.resolve(),
+    cancel() {},
+    async *[Symbol.asyncIterator]() {
+      yield await body;
+    },
+  };
+}
+
+function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: () => void }) {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>(undefined, {
+    highWaterMark: 1e6,
+  });
+  const writer = writable.getWriter();
+  const reply = (async () => {
+    const opened = await recipient.open(readable);
+    kept.push(opened); // the plaintext, in the gateway's memory
+    const { pskId } = opened;
+    const psk = psks.get(pskId)!;
+    const challenge = crypto.getRandomValues(new Uint8Array(16));
+    const asked = honest({ kind: "key", id: pskId, c: challenge.toHex(), model: MODEL });
+    await asked.exchange.end();
+    const sentAt = Date.now();
+    const document = JSON.parse(
+      new TextDecoder().decode(concat(...await Array.fromAsync(asked.exchange))),
+    );
+    asked.done();
+    const key = await verifyKeyDocument(document, {
+      psk,
+      model: MODEL,
+      challenge,
+      sentAt,
+      receivedAt: Date.now(),
+    });
+    const again = await sealRequest(key, {
+      psk,
+      pskId,
+      method: opened.request.method,
+      path: opened.request.path,
+      headers: opened.request.headers,
+      body: opened.body,
+      now: Date.now(),
+    });
+    const real = honest({ kind: "sealed" });
+    await real.exchange.write(again.body);
+    await real.exchange.end();
+    const out: Uint8Array[] = [];
+    for await (const chunk of real.exchange) {
+      for (const piece of await again.reply.push(chunk)) {
+        kept.push(piece);
+        out.push(
+          piece instanceof Uint8Array
+            ? opened.reply.frame(piece)
+            : opened.reply.head(piece.status, piece.headers),
+        );
+      }
+    }
+    again.reply.end();
+    out.push(opened.reply.final());
+    real.done();
+    return concat(...out);
+  })();
+  return {
+    signal: new AbortController().signal,
+    head:
+      async () => (await reply,
+        { status: 200, headers: { "content-type": "application/vnd.secllama.sealed;v=1" } }),
+    write: (bytes: Uint8Array) => writer.write(bytes),
+    end: () => writer.close(),
+    cancel() {},
+    async *[Symbol.asyncIterator]() {
+      yield await reply;
+    },
+  };
+}
+
+Deno.exit(await runCli(Deno.args));

@@ -1,0 +1,295 @@
+/** `secllama serve` as a user meets it: real processes, real sandbox, real model, the unmodified `ollama` client. */
+import assert from "node:assert/strict";
+import { Ollama } from "ollama";
+import { chat, cli, newHome, processesNaming, startServe } from "../support/serve.ts";
+
+const QUESTION = "What is network isolation?";
+
+Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) => {
+  const served = await startServe();
+  try {
+    const ollama = new Ollama({ host: served.proxyUrl });
+
+    await t.step("the banner says what was measured", () => {
+      assert.match(served.banner, /proxy +http:\/\/127\.0\.0\.1:\d+/);
+      assert.match(served.banner, /gateway +http:\/\/127\.0\.0\.1:\d+ +\(sealed requests only\)/);
+      assert.match(served.banner, /key +.*memory/);
+      assert.match(served.banner, /model +demo:latest/);
+      assert.match(served.banner, /isolation +strict/);
+      assert.match(served.banner, /enforced +seccomp/);
+    });
+
+    await t.step("chat", async () => {
+      const answer = await ollama.chat({
+        model: "demo",
+        messages: [{ role: "user", content: QUESTION }],
+      });
+      assert.equal(answer.done, true);
+      assert.equal(answer.done_reason, "stop");
+      assert.ok(answer.eval_count > 5 && answer.eval_duration > 0 && answer.prompt_eval_count > 3);
+      assert.match(answer.message.content, /network|socket/i);
+    });
+
+    await t.step("chat, streamed: the same text in many parts", async () => {
+      const options = { temperature: 0 };
+      const messages = [{ role: "user", content: QUESTION }];
+      const whole = await ollama.chat({ model: "demo", messages, options });
+      let text = "";
+      let parts = 0;
+      for await (
+        const part of await ollama.chat({ model: "demo", messages, options, stream: true })
+      ) {
+        text += part.message.content;
+        parts++;
+      }
+      assert.equal(text, whole.message.content);
+      assert.ok(parts > 5, `${parts} parts`);
+    });
+
+    await t.step("generate", async () => {
+      const answer = await ollama.generate({
+        model: "demo",
+        prompt: "Where are my keys?",
+        options: { num_predict: 8 },
+      });
+      assert.equal(answer.done_reason, "length");
+      assert.equal(answer.eval_count, 8);
+    });
+
+    await t.step("list, ps, show, version", async () => {
+      assert.deepEqual((await ollama.list()).models.map((m) => m.name), ["demo:latest"]);
+      const [running] = (await ollama.ps()).models;
+      assert.equal(running!.name, "demo:latest");
+      assert.ok(new Date(running!.expires_at).getTime() > Date.now());
+      assert.equal((await ollama.show({ model: "demo" })).details.family, "llama");
+      assert.match((await ollama.version()).version, /^\d+\.\d+\.\d+$/);
+    });
+
+    await t.step("abort frees the slots within a second", async () => {
+      // Every slot is taken by a reader that then goes away; a new request must not wait for them.
+      const long = () =>
+        ollama.generate({
+          model: "demo",
+          prompt: "x",
+          raw: true,
+          stream: true,
+          options: { num_predict: 100_000, temperature: 1.5, stop: [] },
+        });
+      const streams = await Promise.all([long(), long(), long(), long()]);
+      await Promise.all(streams.map(async (s) => {
+        for await (const _ of s) break;
+      }));
+      ollama.abort();
+      const started = performance.now();
+      const answer = await chat(served.proxyUrl, QUESTION, { options: { num_predict: 1 } });
+      assert.equal(answer.status, 200);
+      assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
+    });
+
+    await t.step(
+      "plaintext to the gateway is refused with 426 and a hint, and never runs",
+      async () => {
+        const refused = await chat(served.gatewayUrl, QUESTION);
+        assert.equal(refused.status, 426);
+        assert.match(String(refused.body["hint"]), /proxy/);
+        assert.equal(refused.body.message, undefined);
+        assert.equal(refused.headers.get("secllama-encryption"), "sealed");
+        assert.equal(refused.headers.get("secllama-isolation"), "strict");
+      },
+    );
+
+    await t.step("bad requests are named, and lose nothing", async () => {
+      const missing = await chat(served.proxyUrl, QUESTION, { model: "nothing" });
+      assert.equal(missing.status, 404);
+      assert.match(missing.body.error!, /model ['"]?nothing.* not found, try pulling it first/);
+      for (
+        const [field, more] of [
+          ["temperature", { options: { temperature: "hot" } }],
+          ["num_predict", { options: { num_predict: 1e30 } }],
+          ["top_k", { options: { top_k: -4 } }],
+          ["messages", { messages: "hello" }],
+          ["keep_alive", { keep_alive: "soon" }],
+        ] as const
+      ) {
+        const bad = await chat(served.proxyUrl, QUESTION, more);
+        assert.equal(bad.status, 400, field);
+        assert.match(JSON.stringify(bad.body), new RegExp(field));
+      }
+      const notJson = await fetch(`${served.proxyUrl}/api/chat`, { method: "POST", body: "{nope" });
+      assert.equal(notJson.status, 400);
+      await notJson.body?.cancel();
+      const managed = await fetch(`${served.proxyUrl}/api/pull`, { method: "POST", body: "{}" });
+      assert.equal(managed.status, 403);
+      assert.match((await managed.json()).hint, /secllama import/);
+    });
+
+    await t.step("a browser page of another origin gets nothing", async () => {
+      for (const base of [served.proxyUrl, served.gatewayUrl]) {
+        for (const headers of [{ origin: "http://evil.example" }, { origin: "null" }]) {
+          const refused = await fetch(`${base}/api/tags`, { headers });
+          assert.equal(refused.status, 403);
+          await refused.body?.cancel();
+        }
+      }
+      const text = await fetch(`${served.proxyUrl}/api/chat`, {
+        method: "POST",
+        headers: { "content-type": "text/plain" },
+        body: JSON.stringify({ model: "demo", messages: [] }),
+      });
+      assert.equal(text.status, 400);
+      await text.body?.cancel();
+    });
+
+    await t.step("a second serve on the same port says so", async () => {
+      const { home, env } = await newHome();
+      const port = new URL(served.gatewayUrl).port;
+      const second = await cli([
+        "serve",
+        "--ephemeral",
+        "--no-proxy",
+        "--no-preload",
+        `--port=${port}`,
+      ], { env });
+      await Deno.remove(home, { recursive: true });
+      assert.equal(second.code, 5, second.stderr);
+      assert.match(second.stderr, /error: .*port.*\nhint: /i);
+    });
+
+    await t.step(
+      "a runner that is killed gives one clear error, and the next request a new runner",
+      async () => {
+        const runners = async () =>
+          (await (await fetch(`${served.gatewayUrl}/api/security/status`)).json()).runners as {
+            pid: number;
+          }[];
+        const [before] = await runners();
+        const dying = chat(served.proxyUrl, QUESTION, {
+          options: { num_predict: 4000, temperature: 1.5 },
+          raw: true,
+          prompt: "x",
+        }).catch((error: Error) => error);
+        await new Promise((r) => setTimeout(r, 30));
+        Deno.kill(before!.pid, "SIGKILL");
+        await dying;
+        const again = await chat(served.proxyUrl, QUESTION);
+        assert.equal(again.status, 200);
+        const [after] = await runners();
+        assert.notEqual(after!.pid, before!.pid);
+      },
+    );
+  } finally {
+    const { code, tookMs } = await served.stop();
+    assert.equal(code, 0, served.stderr());
+    assert.ok(tookMs < 5000, `${tookMs} ms`);
+    assert.deepEqual(await processesNaming(served.home), []);
+  }
+});
+
+Deno.test("serve: SIGKILL of the gateway leaves no runner and no proxy", async () => {
+  const served = await startServe();
+  const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
+  const runnerPid = status.runners[0].pid as number;
+  Deno.statSync(`/proc/${runnerPid}`); // it runs, seen from here
+  await served.killHard();
+  const deadline = Date.now() + 3000;
+  let left: number[] = [];
+  let runnerGone = false;
+  while (Date.now() < deadline && (!runnerGone || left.length > 0 || left === undefined)) {
+    await new Promise((r) => setTimeout(r, 50));
+    left = await processesNaming(served.home);
+    runnerGone = await Deno.stat(`/proc/${runnerPid}`).then(() => false, () => true);
+    if (runnerGone && left.length === 0) break;
+  }
+  assert.ok(runnerGone, "the runner is left");
+  assert.deepEqual(left, []);
+  await assert.rejects(fetch(served.proxyUrl));
+});
+
+Deno.test("serve: SECLLAMA_ENABLE_ENCRYPTION=false serves plaintext, and everything says so", async () => {
+  const served = await startServe({ env: { SECLLAMA_ENABLE_ENCRYPTION: "false" } });
+  try {
+    assert.match(served.banner, /PLAINTEXT IS SERVED/);
+    assert.match(served.stderr(), /warning: encryption is off/);
+    const plain = await chat(served.gatewayUrl, QUESTION);
+    assert.equal(plain.status, 200);
+    assert.equal(plain.headers.get("secllama-encryption"), "off");
+    assert.ok(plain.body.message!.content.length > 10);
+    const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
+    assert.equal(status.encryption.enabled, false);
+    assert.equal(status.encryption.plaintext_requests, "served");
+    // The proxy still seals.
+    assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
+  } finally {
+    await served.stop();
+  }
+});
+
+Deno.test("serve: malformed settings are errors, not weaker settings", async () => {
+  const { home, env } = await newHome();
+  try {
+    for (
+      const more of [
+        { SECLLAMA_ENABLE_ENCRYPTION: "maybe" },
+        { SECLLAMA_ENABLE_SANDBOX: "0" },
+        { SECLLAMA_STRICT_NETWORK_ISOLATION: "" },
+        { SECLLAMA_ENABLE_ENCRYPTON: "true" },
+      ]
+    ) {
+      const refused = await cli(["serve", "--ephemeral"], {
+        env: { ...env, ...more } as Record<string, string>,
+      });
+      assert.equal(refused.code, 2, refused.stderr);
+      assert.match(refused.stderr, new RegExp(`^error: .*${Object.keys(more)[0]}`));
+      assert.match(refused.stderr, /\nhint: /);
+    }
+    for (
+      const args of [["serve", "--insecure"], ["serve", "extra"], ["sevre"], ["key"], [
+        "serve",
+        "--port=x",
+      ]]
+    ) {
+      const refused = await cli(args, { env });
+      assert.equal(refused.code, 2, refused.stderr);
+      assert.match(refused.stderr, /^error: /);
+      assert.match(refused.stderr, /\nhint: /);
+    }
+    const beyond = await cli(["serve", "--ephemeral", "--host=0.0.0.0"], { env });
+    assert.equal(beyond.code, 2);
+    assert.match(beyond.stderr, /loopback/);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("run: an answer on standard output, nothing else", async () => {
+  const served = await startServe();
+  const { home, env } = await newHome();
+  try {
+    const port = new URL(served.proxyUrl).port;
+    const plain = await cli(["run", "demo", QUESTION, "--temperature=0", `--proxy-port=${port}`], {
+      env,
+    });
+    assert.equal(plain.code, 0, plain.stderr);
+    assert.match(plain.stdout, /network|socket/i);
+    const piped = await cli(["run", "demo", "--temperature=0", `--proxy-port=${port}`], {
+      env,
+      stdin: QUESTION + "\n",
+    });
+    assert.equal(piped.stdout, plain.stdout);
+    const json = await cli([
+      "run",
+      "demo",
+      QUESTION,
+      "--json",
+      "--temperature=0",
+      `--proxy-port=${port}`,
+    ], { env });
+    assert.equal(JSON.parse(json.stdout).message.content + "\n", plain.stdout);
+    const missing = await cli(["run", "nothing", "x", `--proxy-port=${port}`], { env });
+    assert.notEqual(missing.code, 0);
+    assert.match(missing.stderr, /error: .*not found/);
+  } finally {
+    await served.stop();
+    await Deno.remove(home, { recursive: true });
+  }
+});

@@ -1,0 +1,172 @@
+/** The dependency rule of ARCHITECTURE.md, kept by what Deno itself says the imports are. */
+import assert from "node:assert/strict";
+import { join, relative } from "node:path";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** Folder (or file) → what it may import of our own. Bottom up; `runner/` sits beside, on the pure parts only. */
+const BASE = ["src/errors.ts", "src/bytes.ts", "src/log.ts", "src/permissions.ts", "src/linux"];
+const RULES: { readonly [part: string]: readonly string[] } = {
+  "src/errors.ts": [],
+  "src/bytes.ts": [],
+  "src/log.ts": [],
+  "src/version.ts": [],
+  "src/permissions.ts": [],
+  "src/linux": ["src/errors.ts", "src/bytes.ts"],
+  "src/sealed": BASE,
+  "src/pipe": BASE,
+  "src/config": BASE,
+  "src/models": BASE,
+  "src/http": BASE,
+  "src/keys": [...BASE, "src/sealed/suite.ts"],
+  "src/sandbox": [...BASE, "sandbox-profiles"],
+  "src/client": [...BASE, "src/sealed"],
+  "src/supervisor": [...BASE, "src/config", "src/keys", "src/sandbox", "src/pipe", "src/models"],
+  "src/gateway": [
+    ...BASE,
+    "src/config",
+    "src/http",
+    "src/keys",
+    "src/sandbox",
+    "src/pipe",
+    "src/models",
+    "src/supervisor",
+    // Of the sealed format the gateway knows the header, and the errors that are sent unsealed. Nothing that opens.
+    "src/sealed/header.ts",
+    "src/sealed/problems.ts",
+  ],
+  "src/proxy": [...BASE, "src/http", "src/client", "src/keys"],
+  "src/doctor": [...BASE, "src/client", "src/keys", "src/sandbox", "src/models", "src/http"],
+  "src/cli": ["src"],
+  "main.ts": ["src/cli"],
+  // Stage 2 is a policy, and policies are data.
+  "runner": [...BASE, "src/sealed", "src/pipe", "sandbox-profiles"],
+};
+
+/** Package → the only places that may import it. */
+const PACKAGES: { readonly [name: string]: readonly string[] } = {
+  hono: ["src/gateway", "src/proxy", "runner/api"],
+  "node-llama-cpp": ["runner/engine"],
+  "@huggingface/jinja": ["runner/engine"],
+  hpke: ["src/sealed"],
+  "hash-wasm": ["src/keys"],
+  "smol-toml": ["src/config"],
+};
+
+interface Info {
+  modules: {
+    specifier: string;
+    dependencies?: {
+      specifier: string;
+      code?: { specifier?: string };
+      type?: { specifier?: string };
+    }[];
+  }[];
+}
+
+async function sourceFiles(): Promise<string[]> {
+  const files: string[] = [];
+  async function walk(folder: string) {
+    for await (const entry of Deno.readDir(folder)) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory) await walk(path);
+      else if (path.endsWith(".ts")) files.push(path);
+    }
+  }
+  for (const folder of ["src", "runner"]) await walk(join(ROOT, folder));
+  return [...files, join(ROOT, "main.ts")];
+}
+
+function under(path: string, part: string): boolean {
+  return path === part || path.startsWith(part + "/");
+}
+
+/** Every import of ours: [importer, imported, as written]. */
+async function imports(): Promise<[string, string, string][]> {
+  const temp = await Deno.makeTempFile({ dir: ROOT, prefix: ".imports-", suffix: ".ts" });
+  try {
+    const files = await sourceFiles();
+    await Deno.writeTextFile(temp, files.map((f) => `import ${JSON.stringify(f)};`).join("\n"));
+    const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+      args: ["info", "--json", temp],
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    assert.ok(success);
+    const info = JSON.parse(new TextDecoder().decode(stdout)) as Info;
+    const found: [string, string, string][] = [];
+    for (const module of info.modules) {
+      if (!module.specifier.startsWith(`file://${ROOT}`) || module.specifier.endsWith(temp)) {
+        continue;
+      }
+      const from = relative(ROOT, new URL(module.specifier).pathname);
+      for (const d of module.dependencies ?? []) {
+        const target = d.code?.specifier ?? d.type?.specifier ?? "";
+        found.push([
+          from,
+          target.startsWith("file://") ? relative(ROOT, new URL(target).pathname) : target,
+          d.specifier,
+        ]);
+      }
+    }
+    return found;
+  } finally {
+    await Deno.remove(temp);
+  }
+}
+
+function violations(all: readonly [string, string, string][]): string[] {
+  const bad: string[] = [];
+  for (const [from, to, written] of all) {
+    const isTest = /(_test|_testing|test_support|fake_[a-z_]+)\.ts$/.test(from);
+    const part = Object.keys(RULES).filter((p) =>
+      under(from, p)
+    ).sort((a, b) => b.length - a.length)[0];
+    if (!part) {
+      bad.push(`${from} is in no place of the tree`);
+      continue;
+    }
+    if (isTest) continue;
+    if (/^(src|runner|tests|scripts|bench|main\.ts|sandbox-profiles)/.test(to)) {
+      if (!under(to, part) && !RULES[part]!.some((allowed) => under(to, allowed))) {
+        bad.push(
+          `${from} → ${to}`,
+        );
+      }
+    }
+    for (const [name, places] of Object.entries(PACKAGES)) {
+      if (
+        (written === name || written.startsWith(name + "/")) && !places.some((p) => under(from, p))
+      ) {
+        bad.push(`${from} → ${written}`);
+      }
+    }
+  }
+  return bad;
+}
+
+Deno.test("imports point down, and each package is used in its one place", async () => {
+  const all = await imports();
+  assert.ok(all.length > 100, `only ${all.length} imports were seen`);
+  assert.deepEqual(violations(all), []);
+});
+
+Deno.test("the import rule notices what it must", () => {
+  const wrong: [string, string, string][] = [
+    ["src/gateway/relay.ts", "src/sealed/recipient.ts", "../sealed/recipient.ts"],
+    ["src/sealed/suite.ts", "src/keys/mod.ts", "../keys/mod.ts"],
+    ["runner/session.ts", "src/keys/mod.ts", "../src/keys/mod.ts"],
+    ["runner/session.ts", "npm:hono", "hono"],
+    ["src/linux/libc.ts", "src/sandbox/plan.ts", "../sandbox/plan.ts"],
+    ["utils/x.ts", "src/bytes.ts", "../src/bytes.ts"],
+  ];
+  assert.equal(violations(wrong).length, wrong.length);
+  assert.deepEqual(
+    violations([[
+      "src/gateway/routes/sealed.ts",
+      "src/sealed/header.ts",
+      "../../sealed/header.ts",
+    ]]),
+    [],
+  );
+});

@@ -1,0 +1,84 @@
+/** The Python client of examples/python: the published vectors, and a live exchange with a runner in this process. */
+import assert from "node:assert/strict";
+import { utf8, utf8Decode } from "../src/bytes.ts";
+import { PSK_ID, serve } from "../src/client/test_support.ts";
+
+const FOLDER = new URL("../examples/python/", import.meta.url);
+
+/** The first Python with `cryptography`, or undefined after saying so. */
+async function findPython(): Promise<string | undefined> {
+  for (const python of ["python3", "/usr/bin/python3"]) {
+    try {
+      const args = ["-c", "from cryptography.hazmat.primitives.ciphers.aead import AESGCM"];
+      const { success } = await new Deno.Command(python, { args, stderr: "null" }).output();
+      if (success) return python;
+    } catch {
+      // Not installed: the next one.
+    }
+  }
+  console.log(
+    "SKIPPED the Python client: no python3 with `cryptography` (Debian: python3-cryptography)",
+  );
+  return undefined;
+}
+
+const python = await findPython();
+
+async function run(script: string, args: string[], input = "") {
+  const child = new Deno.Command(python!, {
+    args: ["-B", script, ...args],
+    cwd: FOLDER,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  await writer.write(utf8(input));
+  await writer.close();
+  const { code, stdout, stderr } = await child.output();
+  return { code, out: utf8Decode(stdout), errors: utf8Decode(stderr) };
+}
+
+Deno.test({
+  name: "the Python client passes the vectors of suite 1",
+  ignore: python === undefined,
+  async fn() {
+    const { code, out, errors } = await run("vectors_test.py", []);
+    assert.equal(code, 0, errors);
+    const summary = /^(\d+) vectors passed, (\d+) skipped$/m.exec(out);
+    assert.ok(Number(summary?.[1]) >= 30, out);
+    assert.match(out, /^SKIPPED suite 2/m);
+    console.log(summary![0]);
+  },
+});
+
+Deno.test({
+  name: "the Python client streams a sealed answer, and finds out a reply that was cut",
+  ignore: python === undefined,
+  async fn() {
+    await using server = await serve();
+    server.answer = () => ({
+      body: ["Hello", ", ", "world"].map((response) => utf8(JSON.stringify({ response }) + "\n")),
+    });
+    const pairing = JSON.stringify({
+      url: server.gateway,
+      psk_id: PSK_ID,
+      psk: server.psk.toHex(),
+    });
+    const args = ["demo", "What is network isolation?"];
+    const good = await run("secllama_client.py", args, pairing);
+    assert.equal(good.code, 0, good.errors);
+    assert.equal(good.out.trimEnd(), "Hello, world");
+    const { request, body } = server.opened[0]!;
+    assert.equal(request.path, "/api/generate");
+    assert.deepEqual(JSON.parse(utf8Decode(body)), { model: "demo", prompt: args[1] });
+    server.tamper = (bytes, index) => index === 2 ? undefined : bytes;
+    const cut = await run("secllama_client.py", args, pairing);
+    assert.notEqual(cut.code, 0);
+    assert.match(cut.errors, /SealedError: truncated/);
+    server.tamper = (bytes) => bytes;
+    const stranger = pairing.replace(server.psk.toHex(), "00".repeat(32));
+    const refused = await run("secllama_client.py", args, stranger);
+    assert.match(refused.errors, /SealedError: auth/);
+  },
+});

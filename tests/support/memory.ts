@@ -1,0 +1,91 @@
+/** Searching a live process's memory for known bytes, as root. Linux only. */
+
+import { Buffer } from "node:buffer";
+
+/** The forms in which text could lie in memory or on a wire. */
+export function formsOf(text: string): { name: string; bytes: Uint8Array }[] {
+  const utf8 = new TextEncoder().encode(text);
+  const utf16 = new Uint8Array(text.length * 2);
+  for (let i = 0; i < text.length; i++) {
+    utf16[2 * i] = text.charCodeAt(i) & 255;
+    utf16[2 * i + 1] = text.charCodeAt(i) >>> 8;
+  }
+  const forms = [
+    { name: "UTF-8", bytes: utf8 },
+    { name: "UTF-16", bytes: utf16 },
+    { name: "JSON-escaped", bytes: new TextEncoder().encode(JSON.stringify(text).slice(1, -1)) },
+    {
+      name: "JSON with every character escaped",
+      bytes: new TextEncoder().encode(
+        [...text].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+      ),
+    },
+  ];
+  // base64 depends on where in a group of three the text begins; the ends that depend on neighbours are cut off.
+  for (let shift = 0; shift < 3; shift++) {
+    const padded = new Uint8Array(shift + utf8.length);
+    padded.set(utf8, shift);
+    const inner = padded.toBase64().replace(/=+$/, "").slice(shift === 0 ? 0 : 4, -4);
+    forms.push({ name: `base64 at ${shift}`, bytes: new TextEncoder().encode(inner) });
+  }
+  return forms;
+}
+
+/** Names of the forms of `text` that `haystack` holds. */
+export function findIn(haystack: Uint8Array, text: string): string[] {
+  const buffer = bufferOf(haystack);
+  return formsOf(text).filter((f) => buffer.includes(bufferOf(f.bytes))).map((f) => f.name);
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Names of the forms of each text found in the readable, writable memory of a process. Root only. */
+export async function findInMemory(
+  pid: number,
+  texts: readonly string[],
+): Promise<Map<string, Set<string>>> {
+  const found = new Map(texts.map((t) => [t, new Set<string>()]));
+  const needles = texts.flatMap((text) => formsOf(text).map((form) => ({ text, ...form })));
+  const overlap = Math.max(...needles.map((n) => n.bytes.length));
+  const maps = await Deno.readTextFile(`/proc/${pid}/maps`);
+  const memory = await Deno.open(`/proc/${pid}/mem`);
+  let readBytes = 0;
+  try {
+    for (const line of maps.split("\n")) {
+      const match = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
+      if (!match) continue;
+      const [start, end] = [BigInt("0x" + match[1]), BigInt("0x" + match[2])];
+      const block = new Uint8Array(4 * 1024 * 1024 + overlap);
+      for (let at = start; at < end; at += 4n * 1024n * 1024n) {
+        let n: number | null = 0;
+        try {
+          await memory.seek(at, Deno.SeekMode.Start);
+          const size = Number(end - at < BigInt(block.length) ? end - at : BigInt(block.length));
+          for (let got = 0; got < size;) {
+            const part = await memory.read(block.subarray(got, size));
+            if (part === null) break;
+            got += part;
+            n = got;
+          }
+        } catch {
+          if (!n) break; // a reserved range that has no pages
+        }
+        readBytes += n ?? 0;
+        const buffer = bufferOf(block.subarray(0, n ?? 0));
+        for (const { text, name, bytes } of needles) {
+          if (!found.get(text)!.has(name) && buffer.includes(bufferOf(bytes))) {
+            found.get(text)!.add(name);
+          }
+        }
+      }
+    }
+  } finally {
+    memory.close();
+  }
+  if (readBytes < 1024 * 1024) {
+    throw new Error(`only ${readBytes} bytes of process ${pid} could be read`);
+  }
+  return found;
+}

@@ -1,0 +1,201 @@
+/**
+ * Starts `secllama serve` from source as a process of its own, with a home of its own and free ports, and stops it. Nothing
+ * is mocked: gateway, proxy, sandbox and model are the real ones.
+ */
+import { join } from "node:path";
+
+export const ROOT = new URL("../../", import.meta.url).pathname;
+/** What `deno task serve` gives, less what the tests set themselves. */
+export const GATEWAY_PERMISSIONS = [
+  "--quiet",
+  "--frozen",
+  "--no-prompt",
+  "--deny-import",
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-run",
+  "--allow-env",
+  "--allow-ffi",
+  "--allow-sys=uid",
+];
+
+export interface Served {
+  readonly proxyUrl: string;
+  readonly gatewayUrl: string;
+  readonly banner: string;
+  /** Pid of the gateway. */
+  readonly pid: number;
+  readonly home: string;
+  stderr(): string;
+  /** SIGTERM, then waits. Returns the exit code and how long it took. */
+  stop(): Promise<{ code: number; tookMs: number }>;
+  /** SIGKILL, then waits for the gateway alone. */
+  killHard(): Promise<void>;
+}
+
+/** A new home, and the environment of a user who has nothing but it. */
+export async function newHome(): Promise<{ home: string; env: Record<string, string> }> {
+  const home = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  return {
+    home,
+    env: {
+      HOME: home,
+      PATH: "/usr/bin:/bin",
+      NO_COLOR: "1",
+      LANG: "C.UTF-8",
+      ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR")! } : {}),
+      // The test's own Deno cache: a module that is cached is not fetched again.
+      ...(Deno.env.get("HOME") && !Deno.env.get("DENO_DIR")
+        ? { DENO_DIR: join(Deno.env.get("HOME")!, ".cache", "deno") }
+        : {}),
+    },
+  };
+}
+
+/** Runs one command of the CLI to its end. */
+export async function cli(
+  args: readonly string[],
+  options: { env: Record<string, string>; stdin?: string; timeoutMs?: number },
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", ...GATEWAY_PERMISSIONS, join(ROOT, "main.ts"), ...args],
+    env: options.env,
+    clearEnv: true,
+    cwd: options.env["HOME"] ?? "/",
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  if (options.stdin !== undefined) {
+    await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
+  }
+  await writer.close().catch(() => {});
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+  const { code, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  return {
+    code,
+    stdout: new TextDecoder().decode(stdout),
+    stderr: new TextDecoder().decode(stderr),
+  };
+}
+
+/** Starts serve and waits until it is ready. @throws {Error} With its output if it ends first. */
+export async function startServe(
+  options: { env?: Record<string, string>; args?: readonly string[]; entry?: string } = {},
+): Promise<Served> {
+  const { home, env } = await newHome();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      ...GATEWAY_PERMISSIONS,
+      options.entry ?? join(ROOT, "main.ts"),
+      "serve",
+      "--port=0",
+      "--proxy-port=0",
+      ...(options.args ?? ["--ephemeral"]),
+    ],
+    env: { ...env, ...options.env },
+    clearEnv: true,
+    cwd: home,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const decoder = new TextDecoder();
+  let out = "";
+  let err = "";
+  let ended = false;
+  const ready = Promise.withResolvers<void>();
+  const readingOut = (async () => {
+    for await (const chunk of child.stdout) {
+      out += decoder.decode(chunk, { stream: true });
+      // The banner is printed in one go; the isolation lines are its end.
+      if (/SecLlama is ready[^]*\n {2}(model|isolation) [^]*\n/.test(out)) {
+        setTimeout(() => ready.resolve(), 100);
+      }
+    }
+    ready.resolve();
+  })();
+  const errDecoder = new TextDecoder();
+  const readingErr = (async () => {
+    for await (const chunk of child.stderr) err += errDecoder.decode(chunk, { stream: true });
+  })();
+  const status = child.status.then((s) => (ended = true, s));
+  const timer = setTimeout(() => child.kill("SIGKILL"), 90_000);
+  await ready.promise;
+  clearTimeout(timer);
+  const end = async () => {
+    const s = await status;
+    await Promise.all([readingOut, readingErr]);
+    await Deno.remove(home, { recursive: true }).catch(() => {});
+    return s;
+  };
+  if (ended || !out.includes("SecLlama is ready")) {
+    if (!ended) child.kill("SIGKILL");
+    await end();
+    throw new Error(`serve did not start:\n${out}\n${err}`);
+  }
+  return {
+    proxyUrl: /proxy +(http:\S+)/.exec(out)?.[1] ?? "",
+    gatewayUrl: /gateway +(http:\S+)/.exec(out)![1]!,
+    banner: out,
+    pid: child.pid,
+    home,
+    stderr: () => err,
+    async stop() {
+      const started = performance.now();
+      if (!ended) child.kill("SIGTERM");
+      const { code } = await end();
+      return { code, tookMs: performance.now() - started };
+    },
+    async killHard() {
+      child.kill("SIGKILL");
+      await end();
+    },
+  };
+}
+
+/** Posts a non-streaming chat and returns the parsed answer. */
+export async function chat(
+  base: string,
+  content: string,
+  more: Record<string, unknown> = {},
+): Promise<{
+  status: number;
+  headers: Headers;
+  body: {
+    message?: { content: string };
+    error?: string;
+    done_reason?: string;
+    [key: string]: unknown;
+  };
+}> {
+  const response = await fetch(`${base}/api/chat`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      model: "demo",
+      stream: false,
+      messages: [{ role: "user", content }],
+      ...more,
+    }),
+  });
+  return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+/** Pids of live processes whose environment or argv names `mark`; from /proc, so it needs the same user or root. */
+export async function processesNaming(mark: string): Promise<number[]> {
+  const found: number[] = [];
+  for await (const entry of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(entry.name)) continue;
+    try {
+      const text = await Deno.readTextFile(`/proc/${entry.name}/environ`) +
+        await Deno.readTextFile(`/proc/${entry.name}/cmdline`);
+      if (text.includes(mark)) found.push(Number(entry.name));
+    } catch { /* it ended, or is another user's */ }
+  }
+  return found;
+}

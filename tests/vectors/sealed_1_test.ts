@@ -1,0 +1,217 @@
+/** The published vectors of sealed/1, against the code; and the code, against the vectors. */
+import assert from "node:assert/strict";
+import { concat, fromHex, toHex } from "../../src/bytes.ts";
+import { ERROR_TABLE, SecLlamaError } from "../../src/errors.ts";
+import type { ReplyEnvelope } from "../../src/sealed/envelope.ts";
+import { Recipient } from "../../src/sealed/recipient.ts";
+import { ReplyOpener, ReplySealer } from "../../src/sealed/reply.ts";
+import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
+import {
+  clientPskId,
+  deriveClientPsk,
+  deriveTransport,
+  localPskId,
+  makeSuite,
+  recipientId,
+  suiteById,
+} from "../../src/sealed/suite.ts";
+import {
+  type DerivationVector,
+  FOLDER,
+  type KeyDocumentVector,
+  render,
+  type ReplyVector,
+  reproducibleFiles,
+  type RequestVector,
+  type VectorFile,
+} from "./sealed_1.ts";
+
+function load<T>(name: string): T[] {
+  const file: VectorFile<T> = JSON.parse(Deno.readTextFileSync(new URL(name, FOLDER)));
+  assert.ok(file.vectors.length > 0);
+  return file.vectors;
+}
+
+/** Runs `act` and holds it against the class that the vector declares. */
+async function expecting<T>(
+  vector: { comment: string; expect: string },
+  act: () => Promise<T>,
+): Promise<T | undefined> {
+  assert.ok(
+    vector.expect === "ok" || Object.hasOwn(ERROR_TABLE, vector.expect),
+    `${vector.comment}: unknown class ${vector.expect}`,
+  );
+  let result: T;
+  try {
+    result = await act();
+  } catch (error) {
+    assert.ok(error instanceof SecLlamaError, `${vector.comment}: ${error}`);
+    assert.equal(error.code, vector.expect, vector.comment);
+    return undefined;
+  }
+  assert.equal("ok", vector.expect, vector.comment);
+  return result;
+}
+
+Deno.test("derivation", async () => {
+  for (const v of load<DerivationVector>("derivation.json")) {
+    const transport = await deriveTransport(fromHex(v.master_key));
+    assert.equal(toHex(transport), v.transport);
+    assert.equal(localPskId(v.kid), v.local_psk_id);
+    assert.equal(clientPskId(v.kid, v.client_id), v.client_psk_id);
+    assert.equal(toHex(await deriveClientPsk(transport, fromHex(v.client_id))), v.client_psk);
+  }
+});
+
+Deno.test("key documents", async () => {
+  for (const v of load<KeyDocumentVector>("key_document.json")) {
+    const options = {
+      psk: fromHex(v.psk),
+      model: v.model,
+      challenge: fromHex(v.challenge),
+      sentAt: 0,
+      receivedAt: 0,
+      suite: v.suite,
+    };
+    await expecting(v, () => verifyKeyDocument(v.document, options));
+  }
+});
+
+for (const suite of [1, 2]) {
+  Deno.test(`requests of suite ${suite}, opened`, async () => {
+    for (const v of load<RequestVector>(`request_suite_${suite}.json`)) {
+      assert.equal(v.suite, suite);
+      const recipient = await recipientOf(v);
+      const open = () => recipient.open(ReadableStream.from([fromHex(v.wire)]));
+      if (v.opened_before) await open();
+      const opened = await expecting(v, open);
+      if (opened === undefined) continue;
+      assert.equal(opened.pskId, v.psk_id);
+      assert.equal(opened.request.method, v.m);
+      assert.equal(opened.request.path, v.p);
+      assert.deepEqual({ ...opened.request.headers }, v.h);
+      assert.equal(opened.request.time, v.t);
+      assert.equal(toHex(opened.body), v.body);
+      // The reply's keys come from the same secret.
+      const reply = opened.reply.head(200, {}, { final: true });
+      const opener = new ReplyOpener(fromHex(v.response_secret!), fromHex(v.enc!));
+      assert.equal(((await opener.push(reply))[0] as ReplyEnvelope).status, 200);
+      opener.end();
+    }
+  });
+}
+
+Deno.test("requests of suite 1, sealed again byte for byte", async () => {
+  let count = 0;
+  for (const v of load<RequestVector>("request_suite_1.json")) {
+    if (v.expect !== "ok") continue;
+    const publicKey = await suiteById(1).hpke.DeserializePublicKey(fromHex(v.pk));
+    const ephemeral = await suiteById(1).hpke.DeserializePrivateKey(
+      fromHex(v.ephemeral_sk!),
+      false,
+    );
+    const ephemeralPublic = await suiteById(1).hpke.DeserializePublicKey(fromHex(v.enc!));
+    const suite = makeSuite(1, (kem) => ({
+      ...kem,
+      GenerateKeyPair: () => Promise.resolve({ privateKey: ephemeral, publicKey: ephemeralPublic }),
+    }));
+    const key = { suite, publicKey, rk: recipientId(fromHex(v.pk)), exp: 0, clockOffsetMs: 0 };
+    const { body } = await sealRequest(key, {
+      psk: fromHex(v.psk),
+      pskId: v.psk_id,
+      method: v.m!,
+      path: v.p!,
+      headers: v.h!,
+      body: fromHex(v.body!),
+      now: v.t!,
+      ...(v.frame_bytes !== undefined && { frameBytes: v.frame_bytes }),
+    });
+    assert.equal(toHex(body), v.wire, v.comment);
+    count++;
+  }
+  assert.ok(count >= 5);
+});
+
+Deno.test("replies, opened and sealed again byte for byte", async () => {
+  for (const v of load<ReplyVector>("reply.json")) {
+    const [secret, enc] = [fromHex(v.response_secret), fromHex(v.enc)];
+    for (const size of [1 << 20, 1]) {
+      const opened = await expecting(v, () => readReply(secret, enc, fromHex(v.wire), size));
+      if (opened === undefined) continue;
+      assert.equal(opened.head?.status, v.s);
+      assert.deepEqual({ ...opened.head?.headers }, v.h);
+      assert.equal(toHex(opened.body), v.pieces!.join(""));
+    }
+    if (v.expect !== "ok") continue;
+    const sealer = new ReplySealer(secret, enc, { random: () => fromHex(v.rn!) });
+    const pieces = v.pieces!.map(fromHex);
+    const wire = concat(
+      sealer.head(v.s!, v.h!),
+      ...pieces.slice(0, -1).map((piece) => sealer.frame(piece)),
+      sealer.final(pieces.at(-1)!),
+    );
+    assert.equal(toHex(wire), v.wire, v.comment);
+  }
+});
+
+Deno.test("the files are what the generator makes", async () => {
+  for (const [name, file] of Object.entries(await reproducibleFiles())) {
+    const committed = await Deno.readTextFile(new URL(name, FOLDER));
+    assert.ok(committed === render(file), `${name} differs: run tests/vectors/sealed_1.ts again`);
+  }
+});
+
+Deno.test("every class of the format has a vector, in each suite", () => {
+  const codes = (name: string) => new Set(load<{ expect: string }>(name).map((v) => v.expect));
+  const request = [
+    "ok",
+    "malformed",
+    "unsupported-suite",
+    "key-mismatch",
+    "auth",
+    "cancelled",
+    "clock",
+    "replay",
+    "replay-window-full",
+    "too-large",
+  ];
+  for (const suite of [1, 2]) {
+    assert.deepEqual([...codes(`request_suite_${suite}.json`)].sort(), [...request].sort());
+  }
+  const reply = ["auth", "downgrade", "malformed", "ok", "truncated"];
+  assert.deepEqual([...codes("reply.json")].sort(), reply);
+});
+
+/** The runner of a vector: its boot key, its clock, its limits. */
+async function recipientOf(v: RequestVector): Promise<Recipient> {
+  return await Recipient.init({
+    model: "demo:latest",
+    suites: [v.suite],
+    now: () => v.now,
+    psk: (id) => id === v.known.psk_id ? fromHex(v.known.psk) : undefined,
+    limits: {
+      ...(v.body_limit !== undefined && { bodyBytes: v.body_limit }),
+      ...(v.window_entries !== undefined && { replayEntries: v.window_entries }),
+    },
+    fixed: {
+      keyPair: async (suite) => ({
+        privateKey: await suite.hpke.DeserializePrivateKey(fromHex(v.sk), false),
+        publicKey: await suite.hpke.DeserializePublicKey(fromHex(v.pk)),
+      }),
+    },
+  });
+}
+
+async function readReply(secret: Uint8Array, enc: Uint8Array, wire: Uint8Array, size: number) {
+  const opener = new ReplyOpener(secret, enc);
+  let head: ReplyEnvelope | undefined;
+  const body: Uint8Array[] = [];
+  for (let at = 0; at < wire.length; at += size) {
+    for (const part of await opener.push(wire.slice(at, at + size))) {
+      if (part instanceof Uint8Array) body.push(part);
+      else head = part;
+    }
+  }
+  opener.end();
+  return { head, body: concat(...body) };
+}
