@@ -6,11 +6,11 @@
 import policy from "../sandbox-profiles/linux.json" with { type: "json" };
 import { errnoName } from "../src/linux/errno.ts";
 import { hardenProcess } from "../src/linux/harden.ts";
-import { type Linux, linux, SystemCallError } from "../src/linux/libc.ts";
+import { cstr, type Linux, linux, openFlags, SystemCallError } from "../src/linux/libc.ts";
 import { compile, installFilter, type SeccompPolicy } from "../src/linux/seccomp.ts";
 
 export interface LayerResult {
-  readonly layer: "not dumpable" | "no core dump" | "no new privileges" | "stage 2";
+  readonly layer: "not dumpable" | "no core dump" | "no new privileges" | "landlock" | "stage 2";
   readonly enforced: boolean;
   /** The reading, or the error. */
   readonly observed: string;
@@ -22,6 +22,9 @@ export interface LockdownOptions {
   /** False: V8 may compile. Native code can then map executable memory as well. Default true. */
   readonly denyExecutableMemory?: boolean;
 }
+
+const EPERM = 1;
+const EACCES = 13;
 
 let early: LayerResult[] = [];
 
@@ -68,6 +71,7 @@ export function lockdown(options: LockdownOptions = {}): LayerResult[] {
     enforced: system.prctl(PR_GET_NO_NEW_PRIVS) === 1,
     observed: `PR_GET_NO_NEW_PRIVS ${system.prctl(PR_GET_NO_NEW_PRIVS)}`,
   });
+  results.push(landlockResult(system));
   try {
     const program = compile(stage2Policy(options), { arch: system.arch });
     installFilter(system, program, { allThreads: true });
@@ -86,10 +90,19 @@ export function lockdown(options: LockdownOptions = {}): LayerResult[] {
   return results;
 }
 
+/** No rule of the launcher's covers `/`, which any user may list: only Landlock refuses that. */
+function landlockResult(system: Linux): LayerResult {
+  const root = system.call("openat", -100, cstr("/"), openFlags(system.arch).directory, 0);
+  if (root >= 0) system.call("close", root);
+  return {
+    layer: "landlock",
+    enforced: root === -EACCES,
+    observed: root >= 0 ? "the root folder can be opened" : `open /: ${errnoName(-root)}`,
+  };
+}
+
 /** Of the things that stage 2 forbids, those that do not fail. Each call is harmless if it passes. */
 function stillOpen(system: Linux, options: LockdownOptions): string[] {
-  const EPERM = 1;
-  const EACCES = 13;
   const refused = (result: number) => result === -EPERM || result === -EACCES;
   const open: string[] = [];
   // Null pointers: a call that the filter lets through fails with EFAULT instead.

@@ -54,7 +54,7 @@ export type Handler = (
   cancel: AbortController,
 ) => Promise<Response>;
 
-const ROUTES: Readonly<Record<string, Handler>> = {
+const routes = (): Readonly<Record<string, Handler>> => ({
   "/api/chat": ollamaChat,
   "/api/generate": ollamaGenerate,
   "/api/embed": ollamaEmbed,
@@ -62,10 +62,10 @@ const ROUTES: Readonly<Record<string, Handler>> = {
   "/v1/chat/completions": openaiChat,
   "/v1/completions": openaiCompletions,
   "/v1/embeddings": openaiEmbeddings,
-  "/v1/responses": openaiResponses,
+  "/v1/responses": openaiResponses(),
   "/v1/messages": anthropicMessages,
   "/v1/messages/count_tokens": anthropicCountTokens,
-};
+});
 
 type Env = { Bindings: CallContext };
 
@@ -75,7 +75,7 @@ export function makeApi(o: ApiOptions): Api {
   const app = new Hono<Env>();
   app.get("/", (c) => c.text("Ollama is running"));
   app.get("/api/version", (c) => c.json({ version: o.version }));
-  for (const [path, handler] of Object.entries(ROUTES)) {
+  for (const [path, handler] of Object.entries(routes())) {
     app.post(path, (c) => run(c, handler, service));
     app.all(path, (c) => {
       c.header("allow", "POST");

@@ -187,9 +187,9 @@ function checkCapabilities(engine: Engine, request: InferenceRequest): void {
     new SecLlamaError("bad-request", `"${request.model}" does not support ${what}`);
   if (!hasDecoder) throw refuse(request.prompt.kind === "chat" ? "chat" : "generate");
   const { prompt } = request;
-  if (prompt.kind === "chat" && prompt.tools.length > 0 && !capabilities.includes("tools")) {
-    throw refuse("tools");
-  }
+  if (prompt.kind !== "chat" || prompt.tools.length === 0) return;
+  // A call that must be made is made by the grammar, whatever the model knows of tools.
+  if (prompt.toolChoice === "auto" && !capabilities.includes("tools")) throw refuse("tools");
 }
 
 function tokenLogprobs(event: Extract<GenerateEvent, { type: "token" }>): TokenLogprobs {

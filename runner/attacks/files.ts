@@ -123,6 +123,6 @@ export const FILES: readonly Attack[] = [
   },
   {
     name: "leave the root by ..",
-    run: (linux, f) => readProof(linux, `/app/../../../../../..${f.folder}/secret`, f.canary),
+    run: (linux, f) => readProof(linux, `/../../../../../..${f.folder}/secret`, f.canary),
   },
 ];

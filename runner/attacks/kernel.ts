@@ -1,6 +1,6 @@
 /** Attacks on the kernel's wider surface: other entries, namespaces, mounts, shared memory, tracing, keys. */
 import { alloc, cstr, type Linux, O, openFlags } from "../../src/linux/libc.ts";
-import { type Attack, byErrno, byResult, type Outcome } from "./attack.ts";
+import { type Attack, type Battlefield, byErrno, byResult, type Outcome } from "./attack.ts";
 
 const CLONE = { newNs: 0x20000, newUser: 0x10000000 } as const;
 const SIGCHLD = 17;
@@ -82,11 +82,63 @@ function closing(step: string, call: (linux: Linux) => number): (linux: Linux) =
   };
 }
 
+function mountOver(linux: Linux, field: Battlefield): Outcome {
+  const folder = cstr(field.folder);
+  const result = linux.call("mount", cstr("tmpfs"), folder, cstr("tmpfs"), 0, null);
+  if (result >= 0) linux.call("umount2", folder, 2 /* MNT_DETACH */);
+  return byResult("mount", result);
+}
+
+/** An array of one element. */
+function makeBpfMap(linux: Linux): number {
+  const attribute = alloc(128); // union bpf_attr: map_type, key_size, value_size, max_entries, u32 each
+  const view = new DataView(attribute.buffer);
+  [2, 4, 4, 1].forEach((value, i) => view.setUint32(i * 4, value, true));
+  return linux.call("bpf", 0, attribute, attribute.length);
+}
+
+/** A software clock on this process. */
+function openPerfEvent(linux: Linux): number {
+  const attribute = alloc(128); // struct perf_event_attr: type u32, size u32, config u64
+  const view = new DataView(attribute.buffer);
+  view.setUint32(0, 1, true);
+  view.setUint32(4, attribute.length, true);
+  return linux.call("perf_event_open", attribute, 0, -1, -1, 8 /* FD_CLOEXEC */);
+}
+
+/** By a handle a file can be opened without a path, past any root. */
+function openByHandle(linux: Linux, field: Battlefield): Outcome {
+  const handle = alloc(136); // struct file_handle: handle_bytes u32, handle_type s32, f_handle[]
+  new DataView(handle.buffer).setUint32(0, 128, true);
+  const secret = cstr(`${field.folder}/secret`);
+  const named = linux.call("name_to_handle_at", -100, secret, handle, alloc(4), 0);
+  if (named < 0) return byResult("name_to_handle_at", named);
+  const folder = linux.call("openat", -100, cstr(field.folder), O.closeOnExec, 0);
+  const fd = linux.call("open_by_handle_at", folder, handle, O.closeOnExec);
+  linux.call("close", folder);
+  if (fd >= 0) linux.call("close", fd);
+  return byResult("open_by_handle_at", fd);
+}
+
 const PR_SET_DUMPABLE = 4;
 const PR_GET_DUMPABLE = 3;
 const UFFD_USER_MODE_ONLY = 1;
 const KEYCTL_GET_KEYRING_ID = 0;
 const KEY_SPEC_SESSION_KEYRING = -3;
+
+/** A crash that tries to leave its memory in a file. The host looks for the file. */
+export const CORE_DUMP = "core dump";
+
+function crash(linux: Linux): Outcome {
+  linux.prctl(PR_SET_DUMPABLE, 1);
+  const unlimited = alloc(16).fill(0xff);
+  linux.call("prlimit64", 0, 4, /* RLIMIT_CORE */ unlimited, null);
+  const nowhere = Deno.UnsafePointer.create(8n) as Deno.PointerObject<
+    { parameters: []; result: "void" }
+  >;
+  new Deno.UnsafeFnPointer(nowhere, { parameters: [], result: "void" }).call();
+  return { out: false, step: "crash", errno: "survived" };
+}
 
 const common: readonly Attack[] = [
   { name: "fork", run: (linux) => fork(linux, 0) },
@@ -105,11 +157,7 @@ const common: readonly Attack[] = [
     },
     privileged: true,
   },
-  {
-    name: "mount",
-    privileged: true,
-    run: (linux) => byErrno("mount", linux.call("mount", null, null, null, 0, null)),
-  },
+  { name: "mount", privileged: true, run: mountOver },
   {
     name: "new mount API",
     privileged: true,
@@ -135,11 +183,7 @@ const common: readonly Attack[] = [
       (linux) => linux.call("userfaultfd", UFFD_USER_MODE_ONLY | O.closeOnExec),
     ),
   },
-  {
-    name: "bpf",
-    privileged: true,
-    run: (linux) => byErrno("bpf", linux.call("bpf", 0, alloc(128), 128)),
-  },
+  { name: "bpf", privileged: true, run: closing("bpf", makeBpfMap) },
   {
     name: "keyctl",
     run: (linux) =>
@@ -148,15 +192,8 @@ const common: readonly Attack[] = [
         linux.call("keyctl", KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0),
       ),
   },
-  {
-    name: "perf_event_open",
-    run: (linux) => byErrno("perf_event_open", linux.call("perf_event_open", null, 0, -1, -1, 0)),
-  },
-  {
-    name: "open_by_handle_at",
-    privileged: true,
-    run: (linux) => byErrno("open_by_handle_at", linux.call("open_by_handle_at", -1, alloc(16), 0)),
-  },
+  { name: "perf_event_open", run: closing("perf_event_open", openPerfEvent) },
+  { name: "open_by_handle_at", privileged: true, run: openByHandle },
   {
     name: "set the host name",
     privileged: true,
@@ -192,15 +229,13 @@ const common: readonly Attack[] = [
     },
   },
   {
-    name: "terminal injection (TIOCSTI)",
-    run(linux) {
-      const tty = linux.call("openat", -100, cstr("/dev/ptmx"), O.readWrite | O.closeOnExec, 0);
-      if (tty < 0) return byResult("open /dev/ptmx", tty);
-      const result = linux.call("ioctl", tty, 0x5412, cstr("x"));
-      linux.call("close", tty);
-      return byErrno("ioctl", result);
-    },
+    name: "open a terminal",
+    run: closing(
+      "open /dev/ptmx",
+      (linux) => linux.call("openat", -100, cstr("/dev/ptmx"), O.readWrite | O.closeOnExec, 0),
+    ),
   },
+  { name: CORE_DUMP, ends: "replaced", run: crash },
   {
     name: "list the root folder",
     run: closing(

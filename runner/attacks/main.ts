@@ -72,7 +72,6 @@ async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<v
   if (order.linger) await rest();
 }
 
-hardenEarly();
 const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
 let line = "";
 while (!line.includes("\n")) {
@@ -80,5 +79,7 @@ while (!line.includes("\n")) {
   if (done) break;
   line += value;
 }
-await main(JSON.parse(line) as AttackOrder, () => reader.read());
+const order = JSON.parse(line) as AttackOrder;
+if (order.lockdown) hardenEarly();
+await main(order, () => reader.read());
 Deno.exit(0);

@@ -7,6 +7,7 @@
 import { SecLlamaError } from "../../src/errors.ts";
 import { Batch } from "./batch.ts";
 import { chooseFlashAttention, createContext, createThreadpool } from "./context.ts";
+import { Crew } from "./crew.ts";
 import { Embedder } from "./embedder.ts";
 import { Generation } from "./generation.ts";
 import { type Library, openLibrary } from "./library.ts";
@@ -35,6 +36,8 @@ const DEFAULT_QUEUE_LIMIT = 512;
 const MAX_TOKEN_LENGTH = 512;
 /** llama.cpp rounds a sequence's share of the cache up to this. */
 const CONTEXT_GRANULE = 256;
+/** Below this, threads wait for each other longer than they work. */
+const ONE_THREAD_BYTES = 8 * 1024 * 1024;
 /** Enough for the speed of prompts to be measured, and for every page of the weights to be touched. */
 const WARM_UP_TOKENS = 32;
 
@@ -81,8 +84,9 @@ class LlamaEngine implements Engine {
     this.#candidates = new Candidates(vocabulary.size);
     this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
     const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, options.slots);
-    const threadpool = createThreadpool(library, options.threads);
-    const { threads, slots } = options;
+    const { slots } = options;
+    const threads = model.info.sizeBytes < ONE_THREAD_BYTES ? 1 : options.threads;
+    const threadpool = createThreadpool(library, threads);
     this.#embedder = new Embedder({
       library,
       model: model.pointer,
@@ -95,6 +99,7 @@ class LlamaEngine implements Engine {
     const batch = new Batch(batchSize, slots);
     const pace = new Pace(batchSize);
     let context: Pointer = null;
+    let aloneMs = Infinity;
     if (model.generates) {
       context = createContext(library, model.pointer, threadpool, {
         totalTokens: slots * Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE,
@@ -104,13 +109,14 @@ class LlamaEngine implements Engine {
         threads,
         flashAttention: chooseFlashAttention(options, model.headLength),
       });
-      this.#warmUp(context, batch, pace);
+      aloneMs = this.#warmUp(context, batch, pace, threads);
     } else this.#embedder.prepare();
     this.#scheduler = new Scheduler({
       llama: library.llama,
       context,
       batch,
       pace,
+      crew: new Crew({ threads, aloneMs, now: () => performance.now() }),
       slots,
       slotContextLength,
       vocabularySize: vocabulary.size,
@@ -124,21 +130,32 @@ class LlamaEngine implements Engine {
     });
   }
 
-  #warmUp(context: Pointer, batch: Batch, pace: Pace): void {
+  /** @returns Milliseconds that one thread takes for one token. */
+  #warmUp(context: Pointer, batch: Batch, pace: Pace, threads: number): number {
     const { llama } = this.#library;
+    const memory = llama.llama_get_memory(context);
     const token = Math.max(0, this.#model.vocabulary.bos);
+    const decode = (count: number): number => {
+      batch.clear();
+      for (let position = 0; position < count; position++) {
+        batch.add(token, { position, sequence: 0, output: position === count - 1 });
+      }
+      const started = performance.now();
+      const status = llama.llama_decode(context, batch.seal());
+      const ms = performance.now() - started;
+      if (status !== 0) {
+        throw new SecLlamaError("model-failed", `the model refused a batch: status ${status}`);
+      }
+      llama.llama_memory_clear(memory, true);
+      return ms;
+    };
     const count = Math.min(WARM_UP_TOKENS, batch.capacity);
-    batch.clear();
-    for (let position = 0; position < count; position++) {
-      batch.add(token, { position, sequence: 0, output: position === count - 1 });
-    }
-    const started = performance.now();
-    const status = llama.llama_decode(context, batch.seal());
-    pace.record({ promptTokens: count, decodeTokens: 0, ms: performance.now() - started });
-    if (status !== 0) {
-      throw new SecLlamaError("model-failed", `the model refused a first batch: status ${status}`);
-    }
-    llama.llama_memory_clear(llama.llama_get_memory(context), true);
+    pace.record({ promptTokens: count, decodeTokens: 0, ms: decode(count) });
+    if (threads === 1) return Infinity;
+    llama.llama_set_n_threads(context, 1, 1);
+    const aloneMs = Math.min(decode(1), decode(1));
+    llama.llama_set_n_threads(context, threads, threads);
+    return aloneMs;
   }
 
   tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array {

@@ -10,6 +10,7 @@
  */
 import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { Batch } from "./batch.ts";
+import type { Crew } from "./crew.ts";
 import type { Generation } from "./generation.ts";
 import type { Pace } from "./pace.ts";
 import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
@@ -23,6 +24,7 @@ export interface SchedulerOptions {
   readonly context: Pointer;
   readonly batch: Batch;
   readonly pace: Pace;
+  readonly crew: Crew;
   readonly slots: number;
   /** Tokens of context a slot has. */
   readonly slotContextLength: number;
@@ -56,6 +58,8 @@ export class Scheduler {
   /** Whether something came since the step in progress began. */
   #stirred = false;
   #turns = 0;
+  /** Threads the context was last told to use. */
+  #threads = 0;
   #closed = false;
 
   constructor(options: SchedulerOptions) {
@@ -139,16 +143,17 @@ export class Scheduler {
     this.#admit();
     const plan = this.#plan();
     if (this.#o.batch.count === 0) return this.#tasks.length > 0;
+    const { llama, context, batch, pace, crew } = this.#o;
+    if (this.#threads !== crew.threads) {
+      this.#threads = crew.threads;
+      llama.llama_set_n_threads(context, this.#threads, this.#threads);
+    }
+    const { promptTokens, decodeTokens } = plan;
     const started = performance.now();
-    const status = await this.#o.llama.llama_decode_in_thread(
-      this.#o.context,
-      this.#o.batch.seal(),
-    );
-    this.#o.pace.record({
-      promptTokens: plan.promptTokens,
-      decodeTokens: plan.decodeTokens,
-      ms: performance.now() - started,
-    });
+    const status = await llama.llama_decode_in_thread(context, batch.seal());
+    const ms = performance.now() - started;
+    pace.record({ promptTokens, decodeTokens, ms });
+    if (promptTokens === 0) crew.record({ sequences: decodeTokens, ms });
     if (status !== 0) {
       this.#failBatch(plan, status);
       return true;

@@ -188,7 +188,7 @@ export const FIELDS = [
     flag: "threads",
     value: "N",
     default: 0,
-    help: "threads of inference; 0: one per core",
+    help: "threads of inference; 0: one less than there are cores",
     parse: integer(0, 512),
   }),
   field({

@@ -23,8 +23,8 @@ export class FakeAdvapi32 implements CredentialFfi {
     const size = view.getUint32(CREDENTIAL.blobSize, true);
     if (view.getUint32(CREDENTIAL.type, true) !== 1 || size > 2_560) return this.#fail(87);
     const blob = new Uint8Array(size);
-    const pointer = Deno.UnsafePointer.create(view.getBigUint64(CREDENTIAL.blob, true))!;
-    new Deno.UnsafePointerView(pointer).copyInto(blob);
+    const pointer = Deno.UnsafePointer.create(view.getBigUint64(CREDENTIAL.blob, true));
+    if (size > 0) new Deno.UnsafePointerView(pointer!).copyInto(blob);
     this.items.set(target, blob);
     return 1;
   }

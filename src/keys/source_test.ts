@@ -214,7 +214,7 @@ Deno.test("source: an old key is asked to be rotated, by age and by use", () =>
 Deno.test("source: derived keys are apart", () =>
   withFolder(async (folder) => {
     const source = await openKeySource({ ...base, dataDir: folder, ephemeral: true });
-    const [{ psk }] = await source.psks() as [{ psk: Uint8Array }];
+    const { psk } = (await source.psks())[0]!;
     assert.notDeepEqual(await source.auditKey(), psk);
     const wrapped = await source.storage().wrap(utf8("k"), "c");
     assert.deepEqual(await source.storage().unwrap(wrapped, "c"), utf8("k"));

@@ -33,7 +33,8 @@ export class SecretServiceStore implements KeyStore {
   readonly #run: RunProgram;
   readonly #bus: SecretService;
   readonly #service: string;
-  #usableUntil = 0;
+  /** The last answer "reachable and unlocked", and until when it is believed. */
+  #usable: { status: StoreStatus; untilMs: number } | undefined;
 
   constructor(options: SecretServiceStoreOptions) {
     this.#options = options;
@@ -82,8 +83,7 @@ export class SecretServiceStore implements KeyStore {
         `a value of ${value.length} bytes is over ${VALUE_CAP_BYTES}`,
       );
     }
-    await this.#beforeUse();
-    const status = await this.probe();
+    const status = await this.#beforeUse() ?? await this.probe();
     if (status.encryptedAtRest === "no") throw plaintextKeyring();
     const label = account === "head" ? "SecLlama keyset head" : `SecLlama key ${account}`;
     const result = await this.#tool(
@@ -132,14 +132,19 @@ export class SecretServiceStore implements KeyStore {
     return ["service", this.#service, "account", account];
   }
 
-  /** Without somebody to answer, a locked keyring must not raise a prompt on some screen: ask first. */
-  async #beforeUse(): Promise<void> {
-    if (this.#options.interactive || Date.now() < this.#usableUntil) return;
+  /**
+   * Without somebody to answer, a locked keyring must not raise a prompt on some screen: ask first, and say what was
+   * answered. With somebody there the tool itself is asked.
+   */
+  async #beforeUse(): Promise<StoreStatus | undefined> {
+    if (this.#options.interactive) return undefined;
+    if (this.#usable !== undefined && Date.now() < this.#usable.untilMs) return this.#usable.status;
     const status = await this.probe();
     if (!status.reachable) throw unavailable(status);
     if (status.locked) throw locked(status);
     if (!status.writable && status.encryptedAtRest !== "no") throw unavailable(status);
-    this.#usableUntil = Date.now() + PROBE_LIFE_MS;
+    this.#usable = { status, untilMs: Date.now() + PROBE_LIFE_MS };
+    return status;
   }
 
   async #tool(args: string[], stdin?: Uint8Array): Promise<ProgramResult> {
@@ -158,7 +163,7 @@ export class SecretServiceStore implements KeyStore {
 
   /** Throws what D-Bus says is wrong; returns if the store is reachable and unlocked. */
   async #explainFailure(result: ProgramResult): Promise<void> {
-    this.#usableUntil = 0;
+    this.#usable = undefined;
     const status = await this.probe();
     if (!status.reachable) throw unavailable(status);
     if (status.locked) {

@@ -98,7 +98,8 @@ export class WindowsStore implements KeyStore {
     const ffi = this.#ffi();
     const ok = ffi.CredWriteW(credential, 0);
     const error = ok === 0 ? ffi.GetLastError() : 0;
-    blob.fill(0);
+    // Used after the call, so that the memory the struct points into cannot be collected before it.
+    for (const bytes of [target, user, blob]) bytes.fill(0);
     if (ok === 0) throw failure("CredWriteW", error);
   }
 

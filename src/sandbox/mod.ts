@@ -12,7 +12,7 @@ import type { RunnerTarget, SandboxMode } from "./types.ts";
 export * from "./types.ts";
 export { type Capabilities, probeCapabilities, type ProbeOptions } from "./linux/capabilities.ts";
 export type { LaunchSpec } from "./linux/launch_spec.ts";
-export { findRunnerPid, measure } from "./linux/measure.ts";
+export { findRunnerPid, measure, type OwnReport, shortcomings } from "./linux/measure.ts";
 export { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "./linux/plan.ts";
 export { type HitCounts, ProbeListeners } from "./linux/probe_listeners.ts";
 export { GPU_POLICIES, LINUX_POLICIES } from "./linux/policy.ts";
@@ -41,37 +41,4 @@ export function hardenSelf(): Hardening | null {
     );
   }
   return hardening;
-}
-
-/** `--deny-*` and `--allow-*` of a runner from source, and what keeps Deno from reading or fetching anything else. */
-export function runnerFlags(readable: readonly string[]): {
-  readonly launcher: string[];
-  readonly runner: (string | { readonly prefix: string; readonly paths: readonly string[] })[];
-} {
-  const common = [
-    "--no-config",
-    "--no-lock",
-    "--no-remote",
-    "--no-npm",
-    "--no-prompt",
-    "--cached-only",
-    "--no-code-cache",
-  ];
-  return {
-    launcher: ["run", ...common, "--allow-ffi"],
-    runner: [
-      "run",
-      // Without its compiler V8 needs no executable memory, and stage 2 can refuse it to everyone.
-      "--v8-flags=--jitless",
-      ...common,
-      "--deny-net",
-      "--deny-run",
-      "--deny-write",
-      "--deny-env",
-      "--deny-sys",
-      "--deny-import",
-      "--allow-ffi",
-      { prefix: "--allow-read=", paths: readable },
-    ],
-  };
 }

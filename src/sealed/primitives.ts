@@ -224,6 +224,7 @@ export function x25519Bytes(key: X25519Private | X25519Public): Bytes {
  */
 export function x25519(privateKey: X25519Private, publicKey: X25519Public): Bytes {
   const shared = new Uint8Array(diffieHellman({ privateKey, publicKey }));
+  // The runtimes known refuse this themselves; the format must not depend on it.
   if (shared.every((byte) => byte === 0)) throw new Error("the shared secret is all zero");
   return shared;
 }

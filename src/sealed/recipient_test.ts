@@ -360,6 +360,11 @@ Deno.test("a body above the limit is refused before it is held", async () => {
   }
   await refused(world.recipient.open(source()), "too-large");
   assert.ok(pulled <= 10_000, `${pulled} bytes were read`);
+  // Also in one chunk, whatever it holds.
+  await refused(
+    open(world.recipient, concat(sealed.body.subarray(0, 200), new Uint8Array(10_000))),
+    "too-large",
+  );
   // Endless frames of nothing count as well: the limit is on sealed bytes.
   const frames = Array.from({ length: 60 }, (): [0, Uint8Array] => [0, new Uint8Array(0)]);
   await refused(open(world.recipient, await sealByHand(world, frames)), "too-large");

@@ -188,13 +188,15 @@ export class RunnerProcess {
     } catch (cause) {
       error = toSecLlamaError(cause);
     }
+    const early = this.#state !== "ready";
+    this.#state = "dead";
+    // At once, before its process is reaped: the next request must start a new runner, not meet this one.
+    this.#options.onDead(error);
     try {
       this.#child.kill("SIGKILL");
     } catch { /* it has ended */ }
     const status = await this.#child.status;
     await stderrDone.catch(() => {});
-    const early = this.#state !== "ready";
-    this.#state = "dead";
     if (early && !this.#stopping) error = startFailure(this.#stderr, status, error);
     this.#ready.reject(error);
     if (!this.#stopping) {
@@ -204,7 +206,6 @@ export class RunnerProcess {
         signal: label(status.signal ?? "none"),
       });
     }
-    this.#options.onDead(error);
   }
 }
 

@@ -133,7 +133,8 @@ export class Supervisor {
           engine: {
             contextLength,
             slots: config.parallel,
-            threads: config.threads || navigator.hardwareConcurrency,
+            // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
+            threads: config.threads || Math.max(1, navigator.hardwareConcurrency - 1),
             queueLimit: config.maxQueue,
           },
           lockdown: sandbox.mode.sandbox,

@@ -6,7 +6,7 @@ import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./support.ts";
 
 const QUESTION = "What is network isolation?";
 const messages = [{ role: "user" as const, content: QUESTION }];
-const ask = { model: "demo", messages, max_tokens: 24, temperature: 0 };
+const ask = { model: "demo", messages, max_tokens: 12, temperature: 0 };
 const tools = [{
   name: "weather",
   description: "Weather",

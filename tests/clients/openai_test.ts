@@ -6,7 +6,7 @@ import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./support.ts";
 
 const QUESTION = "What is network isolation?";
 const messages = [{ role: "user" as const, content: QUESTION }];
-const chat = { model: "demo", messages, temperature: 0, max_completion_tokens: 24 };
+const chat = { model: "demo", messages, temperature: 0, max_completion_tokens: 12 };
 const tools = [{
   type: "function" as const,
   function: { name: "weather", description: "Weather", parameters: WEATHER_SCHEMA },
@@ -55,13 +55,14 @@ Deno.test("openai client over the whole path", async (t) => {
       };
       const reply = await openai.chat.completions.create({
         ...chat,
+        max_completion_tokens: 100,
         response_format: { type: "json_schema", json_schema: { name: "a", strict: true, schema } },
       });
       assert.equal(typeof JSON.parse(reply.choices[0]!.message.content!).safe, "boolean");
     });
 
     await t.step("completions, whole and streamed", async () => {
-      const ask = { model: "demo", prompt: QUESTION, temperature: 0, max_tokens: 24 };
+      const ask = { model: "demo", prompt: QUESTION, temperature: 0, max_tokens: 12 };
       assert.equal((await openai.completions.create(ask)).choices[0]!.text, text);
       let joined = "";
       for await (const chunk of await openai.completions.create({ ...ask, stream: true })) {
@@ -85,7 +86,7 @@ Deno.test("openai client over the whole path", async (t) => {
     });
 
     await t.step("responses, whole, streamed and by the stream helper", async () => {
-      const ask = { model: "demo", input: QUESTION, temperature: 0, max_output_tokens: 24 };
+      const ask = { model: "demo", input: QUESTION, temperature: 0, max_output_tokens: 12 };
       assert.equal((await openai.responses.create(ask)).output_text, text);
       let joined = "";
       const types: string[] = [];

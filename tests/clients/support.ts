@@ -2,7 +2,7 @@
  * Two servers for the clients: the whole path (`startServe`, tests/support) with the demo model, and, for what that small
  * model cannot do (thoughts, tool calls, failures), the runner's API alone over a fake engine that follows a script.
  */
-import { type FakeEngine, type FakeScript } from "../../runner/api/fake_engine.ts";
+import type { FakeEngine, FakeScript } from "../../runner/api/fake_engine.ts";
 import { testApi } from "../../runner/api/test_support.ts";
 
 export interface Scripted {

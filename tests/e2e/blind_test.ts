@@ -47,7 +47,7 @@ async function startProxy(gateway: string, key: string) {
       child.kill("SIGTERM");
       await reader.cancel();
       await child.status;
-      await Deno.remove(home, { recursive: true });
+      await Deno.remove(home, { recursive: true }).catch(() => {});
     },
   };
 }

@@ -115,10 +115,18 @@ Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) 
         assert.equal(bad.status, 400, field);
         assert.match(JSON.stringify(bad.body), new RegExp(field));
       }
-      const notJson = await fetch(`${served.proxyUrl}/api/chat`, { method: "POST", body: "{nope" });
+      const notJson = await fetch(`${served.proxyUrl}/api/chat`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: "{nope",
+      });
       assert.equal(notJson.status, 400);
       await notJson.body?.cancel();
-      const managed = await fetch(`${served.proxyUrl}/api/pull`, { method: "POST", body: "{}" });
+      const managed = await fetch(`${served.proxyUrl}/api/pull`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: "{}",
+      });
       assert.equal(managed.status, 403);
       assert.match((await managed.json()).hint, /secllama import/);
     });
@@ -136,7 +144,7 @@ Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) 
         headers: { "content-type": "text/plain" },
         body: JSON.stringify({ model: "demo", messages: [] }),
       });
-      assert.equal(text.status, 400);
+      assert.equal(text.status, 415);
       await text.body?.cancel();
     });
 

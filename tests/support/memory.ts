@@ -49,15 +49,15 @@ export async function findInMemory(
   const found = new Map(texts.map((t) => [t, new Set<string>()]));
   const needles = texts.flatMap((text) => formsOf(text).map((form) => ({ text, ...form })));
   const overlap = Math.max(...needles.map((n) => n.bytes.length));
-  const maps = await Deno.readTextFile(`/proc/${pid}/maps`);
+  // smaps says which ranges have pages at all: V8 reserves far more than it touches.
+  const ranges = [...(await Deno.readTextFile(`/proc/${pid}/smaps`)).matchAll(
+    /^([0-9a-f]+)-([0-9a-f]+) rw[^]*?^Rss: +(\d+) kB/gm,
+  )].filter((m) => m[3] !== "0").map((m) => [BigInt("0x" + m[1]), BigInt("0x" + m[2])] as const);
+  const block = new Uint8Array(4 * 1024 * 1024 + overlap);
   const memory = await Deno.open(`/proc/${pid}/mem`);
   let readBytes = 0;
   try {
-    for (const line of maps.split("\n")) {
-      const match = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line);
-      if (!match) continue;
-      const [start, end] = [BigInt("0x" + match[1]), BigInt("0x" + match[2])];
-      const block = new Uint8Array(4 * 1024 * 1024 + overlap);
+    for (const [start, end] of ranges) {
       for (let at = start; at < end; at += 4n * 1024n * 1024n) {
         let n: number | null = 0;
         try {

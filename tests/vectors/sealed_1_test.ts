@@ -15,16 +15,14 @@ import {
   recipientId,
   suiteById,
 } from "../../src/sealed/suite.ts";
-import {
-  type DerivationVector,
-  FOLDER,
-  type KeyDocumentVector,
-  render,
-  type ReplyVector,
-  reproducibleFiles,
-  type RequestVector,
-  type VectorFile,
-} from "./sealed_1.ts";
+import { FOLDER, render, reproducibleFiles } from "./sealed_1.ts";
+import type {
+  DerivationVector,
+  KeyDocumentVector,
+  ReplyVector,
+  RequestVector,
+  VectorFile,
+} from "./shapes.ts";
 
 function load<T>(name: string): T[] {
   const file: VectorFile<T> = JSON.parse(Deno.readTextFileSync(new URL(name, FOLDER)));

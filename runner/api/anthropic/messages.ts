@@ -20,7 +20,7 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
   const { text, thinking, toolCalls, done } = await collect(reply);
   const content: unknown[] = [];
   if (thinking !== "") content.push({ type: "thinking", thinking, signature: "" });
-  if (text !== "") content.push({ type: "text", text, citations: null });
+  if (text !== "") content.push({ type: "text", text });
   for (const one of toolCalls) content.push(toolUse(one, one.arguments));
   return Response.json({
     ...head,
@@ -93,7 +93,7 @@ class Blocks {
       yield* this.close();
       this.#open = kind;
       const content_block = kind === "text"
-        ? { type: "text", text: "", citations: null }
+        ? { type: "text", text: "" }
         : { type: "thinking", thinking: "", signature: "" };
       yield write({ type: "content_block_start", index: ++this.#index, content_block });
     }

@@ -15,7 +15,7 @@ Deno.test(`${PATH}: a whole message`, async () => {
     type: "message",
     role: "assistant",
     model: "demo",
-    content: [{ type: "text", text: "Hello world", citations: null }],
+    content: [{ type: "text", text: "Hello world" }],
     stop_reason: "end_turn",
     stop_sequence: null,
     stop_details: null,

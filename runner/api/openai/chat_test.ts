@@ -155,6 +155,15 @@ Deno.test(`${PATH}: tool_choice none hides the tools, required and a name force 
   }
 });
 
+Deno.test(`${PATH}: a call can be forced on a model that knows no tools, not offered`, async () => {
+  const call = '{"name": "weather","arguments": {"city": "Oslo"}}';
+  const { post } = testApi({ pieces: [call] });
+  const forced = await post(PATH, { ...HELLO, tools: [TOOL], tool_choice: "required" });
+  const [choice] = (await forced.json()).choices;
+  assert.equal(choice.message.tool_calls[0].function.arguments, '{"city":"Oslo"}');
+  assert.equal((await post(PATH, { ...HELLO, tools: [TOOL] })).status, 400);
+});
+
 Deno.test(`${PATH}: tool_choice with a schema that refers to its $defs`, async () => {
   const { post, engine } = testApi(CALLER);
   const parameters = {

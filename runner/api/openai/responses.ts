@@ -4,41 +4,63 @@ import type { Handler } from "../app.ts";
 import { publicMessage } from "../errors.ts";
 import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
-import type { InferenceRequest, Reply, Usage } from "../request.ts";
+import type { InferenceRequest, Reply, ReplyEvent, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
 import { EVENT_STREAM, unixSeconds } from "./common.ts";
-import { type OutputItem, ResponseEvents } from "./responses_events.ts";
+import { ItemStore } from "./item_store.ts";
+import { type OutputItem, type ResponseEvent, ResponseEvents } from "./responses_events.ts";
 import { parseResponsesRequest } from "./responses_request.ts";
 
-export const openaiResponses: Handler = async (service, body, call, cancel) => {
-  const request = parseResponsesRequest(service, body);
-  const stream = body.boolean("stream") ?? false;
-  const frame = new ResponseFrame(request, body);
-  const reply = service.infer(request, call);
-  if (stream) return await streamResponse(events(frame, reply), EVENT_STREAM, cancel);
-  const builder = new ResponseEvents();
-  for await (const event of reply) {
-    builder.process(event);
-    if (event.type === "done") return Response.json(frame.finished(builder, event));
-  }
-  throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
-};
+/** The handler, with its own memory of what it answered. */
+export function openaiResponses(): Handler {
+  const store = new ItemStore();
+  return async (service, body, call, cancel) => {
+    const request = parseResponsesRequest(service, body, (id) => store.find(call.client, id));
+    const stream = body.boolean("stream") ?? false;
+    const keep = body.boolean("store") ?? true;
+    const frame = new ResponseFrame(request, body);
+    const reply = remembering(service.infer(request, call));
+    if (stream) return await streamResponse(events(frame, reply), EVENT_STREAM, cancel);
+    let response: Response | undefined;
+    for await (const { builder, event } of reply) {
+      if (event.type === "done") response = Response.json(frame.finished(builder, event));
+    }
+    if (response !== undefined) return response;
+    throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
 
-async function* events(frame: ResponseFrame, reply: Reply): Chunks {
-  const builder = new ResponseEvents();
+    async function* remembering(reply: Reply): AsyncGenerator<Step> {
+      const builder = new ResponseEvents();
+      for await (const event of reply) {
+        const written = builder.process(event);
+        if (event.type === "done" && keep) store.remember(call.client, builder.items);
+        yield { builder, event, written };
+      }
+    }
+  };
+}
+
+/** An event of the reply, and what it came to. */
+interface Step {
+  readonly builder: ResponseEvents;
+  readonly event: ReplyEvent;
+  readonly written: readonly ResponseEvent[];
+}
+
+async function* events(frame: ResponseFrame, reply: AsyncGenerator<Step>): Chunks {
+  let items: readonly OutputItem[] = [];
   let sequence = 0;
   const write = (type: string, fields: Record<string, unknown>) =>
     sse({ type, sequence_number: sequence++, ...fields }, type);
   let begun = false;
   try {
-    for await (const event of reply) {
+    for await (const { builder, event, written } of reply) {
+      items = builder.items;
       if (event.type === "start") {
         yield write("response.created", { response: frame.build("in_progress", [], null) });
         yield write("response.in_progress", { response: frame.build("in_progress", [], null) });
         begun = true;
-        continue;
       }
-      for (const [type, fields] of builder.process(event)) yield write(type, fields);
+      for (const [type, fields] of written) yield write(type, fields);
       if (event.type === "done") {
         const response = frame.finished(builder, event);
         yield write(`response.${response.status}`, { response });
@@ -46,15 +68,14 @@ async function* events(frame: ResponseFrame, reply: Reply): Chunks {
     }
   } catch (thrown) {
     if (!begun) throw thrown;
-    const error = toSecLlamaError(thrown);
-    const message = publicMessage(error);
-    const response = frame.build("failed", builder.items, null);
+    const message = publicMessage(toSecLlamaError(thrown));
+    const response = frame.build("failed", items, null);
     response.error = { code: "server_error", message };
     yield write("response.failed", { response });
   }
 }
 
-type Done = Extract<Parameters<ResponseEvents["process"]>[0], { type: "done" }>;
+type Done = Extract<ReplyEvent, { type: "done" }>;
 
 /** The response object, whose fields are those of the request that made it. */
 class ResponseFrame {
@@ -87,7 +108,7 @@ class ResponseFrame {
       user: body.string("user") ?? null,
       previous_response_id: null,
       background: false,
-      store: false,
+      store: body.boolean("store") ?? true,
       service_tier: "default",
     };
   }

@@ -1,7 +1,7 @@
 /** The request of POST /v1/responses: input items to chat messages. */
 import { SecLlamaError } from "../../../src/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
-import type { Fields } from "../fields.ts";
+import { Fields } from "../fields.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import type { InferenceRequest, Service } from "../request.ts";
 import {
@@ -15,10 +15,17 @@ import {
   toolDefinition,
 } from "./common.ts";
 
-/** Kept by nobody here: the server has no memory between requests. */
+/** Whole conversations are kept by nobody here. */
 const STATEFUL = ["previous_response_id", "conversation", "prompt"];
 
-export function parseResponsesRequest(service: Service, body: Fields): InferenceRequest {
+/** Finds an output item of an earlier response to the same client. */
+export type ItemFinder = (id: string) => Readonly<Record<string, unknown>> | undefined;
+
+export function parseResponsesRequest(
+  service: Service,
+  body: Fields,
+  find: ItemFinder,
+): InferenceRequest {
   const model = service.checkModel(body.string("model"));
   for (const name of STATEFUL) {
     if (body.has(name)) {
@@ -44,7 +51,7 @@ export function parseResponsesRequest(service: Service, body: Fields): Inference
     model,
     prompt: {
       kind: "chat",
-      messages: parseInput(body),
+      messages: parseInput(body, find),
       tools: choice === undefined ? [] : tools,
       toolChoice: choice ?? "auto",
     },
@@ -56,7 +63,7 @@ export function parseResponsesRequest(service: Service, body: Fields): Inference
   };
 }
 
-function parseInput(body: Fields): ChatMessage[] {
+function parseInput(body: Fields, find: ItemFinder): ChatMessage[] {
   const messages: ChatMessage[] = [];
   const instructions = body.string("instructions");
   if (instructions) messages.push({ role: "system", content: instructions });
@@ -70,8 +77,20 @@ function parseInput(body: Fields): ChatMessage[] {
     throw body.fail("input", "must be a string or an array of at least one item");
   }
   const turns = new Turns();
-  for (const item of items) addItem(turns, item);
+  for (const item of items) addItem(turns, resolve(item, find));
   return nameToolMessages([...messages, ...turns.finish()]);
+}
+
+/** What an item refers to, if that is all it does. */
+function resolve(item: Fields, find: ItemFinder): Fields {
+  const type = item.string("type");
+  const refers = type === "item_reference" || (type === undefined && !item.has("role"));
+  if (!refers || !item.has("id")) return item;
+  const found = find(item.requiredString("id"));
+  if (found === undefined) {
+    throw item.fail("id", "is of no item that is remembered, send the item itself");
+  }
+  return Fields.of(found, item.path);
 }
 
 /** One item; an assistant's thought, text and calls come as items of their own and become one message. */
@@ -101,8 +120,6 @@ function addItem(turns: Turns, item: Fields): void {
       if (parts.length === 0) parts.push(...item.objects("summary", MAX_LIST) ?? []);
       return turns.thought(parts.map((part) => part.string("text") ?? "").join("\n\n"));
     }
-    case "item_reference":
-      throw item.fail("type", "is not supported, send the item itself");
     default:
       throw new SecLlamaError(
         "bad-request",

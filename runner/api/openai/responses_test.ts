@@ -116,6 +116,25 @@ Deno.test(`${PATH}: items of the history become messages again`, async () => {
   ]);
 });
 
+Deno.test(`${PATH}: items may be referred to by id, unless store is false`, async () => {
+  const { post, engine } = testApi();
+  const id = async (store: boolean) => {
+    const body = { model: "demo", input: "Hi", store };
+    return (await (await post(PATH, body)).json()).output[0].id as string;
+  };
+  const refer = (id: string) =>
+    post(PATH, {
+      model: "demo",
+      input: [{ type: "item_reference", id }, { role: "user", content: "B" }],
+    });
+  assert.equal((await refer(await id(true))).status, 200);
+  assert.deepEqual(engine.chats.at(-1)!.messages, [
+    { role: "assistant", content: "Hello world" },
+    { role: "user", content: "B" },
+  ]);
+  assert.equal((await refer(await id(false))).status, 400);
+});
+
 Deno.test(`${PATH}: a failure in the middle ends with response.failed`, async () => {
   const { post } = testApi({ failure: new Error("secret detail") });
   const events = await readEvents(await post(PATH, { model: "demo", input: "Hi", stream: true }));
@@ -131,7 +150,8 @@ for (
   const [change, param] of [
     [{ input: undefined }, "input"],
     [{ input: [] }, "input"],
-    [{ input: [{ type: "item_reference", id: "x" }] }, "input[0].type"],
+    [{ input: [{ type: "item_reference", id: "x" }] }, "input[0].id"],
+    [{ input: [{ type: "computer_call", id: "x" }] }, "input[0].type"],
     [{ input: [{ role: "user", content: [{ type: "input_image" }] }] }, "input[0].content[0]"],
     [{ previous_response_id: "resp_1" }, "previous_response_id"],
     [{ background: true }, "background"],

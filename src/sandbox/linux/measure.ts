@@ -206,3 +206,37 @@ function isGuarded(system: Linux, pid: number, plan: LinuxPlan): boolean | undef
     throw error;
   }
 }
+
+/** What the runner says of itself after its lockdown, as runner/lockdown.ts reports it. */
+export interface OwnReport {
+  readonly layer: string;
+  readonly enforced: boolean;
+  readonly observed: string;
+}
+
+const OWN_LAYERS = ["not dumpable", "no core dump", "no new privileges", "stage 2"];
+
+/**
+ * What speaks against a running process, one line each; empty: every planned layer is in force. A planned layer that could
+ * not be read counts against it. Landlock rests on the runner's own report: the kernel does not show it to others.
+ */
+export function shortcomings(
+  plan: LinuxPlan,
+  layers: readonly LayerReport[],
+  own: readonly OwnReport[],
+): string[] {
+  const problems = layers
+    .filter(({ state }) => state === "missing" || state === "unreadable")
+    .map(({ layer, state, observed }) => `${layer}: ${state} (${observed})`);
+  if (plan.launch === null) return problems;
+  const wanted = [
+    ...OWN_LAYERS.filter((layer) => layer !== "stage 2" || plan.launch?.seccomp !== null),
+    ...(plan.launch.landlock === null ? [] : ["landlock"]),
+  ];
+  for (const layer of wanted) {
+    const report = own.find((r) => r?.layer === layer);
+    if (report?.enforced === true) continue;
+    problems.push(`${layer}: ${report ? `missing (${report.observed})` : "not reported"}`);
+  }
+  return problems;
+}

@@ -109,7 +109,7 @@ export class Trial {
       args: command.argv.slice(1),
       env: { ...command.env },
       clearEnv: command.inheritEnv !== true,
-      cwd: "/",
+      cwd: this.field.folder,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -193,7 +193,9 @@ export class Trial {
     return new Map(
       [...Deno.readDirSync(folder)].map(({ name }) => {
         const stat = Deno.lstatSync(`${folder}/${name}`);
-        const text = stat.isFile ? Deno.readTextFileSync(`${folder}/${name}`) : "";
+        const text = stat.isFile && stat.size < 4096
+          ? Deno.readTextFileSync(`${folder}/${name}`)
+          : "";
         const attributes = linux().call("listxattr", cstr(`${folder}/${name}`), alloc(256), 256);
         return [name, [stat.mode, stat.mtime?.getTime(), stat.nlink, attributes, text].join()];
       }),

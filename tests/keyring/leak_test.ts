@@ -1,0 +1,144 @@
+/**
+ * Looks for the key where it must not be: in argv and environment of every process while it is being stored, and on the
+ * disk afterwards (home, temporary folder, keyring files), as base64, hexadecimal and raw bytes.
+ */
+import assert from "node:assert/strict";
+import { concat, utf8 } from "../../src/bytes.ts";
+import { KeyManager } from "../../src/keys/manager.ts";
+import { ManifestFile } from "../../src/keys/manifest_file.ts";
+import { type RunProgram, runProgram } from "../../src/keys/program.ts";
+import { SecretServiceStore } from "../../src/keys/store_linux.ts";
+import { openKeySource } from "../../src/keys/source.ts";
+import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
+
+const LINUX = Deno.build.os === "linux";
+
+/** argv and environment of every process that may be read, as bytes. */
+async function snapshot(): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    for (const file of ["cmdline", "environ"]) {
+      try {
+        parts.push(await Deno.readFile(`/proc/${name}/${file}`), Uint8Array.of(10));
+      } catch { /* it ended, or is another user's */ }
+    }
+  }
+  return concat(...parts);
+}
+
+async function files(folder: string): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const entry of Deno.readDir(folder)) {
+    const path = `${folder}/${entry.name}`;
+    parts.push(utf8(path));
+    if (entry.isDirectory) parts.push(await files(path));
+    else if (entry.isFile) parts.push(await Deno.readFile(path));
+  }
+  return concat(...parts);
+}
+
+/** In which forms `key` occurs in `haystack`. */
+function forms(haystack: Uint8Array, key: Uint8Array): string[] {
+  const text = new TextDecoder("latin1").decode(haystack);
+  const latin1 = (bytes: Uint8Array) => new TextDecoder("latin1").decode(bytes);
+  const base64 = key.toBase64().slice(0, 42);
+  const needles: [string, string][] = [
+    ["raw", latin1(key)],
+    ["raw half", latin1(key.subarray(0, 16))],
+    ["base64", base64],
+    ["base64url", base64.replaceAll("+", "-").replaceAll("/", "_")],
+    ["hex", key.toHex()],
+    ["HEX", key.toHex().toUpperCase()],
+  ];
+  return needles.filter(([, needle]) => text.includes(needle)).map(([name]) => name);
+}
+
+async function keyOf(keyring: Keyring, kid: string): Promise<Uint8Array> {
+  const { stdout } = await keyring.tool("/usr/bin/secret-tool", [
+    "lookup",
+    "service",
+    "secllama",
+    "account",
+    kid,
+  ]);
+  return Uint8Array.fromBase64(new TextDecoder().decode(stdout).slice("sl1:".length));
+}
+
+Deno.test({
+  name: "keyring: the key is in no argv, no environment and no file, in no form",
+  ignore: !LINUX || keyringIgnored(),
+  fn: async () => {
+    await using keyring = await startKeyring();
+    const temporary = `${keyring.home}/tmp`;
+    await Deno.mkdir(temporary);
+    const snapshots: Uint8Array[] = [];
+    // The daemon is stopped while secret-tool runs, so that the tool is there to be looked at, with the key in its hands.
+    const watched: RunProgram = async (path, args, options) => {
+      if (!path.endsWith("secret-tool")) return await runProgram(path, args, options);
+      Deno.kill(keyring.daemonPid, "SIGSTOP");
+      const running = runProgram(path, args, options);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      snapshots.push(await snapshot());
+      Deno.kill(keyring.daemonPid, "SIGCONT");
+      return await running;
+    };
+    const dataDir = `${keyring.dataHome}/secllama`;
+    const manager = new KeyManager({
+      file: new ManifestFile(dataDir),
+      store: new SecretServiceStore({
+        env: { ...keyring.env, TMPDIR: temporary },
+        profile: "default",
+        interactive: false,
+        run: watched,
+      }),
+    });
+    const first = (await manager.init()).kid;
+    const second = (await manager.rotate()).kid;
+    await manager.storage().wrap(utf8("k"), "c");
+    const source = await openKeySource({ dataDir, env: keyring.env, interactive: false });
+    const psks = await source.psks();
+    source.close();
+
+    const processes = concat(...snapshots);
+    const toolLine = new TextDecoder().decode(processes);
+    assert.match(
+      toolLine,
+      /secret-tool\0store\0--label=SecLlama key [0-9a-f]{16}\0/,
+      "it was seen",
+    );
+    const disk = await files(keyring.home);
+    assert.match(new TextDecoder("latin1").decode(disk), /GnomeKeyring/, "keyring files were read");
+    for (const kid of [first, second]) {
+      const key = await keyOf(keyring, kid);
+      assert.equal(key.length, 32);
+      assert.deepEqual(forms(processes, key), []);
+      assert.deepEqual(forms(disk, key), []);
+    }
+    for (const { psk } of psks) {
+      assert.deepEqual(forms(processes, psk), []);
+      assert.deepEqual(forms(disk, psk), []);
+    }
+
+    // The control: where a key is, this search finds it.
+    const key = await keyOf(keyring, first);
+    const careless = new Deno.Command("/bin/sleep", {
+      args: ["30"],
+      env: { CARELESS: key.toHex() },
+      clearEnv: true,
+    }).spawn();
+    const argv = new Deno.Command("/bin/sh", {
+      args: ["-c", "read x", key.toBase64()],
+      clearEnv: true,
+      stdin: "piped",
+    }).spawn();
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const found = forms(await snapshot(), key);
+    assert.ok(found.includes("base64") && found.includes("hex"), String(found));
+    careless.kill("SIGKILL");
+    await argv.stdin.close();
+    await Promise.all([careless.status, argv.status]);
+    await Deno.writeFile(`${temporary}/careless`, key);
+    assert.deepEqual(forms(await files(keyring.home), key), ["raw", "raw half"]);
+  },
+});

@@ -1,0 +1,187 @@
+/**
+ * Runs the whole attack list in several configurations, as the user that runs this, and prints one JSON document. A program of its own, so
+ * that a test can start it as root and as an ordinary user alike.
+ */
+import { ATTACKS } from "../../runner/attacks/list.ts";
+import { CORE_DUMP } from "../../runner/attacks/kernel.ts";
+import { COUNTED } from "../../runner/attacks/network.ts";
+import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
+import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
+import { makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
+import { type Command, Trial, type TrialRun } from "../../src/sandbox/linux/trial.ts";
+import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import type { LayerReport, RunnerTarget } from "../../src/sandbox/types.ts";
+
+/** Host paths; all of them readable by the user who runs this. */
+export interface Stage {
+  readonly deno: string;
+  readonly launcher: string;
+  readonly attacker: string;
+  readonly libDir: string;
+  readonly model: string;
+}
+
+export interface Configuration {
+  readonly name: string;
+  /** null: no sandbox at all. */
+  readonly without: NonNullable<PlanOverrides["without"]> | null;
+  readonly lockdown: boolean;
+  /** Only these attacks; default all. */
+  readonly only?: readonly string[];
+}
+
+/** out: it worked. blocked: it was refused. killed: the kernel ended the process for it. */
+export type Verdict = "out" | "blocked" | "killed";
+
+export interface Cell {
+  readonly verdict: Verdict;
+  /** "socket: EACCES" */
+  readonly detail: string;
+}
+
+export interface ConfigurationResult {
+  readonly name: string;
+  readonly cells: { readonly [attack: string]: Cell };
+  readonly layers: readonly LayerReport[];
+  readonly stage2: readonly { layer: string; enforced: boolean; observed: string }[];
+  /** Names of files that the host saw changed. */
+  readonly changed: readonly string[];
+  readonly hits: { readonly [target: string]: number };
+  readonly inference: { readonly before: string; readonly after: string };
+  readonly level: string;
+  /** What the gateway would hold against this process. */
+  readonly shortcomings: readonly string[];
+}
+
+export interface MatrixResult {
+  readonly uid: number;
+  readonly configurations: readonly ConfigurationResult[];
+}
+
+const SIGSYS = "SIGSYS";
+
+/** The runner's own target, with the attacker in the runner's place. */
+function target(stage: Stage): RunnerTarget {
+  const files = { ...stage, runner: stage.attacker };
+  return { ...runnerTarget(files, stage.model), memoryLimitBytes: 4 * 2 ** 30 };
+}
+
+export async function runMatrix(
+  stage: Stage,
+  configurations: readonly Configuration[],
+): Promise<MatrixResult> {
+  const caps = await probeCapabilities();
+  const parent = Deno.makeTempDirSync({ prefix: "secllama-matrix-" });
+  Deno.chmodSync(parent, 0o755);
+  const trial = await Trial.open(parent);
+  const results: ConfigurationResult[] = [];
+  try {
+    for (const configuration of configurations) {
+      results.push(await runConfiguration(stage, caps, trial, configuration));
+    }
+  } finally {
+    await trial.close();
+    Deno.removeSync(parent, { recursive: true });
+  }
+  return { uid: caps.uid, configurations: results };
+}
+
+async function runConfiguration(
+  stage: Stage,
+  caps: Awaited<ReturnType<typeof probeCapabilities>>,
+  trial: Trial,
+  configuration: Configuration,
+): Promise<ConfigurationResult> {
+  const { without, lockdown } = configuration;
+  const outside = without === null;
+  const plan = makeLinuxPlan(target(stage), caps, { sandbox: true, strict: false }, {
+    without: without ?? [],
+  });
+  // Outside there is no permission of Deno's either: what is shown is that the attack itself works.
+  const command: Command = outside
+    ? { argv: [stage.deno, "run", "-A", "--no-lock", stage.attacker], env: {}, inheritEnv: true }
+    : { argv: plan.argv, env: plan.env };
+  const model = outside ? null : {
+    libDir: plan.pathMap(stage.libDir),
+    modelPath: plan.pathMap(stage.model),
+  };
+  const chosen = ATTACKS.filter((a) => configuration.only?.includes(a.name) ?? true);
+  const cells: { [attack: string]: Cell } = {};
+  const hits: { [target: string]: number } = {};
+  const changed = new Set<string>();
+  let layers: LayerReport[] = [];
+  const take = (run: TrialRun, attacks: readonly string[]) => {
+    for (const name of attacks) cells[name] = judge(name, run);
+    for (const [name, count] of Object.entries(run.hits)) hits[name] = (hits[name] ?? 0) + count!;
+    for (const name of run.changed) changed.add(name);
+  };
+  // Where an attack can work it changes the ground for the next: each gets its own process and its own files.
+  const alone = outside ? chosen : chosen.filter((a) => a.ends);
+  const together = outside ? [] : chosen.filter((a) => !a.ends).map((a) => a.name);
+  let inference = { before: "", after: "" };
+  let stage2: TrialRun["lockdown"] = [];
+  if (!outside) {
+    const run = await trial.run(command, {
+      attacks: together,
+      model,
+      lockdown,
+      watch: (child) => {
+        const pid = findRunnerPid(child, plan.forks);
+        layers = pid === undefined ? [] : measure(pid, plan);
+      },
+    });
+    if (run.before === "") {
+      throw new Error(
+        `${configuration.name}: no inference: ${run.stderr} ${run.signal ?? run.code}`,
+      );
+    }
+    inference = { before: run.before, after: run.after };
+    stage2 = run.lockdown;
+    take(run, together);
+  }
+  for (const { name } of alone) {
+    take(await trial.run(command, { attacks: [name], model: null, lockdown }), [name]);
+  }
+  return {
+    name: configuration.name,
+    cells,
+    layers,
+    stage2,
+    changed: [...changed],
+    hits,
+    inference,
+    level: outside ? "none" : plan.level,
+    shortcomings: outside ? [] : shortcomings(plan, layers, stage2),
+  };
+}
+
+/** The host's evidence first: a hit that its listener counted outweighs what the attacker says. */
+function judge(name: string, run: TrialRun): Cell {
+  if (name === CORE_DUMP) {
+    const core = run.changed.find((file) => file.startsWith("core"));
+    return {
+      verdict: core ? "out" : "blocked",
+      detail: core ?? `no file, ${run.signal ?? run.code}`,
+    };
+  }
+  const counted = COUNTED.get(name);
+  const outcome = run.outcomes.get(name);
+  if (!outcome) {
+    if (run.signal === SIGSYS || run.code === 128 + 31) {
+      return { verdict: "killed", detail: SIGSYS };
+    }
+    const detail = `ended: ${run.signal ?? `code ${run.code}`}`;
+    return { verdict: run.code === 0 && run.signal === null ? "out" : "killed", detail };
+  }
+  const detail = `${outcome.step}${outcome.errno === "" ? "" : `: ${outcome.errno}`}`;
+  if (counted !== undefined && run.outcomes.size === 1) {
+    const out = (run.hits[counted] ?? 0) > 0;
+    return { verdict: out ? "out" : "blocked", detail };
+  }
+  return { verdict: outcome.out ? "out" : "blocked", detail };
+}
+
+if (import.meta.main) {
+  const [stage, configurations] = JSON.parse(Deno.args[0]!);
+  console.log(JSON.stringify(await runMatrix(stage, configurations)));
+}

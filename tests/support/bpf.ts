@@ -1,0 +1,54 @@
+/** An interpreter for classic BPF as seccomp runs it: what a filter answers to a call, without a kernel of that architecture. */
+import { type Instruction, OP } from "../../src/linux/bpf.ts";
+import { type Arch, AUDIT_ARCH, syscallNumber } from "../../src/linux/syscalls.ts";
+import { errnoName } from "../../src/linux/errno.ts";
+
+export interface Call {
+  readonly nr: number;
+  readonly arch: number;
+  readonly args?: readonly (number | bigint)[];
+}
+
+/** The filter's return value. @throws {RangeError} On an unknown instruction or a run past the end. */
+export function evaluate(program: readonly Instruction[], call: Call): number {
+  const data = new DataView(new ArrayBuffer(64));
+  data.setUint32(0, call.nr, true);
+  data.setUint32(4, call.arch, true);
+  call.args?.forEach((value, i) =>
+    data.setBigUint64(16 + 8 * i, BigInt.asUintN(64, BigInt(value)), true)
+  );
+  let a = 0;
+  for (let at = 0; at < program.length; at++) {
+    const { code, jt, jf, k } = program[at]!;
+    const jump = (condition: boolean) => at += condition ? jt : jf;
+    if (code === OP.load) a = data.getUint32(k, true);
+    else if (code === OP.and) a = (a & k) >>> 0;
+    else if (code === OP.jumpEqual) jump(a === k);
+    else if (code === OP.jumpGreater) jump(a > k);
+    else if (code === OP.jumpGreaterOrEqual) jump(a >= k);
+    else if (code === OP.jumpAny) jump((a & k) !== 0);
+    else if (code === OP.ret) return k;
+    else throw new RangeError(`unknown instruction ${code} at ${at}`);
+  }
+  throw new RangeError("the program ran past its end");
+}
+
+/** "allow", "kill", "log" or the error's name. */
+export function answer(
+  program: readonly Instruction[],
+  arch: Arch,
+  name: string | number,
+  ...args: (number | bigint)[]
+): string {
+  const nr = typeof name === "number" ? name : syscallNumber(arch, name);
+  if (nr === undefined) throw new RangeError(`${arch} has no ${name}`);
+  return describe(evaluate(program, { nr, arch: AUDIT_ARCH[arch], args }));
+}
+
+export function describe(value: number): string {
+  if (value === 0x7FFF0000) return "allow";
+  if (value === 0x80000000) return "kill";
+  if (value === 0x7FFC0000) return "log";
+  if ((value & 0xFFFF0000) >>> 0 === 0x00050000) return errnoName(value & 0xFFFF);
+  return `0x${value.toString(16)}`;
+}

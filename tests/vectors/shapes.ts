@@ -1,0 +1,77 @@
+/** What the files of sealed-1/ hold. */
+
+/** Every byte string is lower-case hexadecimal, every time unix ms. `expect` is "ok" or a code of the error table. */
+export interface DerivationVector {
+  master_key: string;
+  kid: string;
+  transport: string;
+  local_psk_id: string;
+  client_id: string;
+  client_psk_id: string;
+  client_psk: string;
+}
+
+export interface KeyDocumentVector {
+  comment: string;
+  expect: string;
+  suite: number;
+  psk: string;
+  model: string;
+  challenge: string;
+  document: unknown;
+}
+
+export interface RequestVector {
+  comment: string;
+  expect: string;
+  suite: number;
+  /** What the client sealed with. */
+  psk_id: string;
+  psk: string;
+  /** What the runner knows: this psk_id and no other. */
+  known: { psk_id: string; psk: string };
+  /** The runner's private key (suite 2: its 32-byte seed) and public key. */
+  sk: string;
+  pk: string;
+  /** The client's ephemeral private key, where the message can be made again from it. */
+  ephemeral_sk?: string;
+  /** The runner's clock. */
+  now: number;
+  /** Data bytes of each frame, where not as many as fit. */
+  frame_bytes?: number;
+  /** The runner's limit on the sealed body, where it matters. */
+  body_limit?: number;
+  /** Entries the replay window takes, where it matters. */
+  window_entries?: number;
+  /** The same bytes were opened before: the expectation is of the second time. */
+  opened_before?: boolean;
+  /** What it says, where `expect` is "ok". */
+  m?: string;
+  p?: string;
+  h?: { [name: string]: string };
+  t?: number;
+  body?: string;
+  enc?: string;
+  commit?: string;
+  response_secret?: string;
+  wire: string;
+}
+
+export interface ReplyVector {
+  comment: string;
+  expect: string;
+  /** `Export("secllama/1 response", 32)` and the request's encapsulated key. */
+  response_secret: string;
+  enc: string;
+  rn?: string;
+  s?: number;
+  h?: { [name: string]: string };
+  /** Data of each call: after the head, then the last one FINAL. */
+  pieces?: string[];
+  wire: string;
+}
+
+export interface VectorFile<T> {
+  description: string;
+  vectors: T[];
+}
