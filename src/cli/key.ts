@@ -18,6 +18,7 @@ import {
   type OptionTable,
   stringOption,
 } from "./command.ts";
+import { hardenSelf } from "./harden.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { printStatus } from "./key_status.ts";
 import { askPassphrase } from "./passphrase.ts";
@@ -301,6 +302,7 @@ function optionsOf(context: CommandContext) {
 }
 
 function choose(context: CommandContext) {
+  hardenSelf(); // before a key is in memory
   return chooseBackend(optionsOf(context));
 }
 

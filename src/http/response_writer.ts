@@ -7,7 +7,7 @@ import { reasonPhrase } from "./refusal.ts";
 
 /** Header fields of a handler that are the connection's to decide. */
 const OURS = new Set(["connection", "keep-alive", "transfer-encoding", "content-length", "date"]);
-/** Beyond this a chunk is not copied to stand beside its framing. */
+/** Chunks that are there at once go out as one, up to about this size; a larger one is not copied. */
 const COPY_BYTES = 64 * 1024;
 const CRLF = utf8("\r\n");
 const LAST_CHUNK = utf8("0\r\n\r\n");
@@ -62,6 +62,33 @@ export async function writeResponse(
 
 type Chunk = Awaited<ReturnType<ReadableStreamDefaultReader<Uint8Array>["read"]>>;
 
+/** A reader that can be asked for what is there already. */
+class Source {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #next: Promise<Chunk> | undefined;
+
+  constructor(reader: ReadableStreamDefaultReader<Uint8Array>) {
+    this.#reader = reader;
+  }
+
+  async read(): Promise<Chunk> {
+    const chunk = await (this.#next ?? this.#reader.read());
+    this.#next = undefined;
+    return chunk;
+  }
+
+  /** The next chunk if it comes within a few turns of the microtask queue; else a later call gets it. */
+  async ready(): Promise<Chunk | undefined> {
+    let chunk: Chunk | undefined;
+    const next = this.#next ??= this.#reader.read();
+    // A failure shows in read().
+    next.then((value) => chunk = value, () => {});
+    for (let turn = 0; turn < 6 && chunk === undefined; turn++) await undefined;
+    if (chunk) this.#next = undefined;
+    return chunk;
+  }
+}
+
 async function writeBody(
   sink: Sink,
   response: Response,
@@ -71,14 +98,11 @@ async function writeBody(
 ): Promise<boolean> {
   // A body made from a string or bytes is one chunk and its end, there at once: then its length is known. Anything that
   // would have to be waited for is a stream, whose head goes out before its first chunk.
-  let next: Promise<Chunk> | undefined = reader.read();
-  const first = await settled(next);
-  let length = announced;
-  if (first?.done) length ??= 0;
-  else if (first) {
-    next = reader.read();
-    if ((await settled(next))?.done) length ??= first.value.length;
-  }
+  const source = new Source(reader);
+  const first = await source.ready();
+  let more = first?.done === false ? await source.ready() : undefined;
+  const length = announced ??
+    (first?.done ? 0 : first && more?.done ? first.value.length : undefined);
   const chunked = length === undefined && options.minor === 1;
   const keepAlive = options.keepAlive() && (length !== undefined || chunked);
   let lead: Uint8Array | undefined = utf8(head(response, { length, keepAlive, chunked }));
@@ -87,19 +111,25 @@ async function writeBody(
     lead = undefined;
   }
   let written = 0;
-  let chunk = first ?? await next;
-  if (!first) next = undefined;
+  let chunk = first ?? await source.read();
   while (!chunk.done) {
-    const { value } = chunk;
-    if (!(value instanceof Uint8Array)) throw new TypeError("a response's body must be bytes");
-    written += value.length;
+    // What is there goes out together, and never waits for what is not.
+    const parts = [bytesOf(chunk.value)];
+    let size = chunk.value.length;
+    more ??= await source.ready();
+    while (more?.done === false && size + more.value.length <= COPY_BYTES) {
+      parts.push(bytesOf(more.value));
+      size += more.value.length;
+      more = await source.ready();
+    }
+    written += size;
     if (length !== undefined && written > length) throw new TypeError("the body is too long");
-    if (value.length > 0) {
-      await writePieces(sink, lead, value, chunked);
+    if (size > 0) {
+      await writePieces(sink, lead, parts, { size, chunked });
       lead = undefined;
     }
-    chunk = await (next ?? reader.read());
-    next = undefined;
+    chunk = more ?? await source.read();
+    more = undefined;
   }
   // A body that was cancelled because the client went ends like a whole one: it must not look like one.
   options.signal.throwIfAborted();
@@ -109,28 +139,23 @@ async function writeBody(
   return keepAlive;
 }
 
-/** The value if the promise is settled within a few turns of the microtask queue, else undefined. */
-async function settled<T>(promise: Promise<T>): Promise<T | undefined> {
-  let value: T | undefined;
-  // A failure shows where the promise itself is awaited.
-  promise.then((v) => value = v, () => {});
-  for (let turn = 0; turn < 6 && value === undefined; turn++) await undefined;
-  return value;
+function bytesOf(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw new TypeError("a response's body must be bytes");
 }
 
-/** A chunk with its framing and what must go before it, in one write unless it is large. */
+/** Parts as one chunk with its framing and what must go before it; in one write unless that is large. */
 async function writePieces(
   sink: Sink,
   lead: Uint8Array | undefined,
-  value: Uint8Array,
-  chunked: boolean,
+  parts: Uint8Array[],
+  chunk: { size: number; chunked: boolean },
 ): Promise<void> {
   const pieces: Uint8Array[] = lead ? [lead] : [];
-  if (chunked) pieces.push(utf8(`${value.length.toString(16)}\r\n`));
-  pieces.push(value);
-  if (chunked) pieces.push(CRLF);
-  if (pieces.length === 1) return await sink.write(value);
-  if (value.length <= COPY_BYTES) return await sink.write(concat(...pieces));
+  if (chunk.chunked) pieces.push(utf8(`${chunk.size.toString(16)}\r\n`));
+  pieces.push(...parts);
+  if (chunk.chunked) pieces.push(CRLF);
+  if (chunk.size <= COPY_BYTES) return await sink.write(concat(...pieces));
   for (const piece of pieces) await sink.write(piece);
 }
 

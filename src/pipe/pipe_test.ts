@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concat, u32, utf8, utf8Decode } from "../bytes.ts";
-import { SecLlamaError } from "../errors.ts";
+import type { SecLlamaError } from "../errors.ts";
 import { encodeFrame, FRAME, FrameReader, MAX_PAYLOAD_BYTES } from "./frame.ts";
 import { type Exchange, type JsonObject, Pipe, WINDOW_BYTES } from "./pipe.ts";
 

@@ -70,15 +70,29 @@ Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) 
       const long = () =>
         ollama.generate({
           model: "demo",
-          prompt: "x",
+          prompt: "numbers",
           raw: true,
           stream: true,
-          options: { num_predict: 100_000, temperature: 1.5, stop: [] },
+          format: { type: "array", items: { type: "integer" }, minItems: 400 },
+          options: { num_predict: 3000 },
         });
       const streams = await Promise.all([long(), long(), long(), long()]);
-      await Promise.all(streams.map(async (s) => {
-        for await (const _ of s) break;
-      }));
+      const readers = streams.map((s) => s[Symbol.asyncIterator]());
+      await Promise.all(readers.map((r) => r.next()));
+      await assert.rejects(
+        fetch(`${served.proxyUrl}/api/chat`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({
+            model: "demo",
+            messages: [{ role: "user", content: QUESTION }],
+            stream: false,
+          }),
+          signal: AbortSignal.timeout(400),
+        }),
+        { name: "TimeoutError" },
+        "positive control: with every slot taken a request waits",
+      );
       ollama.abort();
       const started = performance.now();
       const answer = await chat(served.proxyUrl, QUESTION, { options: { num_predict: 1 } });
@@ -171,14 +185,25 @@ Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) 
             pid: number;
           }[];
         const [before] = await runners();
-        const dying = chat(served.proxyUrl, QUESTION, {
-          options: { num_predict: 4000, temperature: 1.5 },
-          raw: true,
-          prompt: "x",
-        }).catch((error: Error) => error);
-        await new Promise((r) => setTimeout(r, 30));
+        const dying = fetch(`${served.proxyUrl}/api/generate`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          // A format that never ends keeps it at work.
+          body: JSON.stringify({
+            model: "demo",
+            prompt: "numbers",
+            stream: false,
+            format: { type: "array", items: { type: "integer" }, minItems: 400 },
+            options: { num_predict: 3000 },
+          }),
+        });
+        await new Promise((r) => setTimeout(r, 300));
         Deno.kill(before!.pid, "SIGKILL");
-        await dying;
+        const died = await dying;
+        assert.equal(died.status, 502);
+        const reason = await died.json();
+        assert.equal(typeof reason.error, "string");
+        assert.match(reason.code, /^(runner-died|truncated)$/);
         const again = await chat(served.proxyUrl, QUESTION);
         assert.equal(again.status, 200);
         const [after] = await runners();
@@ -190,6 +215,31 @@ Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) 
     assert.equal(code, 0, served.stderr());
     assert.ok(tookMs < 5000, `${tookMs} ms`);
     assert.deepEqual(await processesNaming(served.home), []);
+  }
+});
+
+Deno.test("serve: a full queue answers 503 in Ollama's words, and what runs goes on", async () => {
+  const served = await startServe({ args: ["--ephemeral", "--parallel=1", "--max-queue=1"] });
+  try {
+    const body = {
+      raw: true,
+      format: { type: "array", items: { type: "integer" }, minItems: 60 },
+      options: { num_predict: 400 },
+    };
+    const all = await Promise.all(
+      Array.from({ length: 6 }, () => chat(served.proxyUrl, "numbers", body)),
+    );
+    const statuses = all.map((a) => a.status);
+    assert.ok(statuses.filter((s) => s === 200).length >= 2, String(statuses));
+    const busy = all.find((a) => a.status === 503);
+    assert.ok(busy, String(statuses));
+    assert.equal(
+      busy.body.error,
+      "server busy, please try again.  maximum pending requests exceeded",
+    );
+    assert.equal(busy.headers.get("retry-after"), "1");
+  } finally {
+    await served.stop();
   }
 });
 

@@ -24,6 +24,8 @@ export interface Capabilities {
     /** Why not, or "" . */
     readonly reason: string;
   };
+  /** This process's namespaces, by their names in /proc/PID/ns: "net:[4026531833]". The launcher must see others. */
+  readonly hostNamespaces: { readonly [name in Namespace]: string };
   /** 0: no Landlock. */
   readonly landlockAbi: number;
   readonly seccomp: boolean;
@@ -114,12 +116,20 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
     setpriv,
     unshare,
     namespaces,
+    hostNamespaces: ownNamespaces(system),
     landlockAbi: landlockAbi(system),
     seccomp: seccompAvailable(system),
     libraries: findLibraries(system, [...new Set(names)]),
     files: [...new Set(files)].filter((path) => exists(system, path)),
     memoryBytes: memoryBytes(system),
   };
+}
+
+function ownNamespaces(system: Linux): Capabilities["hostNamespaces"] {
+  const names = Object.keys(NS_FILE) as Namespace[];
+  return Object.fromEntries(
+    names.map((name) => [name, system.readLink(`/proc/self/ns/${NS_FILE[name]}`)]),
+  ) as Record<Namespace, string>;
 }
 
 function refused(reason: string): Capabilities["namespaces"] {
@@ -160,6 +170,8 @@ async function tryNamespaces(
   } catch {
     return `${unshare} could not be started`;
   }
+  const out = new TextReader(child.stdout);
+  const error = new TextReader(child.stderr);
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -167,21 +179,17 @@ async function tryNamespaces(
       child.kill("SIGKILL"); // unshare ignores SIGTERM
     } catch { /* it has ended */ }
     // What it forked may hold the pipes open.
-    void child.stdout.cancel().catch(() => {});
-    void child.stderr.cancel().catch(() => {});
+    out.stop();
+    error.stop();
   }, o.timeoutMs);
   try {
-    const [status, out, error] = await Promise.all([
-      child.status,
-      readAll(child.stdout),
-      readAll(child.stderr),
-    ]);
+    const [status] = await Promise.all([child.status, out.done, error.done]);
     if (timedOut) return `${unshare} did not end within ${o.timeoutMs} ms`;
     if (!status.success) {
-      const line = error.split("\n")[0]!.replace(/[^\x20-\x7e]/g, "?").slice(0, 120);
+      const line = error.text.split("\n")[0]!.replace(/[^\x20-\x7e]/g, "?").slice(0, 120);
       return line || `${unshare} ended with code ${status.code}`;
     }
-    const seen = out.trim().split("\n");
+    const seen = out.text.trim().split("\n");
     if (seen.length !== files.length) return `${unshare} did not run its program`;
     for (const [i, file] of files.entries()) {
       if (seen[i] === system.readLink(file)) {
@@ -194,15 +202,29 @@ async function tryNamespaces(
   }
 }
 
-async function readAll(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  try {
-    for await (const chunk of stream) {
-      if (text.length < 4096) text += decoder.decode(chunk, { stream: true });
+/** The first 4 KiB of a stream as text, until it ends or is told to stop. */
+class TextReader {
+  text = "";
+  readonly done: Promise<void>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#reader = stream.getReader();
+    this.done = this.#read();
+  }
+
+  stop(): void {
+    void this.#reader.cancel().catch(() => {});
+  }
+
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return;
+      if (this.text.length < 4096) this.text += decoder.decode(value, { stream: true });
     }
-  } catch { /* cancelled by the time limit */ }
-  return text;
+  }
 }
 
 function exists(system: Linux, path: string): boolean {

@@ -16,6 +16,7 @@ import {
   dropCapabilities,
   dropUser,
   execute,
+  mustHaveLeft,
   mustRead,
   newSession,
   noNewPrivileges,
@@ -30,6 +31,7 @@ const DEFAULT_NOFILE = 1024;
 
 function launch(spec: LaunchSpec): never {
   const system = linux();
+  mustHaveLeft(system, spec.leave);
   newSession(system);
   if (spec.root !== null) enterPrivateRoot(system, spec.root);
   dropBoundingSet(system);
@@ -62,9 +64,10 @@ try {
   if (spec.version !== 1) throw new TypeError(`launch version ${spec.version}, wanted 1`);
   launch(spec);
 } catch (error) {
-  const reason = error instanceof SystemCallError || error instanceof TypeError
-    ? error.message
-    : "its argument is not a launch specification, or the C library could not be opened";
+  const reason =
+    error instanceof SystemCallError || error instanceof TypeError || error instanceof RangeError
+      ? error.message
+      : "its argument is not a launch specification, or the C library could not be opened";
   console.error(`launcher: ${reason}`);
   Deno.exit(REFUSED);
 }

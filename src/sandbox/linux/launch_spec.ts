@@ -17,6 +17,11 @@ export interface Bind {
 
 export interface LaunchSpec {
   readonly version: 1;
+  /**
+   * The gateway's namespaces, by path of the own one: the launcher refuses to go on in any of them, and so an `unshare` that
+   * did nothing ends here, before a mount of the host's is touched.
+   */
+  readonly leave: { readonly [path: string]: string };
   /** Build and pivot into a root that holds these and nothing else. */
   readonly root: { readonly hostname: string; readonly binds: readonly Bind[] } | null;
   /** Give up root for this user and group id. */

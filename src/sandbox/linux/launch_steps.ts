@@ -35,6 +35,15 @@ const LIMITS: { readonly [name: string]: number } = {
   msgqueue: 12,
 };
 
+/** @throws {RangeError} If this process is in one of the namespaces that it was to leave. */
+export function mustHaveLeft(linux: Linux, namespaces: { readonly [path: string]: string }): void {
+  for (const [path, host] of Object.entries(namespaces)) {
+    if (linux.readLink(path) === host) {
+      throw new RangeError(`unshare did not isolate: still in the gateway's ${host}`);
+    }
+  }
+}
+
 /** All ids and groups become `uid`, which cannot be taken back once the capabilities are gone. */
 export function dropUser(linux: Linux, uid: number): void {
   linux.must("setgroups", "setgroups", 0, null);

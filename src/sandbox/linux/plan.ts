@@ -14,7 +14,7 @@ import type {
   RunnerTarget,
   SandboxMode,
 } from "../types.ts";
-import { type Capabilities, namespacesFor, unshareArgs } from "./capabilities.ts";
+import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabilities.ts";
 import type { Bind, LaunchSpec } from "./launch_spec.ts";
 import { BASE_POLICY, GPU_POLICIES, type Limits, type Namespace } from "./policy.ts";
 
@@ -67,6 +67,14 @@ export function makeLinuxPlan(
   const root = caps.uid === 0;
   const spec: LaunchSpec = {
     version: 1,
+    leave: namespaces
+      ? Object.fromEntries(
+        namespacesFor(caps.uid).map((name) => [
+          `/proc/self/ns/${NS_FILE[name]}`,
+          caps.hostNamespaces[name],
+        ]),
+      )
+      : {},
     root: privateRoot ? { hostname: "secllama", binds } : null,
     user: root ? BASE_POLICY.uid : null,
     landlock: landlock

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { answer, describe, evaluate } from "../../tests/support/bpf.ts";
+import { answer, describe, evaluate } from "../support/bpf.ts";
 import { stage2Policy } from "../../runner/lockdown.ts";
-import { BASE_POLICY, seccompFor } from "../sandbox/linux/policy.ts";
-import { disassemble, encode } from "./bpf.ts";
-import { compile, type SeccompPolicy } from "./seccomp.ts";
-import { type Arch, AUDIT_ARCH } from "./syscalls.ts";
+import { BASE_POLICY, seccompFor } from "../../src/sandbox/linux/policy.ts";
+import { disassemble, encode } from "../../src/linux/bpf.ts";
+import { compile, type SeccompPolicy } from "../../src/linux/seccomp.ts";
+import { type Arch, AUDIT_ARCH } from "../../src/linux/syscalls.ts";
 
 const SELF = 4242;
 const EXEC_FD = 512;
@@ -104,7 +104,7 @@ for (const arch of ARCHES) {
   });
 
   Deno.test(`${arch}: the filter is the golden one`, async () => {
-    const path = new URL(`../../tests/golden/sandbox/linux-filter-${arch}.txt`, import.meta.url);
+    const path = new URL(`../golden/sandbox/linux-filter-${arch}.txt`, import.meta.url);
     const text = disassemble(program) + "\n";
     if (Deno.env.get("SECLLAMA_UPDATE_GOLDEN")) await Deno.writeTextFile(path, text);
     assert.equal(text, await Deno.readTextFile(path));

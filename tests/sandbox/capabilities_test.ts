@@ -1,0 +1,75 @@
+/** The probe against an `unshare` that is missing, fails, hangs, or succeeds without isolating. */
+import assert from "node:assert/strict";
+import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
+import { type Capabilities, probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
+import { runnerTarget } from "../../src/supervisor/isolation.ts";
+
+const linuxOnly = { ignore: Deno.build.os !== "linux" };
+
+async function probeWith(
+  unshare: string | null,
+  timeoutMs = 3000,
+): Promise<{ caps: Capabilities; ms: number }> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.symlink("/usr/bin/setpriv", `${folder}/setpriv`);
+    if (unshare !== null) {
+      await Deno.writeTextFile(`${folder}/unshare`, `#!/bin/sh\n${unshare}\n`);
+      await Deno.chmod(`${folder}/unshare`, 0o755);
+    }
+    const started = performance.now();
+    const caps = await probeCapabilities({ toolFolders: [folder], timeoutMs });
+    return { caps, ms: performance.now() - started };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Skips the options of unshare and runs what follows "--", as a stub would that does nothing. */
+const RUN_THE_REST = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"';
+
+const STUBS: [string, string | null, RegExp][] = [
+  ["missing", null, /was not found/],
+  ["failing", "echo 'unshare failed: Operation not permitted' >&2; exit 1", /not permitted/],
+  ["hanging", "exec sleep 600", /did not end within 300 ms/],
+  ["hanging, with a child that holds the pipe", "sleep 5 & wait", /did not end within 300 ms/],
+  ["exit 0 without running anything", "exit 0", /did not run its program/],
+  ["exit 0 without isolating", RUN_THE_REST, /did not isolate/],
+  [
+    "isolating only in part",
+    `exec /usr/bin/unshare $([ $(id -u) = 0 ] || echo -r) --uts -- sh -c '${RUN_THE_REST}' sh "$@"`,
+    /did not isolate/,
+  ],
+];
+
+for (const [name, script, reason] of STUBS) {
+  Deno.test({
+    name: `unshare ${name}: namespaces are not believed in`,
+    ...linuxOnly,
+    async fn() {
+      const { caps, ms } = await probeWith(script, script?.includes("sleep") ? 300 : 3000);
+      assert.equal(caps.namespaces.usable, false);
+      assert.match(caps.namespaces.reason, reason);
+      assert.ok(ms < 3000, `took ${ms} ms`);
+      const target = runnerTarget(
+        { deno: "/bin/true", launcher: "/l", runner: "/r", libDir: "/d" },
+        "/m",
+      );
+      const strict = { sandbox: true, strict: true };
+      assert.throws(() => makeLinuxPlan(target, { ...caps, landlockAbi: 0 }, strict), {
+        code: "sandbox-unavailable",
+      });
+      assert.equal(makeLinuxPlan(target, { ...caps, landlockAbi: 5 }, strict).level, "reduced");
+    },
+  });
+}
+
+Deno.test({
+  name: "the real unshare is looked up by absolute path, never in PATH",
+  ...linuxOnly,
+  async fn() {
+    const caps = await probeCapabilities({ toolFolders: ["/nowhere"] });
+    assert.equal(caps.unshare, undefined);
+    assert.equal(caps.namespaces.usable, false);
+  },
+});

@@ -1,0 +1,170 @@
+/**
+ * The attack list: every attack works without a sandbox, and in each configuration is refused, or not, as this table says.
+ * Hits, changed files and lost processes are counted on the host. With SECLLAMA_FULL=1 also with each single layer
+ * removed; SECLLAMA_UPDATE_DOCS=1 then rewrites docs/sandbox-matrix.md.
+ */
+import assert from "node:assert/strict";
+import { ATTACKS } from "../../runner/attacks/list.ts";
+import { COUNTED } from "../../runner/attacks/network.ts";
+import type { Configuration, ConfigurationResult, MatrixResult } from "./matrix_run.ts";
+import { renderMatrix } from "./matrix_docs.ts";
+import { IDENTITIES, linuxOnly, makeStage, runStaged } from "./stage.ts";
+
+const full = Deno.env.get("SECLLAMA_FULL") === "1" ||
+  Deno.env.get("SECLLAMA_UPDATE_DOCS") === "1";
+
+const OUTSIDE: Configuration = { name: "no sandbox", without: null, lockdown: false };
+const HOLDING: readonly Configuration[] = [
+  { name: "all layers", without: [], lockdown: true },
+  { name: "no namespaces", without: ["namespaces"], lockdown: true },
+];
+const REMOVED: readonly Configuration[] = [
+  { name: "no private root", without: ["private root"], lockdown: true },
+  { name: "no Landlock", without: ["landlock"], lockdown: true },
+  { name: "no stage 2", without: [], lockdown: false },
+  { name: "no seccomp", without: ["seccomp"], lockdown: false },
+];
+
+/** What gets out in spite of the rest, where a layer is missing: the reason why that layer is there. */
+const EXPECTED_OUT: { readonly [configuration: string]: readonly string[] } = {
+  "no sandbox": [],
+  "all layers": [],
+  // Landlock has no right for stat, and seccomp cannot see paths.
+  "no namespaces": ["stat outside"],
+  "no private root": ["stat outside"],
+  "no Landlock": ["list the root folder"],
+  // The first filter must leave V8 and the loader their executable memory until the model is loaded.
+  "no stage 2": ["executable memory", "become dumpable"],
+  "no seccomp": [
+    "netlink socket",
+    "vsock socket",
+    "fork",
+    "clone3",
+    "unshare",
+    "nested user namespace",
+    "System V shared memory",
+    "userfaultfd",
+    "keyctl",
+    "perf_event_open",
+    "become dumpable",
+    "outlive the gateway",
+    "executable memory",
+    "int 0x80",
+    "exec the loader",
+    "exec itself again",
+    "fork bomb",
+    "io_uring connect",
+  ],
+};
+
+function assertHolds(result: ConfigurationResult): void {
+  const out = Object.entries(result.cells).filter(([, c]) => c.verdict === "out").map(([n]) => n);
+  const expected = EXPECTED_OUT[result.name]!;
+  assert.deepEqual(out.filter((name) => !expected.includes(name)), [], `${result.name}: got out`);
+  assert.deepEqual(result.changed, [], `${result.name}: files were changed`);
+  const hits = Object.entries(result.hits).filter(([, count]) => count > 0);
+  assert.deepEqual(hits, [], `${result.name}: listeners were reached`);
+  assert.ok(result.inference.before.length > 0, `${result.name}: no inference`);
+  assert.equal(
+    result.inference.after,
+    result.inference.before,
+    `${result.name}: inference changed`,
+  );
+}
+
+/** Attacks that no one can make on this machine, sandbox or not; said, not hidden. */
+function impossible(outside: ConfigurationResult, root: boolean): string[] {
+  return Object.entries(outside.cells).filter(([, c]) => c.verdict !== "out").map(([name]) => name)
+    .filter((name) => root || !ATTACKS.find((a) => a.name === name)?.privileged);
+}
+
+/** Depends on the kernel's configuration, not on us. */
+const MAY_BE_IMPOSSIBLE = new Set([
+  "x32 entry",
+  "MPTCP",
+  "TCP over IPv6",
+  "vsock socket",
+  "io_uring connect",
+  "userfaultfd",
+  "nested user namespace",
+  "core dump",
+  "bpf",
+  "perf_event_open",
+  "keyctl",
+  "ptrace another process",
+  "process_vm_readv",
+  "pidfd_getfd",
+  "/proc/PID/mem",
+  "extended attribute",
+  "hard link",
+  "int 0x80",
+  "open a terminal",
+  "thread bomb",
+  "raise a limit",
+  "list a folder outside",
+]);
+
+const results: MatrixResult[] = [];
+for (const identity of IDENTITIES) {
+  Deno.test({
+    name: `attack list as ${identity.name}`,
+    ignore: linuxOnly,
+    async fn(t) {
+      const stage = await makeStage({ matrix: "tests/sandbox/matrix_run.ts" });
+      try {
+        const configurations = [OUTSIDE, ...HOLDING, ...(full ? REMOVED : [])];
+        const { deno, launcher, attacker, libDir, model } = stage;
+        const matrix = await runStaged<MatrixResult>(stage, "matrix", [
+          { deno, launcher, attacker, libDir, model },
+          configurations,
+        ], identity);
+        results.push(matrix);
+        const [outside, ...sandboxed] = matrix.configurations;
+        await t.step("without a sandbox every attack works", () => {
+          const not = impossible(outside!, matrix.uid === 0);
+          if (not.length > 0) console.log(`not possible on this machine at all: ${not.join(", ")}`);
+          assert.deepEqual(not.filter((name) => !MAY_BE_IMPOSSIBLE.has(name)), []);
+          for (const [name, target] of COUNTED) {
+            if (outside!.cells[name]?.verdict !== "out") continue;
+            assert.ok((outside!.hits[target] ?? 0) > 0, `${name}: its listener counted nothing`);
+          }
+          assert.ok(outside!.changed.length >= 6, `changed: ${outside!.changed.join()}`);
+        });
+        for (const result of sandboxed) {
+          await t.step(`${result.name}: as the table says, and inference works`, () => {
+            assertHolds(result);
+            if (result.name === "no stage 2") {
+              assert.ok(result.shortcomings.some((line) => line.startsWith("stage 2")));
+            } else if (result.name !== "no seccomp") {
+              assert.deepEqual(result.shortcomings, []);
+              assert.ok(result.layers.length > 10);
+            }
+          });
+        }
+        await t.step("with all layers nothing is missing from outside either", () => {
+          const all = sandboxed.find((r) => r.name === "all layers")!;
+          assert.equal(all.level, "full", "this machine does not allow all layers");
+          for (const { layer, state, observed } of all.layers) {
+            if (layer === "user namespace" && matrix.uid === 0) continue; // root gives up its id
+            assert.equal(state, "enforced", `${layer}: ${observed}`);
+          }
+        });
+        if (!full) {
+          console.log("layers removed one by one: skipped, set SECLLAMA_FULL=1 to run them");
+        }
+      } finally {
+        await stage.remove();
+      }
+    },
+  });
+}
+
+Deno.test({
+  name: "docs/sandbox-matrix.md is written from these results",
+  ignore: Deno.env.get("SECLLAMA_UPDATE_DOCS") !== "1",
+  async fn() {
+    const path = new URL("../../docs/sandbox-matrix.md", import.meta.url);
+    await Deno.writeTextFile(path, renderMatrix(results));
+    assert.ok(results.length > 0);
+  },
+});

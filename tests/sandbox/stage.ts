@@ -1,0 +1,118 @@
+/**
+ * Puts what a sandboxed run needs into a folder that every user may read: the runtime, freshly bundled programs, the
+ * libraries, the model. Tests run it as root and as a user who may not enter the checkout.
+ */
+import { join } from "node:path";
+import type { Stage } from "./matrix_run.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+/** An id without an account: nothing on the machine belongs to it. */
+export const ORDINARY_UID = 61234;
+
+export interface Staged extends Stage {
+  readonly folder: string;
+  /** Bundles of test programs, by name. */
+  readonly programs: { readonly [name: string]: string };
+  /** argv prefix under which a command runs as an ordinary user. */
+  asUser(): string[];
+  remove(): Promise<void>;
+}
+
+async function bundle(entry: string, out: string): Promise<string> {
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--platform=deno", "--output", out, join(ROOT, entry)],
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return out;
+}
+
+/** A hard link where it is possible: the runtime has 100 MB. */
+async function place(from: string, to: string): Promise<void> {
+  await Deno.link(from, to).catch(() => Deno.copyFile(from, to));
+}
+
+async function libraries(): Promise<string> {
+  const arch = Deno.build.arch === "aarch64" ? "arm64" : "x64";
+  const modules = join(ROOT, "node_modules/.deno");
+  for await (const { name } of Deno.readDir(modules)) {
+    if (!name.startsWith(`@node-llama-cpp+linux-${arch}@`)) continue;
+    const target = `linux-${arch}`;
+    return join(modules, name, "node_modules/@node-llama-cpp", target, "bins", target);
+  }
+  throw new Error("the libraries are not installed; run: deno install");
+}
+
+/** Makes the folder. `programs`: further entries to bundle, name → path in the repository. */
+export async function makeStage(programs: { readonly [name: string]: string }): Promise<Staged> {
+  const folder = await Deno.makeTempDir({ dir: "/tmp", prefix: "secllama-stage-" });
+  await Deno.chmod(folder, 0o755);
+  const libDir = join(folder, "lib");
+  await Deno.mkdir(libDir, { mode: 0o755 });
+  const source = await libraries();
+  for await (const { name, isFile } of Deno.readDir(source)) {
+    if (isFile) await place(join(source, name), join(libDir, name));
+  }
+  const deno = join(folder, "deno");
+  await place(Deno.execPath(), deno);
+  const model = join(folder, "model.gguf");
+  await place(join(ROOT, "models/demo.gguf"), model);
+  const bundled: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(programs)) {
+    bundled[name] = await bundle(entry, join(folder, `${name}.js`));
+  }
+  return {
+    folder,
+    deno,
+    libDir,
+    model,
+    launcher: await bundle("src/sandbox/linux/launch.ts", join(folder, "launch.js")),
+    attacker: await bundle("runner/attacks/main.ts", join(folder, "attacker.js")),
+    programs: bundled,
+    asUser: () => [
+      "/usr/bin/setpriv",
+      `--reuid=${ORDINARY_UID}`,
+      `--regid=${ORDINARY_UID}`,
+      "--clear-groups",
+      "--",
+    ],
+    remove: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+/** Runs a staged program to its end and parses the JSON that it prints. @throws If it fails. */
+export async function runStaged<T>(
+  stage: Staged,
+  program: string,
+  argument: unknown,
+  options: { asUser: boolean },
+): Promise<T> {
+  const argv = [
+    ...(options.asUser ? stage.asUser() : []),
+    stage.deno,
+    "run",
+    "-A",
+    "--no-lock",
+    stage.programs[program]!,
+    JSON.stringify(argument),
+  ];
+  const { success, stdout, stderr } = await new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env: { PATH: "/usr/bin:/bin", DENO_DIR: "/dev/null/deno" },
+    clearEnv: true,
+    cwd: stage.folder,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(`${program}: ${new TextDecoder().decode(stderr)}`);
+  return JSON.parse(new TextDecoder().decode(stdout)) as T;
+}
+
+export const linuxOnly = Deno.build.os !== "linux";
+/** Who the tests can be: root is also an ordinary user, and an ordinary user only that. */
+export const IDENTITIES: readonly { readonly name: string; readonly asUser: boolean }[] =
+  linuxOnly || Deno.uid() !== 0
+    ? [{ name: "ordinary user", asUser: false }]
+    : [{ name: "root", asUser: false }, { name: "ordinary user", asUser: true }];
