@@ -1,5 +1,6 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
+import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
 import { modelCommands } from "./models.ts";
@@ -16,6 +17,7 @@ export const COMMANDS: readonly Command[] = [
   ...modelCommands,
   ...keyCommands,
   ...sandboxCommands,
+  doctorCommand,
   versionCommand,
   helpCommand,
 ];

@@ -84,6 +84,7 @@ function viewOf(source: BufferSource): DataView {
 }
 
 function address(bytes: Bytes): bigint {
+  void bytes.buffer; // moves a small array off V8's heap
   return Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
 }
 

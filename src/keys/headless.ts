@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { alloc, linux, SystemCallError } from "../linux/libc.ts";
 import { decodeKey, VALUE_BYTES } from "./kid.ts";
 import { ioError } from "./manifest_file.ts";
 
@@ -34,7 +35,9 @@ export async function readDescriptor(fd: number, capBytes: number, option: strin
     });
   }
   try {
-    return await readUpTo(`/dev/fd/${fd}`, capBytes);
+    return Deno.build.os === "linux"
+      ? readOpenDescriptor(fd, capBytes)
+      : await readUpTo(`/dev/fd/${fd}`, capBytes);
   } catch (cause) {
     throw new SecLlamaError("usage", `${option}: file descriptor ${fd} cannot be read`, {
       hint: `open it for reading, for instance: secllama serve ${option} ${fd} ${fd}<FILE`,
@@ -71,6 +74,26 @@ export function keyFromEnvironment(text: string): Bytes {
     return decodeKey(value, "SECLLAMA_KEY");
   } finally {
     value.fill(0);
+  }
+}
+
+/**
+ * read(2) itself: with less than all permissions Deno opens /dev/fd/N where it is a pipe and refuses it where it is a file.
+ * Blocks this thread until the descriptor ends.
+ */
+function readOpenDescriptor(fd: number, capBytes: number): Bytes {
+  const buffer = alloc(capBytes + 1);
+  try {
+    let length = 0;
+    while (length < buffer.length) {
+      const n = linux().call("read", fd, buffer.subarray(length), buffer.length - length);
+      if (n < 0) throw new SystemCallError(`read descriptor ${fd}`, -n);
+      if (n === 0) break;
+      length += n;
+    }
+    return buffer.slice(0, length);
+  } finally {
+    buffer.fill(0);
   }
 }
 

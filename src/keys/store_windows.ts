@@ -6,6 +6,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { addressOf } from "../linux/libc.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, type StoreStatus, unavailable } from "./store.ts";
 
@@ -88,13 +89,12 @@ export class WindowsStore implements KeyStore {
     const blob = new Uint8Array(value);
     const credential = new Uint8Array(CREDENTIAL.size);
     const view = new DataView(credential.buffer);
-    const pointer = (bytes: Bytes) => Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes));
     view.setUint32(CREDENTIAL.type, CRED_TYPE_GENERIC, true);
-    view.setBigUint64(CREDENTIAL.target, pointer(target), true);
+    view.setBigUint64(CREDENTIAL.target, addressOf(target), true);
     view.setUint32(CREDENTIAL.blobSize, blob.length, true);
-    view.setBigUint64(CREDENTIAL.blob, pointer(blob), true);
+    view.setBigUint64(CREDENTIAL.blob, addressOf(blob), true);
     view.setUint32(CREDENTIAL.persist, CRED_PERSIST_LOCAL_MACHINE, true);
-    view.setBigUint64(CREDENTIAL.user, pointer(user), true);
+    view.setBigUint64(CREDENTIAL.user, addressOf(user), true);
     const ffi = this.#ffi();
     const ok = ffi.CredWriteW(credential, 0);
     const error = ok === 0 ? ffi.GetLastError() : 0;
