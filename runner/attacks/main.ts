@@ -18,8 +18,11 @@ export interface AttackOrder {
   /** Paths as seen from inside; null: do not infer. */
   readonly model: { readonly libDir: string; readonly modelPath: string } | null;
   readonly lockdown: boolean;
-  /** Wait for the end of standard input before ending: lets the host look at the live process. */
-  readonly linger: boolean;
+  /**
+   * true: wait for the end of standard input before ending, so that the host can look at the live process. "deaf": stay, whatever
+   * happens to standard input, as a runner would that has been taken over.
+   */
+  readonly linger: boolean | "deaf";
 }
 
 export type AttackLine =
@@ -69,6 +72,7 @@ async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<v
     say({ t: "attack", name, outcome: await attack.run(linux(), order.field) });
   }
   say({ t: "done", text: await infer(engine) });
+  if (order.linger === "deaf") await new Promise((resolve) => setTimeout(resolve, 600_000));
   if (order.linger) await rest();
 }
 

@@ -11,6 +11,10 @@ import { ioError } from "./manifest_file.ts";
 /** The credential's name: `LoadCredentialEncrypted=secllama-key:/etc/secllama/key.cred`. */
 export const CREDENTIAL_NAME = "secllama-key";
 
+/** fcntl(2). */
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+
 /** A key and two bytes for its line end. */
 const READ_CAP_BYTES = VALUE_BYTES + 2;
 
@@ -84,6 +88,8 @@ export function keyFromEnvironment(text: string): Bytes {
 function readOpenDescriptor(fd: number, capBytes: number): Bytes {
   const buffer = alloc(capBytes + 1);
   try {
+    // The user's shell opened it inheritable: without this every child could read a key file again.
+    linux().call("fcntl", fd, F_SETFD, FD_CLOEXEC);
     let length = 0;
     while (length < buffer.length) {
       const n = linux().call("read", fd, buffer.subarray(length), buffer.length - length);

@@ -222,6 +222,37 @@ Deno.test("source: derived keys are apart", () =>
     await assert.rejects(source.psks(), /closed/);
   }));
 
+Deno.test({
+  name: "source: a key's descriptor does not reach the programs that are started afterwards",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/key`, text(newKey()));
+      const child = async (read: boolean) => {
+        const { stdout } = await new Deno.Command("/bin/sh", {
+          args: [
+            "-c",
+            `exec "$@" 7<"${folder}/key"`,
+            "sh",
+            Deno.execPath(),
+            "eval",
+            `
+            import { keyFromDescriptor } from ${
+              JSON.stringify(import.meta.resolve("./headless.ts"))
+            };
+            ${read ? "await keyFromDescriptor(7);" : ""}
+            const o = await new Deno.Command("/bin/sh", { args: ["-c", "ls /proc/self/fd"] }).output();
+            console.log(new TextDecoder().decode(o.stdout).split("\\n").includes("7"));
+          `,
+          ],
+        }).output();
+        return new TextDecoder().decode(stdout).trim();
+      };
+      assert.equal(await child(false), "true", "the leak is real: an inherited descriptor goes on");
+      assert.equal(await child(true), "false");
+    }),
+});
+
 /** The number of this process's open descriptor of `path`. */
 async function descriptorOf(path: string): Promise<number | undefined> {
   for await (const { name } of Deno.readDir("/proc/self/fd")) {

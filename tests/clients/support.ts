@@ -16,14 +16,17 @@ export async function withScript(
   use: (server: Scripted) => Promise<void>,
 ): Promise<void> {
   const { api, engine } = testApi(script);
+  const stop = new AbortController();
   const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    { hostname: "127.0.0.1", port: 0, onListen: () => {}, signal: stop.signal },
     (request) => api.fetch(request, { client: "test" }),
   );
   try {
     await use({ url: `http://127.0.0.1:${server.addr.port}`, engine });
   } finally {
-    await server.shutdown();
+    // Not a graceful end: a client that has not let go must fail its test, not hang it.
+    stop.abort();
+    await server.finished;
   }
 }
 

@@ -164,7 +164,7 @@ async function wholeLife(program: Program, uid: number | undefined): Promise<voi
   expect(await key("rotate --ephemeral"), 9, /memory only/);
   const fixed = expect(await key("status --key-fd 5 --json", { fd5: outside + "\n" }), 0);
   assert.equal(JSON.parse(fixed.out).backend, "key-fd");
-  expect(await key("status --key-fd 9"), 2, /file descriptor 9 cannot be read/);
+  expect(await key("status --key-fd 999"), 2, /file descriptor 999 cannot be read/);
   assert.ok(!fixed.out.includes(outside) && !fixed.err.includes(outside));
 
   // A key file is another store: the keyset here is not in it.

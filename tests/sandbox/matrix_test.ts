@@ -45,7 +45,6 @@ const EXPECTED_OUT: { readonly [configuration: string]: readonly string[] } = {
     "System V shared memory",
     "userfaultfd",
     "keyctl",
-    "perf_event_open",
     "become dumpable",
     "outlive the gateway",
     "executable memory",
@@ -53,14 +52,14 @@ const EXPECTED_OUT: { readonly [configuration: string]: readonly string[] } = {
     "exec the loader",
     "exec itself again",
     "fork bomb",
-    "io_uring connect",
   ],
 };
 
-function assertHolds(result: ConfigurationResult): void {
+function assertHolds(result: ConfigurationResult, outside: ConfigurationResult): void {
   const out = Object.entries(result.cells).filter(([, c]) => c.verdict === "out").map(([n]) => n);
-  const expected = EXPECTED_OUT[result.name]!;
-  assert.deepEqual(out.filter((name) => !expected.includes(name)), [], `${result.name}: got out`);
+  // A layer that is left out and lets nothing more through would not be needed: the sets are equal.
+  const expected = EXPECTED_OUT[result.name]!.filter((n) => outside.cells[n]?.verdict === "out");
+  assert.deepEqual(out.toSorted(), expected.toSorted(), `${result.name}: what got out`);
   assert.deepEqual(result.changed, [], `${result.name}: files were changed`);
   const hits = Object.entries(result.hits).filter(([, count]) => count > 0);
   assert.deepEqual(hits, [], `${result.name}: listeners were reached`);
@@ -90,18 +89,11 @@ const MAY_BE_IMPOSSIBLE = new Set([
   "core dump",
   "bpf",
   "perf_event_open",
-  "keyctl",
   "ptrace another process",
   "process_vm_readv",
   "pidfd_getfd",
   "/proc/PID/mem",
   "extended attribute",
-  "hard link",
-  "int 0x80",
-  "open a terminal",
-  "thread bomb",
-  "raise a limit",
-  "list a folder outside",
 ]);
 
 const results: MatrixResult[] = [];
@@ -132,7 +124,7 @@ for (const identity of IDENTITIES) {
         });
         for (const result of sandboxed) {
           await t.step(`${result.name}: as the table says, and inference works`, () => {
-            assertHolds(result);
+            assertHolds(result, outside!);
             if (result.name === "no stage 2") {
               assert.ok(result.shortcomings.some((line) => line.startsWith("stage 2")));
             } else if (result.name !== "no seccomp") {

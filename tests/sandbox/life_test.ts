@@ -1,0 +1,109 @@
+/** What holds over a runner's life: it ends with its gateway, and an `unshare` that lies after it was probed is caught. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { linux } from "../../src/linux/libc.ts";
+import type { HostAnswer, HostOrder } from "./host.ts";
+import { IDENTITIES, linuxOnly, makeStage, type Staged } from "./stage.ts";
+
+function alive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(linux().readText(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
+}
+
+async function startHost(
+  stage: Staged,
+  order: Omit<HostOrder, "stage">,
+  asUser: boolean,
+): Promise<{ host: Deno.ChildProcess; answer: HostAnswer }> {
+  const { deno, launcher, attacker, libDir, model } = stage;
+  const argument = { ...order, stage: { deno, launcher, attacker, libDir, model } };
+  const argv = [
+    ...(asUser ? stage.asUser() : []),
+    deno,
+    "run",
+    "-A",
+    "--no-lock",
+    stage.programs["host"]!,
+    JSON.stringify(argument),
+  ];
+  const host = new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env: { PATH: "/usr/bin:/bin", DENO_DIR: "/dev/null/deno" },
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  let text = "";
+  const decoder = new TextDecoder();
+  const reader = host.stdout.getReader();
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value);
+  }
+  await reader.cancel();
+  return { host, answer: JSON.parse(text) as HostAnswer };
+}
+
+async function until(condition: () => boolean, limitMs: number): Promise<boolean> {
+  for (const end = performance.now() + limitMs; performance.now() < end;) {
+    if (condition()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return condition();
+}
+
+for (const identity of IDENTITIES) {
+  for (const withoutNamespaces of [false, true]) {
+    const where = withoutNamespaces ? "without namespaces" : "with all layers";
+    Deno.test({
+      name: `SIGKILL of the gateway ends the runner, ${where}, as ${identity.name}`,
+      ignore: linuxOnly,
+      async fn() {
+        const stage = await makeStage({ host: "tests/sandbox/host.ts" });
+        try {
+          const order = { withoutNamespaces, stub: null };
+          const { host, answer } = await startHost(stage, order, identity.asUser);
+          assert.ok("runner" in answer, JSON.stringify(answer));
+          assert.ok(alive(answer.runner) && alive(answer.child));
+          host.kill("SIGKILL");
+          await host.status;
+          assert.ok(await until(() => !alive(answer.runner), 2000), "the runner lives on");
+          assert.ok(await until(() => !alive(answer.child), 2000), "unshare lives on");
+        } finally {
+          await stage.remove();
+        }
+      },
+    });
+  }
+
+  Deno.test({
+    name: `an unshare that isolates only while it is probed starts no runner, as ${identity.name}`,
+    ignore: linuxOnly,
+    async fn() {
+      const stage = await makeStage({ host: "tests/sandbox/host.ts" });
+      try {
+        const stub = join(stage.folder, "unshare");
+        await Deno.writeTextFile(
+          stub,
+          '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n',
+        );
+        await Deno.chmod(stub, 0o755);
+        const mounts = linux().readText("/proc/self/mounts");
+        const order = { withoutNamespaces: false, stub };
+        const { host, answer } = await startHost(stage, order, identity.asUser);
+        await host.status;
+        assert.ok("code" in answer, "a runner was started");
+        assert.equal(answer.code, 126);
+        assert.match(answer.stderr, /^launcher: unshare did not isolate: still in the gateway's /);
+        assert.equal(linux().readText("/proc/self/mounts"), mounts, "mounts of the host changed");
+      } finally {
+        await stage.remove();
+      }
+    },
+  });
+}
