@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { loadEngine } from "../runner/engine/mod.ts";
+import { schemaGrammar } from "../runner/engine/json_schema.ts";
 import type { GenerateRequest } from "../runner/engine/types.ts";
 import { concat, utf8 } from "../src/bytes.ts";
 import { runnerFiles } from "../src/cli/roles.ts";
@@ -24,6 +25,8 @@ import { startServe } from "../tests/support/serve.ts";
 const ROOT = new URL("../", import.meta.url).pathname;
 const MODEL = Deno.args[0] ?? join(ROOT, "models/demo.gguf");
 const TOKENS = 64;
+/** What the model must write: it cannot end early, so that both sides make the same number of tokens. */
+const FORMAT = { type: "array", items: { type: "integer" }, minItems: 400 };
 const ROUNDS = 7;
 
 function median(values: readonly number[]): number {
@@ -167,9 +170,14 @@ async function wholePath(): Promise<void> {
   console.log(
     `generation, greedy, ${TOKENS} tokens: the whole path against the engine in a bare process`,
   );
-  const served = await startServe({ args: ["--ephemeral", "--parallel=4"] });
+  const dataDir = await Deno.makeTempDir();
+  await (await ModelStore.open(join(dataDir, "models"))).importGguf(MODEL, "bench");
+  const served = await startServe({
+    env: { SECLLAMA_DATA_DIR: dataDir },
+    args: ["--ephemeral", "--parallel=4", "--model=bench"],
+  });
   const { libDir } = await runnerFiles();
-  const threads = navigator.hardwareConcurrency;
+  const threads = Math.max(1, navigator.hardwareConcurrency - 1); // serve's own default
   const engine = await loadEngine({
     libDir,
     modelPath: MODEL,
@@ -187,6 +195,7 @@ async function wholePath(): Promise<void> {
       client: `bench ${Math.random()}`,
       maxTokens: TOKENS,
       stop: [],
+      grammar: schemaGrammar(FORMAT),
       sampling: {
         temperature: 0,
         topK: 40,
@@ -211,9 +220,10 @@ async function wholePath(): Promise<void> {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({
-        model: "demo",
+        model: "bench",
         prompt,
         raw: true,
+        format: FORMAT,
         options: { temperature: 0, num_predict: TOKENS },
       }),
     });
@@ -248,6 +258,7 @@ async function wholePath(): Promise<void> {
   } finally {
     engine.close();
     await served.stop();
+    await Deno.remove(dataDir, { recursive: true });
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
+import { breakSocket } from "./break_socket.ts";
 import { type Head, headEnd, type HeadPolicy, parseHead } from "./head.ts";
 import type { Limits } from "./limits.ts";
 import { errorBody, Refusal, refusalBytes } from "./refusal.ts";
@@ -93,6 +94,9 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#abort?.abort(gone());
+    if (this.#writeDeadline !== Infinity) {
+      breakSocket(this.#conn.localAddr as Deno.NetAddr, this.peer);
+    }
     try {
       this.#conn.close();
     } catch { /* closed by the runtime already */ }
@@ -223,8 +227,7 @@ export class Connection {
       }
       if (!answered.done && !this.#reader.full) abort.abort(gone());
     } catch {
-      abort.abort(gone());
-      this.close();
+      if (!answered.done) this.close();
     }
   }
 

@@ -40,6 +40,8 @@ export interface HardenedServer {
 }
 
 const ACCEPT_BACKOFF_MS = 100;
+/** What the runtime needs to give a closed descriptor back. */
+const CLOSING_MS = 5;
 /** How often deadlines are looked at: they are that late at most. */
 const TICK_MS = 100;
 /** A connection that has waited for a head this long may be closed to make room. */
@@ -142,8 +144,8 @@ class Server {
         if (signal.aborted) return;
         // Out of descriptors, or the client has gone: neither may end the loop.
         logger.warn("accept-failed", { error: label((error as Error).name) });
-        this.#makeRoom(0);
-        await new Promise((resolve) => setTimeout(resolve, ACCEPT_BACKOFF_MS));
+        const wait = this.#makeRoom(0) ? CLOSING_MS : ACCEPT_BACKOFF_MS;
+        await new Promise((resolve) => setTimeout(resolve, wait));
         continue;
       }
       this.#admit(conn);

@@ -67,7 +67,7 @@ export class Raw implements Disposable {
 
   /** Waits until the server ends the connection; false if it does not within `ms`. */
   async end(ms = 3000): Promise<boolean> {
-    let timer = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     await Promise.race([this.#done, new Promise((r) => timer = setTimeout(r, ms))]);
     clearTimeout(timer);
     return this.#ended;

@@ -14,6 +14,7 @@ import type { KeyStore } from "./store.ts";
 import { keyStatus, type StatusReport } from "./status.ts";
 import { changeKeyset, commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
 import { exportKeys, importKeys, type ImportReport } from "./transfer.ts";
+import { recordUse } from "./usage.ts";
 import { StorageKeys } from "./wrap.ts";
 
 export interface KeyManagerOptions {
@@ -52,6 +53,7 @@ export class KeyManager implements Place {
   readonly profile: string;
   readonly interactive: boolean;
   readonly now: () => Date;
+  #last: { fingerprint: string | undefined; manifest: Manifest | undefined } | undefined;
 
   constructor(options: KeyManagerOptions) {
     this.file = options.file;
@@ -216,8 +218,15 @@ export class KeyManager implements Place {
 
   /** The manifest as it is on the disk, unverified; undefined if there is none. @throws {SecLlamaError} `key-corrupt`. */
   async manifest(): Promise<Manifest | undefined> {
-    const bytes = await this.file.read();
-    return bytes === undefined ? undefined : parseManifest(bytes).manifest;
+    const fingerprint = await this.file.fingerprint();
+    if (fingerprint === undefined || fingerprint !== this.#last?.fingerprint) {
+      const bytes = await this.file.read();
+      this.#last = {
+        fingerprint,
+        manifest: bytes === undefined ? undefined : parseManifest(bytes).manifest,
+      };
+    }
+    return this.#last.manifest;
   }
 
   /** The generation on the disk, unverified, 0 if there is no keyset: for noticing a change cheaply. */
@@ -250,6 +259,7 @@ export class KeyManager implements Place {
         }
         return await readKey(this.store, kid);
       },
+      countWraps: (kid, count) => recordUse(this.file, kid, { wraps: count }),
     });
   }
 

@@ -2,7 +2,7 @@
  * The keyset's files in the data folder: `keyset.json`, replaced as a whole or not at all, and `keyset.lock`, which one
  * changing process holds at a time. Readers take no lock: a rename is atomic.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import { corruptManifest, MANIFEST_CAP_BYTES } from "./manifest.ts";
 
@@ -47,8 +47,20 @@ export class ManifestFile {
   async read(): Promise<Uint8Array | undefined> {
     try {
       using file = await Deno.open(this.path);
-      if ((await file.stat()).size > MANIFEST_CAP_BYTES) throw corruptManifest("is over 1 MiB");
-      return await readAll(file);
+      const { size } = await file.stat();
+      if (size > MANIFEST_CAP_BYTES) throw corruptManifest("is over 1 MiB");
+      return await readAll(file, size);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw ioError("read", this.path, error);
+    }
+  }
+
+  /** What changes whenever the file is replaced or written to; undefined if there is none. Cheaper than reading it. */
+  async fingerprint(): Promise<string | undefined> {
+    try {
+      const { ino, size, mtime, ctime } = await Deno.stat(this.path);
+      return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
       throw ioError("read", this.path, error);
@@ -140,7 +152,7 @@ export async function writeFileAtomically(
     }
     await fs.rename(temporary, path);
     if (Deno.build.os !== "windows") {
-      using folder = await fs.open(path.slice(0, path.lastIndexOf("/")) || "/", { read: true });
+      using folder = await fs.open(dirname(path), { read: true });
       await fs.sync(folder);
     }
   } catch (error) {
@@ -149,14 +161,14 @@ export async function writeFileAtomically(
   }
 }
 
-async function readAll(file: Deno.FsFile): Promise<Uint8Array> {
-  const bytes = new Uint8Array(MANIFEST_CAP_BYTES + 1);
-  let length = 0;
-  for (;;) {
+async function readAll(file: Deno.FsFile, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  for (let length = 0; length < size;) {
     const n = await file.read(bytes.subarray(length));
     if (n === null || n === 0) return bytes.slice(0, length);
     length += n;
   }
+  return bytes;
 }
 
 /** `key-io` with the system's reason and the file's name. Our own errors pass. */

@@ -23,7 +23,12 @@ export interface MasterKeys {
   current(): Promise<{ gen: number; active: string }>;
   /** The master key, which the caller zeroes. @throws {SecLlamaError} If there is none such that may still open. */
   masterKey(kid: string): Promise<Bytes>;
+  /** Adds to the count of secrets wrapped under `kid`; must not fail. */
+  countWraps?(kid: string, count: number): Promise<unknown>;
 }
+
+/** Wraps between two writes of the counts. */
+const FLUSH_AFTER_WRAPS = 256;
 
 /** Storage keys by kid, as non-extractable CryptoKeys. One generation's keys are dropped when the next is seen. */
 export class StorageKeys {
@@ -53,7 +58,9 @@ export class StorageKeys {
       key,
       new Uint8Array(secret),
     );
-    this.#wraps.set(active, (this.#wraps.get(active) ?? 0) + 1);
+    const count = (this.#wraps.get(active) ?? 0) + 1;
+    this.#wraps.set(active, count);
+    if (count >= FLUSH_AFTER_WRAPS) await this.flush();
     return concat(head, iv, new Uint8Array(sealed));
   }
 
@@ -103,11 +110,11 @@ export class StorageKeys {
     }
   }
 
-  /** How many secrets were wrapped under each kid since the last call. */
-  takeWrapCounts(): Map<string, number> {
-    const counts = new Map(this.#wraps);
+  /** Writes the counts of wrapped secrets that `key status` shows. Call it at the end; it never fails. */
+  async flush(): Promise<void> {
+    const counts = [...this.#wraps];
     this.#wraps.clear();
-    return counts;
+    for (const [kid, count] of counts) await this.#source.countWraps?.(kid, count);
   }
 
   async #current() {

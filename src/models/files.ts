@@ -64,6 +64,9 @@ export async function cleanTemps(folder: string): Promise<void> {
 /** Syncs the temp file, gives it its final name and syncs the folder. Replaces what is there. */
 export async function commitTemp(temp: TempFile, path: string): Promise<void> {
   await attempt(path, async () => {
+    // Readable by all, in folders that only the owner can enter: in the sandbox root's runner is another user, and it is handed
+    // this one file. chmod, as the umask would narrow a mode given at creation.
+    if (Deno.build.os !== "windows") await Deno.chmod(temp.path, 0o644);
     await temp.file.sync();
     await makeFolder(dirname(path));
     await Deno.rename(temp.path, path);

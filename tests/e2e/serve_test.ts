@@ -1,7 +1,7 @@
 /** `secllama serve` as a user meets it: real processes, real sandbox, real model, the unmodified `ollama` client. */
 import assert from "node:assert/strict";
 import { Ollama } from "ollama";
-import { chat, cli, newHome, processesNaming, startServe } from "../support/serve.ts";
+import { chat, cli, newHome, processesNaming, ROOT, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
 
@@ -240,6 +240,46 @@ Deno.test("serve: a full queue answers 503 in Ollama's words, and what runs goes
     assert.equal(busy.headers.get("retry-after"), "1");
   } finally {
     await served.stop();
+  }
+});
+
+Deno.test("serve: a model that was imported under a strict umask is served", async () => {
+  const { home, env } = await newHome();
+  const before = Deno.umask(0o077);
+  let served;
+  try {
+    const imported = await cli(["import", `${ROOT}models/demo.gguf`, "--name", "mine"], { env });
+    assert.equal(imported.code, 0, imported.stderr);
+    served = await startServe({
+      env: { SECLLAMA_DATA_DIR: `${home}/.local/share/secllama` },
+      args: ["--ephemeral", "--model=mine"],
+    });
+    assert.match(served.banner, /model +mine:latest/);
+    assert.equal((await chat(served.proxyUrl, QUESTION, { model: "mine" })).status, 200);
+    const listed = await cli(["list", "--json"], { env });
+    assert.match(listed.stdout, /mine:latest/);
+  } finally {
+    Deno.umask(before);
+    await served?.stop();
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("doctor: measures, and fails when a protection is off", async () => {
+  const { home, env } = await newHome();
+  try {
+    const good = await cli(["doctor", "--json"], { env });
+    assert.equal(good.code, 0, good.stdout);
+    const { holds, checks } = JSON.parse(good.stdout);
+    assert.equal(holds, true);
+    assert.ok(checks.some((c: { name: string }) => c.name === "attack on live listeners"));
+    const off = await cli(["doctor"], { env: { ...env, SECLLAMA_ENABLE_SANDBOX: "false" } });
+    assert.equal(off.code, 9);
+    assert.match(off.stdout, /fails +setting: sandbox/);
+    const plan = await cli(["sandbox", "plan", "--json"], { env });
+    assert.equal(JSON.parse(plan.stdout).level, "full");
+  } finally {
+    await Deno.remove(home, { recursive: true });
   }
 });
 

@@ -5,32 +5,11 @@
 import assert from "node:assert/strict";
 import { encodeKey, newKey } from "../../src/keys/kid.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
+import { makeProgram, permissions, type Program } from "./program.ts";
 
 const ignore = keyringIgnored();
-const ROOT = new URL("../../", import.meta.url).pathname;
 /** Debian's `nobody`: an ordinary user with no home of its own. */
 const NOBODY = 65_534;
-
-/** The program as files that any user can read: a copy of deno and one bundle. */
-interface Program {
-  readonly deno: string;
-  readonly script: string;
-}
-
-async function makeProgram(folder: string): Promise<Program> {
-  const program = { deno: `${folder}/deno`, script: `${folder}/main.js` };
-  await Deno.chmod(folder, 0o755);
-  await Deno.copyFile(Deno.execPath(), program.deno);
-  await Deno.chmod(program.deno, 0o755);
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform=deno", "--output", program.script, "main.ts"],
-    cwd: ROOT,
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  return program;
-}
 
 interface Result {
   readonly code: number;
@@ -50,17 +29,6 @@ function runner(program: Program, keyring: Keyring, uid: number | undefined) {
       await Deno.writeTextFile(`${keyring.home}/fd${fd}`, text, { mode: 0o644 });
       redirect += ` ${fd}<${keyring.home}/fd${fd}`;
     }
-    const permissions = [
-      "--no-config",
-      "--no-prompt",
-      "--cached-only",
-      "--allow-env",
-      "--allow-ffi",
-      "--allow-sys=uid",
-      `--allow-read=${keyring.home},/usr/bin/secret-tool,/dev/fd`,
-      `--allow-write=${keyring.home}`,
-      "--allow-run=/usr/bin/secret-tool,/usr/bin/gdbus",
-    ];
     const user = uid === undefined
       ? []
       : ["/usr/bin/setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups", "--"];
@@ -72,7 +40,7 @@ function runner(program: Program, keyring: Keyring, uid: number | undefined) {
         ...user,
         program.deno,
         "run",
-        ...permissions,
+        ...permissions(keyring.home),
         program.script,
         "key",
         ...words.split(" "),

@@ -33,6 +33,8 @@ function launch(spec: LaunchSpec): never {
   const system = linux();
   mustHaveLeft(system, spec.leave);
   newSession(system);
+  // The operator's umask would make the private root's folders unreadable for the id that root gives itself up for.
+  system.call("umask", 0o022);
   if (spec.root !== null) enterPrivateRoot(system, spec.root);
   dropBoundingSet(system);
   if (spec.user !== null) dropUser(system, spec.user);

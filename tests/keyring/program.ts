@@ -1,0 +1,40 @@
+/** SecLlama as a program that any user of the machine can run: a copy of deno and one bundle of main.ts. */
+import assert from "node:assert/strict";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+export interface Program {
+  readonly deno: string;
+  readonly script: string;
+}
+
+/** Builds the program in `folder`, which is made readable for everybody. */
+export async function makeProgram(folder: string): Promise<Program> {
+  const program = { deno: `${folder}/deno`, script: `${folder}/main.js` };
+  await Deno.chmod(folder, 0o755);
+  await Deno.copyFile(Deno.execPath(), program.deno);
+  await Deno.chmod(program.deno, 0o755);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["bundle", "--quiet", "--platform=deno", "--output", program.script, "main.ts"],
+    cwd: ROOT,
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+  return program;
+}
+
+/** The least that the key commands need: the store's two tools, FFI to harden themselves, and the home folder. */
+export function permissions(home: string): string[] {
+  return [
+    "--no-config",
+    "--no-prompt",
+    "--cached-only",
+    "--allow-env",
+    "--allow-ffi",
+    "--allow-sys=uid",
+    `--allow-read=${home},/usr/bin/secret-tool`,
+    `--allow-write=${home}`,
+    "--allow-run=/usr/bin/secret-tool,/usr/bin/gdbus",
+  ];
+}
