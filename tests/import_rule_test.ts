@@ -170,3 +170,21 @@ Deno.test("the import rule notices what it must", () => {
     [],
   );
 });
+
+Deno.test("the tests run on the same versions of the product's packages", async () => {
+  const imports = async (path: string) =>
+    JSON.parse(await Deno.readTextFile(join(ROOT, path))).imports as Record<string, string>;
+  const [product, tests] = [await imports("deno.json"), await imports("tests/deps.json")];
+  // node-llama-cpp is never imported: it brings the libraries, and its overrides hold for the product's install only.
+  const { "node-llama-cpp": _, ...shared } = product;
+  for (const [name, version] of Object.entries(shared)) assert.equal(tests[name], version, name);
+  for (const version of Object.values({ ...product, ...tests })) {
+    assert.match(version, /@\d+\.\d+\.\d+\/?$/);
+  }
+});
+
+Deno.test("the version is the same in both places", async () => {
+  const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  const { VERSION } = await import("../src/version.ts");
+  assert.equal(VERSION, version);
+});

@@ -2,32 +2,24 @@
  * `secllama key …`: init, status, list, rotate, delete, export, import. Thin over src/keys: options in, lines or one JSON
  * document out, and the exit code of the error table. Nothing here prints key bytes.
  */
-import { dataDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
-import { chooseBackend } from "../keys/backend.ts";
-import { isKid, kidOf } from "../keys/kid.ts";
-import { KeyManager } from "../keys/manager.ts";
-import { ioError, ManifestFile } from "../keys/manifest_file.ts";
-import { type Backend, BACKEND_NAMES } from "../keys/store.ts";
+import { kidOf } from "../keys/kid.ts";
+import { outsideStatus } from "../keys/status.ts";
+import { BACKEND_NAMES } from "../keys/store.ts";
 import { readUsage, useOf } from "../keys/usage.ts";
+import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import {
-  type Command,
-  type CommandContext,
-  flag,
-  JSON_OPTION,
-  type OptionTable,
-  stringOption,
-} from "./command.ts";
-import { hardenSelf } from "./harden.ts";
-import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+  choose,
+  EXIT_CODES,
+  kidArgument,
+  managerOf,
+  openManager,
+  OPTIONS,
+  plural,
+  report,
+} from "./key_common.ts";
 import { printStatus } from "./key_status.ts";
-import { askPassphrase } from "./passphrase.ts";
-
-const OPTIONS = { ...KEY_OPTIONS, ...JSON_OPTION } as const satisfies OptionTable;
-
-const EXIT_CODES = `
-Exit codes: 0 done, 2 usage, 3 no key yet, 4 locked or cancelled, 5 key store unavailable, 6 key lost or corrupt,
-7 there is a key already, 8 another secllama is changing the keys, 9 refused.`;
+import { exportCommand, importCommand } from "./key_transfer.ts";
 
 const init: Command = {
   path: ["key", "init"],
@@ -74,7 +66,7 @@ const status: Command = {
     if (chosen.kind === "fixed") {
       const kid = await kidOf(chosen.key);
       chosen.key.fill(0);
-      report(context, fixedStatus(chosen.backend, kid), [
+      report(context, outsideStatus(chosen.backend, kid), [
         `key ${kid} from ${BACKEND_NAMES[chosen.backend]}; it cannot rotate`,
       ]);
       return 0;
@@ -179,76 +171,6 @@ const remove: Command = {
   },
 };
 
-const exportCommand: Command = {
-  path: ["key", "export"],
-  summary: "Write the keys to a file, wrapped under a passphrase",
-  arguments: "FILE",
-  minPositionals: 1,
-  maxPositionals: 1,
-  options: { ...OPTIONS, ...exportPassphraseOption() },
-  details: "The file must not exist yet. Keep it and its passphrase apart.\n" + EXIT_CODES,
-  async run(context) {
-    const path = context.positionals[0]!;
-    const manager = await openManager(context, "export");
-    (await manager.read()).activeKey.fill(0); // say what is wrong before asking for a passphrase
-    const passphrase = await exportPassphrase(context, true);
-    try {
-      const { file, kids } = await manager.exportTo(passphrase);
-      await writeNew(path, file);
-      report(context, { path, kids }, [`wrote ${plural(kids.length, "key")} to ${path}`]);
-    } finally {
-      passphrase.fill(0);
-    }
-    return 0;
-  },
-};
-
-const importCommand: Command = {
-  path: ["key", "import"],
-  summary: "Add the keys of an export",
-  arguments: "FILE",
-  minPositionals: 1,
-  maxPositionals: 1,
-  options: {
-    ...OPTIONS,
-    ...exportPassphraseOption(),
-    revive: { type: "boolean", help: "bring back keys that were destroyed here" },
-  },
-  details:
-    "Without a keyset it makes one. Otherwise new keys come in as decrypt-only: to make one\n" +
-    "active, run: secllama key rotate --to KID\n" + EXIT_CODES,
-  async run(context) {
-    const path = context.positionals[0]!;
-    let file: Uint8Array;
-    try {
-      if ((await Deno.stat(path)).size > 1_048_576) {
-        throw new SecLlamaError("key-corrupt", `${path} is over 1 MiB: it is no export`);
-      }
-      file = await Deno.readFile(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) {
-        throw new SecLlamaError("usage", `there is no file ${path}`);
-      }
-      throw ioError("read", path, error);
-    }
-    const manager = await openManager(context, "import");
-    const passphrase = await exportPassphrase(context, false);
-    try {
-      const done = await manager.importFrom(file, passphrase, { revive: flag(context, "revive") });
-      report(context, done, [
-        `added ${done.added.length}, put back ${done.restored.length}, there already ${done.present.length}`,
-        `the active key is ${done.active}`,
-        ...done.destroyed.map((kid) =>
-          `not added, it was destroyed here: ${kid} (--revive brings it back)`
-        ),
-      ]);
-    } finally {
-      passphrase.fill(0);
-    }
-    return 0;
-  },
-};
-
 /** The commands of `secllama key`. */
 export const keyCommands: Command[] = [
   init,
@@ -260,100 +182,10 @@ export const keyCommands: Command[] = [
   importCommand,
 ];
 
-function exportPassphraseOption(): OptionTable {
-  return {
-    "export-passphrase-fd": {
-      type: "string",
-      value: "N",
-      help: "read the export's passphrase from this file descriptor",
-    },
-  };
-}
-
-async function exportPassphrase(context: CommandContext, confirm: boolean) {
-  // Without a key file there is one passphrase only, and either option names it.
-  const own = descriptor(context, "export-passphrase-fd") ??
-    (stringOption(context, "key-file") === undefined
-      ? descriptor(context, "passphrase-fd")
-      : undefined);
-  const passphrase = await askPassphrase(context, "export", own, confirm);
-  if (passphrase !== undefined && passphrase.length > 0) return passphrase;
-  throw new SecLlamaError("key-cancelled", "no passphrase was given for the export", {
-    hint: "give it on a file descriptor, --export-passphrase-fd N, or run on a terminal",
-  });
-}
-
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await Deno.writeFile(path, bytes, { createNew: true, mode: 0o600 });
-  } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists) {
-      throw new SecLlamaError("usage", `${path} exists already`, {
-        hint: "give a new file's name",
-      });
-    }
-    await Deno.remove(path).catch(() => {});
-    throw ioError("write", path, error);
-  }
-}
-
-function optionsOf(context: CommandContext) {
-  return keySourceOptions(context, dataDirectory(context.env));
-}
-
-function choose(context: CommandContext) {
-  hardenSelf(); // before a key is in memory
-  return chooseBackend(optionsOf(context));
-}
-
-function managerOf(
-  context: CommandContext,
-  chosen: Extract<Awaited<ReturnType<typeof choose>>, { kind: "store" }>,
-): KeyManager {
-  return new KeyManager({
-    file: new ManifestFile(dataDirectory(context.env)),
-    store: chosen.store,
-    profile: chosen.profile,
-    interactive: optionsOf(context).interactive,
-  });
-}
-
-/** @throws {SecLlamaError} `key-refused` for a key from outside: such a key is changed where it comes from. */
-async function openManager(context: CommandContext, action: string): Promise<KeyManager> {
-  const chosen = await choose(context);
-  if (chosen.kind === "store") return managerOf(context, chosen);
-  chosen.key.fill(0);
-  throw new SecLlamaError(
-    "key-refused",
-    `secllama cannot ${action} a key from ${BACKEND_NAMES[chosen.backend]}: it keeps no such keys`,
-    { hint: "change the key where it comes from and start secllama again; see docs/keys.md" },
-  );
-}
-
-function fixedStatus(backend: Backend, kid: string) {
-  return { schema: 1, backend, active: kid, fallback: false, canRotate: false, exitCode: 0 };
-}
-
 function daysOption(context: CommandContext): number | undefined {
   const text = stringOption(context, "max-age-days");
   if (text === undefined || /^\d{1,5}$/.test(text)) return text === undefined ? text : Number(text);
   throw new SecLlamaError("usage", "--max-age-days must be a whole number of days, 0 for never", {
     field: "--max-age-days",
   });
-}
-
-function kidArgument(text: string): string {
-  if (isKid(text)) return text;
-  throw new SecLlamaError("usage", "a key's id is 16 hexadecimal digits in lower case", {
-    hint: "to see them, run: secllama key list",
-  });
-}
-
-function report(context: CommandContext, json: object, lines: readonly string[]): void {
-  if (flag(context, "json")) context.tui.json({ schema: 1, ...json });
-  else for (const line of lines) context.tui.out(line);
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

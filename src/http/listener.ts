@@ -136,6 +136,7 @@ class Server {
 
   async #accept(listener: Deno.TcpListener): Promise<void> {
     const { signal, logger } = this.#options;
+    let quietUntil = 0;
     while (!signal.aborted) {
       let conn: Deno.TcpConn;
       try {
@@ -143,7 +144,10 @@ class Server {
       } catch (error) {
         if (signal.aborted) return;
         // Out of descriptors, or the client has gone: neither may end the loop.
-        logger.warn("accept-failed", { error: label((error as Error).name) });
+        if (performance.now() > quietUntil) {
+          quietUntil = performance.now() + 1_000;
+          logger.warn("accept-failed", { error: label((error as Error).name) });
+        }
         const wait = this.#makeRoom(0) ? CLOSING_MS : ACCEPT_BACKOFF_MS;
         await new Promise((resolve) => setTimeout(resolve, wait));
         continue;

@@ -128,6 +128,31 @@ export async function keyStatus(
   };
 }
 
+/** The report on a key that comes from outside and has no keyset: the same fields, with nothing found out. */
+export function outsideStatus(backend: Backend, kid: string): StatusReport {
+  return {
+    schema: 1,
+    backend,
+    profile: "default",
+    reachable: true,
+    locked: false,
+    // In memory nothing is at rest; what keeps a descriptor's or variable's content is not known.
+    encryptedAtRest: backend === "memory" ? "yes" : "unknown",
+    fallback: backend === "memory",
+    verified: true,
+    generation: null,
+    active: kid,
+    ageDays: null,
+    keys: [],
+    pending: null,
+    headBehind: false,
+    orphans: null,
+    reminder: null,
+    problem: null,
+    exitCode: 0,
+  };
+}
+
 async function itemState(manager: KeyManager, kid: string): Promise<KeyStatus["item"]> {
   try {
     (await readKey(manager.store, kid)).fill(0);

@@ -49,7 +49,10 @@ export class StorageKeys {
     if (secret.length > 1024) {
       throw new RangeError(`secret has ${secret.length} bytes, at most 1024`);
     }
-    const { active } = await this.#current();
+    return await this.#seal((await this.#current()).active, secret, context);
+  }
+
+  async #seal(active: string, secret: Uint8Array, context: string): Promise<Bytes> {
     const key = await this.#key(active);
     const head = concat(MAGIC, fromHex(active));
     const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
@@ -69,9 +72,13 @@ export class StorageKeys {
    * @throws {SecLlamaError} `decrypt-failed`, one message for every reason, with the reason as its cause.
    */
   async unwrap(wrapped: Uint8Array, context: string): Promise<Bytes> {
+    await this.#current();
+    return await this.#open(wrapped, context);
+  }
+
+  async #open(wrapped: Uint8Array, context: string): Promise<Bytes> {
     try {
       const kid = kidOfWrapped(wrapped);
-      await this.#current();
       const key = await this.#key(kid);
       const head = wrapped.subarray(0, MAGIC.length + KID_BYTES);
       const at = head.length + NONCE_BYTES;
@@ -102,9 +109,9 @@ export class StorageKeys {
   async rewrap(wrapped: Uint8Array, context: string): Promise<Uint8Array> {
     const { active } = await this.#current();
     if (kidOfWrapped(wrapped) === active) return wrapped;
-    const secret = await this.unwrap(wrapped, context);
+    const secret = await this.#open(wrapped, context);
     try {
-      return await this.wrap(secret, context);
+      return await this.#seal(active, secret, context);
     } finally {
       secret.fill(0);
     }

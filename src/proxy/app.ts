@@ -74,11 +74,11 @@ async function sealed(options: ProxyAppOptions, request: Request, path: string):
   // A page can post these without asking first; JSON clients never send them. A form, curl's default, names its origin
   // when a browser sends it, and the listener has checked that.
   if (/^(text\/plain|multipart\/)/i.test(request.headers.get("content-type") ?? "")) {
-    throw new SecLlamaError("bad-request", "the content type must be application/json", {
+    throw new SecLlamaError("unsupported-media-type", "this content type is not taken", {
       hint: "send the header content-type: application/json",
     });
   }
-  const answer = await options.fetch(new URL(path, options.gateway).href, {
+  const answer = await options.fetch(at(options.gateway, path).href, {
     method: "POST",
     headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": "application/json" },
     body: await request.bytes(),
@@ -98,7 +98,7 @@ async function metadata(
 ): Promise<Response> {
   let answer: Response;
   try {
-    answer = await (options.plainFetch ?? fetch)(new URL(path, options.gateway), {
+    answer = await (options.plainFetch ?? fetch)(at(options.gateway, path), {
       method: request.method,
       redirect: "manual",
       signal: request.signal,
@@ -116,6 +116,13 @@ async function metadata(
     status: answer.status,
     headers: pick(answer.headers, ANSWER_HEADERS),
   });
+}
+
+/** A path of the gateway. Set as a path, so that none can name another host. */
+function at(gateway: string, path: string): URL {
+  const url = new URL(gateway);
+  url.pathname = path;
+  return url;
 }
 
 function pick(headers: Headers, names: readonly string[]): Record<string, string> {

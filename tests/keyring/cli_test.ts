@@ -87,6 +87,9 @@ async function wholeLife(program: Program, uid: number | undefined): Promise<voi
     [status.schema, status.backend, status.locked, status.encryptedAtRest, status.active],
     [1, "secret-service", false, "yes", second],
   );
+  const both = await Promise.all([key("rotate"), key("rotate")]);
+  assert.deepEqual(both.map((result) => result.code), [0, 0], "two processes at once");
+  assert.equal((await json("list")).keys.length, 4);
   expect(await key(`rotate --to ${first}`), 0);
   expect(await key(`rotate --to ${first} --compromised`), 2);
   expect(await key("rotate --to xyz"), 2);
@@ -132,6 +135,7 @@ async function wholeLife(program: Program, uid: number | undefined): Promise<voi
   expect(await key("rotate --ephemeral"), 9, /memory only/);
   const fixed = expect(await key("status --key-fd 5 --json", { fd5: outside + "\n" }), 0);
   assert.equal(JSON.parse(fixed.out).backend, "key-fd");
+  assert.deepEqual(Object.keys(JSON.parse(fixed.out)).sort(), Object.keys(status).sort());
   expect(await key("status --key-fd 999"), 2, /file descriptor 999 cannot be read/);
   assert.ok(!fixed.out.includes(outside) && !fixed.err.includes(outside));
 

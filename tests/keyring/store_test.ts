@@ -141,6 +141,18 @@ test("locked: init creates nothing, reads and delete say locked, no prompt is wa
   assert.equal(await code(managerOf(keyring).init()), "key-lost", "the keyset is still there");
 });
 
+test("locked, with somebody there who does not answer the prompt: cancelled, not missing", async () => {
+  await using keyring = await startKeyring({ password: "pw" });
+  await managerOf(keyring).init();
+  await keyring.restartDaemon(null);
+  const store = new SecretServiceStore({ env: keyring.env, profile: "default", interactive: true });
+  assert.equal(await code(store.get("head")), "key-cancelled");
+  assert.equal(await code(store.put("0000000000000001", value)), "key-cancelled");
+  assert.equal(await code(store.remove("head")), "key-cancelled");
+  await keyring.restartDaemon("pw");
+  assert.equal((await store.list()).length, 2, "nothing was removed or added");
+});
+
 test("a wrong password is a locked store, though the daemon reports success", async () => {
   await using keyring = await startKeyring({ password: "pw" });
   await managerOf(keyring).init();

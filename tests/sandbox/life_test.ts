@@ -107,3 +107,25 @@ for (const identity of IDENTITIES) {
     },
   });
 }
+
+Deno.test({
+  name: "a model that the runner's user may not read is named before anything runs",
+  ignore: linuxOnly || Deno.uid() !== 0,
+  async fn() {
+    const stage = await makeStage({ host: "tests/sandbox/host.ts" });
+    try {
+      await Deno.remove(stage.model); // a link to the one in the checkout, whose mode is not to change
+      await Deno.writeTextFile(stage.model, "GGUF", { mode: 0o600 });
+      const { host, answer } = await startHost(
+        stage,
+        { withoutNamespaces: false, stub: null },
+        false,
+      );
+      await host.status;
+      assert.ok("code" in answer, "a runner was started");
+      assert.match(answer.stderr, /^launcher: read \/app\/2\/model.gguf as uid 65432: EACCES/);
+    } finally {
+      await stage.remove();
+    }
+  },
+});

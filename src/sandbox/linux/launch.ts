@@ -40,9 +40,7 @@ function launch(spec: LaunchSpec): never {
   if (spec.user !== null) dropUser(system, spec.user);
   dropCapabilities(system);
   dieWithParent(system);
-  for (const path of spec.landlock?.rules ?? []) {
-    if (path.access !== "rw") mustRead(system, path.path);
-  }
+  for (const path of readable(spec)) mustRead(system, path);
   const program = openProgram(system, spec.exec.path, spec.limits["nofile"] ?? DEFAULT_NOFILE);
   closeAtExec(system);
   noNewPrivileges(system);
@@ -56,6 +54,14 @@ function launch(spec: LaunchSpec): never {
   }
   setLimits(system, { nofile: DEFAULT_NOFILE, ...spec.limits });
   return execute(system, program, spec.exec);
+}
+
+/** What the runner must be able to read as the user that it now is. */
+function readable(spec: LaunchSpec): string[] {
+  if (spec.root === null) {
+    return (spec.landlock?.rules ?? []).filter((r) => r.access !== "rw").map((r) => r.path);
+  }
+  return spec.root.binds.filter((bind) => bind.kind !== "device").map((bind) => bind.to);
 }
 
 /** Exit code of a launcher that refused to go on. */

@@ -1,0 +1,76 @@
+/** What the commands of `secllama key` share: opening the key source, reading a kid, reporting. */
+import { dataDirectory } from "../config/paths.ts";
+import { SecLlamaError } from "../errors.ts";
+import { chooseBackend, type Chosen } from "../keys/backend.ts";
+import { isKid } from "../keys/kid.ts";
+import { KeyManager } from "../keys/manager.ts";
+import { ManifestFile } from "../keys/manifest_file.ts";
+import { BACKEND_NAMES } from "../keys/store.ts";
+import { type CommandContext, flag, JSON_OPTION, type OptionTable } from "./command.ts";
+import { hardenSelf } from "./harden.ts";
+import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+
+/** The options of every command of `secllama key`. */
+export const OPTIONS = { ...KEY_OPTIONS, ...JSON_OPTION } as const satisfies OptionTable;
+
+/** The end of their `--help`. */
+export const EXIT_CODES = `
+Exit codes: 0 done, 2 usage, 3 no key yet, 4 locked or cancelled, 5 key store unavailable, 6 key lost or corrupt,
+7 there is a key already, 8 another secllama is changing the keys, 9 refused.`;
+
+function optionsOf(context: CommandContext) {
+  return keySourceOptions(context, dataDirectory(context.env));
+}
+
+/** The key source that the options name. Hardens this process first. */
+export function choose(context: CommandContext) {
+  hardenSelf(); // before a key is in memory
+  return chooseBackend(optionsOf(context));
+}
+
+/** The manager of a key source that is a store. */
+export function managerOf(
+  context: CommandContext,
+  chosen: Extract<Chosen, { kind: "store" }>,
+): KeyManager {
+  return new KeyManager({
+    file: new ManifestFile(dataDirectory(context.env)),
+    store: chosen.store,
+    profile: chosen.profile,
+    interactive: optionsOf(context).interactive,
+  });
+}
+
+/**
+ * The manager that `action` needs.
+ * @throws {SecLlamaError} `key-refused` for a key from outside: such a key is changed where it comes from.
+ */
+export async function openManager(context: CommandContext, action: string): Promise<KeyManager> {
+  const chosen = await choose(context);
+  if (chosen.kind === "store") return managerOf(context, chosen);
+  chosen.key.fill(0);
+  throw new SecLlamaError(
+    "key-refused",
+    `secllama cannot ${action} a key from ${BACKEND_NAMES[chosen.backend]}: it keeps no such keys`,
+    { hint: "change the key where it comes from and start secllama again; see docs/keys.md" },
+  );
+}
+
+/** `text` as a kid. @throws {SecLlamaError} `usage` if it is none. */
+export function kidArgument(text: string): string {
+  if (isKid(text)) return text;
+  throw new SecLlamaError("usage", "a key's id is 16 hexadecimal digits in lower case", {
+    hint: "to see them, run: secllama key list",
+  });
+}
+
+/** Prints the lines, or with `--json` the document. */
+export function report(context: CommandContext, json: object, lines: readonly string[]): void {
+  if (flag(context, "json")) context.tui.json({ schema: 1, ...json });
+  else for (const line of lines) context.tui.out(line);
+}
+
+/** "1 key", "2 keys". */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
