@@ -85,17 +85,27 @@ Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
   }
 });
 
-Deno.test("cli models: a model cannot write escape sequences to the terminal", async () => {
+Deno.test("cli models: what a model says of itself cannot control the terminal", async () => {
   const dir = await Deno.makeTempDir();
   try {
-    const { keyStr, usualKeys } = await import("../models/gguf_testing.ts");
-    const keys = usualKeys({
-      "general.architecture": keyStr("general.architecture", "llama\x1b]0;pwned\x07"),
+    await Deno.writeFile(`${dir}/x.gguf`, makeGguf());
+    const run = (...words: string[]) => secllama(`${dir}/data`, ...words);
+    await run("import", `${dir}/x.gguf`, "--name", "x");
+    // A system prompt, as a pulled model may bring one: it retitles the terminal and hides what follows.
+    const system = "kind\x1b]0;owned\x07\x1b[8m\u202etxt";
+    const bytes = new TextEncoder().encode(system);
+    const hex = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    await Deno.writeFile(`${dir}/data/models/blobs/sha256-${hex}`, bytes);
+    const path = `${dir}/data/models/manifests/registry.ollama.ai/library/x/latest`;
+    const manifest = JSON.parse(await Deno.readTextFile(path));
+    manifest.layers.push({
+      mediaType: "application/vnd.ollama.image.system",
+      digest: `sha256:${hex}`,
+      size: bytes.length,
     });
-    await Deno.writeFile(`${dir}/x.gguf`, makeGguf({ keys }));
-    await assert.rejects(secllama(`${dir}/data`, "import", `${dir}/x.gguf`, "--name", "x"), {
-      code: "bad-model",
-    });
+    await Deno.writeTextFile(path, JSON.stringify(manifest));
+    const { out } = await run("show", "x");
+    assert.match(out, /^system +kind\?\]0;owned\?\?\[8m\?txt$/m);
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

@@ -1,5 +1,5 @@
 /** `secllama proxy`: the plain API on loopback, sealed from here to the gateway. */
-import { hardenSelf } from "./harden.ts";
+import { hardenSelf } from "../sandbox/mod.ts";
 import { type Credentials, sealedFetch } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";

@@ -3,7 +3,7 @@
  * operator's setting, and says each such setting in the first lines it prints.
  */
 import { join } from "node:path";
-import { hardenSelf } from "./harden.ts";
+import { hardenSelf } from "../sandbox/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { makeGatewayApp } from "../gateway/app.ts";
 import { serveHardened } from "../http/mod.ts";

@@ -1,11 +1,6 @@
 /**
  * The model store: content-addressed blobs and the manifests that name them, in Ollama's layout.
  *
- * ```
- * <folder>/blobs/…  manifests/…   as folder.ts says
- *          tmp/part-<uuid>        half-written files, never looked at
- *          lock                   held while manifests or blobs change
- * ```
  * Three places are read, in this order: the own folder, an existing Ollama folder (never written), and the demo model
  * that comes with SecLlama. It does not load models and does not fetch them.
  */
@@ -80,23 +75,19 @@ export interface ListedModel {
 }
 
 export class ModelStore {
-  readonly #own: ModelFolder;
+  readonly #own: OwnFolder;
   readonly #folders: readonly ModelFolder[];
   readonly #demo: EmbeddedDemo | undefined;
-  readonly #temp: string;
-  readonly #lock: string;
   /** Details by file identity, so that a list does not read every header again. */
   readonly #details = new Map<string, ModelDetails>();
 
   private constructor(dir: string, options: StoreOptions) {
-    this.#own = new ModelFolder(absolute(dir), "own");
+    this.#own = new OwnFolder(absolute(dir));
     const { ollamaDir, embeddedDemo } = options;
     this.#folders = ollamaDir === undefined
       ? [this.#own]
       : [this.#own, new ModelFolder(absolute(ollamaDir), "ollama")];
     this.#demo = embeddedDemo === undefined ? undefined : new EmbeddedDemo(embeddedDemo);
-    this.#temp = join(this.#own.dir, "tmp");
-    this.#lock = join(this.#own.dir, "lock");
   }
 
   /**
@@ -229,8 +220,8 @@ export class ModelStore {
     // First on the source, to refuse a film before copying it; then on the copy, which is what counts.
     describeModel(await readGgufHeader(source));
     await attempt(path, () => source.seek(0, Deno.SeekMode.Start));
-    await cleanTemps(this.#temp);
-    using temp = await createTemp(this.#temp);
+    await this.#own.clean();
+    using temp = await this.#own.temp();
     const copied = await attempt(this.#own.dir, () => hashStream(source, temp.file, options));
     await attempt(temp.path, () => temp.file.seek(0, Deno.SeekMode.Start));
     const details = describeModel(await readGgufHeader(temp.file));
@@ -242,11 +233,11 @@ export class ModelStore {
       config: describeBytes(CONFIG_TYPE, config),
       layers: [{ mediaType: layerType("model"), digest, size: copied.sizeBytes }],
     };
-    await withLock(this.#lock, async () => {
-      await commitTemp(temp, this.#own.blobFile(digest));
-      await writeWhole(this.#temp, this.#own.blobFile(manifest.config.digest), config);
-      await this.#writeManifest(wanted, manifest);
-      await this.#sweep();
+    await this.#own.change(async () => {
+      await this.#own.commit(temp, digest);
+      await this.#own.writeBlob(manifest.config.digest, config);
+      await this.#own.writeManifest(wanted, manifest);
+      await this.#own.sweep();
     });
     return await this.resolve(wanted.canonical);
   }
@@ -261,16 +252,17 @@ export class ModelStore {
     if (model.source === "embedded") return await this.importGguf(model.blobPath, to, options);
     using temps = new DisposableStack();
     const adopted = new Map<string, TempFile>();
+    const source = this.#folderOf(model);
     for (const part of model.source === "ollama" ? partsOf(model.manifest) : []) {
       if (adopted.has(part.digest)) continue;
-      adopted.set(part.digest, temps.use(await this.#fetchBlob(model, part, options)));
+      adopted.set(part.digest, temps.use(await this.#own.copyBlob(source, part, options)));
     }
-    await withLock(this.#lock, async () => {
-      for (const [digest, temp] of adopted) await commitTemp(temp, this.#own.blobFile(digest));
+    await this.#own.change(async () => {
+      for (const [digest, temp] of adopted) await this.#own.commit(temp, digest);
       // Under the lock: a removal may have freed the files since they were resolved.
       for (const part of partsOf(model.manifest)) await this.#own.blobPath(part);
-      await this.#writeManifest(wanted, model.manifest);
-      await this.#sweep();
+      await this.#own.writeManifest(wanted, model.manifest);
+      await this.#own.sweep();
     });
     return await this.resolve(wanted.canonical);
   }
@@ -282,14 +274,13 @@ export class ModelStore {
   async remove(name: string): Promise<{ name: string; freedBytes: number }> {
     const wanted = parseModelName(name);
     if (await this.#own.find(wanted)) {
-      const removed = await withLock(this.#lock, async () => {
+      const removed = await this.#own.change(async () => {
         const found = await this.#own.find(wanted);
         if (!found) return undefined;
-        await attempt(found.path, () => Deno.remove(found.path));
-        await this.#removeEmptyFolders(dirname(found.path));
-        return { name: found.name.canonical, freedBytes: await this.#sweep() };
+        await this.#own.removeManifest(found.path);
+        return { name: found.name.canonical, freedBytes: await this.#own.sweep() };
       });
-      await cleanTemps(this.#temp);
+      await this.#own.clean();
       if (removed) return removed;
     }
     const model = await this.resolve(name);
@@ -337,69 +328,6 @@ export class ModelStore {
     } catch (error) {
       if (!(error instanceof SecLlamaError)) throw error;
       return { ...row, problem: error };
-    }
-  }
-
-  async #writeManifest(name: ModelName, manifest: Manifest): Promise<void> {
-    const existing = await this.#own.find(name);
-    const path = existing?.path ?? this.#own.manifestFile(name);
-    await writeWhole(this.#temp, path, serializeManifest(manifest));
-  }
-
-  async #removeEmptyFolders(path: string): Promise<void> {
-    const top = join(this.#own.dir, "manifests");
-    for (let folder = path; folder.startsWith(top) && folder !== top; folder = dirname(folder)) {
-      if ((await listFolder(folder)).length > 0) return;
-      await attempt(folder, () => Deno.remove(folder));
-    }
-  }
-
-  /**
-   * Removes the blobs that no manifest names; the lock is held. If a manifest cannot be read, what it needs is unknown
-   * and nothing is removed.
-   */
-  async #sweep(): Promise<number> {
-    const needed = new Set<string>();
-    for (const { path } of await this.#own.manifests()) {
-      try {
-        const bytes = await readSmall(path, MANIFEST_BYTES);
-        if (!bytes) return 0;
-        for (const part of partsOf(parseManifest(bytes))) needed.add(digestHex(part.digest));
-      } catch {
-        return 0;
-      }
-    }
-    let freedBytes = 0;
-    const folder = join(this.#own.dir, "blobs");
-    for (const entry of await listFolder(folder)) {
-      const hex = /^sha256-([0-9a-f]{64})$/.exec(entry.name)?.[1];
-      if (hex === undefined || needed.has(hex) || !entry.isFile) continue;
-      const path = join(folder, entry.name);
-      await attempt(path, async () => {
-        freedBytes += (await Deno.lstat(path)).size;
-        await Deno.remove(path);
-      });
-    }
-    return freedBytes;
-  }
-
-  /** A checked copy of a blob from another folder, still under a temporary name. */
-  async #fetchBlob(
-    model: ResolvedModel,
-    part: Descriptor,
-    options: CopyOptions,
-  ): Promise<TempFile> {
-    using source = await openRegularFile(await this.#folderOf(model).blobPath(part));
-    const temp = await createTemp(this.#temp);
-    try {
-      const { hex } = await attempt(this.#own.dir, () => hashStream(source, temp.file, options));
-      if (`sha256:${hex}` !== part.digest) {
-        throw corrupt(`the file for ${part.digest} has other content`);
-      }
-      return temp;
-    } catch (error) {
-      temp[Symbol.dispose]();
-      throw error;
     }
   }
 }

@@ -63,7 +63,8 @@ Deno.test("store: import, list, resolve, verify, remove", () =>
     assert.equal(model.sizeBytes, bytes.length);
     assert.equal(seen.at(-1), bytes.length);
     assert.deepEqual(await Deno.readFile(model.blobPath), bytes);
-    assert.equal((await Deno.stat(model.blobPath)).mode! & 0o777, 0o600);
+    // Readable by the sandbox's user once it is handed the file; the folder keeps everyone else out.
+    assert.equal((await Deno.stat(model.blobPath)).mode! & 0o777, 0o644);
     assert.equal((await Deno.stat(`${dir}/models`)).mode! & 0o777, 0o700);
 
     const manifest = `${dir}/models/manifests/registry.ollama.ai/library/tiny/latest`;

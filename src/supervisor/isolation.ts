@@ -12,11 +12,13 @@ import {
   type LayerReport,
   makePlan,
   measure,
+  type OwnReport,
   type Plan,
   probeCapabilities,
   ProbeListeners,
   type RunnerTarget,
   type SandboxMode,
+  shortcomings,
 } from "../sandbox/mod.ts";
 import type { SpawnedRunner } from "./runner_process.ts";
 
@@ -49,7 +51,11 @@ export type IsolationLevel = "strict" | "weakened" | "off";
 export interface Measured {
   /** Of the runner, as this process sees it. */
   readonly pid: number;
+  readonly level: IsolationLevel;
   readonly layers: readonly LayerReport[];
+  /** Planned layers that are not in force, one line each. */
+  readonly problems: readonly string[];
+  /** What the plan itself leaves out. */
   readonly warnings: readonly string[];
   readonly attacks: AttackReport | null;
   /** Deno's permissions of the runner, in its own words: they bind JavaScript only. */
@@ -57,6 +63,7 @@ export interface Measured {
 }
 
 export interface IsolationReport {
+  /** As it was when the runner was given its keys. */
   readonly level: IsolationLevel;
   /** Reads the live process again; the attack is the one of its start. */
   measureNow(): Measured;
@@ -129,7 +136,7 @@ export function prepareSpawn(sandbox: Sandbox, modelPath: string): PreparedSpawn
   const target = runnerTarget(sandbox.files, modelPath);
   const plan = makePlan(target, sandbox.capabilities, sandbox.mode);
   const listeners = sandbox.mode.sandbox ? ProbeListeners.open() : null;
-  let proven: Pick<Measured, "pid" | "attacks" | "permissions"> | undefined;
+  let report: IsolationReport | undefined;
   return {
     command: { argv: plan.argv, env: plan.env },
     modelPath: plan.pathMap(modelPath),
@@ -144,29 +151,32 @@ export function prepareSpawn(sandbox: Sandbox, modelPath: string): PreparedSpawn
         );
       }
       const attacks = listeners ? judge(listeners, ready) : null;
-      proven = { pid, attacks, permissions: ready.permissions };
-      const layers = measure(pid, plan);
-      if (sandbox.mode.sandbox && sandbox.mode.strict) refuseUnlessEnforced(layers, attacks);
-    },
-    report() {
-      const { pid, attacks } = proven!;
-      return {
-        level: levelOf(sandbox.mode, plan, measure(pid, plan), attacks),
-        measureNow: () => ({ ...proven!, layers: measure(pid, plan), warnings: plan.warnings }),
+      const measureNow = (): Measured => {
+        const layers = measure(pid, plan);
+        const own = ready.lockdown as OwnReport[];
+        const problems = sandbox.mode.sandbox ? shortcomings(plan, layers, own) : [];
+        return {
+          pid,
+          level: levelOf(sandbox.mode, plan, problems, attacks),
+          layers,
+          problems,
+          warnings: plan.warnings,
+          attacks,
+          permissions: ready.permissions,
+        };
       };
+      const { problems, level } = measureNow();
+      if (sandbox.mode.sandbox && sandbox.mode.strict) refuseUnlessEnforced(problems, attacks);
+      report = { level, measureNow };
     },
+    report: () => report!,
     close: () => listeners?.close(),
   };
 }
 
 function judge(listeners: ProbeListeners, ready: ReadyMessage): AttackReport {
   const results = ready.attacks as AttackResult[];
-  const problems = [
-    ...listeners.judge(results),
-    // What the runner measured of itself can only speak against it.
-    ...(ready.lockdown as { layer: string; enforced: boolean; observed: string }[])
-      .filter((l) => !l.enforced).map((l) => `${l.layer}: ${l.observed}`),
-  ];
+  const problems = listeners.judge(results);
   return {
     held: problems.length === 0,
     attempted: results.filter((r) => r?.attempted).length,
@@ -174,16 +184,11 @@ function judge(listeners: ProbeListeners, ready: ReadyMessage): AttackReport {
   };
 }
 
-function refuseUnlessEnforced(layers: readonly LayerReport[], attacks: AttackReport | null): void {
-  const missing = layers.filter((l) => l.state === "missing" || l.state === "unreadable");
+function refuseUnlessEnforced(missing: readonly string[], attacks: AttackReport | null): void {
   if (missing.length > 0) {
-    throw new SecLlamaError(
-      "sandbox-failed",
-      `failed to apply sandbox: ${
-        missing.map((l) => `${l.layer} ${l.state} (${l.observed})`).join("; ")
-      }`,
-      { hint: "to see what this machine can enforce, run: secllama doctor" },
-    );
+    throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${missing.join("; ")}`, {
+      hint: "to see what this machine can enforce, run: secllama doctor",
+    });
   }
   if (attacks === null || !attacks.held) {
     throw new SecLlamaError(
@@ -199,11 +204,10 @@ function refuseUnlessEnforced(layers: readonly LayerReport[], attacks: AttackRep
 function levelOf(
   mode: SandboxMode,
   plan: Plan,
-  layers: readonly LayerReport[],
+  missing: readonly string[],
   attacks: AttackReport | null,
 ): IsolationLevel {
   if (!mode.sandbox) return "off";
-  const holds = layers.every((l) => l.state === "enforced" || l.state === "not planned") &&
-    attacks?.held === true;
+  const holds = missing.length === 0 && attacks?.held === true;
   return mode.strict && holds && plan.level !== "weak" ? "strict" : "weakened";
 }

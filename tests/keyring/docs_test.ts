@@ -20,7 +20,7 @@ Deno.test({
   ignore: keyringIgnored(),
   fn: async () => {
     const page = await Deno.readTextFile(new URL("../../docs/keys.md", import.meta.url));
-    const blocks = [...page.matchAll(/<!-- tested: (\w+) -->\n```sh\n([^]*?)```/g)];
+    const blocks = [...page.matchAll(/<!-- tested: (\w+) -->\s*```sh\n([^]*?)```/g)];
     assert.deepEqual(blocks.map((match) => match[1]), Object.keys(EXPECTED));
 
     const folder = await Deno.makeTempDir({ prefix: "secllama-docs-" });

@@ -22,7 +22,6 @@ export function securityRoutes(app: Hono, context: GatewayContext): void {
       runners: supervisor.loaded().map((model) => ({
         model: model.name,
         state: model.runner.state,
-        isolation: model.isolation.level,
         ...model.isolation.measureNow(),
       })),
     });
