@@ -7,7 +7,7 @@ import { KeyManager } from "../keys/manager.ts";
 import { ManifestFile } from "../keys/manifest_file.ts";
 import { BACKEND_NAMES } from "../keys/store.ts";
 import { type CommandContext, flag, JSON_OPTION, type OptionTable } from "./command.ts";
-import { hardenSelf } from "./harden.ts";
+import { hardenSelf } from "../sandbox/mod.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 
 /** The options of every command of `secllama key`. */

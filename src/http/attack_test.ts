@@ -356,3 +356,32 @@ Deno.test("attack: clients that go away free what they held", async () => {
     await server.stop();
   }
 });
+
+Deno.test("attack: garbage on the wire, torn at every place; the server goes on", async () => {
+  const server = await hardened({ handler: readBody, limits: { headMs: 200, bodyPauseMs: 200 } });
+  const valid = [
+    `POST /a HTTP/1.1\r\n${HOST}Content-Length: 3\r\n\r\nabc`,
+    `POST /b HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n`,
+  ].join("");
+  let seed = 1;
+  const random = (n: number) => (seed = (seed * 48271) % 2147483647) % n;
+  try {
+    for (let round = 0; round < 20; round++) {
+      const batch = Array.from({ length: 20 }, async () => {
+        const bytes = Uint8Array.from(valid, (c) => c.charCodeAt(0));
+        for (let k = random(4); k > 0; k--) bytes[random(bytes.length)] = random(256);
+        const cut = random(bytes.length);
+        using raw = await Raw.open(server.port);
+        await raw.send(bytes.subarray(0, cut)).catch(() => {});
+        if (random(2)) await raw.send(bytes.subarray(cut)).catch(() => {});
+        if (random(2)) await raw.until(/\r\n\r\n/, 100);
+        assert.ok([0, 200, 400, 403, 405, 408, 413, 415, 501, 505].includes(raw.status), raw.text);
+      });
+      await Promise.all(batch);
+    }
+    using raw = await ask(server.port, valid);
+    assert.ok(await raw.until(/served 3[^]*served 3$/));
+  } finally {
+    await server.stop();
+  }
+});

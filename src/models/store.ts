@@ -4,25 +4,20 @@
  * Three places are read, in this order: the own folder, an existing Ollama folder (never written), and the demo model
  * that comes with SecLlama. It does not load models and does not fetch them.
  */
-import { dirname, join, resolve as absolute } from "node:path";
+import { join, resolve as absolute } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import { utf8 } from "../bytes.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
 import { openRegularFile, readGgufHeader, unreadable } from "./gguf.ts";
 import {
   attempt,
-  cleanTemps,
-  commitTemp,
   type CopyOptions,
-  createTemp,
   exists,
   hashFile,
   hashStream,
   listFolder,
   readSmall,
   type TempFile,
-  withLock,
-  writeWhole,
 } from "./files.ts";
 import {
   DEMO_MODEL,
@@ -35,18 +30,15 @@ import {
   CONFIG_TYPE,
   corrupt,
   describeBytes,
-  type Descriptor,
   type LayerKind,
   layersOf,
   layerType,
   type Manifest,
-  MANIFEST_BYTES,
   MANIFEST_TYPE,
-  parseManifest,
   partsOf,
-  serializeManifest,
 } from "./manifest.ts";
-import { digestHex, type ModelName, parseModelName } from "./names.ts";
+import { digestHex, parseModelName } from "./names.ts";
+import { OwnFolder } from "./own_folder.ts";
 
 export { DEMO_MODEL, type ModelSource, type ResolvedModel } from "./folder.ts";
 
