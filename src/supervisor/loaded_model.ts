@@ -32,6 +32,7 @@ export class LoadedModel {
   readonly isolation: IsolationReport;
   readonly loadedAtMs = Date.now();
   #active = 0;
+  #requests = 0;
   #keepAliveMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #expiresAtMs = Infinity;
@@ -66,9 +67,12 @@ export class LoadedModel {
    * @throws {SecLlamaError} `busy` if the slots and the queue are full.
    */
   open(head: OpenHead): { exchange: Exchange; done: () => void } {
-    if (this.#active >= this.#limit) throw new SecLlamaError("busy", BUSY_MESSAGE);
+    // A key document takes no slot: it must not keep an inference out, nor be kept out by one.
+    const takesSlot = head.kind !== "key";
+    if (takesSlot && this.#requests >= this.#limit) throw new SecLlamaError("busy", BUSY_MESSAGE);
     const exchange = this.runner.open(head);
     this.#active++;
+    if (takesSlot) this.#requests++;
     clearTimeout(this.#timer);
     let over = false;
     return {
@@ -77,6 +81,7 @@ export class LoadedModel {
         if (over) return;
         over = true;
         this.#active--;
+        if (takesSlot) this.#requests--;
         this.lastUsedMs = Date.now();
         this.#rearm();
       },

@@ -135,7 +135,9 @@ export class Supervisor {
             slots: config.parallel,
             // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
             threads: config.threads || Math.max(1, navigator.hardwareConcurrency - 1),
-            queueLimit: config.maxQueue,
+            // The gateway keeps the queue's limit. In the runner a request that is about to take a free slot still counts as
+            // waiting, so its own limit must not be the tighter one.
+            queueLimit: config.parallel + config.maxQueue,
           },
           lockdown: sandbox.mode.sandbox,
           targets: spawn.targets,
