@@ -20,6 +20,7 @@ import { Recipient } from "../src/sealed/recipient.ts";
 import { sealRequest, verifyKeyDocument } from "../src/sealed/sender.ts";
 import { openSandbox } from "../src/supervisor/isolation.ts";
 import { Supervisor } from "../src/supervisor/supervisor.ts";
+import { benchKeys } from "./keys_bench.ts";
 import { startServe } from "../tests/support/serve.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
@@ -267,6 +268,7 @@ console.log(
 );
 await sealing();
 await pipeFrames();
+await benchKeys();
 await spawning();
 await wholePath();
 Deno.exit(0);

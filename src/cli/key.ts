@@ -19,6 +19,7 @@ import {
   report,
 } from "./key_common.ts";
 import { printStatus } from "./key_status.ts";
+import { readSettings } from "./settings.ts";
 import { exportCommand, importCommand } from "./key_transfer.ts";
 
 const init: Command = {
@@ -71,10 +72,8 @@ const status: Command = {
       ]);
       return 0;
     }
-    const maxAgeDays = daysOption(context);
-    const found = await managerOf(context, chosen).status(
-      maxAgeDays === undefined ? {} : { maxAgeDays },
-    );
+    const maxAgeDays = daysOption(context) ?? (await readSettings(context)).config.keyMaxAgeDays;
+    const found = await managerOf(context, chosen).status({ maxAgeDays });
     if (flag(context, "json")) context.tui.json(found);
     else printStatus(context.tui, found);
     return found.exitCode;

@@ -55,7 +55,11 @@ export const serveCommand: Command = {
     const logger = makeLogger({ role: "gateway", level: config.logLevel });
     await ensureDataDirectory(dataDir);
     const files = await runnerFiles();
-    const keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
+    const keys = await openKeySource({
+      ...keySourceOptions(context, dataDir),
+      autoInit: true,
+      maxAgeDays: config.keyMaxAgeDays,
+    });
     const stop = new AbortController();
     const closers: (() => Promise<unknown> | void)[] = [() => keys.close()];
     const closeAll = async () => {

@@ -25,7 +25,11 @@ export function printBanner(tui: Tui, facts: BannerFacts): void {
       config.enableEncryption ? "sealed requests only" : "PLAINTEXT IS SERVED"
     })`,
   );
-  row("key", facts.keys.describe);
+  row(
+    "key",
+    facts.keys.describe.replace(/^key /, "") + (facts.keys.initialised ? ", made just now" : ""),
+  );
+  for (const warning of facts.keys.warnings) tui.warn(warning);
   if (!config.enableEncryption) {
     tui.warn("encryption is off (SECLLAMA_ENABLE_ENCRYPTION=false): the gateway serves plaintext");
   }

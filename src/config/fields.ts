@@ -26,6 +26,8 @@ export interface Config {
   readonly threads: number;
   readonly loadTimeoutMs: number;
   readonly logLevel: LogLevel;
+  /** Age of the active key past which a rotation is asked for. */
+  readonly keyMaxAgeDays: number;
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
 }
@@ -198,6 +200,14 @@ export const FIELDS = [
     default: 300_000,
     help: "how long a model may take to load",
     parse: parseDurationMs,
+  }),
+  field({
+    name: "keyMaxAgeDays",
+    env: "SECLLAMA_KEY_MAX_AGE_DAYS",
+    value: "DAYS",
+    default: 90,
+    help: "age of the key past which serve and key status ask for a rotation; 0: never",
+    parse: integer(0, 3650),
   }),
   field({
     name: "logLevel",
