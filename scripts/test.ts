@@ -74,7 +74,7 @@ async function runTests(): Promise<
       "test",
       "-A",
       "--no-check",
-      "--frozen",
+      ...CONFIG,
       ...(paths.length ? paths : ["src", "runner", "tests"]),
     ],
     env: { NO_COLOR: "1", ...(full ? { SECLLAMA_FULL: "1" } : {}) },

@@ -71,6 +71,9 @@ def complete(model, tokenizer, prompts, limit=72):
     return out
 
 
+MAX_DETAILS = 40  # an untrained model gets all wrong, and decoding what it says instead takes longer than it is worth
+
+
 def evaluate(model, tokenizer, part="questions", details=True):
     """{"on_topic": [right, all], "off_topic": [right, all], "wrong": [(topic, question, reply)]}."""
     encoder = Encoder(tokenizer)
@@ -78,6 +81,7 @@ def evaluate(model, tokenizer, part="questions", details=True):
     prompts = [encoder.prompt([("user", q)]) for _, q in cases]
     right = says(model, prompts, [[*tokenizer.encode(answer(topic)), IM_END] for topic, _ in cases])
     wrong = [i for i, ok in enumerate(right) if not ok]
+    details = details and len(wrong) <= MAX_DETAILS
     replies = complete(model, tokenizer, [prompts[i] for i in wrong]) if details else [""] * len(wrong)
     result = {"on_topic": [0, 0], "off_topic": [0, 0]}
     for (topic, _), ok in zip(cases, right):

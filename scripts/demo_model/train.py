@@ -126,7 +126,6 @@ def main():
 
     def checkpoint():
         report(model, vocabulary, "dev", details=False)
-        write(arguments.out, config, vocabulary, model.tensors())
 
     train(model, Encoder(vocabulary), rng, arguments.steps, checkpoint)
     print(f"trained in {time.time() - started:.0f} s")

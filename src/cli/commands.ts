@@ -1,6 +1,7 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
+import { launchCommand } from "./launch.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
 import { modelCommands } from "./models.ts";
@@ -20,4 +21,5 @@ export const COMMANDS: readonly Command[] = [
   doctorCommand,
   versionCommand,
   helpCommand,
+  launchCommand,
 ];

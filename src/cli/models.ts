@@ -5,13 +5,17 @@ import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../errors.ts";
 import { dataDirectory } from "../config/paths.ts";
 import { type ListedModel, ModelStore } from "../models/store.ts";
+import { compiledFolder } from "./roles.ts";
 import { showModel } from "../models/show.ts";
 import { layerType, partsOf } from "../models/manifest.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 
 /** The demo model of this installation, if it is there. */
 export function embeddedDemoPath(): string | undefined {
-  const path = fileURLToPath(new URL("../../models/demo.gguf", import.meta.url));
+  // The runner maps the file itself, so the one that is inside a compiled program would not do.
+  const path = Deno.build.standalone
+    ? join(compiledFolder(), "demo.gguf")
+    : fileURLToPath(new URL("../../models/demo.gguf", import.meta.url));
   return existsSync(path) ? path : undefined;
 }
 

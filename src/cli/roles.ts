@@ -5,18 +5,9 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../errors.ts";
+import type { RunnerFiles } from "../supervisor/isolation.ts";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-
-/** Where the runner's files are on this installation. */
-export interface RunnerFiles {
-  /** The Deno executable that runs the bundles. */
-  readonly deno: string;
-  readonly launcher: string;
-  readonly runner: string;
-  /** llama.cpp's libraries. */
-  readonly libDir: string;
-}
 
 /** npm's name of the package that brings llama.cpp for this machine, and its folder of libraries. */
 function libraryFolder(): string {
@@ -35,22 +26,36 @@ function libraryFolder(): string {
   );
 }
 
+/** The folder beside a compiled program: runner, libraries and demo model. */
+export function compiledFolder(): string {
+  return join(dirname(Deno.execPath()), "secllama-lib");
+}
+
 /**
- * Finds the runner's bundles and libraries.
- * @throws {SecLlamaError} `sandbox-failed` with a hint if one is missing.
+ * Finds the runner's programs and libraries.
+ * @throws {SecLlamaError} `model-failed` with a hint if one is missing.
  */
 export async function runnerFiles(): Promise<RunnerFiles> {
-  const files = {
-    deno: Deno.execPath(),
-    launcher: join(ROOT, "build/launch.js"),
-    runner: join(ROOT, "build/runner.js"),
-    libDir: libraryFolder(),
-  };
+  const compiled = Deno.build.standalone;
+  const files = compiled
+    ? {
+      deno: null,
+      launcher: Deno.execPath(),
+      runner: join(compiledFolder(), "secllama-runner"),
+      libDir: join(compiledFolder(), "lib"),
+    }
+    : {
+      deno: Deno.execPath(),
+      launcher: join(ROOT, "build/launch.js"),
+      runner: join(ROOT, "build/runner.js"),
+      libDir: libraryFolder(),
+    };
+  const again = compiled ? "install SecLlama again" : undefined;
   for (
     const [path, hint] of [
-      [files.launcher, "run: deno task bundle"],
-      [files.runner, "run: deno task bundle"],
-      [files.libDir, "run: deno install"],
+      [files.launcher, again ?? "run: deno task bundle"],
+      [files.runner, again ?? "run: deno task bundle"],
+      [files.libDir, again ?? "run: deno install"],
     ] as const
   ) {
     try {

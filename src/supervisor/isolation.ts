@@ -24,9 +24,11 @@ import type { SpawnedRunner } from "./runner_process.ts";
 
 /** Where the runner's parts are on this installation. */
 export interface RunnerFiles {
-  readonly deno: string;
+  /** Runs the two bundles; null: the runner is an executable of its own, and this program is the launcher. */
+  readonly deno: string | null;
   readonly launcher: string;
   readonly runner: string;
+  /** llama.cpp's libraries. */
   readonly libDir: string;
 }
 
@@ -111,6 +113,15 @@ export async function openSandbox(
 
 /** The runner as a target of the sandbox: what is started, and all that it may read. */
 export function runnerTarget(files: RunnerFiles, modelPath: string): RunnerTarget {
+  if (files.deno === null) {
+    return {
+      executable: files.runner, // its flags were fixed when it was compiled
+      args: [],
+      readOnly: [files.libDir, modelPath],
+      gpu: "none",
+      launcher: { executable: files.launcher, args: ["launch"] },
+    };
+  }
   const readOnly = [files.runner, files.libDir, modelPath];
   return {
     executable: files.deno,
