@@ -5,6 +5,7 @@
 const ENTRIES: readonly (readonly [entry: string, out: string])[] = [
   ["runner/main.ts", "build/runner.js"],
   ["src/sandbox/linux/launch.ts", "build/launch.js"],
+  ["runner/attacks/main.ts", "build/attacker.js"],
 ];
 
 async function newest(folder: string): Promise<number> {

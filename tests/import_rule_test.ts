@@ -36,7 +36,16 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sealed/problems.ts",
   ],
   "src/proxy": [...BASE, "src/http", "src/client", "src/keys"],
-  "src/doctor": [...BASE, "src/client", "src/keys", "src/sandbox", "src/models", "src/http"],
+  // The doctor makes the attacks, whose names and evidence the attacker's own list holds.
+  "src/doctor": [
+    ...BASE,
+    "src/client",
+    "src/keys",
+    "src/sandbox",
+    "src/models",
+    "src/http",
+    "runner/attacks",
+  ],
   "src/cli": ["src"],
   "main.ts": ["src/cli"],
   // Stage 2 is a policy, and policies are data.

@@ -94,8 +94,9 @@ def rotate(x, rope):
 
 
 class Model(nn.Module):
-    """Blocks and output start at zero, so that at first each position holds its token and nothing else: a small
-    (tied) embedding drowned in the random blocks' output, and learning took longer."""
+    """Blocks and output start at zero, so that at first each position holds its token and nothing else. (With a
+    small embedding, tied to the output, the random blocks drowned it: 57 of 85 development questions after 300
+    steps instead of 68.)"""
 
     def __init__(self, config):
         super().__init__()

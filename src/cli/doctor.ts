@@ -9,13 +9,18 @@ import { openKeySource } from "../keys/mod.ts";
 import { chooseBackend } from "../keys/backend.ts";
 import { silentLogger } from "../log.ts";
 import { ModelStore } from "../models/store.ts";
-import { openSandbox } from "../supervisor/isolation.ts";
+import { attackAll } from "../doctor/attacks.ts";
+import { makePlan } from "../sandbox/mod.ts";
+import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { embeddedDemoPath } from "./models.ts";
 import { runnerFiles } from "./roles.ts";
 import { readSettings, type Settings } from "./settings.ts";
+
+/** A memory bomb is one of the attacks: it is to meet a limit, not the machine's end. */
+const ATTACKER_MEMORY_BYTES = 4 * 2 ** 30;
 
 interface Check {
   readonly name: string;
@@ -36,6 +41,7 @@ export const doctorCommand: Command = {
     const checks = [
       ...settingChecks(settings),
       ...await sandboxChecks(settings),
+      ...await attackChecks(settings),
       await keyCheck(context),
       ...portChecks(settings),
     ];
@@ -143,6 +149,65 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
     keys.close();
   }
   return checks;
+}
+
+/** Every attack of the list, with the attacker in the runner's place. */
+async function attackChecks({ config }: Settings): Promise<Check[]> {
+  const files = await runnerFiles();
+  const demo = embeddedDemoPath();
+  if (!config.enableSandbox) {
+    return [{ name: "attacks", result: "fails", observed: "not made: the sandbox is off" }];
+  }
+  if (files.deno === null || demo === undefined) {
+    return [{
+      name: "attacks",
+      result: "note",
+      observed: "the whole list is made from source only",
+    }];
+  }
+  try {
+    const attacker = files.runner.replace(/runner\.js$/, "attacker.js");
+    const mode = { sandbox: true, strict: config.strictNetworkIsolation };
+    const sandbox = await openSandbox({ files: { ...files, runner: attacker }, mode });
+    const target = {
+      ...runnerTarget(sandbox.files, demo),
+      memoryLimitBytes: ATTACKER_MEMORY_BYTES,
+    };
+    const plan = makePlan(target, sandbox.capabilities, mode);
+    const table = await attackAll({
+      argv: plan.argv,
+      env: plan.env,
+      libDir: plan.pathMap(files.libDir),
+      modelPath: plan.pathMap(demo),
+    });
+    return [
+      ...table.rows.map(({ attack, verdict, detail }): Check => ({
+        name: `attack: ${attack}`,
+        result: verdict === "out" ? "fails" : "holds",
+        observed: `${verdict === "out" ? "GOT OUT" : verdict}, ${detail}`,
+      })),
+      {
+        name: "files of the host",
+        result: table.changed.length === 0 ? "holds" : "fails",
+        observed: table.changed.length === 0
+          ? "none changed"
+          : `changed: ${table.changed.join(", ")}`,
+      },
+      {
+        name: "inference between the attacks",
+        result: table.inferred ? "holds" : "fails",
+        observed: table.inferred ? "the model wrote before and after" : "the model wrote nothing",
+      },
+    ];
+  } catch (error) {
+    const e = toSecLlamaError(error);
+    return [{
+      name: "attacks",
+      result: "fails",
+      observed: e.message,
+      ...(e.hint ? { hint: e.hint } : {}),
+    }];
+  }
 }
 
 /** Looks at the store that `serve` would use; makes no key. */

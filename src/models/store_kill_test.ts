@@ -12,12 +12,18 @@ import { ModelStore } from "./store.ts";
 const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 100 : 8;
 const MIB = 1024 * 1024;
 
-/** Prints a byte for each MiB copied, so that the parent can choose its moment. */
+/** Prints a byte for each MiB copied and waits a little, so that the parent can hit the moment that it chose. */
 const CHILD = `
 import { ModelStore } from ${JSON.stringify(new URL("./store.ts", import.meta.url).href)};
 const [dir, file] = Deno.args;
 const store = await ModelStore.open(dir);
-await store.importGguf(file, "victim", { onProgress: () => Deno.stdout.writeSync(new Uint8Array(1)) });
+const wait = new Int32Array(new SharedArrayBuffer(4));
+await store.importGguf(file, "victim", {
+  onProgress() {
+    Deno.stdout.writeSync(new Uint8Array(1));
+    Atomics.wait(wait, 0, 0, 10);
+  },
+});
 `;
 
 async function importAndKill(

@@ -104,6 +104,11 @@ const DENIED = [
   "--deny-import",
 ];
 
+/** Private memory (not the mapped weights) that one runner may take: three quarters of the machine's, at least 2 GiB. */
+function memoryLimit(machineBytes: number): number {
+  return Math.max(2 * 2 ** 30, Math.floor(machineBytes * 3 / 4));
+}
+
 /** Probes the machine. */
 export async function openSandbox(
   options: { files: RunnerFiles; mode: SandboxMode },
@@ -144,7 +149,10 @@ export function runnerTarget(files: RunnerFiles, modelPath: string): RunnerTarge
  * @throws {SecLlamaError} `sandbox-unavailable` if strict and this machine cannot enforce it.
  */
 export function prepareSpawn(sandbox: Sandbox, modelPath: string): PreparedSpawn {
-  const target = runnerTarget(sandbox.files, modelPath);
+  const target = {
+    ...runnerTarget(sandbox.files, modelPath),
+    memoryLimitBytes: memoryLimit(sandbox.capabilities.memoryBytes),
+  };
   const plan = makePlan(target, sandbox.capabilities, sandbox.mode);
   const listeners = sandbox.mode.sandbox ? ProbeListeners.open() : null;
   let report: IsolationReport | undefined;

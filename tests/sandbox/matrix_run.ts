@@ -3,8 +3,7 @@
  * that a test can start it as root and as an ordinary user alike.
  */
 import { ATTACKS } from "../../runner/attacks/list.ts";
-import { CORE_DUMP } from "../../runner/attacks/kernel.ts";
-import { COUNTED } from "../../runner/attacks/network.ts";
+import { judge, type Judgement } from "../../src/doctor/judge.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
@@ -30,14 +29,9 @@ export interface Configuration {
   readonly only?: readonly string[];
 }
 
-/** out: it worked. blocked: it was refused. killed: the kernel ended the process for it. */
-export type Verdict = "out" | "blocked" | "killed";
-
-export interface Cell {
-  readonly verdict: Verdict;
-  /** "socket: EACCES" */
-  readonly detail: string;
-}
+export type { Verdict } from "../../src/doctor/judge.ts";
+/** One field of the matrix. */
+export type Cell = Judgement;
 
 export interface ConfigurationResult {
   readonly name: string;
@@ -57,8 +51,6 @@ export interface MatrixResult {
   readonly uid: number;
   readonly configurations: readonly ConfigurationResult[];
 }
-
-const SIGSYS = "SIGSYS";
 
 /** The runner's own target, with the attacker in the runner's place. */
 function target(stage: Stage): RunnerTarget {
@@ -153,32 +145,6 @@ async function runConfiguration(
     level: outside ? "none" : plan.level,
     shortcomings: outside ? [] : shortcomings(plan, layers, stage2),
   };
-}
-
-/** The host's evidence first: a hit that its listener counted outweighs what the attacker says. */
-function judge(name: string, run: TrialRun): Cell {
-  if (name === CORE_DUMP) {
-    const core = run.changed.find((file) => file.startsWith("core"));
-    return {
-      verdict: core ? "out" : "blocked",
-      detail: core ?? `no file, ${run.signal ?? run.code}`,
-    };
-  }
-  const counted = COUNTED.get(name);
-  const outcome = run.outcomes.get(name);
-  if (!outcome) {
-    if (run.signal === SIGSYS || run.code === 128 + 31) {
-      return { verdict: "killed", detail: SIGSYS };
-    }
-    const detail = `ended: ${run.signal ?? `code ${run.code}`}`;
-    return { verdict: run.code === 0 && run.signal === null ? "out" : "killed", detail };
-  }
-  const detail = `${outcome.step}${outcome.errno === "" ? "" : `: ${outcome.errno}`}`;
-  if (counted !== undefined && run.outcomes.size === 1) {
-    const out = (run.hits[counted] ?? 0) > 0;
-    return { verdict: out ? "out" : "blocked", detail };
-  }
-  return { verdict: outcome.out ? "out" : "blocked", detail };
 }
 
 if (import.meta.main) {

@@ -1,0 +1,51 @@
+/**
+ * The whole attack list in a fresh sandbox, the same that `serve` gives a runner, with the attacker in the runner's place and a
+ * model that must still answer before and after. Linux only; makes and removes a folder under the temp folder.
+ */
+import { ATTACKS } from "../../runner/attacks/list.ts";
+import { Trial, type TrialRun } from "../sandbox/linux/trial.ts";
+import { judge, type Judgement } from "./judge.ts";
+
+export interface AttackRow extends Judgement {
+  readonly attack: string;
+}
+
+export interface AttackTable {
+  readonly rows: readonly AttackRow[];
+  /** The model wrote text before and after the attacks. */
+  readonly inferred: boolean;
+  /** Files of the host's that the attacker changed. */
+  readonly changed: readonly string[];
+}
+
+/** Makes every attack under `command`, a plan's argv with the attacker as its target. Paths as seen from inside. */
+export async function attackAll(o: {
+  readonly argv: readonly string[];
+  readonly env: { readonly [name: string]: string };
+  readonly libDir: string;
+  readonly modelPath: string;
+}): Promise<AttackTable> {
+  const parent = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
+  await Deno.chmod(parent, 0o755); // the attacker may be another user, and is to be able to try
+  const trial = await Trial.open(parent);
+  const rows: AttackRow[] = [];
+  const changed = new Set<string>();
+  const take = (run: TrialRun, names: readonly string[]) => {
+    for (const attack of names) rows.push({ attack, ...judge(attack, run) });
+    for (const file of run.changed) if (!file.startsWith("core")) changed.add(file);
+  };
+  try {
+    const together = ATTACKS.filter((a) => !a.ends).map((a) => a.name);
+    const model = { libDir: o.libDir, modelPath: o.modelPath };
+    const first = await trial.run(o, { attacks: together, model, lockdown: true });
+    take(first, together);
+    // Those that end the process get one each.
+    for (const { name } of ATTACKS.filter((a) => a.ends)) {
+      take(await trial.run(o, { attacks: [name], model: null, lockdown: true }), [name]);
+    }
+    return { rows, inferred: first.before !== "" && first.after !== "", changed: [...changed] };
+  } finally {
+    await trial.close();
+    await Deno.remove(parent, { recursive: true });
+  }
+}

@@ -1,0 +1,41 @@
+/** What one attack came to, by the host's evidence first: a hit that its listener counted outweighs what the attacker says. */
+import { CORE_DUMP } from "../../runner/attacks/kernel.ts";
+import { COUNTED } from "../../runner/attacks/network.ts";
+import type { TrialRun } from "../sandbox/linux/trial.ts";
+
+/** out: it worked. blocked: it was refused. killed: the kernel ended the process for it. */
+export type Verdict = "out" | "blocked" | "killed";
+
+export interface Judgement {
+  readonly verdict: Verdict;
+  /** "socket: EACCES" */
+  readonly detail: string;
+}
+
+const SIGSYS = "SIGSYS";
+
+/** Judges attack `name` of a run. */
+export function judge(name: string, run: TrialRun): Judgement {
+  if (name === CORE_DUMP) {
+    const core = run.changed.find((file) => file.startsWith("core"));
+    return {
+      verdict: core ? "out" : "blocked",
+      detail: core ?? `no file, ${run.signal ?? run.code}`,
+    };
+  }
+  const counted = COUNTED.get(name);
+  const outcome = run.outcomes.get(name);
+  if (!outcome) {
+    if (run.signal === SIGSYS || run.code === 128 + 31) {
+      return { verdict: "killed", detail: SIGSYS };
+    }
+    const detail = `ended: ${run.signal ?? `code ${run.code}`}`;
+    return { verdict: run.code === 0 && run.signal === null ? "out" : "killed", detail };
+  }
+  const detail = `${outcome.step}${outcome.errno === "" ? "" : `: ${outcome.errno}`}`;
+  if (counted !== undefined && run.outcomes.size === 1) {
+    const out = (run.hits[counted] ?? 0) > 0;
+    return { verdict: out ? "out" : "blocked", detail };
+  }
+  return { verdict: outcome.out ? "out" : "blocked", detail };
+}
