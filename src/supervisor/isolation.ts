@@ -109,10 +109,22 @@ function memoryLimit(machineBytes: number): number {
   return Math.max(2 * 2 ** 30, Math.floor(machineBytes * 3 / 4));
 }
 
-/** Probes the machine. */
+/**
+ * Probes the machine.
+ * @throws {SecLlamaError} `sandbox-unavailable` on an operating system whose sandbox is not there yet.
+ */
 export async function openSandbox(
   options: { files: RunnerFiles; mode: SandboxMode },
 ): Promise<Sandbox> {
+  if (Deno.build.os !== "linux") {
+    throw new SecLlamaError(
+      "sandbox-unavailable",
+      `models run on Linux only so far, not on ${Deno.build.os}`,
+      {
+        hint: "run the gateway on a Linux machine",
+      },
+    );
+  }
   return { ...options, capabilities: await probeCapabilities() };
 }
 
