@@ -38,6 +38,23 @@ async function files(folder: string): Promise<Uint8Array> {
   return concat(...parts);
 }
 
+/** What was written under `folder` since `start`, as far as it can be read. Other programs write there at the same time. */
+async function written(folder: string, start: Date): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  try {
+    for await (const entry of Deno.readDir(folder)) {
+      const path = `${folder}/${entry.name}`;
+      if (entry.isDirectory) parts.push(await written(path, start));
+      if (!entry.isFile) continue;
+      const { mtime, size } = await Deno.lstat(path);
+      if (mtime !== null && mtime >= start && size < 16 * 1024 * 1024) {
+        parts.push(await Deno.readFile(path));
+      }
+    }
+  } catch { /* removed meanwhile, or another user's */ }
+  return concat(...parts);
+}
+
 /** In which forms `key` occurs in `haystack`. */
 function forms(haystack: Uint8Array, key: Uint8Array): string[] {
   const text = new TextDecoder("latin1").decode(haystack);
@@ -69,6 +86,7 @@ Deno.test({
   name: "keyring: the key is in no argv, no environment and no file, in no form",
   ignore: !LINUX || keyringIgnored(),
   fn: async () => {
+    const start = new Date(Date.now() - 1000);
     await using keyring = await startKeyring();
     const temporary = `${keyring.home}/tmp`;
     await Deno.mkdir(temporary);
@@ -109,11 +127,13 @@ Deno.test({
     );
     const disk = await files(keyring.home);
     assert.match(new TextDecoder("latin1").decode(disk), /GnomeKeyring/, "keyring files were read");
+    const shared = concat(await written("/tmp", start), await written("/dev/shm", start));
     for (const kid of [first, second]) {
       const key = await keyOf(keyring, kid);
       assert.equal(key.length, 32);
       assert.deepEqual(forms(processes, key), []);
       assert.deepEqual(forms(disk, key), []);
+      assert.deepEqual(forms(shared, key), []);
     }
     for (const { psk } of psks) {
       assert.deepEqual(forms(processes, psk), []);
@@ -140,5 +160,9 @@ Deno.test({
     await Promise.all([careless.status, argv.status]);
     await Deno.writeFile(`${temporary}/careless`, key);
     assert.deepEqual(forms(await files(keyring.home), key), ["raw", "raw half"]);
+    const control = await Deno.makeTempFile({ dir: "/tmp" });
+    await Deno.writeFile(control, key);
+    assert.deepEqual(forms(await written("/tmp", start), key), ["raw", "raw half"]);
+    await Deno.remove(control);
   },
 });
