@@ -5,6 +5,7 @@
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { MANAGEMENT_PATHS } from "../http/api_paths.ts";
 import { label, type Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -23,9 +24,6 @@ export interface GatewayContext {
   readonly keyBackend: string;
   readonly startedAtMs: number;
 }
-
-/** Management of models over the network is off; these get 403 and a hint. */
-const MANAGEMENT = /^\/api\/(?:pull|push|create|copy|delete|blobs)(?:\/|$)/;
 
 /** The gateway's HTTP application. */
 export function makeGatewayApp(context: GatewayContext): Hono {
@@ -47,7 +45,7 @@ export function makeGatewayApp(context: GatewayContext): Hono {
   securityRoutes(app, context);
   sealedRoutes(app, context);
   app.all("/api/*", async (c, next) => {
-    if (!MANAGEMENT.test(c.req.path)) return await next();
+    if (!MANAGEMENT_PATHS.test(c.req.path)) return await next();
     throw new SecLlamaError("management-refused", "model management over the network is off", {
       hint: "on the host, run: secllama import, list or rm",
     });

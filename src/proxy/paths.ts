@@ -1,18 +1,7 @@
 /** Which path is what: inference is sealed, metadata is asked of the gateway as it is, management is refused. */
+import { INFERENCE_PATHS, MANAGEMENT_PATHS } from "../http/api_paths.ts";
 
-/** Inference: sealed to the runner. The model is named in the JSON body. */
-const SEALED = new Set([
-  "/api/chat",
-  "/api/generate",
-  "/api/embed",
-  "/api/embeddings",
-  "/v1/chat/completions",
-  "/v1/completions",
-  "/v1/embeddings",
-  "/v1/responses",
-  "/v1/messages",
-  "/v1/messages/count_tokens",
-]);
+const SEALED = new Set(INFERENCE_PATHS);
 
 /** Metadata: nothing in it is a conversation, and the gateway answers it. */
 const METADATA: readonly (readonly [methods: readonly string[], path: RegExp])[] = [
@@ -27,8 +16,6 @@ const METADATA: readonly (readonly [methods: readonly string[], path: RegExp])[]
   [["GET"], /^\/api\/security\/status$/],
 ];
 
-const MANAGEMENT = /^\/api\/(pull|push|create|copy|delete|blobs)(\/|$)/;
-
 export type PathKind = "sealed" | "metadata" | "management" | "method-not-allowed" | "unknown";
 
 /** What a request is; decided by exact path, so that nothing unknown is ever passed on. */
@@ -36,7 +23,7 @@ export function kindOfPath(method: string, path: string): PathKind {
   if (SEALED.has(path)) return method === "POST" ? "sealed" : "method-not-allowed";
   const row = METADATA.find(([, pattern]) => pattern.test(path));
   if (row) return row[0].includes(method) ? "metadata" : "method-not-allowed";
-  return MANAGEMENT.test(path) ? "management" : "unknown";
+  return MANAGEMENT_PATHS.test(path) ? "management" : "unknown";
 }
 
 /** The dialect whose error shape a path's clients read. */

@@ -322,6 +322,33 @@ Deno.test("serve: SECLLAMA_ENABLE_ENCRYPTION=false serves plaintext, and everyth
   }
 });
 
+for (
+  const [variable, level] of [
+    ["SECLLAMA_ENABLE_SANDBOX", "off"],
+    ["SECLLAMA_STRICT_NETWORK_ISOLATION", "weakened"],
+  ] as const
+) {
+  Deno.test(`serve: ${variable}=false is an operator's choice that every report repeats`, async () => {
+    const served = await startServe({ env: { [variable]: "false" } });
+    try {
+      assert.match(served.banner, new RegExp(`isolation +${level}`));
+      assert.match(served.stderr(), new RegExp(`warning: .*${variable}=false`));
+      const response = await fetch(`${served.gatewayUrl}/api/security/status`);
+      assert.equal(response.headers.get("secllama-isolation"), level);
+      const status = await response.json();
+      assert.equal(status.isolation.level, level);
+      assert.equal(status.runners[0].level, level);
+      const seccomp = status.runners[0].layers.find((l: { layer: string }) =>
+        l.layer === "seccomp"
+      );
+      assert.equal(seccomp.state, level === "off" ? "not planned" : "enforced");
+      assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
+    } finally {
+      await served.stop();
+    }
+  });
+}
+
 Deno.test("serve: malformed settings are errors, not weaker settings", async () => {
   const { home, env } = await newHome();
   try {

@@ -5,25 +5,14 @@
 import type { Hono } from "hono";
 import { concat, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { INFERENCE_PATHS } from "../../http/api_paths.ts";
 import type { GatewayContext } from "../app.ts";
 import { relay } from "../relay.ts";
 
-const INFERENCE = [
-  "/api/chat",
-  "/api/generate",
-  "/api/embed",
-  "/api/embeddings",
-  "/v1/chat/completions",
-  "/v1/completions",
-  "/v1/embeddings",
-  "/v1/responses",
-  "/v1/messages",
-  "/v1/messages/count_tokens",
-];
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 export function plainRoutes(app: Hono, context: GatewayContext): void {
-  for (const path of INFERENCE) {
+  for (const path of INFERENCE_PATHS) {
     app.post(path, async (c) => {
       if (context.config.enableEncryption) {
         void c.req.raw.body?.cancel().catch(() => {});

@@ -1,0 +1,18 @@
+/** The API's paths by what they are: gateway and proxy must agree on them, or a path would be sealed by one and served by the other. */
+
+/** Inference: carries a conversation, so it is sealed. The model is named in the JSON body. */
+export const INFERENCE_PATHS: readonly string[] = [
+  "/api/chat",
+  "/api/generate",
+  "/api/embed",
+  "/api/embeddings",
+  "/v1/chat/completions",
+  "/v1/completions",
+  "/v1/embeddings",
+  "/v1/responses",
+  "/v1/messages",
+  "/v1/messages/count_tokens",
+];
+
+/** Management of models: off over the network. */
+export const MANAGEMENT_PATHS = /^\/api\/(?:pull|push|create|copy|delete|blobs)(?:\/|$)/;
