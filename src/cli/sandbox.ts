@@ -1,32 +1,41 @@
-/** `secllama sandbox plan`: the argv and the layers that would be used for a model on this machine. Starts nothing. */
+/** `secllama sandbox plan`: the argv and the layers that would be used for a model. Starts nothing. */
 import { join } from "node:path";
-import { EXIT } from "../errors.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
 import { ModelStore } from "../models/store.ts";
-import { makePlan } from "../sandbox/mod.ts";
+import { makePlan, type SandboxMode } from "../sandbox/mod.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
-import { type Command, flag, JSON_OPTION } from "./command.ts";
+import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { embeddedDemoPath } from "./models.ts";
 import { runnerFiles } from "./roles.ts";
-import { readSettings } from "./settings.ts";
+import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
+import { readSettings, type Settings } from "./settings.ts";
 
 const planCommand: Command = {
   path: ["sandbox", "plan"],
-  summary: "Show how a model would be confined on this machine; starts nothing",
+  summary: "Show how a model would be confined; starts nothing",
   arguments: "[MODEL]",
   maxPositionals: 1,
-  options: JSON_OPTION,
+  options: {
+    ...JSON_OPTION,
+    os: {
+      type: "string",
+      value: "linux|macos|windows",
+      help: "a plan for another system, with a usual installation assumed",
+    },
+  },
   async run(context) {
     const { tui } = context;
-    const { config, dataDir } = await readSettings(context);
-    const models = await ModelStore.open(join(dataDir, "models"), {
-      ollamaDir: config.ollamaModels || undefined,
-      embeddedDemo: embeddedDemoPath(),
-    });
-    const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
-    const mode = { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation };
-    const sandbox = await openSandbox({ files: await runnerFiles(), mode });
-    const plan = makePlan(runnerTarget(sandbox.files, blobPath), sandbox.capabilities, mode);
-    const { os, policy, level, layers, warnings, argv, env } = plan;
+    const os = stringOption(context, "os") ?? "linux";
+    if (os !== "linux" && os !== "macos" && os !== "windows") {
+      throw new SecLlamaError("usage", "--os must be linux, macos or windows", { field: "--os" });
+    }
+    const settings = await readSettings(context);
+    const mode = {
+      sandbox: settings.config.enableSandbox,
+      strict: settings.config.strictNetworkIsolation,
+    };
+    const plan = os === "linux" ? await ownPlan(context, settings, mode) : samplePlan(os, mode);
+    const { policy, level, layers, warnings, argv, env } = plan;
     if (flag(context, "json")) {
       tui.json({ schema: 1, os, policy, level, layers, warnings, argv, env });
       return EXIT.ok;
@@ -41,5 +50,20 @@ const planCommand: Command = {
     return EXIT.ok;
   },
 };
+
+/** The plan for a model of this machine's store, on this machine as it was probed. */
+async function ownPlan(
+  context: CommandContext,
+  { config, dataDir }: Settings,
+  mode: SandboxMode,
+): Promise<PrintablePlan> {
+  const models = await ModelStore.open(join(dataDir, "models"), {
+    ollamaDir: config.ollamaModels || undefined,
+    embeddedDemo: embeddedDemoPath(),
+  });
+  const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
+  const sandbox = await openSandbox({ files: await runnerFiles(), mode });
+  return makePlan(runnerTarget(sandbox.files, blobPath), sandbox.capabilities, mode);
+}
 
 export const sandboxCommands: readonly Command[] = [planCommand];

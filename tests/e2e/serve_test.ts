@@ -278,6 +278,12 @@ Deno.test("doctor: measures, and fails when a protection is off", async () => {
     assert.match(off.stdout, /fails +setting: sandbox/);
     const plan = await cli(["sandbox", "plan", "--json"], { env });
     assert.equal(JSON.parse(plan.stdout).level, "full");
+    for (const os of ["macos", "windows"]) {
+      const other = await cli(["sandbox", "plan", "--os", os, "--json"], { env });
+      assert.equal(other.code, 0, other.stderr);
+      assert.equal(JSON.parse(other.stdout).os, os);
+    }
+    assert.equal((await cli(["sandbox", "plan", "--os", "beos"], { env })).code, 2);
   } finally {
     await Deno.remove(home, { recursive: true });
   }
