@@ -72,15 +72,15 @@ export async function runnerFiles(): Promise<RunnerFiles> {
 
 /** What the proxy's process may do. */
 export function proxyPermissions(
-  o: { dataDir: string; tempDir: string; gatewayHost: string },
+  o: { dataDir: string; gatewayHost: string },
 ): string[] {
   const hosts = [...new Set(["127.0.0.1", "localhost", "[::1]", o.gatewayHost])];
   return [
     "--no-prompt",
     "--deny-import",
     `--allow-net=${hosts.join(",")}`,
-    `--allow-read=${[o.dataDir, o.tempDir, ROOT].join(",")}`,
-    `--allow-write=${[o.dataDir, o.tempDir].join(",")}`,
+    `--allow-read=${[o.dataDir, ROOT].join(",")}`,
+    `--allow-write=${o.dataDir}`,
     "--allow-run=/usr/bin/secret-tool,/usr/bin/gdbus",
     "--allow-ffi",
     "--allow-sys=uid",

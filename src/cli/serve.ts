@@ -94,7 +94,6 @@ export const serveCommand: Command = {
         logger,
         version: VERSION,
         keyBackend: keys.backend,
-        startedAtMs: Date.now(),
       });
       const preload = stringOption(context, "model") ?? "demo";
       const loaded = flag(context, "no-preload") ? undefined : await supervisor.acquire(preload);

@@ -15,7 +15,6 @@ const PROXY_ENV = [
   "DBUS_SESSION_BUS_ADDRESS",
   "LANG",
   "NO_COLOR",
-  "TMPDIR",
   "DENO_DIR",
   "SECLLAMA_DATA_DIR",
   "SECLLAMA_PROFILE",
@@ -46,7 +45,6 @@ export async function spawnProxy(o: {
   logLevel: string;
   env: { readonly [name: string]: string | undefined };
 }): Promise<ProxyProcess> {
-  const tempDir = o.env["TMPDIR"] || "/tmp";
   const argv = selfArgv(
     [
       "proxy",
@@ -58,7 +56,7 @@ export async function spawnProxy(o: {
       o.logLevel,
       "--from-serve",
     ],
-    proxyPermissions({ dataDir: o.dataDir, tempDir, gatewayHost: new URL(o.gatewayUrl).hostname }),
+    proxyPermissions({ dataDir: o.dataDir, gatewayHost: new URL(o.gatewayUrl).hostname }),
   );
   const env: Record<string, string> = {};
   for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
@@ -93,8 +91,11 @@ export async function spawnProxy(o: {
 /** `{"store": true}`: read the key store yourself. Else the key itself, on the pipe only. */
 async function handover(keys: KeySource): Promise<Record<string, unknown>> {
   if (OS_STORES.has(keys.backend)) return { store: true };
-  const [active] = await keys.psks();
-  return { pskId: active!.pskId, psk: active!.psk.toBase64() };
+  const all = await keys.psks();
+  const { pskId, psk } = all[0]!; // the active one comes first
+  const line = { pskId, psk: psk.toBase64() };
+  for (const entry of all) entry.psk.fill(0);
+  return line;
 }
 
 async function readyLine(stdout: ReadableStream<Uint8Array>): Promise<string> {

@@ -22,7 +22,6 @@ export interface GatewayContext {
   readonly version: string;
   /** Where the key lives, in words; for the status. */
   readonly keyBackend: string;
-  readonly startedAtMs: number;
 }
 
 /** The gateway's HTTP application. */

@@ -30,7 +30,6 @@ export class LoadedModel {
   readonly #onExpired: () => void;
   readonly runner: RunnerProcess;
   readonly isolation: IsolationReport;
-  readonly loadedAtMs = Date.now();
   #active = 0;
   #requests = 0;
   #keepAliveMs: number;

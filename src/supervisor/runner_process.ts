@@ -115,15 +115,6 @@ export class RunnerProcess {
     return this.#state;
   }
 
-  /** Pid of the spawned chain's first process (`setpriv`, then `unshare`), not of the runner itself. */
-  get childPid(): number {
-    return this.#child.pid;
-  }
-
-  get openExchanges(): number {
-    return this.#pipe.openExchanges;
-  }
-
   open(head: OpenHead): Exchange {
     return this.#pipe.open(head as unknown as JsonObject);
   }

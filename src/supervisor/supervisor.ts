@@ -45,10 +45,6 @@ export class Supervisor {
     Deno.unrefTimer(this.#keyTimer);
   }
 
-  get sandbox(): Sandbox {
-    return this.#options.sandbox;
-  }
-
   loaded(): readonly LoadedModel[] {
     return [...this.#loaded.values()];
   }
