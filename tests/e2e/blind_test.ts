@@ -95,36 +95,44 @@ async function search(entry: string | undefined, prompt: string, reply: string):
   }
 }
 
-Deno.test("blind: neither the wire nor the gateway holds prompt or reply; the runner, and a sabotaged gateway, do", async (t) => {
-  if (Deno.build.os !== "linux" || Deno.uid() !== 0) {
-    console.log("skipped: reading another process's memory needs root on Linux");
-    return;
-  }
-  const mark = crypto.getRandomValues(new Uint8Array(32)).toHex();
-  const prompt = `What is network isolation? ${mark}`;
-  assert.ok(prompt.length >= 64);
-  // Greedy answers are the same on another server: that is how the reply's bytes are known before.
-  const teacher = await startServe();
-  const learned =
-    (await chat(teacher.proxyUrl, prompt, { options: { temperature: 0 } })).body.message!.content;
-  await teacher.stop();
-  assert.ok(new TextEncoder().encode(learned).length >= 64, learned);
+/** Prints why, once, when it must be skipped. */
+function cannotReadMemory(): boolean {
+  if (Deno.build.os === "linux" && Deno.uid() === 0) return false;
+  console.error("SKIP: reading another process's memory needs root on Linux");
+  return true;
+}
 
-  await t.step("the honest gateway", async () => {
-    const found = await search(undefined, prompt, learned);
-    assert.equal(found.reply, learned);
-    assert.ok(found.wire.bytes > 1000);
-    assert.deepEqual(found.wire.prompt, []);
-    assert.deepEqual(found.wire.reply, []);
-    assert.deepEqual([...found.gateway.prompt], []);
-    assert.deepEqual([...found.gateway.reply], []);
-    assert.ok(found.runner.prompt.has("UTF-8"), "positive control: the runner holds the prompt");
-    assert.ok(found.runner.reply.size > 0, "positive control: the runner holds the reply");
-  });
+Deno.test({
+  name:
+    "blind: neither the wire nor the gateway holds prompt or reply; the runner, and a sabotaged gateway, do",
+  ignore: cannotReadMemory(),
+  fn: async (t) => {
+    const mark = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    const prompt = `What is network isolation? ${mark}`;
+    assert.ok(prompt.length >= 64);
+    // Greedy answers are the same on another server: that is how the reply's bytes are known before.
+    const teacher = await startServe();
+    const learned =
+      (await chat(teacher.proxyUrl, prompt, { options: { temperature: 0 } })).body.message!.content;
+    await teacher.stop();
+    assert.ok(new TextEncoder().encode(learned).length >= 64, learned);
 
-  await t.step("a gateway that opens what it relays is found out", async () => {
-    const found = await search(join(ROOT, "tests/e2e/sabotaged_main.ts"), prompt, learned);
-    assert.equal(found.reply, learned);
-    assert.ok(found.gateway.prompt.size > 0 && found.gateway.reply.size > 0);
-  });
+    await t.step("the honest gateway", async () => {
+      const found = await search(undefined, prompt, learned);
+      assert.equal(found.reply, learned);
+      assert.ok(found.wire.bytes > 1000);
+      assert.deepEqual(found.wire.prompt, []);
+      assert.deepEqual(found.wire.reply, []);
+      assert.deepEqual([...found.gateway.prompt], []);
+      assert.deepEqual([...found.gateway.reply], []);
+      assert.ok(found.runner.prompt.has("UTF-8"), "positive control: the runner holds the prompt");
+      assert.ok(found.runner.reply.size > 0, "positive control: the runner holds the reply");
+    });
+
+    await t.step("a gateway that opens what it relays is found out", async () => {
+      const found = await search(join(ROOT, "tests/e2e/sabotaged_main.ts"), prompt, learned);
+      assert.equal(found.reply, learned);
+      assert.ok(found.gateway.prompt.size > 0 && found.gateway.reply.size > 0);
+    });
+  },
 });

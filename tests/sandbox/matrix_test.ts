@@ -151,12 +151,11 @@ for (const identity of IDENTITIES) {
   });
 }
 
-Deno.test({
-  name: "docs/sandbox-matrix.md is written from these results",
-  ignore: Deno.env.get("SECLLAMA_UPDATE_DOCS") !== "1",
-  async fn() {
+// Not a check but the writer of the page: registered only when it is asked for.
+if (Deno.env.get("SECLLAMA_UPDATE_DOCS") === "1") {
+  Deno.test("docs/sandbox-matrix.md is written from these results", async () => {
     const path = new URL("../../docs/sandbox-matrix.md", import.meta.url);
     await Deno.writeTextFile(path, renderMatrix(results));
     assert.ok(results.length > 0);
-  },
-});
+  });
+}
