@@ -27,6 +27,7 @@ export const ERROR_TABLE = {
   "bad-config": [400, EXIT.usage],
   "bad-request": [400, EXIT.usage],
   "not-found": [404, EXIT.internal],
+  "bad-pairing": [400, EXIT.usage],
   "port-in-use": [503, EXIT.unavailable],
   "address-unavailable": [503, EXIT.unavailable],
   // keys

@@ -1,0 +1,157 @@
+/**
+ * The pairing string: everything one client needs to talk to one gateway, as one line that can be pasted or scanned.
+ *
+ * ```
+ * secllama-pair-1.<base64url(JSON {url, psk_id, psk, cert?})>.<CRC-32 of the JSON's bytes, 8 hex digits>
+ * ```
+ * `psk` is 32 bytes and `cert` a certificate's DER, both base64url without padding. The line is a secret: whoever has it can
+ * ask the host's models, as this client, until the host revokes it. The checksum finds a mangled paste and proves nothing
+ * else. Uses web standards only, so that browsers can read it too.
+ */
+import { type Bytes, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { isPskId } from "../sealed/header.ts";
+import type { Credentials } from "./options.ts";
+
+export interface Pairing extends Credentials {
+  /** The gateway: https, or http on loopback. No query, no fragment, no user. */
+  readonly url: string;
+  /** The gateway's self-signed certificate, PEM; undefined: the system's authorities vouch for it. */
+  readonly certificate?: string;
+}
+
+const FAMILY = "secllama-pair-";
+const VERSION = "1";
+const PSK_BYTES = 32;
+/** A certificate has some 400 bytes; nothing real comes near this. */
+const MAX_TEXT = 64 * 1024;
+
+/**
+ * The pairing string, one line.
+ * @throws {SecLlamaError} `bad-pairing` if a field would not be read back.
+ */
+export function encodePairing(pairing: Pairing): string {
+  const json = utf8(JSON.stringify({
+    url: checkUrl(pairing.url),
+    psk_id: pairing.pskId,
+    psk: toBase64Url(pairing.psk),
+    ...(pairing.certificate === undefined
+      ? {}
+      : { cert: toBase64Url(derOfPem(pairing.certificate)) }),
+  }));
+  const text = `${FAMILY}${VERSION}.${toBase64Url(json)}.${checksum(json)}`;
+  parsePairing(text);
+  return text;
+}
+
+/**
+ * Reads a pairing string. White space in it is ignored: terminals and mail break long lines.
+ * @throws {SecLlamaError} `bad-pairing` saying what is wrong; never with a part of the string.
+ */
+export function parsePairing(text: string): Pairing {
+  if (text.length > MAX_TEXT) throw bad("the pairing string is too long");
+  const line = text.replace(/\s+/g, "");
+  if (line === "") throw bad("the pairing string is empty");
+  if (!line.startsWith(FAMILY)) {
+    throw bad(`a pairing string starts with ${FAMILY}${VERSION}.`);
+  }
+  const [version, body, sum, ...more] = line.slice(FAMILY.length).split(".");
+  if (version !== VERSION) {
+    throw new SecLlamaError("bad-pairing", "the pairing string is of a version not known here", {
+      hint: "bring secllama up to date on this machine",
+    });
+  }
+  let json: Bytes;
+  try {
+    json = fromBase64Url(body ?? "");
+  } catch {
+    throw mangled();
+  }
+  if (sum === undefined || more.length > 0 || sum.toLowerCase() !== checksum(json)) throw mangled();
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8Decode(json));
+  } catch {
+    throw bad("the pairing string holds no JSON");
+  }
+  return readFields(value);
+}
+
+/** Fields of a later minor version are left alone. */
+function readFields(value: unknown): Pairing {
+  const o = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  const { url, psk_id: pskId, psk, cert } = o;
+  if (typeof pskId !== "string" || !isPskId(pskId)) {
+    throw bad("the pairing string has a bad psk_id");
+  }
+  const pskBytes = bytesField(psk, "psk");
+  if (pskBytes.length !== PSK_BYTES) throw bad("the pairing string has a bad psk");
+  return {
+    url: checkUrl(url),
+    pskId,
+    psk: pskBytes,
+    ...(cert === undefined ? {} : { certificate: pemOfDer(bytesField(cert, "cert")) }),
+  };
+}
+
+function bytesField(value: unknown, name: string): Bytes {
+  try {
+    if (typeof value === "string" && value !== "") return fromBase64Url(value);
+  } catch { /* not base64url */ }
+  throw bad(`the pairing string has a bad ${name}`);
+}
+
+function checkUrl(value: unknown): string {
+  const url = typeof value === "string" ? URL.parse(value) : null;
+  if (
+    url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "" ||
+    url.username !== "" || url.password !== ""
+  ) {
+    throw bad("the gateway's address must be an https URL without query or user");
+  }
+  if (url.protocol === "http:" && !/^(127(\.\d{1,3}){3}|localhost|\[::1\])$/.test(url.hostname)) {
+    throw bad("the gateway's address must be https: http is for loopback only");
+  }
+  return url.href;
+}
+
+/** DER of the first certificate in a PEM text (RFC 7468). @throws {SecLlamaError} `bad-pairing`. */
+export function derOfPem(pem: string): Bytes {
+  const match = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem);
+  try {
+    if (match) return Uint8Array.fromBase64(match[1]!.replace(/\s+/g, ""));
+  } catch { /* not base64 */ }
+  throw bad("the certificate is not PEM");
+}
+
+/** PEM of one DER certificate. */
+export function pemOfDer(der: Uint8Array): string {
+  const lines = der.toBase64().match(/.{1,64}/g) ?? [];
+  return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
+}
+
+/** CRC-32 as in ISO 3309 and zlib, 8 lower-case hex digits. */
+function checksum(bytes: Uint8Array): string {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? crc >>> 1 ^ 0xedb88320 : crc >>> 1;
+  }
+  return (~crc >>> 0).toString(16).padStart(8, "0");
+}
+
+function mangled(): SecLlamaError {
+  return new SecLlamaError(
+    "bad-pairing",
+    "the pairing string was cut short or changed on the way",
+    {
+      hint: "copy the whole line again; if it is lost, pair anew on the host: secllama pair NAME",
+    },
+  );
+}
+
+function bad(message: string): SecLlamaError {
+  return new SecLlamaError("bad-pairing", message, {
+    hint: "a pairing string is made on the host: secllama pair NAME",
+  });
+}
