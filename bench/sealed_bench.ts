@@ -6,7 +6,8 @@
  */
 import { concat, utf8 } from "../src/bytes.ts";
 import { Recipient } from "../src/sealed/recipient.ts";
-import { ReplyOpener, ReplySealer } from "../src/sealed/reply.ts";
+import { ReplyOpener } from "../src/sealed/reply_opener.ts";
+import { ReplySealer } from "../src/sealed/reply_sealer.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { sealRequest, verifyKeyDocument } from "../src/sealed/sender.ts";
 

@@ -83,8 +83,9 @@ export class BootKeys {
     const nbf = now();
     const generation = await Promise.all(suites.map(async (id): Promise<BootKey> => {
       const suite = suiteById(id);
-      const keyPair = await (this.#options.generate?.(suite) ?? suite.hpke.GenerateKeyPair(false));
-      const publicKey = await suite.hpke.SerializePublicKey(keyPair.publicKey);
+      const keyPair =
+        await (this.#options.generate?.(suite) ?? suite.hpke.kem.GenerateKeyPair(false));
+      const publicKey = await suite.hpke.kem.SerializePublicKey(keyPair.publicKey);
       return {
         suite,
         keyPair,

@@ -58,7 +58,7 @@ Deno.test("unknown suites are refused, and every known one has a row", () => {
   assert.deepEqual(KNOWN_SUITES, SUITE_IDS);
   assert.throws(() => suiteById(3), code("unsupported-suite"));
   assert.deepEqual(SUITE_IDS.map((id) => suiteById(id).encBytes), [32, 1120]);
-  assert.deepEqual(SUITE_IDS.map((id) => suiteById(id).hpke.KEM.id), [0x0020, 0x647a]);
+  assert.deepEqual(SUITE_IDS.map((id) => suiteById(id).hpke.kem.id), [0x0020, 0x647a]);
 });
 
 Deno.test("the longest psk_id fits, a longer one is a caller's mistake", () => {

@@ -5,7 +5,7 @@
  * A request passes in this order, and nothing is handed on before all of it holds: header → boot key → commitment →
  * every frame up to FINAL and nothing after it → clock → replay window.
  */
-import type { KeyPair, RecipientContext } from "hpke";
+import type { KeyPair } from "hpke";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { BodyReader } from "./body_reader.ts";
@@ -20,6 +20,7 @@ import {
   unpad,
 } from "./frames.ts";
 import type { RequestHeader } from "./header.ts";
+import type { Context } from "./hpke.ts";
 import {
   canonicalModel,
   CHALLENGE_BYTES,
@@ -28,7 +29,7 @@ import {
 } from "./key_document.ts";
 import { KEY_BYTES, randomBytes } from "./primitives.ts";
 import { DEFAULT_REPLAY_ENTRIES } from "./replay.ts";
-import { ReplySealer } from "./reply.ts";
+import { ReplySealer } from "./reply_sealer.ts";
 import { COMMIT_BYTES, EXPORT_COMMIT, EXPORT_RESPONSE, requestInfo, type Suite } from "./suite.ts";
 
 export interface RecipientLimits {
@@ -206,21 +207,21 @@ export class Recipient {
     key: BootKey,
     header: RequestHeader,
     bytes: Uint8Array,
-  ): Promise<{ context: RecipientContext; enc: Bytes }> {
+  ): Promise<{ context: Context; enc: Bytes }> {
     const enc = await reader.take(key.suite.encBytes);
     const commit = enc && await reader.take(COMMIT_BYTES);
     if (enc === undefined || commit === undefined) throw unauthenticated();
-    let context: RecipientContext;
+    let context: Context;
     let expected: Uint8Array;
     // A copy: when keys are replaced, the owner zeroes the array that a set-up under way still reads.
     const psk = (this.#options.psk(header.pskId) ?? this.#nobody).slice();
     try {
-      context = await key.suite.hpke.SetupRecipient(key.keyPair, enc, {
+      context = await key.suite.hpke.setupRecipient(key.keyPair, enc, {
         info: requestInfo(bytes),
         psk,
         pskId: utf8(header.pskId),
       });
-      expected = await context.Export(EXPORT_COMMIT, COMMIT_BYTES);
+      expected = context.export(EXPORT_COMMIT, COMMIT_BYTES);
     } catch {
       throw unauthenticated();
     } finally {
@@ -259,7 +260,7 @@ interface OpenedFrames {
 }
 
 /** All frames up to FINAL, which must be the body's end. */
-async function openFrames(reader: BodyReader, context: RecipientContext): Promise<OpenedFrames> {
+async function openFrames(reader: BodyReader, context: Context): Promise<OpenedFrames> {
   const parts: Bytes[] = [];
   for (let final = false; !final;) {
     const aad = await reader.take(FRAME_HEADER_BYTES);
@@ -268,7 +269,7 @@ async function openFrames(reader: BodyReader, context: RecipientContext): Promis
     if (sealed === undefined) throw unauthenticated();
     let data: Bytes | undefined;
     try {
-      data = unpad(await context.Open(sealed, aad!) as Bytes);
+      data = unpad(await context.open(sealed, aad!));
     } catch {
       throw unauthenticated();
     }
@@ -281,7 +282,7 @@ async function openFrames(reader: BodyReader, context: RecipientContext): Promis
   }
   if (!await reader.atEnd()) throw unauthenticated();
   const [first, ...more] = parts;
-  return { first: first!, more, secret: await context.Export(EXPORT_RESPONSE, KEY_BYTES) };
+  return { first: first!, more, secret: context.export(EXPORT_RESPONSE, KEY_BYTES) };
 }
 
 /** The one shape of every failure to authenticate: unknown id, commitment, tag, order, truncation. */

@@ -194,7 +194,7 @@ Deno.test("authentic frames that hold no request are malformed", async () => {
 
 Deno.test("a replay is refused, at once and under another header or after the window filled", async () => {
   // The attack without the window: a recipient that has forgotten, here one with the same boot key, takes it again.
-  const pair = await suiteById(1).hpke.GenerateKeyPair(false);
+  const pair = await suiteById(1).hpke.kem.GenerateKeyPair(false);
   const fixed = { keyPair: () => Promise.resolve(pair) };
   const world = await makeWorld({ fixed });
   const { body } = await seal(world);
@@ -453,20 +453,16 @@ async function sealByHand(
   const { COMMIT_BYTES, EXPORT_COMMIT, requestInfo } = await import("./suite.ts");
   const { encodeFrameHeader, pad } = await import("./frames.ts");
   const header = encodeRequestHeader({ suite: 1, rk: world.key.rk, pskId: PSK_ID });
-  const { encapsulatedSecret, ctx } = await suite.hpke.SetupSender(world.key.publicKey, {
+  const { enc, context } = await suite.hpke.setupSender(world.key.publicKey, {
     info: requestInfo(header),
     psk: world.psk,
     pskId: utf8(PSK_ID),
   });
-  const parts: Uint8Array[] = [
-    header,
-    encapsulatedSecret,
-    await ctx.Export(EXPORT_COMMIT, COMMIT_BYTES),
-  ];
+  const parts: Uint8Array[] = [header, enc, context.export(EXPORT_COMMIT, COMMIT_BYTES)];
   for (const [type, data] of frames) {
     const plaintext = pad(data, 256);
     const aad = encodeFrameHeader(type as 0, plaintext.length);
-    parts.push(aad, await ctx.Seal(plaintext, aad));
+    parts.push(aad, await context.seal(plaintext, aad));
   }
   return concat(...parts);
 }

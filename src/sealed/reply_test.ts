@@ -4,7 +4,8 @@ import { SecLlamaError } from "../errors.ts";
 import type { ReplyEnvelope } from "./envelope.ts";
 import { MAX_DATA_BYTES } from "./frames.ts";
 import { randomBytes } from "./primitives.ts";
-import { ReplyOpener, ReplySealer } from "./reply.ts";
+import { ReplyOpener } from "./reply_opener.ts";
+import { ReplySealer } from "./reply_sealer.ts";
 import { refused, splitFrames } from "./test_support.ts";
 
 const PREFIX = 4 + 32 + 32;

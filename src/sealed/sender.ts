@@ -2,7 +2,7 @@
  * The client's end of sealed/1: checks a key document, seals requests, opens replies. Does no I/O; `src/client` makes a
  * `fetch` of it.
  */
-import type { Key, SenderContext } from "hpke";
+import type { Key } from "hpke";
 import { type Bytes, concat, equalConstantTime, fromBase64Url, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { encodeRequestEnvelope, type Headers1 } from "./envelope.ts";
@@ -16,9 +16,10 @@ import {
   REQUEST_BUCKET,
 } from "./frames.ts";
 import { encodeRequestHeader } from "./header.ts";
+import type { Context } from "./hpke.ts";
 import { announcementMac, type KeyAnnouncement } from "./key_document.ts";
 import { KEY_BYTES, TAG_BYTES } from "./primitives.ts";
-import { ReplyOpener } from "./reply.ts";
+import { ReplyOpener } from "./reply_opener.ts";
 import {
   COMMIT_BYTES,
   EXPORT_COMMIT,
@@ -29,7 +30,7 @@ import {
   suiteById,
 } from "./suite.ts";
 
-export { ReplyOpener } from "./reply.ts";
+export { ReplyOpener } from "./reply_opener.ts";
 
 /** A runner's boot key whose announcement verified under our PSK. */
 export interface VerifiedKey {
@@ -80,7 +81,7 @@ export async function verifyKeyDocument(
   }
   let publicKey: Key;
   try {
-    publicKey = await suite.hpke.DeserializePublicKey(announcement.pk);
+    publicKey = await suite.hpke.kem.DeserializePublicKey(announcement.pk);
   } catch (cause) {
     throw new SecLlamaError("malformed", "the runner's key is no public key", { cause });
   }
@@ -125,13 +126,12 @@ export async function sealRequest(
 ): Promise<{ body: Bytes; reply: ReplyOpener }> {
   const suite = options.suite ?? key.suite;
   const header = encodeRequestHeader({ suite: suite.id, rk: key.rk, pskId: options.pskId });
-  const { encapsulatedSecret, ctx } = await suite.hpke.SetupSender(key.publicKey, {
+  const { enc, context } = await suite.hpke.setupSender(key.publicKey, {
     info: requestInfo(header),
     psk: options.psk,
     pskId: utf8(options.pskId),
   });
-  const enc = encapsulatedSecret as Bytes;
-  const prefix = concat(header, enc, await ctx.Export(EXPORT_COMMIT, COMMIT_BYTES));
+  const prefix = concat(header, enc, context.export(EXPORT_COMMIT, COMMIT_BYTES));
   const envelope = encodeRequestEnvelope({
     method: options.method,
     path: options.path,
@@ -139,13 +139,13 @@ export async function sealRequest(
     time: Math.round(options.now + key.clockOffsetMs),
   });
   const data = concat(envelope, options.body);
-  const body = await sealFrames(ctx, prefix, data, options.frameBytes ?? MAX_DATA_BYTES);
-  return { body, reply: new ReplyOpener(await ctx.Export(EXPORT_RESPONSE, KEY_BYTES), enc) };
+  const body = await sealFrames(context, prefix, data, options.frameBytes ?? MAX_DATA_BYTES);
+  return { body, reply: new ReplyOpener(context.export(EXPORT_RESPONSE, KEY_BYTES), enc) };
 }
 
 /** `prefix` and the frames of `data`, the last one FINAL, in one array. */
 async function sealFrames(
-  ctx: SenderContext,
+  context: Context,
   prefix: Uint8Array,
   data: Uint8Array,
   frameBytes: number,
@@ -167,7 +167,7 @@ async function sealFrames(
     const header = encodeFrameHeader(type, plaintext.length);
     out.set(header, at);
     // One at a time: the context counts its nonces itself.
-    out.set(await ctx.Seal(plaintext, header), at + FRAME_HEADER_BYTES);
+    out.set(await context.seal(plaintext, header), at + FRAME_HEADER_BYTES);
     at += plaintext.length + overhead;
   }
   return out;

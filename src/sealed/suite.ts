@@ -1,27 +1,13 @@
 /**
- * The suites of sealed/1, one row each, and the key derivations around them.
- *
- * HPKE (RFC 9180) itself comes from the npm library `hpke`: the key schedule, the contexts, the hybrid KEM of suite 2.
- * What it lets one plug in, ours run on `primitives.ts`: KDF, AEAD and suite 1's KEM, because the thread hops of
- * WebCrypto made up most of the time of a set-up. The HPKE vectors hold over the whole.
+ * The suites of sealed/1, one row each, and the key derivations around them. `kems.ts` says where each suite's KEM comes
+ * from on this platform.
  */
-import { type AEAD, CipherSuite, type KDF, type KEM, KEM_MLKEM768_X25519 } from "hpke";
 import { type Bytes, concat, toHex, u16, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECIPIENT_ID_BYTES } from "./header.ts";
-import {
-  gcmOpenLarge,
-  gcmSealLarge,
-  HASH_BYTES,
-  hkdfExpand,
-  hkdfExtract,
-  hkdfSha256,
-  KEY_BYTES,
-  NONCE_BYTES,
-  sha256,
-  TAG_BYTES,
-} from "./primitives.ts";
-import { dhkemX25519 } from "./dhkem_x25519.ts";
+import { Hpke, type Kem } from "./hpke.ts";
+import { KEMS } from "./kems.ts";
+import { hkdfSha256, KEY_BYTES, sha256 } from "./primitives.ts";
 
 export interface Suite {
   /** The suite byte of the wire. */
@@ -31,16 +17,8 @@ export interface Suite {
   readonly publicKeyBytes: number;
   /** Bytes of the encapsulated key. */
   readonly encBytes: number;
-  readonly hpke: CipherSuite;
+  readonly hpke: Hpke;
 }
-
-/** A KEM as the library's factories make it. */
-export type Kem = KEM;
-
-const KEMS: readonly { readonly id: number; readonly name: string; readonly kem: () => Kem }[] = [
-  { id: 1, name: "X25519-HKDF-SHA256-AES-256-GCM", kem: () => dhkemX25519(HKDF_SHA256) },
-  { id: 2, name: "MLKEM768-X25519-HKDF-SHA256-AES-256-GCM", kem: KEM_MLKEM768_X25519 },
-];
 
 const suites = new Map<number, Suite>();
 
@@ -73,39 +51,15 @@ export function makeSuite(id: number, wrapKem: (kem: Kem) => Kem = (kem) => kem)
       `suite ${id} is unknown, must be one of ${SUITE_IDS.join(", ")}`,
     );
   }
-  const hpke = new CipherSuite(() => wrapKem(row.kem()), () => HKDF_SHA256, () => AES_256_GCM);
+  const hpke = new Hpke(wrapKem(row.kem()));
   return {
     id,
     name: row.name,
-    publicKeyBytes: hpke.KEM.Npk,
-    encBytes: hpke.KEM.Nenc,
+    publicKeyBytes: hpke.kem.Npk,
+    encBytes: hpke.kem.Nenc,
     hpke,
   };
 }
-
-/** RFC 9180 section 7.2, KDF 0x0001. */
-const HKDF_SHA256: KDF = {
-  id: 0x0001,
-  type: "KDF",
-  name: "HKDF-SHA256",
-  Nh: HASH_BYTES,
-  stages: 2,
-  Extract: (salt, ikm) => Promise.resolve(hkdfExtract(salt, ikm)),
-  Expand: (prk, info, length) => Promise.resolve(hkdfExpand(prk, info, length)),
-  Derive: () => Promise.reject(new Error("HKDF-SHA256 is a two-stage KDF")),
-};
-
-/** RFC 9180 section 7.3, AEAD 0x0002. */
-const AES_256_GCM: AEAD = {
-  id: 0x0002,
-  type: "AEAD",
-  name: "AES-256-GCM",
-  Nk: KEY_BYTES,
-  Nn: NONCE_BYTES,
-  Nt: TAG_BYTES,
-  Seal: gcmSealLarge,
-  Open: gcmOpenLarge,
-};
 
 /** `"secllama/1 request\0" | hdr`, the `info` that binds the clear header into the key schedule. */
 export function requestInfo(header: Uint8Array): Bytes {

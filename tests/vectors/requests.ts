@@ -1,8 +1,8 @@
 /**
- * Makes the request vectors of sealed/1 with the bare HPKE context and the layout, apart from `sender.ts`, so that the
- * sender is tested against the vectors and not against itself.
+ * Makes the request vectors of sealed/1 with the HPKE of the npm library and the layout, apart from `sender.ts` and
+ * `hpke.ts`, so that those are tested against the vectors and not against themselves.
  */
-import type { KeyPair } from "hpke";
+import { AEAD_AES_256_GCM, CipherSuite, KDF_HKDF_SHA256, type KEM, type KeyPair } from "hpke";
 import { type Bytes, concat, toHex, utf8 } from "../../src/bytes.ts";
 import { encodeFrameHeader, pad, REQUEST_BUCKET } from "../../src/sealed/frames.ts";
 import { encodeRequestHeader } from "../../src/sealed/header.ts";
@@ -16,7 +16,6 @@ import {
   hkdfSync,
   lengthPrefixed,
   localPskId,
-  makeSuite,
   recipientId,
   requestInfo,
   type Suite,
@@ -43,9 +42,9 @@ interface Runner {
 
 export async function runnerOf(suiteId: number, label = "runner"): Promise<Runner> {
   const suite = suiteById(suiteId);
-  const pair = await suite.hpke.DeriveKeyPair(bytesOf(`${label} ${suiteId}`), true);
-  const sk = toHex(await suite.hpke.SerializePrivateKey(pair.privateKey));
-  return { suite, pair, pk: await suite.hpke.SerializePublicKey(pair.publicKey), sk };
+  const pair = await suite.hpke.kem.DeriveKeyPair(bytesOf(`${label} ${suiteId}`), true);
+  const sk = toHex(await suite.hpke.kem.SerializePrivateKey(pair.privateKey));
+  return { suite, pair, pk: await suite.hpke.kem.SerializePublicKey(pair.publicKey), sk };
 }
 
 interface Draft {
@@ -68,17 +67,21 @@ interface Draft {
   extra?: Partial<RequestVector>;
 }
 
-/** Seals with the bare HPKE context, apart from `sender.ts`, so that the sender is tested against the vectors. */
 async function request(draft: Draft): Promise<RequestVector> {
   const { runner, comment, expect, m = "POST", p = "/api/chat", t = NOW } = draft;
   const { h = { "content-type": "application/json" }, body = utf8('{"model":"demo"}') } = draft;
   const { pskId = PSK_ID, psk = PSK, damage = (parts) => parts, frameBytes } = draft;
-  const ephemeral = await suiteById(1).hpke.DeriveKeyPair(bytesOf(`ephemeral ${comment}`), true);
-  const suite = runner.suite.id === 1
-    ? makeSuite(1, (kem) => ({ ...kem, GenerateKeyPair: () => Promise.resolve(ephemeral) }))
-    : runner.suite;
+  const ephemeral = await suiteById(1).hpke.kem.DeriveKeyPair(
+    bytesOf(`ephemeral ${comment}`),
+    true,
+  );
+  const { suite } = runner;
+  const kem: KEM = suite.id === 1
+    ? { ...suite.hpke.kem, GenerateKeyPair: () => Promise.resolve(ephemeral) }
+    : suite.hpke.kem;
+  const hpke = new CipherSuite(() => kem, KDF_HKDF_SHA256, AEAD_AES_256_GCM);
   const header = encodeRequestHeader({ suite: suite.id, rk: recipientId(runner.pk), pskId });
-  const { encapsulatedSecret: enc, ctx } = await suite.hpke.SetupSender(runner.pair.publicKey, {
+  const { encapsulatedSecret: enc, ctx } = await hpke.SetupSender(runner.pair.publicKey, {
     info: requestInfo(header),
     psk,
     pskId: utf8(pskId),
@@ -101,7 +104,7 @@ async function request(draft: Draft): Promise<RequestVector> {
     sk: runner.sk,
     pk: toHex(runner.pk),
     ...(suite.id === 1 && {
-      ephemeral_sk: toHex(await suite.hpke.SerializePrivateKey(ephemeral.privateKey)),
+      ephemeral_sk: toHex(await suite.hpke.kem.SerializePrivateKey(ephemeral.privateKey)),
     }),
     now: NOW,
     ...(frameBytes !== undefined && { frame_bytes: frameBytes }),

@@ -7,7 +7,7 @@
  */
 import { concat, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
 import { type KeyDocument, makeKeyDocument } from "../../src/sealed/key_document.ts";
-import { ReplySealer } from "../../src/sealed/reply.ts";
+import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
 import { clientPskId, deriveClientPsk, deriveTransport } from "../../src/sealed/suite.ts";
 import { bytesOf, KID, NOW, PSK, PSK_ID, requests, runnerOf } from "./requests.ts";
 import type {

@@ -4,7 +4,8 @@ import { concat, fromHex, toHex } from "../../src/bytes.ts";
 import { ERROR_TABLE, SecLlamaError } from "../../src/errors.ts";
 import type { ReplyEnvelope } from "../../src/sealed/envelope.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
-import { ReplyOpener, ReplySealer } from "../../src/sealed/reply.ts";
+import { ReplyOpener } from "../../src/sealed/reply_opener.ts";
+import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
 import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
 import {
   clientPskId,
@@ -103,12 +104,12 @@ Deno.test("requests of suite 1, sealed again byte for byte", async () => {
   let count = 0;
   for (const v of load<RequestVector>("request_suite_1.json")) {
     if (v.expect !== "ok") continue;
-    const publicKey = await suiteById(1).hpke.DeserializePublicKey(fromHex(v.pk));
-    const ephemeral = await suiteById(1).hpke.DeserializePrivateKey(
+    const publicKey = await suiteById(1).hpke.kem.DeserializePublicKey(fromHex(v.pk));
+    const ephemeral = await suiteById(1).hpke.kem.DeserializePrivateKey(
       fromHex(v.ephemeral_sk!),
       false,
     );
-    const ephemeralPublic = await suiteById(1).hpke.DeserializePublicKey(fromHex(v.enc!));
+    const ephemeralPublic = await suiteById(1).hpke.kem.DeserializePublicKey(fromHex(v.enc!));
     const suite = makeSuite(1, (kem) => ({
       ...kem,
       GenerateKeyPair: () => Promise.resolve({ privateKey: ephemeral, publicKey: ephemeralPublic }),
@@ -193,8 +194,8 @@ async function recipientOf(v: RequestVector): Promise<Recipient> {
     },
     fixed: {
       keyPair: async (suite) => ({
-        privateKey: await suite.hpke.DeserializePrivateKey(fromHex(v.sk), false),
-        publicKey: await suite.hpke.DeserializePublicKey(fromHex(v.pk)),
+        privateKey: await suite.hpke.kem.DeserializePrivateKey(fromHex(v.sk), false),
+        publicKey: await suite.hpke.kem.DeserializePublicKey(fromHex(v.pk)),
       }),
     },
   });
