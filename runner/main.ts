@@ -36,6 +36,7 @@ async function boot(message: BootMessage): Promise<void> {
   const engine = await loadEngine({
     libDir: message.libDir,
     modelPath: message.modelPath,
+    adapterPaths: message.adapterPaths,
     contextLength: message.engine.contextLength,
     slots: message.engine.slots,
     threads: message.engine.threads,
@@ -47,6 +48,7 @@ async function boot(message: BootMessage): Promise<void> {
     model: message.model,
     loadMs,
     version: message.version,
+    defaults: message.defaults,
     onKeepAlive: (ms) => send({ t: "lease", ms: ms === "forever" ? -1 : ms }),
   });
   const locked = message.lockdown ? lockdown() : [];

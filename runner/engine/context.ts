@@ -19,6 +19,8 @@ export interface ContextOptions {
   readonly microBatchSize: number;
   readonly threads: number;
   readonly flashAttention: keyof typeof FLASH_ATTENTION;
+  /** LoRA adapters of the model, applied at their full scale. */
+  readonly adapters: readonly Pointer[];
   /** For a context made after the process is locked: collecting errors would need executable memory. */
   readonly embeddings?: { pooling: number };
 }
@@ -69,7 +71,19 @@ export function createContext(
     throw failure(`the context could not be given ${perSequence} tokens a sequence`, []);
   }
   library.llama.llama_attach_threadpool(result, threadpool, threadpool);
+  applyAdapters(library, result, options.adapters);
   return result;
+}
+
+function applyAdapters(library: Library, context: Pointer, adapters: readonly Pointer[]): void {
+  if (adapters.length === 0) return;
+  const pointers = BigUint64Array.from(adapters, (one) => Deno.UnsafePointer.value(one));
+  const scales = new Float32Array(adapters.length).fill(1);
+  const count = BigInt(adapters.length);
+  if (library.llama.llama_set_adapters_lora(context, pointers, count, scales) !== 0) {
+    library.llama.llama_free(context);
+    throw failure("the adapter could not be applied", []);
+  }
 }
 
 /** An error of loading, with the first thing llama.cpp complained of, cut to one line. */

@@ -15,6 +15,7 @@ export interface EmbedderOptions {
   readonly contextLength: number;
   readonly batchSize: number;
   readonly embeddingLength: number;
+  readonly adapters: readonly Pointer[];
 }
 
 export class Embedder {
@@ -30,7 +31,7 @@ export class Embedder {
   /** Makes the context now: for a model that does nothing else, so that its memory is counted at load. */
   prepare(): void {
     if (this.#context !== null) return;
-    const { library, model, threadpool, threads, contextLength, batchSize } = this.#o;
+    const { library, model, threadpool, threads, contextLength, batchSize, adapters } = this.#o;
     const create = (microBatchSize: number, pooling: number) =>
       createContext(library, model, threadpool, {
         totalTokens: contextLength,
@@ -39,6 +40,7 @@ export class Embedder {
         microBatchSize,
         threads,
         flashAttention: "auto",
+        adapters,
         embeddings: { pooling },
       });
     // Unspecified: as the model's metadata says. A generator's says nothing; the last token has then seen all others.

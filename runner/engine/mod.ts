@@ -54,7 +54,10 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     }
   }
   const library = openLibrary(options.libDir, { verify: options.verifyLibraries ?? true });
-  const model = loadModel(library, options.modelPath, { gpuLayers: options.gpuLayers ?? 0 });
+  const model = loadModel(library, options.modelPath, {
+    gpuLayers: options.gpuLayers ?? 0,
+    ...(options.adapterPaths ? { adapterPaths: options.adapterPaths } : {}),
+  });
   try {
     return new LlamaEngine(library, model, options);
   } catch (error) {
@@ -95,6 +98,7 @@ class LlamaEngine implements Engine {
       contextLength: slotContextLength,
       batchSize,
       embeddingLength: model.info.embeddingLength,
+      adapters: model.adapters,
     });
     const batch = new Batch(batchSize, slots);
     const pace = new Pace(batchSize);
@@ -108,6 +112,7 @@ class LlamaEngine implements Engine {
         microBatchSize: batchSize,
         threads,
         flashAttention: chooseFlashAttention(options, model.headLength),
+        adapters: model.adapters,
       });
       aloneMs = this.#warmUp(context, batch, pace, threads);
     } else this.#embedder.prepare();

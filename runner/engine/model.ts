@@ -58,6 +58,8 @@ const FILE_TYPES: Readonly<Record<number, string>> = {
 
 export interface Model {
   readonly pointer: Pointer;
+  /** LoRA adapters, freed with the model; every context must be given them. */
+  readonly adapters: readonly Pointer[];
   readonly vocabularyPointer: Pointer;
   readonly vocabulary: Vocabulary;
   /** All but the context of a slot, which is the engine's to decide. */
@@ -72,7 +74,11 @@ export interface Model {
  * Maps the file and makes its weights ready.
  * @throws {SecLlamaError} `model-failed` with llama.cpp's reason; `bad-model` for a kind of model that is not supported.
  */
-export function loadModel(library: Library, path: string, options: { gpuLayers: number }): Model {
+export function loadModel(
+  library: Library,
+  path: string,
+  options: { gpuLayers: number; adapterPaths?: readonly string[] },
+): Model {
   const params = library.defaults.modelParams();
   const { fields } = MODEL_PARAMS;
   writeField(params, fields.n_gpu_layers, options.gpuLayers);
@@ -83,14 +89,25 @@ export function loadModel(library: Library, path: string, options: { gpuLayers: 
   );
   if (result === null) throw failure("the model could not be loaded", errors);
   try {
-    return describe(llama, result);
+    // Before any context is made: its compute graph is measured with them.
+    const adapters = (options.adapterPaths ?? []).map((one) => loadAdapter(library, result, one));
+    return { ...describe(llama, result), adapters };
   } catch (error) {
     llama.llama_model_free(result);
     throw error;
   }
 }
 
-function describe(llama: LlamaSymbols, pointer: Pointer): Model {
+/** @throws {SecLlamaError} `model-failed` with llama.cpp's reason: not an adapter, or one of another model. */
+function loadAdapter(library: Library, model: Pointer, path: string): Pointer {
+  const { result, errors } = library.collectErrors(() =>
+    library.llama.llama_adapter_lora_init(model, cString(path))
+  );
+  if (result === null) throw failure("the adapter could not be loaded", errors);
+  return result;
+}
+
+function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"> {
   if (llama.llama_model_has_encoder(pointer)) {
     throw new SecLlamaError("bad-model", "models with an encoder are not supported");
   }

@@ -167,54 +167,73 @@ function vocabulary(size: number): { text: string; type: number }[] {
   return list;
 }
 
-function header(shape: Shape, name: string, type: TypeName, list: readonly Tensor[]): Uint8Array {
-  const entries = new Writer();
-  let count = 0;
-  const key = (text: string, valueType: number) => {
-    count++;
-    entries.string(text);
-    entries.u32(valueType);
-  };
-  const u32 = (text: string, value: number) => (key(text, VALUE.u32), entries.u32(value));
-  const string = (text: string, value: string) => (key(text, VALUE.string), entries.string(value));
-  const f32 = (text: string, value: number) => (key(text, VALUE.f32), entries.f32(value));
-  const array = (text: string, valueType: number, length: number) => {
-    key(text, VALUE.array);
-    entries.u32(valueType);
-    entries.u64(length);
-  };
-  string("general.architecture", "llama");
-  string("general.name", `random ${name}`);
-  u32("general.file_type", TYPES[type].fileType);
-  u32("llama.context_length", CONTEXT_LENGTH);
-  u32("llama.embedding_length", shape.width);
-  u32("llama.block_count", shape.layers);
-  u32("llama.feed_forward_length", shape.feedForward);
-  u32("llama.attention.head_count", shape.heads);
-  u32("llama.attention.head_count_kv", shape.kvHeads);
-  u32("llama.rope.dimension_count", shape.width / shape.heads);
-  u32("llama.vocab_size", shape.vocabulary);
-  f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-  f32("llama.rope.freq_base", 10000);
-  string("tokenizer.ggml.model", "llama");
-  string("tokenizer.ggml.pre", "default");
-  const tokens = vocabulary(shape.vocabulary);
-  array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
-  for (const { text } of tokens) entries.string(text);
-  array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
-  for (const index of tokens.keys()) entries.f32(-index);
-  array("tokenizer.ggml.token_type", VALUE.i32, tokens.length);
-  for (const token of tokens) entries.u32(token.type);
-  u32("tokenizer.ggml.bos_token_id", 1);
-  u32("tokenizer.ggml.eos_token_id", 2);
-  u32("tokenizer.ggml.unknown_token_id", 0);
+/** The keys of a file. */
+class Keys {
+  readonly entries = new Writer();
+  count = 0;
 
+  #key(text: string, valueType: number): void {
+    this.count++;
+    this.entries.string(text);
+    this.entries.u32(valueType);
+  }
+  u32(text: string, value: number): void {
+    this.#key(text, VALUE.u32);
+    this.entries.u32(value);
+  }
+  string(text: string, value: string): void {
+    this.#key(text, VALUE.string);
+    this.entries.string(value);
+  }
+  f32(text: string, value: number): void {
+    this.#key(text, VALUE.f32);
+    this.entries.f32(value);
+  }
+  /** The elements are written to `entries` afterwards. */
+  array(text: string, valueType: number, length: number): void {
+    this.#key(text, VALUE.array);
+    this.entries.u32(valueType);
+    this.entries.u64(length);
+  }
+}
+
+function modelKeys(shape: Shape, name: string, type: TypeName): Keys {
+  const keys = new Keys();
+  keys.string("general.architecture", "llama");
+  keys.string("general.name", `random ${name}`);
+  keys.u32("general.file_type", TYPES[type].fileType);
+  keys.u32("llama.context_length", CONTEXT_LENGTH);
+  keys.u32("llama.embedding_length", shape.width);
+  keys.u32("llama.block_count", shape.layers);
+  keys.u32("llama.feed_forward_length", shape.feedForward);
+  keys.u32("llama.attention.head_count", shape.heads);
+  keys.u32("llama.attention.head_count_kv", shape.kvHeads);
+  keys.u32("llama.rope.dimension_count", shape.width / shape.heads);
+  keys.u32("llama.vocab_size", shape.vocabulary);
+  keys.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
+  keys.f32("llama.rope.freq_base", 10000);
+  keys.string("tokenizer.ggml.model", "llama");
+  keys.string("tokenizer.ggml.pre", "default");
+  const tokens = vocabulary(shape.vocabulary);
+  keys.array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
+  for (const { text } of tokens) keys.entries.string(text);
+  keys.array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
+  for (const index of tokens.keys()) keys.entries.f32(-index);
+  keys.array("tokenizer.ggml.token_type", VALUE.i32, tokens.length);
+  for (const token of tokens) keys.entries.u32(token.type);
+  keys.u32("tokenizer.ggml.bos_token_id", 1);
+  keys.u32("tokenizer.ggml.eos_token_id", 2);
+  keys.u32("tokenizer.ggml.unknown_token_id", 0);
+  return keys;
+}
+
+function header(keys: Keys, list: readonly Tensor[]): Uint8Array {
   const out = new Writer();
   out.raw(new TextEncoder().encode("GGUF"));
   out.u32(3);
   out.u64(list.length);
-  out.u64(count);
-  out.raw(entries.take());
+  out.u64(keys.count);
+  out.raw(keys.entries.take());
   let offset = 0;
   for (const tensor of list) {
     out.string(tensor.name);
@@ -268,7 +287,7 @@ export function makeRandomGguf(size: string, type: TypeName, path: string): numb
   const write = (bytes: Uint8Array) => {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
   };
-  write(header(shape, size, type, list));
+  write(header(modelKeys(shape, size, type), list));
   const pools = new Map<TypeName, Uint8Array>();
   let start = 0;
   for (const tensor of list) {
@@ -287,4 +306,37 @@ export function makeRandomGguf(size: string, type: TypeName, path: string): numb
     write(new Uint8Array(padding));
   }
   return list.reduce((sum, { dims }) => sum + dims.reduce((product, dim) => product * dim, 1), 0);
+}
+
+/**
+ * Writes a LoRA adapter of rank 4 for a model of this size: what it adds to the queries of each layer is as large as
+ * `strength` says, and nothing at 0.
+ */
+export function makeAdapter(size: string, strength: number, path: string): void {
+  const shape = SHAPES[size];
+  if (!shape) throw new RangeError(`size is ${size}, must be one of ${Object.keys(SHAPES)}`);
+  const rank = 4;
+  const keys = new Keys();
+  keys.string("general.architecture", "llama");
+  keys.string("general.type", "adapter");
+  keys.string("adapter.type", "lora");
+  keys.f32("adapter.lora.alpha", rank);
+  const list: Tensor[] = [];
+  for (let layer = 0; layer < shape.layers; layer++) {
+    const name = `blk.${layer}.attn_q.weight`;
+    list.push({ name: `${name}.lora_a`, dims: [shape.width, rank], type: "f32" });
+    list.push({ name: `${name}.lora_b`, dims: [rank, shape.width], type: "f32" });
+  }
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  const write = (bytes: Uint8Array) => {
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  };
+  write(header(keys, list));
+  for (const { name, dims } of list) {
+    const values = new Float32Array(dims[0]! * dims[1]!);
+    for (const index of values.keys()) {
+      values[index] = name.endsWith("lora_a") ? Math.sin(index) : strength * Math.cos(index);
+    }
+    write(new Uint8Array(values.buffer));
+  }
 }

@@ -31,6 +31,11 @@ export const LLAMA_SYMBOLS = {
   llama_context_default_params: { parameters: [], result: returned },
   llama_model_load_from_file: { parameters: ["buffer", modelParams], result: "pointer" },
   llama_model_free: { parameters: ["pointer"], result: "void" },
+  llama_adapter_lora_init: { parameters: ["pointer", "buffer"], result: "pointer" },
+  llama_set_adapters_lora: {
+    parameters: ["pointer", "buffer", "u64", "buffer"],
+    result: "i32",
+  },
   llama_init_from_model: { parameters: ["pointer", contextParams], result: "pointer" },
   llama_free: { parameters: ["pointer"], result: "void" },
   llama_attach_threadpool: { parameters: ["pointer", "pointer", "pointer"], result: "void" },

@@ -8,6 +8,8 @@ export interface EngineOptions {
   /** Folder of the pinned llama.cpp libraries, as seen from inside the sandbox. */
   readonly libDir: string;
   readonly modelPath: string;
+  /** LoRA adapters for the model, all applied at their full scale. Default none. */
+  readonly adapterPaths?: readonly string[];
   /** Tokens of context for each slot. */
   readonly contextLength: number;
   /** Sequences decoded at the same time; more requests wait. */

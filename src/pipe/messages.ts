@@ -11,6 +11,9 @@ export interface BootMessage {
   readonly libDir: string;
   /** False: plaintext exchanges are taken as well. */
   readonly encryption: boolean;
+  /** LoRA adapters, as the runner sees them. */
+  readonly adapterPaths: readonly string[];
+  readonly defaults: BootDefaults;
   readonly engine: {
     readonly contextLength: number;
     readonly slots: number;
@@ -22,6 +25,16 @@ export interface BootMessage {
   /** Live listeners of the gateway to attack before any key is given; null when the sandbox is off. */
   readonly targets: unknown;
   readonly version: string;
+}
+
+/** What the model's Modelfile says, for requests that say nothing else. */
+export interface BootDefaults {
+  /** In Ollama's template language; absent: the GGUF file's own. */
+  readonly template?: string;
+  readonly system?: string;
+  readonly messages?: readonly { readonly role: string; readonly content: string }[];
+  /** PARAMETER lines by their names in `options`. */
+  readonly options?: { readonly [name: string]: unknown };
 }
 
 /** Gateway → runner: keys have been sent; take exchanges. */

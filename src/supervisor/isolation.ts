@@ -75,6 +75,7 @@ export interface PreparedSpawn {
   readonly command: SpawnedRunner;
   /** As the runner sees them. */
   readonly modelPath: string;
+  readonly adapterPaths: readonly string[];
   readonly libDir: string;
   readonly targets: unknown;
   /** @throws {SecLlamaError} `sandbox-breached` or `sandbox-failed` if strict and something does not hold. */
@@ -129,17 +130,21 @@ export async function openSandbox(
 }
 
 /** The runner as a target of the sandbox: what is started, and all that it may read. */
-export function runnerTarget(files: RunnerFiles, modelPath: string): RunnerTarget {
+export function runnerTarget(
+  files: RunnerFiles,
+  modelPath: string,
+  adapterPaths: readonly string[] = [],
+): RunnerTarget {
   if (files.deno === null) {
     return {
       executable: files.runner, // its flags were fixed when it was compiled
       args: [],
-      readOnly: [files.libDir, modelPath],
+      readOnly: [files.libDir, modelPath, ...adapterPaths],
       gpu: "none",
       launcher: { executable: files.launcher, args: ["launch"] },
     };
   }
-  const readOnly = [files.runner, files.libDir, modelPath];
+  const readOnly = [files.runner, files.libDir, modelPath, ...adapterPaths];
   return {
     executable: files.deno,
     // Stage 2 denies executable memory, so V8 must not compile: a start flag.
@@ -160,9 +165,13 @@ export function runnerTarget(files: RunnerFiles, modelPath: string): RunnerTarge
  * Plans one runner and opens the listeners that it will attack.
  * @throws {SecLlamaError} `sandbox-unavailable` if strict and this machine cannot enforce it.
  */
-export function prepareSpawn(sandbox: Sandbox, modelPath: string): PreparedSpawn {
+export function prepareSpawn(
+  sandbox: Sandbox,
+  modelPath: string,
+  adapterPaths: readonly string[] = [],
+): PreparedSpawn {
   const target = {
-    ...runnerTarget(sandbox.files, modelPath),
+    ...runnerTarget(sandbox.files, modelPath, adapterPaths),
     memoryLimitBytes: memoryLimit(sandbox.capabilities.memoryBytes),
   };
   const plan = makePlan(target, sandbox.capabilities, sandbox.mode);
@@ -171,6 +180,7 @@ export function prepareSpawn(sandbox: Sandbox, modelPath: string): PreparedSpawn
   return {
     command: { argv: plan.argv, env: plan.env },
     modelPath: plan.pathMap(modelPath),
+    adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
     libDir: plan.pathMap(sandbox.files.libDir),
     targets: listeners?.targets ?? null,
     prove(childPid, ready) {

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
+import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import { encodePsks } from "../pipe/messages.ts";
 import { LoadedModel } from "./loaded_model.ts";
@@ -112,9 +113,11 @@ export class Supervisor {
     await this.#makeRoom();
     await models.verify(resolved.digest);
     const details = await models.details(resolved);
-    const contextLength = config.contextLength ||
-      Math.min(details.contextLength, DEFAULT_CONTEXT_TOKENS);
-    const spawn = prepareSpawn(sandbox, resolved.blobPath);
+    const { adapters, ...defaults } = await readDefaults(models, resolved);
+    const adapterPaths: string[] = [];
+    for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
+    const contextLength = contextOf(defaults.options, details.contextLength, config.contextLength);
+    const spawn = prepareSpawn(sandbox, resolved.blobPath, adapterPaths);
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
     try {
@@ -124,6 +127,8 @@ export class Supervisor {
           t: "boot",
           model: resolved.name,
           modelPath: spawn.modelPath,
+          adapterPaths: spawn.adapterPaths,
+          defaults,
           libDir: spawn.libDir,
           encryption: config.enableEncryption,
           engine: {
@@ -213,4 +218,16 @@ export class Supervisor {
       // The store is locked or gone for now: the runners keep the keys they have, and the next poll tries again.
     }
   }
+}
+
+/** Tokens of context for each slot: the operator's wish, else the Modelfile's, else a usual one; never over the model's own. */
+function contextOf(
+  options: Readonly<Record<string, unknown>> | undefined,
+  trained: number,
+  configured: number,
+): number {
+  if (configured > 0) return configured;
+  const asked = options?.["num_ctx"];
+  const wish = typeof asked === "number" && asked >= 1 ? Math.floor(asked) : DEFAULT_CONTEXT_TOKENS;
+  return Math.min(trained, wish);
 }

@@ -1,0 +1,95 @@
+/** What a Modelfile says reaches the runner: an Ollama folder with every kind of layer, served as it is. */
+import assert from "node:assert/strict";
+import { makeAdapter, makeRandomGguf } from "../../runner/engine/random_gguf.ts";
+import { addModel } from "../support/ollama_folder.ts";
+import { chat, startServe } from "../support/serve.ts";
+
+const TEMPLATE = "{{ if .System }}[{{ .System }}] {{ end }}{{ .Prompt }} > {{ .Response }}";
+
+Deno.test("modelfile: template, system, messages, parameters and adapter reach the runner", async (t) => {
+  const dir = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  makeRandomGguf("tiny", "q8_0", `${dir}/model.gguf`);
+  makeAdapter("tiny", 1, `${dir}/adapter.gguf`);
+  makeAdapter("15M", 1, `${dir}/other.gguf`);
+  const weights = await Deno.readFile(`${dir}/model.gguf`);
+  const params = { temperature: 0, num_predict: 7, num_ctx: 512, mirostat: 0 };
+  const ollama = `${dir}/ollama`;
+  await addModel(ollama, "plain:latest", [["model", weights], ["params", params]]);
+  await addModel(ollama, "whole:v1", [
+    ["model", weights],
+    ["template", TEMPLATE],
+    ["system", "Be kind."],
+    ["messages", [{ role: "user", content: "Hi" }, { role: "assistant", content: "Ho" }]],
+    ["params", params],
+  ]);
+  await addModel(ollama, "tuned:latest", [
+    ["model", weights],
+    ["adapter", await Deno.readFile(`${dir}/adapter.gguf`)],
+    ["params", params],
+  ]);
+  await addModel(ollama, "wrong:latest", [
+    ["model", weights],
+    ["adapter", await Deno.readFile(`${dir}/other.gguf`)],
+  ]);
+  await addModel(ollama, "hot:latest", [["model", weights], ["params", { temperature: -1 }]]);
+  const served = await startServe({ env: { OLLAMA_MODELS: ollama } });
+  const url = served.proxyUrl;
+  const generate = async (model: string, more: Record<string, unknown>) => {
+    const response = await fetch(`${url}/api/generate`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model, stream: false, ...more }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  try {
+    await t.step("the template, with system and messages in front", async () => {
+      const { body } = await chat(url, "Who?", { model: "whole:v1" });
+      const raw = await generate("whole:v1", {
+        raw: true,
+        prompt: "[Be kind.] Hi > HoWho? > ",
+      });
+      assert.equal(body.message!.content, raw.body.response);
+      assert.equal(body["prompt_eval_count"], raw.body.prompt_eval_count);
+      const asked = await chat(url, "Who?", {
+        model: "whole:v1",
+        messages: [{ role: "system", content: "Be brief." }, { role: "user", content: "Who?" }],
+      });
+      assert.notEqual(asked.body["prompt_eval_count"], raw.body.prompt_eval_count);
+    });
+    await t.step("the parameters, and what a request says instead", async () => {
+      const whole = await generate("plain", { prompt: "Once" });
+      assert.equal(whole.body.eval_count, 7);
+      assert.equal(
+        (await generate("plain", { prompt: "Once" })).body.response,
+        whole.body.response,
+      );
+      const longer = await generate("plain", { prompt: "Once", options: { num_predict: 9 } });
+      assert.equal(longer.body.eval_count, 9);
+      const { models } = await (await fetch(`${url}/api/ps`)).json();
+      const plain = models.find((model: { name: string }) => model.name === "plain:latest");
+      assert.equal(plain.context_length, 512);
+    });
+    await t.step("the adapter", async () => {
+      const ask = { prompt: "Once upon a time", raw: true };
+      const plain = await generate("plain", ask);
+      const tuned = await generate("tuned", ask);
+      assert.equal(tuned.status, 200);
+      assert.notEqual(tuned.body.response, plain.body.response);
+    });
+    await t.step(
+      "an adapter of another model, a parameter out of range: the load fails, by name",
+      async () => {
+        const wrong = await generate("wrong", { prompt: "Once" });
+        assert.equal(wrong.status, 500);
+        assert.match(wrong.body.error, /^model failed to load: the adapter could not be loaded/);
+        const hot = await generate("hot", { prompt: "Once" });
+        assert.ok(hot.status >= 400);
+        assert.match(hot.body.error, /^model failed to load: parameters\.temperature is -1/);
+      },
+    );
+  } finally {
+    await served.stop();
+    await Deno.remove(dir, { recursive: true });
+  }
+});
