@@ -68,6 +68,7 @@ export const ERROR_TABLE = {
   // models and runners
   "bad-model": [400, EXIT.usage],
   "bad-model-name": [400, EXIT.usage],
+  "bad-modelfile": [400, EXIT.usage],
   "model-corrupt": [500, EXIT.internal],
   "model-store-unreadable": [500, EXIT.internal],
   "model-failed": [500, EXIT.internal],

@@ -4,7 +4,7 @@ import { doctorCommand } from "./doctor.ts";
 import { launchCommand } from "./launch.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
-import { modelCommands } from "./models.ts";
+import { modelCommands } from "./models/mod.ts";
 import { proxyCommand } from "./proxy.ts";
 import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";

@@ -15,7 +15,7 @@ import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
-import { embeddedDemoPath } from "./models.ts";
+import { embeddedDemoPath } from "./model_store.ts";
 import { runnerFiles } from "./roles.ts";
 import { readSettings, type Settings } from "./settings.ts";
 

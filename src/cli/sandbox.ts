@@ -5,7 +5,7 @@ import { ModelStore } from "../models/store.ts";
 import { makePlan, type SandboxMode } from "../sandbox/mod.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { embeddedDemoPath } from "./models.ts";
+import { embeddedDemoPath } from "./model_store.ts";
 import { runnerFiles } from "./roles.ts";
 import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
 import { readSettings, type Settings } from "./settings.ts";

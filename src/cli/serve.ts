@@ -15,7 +15,7 @@ import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
-import { embeddedDemoPath } from "./models.ts";
+import { embeddedDemoPath } from "./model_store.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";

@@ -27,6 +27,8 @@ export type LayerKind =
   | "projector"
   | "adapter"
   | "template"
+  /** What the first versions of Ollama called a template. */
+  | "prompt"
   | "system"
   | "params"
   | "messages"

@@ -121,3 +121,20 @@ export function digestHex(digest: unknown): string {
   }
   return hex;
 }
+
+/**
+ * The name for a model that is imported without one: its file's, in lower case, without `.gguf`.
+ * @throws {SecLlamaError} `bad-model-name` if nothing of the file's name can stand in a model's.
+ */
+export function nameOfFile(path: string): string {
+  const base = path.split(/[\\/]/).at(-1)!.replace(/\.gguf$/i, "");
+  const model = base.toLowerCase().replace(/[^a-z0-9_.-]+/g, "-").replace(/^[^a-z0-9_]+|-+$/g, "")
+    .slice(0, 80);
+  if (!MODEL.test(model)) {
+    throw new SecLlamaError("bad-model-name", "the file's name gives no model name", {
+      field: "name",
+      hint: "name it: secllama import FILE --name mine",
+    });
+  }
+  return model;
+}

@@ -1,7 +1,8 @@
 /** Models in the shapes that Ollama's clients read: a row of `/api/tags` and the answer of `/api/show`. */
+import { readDefaults } from "./defaults.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf.ts";
-import { corrupt } from "./manifest.ts";
+import type { ParameterValue } from "./parameters.ts";
 import type { ListedModel, ModelStore } from "./store.ts";
 
 /** `details` of a model, as every metadata answer carries it. */
@@ -73,12 +74,9 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
   const model = await store.resolve(name);
   const header = await readGgufHeader(model.blobPath);
   const details = describeModel(header);
-  const [template] = await store.layerTexts(model, "template");
-  const [system] = await store.layerTexts(model, "system");
-  const [params] = await store.layerTexts(model, "params");
-  const [messages] = await store.layerTexts(model, "messages");
+  const { template, system, messages, options } = await readDefaults(store, model);
   const licenses = await store.layerTexts(model, "license");
-  const parameters = params === undefined ? undefined : parameterLines(parseLayer(params));
+  const parameters = options === undefined ? undefined : parameterLines(options);
   const shownTemplate = template ?? details.chatTemplate ?? "{{ .Prompt }}";
   return {
     ...(licenses.length > 0 ? { license: licenses.join("\n") } : {}),
@@ -87,38 +85,19 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     template: shownTemplate,
     ...(system === undefined ? {} : { system }),
     details: ollamaDetails(details),
-    ...(messages === undefined ? {} : { messages: messagesOf(parseLayer(messages)) }),
+    ...(messages === undefined ? {} : { messages }),
     model_info: modelInfo(header),
     capabilities: details.capabilities,
     modified_at: model.modifiedAt.toISOString(),
   };
 }
 
-/** The layer's JSON. @throws {SecLlamaError} `model-corrupt` if it is none. */
-export function parseLayer(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw corrupt("one of its parts is not JSON", cause);
-  }
-}
-
-function parameterLines(value: unknown): string {
-  if (typeof value !== "object" || value === null) return "";
-  return Object.entries(value).flatMap(([name, setting]) =>
+function parameterLines(options: Readonly<Record<string, ParameterValue>>): string {
+  return Object.entries(options).flatMap(([name, setting]) =>
     (Array.isArray(setting) ? setting : [setting]).map((one) =>
       `${name.padEnd(30)} ${JSON.stringify(one)}`
     )
   ).join("\n");
-}
-
-function messagesOf(value: unknown): { role: string; content: string }[] {
-  if (!Array.isArray(value)) return [];
-  return value.flatMap((message) =>
-    typeof message?.role === "string" && typeof message?.content === "string"
-      ? [{ role: message.role, content: message.content }]
-      : []
-  );
 }
 
 function modelfile(

@@ -123,6 +123,13 @@ export class ModelStore {
     });
   }
 
+  /** Whether a manifest of this name is in the own folder or Ollama's; the demo that comes along does not count. */
+  async has(name: string): Promise<boolean> {
+    const wanted = parseModelName(name);
+    for (const folder of this.#folders) if (await folder.find(wanted)) return true;
+    return false;
+  }
+
   /** Every model that can be resolved, newest first. A damaged one is listed with its `problem`. */
   async list(): Promise<ListedModel[]> {
     const rows: ListedModel[] = [];

@@ -65,8 +65,8 @@ export class Supervisor {
     const resolved = await this.#options.models.resolve(name);
     const ready = this.#loaded.get(resolved.name);
     if (ready) {
-      if (ready.digest === resolved.digest) return ready;
-      await this.unload(resolved.name); // the name now means another file
+      if (ready.manifestDigest === resolved.manifestDigest) return ready;
+      await this.unload(resolved.name); // the name now means another file, or other defaults
     }
     const under = this.#loading.get(resolved.name);
     if (under) return await under;

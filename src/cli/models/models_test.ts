@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { makeGguf } from "../models/gguf_testing.ts";
-import { parseCommandArgs } from "./command.ts";
-import { modelCommands } from "./models.ts";
-import type { Tui } from "./tui.ts";
+import { makeGguf } from "../../models/gguf_testing.ts";
+import { parseCommandArgs } from "../command.ts";
+import { modelCommands } from "./mod.ts";
+import type { Tui } from "../tui.ts";
 
 interface Result {
   code: number;
@@ -75,7 +75,17 @@ Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
     await assert.rejects(run("rm", "mine"), { code: "model-not-found", exitCode: 1 });
     await assert.rejects(run("rm", "demo"), { code: "bad-request" });
     await assert.rejects(run("show", "../../etc/passwd"), { code: "bad-model-name", exitCode: 2 });
-    await assert.rejects(run("import", `${dir}/x.gguf`), { code: "usage", exitCode: 2 });
+    await Deno.rename(`${dir}/x.gguf`, `${dir}/My Model-Q8_0.GGUF`);
+    assert.match(
+      (await run("import", `${dir}/My Model-Q8_0.GGUF`)).out,
+      /^imported my-model-q8_0:latest/,
+    );
+    await assert.rejects(run("import", `${dir}/My Model-Q8_0.GGUF`), {
+      code: "bad-request",
+      hint: /--name my-model-q8_0;/,
+    });
+    await Deno.writeFile(`${dir}/???.gguf`, makeGguf());
+    await assert.rejects(run("import", `${dir}/???.gguf`), { code: "bad-model-name", exitCode: 2 });
     await assert.rejects(run("import", `${dir}/none`, "--name", "n"), {
       code: "model-store-unreadable",
       hint: "check the path",

@@ -1,0 +1,19 @@
+/** `secllama cp`. */
+import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { openModelStore } from "../model_store.ts";
+
+export const copyCommand: Command = {
+  path: ["cp"],
+  summary: "Give a model a second name",
+  arguments: "MODEL NAME",
+  minPositionals: 2,
+  maxPositionals: 2,
+  options: JSON_OPTION,
+  async run(context) {
+    const { tui, positionals: [from, to], signal } = context;
+    const model = await (await openModelStore(context.env)).copy(from!, to!, { signal });
+    if (flag(context, "json")) tui.json({ name: model.name, digest: model.digest });
+    else tui.out(`copied ${from} to ${model.name}`);
+    return 0;
+  },
+};

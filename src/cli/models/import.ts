@@ -1,0 +1,52 @@
+/** `secllama import`. */
+import { SecLlamaError } from "../../errors.ts";
+import { nameOfFile } from "../../models/names.ts";
+import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { openModelStore } from "../model_store.ts";
+import { humanBytes } from "./print.ts";
+
+export const importCommand: Command = {
+  path: ["import"],
+  summary: "Copy a GGUF file into the model store",
+  arguments: "FILE",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: {
+    name: {
+      type: "string",
+      value: "NAME",
+      help: "name of the model, as in: mine, mine:v2 (default: after the file)",
+    },
+    ...JSON_OPTION,
+  },
+  details: `The file is checked before and after it is copied; the original is not needed any more.
+Without --name the model is named after its file: ./Mine-Q8_0.gguf becomes mine-q8_0. A model that has this name
+already is not replaced, unless --name says so.`,
+  async run(context) {
+    const { tui, signal } = context;
+    const path = context.positionals[0]!;
+    const store = await openModelStore(context.env);
+    const name = stringOption(context, "name") ?? nameOfFile(path);
+    if (stringOption(context, "name") === undefined && await store.has(name)) {
+      throw new SecLlamaError("bad-request", `there is a model ${name} already`, {
+        field: "name",
+        hint: `to replace it: --name ${name}; to keep both: --name ${name}:v2`,
+      });
+    }
+    let announced = 0;
+    const model = await store.importGguf(path, name, {
+      signal,
+      onProgress: (done) => {
+        if (done - announced < 1e9) return;
+        announced = done;
+        tui.note(`copied ${humanBytes(done)}`);
+      },
+    });
+    if (flag(context, "json")) {
+      tui.json({ name: model.name, digest: model.digest, size: model.sizeBytes });
+    } else {
+      tui.out(`imported ${model.name}  ${model.digest}  ${humanBytes(model.sizeBytes)}`);
+    }
+    return 0;
+  },
+};

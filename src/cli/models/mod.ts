@@ -1,0 +1,17 @@
+/** The commands of the model store, in the order of `secllama help`. */
+import type { Command } from "../command.ts";
+import { copyCommand } from "./cp.ts";
+import { importCommand } from "./import.ts";
+import { listCommand } from "./list.ts";
+import { removeCommand } from "./rm.ts";
+import { showCommand } from "./show.ts";
+import { verifyCommand } from "./verify.ts";
+
+export const modelCommands: Command[] = [
+  importCommand,
+  listCommand,
+  showCommand,
+  copyCommand,
+  removeCommand,
+  verifyCommand,
+];

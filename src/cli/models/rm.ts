@@ -1,0 +1,27 @@
+/** `secllama rm`. */
+import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { openModelStore } from "../model_store.ts";
+import { humanBytes } from "./print.ts";
+
+export const removeCommand: Command = {
+  path: ["rm"],
+  summary: "Remove models from the store",
+  arguments: "MODEL...",
+  minPositionals: 1,
+  maxPositionals: 1000,
+  options: JSON_OPTION,
+  async run(context) {
+    const { tui } = context;
+    const store = await openModelStore(context.env);
+    const removed = [];
+    for (const name of context.positionals) {
+      const one = await store.remove(name);
+      removed.push(one);
+      if (!flag(context, "json")) {
+        tui.out(`removed ${one.name}, ${humanBytes(one.freedBytes)} freed`);
+      }
+    }
+    if (flag(context, "json")) tui.json({ removed });
+    return 0;
+  },
+};
