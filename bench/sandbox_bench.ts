@@ -5,6 +5,7 @@
  */
 import { probeCapabilities } from "../src/sandbox/linux/capabilities.ts";
 import { makeLinuxPlan, type PlanOverrides } from "../src/sandbox/linux/plan.ts";
+import { spawnPlanned } from "../src/sandbox/linux/spawn.ts";
 import { runnerTarget } from "../src/supervisor/isolation.ts";
 import { makeStage } from "../tests/sandbox/stage.ts";
 
@@ -45,14 +46,7 @@ async function untilReady(plan: typeof plans[number], model: boolean): Promise<n
       : null,
   });
   const started = performance.now();
-  const child = new Deno.Command(plan.argv[0]!, {
-    args: plan.argv.slice(1),
-    env: { ...plan.env },
-    clearEnv: true,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
+  const child = spawnPlanned(plan, { stderr: "inherit" });
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(order + "\n"));
   const reader = child.stdout.getReader();

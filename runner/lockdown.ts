@@ -74,7 +74,7 @@ export function lockdown(options: LockdownOptions = {}): LayerResult[] {
   results.push(landlockResult(system));
   try {
     const program = compile(stage2Policy(options), { arch: system.arch });
-    installFilter(system, program, { allThreads: true });
+    installFilter(system, program);
     const open = stillOpen(system, options);
     results.push({
       layer: "stage 2",

@@ -1,10 +1,9 @@
 /**
- * Bundles the runner and its launcher to one file each in `build/`: in the sandbox there is no source tree to import from.
+ * Bundles the runner and the attacker to one file each in `build/`: in the sandbox there is no source tree to import from.
  * Does nothing when the bundles are newer than every source file.
  */
 const ENTRIES: readonly (readonly [entry: string, out: string])[] = [
   ["runner/main.ts", "build/runner.js"],
-  ["src/sandbox/linux/launch.ts", "build/launch.js"],
   ["runner/attacks/main.ts", "build/attacker.js"],
 ];
 

@@ -1,7 +1,6 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
-import { launchCommand } from "./launch.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
 import { modelCommands } from "./models/mod.ts";
@@ -21,5 +20,4 @@ export const COMMANDS: readonly Command[] = [
   doctorCommand,
   versionCommand,
   helpCommand,
-  launchCommand,
 ];

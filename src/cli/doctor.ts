@@ -174,9 +174,7 @@ async function attackChecks({ config }: Settings): Promise<Check[]> {
       memoryLimitBytes: ATTACKER_MEMORY_BYTES,
     };
     const plan = makePlan(target, sandbox.capabilities, mode);
-    const table = await attackAll({
-      argv: plan.argv,
-      env: plan.env,
+    const table = await attackAll(plan, {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
     });

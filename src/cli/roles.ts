@@ -40,20 +40,17 @@ export async function runnerFiles(): Promise<RunnerFiles> {
   const files = compiled
     ? {
       deno: null,
-      launcher: Deno.execPath(),
       runner: join(compiledFolder(), "secllama-runner"),
       libDir: join(compiledFolder(), "lib"),
     }
     : {
       deno: Deno.execPath(),
-      launcher: join(ROOT, "build/launch.js"),
       runner: join(ROOT, "build/runner.js"),
       libDir: libraryFolder(),
     };
   const again = compiled ? "install SecLlama again" : undefined;
   for (
     const [path, hint] of [
-      [files.launcher, again ?? "run: deno task bundle"],
       [files.runner, again ?? "run: deno task bundle"],
       [files.libDir, again ?? "run: deno install"],
     ] as const

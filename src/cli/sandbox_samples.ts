@@ -3,7 +3,7 @@
  * nothing is probed, and none of these plans has been run on its system.
  */
 import { makeMacosPlan } from "../sandbox/macos/plan.ts";
-import type { RunnerTarget, SandboxMode } from "../sandbox/types.ts";
+import type { LaunchedTarget, SandboxMode } from "../sandbox/types.ts";
 import { makeWindowsPlan } from "../sandbox/windows/plan.ts";
 
 export interface PrintablePlan {
@@ -35,7 +35,7 @@ export function samplePlan(os: "macos" | "windows", mode: SandboxMode): Printabl
     ];
   const at = (...names: string[]) => [app, ...names].join(separator);
   const suffix = os === "windows" ? ".exe" : "";
-  const target: RunnerTarget = {
+  const target: LaunchedTarget = {
     executable: at("secllama-lib", `secllama-runner${suffix}`),
     args: [],
     readOnly: [at("secllama-lib", "lib"), model!],

@@ -3,6 +3,7 @@
  * model that must still answer before and after. Linux only; makes and removes a folder under the temp folder.
  */
 import { ATTACKS } from "../../runner/attacks/list.ts";
+import type { PlannedCommand } from "../sandbox/linux/spawn.ts";
 import { Trial, type TrialRun } from "../sandbox/linux/trial.ts";
 import { judge, type Judgement } from "./judge.ts";
 
@@ -19,12 +20,10 @@ export interface AttackTable {
 }
 
 /** Makes every attack under `command`, a plan's argv with the attacker as its target. Paths as seen from inside. */
-export async function attackAll(o: {
-  readonly argv: readonly string[];
-  readonly env: { readonly [name: string]: string };
-  readonly libDir: string;
-  readonly modelPath: string;
-}): Promise<AttackTable> {
+export async function attackAll(
+  command: PlannedCommand,
+  model: { readonly libDir: string; readonly modelPath: string },
+): Promise<AttackTable> {
   const parent = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
   await Deno.chmod(parent, 0o755); // the attacker may be another user, and is to be able to try
   const trial = await Trial.open(parent);
@@ -36,12 +35,11 @@ export async function attackAll(o: {
   };
   try {
     const together = ATTACKS.filter((a) => !a.ends).map((a) => a.name);
-    const model = { libDir: o.libDir, modelPath: o.modelPath };
-    const first = await trial.run(o, { attacks: together, model, lockdown: true });
+    const first = await trial.run(command, { attacks: together, model, lockdown: true });
     take(first, together);
     // Those that end the process get one each.
     for (const { name } of ATTACKS.filter((a) => a.ends)) {
-      take(await trial.run(o, { attacks: [name], model: null, lockdown: true }), [name]);
+      take(await trial.run(command, { attacks: [name], model: null, lockdown: true }), [name]);
     }
     return { rows, inferred: first.before !== "" && first.after !== "", changed: [...changed] };
   } finally {

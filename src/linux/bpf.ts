@@ -121,6 +121,13 @@ export function encode(program: readonly Instruction[]): Bytes {
   return out;
 }
 
+/** Byte offsets, in the encoded program, of every `k` that is compared with `value`. */
+export function placesOf(program: readonly Instruction[], value: number): number[] {
+  return program.flatMap(({ code, k }, i) =>
+    code === OP.jumpEqual && k === value ? [i * 8 + 4] : []
+  );
+}
+
 const NAME: { readonly [code: number]: string } = {
   [OP.load]: "ld",
   [OP.and]: "and",

@@ -1,8 +1,9 @@
 /**
- * Landlock rulesets (landlock(7), Documentation/userspace-api/landlock.rst): the rights an ABI knows, and applying a list
- * of paths to the calling thread. A ruleset binds the thread that applies it and what that thread starts; hence before exec.
+ * Landlock rulesets (landlock(7), Documentation/userspace-api/landlock.rst): the rights an ABI knows, and the steps that apply a list
+ * of paths. A ruleset binds the thread that applies it and what that thread starts; hence before exec.
  */
-import { addressOf, alloc, cstr, type Linux, O, SystemCallError } from "./libc.ts";
+import { Memory, type Step } from "./call_table.ts";
+import { alloc, AT_FDCWD, type Linux, O } from "./libc.ts";
 
 const FS = {
   execute: 1n << 0n,
@@ -66,51 +67,54 @@ export function landlockAbi(linux: Linux): number {
 }
 
 /**
- * Restricts this thread, and all it starts, to `rules`; every other path, and from ABI 4 on every TCP port, is refused.
- * NO_NEW_PRIVS must be set.
- * @throws {SystemCallError} If a path does not exist or the kernel refuses a step; nothing is then applied.
+ * The steps that restrict a process, and all it starts, to `rules`; every other path, and from ABI 4 on every TCP port, is refused.
+ * NO_NEW_PRIVS must be set. `ruleset` and `path` are the numbers that the next two opens give; both are free again afterwards. A file
+ * that has become a folder since gets the rights of a file only, and a folder that has become a file stops the launch.
  */
-export function restrictSelf(
-  linux: Linux,
+export function landlockSteps(
   abi: number,
   rules: readonly PathRule[],
-): void {
+  o: { ruleset: number; path: number; isDirectory: (path: string) => boolean },
+): Step[] {
   const attribute = rulesetAttribute(abi);
-  const ruleset = linux.must(
-    "landlock ruleset",
-    "landlock_create_ruleset",
-    attribute,
-    attribute.length,
-    0,
-  );
-  try {
-    for (const rule of rules) addRule(linux, ruleset, abi, rule);
-    linux.must("landlock", "landlock_restrict_self", ruleset, 0);
-  } finally {
-    linux.call("close", ruleset);
-  }
+  return [
+    {
+      what: "landlock ruleset",
+      call: "landlock_create_ruleset",
+      args: [new Memory(`all rights of ABI ${abi}`, attribute), attribute.length, 0],
+      wanted: o.ruleset,
+    },
+    ...rules.flatMap((rule) => addRule(rule, abi, o)),
+    { what: "landlock", call: "landlock_restrict_self", args: [o.ruleset, 0] },
+    { what: "close", call: "close", args: [o.ruleset] },
+  ];
 }
 
-function addRule(linux: Linux, ruleset: number, abi: number, rule: PathRule): void {
+function addRule(
+  rule: PathRule,
+  abi: number,
+  o: { ruleset: number; path: number; isDirectory: (path: string) => boolean },
+): Step[] {
   const what = `landlock rule ${rule.path}`;
-  const fd = linux.must(what, "openat", -100, cstr(rule.path), O.path | O.closeOnExec, 0);
-  try {
-    const directory = isDirectory(linux, fd, what);
-    const rights = alloc(12); // struct landlock_path_beneath_attr, packed: allowed_access u64, parent_fd s32
-    const view = new DataView(rights.buffer);
-    view.setBigUint64(0, ruleRights(rule.access, abi, directory), true);
-    view.setInt32(8, fd, true);
-    linux.must(what, "landlock_add_rule", ruleset, 1, addressOf(rights), 0);
-    void rights.length;
-  } finally {
-    linux.call("close", fd);
-  }
-}
-
-function isDirectory(linux: Linux, fd: number, what: string): boolean {
-  const stat = alloc(256);
-  const STATX_TYPE = 1;
-  const result = linux.call("statx", fd, cstr(""), 0x1000, STATX_TYPE, stat);
-  if (result < 0) throw new SystemCallError(what, -result);
-  return (new DataView(stat.buffer).getUint16(28, true) & 0o170000) === 0o040000; // stx_mode
+  const LANDLOCK_RULE_PATH_BENEATH = 1;
+  const rights = ruleRights(rule.access, abi, o.isDirectory(rule.path));
+  const beneath = alloc(12); // struct landlock_path_beneath_attr, packed: allowed_access u64, parent_fd s32
+  const view = new DataView(beneath.buffer);
+  view.setBigUint64(0, rights, true);
+  view.setInt32(8, o.path, true);
+  const shown = new Memory(`{0x${rights.toString(16)}, ${o.path}}`, beneath);
+  return [
+    {
+      what,
+      call: "openat",
+      args: [AT_FDCWD, rule.path, O.path | O.closeOnExec, 0],
+      wanted: o.path,
+    },
+    {
+      what,
+      call: "landlock_add_rule",
+      args: [o.ruleset, LANDLOCK_RULE_PATH_BENEATH, shown, 0],
+    },
+    { what: "close", call: "close", args: [o.path] },
+  ];
 }

@@ -6,6 +6,7 @@
  * table kill the process, as both would otherwise be looked up in the wrong table.
  */
 import { Assembler, DATA, encode, type Instruction, OP, RET } from "./bpf.ts";
+import { Memory } from "./call_table.ts";
 import { errnoNumber } from "./errno.ts";
 import { addressOf, alloc, type Linux, SystemCallError } from "./libc.ts";
 import { type Arch, AUDIT_ARCH, highestSyscall, isSyscall, syscallNumber } from "./syscalls.ts";
@@ -151,29 +152,30 @@ function checkNames(policy: SeccompPolicy): void {
   }
 }
 
-const SECCOMP_SET_MODE_FILTER = 1;
+export const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_GET_ACTION_AVAIL = 2;
 const FLAG_TSYNC = 1;
 const FLAG_TSYNC_ESRCH = 16;
 
+/** A program as seccomp(2) takes it: `struct sock_fprog` and the code that it points to. */
+export function filterProgram(program: readonly Instruction[]): { program: Memory; code: Memory } {
+  const code = new Memory(`filter of ${program.length} instructions`, encode(program));
+  const fprog = alloc(16); // len u16, 6 bytes of padding, pointer
+  new DataView(fprog.buffer).setUint16(0, program.length, true);
+  return { program: new Memory(code.shown, fprog, [{ at: 8, to: code }]), code };
+}
+
 /**
- * Installs `program` on this thread, or with `allThreads` on every thread of the process. NO_NEW_PRIVS must be set.
+ * Installs `program` on every thread of this process. NO_NEW_PRIVS must be set.
  * @throws {SystemCallError} If the kernel refuses it, or a thread could not be brought under it (ESRCH).
  */
-export function installFilter(
-  linux: Linux,
-  program: readonly Instruction[],
-  options: { allThreads: boolean },
-): void {
-  const code = encode(program);
-  const fprog = alloc(16); // struct sock_fprog: len u16, 6 bytes of padding, filter pointer
-  const view = new DataView(fprog.buffer);
-  view.setUint16(0, program.length, true);
-  view.setBigUint64(8, addressOf(code), true);
-  const flags = options.allThreads ? FLAG_TSYNC | FLAG_TSYNC_ESRCH : 0;
-  const result = linux.call("seccomp", SECCOMP_SET_MODE_FILTER, flags, fprog);
+export function installFilter(linux: Linux, program: readonly Instruction[]): void {
+  const { program: fprog, code } = filterProgram(program);
+  new DataView(fprog.bytes.buffer).setBigUint64(8, addressOf(code.bytes), true);
+  const flags = FLAG_TSYNC | FLAG_TSYNC_ESRCH;
+  const result = linux.call("seccomp", SECCOMP_SET_MODE_FILTER, flags, fprog.bytes);
   if (result < 0) throw new SystemCallError("seccomp", -result);
-  void code.length; // keeps the program alive across the call
+  void code.bytes.length; // keeps the program alive across the call
 }
 
 /** Whether the kernel has seccomp filters with the two actions that the policies use. */

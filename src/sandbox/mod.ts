@@ -16,6 +16,7 @@ export { findRunnerPid, measure, type OwnReport, shortcomings } from "./linux/me
 export { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "./linux/plan.ts";
 export { type HitCounts, ProbeListeners } from "./linux/probe_listeners.ts";
 export { GPU_POLICIES, LINUX_POLICIES } from "./linux/policy.ts";
+export { type PlannedCommand, spawnPlanned } from "./linux/spawn.ts";
 export type { AttackResult, AttackTargets } from "../linux/attempts.ts";
 
 /**

@@ -27,10 +27,13 @@ export interface RunnerTarget extends Program {
   /** Host paths of files and folders that it reads: bundle, libraries, the one model. All else is out of its sight. */
   readonly readOnly: readonly string[];
   readonly gpu: Gpu;
-  /** The program that restricts itself and then becomes the target; on Linux build/launch.js under Deno. */
-  readonly launcher: Program;
   /** Bytes of private memory that the runner may take (weights are mapped and not counted). */
   readonly memoryLimitBytes?: number;
+}
+
+/** Where a system's sandbox is entered by a program of ours, which restricts itself and starts the target: Windows. */
+export interface LaunchedTarget extends RunnerTarget {
+  readonly launcher: Program;
 }
 
 export interface SandboxMode {

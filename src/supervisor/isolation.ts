@@ -14,19 +14,18 @@ import {
   measure,
   type OwnReport,
   type Plan,
+  type PlannedCommand,
   probeCapabilities,
   ProbeListeners,
   type RunnerTarget,
   type SandboxMode,
   shortcomings,
 } from "../sandbox/mod.ts";
-import type { SpawnedRunner } from "./runner_process.ts";
 
 /** Where the runner's parts are on this installation. */
 export interface RunnerFiles {
-  /** Runs the two bundles; null: the runner is an executable of its own, and this program is the launcher. */
+  /** Runs the runner's bundle; null: the runner is an executable of its own. */
   readonly deno: string | null;
-  readonly launcher: string;
   readonly runner: string;
   /** llama.cpp's libraries. */
   readonly libDir: string;
@@ -72,7 +71,7 @@ export interface IsolationReport {
 }
 
 export interface PreparedSpawn {
-  readonly command: SpawnedRunner;
+  readonly command: PlannedCommand;
   /** As the runner sees them. */
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
@@ -85,7 +84,7 @@ export interface PreparedSpawn {
   close(): void;
 }
 
-/** Flags of every Deno program inside: no configuration, no cache, no network, no child, no write. */
+/** Flags of the Deno program inside: no configuration, no cache, no network, no child, no write. */
 const SEALED_OFF = [
   "run",
   "--quiet",
@@ -141,7 +140,6 @@ export function runnerTarget(
       args: [],
       readOnly: [files.libDir, modelPath, ...adapterPaths],
       gpu: "none",
-      launcher: { executable: files.launcher, args: ["launch"] },
     };
   }
   const readOnly = [files.runner, files.libDir, modelPath, ...adapterPaths];
@@ -154,10 +152,6 @@ export function runnerTarget(
     }, { path: files.runner }],
     readOnly,
     gpu: "none",
-    launcher: {
-      executable: files.deno,
-      args: [...SEALED_OFF, "--allow-ffi", { path: files.launcher }],
-    },
   };
 }
 
@@ -178,7 +172,7 @@ export function prepareSpawn(
   const listeners = sandbox.mode.sandbox ? ProbeListeners.open() : null;
   let report: IsolationReport | undefined;
   return {
-    command: { argv: plan.argv, env: plan.env },
+    command: plan,
     modelPath: plan.pathMap(modelPath),
     adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
     libDir: plan.pathMap(sandbox.files.libDir),

@@ -7,16 +7,12 @@ import { label, type Logger } from "../log.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { BootMessage, FromRunner, OpenHead, ReadyMessage } from "../pipe/messages.ts";
 import { type Exchange, type JsonObject, Pipe } from "../pipe/pipe.ts";
+import { type PlannedCommand, spawnPlanned } from "../sandbox/mod.ts";
 
 export type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
 
-export interface SpawnedRunner {
-  readonly argv: readonly string[];
-  readonly env: { readonly [name: string]: string };
-}
-
 export interface RunnerProcessOptions {
-  readonly command: SpawnedRunner;
+  readonly command: PlannedCommand;
   readonly boot: BootMessage;
   /** Judges the ready runner before it gets keys. @throws {SecLlamaError} To refuse it. */
   readonly prove: (childPid: number, ready: ReadyMessage) => void;
@@ -43,15 +39,7 @@ export class RunnerProcess {
 
   private constructor(options: RunnerProcessOptions) {
     this.#options = options;
-    const [program, ...args] = options.command.argv;
-    this.#child = new Deno.Command(program!, {
-      args,
-      env: { ...options.command.env },
-      clearEnv: true,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    this.#child = spawnPlanned(options.command);
     const writer = this.#child.stdin.getWriter();
     this.#pipe = new Pipe({
       side: "gateway",
@@ -73,6 +61,7 @@ export class RunnerProcess {
     try {
       runner = new RunnerProcess(options);
     } catch (cause) {
+      if (cause instanceof SecLlamaError) throw cause;
       throw new SecLlamaError(
         "sandbox-failed",
         "failed to apply sandbox: the launcher could not be started",

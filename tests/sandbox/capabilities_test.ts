@@ -52,7 +52,7 @@ for (const [name, script, reason] of STUBS) {
       assert.match(caps.namespaces.reason, reason);
       assert.ok(ms < 3000, `took ${ms} ms`);
       const target = runnerTarget(
-        { deno: "/bin/true", launcher: "/l", runner: "/r", libDir: "/d" },
+        { deno: "/bin/true", runner: "/r", libDir: "/d" },
         "/m",
       );
       const strict = { sandbox: true, strict: true };

@@ -6,6 +6,7 @@ import { type Capabilities, probeCapabilities } from "../../src/sandbox/linux/ca
 import { findRunnerPid } from "../../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { ProbeListeners } from "../../src/sandbox/linux/probe_listeners.ts";
+import { spawnPlanned } from "../../src/sandbox/linux/spawn.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import type { Stage } from "./matrix_run.ts";
 
@@ -26,14 +27,7 @@ const caps: Capabilities = order.stub === null ? probed : { ...probed, unshare: 
 const target = runnerTarget({ ...stage, runner: stage.attacker }, stage.model);
 const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true });
 const listeners = ProbeListeners.open();
-const child = new Deno.Command(plan.argv[0]!, {
-  args: plan.argv.slice(1),
-  env: { ...plan.env },
-  clearEnv: true,
-  stdin: "piped",
-  stdout: "piped",
-  stderr: "piped",
-}).spawn();
+const child = spawnPlanned(plan);
 const writer = child.stdin.getWriter();
 const field = {
   targets: listeners.targets,

@@ -18,8 +18,8 @@ async function startHost(
   order: Omit<HostOrder, "stage">,
   asUser: boolean,
 ): Promise<{ host: Deno.ChildProcess; answer: HostAnswer }> {
-  const { deno, launcher, attacker, libDir, model } = stage;
-  const argument = { ...order, stage: { deno, launcher, attacker, libDir, model } };
+  const { deno, attacker, libDir, model } = stage;
+  const argument = { ...order, stage: { deno, attacker, libDir, model } };
   const argv = [
     ...(asUser ? stage.asUser() : []),
     deno,

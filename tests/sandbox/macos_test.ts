@@ -22,7 +22,6 @@ const DENO = "/opt/homebrew/bin/deno";
 const REAL_DENO = "/opt/homebrew/Cellar/deno/2.9.4/bin/deno";
 const TARGET = runnerTarget({
   deno: DENO,
-  launcher: "/Users/user/secllama/build/launch.js",
   runner: "/Users/user/secllama/build/runner.js",
   libDir: "/tmp/libs",
 }, MODEL);

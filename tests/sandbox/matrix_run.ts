@@ -14,7 +14,6 @@ import type { LayerReport, RunnerTarget } from "../../src/sandbox/types.ts";
 /** Host paths; all of them readable by the user who runs this. */
 export interface Stage {
   readonly deno: string;
-  readonly launcher: string;
   readonly attacker: string;
   readonly libDir: string;
   readonly model: string;
@@ -92,7 +91,7 @@ async function runConfiguration(
   // Outside there is no permission of Deno's either: what is shown is that the attack itself works.
   const command: Command = outside
     ? { argv: [stage.deno, "run", "-A", "--no-lock", stage.attacker], env: {}, inheritEnv: true }
-    : { argv: plan.argv, env: plan.env };
+    : plan;
   const model = outside ? null : {
     libDir: plan.pathMap(stage.libDir),
     modelPath: plan.pathMap(stage.model),

@@ -105,9 +105,9 @@ for (const identity of IDENTITIES) {
       const stage = await makeStage({ matrix: "tests/sandbox/matrix_run.ts" });
       try {
         const configurations = [OUTSIDE, ...HOLDING, ...(full ? REMOVED : [])];
-        const { deno, launcher, attacker, libDir, model } = stage;
+        const { deno, attacker, libDir, model } = stage;
         const matrix = await runStaged<MatrixResult>(stage, "matrix", [
-          { deno, launcher, attacker, libDir, model },
+          { deno, attacker, libDir, model },
           configurations,
         ], identity);
         results.push(matrix);

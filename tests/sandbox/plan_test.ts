@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Capabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { type LinuxPlan, makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
+import { printSteps } from "../../src/linux/call_table.ts";
+import { type LaunchHost, launchSteps } from "../../src/sandbox/linux/launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
 import type { Gpu } from "../../src/sandbox/types.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
@@ -11,7 +13,6 @@ const STRICT = { sandbox: true, strict: true };
 const MODEL = "/home/user/.local/share/secllama/models/blobs/sha256-00";
 const TARGET = runnerTarget({
   deno: "/home/user/.deno/bin/deno",
-  launcher: "/home/user/secllama/build/launch.js",
   runner: "/home/user/secllama/build/runner.js",
   libDir: "/home/user/secllama/libs",
 }, MODEL);
@@ -60,13 +61,12 @@ function capabilities(o: Partial<Capabilities> = {}): Capabilities {
 }
 
 function print(plan: LinuxPlan): string {
-  const argv = plan.argv.map((arg) => arg.startsWith("{") ? "LAUNCH" : arg);
   return [
     `policy ${plan.policy} · level ${plan.level} · forks ${plan.forks}`,
     ...plan.warnings.map((warning) => `warning: ${warning}`),
     "",
     "argv",
-    ...argv.map((arg) => `  ${arg}`),
+    ...plan.argv.map((arg) => `  ${arg}`),
     "",
     "environment",
     ...Object.entries(plan.env).map(([name, value]) => `  ${name}=${value}`),
@@ -74,10 +74,20 @@ function print(plan: LinuxPlan): string {
     "layers",
     ...plan.layers.map((l) => `  ${l.planned ? "+" : "-"} ${l.layer}: ${l.detail}`),
     "",
-    `LAUNCH = ${JSON.stringify(plan.launch, null, 2)}`,
+    "launcher",
+    ...printSteps(launchSteps(plan.launch!, HOST)).split("\n").map((line) => `  ${line}`),
     "",
   ].join("\n");
 }
+
+/** The machine that the golden plans are for. Of the paths that are not known by name, those with a suffix are files. */
+const HOST: LaunchHost = {
+  arch: "x86_64",
+  lastCapability: 40,
+  nofile: { soft: 1024n, hard: 1048576n },
+  isDirectory: (path) =>
+    !/[.-]/.test(path.slice(path.lastIndexOf("/"))) && !/^\/dev\/|info$|stat$|deno$/.test(path),
+};
 
 const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu }> = {
   "user-full": {},

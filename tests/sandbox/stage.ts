@@ -67,7 +67,6 @@ export async function makeStage(programs: { readonly [name: string]: string }): 
     deno,
     libDir,
     model,
-    launcher: await bundle("src/sandbox/linux/launch.ts", join(folder, "launch.js")),
     attacker: await bundle("runner/attacks/main.ts", join(folder, "attacker.js")),
     programs: bundled,
     asUser: () => [

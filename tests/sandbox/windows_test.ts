@@ -14,13 +14,13 @@ import {
   type WindowsCapabilities,
   type WindowsPlan,
 } from "../../src/sandbox/windows/plan.ts";
-import type { RunnerTarget } from "../../src/sandbox/types.ts";
+import type { LaunchedTarget } from "../../src/sandbox/types.ts";
 
 const STRICT = { sandbox: true, strict: true };
 const WEAK = { sandbox: true, strict: false };
 const APP = "C:\\Program Files\\SecLlama";
 const MODEL = "C:\\Users\\user\\AppData\\Local\\secllama\\models\\blobs\\sha256-00";
-const TARGET: RunnerTarget = {
+const TARGET: LaunchedTarget = {
   executable: `${APP}\\secllama-lib\\runner.exe`,
   args: [{ prefix: "--allow-read=", paths: [`${APP}\\libs`, MODEL] }],
   readOnly: [`${APP}\\libs`, MODEL],
@@ -130,7 +130,7 @@ Deno.test("a job that ends with its handle, holds one process and caps memory, w
 });
 
 Deno.test("strict needs an AppContainer or rules for an executable of the runner's own", () => {
-  const cases: [ok: boolean, RunnerTarget, Partial<WindowsCapabilities>][] = [
+  const cases: [ok: boolean, LaunchedTarget, Partial<WindowsCapabilities>][] = [
     [true, TARGET, {}],
     [true, TARGET, { elevated: false }],
     [true, TARGET, { appContainer: false }],

@@ -1,4 +1,4 @@
-/** What the launcher is told: a JSON document in its last argument. Holds no secret: `ps` shows it. */
+/** What the launcher does, as the plan says it; `launch_steps.ts` makes system calls of it. Holds no secret. */
 import type { Access } from "../../linux/landlock.ts";
 import type { Gpu } from "../types.ts";
 import type { Limits } from "./policy.ts";
@@ -16,7 +16,6 @@ export interface Bind {
 }
 
 export interface LaunchSpec {
-  readonly version: 1;
   /**
    * The gateway's namespaces, by path of the own one: the launcher refuses to go on in any of them, and so an `unshare` that
    * did nothing ends here, before a mount of the host's is touched.

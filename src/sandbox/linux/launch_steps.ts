@@ -1,28 +1,34 @@
-/** The launcher's single steps, each one restriction that cannot be undone. All act on the calling thread, which must be the
- * one that calls execve: the kernel keeps its credentials and ends the others. */
-import {
-  addressOf,
-  alloc,
-  AT_EMPTY_PATH,
-  AT_FDCWD,
-  cstr,
-  cstrArray,
-  type Linux,
-  O,
-  SystemCallError,
-} from "../../linux/libc.ts";
-import type { Limits } from "./policy.ts";
+/**
+ * The launcher's steps: a launch specification as a table of system calls. Each is a restriction that cannot be undone, or prepares
+ * one; the last becomes the runner. Pure, and printed in the golden files.
+ */
+import { Memory, type Step } from "../../linux/call_table.ts";
+import { placesOf } from "../../linux/bpf.ts";
+import { landlockSteps } from "../../linux/landlock.ts";
+import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
+import { compile, filterProgram, SECCOMP_SET_MODE_FILTER } from "../../linux/seccomp.ts";
+import type { Arch } from "../../linux/syscalls.ts";
+import { Descriptors } from "./descriptors.ts";
+import type { LaunchSpec } from "./launch_spec.ts";
+import { seccompFor } from "./policy.ts";
+import { enterPrivateRoot } from "./private_root.ts";
 
-export const PR = {
-  setPdeathsig: 1,
-  setDumpable: 4,
-  capbsetDrop: 24,
-  setNoNewPrivs: 38,
-  capAmbient: 47,
-} as const;
+/** What the steps depend on beside the specification: the machine, as it is when a runner is started. */
+export interface LaunchHost {
+  readonly arch: Arch;
+  /** The last capability that the kernel knows. */
+  readonly lastCapability: number;
+  /** This process's own limit of descriptors, which the launcher inherits. */
+  readonly nofile: { readonly soft: bigint; readonly hard: bigint };
+  readonly isDirectory: (hostPath: string) => boolean;
+}
+
+/** Descriptors that the runner may have open when its policy sets no limit. */
+const DEFAULT_NOFILE = 1024;
+const PR = { setPdeathsig: 1, capbsetDrop: 24, setNoNewPrivs: 38, capAmbient: 47 } as const;
 const SIGKILL = 9;
-const EINVAL = 22;
-const EPERM = 1;
+/** Stands for the process's id in a filter until the launcher knows it; no process has such a one (at most 2^22). */
+const SELF = 0x5E1F5E1F;
 
 /** RLIMIT_* (asm-generic/resource.h). */
 const LIMITS: { readonly [name: string]: number } = {
@@ -35,128 +41,169 @@ const LIMITS: { readonly [name: string]: number } = {
   msgqueue: 12,
 };
 
-/** @throws {RangeError} If this process is in one of the namespaces that it was to leave. */
-export function mustHaveLeft(linux: Linux, namespaces: { readonly [path: string]: string }): void {
-  for (const [path, host] of Object.entries(namespaces)) {
-    if (linux.readLink(path) === host) {
-      throw new RangeError(`unshare did not isolate: still in the gateway's ${host}`);
-    }
+/** @throws {TypeError} If the specification names a limit that is not known. */
+export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
+  const fds = new Descriptors();
+  const limits = { nofile: DEFAULT_NOFILE, ...spec.limits };
+  // Above RLIMIT_NOFILE, as set below: no later descriptor can have this number, and the filter lets execveat pass for it only.
+  const program = limits.nofile;
+  return [
+    { what: "close all but 0, 1, 2", call: "close_range", args: [3, 0xFFFFFFFF, 0] },
+    ...mustHaveLeft(spec.leave),
+    // A session of its own: no controlling terminal, and not the terminal's Ctrl-C. EPERM: it leads its group already.
+    { what: "setsid", call: "setsid", args: [], wanted: "any", tolerate: "EPERM" },
+    // The operator's umask would make the private root's folders unreadable for the id that root gives itself up for.
+    { what: "umask", call: "umask", args: [0o022], wanted: "any" },
+    ...(spec.root === null ? [] : enterPrivateRoot(spec.root, fds, host.isDirectory)),
+    ...dropBoundingSet(host.lastCapability, spec.user !== null),
+    ...(spec.user === null ? [] : dropUser(spec.user)),
+    ...dropCapabilities(),
+    // A change of the uid clears it: after dropUser.
+    { what: "PR_SET_PDEATHSIG", call: "prctl", args: [PR.setPdeathsig, SIGKILL, 0, 0, 0] },
+    ...readable(spec).map((path): Step => ({
+      what: `read ${path}${spec.user === null ? "" : ` as uid ${spec.user}`}`,
+      call: "faccessat",
+      args: [AT_FDCWD, path, 4],
+    })),
+    ...openProgram(spec.exec.path, program, host.nofile, fds),
+    { what: "PR_SET_NO_NEW_PRIVS", call: "prctl", args: [PR.setNoNewPrivs, 1, 0, 0, 0] },
+    ...(spec.landlock === null ? [] : landlock(spec, host, fds)),
+    ...(spec.seccomp === null ? [] : installFilter(spec.seccomp, host.arch, program)),
+    ...setLimits(limits),
+    execute(program, spec.exec),
+  ];
+}
+
+function mustHaveLeft(namespaces: LaunchSpec["leave"]): Step[] {
+  return Object.entries(namespaces).flatMap(([path, host]): Step[] => {
+    const name = new Memory("its name", new Uint8Array(64));
+    return [
+      {
+        what: `readlink ${path}`,
+        call: "readlinkat",
+        args: [AT_FDCWD, path, name, 63],
+        wanted: "any",
+      },
+      {
+        what: `unshare did not isolate: still in the gateway's ${host}`,
+        memory: name,
+        mustNotBe: host,
+      },
+    ];
+  });
+}
+
+/** What the runner must be able to read as the user that it now is. */
+function readable(spec: LaunchSpec): string[] {
+  if (spec.root === null) {
+    return (spec.landlock?.rules ?? []).filter((r) => r.access !== "rw").map((r) => r.path);
   }
+  return spec.root.binds.filter((bind) => bind.kind !== "device").map((bind) => bind.to);
+}
+
+/** Before dropUser: it needs a capability, and a change of the uid takes those away. */
+function dropBoundingSet(last: number, root: boolean): Step[] {
+  return Array.from({ length: last + 1 }, (_, capability) => ({
+    what: `drop capability ${capability}`,
+    call: "prctl",
+    args: [PR.capbsetDrop, capability, 0, 0, 0],
+    // An ordinary user cannot; NO_NEW_PRIVS then makes the set useless.
+    ...(root ? {} : { tolerate: "EPERM" }),
+  }));
 }
 
 /** All ids and groups become `uid`, which cannot be taken back once the capabilities are gone. */
-export function dropUser(linux: Linux, uid: number): void {
-  linux.must("setgroups", "setgroups", 0, null);
-  linux.must(`setresgid ${uid}`, "setresgid", uid, uid, uid);
-  linux.must(`setresuid ${uid}`, "setresuid", uid, uid, uid);
-}
-
-/** Empties the bounding set. Before `dropUser`: it needs a capability, and a change of uid takes those away. */
-export function dropBoundingSet(linux: Linux): void {
-  for (let capability = 0; capability < 64; capability++) {
-    const result = linux.prctl(PR.capbsetDrop, capability);
-    if (result === -EINVAL) break; // past the kernel's last
-    // An ordinary user cannot; NO_NEW_PRIVS then makes the set useless.
-    if (result === -EPERM) break;
-    if (result < 0) throw new SystemCallError(`drop capability ${capability}`, -result);
-  }
+function dropUser(uid: number): Step[] {
+  return [
+    { what: "setgroups", call: "setgroups", args: [0, null] },
+    { what: `setresgid ${uid}`, call: "setresgid", args: [uid, uid, uid] },
+    { what: `setresuid ${uid}`, call: "setresuid", args: [uid, uid, uid] },
+  ];
 }
 
 /** Empties the effective, permitted, inheritable and ambient sets. */
-export function dropCapabilities(linux: Linux): void {
-  const cleared = linux.prctl(PR.capAmbient, 4 /* PR_CAP_AMBIENT_CLEAR_ALL */);
-  if (cleared < 0) throw new SystemCallError("clear ambient capabilities", -cleared);
-  const header = alloc(8); // struct __user_cap_header_struct: version u32, pid s32
-  new DataView(header.buffer).setUint32(0, 0x20080522, true);
-  linux.must("capset", "capset", header, alloc(24));
+function dropCapabilities(): Step[] {
+  const PR_CAP_AMBIENT_CLEAR_ALL = 4;
+  const header = Memory.words(0x20080522); // struct __user_cap_header_struct: version u32, pid s32
+  return [
+    {
+      what: "clear ambient capabilities",
+      call: "prctl",
+      args: [PR.capAmbient, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0],
+    },
+    { what: "capset", call: "capset", args: [header, Memory.words(0, 0, 0)] },
+  ];
 }
 
-/** The kernel kills this process when its parent dies. A change of uid clears it: after `dropUser`. */
-export function dieWithParent(linux: Linux): void {
-  const result = linux.prctl(PR.setPdeathsig, SIGKILL);
-  if (result < 0) throw new SystemCallError("PR_SET_PDEATHSIG", -result);
+/** Opens what will be executed, at descriptor `at`, which closes on exec. */
+function openProgram(
+  path: string,
+  at: number,
+  nofile: LaunchHost["nofile"],
+  fds: Descriptors,
+): Step[] {
+  const what = `open ${path}`;
+  const enough = (limit: bigint) => limit > BigInt(at) ? limit : BigInt(at) + 1n;
+  const room = Memory.words(enough(nofile.soft), enough(nofile.hard));
+  const fd = fds.open();
+  return [
+    {
+      what: "raise limit nofile",
+      call: "prlimit64",
+      args: [0, LIMITS["nofile"]!, room, null],
+    },
+    { what, call: "openat", args: [AT_FDCWD, path, O.path | O.closeOnExec, 0], wanted: fd },
+    { what, call: "dup3", args: [fd, at, O.closeOnExec], wanted: at },
+    fds.close(fd),
+  ];
 }
 
-/** A session of its own: no controlling terminal, and not the terminal's Ctrl-C. */
-export function newSession(linux: Linux): void {
-  const result = linux.call("setsid");
-  if (result < 0 && result !== -EPERM) throw new SystemCallError("setsid", -result); // EPERM: it leads its group already
+function landlock({ landlock, root }: LaunchSpec, host: LaunchHost, fds: Descriptors): Step[] {
+  const { abi, rules } = landlock!;
+  const hostPath = new Map(root?.binds.map((bind) => [bind.to, bind.from]));
+  return landlockSteps(abi, rules, {
+    ruleset: fds.open(),
+    path: fds.open(),
+    isDirectory: (path) => host.isDirectory(hostPath.get(path) ?? path),
+  });
 }
 
-/** Every descriptor but 0, 1 and 2 closes at exec. */
-export function closeAtExec(linux: Linux): void {
-  const CLOSE_RANGE_CLOEXEC = 4;
-  linux.must("close_range", "close_range", 3, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC);
+function installFilter(
+  gpu: NonNullable<LaunchSpec["seccomp"]>,
+  arch: Arch,
+  program: number,
+): Step[] {
+  const code = compile(seccompFor(gpu), { arch, variables: { self: SELF, execFd: program } });
+  const filter = filterProgram(code);
+  return [
+    ...placesOf(code, SELF).map((at): Step => ({
+      what: "getpid",
+      call: "getpid",
+      args: [],
+      store: { into: filter.code, at },
+    })),
+    { what: "seccomp", call: "seccomp", args: [SECCOMP_SET_MODE_FILTER, 0, filter.program] },
+  ];
 }
 
-export function noNewPrivileges(linux: Linux): void {
-  const result = linux.prctl(PR.setNoNewPrivs, 1);
-  if (result < 0) throw new SystemCallError("PR_SET_NO_NEW_PRIVS", -result);
-}
-
-/** Soft and hard limit alike. @throws {TypeError} If the policy names a limit that is not known. */
-export function setLimits(linux: Linux, limits: Limits): void {
-  for (const [name, value] of Object.entries(limits)) {
+/** Soft and hard limit alike. */
+function setLimits(limits: LaunchSpec["limits"]): Step[] {
+  return Object.entries(limits).map(([name, value]) => {
     const resource = LIMITS[name];
     if (resource === undefined) throw new TypeError(`the policy names an unknown limit ${name}`);
-    const rlimit = alloc(16);
-    const view = new DataView(rlimit.buffer);
-    view.setBigUint64(0, BigInt(value), true);
-    view.setBigUint64(8, BigInt(value), true);
-    linux.must(`limit ${name}`, "prlimit64", 0, resource, rlimit, null);
-  }
+    return {
+      what: `limit ${name}`,
+      call: "prlimit64",
+      args: [0, resource, Memory.words(value, value), null],
+    };
+  });
 }
 
-/**
- * Opens what will be executed, at a descriptor not below `above`. With RLIMIT_NOFILE then at `above`, no later
- * descriptor can have that number, and the filter lets execveat pass for that number only: nothing can be executed again.
- */
-export function openProgram(linux: Linux, path: string, above: number): number {
-  const what = `open ${path}`;
-  const fd = linux.must(what, "openat", AT_FDCWD, cstr(path), O.path | O.closeOnExec, 0);
-  raiseDescriptorLimit(linux, above + 1);
-  const F_DUPFD_CLOEXEC = 1030;
-  const high = linux.must(what, "fcntl", fd, F_DUPFD_CLOEXEC, above);
-  linux.call("close", fd);
-  return high;
-}
-
-function raiseDescriptorLimit(linux: Linux, wanted: number): void {
-  const rlimit = alloc(16);
-  linux.must("read limit nofile", "prlimit64", 0, LIMITS["nofile"]!, null, rlimit);
-  const view = new DataView(rlimit.buffer);
-  if (view.getBigUint64(0, true) > BigInt(wanted)) return;
-  view.setBigUint64(0, BigInt(wanted) + 1n, true);
-  if (view.getBigUint64(8, true) <= BigInt(wanted)) view.setBigUint64(8, BigInt(wanted) + 1n, true);
-  linux.must("raise limit nofile", "prlimit64", 0, LIMITS["nofile"]!, rlimit, null);
-}
-
-/** Whether this process may read `path`, by the ids that it has now. @throws {SystemCallError} If not. */
-export function mustRead(linux: Linux, path: string): void {
-  linux.must(`read ${path} as uid ${linux.call("getuid")}`, "faccessat", AT_FDCWD, cstr(path), 4);
-}
-
-/** Becomes the program. Returns only by throwing. */
-export function execute(
-  linux: Linux,
-  fd: number,
-  program: {
-    readonly path: string;
-    readonly argv: readonly string[];
-    readonly env: { readonly [name: string]: string };
-  },
-): never {
-  const argv = cstrArray(program.argv);
-  const env = cstrArray(Object.entries(program.env).map(([name, value]) => `${name}=${value}`));
-  const result = linux.call(
-    "execveat",
-    fd,
-    cstr(""),
-    addressOf(argv.pointers),
-    addressOf(env.pointers),
-    AT_EMPTY_PATH,
-  );
-  void argv.keep.length;
-  void env.keep.length;
-  throw new SystemCallError(`execute ${program.path}`, -result);
+function execute(fd: number, program: LaunchSpec["exec"]): Step {
+  const env = Object.entries(program.env).map(([name, value]) => `${name}=${value}`);
+  return {
+    what: `execute ${program.path}`,
+    call: "execveat",
+    args: [fd, "", Memory.strings(program.argv), Memory.strings(env), AT_EMPTY_PATH],
+  };
 }

@@ -84,7 +84,7 @@ export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
     every("unprivileged user", "Uid", (value) => value.split(/\s+/).every((id) => id !== "0")),
     capabilityReport(threads, report),
     every("no new privileges", "NoNewPrivs", (value) => value === "1"),
-    landlockReport(system, pid, report),
+    landlockReport(system, pid, plan, report),
     every("seccomp", "Seccomp", (value) => value === "2"),
     report(
       "stage 2",
@@ -153,10 +153,10 @@ function capabilityReport(threads: readonly Status[], report: Report): LayerRepo
  * The kernel shows no process's Landlock domain from outside, so this rests on the launcher, which cannot reach exec without
  * it, and on its own trace: the process that runs is no longer the launcher.
  */
-function landlockReport(system: Linux, pid: number, report: Report): LayerReport {
+function landlockReport(system: Linux, pid: number, plan: LinuxPlan, report: Report): LayerReport {
   try {
-    const command = system.readText(`/proc/${pid}/cmdline`).split("\0");
-    const launched = command.at(-2)?.startsWith('{"version":1') !== true;
+    const [name] = system.readText(`/proc/${pid}/cmdline`).split("\0");
+    const launched = name === plan.launch?.exec.argv[0];
     return report("landlock", launched, launched ? "applied before exec" : "not yet applied");
   } catch (error) {
     if (error instanceof SystemCallError) return report("landlock", undefined, error.message);

@@ -29,6 +29,9 @@ export interface PlanOverrides {
   readonly without?: readonly ("namespaces" | "private root" | "landlock" | "seccomp" | "limits")[];
 }
 
+/** In an argv: the launcher, which is made when the runner is started. */
+export const LAUNCHER = "{launcher}";
+
 /** The environment of launcher and runner: nothing of the operator's. DENO_DIR points where nothing can be made. */
 const ENVIRONMENT = { DENO_DIR: "/dev/null/deno", DENO_NO_UPDATE_CHECK: "1", LANG: "C.UTF-8" };
 
@@ -66,7 +69,6 @@ export function makeLinuxPlan(
   const binds = bindsOf(target, caps, map);
   const root = caps.uid === 0;
   const spec: LaunchSpec = {
-    version: 1,
     leave: namespaces
       ? Object.fromEntries(
         namespacesFor(caps.uid).map((name) => [
@@ -94,21 +96,15 @@ export function makeLinuxPlan(
       env: ENVIRONMENT,
     },
   };
-  const same = (path: string) => path;
-  const launcher = [
-    target.launcher.executable,
-    ...translate(target.launcher.args, same),
-    JSON.stringify(spec),
-  ];
   const argv = namespaces
     ? [caps.setpriv!, "--pdeathsig", "KILL", caps.unshare!].concat(
       unshareArgs(caps.uid, caps.namespaces.privateRoot),
       "--",
-      launcher,
+      LAUNCHER,
     )
     : caps.setpriv
-    ? [caps.setpriv, "--pdeathsig", "KILL", "--", ...launcher]
-    : launcher;
+    ? [caps.setpriv, "--pdeathsig", "KILL", "--", LAUNCHER]
+    : [LAUNCHER];
   return {
     os: "linux",
     policy: target.gpu === "none"

@@ -6,6 +6,7 @@
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
 import type { AttackTargets, TargetName } from "../../linux/attempts.ts";
 import { type HitCounts, ProbeListeners } from "./probe_listeners.ts";
+import { type PlannedCommand, spawnPlanned } from "./spawn.ts";
 
 /** As runner/attacks/attack.ts has it. */
 export interface Field {
@@ -39,9 +40,7 @@ export interface TrialRun {
   readonly stderr: string;
 }
 
-export interface Command {
-  readonly argv: readonly string[];
-  readonly env: { readonly [name: string]: string };
+export interface Command extends PlannedCommand {
   /** Hands on this process's environment as well: for showing that the canary would leak. */
   readonly inheritEnv?: boolean;
 }
@@ -105,15 +104,10 @@ export class Trial {
     this.#listeners.hits();
     const before = this.#snapshot();
     const leaked = this.#leak();
-    const child = new Deno.Command(command.argv[0]!, {
-      args: command.argv.slice(1),
-      env: { ...command.env },
-      clearEnv: command.inheritEnv !== true,
+    const child = spawnPlanned(command, {
       cwd: this.field.folder,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+      inheritEnv: command.inheritEnv === true,
+    });
     linux().call("close", leaked);
     const stderr = new Response(child.stderr).text();
     const writer = child.stdin.getWriter();

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { SecLlamaError } from "../../errors.ts";
-import type { Argument, Plan, PlannedLayer, RunnerTarget, SandboxMode } from "../types.ts";
+import type { Argument, LaunchedTarget, Plan, PlannedLayer, SandboxMode } from "../types.ts";
 import { type FirewallCommands, firewallCommands } from "./firewall.ts";
 import { ATTRIBUTES, CREATION_FLAGS, JOB_LIMITS, WINDOWS_POLICY } from "./policy.ts";
 
@@ -78,7 +78,7 @@ export interface WindowsPlan extends Omit<Plan, "layers"> {
  * @throws {RangeError} For a path that is not `X:\…`, or an instance that cannot be part of a name.
  */
 export function makeWindowsPlan(
-  target: RunnerTarget,
+  target: LaunchedTarget,
   caps: WindowsCapabilities,
   mode: SandboxMode,
 ): WindowsPlan {
@@ -252,7 +252,7 @@ function plain(path: string): void {
   }
 }
 
-function pathMapper(target: RunnerTarget): (hostPath: string) => string {
+function pathMapper(target: LaunchedTarget): (hostPath: string) => string {
   const roots = [target.executable, ...target.readOnly];
   roots.forEach(plain);
   return (hostPath) => {

@@ -1,0 +1,25 @@
+/**
+ * Which numbers the launcher's descriptors get: the kernel gives the lowest that is free (open(2)), and the launcher starts with 0, 1
+ * and 2 alone, so every number is known beforehand. The walker stops if one is another.
+ */
+import type { Step } from "../../linux/call_table.ts";
+
+const FIRST = 3;
+
+export class Descriptors {
+  readonly #open = new Set<number>();
+
+  /** The number that the next open gives. */
+  open(): number {
+    let fd = FIRST;
+    while (this.#open.has(fd)) fd++;
+    this.#open.add(fd);
+    return fd;
+  }
+
+  /** The step that closes one. */
+  close(fd: number): Step {
+    if (!this.#open.delete(fd)) throw new RangeError(`descriptor ${fd} is not open`);
+    return { what: "close", call: "close", args: [fd] };
+  }
+}
