@@ -10,7 +10,7 @@ import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
 import { attack, type AttackTargets } from "./attack.ts";
-import { loadEngine } from "./engine/mod.ts";
+import { type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, lockdown } from "./lockdown.ts";
 import { Session } from "./session.ts";
 
@@ -29,11 +29,12 @@ function writeError(line: string): void {
 }
 
 let session: Session | undefined;
+let engine: Engine | undefined;
 let booted = false;
 
 async function boot(message: BootMessage): Promise<void> {
   const started = performance.now();
-  const engine = await loadEngine({
+  const loaded = engine = await loadEngine({
     libDir: message.libDir,
     modelPath: message.modelPath,
     adapterPaths: message.adapterPaths,
@@ -44,7 +45,7 @@ async function boot(message: BootMessage): Promise<void> {
   });
   const loadMs = performance.now() - started;
   const api = makeApi({
-    engine,
+    engine: loaded,
     model: message.model,
     loadMs,
     version: message.version,
@@ -59,7 +60,7 @@ async function boot(message: BootMessage): Promise<void> {
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
   });
-  const { metadata: _metadata, chatTemplate: _template, ...info } = engine.info;
+  const { metadata: _metadata, chatTemplate: _template, ...info } = loaded.info;
   send({
     t: "ready",
     loadMs,
@@ -88,6 +89,8 @@ const pipe = new Pipe({
       });
     } else if (message["t"] === "serve" && session) {
       session.serve();
+    } else if (message["t"] === "ping" && engine) {
+      send({ t: "pong", busy: engine.slotsBusy(), steps: engine.steps() });
     } else {
       throw new SecLlamaError("pipe-broken", "an unexpected control message came");
     }

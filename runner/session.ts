@@ -17,7 +17,10 @@ const ROLL_CHECK_MS = 30_000;
 export interface SessionOptions {
   readonly model: string;
   readonly encryption: boolean;
-  readonly fetch: (request: Request, context: { client: string }) => Promise<Response>;
+  readonly fetch: (
+    request: Request,
+    context: { client: string; waitedMs: number },
+  ) => Promise<Response>;
   readonly onRecipients: (ids: readonly string[]) => void;
 }
 
@@ -25,6 +28,8 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #recipient: Recipient;
   #psks = new Map<string, Bytes>();
+  /** By client: what each key that was handed out had to wait for the load, for the request that follows it. */
+  readonly #waits = new Map<string, number>();
   #serving = false;
   #lastIds = "";
 
@@ -82,6 +87,7 @@ export class Session {
   async #key(exchange: Exchange, head: Extract<OpenHead, { kind: "key" }>): Promise<void> {
     await this.#recipient.rollIfDue();
     this.#announce();
+    if (head.waitedMs > 0 && this.#psks.has(head.id)) this.#waits.set(head.id, head.waitedMs);
     const document = await this.#recipient.keyDocument({
       pskId: head.id,
       challenge: Uint8Array.fromHex(head.c),
@@ -110,7 +116,7 @@ export class Session {
     const response = await this.#run(
       exchange,
       { method, path, headers, body: opened.body },
-      opened.pskId,
+      { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
     );
     // The head's frame waits for the first data, so that a short answer is one write.
     let pending: Uint8Array = reply.head(response.status, Object.fromEntries(response.headers));
@@ -139,7 +145,10 @@ export class Session {
       }
       parts.push(part);
     }
-    const response = await this.#run(exchange, { ...head, body: concat(...parts) }, "plain");
+    const response = await this.#run(exchange, { ...head, body: concat(...parts) }, {
+      client: "plain",
+      waitedMs: head.waitedMs,
+    });
     await exchange.respond({
       status: response.status,
       headers: Object.fromEntries(response.headers),
@@ -157,7 +166,7 @@ export class Session {
       headers: { readonly [name: string]: string };
       body: Bytes;
     },
-    client: string,
+    context: { client: string; waitedMs: number },
   ): Promise<Response> {
     const bodyless = request.method === "GET" || request.method === "HEAD";
     // The path was checked by the opener of the request to begin with a slash; the host is a name without meaning.
@@ -168,8 +177,15 @@ export class Session {
         signal: exchange.signal,
         ...(bodyless ? {} : { body: request.body }),
       }),
-      { client },
+      context,
     );
+  }
+
+  /** A client fetches the key, and the load is waited for, before it sends its request: the time is that request's. */
+  #takeWait(client: string): number {
+    const waitedMs = this.#waits.get(client) ?? 0;
+    this.#waits.delete(client);
+    return waitedMs;
   }
 
   async #roll(): Promise<void> {

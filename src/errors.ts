@@ -72,6 +72,7 @@ export const ERROR_TABLE = {
   "model-corrupt": [500, EXIT.internal],
   "model-store-unreadable": [500, EXIT.internal],
   "model-failed": [500, EXIT.internal],
+  "not-enough-memory": [500, EXIT.unavailable],
   "runner-died": [502, EXIT.internal],
   "pipe-broken": [502, EXIT.internal],
   // sandbox

@@ -182,6 +182,10 @@ export class FakeEngine implements Engine {
     return this.tokenizePrompt([{ text: `<PRE>${prefix}<SUF>${suffix}<MID>`, special: false }]);
   }
 
+  steps(): number {
+    return 0;
+  }
+
   slotsBusy(): number {
     return this.running;
   }

@@ -159,7 +159,7 @@ export function elapsedNs(call: Call): number {
 
 /** What of the request's time went into loading the model; a few microseconds where it was loaded already. */
 function loadNs(o: ServiceOptions, call: Call): number {
-  if (call.waitedMs > 0) return toNs(Math.min(call.waitedMs, o.loadMs));
+  if (call.waitedMs > 0) return toNs(call.waitedMs);
   return toNs(performance.now() - call.startedAt);
 }
 

@@ -204,6 +204,10 @@ class LlamaEngine implements Engine {
     return this.#scheduler.busy;
   }
 
+  steps(): number {
+    return this.#scheduler.steps;
+  }
+
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
     return {
       [Symbol.asyncIterator]: () => {

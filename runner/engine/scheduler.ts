@@ -58,6 +58,9 @@ export class Scheduler {
   /** Whether something came since the step in progress began. */
   #stirred = false;
   #turns = 0;
+  /** By client, when it last took a slot; kept while requests wait. */
+  readonly #clientTurns = new Map<string, number>();
+  #steps = 0;
   /** Threads the context was last told to use. */
   #threads = 0;
   #closed = false;
@@ -73,6 +76,11 @@ export class Scheduler {
 
   get busy(): number {
     return this.#slots.filter(({ generation }) => generation !== undefined).length;
+  }
+
+  /** Batches decoded so far. */
+  get steps(): number {
+    return this.#steps;
   }
 
   get closed(): boolean {
@@ -152,6 +160,7 @@ export class Scheduler {
     const started = performance.now();
     const status = await llama.llama_decode_in_thread(context, batch.seal());
     const ms = performance.now() - started;
+    this.#steps++;
     pace.record({ promptTokens, decodeTokens, ms });
     if (promptTokens === 0) crew.record({ sequences: decodeTokens, ms });
     if (status !== 0) {
@@ -170,8 +179,9 @@ export class Scheduler {
   }
 
   #admit(): void {
+    if (this.#waiting.length === 0) return this.#clientTurns.clear();
     while (this.#waiting.length > 0) {
-      const index = chooseWaiting(this.#waiting, this.#slots);
+      const index = chooseWaiting(this.#waiting, this.#slots, this.#clientTurns);
       const generation = this.#waiting[index] as Generation;
       const choice = chooseSlot(this.#slots, generation.client, generation.prompt);
       if (!choice) return;
@@ -188,6 +198,7 @@ export class Scheduler {
       slot.generation = generation;
       slot.next = undefined;
       slot.turn = this.#turns++;
+      this.#clientTurns.set(generation.client, slot.turn);
       generation.cachedTokens = shared;
       generation.startedAt = performance.now();
     }

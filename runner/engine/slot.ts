@@ -57,20 +57,28 @@ export function chooseSlot(
 }
 
 /**
- * Which waiting request is next: of the client with the fewest running, the one that waits longest. So one client's hundred
- * requests do not hold up another's one.
+ * Which waiting request is next: of the client with the fewest running, and of those of the one whose turn was longest ago,
+ * the one that waits longest. So one client's hundred requests do not hold up another's one, with one slot or with many.
+ * @param turns When each client last took a slot, in any rising order.
  */
-export function chooseWaiting(waiting: readonly Generation[], slots: readonly Slot[]): number {
+export function chooseWaiting(
+  waiting: readonly Pick<Generation, "client">[],
+  slots: readonly Pick<Slot, "generation">[],
+  turns: ReadonlyMap<string, number>,
+): number {
   const running = new Map<string, number>();
   for (const { generation } of slots) {
     if (generation) running.set(generation.client, (running.get(generation.client) ?? 0) + 1);
   }
   let best = 0;
   let fewest = Infinity;
+  let longestAgo = Infinity;
   for (const [index, { client }] of waiting.entries()) {
     const count = running.get(client) ?? 0;
-    if (count < fewest) {
+    const turn = turns.get(client) ?? -1;
+    if (count < fewest || count === fewest && turn < longestAgo) {
       fewest = count;
+      longestAgo = turn;
       best = index;
     }
   }

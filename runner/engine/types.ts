@@ -206,6 +206,8 @@ export interface Engine {
    */
   infill(prefix: string, suffix: string): Int32Array;
   slotsBusy(): number;
+  /** Batches decoded since the start: while slots are busy it must grow. */
+  steps(): number;
   /** Ends what runs with `cancelled` and frees the model. Idempotent. */
   close(): void;
 }

@@ -110,7 +110,7 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
       version: VERSION,
     });
     const started = performance.now();
-    const model = await supervisor.acquire("demo");
+    const { model } = await supervisor.acquire("demo");
     checks.push({
       name: "runner",
       result: "holds",

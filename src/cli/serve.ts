@@ -96,7 +96,9 @@ export const serveCommand: Command = {
         keyBackend: keys.backend,
       });
       const preload = stringOption(context, "model") ?? "demo";
-      const loaded = flag(context, "no-preload") ? undefined : await supervisor.acquire(preload);
+      const loaded = flag(context, "no-preload")
+        ? undefined
+        : (await supervisor.acquire(preload)).model;
       const gateway = await serveHardened({
         hostname: config.host.replace(/^\[|\]$/g, ""),
         port: config.port,

@@ -16,6 +16,8 @@ export interface Config {
   /** How long an idle model stays loaded, in milliseconds; Infinity: until it is unloaded. */
   readonly keepAliveMs: number;
   readonly maxLoadedModels: number;
+  /** Memory of all loaded models together, in bytes; 0: nine tenths of the machine's. */
+  readonly maxMemoryBytes: number;
   /** Requests one model works on at once. */
   readonly parallel: number;
   /** Requests that may wait for a slot, per model. */
@@ -25,6 +27,8 @@ export interface Config {
   /** Threads of inference; 0: one per core. */
   readonly threads: number;
   readonly loadTimeoutMs: number;
+  /** How long a runner may be silent before it is replaced. */
+  readonly runnerTimeoutMs: number;
   readonly logLevel: LogLevel;
   /** Age of the active key past which a rotation is asked for. */
   readonly keyMaxAgeDays: number;
@@ -67,6 +71,14 @@ function integer(min: number, max: number) {
     if (!(value >= min && value <= max)) throw bad(name, `a whole number from ${min} to ${max}`);
     return value;
   };
+}
+
+/** `8G`, `512M` (powers of 1024) or bytes; 0. */
+function size(text: string, name: string): number {
+  const [, digits, unit] = /^(\d{1,12})([KMGT]?)(?:i?B)?$/i.exec(text) ?? [];
+  const value = Number(digits) * 1024 ** " KMGT".indexOf(unit?.toUpperCase() || " ");
+  if (!Number.isSafeInteger(value)) throw bad(name, "a size: 8G, 512M or 0");
+  return value;
 }
 
 function host(text: string, name: string): string {
@@ -158,6 +170,15 @@ export const FIELDS = [
     parse: integer(1, 64),
   }),
   field({
+    name: "maxMemoryBytes",
+    env: "SECLLAMA_MAX_MEMORY",
+    flag: "max-memory",
+    value: "SIZE",
+    default: 0,
+    help: "memory of all loaded models, by estimate: 8G, 512M; 0: nine tenths of the machine's",
+    parse: size,
+  }),
+  field({
     name: "parallel",
     env: "SECLLAMA_NUM_PARALLEL",
     flag: "parallel",
@@ -200,6 +221,18 @@ export const FIELDS = [
     default: 300_000,
     help: "how long a model may take to load",
     parse: parseDurationMs,
+  }),
+  field({
+    name: "runnerTimeoutMs",
+    env: "SECLLAMA_RUNNER_TIMEOUT",
+    value: "DURATION",
+    default: 30_000,
+    help: "how long a runner may be silent before it is replaced",
+    parse(text, name) {
+      const ms = parseDurationMs(text, name);
+      if (ms < 100) throw bad(name, "at least 100ms");
+      return ms;
+    },
   }),
   field({
     name: "keyMaxAgeDays",

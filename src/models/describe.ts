@@ -4,6 +4,7 @@
  */
 import type { GgufHeader } from "./gguf.ts";
 import { badModel } from "./gguf_reader.ts";
+import { kvBytesPerToken } from "./kv_size.ts";
 import { FILE_TYPES, VALUE } from "./gguf_types.ts";
 import { SecLlamaError } from "../errors.ts";
 
@@ -18,6 +19,8 @@ export interface ModelDetails {
   /** Tokens the model was trained with. */
   readonly contextLength: number;
   readonly embeddingLength: number;
+  /** See {@link kvBytesPerToken}. */
+  readonly kvBytesPerToken: number;
   readonly chatTemplate?: string;
   /** Of `completion`, `embedding`, `vision`, `tools`, `insert`, `thinking`. */
   readonly capabilities: readonly string[];
@@ -72,6 +75,7 @@ export function describeModel(header: GgufHeader): ModelDetails {
     quantization: quantizationOf(header),
     contextLength,
     embeddingLength,
+    kvBytesPerToken: kvBytesPerToken(header, architecture),
     ...(typeof template === "string" && template !== "" ? { chatTemplate: template } : {}),
     capabilities: capabilitiesOf(header, architecture),
   };

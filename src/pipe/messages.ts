@@ -72,18 +72,46 @@ export interface FailedMessage {
   readonly message: string;
 }
 
-export type ToRunner = BootMessage | ServeMessage;
-export type FromRunner = ReadyMessage | RecipientsMessage | LeaseMessage | FailedMessage;
+/** Gateway → runner: answer, to show that you live. */
+export interface PingMessage {
+  readonly t: "ping";
+}
+
+/** Runner → gateway: the answer to a ping. */
+export interface PongMessage {
+  readonly t: "pong";
+  /** Requests that the engine works on. */
+  readonly busy: number;
+  /** Batches decoded since the start. */
+  readonly steps: number;
+}
+
+export type ToRunner = BootMessage | ServeMessage | PingMessage;
+export type FromRunner =
+  | ReadyMessage
+  | RecipientsMessage
+  | LeaseMessage
+  | FailedMessage
+  | PongMessage;
 
 /** Head of an exchange. `sealed`: the body is a sealed request. `plain`: only with encryption off. */
 export type OpenHead =
-  | { readonly kind: "key"; readonly id: string; readonly c: string; readonly model: string }
+  | {
+    readonly kind: "key";
+    readonly id: string;
+    readonly c: string;
+    readonly model: string;
+    /** Milliseconds that the client waited for the model to be loaded; 0 if it was. */
+    readonly waitedMs: number;
+  }
   | { readonly kind: "sealed" }
   | {
     readonly kind: "plain";
     readonly method: string;
     readonly path: string;
     readonly headers: { readonly [name: string]: string };
+    /** As for `key`. */
+    readonly waitedMs: number;
   };
 
 /** Head of the answer. `sealed`: its data are sealed frames. */

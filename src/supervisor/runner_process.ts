@@ -8,6 +8,7 @@ import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../
 import type { BootMessage, FromRunner, OpenHead, ReadyMessage } from "../pipe/messages.ts";
 import { type Exchange, type JsonObject, Pipe } from "../pipe/pipe.ts";
 import { type PlannedCommand, spawnPlanned } from "../sandbox/mod.ts";
+import { Watchdog } from "./watchdog.ts";
 
 export type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
 
@@ -22,6 +23,8 @@ export interface RunnerProcessOptions {
   readonly onLease: (ms: number) => void;
   readonly onDead: (error: SecLlamaError) => void;
   readonly timeoutMs: number;
+  /** How long it may be silent once it serves. */
+  readonly silenceMs: number;
   readonly logger: Logger;
 }
 
@@ -32,6 +35,7 @@ export class RunnerProcess {
   readonly #options: RunnerProcessOptions;
   readonly #child: Deno.ChildProcess;
   readonly #pipe: Pipe;
+  readonly #watchdog: Watchdog;
   readonly #ready = Promise.withResolvers<ReadyMessage>();
   #state: RunnerState = "starting";
   #stderr = "";
@@ -46,6 +50,11 @@ export class RunnerProcess {
       readable: this.#child.stdout,
       write: (bytes) => writer.write(bytes).catch(() => {}), // a dead runner is noticed by the reader
       onControl: (message) => this.#control(message as unknown as FromRunner),
+    });
+    this.#watchdog = new Watchdog({
+      timeoutMs: options.silenceMs,
+      ping: () => void this.#pipe.control({ t: "ping" }),
+      onHung: (reason) => this.#giveUp(reason),
     });
     this.#ready.promise.catch(() => {});
     const stderrDone = this.#drainStderr();
@@ -91,6 +100,7 @@ export class RunnerProcess {
       await runner.sendKeys();
       await runner.#pipe.control({ t: "serve" });
       runner.#state = "ready";
+      runner.#watchdog.start();
       return runner;
     } catch (error) {
       await runner.kill();
@@ -124,8 +134,22 @@ export class RunnerProcess {
     await this.#child.status;
   }
 
+  /** A runner that hangs is ended; its requests are told why, and the next one starts another. */
+  #giveUp(reason: "silent" | "stuck"): void {
+    this.#options.logger.error("runner-hung", { reason: label(reason) });
+    this.#pipe.close(
+      new SecLlamaError("runner-died", "the model's runner stopped answering and was ended", {
+        hint: "try again: the next request starts a new runner",
+      }),
+    );
+    void this.kill();
+  }
+
   #control(message: FromRunner): void {
     switch (message.t) {
+      case "pong":
+        if (!Number.isInteger(message.busy) || !Number.isInteger(message.steps)) break;
+        return this.#watchdog.pong(message);
       case "ready":
         return this.#ready.resolve(message);
       case "recipients":
@@ -170,6 +194,7 @@ export class RunnerProcess {
     }
     const early = this.#state !== "ready";
     this.#state = "dead";
+    this.#watchdog.stop();
     // At once, before its process is reaped: the next request must start a new runner, not meet this one.
     this.#options.onDead(error);
     try {

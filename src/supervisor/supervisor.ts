@@ -8,17 +8,15 @@ import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
-import { encodePsks } from "../pipe/messages.ts";
-import { LoadedModel } from "./loaded_model.ts";
-import { RunnerProcess } from "./runner_process.ts";
+import { Admission, type Occupant } from "./admission.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
+import { KeyFeed } from "./key_feed.ts";
+import { BUSY_MESSAGE, LoadedModel } from "./loaded_model.ts";
+import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
+import { RunnerProcess } from "./runner_process.ts";
 
 export { LoadedModel };
 
-/** How often a rotation by another process is looked for; an unknown key id is looked up at once. */
-const KEY_POLL_MS = 2_000;
-/** Unknown key ids cause at most one look into the key store in this time. */
-const UNKNOWN_KEY_INTERVAL_MS = 1_000;
 const DEFAULT_CONTEXT_TOKENS = 4096;
 
 export interface SupervisorOptions {
@@ -28,95 +26,196 @@ export interface SupervisorOptions {
   readonly sandbox: Sandbox;
   readonly logger: Logger;
   readonly version: string;
+  /** Default: as the system tells. */
+  readonly memory?: () => MachineMemory;
+}
+
+/** A model that a request may be sent to. */
+export interface Acquired {
+  readonly model: LoadedModel;
+  /** Milliseconds that it took to be loaded; 0 if it was there. */
+  readonly waitedMs: number;
+}
+
+interface Loading {
+  readonly done: Promise<LoadedModel>;
+  /** Clients to be promised the model as soon as it is there. */
+  readonly clients: string[];
 }
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #loaded = new Map<string, LoadedModel>();
-  readonly #loading = new Map<string, Promise<LoadedModel>>();
-  readonly #keyTimer: ReturnType<typeof setInterval>;
-  #knownPskIds = new Set<string>();
-  #generation = -1;
-  #lastUnknown = 0;
+  /** Take no more requests, and go when what they work on is done. */
+  readonly #leaving = new Set<LoadedModel>();
+  readonly #loading = new Map<string, Loading>();
+  readonly #admission: Admission;
+  readonly #keyFeed: KeyFeed;
   #stopped = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#keyTimer = setInterval(() => void this.#pollKeys(), KEY_POLL_MS);
-    Deno.unrefTimer(this.#keyTimer);
+    const { config } = options;
+    const memory = options.memory ?? readMachineMemory;
+    this.#keyFeed = new KeyFeed(options.keys, () => this.refreshKeys());
+    this.#admission = new Admission({
+      occupants: () => this.#occupants(),
+      room: (takenBytes) => ({
+        maxModels: config.maxLoadedModels,
+        budgetBytes: memoryBudget(memory(), { limitBytes: config.maxMemoryBytes, takenBytes }),
+      }),
+      evict: (name) => this.unload(name),
+      drain: (name) => this.#drain(name),
+      timeoutMs: config.loadTimeoutMs,
+      maxWaiting: config.maxQueue,
+    });
   }
 
   loaded(): readonly LoadedModel[] {
-    return [...this.#loaded.values()];
+    return [...this.#loaded.values(), ...this.#leaving];
   }
 
-  /** The loaded model that owns this boot key. */
-  byRecipient(id: string): LoadedModel | undefined {
+  /** Whether there is more than one client. */
+  get shared(): boolean {
+    return this.#keyFeed.count > 1;
+  }
+
+  /** The loaded model that owns this boot key; one that is leaving, for a client that was promised it. */
+  byRecipient(id: string, client: string): LoadedModel | undefined {
     for (const model of this.#loaded.values()) if (model.recipients.includes(id)) return model;
+    for (const model of this.#leaving) {
+      if (model.recipients.includes(id) && model.promised(client)) return model;
+    }
     return undefined;
   }
 
   /**
    * The model, loaded if it was not.
-   * @throws {SecLlamaError} `model-not-found`, `model-corrupt`, `model-failed`, `sandbox-*`, `busy`.
+   * @param client Who asks: the model stays until its request comes, if it comes soon. Absent: nobody in particular.
+   * @throws {SecLlamaError} `model-not-found`, `model-corrupt`, `model-failed`, `not-enough-memory`, `sandbox-*`, `busy`.
    */
-  async acquire(name: string): Promise<LoadedModel> {
-    if (this.#stopped) throw new SecLlamaError("busy", "the server is shutting down");
+  async acquire(name: string, client?: string): Promise<Acquired> {
+    const started = performance.now();
+    const { config } = this.#options;
+    if (this.#stopped) throw shuttingDown();
     const resolved = await this.#options.models.resolve(name);
     const ready = this.#loaded.get(resolved.name);
-    if (ready) {
-      if (ready.manifestDigest === resolved.manifestDigest) return ready;
-      await this.unload(resolved.name); // the name now means another file, or other defaults
+    if (ready?.manifestDigest === resolved.manifestDigest) {
+      if (client !== undefined) ready.promise(client);
+      return { model: ready, waitedMs: 0 };
     }
-    const under = this.#loading.get(resolved.name);
-    if (under) return await under;
-    const loading = this.#load(resolved).finally(() => this.#loading.delete(resolved.name));
-    this.#loading.set(resolved.name, loading);
-    return await loading;
+    if (ready) this.#drain(resolved.name); // the name now means another file, or other defaults
+    let loading = this.#loading.get(resolved.name);
+    if (!loading) {
+      const clients: string[] = [];
+      const done = this.#load(resolved, clients)
+        .finally(() => this.#loading.delete(resolved.name));
+      loading = { done, clients };
+      this.#loading.set(resolved.name, loading);
+    } else if (loading.clients.length >= config.parallel + config.maxQueue) {
+      throw new SecLlamaError("busy", BUSY_MESSAGE);
+    }
+    if (client !== undefined) loading.clients.push(client);
+    return { model: await loading.done, waitedMs: performance.now() - started };
   }
 
-  /** Whether a client may still exist under this id: unknown ids make the key store be read again, at most once a second. */
-  async knowsPskId(id: string): Promise<boolean> {
-    if (this.#knownPskIds.has(id)) return true;
-    const now = Date.now();
-    if (now - this.#lastUnknown < UNKNOWN_KEY_INTERVAL_MS) return false;
-    this.#lastUnknown = now;
-    await this.refreshKeys();
-    return this.#knownPskIds.has(id);
+  /** Whether a client may still exist under this id. */
+  knowsPskId(id: string): Promise<boolean> {
+    return this.#keyFeed.knows(id);
   }
 
   /** Reads the keys again and gives them to every runner. */
   async refreshKeys(): Promise<void> {
-    for (const model of this.#loaded.values()) await model.runner.sendKeys();
-    if (this.#loaded.size === 0) (await this.#keyFrame()).fill(0);
+    const models = this.loaded();
+    for (const model of models) await model.runner.sendKeys();
+    if (models.length === 0) (await this.#keyFeed.frame()).fill(0);
   }
 
+  /** Ends a model's runner at once, with whatever it works on. */
   async unload(name: string): Promise<boolean> {
     const model = this.#loaded.get(name);
     if (!model) return false;
     this.#loaded.delete(name);
-    model.stopTimer();
-    await model.runner.kill();
+    await this.#end(model);
     return true;
   }
 
   /** Ends every runner. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#keyTimer);
-    await Promise.allSettled(this.#loading.values());
-    await Promise.all([...this.#loaded.keys()].map((name) => this.unload(name)));
+    this.#keyFeed.stop();
+    this.#admission.stop();
+    await Promise.allSettled([...this.#loading.values()].map(({ done }) => done));
+    await Promise.all(
+      this.loaded().map((model) => {
+        this.#loaded.delete(model.name);
+        return this.#end(model);
+      }),
+    );
   }
 
-  async #load(resolved: ResolvedModel): Promise<LoadedModel> {
-    const { config, models, sandbox, logger, version } = this.#options;
-    await this.#makeRoom();
-    await models.verify(resolved.digest);
+  /** Until its process is gone it is one of the leaving: its memory is not free before. */
+  async #end(model: LoadedModel): Promise<void> {
+    model.retire();
+    this.#leaving.add(model);
+    await model.runner.kill();
+    this.#leaving.delete(model);
+    this.#admission.changed();
+  }
+
+  #drain(name: string): void {
+    const model = this.#loaded.get(name);
+    if (!model) return;
+    this.#loaded.delete(name);
+    this.#leaving.add(model);
+    if (model.idle) void this.#end(model);
+  }
+
+  #occupants(): Occupant[] {
+    const seen = (model: LoadedModel, state: Occupant["state"]): Occupant => ({
+      name: model.name,
+      needBytes: model.needBytes,
+      state,
+      lastUsedMs: model.lastUsedMs,
+    });
+    return [
+      ...[...this.#loaded.values()].map((m) => seen(m, m.idle ? "idle" : "busy")),
+      ...[...this.#leaving].map((m) => seen(m, "leaving")),
+    ];
+  }
+
+  async #load(resolved: ResolvedModel, clients: readonly string[]): Promise<LoadedModel> {
+    const { config, models } = this.#options;
     const details = await models.details(resolved);
-    const { adapters, ...defaults } = await readDefaults(models, resolved);
+    const defaults = await readDefaults(models, resolved);
+    const contextLength = contextOf(defaults.options, details.contextLength, config.contextLength);
+    const needBytes = estimateMemory({
+      sizeBytes: resolved.sizeBytes,
+      kvBytesPerToken: details.kvBytesPerToken,
+      embeddingLength: details.embeddingLength,
+      contextLength,
+      slots: config.parallel,
+    });
+    await this.#admission.enter(resolved.name, needBytes);
+    try {
+      await models.verify(resolved.digest);
+      const model = await this.#start(resolved, defaults, { contextLength, needBytes });
+      // Before anything is awaited: the next load that waits for room must see it.
+      for (const client of clients) model.promise(client);
+      return model;
+    } finally {
+      this.#admission.leave(resolved.name);
+    }
+  }
+
+  async #start(
+    resolved: ResolvedModel,
+    { adapters, ...defaults }: Awaited<ReturnType<typeof readDefaults>>,
+    { contextLength, needBytes }: { contextLength: number; needBytes: number },
+  ): Promise<LoadedModel> {
+    const { config, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
     for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
-    const contextLength = contextOf(defaults.options, details.contextLength, config.contextLength);
     const spawn = prepareSpawn(sandbox, resolved.blobPath, adapterPaths);
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
@@ -145,36 +244,39 @@ export class Supervisor {
           version,
         },
         prove: (pid, ready) => spawn.prove(pid, ready),
-        keys: () => this.#keyFrame(),
+        keys: () => this.#keyFeed.frame(),
         onRecipients: (ids) => {
           recipients = ids;
           if (model) model.recipients = ids;
         },
         onLease: (ms) => model?.setLease(ms),
         onDead: () => {
-          if (model && this.#loaded.get(resolved.name) === model) {
-            this.#loaded.delete(resolved.name);
-            model.stopTimer();
-          }
+          if (!model) return;
+          if (this.#loaded.get(resolved.name) === model) this.#loaded.delete(resolved.name);
+          void this.#end(model);
         },
         timeoutMs: config.loadTimeoutMs,
+        silenceMs: config.runnerTimeoutMs,
         logger,
       });
+      if (this.#stopped || runner.state !== "ready") {
+        await runner.kill();
+        throw new SecLlamaError("runner-died", "the model's runner ended before it answered");
+      }
       model = new LoadedModel(runner, spawn.report(), {
         name: resolved.name,
         digest: resolved.digest,
         manifestDigest: resolved.manifestDigest,
         sizeBytes: resolved.sizeBytes,
         contextLength,
-        limit: config.parallel + config.maxQueue,
+        needBytes,
+        slots: config.parallel,
+        maxQueue: config.maxQueue,
         keepAliveMs: config.keepAliveMs,
-        onExpired: () => void this.unload(resolved.name),
+        onExpired: () => void this.#expire(model!),
+        onIdle: () => this.#idle(model!),
       });
       model.recipients = recipients;
-      if (this.#stopped || runner.state !== "ready") {
-        await runner.kill();
-        throw new SecLlamaError("runner-died", "the model's runner ended before it answered");
-      }
       this.#loaded.set(resolved.name, model);
       logger.info("model-loaded", {
         model: label(resolved.name),
@@ -186,37 +288,14 @@ export class Supervisor {
     }
   }
 
-  /** Unloads the least recently used idle model if the limit is reached. */
-  async #makeRoom(): Promise<void> {
-    while (this.#loaded.size >= this.#options.config.maxLoadedModels) {
-      const idle = this.loaded().filter((m) =>
-        m.active === 0
-      ).sort((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
-      if (!idle) {
-        throw new SecLlamaError("busy", "server busy: every loaded model is in use", {
-          hint: "try again, or raise SECLLAMA_MAX_LOADED_MODELS",
-        });
-      }
-      await this.unload(idle.name);
-    }
+  async #expire(model: LoadedModel): Promise<void> {
+    if (this.#loaded.get(model.name) === model) this.#loaded.delete(model.name);
+    await this.#end(model);
   }
 
-  async #keyFrame(): Promise<Uint8Array> {
-    // Before the keys: a rotation in between is then seen by the next poll.
-    this.#generation = await this.#options.keys.generation();
-    const entries = await this.#options.keys.psks();
-    this.#knownPskIds = new Set(entries.map((e) => e.pskId));
-    const payload = encodePsks(entries);
-    for (const { psk } of entries) psk.fill(0);
-    return payload;
-  }
-
-  async #pollKeys(): Promise<void> {
-    try {
-      if (await this.#options.keys.generation() !== this.#generation) await this.refreshKeys();
-    } catch {
-      // The store is locked or gone for now: the runners keep the keys they have, and the next poll tries again.
-    }
+  #idle(model: LoadedModel): void {
+    if (this.#leaving.has(model)) void this.#end(model);
+    else this.#admission.changed();
   }
 }
 
@@ -226,8 +305,12 @@ function contextOf(
   trained: number,
   configured: number,
 ): number {
-  if (configured > 0) return configured;
+  if (configured > 0) return Math.min(trained, configured);
   const asked = options?.["num_ctx"];
   const wish = typeof asked === "number" && asked >= 1 ? Math.floor(asked) : DEFAULT_CONTEXT_TOKENS;
   return Math.min(trained, wish);
+}
+
+function shuttingDown(): SecLlamaError {
+  return new SecLlamaError("busy", "the server is shutting down");
 }

@@ -9,6 +9,7 @@ import { decodePsks, type OpenHead } from "../../src/pipe/messages.ts";
 import { type Exchange, Pipe } from "../../src/pipe/pipe.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
 import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
+import type { Opener } from "../../src/supervisor/loaded_model.ts";
 import { LoadedModel, Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const MODEL = "demo:latest";
@@ -27,8 +28,8 @@ Supervisor.prototype.byRecipient = function () {
 const recipient = new Recipient({ model: MODEL, psk: (id) => psks.get(id) });
 const openHonestly = LoadedModel.prototype.open;
 
-LoadedModel.prototype.open = function (head: OpenHead) {
-  const honest = (h: OpenHead) => openHonestly.call(this, h);
+LoadedModel.prototype.open = function (head: OpenHead, opener: Opener) {
+  const honest = (h: OpenHead) => openHonestly.call(this, h, opener);
   const cheat = head.kind === "key" ? forgeKey(head) : openAndReseal(honest);
   return { exchange: cheat as unknown as Exchange, done: () => {} };
 };
@@ -68,7 +69,7 @@ function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: (
     const { pskId } = opened;
     const psk = psks.get(pskId)!;
     const challenge = crypto.getRandomValues(new Uint8Array(16));
-    const asked = honest({ kind: "key", id: pskId, c: challenge.toHex(), model: MODEL });
+    const asked = honest({ kind: "key", id: pskId, c: challenge.toHex(), model: MODEL, waitedMs: 0 });
     await asked.exchange.end();
     const sentAt = Date.now();
     const document = JSON.parse(

@@ -37,13 +37,16 @@ async function plain(context: GatewayContext, request: Request, path: string): P
     throw new SecLlamaError("bad-request", "the content type must be application/json");
   }
   const body = await readAll(request);
-  const model = await context.supervisor.acquire(modelOf(body));
+  const { model, waitedMs } = await context.supervisor.acquire(modelOf(body));
   const headers: Record<string, string> = {};
   for (const name of ["content-type", "accept", "anthropic-version"]) {
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
-  const { exchange, done } = model.open({ kind: "plain", method: request.method, path, headers });
+  const { exchange, done } = model.open(
+    { kind: "plain", method: request.method, path, headers, waitedMs },
+    { client: "plain", shared: false },
+  );
   return await relay(exchange, { body: null, first: body, signal: request.signal, done });
 }
 

@@ -49,8 +49,11 @@ async function keyDocument(
   if (!await context.supervisor.knowsPskId(id)) {
     throw new SecLlamaError("auth", "authentication failed");
   }
-  const model = await context.supervisor.acquire(canonical);
-  const { exchange, done } = model.open({ kind: "key", id, c: c!, model: canonical });
+  const { model, waitedMs } = await context.supervisor.acquire(canonical, id);
+  const { exchange, done } = model.open(
+    { kind: "key", id, c: c!, model: canonical, waitedMs },
+    { client: id, shared: context.supervisor.shared },
+  );
   return await relay(exchange, { body: null, first: undefined, signal, done });
 }
 
@@ -73,7 +76,7 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
   for (;;) {
     const header = parseRequestHeader(first);
     if (header !== "need-more") {
-      const model = context.supervisor.byRecipient(header.rk);
+      const model = context.supervisor.byRecipient(header.rk, header.pskId);
       if (!model) {
         void reader.cancel().catch(() => {});
         throw new SecLlamaError(
@@ -84,7 +87,10 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
           },
         );
       }
-      const { exchange, done } = model.open({ kind: "sealed" });
+      const { exchange, done } = model.open(
+        { kind: "sealed" },
+        { client: header.pskId, shared: context.supervisor.shared },
+      );
       return await relay(exchange, { body: reader, first, signal: request.signal, done });
     }
     if (first.length > MAX_HEADER_BYTES) {
