@@ -47,7 +47,6 @@ async function boot(message: BootMessage): Promise<void> {
   const api = makeApi({
     engine: loaded,
     model: message.model,
-    loadMs,
     version: message.version,
     defaults: message.defaults,
     onKeepAlive: (ms) => send({ t: "lease", ms: ms === "forever" ? -1 : ms }),

@@ -22,8 +22,6 @@ export interface ApiOptions {
   readonly engine: Engine;
   /** Canonical name of the model, "demo:latest": requests for another are 404. */
   readonly model: string;
-  /** Milliseconds the load took. */
-  readonly loadMs: number;
   /** Told for each request with `keep_alive`: milliseconds from the end of the request, 0 to unload after it. */
   onKeepAlive(value: number | "forever"): void;
   readonly version: string;

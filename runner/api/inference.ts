@@ -27,7 +27,6 @@ export interface ServiceOptions {
   readonly engine: Engine;
   /** Canonical name of the one model served here. */
   readonly model: string;
-  readonly loadMs: number;
   readonly defaults: ModelDefaults;
   onKeepAlive(value: number | "forever"): void;
 }
@@ -56,7 +55,7 @@ export function makeService(o: ServiceOptions): Service {
       return name;
     },
     infer: (request, call) => infer(o, request, call),
-    embed: (request, call) => embed(engine, request, call, loadNs(o, call)),
+    embed: (request, call) => embed(engine, request, call, loadNs(call)),
     countTokens: (request) => {
       const think = checkThink(engine, request);
       return buildPrompt(o, { ...request, truncate: true }, think, Infinity).tokens.length;
@@ -85,7 +84,7 @@ export async function collect(reply: Reply): Promise<CollectedReply> {
 
 async function* infer(o: ServiceOptions, request: InferenceRequest, call: Call): Reply {
   const { engine } = o;
-  const load = loadNs(o, call);
+  const load = loadNs(call);
   const think = checkThink(engine, request);
   checkCapabilities(engine, request);
   const prompt = buildPrompt(o, request, think);
@@ -158,7 +157,7 @@ export function elapsedNs(call: Call): number {
 }
 
 /** What of the request's time went into loading the model; a few microseconds where it was loaded already. */
-function loadNs(o: ServiceOptions, call: Call): number {
+function loadNs(call: Call): number {
   if (call.waitedMs > 0) return toNs(call.waitedMs);
   return toNs(performance.now() - call.startedAt);
 }

@@ -22,7 +22,6 @@ function apiTest(name: string, use: (post: Post, engine: Engine) => Promise<void
         const api = makeApi({
           engine,
           model: "demo:latest",
-          loadMs: 1,
           onKeepAlive: () => {},
           version: "0",
         });

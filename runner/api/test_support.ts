@@ -17,7 +17,6 @@ export function testApi(script: FakeScript = {}, options: Partial<ApiOptions> = 
   const api = makeApi({
     engine,
     model: "demo:latest",
-    loadMs: 40,
     onKeepAlive: (value) => keepAlives.push(value),
     version: "0.1.0",
     ...options,

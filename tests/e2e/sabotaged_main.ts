@@ -69,7 +69,13 @@ function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: (
     const { pskId } = opened;
     const psk = psks.get(pskId)!;
     const challenge = crypto.getRandomValues(new Uint8Array(16));
-    const asked = honest({ kind: "key", id: pskId, c: challenge.toHex(), model: MODEL, waitedMs: 0 });
+    const asked = honest({
+      kind: "key",
+      id: pskId,
+      c: challenge.toHex(),
+      model: MODEL,
+      waitedMs: 0,
+    });
     await asked.exchange.end();
     const sentAt = Date.now();
     const document = JSON.parse(
