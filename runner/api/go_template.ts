@@ -5,6 +5,7 @@
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, PromptPart, ToolDefinition } from "../engine/types.ts";
 import { type Expression, type Node, parseGoTemplate } from "./go_template_parse.ts";
+import { goMessages, GoStruct, goTools, toTypeScriptType } from "./go_values.ts";
 
 const MAX_STEPS = 200_000;
 
@@ -30,7 +31,7 @@ export function renderGoChat(
 ): PromptPart[] {
   const nodes = parseGoTemplate(template);
   const shared = {
-    Tools: tools.map((tool) => ({ Type: "function", Function: goTool(tool) })),
+    Tools: goTools(tools),
     Think: think !== undefined && think !== false,
     ThinkLevel: typeof think === "string" ? think : "",
     IsThinkSet: think !== undefined,
@@ -39,7 +40,7 @@ export function renderGoChat(
   if (/\.Messages\b/.test(template)) {
     const values = {
       ...shared,
-      Messages: messages.map(goMessage),
+      Messages: goMessages(messages),
       System: system.join("\n\n"),
       Response: "",
     };
@@ -64,28 +65,6 @@ export function renderGoChat(
   }
   flush(true);
   return parts;
-}
-
-function goTool(tool: ToolDefinition): Record<string, unknown> {
-  return {
-    Name: tool.name,
-    Description: tool.description ?? "",
-    Parameters: tool.parameters ?? {},
-  };
-}
-
-function goMessage(message: ChatMessage): Record<string, unknown> {
-  return {
-    Role: message.role,
-    Content: message.content,
-    Thinking: message.thinking ?? "",
-    ToolName: message.toolName ?? "",
-    ToolCallID: message.toolCallId ?? "",
-    ToolCalls: (message.toolCalls ?? []).map((call, Index) => ({
-      ID: call.id ?? "",
-      Function: { Index, Name: call.name, Arguments: call.arguments },
-    })),
-  };
 }
 
 /** Thrown to leave loops, and the template at `.Response`. */
@@ -244,12 +223,14 @@ const FUNCTIONS: Readonly<Record<string, (...args: any[]) => unknown>> = {
       return verb === "%q" ? JSON.stringify(value) : value;
     }),
   json: (value) => JSON.stringify(value ?? null),
+  toTypeScriptType,
   currentDate: () => new Date().toISOString().slice(0, 10),
   yesterdayDate: () => new Date(Date.now() - 86_400_000).toISOString().slice(0, 10),
 };
 
 /** Own fields only: a template cannot reach into prototypes. */
 function field(value: unknown, name: string): unknown {
+  if (value instanceof GoStruct) return field(value.fields, name);
   return typeof value === "object" && value !== null && Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]
     : undefined;
@@ -262,6 +243,7 @@ function isResponse(expression: Expression): boolean {
 
 function isTrue(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof GoStruct) return true;
   if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
   return Boolean(value);
 }

@@ -106,7 +106,53 @@ for (
 }
 
 Deno.test("go template: loops inside loops end", () => {
-  const messages = Array.from({ length: 2000 }, () => ({ role: "user", content: "x" }));
+  const messages = Array.from({ length: 2000 }, () => ({ role: "tool", content: "x" }));
   const bomb = "{{ range $.Messages }}{{ range $.Messages }}a{{ end }}{{ end }}";
   assert.throws(() => renderGoChat(bomb, messages, [], undefined), { code: "bad-request" });
+});
+
+const WEATHER = {
+  name: "weather",
+  description: "Weather",
+  parameters: {
+    type: "object",
+    properties: {
+      city: { type: "string", description: "Which", enum: ["Oslo"] },
+      a: { type: ["integer", "null"] },
+    },
+    required: ["city"],
+  },
+};
+
+Deno.test("go template: tools print as the API writes them, their fields have Go's names", () => {
+  const show = (template: string) =>
+    text(renderGoChat(template, [{ role: "user", content: "Q" }], [WEATHER], undefined));
+  const json = '{"type":"function","function":{"name":"weather","description":"Weather",' +
+    '"parameters":{"type":"object","required":["city"],"properties":{"a":{"type":["integer","null"]},' +
+    '"city":{"type":"string","description":"Which","enum":["Oslo"]}}}}}';
+  const all = "{{ range .Messages }}{{ end }}";
+  assert.equal(show(`{{ range .Tools }}{{ . }}{{ end }}${all}`), json);
+  assert.equal(show(`{{ .Tools }}${all}`), `[${json}]`);
+  assert.equal(show(`{{ json .Tools }}${all}`), `[${json}]`);
+  assert.equal(
+    show(
+      "{{ range .Tools }}{{ range $name, $p := .Function.Parameters.Properties }}" +
+        `{{ $name }}: {{ toTypeScriptType $p }} {{ $p.Description }}; {{ end }}{{ end }}${all}`,
+    ),
+    "a: number | null ; city: string Which; ",
+  );
+});
+
+Deno.test("go template: messages of one role that follow each other are joined, tools' are not", () => {
+  const messages = ["user", "user", "tool", "tool", "user"].map((role, index) => ({
+    role,
+    content: String(index),
+  }));
+  const parts = renderGoChat(
+    "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}",
+    messages,
+    [],
+    undefined,
+  );
+  assert.equal(text(parts), "<user>0\n\n1<tool>2<tool>3<user>4");
 });

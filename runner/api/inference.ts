@@ -5,6 +5,7 @@ import { Fields } from "./fields.ts";
 import { embed } from "./embed.ts";
 import { buildGrammar } from "./grammar.ts";
 import { isSameModel } from "./model_name.ts";
+import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit } from "./prompt.ts";
 import { ReplyParser } from "./reply_parser.ts";
@@ -31,16 +32,22 @@ export interface ServiceOptions {
   onKeepAlive(value: number | "forever"): void;
 }
 
-/** @throws {SecLlamaError} `bad-request`: the defaults' options are wrong. */
-export function makeService(o: ServiceOptions): Service {
-  const { engine, defaults } = o;
+/** What all requests share. */
+interface Inference extends ServiceOptions {
+  readonly template: ModelTemplate;
+}
+
+/** @throws {SecLlamaError} `bad-request`: the defaults' options or template are wrong. */
+export function makeService(options: ServiceOptions): Service {
+  const { engine, defaults } = options;
+  const o: Inference = { ...options, template: modelTemplate(engine.info, defaults) };
   const parameters = defaults.options === undefined
     ? undefined
     : Fields.of(defaults.options, "parameters");
   return {
     defaults,
     baseOptions: parseOptions(parameters, DEFAULT_OPTIONS),
-    supportsThinking: engine.info.capabilities.includes("thinking"),
+    supportsThinking: o.template.capabilities.includes("thinking"),
     vocabularySize: engine.info.vocabularySize,
     checkModel(name) {
       if (name === undefined || name === "") {
@@ -57,7 +64,7 @@ export function makeService(o: ServiceOptions): Service {
     infer: (request, call) => infer(o, request, call),
     embed: (request, call) => embed(engine, request, call, loadNs(call)),
     countTokens: (request) => {
-      const think = checkThink(engine, request);
+      const think = checkThink(o.template, request);
       return buildPrompt(o, { ...request, truncate: true }, think, Infinity).tokens.length;
     },
     keepAlive: o.onKeepAlive,
@@ -82,13 +89,17 @@ export async function collect(reply: Reply): Promise<CollectedReply> {
   throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
 }
 
-async function* infer(o: ServiceOptions, request: InferenceRequest, call: Call): Reply {
-  const { engine } = o;
+async function* infer(o: Inference, request: InferenceRequest, call: Call): Reply {
+  const { engine, template } = o;
   const load = loadNs(call);
-  const think = checkThink(engine, request);
-  checkCapabilities(engine, request);
+  const think = checkThink(template, request);
+  checkCapabilities(o, request);
   const prompt = buildPrompt(o, request, think);
-  const parser = new ReplyParser(engine, request, { think, promptTail: prompt.tail });
+  const parser = new ReplyParser(engine, request, {
+    think,
+    promptTail: prompt.tail,
+    template: template.source,
+  });
   const grammar = buildGrammar(request, parser);
   yield { type: "start", promptTokens: prompt.tokens.length };
 
@@ -172,16 +183,17 @@ function replyLimit(engine: Engine, request: InferenceRequest, promptTokens: num
 }
 
 /** The model thinks unless told not to, as in Ollama; one that cannot is told nothing. */
-function checkThink(engine: Engine, request: InferenceRequest): Think | undefined {
-  if (engine.info.capabilities.includes("thinking")) return request.think ?? true;
+function checkThink(template: ModelTemplate, request: InferenceRequest): Think | undefined {
+  if (template.capabilities.includes("thinking")) return request.think ?? true;
   if (request.think === undefined || request.think === false) return undefined;
   throw new SecLlamaError("bad-request", `"${request.model}" does not support thinking`, {
     field: "think",
   });
 }
 
-function checkCapabilities(engine: Engine, request: InferenceRequest): void {
-  const { capabilities, hasDecoder } = engine.info;
+function checkCapabilities({ engine, template }: Inference, request: InferenceRequest): void {
+  const { capabilities } = template;
+  const { hasDecoder } = engine.info;
   const refuse = (what: string) =>
     new SecLlamaError("bad-request", `"${request.model}" does not support ${what}`);
   if (!hasDecoder) throw refuse(request.prompt.kind === "chat" ? "chat" : "generate");

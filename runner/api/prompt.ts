@@ -6,6 +6,7 @@
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, Engine, PromptPart } from "../engine/types.ts";
 import { renderGoChat, renderGoTemplate } from "./go_template.ts";
+import type { ModelTemplate } from "./model_template.ts";
 import type { ChatPrompt, InferenceRequest, ModelDefaults, Think } from "./request.ts";
 
 /**
@@ -18,6 +19,7 @@ const MAX_UNITS_PER_TOKEN = 256;
 export interface PromptModel {
   readonly engine: Engine;
   readonly defaults: ModelDefaults;
+  readonly template: ModelTemplate;
 }
 
 export interface Prompt {
@@ -36,7 +38,7 @@ export function buildPrompt(
   think: Think | undefined,
   limit: number = contextLimit(model.engine, request),
 ): Prompt {
-  const { engine } = model;
+  const { engine, template: own } = model;
   switch (request.prompt.kind) {
     case "chat":
       return fitChat(model, request, withDefaults(request.prompt, model.defaults), think, limit);
@@ -47,6 +49,10 @@ export function buildPrompt(
     }
     case "insert": {
       const { prefix, suffix } = request.prompt;
+      if (own.go !== undefined && own.inserts) {
+        const parts = renderGoTemplate(own.go, { system: "", prompt: prefix, suffix });
+        return fitParts(engine, request, parts, limit);
+      }
       return { tokens: fitTokens(engine.infill(prefix, suffix), request, limit), tail: "" };
     }
     case "template": {
@@ -108,7 +114,7 @@ function withDefaults(chat: ChatPrompt, defaults: ModelDefaults): ChatPrompt {
 }
 
 function renderFrom(
-  { engine, defaults }: PromptModel,
+  { engine, template }: PromptModel,
   chat: ChatPrompt,
   think: Think | undefined,
   from: number,
@@ -116,9 +122,7 @@ function renderFrom(
   const messages: ChatMessage[] = chat.messages.filter((message, index) =>
     index >= from || message.role === "system"
   );
-  if (defaults.template !== undefined) {
-    return renderGoChat(defaults.template, messages, chat.tools, think);
-  }
+  if (template.go !== undefined) return renderGoChat(template.go, messages, chat.tools, think);
   return engine.renderChat({
     messages,
     ...(chat.tools.length > 0 ? { tools: chat.tools } : {}),

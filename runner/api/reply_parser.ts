@@ -27,12 +27,12 @@ export class ReplyParser {
   constructor(
     engine: Engine,
     request: InferenceRequest,
-    o: { think: Think | undefined; promptTail: string },
+    o: { think: Think | undefined; promptTail: string; template: string | undefined },
   ) {
     const { prompt } = request;
     const markers: string[] = [];
     if (o.think !== undefined && prompt.kind !== "raw") {
-      const tags = thinkTags(engine.info.chatTemplate);
+      const tags = thinkTags(o.template);
       this.opensThought = o.promptTail.trimEnd().endsWith(tags.open);
       if (o.think !== false || this.opensThought) this.tags = tags;
       this.#hidden = o.think === false;

@@ -12,9 +12,9 @@ export const KNOWN_TAGS: readonly ThinkTags[] = [
   { open: "<thinking>", close: "</thinking>" },
 ];
 
-/** The tags a chat template writes; `<think>` if it names none. */
-export function thinkTags(chatTemplate: string | undefined): ThinkTags {
-  return KNOWN_TAGS.find((tags) => chatTemplate?.includes(tags.close)) ?? KNOWN_TAGS[0]!;
+/** The tags a template writes; `<think>` if it names none. */
+export function thinkTags(template: string | undefined): ThinkTags {
+  return KNOWN_TAGS.find((tags) => template?.includes(tags.close)) ?? KNOWN_TAGS[0]!;
 }
 
 export interface Split {
