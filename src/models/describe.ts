@@ -22,7 +22,7 @@ export interface ModelDetails {
   /** See {@link kvBytesPerToken}. */
   readonly kvBytesPerToken: number;
   readonly chatTemplate?: string;
-  /** Of `completion`, `embedding`, `vision`, `tools`, `insert`, `thinking`. */
+  /** Of `completion`, `embedding`, `tools`, `insert`, `thinking`; never `vision`: no engine for images is here. */
   readonly capabilities: readonly string[];
 }
 
@@ -144,11 +144,12 @@ function quantizationOf(header: GgufHeader): string {
 function capabilitiesOf(header: GgufHeader, architecture: string): string[] {
   const { metadata } = header;
   const found = [metadata.has(`${architecture}.pooling_type`) ? "embedding" : "completion"];
-  if (metadata.has(`${architecture}.vision.block_count`)) found.push("vision");
   const template = metadata.get("tokenizer.chat_template");
   if (typeof template === "string") {
     if (/\btools\b/.test(template)) found.push("tools");
-    if (/<think>|enable_thinking|reasoning_content/.test(template)) found.push("thinking");
+    if (/enable_thinking|<think>|reasoning_content|\bthinking\b/.test(template)) {
+      found.push("thinking");
+    }
   }
   const fim = ["fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"];
   if (fim.some((name) => metadata.has(`tokenizer.ggml.${name}_token_id`))) found.push("insert");

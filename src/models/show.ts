@@ -1,5 +1,6 @@
 /** Models in the shapes that Ollama's clients read: a row of `/api/tags` and the answer of `/api/show`. */
 import { readDefaults } from "./defaults.ts";
+import { capabilitiesWith } from "./capabilities.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf.ts";
 import type { ParameterValue } from "./parameters.ts";
@@ -87,7 +88,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     details: ollamaDetails(details),
     ...(messages === undefined ? {} : { messages }),
     model_info: modelInfo(header),
-    capabilities: details.capabilities,
+    capabilities: capabilitiesWith(details, template),
     modified_at: model.modifiedAt.toISOString(),
   };
 }

@@ -1,7 +1,7 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
-import { SecLlamaError } from "../../../src/errors.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
+import { refuseImageBlock } from "../images.ts";
 import { parseStop } from "../options.ts";
 import type { Format, InferenceRequest, Service, Think, ToolChoice } from "../request.ts";
 
@@ -168,11 +168,7 @@ function blocksText(fields: Fields, name: string): string {
 function blockText(block: Fields): string {
   const type = block.requiredString("type");
   if (type === "text") return block.requiredString("text");
-  if (type === "image") {
-    throw new SecLlamaError("bad-request", "this model does not support images", {
-      field: block.path,
-    });
-  }
+  if (type === "image") throw refuseImageBlock(block);
   if (type === "document") {
     const source = block.object("source");
     if (source?.string("type") === "text") return source.requiredString("data");

@@ -3,6 +3,7 @@ import type { Handler } from "../app.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import { collect } from "../inference.ts";
 import type { Fields } from "../fields.ts";
+import { refuseImages } from "../images.ts";
 import type { InferenceRequest, Reply, Service } from "../request.ts";
 import { type Chunks, ndjson, streamResponse } from "../stream.ts";
 import {
@@ -12,7 +13,6 @@ import {
   logprobFields,
   metrics,
   NDJSON,
-  refuseImages,
   withErrorLine,
 } from "./wire.ts";
 

@@ -1,9 +1,9 @@
 /** What Ollama's chat and generate share: the fields of requests and the fields, in Ollama's order, of replies. */
-import { SecLlamaError } from "../../../src/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
 import { errorBody } from "../errors.ts";
 import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
+import { refuseImages } from "../images.ts";
 import { parseOptions } from "../options.ts";
 import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { type Chunks, ndjson } from "../stream.ts";
@@ -98,15 +98,6 @@ export function parseTools(body: Fields): ToolDefinition[] {
       ...(description === undefined ? {} : { description }),
       ...(parameters === undefined ? {} : { parameters }),
     };
-  });
-}
-
-/** No model here sees. An empty list is what clients send for "none". */
-export function refuseImages(fields: Fields): void {
-  const images = fields.array("images", 1024);
-  if (images === undefined || images.length === 0) return;
-  throw new SecLlamaError("bad-request", "this model does not support images", {
-    field: fields.at("images"),
   });
 }
 

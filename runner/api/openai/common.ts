@@ -1,8 +1,8 @@
 /** What the OpenAI endpoints share: sampling fields, messages, tools and the shape of usage. */
-import { SecLlamaError } from "../../../src/errors.ts";
 import type { ToolCall, ToolDefinition } from "../../engine/types.ts";
 import { errorBody } from "../errors.ts";
 import type { Fields } from "../fields.ts";
+import { refusePart } from "../images.ts";
 import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
   Format,
@@ -131,12 +131,7 @@ export function contentText(message: Fields, name: string): string {
     const type = part.requiredString("type");
     if (/^(input_|output_)?text$/.test(type)) return part.requiredString("text");
     if (type === "refusal") return part.requiredString("refusal");
-    if (/image/.test(type)) {
-      throw new SecLlamaError("bad-request", "this model does not support images", {
-        field: part.path,
-      });
-    }
-    throw part.fail("type", 'must be "text"');
+    throw refusePart(part, type);
   }).join("");
 }
 
