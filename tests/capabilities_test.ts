@@ -29,18 +29,8 @@ Deno.test("capabilities: metadata and runner say the same of every template", ()
     const own = chatTemplate === undefined ? {} : { chatTemplate };
     for (const template of TEMPLATES) {
       const defaults = template === undefined ? {} : { template };
-      const details = {
-        architecture: "llama",
-        parameterCount: 1,
-        parameterSize: "1",
-        quantization: "F32",
-        contextLength: 1,
-        embeddingLength: 1,
-        capabilities,
-        ...own,
-      };
       assert.deepEqual(
-        capabilitiesWith(details, template).toSorted(),
+        capabilitiesWith({ capabilities, ...own }, template).toSorted(),
         modelTemplate({ ...info, capabilities, ...own }, defaults).capabilities.toSorted(),
         `${template} over ${capabilities}`,
       );

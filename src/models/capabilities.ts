@@ -9,7 +9,10 @@ const SAYS_NOTHING = /^\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*$/;
 const THOUGHT_ENDS = ["</think>", "[/THINK]", "</seed:think>", "</thinking>"];
 
 /** Ollama's words, by the Modelfile's template if it has one that says anything. */
-export function capabilitiesWith(details: ModelDetails, template: string | undefined): string[] {
+export function capabilitiesWith(
+  details: Pick<ModelDetails, "capabilities" | "chatTemplate">,
+  template: string | undefined,
+): string[] {
   const own = [...details.capabilities];
   const hasOwn = details.chatTemplate !== undefined;
   if (template === undefined || (hasOwn && SAYS_NOTHING.test(template))) return own;
