@@ -18,6 +18,7 @@ import { type Exchange, Pipe } from "../src/pipe/pipe.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { Recipient } from "../src/sealed/recipient.ts";
 import { sealRequest, verifyKeyDocument } from "../src/sealed/sender.ts";
+import { chooseGpu } from "../src/supervisor/gpu.ts";
 import { openSandbox } from "../src/supervisor/isolation.ts";
 import { Supervisor } from "../src/supervisor/supervisor.ts";
 import { benchKeys } from "./keys_bench.ts";
@@ -146,6 +147,7 @@ async function spawning(): Promise<void> {
       config,
       models,
       keys,
+      gpu: chooseGpu("off", { sandbox, found: [], backends: [] }),
       sandbox: await openSandbox({ files, mode: { sandbox, strict: sandbox } }),
       logger: silentLogger,
       version: "bench",

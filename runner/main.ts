@@ -10,7 +10,7 @@ import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
 import { attack, type AttackTargets } from "./attack.ts";
-import { type Engine, loadEngine } from "./engine/mod.ts";
+import { DEFAULT_SAMPLING, type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, lockdown } from "./lockdown.ts";
 import { Session } from "./session.ts";
 
@@ -28,6 +28,9 @@ function writeError(line: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
 }
 
+/** More than any model has. */
+const ALL_LAYERS = 9999;
+
 let session: Session | undefined;
 let engine: Engine | undefined;
 let booted = false;
@@ -42,6 +45,7 @@ async function boot(message: BootMessage): Promise<void> {
     slots: message.engine.slots,
     threads: message.engine.threads,
     queueLimit: message.engine.queueLimit,
+    gpuLayers: message.engine.gpu ? ALL_LAYERS : 0,
   });
   const loadMs = performance.now() - started;
   const api = makeApi({
@@ -51,7 +55,9 @@ async function boot(message: BootMessage): Promise<void> {
     defaults: message.defaults,
     onKeepAlive: (ms) => send({ t: "lease", ms: ms === "forever" ? -1 : ms }),
   });
-  const locked = message.lockdown ? lockdown() : [];
+  const locked = message.lockdown ? lockdown({ keep: message.stage2Keeps }) : [];
+  // A driver may open devices or compile only now; one that stage 2 stops must not be found out by a user.
+  if (message.engine.gpu && loaded.info.hasDecoder) await tryToken(loaded);
   const attacks = message.targets === null ? [] : attack(message.targets as AttackTargets);
   session = await Session.start({
     model: message.model,
@@ -68,6 +74,18 @@ async function boot(message: BootMessage): Promise<void> {
     permissions: permissionStates(),
     info: { ...info },
   });
+}
+
+/** @throws {SecLlamaError} If one token cannot be made. */
+async function tryToken(engine: Engine): Promise<void> {
+  const request = {
+    prompt: [{ text: "a", special: false }],
+    client: "self-test",
+    maxTokens: 1,
+    stop: [],
+    sampling: { ...DEFAULT_SAMPLING, temperature: 0 },
+  };
+  for await (const _ of engine.generate(request, new AbortController().signal));
 }
 
 function send(message: FromRunner): void {

@@ -28,11 +28,16 @@ export interface Library {
     contextParams(): Uint8Array<ArrayBuffer>;
     threadpoolParams(threads: number): Uint8Array<ArrayBuffer>;
   };
+  /** llama.cpp's name of the first GPU that its backends found ("Vulkan0"); null: none. */
+  gpuDevice(): string | null;
   newThreadpool(params: Uint8Array<ArrayBuffer>): Deno.PointerValue;
   freeThreadpool(pool: Deno.PointerValue): void;
   /** Runs `action` with llama.cpp's error lines collected: for loading, where they say why it failed. */
   collectErrors<T>(action: () => T): { result: T; errors: string[] };
 }
+
+/** GPU and IGPU of `enum ggml_backend_dev_type`. */
+const GPU_TYPES = [1, 2] as const;
 
 /** One for the process: ggml keeps its backends in globals, and what is loaded is never unloaded. */
 const opened = new Map<string, Library>();
@@ -45,7 +50,7 @@ const opened = new Map<string, Library>();
 export function openLibrary(dir: string, options: { verify: boolean }): Library {
   const known = opened.get(dir);
   if (known) return known;
-  const set = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`);
+  const set = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`, dir);
   if (options.verify) verifyLibraries(dir, set);
   let library: Library;
   try {
@@ -61,13 +66,25 @@ export function openLibrary(dir: string, options: { verify: boolean }): Library 
   return library;
 }
 
-/** @throws {SecLlamaError} `model-failed`: no set is pinned for the platform. */
-export function librarySetFor(platform: string): LibrarySet {
-  const set = LIBRARY_SETS.find((candidate) => candidate.platform === platform);
+/**
+ * The set that `dir` holds, by the name of its libllama; without one, the platform's set without a GPU.
+ * @throws {SecLlamaError} `model-failed`: no set is pinned for the platform.
+ */
+export function librarySetFor(platform: string, dir?: string): LibrarySet {
+  const sets = LIBRARY_SETS.filter((candidate) => candidate.platform === platform);
+  const set = sets.find(({ llama }) => dir !== undefined && exists(`${dir}/${llama}`)) ?? sets[0];
   if (!set) {
     throw new SecLlamaError("model-failed", `no llama.cpp libraries are pinned for ${platform}`);
   }
   return set;
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -81,7 +98,7 @@ export function verifyLibraries(dir: string, set: LibrarySet): void {
   const present = new Set<string>();
   try {
     for (const entry of Deno.readDirSync(dir)) {
-      if (/^libggml.*\.(so|dylib|dll)$/.test(entry.name)) present.add(entry.name);
+      if (/^(lib)?ggml.*\.(so|dylib|dll)$/.test(entry.name)) present.add(entry.name);
     }
   } catch (cause) {
     throw fail("the folder of the llama.cpp libraries cannot be read", cause);
@@ -104,16 +121,7 @@ export function verifyLibraries(dir: string, set: LibrarySet): void {
 }
 
 function load(dir: string, set: LibrarySet): Library {
-  const libc = Deno.dlopen(Deno.build.os === "darwin" ? "libSystem.B.dylib" : "libc.so.6", {
-    setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
-    unsetenv: { parameters: ["buffer"], result: "i32" },
-    // As data, to have their addresses: see `silence` below.
-    labs: { type: "pointer" },
-    perror: { type: "pointer" },
-  });
-  // A failed assertion would fork a debugger, and a variable could name a library to load.
-  libc.symbols.setenv(cString("GGML_NO_BACKTRACE"), cString("1"), 1);
-  libc.symbols.unsetenv(cString("GGML_BACKEND_PATH"));
+  const { labs, perror } = prepareC();
 
   const base = Deno.dlopen(`${dir}/${set.base}`, BASE_SYMBOLS).symbols;
   const ggml = Deno.dlopen(`${dir}/${set.ggml}`, GGML_SYMBOLS).symbols;
@@ -121,9 +129,9 @@ function load(dir: string, set: LibrarySet): Library {
 
   // A C function serves as log callback, as none of JavaScript is safe to call from native threads. labs(long) looks
   // at one register and touches no memory; perror(message) prints one line.
-  const silence = () => llama.llama_log_set(libc.symbols.labs, null);
+  const silence = () => llama.llama_log_set(labs, null);
   silence();
-  base.ggml_set_abort_callback(libc.symbols.perror);
+  base.ggml_set_abort_callback(perror);
 
   const modelDefaults = llama.llama_model_default_params();
   const contextDefaults = llama.llama_context_default_params();
@@ -160,10 +168,41 @@ function load(dir: string, set: LibrarySet): Library {
       threadpoolParams: (threads) =>
         base.ggml_threadpool_params_default(threads).slice(0, THREADPOOL_PARAMS.size),
     },
+    gpuDevice: () => {
+      const device = GPU_TYPES.map((type) => ggml.ggml_backend_dev_by_type(type)).find(Boolean);
+      return device ? readCString(base.ggml_backend_dev_name(device)) : null;
+    },
     newThreadpool: (params) => threadpoolNew.call(params),
     freeThreadpool: (pool) => threadpoolFree.call(pool),
     collectErrors: (action) => collectErrors(llama, silence, action),
   };
+}
+
+/** Sets the environment that ggml reads. Returns two functions of the C library by address: see `silence`. */
+function prepareC(): { labs: Deno.PointerValue; perror: Deno.PointerValue } {
+  const addresses = { labs: { type: "pointer" }, perror: { type: "pointer" } } as const;
+  // A failed assertion would fork a debugger, and a variable could name a library to load.
+  const [set, unset] = [cString("GGML_NO_BACKTRACE"), cString("GGML_BACKEND_PATH")];
+  if (Deno.build.os === "windows") {
+    const { symbols } = Deno.dlopen("C:\\Windows\\System32\\ucrtbase.dll", {
+      ...addresses,
+      _putenv_s: { parameters: ["buffer", "buffer"], result: "i32" },
+    });
+    symbols._putenv_s(set, cString("1"));
+    symbols._putenv_s(unset, cString("")); // an empty value removes it
+    return symbols;
+  }
+  const { symbols } = Deno.dlopen(
+    Deno.build.os === "darwin" ? "libSystem.B.dylib" : "libc.so.6",
+    {
+      ...addresses,
+      setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32" },
+      unsetenv: { parameters: ["buffer"], result: "i32" },
+    },
+  );
+  symbols.setenv(set, cString("1"), 1);
+  symbols.unsetenv(unset);
+  return symbols;
 }
 
 const ERROR_LEVEL = 4;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { librarySetFor, verifyLibraries } from "./library.ts";
-import { libraryFolder } from "./test_support.ts";
+import { loadEngine } from "./mod.ts";
+import { DEMO_MODEL, libraryFolder } from "./test_support.ts";
 
 const set = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`);
 
@@ -49,4 +50,27 @@ Deno.test("library: a missing library is refused", () =>
 
 Deno.test("library: a platform without pinned libraries is refused", () => {
   assert.throws(() => librarySetFor("plan9-mips"), refusal(/plan9-mips/));
+});
+
+Deno.test("library: the set is the one that the folder holds; a GPU build is another one", () =>
+  withCopy(async (dir) => {
+    const platform = `${Deno.build.os}-${Deno.build.arch}`;
+    assert.equal(librarySetFor(platform, dir), set);
+    if (platform !== "linux-x86_64") return;
+    await Deno.rename(`${dir}/${set.llama}`, `${dir}/libllama.vulkan.v0.4.0.so`);
+    const vulkan = librarySetFor(platform, dir);
+    assert.equal(vulkan.gpu, "vulkan");
+    assert.throws(() => verifyLibraries(dir, vulkan), refusal(/libggml\.v0.* is not one of/));
+  }));
+
+Deno.test("library: layers for a GPU that is not there are refused, not computed elsewhere", async () => {
+  const options = {
+    libDir: libraryFolder(),
+    modelPath: DEMO_MODEL,
+    contextLength: 256,
+    slots: 1,
+    threads: 1,
+  };
+  await assert.rejects(loadEngine({ ...options, gpuLayers: 9999 }), refusal(/found no GPU/));
+  (await loadEngine(options)).close();
 });

@@ -54,8 +54,13 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     }
   }
   const library = openLibrary(options.libDir, { verify: options.verifyLibraries ?? true });
+  const gpuLayers = options.gpuLayers ?? 0;
+  // llama.cpp would go on without a word, on the processor.
+  if (gpuLayers !== 0 && library.gpuDevice() === null) {
+    throw new SecLlamaError("model-failed", `${library.set.gpu ?? "llama.cpp"} found no GPU`);
+  }
   const model = loadModel(library, options.modelPath, {
-    gpuLayers: options.gpuLayers ?? 0,
+    gpuLayers,
     ...(options.adapterPaths ? { adapterPaths: options.adapterPaths } : {}),
   });
   try {
@@ -83,7 +88,8 @@ class LlamaEngine implements Engine {
     const slotContextLength = trained > 0
       ? Math.min(options.contextLength, trained)
       : options.contextLength;
-    this.info = { ...model.info, slotContextLength };
+    const gpu = (options.gpuLayers ?? 0) === 0 ? null : library.gpuDevice();
+    this.info = { ...model.info, slotContextLength, ...(gpu === null ? {} : { gpu }) };
     this.#candidates = new Candidates(vocabulary.size);
     this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
     const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, options.slots);

@@ -62,8 +62,8 @@ export interface Model {
   readonly adapters: readonly Pointer[];
   readonly vocabularyPointer: Pointer;
   readonly vocabulary: Vocabulary;
-  /** All but the context of a slot, which is the engine's to decide. */
-  readonly info: Omit<ModelInfo, "slotContextLength">;
+  /** All but the context of a slot and the GPU, which are the engine's to decide. */
+  readonly info: Omit<ModelInfo, "slotContextLength" | "gpu">;
   /** Dimensions of one attention head, if the metadata says. */
   readonly headLength: number | undefined;
   /** Whether it can generate; else it only embeds. */

@@ -15,11 +15,13 @@ const returned = structType(RETURN_BYTES);
 export const BASE_SYMBOLS = {
   ggml_set_abort_callback: { parameters: ["pointer"], result: "pointer" },
   ggml_threadpool_params_default: { parameters: ["i32"], result: returned },
+  ggml_backend_dev_name: { parameters: ["pointer"], result: "pointer" },
   ggml_backend_reg_get_proc_address: { parameters: ["pointer", "buffer"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 export const GGML_SYMBOLS = {
   ggml_backend_load_all_from_path: { parameters: ["buffer"], result: "void" },
+  ggml_backend_dev_by_type: { parameters: ["i32"], result: "pointer" },
   ggml_backend_reg_by_name: { parameters: ["buffer"], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 

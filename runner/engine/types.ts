@@ -35,6 +35,8 @@ export interface ModelInfo {
   readonly parameterCount: number;
   /** Tokens of context the model was trained with. */
   readonly contextLength: number;
+  /** llama.cpp's name of the GPU that it computes on; absent: on the processor. */
+  readonly gpu?: string;
   /** Tokens of context one slot has here. */
   readonly slotContextLength: number;
   readonly embeddingLength: number;

@@ -10,13 +10,12 @@ import { chooseBackend } from "../keys/backend.ts";
 import { silentLogger } from "../log.ts";
 import { ModelStore } from "../models/store.ts";
 import { attackAll } from "../doctor/attacks.ts";
-import { makePlan } from "../sandbox/mod.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { embeddedDemoPath } from "./model_store.ts";
-import { runnerFiles } from "./roles.ts";
+import { openGpu, runnerFiles } from "./roles.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 /** A memory bomb is one of the attacks: it is to meet a limit, not the machine's end. */
@@ -90,22 +89,17 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
       ...(broken.length > 0 ? { hint: "to check each file, run: secllama verify" } : {}),
     });
     const sandbox = await openSandbox({
-      files: await runnerFiles(),
+      files: await runnerFiles(config),
       mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
     });
-    const { kernel, landlockAbi, seccomp, namespaces } = sandbox.capabilities;
-    checks.push({
-      name: "this machine",
-      result: "note",
-      observed:
-        `kernel ${kernel}, Landlock ABI ${landlockAbi}, seccomp ${seccomp ? "yes" : "no"}, ` +
-        `namespaces ${namespaces.usable ? "yes" : `no (${namespaces.reason})`}`,
-    });
+    checks.push({ name: "this machine", result: "note", observed: sandbox.platform.facts });
+    const gpu = await openGpu(config, sandbox);
     supervisor = new Supervisor({
       config,
       models,
       keys,
       sandbox,
+      gpu,
       logger: silentLogger,
       version: VERSION,
     });
@@ -115,6 +109,12 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
       name: "runner",
       result: "holds",
       observed: `${model.name} loaded and proven in ${Math.round(performance.now() - started)} ms`,
+    });
+    const { used, reason } = gpu.status();
+    checks.push({
+      name: "GPU",
+      result: "note",
+      observed: used === "none" ? `none: ${reason}` : `${used}, inside the sandbox`,
     });
     const { layers, attacks, warnings } = model.isolation.measureNow();
     for (const { layer, state, observed } of layers) {
@@ -153,7 +153,7 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
 
 /** Every attack of the list, with the attacker in the runner's place. */
 async function attackChecks({ config }: Settings): Promise<Check[]> {
-  const files = await runnerFiles();
+  const files = await runnerFiles(config);
   const demo = embeddedDemoPath();
   if (!config.enableSandbox) {
     return [{ name: "attacks", result: "fails", observed: "not made: the sandbox is off" }];
@@ -173,8 +173,8 @@ async function attackChecks({ config }: Settings): Promise<Check[]> {
       ...runnerTarget(sandbox.files, demo),
       memoryLimitBytes: ATTACKER_MEMORY_BYTES,
     };
-    const plan = makePlan(target, sandbox.capabilities, mode);
-    const table = await attackAll(plan, {
+    const plan = sandbox.platform.plan(target, mode);
+    const table = await attackAll(sandbox.platform.command(plan), {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
     });

@@ -5,7 +5,9 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../errors.ts";
-import type { RunnerFiles } from "../supervisor/isolation.ts";
+import type { Config } from "../config/config.ts";
+import { backendsIn, chooseGpu, type GpuChoice } from "../supervisor/gpu.ts";
+import type { RunnerFiles, Sandbox } from "../supervisor/isolation.ts";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -35,12 +37,15 @@ export function compiledFolder(): string {
  * Finds the runner's programs and libraries.
  * @throws {SecLlamaError} `model-failed` with a hint if one is missing.
  */
-export async function runnerFiles(): Promise<RunnerFiles> {
+export async function runnerFiles(
+  config: Pick<Config, "gpuLibraries"> = { gpuLibraries: "" },
+): Promise<RunnerFiles> {
   const compiled = Deno.build.standalone;
+  const suffix = Deno.build.os === "windows" ? ".exe" : "";
   const files = compiled
     ? {
       deno: null,
-      runner: join(compiledFolder(), "secllama-runner"),
+      runner: join(compiledFolder(), `secllama-runner${suffix}`),
       libDir: join(compiledFolder(), "lib"),
     }
     : {
@@ -64,7 +69,35 @@ export async function runnerFiles(): Promise<RunnerFiles> {
       });
     }
   }
-  return { ...files, libDir: await Deno.realPath(files.libDir) };
+  return {
+    ...files,
+    libDir: await Deno.realPath(files.libDir),
+    ...(config.gpuLibraries === "" ? {} : { gpuLibDir: await realFolder(config.gpuLibraries) }),
+  };
+}
+
+/** @throws {SecLlamaError} `bad-config` if it is not a folder. */
+async function realFolder(path: string): Promise<string> {
+  try {
+    if ((await Deno.stat(path)).isDirectory) return await Deno.realPath(path);
+  } catch { /* said below */ }
+  throw new SecLlamaError("bad-config", `the folder of GPU libraries is not there: ${path}`, {
+    field: "gpu_libraries",
+    hint: "see docs/gpu.md",
+  });
+}
+
+/**
+ * The GPU that runners are to use.
+ * @throws {SecLlamaError} `bad-config` if one is asked for by name and cannot be used.
+ */
+export async function openGpu(config: Config, sandbox: Sandbox): Promise<GpuChoice> {
+  const { files, platform } = sandbox;
+  return chooseGpu(config.gpu, {
+    found: platform.gpus,
+    sandbox: config.enableSandbox,
+    backends: await backendsIn(files.gpuLibDir ?? files.libDir),
+  });
 }
 
 /** What the proxy's process may do. */

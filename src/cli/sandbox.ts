@@ -2,11 +2,11 @@
 import { join } from "node:path";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { ModelStore } from "../models/store.ts";
-import { makePlan, type SandboxMode } from "../sandbox/mod.ts";
+import type { SandboxMode } from "../sandbox/mod.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { embeddedDemoPath } from "./model_store.ts";
-import { runnerFiles } from "./roles.ts";
+import { openGpu, runnerFiles } from "./roles.ts";
 import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
@@ -62,8 +62,11 @@ async function ownPlan(
     embeddedDemo: embeddedDemoPath(),
   });
   const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
-  const sandbox = await openSandbox({ files: await runnerFiles(), mode });
-  return makePlan(runnerTarget(sandbox.files, blobPath), sandbox.capabilities, mode);
+  const sandbox = await openSandbox({ files: await runnerFiles(config), mode });
+  return sandbox.platform.plan(
+    runnerTarget(sandbox.files, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
+    mode,
+  );
 }
 
 export const sandboxCommands: readonly Command[] = [planCommand];

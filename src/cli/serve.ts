@@ -19,7 +19,7 @@ import { embeddedDemoPath } from "./model_store.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";
-import { runnerFiles } from "./roles.ts";
+import { openGpu, runnerFiles } from "./roles.ts";
 import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 /** SIGTERM to the end of all children. */
@@ -54,7 +54,7 @@ export const serveCommand: Command = {
     }
     const logger = makeLogger({ role: "gateway", level: config.logLevel });
     await ensureDataDirectory(dataDir);
-    const files = await runnerFiles();
+    const files = await runnerFiles(config);
     const keys = await openKeySource({
       ...keySourceOptions(context, dataDir),
       autoInit: true,
@@ -83,6 +83,7 @@ export const serveCommand: Command = {
         models,
         keys,
         sandbox,
+        gpu: await openGpu(config, sandbox),
         logger,
         version: VERSION,
       });
@@ -126,7 +127,14 @@ export const serveCommand: Command = {
         proxyUrl = proxy.url;
       }
       revokeWhatIsDone();
-      printBanner(tui, { config, gatewayUrl, proxyUrl, keys, sandbox, loaded });
+      printBanner(tui, {
+        config,
+        gatewayUrl,
+        proxyUrl,
+        keys,
+        gpu: supervisor.gpu.status(),
+        loaded,
+      });
       logger.info("ready", { port: gateway.addr.port });
       logger.info("permissions", permissionLabels());
       const aborted = new Promise<void>((resolve) => {

@@ -1,7 +1,7 @@
 /** The first lines of `serve`: addresses, model, key, and each sandbox layer as it was measured. */
 import type { Config } from "../config/config.ts";
 import type { KeySource } from "../keys/mod.ts";
-import type { Sandbox } from "../supervisor/isolation.ts";
+import type { GpuStatus } from "../supervisor/gpu.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
 import type { Tui } from "./tui.ts";
 
@@ -10,7 +10,7 @@ export interface BannerFacts {
   readonly gatewayUrl: string;
   readonly proxyUrl: string | undefined;
   readonly keys: KeySource;
-  readonly sandbox: Sandbox;
+  readonly gpu: GpuStatus;
   readonly loaded: LoadedModel | undefined;
 }
 
@@ -45,6 +45,10 @@ export function printBanner(tui: Tui, facts: BannerFacts): void {
   if (!loaded) return row("model", "none loaded yet");
   const measured = loaded.isolation.measureNow();
   row("model", `${loaded.name}  ${loaded.digest.slice(0, 19)}…  runner ${measured.pid}`);
+  const { gpu } = facts;
+  if (gpu.setting !== "off") {
+    row("gpu", gpu.used === "none" ? `none: ${gpu.reason}` : `${gpu.used}, inside the sandbox`);
+  }
   row("isolation", loaded.isolation.level);
   for (const { layer, state, observed } of measured.layers) {
     row("", `${state.padEnd(12)}${layer}: ${observed}`);

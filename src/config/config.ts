@@ -7,7 +7,7 @@ import { parse as parseToml } from "smol-toml";
 import { SecLlamaError } from "../errors.ts";
 import { type Config, type Field, FIELDS, OTHER_ENV } from "./fields.ts";
 
-export type { Config } from "./fields.ts";
+export type { Config, GpuSetting } from "./fields.ts";
 
 export interface ConfigSources {
   readonly env: { readonly [name: string]: string | undefined };

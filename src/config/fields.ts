@@ -6,6 +6,8 @@ import { SecLlamaError } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
 import { parseDurationMs } from "./duration.ts";
 
+export type GpuSetting = "auto" | "off" | "nvidia" | "amd" | "intel" | "metal";
+
 export interface Config {
   readonly host: string;
   readonly port: number;
@@ -26,6 +28,9 @@ export interface Config {
   readonly contextLength: number;
   /** Threads of inference; 0: one per core. */
   readonly threads: number;
+  readonly gpu: GpuSetting;
+  /** A folder of llama.cpp's libraries with a GPU backend; empty: none. */
+  readonly gpuLibraries: string;
   readonly loadTimeoutMs: number;
   /** How long a runner may be silent before it is replaced. */
   readonly runnerTimeoutMs: number;
@@ -97,6 +102,20 @@ function keepAlive(text: string, name: string): number {
 function logLevel(text: string, name: string): LogLevel {
   if (text === "debug" || text === "info" || text === "warn" || text === "error") return text;
   throw bad(name, "debug, info, warn or error");
+}
+
+function gpu(text: string, name: string): GpuSetting {
+  const known = ["auto", "off", "nvidia", "amd", "intel", "metal"] as const;
+  const value = known.find((word) => word === text);
+  if (value === undefined) throw bad(name, "auto, off, nvidia, amd, intel or metal");
+  return value;
+}
+
+function fullPath(text: string, name: string): string {
+  if (text !== "" && !text.startsWith("/") && !/^[A-Za-z]:/.test(text)) {
+    throw bad(name, "a full path");
+  }
+  return text;
 }
 
 export const FIELDS = [
@@ -215,6 +234,26 @@ export const FIELDS = [
     parse: integer(0, 512),
   }),
   field({
+    name: "gpu",
+    env: "SECLLAMA_GPU",
+    flag: "gpu",
+    value: "auto|off|VENDOR",
+    default: "auto",
+    help:
+      "GPU of inference, inside the sandbox: nvidia, amd, intel or metal; one that fails there " +
+      "means the processor",
+    parse: gpu,
+  }),
+  field({
+    name: "gpuLibraries",
+    env: "SECLLAMA_GPU_LIBRARIES",
+    flag: "gpu-libraries",
+    value: "FOLDER",
+    default: "",
+    help: "the pinned llama.cpp build with CUDA or Vulkan; see docs/gpu.md",
+    parse: fullPath,
+  }),
+  field({
     name: "loadTimeoutMs",
     env: "SECLLAMA_LOAD_TIMEOUT",
     value: "DURATION",
@@ -258,12 +297,7 @@ export const FIELDS = [
     value: "FOLDER",
     default: "",
     help: "an existing Ollama model store to read from, never written",
-    parse(text, name) {
-      if (text !== "" && !text.startsWith("/") && !/^[A-Za-z]:/.test(text)) {
-        throw bad(name, "a full path");
-      }
-      return text;
-    },
+    parse: fullPath,
   }),
 ] as const;
 

@@ -19,9 +19,13 @@ export interface BootMessage {
     readonly slots: number;
     readonly threads: number;
     readonly queueLimit: number;
+    /** Whether to compute on a GPU; a runner that finds none fails. */
+    readonly gpu: boolean;
   };
   /** Whether to install the stage-2 filter: false only when the operator switched the sandbox off. */
   readonly lockdown: boolean;
+  /** System calls that stage 2 leaves open: what a GPU's driver needs after load. */
+  readonly stage2Keeps: readonly string[];
   /** Live listeners of the gateway to attack before any key is given; null when the sandbox is off. */
   readonly targets: unknown;
   readonly version: string;

@@ -1,6 +1,6 @@
 /**
- * The runner's sandbox: capabilities of this machine → plan for a target → measurement of the process that runs. Linux is
- * complete; on other systems `makePlan` of this module refuses.
+ * The runner's sandbox: what this machine can enforce → plan for a target → measurement of the process that runs, behind one
+ * interface for every operating system. Linux has been run; macOS and Windows have not.
  */
 import { SecLlamaError } from "../errors.ts";
 import { type Hardening, hardenProcess } from "../linux/harden.ts";
@@ -10,6 +10,13 @@ import { type LinuxPlan, makeLinuxPlan } from "./linux/plan.ts";
 import type { RunnerTarget, SandboxMode } from "./types.ts";
 
 export * from "./types.ts";
+export {
+  type AnyLayerReport,
+  type AnyPlan,
+  type Listeners,
+  openPlatform,
+  type Platform,
+} from "./platform.ts";
 export { type Capabilities, probeCapabilities, type ProbeOptions } from "./linux/capabilities.ts";
 export type { LaunchSpec } from "./linux/launch_spec.ts";
 export { findRunnerPid, measure, type OwnReport, shortcomings } from "./linux/measure.ts";

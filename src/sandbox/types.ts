@@ -20,13 +20,18 @@ export type Argument =
   | { readonly path: string }
   | { readonly prefix: string; readonly paths: readonly string[] };
 
+/** A GPU with a policy of its own on Linux. */
 export type Gpu = "none" | "nvidia" | "amd" | "intel";
+/** What a runner may compute on: on macOS any GPU is Metal. */
+export type AnyGpu = Gpu | "metal";
 
 /** What is to run inside. */
 export interface RunnerTarget extends Program {
   /** Host paths of files and folders that it reads: bundle, libraries, the one model. All else is out of its sight. */
   readonly readOnly: readonly string[];
   readonly gpu: Gpu;
+  /** macOS: the GPU is wanted. */
+  readonly metal?: boolean;
   /** Bytes of private memory that the runner may take (weights are mapped and not counted). */
   readonly memoryLimitBytes?: number;
 }

@@ -7,19 +7,16 @@ import { SecLlamaError } from "../errors.ts";
 import type { AttackResult } from "../linux/attempts.ts";
 import type { ReadyMessage } from "../pipe/messages.ts";
 import {
-  type Capabilities,
-  findRunnerPid,
-  type LayerReport,
-  makePlan,
-  measure,
-  type OwnReport,
-  type Plan,
+  type AnyGpu,
+  type AnyLayerReport,
+  type AnyPlan,
+  GPU_POLICIES,
+  type Listeners,
+  openPlatform,
   type PlannedCommand,
-  probeCapabilities,
-  ProbeListeners,
+  type Platform,
   type RunnerTarget,
   type SandboxMode,
-  shortcomings,
 } from "../sandbox/mod.ts";
 
 /** Where the runner's parts are on this installation. */
@@ -29,12 +26,14 @@ export interface RunnerFiles {
   readonly runner: string;
   /** llama.cpp's libraries. */
   readonly libDir: string;
+  /** The same with a GPU backend; absent: `libDir` is all there is. */
+  readonly gpuLibDir?: string;
 }
 
 export interface Sandbox {
   readonly files: RunnerFiles;
   readonly mode: SandboxMode;
-  readonly capabilities: Capabilities;
+  readonly platform: Platform;
 }
 
 /** The runner's own attack on live listeners, as the gateway counted it. */
@@ -53,7 +52,7 @@ export interface Measured {
   /** Of the runner, as this process sees it. */
   readonly pid: number;
   readonly level: IsolationLevel;
-  readonly layers: readonly LayerReport[];
+  readonly layers: readonly AnyLayerReport[];
   /** Planned layers that are not in force, one line each. */
   readonly problems: readonly string[];
   /** What the plan itself leaves out. */
@@ -77,8 +76,10 @@ export interface PreparedSpawn {
   readonly adapterPaths: readonly string[];
   readonly libDir: string;
   readonly targets: unknown;
+  /** Calls that stage 2 leaves open. */
+  readonly stage2Keeps: readonly string[];
   /** @throws {SecLlamaError} `sandbox-breached` or `sandbox-failed` if strict and something does not hold. */
-  prove(childPid: number, ready: ReadyMessage): void;
+  prove(childPid: number, ready: ReadyMessage): Promise<void>;
   /** After `prove`. */
   report(): IsolationReport;
   close(): void;
@@ -116,33 +117,34 @@ function memoryLimit(machineBytes: number): number {
 export async function openSandbox(
   options: { files: RunnerFiles; mode: SandboxMode },
 ): Promise<Sandbox> {
-  if (Deno.build.os !== "linux") {
-    throw new SecLlamaError(
-      "sandbox-unavailable",
-      `models run on Linux only so far, not on ${Deno.build.os}`,
-      {
-        hint: "run the gateway on a Linux machine",
-      },
-    );
-  }
-  return { ...options, capabilities: await probeCapabilities() };
+  return { ...options, platform: await openPlatform() };
+}
+
+/** What a runner needs besides its model. */
+export interface RunnerNeeds {
+  readonly adapterPaths?: readonly string[];
+  /** Default: none. */
+  readonly gpu?: AnyGpu;
 }
 
 /** The runner as a target of the sandbox: what is started, and all that it may read. */
 export function runnerTarget(
   files: RunnerFiles,
   modelPath: string,
-  adapterPaths: readonly string[] = [],
+  o: RunnerNeeds = {},
 ): RunnerTarget {
+  const { gpu = "none", adapterPaths = [] } = o;
+  const libDir = libraryFolder(files, gpu);
+  const device = gpu === "metal" ? { gpu: "none" as const, metal: true } : { gpu };
   if (files.deno === null) {
     return {
       executable: files.runner, // its flags were fixed when it was compiled
       args: [],
-      readOnly: [files.libDir, modelPath, ...adapterPaths],
-      gpu: "none",
+      readOnly: [libDir, modelPath, ...adapterPaths],
+      ...device,
     };
   }
-  const readOnly = [files.runner, files.libDir, modelPath, ...adapterPaths];
+  const readOnly = [files.runner, libDir, modelPath, ...adapterPaths];
   return {
     executable: files.deno,
     // Stage 2 denies executable memory, so V8 must not compile: a start flag.
@@ -151,45 +153,54 @@ export function runnerTarget(
       paths: readOnly,
     }, { path: files.runner }],
     readOnly,
-    gpu: "none",
+    ...device,
   };
+}
+
+function libraryFolder(files: RunnerFiles, gpu: AnyGpu): string {
+  return gpu === "none" ? files.libDir : files.gpuLibDir ?? files.libDir;
 }
 
 /**
  * Plans one runner and opens the listeners that it will attack.
  * @throws {SecLlamaError} `sandbox-unavailable` if strict and this machine cannot enforce it.
  */
-export function prepareSpawn(
+export async function prepareSpawn(
   sandbox: Sandbox,
   modelPath: string,
-  adapterPaths: readonly string[] = [],
-): PreparedSpawn {
+  o: RunnerNeeds = {},
+): Promise<PreparedSpawn> {
+  const { platform, files } = sandbox;
+  const { gpu = "none", adapterPaths = [] } = o;
   const target = {
-    ...runnerTarget(sandbox.files, modelPath, adapterPaths),
-    memoryLimitBytes: memoryLimit(sandbox.capabilities.memoryBytes),
+    ...runnerTarget(files, modelPath, o),
+    memoryLimitBytes: memoryLimit(platform.memoryBytes),
   };
-  const plan = makePlan(target, sandbox.capabilities, sandbox.mode);
-  const listeners = sandbox.mode.sandbox ? ProbeListeners.open() : null;
+  const plan = platform.plan(target, sandbox.mode);
+  await platform.before(plan);
+  const listeners = sandbox.mode.sandbox ? await platform.openListeners() : null;
   let report: IsolationReport | undefined;
   return {
-    command: plan,
+    command: platform.command(plan),
     modelPath: plan.pathMap(modelPath),
     adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
-    libDir: plan.pathMap(sandbox.files.libDir),
+    libDir: plan.pathMap(libraryFolder(files, gpu)),
     targets: listeners?.targets ?? null,
-    prove(childPid, ready) {
-      const pid = findRunnerPid(childPid, plan.forks);
+    stage2Keeps: gpu === "none" || gpu === "metal" ? [] : GPU_POLICIES[gpu].stage2Keeps,
+    async prove(childPid, ready) {
+      const pid = platform.findRunner(childPid, plan);
       if (pid === undefined) {
         throw new SecLlamaError(
           "sandbox-failed",
           "failed to apply sandbox: the runner was not found",
         );
       }
-      const attacks = listeners ? judge(listeners, ready) : null;
+      const attacks = listeners ? await judge(listeners, ready) : null;
       const measureNow = (): Measured => {
-        const layers = measure(pid, plan);
-        const own = ready.lockdown as OwnReport[];
-        const problems = sandbox.mode.sandbox ? shortcomings(plan, layers, own) : [];
+        const layers = platform.measure(pid, plan);
+        const problems = sandbox.mode.sandbox
+          ? platform.shortcomings(plan, layers, ready.lockdown)
+          : [];
         return {
           pid,
           level: levelOf(sandbox.mode, plan, problems, attacks),
@@ -209,9 +220,9 @@ export function prepareSpawn(
   };
 }
 
-function judge(listeners: ProbeListeners, ready: ReadyMessage): AttackReport {
+async function judge(listeners: Listeners, ready: ReadyMessage): Promise<AttackReport> {
   const results = ready.attacks as AttackResult[];
-  const problems = listeners.judge(results);
+  const problems = await listeners.judge(results);
   return {
     held: problems.length === 0,
     attempted: results.filter((r) => r?.attempted).length,
@@ -238,7 +249,7 @@ function refuseUnlessEnforced(missing: readonly string[], attacks: AttackReport 
 
 function levelOf(
   mode: SandboxMode,
-  plan: Plan,
+  plan: AnyPlan,
   missing: readonly string[],
   attacks: AttackReport | null,
 ): IsolationLevel {

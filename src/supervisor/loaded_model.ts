@@ -6,6 +6,7 @@ import type { Exchange } from "../pipe/pipe.ts";
 import type { OpenHead } from "../pipe/messages.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { RunnerProcess } from "./runner_process.ts";
+import type { AnyGpu } from "../sandbox/mod.ts";
 import type { IsolationReport } from "./isolation.ts";
 
 /** As in Ollama, clients and people look for this text. */
@@ -24,6 +25,8 @@ export interface LoadedModelOptions {
   readonly contextLength: number;
   /** Estimate of all that its runner takes. */
   readonly needBytes: number;
+  /** What its runner was started for. */
+  readonly gpu: AnyGpu;
   /** Requests that it works on at once. */
   readonly slots: number;
   /** Requests that may wait besides. */
@@ -50,6 +53,7 @@ export class LoadedModel {
   readonly sizeBytes: number;
   readonly contextLength: number;
   readonly needBytes: number;
+  readonly gpu: AnyGpu;
   readonly runner: RunnerProcess;
   readonly isolation: IsolationReport;
   lastUsedMs = Date.now();
@@ -73,6 +77,7 @@ export class LoadedModel {
     this.sizeBytes = options.sizeBytes;
     this.contextLength = options.contextLength;
     this.needBytes = options.needBytes;
+    this.gpu = options.gpu;
     this.#o = options;
     this.#keepAliveMs = options.keepAliveMs;
     this.#rearm();

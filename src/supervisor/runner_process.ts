@@ -16,7 +16,7 @@ export interface RunnerProcessOptions {
   readonly command: PlannedCommand;
   readonly boot: BootMessage;
   /** Judges the ready runner before it gets keys. @throws {SecLlamaError} To refuse it. */
-  readonly prove: (childPid: number, ready: ReadyMessage) => void;
+  readonly prove: (childPid: number, ready: ReadyMessage) => Promise<void>;
   /** The key frame's payload; zeroed here after it was sent. */
   readonly keys: () => Promise<Uint8Array>;
   readonly onRecipients: (ids: readonly string[]) => void;
@@ -96,7 +96,7 @@ export class RunnerProcess {
       await runner.#pipe.control(options.boot as unknown as JsonObject);
       const ready = await runner.#ready.promise;
       runner.#state = "proving";
-      options.prove(runner.#child.pid, ready);
+      await options.prove(runner.#child.pid, ready);
       await runner.sendKeys();
       await runner.#pipe.control({ t: "serve" });
       runner.#state = "ready";

@@ -8,7 +8,9 @@ import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
+import type { AnyGpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
+import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
 import { KeyFeed } from "./key_feed.ts";
 import { BUSY_MESSAGE, LoadedModel } from "./loaded_model.ts";
@@ -24,6 +26,7 @@ export interface SupervisorOptions {
   readonly models: ModelStore;
   readonly keys: KeySource;
   readonly sandbox: Sandbox;
+  readonly gpu: GpuChoice;
   readonly logger: Logger;
   readonly version: string;
   /** Default: as the system tells. */
@@ -41,6 +44,13 @@ interface Loading {
   readonly done: Promise<LoadedModel>;
   /** Clients to be promised the model as soon as it is there. */
   readonly clients: string[];
+}
+
+type Defaults = Awaited<ReturnType<typeof readDefaults>>;
+
+interface ModelSize {
+  readonly contextLength: number;
+  readonly needBytes: number;
 }
 
 export class Supervisor {
@@ -69,6 +79,10 @@ export class Supervisor {
       timeoutMs: config.loadTimeoutMs,
       maxWaiting: config.maxQueue,
     });
+  }
+
+  get gpu(): GpuChoice {
+    return this.#options.gpu;
   }
 
   loaded(): readonly LoadedModel[] {
@@ -152,6 +166,7 @@ export class Supervisor {
         return this.#end(model);
       }),
     );
+    await this.#options.sandbox.platform.close();
   }
 
   /** Until its process is gone it is one of the leaving: its memory is not free before. */
@@ -199,7 +214,7 @@ export class Supervisor {
     await this.#admission.enter(resolved.name, needBytes);
     try {
       await models.verify(resolved.digest);
-      const model = await this.#start(resolved, defaults, { contextLength, needBytes });
+      const model = await this.#startSomewhere(resolved, defaults, { contextLength, needBytes });
       // Before anything is awaited: the next load that waits for room must see it.
       for (const client of clients) model.promise(client);
       return model;
@@ -208,15 +223,40 @@ export class Supervisor {
     }
   }
 
+  /** On the GPU if there is one, else, and if that fails, on the processor; always in the sandbox. */
+  async #startSomewhere(
+    resolved: ResolvedModel,
+    defaults: Defaults,
+    size: ModelSize,
+  ): Promise<LoadedModel> {
+    const gpu = this.gpu.used;
+    try {
+      return await this.#start(resolved, defaults, { ...size, gpu });
+    } catch (error) {
+      if (gpu === "none" || this.#stopped || !mayBeTheGpu(error)) throw error;
+      // A model that fails on the processor too says nothing of the GPU.
+      const model = await this.#start(resolved, defaults, { ...size, gpu: "none" });
+      this.#gpuFailed(error);
+      return model;
+    }
+  }
+
+  #gpuFailed({ message, code }: SecLlamaError): void {
+    const { used } = this.gpu;
+    if (used === "none") return; // two runners failed at once
+    this.gpu.fail(message);
+    this.#options.logger.warn("gpu-failed", { gpu: label(used), code: label(code) });
+  }
+
   async #start(
     resolved: ResolvedModel,
-    { adapters, ...defaults }: Awaited<ReturnType<typeof readDefaults>>,
-    { contextLength, needBytes }: { contextLength: number; needBytes: number },
+    { adapters, ...defaults }: Defaults,
+    { contextLength, needBytes, gpu }: ModelSize & { gpu: AnyGpu },
   ): Promise<LoadedModel> {
     const { config, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
     for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
-    const spawn = prepareSpawn(sandbox, resolved.blobPath, adapterPaths);
+    const spawn = await prepareSpawn(sandbox, resolved.blobPath, { adapterPaths, gpu });
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
     try {
@@ -238,8 +278,10 @@ export class Supervisor {
             // The gateway keeps the queue's limit. In the runner a request that is about to take a free slot still counts as
             // waiting, so its own limit must not be the tighter one.
             queueLimit: config.parallel + config.maxQueue,
+            gpu: gpu !== "none",
           },
           lockdown: sandbox.mode.sandbox,
+          stage2Keeps: spawn.stage2Keeps,
           targets: spawn.targets,
           version,
         },
@@ -250,9 +292,12 @@ export class Supervisor {
           if (model) model.recipients = ids;
         },
         onLease: (ms) => model?.setLease(ms),
-        onDead: () => {
+        onDead: (error) => {
           if (!model) return;
-          if (this.#loaded.get(resolved.name) === model) this.#loaded.delete(resolved.name);
+          if (this.#loaded.get(resolved.name) === model) {
+            this.#loaded.delete(resolved.name);
+            if (gpu !== "none") this.#gpuFailed(error);
+          }
           void this.#end(model);
         },
         timeoutMs: config.loadTimeoutMs,
@@ -270,6 +315,7 @@ export class Supervisor {
         sizeBytes: resolved.sizeBytes,
         contextLength,
         needBytes,
+        gpu,
         slots: config.parallel,
         maxQueue: config.maxQueue,
         keepAliveMs: config.keepAliveMs,

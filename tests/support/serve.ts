@@ -84,11 +84,19 @@ export async function cli(
 
 /** Starts serve and waits until it is ready. @throws {Error} With its output if it ends first. */
 export async function startServe(
-  options: { env?: Record<string, string>; args?: readonly string[]; entry?: string } = {},
+  options: {
+    env?: Record<string, string>;
+    args?: readonly string[];
+    entry?: string;
+    /** A program that runs the rest of its arguments, in a namespace say. */
+    under?: readonly string[];
+  } = {},
 ): Promise<Served> {
   const { home, env } = await newHome();
-  const child = new Deno.Command(Deno.execPath(), {
+  const [program, ...before] = [...(options.under ?? []), Deno.execPath()];
+  const child = new Deno.Command(program!, {
     args: [
+      ...before,
       "run",
       ...GATEWAY_PERMISSIONS,
       options.entry ?? join(ROOT, "main.ts"),

@@ -18,10 +18,12 @@ export function securityRoutes(app: Hono, context: GatewayContext): void {
         sandbox: config.enableSandbox,
         strict: config.strictNetworkIsolation,
       },
+      gpu: supervisor.gpu.status(),
       key: { backend: context.keyBackend },
       runners: supervisor.loaded().map((model) => ({
         model: model.name,
         state: model.runner.state,
+        gpu: model.gpu,
         ...model.isolation.measureNow(),
       })),
     });

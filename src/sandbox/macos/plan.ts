@@ -62,7 +62,7 @@ export function makeMacosPlan(
   mode: SandboxMode,
 ): MacosPlan {
   const map = pathMapper(target, caps);
-  const metal = target.gpu !== "none";
+  const metal = target.metal === true || target.gpu !== "none";
   const command = [map(target.executable), ...translate(target.args, map)];
   const base = { os: "macos", env: ENVIRONMENT, forks: false, pathMap: map } as const;
   if (!mode.sandbox || !caps.sandboxExec) {

@@ -1,0 +1,49 @@
+/** Linux behind the interface of platform.ts. */
+import { linux, SystemCallError } from "../../linux/libc.ts";
+import type { AttackResult } from "../../linux/attempts.ts";
+import type { Platform } from "../platform.ts";
+import type { LayerReport } from "../types.ts";
+import { probeCapabilities } from "./capabilities.ts";
+import { findGpus } from "./gpu.ts";
+import { findRunnerPid, measure, type OwnReport, shortcomings } from "./measure.ts";
+import { type LinuxPlan, makeLinuxPlan } from "./plan.ts";
+import { ProbeListeners } from "./probe_listeners.ts";
+
+/** Probes this machine. */
+export async function openLinux(): Promise<Platform> {
+  const capabilities = await probeCapabilities();
+  const { kernel, landlockAbi, seccomp, namespaces } = capabilities;
+  return {
+    os: "linux",
+    facts: `kernel ${kernel}, Landlock ABI ${landlockAbi}, seccomp ${seccomp ? "yes" : "no"}, ` +
+      `namespaces ${namespaces.usable ? "yes" : `no (${namespaces.reason})`}`,
+    memoryBytes: capabilities.memoryBytes,
+    gpus: findGpus(capabilities.files, vendorOf),
+    plan: (target, mode) => makeLinuxPlan(target, capabilities, mode),
+    command: (plan) => plan as LinuxPlan,
+    before: () => Promise.resolve(),
+    findRunner: (childPid, plan) => findRunnerPid(childPid, plan.forks),
+    measure: (pid, plan) => measure(pid, plan as LinuxPlan),
+    shortcomings: (plan, layers, own) =>
+      shortcomings(plan as LinuxPlan, layers as LayerReport[], own as OwnReport[]),
+    openListeners() {
+      const listeners = ProbeListeners.open();
+      return {
+        targets: listeners.targets,
+        judge: (results) => listeners.judge(results as AttackResult[]),
+        close: () => listeners.close(),
+      };
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** By native calls: Deno refuses /sys to a process without all permissions. */
+function vendorOf(node: string): string | undefined {
+  try {
+    return linux().readText(`/sys/class/drm/${node}/device/vendor`, 16).trim();
+  } catch (error) {
+    if (error instanceof SystemCallError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * GPUs, without one: how one is found and chosen, and that one which fails inside the sandbox means the processor in the same
+ * strict sandbox. The device nodes are fakes (ordinary files, in a mount namespace), and so is the GPU library. A real GPU has
+ * not been run.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { SecLlamaError } from "../../src/errors.ts";
+import type { GpuSetting } from "../../src/config/config.ts";
+import { findGpus } from "../../src/sandbox/linux/gpu.ts";
+import { type AnyGpu, GPU_POLICIES } from "../../src/sandbox/mod.ts";
+import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts";
+import { chat, cli, newHome, startServe } from "../support/serve.ts";
+
+Deno.test("GPUs are found by device nodes, render nodes by their vendor", () => {
+  const vendors: Record<string, string> = { renderD128: "0x8086", renderD129: "0x1002" };
+  const find = (...files: string[]) => findGpus(files, (node) => vendors[node]);
+  assert.deepEqual(find(), []);
+  assert.deepEqual(find("/dev/nvidiactl", "/dev/nvidia0"), ["nvidia"]);
+  assert.deepEqual(find("/dev/nvidiactl"), [], "a driver without a card");
+  assert.deepEqual(find("/dev/dri/renderD128"), ["intel"]);
+  assert.deepEqual(find("/dev/dri/renderD128", "/dev/dri/renderD129"), ["amd", "intel"]);
+  assert.deepEqual(find("/dev/dri/renderD130"), [], "a vendor that cannot be read");
+  assert.deepEqual(find("/dev/dri/card0"), []);
+  vendors["renderD130"] = "0x10de";
+  assert.deepEqual(find("/dev/dri/renderD130"), [], "nouveau has no policy");
+  for (const policy of Object.values(GPU_POLICIES)) {
+    assert.ok(!policy.devices.some((path) => /card/.test(path)));
+  }
+});
+
+Deno.test("the GPU is one that is there, that a backend drives, and only inside the sandbox", () => {
+  type Case = [
+    GpuSetting,
+    Exclude<AnyGpu, "none">[],
+    ("cuda" | "vulkan" | "metal")[],
+    AnyGpu | null,
+  ];
+  const cases: Case[] = [
+    ["auto", [], ["cuda"], "none"],
+    ["auto", ["nvidia"], [], "none"],
+    ["auto", ["nvidia"], ["cuda"], "nvidia"],
+    ["auto", ["amd", "intel"], ["vulkan"], "amd"],
+    ["auto", ["amd"], ["cuda"], "none"],
+    ["auto", ["metal"], ["metal"], "metal"],
+    ["off", ["nvidia"], ["cuda"], "none"],
+    ["intel", ["amd", "intel"], ["vulkan"], "intel"],
+    ["intel", ["amd"], ["vulkan"], null],
+    ["nvidia", ["nvidia"], [], null],
+    ["metal", ["nvidia"], ["cuda"], null],
+  ];
+  for (const [setting, found, backends, wanted] of cases) {
+    const choose = (sandbox: boolean) => chooseGpu(setting, { sandbox, found, backends });
+    if (wanted === null) {
+      assert.throws(() => choose(true), { code: "bad-config" }, setting);
+      continue;
+    }
+    const choice = choose(true);
+    assert.equal(choice.used, wanted, `${setting} ${found} ${backends}`);
+    assert.equal(choice.status().reason === "", wanted !== "none");
+    if (setting === "auto" || setting === "off") assert.equal(choose(false).used, "none");
+    else assert.throws(() => choose(false), { code: "bad-config", message: /sandbox is off/ });
+  }
+});
+
+Deno.test("a breach is never taken for a GPU's fault", () => {
+  assert.ok(mayBeTheGpu(new SecLlamaError("model-failed", "")));
+  assert.ok(mayBeTheGpu(new SecLlamaError("runner-died", "")));
+  assert.ok(!mayBeTheGpu(new SecLlamaError("sandbox-breached", "")));
+  assert.ok(!mayBeTheGpu(new Error()));
+});
+
+/** A new /dev with this machine's usual nodes and two fake NVIDIA ones, then the rest of the arguments. */
+const WITH_FAKE_NODES = `
+set -e
+new=$(mktemp -d)
+mount -t tmpfs tmpfs "$new"
+for n in null zero full random urandom tty; do touch "$new/$n"; mount --bind /dev/$n "$new/$n"; done
+mkdir "$new/shm"; mount --rbind /dev/shm "$new/shm"
+ln -s /proc/self/fd "$new/fd"
+touch "$new/nvidiactl" "$new/nvidia0"
+mount --move "$new" /dev
+rmdir "$new"
+exec "$@"`;
+
+/** What a folder of GPU libraries looks like; each file is a text. */
+async function fakeLibraries(): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-test-gpu-" });
+  await Deno.chmod(folder, 0o755);
+  for (const name of ["libggml-vulkan.so", "libllama.vulkan.v0.4.0.so"]) {
+    await Deno.writeTextFile(join(folder, name), "not a library");
+  }
+  return folder;
+}
+
+const rootLinux = Deno.build.os === "linux" && Deno.build.arch === "x86_64" && Deno.uid() === 0;
+if (!rootLinux) console.log("SKIP a GPU that fails: fake device nodes need root on x86-64 Linux");
+
+Deno.test({
+  name: "a GPU that fails inside the sandbox means the processor, as strictly confined, and shows",
+  ignore: !rootLinux,
+  async fn() {
+    const libraries = await fakeLibraries();
+    assert.deepEqual(await backendsIn(libraries), ["vulkan"]);
+    const served = await startServe({
+      args: ["--ephemeral", `--gpu-libraries=${libraries}`],
+      under: ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", WITH_FAKE_NODES, "sh"],
+    });
+    try {
+      // The runner for the GPU was started, and said from inside what is wrong with its library.
+      assert.match(served.banner, /gpu +none: the nvidia GPU failed inside the sandbox: .*SHA-256/);
+      assert.match(served.stderr(), /"event":"gpu-failed","gpu":"nvidia","code":"model-failed"/);
+      assert.match(served.banner, /isolation +strict/);
+      const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
+      assert.equal(status.gpu.setting, "auto");
+      assert.equal(status.gpu.used, "none");
+      assert.match(status.gpu.reason, /failed inside the sandbox/);
+      assert.equal(status.runners[0].gpu, "none");
+      assert.equal(status.runners[0].level, "strict");
+      assert.equal((await chat(served.proxyUrl, "Where are my keys?")).status, 200);
+    } finally {
+      await served.stop();
+      await Deno.remove(libraries, { recursive: true });
+    }
+  },
+});
+
+Deno.test("a GPU asked for by name that cannot be used is an error, not the processor in silence", async () => {
+  const { home, env } = await newHome();
+  try {
+    for (const [value, text] of [["metal", /GPU metal cannot be used/], ["cuda", /must be auto/]]) {
+      const { code, stderr } = await cli(["serve", "--ephemeral", `--gpu=${value}`], { env });
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, text as RegExp);
+    }
+    const missing = await cli(["sandbox", "plan", "--gpu-libraries=/nowhere"], { env });
+    assert.equal(missing.code, 2, missing.stderr);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
