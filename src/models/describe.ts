@@ -39,12 +39,9 @@ export function describeModel(header: GgufHeader): ModelDetails {
   if (typeof architecture !== "string" || !ARCHITECTURE.test(architecture)) {
     throw badModel("it names no architecture");
   }
-  if (architecture === "clip" || metadata.get("general.type") === "mmproj") {
-    throw refused("this file is a projector for images, not a model");
-  }
-  if (metadata.get("general.type") === "adapter" || metadata.has("adapter.type")) {
-    throw refused("this file is an adapter, not a model");
-  }
+  const kind = kindOfFile(header);
+  if (kind === "projector") throw refused("this file is a projector for images, not a model");
+  if (kind === "adapter") throw refused("this file is an adapter, not a model");
   const parts = metadata.get("split.count");
   if (typeof parts === "number" && parts > 1) {
     throw refused(
@@ -79,6 +76,36 @@ export function describeModel(header: GgufHeader): ModelDetails {
     ...(typeof template === "string" && template !== "" ? { chatTemplate: template } : {}),
     capabilities: capabilitiesOf(header, architecture),
   };
+}
+
+/** What a GGUF file says that it is; whether it can be that is {@link describeModel}'s to say. */
+export function kindOfFile({ metadata }: GgufHeader): "model" | "projector" | "adapter" {
+  const type = metadata.get("general.type");
+  if (metadata.get("general.architecture") === "clip" || type === "mmproj") return "projector";
+  return type === "adapter" || metadata.has("adapter.type") ? "adapter" : "model";
+}
+
+/**
+ * Checks a LoRA adapter against the model that it is to change.
+ * @throws {SecLlamaError} `bad-model` if the file is no adapter, or one for another architecture.
+ */
+export function describeAdapter(header: GgufHeader, architecture: string): void {
+  const { metadata } = header;
+  if (kindOfFile(header) !== "adapter" || metadata.get("adapter.type") !== "lora") {
+    throw refused("this file is no LoRA adapter", "give a GGUF file that says adapter.type lora");
+  }
+  const own = metadata.get("general.architecture");
+  if (own !== architecture) {
+    throw refused(
+      `the adapter is for ${printableName(own)}, the model is ${architecture}`,
+      "give an adapter that was made for this model",
+    );
+  }
+  if (header.tensorCount === 0) throw refused("the adapter holds no weights");
+}
+
+function printableName(value: unknown): string {
+  return typeof value === "string" && ARCHITECTURE.test(value) ? value : "another architecture";
 }
 
 function refused(message: string, hint = "give the GGUF file of a whole model"): SecLlamaError {

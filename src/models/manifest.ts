@@ -55,7 +55,7 @@ export function layerType(kind: LayerKind): string {
 }
 
 /** The layers of a kind, in order. */
-export function layersOf(manifest: Manifest, kind: LayerKind): Descriptor[] {
+export function layersOf(manifest: Pick<Manifest, "layers">, kind: LayerKind): Descriptor[] {
   return manifest.layers.filter((layer) => layer.mediaType === layerType(kind));
 }
 

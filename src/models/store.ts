@@ -6,19 +6,10 @@
  */
 import { join, resolve as absolute } from "node:path";
 import { SecLlamaError } from "../errors.ts";
-import { utf8 } from "../bytes.ts";
+import { copyModel, createModel, type Recipe, type Workshop } from "./create.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
-import { openRegularFile, readGgufHeader, unreadable } from "./gguf.ts";
-import {
-  attempt,
-  type CopyOptions,
-  exists,
-  hashFile,
-  hashStream,
-  listFolder,
-  readSmall,
-  type TempFile,
-} from "./files.ts";
+import { readGgufHeader, unreadable } from "./gguf.ts";
+import { attempt, type CopyOptions, exists, hashFile, listFolder, readSmall } from "./files.ts";
 import {
   DEMO_MODEL,
   EmbeddedDemo,
@@ -26,17 +17,7 @@ import {
   type ModelSource,
   type ResolvedModel,
 } from "./folder.ts";
-import {
-  CONFIG_TYPE,
-  corrupt,
-  describeBytes,
-  type LayerKind,
-  layersOf,
-  layerType,
-  type Manifest,
-  MANIFEST_TYPE,
-  partsOf,
-} from "./manifest.ts";
+import { corrupt, describeBytes, type LayerKind, layersOf } from "./manifest.ts";
 import { digestHex, parseModelName } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
 
@@ -214,30 +195,16 @@ export class ModelStore {
    *   store is unchanged; `model-store-unreadable` if it cannot be read or written (disk full).
    */
   async importGguf(path: string, name: string, options: CopyOptions = {}): Promise<ResolvedModel> {
+    return await this.create(name, { files: [{ path }], adapters: [] }, options);
+  }
+
+  /**
+   * Makes a model by a recipe; an existing model of that name is replaced.
+   * @throws {SecLlamaError} `bad-model-name`, and as `createModel`.
+   */
+  async create(name: string, recipe: Recipe, options: CopyOptions = {}): Promise<ResolvedModel> {
     const wanted = parseModelName(name);
-    using source = await openRegularFile(path);
-    // First on the source, to refuse a film before copying it; then on the copy, which is what counts.
-    describeModel(await readGgufHeader(source));
-    await attempt(path, () => source.seek(0, Deno.SeekMode.Start));
-    await this.#own.clean();
-    using temp = await this.#own.temp();
-    const copied = await attempt(this.#own.dir, () => hashStream(source, temp.file, options));
-    await attempt(temp.path, () => temp.file.seek(0, Deno.SeekMode.Start));
-    const details = describeModel(await readGgufHeader(temp.file));
-    const digest = `sha256:${copied.hex}`;
-    const config = utf8(JSON.stringify(configOf(details, digest)));
-    const manifest: Manifest = {
-      schemaVersion: 2,
-      mediaType: MANIFEST_TYPE,
-      config: describeBytes(CONFIG_TYPE, config),
-      layers: [{ mediaType: layerType("model"), digest, size: copied.sizeBytes }],
-    };
-    await this.#own.change(async () => {
-      await this.#own.commit(temp, digest);
-      await this.#own.writeBlob(manifest.config.digest, config);
-      await this.#own.writeManifest(wanted, manifest);
-      await this.#own.sweep();
-    });
+    await createModel(this.#workshop, wanted, recipe, options);
     return await this.resolve(wanted.canonical);
   }
 
@@ -247,22 +214,7 @@ export class ModelStore {
    */
   async copy(from: string, to: string, options: CopyOptions = {}): Promise<ResolvedModel> {
     const wanted = parseModelName(to);
-    const model = await this.resolve(from);
-    if (model.source === "embedded") return await this.importGguf(model.blobPath, to, options);
-    using temps = new DisposableStack();
-    const adopted = new Map<string, TempFile>();
-    const source = this.#folderOf(model);
-    for (const part of model.source === "ollama" ? partsOf(model.manifest) : []) {
-      if (adopted.has(part.digest)) continue;
-      adopted.set(part.digest, temps.use(await this.#own.copyBlob(source, part, options)));
-    }
-    await this.#own.change(async () => {
-      for (const [digest, temp] of adopted) await this.#own.commit(temp, digest);
-      // Under the lock: a removal may have freed the files since they were resolved.
-      for (const part of partsOf(model.manifest)) await this.#own.blobPath(part);
-      await this.#own.writeManifest(wanted, model.manifest);
-      await this.#own.sweep();
-    });
+    await copyModel(this.#workshop, wanted, await this.resolve(from), options);
     return await this.resolve(wanted.canonical);
   }
 
@@ -290,6 +242,15 @@ export class ModelStore {
         : `model "${model.name}" comes with SecLlama and cannot be removed`,
       model.source === "ollama" ? { hint: `to remove it there, run: ollama rm ${model.name}` } : {},
     );
+  }
+
+  get #workshop(): Workshop {
+    return {
+      own: this.#own,
+      folderOf: (model) => model.source === "embedded" ? undefined : this.#folderOf(model),
+      locate: (hex) => this.#locate(hex),
+      layerTexts: (model, kind) => this.layerTexts(model, kind),
+    };
   }
 
   #folderOf(model: ResolvedModel): ModelFolder {
@@ -329,18 +290,4 @@ export class ModelStore {
       return { ...row, problem: error };
     }
   }
-}
-
-/** The configuration blob that Ollama writes and reads. */
-function configOf(details: ModelDetails, digest: string) {
-  return {
-    model_format: "gguf",
-    model_family: details.architecture,
-    model_families: [details.architecture],
-    model_type: details.parameterSize,
-    file_type: details.quantization,
-    architecture: "amd64",
-    os: "linux",
-    rootfs: { type: "layers", diff_ids: [digest] },
-  };
 }

@@ -1,6 +1,7 @@
 /** The commands of the model store, in the order of `secllama help`. */
 import type { Command } from "../command.ts";
 import { copyCommand } from "./cp.ts";
+import { createCommand } from "./create.ts";
 import { importCommand } from "./import.ts";
 import { listCommand } from "./list.ts";
 import { removeCommand } from "./rm.ts";
@@ -9,6 +10,7 @@ import { verifyCommand } from "./verify.ts";
 
 export const modelCommands: Command[] = [
   importCommand,
+  createCommand,
   listCommand,
   showCommand,
   copyCommand,

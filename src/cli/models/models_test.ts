@@ -8,17 +8,19 @@ interface Result {
   code: number;
   out: string;
   json: unknown;
+  warnings: string[];
 }
 
 /** Runs `secllama WORDS…` against a data folder, with a printer that records. */
 async function secllama(dataDir: string, ...words: string[]): Promise<Result> {
   const command = modelCommands.find((one) => one.path[0] === words[0]);
   assert.ok(command, words[0]);
-  const result: Result = { code: -1, out: "", json: undefined };
+  const result: Result = { code: -1, out: "", json: undefined, warnings: [] };
   const tui = {
     isTerminal: false,
     out: (line: string) => void (result.out += line + "\n"),
     note: () => {},
+    warn: (line: string) => void (result.warnings.push(line)),
     json: (value: unknown) => {
       assert.equal(result.json, undefined, "more than one document");
       result.json = JSON.parse(JSON.stringify(value));
@@ -116,6 +118,73 @@ Deno.test("cli models: what a model says of itself cannot control the terminal",
     await Deno.writeTextFile(path, JSON.stringify(manifest));
     const { out } = await run("show", "x");
     assert.match(out, /^system +kind\?\]0;owned\?\?\[8m\?txt$/m);
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
+Deno.test("cli models: create from a Modelfile, and show one that makes the same again", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    const run = (...words: string[]) => secllama(`${dir}/data`, ...words);
+    const write = (name: string, text: string) => Deno.writeTextFile(`${dir}/${name}`, text);
+    await Deno.writeFile(`${dir}/x.gguf`, makeGguf());
+    await write(
+      "Modelfile",
+      `FROM ./x.gguf
+PARAMETER temperature 0.5
+PARAMETER numa true
+PARAMETER stop "<end>"
+PARAMETER stop two words
+SYSTEM """
+Be "kind".
+"""
+MESSAGE user Hi
+LICENSE MIT`,
+    );
+    const made = await run("create", "mine", "-f", `${dir}/Modelfile`);
+    assert.match(made.out, /^created mine:latest +sha256:/);
+    assert.deepEqual(made.warnings, [
+      "line 3: the parameter numa has no effect any more and is left out",
+    ]);
+    const { out } = await run("show", "mine", "--modelfile");
+    await write("Again", out);
+    const again = (await run("create", "again", "-f", `${dir}/Again`, "--json")).json;
+    const first = (await run("show", "mine", "--json")).json as Record<string, unknown>;
+    assert.equal((again as Record<string, unknown>)["digest"], first["digest"]);
+    const second = (await run("show", "again", "--json")).json as Record<string, unknown>;
+    for (const part of ["parameters", "system", "messages", "license", "template"]) {
+      assert.deepEqual(second[part], first[part], part);
+    }
+    assert.equal((await run("show", "mine", "--system")).out, '\nBe "kind".\n');
+    assert.match(
+      (await run("show", "mine", "--parameters")).out,
+      /^temperature +0.5\nstop +"<end>"/,
+    );
+
+    for (
+      const [text, message] of [
+        ["FROM ./none.gguf", /no such file/],
+        ["FROM none", /model "none" not found/],
+        ["FROM @sha256:../../etc/passwd", /^line 1: a digest is/],
+        [`FROM @sha256:${"a".repeat(64)}`, /^no blob sha256:a{64} is here/],
+        ["FROM mine\nFROM demo", /^line 2: a second model/],
+        ["FROM mine\nPARAMETER heat 1", /^line 2: unknown parameter "heat"/],
+        ["FROM ./Bad", /./],
+      ] as const
+    ) {
+      await write("Bad", text);
+      await assert.rejects(run("create", "bad", "-f", `${dir}/Bad`), { message }, text);
+    }
+    await assert.rejects(run("create", "bad", "-f", `${dir}/no`), {
+      code: "bad-modelfile",
+      exitCode: 2,
+    });
+    await assert.rejects(run("create", "bad/../x", "-f", `${dir}/Modelfile`), {
+      code: "bad-model-name",
+    });
+    await assert.rejects(run("show", "mine", "--system", "--json"), { code: "usage" });
+    assert.ok(!(await run("list")).out.includes("bad"));
   } finally {
     await Deno.remove(dir, { recursive: true });
   }

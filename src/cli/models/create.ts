@@ -1,0 +1,117 @@
+/** `secllama create`. */
+import { dirname, join, resolve as absolute } from "node:path";
+import { SecLlamaError } from "../../errors.ts";
+import type { FileReference, Recipe } from "../../models/create.ts";
+import { attempt, exists } from "../../models/files.ts";
+import { openRegularFile } from "../../models/gguf.ts";
+import {
+  kindOfReference,
+  type Modelfile,
+  MODELFILE_BYTES,
+  parseModelfile,
+  type Placed,
+} from "../../models/modelfile.ts";
+import { digestHex, parseModelName } from "../../models/names.ts";
+import type { ModelStore } from "../../models/store.ts";
+import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { openModelStore } from "../model_store.ts";
+import { humanBytes } from "./print.ts";
+
+export const createCommand: Command = {
+  path: ["create"],
+  summary: "Make a model from a Modelfile",
+  arguments: "NAME",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: {
+    file: {
+      type: "string",
+      short: "f",
+      value: "FILE",
+      help: "the Modelfile (default ./Modelfile; - is standard input)",
+    },
+    ...JSON_OPTION,
+  },
+  details:
+    `FROM names a model that is here, a GGUF file (./model.gguf, beside the Modelfile) or a blob (@sha256:…).
+PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE and ADAPTER as in Ollama. A model of this name is replaced.`,
+  async run(context) {
+    const { tui, signal } = context;
+    const name = parseModelName(context.positionals[0]!).canonical;
+    const path = stringOption(context, "file") ?? "Modelfile";
+    const file = parseModelfile(path === "-" ? await readInput() : await readFile(path));
+    for (const warning of file.warnings) tui.warn(warning);
+    const store = await openModelStore(context.env);
+    const folder = path === "-" ? Deno.cwd() : dirname(absolute(path));
+    const recipe = await recipeOf(file, { store, folder, home: context.env["HOME"] });
+    const model = await store.create(name, recipe, { signal });
+    if (flag(context, "json")) {
+      tui.json({ name: model.name, digest: model.digest, manifestDigest: model.manifestDigest });
+    } else {
+      tui.out(`created ${model.name}  ${model.digest}  ${humanBytes(model.sizeBytes)}`);
+    }
+    return 0;
+  },
+};
+
+async function readFile(path: string): Promise<Uint8Array> {
+  if (!(await exists(path))) {
+    throw new SecLlamaError("bad-modelfile", `there is no Modelfile ${path}`, {
+      field: "file",
+      hint: "name it: secllama create NAME -f FILE",
+    });
+  }
+  using file = await openRegularFile(path);
+  // One byte more than may be: the parser then says that it is too large.
+  const bytes = new Uint8Array(Math.min((await file.stat()).size, MODELFILE_BYTES + 1));
+  let at = 0;
+  while (at < bytes.length) {
+    const n = await attempt(path, () => file.read(bytes.subarray(at)));
+    if (n === null) break;
+    at += n;
+  }
+  return bytes.subarray(0, at);
+}
+
+async function readInput(): Promise<Uint8Array> {
+  return await attempt("standard input", () => new Response(Deno.stdin.readable).bytes());
+}
+
+interface Place {
+  readonly store: ModelStore;
+  /** What relative paths are relative to. */
+  readonly folder: string;
+  readonly home: string | undefined;
+}
+
+async function recipeOf(file: Modelfile, place: Place): Promise<Recipe> {
+  const models = file.from.filter(({ value }) => kindOfReference(value) === "model");
+  if (models.length > 1) {
+    throw new SecLlamaError("bad-modelfile", `line ${models[1]!.line}: a second model in FROM`);
+  }
+  return {
+    ...(models[0] ? { base: await place.store.resolve(models[0].value) } : {}),
+    files: file.from.filter((one) => one !== models[0]).map((one) => referenceOf(one, place)),
+    adapters: file.adapters.map((one) => referenceOf(one, place)),
+    template: file.template,
+    system: file.system,
+    parameters: file.parameters,
+    // None in the file: those of the base stay.
+    messages: file.messages.length > 0 ? file.messages : undefined,
+    licenses: file.licenses,
+  };
+}
+
+function referenceOf({ value, line }: Placed, place: Place): FileReference {
+  if (kindOfReference(value) === "blob") {
+    const digest = value.replace(/^@/, "");
+    try {
+      return { digest: `sha256:${digestHex(digest)}` };
+    } catch (cause) {
+      const wanted = "sha256: and 64 lower-case hexadecimal digits";
+      throw new SecLlamaError("bad-modelfile", `line ${line}: a digest is ${wanted}`, { cause });
+    }
+  }
+  const home = value.startsWith("~/") ? place.home : undefined;
+  return { path: home ? join(home, value.slice(2)) : absolute(place.folder, value) };
+}

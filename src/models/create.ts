@@ -1,0 +1,291 @@
+/**
+ * Making a model: from GGUF files, from blobs that were uploaded, or from another model whose parts it shares. Nothing is
+ * visible before everything is checked, on disk and under its digest.
+ */
+import { utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { type ModelMessage, readParameters } from "./defaults.ts";
+import { describeAdapter, describeModel, kindOfFile, type ModelDetails } from "./describe.ts";
+import { attempt, type CopyOptions, hashStream, type TempFile } from "./files.ts";
+import type { ModelFolder, ResolvedModel } from "./folder.ts";
+import { type GgufHeader, openRegularFile, readGgufHeader } from "./gguf.ts";
+import {
+  CONFIG_TYPE,
+  describeBytes,
+  type Descriptor,
+  type LayerKind,
+  layersOf,
+  layerType,
+  type Manifest,
+  MANIFEST_TYPE,
+  partsOf,
+} from "./manifest.ts";
+import type { ModelName } from "./names.ts";
+import type { OwnFolder } from "./own_folder.ts";
+import type { ParameterValue } from "./parameters.ts";
+
+/** A GGUF file by its path, or by the digest of a blob that is here already. */
+export type FileReference = { readonly path: string } | { readonly digest: string };
+
+/** What to make. A missing field leaves what the base model has; an empty text or list takes it away. */
+export interface Recipe {
+  /** The model whose parts it shares. */
+  readonly base?: ResolvedModel;
+  /** Weights, and perhaps a projector: in place of, or beside, the base. */
+  readonly files: readonly FileReference[];
+  readonly adapters: readonly FileReference[];
+  readonly template?: string | undefined;
+  readonly system?: string | undefined;
+  /** Each replaces the base's of the same name. */
+  readonly parameters?: Readonly<Record<string, ParameterValue>>;
+  readonly messages?: readonly ModelMessage[] | undefined;
+  /** Added to the base's. */
+  readonly licenses?: readonly string[];
+}
+
+/** Where a recipe's parts come from and go to. */
+export interface Workshop {
+  readonly own: OwnFolder;
+  /** The folder that holds a model's files; undefined for the embedded demo. */
+  folderOf(model: ResolvedModel): ModelFolder | undefined;
+  /** Path of a blob in any folder. */
+  locate(hex: string): Promise<string | undefined>;
+  layerTexts(model: ResolvedModel, kind: LayerKind): Promise<string[]>;
+}
+
+/** Largest text of a recipe, and of all together. */
+export const RECIPE_TEXT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Makes the model and gives it its name; one of that name is replaced.
+ * @throws {SecLlamaError} `bad-model` if a file is not what its place needs, `bad-request` for texts that are too large,
+ *   `model-corrupt` if a part of the base is damaged, `model-store-unreadable`. The store is then unchanged.
+ */
+export async function createModel(
+  shop: Workshop,
+  name: ModelName,
+  recipe: Recipe,
+  options: CopyOptions = {},
+): Promise<Manifest> {
+  await shop.own.clean();
+  using parts = new Parts(shop, options);
+  const { base } = recipe;
+  if (base) await parts.inherit(base);
+  for (const file of recipe.files) await parts.addFile(file);
+  const details = await parts.modelDetails();
+  for (const file of recipe.adapters) await parts.addAdapter(file, details);
+  for (const [kind, text] of [["template", recipe.template], ["system", recipe.system]] as const) {
+    if (text !== undefined) parts.setText(kind, text === "" ? [] : [text]);
+  }
+  if (recipe.parameters !== undefined && Object.keys(recipe.parameters).length > 0) {
+    const before = base ? (await shop.layerTexts(base, "params")).at(-1) : undefined;
+    const merged = { ...(before ? readParameters(before) : {}), ...recipe.parameters };
+    parts.setText("params", [JSON.stringify(merged)]);
+  }
+  if (recipe.messages !== undefined) {
+    const { messages } = recipe;
+    parts.setText("messages", messages.length > 0 ? [JSON.stringify(messages)] : []);
+  }
+  for (const license of recipe.licenses ?? []) parts.addText("license", license);
+  return await parts.commit(name, details);
+}
+
+/** Gives a model's manifest, as it is, a second name; files of another folder are copied, digests checked. */
+export async function copyModel(
+  shop: Workshop,
+  name: ModelName,
+  model: ResolvedModel,
+  options: CopyOptions = {},
+): Promise<void> {
+  const source = shop.folderOf(model);
+  if (source === undefined) {
+    await createModel(shop, name, { base: model, files: [], adapters: [] }, options);
+    return;
+  }
+  const { own } = shop;
+  using temps = new DisposableStack();
+  const adopted = new Map<string, TempFile>();
+  for (const part of source === own ? [] : partsOf(model.manifest)) {
+    if (adopted.has(part.digest)) continue;
+    adopted.set(part.digest, temps.use(await own.copyBlob(source, part, options)));
+  }
+  await own.change(async () => {
+    for (const [digest, temp] of adopted) await own.commit(temp, digest);
+    // Under the lock: a removal may have freed the files since they were resolved.
+    for (const part of partsOf(model.manifest)) await own.blobPath(part);
+    await own.writeManifest(name, model.manifest);
+    await own.sweep();
+  });
+}
+
+/** The layers of a model under construction, and the files that are to become blobs. */
+class Parts implements Disposable {
+  readonly #shop: Workshop;
+  readonly #options: CopyOptions;
+  readonly #temps = new Map<string, TempFile>();
+  readonly #texts = new Map<string, Uint8Array>();
+  /** Headers of the files that this recipe brought. */
+  readonly #headers = new Map<string, GgufHeader>();
+  #layers: Descriptor[] = [];
+  #weightsPath: string | undefined;
+  #textBytes = 0;
+
+  constructor(shop: Workshop, options: CopyOptions) {
+    this.#shop = shop;
+    this.#options = options;
+  }
+
+  [Symbol.dispose](): void {
+    for (const temp of this.#temps.values()) temp[Symbol.dispose]();
+  }
+
+  async inherit(base: ResolvedModel): Promise<void> {
+    const { own } = this.#shop;
+    const folder = this.#shop.folderOf(base);
+    if (folder === undefined) return await this.addFile({ path: base.blobPath });
+    for (const part of base.manifest.layers) {
+      if (folder !== own && !this.#temps.has(part.digest)) {
+        this.#temps.set(part.digest, await own.copyBlob(folder, part, this.#options));
+      }
+    }
+    this.#layers = [...base.manifest.layers];
+    this.#weightsPath = base.blobPath;
+  }
+
+  /** Weights or a projector, by what the file says of itself. */
+  async addFile(file: FileReference): Promise<void> {
+    const { part, header } = await this.#take(file);
+    const kind = kindOfFile(header);
+    if (kind === "adapter") {
+      throw new SecLlamaError("bad-model", "this file is an adapter, not a model", {
+        hint: "name it with ADAPTER, and the model that it was made for with FROM",
+      });
+    }
+    if (kind === "model") {
+      describeModel(header);
+      if (layersOf({ layers: this.#layers }, "model").length > 0) {
+        throw new SecLlamaError("bad-model", "two models were given where one is made");
+      }
+    }
+    this.#add({ mediaType: layerType(kind), ...part });
+  }
+
+  async addAdapter(file: FileReference, model: ModelDetails): Promise<void> {
+    const { part, header } = await this.#take(file);
+    describeAdapter(header, model.architecture);
+    this.#add({ mediaType: layerType("adapter"), ...part });
+  }
+
+  /** @throws {SecLlamaError} `bad-model` if there are no weights. */
+  async modelDetails(): Promise<ModelDetails> {
+    const [weights] = layersOf({ layers: this.#layers }, "model");
+    if (!weights) {
+      // Alone, a projector is named for what it is.
+      for (const header of this.#headers.values()) describeModel(header);
+      throw new SecLlamaError("bad-model", "no model was given", {
+        hint: "give the GGUF file of a whole model",
+      });
+    }
+    const header = this.#headers.get(weights.digest) ?? await readGgufHeader(this.#weightsPath!);
+    return describeModel(header);
+  }
+
+  setText(kind: LayerKind, texts: readonly string[]): void {
+    const replaced = kind === "template" ? ["template", "prompt"] as const : [kind];
+    this.#layers = this.#layers.filter((l) => !replaced.some((k) => l.mediaType === layerType(k)));
+    for (const text of texts) this.addText(kind, text);
+  }
+
+  addText(kind: LayerKind, text: string): void {
+    const bytes = utf8(text);
+    this.#textBytes += bytes.length;
+    if (this.#textBytes > RECIPE_TEXT_BYTES) {
+      throw new SecLlamaError("bad-request", "the model's texts are over 4 MiB", { field: kind });
+    }
+    const part = describeBytes(layerType(kind), bytes);
+    this.#texts.set(part.digest, bytes);
+    this.#add(part);
+  }
+
+  /** What the base has already, an adapter or a license, is not added twice. */
+  #add(part: Descriptor): void {
+    const same = (l: Descriptor) => l.digest === part.digest && l.mediaType === part.mediaType;
+    if (!this.#layers.some(same)) this.#layers.push(part);
+  }
+
+  async commit(name: ModelName, details: ModelDetails): Promise<Manifest> {
+    const { own } = this.#shop;
+    const config = utf8(JSON.stringify(configOf(details, this.#layers)));
+    const manifest: Manifest = {
+      schemaVersion: 2,
+      mediaType: MANIFEST_TYPE,
+      config: describeBytes(CONFIG_TYPE, config),
+      layers: this.#layers,
+    };
+    this.#texts.set(manifest.config.digest, config);
+    await own.change(async () => {
+      for (const [digest, temp] of this.#temps) await own.commit(temp, digest);
+      for (const [digest, bytes] of this.#texts) await own.writeBlob(digest, bytes);
+      // Under the lock: what is shared may have been removed since it was resolved.
+      for (const part of partsOf(manifest)) await own.blobPath(part);
+      await own.writeManifest(name, manifest);
+      await own.sweep();
+    });
+    return manifest;
+  }
+
+  /** Copies a file to be a blob, or finds the blob, and reads its header. */
+  async #take(file: FileReference): Promise<{
+    part: { digest: string; size: number };
+    header: GgufHeader;
+  }> {
+    const { own } = this.#shop;
+    const path = "path" in file ? file.path : await this.#pathOf(file.digest);
+    using source = await openRegularFile(path);
+    // First on the source, to refuse a film before copying it; then on the copy, which is what counts.
+    await readGgufHeader(source);
+    await attempt(path, () => source.seek(0, Deno.SeekMode.Start));
+    const temp = await own.temp();
+    try {
+      const copied = await attempt(own.dir, () => hashStream(source, temp.file, this.#options));
+      await attempt(temp.path, () => temp.file.seek(0, Deno.SeekMode.Start));
+      const header = await readGgufHeader(temp.file);
+      const digest = `sha256:${copied.hex}`;
+      if ("digest" in file && file.digest !== digest) throw unknownBlob(file.digest);
+      this.#temps.get(digest)?.[Symbol.dispose]();
+      this.#temps.set(digest, temp);
+      this.#headers.set(digest, header);
+      return { part: { digest, size: copied.sizeBytes }, header };
+    } catch (error) {
+      temp[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #pathOf(digest: string): Promise<string> {
+    const path = await this.#shop.locate(digest.slice("sha256:".length));
+    if (path === undefined) throw unknownBlob(digest);
+    return path;
+  }
+}
+
+function unknownBlob(digest: string): SecLlamaError {
+  return new SecLlamaError("bad-request", `no blob ${digest} is here`, {
+    field: "from",
+    hint: "upload it first: POST /api/blobs/sha256:…",
+  });
+}
+
+/** The configuration blob that Ollama writes and reads. */
+function configOf(details: ModelDetails, layers: readonly Descriptor[]) {
+  return {
+    model_format: "gguf",
+    model_family: details.architecture,
+    model_families: [details.architecture],
+    model_type: details.parameterSize,
+    file_type: details.quantization,
+    architecture: "amd64",
+    os: "linux",
+    rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.digest) },
+  };
+}
