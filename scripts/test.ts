@@ -21,6 +21,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/gnome-keyring-daemon", "gnome-keyring"],
   ["/usr/bin/python3", "python3"],
   ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],
+  ["/usr/bin/chromium", "chromium"],
   ["/usr/lib/python3/dist-packages/capstone/__init__.py", "python3-capstone"],
 ];
 

@@ -1,5 +1,7 @@
 /** Bytes: joining, comparing and the encodings the wire uses. No cryptography and no I/O. */
-import { timingSafeEqual } from "node:crypto";
+import { fromBase64, toBase64 } from "./codecs.ts";
+
+export { fromBase64, fromHex, toBase64, toHex } from "./codecs.ts";
 
 /** A view whose memory is an ordinary ArrayBuffer, which is what WebCrypto and FFI take. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -30,32 +32,25 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   return out;
 }
 
-/** Lower-case hexadecimal. */
-export function toHex(bytes: Uint8Array): string {
-  return bytes.toHex();
-}
-
-/** @throws {SyntaxError} If `text` is not an even number of hexadecimal digits. */
-export function fromHex(text: string): Bytes {
-  return Uint8Array.fromHex(text);
-}
-
 /** base64url without padding (RFC 4648 section 5). */
 export function toBase64Url(bytes: Uint8Array): string {
-  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+  return toBase64(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
 /** @throws {SyntaxError} If `text` is not base64url, or is padded, or has stray bits in its last digit. */
 export function fromBase64Url(text: string): Bytes {
-  if (text.includes("=")) throw new SyntaxError("base64url must not be padded");
-  const bytes = Uint8Array.fromBase64(text, { alphabet: "base64url" });
+  if (!/^[A-Za-z0-9_-]*$/.test(text)) throw new SyntaxError("not base64url without padding");
+  const bytes = fromBase64(text.replace(/-/g, "+").replace(/_/g, "/"));
   if (toBase64Url(bytes) !== text) throw new SyntaxError("base64url is not canonical");
   return bytes;
 }
 
 /** Whether both hold the same bytes, in time that depends only on their lengths. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b);
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
 }
 
 /** Big-endian u16. */

@@ -5,14 +5,24 @@ import { join, relative } from "node:path";
 const ROOT = new URL("../", import.meta.url).pathname;
 
 /** Folder (or file) → what it may import of our own. Bottom up; `runner/` sits beside, on the pure parts only. */
-const BASE = ["src/errors.ts", "src/bytes.ts", "src/log.ts", "src/permissions.ts", "src/linux"];
+const BASE = [
+  "src/errors.ts",
+  "src/codecs.ts",
+  "src/bytes.ts",
+  "src/log.ts",
+  "src/permissions.ts",
+  "src/linux",
+];
 const RULES: { readonly [part: string]: readonly string[] } = {
   "src/errors.ts": [],
-  "src/bytes.ts": [],
+  "src/codecs.ts": [],
+  "src/codecs_portable.ts": [],
+  "src/codecs_test.ts": [],
+  "src/bytes.ts": ["src/codecs.ts"],
   "src/log.ts": [],
   "src/version.ts": [],
   "src/permissions.ts": [],
-  "src/linux": ["src/errors.ts", "src/bytes.ts"],
+  "src/linux": ["src/errors.ts", "src/codecs.ts", "src/bytes.ts"],
   "src/sealed": BASE,
   "src/pipe": BASE,
   "src/config": BASE,

@@ -104,6 +104,7 @@ export const serveCommand: Command = {
         hostname: config.host.replace(/^\[|\]$/g, ""),
         port: config.port,
         handler: (request) => app.fetch(request),
+        allowedOrigins: config.allowedOrigins,
         logger,
         signal: stop.signal,
       });

@@ -1,5 +1,6 @@
 /** What a sealed fetch is made from. */
 import { SecLlamaError } from "../errors.ts";
+import { connect } from "./connect.ts";
 
 /** A pre-shared key and the name that the runner knows it by. */
 export interface Credentials {
@@ -20,10 +21,16 @@ export interface SealedFetchOptions {
   readonly model?: string;
   /** The fetch underneath. Default: the global one. */
   readonly fetch?: typeof fetch;
-  /** PEM certificates to trust besides the system's. Only where the runtime's fetch can take them (Deno). */
+  /** PEM certificates of the gateway to trust: in Deno and Node. No web page can do that: there it is an error. */
   readonly caCerts?: readonly string[];
   /** Our unix ms. Default: `Date.now`. */
   readonly now?: () => number;
+}
+
+/** What requests go through; `connect.ts` makes one. */
+export interface Connection {
+  readonly fetch: typeof fetch;
+  close(): void;
 }
 
 /** The options with every default in place. */
@@ -37,33 +44,22 @@ export interface Transport {
   close(): void;
 }
 
-/** Part of `Deno` that {@link makeTransport} uses where it exists. */
-interface HttpClientMaker {
-  createHttpClient(options: { caCerts: string[] }): { close(): void };
-}
-
 /**
  * Checks the options and fixes them.
  * @throws {SecLlamaError} `bad-config` if the gateway is no http(s) URL or the runtime cannot take `caCerts`.
  */
 export function makeTransport(options: SealedFetchOptions): Transport {
   const base = gatewayUrl(options.gateway);
-  const underlying = options.fetch ?? globalThis.fetch;
-  const client = options.caCerts && httpClient(options.caCerts);
+  const connection = connect(options.caCerts, options.fetch);
   return {
     suite: options.suite ?? 1,
     now: options.now ?? Date.now,
     url: (path) => new URL(path, base),
     async send(url, init) {
-      const full = {
-        ...init,
-        // A redirect could lead anywhere; the gateway has no reason to send one.
-        redirect: "manual",
-        cache: "no-store",
-        ...(client && { client }),
-      } as RequestInit;
+      // A redirect could lead anywhere; the gateway has no reason to send one.
+      const full: RequestInit = { ...init, redirect: "manual", cache: "no-store" };
       try {
-        return await underlying(url, full);
+        return await connection.fetch(url, full);
       } catch (cause) {
         if (init.signal?.aborted) throw init.signal.reason;
         throw new SecLlamaError(
@@ -76,12 +72,12 @@ export function makeTransport(options: SealedFetchOptions): Transport {
         );
       }
     },
-    close: () => client?.close(),
+    close: () => connection.close(),
   };
 }
 
 function gatewayUrl(gateway: string | URL): URL {
-  const url = URL.parse(gateway);
+  const url = URL.canParse(gateway) ? new URL(gateway) : null;
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
     throw new SecLlamaError("bad-config", "the gateway must be an http or https URL", {
       field: "gateway",
@@ -91,15 +87,4 @@ function gatewayUrl(gateway: string | URL): URL {
   url.hash = "";
   if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url;
-}
-
-function httpClient(caCerts: readonly string[]): { close(): void } {
-  const deno = (globalThis as { Deno?: Partial<HttpClientMaker> }).Deno;
-  if (deno?.createHttpClient === undefined) {
-    throw new SecLlamaError("bad-config", "caCerts is not supported in this runtime", {
-      field: "caCerts",
-      hint: "give a fetch that trusts the certificate",
-    });
-  }
-  return deno.createHttpClient({ caCerts: [...caCerts] });
 }

@@ -8,7 +8,15 @@
  * ask the host's models, as this client, until the host revokes it. The checksum finds a mangled paste and proves nothing
  * else. Uses web standards only, so that browsers can read it too.
  */
-import { type Bytes, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
+import {
+  type Bytes,
+  fromBase64,
+  fromBase64Url,
+  toBase64,
+  toBase64Url,
+  utf8,
+  utf8Decode,
+} from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { isPskId } from "../sealed/header.ts";
 import type { Credentials } from "./options.ts";
@@ -102,7 +110,7 @@ function bytesField(value: unknown, name: string): Bytes {
 }
 
 function checkUrl(value: unknown): string {
-  const url = typeof value === "string" ? URL.parse(value) : null;
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : null;
   if (
     url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "" ||
     url.username !== "" || url.password !== ""
@@ -119,14 +127,14 @@ function checkUrl(value: unknown): string {
 export function derOfPem(pem: string): Bytes {
   const match = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem);
   try {
-    if (match) return Uint8Array.fromBase64(match[1]!.replace(/\s+/g, ""));
+    if (match) return fromBase64(match[1]!.replace(/\s+/g, ""));
   } catch { /* not base64 */ }
   throw bad("the certificate is not PEM");
 }
 
 /** PEM of one DER certificate. */
 export function pemOfDer(der: Uint8Array): string {
-  const lines = der.toBase64().match(/.{1,64}/g) ?? [];
+  const lines = toBase64(der).match(/.{1,64}/g) ?? [];
   return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
 }
 

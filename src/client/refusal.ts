@@ -48,11 +48,17 @@ export async function readRefusal(response: Response): Promise<GatewayRefusal> {
 export async function readJson(response: Response): Promise<unknown> {
   const bytes = new Uint8Array(MAX_BYTES);
   let length = 0;
-  // Leaving the loop by an error cancels the body.
-  for await (const chunk of response.body ?? []) {
-    if (length + chunk.length > MAX_BYTES) throw notJson();
-    bytes.set(chunk, length);
-    length += chunk.length;
+  // Not `for await`: in browsers a stream is not iterable everywhere.
+  const reader = response.body?.getReader();
+  for (;;) {
+    const { done, value } = await reader?.read() ?? { done: true };
+    if (done) break;
+    if (length + value.length > MAX_BYTES) {
+      await reader!.cancel().catch(() => {});
+      throw notJson();
+    }
+    bytes.set(value, length);
+    length += value.length;
   }
   try {
     return JSON.parse(utf8Decode(bytes.subarray(0, length)));

@@ -94,7 +94,7 @@ export function fileKey(row: Pick<Field, "env">): string {
 /** One line per setting, for `secllama help config`. */
 export function describeSettings(): string[] {
   return rows.map((row) => {
-    const shown = row.default === ""
+    const shown = String(row.default) === ""
       ? "none"
       : row.name.endsWith("Ms")
       ? `${Number(row.default) / 1000}s`

@@ -37,6 +37,8 @@ export interface Config {
   readonly logLevel: LogLevel;
   /** Age of the active key past which a rotation is asked for. */
   readonly keyMaxAgeDays: number;
+  /** Origins of web pages that may send sealed requests, as browsers write them. */
+  readonly allowedOrigins: readonly string[];
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
 }
@@ -97,6 +99,19 @@ function keepAlive(text: string, name: string): number {
     : text === "0"
     ? 0
     : parseDurationMs(text, name);
+}
+
+/** Exact origins only: a `*`, a path or a missing scheme would let in pages that nobody named. */
+function origins(text: string, name: string): readonly string[] {
+  if (text === "") return [];
+  return text.split(",").map((part) => {
+    const origin = part.trim();
+    const url = URL.canParse(origin) ? new URL(origin) : undefined;
+    if (!url || !/^https?:$/.test(url.protocol) || url.origin !== origin) {
+      throw bad(name, "origins as browsers write them, such as https://app.example, comma between");
+    }
+    return origin;
+  });
 }
 
 function logLevel(text: string, name: string): LogLevel {
@@ -289,6 +304,15 @@ export const FIELDS = [
     default: "warn",
     help: "debug, info, warn or error, as JSON lines on standard error",
     parse: logLevel,
+  }),
+  field({
+    name: "allowedOrigins",
+    env: "SECLLAMA_ALLOWED_ORIGINS",
+    flag: "allow-origin",
+    value: "ORIGIN,…",
+    default: [],
+    help: "web pages that may send sealed requests to the gateway, each by its exact origin",
+    parse: origins,
   }),
   field({
     name: "ollamaModels",

@@ -9,6 +9,7 @@ import { MANAGEMENT_PATHS } from "../http/api_paths.ts";
 import { label, type Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
+import { crossOrigin } from "./cross_origin.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
 import { plainRoutes } from "./routes/plain.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
@@ -38,6 +39,7 @@ export function makeGatewayApp(context: GatewayContext): Hono {
     if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
   });
 
+  app.use("*", crossOrigin(config.allowedOrigins));
   app.on(["GET", "HEAD"], "/", (c) => c.text("Ollama is running"));
   app.on(["GET", "HEAD"], "/healthz", (c) => c.json({ status: "ok" }));
   metadataRoutes(app, context);

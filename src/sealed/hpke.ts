@@ -23,6 +23,14 @@ import {
 /** A KEM as the library's factories make it. */
 export type Kem = KEM;
 
+/** Where the KEM of a suite comes from: `kems.ts` and its like hold one row for each. */
+export interface KemRow {
+  /** The suite byte of the wire. */
+  readonly id: number;
+  readonly name: string;
+  readonly kem: () => Kem;
+}
+
 const KDF_ID = 0x0001;
 const AEAD_ID = 0x0002;
 const NONE = new Uint8Array(0);

@@ -4,14 +4,7 @@
  */
 import { KEM_MLKEM768_X25519 } from "hpke";
 import { dhkemX25519 } from "./dhkem_x25519.ts";
-import type { Kem } from "./hpke.ts";
-
-export interface KemRow {
-  /** The suite byte of the wire. */
-  readonly id: number;
-  readonly name: string;
-  readonly kem: () => Kem;
-}
+import type { KemRow } from "./hpke.ts";
 
 export const KEMS: readonly KemRow[] = [
   { id: 1, name: "X25519-HKDF-SHA256-AES-256-GCM", kem: dhkemX25519 },

@@ -1,0 +1,90 @@
+/**
+ * The client as a library: what `deno task client` builds into `dist/client/`, for Deno, Node and browsers.
+ *
+ * ```ts
+ * const fetch = await sealedFetch({ pairing });          // the line that `secllama pair NAME` printed on the host
+ * const ollama = new Ollama({ fetch });
+ * ```
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { Credentials } from "./options.ts";
+import { parsePairing } from "./pairing.ts";
+import { type SealedFetch, sealedFetch as makeSealedFetch } from "./sealed_fetch.ts";
+
+export { type ErrorCode, SecLlamaError } from "../errors.ts";
+export type { Credentials, SealedFetch };
+
+interface CommonOptions {
+  /** 1 (X25519) or 2 (post-quantum, MLKEM768-X25519). Default: 2 for a paired client, else 1. Never another instead. */
+  suite?: 1 | 2;
+  /** The model of requests that name none, such as GET and HEAD. */
+  model?: string;
+  /** The fetch underneath. Default: the global one. */
+  fetch?: typeof fetch;
+}
+
+export interface PairingOptions extends CommonOptions {
+  /** The pairing string, a secret. */
+  pairing: string;
+}
+
+export interface GatewayOptions extends CommonOptions {
+  /** The gateway's address: `http://127.0.0.1:11435`. */
+  gateway: string | URL;
+  /** The pre-shared key, or what reads it: called once, and once more for each 401. */
+  credentials: Credentials | (() => Promise<Credentials>);
+  /** PEM certificates of the gateway to trust: in Deno and Node. No web page can do that: there it is an error. */
+  caCerts?: readonly string[];
+}
+
+export type SealedFetchOptions = PairingOptions | GatewayOptions;
+
+/**
+ * A `fetch` whose requests and replies only this process and the model's can read. Give it as `fetch` to the clients of
+ * `ollama`, `openai` or `@anthropic-ai/sdk`. Whatever host a URL names, the request goes to the gateway.
+ * @throws {SecLlamaError} `bad-pairing`; `bad-config` if an option is wrong or this runtime cannot do what it asks.
+ */
+export async function sealedFetch(options: SealedFetchOptions): Promise<SealedFetch> {
+  const { suite, model, fetch } = options;
+  if (suite !== undefined && suite !== 1 && suite !== 2) {
+    throw new SecLlamaError("bad-config", "the suite must be 1 or 2", { field: "suite" });
+  }
+  const { gateway, credentials, caCerts } = "pairing" in options
+    ? ofPairing(options.pairing)
+    : options;
+  const read = typeof credentials === "function" ? credentials : () => Promise.resolve(credentials);
+  const first = check(await read());
+  let known: Credentials | undefined = first;
+  return makeSealedFetch({
+    gateway,
+    // The first reading serves the first request; a 401 reads again.
+    async credentials() {
+      const now = known ?? check(await read());
+      known = undefined;
+      return now;
+    },
+    suite: suite ?? (first.pskId.startsWith("client.") ? 2 : 1),
+    ...(caCerts !== undefined && { caCerts }),
+    ...(model !== undefined && { model }),
+    ...(fetch !== undefined && { fetch }),
+  });
+}
+
+function ofPairing(text: string): GatewayOptions {
+  const { url, certificate, psk, pskId } = parsePairing(text);
+  return {
+    gateway: url,
+    credentials: { psk, pskId },
+    ...(certificate !== undefined && { caCerts: [certificate] }),
+  };
+}
+
+function check(credentials: Credentials): Credentials {
+  const { psk, pskId } = credentials ?? {};
+  if (psk instanceof Uint8Array && psk.length === 32 && typeof pskId === "string") {
+    return { psk, pskId };
+  }
+  throw new SecLlamaError("bad-config", "the credentials must be a pskId and a psk of 32 bytes", {
+    field: "credentials",
+  });
+}

@@ -1,0 +1,58 @@
+/** The client of SecLlama: a `fetch` that seals. What `library.ts` exports, for the package; a test keeps the two alike. */
+
+/** A pre-shared key and the name that the model's process knows it by. */
+export interface Credentials {
+  /** 32 bytes. */
+  readonly psk: Uint8Array;
+  /** `local.<kid>` or `client.<kid>.<id>`. */
+  readonly pskId: string;
+}
+
+interface CommonOptions {
+  /** 1 (X25519) or 2 (post-quantum, MLKEM768-X25519). Default: 2 for a paired client, else 1. Never another instead. */
+  suite?: 1 | 2;
+  /** The model of requests that name none, such as GET and HEAD. */
+  model?: string;
+  /** The fetch underneath. Default: the global one. */
+  fetch?: typeof fetch;
+}
+
+export interface PairingOptions extends CommonOptions {
+  /** The line that `secllama pair NAME` printed on the host: a secret. */
+  pairing: string;
+}
+
+export interface GatewayOptions extends CommonOptions {
+  /** The gateway's address: `http://127.0.0.1:11435`. */
+  gateway: string | URL;
+  /** The pre-shared key, or what reads it: called once, and once more for each 401. */
+  credentials: Credentials | (() => Promise<Credentials>);
+  /** PEM certificates of the gateway to trust: in Deno and Node. No web page can do that: there it is an error. */
+  caCerts?: readonly string[];
+}
+
+export type SealedFetchOptions = PairingOptions | GatewayOptions;
+
+/** Usable wherever a `fetch` is. */
+export interface SealedFetch {
+  (input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /** Lets go of the connections made for a certificate; without one there is nothing to do. */
+  close(): void;
+}
+
+/**
+ * A `fetch` whose requests and replies only this process and the model's can read. Give it as `fetch` to the clients of
+ * `ollama`, `openai` or `@anthropic-ai/sdk`. Whatever host a URL names, the request goes to the gateway.
+ *
+ * Rejects with a {@link SecLlamaError}: `bad-pairing`, or `bad-config` if an option is wrong or this runtime cannot do
+ * what it asks.
+ */
+export function sealedFetch(options: SealedFetchOptions): Promise<SealedFetch>;
+
+/** What is thrown here. What the application says, its errors included, is a `Response`. */
+export class SecLlamaError extends Error {
+  /** Stable: `auth`, `busy`, `downgrade`, `gateway-unreachable`, `model-not-found`, `truncated`, … */
+  readonly code: string;
+  /** What to do next, one line. */
+  readonly hint: string | undefined;
+}

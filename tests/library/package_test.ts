@@ -1,0 +1,150 @@
+/** The package as npm takes it: the same bytes each time, its types true, installable, and with errors that help. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { buildClient } from "../../scripts/client/build.ts";
+import { encodePairing } from "../../src/client/pairing.ts";
+import { builtLibrary, nodeMajor, runNode } from "./support.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+
+async function filesOf(folder: string): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for await (const { name } of Deno.readDir(folder)) {
+    files[name] = await Deno.readTextFile(join(folder, name));
+  }
+  return files;
+}
+
+Deno.test("package: two builds are the same, name no path of this machine, and bundle their licences", async () => {
+  const first = await filesOf(await builtLibrary());
+  const folder = await Deno.makeTempDir();
+  try {
+    await buildClient(folder);
+    assert.deepEqual(await filesOf(folder), first);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  assert.deepEqual(Object.keys(first).sort(), [
+    "LICENSE",
+    "README.md",
+    "THIRD-PARTY.txt",
+    "browser.js",
+    "deno.js",
+    "index.d.ts",
+    "node.js",
+    "package.json",
+  ]);
+  for (const [name, text] of Object.entries(first)) {
+    assert.ok(!text.includes(ROOT) && !text.includes(Deno.env.get("HOME") ?? "\0"), name);
+  }
+  assert.match(first["THIRD-PARTY.txt"]!, /@noble\/post-quantum [\d.]+\n\nThe MIT License/);
+});
+
+Deno.test("package: index.d.ts says what library.ts exports", async () => {
+  const check = `
+    import type * as Written from "${ROOT}src/client/package.d.ts";
+    import * as library from "${ROOT}src/client/library.ts";
+    type Same<A, B> = A extends B ? B extends A ? true : never : never;
+    const options: Same<Written.SealedFetchOptions, library.SealedFetchOptions> = true;
+    const result: Same<Written.SealedFetch, library.SealedFetch> = true;
+    const make: typeof Written.sealedFetch = library.sealedFetch;
+    const error: Written.SecLlamaError = {} as library.SecLlamaError;
+    const names: Same<keyof typeof Written, keyof typeof library> = true;
+    export { options, result, make, error, names };`;
+  const run = async (text: string) => {
+    const file = await Deno.makeTempFile({
+      dir: join(ROOT, "tests"),
+      prefix: ".types-",
+      suffix: ".ts",
+    });
+    try {
+      await Deno.writeTextFile(file, text);
+      const args = [
+        "check",
+        "--quiet",
+        "--config",
+        join(ROOT, "tests/deps.json"),
+        "--frozen",
+        file,
+      ];
+      return await new Deno.Command(Deno.execPath(), { args, stderr: "piped" }).output();
+    } finally {
+      await Deno.remove(file);
+    }
+  };
+  const good = await run(check);
+  assert.ok(good.success, new TextDecoder().decode(good.stderr));
+  // The check can fail: an option that library.ts does not have.
+  const bad = await run(
+    check.replace("Same<Written.SealedFetchOptions,", "Same<{ other: string },"),
+  );
+  assert.ok(!bad.success);
+});
+
+const major = await nodeMajor();
+
+Deno.test({
+  name: "package: npm installs it, and Node finds it by name",
+  ignore: major === undefined,
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(join(folder, "package.json"), '{"private":true,"type":"module"}');
+      const { success, stderr } = await new Deno.Command("npm", {
+        args: [
+          "install",
+          "--offline",
+          "--no-audit",
+          "--no-fund",
+          "--install-links",
+          await builtLibrary(),
+        ],
+        cwd: folder,
+        stderr: "piped",
+      }).output();
+      assert.ok(success, new TextDecoder().decode(stderr));
+      const script = join(folder, "use.js");
+      await Deno.writeTextFile(
+        script,
+        `import { sealedFetch, SecLlamaError } from "secllama-client";
+         const tries = JSON.parse(process.argv[2]);
+         const codes = [];
+         for (const options of tries) {
+           try { (await sealedFetch(options)).close(); codes.push("made"); }
+           catch (error) { codes.push(error instanceof SecLlamaError && error.code); }
+         }
+         console.log(JSON.stringify(codes));`,
+      );
+      const psk = new Uint8Array(32);
+      const pairing = encodePairing({
+        url: "http://127.0.0.1:11435/",
+        pskId: `client.${"0".repeat(16)}.${"0".repeat(32)}`,
+        psk,
+      });
+      const tries = [
+        { pairing },
+        { pairing: pairing.slice(0, -1) },
+        { pairing: "" },
+        { pairing, suite: 3 },
+        { gateway: "ftp://host", credentials: {} },
+        { gateway: "http://127.0.0.1:1" },
+        { gateway: "http://127.0.0.1:1", credentials: { pskId: "x", psk: [1] } },
+      ];
+      const { code, stdout, stderr: errors } = await runNode(script, "", {
+        args: [JSON.stringify(tries)],
+      });
+      assert.equal(code, 0, errors);
+      assert.deepEqual(JSON.parse(stdout), [
+        "made",
+        "bad-pairing",
+        "bad-pairing",
+        "bad-config",
+        "bad-config",
+        "bad-config",
+        "bad-config",
+      ]);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
