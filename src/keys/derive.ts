@@ -2,7 +2,7 @@
 import type { Bytes } from "../bytes.ts";
 import { hkdf } from "../sealed/suite.ts";
 
-export { deriveTransport } from "../sealed/suite.ts";
+export { clientPskId, deriveClientPsk, deriveTransport } from "../sealed/suite.ts";
 
 /** HKDF-SHA256 of `key` under `info`, `length` bytes. */
 export function derive(key: Bytes, info: string, length: number): Promise<Bytes> {
@@ -22,4 +22,9 @@ export function deriveAudit(masterKey: Bytes): Promise<Bytes> {
 /** The key of the manifest's HMAC. */
 export function deriveManifest(masterKey: Bytes): Promise<Bytes> {
   return derive(masterKey, "secllama/keyset/v1", 32);
+}
+
+/** The key of the HMAC over the list of paired clients. */
+export function deriveClientList(masterKey: Bytes): Promise<Bytes> {
+  return derive(masterKey, "secllama/clients/v1", 32);
 }

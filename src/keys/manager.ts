@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { ClientRegistry } from "./clients.ts";
 import { type Keyset, liveKids, readKey, readKeyset } from "./keyset.ts";
 import { initKeyset } from "./init.ts";
 import { kidOf, newKey } from "./kid.ts";
@@ -101,6 +102,7 @@ export class KeyManager implements Place {
           options.compromised ?? false,
         );
         await commit(this, next, key);
+        await this.#resignClients();
         return { kid, previous: keyset.manifest.active!, gen: next.gen };
       } finally {
         key.fill(0);
@@ -133,6 +135,7 @@ export class KeyManager implements Place {
       try {
         const next = this.#activate(keyset, kid, { ...entry, state: "active", retired: null });
         await commit(this, next, key);
+        await this.#resignClients();
         return { kid, previous, gen: next.gen };
       } finally {
         key.fill(0);
@@ -162,6 +165,8 @@ export class KeyManager implements Place {
         if (value !== undefined) await this.store.remove(kid);
         return { kid, known: entry !== undefined, already: value === undefined };
       }
+      // Signed by a key that is gone, the list of clients could not be verified any more.
+      await this.clients().resignLocked();
       const next: Manifest = {
         ...manifest,
         gen: manifest.gen + 1,
@@ -234,6 +239,18 @@ export class KeyManager implements Place {
     return (await this.manifest())?.gen ?? 0;
   }
 
+  /** The paired clients of this host. */
+  clients(): ClientRegistry {
+    return new ClientRegistry(this.file, {
+      store: this.store,
+      active: async () => {
+        const { manifest, activeKey } = await this.read();
+        return { kid: manifest.active!, key: activeKey };
+      },
+      masterKey: (kid) => this.#masterKey(kid),
+    }, this.now);
+  }
+
   /** Wraps and unwraps under this keyset's storage keys; follows a rotation by another process. */
   storage(): StorageKeys {
     let seen: { gen: number; manifest: Manifest } | undefined;
@@ -261,6 +278,17 @@ export class KeyManager implements Place {
       },
       countWraps: (kid, count) => recordUse(this.file, kid, { wraps: count }),
     });
+  }
+
+  async #masterKey(kid: string): Promise<Bytes> {
+    const entry = (await this.manifest())?.keys[kid];
+    if (entry === undefined || entry.state === "destroyed") throw unknownKid(kid);
+    return await readKey(this.store, kid);
+  }
+
+  /** After a rotation. A failure costs nothing yet: the older key still verifies the list, and `delete` tries again. */
+  async #resignClients(): Promise<void> {
+    await this.clients().resignLocked().catch(() => {});
   }
 
   #activate(keyset: Keyset, kid: string, entry: ManifestKey, compromised = false): Manifest {

@@ -1,4 +1,6 @@
 /** The key manager's public face; see source.ts for what a gateway uses and manager.ts for what the commands do. */
+export { type ClientList, type PairedClient } from "./client_list.ts";
+export { ClientRegistry } from "./clients.ts";
 export { type KeySource, type KeySourceOptions, openKeySource, type PskEntry } from "./source.ts";
 export { KeyManager } from "./manager.ts";
 export { ManifestFile } from "./manifest_file.ts";

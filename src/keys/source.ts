@@ -6,6 +6,8 @@ import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { localPskId } from "../sealed/suite.ts";
 import { type BackendOptions, chooseBackend } from "./backend.ts";
+import { ClientPsks, DEFAULT_CLIENT_GRACE_MS, type LocalPsk } from "./client_psks.ts";
+import { ClientRegistry } from "./clients.ts";
 import { deriveAudit, deriveTransport } from "./derive.ts";
 import { liveKids, readKey } from "./keyset.ts";
 import { kidOf } from "./kid.ts";
@@ -18,14 +20,16 @@ import { recordUse } from "./usage.ts";
 import { StorageKeys } from "./wrap.ts";
 
 export interface PskEntry {
-  /** `local.<kid>`. */
+  /** `local.<kid>`, or `client.<kid>.<id>` of a paired client. */
   readonly pskId: string;
-  /** The transport key of the master key `kid` names, 32 bytes. A copy: the caller zeroes it. */
+  /** The transport key of the master key `kid` names, or what derives from it for a client: 32 bytes. The caller zeroes it. */
   readonly psk: Bytes;
   readonly kid: string;
   readonly state: "active" | "decrypt-only";
   /** When it stopped being active, for the grace of paired clients; undefined for the active key. */
   readonly retired?: Date;
+  /** The paired client's id; undefined for local clients. */
+  readonly client?: string;
 }
 
 export interface KeySource {
@@ -39,8 +43,16 @@ export interface KeySource {
   readonly initialised: boolean;
   /** Counts committed changes of the keyset; constant for a key that cannot rotate. Cheap: one small file. */
   generation(): Promise<number>;
-  /** The active key's PSK, then those of decrypt-only keys. Keys retired as compromised have none. */
+  /** Differs whenever `psks` would: a rotation, a client that came or went, the end of a grace. Cheap: two files' dates. */
+  changes(): Promise<string>;
+  /**
+   * The active key's PSK, then those of decrypt-only keys, then those of paired clients that are not revoked, under the active
+   * key and, for the grace, under the older ones. Keys retired as compromised have none. While the list of clients cannot be
+   * verified no client has one; `clients().read()` says why.
+   */
   psks(): Promise<PskEntry[]>;
+  /** The paired clients. @throws {SecLlamaError} `key-refused` for a key that dies with this process. */
+  clients(): ClientRegistry;
   /** The audit log's key under the active master key, 32 bytes. The caller zeroes it. */
   auditKey(): Promise<Bytes>;
   /** Wraps and unwraps conversation keys. */
@@ -57,6 +69,8 @@ export interface KeySourceOptions extends BackendOptions {
   readonly ephemeralFallback?: boolean;
   /** Age past which a warning asks for a rotation; default 90. */
   readonly maxAgeDays?: number;
+  /** How long a paired client is accepted under a key that was rotated away; default 30 days. */
+  readonly clientGraceMs?: number;
 }
 
 /**
@@ -66,7 +80,9 @@ export interface KeySourceOptions extends BackendOptions {
  */
 export async function openKeySource(options: KeySourceOptions): Promise<KeySource> {
   const chosen = await chooseBackend(options);
-  if (chosen.kind === "fixed") return await FixedSource.make(chosen.backend, chosen.key);
+  if (chosen.kind === "fixed") {
+    return await FixedSource.make(chosen.backend, options.dataDir, chosen.key);
+  }
   const { store, profile } = chosen;
   const manager = new KeyManager({
     file: new ManifestFile(options.dataDir),
@@ -76,7 +92,9 @@ export async function openKeySource(options: KeySourceOptions): Promise<KeySourc
   });
   if (options.ephemeralFallback) {
     const reason = await reasonToFallBack(manager, await store.probe());
-    if (reason !== undefined) return await FixedSource.make("memory", undefined, reason);
+    if (reason !== undefined) {
+      return await FixedSource.make("memory", options.dataDir, undefined, reason);
+    }
   }
   let initialised = false;
   try {
@@ -94,7 +112,7 @@ export async function openKeySource(options: KeySourceOptions): Promise<KeySourc
       }
     }
   }
-  return await StoreSource.make(manager, initialised, options.maxAgeDays);
+  return await StoreSource.make(manager, { ...options, initialised });
 }
 
 /** Why the quick start may use a key in memory instead; undefined if it must use the store, or fail. */
@@ -116,14 +134,24 @@ class FixedSource implements KeySource {
   readonly describe: string;
   readonly ephemeral: boolean;
   readonly #key: Bytes;
+  readonly #clients: ClientPsks | undefined;
 
   private constructor(
     readonly backend: Backend,
+    dataDir: string,
     key: Bytes,
     readonly kid: string,
     fallbackReason?: string,
   ) {
     this.#key = key;
+    // A list in the data folder belongs to a key that outlives its process.
+    this.#clients = backend === "memory" ? undefined : new ClientPsks(
+      new ClientRegistry(new ManifestFile(dataDir), {
+        active: () => Promise.resolve({ kid, key: this.#open().slice() }),
+        masterKey: (other) => this.#masterKey(other),
+      }),
+      0,
+    );
     this.ephemeral = backend === "memory";
     this.describe = `key ${kid} in ${BACKEND_NAMES[backend]}` +
       (this.ephemeral
@@ -136,19 +164,33 @@ class FixedSource implements KeySource {
 
   static async make(
     backend: Backend,
+    dataDir: string,
     key: Bytes = crypto.getRandomValues(new Uint8Array(32)),
     reason?: string,
   ): Promise<FixedSource> {
-    return new FixedSource(backend, key, await kidOf(key), reason);
+    return new FixedSource(backend, dataDir, key, await kidOf(key), reason);
   }
 
   generation(): Promise<number> {
     return Promise.resolve(1);
   }
 
+  async changes(): Promise<string> {
+    return `1 ${this.#clients?.changes(await this.#locals()) ?? ""}`;
+  }
+
   async psks(): Promise<PskEntry[]> {
-    const psk = await deriveTransport(this.#open());
-    return [{ pskId: localPskId(this.kid), psk, kid: this.kid, state: "active" }];
+    const locals = await this.#locals();
+    return [...locals, ...await this.#clients?.entries(locals) ?? []];
+  }
+
+  clients(): ClientRegistry {
+    if (this.#clients) return this.#clients.registry;
+    throw new SecLlamaError(
+      "key-refused",
+      "clients cannot be paired under a key that is in memory only",
+      { hint: "use the key store, or name another source: see docs/keys.md" },
+    );
   }
 
   auditKey(): Promise<Bytes> {
@@ -158,15 +200,28 @@ class FixedSource implements KeySource {
   storage(): StorageKeys {
     return new StorageKeys({
       current: () => Promise.resolve({ gen: 1, active: this.kid }),
-      masterKey: (kid) => {
-        if (kid === this.kid) return Promise.resolve(this.#open().slice());
-        return Promise.reject(new SecLlamaError("key-lost", `there is no key ${kid}`));
-      },
+      masterKey: (kid) => this.#masterKey(kid),
     });
   }
 
   close(): void {
     this.#key.fill(0);
+  }
+
+  async #locals(): Promise<LocalPsk[]> {
+    const psk = await deriveTransport(this.#open());
+    return [{
+      pskId: localPskId(this.kid),
+      psk,
+      kid: this.kid,
+      state: "active",
+      createdMs: 0,
+    }];
+  }
+
+  #masterKey(kid: string): Promise<Bytes> {
+    if (kid === this.kid) return Promise.resolve(this.#open().slice());
+    return Promise.reject(new SecLlamaError("key-lost", `there is no key ${kid}`));
   }
 
   #open(): Bytes {
@@ -180,22 +235,28 @@ class StoreSource implements KeySource {
   readonly ephemeral = false;
   readonly backend: Backend;
   readonly #manager: KeyManager;
-  #cached: { gen: number; entries: PskEntry[] } | undefined;
+  readonly #clients: ClientPsks;
+  #cached: { gen: number; locals: LocalPsk[] } | undefined;
 
   private constructor(
     manager: KeyManager,
+    clientGraceMs: number,
     readonly initialised: boolean,
     readonly describe: string,
     readonly warnings: readonly string[],
   ) {
     this.#manager = manager;
+    this.#clients = new ClientPsks(manager.clients(), clientGraceMs, manager.now);
     this.backend = manager.store.backend;
   }
 
   static async make(
     manager: KeyManager,
-    initialised: boolean,
-    maxAgeDays: number | undefined,
+    { initialised, maxAgeDays, clientGraceMs }: {
+      initialised: boolean;
+      maxAgeDays?: number;
+      clientGraceMs?: number;
+    },
   ): Promise<StoreSource> {
     const { manifest, activeKey } = await manager.read();
     activeKey.fill(0);
@@ -214,6 +275,7 @@ class StoreSource implements KeySource {
     const where = BACKEND_NAMES[manager.store.backend];
     return new StoreSource(
       manager,
+      clientGraceMs ?? DEFAULT_CLIENT_GRACE_MS,
       initialised,
       `key ${kid} in ${where}${initialised ? ", made just now" : ""}`,
       warnings,
@@ -224,7 +286,23 @@ class StoreSource implements KeySource {
     return this.#manager.generation();
   }
 
+  async changes(): Promise<string> {
+    return `${await this.generation()} ${this.#clients.changes(this.#cached?.locals ?? [])}`;
+  }
+
   async psks(): Promise<PskEntry[]> {
+    const locals = await this.#locals();
+    return [
+      ...locals.map((entry) => ({ ...entry, psk: entry.psk.slice() })),
+      ...await this.#clients.entries(locals),
+    ];
+  }
+
+  clients(): ClientRegistry {
+    return this.#clients.registry;
+  }
+
+  async #locals(): Promise<LocalPsk[]> {
     const gen = await this.#manager.generation();
     if (this.#cached !== undefined && gen < this.#cached.gen) {
       throw corruptManifest(
@@ -232,7 +310,7 @@ class StoreSource implements KeySource {
       );
     }
     if (this.#cached?.gen !== gen) this.#cached = await this.#load();
-    return this.#cached.entries.map((entry) => ({ ...entry, psk: entry.psk.slice() }));
+    return this.#cached.locals;
   }
 
   async auditKey(): Promise<Bytes> {
@@ -249,28 +327,29 @@ class StoreSource implements KeySource {
   }
 
   close(): void {
-    for (const entry of this.#cached?.entries ?? []) entry.psk.fill(0);
+    for (const entry of this.#cached?.locals ?? []) entry.psk.fill(0);
     this.#cached = undefined;
   }
 
-  async #load(): Promise<{ gen: number; entries: PskEntry[] }> {
+  async #load(): Promise<{ gen: number; locals: LocalPsk[] }> {
     const { manifest, activeKey } = await this.#manager.read();
     activeKey.fill(0);
-    const entries: PskEntry[] = [];
+    const locals: LocalPsk[] = [];
     for (const kid of liveKids(manifest)) {
-      const { state, retired, compromised } = manifest.keys[kid]!;
+      const { state, created, retired, compromised } = manifest.keys[kid]!;
       if (compromised) continue;
       const key = await readKey(this.#manager.store, kid);
-      entries.push({
+      locals.push({
         pskId: localPskId(kid),
         psk: await deriveTransport(key),
         kid,
         state: state === "active" ? "active" : "decrypt-only",
+        createdMs: Date.parse(created),
         ...(retired === null ? {} : { retired: new Date(retired) }),
       });
       key.fill(0);
     }
     this.close();
-    return { gen: manifest.gen, entries };
+    return { gen: manifest.gen, locals };
   }
 }
