@@ -64,6 +64,7 @@ async function boot(message: BootMessage): Promise<void> {
     encryption: message.encryption,
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
+    onRenewed: (id) => send({ t: "renewed", id }),
   });
   const { metadata: _metadata, chatTemplate: _template, ...info } = loaded.info;
   send({

@@ -4,10 +4,11 @@
  */
 import { type Bytes, concat, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
-import { type AnswerHead, decodePsks, type OpenHead } from "../src/pipe/messages.ts";
+import { type AnswerHead, type OpenHead } from "../src/pipe/messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/sealed/problems.ts";
-import { Recipient } from "../src/sealed/recipient.ts";
+import { type OpenedRequest, Recipient, type RecipientOptions } from "../src/sealed/recipient.ts";
+import { RunnerKeys } from "./runner_keys.ts";
 
 /** Largest plaintext request body taken when encryption is off; the sealed path has the same limit of its own. */
 const MAX_PLAIN_BODY_BYTES = 64 * 1024 * 1024;
@@ -22,12 +23,18 @@ export interface SessionOptions {
     context: { client: string; waitedMs: number },
   ) => Promise<Response>;
   readonly onRecipients: (ids: readonly string[]) => void;
+  /** A paired client has used its newest key while it still had an older one. */
+  readonly onRenewed: (pskId: string) => void;
+  /** A clock and short lives, for tests in one process. A runner never sets it. */
+  readonly recipient?: Pick<RecipientOptions, "now" | "bootKeyLifeMs" | "limits">;
 }
 
 export class Session {
   readonly #options: SessionOptions;
   readonly #recipient: Recipient;
-  #psks = new Map<string, Bytes>();
+  #keys = RunnerKeys.none;
+  /** Sealed exchanges under way, and whose they are. */
+  readonly #open = new Map<Exchange, string>();
   /** By client: what each key that was handed out had to wait for the load, for the request that follows it. */
   readonly #waits = new Map<string, number>();
   #serving = false;
@@ -37,7 +44,9 @@ export class Session {
     this.#options = options;
     this.#recipient = new Recipient({
       model: options.model,
-      psk: (id) => this.#psks.get(id),
+      psk: (id) => this.#keys.get(id),
+      suites: [1, 2],
+      ...options.recipient,
     });
   }
 
@@ -49,11 +58,17 @@ export class Session {
     return session;
   }
 
-  /** Replaces the keys. The old ones are zeroed: an exchange under way has derived its own and goes on. */
+  /**
+   * Replaces the keys. The old ones are zeroed: an exchange under way has derived its own and goes on, unless its client was
+   * revoked.
+   */
   setKeys(payload: Bytes): void {
-    const old = this.#psks;
-    this.#psks = decodePsks(payload);
-    for (const psk of old.values()) psk.fill(0);
+    const old = this.#keys;
+    this.#keys = RunnerKeys.decode(payload);
+    old.zero();
+    for (const [exchange, pskId] of this.#open) {
+      if (this.#keys.isRevoked(pskId)) exchange.cancel("auth");
+    }
   }
 
   serve(): void {
@@ -87,12 +102,14 @@ export class Session {
   async #key(exchange: Exchange, head: Extract<OpenHead, { kind: "key" }>): Promise<void> {
     await this.#recipient.rollIfDue();
     this.#announce();
-    if (head.waitedMs > 0 && this.#psks.has(head.id)) this.#waits.set(head.id, head.waitedMs);
+    if (head.waitedMs > 0 && this.#keys.get(head.id)) this.#waits.set(head.id, head.waitedMs);
     const document = await this.#recipient.keyDocument({
       pskId: head.id,
       challenge: Uint8Array.fromHex(head.c),
       model: head.model,
+      suite: head.suite,
     });
+    this.#announce(); // a suite's key is made when it is first asked for
     await answer(
       exchange,
       { status: 200, headers: { "content-type": "application/json" } },
@@ -102,6 +119,21 @@ export class Session {
 
   async #sealed(exchange: Exchange): Promise<void> {
     const opened = await this.#recipient.open(exchange);
+    this.#open.set(exchange, opened.pskId);
+    try {
+      // Revoked while its last bytes were read.
+      if (this.#keys.isRevoked(opened.pskId)) {
+        throw new SecLlamaError("auth", "the request does not authenticate");
+      }
+      await this.#answer(exchange, opened);
+    } finally {
+      this.#open.delete(exchange);
+    }
+  }
+
+  async #answer(exchange: Exchange, opened: OpenedRequest): Promise<void> {
+    if (this.#keys.supersedes(opened.pskId)) this.#options.onRenewed(opened.pskId);
+    const renewal = this.#keys.renewalOf(opened.pskId);
     const { method, path, headers } = opened.request;
     const reply = opened.reply;
     await exchange.respond(
@@ -119,7 +151,9 @@ export class Session {
       { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
     );
     // The head's frame waits for the first data, so that a short answer is one write.
-    let pending: Uint8Array = reply.head(response.status, Object.fromEntries(response.headers));
+    let pending: Uint8Array = reply.head(response.status, Object.fromEntries(response.headers), {
+      renewal,
+    });
     try {
       if (response.body) {
         for await (const chunk of response.body) {

@@ -95,6 +95,7 @@ export const serveCommand: Command = {
         logger,
         version: VERSION,
         keyBackend: keys.backend,
+        remote: false,
       });
       const preload = stringOption(context, "model") ?? "demo";
       const loaded = flag(context, "no-preload")

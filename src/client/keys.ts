@@ -3,6 +3,7 @@ import { toHex } from "../bytes.ts";
 import { CHALLENGE_BYTES } from "../sealed/key_document.ts";
 import { isUsable, type VerifiedKey, verifyKeyDocument } from "../sealed/sender.ts";
 import type { Credentials, Transport } from "./options.ts";
+import type { ProvenSender } from "./proven.ts";
 import { readJson, readRefusal } from "./refusal.ts";
 
 /** More models than one client talks to; the oldest goes first. */
@@ -10,10 +11,12 @@ const MAX_KEPT = 64;
 
 export class KeyCache {
   readonly #transport: Transport;
+  readonly #sender: ProvenSender;
   readonly #kept = new Map<string, VerifiedKey>();
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, sender: ProvenSender) {
     this.#transport = transport;
+    this.#sender = sender;
   }
 
   /**
@@ -55,7 +58,7 @@ export class KeyCache {
     // Suite 1 is what a gateway announces unasked.
     if (suite !== 1) url.searchParams.set("suite", String(suite));
     const sentAt = now();
-    const response = await this.#transport.send(url, { signal });
+    const response = await this.#sender.send(url, { psk, pskId }, { signal });
     const receivedAt = now();
     if (!response.ok) throw await readRefusal(response);
     const document = await readJson(response);

@@ -15,6 +15,11 @@ export interface SealedFetchOptions {
   readonly gateway: string | URL;
   /** Reads the credentials. Called once, and once more for each 401. */
   readonly credentials: () => Promise<Credentials>;
+  /**
+   * Stores the credentials that the host gives a paired client after a rotation. They are used once it has resolved, and the
+   * host then drops the older ones; without it the older ones are used until the host's grace ends.
+   */
+  readonly renewed?: (credentials: Credentials) => Promise<void>;
   /** 1 (X25519, the default) or 2 (MLKEM768-X25519). Another one is never accepted instead. */
   readonly suite?: number;
   /** The model of requests that name none, such as GET and HEAD. */

@@ -1,7 +1,7 @@
 /** A sealed HTTP answer → the `Response` inside it, its body released frame by frame as each verifies. */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import type { ReplyEnvelope } from "../sealed/envelope.ts";
+import type { Renewal, ReplyEnvelope } from "../sealed/envelope.ts";
 import type { ReplyOpener } from "../sealed/sender.ts";
 
 /** Headers of the inner reply that say nothing about the body we hand out. */
@@ -18,11 +18,17 @@ const NO_BODY = new Set([204, 205, 304]);
 export async function openReply(
   outer: ReadableStream<Uint8Array>,
   opener: ReplyOpener,
-  options: { method: string; signal: AbortSignal },
+  options: {
+    method: string;
+    signal: AbortSignal;
+    /** Called with the key that the host hands out after a rotation. */
+    onRenewal?: (renewal: Renewal) => Promise<void>;
+  },
 ): Promise<Response> {
   const parts = new VerifiedParts(outer, opener, options.signal);
   // The opener hands out the envelope before anything else, or throws.
-  const { status, headers: fields } = await parts.next() as ReplyEnvelope;
+  const { status, headers: fields, renewal } = await parts.next() as ReplyEnvelope;
+  if (renewal !== undefined) await options.onRenewal?.(renewal);
   const headers = new Headers({ ...fields });
   for (const name of DROPPED) headers.delete(name);
   if (options.method === "HEAD" || NO_BODY.has(status)) {

@@ -5,12 +5,13 @@
  * error, and errors are thrown as {@link SecLlamaError}, while what the application says, errors included, is a
  * `Response`.
  */
-import { equalConstantTime } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { SEALED_MEDIA_TYPE } from "../sealed/header.ts";
 import { sealRequest, type VerifiedKey } from "../sealed/sender.ts";
+import { parsePskId } from "../sealed/suite.ts";
 import { KeyCache } from "./keys.ts";
 import { type Credentials, makeTransport, type SealedFetchOptions } from "./options.ts";
+import { type ProvenInit, ProvenSender, sameCredentials } from "./proven.ts";
 import { GatewayRefusal, readRefusal } from "./refusal.ts";
 import { openReply } from "./reply.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
@@ -20,6 +21,11 @@ const MEDIA_TYPE = SEALED_MEDIA_TYPE.split(";")[0]!;
 /** Usable wherever a `fetch` is. */
 export interface SealedFetch {
   (input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /**
+   * Asks the gateway itself, unsealed, for what is no conversation (`api/tags`, `v1/models`), with a proof of who asks.
+   * @throws {SecLlamaError} `gateway-unreachable`.
+   */
+  metadata(path: string, init?: ProvenInit): Promise<Response>;
   /** Lets go of the connections made for `caCerts`; without those there is nothing to do. */
   close(): void;
 }
@@ -35,7 +41,8 @@ export interface SealedFetch {
  */
 export function sealedFetch(options: SealedFetchOptions): SealedFetch {
   const transport = makeTransport(options);
-  const keys = new KeyCache(transport);
+  const sender = new ProvenSender(transport);
+  const keys = new KeyCache(transport, sender);
   let known: Credentials | undefined;
 
   async function exchange(request: Snapshot): Promise<Response> {
@@ -116,14 +123,41 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
         },
       );
     }
-    return await openReply(response.body, sealed.reply, { method, signal });
+    return await openReply(response.body, sealed.reply, {
+      method,
+      signal,
+      onRenewal: (renewal) => takeUp(credentials, renewal),
+    });
+  }
+
+  /** Stores a new key before it is used: once the host has seen it, the older one is good for nothing. */
+  async function takeUp(old: Credentials, renewal: Credentials): Promise<void> {
+    if (options.renewed === undefined || !sameClient(old.pskId, renewal.pskId)) return;
+    try {
+      await options.renewed(renewal);
+    } catch {
+      return; // the older one goes on, and the next reply brings it again
+    }
+    if (known === old) known = renewal;
   }
 
   const call = async (input: RequestInfo | URL, init?: RequestInit) =>
     await exchange(await takeSnapshot(input, init, options.model));
-  return Object.assign(call, { close: transport.close });
+  const metadata = async (path: string, init?: ProvenInit) => {
+    const credentials = known ??= await options.credentials();
+    const response = await sender.send(transport.url(path), credentials, init);
+    if (response.status !== 401) return response;
+    const again = await options.credentials();
+    if (sameCredentials(again, credentials)) return response;
+    await response.body?.cancel();
+    known = again;
+    return await sender.send(transport.url(path), again, init);
+  };
+  return Object.assign(call, { metadata, close: transport.close });
 }
 
-function sameCredentials(a: Credentials, b: Credentials): boolean {
-  return a.pskId === b.pskId && equalConstantTime(a.psk, b.psk);
+/** Whether two psk_ids are of one paired client: `client.<kid>.<id>` with the same id. */
+function sameClient(a: string, b: string): boolean {
+  const client = (pskId: string) => parsePskId(pskId)?.client;
+  return client(a) !== undefined && client(a) === client(b);
 }

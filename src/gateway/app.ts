@@ -10,6 +10,7 @@ import { label, type Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { crossOrigin } from "./cross_origin.ts";
+import { ProofGate } from "./proof.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
 import { plainRoutes } from "./routes/plain.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
@@ -23,6 +24,8 @@ export interface GatewayContext {
   readonly version: string;
   /** Where the key lives, in words; for the status. */
   readonly keyBackend: string;
+  /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
+  readonly remote: boolean;
 }
 
 /** The gateway's HTTP application. */
@@ -40,6 +43,11 @@ export function makeGatewayApp(context: GatewayContext): Hono {
   });
 
   app.use("*", crossOrigin(config.allowedOrigins));
+  if (context.remote) {
+    const gate = new ProofGate({ proofKey: (id) => context.supervisor.proofKey(id) });
+    app.use("*", gate.middleware());
+  }
+
   app.on(["GET", "HEAD"], "/", (c) => c.text("Ollama is running"));
   app.on(["GET", "HEAD"], "/healthz", (c) => c.json({ status: "ok" }));
   metadataRoutes(app, context);

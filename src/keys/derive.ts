@@ -2,7 +2,7 @@
 import type { Bytes } from "../bytes.ts";
 import { hkdf } from "../sealed/suite.ts";
 
-export { clientPskId, deriveClientPsk, deriveTransport } from "../sealed/suite.ts";
+export { clientPskId, deriveClientPsk, deriveTransport, parsePskId } from "../sealed/suite.ts";
 
 /** HKDF-SHA256 of `key` under `info`, `length` bytes. */
 export function derive(key: Bytes, info: string, length: number): Promise<Bytes> {
@@ -27,4 +27,9 @@ export function deriveManifest(masterKey: Bytes): Promise<Bytes> {
 /** The key of the HMAC over the list of paired clients. */
 export function deriveClientList(masterKey: Bytes): Promise<Bytes> {
   return derive(masterKey, "secllama/clients/v1", 32);
+}
+
+/** The key of a client's metadata proofs: `HKDF(psk, "secllama/1 metadata")`. */
+export function deriveProofKey(psk: Bytes): Promise<Bytes> {
+  return derive(psk, "secllama/1 metadata", 32);
 }

@@ -7,3 +7,4 @@ export { ManifestFile } from "./manifest_file.ts";
 export type { Backend, KeyStore, StoreStatus } from "./store.ts";
 export { MemoryStore } from "./store_memory.ts";
 export { StorageKeys } from "./wrap.ts";
+export { deriveProofKey, parsePskId } from "./derive.ts";

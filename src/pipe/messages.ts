@@ -69,6 +69,12 @@ export interface LeaseMessage {
   readonly ms: number;
 }
 
+/** Runner → gateway: a paired client has sealed under its newest key, so that its older ones can go. */
+export interface RenewedMessage {
+  readonly t: "renewed";
+  readonly id: string;
+}
+
 /** Runner → gateway: the runner cannot serve. `code` is one of errors.ts. */
 export interface FailedMessage {
   readonly t: "failed";
@@ -95,6 +101,7 @@ export type FromRunner =
   | ReadyMessage
   | RecipientsMessage
   | LeaseMessage
+  | RenewedMessage
   | FailedMessage
   | PongMessage;
 
@@ -107,6 +114,7 @@ export type OpenHead =
     readonly model: string;
     /** Milliseconds that the client waited for the model to be loaded; 0 if it was. */
     readonly waitedMs: number;
+    readonly suite: number;
   }
   | { readonly kind: "sealed" }
   | {
@@ -124,7 +132,10 @@ export interface AnswerHead {
   readonly headers: { readonly [name: string]: string };
 }
 
-/** The pre-shared keys of a secret frame: `count u16 | (length u8 | id | psk[32])*`. Replaces all earlier ones. */
+/**
+ * The pre-shared keys of a secret frame: `count u16 | (length u8 | id | psk[32])*`. Replaces all earlier ones. The first is the
+ * active key's own: a client under another one is given its key under that.
+ */
 export function encodePsks(
   entries: readonly { readonly pskId: string; readonly psk: Uint8Array }[],
 ): Bytes {

@@ -1,6 +1,7 @@
 /**
- * A runner's boot keys: one key pair per suite, rolled every hour, the last two generations valid, each with the replay
- * window of what was sealed to it. The private keys are not extractable and leave with the process.
+ * A runner's boot keys: one key pair per suite, made when the suite is first asked for, rolled every hour, the last two
+ * generations valid, each with the replay window of what was sealed to it. The private keys are not extractable and leave
+ * with the process.
  */
 import type { KeyPair } from "hpke";
 import { toHex } from "../bytes.ts";
@@ -30,10 +31,18 @@ export interface BootKeysOptions {
   readonly generate?: (suite: Suite) => Promise<KeyPair>;
 }
 
+interface Generation {
+  readonly nbf: number;
+  readonly exp: number;
+  readonly keys: BootKey[];
+  /** Suite → its key being made. */
+  readonly making: Map<number, Promise<void>>;
+}
+
 export class BootKeys {
   readonly #options: BootKeysOptions;
-  /** Newest generation first, at most two. */
-  #generations: BootKey[][] = [];
+  /** Newest first, at most two. */
+  #generations: Generation[] = [];
   #rolling: Promise<void> | undefined;
 
   /** Holds no key until the first roll. */
@@ -41,9 +50,9 @@ export class BootKeys {
     this.#options = options;
   }
 
-  /** The newest key of a suite, or undefined if the suite is not offered. */
+  /** The newest key of a suite, or undefined if the suite is not offered or its key not made. */
   current(suite: number): BootKey | undefined {
-    return this.#generations[0]?.find((key) => key.suite.id === suite);
+    return this.#generations[0]?.keys.find((key) => key.suite.id === suite);
   }
 
   /** The valid key that `rk` names, or undefined. */
@@ -54,18 +63,18 @@ export class BootKeys {
   /** Every key that may still open a request, newest first. */
   valid(): BootKey[] {
     const now = this.#options.now();
-    return this.#generations.flat().filter((key) => now < key.exp);
+    return this.#generations.flatMap(({ keys }) => keys).filter((key) => now < key.exp);
   }
 
   /** Rolls if the newest generation has been announced for its life, and forgets what has expired. */
   async rollIfDue(): Promise<void> {
-    const newest = this.#generations[0]?.[0];
+    const newest = this.#generations[0];
     const now = this.#options.now();
     if (newest === undefined || now >= newest.nbf + this.#options.lifeMs) await this.roll();
-    this.#generations = this.#generations.filter((keys) => keys.some((key) => now < key.exp));
+    this.#generations = this.#generations.filter(({ exp }) => now < exp);
   }
 
-  /** Adds a generation; the oldest of three goes, its private keys and windows with it. */
+  /** Adds a generation with the preferred suite's key; the oldest of three goes, its private keys and windows with it. */
   roll(): Promise<void> {
     this.#rolling ??= this.#roll().finally(() => {
       this.#rolling = undefined;
@@ -73,30 +82,57 @@ export class BootKeys {
     return this.#rolling;
   }
 
+  /**
+   * Makes the key of `suite` in the newest generation if it has none yet. A key that was retired is not made again: its
+   * successor is another generation's.
+   */
+  async offer(suite: number): Promise<void> {
+    const newest = this.#generations[0];
+    if (newest === undefined || !this.#options.suites.includes(suite)) return;
+    let making = newest.making.get(suite);
+    if (making === undefined) {
+      making = this.#make(newest, suite);
+      newest.making.set(suite, making);
+    }
+    await making;
+  }
+
   /** Ends one key now, for good: its window is full, so it can no longer tell a replay. */
   retire(key: BootKey): void {
-    this.#generations = this.#generations.map((keys) => keys.filter((other) => other !== key));
+    for (const { keys } of this.#generations) {
+      const at = keys.indexOf(key);
+      if (at >= 0) keys.splice(at, 1);
+    }
   }
 
   async #roll(): Promise<void> {
-    const { suites, now, lifeMs, replayEntries } = this.#options;
+    const { now, lifeMs, suites } = this.#options;
     const nbf = now();
-    const generation = await Promise.all(suites.map(async (id): Promise<BootKey> => {
-      const suite = suiteById(id);
-      const keyPair =
-        await (this.#options.generate?.(suite) ?? suite.hpke.kem.GenerateKeyPair(false));
-      const publicKey = await suite.hpke.kem.SerializePublicKey(keyPair.publicKey);
-      return {
-        suite,
-        keyPair,
-        publicKey,
-        rk: toHex(recipientId(publicKey)),
-        nbf,
-        exp: nbf + 2 * lifeMs,
-        window: new ReplayWindow(replayEntries),
-      };
-    }));
-    const older = this.#generations.filter((keys) => keys.length > 0);
+    const generation: Generation = { nbf, exp: nbf + 2 * lifeMs, keys: [], making: new Map() };
+    // Whoever used a suite in the older generation will ask for it again: have it ready before it is announced.
+    const used = this.#generations[0]?.making.keys() ?? [];
+    for (const suite of new Set([suites[0]!, ...used])) {
+      const making = this.#make(generation, suite);
+      generation.making.set(suite, making);
+      await making;
+    }
+    const older = this.#generations.filter(({ keys }) => keys.length > 0);
     this.#generations = [generation, ...older].slice(0, 2);
+  }
+
+  async #make(generation: Generation, id: number): Promise<void> {
+    const suite = suiteById(id);
+    const keyPair =
+      await (this.#options.generate?.(suite) ?? suite.hpke.kem.GenerateKeyPair(false));
+    const publicKey = await suite.hpke.kem.SerializePublicKey(keyPair.publicKey);
+    generation.keys.push({
+      suite,
+      keyPair,
+      publicKey,
+      rk: toHex(recipientId(publicKey)),
+      nbf: generation.nbf,
+      exp: generation.exp,
+      window: new ReplayWindow(this.#options.replayEntries),
+    });
   }
 }

@@ -1,12 +1,15 @@
 /**
  * The data of an exchange's first frame: `u16 length | JSON | body bytes`.
  *
- * Request JSON `{m: method, p: path with query, h: headers, t: unix ms}`, reply JSON `{s: status, h: headers}`. It is
+ * Request JSON `{m: method, p: path with query, h: headers, t: unix ms}`, reply JSON `{s: status, h: headers}`, with
+ * `k: {psk_id, psk}` if the client is to take up a new key. It is
  * authenticated when it is read, but its sender may still be wrong, so each field is checked once, here. Fields that
  * this version does not know are ignored.
  */
-import { type Bytes, concat, utf8, utf8Decode } from "../bytes.ts";
+import { type Bytes, concat, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { isPskId } from "./header.ts";
+import { KEY_BYTES } from "./primitives.ts";
 import { lengthPrefixed } from "./suite.ts";
 
 export type Headers1 = { readonly [name: string]: string };
@@ -24,6 +27,14 @@ export interface RequestEnvelope {
 export interface ReplyEnvelope {
   readonly status: number;
   readonly headers: Headers1;
+  /** The pre-shared key that the client is to use from now on, since the host's key was rotated. */
+  readonly renewal?: Renewal;
+}
+
+export interface Renewal {
+  readonly pskId: string;
+  /** 32 bytes. */
+  readonly psk: Bytes;
 }
 
 const MAX_JSON_BYTES = 0xffff;
@@ -47,8 +58,10 @@ export function encodeRequestEnvelope(envelope: RequestEnvelope): Bytes {
  * @throws {SecLlamaError} `too-large` if the JSON is above 65,535 bytes.
  */
 export function encodeReplyEnvelope(envelope: ReplyEnvelope): Bytes {
-  const { status: s, headers: h } = envelope;
-  return encode({ s, h }, "reply");
+  const { status: s, headers: h, renewal } = envelope;
+  if (renewal === undefined) return encode({ s, h }, "reply");
+  const k = { psk_id: renewal.pskId, psk: toBase64Url(renewal.psk) };
+  return encode({ s, h, k }, "reply");
 }
 
 /**
@@ -76,11 +89,23 @@ export function parseReplyEnvelope<T extends Uint8Array>(
   data: T,
 ): { envelope: ReplyEnvelope; rest: T } {
   const { json, rest } = decode(data);
-  const { s, h } = json;
+  const { s, h, k } = json;
   if (typeof s !== "number" || !Number.isInteger(s) || s < 200 || s > 599) {
     throw malformed("s is not an HTTP status from 200 to 599");
   }
-  return { envelope: { status: s, headers: parseHeaders(h) }, rest };
+  const renewal = k === undefined ? {} : { renewal: parseRenewal(k) };
+  return { envelope: { status: s, headers: parseHeaders(h), ...renewal }, rest };
+}
+
+function parseRenewal(value: unknown): Renewal {
+  const { psk_id: pskId, psk } = (value ?? {}) as { [field: string]: unknown };
+  if (typeof pskId === "string" && isPskId(pskId) && typeof psk === "string") {
+    try {
+      const bytes = fromBase64Url(psk);
+      if (bytes.length === KEY_BYTES) return { pskId, psk: bytes };
+    } catch { /* not base64url */ }
+  }
+  throw malformed("k is not a psk_id and a psk");
 }
 
 function encode(value: unknown, what: string): Bytes {

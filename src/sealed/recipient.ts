@@ -144,8 +144,10 @@ export class Recipient {
     const psk = this.#options.psk(request.pskId);
     if (psk === undefined) throw unauthenticated();
     await this.#keys.rollIfDue();
+    await this.#keys.offer(suite);
     // None only while the successor of a used-up key is being made.
     if (this.#keys.current(suite) === undefined) await this.#keys.roll();
+    await this.#keys.offer(suite);
     const key = this.#keys.current(suite);
     if (key === undefined) throw new SecLlamaError("busy", "the boot key is used up");
     return makeKeyDocument(

@@ -422,7 +422,11 @@ Deno.test("suites that are not offered are refused", async () => {
     "unsupported-suite",
   );
   const both = await makeWorld({ suites: [1, 2] });
+  assert.equal(both.recipient.recipientIds().length, 1, "the second is made when asked for");
+  const document = { pskId: PSK_ID, challenge: randomBytes(16), model: MODEL };
+  assert.equal((await both.recipient.keyDocument({ ...document, suite: 2 })).suite, 2);
   assert.equal(both.recipient.recipientIds().length, 2);
+  assert.equal((await both.recipient.keyDocument(document)).suite, 1);
   await open(both.recipient, (await seal(both)).body);
 });
 

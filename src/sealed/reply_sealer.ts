@@ -9,7 +9,7 @@
  * `rn` is fresh for each reply, so the key serves one direction of one exchange.
  */
 import { type Bytes, concat } from "../bytes.ts";
-import { encodeReplyEnvelope, type Headers1 } from "./envelope.ts";
+import { encodeReplyEnvelope, type Headers1, type Renewal } from "./envelope.ts";
 import {
   encodeFrameHeader,
   FRAME_ABORT,
@@ -59,16 +59,17 @@ export class ReplySealer {
 
   /**
    * The reply's start: prefix, status and headers, and `body` if its first bytes are known. With `final` the reply ends
-   * there: the whole of a short reply in one call.
+   * there: the whole of a short reply in one call. `renewal` gives the client its key after a rotation.
    * @throws {SecLlamaError} `too-large` if the headers are above 65,535 bytes as JSON.
    */
   head(
     status: number,
     headers: Headers1,
-    options: { body?: Uint8Array; final?: boolean } = {},
+    options: { body?: Uint8Array; final?: boolean; renewal?: Renewal | undefined } = {},
   ): Bytes {
     if (this.#state !== "new") throw new Error("head() of a reply must come first and once");
-    const envelope = encodeReplyEnvelope({ status, headers });
+    const { renewal } = options;
+    const envelope = encodeReplyEnvelope({ status, headers, ...(renewal && { renewal }) });
     const data = options.body === undefined ? envelope : concat(envelope, options.body);
     this.#state = "open";
     const prefix = concat(REPLY_MAGIC, this.#rn, this.#keys.commit);

@@ -122,6 +122,13 @@ export function clientPskId(kid: string, id: string | Uint8Array): string {
   return `client.${kid}.${typeof id === "string" ? id : toHex(id)}`;
 }
 
+/** The key and, for a paired client, the client's id that a psk_id names; undefined if it is of neither form. */
+export function parsePskId(pskId: string): { kid: string; client?: string } | undefined {
+  const match = /^(?:local\.([0-9a-f]{16})|client\.([0-9a-f]{16})\.([0-9a-f]{32}))$/.exec(pskId);
+  if (!match) return undefined;
+  return match[1] !== undefined ? { kid: match[1] } : { kid: match[2]!, client: match[3]! };
+}
+
 /** `u16 length | bytes`, big-endian. */
 export function lengthPrefixed(bytes: Uint8Array): Bytes {
   return concat(u16(bytes.length), bytes);

@@ -1,52 +1,89 @@
 /** The pre-shared keys on their way from the key source to the runners: which ids exist, and when they changed. */
-import type { KeySource } from "../keys/mod.ts";
+import type { Bytes } from "../bytes.ts";
+import { toSecLlamaError } from "../errors.ts";
+import { deriveProofKey, type KeySource, parsePskId } from "../keys/mod.ts";
+import { label, type Logger } from "../log.ts";
 import { encodePsks } from "../pipe/messages.ts";
 
-/** How often a rotation by another process is looked for; an unknown key id is looked up at once. */
-const POLL_MS = 2_000;
+/** How often a change of keys or clients by another process is looked for; a paired client's request looks at once. */
+const POLL_MS = 250;
 /** Unknown key ids cause at most one look into the key store in this time. */
 const UNKNOWN_INTERVAL_MS = 1_000;
 
-export class KeyFeed {
-  readonly #keys: KeySource;
+export interface KeyFeedOptions {
+  readonly keys: KeySource;
   /** Gives the current keys to every runner. */
-  readonly #spread: () => Promise<void>;
+  readonly spread: () => Promise<void>;
+  readonly logger: Logger;
+}
+
+export class KeyFeed {
+  readonly #options: KeyFeedOptions;
   readonly #timer: ReturnType<typeof setInterval>;
-  #ids = new Set<string>();
-  #generation = -1;
+  /** psk_id → the key of its metadata proofs: all that is kept here of a pre-shared key. */
+  #proofKeys = new Map<string, Bytes>();
+  #seen = "";
   #lastUnknown = 0;
 
-  constructor(keys: KeySource, spread: () => Promise<void>) {
-    this.#keys = keys;
-    this.#spread = spread;
+  constructor(options: KeyFeedOptions) {
+    this.#options = options;
     this.#timer = setInterval(() => void this.#poll(), POLL_MS);
     Deno.unrefTimer(this.#timer as unknown as number);
   }
 
   /** Number of ids that a client may come with. */
   get count(): number {
-    return this.#ids.size;
+    return this.#proofKeys.size;
   }
 
   /** Whether a client may still exist under this id: an unknown one makes the key store be read again, at most once a second. */
   async knows(id: string): Promise<boolean> {
-    if (this.#ids.has(id)) return true;
+    if (id.startsWith("client.")) await this.freshen();
+    if (this.#proofKeys.has(id)) return true;
     const now = Date.now();
     if (now - this.#lastUnknown < UNKNOWN_INTERVAL_MS) return false;
     this.#lastUnknown = now;
-    await this.#spread();
-    return this.#ids.has(id);
+    await this.#options.spread();
+    return this.#proofKeys.has(id);
+  }
+
+  /** The key that metadata proofs of `id` are made with, a copy; undefined if nobody is known by this id. */
+  async proofKey(id: string): Promise<Bytes | undefined> {
+    return await this.knows(id) ? this.#proofKeys.get(id)?.slice() : undefined;
+  }
+
+  /** Passes keys on if they or the clients have changed: before a paired client is served, so that a revocation holds at once. */
+  async freshen(): Promise<void> {
+    if (await this.#options.keys.changes() !== this.#seen) await this.#options.spread();
   }
 
   /** The key frame's payload; the caller zeroes it. */
   async frame(): Promise<Uint8Array> {
-    // Before the keys: a rotation in between is then seen by the next poll.
-    this.#generation = await this.#keys.generation();
-    const entries = await this.#keys.psks();
-    this.#ids = new Set(entries.map((e) => e.pskId));
+    const { keys } = this.#options;
+    // Before the keys: a change in between is then seen by the next poll.
+    const changes = await keys.changes();
+    const entries = await keys.psks();
+    const proofKeys = new Map<string, Bytes>();
+    for (const { pskId, psk } of entries) proofKeys.set(pskId, await deriveProofKey(psk));
     const payload = encodePsks(entries);
     for (const { psk } of entries) psk.fill(0);
+    for (const key of this.#proofKeys.values()) key.fill(0);
+    this.#proofKeys = proofKeys;
+    this.#seen = changes;
     return payload;
+  }
+
+  /** Notes that a client has taken up its newest key. If it cannot be noted now, the client's next request brings it again. */
+  async confirm(pskId: string): Promise<void> {
+    const named = parsePskId(pskId);
+    if (named?.client === undefined || !this.#proofKeys.has(pskId)) return;
+    try {
+      await this.#options.keys.clients().confirm(named.client, named.kid);
+    } catch (error) {
+      this.#options.logger.warn("client-not-confirmed", {
+        code: label(toSecLlamaError(error).code),
+      });
+    }
   }
 
   stop(): void {
@@ -55,7 +92,7 @@ export class KeyFeed {
 
   async #poll(): Promise<void> {
     try {
-      if (await this.#keys.generation() !== this.#generation) await this.#spread();
+      await this.freshen();
     } catch {
       // The store is locked or gone for now: the runners keep the keys they have, and the next poll tries again.
     }

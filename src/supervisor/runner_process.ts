@@ -21,6 +21,8 @@ export interface RunnerProcessOptions {
   readonly keys: () => Promise<Uint8Array>;
   readonly onRecipients: (ids: readonly string[]) => void;
   readonly onLease: (ms: number) => void;
+  /** A paired client used its newest key; the id is the runner's word. */
+  readonly onRenewed: (pskId: string) => void;
   readonly onDead: (error: SecLlamaError) => void;
   readonly timeoutMs: number;
   /** How long it may be silent once it serves. */
@@ -158,6 +160,9 @@ export class RunnerProcess {
       case "lease":
         if (typeof message.ms !== "number" || Number.isNaN(message.ms)) break;
         return this.#options.onLease(message.ms);
+      case "renewed":
+        if (typeof message.id !== "string") break;
+        return this.#options.onRenewed(message.id);
       case "failed": {
         const code = message.code in ERROR_TABLE ? message.code as ErrorCode : "model-failed";
         return this.#ready.reject(

@@ -61,13 +61,18 @@ export class Supervisor {
   readonly #loading = new Map<string, Loading>();
   readonly #admission: Admission;
   readonly #keyFeed: KeyFeed;
+  #refreshing: Promise<void> = Promise.resolve();
   #stopped = false;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
     const { config } = options;
     const memory = options.memory ?? readMachineMemory;
-    this.#keyFeed = new KeyFeed(options.keys, () => this.refreshKeys());
+    this.#keyFeed = new KeyFeed({
+      keys: options.keys,
+      spread: () => this.refreshKeys(),
+      logger: options.logger,
+    });
     this.#admission = new Admission({
       occupants: () => this.#occupants(),
       room: (takenBytes) => ({
@@ -138,11 +143,25 @@ export class Supervisor {
     return this.#keyFeed.knows(id);
   }
 
-  /** Reads the keys again and gives them to every runner. */
-  async refreshKeys(): Promise<void> {
-    const models = this.loaded();
-    for (const model of models) await model.runner.sendKeys();
-    if (models.length === 0) (await this.#keyFeed.frame()).fill(0);
+  /** See {@link KeyFeed.proofKey}. */
+  proofKey(id: string): Promise<Uint8Array | undefined> {
+    return this.#keyFeed.proofKey(id);
+  }
+
+  /** See {@link KeyFeed.freshen}. */
+  freshen(): Promise<void> {
+    return this.#keyFeed.freshen();
+  }
+
+  /** Reads the keys again and gives them to every runner; one at a time, so that none is left with older ones. */
+  refreshKeys(): Promise<void> {
+    const refresh = async () => {
+      const models = this.loaded();
+      for (const model of models) await model.runner.sendKeys();
+      if (models.length === 0) (await this.#keyFeed.frame()).fill(0);
+    };
+    this.#refreshing = this.#refreshing.catch(() => {}).then(refresh);
+    return this.#refreshing;
   }
 
   /** Ends a model's runner at once, with whatever it works on. */
@@ -292,6 +311,7 @@ export class Supervisor {
           if (model) model.recipients = ids;
         },
         onLease: (ms) => model?.setLease(ms),
+        onRenewed: (id) => void this.#keyFeed.confirm(id),
         onDead: (error) => {
           if (!model) return;
           if (this.#loaded.get(resolved.name) === model) {
@@ -324,6 +344,8 @@ export class Supervisor {
       });
       model.recipients = recipients;
       this.#loaded.set(resolved.name, model);
+      // A change between its key frame and now would have passed it by.
+      await this.refreshKeys();
       logger.info("model-loaded", {
         model: label(resolved.name),
         isolation: label(model.isolation.level),

@@ -75,6 +75,7 @@ function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: (
       c: challenge.toHex(),
       model: MODEL,
       waitedMs: 0,
+      suite: 1,
     });
     await asked.exchange.end();
     const sentAt = Date.now();

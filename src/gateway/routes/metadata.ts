@@ -1,11 +1,11 @@
 /** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
 import type { Hono } from "hono";
+import { utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../app.ts";
-
-const MAX_BODY_BYTES = 64 * 1024;
+import { readSmallBody } from "../small_body.ts";
 
 export function metadataRoutes(app: Hono, context: GatewayContext): void {
   const { models, supervisor } = context;
@@ -68,17 +68,9 @@ function openAiModel(row: ListedModel) {
 }
 
 async function smallJson(request: Request): Promise<Record<string, unknown>> {
-  let size = 0;
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  for await (const part of request.body ?? []) {
-    size += part.length;
-    if (size > MAX_BODY_BYTES) {
-      throw new SecLlamaError("too-large", "the request's body is over 64 KiB");
-    }
-    parts.push(part);
-  }
+  const body = await readSmallBody(request);
   try {
-    const value = JSON.parse(await new Blob(parts).text());
+    const value = JSON.parse(utf8Decode(body));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch { /* the same answer as for JSON that is no object */ }
   throw new SecLlamaError("bad-request", "the request's body is not a JSON object");

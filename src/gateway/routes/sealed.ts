@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { concat } from "../../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
-import { parseRequestHeader } from "../../sealed/header.ts";
+import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { toProblem } from "../../sealed/problems.ts";
 import { parseModelName } from "../../models/names.ts";
 import type { GatewayContext } from "../app.ts";
@@ -38,11 +38,21 @@ async function keyDocument(
   const [name, id, c] = ["model", "id", "c"].map((key) =>
     query.getAll(key).length === 1 ? query.get(key)! : ""
   );
-  if (!name || !id || id.length > 255 || !/^[0-9a-f]{32}$/.test(c!)) {
+  const suites = query.getAll("suite");
+  if (
+    !name || !id || id.length > 255 || !/^[0-9a-f]{32}$/.test(c!) || suites.length > 1 ||
+    (suites.length === 1 && !/^\d{1,3}$/.test(suites[0]!))
+  ) {
     throw new SecLlamaError(
       "malformed",
-      "the key request needs model, id and c (16 random bytes in hex)",
+      "the key request needs model, id and c (16 random bytes in hex), and may have a suite",
     );
+  }
+  const suite = Number(suites[0] ?? 1);
+  if (!KNOWN_SUITES.includes(suite)) {
+    throw new SecLlamaError("unsupported-suite", `suite ${suite} is unknown`, {
+      hint: `the suites are ${KNOWN_SUITES.join(" and ")}`,
+    });
   }
   const canonical = parseModelName(name).canonical;
   // A key id that nobody holds must not make a model load.
@@ -51,7 +61,7 @@ async function keyDocument(
   }
   const { model, waitedMs } = await context.supervisor.acquire(canonical, id);
   const { exchange, done } = model.open(
-    { kind: "key", id, c: c!, model: canonical, waitedMs },
+    { kind: "key", id, c: c!, model: canonical, waitedMs, suite },
     { client: id, shared: context.supervisor.shared },
   );
   return await relay(exchange, { body: null, first: undefined, signal, done });
@@ -76,6 +86,8 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
   for (;;) {
     const header = parseRequestHeader(first);
     if (header !== "need-more") {
+      // A client that was revoked just now must find its key gone from the runner.
+      if (header.pskId.startsWith("client.")) await context.supervisor.freshen();
       const model = context.supervisor.byRecipient(header.rk, header.pskId);
       if (!model) {
         void reader.cancel().catch(() => {});

@@ -1,0 +1,124 @@
+/**
+ * Lets only holders of a pre-shared key ask for what is not sealed: key documents, names of models, the status. Used where the
+ * gateway can be reached from beyond loopback. Everything that is not named as open needs a proof, so that a new route is
+ * closed until somebody opens it.
+ */
+import type { MiddlewareHandler } from "hono";
+import { SecLlamaError } from "../errors.ts";
+import {
+  NOW_HEADER,
+  parseProof,
+  PROOF_HEADER,
+  type ProvenRequest,
+  verifyProof,
+} from "../sealed/proof.ts";
+import { problemResponse } from "../sealed/problems.ts";
+import { readSmallBody } from "./small_body.ts";
+
+/** A proof's time may be this far from ours, either way. */
+export const PROOF_SKEW_MS = 120_000;
+/** Nonces that are remembered; each lives for twice the skew. Only holders of a key can fill it. */
+const MAX_NONCES = 100_000;
+
+/** What a stranger may ask: that somebody is there, which version, and sealed requests, which prove themselves. */
+const OPEN: readonly (readonly [method: string, path: string])[] = [
+  ["GET", "/"],
+  ["HEAD", "/"],
+  ["GET", "/healthz"],
+  ["HEAD", "/healthz"],
+  ["GET", "/api/version"],
+  ["POST", "/sealed/v1"],
+];
+
+export interface ProofGateOptions {
+  /** The proof key of a psk_id, a copy; undefined for a stranger. */
+  readonly proofKey: (pskId: string) => Promise<Uint8Array | undefined>;
+  /** Unix ms. */
+  readonly now?: () => number;
+}
+
+export class ProofGate {
+  readonly #options: ProofGateOptions;
+  readonly #now: () => number;
+  /** Proofs from before this process are refused: their nonces are forgotten. */
+  readonly #startedMs: number;
+  /** Nonce → when it can be forgotten, in the order of their coming. */
+  readonly #nonces = new Map<string, number>();
+
+  constructor(options: ProofGateOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#startedMs = this.#now();
+  }
+
+  /**
+   * Checks one proof, once.
+   * @throws {SecLlamaError} `auth` for none, a stranger's, a wrong or a used one; `clock` for an honest one whose time is off;
+   * `busy` if too many are remembered.
+   */
+  async check(value: string | null, request: ProvenRequest): Promise<void> {
+    const proof = value === null ? undefined : parseProof(value);
+    const key = proof && await this.#options.proofKey(proof.pskId);
+    if (proof === undefined || key === undefined) throw refused();
+    const good = verifyProof(proof, request, key);
+    key.fill(0);
+    if (!good) throw refused();
+    const now = this.#now();
+    if (Math.abs(proof.time - now) > PROOF_SKEW_MS || proof.time < this.#startedMs) {
+      throw new SecLlamaError("clock", "the proof's time is too far from the gateway's clock", {
+        hint: `use the time of the answer's header ${NOW_HEADER}`,
+      });
+    }
+    for (const [nonce, until] of this.#nonces) {
+      if (until > now) break;
+      this.#nonces.delete(nonce);
+    }
+    const name = `${proof.pskId} ${proof.nonce}`;
+    if (this.#nonces.has(name)) throw refused();
+    if (this.#nonces.size >= MAX_NONCES) throw new SecLlamaError("busy", "too many requests");
+    this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
+  }
+
+  /** The gateway's first middleware beyond loopback. */
+  middleware(): MiddlewareHandler {
+    return async (c, next) => {
+      const { raw } = c.req;
+      const url = new URL(raw.url);
+      if (OPEN.some(([method, path]) => method === raw.method && path === url.pathname)) {
+        return await next();
+      }
+      try {
+        // Nothing of a stranger's body is read before its header looks like a proof.
+        const header = raw.headers.get(PROOF_HEADER);
+        if (header === null || parseProof(header) === undefined) throw refused();
+        const body = await readSmallBody(raw);
+        const { method } = raw;
+        await this.check(header, { method, target: url.pathname + url.search, body });
+        if (body.length > 0) {
+          c.req.raw = new Request(raw.url, {
+            method,
+            headers: raw.headers,
+            body,
+            signal: raw.signal,
+          });
+        }
+      } catch (error) {
+        if (!(error instanceof SecLlamaError)) throw error;
+        const response = url.pathname.startsWith("/sealed/")
+          ? problemResponse(error)
+          : Response.json({ error: error.message, code: error.code, hint: error.hint }, {
+            status: error.status,
+          });
+        if (error.code === "clock") response.headers.set(NOW_HEADER, String(this.#now()));
+        return response;
+      }
+      return await next();
+    };
+  }
+}
+
+function refused(): SecLlamaError {
+  return new SecLlamaError("auth", "this gateway answers paired clients only", {
+    hint: "pair this machine: on the host, run: secllama pair NAME",
+  });
+}
