@@ -26,12 +26,16 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
         hint: "send the request through sealedFetch of secllama-client",
       });
     }
-    const headers = { "Access-Control-Allow-Origin": origin, "Vary": "Origin" };
+    const headers = {
+      "Access-Control-Allow-Origin": origin,
+      "Access-Control-Expose-Headers": "secllama-now",
+      "Vary": "Origin",
+    };
     if (c.req.method === "OPTIONS") {
       return c.body(null, 204, {
         ...headers,
         "Access-Control-Allow-Methods": methods,
-        "Access-Control-Allow-Headers": "content-type",
+        "Access-Control-Allow-Headers": "content-type, secllama-proof",
         "Access-Control-Max-Age": PREFLIGHT_SECONDS,
       });
     }
