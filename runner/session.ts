@@ -4,7 +4,7 @@
  */
 import { type Bytes, concat, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
-import { type AnswerHead, type OpenHead } from "../src/pipe/messages.ts";
+import type { AnswerHead, OpenHead } from "../src/pipe/messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/sealed/problems.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../src/sealed/recipient.ts";
