@@ -10,6 +10,7 @@ import { schemaGrammar } from "../runner/engine/json_schema.ts";
 import type { GenerateRequest } from "../runner/engine/types.ts";
 import { concat, utf8 } from "../src/bytes.ts";
 import { runnerFiles } from "../src/cli/roles.ts";
+import { makeTui } from "../src/cli/tui.ts";
 import { loadConfig } from "../src/config/config.ts";
 import { openKeySource } from "../src/keys/mod.ts";
 import { silentLogger } from "../src/log.ts";
@@ -141,7 +142,7 @@ async function spawning(): Promise<void> {
   const config = loadConfig({ env: {} });
   const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
   const models = await ModelStore.open(join(dataDir, "models"), { embeddedDemo: MODEL });
-  const files = await runnerFiles();
+  const files = await runnerFiles({ env: Deno.env.toObject(), tui: makeTui({ noColor: true }) });
   const spawn = async (sandbox: boolean) => {
     const supervisor = new Supervisor({
       config,
@@ -179,7 +180,10 @@ async function wholePath(): Promise<void> {
     env: { SECLLAMA_DATA_DIR: dataDir },
     args: ["--ephemeral", "--parallel=4", "--model=bench"],
   });
-  const { libDir } = await runnerFiles();
+  const { libDir } = await runnerFiles({
+    env: Deno.env.toObject(),
+    tui: makeTui({ noColor: true }),
+  });
   const threads = Math.max(1, navigator.hardwareConcurrency - 1); // serve's own default
   const engine = await loadEngine({
     libDir,

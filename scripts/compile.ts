@@ -1,37 +1,82 @@
 /**
- * `deno task compile`: `dist/secllama`, the gateway, proxy and command line as one program, and beside it `dist/secllama-lib/`
- * with the runner as a program of its own, llama.cpp's libraries and the demo model. (One single file is still to come.)
+ * `deno task compile`: `dist/secllama`, one file with gateway, proxy and command line, and inside it the runner as an
+ * executable of its own, llama.cpp's libraries and the demo model (src/parts/ unpacks them).
  *
- * `deno compile` downloads the runtime `denort` from Deno's own host; where that cannot be reached, name a copy in DENORT_BIN, or
- * for tests let scripts/denort.ts recover one: `deno task compile --testbase`.
+ *     deno task compile [--testbase] [--target TRIPLE] [--output FILE] [--if-changed]
+ *
+ * `deno compile` downloads the runtime `denort` from Deno's own host; where that cannot be reached, name a copy in DENORT_BIN,
+ * or for tests let scripts/denort.ts recover one: --testbase. Such a program calls itself `+testbase`.
  */
-import { join } from "node:path";
-import { runnerFiles } from "../src/cli/roles.ts";
+import { dirname, join, resolve } from "node:path";
+import type { BuildFacts, PartList } from "../src/parts/part_list.ts";
+import { VERSION } from "../src/version.ts";
+import { carriedPackages } from "./compile_packages.ts";
+import { compress, holds, pack, sha256, type Source } from "./compile_parts.ts";
+import { findTarget, librariesOf, type Target } from "./compile_targets.ts";
+import { obtainLibraries } from "./compile_libraries.ts";
+import { DENORT_SHA256 } from "./denort.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
-const DIST = join(ROOT, "dist");
-const LIB = join(DIST, "secllama-lib");
+const STAGE = join(ROOT, "build/stage");
 
-async function deno(args: string[], env: Record<string, string>): Promise<void> {
-  const { code } = await new Deno.Command(Deno.execPath(), { args, env, cwd: ROOT }).spawn().status;
+function option(name: string): string | undefined {
+  const at = Deno.args.indexOf(name);
+  return at < 0 ? undefined : Deno.args[at + 1];
+}
+
+/** Variables that Deno needs to find its cache; nothing else reaches the build, since some of it is compiled in (OTEL_*). */
+const KEPT = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "XDG_CACHE_HOME", "LANG"];
+const env: Record<string, string> = {};
+for (const name of KEPT) if (Deno.env.has(name)) env[name] = Deno.env.get(name)!;
+
+async function deno(args: readonly string[]): Promise<void> {
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    env,
+    clearEnv: true,
+    cwd: ROOT,
+  }).spawn().status;
   if (code !== 0) Deno.exit(code);
 }
 
-const env: Record<string, string> = {};
-if (Deno.args.includes("--testbase")) {
-  const denort = join(DIST, "denort");
-  await Deno.mkdir(DIST, { recursive: true });
-  await deno(["run", "-A", "--frozen", "scripts/denort.ts", denort], {});
-  env["DENORT_BIN"] = denort;
+/** Names the runtime to build on in `env`, and says what it is. */
+async function chooseBase(target: Target): Promise<BuildFacts["base"]> {
+  let path = Deno.env.get("DENORT_BIN");
+  if (Deno.args.includes("--testbase")) {
+    if (target.triple !== "x86_64-unknown-linux-gnu") {
+      throw new Error("--testbase is for x86_64-unknown-linux-gnu only");
+    }
+    path = join(ROOT, "build/denort");
+    const there = await Deno.readFile(path).then(sha256, () => "");
+    if (there !== DENORT_SHA256) {
+      await deno(["run", "-A", "--frozen", "scripts/denort.ts", path]);
+    }
+  }
+  if (path === undefined) {
+    return { kind: "deno", sha256: null };
+  }
+  env["DENORT_BIN"] = path;
+  const digest = sha256(await Deno.readFile(path));
+  return { kind: digest === DENORT_SHA256 ? "testbase" : "named", sha256: digest };
 }
 
-await Deno.remove(LIB, { recursive: true }).catch(() => {});
-await Deno.mkdir(join(LIB, "lib"), { recursive: true });
-// Bundled first, and compiled without a configuration: `deno compile` would take all of node_modules along.
-await deno(["bundle", "--quiet", "--platform=deno", "--output", "build/main.js", "main.ts"], {});
-const COMMON = ["compile", "--quiet", "--no-config", "--no-lock", "--no-prompt", "--deny-import"];
-await deno([
-  ...COMMON,
+/** No code cache: it would lie under a foreseeable name in the shared temporary folder and be believed when it is read back. */
+const COMMON = ["--quiet", "--no-config", "--no-lock", "--no-prompt", "--no-code-cache"];
+
+const RUNNER_FLAGS = [
+  "--deny-net",
+  "--deny-run",
+  "--deny-write",
+  "--deny-env",
+  "--deny-sys",
+  "--deny-import",
+  "--allow-ffi",
+  "--allow-read", // what it may really read is the sandbox's matter
+  "--v8-flags=--jitless",
+];
+
+const PROGRAM_FLAGS = [
+  "--deny-import",
   "--allow-net",
   "--allow-read",
   "--allow-write",
@@ -39,30 +84,115 @@ await deno([
   "--allow-env",
   "--allow-ffi",
   "--allow-sys=uid",
-  "--output",
-  join(DIST, "secllama"),
-  "build/main.js",
-], env);
-// Its permissions are fixed here; what it may really read is the sandbox's matter.
-await deno([
-  ...COMMON,
-  "--deny-net",
-  "--deny-run",
-  "--deny-write",
-  "--deny-env",
-  "--deny-sys",
-  "--allow-ffi",
-  "--allow-read",
-  "--v8-flags=--jitless",
-  "--output",
-  join(LIB, "secllama-runner"),
-  "build/runner.js",
-], env);
-const { libDir } = await runnerFiles();
-for await (const entry of Deno.readDir(libDir)) {
-  if (entry.isFile && /\.(so|dylib|dll)(\.|$)/.test(entry.name)) {
-    await Deno.copyFile(join(libDir, entry.name), join(LIB, "lib", entry.name));
-  }
+];
+
+async function compile(
+  target: Target,
+  o: { flags: string[]; include?: string[]; output: string; entry: string },
+): Promise<Uint8Array> {
+  await deno([
+    "compile",
+    ...COMMON,
+    ...o.flags,
+    ...(o.include ?? []).flatMap((path) => ["--include", path]),
+    "--target",
+    target.triple,
+    "--output",
+    o.output,
+    o.entry,
+  ]);
+  return await Deno.readFile(o.output);
 }
-await Deno.copyFile(join(ROOT, "models/demo.gguf"), join(LIB, "demo.gguf"));
-console.log(`made ${join(DIST, "secllama")} and ${LIB}`);
+
+async function sources(target: Target): Promise<Source[]> {
+  const exe = target.platform.startsWith("windows") ? ".exe" : "";
+  const out: Source[] = [];
+  for (
+    const [name, entry, always] of [
+      ["secllama-runner", "build/runner.js", true],
+      ["secllama-attacker", "build/attacker.js", false],
+    ] as const
+  ) {
+    const bytes = await compile(target, {
+      flags: RUNNER_FLAGS,
+      output: join(STAGE, name + exe),
+      entry,
+    });
+    out.push({ name: name + exe, bytes, executable: true, always });
+  }
+  const set = librariesOf(target);
+  if (!set) throw new Error(`no libraries are pinned for ${target.platform}`);
+  for (const { name, bytes } of await obtainLibraries(target, set)) {
+    out.push({ name: `lib/${name}`, bytes, executable: false, always: true });
+  }
+  const demo = await Deno.readFile(join(ROOT, "models/demo.gguf"));
+  out.push({ name: "demo.gguf", bytes: demo, executable: false, always: true });
+  return out;
+}
+
+/** Whether anything that goes into the program is newer than it. */
+async function isCurrent(output: string): Promise<boolean> {
+  const built = await Deno.stat(output).then((s) => s.mtime!.getTime(), () => 0);
+  const newest = async (path: string): Promise<number> => {
+    const info = await Deno.stat(path);
+    if (!info.isDirectory) return info.mtime!.getTime();
+    let latest = 0;
+    for await (const entry of Deno.readDir(path)) {
+      latest = Math.max(latest, await newest(join(path, entry.name)));
+    }
+    return latest;
+  };
+  for (
+    const path of ["src", "runner", "main.ts", "sandbox-profiles", "scripts", "models/demo.gguf"]
+  ) if (await newest(join(ROOT, path)) > built) return false;
+  return await newest(join(ROOT, "deno.lock")) <= built;
+}
+
+async function main(): Promise<void> {
+  const target = findTarget(option("--target") ?? Deno.build.target);
+  const output = resolve(option("--output") ?? join(ROOT, "dist/secllama"));
+  if (Deno.args.includes("--if-changed") && await isCurrent(output)) return;
+  const base = await chooseBase(target);
+  await Deno.remove(STAGE, { recursive: true }).catch(() => {});
+  await Deno.mkdir(STAGE, { recursive: true });
+  await Deno.mkdir(dirname(output), { recursive: true });
+  // Bundled first, and compiled without a configuration: `deno compile` would take all of node_modules along.
+  const entry = join(STAGE, "main.js");
+  await deno(["bundle", "--quiet", "--platform=deno", "--output", entry, "main.ts"]);
+  const parts = await sources(target);
+  const build: BuildFacts = {
+    version: VERSION,
+    target: target.triple,
+    base,
+    packages: await carriedPackages(ROOT),
+  };
+  const listFile = join(STAGE, "parts.json");
+  const payloadFile = join(STAGE, "parts.zst");
+  const temp = join(STAGE, "secllama");
+  const program = () =>
+    compile(target, {
+      flags: PROGRAM_FLAGS,
+      include: [listFile, payloadFile],
+      output: temp,
+      entry,
+    });
+  // Which blocks of the runner the program will hold shows only on a built one: once with an empty list, then with the real one.
+  await Deno.writeTextFile(listFile, "{}");
+  await Deno.writeTextFile(payloadFile, "");
+  let built = await program();
+  for (let round = 0;; round++) {
+    const { parts: cut, payload } = pack(parts, built);
+    const list: PartList = { schema: 1, build, payloadBytes: payload.length, parts: cut };
+    await Deno.writeTextFile(listFile, JSON.stringify(list));
+    await Deno.writeFile(payloadFile, compress(payload));
+    built = await program();
+    if (holds(cut, payload, built)) break;
+    if (round === 2) throw new Error("the runtime's bytes move with what is inside");
+  }
+  await Deno.rename(temp, output);
+  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  console.log(`made ${output}  ${mb(built.length)}  sha256:${sha256(built)}`);
+  if (base.kind === "testbase") console.log("on the test base: for tests only");
+}
+
+if (import.meta.main) await main();

@@ -12,7 +12,7 @@ import { createHash } from "node:crypto";
 
 const PACKAGE = "@chelonia/cli-x64-linux@3.4.0";
 const TARBALL_SHA256 = "c00f92f71095b897a44ed2f52b883c678b2c386a59db633a4c4d017dff8ea628";
-const DENORT_SHA256 = "723d45cca4f68bd66652da1e0d45562b0700317c1535981035f50f078785a131";
+export const DENORT_SHA256 = "723d45cca4f68bd66652da1e0d45562b0700317c1535981035f50f078785a131";
 const DENORT_BYTES = 107_594_120;
 
 function sha256(bytes: Uint8Array): string {

@@ -11,6 +11,9 @@ const deno = Deno.execPath();
 /** Clients and generators that only tests import are in a configuration of their own: no plain install downloads them. */
 const CONFIG = ["--config", "tests/deps.json", "--frozen"];
 
+/** The compiled program that the tests of it use; tests/support/binary.ts makes the same one. */
+const TEST_BINARY = ["--testbase", "--if-changed", "--output", "build/test/secllama"];
+
 /** Program that shows the package is there → Debian's package. */
 const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/unshare", "util-linux"],
@@ -111,6 +114,9 @@ if (paths.length === 0) {
     "scripts",
     "bench",
   ]);
+}
+if (paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu") {
+  await run(deno, ["run", "-A", "--frozen", "scripts/compile.ts", ...TEST_BINARY]);
 }
 const { passed, failed, ignored, code } = await runTests();
 console.log(`\n${passed} passed, ${failed} failed, ${ignored} skipped`);

@@ -75,6 +75,9 @@ export const ERROR_TABLE = {
   "not-enough-memory": [500, EXIT.unavailable],
   "runner-died": [502, EXIT.internal],
   "pipe-broken": [502, EXIT.internal],
+  // the parts of a compiled program
+  "unpack-failed": [500, EXIT.unavailable],
+  "unpack-refused": [500, EXIT.refused],
   // sandbox
   "sandbox-unavailable": [503, EXIT.refused],
   "sandbox-failed": [503, EXIT.refused],

@@ -28,6 +28,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/config": BASE,
   "src/models": BASE,
   "src/http": BASE,
+  "src/parts": BASE,
   "src/keys": [...BASE, "src/sealed/suite.ts"],
   "src/sandbox": [...BASE, "sandbox-profiles"],
   "src/client": [...BASE, "src/sealed"],

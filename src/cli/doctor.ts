@@ -14,8 +14,7 @@ import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
-import { embeddedDemoPath } from "./model_store.ts";
-import { openGpu, runnerFiles } from "./roles.ts";
+import { attackerProgram, embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 /** A memory bomb is one of the attacks: it is to meet a limit, not the machine's end. */
@@ -39,8 +38,8 @@ export const doctorCommand: Command = {
     const settings = await readSettings(context);
     const checks = [
       ...settingChecks(settings),
-      ...await sandboxChecks(settings),
-      ...await attackChecks(settings),
+      ...await sandboxChecks(context, settings),
+      ...await attackChecks(context, settings),
       await keyCheck(context),
       ...portChecks(settings),
     ];
@@ -71,14 +70,17 @@ function settingChecks({ config }: Settings): Check[] {
 }
 
 /** A runner of the demo model as `serve` starts it, with a key in memory. */
-async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
+async function sandboxChecks(
+  context: CommandContext,
+  { config, dataDir }: Settings,
+): Promise<Check[]> {
   const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
   let supervisor: Supervisor | undefined;
   const checks: Check[] = [];
   try {
     const models = await ModelStore.open(join(dataDir, "models"), {
       ollamaDir: config.ollamaModels || undefined,
-      embeddedDemo: embeddedDemoPath(),
+      embeddedDemo: await embeddedDemoPath(context),
     });
     const rows = await models.list();
     const broken = rows.filter((row) => row.problem !== undefined);
@@ -89,7 +91,7 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
       ...(broken.length > 0 ? { hint: "to check each file, run: secllama verify" } : {}),
     });
     const sandbox = await openSandbox({
-      files: await runnerFiles(config),
+      files: await runnerFiles(context, config),
       mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
     });
     checks.push({ name: "this machine", result: "note", observed: sandbox.platform.facts });
@@ -152,23 +154,19 @@ async function sandboxChecks({ config, dataDir }: Settings): Promise<Check[]> {
 }
 
 /** Every attack of the list, with the attacker in the runner's place. */
-async function attackChecks({ config }: Settings): Promise<Check[]> {
-  const files = await runnerFiles(config);
-  const demo = embeddedDemoPath();
+async function attackChecks(context: CommandContext, { config }: Settings): Promise<Check[]> {
+  const files = await runnerFiles(context, config);
+  const demo = await embeddedDemoPath(context);
   if (!config.enableSandbox) {
     return [{ name: "attacks", result: "fails", observed: "not made: the sandbox is off" }];
   }
-  if (files.deno === null || demo === undefined) {
-    return [{
-      name: "attacks",
-      result: "note",
-      observed: "the whole list is made from source only",
-    }];
+  if (demo === undefined) {
+    return [{ name: "attacks", result: "fails", observed: "not made: there is no demo model" }];
   }
   try {
-    const attacker = files.runner.replace(/runner\.js$/, "attacker.js");
+    using attacker = await attackerProgram(context, files);
     const mode = { sandbox: true, strict: config.strictNetworkIsolation };
-    const sandbox = await openSandbox({ files: { ...files, runner: attacker }, mode });
+    const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
     const target = {
       ...runnerTarget(sandbox.files, demo),
       memoryLimitBytes: ATTACKER_MEMORY_BYTES,

@@ -2,12 +2,17 @@
  * How one role starts another: from source `deno run` with the permissions that the role needs and no more, from a compiled
  * program the program itself. Only here is the difference known.
  */
+import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../errors.ts";
 import type { Config } from "../config/config.ts";
+import { cacheDirectory } from "../parts/cache_folder.ts";
+import { carried } from "../parts/carried.ts";
+import { openParts, type UnpackedParts } from "../parts/unpacked.ts";
 import { backendsIn, chooseGpu, type GpuChoice } from "../supervisor/gpu.ts";
-import type { RunnerFiles, Sandbox } from "../supervisor/isolation.ts";
+import type { InstalledFiles, RunnerFiles, Sandbox } from "../supervisor/isolation.ts";
+import type { CommandContext } from "./command.ts";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -28,36 +33,55 @@ function libraryFolder(): string {
   );
 }
 
-/** The folder beside a compiled program: runner, libraries and demo model. */
-export function compiledFolder(): string {
-  return join(dirname(Deno.execPath()), "secllama-lib");
+/** What a role needs to know of the command that starts it. */
+export type Starter = Pick<CommandContext, "env" | "tui">;
+
+let unpacked: Promise<UnpackedParts> | undefined;
+
+/** The unpacked parts of a compiled program; null from source. Opened once a process. */
+async function ownParts({ env, tui }: Starter): Promise<UnpackedParts | null> {
+  const inside = carried();
+  if (!inside) return null;
+  return await (unpacked ??= openParts({
+    carried: inside,
+    cacheDir: cacheDirectory(env),
+    uid: Deno.build.os === "windows" ? null : Deno.uid(),
+    onNote: (line) => tui.note(line),
+  }));
 }
 
 /**
  * Finds the runner's programs and libraries.
- * @throws {SecLlamaError} `model-failed` with a hint if one is missing.
+ * @throws {SecLlamaError} `model-failed` with a hint if one is missing; in a compiled program `unpack-failed` or
+ * `unpack-refused`.
  */
 export async function runnerFiles(
+  starter: Starter,
   config: Pick<Config, "gpuLibraries"> = { gpuLibraries: "" },
-): Promise<RunnerFiles> {
-  const compiled = Deno.build.standalone;
-  const suffix = Deno.build.os === "windows" ? ".exe" : "";
-  const files = compiled
-    ? {
+): Promise<InstalledFiles> {
+  const gpu = config.gpuLibraries === ""
+    ? {}
+    : { gpuLibDir: await realFolder(config.gpuLibraries) };
+  const parts = await ownParts(starter);
+  if (parts) {
+    const suffix = Deno.build.os === "windows" ? ".exe" : "";
+    return {
       deno: null,
-      runner: join(compiledFolder(), `secllama-runner${suffix}`),
-      libDir: join(compiledFolder(), "lib"),
-    }
-    : {
-      deno: Deno.execPath(),
-      runner: join(ROOT, "build/runner.js"),
-      libDir: libraryFolder(),
+      runner: parts.path(`secllama-runner${suffix}`),
+      libDir: parts.path("lib"),
+      ...gpu,
+      check: () => parts.check(),
     };
-  const again = compiled ? "install SecLlama again" : undefined;
+  }
+  const files = {
+    deno: Deno.execPath(),
+    runner: join(ROOT, "build/runner.js"),
+    libDir: libraryFolder(),
+  };
   for (
     const [path, hint] of [
-      [files.runner, again ?? "run: deno task bundle"],
-      [files.libDir, again ?? "run: deno install"],
+      [files.runner, "run: deno task bundle"],
+      [files.libDir, "run: deno install"],
     ] as const
   ) {
     try {
@@ -72,7 +96,8 @@ export async function runnerFiles(
   return {
     ...files,
     libDir: await Deno.realPath(files.libDir),
-    ...(config.gpuLibraries === "" ? {} : { gpuLibDir: await realFolder(config.gpuLibraries) }),
+    ...gpu,
+    check: () => Promise.resolve(), // from source the files are the user's own, to be changed as they like
   };
 }
 
@@ -100,6 +125,33 @@ export async function openGpu(config: Config, sandbox: Sandbox): Promise<GpuChoi
   });
 }
 
+/** The demo model of this installation, if it is there. */
+export async function embeddedDemoPath(starter: Starter): Promise<string | undefined> {
+  const parts = await ownParts(starter);
+  const path = parts ? parts.path("demo.gguf") : join(ROOT, "models/demo.gguf");
+  return existsSync(path) ? path : undefined;
+}
+
+/**
+ * The attacker in the runner's place, for `doctor`; disposing it removes what was unpacked for it.
+ * @throws {SecLlamaError} As `runnerFiles`.
+ */
+export async function attackerProgram(
+  starter: Starter,
+  files: RunnerFiles,
+): Promise<{ path: string } & Disposable> {
+  const parts = await ownParts(starter);
+  if (!parts) {
+    return {
+      path: files.runner.replace(/runner\.js$/, "attacker.js"),
+      [Symbol.dispose]: () => {},
+    };
+  }
+  const folder = await Deno.makeTempDir({ dir: parts.path(".."), prefix: ".doctor-" });
+  const path = parts.unpackInto(folder, "secllama-attacker");
+  return { path, [Symbol.dispose]: () => Deno.removeSync(folder, { recursive: true }) };
+}
+
 /** What the proxy's process may do. */
 export function proxyPermissions(
   o: { dataDir: string; gatewayHost: string },
@@ -118,9 +170,13 @@ export function proxyPermissions(
   ];
 }
 
-/** The argv of a role of this same program. */
+/**
+ * The argv of a role of this same program. On Linux a compiled program starts itself by /proc/self/exe: that is the file that
+ * runs, even if by now another version has its name, or none.
+ */
 export function selfArgv(role: readonly string[], permissions: readonly string[]): string[] {
-  return Deno.build.standalone ? [Deno.execPath(), ...role] : [
+  const self = Deno.build.os === "linux" ? "/proc/self/exe" : Deno.execPath();
+  return Deno.build.standalone ? [self, ...role] : [
     Deno.execPath(),
     "run",
     "--quiet",

@@ -5,8 +5,7 @@ import { ModelStore } from "../models/store.ts";
 import type { SandboxMode } from "../sandbox/mod.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { embeddedDemoPath } from "./model_store.ts";
-import { openGpu, runnerFiles } from "./roles.ts";
+import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
@@ -59,10 +58,10 @@ async function ownPlan(
 ): Promise<PrintablePlan> {
   const models = await ModelStore.open(join(dataDir, "models"), {
     ollamaDir: config.ollamaModels || undefined,
-    embeddedDemo: embeddedDemoPath(),
+    embeddedDemo: await embeddedDemoPath(context),
   });
   const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
-  const sandbox = await openSandbox({ files: await runnerFiles(config), mode });
+  const sandbox = await openSandbox({ files: await runnerFiles(context, config), mode });
   return sandbox.platform.plan(
     runnerTarget(sandbox.files, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
     mode,

@@ -15,11 +15,10 @@ import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
-import { embeddedDemoPath } from "./model_store.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";
-import { openGpu, runnerFiles } from "./roles.ts";
+import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 /** SIGTERM to the end of all children. */
@@ -54,7 +53,7 @@ export const serveCommand: Command = {
     }
     const logger = makeLogger({ role: "gateway", level: config.logLevel });
     await ensureDataDirectory(dataDir);
-    const files = await runnerFiles(config);
+    const files = await runnerFiles(context, config);
     const keys = await openKeySource({
       ...keySourceOptions(context, dataDir),
       autoInit: true,
@@ -72,7 +71,7 @@ export const serveCommand: Command = {
     try {
       const models = await ModelStore.open(join(dataDir, "models"), {
         ollamaDir: config.ollamaModels || undefined,
-        embeddedDemo: embeddedDemoPath(),
+        embeddedDemo: await embeddedDemoPath(context),
       });
       const sandbox = await openSandbox({
         files,

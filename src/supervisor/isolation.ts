@@ -30,8 +30,14 @@ export interface RunnerFiles {
   readonly gpuLibDir?: string;
 }
 
+/** The files of an installation, which can change while this process lives. */
+export interface InstalledFiles extends RunnerFiles {
+  /** Before each spawn: makes sure that they are still this program's. @throws {SecLlamaError} If they cannot be had. */
+  check(): Promise<void>;
+}
+
 export interface Sandbox {
-  readonly files: RunnerFiles;
+  readonly files: InstalledFiles;
   readonly mode: SandboxMode;
   readonly platform: Platform;
 }
@@ -115,7 +121,7 @@ function memoryLimit(machineBytes: number): number {
  * @throws {SecLlamaError} `sandbox-unavailable` on an operating system whose sandbox is not there yet.
  */
 export async function openSandbox(
-  options: { files: RunnerFiles; mode: SandboxMode },
+  options: { files: InstalledFiles; mode: SandboxMode },
 ): Promise<Sandbox> {
   return { ...options, platform: await openPlatform() };
 }
@@ -172,6 +178,7 @@ export async function prepareSpawn(
 ): Promise<PreparedSpawn> {
   const { platform, files } = sandbox;
   const { gpu = "none", adapterPaths = [] } = o;
+  await files.check();
   const target = {
     ...runnerTarget(files, modelPath, o),
     memoryLimitBytes: memoryLimit(platform.memoryBytes),

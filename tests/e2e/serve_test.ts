@@ -1,11 +1,19 @@
 /** `secllama serve` as a user meets it: real processes, real sandbox, real model, the unmodified `ollama` client. */
 import assert from "node:assert/strict";
 import { Ollama } from "ollama";
-import { chat, cli, newHome, processesNaming, ROOT, startServe } from "../support/serve.ts";
+import {
+  bothWays,
+  chat,
+  cli,
+  newHome,
+  processesNaming,
+  ROOT,
+  startServe,
+} from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
 
-Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) => {
+bothWays("serve: the whole path, with the unmodified Ollama client", async (t) => {
   const served = await startServe();
   try {
     const ollama = new Ollama({ host: served.proxyUrl });
@@ -218,7 +226,7 @@ Deno.test("serve: the whole path, with the unmodified Ollama client", async (t) 
   }
 });
 
-Deno.test("serve: a full queue answers 503 in Ollama's words, and what runs goes on", async () => {
+bothWays("serve: a full queue answers 503 in Ollama's words, and what runs goes on", async () => {
   const served = await startServe({ args: ["--ephemeral", "--parallel=1", "--max-queue=1"] });
   try {
     const body = {
@@ -243,7 +251,7 @@ Deno.test("serve: a full queue answers 503 in Ollama's words, and what runs goes
   }
 });
 
-Deno.test("serve: a model that was imported under a strict umask is served", async () => {
+bothWays("serve: a model that was imported under a strict umask is served", async () => {
   const { home, env } = await newHome();
   const before = Deno.umask(0o077);
   let served;
@@ -265,7 +273,7 @@ Deno.test("serve: a model that was imported under a strict umask is served", asy
   }
 });
 
-Deno.test("doctor: measures, and fails when a protection is off", async () => {
+bothWays("doctor: measures, and fails when a protection is off", async () => {
   const { home, env } = await newHome();
   try {
     const good = await cli(["doctor", "--json"], { env });
@@ -289,7 +297,7 @@ Deno.test("doctor: measures, and fails when a protection is off", async () => {
   }
 });
 
-Deno.test("serve: SIGKILL of the gateway leaves no runner and no proxy", async () => {
+bothWays("serve: SIGKILL of the gateway leaves no runner and no proxy", async () => {
   const served = await startServe();
   const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
   const runnerPid = status.runners[0].pid as number;
@@ -309,24 +317,27 @@ Deno.test("serve: SIGKILL of the gateway leaves no runner and no proxy", async (
   await assert.rejects(fetch(served.proxyUrl));
 });
 
-Deno.test("serve: SECLLAMA_ENABLE_ENCRYPTION=false serves plaintext, and everything says so", async () => {
-  const served = await startServe({ env: { SECLLAMA_ENABLE_ENCRYPTION: "false" } });
-  try {
-    assert.match(served.banner, /PLAINTEXT IS SERVED/);
-    assert.match(served.stderr(), /warning: encryption is off/);
-    const plain = await chat(served.gatewayUrl, QUESTION);
-    assert.equal(plain.status, 200);
-    assert.equal(plain.headers.get("secllama-encryption"), "off");
-    assert.ok(plain.body.message!.content.length > 10);
-    const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
-    assert.equal(status.encryption.enabled, false);
-    assert.equal(status.encryption.plaintext_requests, "served");
-    // The proxy still seals.
-    assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
-  } finally {
-    await served.stop();
-  }
-});
+bothWays(
+  "serve: SECLLAMA_ENABLE_ENCRYPTION=false serves plaintext, and everything says so",
+  async () => {
+    const served = await startServe({ env: { SECLLAMA_ENABLE_ENCRYPTION: "false" } });
+    try {
+      assert.match(served.banner, /PLAINTEXT IS SERVED/);
+      assert.match(served.stderr(), /warning: encryption is off/);
+      const plain = await chat(served.gatewayUrl, QUESTION);
+      assert.equal(plain.status, 200);
+      assert.equal(plain.headers.get("secllama-encryption"), "off");
+      assert.ok(plain.body.message!.content.length > 10);
+      const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
+      assert.equal(status.encryption.enabled, false);
+      assert.equal(status.encryption.plaintext_requests, "served");
+      // The proxy still seals.
+      assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
+    } finally {
+      await served.stop();
+    }
+  },
+);
 
 for (
   const [variable, level] of [
@@ -334,28 +345,31 @@ for (
     ["SECLLAMA_STRICT_NETWORK_ISOLATION", "weakened"],
   ] as const
 ) {
-  Deno.test(`serve: ${variable}=false is an operator's choice that every report repeats`, async () => {
-    const served = await startServe({ env: { [variable]: "false" } });
-    try {
-      assert.match(served.banner, new RegExp(`isolation +${level}`));
-      assert.match(served.stderr(), new RegExp(`warning: .*${variable}=false`));
-      const response = await fetch(`${served.gatewayUrl}/api/security/status`);
-      assert.equal(response.headers.get("secllama-isolation"), level);
-      const status = await response.json();
-      assert.equal(status.isolation.level, level);
-      assert.equal(status.runners[0].level, level);
-      const seccomp = status.runners[0].layers.find((l: { layer: string }) =>
-        l.layer === "seccomp"
-      );
-      assert.equal(seccomp.state, level === "off" ? "not planned" : "enforced");
-      assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
-    } finally {
-      await served.stop();
-    }
-  });
+  bothWays(
+    `serve: ${variable}=false is an operator's choice that every report repeats`,
+    async () => {
+      const served = await startServe({ env: { [variable]: "false" } });
+      try {
+        assert.match(served.banner, new RegExp(`isolation +${level}`));
+        assert.match(served.stderr(), new RegExp(`warning: .*${variable}=false`));
+        const response = await fetch(`${served.gatewayUrl}/api/security/status`);
+        assert.equal(response.headers.get("secllama-isolation"), level);
+        const status = await response.json();
+        assert.equal(status.isolation.level, level);
+        assert.equal(status.runners[0].level, level);
+        const seccomp = status.runners[0].layers.find((l: { layer: string }) =>
+          l.layer === "seccomp"
+        );
+        assert.equal(seccomp.state, level === "off" ? "not planned" : "enforced");
+        assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
+      } finally {
+        await served.stop();
+      }
+    },
+  );
 }
 
-Deno.test("serve: malformed settings are errors, not weaker settings", async () => {
+bothWays("serve: malformed settings are errors, not weaker settings", async () => {
   const { home, env } = await newHome();
   try {
     for (
@@ -392,7 +406,7 @@ Deno.test("serve: malformed settings are errors, not weaker settings", async () 
   }
 });
 
-Deno.test("run: an answer on standard output, nothing else", async () => {
+bothWays("run: an answer on standard output, nothing else", async () => {
   const served = await startServe();
   const { home, env } = await newHome();
   try {

@@ -3,6 +3,7 @@
  * is mocked: gateway, proxy, sandbox and model are the real ones.
  */
 import { join } from "node:path";
+import { compiledProgram, sharedCache } from "./binary.ts";
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
 /** What `deno task serve` gives, less what the tests set themselves. */
@@ -19,6 +20,35 @@ export const GATEWAY_PERMISSIONS = [
   "--allow-ffi",
   "--allow-sys=uid",
 ];
+
+/** How `secllama` is run: from source by Deno, or the compiled program. */
+export type Way = "source" | "binary";
+let way: Way = "source";
+
+/** The argv of `secllama ARGS` in the way that the running test asked for. */
+export function secllama(args: readonly string[], entry = join(ROOT, "main.ts")): string[] {
+  return way === "binary"
+    ? [compiledProgram(), ...args]
+    : [Deno.execPath(), "run", ...GATEWAY_PERMISSIONS, entry, ...args];
+}
+
+/** A test that is run twice: from source, and on the compiled program. */
+export function bothWays(name: string, body: (t: Deno.TestContext) => Promise<void>): void {
+  for (const each of ["source", "binary"] as const) {
+    Deno.test({
+      name: `${each}: ${name}`,
+      ignore: each === "binary" && compiledProgram() === "",
+      async fn(t) {
+        way = each;
+        try {
+          await body(t);
+        } finally {
+          way = "source";
+        }
+      },
+    });
+  }
+}
 
 export interface Served {
   readonly proxyUrl: string;
@@ -44,6 +74,7 @@ export async function newHome(): Promise<{ home: string; env: Record<string, str
       PATH: "/usr/bin:/bin",
       NO_COLOR: "1",
       LANG: "C.UTF-8",
+      ...(way === "binary" ? { XDG_CACHE_HOME: sharedCache() } : {}),
       ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR")! } : {}),
       // The test's own Deno cache: a module that is cached is not fetched again.
       ...(Deno.env.get("HOME") && !Deno.env.get("DENO_DIR")
@@ -58,8 +89,9 @@ export async function cli(
   args: readonly string[],
   options: { env: Record<string, string>; stdin?: string; timeoutMs?: number },
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...GATEWAY_PERMISSIONS, join(ROOT, "main.ts"), ...args],
+  const [program, ...argv] = secllama(args);
+  const child = new Deno.Command(program!, {
+    args: argv,
     env: options.env,
     clearEnv: true,
     cwd: options.env["HOME"] ?? "/",
@@ -93,18 +125,15 @@ export async function startServe(
   } = {},
 ): Promise<Served> {
   const { home, env } = await newHome();
-  const [program, ...before] = [...(options.under ?? []), Deno.execPath()];
+  const [program, ...argv] = [
+    ...(options.under ?? []),
+    ...secllama(
+      ["serve", "--port=0", "--proxy-port=0", ...(options.args ?? ["--ephemeral"])],
+      options.entry,
+    ),
+  ];
   const child = new Deno.Command(program!, {
-    args: [
-      ...before,
-      "run",
-      ...GATEWAY_PERMISSIONS,
-      options.entry ?? join(ROOT, "main.ts"),
-      "serve",
-      "--port=0",
-      "--proxy-port=0",
-      ...(options.args ?? ["--ephemeral"]),
-    ],
+    args: argv,
     env: { ...env, ...options.env },
     clearEnv: true,
     cwd: home,

@@ -25,7 +25,7 @@ already is not replaced, unless --name says so.`,
   async run(context) {
     const { tui, signal } = context;
     const path = context.positionals[0]!;
-    const store = await openModelStore(context.env);
+    const store = await openModelStore(context);
     const name = stringOption(context, "name") ?? nameOfFile(path);
     if (stringOption(context, "name") === undefined && await store.has(name)) {
       throw new SecLlamaError("bad-request", `there is a model ${name} already`, {

@@ -10,7 +10,7 @@ export const listCommand: Command = {
   options: JSON_OPTION,
   async run(context) {
     const { tui } = context;
-    const rows = await (await openModelStore(context.env)).list();
+    const rows = await (await openModelStore(context)).list();
     if (flag(context, "json")) {
       tui.json({ models: rows.map(rowJson) });
       return 0;

@@ -12,7 +12,7 @@ export const removeCommand: Command = {
   options: JSON_OPTION,
   async run(context) {
     const { tui } = context;
-    const store = await openModelStore(context.env);
+    const store = await openModelStore(context);
     const removed = [];
     for (const name of context.positionals) {
       const one = await store.remove(name);

@@ -28,7 +28,7 @@ export const showCommand: Command = {
   },
   async run(context) {
     const { tui } = context;
-    const store = await openModelStore(context.env);
+    const store = await openModelStore(context);
     const model = await store.resolve(context.positionals[0]!);
     const shown = await showModel(store, model.name);
     const asked = Object.keys(PARTS).filter((name) => flag(context, name));

@@ -14,7 +14,7 @@ export const verifyCommand: Command = {
   details: "Without a name every model is checked. The exit code is 1 if one is damaged.",
   async run(context) {
     const { tui, positionals, signal } = context;
-    const store = await openModelStore(context.env);
+    const store = await openModelStore(context);
     const names = positionals.length > 0
       ? positionals
       : (await store.list()).map((row) => row.name);

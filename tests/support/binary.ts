@@ -1,0 +1,52 @@
+/** The compiled program that the tests use, and what they need to know of its inside. */
+import { join } from "node:path";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const PROGRAM = join(ROOT, "build/test/secllama");
+
+let made: string | undefined;
+
+/**
+ * Path of the compiled program, built now if it is older than the source. "": there is no test base for this system, and a
+ * line says so.
+ * @throws {Error} If it cannot be built.
+ */
+export function compiledProgram(): string {
+  if (made !== undefined) return made;
+  if (Deno.build.target !== "x86_64-unknown-linux-gnu") {
+    console.log(`skipped: the test base is for x86_64 Linux, not for ${Deno.build.target}`);
+    return made = "";
+  }
+  const deno = (args: string[]) => {
+    const { code, stderr } = new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: ROOT,
+      stdout: "null",
+      stderr: "piped",
+    }).outputSync();
+    if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
+  };
+  deno(["task", "--quiet", "bundle"]);
+  deno([
+    "run",
+    "-A",
+    "--frozen",
+    "scripts/compile.ts",
+    "--testbase",
+    "--if-changed",
+    "--output",
+    PROGRAM,
+  ]);
+  return made = PROGRAM;
+}
+
+let cache: string | undefined;
+
+/** A cache folder that the tests of one run share, so that not each of them unpacks. */
+export function sharedCache(): string {
+  if (cache === undefined) {
+    const folder = cache = Deno.makeTempDirSync({ prefix: "secllama-cache-" });
+    globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  }
+  return cache;
+}
