@@ -41,7 +41,7 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE and ADAPTER as in Ollama. A model 
     const path = stringOption(context, "file") ?? "Modelfile";
     const file = parseModelfile(path === "-" ? await readInput() : await readFile(path));
     for (const warning of file.warnings) tui.warn(warning);
-    const store = await openModelStore(context.env);
+    const store = await openModelStore(context);
     const folder = path === "-" ? Deno.cwd() : dirname(absolute(path));
     const recipe = await recipeOf(file, { store, folder, home: context.env["HOME"] });
     const model = await store.create(name, recipe, { signal });
