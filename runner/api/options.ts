@@ -24,13 +24,14 @@ const SAMPLING_NUMBERS = {
 } as const satisfies Record<string, readonly [keyof Sampling, Range]>;
 
 const SAMPLING_INTEGERS = {
-  top_k: ["topK", { min: 0, max: INT32_MAX }],
+  // -1 is how some clients write "all of them", which is 0 here.
+  top_k: ["topK", { min: -1, max: INT32_MAX }],
   repeat_last_n: ["repeatLastN", { min: -1, max: INT32_MAX }],
 } as const satisfies Record<string, readonly [keyof Sampling, Range]>;
 
 /** Fixed when the model is loaded: their types are checked, their values have no effect here. */
 const LOAD_INTEGERS = {
-  num_batch: { min: 1, max: INT32_MAX },
+  num_batch: { min: 0, max: INT32_MAX },
   num_gpu: { min: -1, max: INT32_MAX },
   main_gpu: { min: 0, max: INT32_MAX },
   num_thread: { min: 0, max: INT32_MAX },
@@ -54,7 +55,7 @@ export const DEFAULT_OPTIONS: GenerationOptions = {
 };
 
 /**
- * `base` with what `fields` says. Unknown names are ignored, as Ollama does.
+ * `base` with what `fields` says. Unknown names are ignored and the fraction of a whole number is dropped, as Ollama does.
  *
  * @throws {SecLlamaError} `bad-request` naming the option that has the wrong type or is out of range.
  */
@@ -68,22 +69,28 @@ export function parseOptions(
     sampling[key] = fields.number(name, range) ?? sampling[key]!;
   }
   for (const [name, [key, range]] of Object.entries(SAMPLING_INTEGERS)) {
-    sampling[key] = fields.integer(name, range) ?? sampling[key];
+    sampling[key] = whole(fields, name, range) ?? sampling[key];
   }
+  sampling.topK = Math.max(sampling.topK, 0);
   applySeed(sampling, fields, "seed");
-  for (const [name, range] of Object.entries(LOAD_INTEGERS)) fields.integer(name, range);
+  for (const [name, range] of Object.entries(LOAD_INTEGERS)) whole(fields, name, range);
   for (const name of LOAD_BOOLEANS) fields.boolean(name);
 
-  const predict = fields.integer("num_predict", { min: -2, max: INT32_MAX });
-  const contextLength = fields.integer("num_ctx", { min: 1, max: INT32_MAX }) ?? base.contextLength;
+  const predict = whole(fields, "num_predict", { min: -2, max: INT32_MAX });
+  const contextLength = whole(fields, "num_ctx", { min: 1, max: INT32_MAX }) ?? base.contextLength;
   return {
     sampling: dropUndefined(sampling),
     // -2 is Ollama's "fill the context", which is what -1 comes to where nothing shifts out of it.
     maxTokens: predict === undefined ? base.maxTokens : Math.max(predict, -1),
     stop: parseStop(fields) ?? base.stop,
-    keepTokens: fields.integer("num_keep", { min: -1, max: INT32_MAX }) ?? base.keepTokens,
+    keepTokens: whole(fields, "num_keep", { min: -1, max: INT32_MAX }) ?? base.keepTokens,
     ...(contextLength === undefined ? {} : { contextLength }),
   };
+}
+
+function whole(fields: Fields, name: string, range: Range): number | undefined {
+  const value = fields.number(name, range);
+  return value === undefined ? undefined : Math.trunc(value);
 }
 
 /** The stop strings of the field `name`: an array of strings; an empty one would end every reply and is left out. */
@@ -92,15 +99,18 @@ export function parseStop(fields: Fields, name = "stop"): string[] | undefined {
     ?.filter((one) => one !== "");
 }
 
-/** -1 is "random". Larger seeds than the engine's 32 bits are folded into them, the value that means random spared. */
+/** A negative seed is "random". Larger ones than the engine's 32 bits are folded into them, the one that means random spared. */
 export function applySeed(
   sampling: { seed?: number },
   fields: Fields,
   name: string,
 ): void {
-  const seed = fields.integer(name, { min: -1, max: Number.MAX_SAFE_INTEGER });
+  const seed = whole(fields, name, {
+    min: Number.MIN_SAFE_INTEGER,
+    max: Number.MAX_SAFE_INTEGER,
+  });
   if (seed === undefined) return;
-  if (seed === -1) delete sampling.seed;
+  if (seed < 0) delete sampling.seed;
   else sampling.seed = seed % 0xffff_ffff;
 }
 

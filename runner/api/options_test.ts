@@ -11,7 +11,7 @@ Deno.test("options: nothing said gives Ollama's defaults", () => {
       topK: 40,
       topP: 0.9,
       minP: 0,
-      repeatPenalty: 1.1,
+      repeatPenalty: 1,
       repeatLastN: 64,
       presencePenalty: 0,
       frequencyPenalty: 0,
@@ -63,8 +63,13 @@ Deno.test("options: unknown and null ones are ignored", () => {
   assert.deepEqual(parse({ zeal: 11, temperature: null, stop: null, __proto__: 1 }), parse({}));
 });
 
-Deno.test("options: a seed of -1 is random, larger ones than 32 bits are folded", () => {
-  assert.equal(parse({ seed: -1 }).sampling.seed, undefined);
+Deno.test("options: fractions are dropped, top_k -1 is the whole vocabulary", () => {
+  const { sampling, maxTokens } = parse({ top_k: -1, seed: 7.9, num_predict: 5.5 });
+  assert.deepEqual([sampling.topK, sampling.seed, maxTokens], [0, 7, 5]);
+});
+
+Deno.test("options: a negative seed is random, larger ones than 32 bits are folded", () => {
+  for (const seed of [-1, -7]) assert.equal(parse({ seed }).sampling.seed, undefined);
   assert.equal(parse({ seed: 0xffff_ffff }).sampling.seed, 0);
   assert.ok(parse({ seed: Number.MAX_SAFE_INTEGER }).sampling.seed! < 0xffff_ffff);
 });
@@ -73,8 +78,7 @@ const BAD: [name: string, value: unknown][] = [
   ["temperature", "0.5"],
   ["temperature", -0.1],
   ["temperature", 1e9],
-  ["top_k", -1],
-  ["top_k", 1.5],
+  ["top_k", -2],
   ["top_k", 1e12],
   ["top_p", 1.01],
   ["top_p", -1],
@@ -84,8 +88,6 @@ const BAD: [name: string, value: unknown][] = [
   ["repeat_penalty", -1],
   ["repeat_last_n", -2],
   ["presence_penalty", 1e6],
-  ["seed", 1.5],
-  ["seed", -7],
   ["seed", 1e300],
   ["seed", "1"],
   ["num_predict", -3],

@@ -22,6 +22,7 @@ export class ReplyParser {
   /** Control tokens that open something here: the engine gives them no text. */
   readonly #markers = new Map<number, string>();
   #calls = 0;
+  readonly #oneCall: boolean = false;
   #thinkingTokens = 0;
 
   constructor(
@@ -40,6 +41,7 @@ export class ReplyParser {
       markers.push(tags.open, tags.close);
     }
     if (prompt.kind === "chat" && prompt.tools.length > 0) {
+      this.#oneCall = prompt.oneCall ?? false;
       this.#tools = new ToolCallParser(prompt.tools.map((tool) => tool.name));
       markers.push(...CONTROL_MARKERS);
     }
@@ -79,8 +81,10 @@ export class ReplyParser {
   #parsed(split: Split, found: Found | undefined): Parsed {
     const thinking = this.#hidden ? "" : split.thinking;
     if (found === undefined) return { text: split.text, thinking, toolCalls: [] };
-    this.#calls += found.calls.length;
-    const toolCalls = found.calls.map((call) => ({ ...call, id: newId("call_") }));
+    const room = this.#oneCall ? Math.max(1 - this.#calls, 0) : Infinity;
+    const taken = found.calls.slice(0, room);
+    this.#calls += taken.length;
+    const toolCalls = taken.map((call) => ({ ...call, id: newId("call_") }));
     return { thinking, text: found.text, toolCalls };
   }
 }

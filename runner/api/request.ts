@@ -33,6 +33,8 @@ export interface ChatPrompt {
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly ToolDefinition[];
   readonly toolChoice: ToolChoice;
+  /** Whatever the model writes, no more than one call is passed on. */
+  readonly oneCall?: boolean;
   /** Tokens of earlier turns that stand before the messages (Ollama's `context`). */
   readonly context?: Int32Array;
 }

@@ -61,7 +61,7 @@ export interface PromptPart {
   readonly special: boolean;
 }
 
-/** Ollama's defaults: 0.8, 40, 0.9, 0.0, -, -, 1.1, 64, 0, 0. */
+/** Ollama's defaults: 0.8, 40, 0.9, 0.0, -, -, 1.0 (none), 64, 0, 0. */
 export interface Sampling {
   /** 0 is greedy. */
   readonly temperature: number;
@@ -84,7 +84,7 @@ export const DEFAULT_SAMPLING: Sampling = {
   topK: 40,
   topP: 0.9,
   minP: 0,
-  repeatPenalty: 1.1,
+  repeatPenalty: 1,
   repeatLastN: 64,
   presencePenalty: 0,
   frequencyPenalty: 0,

@@ -37,6 +37,9 @@ export function parseMessagesRequest(
       messages,
       tools: choice === undefined ? [] : tools,
       toolChoice: choice ?? "auto",
+      ...(body.object("tool_choice")?.boolean("disable_parallel_tool_use")
+        ? { oneCall: true }
+        : {}),
     },
     options: {
       ...base,

@@ -3,17 +3,24 @@ import type { Handler } from "../app.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { nameToolMessages } from "../tool_names.ts";
-import { collect } from "../inference.ts";
 import { newId } from "../reply_parser.ts";
-import type { InferenceRequest, Reply, ReplyEvent, Service } from "../request.ts";
+import type { CollectedReply, InferenceRequest, ReplyEvent, Service, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
+import {
+  choiceCount,
+  type ChoiceEvent,
+  collectChoices,
+  repeat,
+  streamChoices,
+  sumUsage,
+} from "./choices.ts";
 import {
   contentText,
   EVENT_STREAM,
   formatField,
   MAX_LIST,
+  parallelField,
   parseArguments,
-  refuseMany,
   samplingFields,
   thinkOfEffort,
   toolChoiceField,
@@ -29,15 +36,29 @@ const FINGERPRINT = "fp_secllama";
 
 export const openaiChat: Handler = async (service, body, call, cancel) => {
   const request = parseRequest(service, body);
+  const n = choiceCount(body);
+  const requests = repeat(body, [request], n);
   const stream = body.boolean("stream") ?? false;
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
-  const reply = service.infer(request, call);
   if (stream) {
-    const chunks = events(head, reply, includeUsage);
+    const chunks = events(head, streamChoices(service, requests, call), includeUsage ? n : 0);
     return await streamResponse(withErrorEvent(chunks), EVENT_STREAM, cancel);
   }
-  const { text, thinking, toolCalls, logprobs, done } = await collect(reply);
+  const replies = await collectChoices(service, requests, call);
+  return Response.json({
+    id: head.id,
+    object: "chat.completion",
+    created: head.created,
+    model: head.model,
+    system_fingerprint: FINGERPRINT,
+    choices: replies.map(choice),
+    usage: wireUsage(sumUsage(replies.map(({ done }) => done.usage), n)),
+  });
+};
+
+function choice(reply: CollectedReply, index: number): Record<string, unknown> {
+  const { text, thinking, toolCalls, logprobs, done } = reply;
   const message = {
     role: "assistant",
     content: text === "" && toolCalls.length > 0 ? null : text,
@@ -45,25 +66,16 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
     ...(thinking === "" ? {} : { reasoning: thinking }),
     ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(wireToolCall) }),
   };
-  return Response.json({
-    id: head.id,
-    object: "chat.completion",
-    created: head.created,
-    model: head.model,
-    system_fingerprint: FINGERPRINT,
-    choices: [{
-      index: 0,
-      message,
-      logprobs: logprobs.length === 0 ? null : { content: wireLogprobs(logprobs), refusal: null },
-      finish_reason: finishReason(done),
-    }],
-    usage: wireUsage(done.usage),
-  });
-};
+  return {
+    index,
+    message,
+    logprobs: logprobs.length === 0 ? null : { content: wireLogprobs(logprobs), refusal: null },
+    finish_reason: finishReason(done),
+  };
+}
 
 function parseRequest(service: Service, body: Fields): InferenceRequest {
   const model = service.checkModel(body.string("model"));
-  refuseMany(body);
   const messages = parseMessages(body);
   const choice = toolChoiceField(body);
   const tools = (body.objects("tools", 1024) ?? []).map((tool) => {
@@ -84,8 +96,9 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
     prompt: {
       kind: "chat",
       messages,
-      tools: choice === undefined ? [] : tools,
-      toolChoice: choice ?? "auto",
+      tools: choice === undefined ? [] : tools.filter(({ name }) => choice.allows(name)),
+      toolChoice: choice?.choice ?? "auto",
+      ...parallelField(body),
     },
     options: samplingFields(service, body, ["max_completion_tokens", "max_tokens"]),
     truncate: true,
@@ -136,7 +149,12 @@ interface Head {
   readonly model: string;
 }
 
-async function* events(head: Head, reply: Reply, includeUsage: boolean): Chunks {
+/** `usageOf`: 0 for no usage, else the choices that share a prompt. */
+async function* events(
+  head: Head,
+  choices: AsyncGenerator<ChoiceEvent, void, void>,
+  usageOf: number,
+): Chunks {
   const chunk = (choices: unknown[], usage: unknown = null) =>
     sse({
       id: head.id,
@@ -145,12 +163,17 @@ async function* events(head: Head, reply: Reply, includeUsage: boolean): Chunks 
       model: head.model,
       system_fingerprint: FINGERPRINT,
       choices,
-      ...(includeUsage ? { usage } : {}),
+      ...(usageOf > 0 ? { usage } : {}),
     });
   let first = true;
   let toolIndex = 0;
-  for await (const event of reply) {
-    if (event.type === "start") continue;
+  const usages: Usage[] = [];
+  for await (const { index, event } of choices) {
+    if (event.type === "start") {
+      first = true;
+      toolIndex = 0;
+      continue;
+    }
     const role = first ? { role: "assistant" } : {};
     if (event.type === "delta") {
       first = false;
@@ -167,18 +190,19 @@ async function* events(head: Head, reply: Reply, includeUsage: boolean): Chunks 
       const logprobs = event.logprobs.length === 0
         ? null
         : { content: wireLogprobs(event.logprobs), refusal: null };
-      yield chunk([{ index: 0, delta, logprobs, finish_reason: null }]);
+      yield chunk([{ index, delta, logprobs, finish_reason: null }]);
     } else {
       if (first) {
         const delta = { ...role, content: "" };
-        yield chunk([{ index: 0, delta, logprobs: null, finish_reason: null }]);
+        yield chunk([{ index, delta, logprobs: null, finish_reason: null }]);
       }
       const finish_reason = finishReason(event);
-      yield chunk([{ index: 0, delta: {}, logprobs: null, finish_reason }]);
-      if (includeUsage) yield chunk([], wireUsage(event.usage));
-      yield sse("[DONE]");
+      yield chunk([{ index, delta: {}, logprobs: null, finish_reason }]);
+      usages.push(event.usage);
     }
   }
+  if (usageOf > 0) yield chunk([], wireUsage(sumUsage(usages, usageOf)));
+  yield sse("[DONE]");
 }
 
 function finishReason(done: Extract<ReplyEvent, { type: "done" }>): string {

@@ -217,7 +217,9 @@ Deno.test(`${PATH}: logprobs`, async () => {
 });
 
 const BAD: [change: Record<string, unknown>, param: string][] = [
-  [{ n: 2 }, "n"],
+  [{ n: 0 }, "n"],
+  [{ n: 129 }, "n"],
+  [{ n: "2" }, "n"],
   [{ n: 1e9 }, "n"],
   [{ n: -1 }, "n"],
   [{ messages: [] }, "messages"],

@@ -19,10 +19,12 @@ import { type Chunks, sse } from "../stream.ts";
 export const EVENT_STREAM = "text/event-stream; charset=utf-8";
 const INT32_MAX = 2 ** 31 - 1;
 export const MAX_LIST = 100_000;
+export const MAX_TOOLS = 1024;
 
 /**
- * Sampling fields under OpenAI's names. Temperature and top_p are 1 where the request says nothing, as its API has it;
- * `limit`: the names of the field for the reply's length, the first one given counts.
+ * Sampling fields under OpenAI's names. Temperature and top_p are 1 where neither the request nor the Modelfile says
+ * anything, as its API has it. `limits`: the names of the field for the reply's length, the first one given counts; -1 is
+ * what clients of local servers send for "no limit".
  */
 export function samplingFields(
   service: Service,
@@ -30,17 +32,22 @@ export function samplingFields(
   limits: readonly string[],
 ): GenerationOptions {
   const base = service.baseOptions;
+  const stated = service.defaults.options;
   const sampling = {
     ...base.sampling,
-    temperature: body.number("temperature", { min: 0, max: 2 }) ?? 1,
-    topP: body.number("top_p", { min: 0, max: 1 }) ?? 1,
+    temperature: body.number("temperature", { min: 0, max: 2 }) ??
+      (stated?.["temperature"] === undefined ? 1 : base.sampling.temperature),
+    topP: body.number("top_p", { min: 0, max: 1 }) ??
+      (stated?.["top_p"] === undefined ? 1 : base.sampling.topP),
     presencePenalty: body.number("presence_penalty", { min: -2, max: 2 }) ??
       base.sampling.presencePenalty,
     frequencyPenalty: body.number("frequency_penalty", { min: -2, max: 2 }) ??
       base.sampling.frequencyPenalty,
   };
   applySeed(sampling, body, "seed");
-  const given = limits.map((name) => body.integer(name, { min: 1, max: INT32_MAX }));
+  const given = limits.map((name) =>
+    body.raw(name) === -1 ? -1 : body.integer(name, { min: 1, max: INT32_MAX })
+  );
   return {
     ...base,
     sampling,
@@ -58,17 +65,18 @@ function stopField(body: Fields): readonly string[] | undefined {
   return value === "" ? [] : [value.toWellFormed()];
 }
 
-/** One reply a request: several would be several requests' work for one request's queue place. */
-export function refuseMany(body: Fields): void {
-  for (const name of ["n", "best_of"]) {
-    const value = body.raw(name);
-    if (value !== undefined && value !== 1) throw body.fail(name, "must be 1");
-  }
-}
-
 /** OpenAI's scale of effort has more steps than templates know. */
 export function thinkOfEffort(fields: Fields, name: string): Think | undefined {
-  const effort = fields.oneOf(name, ["none", "minimal", "low", "medium", "high", "xhigh", "max"]);
+  const effort = fields.oneOf(name, [
+    "none",
+    "minimal",
+    "low",
+    "medium",
+    "high",
+    "xhigh",
+    "ultra",
+    "max",
+  ]);
   switch (effort) {
     case undefined:
       return undefined;
@@ -77,6 +85,7 @@ export function thinkOfEffort(fields: Fields, name: string): Think | undefined {
     case "minimal":
       return "low";
     case "xhigh":
+    case "ultra":
     case "max":
       return "high";
     default:
@@ -95,17 +104,39 @@ export function formatField(format: Fields | undefined): Format | undefined {
   return { kind: "schema", schema, field: holder.at("schema") };
 }
 
+export interface ToolSelection {
+  readonly choice: ToolChoice;
+  /** Whether the model is shown the tool of this name. */
+  allows(name: string): boolean;
+}
+
 /** `tool_choice`; `undefined` for "none". */
-export function toolChoiceField(body: Fields): ToolChoice | undefined {
+export function toolChoiceField(body: Fields): ToolSelection | undefined {
+  const all = (choice: ToolChoice): ToolSelection => ({ choice, allows: () => true });
   const value = body.raw("tool_choice");
-  if (value === undefined || value === "auto") return "auto";
+  if (value === undefined || value === "auto") return all("auto");
   if (value === "none") return undefined;
-  if (value === "required") return "required";
+  if (value === "required") return all("required");
   if (typeof value === "string") {
     throw body.fail("tool_choice", 'must be "none", "auto", "required" or a function');
   }
-  const choice = body.object("tool_choice")!;
-  return { name: (choice.object("function") ?? choice).requiredString("name") };
+  const given = body.object("tool_choice")!;
+  if (given.string("type") !== "allowed_tools") {
+    return all({ name: (given.object("function") ?? given).requiredString("name") });
+  }
+  const allowed = given.object("allowed_tools") ?? given;
+  const names = new Set(
+    (allowed.objects("tools", MAX_TOOLS) ?? []).map((tool) =>
+      (tool.object("function") ?? tool).requiredString("name")
+    ),
+  );
+  const mode = allowed.oneOf("mode", ["auto", "required"]) ?? "auto";
+  return { choice: mode, allows: (name) => names.has(name) };
+}
+
+/** `parallel_tool_calls`: one call at most if it is false. */
+export function parallelField(body: Fields): { oneCall?: true } {
+  return body.boolean("parallel_tool_calls") === false ? { oneCall: true } : {};
 }
 
 /** `arguments` of a call in the history: JSON in a string. */

@@ -1,14 +1,20 @@
 /** POST /v1/completions: the older API, where a prompt is one text. */
 import type { Handler } from "../app.ts";
 import type { Fields } from "../fields.ts";
-import { collect } from "../inference.ts";
 import { newId } from "../reply_parser.ts";
-import type { InferenceRequest, Reply, Service, TokenLogprobs } from "../request.ts";
+import type { InferenceRequest, Service, TokenLogprobs, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
+import {
+  choiceCount,
+  type ChoiceEvent,
+  collectChoices,
+  repeat,
+  streamChoices,
+  sumUsage,
+} from "./choices.ts";
 import {
   EVENT_STREAM,
   MAX_LIST,
-  refuseMany,
   samplingFields,
   unixSeconds,
   wireUsage,
@@ -17,100 +23,121 @@ import {
 import { tokenIds } from "./embeddings.ts";
 
 export const openaiCompletions: Handler = async (service, body, call, cancel) => {
-  const request = parseRequest(service, body);
+  const { requests, echoes, n } = parseRequests(service, body);
   const stream = body.boolean("stream") ?? false;
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = {
     id: newId("cmpl-"),
     object: "text_completion",
     created: unixSeconds(),
-    model: request.model,
+    model: requests[0]!.model,
     system_fingerprint: "fp_secllama",
   };
-  const reply = service.infer(request, call);
   if (stream) {
-    const chunks = events(head, reply, includeUsage);
+    const choices = streamChoices(service, requests, call);
+    const chunks = events(head, choices, echoes, includeUsage ? n : 0);
     return await streamResponse(withErrorEvent(chunks), EVENT_STREAM, cancel);
   }
-  const { text, thinking, logprobs, done } = await collect(reply);
+  const replies = await collectChoices(service, requests, call);
   return Response.json({
     ...head,
-    choices: [{
-      text: thinking === "" ? text : `${thinking}\n\n${text}`,
-      index: 0,
+    choices: replies.map(({ text, thinking, logprobs, done }, index) => ({
+      text: echoes[index] + (thinking === "" ? text : `${thinking}\n\n${text}`),
+      index,
       logprobs: wireLogprobs(logprobs, 0),
       finish_reason: done.reason,
-    }],
-    usage: wireUsage(done.usage),
+    })),
+    usage: wireUsage(sumUsage(replies.map(({ done }) => done.usage), n)),
   });
 };
 
 /**
  * A text goes through the model's chat template as the user's turn, as in Ollama; tokens are taken as they are. With a
- * `suffix` the model fills in what is between.
+ * `suffix` the model fills in what is between. `echoes`: what `echo` puts before each choice.
  */
-function parseRequest(service: Service, body: Fields): InferenceRequest {
+function parseRequests(service: Service, body: Fields) {
   const model = service.checkModel(body.string("model"));
-  refuseMany(body);
-  if (body.boolean("echo")) throw body.fail("echo", "is not supported, it must be false");
+  const n = choiceCount(body);
+  const logprobs = body.integer("logprobs", { min: 0, max: 20 });
+  const echo = body.boolean("echo") ?? false;
+  if (echo && logprobs !== undefined) {
+    throw body.fail("echo", "with logprobs is not supported: a prompt's tokens have none here");
+  }
   const suffix = body.string("suffix") ?? "";
   const given = promptField(service, body);
-  const prompt: InferenceRequest["prompt"] = typeof given !== "string"
-    ? { kind: "raw", text: given }
-    : suffix !== ""
-    ? { kind: "insert", prefix: given, suffix }
-    : {
-      kind: "chat",
-      messages: [{ role: "user", content: given }],
-      tools: [],
-      toolChoice: "auto",
-    };
-  const logprobs = body.integer("logprobs", { min: 0, max: 20 });
-  return {
+  if (echo && given.some((one) => typeof one !== "string")) {
+    throw body.fail("echo", "is for a prompt of text");
+  }
+  const shared = {
     model,
-    prompt,
     options: samplingFields(service, body, ["max_tokens"]),
     truncate: true,
     // There is no place for thoughts in this API.
     think: false,
     ...(logprobs === undefined ? {} : { logprobs }),
   };
+  const requests = repeat(
+    body,
+    given.map((one): InferenceRequest => ({ ...shared, prompt: promptOf(one, suffix) })),
+    n,
+  );
+  const echoes = requests.map((_, index) => echo ? String(given[Math.floor(index / n)]) : "");
+  return { requests, echoes, n };
 }
 
-/** A string, one string in an array, or tokens; several prompts would be several requests. */
-function promptField(service: Service, body: Fields): string | Int32Array {
+function promptOf(given: string | Int32Array, suffix: string): InferenceRequest["prompt"] {
+  if (typeof given !== "string") return { kind: "raw", text: given };
+  if (suffix !== "") return { kind: "insert", prefix: given, suffix };
+  return {
+    kind: "chat",
+    messages: [{ role: "user", content: given }],
+    tools: [],
+    toolChoice: "auto",
+  };
+}
+
+/** A string, tokens, or an array of either. */
+function promptField(service: Service, body: Fields): (string | Int32Array)[] {
   const value = body.raw("prompt");
-  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value === "string") return [value.toWellFormed()];
   const list = body.array("prompt", MAX_LIST);
-  if (list === undefined) throw body.fail("prompt", "is required");
-  if (list.length === 1 && typeof list[0] === "string") return list[0].toWellFormed();
-  const tokens = list.length === 1 && Array.isArray(list[0]) ? list[0] : list;
-  if (tokens.length > 0 && typeof tokens[0] === "number") {
-    return tokenIds(service, body, "prompt", tokens);
-  }
-  throw body.fail("prompt", "must be one string or one array of token ids");
+  if (list === undefined || list.length === 0) throw body.fail("prompt", "is required");
+  if (typeof list[0] === "number") return [tokenIds(service, body, "prompt", list)];
+  return list.map((one) => {
+    if (typeof one === "string") return one.toWellFormed();
+    if (Array.isArray(one) && one.length > 0) return tokenIds(service, body, "prompt", one);
+    throw body.fail("prompt", "must be a string, an array of token ids, or an array of either");
+  });
 }
 
+/** `usageOf`: 0 for no usage, else the choices that share a prompt. */
 async function* events(
   head: Readonly<Record<string, unknown>>,
-  reply: Reply,
-  includeUsage: boolean,
+  choices: AsyncGenerator<ChoiceEvent, void, void>,
+  echoes: readonly string[],
+  usageOf: number,
 ): Chunks {
   const chunk = (choices: unknown[], usage: unknown = null) =>
-    sse({ ...head, choices, ...(includeUsage ? { usage } : {}) });
+    sse({ ...head, choices, ...(usageOf > 0 ? { usage } : {}) });
   let offset = 0;
-  for await (const event of reply) {
-    if (event.type === "delta") {
+  const usages: Usage[] = [];
+  for await (const { index, event } of choices) {
+    if (event.type === "start") {
+      offset = 0;
+      const text = echoes[index];
+      if (text) yield chunk([{ text, index, logprobs: null, finish_reason: null }]);
+    } else if (event.type === "delta") {
       const text = event.thinking + event.text;
       const logprobs = wireLogprobs(event.logprobs, offset);
       offset += text.length;
-      yield chunk([{ text, index: 0, logprobs, finish_reason: null }]);
-    } else if (event.type === "done") {
-      yield chunk([{ text: "", index: 0, logprobs: null, finish_reason: event.reason }]);
-      if (includeUsage) yield chunk([], wireUsage(event.usage));
-      yield sse("[DONE]");
+      yield chunk([{ text, index, logprobs, finish_reason: null }]);
+    } else {
+      yield chunk([{ text: "", index, logprobs: null, finish_reason: event.reason }]);
+      usages.push(event.usage);
     }
   }
+  if (usageOf > 0) yield chunk([], wireUsage(sumUsage(usages, usageOf)));
+  yield sse("[DONE]");
 }
 
 /** The older API's parallel arrays. */

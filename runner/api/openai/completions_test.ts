@@ -40,15 +40,38 @@ Deno.test(`${PATH}: tokens are taken as they are; a suffix is filled in`, async 
   assert.equal(engine.promptText(engine.requests.at(-1)!), "<PRE>a<SUF>b<MID>");
 });
 
+Deno.test(`${PATH}: several prompts, n of each, echoed`, async () => {
+  const { post } = testApi();
+  const ask = { model: "demo", prompt: ["A", "B"], n: 2, echo: true };
+  const body = await (await post(PATH, ask)).json();
+  assert.deepEqual(
+    body.choices.map((one: { index: number; text: string }) => [one.index, one.text]),
+    ["A", "A", "B", "B"].map((prompt, index) => [index, `${prompt}Hello world`]),
+  );
+  const one = await (await post(PATH, { model: "demo", prompt: "A" })).json();
+  assert.equal(body.usage.prompt_tokens, 2 * one.usage.prompt_tokens);
+  assert.equal(body.usage.completion_tokens, 4 * one.usage.completion_tokens);
+  const events = await readEvents(await post(PATH, { ...ask, stream: true }));
+  const texts = ["", "", "", ""];
+  for (const { data } of events.slice(0, -1)) {
+    const { index, text } = JSON.parse(data).choices[0];
+    texts[index] += text;
+  }
+  assert.deepEqual(texts, body.choices.map((choice: { text: string }) => choice.text));
+});
+
 for (
   const [change, param] of [
     [{ prompt: undefined }, "prompt"],
-    [{ prompt: ["a", "b"] }, "prompt"],
+    [{ prompt: [] }, "prompt"],
+    [{ prompt: ["a", 1] }, "prompt"],
+    [{ prompt: Array(65).fill("a"), n: 2 }, "prompt"],
     [{ prompt: [-1] }, "prompt"],
     [{ prompt: [1e9] }, "prompt"],
-    [{ n: 4 }, "n"],
+    [{ n: 1e15 }, "n"],
     [{ best_of: 1_000_000 }, "best_of"],
-    [{ echo: true }, "echo"],
+    [{ echo: true, logprobs: 1 }, "echo"],
+    [{ echo: true, prompt: [1, 2] }, "echo"],
     [{ logprobs: 99 }, "logprobs"],
   ] as const
 ) {

@@ -156,7 +156,7 @@ for (
     [{ previous_response_id: "resp_1" }, "previous_response_id"],
     [{ background: true }, "background"],
     [{ tools: [{ type: "web_search" }] }, "tools[0].type"],
-    [{ max_output_tokens: -1 }, "max_output_tokens"],
+    [{ max_output_tokens: -2 }, "max_output_tokens"],
     [{ text: { format: { type: "json_schema", name: "x" } } }, "text.format.schema"],
   ] as const
 ) {
