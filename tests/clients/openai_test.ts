@@ -106,11 +106,14 @@ Deno.test("openai client over the whole path", async (t) => {
         openai.chat.completions.create({ ...chat, model: "none" }),
         OpenAI.NotFoundError,
       );
-      await assert.rejects(openai.chat.completions.create({ ...chat, n: 1000 }), (error: unknown) => {
-        assert.ok(error instanceof OpenAI.BadRequestError);
-        assert.equal(error.param, "n");
-        return true;
-      });
+      await assert.rejects(
+        openai.chat.completions.create({ ...chat, n: 1000 }),
+        (error: unknown) => {
+          assert.ok(error instanceof OpenAI.BadRequestError);
+          assert.equal(error.param, "n");
+          return true;
+        },
+      );
     });
   } finally {
     await served.stop();
