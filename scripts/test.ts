@@ -24,6 +24,11 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/gnome-keyring-daemon", "gnome-keyring"],
   ["/usr/bin/python3", "python3"],
   ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],
+  ["/usr/lib/python3/dist-packages/requests/__init__.py", "python3-requests"],
+  ["/usr/lib/python3/dist-packages/httpx/__init__.py", "python3-httpx"],
+  ["/usr/lib/python3/dist-packages/aiohttp/__init__.py", "python3-aiohttp"],
+  ["/usr/bin/curl", "curl"],
+  ["/usr/bin/wget", "wget"],
   ["/usr/bin/chromium", "chromium"],
   ["/usr/lib/python3/dist-packages/capstone/__init__.py", "python3-capstone"],
 ];

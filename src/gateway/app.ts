@@ -5,7 +5,8 @@
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { MANAGEMENT_PATHS } from "../http/api_paths.ts";
+import { errorBody } from "../http/api_errors.ts";
+import { canonicalPath, MANAGEMENT_PATHS } from "../http/api_paths.ts";
 import { label, type Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -30,7 +31,7 @@ export interface GatewayContext {
 
 /** The gateway's HTTP application. */
 export function makeGatewayApp(context: GatewayContext): Hono {
-  const app = new Hono({ strict: true });
+  const app = new Hono({ getPath: (request) => canonicalPath(new URL(request.url).pathname) });
   const { config } = context;
 
   app.use("*", async (c, next) => {
@@ -61,7 +62,7 @@ export function makeGatewayApp(context: GatewayContext): Hono {
   });
   plainRoutes(app, context);
 
-  app.notFound((c) => c.json({ error: "not found", code: "not-found" }, 404));
+  app.notFound((c) => errorResponse(new SecLlamaError("not-found", "not found"), c.req.raw));
   app.onError((error, c) => {
     const e = toSecLlamaError(error);
     if (e.code === "internal") {
@@ -72,13 +73,9 @@ export function makeGatewayApp(context: GatewayContext): Hono {
   return app;
 }
 
-/** An error as Ollama's clients read it, with our code and hint beside. */
+/** An error as the clients of its path read it, with our code and hint beside. */
 export function errorResponse(error: SecLlamaError, request: Request): Response {
-  const body = {
-    error: error.message,
-    code: error.code,
-    ...(error.hint ? { hint: error.hint } : {}),
-  };
+  const body = errorBody(error, new URL(request.url).pathname);
   return new Response(request.method === "HEAD" ? null : JSON.stringify(body), {
     status: error.status,
     headers: {

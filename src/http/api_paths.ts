@@ -16,3 +16,14 @@ export const INFERENCE_PATHS: readonly string[] = [
 
 /** Management of models: off over the network. */
 export const MANAGEMENT_PATHS = /^\/api\/(?:pull|push|create|copy|delete|blobs)(?:\/|$)/;
+
+/** A path without the one slash at its end that some clients add; what it means is the same. */
+export function canonicalPath(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** The dialect whose error shape a path's clients read. */
+export function dialectOf(path: string): "ollama" | "openai" | "anthropic" {
+  if (path.startsWith("/v1/messages")) return "anthropic";
+  return path.startsWith("/v1/") ? "openai" : "ollama";
+}

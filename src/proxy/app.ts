@@ -4,9 +4,10 @@
  */
 import { Hono } from "hono";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { errorResponse } from "../http/api_errors.ts";
+import { canonicalPath } from "../http/api_paths.ts";
 import { label, type Logger } from "../log.ts";
-import { errorResponse } from "./errors.ts";
-import { kindOfPath } from "./paths.ts";
+import { kindOfPath, methodsOf } from "./paths.ts";
 
 export interface ProxyAppOptions {
   /** Address of the gateway. */
@@ -35,7 +36,7 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
   const app = new Hono();
   app.all("*", async (c) => {
     const { method } = c.req.raw;
-    const { pathname } = new URL(c.req.url);
+    const pathname = canonicalPath(new URL(c.req.url).pathname);
     try {
       switch (kindOfPath(method, pathname)) {
         case "sealed":
@@ -50,10 +51,12 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
               hint: "on the host, run: secllama import, list or rm",
             },
           );
+        case "options":
+          return new Response(null, { status: 204, headers: { allow: allowed(pathname) } });
         case "method-not-allowed":
           return new Response(JSON.stringify({ error: "method not allowed" }), {
             status: 405,
-            headers: { "content-type": "application/json" },
+            headers: { "content-type": "application/json", "allow": allowed(pathname) },
           });
         case "unknown":
           throw new SecLlamaError("not-found", "not found");
@@ -70,12 +73,22 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
   return app;
 }
 
+function allowed(path: string): string {
+  return [...methodsOf(path) ?? [], "OPTIONS"].join(", ");
+}
+
 async function sealed(options: ProxyAppOptions, request: Request, path: string): Promise<Response> {
   // A page can post these without asking first; JSON clients never send them. A form, curl's default, names its origin
   // when a browser sends it, and the listener has checked that.
   if (/^(text\/plain|multipart\/)/i.test(request.headers.get("content-type") ?? "")) {
     throw new SecLlamaError("unsupported-media-type", "this content type is not taken", {
       hint: "send the header content-type: application/json",
+    });
+  }
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.toLowerCase() !== "identity") {
+    throw new SecLlamaError("unsupported-media-type", "compressed requests are not taken", {
+      hint: "send the body without content-encoding",
     });
   }
   const answer = await options.fetch(at(options.gateway, path).href, {

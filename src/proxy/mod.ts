@@ -10,6 +10,9 @@ export interface ProxyOptions extends ProxyAppOptions {
   readonly signal: AbortSignal;
 }
 
+/** Clients keep a connection for later, some for minutes, and one that is closed as they use it looks like a failure. */
+const IDLE_MS = 10 * 60_000;
+
 /** @throws {SecLlamaError} `usage` for an address beyond loopback, `port-in-use`. */
 export async function startProxy(options: ProxyOptions): Promise<HardenedServer> {
   if (options.hostname !== "127.0.0.1" && options.hostname !== "::1") {
@@ -24,6 +27,7 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     port: options.port,
     handler: (request) => app.fetch(request),
     sameUidOnly: true,
+    limits: { idleMs: IDLE_MS },
     logger: options.logger,
     signal: options.signal,
   });

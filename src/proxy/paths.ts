@@ -16,18 +16,24 @@ const METADATA: readonly (readonly [methods: readonly string[], path: RegExp])[]
   [["GET"], /^\/api\/security\/status$/],
 ];
 
-export type PathKind = "sealed" | "metadata" | "management" | "method-not-allowed" | "unknown";
+export type PathKind =
+  | "sealed"
+  | "metadata"
+  | "management"
+  | "options"
+  | "method-not-allowed"
+  | "unknown";
 
 /** What a request is; decided by exact path, so that nothing unknown is ever passed on. */
 export function kindOfPath(method: string, path: string): PathKind {
-  if (SEALED.has(path)) return method === "POST" ? "sealed" : "method-not-allowed";
-  const row = METADATA.find(([, pattern]) => pattern.test(path));
-  if (row) return row[0].includes(method) ? "metadata" : "method-not-allowed";
-  return MANAGEMENT_PATHS.test(path) ? "management" : "unknown";
+  const methods = methodsOf(path);
+  if (methods === undefined) return MANAGEMENT_PATHS.test(path) ? "management" : "unknown";
+  if (method === "OPTIONS") return "options";
+  if (!methods.includes(method)) return "method-not-allowed";
+  return SEALED.has(path) ? "sealed" : "metadata";
 }
 
-/** The dialect whose error shape a path's clients read. */
-export function dialectOf(path: string): "ollama" | "openai" | "anthropic" {
-  if (path.startsWith("/v1/messages")) return "anthropic";
-  return path.startsWith("/v1/") ? "openai" : "ollama";
+/** The methods of a path that is served; undefined: it is not. */
+export function methodsOf(path: string): readonly string[] | undefined {
+  return SEALED.has(path) ? ["POST"] : METADATA.find(([, pattern]) => pattern.test(path))?.[0];
 }

@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { parseModelName } from "../../models/names.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../app.ts";
@@ -45,7 +46,14 @@ export function metadataRoutes(app: Hono, context: GatewayContext): void {
   });
 
   app.get("/v1/models", async (c) => {
-    return c.json({ object: "list", data: (await models.list()).map(openAiModel) });
+    const data = (await models.list()).map(listedModel);
+    return c.json({
+      object: "list",
+      data,
+      has_more: false,
+      first_id: data.at(0)?.id ?? null,
+      last_id: data.at(-1)?.id ?? null,
+    });
   });
 
   app.get("/v1/models/:model{.+}", async (c) => {
@@ -54,16 +62,20 @@ export function metadataRoutes(app: Hono, context: GatewayContext): void {
     if (!row) {
       throw new SecLlamaError("model-not-found", `model "${name}" not found, try pulling it first`);
     }
-    return c.json(openAiModel(row));
+    return c.json(listedModel(row));
   });
 }
 
-function openAiModel(row: ListedModel) {
+/** A model as OpenAI's clients read it, and, in the fields after those, as Anthropic's do: they ask at the same path. */
+function listedModel(row: ListedModel) {
   return {
     id: row.name,
     object: "model",
     created: Math.floor(row.modifiedAt.getTime() / 1000),
-    owned_by: "library",
+    owned_by: parseModelName(row.name).namespace,
+    type: "model",
+    display_name: row.name,
+    created_at: row.modifiedAt.toISOString(),
   };
 }
 

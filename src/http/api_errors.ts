@@ -1,6 +1,6 @@
 /** Errors in the shape that a path's clients read. */
 import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { dialectOf } from "./paths.ts";
+import { dialectOf } from "./api_paths.ts";
 
 /** OpenAI's and Anthropic's names for a status. */
 function typeOf(status: number): string {
@@ -11,10 +11,10 @@ function typeOf(status: number): string {
   return status === 503 ? "overloaded_error" : "api_error";
 }
 
-/** The response for an error; never holds content, since no error of ours does. */
+/** The response for an error, and its body: never content, since no error of ours holds any. */
 export function errorResponse(error: unknown, path: string): Response {
   const e = toSecLlamaError(error);
-  return new Response(JSON.stringify(body(e, path)), {
+  return new Response(JSON.stringify(errorBody(e, path)), {
     status: e.status,
     headers: {
       "content-type": "application/json",
@@ -23,7 +23,8 @@ export function errorResponse(error: unknown, path: string): Response {
   });
 }
 
-function body(e: SecLlamaError, path: string): unknown {
+/** The JSON of an error, our code and hint beside what the path's clients know. */
+export function errorBody(e: SecLlamaError, path: string): unknown {
   const hint = e.hint === undefined ? {} : { hint: e.hint };
   switch (dialectOf(path)) {
     case "openai":
