@@ -6,6 +6,7 @@ import { type Attack, byResult, type Outcome } from "./attack.ts";
 const THREADS = 1000;
 const PROCESSES = 20;
 const MEMORY_BYTES = 2 ** 36;
+const SHARED_BYTES = 2 ** 30;
 
 // Opened when the program starts: stage 2 lets nothing be loaded afterwards.
 const PTHREAD = Deno.dlopen("libc.so.6", {
@@ -43,8 +44,23 @@ function memoryBomb(linux: Linux): Outcome {
   return byResult("mmap 64 GiB", at);
 }
 
+/** Shared memory, which RLIMIT_DATA does not count: only a cgroup stops it. Touched, so that it is really taken; freed at once. */
+function sharedMemoryBomb(linux: Linux): Outcome {
+  const MAP_SHARED_ANONYMOUS = 0x21;
+  const at = linux.call("mmap", null, SHARED_BYTES, 3, MAP_SHARED_ANONYMOUS, -1, 0);
+  if (at < 0) return byResult("mmap 1 GiB shared", at);
+  const memory = Deno.UnsafePointer.create(BigInt(at))!;
+  new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(memory, SHARED_BYTES)).fill(1);
+  linux.call("munmap", at, SHARED_BYTES);
+  return { out: true, step: "touch 1 GiB shared", errno: "" };
+}
+
+/** The attack that holds only where a cgroup for memory can be made. */
+export const SHARED_MEMORY_BOMB = "shared memory bomb";
+
 export const BOMBS: readonly Attack[] = [
   { name: "fork bomb", run: forkBomb },
   { name: "memory bomb", run: memoryBomb },
+  { name: SHARED_MEMORY_BOMB, ends: "killed", run: sharedMemoryBomb },
   { name: "thread bomb", ends: "exhausted", run: threadBomb },
 ];

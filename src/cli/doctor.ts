@@ -9,16 +9,13 @@ import { openKeySource } from "../keys/mod.ts";
 import { chooseBackend } from "../keys/backend.ts";
 import { silentLogger } from "../log.ts";
 import { ModelStore } from "../models/store.ts";
-import { attackAll } from "../doctor/attacks.ts";
+import { attackAll, ATTACKER_MEMORY } from "../doctor/attacks.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { attackerProgram, embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { readSettings, type Settings } from "./settings.ts";
-
-/** A memory bomb is one of the attacks: it is to meet a limit, not the machine's end. */
-const ATTACKER_MEMORY_BYTES = 4 * 2 ** 30;
 
 interface Check {
   readonly name: string;
@@ -167,10 +164,7 @@ async function attackChecks(context: CommandContext, { config }: Settings): Prom
     using attacker = await attackerProgram(context, files);
     const mode = { sandbox: true, strict: config.strictNetworkIsolation };
     const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
-    const target = {
-      ...runnerTarget(sandbox.files, demo),
-      memoryLimitBytes: ATTACKER_MEMORY_BYTES,
-    };
+    const target = { ...runnerTarget(sandbox.files, demo), ...ATTACKER_MEMORY };
     const plan = sandbox.platform.plan(target, mode);
     const table = await attackAll(sandbox.platform.command(plan), {
       libDir: plan.pathMap(files.libDir),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { ModelStore } from "../models/store.ts";
 import type { SandboxMode } from "../sandbox/mod.ts";
-import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
+import { limitedTarget, openSandbox } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
@@ -63,7 +63,7 @@ async function ownPlan(
   const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
   const sandbox = await openSandbox({ files: await runnerFiles(context, config), mode });
   return sandbox.platform.plan(
-    runnerTarget(sandbox.files, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
+    limitedTarget(sandbox, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
     mode,
   );
 }

@@ -7,6 +7,9 @@ import type { PlannedCommand } from "../sandbox/linux/spawn.ts";
 import { Trial, type TrialRun } from "../sandbox/linux/trial.ts";
 import { judge, type Judgement } from "./judge.ts";
 
+/** Memory bombs are among the attacks: they are to meet a limit, not the machine's end. The group's is below what the bomb takes. */
+export const ATTACKER_MEMORY = { memoryLimitBytes: 4 * 2 ** 30, groupMemoryBytes: 3 * 2 ** 28 };
+
 export interface AttackRow extends Judgement {
   readonly attack: string;
 }

@@ -14,6 +14,14 @@ export interface Judgement {
 
 const SIGSYS = "SIGSYS";
 
+/**
+ * By a signal, or by the exit code that a shell makes of one. Some versions of `unshare` fail to pass a child's signal on, and say so.
+ * Any other end is not the sandbox's doing.
+ */
+function endedBySignal(run: TrialRun): boolean {
+  return run.signal !== null || run.code > 128 || /^unshare: sigprocmask/m.test(run.stderr);
+}
+
 /** Judges attack `name` of a run. */
 export function judge(name: string, run: TrialRun): Judgement {
   if (name === CORE_DUMP) {
@@ -30,7 +38,7 @@ export function judge(name: string, run: TrialRun): Judgement {
       return { verdict: "killed", detail: SIGSYS };
     }
     const detail = `ended: ${run.signal ?? `code ${run.code}`}`;
-    return { verdict: run.code === 0 && run.signal === null ? "out" : "killed", detail };
+    return { verdict: endedBySignal(run) ? "killed" : "out", detail };
   }
   const detail = `${outcome.step}${outcome.errno === "" ? "" : `: ${outcome.errno}`}`;
   if (counted !== undefined && run.outcomes.size === 1) {

@@ -77,17 +77,29 @@ function show(operand: Operand): string {
   return operand < 1024 ? String(operand) : `0x${operand.toString(16)}`;
 }
 
-/** One line a step: `set no new privileges: prctl(38, 1, 0, 0, 0) = 0`. */
+/** One line a step: `set no new privileges: prctl(38, 1, 0, 0, 0) = 0`. Of a long run of steps alike, the first and the last. */
 export function printSteps(steps: readonly Step[]): string {
-  return steps.map((step) => {
-    if (!("call" in step)) {
-      return `${step.what}: ${step.memory.shown} is not ${JSON.stringify(step.mustNotBe)}`;
-    }
-    const { what, call, args, wanted = 0, tolerate, store } = step;
-    return `${what}: ${call}(${args.map(show).join(", ")})` +
-      (store ? ` → ${store.into.shown} at ${store.at}` : wanted === "any" ? "" : ` = ${wanted}`) +
-      (tolerate ? ` or ${tolerate}` : "");
-  }).join("\n");
+  const runs: Step[][] = [];
+  for (const step of steps) {
+    const run = runs.at(-1);
+    if (run?.[0]!.what === step.what) run.push(step);
+    else runs.push([step]);
+  }
+  return runs.flatMap((run) =>
+    run.length <= 4
+      ? run.map(printStep)
+      : [printStep(run[0]!), `… ${run.length - 2} more`, printStep(run.at(-1)!)]
+  ).join("\n");
+}
+
+function printStep(step: Step): string {
+  if (!("call" in step)) {
+    return `${step.what}: ${step.memory.shown} is not ${JSON.stringify(step.mustNotBe)}`;
+  }
+  const { what, call, args, wanted = 0, tolerate, store } = step;
+  return `${what}: ${call}(${args.map(show).join(", ")})` +
+    (store ? ` → ${store.into.shown} at ${store.at}` : wanted === "any" ? "" : ` = ${wanted}`) +
+    (tolerate ? ` or ${tolerate}` : "");
 }
 
 /** Lays memory out from an address on and remembers where each piece is. */
@@ -142,7 +154,7 @@ class Data {
 }
 
 /** Calls that do not return, unless with an error. */
-const FINAL = new Set(["execve", "execveat"]);
+const FINAL = new Set(["execve", "execveat", "exit_group"]);
 
 /** The names that follow an error's text, each with its length in the last byte; the first is for what is no error. */
 function errorNames(): Uint8Array {
@@ -157,12 +169,14 @@ function errorNames(): Uint8Array {
 
 /**
  * The executable. Its error line is `launcher: WHAT: EACCES`.
- * @throws {TypeError} If a step names a call that the architecture lacks, or the last is not exec.
+ * @throws {TypeError} If a step names a call that the architecture lacks, or the last is neither exec nor exit.
  */
 export function executable(steps: readonly Step[], arch: Arch): Uint8Array<ArrayBuffer> {
   const last = steps.at(-1);
   if (last === undefined || !("call" in last) || !FINAL.has(last.call)) {
-    throw new TypeError("a table must end in exec: nothing stops the walker behind its end");
+    throw new TypeError(
+      "a table must end in exec or exit: nothing stops the walker behind its end",
+    );
   }
   const table = new DataView(new ArrayBuffer(steps.length * RECORD_BYTES));
   const data = new Data(NAMES_ADDRESS + NAME_COUNT * NAME_BYTES + table.byteLength);

@@ -34,6 +34,8 @@ export interface RunnerTarget extends Program {
   readonly metal?: boolean;
   /** Bytes of private memory that the runner may take (weights are mapped and not counted). */
   readonly memoryLimitBytes?: number;
+  /** Bytes of all its memory, as a cgroup counts it: mapped files included as far as they are in memory. */
+  readonly groupMemoryBytes?: number;
 }
 
 /** Where a system's sandbox is entered by a program of ours, which restricts itself and starts the target: Windows. */
@@ -64,6 +66,7 @@ export type LayerName =
   | "seccomp"
   | "stage 2"
   | "limits"
+  | "cgroup"
   | "dies with the gateway";
 
 export interface PlannedLayer {

@@ -116,6 +116,21 @@ function memoryLimit(machineBytes: number): number {
   return Math.max(2 * 2 ** 30, Math.floor(machineBytes * 3 / 4));
 }
 
+/** The executable and llama.cpp's libraries, as far as they are mapped. */
+const PROGRAM_BYTES = 2 ** 28;
+
+/** @throws {SecLlamaError} `model-failed` if a file is not there. */
+function mappedBytes(paths: readonly string[]): number {
+  try {
+    return paths.reduce((sum, path) => sum + Deno.statSync(path).size, PROGRAM_BYTES);
+  } catch (cause) {
+    throw new SecLlamaError("model-failed", "a file of the model is missing", {
+      hint: "check the store with: secllama verify",
+      cause,
+    });
+  }
+}
+
 /**
  * Probes the machine.
  * @throws {SecLlamaError} `sandbox-unavailable` on an operating system whose sandbox is not there yet.
@@ -167,6 +182,20 @@ function libraryFolder(files: RunnerFiles, gpu: AnyGpu): string {
   return gpu === "none" ? files.libDir : files.gpuLibDir ?? files.libDir;
 }
 
+/** As {@link runnerTarget}, with the limits of this machine. @throws {SecLlamaError} `model-failed` if a file is not there. */
+export function limitedTarget(
+  sandbox: Sandbox,
+  modelPath: string,
+  o: RunnerNeeds = {},
+): RunnerTarget {
+  const memoryLimitBytes = memoryLimit(sandbox.platform.memoryBytes);
+  return {
+    ...runnerTarget(sandbox.files, modelPath, o),
+    memoryLimitBytes,
+    groupMemoryBytes: memoryLimitBytes + mappedBytes([modelPath, ...(o.adapterPaths ?? [])]),
+  };
+}
+
 /**
  * Plans one runner and opens the listeners that it will attack.
  * @throws {SecLlamaError} `sandbox-unavailable` if strict and this machine cannot enforce it.
@@ -179,11 +208,7 @@ export async function prepareSpawn(
   const { platform, files } = sandbox;
   const { gpu = "none", adapterPaths = [] } = o;
   await files.check();
-  const target = {
-    ...runnerTarget(files, modelPath, o),
-    memoryLimitBytes: memoryLimit(platform.memoryBytes),
-  };
-  const plan = platform.plan(target, sandbox.mode);
+  const plan = platform.plan(limitedTarget(sandbox, modelPath, o), sandbox.mode);
   await platform.before(plan);
   const listeners = sandbox.mode.sandbox ? await platform.openListeners() : null;
   let report: IsolationReport | undefined;

@@ -77,7 +77,7 @@ export class RunnerProcess {
         "sandbox-failed",
         "failed to apply sandbox: the launcher could not be started",
         {
-          hint: "install util-linux (unshare, setpriv), then run: secllama doctor",
+          hint: "install util-linux (unshare), then run: secllama doctor",
           cause,
         },
       );
@@ -225,10 +225,10 @@ function startFailure(
   status: Deno.CommandStatus,
   fallback: SecLlamaError,
 ): SecLlamaError {
-  const line = stderr.split("\n").find((l) => /^(launcher|launch|runner|unshare|setpriv):/.test(l));
+  const line = stderr.split("\n").find((l) => /^(launcher|runner|unshare):/.test(l));
   if (line && !line.startsWith("runner:")) {
     return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
-      hint: "install util-linux (unshare, setpriv), then run: secllama doctor",
+      hint: "install util-linux (unshare), then run: secllama doctor",
     });
   }
   if (fallback.code === "pipe-broken") return fallback;

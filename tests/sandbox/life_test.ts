@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { linux } from "../../src/linux/libc.ts";
+import { sweepGroups } from "../../src/sandbox/linux/cgroup_life.ts";
+import { groupsOf } from "./delegation.ts";
 import type { HostAnswer, HostOrder } from "./host.ts";
 import { IDENTITIES, linuxOnly, makeStage, type Staged } from "./stage.ts";
 
@@ -70,10 +72,23 @@ for (const identity of IDENTITIES) {
           const { host, answer } = await startHost(stage, order, identity.asUser);
           assert.ok("runner" in answer, JSON.stringify(answer));
           assert.ok(alive(answer.runner) && alive(answer.child));
+          const groups = await groupsOf(host.pid);
+          if (stage.groups) assert.ok(groups.length > 0, "the runner is in no group of its own");
           host.kill("SIGKILL");
           await host.status;
           assert.ok(await until(() => !alive(answer.runner), 2000), "the runner lives on");
           assert.ok(await until(() => !alive(answer.child), 2000), "unshare lives on");
+          // Nobody was left to remove them: the next gateway does.
+          assert.deepEqual(await groupsOf(host.pid), groups);
+          const places = groups.map((group) => ({
+            version: 1 as const,
+            folder: group.slice(0, group.lastIndexOf("/")),
+            controllers: [],
+          }));
+          let swept = 0;
+          const sweep = () => (swept += sweepGroups(linux(), places)) === groups.length;
+          assert.ok(await until(sweep, 10_000), `${swept} of ${groups.length} groups removed`);
+          assert.deepEqual(await groupsOf(host.pid), []);
         } finally {
           await stage.remove();
         }

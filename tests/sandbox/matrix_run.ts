@@ -3,6 +3,7 @@
  * that a test can start it as root and as an ordinary user alike.
  */
 import { ATTACKS } from "../../runner/attacks/list.ts";
+import { ATTACKER_MEMORY } from "../../src/doctor/attacks.ts";
 import { judge, type Judgement } from "../../src/doctor/judge.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
@@ -54,7 +55,7 @@ export interface MatrixResult {
 /** The runner's own target, with the attacker in the runner's place. */
 function target(stage: Stage): RunnerTarget {
   const files = { ...stage, runner: stage.attacker };
-  return { ...runnerTarget(files, stage.model), memoryLimitBytes: 4 * 2 ** 30 };
+  return { ...runnerTarget(files, stage.model), ...ATTACKER_MEMORY };
 }
 
 export async function runMatrix(

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { ATTACKS } from "../../runner/attacks/list.ts";
+import { SHARED_MEMORY_BOMB } from "../../runner/attacks/bombs.ts";
 import { COUNTED } from "../../runner/attacks/network.ts";
 import type { Configuration, ConfigurationResult, MatrixResult } from "./matrix_run.ts";
 import { renderMatrix } from "./matrix_docs.ts";
@@ -23,6 +24,9 @@ const REMOVED: readonly Configuration[] = [
   { name: "no Landlock", without: ["landlock"], lockdown: true },
   { name: "no stage 2", without: [], lockdown: false },
   { name: "no seccomp", without: ["seccomp"], lockdown: false },
+  { name: "no limits", without: ["limits"], lockdown: true },
+  { name: "no cgroup", without: ["cgroup"], lockdown: true },
+  { name: "no limits, no cgroup", without: ["limits", "cgroup"], lockdown: true },
 ];
 
 /** What gets out in spite of the rest, where a layer is missing: the reason why that layer is there. */
@@ -53,12 +57,19 @@ const EXPECTED_OUT: { readonly [configuration: string]: readonly string[] } = {
     "exec itself again",
     "fork bomb",
   ],
+  // The group counts what is touched, this bomb only maps; the thread bomb it stops.
+  "no limits": ["memory bomb"],
+  "no cgroup": [SHARED_MEMORY_BOMB],
+  "no limits, no cgroup": ["memory bomb", SHARED_MEMORY_BOMB, "thread bomb"],
 };
 
 function assertHolds(result: ConfigurationResult, outside: ConfigurationResult): void {
   const out = Object.entries(result.cells).filter(([, c]) => c.verdict === "out").map(([n]) => n);
   // A layer that is left out and lets nothing more through would not be needed: the sets are equal.
-  const expected = EXPECTED_OUT[result.name]!.filter((n) => outside.cells[n]?.verdict === "out");
+  const grouped = result.layers.find((l) => l.layer === "cgroup")?.state === "enforced";
+  const ungrouped = [SHARED_MEMORY_BOMB, ...(result.name === "no limits" ? ["thread bomb"] : [])];
+  const expected = [...EXPECTED_OUT[result.name]!, ...(grouped ? [] : ungrouped)]
+    .filter((name, i, all) => outside.cells[name]?.verdict === "out" && all.indexOf(name) === i);
   assert.deepEqual(out.toSorted(), expected.toSorted(), `${result.name}: what got out`);
   assert.deepEqual(result.changed, [], `${result.name}: files were changed`);
   const hits = Object.entries(result.hits).filter(([, count]) => count > 0);
@@ -138,6 +149,7 @@ for (const identity of IDENTITIES) {
           assert.equal(all.level, "full", "this machine does not allow all layers");
           for (const { layer, state, observed } of all.layers) {
             if (layer === "user namespace" && matrix.uid === 0) continue; // root gives up its id
+            if (layer === "cgroup" && !stage.groups) continue; // said when the stage was made
             assert.equal(state, "enforced", `${layer}: ${observed}`);
           }
         });

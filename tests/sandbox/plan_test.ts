@@ -4,7 +4,7 @@ import { SecLlamaError } from "../../src/errors.ts";
 import type { Capabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { type LinuxPlan, makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { printSteps } from "../../src/linux/call_table.ts";
-import { type LaunchHost, launchSteps } from "../../src/sandbox/linux/launch_steps.ts";
+import { type LaunchHost, launchSteps, startSteps } from "../../src/sandbox/linux/launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
 import type { Gpu } from "../../src/sandbox/types.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
@@ -17,6 +17,7 @@ const TARGET = runnerTarget({
   libDir: "/home/user/secllama/libs",
 }, MODEL);
 
+const MEMORY = { memoryLimitBytes: 12 * 2 ** 30, groupMemoryBytes: 13 * 2 ** 30 };
 const OFF = { usable: false, privateRoot: false, reason: "unshare failed: EPERM" };
 
 function capabilities(o: Partial<Capabilities> = {}): Capabilities {
@@ -26,7 +27,6 @@ function capabilities(o: Partial<Capabilities> = {}): Capabilities {
     arch: "x86_64",
     uid: 1000,
     kernel: "6.12.0",
-    setpriv: "/usr/bin/setpriv",
     unshare: "/usr/bin/unshare",
     namespaces: { usable: true, privateRoot: true, reason: "" },
     hostNamespaces: {
@@ -39,6 +39,10 @@ function capabilities(o: Partial<Capabilities> = {}): Capabilities {
       mount: "mnt:[7]",
     },
     landlockAbi: 6,
+    cgroup: {
+      places: [],
+      reason: "memory and pids: no hierarchy in which this process may make groups",
+    },
     seccomp: true,
     libraries: [
       o.arch === "aarch64" ? "/lib/ld-linux-aarch64.so.1" : "/lib64/ld-linux-x86-64.so.2",
@@ -74,6 +78,14 @@ function print(plan: LinuxPlan): string {
     "layers",
     ...plan.layers.map((l) => `  ${l.planned ? "+" : "-"} ${l.layer}: ${l.detail}`),
     "",
+    "starter",
+    ...printSteps(startSteps({
+      launcherFd: 30,
+      groups: (plan.launch!.cgroup?.places ?? []).map((p) => `${p.folder}/secllama-1-2-3`),
+      argv: plan.argv.slice(1),
+      env: plan.env,
+    })).split("\n").map((line) => `  ${line}`),
+    "",
     "launcher",
     ...printSteps(launchSteps(plan.launch!, HOST)).split("\n").map((line) => `  ${line}`),
     "",
@@ -96,6 +108,26 @@ const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu }> = {
   "root-fallback": { uid: 0, namespaces: OFF },
   "user-no-landlock": { landlockAbi: 0 },
   "user-no-private-root": { namespaces: { usable: true, privateRoot: false, reason: "" } },
+  "user-cgroup-v2": {
+    cgroup: {
+      places: [{
+        version: 2,
+        folder: "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice",
+        controllers: ["memory", "pids"],
+      }],
+      reason: "",
+    },
+  },
+  "root-cgroup-v1": {
+    uid: 0,
+    cgroup: {
+      places: [
+        { version: 1, folder: "/sys/fs/cgroup/memory/own", controllers: ["memory"] },
+        { version: 1, folder: "/sys/fs/cgroup/pids", controllers: ["pids"] },
+      ],
+      reason: "",
+    },
+  },
   "aarch64-full": { arch: "aarch64" },
   "nvidia": { gpu: "nvidia" },
   "amd": { gpu: "amd" },
@@ -104,7 +136,7 @@ const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu }> = {
 
 for (const [name, { gpu = "none", ...o }] of Object.entries(GOLDEN)) {
   Deno.test(`the plan ${name} is the golden one`, async () => {
-    const text = print(makeLinuxPlan({ ...TARGET, gpu }, capabilities(o), STRICT));
+    const text = print(makeLinuxPlan({ ...TARGET, gpu, ...MEMORY }, capabilities(o), STRICT));
     const path = new URL(`../golden/sandbox/linux-${name}.txt`, import.meta.url);
     if (Deno.env.get("SECLLAMA_UPDATE_GOLDEN")) await Deno.writeTextFile(path, text);
     assert.equal(text, await Deno.readTextFile(path));

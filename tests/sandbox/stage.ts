@@ -3,6 +3,7 @@
  * libraries, the model. Tests run it as root and as a user who may not enter the checkout.
  */
 import { join } from "node:path";
+import { delegateGroups } from "./delegation.ts";
 import type { Stage } from "./matrix_run.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -13,7 +14,9 @@ export interface Staged extends Stage {
   readonly folder: string;
   /** Bundles of test programs, by name. */
   readonly programs: { readonly [name: string]: string };
-  /** argv prefix under which a command runs as an ordinary user. */
+  /** Whether a runner's cgroup can be made: where not, the reason was printed. */
+  readonly groups: boolean;
+  /** argv prefix under which a command runs as an ordinary user, in groups that were delegated to it. */
   asUser(): string[];
   remove(): Promise<void>;
 }
@@ -58,6 +61,10 @@ export async function makeStage(programs: { readonly [name: string]: string }): 
   await place(Deno.execPath(), deno);
   const model = join(folder, "model.gguf");
   await place(join(ROOT, "models/demo.gguf"), model);
+  const delegation = await delegateGroups(ORDINARY_UID);
+  if (delegation.reason) {
+    console.error(`SKIP: no cgroup is part of this test: ${delegation.reason}`);
+  }
   const bundled: Record<string, string> = {};
   for (const [name, entry] of Object.entries(programs)) {
     bundled[name] = await bundle(entry, join(folder, `${name}.js`));
@@ -69,14 +76,19 @@ export async function makeStage(programs: { readonly [name: string]: string }): 
     model,
     attacker: await bundle("runner/attacks/main.ts", join(folder, "attacker.js")),
     programs: bundled,
+    groups: delegation.reason === "",
     asUser: () => [
+      ...delegation.enter,
       "/usr/bin/setpriv",
       `--reuid=${ORDINARY_UID}`,
       `--regid=${ORDINARY_UID}`,
       "--clear-groups",
       "--",
     ],
-    remove: () => Deno.remove(folder, { recursive: true }),
+    async remove() {
+      await delegation.remove();
+      await Deno.remove(folder, { recursive: true });
+    },
   };
 }
 

@@ -191,7 +191,7 @@ for (const arch of ARCHES) {
   });
 }
 
-Deno.test("a table that does not end in exec, or names what is not there, is refused", () => {
+Deno.test("a table that ends in neither exec nor exit, or names what is not there, is refused", () => {
   assert.throws(() => executable([], "x86_64"), TypeError);
   assert.throws(() => executable([say("x")], "x86_64"), TypeError);
   const open: Step = { what: "open", call: "open", args: ["/", 0] };

@@ -6,7 +6,9 @@ import { alloc, AT_FDCWD, cstr, type Linux, linux } from "../../linux/libc.ts";
 import { landlockAbi } from "../../linux/landlock.ts";
 import { seccompAvailable } from "../../linux/seccomp.ts";
 import type { Arch } from "../../linux/syscalls.ts";
+import { type CgroupSupport, probeCgroups } from "./cgroup.ts";
 import { BASE_POLICY, GPU_POLICIES, type Namespace } from "./policy.ts";
+import { canEnter } from "./spawn.ts";
 
 export interface Capabilities {
   readonly os: "linux";
@@ -14,8 +16,7 @@ export interface Capabilities {
   readonly uid: number;
   /** "6.18.44" */
   readonly kernel: string;
-  /** Absolute paths, where found. */
-  readonly setpriv: string | undefined;
+  /** Absolute path, where found. */
   readonly unshare: string | undefined;
   readonly namespaces: {
     readonly usable: boolean;
@@ -28,6 +29,7 @@ export interface Capabilities {
   readonly hostNamespaces: { readonly [name in Namespace]: string };
   /** 0: no Landlock. */
   readonly landlockAbi: number;
+  readonly cgroup: CgroupSupport;
   readonly seccomp: boolean;
   /** Host paths of the dynamic loader and of the libraries that the policies name, where found. */
   readonly libraries: readonly string[];
@@ -38,12 +40,14 @@ export interface Capabilities {
 }
 
 export interface ProbeOptions {
-  /** Folders in which `setpriv` and `unshare` are looked up; PATH is never asked. */
+  /** Folders in which `unshare` is looked up; PATH is never asked. */
   readonly toolFolders?: readonly string[];
   /** Time for one try to enter namespaces; a `unshare` that hangs is killed after it. */
   readonly timeoutMs?: number;
   /** For tests of the fallback: act as if namespaces were refused. */
   readonly withoutNamespaces?: boolean;
+  /** For tests: act as if no cgroup could be made. */
+  readonly withoutCgroup?: boolean;
 }
 
 const LOADER: Record<Arch, string> = {
@@ -81,13 +85,12 @@ export function unshareArgs(uid: number, privateRoot: boolean): string[] {
 }
 
 /**
- * Probes this machine. Starts `unshare` once or twice; touches nothing else.
+ * Probes this machine. Starts `unshare` once or twice, makes and removes a cgroup; touches nothing else.
  * @throws {TypeError} On an architecture other than x86_64 and aarch64.
  */
 export async function probeCapabilities(options: ProbeOptions = {}): Promise<Capabilities> {
   const system = linux();
   const folders = options.toolFolders ?? ["/usr/bin", "/bin"];
-  const setpriv = findTool(system, folders, "setpriv");
   const unshare = findTool(system, folders, "unshare");
   const uid = system.call("geteuid");
   const kernel = system.readText("/proc/sys/kernel/osrelease").trim();
@@ -95,8 +98,6 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
     ? refused("switched off for this probe")
     : !unshare
     ? refused("unshare was not found in " + folders.join(" or "))
-    : !setpriv
-    ? refused("setpriv was not found in " + folders.join(" or "))
     : await probeNamespaces(system, unshare, {
       uid,
       mountApi: atLeast(kernel, 5, 12),
@@ -113,11 +114,13 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
     arch: system.arch,
     uid,
     kernel,
-    setpriv,
     unshare,
     namespaces,
     hostNamespaces: ownNamespaces(system),
     landlockAbi: landlockAbi(system),
+    cgroup: options.withoutCgroup
+      ? { places: [], reason: "switched off for this probe" }
+      : await probeCgroups(system, canEnter),
     seccomp: seccompAvailable(system),
     libraries: findLibraries(system, [...new Set(names)]),
     files: [...new Set(files)].filter((path) => exists(system, path)),

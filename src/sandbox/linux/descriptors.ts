@@ -1,13 +1,18 @@
 /**
- * Which numbers the launcher's descriptors get: the kernel gives the lowest that is free (open(2)), and the launcher starts with 0, 1
- * and 2 alone, so every number is known beforehand. The walker stops if one is another.
+ * Which numbers a table's descriptors get: the kernel gives the lowest that is free (open(2)), and starter and launcher leave
+ * nothing open that they do not know of, so every number is known beforehand. The walker stops if one is another.
  */
 import type { Step } from "../../linux/call_table.ts";
 
 const FIRST = 3;
 
 export class Descriptors {
-  readonly #open = new Set<number>();
+  readonly #open: Set<number>;
+
+  /** `taken`: what is open already, beside 0, 1 and 2. */
+  constructor(taken: readonly number[] = []) {
+    this.#open = new Set(taken);
+  }
 
   /** The number that the next open gives. */
   open(): number {

@@ -1,4 +1,5 @@
 /** What the launcher does, as the plan says it; `launch_steps.ts` makes system calls of it. Holds no secret. */
+import type { CgroupPlan } from "./cgroup_life.ts";
 import type { Access } from "../../linux/landlock.ts";
 import type { Gpu } from "../types.ts";
 import type { Limits } from "./policy.ts";
@@ -16,6 +17,8 @@ export interface Bind {
 }
 
 export interface LaunchSpec {
+  /** Groups that are made for the runner and that it starts in. */
+  readonly cgroup: CgroupPlan | null;
   /**
    * The gateway's namespaces, by path of the own one: the launcher refuses to go on in any of them, and so an `unshare` that
    * did nothing ends here, before a mount of the host's is touched.

@@ -41,6 +41,59 @@ const LIMITS: { readonly [name: string]: number } = {
   msgqueue: 12,
 };
 
+/** The descriptor at which the launcher's executable is handed through the chain. */
+export const LAUNCHER_FD = 3;
+
+/**
+ * The starter's steps, the first of the chain: what must hold before `unshare` forks. It closes what this process left open, goes
+ * into the groups, dies with its parent, and becomes `argv`.
+ */
+export function startSteps(o: {
+  /** The launcher's descriptor in the gateway. */
+  readonly launcherFd: number;
+  /** Folders of groups to enter. */
+  readonly groups: readonly string[];
+  readonly argv: readonly string[];
+  readonly env: { readonly [name: string]: string };
+}): Step[] {
+  const fds = new Descriptors([LAUNCHER_FD]);
+  const itself = "0";
+  return [
+    {
+      what: "hand on the launcher",
+      call: "dup3",
+      args: [o.launcherFd, LAUNCHER_FD, 0],
+      wanted: LAUNCHER_FD,
+      tolerate: "EINVAL", // it has that number already
+    },
+    {
+      what: `close all but 0 to ${LAUNCHER_FD}`,
+      call: "close_range",
+      args: [LAUNCHER_FD + 1, 0xFFFFFFFF, 0],
+    },
+    ...o.groups.flatMap((folder): Step[] => {
+      const what = `enter ${folder}`;
+      const fd = fds.open();
+      return [
+        {
+          what,
+          call: "openat",
+          args: [AT_FDCWD, `${folder}/cgroup.procs`, O.writeOnly | O.closeOnExec, 0],
+          wanted: fd,
+        },
+        { what, call: "write", args: [fd, itself, itself.length], wanted: itself.length },
+        fds.close(fd),
+      ];
+    }),
+    dieWithParent(),
+    {
+      what: `execute ${o.argv[0]}`,
+      call: "execve",
+      args: [o.argv[0]!, Memory.strings(o.argv), environment(o.env)],
+    },
+  ];
+}
+
 /** @throws {TypeError} If the specification names a limit that is not known. */
 export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
   const fds = new Descriptors();
@@ -48,7 +101,7 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
   // Above RLIMIT_NOFILE, as set below: no later descriptor can have this number, and the filter lets execveat pass for it only.
   const program = limits.nofile;
   return [
-    { what: "close all but 0, 1, 2", call: "close_range", args: [3, 0xFFFFFFFF, 0] },
+    { what: "close the launcher", call: "close", args: [LAUNCHER_FD] },
     ...mustHaveLeft(spec.leave),
     // A session of its own: no controlling terminal, and not the terminal's Ctrl-C. EPERM: it leads its group already.
     { what: "setsid", call: "setsid", args: [], wanted: "any", tolerate: "EPERM" },
@@ -59,7 +112,7 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
     ...(spec.user === null ? [] : dropUser(spec.user)),
     ...dropCapabilities(),
     // A change of the uid clears it: after dropUser.
-    { what: "PR_SET_PDEATHSIG", call: "prctl", args: [PR.setPdeathsig, SIGKILL, 0, 0, 0] },
+    dieWithParent(),
     ...readable(spec).map((path): Step => ({
       what: `read ${path}${spec.user === null ? "" : ` as uid ${spec.user}`}`,
       call: "faccessat",
@@ -104,7 +157,7 @@ function readable(spec: LaunchSpec): string[] {
 /** Before dropUser: it needs a capability, and a change of the uid takes those away. */
 function dropBoundingSet(last: number, root: boolean): Step[] {
   return Array.from({ length: last + 1 }, (_, capability) => ({
-    what: `drop capability ${capability}`,
+    what: "drop the bounding set",
     call: "prctl",
     args: [PR.capbsetDrop, capability, 0, 0, 0],
     // An ordinary user cannot; NO_NEW_PRIVS then makes the set useless.
@@ -133,6 +186,11 @@ function dropCapabilities(): Step[] {
     },
     { what: "capset", call: "capset", args: [header, Memory.words(0, 0, 0)] },
   ];
+}
+
+/** The kernel kills the process when its parent ends. */
+function dieWithParent(): Step {
+  return { what: "PR_SET_PDEATHSIG", call: "prctl", args: [PR.setPdeathsig, SIGKILL, 0, 0, 0] };
 }
 
 /** Opens what will be executed, at descriptor `at`, which closes on exec. */
@@ -200,10 +258,13 @@ function setLimits(limits: LaunchSpec["limits"]): Step[] {
 }
 
 function execute(fd: number, program: LaunchSpec["exec"]): Step {
-  const env = Object.entries(program.env).map(([name, value]) => `${name}=${value}`);
   return {
     what: `execute ${program.path}`,
     call: "execveat",
-    args: [fd, "", Memory.strings(program.argv), Memory.strings(env), AT_EMPTY_PATH],
+    args: [fd, "", Memory.strings(program.argv), environment(program.env), AT_EMPTY_PATH],
   };
+}
+
+function environment(env: { readonly [name: string]: string }): Memory {
+  return Memory.strings(Object.entries(env).map(([name, value]) => `${name}=${value}`));
 }

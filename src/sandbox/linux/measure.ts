@@ -5,6 +5,7 @@
 import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
 import type { LayerName, LayerReport, LayerState } from "../types.ts";
 import { NS_FILE } from "./capabilities.ts";
+import { readGroups } from "./cgroup_life.ts";
 import type { LinuxPlan } from "./plan.ts";
 import { BASE_POLICY, type Namespace } from "./policy.ts";
 
@@ -92,10 +93,11 @@ export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
       `${Math.min(...filters)} filters on every thread`,
     ),
     limitsReport(system, pid, plan, report),
+    groupReport(system, pid, plan, report),
     report(
       "dies with the gateway",
       isGuarded(system, pid, plan),
-      plan.forks ? "unshare --kill-child under setpriv --pdeathsig" : "PR_SET_PDEATHSIG",
+      plan.forks ? "unshare --kill-child, and PR_SET_PDEATHSIG" : "PR_SET_PDEATHSIG",
     ),
   ];
 }
@@ -192,6 +194,14 @@ function limitsReport(system: Linux, pid: number, plan: LinuxPlan, report: Repor
     if (error instanceof SystemCallError) return report("limits", undefined, error.message);
     throw error;
   }
+}
+
+function groupReport(system: Linux, pid: number, plan: LinuxPlan, report: Report): LayerReport {
+  if (!plan.launch?.cgroup) {
+    return report("cgroup", false, plan.layers.find((l) => l.layer === "cgroup")?.detail ?? "");
+  }
+  const { holds, observed } = readGroups(system, pid, plan.launch.cgroup);
+  return report("cgroup", holds, observed);
 }
 
 /** Whether its parent is the process that this one spawned, and that one runs `unshare`; or is this process itself. */

@@ -15,7 +15,10 @@ import type {
   SandboxMode,
 } from "../types.ts";
 import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabilities.ts";
+import { type CgroupLimits, limitFiles } from "./cgroup.ts";
+import type { CgroupPlan } from "./cgroup_life.ts";
 import type { Bind, LaunchSpec } from "./launch_spec.ts";
+import { LAUNCHER_FD } from "./launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES, type Limits, type Namespace } from "./policy.ts";
 
 /** A Linux plan also shows what the launcher is told; null if there is no launcher. */
@@ -26,11 +29,13 @@ export interface LinuxPlan extends Plan {
 
 /** Layers left out on purpose, for tests that show what each is worth. */
 export interface PlanOverrides {
-  readonly without?: readonly ("namespaces" | "private root" | "landlock" | "seccomp" | "limits")[];
+  readonly without?:
+    readonly ("namespaces" | "private root" | "landlock" | "seccomp" | "limits" | "cgroup")[];
 }
 
-/** In an argv: the launcher, which is made when the runner is started. */
-export const LAUNCHER = "{launcher}";
+/** In an argv: the starter, which is made when the runner is started, and where it puts the launcher. */
+export const STARTER = "{starter}";
+const LAUNCHER = `/proc/self/fd/${LAUNCHER_FD}`;
 
 /** The environment of launcher and runner: nothing of the operator's. DENO_DIR points where nothing can be made. */
 const ENVIRONMENT = { DENO_DIR: "/dev/null/deno", DENO_NO_UPDATE_CHECK: "1", LANG: "C.UTF-8" };
@@ -62,13 +67,16 @@ export function makeLinuxPlan(
     throw new SecLlamaError(
       "sandbox-unavailable",
       `failed to apply sandbox: ${warnings.join("; ")}`,
-      { hint: "install util-linux (unshare, setpriv), then run: secllama doctor" },
+      { hint: "install util-linux (unshare), then run: secllama doctor" },
     );
   }
   const map = pathMapper(target, privateRoot);
   const binds = bindsOf(target, caps, map);
   const root = caps.uid === 0;
   const spec: LaunchSpec = {
+    cgroup: caps.cgroup.places.length > 0 && !off.has("cgroup")
+      ? { places: caps.cgroup.places, limits: groupLimits(target) }
+      : null,
     leave: namespaces
       ? Object.fromEntries(
         namespacesFor(caps.uid).map((name) => [
@@ -97,14 +105,14 @@ export function makeLinuxPlan(
     },
   };
   const argv = namespaces
-    ? [caps.setpriv!, "--pdeathsig", "KILL", caps.unshare!].concat(
-      unshareArgs(caps.uid, caps.namespaces.privateRoot),
+    ? [
+      STARTER,
+      caps.unshare!,
+      ...unshareArgs(caps.uid, caps.namespaces.privateRoot),
       "--",
       LAUNCHER,
-    )
-    : caps.setpriv
-    ? [caps.setpriv, "--pdeathsig", "KILL", "--", LAUNCHER]
-    : [LAUNCHER];
+    ]
+    : [STARTER, LAUNCHER];
   return {
     os: "linux",
     policy: target.gpu === "none"
@@ -217,6 +225,13 @@ function limitsOf(
   };
 }
 
+function groupLimits({ groupMemoryBytes }: RunnerTarget): CgroupLimits {
+  return {
+    tasks: BASE_POLICY.tasks,
+    ...(groupMemoryBytes === undefined ? {} : { memoryBytes: groupMemoryBytes }),
+  };
+}
+
 const NAMESPACE_DETAIL: Record<Namespace, string> = {
   user: "ids of its own, no rights outside",
   net: "no interface, not even loopback",
@@ -226,6 +241,13 @@ const NAMESPACE_DETAIL: Record<Namespace, string> = {
   pid: "sees no other process; ends with its first",
   mount: "mounts of its own",
 };
+
+function groupDetail(plan: CgroupPlan | null, caps: Capabilities): string {
+  const limits = (plan?.places ?? []).flatMap((place) =>
+    limitFiles(place, plan!.limits).filter((f) => !f.optional).map((f) => `${f.file} ${f.value}`)
+  );
+  return [...limits, ...(caps.cgroup.reason === "" ? [] : [caps.cgroup.reason])].join(", ");
+}
 
 function describeLayers(
   spec: LaunchSpec,
@@ -287,10 +309,11 @@ function describeLayers(
       "left out",
     ),
     layer(
-      "dies with the gateway",
-      caps.setpriv !== undefined,
-      "parent-death signal",
-      "setpriv was not found; the runner still ends when its pipe closes",
+      "cgroup",
+      spec.cgroup !== null,
+      groupDetail(spec.cgroup, caps),
+      caps.cgroup.places.length > 0 ? "left out" : `unavailable (${caps.cgroup.reason})`,
     ),
+    layer("dies with the gateway", true, "parent-death signal", ""),
   ];
 }

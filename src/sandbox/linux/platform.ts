@@ -4,19 +4,22 @@ import type { AttackResult } from "../../linux/attempts.ts";
 import type { Platform } from "../platform.ts";
 import type { LayerReport } from "../types.ts";
 import { probeCapabilities } from "./capabilities.ts";
+import { sweepGroups } from "./cgroup_life.ts";
 import { findGpus } from "./gpu.ts";
 import { findRunnerPid, measure, type OwnReport, shortcomings } from "./measure.ts";
 import { type LinuxPlan, makeLinuxPlan } from "./plan.ts";
 import { ProbeListeners } from "./probe_listeners.ts";
 
-/** Probes this machine. */
+/** Probes this machine, and removes the cgroups that a killed gateway left. */
 export async function openLinux(): Promise<Platform> {
   const capabilities = await probeCapabilities();
-  const { kernel, landlockAbi, seccomp, namespaces } = capabilities;
+  sweepGroups(linux(), capabilities.cgroup.places);
+  const { kernel, landlockAbi, seccomp, namespaces, cgroup } = capabilities;
   return {
     os: "linux",
     facts: `kernel ${kernel}, Landlock ABI ${landlockAbi}, seccomp ${seccomp ? "yes" : "no"}, ` +
-      `namespaces ${namespaces.usable ? "yes" : `no (${namespaces.reason})`}`,
+      `namespaces ${namespaces.usable ? "yes" : `no (${namespaces.reason})`}, ` +
+      `cgroup ${cgroup.reason === "" ? "yes" : `not for ${cgroup.reason}`}`,
     memoryBytes: capabilities.memoryBytes,
     gpus: findGpus(capabilities.files, vendorOf),
     plan: (target, mode) => makeLinuxPlan(target, capabilities, mode),

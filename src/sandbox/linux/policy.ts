@@ -28,6 +28,8 @@ export interface LinuxPolicy {
   readonly libraries: readonly string[];
   readonly files: readonly FileRule[];
   readonly limits: Limits;
+  /** Threads and processes in a runner's cgroup. */
+  readonly tasks: number;
   readonly seccomp: SeccompPolicy;
 }
 

@@ -1,10 +1,10 @@
 /**
- * Starts a planned command. The launcher in its argv is an executable made for this one start: a few kilobytes in a sealed
- * memory file (memfd_create(2)), which no one can change and no name on disk leads to. It is handed on as a descriptor, which every
- * program of the chain inherits and the launcher closes first.
+ * Starts a planned command. Starter and launcher are executables made for this one start: a few kilobytes each in sealed memory
+ * files (memfd_create(2)), which no one can change and no name on disk leads to. The chain inherits the launcher's descriptor, and
+ * the launcher closes it first.
  */
 import { SecLlamaError } from "../../errors.ts";
-import { executable } from "../../linux/call_table.ts";
+import { executable, type Step } from "../../linux/call_table.ts";
 import {
   addressOf,
   alloc,
@@ -15,13 +15,13 @@ import {
   SystemCallError,
 } from "../../linux/libc.ts";
 import type { LaunchSpec } from "./launch_spec.ts";
-import { type LaunchHost, launchSteps } from "./launch_steps.ts";
-import { LAUNCHER } from "./plan.ts";
+import { closeGroups, openGroups } from "./cgroup_life.ts";
+import { type LaunchHost, launchSteps, startSteps } from "./launch_steps.ts";
 
 export interface PlannedCommand {
   readonly argv: readonly string[];
   readonly env: { readonly [name: string]: string };
-  /** What the launcher in `argv` does; null or absent: there is none. */
+  /** What the launcher does, whose chain `argv` is from its second word on; null or absent: there is none. */
   readonly launch?: LaunchSpec | null;
 }
 
@@ -33,27 +33,91 @@ export interface SpawnOptions {
 }
 
 /**
- * Spawns it with pipes for its standard streams and nothing of this process's environment.
- * @throws {SecLlamaError} `sandbox-failed` if the launcher cannot be made.
+ * Spawns it with pipes for its standard streams and nothing of this process's environment. Its cgroups, if it is to have some, are
+ * made before and removed after its end.
+ * @throws {SecLlamaError} `sandbox-failed` if starter, launcher or cgroups cannot be made.
  * @throws If the program cannot be started.
  */
 export function spawnPlanned(command: PlannedCommand, o: SpawnOptions = {}): Deno.ChildProcess {
-  const image = command.launch ? makeLauncher(linux(), command.launch) : undefined;
+  const options: Deno.CommandOptions = {
+    env: { ...command.env },
+    clearEnv: o.inheritEnv !== true,
+    ...(o.cwd === undefined ? {} : { cwd: o.cwd }),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: o.stderr ?? "piped",
+  };
+  if (!command.launch) {
+    const [program, ...args] = command.argv;
+    return new Deno.Command(program!, { ...options, args }).spawn();
+  }
+  const system = linux();
+  const groups = orFailed(() =>
+    command.launch!.cgroup ? openGroups(system, command.launch!.cgroup) : []
+  );
   try {
-    const [program, ...args] = command.argv.map((word) =>
-      word === LAUNCHER && image !== undefined ? `/proc/self/fd/${image}` : word
-    );
-    return new Deno.Command(program!, {
-      args,
-      env: { ...command.env },
-      clearEnv: o.inheritEnv !== true,
-      ...(o.cwd === undefined ? {} : { cwd: o.cwd }),
-      stdin: "piped",
-      stdout: "piped",
-      stderr: o.stderr ?? "piped",
-    }).spawn(); // has forked and executed when it returns, so that no other child gets the descriptor
+    const child = withExecutables(system, command, groups, (starter) =>
+      // Has forked and executed when it returns, so that no other child gets the descriptors.
+      new Deno.Command(starter, options).spawn());
+    child.status.then(() => closeGroups(groups), () => {});
+    return child;
+  } catch (error) {
+    void closeGroups(groups);
+    throw error;
+  }
+}
+
+/** Calls `start` with the starter's path. What it starts inherits starter and launcher. */
+function withExecutables<T>(
+  system: Linux,
+  command: PlannedCommand,
+  groups: readonly string[],
+  start: (starter: string) => T,
+): T {
+  const open: number[] = [];
+  const make = (steps: readonly Step[]): number => {
+    const fd = orFailed(() => memoryFile(system, executable(steps, system.arch)));
+    open.push(fd);
+    return fd;
+  };
+  try {
+    const launcherFd = make(launchSteps(command.launch!, launchHost(system)));
+    const argv = command.argv.slice(1);
+    const starter = make(startSteps({ launcherFd, groups, argv, env: command.env }));
+    return start(`/proc/self/fd/${starter}`);
   } finally {
-    if (image !== undefined) linux().call("close", image);
+    for (const fd of open) system.call("close", fd);
+  }
+}
+
+/** Whether a process can go into these groups: one does, and ends. */
+export async function canEnter(groups: readonly string[]): Promise<boolean> {
+  const system = linux();
+  const steps = startSteps({ launcherFd: 2, groups, argv: ["/proc/self/exe"], env: {} });
+  const last: Step = { what: "end", call: "exit_group", args: [0] };
+  const starter = memoryFile(system, executable([...steps.slice(0, -1), last], system.arch));
+  try {
+    const { success } = await new Deno.Command(`/proc/self/fd/${starter}`, {
+      clearEnv: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return success;
+  } finally {
+    system.call("close", starter);
+  }
+}
+
+function orFailed<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    if (!(cause instanceof SystemCallError)) throw cause;
+    throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${cause.message}`, {
+      hint: "starter and launcher run from memory: vm.memfd_noexec must not be 2",
+      cause,
+    });
   }
 }
 
@@ -63,32 +127,19 @@ const F_ADD_SEALS = 1033;
 const ALL_SEALS = 0xF;
 const EINVAL = 22;
 
-/** A descriptor of the launcher that children inherit. */
-function makeLauncher(system: Linux, spec: LaunchSpec): number {
-  const image = executable(launchSteps(spec, launchHost(system)), system.arch);
-  try {
-    return memoryFile(system, image);
-  } catch (cause) {
-    if (!(cause instanceof SystemCallError)) throw cause;
-    throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${cause.message}`, {
-      hint: "the launcher runs from memory: vm.memfd_noexec must not be 2",
-      cause,
-    });
-  }
-}
-
+/** A sealed executable in memory; children inherit the descriptor. */
 function memoryFile(system: Linux, bytes: Uint8Array): number {
-  const name = cstr("secllama-launcher");
+  const name = cstr("secllama");
   // Linux 6.3 wants to be told that it will be executed; earlier ones do not know the flag.
   let fd = system.call("memfd_create", name, MFD.allowSealing | MFD.exec);
   if (fd === -EINVAL) fd = system.call("memfd_create", name, MFD.allowSealing);
-  if (fd < 0) throw new SystemCallError("make the launcher", -fd);
+  if (fd < 0) throw new SystemCallError("make an executable", -fd);
   try {
     for (let at = 0; at < bytes.length;) {
       const left = bytes.subarray(at);
-      at += system.must("write the launcher", "write", fd, addressOf(left), left.length);
+      at += system.must("write an executable", "write", fd, addressOf(left), left.length);
     }
-    system.must("seal the launcher", "fcntl", fd, F_ADD_SEALS, ALL_SEALS);
+    system.must("seal an executable", "fcntl", fd, F_ADD_SEALS, ALL_SEALS);
     return fd;
   } catch (error) {
     system.call("close", fd);

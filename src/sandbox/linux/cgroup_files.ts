@@ -1,0 +1,49 @@
+/** The file operations of the cgroup file system, past Deno's permissions. */
+import { AT_FDCWD, cstr, type Linux, O, SystemCallError } from "../../linux/libc.ts";
+
+const AT_REMOVEDIR = 0x200;
+const ENOENT = 2;
+const EEXIST = 17;
+
+/** A file's text, or null if it cannot be read. */
+export function readOptional(system: Linux, path: string): string | null {
+  try {
+    return system.readText(path);
+  } catch (error) {
+    if (error instanceof SystemCallError) return null;
+    throw error;
+  }
+}
+
+/** The names in a folder; none if it cannot be read. */
+export function listOptional(system: Linux, path: string): string[] {
+  try {
+    return system.readDirectory(path);
+  } catch (error) {
+    if (error instanceof SystemCallError) return [];
+    throw error;
+  }
+}
+
+/** @throws {SystemCallError} If it cannot be made; one that is there already is removed first, which works if it is empty. */
+export function makeFolder(system: Linux, path: string): void {
+  const make = () => system.call("mkdirat", AT_FDCWD, cstr(path), 0o755);
+  let result = make();
+  if (result === -EEXIST && removeFolder(system, path)) result = make();
+  if (result < 0) throw new SystemCallError(`make ${path}`, -result);
+}
+
+/** Whether it is gone; a group goes once nothing runs in it. */
+export function removeFolder(system: Linux, path: string): boolean {
+  const result = system.call("unlinkat", AT_FDCWD, cstr(path), AT_REMOVEDIR);
+  return result === 0 || result === -ENOENT;
+}
+
+/** @throws {SystemCallError} If it cannot be written, unless it is optional. */
+export function writeFile(system: Linux, path: string, text: string, optional: boolean): void {
+  const fd = system.call("openat", AT_FDCWD, cstr(path), O.writeOnly | O.closeOnExec, 0);
+  const data = cstr(text);
+  const result = fd < 0 ? fd : system.call("write", fd, data, text.length);
+  if (fd >= 0) system.call("close", fd);
+  if (result < 0 && !optional) throw new SystemCallError(`write ${path}`, -result);
+}

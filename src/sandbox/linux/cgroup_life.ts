@@ -1,0 +1,99 @@
+/** The groups of running runners: made before the start, removed after the end, left-overs of killed gateways as well. */
+import { type Linux, linux } from "../../linux/libc.ts";
+import {
+  type CgroupLimits,
+  type CgroupPlace,
+  groupPrefix,
+  limitFiles,
+  makeGroup,
+  parseGroups,
+} from "./cgroup.ts";
+import { listOptional, readOptional, removeFolder } from "./cgroup_files.ts";
+
+/** A runner's groups, as a plan has them. */
+export interface CgroupPlan {
+  readonly places: readonly CgroupPlace[];
+  readonly limits: CgroupLimits;
+}
+
+let count = 0;
+
+/**
+ * Makes one group in each place. Returns their folders.
+ * @throws {SystemCallError} If one cannot be made; none is left then.
+ */
+export function openGroups(system: Linux, plan: CgroupPlan): string[] {
+  sweepGroups(system, plan.places); // what could not be removed when this gateway started
+  const name = `${groupPrefix(system)}${++count}`;
+  const folders: string[] = [];
+  try {
+    for (const place of plan.places) folders.push(makeGroup(system, place, name, plan.limits));
+    return folders;
+  } catch (error) {
+    folders.forEach((folder) => removeFolder(system, folder));
+    throw error;
+  }
+}
+
+/** How long a group may stay busy after its runner was reaped: its last threads are still ending. */
+const BUSY_MS = 5000;
+
+/** Removes groups once what ran in them is gone. What stays is removed by the next {@link sweepGroups}. */
+export async function closeGroups(folders: readonly string[]): Promise<void> {
+  const system = linux();
+  const end = performance.now() + BUSY_MS;
+  let left = folders;
+  for (;;) {
+    left = left.filter((folder) => !removeFolder(system, folder));
+    if (left.length === 0 || performance.now() > end) return;
+    await new Promise((resolve) => Deno.unrefTimer(setTimeout(resolve, 10)));
+  }
+}
+
+/** Removes groups of gateways that are no more. Returns how many. One that holds a process cannot be removed, and stays. */
+export function sweepGroups(system: Linux, places: readonly CgroupPlace[]): number {
+  const own = groupPrefix(system);
+  const [, namespace] = own.split("-");
+  let removed = 0;
+  for (const { folder } of places) {
+    for (const name of listOptional(system, folder)) {
+      const match = /^secllama-(\d+)-(\d+)-(?:\d+|probe)$/.exec(name);
+      if (!match || match[1] !== namespace || name.startsWith(own)) continue;
+      if (readOptional(system, `/proc/${match[2]}/stat`) !== null) continue;
+      if (removeFolder(system, `${folder}/${name}`)) removed++;
+    }
+  }
+  return removed;
+}
+
+/** What holds process `pid`, and whether that is all that `plan` wanted. */
+export function readGroups(
+  system: Linux,
+  pid: number,
+  plan: CgroupPlan,
+): { holds: boolean | undefined; observed: string } {
+  const text = readOptional(system, `/proc/${pid}/cgroup`);
+  if (text === null) return { holds: undefined, observed: "its groups cannot be read" };
+  const groups = parseGroups(text);
+  const observed: string[] = [];
+  let holds = true;
+  for (const place of plan.places) {
+    const group = groups.find(({ controllers }) =>
+      place.version === 2 ? controllers.length === 0 : controllers.includes(place.controllers[0]!)
+    );
+    const name = group?.path.split("/").at(-1) ?? "";
+    if (!name.startsWith("secllama-")) {
+      holds = false;
+      observed.push(`${place.controllers.join(", ")}: in ${group?.path ?? "no group"}`);
+      continue;
+    }
+    for (const { file, value, optional } of limitFiles(place, plan.limits)) {
+      const is = readOptional(system, `${place.folder}/${name}/${file}`)?.trim();
+      if (optional) continue;
+      // The kernel rounds bytes down to pages.
+      if (!(Number(is) <= Number(value))) holds = false;
+      observed.push(`${file} ${is ?? "not readable"}`);
+    }
+  }
+  return { holds, observed: observed.join(", ") };
+}
