@@ -82,7 +82,7 @@ export function printSteps(steps: readonly Step[]): string {
   const runs: Step[][] = [];
   for (const step of steps) {
     const run = runs.at(-1);
-    if (run?.[0]!.what === step.what) run.push(step);
+    if (run !== undefined && run[0]!.what === step.what) run.push(step);
     else runs.push([step]);
   }
   return runs.flatMap((run) =>
