@@ -104,6 +104,11 @@ async function compile(
   return await Deno.readFile(o.output);
 }
 
+/** Times are stored with the files: without this no two builds would be the same. */
+async function resetTimes(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) await Deno.utime(join(folder, name), 0, 0);
+}
+
 async function sources(target: Target): Promise<Source[]> {
   const exe = target.platform.startsWith("windows") ? ".exe" : "";
   const out: Source[] = [];
@@ -157,25 +162,38 @@ async function main(): Promise<void> {
   await Deno.mkdir(STAGE, { recursive: true });
   await Deno.mkdir(dirname(output), { recursive: true });
   // Bundled first, and compiled without a configuration: `deno compile` would take all of node_modules along.
-  const entry = join(STAGE, "main.js");
-  await deno(["bundle", "--quiet", "--platform=deno", "--output", entry, "main.ts"]);
+  // In chunks, so that a command loads no more than it needs.
+  const app = join(STAGE, "app");
+  await deno([
+    "bundle",
+    "--quiet",
+    "--platform=deno",
+    "--code-splitting",
+    "--outdir",
+    app,
+    "main.ts",
+  ]);
+  const entry = join(app, "main.js");
   const parts = await sources(target);
   const build: BuildFacts = {
     version: VERSION,
     target: target.triple,
     base,
+    llamaCpp: librariesOf(target)!.package,
     packages: await carriedPackages(ROOT),
   };
-  const listFile = join(STAGE, "parts.json");
-  const payloadFile = join(STAGE, "parts.zst");
+  const listFile = join(app, "parts.json");
+  const payloadFile = join(app, "parts.zst");
   const temp = join(STAGE, "secllama");
-  const program = () =>
-    compile(target, {
+  const program = async () => {
+    await resetTimes(app);
+    return await compile(target, {
       flags: PROGRAM_FLAGS,
       include: [listFile, payloadFile],
       output: temp,
       entry,
     });
+  };
   // Which blocks of the runner the program will hold shows only on a built one: once with an empty list, then with the real one.
   await Deno.writeTextFile(listFile, "{}");
   await Deno.writeTextFile(payloadFile, "");

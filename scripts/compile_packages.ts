@@ -10,8 +10,10 @@ export async function carriedPackages(root: string): Promise<BuildFacts["package
   const lock = JSON.parse(await Deno.readTextFile(join(root, "deno.lock"))) as {
     npm: { [id: string]: { integrity: string } };
   };
+  const app = [...Deno.readDirSync(join(root, "build/stage/app"))]
+    .filter(({ name }) => name.endsWith(".js")).map(({ name }) => `build/stage/app/${name}`);
   const bundles = await Promise.all(
-    ["build/stage/main.js", "build/runner.js"].map((path) => Deno.readTextFile(join(root, path))),
+    [...app, "build/runner.js"].map((path) => Deno.readTextFile(join(root, path))),
   );
   // The bundler writes the path of each module before its code: `// node_modules/.deno/hono@4.13.19/…`
   const ids = new Set<string>();

@@ -1,10 +1,18 @@
 /** Finds the command that argv names, parses the rest by its table, runs it and turns errors into exit codes. */
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
 import { makeTui } from "./tui.ts";
 
-const WORDS = COMMANDS.map((c) => c.path.join(" "));
+/**
+ * Commands that must be there at once: only the modules that they need are loaded. Everything else comes with the whole
+ * table of commands.ts, of which these are rows too.
+ */
+const QUICK: { readonly [word: string]: () => Promise<Command> } = {
+  version: async () => (await import("./version.ts")).versionCommand,
+  serve: async () => (await import("./serve.ts")).serveCommand,
+  proxy: async () => (await import("./proxy.ts")).proxyCommand,
+  run: async () => (await import("./run.ts")).runCommand,
+};
 
 /** Runs one command line. Returns the exit code; never throws. */
 export async function runCli(argv: readonly string[]): Promise<number> {
@@ -13,7 +21,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   try {
-    const [command, rest] = findCommand(argv);
+    const [command, rest] = await findCommand(argv);
     const parsed = parseCommandArgs(command, rest);
     if (parsed.values["help"] === true) {
       tui.out(commandHelp(command));
@@ -28,17 +36,20 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 }
 
 /** The command whose words are the longest beginning of `argv`, and what follows them. */
-function findCommand(argv: readonly string[]): [Command, readonly string[]] {
+async function findCommand(argv: readonly string[]): Promise<[Command, readonly string[]]> {
   const args = argv.length === 0 || argv[0] === "--help" || argv[0] === "-h"
     ? ["help"]
     : argv[0] === "--version"
     ? ["version", ...argv.slice(1)]
     : argv;
+  const quick = Object.hasOwn(QUICK, args[0]!) ? QUICK[args[0]!] : undefined;
+  if (quick) return [await quick(), args.slice(1)];
+  const { COMMANDS } = await import("./commands.ts");
   const found = COMMANDS
     .filter((c) => c.path.every((word, i) => args[i] === word))
     .sort((a, b) => b.path.length - a.path.length)[0];
   if (found) return [found, args.slice(found.path.length)];
-  const group = WORDS.filter((w) => w.startsWith(`${args[0]} `));
+  const group = COMMANDS.map((c) => c.path.join(" ")).filter((w) => w.startsWith(`${args[0]} `));
   if (group.length > 0) {
     const wantsHelp = args[1] === "--help" || args[1] === "-h";
     if (wantsHelp) return [COMMANDS.find((c) => c.path.join(" ") === "help")!, [args[0]!]];

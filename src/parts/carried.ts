@@ -1,6 +1,4 @@
-/** Finds the parts inside this very program. */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+/** Finds the parts inside this very program. Imports nothing of node's: `secllama version` is to be there at once. */
 import type { Carried, PartList } from "./part_list.ts";
 
 /** Beside the bundle in the compiled program's own file system (scripts/compile.ts puts them there). */
@@ -13,10 +11,10 @@ let found: Carried | undefined;
 export function carried(): Carried | undefined {
   if (!Deno.build.standalone) return undefined;
   if (found) return found;
-  const text = readFileSync(LIST);
+  const text = Deno.readTextFileSync(LIST);
   return found = {
-    list: JSON.parse(new TextDecoder().decode(text)) as PartList,
-    id: createHash("sha256").update(text).digest("hex"),
-    payload: () => readFileSync(PAYLOAD),
+    list: JSON.parse(text) as PartList,
+    text,
+    payload: () => Deno.readFileSync(PAYLOAD),
   };
 }

@@ -35,6 +35,8 @@ export interface BuildFacts {
     readonly kind: "deno" | "named" | "testbase";
     readonly sha256: string | null;
   };
+  /** npm package that brought the libraries. */
+  readonly llamaCpp: string;
   /** npm packages inside, with the integrity that deno.lock holds. */
   readonly packages: readonly {
     readonly name: string;
@@ -54,8 +56,8 @@ export interface PartList {
 /** The list and the payload, as the program holds them; the payload is read when it is needed. */
 export interface Carried {
   readonly list: PartList;
-  /** SHA-256 over the list, and so over every part: the name of the folder. */
-  readonly id: string;
+  /** The list as it is stored: its SHA-256 covers every part. */
+  readonly text: string;
   payload(): Uint8Array;
 }
 

@@ -20,10 +20,10 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { SecLlamaError } from "../errors.ts";
-import { alloc } from "../linux/libc.ts";
 import { ioError, mustBePrivate, mustHaveRoom, openCacheDirectory } from "./cache_folder.ts";
+import { fileDigest } from "./digest.ts";
 import { type Carried, findPart, type Part } from "./part_list.ts";
-import { CHUNK_BYTES, openProgramFile, programBytes, type ProgramFile } from "./program_file.ts";
+import { openProgramFile, programBytes, type ProgramFile } from "./program_file.ts";
 
 const FOLDER_ID = /^[0-9a-f]{64}$/;
 const LOCK_TIMEOUT_MS = 60_000;
@@ -109,7 +109,8 @@ async function openFolder(
   options: OpenOptions,
 ): Promise<{ folder: string; seen: Map<string, string>; inUse: Deno.FsFile }> {
   const base = openCacheDirectory(options.cacheDir, options.uid);
-  const folder = join(base, options.carried.id);
+  const id = createHash("sha256").update(options.carried.text).digest("hex");
+  const folder = join(base, id);
   try {
     using _lock = await lockBase(base);
     let seen = verifyFolder(folder, options);
@@ -131,7 +132,7 @@ async function openFolder(
     }
     const inUse = Deno.openSync(join(folder, "in-use"), { read: true });
     inUse.lockSync(false);
-    removeOthers(base, options.carried.id);
+    removeOthers(base, id);
     return { folder, seen, inUse };
   } catch (cause) {
     throw cause instanceof SecLlamaError ? cause : ioError(base, cause);
@@ -165,7 +166,7 @@ function verifyFolder(folder: string, options: OpenOptions): Map<string, string>
     if (!part.always) continue;
     const path = join(folder, part.name);
     const before = signature(path);
-    if (before === null || !rightKind(path, part, uid) || hashFile(path) !== part.sha256) {
+    if (before === null || !rightKind(path, part, uid) || fileDigest(path) !== part.sha256) {
       return null;
     }
     seen.set(part.name, before);
@@ -283,16 +284,6 @@ function signature(path: string): string | null {
   return s === undefined
     ? null
     : [s.dev, s.ino, s.size, s.mtimeNs, s.ctimeNs, s.uid, s.mode].join(" ");
-}
-
-function hashFile(path: string): string {
-  const hash = createHash("sha256");
-  using file = Deno.openSync(path, { read: true });
-  const buffer = alloc(CHUNK_BYTES);
-  for (let got = file.readSync(buffer); got !== null; got = file.readSync(buffer)) {
-    hash.update(buffer.subarray(0, got));
-  }
-  return hash.digest("hex");
 }
 
 function everyFile(folder: string, prefix = ""): string[] {

@@ -3,7 +3,7 @@
  * runner at the next request, unloads the idle, and passes key changes on. Does not see a request's content.
  */
 import type { Config } from "../config/config.ts";
-import { SecLlamaError } from "../errors.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { readDefaults } from "../models/defaults.ts";
@@ -117,7 +117,7 @@ export class Supervisor {
     const started = performance.now();
     const { config } = this.#options;
     if (this.#stopped) throw shuttingDown();
-    const resolved = await this.#options.models.resolve(name);
+    const resolved = await this.#resolve(name);
     const ready = this.#loaded.get(resolved.name);
     if (ready?.manifestDigest === resolved.manifestDigest) {
       if (client !== undefined) ready.promise(client);
@@ -239,6 +239,18 @@ export class Supervisor {
       return model;
     } finally {
       this.#admission.leave(resolved.name);
+    }
+  }
+
+  /** The demo model may be one of a compiled program's unpacked files: those may be gone, and can be made again. */
+  async #resolve(name: string): Promise<ResolvedModel> {
+    const { models, sandbox } = this.#options;
+    try {
+      return await models.resolve(name);
+    } catch (error) {
+      if (toSecLlamaError(error).code !== "model-store-unreadable") throw error;
+      await sandbox.files.check();
+      return await models.resolve(name);
     }
   }
 

@@ -122,15 +122,15 @@ export async function startServe(
     entry?: string;
     /** A program that runs the rest of its arguments, in a namespace say. */
     under?: readonly string[];
+    /** A compiled program to use. */
+    program?: string;
   } = {},
 ): Promise<Served> {
   const { home, env } = await newHome();
+  const args = ["serve", "--port=0", "--proxy-port=0", ...(options.args ?? ["--ephemeral"])];
   const [program, ...argv] = [
     ...(options.under ?? []),
-    ...secllama(
-      ["serve", "--port=0", "--proxy-port=0", ...(options.args ?? ["--ephemeral"])],
-      options.entry,
-    ),
+    ...(options.program ? [options.program, ...args] : secllama(args, options.entry)),
   ];
   const child = new Deno.Command(program!, {
     args: argv,

@@ -1,0 +1,27 @@
+/** SHA-256 of files, by pieces of a megabyte. */
+import { createHash } from "node:crypto";
+import { alloc } from "../linux/libc.ts";
+import { CHUNK_BYTES, openProgramFile } from "./program_file.ts";
+
+/** In lower-case hex. @throws What `read` throws; it returns 0 at the end. */
+function digestOf(read: (buffer: Uint8Array<ArrayBuffer>, at: number) => number): string {
+  const hash = createHash("sha256");
+  const buffer = alloc(CHUNK_BYTES);
+  for (let at = 0;;) {
+    const got = read(buffer, at);
+    if (got === 0) return hash.digest("hex");
+    hash.update(buffer.subarray(0, got));
+    at += got;
+  }
+}
+
+export function fileDigest(path: string): string {
+  using file = Deno.openSync(path, { read: true });
+  return digestOf((buffer) => file.readSync(buffer) ?? 0);
+}
+
+/** Of this very program's file. */
+export function programDigest(): string {
+  using file = openProgramFile();
+  return digestOf((buffer, at) => file.readAt(at, buffer));
+}

@@ -1,0 +1,61 @@
+/** Runs the compiled program in a home of its own. */
+import { join } from "node:path";
+import { compiledProgram } from "../support/binary.ts";
+
+export const IGNORE = compiledProgram() === "";
+/** Mounts and other users need root. */
+export const ROOT_ONLY = IGNORE || Deno.uid() !== 0;
+if (!IGNORE && ROOT_ONLY) console.log("skipped: tests that mount a file system need root");
+
+export interface Home extends AsyncDisposable {
+  readonly home: string;
+  /** The folder that parts are unpacked to. */
+  readonly cache: string;
+  readonly env: Record<string, string>;
+}
+
+export async function emptyHome(): Promise<Home> {
+  const home = await Deno.makeTempDir({ prefix: "secllama-binary-" });
+  return {
+    home,
+    cache: join(home, ".cache/secllama"),
+    env: { HOME: home, PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
+    [Symbol.asyncDispose]: () => Deno.remove(home, { recursive: true }),
+  };
+}
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs any program to its end with nothing but `env`. */
+export async function runToEnd(
+  argv: readonly string[],
+  o: { env: Record<string, string>; cwd?: string },
+): Promise<Ended> {
+  const { code, stdout, stderr } = await new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env: o.env,
+    clearEnv: true,
+    cwd: o.cwd ?? "/",
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** `secllama ARGS`, compiled. */
+export function run(args: readonly string[], home: Pick<Home, "env">): Promise<Ended> {
+  return runToEnd([compiledProgram(), ...args], { env: home.env });
+}
+
+/** The unpacked folder, of which there must be one. */
+export function onlyFolder(cache: string): string {
+  const names = [...Deno.readDirSync(cache)].filter((e) => e.isDirectory).map((e) => e.name);
+  if (names.length !== 1) throw new Error(`in the cache: ${names.join(", ")}`);
+  return join(cache, names[0]!);
+}
