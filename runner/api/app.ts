@@ -52,7 +52,7 @@ export type Handler = (
   cancel: AbortController,
 ) => Promise<Response>;
 
-const routes = (): Readonly<Record<string, Handler>> => ({
+const routes = (responses = openaiResponses()): Readonly<Record<string, Handler>> => ({
   "/api/chat": ollamaChat,
   "/api/generate": ollamaGenerate,
   "/api/embed": ollamaEmbed,
@@ -60,7 +60,8 @@ const routes = (): Readonly<Record<string, Handler>> => ({
   "/v1/chat/completions": openaiChat,
   "/v1/completions": openaiCompletions,
   "/v1/embeddings": openaiEmbeddings,
-  "/v1/responses": openaiResponses(),
+  "/v1/responses": responses.create,
+  "/v1/responses/input_tokens": responses.countTokens,
   "/v1/messages": anthropicMessages,
   "/v1/messages/count_tokens": anthropicCountTokens,
 });

@@ -11,6 +11,7 @@ const PATHS = [
   "/v1/completions",
   "/v1/embeddings",
   "/v1/responses",
+  "/v1/responses/input_tokens",
   "/v1/messages",
   "/v1/messages/count_tokens",
 ];
@@ -26,6 +27,7 @@ const GOOD: Readonly<Record<string, Record<string, unknown>>> = {
   "/v1/completions": { prompt: SECRET },
   "/v1/embeddings": { input: SECRET },
   "/v1/responses": { input: SECRET },
+  "/v1/responses/input_tokens": { input: SECRET },
   "/v1/messages": { max_tokens: 5, messages: [{ role: "user", content: SECRET }] },
   "/v1/messages/count_tokens": { messages: [{ role: "user", content: SECRET }] },
 };

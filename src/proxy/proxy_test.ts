@@ -64,6 +64,7 @@ const SEALED = [
   "/v1/completions",
   "/v1/embeddings",
   "/v1/responses",
+  "/v1/responses/input_tokens",
   "/v1/messages",
   "/v1/messages/count_tokens",
 ];

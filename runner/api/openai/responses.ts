@@ -1,21 +1,26 @@
-/** POST /v1/responses: the handler, and the response object that echoes the request. */
+/** POST /v1/responses and /v1/responses/input_tokens: the handlers, and the response object that echoes the request. */
 import { SecLlamaError, toSecLlamaError } from "../../../src/errors.ts";
 import type { Handler } from "../app.ts";
 import { publicMessage } from "../errors.ts";
 import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
-import type { InferenceRequest, Reply, ReplyEvent, Usage } from "../request.ts";
+import type { Call, InferenceRequest, Reply, ReplyEvent, Service, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
 import { EVENT_STREAM, unixSeconds } from "./common.ts";
 import { ItemStore } from "./item_store.ts";
 import { type OutputItem, type ResponseEvent, ResponseEvents } from "./responses_events.ts";
-import { parseResponsesRequest } from "./responses_request.ts";
+import { parseResponsesRequest, turnsOf } from "./responses_request.ts";
 
-/** The handler, with its own memory of what it answered. */
-export function openaiResponses(): Handler {
+/** The handlers, with their own memory of what was answered. */
+export function openaiResponses(): { create: Handler; countTokens: Handler } {
   const store = new ItemStore();
-  return async (service, body, call, cancel) => {
-    const request = parseResponsesRequest(service, body, (id) => store.find(call.client, id));
+  const parse = (service: Service, body: Fields, { client }: Call) =>
+    parseResponsesRequest(service, body, {
+      item: (id) => store.item(client, id),
+      conversation: (id) => store.conversation(client, id),
+    });
+  const create: Handler = async (service, body, call, cancel) => {
+    const request = parse(service, body, call);
     const stream = body.boolean("stream") ?? false;
     const keep = body.boolean("store") ?? true;
     const frame = new ResponseFrame(request, body);
@@ -32,11 +37,21 @@ export function openaiResponses(): Handler {
       const builder = new ResponseEvents();
       for await (const event of reply) {
         const written = builder.process(event);
-        if (event.type === "done" && keep) store.remember(call.client, builder.items);
+        if (event.type === "done" && keep) {
+          store.rememberItems(call.client, builder.items);
+          const conversation = [...request.turns, ...turnsOf(builder.items)];
+          store.rememberConversation(call.client, frame.id, conversation);
+        }
         yield { builder, event, written };
       }
     }
   };
+  /** POST /v1/responses/input_tokens */
+  const countTokens: Handler = (service, body, call) => {
+    const input_tokens = service.countTokens(parse(service, body, call));
+    return Promise.resolve(Response.json({ object: "response.input_tokens", input_tokens }));
+  };
+  return { create, countTokens };
 }
 
 /** An event of the reply, and what it came to. */
@@ -79,7 +94,7 @@ type Done = Extract<ReplyEvent, { type: "done" }>;
 
 /** The response object, whose fields are those of the request that made it. */
 class ResponseFrame {
-  readonly #id = newId("resp_");
+  readonly id = newId("resp_");
   readonly #created = unixSeconds();
   readonly #echo: Readonly<Record<string, unknown>>;
 
@@ -106,7 +121,7 @@ class ResponseFrame {
       truncation: request.truncate ? "auto" : "disabled",
       metadata: body.object("metadata")?.value() ?? {},
       user: body.string("user") ?? null,
-      previous_response_id: null,
+      previous_response_id: body.string("previous_response_id") ?? null,
       background: false,
       store: body.boolean("store") ?? true,
       service_tier: "default",
@@ -115,7 +130,7 @@ class ResponseFrame {
 
   build(status: string, output: readonly OutputItem[], usage: unknown): Record<string, unknown> {
     return {
-      id: this.#id,
+      id: this.id,
       object: "response",
       created_at: this.#created,
       status,

@@ -3,7 +3,7 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
 import { Fields } from "../fields.ts";
 import { nameToolMessages } from "../tool_names.ts";
-import type { InferenceRequest, Service } from "../request.ts";
+import type { ChatPrompt, InferenceRequest, Service } from "../request.ts";
 import {
   contentText,
   formatField,
@@ -16,17 +16,26 @@ import {
   toolDefinition,
 } from "./common.ts";
 
-/** Whole conversations are kept by nobody here. */
-const STATEFUL = ["previous_response_id", "conversation", "prompt"];
+/** What OpenAI keeps for its users, and nobody keeps here. */
+const STATEFUL = ["conversation", "prompt"];
 
-/** Finds an output item of an earlier response to the same client. */
-export type ItemFinder = (id: string) => Readonly<Record<string, unknown>> | undefined;
+/** What is remembered of the same client. */
+export interface Memory {
+  item(id: string): Readonly<Record<string, unknown>> | undefined;
+  conversation(responseId: string): readonly ChatMessage[] | undefined;
+}
+
+export interface ResponsesRequest extends InferenceRequest {
+  readonly prompt: ChatPrompt;
+  /** All turns without the instructions, which are not carried over to the next response. */
+  readonly turns: readonly ChatMessage[];
+}
 
 export function parseResponsesRequest(
   service: Service,
   body: Fields,
-  find: ItemFinder,
-): InferenceRequest {
+  memory: Memory,
+): ResponsesRequest {
   const model = service.checkModel(body.string("model"));
   for (const name of STATEFUL) {
     if (body.has(name)) {
@@ -36,6 +45,9 @@ export function parseResponsesRequest(
   if (body.boolean("background")) {
     throw body.fail("background", "is not supported, it must be false");
   }
+  const instructions = body.string("instructions");
+  const system = instructions ? [{ role: "system", content: instructions }] : [];
+  const turns = nameToolMessages([...earlierTurns(body, memory), ...parseInput(body, memory)]);
   const choice = toolChoiceField(body);
   const tools: ToolDefinition[] = (body.objects("tools", 1024) ?? []).map((tool) => {
     if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
@@ -49,10 +61,11 @@ export function parseResponsesRequest(
   const top = body.integer("top_logprobs", { min: 0, max: 20 });
   const logprobs = top ?? (wantsLogprobs ? 0 : undefined);
   return {
+    turns,
     model,
     prompt: {
       kind: "chat",
-      messages: parseInput(body, find),
+      messages: [...system, ...turns],
       tools: choice === undefined ? [] : tools.filter(({ name }) => choice.allows(name)),
       toolChoice: choice?.choice ?? "auto",
       ...parallelField(body),
@@ -65,30 +78,44 @@ export function parseResponsesRequest(
   };
 }
 
-function parseInput(body: Fields, find: ItemFinder): ChatMessage[] {
-  const messages: ChatMessage[] = [];
-  const instructions = body.string("instructions");
-  if (instructions) messages.push({ role: "system", content: instructions });
-  const input = body.raw("input");
-  if (typeof input === "string") {
-    messages.push({ role: "user", content: input.toWellFormed() });
-    return messages;
+function earlierTurns(body: Fields, memory: Memory): readonly ChatMessage[] {
+  const id = body.string("previous_response_id");
+  if (id === undefined) return [];
+  const turns = memory.conversation(id);
+  if (turns === undefined) {
+    throw body.fail(
+      "previous_response_id",
+      "is of no response that is remembered, send the whole conversation as input",
+    );
   }
+  return turns;
+}
+
+function parseInput(body: Fields, memory: Memory): ChatMessage[] {
+  const input = body.raw("input");
+  if (typeof input === "string") return [{ role: "user", content: input.toWellFormed() }];
   const items = body.objects("input", MAX_LIST);
   if (items === undefined || items.length === 0) {
     throw body.fail("input", "must be a string or an array of at least one item");
   }
   const turns = new Turns();
-  for (const item of items) addItem(turns, resolve(item, find));
-  return nameToolMessages([...messages, ...turns.finish()]);
+  for (const item of items) addItem(turns, resolve(item, memory));
+  return turns.finish();
+}
+
+/** Output items as the one turn that they are in the conversation. */
+export function turnsOf(items: readonly Readonly<Record<string, unknown>>[]): ChatMessage[] {
+  const turns = new Turns();
+  for (const item of items) addItem(turns, Fields.of(item, "output"));
+  return turns.finish();
 }
 
 /** What an item refers to, if that is all it does. */
-function resolve(item: Fields, find: ItemFinder): Fields {
+function resolve(item: Fields, memory: Memory): Fields {
   const type = item.string("type");
   const refers = type === "item_reference" || (type === undefined && !item.has("role"));
   if (!refers || !item.has("id")) return item;
-  const found = find(item.requiredString("id"));
+  const found = memory.item(item.requiredString("id"));
   if (found === undefined) {
     throw item.fail("id", "is of no item that is remembered, send the item itself");
   }

@@ -166,3 +166,40 @@ for (
     assert.equal((await response.json()).error.param, param);
   });
 }
+
+Deno.test(`${PATH}: previous_response_id goes on with the conversation, its instructions left behind`, async () => {
+  const { api, engine } = testApi();
+  const ask = async (client: string, body: Record<string, unknown>) => {
+    const request = new Request(`http://x${PATH}`, {
+      method: "POST",
+      body: JSON.stringify({ model: "demo", ...body }),
+    });
+    const response = await api.fetch(request, { client });
+    return { status: response.status, body: await response.json() };
+  };
+  const first = await ask("alice", { input: "A", instructions: "Be brief." });
+  const id = first.body.id;
+  const second = await ask("alice", { input: "B", previous_response_id: id });
+  assert.equal(second.body.previous_response_id, id);
+  const told = () =>
+    engine.chats.at(-1)!.messages.map(({ role, content }) => `${role}: ${content}`);
+  assert.deepEqual(told(), ["user: A", "assistant: Hello world", "user: B"]);
+  await ask("alice", { input: "C", previous_response_id: second.body.id });
+  assert.equal(told().length, 5);
+  // Another client's, one that was not to be stored, one that never was.
+  assert.equal((await ask("bob", { input: "B", previous_response_id: id })).status, 400);
+  const unstored = await ask("alice", { input: "A", store: false });
+  const gone = await ask("alice", { input: "B", previous_response_id: unstored.body.id });
+  assert.equal(gone.status, 400);
+  assert.match(gone.body.error.message, /send the whole conversation as input/);
+});
+
+Deno.test(`${PATH}/input_tokens: what the request's prompt costs`, async () => {
+  const { post } = testApi();
+  const ask = { model: "demo", input: "Hi", instructions: "Be brief." };
+  const counted = await (await post(`${PATH}/input_tokens`, ask)).json();
+  assert.deepEqual(counted, {
+    object: "response.input_tokens",
+    input_tokens: (await (await post(PATH, ask)).json()).usage.input_tokens,
+  });
+});
