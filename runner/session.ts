@@ -8,6 +8,7 @@ import type { AnswerHead, OpenHead } from "../src/pipe/messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/sealed/problems.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../src/sealed/recipient.ts";
+import { pacingOf, sendReply } from "./reply_stream.ts";
 import { RunnerKeys } from "./runner_keys.ts";
 
 /** Largest plaintext request body taken when encryption is off; the sealed path has the same limit of its own. */
@@ -46,6 +47,7 @@ export class Session {
       model: options.model,
       psk: (id) => this.#keys.get(id),
       suites: [1, 2],
+      replyBucket: (id) => pacingOf(id)?.bucketBytes,
       ...options.recipient,
     });
   }
@@ -135,7 +137,6 @@ export class Session {
     if (this.#keys.supersedes(opened.pskId)) this.#options.onRenewed(opened.pskId);
     const renewal = this.#keys.renewalOf(opened.pskId);
     const { method, path, headers } = opened.request;
-    const reply = opened.reply;
     await exchange.respond(
       {
         status: 200,
@@ -150,22 +151,11 @@ export class Session {
       { method, path, headers, body: opened.body },
       { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
     );
-    // The head's frame waits for the first data, so that a short answer is one write.
-    let pending: Uint8Array = reply.head(response.status, Object.fromEntries(response.headers), {
+    await sendReply(opened.reply, response, {
+      write: (bytes) => exchange.write(bytes),
+      pacing: pacingOf(opened.pskId),
       renewal,
     });
-    try {
-      if (response.body) {
-        for await (const chunk of response.body) {
-          await exchange.write(concat(pending, reply.frame(chunk)));
-          pending = new Uint8Array(0);
-        }
-      }
-      await exchange.write(concat(pending, reply.final()));
-    } catch (error) {
-      if (exchange.signal.aborted) throw error;
-      await exchange.write(concat(pending, reply.abort()));
-    }
     await exchange.end();
   }
 

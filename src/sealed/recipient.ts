@@ -62,8 +62,8 @@ export interface RecipientOptions {
   readonly bootKeyLifeMs?: number;
   /** Unix ms. */
   readonly now?: () => number;
-  /** Padding step of replies in bytes: 64 times a power of two. */
-  readonly replyBucket?: number;
+  /** Padding step of the replies to a client, in bytes: 64 times a power of two. Default: 64. */
+  readonly replyBucket?: (pskId: string) => number | undefined;
   /** Fixed randomness for reproducible vectors; never set otherwise. */
   readonly fixed?: {
     readonly random?: (length: number) => Uint8Array;
@@ -196,8 +196,9 @@ export class Recipient {
     const { envelope, rest } = parseRequestEnvelope(data.first);
     this.#checkClock(envelope.time);
     this.#checkReplay(key, enc);
+    const bucket = this.#options.replyBucket?.(header.pskId);
     const reply = new ReplySealer(data.secret, enc, {
-      ...(this.#options.replyBucket !== undefined && { bucket: this.#options.replyBucket }),
+      ...(bucket !== undefined && { bucket }),
       ...(this.#options.fixed?.random && { random: this.#options.fixed.random }),
     });
     const whole = data.more.length === 0 ? rest : concat(rest, ...data.more);
