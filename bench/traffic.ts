@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { loadEngine } from "../runner/engine/mod.ts";
 import { makeApi } from "../runner/api/mod.ts";
 import { type Pacing, REMOTE_PACING, sendReply } from "../runner/reply_stream.ts";
-import { runnerFiles } from "../src/cli/roles.ts";
+import { libraryFolder } from "../runner/engine/test_support.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { ReplySealer } from "../src/sealed/reply_sealer.ts";
 
@@ -48,7 +48,7 @@ async function ask(): Promise<Answer[]> {
     await Deno.readTextFile(join(ROOT, "scripts/demo_model/eval.json")),
   );
   const engine = await loadEngine({
-    libDir: (await runnerFiles()).libDir,
+    libDir: libraryFolder(),
     modelPath: join(ROOT, "models/demo.gguf"),
     contextLength: 512,
     slots: 1,

@@ -8,11 +8,19 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import type { Credentials } from "./options.ts";
-import { parsePairing } from "./pairing.ts";
-import { type SealedFetch, sealedFetch as makeSealedFetch } from "./sealed_fetch.ts";
+import { isMetadata } from "./metadata_paths.ts";
+import { encodePairing, parsePairing } from "./pairing.ts";
+import { sealedFetch as makeSealedFetch } from "./sealed_fetch.ts";
 
 export { type ErrorCode, SecLlamaError } from "../errors.ts";
-export type { Credentials, SealedFetch };
+export type { Credentials };
+
+/** Usable wherever a `fetch` is. */
+export interface SealedFetch {
+  (input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /** Lets go of the connections made for a certificate; without one there is nothing to do. */
+  close(): void;
+}
 
 interface CommonOptions {
   /** 1 (X25519) or 2 (post-quantum, MLKEM768-X25519). Default: 2 for a paired client, else 1. Never another instead. */
@@ -26,6 +34,11 @@ interface CommonOptions {
 export interface PairingOptions extends CommonOptions {
   /** The pairing string, a secret. */
   pairing: string;
+  /**
+   * Stores the new pairing string that the host gives after a rotation of its key. It is used once this has resolved;
+   * without it the old one works until the host's grace ends.
+   */
+  renewed?: (pairing: string) => Promise<void>;
 }
 
 export interface GatewayOptions extends CommonOptions {
@@ -35,6 +48,8 @@ export interface GatewayOptions extends CommonOptions {
   credentials: Credentials | (() => Promise<Credentials>);
   /** PEM certificates of the gateway to trust: in Deno and Node. No web page can do that: there it is an error. */
   caCerts?: readonly string[];
+  /** As with a pairing string, for a paired client's credentials. */
+  renewed?: (credentials: Credentials) => Promise<void>;
 }
 
 export type SealedFetchOptions = PairingOptions | GatewayOptions;
@@ -49,13 +64,13 @@ export async function sealedFetch(options: SealedFetchOptions): Promise<SealedFe
   if (suite !== undefined && suite !== 1 && suite !== 2) {
     throw new SecLlamaError("bad-config", "the suite must be 1 or 2", { field: "suite" });
   }
-  const { gateway, credentials, caCerts } = "pairing" in options
-    ? ofPairing(options.pairing)
+  const { gateway, credentials, caCerts, renewed } = "pairing" in options
+    ? ofPairing(options)
     : options;
   const read = typeof credentials === "function" ? credentials : () => Promise.resolve(credentials);
   const first = check(await read());
   let known: Credentials | undefined = first;
-  return makeSealedFetch({
+  const sealed = makeSealedFetch({
     gateway,
     // The first reading serves the first request; a 401 reads again.
     async credentials() {
@@ -64,18 +79,41 @@ export async function sealedFetch(options: SealedFetchOptions): Promise<SealedFe
       return now;
     },
     suite: suite ?? (first.pskId.startsWith("client.") ? 2 : 1),
+    ...(renewed !== undefined && { renewed }),
     ...(caCerts !== undefined && { caCerts }),
     ...(model !== undefined && { model }),
     ...(fetch !== undefined && { fetch }),
   });
+  const call = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const request = isRequest(input) ? input : undefined;
+    const url = new URL(request?.url ?? String(input), "http://gateway");
+    const method = (init?.method ?? request?.method ?? "GET").toUpperCase();
+    if (!isMetadata(method, url.pathname)) return await sealed(input, init);
+    const body = init?.body ?? request?.body;
+    return await sealed.metadata(url.pathname.slice(1) + url.search, {
+      method,
+      ...(body != null && {
+        body: new Uint8Array(await new Response(body).arrayBuffer()),
+        headers: { "content-type": "application/json" },
+      }),
+      signal: init?.signal ?? request?.signal ?? new AbortController().signal,
+    });
+  };
+  return Object.assign(call, { close: sealed.close });
 }
 
-function ofPairing(text: string): GatewayOptions {
-  const { url, certificate, psk, pskId } = parsePairing(text);
+function isRequest(input: RequestInfo | URL): input is Request {
+  return typeof input === "object" && !(input instanceof URL);
+}
+
+function ofPairing({ pairing, renewed }: PairingOptions): GatewayOptions {
+  const parsed = parsePairing(pairing);
+  const { url, certificate, psk, pskId } = parsed;
   return {
     gateway: url,
     credentials: { psk, pskId },
     ...(certificate !== undefined && { caCerts: [certificate] }),
+    ...(renewed && { renewed: (newer) => renewed(encodePairing({ ...parsed, ...newer })) }),
   };
 }
 

@@ -20,6 +20,11 @@ interface CommonOptions {
 export interface PairingOptions extends CommonOptions {
   /** The line that `secllama pair NAME` printed on the host: a secret. */
   pairing: string;
+  /**
+   * Stores the new pairing string that the host gives after a rotation of its key. It is used once this has resolved;
+   * without it the old one works until the host's grace ends.
+   */
+  renewed?: (pairing: string) => Promise<void>;
 }
 
 export interface GatewayOptions extends CommonOptions {
@@ -29,6 +34,8 @@ export interface GatewayOptions extends CommonOptions {
   credentials: Credentials | (() => Promise<Credentials>);
   /** PEM certificates of the gateway to trust: in Deno and Node. No web page can do that: there it is an error. */
   caCerts?: readonly string[];
+  /** As with a pairing string, for a paired client's credentials. */
+  renewed?: (credentials: Credentials) => Promise<void>;
 }
 
 export type SealedFetchOptions = PairingOptions | GatewayOptions;

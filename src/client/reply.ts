@@ -43,12 +43,15 @@ class VerifiedParts {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #opener: ReplyOpener;
   readonly #signal: AbortSignal;
+  readonly #abort = () => void this.cancel();
   #ready: (ReplyEnvelope | Bytes)[] = [];
 
   constructor(outer: ReadableStream<Uint8Array>, opener: ReplyOpener, signal: AbortSignal) {
     this.#reader = outer.getReader();
     this.#opener = opener;
     this.#signal = signal;
+    // Node 20 forgets to end a stream on abort once its Response has been collected, so it is ended here.
+    signal.addEventListener("abort", this.#abort, { once: true });
   }
 
   /** The next part, or undefined at the verified end. An error lets go of the connection. */
@@ -58,6 +61,7 @@ class VerifiedParts {
         const chunk = await this.#read();
         if (chunk === undefined) {
           this.#opener.end();
+          this.#signal.removeEventListener("abort", this.#abort);
           return undefined;
         }
         this.#ready = await this.#opener.push(chunk);
@@ -71,12 +75,14 @@ class VerifiedParts {
 
   /** Ends the connection, also under a pending `next`. */
   async cancel(): Promise<void> {
+    this.#signal.removeEventListener("abort", this.#abort);
     await this.#reader.cancel().catch(() => {});
   }
 
   async #read(): Promise<Uint8Array | undefined> {
     try {
       const { done, value } = await this.#reader.read();
+      if (this.#signal.aborted) throw this.#signal.reason;
       return done ? undefined : value;
     } catch (cause) {
       if (this.#signal.aborted) throw this.#signal.reason;

@@ -28,8 +28,6 @@ const NOT_SEALED = new Set([
   "upgrade",
 ]);
 
-const NEVER = new AbortController().signal;
-
 /**
  * Reads a request as `fetch(input, init)` would take it. A path alone (`/api/chat`) is fine too.
  * @throws {SecLlamaError} `bad-request` if the body is not JSON or names no model and `defaultModel` is undefined.
@@ -56,7 +54,8 @@ export async function takeSnapshot(
     body,
     model: modelOf(url.pathname, body, defaultModel),
     // Not the new Request's: Node 20 lets that one go with the Request, and no abort comes through any more.
-    signal: init?.signal ?? (input instanceof Request ? input.signal : NEVER),
+    signal: init?.signal ??
+      (input instanceof Request ? input.signal : new AbortController().signal),
   };
 }
 

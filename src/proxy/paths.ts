@@ -1,20 +1,8 @@
 /** Which path is what: inference is sealed, metadata is asked of the gateway as it is, management is refused. */
+import { METADATA_PATHS } from "../client/metadata_paths.ts";
 import { INFERENCE_PATHS, MANAGEMENT_PATHS } from "../http/api_paths.ts";
 
 const SEALED = new Set(INFERENCE_PATHS);
-
-/** Metadata: nothing in it is a conversation, and the gateway answers it. */
-const METADATA: readonly (readonly [methods: readonly string[], path: RegExp])[] = [
-  [["GET", "HEAD"], /^\/$/],
-  [["GET", "HEAD"], /^\/healthz$/],
-  [["GET", "HEAD"], /^\/api\/version$/],
-  [["GET", "HEAD"], /^\/api\/tags$/],
-  [["GET"], /^\/api\/ps$/],
-  [["POST"], /^\/api\/show$/],
-  [["GET"], /^\/v1\/models$/],
-  [["GET"], /^\/v1\/models\/[A-Za-z0-9._:\/%-]{1,350}$/],
-  [["GET"], /^\/api\/security\/status$/],
-];
 
 export type PathKind =
   | "sealed"
@@ -35,5 +23,7 @@ export function kindOfPath(method: string, path: string): PathKind {
 
 /** The methods of a path that is served; undefined: it is not. */
 export function methodsOf(path: string): readonly string[] | undefined {
-  return SEALED.has(path) ? ["POST"] : METADATA.find(([, pattern]) => pattern.test(path))?.[0];
+  return SEALED.has(path)
+    ? ["POST"]
+    : METADATA_PATHS.find(([, pattern]) => pattern.test(path))?.[0];
 }

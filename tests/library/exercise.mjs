@@ -24,6 +24,7 @@ export async function exercise(sealedFetch, config) {
         openai: await openai(fetch),
         anthropic: await anthropic(fetch),
         aborted: await aborted(fetch),
+        listed: await listed(fetch),
         codes: await codes(fetch),
       });
     } finally {
@@ -64,7 +65,9 @@ async function openai(fetch) {
     parts++;
   }
   // An error of the application travels sealed and arrives as the SDK's own class.
-  const refused = await client.chat.completions.create({ ...ask, n: 3 }).catch((error) => error);
+  const refused = await client.chat.completions.create({ ...ask, temperature: 99 }).catch((error) =>
+    error
+  );
   return { whole, streamed, parts, refused: [refused.constructor.name, refused.param] };
 }
 
@@ -106,6 +109,14 @@ async function aborted(fetch) {
   } catch (error) {
     return error.name;
   }
+}
+
+/** The models, as the SDK lists them; the code of the error where that is refused. */
+async function listed(fetch) {
+  return await new Ollama({ fetch }).list().then(
+    ({ models }) => models.map((model) => model.name),
+    (error) => error.code,
+  );
 }
 
 /** The codes of what is refused before a reply can be sealed. */
