@@ -4,13 +4,18 @@
  * writing. All libraries must be open by then, and V8 must not compile (`--jitless`).
  */
 import policy from "../sandbox-profiles/linux.json" with { type: "json" };
+import { tryProfile } from "../src/darwin/attempts.ts";
+import { openDarwin } from "../src/darwin/libc.ts";
 import { errnoName } from "../src/linux/errno.ts";
 import { hardenProcess } from "../src/linux/harden.ts";
 import { cstr, type Linux, linux, openFlags, SystemCallError } from "../src/linux/libc.ts";
 import { compile, installFilter, type SeccompPolicy } from "../src/linux/seccomp.ts";
+import { openWindowsApi } from "../src/windows/api.ts";
+import { jobReport } from "../src/windows/job_report.ts";
 
 export interface LayerResult {
-  readonly layer: "not dumpable" | "no core dump" | "no new privileges" | "landlock" | "stage 2";
+  /** On Linux: not dumpable, no core dump, no new privileges, landlock, stage 2; elsewhere names of the plan's layers. */
+  readonly layer: string;
   readonly enforced: boolean;
   /** The reading, or the error. */
   readonly observed: string;
@@ -56,11 +61,13 @@ export function stage2Policy(options: LockdownOptions = {}): SeccompPolicy {
 }
 
 /**
- * Installs stage 2 on every thread and then tries what it forbids. Returns one result a layer, never throws: the gateway
+ * Installs stage 2 on every thread and then tries what it forbids. Elsewhere than on Linux the sandbox is whole from the start,
+ * and is only tried. Returns one result a layer, never throws: the gateway
  * judges.
  */
 export function lockdown(options: LockdownOptions = {}): LayerResult[] {
-  if (Deno.build.os !== "linux") return [];
+  if (Deno.build.os === "darwin") return tryProfile(openDarwin());
+  if (Deno.build.os === "windows") return jobReport(openWindowsApi());
   const system = linux();
   const results = [...early];
   const PR_SET_NO_NEW_PRIVS = 38;

@@ -9,7 +9,7 @@ import type { BootMessage, FromRunner } from "../src/pipe/messages.ts";
 import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
-import { attack, type AttackTargets } from "./attack.ts";
+import { attack } from "./attack.ts";
 import { DEFAULT_SAMPLING, type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, lockdown } from "./lockdown.ts";
 import { Session } from "./session.ts";
@@ -58,7 +58,7 @@ async function boot(message: BootMessage): Promise<void> {
   const locked = message.lockdown ? lockdown({ keep: message.stage2Keeps }) : [];
   // A driver may open devices or compile only now; one that stage 2 stops must not be found out by a user.
   if (message.engine.gpu && loaded.info.hasDecoder) await tryToken(loaded);
-  const attacks = message.targets === null ? [] : attack(message.targets as AttackTargets);
+  const attacks = message.targets === null ? [] : attack(message.targets);
   session = await Session.start({
     model: message.model,
     encryption: message.encryption,

@@ -12,6 +12,9 @@ const BASE = [
   "src/log.ts",
   "src/permissions.ts",
   "src/linux",
+  "src/darwin",
+  "src/windows",
+  "src/loopback.ts",
 ];
 const RULES: { readonly [part: string]: readonly string[] } = {
   "src/errors.ts": [],
@@ -22,6 +25,9 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/log.ts": [],
   "src/version.ts": [],
   "src/permissions.ts": [],
+  "src/loopback.ts": [],
+  "src/darwin": ["src/loopback.ts", "src/linux/attempts.ts"],
+  "src/windows": ["src/loopback.ts", "src/linux/attempts.ts"],
   "src/linux": ["src/errors.ts", "src/codecs.ts", "src/bytes.ts"],
   "src/sealed": BASE,
   "src/pipe": BASE,

@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
+import { launchCommand } from "./launch.ts";
 import { modelCommands } from "./models/mod.ts";
 import { proxyCommand } from "./proxy.ts";
 import { runCommand } from "./run.ts";
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   ...modelCommands,
   ...keyCommands,
   ...sandboxCommands,
+  launchCommand,
   doctorCommand,
   versionCommand,
   helpCommand,

@@ -11,6 +11,7 @@ import { cacheDirectory } from "../parts/cache_folder.ts";
 import { carried } from "../parts/carried.ts";
 import { openParts, type UnpackedParts } from "../parts/unpacked.ts";
 import { backendsIn, chooseGpu, type GpuChoice } from "../supervisor/gpu.ts";
+import type { Program } from "../sandbox/mod.ts";
 import type { InstalledFiles, RunnerFiles, Sandbox } from "../supervisor/isolation.ts";
 import type { CommandContext } from "./command.ts";
 
@@ -62,6 +63,7 @@ export async function runnerFiles(
   const gpu = config.gpuLibraries === ""
     ? {}
     : { gpuLibDir: await realFolder(config.gpuLibraries) };
+  const launcher = Deno.build.os === "windows" ? { launcher: windowsLauncher() } : {};
   const parts = await ownParts(starter);
   if (parts) {
     const suffix = Deno.build.os === "windows" ? ".exe" : "";
@@ -69,6 +71,7 @@ export async function runnerFiles(
       deno: null,
       runner: parts.path(`secllama-runner${suffix}`),
       libDir: parts.path("lib"),
+      ...launcher,
       ...gpu,
       check: () => parts.check(),
     };
@@ -95,9 +98,28 @@ export async function runnerFiles(
   }
   return {
     ...files,
+    ...launcher,
     libDir: await Deno.realPath(files.libDir),
     ...gpu,
     check: () => Promise.resolve(), // from source the files are the user's own, to be changed as they like
+  };
+}
+
+function windowsLauncher(): Program {
+  const executable = Deno.execPath();
+  return Deno.build.standalone ? { executable, args: ["launch"] } : {
+    executable,
+    args: [
+      "run",
+      "--quiet",
+      "--no-config",
+      "--no-lock",
+      "--no-remote",
+      "--no-npm",
+      "--no-prompt",
+      "--allow-ffi",
+      { path: join(ROOT, "build/launch.js") },
+    ],
   };
 }
 

@@ -5,7 +5,9 @@
 import { SecLlamaError } from "../errors.ts";
 import { openLinux } from "./linux/platform.ts";
 import type { PlannedCommand } from "./linux/spawn.ts";
-import type { AnyGpu, LayerState, Plan, RunnerTarget, SandboxMode } from "./types.ts";
+import { openMacos } from "./macos/platform.ts";
+import { openWindows } from "./windows/platform.ts";
+import type { AnyGpu, LayerState, Plan, Program, RunnerTarget, SandboxMode } from "./types.ts";
 
 /** A plan of any system: each has layer names of its own. */
 export interface AnyPlan extends Omit<Plan, "layers"> {
@@ -58,12 +60,18 @@ export interface Platform {
 
 /**
  * Probes this machine.
+ * @param options.launcher Windows: src/sandbox/windows/launch_main.ts as a program.
  * @throws {SecLlamaError} `sandbox-unavailable` on an operating system without a sandbox.
  */
-export async function openPlatform(): Promise<Platform> {
+export async function openPlatform(options: { launcher?: Program } = {}): Promise<Platform> {
   switch (Deno.build.os) {
     case "linux":
       return await openLinux();
+    case "darwin":
+      return await openMacos();
+    case "windows":
+      if (!options.launcher) throw new TypeError("Windows needs the launcher's program");
+      return openWindows({ launcher: options.launcher });
     default:
       throw new SecLlamaError(
         "sandbox-unavailable",

@@ -15,6 +15,7 @@ import {
   openPlatform,
   type PlannedCommand,
   type Platform,
+  type Program,
   type RunnerTarget,
   type SandboxMode,
 } from "../sandbox/mod.ts";
@@ -28,6 +29,8 @@ export interface RunnerFiles {
   readonly libDir: string;
   /** The same with a GPU backend; absent: `libDir` is all there is. */
   readonly gpuLibDir?: string;
+  /** Windows: the program that starts a runner inside its container and its job. */
+  readonly launcher?: Program;
 }
 
 /** The files of an installation, which can change while this process lives. */
@@ -138,7 +141,7 @@ function mappedBytes(paths: readonly string[]): number {
 export async function openSandbox(
   options: { files: InstalledFiles; mode: SandboxMode },
 ): Promise<Sandbox> {
-  return { ...options, platform: await openPlatform() };
+  return { ...options, platform: await openPlatform(options.files) };
 }
 
 /** What a runner needs besides its model. */

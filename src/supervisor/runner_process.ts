@@ -30,6 +30,10 @@ export interface RunnerProcessOptions {
   readonly logger: Logger;
 }
 
+const LAUNCH_HINT = Deno.build.os === "linux"
+  ? "install util-linux (unshare), then run: secllama doctor"
+  : "to see what this machine can enforce, run: secllama doctor";
+
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;
 
@@ -77,7 +81,7 @@ export class RunnerProcess {
         "sandbox-failed",
         "failed to apply sandbox: the launcher could not be started",
         {
-          hint: "install util-linux (unshare), then run: secllama doctor",
+          hint: LAUNCH_HINT,
           cause,
         },
       );
@@ -225,10 +229,10 @@ function startFailure(
   status: Deno.CommandStatus,
   fallback: SecLlamaError,
 ): SecLlamaError {
-  const line = stderr.split("\n").find((l) => /^(launcher|runner|unshare):/.test(l));
+  const line = stderr.split("\n").find((l) => /^(launcher|runner|unshare|sandbox-exec):/.test(l));
   if (line && !line.startsWith("runner:")) {
     return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
-      hint: "install util-linux (unshare), then run: secllama doctor",
+      hint: LAUNCH_HINT,
     });
   }
   if (fallback.code === "pipe-broken") return fallback;

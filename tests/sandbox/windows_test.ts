@@ -5,9 +5,11 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import {
+  addFirewallRules,
   firewallShortcomings,
+  removeFirewallRules,
+  type Run,
   type RunResult,
-  withFirewallRules,
 } from "../../src/sandbox/windows/firewall.ts";
 import {
   makeWindowsPlan,
@@ -239,6 +241,20 @@ class FakeWindows {
     this.rules++;
     return result(0);
   };
+}
+
+/** The rules around the life of a runner, as the gateway has them around its own. */
+async function withFirewallRules<T>(
+  commands: typeof COMMANDS,
+  run: Run,
+  use: () => Promise<T>,
+): Promise<T> {
+  await addFirewallRules(commands, run);
+  try {
+    return await use();
+  } finally {
+    await removeFirewallRules(commands, run);
+  }
 }
 
 Deno.test("the commands bind the runner's executable, in both directions, by absolute programs", () => {

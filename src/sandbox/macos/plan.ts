@@ -13,8 +13,10 @@ import type { Argument, Plan, PlannedLayer, RunnerTarget, SandboxMode } from "..
 export const SANDBOX_EXEC = "/usr/bin/sandbox-exec";
 
 export interface MacosCapabilities {
-  /** Whether `SANDBOX_EXEC` is there. */
+  /** Whether `SANDBOX_EXEC` is there and isolates. */
   readonly sandboxExec: boolean;
+  /** Why it cannot be used; absent: it is not there. */
+  readonly reason?: string;
   readonly arch: "aarch64" | "x86_64";
   /** DARWIN_USER_CACHE_DIR of confstr(3), where Metal keeps compiled shaders. Without it nothing is writable. */
   readonly darwinCacheDir?: string;
@@ -66,7 +68,7 @@ export function makeMacosPlan(
   const command = [map(target.executable), ...translate(target.args, map)];
   const base = { os: "macos", env: ENVIRONMENT, forks: false, pathMap: map } as const;
   if (!mode.sandbox || !caps.sandboxExec) {
-    const missing = `sandbox-exec not found at ${SANDBOX_EXEC}`;
+    const missing = caps.reason ?? `sandbox-exec not found at ${SANDBOX_EXEC}`;
     if (mode.sandbox && mode.strict) {
       throw new SecLlamaError("sandbox-unavailable", `failed to apply sandbox: ${missing}`, {
         hint: "sandbox-exec is part of macOS: restore it, then run: secllama doctor",

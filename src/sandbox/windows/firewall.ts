@@ -109,18 +109,12 @@ export function firewallShortcomings(commands: FirewallCommands, output: string)
 }
 
 /**
- * Adds the rules, checks that they are in effect, calls `use`, and removes them, whatever happened. Rules of that name which a
- * killed gateway left are removed first.
- * @throws {SecLlamaError} `sandbox-unavailable` if a rule cannot be added, `sandbox-failed` if it is not in effect or cannot be
- * removed.
+ * Adds the rules and checks that they are in effect; else there are none left. Rules of that name which a killed gateway left
+ * are removed first.
+ * @throws {SecLlamaError} `sandbox-unavailable` if a rule cannot be added, `sandbox-failed` if it is not in effect.
  */
-export async function withFirewallRules<T>(
-  commands: FirewallCommands,
-  run: Run,
-  use: () => Promise<T>,
-): Promise<T> {
+export async function addFirewallRules(commands: FirewallCommands, run: Run): Promise<void> {
   await run(commands.remove); // fails if there are none
-  let result: T;
   try {
     for (const argv of commands.add) await add(argv, run);
     const seen = await run(commands.readBack);
@@ -132,11 +126,14 @@ export async function withFirewallRules<T>(
         hint: "a group policy may override local rules; turn the Windows firewall on",
       });
     }
-    result = await use();
   } catch (error) {
     await run(commands.remove).catch(() => {}); // the first error is the one to report
     throw error;
   }
+}
+
+/** @throws {SecLlamaError} `sandbox-failed` if they cannot be removed; the hint has the command. */
+export async function removeFirewallRules(commands: FirewallCommands, run: Run): Promise<void> {
   const removed = await run(commands.remove);
   if (removed.code !== 0) {
     throw new SecLlamaError(
@@ -147,7 +144,19 @@ export async function withFirewallRules<T>(
       },
     );
   }
-  return result;
+}
+
+/** Runs a program of System32 with no environment but what Windows itself needs. */
+export async function runProgram(argv: readonly string[]): Promise<RunResult> {
+  const [program, ...args] = argv;
+  const { code, stdout, stderr } = await new Deno.Command(program!, {
+    args,
+    clearEnv: true,
+    env: { SystemRoot: "C:\\Windows" },
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
 async function add(argv: readonly string[], run: Run): Promise<void> {

@@ -1,0 +1,167 @@
+/**
+ * The macOS probe, the gateway's reading and the runner's attempts, against fakes: of sandbox-exec, which records its argv, and of
+ * the C library (src/darwin/fake_darwin.ts). What a Mac makes of them has not been seen.
+ */
+import assert from "node:assert/strict";
+import { attackByDarwin, tryProfile } from "../../src/darwin/attempts.ts";
+import { FakeDarwin, type FakeOptions } from "../../src/darwin/fake_darwin.ts";
+import { openMacos } from "../../src/sandbox/macos/platform.ts";
+import { MACOS_POLICY, SANDBOX_EXEC } from "../../src/sandbox/macos/plan.ts";
+import type { MacosHost } from "../../src/sandbox/macos/probe.ts";
+import { runnerTarget } from "../../src/supervisor/isolation.ts";
+
+const STRICT = { sandbox: true, strict: true };
+const WEAK = { sandbox: true, strict: false };
+const DENO = "/opt/homebrew/bin/deno";
+const REAL_DENO = "/opt/homebrew/Cellar/deno/2.9.4/bin/deno";
+const TARGET = runnerTarget(
+  { deno: DENO, runner: "/Users/u/secllama/build/runner.js", libDir: "/Users/u/lib" },
+  "/Users/u/models/blobs/sha256-00",
+);
+const CLOSED = /deny file-read-data/;
+
+/** A fake sandbox-exec: exit codes under the open and under the closed profile. */
+async function mac(
+  o: { codes?: [number | undefined, number | undefined]; missing?: boolean } & FakeOptions = {},
+) {
+  const ran: (readonly string[])[] = [];
+  const [open, closed] = o.codes ?? [0, 1];
+  const host: MacosHost = {
+    arch: "aarch64",
+    darwin: new FakeDarwin({ cache: "/var/folders/ab/cd/C/" }),
+    exists: (path) => path === SANDBOX_EXEC && o.missing !== true,
+    realPath: (path) => path === DENO ? REAL_DENO : path,
+    run(argv) {
+      ran.push(argv);
+      return Promise.resolve(CLOSED.test(argv[2]!) ? closed : open);
+    },
+  };
+  const darwin = new FakeDarwin({ readable: REAL_DENO, ...o });
+  return { platform: await openMacos({ host, darwin }), ran, darwin };
+}
+
+Deno.test("macOS (fake sandbox-exec): a profile that denies must deny, one that does not must not", async () => {
+  const { platform, ran } = await mac();
+  assert.match(platform.facts, /sandbox-exec yes/);
+  assert.equal(ran.length, 2);
+  for (const argv of ran) {
+    assert.equal(argv[0], "/usr/bin/sandbox-exec");
+    assert.equal(argv[1], "-p");
+    assert.deepEqual(argv.slice(3), ["--", "/bin/cat", "/private/etc/hosts"]);
+  }
+  assert.doesNotMatch(ran[0]![2]!, CLOSED);
+  assert.match(ran[1]![2]!, CLOSED);
+});
+
+Deno.test("macOS (fake sandbox-exec): missing, failing, hanging or not isolating, strict refuses", async () => {
+  const cases: [Parameters<typeof mac>[0], RegExp][] = [
+    [{ missing: true }, /sandbox-exec not found at \/usr\/bin\/sandbox-exec/],
+    [{ codes: [1, 1] }, /does not run a program/],
+    [{ codes: [undefined, 1] }, /does not run a program/],
+    [{ codes: [0, undefined] }, /did not end/],
+    [{ codes: [0, 0] }, /did not isolate/],
+  ];
+  for (const [options, reason] of cases) {
+    const { platform } = await mac(options);
+    assert.match(platform.facts, reason);
+    assert.throws(() => platform.plan(TARGET, STRICT), {
+      code: "sandbox-unavailable",
+      message: reason,
+      hint: /secllama doctor/,
+    });
+    const weak = platform.plan(TARGET, WEAK);
+    assert.equal(weak.level, "weak");
+    assert.match(weak.warnings.join(), reason);
+  }
+});
+
+Deno.test("macOS: the command is the plan's, by real paths, with no environment of the operator's", async () => {
+  const { platform } = await mac();
+  const plan = platform.plan({ ...TARGET, metal: true }, STRICT);
+  const { argv, env, launch } = platform.command(plan);
+  assert.deepEqual(argv, plan.argv);
+  assert.equal(argv[0], SANDBOX_EXEC);
+  assert.equal(argv[argv.indexOf("--") + 1], REAL_DENO);
+  assert.match(argv.join("\n"), /SHADER_CACHE=\/private\/var\/folders\/ab\/cd\/C\/deno/);
+  assert.deepEqual(Object.keys(env).sort(), ["DENO_DIR", "DENO_NO_UPDATE_CHECK", "LANG"]);
+  assert.equal(launch, undefined);
+  assert.equal(platform.findRunner(7, plan), 7, "sandbox-exec becomes the runner");
+  assert.deepEqual(platform.gpus, ["metal"]);
+});
+
+const OWN = ["private files", "no writes", "no other program"].map((layer) => ({
+  layer,
+  enforced: true,
+  observed: "",
+}));
+
+Deno.test("macOS (fake FFI): each layer that is missing, unreadable or always denied counts", async () => {
+  const judge = async (options: FakeOptions, own: readonly unknown[] = OWN) => {
+    const { platform } = await mac(options);
+    const plan = platform.plan(TARGET, STRICT);
+    return platform.shortcomings(plan, platform.measure(7, plan), own);
+  };
+  assert.deepEqual(await judge({}), []);
+  const cases: [{ [operation: string]: number }, RegExp][] = [
+    [{ "none": 0 }, /^sandbox profile: missing/],
+    [{ "network-outbound": 0 }, /^no network: missing .*2 of 3/],
+    [{ "network-bind": -1 }, /^no network: unreadable/],
+    [{ "mach-lookup": 0 }, /^no name service: missing/],
+    [{ "process-fork": 0 }, /^no other program: missing/],
+    [{ "process-exec": 0 }, /^no other program: missing/],
+    [{ "file-read-data": 0 }, /^private files: missing/],
+    [{ "own file": 1 }, /^private files: unreadable .*its own program too/],
+    [{ "file-write-create": 0 }, /^no writes: missing/],
+  ];
+  for (const [check, problem] of cases) {
+    const problems = await judge({ check });
+    assert.equal(problems.length, 1, problems.join());
+    assert.match(problems[0]!, problem);
+  }
+  const dead = { none: -1, "process-fork": -1, "mach-lookup": -1, "own file": -1 };
+  assert.ok((await judge({ check: dead })).length >= 4, "a process that is gone");
+  assert.equal((await judge({}, [])).length, 3);
+  assert.match(
+    (await judge({}, [null, { layer: "no writes", enforced: "yes" }])).join(),
+    /no writes/,
+  );
+  const { darwin, platform } = await mac();
+  platform.measure(7, platform.plan(TARGET, STRICT));
+  for (const service of MACOS_POLICY.deniedServices) {
+    assert.ok(darwin.calls.includes(`sandbox_check mach-lookup ${service}`), service);
+  }
+});
+
+Deno.test("macOS (fake FFI): the runner attacks each listener by native calls", () => {
+  const targets = { tcp4: 0x1234, tcp6: 5, udp: 6, pathStream: "/private/tmp/p" };
+  const refused = new FakeDarwin({ allow: ["socket"] });
+  assert.deepEqual(
+    attackByDarwin(refused, targets).map((r) => [r.target, r.attempted, r.blocked, r.step]),
+    [
+      ["tcp4", true, true, "connect"],
+      ["tcp6", true, true, "connect"],
+      ["udp", true, true, "sendto"],
+      ["pathStream", true, true, "connect"],
+    ],
+  );
+  assert.ok(refused.calls.includes("connect 16,2,18,52,127,0,0,1"));
+  assert.ok(refused.calls.includes("connect 17,1,47,112,114,105,118,97"), "length, family, path");
+  assert.ok(attackByDarwin(new FakeDarwin(), targets).every((r) => r.step === "socket"));
+  const open = new FakeDarwin({ allow: ["socket", "connect", "sendto"] });
+  assert.ok(attackByDarwin(open, targets).every((r) => !r.blocked && r.errno === ""));
+});
+
+Deno.test("macOS (fake FFI): what the profile must refuse is tried, and a success is reported", () => {
+  assert.ok(tryProfile(new FakeDarwin()).every((l) => l.enforced));
+  for (
+    const [call, layer] of [
+      ["open", "private files"],
+      ["creat", "no writes"],
+      ["posix_spawn", "no other program"],
+    ] as const
+  ) {
+    const fake = new FakeDarwin({ allow: [call] });
+    assert.deepEqual(tryProfile(fake).filter((l) => !l.enforced).map((l) => l.layer), [layer]);
+    if (call === "creat") assert.match(fake.calls.join("\n"), /unlink/, "nothing is left behind");
+  }
+});
