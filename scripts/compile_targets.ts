@@ -8,7 +8,7 @@ export interface Target {
   readonly platform: string;
   /** `deno install --os … --arch …`, and the last words of the package's name. */
   readonly npm: { readonly os: string; readonly arch: string; readonly name: string };
-  /** Whether a model runs there: elsewhere the sandbox is a plan so far. */
+  /** Whether its sandbox was run by the authors: see docs/sandbox-macos-windows.md. */
   readonly runs: boolean;
 }
 
