@@ -78,6 +78,11 @@ export const ERROR_TABLE = {
   // the parts of a compiled program
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],
+  // pull
+  "offline": [403, EXIT.refused],
+  "registry-not-allowed": [403, EXIT.refused],
+  "pull-refused": [502, EXIT.refused],
+  "pull-failed": [502, EXIT.unavailable],
   // sandbox
   "sandbox-unavailable": [503, EXIT.refused],
   "sandbox-failed": [503, EXIT.refused],

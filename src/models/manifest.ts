@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto";
 import { SecLlamaError } from "../errors.ts";
 import { utf8 } from "../bytes.ts";
-import { digestHex } from "./names.ts";
+import { digestHex, isDigest } from "./names.ts";
 
 export const MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
 export const CONFIG_TYPE = "application/vnd.docker.container.image.v1+json";
@@ -49,6 +49,8 @@ export interface Manifest {
   readonly layers: readonly Descriptor[];
 }
 
+type Fail = (what: string, cause?: unknown) => SecLlamaError;
+
 /** The media type of a kind of layer. */
 export function layerType(kind: LayerKind): string {
   return LAYER_PREFIX + kind;
@@ -71,39 +73,41 @@ export function modelLayer(manifest: Manifest): Descriptor {
 
 /**
  * Reads a manifest's bytes.
- * @throws {SecLlamaError} `model-corrupt` if it is not a manifest of one model.
+ * @param fail Makes the error for one that is not a manifest of one model; by default `model-corrupt`.
  */
-export function parseManifest(bytes: Uint8Array): Manifest {
+export function parseManifest(bytes: Uint8Array, fail: Fail = corrupt): Manifest {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw corrupt("its manifest is not JSON", cause);
+    throw fail("its manifest is not JSON", cause);
   }
   const record = asRecord(value);
   if (!record || record["schemaVersion"] !== 2 || !Array.isArray(record["layers"])) {
-    throw corrupt("its manifest is not of schema version 2 with layers");
+    throw fail("its manifest is not of schema version 2 with layers");
   }
-  if (record["layers"].length > MAX_LAYERS) throw corrupt("its manifest has too many layers");
+  if (record["layers"].length > MAX_LAYERS) throw fail("its manifest has too many layers");
   return {
     schemaVersion: 2,
     mediaType: typeof record["mediaType"] === "string" ? record["mediaType"] : MANIFEST_TYPE,
-    config: parseDescriptor(record["config"]),
-    layers: record["layers"].map(parseDescriptor),
+    config: parseDescriptor(record["config"], fail),
+    layers: record["layers"].map((layer) => parseDescriptor(layer, fail)),
   };
 }
 
-function parseDescriptor(value: unknown): Descriptor {
+function parseDescriptor(value: unknown, fail: Fail): Descriptor {
   const record = asRecord(value);
   const mediaType = record?.["mediaType"];
   const size = record?.["size"];
   if (typeof mediaType !== "string" || mediaType.length > 200) {
-    throw corrupt("a part of its manifest has no media type");
+    throw fail("a part of its manifest has no media type");
   }
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-    throw corrupt("a part of its manifest has no size");
+    throw fail("a part of its manifest has no size");
   }
-  return { mediaType, digest: `sha256:${digestHex(record?.["digest"])}`, size };
+  const digest = record?.["digest"];
+  if (!isDigest(digest)) throw fail("a digest is not sha256: and 64 lower-case digits");
+  return { mediaType, digest: `sha256:${digestHex(digest)}`, size };
 }
 
 /** The bytes of a manifest, in the order of keys that Ollama writes. */

@@ -108,6 +108,11 @@ export function sameName(a: ModelName, b: ModelName): boolean {
   return a.canonical.toLowerCase() === b.canonical.toLowerCase();
 }
 
+/** Whether it is a digest in either spelling. */
+export function isDigest(digest: unknown): digest is string {
+  return typeof digest === "string" && DIGEST.test(digest);
+}
+
 /**
  * The 64 hexadecimal digits of `sha256:…` or `sha256-…`. Nothing else becomes part of a path (CVE-2024-37032).
  * @throws {SecLlamaError} `model-corrupt` if it is anything else.

@@ -4,6 +4,7 @@
  * ```
  * <folder>/blobs/…  manifests/…   as folder.ts says
  *          tmp/part-<uuid>        half-written files, never looked at
+ *          partial/sha256-<hex>   downloads that are to go on
  *          lock                   held while manifests or blobs change
  * ```
  */
@@ -33,6 +34,7 @@ import {
   serializeManifest,
 } from "./manifest.ts";
 import { digestHex, type ModelName } from "./names.ts";
+import { cleanPartials } from "./partial.ts";
 
 export class OwnFolder extends ModelFolder {
   readonly #temp: string;
@@ -47,9 +49,15 @@ export class OwnFolder extends ModelFolder {
     return createTemp(this.#temp);
   }
 
-  /** Removes what killed writers left. */
-  clean(): Promise<void> {
-    return cleanTemps(this.#temp);
+  /** Where files that are fetched in several goes wait; see partial.ts. */
+  get partials(): string {
+    return join(this.dir, "partial");
+  }
+
+  /** Removes what killed writers left, and what was begun long ago and never went on. */
+  async clean(): Promise<void> {
+    await cleanTemps(this.#temp);
+    await cleanPartials(this.partials);
   }
 
   /** Runs `body` while no other process changes the folder. */
@@ -69,10 +77,15 @@ export class OwnFolder extends ModelFolder {
 
   /** Writes a manifest, over that of the same name if there is one; the lock is held. */
   async writeManifest(name: ModelName, manifest: Manifest): Promise<void> {
-    const existing = await this.find(name);
-    const path = existing?.path ?? this.manifestFile(name);
-    await writeWhole(this.#temp, path, serializeManifest(manifest));
+    await this.writeManifestBytes(name, serializeManifest(manifest));
   }
+
+  /** As {@link writeManifest}, but byte for byte as it came, so that its digest stays. */
+  async writeManifestBytes(name: ModelName, bytes: Uint8Array): Promise<void> {
+    const existing = await this.find(name);
+    await writeWhole(this.#temp, existing?.path ?? this.manifestFile(name), bytes);
+  }
+
   /** Removes a manifest and the folders that become empty; the lock is held. */
   async removeManifest(path: string): Promise<void> {
     await attempt(path, () => Deno.remove(path));

@@ -17,6 +17,7 @@ import {
   type ModelSource,
   type ResolvedModel,
 } from "./folder.ts";
+import { Intake } from "./intake.ts";
 import { corrupt, describeBytes, type LayerKind, layersOf } from "./manifest.ts";
 import { digestHex, parseModelName } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
@@ -206,6 +207,11 @@ export class ModelStore {
     const wanted = parseModelName(name);
     await createModel(this.#workshop, wanted, recipe, options);
     return await this.resolve(wanted.canonical);
+  }
+
+  /** Where a pulled model comes in. */
+  get intake(): Intake {
+    return new Intake(this.#own);
   }
 
   /**
