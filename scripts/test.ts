@@ -29,6 +29,8 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/lib/python3/dist-packages/aiohttp/__init__.py", "python3-aiohttp"],
   ["/usr/bin/curl", "curl"],
   ["/usr/bin/wget", "wget"],
+  ["/usr/bin/docker-registry", "docker-registry"],
+  ["/usr/bin/script", "bsdutils"],
   ["/usr/bin/chromium", "chromium"],
   ["/usr/lib/python3/dist-packages/capstone/__init__.py", "python3-capstone"],
 ];

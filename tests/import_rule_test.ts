@@ -34,6 +34,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/config": BASE,
   "src/models": BASE,
   "src/http": BASE,
+  // Of the product's own network traffic, all that goes beyond the user's gateway. Only the command line may start it.
+  "src/pull": [...BASE, "src/config", "src/models"],
   "src/parts": BASE,
   "src/keys": [...BASE, "src/sealed/suite.ts"],
   "src/sandbox": [...BASE, "sandbox-profiles"],

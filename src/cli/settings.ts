@@ -4,18 +4,24 @@ import { type Config, loadConfig } from "../config/config.ts";
 import { FIELDS } from "../config/fields.ts";
 import { dataDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
-import type { CommandContext, OptionTable } from "./command.ts";
+import type { CommandContext, OptionSpec, OptionTable } from "./command.ts";
 
 /** Options for the settings that have a flag. */
 export const SETTING_OPTIONS: OptionTable = Object.fromEntries(
-  FIELDS.flatMap((f) =>
-    "flag" in f ? [[f.flag, { type: "string", value: f.value, help: f.help } as const]] : []
-  ),
+  FIELDS.flatMap((f) => "flag" in f ? [[f.flag, option(f)]] : []),
 );
+
+function option(f: { value: string; help: string; switch?: true }): OptionSpec {
+  return f.switch
+    ? { type: "boolean", help: f.help }
+    : { type: "string", value: f.value, help: f.help };
+}
 
 export interface Settings {
   readonly config: Config;
   readonly dataDir: string;
+  /** The config file, which need not be there. */
+  readonly configFile: string;
 }
 
 /**
@@ -47,6 +53,7 @@ export async function readSettings(
   return {
     config: loadConfig({ env: context.env, flags: context.values, ...(file ? { file } : {}) }),
     dataDir,
+    configFile: path,
   };
 }
 

@@ -11,6 +11,10 @@ export interface Tui {
   /** Text of a result without a line end, flushed at once: tokens of a reply. */
   write(text: string): void;
   json(value: unknown): void;
+  /** One document of several, on a line of its own. */
+  jsonLine(value: unknown): void;
+  /** A line that the next one replaces, on a terminal only; undefined: none any more. */
+  progress(line: string | undefined): void;
   /** One line of progress or remark. */
   note(line: string): void;
   warn(line: string): void;
@@ -49,6 +53,10 @@ export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
     out: (line) => writeAll(Deno.stdout, line + "\n"),
     write: (text) => writeAll(Deno.stdout, text),
     json: (value) => writeAll(Deno.stdout, JSON.stringify(value, null, 2) + "\n"),
+    jsonLine: (value) => writeAll(Deno.stdout, JSON.stringify(value) + "\n"),
+    progress(line) {
+      if (Deno.stderr.isTerminal()) writeAll(Deno.stderr, `\r\x1b[K${line ?? ""}`);
+    },
     note: (line) => options.quiet ? undefined : err(line),
     warn: (line) => err(`${paint(errColour, "33", "warning:")} ${line}`),
     error(error) {

@@ -33,6 +33,7 @@ export function loadConfig(sources: ConfigSources): Config {
   for (const row of rows) {
     const value = row.flag === undefined ? undefined : sources.flags?.[row.flag];
     if (typeof value === "string") config[row.name] = row.parse(value, `--${row.flag}`);
+    if (value === true && row.switch) config[row.name] = row.parse("true", `--${row.flag}`);
   }
   return Object.freeze(config) as unknown as Config;
 }
@@ -77,7 +78,10 @@ function applyFile(config: Record<string, unknown>, file: { text: string; name: 
         },
       );
     }
-    if (typeof value === "object") {
+    // A list may be written as one.
+    const isList = Array.isArray(row.default) && Array.isArray(value) &&
+      value.every((one) => typeof one === "string" && !one.includes(","));
+    if (typeof value === "object" && !isList) {
       throw new SecLlamaError("bad-config", `${file.name}: ${key} must be ${row.value}`, {
         field: key,
       });

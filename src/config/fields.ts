@@ -5,6 +5,7 @@
 import { SecLlamaError } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
 import { parseDurationMs } from "./duration.ts";
+import { type HostEntry, parseHosts } from "./hosts.ts";
 
 export type GpuSetting = "auto" | "off" | "nvidia" | "amd" | "intel" | "metal";
 
@@ -39,6 +40,18 @@ export interface Config {
   readonly keyMaxAgeDays: number;
   /** Origins of web pages that may send sealed requests, as browsers write them. */
   readonly allowedOrigins: readonly string[];
+  /** Registries to pull models from; none by default. */
+  readonly registries: readonly HostEntry[];
+  /** Hosts that a registry may send a pull to for the files. */
+  readonly registryBlobHosts: readonly HostEntry[];
+  /** A file of certificates, PEM, to trust for registries besides the usual ones; empty: none. */
+  readonly registryCa: string;
+  /** Of all files of a pulled model, in bytes. */
+  readonly maxModelBytes: number;
+  /** Nothing is fetched from anywhere. */
+  readonly offline: boolean;
+  /** Pull, create, copy and delete over the API, for clients on loopback. */
+  readonly allowModelManagement: boolean;
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
 }
@@ -47,6 +60,8 @@ export interface Field<K extends keyof Config = keyof Config> {
   readonly name: K;
   readonly env: string;
   readonly flag?: string;
+  /** The flag alone means true. */
+  readonly switch?: true;
   readonly value: string;
   readonly default: Config[K];
   readonly help: string;
@@ -131,6 +146,12 @@ function fullPath(text: string, name: string): string {
     throw bad(name, "a full path");
   }
   return text;
+}
+
+function hosts(text: string, name: string): readonly HostEntry[] {
+  const entries = parseHosts(text);
+  if (!entries) throw bad(name, "hosts such as registry.example, localhost:5000");
+  return entries;
 }
 
 export const FIELDS = [
@@ -313,6 +334,58 @@ export const FIELDS = [
     default: [],
     help: "web pages that may send sealed requests to the gateway, each by its exact origin",
     parse: origins,
+  }),
+  field({
+    name: "registries",
+    env: "SECLLAMA_REGISTRIES",
+    value: "HOST,…",
+    default: [],
+    help: "registries to pull models from; HOST+private may be at a private address",
+    parse: hosts,
+  }),
+  field({
+    name: "registryBlobHosts",
+    env: "SECLLAMA_REGISTRY_BLOB_HOSTS",
+    value: "HOST,…",
+    default: [],
+    help: "hosts that a registry may send a pull to for the files",
+    parse: hosts,
+  }),
+  field({
+    name: "registryCa",
+    env: "SECLLAMA_REGISTRY_CA",
+    value: "FILE",
+    default: "",
+    help: "certificates (PEM) to trust for registries besides the usual ones",
+    parse: fullPath,
+  }),
+  field({
+    name: "maxModelBytes",
+    env: "SECLLAMA_MAX_MODEL_SIZE",
+    value: "SIZE",
+    default: 2 ** 40,
+    help: "largest model that is pulled or uploaded: 40G, 1T",
+    parse: size,
+  }),
+  field({
+    name: "offline",
+    env: "SECLLAMA_OFFLINE",
+    flag: "offline",
+    switch: true,
+    value: "true|false",
+    default: false,
+    help: "fetch nothing from anywhere: pull is refused",
+    parse: bool,
+  }),
+  field({
+    name: "allowModelManagement",
+    env: "SECLLAMA_ALLOW_MODEL_MANAGEMENT",
+    flag: "allow-model-management",
+    switch: true,
+    value: "true|false",
+    default: false,
+    help: "take pull, create, copy and delete over the API, from this machine's clients",
+    parse: bool,
   }),
   field({
     name: "ollamaModels",

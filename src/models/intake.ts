@@ -17,7 +17,7 @@ import {
 } from "./manifest.ts";
 import type { ModelName } from "./names.ts";
 import type { OwnFolder } from "./own_folder.ts";
-import { PartialBlob } from "./partial.ts";
+import { CHUNK_BYTES, PartialBlob } from "./partial.ts";
 
 export class Intake {
   readonly #own: OwnFolder;
@@ -47,8 +47,8 @@ export class Intake {
   }
 
   /** @throws {SecLlamaError} `busy` if another process is fetching it. */
-  open(part: Descriptor): Promise<PartialBlob> {
-    return PartialBlob.open(this.#own.partials, part);
+  open(part: Descriptor, chunkBytes = CHUNK_BYTES): Promise<PartialBlob> {
+    return PartialBlob.open(this.#own.partials, part, chunkBytes);
   }
 
   /**

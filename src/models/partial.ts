@@ -53,7 +53,7 @@ export class PartialBlob implements Disposable {
   static async open(
     folder: string,
     part: Descriptor,
-    chunkBytes = CHUNK_BYTES,
+    chunkBytes: number,
   ): Promise<PartialBlob> {
     await makeFolder(folder);
     const path = join(folder, `sha256-${digestHex(part.digest)}`);

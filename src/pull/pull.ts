@@ -39,6 +39,8 @@ export interface PullOptions {
   readonly network?: Network;
   readonly idleMs?: number;
   readonly backoffMs?: number;
+  /** Of a range; a partial file of another size begins anew. */
+  readonly chunkBytes?: number;
 }
 
 export interface PulledModel {
@@ -129,7 +131,7 @@ async function fetchParts(
       progress(size);
       continue;
     }
-    const blob = open.use(await intake.open(part));
+    const blob = open.use(await intake.open(part, options.chunkBytes));
     blobs.set(digest, blob);
     await download(registry, blob, {
       signal: options.signal,

@@ -4,12 +4,14 @@ import { copyCommand } from "./cp.ts";
 import { createCommand } from "./create.ts";
 import { importCommand } from "./import.ts";
 import { listCommand } from "./list.ts";
+import { pullCommand } from "./pull.ts";
 import { removeCommand } from "./rm.ts";
 import { showCommand } from "./show.ts";
 import { verifyCommand } from "./verify.ts";
 
 export const modelCommands: Command[] = [
   importCommand,
+  pullCommand,
   createCommand,
   listCommand,
   showCommand,
