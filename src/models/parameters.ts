@@ -25,7 +25,7 @@ export const PARAMETERS: { readonly [name: string]: Row } = {
   repeat_penalty: { type: "number", min: Number.MIN_VALUE, max: 100 },
   presence_penalty: penalty,
   frequency_penalty: penalty,
-  top_k: integer(0),
+  top_k: integer(-1),
   repeat_last_n: integer(-1),
   seed: integer(-1, Number.MAX_SAFE_INTEGER),
   num_predict: integer(-2),
