@@ -62,7 +62,7 @@ Deno.test("modelfile: what is wrong is named with its line", () => {
     ["FROM x\nPARAMETER __proto__ 1", /^line 2: unknown parameter/],
     ["FROM x\nPARAMETER temperature hot", /^line 2: temperature must be a number from 0 to 100$/],
     ["FROM x\nPARAMETER temperature -1", /^line 2: temperature must be/],
-    ["FROM x\nPARAMETER top_k 1.5", /^line 2: top_k must be a whole number from 0/],
+    ["FROM x\nPARAMETER top_k 1.5", /^line 2: top_k must be a whole number from -1/],
     ["FROM x\nPARAMETER num_ctx 1e99", /^line 2: num_ctx must be/],
     ["FROM x\nPARAMETER use_mmap yes", /^line 2: use_mmap must be true or false$/],
     ["FROM x\nPARAMETER top_k", /^line 2: PARAMETER has no value$/],

@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { readDefaults } from "../../src/models/defaults.ts";
 import { listFolder } from "../../src/models/files.ts";
 import { makeGguf, tensor } from "../../src/models/gguf_testing.ts";
-import { CHUNK_BYTES } from "../../src/models/partial.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { type PullEvent, pullModel, type PullOptions } from "../../src/pull/pull.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
 
 /** A model of several chunks, the last one short. */
-const BIG_BYTES = 3 * CHUNK_BYTES + 4096;
+const CHUNK_BYTES = 1024 * 1024;
+const BIG_BYTES = 24 * CHUNK_BYTES + 4096;
 const bigModel = (fill: number) =>
   makeGguf({
     tensors: [tensor("token_embd.weight", [8, BIG_BYTES / 32], 0, 0)],
@@ -25,6 +25,7 @@ function options(host: string, more: Partial<PullOptions> = {}): PullOptions {
     maxBytes: 2 ** 40,
     signal: new AbortController().signal,
     backoffMs: 1,
+    chunkBytes: CHUNK_BYTES,
     ...more,
   };
 }
@@ -96,7 +97,7 @@ Deno.test({
           pullModel(store, `${host}/me/other:v1`, {
             ...options(host, { signal: stop.signal }),
             onEvent(event) {
-              if (event.status === "pulling" && event.doneBytes > 2 * CHUNK_BYTES) stop.abort();
+              if (event.status === "pulling" && event.doneBytes > 12 * CHUNK_BYTES) stop.abort();
             },
           }),
           { code: "cancelled" },
@@ -109,7 +110,7 @@ Deno.test({
             event.status === "pulling" && event.totalBytes > BIG_BYTES &&
             first.push(event.doneBytes),
         });
-        assert.ok(first[0]! >= CHUNK_BYTES, `began again at ${first[0]}`);
+        assert.ok(first[0]! >= 6 * CHUNK_BYTES, `began again at ${first[0]}`);
         await store.verify(model.digest);
       });
 
