@@ -1,6 +1,7 @@
 /** The Python client of examples/python: the published vectors, and a live exchange with a runner in this process. */
 import assert from "node:assert/strict";
 import { utf8, utf8Decode } from "../src/bytes.ts";
+import { encodePairing } from "../src/client/pairing.ts";
 import { PSK_ID, serve } from "../src/client/test_support.ts";
 
 const FOLDER = new URL("../examples/python/", import.meta.url);
@@ -60,11 +61,8 @@ Deno.test({
     server.answer = () => ({
       body: ["Hello", ", ", "world"].map((response) => utf8(JSON.stringify({ response }) + "\n")),
     });
-    const pairing = JSON.stringify({
-      url: server.gateway,
-      psk_id: PSK_ID,
-      psk: server.psk.toHex(),
-    });
+    const credentials = { url: server.gateway, pskId: PSK_ID, psk: server.psk };
+    const pairing = encodePairing(credentials);
     const args = ["demo", "What is network isolation?"];
     const good = await run("secllama_client.py", args, pairing);
     assert.equal(good.code, 0, good.errors);
@@ -77,8 +75,10 @@ Deno.test({
     assert.notEqual(cut.code, 0);
     assert.match(cut.errors, /SealedError: truncated/);
     server.tamper = (bytes) => bytes;
-    const stranger = pairing.replace(server.psk.toHex(), "00".repeat(32));
+    const stranger = encodePairing({ ...credentials, psk: new Uint8Array(32) });
     const refused = await run("secllama_client.py", args, stranger);
     assert.match(refused.errors, /SealedError: auth/);
+    const mangled = await run("secllama_client.py", args, pairing.slice(0, -1));
+    assert.match(mangled.errors, /SealedError: bad-pairing/);
   },
 });

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A client of SecLlama in one file: sealed/1, suite 1, streaming. Needs python3-cryptography (Debian's will do).
 
-    python3 secllama_client.py MODEL PROMPT < pairing.json      where pairing.json is {"url", "psk_id", "psk" in hex}
+    python3 secllama_client.py MODEL PROMPT < pairing.txt       where pairing.txt is what `secllama pair NAME` printed
 
-The format is docs/wire.md. Plain http, so for the gateway on this machine or inside a tunnel of yours.
+The format is docs/wire.md. Its core is from `seal_request` to the end of `open_reply`, some 60 lines. It has no ML-KEM and so
+no suite 2, and leaves a renewed key alone.
 """
-import base64, hashlib, hmac, http.client, json, os, sys, time, urllib.parse
+import base64, hashlib, hmac, http.client, json, os, ssl, sys, time, urllib.parse, zlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -114,17 +115,43 @@ def open_reply(read, secret, enc):
     if read(1): raise SealedError("auth")
 
 
+def parse_pairing(text):
+    """The fields of a pairing string: url, psk_id, psk and, if the gateway made its own, cert."""
+    try:
+        family, body, checksum = "".join(text.split()).split(".")
+        data = unb64(body)
+        if family != "secllama-pair-1" or f"{zlib.crc32(data):08x}" != checksum.lower(): raise ValueError
+        fields = json.loads(data)
+        return {"url": fields["url"], "psk_id": fields["psk_id"], "psk": unb64(fields["psk"]), "cert": unb64(fields.get("cert", "")) or None}
+    except (KeyError, TypeError, ValueError): raise SealedError("bad-pairing")
+
+
+def make_proof(psk, psk_id, method, target, now, nonce=None):
+    """Shows the gateway that we hold the key when we ask for a key document."""
+    nonce, field = nonce or os.urandom(16), lambda text: len(text).to_bytes(2, "big") + text.encode()
+    tag = mac(hkdf(psk, b"secllama/1 metadata"), b"SLM1" + field(method) + field(target) +
+              now.to_bytes(8, "big") + nonce + hashlib.sha256(b"").digest())
+    tag = base64.urlsafe_b64encode(tag).decode().rstrip("=")
+    return f"id={psk_id};t={now};n={nonce.hex()};mac={tag}"
+
+
 class Client:
-    def __init__(self, url, psk_id, psk):
-        self.url, self.psk_id, self.psk = urllib.parse.urlsplit(url), psk_id, psk
+    def __init__(self, url, psk_id, psk, cert=None):
+        self.url, self.psk_id, self.psk, self.offset = urllib.parse.urlsplit(url), psk_id, psk, 0
+        pem = ssl.DER_cert_to_PEM_cert(cert) if cert else None
+        self.context = ssl.create_default_context(cadata=pem) if self.url.scheme == "https" else None
 
     def _send(self, *request, **more):
-        connection = http.client.HTTPConnection(self.url.hostname, self.url.port)
+        if self.context: connection = http.client.HTTPSConnection(
+            self.url.hostname, self.url.port, context=self.context)
+        else: connection = http.client.HTTPConnection(self.url.hostname, self.url.port)
         connection.request(*request, **more)
         response = connection.getresponse()
         if response.status != 200:
             try: kind = json.loads(response.read(65536)).get("type", "")
             except ValueError: kind = ""
+            theirs = response.getheader("secllama-now")  # with a 425: the gateway's clock
+            if theirs: self.offset = int(theirs) - time.time() * 1000
             raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}")
         return response
 
@@ -134,7 +161,9 @@ class Client:
             try:
                 challenge, sent = os.urandom(16), time.time()
                 query = {"model": body["model"], "id": self.psk_id, "c": challenge.hex()}
-                doc = json.load(self._send("GET", "/sealed/v1/key?" + urllib.parse.urlencode(query)))
+                target = "/sealed/v1/key?" + urllib.parse.urlencode(query)
+                proof = make_proof(self.psk, self.psk_id, "GET", target, round(sent * 1000 + self.offset))
+                doc = json.load(self._send("GET", target, headers={"Secllama-Proof": proof}))
                 pk, now = check_key_document(doc, self.psk, body["model"], challenge)
                 now += round((time.time() - sent) * 500)
                 envelope = {"m": method, "p": path, "h": {"content-type": "application/json"}, "t": now}
@@ -151,8 +180,7 @@ class Client:
 
 
 if __name__ == "__main__":
-    pairing, (model, prompt) = json.load(sys.stdin), sys.argv[1:3]
-    client = Client(pairing["url"], pairing["psk_id"], bytes.fromhex(pairing["psk"]))
+    client, (model, prompt) = Client(**parse_pairing(sys.stdin.read())), sys.argv[1:3]
     parts = client.request("POST", "/api/generate", {"model": model, "prompt": prompt})
     status, _ = next(parts)
     buffer = b""

@@ -130,9 +130,9 @@ Deno.test({
         { gateway: "http://127.0.0.1:1" },
         { gateway: "http://127.0.0.1:1", credentials: { pskId: "x", psk: [1] } },
       ];
-      const { code, stdout, stderr: errors } = await runNode(script, "", {
-        args: [JSON.stringify(tries)],
-      });
+      const { code, stdout, stderr: errors } = await runNode(script, "", [
+        JSON.stringify(tries),
+      ]);
       assert.equal(code, 0, errors);
       assert.deepEqual(JSON.parse(stdout), [
         "made",

@@ -38,15 +38,17 @@ export async function serveWithKey(args: readonly string[] = []): Promise<KnownG
   return Object.assign(served, { pskId, psk: toHex(await deriveTransport(key)) });
 }
 
-/** Runs a file of this folder in Node with `input` on its standard input. */
-export async function runNode(
-  file: string,
+/** Runs a program to its end with `input` on its standard input. */
+export async function runWithInput(
+  program: string,
+  args: readonly string[],
   input: string,
-  options: { args?: readonly string[]; cwd?: string } = {},
+  options: { cwd?: string } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = new Deno.Command("node", {
-    args: [resolve(HERE, file), ...options.args ?? []],
-    ...(options.cwd && { cwd: options.cwd }),
+  const child = new Deno.Command(program, {
+    args: [...args],
+    ...options,
+    env: { NO_COLOR: "1" },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -57,6 +59,15 @@ export async function runNode(
   const { code, stdout, stderr } = await child.output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** Runs a file of this folder, or a full path, in Node with `input` on its standard input. */
+export async function runNode(
+  file: string,
+  input: string,
+  args: readonly string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  return await runWithInput("node", [resolve(HERE, file), ...args], input);
 }
 
 /** The major version of `node`, or undefined after saying so. */
