@@ -1,6 +1,6 @@
 /** npm `ollama`, unmodified: every call it has for inference. */
 import assert from "node:assert/strict";
-import { Ollama } from "ollama";
+import { type Message, Ollama } from "ollama";
 import { startServe } from "../support/serve.ts";
 import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./support.ts";
 
@@ -89,6 +89,67 @@ Deno.test("ollama client over the whole path", async (t) => {
       assert.ok(Math.abs(Math.hypot(...embedding) - 1) < 1e-4);
     });
 
+    await t.step("list, ps, show and version", async () => {
+      const { models } = await ollama.list();
+      assert.deepEqual(models.map((model) => model.name), ["demo:latest"]);
+      const { models: [loaded] } = await ollama.ps();
+      assert.equal(loaded!.name, "demo:latest");
+      assert.equal(loaded!.digest, models[0]!.digest);
+      assert.ok(new Date(loaded!.expires_at).getTime() > Date.now());
+      const shown = await ollama.show({ model: "demo" });
+      assert.deepEqual(shown.capabilities, ["completion"]);
+      assert.equal(shown.details.family, "llama");
+      assert.match((await ollama.version()).version, /^\d+\.\d+\.\d+/);
+    });
+
+    await t.step("what is true of the numbers of a reply", async () => {
+      const started = performance.now();
+      const reply = await ollama.chat({ model: "demo", messages, options: GREEDY });
+      const tookNs = (performance.now() - started) * 1e6;
+      assert.equal(reply.eval_count, 12);
+      assert.equal(reply.done_reason, "length");
+      const parts = reply.prompt_eval_duration + reply.eval_duration;
+      assert.ok(parts <= reply.total_duration && reply.total_duration <= tookNs);
+      assert.ok(Math.abs(new Date(reply.created_at).getTime() - Date.now()) < 60_000);
+    });
+
+    await t.step("unload and load again by keep_alive", async () => {
+      const gone = await ollama.generate({ model: "demo", prompt: "", keep_alive: 0 });
+      assert.equal(gone.done_reason, "unload");
+      const until = performance.now() + 10_000;
+      while ((await ollama.ps()).models.length > 0 && performance.now() < until) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      assert.deepEqual((await ollama.ps()).models, []);
+      const back = await ollama.chat({
+        model: "demo",
+        messages,
+        options: GREEDY,
+        keep_alive: "2h",
+      });
+      assert.equal(back.message.content, text);
+      const [loaded] = (await ollama.ps()).models;
+      assert.ok(new Date(loaded!.expires_at).getTime() > Date.now() + 3_600_000);
+    });
+
+    await t.step("what is not offered says so: management 403, systemone 404", async () => {
+      const status = (code: number) => (error: unknown) =>
+        (error as { status_code: number }).status_code === code;
+      const refused: [name: string, call: () => Promise<unknown>][] = [
+        ["pull", () => ollama.pull({ model: "x" })],
+        ["push", () => ollama.push({ model: "x" })],
+        ["create", () => ollama.create({ model: "x", from: "demo" })],
+        ["copy", () => ollama.copy({ source: "demo", destination: "x" })],
+        ["delete", () => ollama.delete({ model: "demo" })],
+      ];
+      for (const [name, call] of refused) await assert.rejects(call(), status(403), name);
+      await assert.rejects(
+        ollama.systemone({ model: "demo", questions: [] } as never),
+        status(404),
+      );
+      assert.equal((await ollama.list()).models.length, 1);
+    });
+
     await t.step("load, and errors by name", async () => {
       const load = await ollama.generate({ model: "demo", prompt: "", keep_alive: "10m" });
       assert.equal(load.done_reason, "load");
@@ -138,6 +199,46 @@ Deno.test("ollama client: a thought, text and a tool call", async () => {
     const sent = engine.chats.at(-1)!.messages;
     assert.deepEqual(sent[1]!.toolCalls![0]!.arguments, { city: "Oslo" });
     assert.equal(sent[2]!.toolName, "weather");
+  });
+});
+
+Deno.test("ollama client: no thought if none is wanted, a tool round trip in a stream", async () => {
+  await withScript(
+    { ...THINK_AND_CALL, pieces: THINK_AND_CALL.pieces! },
+    async ({ url, engine }) => {
+      const ollama = new Ollama({ host: url });
+      const quiet = await ollama.generate({ model: "demo", prompt: "x", think: false });
+      assert.equal(quiet.thinking, undefined);
+      const history: Message[] = [...messages];
+      const message: Message = { role: "assistant", content: "", tool_calls: [] };
+      for await (
+        const part of await ollama.chat({ model: "demo", messages, tools, stream: true })
+      ) {
+        message.content += part.message.content;
+        message.tool_calls!.push(...part.message.tool_calls ?? []);
+      }
+      assert.equal(message.tool_calls!.length, 1);
+      engine.script = { ...engine.script, pieces: ["It", " rains."] };
+      history.push(message, { role: "tool", content: "rain", tool_name: "weather" });
+      const last = await ollama.chat({ model: "demo", messages: history, tools });
+      assert.equal(last.message.content, "It rains.");
+      assert.equal(engine.chats.at(-1)!.messages.at(-1)!.content, "rain");
+    },
+  );
+});
+
+Deno.test("ollama client: abort of all its streams ends every generation", async () => {
+  await withScript({ endless: true }, async ({ url, engine }) => {
+    const ollama = new Ollama({ host: url });
+    const one = await ollama.chat({ model: "demo", messages, stream: true });
+    const two = await ollama.generate({ model: "demo", prompt: "x", stream: true });
+    const drained = [one, two].map(async (stream) => {
+      for await (const _ of stream) { /* until it is aborted */ }
+    });
+    while (engine.running < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    ollama.abort();
+    for (const end of drained) await assert.rejects(end, { name: "AbortError" });
+    await idle(engine);
   });
 });
 
