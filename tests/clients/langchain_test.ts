@@ -1,10 +1,10 @@
 /** npm `@langchain/ollama` and `@langchain/openai`, unmodified: invoke, stream, structured output, tools, embeddings, abort. */
 import assert from "node:assert/strict";
 import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
-import type { AIMessageChunk } from "@langchain/core/messages";
+import type { AIMessage, AIMessageChunk, BaseMessageLike } from "@langchain/core/messages";
 import { tool } from "@langchain/core/tools";
 import { ChatOllama, Ollama, OllamaEmbeddings } from "@langchain/ollama";
-import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
+import { ChatOpenAI, OpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { z } from "zod";
 import { startServe } from "../support/serve.ts";
 import { idle, THINK_AND_CALL, withScript } from "./support.ts";
@@ -54,10 +54,69 @@ Deno.test("langchain over the whole path", async (t) => {
         assert.equal(typeof answer.safe, "boolean");
       });
     }
-    await t.step("the text model", async () => {
-      const model = new Ollama({ baseUrl: url, model: "demo", temperature: 0, numPredict: 12 });
-      assert.match(await model.invoke(QUESTION), /network|socket|isolat/i);
+    for (const [name, model] of chatModels(url, 12)) {
+      await t.step(`${name}: batch, events, usage, messages of every role`, async () => {
+        const [first, second] = await model.batch([QUESTION, "Where are my keys?"]) as AIMessage[];
+        assert.equal(first!.text, (await model.invoke(QUESTION)).text);
+        assert.notEqual(first!.text, second!.text);
+        const usage: unknown = first!.usage_metadata;
+        assert.ok((usage as { output_tokens: number }).output_tokens > 5);
+        let streamed = "";
+        for await (const event of model.streamEvents(QUESTION, { version: "v2" })) {
+          if (event.event === "on_chat_model_stream") streamed += event.data.chunk.text;
+        }
+        assert.equal(streamed, first!.text);
+        const answer = await model.invoke([
+          { role: "system", content: "Be kind." },
+          { role: "user", content: [{ type: "text", text: "Hi" }] },
+          { role: "assistant", content: "Hello." },
+          { role: "user", content: QUESTION },
+        ]);
+        assert.ok(answer.text.length > 0);
+      });
+    }
+    await t.step("the text models: invoke, stream, several prompts, several answers", async () => {
+      const ollama = new Ollama({ baseUrl: url, model: "demo", temperature: 0, numPredict: 12 });
+      const openai = new OpenAI({
+        model: "demo",
+        apiKey: "unused",
+        temperature: 0,
+        maxTokens: 12,
+        maxRetries: 0,
+        configuration: { baseURL: `${url}/v1` },
+      });
+      for (const model of [ollama, openai]) {
+        const whole = await model.invoke(QUESTION);
+        assert.match(whole, /network|socket|isolat/i);
+        let joined = "";
+        for await (const part of await model.stream(QUESTION)) joined += part;
+        assert.equal(joined, whole);
+        const { generations } = await model.generate([QUESTION, QUESTION]);
+        assert.deepEqual(generations.map(([one]) => one!.text), [whole, whole]);
+      }
+      openai.n = 2;
+      const { generations } = await openai.generate([QUESTION]);
+      assert.equal(generations[0]!.length, 2);
     });
+    await t.step(
+      "ChatOllama: a model that is here is found, one that is not cannot be pulled",
+      async () => {
+        const here = new ChatOllama({
+          baseUrl: url,
+          model: "demo",
+          numPredict: 2,
+          checkOrPullModel: true,
+        });
+        assert.ok((await here.invoke("Hi")).text.length >= 0);
+        const gone = new ChatOllama({
+          baseUrl: url,
+          model: "none",
+          checkOrPullModel: true,
+          maxRetries: 0,
+        });
+        await assert.rejects(gone.invoke("Hi"), /model management over the network is off/);
+      },
+    );
     await t.step("embeddings, by both", async () => {
       const a = await new OllamaEmbeddings({ baseUrl: url, model: "demo" }).embedQuery("a key");
       const b = await new OpenAIEmbeddings({
@@ -66,6 +125,19 @@ Deno.test("langchain over the whole path", async (t) => {
         configuration: { baseURL: `${url}/v1` },
       }).embedQuery("a key");
       assert.ok(a.every((value, index) => Math.abs(value - b[index]!) < 1e-6));
+      const documents = ["a key", "another", "a third"];
+      const ollama = new OllamaEmbeddings({ baseUrl: url, model: "demo", dimensions: 8 });
+      const openai = new OpenAIEmbeddings({
+        model: "demo",
+        apiKey: "unused",
+        dimensions: 8,
+        batchSize: 2,
+        configuration: { baseURL: `${url}/v1` },
+      });
+      for (const model of [ollama, openai]) {
+        const vectors = await model.embedDocuments(documents);
+        assert.deepEqual(vectors.map((vector) => vector.length), [8, 8, 8]);
+      }
     });
   } finally {
     await served.stop();
@@ -93,6 +165,33 @@ Deno.test("langchain: tools, whole and streamed, and their results", async (t) =
         const sent = engine.chats.at(-1)!.messages;
         assert.equal(sent.at(-1)!.content, "rain in Oslo");
         assert.deepEqual(sent.at(-2)!.toolCalls![0]!.arguments, { city: "Oslo" });
+      });
+    }
+  });
+});
+
+Deno.test("langchain: structured output by a tool, and an agent's loop by hand", async (t) => {
+  const ANSWER = z.object({ city: z.string() });
+  await withScript(THINK_AND_CALL, async ({ url, engine }) => {
+    for (const [name, model] of chatModels(url, 100)) {
+      await t.step(name, async () => {
+        engine.script = { ...engine.script, pieces: THINK_AND_CALL.pieces! };
+        const structured = model.withStructuredOutput(ANSWER, {
+          method: "functionCalling",
+          name: "weather",
+        });
+        assert.deepEqual(await structured.invoke(QUESTION), { city: "Oslo" });
+        const bound = model.bindTools!([weather]);
+        const history: BaseMessageLike[] = [{ role: "user", content: QUESTION }];
+        for (let turn = 0; turn < 3; turn++) {
+          const answer = await bound.invoke(history) as AIMessage;
+          history.push(answer);
+          if (answer.tool_calls!.length === 0) break;
+          for (const call of answer.tool_calls!) history.push(await weather.invoke(call));
+          engine.script = { ...engine.script, pieces: ["It", " rains."] };
+        }
+        assert.equal((history.at(-1) as AIMessage).text, "It rains.");
+        assert.equal(history.length, 4);
       });
     }
   });
