@@ -39,6 +39,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/parts": BASE,
   "src/keys": [...BASE, "src/sealed/suite.ts"],
   "src/sandbox": [...BASE, "sandbox-profiles"],
+  "src/tls": [...BASE, "src/keys"],
   "src/client": [...BASE, "src/sealed"],
   "src/supervisor": [...BASE, "src/config", "src/keys", "src/sandbox", "src/pipe", "src/models"],
   "src/gateway": [

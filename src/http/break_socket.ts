@@ -23,8 +23,8 @@ export function breakSocket(local: Deno.NetAddr, remote: Deno.NetAddr): boolean 
   return false;
 }
 
-/** `struct sockaddr_in[6]`: family u16 | port be16 | 4 bytes, or flow u32 | 16 bytes. */
-function isAt(os: Linux, call: string, fd: number, address: Deno.NetAddr): boolean {
+/** Whether `call` (getsockname or getpeername) gives this address: `struct sockaddr_in[6]`: family u16 | port be16 | 4 bytes, or flow u32 | 16 bytes. */
+export function isAt(os: Linux, call: string, fd: number, address: Deno.NetAddr): boolean {
   const name = new Uint8Array(new ArrayBuffer(28));
   const length = new Uint8Array(new ArrayBuffer(4));
   length[0] = name.length;

@@ -14,6 +14,9 @@ import { RequestBody } from "./request_body.ts";
 import { writeResponse } from "./response_writer.ts";
 import { SocketReader } from "./socket_reader.ts";
 
+/** A client's connection; TLS is Deno's work and shows here as plain bytes. */
+export type Socket = Deno.TcpConn | Deno.TlsConn;
+
 /** Who sent a request. */
 export interface RequestInfo {
   readonly peer: Deno.NetAddr;
@@ -27,7 +30,7 @@ export interface ConnectionOptions {
   readonly policy: HeadPolicy;
   readonly logger: Logger;
   /** Throws if this peer may not be served. Asked once, when its first head has come. */
-  readonly checkPeer: (conn: Deno.TcpConn) => void;
+  readonly checkPeer: (conn: Socket) => void;
 }
 
 const LINGER_MS = 1_000;
@@ -38,7 +41,7 @@ const FORM_TYPES = /^\s*(?:text\/plain|multipart\/form-data)\b/i;
 
 export class Connection {
   readonly peer: Deno.NetAddr;
-  readonly #conn: Deno.TcpConn;
+  readonly #conn: Socket;
   readonly #options: ConnectionOptions;
   readonly #reader: SocketReader;
   #phase: "head" | "exchange" | "linger" = "head";
@@ -48,15 +51,21 @@ export class Connection {
   #writeDeadline = Infinity;
   #body: RequestBody | undefined;
   #abort: AbortController | undefined;
+  /** A whole head has come, so that a handshake, if any, is over. */
+  #hasSpoken = false;
   #closing = false;
   #closed = false;
 
-  constructor(conn: Deno.TcpConn, options: ConnectionOptions) {
+  constructor(conn: Socket, options: ConnectionOptions) {
     this.#conn = conn;
     this.#options = options;
     this.#reader = new SocketReader(conn);
     this.#deadline = this.waitingSince + options.limits.headMs;
     this.peer = conn.remoteAddr as Deno.NetAddr;
+  }
+
+  get #isTls(): boolean {
+    return !("setNoDelay" in this.#conn);
   }
 
   /** Waits for a request: closing it now breaks nothing that has begun. */
@@ -67,7 +76,8 @@ export class Connection {
   /** Serves until the end. Never throws. */
   async run(): Promise<void> {
     try {
-      this.#conn.setNoDelay(true);
+      // TLS connections have it from their listener.
+      if (!this.#isTls) (this.#conn as Deno.TcpConn).setNoDelay(true);
       let first = true;
       do {
         const head = await this.#nextHead(first);
@@ -94,7 +104,8 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#abort?.abort(gone());
-    if (this.#writeDeadline !== Infinity) {
+    // Neither a write that is stuck nor a TLS handshake that never ends is given up by the runtime's close.
+    if (this.#writeDeadline !== Infinity || (this.#isTls && !this.#hasSpoken)) {
       breakSocket(this.#conn.localAddr as Deno.NetAddr, this.peer);
     }
     try {
@@ -137,6 +148,7 @@ export class Connection {
         this.#deadline = Infinity;
         if (this.#phase !== "head") return undefined; // timed out while this was on its way
         this.#phase = "exchange";
+        this.#hasSpoken = true;
         if (first) checkPeer(this.#conn);
         return parseHead(reader.take(end), policy);
       }

@@ -3,13 +3,15 @@
  *
  * `Deno.serve` has no deadlines, dies when file descriptors run out, and pastes Host into the URL unchecked. Here the
  * accept loop backs off and goes on, connections are capped and an idle one makes room for a newcomer, heads are
- * checked as raw bytes, and nothing is waited for without end. It speaks no TLS, no HTTP/2 and no upgrades, and it does
- * not authenticate: that is the sealed format's work.
+ * checked as raw bytes, and nothing is waited for without end. It speaks no HTTP/2 and no upgrades, with TLS (1.2 and 1.3,
+ * AEAD suites, all that rustls knows) no less, and it does not authenticate: that is the sealed format's work. A handshake
+ * counts as part of the first head: the same deadline, the same cap.
  */
 import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
-import { Connection, type ConnectionOptions, type Handler } from "./connection.ts";
+import { Connection, type ConnectionOptions, type Handler, type Socket } from "./connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { noDelay } from "./no_delay.ts";
 import { isLoopback, ownUid, peerUid } from "./peer.ts";
 import { Refusal, refusalBytes } from "./refusal.ts";
 
@@ -18,6 +20,8 @@ export interface HardenedOptions {
   readonly hostname: string;
   /** 0 takes a free port. */
   readonly port: number;
+  /** PEM certificate chain and private key: TLS instead of plaintext. */
+  readonly tls?: { readonly cert: string; readonly key: string };
   readonly handler: Handler;
   /** Host names clients may use besides the loopback ones and `hostname`, without port. */
   readonly allowedHosts?: readonly string[];
@@ -63,14 +67,27 @@ export function serveHardened(options: HardenedOptions): Promise<HardenedServer>
   });
 }
 
-function listen(options: HardenedOptions): Deno.TcpListener {
-  const { hostname, port } = options;
+type Listener = Deno.TcpListener | Deno.TlsListener;
+
+function listen(options: HardenedOptions): Listener {
+  const { hostname, port, tls } = options;
   try {
-    return Deno.listen({ hostname, port });
+    if (tls === undefined) return Deno.listen({ hostname, port });
+    const listener = Deno.listenTls({ hostname, port, ...tls, alpnProtocols: ["http/1.1"] });
+    noDelay(listener.addr);
+    return listener;
   } catch (cause) {
     if (cause instanceof Deno.errors.AddrInUse) {
       throw new SecLlamaError("port-in-use", `port ${port} of ${hostname} is in use`, {
         hint: "is secllama running already? to use another port: --port or --proxy-port",
+        cause,
+      });
+    }
+    const aboutAddress = cause instanceof Deno.errors.AddrNotAvailable ||
+      cause instanceof Deno.errors.PermissionDenied;
+    if (tls !== undefined && !aboutAddress) {
+      throw new SecLlamaError("bad-config", "the TLS certificate and key cannot be used", {
+        hint: "give a PEM certificate and the unencrypted PEM key that belongs to it",
         cause,
       });
     }
@@ -114,7 +131,7 @@ class Server {
   }
 
   /** Accepts until the signal, then drains. */
-  async serve(listener: Deno.TcpListener): Promise<void> {
+  async serve(listener: Listener): Promise<void> {
     const { signal } = this.#options;
     const clock = setInterval(() => {
       const now = performance.now();
@@ -134,11 +151,11 @@ class Server {
     clearInterval(clock);
   }
 
-  async #accept(listener: Deno.TcpListener): Promise<void> {
+  async #accept(listener: Listener): Promise<void> {
     const { signal, logger } = this.#options;
     let quietUntil = 0;
     while (!signal.aborted) {
-      let conn: Deno.TcpConn;
+      let conn: Socket;
       try {
         conn = await listener.accept();
       } catch (error) {
@@ -156,8 +173,8 @@ class Server {
     }
   }
 
-  #admit(conn: Deno.TcpConn): void {
-    const peer = conn.remoteAddr.hostname;
+  #admit(conn: Socket): void {
+    const peer = (conn.remoteAddr as Deno.NetAddr).hostname;
     const fromPeer = this.#perPeer.get(peer) ?? 0;
     const tooMany = fromPeer >= this.#limits.connectionsPerPeer && !isLoopback(peer);
     if (tooMany || (this.#open.size >= this.#limits.connections && !this.#makeRoom(EVICTABLE_MS))) {
@@ -198,7 +215,7 @@ class Server {
   }
 }
 
-function sameUserCheck(enabled: boolean): (conn: Deno.TcpConn) => void {
+function sameUserCheck(enabled: boolean): (conn: Socket) => void {
   if (!enabled) return () => {};
   const own = ownUid();
   return (conn) => {
@@ -214,8 +231,9 @@ function bracketed(hostname: string): string {
   return hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
 }
 
-/** Best effort: the client is told if its socket takes the answer at once. */
-function turnAway(conn: Deno.TcpConn): void {
+/** Best effort: the client is told if its socket takes the answer at once, which TLS before its handshake cannot. */
+function turnAway(conn: Socket): void {
+  if (!("setNoDelay" in conn)) return conn.close();
   const busy = new Refusal(503, "busy", "too many connections", { hint: "try again later" });
   void conn.write(refusalBytes(busy)).catch(() => {}).finally(() => {
     try {

@@ -3,7 +3,7 @@ export { type ClientList, type PairedClient } from "./client_list.ts";
 export { ClientRegistry } from "./clients.ts";
 export { type KeySource, type KeySourceOptions, openKeySource, type PskEntry } from "./source.ts";
 export { KeyManager } from "./manager.ts";
-export { ManifestFile } from "./manifest_file.ts";
+export { ManifestFile, writeFileAtomically } from "./manifest_file.ts";
 export type { Backend, KeyStore, StoreStatus } from "./store.ts";
 export { MemoryStore } from "./store_memory.ts";
 export { StorageKeys } from "./wrap.ts";
