@@ -52,6 +52,13 @@ export interface Config {
   readonly offline: boolean;
   /** Pull, create, copy and delete over the API, for clients on loopback. */
   readonly allowModelManagement: boolean;
+  /** Names and addresses that clients use for this gateway, besides the one it listens on. */
+  readonly names: readonly string[];
+  /** PEM files of a certificate and key of the operator's own; empty: the gateway's own authority. */
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  /** How long a paired client is accepted under a key that was rotated away. */
+  readonly clientGraceMs: number;
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
 }
@@ -106,6 +113,15 @@ function size(text: string, name: string): number {
 function host(text: string, name: string): string {
   if (!/^[0-9A-Za-z.:-]{1,253}$/.test(text)) throw bad(name, "a host name or address");
   return text;
+}
+
+function names(text: string, name: string): readonly string[] {
+  const list = text.split(",").map((part) => part.trim().toLowerCase());
+  // A letter, digit or the colon of an IPv6 address at both ends; the certificate's own check is stricter.
+  if (!list.every((part) => /^[a-z0-9:](?:[a-z0-9.:-]{0,251}[a-z0-9:])?$/.test(part))) {
+    throw bad(name, "host names or addresses with commas between, without ports");
+  }
+  return list;
 }
 
 function keepAlive(text: string, name: string): number {
@@ -386,6 +402,41 @@ export const FIELDS = [
     default: false,
     help: "take pull, create, copy and delete over the API, from this machine's clients",
     parse: bool,
+  }),
+  field({
+    name: "names",
+    env: "SECLLAMA_NAMES",
+    flag: "name",
+    value: "NAME,…",
+    default: [],
+    help: "names and addresses that other machines use for this gateway",
+    parse: names,
+  }),
+  field({
+    name: "tlsCert",
+    env: "SECLLAMA_TLS_CERT",
+    flag: "tls-cert",
+    value: "FILE",
+    default: "",
+    help: "a PEM certificate of your own; without it the gateway makes one when it needs it",
+    parse: fullPath,
+  }),
+  field({
+    name: "tlsKey",
+    env: "SECLLAMA_TLS_KEY",
+    flag: "tls-key",
+    value: "FILE",
+    default: "",
+    help: "the PEM private key of --tls-cert",
+    parse: fullPath,
+  }),
+  field({
+    name: "clientGraceMs",
+    env: "SECLLAMA_CLIENT_GRACE",
+    value: "DURATION",
+    default: 30 * 86_400_000,
+    help: "how long a paired client may use its old key after a rotation; 0: not at all",
+    parse: (text, name) => text === "0" ? 0 : parseDurationMs(text, name),
   }),
   field({
     name: "ollamaModels",
