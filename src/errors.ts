@@ -25,6 +25,7 @@ export const ERROR_TABLE = {
   "internal": [500, EXIT.internal],
   "usage": [400, EXIT.usage],
   "bad-config": [400, EXIT.usage],
+  "bad-environment": [400, EXIT.refused],
   "bad-request": [400, EXIT.usage],
   "not-found": [404, EXIT.internal],
   "bad-pairing": [400, EXIT.usage],

@@ -1,6 +1,7 @@
 /** Finds the command that argv names, parses the rest by its table, runs it and turns errors into exit codes. */
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
+import { settleEnvironment } from "./environment.ts";
 import { makeTui } from "./tui.ts";
 
 /**
@@ -16,11 +17,11 @@ const QUICK: { readonly [word: string]: () => Promise<Command> } = {
 
 /** Runs one command line. Returns the exit code; never throws. */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  const env = Deno.env.toObject();
-  const tui = makeTui({ noColor: (env["NO_COLOR"] ?? "") !== "" });
+  const tui = makeTui({ noColor: (Deno.env.get("NO_COLOR") ?? "") !== "" });
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   try {
+    const env = await settleEnvironment();
     const [command, rest] = await findCommand(argv);
     const parsed = parseCommandArgs(command, rest);
     if (parsed.values["help"] === true) {

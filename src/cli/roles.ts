@@ -9,6 +9,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { Config } from "../config/config.ts";
 import { cacheDirectory } from "../parts/cache_folder.ts";
 import { carried } from "../parts/carried.ts";
+import { ownPath } from "../parts/start_again.ts";
 import { openParts, type UnpackedParts } from "../parts/unpacked.ts";
 import { backendsIn, chooseGpu, type GpuChoice } from "../supervisor/gpu.ts";
 import type { Program } from "../sandbox/mod.ts";
@@ -192,13 +193,12 @@ export function proxyPermissions(
   ];
 }
 
-/**
- * The argv of a role of this same program. On Linux a compiled program starts itself by /proc/self/exe: that is the file that
- * runs, even if by now another version has its name, or none.
- */
+/** The argv of a role of this same program. */
 export function selfArgv(role: readonly string[], permissions: readonly string[]): string[] {
-  const self = Deno.build.os === "linux" ? "/proc/self/exe" : Deno.execPath();
-  return Deno.build.standalone ? [self, ...role] : [
+  if (Deno.build.standalone) {
+    return [Deno.build.os === "linux" ? ownPath() : Deno.execPath(), ...role];
+  }
+  return [
     Deno.execPath(),
     "run",
     "--quiet",
