@@ -63,8 +63,9 @@ export function allowOnward(
 ): Destination {
   const what = o.use === "blob" ? "sends the pull on to" : "wants a token from";
   const url = URL.parse(o.target, o.from);
-  if (!url || url.username !== "" || url.password !== "" || o.target.length > 16_384) {
-    throw refused(`the registry ${what} an address that cannot be read`);
+  const isWeb = url?.protocol === "https:" || url?.protocol === "http:";
+  if (!isWeb || url.username !== "" || url.password !== "" || o.target.length > 16_384) {
+    throw refused(`the registry ${what} an address that is none of a file's`);
   }
   if (url.host === registry.url.host) {
     if (url.protocol !== registry.url.protocol) throw refused(`the registry ${what} ${url.origin}`);
