@@ -1,7 +1,7 @@
 /**
  * GPUs, without one: how one is found and chosen, and that one which fails inside the sandbox means the processor in the same
- * strict sandbox. The device nodes are fakes (ordinary files, in a mount namespace), and so is the GPU library. A real GPU has
- * not been run.
+ * strict sandbox. The device nodes are fakes (ordinary files, in a mount namespace), and so are the GPU library and the GPU of
+ * tests/e2e/fake_gpu_main.ts. A real GPU has not been run.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import type { GpuSetting } from "../../src/config/config.ts";
 import { findGpus } from "../../src/sandbox/linux/gpu.ts";
 import { type AnyGpu, GPU_POLICIES } from "../../src/sandbox/mod.ts";
 import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts";
-import { chat, cli, newHome, startServe } from "../support/serve.ts";
+import { chat, cli, newHome, ROOT, startServe } from "../support/serve.ts";
 
 Deno.test("GPUs are found by device nodes, render nodes by their vendor", () => {
   const vendors: Record<string, string> = { renderD128: "0x8086", renderD129: "0x1002" };
@@ -124,6 +124,42 @@ Deno.test({
     }
   },
 });
+
+for (const gpu of ["nvidia", "amd", "intel"]) {
+  Deno.test({
+    name: `a runner in the sandbox for ${gpu} (fake GPU): strict holds; if it dies, the processor`,
+    ignore: Deno.build.os !== "linux",
+    async fn() {
+      const served = await startServe({
+        entry: join(ROOT, "tests/e2e/fake_gpu_main.ts"),
+        env: { FAKE_GPU: gpu },
+      });
+      try {
+        const status = async () =>
+          await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
+        const before = await status();
+        assert.deepEqual(before.gpu, { setting: "auto", used: gpu, reason: "" });
+        const [runner] = before.runners;
+        assert.deepEqual([runner.gpu, runner.level, runner.problems], [gpu, "strict", []]);
+        assert.equal(runner.attacks.held, true, "the network is denied all the same");
+        assert.match(served.banner, new RegExp(`gpu +${gpu}, inside the sandbox`));
+        assert.equal((await chat(served.proxyUrl, "Where are my keys?")).status, 200);
+        Deno.kill(runner.pid, "SIGKILL");
+        // The first answer may still be the dead runner's.
+        for (let tries = 0; (await chat(served.proxyUrl, "Hello")).status !== 200; tries++) {
+          assert.ok(tries < 20, "no runner replaced the dead one");
+        }
+        const after = await status();
+        assert.equal(after.gpu.used, "none");
+        assert.match(after.gpu.reason, new RegExp(`the ${gpu} GPU failed inside the sandbox`));
+        assert.deepEqual([after.runners[0].gpu, after.runners[0].level], ["none", "strict"]);
+        assert.match(served.stderr(), /"event":"gpu-failed"/);
+      } finally {
+        await served.stop();
+      }
+    },
+  });
+}
 
 Deno.test("a GPU asked for by name that cannot be used is an error, not the processor in silence", async () => {
   const { home, env } = await newHome();
