@@ -8,8 +8,11 @@ import { join } from "node:path";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { GpuSetting } from "../../src/config/config.ts";
 import { findGpus } from "../../src/sandbox/linux/gpu.ts";
-import { type AnyGpu, GPU_POLICIES } from "../../src/sandbox/mod.ts";
+import { type AnyGpu, type Gpu, GPU_POLICIES, openPlatform } from "../../src/sandbox/mod.ts";
 import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts";
+import { libraryFolder } from "../../runner/engine/test_support.ts";
+import { attackAll, ATTACKER_MEMORY } from "../../src/doctor/attacks.ts";
+import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import { chat, cli, newHome, ROOT, startServe } from "../support/serve.ts";
 
 Deno.test("GPUs are found by device nodes, render nodes by their vendor", () => {
@@ -160,6 +163,32 @@ for (const gpu of ["nvidia", "amd", "intel"]) {
     },
   });
 }
+
+Deno.test({
+  name: "of the whole attack list, nothing more gets out of the sandbox for a GPU than for none",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const platform = await openPlatform();
+    const model = join(ROOT, "models/demo.gguf");
+    const libDir = libraryFolder();
+    const files = { deno: Deno.execPath(), runner: join(ROOT, "build/attacker.js"), libDir };
+    const attack = async (gpu: Gpu) => {
+      const target = { ...runnerTarget(files, model, { gpu }), ...ATTACKER_MEMORY };
+      const plan = platform.plan(target, { sandbox: true, strict: true });
+      const { rows, inferred, changed } = await attackAll(platform.command(plan), {
+        libDir: plan.pathMap(libDir),
+        modelPath: plan.pathMap(model),
+      });
+      assert.ok(rows.length > 80 && inferred);
+      return [...rows.filter((r) => r.verdict === "out").map((r) => r.attack), ...changed];
+    };
+    const without = await attack("none");
+    console.log(`without a GPU: ${without.join(", ") || "nothing gets out"}`);
+    for (const gpu of ["nvidia", "amd", "intel"] as const) {
+      assert.deepEqual(await attack(gpu), without, gpu);
+    }
+  },
+});
 
 Deno.test("a GPU asked for by name that cannot be used is an error, not the processor in silence", async () => {
   const { home, env } = await newHome();
