@@ -1,0 +1,161 @@
+/**
+ * Our whole path (proxy → sealed → gateway → sandbox → engine) against llama-server: same file, threads, slots, context,
+ * prompts and greedy choice, in turn (A, B, A, B, …), as ratios with the goal beside each. docs/bench.md says how to build
+ * the peer; without one, the peer is our engine called bare.
+ *
+ *     LLAMA_SERVER=… deno run -A bench/server_bench.ts MODEL.gguf… [--threads 1,2] [--rounds 5] [--tokens 96]
+ */
+import { basename } from "node:path";
+import { parseArgs } from "node:util";
+import { bytesPerToken, readBandwidth } from "./memory_bandwidth.ts";
+import { type Load, type Side, startBare, startLlamaServer, startOurs } from "./server_sides.ts";
+
+const { values, positionals } = parseArgs({
+  args: Deno.args,
+  allowPositionals: true,
+  options: {
+    threads: { type: "string", default: String(Math.max(1, navigator.hardwareConcurrency - 1)) },
+    rounds: { type: "string", default: "5" },
+    tokens: { type: "string", default: "96" },
+  },
+});
+if (positionals.length === 0) {
+  console.error("usage: server_bench.ts MODEL.gguf… [--threads 1,2] [--rounds N] [--tokens N]");
+  Deno.exit(2);
+}
+const rounds = Number(values.rounds);
+const tokens = Number(values.tokens);
+const STREAMS = 8;
+const CONTEXT = 2048;
+
+/** Words that no tokenizer knows whole: each model of random weights makes some tokens of one. */
+function words(count: number, seed: number): string {
+  let state = seed;
+  return Array.from({ length: count }, () => {
+    state = (state * 1103515245 + 12345) % 2 ** 31;
+    return `${"bcdfghklmnprst"[state % 14]}${"aeiou"[state % 5]}${"lmnrst"[state % 6]}`;
+  }).join(" ");
+}
+
+const PROMPT = words(40, 1);
+const LONG = words(350, 2);
+
+interface Measured {
+  /** Tokens a second after the first. */
+  single: number;
+  firstMs: number;
+  /** Tokens a second of all eight together, prompts included. */
+  eight: number;
+  /** First token of a long prompt, and of the same again with another end. */
+  longMs: number;
+  repeatedMs: number;
+}
+
+async function measure(side: Side, round: number): Promise<Measured> {
+  const load = (more: Partial<Load>): Load => ({ prompt: PROMPT, tokens, cache: false, ...more });
+  const single = await side.ask(load({}));
+  const began = performance.now();
+  const all = await Promise.all(Array.from({ length: STREAMS }, () => side.ask(load({}))));
+  const eightMs = performance.now() - began;
+  const total = all.reduce((sum, one) => sum + one.tokens, 0);
+  if (single.tokens !== tokens) console.log(`  note: ${side.name} made ${single.tokens} tokens`);
+  const long = `round ${round} ${LONG}`;
+  const { firstMs: longMs } = await side.ask(load({ prompt: long, tokens: 4, cache: true }));
+  const again = await side.ask(load({ prompt: `${long} tail`, tokens: 4, cache: true }));
+  return {
+    single: (single.tokens - 1) / (single.lastMs - single.firstMs) * 1000,
+    firstMs: single.firstMs,
+    eight: total / eightMs * 1000,
+    longMs,
+    repeatedMs: again.firstMs,
+  };
+}
+
+function median(list: readonly number[]): number {
+  return list.toSorted((a, b) => a - b)[list.length >> 1] ?? NaN;
+}
+
+function row(name: string, a: string, b: string, ratio: string, goal: string): void {
+  console.log(
+    `  ${name.padEnd(46)}${a.padStart(10)}${b.padStart(14)}${ratio.padStart(8)}   ${goal}`,
+  );
+}
+
+async function compare(model: string, threads: number): Promise<void> {
+  const options = { model, slots: STREAMS, context: CONTEXT, threads };
+  const program = Deno.env.get("LLAMA_SERVER");
+  const ours = await startOurs(options);
+  let peer: Side | undefined;
+  try {
+    peer = program ? await startLlamaServer(program, options) : await startBare(options);
+    console.log(`\n${basename(model)}, ${threads} thread${threads > 1 ? "s" : ""}`);
+    row("medians; ratios pair by pair", ours.name, peer.name, "ratio", "goal");
+    // The same prompts to both; the first round warms up.
+    const pairs: [Measured, Measured][] = [];
+    for (let round = 0; round <= rounds; round++) {
+      const pair: [Measured, Measured] = [await measure(ours, round), await measure(peer, round)];
+      if (round > 0) pairs.push(pair);
+    }
+    const compared = (
+      name: string,
+      pick: (m: Measured) => number,
+      digits: number,
+      goal: string,
+    ) => {
+      const [a, b] = [median(pairs.map((p) => pick(p[0]))), median(pairs.map((p) => pick(p[1])))];
+      const ratio = median(pairs.map(([x, y]) => pick(x) / pick(y)));
+      row(name, a.toFixed(digits), b.toFixed(digits), ratio.toFixed(2), goal);
+      return a;
+    };
+    const single = compared("one stream, tokens/s", (m) => m.single, 1, "≥ 1.00");
+    compared("eight streams, tokens/s together", (m) => m.eight, 1, "≥ 1.00");
+    compared("first token, ms", (m) => m.firstMs, 1, "≤ 1.05");
+    compared("first token of a long prompt, ms", (m) => m.longMs, 1, "≤ 1.05");
+    compared("first token, its prefix repeated, ms", (m) => m.repeatedMs, 1, "");
+    const repeated = pairs.map(([a]) => a.repeatedMs / a.longMs);
+    const peers = pairs.map(([, b]) => b.repeatedMs / b.longMs);
+    row(
+      "  … ÷ the first time",
+      median(repeated).toFixed(2),
+      median(peers).toFixed(2),
+      "",
+      "≤ 0.30",
+    );
+    const [a, b] = [await ours.memory(), await peer.memory()];
+    if (a && b) {
+      const mb = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+      row(
+        "memory of the runner, MiB",
+        mb(a.model),
+        mb(b.model),
+        ratioOf(a.model, b.model),
+        "≤ 1.10",
+      );
+      row("memory with gateway and proxy, MiB", mb(a.all), mb(b.all), ratioOf(a.all, b.all), "");
+    }
+    const bandwidth = await readBandwidth(threads);
+    const bound = bandwidth / await bytesPerToken(model);
+    console.log(
+      `  memory reads at ${(bandwidth / 1e9).toFixed(1)} GB/s on ${threads}: at most ${
+        bound.toFixed(0)
+      } tokens/s for one stream; reached ${(100 * single / bound).toFixed(0)}%`,
+    );
+  } finally {
+    await ours.stop();
+    await peer?.stop();
+  }
+}
+
+function ratioOf(a: number, b: number): string {
+  return (a / b).toFixed(2);
+}
+
+console.log(
+  `${Deno.build.target}, ${navigator.hardwareConcurrency} cores, deno ${Deno.version.deno}; ` +
+    `load ${Deno.loadavg()[0]?.toFixed(1)} before; ${STREAMS} slots of ${CONTEXT} tokens, ` +
+    `${rounds} pairs, ${tokens} tokens each`,
+);
+for (const model of positionals) {
+  for (const threads of values.threads.split(",")) await compare(model, Number(threads));
+}
+Deno.exit(0);
