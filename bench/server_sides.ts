@@ -1,8 +1,8 @@
 /** The two sides that server_bench.ts compares: our whole path, and llama-server or, without one, the engine called bare. */
 import { dirname, join } from "node:path";
 import { loadEngine } from "../runner/engine/mod.ts";
+import { libraryFolder } from "../runner/engine/test_support.ts";
 import { DEFAULT_SAMPLING } from "../runner/engine/types.ts";
-import { runnerFiles } from "../src/cli/roles.ts";
 import { ModelStore } from "../src/models/store.ts";
 import { startServe } from "../tests/support/serve.ts";
 
@@ -154,9 +154,8 @@ export async function startLlamaServer(program: string, o: SideOptions): Promise
 
 /** The engine in this process: no HTTP, no sealing, no sandbox. */
 export async function startBare(o: SideOptions): Promise<Side> {
-  const { libDir } = await runnerFiles();
   const engine = await loadEngine({
-    libDir,
+    libDir: libraryFolder(),
     modelPath: o.model,
     contextLength: o.context,
     slots: o.slots,

@@ -439,6 +439,42 @@ modelTest(
     }),
 );
 
+modelTest(
+  "engine: a long prompt does not hold up a text: a token at every second step, at least",
+  (modelPath) =>
+    withEngine({ modelPath, slots: 2, batchSize: 64 }, async (engine) => {
+      const at: number[] = [];
+      let prompt: Promise<unknown> | undefined;
+      const text = request("Once", { maxTokens: 60, grammar: `root ::= [a-z ]+` });
+      for await (const event of engine.generate(text, new AbortController().signal)) {
+        if (event.type !== "token") continue;
+        at.push(engine.steps());
+        prompt ??= collect(
+          engine,
+          request("", { prompt: new Int32Array(450).fill(5), client: "b", maxTokens: 1 }),
+        );
+      }
+      await prompt;
+      const gaps = at.slice(1).map((step, index) => step - (at[index] ?? 0));
+      assert.ok(Math.max(...gaps) <= 2, gaps.join(" "));
+      assert.ok(gaps.filter((gap) => gap === 2).length >= 450 / 128, gaps.join(" "));
+    }),
+);
+
+modelTest(
+  "engine: one slot, two clients: each is served in turn",
+  (modelPath) =>
+    withEngine({ modelPath, slots: 1 }, async (engine) => {
+      const order: string[] = [];
+      const run = async (client: string) => {
+        await collect(engine, request("Once", { maxTokens: 4, client }));
+        order.push(client);
+      };
+      await Promise.all(["a", "a", "a", "a", "b", "b"].map(run));
+      assert.equal(order.join(""), "ababaa");
+    }),
+);
+
 modelTest("engine: closing ends what runs and what waits", async (modelPath) => {
   const engine = await loadEngine({
     libDir: libraryFolder(),

@@ -10,6 +10,7 @@ import { chooseFlashAttention, createContext, createThreadpool } from "./context
 import { Crew } from "./crew.ts";
 import { Embedder } from "./embedder.ts";
 import { Generation } from "./generation.ts";
+import { Grouping } from "./grouping.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkSampling, Sampler } from "./sampler.ts";
@@ -127,6 +128,7 @@ class LlamaEngine implements Engine {
       context,
       batch,
       pace,
+      grouping: new Grouping(),
       crew: new Crew({ threads, aloneMs, now: () => performance.now() }),
       slots,
       slotContextLength,

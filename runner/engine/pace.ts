@@ -4,9 +4,13 @@
  */
 
 /** Tunables, in milliseconds. A cancelled request holds its slot for one step at most. */
-const STEP_GOAL_MS = 400;
+const STEP_GOAL_MS = 500;
 const STEP_GOAL_WHILE_DECODING_MS = 150;
-const MIN_PROMPT_TOKENS = 32;
+/**
+ * llama.cpp's flash attention on processors works in tiles of 64 tokens of a sequence; fewer go one by one, and were seen to
+ * take up to twenty times as long each.
+ */
+export const SHORT_PROMPT_TOKENS = 64;
 /** Batches smaller than this say little about the speed of prompts. */
 const MEASURABLE_TOKENS = 16;
 const SMOOTHING = 0.3;
@@ -31,9 +35,15 @@ export class Pace {
   promptLimit(whileDecoding: boolean): number {
     if (this.#promptTokenMs === 0) return Math.min(this.#batchSize, 128);
     const goal = whileDecoding ? STEP_GOAL_WHILE_DECODING_MS : STEP_GOAL_MS;
-    const fitting = Math.max(MIN_PROMPT_TOKENS, goal / this.#promptTokenMs);
+    const fitting = Math.max(SHORT_PROMPT_TOKENS, goal / this.#promptTokenMs);
     return Math.min(this.#batchSize, 2 ** Math.floor(Math.log2(fitting)));
   }
+}
+
+/** Tokens of a prompt to take at once: never so that a short rest is left, if the rest fits as well. */
+export function promptChunk(left: number, limit: number, capacity: number): number {
+  const all = left < limit + SHORT_PROMPT_TOKENS ? left : limit;
+  return Math.min(all, capacity);
 }
 
 function smooth(before: number, now: number): number {

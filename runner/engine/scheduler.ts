@@ -1,6 +1,6 @@
 /**
- * The one loop that decodes: continuous batching over slots. A step takes one token of every slot that generates and, in
- * what room is left, prompt tokens of those that do not yet; then each slot that has an output draws its next token.
+ * The one loop that decodes: continuous batching over slots. A step takes one token of every slot that generates, or a chunk
+ * of a prompt, in turn; then each slot that has an output draws its next token.
  *
  * All native calls that touch the contexts happen here, one after another. Decoding runs in a thread of the runtime's blocking
  * pool: the hop costs some microseconds, and this thread, asleep meanwhile, hears requests and cancellations at once and
@@ -12,7 +12,8 @@ import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { Batch } from "./batch.ts";
 import type { Crew } from "./crew.ts";
 import type { Generation } from "./generation.ts";
-import type { Pace } from "./pace.ts";
+import type { Grouping } from "./grouping.ts";
+import { type Pace, promptChunk, SHORT_PROMPT_TOKENS } from "./pace.ts";
 import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
 import type { LlamaSymbols } from "./symbols.ts";
 
@@ -25,6 +26,7 @@ export interface SchedulerOptions {
   readonly batch: Batch;
   readonly pace: Pace;
   readonly crew: Crew;
+  readonly grouping: Grouping;
   readonly slots: number;
   /** Tokens of context a slot has. */
   readonly slotContextLength: number;
@@ -61,6 +63,8 @@ export class Scheduler {
   /** By client, when it last took a slot; kept while requests wait. */
   readonly #clientTurns = new Map<string, number>();
   #steps = 0;
+  /** Tokens to be generated before prompts have a turn again. */
+  #owed = 0;
   /** Threads the context was last told to use. */
   #threads = 0;
   #closed = false;
@@ -151,7 +155,7 @@ export class Scheduler {
     this.#admit();
     const plan = this.#plan();
     if (this.#o.batch.count === 0) return this.#tasks.length > 0;
-    const { llama, context, batch, pace, crew } = this.#o;
+    const { llama, context, batch, pace, crew, grouping } = this.#o;
     if (this.#threads !== crew.threads) {
       this.#threads = crew.threads;
       llama.llama_set_n_threads(context, this.#threads, this.#threads);
@@ -162,7 +166,10 @@ export class Scheduler {
     const ms = performance.now() - started;
     this.#steps++;
     pace.record({ promptTokens, decodeTokens, ms });
-    if (promptTokens === 0) crew.record({ sequences: decodeTokens, ms });
+    if (promptTokens === 0) {
+      crew.record({ sequences: decodeTokens, ms });
+      grouping.record({ sequences: decodeTokens, ms });
+    }
     if (status !== 0) {
       this.#failBatch(plan, status);
       return true;
@@ -208,57 +215,73 @@ export class Scheduler {
     return this.#o.llama.llama_memory_seq_rm(this.#memory, slot.sequence, from > 0 ? from : -1, -1);
   }
 
+  /**
+   * Either one token of each slot that generates, or prompt tokens. Never both: with a cache for each sequence, llama.cpp
+   * splits a batch whose sequences have different numbers of tokens, and computes the parts one after another.
+   */
   #plan(): Plan {
-    const { batch } = this.#o;
-    batch.clear();
+    this.#o.batch.clear();
     const active = this.#slots.filter(({ generation }) =>
       generation !== undefined && !generation.congested
     );
     const decoding = active.filter(({ next }) => next !== undefined);
-    const shares = this.#sharePrompts(
-      active.filter(({ next }) => next === undefined),
-      decoding.length,
-    );
-    const outputs: Output[] = [];
-    const cells: { slot: Slot; tokens: number[] }[] = [];
-    let promptTokens = 0;
-    // Slots are in the order of their sequence ids, and the batch must be.
-    for (const slot of active) {
-      const position = slot.cells.length;
-      const { sequence, next } = slot;
-      if (next !== undefined) {
-        outputs.push({ slot, index: batch.add(next, { position, sequence, output: true }) });
-        cells.push({ slot, tokens: [next] });
-        continue;
-      }
-      const count = shares.get(slot) ?? 0;
-      if (count === 0 || !slot.generation) continue;
-      promptTokens += count;
-      const { prompt } = slot.generation;
-      const tokens = prompt.subarray(position, position + count);
-      for (const [offset, token] of tokens.entries()) {
-        const output = position + offset === prompt.length - 1;
-        const index = batch.add(token, { position: position + offset, sequence, output });
-        if (output) outputs.push({ slot, index });
-      }
-      cells.push({ slot, tokens: [...tokens] });
+    const prompts = active.filter(({ next }) => next === undefined);
+    if (prompts.length === 0 || decoding.length > 0 && this.#owed > 0) {
+      const plan = this.#planDecode(decoding);
+      this.#owed -= plan.decodeTokens;
+      return plan;
     }
-    return { promptTokens, decodeTokens: decoding.length, outputs, cells };
+    // Each slot that generates gets its next token before another prompt does.
+    this.#owed = decoding.length;
+    return this.#planPrompts(prompts, this.#o.pace.promptLimit(decoding.length > 0));
   }
 
-  /** Prompt tokens each slot may put into this step, the longest waiting first. */
-  #sharePrompts(slots: readonly Slot[], decoding: number): Map<Slot, number> {
-    const shares = new Map<Slot, number>();
-    let room = Math.min(
-      this.#o.batch.capacity - decoding,
-      this.#o.pace.promptLimit(decoding > 0),
-    );
-    for (const slot of slots.toSorted((a, b) => a.turn - b.turn)) {
-      const count = Math.min(room, slot.promptLeft);
-      shares.set(slot, count);
-      room -= count;
+  #planDecode(decoding: readonly Slot[]): Plan {
+    const { batch, grouping } = this.#o;
+    const chosen = decoding.toSorted((a, b) => a.stepped - b.stepped)
+      .slice(0, grouping.limit(decoding.length))
+      .sort((a, b) => a.sequence - b.sequence); // as the batch must be
+    const outputs: Output[] = [];
+    const cells: { slot: Slot; tokens: number[] }[] = [];
+    for (const slot of chosen) {
+      const next = slot.next as number;
+      const place = { position: slot.cells.length, sequence: slot.sequence, output: true };
+      outputs.push({ slot, index: batch.add(next, place) });
+      cells.push({ slot, tokens: [next] });
+      slot.stepped = this.#steps;
     }
-    return shares;
+    return { promptTokens: 0, decodeTokens: chosen.length, outputs, cells };
+  }
+
+  /** The prompt that waits longest; if it is short, other short ones with it. */
+  #planPrompts(prompts: readonly Slot[], limit: number): Plan {
+    const { batch } = this.#o;
+    const [eldest, ...others] = prompts.toSorted((a, b) => a.turn - b.turn) as [Slot, ...Slot[]];
+    const shares = new Map([[eldest, promptChunk(eldest.promptLeft, limit, batch.capacity)]]);
+    let room = limit - eldest.promptLeft;
+    for (const slot of others) {
+      if (eldest.promptLeft >= SHORT_PROMPT_TOKENS) break;
+      if (slot.promptLeft >= SHORT_PROMPT_TOKENS || slot.promptLeft > room) continue;
+      shares.set(slot, slot.promptLeft);
+      room -= slot.promptLeft;
+    }
+    const outputs: Output[] = [];
+    const cells: { slot: Slot; tokens: number[] }[] = [];
+    for (const slot of this.#slots) {
+      const count = shares.get(slot);
+      if (count === undefined || !slot.generation) continue;
+      const { prompt } = slot.generation;
+      const start = slot.cells.length;
+      const tokens = [...prompt.subarray(start, start + count)];
+      for (const [offset, token] of tokens.entries()) {
+        const position = start + offset;
+        const output = position === prompt.length - 1;
+        const index = batch.add(token, { position, sequence: slot.sequence, output });
+        if (output) outputs.push({ slot, index });
+      }
+      cells.push({ slot, tokens });
+    }
+    return { promptTokens: batch.count, decodeTokens: 0, outputs, cells };
   }
 
   #draw({ slot, index }: Output): void {

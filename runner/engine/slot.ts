@@ -16,6 +16,8 @@ export class Slot {
   next: number | undefined;
   /** Order in which requests took their slots: the eldest prompt goes first. */
   turn = 0;
+  /** The step that last generated for it: those that take turns go in this order. */
+  stepped = 0;
 
   constructor(sequence: number) {
     this.sequence = sequence;
