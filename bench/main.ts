@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { loadEngine } from "../runner/engine/mod.ts";
 import { schemaGrammar } from "../runner/engine/json_schema.ts";
 import type { GenerateRequest } from "../runner/engine/types.ts";
-import { concat, utf8 } from "../src/bytes.ts";
+import { concat } from "../src/bytes.ts";
 import { runnerFiles } from "../src/cli/roles.ts";
 import { makeTui } from "../src/cli/tui.ts";
 import { loadConfig } from "../src/config/config.ts";
@@ -16,14 +16,12 @@ import { openKeySource } from "../src/keys/mod.ts";
 import { silentLogger } from "../src/log.ts";
 import { ModelStore } from "../src/models/store.ts";
 import { type Exchange, Pipe } from "../src/pipe/pipe.ts";
-import { randomBytes } from "../src/sealed/primitives.ts";
-import { Recipient } from "../src/sealed/recipient.ts";
-import { sealRequest, verifyKeyDocument } from "../src/sealed/sender.ts";
 import { chooseGpu } from "../src/supervisor/gpu.ts";
 import { openSandbox } from "../src/supervisor/isolation.ts";
 import { Supervisor } from "../src/supervisor/supervisor.ts";
 import { benchKeys } from "./keys_bench.ts";
 import { startServe } from "../tests/support/serve.ts";
+import { benchWire } from "./wire_bench.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const MODEL = Deno.args[0] ?? join(ROOT, "models/demo.gguf");
@@ -49,56 +47,6 @@ async function timed(rounds: number, work: () => Promise<unknown> | unknown): Pr
     times.push(performance.now() - started);
   }
   return median(times);
-}
-
-async function sealing(): Promise<void> {
-  console.log("sealing, suite 1 (µs, medians)");
-  const psk = randomBytes(32);
-  const pskId = "local.0123456789abcdef";
-  const recipient = await Recipient.init({
-    model: "demo:latest",
-    psk: () => psk,
-    limits: { replayEntries: 1_000_000 },
-  });
-  const challenge = randomBytes(16);
-  const document = await recipient.keyDocument({ pskId, challenge, model: "demo:latest" });
-  const at = Date.now();
-  const key = await verifyKeyDocument(document, {
-    psk,
-    model: "demo:latest",
-    challenge,
-    sentAt: at,
-    receivedAt: at,
-  });
-  const body = utf8(JSON.stringify({ model: "demo", prompt: "x".repeat(1000) }));
-  const seal = () =>
-    sealRequest(key, {
-      psk,
-      pskId,
-      method: "POST",
-      path: "/api/chat",
-      headers: {},
-      body,
-      now: Date.now(),
-    });
-  const message = await timed(400, async () => {
-    const sealed = await seal();
-    const { reply } = await recipient.open(ReadableStream.from([sealed.body]));
-    sealed.reply.push(reply.head(200, {}));
-  });
-  row("a message of 1 KB: seal, open, first reply frame, both ends", (message * 1000).toFixed(0));
-  const sealed = await seal();
-  const { reply } = await recipient.open(ReadableStream.from([sealed.body]));
-  sealed.reply.push(reply.head(200, {}));
-  const line = utf8(
-    JSON.stringify({
-      model: "demo",
-      message: { role: "assistant", content: " the" },
-      done: false,
-    }) + "\n",
-  );
-  const token = await timed(2000, () => sealed.reply.push(reply.frame(line)));
-  row("a token of 75 bytes: seal and open, both ends", (token * 1000).toFixed(1));
 }
 
 async function pipeFrames(): Promise<void> {
@@ -272,7 +220,7 @@ async function wholePath(): Promise<void> {
 console.log(
   `${Deno.build.target}, ${navigator.hardwareConcurrency} cores, deno ${Deno.version.deno}\n`,
 );
-await sealing();
+await benchWire();
 await pipeFrames();
 await benchKeys();
 await spawning();

@@ -25,11 +25,19 @@ export const MAX_DATA_BYTES = MAX_PLAINTEXT_BYTES - 1;
 export const REQUEST_BUCKET = 256;
 export const REPLY_BUCKET = 64;
 
+/** The byte that ends the data of every frame. */
+export const PADDING_MARK = 0x80;
+
+/** Bytes that `dataBytes` take once they are padded. */
+export function paddedBytes(dataBytes: number, bucket: number): number {
+  return Math.ceil((dataBytes + 1) / bucket) * bucket;
+}
+
 /** `data | 0x80 | 0x00*` to a multiple of `bucket` bytes. */
 export function pad(data: Uint8Array, bucket: number): Bytes {
-  const out = new Uint8Array(Math.ceil((data.length + 1) / bucket) * bucket);
+  const out = new Uint8Array(paddedBytes(data.length, bucket));
   out.set(data);
-  out[data.length] = 0x80;
+  out[data.length] = PADDING_MARK;
   return out;
 }
 
@@ -40,7 +48,7 @@ export function pad(data: Uint8Array, bucket: number): Bytes {
 export function unpad<T extends Uint8Array>(plaintext: T): T | undefined {
   let end = plaintext.length - 1;
   while (end >= 0 && plaintext[end] === 0) end--;
-  if (end < 0 || plaintext[end] !== 0x80) return undefined;
+  if (end < 0 || plaintext[end] !== PADDING_MARK) return undefined;
   return plaintext.subarray(0, end) as T;
 }
 

@@ -13,8 +13,9 @@ import { type BootKey, BootKeys, DEFAULT_BOOT_KEY_LIFE_MS } from "./boot_keys.ts
 import { parseRequestEnvelope, type RequestEnvelope } from "./envelope.ts";
 import {
   FRAME_ABORT,
-  FRAME_FINAL,
   FRAME_HEADER_BYTES,
+  FRAME_MORE,
+  type FrameType,
   parseFrameHeader,
   REQUEST_BUCKET,
   unpad,
@@ -262,26 +263,36 @@ interface OpenedFrames {
   readonly secret: Uint8Array;
 }
 
-/** All frames up to FINAL, which must be the body's end. */
+/** All frames up to FINAL, which must be the body's end. Nothing of it leaves before every frame has authenticated. */
 async function openFrames(reader: BodyReader, context: Context): Promise<OpenedFrames> {
-  const parts: Bytes[] = [];
-  for (let final = false; !final;) {
+  const opening: Promise<Bytes>[] = [];
+  let failed = false;
+  let type: FrameType = FRAME_MORE;
+  while (type === FRAME_MORE && !failed) {
     const aad = await reader.take(FRAME_HEADER_BYTES);
     const header = aad && parseFrameHeader(aad, REQUEST_BUCKET);
     const sealed = header && await reader.take(header.sealedBytes);
     if (sealed === undefined) throw unauthenticated();
-    let data: Bytes | undefined;
-    try {
-      data = unpad(await context.open(sealed, aad!));
-    } catch {
-      throw unauthenticated();
+    type = header!.type;
+    // Not awaited one by one: the next arrives, and large ones are opened, beside each other.
+    const opened = context.open(sealed, aad!);
+    opened.catch(() => failed = true);
+    opening.push(opened);
+    // What fails at once, as small frames do, is seen before more is read.
+    await undefined;
+  }
+  const parts: Bytes[] = [];
+  try {
+    for (const opened of opening) {
+      const data = unpad(await opened);
+      if (data === undefined) throw unauthenticated();
+      parts.push(data);
     }
-    if (data === undefined) throw unauthenticated();
-    if (header!.type === FRAME_ABORT) {
-      throw new SecLlamaError("cancelled", "the client broke off the request");
-    }
-    final = header!.type === FRAME_FINAL;
-    parts.push(data);
+  } catch {
+    throw unauthenticated();
+  }
+  if (type === FRAME_ABORT) {
+    throw new SecLlamaError("cancelled", "the client broke off the request");
   }
   if (!await reader.atEnd()) throw unauthenticated();
   const [first, ...more] = parts;

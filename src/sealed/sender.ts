@@ -12,7 +12,8 @@ import {
   FRAME_HEADER_BYTES,
   FRAME_MORE,
   MAX_DATA_BYTES,
-  pad,
+  paddedBytes,
+  PADDING_MARK,
   REQUEST_BUCKET,
 } from "./frames.ts";
 import { encodeRequestHeader } from "./header.ts";
@@ -138,38 +139,46 @@ export async function sealRequest(
     headers: options.headers,
     time: Math.round(options.now + key.clockOffsetMs),
   });
-  const data = concat(envelope, options.body);
+  const data = [envelope, options.body] as const;
   const body = await sealFrames(context, prefix, data, options.frameBytes ?? MAX_DATA_BYTES);
   return { body, reply: new ReplyOpener(context.export(EXPORT_RESPONSE, KEY_BYTES), enc) };
 }
 
-/** `prefix` and the frames of `data`, the last one FINAL, in one array. */
+/** `prefix` and the frames of `envelope | body`, the last one FINAL, in one array. */
 async function sealFrames(
   context: Context,
   prefix: Uint8Array,
-  data: Uint8Array,
+  [envelope, body]: readonly [Uint8Array, Uint8Array],
   frameBytes: number,
 ): Promise<Bytes> {
-  const pieces: Uint8Array[] = [];
-  for (let at = 0; at === 0 || at < data.length; at += frameBytes) {
-    pieces.push(data.subarray(at, at + frameBytes));
-  }
-  const padded = (piece: Uint8Array) =>
-    Math.ceil((piece.length + 1) / REQUEST_BUCKET) * REQUEST_BUCKET;
+  const dataBytes = envelope.length + body.length;
+  const count = Math.max(1, Math.ceil(dataBytes / frameBytes));
+  const sealing: Promise<void>[] = [];
   const overhead = FRAME_HEADER_BYTES + TAG_BYTES;
-  const total = pieces.reduce((sum, piece) => sum + padded(piece) + overhead, prefix.length);
-  const out = new Uint8Array(total);
+  const lastBytes = dataBytes - (count - 1) * frameBytes;
+  const sealedBytes = (data: number) => paddedBytes(data, REQUEST_BUCKET) + overhead;
+  const out = new Uint8Array(
+    prefix.length + (count - 1) * sealedBytes(frameBytes) + sealedBytes(lastBytes),
+  );
   out.set(prefix);
-  let at = prefix.length;
-  for (const [i, piece] of pieces.entries()) {
-    const plaintext = pad(piece, REQUEST_BUCKET);
-    const type = i === pieces.length - 1 ? FRAME_FINAL : FRAME_MORE;
-    const header = encodeFrameHeader(type, plaintext.length);
+  for (let i = 0, at = prefix.length; i < count; i++) {
+    const from = i * frameBytes;
+    const length = Math.min(frameBytes, dataBytes - from);
+    const plaintext = new Uint8Array(paddedBytes(length, REQUEST_BUCKET));
+    // What of this frame is still envelope, then body.
+    const head = envelope.subarray(from, from + length);
+    plaintext.set(head);
+    const bodyFrom = from + head.length - envelope.length;
+    plaintext.set(body.subarray(bodyFrom, bodyFrom + length - head.length), head.length);
+    plaintext[length] = PADDING_MARK;
+    const header = encodeFrameHeader(i === count - 1 ? FRAME_FINAL : FRAME_MORE, plaintext.length);
     out.set(header, at);
-    // One at a time: the context counts its nonces itself.
-    out.set(await context.seal(plaintext, header), at + FRAME_HEADER_BYTES);
+    const place = at + FRAME_HEADER_BYTES;
+    // Not awaited one by one: each takes its nonce in the call, and large ones run beside each other.
+    sealing.push(context.seal(plaintext, header).then((sealed) => out.set(sealed, place)));
     at += plaintext.length + overhead;
   }
+  await Promise.all(sealing);
   return out;
 }
 

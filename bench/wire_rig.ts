@@ -1,0 +1,135 @@
+/**
+ * A gateway and a runner for `wire_bench.ts`, each a process of its own: the real listener, sealed routes, pipe and session,
+ * with a scripted API in the engine's place, as no engine makes frames fast enough to show the relay's limit.
+ *
+ *     deno run -A bench/wire_rig.ts gateway       prints "<port> <its pid> <the runner's pid> <psk in hex>"
+ */
+import { Hono } from "hono";
+import { fromHex, toHex, utf8 } from "../src/bytes.ts";
+import type { GatewayContext } from "../src/gateway/app.ts";
+import { sealedRoutes } from "../src/gateway/routes/sealed.ts";
+import { serveHardened } from "../src/http/mod.ts";
+import { silentLogger } from "../src/log.ts";
+import { encodePsks } from "../src/pipe/messages.ts";
+import { Pipe } from "../src/pipe/pipe.ts";
+import { randomBytes } from "../src/sealed/primitives.ts";
+import { Session } from "../runner/session.ts";
+
+export const RIG_PSK_ID = "local.0123456789abcdef";
+const MODEL = "demo:latest";
+/** About the size of one line of a streamed chat. */
+const LINE = utf8(
+  '{"model":"demo","created_at":"2026-01-01T00:00:00.000Z","message":{"role":"assistant","content":" the"},"done":false}\n',
+);
+
+/** `/flood/<n>`: n lines as fast as they are taken; `/idle`: one line, and then nothing until the client goes. */
+function scripted(request: Request): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  let left = pathname === "/idle" ? 1 : Number(pathname.split("/").at(-1));
+  return Promise.resolve(
+    new Response(
+      new ReadableStream<Uint8Array<ArrayBuffer>>({
+        async pull(controller) {
+          if (left-- > 0) return controller.enqueue(LINE);
+          if (pathname !== "/idle") return controller.close();
+          await new Promise((resolve) => request.signal.addEventListener("abort", resolve));
+        },
+      }, { highWaterMark: 0 }),
+    ),
+  );
+}
+
+async function runner(): Promise<void> {
+  const pipe: Pipe = new Pipe({
+    side: "runner",
+    readable: Deno.stdin.readable,
+    write(bytes) {
+      for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+    },
+    onControl() {},
+    onSecret: (payload) => session.setKeys(payload),
+    onExchange: (exchange) => session.handle(exchange),
+  });
+  const session = await Session.start({
+    model: MODEL,
+    encryption: true,
+    fetch: scripted,
+    onRecipients: (ids) => void pipe.control({ ids }),
+    onRenewed() {},
+  });
+  session.serve();
+  await pipe.run();
+}
+
+async function gateway(): Promise<void> {
+  const child = new Deno.Command(Deno.execPath(), {
+    // As a runner runs: without a compiler.
+    args: ["run", "-A", "--no-check", "--v8-flags=--jitless", import.meta.filename!, "runner"],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  const pipe = new Pipe({
+    side: "gateway",
+    readable: child.stdout,
+    write: (bytes) => writer.write(bytes),
+    onControl() {},
+  });
+  void pipe.run().catch(() => {});
+  const psk = randomBytes(32);
+  await pipe.secret(encodePsks([{ pskId: RIG_PSK_ID, psk }]));
+  const model = {
+    open: (head: { readonly [key: string]: unknown }) => ({ exchange: pipe.open(head), done() {} }),
+  };
+  const supervisor = {
+    knowsPskId: () => Promise.resolve(true),
+    acquire: () => Promise.resolve({ model, waitedMs: 0 }),
+    byRecipient: () => model,
+    freshen: () => Promise.resolve(),
+    shared: () => false,
+  };
+  const app = new Hono();
+  sealedRoutes(app, { supervisor } as unknown as GatewayContext);
+  const { addr } = await serveHardened({
+    hostname: "127.0.0.1",
+    port: 0,
+    handler: (request) => app.fetch(request),
+    limits: { connections: 2048 },
+    logger: silentLogger,
+    signal: new AbortController().signal,
+  });
+  console.log(addr.port, Deno.pid, child.pid, toHex(psk));
+}
+
+export interface Rig {
+  readonly url: string;
+  readonly gatewayPid: number;
+  readonly runnerPid: number;
+  readonly credentials: { readonly pskId: string; readonly psk: Uint8Array };
+  stop(): Promise<void>;
+}
+
+/** Starts both. */
+export async function startRig(): Promise<Rig> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", import.meta.filename!, "gateway"],
+    stdin: "null",
+    stdout: "piped",
+  }).spawn();
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const [port, gatewayPid, runnerPid, psk] = (await reader.read()).value!.trim().split(" ");
+  return {
+    url: `http://127.0.0.1:${port}`,
+    gatewayPid: Number(gatewayPid),
+    runnerPid: Number(runnerPid),
+    credentials: { pskId: RIG_PSK_ID, psk: fromHex(psk!) },
+    async stop() {
+      // The runner ends with its pipe.
+      child.kill("SIGKILL");
+      await reader.cancel();
+      await child.status;
+    },
+  };
+}
+
+if (import.meta.main) await (Deno.args[0] === "runner" ? runner() : gateway());
