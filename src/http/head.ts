@@ -45,6 +45,8 @@ export interface HeadPolicy {
   readonly allowedHosts: ReadonlySet<string>;
   /** Origins that may speak to us besides our own: `https://app.example`. */
   readonly allowedOrigins: ReadonlySet<string>;
+  /** Schemes of origins that are no web page's, such as `app`: programs of the user's that show their window as a page. */
+  readonly allowedSchemes?: ReadonlySet<string>;
   readonly maxBodyBytes: number;
 }
 
@@ -177,7 +179,10 @@ function checkOrigin(
   if (origins.length === 1) {
     const origin = origins[0]!.toLowerCase();
     const own = origin === `http://${host}` || origin === `https://${host}`;
-    if (!own && !policy.allowedOrigins.has(origin)) throw refused("this Origin is not served here");
+    const scheme = /^([a-z][a-z0-9+-]*):\/\/[a-z0-9.-]+$/.exec(origin)?.[1] ?? "";
+    if (!own && !policy.allowedOrigins.has(origin) && !policy.allowedSchemes?.has(scheme)) {
+      throw refused("this Origin is not served here");
+    }
   } else if (sites.some((site) => site !== "same-origin" && site !== "none")) {
     // Images, scripts and links of another site name no origin, but a browser still says where they come from.
     throw refused("requests of other sites are not served here");

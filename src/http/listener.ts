@@ -27,6 +27,8 @@ export interface HardenedOptions {
   readonly allowedHosts?: readonly string[];
   /** Origins of web pages that may call besides our own, as browsers write them: `https://app.example`. */
   readonly allowedOrigins?: readonly string[];
+  /** Schemes whose origins may call, whatever comes after: never `http` or `https`. */
+  readonly allowedSchemes?: readonly string[];
   /** Refuse connections that another user of this machine made (Linux; elsewhere there is no such check). */
   readonly sameUidOnly?: boolean;
   readonly limits?: Partial<Limits>;
@@ -120,6 +122,7 @@ class Server {
       policy: {
         allowedHosts: new Set(names.map((name) => name.toLowerCase())),
         allowedOrigins: new Set((options.allowedOrigins ?? []).map((o) => o.toLowerCase())),
+        allowedSchemes: new Set(options.allowedSchemes),
         maxBodyBytes: this.#limits.bodyBytes,
       },
       checkPeer: sameUserCheck(options.sameUidOnly === true && Deno.build.os === "linux"),

@@ -7,6 +7,7 @@ import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { errorResponse } from "../http/api_errors.ts";
 import { canonicalPath } from "../http/api_paths.ts";
 import { label, type Logger } from "../log.ts";
+import { desktopOrigins } from "./desktop.ts";
 import { kindOfPath, methodsOf } from "./paths.ts";
 
 export interface ProxyAppOptions {
@@ -33,10 +34,11 @@ const ANSWER_HEADERS = [
 
 /** The proxy's HTTP application. */
 export function makeProxyApp(options: ProxyAppOptions): Hono {
-  const app = new Hono();
+  const app = new Hono({ getPath: (request) => canonicalPath(new URL(request.url).pathname) });
+  app.use("*", desktopOrigins(methodsOf));
   app.all("*", async (c) => {
     const { method } = c.req.raw;
-    const pathname = canonicalPath(new URL(c.req.url).pathname);
+    const pathname = c.req.path;
     try {
       switch (kindOfPath(method, pathname)) {
         case "sealed":

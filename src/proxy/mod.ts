@@ -1,6 +1,7 @@
 /** The proxy: a hardened listener on loopback with the plain API, sealed to one gateway. Never listens beyond loopback. */
 import { SecLlamaError } from "../errors.ts";
 import { type HardenedServer, serveHardened } from "../http/mod.ts";
+import { DESKTOP_SCHEMES } from "./desktop.ts";
 import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
 
 export interface ProxyOptions extends ProxyAppOptions {
@@ -27,6 +28,7 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     port: options.port,
     handler: (request) => app.fetch(request),
     sameUidOnly: true,
+    allowedSchemes: DESKTOP_SCHEMES,
     limits: { idleMs: IDLE_MS },
     logger: options.logger,
     signal: options.signal,

@@ -366,3 +366,55 @@ Deno.test("proxy: a compressed body is refused with what to do, before anything 
     }
     assert.equal(server.opened.length, 0);
   }));
+
+Deno.test("proxy: the window of a desktop program is let in, no page of the web and no file is", () =>
+  withProxy(async ({ url }) => {
+    const ask = (origin: string, method = "POST") =>
+      fetch(`${url}/api/chat`, {
+        ...post({ model: "demo" }),
+        ...(method === "OPTIONS" ? { body: null } : {}),
+        method,
+        headers: {
+          origin,
+          "content-type": "application/json",
+          "access-control-request-method": "POST",
+          "access-control-request-headers": "content-type, x-stainless-lang",
+        },
+      });
+    for (const origin of ["app://obsidian.md", "tauri://localhost", "vscode-webview://0a1b"]) {
+      const before = await ask(origin, "OPTIONS");
+      assert.equal(before.status, 204);
+      assert.equal(before.headers.get("access-control-allow-origin"), origin);
+      assert.equal(before.headers.get("access-control-allow-methods"), "POST");
+      assert.equal(
+        before.headers.get("access-control-allow-headers"),
+        "content-type, x-stainless-lang",
+      );
+      const answer = await ask(origin);
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers.get("access-control-allow-origin"), origin);
+      await answer.body?.cancel();
+    }
+    for (
+      const origin of [
+        "null",
+        "file://",
+        "https://app.evil.example",
+        "http://app",
+        "app://x/https://evil.example",
+        "chrome-extension://abcdefgh",
+        "app:",
+      ]
+    ) {
+      for (const method of ["POST", "OPTIONS"]) {
+        const refused = await ask(origin, method);
+        assert.equal(refused.status, 403, origin);
+        assert.equal(refused.headers.get("access-control-allow-origin"), null);
+        await refused.body?.cancel();
+      }
+    }
+    // A request of no page at all gets no CORS header.
+    const plain = await fetch(`${url}/api/version`);
+    assert.equal(plain.headers.get("access-control-allow-origin"), null);
+    await plain.body?.cancel();
+  }));
