@@ -54,8 +54,8 @@ export interface Platform {
   /** What speaks against a running process, one line each. `own`: its own report, untrusted. */
   shortcomings(plan: AnyPlan, layers: readonly AnyLayerReport[], own: readonly unknown[]): string[];
   openListeners(): Listeners | Promise<Listeners>;
-  /** Takes back what `before` did. */
-  close(): Promise<void>;
+  /** Takes back what `before` did. @returns What could not be taken back, one line each. */
+  close(): Promise<readonly string[]>;
 }
 
 /**

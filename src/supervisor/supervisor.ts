@@ -185,7 +185,9 @@ export class Supervisor {
         return this.#end(model);
       }),
     );
-    await this.#options.sandbox.platform.close();
+    for (const left of await this.#options.sandbox.platform.close()) {
+      this.#options.logger.warn("not-removed", { what: label(left) });
+    }
   }
 
   /** Until its process is gone it is one of the leaving: its memory is not free before. */

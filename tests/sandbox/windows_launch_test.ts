@@ -3,6 +3,7 @@
  * with what, in which order, and that whatever is refused leaves no runner. What Windows makes of them has not been seen.
  */
 import assert from "node:assert/strict";
+import { makeContainer, removeContainer } from "../../src/sandbox/windows/app_container.ts";
 import { launch } from "../../src/sandbox/windows/launch.ts";
 import type { RunResult } from "../../src/sandbox/windows/firewall.ts";
 import type { WindowsPlan } from "../../src/sandbox/windows/plan.ts";
@@ -84,7 +85,7 @@ Deno.test("Windows (fake FFI): rule, job, container, process, checks, and only t
     [TARGET.readOnly[0]!]: 0x1200A9,
     [MODEL]: 0x120089,
   });
-  await platform.close();
+  assert.deepEqual(await platform.close(), []);
   assert.equal(fake.calls.at(-1), "firewall delete");
   assert.equal(fake.granted.size, 0);
   assert.equal(fake.profiles, 0);
@@ -175,6 +176,25 @@ Deno.test("Windows (fake FFI): the runner is the launcher's only child", () => {
   assert.equal(found([4, 0], [10, 4], [11, 10], [12, 4]), 11);
   assert.equal(found([10, 4]), undefined);
   assert.equal(found([11, 10], [12, 10]), undefined);
+});
+
+Deno.test("Windows (fake FFI): what cannot be taken back is named, and the rest is taken back", async () => {
+  const { fake, platform, plan } = machine({
+    elevated: true,
+    refuse: ["DeleteAppContainerProfile"],
+  });
+  // The probe's own profile could not be deleted either, so containers are not used.
+  assert.equal(plan.launch!.appContainer, null);
+  await platform.before(plan);
+  assert.deepEqual(await platform.close(), []);
+  const stubborn = new FakeWindows({ refuse: ["DeleteAppContainerProfile"] });
+  const container = machine().plan.launch!.appContainer!;
+  makeContainer(stubborn.api, container);
+  const left = removeContainer(stubborn.api, container);
+  assert.equal(left.length, 1);
+  assert.match(left[0]!, /DeleteAppContainerProfile/);
+  assert.equal(stubborn.granted.size, 0);
+  assert.equal(fake.calls.at(-1), "firewall delete");
 });
 
 const OWN = ["limits", "dies with the gateway"].map((layer) => ({

@@ -37,7 +37,7 @@ export async function openLinux(): Promise<Platform> {
         close: () => listeners.close(),
       };
     },
-    close: () => Promise.resolve(),
+    close: () => Promise.resolve([]),
   };
 }
 

@@ -37,6 +37,6 @@ export async function openMacos(
     measure: (pid, plan) => measureMacos(darwin, pid, plan as MacosPlan),
     shortcomings: (plan, layers, own) => shortcomingsOf(plan, layers, own, OWN_LAYERS),
     openListeners: () => openLoopbackListeners({ folder: options.folder ?? "/private/tmp" }),
-    close: () => Promise.resolve(),
+    close: () => Promise.resolve([]),
   };
 }

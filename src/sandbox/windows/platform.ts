@@ -61,11 +61,15 @@ export function openWindows(
     shortcomings: (plan, layers, own) => shortcomingsOf(plan, layers, own, OWN_LAYERS),
     openListeners: () => openLoopbackListeners(),
     async close() {
-      for (const { launch, firewall } of used.values()) {
-        if (launch?.appContainer) removeContainer(api, launch.appContainer);
-        if (firewall) await removeFirewallRules(firewall, run);
-      }
+      const plans = [...used.values()];
       used.clear();
+      const left: string[] = [];
+      for (const { launch, firewall } of plans) {
+        if (launch?.appContainer) left.push(...removeContainer(api, launch.appContainer));
+        if (firewall === null) continue;
+        await removeFirewallRules(firewall, run).catch(() => left.push(firewall.rule));
+      }
+      return left;
     },
   };
 }
