@@ -82,6 +82,7 @@ const PACKAGES: { readonly [name: string]: readonly string[] } = {
   hpke: ["src/sealed"],
   "hash-wasm": ["src/keys"],
   "smol-toml": ["src/config"],
+  qr: ["src/cli"],
 };
 
 interface Info {

@@ -1,10 +1,12 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
+import { clientCommands } from "./clients.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
 import { launchCommand } from "./launch.ts";
 import { modelCommands } from "./models/mod.ts";
+import { pairCommand } from "./pair.ts";
 import { proxyCommand } from "./proxy.ts";
 import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";
@@ -17,6 +19,8 @@ export const COMMANDS: readonly Command[] = [
   runCommand,
   ...modelCommands,
   ...keyCommands,
+  pairCommand,
+  ...clientCommands,
   ...sandboxCommands,
   launchCommand,
   doctorCommand,

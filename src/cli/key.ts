@@ -19,6 +19,7 @@ import {
   report,
 } from "./key_common.ts";
 import { printStatus } from "./key_status.ts";
+import { authorityOf } from "./front.ts";
 import { readSettings } from "./settings.ts";
 import { exportCommand, importCommand } from "./key_transfer.ts";
 
@@ -123,6 +124,8 @@ const rotate: Command = {
     const done = to === undefined
       ? await manager.rotate({ compromised })
       : await manager.rotateTo(kidArgument(to));
+    // So that the older key can be destroyed; if it fails, serve and key delete do it.
+    await authorityOf(manager.file.dataDir, manager).rewrap().catch(() => {});
     report(context, done, [`the active key is ${done.kid}, before it ${done.previous}`]);
     return 0;
   },
@@ -162,6 +165,7 @@ const remove: Command = {
         throw new SecLlamaError("key-cancelled", "what was typed is not the key's id: kept it");
       }
     }
+    await authorityOf(manager.file.dataDir, manager).rewrap();
     const done = await manager.delete(kid);
     report(context, done, [
       done.already ? `the key ${kid} was destroyed before` : `destroyed the key ${kid}`,

@@ -8,6 +8,7 @@ import { permissionLabels } from "./permissions.ts";
 import { startProxy } from "../proxy/mod.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { pairedGateway, PAIRING_OPTIONS, pairingCommand } from "./pairings.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 export const proxyCommand: Command = {
@@ -17,29 +18,45 @@ export const proxyCommand: Command = {
     "proxy-port": SETTING_OPTIONS["proxy-port"]!,
     "log-level": SETTING_OPTIONS["log-level"]!,
     ...KEY_OPTIONS,
-    gateway: { type: "string", value: "URL", help: "the gateway (default http://127.0.0.1:11435)" },
+    gateway: {
+      type: "string",
+      value: "URL",
+      help: "a gateway of this machine's own key (default http://127.0.0.1:11435)",
+    },
+    ...PAIRING_OPTIONS,
     "from-serve": {
       type: "boolean",
       help: "started by serve: the key comes on standard input, whose end ends the proxy",
     },
   },
-  details: "`secllama serve` starts one by itself unless it is told --no-proxy.",
+  details: `\`secllama serve\` starts one by itself unless it is told --no-proxy.
+
+On a machine that is paired with a gateway elsewhere, the proxy (and secllama run) uses that gateway. To pair, run
+secllama pair NAME there and here: secllama proxy --pair -   which asks for the line, or reads it from standard input.
+With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
   async run(context) {
     hardenSelf();
     const { config, dataDir } = await readSettings(context);
     const logger = makeLogger({ role: "proxy", level: config.logLevel });
     const fromServe = flag(context, "from-serve");
+    const handled = await pairingCommand(context, dataDir);
+    if (handled === "done") return EXIT.ok;
     const stop = new AbortController();
     context.signal.addEventListener("abort", () => stop.abort(), { once: true });
     const given = fromServe ? await readHandover(() => stop.abort()) : undefined;
-    const credentials = given ??
-      await storeCredentials(keySourceOptions(context, dataDir));
-    const gateway = stringOption(context, "gateway") ?? `http://127.0.0.1:${config.port}`;
+    const paired = fromServe ? undefined : handled ?? await pairedGateway(context, dataDir);
+    const connection = paired ?? {
+      gateway: stringOption(context, "gateway") ?? `http://127.0.0.1:${config.port}`,
+      credentials: given ?? await storeCredentials(keySourceOptions(context, dataDir)),
+    };
+    const fetch = sealedFetch(connection);
+    const gateway = String(connection.gateway);
     const proxy = await startProxy({
       gateway,
       hostname: "127.0.0.1",
       port: config.proxyPort,
-      fetch: sealedFetch({ gateway, credentials }),
+      fetch,
+      metadata: fetch.metadata,
       logger,
       signal: stop.signal,
     });

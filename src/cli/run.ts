@@ -5,6 +5,11 @@
  */
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
+import { type SealedFetch, sealedFetch } from "../client/mod.ts";
+import { listPairings } from "../keys/mod.ts";
+import { hardenSelf } from "../sandbox/mod.ts";
+import { KEY_OPTIONS } from "./key_options.ts";
+import { pairedGateway, PAIRING_OPTIONS } from "./pairings.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 interface Message {
@@ -25,13 +30,16 @@ export const runCommand: Command = {
     temperature: { type: "string", value: "NUMBER", help: "0 is greedy" },
     seed: { type: "string", value: "NUMBER", help: "repeatable sampling" },
     "num-predict": { type: "string", value: "TOKENS", help: "longest answer" },
+    ...KEY_OPTIONS,
+    use: PAIRING_OPTIONS.use,
   },
   details:
     `Without PROMPT, the prompt is read from standard input; on a terminal, a conversation begins (Ctrl-D ends it).
-A prompt given as an argument can be seen by other programs of this machine while the command runs.`,
+A prompt given as an argument can be seen by other programs of this machine while the command runs.
+It asks the proxy on loopback; where none runs and this machine is paired with a gateway, it seals by itself.`,
   async run(context) {
-    const { config } = await readSettings(context);
-    const base = `http://127.0.0.1:${config.proxyPort}`;
+    const { config, dataDir } = await readSettings(context);
+    const post = await makePost(context, dataDir, `http://127.0.0.1:${config.proxyPort}`);
     const [model, prompt] = context.positionals;
     const options = numberOptions(context);
     const messages: Message[] = [];
@@ -39,7 +47,7 @@ A prompt given as an argument can be seen by other programs of this machine whil
     if (system !== undefined) messages.push({ role: "system", content: system });
     const ask = async (text: string) => {
       messages.push({ role: "user", content: text });
-      const answer = await chat(context, base, { model: model!, messages, options });
+      const answer = await chat(context, post, { model: model!, messages, options });
       messages.push({ role: "assistant", content: answer });
     };
     if (prompt !== undefined) await ask(prompt);
@@ -76,27 +84,65 @@ function numberOptions(context: CommandContext): Record<string, number> {
   return out;
 }
 
-async function chat(
-  context: CommandContext,
+type Post = (path: string, body: string) => Promise<Response>;
+
+/** To the proxy; or, where there is none and this machine is paired, sealed from here. */
+async function makePost(context: CommandContext, dataDir: string, base: string): Promise<Post> {
+  const init = (body: string) => ({
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body,
+    signal: context.signal,
+  });
+  const { signal } = context;
+  const named = stringOption(context, "use") !== undefined;
+  if (!named && (await listPairings(dataDir)).every((gateway) => !gateway.current)) {
+    return (path, body) => viaProxy(base, path, init(body), signal);
+  }
+  let sealed: SealedFetch | undefined;
+  const direct: Post = async (path, body) => {
+    if (sealed === undefined) {
+      hardenSelf(); // before a key is in memory
+      sealed = sealedFetch((await pairedGateway(context, dataDir))!);
+    }
+    return await sealed(path, init(body));
+  };
+  if (named) return direct;
+  return async (path, body) => {
+    if (sealed !== undefined) return await direct(path, body);
+    try {
+      return await viaProxy(base, path, init(body), signal);
+    } catch (error) {
+      if (!(error instanceof SecLlamaError) || error.code !== "gateway-unreachable") throw error;
+      return await direct(path, body);
+    }
+  };
+}
+
+async function viaProxy(
   base: string,
-  body: { model: string; messages: Message[]; options: Record<string, number> },
-): Promise<string> {
-  const json = flag(context, "json");
-  let response: Response;
+  path: string,
+  init: RequestInit,
+  signal: AbortSignal,
+): Promise<Response> {
   try {
-    response = await fetch(`${base}/api/chat`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ...body, stream: !json }),
-      signal: context.signal,
-    });
+    return await fetch(base + path, init);
   } catch (cause) {
-    if (context.signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+    if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
     throw new SecLlamaError("gateway-unreachable", `no proxy answers on ${base.slice(7)}`, {
       hint: "to start one, run: secllama serve",
       cause,
     });
   }
+}
+
+async function chat(
+  context: CommandContext,
+  post: Post,
+  body: { model: string; messages: Message[]; options: Record<string, number> },
+): Promise<string> {
+  const json = flag(context, "json");
+  const response = await post("/api/chat", JSON.stringify({ ...body, stream: !json }));
   if (!response.ok) throw await answerError(response);
   if (json) {
     const answer = await response.json();

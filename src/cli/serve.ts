@@ -13,8 +13,10 @@ import { permissionLabels } from "./permissions.ts";
 import { ModelStore } from "../models/store.ts";
 import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
+import { inUrl } from "../tls/names.ts";
 import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
+import { type Front, gatewayFront } from "./front.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";
@@ -23,7 +25,6 @@ import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.t
 
 /** SIGTERM to the end of all children. */
 const DRAIN_MS = 4_000;
-const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|::1|\[::1\])$/;
 
 export const serveCommand: Command = {
   path: ["serve"],
@@ -44,13 +45,6 @@ export const serveCommand: Command = {
     const { tui, signal } = context;
     hardenSelf();
     const { config, dataDir } = await readSettings(context);
-    if (!LOOPBACK.test(config.host)) {
-      throw new SecLlamaError("usage", `serve listens on loopback only, not on ${config.host}`, {
-        field: "host",
-        hint:
-          "remove --host or SECLLAMA_HOST; serving other machines needs TLS and paired clients, which are not built yet",
-      });
-    }
     const logger = makeLogger({ role: "gateway", level: config.logLevel });
     await ensureDataDirectory(dataDir);
     const files = await runnerFiles(context, config);
@@ -58,7 +52,16 @@ export const serveCommand: Command = {
       ...keySourceOptions(context, dataDir),
       autoInit: true,
       maxAgeDays: config.keyMaxAgeDays,
+      clientGraceMs: config.clientGraceMs,
     });
+    let front: Front;
+    try {
+      front = await gatewayFront(config, dataDir, keys);
+    } catch (error) {
+      keys.close();
+      throw error;
+    }
+    for (const warning of front.warnings) tui.warn(warning);
     const stop = new AbortController();
     const closers: (() => Promise<unknown> | void)[] = [() => keys.close()];
     const closeAll = async () => {
@@ -87,37 +90,46 @@ export const serveCommand: Command = {
         version: VERSION,
       });
       closers.push(() => supervisor.stop());
-      const app = makeGatewayApp({
-        config,
-        supervisor,
-        models,
-        logger,
-        version: VERSION,
-        keyBackend: keys.backend,
-        remote: false,
-      });
+      const facts = { config, supervisor, models, logger, version: VERSION };
+      const appFor = (remote: boolean) =>
+        makeGatewayApp({ ...facts, keyBackend: keys.backend, remote });
       const preload = stringOption(context, "model") ?? "demo";
       const loaded = flag(context, "no-preload")
         ? undefined
         : (await supervisor.acquire(preload)).model;
+      const listener = { allowedOrigins: config.allowedOrigins, logger, signal: stop.signal };
+      const app = appFor(front.remote);
       const gateway = await serveHardened({
-        hostname: config.host.replace(/^\[|\]$/g, ""),
+        ...listener,
+        hostname: front.hostname,
         port: config.port,
         handler: (request) => app.fetch(request),
-        allowedOrigins: config.allowedOrigins,
-        logger,
-        signal: stop.signal,
+        allowedHosts: front.names.map(inUrl),
+        ...(front.tls === undefined ? {} : { tls: front.tls }),
       });
       closers.push(() => gateway.finished);
-      const gatewayUrl = `http://${
-        config.host.includes(":") ? `[${config.host}]` : config.host
-      }:${gateway.addr.port}`;
+      const scheme = front.tls === undefined ? "http" : "https";
+      const gatewayUrl = `${scheme}://${inUrl(front.hostname)}:${gateway.addr.port}`;
       let proxyDied: Promise<void> = new Promise(() => {});
       let proxyUrl: string | undefined;
       if (!flag(context, "no-proxy")) {
+        let localUrl = gatewayUrl;
+        if (front.remote || front.tls !== undefined) {
+          // This machine's own clients, who have the key store anyway, need neither TLS nor a proof.
+          const localApp = appFor(false);
+          const local = await serveHardened({
+            ...listener,
+            hostname: "127.0.0.1",
+            port: 0,
+            handler: (request) => localApp.fetch(request),
+            sameUidOnly: true,
+          });
+          closers.push(() => local.finished);
+          localUrl = `http://127.0.0.1:${local.addr.port}`;
+        }
         const proxy = await spawnProxy({
           keys,
-          gatewayUrl,
+          gatewayUrl: localUrl,
           port: config.proxyPort,
           dataDir,
           logLevel: config.logLevel,
@@ -131,6 +143,7 @@ export const serveCommand: Command = {
       printBanner(tui, {
         config,
         gatewayUrl,
+        names: front.names,
         proxyUrl,
         keys,
         gpu: supervisor.gpu.status(),

@@ -8,6 +8,8 @@ import type { Tui } from "./tui.ts";
 export interface BannerFacts {
   readonly config: Config;
   readonly gatewayUrl: string;
+  /** What other machines call it; empty: it is for this machine only. */
+  readonly names: readonly string[];
   readonly proxyUrl: string | undefined;
   readonly keys: KeySource;
   readonly gpu: GpuStatus;
@@ -25,6 +27,7 @@ export function printBanner(tui: Tui, facts: BannerFacts): void {
       config.enableEncryption ? "sealed requests only" : "PLAINTEXT IS SERVED"
     })`,
   );
+  if (facts.names.length > 0) row("", `for paired clients, as ${facts.names.join(", ")}`);
   row(
     "key",
     facts.keys.describe.replace(/^key /, "") + (facts.keys.initialised ? ", made just now" : ""),

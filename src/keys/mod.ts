@@ -6,5 +6,6 @@ export { KeyManager } from "./manager.ts";
 export { ManifestFile, writeFileAtomically } from "./manifest_file.ts";
 export type { Backend, KeyStore, StoreStatus } from "./store.ts";
 export { MemoryStore } from "./store_memory.ts";
+export { listPairings, type PairedGateway, PairingStore } from "./pairings.ts";
 export { StorageKeys } from "./wrap.ts";
 export { deriveProofKey, parsePskId } from "./derive.ts";

@@ -3,6 +3,7 @@
  * logs none of it.
  */
 import { Hono } from "hono";
+import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { errorResponse } from "../http/api_errors.ts";
 import { canonicalPath } from "../http/api_paths.ts";
@@ -15,8 +16,8 @@ export interface ProxyAppOptions {
   readonly gateway: string;
   /** Seals: `sealedFetch` of src/client. */
   readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
-  /** For metadata. Default: the global fetch. */
-  readonly plainFetch?: typeof fetch;
+  /** Asks the gateway for metadata, with a proof of who asks: `sealedFetch(…).metadata`. */
+  readonly metadata: SealedFetch["metadata"];
   readonly logger: Logger;
 }
 
@@ -111,22 +112,13 @@ async function metadata(
   request: Request,
   path: string,
 ): Promise<Response> {
-  let answer: Response;
-  try {
-    answer = await (options.plainFetch ?? fetch)(at(options.gateway, path), {
-      method: request.method,
-      redirect: "manual",
-      signal: request.signal,
-      ...(request.method === "POST"
-        ? { body: await request.bytes(), headers: { "content-type": "application/json" } }
-        : {}),
-    });
-  } catch (cause) {
-    throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {
-      hint: "check that it runs: secllama serve",
-      cause,
-    });
-  }
+  const answer = await options.metadata(path.slice(1), {
+    method: request.method,
+    signal: request.signal,
+    ...(request.method === "POST"
+      ? { body: await request.bytes(), headers: { "content-type": "application/json" } }
+      : {}),
+  });
   return new Response(answer.body, {
     status: answer.status,
     headers: pick(answer.headers, ANSWER_HEADERS),

@@ -32,11 +32,13 @@ async function withProxy(body: (o: Proxied) => Promise<void>): Promise<void> {
   };
   const log: string[] = [];
   const controller = new AbortController();
+  const fetch = client(server);
   const proxy = await startProxy({
     gateway: server.gateway,
     hostname: "127.0.0.1",
     port: 0,
-    fetch: client(server),
+    fetch,
+    metadata: fetch.metadata,
     logger: makeLogger({ role: "proxy", level: "debug", write: (line) => log.push(line) }),
     signal: controller.signal,
   });
@@ -344,6 +346,7 @@ Deno.test("proxy: it listens on loopback only", async () => {
         hostname,
         port: 0,
         fetch: () => Promise.reject(new Error("not reached")),
+        metadata: () => Promise.reject(new Error("not reached")),
         logger: makeLogger({ role: "proxy", level: "error" }),
         signal: AbortSignal.abort(),
       }),

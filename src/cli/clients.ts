@@ -1,0 +1,124 @@
+/** `secllama clients …`: the machines that are paired with this gateway. */
+import { EXIT, SecLlamaError } from "../errors.ts";
+import { type KeySource, openKeySource, type PairedClient, type PskEntry } from "../keys/mod.ts";
+import { hardenSelf } from "../sandbox/mod.ts";
+import { type Command, type CommandContext, flag } from "./command.ts";
+import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
+import { keySourceOptions } from "./key_options.ts";
+import { readSettings } from "./settings.ts";
+
+/** What a client's key is worth today. */
+type KeyState = "current" | "older" | "ended" | "revoked";
+
+const KEY_WORDS: { readonly [state in KeyState]: string } = {
+  current: "key current",
+  older: "key of before the rotation: it gets the new one with its next answer",
+  ended: "its key was rotated away: pair it anew with --replace",
+  revoked: "revoked",
+};
+
+const list: Command = {
+  path: ["clients", "list"],
+  summary: "List the machines that are paired with this gateway",
+  options: { ...OPTIONS, all: { type: "boolean", help: "also those that are revoked" } },
+  details: EXIT_CODES,
+  run: (context) =>
+    withKeys(context, async (keys) => {
+      const { clients } = await keys.clients().read();
+      const entries = await keys.psks();
+      for (const { psk } of entries) psk.fill(0);
+      const shown = clients.filter((c) => c.revoked === null || flag(context, "all"))
+        .map((client) => ({ ...client, key: keyState(client, entries) }));
+      report(
+        context,
+        { clients: shown },
+        shown.length === 0
+          ? ["no client is paired; to pair one, run: secllama pair NAME"]
+          : shown.map((c) =>
+            `${c.name.padEnd(20)}  ${c.id.slice(0, 8)}  paired ${c.created.slice(0, 10)}  ${
+              KEY_WORDS[c.key]
+            }${c.revoked === null ? "" : ` ${c.revoked.slice(0, 10)}`}`
+          ),
+      );
+    }),
+};
+
+const revoke: Command = {
+  path: ["clients", "revoke"],
+  summary: "End a client for good: at once, with what it is being told just now",
+  arguments: "NAME",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: OPTIONS,
+  details:
+    `NAME may be the client's id as well. A running gateway needs no restart.\n${EXIT_CODES}`,
+  run: (context) =>
+    withKeys(context, async (keys) => {
+      const client = await keys.clients().revoke(context.positionals[0]!);
+      report(context, { client }, [`revoked ${client.name} (${client.id.slice(0, 8)})`]);
+    }),
+};
+
+const rename: Command = {
+  path: ["clients", "rename"],
+  summary: "Give a client another name; it stays paired",
+  arguments: "NAME NEW-NAME",
+  minPositionals: 2,
+  maxPositionals: 2,
+  options: OPTIONS,
+  details: EXIT_CODES,
+  run: (context) =>
+    withKeys(context, async (keys) => {
+      const [old, name] = context.positionals;
+      const client = await keys.clients().rename(old!, name!);
+      report(context, { client }, [`${old} is now ${client.name}`]);
+    }),
+};
+
+const reset: Command = {
+  path: ["clients", "reset"],
+  summary: "Begin an empty list of clients where clients.json is lost or damaged",
+  options: { ...OPTIONS, yes: { type: "boolean", help: "do not ask" } },
+  details: `Every client is refused from then on and has to be paired anew.\n${EXIT_CODES}`,
+  run: (context) =>
+    withKeys(context, async (keys) => {
+      if (!flag(context, "yes")) {
+        context.tui.note("This ends every client; each has to be paired anew.");
+        if (context.tui.ask("To go on, type: reset")?.trim() !== "reset") {
+          throw new SecLlamaError("key-cancelled", "it was not confirmed: nothing was changed", {
+            hint: "to do it without being asked, run: secllama clients reset --yes",
+          });
+        }
+      }
+      const revision = await keys.clients().reset();
+      report(context, { revision }, ["the list of clients is empty now"]);
+    }),
+};
+
+/** The commands of `secllama clients`. */
+export const clientCommands: readonly Command[] = [list, revoke, rename, reset];
+
+function keyState(client: PairedClient, entries: readonly PskEntry[]): KeyState {
+  if (client.revoked !== null) return "revoked";
+  if (client.kid === entries[0]!.kid) return "current";
+  const usable = entries.some((e) => e.client === client.id && e.state === "decrypt-only");
+  return usable ? "older" : "ended";
+}
+
+async function withKeys(
+  context: CommandContext,
+  run: (keys: KeySource) => Promise<void>,
+): Promise<number> {
+  hardenSelf(); // before a key is in memory
+  const { config, dataDir } = await readSettings(context);
+  const keys = await openKeySource({
+    ...keySourceOptions(context, dataDir),
+    clientGraceMs: config.clientGraceMs,
+  });
+  try {
+    await run(keys);
+    return EXIT.ok;
+  } finally {
+    keys.close();
+  }
+}

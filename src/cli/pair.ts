@@ -1,0 +1,86 @@
+/** `secllama pair NAME`: lets one more machine in, and prints the one line that it needs for that. */
+import { encodeQR } from "qr";
+import { encodePairing } from "../client/mod.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
+import { openKeySource } from "../keys/mod.ts";
+import { hardenSelf } from "../sandbox/mod.ts";
+import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
+import { pairingAddress } from "./front.ts";
+import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
+
+export const pairCommand: Command = {
+  path: ["pair"],
+  summary: "Let another machine use this gateway: prints its pairing string, once",
+  arguments: "NAME",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: {
+    ...JSON_OPTION,
+    ...KEY_OPTIONS,
+    url: { type: "string", value: "URL", help: "where that machine finds this gateway: https://…" },
+    name: SETTING_OPTIONS["name"]!,
+    "tls-cert": SETTING_OPTIONS["tls-cert"]!,
+    "tls-key": SETTING_OPTIONS["tls-key"]!,
+    replace: { type: "boolean", help: "end the client that has this name now" },
+    "no-qr": { type: "boolean", help: "print no QR code" },
+  },
+  details:
+    `The pairing string is a secret: whoever has it can use the models of this host, as NAME, until you run
+secllama clients revoke NAME. Nothing of it is kept here. On the other machine: secllama proxy --pair -
+See docs/remote.md.`,
+  async run(context) {
+    hardenSelf(); // before a key is in memory
+    const { config, dataDir } = await readSettings(context);
+    await ensureDataDirectory(dataDir);
+    const keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
+    try {
+      const registry = keys.clients();
+      const address = await pairingAddress(config, dataDir, keys, stringOption(context, "url"));
+      const client = await registry.add(context.positionals[0]!, {
+        replace: flag(context, "replace"),
+      });
+      const entries = await keys.psks();
+      const entry = entries.find((e) => e.client === client.id && e.state === "active");
+      if (entry === undefined) throw new SecLlamaError("internal", "the client has no key");
+      const { url, certificate } = address;
+      const pairing = encodePairing({
+        url,
+        pskId: entry.pskId,
+        psk: entry.psk,
+        ...(certificate === undefined ? {} : { certificate }),
+      });
+      for (const { psk } of entries) psk.fill(0);
+      show(context, { name: client.name, id: client.id, url, pairing });
+      if (address.newName !== undefined) {
+        context.tui.note(
+          `If secllama serve runs already, restart it: its certificate does not name ${address.newName} yet.`,
+        );
+      }
+      return EXIT.ok;
+    } finally {
+      keys.close();
+    }
+  },
+};
+
+function show(
+  context: CommandContext,
+  made: { name: string; id: string; url: string; pairing: string },
+): void {
+  const { tui } = context;
+  if (flag(context, "json")) return tui.json({ schema: 1, ...made });
+  tui.note(`Paired ${made.name}, for ${made.url}. This line is its key, and is shown this once:`);
+  tui.out(made.pairing);
+  if (tui.isTerminal && !flag(context, "no-qr")) tui.out(qrCode(context, made.pairing));
+  tui.note("On that machine run: secllama proxy --pair -   and paste the line.");
+}
+
+/** The code in half blocks, two rows a line; a remark instead where the terminal is too narrow to show it whole. */
+function qrCode(context: CommandContext, text: string): string {
+  const code = encodeQR(text, "ascii", { ecc: "low", border: 2 }).trimEnd();
+  const columns = Deno.consoleSize().columns;
+  if (code.split("\n")[0]!.length <= columns) return code;
+  context.tui.note("The terminal is too narrow for the QR code.");
+  return "";
+}

@@ -1,0 +1,200 @@
+/** The client's side of pairing: what `secllama proxy --pair`, `--unpair`, `--use` and `--pairings` do, shared with `run`. */
+import {
+  type Credentials,
+  encodePairing,
+  type Pairing,
+  parsePairing,
+  sealedFetch,
+  type SealedFetchOptions,
+} from "../client/mod.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { chooseBackend } from "../keys/backend.ts";
+import { listPairings, PairingStore } from "../keys/mod.ts";
+import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
+import { keySourceOptions } from "./key_options.ts";
+import { report } from "./key_common.ts";
+import { ensureDataDirectory } from "./settings.ts";
+
+export const PAIRING_OPTIONS = {
+  pair: {
+    type: "string",
+    value: "-",
+    help: "pair this machine with a gateway: reads the pairing string, keeps it in the key store",
+  },
+  as: { type: "string", value: "NAME", help: "with --pair: what to call that gateway here" },
+  use: { type: "string", value: "NAME", help: "use this paired gateway from now on" },
+  unpair: { type: "string", value: "NAME", help: "forget a paired gateway and its key" },
+  pairings: { type: "boolean", help: "list the paired gateways, and stop" },
+  local: { type: "boolean", help: "use this machine's own gateway, paired or not" },
+  json: { type: "boolean", help: "with --pairings, --pair, --unpair: one JSON document" },
+} as const satisfies OptionTable;
+
+/** Post-quantum between machines: what is recorded on the way today may be opened much later. */
+const REMOTE_SUITE = 2;
+const CHECK_TIMEOUT_MS = 8_000;
+/** A pairing string has about 1,100 characters. */
+const MAX_INPUT_BYTES = 64 * 1024;
+
+/**
+ * Does what the pairing options ask for. "done": nothing is left to do; a connection: pair in memory and go on; undefined:
+ * none of them was given.
+ * @throws {SecLlamaError} `usage` for options that exclude each other, `bad-pairing`, and what the key store throws.
+ */
+export async function pairingCommand(
+  context: CommandContext,
+  dataDir: string,
+): Promise<"done" | SealedFetchOptions | undefined> {
+  const wanted = ["pair", "unpair", "pairings"].filter((name) =>
+    context.values[name] !== undefined
+  );
+  if (wanted.length > 1 || (wanted.length > 0 && stringOption(context, "use") !== undefined)) {
+    throw new SecLlamaError("usage", "--pair, --unpair, --use and --pairings exclude each other");
+  }
+  if (stringOption(context, "as") !== undefined && wanted[0] !== "pair") {
+    throw new SecLlamaError("usage", "--as needs --pair");
+  }
+  if (stringOption(context, "pair") !== undefined) return await pair(context, dataDir);
+  if (flag(context, "pairings")) {
+    const gateways = await listPairings(dataDir);
+    report(
+      context,
+      { gateways },
+      gateways.length === 0
+        ? ["this machine is paired with no gateway; to pair it, run: secllama proxy --pair -"]
+        : gateways.map((g) => `${g.current ? "*" : " "} ${g.name.padEnd(20)}  ${g.url}`),
+    );
+    return "done";
+  }
+  const name = stringOption(context, "unpair");
+  if (name === undefined) return undefined;
+  const removed = await (await pairingStore(context, dataDir)).remove(name);
+  report(context, { name: removed }, [`forgot ${removed} and its key`]);
+  context.tui.note("On the gateway it is a client still; to end it there: secllama clients revoke");
+  return "done";
+}
+
+/**
+ * How to reach the paired gateway that is in use, or that `--use` names and thereby makes it; undefined if this machine's own
+ * is to be used.
+ * @throws {SecLlamaError} `not-found`, and what the key store throws.
+ */
+export async function pairedGateway(
+  context: CommandContext,
+  dataDir: string,
+): Promise<SealedFetchOptions | undefined> {
+  const use = stringOption(context, "use");
+  if (flag(context, "local") || stringOption(context, "gateway") !== undefined) {
+    if (use === undefined) return undefined;
+    throw new SecLlamaError("usage", "--use excludes --local and --gateway");
+  }
+  if (use === undefined && (await listPairings(dataDir)).every((g) => !g.current)) return undefined;
+  const store = await pairingStore(context, dataDir);
+  if (use !== undefined) await store.use(use);
+  const first = await store.read(use);
+  const pairing = parsePairing(first.text);
+  const { name } = first;
+  return connectionOf(pairing, {
+    credentials: async () => parsePairing((await store.read(name)).text),
+    renewed: (credentials) => store.replace(name, encodePairing({ ...pairing, ...credentials })),
+  });
+}
+
+async function pair(
+  context: CommandContext,
+  dataDir: string,
+): Promise<"done" | SealedFetchOptions> {
+  if (stringOption(context, "pair") !== "-") {
+    throw new SecLlamaError("usage", "--pair takes no pairing string: others could read it there", {
+      field: "--pair",
+      hint: "run: secllama proxy --pair -   and paste the line, or pipe it in",
+    });
+  }
+  const pairing = parsePairing(await readString(context));
+  if (flag(context, "ephemeral")) {
+    let credentials: Credentials = pairing;
+    return connectionOf(pairing, {
+      credentials: () => Promise.resolve({ ...credentials, psk: credentials.psk.slice() }),
+      renewed: (renewal) => {
+        // Gone with this process: the string that was pasted is good for nothing once the host has seen the new key.
+        context.tui.note(
+          "The gateway's key was rotated: to pair again later, ask for a new string.",
+        );
+        credentials = renewal;
+        return Promise.resolve();
+      },
+    });
+  }
+  await ensureDataDirectory(dataDir);
+  const name = stringOption(context, "as") ?? new URL(pairing.url).hostname.replace(/[[\]:]/g, "-")
+    .replace(/^-+|-+$/g, "");
+  const store = await pairingStore(context, dataDir);
+  await store.add(name, pairing.url, encodePairing(pairing));
+  const { reached, line } = await tryOut(pairing);
+  report(context, { name, url: pairing.url, reached }, [`paired with ${name}, ${pairing.url}`]);
+  if (reached) context.tui.note(line);
+  else context.tui.warn(line);
+  context.tui.note("Start the proxy with: secllama proxy");
+  return "done";
+}
+
+function connectionOf(
+  pairing: Pairing,
+  keys: Pick<SealedFetchOptions, "credentials" | "renewed">,
+): SealedFetchOptions {
+  return {
+    gateway: pairing.url,
+    suite: REMOTE_SUITE,
+    ...(pairing.certificate === undefined ? {} : { caCerts: [pairing.certificate] }),
+    ...keys,
+  };
+}
+
+/** Whether the gateway answers and knows us. Asks for nothing but the names of its models. */
+async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: string }> {
+  const client = sealedFetch(
+    connectionOf(pairing, { credentials: () => Promise.resolve(pairing) }),
+  );
+  try {
+    const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+    const response = await client.metadata("api/tags", { signal });
+    const { models } = await response.json() as { models?: unknown[] };
+    if (!response.ok || !Array.isArray(models)) {
+      return {
+        reached: false,
+        line: `the gateway answered with ${response.status}: is the string an old one?`,
+      };
+    }
+    return { reached: true, line: `It answers, and has ${models.length} models.` };
+  } catch (error) {
+    return { reached: false, line: `stored, but not tried: ${toSecLlamaError(error).message}` };
+  } finally {
+    client.close();
+  }
+}
+
+/** @throws {SecLlamaError} `key-refused` for a key source that keeps nothing. */
+async function pairingStore(context: CommandContext, dataDir: string): Promise<PairingStore> {
+  const chosen = await chooseBackend(keySourceOptions(context, dataDir));
+  if (chosen.kind === "store") return new PairingStore(dataDir, chosen.store);
+  chosen.key.fill(0);
+  throw new SecLlamaError("key-refused", "this key source cannot keep a pairing", {
+    hint: "use the key store, or a passphrase-wrapped file: --key-file; " +
+      "or keep it in memory: secllama proxy --pair - --ephemeral",
+  });
+}
+
+/** From the terminal, without showing it, else from standard input. */
+async function readString(context: CommandContext): Promise<string> {
+  if (Deno.stdin.isTerminal()) {
+    const text = await context.tui.askSecret("Pairing string:");
+    if (text !== undefined) return text;
+    throw new SecLlamaError("key-cancelled", "no pairing string was given");
+  }
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of Deno.stdin.readable) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > MAX_INPUT_BYTES || /\n\s*$/.test(text)) break;
+  }
+  return text;
+}
