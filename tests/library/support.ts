@@ -28,10 +28,13 @@ export interface KnownGateway extends Served {
 }
 
 /** `serve` with a key that the test made, so that it can act as a client of this machine. */
-export async function serveWithKey(args: readonly string[] = []): Promise<KnownGateway> {
+export async function serveWithKey(
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<KnownGateway> {
   const key = crypto.getRandomValues(new Uint8Array(32));
   const served = await startServe({
-    env: { SECLLAMA_KEY: `sl1:${key.toBase64()}` },
+    env: { SECLLAMA_KEY: `sl1:${key.toBase64()}`, ...env },
     args: ["--no-proxy", ...args],
   });
   const pskId = localPskId(await kidOf(key));
