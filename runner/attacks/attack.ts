@@ -11,6 +11,8 @@ export interface Battlefield {
   readonly canary: string;
   /** A folder that everyone may read and write, with the files `secret`, `plain`, `key.json` and `other-model.gguf`. */
   readonly folder: string;
+  /** The host's name. */
+  readonly hostname: string;
   /** A descriptor of `secret` that the spawning process leaves open. */
   readonly leakedFd: number;
 }
@@ -70,4 +72,14 @@ export function readDescriptor(linux: Linux, fd: number, find: string): Outcome 
   const text = new TextDecoder().decode(buffer.subarray(0, got));
   const out = text.includes(find);
   return { out, step: "read", errno: "", ...(out ? { proof: find } : {}) };
+}
+
+/** Deno's own doors: each is refused by a permission before it comes to the kernel. */
+export async function byDeno(step: string, attempt: () => Promise<unknown>): Promise<Outcome> {
+  try {
+    await attempt();
+    return { out: true, step, errno: "" };
+  } catch (error) {
+    return { out: false, step, errno: error instanceof Error ? error.name : "thrown" };
+  }
 }

@@ -1,6 +1,13 @@
 /** Attacks on files outside of what the runner was given. */
 import { alloc, AT_FDCWD, cstr, type Linux, O } from "../../src/linux/libc.ts";
-import { type Attack, type Battlefield, byResult, type Outcome, readProof } from "./attack.ts";
+import {
+  type Attack,
+  type Battlefield,
+  byDeno,
+  byResult,
+  type Outcome,
+  readProof,
+} from "./attack.ts";
 
 function path(field: Battlefield, name: string): Uint8Array<ArrayBuffer> {
   return cstr(`${field.folder}/${name}`);
@@ -46,6 +53,19 @@ export const FILES: readonly Attack[] = [
     run: (linux, field) => readProof(linux, `${field.folder}/${file}`, field.canary),
   })),
   { name: "read on a worker thread", run: readOnWorkerThread },
+  {
+    name: "Deno.readTextFile",
+    run: (_linux, field) =>
+      byDeno("Deno.readTextFile", () => Deno.readTextFile(`${field.folder}/secret`)),
+  },
+  {
+    name: "Deno.writeTextFile",
+    run: (_linux, field) =>
+      byDeno(
+        "Deno.writeTextFile",
+        () => Deno.writeTextFile(`${field.folder}/plain`, "overwritten"),
+      ),
+  },
   {
     name: "list a folder outside",
     run(linux, field) {
@@ -120,6 +140,15 @@ export const FILES: readonly Attack[] = [
     name: "stat outside",
     run: (linux, f) =>
       byResult("statx", linux.call("statx", AT_FDCWD, path(f, "secret"), 0, 0x7ff, alloc(256))),
+  },
+  {
+    name: "stat in the working folder",
+    run: (linux) =>
+      byResult("statx", linux.call("statx", AT_FDCWD, cstr("secret"), 0, 0x7ff, alloc(256))),
+  },
+  {
+    name: "read in the working folder",
+    run: (linux, f) => readProof(linux, "secret", f.canary),
   },
   {
     name: "leave the root by ..",

@@ -18,6 +18,8 @@ export interface AttackOrder {
   /** Paths as seen from inside; null: do not infer. */
   readonly model: { readonly libDir: string; readonly modelPath: string } | null;
   readonly lockdown: boolean;
+  /** Tokens of the second inference, each said in a line of its own, as a runner sends a frame for each; for the benchmark. */
+  readonly stream?: number;
   /**
    * true: wait for the end of standard input before ending, so that the host can look at the live process. "deaf": stay, whatever
    * happens to standard input, as a runner would that has been taken over.
@@ -27,6 +29,7 @@ export interface AttackOrder {
 
 export type AttackLine =
   | { readonly t: "ready"; readonly lockdown: readonly LayerResult[]; readonly text: string }
+  | { readonly t: "token" }
   | { readonly t: "attack"; readonly name: string; readonly outcome: Outcome }
   | { readonly t: "done"; readonly text: string };
 
@@ -37,13 +40,13 @@ function say(line: AttackLine): void {
   for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
 }
 
-async function infer(engine: Engine | null): Promise<string> {
+async function infer(engine: Engine | null, stream?: number): Promise<string> {
   if (engine === null) return "";
   let text = "";
   const events = engine.generate({
     prompt: [{ text: "Once upon a time", special: false }],
     client: "attacker",
-    maxTokens: 8,
+    maxTokens: stream ?? 8,
     stop: [],
     sampling: {
       temperature: 0,
@@ -56,14 +59,21 @@ async function infer(engine: Engine | null): Promise<string> {
       frequencyPenalty: 0,
     },
   }, new AbortController().signal);
-  for await (const event of events) if (event.type === "token") text += event.text;
+  for await (const event of events) {
+    if (event.type !== "token") continue;
+    text += event.text;
+    if (stream !== undefined) say({ t: "token" });
+  }
   return text;
 }
 
 async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<void> {
-  const engine = order.model === null
-    ? null
-    : await loadEngine({ ...order.model, contextLength: 256, slots: 1, threads: 2 });
+  const engine = order.model === null ? null : await loadEngine({
+    ...order.model,
+    contextLength: 256,
+    slots: 1,
+    threads: order.stream ? 1 : 2,
+  });
   const locked = order.lockdown ? lockdown() : [];
   say({ t: "ready", lockdown: locked, text: await infer(engine) });
   for (const name of order.attacks) {
@@ -71,7 +81,7 @@ async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<v
     if (!attack) throw new TypeError(`no attack is called ${name}`);
     say({ t: "attack", name, outcome: await attack.run(linux(), order.field) });
   }
-  say({ t: "done", text: await infer(engine) });
+  say({ t: "done", text: await infer(engine, order.stream) });
   if (order.linger === "deaf") await new Promise((resolve) => setTimeout(resolve, 600_000));
   if (order.linger) await rest();
 }

@@ -2,7 +2,7 @@
 import { attemptAll, type TargetName } from "../../src/linux/attempts.ts";
 import { alloc, type Linux } from "../../src/linux/libc.ts";
 import { AF, ipv4, SOCK } from "../../src/linux/sockets.ts";
-import { type Attack, byResult, type Outcome } from "./attack.ts";
+import { type Attack, byDeno, byResult, type Outcome } from "./attack.ts";
 
 const TARGETS: readonly TargetName[] = [
   "tcp4",
@@ -35,6 +35,8 @@ export const COUNTED: ReadonlyMap<string, TargetName> = new Map([
   ...TARGETS.map((target) => [LABEL[target], target] as const),
   ["io_uring connect", "tcp4"],
   ["Deno.connect", "tcp4"],
+  ["fetch", "tcp4"],
+  ["Deno.resolveDns", "udp"],
 ]);
 
 function socketOf(name: string, family: number, type: number, protocol = 0): Attack {
@@ -103,16 +105,6 @@ const uringConnect: Attack = {
   },
 };
 
-/** Deno's own doors: each is refused by a permission before it comes to the kernel. */
-async function byDeno(step: string, attempt: () => Promise<unknown>): Promise<Outcome> {
-  try {
-    await attempt();
-    return { out: true, step, errno: "" };
-  } catch (error) {
-    return { out: false, step, errno: error instanceof Error ? error.name : "thrown" };
-  }
-}
-
 export const NETWORK: readonly Attack[] = [
   ...TARGETS.map((target): Attack => ({
     name: LABEL[target],
@@ -132,5 +124,29 @@ export const NETWORK: readonly Attack[] = [
       byDeno("Deno.connect", async () => {
         (await Deno.connect({ hostname: "127.0.0.1", port: field.targets.tcp4 })).close();
       }),
+  },
+  {
+    name: "fetch",
+    run: (_linux, field) =>
+      byDeno("fetch", () => {
+        // The listener never answers: that the connection was made is what counts.
+        const connected = fetch(`http://127.0.0.1:${field.targets.tcp4}/`, {
+          signal: AbortSignal.timeout(500),
+        });
+        return connected.then(() => {}, (error: Error) => {
+          if (error.name !== "TimeoutError") throw error;
+        });
+      }),
+  },
+  {
+    name: "Deno.resolveDns",
+    run: (_linux, field) =>
+      byDeno("Deno.resolveDns", () =>
+        Deno.resolveDns("example.com", "A", {
+          nameServer: { ipAddr: "127.0.0.1", port: field.targets.udp },
+          signal: AbortSignal.timeout(500),
+        }).catch((error: Error) => {
+          if (error.name !== "TimeoutError") throw error;
+        })),
   },
 ];

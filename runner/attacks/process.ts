@@ -85,6 +85,15 @@ function readEnvironment(_linux: Linux, field: Battlefield): Outcome {
   return { out, step: "getenv", errno: "", ...(out ? { proof: field.canary } : {}) };
 }
 
+/** uname(2): struct new_utsname, six fields of 65 bytes; the second is the host's name. */
+function readHostName(linux: Linux, field: Battlefield): Outcome {
+  const names = alloc(6 * 65);
+  const result = linux.call("uname", names);
+  if (result < 0) return byResult("uname", result);
+  const out = new TextDecoder().decode(names.subarray(65, names.indexOf(0, 65))) === field.hostname;
+  return { out, step: "uname", errno: "", ...(out ? { proof: field.hostname } : {}) };
+}
+
 export const PROCESS: readonly Attack[] = [
   {
     name: "ptrace another process",
@@ -147,4 +156,5 @@ export const PROCESS: readonly Attack[] = [
     run: (linux, f) => readDescriptor(linux, f.leakedFd, f.canary),
   },
   { name: "inherited environment", run: readEnvironment },
+  { name: "learn the host's name", run: readHostName },
 ];

@@ -68,53 +68,48 @@ export function landlockAbi(linux: Linux): number {
 
 /**
  * The steps that restrict a process, and all it starts, to `rules`; every other path, and from ABI 4 on every TCP port, is refused.
- * NO_NEW_PRIVS must be set. `ruleset` and `path` are the numbers that the next two opens give; both are free again afterwards. A file
- * that has become a folder since gets the rights of a file only, and a folder that has become a file stops the launch.
+ * NO_NEW_PRIVS must be set. `open` gives the number that the next open will have; all close on exec. A file that has become a
+ * folder since gets the rights of a file only, and a folder that has become a file stops the launch.
  */
 export function landlockSteps(
   abi: number,
   rules: readonly PathRule[],
-  o: { ruleset: number; path: number; isDirectory: (path: string) => boolean },
+  o: { open: () => number; isDirectory: (path: string) => boolean },
 ): Step[] {
   const attribute = rulesetAttribute(abi);
+  const ruleset = o.open();
   return [
     {
       what: "landlock ruleset",
       call: "landlock_create_ruleset",
       args: [new Memory(`all rights of ABI ${abi}`, attribute), attribute.length, 0],
-      wanted: o.ruleset,
+      wanted: ruleset,
     },
-    ...rules.flatMap((rule) => addRule(rule, abi, o)),
-    { what: "landlock", call: "landlock_restrict_self", args: [o.ruleset, 0] },
-    { what: "close", call: "close", args: [o.ruleset] },
+    ...rules.flatMap((rule): Step[] => {
+      const what = `landlock rule ${rule.path}`;
+      const fd = o.open();
+      const rights = ruleRights(rule.access, abi, o.isDirectory(rule.path));
+      const args = [AT_FDCWD, rule.path, O.path | O.closeOnExec, 0];
+      return [
+        { what, call: "openat", args, wanted: fd },
+        {
+          what,
+          call: "landlock_add_rule",
+          args: [ruleset, LANDLOCK_RULE_PATH_BENEATH, pathBeneath(rights, fd), 0],
+        },
+      ];
+    }),
+    { what: "landlock", call: "landlock_restrict_self", args: [ruleset, 0] },
   ];
 }
 
-function addRule(
-  rule: PathRule,
-  abi: number,
-  o: { ruleset: number; path: number; isDirectory: (path: string) => boolean },
-): Step[] {
-  const what = `landlock rule ${rule.path}`;
-  const LANDLOCK_RULE_PATH_BENEATH = 1;
-  const rights = ruleRights(rule.access, abi, o.isDirectory(rule.path));
-  const beneath = alloc(12); // struct landlock_path_beneath_attr, packed: allowed_access u64, parent_fd s32
-  const view = new DataView(beneath.buffer);
+const LANDLOCK_RULE_PATH_BENEATH = 1;
+
+/** `struct landlock_path_beneath_attr`, packed: allowed_access u64, parent_fd s32. */
+function pathBeneath(rights: bigint, fd: number): Memory {
+  const bytes = alloc(12);
+  const view = new DataView(bytes.buffer);
   view.setBigUint64(0, rights, true);
-  view.setInt32(8, o.path, true);
-  const shown = new Memory(`{0x${rights.toString(16)}, ${o.path}}`, beneath);
-  return [
-    {
-      what,
-      call: "openat",
-      args: [AT_FDCWD, rule.path, O.path | O.closeOnExec, 0],
-      wanted: o.path,
-    },
-    {
-      what,
-      call: "landlock_add_rule",
-      args: [o.ruleset, LANDLOCK_RULE_PATH_BENEATH, shown, 0],
-    },
-    { what: "close", call: "close", args: [o.path] },
-  ];
+  view.setInt32(8, fd, true);
+  return new Memory(`{0x${rights.toString(16)}, ${fd}}`, bytes);
 }

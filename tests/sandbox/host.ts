@@ -14,6 +14,8 @@ export interface HostOrder {
   readonly stage: Stage;
   readonly withoutNamespaces: boolean;
   readonly stub: string | null;
+  /** A step that is left out. */
+  readonly sabotage?: { readonly table: "starter" | "launcher"; readonly what: string };
 }
 
 export type HostAnswer =
@@ -27,7 +29,11 @@ const caps: Capabilities = order.stub === null ? probed : { ...probed, unshare: 
 const target = runnerTarget({ ...stage, runner: stage.attacker }, stage.model);
 const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true });
 const listeners = ProbeListeners.open();
-const child = spawnPlanned(plan);
+const { sabotage } = order;
+const child = spawnPlanned(plan, {
+  alter: (steps, table) =>
+    steps.filter((s) => table !== sabotage?.table || s.what !== sabotage.what),
+});
 const writer = child.stdin.getWriter();
 const field = {
   targets: listeners.targets,
@@ -35,6 +41,7 @@ const field = {
   canary: "-",
   folder: "/tmp",
   leakedFd: 77,
+  hostname: "-",
 };
 const text = JSON.stringify({ field, attacks: [], model: null, lockdown: true, linger: "deaf" });
 writer.write(new TextEncoder().encode(text + "\n")).catch(() => {});

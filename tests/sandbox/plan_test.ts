@@ -195,7 +195,7 @@ Deno.test("root never keeps its id and never maps itself in a user namespace", (
   for (const namespaces of [OFF, { usable: true, privateRoot: true, reason: "" }]) {
     const plan = makeLinuxPlan(TARGET, capabilities({ uid: 0, namespaces }), STRICT);
     assert.equal(plan.launch!.user, BASE_POLICY.uid);
-    assert.ok(!plan.argv.includes("--user"));
+    assert.ok(!plan.argv.includes("--map-current-user"));
   }
 });
 

@@ -71,14 +71,16 @@ export function namespacesFor(uid: number): Namespace[] {
   return BASE_POLICY.namespaces.filter((name) => name !== "user" || uid !== 0);
 }
 
-/** The options of `unshare` for these namespaces. --kill-child: the runner ends with `unshare`. */
+/**
+ * The options of `unshare` for these namespaces, each needed: --map-current-user implies --user, --kill-child (the runner ends with
+ * `unshare`) implies --fork, and --mount-proc implies --mount.
+ */
 export function unshareArgs(uid: number, privateRoot: boolean): string[] {
   const names = namespacesFor(uid);
   return [
-    ...names.map((name) => `--${name}`),
+    ...names.filter((name) => name !== "user" && name !== "mount").map((name) => `--${name}`),
     ...(names.includes("user") ? ["--map-current-user"] : []),
     ...(names.includes("user") && privateRoot ? ["--keep-caps"] : []),
-    "--fork",
     "--kill-child",
     "--mount-proc",
   ];

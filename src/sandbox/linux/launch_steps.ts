@@ -25,7 +25,7 @@ export interface LaunchHost {
 
 /** Descriptors that the runner may have open when its policy sets no limit. */
 const DEFAULT_NOFILE = 1024;
-const PR = { setPdeathsig: 1, capbsetDrop: 24, setNoNewPrivs: 38, capAmbient: 47 } as const;
+const PR = { setPdeathsig: 1, capbsetDrop: 24, setNoNewPrivs: 38 } as const;
 const SIGKILL = 9;
 /** Stands for the process's id in a filter until the launcher knows it; no process has such a one (at most 2^22). */
 const SELF = 0x5E1F5E1F;
@@ -82,7 +82,6 @@ export function startSteps(o: {
           wanted: fd,
         },
         { what, call: "write", args: [fd, itself, itself.length], wanted: itself.length },
-        fds.close(fd),
       ];
     }),
     dieWithParent(),
@@ -108,6 +107,8 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
     // The operator's umask would make the private root's folders unreadable for the id that root gives itself up for.
     { what: "umask", call: "umask", args: [0o022], wanted: "any" },
     ...(spec.root === null ? [] : enterPrivateRoot(spec.root, fds, host.isDirectory)),
+    // Where there is no root of its own: out of the operator's folder.
+    { what: "leave the folder", call: "chdir", args: ["/"] },
     ...dropBoundingSet(host.lastCapability, spec.user !== null),
     ...(spec.user === null ? [] : dropUser(spec.user)),
     ...dropCapabilities(),
@@ -174,16 +175,10 @@ function dropUser(uid: number): Step[] {
   ];
 }
 
-/** Empties the effective, permitted, inheritable and ambient sets. */
+/** Empties the effective, permitted and inheritable sets, and with them the ambient one. */
 function dropCapabilities(): Step[] {
-  const PR_CAP_AMBIENT_CLEAR_ALL = 4;
   const header = Memory.words(0x20080522); // struct __user_cap_header_struct: version u32, pid s32
   return [
-    {
-      what: "clear ambient capabilities",
-      call: "prctl",
-      args: [PR.capAmbient, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0],
-    },
     { what: "capset", call: "capset", args: [header, Memory.words(0, 0, 0)] },
   ];
 }
@@ -205,14 +200,13 @@ function openProgram(
   const room = Memory.words(enough(nofile.soft), enough(nofile.hard));
   const fd = fds.open();
   return [
-    {
+    ...(nofile.soft > BigInt(at) ? [] : [{
       what: "raise limit nofile",
       call: "prlimit64",
       args: [0, LIMITS["nofile"]!, room, null],
-    },
+    }]),
     { what, call: "openat", args: [AT_FDCWD, path, O.path | O.closeOnExec, 0], wanted: fd },
     { what, call: "dup3", args: [fd, at, O.closeOnExec], wanted: at },
-    fds.close(fd),
   ];
 }
 
@@ -220,8 +214,7 @@ function landlock({ landlock, root }: LaunchSpec, host: LaunchHost, fds: Descrip
   const { abi, rules } = landlock!;
   const hostPath = new Map(root?.binds.map((bind) => [bind.to, bind.from]));
   return landlockSteps(abi, rules, {
-    ruleset: fds.open(),
-    path: fds.open(),
+    open: () => fds.open(),
     isDirectory: (path) => host.isDirectory(hostPath.get(path) ?? path),
   });
 }

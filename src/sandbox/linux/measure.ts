@@ -6,7 +6,9 @@ import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
 import type { LayerName, LayerReport, LayerState } from "../types.ts";
 import { NS_FILE } from "./capabilities.ts";
 import { readGroups } from "./cgroup_life.ts";
+import type { Bind } from "./launch_spec.ts";
 import type { LinuxPlan } from "./plan.ts";
+import { isDirectory } from "./spawn.ts";
 import { BASE_POLICY, type Namespace } from "./policy.ts";
 
 /**
@@ -81,9 +83,9 @@ export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
   const filters = threads.map((status) => Number(status.get("Seccomp_filters") ?? NaN));
   return [
     ...BASE_POLICY.namespaces.map((name) => namespaceReport(system, pid, name, report)),
-    rootReport(system, pid, report),
-    every("unprivileged user", "Uid", (value) => value.split(/\s+/).every((id) => id !== "0")),
-    capabilityReport(threads, report),
+    rootReport(system, pid, plan, report),
+    userReport(threads, plan, report),
+    capabilityReport(threads, plan, report),
     every("no new privileges", "NoNewPrivs", (value) => value === "1"),
     landlockReport(system, pid, plan, report),
     every("seccomp", "Seccomp", (value) => value === "2"),
@@ -122,17 +124,37 @@ function namespaceReport(
   }
 }
 
-/** The device and mount that its `/` is: another than ours, and the first line of its mount table is our tmpfs. */
-function rootReport(system: Linux, pid: number, report: Report): LayerReport {
+/** Its mount table: a read-only tmpfs at `/`, the planned binds in it, and nothing that could be written or raise rights. */
+function rootReport(system: Linux, pid: number, plan: LinuxPlan, report: Report): LayerReport {
   try {
-    const mounts = system.readText(`/proc/${pid}/mountinfo`).trim().split("\n");
-    const root = mounts.map((line) => line.split(" ")).find((fields) => fields[4] === "/");
-    const type = root?.[root.indexOf("-") + 1] ?? "absent";
-    const readOnly = root?.[5]?.split(",").includes("ro") === true;
+    const mounts = system.readText(`/proc/${pid}/mountinfo`).trim().split("\n").map((line) => {
+      const fields = line.split(" ");
+      return {
+        at: fields[4]!.replaceAll(
+          /\\([0-7]{3})/g,
+          (_, code) => String.fromCharCode(parseInt(code, 8)),
+        ),
+        options: fields[5]!.split(","),
+        type: fields[fields.indexOf("-") + 1]!,
+      };
+    });
+    const roots = mounts.filter(({ at }) => at === "/");
+    const writable = mounts.filter(({ options }) => !options.includes("ro")).map(({ at }) => at);
+    const binds = plan.launch?.root?.binds ?? [];
+    const wrong = binds.filter((bind) => {
+      const options = mounts.find(({ at }) => at === bind.to)?.options;
+      return !bindOptions(bind, system).every((option) => options?.includes(option));
+    }).map(({ to }) => to);
+    const type = roots.map((root) => root.type).join(", ");
+    const problems = [
+      ...(writable.length > 0 ? [`writable: ${writable.slice(0, 3).join(", ")}`] : []),
+      ...(wrong.length > 0 ? [`not mounted as planned: ${wrong.slice(0, 3).join(", ")}`] : []),
+    ];
     return report(
       "private root",
-      type === "tmpfs" && readOnly,
-      `/ is ${type}${readOnly ? ", read-only" : ""}, ${mounts.length} mounts`,
+      type === "tmpfs" && problems.length === 0,
+      [`/ is ${type}`, ...problems, `${mounts.length} mounts`].join(", ") +
+        (writable.length === 0 ? ", all read-only" : ""),
     );
   } catch (error) {
     if (error instanceof SystemCallError) return report("private root", undefined, error.message);
@@ -140,9 +162,37 @@ function rootReport(system: Linux, pid: number, report: Report): LayerReport {
   }
 }
 
-function capabilityReport(threads: readonly Status[], report: Report): LayerReport {
+/** Real, effective, saved and file-system ids of user and group: those planned, or at least not root's; then no further groups. */
+function userReport(threads: readonly Status[], plan: LinuxPlan, report: Report): LayerReport {
+  const user = plan.launch?.user ?? null;
+  const holds = (status: Status) => {
+    const ids = (name: string) => status.get(name)?.split(/\s+/) ?? ["absent"];
+    if (user === null) return ids("Uid").every((id) => id !== "0");
+    return [...ids("Uid"), ...ids("Gid")].every((id) => id === String(user)) &&
+      status.get("Groups") === "";
+  };
+  const good = threads.filter(holds).length;
+  const ids = ["Uid", "Gid"].map((name) => {
+    const values = new Set(threads.map((status) => status.get(name)?.replaceAll("\t", " ")));
+    return `${name} ${[...values].join(", ")}`;
+  });
+  return report(
+    "unprivileged user",
+    good === threads.length,
+    `${good} of ${threads.length} threads: ${ids.join(", ")}`,
+  );
+}
+
+function capabilityReport(
+  threads: readonly Status[],
+  plan: LinuxPlan,
+  report: Report,
+): LayerReport {
+  const sets = ["CapInh", "CapPrm", "CapEff", "CapAmb"];
+  // The launcher can empty the bounding set where it begins with rights: as root, or in a user namespace that kept them.
+  if (plan.launch?.user !== null || plan.launch?.root !== null) sets.push("CapBnd");
   const held = threads.filter((status) =>
-    ["CapInh", "CapPrm", "CapEff", "CapAmb"].some((name) => !/^0+$/.test(status.get(name) ?? "x"))
+    sets.some((name) => !/^0+$/.test(status.get(name) ?? "x"))
   );
   return report(
     "no capabilities",
@@ -202,6 +252,15 @@ function groupReport(system: Linux, pid: number, plan: LinuxPlan, report: Report
   }
   const { holds, observed } = readGroups(system, pid, plan.launch.cgroup);
   return report("cgroup", holds, observed);
+}
+
+/** Options that the mount of a bind must show; see private_root.ts. */
+function bindOptions(bind: Bind, system: Linux): string[] {
+  const common = ["ro", "nosuid"];
+  if (bind.kind === "device") return [...common, "noexec"];
+  const data = bind.kind === "data" ||
+    (bind.kind === "content" && !isDirectory(system, bind.from));
+  return [...common, "nodev", ...(data ? ["noexec"] : [])];
 }
 
 /** Whether its parent is the process that this one spawned, and that one runs `unshare`; or is this process itself. */

@@ -3,7 +3,7 @@
  * tree detached. Uses the mount API of Linux 5.12 (open_tree, mount_setattr, move_mount): a clone is made and locked down
  * before it is visible anywhere, and symbolic links are followed in the host's tree, not in the new one.
  *
- * Needs CAP_SYS_ADMIN over the mount namespace, which must be the process's own.
+ * The clones' descriptors close on exec. Needs CAP_SYS_ADMIN over the mount namespace, which must be the process's own.
  */
 import { Memory, type Step } from "../../linux/call_table.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
@@ -12,7 +12,6 @@ import type { Bind, BindKind } from "./launch_spec.ts";
 
 const OPEN_TREE_CLONE = 1;
 const AT_RECURSIVE = 0x8000;
-const AT_REMOVEDIR = 0x200;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const MS = { rec: 0x4000, private: 0x40000, nosuid: 2, nodev: 4, noexec: 8 } as const;
 const MNT_DETACH = 2;
@@ -65,16 +64,15 @@ export function enterPrivateRoot(
         "mode=0755,size=64k,nr_inodes=1k",
       ],
     },
-    makeDirectory(`${base}/old`),
-    { what: "pivot_root", call: "pivot_root", args: [base, `${base}/old`] },
-    { what: "enter the root", call: "chdir", args: ["/"] },
+    { what: "enter the root", call: "chdir", args: [base] },
+    // pivot_root(2), "pivot_root(".", ".")": the host's tree then lies on top of the new root, until it is detached.
+    { what: "pivot_root", call: "pivot_root", args: [".", "."] },
+    { what: "detach the host's tree", call: "umount2", args: [".", MNT_DETACH] },
   );
   const made = new Set<string>();
   for (const clone of clones) steps.push(...place(clone, made, fds));
   return [
     ...steps,
-    { what: "detach the host's tree", call: "umount2", args: ["/old", MNT_DETACH] },
-    { what: "remove /old", call: "unlinkat", args: [AT_FDCWD, "/old", AT_REMOVEDIR] },
     setAttributes("make the root read-only", AT_FDCWD, "/", ATTR.readOnly, 0),
     {
       what: "set the host name",
@@ -136,7 +134,7 @@ function place(clone: Clone, made: Set<string>, fds: Descriptors): Step[] {
     what: `bind ${clone.to}`,
     call: "move_mount",
     args: [clone.fd, "", AT_FDCWD, clone.to, MOVE_MOUNT_F_EMPTY_PATH],
-  }, fds.close(clone.fd));
+  });
   return steps;
 }
 

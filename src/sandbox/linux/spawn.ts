@@ -30,6 +30,8 @@ export interface SpawnOptions {
   /** Hands on this process's environment as well. */
   readonly inheritEnv?: boolean;
   readonly stderr?: "piped" | "inherit";
+  /** For tests that show what a step is worth: changes the tables before they are made. */
+  readonly alter?: (steps: readonly Step[], table: "starter" | "launcher") => readonly Step[];
 }
 
 /**
@@ -56,9 +58,15 @@ export function spawnPlanned(command: PlannedCommand, o: SpawnOptions = {}): Den
     command.launch!.cgroup ? openGroups(system, command.launch!.cgroup) : []
   );
   try {
-    const child = withExecutables(system, command, groups, (starter) =>
-      // Has forked and executed when it returns, so that no other child gets the descriptors.
-      new Deno.Command(starter, options).spawn());
+    const child = withExecutables(
+      system,
+      command,
+      groups,
+      o.alter ?? ((steps) => steps),
+      (starter) =>
+        // Has forked and executed when it returns, so that no other child gets the descriptors.
+        new Deno.Command(starter, options).spawn(),
+    );
     child.status.then(() => closeGroups(groups), () => {});
     return child;
   } catch (error) {
@@ -72,6 +80,7 @@ function withExecutables<T>(
   system: Linux,
   command: PlannedCommand,
   groups: readonly string[],
+  alter: NonNullable<SpawnOptions["alter"]>,
   start: (starter: string) => T,
 ): T {
   const open: number[] = [];
@@ -81,9 +90,10 @@ function withExecutables<T>(
     return fd;
   };
   try {
-    const launcherFd = make(launchSteps(command.launch!, launchHost(system)));
+    const launcherFd = make(alter(launchSteps(command.launch!, launchHost(system)), "launcher"));
     const argv = command.argv.slice(1);
-    const starter = make(startSteps({ launcherFd, groups, argv, env: command.env }));
+    const steps = startSteps({ launcherFd, groups, argv, env: command.env });
+    const starter = make(alter(steps, "starter"));
     return start(`/proc/self/fd/${starter}`);
   } finally {
     for (const fd of open) system.call("close", fd);
@@ -161,7 +171,7 @@ function launchHost(system: Linux): LaunchHost {
 }
 
 /** Follows links. A path that is not there is none; the launcher then stops at it. */
-function isDirectory(system: Linux, path: string): boolean {
+export function isDirectory(system: Linux, path: string): boolean {
   const stat = alloc(256);
   const STATX_TYPE = 1;
   if (system.call("statx", AT_FDCWD, cstr(path), 0, STATX_TYPE, stat) < 0) return false;

@@ -6,7 +6,7 @@
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
 import type { AttackTargets, TargetName } from "../../linux/attempts.ts";
 import { type HitCounts, ProbeListeners } from "./probe_listeners.ts";
-import { type PlannedCommand, spawnPlanned } from "./spawn.ts";
+import { type PlannedCommand, type SpawnOptions, spawnPlanned } from "./spawn.ts";
 
 /** As runner/attacks/attack.ts has it. */
 export interface Field {
@@ -15,6 +15,7 @@ export interface Field {
   readonly canary: string;
   readonly folder: string;
   readonly leakedFd: number;
+  readonly hostname: string;
 }
 
 export interface TrialOutcome {
@@ -81,6 +82,7 @@ export class Trial {
       canary,
       folder,
       leakedFd: LEAKED_FD,
+      hostname: linux().readText("/proc/sys/kernel/hostname").trim(),
     };
     const trial = new Trial(field, listeners, victim);
     trial.#restore();
@@ -98,6 +100,7 @@ export class Trial {
       readonly model: { readonly libDir: string; readonly modelPath: string } | null;
       readonly lockdown: boolean;
       readonly watch?: (childPid: number) => void;
+      readonly alter?: SpawnOptions["alter"];
     },
   ): Promise<TrialRun> {
     this.#restore();
@@ -107,11 +110,12 @@ export class Trial {
     const child = spawnPlanned(command, {
       cwd: this.field.folder,
       inheritEnv: command.inheritEnv === true,
+      ...(order.alter ? { alter: order.alter } : {}),
     });
     linux().call("close", leaked);
     const stderr = new Response(child.stderr).text();
     const writer = child.stdin.getWriter();
-    const { watch, ...rest } = order;
+    const { watch, alter: _, ...rest } = order;
     const text = JSON.stringify({ ...rest, field: this.field, linger: true }) + "\n";
     writer.write(new TextEncoder().encode(text)).catch(() => {});
     const run = { outcomes: new Map<string, TrialOutcome>(), lockdown: [], before: "", after: "" };

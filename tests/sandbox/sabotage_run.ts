@@ -1,0 +1,154 @@
+/**
+ * Starts the attacker with one step of the launch left out at a time, and prints what noticed it. A program of its own, so that a test
+ * can start it as root and as an ordinary user alike.
+ */
+import { ATTACKS } from "../../runner/attacks/list.ts";
+import { ATTACKER_MEMORY } from "../../src/doctor/attacks.ts";
+import { judge } from "../../src/doctor/judge.ts";
+import type { Step } from "../../src/linux/call_table.ts";
+import { linux } from "../../src/linux/libc.ts";
+import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
+import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
+import { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
+import { Trial } from "../../src/sandbox/linux/trial.ts";
+import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import type { Stage } from "./matrix_run.ts";
+
+/** What is left out: a step of a table, a word of the argv, or nothing. */
+export interface Sabotage {
+  readonly table: "starter" | "launcher" | "argv" | "nothing";
+  /** The step by its `what`, or the word. */
+  readonly what: string;
+  /** Of several steps with this text the n-th. */
+  readonly index: number;
+  /** Leaves out this word of the argv as well: what a check looks for must be there to be found. */
+  readonly alsoWord?: string;
+}
+
+export interface SabotageOrder {
+  readonly stage: Stage;
+  readonly without: NonNullable<PlanOverrides["without"]>;
+  /** null: only list what can be left out. */
+  readonly sabotages: readonly Sabotage[] | null;
+}
+
+/** refused: no runner started. measured: the gateway saw it. attack: one got out. Several may be true. */
+export interface Noticed {
+  readonly sabotage: Sabotage;
+  readonly refused: string;
+  readonly measured: readonly string[];
+  readonly attacks: readonly string[];
+}
+
+const TOGETHER = ATTACKS.filter((a) => !a.ends).map((a) => a.name);
+
+/** Without what differs from run to run. */
+export function stable(what: string): string {
+  return what.replace(/secllama-\d+-\d+-\d+/, "GROUP");
+}
+
+function alteration({ table, what, index }: Sabotage) {
+  return (steps: readonly Step[], name: "starter" | "launcher"): readonly Step[] => {
+    let seen = -1;
+    return name !== table
+      ? steps
+      : steps.filter((step) => stable(step.what) !== what || ++seen !== index);
+  };
+}
+
+function withoutWords(plan: LinuxPlan, words: readonly string[]): LinuxPlan {
+  const argv = plan.argv.filter((word) => !words.includes(word));
+  return { ...plan, argv };
+}
+
+async function attempt(trial: Trial, plan: LinuxPlan, sabotage: Sabotage): Promise<Noticed> {
+  const words = [
+    ...(sabotage.table === "argv" ? [sabotage.what] : []),
+    ...(sabotage.alsoWord ? [sabotage.alsoWord] : []),
+  ];
+  const altered = withoutWords(plan, words);
+  let layers: ReturnType<typeof measure> = [];
+  let session = "";
+  const run = await trial.run(altered, {
+    attacks: TOGETHER,
+    model: null,
+    lockdown: true,
+    alter: alteration(sabotage),
+    watch: (child) => {
+      const pid = findRunnerPid(child, plan.forks) ?? child;
+      layers = measure(pid, plan);
+      const stat = linux().readText(`/proc/${pid}/stat`);
+      session = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]!;
+      if (session === String(pid)) session = "";
+    },
+  });
+  if (run.outcomes.size === 0) {
+    const refused = run.stderr.trim().split("\n").at(-1)! || `ended with ${run.signal ?? run.code}`;
+    return { sabotage, refused, measured: [], attacks: [] };
+  }
+  return {
+    sabotage,
+    refused: "",
+    measured: [
+      ...shortcomings(plan, layers, run.lockdown),
+      ...(session === "" ? [] : [`session: the gateway's, ${session}`]),
+    ],
+    attacks: TOGETHER.filter((name) => judge(name, run).verdict === "out"),
+  };
+}
+
+/** Every step and every word, once. The last step is the one that becomes the next program, without which there is no table. */
+async function list(trial: Trial, plan: LinuxPlan): Promise<Sabotage[]> {
+  const bounding = BigInt(
+    `0x${/^CapBnd:\s*(\w+)/m.exec(linux().readText("/proc/self/status"))![1]}`,
+  );
+  const own = new Set(
+    Array.from({ length: 64 }, (_, i) => i).filter((i) => bounding >> BigInt(i) & 1n),
+  );
+  const found: Sabotage[] = [{ table: "nothing", what: "", index: 0 }];
+  await trial.run(plan, {
+    attacks: [],
+    model: null,
+    lockdown: true,
+    alter(steps, table) {
+      const seen = new Map<string, number>();
+      for (const step of steps.slice(0, -1)) {
+        const what = stable(step.what);
+        const index = seen.get(what) ?? 0;
+        seen.set(what, index + 1);
+        if (what === "drop the bounding set" && !own.has(index)) continue; // nothing to drop
+        found.push({ table, what, index });
+      }
+      return steps;
+    },
+  });
+  const words = plan.argv.filter((word) => word.startsWith("--") && word !== "--");
+  return [...found, ...words.map((what): Sabotage => ({ table: "argv", what, index: 0 }))];
+}
+
+if (import.meta.main) {
+  const { stage, without, sabotages } = JSON.parse(Deno.args[0]!) as SabotageOrder;
+  Deno.umask(0o077); // an operator's own
+  if (Deno.uid() === 0) { // and groups
+    const groups = new Uint32Array([4, 24]);
+    linux().must("setgroups", "setgroups", groups.length, new Uint8Array(groups.buffer));
+  }
+  const caps = await probeCapabilities();
+  const files = { ...stage, runner: stage.attacker };
+  const target = { ...runnerTarget(files, stage.model), ...ATTACKER_MEMORY };
+  const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true }, { without });
+  const parent = Deno.makeTempDirSync({ prefix: "secllama-sabotage-" });
+  Deno.chmodSync(parent, 0o755);
+  const trial = await Trial.open(parent);
+  try {
+    const results: Noticed[] = [];
+    if (sabotages === null) console.log(JSON.stringify(await list(trial, plan)));
+    else {
+      for (const sabotage of sabotages) results.push(await attempt(trial, plan, sabotage));
+      console.log(JSON.stringify(results));
+    }
+  } finally {
+    await trial.close();
+    Deno.removeSync(parent, { recursive: true });
+  }
+}
