@@ -28,3 +28,9 @@ export function dialectOf(path: string): "ollama" | "openai" | "anthropic" {
   if (path.startsWith("/v1/messages")) return "anthropic";
   return path.startsWith("/v1/") ? "openai" : "ollama";
 }
+
+/**
+ * The version of Ollama whose API this one was compared with: what `GET /api/version` answers, since clients (VS Code's
+ * Copilot, Codex, …) refuse to talk to a server that is older than what they need.
+ */
+export const OLLAMA_API_VERSION = "0.32.15";

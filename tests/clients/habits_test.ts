@@ -3,6 +3,7 @@
  * upgrade, old proxies' HTTP/1.0. All through the real proxy.
  */
 import assert from "node:assert/strict";
+import { VERSION } from "../../src/version.ts";
 import { ROOT, type Served, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
@@ -150,6 +151,14 @@ Deno.test("habits of clients on the wire", async (t) => {
       },
     );
 
+    await t.step("version: what clients that look for a minimum accept", async () => {
+      const { version, secllama } = JSON.parse(await curl(`${url}/api/version`));
+      const [major, minor] = version.split(".").map(Number);
+      // VS Code's Copilot wants 0.6.4, Codex 0.13.4.
+      assert.ok(major > 0 || minor >= 14, version);
+      assert.equal(secllama, VERSION);
+    });
+
     await t.step("models: one list, that OpenAI's and Anthropic's clients both read", async () => {
       const list = JSON.parse(
         await curl(`${url}/v1/models`, "-H", "anthropic-version: 2023-06-01"),
@@ -201,7 +210,7 @@ Deno.test("habits of clients on the wire", async (t) => {
         assert.deepEqual(got.get(name), ["demo:latest"], name);
       }
       assert.equal(got.get("httpx show"), "llama");
-      assert.deepEqual(got.get("requests version"), ["version"]);
+      assert.deepEqual(got.get("requests version"), ["secllama", "version"]);
     });
   } finally {
     await served.stop();

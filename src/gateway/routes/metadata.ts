@@ -5,13 +5,17 @@ import { SecLlamaError } from "../../errors.ts";
 import { parseModelName } from "../../models/names.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
+import { OLLAMA_API_VERSION } from "../../http/api_paths.ts";
 import type { GatewayContext } from "../app.ts";
 import { readSmallBody } from "../small_body.ts";
 
 export function metadataRoutes(app: Hono, context: GatewayContext): void {
   const { models, supervisor } = context;
 
-  app.get("/api/version", (c) => c.json({ version: context.version }));
+  app.get(
+    "/api/version",
+    (c) => c.json({ version: OLLAMA_API_VERSION, secllama: context.version }),
+  );
 
   app.on(["GET", "HEAD"], "/api/tags", async (c) => {
     return c.json({
