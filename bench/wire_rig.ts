@@ -7,6 +7,7 @@
 import { Hono } from "hono";
 import { fromHex, toHex, utf8 } from "../src/bytes.ts";
 import type { GatewayContext } from "../src/gateway/app.ts";
+import type { ManagementEnv } from "../src/gateway/management.ts";
 import { sealedRoutes } from "../src/gateway/routes/sealed.ts";
 import { serveHardened } from "../src/http/mod.ts";
 import { silentLogger } from "../src/log.ts";
@@ -88,7 +89,7 @@ async function gateway(): Promise<void> {
     freshen: () => Promise.resolve(),
     shared: () => false,
   };
-  const app = new Hono();
+  const app = new Hono<ManagementEnv>();
   sealedRoutes(app, { supervisor } as unknown as GatewayContext);
   const { addr } = await serveHardened({
     hostname: "127.0.0.1",

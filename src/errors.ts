@@ -80,6 +80,7 @@ export const ERROR_TABLE = {
   // the parts of a compiled program
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],
+  "not-supported": [501, EXIT.usage],
   // pull
   "offline": [403, EXIT.refused],
   "registry-not-allowed": [403, EXIT.refused],

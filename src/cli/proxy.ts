@@ -17,6 +17,10 @@ export const proxyCommand: Command = {
   options: {
     "proxy-port": SETTING_OPTIONS["proxy-port"]!,
     "log-level": SETTING_OPTIONS["log-level"]!,
+    "allow-model-management": {
+      type: "boolean",
+      help: "pass pull, create, copy and delete on to the gateway, which decides",
+    },
     ...KEY_OPTIONS,
     gateway: {
       type: "string",
@@ -58,6 +62,7 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
       fetch,
       metadata: fetch.metadata,
       logger,
+      ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
       signal: stop.signal,
     });
     for (const name of ["env", "sys", "import"] as const) Deno.permissions.revokeSync({ name });

@@ -18,6 +18,7 @@ import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { type Front, gatewayFront } from "./front.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { openManagement } from "./management.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";
 import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
@@ -90,20 +91,26 @@ export const serveCommand: Command = {
         version: VERSION,
       });
       closers.push(() => supervisor.stop());
-      const facts = { config, supervisor, models, logger, version: VERSION };
+      const management = config.allowModelManagement
+        ? await openManagement(config, models)
+        : undefined;
+      if (management) logger.warn("model-management-on");
+      const limits = management ? { bodyBytes: management.maxBytes } : {};
+      const facts = { config, supervisor, models, logger, version: VERSION, management };
       const appFor = (remote: boolean) =>
         makeGatewayApp({ ...facts, keyBackend: keys.backend, remote });
       const preload = stringOption(context, "model") ?? "demo";
       const loaded = flag(context, "no-preload")
         ? undefined
         : (await supervisor.acquire(preload)).model;
-      const listener = { allowedOrigins: config.allowedOrigins, logger, signal: stop.signal };
+      const { allowedOrigins } = config;
+      const listener = { allowedOrigins, limits, logger, signal: stop.signal };
       const app = appFor(front.remote);
       const gateway = await serveHardened({
         ...listener,
         hostname: front.hostname,
         port: config.port,
-        handler: (request) => app.fetch(request),
+        handler: (request, { peer }) => app.fetch(request, { peer, local: gateway.addr }),
         allowedHosts: front.names.map(inUrl),
         ...(front.tls === undefined ? {} : { tls: front.tls }),
       });
@@ -121,7 +128,7 @@ export const serveCommand: Command = {
             ...listener,
             hostname: "127.0.0.1",
             port: 0,
-            handler: (request) => localApp.fetch(request),
+            handler: (request, { peer }) => localApp.fetch(request, { peer, local: local.addr }),
             sameUidOnly: true,
           });
           closers.push(() => local.finished);
@@ -133,6 +140,7 @@ export const serveCommand: Command = {
           port: config.proxyPort,
           dataDir,
           logLevel: config.logLevel,
+          allowModelManagement: config.allowModelManagement,
           env: context.env,
         });
         closers.push(() => proxy.stop());

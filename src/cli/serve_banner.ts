@@ -45,6 +45,11 @@ export function printBanner(tui: Tui, facts: BannerFacts): void {
       "strict isolation is off (SECLLAMA_STRICT_NETWORK_ISOLATION=false): a weaker sandbox is accepted",
     );
   }
+  if (config.allowModelManagement) {
+    tui.warn(
+      "model management is on (SECLLAMA_ALLOW_MODEL_MANAGEMENT=true): this user's programs may pull, create and delete models",
+    );
+  }
   if (!loaded) return row("model", "none loaded yet");
   const measured = loaded.isolation.measureNow();
   row("model", `${loaded.name}  ${loaded.digest.slice(0, 19)}…  runner ${measured.pid}`);

@@ -43,6 +43,7 @@ export async function spawnProxy(o: {
   port: number;
   dataDir: string;
   logLevel: string;
+  allowModelManagement: boolean;
   env: { readonly [name: string]: string | undefined };
 }): Promise<ProxyProcess> {
   const argv = selfArgv(
@@ -55,6 +56,7 @@ export async function spawnProxy(o: {
       "--log-level",
       o.logLevel,
       "--from-serve",
+      ...(o.allowModelManagement ? ["--allow-model-management"] : []),
     ],
     proxyPermissions({ dataDir: o.dataDir, gatewayHost: new URL(o.gatewayUrl).hostname }),
   );

@@ -6,12 +6,14 @@ import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { errorBody } from "../http/api_errors.ts";
-import { canonicalPath, MANAGEMENT_PATHS } from "../http/api_paths.ts";
+import { canonicalPath } from "../http/api_paths.ts";
 import { label, type Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { crossOrigin } from "./cross_origin.ts";
+import { type ManagementEnv, managementGuard, type ModelManagement } from "./management.ts";
 import { ProofGate } from "./proof.ts";
+import { managementRoutes } from "./routes/management.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
 import { plainRoutes } from "./routes/plain.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
@@ -27,11 +29,15 @@ export interface GatewayContext {
   readonly keyBackend: string;
   /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
   readonly remote: boolean;
+  /** Only where the operator turned model management on. */
+  readonly management?: ModelManagement | undefined;
 }
 
 /** The gateway's HTTP application. */
-export function makeGatewayApp(context: GatewayContext): Hono {
-  const app = new Hono({ getPath: (request) => canonicalPath(new URL(request.url).pathname) });
+export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
+  const app = new Hono<ManagementEnv>({
+    getPath: (request) => canonicalPath(new URL(request.url).pathname),
+  });
   const { config } = context;
 
   app.use("*", async (c, next) => {
@@ -39,6 +45,7 @@ export function makeGatewayApp(context: GatewayContext): Hono {
     // Every answer says what protects it; a weakening that is only in a log would be silent.
     c.res.headers.set("Secllama-Encryption", config.enableEncryption ? "sealed" : "off");
     c.res.headers.set("Secllama-Isolation", isolationWord(context));
+    if (context.management) c.res.headers.set("Secllama-Model-Management", "on");
     c.res.headers.set("X-Content-Type-Options", "nosniff");
     if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
   });
@@ -49,17 +56,13 @@ export function makeGatewayApp(context: GatewayContext): Hono {
     app.use("*", gate.middleware());
   }
 
+  app.use("/api/*", managementGuard(context.management));
   app.on(["GET", "HEAD"], "/", (c) => c.text("Ollama is running"));
   app.on(["GET", "HEAD"], "/healthz", (c) => c.json({ status: "ok" }));
   metadataRoutes(app, context);
   securityRoutes(app, context);
   sealedRoutes(app, context);
-  app.all("/api/*", async (c, next) => {
-    if (!MANAGEMENT_PATHS.test(c.req.path)) return await next();
-    throw new SecLlamaError("management-refused", "model management over the network is off", {
-      hint: "on the host, run: secllama import, list or rm",
-    });
-  });
+  if (context.management) managementRoutes(app, context, context.management);
   plainRoutes(app, context);
 
   app.notFound((c) => errorResponse(new SecLlamaError("not-found", "not found"), c.req.raw));

@@ -18,6 +18,10 @@ export const INFERENCE_PATHS: readonly string[] = [
 /** Management of models: off over the network. */
 export const MANAGEMENT_PATHS = /^\/api\/(?:pull|push|create|copy|delete|blobs)(?:\/|$)/;
 
+/** What to do where management is refused. */
+export const MANAGEMENT_HINT = "on the host, run: secllama import, pull, create, list or rm; " +
+  "or start serve with --allow-model-management";
+
 /** A path without the one slash at its end that some clients add; what it means is the same. */
 export function canonicalPath(path: string): string {
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;

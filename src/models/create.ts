@@ -23,6 +23,7 @@ import {
 import type { ModelName } from "./names.ts";
 import type { OwnFolder } from "./own_folder.ts";
 import type { ParameterValue } from "./parameters.ts";
+import { forgetUpload } from "./uploads.ts";
 
 /** A GGUF file by its path, or by the digest of a blob that is here already. */
 export type FileReference = { readonly path: string } | { readonly digest: string };
@@ -231,6 +232,7 @@ class Parts implements Disposable {
       await own.writeManifest(name, manifest);
       await own.sweep();
     });
+    for (const digest of this.#temps.keys()) await forgetUpload(own.uploads, digest);
     return manifest;
   }
 

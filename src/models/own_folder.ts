@@ -5,6 +5,7 @@
  * <folder>/blobs/…  manifests/…   as folder.ts says
  *          tmp/part-<uuid>        half-written files, never looked at
  *          partial/sha256-<hex>   downloads that are to go on
+ *          uploads/sha256-<hex>   whole files that a client is to make a model of
  *          lock                   held while manifests or blobs change
  * ```
  */
@@ -35,6 +36,7 @@ import {
 } from "./manifest.ts";
 import { digestHex, type ModelName } from "./names.ts";
 import { cleanPartials } from "./partial.ts";
+import { cleanUploads } from "./uploads.ts";
 
 export class OwnFolder extends ModelFolder {
   readonly #temp: string;
@@ -54,10 +56,16 @@ export class OwnFolder extends ModelFolder {
     return join(this.dir, "partial");
   }
 
+  /** Blobs that came over the API and belong to no model yet. */
+  get uploads(): string {
+    return join(this.dir, "uploads");
+  }
+
   /** Removes what killed writers left, and what was begun long ago and never went on. */
   async clean(): Promise<void> {
     await cleanTemps(this.#temp);
     await cleanPartials(this.partials);
+    await cleanUploads(this.uploads);
   }
 
   /** Runs `body` while no other process changes the folder. */

@@ -21,6 +21,7 @@ import { Intake } from "./intake.ts";
 import { corrupt, describeBytes, type LayerKind, layersOf } from "./manifest.ts";
 import { digestHex, parseModelName } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
+import { Uploads } from "./uploads.ts";
 
 export { DEMO_MODEL, type ModelSource, type ResolvedModel } from "./folder.ts";
 
@@ -209,6 +210,11 @@ export class ModelStore {
     return await this.resolve(wanted.canonical);
   }
 
+  /** Where files that clients send come in. */
+  get uploads(): Uploads {
+    return new Uploads(this.#own, (hex) => this.#locate(hex));
+  }
+
   /** Where a pulled model comes in. */
   get intake(): Intake {
     return new Intake(this.#own);
@@ -268,6 +274,8 @@ export class ModelStore {
       const path = folder.blobFile(`sha256:${hex}`);
       if (await exists(path)) return path;
     }
+    const upload = join(this.#own.uploads, `sha256-${hex}`);
+    if (await exists(upload)) return upload;
     const demo = await this.#demo?.resolve();
     return demo?.digest === `sha256:${hex}` ? demo.blobPath : undefined;
   }

@@ -3,10 +3,12 @@
  * logs none of it.
  */
 import { Hono } from "hono";
+import { concat } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { errorResponse } from "../http/api_errors.ts";
-import { canonicalPath } from "../http/api_paths.ts";
+import { canonicalPath, MANAGEMENT_HINT } from "../http/api_paths.ts";
+import { DEFAULT_LIMITS } from "../http/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { desktopOrigins } from "./desktop.ts";
 import { kindOfPath, methodsOf } from "./paths.ts";
@@ -19,6 +21,8 @@ export interface ProxyAppOptions {
   /** Asks the gateway for metadata, with a proof of who asks: `sealedFetch(…).metadata`. */
   readonly metadata: SealedFetch["metadata"];
   readonly logger: Logger;
+  /** Model management is passed on to the gateway, which decides; without this it is refused here. */
+  readonly management?: { readonly maxBytes: number };
 }
 
 /** Headers of a request that mean something to the API. What else a client sends stays on this machine. */
@@ -30,6 +34,7 @@ const ANSWER_HEADERS = [
   "allow",
   "secllama-encryption",
   "secllama-isolation",
+  "secllama-model-management",
   "hint",
 ];
 
@@ -47,12 +52,11 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
         case "metadata":
           return await metadata(options, c.req.raw, pathname);
         case "management":
+          if (options.management) return await forward(options, c.req.raw, pathname);
           throw new SecLlamaError(
             "management-refused",
             "model management over the network is off",
-            {
-              hint: "on the host, run: secllama import, list or rm",
-            },
+            { hint: MANAGEMENT_HINT },
           );
         case "options":
           return new Response(null, { status: 204, headers: { allow: allowed(pathname) } });
@@ -97,7 +101,7 @@ async function sealed(options: ProxyAppOptions, request: Request, path: string):
   const answer = await options.fetch(at(options.gateway, path).href, {
     method: "POST",
     headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": "application/json" },
-    body: await request.bytes(),
+    body: await readBody(request),
     signal: request.signal,
   });
   const headers = pick(answer.headers, ANSWER_HEADERS);
@@ -116,13 +120,56 @@ async function metadata(
     method: request.method,
     signal: request.signal,
     ...(request.method === "POST"
-      ? { body: await request.bytes(), headers: { "content-type": "application/json" } }
+      ? { body: await readBody(request), headers: { "content-type": "application/json" } }
       : {}),
   });
+  return passOn(answer);
+}
+
+/** Management: a body may be a whole model, and is passed on as it comes. Without a proof, it is for this machine only. */
+async function forward(
+  options: ProxyAppOptions,
+  request: Request,
+  path: string,
+): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(at(options.gateway, path), {
+      method: request.method,
+      redirect: "manual",
+      signal: request.signal,
+      ...(request.body === null
+        ? {}
+        : { body: request.body, headers: { "content-type": "application/json" } }),
+    });
+  } catch (cause) {
+    throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {
+      hint: "check that it runs: secllama serve",
+      cause,
+    });
+  }
+  return passOn(answer);
+}
+
+function passOn(answer: Response): Response {
   return new Response(answer.body, {
     status: answer.status,
     headers: pick(answer.headers, ANSWER_HEADERS),
   });
+}
+
+/** A body that is held as a whole: no larger than the listener lets in where nothing larger is wanted. */
+async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of request.body ?? []) {
+    size += part.length;
+    if (size > DEFAULT_LIMITS.bodyBytes) {
+      throw new SecLlamaError("too-large", "the request's body is too large");
+    }
+    parts.push(part);
+  }
+  return concat(...parts);
 }
 
 /** A path of the gateway. Set as a path, so that none can name another host. */

@@ -29,7 +29,10 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     handler: (request) => app.fetch(request),
     sameUidOnly: true,
     allowedSchemes: DESKTOP_SCHEMES,
-    limits: { idleMs: IDLE_MS },
+    limits: {
+      idleMs: IDLE_MS,
+      ...(options.management ? { bodyBytes: options.management.maxBytes } : {}),
+    },
     logger: options.logger,
     signal: options.signal,
   });

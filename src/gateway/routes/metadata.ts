@@ -1,15 +1,15 @@
 /** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
 import type { Hono } from "hono";
-import { utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { parseModelName } from "../../models/names.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import { OLLAMA_API_VERSION } from "../../http/api_paths.ts";
 import type { GatewayContext } from "../app.ts";
-import { readSmallBody } from "../small_body.ts";
+import type { ManagementEnv } from "../management.ts";
+import { readSmallJson } from "../small_body.ts";
 
-export function metadataRoutes(app: Hono, context: GatewayContext): void {
+export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   const { models, supervisor } = context;
 
   app.get(
@@ -41,7 +41,7 @@ export function metadataRoutes(app: Hono, context: GatewayContext): void {
   });
 
   app.post("/api/show", async (c) => {
-    const body = await smallJson(c.req.raw);
+    const body = await readSmallJson(c.req.raw);
     const name = body["model"] ?? body["name"];
     if (typeof name !== "string" || name === "") {
       throw new SecLlamaError("bad-request", "model is required", { field: "model" });
@@ -81,13 +81,4 @@ function listedModel(row: ListedModel) {
     display_name: row.name,
     created_at: row.modifiedAt.toISOString(),
   };
-}
-
-async function smallJson(request: Request): Promise<Record<string, unknown>> {
-  const body = await readSmallBody(request);
-  try {
-    const value = JSON.parse(utf8Decode(body));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch { /* the same answer as for JSON that is no object */ }
-  throw new SecLlamaError("bad-request", "the request's body is not a JSON object");
 }

@@ -7,11 +7,12 @@ import { concat, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { INFERENCE_PATHS } from "../../http/api_paths.ts";
 import type { GatewayContext } from "../app.ts";
+import type { ManagementEnv } from "../management.ts";
 import { relay } from "../relay.ts";
 
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
-export function plainRoutes(app: Hono, context: GatewayContext): void {
+export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   for (const path of INFERENCE_PATHS) {
     app.post(path, async (c) => {
       if (context.config.enableEncryption) {

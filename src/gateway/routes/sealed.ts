@@ -6,13 +6,14 @@ import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { toProblem } from "../../sealed/problems.ts";
 import { parseModelName } from "../../models/names.ts";
 import type { GatewayContext } from "../app.ts";
+import type { ManagementEnv } from "../management.ts";
 import { relay } from "../relay.ts";
 
 export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
 /** magic 4 + suite 1 + flags 1 + rk 8 + length 1 + id 255. */
 const MAX_HEADER_BYTES = 270;
 
-export function sealedRoutes(app: Hono, context: GatewayContext): void {
+export function sealedRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   app.get("/sealed/v1/key", async (c) => {
     try {
       return await keyDocument(context, new URL(c.req.url).searchParams, c.req.raw.signal);

@@ -1,8 +1,9 @@
 /** `GET /api/security/status`: what was measured of the processes that run now. Nothing here is a constant of hope. */
 import type { Hono } from "hono";
 import { type GatewayContext, isolationWord } from "../app.ts";
+import type { ManagementEnv } from "../management.ts";
 
-export function securityRoutes(app: Hono, context: GatewayContext): void {
+export function securityRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   app.get("/api/security/status", (c) => {
     const { config, supervisor } = context;
     return c.json({
@@ -18,6 +19,7 @@ export function securityRoutes(app: Hono, context: GatewayContext): void {
         sandbox: config.enableSandbox,
         strict: config.strictNetworkIsolation,
       },
+      model_management: context.management ? "on, for this user on loopback" : "off",
       gpu: supervisor.gpu.status(),
       key: { backend: context.keyBackend },
       runners: supervisor.loaded().map((model) => ({
