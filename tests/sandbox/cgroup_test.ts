@@ -1,14 +1,24 @@
 /** Where groups can be made, read from /proc as several systems show it; and the life of one on this machine. */
 import assert from "node:assert/strict";
 import { linux } from "../../src/linux/libc.ts";
-import { candidates, limitFiles, parseGroups } from "../../src/sandbox/linux/cgroup.ts";
+import {
+  candidates,
+  groupPrefix,
+  limitFiles,
+  parseGroups,
+} from "../../src/sandbox/linux/cgroup.ts";
 import {
   closeGroups,
   openGroups,
   readGroups,
   sweepGroups,
 } from "../../src/sandbox/linux/cgroup_life.ts";
-import { readOptional } from "../../src/sandbox/linux/cgroup_files.ts";
+import {
+  listOptional,
+  makeFolder,
+  readOptional,
+  removeFolder,
+} from "../../src/sandbox/linux/cgroup_files.ts";
 import { canEnter } from "../../src/sandbox/linux/spawn.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 
@@ -131,5 +141,34 @@ Deno.test({
       await closeGroups(groups);
     }
     for (const group of groups) assert.equal(readOptional(system, `${group}/cgroup.procs`), null);
+  },
+});
+
+Deno.test({
+  name: "groups of dead gateways are removed, of living ones and young strangers not",
+  ignore: cgroup.places.length === 0,
+  fn() {
+    const system = linux();
+    const folder = `${cgroup.places[0]!.folder}/secllama-test-${crypto.randomUUID()}`;
+    const own = /secllama-(\d+)-/.exec(groupPrefix(system))![1];
+    const names = {
+      dead: `secllama-${own}-4194305-1`, // above the kernel's highest pid
+      alive: `secllama-${own}-1-1`,
+      stranger: "secllama-1-4194305-1", // of another pid namespace, and just made
+      other: "secllama-test",
+    };
+    makeFolder(system, folder);
+    try {
+      for (const name of Object.values(names)) makeFolder(system, `${folder}/${name}`);
+      assert.equal(sweepGroups(system, [{ ...cgroup.places[0]!, folder }]), 1);
+      const left = new Set(listOptional(system, folder));
+      assert.ok(!left.has(names.dead));
+      for (const name of [names.alive, names.stranger, names.other]) {
+        assert.ok(left.has(name), name);
+      }
+    } finally {
+      for (const name of Object.values(names)) removeFolder(system, `${folder}/${name}`);
+      removeFolder(system, folder);
+    }
   },
 });

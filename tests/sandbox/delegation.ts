@@ -45,8 +45,17 @@ export async function delegateGroups(uid: number): Promise<Delegation> {
     reason: "",
     enter: ["/bin/sh", "-c", ENTER, "sh", own.join(" ")],
     async remove() {
-      const left = [...own, ...folders.map(({ folder }) => folder)];
-      for (let tries = 0; tries < 200 && !left.every((f) => removeFolder(linux(), f)); tries++) {
+      // A gateway that was killed leaves its groups in it.
+      const groups = folders.flatMap(({ folder }) =>
+        listOptional(linux(), folder).filter((name) => name.startsWith("secllama-"))
+          .map((name) => `${folder}/${name}`)
+      );
+      const left = [...groups, ...own, ...folders.map(({ folder }) => folder)];
+      for (
+        let tries = 0;
+        tries < 200 && !left.map((f) => removeFolder(linux(), f)).every(Boolean);
+        tries++
+      ) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     },

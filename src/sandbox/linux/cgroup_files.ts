@@ -1,5 +1,5 @@
 /** The file operations of the cgroup file system, past Deno's permissions. */
-import { AT_FDCWD, cstr, type Linux, O, SystemCallError } from "../../linux/libc.ts";
+import { alloc, AT_FDCWD, cstr, type Linux, O, SystemCallError } from "../../linux/libc.ts";
 
 const AT_REMOVEDIR = 0x200;
 const ENOENT = 2;
@@ -46,4 +46,13 @@ export function writeFile(system: Linux, path: string, text: string, optional: b
   const result = fd < 0 ? fd : system.call("write", fd, data, text.length);
   if (fd >= 0) system.call("close", fd);
   if (result < 0 && !optional) throw new SystemCallError(`write ${path}`, -result);
+}
+
+/** Time since a folder was made or changed; 0 if that cannot be told. */
+export function ageMs(system: Linux, path: string): number {
+  const STATX_MTIME = 0x40;
+  const stat = alloc(256);
+  if (system.call("statx", AT_FDCWD, cstr(path), 0, STATX_MTIME, stat) < 0) return 0;
+  const seconds = new DataView(stat.buffer).getBigInt64(112, true); // stx_mtime.tv_sec
+  return Math.max(0, Date.now() - Number(seconds) * 1000);
 }

@@ -8,7 +8,7 @@ import {
   makeGroup,
   parseGroups,
 } from "./cgroup.ts";
-import { listOptional, readOptional, removeFolder } from "./cgroup_files.ts";
+import { ageMs, listOptional, readOptional, removeFolder } from "./cgroup_files.ts";
 
 /** A runner's groups, as a plan has them. */
 export interface CgroupPlan {
@@ -50,7 +50,13 @@ export async function closeGroups(folders: readonly string[]): Promise<void> {
   }
 }
 
-/** Removes groups of gateways that are no more. Returns how many. One that holds a process cannot be removed, and stays. */
+/** A start makes its groups and enters them within milliseconds: one that is still empty after this long has no one. */
+const ABANDONED_MS = 60_000;
+
+/**
+ * Removes groups of gateways that are no more. Returns how many. One that holds a process cannot be removed, and stays. Of a gateway in
+ * another pid namespace it cannot be seen whether it lives: its groups are left alone while they are young.
+ */
 export function sweepGroups(system: Linux, places: readonly CgroupPlace[]): number {
   const own = groupPrefix(system);
   const [, namespace] = own.split("-");
@@ -58,8 +64,11 @@ export function sweepGroups(system: Linux, places: readonly CgroupPlace[]): numb
   for (const { folder } of places) {
     for (const name of listOptional(system, folder)) {
       const match = /^secllama-(\d+)-(\d+)-(?:\d+|probe)$/.exec(name);
-      if (!match || match[1] !== namespace || name.startsWith(own)) continue;
-      if (readOptional(system, `/proc/${match[2]}/stat`) !== null) continue;
+      if (!match || name.startsWith(own)) continue;
+      const lives = match[1] === namespace
+        ? readOptional(system, `/proc/${match[2]}/stat`) !== null
+        : ageMs(system, `${folder}/${name}`) < ABANDONED_MS;
+      if (lives) continue;
       if (removeFolder(system, `${folder}/${name}`)) removed++;
     }
   }
