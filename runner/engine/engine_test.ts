@@ -475,6 +475,33 @@ modelTest(
     }),
 );
 
+modelTest(
+  "engine: a prompt that is broken off leaves nothing wrong behind",
+  (modelPath) =>
+    withEngine({ modelPath, slots: 1, contextLength: 2048 }, async (engine) => {
+      const prompt = Int32Array.from({ length: 1500 }, (_, at) => 5 + (at * 7) % 400);
+      const whole = await collect(engine, request("", { prompt, client: "x", maxTokens: 8 }));
+      let broken = 0;
+      for (let ms = 0; ms < 12; ms++) {
+        const before = engine.steps();
+        const left = collect(
+          engine,
+          request("", { prompt, client: `c${ms}`, maxTokens: 8 }),
+          AbortSignal.timeout(ms),
+        );
+        await left.then(() => {}, (error) => assert.ok(coded("cancelled")(error), String(error)));
+        if (engine.steps() - before < 4) broken++;
+        // The same client: whatever part of its prompt is known by now must be right.
+        const again = await collect(
+          engine,
+          request("", { prompt, client: `c${ms}`, maxTokens: 8 }),
+        );
+        assert.equal(again.tokens[0]?.id, whole.tokens[0]?.id, `after ${ms} ms`);
+      }
+      assert.ok(broken > 0, "no prompt was broken off");
+    }),
+);
+
 modelTest("engine: closing ends what runs and what waits", async (modelPath) => {
   const engine = await loadEngine({
     libDir: libraryFolder(),

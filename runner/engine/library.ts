@@ -30,6 +30,8 @@ export interface Library {
   };
   /** llama.cpp's name of the first GPU that its backends found ("Vulkan0"); null: none. */
   gpuDevice(): string | null;
+  /** The address of strlen(3): see stop_signal.ts. */
+  readonly strlen: Deno.PointerValue;
   newThreadpool(params: Uint8Array<ArrayBuffer>): Deno.PointerValue;
   freeThreadpool(pool: Deno.PointerValue): void;
   /** Runs `action` with llama.cpp's error lines collected: for loading, where they say why it failed. */
@@ -121,7 +123,7 @@ export function verifyLibraries(dir: string, set: LibrarySet): void {
 }
 
 function load(dir: string, set: LibrarySet): Library {
-  const { labs, perror } = prepareC();
+  const { labs, perror, strlen } = prepareC();
 
   const base = Deno.dlopen(`${dir}/${set.base}`, BASE_SYMBOLS).symbols;
   const ggml = Deno.dlopen(`${dir}/${set.ggml}`, GGML_SYMBOLS).symbols;
@@ -172,15 +174,17 @@ function load(dir: string, set: LibrarySet): Library {
       const device = GPU_TYPES.map((type) => ggml.ggml_backend_dev_by_type(type)).find(Boolean);
       return device ? readCString(base.ggml_backend_dev_name(device)) : null;
     },
+    strlen,
     newThreadpool: (params) => threadpoolNew.call(params),
     freeThreadpool: (pool) => threadpoolFree.call(pool),
     collectErrors: (action) => collectErrors(llama, silence, action),
   };
 }
 
-/** Sets the environment that ggml reads. Returns two functions of the C library by address: see `silence`. */
-function prepareC(): { labs: Deno.PointerValue; perror: Deno.PointerValue } {
-  const addresses = { labs: { type: "pointer" }, perror: { type: "pointer" } } as const;
+/** Sets the environment that ggml reads. Returns functions of the C library by address: see `silence`. */
+function prepareC(): Record<"labs" | "perror" | "strlen", Deno.PointerValue> {
+  const pointer = { type: "pointer" } as const;
+  const addresses = { labs: pointer, perror: pointer, strlen: pointer };
   // A failed assertion would fork a debugger, and a variable could name a library to load.
   const [set, unset] = [cString("GGML_NO_BACKTRACE"), cString("GGML_BACKEND_PATH")];
   if (Deno.build.os === "windows") {

@@ -16,6 +16,7 @@ import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkSampling, Sampler } from "./sampler.ts";
 import { Pace } from "./pace.ts";
 import { Scheduler } from "./scheduler.ts";
+import { StopSignal } from "./stop_signal.ts";
 import { ChatRenderer } from "./template.ts";
 import type {
   ChatInput,
@@ -129,6 +130,9 @@ class LlamaEngine implements Engine {
       batch,
       pace,
       grouping: new Grouping(),
+      stopSignal: context === null
+        ? undefined
+        : new StopSignal(library.llama, context, library.strlen),
       crew: new Crew({ threads, aloneMs, now: () => performance.now() }),
       slots,
       slotContextLength,

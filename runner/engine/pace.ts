@@ -3,8 +3,11 @@
  * model split a prompt the same way each time.
  */
 
-/** Tunables, in milliseconds. A cancelled request holds its slot for one step at most. */
-const STEP_GOAL_MS = 500;
+/**
+ * Tunables, in milliseconds. What waits meanwhile: a token of those that generate, or a request's first look at its slot. Who
+ * leaves breaks the step off.
+ */
+const STEP_GOAL_MS = 2000;
 const STEP_GOAL_WHILE_DECODING_MS = 150;
 /**
  * llama.cpp's flash attention on processors works in tiles of 64 tokens of a sequence; fewer go one by one, and were seen to

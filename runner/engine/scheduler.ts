@@ -15,6 +15,7 @@ import type { Generation } from "./generation.ts";
 import type { Grouping } from "./grouping.ts";
 import { type Pace, promptChunk, SHORT_PROMPT_TOKENS } from "./pace.ts";
 import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
+import { BROKEN_OFF, type StopSignal } from "./stop_signal.ts";
 import type { LlamaSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -27,6 +28,7 @@ export interface SchedulerOptions {
   readonly pace: Pace;
   readonly crew: Crew;
   readonly grouping: Grouping;
+  readonly stopSignal: StopSignal | undefined;
   readonly slots: number;
   /** Tokens of context a slot has. */
   readonly slotContextLength: number;
@@ -63,6 +65,8 @@ export class Scheduler {
   /** By client, when it last took a slot; kept while requests wait. */
   readonly #clientTurns = new Map<string, number>();
   #steps = 0;
+  /** Slots whose prompts the step in progress is about; it can be broken off. */
+  #prompting: readonly Slot[] = [];
   /** Tokens to be generated before prompts have a turn again. */
   #owed = 0;
   /** Threads the context was last told to use. */
@@ -113,7 +117,9 @@ export class Scheduler {
     if (at >= 0) {
       this.#waiting.splice(at, 1);
       generation.abandon();
-    }
+    } else if (
+      this.#prompting.length > 0 && this.#prompting.every((slot) => slot.generation?.cancelled)
+    ) this.#o.stopSignal?.raise();
     this.wake();
   }
 
@@ -128,6 +134,7 @@ export class Scheduler {
   close(): void {
     this.#closed = true;
     for (const generation of this.#waiting.splice(0)) generation.abandon();
+    this.#o.stopSignal?.raise();
     this.wake();
   }
 
@@ -155,16 +162,27 @@ export class Scheduler {
     this.#admit();
     const plan = this.#plan();
     if (this.#o.batch.count === 0) return this.#tasks.length > 0;
-    const { llama, context, batch, pace, crew, grouping } = this.#o;
+    const { llama, context, batch, pace, crew, grouping, stopSignal } = this.#o;
     if (this.#threads !== crew.threads) {
       this.#threads = crew.threads;
       llama.llama_set_n_threads(context, this.#threads, this.#threads);
     }
     const { promptTokens, decodeTokens } = plan;
+    this.#prompting = promptTokens > 0 ? plan.cells.map(({ slot }) => slot) : [];
+    if (!this.#closed) stopSignal?.clear();
     const started = performance.now();
     const status = await llama.llama_decode_in_thread(context, batch.seal());
     const ms = performance.now() - started;
     this.#steps++;
+    this.#prompting = [];
+    if (status === BROKEN_OFF) {
+      for (const { slot } of plan.cells) {
+        if (this.#forget(slot, slot.cells.length)) continue;
+        this.#forget(slot, 0);
+        slot.cells = [];
+      }
+      return true;
+    }
     pace.record({ promptTokens, decodeTokens, ms });
     if (promptTokens === 0) {
       crew.record({ sequences: decodeTokens, ms });

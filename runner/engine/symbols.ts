@@ -42,6 +42,7 @@ export const LLAMA_SYMBOLS = {
   llama_free: { parameters: ["pointer"], result: "void" },
   llama_attach_threadpool: { parameters: ["pointer", "pointer", "pointer"], result: "void" },
 
+  llama_set_abort_callback: { parameters: ["pointer", "pointer", "pointer"], result: "void" },
   llama_set_n_threads: { parameters: ["pointer", "i32", "i32"], result: "void" },
   llama_n_ctx_seq: { parameters: ["pointer"], result: "u32" },
   llama_get_memory: { parameters: ["pointer"], result: "pointer" },

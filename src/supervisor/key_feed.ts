@@ -24,6 +24,8 @@ export class KeyFeed {
   #proofKeys = new Map<string, Bytes>();
   #seen = "";
   #lastUnknown = 0;
+  /** The look into the key store that is under way. */
+  #looking: Promise<void> | undefined;
 
   constructor(options: KeyFeedOptions) {
     this.#options = options;
@@ -41,9 +43,12 @@ export class KeyFeed {
     if (id.startsWith("client.")) await this.freshen();
     if (this.#proofKeys.has(id)) return true;
     const now = Date.now();
-    if (now - this.#lastUnknown < UNKNOWN_INTERVAL_MS) return false;
-    this.#lastUnknown = now;
-    await this.#options.spread();
+    if (now - this.#lastUnknown >= UNKNOWN_INTERVAL_MS) {
+      this.#lastUnknown = now;
+      this.#looking = this.#options.spread().finally(() => this.#looking = undefined);
+    }
+    // Also for those that came while it is being read: at the start, all first requests do.
+    await this.#looking;
     return this.#proofKeys.has(id);
   }
 

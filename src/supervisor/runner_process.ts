@@ -143,11 +143,13 @@ export class RunnerProcess {
   /** A runner that hangs is ended; its requests are told why, and the next one starts another. */
   #giveUp(reason: "silent" | "stuck"): void {
     this.#options.logger.error("runner-hung", { reason: label(reason) });
-    this.#pipe.close(
-      new SecLlamaError("runner-died", "the model's runner stopped answering and was ended", {
-        hint: "try again: the next request starts a new runner",
-      }),
+    const error = new SecLlamaError(
+      "runner-died",
+      "the model's runner stopped answering and was ended",
+      { hint: "try again: the next request starts a new runner" },
     );
+    this.#options.onDead(error);
+    this.#pipe.close(error);
     void this.kill();
   }
 
