@@ -39,6 +39,7 @@ export interface PairingOptions extends CommonOptions {
    * without it the old one works until the host's grace ends.
    */
   renewed?: (pairing: string) => Promise<void>;
+  gateway?: undefined;
 }
 
 export interface GatewayOptions extends CommonOptions {
@@ -50,6 +51,7 @@ export interface GatewayOptions extends CommonOptions {
   caCerts?: readonly string[];
   /** As with a pairing string, for a paired client's credentials. */
   renewed?: (credentials: Credentials) => Promise<void>;
+  pairing?: undefined;
 }
 
 export type SealedFetchOptions = PairingOptions | GatewayOptions;
@@ -64,7 +66,7 @@ export async function sealedFetch(options: SealedFetchOptions): Promise<SealedFe
   if (suite !== undefined && suite !== 1 && suite !== 2) {
     throw new SecLlamaError("bad-config", "the suite must be 1 or 2", { field: "suite" });
   }
-  const { gateway, credentials, caCerts, renewed } = "pairing" in options
+  const { gateway, credentials, caCerts, renewed } = options.pairing !== undefined
     ? ofPairing(options)
     : options;
   const read = typeof credentials === "function" ? credentials : () => Promise.resolve(credentials);

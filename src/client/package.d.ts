@@ -25,6 +25,7 @@ export interface PairingOptions extends CommonOptions {
    * without it the old one works until the host's grace ends.
    */
   renewed?: (pairing: string) => Promise<void>;
+  gateway?: undefined;
 }
 
 export interface GatewayOptions extends CommonOptions {
@@ -36,6 +37,7 @@ export interface GatewayOptions extends CommonOptions {
   caCerts?: readonly string[];
   /** As with a pairing string, for a paired client's credentials. */
   renewed?: (credentials: Credentials) => Promise<void>;
+  pairing?: undefined;
 }
 
 export type SealedFetchOptions = PairingOptions | GatewayOptions;

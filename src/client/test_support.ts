@@ -2,6 +2,7 @@
 import type { Bytes } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { SEALED_MEDIA_TYPE } from "../sealed/header.ts";
+import type { Renewal } from "../sealed/envelope.ts";
 import { problemResponse } from "../sealed/problems.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../sealed/recipient.ts";
@@ -13,6 +14,8 @@ export const PSK_ID = "local.0123456789abcdef";
 export interface Answer {
   readonly status?: number;
   readonly headers?: { readonly [name: string]: string };
+  /** A newer key for the client, as after a rotation. */
+  readonly renewal?: Renewal;
   /** Pieces of the body; each is sealed and sent on its own. */
   readonly body?: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
@@ -90,7 +93,8 @@ async function handle(server: Server, request: Request): Promise<Response> {
   server.opened.push(opened);
   const answer = await server.answer(opened);
   const frames = async function* () {
-    yield opened.reply.head(answer.status ?? 200, answer.headers ?? {});
+    const { renewal } = answer;
+    yield opened.reply.head(answer.status ?? 200, answer.headers ?? {}, { renewal });
     for await (const piece of answer.body ?? []) yield opened.reply.frame(piece);
     yield opened.reply.final();
   };

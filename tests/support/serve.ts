@@ -177,7 +177,7 @@ export async function startServe(
   }
   return {
     proxyUrl: /proxy +(http:\S+)/.exec(out)?.[1] ?? "",
-    gatewayUrl: /gateway +(http:\S+)/.exec(out)![1]!,
+    gatewayUrl: /gateway +(https?:\S+)/.exec(out)![1]!,
     banner: out,
     pid: child.pid,
     home,
