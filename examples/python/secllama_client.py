@@ -6,12 +6,13 @@
 The format is docs/wire.md. Its core is from `seal_request` to the end of `open_reply`, some 60 lines. It has no ML-KEM and so
 no suite 2, and leaves a renewed key alone.
 """
-import base64, hashlib, hmac, http.client, json, os, ssl, sys, time, urllib.parse, zlib
+import base64, hashlib, hmac, http.client, json, os, re, ssl, sys, time, urllib.parse, zlib
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+PSK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 KEM, HPKE = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x02"
 
 
@@ -107,6 +108,8 @@ def open_reply(read, secret, enc):
                 end = 2 + int.from_bytes(data[:2], "big")
                 head = json.loads(data[2:end]); status, headers = head["s"], head["h"]
                 if not (isinstance(status, int) and 200 <= status <= 599): raise ValueError
+                if "k" in head and (len(unb64(head["k"]["psk"])) != 32 or
+                                    not PSK_ID.fullmatch(head["k"]["psk_id"])): raise ValueError
             except (KeyError, TypeError, ValueError): raise SealedError("malformed")
             yield status, headers
             data = data[end:]

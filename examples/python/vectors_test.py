@@ -6,7 +6,7 @@ import secllama_client as client
 
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "../../tests/vectors/sealed-1")
-CODES = {"ok", "auth", "truncated", "downgrade", "malformed", "clock", "unsupported-suite"}
+CODES = {"ok", "bad-pairing", "auth", "truncated", "downgrade", "malformed", "clock", "unsupported-suite"}
 passed, skipped = 0, []
 
 
@@ -59,6 +59,20 @@ for v in load("reply.json"):
     if parts is not None:
         assert parts[0] == (v["s"], v["h"]), v["comment"]
         assert b"".join(parts[1:]).hex() == "".join(v["pieces"]), v["comment"]
+
+for v in load("proof.json"):
+    if v["body"]:
+        continue  # this client asks for nothing that has a body
+    header = client.make_proof(bytes.fromhex(v["psk"]), v["psk_id"], v["method"], v["target"], v["t"],
+                               bytes.fromhex(v["nonce"]))
+    assert header == v["header"], v["comment"]
+    passed += 1
+
+for v in load("pairing.json"):
+    fields = expecting(v, lambda: client.parse_pairing(v["text"]))
+    if fields is not None:
+        got = {k: x.hex() if isinstance(x, bytes) else x for k, x in fields.items() if x is not None}
+        assert got == v["fields"], v["comment"]
 
 skipped += [f"suite 2: {v['comment']}" for v in load("request_suite_2.json")]
 for name in skipped:

@@ -5,14 +5,19 @@
  * reproducible: the same files come out each time. Suite 2's encapsulation draws its own randomness, so its messages are
  * made once and kept; only opening them can be repeated.
  */
+import { encodePairing, pemOfDer } from "../../src/client/pairing.ts";
+import type { Renewal } from "../../src/sealed/envelope.ts";
 import { concat, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
 import { type KeyDocument, makeKeyDocument } from "../../src/sealed/key_document.ts";
+import { makeProof, PROOF_NONCE_BYTES } from "../../src/sealed/proof.ts";
 import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
 import { clientPskId, deriveClientPsk, deriveTransport } from "../../src/sealed/suite.ts";
 import { bytesOf, KID, NOW, PSK, PSK_ID, requests, runnerOf } from "./requests.ts";
 import type {
   DerivationVector,
   KeyDocumentVector,
+  PairingVector,
+  ProofVector,
   ReplyVector,
   RequestVector,
   VectorFile,
@@ -30,15 +35,23 @@ function replies(): ReplyVector[] {
   const make = (
     comment: string,
     expect: string,
-    options: { s?: number; pieces?: string[]; abort?: boolean; damage?: Damage } = {},
+    options: {
+      s?: number;
+      pieces?: string[];
+      abort?: boolean;
+      damage?: Damage;
+      renewal?: Renewal;
+      bucket?: number;
+    } = {},
   ): ReplyVector => {
     const keys = base(comment);
-    const { s = 200, pieces = ["hello ", "world", ""], abort, damage } = options;
+    const { s = 200, pieces = ["hello ", "world", ""], abort, damage, renewal, bucket } = options;
     const h = { "content-type": "application/x-ndjson" };
     const sealer = new ReplySealer(fromHex(keys.response_secret), fromHex(keys.enc), {
       random: () => fromHex(keys.rn),
+      ...(bucket !== undefined && { bucket }),
     });
-    const head = sealer.head(s, h);
+    const head = sealer.head(s, h, { renewal });
     const frames: Uint8Array[] = [head.subarray(68)];
     for (const [i, piece] of pieces.entries()) {
       const data = utf8(piece);
@@ -52,6 +65,10 @@ function replies(): ReplyVector[] {
       expect,
       ...keys,
       ...(expect === "ok" && { s, h, pieces: pieces.map((piece) => toHex(utf8(piece))) }),
+      ...(expect === "ok" && bucket !== undefined && { bucket }),
+      ...(expect === "ok" && renewal && {
+        k: { psk_id: renewal.pskId, psk: toBase64Url(renewal.psk) },
+      }),
       wire: toHex(concat(...parts)),
     };
   };
@@ -64,6 +81,22 @@ function replies(): ReplyVector[] {
     make("several frames", "ok"),
     make("an empty body", "ok", { s: 404, pieces: [""] }),
     make("a frame longer than 64 bytes", "ok", { pieces: ["x".repeat(200)] }),
+    make("padded in steps of 512, as for a paired client", "ok", { bucket: 512 }),
+    make("a renewed key", "ok", {
+      renewal: {
+        pskId: clientPskId(KID, bytesOf("client id", 16)),
+        psk: bytesOf("renewed psk"),
+      },
+    }),
+    make("a renewed key of 31 bytes", "malformed", {
+      renewal: {
+        pskId: clientPskId(KID, bytesOf("client id", 16)),
+        psk: bytesOf("renewed psk", 31),
+      },
+    }),
+    make("a renewed key under a name that cannot be one", "malformed", {
+      renewal: { pskId: "client id", psk: bytesOf("renewed psk") },
+    }),
     make("not sealed", "downgrade", { damage: () => [utf8('{"message":"hi"}')] }),
     make("rn flipped", "auth", { damage: (p, f) => [flipped(p, 10), ...f] }),
     make("commitment flipped", "auth", { damage: (p, f) => [flipped(p, 40), ...f] }),
@@ -137,6 +170,60 @@ async function derivations(): Promise<DerivationVector[]> {
   }];
 }
 
+function proofs(): ProofVector[] {
+  const make = (comment: string, method: string, target: string, body: string): ProofVector => {
+    const nonce = bytesOf(`nonce ${comment}`, PROOF_NONCE_BYTES);
+    const request = { method, target, body: utf8(body) };
+    return {
+      comment,
+      psk_id: PSK_ID,
+      psk: toHex(PSK),
+      method,
+      target,
+      body: toHex(request.body),
+      t: NOW,
+      nonce: toHex(nonce),
+      header: makeProof(request, { psk: PSK, pskId: PSK_ID, now: NOW, nonce }),
+    };
+  };
+  const key = `/sealed/v1/key?model=demo&id=${PSK_ID}&c=${"0".repeat(32)}`;
+  return [
+    make("a key document", "GET", key, ""),
+    make("the list of models", "GET", "/api/tags", ""),
+    make("with a body", "POST", "/api/show", '{"model":"demo"}'),
+  ];
+}
+
+function pairings(): PairingVector[] {
+  const pskId = clientPskId(KID, bytesOf("client id", 16));
+  const fields = { url: "https://gateway.lan:11435/", psk_id: pskId, psk: toHex(PSK) };
+  const encode = (change: { psk?: Uint8Array; certificate?: string } = {}) =>
+    encodePairing({ url: fields.url, pskId, psk: PSK, ...change });
+  const good = encode();
+  const certificate = bytesOf("stands for a certificate", 48);
+  const bad = (comment: string, text: string) => ({ comment, expect: "bad-pairing", text });
+  return [
+    { comment: "without a certificate", expect: "ok", text: good, fields },
+    {
+      comment: "with a certificate",
+      expect: "ok",
+      text: encode({ certificate: pemOfDer(certificate) }),
+      fields: { ...fields, cert: toHex(certificate) },
+    },
+    {
+      comment: "broken over lines",
+      expect: "ok",
+      text: good.replace(/.{40}/g, "$&\n  "),
+      fields,
+    },
+    bad("cut short", good.slice(0, -1)),
+    bad("a character changed", good.replace("e", "f")),
+    bad("the checksum of another", good.slice(0, -8) + "00000000"),
+    bad("another version", good.replace("pair-1", "pair-2")),
+    bad("empty", ""),
+  ];
+}
+
 /** The files that come out the same each time, by name. */
 export async function reproducibleFiles(): Promise<{ [name: string]: VectorFile<unknown> }> {
   return {
@@ -156,6 +243,14 @@ export async function reproducibleFiles(): Promise<{ [name: string]: VectorFile<
     "reply.json": {
       description: "Sealed replies as a client opens them; the same for every suite.",
       vectors: replies(),
+    },
+    "proof.json": {
+      description: "Metadata proofs: the header's value for a request at a time with a nonce.",
+      vectors: proofs(),
+    },
+    "pairing.json": {
+      description: "Pairing strings and what is in them; `cert` stands for a certificate in DER.",
+      vectors: pairings(),
     },
   };
 }

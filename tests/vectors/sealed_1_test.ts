@@ -1,8 +1,10 @@
 /** The published vectors of sealed/1, against the code; and the code, against the vectors. */
 import assert from "node:assert/strict";
-import { concat, fromHex, toHex } from "../../src/bytes.ts";
+import { concat, fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
 import { ERROR_TABLE, SecLlamaError } from "../../src/errors.ts";
 import type { ReplyEnvelope } from "../../src/sealed/envelope.ts";
+import { derOfPem, parsePairing } from "../../src/client/pairing.ts";
+import { makeProof, parseProof, verifyProof } from "../../src/sealed/proof.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
 import { ReplyOpener } from "../../src/sealed/reply_opener.ts";
 import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
@@ -11,6 +13,7 @@ import {
   clientPskId,
   deriveClientPsk,
   deriveTransport,
+  hkdfSync,
   localPskId,
   makeSuite,
   recipientId,
@@ -20,6 +23,8 @@ import { FOLDER, render, reproducibleFiles } from "./sealed_1.ts";
 import type {
   DerivationVector,
   KeyDocumentVector,
+  PairingVector,
+  ProofVector,
   ReplyVector,
   RequestVector,
   VectorFile,
@@ -138,18 +143,50 @@ Deno.test("replies, opened and sealed again byte for byte", async () => {
       const opened = await expecting(v, () => readReply(secret, enc, fromHex(v.wire), size));
       if (opened === undefined) continue;
       assert.equal(opened.head?.status, v.s);
+      const { renewal } = opened.head!;
+      const k = renewal && { psk_id: renewal.pskId, psk: toBase64Url(renewal.psk) };
+      assert.deepEqual(k, v.k);
       assert.deepEqual({ ...opened.head?.headers }, v.h);
       assert.equal(toHex(opened.body), v.pieces!.join(""));
     }
     if (v.expect !== "ok") continue;
-    const sealer = new ReplySealer(secret, enc, { random: () => fromHex(v.rn!) });
+    const sealer = new ReplySealer(secret, enc, {
+      random: () => fromHex(v.rn!),
+      ...(v.bucket !== undefined && { bucket: v.bucket }),
+    });
+    const renewal = v.k && { pskId: v.k.psk_id, psk: fromBase64Url(v.k.psk) };
     const pieces = v.pieces!.map(fromHex);
     const wire = concat(
-      sealer.head(v.s!, v.h!),
+      sealer.head(v.s!, v.h!, { renewal }),
       ...pieces.slice(0, -1).map((piece) => sealer.frame(piece)),
       sealer.final(pieces.at(-1)!),
     );
     assert.equal(toHex(wire), v.wire, v.comment);
+  }
+});
+
+Deno.test("metadata proofs, made again and verified", () => {
+  for (const v of load<ProofVector>("proof.json")) {
+    const psk = fromHex(v.psk);
+    const request = { method: v.method, target: v.target, body: fromHex(v.body) };
+    const options = { psk, pskId: v.psk_id, now: v.t, nonce: fromHex(v.nonce) };
+    assert.equal(makeProof(request, options), v.header, v.comment);
+    const proof = parseProof(v.header)!;
+    const key = hkdfSync(psk, "secllama/1 metadata", 32);
+    assert.ok(verifyProof(proof, request, key), v.comment);
+    for (const change of [{ method: "PUT" }, { target: "/api/ps" }, { body: utf8("x") }]) {
+      assert.ok(!verifyProof(proof, { ...request, ...change }, key), v.comment);
+    }
+  }
+});
+
+Deno.test("pairing strings", async () => {
+  for (const v of load<PairingVector>("pairing.json")) {
+    const pairing = await expecting(v, () => Promise.resolve().then(() => parsePairing(v.text)));
+    if (pairing === undefined) continue;
+    const { url, pskId, psk, certificate } = pairing;
+    const cert = certificate === undefined ? {} : { cert: toHex(derOfPem(certificate)) };
+    assert.deepEqual({ url, psk_id: pskId, psk: toHex(psk), ...cert }, v.fields, v.comment);
   }
 });
 

@@ -66,9 +66,33 @@ export interface ReplyVector {
   rn?: string;
   s?: number;
   h?: { [name: string]: string };
+  /** The client's new key, as the envelope has it. */
+  k?: { psk_id: string; psk: string };
+  /** Padding step, where it is not 64. */
+  bucket?: number;
   /** Data of each call: after the head, then the last one FINAL. */
   pieces?: string[];
   wire: string;
+}
+
+export interface ProofVector {
+  comment: string;
+  psk_id: string;
+  psk: string;
+  method: string;
+  target: string;
+  body: string;
+  t: number;
+  nonce: string;
+  /** The value of `Secllama-Proof`. */
+  header: string;
+}
+
+export interface PairingVector {
+  comment: string;
+  expect: string;
+  text: string;
+  fields?: { url: string; psk_id: string; psk: string; cert?: string };
 }
 
 export interface VectorFile<T> {
