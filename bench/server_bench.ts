@@ -3,28 +3,26 @@
  * prompts and greedy choice, in turn (A, B, A, B, …), as ratios with the goal beside each. docs/bench.md says how to build
  * the peer; without one, the peer is our engine called bare.
  *
- *     LLAMA_SERVER=… deno run -A bench/server_bench.ts MODEL.gguf… [--threads 1,2] [--rounds 5] [--tokens 96]
+ *     LLAMA_SERVER=… deno run -A bench/server_bench.ts MODEL… [--type q8_0] [--threads 1,2] [--rounds 5] [--tokens 64]
+ *
+ * A MODEL is a file, or 15M, 135M or 1B: one of that size with random weights is then made.
  */
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/random_gguf.ts";
 import { bytesPerToken, readBandwidth } from "./memory_bandwidth.ts";
 import { type Load, type Side, startBare, startLlamaServer, startOurs } from "./server_sides.ts";
 
-const { values, positionals } = parseArgs({
-  args: Deno.args,
-  allowPositionals: true,
-  options: {
-    threads: { type: "string", default: String(Math.max(1, navigator.hardwareConcurrency - 1)) },
-    rounds: { type: "string", default: "5" },
-    tokens: { type: "string", default: "96" },
-  },
-});
-if (positionals.length === 0) {
-  console.error("usage: server_bench.ts MODEL.gguf… [--threads 1,2] [--rounds N] [--tokens N]");
-  Deno.exit(2);
+export interface ServerBenchOptions {
+  /** Paths, or names of sizes. */
+  readonly models: readonly string[];
+  /** Of the models that are made. */
+  readonly type: TypeName;
+  readonly threads: readonly number[];
+  readonly rounds: number;
+  readonly tokens: number;
 }
-const rounds = Number(values.rounds);
-const tokens = Number(values.tokens);
+
 const STREAMS = 8;
 const CONTEXT = 2048;
 
@@ -53,7 +51,7 @@ interface Measured {
   longTokens: number;
 }
 
-async function measure(side: Side, round: number): Promise<Measured> {
+async function measure(side: Side, round: number, tokens: number): Promise<Measured> {
   const load = (more: Partial<Load>): Load => ({ prompt: PROMPT, tokens, cache: false, ...more });
   const single = await side.ask(load({}));
   const began = performance.now();
@@ -85,7 +83,11 @@ function row(name: string, a: string, b: string, ratio: string, goal: string): v
   );
 }
 
-async function compare(model: string, threads: number): Promise<void> {
+async function compare(
+  model: string,
+  threads: number,
+  { rounds, tokens }: Pick<ServerBenchOptions, "rounds" | "tokens">,
+): Promise<void> {
   const options = { model, slots: STREAMS, context: CONTEXT, threads };
   const program = Deno.env.get("LLAMA_SERVER");
   const ours = await startOurs(options);
@@ -97,7 +99,10 @@ async function compare(model: string, threads: number): Promise<void> {
     // The same prompts to both; the first round warms up.
     const pairs: [Measured, Measured][] = [];
     for (let round = 0; round <= rounds; round++) {
-      const pair: [Measured, Measured] = [await measure(ours, round), await measure(peer, round)];
+      const pair: [Measured, Measured] = [
+        await measure(ours, round, tokens),
+        await measure(peer, round, tokens),
+      ];
       if (round > 0) pairs.push(pair);
     }
     const compared = (
@@ -157,12 +162,56 @@ function ratioOf(a: number, b: number): string {
   return (a / b).toFixed(2);
 }
 
-console.log(
-  `${Deno.build.target}, ${navigator.hardwareConcurrency} cores, deno ${Deno.version.deno}; ` +
-    `load ${Deno.loadavg()[0]?.toFixed(1)} before; ${STREAMS} slots of ${CONTEXT} tokens, ` +
-    `${rounds} pairs, ${tokens} tokens each`,
-);
-for (const model of positionals) {
-  for (const threads of values.threads.split(",")) await compare(model, Number(threads));
+/** Prints one table for each model and number of threads. */
+export async function benchServer(o: ServerBenchOptions): Promise<void> {
+  console.log(
+    `the whole path against ${
+      Deno.env.get("LLAMA_SERVER") ? "llama-server" : "the engine bare"
+    }: ` +
+      `${STREAMS} slots of ${CONTEXT} tokens, ${o.rounds} pairs, ${o.tokens} tokens each, ` +
+      `load ${Deno.loadavg()[0]?.toFixed(1)} before`,
+  );
+  const dir = await Deno.makeTempDir({ prefix: "secllama-bench-" });
+  try {
+    for (const name of o.models) {
+      let path = name;
+      if (Object.hasOwn(SHAPES, name)) {
+        path = join(dir, `${name}-${o.type}.gguf`);
+        makeRandomGguf(name, o.type, path);
+      }
+      for (const threads of o.threads) await compare(path, threads, o);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
 }
-Deno.exit(0);
+
+/** What `serve` takes by default. */
+export const DEFAULT_THREADS = Math.max(1, navigator.hardwareConcurrency - 1);
+
+if (import.meta.main) {
+  const { values, positionals } = parseArgs({
+    args: Deno.args,
+    allowPositionals: true,
+    options: {
+      type: { type: "string", default: "q8_0" },
+      threads: { type: "string", default: String(DEFAULT_THREADS) },
+      rounds: { type: "string", default: "5" },
+      tokens: { type: "string", default: "64" },
+    },
+  });
+  if (positionals.length === 0 || !["q8_0", "q4_0", "f16"].includes(values.type)) {
+    console.error(
+      "usage: server_bench.ts MODEL.gguf|15M|135M|1B… [--type q8_0|q4_0|f16] [--threads 1,2] [--rounds N] [--tokens N]",
+    );
+    Deno.exit(2);
+  }
+  await benchServer({
+    models: positionals,
+    type: values.type as TypeName,
+    threads: values.threads.split(",").map(Number),
+    rounds: Number(values.rounds),
+    tokens: Number(values.tokens),
+  });
+  Deno.exit(0);
+}

@@ -8,7 +8,7 @@
  * leaves breaks the step off.
  */
 const STEP_GOAL_MS = 2000;
-const STEP_GOAL_WHILE_DECODING_MS = 150;
+const STEP_GOAL_WHILE_DECODING_MS = 250;
 /**
  * llama.cpp's flash attention on processors works in tiles of 64 tokens of a sequence; fewer go one by one, and were seen to
  * take up to twenty times as long each.

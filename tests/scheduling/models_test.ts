@@ -24,7 +24,12 @@ Deno.test("scheduling: two models at once, each with its own runner", () =>
 Deno.test("scheduling: the least recently used model makes room when memory is short", async () => {
   let need = 0;
   await withWorld({}, async ({ supervisor }) => {
-    need = (await supervisor.acquire("a")).model.needBytes;
+    const { model } = await supervisor.acquire("a");
+    need = model.needBytes;
+    const { pid } = model.isolation.measureNow();
+    const taken = await Deno.readTextFile(`/proc/${pid}/smaps_rollup`);
+    const bytes = 1024 * Number(/^Pss: +(\d+) kB$/m.exec(taken)?.[1]);
+    assert.ok(bytes > 0 && bytes <= need, `it takes ${bytes}, the estimate was ${need}`);
   });
   await withWorld(
     { config: { maxMemoryBytes: Math.floor(2.5 * need), maxLoadedModels: 9 } },
