@@ -26,6 +26,36 @@ export function integerRange(
   return parts.join(" | ");
 }
 
+/**
+ * Decimal notations of the numbers from `least` to `most`, both included, without exponents; `undefined` if there is no
+ * whole bound to keep to.
+ */
+export function numberRange(
+  least: number | undefined,
+  most: number | undefined,
+): string | undefined {
+  if (least === undefined && most === undefined) return undefined;
+  if (least !== undefined && most !== undefined && least > most) return undefined;
+  const parts: string[] = [];
+  // Digits after the point go away from zero, so the outermost number has none but zeroes.
+  const side = (sign: string, from: number, to: number | undefined) => {
+    if (to === undefined) {
+      const range = integerRange(from, undefined);
+      if (range !== undefined) parts.push(`${sign} (${range}) ("." [0-9]{1,16})?`);
+      return;
+    }
+    if (from < to) {
+      parts.push(`${sign} (${integerRange(from, to - 1)}) ("." [0-9]{1,16})?`);
+    }
+    parts.push(`${sign} "${to}" ("." "0"{1,16})?`);
+  };
+  if (most === undefined || most >= 0) side("", Math.max(least ?? 0, 0), most);
+  if (least === undefined || least < 0) {
+    side('"-"', Math.max(-(most ?? 0), 0), least === undefined ? undefined : -least);
+  }
+  return parts.map((part) => part.trim()).join(" | ");
+}
+
 /** Decimal notations of the integers from `low` to `high`, both at least 0. */
 function naturalRange(low: number, high: number): string {
   const parts: string[] = [];

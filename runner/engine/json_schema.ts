@@ -2,15 +2,17 @@
  * JSON schema to a GBNF grammar, so that a reply is JSON of the wanted shape.
  *
  * What it keeps to: type, properties, required, additionalProperties, items, prefixItems, minItems, maxItems, enum, const, anyOf,
- * oneOf, allOf (merged), $ref within the document, minLength, maxLength, integer minimum and maximum, and the formats
- * date, time, date-time and uuid. What it does not: `pattern`, which would run a stranger's expression, numeric bounds of
- * fractions, `not`, `if`, uniqueItems; such a schema permits more than it says. Properties come in the schema's order.
+ * oneOf, allOf (merged), $ref within the document, minLength, maxLength, propertyNames, whole minimum and maximum, the
+ * formats date, time, date-time and uuid, and `pattern` where it can be converted (pattern_grammar.ts). What it does not:
+ * bounds that are fractions, multipleOf, `not`, `if`, uniqueItems; such a schema permits more than it says. Properties
+ * come in the schema's order.
  *
  * Schemas come from strangers: everything that could make a grammar large or slow is counted.
  */
 import { SecLlamaError } from "../../src/errors.ts";
-import { integerRange, literal, stringsExcept } from "./gbnf.ts";
+import { integerRange, literal, numberRange, stringsExcept } from "./gbnf.ts";
 import { COMMON, FORMATS, writeGrammar } from "./json_rules.ts";
+import { patternGrammar } from "./pattern_grammar.ts";
 
 export { jsonGrammar } from "./json_rules.ts";
 
@@ -125,11 +127,21 @@ class Converter {
       case "string":
         return this.#string(schema);
       case "integer": {
-        const range = integerRange(bound(schema, "minimum"), bound(schema, "maximum"));
+        const above = bound(schema, "exclusiveMinimum");
+        const below = bound(schema, "exclusiveMaximum");
+        const range = integerRange(
+          bound(schema, "minimum") ?? (above === undefined ? undefined : above + 1),
+          bound(schema, "maximum") ?? (below === undefined ? undefined : below - 1),
+        );
         return range === undefined ? "integer" : this.#add(range);
       }
-      case "number":
-        return "number";
+      case "number": {
+        const range = numberRange(
+          bound(schema, "minimum") ?? bound(schema, "exclusiveMinimum"),
+          bound(schema, "maximum") ?? bound(schema, "exclusiveMaximum"),
+        );
+        return range === undefined ? "number" : this.#add(range);
+      }
       case "boolean":
         return "boolean";
       case "null":
@@ -202,8 +214,8 @@ class Converter {
   }
 
   #object(schema: Schema, depth: number): string {
-    const properties = isSchema(schema.properties) ? Object.entries(schema.properties) : [];
-    const { additionalProperties: additional } = schema;
+    const { properties, additional } = namedProperties(schema);
+    const { propertyNames } = schema;
     if (properties.length === 0 && (additional === undefined || additional === true)) {
       return "object";
     }
@@ -214,7 +226,11 @@ class Converter {
     if (additional === true || isSchema(additional)) {
       const names = properties.map(([name]) => JSON.stringify(name).slice(1, -1));
       if (names.some((name) => name.length > LIMITS.nameLength)) refuse("has a very long name");
-      const key = names.length === 0 ? "string" : this.#add(stringsExcept(names));
+      const key = names.length > 0
+        ? this.#add(stringsExcept(names))
+        : isSchema(propertyNames)
+        ? this.#string(propertyNames)
+        : "string";
       const value = this.#convert(additional, depth + 1);
       extra = this.#add(`${key} ":" ws ${value}`);
     }
@@ -249,6 +265,18 @@ class Converter {
   }
 
   #string(schema: Schema): string {
+    const longest = bound(schema, "maxLength");
+    const pattern = typeof schema.pattern === "string"
+      ? patternGrammar(schema.pattern, {
+        add: (body) => this.#add(body),
+        repeat: (item, least, most) => this.#repeat(item, least, most),
+        ...(longest === undefined ? {} : { longest }),
+      })
+      : undefined;
+    // A pattern says how long a text is only if it speaks of all of it.
+    if (pattern !== undefined && (pattern.anchored || longest === undefined)) {
+      return this.#add(`"\\"" ${pattern.body} "\\""`);
+    }
     const format = typeof schema.format === "string" && Object.hasOwn(FORMATS, schema.format)
       ? FORMATS[schema.format]
       : undefined;
@@ -296,6 +324,26 @@ function isSchema(value: unknown): value is Schema {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
+/** The properties that a schema names in any way, and what others may be. */
+function namedProperties(schema: Schema): {
+  properties: [name: string, value: unknown][];
+  additional: unknown;
+} {
+  const properties = isSchema(schema.properties) ? Object.entries(schema.properties) : [];
+  const { additionalProperties: additional, propertyNames, required } = schema;
+  const known = new Set(properties.map(([name]) => name));
+  const names: unknown = isSchema(propertyNames) ? propertyNames.enum : undefined;
+  const others = Array.isArray(names) ? names : Array.isArray(required) ? required : [];
+  if (additional !== false) {
+    for (const name of others) {
+      if (typeof name !== "string" || known.has(name)) continue;
+      known.add(name);
+      properties.push([name, additional ?? true]);
+    }
+  }
+  return { properties, additional: Array.isArray(names) ? false : additional };
+}
+
 function constant(value: unknown): string {
   return literal(JSON.stringify(value));
 }
@@ -304,7 +352,9 @@ function constant(value: unknown): string {
 function impliedType(schema: Schema): string | undefined {
   if ("properties" in schema || "additionalProperties" in schema) return "object";
   if ("items" in schema || "prefixItems" in schema) return "array";
-  if ("minLength" in schema || "maxLength" in schema || "format" in schema) return "string";
+  if (["minLength", "maxLength", "format", "pattern"].some((word) => word in schema)) {
+    return "string";
+  }
   return undefined;
 }
 

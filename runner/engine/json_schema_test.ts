@@ -92,8 +92,61 @@ const CASES: readonly [unknown, readonly unknown[], readonly string[]][] = [
     [{ next: null }, { next: { next: {} } }],
     ['{"next": 1}'],
   ],
-  // A pattern is not kept to, and not run.
-  [{ type: "string", pattern: "^(a+)+$" }, ["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"], ["1"]],
+  [{ type: "integer", exclusiveMinimum: 0, exclusiveMaximum: 5 }, [1, 4], ["0", "5", "-1"]],
+  [{ type: "number", minimum: 0, maximum: 1 }, [0, 0.25, 1], ["1.5", "-0.1", "2", "10"]],
+  [{ type: "number", minimum: -2, maximum: 3 }, [-2, -1.75, -0.5, 0, 2.99, 3], [
+    "-2.1",
+    "3.1",
+    "4",
+  ]],
+  [{ type: "number", minimum: 5 }, [5, 5.5, 1234.5], ["4.9", "-5", "0"]],
+  [{ type: "number", maximum: -1 }, [-1, -1.5, -99], ["-0.5", "1"]],
+  [{ type: "number", minimum: -7, maximum: -5 }, [-5, -6.5, -7], ["-4.9", "-7.5", "6"]],
+  [{ type: "number", minimum: 0.5 }, [0.1, 7], ['"x"']],
+  [{ type: "string", pattern: "^(a+)+$" }, ["aaaa"], ['"aaaa!"', '""', "1"]],
+  [
+    { pattern: String.raw`^[A-Z]{2}-\d{3,}(?:x|yy)?$` },
+    ["AB-123", "AB-1234yy"],
+    ['"AB-12"', '"ab-123"', '"AB-123z"'],
+  ],
+  [{ type: "string", pattern: "foo" }, ["foo", "xfooy"], ['"fo"']],
+  [{ type: "string", pattern: String.raw`^"\\[^a-c\]]\/.é$` }, ['"\\d/xé'], [
+    String.raw`"\"\\a/xé"`,
+  ]],
+  [{ type: "string", pattern: "^(?!x)(?<y>[\\s\\S]+?)[\\w.%+-]$" }, ["a b."], ['"a "']],
+  [{ type: "string", pattern: String.raw`^([a-z]+\.)+$`, maxLength: 30 }, ["a.bc."], [
+    '"a."b"',
+    '"a"',
+  ]],
+  [{ type: "string", pattern: "^[a-z]+$", maxLength: 3 }, ["abc"], ['"abcd"']],
+  // What cannot be converted, or could be slow, permits any text.
+  [{ type: "string", pattern: String.raw`^(a)\1$` }, ["anything"], ["1"]],
+  [{ type: "string", pattern: "^a|b$" }, ["anything"], ["1"]],
+  [{ type: "string", pattern: "^(a?b?c?){1,40}$" }, ["anything"], ["1"]],
+  [{ type: "string", pattern: "^[z-a]$" }, ["anything"], ["1"]],
+  [{ type: "string", pattern: "(".repeat(5000) }, ["anything"], ["1"]],
+  [{ type: "string", pattern: "^((x{99}){99}){99}$" }, ["anything"], ["1"]],
+  [{ type: "string", pattern: "b", maxLength: 2 }, ["ab", "zz"], ['"abc"']],
+  [
+    {
+      type: "object",
+      propertyNames: { enum: ["a", "b"] },
+      additionalProperties: { type: "null" },
+      required: ["a"],
+    },
+    [{ a: null }, { a: null, b: null }],
+    ["{}", '{"b": null}', '{"a": null, "c": null}', '{"a": 1}'],
+  ],
+  [
+    {
+      type: "object",
+      propertyNames: { pattern: "^[xy]$" },
+      additionalProperties: { type: "null" },
+    },
+    [{}, { x: null }],
+    ['{"z": null}'],
+  ],
+  [{ type: "object", required: ["a"] }, [{ a: 1 }], ["{}"]],
 ];
 
 modelTest("schema: each grammar takes what fits and nothing else", (modelPath) => {
@@ -249,3 +302,32 @@ Deno.test("schema: what would be large, endless or nothing is refused", () => {
     assert.throws(() => schemaGrammar(schema), refused(pattern));
   }
 });
+
+/** Expressions that make a backtracking engine, or a grammar that follows every way at once, slow. */
+const BOMBS = [
+  "^(a+)+$",
+  "^(a|a)*$",
+  "^((a|aa)+)+$",
+  "^(([a-z])+.)+[A-Z]([a-z])+$",
+  "(((.+)+)+)+$",
+  "^(x?){100}(y?){100}$",
+  "^(a*b*c*d*e*f*g*h*){1,10}$",
+  "^((a|b|c|d)?(a|b|c|d)?(a|b|c|d)?(a|b|c|d)?){1,40}z$",
+  `^(x${"(a|b|c|d)?".repeat(23)}){1,40}z$`,
+  `^${"(a|b)+".repeat(100)}$`,
+];
+
+modelTest(
+  "schema: no pattern makes a token slow",
+  (modelPath) =>
+    withEngine({ modelPath }, async (engine) => {
+      for (const pattern of BOMBS) {
+        const grammar = schemaGrammar({ type: "string", pattern });
+        const started = performance.now();
+        const { done } = await collect(engine, request("x", { grammar, maxTokens: 60 }));
+        const ms = (performance.now() - started) / done.evalTokens;
+        // The worst measured is 11 ms; a bomb that goes off takes seconds.
+        assert.ok(ms < 500, `${pattern}: ${ms.toFixed(0)} ms a token`);
+      }
+    }),
+);
