@@ -25,6 +25,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/python3", "python3"],
   ["/usr/bin/openssl", "openssl"],
   ["/usr/sbin/ip", "iproute2"],
+  ["/usr/sbin/debootstrap", "debootstrap"],
   ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],
   ["/usr/lib/python3/dist-packages/requests/__init__.py", "python3-requests"],
   ["/usr/lib/python3/dist-packages/httpx/__init__.py", "python3-httpx"],

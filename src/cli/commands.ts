@@ -12,11 +12,13 @@ import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
 import { versionCommand } from "./version.ts";
+import { waitCommand } from "./wait.ts";
 
 export const COMMANDS: readonly Command[] = [
   serveCommand,
   proxyCommand,
   runCommand,
+  waitCommand,
   ...modelCommands,
   ...keyCommands,
   pairCommand,

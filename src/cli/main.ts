@@ -17,7 +17,8 @@ const QUICK: { readonly [word: string]: () => Promise<Command> } = {
 
 /** Runs one command line. Returns the exit code; never throws. */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  const tui = makeTui({ noColor: (Deno.env.get("NO_COLOR") ?? "") !== "" });
+  const noColor = (Deno.env.get("NO_COLOR") ?? "") !== "";
+  let tui = makeTui({ noColor });
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   try {
@@ -29,6 +30,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
+    if (parsed.values["quiet"] === true) tui = makeTui({ noColor, quiet: true });
     return await command.run({ tui, env, signal: stop.signal, ...parsed });
   } catch (error) {
     tui.error(error);

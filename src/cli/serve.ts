@@ -17,8 +17,9 @@ import { inUrl } from "../tls/names.ts";
 import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { type Front, gatewayFront } from "./front.ts";
-import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
+import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { openManagement } from "./management.ts";
+import { openReadyLine } from "./ready.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";
 import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
@@ -39,12 +40,20 @@ export const serveCommand: Command = {
     },
     "no-proxy": { type: "boolean", help: "do not start the proxy" },
     model: { type: "string", value: "NAME", help: "model to load at the start (default demo)" },
+    quiet: { type: "boolean", help: "print nothing but warnings and errors" },
+    "ready-fd": {
+      type: "string",
+      value: "N",
+      help: "write one line of JSON to this descriptor when everything serves, and close it",
+    },
     "no-preload": { type: "boolean", help: "load no model before the first request" },
   },
   details: "Ends on SIGINT or SIGTERM, with everything it started. Settings: secllama help config",
   async run(context) {
     const { tui, signal } = context;
     hardenSelf();
+    const readyFd = descriptor(context, "ready-fd");
+    const readyLine = readyFd === undefined ? undefined : openReadyLine(readyFd);
     const { config, dataDir } = await readSettings(context);
     const logger = makeLogger({ role: "gateway", level: config.logLevel });
     await ensureDataDirectory(dataDir);
@@ -100,9 +109,6 @@ export const serveCommand: Command = {
       const appFor = (remote: boolean) =>
         makeGatewayApp({ ...facts, keyBackend: keys.backend, remote });
       const preload = stringOption(context, "model") ?? "demo";
-      const loaded = flag(context, "no-preload")
-        ? undefined
-        : (await supervisor.acquire(preload)).model;
       const { allowedOrigins } = config;
       const listener = { allowedOrigins, limits, logger, signal: stop.signal };
       const app = appFor(front.remote);
@@ -117,9 +123,7 @@ export const serveCommand: Command = {
       closers.push(() => gateway.finished);
       const scheme = front.tls === undefined ? "http" : "https";
       const gatewayUrl = `${scheme}://${inUrl(front.hostname)}:${gateway.addr.port}`;
-      let proxyDied: Promise<void> = new Promise(() => {});
-      let proxyUrl: string | undefined;
-      if (!flag(context, "no-proxy")) {
+      const startProxy = async () => {
         let localUrl = gatewayUrl;
         if (front.remote || front.tls !== undefined) {
           // This machine's own clients, who have the key store anyway, need neither TLS nor a proof.
@@ -134,7 +138,7 @@ export const serveCommand: Command = {
           closers.push(() => local.finished);
           localUrl = `http://127.0.0.1:${local.addr.port}`;
         }
-        const proxy = await spawnProxy({
+        return await spawnProxy({
           keys,
           gatewayUrl: localUrl,
           port: config.proxyPort,
@@ -143,10 +147,19 @@ export const serveCommand: Command = {
           allowModelManagement: config.allowModelManagement,
           env: context.env,
         });
-        closers.push(() => proxy.stop());
-        proxyDied = proxy.died;
-        proxyUrl = proxy.url;
-      }
+      };
+      // Side by side: a request that comes before its model is loaded waits for it.
+      const [loading, starting] = await Promise.allSettled([
+        flag(context, "no-preload") ? undefined : supervisor.acquire(preload),
+        flag(context, "no-proxy") ? undefined : startProxy(),
+      ]);
+      const proxy = starting.status === "fulfilled" ? starting.value : undefined;
+      if (proxy) closers.push(() => proxy.stop());
+      if (loading.status === "rejected") throw loading.reason;
+      if (starting.status === "rejected") throw starting.reason;
+      const loaded = loading.value?.model;
+      const proxyUrl = proxy?.url;
+      const proxyDied = proxy?.died ?? new Promise<void>(() => {});
       revokeWhatIsDone();
       printBanner(tui, {
         config,
@@ -156,6 +169,15 @@ export const serveCommand: Command = {
         keys,
         gpu: supervisor.gpu.status(),
         loaded,
+      });
+      readyLine?.send({
+        gateway: gatewayUrl,
+        gatewayPort: gateway.addr.port,
+        proxy: proxyUrl ?? null,
+        proxyPort: proxyUrl === undefined ? null : Number(new URL(proxyUrl).port),
+        model: loaded?.name ?? null,
+        isolation: loaded?.isolation.level ?? null,
+        pid: Deno.pid,
       });
       logger.info("ready", { port: gateway.addr.port });
       logger.info("permissions", permissionLabels());

@@ -41,6 +41,7 @@ function writeAll(to: { writeSync(p: Uint8Array): number }, text: string) {
   }
 }
 
+/** `quiet`: for commands whose lines are remarks only; warnings and errors are printed. */
 export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
   const isTerminal = Deno.stdout.isTerminal();
   const colour = isTerminal && !options.noColor;
@@ -50,7 +51,7 @@ export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
   const err = (line: string) => writeAll(Deno.stderr, line + "\n");
   return {
     isTerminal,
-    out: (line) => writeAll(Deno.stdout, line + "\n"),
+    out: (line) => options.quiet ? undefined : writeAll(Deno.stdout, line + "\n"),
     write: (text) => writeAll(Deno.stdout, text),
     json: (value) => writeAll(Deno.stdout, JSON.stringify(value, null, 2) + "\n"),
     jsonLine: (value) => writeAll(Deno.stdout, JSON.stringify(value) + "\n"),

@@ -292,6 +292,7 @@ export class Supervisor {
     const spawn = await prepareSpawn(sandbox, resolved.blobPath, { adapterPaths, gpu });
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
+    let loadMs = 0;
     try {
       const runner = await RunnerProcess.start({
         command: spawn.command,
@@ -318,7 +319,10 @@ export class Supervisor {
           targets: spawn.targets,
           version,
         },
-        prove: (pid, ready) => spawn.prove(pid, ready),
+        prove(pid, ready) {
+          loadMs = ready.loadMs;
+          return spawn.prove(pid, ready);
+        },
         keys: () => this.#keyFeed.frame(),
         onRecipients: (ids) => {
           recipients = ids;
@@ -363,6 +367,7 @@ export class Supervisor {
       logger.info("model-loaded", {
         model: label(resolved.name),
         isolation: label(model.isolation.level),
+        loadMs: Math.round(loadMs),
       });
       return model;
     } finally {

@@ -30,13 +30,15 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs any program to its end with nothing but `env`. */
+const TIMEOUT_SECONDS = "120";
+
+/** Runs any program to its end with nothing but `env`; timeout(1) ends it with all that it started. */
 export async function runToEnd(
   argv: readonly string[],
   o: { env: Record<string, string>; cwd?: string },
 ): Promise<Ended> {
-  const { code, stdout, stderr } = await new Deno.Command(argv[0]!, {
-    args: argv.slice(1),
+  const { code, stdout, stderr } = await new Deno.Command("/usr/bin/timeout", {
+    args: ["--kill-after=5", TIMEOUT_SECONDS, ...argv],
     env: o.env,
     clearEnv: true,
     cwd: o.cwd ?? "/",
