@@ -53,7 +53,7 @@ function openShared(linux: Linux): Outcome {
     linux.call("close", fd);
     linux.call("unlinkat", -100, cstr(path), 0);
   }
-  return byResult("open /dev/shm", fd);
+  return byResult("openat", fd);
 }
 
 function shmget(linux: Linux): Outcome {
@@ -231,7 +231,7 @@ const common: readonly Attack[] = [
   {
     name: "open a terminal",
     run: closing(
-      "open /dev/ptmx",
+      "openat",
       (linux) => linux.call("openat", -100, cstr("/dev/ptmx"), O.readWrite | O.closeOnExec, 0),
     ),
   },

@@ -1,7 +1,7 @@
 /**
  * `secllama doctor`: does on this machine what `serve` would do, and shows what was measured: a runner in a fresh sandbox with
- * its layers and its own attack on live listeners, one question answered inside, the key store, the model store, the ports. It
- * makes no key and changes nothing. Exit 0 only if all holds.
+ * its layers and its own attack on live listeners, the whole attack list, the key store, the model store, the ports, the versions.
+ * It makes no key and changes nothing. Exit 0 only if all holds.
  */
 import { join } from "node:path";
 import { EXIT, toSecLlamaError } from "../errors.ts";
@@ -9,27 +9,34 @@ import { openKeySource } from "../keys/mod.ts";
 import { chooseBackend } from "../keys/backend.ts";
 import { silentLogger } from "../log.ts";
 import { ModelStore } from "../models/store.ts";
-import { attackAll, ATTACKER_MEMORY } from "../doctor/attacks.ts";
-import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
+import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
-import { attackerProgram, embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
+import { attackChecks } from "./doctor_attacks.ts";
+import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
-interface Check {
+export interface Check {
   readonly name: string;
   /** `note`: not a failure, but worth knowing. */
   readonly result: "holds" | "fails" | "note";
+  /** Of an attack: what was to come of it. */
+  readonly expected?: string;
   readonly observed: string;
+  /** Of an attack: the layer that it met first. */
+  readonly stoppedBy?: string;
   readonly hint?: string;
 }
 
 export const doctorCommand: Command = {
   path: ["doctor"],
-  summary: "Measure this machine: sandbox, key store, model store, ports",
+  summary: "Measure this machine: sandbox, attacks, key store, model store, ports",
   options: JSON_OPTION,
-  details: "Exit code 0 only if everything holds, else 9.",
+  details:
+    `Starts a runner as serve would, reads what holds it, and then makes every attack of the list from the runner's place.
+Of each attack it shows what was expected, what was observed, and the layer that the attack met first.
+Exit code 0 only if everything holds, else 9.`,
   async run(context) {
     const { tui } = context;
     const settings = await readSettings(context);
@@ -39,20 +46,55 @@ export const doctorCommand: Command = {
       ...await attackChecks(context, settings),
       await keyCheck(context),
       ...portChecks(settings),
+      versionCheck(),
     ];
     const holds = checks.every((c) => c.result !== "fails");
     if (flag(context, "json")) {
       tui.json({ schema: 1, version: VERSION, holds, checks });
     } else {
-      for (const { name, result, observed, hint } of checks) {
-        tui.out(`${result.padEnd(6)} ${name}: ${observed}`);
-        if (hint) tui.out(`       hint: ${hint}`);
-      }
+      for (const line of lines(checks)) tui.out(line);
       tui.out(holds ? "all holds" : "not everything holds");
     }
     return holds ? EXIT.ok : EXIT.refused;
   },
 };
+
+/** One line a check; attacks in columns under a heading. */
+function lines(checks: readonly Check[]): string[] {
+  const attacks = checks.filter((check) => check.stoppedBy !== undefined);
+  const width = (text: (check: Check) => string, heading: string) =>
+    Math.max(heading.length, ...attacks.map((check) => text(check).length));
+  const columns = [
+    width((c) => c.name, "attack"),
+    "expected".length,
+    width((c) => c.observed, "observed"),
+  ];
+  const row = (result: string, ...cells: string[]) =>
+    [result.padEnd(6), ...cells.map((cell, i) => cell.padEnd(columns[i] ?? 0))].join("  ")
+      .trimEnd();
+  return checks.flatMap((check) => {
+    const { name, result, observed, hint } = check;
+    if (check.stoppedBy !== undefined) {
+      return [
+        ...(check === attacks[0] ? [row("", "attack", "expected", "observed", "stopped by")] : []),
+        row(result, name, check.expected ?? "", observed, check.stoppedBy),
+      ];
+    }
+    return [
+      `${result.padEnd(6)} ${name}: ${observed}`,
+      ...(hint ? [`       hint: ${hint}`] : []),
+    ];
+  });
+}
+
+function versionCheck(): Check {
+  const { deno, v8 } = Deno.version;
+  return {
+    name: "versions",
+    result: "note",
+    observed: `secllama ${VERSION}, deno ${deno}, v8 ${v8}, ${Deno.build.target}`,
+  };
+}
 
 function settingChecks({ config }: Settings): Check[] {
   return ([
@@ -148,59 +190,6 @@ async function sandboxChecks(
     keys.close();
   }
   return checks;
-}
-
-/** Every attack of the list, with the attacker in the runner's place. */
-async function attackChecks(context: CommandContext, { config }: Settings): Promise<Check[]> {
-  const files = await runnerFiles(context, config);
-  const demo = await embeddedDemoPath(context);
-  if (!config.enableSandbox) {
-    return [{ name: "attacks", result: "fails", observed: "not made: the sandbox is off" }];
-  }
-  if (Deno.build.os !== "linux") {
-    return [{ name: "attacks", result: "note", observed: "the whole list is made on Linux only" }];
-  }
-  if (demo === undefined) {
-    return [{ name: "attacks", result: "fails", observed: "not made: there is no demo model" }];
-  }
-  try {
-    using attacker = await attackerProgram(context, files);
-    const mode = { sandbox: true, strict: config.strictNetworkIsolation };
-    const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
-    const target = { ...runnerTarget(sandbox.files, demo), ...ATTACKER_MEMORY };
-    const plan = sandbox.platform.plan(target, mode);
-    const table = await attackAll(sandbox.platform.command(plan), {
-      libDir: plan.pathMap(files.libDir),
-      modelPath: plan.pathMap(demo),
-    });
-    return [
-      ...table.rows.map(({ attack, verdict, detail }): Check => ({
-        name: `attack: ${attack}`,
-        result: verdict === "out" ? "fails" : "holds",
-        observed: `${verdict === "out" ? "GOT OUT" : verdict}, ${detail}`,
-      })),
-      {
-        name: "files of the host",
-        result: table.changed.length === 0 ? "holds" : "fails",
-        observed: table.changed.length === 0
-          ? "none changed"
-          : `changed: ${table.changed.join(", ")}`,
-      },
-      {
-        name: "inference between the attacks",
-        result: table.inferred ? "holds" : "fails",
-        observed: table.inferred ? "the model wrote before and after" : "the model wrote nothing",
-      },
-    ];
-  } catch (error) {
-    const e = toSecLlamaError(error);
-    return [{
-      name: "attacks",
-      result: "fails",
-      observed: e.message,
-      ...(e.hint ? { hint: e.hint } : {}),
-    }];
-  }
 }
 
 /** Looks at the store that `serve` would use; makes no key. */

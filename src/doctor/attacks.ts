@@ -2,6 +2,7 @@
  * The whole attack list in a fresh sandbox, the same that `serve` gives a runner, with the attacker in the runner's place and a
  * model that must still answer before and after. Linux only; makes and removes a folder under the temp folder.
  */
+import { SHARED_MEMORY_BOMB } from "../../runner/attacks/bombs.ts";
 import { ATTACKS } from "../../runner/attacks/list.ts";
 import type { PlannedCommand } from "../sandbox/linux/spawn.ts";
 import { Trial, type TrialRun } from "../sandbox/linux/trial.ts";
@@ -12,6 +13,8 @@ export const ATTACKER_MEMORY = { memoryLimitBytes: 4 * 2 ** 30, groupMemoryBytes
 
 export interface AttackRow extends Judgement {
   readonly attack: string;
+  /** No other layer stops it. */
+  readonly onlyByCgroup: boolean;
 }
 
 export interface AttackTable {
@@ -33,7 +36,9 @@ export async function attackAll(
   const rows: AttackRow[] = [];
   const changed = new Set<string>();
   const take = (run: TrialRun, names: readonly string[]) => {
-    for (const attack of names) rows.push({ attack, ...judge(attack, run) });
+    for (const attack of names) {
+      rows.push({ attack, onlyByCgroup: attack === SHARED_MEMORY_BOMB, ...judge(attack, run) });
+    }
     for (const file of run.changed) if (!file.startsWith("core")) changed.add(file);
   };
   try {

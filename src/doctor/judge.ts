@@ -10,6 +10,10 @@ export interface Judgement {
   readonly verdict: Verdict;
   /** "socket: EACCES" */
   readonly detail: string;
+  /** The call that was refused, or the last one; "" if none came to be. */
+  readonly step: string;
+  /** "EACCES", the name of a signal or of Deno's error; "" if nothing was refused. */
+  readonly errno: string;
 }
 
 const SIGSYS = "SIGSYS";
@@ -26,24 +30,26 @@ function endedBySignal(run: TrialRun): boolean {
 export function judge(name: string, run: TrialRun): Judgement {
   if (name === CORE_DUMP) {
     const core = run.changed.find((file) => file.startsWith("core"));
-    return {
-      verdict: core ? "out" : "blocked",
-      detail: core ?? `no file, ${run.signal ?? run.code}`,
-    };
+    const detail = core ?? `no file, ${run.signal ?? run.code}`;
+    return { verdict: core ? "out" : "blocked", detail, step: "", errno: "" };
   }
   const counted = COUNTED.get(name);
   const outcome = run.outcomes.get(name);
   if (!outcome) {
     if (run.signal === SIGSYS || run.code === 128 + 31) {
-      return { verdict: "killed", detail: SIGSYS };
+      return { verdict: "killed", detail: SIGSYS, step: "", errno: SIGSYS };
     }
-    const detail = `ended: ${run.signal ?? `code ${run.code}`}`;
-    return { verdict: endedBySignal(run) ? "killed" : "out", detail };
+    if (!endedBySignal(run)) {
+      return { verdict: "out", detail: `ended with code ${run.code}`, step: "", errno: "" };
+    }
+    const signal = run.signal ?? "a signal";
+    return { verdict: "killed", detail: `ended by ${signal}`, step: "", errno: run.signal ?? "" };
   }
+  const { step, errno } = outcome;
   const detail = `${outcome.step}${outcome.errno === "" ? "" : `: ${outcome.errno}`}`;
   if (counted !== undefined && run.outcomes.size === 1) {
     const out = (run.hits[counted] ?? 0) > 0;
-    return { verdict: out ? "out" : "blocked", detail };
+    return { verdict: out ? "out" : "blocked", detail, step, errno };
   }
-  return { verdict: outcome.out ? "out" : "blocked", detail };
+  return { verdict: outcome.out ? "out" : "blocked", detail, step, errno };
 }

@@ -280,7 +280,15 @@ bothWays("doctor: measures, and fails when a protection is off", async () => {
     assert.equal(good.code, 0, good.stdout);
     const { holds, checks } = JSON.parse(good.stdout);
     assert.equal(holds, true);
-    assert.ok(checks.some((c: { name: string }) => c.name === "attack on live listeners"));
+    for (const name of ["attack on live listeners", "versions", "model store", "GPU"]) {
+      assert.ok(checks.some((c: { name: string }) => c.name === name), name);
+    }
+    const attacks = checks.filter((c: { name: string }) => c.name.startsWith("attack: "));
+    assert.ok(attacks.length >= 90, `${attacks.length} attacks`);
+    for (const { name, expected, stoppedBy } of attacks) {
+      assert.equal(expected, "refused", name);
+      assert.ok(stoppedBy && stoppedBy !== "the kernel", `${name}: stopped by ${stoppedBy}`);
+    }
     const off = await cli(["doctor"], { env: { ...env, SECLLAMA_ENABLE_SANDBOX: "false" } });
     assert.equal(off.code, 9);
     assert.match(off.stdout, /fails +setting: sandbox/);

@@ -31,6 +31,8 @@ export interface LinuxPolicy {
   /** Threads and processes in a runner's cgroup. */
   readonly tasks: number;
   readonly seccomp: SeccompPolicy;
+  /** The filter that the runner adds once the model is loaded. */
+  readonly stage2: SeccompPolicy;
 }
 
 export interface GpuPolicy {

@@ -1,0 +1,73 @@
+/** The doctor's table of attacks: each made from the runner's place, what came of it, and which layer it met. */
+import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../doctor/attacks.ts";
+import { stoppedBy } from "../doctor/stopped_by.ts";
+import { toSecLlamaError } from "../errors.ts";
+import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
+import type { CommandContext } from "./command.ts";
+import type { Check } from "./doctor.ts";
+import { attackerProgram, embeddedDemoPath, runnerFiles } from "./roles.ts";
+import type { Settings } from "./settings.ts";
+
+/** Every attack of the list, with the attacker in the runner's place and a model that answers before and after. */
+export async function attackChecks(
+  context: CommandContext,
+  { config }: Settings,
+): Promise<Check[]> {
+  const note = (result: Check["result"], observed: string): Check[] => [
+    { name: "attacks", result, observed },
+  ];
+  if (!config.enableSandbox) return note("fails", "not made: the sandbox is off");
+  if (Deno.build.os !== "linux") return note("note", "the whole list is made on Linux only");
+  const files = await runnerFiles(context, config);
+  const demo = await embeddedDemoPath(context);
+  if (demo === undefined) return note("fails", "not made: there is no demo model");
+  try {
+    using attacker = await attackerProgram(context, files);
+    const mode = { sandbox: true, strict: config.strictNetworkIsolation };
+    const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
+    const target = { ...runnerTarget(sandbox.files, demo), ...ATTACKER_MEMORY };
+    const plan = sandbox.platform.plan(target, mode);
+    const grouped = plan.layers.some(({ layer, planned }) => layer === "cgroup" && planned);
+    const table = await attackAll(sandbox.platform.command(plan), {
+      libDir: plan.pathMap(files.libDir),
+      modelPath: plan.pathMap(demo),
+    });
+    return [
+      ...table.rows.map((row) => attackCheck(row, grouped)),
+      {
+        name: "files of the host",
+        result: table.changed.length === 0 ? "holds" : "fails",
+        observed: table.changed.length === 0
+          ? "none changed"
+          : `changed: ${table.changed.join(", ")}`,
+      },
+      {
+        name: "inference between the attacks",
+        result: table.inferred ? "holds" : "fails",
+        observed: table.inferred ? "the model wrote before and after" : "the model wrote nothing",
+      },
+    ];
+  } catch (error) {
+    const e = toSecLlamaError(error);
+    return [{
+      name: "attacks",
+      result: "fails",
+      observed: e.message,
+      ...(e.hint ? { hint: e.hint } : {}),
+    }];
+  }
+}
+
+function attackCheck(row: AttackRow, grouped: boolean): Check {
+  const out = row.verdict === "out";
+  const detail = row.detail.replace(/\/\S*secllama-trial-[0-9a-f]+/, "…"); // the folder of this one run
+  // The one that only a cgroup stops, which no one is required to have.
+  const excused = out && row.onlyByCgroup && !grouped;
+  return {
+    name: `attack: ${row.attack}`,
+    result: excused ? "note" : out ? "fails" : "holds",
+    expected: "refused",
+    observed: out ? `GOT OUT, ${detail}` : detail || row.verdict,
+    stoppedBy: excused ? "nothing: no cgroup can be made here" : stoppedBy(row.attack, row),
+  };
+}
