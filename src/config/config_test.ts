@@ -70,6 +70,20 @@ Deno.test("config: durations", () => {
   assert.equal(loadConfig({ env: { SECLLAMA_KEEP_ALIVE: "forever" } }).keepAliveMs, Infinity);
 });
 
+Deno.test("config: sizes, in powers of 1024, and the least time of a runner", () => {
+  const size = (text: string) => loadConfig({ env: { SECLLAMA_MAX_MEMORY: text } }).maxMemoryBytes;
+  assert.equal(size("8G"), 8 * 2 ** 30);
+  assert.equal(size("512MiB"), 512 * 2 ** 20);
+  assert.equal(size("1048576"), 2 ** 20);
+  assert.equal(size("0"), 0);
+  for (const text of ["", "G", "-1", "8 G", "1e9", "8X", "999999999999T"]) {
+    assert.throws(() => size(text), { code: "bad-config" }, text);
+  }
+  const timeout = (text: string) => loadConfig({ env: { SECLLAMA_RUNNER_TIMEOUT: text } });
+  assert.equal(timeout("2m").runnerTimeoutMs, 120_000);
+  assert.throws(() => timeout("5ms"), { code: "bad-config" });
+});
+
 Deno.test("config: names are unique, and each setting is described", () => {
   const keys = FIELDS.map(fileKey);
   assert.equal(new Set(keys).size, keys.length);

@@ -107,10 +107,10 @@ export class LoadedModel {
     this.#rearm();
   }
 
-  /** Whether this client holds a promise. */
-  promised(client: string): boolean {
+  /** Whether this client holds a promise that can be kept. */
+  holds(client: string): boolean {
     this.#lapse();
-    return this.#promises.has(client);
+    return !this.#retired && this.#promises.has(client);
   }
 
   /**

@@ -103,7 +103,7 @@ export class Supervisor {
   byRecipient(id: string, client: string): LoadedModel | undefined {
     for (const model of this.#loaded.values()) if (model.recipients.includes(id)) return model;
     for (const model of this.#leaving) {
-      if (model.recipients.includes(id) && model.promised(client)) return model;
+      if (model.recipients.includes(id) && model.holds(client)) return model;
     }
     return undefined;
   }

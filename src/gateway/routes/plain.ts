@@ -10,6 +10,8 @@ import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
 import { relay } from "../relay.ts";
 
+/** All who send plaintext are one client: nothing tells them apart. */
+const PLAIN_CLIENT = "plain";
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
@@ -38,7 +40,7 @@ async function plain(context: GatewayContext, request: Request, path: string): P
     throw new SecLlamaError("bad-request", "the content type must be application/json");
   }
   const body = await readAll(request);
-  const { model, waitedMs } = await context.supervisor.acquire(modelOf(body));
+  const { model, waitedMs } = await context.supervisor.acquire(modelOf(body), PLAIN_CLIENT);
   const headers: Record<string, string> = {};
   for (const name of ["content-type", "accept", "anthropic-version"]) {
     const value = request.headers.get(name);
@@ -46,7 +48,7 @@ async function plain(context: GatewayContext, request: Request, path: string): P
   }
   const { exchange, done } = model.open(
     { kind: "plain", method: request.method, path, headers, waitedMs },
-    { client: "plain", shared: false },
+    { client: PLAIN_CLIENT, shared: false },
   );
   return await relay(exchange, { body: null, first: body, signal: request.signal, done });
 }
