@@ -34,7 +34,10 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/wget", "wget"],
   ["/usr/bin/docker-registry", "docker-registry"],
   ["/usr/bin/script", "bsdutils"],
-  ["/usr/bin/openssl", "openssl"],
+  ["/usr/bin/zsh", "zsh"],
+  ["/usr/bin/fish", "fish"],
+  ["/usr/bin/mandoc", "mandoc"],
+  ["/usr/bin/man", "man-db"],
   ["/usr/bin/chromium", "chromium"],
   ["/usr/lib/python3/dist-packages/capstone/__init__.py", "python3-capstone"],
 ];

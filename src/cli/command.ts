@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly help: string;
   /** How the value is shown in help: `--name <FILE>`. */
   readonly value?: string;
+  /** All that the value may be, where that is a list. */
+  readonly choices?: readonly string[];
   readonly short?: string;
   readonly multiple?: boolean;
 }
@@ -57,6 +59,11 @@ export const JSON_OPTION = {
   json: { type: "boolean", help: "print one JSON document" },
 } as const satisfies OptionTable;
 
+/** What every command takes. */
+export const HELP_OPTION = {
+  help: { type: "boolean", help: "show this help", short: "h" },
+} as const satisfies OptionTable;
+
 /**
  * Parses the words after the command's own.
  * @throws {SecLlamaError} `usage` for an unknown option, a missing value, or too few or too many arguments.
@@ -72,10 +79,7 @@ export function parseCommandArgs(
     parsed = parseArgs({
       args: [...args],
       options: Object.fromEntries(
-        Object.entries({
-          ...command.options,
-          help: { type: "boolean", help: "", short: "h" } as OptionSpec,
-        })
+        Object.entries<OptionSpec>({ ...command.options, ...HELP_OPTION })
           .map(([key, o]) => [key, {
             type: o.type,
             ...(o.short ? { short: o.short } : {}),
@@ -110,15 +114,14 @@ export function parseCommandArgs(
 
 /** The text of `secllama COMMAND --help`. */
 export function commandHelp(command: Command): string {
-  const rows = Object.entries({
-    ...command.options,
-    help: { type: "boolean", help: "show this help", short: "h" } as OptionSpec,
-  }).map(([name, o]) => {
-    const left = `${o.short ? `-${o.short}, ` : "    "}--${name}${
-      o.type === "string" ? ` <${o.value ?? "VALUE"}>` : ""
-    }`;
-    return [left, o.help] as const;
-  });
+  const rows = Object.entries<OptionSpec>({ ...command.options, ...HELP_OPTION }).map(
+    ([name, o]) => {
+      const left = `${o.short ? `-${o.short}, ` : "    "}--${name}${
+        o.type === "string" ? ` <${o.value ?? "VALUE"}>` : ""
+      }`;
+      return [left, o.help] as const;
+    },
+  );
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
   return [
     `${command.summary}`,

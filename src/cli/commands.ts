@@ -1,6 +1,7 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
 import { clientCommands } from "./clients.ts";
+import { completionCommand } from "./completion/mod.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
@@ -27,5 +28,6 @@ export const COMMANDS: readonly Command[] = [
   launchCommand,
   doctorCommand,
   versionCommand,
+  completionCommand,
   helpCommand,
 ];

@@ -1,16 +1,28 @@
 /** `secllama help [COMMAND…|config]`. */
 import { describeSettings } from "../config/config.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { type Command, commandHelp } from "./command.ts";
+import { type Command, commandHelp, flag } from "./command.ts";
 
 export const helpCommand: Command = {
   path: ["help"],
   summary: "Show the commands, one command's options, or the settings (help config)",
   arguments: "[COMMAND | config]",
   maxPositionals: 2,
-  options: {},
-  async run({ tui, positionals }) {
+  options: { man: { type: "boolean", help: "print the man page, for man(1)" } },
+  details: "secllama help --man > ~/.local/share/man/man1/secllama.1 installs the man page.",
+  async run(context) {
+    const { tui, positionals } = context;
     const { COMMANDS } = await import("./commands.ts"); // the table holds this command too
+    if (flag(context, "man")) {
+      if (positionals.length > 0) {
+        throw new SecLlamaError("usage", "secllama help --man takes no argument", {
+          hint: "the page is of all commands",
+        });
+      }
+      const { manualPage } = await import("./manual.ts");
+      tui.out(manualPage(COMMANDS).trimEnd());
+      return EXIT.ok;
+    }
     const words = positionals.join(" ");
     if (words === "config") {
       tui.out("Settings: environment variable, key in config.toml, flag, meaning");

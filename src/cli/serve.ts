@@ -39,7 +39,7 @@ export const serveCommand: Command = {
       help: "use the key store if it is reachable and unlocked, else a key in memory",
     },
     "no-proxy": { type: "boolean", help: "do not start the proxy" },
-    model: { type: "string", value: "NAME", help: "model to load at the start (default demo)" },
+    model: { type: "string", value: "MODEL", help: "model to load at the start (default demo)" },
     quiet: { type: "boolean", help: "print nothing but warnings and errors" },
     "ready-fd": {
       type: "string",

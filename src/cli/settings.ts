@@ -1,7 +1,7 @@
 /** The configuration as a command sees it: the file beside the data, the environment, the command's flags. */
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config/config.ts";
-import { FIELDS } from "../config/fields.ts";
+import { type Field, FIELDS } from "../config/fields.ts";
 import { dataDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { CommandContext, OptionSpec, OptionTable } from "./command.ts";
@@ -11,10 +11,13 @@ export const SETTING_OPTIONS: OptionTable = Object.fromEntries(
   FIELDS.flatMap((f) => "flag" in f ? [[f.flag, option(f)]] : []),
 );
 
-function option(f: { value: string; help: string; switch?: true }): OptionSpec {
-  return f.switch
-    ? { type: "boolean", help: f.help }
-    : { type: "string", value: f.value, help: f.help };
+function option(f: Pick<Field, "value" | "help" | "switch" | "choices">): OptionSpec {
+  return f.switch ? { type: "boolean", help: f.help } : {
+    type: "string",
+    value: f.value,
+    help: f.help,
+    ...(f.choices ? { choices: f.choices } : {}),
+  };
 }
 
 export interface Settings {

@@ -70,6 +70,8 @@ export interface Field<K extends keyof Config = keyof Config> {
   /** The flag alone means true. */
   readonly switch?: true;
   readonly value: string;
+  /** All that the value may be, where that is a list. */
+  readonly choices?: readonly string[];
   readonly default: Config[K];
   readonly help: string;
   parse(text: string, field: string): Config[K];
@@ -145,14 +147,18 @@ function origins(text: string, name: string): readonly string[] {
   });
 }
 
+const LOG_LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly LogLevel[];
+
 function logLevel(text: string, name: string): LogLevel {
-  if (text === "debug" || text === "info" || text === "warn" || text === "error") return text;
-  throw bad(name, "debug, info, warn or error");
+  const value = LOG_LEVELS.find((level) => level === text);
+  if (value === undefined) throw bad(name, "debug, info, warn or error");
+  return value;
 }
 
+const GPUS = ["auto", "off", "nvidia", "amd", "intel", "metal"] as const;
+
 function gpu(text: string, name: string): GpuSetting {
-  const known = ["auto", "off", "nvidia", "amd", "intel", "metal"] as const;
-  const value = known.find((word) => word === text);
+  const value = GPUS.find((word) => word === text);
   if (value === undefined) throw bad(name, "auto, off, nvidia, amd, intel or metal");
   return value;
 }
@@ -290,6 +296,7 @@ export const FIELDS = [
     env: "SECLLAMA_GPU",
     flag: "gpu",
     value: "auto|off|VENDOR",
+    choices: GPUS,
     default: "auto",
     help:
       "GPU of inference, inside the sandbox: nvidia, amd, intel or metal; one that fails there " +
@@ -338,6 +345,7 @@ export const FIELDS = [
     env: "SECLLAMA_LOG_LEVEL",
     flag: "log-level",
     value: "LEVEL",
+    choices: LOG_LEVELS,
     default: "warn",
     help: "debug, info, warn or error, as JSON lines on standard error",
     parse: logLevel,

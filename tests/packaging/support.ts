@@ -1,0 +1,67 @@
+/** Runs secllama from source, and other programs, in a folder of their own. */
+import { join } from "node:path";
+
+export const ROOT = new URL("../../", import.meta.url).pathname;
+
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end with nothing but `env`. */
+export async function runToEnd(
+  argv: readonly string[],
+  o: { env: Record<string, string>; cwd?: string },
+): Promise<Ended> {
+  const { code, stdout, stderr } = await new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env: o.env,
+    clearEnv: true,
+    cwd: o.cwd ?? "/",
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+function sourceArgv(args: readonly string[]): string[] {
+  return [Deno.execPath(), "run", "-A", "--quiet", "--frozen", join(ROOT, "main.ts"), ...args];
+}
+
+/** `secllama ARGS` from source. */
+export function fromSource(
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<Ended> {
+  return runToEnd(sourceArgv(args), { env, cwd: ROOT });
+}
+
+export interface Shim extends Disposable {
+  readonly path: string;
+  readonly env: Record<string, string>;
+}
+
+/** An empty home whose PATH has a `secllama` that runs the source. */
+export async function shim(): Promise<Shim> {
+  const path = await Deno.makeTempDir({ prefix: "secllama-packaging-" });
+  const bin = join(path, ".bin");
+  await Deno.mkdir(bin);
+  const words = sourceArgv([]).map((word) => `'${word}'`).join(" ");
+  await Deno.writeTextFile(join(bin, "secllama"), `#!/bin/sh\nexec ${words} "$@"\n`, {
+    mode: 0o755,
+  });
+  return {
+    path,
+    env: { HOME: path, PATH: `${bin}:/usr/bin:/bin`, LANG: "C.UTF-8", DENO_DIR: denoDir() },
+    [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }),
+  };
+}
+
+/** The cache of the Deno that runs the tests: a home of its own would download everything again. */
+function denoDir(): string {
+  return Deno.env.get("DENO_DIR") ??
+    join(Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME")!, ".cache"), "deno");
+}
