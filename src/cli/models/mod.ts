@@ -4,9 +4,11 @@ import { copyCommand } from "./cp.ts";
 import { createCommand } from "./create.ts";
 import { importCommand } from "./import.ts";
 import { listCommand } from "./list.ts";
+import { psCommand } from "./ps.ts";
 import { pullCommand } from "./pull.ts";
 import { removeCommand } from "./rm.ts";
 import { showCommand } from "./show.ts";
+import { stopCommand } from "./stop.ts";
 import { verifyCommand } from "./verify.ts";
 
 export const modelCommands: Command[] = [
@@ -14,6 +16,8 @@ export const modelCommands: Command[] = [
   pullCommand,
   createCommand,
   listCommand,
+  psCommand,
+  stopCommand,
   showCommand,
   copyCommand,
   removeCommand,

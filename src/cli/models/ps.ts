@@ -1,0 +1,42 @@
+/** `secllama ps`. */
+import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { SETTING_OPTIONS } from "../settings.ts";
+import { humanBytes, printTable } from "./print.ts";
+import { runningServe } from "./running.ts";
+
+export const psCommand: Command = {
+  path: ["ps"],
+  summary: "List the models that are loaded now",
+  options: { "proxy-port": SETTING_OPTIONS["proxy-port"]!, ...JSON_OPTION },
+  details: "Asks the serve that runs on this machine; the exit code is 5 if none does.",
+  async run(context) {
+    const { tui } = context;
+    const models = await (await runningServe(context)).models();
+    if (flag(context, "json")) {
+      tui.json({ models });
+      return 0;
+    }
+    const rows = models.map((m) => [
+      m.name,
+      m.digest.slice(0, 12),
+      humanBytes(m.size),
+      String(m.context_length),
+      until(m.expires_at),
+    ]);
+    printTable(tui, ["NAME", "ID", "SIZE", "CONTEXT", "UNTIL"], rows);
+    return 0;
+  },
+};
+
+/** `4 minutes from now`, in Ollama's way. */
+function until(time: string): string {
+  const seconds = Math.round((new Date(time).getTime() - Date.now()) / 1000);
+  if (!(seconds > 0)) return "stopping";
+  if (seconds > 366 * 86_400) return "for ever";
+  const [count, unit] = seconds < 90
+    ? [seconds, "second"]
+    : seconds < 5400
+    ? [Math.round(seconds / 60), "minute"]
+    : [Math.round(seconds / 3600), "hour"];
+  return `${count} ${unit}${count === 1 ? "" : "s"} from now`;
+}

@@ -1,0 +1,64 @@
+/** Asks the `serve` that runs on this machine, through its proxy on loopback. */
+import { SecLlamaError } from "../../errors.ts";
+import type { CommandContext } from "../command.ts";
+import { readSettings } from "../settings.ts";
+
+export interface RunningModel {
+  readonly name: string;
+  readonly digest: string;
+  readonly size: number;
+  readonly expires_at: string;
+  readonly context_length: number;
+}
+
+export interface RunningServe {
+  /** The models that are loaded. */
+  models(): Promise<RunningModel[]>;
+  /** Unloads one as soon as nothing uses it. */
+  unload(name: string): Promise<void>;
+}
+
+/** @throws {SecLlamaError} `bad-config`; its methods: `gateway-unreachable` if nothing runs there. */
+export async function runningServe(context: CommandContext): Promise<RunningServe> {
+  const { config } = await readSettings(context);
+  const host = `127.0.0.1:${config.proxyPort}`;
+  const ask = async (path: string, body?: object): Promise<unknown> => {
+    let answer: Response;
+    try {
+      answer = await fetch(`http://${host}${path}`, {
+        signal: context.signal,
+        redirect: "error",
+        ...(body === undefined ? {} : {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body),
+        }),
+      });
+    } catch (cause) {
+      if (context.signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+      throw new SecLlamaError("gateway-unreachable", `nothing runs on ${host}`, {
+        hint: "to start it: secllama serve; if it has another port: --proxy-port",
+        cause,
+      });
+    }
+    const json = await answer.json().catch(() => ({}));
+    if (answer.ok) return json;
+    const { error, hint } = Object(json) as { error?: unknown; hint?: unknown };
+    throw new SecLlamaError(
+      answer.status === 404 ? "model-not-found" : "model-failed",
+      typeof error === "string" ? error : `${host} answered ${answer.status}`,
+      typeof hint === "string" ? { hint } : {},
+    );
+  };
+  return {
+    async models() {
+      const { models } = Object(await ask("/api/ps")) as { models?: RunningModel[] };
+      if (Array.isArray(models)) return models;
+      throw new SecLlamaError("gateway-unreachable", `what runs on ${host} is not SecLlama`);
+    },
+    async unload(name) {
+      // As `ollama stop` does. Sealed by the proxy, as every request about a model is.
+      await ask("/api/generate", { model: name, prompt: "", keep_alive: 0, stream: false });
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** `secllama stop`. */
+import { SecLlamaError } from "../../errors.ts";
+import { parseModelName } from "../../models/names.ts";
+import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { SETTING_OPTIONS } from "../settings.ts";
+import { runningServe } from "./running.ts";
+
+const WAIT_MS = 30_000;
+
+export const stopCommand: Command = {
+  path: ["stop"],
+  summary: "Unload a model that is loaded",
+  arguments: "MODEL",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: { "proxy-port": SETTING_OPTIONS["proxy-port"]!, ...JSON_OPTION },
+  details:
+    "Requests that it is answering are finished first. Asks the serve that runs on this machine.",
+  async run(context) {
+    const { tui } = context;
+    const wanted = parseModelName(context.positionals[0]!).canonical;
+    const serve = await runningServe(context);
+    const loaded = async () =>
+      (await serve.models()).find((m) => m.name.toLowerCase() === wanted.toLowerCase());
+    // Asking for a model that is not loaded would load it first.
+    const name = (await loaded())?.name;
+    if (name === undefined) {
+      throw new SecLlamaError("model-not-found", `model "${wanted}" is not loaded`, {
+        hint: "to see what is: secllama ps",
+        field: "model",
+      });
+    }
+    await serve.unload(name);
+    const deadline = Date.now() + WAIT_MS;
+    let gone = !(await loaded());
+    while (!gone && Date.now() < deadline && !context.signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      gone = !(await loaded());
+    }
+    if (flag(context, "json")) tui.json({ name, unloaded: gone });
+    else tui.out(gone ? `stopped ${name}` : `${name} stops when it has answered`);
+    return 0;
+  },
+};
