@@ -86,6 +86,7 @@ async function gateway(): Promise<void> {
     knowsPskId: () => Promise.resolve(true),
     acquire: () => Promise.resolve({ model, waitedMs: 0 }),
     byRecipient: () => model,
+    dropReplaced: () => Promise.resolve(),
     freshen: () => Promise.resolve(),
     shared: () => false,
   };

@@ -18,7 +18,7 @@ import {
   type ResolvedModel,
 } from "./folder.ts";
 import { Intake } from "./intake.ts";
-import { corrupt, describeBytes, type LayerKind, layersOf } from "./manifest.ts";
+import { corrupt, describeBytes, type LayerKind, layersOf, MANIFEST_BYTES } from "./manifest.ts";
 import { digestHex, parseModelName } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
 import { Uploads } from "./uploads.ts";
@@ -55,6 +55,9 @@ export class ModelStore {
   readonly #demo: EmbeddedDemo | undefined;
   /** Details by file identity, so that a list does not read every header again. */
   readonly #details = new Map<string, ModelDetails>();
+
+  /** Digests of manifests by path, with the file that they were read from. */
+  readonly #manifests = new Map<string, { stamp: string; digest: string }>();
 
   private constructor(dir: string, options: StoreOptions) {
     this.#own = new OwnFolder(absolute(dir));
@@ -111,6 +114,27 @@ export class ModelStore {
     const wanted = parseModelName(name);
     for (const folder of this.#folders) if (await folder.find(wanted)) return true;
     return false;
+  }
+
+  /**
+   * Whether the name still means this manifest. Asked for each request, so the manifest is read again only when its file
+   * is another.
+   * @param name Canonical, as {@link resolve} gave it.
+   */
+  async isCurrent(name: string, manifestDigest: string): Promise<boolean> {
+    for (const folder of this.#folders) {
+      const path = folder.manifestFile(parseModelName(name));
+      const info = await Deno.lstat(path).catch(() => undefined);
+      if (!info) continue;
+      const stamp = `${info.ino}|${info.size}|${info.mtime?.getTime()}`;
+      const known = this.#manifests.get(path);
+      if (known?.stamp === stamp) return known.digest === manifestDigest;
+      const bytes = await readSmall(path, MANIFEST_BYTES);
+      const { digest } = describeBytes("", bytes ?? new Uint8Array(0));
+      this.#manifests.set(path, { stamp, digest: digestHex(digest) });
+      return digestHex(digest) === manifestDigest;
+    }
+    return name === DEMO_MODEL && (await this.#demo?.resolve())?.manifestDigest === manifestDigest;
   }
 
   /** Every model that can be resolved, newest first. A damaged one is listed with its `problem`. */

@@ -109,6 +109,19 @@ export class Supervisor {
   }
 
   /**
+   * Lets the loaded model that owns this boot key go if its name means another by now, or none: the client is told to ask
+   * for a key again, and gets that of the model which the name means now.
+   */
+  async dropReplaced(id: string): Promise<void> {
+    for (const [name, model] of this.#loaded) {
+      if (!model.recipients.includes(id)) continue;
+      const current = await this.#options.models.isCurrent(name, model.manifestDigest);
+      if (!current && this.#loaded.get(name) === model) this.#drain(name);
+      return;
+    }
+  }
+
+  /**
    * The model, loaded if it was not.
    * @param client Who asks: the model stays until its request comes, if it comes soon. Absent: nobody in particular.
    * @throws {SecLlamaError} `model-not-found`, `model-corrupt`, `model-failed`, `not-enough-memory`, `sandbox-*`, `busy`.

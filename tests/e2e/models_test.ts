@@ -45,7 +45,9 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
   const dataDir = join(home, "data");
   const withData = { SECLLAMA_DATA_DIR: dataDir };
   const served = await startServe({ args: ["--ephemeral", "--no-preload"], env: withData });
-  const store = await ModelStore.open(join(dataDir, "models"));
+  const store = await ModelStore.open(join(dataDir, "models"), {
+    embeddedDemo: DEMO.pathname,
+  });
   const fine = async () => {
     const { status } = await chat(served.proxyUrl, "hi", { options: { num_predict: 1 } });
     assert.equal(status, 200);
@@ -59,6 +61,25 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
       assert.equal(status, 500);
       assert.match(body.error!, /^model failed to load: /);
       await fine();
+    });
+
+    await t.step("a name that means another model by now, or none", async () => {
+      const make = async (tokens: number) =>
+        await store.create("named", {
+          base: await store.resolve("demo"),
+          files: [],
+          adapters: [],
+          parameters: { num_predict: tokens },
+        });
+      const count = async () =>
+        (await chat(served.proxyUrl, "What is network isolation?", { model: "named" }))
+          .body["eval_count"];
+      await make(3);
+      assert.equal(await count(), 3);
+      await make(2);
+      assert.equal(await count(), 2, "the model that was loaded before must not answer");
+      await store.remove("named");
+      assert.equal((await chat(served.proxyUrl, "hi", { model: "named" })).status, 404);
     });
 
     await t.step(`${MUTANTS} mutants that pass the check`, async () => {
@@ -93,6 +114,7 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
           );
         }
       }
+      assert.ok(failed > 0, "no mutant met the engine's refusal: the test proves little");
       console.log(`${loaded} mutants answered, ${failed} failed with a reason`);
       await fine();
     });

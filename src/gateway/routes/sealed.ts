@@ -89,6 +89,8 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
     if (header !== "need-more") {
       // A client that was revoked just now must find its key gone from the runner.
       if (header.pskId.startsWith("client.")) await context.supervisor.freshen();
+      await context.supervisor.dropReplaced(header.rk);
+      // From here to its opening nothing is waited for: the model could leave meanwhile.
       const model = context.supervisor.byRecipient(header.rk, header.pskId);
       if (!model) {
         void reader.cancel().catch(() => {});
