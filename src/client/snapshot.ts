@@ -1,5 +1,5 @@
 /** The request as the caller meant it, read once: method, path, headers, body bytes, and the model it is for. */
-import { type Bytes, utf8Decode } from "../bytes.ts";
+import { type Bytes, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 
 export interface Snapshot {
@@ -40,19 +40,21 @@ export async function takeSnapshot(
   const target = typeof input === "string" && input.startsWith("/")
     ? new URL(input, "http://gateway")
     : input;
-  const request = new Request(target, init);
+  // A string is encoded and parsed as it is: a picture of 10 MB would otherwise be copied twice more.
+  const text = typeof init?.body === "string" ? init.body : undefined;
+  const request = new Request(target, text === undefined ? init : { ...init, body: "" });
   const url = new URL(request.url);
   const headers: { [name: string]: string } = {};
   for (const [name, value] of request.headers) {
     if (!NOT_SEALED.has(name)) headers[name] = value;
   }
-  const body = new Uint8Array(await request.arrayBuffer());
+  const body = text === undefined ? new Uint8Array(await request.arrayBuffer()) : utf8(text);
   return {
     method: request.method,
     path: url.pathname + url.search,
     headers,
     body,
-    model: modelOf(url.pathname, body, defaultModel),
+    model: modelOf(url.pathname, text ?? body, defaultModel),
     // Not the new Request's: Node 20 lets that one go with the Request, and no abort comes through any more.
     signal: init?.signal ??
       (input instanceof Request ? input.signal : new AbortController().signal),
@@ -60,7 +62,11 @@ export async function takeSnapshot(
 }
 
 /** The body's `model`, or `name` as Ollama's older endpoints have it, or the last part of `/v1/models/<model>`. */
-function modelOf(path: string, body: Uint8Array, defaultModel: string | undefined): string {
+function modelOf(
+  path: string,
+  body: string | Uint8Array,
+  defaultModel: string | undefined,
+): string {
   const inPath = /^\/v1\/models\/(.+)$/.exec(path)?.[1];
   if (inPath !== undefined) return decodeURIComponent(inPath);
   if (body.length > 0) {
@@ -75,9 +81,12 @@ function modelOf(path: string, body: Uint8Array, defaultModel: string | undefine
   });
 }
 
-function parseObject(body: Uint8Array, lenient: boolean): { model?: unknown; name?: unknown } {
+function parseObject(
+  body: string | Uint8Array,
+  lenient: boolean,
+): { model?: unknown; name?: unknown } {
   try {
-    const json: unknown = JSON.parse(utf8Decode(body));
+    const json: unknown = JSON.parse(typeof body === "string" ? body : utf8Decode(body));
     if (typeof json === "object" && json !== null) return json;
   } catch {
     if (!lenient) {
