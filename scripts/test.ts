@@ -39,6 +39,11 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/mandoc", "mandoc"],
   ["/usr/bin/man", "man-db"],
   ["/usr/bin/chromium", "chromium"],
+  // RFC 9180's vectors.
+  [
+    "/usr/share/gocode/src/github.com/cloudflare/circl/hpke/testdata/vectors_v08_779d028.json",
+    "golang-github-cloudflare-circl-dev",
+  ],
   ["/usr/lib/python3/dist-packages/capstone/__init__.py", "python3-capstone"],
 ];
 
