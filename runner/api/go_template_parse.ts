@@ -49,27 +49,6 @@ export function parseGoTemplate(source: string): Node[] {
   return parser.parse();
 }
 
-/** The names of all fields that a template looks at. */
-export function fieldsOf(nodes: readonly Node[]): ReadonlySet<string> {
-  const found = new Set<string>();
-  const look = (value: Expression): void => {
-    if (value.kind === "call") value.args.forEach(look);
-    if (value.kind !== "path") return;
-    for (const name of value.names) found.add(name);
-    if (typeof value.base === "object") look(value.base);
-  };
-  const walk = (list: readonly Node[]): void => {
-    for (const node of list) {
-      if ("value" in node) look(node.value);
-      if (!("body" in node)) continue;
-      walk(node.body);
-      walk(node.otherwise);
-    }
-  };
-  walk(nodes);
-  return found;
-}
-
 type Piece = { readonly text: string } | { readonly action: string };
 
 function wrong(what: string): SecLlamaError {

@@ -3,7 +3,7 @@
  * anything, else the GGUF file's own.
  */
 import type { ModelInfo } from "../engine/types.ts";
-import { fieldsOf, parseGoTemplate } from "./go_template_parse.ts";
+import { type Expression, type Node, parseGoTemplate } from "./go_template_parse.ts";
 import type { ModelDefaults } from "./request.ts";
 import { KNOWN_TAGS } from "./think.ts";
 
@@ -47,4 +47,25 @@ export function modelTemplate(info: ModelInfo, defaults: ModelDefaults): ModelTe
   }
   if (inserts && !capabilities.includes("insert")) capabilities.push("insert");
   return { go: template, inserts, source: template, capabilities };
+}
+
+/** The names of all fields that a template looks at. */
+function fieldsOf(nodes: readonly Node[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  const look = (value: Expression): void => {
+    if (value.kind === "call") value.args.forEach(look);
+    if (value.kind !== "path") return;
+    for (const name of value.names) found.add(name);
+    if (typeof value.base === "object") look(value.base);
+  };
+  const walk = (list: readonly Node[]): void => {
+    for (const node of list) {
+      if ("value" in node) look(node.value);
+      if (!("body" in node)) continue;
+      walk(node.body);
+      walk(node.otherwise);
+    }
+  };
+  walk(nodes);
+  return found;
 }

@@ -32,6 +32,7 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
     ["adapter", await Deno.readFile(`${dir}/other.gguf`)],
   ]);
   await addModel(ollama, "hot:latest", [["model", weights], ["params", { temperature: -1 }]]);
+  await addModel(ollama, "seeing:latest", [["model", weights], ["projector", weights]]);
   const served = await startServe({ env: { OLLAMA_MODELS: ollama } });
   const url = served.proxyUrl;
   const generate = async (model: string, more: Record<string, unknown>) => {
@@ -88,6 +89,18 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
         assert.match(hot.body.error, /^model failed to load: parameters\.temperature is -1/);
       },
     );
+    await t.step("a projector is passed over: text is served, vision never claimed", async () => {
+      assert.equal((await generate("seeing", { prompt: "Once" })).status, 200);
+      const shown = await fetch(`${url}/api/show`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: "seeing" }),
+      });
+      assert.deepEqual((await shown.json()).capabilities, ["completion"]);
+      const refused = await generate("seeing", { prompt: "?", images: ["iVBORw0KGgo="] });
+      assert.equal(refused.status, 400);
+      assert.match(refused.body.error, /does not support images/);
+    });
   } finally {
     await served.stop();
     await Deno.remove(dir, { recursive: true });
