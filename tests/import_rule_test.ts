@@ -187,6 +187,8 @@ Deno.test("the import rule notices what it must", () => {
   const wrong: [string, string, string][] = [
     ["src/gateway/relay.ts", "src/sealed/recipient.ts", "../sealed/recipient.ts"],
     ["src/sealed/suite.ts", "src/keys/mod.ts", "../keys/mod.ts"],
+    ["src/gateway/routes/management.ts", "src/pull/pull.ts", "../../pull/pull.ts"],
+    ["runner/main.ts", "src/pull/pull.ts", "../src/pull/pull.ts"],
     ["runner/session.ts", "src/keys/mod.ts", "../src/keys/mod.ts"],
     ["runner/session.ts", "npm:hono", "hono"],
     ["src/linux/libc.ts", "src/sandbox/plan.ts", "../sandbox/plan.ts"],

@@ -1,17 +1,17 @@
-/** The model store that this installation and the environment name. */
+/** The model store that this installation and the settings name. */
 import { join } from "node:path";
-import { dataDirectory } from "../config/paths.ts";
 import { ModelStore } from "../models/store.ts";
 import { embeddedDemoPath, type Starter } from "./roles.ts";
+import { readSettings } from "./settings.ts";
 
 /**
- * The store that the environment names: `<data folder>/models`, and the folder of `OLLAMA_MODELS` if it is set.
+ * The store of the settings: `<data folder>/models`, and the Ollama folder that `OLLAMA_MODELS` or the config file names.
  * @throws {SecLlamaError} `bad-config`, `model-store-unreadable`.
  */
 export async function openModelStore(starter: Starter): Promise<ModelStore> {
-  const { env } = starter;
-  return await ModelStore.open(join(dataDirectory(env), "models"), {
-    ollamaDir: env["OLLAMA_MODELS"] || undefined,
+  const { config, dataDir } = await readSettings({ env: starter.env, values: {} });
+  return await ModelStore.open(join(dataDir, "models"), {
+    ollamaDir: config.ollamaModels || undefined,
     embeddedDemo: await embeddedDemoPath(starter),
   });
 }

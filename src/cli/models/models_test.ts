@@ -47,6 +47,11 @@ Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
       /^imported mine:latest/,
     );
     assert.match((await run("list")).out, /mine:latest +[0-9a-f]{12} .*F32 +own/);
+    // The config file counts as it does for serve.
+    await Deno.mkdir(`${dir}/ollama`);
+    await Deno.writeTextFile(`${dir}/data/config.toml`, `ollama_models = "${dir}/ollama/none"\n`);
+    await assert.rejects(run("list"), { code: "model-store-unreadable" });
+    await Deno.remove(`${dir}/data/config.toml`);
     const { json } = await run("list", "--json");
     assert.deepEqual(
       (json as { models: { name: string }[] }).models.map((m) => m.name).sort(),
