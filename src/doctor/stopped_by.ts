@@ -13,6 +13,9 @@ import type { Judgement } from "./judge.ts";
 const BY_ERROR: { readonly [errno: string]: string } = {
   SIGSYS: "seccomp",
   NotCapable: "Deno's permissions",
+  // Deno's own calls where its permissions are wide, as a compiled runner's for reading are.
+  NotFound: "private root",
+  PermissionDenied: "Landlock or seccomp",
   EBADF: "descriptors closed before exec",
   ENOENT: "private root",
   ESRCH: "pid namespace",

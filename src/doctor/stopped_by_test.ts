@@ -14,6 +14,7 @@ const CASES: readonly [attack: string, judgement: Partial<Judgement>, layer: str
   ["inherited descriptor", { step: "read", errno: "EBADF" }, "descriptors closed before exec"],
   ["MPTCP", { step: "connect", errno: "ENETUNREACH" }, "network namespace"],
   ["fetch", { step: "fetch", errno: "NotCapable" }, "Deno's permissions"],
+  ["Deno.readTextFile", { step: "Deno.readTextFile", errno: "NotFound" }, "private root"],
   ["int 0x80", { verdict: "killed", errno: "SIGSYS" }, "seccomp"],
   ["shared memory bomb", { verdict: "killed" }, "cgroup"],
   ["chroot", { step: "getpid", errno: "EPERM" }, "the kernel"],
