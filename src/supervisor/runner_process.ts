@@ -225,6 +225,10 @@ export class RunnerProcess {
   }
 }
 
+/** As the C library, Deno and HTTP clients put it when there is no network. */
+const NETWORK_ERROR =
+  /network is unreachable|could ?n.t (resolve|connect)|name resolution|requires net access|error sending request|\bsocket\b.*(denied|permitted)/i;
+
 /** What the launcher or runner said before it died, as an error. Only its own one-line reasons are repeated. */
 function startFailure(
   stderr: string,
@@ -236,6 +240,13 @@ function startFailure(
     return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
       hint: LAUNCH_HINT,
     });
+  }
+  if (NETWORK_ERROR.test(stderr)) {
+    return new SecLlamaError(
+      "model-failed",
+      "model fails to start with network errors: a runner has no network, and is to have none",
+      { hint: "use a model whose files are all on this machine: secllama pull, secllama import" },
+    );
   }
   if (fallback.code === "pipe-broken") return fallback;
   return new SecLlamaError(

@@ -35,7 +35,8 @@ const EXPECTED_OUT: { readonly [configuration: string]: readonly string[] } = {
   "all layers": [],
   // Landlock has no right for stat, and seccomp cannot see paths.
   "no namespaces": ["stat outside", "learn the host's name"],
-  "no private root": ["stat outside"],
+  // The name is set with the root.
+  "no private root": ["stat outside", "learn the host's name"],
   "no Landlock": ["list the root folder"],
   // The first filter must leave V8 and the loader their executable memory until the model is loaded.
   "no stage 2": ["executable memory", "become dumpable"],

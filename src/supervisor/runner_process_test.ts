@@ -1,0 +1,69 @@
+/** What a runner that does not start is reported as: the launcher's word, a network that it wanted, or just its end. */
+import assert from "node:assert/strict";
+import { SecLlamaError } from "../errors.ts";
+import { silentLogger } from "../log.ts";
+import type { BootMessage } from "../pipe/messages.ts";
+import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
+
+async function failure(script: string): Promise<SecLlamaError> {
+  const options = {
+    command: { argv: ["/bin/sh", "-c", script], env: {} },
+    boot: { t: "boot" } as BootMessage,
+    prove: () => Promise.resolve(),
+    keys: () => Promise.resolve(new Uint8Array(0)),
+    onRecipients: () => {},
+    onLease: () => {},
+    onDead: () => {},
+    timeoutMs: 60_000,
+    silenceMs: 60_000,
+    logger: silentLogger,
+  } as unknown as RunnerProcessOptions;
+  try {
+    await RunnerProcess.start(options);
+  } catch (error) {
+    assert.ok(error instanceof SecLlamaError, String(error));
+    return error;
+  }
+  throw new Error("it started");
+}
+
+const CASES: readonly [said: string, code: string, message: RegExp, hint: RegExp][] = [
+  [
+    "launcher: clone /x: EPERM",
+    "sandbox-failed",
+    /^failed to apply sandbox: launcher: clone/,
+    /util-linux/,
+  ],
+  [
+    "unshare: unshare failed: Operation not permitted",
+    "sandbox-failed",
+    /^failed to apply sandbox: unshare/,
+    /util-linux/,
+  ],
+  [
+    "hf: socket: Permission denied",
+    "model-failed",
+    /fails to start with network errors/,
+    /secllama pull/,
+  ],
+  [
+    "NotCapable: Requires net access to 127.0.0.1",
+    "model-failed",
+    /fails to start with network errors/,
+    /secllama import/,
+  ],
+  ["something else", "model-failed", /its runner ended with code 7/, /secllama doctor/],
+];
+
+for (const [said, code, message, hint] of CASES) {
+  Deno.test({
+    name: `a runner that says "${said}" and ends: ${code}`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      const error = await failure(`echo '${said}' >&2; exit 7`);
+      assert.equal(error.code, code);
+      assert.match(error.message, message);
+      assert.match(error.hint ?? "", hint);
+    },
+  });
+}
