@@ -181,6 +181,11 @@ export async function inChromium<T>(url: string, until: Promise<T>): Promise<T> 
       child.kill("SIGTERM");
     } catch { /* ended already */ }
     await child.status;
-    await Deno.remove(profile, { recursive: true }).catch(() => {});
+    // Its helpers write a little longer than it lives.
+    for (let left = 50; left > 0; left--) {
+      const removed = await Deno.remove(profile, { recursive: true }).then(() => true, () => false);
+      if (removed) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }
