@@ -17,6 +17,8 @@ export function commonFields(service: Service, body: Fields) {
   const options = parseOptions(body.object("options"), service.baseOptions);
   const logprobs = body.boolean("logprobs") ?? false;
   const top = body.integer("top_logprobs", { min: 0, max: 20 }) ?? 0;
+  // Nothing shifts out of the context here: a reply that fills it ends. The field's type is checked all the same.
+  body.boolean("shift");
   const think = parseThink(body);
   const format = parseFormat(body);
   const keepAlive = body.has("keep_alive") ? parseKeepAlive(body.raw("keep_alive")) : undefined;

@@ -5,6 +5,15 @@ const PATH = "/v1/chat/completions";
 const HELLO = { model: "demo", messages: [{ role: "user", content: "Hi" }] };
 const TOOL = { type: "function", function: { name: "weather", parameters: { type: "object" } } };
 
+Deno.test(`${PATH}: json_object with a schema is that schema, as other local servers have it`, async () => {
+  const { post, engine } = testApi();
+  const schema = { type: "object", properties: { zebra: { type: "boolean" } } };
+  for (const [format, kept] of [[{}, false], [{ schema }, true]] as const) {
+    await post(PATH, { ...HELLO, response_format: { type: "json_object", ...format } });
+    assert.equal(engine.requests.at(-1)!.grammar!.includes("zebra"), kept);
+  }
+});
+
 Deno.test(`${PATH}: a whole reply`, async () => {
   const { post } = testApi();
   const body = await (await post(PATH, HELLO)).json();

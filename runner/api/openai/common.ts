@@ -97,9 +97,10 @@ export function thinkOfEffort(fields: Fields, name: string): Think | undefined {
 export function formatField(format: Fields | undefined): Format | undefined {
   const type = format?.oneOf("type", ["text", "json_object", "json_schema"]);
   if (format === undefined || type === undefined || type === "text") return undefined;
-  if (type === "json_object") return { kind: "json" };
   const holder = format.object("json_schema") ?? format;
   const schema = holder.object("schema")?.value();
+  // Other local servers take a schema with "json_object" too, and their clients send it.
+  if (type === "json_object" && schema === undefined) return { kind: "json" };
   if (schema === undefined) throw holder.fail("schema", "is required");
   return { kind: "schema", schema, field: holder.at("schema") };
 }
