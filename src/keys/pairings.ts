@@ -57,7 +57,7 @@ export class PairingStore {
    * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if other pairings are in another store, and what the store
    * throws.
    */
-  add(name: string, url: string, text: string): Promise<void> {
+  async add(name: string, url: string, text: string): Promise<void> {
     if (!isClientName(name)) {
       throw new SecLlamaError(
         "usage",
