@@ -64,7 +64,7 @@ export class PairingStore {
         "a gateway's name is 1 to 64 letters, digits, spaces and . _ -",
       );
     }
-    return this.#change(async (pairings) => {
+    await this.#change(async (pairings) => {
       const id = await this.#put(text);
       return {
         next: {
