@@ -90,6 +90,7 @@ interface Info {
     specifier: string;
     dependencies?: {
       specifier: string;
+      isDynamic?: boolean;
       code?: { specifier?: string };
       type?: { specifier?: string };
     }[];
@@ -181,6 +182,40 @@ Deno.test("imports point down, and each package is used in its one place", async
   const all = await imports();
   assert.ok(all.length > 100, `only ${all.length} imports were seen`);
   assert.deepEqual(violations(all), []);
+});
+
+/** Our files that a program loads at its start: what it imports dynamically comes later, if at all. */
+async function loadedAtStart(entry: string): Promise<string[]> {
+  const { stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", join(ROOT, entry)],
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  assert.ok(success);
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as Info;
+  const bySpecifier = new Map(modules.map((module) => [module.specifier, module]));
+  const seen = new Set<string>();
+  const queue = [`file://${ROOT}${entry}`];
+  for (let specifier; (specifier = queue.pop());) {
+    if (seen.has(specifier)) continue;
+    seen.add(specifier);
+    for (const d of bySpecifier.get(specifier)?.dependencies ?? []) {
+      if (!d.isDynamic && d.code?.specifier) queue.push(d.code.specifier);
+    }
+  }
+  return [...seen].filter((s) => s.startsWith(`file://${ROOT}`)).map((s) =>
+    relative(ROOT, new URL(s).pathname)
+  );
+}
+
+Deno.test("serve, proxy and runner start without anything that pulls", async () => {
+  const pulls = (files: string[]) => files.filter((file) => under(file, "src/pull"));
+  for (const entry of ["src/cli/serve.ts", "src/cli/proxy.ts", "runner/main.ts"]) {
+    const files = await loadedAtStart(entry);
+    assert.ok(files.length > 20, `${entry} loads ${files.length}`);
+    assert.deepEqual(pulls(files), [], entry);
+  }
+  assert.ok(pulls(await loadedAtStart("src/cli/management.ts")).length > 3, "it would be seen");
 });
 
 Deno.test("the import rule notices what it must", () => {

@@ -3,6 +3,7 @@
  * operator's setting, and says each such setting in the first lines it prints.
  */
 import { join } from "node:path";
+import type { Config } from "../config/config.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { makeGatewayApp } from "../gateway/app.ts";
@@ -18,7 +19,6 @@ import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { type Front, gatewayFront } from "./front.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
-import { openManagement } from "./management.ts";
 import { openReadyLine } from "./ready.ts";
 import { printBanner } from "./serve_banner.ts";
 import { spawnProxy } from "./serve_proxy.ts";
@@ -100,9 +100,7 @@ export const serveCommand: Command = {
         version: VERSION,
       });
       closers.push(() => supervisor.stop());
-      const management = config.allowModelManagement
-        ? await openManagement(config, models)
-        : undefined;
+      const management = await openManagement(config, models);
       if (management) logger.warn("model-management-on");
       const limits = management ? { bodyBytes: management.maxBytes } : {};
       const facts = { config, supervisor, models, logger, version: VERSION, management };
@@ -198,6 +196,13 @@ export const serveCommand: Command = {
     }
   },
 };
+
+/** Loaded only where the operator asked for it: what can fetch is else not even in the process. */
+async function openManagement(config: Config, models: ModelStore) {
+  if (!config.allowModelManagement) return undefined;
+  const management = await import("./management.ts");
+  return await management.openManagement(config, models);
+}
 
 /** What only the start needs: see ARCHITECTURE.md for what each role keeps, and why. */
 function revokeWhatIsDone(): void {
