@@ -16,6 +16,7 @@ import { chooseGpu } from "../src/supervisor/gpu.ts";
 import { openSandbox } from "../src/supervisor/isolation.ts";
 import { Supervisor } from "../src/supervisor/supervisor.ts";
 import { benchServer, DEFAULT_THREADS } from "./server_bench.ts";
+import { benchBinary } from "./binary_bench.ts";
 import { benchKeys } from "./keys_bench.ts";
 import { benchWire } from "./wire_bench.ts";
 
@@ -117,6 +118,8 @@ console.log(
 await benchWire();
 await pipeFrames();
 await benchKeys();
+console.log();
+await benchBinary();
 await spawning();
 await benchServer({
   models: [Deno.args[0] ?? "15M"],

@@ -24,7 +24,8 @@ export async function obtainLibraries(
   return out;
 }
 
-async function libraryFolder(target: Target, set: LibrarySet): Promise<string> {
+/** Where they lie: fetched if this machine has not installed them. */
+export async function libraryFolder(target: Target, set: LibrarySet): Promise<string> {
   const inside = `bins/${target.npm.name}`;
   const installed = join(
     ROOT,

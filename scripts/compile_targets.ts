@@ -58,5 +58,6 @@ export function findTarget(triple: string): Target {
 
 /** The pinned libraries of a target, or undefined where none are pinned yet. */
 export function librariesOf(target: Target): LibrarySet | undefined {
-  return LIBRARY_SETS.find((set) => set.platform === target.platform);
+  const prefix = `@node-llama-cpp/${target.npm.name}@`;
+  return LIBRARY_SETS.find((set) => set.package.startsWith(prefix));
 }
