@@ -68,7 +68,7 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
     for (const name of ["env", "sys", "import"] as const) Deno.permissions.revokeSync({ name });
     if (given) {
       // With the key in hand nothing else of the machine is needed.
-      Deno.permissions.revokeSync({ name: "run" });
+      for (const name of ["run", "read", "write"] as const) Deno.permissions.revokeSync({ name });
     }
     logger.info("permissions", permissionLabels());
     const url = `http://127.0.0.1:${proxy.addr.port}`;

@@ -25,6 +25,10 @@ export const GATEWAY_PERMISSIONS = [
 export type Way = "source" | "binary";
 let way: Way = "source";
 
+export function currentWay(): Way {
+  return way;
+}
+
 /** The argv of `secllama ARGS` in the way that the running test asked for. */
 export function secllama(args: readonly string[], entry = join(ROOT, "main.ts")): string[] {
   return way === "binary"
