@@ -23,6 +23,7 @@ import {
 import type { ModelName } from "./names.ts";
 import type { OwnFolder } from "./own_folder.ts";
 import type { ParameterValue } from "./parameters.ts";
+import { checkTemplate } from "./template_check.ts";
 import { forgetUpload } from "./uploads.ts";
 
 /** A GGUF file by its path, or by the digest of a blob that is here already. */
@@ -59,7 +60,7 @@ export const RECIPE_TEXT_BYTES = 4 * 1024 * 1024;
 
 /**
  * Makes the model and gives it its name; one of that name is replaced.
- * @throws {SecLlamaError} `bad-model` if a file is not what its place needs, `bad-request` for texts that are too large,
+ * @throws {SecLlamaError} `bad-modelfile` for a template, `bad-model` if a file is not what its place needs, `bad-request` for texts that are too large,
  *   `model-corrupt` if a part of the base is damaged, `model-store-unreadable`. The store is then unchanged.
  */
 export async function createModel(
@@ -68,6 +69,7 @@ export async function createModel(
   recipe: Recipe,
   options: CopyOptions = {},
 ): Promise<Manifest> {
+  if (recipe.template) checkTemplate(recipe.template);
   await shop.own.clean();
   using parts = new Parts(shop, options);
   const { base } = recipe;

@@ -176,6 +176,7 @@ LICENSE MIT`,
         ["FROM mine\nFROM demo", /^line 2: a second model/],
         ["FROM mine\nPARAMETER heat 1", /^line 2: unknown parameter "heat"/],
         ["FROM ./Bad", /./],
+        ['FROM mine\nTEMPLATE "{{ .Prompt"', /^the template's line 1: an action/],
       ] as const
     ) {
       await write("Bad", text);
