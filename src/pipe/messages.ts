@@ -31,6 +31,9 @@ export interface BootMessage {
   readonly version: string;
 }
 
+/** Bytes of {@link BootDefaults} as JSON: they travel in one control frame, with the rest of the boot message. */
+export const MAX_DEFAULTS_BYTES = 192 * 1024;
+
 /** What the model's Modelfile says, for requests that say nothing else. */
 export interface BootDefaults {
   /** In Ollama's template language; absent: the GGUF file's own. */

@@ -6,7 +6,15 @@
 import { type Bytes, utf8, utf8Decode, zero } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { Exchange, type JsonObject, MAX_HEAD_BYTES, WINDOW_BYTES } from "./exchange.ts";
-import { broken, encodeFrame, FRAME, type Frame, FrameReader, type FrameType } from "./frame.ts";
+import {
+  broken,
+  encodeFrame,
+  FRAME,
+  type Frame,
+  FrameReader,
+  type FrameType,
+  MAX_PAYLOAD_BYTES,
+} from "./frame.ts";
 
 export { Exchange, type JsonObject, WINDOW_BYTES };
 
@@ -123,7 +131,10 @@ export class Pipe {
     switch (frame.type) {
       case FRAME.control:
         if (frame.exchange !== 0) throw broken("a control frame names an exchange");
-        return this.#options.onControl(parseJson(frame.payload));
+        // The boot message holds a Modelfile's texts; what a runner sends is small, and a runner is not trusted.
+        return this.#options.onControl(
+          parseJson(frame.payload, gateway ? MAX_HEAD_BYTES : MAX_PAYLOAD_BYTES),
+        );
       case FRAME.secret:
         if (gateway || frame.exchange !== 0 || !this.#options.onSecret) {
           throw broken("a secret came the wrong way");
@@ -173,8 +184,8 @@ export class Pipe {
   }
 }
 
-function parseJson(payload: Bytes): JsonObject {
-  if (payload.length > MAX_HEAD_BYTES) throw broken("a head is over 64 KiB");
+function parseJson(payload: Bytes, most: number = MAX_HEAD_BYTES): JsonObject {
+  if (payload.length > most) throw broken(`a head is over ${most / 1024} KiB`);
   let value: unknown;
   try {
     value = JSON.parse(utf8Decode(payload));

@@ -3,11 +3,13 @@
  * runner at the next request, unloads the idle, and passes key changes on. Does not see a request's content.
  */
 import type { Config } from "../config/config.ts";
+import { utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
+import { MAX_DEFAULTS_BYTES } from "../pipe/messages.ts";
 import type { AnyGpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
@@ -237,6 +239,7 @@ export class Supervisor {
     const { config, models } = this.#options;
     const details = await models.details(resolved);
     const defaults = await readDefaults(models, resolved);
+    checkSize(defaults);
     const contextLength = contextOf(defaults.options, details.contextLength, config.contextLength);
     const needBytes = estimateMemory({
       sizeBytes: resolved.sizeBytes,
@@ -413,4 +416,16 @@ function contextOf(
 
 function shuttingDown(): SecLlamaError {
   return new SecLlamaError("busy", "the server is shutting down");
+}
+
+/** @throws {SecLlamaError} `bad-model` if what the Modelfile says does not fit the boot message. */
+function checkSize(defaults: Defaults): void {
+  const sizeBytes = utf8(JSON.stringify(defaults)).length;
+  if (sizeBytes <= MAX_DEFAULTS_BYTES) return;
+  throw new SecLlamaError(
+    "bad-model",
+    `template, system message, messages and parameters of the model have ${sizeBytes} bytes ` +
+      `together, must have at most ${MAX_DEFAULTS_BYTES}`,
+    { hint: "make the model again with a shorter Modelfile" },
+  );
 }

@@ -33,6 +33,9 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
   ]);
   await addModel(ollama, "hot:latest", [["model", weights], ["params", { temperature: -1 }]]);
   await addModel(ollama, "seeing:latest", [["model", weights], ["projector", weights]]);
+  for (const [name, length] of [["long:latest", 150_000], ["huge:latest", 300_000]] as const) {
+    await addModel(ollama, name, [["model", weights], ["system", "word ".repeat(length / 5)]]);
+  }
   const served = await startServe({ env: { OLLAMA_MODELS: ollama } });
   const url = served.proxyUrl;
   const generate = async (model: string, more: Record<string, unknown>) => {
@@ -101,6 +104,18 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
       assert.equal(refused.status, 400);
       assert.match(refused.body.error, /does not support images/);
     });
+    await t.step(
+      "a long system message is served, one that is too long is refused by its size",
+      async () => {
+        assert.equal(
+          (await generate("long", { prompt: "Once", options: { num_predict: 2 } })).status,
+          200,
+        );
+        const huge = await generate("huge", { prompt: "Once" });
+        assert.equal(huge.status, 400);
+        assert.match(huge.body.error, /have 30\d{4} bytes together, must have at most 196608/);
+      },
+    );
   } finally {
     await served.stop();
     await Deno.remove(dir, { recursive: true });

@@ -102,8 +102,8 @@ Deno.test("flaws of peers over the whole path", async (t) => {
       "CVE-2026-45339: another auth header, or a made-up address, buys no place in the queue",
       async () => {
         const slow = ask(QUESTION, {
-          format: { type: "array", items: { type: "integer" }, minItems: 60 },
-          options: { num_predict: 400 },
+          format: { type: "array", items: { type: "integer" }, minItems: 120 },
+          options: { num_predict: 600 },
         });
         const statuses = async (headersOf: (index: number) => Record<string, string>) => {
           const all = Array.from(
