@@ -45,7 +45,7 @@ Deno.test({
       // Once the old key is gone the proxy is refused, rereads the store, and goes on under the new one.
       const gone = await cli(["key", "delete", old.kid, "--yes"], { env });
       assert.equal(gone.code, 0, gone.stderr);
-      await new Promise((r) => setTimeout(r, 3000)); // the gateway looks for changes every 2 s
+      await new Promise((r) => setTimeout(r, 1500)); // the gateway looks for changes four times a second
       assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
     } finally {
       await served.stop();
