@@ -139,6 +139,10 @@ for (
     ["an exchange opened by the runner", encodeFrame(FRAME.open, 1, utf8("{}"))],
     ["a secret from the runner", encodeFrame(FRAME.secret, 0, utf8("x"))],
     ["control that is not JSON", encodeFrame(FRAME.control, 0, utf8("{"))],
+    [
+      "a long control message of the runner's",
+      encodeFrame(FRAME.control, 0, utf8(JSON.stringify({ t: "x".repeat(70_000) }))),
+    ],
     ["control that is not an object", encodeFrame(FRAME.control, 0, utf8("[]"))],
   ] as const
 ) {
