@@ -29,6 +29,7 @@ export class Registry {
   readonly #name: ModelName;
   readonly #base: Destination;
   #authorization: string | undefined;
+  #renewing: Promise<void> | undefined;
 
   /** @throws {SecLlamaError} `registry-not-allowed`. */
   constructor(name: ModelName, policy: PullPolicy, transport: TransportOptions) {
@@ -105,14 +106,25 @@ export class Registry {
     const { namespace, model } = this.#name;
     const url = new URL(`/v2/${namespace}/${model}/${path}`, this.#base.url);
     const first = { ...this.#base, url };
-    let answer = await this.#follow(first, headers, signal);
-    if (answer.status === 401) {
-      const challenge = answer.header("www-authenticate");
-      answer[Symbol.dispose]();
+    const used = this.#authorization;
+    const answer = await this.#follow(first, headers, signal);
+    if (answer.status !== 401) return answer;
+    const challenge = answer.header("www-authenticate");
+    answer[Symbol.dispose]();
+    // Also for a second time: tokens are short-lived, and large files take long. One worker's is every worker's.
+    if (this.#authorization === used) await (this.#renewing ??= this.#renew(challenge));
+    const again = await this.#follow(first, headers, signal);
+    if (again.status !== 401) return again;
+    again[Symbol.dispose]();
+    throw needsPassword();
+  }
+
+  async #renew(challenge: string | undefined): Promise<void> {
+    try {
       this.#authorization = `Bearer ${await this.#token(challenge)}`;
-      answer = await this.#follow(first, headers, signal);
+    } finally {
+      this.#renewing = undefined;
     }
-    return answer;
   }
 
   async #follow(
@@ -142,11 +154,7 @@ export class Registry {
       fields.set(key!, value!);
     }
     const realm = fields.get("realm");
-    if (!/^bearer /i.test(challenge ?? "") || !realm || this.#authorization) {
-      throw new SecLlamaError("pull-refused", "the registry asks for a password", {
-        hint: "only what anybody may read can be pulled; else copy the GGUF file: secllama import",
-      });
-    }
+    if (!/^bearer /i.test(challenge ?? "") || !realm) throw needsPassword();
     const onward = { from: this.#base.url, target: realm, use: "token" } as const;
     const to = allowOnward(this.#policy, this.#base, onward);
     const url = new URL(to.url);
@@ -165,6 +173,12 @@ export class Registry {
     if (typeof token === "string" && /^[\x21-\x7e]{1,16384}$/.test(token)) return token;
     throw new SecLlamaError("pull-failed", "the registry gave no token");
   }
+}
+
+function needsPassword(): SecLlamaError {
+  return new SecLlamaError("pull-refused", "the registry asks for a password", {
+    hint: "only what anybody may read can be pulled; else copy the GGUF file: secllama import",
+  });
 }
 
 function expectStatus(answer: Answer, wanted: number): void {

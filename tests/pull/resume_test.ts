@@ -92,6 +92,39 @@ Deno.test("pull: a registry that breaks off again and again", () => {
   );
 });
 
+Deno.test("pull: tokens that end while the files come, and one that never does", async () => {
+  let issued = 0;
+  const uses = new Map<string, number>();
+  const withTokens = (lifeUses: number): Handler =>
+    registryOf(PACKED, (request, path) => {
+      if (path === "/token") {
+        uses.set(`Bearer t${++issued}`, 0);
+        return Response.json({ access_token: `t${issued}` });
+      }
+      const token = request.headers.get("authorization") ?? "";
+      const used = uses.get(token) ?? Infinity;
+      uses.set(token, used + 1);
+      if (used < lifeUses) return undefined;
+      const realm = new URL("/token", request.url).href;
+      return new Response(null, {
+        status: 401,
+        headers: { "www-authenticate": `Bearer realm="${realm}",service="s"` },
+      });
+    });
+  await withStore(withTokens(8), async ({ pull }) => {
+    await pull();
+    assert.ok(issued >= 2, `${issued} tokens`);
+  });
+  await withStore(withTokens(0), async ({ pull }) => {
+    await assert.rejects(pull(), { code: "pull-refused", message: /password/ });
+  });
+  const basic = () =>
+    new Response(null, { status: 401, headers: { "www-authenticate": 'Basic realm="x"' } });
+  await withStore(basic, async ({ pull }) => {
+    await assert.rejects(pull(), { code: "pull-refused", message: /password/ });
+  });
+});
+
 Deno.test("pull: what a crash of the machine left is fetched again", () =>
   withStore(registryOf(PACKED), async ({ dir, pull }) => {
     // The list says that all is there; the disk kept zeroes.
