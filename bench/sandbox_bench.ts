@@ -1,6 +1,6 @@
 /**
  * What the sandbox costs: from spawn to a runner that is ready, to its first token, and per token; with no sandbox, with namespaces
- * alone, and with all layers. Each round makes all three in an order that rotates; what is added is the median of the
+ * alone, with all layers but the cgroup, and with all. Each round makes all four in an order that rotates; what is added is the median of the
  * differences within a round. Run: `deno run -A bench/sandbox_bench.ts [rounds]`
  */
 import { probeCapabilities } from "../src/sandbox/linux/capabilities.ts";
@@ -17,6 +17,7 @@ const TOKENS = 200;
 const KINDS: readonly (readonly [name: string, without: PlanOverrides["without"] | null])[] = [
   ["no sandbox", null],
   ["namespaces", ["private root", "landlock", "seccomp", "limits", "cgroup"]],
+  ["all but the cgroup", ["cgroup"]],
   ["all layers", []],
 ];
 
@@ -122,7 +123,7 @@ for (const [i, [name]] of KINDS.entries()) {
     })`;
   };
   console.log(
-    `  ${name.padEnd(12)} ready ${cell("ready", "ms", 1).padEnd(26)} first token ${
+    `  ${name.padEnd(18)} ready ${cell("ready", "ms", 1).padEnd(26)} first token ${
       cell("first", "ms", 1).padEnd(27)
     } per token ${cell("token", "µs", 1000)}`,
   );
