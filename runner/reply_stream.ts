@@ -23,6 +23,9 @@ export const REMOTE_PACING: Pacing = { everyMs: 25, bucketBytes: 512 };
 /** Bytes that wait for a tick before no more are asked for. */
 const MAX_HELD_BYTES = 1024 * 1024;
 
+/** Turns of the microtask queue in which a stream that has ended says so. */
+const TURNS = 6;
+
 /** The pacing of replies to the client with this psk_id; undefined: none, as on loopback nobody is in between. */
 export function pacingOf(pskId: string): Pacing | undefined {
   return pskId.startsWith("local.") ? undefined : REMOTE_PACING;
@@ -47,12 +50,14 @@ export async function sendReply(
   let pending: Bytes = reply.head(response.status, Object.fromEntries(response.headers), {
     renewal,
   });
+  const body = response.body ?? emptyBody();
+  const pieces = pacing ? ticked(body, pacing.everyMs) : ahead(body);
   let writing: Promise<void> | undefined;
   try {
-    const body = response.body ?? emptyBody();
-    for await (const piece of pacing ? ticked(body, pacing.everyMs) : body) {
-      writing = write(concat(pending, reply.frame(piece)));
+    for await (const { piece, last } of pieces) {
+      writing = write(concat(pending, last ? reply.final(piece) : reply.frame(piece)));
       await writing;
+      if (last) return;
       writing = undefined;
       pending = new Uint8Array(0);
     }
@@ -62,6 +67,31 @@ export async function sendReply(
     return await write(concat(pending, reply.abort()));
   }
   await write(concat(pending, reply.final()));
+}
+
+/** A part of a body; `last`: it is known that nothing follows. */
+interface Piece {
+  readonly piece: Uint8Array;
+  readonly last: boolean;
+}
+
+/** The pieces as they come. An end that is there already goes out with the piece before it: a short answer is one frame. */
+async function* ahead(body: ReadableStream<Uint8Array>): AsyncGenerator<Piece> {
+  const reader = body.getReader();
+  try {
+    for (let next = reader.read();;) {
+      const { done, value } = await next;
+      if (done) return;
+      next = reader.read();
+      let last = false;
+      // A failure shows when it is awaited.
+      next.then((after) => last = after.done, () => {});
+      for (let turn = 0; turn < TURNS && !last; turn++) await undefined;
+      yield { piece: value, last };
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }
 
 function emptyBody(): ReadableStream<Uint8Array> {
@@ -75,7 +105,7 @@ function emptyBody(): ReadableStream<Uint8Array> {
 export async function* ticked(
   body: ReadableStream<Uint8Array>,
   everyMs: number,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<Piece> {
   const started = performance.now();
   const reader = body.getReader();
   let parts: Uint8Array[] = [];
@@ -111,7 +141,8 @@ export async function* ticked(
       parts = [];
       heldBytes = 0;
       drained();
-      if (data.length > 0) yield data;
+      const failed = typeof state === "object";
+      if (data.length > 0) yield { piece: data, last: last && !failed };
     }
     if (typeof state === "object") throw (state as { error: unknown }).error;
   } finally {

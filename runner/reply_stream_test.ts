@@ -100,7 +100,7 @@ Deno.test("pacing: a consumer that leaves cancels the body, also while it waits 
     pull: () => new Promise(() => {}),
     cancel: () => void (cancelled = true),
   });
-  for await (const piece of ticked(body, 5)) {
+  for await (const { piece } of ticked(body, 5)) {
     assert.equal(utf8Decode(piece), "first");
     break;
   }

@@ -137,6 +137,12 @@ export class Session {
     if (this.#keys.supersedes(opened.pskId)) this.#options.onRenewed(opened.pskId);
     const renewal = this.#keys.renewalOf(opened.pskId);
     const { method, path, headers } = opened.request;
+    const response = await this.#run(
+      exchange,
+      { method, path, headers, body: opened.body },
+      { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
+    );
+    // Not before there is something to send: each message wakes the gateway and the client.
     await exchange.respond(
       {
         status: 200,
@@ -145,11 +151,6 @@ export class Session {
           "cache-control": "no-store, no-transform",
         },
       } satisfies AnswerHead as unknown as Record<string, unknown>,
-    );
-    const response = await this.#run(
-      exchange,
-      { method, path, headers, body: opened.body },
-      { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
     );
     await sendReply(opened.reply, response, {
       write: (bytes) => exchange.write(bytes),
