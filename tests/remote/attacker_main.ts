@@ -4,7 +4,7 @@
  *
  *     attacker_main.ts CERT KEY MODE PORT GATEWAY
  *
- * Prints `ready`, and one line `attacked MODE` for each attack that it made.
+ * Prints `ready`, a line `suite N` for each sealed request, and `attacked MODE` for each attack that it made.
  */
 const [cert, key, modeFile, port, gateway] = Deno.args as [string, string, string, string, string];
 const pem = Deno.readTextFileSync(cert);
@@ -52,6 +52,7 @@ Deno.serve({
     return passOn(await forward());
   }
   if (!sealed) return passOn(await forward());
+  console.log(`suite ${body[4]}`);
   switch (mode) {
     case "request-bit":
       attacked();

@@ -79,6 +79,11 @@ Deno.test({
       assert.equal(answer.status, 200, JSON.stringify(answer));
       honest = JSON.parse(answer.text).message.content;
       assert.match(honest, /network|socket/i);
+      assert.deepEqual(
+        attacker.out().match(/^suite \d+$/gm),
+        ["suite 2"],
+        "post-quantum by default",
+      );
     });
 
     // Attack → the code that the proxy's client is told, if the reply had not begun.
