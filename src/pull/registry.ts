@@ -69,8 +69,8 @@ export class Registry {
   }
 
   /**
-   * A range of a blob, from `start` up to, not including, `end`; `signal` is besides the pull's own. `whole`: the registry gives the file from its start,
-   * since it knows no ranges.
+   * A range of a blob, from `start` up to, not including, `end`. `whole`: the registry gives the file from its start, since
+   * it knows no ranges.
    * @throws {SecLlamaError} `pull-refused` for a redirect that may not be followed, `pull-failed`.
    */
   async range(
