@@ -38,6 +38,10 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/fish", "fish"],
   ["/usr/bin/mandoc", "mandoc"],
   ["/usr/bin/man", "man-db"],
+  ["/usr/bin/minisign", "minisign"],
+  ["/usr/bin/shellcheck", "shellcheck"],
+  ["/usr/bin/ruby", "ruby"],
+  ["/usr/bin/systemd-analyze", "systemd"],
   ["/usr/bin/chromium", "chromium"],
   // RFC 9180's vectors.
   [

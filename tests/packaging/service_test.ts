@@ -1,0 +1,70 @@
+/**
+ * Why the service units leave some hardening out: `serve` under the unit's mounts, user namespace and capabilities, made by
+ * hand, with and without what ProtectKernelTunables= does. No systemd runs here.
+ */
+import assert from "node:assert/strict";
+import { compiledProgram } from "../support/binary.ts";
+import { ROOT, runToEnd } from "./support.ts";
+
+const IGNORE = compiledProgram() === "" || Deno.uid() !== 0;
+if (IGNORE) {
+  console.log("skipped: the mounts of a service unit need root, and the compiled program");
+}
+
+/** Prints the banner's lines. The program lies outside /tmp, which the unit replaces. */
+const script = (folder: string, tunables: boolean) => `
+set -e
+${tunables ? "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys" : ""}
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /tmp
+mkdir /tmp/home
+chown 65534:65534 /tmp/home
+mount -o remount,bind,ro /
+mkfifo -m 666 /tmp/home/ready
+env -i PATH=/usr/bin:/bin HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups \\
+  --bounding-set -all --no-new-privs unshare --user --map-user=65534 --map-group=65534 \\
+  ${folder}/secllama serve --ephemeral --port 0 --proxy-port 0 --ready-fd 9 \\
+  9>/tmp/home/ready &
+timeout 120 head -n 1 /tmp/home/ready >&2
+sleep 1
+kill $!
+wait $! || true
+`;
+
+async function banner(folder: string, tunables: boolean): Promise<string> {
+  const { stdout, stderr } = await runToEnd([
+    "/usr/bin/unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "/bin/sh",
+    "-c",
+    script(folder, tunables),
+  ], { env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }, cwd: "/" });
+  assert.match(stdout, /SecLlama is ready/, stderr);
+  return stdout;
+}
+
+async function programFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "secllama-service-" });
+  await Deno.chmod(path, 0o755);
+  await Deno.copyFile(compiledProgram(), `${path}/secllama`);
+  return { path, [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }) };
+}
+
+Deno.test({
+  name: "service unit: the sandbox is whole under it, and would not be with ProtectKernelTunables=",
+  ignore: IGNORE,
+  fn: async () => {
+    await using folder = await programFolder();
+    const whole = await banner(folder.path, false);
+    for (const layer of ["network namespace", "pid namespace", "private root", "seccomp"]) {
+      assert.match(whole, new RegExp(`enforced +${layer}`), whole);
+    }
+    const less = await banner(folder.path, true);
+    assert.match(less, /not planned +network namespace/, less);
+    for (const path of ["secllama.service", "user/secllama.service"]) {
+      const unit = await Deno.readTextFile(`${ROOT}packaging/systemd/${path}`);
+      assert.doesNotMatch(unit, /^Protect(KernelTunables|KernelLogs|Hostname|Proc)=/m, path);
+    }
+  },
+});
