@@ -2,7 +2,6 @@
  * Moves the bytes of one exchange between an HTTP request and a runner, both ways, without looking at them. Each side
  * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
  */
-import { label } from "../log.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { AnswerHead } from "../pipe/messages.ts";
 import type { Exchange } from "../pipe/pipe.ts";
@@ -18,15 +17,11 @@ export interface RelayOptions {
   readonly done: () => void;
 }
 
-/** Headers that belong to a connection, not to the answer that a runner gives. */
-const HOP_BY_HOP = new Set([
-  "connection",
-  "transfer-encoding",
-  "content-length",
-  "keep-alive",
-  "upgrade",
-  "trailer",
-]);
+/**
+ * What a runner may say of its answer. A runner is not trusted: it has no word on the connection, on who may read the answer
+ * (CORS), on cookies, or on what protects it.
+ */
+const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after"];
 
 /**
  * Sends the request's bytes and returns the answer as it streams.
@@ -47,8 +42,9 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
     );
     const head = await exchange.head() as unknown as AnswerHead;
     const headers = new Headers();
-    for (const [name, value] of Object.entries(head.headers ?? {})) {
-      if (!HOP_BY_HOP.has(name)) headers.set(label(name), String(value));
+    const given = Object(head.headers) as Record<string, unknown>;
+    for (const name of ANSWER_HEADERS) {
+      if (typeof given[name] === "string") headers.set(name, given[name]);
     }
     const chunks = exchange[Symbol.asyncIterator]();
     const body = new ReadableStream<Uint8Array>({
@@ -58,6 +54,8 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
           if (!done) return controller.enqueue(value);
           finish();
           controller.close();
+          // What the client still sends is for nobody: without this the exchange would wait for the runner's credit for ever.
+          exchange.cancel("answered");
           await sending;
         } catch (error) {
           finish();

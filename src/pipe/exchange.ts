@@ -133,6 +133,8 @@ export class Exchange {
   receiveData(bytes: Bytes): void {
     if (this.#failure) return;
     if (this.#remoteEnded) throw broken("data after end");
+    // They cost no credit, so nothing would bound their number.
+    if (bytes.length === 0) throw broken("a data frame without data");
     this.#inboxBytes += bytes.length;
     if (this.#inboxBytes + this.#owed > WINDOW_BYTES) {
       throw broken("more data than the credit given");

@@ -168,6 +168,16 @@ Deno.test("pipe: more data than the credit ends the pipe", async () => {
   await p.stop();
 });
 
+Deno.test("pipe: data frames without data, which no credit bounds, end the pipe", async () => {
+  const p = joined((exchange) => exchange.respond({}));
+  const exchange = p.gateway.open({});
+  await exchange.head();
+  await p.runnerWriter.write(encodeFrame(FRAME.data, exchange.id, new Uint8Array(0)));
+  const flood = new Promise((resolve) => setTimeout(() => resolve({ code: "held" }), 2_000));
+  assert.equal((await Promise.race([p.runs[0], flood]) as SecLlamaError).code, "pipe-broken");
+  await p.stop();
+});
+
 Deno.test("pipe: frames cut at any byte are read the same", () => {
   const wire = concat(
     encodeFrame(FRAME.control, 0, utf8("{}")),

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { type Exchange, Pipe, WINDOW_BYTES } from "../pipe/pipe.ts";
+import { relay } from "./relay.ts";
+
+/** A gateway's pipe, joined in memory to a runner's. */
+function joined(onExchange: (exchange: Exchange) => Promise<void>) {
+  const [toRunner, toGateway] = [1, 2].map(() =>
+    new TransformStream<Uint8Array, Uint8Array>(undefined, { highWaterMark: 1 << 20 })
+  ) as [TransformStream<Uint8Array>, TransformStream<Uint8Array>];
+  const writers = [toRunner.writable.getWriter(), toGateway.writable.getWriter()] as const;
+  const onControl = () => {};
+  const gateway = new Pipe({
+    side: "gateway",
+    readable: toGateway.readable,
+    write: (bytes) => writers[0].write(bytes),
+    onControl,
+  });
+  const runner = new Pipe({
+    side: "runner",
+    readable: toRunner.readable,
+    write: (bytes) => writers[1].write(bytes),
+    onControl,
+    onExchange,
+  });
+  const runs = [gateway.run().catch(() => {}), runner.run().catch(() => {})];
+  const stop = async () => {
+    for (const writer of writers) await writer.close().catch(() => {});
+    await Promise.all(runs);
+  };
+  return { gateway, runner, stop };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 200 && !condition(); i++) await new Promise((r) => setTimeout(r, 10));
+}
+
+Deno.test("relay: an answer that came before the whole request leaves no exchange behind", async () => {
+  // As a runner refuses: it answers, and takes no more of what the client still sends.
+  const p = joined(async (exchange) => {
+    await exchange.respond({ status: 401, headers: {} });
+    await exchange.write(new Uint8Array(8));
+    await exchange.end();
+  });
+  let done = 0;
+  for (let i = 0; i < 8; i++) {
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new Uint8Array(WINDOW_BYTES)),
+    });
+    const response = await relay(p.gateway.open({}), {
+      body: body.getReader(),
+      first: undefined,
+      signal: new AbortController().signal,
+      done: () => done++,
+    });
+    assert.equal(response.status, 401);
+    assert.equal((await response.bytes()).length, 8);
+  }
+  assert.equal(done, 8);
+  // Each that stayed would hold a window of bytes; after MAX_EXCHANGES of them nobody is served any more.
+  await until(() => p.gateway.openExchanges === 0 && p.runner.openExchanges === 0);
+  assert.deepEqual([p.gateway.openExchanges, p.runner.openExchanges], [0, 0]);
+  await p.stop();
+});
+
+Deno.test("relay: a runner decides on its content's type and caching, and on nothing else of the answer's head", async () => {
+  const p = joined(async (exchange) => {
+    await exchange.respond({
+      status: 200,
+      headers: {
+        "content-type": "application/json",
+        "cache-control": "no-cache",
+        "retry-after": "1",
+        "access-control-allow-origin": "*",
+        "set-cookie": "a=b",
+        "Connection": "upgrade",
+        "secllama-model-management": "off",
+      },
+    });
+    await exchange.end();
+  });
+  const response = await relay(p.gateway.open({}), {
+    body: null,
+    first: undefined,
+    signal: new AbortController().signal,
+    done: () => {},
+  });
+  assert.deepEqual([...response.headers].map(([name]) => name), [
+    "cache-control",
+    "content-type",
+    "retry-after",
+  ]);
+  await response.bytes();
+  await p.stop();
+});
