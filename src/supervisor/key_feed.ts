@@ -1,7 +1,7 @@
 /** The pre-shared keys on their way from the key source to the runners: which ids exist, and when they changed. */
 import type { Bytes } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
-import { deriveProofKey, type KeySource, parsePskId } from "../keys/mod.ts";
+import { deriveProofKey, type KeySource, parsePskId, type PskEntry } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { encodePsks } from "../pipe/messages.ts";
 
@@ -12,8 +12,11 @@ const UNKNOWN_INTERVAL_MS = 1_000;
 
 export interface KeyFeedOptions {
   readonly keys: KeySource;
-  /** Gives the current keys to every runner. */
-  readonly spread: () => Promise<void>;
+  /**
+   * Puts a key frame's payload on the way to every runner that serves, without waiting for any: what comes after it on a
+   * pipe is read after it, and a runner that reads nothing must not keep the keys from the others. Zeroed afterwards.
+   */
+  readonly give: (payload: Uint8Array) => void;
   readonly logger: Logger;
 }
 
@@ -26,6 +29,7 @@ export class KeyFeed {
   #lastUnknown = 0;
   /** The look into the key store that is under way. */
   #looking: Promise<void> | undefined;
+  #refreshing: Promise<void> = Promise.resolve();
 
   constructor(options: KeyFeedOptions) {
     this.#options = options;
@@ -45,7 +49,7 @@ export class KeyFeed {
     const now = Date.now();
     if (now - this.#lastUnknown >= UNKNOWN_INTERVAL_MS) {
       this.#lastUnknown = now;
-      this.#looking = this.#options.spread().finally(() => this.#looking = undefined);
+      this.#looking = this.refresh().finally(() => this.#looking = undefined);
     }
     // Also for those that came while it is being read: at the start, all first requests do.
     await this.#looking;
@@ -59,23 +63,33 @@ export class KeyFeed {
 
   /** Passes keys on if they or the clients have changed: before a paired client is served, so that a revocation holds at once. */
   async freshen(): Promise<void> {
-    if (await this.#options.keys.changes() !== this.#seen) await this.#options.spread();
+    if (await this.#options.keys.changes() !== this.#seen) await this.refresh();
   }
 
-  /** The key frame's payload; the caller zeroes it. */
-  async frame(): Promise<Uint8Array> {
+  /** Reads the keys again and gives them to every runner; one time after another, so that none is left with older ones. */
+  refresh(): Promise<void> {
+    this.#refreshing = this.#refreshing.catch(() => {}).then(() => this.#refresh());
+    return this.#refreshing;
+  }
+
+  async #refresh(): Promise<void> {
     const { keys } = this.#options;
-    // Before the keys: a change in between is then seen by the next poll.
+    // Before the keys: a change in between is then seen by the next look. Noted only once all were given them.
     const changes = await keys.changes();
     const entries = await keys.psks();
     const proofKeys = new Map<string, Bytes>();
     for (const { pskId, psk } of entries) proofKeys.set(pskId, await deriveProofKey(psk));
-    const payload = encodePsks(entries);
-    for (const { psk } of entries) psk.fill(0);
     for (const key of this.#proofKeys.values()) key.fill(0);
     this.#proofKeys = proofKeys;
+    const payload = framed(entries);
+    this.#options.give(payload);
+    payload.fill(0);
     this.#seen = changes;
-    return payload;
+  }
+
+  /** The key frame's payload for one runner that begins; the caller zeroes it, and refreshes once the runner serves. */
+  async frame(): Promise<Uint8Array> {
+    return framed(await this.#options.keys.psks());
   }
 
   /** Notes that a client has taken up its newest key. If it cannot be noted now, the client's next request brings it again. */
@@ -102,4 +116,11 @@ export class KeyFeed {
       // The store is locked or gone for now: the runners keep the keys they have, and the next poll tries again.
     }
   }
+}
+
+/** The payload of these keys, which are zeroed. */
+function framed(entries: readonly PskEntry[]): Uint8Array {
+  const payload = encodePsks(entries);
+  for (const { psk } of entries) psk.fill(0);
+  return payload;
 }

@@ -17,7 +17,7 @@ export interface RunnerProcessOptions {
   readonly boot: BootMessage;
   /** Judges the ready runner before it gets keys. @throws {SecLlamaError} To refuse it. */
   readonly prove: (childPid: number, ready: ReadyMessage) => Promise<void>;
-  /** The key frame's payload; zeroed here after it was sent. */
+  /** The first key frame's payload; zeroed here after it was sent. */
   readonly keys: () => Promise<Uint8Array>;
   readonly onRecipients: (ids: readonly string[]) => void;
   readonly onLease: (ms: number) => void;
@@ -103,8 +103,14 @@ export class RunnerProcess {
       const ready = await runner.#ready.promise;
       runner.#state = "proving";
       await options.prove(runner.#child.pid, ready);
-      await runner.sendKeys();
+      const keys = await options.keys();
+      await runner.sendKeys(keys);
+      keys.fill(0);
       await runner.#pipe.control({ t: "serve" });
+      // If it died meanwhile, nobody knew it yet who could be told.
+      if (runner.state === "dead") {
+        throw new SecLlamaError("runner-died", "the model's runner ended before it answered");
+      }
       runner.#state = "ready";
       runner.#watchdog.start();
       return runner;
@@ -124,11 +130,9 @@ export class RunnerProcess {
     return this.#pipe.open(head as unknown as JsonObject);
   }
 
-  /** Sends the current keys; they replace the earlier ones. */
-  async sendKeys(): Promise<void> {
-    const payload = await this.#options.keys();
+  /** Sends keys, which replace the earlier ones. The payload is copied before this returns. */
+  async sendKeys(payload: Uint8Array): Promise<void> {
     await this.#pipe.secret(payload);
-    payload.fill(0);
   }
 
   /** Ends the process at once and waits for it. `unshare` ignores SIGTERM, hence SIGKILL; --kill-child takes the rest. */
@@ -170,7 +174,9 @@ export class RunnerProcess {
         if (typeof message.id !== "string") break;
         return this.#options.onRenewed(message.id);
       case "failed": {
-        const code = message.code in ERROR_TABLE ? message.code as ErrorCode : "model-failed";
+        const code = Object.hasOwn(ERROR_TABLE, message.code)
+          ? message.code as ErrorCode
+          : "model-failed";
         return this.#ready.reject(
           new SecLlamaError(
             code === "internal" ? "model-failed" : code,

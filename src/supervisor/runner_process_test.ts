@@ -1,7 +1,9 @@
 /** What a runner that does not start is reported as: the launcher's word, a network that it wanted, or just its end. */
 import assert from "node:assert/strict";
+import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
+import { encodeFrame, FRAME } from "../pipe/frame.ts";
 import type { BootMessage } from "../pipe/messages.ts";
 import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
 
@@ -67,3 +69,16 @@ for (const [said, code, message, hint] of CASES) {
     },
   });
 }
+
+Deno.test({
+  name: "a runner's word for its failure is one of our codes, not a property that every object has",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const message = { t: "failed", code: "constructor", message: "x" };
+    const frame = encodeFrame(FRAME.control, 0, utf8(JSON.stringify(message)));
+    const octal = [...frame].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+    const error = await failure(`printf '${octal}'; cat > /dev/null`);
+    assert.equal(error.code, "model-failed");
+    assert.equal(error.status, 500);
+  },
+});

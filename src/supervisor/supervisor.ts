@@ -63,7 +63,6 @@ export class Supervisor {
   readonly #loading = new Map<string, Loading>();
   readonly #admission: Admission;
   readonly #keyFeed: KeyFeed;
-  #refreshing: Promise<void> = Promise.resolve();
   #stopped = false;
 
   constructor(options: SupervisorOptions) {
@@ -72,7 +71,9 @@ export class Supervisor {
     const memory = options.memory ?? readMachineMemory;
     this.#keyFeed = new KeyFeed({
       keys: options.keys,
-      spread: () => this.refreshKeys(),
+      give: (payload) => {
+        for (const model of this.loaded()) void model.runner.sendKeys(payload);
+      },
       logger: options.logger,
     });
     this.#admission = new Admission({
@@ -166,17 +167,6 @@ export class Supervisor {
   /** See {@link KeyFeed.freshen}. */
   freshen(): Promise<void> {
     return this.#keyFeed.freshen();
-  }
-
-  /** Reads the keys again and gives them to every runner; one at a time, so that none is left with older ones. */
-  refreshKeys(): Promise<void> {
-    const refresh = async () => {
-      const models = this.loaded();
-      for (const model of models) await model.runner.sendKeys();
-      if (models.length === 0) (await this.#keyFeed.frame()).fill(0);
-    };
-    this.#refreshing = this.#refreshing.catch(() => {}).then(refresh);
-    return this.#refreshing;
   }
 
   /** Ends a model's runner at once, with whatever it works on. */
@@ -379,7 +369,7 @@ export class Supervisor {
       model.recipients = recipients;
       this.#loaded.set(resolved.name, model);
       // A change between its key frame and now would have passed it by.
-      await this.refreshKeys();
+      await this.#keyFeed.refresh();
       logger.info("model-loaded", {
         model: label(resolved.name),
         isolation: label(model.isolation.level),
