@@ -52,13 +52,8 @@ export async function gatewayFront(
   const address = beyond && !WILDCARDS.includes(hostname) ? [hostname] : [];
   if (own !== undefined) {
     const names = [...new Set([...address, ...checked(config), ...own.names])];
-    return {
-      hostname,
-      remote: beyond || config.names.length > 0,
-      tls: own,
-      names,
-      warnings: own.warnings,
-    };
+    // On loopback too: nobody brings a certificate for clients of this machine, who have the proxy.
+    return { hostname, remote: true, tls: own, names, warnings: own.warnings };
   }
   const authority = authorityOf(dataDir, keys);
   await authority.rewrap();

@@ -3,7 +3,7 @@ import { loadConfig } from "../config/config.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { MemoryStore } from "../keys/store_memory.ts";
 import { code, withFolder } from "../keys/testing.ts";
-import { gatewayFront, pairingAddress } from "./front.ts";
+import { authorityOf, gatewayFront, pairingAddress } from "./front.ts";
 
 const configOf = (flags: Record<string, string>, env: Record<string, string> = {}) =>
   loadConfig({ env, flags });
@@ -20,6 +20,23 @@ Deno.test("front: loopback is plain, and a name that others use makes it ask for
     }
     const named = await gatewayFront(configOf({ name: "gw.lan" }), folder, keys);
     assert.deepEqual([named.remote, named.tls, named.names], [true, undefined, ["gw.lan"]]);
+  }));
+
+Deno.test("front: a certificate of the operator's own makes it ask for proofs, on loopback behind a tunnel too", () =>
+  withFolder(async (folder) => {
+    const keys = await keysAt(folder);
+    const { cert, key } = await authorityOf(folder, keys).ensure(["gw.lan"]).then(() =>
+      authorityOf(folder, keys).issue(["gw.lan"])
+    );
+    await Deno.writeTextFile(`${folder}/c.pem`, cert);
+    await Deno.writeTextFile(`${folder}/k.pem`, key, { mode: 0o600 });
+    const flags = {
+      host: "127.0.0.1",
+      "tls-cert": `${folder}/c.pem`,
+      "tls-key": `${folder}/k.pem`,
+    };
+    const front = await gatewayFront(configOf(flags), folder, keys);
+    assert.deepEqual([front.remote, front.names], [true, ["gw.lan"]]);
   }));
 
 Deno.test("front: beyond loopback only sealed, under a lasting key, for somebody, over TLS", () =>

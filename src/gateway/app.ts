@@ -56,7 +56,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     app.use("*", gate.middleware());
   }
 
-  app.use("/api/*", managementGuard(context.management));
+  app.use("/api/*", managementGuard(context.management, context.remote));
   app.on(["GET", "HEAD"], "/", (c) => c.text("Ollama is running"));
   app.on(["GET", "HEAD"], "/healthz", (c) => c.json({ status: "ok" }));
   metadataRoutes(app, context);

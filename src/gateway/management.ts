@@ -33,9 +33,14 @@ export interface ManagementEnv {
   Bindings: { peer?: End; local?: End };
 }
 
-/** Refuses management unless it is on and asked for by one of this user's own programs. */
+/**
+ * Refuses management unless it is on and asked for by one of this user's own programs.
+ * @param remote At an address for other machines nobody may: behind a reverse proxy or a tunnel of this user's, a paired client's
+ * connection comes from this user on loopback too.
+ */
 export function managementGuard(
   management: ModelManagement | undefined,
+  remote: boolean,
 ): MiddlewareHandler<ManagementEnv> {
   return async (c, next) => {
     if (!MANAGEMENT_PATHS.test(c.req.path)) return await next();
@@ -43,7 +48,7 @@ export function managementGuard(
       throw refused("model management over the network is off");
     }
     const { peer, local } = c.env ?? {};
-    if (!peer || !local || !management.isOwn(peer, local)) {
+    if (remote || !peer || !local || !management.isOwn(peer, local)) {
       throw refused("model management is for this machine's user only");
     }
     await next();
