@@ -68,3 +68,34 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "service unit: a key encrypted by systemd-creds, as docs/keys.md has it, is the key",
+  ignore: IGNORE,
+  fn: async () => {
+    await using folder = await programFolder();
+    const { code, stdout, stderr } = await runToEnd(
+      [
+        "/usr/bin/unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "/bin/sh",
+        "-euc",
+        `mount -t tmpfs -o mode=755 tmpfs /var/lib/systemd # the host's key, of this test only
+         mount -t tmpfs -o mode=700 tmpfs /root
+         cd /root
+         printf 'sl1:%s' "$(head -c 32 /dev/urandom | base64 -w0)" |
+           systemd-creds encrypt --with-key=host --name=secllama-key - key.cred
+         ! grep -q sl1: key.cred
+         mkdir credentials
+         ! systemd-creds decrypt --name=another key.cred - >/dev/null 2>&1
+         systemd-creds decrypt --name=secllama-key key.cred - >credentials/secllama-key
+         HOME=/root CREDENTIALS_DIRECTORY=/root/credentials ${folder.path}/secllama key status`,
+      ],
+      { env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }, cwd: "/" },
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^key [0-9a-f]{16} from a systemd credential/m);
+  },
+});
