@@ -72,6 +72,45 @@ Deno.test("service units: systemd reads them, and their exposure is what docs/in
   }
 });
 
+/** The system calls of a filter line, its groups expanded by systemd's own tool. */
+async function systemCalls(words: readonly string[]): Promise<Set<string>> {
+  const out = new Set<string>();
+  for (const word of words) {
+    if (!word.startsWith("@")) {
+      out.add(word);
+      continue;
+    }
+    const { code, stdout, stderr } = await runToEnd(
+      ["/usr/bin/systemd-analyze", "syscall-filter", "--no-pager", word],
+      { env: { PATH } },
+    );
+    assert.equal(code, 0, stderr);
+    const lines = stdout.split("\n").slice(1).map((line) => line.trim());
+    const inner = lines.filter((line) => line !== "" && !line.startsWith("#"));
+    for (const call of await systemCalls(inner)) out.add(call);
+  }
+  return out;
+}
+
+Deno.test("service units: the filter lets every call of the sandbox's launcher pass", async () => {
+  const calls = new Set(["unshare", "clone", "mount"]);
+  const sources = join(ROOT, "src/sandbox/linux");
+  for (const { name } of Deno.readDirSync(sources)) {
+    const text = await Deno.readTextFile(join(sources, name));
+    for (const [, call] of text.matchAll(/call: "([a-z0-9_]+)"/g)) calls.add(call!);
+  }
+  assert.ok(calls.has("sethostname") && calls.has("pivot_root"), [...calls].join(" "));
+  for (const path of ["secllama.service", "user/secllama.service"]) {
+    const unit = await Deno.readTextFile(join(ROOT, "packaging/systemd", path));
+    const lines = [...unit.matchAll(/^SystemCallFilter=(.*)$/gm)].map((match) => match[1]!);
+    const pass = await systemCalls(lines.filter((l) => !l.startsWith("~")).join(" ").split(" "));
+    const taken = lines.filter((l) => l.startsWith("~")).map((l) => l.slice(1)).join(" ");
+    for (const call of await systemCalls(taken.split(" "))) pass.delete(call);
+    assert.ok(!pass.has("reboot"));
+    for (const call of calls) assert.ok(pass.has(call), `${path} forbids ${call}`);
+  }
+});
+
 /** Offline the tool takes a user's unit for one of root, which costs half a point. */
 const USER_EXPOSURE = 3.0;
 
