@@ -13,6 +13,8 @@ type Env = Record<string, string>;
 
 /** Read by the dynamic loader and the C library before any code of the program's (ld.so(8)). */
 const LOADER = /^(LD_.*|DYLD_.*|GLIBC_TUNABLES|GCONV_PATH)$/;
+/** Read by the runtime's TLS at the start: it then writes the secrets of every connection to that file, for Wireshark. */
+const TLS_SECRETS = /^SSLKEYLOGFILE$/i;
 /** Deno's and its Node compatibility's, which read some at the start. */
 const RUNTIME = /^(NODE_.*|DENO_(?!DIR$).*|OTEL_.*)$/;
 /** Read when they are first needed: taking them out is enough. */
@@ -23,7 +25,7 @@ const MARK = "SECLLAMA_STARTED_AGAIN";
 /** Names among these variables that must have no effect, sorted. */
 export function unwanted(env: Readonly<Env>): string[] {
   return Object.keys(env)
-    .filter((name) => [LOADER, RUNTIME, LATE].some((kind) => kind.test(name))).sort();
+    .filter((name) => [LOADER, TLS_SECRETS, RUNTIME, LATE].some((kind) => kind.test(name))).sort();
 }
 
 /**
@@ -40,18 +42,25 @@ export async function settleEnvironment(): Promise<Env> {
     Deno.env.delete(name);
     delete env[name];
   }
-  if (!Deno.build.standalone) return env; // from source they reached Deno before us, and it is the user's own Deno
-  const early = names.filter((name) => LOADER.test(name) || RUNTIME.test(name));
+  const secrets = names.filter((name) => TLS_SECRETS.test(name));
+  if (!Deno.build.standalone) {
+    // From source the others reached Deno before us, and it is the user's own Deno; but no secret is to lie in a file.
+    if (secrets.length > 0) throw refused(secrets);
+    return env;
+  }
+  const early = names.filter((name) => !LATE.test(name));
   if (early.length === 0) return env;
   if (Deno.build.os === "linux" && !again) {
     const { startAgain } = await import("../parts/start_again.ts");
     startAgain(Deno.args, { ...env, [MARK]: "1" });
   }
-  if (again || early.some((name) => LOADER.test(name))) {
-    throw new SecLlamaError("bad-environment", `${early[0]} is set: it changes this program`, {
-      field: early[0]!,
-      hint: `run: env ${early.map((name) => `-u ${name}`).join(" ")} secllama …`,
-    });
-  }
+  if (again || secrets.length > 0 || early.some((name) => LOADER.test(name))) throw refused(early);
   return env;
+}
+
+function refused(names: readonly string[]): SecLlamaError {
+  return new SecLlamaError("bad-environment", `${names[0]} is set: it changes this program`, {
+    field: names[0]!,
+    hint: `run: env ${names.map((name) => `-u ${name}`).join(" ")} secllama …`,
+  });
 }

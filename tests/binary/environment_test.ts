@@ -166,6 +166,33 @@ test("an HTTP proxy gets neither a prompt nor anything else", async () => {
   assert.ok(!listener.got.some((text: string) => text.includes("a prompt")));
 });
 
+test("SSLKEYLOGFILE gets no secret of a TLS connection", async () => {
+  await using home = await emptyHome();
+  const at = (name: string) => join(home.home, name);
+  const made = await runToEnd([
+    ...["/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"],
+    ...["ec_paramgen_curve:P-256", "-nodes", "-keyout", at("k.pem"), "-out", at("c.pem")],
+    ...["-subj", "/CN=a", "-addext", "subjectAltName=DNS:localhost"],
+  ], home);
+  assert.equal(made.code, 0, made.stderr);
+  // That the runtime writes them is shown in src/cli/environment_test.ts.
+  const served = await startServe({
+    program: compiledProgram(),
+    env: { SSLKEYLOGFILE: at("log") },
+    args: ["--ephemeral", "--no-preload", "--tls-cert", at("c.pem"), "--tls-key", at("k.pem")],
+  });
+  try {
+    const hello = await runToEnd(
+      ["/usr/bin/curl", "-sk", `https://localhost:${new URL(served.gatewayUrl).port}/`],
+      home,
+    );
+    assert.equal(hello.stdout, "Ollama is running", hello.stderr);
+  } finally {
+    await served.stop();
+  }
+  assert.equal((await Deno.stat(at("log"))).size, 0);
+});
+
 test("OTEL_DENO exports nothing", async () => {
   using listener = listen();
   const hostile = {
