@@ -69,7 +69,7 @@ async function run(
       : null,
   });
   const started = performance.now();
-  const child = spawnPlanned(plan, { stderr: "inherit" });
+  const child = await spawnPlanned(plan, { stderr: "inherit" });
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(order + "\n"));
   const times = { ready: 0, first: 0, last: 0 };

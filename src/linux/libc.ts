@@ -77,6 +77,13 @@ export function cstrArray(
 
 const SYMBOLS = {
   syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
+  /** On a thread of the runtime's, which has an errno of its own. */
+  syscallAside: {
+    name: "syscall",
+    parameters: ["i64", "i64", "i64", "i64"],
+    result: "i64",
+    nonblocking: true,
+  },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 
@@ -116,6 +123,18 @@ export class Linux {
     // Read at once: the next call of the engine's may overwrite it.
     const at = this.#symbols.__errno_location();
     return -new Deno.UnsafePointerView(at!).getInt32();
+  }
+
+  /** write(2) on another thread: for files whose writing takes the kernel long. Returns the bytes written, or -1 and no reason. */
+  async writeAside(fd: number, bytes: Uint8Array): Promise<number> {
+    const number = BigInt(syscallNumber(this.arch, "write")!);
+    const result = await this.#symbols.syscallAside(
+      number,
+      BigInt(fd),
+      addressOf(bytes),
+      BigInt(bytes.length),
+    );
+    return bytes.length > 0 ? Number(result) : 0; // names `bytes` after the call, which must not be collected during it
   }
 
   /** As `call`. @throws {SystemCallError} If the kernel refuses; `what` names the step. */

@@ -47,9 +47,9 @@ export class RunnerProcess {
   #stderr = "";
   #stopping = false;
 
-  private constructor(options: RunnerProcessOptions) {
+  private constructor(options: RunnerProcessOptions, child: Deno.ChildProcess) {
     this.#options = options;
-    this.#child = spawnPlanned(options.command);
+    this.#child = child;
     const writer = this.#child.stdin.getWriter();
     this.#pipe = new Pipe({
       side: "gateway",
@@ -74,7 +74,7 @@ export class RunnerProcess {
   static async start(options: RunnerProcessOptions): Promise<RunnerProcess> {
     let runner: RunnerProcess;
     try {
-      runner = new RunnerProcess(options);
+      runner = new RunnerProcess(options, await spawnPlanned(options.command));
     } catch (cause) {
       if (cause instanceof SecLlamaError) throw cause;
       throw new SecLlamaError(

@@ -9,6 +9,8 @@ import {
 } from "../../src/sandbox/linux/cgroup.ts";
 import {
   closeGroups,
+  mayMove,
+  moveInto,
   openGroups,
   readGroups,
   sweepGroups,
@@ -19,7 +21,8 @@ import {
   readOptional,
   removeFolder,
 } from "../../src/sandbox/linux/cgroup_files.ts";
-import { canEnter } from "../../src/sandbox/linux/spawn.ts";
+import { canEnter, childOf } from "../../src/sandbox/linux/spawn.ts";
+import { until } from "./hosts.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 
 const UNIFIED = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate";
@@ -141,6 +144,61 @@ Deno.test({
       await closeGroups(groups);
     }
     for (const group of groups) assert.equal(readOptional(system, `${group}/cgroup.procs`), null);
+  },
+});
+
+Deno.test({
+  name: "a process that is moved takes its threads and what it forks meanwhile with it",
+  ignore: cgroup.places.length === 0,
+  async fn() {
+    const system = linux();
+    const plan = { places: cgroup.places, limits: { memoryBytes: 2 ** 26, tasks: 7 } };
+    // What it forks ends when its input does.
+    for (const delay of ["", "sleep 0.005; ", "sleep 0.02; "]) {
+      const groups = openGroups(system, plan);
+      const child = new Deno.Command("/bin/sh", {
+        args: ["-c", `${delay}exec 3<&0; cat <&3 & exec 3<&-; wait`],
+        stdin: "piped",
+        stdout: "null",
+      }).spawn();
+      try {
+        assert.equal(readGroups(system, child.pid, plan).holds, false);
+        await moveInto(system, groups, child.pid, () => childOf(system, child.pid));
+        let forked: number | undefined;
+        const forks = () => {
+          forked = childOf(system, child.pid);
+          return Promise.resolve(
+            forked !== undefined &&
+              system.readText(`/proc/${forked}/cmdline`).startsWith("cat"),
+          );
+        };
+        assert.ok(await until(forks, 5000), "it forked nothing");
+        for (const pid of [child.pid, forked!]) {
+          const { holds, observed } = readGroups(system, pid, plan);
+          assert.equal(holds, true, observed);
+        }
+      } finally {
+        await child.stdin.close();
+        await child.status;
+        await closeGroups(groups);
+      }
+    }
+  },
+});
+
+Deno.test({
+  name: "who is gone need not be moved; a group that takes nobody is an error",
+  ignore: cgroup.places.length === 0,
+  async fn() {
+    const system = linux();
+    const plan = { places: cgroup.places, limits: { memoryBytes: 2 ** 26, tasks: 7 } };
+    const groups = openGroups(system, plan);
+    await moveInto(system, groups, 4194305, () => undefined); // above the kernel's highest pid
+    await closeGroups(groups);
+    await assert.rejects(moveInto(system, groups, Deno.pid, () => undefined), /cgroup\.procs/);
+    const places = [{ version: 2 as const, folder: "/g", controllers: [] }];
+    assert.ok(mayMove(system, { ...plan, places }, true));
+    assert.ok(mayMove(system, plan, false));
   },
 });
 

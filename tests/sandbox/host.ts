@@ -30,7 +30,7 @@ const target = runnerTarget({ ...stage, runner: stage.attacker }, stage.model);
 const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true });
 const listeners = ProbeListeners.open();
 const { sabotage } = order;
-const child = spawnPlanned(plan, {
+const child = await spawnPlanned(plan, {
   alter: (steps, table) =>
     steps.filter((s) => table !== sabotage?.table || s.what !== sabotage.what),
 });

@@ -16,7 +16,7 @@ import type { Stage } from "./matrix_run.ts";
 
 /** What is left out: a step of a table, a word of the argv, or nothing. */
 export interface Sabotage {
-  readonly table: "starter" | "launcher" | "argv" | "nothing";
+  readonly table: "starter" | "launcher" | "group" | "argv" | "nothing";
   /** The step by its `what`, or the word. */
   readonly what: string;
   /** Of several steps with this text the n-th. */
@@ -56,6 +56,10 @@ function alteration({ table, what, index }: Sabotage) {
   };
 }
 
+function entering(folder: string): string {
+  return stable(`enter ${folder}`);
+}
+
 function withoutWords(plan: LinuxPlan, words: readonly string[]): LinuxPlan {
   const argv = plan.argv.filter((word) => !words.includes(word));
   return { ...plan, argv };
@@ -74,6 +78,7 @@ async function attempt(trial: Trial, plan: LinuxPlan, sabotage: Sabotage): Promi
     model: null,
     lockdown: true,
     alter: alteration(sabotage),
+    skipGroup: (folder) => sabotage.table === "group" && entering(folder) === sabotage.what,
     watch: (child) => {
       const pid = findRunnerPid(child, plan.forks) ?? child;
       layers = measure(pid, plan);
@@ -120,6 +125,10 @@ async function list(trial: Trial, plan: LinuxPlan): Promise<Sabotage[]> {
         found.push({ table, what, index });
       }
       return steps;
+    },
+    skipGroup(folder) {
+      found.push({ table: "group", what: entering(folder), index: 0 });
+      return false;
     },
   });
   const words = plan.argv.filter((word) => word.startsWith("--") && word !== "--");

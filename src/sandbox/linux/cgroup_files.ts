@@ -48,6 +48,25 @@ export function writeFile(system: Linux, path: string, text: string, optional: b
   if (result < 0 && !optional) throw new SystemCallError(`write ${path}`, -result);
 }
 
+/** As `writeFile`, on another thread. @throws {SystemCallError} If it cannot be written. */
+export async function writeAside(system: Linux, path: string, text: string): Promise<void> {
+  const fd = system.must(
+    `open ${path}`,
+    "openat",
+    AT_FDCWD,
+    cstr(path),
+    O.writeOnly | O.closeOnExec,
+    0,
+  );
+  try {
+    const data = cstr(text).subarray(0, text.length);
+    if (await system.writeAside(fd, data) === text.length) return;
+    system.must(`write ${path}`, "write", fd, data, text.length); // once more, to learn why
+  } finally {
+    system.call("close", fd);
+  }
+}
+
 /** Time since a folder was made or changed; 0 if that cannot be told. */
 export function ageMs(system: Linux, path: string): number {
   const STATX_MTIME = 0x40;

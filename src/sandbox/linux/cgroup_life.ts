@@ -1,5 +1,5 @@
 /** The groups of running runners: made before the start, removed after the end, left-overs of killed gateways as well. */
-import { type Linux, linux } from "../../linux/libc.ts";
+import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
 import {
   type CgroupLimits,
   type CgroupPlace,
@@ -8,7 +8,7 @@ import {
   makeGroup,
   parseGroups,
 } from "./cgroup.ts";
-import { ageMs, listOptional, readOptional, removeFolder } from "./cgroup_files.ts";
+import { ageMs, listOptional, readOptional, removeFolder, writeAside } from "./cgroup_files.ts";
 
 /** A runner's groups, as a plan has them. */
 export interface CgroupPlan {
@@ -33,6 +33,45 @@ export function openGroups(system: Linux, plan: CgroupPlan): string[] {
     folders.forEach((folder) => removeFolder(system, folder));
     throw error;
   }
+}
+
+/**
+ * Whether this process may move another one, which may have given up root, into groups of `plan`: the older hierarchies let only
+ * the machine's own root move a process of another user (cgroup1_procs_write).
+ */
+export function mayMove(system: Linux, plan: CgroupPlan, dropsUser: boolean): boolean {
+  if (!dropsUser || plan.places.every(({ version }) => version === 2)) return true;
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readOptional(system, "/proc/self/uid_map") ?? "");
+}
+
+const ESRCH = 3;
+
+/**
+ * Moves `pid`, which was just started, and the process that it has forked or forks meanwhile, into `groups`. The kernel waits for a
+ * grace period of some 10 ms, in which both go on. `forked` tells the other's pid.
+ *
+ * None of the two is left outside: the kernel makes no process between the beginning and the end of a move, so a fork before it
+ * is seen by `forked` after it, and a fork after it is born inside.
+ * @throws {SystemCallError} If one that lives cannot be moved.
+ */
+export async function moveInto(
+  system: Linux,
+  groups: readonly string[],
+  pid: number,
+  forked: () => number | undefined,
+): Promise<void> {
+  const move = async (which: number) => {
+    for (const group of groups) {
+      try {
+        await writeAside(system, `${group}/cgroup.procs`, String(which));
+      } catch (error) {
+        if (!(error instanceof SystemCallError && error.errno === ESRCH)) throw error;
+      }
+    }
+  };
+  await move(pid);
+  const other = forked();
+  if (other !== undefined && other !== pid) await move(other);
 }
 
 /** How long a group may stay busy after its runner was reaped: its last threads are still ending. */
@@ -75,15 +114,21 @@ export function sweepGroups(system: Linux, places: readonly CgroupPlace[]): numb
   return removed;
 }
 
-/** What holds process `pid`, and whether that is all that `plan` wanted. */
+/** What holds every thread of process `pid`, and whether that is all that `plan` wanted. */
 export function readGroups(
   system: Linux,
   pid: number,
   plan: CgroupPlan,
 ): { holds: boolean | undefined; observed: string } {
-  const text = readOptional(system, `/proc/${pid}/cgroup`);
-  if (text === null) return { holds: undefined, observed: "its groups cannot be read" };
-  const groups = parseGroups(text);
+  const texts = new Set(
+    listOptional(system, `/proc/${pid}/task`)
+      .map((tid) => readOptional(system, `/proc/${pid}/task/${tid}/cgroup`))
+      .filter((text) => text !== null), // it ended in between
+  );
+  if (texts.size === 0) return { holds: undefined, observed: "its groups cannot be read" };
+  // In the older hierarchies each thread has groups of its own.
+  if (texts.size > 1) return { holds: false, observed: "its threads are in several groups" };
+  const groups = parseGroups([...texts][0]!);
   const observed: string[] = [];
   let holds = true;
   for (const place of plan.places) {

@@ -15,7 +15,8 @@ import {
   SystemCallError,
 } from "../../linux/libc.ts";
 import type { LaunchSpec } from "./launch_spec.ts";
-import { closeGroups, openGroups } from "./cgroup_life.ts";
+import { readOptional } from "./cgroup_files.ts";
+import { closeGroups, mayMove, moveInto, openGroups } from "./cgroup_life.ts";
 import { type LaunchHost, launchSteps, startSteps } from "./launch_steps.ts";
 
 export interface PlannedCommand {
@@ -32,15 +33,23 @@ export interface SpawnOptions {
   readonly stderr?: "piped" | "inherit";
   /** For tests that show what a step is worth: changes the tables before they are made. */
   readonly alter?: (steps: readonly Step[], table: "starter" | "launcher") => readonly Step[];
+  /** For the same tests: leaves it out of this group. */
+  readonly skipGroup?: (folder: string) => boolean;
 }
 
 /**
  * Spawns it with pipes for its standard streams and nothing of this process's environment. Its cgroups, if it is to have some, are
  * made before and removed after its end.
- * @throws {SecLlamaError} `sandbox-failed` if starter, launcher or cgroups cannot be made.
+ *
+ * It is started before this returns, and is in its groups once the promise resolves: nobody can write to its standard input
+ * before, so a runner has no model by then. That it is there is measured before it gets keys.
+ * @throws {SecLlamaError} `sandbox-failed` if starter, launcher or cgroups cannot be made, or it cannot be moved into these.
  * @throws If the program cannot be started.
  */
-export function spawnPlanned(command: PlannedCommand, o: SpawnOptions = {}): Deno.ChildProcess {
+export async function spawnPlanned(
+  command: PlannedCommand,
+  o: SpawnOptions = {},
+): Promise<Deno.ChildProcess> {
   const options: Deno.CommandOptions = {
     env: { ...command.env },
     clearEnv: o.inheritEnv !== true,
@@ -57,22 +66,49 @@ export function spawnPlanned(command: PlannedCommand, o: SpawnOptions = {}): Den
   const groups = orFailed(() =>
     command.launch!.cgroup ? openGroups(system, command.launch!.cgroup) : []
   );
+  const entered = groups.filter((folder) => o.skipGroup?.(folder) !== true);
+  const { cgroup, user } = command.launch;
+  const moved = cgroup !== undefined && cgroup !== null && mayMove(system, cgroup, user !== null);
+  let child: Deno.ChildProcess;
   try {
-    const child = withExecutables(
+    child = withExecutables(
       system,
       command,
-      groups,
+      moved ? [] : entered,
       o.alter ?? ((steps) => steps),
       (starter) =>
         // Has forked and executed when it returns, so that no other child gets the descriptors.
         new Deno.Command(starter, options).spawn(),
     );
-    child.status.then(() => closeGroups(groups), () => {});
-    return child;
   } catch (error) {
     void closeGroups(groups);
     throw error;
   }
+  const moving = moved
+    ? moveInto(system, entered, child.pid, () => childOf(system, child.pid))
+    : Promise.resolve();
+  // One that ends at once is moved into groups that are still there, so that its own words are what is reported.
+  Promise.allSettled([moving, child.status]).then(() => closeGroups(groups));
+  try {
+    await moving;
+    return child;
+  } catch (cause) {
+    try {
+      child.kill("SIGKILL");
+    } catch { /* it has ended */ }
+    await child.status;
+    if (!(cause instanceof SystemCallError)) throw cause;
+    throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${cause.message}`, {
+      hint: "to see what this machine can enforce, run: secllama doctor",
+      cause,
+    });
+  }
+}
+
+/** The only child of a process; undefined: it has none. */
+export function childOf(system: Linux, pid: number): number | undefined {
+  const text = readOptional(system, `/proc/${pid}/task/${pid}/children`)?.trim() ?? "";
+  return /^\d+$/.test(text) ? Number(text) : undefined;
 }
 
 /** Calls `start` with the starter's path. What it starts inherits starter and launcher. */

@@ -101,21 +101,24 @@ export class Trial {
       readonly lockdown: boolean;
       readonly watch?: (childPid: number) => void;
       readonly alter?: SpawnOptions["alter"];
+      readonly skipGroup?: SpawnOptions["skipGroup"];
     },
   ): Promise<TrialRun> {
     this.#restore();
     this.#listeners.hits();
     const before = this.#snapshot();
     const leaked = this.#leak();
-    const child = spawnPlanned(command, {
+    const starting = spawnPlanned(command, {
       cwd: this.field.folder,
       inheritEnv: command.inheritEnv === true,
       ...(order.alter ? { alter: order.alter } : {}),
+      ...(order.skipGroup ? { skipGroup: order.skipGroup } : {}),
     });
     linux().call("close", leaked);
+    const child = await starting;
     const stderr = new Response(child.stderr).text();
     const writer = child.stdin.getWriter();
-    const { watch, alter: _, ...rest } = order;
+    const { watch, alter: _alter, skipGroup: _skip, ...rest } = order;
     const text = JSON.stringify({ ...rest, field: this.field, linger: true }) + "\n";
     writer.write(new TextEncoder().encode(text)).catch(() => {});
     const run = { outcomes: new Map<string, TrialOutcome>(), lockdown: [], before: "", after: "" };
