@@ -38,7 +38,13 @@ export const STARTER = "{starter}";
 const LAUNCHER = `/proc/self/fd/${LAUNCHER_FD}`;
 
 /** The environment of launcher and runner: nothing of the operator's. DENO_DIR points where nothing can be made. */
-const ENVIRONMENT = { DENO_DIR: "/dev/null/deno", DENO_NO_UPDATE_CHECK: "1", LANG: "C.UTF-8" };
+const ENVIRONMENT = {
+  DENO_DIR: "/dev/null/deno",
+  DENO_NO_UPDATE_CHECK: "1",
+  LANG: "C.UTF-8",
+  // Large pages for what llama.cpp allocates: the KV cache, and weights that it keeps in another order.
+  GLIBC_TUNABLES: "glibc.malloc.hugetlb=1",
+};
 
 /**
  * The best plan that this machine allows.
