@@ -6,6 +6,7 @@
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { type SealedFetch, sealedFetch } from "../client/mod.ts";
+import { listenerUids, ownUid } from "../http/peer.ts";
 import { listPairings } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { KEY_OPTIONS } from "./key_options.ts";
@@ -125,6 +126,7 @@ async function viaProxy(
   init: RequestInit,
   signal: AbortSignal,
 ): Promise<Response> {
+  refuseOthersProxy(base);
   try {
     return await fetch(base + path, init);
   } catch (cause) {
@@ -134,6 +136,19 @@ async function viaProxy(
       cause,
     });
   }
+}
+
+/**
+ * While no proxy of ours runs, any user of the machine may listen on its port, and what is sent there is not sealed yet.
+ * @throws {SecLlamaError} `peer-refused`.
+ */
+function refuseOthersProxy(base: string): void {
+  if (Deno.build.os !== "linux") return;
+  const { port, host } = new URL(base);
+  if (listenerUids(Number(port)).every((uid) => uid === ownUid())) return;
+  throw new SecLlamaError("peer-refused", `another user's program listens on ${host}`, {
+    hint: "nothing was sent to it; run your own on another port: secllama serve --proxy-port=N",
+  });
 }
 
 async function chat(

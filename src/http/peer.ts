@@ -67,6 +67,8 @@ function uidByNetlink(
     // A listener on the same port is found when the connection is gone already: not the one we asked for.
     if (answer[17] === TCP_LISTEN) return undefined;
     if (view.getUint16(20) !== fromPort || view.getUint16(22) !== toPort) return undefined;
+    // Closed at its end already: kernels before 6.17 then say root, whoever it was.
+    if (view.getUint32(84, true) === 0) return undefined;
     return view.getUint32(80, true);
   } finally {
     os.call("close", fd);
@@ -100,9 +102,35 @@ export function uidInTable(
   );
   for (const line of table.split("\n").slice(1)) {
     const columns = line.trim().split(/\s+/);
-    if (own!.test(columns[1] ?? "") && other!.test(columns[2] ?? "")) return Number(columns[7]);
+    // Inode 0: closed at its end already, and then listed as root's.
+    if (own!.test(columns[1] ?? "") && other!.test(columns[2] ?? "") && columns[9] !== "0") {
+      return Number(columns[7]);
+    }
   }
   return undefined;
+}
+
+/**
+ * The uids of those who listen on `port` where a connection to 127.0.0.1 may end. Linux only.
+ * @throws {SystemCallError} If the kernel's table cannot be read.
+ */
+export function listenerUids(port: number): number[] {
+  const tables = [linux().readText("/proc/net/tcp", 64 << 20)];
+  try {
+    tables.push(linux().readText("/proc/net/tcp6", 64 << 20));
+  } catch {
+    // IPv6 may be off.
+  }
+  return tables.flatMap((table) => listenerUidsInTable(table, port));
+}
+
+/** The uids of a table's rows that listen on `port` of 127.0.0.1 or of every address. */
+export function listenerUidsInTable(table: string, port: number): number[] {
+  const end = port.toString(16).toUpperCase().padStart(4, "0");
+  const address = new RegExp(`^(?:0{8}|0100007F|0{32}|0{16}FFFF0000(?:0{8}|0100007F)):${end}$`);
+  return table.split("\n").slice(1).map((line) => line.trim().split(/\s+/))
+    .filter((columns) => columns[3] === "0A" && address.test(columns[1] ?? ""))
+    .map((columns) => Number(columns[7]));
 }
 
 /** An address as the kernel prints it: 32-bit words in the machine's byte order (little-endian where we run). */

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { addressBytes, isLoopback, ownUid, peerUid, uidInTable } from "./peer.ts";
+import {
+  addressBytes,
+  isLoopback,
+  listenerUids,
+  listenerUidsInTable,
+  ownUid,
+  peerUid,
+  uidInTable,
+} from "./peer.ts";
 import { hardened, pause, Raw } from "./testing.ts";
 
 const LINUX = Deno.build.os === "linux";
@@ -42,7 +50,33 @@ Deno.test("peer: the kernel's table names the user of exactly this connection", 
   assert.equal(uidInTable(table, at("127.0.0.3", client), at("127.0.0.1", server)), 5);
   assert.equal(uidInTable(table, at("::1", client), at("::1", server)), 6);
   assert.equal(uidInTable(table, at("127.0.0.1", client + 1), at("127.0.0.1", server)), undefined);
+  const orphan = row("0100007F:9C41", "0100007F:2CAA", 0).replace(" 12345 ", " 0 ");
+  const closed = `${table}\n${orphan}`;
+  assert.equal(uidInTable(closed, at("127.0.0.1", 0x9c41), at("127.0.0.1", server)), undefined);
   assert.equal(uidInTable("", at("127.0.0.1", client), at("127.0.0.1", server)), undefined);
+});
+
+Deno.test("peer: who listens where a connection to 127.0.0.1 ends", () => {
+  const row = (own: string, state: string, uid: number) =>
+    `   0: ${own} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000 ${uid} 0 1 1 0 20`;
+  const table = [
+    "  sl  local_address rem_address   st ...",
+    row("0100007F:2CAA", "0A", 1),
+    row("00000000:2CAA", "0A", 2),
+    row("0100007F:2CAB", "0A", 3), // another port
+    row("0100007F:2CAA", "01", 4), // a connection
+    row("0200A8C0:2CAA", "0A", 5), // another address
+    row("00000000000000000000000000000000:2CAA", "0A", 6),
+    row("0000000000000000FFFF00000100007F:2CAA", "0A", 7),
+    row("00000000000000000000000001000000:2CAA", "0A", 8), // ::1 only
+  ].join("\n");
+  assert.deepEqual(listenerUidsInTable(table, 0x2caa), [1, 2, 6, 7]);
+  if (!LINUX) return;
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  assert.deepEqual(listenerUids(port), [ownUid()]);
+  listener.close();
+  assert.deepEqual(listenerUids(port), []);
 });
 
 Deno.test({
