@@ -108,7 +108,7 @@ const rotate: Command = {
     to: { type: "string", value: "KID", help: "make this older key active again" },
     compromised: {
       type: "boolean",
-      help: "the old key may be known to others: accept no exchange under it",
+      help: "the old keys may be known to others: accept no exchange under them",
     },
   },
   details: "A running gateway takes the new key up without a restart.\n" + EXIT_CODES,

@@ -130,6 +130,22 @@ Deno.test("clients: rotation keeps both keys for the grace, and the older one on
     assert.deepEqual(await kids(), [third], "nothing is accepted under a compromised key");
   }));
 
+Deno.test("clients: after a compromise nobody is in under a key from before it, however old", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store, 3_600_000);
+    const manager = managerAt(folder, store);
+    const kids = async () => remote(await keys.psks()).map((e) => e.kid);
+    const { kid: first } = await keys.clients().add("away since the first key");
+    const { kid: second } = await manager.rotate();
+    assert.deepEqual(await kids(), [second, first]);
+    const { kid: third } = await manager.rotate({ compromised: true });
+    assert.deepEqual(await kids(), [third]);
+    await assert.rejects(manager.rotateTo(first), { code: "key-refused" });
+    await manager.rotate();
+    assert.ok(!(await kids()).includes(first), "nor after the next rotation");
+  }));
+
 Deno.test("clients: the list outlives the key that signed it", () =>
   withFolder(async (folder) => {
     const store = new MemoryStore();

@@ -79,8 +79,8 @@ export class KeyManager implements Place {
   }
 
   /**
-   * Makes a new active key; the old one still opens what it sealed. With `compromised` it opens stored data only, and no
-   * exchange is accepted under it.
+   * Makes a new active key; the old one still opens what it sealed. With `compromised` it and every older one open stored data
+   * only, and no exchange is accepted under them: who read one key of a store could read all.
    * @throws {SecLlamaError} What {@link changeKeyset} throws, and `key-io`.
    */
   rotate(options: { compromised?: boolean } = {}): Promise<RotateResult> {
@@ -294,13 +294,16 @@ export class KeyManager implements Place {
   #activate(keyset: Keyset, kid: string, entry: ManifestKey, compromised = false): Manifest {
     const { manifest } = keyset;
     const previous = manifest.active!;
+    const older = Object.entries(manifest.keys).map(([old, key]) =>
+      [old, compromised && key.state === "decrypt-only" ? { ...key, compromised } : key] as const
+    );
     return {
       ...manifest,
       gen: manifest.gen + 1,
       active: kid,
       pending: null,
       keys: {
-        ...manifest.keys,
+        ...Object.fromEntries(older),
         [previous]: {
           ...manifest.keys[previous]!,
           state: "decrypt-only",
