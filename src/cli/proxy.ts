@@ -46,7 +46,8 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
     const handled = await pairingCommand(context, dataDir);
     if (handled === "done") return EXIT.ok;
     const stop = new AbortController();
-    context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+    // Ctrl-C and service managers signal the whole group: beside serve it ends with serve, not before.
+    if (!fromServe) context.signal.addEventListener("abort", () => stop.abort(), { once: true });
     const given = fromServe ? await readHandover(() => stop.abort()) : undefined;
     const paired = fromServe ? undefined : handled ?? await pairedGateway(context, dataDir);
     const connection = paired ?? {
