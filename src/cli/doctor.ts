@@ -4,7 +4,7 @@
  * It makes no key and changes nothing. Exit 0 only if all holds.
  */
 import { join } from "node:path";
-import { EXIT, toSecLlamaError } from "../errors.ts";
+import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { chooseBackend } from "../keys/backend.ts";
 import { silentLogger } from "../log.ts";
@@ -40,10 +40,15 @@ Exit code 0 only if everything holds, else 9.`,
   async run(context) {
     const { tui } = context;
     const settings = await readSettings(context);
+    const sandbox = await sandboxChecks(context, settings);
+    endIfCancelled(context);
+    const attacks = await attackChecks(context, settings);
+    // Ctrl-C reaches the attackers too: what then seems to fail says nothing of the sandbox.
+    endIfCancelled(context);
     const checks = [
       ...settingChecks(settings),
-      ...await sandboxChecks(context, settings),
-      ...await attackChecks(context, settings),
+      ...sandbox,
+      ...attacks,
       await keyCheck(context),
       ...portChecks(settings),
       versionCheck(),
@@ -58,6 +63,10 @@ Exit code 0 only if everything holds, else 9.`,
     return holds ? EXIT.ok : EXIT.refused;
   },
 };
+
+function endIfCancelled({ signal }: CommandContext): void {
+  if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+}
 
 /** One line a check; attacks in columns under a heading. */
 function lines(checks: readonly Check[]): string[] {
