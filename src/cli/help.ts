@@ -1,7 +1,9 @@
 /** `secllama help [COMMAND…|config]`. */
+import { join } from "node:path";
 import { describeSettings } from "../config/config.ts";
+import { dataDirectory } from "../config/paths.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { type Command, commandHelp, flag } from "./command.ts";
+import { type Command, type CommandContext, commandHelp, flag } from "./command.ts";
 
 export const helpCommand: Command = {
   path: ["help"],
@@ -27,6 +29,10 @@ export const helpCommand: Command = {
     if (words === "config") {
       tui.out("Settings: environment variable, key in config.toml, flag, meaning");
       for (const line of describeSettings()) tui.out(`  ${line}`);
+      tui.out(`
+A flag goes before the environment, the environment before ${configPath(context.env)}.
+SECLLAMA_CONFIG names another file, SECLLAMA_DATA_DIR another data folder, SECLLAMA_PROFILE one of several keysets; SECLLAMA_KEY
+holds a key (docs/keys.md). A name or value that is not known is an error.`);
       return EXIT.ok;
     }
     const exact = COMMANDS.find((c) => c.path.join(" ") === words);
@@ -50,3 +56,12 @@ export const helpCommand: Command = {
     return EXIT.ok;
   },
 };
+
+/** Where the settings' file would be; without a home there is none. */
+function configPath(env: CommandContext["env"]): string {
+  try {
+    return join(dataDirectory(env), "config.toml");
+  } catch {
+    return "config.toml in the data folder";
+  }
+}

@@ -9,7 +9,7 @@ import { type SealedFetch, sealedFetch } from "../client/mod.ts";
 import { listenerUids, ownUid } from "../http/peer.ts";
 import { listPairings } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
-import { KEY_OPTIONS } from "./key_options.ts";
+import { descriptor, KEY_OPTIONS } from "./key_options.ts";
 import { pairedGateway, PAIRING_OPTIONS } from "./pairings.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
@@ -35,7 +35,8 @@ export const runCommand: Command = {
     use: PAIRING_OPTIONS.use,
   },
   details:
-    `Without PROMPT, the prompt is read from standard input; on a terminal, a conversation begins (Ctrl-D ends it).
+    `Without PROMPT, the prompt is read from standard input; on a terminal, a conversation begins (Ctrl-D or /bye ends it, Ctrl-C
+only the answer, /? shows the rest). With PROMPT, a file or pipe on standard input comes before it: run MODEL "Sum this up" <FILE.
 A prompt given as an argument can be seen by other programs of this machine while the command runs.
 It asks the proxy on loopback; where none runs and this machine is paired with a gateway, it seals by itself.`,
   async run(context) {
@@ -46,23 +47,73 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     const messages: Message[] = [];
     const system = stringOption(context, "system");
     if (system !== undefined) messages.push({ role: "system", content: system });
-    const ask = async (text: string) => {
+    const ask: Ask = async (text, signal) => {
       messages.push({ role: "user", content: text });
-      const answer = await chat(context, post, { model: model!, messages, options });
-      messages.push({ role: "assistant", content: answer });
-    };
-    if (prompt !== undefined) await ask(prompt);
-    else if (!Deno.stdin.isTerminal()) await ask((await readStdin()).trimEnd());
-    else {
-      for (;;) {
-        const line = context.tui.ask(">>>");
-        if (line === undefined || context.signal.aborted) break;
-        if (line.trim() !== "") await ask(line);
+      let answer = "";
+      try {
+        await chat(context, post, { model: model!, messages, options }, signal, (piece) => {
+          answer += piece;
+        });
+      } finally {
+        // What was shown is part of the conversation, an answer that ended early too.
+        if (answer === "") messages.pop();
+        else messages.push({ role: "assistant", content: answer });
       }
+    };
+    if (prompt === undefined && Deno.stdin.isTerminal()) {
+      await converse(context, ask, () => {
+        messages.length = system === undefined ? 0 : 1;
+      });
+      return EXIT.ok;
     }
+    const input = prompt === undefined || await hasInput(context)
+      ? await readStdin(context.signal)
+      : "";
+    const text = [input.trimEnd(), prompt ?? ""].filter((part) => part !== "").join("\n\n");
+    if (text === "") {
+      throw new SecLlamaError("usage", "the prompt is empty", {
+        hint: "give it as an argument or on standard input",
+      });
+    }
+    await ask(text, context.signal);
     return EXIT.ok;
   },
 };
+
+type Ask = (text: string, signal: AbortSignal) => Promise<void>;
+
+/** Asks until the input ends. An error or Ctrl-C ends one answer, not the conversation. */
+async function converse(context: CommandContext, ask: Ask, clear: () => void): Promise<void> {
+  const { tui } = context;
+  let answer = new AbortController();
+  let over = false;
+  const interrupt = () => answer.abort();
+  const end = () => {
+    over = true;
+    answer.abort();
+  };
+  Deno.addSignalListener("SIGINT", interrupt);
+  Deno.addSignalListener("SIGTERM", end);
+  try {
+    while (!over) {
+      const line = tui.ask(">>>")?.trim();
+      if (line === undefined || line === "/bye" || line === "/exit") break;
+      if (line === "/?" || line === "/help") tui.note("/clear  forget what was said\n/bye    end");
+      else if (line === "/clear") clear();
+      else if (/^\/[a-z]+$/.test(line)) tui.note("There is no such command; /? shows all.");
+      else if (line !== "") {
+        answer = new AbortController();
+        await ask(line, answer.signal).catch((error) => {
+          if (answer.signal.aborted) tui.write("\n");
+          else tui.error(error);
+        });
+      }
+    }
+  } finally {
+    Deno.removeSignalListener("SIGINT", interrupt);
+    Deno.removeSignalListener("SIGTERM", end);
+  }
+}
 
 function numberOptions(context: CommandContext): Record<string, number> {
   const out: Record<string, number> = {};
@@ -85,37 +136,36 @@ function numberOptions(context: CommandContext): Record<string, number> {
   return out;
 }
 
-type Post = (path: string, body: string) => Promise<Response>;
+type Post = (path: string, body: string, signal: AbortSignal) => Promise<Response>;
 
 /** To the proxy; or, where there is none and this machine is paired, sealed from here. */
 async function makePost(context: CommandContext, dataDir: string, base: string): Promise<Post> {
-  const init = (body: string) => ({
+  const init = (body: string, signal: AbortSignal) => ({
     method: "POST",
     headers: { "content-type": "application/json" },
     body,
-    signal: context.signal,
+    signal,
   });
-  const { signal } = context;
   const named = stringOption(context, "use") !== undefined;
   if (!named && (await listPairings(dataDir)).every((gateway) => !gateway.current)) {
-    return (path, body) => viaProxy(base, path, init(body), signal);
+    return (path, body, signal) => viaProxy(base, path, init(body, signal), signal);
   }
   let sealed: SealedFetch | undefined;
-  const direct: Post = async (path, body) => {
+  const direct: Post = async (path, body, signal) => {
     if (sealed === undefined) {
       hardenSelf(); // before a key is in memory
       sealed = sealedFetch((await pairedGateway(context, dataDir))!);
     }
-    return await sealed(path, init(body));
+    return await sealed(path, init(body, signal));
   };
   if (named) return direct;
-  return async (path, body) => {
-    if (sealed !== undefined) return await direct(path, body);
+  return async (path, body, signal) => {
+    if (sealed !== undefined) return await direct(path, body, signal);
     try {
-      return await viaProxy(base, path, init(body), signal);
+      return await viaProxy(base, path, init(body, signal), signal);
     } catch (error) {
       if (!(error instanceof SecLlamaError) || error.code !== "gateway-unreachable") throw error;
-      return await direct(path, body);
+      return await direct(path, body, signal);
     }
   };
 }
@@ -155,27 +205,28 @@ async function chat(
   context: CommandContext,
   post: Post,
   body: { model: string; messages: Message[]; options: Record<string, number> },
-): Promise<string> {
+  signal: AbortSignal,
+  onPiece: (text: string) => void,
+): Promise<void> {
   const json = flag(context, "json");
-  const response = await post("/api/chat", JSON.stringify({ ...body, stream: !json }));
+  const response = await post("/api/chat", JSON.stringify({ ...body, stream: !json }), signal);
   if (!response.ok) throw await answerError(response);
   if (json) {
     const answer = await response.json();
     context.tui.json(answer);
-    return answer.message?.content ?? "";
+    onPiece(answer.message?.content ?? "");
+    return;
   }
-  let text = "";
   for await (const line of lines(response.body!)) {
     const event = JSON.parse(line);
     if (typeof event.error === "string") {
       throw new SecLlamaError("internal", "the answer was cut short");
     }
     const piece = event.message?.content ?? "";
-    text += piece;
+    onPiece(piece);
     context.tui.write(piece);
   }
   context.tui.write("\n");
-  return text;
 }
 
 /** The proxy's error as ours. Its text is from our own table: names and limits, never content. */
@@ -200,8 +251,25 @@ async function answerError(response: Response): Promise<SecLlamaError> {
   });
 }
 
-async function readStdin(): Promise<string> {
-  return await new Response(Deno.stdin.readable).text();
+/** Whether standard input is a file or a pipe of text; not the socket or null device of a service, nor a key. */
+async function hasInput(context: CommandContext): Promise<boolean> {
+  if (Deno.build.os === "windows" || Deno.stdin.isTerminal()) return false;
+  if (["key-fd", "passphrase-fd"].some((name) => descriptor(context, name) === 0)) return false;
+  const info = await Deno.stat("/dev/stdin").catch(() => undefined);
+  return info?.isFifo === true || info?.isFile === true;
+}
+
+/** Its whole text. @throws {SecLlamaError} `cancelled` */
+async function readStdin(signal: AbortSignal): Promise<string> {
+  const parts = new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>;
+  let text = "";
+  try {
+    for await (const part of Deno.stdin.readable.pipeThrough(parts, { signal })) text += part;
+  } catch (error) {
+    if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+    throw error;
+  }
+  return text;
 }
 
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {

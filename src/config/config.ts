@@ -101,11 +101,13 @@ export function describeSettings(): string[] {
     const shown = String(row.default) === ""
       ? "none"
       : row.name.endsWith("Ms")
-      ? `${Number(row.default) / 1000}s`
+      ? Number(row.default) % 86_400_000 === 0
+        ? `${Number(row.default) / 86_400_000}d`
+        : `${Number(row.default) / 1000}s`
       : row.default;
     const flag = row.flag ? `--${row.flag}` : "";
     return `${row.env.padEnd(36)}${fileKey(row).padEnd(28)}${
-      flag.padEnd(22)
+      flag.padEnd(26)
     }${row.help} (${row.value}, default ${shown})`;
   });
 }
