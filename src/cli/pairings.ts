@@ -164,7 +164,10 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
         line: `the gateway answered with ${response.status}: is the string an old one?`,
       };
     }
-    return { reached: true, line: `It answers, and has ${models.length} models.` };
+    return {
+      reached: true,
+      line: `It answers, and has ${models.length} ${models.length === 1 ? "model" : "models"}.`,
+    };
   } catch (error) {
     return { reached: false, line: `stored, but not tried: ${toSecLlamaError(error).message}` };
   } finally {

@@ -3,6 +3,10 @@ import { utf8Decode } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import { fromProblem } from "../sealed/problems.ts";
 
+const UNKNOWN_KEY =
+  "the key of this side is not, or no more, one that the gateway takes; a paired machine is paired anew " +
+  "on the host: secllama pair NAME --replace --url …";
+
 /** No error document is longer; what follows is not read. */
 const MAX_BYTES = 64 * 1024;
 
@@ -34,6 +38,10 @@ export class GatewayRefusal extends Error {
 export async function readRefusal(response: Response): Promise<GatewayRefusal> {
   const document = await readJson(response).catch(() => undefined);
   const problem = fromProblem(document);
+  if (problem?.code === "auth") {
+    // The gateway has one text for every cause. What to do about it is the same for all.
+    return new GatewayRefusal(new SecLlamaError("auth", problem.message, { hint: UNKNOWN_KEY }));
+  }
   if (problem !== undefined) return new GatewayRefusal(problem);
   const code = BY_STATUS[response.status] ?? "gateway-unreachable";
   return new GatewayRefusal(

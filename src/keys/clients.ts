@@ -95,7 +95,7 @@ export class ClientRegistry {
       const old = find(list, name);
       if (old !== undefined && !options.replace) {
         throw new SecLlamaError("key-refused", `there is a client named ${name} already`, {
-          hint: `to end it and pair it anew, run: secllama pair ${name} --replace`,
+          hint: `to end it and pair it anew, run: secllama pair ${name} --replace --url …`,
         });
       }
       if (list.clients.filter((c) => c.revoked === null).length >= MAX_CLIENTS) {

@@ -15,6 +15,8 @@ export const CREDENTIAL_NAME = "secllama-key";
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 
+const HINT = 'a key is one line: "sl1:" and the base64 of 32 random bytes; see docs/keys.md';
+
 /** A key and two bytes for its line end. */
 const READ_CAP_BYTES = VALUE_BYTES + 2;
 
@@ -25,7 +27,7 @@ const READ_CAP_BYTES = VALUE_BYTES + 2;
 export async function keyFromDescriptor(fd: number): Promise<Bytes> {
   const value = await readDescriptor(fd, READ_CAP_BYTES, "--key-fd");
   try {
-    return decodeKey(value, `file descriptor ${fd}`);
+    return decodeKey(value, `file descriptor ${fd}`, HINT);
   } finally {
     value.fill(0);
   }
@@ -65,7 +67,7 @@ export async function keyFromCredential(directory: string): Promise<Bytes | unde
     throw ioError("read", path, error);
   }
   try {
-    return decodeKey(value, `the credential ${CREDENTIAL_NAME}`);
+    return decodeKey(value, `the credential ${CREDENTIAL_NAME}`, HINT);
   } finally {
     value.fill(0);
   }
@@ -75,7 +77,7 @@ export async function keyFromCredential(directory: string): Promise<Bytes | unde
 export function keyFromEnvironment(text: string): Bytes {
   const value = new TextEncoder().encode(text);
   try {
-    return decodeKey(value, "SECLLAMA_KEY");
+    return decodeKey(value, "SECLLAMA_KEY", HINT);
   } finally {
     value.fill(0);
   }

@@ -13,6 +13,8 @@ export const KEY_BYTES = 32;
 /** Length of a stored value in bytes: `sl1:` and 44 base64 digits. */
 export const VALUE_BYTES = 48;
 
+const STORE_HINT =
+  "to see every key, run: secllama key status; to restore keys, run: secllama key import";
 const PREFIX = utf8("sl1:");
 const ALPHABET = utf8("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 const PADDING = 0x3d; // "="
@@ -57,14 +59,14 @@ export function encodeKey(key: Uint8Array): Bytes {
  * The key of a stored value; one line end after it is allowed. The caller zeroes both.
  * @throws {SecLlamaError} `key-corrupt` naming what is wrong: length, prefix or alphabet. Never the value.
  */
-export function decodeKey(value: Uint8Array, what: string): Bytes {
+export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): Bytes {
   const end = value.at(-1) === 0x0a ? (value.at(-2) === 0x0d ? -2 : -1) : value.length;
   const text = value.subarray(0, end);
   if (text.length !== VALUE_BYTES) {
-    throw corrupt(`${what} holds ${text.length} bytes, want ${VALUE_BYTES}`);
+    throw corrupt(`${what} holds ${text.length} bytes, want ${VALUE_BYTES}`, hint);
   }
   if (!PREFIX.every((byte, i) => text[i] === byte)) {
-    throw corrupt(`${what} does not start with "sl1:"`);
+    throw corrupt(`${what} does not start with "sl1:"`, hint);
   }
   const key = new Uint8Array(KEY_BYTES);
   let wrong = text[VALUE_BYTES - 1] !== PADDING;
@@ -83,7 +85,7 @@ export function decodeKey(value: Uint8Array, what: string): Bytes {
   }
   if (wrong) {
     key.fill(0);
-    throw corrupt(`${what} is not base64 after "sl1:"`);
+    throw corrupt(`${what} is not base64 after "sl1:"`, hint);
   }
   return key;
 }
@@ -103,8 +105,6 @@ export async function decodeKeyOf(kid: string, value: Uint8Array): Promise<Bytes
   return key;
 }
 
-function corrupt(message: string): SecLlamaError {
-  return new SecLlamaError("key-corrupt", message, {
-    hint: "to see every key, run: secllama key status; to restore keys, run: secllama key import",
-  });
+function corrupt(message: string, hint = STORE_HINT): SecLlamaError {
+  return new SecLlamaError("key-corrupt", message, { hint });
 }

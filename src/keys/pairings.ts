@@ -96,7 +96,9 @@ export class PairingStore {
         throw new SecLlamaError(
           "key-lost",
           `the key of the gateway ${wanted} is not in ${BACKEND_NAMES[this.#store.backend]}`,
-          { hint: "pair this machine anew: on the host, run: secllama pair NAME --replace" },
+          {
+            hint: "pair this machine anew: on the host, run: secllama pair NAME --replace --url …",
+          },
         );
       }
     }

@@ -108,7 +108,7 @@ export class GatewayAuthority {
       throw new SecLlamaError("decrypt-failed", "the key of the TLS certificate cannot be opened", {
         hint:
           "it was made under another key; to make a new one, move tls.json away and pair every " +
-          "client anew: secllama pair NAME --replace",
+          "client anew: secllama pair NAME --replace --url …",
         cause,
       });
     }
@@ -154,6 +154,7 @@ export class GatewayAuthority {
 
 function corrupt(what: string): SecLlamaError {
   return new SecLlamaError("key-corrupt", `tls.json ${what}`, {
-    hint: "put it back; or move it away and pair every client anew: secllama pair NAME --replace",
+    hint:
+      "put it back; or move it away and pair every client anew: secllama pair NAME --replace --url …",
   });
 }

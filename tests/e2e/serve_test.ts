@@ -8,6 +8,7 @@ import {
   newHome,
   processesNaming,
   ROOT,
+  secllama,
   startServe,
 } from "../support/serve.ts";
 
@@ -377,6 +378,22 @@ for (
   );
 }
 
+bothWays("serve: Ctrl-C, which the proxy gets too, does not end the proxy first", async () => {
+  const served = await startServe();
+  try {
+    const parent = new RegExp(`^PPid:\\t${served.pid}$`, "m");
+    const proxies = (await processesNaming("--from-serve"))
+      .filter((pid) => parent.test(Deno.readTextFileSync(`/proc/${pid}/status`)));
+    assert.equal(proxies.length, 1);
+    Deno.kill(proxies[0]!, "SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
+    Deno.kill(served.pid, "SIGINT");
+  } finally {
+    assert.equal((await served.stop()).code, 0, served.stderr());
+  }
+});
+
 bothWays("serve: malformed settings are errors, not weaker settings", async () => {
   const { home, env } = await newHome();
   try {
@@ -438,11 +455,51 @@ bothWays("run: an answer on standard output, nothing else", async () => {
       `--proxy-port=${port}`,
     ], { env });
     assert.equal(JSON.parse(json.stdout).message.content + "\n", plain.stdout);
+    const both = await cli(["run", "demo", QUESTION, "--json", `--proxy-port=${port}`], {
+      env,
+      stdin: "one two three four five six\n",
+    });
+    const tokens = (answer: string) => JSON.parse(answer).prompt_eval_count;
+    assert.ok(tokens(both.stdout) >= tokens(json.stdout) + 6, "a pipe's text comes with PROMPT");
+    const empty = await cli(["run", "demo", `--proxy-port=${port}`], { env });
+    assert.equal(empty.code, 2);
+    assert.match(empty.stderr, /^error: the prompt is empty\n/);
     const missing = await cli(["run", "nothing", "x", `--proxy-port=${port}`], { env });
     assert.notEqual(missing.code, 0);
     assert.match(missing.stderr, /error: .*not found/);
   } finally {
     await served.stop();
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+bothWays("run: a conversation has commands, and goes on after an error", async () => {
+  const { home, env } = await newHome();
+  try {
+    const script = new Deno.Command("script", {
+      // Nothing listens on port 1.
+      args: ["-qec", secllama(["run", "demo", "--proxy-port=1"]).join(" "), "/dev/null"],
+      env,
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const keys = script.stdin.getWriter();
+    const type = (text: string) => keys.write(new TextEncoder().encode(text));
+    let shown = "";
+    const lines = ["/?\n", "/nothing\n", "Hello\n", "/bye\n"];
+    for await (const chunk of script.stdout.pipeThrough(new TextDecoderStream())) {
+      shown += chunk;
+      // One line for each prompt, which is drawn again as the line is typed.
+      if (/>>> [^\n]*$/.test(shown) && lines.length > 0) {
+        shown += "\n";
+        await type(lines.shift()!);
+      }
+    }
+    assert.equal((await script.status).code, 0, shown);
+    assert.match(shown, /\/clear[^]*no such command[^]*error: no proxy answers[^]*$/);
+    await keys.close().catch(() => {});
+  } finally {
     await Deno.remove(home, { recursive: true });
   }
 });
