@@ -3,6 +3,7 @@
  * which seals; the prompt comes from the terminal, standard input or argv as the user chose (argv is visible to others of the same
  * machine's users on some systems: help says so).
  */
+import { fstatSync } from "node:fs";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { type SealedFetch, sealedFetch } from "../client/mod.ts";
@@ -252,11 +253,14 @@ async function answerError(response: Response): Promise<SecLlamaError> {
 }
 
 /** Whether standard input is a file or a pipe of text; not the socket or null device of a service, nor a key. */
-async function hasInput(context: CommandContext): Promise<boolean> {
-  if (Deno.build.os === "windows" || Deno.stdin.isTerminal()) return false;
+function hasInput(context: CommandContext): boolean {
   if (["key-fd", "passphrase-fd"].some((name) => descriptor(context, name) === 0)) return false;
-  const info = await Deno.stat("/dev/stdin").catch(() => undefined);
-  return info?.isFifo === true || info?.isFile === true;
+  try {
+    const info = fstatSync(0);
+    return info.isFIFO() || info.isFile();
+  } catch {
+    return false; // it is closed
+  }
 }
 
 /** Its whole text. @throws {SecLlamaError} `cancelled` */
