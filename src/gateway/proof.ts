@@ -19,6 +19,8 @@ import { readSmallBody } from "./small_body.ts";
 export const PROOF_SKEW_MS = 120_000;
 /** Nonces that are remembered; each lives for twice the skew. Only holders of a key can fill it. */
 const MAX_NONCES = 100_000;
+/** Of those, one client's, so that it cannot keep the others out: 80 a second, on and on. */
+const MAX_CLIENT_NONCES = 20_000;
 
 /** What a stranger may ask: that somebody is there, which version, and sealed requests, which prove themselves. */
 const OPEN: readonly (readonly [method: string, path: string])[] = [
@@ -44,6 +46,8 @@ export class ProofGate {
   readonly #startedMs: number;
   /** Nonce → when it can be forgotten, in the order of their coming. */
   readonly #nonces = new Map<string, number>();
+  /** How many of them each psk_id has. */
+  readonly #counts = new Map<string, number>();
 
   constructor(options: ProofGateOptions) {
     this.#options = options;
@@ -72,11 +76,22 @@ export class ProofGate {
     for (const [nonce, until] of this.#nonces) {
       if (until > now) break;
       this.#nonces.delete(nonce);
+      this.#count(nonce.split(" ")[0]!, -1);
     }
     const name = `${proof.pskId} ${proof.nonce}`;
     if (this.#nonces.has(name)) throw refused();
-    if (this.#nonces.size >= MAX_NONCES) throw new SecLlamaError("busy", "too many requests");
+    const own = this.#counts.get(proof.pskId) ?? 0;
+    if (this.#nonces.size >= MAX_NONCES || own >= MAX_CLIENT_NONCES) {
+      throw new SecLlamaError("busy", "too many requests");
+    }
     this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
+    this.#count(proof.pskId, 1);
+  }
+
+  #count(pskId: string, by: number): void {
+    const count = (this.#counts.get(pskId) ?? 0) + by;
+    if (count > 0) this.#counts.set(pskId, count);
+    else this.#counts.delete(pskId);
   }
 
   /** The gateway's first middleware beyond loopback. */

@@ -119,3 +119,25 @@ Deno.test("proof: a wrong clock gets the right time; proofs from before the gate
   const before = proofOf("GET", "/api/tags", started - 1);
   assert.equal((await ask(again.app, "/api/tags", before)).status, 425);
 });
+
+Deno.test("proof: one client that asks without end is told to wait, and the others are not", async () => {
+  const clock = { now: 1_700_000_000_000 };
+  const gate = new ProofGate({
+    now: () => clock.now,
+    proofKey: () => Promise.resolve(hkdfSync(PSK, "secllama/1 metadata", 32)),
+  });
+  const request = { method: "GET", target: "/api/tags", body: NOTHING };
+  const check = (pskId: string) =>
+    gate.check(proofOf("GET", request.target, clock.now, { pskId }), request);
+  let taken = 0;
+  await assert.rejects(
+    (async () => {
+      for (; taken < 100_000; taken++) await check(PSK_ID);
+    })(),
+    { code: "busy" },
+  );
+  assert.ok(taken >= 10_000, `after ${taken}`);
+  await check(PSK_ID.replace("client.00", "client.ff"));
+  clock.now += 2 * PROOF_SKEW_MS;
+  await check(PSK_ID);
+});

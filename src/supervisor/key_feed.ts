@@ -30,6 +30,8 @@ export class KeyFeed {
   /** The look into the key store that is under way. */
   #looking: Promise<void> | undefined;
   #refreshing: Promise<void> = Promise.resolve();
+  /** Clients whose new key is being noted. */
+  readonly #confirming = new Set<string>();
 
   constructor(options: KeyFeedOptions) {
     this.#options = options;
@@ -92,16 +94,25 @@ export class KeyFeed {
     return framed(await this.#options.keys.psks());
   }
 
-  /** Notes that a client has taken up its newest key. If it cannot be noted now, the client's next request brings it again. */
+  /**
+   * Notes that a client has taken up its newest key. If it cannot be noted now, the client's next request brings it again. One
+   * at a time for each client, and only while there is an older key to end: a runner may say it without end.
+   */
   async confirm(pskId: string): Promise<void> {
     const named = parsePskId(pskId);
-    if (named?.client === undefined || !this.#proofKeys.has(pskId)) return;
+    const client = named?.client;
+    if (client === undefined || !this.#proofKeys.has(pskId) || this.#confirming.has(client)) return;
+    const others = [...this.#proofKeys.keys()].filter((id) => id !== pskId);
+    if (!others.some((id) => parsePskId(id)?.client === client)) return;
+    this.#confirming.add(client);
     try {
-      await this.#options.keys.clients().confirm(named.client, named.kid);
+      await this.#options.keys.clients().confirm(client, named!.kid);
     } catch (error) {
       this.#options.logger.warn("client-not-confirmed", {
         code: label(toSecLlamaError(error).code),
       });
+    } finally {
+      this.#confirming.delete(client);
     }
   }
 

@@ -5,11 +5,18 @@ import { decodePsks } from "../pipe/messages.ts";
 import { KeyFeed } from "./key_feed.ts";
 
 const CLIENT = `client.00112233445566ff.${"01".repeat(16)}`;
+const OTHER = `client.00112233445566ff.${"02".repeat(16)}`;
 const LOCAL = "local.00112233445566ff";
 
 /** A key source that can be told what to give, and runners that note the ids that they were given last. */
 function world(runnerCount: number) {
-  const source = { ids: [LOCAL, CLIENT], changes: "1", afterRead: () => {}, fails: false };
+  const source = {
+    ids: [LOCAL, CLIENT],
+    changes: "1",
+    afterRead: () => {},
+    fails: false,
+    confirmed: 0,
+  };
   const keys = {
     changes: () => Promise.resolve(source.changes),
     psks: () => {
@@ -18,6 +25,7 @@ function world(runnerCount: number) {
       source.afterRead();
       return Promise.resolve(entries);
     },
+    clients: () => ({ confirm: () => Promise.resolve(void source.confirmed++) }),
   } as unknown as KeySource;
   const held: string[][] = Array.from({ length: runnerCount }, () => []);
   const feed = new KeyFeed({
@@ -67,5 +75,16 @@ Deno.test("keys: a store that fails leaves the change to be seen again", async (
   source.fails = false;
   await feed.freshen();
   assert.deepEqual(held, [[LOCAL], [LOCAL]]);
+  feed.stop();
+});
+
+Deno.test("keys: a runner that says without end that clients renewed causes one note, for those with an older key", async () => {
+  const { feed, source } = world(1);
+  source.ids = [LOCAL, CLIENT, CLIENT.replace("00112233445566ff", "ff00112233445566"), OTHER];
+  await feed.refresh();
+  await Promise.all(Array.from({ length: 1000 }, () => feed.confirm(CLIENT)));
+  assert.equal(source.confirmed, 1);
+  await Promise.all([LOCAL, OTHER, "client.x", ""].map((id) => feed.confirm(id)));
+  assert.equal(source.confirmed, 1);
   feed.stop();
 });

@@ -7,13 +7,16 @@ import { encodeFrame, FRAME } from "../pipe/frame.ts";
 import type { BootMessage } from "../pipe/messages.ts";
 import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
 
-async function failure(script: string): Promise<SecLlamaError> {
+async function failure(
+  script: string,
+  onRecipients: RunnerProcessOptions["onRecipients"] = () => {},
+): Promise<SecLlamaError> {
   const options = {
     command: { argv: ["/bin/sh", "-c", script], env: {} },
     boot: { t: "boot" } as BootMessage,
     prove: () => Promise.resolve(),
     keys: () => Promise.resolve(new Uint8Array(0)),
-    onRecipients: () => {},
+    onRecipients,
     onLease: () => {},
     onDead: () => {},
     timeoutMs: 60_000,
@@ -27,6 +30,13 @@ async function failure(script: string): Promise<SecLlamaError> {
     return error;
   }
   throw new Error("it started");
+}
+
+/** A runner that sends one control message and waits. */
+function saying(message: object): string {
+  const frame = encodeFrame(FRAME.control, 0, utf8(JSON.stringify(message)));
+  const octal = [...frame].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+  return `printf '${octal}'; exec cat > /dev/null`;
 }
 
 const CASES: readonly [said: string, code: string, message: RegExp, hint: RegExp][] = [
@@ -74,11 +84,19 @@ Deno.test({
   name: "a runner's word for its failure is one of our codes, not a property that every object has",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const message = { t: "failed", code: "constructor", message: "x" };
-    const frame = encodeFrame(FRAME.control, 0, utf8(JSON.stringify(message)));
-    const octal = [...frame].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
-    const error = await failure(`printf '${octal}'; cat > /dev/null`);
+    const error = await failure(saying({ t: "failed", code: "constructor", message: "x" }));
     assert.equal(error.code, "model-failed");
     assert.equal(error.status, 500);
+  },
+});
+
+Deno.test({
+  name: "a runner whose announced keys are refused is ended",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const error = await failure(saying({ t: "recipients", ids: ["00"] }), () => {
+      throw new SecLlamaError("pipe-broken", "it names another's keys");
+    });
+    assert.deepEqual([error.code, error.message], ["pipe-broken", "it names another's keys"]);
   },
 });

@@ -331,11 +331,19 @@ export class Supervisor {
         },
         keys: () => this.#keyFeed.frame(),
         onRecipients: (ids) => {
+          // Each was made in its runner's memory: one that another announces was given away, to draw requests off.
+          const others = this.loaded().filter((other) => other !== model);
+          if (others.some((other) => other.recipients.some((id) => ids.includes(id)))) {
+            throw new SecLlamaError("pipe-broken", "pipe to the runner: it names another's keys");
+          }
           recipients = ids;
           if (model) model.recipients = ids;
         },
         onLease: (ms) => model?.setLease(ms),
-        onRenewed: (id) => void this.#keyFeed.confirm(id),
+        onRenewed: (id) => {
+          // Only what a client asks can show that it has its new key; a runner's word alone would lock out any.
+          if (model?.serves(id)) void this.#keyFeed.confirm(id);
+        },
         onDead: (error) => {
           if (!model) return;
           if (this.#loaded.get(resolved.name) === model) {
