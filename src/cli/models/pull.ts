@@ -23,8 +23,8 @@ export const pullCommand: Command = {
   details:
     `A registry is asked only if it is listed (SECLLAMA_REGISTRIES, or registries = ["HOST"] in config.toml). On a
 terminal the first pull from another asks, and notes a yes. What was fetched is kept when a pull ends early: the next one
-goes on. Registries learn your address and which model you take, nothing else. NAME@sha256:… means one manifest and no
-other. A pull never goes through the gateway, and models cannot pull.`,
+goes on. Registries learn your address, which model you take, and which of the files that it names are here already,
+nothing else. NAME@sha256:… means one manifest and no other. A pull never goes through the gateway, and models cannot pull.`,
   async run(context) {
     const { tui, signal } = context;
     const reference = context.positionals[0]!;
