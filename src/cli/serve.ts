@@ -57,7 +57,14 @@ export const serveCommand: Command = {
     const { config, dataDir } = await readSettings(context);
     const logger = makeLogger({ role: "gateway", level: config.logLevel });
     await ensureDataDirectory(dataDir);
-    const files = await runnerFiles(context, config);
+    // Its files are hashed while the rest is opened; nothing of them is started before that is done.
+    const files = runnerFiles(context, config);
+    files.catch(() => {}); // awaited below
+    const probing = openSandbox({
+      files,
+      mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
+    });
+    probing.catch(() => {});
     const keys = await openKeySource({
       ...keySourceOptions(context, dataDir),
       autoInit: true,
@@ -86,10 +93,7 @@ export const serveCommand: Command = {
         ollamaDir: config.ollamaModels || undefined,
         embeddedDemo: await embeddedDemoPath(context),
       });
-      const sandbox = await openSandbox({
-        files,
-        mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
-      });
+      const sandbox = await probing;
       const supervisor = new Supervisor({
         config,
         models,

@@ -15,9 +15,22 @@ function digestOf(read: (buffer: Uint8Array<ArrayBuffer>, at: number) => number)
   }
 }
 
-export function fileDigest(path: string): string {
+/** How long hashing goes on before it lets others have a turn. */
+const TURN_MS = 5;
+
+/** Of a file. What else this process does goes on meanwhile. */
+export async function fileDigest(path: string): Promise<string> {
   using file = Deno.openSync(path, { read: true });
-  return digestOf((buffer) => file.readSync(buffer) ?? 0);
+  const hash = createHash("sha256");
+  const buffer = alloc(CHUNK_BYTES);
+  for (let turn = performance.now();;) {
+    const got = file.readSync(buffer);
+    if (got === null) return hash.digest("hex");
+    hash.update(buffer.subarray(0, got));
+    if (performance.now() - turn < TURN_MS) continue;
+    await new Promise((resolve) => setTimeout(resolve, 0)); // reading on another thread took longer than that
+    turn = performance.now();
+  }
 }
 
 /** Of this very program's file. */

@@ -113,7 +113,7 @@ async function openFolder(
   const folder = join(base, id);
   try {
     using _lock = await lockBase(base);
-    let seen = verifyFolder(folder, options);
+    let seen = await verifyFolder(folder, options);
     if (seen === null) {
       const there = exists(folder);
       options.onNote?.(
@@ -123,7 +123,7 @@ async function openFolder(
       );
       if (there) Deno.removeSync(folder, { recursive: true });
       unpack(base, folder, options.carried);
-      seen = verifyFolder(folder, options);
+      seen = await verifyFolder(folder, options);
       if (seen === null) {
         throw new SecLlamaError("unpack-failed", `what was unpacked to ${folder} does not stay`, {
           hint: "another program changes the files; set XDG_CACHE_HOME to another folder",
@@ -156,7 +156,10 @@ async function lockBase(base: string): Promise<Disposable> {
 }
 
 /** The signature of every part that is always unpacked, or null if one is missing or another. */
-function verifyFolder(folder: string, options: OpenOptions): Map<string, string> | null {
+async function verifyFolder(
+  folder: string,
+  options: OpenOptions,
+): Promise<Map<string, string> | null> {
   const { carried, uid } = options;
   if (!exists(folder)) return null;
   if (uid !== null) mustBePrivate(folder, uid);
@@ -166,9 +169,8 @@ function verifyFolder(folder: string, options: OpenOptions): Map<string, string>
     if (!part.always) continue;
     const path = join(folder, part.name);
     const before = signature(path);
-    if (before === null || !rightKind(path, part, uid) || fileDigest(path) !== part.sha256) {
-      return null;
-    }
+    if (before === null || !rightKind(path, part, uid)) return null;
+    if (await fileDigest(path) !== part.sha256) return null;
     seen.set(part.name, before);
   }
   // ggml opens whatever it finds in its folder, so a file too many is as bad as a changed one.

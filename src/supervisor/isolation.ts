@@ -135,13 +135,15 @@ function mappedBytes(paths: readonly string[]): number {
 }
 
 /**
- * Probes the machine.
- * @throws {SecLlamaError} `sandbox-unavailable` on an operating system whose sandbox is not there yet.
+ * Probes the machine, while the files are still being checked.
+ * @throws {SecLlamaError} `sandbox-unavailable` on an operating system whose sandbox is not there yet; what `files` throws.
  */
 export async function openSandbox(
-  options: { files: InstalledFiles; mode: SandboxMode },
+  { files, mode }: { files: InstalledFiles | Promise<InstalledFiles>; mode: SandboxMode },
 ): Promise<Sandbox> {
-  return { ...options, platform: await openPlatform(options.files) };
+  const probing = Deno.build.os === "windows" ? openPlatform(await files) : openPlatform();
+  const [platform, checked] = await Promise.all([probing, files]);
+  return { files: checked, mode, platform };
 }
 
 /** What a runner needs besides its model. */
