@@ -48,10 +48,13 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
     const stop = new AbortController();
     // Ctrl-C and service managers signal the whole group: beside serve it ends with serve, not before.
     if (!fromServe) context.signal.addEventListener("abort", () => stop.abort(), { once: true });
-    const given = fromServe ? await readHandover(() => stop.abort()) : undefined;
+    const handover = fromServe ? await readHandover(() => stop.abort()) : undefined;
+    if (handover === null) return EXIT.ok;
+    const given = handover?.credentials;
     const paired = fromServe ? undefined : handled ?? await pairedGateway(context, dataDir);
     const connection = paired ?? {
-      gateway: stringOption(context, "gateway") ?? `http://127.0.0.1:${config.port}`,
+      gateway: handover?.gateway ?? stringOption(context, "gateway") ??
+        `http://127.0.0.1:${config.port}`,
       credentials: given ?? await storeCredentials(keySourceOptions(context, dataDir)),
     };
     const fetch = sealedFetch(connection);
@@ -90,13 +93,20 @@ async function storeCredentials(
   };
 }
 
-/** The first line of standard input; its end calls `onEnd`. Undefined: read the key store. */
-async function readHandover(onEnd: () => void): Promise<(() => Promise<Credentials>) | undefined> {
+interface Handover {
+  readonly gateway: string;
+  /** Absent: read the key store. */
+  readonly credentials?: () => Promise<Credentials>;
+}
+
+/** The first line of standard input; its end calls `onEnd`. Null: serve has ended before it had a gateway. */
+async function readHandover(onEnd: () => void): Promise<Handover | null> {
   const reader = Deno.stdin.readable.getReader();
   const decoder = new TextDecoder();
   let text = "";
   while (!text.includes("\n")) {
     const { done, value } = await reader.read();
+    if (done && text === "") return null;
     if (done || text.length > 4096) {
       throw new SecLlamaError("usage", "--from-serve expects a line on standard input");
     }
@@ -110,12 +120,17 @@ async function readHandover(onEnd: () => void): Promise<(() => Promise<Credentia
     store?: boolean;
     pskId?: string;
     psk?: string;
+    gateway?: string;
   };
-  if (line.store === true) return undefined;
+  const { gateway } = line;
+  if (typeof gateway !== "string") {
+    throw new SecLlamaError("usage", "--from-serve got a line without a gateway");
+  }
+  if (line.store === true) return { gateway };
   if (typeof line.pskId !== "string" || typeof line.psk !== "string") {
     throw new SecLlamaError("usage", "--from-serve got a line that it does not know");
   }
   const { pskId } = line;
   const psk = Uint8Array.fromBase64(line.psk);
-  return () => Promise.resolve({ pskId, psk: psk.slice() });
+  return { gateway, credentials: () => Promise.resolve({ pskId, psk: psk.slice() }) };
 }

@@ -89,6 +89,16 @@ export const serveCommand: Command = {
       ]);
     };
     try {
+      const apart = front.remote || front.tls !== undefined;
+      const proxy = flag(context, "no-proxy") ? undefined : spawnProxy({
+        gatewayHost: apart ? "127.0.0.1" : front.hostname,
+        port: config.proxyPort,
+        dataDir,
+        logLevel: config.logLevel,
+        allowModelManagement: config.allowModelManagement,
+        env: context.env,
+      });
+      if (proxy) closers.push(() => proxy.stop());
       const models = await ModelStore.open(join(dataDir, "models"), {
         ollamaDir: config.ollamaModels || undefined,
         embeddedDemo: await embeddedDemoPath(context),
@@ -125,9 +135,9 @@ export const serveCommand: Command = {
       closers.push(() => gateway.finished);
       const scheme = front.tls === undefined ? "http" : "https";
       const gatewayUrl = `${scheme}://${inUrl(front.hostname)}:${gateway.addr.port}`;
-      const startProxy = async () => {
+      const connectProxy = async () => {
         let localUrl = gatewayUrl;
-        if (front.remote || front.tls !== undefined) {
+        if (apart) {
           // This machine's own clients, who have the key store anyway, need neither TLS nor a proof.
           const localApp = appFor(false);
           const local = await serveHardened({
@@ -140,27 +150,17 @@ export const serveCommand: Command = {
           closers.push(() => local.finished);
           localUrl = `http://127.0.0.1:${local.addr.port}`;
         }
-        return await spawnProxy({
-          keys,
-          gatewayUrl: localUrl,
-          port: config.proxyPort,
-          dataDir,
-          logLevel: config.logLevel,
-          allowModelManagement: config.allowModelManagement,
-          env: context.env,
-        });
+        return await proxy?.connect(localUrl, keys);
       };
       // Side by side: a request that comes before its model is loaded waits for it.
       const [loading, starting] = await Promise.allSettled([
         flag(context, "no-preload") ? undefined : supervisor.acquire(preload),
-        flag(context, "no-proxy") ? undefined : startProxy(),
+        proxy && connectProxy(),
       ]);
-      const proxy = starting.status === "fulfilled" ? starting.value : undefined;
-      if (proxy) closers.push(() => proxy.stop());
       if (loading.status === "rejected") throw loading.reason;
       if (starting.status === "rejected") throw starting.reason;
       const loaded = loading.value?.model;
-      const proxyUrl = proxy?.url;
+      const proxyUrl = starting.value;
       const proxyDied = proxy?.died ?? new Promise<void>(() => {});
       revokeWhatIsDone();
       printBanner(tui, {

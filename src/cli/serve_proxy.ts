@@ -1,7 +1,7 @@
 /**
  * Starts `secllama proxy` as its own process beside `serve`. Its standard input stays open as long as this process lives:
- * when it ends, however it ends, the proxy sees the end of its input and goes too. Where the key is in no store, the
- * pre-shared key travels on that pipe.
+ * when it ends, however it ends, the proxy sees the end of its input and goes too. It is started before there is a gateway, and
+ * loads its modules meanwhile; where the gateway is comes on that pipe, with the pre-shared key where that is in no store.
  */
 import { SecLlamaError } from "../errors.ts";
 import type { Backend, KeySource } from "../keys/mod.ts";
@@ -30,27 +30,27 @@ const OS_STORES: ReadonlySet<Backend> = new Set([
 ]);
 
 export interface ProxyProcess {
-  readonly url: string;
-  readonly pid: number;
   readonly died: Promise<void>;
+  /**
+   * Says which gateway it is for, and waits until it serves.
+   * @returns Its URL.
+   * @throws {SecLlamaError} `port-in-use` and whatever else the proxy refused to start with. It is gone by then.
+   */
+  connect(gatewayUrl: string, keys: KeySource): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** @throws {SecLlamaError} `port-in-use` and whatever else the proxy refused to start with. */
-export async function spawnProxy(o: {
-  keys: KeySource;
-  gatewayUrl: string;
+export function spawnProxy(o: {
+  gatewayHost: string;
   port: number;
   dataDir: string;
   logLevel: string;
   allowModelManagement: boolean;
   env: { readonly [name: string]: string | undefined };
-}): Promise<ProxyProcess> {
+}): ProxyProcess {
   const argv = selfArgv(
     [
       "proxy",
-      "--gateway",
-      o.gatewayUrl,
       "--proxy-port",
       String(o.port),
       "--log-level",
@@ -58,7 +58,7 @@ export async function spawnProxy(o: {
       "--from-serve",
       ...(o.allowModelManagement ? ["--allow-model-management"] : []),
     ],
-    proxyPermissions({ dataDir: o.dataDir, gatewayHost: new URL(o.gatewayUrl).hostname }),
+    proxyPermissions({ dataDir: o.dataDir, gatewayHost: o.gatewayHost }),
   );
   const env: Record<string, string> = {};
   for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
@@ -71,26 +71,31 @@ export async function spawnProxy(o: {
     stderr: "inherit",
   }).spawn();
   const writer = child.stdin.getWriter();
-  let stopping = false;
+  let [stopping, connected] = [false, false];
   const died = child.status.then(() => stopping ? new Promise<void>(() => {}) : undefined);
   const stop = async () => {
     stopping = true;
     await writer.close().catch(() => {});
-    const timer = setTimeout(() => child.kill("SIGKILL"), 3_000);
+    // Before it knows a gateway it has nothing to end in good order.
+    const timer = setTimeout(() => child.kill("SIGKILL"), connected ? 3_000 : 0);
     await child.status;
     clearTimeout(timer);
   };
-  try {
-    await writer.write(new TextEncoder().encode(JSON.stringify(await handover(o.keys)) + "\n"));
-    const url = await readyLine(child.stdout);
-    return { url, pid: child.pid, died, stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  const connect = async (gateway: string, keys: KeySource) => {
+    try {
+      const line = JSON.stringify({ gateway, ...await handover(keys) });
+      connected = true;
+      await writer.write(new TextEncoder().encode(line + "\n"));
+      return await readyLine(child.stdout);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  };
+  return { died, connect, stop };
 }
 
-/** `{"store": true}`: read the key store yourself. Else the key itself, on the pipe only. */
+/** `"store": true`: read the key store yourself. Else the key itself, on the pipe only. */
 async function handover(keys: KeySource): Promise<Record<string, unknown>> {
   if (OS_STORES.has(keys.backend)) return { store: true };
   const all = await keys.psks();
