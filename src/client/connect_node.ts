@@ -23,7 +23,7 @@ export function connect(
       hint: "the fetch must trust the gateway's certificate itself",
     });
   }
-  const agent = new Agent({ ca: [...caCerts], keepAlive: true });
+  const agent = new Agent({ ca: [...caCerts], keepAlive: true, rejectUnauthorized: true });
   return {
     fetch: (input, init) => send(agent, input as URL, init ?? {}),
     close: () => agent.destroy(),

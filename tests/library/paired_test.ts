@@ -121,6 +121,13 @@ Deno.test("paired: over TLS with the pairing's certificate, in steps, and revoke
           "gateway-unreachable",
           "gateway-unreachable",
         ]);
+        // A variable that people set for another program's sake, and forget.
+        const careless = ["NODE_TLS_REJECT_UNAUTHORIZED=0", "node", ...args];
+        const still = await runWithInput("/usr/bin/env", careless, stranger);
+        assert.deepEqual(JSON.parse(still.stdout), [
+          "gateway-unreachable",
+          "gateway-unreachable",
+        ]);
       },
     });
 
