@@ -30,6 +30,8 @@ export class KeyFeed {
   /** The look into the key store that is under way. */
   #looking: Promise<void> | undefined;
   #refreshing: Promise<void> = Promise.resolve();
+  /** The refresh that has not begun yet. */
+  #next: Promise<void> | undefined;
   /** Clients whose new key is being noted. */
   readonly #confirming = new Set<string>();
 
@@ -70,8 +72,15 @@ export class KeyFeed {
 
   /** Reads the keys again and gives them to every runner; one time after another, so that none is left with older ones. */
   refresh(): Promise<void> {
-    this.#refreshing = this.#refreshing.catch(() => {}).then(() => this.#refresh());
-    return this.#refreshing;
+    // Whoever comes while one waits for its turn is served by it: a slow key store must not be asked by each poll.
+    if (this.#next === undefined) {
+      this.#next = this.#refreshing.catch(() => {}).then(() => {
+        this.#next = undefined;
+        return this.#refresh();
+      });
+      this.#refreshing = this.#next;
+    }
+    return this.#next;
   }
 
   async #refresh(): Promise<void> {

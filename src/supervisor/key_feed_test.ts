@@ -88,3 +88,16 @@ Deno.test("keys: a runner that says without end that clients renewed causes one 
   assert.equal(source.confirmed, 1);
   feed.stop();
 });
+
+Deno.test("keys: a slow store is not asked once for each who waits, and nobody gets what was read before they came", async () => {
+  const { feed, source, held, revoke } = world(1);
+  let reads = 0;
+  source.afterRead = () => void reads++;
+  const first = feed.refresh();
+  await Promise.resolve();
+  revoke();
+  await Promise.all([first, ...Array.from({ length: 1000 }, () => feed.freshen())]);
+  assert.ok(reads >= 2 && reads <= 3, `${reads} reads`);
+  assert.deepEqual(held, [[LOCAL]]);
+  feed.stop();
+});
