@@ -1,6 +1,7 @@
 /**
  * The only printer. Rules: results go to standard output, everything else to standard error; an error is `error:` and
- * `hint:` lines; colour only on a terminal and never when NO_COLOR is set; with `--json` exactly one document.
+ * `hint:` lines; colour only on a terminal and never when NO_COLOR is set; with `--json` exactly one document. A terminal gets no
+ * control characters from elsewhere: what a model, a gateway or a model file says could write to the clipboard or hide lines.
  */
 import { toSecLlamaError } from "../errors.ts";
 
@@ -41,22 +42,37 @@ function writeAll(to: { writeSync(p: Uint8Array): number }, text: string) {
   }
 }
 
+/** Our own colours, and all control characters but tab and line feed. */
+// deno-lint-ignore no-control-regex -- they are what it is about
+const CONTROLS = /\x1b\[(?:0|1|2|31|33|36)m|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/** As a terminal may be sent it: of control characters only our own colours, tabs and line ends stay. */
+export function printable(text: string): string {
+  return text.replace(
+    CONTROLS,
+    (found) => found.length > 1 ? found : found === "\r" ? "" : "\ufffd",
+  );
+}
+
 /** `quiet`: for commands whose lines are remarks only; warnings and errors are printed. */
 export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
   const isTerminal = Deno.stdout.isTerminal();
   const colour = isTerminal && !options.noColor;
-  const errColour = Deno.stderr.isTerminal() && !options.noColor;
+  const errIsTerminal = Deno.stderr.isTerminal();
+  const errColour = errIsTerminal && !options.noColor;
   const paint = (on: boolean, code: string, text: string) =>
     on ? `\x1b[${code}m${text}\x1b[0m` : text;
-  const err = (line: string) => writeAll(Deno.stderr, line + "\n");
+  const stdout = (text: string) => writeAll(Deno.stdout, isTerminal ? printable(text) : text);
+  const err = (line: string) =>
+    writeAll(Deno.stderr, (errIsTerminal ? printable(line) : line) + "\n");
   return {
     isTerminal,
-    out: (line) => options.quiet ? undefined : writeAll(Deno.stdout, line + "\n"),
-    write: (text) => writeAll(Deno.stdout, text),
-    json: (value) => writeAll(Deno.stdout, JSON.stringify(value, null, 2) + "\n"),
-    jsonLine: (value) => writeAll(Deno.stdout, JSON.stringify(value) + "\n"),
+    out: (line) => options.quiet ? undefined : stdout(line + "\n"),
+    write: stdout,
+    json: (value) => stdout(JSON.stringify(value, null, 2) + "\n"),
+    jsonLine: (value) => stdout(JSON.stringify(value) + "\n"),
     progress(line) {
-      if (Deno.stderr.isTerminal()) writeAll(Deno.stderr, `\r\x1b[K${line ?? ""}`);
+      if (errIsTerminal) writeAll(Deno.stderr, `\r\x1b[K${printable(line ?? "")}`);
     },
     note: (line) => options.quiet ? undefined : err(line),
     warn: (line) => err(`${paint(errColour, "33", "warning:")} ${line}`),
@@ -75,7 +91,8 @@ export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
     },
     bold: (text) => paint(colour, "1", text),
     dim: (text) => paint(colour, "2", text),
-    ask: (question) => Deno.stdin.isTerminal() ? prompt(question) ?? undefined : undefined,
+    ask: (question) =>
+      Deno.stdin.isTerminal() ? prompt(printable(question)) ?? undefined : undefined,
     askSecret,
   };
 }

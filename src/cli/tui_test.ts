@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { printable } from "./tui.ts";
+
+const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
+/** OSC 52: writes to the clipboard of many a terminal. */
+const CLIPBOARD = "\x1b]52;c;ZXZpbA==\x07";
+const PYTHON = "/usr/bin/python3";
+/** Runs argv in a terminal of its own, and copies what that is sent. */
+const IN_TERMINAL = `
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+while True:
+    try: data = os.read(fd, 65536)
+    except OSError: break
+    if not data: break
+    sys.stdout.buffer.write(data)
+`;
+
+async function output(argv: readonly string[]): Promise<string> {
+  const { stdout } = await new Deno.Command("/usr/bin/timeout", {
+    args: ["60", ...argv],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test({
+  name: "tui: what a model or a gateway says moves no terminal; a pipe gets it as it is",
+  ignore: Deno.build.os !== "linux" || !existsSync(PYTHON),
+  async fn() {
+    const words = { message: { content: `${CLIPBOARD}said\n` }, done: true };
+    const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (r) => {
+      const { model } = await r.json();
+      return model === "demo"
+        ? new Response(JSON.stringify(words) + "\n")
+        : Response.json({ error: `${CLIPBOARD}refused` }, { status: 404 });
+    });
+    try {
+      const command = (model: string) => [
+        ...[Deno.execPath(), "run", "-A", "--frozen", MAIN, "run", model, "hello"],
+        `--proxy-port=${server.addr.port}`,
+      ];
+      const piped = await output(command("demo"));
+      assert.ok(piped.includes(`${CLIPBOARD}said`), `positive control: ${piped}`);
+      for (const [model, said] of [["demo", "said"], ["other", "refused"]] as const) {
+        const shown = await output([PYTHON, "-c", IN_TERMINAL, ...command(model)]);
+        assert.ok(shown.includes(said), shown);
+        assert.ok(!shown.includes("\x1b]") && !shown.includes("\x07"), JSON.stringify(shown));
+      }
+    } finally {
+      await server.shutdown();
+    }
+  },
+});
+
+Deno.test("tui: our own colours, tabs and line ends stay, every other control character goes", () => {
+  assert.equal(printable("\x1b[1ma\x1b[0m\tb\r\nc"), "\x1b[1ma\x1b[0m\tb\nc");
+  for (const bad of ["\x1b[8m", "\x1b[2J", "\x1b]0;x\x07", "\x9b2J", "\x00", "\x7f", "\b"]) {
+    // deno-lint-ignore no-control-regex -- they are what it is about
+    assert.ok(!/[\x1b\x07\x9b\x00\x7f\b]/.test(printable(bad)), JSON.stringify(bad));
+  }
+  assert.equal(printable("größer 日本 🙂"), "größer 日本 🙂");
+});
