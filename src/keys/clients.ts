@@ -23,6 +23,8 @@ import type { KeyStore } from "./store.ts";
 
 /** The store's item that says how far the list has moved on. */
 const REVISION = "clients";
+/** Revoked clients that the list still shows, the latest. Without a limit it would one day be too long to be read. */
+const MAX_REVOKED = 1_000;
 
 /** The master keys behind a list, and the store that keeps its revision; a fixed key has no store. */
 export interface ClientKeys {
@@ -204,7 +206,11 @@ export class ClientRegistry {
     });
   }
 
-  async #write(list: ClientList): Promise<void> {
+  async #write({ rev, clients }: ClientList): Promise<void> {
+    const gone = clients.filter((c) => c.revoked !== null)
+      .sort((a, b) => a.revoked! < b.revoked! ? -1 : 1).slice(0, -MAX_REVOKED);
+    const past = new Set(gone);
+    const list = { rev, clients: clients.filter((c) => !past.has(c)) };
     const { kid, key } = await this.#keys.active();
     try {
       await writeFileAtomically(this.#path, await serialiseClientList(list, kid, key));

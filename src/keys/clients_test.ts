@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../errors.ts";
-import { isClientName, parseClientList } from "./client_list.ts";
+import {
+  CLIENT_LIST_CAP_BYTES,
+  isClientName,
+  parseClientList,
+  serialiseClientList,
+} from "./client_list.ts";
+import { ClientRegistry } from "./clients.ts";
+import { ManifestFile } from "./manifest_file.ts";
 import { openKeySource, type PskEntry } from "./source.ts";
 import { MemoryStore } from "./store_memory.ts";
 import { code, managerAt, withFolder } from "./testing.ts";
@@ -186,4 +193,32 @@ Deno.test("clients: changes by several processes at one time all arrive", () =>
     );
     const { rev, clients } = await keys.clients().read();
     assert.deepEqual([rev, clients.length], [12, 12]);
+  }));
+
+Deno.test("clients: a host that pairs and revokes for years can still read its list", () =>
+  withFolder(async (folder) => {
+    const master = new Uint8Array(32).fill(1);
+    const kid = "00112233445566ff";
+    const registry = new ClientRegistry(new ManifestFile(folder), {
+      active: () => Promise.resolve({ kid, key: master.slice() }),
+      masterKey: () => Promise.resolve(master.slice()),
+    });
+    const first = "2020-01-01T00:00:00.000Z";
+    const client = (i: number, revoked: string | null) => ({
+      ...{ id: i.toString(16).padStart(32, "0"), name: `${"n".repeat(55)}${i}`, created: first },
+      ...{ revoked, kid },
+    });
+    const clients = Array.from({ length: 16_050 }, (_, i) => client(i, i === 0 ? null : first));
+    const file = await serialiseClientList({ rev: 1, clients }, kid, master);
+    const roomBytes = CLIENT_LIST_CAP_BYTES - file.length;
+    assert.ok(roomBytes > 0 && roomBytes < 50_000, `${roomBytes} bytes are left`);
+    await Deno.writeFile(`${folder}/clients.json`, file);
+    for (let i = 0; i < 200; i++) {
+      const { id } = await registry.add(`${"n".repeat(55)}x${i}`);
+      await registry.revoke(id);
+    }
+    const left = (await registry.read()).clients;
+    assert.equal(left.find((c) => c.revoked === null)?.id, client(0, null).id);
+    assert.equal(left.length, 1_001);
+    assert.equal(left.at(-1)!.name, `${"n".repeat(55)}x199`);
   }));
