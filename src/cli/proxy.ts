@@ -52,6 +52,12 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
     if (handover === null) return EXIT.ok;
     const given = handover?.credentials;
     const paired = fromServe ? undefined : handled ?? await pairedGateway(context, dataDir);
+    if (!fromServe && paired === undefined && flag(context, "ephemeral")) {
+      throw new SecLlamaError("usage", "no gateway has the key that --ephemeral makes", {
+        field: "--ephemeral",
+        hint: "it goes with --pair -; for a gateway on this machine, serve starts its own proxy",
+      });
+    }
     const connection = paired ?? {
       gateway: handover?.gateway ?? stringOption(context, "gateway") ??
         `http://127.0.0.1:${config.port}`,

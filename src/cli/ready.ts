@@ -32,7 +32,13 @@ export function openReadyLine(fd: number): ReadyLine {
       hint: `open it for writing, for instance: secllama serve --ready-fd ${fd} ${fd}>FILE`,
       cause,
     });
-  if (fd <= 2) throw fail(); // the standard streams stay what they are
+  if (fd <= 2) {
+    throw new SecLlamaError("usage", "--ready-fd must be 3 or more", {
+      field: "--ready-fd",
+      hint:
+        "the standard streams stay what they are; for instance: secllama serve --ready-fd 3 3>FILE",
+    });
+  }
   if (Deno.build.os !== "linux") {
     const file = attempt(() => Deno.openSync(`/dev/fd/${fd}`, { write: true }), fail);
     return {

@@ -12,7 +12,7 @@ import { listPairings } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
 import { pairedGateway, PAIRING_OPTIONS } from "./pairings.ts";
-import { readSettings, SETTING_OPTIONS } from "./settings.ts";
+import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
 interface Message {
   role: "user" | "assistant" | "system";
@@ -27,7 +27,7 @@ export const runCommand: Command = {
   maxPositionals: 2,
   options: {
     ...JSON_OPTION,
-    "proxy-port": SETTING_OPTIONS["proxy-port"]!,
+    ...ASKED_PROXY_OPTION,
     system: { type: "string", value: "TEXT", help: "a system message" },
     temperature: { type: "string", value: "NUMBER", help: "0 is greedy" },
     seed: { type: "string", value: "NUMBER", help: "repeatable sampling" },
@@ -42,7 +42,7 @@ A prompt given as an argument can be seen by other programs of this machine whil
 It asks the proxy on loopback; where none runs and this machine is paired with a gateway, it seals by itself.`,
   async run(context) {
     const { config, dataDir } = await readSettings(context);
-    const post = await makePost(context, dataDir, `http://127.0.0.1:${config.proxyPort}`);
+    const post = await makePost(context, dataDir, `http://${askedProxy(config)}`);
     const [model, prompt] = context.positionals;
     const options = numberOptions(context);
     const messages: Message[] = [];

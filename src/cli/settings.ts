@@ -20,6 +20,22 @@ function option(f: Pick<Field, "value" | "help" | "switch" | "choices">): Option
   };
 }
 
+/** `--proxy-port` of commands that ask a proxy which runs already. */
+export const ASKED_PROXY_OPTION: OptionTable = {
+  "proxy-port": { type: "string", value: "PORT", help: "port of the proxy to ask (default 11434)" },
+};
+
+/** `127.0.0.1:PORT` of the proxy that runs already. @throws {SecLlamaError} `usage` for port 0. */
+export function askedProxy(config: Config): string {
+  if (config.proxyPort === 0) {
+    throw new SecLlamaError("usage", "--proxy-port 0 names no proxy that could be asked", {
+      field: "--proxy-port",
+      hint: "give the port that serve took: it is in its first lines, and in what --ready-fd gets",
+    });
+  }
+  return `127.0.0.1:${config.proxyPort}`;
+}
+
 export interface Settings {
   readonly config: Config;
   readonly dataDir: string;

@@ -2,7 +2,7 @@
 import { parseDurationMs } from "../config/duration.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { type Command, stringOption } from "./command.ts";
-import { readSettings, SETTING_OPTIONS } from "./settings.ts";
+import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
 const DEFAULT_TIMEOUT = "60s";
 const POLL_MS = 50;
@@ -11,7 +11,7 @@ export const waitCommand: Command = {
   path: ["wait"],
   summary: "Wait until the proxy of a running serve answers",
   options: {
-    "proxy-port": SETTING_OPTIONS["proxy-port"]!,
+    ...ASKED_PROXY_OPTION,
     timeout: {
       type: "string",
       value: "DURATION",
@@ -26,7 +26,7 @@ serve --ready-fd, which needs no polling and also tells a serve that failed.`,
       stringOption(context, "timeout") ?? DEFAULT_TIMEOUT,
       "--timeout",
     );
-    const url = `http://127.0.0.1:${config.proxyPort}`;
+    const url = `http://${askedProxy(config)}`;
     const deadline = performance.now() + timeoutMs;
     while (!context.signal.aborted) {
       const leftMs = deadline - performance.now();

@@ -464,6 +464,13 @@ bothWays("run: an answer on standard output, nothing else", async () => {
     const empty = await cli(["run", "demo", `--proxy-port=${port}`], { env });
     assert.equal(empty.code, 2);
     assert.match(empty.stderr, /^error: the prompt is empty\n/);
+    for (const command of [["run", "demo", "x"], ["ps"], ["wait"], ["stop", "demo"]]) {
+      const zero = await cli([...command, "--proxy-port=0"], { env });
+      assert.equal(zero.code, 2, command[0]);
+      assert.match(zero.stderr, /names no proxy[^]*hint: .*--ready-fd/);
+    }
+    const keyless = await cli(["proxy", "--ephemeral", "--proxy-port=0"], { env });
+    assert.equal(keyless.code, 2, keyless.stderr);
     const missing = await cli(["run", "nothing", "x", `--proxy-port=${port}`], { env });
     assert.notEqual(missing.code, 0);
     assert.match(missing.stderr, /error: .*not found/);

@@ -39,7 +39,7 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE and ADAPTER as in Ollama. A model 
     const { tui, signal } = context;
     const name = parseModelName(context.positionals[0]!).canonical;
     const path = stringOption(context, "file") ?? "Modelfile";
-    const file = parseModelfile(path === "-" ? await readInput() : await readFile(path));
+    const file = parseModelfile(path === "-" ? await readInput(signal) : await readFile(path));
     for (const warning of file.warnings) tui.warn(warning);
     const store = await openModelStore(context);
     const folder = path === "-" ? Deno.cwd() : dirname(absolute(path));
@@ -73,8 +73,14 @@ async function readFile(path: string): Promise<Uint8Array> {
   return bytes.subarray(0, at);
 }
 
-async function readInput(): Promise<Uint8Array> {
-  return await attempt("standard input", () => new Response(Deno.stdin.readable).bytes());
+async function readInput(signal: AbortSignal): Promise<Uint8Array> {
+  const input = Deno.stdin.readable.pipeThrough(new TransformStream(), { signal });
+  try {
+    return await attempt("standard input", () => new Response(input).bytes());
+  } catch (error) {
+    if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+    throw error;
+  }
 }
 
 interface Place {

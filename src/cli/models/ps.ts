@@ -1,13 +1,13 @@
 /** `secllama ps`. */
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { SETTING_OPTIONS } from "../settings.ts";
+import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { humanBytes, printTable } from "./print.ts";
 import { runningServe } from "./running.ts";
 
 export const psCommand: Command = {
   path: ["ps"],
   summary: "List the models that are loaded now",
-  options: { "proxy-port": SETTING_OPTIONS["proxy-port"]!, ...JSON_OPTION },
+  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION },
   details: "Asks the serve that runs on this machine; the exit code is 5 if none does.",
   async run(context) {
     const { tui } = context;

@@ -1,7 +1,7 @@
 /** Asks the `serve` that runs on this machine, through its proxy on loopback. */
 import { SecLlamaError } from "../../errors.ts";
 import type { CommandContext } from "../command.ts";
-import { readSettings } from "../settings.ts";
+import { askedProxy, readSettings } from "../settings.ts";
 
 export interface RunningModel {
   readonly name: string;
@@ -21,7 +21,7 @@ export interface RunningServe {
 /** @throws {SecLlamaError} `bad-config`; its methods: `gateway-unreachable` if nothing runs there. */
 export async function runningServe(context: CommandContext): Promise<RunningServe> {
   const { config } = await readSettings(context);
-  const host = `127.0.0.1:${config.proxyPort}`;
+  const host = askedProxy(config);
   const ask = async (path: string, body?: object): Promise<unknown> => {
     let answer: Response;
     try {

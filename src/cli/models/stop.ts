@@ -2,7 +2,7 @@
 import { SecLlamaError } from "../../errors.ts";
 import { parseModelName } from "../../models/names.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { SETTING_OPTIONS } from "../settings.ts";
+import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { runningServe } from "./running.ts";
 
 const WAIT_MS = 30_000;
@@ -13,7 +13,7 @@ export const stopCommand: Command = {
   arguments: "MODEL",
   minPositionals: 1,
   maxPositionals: 1,
-  options: { "proxy-port": SETTING_OPTIONS["proxy-port"]!, ...JSON_OPTION },
+  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION },
   details:
     "Requests that it is answering are finished first. Asks the serve that runs on this machine.",
   async run(context) {

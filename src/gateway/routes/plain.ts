@@ -14,6 +14,13 @@ import { relay } from "../relay.ts";
 const PLAIN_CLIENT = "plain";
 const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
+/** Where plaintext belongs, for hints. */
+export function proxyOf({ config }: GatewayContext): string {
+  return `secllama proxy, on ${
+    config.proxyPort === 0 ? "the port that serve printed" : `127.0.0.1:${config.proxyPort}`
+  }`;
+}
+
 export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   for (const path of INFERENCE_PATHS) {
     app.post(path, async (c) => {
@@ -23,7 +30,7 @@ export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): 
           "plaintext-refused",
           "plaintext requests are refused: encryption is on",
           {
-            hint: "send them to the proxy, which seals them: secllama proxy, on 127.0.0.1:11434",
+            hint: `send them to the proxy, which seals them: ${proxyOf(context)}`,
           },
         );
       }

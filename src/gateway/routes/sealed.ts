@@ -8,6 +8,7 @@ import { parseModelName } from "../../models/names.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
 import { relay } from "../relay.ts";
+import { proxyOf } from "./plain.ts";
 
 export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
 /** magic 4 + suite 1 + flags 1 + rk 8 + length 1 + id 255. */
@@ -77,7 +78,7 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
       "plaintext-refused",
       "the body of POST /sealed/v1 must be a sealed request",
       {
-        hint: "send plaintext requests to the proxy: secllama proxy, on 127.0.0.1:11434",
+        hint: `send plaintext requests to the proxy: ${proxyOf(context)}`,
       },
     );
   }
