@@ -29,7 +29,9 @@ async function askPastAListener(uid: number) {
   const out = child.stdout.pipeThrough(
     new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
   ).getReader();
-  const port = (await out.read()).value!.trim();
+  let port = "";
+  while (!port.endsWith("\n")) port += (await out.read()).value!; // the line's end may come by itself
+  port = port.trim();
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--frozen", MAIN, "run", "demo", PROMPT, `--proxy-port=${port}`],
     env: { NO_COLOR: "1" },
