@@ -136,7 +136,7 @@ Deno.test({
           ),
         );
         assert.match(stored.out, /paired with office/);
-        assert.match(stored.err, /It answers, and has 1 models/);
+        assert.match(stored.err, /It answers, and has 1 model\./);
         const { gateways } = JSON.parse(
           ok(
             await lab.run(
