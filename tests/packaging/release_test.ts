@@ -1,8 +1,10 @@
 /** A release rehearsed on the test base, its sums, signature and bills; and install.sh against a server that cheats. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { difference, partListInside, refuseBase } from "../../scripts/release/artefacts.ts";
+import { issue, makeAuthority, pem } from "../../src/tls/certificate.ts";
 import { compiledProgram } from "../support/binary.ts";
 import { ROOT, runToEnd } from "./support.ts";
 
@@ -239,5 +241,38 @@ Deno.test("install.sh: shellcheck has nothing to say, the source refuses, a part
     const cut = text.slice(0, Math.floor(text.length * at));
     const { stdout } = await runToEnd(["/bin/sh", "-c", cut], { env });
     assert.equal(stdout, "");
+  }
+});
+
+Deno.test("install.sh: a ~/.curlrc that switches certificates off does not", async () => {
+  const { pkcs8: _, ...authority } = await makeAuthority(new Date());
+  const spki = new X509Certificate(pem("CERTIFICATE", authority.certificate))
+    .publicKey.export({ type: "spki", format: "der" });
+  const leaf = await issue(authority, new Uint8Array(spki), ["localhost"], new Date());
+  let asked = 0;
+  const impostor = Deno.serve({
+    ...{ hostname: "127.0.0.1", port: 0, onListen() {} },
+    cert: pem("CERTIFICATE", leaf.certificate),
+    key: pem("PRIVATE KEY", leaf.pkcs8),
+  }, () => {
+    asked++;
+    return new Response("a lie");
+  });
+  const home = await Deno.makeTempDir({ prefix: "secllama-curlrc-" });
+  try {
+    const env = { PATH, HOME: home };
+    await Deno.writeTextFile(join(home, ".curlrc"), "insecure\n");
+    const url = `https://localhost:${impostor.addr.port}`;
+    const plain = await runToEnd(["/usr/bin/curl", "-s", `${url}/x`], { env });
+    assert.deepEqual([plain.stdout, asked], ["a lie", 1], "positive control");
+    const source = await Deno.readTextFile(join(ROOT, "scripts/install.sh"));
+    const script = join(home, "install.sh");
+    await Deno.writeTextFile(script, source.replace("@VERSION@", "1").replace("@URL@", url));
+    const { code, stderr } = await runToEnd(["/bin/sh", script], { env });
+    assert.match(stderr, /cannot download \S+\/SHA256SUMS/);
+    assert.deepEqual([code, asked], [1, 1]);
+  } finally {
+    await impostor.shutdown();
+    await Deno.remove(home, { recursive: true });
   }
 });

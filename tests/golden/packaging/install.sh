@@ -26,12 +26,13 @@ finish() {
 trap finish EXIT
 trap 'exit 1' HUP INT TERM
 
-# Only https, and no redirect to anything else. Plain http is for this machine itself.
+# Only https, and no redirect to anything else. Plain http is for this machine itself. -q: no ~/.curlrc, which may say
+# --insecure for another program's sake.
 download() {
     case $url in
-        https://*) curl --fail --silent --show-error --location --proto '=https' --tlsv1.2 \
+        https://*) curl -q --fail --silent --show-error --location --proto '=https' --tlsv1.2 \
             --max-redirs 5 --output "$2" "$url/$1" ;;
-        http://127.0.0.1:*) curl --fail --silent --show-error --proto '=http' --noproxy '*' \
+        http://127.0.0.1:*) curl -q --fail --silent --show-error --proto '=http' --noproxy '*' \
             --max-redirs 0 --output "$2" "$url/$1" ;;
         *) fail "the release's address is not https" ;;
     esac || fail "cannot download $url/$1" "nothing was installed; try again"
