@@ -55,8 +55,9 @@ export async function readSettings(
   const path = named ?? join(dataDir, "config.toml");
   let file: { text: string; name: string } | undefined;
   try {
-    file = { text: await Deno.readTextFile(path), name: named ? "SECLLAMA_CONFIG" : "config.toml" };
+    file = { text: await readOwn(path), name: named ? "SECLLAMA_CONFIG" : "config.toml" };
   } catch (cause) {
+    if (cause instanceof SecLlamaError) throw cause;
     // A file that was named, or that is there and cannot be read, may hold a protection: going on without it would weaken.
     if (named !== undefined || !(cause instanceof Deno.errors.NotFound)) {
       throw new SecLlamaError(
@@ -74,6 +75,26 @@ export async function readSettings(
     dataDir,
     configFile: path,
   };
+}
+
+/**
+ * A config file's text, if it is nobody else's to change: it can switch protections off and names libraries to load.
+ * @throws {SecLlamaError} `bad-config`.
+ */
+async function readOwn(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const { uid, mode, isFile } = await file.stat();
+  if (Deno.build.os !== "windows" && isFile) {
+    const refused = (what: string, hint: string) =>
+      new SecLlamaError("bad-config", `the config file ${path} ${what}`, { hint });
+    if (uid !== 0 && uid !== Deno.uid()) {
+      throw refused("belongs to another user", "use a file of your own, or of root's");
+    }
+    if ((mode ?? 0) & 0o002) {
+      throw refused("may be written to by everybody", `run: chmod 600 ${path}`);
+    }
+  }
+  return await new Response(file.readable).text();
 }
 
 /**
