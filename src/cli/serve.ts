@@ -25,8 +25,10 @@ import { spawnProxy } from "./serve_proxy.ts";
 import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
 import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
 
-/** SIGTERM to the end of all children. */
+/** SIGTERM to the end of the listeners, which give what is under way 3 s, and of the proxy. */
 const DRAIN_MS = 4_000;
+/** From then to the end of the runners. */
+const END_MS = 4_000;
 
 export const serveCommand: Command = {
   path: ["serve"],
@@ -80,13 +82,13 @@ export const serveCommand: Command = {
     }
     for (const warning of front.warnings) tui.warn(warning);
     const stop = new AbortController();
-    const closers: (() => Promise<unknown> | void)[] = [() => keys.close()];
+    const closers: Closer[] = [() => keys.close()];
+    // Where requests come in. They end first: what is under way may reach its end while the runners are still there.
+    const doors: Closer[] = [];
     const closeAll = async () => {
       stop.abort();
-      await Promise.race([
-        Promise.allSettled(closers.reverse().map(async (close) => await close())),
-        new Promise((resolve) => setTimeout(resolve, DRAIN_MS)),
-      ]);
+      await closeWithin(doors, DRAIN_MS);
+      await closeWithin(closers, END_MS);
     };
     try {
       const apart = front.remote || front.tls !== undefined;
@@ -98,7 +100,7 @@ export const serveCommand: Command = {
         allowModelManagement: config.allowModelManagement,
         env: context.env,
       });
-      if (proxy) closers.push(() => proxy.stop());
+      if (proxy) doors.push(() => proxy.stop());
       const models = await ModelStore.open(join(dataDir, "models"), {
         ollamaDir: config.ollamaModels || undefined,
         embeddedDemo: await embeddedDemoPath(context),
@@ -132,7 +134,7 @@ export const serveCommand: Command = {
         allowedHosts: front.names.map(inUrl),
         ...(front.tls === undefined ? {} : { tls: front.tls }),
       });
-      closers.push(() => gateway.finished);
+      doors.push(() => gateway.finished);
       const scheme = front.tls === undefined ? "http" : "https";
       const gatewayUrl = `${scheme}://${inUrl(front.hostname)}:${gateway.addr.port}`;
       const connectProxy = async () => {
@@ -147,7 +149,7 @@ export const serveCommand: Command = {
             handler: (request, { peer }) => localApp.fetch(request, { peer, local: local.addr }),
             sameUidOnly: true,
           });
-          closers.push(() => local.finished);
+          doors.push(() => local.finished);
           localUrl = `http://127.0.0.1:${local.addr.port}`;
         }
         return await proxy?.connect(localUrl, keys);
@@ -193,13 +195,23 @@ export const serveCommand: Command = {
           throw new SecLlamaError("internal", "the proxy ended by itself");
         }),
       ]);
-      tui.note("ending: no new requests are taken");
+      tui.note("ending: no new requests are taken, what is under way has 3 seconds");
       return EXIT.ok;
     } finally {
       await closeAll();
     }
   },
 };
+
+type Closer = () => Promise<unknown> | void;
+
+/** Calls all of them at once and waits for them, but no longer than `ms`. */
+async function closeWithin(closers: readonly Closer[], ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([Promise.allSettled(closers.map(async (close) => await close())), late]);
+  clearTimeout(timer);
+}
 
 /** Loaded only where the operator asked for it: what can fetch is else not even in the process. */
 async function openManagement(config: Config, models: ModelStore) {
