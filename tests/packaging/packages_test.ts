@@ -60,13 +60,27 @@ Deno.test("service units: systemd reads them, and their exposure is what docs/in
   };
   try {
     const packaging = join(ROOT, "packaging");
-    const value = await exposure([], join(packaging, "systemd/secllama.service"));
-    assert.ok(value > 0 && value <= 2.5, `exposure ${value}`);
+    for (const [unit, most] of [["secllama", 2.0], ["secllama-listen", 0.5]] as const) {
+      const value = await exposure([], join(packaging, `systemd/${unit}.service`));
+      assert.ok(value > 0 && value <= most, `exposure of ${unit} ${value}`);
+    }
     const bare = join(folder, "bare.service");
     await Deno.writeTextFile(bare, "[Service]\nExecStart=/bin/true\n");
     assert.ok(await exposure([], bare) > 9, "the measure tells a bare unit");
-    const user = await exposure(["--user"], join(packaging, "systemd/user/secllama.service"));
-    assert.ok(user > 0 && user <= USER_EXPOSURE, `exposure ${user}`);
+    for (const [unit, most] of [["secllama", USER_EXPOSURE], ["secllama-proxy", 1.6]] as const) {
+      const value = await exposure(["--user"], join(packaging, `systemd/user/${unit}.service`));
+      assert.ok(value > 0 && value <= most, `exposure of the user's ${unit} ${value}`);
+    }
+    const units = ["secllama.service", "secllama-listen.service", "secllama-listen.socket"];
+    const { stderr } = await runToEnd(
+      ["/usr/bin/systemd-analyze", "verify", ...units.map((u) => join(packaging, "systemd", u))],
+      { env },
+    );
+    // Neither is installed where the tests run.
+    const said = stderr.split("\n").filter((line) =>
+      line !== "" && !/secllama is not executable|'man secllama\(1\)'/.test(line)
+    );
+    assert.deepEqual(said, []);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
