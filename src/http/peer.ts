@@ -22,10 +22,32 @@ export function ownUid(): number {
   return linux().call("geteuid");
 }
 
-/** The uid of the socket whose own address is `remote` and whose peer is `local`; undefined if there is none. */
+/** The uid of the socket whose own address is `remote` and whose peer is `local`; undefined if there is none, or no telling. */
 export function peerUid(remote: Deno.NetAddr, local: Deno.NetAddr): number | undefined {
   const ends = [addressBytes(remote.hostname), addressBytes(local.hostname)] as const;
-  return uidByNetlink(linux(), ends, remote.port, local.port) ?? uidByProc(remote, local);
+  const uid = uidByNetlink(linux(), ends, remote.port, local.port) ?? uidByProc(remote, local);
+  return uid === anybodysUid() ? undefined : uid;
+}
+
+let anybodys: { readonly uid: number | undefined } | undefined;
+
+/**
+ * In a user namespace the uid that stands for every user without one there (user_namespaces(7)): a process that runs as
+ * nobody would take them all for itself. Undefined where each user has a uid.
+ */
+function anybodysUid(): number | undefined {
+  return (anybodys ??= { uid: readAnybodysUid() }).uid;
+}
+
+function readAnybodysUid(): number | undefined {
+  let map: string;
+  try {
+    map = linux().readText("/proc/self/uid_map");
+  } catch {
+    return undefined; // A kernel without user namespaces.
+  }
+  if (/^\s*0\s+0\s+4294967295\s*$/.test(map)) return undefined;
+  return Number(linux().readText("/proc/sys/kernel/overflowuid"));
 }
 
 /**

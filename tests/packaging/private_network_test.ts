@@ -178,3 +178,32 @@ ${copy(11435)}
     assert.match(listen, /^User=secllama-listen$/m);
   },
 });
+
+Deno.test({
+  name:
+    "proxy: as nobody in a user namespace, where other users look like nobody, it lets nobody in",
+  ignore: IGNORE,
+  fn: async () => {
+    await using file = await program();
+    const nobody = `${as(65534)} unshare --user --map-user=65534 --map-group=65534`;
+    const out = await onHost(`set -eu
+ip link set lo up
+mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /tmp
+mkdir -m 777 /tmp/nobody
+mkfifo -m 666 /tmp/proxy
+chown 65534:65534 /tmp/nobody
+chmod 700 /tmp/nobody
+seen() { ${nobody} stat -c 'owner of a file of another user: %u' /tmp/person; }
+touch /tmp/person
+chown ${PERSON} /tmp/person
+seen
+key="sl1:$(head -c 32 /dev/urandom | base64 -w0)"
+env -i PATH=/usr/bin:/bin HOME=/tmp/nobody SECLLAMA_KEY="$key" ${nobody} ${file.path} proxy >/tmp/proxy &
+trap 'kill $!; wait' EXIT
+timeout 60 grep -m 1 'proxy ready' </tmp/proxy
+${as(PERSON)} curl -sS --max-time 60 http://127.0.0.1:11434/api/version
+`);
+    assert.match(out, /another user: 65534$/m, "the namespace hides who it is");
+    assert.match(out, /"code":"peer-refused"/, out);
+  },
+});
