@@ -48,6 +48,7 @@ async function ownParts({ env, tui }: Starter): Promise<UnpackedParts | null> {
     carried: inside,
     cacheDir: cacheDirectory(env),
     uid: Deno.build.os === "windows" ? null : Deno.uid(),
+    home: env["HOME"],
     onNote: (line) => tui.note(line),
   }));
 }

@@ -4,6 +4,7 @@
  * is read instead. Both by libc, since Deno has neither.
  */
 import { type Linux, linux } from "../linux/libc.ts";
+import { anybodysUid } from "../linux/anybody.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -27,27 +28,6 @@ export function peerUid(remote: Deno.NetAddr, local: Deno.NetAddr): number | und
   const ends = [addressBytes(remote.hostname), addressBytes(local.hostname)] as const;
   const uid = uidByNetlink(linux(), ends, remote.port, local.port) ?? uidByProc(remote, local);
   return uid === anybodysUid() ? undefined : uid;
-}
-
-let anybodys: { readonly uid: number | undefined } | undefined;
-
-/**
- * In a user namespace the uid that stands for every user without one there (user_namespaces(7)): a process that runs as
- * nobody would take them all for itself. Undefined where each user has a uid.
- */
-function anybodysUid(): number | undefined {
-  return (anybodys ??= { uid: readAnybodysUid() }).uid;
-}
-
-function readAnybodysUid(): number | undefined {
-  let map: string;
-  try {
-    map = linux().readText("/proc/self/uid_map");
-  } catch {
-    return undefined; // A kernel without user namespaces.
-  }
-  if (/^\s*0\s+0\s+4294967295\s*$/.test(map)) return undefined;
-  return Number(linux().readText("/proc/sys/kernel/overflowuid"));
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
+import { anybodysUid } from "../linux/anybody.ts";
 import { alloc, cstr, linux } from "../linux/libc.ts";
 
 type Env = { readonly [name: string]: string | undefined };
@@ -37,12 +38,12 @@ export function cacheDirectory(env: Env, os: typeof Deno.build.os = Deno.build.o
 }
 
 /**
- * Makes the folder, or judges the one that is there, and those above it.
+ * Makes the folder, or judges the one that is there, and those above it. `home` is the user's own folder.
  * @returns Its real path.
  * @throws {SecLlamaError} `unpack-failed` if it cannot be made or may hold no programs; `unpack-refused` if another user
  * could change what is in it.
  */
-export function openCacheDirectory(path: string, uid: number | null): string {
+export function openCacheDirectory(path: string, uid: number | null, home?: string): string {
   let real: string;
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -53,8 +54,9 @@ export function openCacheDirectory(path: string, uid: number | null): string {
   }
   if (uid !== null) {
     mustBePrivate(real, uid);
+    const unknown = home === undefined ? undefined : unknownRoot();
     for (let at = dirname(real);; at = dirname(at)) {
-      mustBeTrusted(at, uid);
+      mustBeTrusted(at, uid, unknown !== undefined && isAbove(at, home!) ? unknown : 0);
       if (at === dirname(at)) break;
     }
   }
@@ -78,12 +80,34 @@ export function mustBePrivate(path: string, uid: number): void {
   }
 }
 
+/**
+ * The uid that root's files seem to have where this process is in a user namespace without a root, as in the service of a
+ * user's systemd. Other users' seem to have it too, so it counts above the home folder only: who owns a folder there could
+ * change everything of this user's anyway.
+ */
+function unknownRoot(): number | undefined {
+  if (Deno.build.os !== "linux") return undefined;
+  const anybody = anybodysUid();
+  return anybody !== undefined && Deno.lstatSync("/").uid === anybody ? anybody : undefined;
+}
+
+/** Whether `home` is in `folder`. */
+function isAbove(folder: string, home: string): boolean {
+  try {
+    return `${Deno.realPathSync(home)}/`.startsWith(folder === "/" ? "/" : `${folder}/`);
+  } catch {
+    return false;
+  }
+}
+
 /** Whoever may write to a folder may put another one in the place of the one below. */
-function mustBeTrusted(path: string, uid: number): void {
+function mustBeTrusted(path: string, uid: number, root: number): void {
   const info = Deno.lstatSync(path);
   const mode = info.mode ?? 0;
   const sticky = (mode & 0o1000) !== 0;
-  if (info.uid !== 0 && info.uid !== uid) throw refused(path, "belongs to another user");
+  if (info.uid !== 0 && info.uid !== root && info.uid !== uid) {
+    throw refused(path, "belongs to another user");
+  }
   // A group of the user's own, by the convention of user-private groups, is the user.
   const groupIsUser = info.gid === uid && info.uid === uid;
   if (!sticky && ((mode & 0o002) || ((mode & 0o020) && !groupIsUser && info.gid !== 0))) {

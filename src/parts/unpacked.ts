@@ -34,6 +34,8 @@ export interface OpenOptions {
   readonly cacheDir: string;
   /** Of this process; null where files have no owner. */
   readonly uid: number | null;
+  /** The user's own folder. */
+  readonly home?: string | undefined;
   /** A line for the person who waits. */
   readonly onNote?: (line: string) => void;
 }
@@ -108,7 +110,7 @@ export async function openParts(options: OpenOptions): Promise<UnpackedParts> {
 async function openFolder(
   options: OpenOptions,
 ): Promise<{ folder: string; seen: Map<string, string>; inUse: Deno.FsFile }> {
-  const base = openCacheDirectory(options.cacheDir, options.uid);
+  const base = openCacheDirectory(options.cacheDir, options.uid, options.home);
   const id = createHash("sha256").update(options.carried.text).digest("hex");
   const folder = join(base, id);
   try {

@@ -11,17 +11,20 @@ if (IGNORE) {
   console.log("skipped: the mounts of a service unit need root, and the compiled program");
 }
 
-/** Prints the banner's lines. The program lies outside /tmp, which the unit replaces. */
+/**
+ * Prints the banner's lines. The user has no other uid's map, as under a user's systemd: root looks like nobody, and so the
+ * uid must not be nobody's. The program lies outside /tmp, which the unit replaces.
+ */
 const script = (folder: string, tunables: boolean) => `
 set -e
 ${tunables ? "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys" : ""}
 mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /tmp
 mkdir /tmp/home
-chown 65534:65534 /tmp/home
+chown 65001:65001 /tmp/home
 mount -o remount,bind,ro /
 mkfifo -m 666 /tmp/home/ready
-env -i PATH=/usr/bin:/bin HOME=/tmp/home setpriv --reuid 65534 --regid 65534 --clear-groups \\
-  --bounding-set -all --no-new-privs unshare --user --map-user=65534 --map-group=65534 \\
+env -i PATH=/usr/bin:/bin HOME=/tmp/home setpriv --reuid 65001 --regid 65001 --clear-groups \\
+  --bounding-set -all --no-new-privs unshare --user --map-user=65001 --map-group=65001 \\
   ${folder}/secllama serve --ephemeral --port 0 --proxy-port 0 --ready-fd 9 \\
   9>/tmp/home/ready &
 timeout 120 head -n 1 /tmp/home/ready >&2
