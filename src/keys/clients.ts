@@ -226,7 +226,7 @@ export class ClientRegistry {
 
   async #storedRevision(): Promise<number> {
     const value = await this.#keys.store?.get(REVISION);
-    if (value === undefined) return 0;
+    if (value === undefined || value.length === 0) return 0; // empty: cut off by a kill, see readHead
     const match = /^sl1c:([1-9]\d{0,14})\s*$/.exec(utf8Decode(value));
     if (!match) throw corruptList("has a damaged revision in the key store");
     return Number(match[1]);

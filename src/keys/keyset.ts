@@ -44,10 +44,14 @@ function decodeHead(value: Uint8Array): Head {
   return { gen: Number(match[1]), active: match[2]! };
 }
 
-/** The store's head, or null. @throws {SecLlamaError} `key-corrupt`, and what the store throws. */
+/**
+ * The store's head, or null if there is none, or an empty one: `secret-tool` stores what it read before its input ended, and
+ * that is nothing if the process that started it was killed just then. Who could empty it could remove it as well.
+ * @throws {SecLlamaError} `key-corrupt`, and what the store throws.
+ */
 export async function readHead(store: KeyStore): Promise<Head | null> {
   const value = await store.get(HEAD);
-  return value === undefined ? null : decodeHead(value);
+  return value === undefined || value.length === 0 ? null : decodeHead(value);
 }
 
 /**

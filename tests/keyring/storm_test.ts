@@ -61,7 +61,9 @@ async function liveOneLife(keyring: Keyring, records: string, index: number, lif
   const { done } = await reader.read();
   if (!done) {
     await new Promise((resolve) => setTimeout(resolve, lifeMs));
-    child.kill("SIGKILL");
+    try {
+      child.kill("SIGKILL");
+    } catch { /* it has ended: the assertion below says why */ }
   }
   await reader.cancel();
   const errors = await new Response(child.stderr).text();
