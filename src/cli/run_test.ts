@@ -34,7 +34,13 @@ async function askPastAListener(uid: number) {
   port = port.trim();
   const { code, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--frozen", MAIN, "run", "demo", PROMPT, `--proxy-port=${port}`],
-    env: { NO_COLOR: "1" },
+    // A variable of the tests' own would be refused as unknown.
+    env: {
+      NO_COLOR: "1",
+      HOME: Deno.env.get("HOME") ?? "/",
+      DENO_DIR: Deno.env.get("DENO_DIR") ?? "",
+    },
+    clearEnv: true,
     stdout: "null",
     stderr: "piped",
   }).output();

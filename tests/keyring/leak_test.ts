@@ -41,17 +41,18 @@ async function files(folder: string): Promise<Uint8Array> {
 /** What was written under `folder` since `start`, as far as it can be read. Other programs write there at the same time. */
 async function written(folder: string, start: Date): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
-  try {
-    for await (const entry of Deno.readDir(folder)) {
-      const path = `${folder}/${entry.name}`;
-      if (entry.isDirectory) parts.push(await written(path, start));
-      if (!entry.isFile) continue;
+  const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const entry of entries) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) parts.push(await written(path, start));
+    if (!entry.isFile) continue;
+    try {
       const { mtime, size } = await Deno.lstat(path);
       if (mtime !== null && mtime >= start && size < 16 * 1024 * 1024) {
         parts.push(await Deno.readFile(path));
       }
-    }
-  } catch { /* removed meanwhile, or another user's */ }
+    } catch { /* removed meanwhile, or another user's */ }
+  }
   return concat(...parts);
 }
 
