@@ -1,6 +1,7 @@
 /** Runs the compiled program in a home of its own. */
 import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
+import { type Ended, runToEnd as toEnd } from "../support/run_to_end.ts";
 
 export const IGNORE = compiledProgram() === "";
 /** Mounts and other users need root. */
@@ -24,30 +25,14 @@ export async function emptyHome(): Promise<Home> {
   };
 }
 
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const TIMEOUT_SECONDS = 120;
 
-const TIMEOUT_SECONDS = "120";
-
-/** Runs any program to its end with nothing but `env`; timeout(1) ends it with all that it started. */
-export async function runToEnd(
+/** Runs any program to its end with nothing but `env`, for two minutes at most. */
+export function runToEnd(
   argv: readonly string[],
   o: { env: Record<string, string>; cwd?: string },
 ): Promise<Ended> {
-  const { code, stdout, stderr } = await new Deno.Command("/usr/bin/timeout", {
-    args: ["--kill-after=5", TIMEOUT_SECONDS, ...argv],
-    env: o.env,
-    clearEnv: true,
-    cwd: o.cwd ?? "/",
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
+  return toEnd(argv, { ...o, timeoutSeconds: TIMEOUT_SECONDS });
 }
 
 /** `secllama ARGS`, compiled. */

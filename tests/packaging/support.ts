@@ -1,31 +1,10 @@
 /** Runs secllama from source, and other programs, in a folder of their own. */
 import { join } from "node:path";
+import { type Ended, runToEnd } from "../support/run_to_end.ts";
+
+export { runToEnd };
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
-
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a program to its end with nothing but `env`. */
-export async function runToEnd(
-  argv: readonly string[],
-  o: { env: Record<string, string>; cwd?: string },
-): Promise<Ended> {
-  const { code, stdout, stderr } = await new Deno.Command(argv[0]!, {
-    args: argv.slice(1),
-    env: o.env,
-    clearEnv: true,
-    cwd: o.cwd ?? "/",
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: text(stdout), stderr: text(stderr) };
-}
 
 function sourceArgv(args: readonly string[]): string[] {
   return [Deno.execPath(), "run", "-A", "--quiet", "--frozen", join(ROOT, "main.ts"), ...args];
