@@ -8,7 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { loadEngine } from "../runner/engine/mod.ts";
-import { collect, GREEDY, libraryFolder, request } from "../runner/engine/test_support.ts";
+import { collect, GREEDY, libraryFolder, request } from "../runner/engine/testing.ts";
 
 const { values, positionals } = parseArgs({
   args: Deno.args,

@@ -7,13 +7,13 @@
  * `benchKeys` is what `deno task bench` calls.
  */
 import { deriveAudit, deriveStorage, deriveTransport } from "../src/keys/derive.ts";
-import { deriveBoxKey, newKdf } from "../src/keys/envelope.ts";
-import { encodeKey, kidOf, newKey } from "../src/keys/kid.ts";
-import { KeyManager } from "../src/keys/manager.ts";
-import { ManifestFile } from "../src/keys/manifest_file.ts";
-import type { KeyStore } from "../src/keys/store.ts";
-import { SecretServiceStore } from "../src/keys/store_linux.ts";
-import { MemoryStore } from "../src/keys/store_memory.ts";
+import { deriveBoxKey, newKdf } from "../src/keys/stores/envelope.ts";
+import { encodeKey, kidOf, newKey } from "../src/keys/keyset/kid.ts";
+import { KeyManager } from "../src/keys/keyset/manager.ts";
+import { ManifestFile } from "../src/keys/keyset/manifest_file.ts";
+import type { KeyStore } from "../src/keys/stores/store.ts";
+import { SecretServiceStore } from "../src/keys/stores/linux.ts";
+import { MemoryStore } from "../src/keys/stores/memory.ts";
 import { missingPackages, startKeyring } from "../tests/keyring/daemon.ts";
 
 /** Median of `rounds` times of `work`, in ms. */

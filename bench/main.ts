@@ -5,8 +5,8 @@
  *     [LLAMA_SERVER=…] deno task bench [MODEL.gguf]      default: the demo model, and one of random weights for speed
  */
 import { join } from "node:path";
-import { runnerFiles } from "../src/cli/roles.ts";
-import { makeTui } from "../src/cli/tui.ts";
+import { runnerFiles } from "../src/app/program_paths.ts";
+import { makeTui } from "../src/app/tui.ts";
 import { loadConfig } from "../src/config/config.ts";
 import { openKeySource } from "../src/keys/mod.ts";
 import { silentLogger } from "../src/log.ts";

@@ -8,7 +8,7 @@ import { makeLinuxPlan, type PlanOverrides } from "../src/sandbox/linux/plan.ts"
 import { spawnPlanned } from "../src/sandbox/linux/spawn.ts";
 import { runnerTarget } from "../src/supervisor/isolation.ts";
 import { makeRandomGguf } from "../runner/engine/random_gguf.ts";
-import { ATTACKER_MEMORY } from "../src/doctor/attacks.ts";
+import { ATTACKER_MEMORY } from "../src/escape/run/all_attacks.ts";
 import { makeStage } from "../tests/sandbox/stage.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 15);

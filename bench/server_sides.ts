@@ -1,7 +1,7 @@
 /** The two sides that server_bench.ts compares: our whole path, and llama-server or, without one, the engine called bare. */
 import { dirname, join } from "node:path";
 import { loadEngine } from "../runner/engine/mod.ts";
-import { libraryFolder } from "../runner/engine/test_support.ts";
+import { libraryFolder } from "../runner/engine/testing.ts";
 import { DEFAULT_SAMPLING } from "../runner/engine/types.ts";
 import { ModelStore } from "../src/models/store.ts";
 import { startServe } from "../tests/support/serve.ts";

@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { loadEngine } from "../runner/engine/mod.ts";
 import { makeApi } from "../runner/api/mod.ts";
 import { type Pacing, REMOTE_PACING, sendReply } from "../runner/reply_stream.ts";
-import { libraryFolder } from "../runner/engine/test_support.ts";
+import { libraryFolder } from "../runner/engine/testing.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { ReplySealer } from "../src/sealed/reply_sealer.ts";
 

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { utf8 } from "../src/bytes.ts";
 import { sealedFetch } from "../src/client/mod.ts";
-import { kidOf } from "../src/keys/kid.ts";
+import { kidOf } from "../src/keys/keyset/kid.ts";
 import { Hpke } from "../src/sealed/hpke.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { Recipient } from "../src/sealed/recipient.ts";

@@ -87,7 +87,7 @@ async function gateway(): Promise<void> {
     acquire: () => Promise.resolve({ model, waitedMs: 0 }),
     byRecipient: () => model,
     dropReplaced: () => Promise.resolve(),
-    freshen: () => Promise.resolve(),
+    refreshIfChanged: () => Promise.resolve(),
     shared: () => false,
   };
   const app = new Hono<ManagementEnv>();

@@ -4,8 +4,8 @@
  * writing. All libraries must be open by then, and V8 must not compile (`--jitless`).
  */
 import policy from "../sandbox-profiles/linux.json" with { type: "json" };
-import { tryProfile } from "../src/darwin/attempts.ts";
-import { openDarwin } from "../src/darwin/libc.ts";
+import { tryProfile } from "../src/escape/macos.ts";
+import { openMacosLibc } from "../src/macos/libc.ts";
 import { errnoName } from "../src/linux/errno.ts";
 import { hardenProcess } from "../src/linux/harden.ts";
 import { cstr, type Linux, linux, openFlags, SystemCallError } from "../src/linux/libc.ts";
@@ -66,7 +66,7 @@ export function stage2Policy(options: LockdownOptions = {}): SeccompPolicy {
  * judges.
  */
 export function lockdown(options: LockdownOptions = {}): LayerResult[] {
-  if (Deno.build.os === "darwin") return tryProfile(openDarwin());
+  if (Deno.build.os === "darwin") return tryProfile(openMacosLibc());
   if (Deno.build.os === "windows") return jobReport(openWindowsApi());
   const system = linux();
   const results = [...early];

@@ -9,7 +9,7 @@ import type { BootMessage, FromRunner } from "../src/pipe/messages.ts";
 import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
-import { attack } from "./attack.ts";
+import { attack } from "./escape.ts";
 import { DEFAULT_SAMPLING, type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, lockdown } from "./lockdown.ts";
 import { Session } from "./session.ts";
@@ -53,7 +53,7 @@ async function boot(message: BootMessage): Promise<void> {
     model: message.model,
     version: message.version,
     defaults: message.defaults,
-    onKeepAlive: (ms) => send({ t: "lease", ms: ms === "forever" ? -1 : ms }),
+    onKeepAlive: (ms) => send({ t: "keep_alive", ms: ms === "forever" ? -1 : ms }),
   });
   const locked = message.lockdown ? lockdown({ keep: message.stage2Keeps }) : [];
   // A driver may open devices or compile only now; one that stage 2 stops must not be found out by a user.

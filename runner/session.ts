@@ -13,7 +13,7 @@ import { RunnerKeys } from "./runner_keys.ts";
 
 /** Largest plaintext request body taken when encryption is off; the sealed path has the same limit of its own. */
 const MAX_PLAIN_BODY_BYTES = 64 * 1024 * 1024;
-/** How often boot keys are looked at; they roll hourly. */
+/** How often recipient keys are looked at; they roll hourly. */
 const ROLL_CHECK_MS = 30_000;
 
 export interface SessionOptions {
@@ -27,7 +27,7 @@ export interface SessionOptions {
   /** A paired client has used its newest key while it still had an older one. */
   readonly onRenewed: (pskId: string) => void;
   /** A clock and short lives, for tests in one process. A runner never sets it. */
-  readonly recipient?: Pick<RecipientOptions, "now" | "bootKeyLifeMs" | "limits">;
+  readonly recipient?: Pick<RecipientOptions, "now" | "recipientKeyLifeMs" | "limits">;
 }
 
 export class Session {

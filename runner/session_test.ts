@@ -1,5 +1,5 @@
 /**
- * A runner's session over a real pipe, asked by the real client with an injected clock: boot keys that roll and expire, a client
+ * A runner's session over a real pipe, asked by the real client with an injected clock: recipient keys that roll and expire, a client
  * whose clock is wrong, a full replay window, clients that are revoked or get a new key.
  */
 import assert from "node:assert/strict";
@@ -115,7 +115,7 @@ async function withWorld(
 const text = async (response: Promise<Response>) => await (await response).text();
 
 for (const suite of [1, 2]) {
-  Deno.test(`session: boot keys roll hourly, two are valid, a client goes on by itself (suite ${suite})`, () =>
+  Deno.test(`session: recipient keys roll hourly, two are valid, a client goes on by itself (suite ${suite})`, () =>
     withWorld({}, async ({ clock, client, counts, give }) => {
       give(local);
       const fetch = client({ suite });
@@ -166,7 +166,7 @@ Deno.test("session: clients whose clock is wrong by an hour are served; one that
     assert.equal(counts.requests - before, 2, "425, then sealed by the runner's clock");
   }));
 
-Deno.test("session: a full replay window ends the boot key, and the client goes on with the next", () =>
+Deno.test("session: a full replay window ends the recipient key, and the client goes on with the next", () =>
   withWorld({ limits: { replayEntries: 3 } }, async ({ client, counts, give, session }) => {
     give(local);
     for (const suite of [1, 2]) {

@@ -4,7 +4,7 @@
  */
 const ENTRIES: readonly (readonly [entry: string, out: string])[] = [
   ["runner/main.ts", "build/runner.js"],
-  ["runner/attacks/main.ts", "build/attacker.js"],
+  ["runner/attacker.ts", "build/attacker.js"],
   // On Linux and macOS a runner is started without a program of ours in between.
   ...(Deno.build.os === "windows"
     ? [["src/sandbox/windows/launch_main.ts", "build/launch.js"] as const]

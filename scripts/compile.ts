@@ -8,7 +8,7 @@
  * or for tests let scripts/denort.ts recover one: --testbase. Such a program calls itself `+testbase`.
  */
 import { dirname, join, resolve } from "node:path";
-import type { BuildFacts, PartList } from "../src/parts/part_list.ts";
+import type { BuildFacts, PartList } from "../src/bundle/part_list.ts";
 import { VERSION } from "../src/version.ts";
 import { carriedPackages } from "./compile_packages.ts";
 import { compress, holds, pack, sha256, type Source } from "./compile_parts.ts";

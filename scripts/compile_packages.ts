@@ -1,6 +1,6 @@
 /** The npm packages whose code is in the bundles, for `secllama version --json`. */
 import { join } from "node:path";
-import type { BuildFacts } from "../src/parts/part_list.ts";
+import type { BuildFacts } from "../src/bundle/part_list.ts";
 
 /**
  * Every package that deno.json names and those they need, with the integrity that deno.lock pins. Packages of which nothing

@@ -1,8 +1,8 @@
-/** Packs what a compiled program carries: see src/parts/part_list.ts for the format. */
+/** Packs what a compiled program carries: see src/bundle/part_list.ts for the format. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { constants, zstdCompressSync } from "node:zlib";
-import type { Part, Piece } from "../src/parts/part_list.ts";
+import type { Part, Piece } from "../src/bundle/part_list.ts";
 
 export interface Source {
   readonly name: string;

@@ -12,9 +12,8 @@ const BASE = [
   "src/log.ts",
   "src/permissions.ts",
   "src/linux",
-  "src/darwin",
+  "src/macos",
   "src/windows",
-  "src/loopback.ts",
 ];
 const RULES: { readonly [part: string]: readonly string[] } = {
   "src/errors.ts": [],
@@ -25,9 +24,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/log.ts": [],
   "src/version.ts": [],
   "src/permissions.ts": [],
-  "src/loopback.ts": [],
-  "src/darwin": ["src/loopback.ts", "src/linux/attempts.ts"],
-  "src/windows": ["src/loopback.ts", "src/linux/attempts.ts"],
+  "src/macos": [],
+  "src/windows": [],
   "src/linux": ["src/errors.ts", "src/codecs.ts", "src/bytes.ts"],
   "src/sealed": BASE,
   "src/pipe": BASE,
@@ -36,12 +34,22 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/http": BASE,
   // Of the product's own network traffic, all that goes beyond the user's gateway. Only the command line may start it.
   "src/pull": [...BASE, "src/config", "src/models"],
-  "src/parts": BASE,
+  "src/bundle": BASE,
+  // What an attack is, and each by native calls. The runner's place and the gateway's both make them.
+  "src/escape": BASE,
   "src/keys": [...BASE, "src/sealed/suite.ts"],
-  "src/sandbox": [...BASE, "sandbox-profiles"],
+  "src/sandbox": [...BASE, "src/escape", "sandbox-profiles"],
   "src/tls": [...BASE, "src/keys"],
   "src/client": [...BASE, "src/sealed"],
-  "src/supervisor": [...BASE, "src/config", "src/keys", "src/sandbox", "src/pipe", "src/models"],
+  "src/supervisor": [
+    ...BASE,
+    "src/config",
+    "src/escape",
+    "src/keys",
+    "src/sandbox",
+    "src/pipe",
+    "src/models",
+  ],
   "src/gateway": [
     ...BASE,
     "src/config",
@@ -58,20 +66,27 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sealed/problems.ts",
   ],
   "src/proxy": [...BASE, "src/http", "src/client", "src/keys"],
-  // The doctor makes the attacks, whose names and evidence the attacker's own list holds.
-  "src/doctor": [
+  // The whole list in a fresh sandbox, and what each attack came to.
+  "src/escape/run": [...BASE, "src/escape", "src/sandbox"],
+  // What composes the roles; it knows no command.
+  "src/app": [
     ...BASE,
+    "src/bundle",
     "src/client",
-    "src/keys",
-    "src/sandbox",
-    "src/models",
+    "src/config",
+    "src/gateway",
     "src/http",
-    "runner/attacks",
+    "src/keys",
+    "src/models",
+    "src/proxy",
+    "src/sandbox",
+    "src/supervisor",
+    "src/tls",
   ],
   "src/cli": ["src"],
   "main.ts": ["src/cli"],
   // Stage 2 is a policy, and policies are data.
-  "runner": [...BASE, "src/sealed", "src/pipe", "sandbox-profiles"],
+  "runner": [...BASE, "src/escape", "src/sealed", "src/pipe", "sandbox-profiles"],
 };
 
 /** Package → the only places that may import it. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { utf8, utf8Decode } from "../src/bytes.ts";
 import { encodePairing } from "../src/client/pairing.ts";
-import { PSK_ID, serve } from "../src/client/test_support.ts";
+import { PSK_ID, serve } from "../src/client/testing.ts";
 
 const FOLDER = new URL("../examples/python/", import.meta.url);
 

@@ -1,6 +1,6 @@
 /** Requests of an attacker, by the flaw of a peer that they come from. */
 import assert from "node:assert/strict";
-import { testApi } from "./test_support.ts";
+import { testApi } from "./testing.ts";
 
 const PATHS = [
   "/api/chat",

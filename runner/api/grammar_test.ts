@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { GrammarProbe } from "../engine/grammar_probe.ts";
-import { demoTest } from "../engine/test_support.ts";
+import { demoTest } from "../engine/testing.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
 import { DEFAULT_OPTIONS } from "./options.ts";
 import type { InferenceRequest } from "./request.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testApi } from "./test_support.ts";
+import { testApi } from "./testing.ts";
 
 const PNG = "iVBORw0KGgo=";
 const NO_IMAGES = /this model does not support images/;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { modelTemplate } from "./model_template.ts";
-import { testApi } from "./test_support.ts";
+import { testApi } from "./testing.ts";
 
 const info = (change: Record<string, unknown> = {}) => ({ ...testApi().engine.info, ...change });
 const JINJA = { chatTemplate: "{{ tools }}", capabilities: ["completion", "tools"] };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { testApi } from "./test_support.ts";
+import { testApi } from "./testing.ts";
 
 // The fake's context is 60 tokens, and its tokens are characters: a turn costs 15 and its text.
 const SMALL = { info: { slotContextLength: 60 } };

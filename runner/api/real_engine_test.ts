@@ -1,9 +1,9 @@
 /** The API over the real engine and the repository's own model. */
 import assert from "node:assert/strict";
-import { demoTest, withEngine } from "../engine/test_support.ts";
+import { demoTest, withEngine } from "../engine/testing.ts";
 import type { Engine } from "../engine/types.ts";
 import { makeApi } from "./app.ts";
-import { readEvents, readLines } from "./test_support.ts";
+import { readEvents, readLines } from "./testing.ts";
 
 const GREEDY = { temperature: 0, num_predict: 24 };
 const QUESTION = { role: "user", content: "What is network isolation?" };

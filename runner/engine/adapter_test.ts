@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { loadEngine } from "./mod.ts";
 import { makeAdapter, makeRandomGguf } from "./random_gguf.ts";
-import { collect, libraryFolder, request, withEngine } from "./test_support.ts";
+import { collect, libraryFolder, request, withEngine } from "./testing.ts";
 
 async function withFiles(use: (dir: string, modelPath: string) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "secllama-test-" });

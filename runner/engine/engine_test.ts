@@ -8,7 +8,7 @@ import {
   modelTest,
   request,
   withEngine,
-} from "./test_support.ts";
+} from "./testing.ts";
 import { loadEngine } from "./mod.ts";
 import { makeRandomGguf } from "./random_gguf.ts";
 import { DEFAULT_SAMPLING, type Engine, type GenerateEvent } from "./types.ts";

@@ -3,7 +3,7 @@ import { cString } from "./c_string.ts";
 import { openLibrary } from "./library.ts";
 import { loadModel } from "./model.ts";
 import { Candidates } from "./sampler.ts";
-import { libraryFolder } from "./test_support.ts";
+import { libraryFolder } from "./testing.ts";
 
 export class GrammarProbe {
   readonly #library = openLibrary(libraryFolder(), { verify: false });

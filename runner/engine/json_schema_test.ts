@@ -3,7 +3,7 @@ import { SecLlamaError } from "../../src/errors.ts";
 import { integerRange } from "./gbnf.ts";
 import { GrammarProbe } from "./grammar_probe.ts";
 import { jsonGrammar, schemaGrammar } from "./json_schema.ts";
-import { collect, modelTest, request, withEngine } from "./test_support.ts";
+import { collect, modelTest, request, withEngine } from "./testing.ts";
 import { DEFAULT_SAMPLING } from "./types.ts";
 
 const refused = (pattern: RegExp) => (error: unknown) =>

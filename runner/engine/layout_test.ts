@@ -9,7 +9,7 @@ import {
   writeField,
 } from "./layout.ts";
 import { openLibrary } from "./library.ts";
-import { libraryFolder } from "./test_support.ts";
+import { libraryFolder } from "./testing.ts";
 
 const refusal = (pattern: RegExp) => (error: unknown) =>
   error instanceof SecLlamaError && error.code === "model-failed" && pattern.test(error.message);

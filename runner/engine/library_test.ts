@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { librarySetFor, verifyLibraries } from "./library.ts";
 import { loadEngine } from "./mod.ts";
-import { DEMO_MODEL, libraryFolder } from "./test_support.ts";
+import { DEMO_MODEL, libraryFolder } from "./testing.ts";
 
 const set = librarySetFor(`${Deno.build.os}-${Deno.build.arch}`);
 

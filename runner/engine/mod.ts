@@ -7,14 +7,14 @@
 import { SecLlamaError } from "../../src/errors.ts";
 import { Batch } from "./batch.ts";
 import { chooseFlashAttention, createContext, createThreadpool } from "./context.ts";
-import { Crew } from "./crew.ts";
+import { AdaptiveThreads } from "./adaptive_threads.ts";
 import { Embedder } from "./embedder.ts";
 import { Generation } from "./generation.ts";
-import { Grouping } from "./grouping.ts";
+import { BatchPolicy } from "./batch_policy.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkSampling, Sampler } from "./sampler.ts";
-import { Pace } from "./pace.ts";
+import { PromptChunker } from "./prompt_chunker.ts";
 import { Scheduler } from "./scheduler.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { ChatRenderer } from "./template.ts";
@@ -109,7 +109,7 @@ class LlamaEngine implements Engine {
       adapters: model.adapters,
     });
     const batch = new Batch(batchSize, slots);
-    const pace = new Pace(batchSize);
+    const promptChunker = new PromptChunker(batchSize);
     let context: Pointer = null;
     let aloneMs = Infinity;
     if (model.generates) {
@@ -122,18 +122,18 @@ class LlamaEngine implements Engine {
         flashAttention: chooseFlashAttention(options, model.headLength),
         adapters: model.adapters,
       });
-      aloneMs = this.#warmUp(context, batch, pace, threads);
+      aloneMs = this.#warmUp(context, batch, promptChunker, threads);
     } else this.#embedder.prepare();
     this.#scheduler = new Scheduler({
       llama: library.llama,
       context,
       batch,
-      pace,
-      grouping: new Grouping(),
+      promptChunker,
+      batchPolicy: new BatchPolicy(),
       stopSignal: context === null
         ? undefined
         : new StopSignal(library.llama, context, library.strlen),
-      crew: new Crew({ threads, aloneMs, now: () => performance.now() }),
+      adaptiveThreads: new AdaptiveThreads({ threads, aloneMs, now: () => performance.now() }),
       slots,
       slotContextLength,
       vocabularySize: vocabulary.size,
@@ -148,7 +148,7 @@ class LlamaEngine implements Engine {
   }
 
   /** @returns Milliseconds that one thread takes for one token. */
-  #warmUp(context: Pointer, batch: Batch, pace: Pace, threads: number): number {
+  #warmUp(context: Pointer, batch: Batch, promptChunker: PromptChunker, threads: number): number {
     const { llama } = this.#library;
     const memory = llama.llama_get_memory(context);
     const token = Math.max(0, this.#model.vocabulary.bos);
@@ -167,7 +167,7 @@ class LlamaEngine implements Engine {
       return ms;
     };
     const count = Math.min(WARM_UP_TOKENS, batch.capacity);
-    pace.record({ promptTokens: count, decodeTokens: 0, ms: decode(count) });
+    promptChunker.record({ promptTokens: count, decodeTokens: 0, ms: decode(count) });
     if (threads === 1) return Infinity;
     llama.llama_set_n_threads(context, 1, 1);
     const aloneMs = Math.min(decode(1), decode(1));

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { libraryFolder, modelTest } from "./test_support.ts";
+import { libraryFolder, modelTest } from "./testing.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
 const SCRIPT = `
-import { collect, request } from "${root}runner/engine/test_support.ts";
+import { collect, request } from "${root}runner/engine/testing.ts";
 import { loadEngine } from "${root}runner/engine/mod.ts";
 const [libDir, modelPath] = Deno.args;
 const engine = await loadEngine({ libDir, modelPath, contextLength: 128, slots: 2, threads: 1 });

@@ -10,10 +10,10 @@
  */
 import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { Batch } from "./batch.ts";
-import type { Crew } from "./crew.ts";
+import type { AdaptiveThreads } from "./adaptive_threads.ts";
 import type { Generation } from "./generation.ts";
-import type { Grouping } from "./grouping.ts";
-import { type Pace, promptChunk, SHORT_PROMPT_TOKENS } from "./pace.ts";
+import type { BatchPolicy } from "./batch_policy.ts";
+import { promptChunk, type PromptChunker, SHORT_PROMPT_TOKENS } from "./prompt_chunker.ts";
 import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
 import { BROKEN_OFF, type StopSignal } from "./stop_signal.ts";
 import type { LlamaSymbols } from "./symbols.ts";
@@ -25,9 +25,9 @@ export interface SchedulerOptions {
   /** Absent for a model that only embeds. */
   readonly context: Pointer;
   readonly batch: Batch;
-  readonly pace: Pace;
-  readonly crew: Crew;
-  readonly grouping: Grouping;
+  readonly promptChunker: PromptChunker;
+  readonly adaptiveThreads: AdaptiveThreads;
+  readonly batchPolicy: BatchPolicy;
   readonly stopSignal: StopSignal | undefined;
   readonly slots: number;
   /** Tokens of context a slot has. */
@@ -162,9 +162,10 @@ export class Scheduler {
     this.#admit();
     const plan = this.#plan();
     if (this.#o.batch.count === 0) return this.#tasks.length > 0;
-    const { llama, context, batch, pace, crew, grouping, stopSignal } = this.#o;
-    if (this.#threads !== crew.threads) {
-      this.#threads = crew.threads;
+    const { llama, context, batch, promptChunker, adaptiveThreads, batchPolicy, stopSignal } =
+      this.#o;
+    if (this.#threads !== adaptiveThreads.threads) {
+      this.#threads = adaptiveThreads.threads;
       llama.llama_set_n_threads(context, this.#threads, this.#threads);
     }
     const { promptTokens, decodeTokens } = plan;
@@ -183,10 +184,10 @@ export class Scheduler {
       }
       return true;
     }
-    pace.record({ promptTokens, decodeTokens, ms });
+    promptChunker.record({ promptTokens, decodeTokens, ms });
     if (promptTokens === 0) {
-      crew.record({ sequences: decodeTokens, ms });
-      grouping.record({ sequences: decodeTokens, ms });
+      adaptiveThreads.record({ sequences: decodeTokens, ms });
+      batchPolicy.record({ sequences: decodeTokens, ms });
     }
     if (status !== 0) {
       this.#failBatch(plan, status);
@@ -251,13 +252,13 @@ export class Scheduler {
     }
     // Each slot that generates gets its next token before another prompt does.
     this.#owed = decoding.length;
-    return this.#planPrompts(prompts, this.#o.pace.promptLimit(decoding.length > 0));
+    return this.#planPrompts(prompts, this.#o.promptChunker.promptLimit(decoding.length > 0));
   }
 
   #planDecode(decoding: readonly Slot[]): Plan {
-    const { batch, grouping } = this.#o;
+    const { batch, batchPolicy } = this.#o;
     const chosen = decoding.toSorted((a, b) => a.stepped - b.stepped)
-      .slice(0, grouping.limit(decoding.length))
+      .slice(0, batchPolicy.limit(decoding.length))
       .sort((a, b) => a.sequence - b.sequence); // as the batch must be
     const outputs: Output[] = [];
     const cells: { slot: Slot; tokens: number[] }[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
-import { demoTest, modelTest, withEngine } from "./test_support.ts";
+import { demoTest, modelTest, withEngine } from "./testing.ts";
 import { ChatRenderer, type TemplateVocabulary } from "./template.ts";
 import type { ChatInput, ChatMessage } from "./types.ts";
 

@@ -1,7 +1,7 @@
 /** What a release consists of: one row for each executable. Everything that names one (formula, manifests, sums) is made from it. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { BuildFacts, PartList } from "../../src/parts/part_list.ts";
+import type { BuildFacts, PartList } from "../../src/bundle/part_list.ts";
 import { type Target, TARGETS } from "../compile_targets.ts";
 
 export interface Artefact {

@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { PartList } from "../../src/parts/part_list.ts";
+import type { PartList } from "../../src/bundle/part_list.ts";
 import type { Artefact } from "./artefacts.ts";
 
 interface Component {

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
-import { chooseBackend } from "../keys/backend.ts";
+import { chooseBackend } from "../keys/stores/backend.ts";
 import { silentLogger } from "../log.ts";
 import { ModelStore } from "../models/store.ts";
 import { openSandbox } from "../supervisor/isolation.ts";
@@ -14,7 +14,7 @@ import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { attackChecks } from "./doctor_attacks.ts";
-import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
+import { embeddedDemoPath, openGpu, runnerFiles } from "../app/program_paths.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 export interface Check {

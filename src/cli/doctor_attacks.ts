@@ -1,11 +1,11 @@
 /** The doctor's table of attacks: each made from the runner's place, what came of it, and which layer it met. */
-import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../doctor/attacks.ts";
-import { stoppedBy } from "../doctor/stopped_by.ts";
+import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../escape/run/all_attacks.ts";
+import { stoppedBy } from "../escape/run/stopped_by.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import type { CommandContext } from "./command.ts";
 import type { Check } from "./doctor.ts";
-import { attackerProgram, embeddedDemoPath, runnerFiles } from "./roles.ts";
+import { attackerProgram, embeddedDemoPath, runnerFiles } from "../app/program_paths.ts";
 import type { Settings } from "./settings.ts";
 
 /** Every attack of the list, with the attacker in the runner's place and a model that answers before and after. */
@@ -60,7 +60,7 @@ export async function attackChecks(
 
 function attackCheck(row: AttackRow, grouped: boolean): Check {
   const out = row.verdict === "out";
-  const detail = row.detail.replace(/\/\S*secllama-trial-[0-9a-f]+/, "…"); // the folder of this one run
+  const detail = row.detail.replace(/\/\S*secllama-attack-[0-9a-f]+/, "…"); // the folder of this one run
   // The one that only a cgroup stops, which no one is required to have.
   const excused = out && row.onlyByCgroup && !grouped;
   return {

@@ -3,10 +3,10 @@
  * document out, and the exit code of the error table. Nothing here prints key bytes.
  */
 import { SecLlamaError } from "../errors.ts";
-import { kidOf } from "../keys/kid.ts";
-import { outsideStatus } from "../keys/status.ts";
-import { BACKEND_NAMES } from "../keys/store.ts";
-import { readUsage, useOf } from "../keys/usage.ts";
+import { kidOf } from "../keys/keyset/kid.ts";
+import { outsideStatus } from "../keys/keyset/status.ts";
+import { BACKEND_NAMES } from "../keys/stores/store.ts";
+import { readUsage, useOf } from "../keys/keyset/usage.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import {
   choose,
@@ -19,7 +19,7 @@ import {
   report,
 } from "./key_common.ts";
 import { printStatus } from "./key_status.ts";
-import { authorityOf } from "./front.ts";
+import { authorityOf } from "../app/listen_address.ts";
 import { readSettings } from "./settings.ts";
 import { exportCommand, importCommand } from "./key_transfer.ts";
 

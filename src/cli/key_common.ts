@@ -1,11 +1,11 @@
 /** What the commands of `secllama key` share: opening the key source, reading a kid, reporting. */
 import { dataDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
-import { chooseBackend, type Chosen } from "../keys/backend.ts";
-import { isKid } from "../keys/kid.ts";
-import { KeyManager } from "../keys/manager.ts";
-import { ManifestFile } from "../keys/manifest_file.ts";
-import { BACKEND_NAMES } from "../keys/store.ts";
+import { chooseBackend, type Chosen } from "../keys/stores/backend.ts";
+import { isKid } from "../keys/keyset/kid.ts";
+import { KeyManager } from "../keys/keyset/manager.ts";
+import { ManifestFile } from "../keys/keyset/manifest_file.ts";
+import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import { type CommandContext, flag, JSON_OPTION, type OptionTable } from "./command.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";

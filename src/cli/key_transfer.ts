@@ -1,7 +1,7 @@
 /** `secllama key export` and `secllama key import`. */
 import { SecLlamaError } from "../errors.ts";
-import { ENVELOPE_CAP_BYTES } from "../keys/envelope.ts";
-import { ioError } from "../keys/manifest_file.ts";
+import { ENVELOPE_CAP_BYTES } from "../keys/stores/envelope.ts";
+import { ioError } from "../keys/keyset/manifest_file.ts";
 import {
   type Command,
   type CommandContext,

@@ -1,8 +1,8 @@
 /** Finds the command that argv names, parses the rest by its table, runs it and turns errors into exit codes. */
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
-import { settleEnvironment } from "./environment.ts";
-import { makeTui } from "./tui.ts";
+import { settleEnvironment } from "../app/environment.ts";
+import { makeTui } from "../app/tui.ts";
 
 /**
  * Commands that must be there at once: only the modules that they need are loaded. Everything else comes with the whole

@@ -1,7 +1,7 @@
 /** The model store that this installation and the settings name. */
 import { join } from "node:path";
 import { ModelStore } from "../models/store.ts";
-import { embeddedDemoPath, type Starter } from "./roles.ts";
+import { embeddedDemoPath, type Starter } from "../app/program_paths.ts";
 import { readSettings } from "./settings.ts";
 
 /**

@@ -5,7 +5,7 @@ import { EXIT, SecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { pairingAddress } from "./front.ts";
+import { pairingAddress } from "../app/listen_address.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
 

@@ -8,7 +8,7 @@ import {
   type SealedFetchOptions,
 } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { chooseBackend } from "../keys/backend.ts";
+import { chooseBackend } from "../keys/stores/backend.ts";
 import { listPairings, PairingStore } from "../keys/mod.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";

@@ -1,7 +1,7 @@
 /** Where a passphrase comes from: a file descriptor, else the terminal. Never an argument or the environment. */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { readDescriptor } from "../keys/headless.ts";
+import { readDescriptor } from "../keys/stores/headless.ts";
 import type { CommandContext } from "./command.ts";
 
 const PASSPHRASE_CAP_BYTES = 1_024;

@@ -4,7 +4,7 @@ import { type Credentials, sealedFetch } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { makeLogger } from "../log.ts";
-import { permissionLabels } from "./permissions.ts";
+import { permissionLabels } from "../app/permission_labels.ts";
 import { startProxy } from "../proxy/mod.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";

@@ -5,7 +5,7 @@ import { ModelStore } from "../models/store.ts";
 import type { SandboxMode } from "../sandbox/mod.ts";
 import { limitedTarget, openSandbox } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
+import { embeddedDemoPath, openGpu, runnerFiles } from "../app/program_paths.ts";
 import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
 import { readSettings, type Settings } from "./settings.ts";
 

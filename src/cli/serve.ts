@@ -10,19 +10,19 @@ import { makeGatewayApp } from "../gateway/app.ts";
 import { serveHardened } from "../http/mod.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { makeLogger } from "../log.ts";
-import { permissionLabels } from "./permissions.ts";
+import { permissionLabels } from "../app/permission_labels.ts";
 import { ModelStore } from "../models/store.ts";
 import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { inUrl } from "../tls/names.ts";
 import { VERSION } from "../version.ts";
 import { type Command, flag, stringOption } from "./command.ts";
-import { type Front, gatewayFront } from "./front.ts";
+import { gatewayListenAddress, type ListenAddress } from "../app/listen_address.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
-import { openReadyLine } from "./ready.ts";
-import { printBanner } from "./serve_banner.ts";
-import { spawnProxy } from "./serve_proxy.ts";
-import { embeddedDemoPath, openGpu, runnerFiles } from "./roles.ts";
+import { openReadyLine } from "../app/ready_line.ts";
+import { printBanner } from "../app/banner.ts";
+import { spawnProxy } from "../app/proxy_process.ts";
+import { embeddedDemoPath, openGpu, runnerFiles } from "../app/program_paths.ts";
 import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 /** SIGTERM to the end of the listeners, which give what is under way 3 s, and of the proxy. */
@@ -73,14 +73,14 @@ export const serveCommand: Command = {
       maxAgeDays: config.keyMaxAgeDays,
       clientGraceMs: config.clientGraceMs,
     });
-    let front: Front;
+    let listen: ListenAddress;
     try {
-      front = await gatewayFront(config, dataDir, keys);
+      listen = await gatewayListenAddress(config, dataDir, keys);
     } catch (error) {
       keys.close();
       throw error;
     }
-    for (const warning of front.warnings) tui.warn(warning);
+    for (const warning of listen.warnings) tui.warn(warning);
     const stop = new AbortController();
     const closers: Closer[] = [() => keys.close()];
     // Where requests come in. They end first: what is under way may reach its end while the runners are still there.
@@ -91,9 +91,9 @@ export const serveCommand: Command = {
       await closeWithin(closers, END_MS);
     };
     try {
-      const apart = front.remote || front.tls !== undefined;
+      const apart = listen.remote || listen.tls !== undefined;
       const proxy = flag(context, "no-proxy") ? undefined : spawnProxy({
-        gatewayHost: apart ? "127.0.0.1" : front.hostname,
+        gatewayHost: apart ? "127.0.0.1" : listen.hostname,
         port: config.proxyPort,
         dataDir,
         logLevel: config.logLevel,
@@ -125,18 +125,18 @@ export const serveCommand: Command = {
       const preload = stringOption(context, "model") ?? "demo";
       const { allowedOrigins } = config;
       const listener = { allowedOrigins, limits, logger, signal: stop.signal };
-      const app = appFor(front.remote);
+      const app = appFor(listen.remote);
       const gateway = await serveHardened({
         ...listener,
-        hostname: front.hostname,
+        hostname: listen.hostname,
         port: config.port,
         handler: (request, { peer }) => app.fetch(request, { peer, local: gateway.addr }),
-        allowedHosts: front.names.map(inUrl),
-        ...(front.tls === undefined ? {} : { tls: front.tls }),
+        allowedHosts: listen.names.map(inUrl),
+        ...(listen.tls === undefined ? {} : { tls: listen.tls }),
       });
       doors.push(() => gateway.finished);
-      const scheme = front.tls === undefined ? "http" : "https";
-      const gatewayUrl = `${scheme}://${inUrl(front.hostname)}:${gateway.addr.port}`;
+      const scheme = listen.tls === undefined ? "http" : "https";
+      const gatewayUrl = `${scheme}://${inUrl(listen.hostname)}:${gateway.addr.port}`;
       const connectProxy = async () => {
         let localUrl = gatewayUrl;
         if (apart) {
@@ -168,7 +168,7 @@ export const serveCommand: Command = {
       printBanner(tui, {
         config,
         gatewayUrl,
-        names: front.names,
+        names: listen.names,
         proxyUrl,
         keys,
         gpu: supervisor.gpu.status(),

@@ -1,6 +1,6 @@
 /** `secllama version`: of SecLlama, of what it runs on, and with --json of every part that a compiled program carries. */
 import { EXIT } from "../errors.ts";
-import { carried } from "../parts/carried.ts";
+import { carried } from "../bundle/carried.ts";
 import { VERSION } from "../version.ts";
 import { type Command, flag, JSON_OPTION } from "./command.ts";
 
@@ -33,7 +33,7 @@ built on a runtime that the builder named (DENORT_BIN).`,
       tui.out(`secllama ${facts.secllama} (${facts.sealed}, deno ${facts.deno}, ${facts.target})`);
     } else if (inside === undefined) tui.json(facts);
     else {
-      const { programDigest } = await import("../parts/digest.ts"); // node:crypto takes 20 ms to load
+      const { programDigest } = await import("../bundle/digest.ts"); // node:crypto takes 20 ms to load
       tui.json({
         ...facts,
         program: { sha256: programDigest() },

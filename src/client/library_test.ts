@@ -4,7 +4,7 @@ import { utf8 } from "../bytes.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { sealedFetch, type SealedFetchOptions } from "./library.ts";
 import { encodePairing, parsePairing } from "./pairing.ts";
-import { post, PSK_ID, serve } from "./test_support.ts";
+import { post, PSK_ID, serve } from "./testing.ts";
 
 const CLIENT = "00112233445566778899aabbccddeeff";
 const [OLD, NEW] = [`client.${"0".repeat(16)}.${CLIENT}`, `client.${"1".repeat(16)}.${CLIENT}`];

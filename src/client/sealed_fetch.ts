@@ -35,7 +35,7 @@ export interface SealedFetch {
  *
  * It throws {@link SecLlamaError} with the gateway's code (`auth`, `busy`, `model-not-found`, …), `gateway-unreachable`,
  * `downgrade` for an answer that is not sealed, and `truncated` for a reply without its end. Each of 401, 409, 422, 425
- * and a full replay window is tried once more with what cures it: credentials read again, the request sealed again, the
+ * and a full replay window is tried once more with what recovers it: credentials read again, the request sealed again, the
  * key document fetched again. None of these was ever dispatched.
  * @throws {SecLlamaError} `bad-config` if an option is wrong.
  */
@@ -56,7 +56,7 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
       } catch (error) {
         if (!(error instanceof GatewayRefusal)) throw error;
         const { code } = error.error;
-        if (tried.has(code) || !await cure(code, request.model, credentials, key)) {
+        if (tried.has(code) || !await recover(code, request.model, credentials, key)) {
           throw error.error;
         }
         tried.add(code);
@@ -65,7 +65,7 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
   }
 
   /** Puts right what the gateway refused, if that is possible. */
-  async function cure(
+  async function recover(
     code: string,
     model: string,
     credentials: Credentials,

@@ -5,7 +5,7 @@ import { problemResponse } from "../sealed/problems.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { Recipient } from "../sealed/recipient.ts";
 import { sealedFetch } from "./sealed_fetch.ts";
-import { client, post, PSK_ID, serve } from "./test_support.ts";
+import { client, post, PSK_ID, serve } from "./testing.ts";
 
 const CHAT = { model: "demo", messages: [{ role: "user", content: "hello" }] };
 
@@ -200,15 +200,15 @@ Deno.test("401 without end: two tries, then the error", async () => {
   assert.deepEqual([reads, server.counts.keys], [2, 2]);
 });
 
-Deno.test("409, 422, 425 and a full window are cured once, then told", async () => {
+Deno.test("409, 422, 425 and a full window are recovered from once, then told", async () => {
   // code, key documents fetched in all when the second try passes
-  const cures: [ErrorCode, number][] = [
+  const recoveries: [ErrorCode, number][] = [
     ["replay", 1],
     ["key-mismatch", 2],
     ["clock", 2],
     ["replay-window-full", 2],
   ];
-  for (const [code, keys] of cures) {
+  for (const [code, keys] of recoveries) {
     await using server = await serve();
     let left = 1;
     server.intercept = (route) => route === "sealed" && left-- > 0 ? problem(code) : undefined;

@@ -4,7 +4,7 @@
  * is read instead. Both by libc, since Deno has neither.
  */
 import { type Linux, linux } from "../linux/libc.ts";
-import { anybodysUid } from "../linux/anybody.ts";
+import { overflowUid } from "../linux/overflow_uid.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -27,7 +27,7 @@ export function ownUid(): number {
 export function peerUid(remote: Deno.NetAddr, local: Deno.NetAddr): number | undefined {
   const ends = [addressBytes(remote.hostname), addressBytes(local.hostname)] as const;
   const uid = uidByNetlink(linux(), ends, remote.port, local.port) ?? uidByProc(remote, local);
-  return uid === anybodysUid() ? undefined : uid;
+  return uid === overflowUid() ? undefined : uid;
 }
 
 /**

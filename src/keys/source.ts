@@ -5,19 +5,19 @@
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { localPskId } from "../sealed/suite.ts";
-import { type BackendOptions, chooseBackend } from "./backend.ts";
-import { ClientPsks, DEFAULT_CLIENT_GRACE_MS, type LocalPsk } from "./client_psks.ts";
-import { ClientRegistry } from "./clients.ts";
+import { type BackendOptions, chooseBackend } from "./stores/backend.ts";
+import { ClientPsks, DEFAULT_CLIENT_GRACE_MS, type LocalPsk } from "./clients/client_psks.ts";
+import { ClientRegistry } from "./clients/registry.ts";
 import { deriveAudit, deriveTransport } from "./derive.ts";
-import { liveKids, readKey } from "./keyset.ts";
-import { kidOf } from "./kid.ts";
-import { KeyManager } from "./manager.ts";
-import { corruptManifest } from "./manifest.ts";
-import { ManifestFile } from "./manifest_file.ts";
-import { rotationReminder } from "./reminder.ts";
-import { type Backend, BACKEND_NAMES, type StoreStatus } from "./store.ts";
-import { recordUse } from "./usage.ts";
-import { StorageKeys } from "./wrap.ts";
+import { liveKids, readKey } from "./keyset/keyset.ts";
+import { kidOf } from "./keyset/kid.ts";
+import { KeyManager } from "./keyset/manager.ts";
+import { corruptManifest } from "./keyset/manifest.ts";
+import { ManifestFile } from "./keyset/manifest_file.ts";
+import { rotationReminder } from "./keyset/reminder.ts";
+import { type Backend, BACKEND_NAMES, type StoreStatus } from "./stores/store.ts";
+import { recordUse } from "./keyset/usage.ts";
+import { StorageKeys } from "./keyset/wrap.ts";
 
 export interface PskEntry {
   /** `local.<kid>`, or `client.<kid>.<id>` of a paired client. */

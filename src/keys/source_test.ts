@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { hkdfSync } from "node:crypto";
 import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { chooseBackend } from "./backend.ts";
-import { encodeKey, kidOf, newKey } from "./kid.ts";
+import { chooseBackend } from "./stores/backend.ts";
+import { encodeKey, kidOf, newKey } from "./keyset/kid.ts";
 import { openKeySource } from "./source.ts";
-import type { KeyStore, StoreStatus } from "./store.ts";
-import { MemoryStore } from "./store_memory.ts";
+import type { KeyStore, StoreStatus } from "./stores/store.ts";
+import { MemoryStore } from "./stores/memory.ts";
 import { code, managerAt, withFolder } from "./testing.ts";
 
 const text = (key: Uint8Array) => new TextDecoder().decode(encodeKey(key));
@@ -238,7 +238,7 @@ Deno.test({
             "eval",
             `
             import { keyFromDescriptor } from ${
-              JSON.stringify(import.meta.resolve("./headless.ts"))
+              JSON.stringify(import.meta.resolve("./stores/headless.ts"))
             };
             ${read ? "await keyFromDescriptor(7);" : ""}
             const o = await new Deno.Command("/bin/sh", { args: ["-c", "ls /proc/self/fd"] }).output();

@@ -1,10 +1,10 @@
 /** Helpers of this folder's tests: a place in a temporary folder, and a machine that fails or dies at a chosen step. */
 import { SecLlamaError } from "../errors.ts";
-import { type KdfParameters, newKdf } from "./envelope.ts";
-import type { KeyStore } from "./store.ts";
-import { KeyManager } from "./manager.ts";
-import { denoFileSystem, type FileSystem, ManifestFile } from "./manifest_file.ts";
-import { MemoryStore } from "./store_memory.ts";
+import { type KdfParameters, newKdf } from "./stores/envelope.ts";
+import type { KeyStore } from "./stores/store.ts";
+import { KeyManager } from "./keyset/manager.ts";
+import { denoFileSystem, type FileSystem, ManifestFile } from "./keyset/manifest_file.ts";
+import { MemoryStore } from "./stores/memory.ts";
 
 /** Runs `test` with the path of a temporary folder that is removed afterwards. */
 export async function withFolder(test: (folder: string) => Promise<void>): Promise<void> {

@@ -2,7 +2,7 @@
  * Landlock rulesets (landlock(7), Documentation/userspace-api/landlock.rst): the rights an ABI knows, and the steps that apply a list
  * of paths. A ruleset binds the thread that applies it and what that thread starts; hence before exec.
  */
-import { Memory, type Step } from "./call_table.ts";
+import { Memory, type Step } from "./syscall_table.ts";
 import { alloc, AT_FDCWD, type Linux, O } from "./libc.ts";
 
 const FS = {

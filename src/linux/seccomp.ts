@@ -6,7 +6,7 @@
  * table kill the process, as both would otherwise be looked up in the wrong table.
  */
 import { Assembler, DATA, encode, type Instruction, OP, RET } from "./bpf.ts";
-import { Memory } from "./call_table.ts";
+import { Memory } from "./syscall_table.ts";
 import { errnoNumber } from "./errno.ts";
 import { addressOf, alloc, type Linux, SystemCallError } from "./libc.ts";
 import { type Arch, AUDIT_ARCH, highestSyscall, isSyscall, syscallNumber } from "./syscalls.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../errors.ts";
 import { describeModel } from "./describe.ts";
 import { readGgufHeader } from "./gguf.ts";
-import { makeGguf } from "./gguf_testing.ts";
+import { makeGguf } from "./testing.ts";
 
 const DEMO = new URL("../../models/demo.gguf", import.meta.url).pathname;
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";

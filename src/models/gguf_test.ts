@@ -15,7 +15,7 @@ import {
   u32,
   u64,
   usualKeys,
-} from "./gguf_testing.ts";
+} from "./testing.ts";
 import { TENSOR_TYPES, VALUE } from "./gguf_types.ts";
 
 const DEMO = new URL("../../models/demo.gguf", import.meta.url).pathname;

@@ -17,7 +17,7 @@ import {
   type ModelSource,
   type ResolvedModel,
 } from "./folder.ts";
-import { Intake } from "./intake.ts";
+import { PullTransaction } from "./pull_transaction.ts";
 import { corrupt, describeBytes, type LayerKind, layersOf, MANIFEST_BYTES } from "./manifest.ts";
 import { digestHex, parseModelName } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
@@ -240,8 +240,8 @@ export class ModelStore {
   }
 
   /** Where a pulled model comes in. */
-  get intake(): Intake {
-    return new Intake(this.#own);
+  get pullTransaction(): PullTransaction {
+    return new PullTransaction(this.#own);
   }
 
   /**

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { makeGguf, tensor } from "./gguf_testing.ts";
+import { makeGguf, tensor } from "./testing.ts";
 import { listFolder } from "./files.ts";
 import { ModelStore } from "./store.ts";
 

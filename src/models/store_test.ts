@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { keyStr, makeGguf, tensor, usualKeys } from "./gguf_testing.ts";
+import { keyStr, makeGguf, tensor, usualKeys } from "./testing.ts";
 import { layerType, MANIFEST_TYPE } from "./manifest.ts";
 import { ModelStore } from "./store.ts";
 

@@ -60,15 +60,15 @@ export interface ReadyMessage {
   readonly info: { readonly [key: string]: unknown };
 }
 
-/** Runner → gateway: the ids (hex) of the boot keys that are valid now. */
+/** Runner → gateway: the ids (hex) of the recipient keys that are valid now. */
 export interface RecipientsMessage {
   readonly t: "recipients";
   readonly ids: readonly string[];
 }
 
 /** Runner → gateway: a request asked that the model stay loaded this long once idle; -1 is for ever. */
-export interface LeaseMessage {
-  readonly t: "lease";
+export interface KeepAliveMessage {
+  readonly t: "keep_alive";
   readonly ms: number;
 }
 
@@ -103,7 +103,7 @@ export type ToRunner = BootMessage | ServeMessage | PingMessage;
 export type FromRunner =
   | ReadyMessage
   | RecipientsMessage
-  | LeaseMessage
+  | KeepAliveMessage
   | RenewedMessage
   | FailedMessage
   | PongMessage;

@@ -1,6 +1,6 @@
 /** The proxy as its clients see it, in front of a gateway and runner of our own with the real sealed format. */
 import assert from "node:assert/strict";
-import { client, serve, type Server } from "../client/test_support.ts";
+import { client, serve, type Server } from "../client/testing.ts";
 import { makeLogger } from "../log.ts";
 import { startProxy } from "./mod.ts";
 

@@ -95,9 +95,9 @@ export async function pullModel(
   const { bytes, digest } = await registry.manifest(pinned);
   const manifest = parseManifest(bytes, refusedManifest);
   checkManifest(manifest, options.maxBytes);
-  const intake = store.intake;
-  await intake.clean();
-  const unchanged = await intake.current(name) === digest;
+  const transaction = store.pullTransaction;
+  await transaction.clean();
+  const unchanged = await transaction.current(name) === digest;
   // A second time, if another process removed a shared file in the meantime.
   for (let again = false;; again = true) {
     try {
@@ -117,7 +117,7 @@ async function fetchParts(
   what: { name: ModelName; manifest: Manifest; manifestBytes: Uint8Array },
   options: PullOptions,
 ): Promise<void> {
-  const { intake } = store;
+  const { pullTransaction: transaction } = store;
   const { onEvent = () => {} } = options;
   using open = new DisposableStack();
   const blobs = new Map<string, PartialBlob>();
@@ -127,11 +127,11 @@ async function fetchParts(
     if (blobs.has(digest)) continue;
     const progress = (doneBytes: number) =>
       onEvent({ status: "pulling", digest, totalBytes: size, doneBytes });
-    if (await intake.has(part)) {
+    if (await transaction.has(part)) {
       progress(size);
       continue;
     }
-    const blob = open.use(await intake.open(part, options.chunkBytes));
+    const blob = open.use(await transaction.open(part, options.chunkBytes));
     blobs.set(digest, blob);
     await download(registry, blob, {
       signal: options.signal,
@@ -142,7 +142,7 @@ async function fetchParts(
   onEvent({ status: "verifying sha256 digest" });
   for (const blob of blobs.values()) await blob.verify();
   try {
-    await intake.check(what.manifest, blobs);
+    await transaction.check(what.manifest, blobs);
   } catch (error) {
     // It is what the digest says and no use: fetched again it would be the same.
     if (error instanceof SecLlamaError && error.code === "bad-model") {
@@ -151,7 +151,7 @@ async function fetchParts(
     throw error;
   }
   onEvent({ status: "writing manifest" });
-  await intake.publish(what.name, { ...what, blobs: [...blobs.values()] });
+  await transaction.publish(what.name, { ...what, blobs: [...blobs.values()] });
 }
 
 /** @throws {SecLlamaError} `pull-refused` if it is not one model of known parts, or too large. */

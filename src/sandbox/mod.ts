@@ -10,21 +10,15 @@ import { type LinuxPlan, makeLinuxPlan } from "./linux/plan.ts";
 import type { RunnerTarget, SandboxMode } from "./types.ts";
 
 export * from "./types.ts";
-export {
-  type AnyLayerReport,
-  type AnyPlan,
-  type Listeners,
-  openPlatform,
-  type Platform,
-} from "./platform.ts";
+export { type AnyLayerReport, type AnyPlan, openPlatform, type Platform } from "./platform.ts";
 export { type Capabilities, probeCapabilities, type ProbeOptions } from "./linux/capabilities.ts";
 export type { LaunchSpec } from "./linux/launch_spec.ts";
 export { findRunnerPid, measure, type OwnReport, shortcomings } from "./linux/measure.ts";
 export { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "./linux/plan.ts";
-export { type HitCounts, ProbeListeners } from "./linux/probe_listeners.ts";
+export { type HitCounts, ProbeListeners } from "../escape/linux_listeners.ts";
 export { GPU_POLICIES, LINUX_POLICIES } from "./linux/policy.ts";
 export { type PlannedCommand, spawnPlanned } from "./linux/spawn.ts";
-export type { AttackResult, AttackTargets } from "../linux/attempts.ts";
+export type { AttackResult, AttackTargets, Listeners } from "../escape/types.ts";
 
 /**
  * The best plan for this machine.

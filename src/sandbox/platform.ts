@@ -3,6 +3,7 @@
  * system implements it, `openPlatform` picks the one that this process runs on. A system without one is a typed error.
  */
 import { SecLlamaError } from "../errors.ts";
+import type { Listeners } from "../escape/types.ts";
 import { openLinux } from "./linux/platform.ts";
 import type { PlannedCommand } from "./linux/spawn.ts";
 import { openMacos } from "./macos/platform.ts";
@@ -23,15 +24,6 @@ export interface AnyLayerReport {
   readonly layer: string;
   readonly state: LayerState;
   readonly observed: string;
-}
-
-/** Live listeners of the gateway's that a runner attacks before it is given any key. */
-export interface Listeners {
-  /** For the runner's attack; JSON. */
-  readonly targets: unknown;
-  /** What speaks against a runner that reported `results` (untrusted), one line each; empty: it is confined. */
-  judge(results: readonly unknown[]): string[] | Promise<string[]>;
-  close(): void;
 }
 
 export interface Platform {

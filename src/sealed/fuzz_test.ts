@@ -10,7 +10,7 @@ import { ReplyOpener } from "./reply_opener.ts";
 import { ReplySealer } from "./reply_sealer.ts";
 import { fromProblem } from "./problems.ts";
 import { verifyKeyDocument } from "./sender.ts";
-import { chunks, makeWorld, open, PSK_ID, seal } from "./test_support.ts";
+import { chunks, makeWorld, open, PSK_ID, seal } from "./testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const RUNS = FULL ? 1_000_000 : 5_000;

@@ -14,7 +14,7 @@ import { SecLlamaError } from "../errors.ts";
 export const SEALED_MEDIA_TYPE = "application/vnd.secllama.sealed;v=1";
 /** Suites of this version; `suite.ts` has one row for each. */
 export const KNOWN_SUITES: readonly number[] = [1, 2];
-/** Bytes of `rk`, the name of a runner's boot key. */
+/** Bytes of `rk`, the name of a runner's recipient key. */
 export const RECIPIENT_ID_BYTES = 8;
 /** Bytes of the longest header: 15 fixed ones and a psk_id of 255. */
 export const MAX_HEADER_BYTES = 15 + 255;

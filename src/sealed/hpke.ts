@@ -57,7 +57,7 @@ export interface HpkeOptions {
 export class Hpke {
   readonly kem: Kem;
   readonly #suiteId: Bytes;
-  /** `key_schedule_context` of the last header, which is the same for every message of a client to one boot key. */
+  /** `key_schedule_context` of the last header, which is the same for every message of a client to one recipient key. */
   #lastContext: { id: Uint8Array; info: Uint8Array; bytes: Bytes } | undefined;
 
   constructor(kem: Kem) {

@@ -1,5 +1,5 @@
 /**
- * The key document: a runner's boot key, announced under the client's PSK so that no gateway can substitute its own.
+ * The key document: a runner's recipient key, announced under the client's PSK so that no gateway can substitute its own.
  *
  * ```
  * core = "SLK1" | suite u8 | pk | nbf u64 | exp u64 | now u64          times in ms, integers big-endian

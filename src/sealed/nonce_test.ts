@@ -5,7 +5,7 @@ import { toHex, utf8 } from "../bytes.ts";
 import { randomBytes } from "./primitives.ts";
 import { ReplyOpener } from "./reply_opener.ts";
 import { ReplySealer } from "./reply_sealer.ts";
-import { makeWorld, open, PSK_ID, seal } from "./test_support.ts";
+import { makeWorld, open, PSK_ID, seal } from "./testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const hint = (what: string) => FULL ? "" : ` (SECLLAMA_FULL=1 makes ${what})`;

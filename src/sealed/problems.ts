@@ -21,7 +21,7 @@ const TITLES: { readonly [code in ErrorCode]?: string } = {
   "key-mismatch": "The request is sealed to a key that is not in use",
   "clock": "The request's time is too far from the runner's clock",
   "busy": "The server is busy",
-  "replay-window-full": "The boot key is used up",
+  "replay-window-full": "The recipient key is used up",
   "internal": "An internal error occurred",
 };
 

@@ -1,15 +1,19 @@
 /**
- * The runner's end of sealed/1: opens requests, announces boot keys, hands out reply sealers. Holds the private keys and
+ * The runner's end of sealed/1: opens requests, announces recipient keys, hands out reply sealers. Holds the private keys and
  * the replay windows in memory and does no I/O.
  *
- * A request passes in this order, and nothing is handed on before all of it holds: header → boot key → commitment →
+ * A request passes in this order, and nothing is handed on before all of it holds: header → recipient key → commitment →
  * every frame up to FINAL and nothing after it → clock → replay window.
  */
 import type { KeyPair } from "hpke";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { BodyReader } from "./body_reader.ts";
-import { type BootKey, BootKeys, DEFAULT_BOOT_KEY_LIFE_MS } from "./boot_keys.ts";
+import {
+  DEFAULT_RECIPIENT_KEY_LIFE_MS,
+  type RecipientKey,
+  RecipientKeys,
+} from "./recipient_keys.ts";
 import { parseRequestEnvelope, type RequestEnvelope } from "./envelope.ts";
 import {
   FRAME_ABORT,
@@ -38,7 +42,7 @@ export interface RecipientLimits {
   readonly bodyBytes: number;
   /** Bytes of all requests that are being opened at one time. */
   readonly openingBytes: number;
-  /** Entries of one boot key's replay window. */
+  /** Entries of one recipient key's replay window. */
   readonly replayEntries: number;
   /** How far a request's time may be from ours, either way. */
   readonly skewMs: number;
@@ -59,8 +63,8 @@ export interface RecipientOptions {
   /** Suites on offer, the preferred one first. Only suite 1 unless told otherwise. */
   readonly suites?: readonly number[];
   readonly limits?: Partial<RecipientLimits>;
-  /** How long a boot key is announced; it opens requests for twice as long. One hour. */
-  readonly bootKeyLifeMs?: number;
+  /** How long a recipient key is announced; it opens requests for twice as long. One hour. */
+  readonly recipientKeyLifeMs?: number;
   /** Unix ms. */
   readonly now?: () => number;
   /** Padding step of the replies to a client, in bytes: 64 times a power of two. Default: 64. */
@@ -84,46 +88,46 @@ export class Recipient {
   readonly #options: RecipientOptions;
   readonly #limits: RecipientLimits;
   readonly #suites: readonly number[];
-  readonly #keys: BootKeys;
+  readonly #keys: RecipientKeys;
   readonly #now: () => number;
   /** Stands in for a PSK that does not exist, so that an unknown id takes the same path as a wrong key. */
   readonly #nobody = randomBytes(KEY_BYTES);
   #openingBytes = 0;
 
-  /** A recipient without boot keys: `rollIfDue` makes the first. */
+  /** A recipient without recipient keys: `rollIfDue` makes the first. */
   constructor(options: RecipientOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#suites = options.suites ?? [1];
     this.#now = options.now ?? Date.now;
-    this.#keys = new BootKeys({
+    this.#keys = new RecipientKeys({
       suites: this.#suites,
-      lifeMs: options.bootKeyLifeMs ?? DEFAULT_BOOT_KEY_LIFE_MS,
+      lifeMs: options.recipientKeyLifeMs ?? DEFAULT_RECIPIENT_KEY_LIFE_MS,
       replayEntries: this.#limits.replayEntries,
       now: this.#now,
       ...(options.fixed?.keyPair && { generate: options.fixed.keyPair }),
     });
   }
 
-  /** A recipient with its first boot keys made. */
+  /** A recipient with its first recipient keys made. */
   static async init(options: RecipientOptions): Promise<Recipient> {
     const recipient = new Recipient(options);
     await recipient.rollIfDue();
     return recipient;
   }
 
-  /** Makes a new boot key if there is none or the newest has been announced for its life; call it every minute or so. */
+  /** Makes a new recipient key if there is none or the newest has been announced for its life; call it every minute or so. */
   rollIfDue(): Promise<void> {
     return this.#keys.rollIfDue();
   }
 
-  /** Hexadecimal `rk` of every boot key that opens requests now, newest first. */
+  /** Hexadecimal `rk` of every recipient key that opens requests now, newest first. */
   recipientIds(): string[] {
     return this.#keys.valid().map((key) => key.rk);
   }
 
   /**
-   * Announces the newest boot key to the holder of a PSK. Rolls first if that is due.
+   * Announces the newest recipient key to the holder of a PSK. Rolls first if that is due.
    * @param request `challenge` is the client's 16 random bytes; without `suite` the preferred one is taken.
    * @throws {SecLlamaError} `auth` for an unknown psk_id; `model-not-found` if the model is another than this runner's;
    * `unsupported-suite`; `malformed` if the challenge has another length.
@@ -150,7 +154,7 @@ export class Recipient {
     if (this.#keys.current(suite) === undefined) await this.#keys.roll();
     await this.#keys.offer(suite);
     const key = this.#keys.current(suite);
-    if (key === undefined) throw new SecLlamaError("busy", "the boot key is used up");
+    if (key === undefined) throw new SecLlamaError("busy", "the recipient key is used up");
     return makeKeyDocument(
       { suite, pk: key.publicKey, nbf: key.nbf, exp: key.exp, now: this.#now() },
       { psk, model: request.model, challenge: request.challenge },
@@ -208,7 +212,7 @@ export class Recipient {
 
   async #setUp(
     reader: BodyReader,
-    key: BootKey,
+    key: RecipientKey,
     header: RequestHeader,
     bytes: Uint8Array,
   ): Promise<{ context: Context; enc: Bytes }> {
@@ -242,7 +246,7 @@ export class Recipient {
     });
   }
 
-  #checkReplay(key: BootKey, enc: Uint8Array): void {
+  #checkReplay(key: RecipientKey, enc: Uint8Array): void {
     const verdict = key.window.admit(enc);
     if (verdict === "fresh") return;
     if (verdict === "replay") {
@@ -251,9 +255,13 @@ export class Recipient {
     this.#keys.retire(key);
     // Rolling is under way when the client comes back; a failure to roll shows at the next key document.
     this.#keys.roll().catch(() => {});
-    throw new SecLlamaError("replay-window-full", "the boot key is used up, a new one is made", {
-      hint: "fetch the key document again",
-    });
+    throw new SecLlamaError(
+      "replay-window-full",
+      "the recipient key is used up, a new one is made",
+      {
+        hint: "fetch the key document again",
+      },
+    );
   }
 }
 

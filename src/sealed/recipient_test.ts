@@ -16,7 +16,7 @@ import {
   refused,
   seal,
   verifiedKey,
-} from "./test_support.ts";
+} from "./testing.ts";
 
 for (const suite of [1, 2]) {
   Deno.test(`suite ${suite}: a request and its reply pass, whatever the chunks`, async () => {
@@ -196,7 +196,7 @@ Deno.test("authentic frames that hold no request are malformed", async () => {
 });
 
 Deno.test("a replay is refused, at once and under another header or after the window filled", async () => {
-  // The attack without the window: a recipient that has forgotten, here one with the same boot key, takes it again.
+  // The attack without the window: a recipient that has forgotten, here one with the same recipient key, takes it again.
   const pair = await suiteById(1).hpke.kem.GenerateKeyPair(false);
   const fixed = { keyPair: () => Promise.resolve(pair) };
   const world = await makeWorld({ fixed });
@@ -223,14 +223,14 @@ Deno.test("two copies of a request that arrive together: one passes", async () =
   assert.equal(results.filter((result) => result.status === "fulfilled").length, 1);
 });
 
-Deno.test("a restart makes new boot keys, so what was sealed before it opens nowhere", async () => {
+Deno.test("a restart makes new recipient keys, so what was sealed before it opens nowhere", async () => {
   const world = await makeWorld();
   const { body } = await seal(world);
   const restarted = await Recipient.init({ model: MODEL, psk: () => world.psk });
   await refused(open(restarted, body), "key-mismatch");
 });
 
-Deno.test("a full replay window ends the boot key and evicts nothing", async () => {
+Deno.test("a full replay window ends the recipient key and evicts nothing", async () => {
   const world = await makeWorld({ limits: { replayEntries: 3 } });
   const sent = [];
   for (let i = 0; i < 3; i++) sent.push((await seal(world)).body);
@@ -247,7 +247,7 @@ Deno.test("a full replay window ends the boot key and evicts nothing", async () 
   await open(world.recipient, (await seal(world)).body);
 });
 
-Deno.test("boot keys roll hourly, two are valid, and an expired one opens nothing", async () => {
+Deno.test("recipient keys roll hourly, two are valid, and an expired one opens nothing", async () => {
   const world = await makeWorld();
   const hour = 3_600_000;
   const first = world.recipient.recipientIds();

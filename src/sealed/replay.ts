@@ -1,7 +1,7 @@
 /**
- * The replay window of one boot key: every encapsulated key it ever accepted.
+ * The replay window of one recipient key: every encapsulated key it ever accepted.
  *
- * Entries are never evicted, since an evicted entry could be replayed; a full window ends the boot key's life instead,
+ * Entries are never evicted, since an evicted entry could be replayed; a full window ends the recipient key's life instead,
  * and with the private key gone nothing sealed to it can be opened again. Checking and inserting is one synchronous
  * step, so two copies of a request that arrive together cannot both pass.
  */

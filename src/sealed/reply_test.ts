@@ -6,7 +6,7 @@ import { MAX_DATA_BYTES } from "./frames.ts";
 import { randomBytes } from "./primitives.ts";
 import { ReplyOpener } from "./reply_opener.ts";
 import { ReplySealer } from "./reply_sealer.ts";
-import { refused, splitFrames } from "./test_support.ts";
+import { refused, splitFrames } from "./testing.ts";
 
 const PREFIX = 4 + 32 + 32;
 

@@ -33,7 +33,7 @@ import {
 
 export { ReplyOpener } from "./reply_opener.ts";
 
-/** A runner's boot key whose announcement verified under our PSK. */
+/** A runner's recipient key whose announcement verified under our PSK. */
 export interface VerifiedKey {
   readonly suite: Suite;
   readonly publicKey: Key;

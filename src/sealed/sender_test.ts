@@ -4,7 +4,7 @@ import { canonicalModel, type KeyDocument, makeKeyDocument } from "./key_documen
 import { randomBytes } from "./primitives.ts";
 import { isUsable, verifyKeyDocument } from "./sender.ts";
 import { suiteById } from "./suite.ts";
-import { makeWorld, MODEL, PSK_ID, refused } from "./test_support.ts";
+import { makeWorld, MODEL, PSK_ID, refused } from "./testing.ts";
 
 async function announced(suite = 1) {
   const world = await makeWorld({ suites: [suite] });

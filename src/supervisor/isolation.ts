@@ -4,7 +4,7 @@
  * where the gateway can count or read for itself.
  */
 import { SecLlamaError } from "../errors.ts";
-import type { AttackResult } from "../linux/attempts.ts";
+import type { AttackResult } from "../escape/types.ts";
 import type { ReadyMessage } from "../pipe/messages.ts";
 import {
   type AnyGpu,

@@ -48,7 +48,7 @@ export class KeyFeed {
 
   /** Whether a client may still exist under this id: an unknown one makes the key store be read again, at most once a second. */
   async knows(id: string): Promise<boolean> {
-    if (id.startsWith("client.")) await this.freshen();
+    if (id.startsWith("client.")) await this.refreshIfChanged();
     if (this.#proofKeys.has(id)) return true;
     const now = Date.now();
     if (now - this.#lastUnknown >= UNKNOWN_INTERVAL_MS) {
@@ -66,7 +66,7 @@ export class KeyFeed {
   }
 
   /** Passes keys on if they or the clients have changed: before a paired client is served, so that a revocation holds at once. */
-  async freshen(): Promise<void> {
+  async refreshIfChanged(): Promise<void> {
     if (await this.#options.keys.changes() !== this.#seen) await this.refresh();
   }
 
@@ -131,7 +131,7 @@ export class KeyFeed {
 
   async #poll(): Promise<void> {
     try {
-      await this.freshen();
+      await this.refreshIfChanged();
     } catch {
       // The store is locked or gone for now: the runners keep the keys they have, and the next poll tries again.
     }

@@ -50,7 +50,7 @@ Deno.test("keys: a client that is revoked while the keys are on their way is gon
   };
   await feed.refresh();
   assert.ok(held.flat().includes(CLIENT), "the revocation did not come in between");
-  await feed.freshen();
+  await feed.refreshIfChanged();
   assert.deepEqual(held, [[LOCAL], [LOCAL], [LOCAL]]);
   assert.equal(await feed.proofKey(CLIENT), undefined);
   feed.stop();
@@ -61,7 +61,7 @@ Deno.test("keys: a runner that boots, and may fail, does not pass for all having
   await feed.refresh();
   revoke();
   (await feed.frame()).fill(0); // for a third, which ends before it serves
-  await feed.freshen();
+  await feed.refreshIfChanged();
   assert.deepEqual(held, [[LOCAL], [LOCAL]]);
   feed.stop();
 });
@@ -71,9 +71,9 @@ Deno.test("keys: a store that fails leaves the change to be seen again", async (
   await feed.refresh();
   revoke();
   source.fails = true;
-  await assert.rejects(feed.freshen());
+  await assert.rejects(feed.refreshIfChanged());
   source.fails = false;
-  await feed.freshen();
+  await feed.refreshIfChanged();
   assert.deepEqual(held, [[LOCAL], [LOCAL]]);
   feed.stop();
 });
@@ -96,7 +96,7 @@ Deno.test("keys: a slow store is not asked once for each who waits, and nobody g
   const first = feed.refresh();
   await Promise.resolve();
   revoke();
-  await Promise.all([first, ...Array.from({ length: 1000 }, () => feed.freshen())]);
+  await Promise.all([first, ...Array.from({ length: 1000 }, () => feed.refreshIfChanged())]);
   assert.ok(reads >= 2 && reads <= 3, `${reads} reads`);
   assert.deepEqual(held, [[LOCAL]]);
   feed.stop();

@@ -148,7 +148,7 @@ export class LoadedModel {
   }
 
   /** A request set how long the model stays once idle; negative is for ever. */
-  setLease(ms: number): void {
+  setKeepAlive(ms: number): void {
     this.#keepAliveMs = ms < 0 ? Infinity : ms;
     this.#rearm();
   }

@@ -20,7 +20,7 @@ export interface RunnerProcessOptions {
   /** The first key frame's payload; zeroed here after it was sent. */
   readonly keys: () => Promise<Uint8Array>;
   readonly onRecipients: (ids: readonly string[]) => void;
-  readonly onLease: (ms: number) => void;
+  readonly onKeepAlive: (ms: number) => void;
   /** A paired client used its newest key; the id is the runner's word. */
   readonly onRenewed: (pskId: string) => void;
   readonly onDead: (error: SecLlamaError) => void;
@@ -167,9 +167,9 @@ export class RunnerProcess {
       case "recipients":
         if (!Array.isArray(message.ids) || message.ids.length > 8) break;
         return this.#options.onRecipients(message.ids.filter((id) => typeof id === "string"));
-      case "lease":
+      case "keep_alive":
         if (typeof message.ms !== "number" || Number.isNaN(message.ms)) break;
-        return this.#options.onLease(message.ms);
+        return this.#options.onKeepAlive(message.ms);
       case "renewed":
         if (typeof message.id !== "string") break;
         return this.#options.onRenewed(message.id);

@@ -17,7 +17,7 @@ async function failure(
     prove: () => Promise.resolve(),
     keys: () => Promise.resolve(new Uint8Array(0)),
     onRecipients,
-    onLease: () => {},
+    onKeepAlive: () => {},
     onDead: () => {},
     timeoutMs: 60_000,
     silenceMs: 60_000,

@@ -102,7 +102,7 @@ export class Supervisor {
     return this.#keyFeed.count > 1;
   }
 
-  /** The loaded model that owns this boot key; one that is leaving, for a client that was promised it. */
+  /** The loaded model that owns this recipient key; one that is leaving, for a client that was promised it. */
   byRecipient(id: string, client: string): LoadedModel | undefined {
     for (const model of this.#loaded.values()) if (model.recipients.includes(id)) return model;
     for (const model of this.#leaving) {
@@ -112,7 +112,7 @@ export class Supervisor {
   }
 
   /**
-   * Lets the loaded model that owns this boot key go if its name means another by now, or none: the client is told to ask
+   * Lets the loaded model that owns this recipient key go if its name means another by now, or none: the client is told to ask
    * for a key again, and gets that of the model which the name means now.
    */
   async dropReplaced(id: string): Promise<void> {
@@ -164,9 +164,9 @@ export class Supervisor {
     return this.#keyFeed.proofKey(id);
   }
 
-  /** See {@link KeyFeed.freshen}. */
-  freshen(): Promise<void> {
-    return this.#keyFeed.freshen();
+  /** See {@link KeyFeed.refreshIfChanged}. */
+  refreshIfChanged(): Promise<void> {
+    return this.#keyFeed.refreshIfChanged();
   }
 
   /** Ends a model's runner at once, with whatever it works on. */
@@ -339,7 +339,7 @@ export class Supervisor {
           recipients = ids;
           if (model) model.recipients = ids;
         },
-        onLease: (ms) => model?.setLease(ms),
+        onKeepAlive: (ms) => model?.setKeepAlive(ms),
         onRenewed: (id) => {
           // Only what a client asks can show that it has its new key; a runner's word alone would lock out any.
           if (model?.serves(id)) void this.#keyFeed.confirm(id);

@@ -5,7 +5,7 @@ import { isAt } from "../http/break_socket.ts";
 import { serveHardened } from "../http/mod.ts";
 import { ManifestFile, openKeySource } from "../keys/mod.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
-import { MemoryStore } from "../keys/store_memory.ts";
+import { MemoryStore } from "../keys/stores/memory.ts";
 import { linux } from "../linux/libc.ts";
 import { silentLogger } from "../log.ts";
 import { GatewayAuthority } from "./authority.ts";

@@ -175,7 +175,7 @@ test("SSLKEYLOGFILE gets no secret of a TLS connection", async () => {
     ...["-subj", "/CN=a", "-addext", "subjectAltName=DNS:localhost"],
   ], home);
   assert.equal(made.code, 0, made.stderr);
-  // That the runtime writes them is shown in src/cli/environment_test.ts.
+  // That the runtime writes them is shown in src/app/environment_test.ts.
   const served = await startServe({
     program: compiledProgram(),
     env: { SSLKEYLOGFILE: at("log") },

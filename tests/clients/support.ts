@@ -3,7 +3,7 @@
  * model cannot do (thoughts, tool calls, failures), the runner's API alone over a fake engine that follows a script.
  */
 import type { FakeEngine, FakeScript } from "../../runner/api/fake_engine.ts";
-import { testApi } from "../../runner/api/test_support.ts";
+import { testApi } from "../../runner/api/testing.ts";
 
 export interface Scripted {
   readonly url: string;

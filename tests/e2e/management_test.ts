@@ -1,7 +1,7 @@
 /** Model management over the API, by the unmodified `ollama` client: off as it comes, on where the operator says so. */
 import assert from "node:assert/strict";
 import { Ollama } from "ollama";
-import { makeGguf } from "../../src/models/gguf_testing.ts";
+import { makeGguf } from "../../src/models/testing.ts";
 import { digestOf, pushModel, startDockerRegistry } from "../pull/docker_registry.ts";
 import { registryIgnored } from "../pull/docker_registry.ts";
 import { type Served, startServe } from "../support/serve.ts";

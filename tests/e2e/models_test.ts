@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readGgufHeader } from "../../src/models/gguf.ts";
-import { makeGguf } from "../../src/models/gguf_testing.ts";
+import { makeGguf } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { chat, cli, newHome, startServe } from "../support/serve.ts";
 

@@ -10,7 +10,7 @@ import { SecLlamaError } from "../../src/errors.ts";
 import { SEALED_MEDIA_TYPE } from "../../src/sealed/header.ts";
 import { randomBytes } from "../../src/sealed/primitives.ts";
 import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
-import { splitFrames } from "../../src/sealed/test_support.ts";
+import { splitFrames } from "../../src/sealed/testing.ts";
 import { type KnownGateway, serveWithKey } from "../library/support.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";

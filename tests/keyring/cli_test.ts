@@ -3,7 +3,7 @@
  * the tests, and where that is root, as an ordinary user as well.
  */
 import assert from "node:assert/strict";
-import { encodeKey, newKey } from "../../src/keys/kid.ts";
+import { encodeKey, newKey } from "../../src/keys/keyset/kid.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
 import { makeProgram, permissions, type Program } from "./program.ts";
 

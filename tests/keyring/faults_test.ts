@@ -1,9 +1,9 @@
 /** Full disks for real: small file systems in memory, mounted as root. Without root the injected faults in src/keys remain. */
 import assert from "node:assert/strict";
-import { KeyManager } from "../../src/keys/manager.ts";
-import { ManifestFile } from "../../src/keys/manifest_file.ts";
-import { SecretServiceStore } from "../../src/keys/store_linux.ts";
-import { MemoryStore } from "../../src/keys/store_memory.ts";
+import { KeyManager } from "../../src/keys/keyset/manager.ts";
+import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
+import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
+import { MemoryStore } from "../../src/keys/stores/memory.ts";
 import { code, withFolder } from "../../src/keys/testing.ts";
 import { keyringIgnored, startKeyring } from "./daemon.ts";
 

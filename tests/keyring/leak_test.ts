@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { concat, utf8 } from "../../src/bytes.ts";
-import { KeyManager } from "../../src/keys/manager.ts";
-import { ManifestFile } from "../../src/keys/manifest_file.ts";
-import { type RunProgram, runProgram } from "../../src/keys/program.ts";
-import { SecretServiceStore } from "../../src/keys/store_linux.ts";
+import { KeyManager } from "../../src/keys/keyset/manager.ts";
+import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
+import { type RunProgram, runProgram } from "../../src/keys/stores/program.ts";
+import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { openKeySource } from "../../src/keys/source.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
 

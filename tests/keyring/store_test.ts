@@ -1,11 +1,11 @@
 /** The Secret Service store against the real gnome-keyring, in every state that it can be in. */
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
-import { KeyManager } from "../../src/keys/manager.ts";
-import { ManifestFile } from "../../src/keys/manifest_file.ts";
+import { KeyManager } from "../../src/keys/keyset/manager.ts";
+import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
 import { openKeySource } from "../../src/keys/source.ts";
-import type { RunProgram } from "../../src/keys/program.ts";
-import { SecretServiceStore } from "../../src/keys/store_linux.ts";
+import type { RunProgram } from "../../src/keys/stores/program.ts";
+import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { type Keyring, keyringIgnored, startKeyring, writePlaintextKeyring } from "./daemon.ts";
 
 const ignore = keyringIgnored();

@@ -5,9 +5,9 @@
  *     deno run … storm_child.ts DATA_DIR RECORDS_FILE START_INDEX
  */
 import { createHash } from "node:crypto";
-import { KeyManager } from "../../src/keys/manager.ts";
-import { ManifestFile } from "../../src/keys/manifest_file.ts";
-import { SecretServiceStore } from "../../src/keys/store_linux.ts";
+import { KeyManager } from "../../src/keys/keyset/manager.ts";
+import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
+import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 
 const [dataDir, records, start] = Deno.args as [string, string, string];
 const manager = new KeyManager({

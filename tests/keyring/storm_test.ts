@@ -4,9 +4,9 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { KeyManager } from "../../src/keys/manager.ts";
-import { ManifestFile } from "../../src/keys/manifest_file.ts";
-import { SecretServiceStore } from "../../src/keys/store_linux.ts";
+import { KeyManager } from "../../src/keys/keyset/manager.ts";
+import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
+import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";

@@ -7,7 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { sealedFetch } from "../../src/client/library.ts";
 import { encodePairing, parsePairing } from "../../src/client/pairing.ts";
-import { splitFrames } from "../../src/sealed/test_support.ts";
+import { splitFrames } from "../../src/sealed/testing.ts";
 import { issue, makeAuthority, pem } from "../../src/tls/certificate.ts";
 import { cli, newHome, ROOT, startServe } from "../support/serve.ts";
 import { builtLibrary, nodeMajor, runWithInput } from "./support.ts";

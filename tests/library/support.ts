@@ -1,7 +1,7 @@
 /** Shared by the library's tests: the built package, a gateway whose key the test knows, Node and Chromium. */
 import { join, resolve } from "node:path";
 import { toHex } from "../../src/bytes.ts";
-import { kidOf } from "../../src/keys/kid.ts";
+import { kidOf } from "../../src/keys/keyset/kid.ts";
 import { deriveTransport, localPskId } from "../../src/sealed/suite.ts";
 import { type Served, startServe } from "../support/serve.ts";
 import { buildClient } from "../../scripts/client/build.ts";

@@ -5,7 +5,7 @@ import { addModel } from "../support/ollama_folder.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { readDefaults } from "../../src/models/defaults.ts";
 import { listFolder } from "../../src/models/files.ts";
-import { keyStr, makeGguf } from "../../src/models/gguf_testing.ts";
+import { keyStr, makeGguf } from "../../src/models/testing.ts";
 import { layersOf } from "../../src/models/manifest.ts";
 import { ModelStore } from "../../src/models/store.ts";
 

@@ -1,6 +1,6 @@
 /** Runs the commands of docs/models.md that are marked as tested, in their order, as the page prints them. */
 import assert from "node:assert/strict";
-import { makeGguf } from "../../src/models/gguf_testing.ts";
+import { makeGguf } from "../../src/models/testing.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "../pull/docker_registry.ts";
 import { GATEWAY_PERMISSIONS, newHome, ROOT } from "../support/serve.ts";
 

@@ -1,7 +1,7 @@
 /** `secllama pull` as a user meets it: refused, asked about on a terminal, noted, offline. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { makeGguf } from "../../src/models/gguf_testing.ts";
+import { makeGguf } from "../../src/models/testing.ts";
 import { cli, GATEWAY_PERMISSIONS, newHome, ROOT } from "../support/serve.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readDefaults } from "../../src/models/defaults.ts";
 import { listFolder } from "../../src/models/files.ts";
-import { makeGguf, tensor } from "../../src/models/gguf_testing.ts";
+import { makeGguf, tensor } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { type PullEvent, pullModel, type PullOptions } from "../../src/pull/pull.ts";

@@ -8,7 +8,7 @@ import { gzipSync } from "node:zlib";
 import { utf8 } from "../../src/bytes.ts";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { listFolder } from "../../src/models/files.ts";
-import { makeGguf, tensor, u64 } from "../../src/models/gguf_testing.ts";
+import { makeGguf, tensor, u64 } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { pullModel, type PullOptions } from "../../src/pull/pull.ts";
 import { digestOf, type Layers, packModel } from "./docker_registry.ts";

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { listFolder } from "../../src/models/files.ts";
-import { makeGguf, tensor } from "../../src/models/gguf_testing.ts";
+import { makeGguf, tensor } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parseHosts } from "../../src/config/hosts.ts";
-import { makeGguf } from "../../src/models/gguf_testing.ts";
+import { makeGguf } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { allowedAddresses, kindOfAddress, registryUrl } from "../../src/pull/policy.ts";
 import { pullModel } from "../../src/pull/pull.ts";

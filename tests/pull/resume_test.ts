@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { listFolder } from "../../src/models/files.ts";
-import { makeGguf, tensor } from "../../src/models/gguf_testing.ts";
+import { makeGguf, tensor } from "../../src/models/testing.ts";
 import { cleanPartials, PartialBlob } from "../../src/models/partial.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { type PullEvent, pullModel } from "../../src/pull/pull.ts";

@@ -10,8 +10,8 @@ import type { GpuSetting } from "../../src/config/config.ts";
 import { findGpus } from "../../src/sandbox/linux/gpu.ts";
 import { type AnyGpu, type Gpu, GPU_POLICIES, openPlatform } from "../../src/sandbox/mod.ts";
 import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts";
-import { libraryFolder } from "../../runner/engine/test_support.ts";
-import { attackAll, ATTACKER_MEMORY } from "../../src/doctor/attacks.ts";
+import { libraryFolder } from "../../runner/engine/testing.ts";
+import { attackAll, ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import { chat, cli, newHome, ROOT, startServe } from "../support/serve.ts";
 

@@ -5,7 +5,7 @@
 import { type Capabilities, probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid } from "../../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
-import { ProbeListeners } from "../../src/sandbox/linux/probe_listeners.ts";
+import { ProbeListeners } from "../../src/escape/linux_listeners.ts";
 import { spawnPlanned } from "../../src/sandbox/linux/spawn.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import type { Stage } from "./matrix_run.ts";

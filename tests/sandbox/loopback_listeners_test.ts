@@ -1,9 +1,8 @@
 /** The listeners of macOS and Windows, for real on this system: what reaches one is counted, and a clean attack is believed. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import type { AttackResult } from "../../src/linux/attempts.ts";
-import type { LoopbackTargets } from "../../src/loopback.ts";
-import { openLoopbackListeners } from "../../src/sandbox/loopback_listeners.ts";
+import type { AttackResult, LoopbackTargets } from "../../src/escape/types.ts";
+import { openLoopbackListeners } from "../../src/escape/loopback_listeners.ts";
 
 function blocked(targets: LoopbackTargets): AttackResult[] {
   return (Object.keys(targets) as (keyof LoopbackTargets)[])

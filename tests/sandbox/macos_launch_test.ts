@@ -1,10 +1,10 @@
 /**
  * The macOS probe, the gateway's reading and the runner's attempts, against fakes: of sandbox-exec, which records its argv, and of
- * the C library (src/darwin/fake_darwin.ts). What a Mac makes of them has not been seen.
+ * the C library (src/macos/fake_macos.ts). What a Mac makes of them has not been seen.
  */
 import assert from "node:assert/strict";
-import { attackByDarwin, tryProfile } from "../../src/darwin/attempts.ts";
-import { FakeDarwin, type FakeOptions } from "../../src/darwin/fake_darwin.ts";
+import { attackByMacos, tryProfile } from "../../src/escape/macos.ts";
+import { FakeMacos, type FakeOptions } from "../../src/macos/fake_macos.ts";
 import { openMacos } from "../../src/sandbox/macos/platform.ts";
 import { MACOS_POLICY, SANDBOX_EXEC } from "../../src/sandbox/macos/plan.ts";
 import type { MacosHost } from "../../src/sandbox/macos/probe.ts";
@@ -28,7 +28,7 @@ async function mac(
   const [open, closed] = o.codes ?? [0, 1];
   const host: MacosHost = {
     arch: "aarch64",
-    darwin: new FakeDarwin({ cache: "/var/folders/ab/cd/C/" }),
+    darwin: new FakeMacos({ cache: "/var/folders/ab/cd/C/" }),
     exists: (path) => path === SANDBOX_EXEC && o.missing !== true,
     realPath: (path) => path === DENO ? REAL_DENO : path,
     run(argv) {
@@ -36,7 +36,7 @@ async function mac(
       return Promise.resolve(CLOSED.test(argv[2]!) ? closed : open);
     },
   };
-  const darwin = new FakeDarwin({ readable: REAL_DENO, ...o });
+  const darwin = new FakeMacos({ readable: REAL_DENO, ...o });
   return { platform: await openMacos({ host, darwin }), ran, darwin };
 }
 
@@ -134,9 +134,9 @@ Deno.test("macOS (fake FFI): each layer that is missing, unreadable or always de
 
 Deno.test("macOS (fake FFI): the runner attacks each listener by native calls", () => {
   const targets = { tcp4: 0x1234, tcp6: 5, udp: 6, pathStream: "/private/tmp/p" };
-  const refused = new FakeDarwin({ allow: ["socket"] });
+  const refused = new FakeMacos({ allow: ["socket"] });
   assert.deepEqual(
-    attackByDarwin(refused, targets).map((r) => [r.target, r.attempted, r.blocked, r.step]),
+    attackByMacos(refused, targets).map((r) => [r.target, r.attempted, r.blocked, r.step]),
     [
       ["tcp4", true, true, "connect"],
       ["tcp6", true, true, "connect"],
@@ -146,13 +146,13 @@ Deno.test("macOS (fake FFI): the runner attacks each listener by native calls", 
   );
   assert.ok(refused.calls.includes("connect 16,2,18,52,127,0,0,1"));
   assert.ok(refused.calls.includes("connect 17,1,47,112,114,105,118,97"), "length, family, path");
-  assert.ok(attackByDarwin(new FakeDarwin(), targets).every((r) => r.step === "socket"));
-  const open = new FakeDarwin({ allow: ["socket", "connect", "sendto"] });
-  assert.ok(attackByDarwin(open, targets).every((r) => !r.blocked && r.errno === ""));
+  assert.ok(attackByMacos(new FakeMacos(), targets).every((r) => r.step === "socket"));
+  const open = new FakeMacos({ allow: ["socket", "connect", "sendto"] });
+  assert.ok(attackByMacos(open, targets).every((r) => !r.blocked && r.errno === ""));
 });
 
 Deno.test("macOS (fake FFI): what the profile must refuse is tried, and a success is reported", () => {
-  assert.ok(tryProfile(new FakeDarwin()).every((l) => l.enforced));
+  assert.ok(tryProfile(new FakeMacos()).every((l) => l.enforced));
   for (
     const [call, layer] of [
       ["open", "private files"],
@@ -160,7 +160,7 @@ Deno.test("macOS (fake FFI): what the profile must refuse is tried, and a succes
       ["posix_spawn", "no other program"],
     ] as const
   ) {
-    const fake = new FakeDarwin({ allow: [call] });
+    const fake = new FakeMacos({ allow: [call] });
     assert.deepEqual(tryProfile(fake).filter((l) => !l.enforced).map((l) => l.layer), [layer]);
     if (call === "creat") assert.match(fake.calls.join("\n"), /unlink/, "nothing is left behind");
   }

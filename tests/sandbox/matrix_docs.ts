@@ -1,5 +1,5 @@
 /** docs/sandbox-matrix.md from the results of the attack list. */
-import { ATTACKS } from "../../runner/attacks/list.ts";
+import { ATTACKS } from "../../src/escape/attacks/list.ts";
 import type { Cell, MatrixResult } from "./matrix_run.ts";
 
 function cell(value: Cell | undefined): string {

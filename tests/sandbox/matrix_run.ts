@@ -2,13 +2,13 @@
  * Runs the whole attack list in several configurations, as the user that runs this, and prints one JSON document. A program of its own, so
  * that a test can start it as root and as an ordinary user alike.
  */
-import { ATTACKS } from "../../runner/attacks/list.ts";
-import { ATTACKER_MEMORY } from "../../src/doctor/attacks.ts";
-import { judge, type Judgement } from "../../src/doctor/judge.ts";
+import { ATTACKS } from "../../src/escape/attacks/list.ts";
+import { ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
+import { judge, type Judgement } from "../../src/escape/run/judge.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
-import { type Command, Trial, type TrialRun } from "../../src/sandbox/linux/trial.ts";
+import { AttackRun, type AttackRunResult, type Command } from "../../src/escape/run/attack_run.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import type { LayerReport, RunnerTarget } from "../../src/sandbox/types.ts";
 
@@ -29,7 +29,7 @@ export interface Configuration {
   readonly only?: readonly string[];
 }
 
-export type { Verdict } from "../../src/doctor/judge.ts";
+export type { Verdict } from "../../src/escape/run/judge.ts";
 /** One field of the matrix. */
 export type Cell = Judgement;
 
@@ -65,14 +65,14 @@ export async function runMatrix(
   const caps = await probeCapabilities();
   const parent = Deno.makeTempDirSync({ prefix: "secllama-matrix-" });
   Deno.chmodSync(parent, 0o755);
-  const trial = await Trial.open(parent);
+  const attackRun = await AttackRun.open(parent);
   const results: ConfigurationResult[] = [];
   try {
     for (const configuration of configurations) {
-      results.push(await runConfiguration(stage, caps, trial, configuration));
+      results.push(await runConfiguration(stage, caps, attackRun, configuration));
     }
   } finally {
-    await trial.close();
+    await attackRun.close();
     Deno.removeSync(parent, { recursive: true });
   }
   return { uid: caps.uid, configurations: results };
@@ -81,7 +81,7 @@ export async function runMatrix(
 async function runConfiguration(
   stage: Stage,
   caps: Awaited<ReturnType<typeof probeCapabilities>>,
-  trial: Trial,
+  attackRun: AttackRun,
   configuration: Configuration,
 ): Promise<ConfigurationResult> {
   const { without, lockdown } = configuration;
@@ -102,7 +102,7 @@ async function runConfiguration(
   const hits: { [target: string]: number } = {};
   const changed = new Set<string>();
   let layers: LayerReport[] = [];
-  const take = (run: TrialRun, attacks: readonly string[]) => {
+  const take = (run: AttackRunResult, attacks: readonly string[]) => {
     for (const name of attacks) cells[name] = judge(name, run);
     for (const [name, count] of Object.entries(run.hits)) hits[name] = (hits[name] ?? 0) + count!;
     for (const name of run.changed) changed.add(name);
@@ -111,9 +111,9 @@ async function runConfiguration(
   const alone = outside ? chosen : chosen.filter((a) => a.ends);
   const together = outside ? [] : chosen.filter((a) => !a.ends).map((a) => a.name);
   let inference = { before: "", after: "" };
-  let stage2: TrialRun["lockdown"] = [];
+  let stage2: AttackRunResult["lockdown"] = [];
   if (!outside) {
-    const run = await trial.run(command, {
+    const run = await attackRun.run(command, {
       attacks: together,
       model,
       lockdown,
@@ -132,7 +132,7 @@ async function runConfiguration(
     take(run, together);
   }
   for (const { name } of alone) {
-    take(await trial.run(command, { attacks: [name], model: null, lockdown }), [name]);
+    take(await attackRun.run(command, { attacks: [name], model: null, lockdown }), [name]);
   }
   return {
     name: configuration.name,

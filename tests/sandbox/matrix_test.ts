@@ -4,9 +4,9 @@
  * removed; SECLLAMA_UPDATE_DOCS=1 then rewrites docs/sandbox-matrix.md.
  */
 import assert from "node:assert/strict";
-import { ATTACKS } from "../../runner/attacks/list.ts";
-import { SHARED_MEMORY_BOMB } from "../../runner/attacks/bombs.ts";
-import { COUNTED } from "../../runner/attacks/network.ts";
+import { ATTACKS } from "../../src/escape/attacks/list.ts";
+import { SHARED_MEMORY_BOMB } from "../../src/escape/attacks/bombs.ts";
+import { COUNTED } from "../../src/escape/attacks/network.ts";
 import type { Configuration, ConfigurationResult, MatrixResult } from "./matrix_run.ts";
 import { renderMatrix } from "./matrix_docs.ts";
 import { IDENTITIES, linuxOnly, makeStage, runStaged } from "./stage.ts";

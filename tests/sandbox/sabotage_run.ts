@@ -2,15 +2,15 @@
  * Starts the attacker with one step of the launch left out at a time, and prints what noticed it. A program of its own, so that a test
  * can start it as root and as an ordinary user alike.
  */
-import { ATTACKS } from "../../runner/attacks/list.ts";
-import { ATTACKER_MEMORY } from "../../src/doctor/attacks.ts";
-import { judge } from "../../src/doctor/judge.ts";
-import type { Step } from "../../src/linux/call_table.ts";
+import { ATTACKS } from "../../src/escape/attacks/list.ts";
+import { ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
+import { judge } from "../../src/escape/run/judge.ts";
+import type { Step } from "../../src/linux/syscall_table.ts";
 import { linux } from "../../src/linux/libc.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
 import { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
-import { Trial } from "../../src/sandbox/linux/trial.ts";
+import { AttackRun } from "../../src/escape/run/attack_run.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import type { Stage } from "./matrix_run.ts";
 
@@ -65,7 +65,11 @@ function withoutWords(plan: LinuxPlan, words: readonly string[]): LinuxPlan {
   return { ...plan, argv };
 }
 
-async function attempt(trial: Trial, plan: LinuxPlan, sabotage: Sabotage): Promise<Noticed> {
+async function attackOnce(
+  attackRun: AttackRun,
+  plan: LinuxPlan,
+  sabotage: Sabotage,
+): Promise<Noticed> {
   const words = [
     ...(sabotage.table === "argv" ? [sabotage.what] : []),
     ...(sabotage.alsoWord ? [sabotage.alsoWord] : []),
@@ -73,7 +77,7 @@ async function attempt(trial: Trial, plan: LinuxPlan, sabotage: Sabotage): Promi
   const altered = withoutWords(plan, words);
   let layers: ReturnType<typeof measure> = [];
   let session = "";
-  const run = await trial.run(altered, {
+  const run = await attackRun.run(altered, {
     attacks: TOGETHER,
     model: null,
     lockdown: true,
@@ -103,7 +107,7 @@ async function attempt(trial: Trial, plan: LinuxPlan, sabotage: Sabotage): Promi
 }
 
 /** Every step and every word, once. The last step is the one that becomes the next program, without which there is no table. */
-async function list(trial: Trial, plan: LinuxPlan): Promise<Sabotage[]> {
+async function list(attackRun: AttackRun, plan: LinuxPlan): Promise<Sabotage[]> {
   const bounding = BigInt(
     `0x${/^CapBnd:\s*(\w+)/m.exec(linux().readText("/proc/self/status"))![1]}`,
   );
@@ -111,7 +115,7 @@ async function list(trial: Trial, plan: LinuxPlan): Promise<Sabotage[]> {
     Array.from({ length: 64 }, (_, i) => i).filter((i) => bounding >> BigInt(i) & 1n),
   );
   const found: Sabotage[] = [{ table: "nothing", what: "", index: 0 }];
-  await trial.run(plan, {
+  await attackRun.run(plan, {
     attacks: [],
     model: null,
     lockdown: true,
@@ -148,16 +152,16 @@ if (import.meta.main) {
   const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true }, { without });
   const parent = Deno.makeTempDirSync({ prefix: "secllama-sabotage-" });
   Deno.chmodSync(parent, 0o755);
-  const trial = await Trial.open(parent);
+  const attackRun = await AttackRun.open(parent);
   try {
     const results: Noticed[] = [];
-    if (sabotages === null) console.log(JSON.stringify(await list(trial, plan)));
+    if (sabotages === null) console.log(JSON.stringify(await list(attackRun, plan)));
     else {
-      for (const sabotage of sabotages) results.push(await attempt(trial, plan, sabotage));
+      for (const sabotage of sabotages) results.push(await attackOnce(attackRun, plan, sabotage));
       console.log(JSON.stringify(results));
     }
   } finally {
-    await trial.close();
+    await attackRun.close();
     Deno.removeSync(parent, { recursive: true });
   }
 }

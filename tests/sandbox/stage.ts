@@ -74,7 +74,7 @@ export async function makeStage(programs: { readonly [name: string]: string }): 
     deno,
     libDir,
     model,
-    attacker: await bundle("runner/attacks/main.ts", join(folder, "attacker.js")),
+    attacker: await bundle("runner/attacker.ts", join(folder, "attacker.js")),
     programs: bundled,
     groups: delegation.reason === "",
     asUser: () => [

@@ -11,7 +11,7 @@ import { openWindows } from "../../src/sandbox/windows/platform.ts";
 import type { RunnerTarget } from "../../src/sandbox/types.ts";
 import { FAKE, type FakeOptions, FakeWindows } from "../../src/windows/fake_windows.ts";
 import { jobReport } from "../../src/windows/job_report.ts";
-import { attackByWinsock, type Winsock } from "../../src/windows/sockets.ts";
+import { attackByWinsock, type Winsock } from "../../src/escape/windows.ts";
 
 const STRICT = { sandbox: true, strict: true };
 const APP = "C:\\Program Files\\SecLlama";

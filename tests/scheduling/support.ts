@@ -3,8 +3,8 @@
  * a fake: it is added to what a real key source gives, as pairing is not what these tests are about.
  */
 import { join } from "node:path";
-import { runnerFiles } from "../../src/cli/roles.ts";
-import { makeTui } from "../../src/cli/tui.ts";
+import { runnerFiles } from "../../src/app/program_paths.ts";
+import { makeTui } from "../../src/app/tui.ts";
 import { sealedFetch } from "../../src/client/mod.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";

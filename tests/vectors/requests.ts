@@ -178,7 +178,7 @@ export async function requests(suite: number): Promise<RequestVector[]> {
     { comment: "wrong magic", expect: "malformed", damage: put(0, 0x58) },
     { comment: "unknown suite", expect: "unsupported-suite", damage: put(4, 9) },
     { comment: "a flag set", expect: "malformed", damage: put(5, 1) },
-    { comment: "another boot key named", expect: "key-mismatch", damage: flip(0, 6) },
+    { comment: "another recipient key named", expect: "key-mismatch", damage: flip(0, 6) },
     { comment: "psk_id with a space", expect: "malformed", damage: put(20, 0x20) },
     { comment: "cut in the header", expect: "malformed", damage: ([p]) => [p!.subarray(0, 20)] },
     { comment: "cut in enc", expect: "auth", damage: ([p]) => [p!.subarray(0, header + 9)] },

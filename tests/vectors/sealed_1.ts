@@ -237,7 +237,7 @@ export async function reproducibleFiles(): Promise<{ [name: string]: VectorFile<
     },
     "request_suite_1.json": {
       description:
-        "Sealed requests as a runner opens them that has the boot key `sk` and knows the one client `known`.",
+        "Sealed requests as a runner opens them that has the recipient key `sk` and knows the one client `known`.",
       vectors: await requests(1),
     },
     "reply.json": {

@@ -218,7 +218,7 @@ Deno.test("every class of the format has a vector, in each suite", () => {
   assert.deepEqual([...codes("reply.json")].sort(), reply);
 });
 
-/** The runner of a vector: its boot key, its clock, its limits. */
+/** The runner of a vector: its recipient key, its clock, its limits. */
 async function recipientOf(v: RequestVector): Promise<Recipient> {
   return await Recipient.init({
     model: "demo:latest",

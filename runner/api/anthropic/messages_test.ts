@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../../src/errors.ts";
-import { readEvents, testApi } from "../test_support.ts";
+import { readEvents, testApi } from "../testing.ts";
 
 const PATH = "/v1/messages";
 const HELLO = { model: "demo", max_tokens: 9, messages: [{ role: "user", content: "Hi" }] };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../../src/errors.ts";
-import { readLines, testApi } from "../test_support.ts";
+import { readLines, testApi } from "../testing.ts";
 
 const HELLO = { model: "demo", messages: [{ role: "user", content: "Hi" }] };
 const FINAL_METRICS = [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readLines, testApi } from "../test_support.ts";
+import { readLines, testApi } from "../testing.ts";
 
 const HELLO = { model: "demo", prompt: "Hi" };
 

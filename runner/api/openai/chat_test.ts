@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readEvents, testApi } from "../test_support.ts";
+import { readEvents, testApi } from "../testing.ts";
 
 const PATH = "/v1/chat/completions";
 const HELLO = { model: "demo", messages: [{ role: "user", content: "Hi" }] };

@@ -1,6 +1,6 @@
 /** Several choices, and which tools and how many calls a request allows. */
 import assert from "node:assert/strict";
-import { readEvents, testApi } from "../test_support.ts";
+import { readEvents, testApi } from "../testing.ts";
 
 const PATH = "/v1/chat/completions";
 const HELLO = { model: "demo", messages: [{ role: "user", content: "Hi" }] };

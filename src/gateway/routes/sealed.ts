@@ -89,7 +89,7 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
     const header = parseRequestHeader(first);
     if (header !== "need-more") {
       // A client that was revoked just now must find its key gone from the runner.
-      if (header.pskId.startsWith("client.")) await context.supervisor.freshen();
+      if (header.pskId.startsWith("client.")) await context.supervisor.refreshIfChanged();
       await context.supervisor.dropReplaced(header.rk);
       // From here to its opening nothing is waited for: the model could leave meanwhile.
       const model = context.supervisor.byRecipient(header.rk, header.pskId);

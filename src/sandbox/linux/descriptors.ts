@@ -1,8 +1,8 @@
 /**
  * Which numbers a table's descriptors get: the kernel gives the lowest that is free (open(2)), and starter and launcher leave
- * nothing open that they do not know of, so every number is known beforehand. The walker stops if one is another.
+ * nothing open that they do not know of, so every number is known beforehand. The interpreter stops if one is another.
  */
-import type { Step } from "../../linux/call_table.ts";
+import type { Step } from "../../linux/syscall_table.ts";
 
 const FIRST = 3;
 

@@ -2,7 +2,7 @@
  * The launcher's steps: a launch specification as a table of system calls. Each is a restriction that cannot be undone, or prepares
  * one; the last becomes the runner. Pure, and printed in the golden files.
  */
-import { Memory, type Step } from "../../linux/call_table.ts";
+import { Memory, type Step } from "../../linux/syscall_table.ts";
 import { placesOf } from "../../linux/bpf.ts";
 import { landlockSteps } from "../../linux/landlock.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";

@@ -1,6 +1,6 @@
 /** Linux behind the interface of platform.ts. */
 import { linux, SystemCallError } from "../../linux/libc.ts";
-import type { AttackResult } from "../../linux/attempts.ts";
+import type { AttackResult } from "../../escape/types.ts";
 import type { Platform } from "../platform.ts";
 import type { LayerReport } from "../types.ts";
 import { probeCapabilities } from "./capabilities.ts";
@@ -8,7 +8,7 @@ import { sweepGroups } from "./cgroup_life.ts";
 import { findGpus } from "./gpu.ts";
 import { findRunnerPid, measure, type OwnReport, shortcomings } from "./measure.ts";
 import { type LinuxPlan, makeLinuxPlan } from "./plan.ts";
-import { ProbeListeners } from "./probe_listeners.ts";
+import { ProbeListeners } from "../../escape/linux_listeners.ts";
 
 /** Probes this machine, and removes the cgroups that a killed gateway left. */
 export async function openLinux(): Promise<Platform> {

@@ -5,7 +5,7 @@
  *
  * The clones' descriptors close on exec. Needs CAP_SYS_ADMIN over the mount namespace, which must be the process's own.
  */
-import { Memory, type Step } from "../../linux/call_table.ts";
+import { Memory, type Step } from "../../linux/syscall_table.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Bind, BindKind } from "./launch_spec.ts";

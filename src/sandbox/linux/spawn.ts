@@ -4,7 +4,7 @@
  * the launcher closes it first.
  */
 import { SecLlamaError } from "../../errors.ts";
-import { executable, type Step } from "../../linux/call_table.ts";
+import { executable, type Step } from "../../linux/syscall_table.ts";
 import {
   addressOf,
   alloc,

@@ -2,7 +2,7 @@
  * The gateway's own reading of a runner on macOS: what the kernel would deny to that process, by `sandbox_check`. That the model
  * itself may be read is asked as well: an answer that is always "denied" proves nothing. Never run on macOS.
  */
-import type { Darwin, SandboxFilter } from "../../darwin/libc.ts";
+import type { Macos, SandboxFilter } from "../../macos/libc.ts";
 import type { LayerState } from "../types.ts";
 import { MACOS_POLICY, type MacosLayerName, type MacosPlan } from "./plan.ts";
 
@@ -32,7 +32,7 @@ const QUESTIONS: readonly (readonly [MacosLayerName, readonly Question[]])[] = [
 ];
 
 /** Every layer that can be asked for. */
-export function measureMacos(darwin: Darwin, pid: number, plan: MacosPlan): MacosLayerReport[] {
+export function measureMacos(darwin: Macos, pid: number, plan: MacosPlan): MacosLayerReport[] {
   const planned = new Map(plan.layers.map((layer) => [layer.layer, layer.planned]));
   const ask = ([operation, filter]: Question) => darwin.sandboxCheck(pid, operation, filter);
   const readable = plan.parameters["EXECUTABLE"];

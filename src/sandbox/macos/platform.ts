@@ -2,22 +2,22 @@
  * macOS behind the interface of platform.ts, judged as strictly as Linux: a planned layer that was not read as in force, an
  * attack that was not made or not refused, and no key is given. Never run on macOS; see SECURITY.md.
  */
-import { type Darwin, openDarwin } from "../../darwin/libc.ts";
-import { openLoopbackListeners } from "../loopback_listeners.ts";
+import { type Macos, openMacosLibc } from "../../macos/libc.ts";
+import { openLoopbackListeners } from "../../escape/loopback_listeners.ts";
 import { shortcomingsOf } from "../own_report.ts";
 import type { Platform } from "../platform.ts";
 import { measureMacos } from "./measure.ts";
 import { type MacosPlan, makeMacosPlan } from "./plan.ts";
 import { type MacosHost, probeMacos, thisMac } from "./probe.ts";
 
-/** Layers that the runner must also have tried against itself, as src/darwin/attempts.ts reports them. */
+/** Layers that the runner must also have tried against itself, as src/escape/macos.ts reports them. */
 const OWN_LAYERS = ["private files", "no writes", "no other program"];
 
 /** Probes this Mac, or the fake one of a test. */
 export async function openMacos(
-  options: { darwin?: Darwin; host?: MacosHost; folder?: string } = {},
+  options: { darwin?: Macos; host?: MacosHost; folder?: string } = {},
 ): Promise<Platform> {
-  const darwin = options.darwin ?? openDarwin();
+  const darwin = options.darwin ?? openMacosLibc();
   const host = options.host ?? thisMac(darwin);
   const capabilities = await probeMacos(host);
   const { arch, sandboxExec, reason } = capabilities;

@@ -2,13 +2,13 @@
  * What this Mac can enforce, found by trying: a profile that denies one file must make a reader of it fail, and a profile that
  * denies nothing must not. A `sandbox-exec` that runs its program without a sandbox is thus not believed. Never run on macOS.
  */
-import { cacheFolder, type Darwin } from "../../darwin/libc.ts";
+import { cacheFolder, type Macos } from "../../macos/libc.ts";
 import { type MacosCapabilities, SANDBOX_EXEC } from "./plan.ts";
 
 /** What the probe and the plan need of the system; tests put a fake here. */
 export interface MacosHost {
   readonly arch: "aarch64" | "x86_64";
-  readonly darwin: Pick<Darwin, "confstr">;
+  readonly darwin: Pick<Macos, "confstr">;
   exists(path: string): boolean;
   realPath(path: string): string;
   /** Runs a program with an empty environment. @returns Its exit code; undefined: it could not be started, or hung. */
@@ -44,7 +44,7 @@ async function whyNot(host: MacosHost): Promise<string> {
 const TIMEOUT_MS = 5_000;
 
 /** The Mac that this process runs on. */
-export function thisMac(darwin: Darwin): MacosHost {
+export function thisMac(darwin: Macos): MacosHost {
   return {
     arch: Deno.build.arch,
     darwin,

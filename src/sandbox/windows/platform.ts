@@ -3,7 +3,7 @@
  * first runner of their plan starts; rules, profiles and access are taken back when the gateway ends. Never run on Windows.
  */
 import { openWindowsApi, type WindowsApi } from "../../windows/api.ts";
-import { openLoopbackListeners } from "../loopback_listeners.ts";
+import { openLoopbackListeners } from "../../escape/loopback_listeners.ts";
 import { shortcomingsOf } from "../own_report.ts";
 import type { Platform } from "../platform.ts";
 import type { Program } from "../types.ts";

@@ -1,0 +1,181 @@
+/**
+ * How the gateway shows itself to other machines: which names, which certificate, and whether it may. Loopback in plaintext is
+ * the default; anything beyond it needs TLS, sealing, and somebody who is paired.
+ */
+import type { Config } from "../config/config.ts";
+import { SecLlamaError } from "../errors.ts";
+import { type KeySource, ManifestFile } from "../keys/mod.ts";
+import { GatewayAuthority, type TlsCredentials } from "../tls/authority.ts";
+import { covers, readCertificate } from "../tls/files.ts";
+import { inUrl, isHostName, nameOfUrl } from "../tls/names.ts";
+
+const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
+const WILDCARDS = ["0.0.0.0", "::"];
+
+export interface ListenAddress {
+  readonly hostname: string;
+  /** Reachable from other machines, or said to be by a name. */
+  readonly remote: boolean;
+  readonly tls: TlsCredentials | undefined;
+  /** What clients may call it in Host, besides loopback and `hostname`. */
+  readonly names: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** Whether an address, in brackets or not, is of this machine only. */
+export function isLoopbackHost(host: string): boolean {
+  return LOOPBACK.test(bare(host));
+}
+
+/**
+ * Decides how `serve` listens.
+ * @throws {SecLlamaError} `remote-refused` if others could reach what is not protected, `bad-config` for bad files or names.
+ */
+export async function gatewayListenAddress(
+  config: Config,
+  dataDir: string,
+  keys: KeySource,
+): Promise<ListenAddress> {
+  const hostname = bare(config.host);
+  const beyond = !isLoopbackHost(hostname);
+  if (beyond) await refuseUnlessPaired(config, keys);
+  const own = await ownCertificate(config);
+  if (own === undefined && !beyond) {
+    return {
+      hostname,
+      remote: config.names.length > 0,
+      tls: undefined,
+      names: checked(config),
+      warnings: [],
+    };
+  }
+  const address = beyond && !WILDCARDS.includes(hostname) ? [hostname] : [];
+  if (own !== undefined) {
+    const names = [...new Set([...address, ...checked(config), ...own.names])];
+    // On loopback too: nobody brings a certificate for clients of this machine, who have the proxy.
+    return { hostname, remote: true, tls: own, names, warnings: own.warnings };
+  }
+  const authority = authorityOf(dataDir, keys);
+  await authority.rewrap();
+  const { names } = await authority.ensure([...address, ...checked(config)]);
+  if (names.length === 0) {
+    throw new SecLlamaError("bad-config", "the gateway does not know what other machines call it", {
+      field: "--name",
+      hint: "add its name or address: secllama serve --host 0.0.0.0 --name NAME",
+    });
+  }
+  const tls = await authority.issue([...names, "localhost", "127.0.0.1", "::1"]);
+  return { hostname, remote: true, tls, names, warnings: [] };
+}
+
+/** Where a new client is to find the gateway, and the certificate that it has to be given. */
+export async function pairingAddress(
+  config: Config,
+  dataDir: string,
+  keys: KeySource,
+  urlOption: string | undefined,
+): Promise<{ url: string; certificate?: string; newName?: string }> {
+  const url = urlOption ?? defaultUrl(config);
+  const parsed = URL.parse(url);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    throw new SecLlamaError("usage", "--url must be an https address", {
+      field: "--url",
+      hint: "for instance: --url https://gateway.lan:11435",
+    });
+  }
+  const name = nameOfUrl(url);
+  if (parsed.protocol === "http:") {
+    if (isLoopbackHost(name)) return { url: parsed.href };
+    throw new SecLlamaError("usage", "--url must be https: http is for this machine only", {
+      field: "--url",
+    });
+  }
+  const own = await ownCertificate(config);
+  if (own !== undefined) {
+    if (!covers(own.names, name)) {
+      throw new SecLlamaError("bad-config", `the TLS certificate is not for ${name}`, {
+        field: "--url",
+        hint: `it is for ${own.names.join(", ") || "no name"}: use one of these in --url`,
+      });
+    }
+    return { url: parsed.href, ...(own.selfSigned ? { certificate: own.cert } : {}) };
+  }
+  if (!isHostName(name)) {
+    throw new SecLlamaError("usage", "--url names no host that a certificate can be made for", {
+      field: "--url",
+    });
+  }
+  const authority = authorityOf(dataDir, keys);
+  const before = (await authority.ensure([])).names;
+  const { certificate } = await authority.ensure([name]);
+  return {
+    url: parsed.href,
+    certificate,
+    ...(before.length === 0 || covers(before, name) ? {} : { newName: name }),
+  };
+}
+
+/** The gateway's own authority; its file and key are in the data folder. */
+export function authorityOf(dataDir: string, keys: Pick<KeySource, "storage">): GatewayAuthority {
+  return new GatewayAuthority(new ManifestFile(dataDir), keys.storage());
+}
+
+async function refuseUnlessPaired(config: Config, keys: KeySource): Promise<void> {
+  const refuse = (why: string, hint: string) =>
+    new SecLlamaError("remote-refused", `not listening on ${config.host}: ${why}`, {
+      field: "host",
+      hint,
+    });
+  if (!config.enableEncryption) {
+    throw refuse(
+      "encryption is off, and others could read what is said",
+      "remove SECLLAMA_ENABLE_ENCRYPTION=false, or listen on loopback: --host 127.0.0.1",
+    );
+  }
+  if (keys.ephemeral) {
+    throw refuse(
+      "the key is in memory only, and no client can be paired under it",
+      "use the key store or another lasting key source: see docs/keys.md",
+    );
+  }
+  const { clients } = await keys.clients().read();
+  if (clients.some((client) => client.revoked === null)) return;
+  throw refuse(
+    "no client is paired, so nobody could use it",
+    `pair one first: secllama pair NAME --url https://HOST:${config.port}`,
+  );
+}
+
+async function ownCertificate(config: Config) {
+  if ((config.tlsCert === "") !== (config.tlsKey === "")) {
+    throw new SecLlamaError("bad-config", "--tls-cert and --tls-key go together", {
+      field: config.tlsCert === "" ? "--tls-cert" : "--tls-key",
+    });
+  }
+  return config.tlsCert === ""
+    ? undefined
+    : await readCertificate(config.tlsCert, config.tlsKey, new Date());
+}
+
+function defaultUrl(config: Config): string {
+  const host = bare(config.host);
+  const name = config.names[0] ??
+    (isLoopbackHost(host) || WILDCARDS.includes(host) ? undefined : host);
+  if (name !== undefined) return `https://${inUrl(name)}:${config.port}`;
+  throw new SecLlamaError("usage", "--url is needed: where the other machine finds this gateway", {
+    field: "--url",
+    hint: `for instance: --url https://gateway.lan:${config.port}`,
+  });
+}
+
+function checked(config: Config): readonly string[] {
+  const bad = config.names.find((name) => !isHostName(name));
+  if (bad === undefined) return config.names;
+  throw new SecLlamaError("bad-config", `${bad} is not a host name or address`, {
+    field: "--name",
+  });
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "").toLowerCase();
+}

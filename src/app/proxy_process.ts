@@ -1,0 +1,135 @@
+/**
+ * Starts `secllama proxy` as its own process beside `serve`. Its standard input stays open as long as this process lives:
+ * when it ends, however it ends, the proxy sees the end of its input and goes too. It is started before there is a gateway, and
+ * loads its modules meanwhile; where the gateway is comes on that pipe, with the pre-shared key where that is in no store.
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { Backend, KeySource } from "../keys/mod.ts";
+import { proxyPermissions, selfArgv } from "./program_paths.ts";
+
+/** Environment the proxy needs: the key store's session and the settings' folder. Nothing else is passed on. */
+const PROXY_ENV = [
+  "HOME",
+  "XDG_DATA_HOME",
+  "XDG_RUNTIME_DIR",
+  "DBUS_SESSION_BUS_ADDRESS",
+  "LANG",
+  "NO_COLOR",
+  "DENO_DIR",
+  "SECLLAMA_DATA_DIR",
+  "SECLLAMA_PROFILE",
+  "USERPROFILE",
+  "LOCALAPPDATA",
+];
+const READY_TIMEOUT_MS = 20_000;
+/** Stores that the proxy can read by itself, without asking anybody anything. */
+const OS_STORES: ReadonlySet<Backend> = new Set([
+  "secret-service",
+  "macos-keychain",
+  "windows-credential-manager",
+]);
+
+export interface ProxyProcess {
+  readonly died: Promise<void>;
+  /**
+   * Says which gateway it is for, and waits until it serves.
+   * @returns Its URL.
+   * @throws {SecLlamaError} `port-in-use` and whatever else the proxy refused to start with. It is gone by then.
+   */
+  connect(gatewayUrl: string, keys: KeySource): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export function spawnProxy(o: {
+  gatewayHost: string;
+  port: number;
+  dataDir: string;
+  logLevel: string;
+  allowModelManagement: boolean;
+  env: { readonly [name: string]: string | undefined };
+}): ProxyProcess {
+  const argv = selfArgv(
+    [
+      "proxy",
+      "--proxy-port",
+      String(o.port),
+      "--log-level",
+      o.logLevel,
+      "--from-serve",
+      ...(o.allowModelManagement ? ["--allow-model-management"] : []),
+    ],
+    proxyPermissions({ dataDir: o.dataDir, gatewayHost: o.gatewayHost }),
+  );
+  const env: Record<string, string> = {};
+  for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
+  const child = new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env,
+    clearEnv: true,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  let [stopping, connected] = [false, false];
+  const died = child.status.then(() => stopping ? new Promise<void>(() => {}) : undefined);
+  const stop = async () => {
+    stopping = true;
+    await writer.close().catch(() => {});
+    // Before it knows a gateway it has nothing to end in good order.
+    const timer = setTimeout(() => child.kill("SIGKILL"), connected ? 3_000 : 0);
+    await child.status;
+    clearTimeout(timer);
+  };
+  const connect = async (gateway: string, keys: KeySource) => {
+    try {
+      const line = JSON.stringify({ gateway, ...await handover(keys) });
+      connected = true;
+      await writer.write(new TextEncoder().encode(line + "\n"));
+      return await readyLine(child.stdout);
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+  };
+  return { died, connect, stop };
+}
+
+/** `"store": true`: read the key store yourself. Else the key itself, on the pipe only. */
+async function handover(keys: KeySource): Promise<Record<string, unknown>> {
+  if (OS_STORES.has(keys.backend)) return { store: true };
+  const all = await keys.psks();
+  const { pskId, psk } = all[0]!; // the active one comes first
+  const line = { pskId, psk: psk.toBase64() };
+  for (const entry of all) entry.psk.fill(0);
+  return line;
+}
+
+async function readyLine(stdout: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = stdout.pipeThrough(
+    new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
+  ).getReader();
+  let text = "";
+  const timer = setTimeout(() => void reader.cancel(), READY_TIMEOUT_MS);
+  try {
+    while (!text.includes("\n")) {
+      const { done, value } = await reader.read();
+      if (done) {
+        throw new SecLlamaError("address-unavailable", "the proxy did not start", {
+          hint: "see the error above; to use another port: --proxy-port, or --no-proxy",
+        });
+      }
+      text += value;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  void drain(reader);
+  return text.split("\n")[0]!.trim();
+}
+
+async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
+  while (!(await reader.read().catch(() => ({ done: true }))).done) {
+    /* nothing more is expected */
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * The whole attack list in a fresh sandbox, the same that `serve` gives a runner, with the attacker in the runner's place and a
+ * model that must still answer before and after. Linux only; makes and removes a folder under the temp folder.
+ */
+import { SHARED_MEMORY_BOMB } from "../attacks/bombs.ts";
+import { ATTACKS } from "../attacks/list.ts";
+import type { PlannedCommand } from "../../sandbox/linux/spawn.ts";
+import { AttackRun, type AttackRunResult } from "./attack_run.ts";
+import { judge, type Judgement } from "./judge.ts";
+
+/** Memory bombs are among the attacks: they are to meet a limit, not the machine's end. The group's is below what the bomb takes. */
+export const ATTACKER_MEMORY = { memoryLimitBytes: 4 * 2 ** 30, groupMemoryBytes: 3 * 2 ** 28 };
+
+export interface AttackRow extends Judgement {
+  readonly attack: string;
+  /** No other layer stops it. */
+  readonly onlyByCgroup: boolean;
+}
+
+export interface AttackTable {
+  readonly rows: readonly AttackRow[];
+  /** The model wrote text before and after the attacks. */
+  readonly inferred: boolean;
+  /** Files of the host's that the attacker changed. */
+  readonly changed: readonly string[];
+}
+
+/** Makes every attack under `command`, a plan's argv with the attacker as its target. Paths as seen from inside. */
+export async function attackAll(
+  command: PlannedCommand,
+  model: { readonly libDir: string; readonly modelPath: string },
+): Promise<AttackTable> {
+  const parent = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
+  await Deno.chmod(parent, 0o755); // the attacker may be another user, and is to be able to try
+  const attackRun = await AttackRun.open(parent);
+  const rows: AttackRow[] = [];
+  const changed = new Set<string>();
+  const take = (run: AttackRunResult, names: readonly string[]) => {
+    for (const attack of names) {
+      rows.push({ attack, onlyByCgroup: attack === SHARED_MEMORY_BOMB, ...judge(attack, run) });
+    }
+    for (const file of run.changed) if (!file.startsWith("core")) changed.add(file);
+  };
+  try {
+    const together = ATTACKS.filter((a) => !a.ends).map((a) => a.name);
+    const first = await attackRun.run(command, { attacks: together, model, lockdown: true });
+    take(first, together);
+    // Those that end the process get one each.
+    for (const { name } of ATTACKS.filter((a) => a.ends)) {
+      take(await attackRun.run(command, { attacks: [name], model: null, lockdown: true }), [name]);
+    }
+    return { rows, inferred: first.before !== "" && first.after !== "", changed: [...changed] };
+  } finally {
+    await attackRun.close();
+    await Deno.remove(parent, { recursive: true });
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The list of paired clients: ids, names and dates, no secret. A client's pre-shared key is derived from the master key and
+ * the id, so the list says who may come and holds nothing that lets anybody in. An HMAC under a subkey of the key that
+ * `signer` names covers every field; the revision, repeated in the key store, shows a list that was put back from earlier and
+ * would make a revoked client welcome again.
+ *
+ * Pure: bytes in, bytes out. clients.ts reads and writes it.
+ */
+import { createHmac } from "node:crypto";
+import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { deriveClientList } from "../derive.ts";
+import { isKid } from "../keyset/kid.ts";
+
+export const CLIENT_LIST_VERSION = 1;
+export const CLIENT_LIST_CAP_BYTES = 4_194_304;
+/** Unrevoked clients at one time: each key the runners hold costs them memory and the gateway a derivation. */
+export const MAX_CLIENTS = 1_000;
+
+export interface PairedClient {
+  /** 16 random bytes, hex; never reused. */
+  readonly id: string;
+  /** A label for people; unique among clients that are not revoked. */
+  readonly name: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
+  readonly revoked: string | null;
+  /** The key under which it last showed that it has its pre-shared key: the one it was paired under, or a later one. */
+  readonly kid: string;
+}
+
+export interface ClientList {
+  /** Counts changes from 1; 0 is the empty list that was never written. */
+  readonly rev: number;
+  readonly clients: readonly PairedClient[];
+}
+
+export interface SignedClientList {
+  readonly list: ClientList;
+  /** The key whose subkey made the HMAC. */
+  readonly signer: string;
+  readonly mac: Bytes;
+}
+
+export const EMPTY_LIST: ClientList = { rev: 0, clients: [] };
+
+function canonical(list: ClientList, signer: string): string {
+  const clients = list.clients.map(({ id, name, created, revoked, kid }) => ({
+    id,
+    name,
+    created,
+    revoked,
+    kid,
+  }));
+  return JSON.stringify({ v: CLIENT_LIST_VERSION, rev: list.rev, signer, clients });
+}
+
+async function macOf(list: ClientList, signer: string, masterKey: Bytes): Promise<Bytes> {
+  const key = await deriveClientList(masterKey);
+  const mac = createHmac("sha256", key).update(canonical(list, signer)).digest();
+  key.fill(0);
+  return new Uint8Array(mac);
+}
+
+/** The file's content, signed by the master key that `signer` names. */
+export async function serialiseClientList(
+  list: ClientList,
+  signer: string,
+  masterKey: Bytes,
+): Promise<Bytes> {
+  const mac = toHex(await macOf(list, signer, masterKey));
+  return utf8(JSON.stringify({ ...JSON.parse(canonical(list, signer)), mac }, null, 2) + "\n");
+}
+
+/** @throws {SecLlamaError} `key-corrupt` if the HMAC is not the one that `masterKey` makes. */
+export async function verifyClientList(signed: SignedClientList, masterKey: Bytes): Promise<void> {
+  if (!equalConstantTime(await macOf(signed.list, signed.signer, masterKey), signed.mac)) {
+    throw corruptList("does not match its HMAC: it was edited, or is another host's");
+  }
+}
+
+/**
+ * Parses the file's content; every field is checked, an unknown one refused, the HMAC not looked at.
+ * @throws {SecLlamaError} `key-corrupt` naming the first thing that is wrong.
+ */
+export function parseClientList(bytes: Uint8Array): SignedClientList {
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8Decode(bytes));
+  } catch (cause) {
+    throw corruptList("is not complete JSON", cause);
+  }
+  const o = record(value, ["v", "rev", "signer", "clients", "mac"]);
+  if (typeof o["v"] === "number" && o["v"] > CLIENT_LIST_VERSION) {
+    throw corruptList(`is version ${o["v"]}: a newer secllama wrote it`);
+  }
+  const { rev, signer, clients, mac } = o;
+  if (o["v"] !== CLIENT_LIST_VERSION) throw corruptList("has no version");
+  if (!Number.isSafeInteger(rev) || (rev as number) < 1) throw corruptList("has a bad rev");
+  if (typeof signer !== "string" || !isKid(signer)) throw corruptList("has a bad signer");
+  if (typeof mac !== "string" || !/^[0-9a-f]{64}$/.test(mac)) throw corruptList("has a bad mac");
+  if (!Array.isArray(clients)) throw corruptList("has no clients");
+  const list = { rev: rev as number, clients: clients.map(parseClient) };
+  if (new Set(list.clients.map((c) => c.id)).size !== list.clients.length) {
+    throw corruptList("has an id twice");
+  }
+  return { list, signer, mac: fromHex(mac) };
+}
+
+function parseClient(value: unknown): PairedClient {
+  const o = record(value, ["id", "name", "created", "revoked", "kid"]);
+  const { id, name, created, revoked, kid } = o;
+  if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) throw corruptList("has a bad id");
+  if (typeof name !== "string" || !isClientName(name)) throw corruptList("has a bad name");
+  if (!isDate(created) || !(revoked === null || isDate(revoked))) {
+    throw corruptList("has a bad date");
+  }
+  if (typeof kid !== "string" || !isKid(kid)) throw corruptList("has a bad kid");
+  return { id, name, created, revoked, kid };
+}
+
+/** Whether `text` may name a client: 1 to 64 letters, digits, spaces and `._-`, beginning and ending with no space. */
+export function isClientName(text: string): boolean {
+  return /^[\p{L}\p{N}](?:[\p{L}\p{N} ._-]{0,62}[\p{L}\p{N}._-])?$/u.test(text);
+}
+
+/** `key-corrupt` about the list. */
+export function corruptList(what: string, cause?: unknown): SecLlamaError {
+  return new SecLlamaError("key-corrupt", `clients.json ${what}`, {
+    hint: "put the right clients.json back; or drop every client and pair anew: " +
+      "secllama clients reset",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function record(value: unknown, names: readonly string[]): { [name: string]: unknown } {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw corruptList("holds no object where one should be");
+  }
+  for (const name of Object.keys(value)) {
+    if (!names.includes(name)) throw corruptList("has a field that is not its own");
+  }
+  return value as { [name: string]: unknown };
+}
+
+function isDate(value: unknown): value is string {
+  return typeof value === "string" && /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(value);
+}

@@ -1,0 +1,222 @@
+/**
+ * The gateways that this machine is paired with: names and addresses in `pairings.json`, and each pairing string as an item
+ * of the key store. The string is opaque here. An item is written once and never in place: a renewed one is a new item, which
+ * the file names before the old one goes.
+ */
+import { join } from "node:path";
+import { toHex, utf8, utf8Decode } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { isClientName } from "./client_list.ts";
+import { ioError, ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
+import { type Backend, BACKEND_NAMES, type KeyStore } from "../stores/store.ts";
+
+const VERSION = 1;
+const CAP_BYTES = 1_048_576;
+
+interface Entry {
+  /** The key store's item is `pairing<id>`. */
+  readonly id: string;
+  readonly url: string;
+}
+
+interface Pairings {
+  readonly backend: Backend;
+  /** The one that is used unless another is named. */
+  readonly current: string | null;
+  readonly gateways: { readonly [name: string]: Entry };
+}
+
+/** One gateway as it is listed. */
+export interface PairedGateway {
+  readonly name: string;
+  readonly url: string;
+  readonly current: boolean;
+}
+
+/** The gateways in `dataDir`, by name. Reads no key store. @throws {SecLlamaError} `key-corrupt`, `key-io`. */
+export async function listPairings(dataDir: string): Promise<PairedGateway[]> {
+  const found = await readFile(dataDir);
+  return Object.entries(found?.gateways ?? {}).map(([name, { url }]) => ({
+    name,
+    url,
+    current: name === found!.current,
+  })).sort((a, b) => a.name.localeCompare(b.name));
+}
+
+export class PairingStore {
+  readonly #dataDir: string;
+  readonly #store: KeyStore;
+
+  constructor(dataDir: string, store: KeyStore) {
+    this.#dataDir = dataDir;
+    this.#store = store;
+  }
+
+  /**
+   * Stores a pairing string under `name` and makes it the current one; one of the same name is replaced.
+   * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if other pairings are in another store, and what the store
+   * throws.
+   */
+  async add(name: string, url: string, text: string): Promise<void> {
+    if (!isClientName(name)) {
+      throw new SecLlamaError(
+        "usage",
+        "a gateway's name is 1 to 64 letters, digits, spaces and . _ -",
+      );
+    }
+    await this.#change(async (pairings) => {
+      const id = await this.#put(text);
+      return {
+        next: {
+          ...pairings,
+          current: name,
+          gateways: { ...pairings.gateways, [name]: { id, url } },
+        },
+        stale: pairings.gateways[name]?.id,
+      };
+    });
+  }
+
+  /** The pairing string of `name`, or of the current one. @throws {SecLlamaError} `not-found`, `key-lost`, the store's. */
+  async read(name?: string): Promise<{ name: string; text: string }> {
+    // A renewal by another process may replace the item between the two reads.
+    for (let attempt = 0;; attempt++) {
+      const pairings = await readFile(this.#dataDir);
+      const wanted = name ?? pairings?.current ?? undefined;
+      const entry = wanted === undefined ? undefined : pairings?.gateways[wanted];
+      if (wanted === undefined || entry === undefined) throw unknown(name);
+      this.#checkBackend(pairings!);
+      const value = await this.#store.get(account(entry.id));
+      if (value !== undefined) {
+        const text = utf8Decode(value);
+        value.fill(0);
+        return { name: wanted, text };
+      }
+      if (attempt === 3) {
+        throw new SecLlamaError(
+          "key-lost",
+          `the key of the gateway ${wanted} is not in ${BACKEND_NAMES[this.#store.backend]}`,
+          {
+            hint: "pair this machine anew: on the host, run: secllama pair NAME --replace --url …",
+          },
+        );
+      }
+    }
+  }
+
+  /** Replaces the pairing string of `name`, which stays current or not. @throws {SecLlamaError} `not-found`, the store's. */
+  replace(name: string, text: string): Promise<void> {
+    return this.#change(async (pairings) => {
+      const entry = pairings.gateways[name];
+      if (entry === undefined) throw unknown(name);
+      const id = await this.#put(text);
+      const gateways = { ...pairings.gateways, [name]: { ...entry, id } };
+      return { next: { ...pairings, gateways }, stale: entry.id };
+    });
+  }
+
+  /** Makes `name` the current one. @throws {SecLlamaError} `not-found`. */
+  use(name: string): Promise<void> {
+    return this.#change((pairings) => {
+      if (pairings.gateways[name] === undefined) throw unknown(name);
+      return Promise.resolve({ next: { ...pairings, current: name } });
+    });
+  }
+
+  /** Forgets a gateway and its key. Returns its name. @throws {SecLlamaError} `not-found`, the store's. */
+  async remove(name?: string): Promise<string> {
+    let removed = "";
+    await this.#change((pairings) => {
+      removed = name ?? pairings.current ?? "";
+      const { [removed]: entry, ...gateways } = pairings.gateways;
+      if (entry === undefined) throw unknown(name);
+      const current = pairings.current === removed ? null : pairings.current;
+      return Promise.resolve({ next: { ...pairings, current, gateways }, stale: entry.id });
+    });
+    return removed;
+  }
+
+  async #put(text: string): Promise<string> {
+    const id = toHex(crypto.getRandomValues(new Uint8Array(8)));
+    const value = utf8(text);
+    try {
+      await this.#store.put(account(id), value);
+    } finally {
+      value.fill(0);
+    }
+    return id;
+  }
+
+  async #change(
+    change: (pairings: Pairings) => Promise<{ next: Pairings; stale?: string | undefined }>,
+  ): Promise<void> {
+    await new ManifestFile(this.#dataDir).withLock(async () => {
+      const old = await readFile(this.#dataDir) ??
+        { backend: this.#store.backend, current: null, gateways: {} };
+      if (Object.keys(old.gateways).length > 0) this.#checkBackend(old);
+      const { next, stale } = await change({ ...old, backend: this.#store.backend });
+      const text = JSON.stringify({ v: VERSION, ...next }, null, 2) + "\n";
+      await writeFileAtomically(pathIn(this.#dataDir), utf8(text));
+      if (stale !== undefined) await this.#store.remove(account(stale));
+    });
+  }
+
+  #checkBackend(pairings: Pairings): void {
+    if (pairings.backend === this.#store.backend) return;
+    throw new SecLlamaError(
+      "key-refused",
+      `the pairings of this machine are in ${BACKEND_NAMES[pairings.backend]}, not in ${
+        BACKEND_NAMES[this.#store.backend]
+      }`,
+      { hint: "run with the key source that they were made with: see secllama proxy --help" },
+    );
+  }
+}
+
+function account(id: string): string {
+  return `pairing${id}`;
+}
+
+function pathIn(dataDir: string): string {
+  return join(dataDir, "pairings.json");
+}
+
+async function readFile(dataDir: string): Promise<Pairings | undefined> {
+  const path = pathIn(dataDir);
+  let text: string;
+  try {
+    if ((await Deno.stat(path)).size > CAP_BYTES) throw damaged();
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw ioError("read", path, error);
+  }
+  try {
+    const { v, backend, current, gateways } = JSON.parse(text);
+    const good = v === VERSION && Object.hasOwn(BACKEND_NAMES, backend) &&
+      typeof gateways === "object" && gateways !== null &&
+      Object.entries(gateways as Record<string, Entry>).every(([name, entry]) =>
+        isClientName(name) && /^[0-9a-f]{16}$/.test(entry.id) && typeof entry.url === "string"
+      ) && (current === null || Object.hasOwn(gateways, current));
+    if (good) return { backend, current, gateways };
+  } catch { /* said below */ }
+  throw damaged();
+}
+
+function damaged(): SecLlamaError {
+  return new SecLlamaError("key-corrupt", "pairings.json is damaged", {
+    hint: "put it back; or move it away and pair this machine anew: secllama proxy --pair -",
+  });
+}
+
+function unknown(name: string | undefined): SecLlamaError {
+  return new SecLlamaError(
+    "not-found",
+    name === undefined
+      ? "this machine is paired with no gateway"
+      : `this machine is not paired with a gateway named ${name.slice(0, 64)}`,
+    {
+      hint: "to see the gateways: secllama proxy --pairings; to pair: secllama proxy --pair -",
+    },
+  );
+}

@@ -1,0 +1,259 @@
+/**
+ * Pairing and revoking clients: `clients.json` in the data folder, changed under the keyset's lock and replaced as a whole.
+ * The key store's item `clients` holds the revision; it is written after the file, so it may be one behind after a crash,
+ * and never ahead: a list that is older than it was put back from earlier.
+ */
+import { join } from "node:path";
+import { type Bytes, toHex, utf8, utf8Decode } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import {
+  CLIENT_LIST_CAP_BYTES,
+  type ClientList,
+  corruptList,
+  EMPTY_LIST,
+  isClientName,
+  MAX_CLIENTS,
+  type PairedClient,
+  parseClientList,
+  serialiseClientList,
+  verifyClientList,
+} from "./client_list.ts";
+import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
+import type { KeyStore } from "../stores/store.ts";
+
+/** The store's item that says how far the list has moved on. */
+const REVISION = "clients";
+/** Revoked clients that the list still shows, the latest. Without a limit it would one day be too long to be read. */
+const MAX_REVOKED = 1_000;
+
+/** The master keys behind a list, and the store that keeps its revision; a fixed key has no store. */
+export interface ClientKeys {
+  /** The active key and its id. The caller zeroes the key. */
+  active(): Promise<{ kid: string; key: Bytes }>;
+  /** A key that is not destroyed. The caller zeroes it. @throws {SecLlamaError} If there is none such. */
+  masterKey(kid: string): Promise<Bytes>;
+  readonly store?: KeyStore;
+}
+
+export class ClientRegistry {
+  readonly #file: ManifestFile;
+  readonly #path: string;
+  readonly #keys: ClientKeys;
+  readonly #now: () => Date;
+
+  constructor(file: ManifestFile, keys: ClientKeys, now: () => Date = () => new Date()) {
+    this.#file = file;
+    this.#path = join(file.dataDir, "clients.json");
+    this.#keys = keys;
+    this.#now = now;
+  }
+
+  /** What changes whenever the list is replaced; empty if there is none. Cheap: one look at one file, and synchronous. */
+  fingerprint(): string {
+    try {
+      const { ino, size, mtime, ctime } = Deno.statSync(this.#path);
+      return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw ioError("read", this.#path, error);
+    }
+  }
+
+  /**
+   * The verified list.
+   * @param options `atLeast` is a revision that the caller has seen; without it the store's is asked for.
+   * @throws {SecLlamaError} `key-corrupt` if it was edited, put back or removed; `key-io`; what the store throws.
+   */
+  async read(options: { atLeast?: number } = {}): Promise<ClientList> {
+    const least = options.atLeast ?? await this.#storedRevision();
+    const bytes = await this.#bytes();
+    if (bytes === undefined) {
+      if (least > 0) throw corruptList("is missing");
+      return EMPTY_LIST;
+    }
+    const signed = parseClientList(bytes);
+    if (signed.list.rev < least) throw corruptList("was put back from earlier");
+    const key = await this.#keys.masterKey(signed.signer).catch((cause) => {
+      if (cause instanceof SecLlamaError && ["not-found", "key-lost"].includes(cause.code)) {
+        throw corruptList(`is signed by the key ${signed.signer}, which is not there`, cause);
+      }
+      throw cause;
+    });
+    try {
+      await verifyClientList(signed, key);
+    } finally {
+      key.fill(0);
+    }
+    return signed.list;
+  }
+
+  /**
+   * Adds a client under the active key.
+   * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if the name is taken or there are too many.
+   */
+  async add(name: string, options: { replace?: boolean } = {}): Promise<PairedClient> {
+    checkName(name);
+    return await this.#change((list, kid) => {
+      const old = find(list, name);
+      if (old !== undefined && !options.replace) {
+        throw new SecLlamaError("key-refused", `there is a client named ${name} already`, {
+          hint: `to end it and pair it anew, run: secllama pair ${name} --replace --url …`,
+        });
+      }
+      if (list.clients.filter((c) => c.revoked === null).length >= MAX_CLIENTS) {
+        throw new SecLlamaError("key-refused", `there are ${MAX_CLIENTS} clients already`, {
+          hint: "revoke one that is no longer used: secllama clients revoke NAME",
+        });
+      }
+      const time = this.#now().toISOString();
+      const client: PairedClient = {
+        id: toHex(crypto.getRandomValues(new Uint8Array(16))),
+        name,
+        created: time,
+        revoked: null,
+        kid,
+      };
+      const others = list.clients.map((c) => c === old ? { ...c, revoked: time } : c);
+      return { clients: [...others, client], result: client };
+    });
+  }
+
+  /** Ends a client for good. @throws {SecLlamaError} `not-found`. */
+  revoke(which: string): Promise<PairedClient> {
+    return this.#edit(which, (client) => ({ ...client, revoked: this.#now().toISOString() }));
+  }
+
+  /** @throws {SecLlamaError} `not-found`, `usage` for a bad name, `key-refused` if the new name is taken. */
+  async rename(which: string, name: string): Promise<PairedClient> {
+    checkName(name);
+    return await this.#edit(which, (client, list) => {
+      const other = find(list, name);
+      if (other !== undefined && other.id !== client.id) {
+        throw new SecLlamaError("key-refused", `there is a client named ${name} already`);
+      }
+      return { ...client, name };
+    });
+  }
+
+  /** Notes that the client `id` has shown its key under the active master key. Does nothing for a revoked one. */
+  async confirm(id: string, kid: string): Promise<void> {
+    const same = (c: PairedClient) => c.id === id && c.revoked === null;
+    await this.#change((list, active) => {
+      const client = list.clients.find(same);
+      if (client === undefined || client.kid === kid || kid !== active) return undefined;
+      const clients = list.clients.map((c) => c === client ? { ...c, kid } : c);
+      return { clients, result: undefined };
+    });
+  }
+
+  /** Begins an empty list, whatever was there: no client is accepted any more. Returns its revision. */
+  async reset(): Promise<number> {
+    return await this.#file.withLock(async () => {
+      let rev = await this.#storedRevision();
+      try {
+        const bytes = await this.#bytes();
+        if (bytes !== undefined) rev = Math.max(rev, parseClientList(bytes).list.rev);
+      } catch (error) {
+        if (!(error instanceof SecLlamaError) || error.code !== "key-corrupt") throw error;
+      }
+      await this.#write({ rev: rev + 1, clients: [] });
+      return rev + 1;
+    });
+  }
+
+  /** Signs the list anew under the active key, so that the older one can be destroyed. The caller holds the lock. */
+  async resignLocked(): Promise<void> {
+    const bytes = await this.#bytes();
+    if (bytes === undefined) return;
+    const { signer } = parseClientList(bytes);
+    const { kid, key } = await this.#keys.active();
+    key.fill(0);
+    if (signer === kid) return;
+    const list = await this.read();
+    await this.#write({ ...list, rev: list.rev + 1 });
+  }
+
+  #edit(
+    which: string,
+    edit: (client: PairedClient, list: ClientList) => PairedClient,
+  ): Promise<PairedClient> {
+    return this.#change((list) => {
+      const client = find(list, which);
+      if (client === undefined) {
+        throw new SecLlamaError("not-found", `there is no client named ${which.slice(0, 64)}`, {
+          hint: "to see the clients, run: secllama clients list",
+        });
+      }
+      const result = edit(client, list);
+      return { clients: list.clients.map((c) => c === client ? result : c), result };
+    });
+  }
+
+  /** Runs `change` under the lock; undefined changes nothing. */
+  #change<T>(
+    change: (list: ClientList, active: string) =>
+      | { clients: readonly PairedClient[]; result: T }
+      | undefined,
+  ): Promise<T> {
+    return this.#file.withLock(async () => {
+      const list = await this.read();
+      const { kid, key } = await this.#keys.active();
+      key.fill(0);
+      const changed = change(list, kid);
+      if (changed === undefined) return undefined as T;
+      await this.#write({ rev: list.rev + 1, clients: changed.clients });
+      return changed.result;
+    });
+  }
+
+  async #write({ rev, clients }: ClientList): Promise<void> {
+    const gone = clients.filter((c) => c.revoked !== null)
+      .sort((a, b) => a.revoked! < b.revoked! ? -1 : 1).slice(0, -MAX_REVOKED);
+    const past = new Set(gone);
+    const list = { rev, clients: clients.filter((c) => !past.has(c)) };
+    const { kid, key } = await this.#keys.active();
+    try {
+      await writeFileAtomically(this.#path, await serialiseClientList(list, kid, key));
+    } finally {
+      key.fill(0);
+    }
+    try {
+      await this.#keys.store?.put(REVISION, utf8(`sl1c:${list.rev}`));
+    } catch {
+      // Written all the same. The revision is one behind, which every reader accepts and the next change completes.
+    }
+  }
+
+  async #storedRevision(): Promise<number> {
+    const value = await this.#keys.store?.get(REVISION);
+    if (value === undefined || value.length === 0) return 0; // empty: cut off by a kill, see readHead
+    const match = /^sl1c:([1-9]\d{0,14})\s*$/.exec(utf8Decode(value));
+    if (!match) throw corruptList("has a damaged revision in the key store");
+    return Number(match[1]);
+  }
+
+  async #bytes(): Promise<Uint8Array | undefined> {
+    try {
+      const { size } = await Deno.stat(this.#path);
+      if (size > CLIENT_LIST_CAP_BYTES) throw corruptList("is over 4 MiB");
+      return await Deno.readFile(this.#path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw ioError("read", this.#path, error);
+    }
+  }
+}
+
+/** The unrevoked client of this name, or of this id. */
+function find(list: ClientList, which: string): PairedClient | undefined {
+  const live = list.clients.filter((c) => c.revoked === null);
+  return live.find((c) => c.name === which) ?? live.find((c) => c.id === which);
+}
+
+function checkName(name: string): void {
+  if (isClientName(name)) return;
+  throw new SecLlamaError(
+    "usage",
+    "a client's name is 1 to 64 letters, digits, spaces and . _ -, beginning with a letter or digit",
+  );
+}

@@ -1,0 +1,224 @@
+import assert from "node:assert/strict";
+import { SecLlamaError } from "../../errors.ts";
+import {
+  CLIENT_LIST_CAP_BYTES,
+  isClientName,
+  parseClientList,
+  serialiseClientList,
+} from "./client_list.ts";
+import { ClientRegistry } from "./registry.ts";
+import { ManifestFile } from "../keyset/manifest_file.ts";
+import { openKeySource, type PskEntry } from "../source.ts";
+import { MemoryStore } from "../stores/memory.ts";
+import { code, managerAt, withFolder } from "../testing.ts";
+
+const sourceAt = (folder: string, store: MemoryStore, clientGraceMs?: number) =>
+  openKeySource({
+    dataDir: folder,
+    env: {},
+    interactive: false,
+    store,
+    autoInit: true,
+    ...(clientGraceMs === undefined ? {} : { clientGraceMs }),
+  });
+
+const remote = (entries: PskEntry[]) => entries.filter((e) => e.client !== undefined);
+
+Deno.test("clients: pair, list, rename, revoke; every id is new, and the file holds no key", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store);
+    const before = await keys.changes();
+    const registry = keys.clients();
+    assert.deepEqual(await registry.read(), { rev: 0, clients: [] });
+    const laptop = await registry.add("laptop");
+    const phone = await registry.add("Amélie 2");
+    assert.notEqual(await keys.changes(), before);
+    const entries = await keys.psks();
+    assert.deepEqual(remote(entries).map((e) => e.client), [laptop.id, phone.id]);
+    assert.equal(entries[0]!.pskId, `local.${laptop.kid}`);
+    assert.equal(remote(entries)[0]!.pskId, `client.${laptop.kid}.${laptop.id}`);
+    const text = await Deno.readTextFile(`${folder}/clients.json`);
+    for (const { psk } of entries) {
+      for (const form of [psk.toHex(), psk.toBase64(), psk.toBase64({ alphabet: "base64url" })]) {
+        assert.ok(!text.includes(form.replace(/=+$/, "")));
+      }
+    }
+    assert.equal((await Deno.stat(`${folder}/clients.json`)).mode! & 0o777, 0o600);
+
+    assert.equal(await code(registry.add("laptop")), "key-refused");
+    assert.equal(await code(registry.rename("laptop", phone.name)), "key-refused");
+    assert.equal(await code(registry.rename("nobody", "x")), "not-found");
+    assert.equal((await registry.rename("laptop", "Notebook")).id, laptop.id);
+    await registry.revoke(laptop.id);
+    assert.equal(await code(registry.revoke("Notebook")), "not-found");
+    assert.deepEqual(remote(await keys.psks()).map((e) => e.client), [phone.id]);
+    const again = await registry.add("Notebook");
+    assert.notEqual(again.id, laptop.id);
+    const replaced = await registry.add("Notebook", { replace: true });
+    assert.deepEqual(remote(await keys.psks()).map((e) => e.client), [phone.id, replaced.id]);
+    for (const name of ["", " x", "x ", "a/b", "x\ny", "-x", "x".repeat(65)]) {
+      assert.equal(isClientName(name), false, name);
+      assert.equal(await code(registry.add(name)), "usage");
+    }
+  }));
+
+Deno.test("clients: a list that was edited, put back, cut or removed lets nobody in", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const path = `${folder}/clients.json`;
+    const keys = await sourceAt(folder, store);
+    const registry = keys.clients();
+    await registry.add("laptop");
+    const earlier = await Deno.readFile(path);
+    await registry.revoke("laptop");
+    const good = await Deno.readTextFile(path);
+    const forged = good.replace(/"revoked": "[^"]+"/, '"revoked": null');
+    assert.notEqual(forged, good);
+    // The control: were the list not authenticated, the revoked client would be back.
+    assert.equal(parseClientList(new TextEncoder().encode(forged)).list.clients[0]!.revoked, null);
+    for (
+      const bytes of [earlier, forged, good.slice(0, -20), good.replace('"v": 1', '"v": 2'), "{}"]
+    ) {
+      await Deno.writeFile(
+        path,
+        typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes,
+      );
+      for (const source of [keys, await sourceAt(folder, store)]) {
+        assert.equal(await code(source.clients().read()), "key-corrupt");
+        assert.deepEqual(remote(await source.psks()), []);
+        assert.equal((await source.psks()).length, 1, "local clients go on");
+        assert.equal(await code(source.clients().add("other")), "key-corrupt");
+      }
+    }
+    await Deno.remove(path);
+    assert.equal(await code(registry.read()), "key-corrupt");
+    assert.deepEqual(remote(await keys.psks()), []);
+    await registry.reset();
+    assert.deepEqual((await registry.read()).clients, []);
+    const fresh = await registry.add("laptop");
+    assert.deepEqual(remote(await keys.psks()).map((e) => e.client), [fresh.id]);
+  }));
+
+Deno.test("clients: a revision one behind, as a kill leaves it, is fine", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store);
+    await keys.clients().add("a");
+    const revision = await store.get("clients");
+    await keys.clients().add("b");
+    await store.put("clients", revision!);
+    assert.equal((await keys.clients().read()).clients.length, 2);
+    await keys.clients().revoke("a");
+    assert.equal(new TextDecoder().decode(await store.get("clients")), "sl1c:3");
+  }));
+
+Deno.test("clients: rotation keeps both keys for the grace, and the older one only until the newer is shown", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store, 3_600_000);
+    const manager = managerAt(folder, store);
+    const { id, kid: first } = await keys.clients().add("laptop");
+    const kids = async (source = keys) => remote(await source.psks()).map((e) => e.kid);
+    const changes = await keys.changes();
+    const { kid: second } = await manager.rotate();
+    assert.notEqual(await keys.changes(), changes);
+    assert.deepEqual(await kids(), [second, first]);
+    assert.deepEqual(await kids(await sourceAt(folder, store, 0)), [second], "no grace");
+    await keys.clients().confirm(id, "0000000000000000");
+    assert.deepEqual(await kids(), [second, first]);
+    await keys.clients().confirm(id, second);
+    assert.deepEqual(await kids(), [second]);
+    // Back to the first, and on: what it has shown and what is newer stays.
+    await manager.rotateTo(first);
+    assert.deepEqual(await kids(), [first, second]);
+    await keys.clients().confirm(id, first);
+    const { kid: third } = await manager.rotate({ compromised: true });
+    assert.deepEqual(await kids(), [third], "nothing is accepted under a compromised key");
+  }));
+
+Deno.test("clients: after a compromise nobody is in under a key from before it, however old", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store, 3_600_000);
+    const manager = managerAt(folder, store);
+    const kids = async () => remote(await keys.psks()).map((e) => e.kid);
+    const { kid: first } = await keys.clients().add("away since the first key");
+    const { kid: second } = await manager.rotate();
+    assert.deepEqual(await kids(), [second, first]);
+    const { kid: third } = await manager.rotate({ compromised: true });
+    assert.deepEqual(await kids(), [third]);
+    await assert.rejects(manager.rotateTo(first), { code: "key-refused" });
+    await manager.rotate();
+    assert.ok(!(await kids()).includes(first), "nor after the next rotation");
+  }));
+
+Deno.test("clients: the list outlives the key that signed it", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store);
+    const { kid } = await keys.clients().add("laptop");
+    const manager = managerAt(folder, store);
+    await manager.rotate();
+    await manager.delete(kid);
+    assert.equal((await keys.clients().read()).clients.length, 1);
+    assert.equal(remote(await keys.psks()).length, 1);
+  }));
+
+Deno.test("clients: a key from outside has clients too, one in memory has none", () =>
+  withFolder(async (folder) => {
+    const envKey = `sl1:${new Uint8Array(32).fill(9).toBase64()}`;
+    const options = { dataDir: folder, env: {}, interactive: false };
+    const keys = await openKeySource({ ...options, envKey });
+    const { id } = await keys.clients().add("laptop");
+    const again = await openKeySource({ ...options, envKey });
+    assert.deepEqual(remote(await again.psks()).map((e) => e.client), [id]);
+    const other = await openKeySource({
+      ...options,
+      envKey: `sl1:${new Uint8Array(32).fill(8).toBase64()}`,
+    });
+    assert.equal(await code(other.clients().read()), "key-corrupt");
+    assert.deepEqual(remote(await other.psks()), []);
+    const memory = await openKeySource({ ...options, ephemeral: true });
+    assert.throws(() => memory.clients(), SecLlamaError);
+    assert.deepEqual(remote(await memory.psks()), []);
+  }));
+
+Deno.test("clients: changes by several processes at one time all arrive", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await sourceAt(folder, store);
+    await Promise.all(
+      Array.from({ length: 12 }, (_, i) => managerAt(folder, store).clients().add(`c${i}`)),
+    );
+    const { rev, clients } = await keys.clients().read();
+    assert.deepEqual([rev, clients.length], [12, 12]);
+  }));
+
+Deno.test("clients: a host that pairs and revokes for years can still read its list", () =>
+  withFolder(async (folder) => {
+    const master = new Uint8Array(32).fill(1);
+    const kid = "00112233445566ff";
+    const registry = new ClientRegistry(new ManifestFile(folder), {
+      active: () => Promise.resolve({ kid, key: master.slice() }),
+      masterKey: () => Promise.resolve(master.slice()),
+    });
+    const first = "2020-01-01T00:00:00.000Z";
+    const client = (i: number, revoked: string | null) => ({
+      ...{ id: i.toString(16).padStart(32, "0"), name: `${"n".repeat(55)}${i}`, created: first },
+      ...{ revoked, kid },
+    });
+    const clients = Array.from({ length: 16_050 }, (_, i) => client(i, i === 0 ? null : first));
+    const file = await serialiseClientList({ rev: 1, clients }, kid, master);
+    const roomBytes = CLIENT_LIST_CAP_BYTES - file.length;
+    assert.ok(roomBytes > 0 && roomBytes < 50_000, `${roomBytes} bytes are left`);
+    await Deno.writeFile(`${folder}/clients.json`, file);
+    for (let i = 0; i < 200; i++) {
+      const { id } = await registry.add(`${"n".repeat(55)}x${i}`);
+      await registry.revoke(id);
+    }
+    const left = (await registry.read()).clients;
+    assert.equal(left.find((c) => c.revoked === null)?.id, client(0, null).id);
+    assert.equal(left.length, 1_001);
+    assert.equal(left.at(-1)!.name, `${"n".repeat(55)}x199`);
+  }));

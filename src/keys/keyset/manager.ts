@@ -1,0 +1,328 @@
+/**
+ * The key manager: what `secllama key` and the gateway do with a keyset that lives in a store. It never makes a key over
+ * a failed read, never removes a key that is not a tombstone, and reports nothing it did not verify.
+ */
+import type { Bytes } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { ClientRegistry } from "../clients/registry.ts";
+import { type Keyset, liveKids, readKey, readKeyset } from "./keyset.ts";
+import { initKeyset } from "./init.ts";
+import { kidOf, newKey } from "./kid.ts";
+import { type KeyState, type Manifest, type ManifestKey, parseManifest } from "./manifest.ts";
+import type { ManifestFile } from "./manifest_file.ts";
+import { rebuildKeyset, type RebuildReport } from "./rebuild.ts";
+import type { KeyStore } from "../stores/store.ts";
+import { keyStatus, type StatusReport } from "./status.ts";
+import { changeKeyset, commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
+import { exportKeys, importKeys, type ImportReport } from "./transfer.ts";
+import { recordUse } from "./usage.ts";
+import { StorageKeys } from "./wrap.ts";
+
+export interface KeyManagerOptions {
+  readonly file: ManifestFile;
+  readonly store: KeyStore;
+  /** Default `default`. */
+  readonly profile?: string;
+  /** Whether somebody is there to answer the store's prompt. */
+  readonly interactive?: boolean;
+  readonly now?: () => Date;
+}
+
+/** One key as `key list` shows it. */
+export interface KeyListing extends ManifestKey {
+  readonly kid: string;
+  readonly state: KeyState;
+}
+
+export interface RotateResult {
+  readonly kid: string;
+  readonly previous: string;
+  readonly gen: number;
+}
+
+export interface DeleteResult {
+  readonly kid: string;
+  /** False for an item that no manifest knows. */
+  readonly known: boolean;
+  /** True if it was already a tombstone and its item gone. */
+  readonly already: boolean;
+}
+
+export class KeyManager implements Place {
+  readonly file: ManifestFile;
+  readonly store: KeyStore;
+  readonly profile: string;
+  readonly interactive: boolean;
+  readonly now: () => Date;
+  #last: { fingerprint: string | undefined; manifest: Manifest | undefined } | undefined;
+
+  constructor(options: KeyManagerOptions) {
+    this.file = options.file;
+    this.store = options.store;
+    this.profile = options.profile ?? "default";
+    this.interactive = options.interactive ?? false;
+    this.now = options.now ?? (() => new Date());
+  }
+
+  /**
+   * Makes the first key. Only if there is no manifest, nothing that was encrypted under an older keyset, and a store that
+   * is reachable, unlocked and empty of this profile's keys.
+   * @throws {SecLlamaError} `key-already-initialised`, `key-locked`, `key-store-unavailable`, `key-lost`, `key-refused`.
+   */
+  init(): Promise<{ kid: string }> {
+    return this.file.withLock(() => initKeyset(this));
+  }
+
+  /** Rebuilds a missing or damaged manifest from the store's own items; see rebuild.ts. */
+  rebuild(options: { active?: string } = {}): Promise<RebuildReport> {
+    return rebuildKeyset(this, { ...options, now: this.now() });
+  }
+
+  /**
+   * Makes a new active key; the old one still opens what it sealed. With `compromised` it and every older one open stored data
+   * only, and no exchange is accepted under them: who read one key of a store could read all.
+   * @throws {SecLlamaError} What {@link changeKeyset} throws, and `key-io`.
+   */
+  rotate(options: { compromised?: boolean } = {}): Promise<RotateResult> {
+    return changeKeyset(this, async (keyset) => {
+      const key = newKey();
+      try {
+        const kid = await kidOf(key);
+        await writeIntent(
+          this,
+          keyset.manifest,
+          { op: "add", kids: [kid] },
+          keyset.activeKey,
+        );
+        await storeKeys(this.store, new Map([[kid, key]]));
+        const next = this.#activate(
+          keyset,
+          kid,
+          { state: "active", created: this.#time(), retired: null, compromised: false },
+          options.compromised ?? false,
+        );
+        await commit(this, next, key);
+        await this.#resignClients();
+        return { kid, previous: keyset.manifest.active!, gen: next.gen };
+      } finally {
+        key.fill(0);
+      }
+    });
+  }
+
+  /**
+   * Makes a decrypt-only key the active one again.
+   * @throws {SecLlamaError} `not-found` for a kid the keyset does not have, `key-refused` for one that was destroyed or
+   * marked as compromised, `key-lost` or `key-corrupt` if its item is.
+   */
+  rotateTo(kid: string): Promise<RotateResult> {
+    return changeKeyset(this, async (keyset) => {
+      const previous = keyset.manifest.active!;
+      const entry = keyset.manifest.keys[kid];
+      if (entry === undefined) throw unknownKid(kid);
+      if (kid === previous) return { kid, previous, gen: keyset.manifest.gen };
+      if (entry.state === "destroyed") {
+        throw new SecLlamaError("key-refused", `the key ${kid} was destroyed`, {
+          hint: "to see the keys, run: secllama key list",
+        });
+      }
+      if (entry.compromised) {
+        throw new SecLlamaError("key-refused", `the key ${kid} was retired as compromised`, {
+          hint: "to make a new key, run: secllama key rotate",
+        });
+      }
+      const key = await readKey(this.store, kid);
+      try {
+        const next = this.#activate(keyset, kid, { ...entry, state: "active", retired: null });
+        await commit(this, next, key);
+        await this.#resignClients();
+        return { kid, previous, gen: next.gen };
+      } finally {
+        key.fill(0);
+      }
+    });
+  }
+
+  /**
+   * Destroys a key: a tombstone in the manifest first, then its item, then the proof that it is gone. An item that the
+   * manifest does not know is removed as well.
+   * @throws {SecLlamaError} `key-refused` for the active key, `not-found` for a kid that is nowhere, `key-locked` and
+   * `key-store-unavailable` before anything was changed.
+   */
+  delete(kid: string): Promise<DeleteResult> {
+    return changeKeyset(this, async (keyset) => {
+      const { manifest, activeKey } = keyset;
+      if (kid === manifest.active) {
+        throw new SecLlamaError("key-refused", `the key ${kid} is the active one`, {
+          hint: "make another one active first: secllama key rotate",
+        });
+      }
+      const value = await this.store.get(kid); // also the proof that the store is unlocked
+      value?.fill(0);
+      const entry = manifest.keys[kid];
+      if (entry === undefined || entry.state === "destroyed") {
+        if (value === undefined && entry === undefined) throw unknownKid(kid);
+        if (value !== undefined) await this.store.remove(kid);
+        return { kid, known: entry !== undefined, already: value === undefined };
+      }
+      // Signed by a key that is gone, the list of clients could not be verified any more.
+      await this.clients().resignLocked();
+      const next: Manifest = {
+        ...manifest,
+        gen: manifest.gen + 1,
+        pending: { op: "delete", kids: [kid] },
+        keys: {
+          ...manifest.keys,
+          [kid]: { ...entry, state: "destroyed", retired: entry.retired ?? this.#time() },
+        },
+      };
+      await commit(this, next, activeKey);
+      await this.store.remove(kid);
+      if (await this.store.get(kid) !== undefined) {
+        throw new SecLlamaError("key-store-unavailable", `the key ${kid} is still in the store`, {
+          hint: `run the command again: secllama key delete ${kid}`,
+        });
+      }
+      await writeIntent(this, next, null, activeKey);
+      return { kid, known: true, already: false };
+    });
+  }
+
+  /** What there is and what is wrong with it; see status.ts. */
+  status(options: { maxAgeDays?: number } = {}): Promise<StatusReport> {
+    return keyStatus(this, options);
+  }
+
+  /** Every key that is not destroyed, wrapped under a passphrase of at least 8 bytes; see transfer.ts. */
+  exportTo(passphrase: Bytes): Promise<{ file: Bytes; kids: string[] }> {
+    return exportKeys(this, passphrase);
+  }
+
+  /** Adds the keys of an export; see transfer.ts. */
+  importFrom(
+    file: Uint8Array,
+    passphrase: Bytes,
+    options: { revive?: boolean } = {},
+  ): Promise<ImportReport> {
+    return importKeys(this, file, passphrase, options);
+  }
+
+  /** The keys, the active one first, then from new to old. Needs the store, to verify the manifest. */
+  async list(): Promise<KeyListing[]> {
+    const { manifest, activeKey } = await this.read();
+    activeKey.fill(0);
+    const live = liveKids(manifest);
+    const dead = Object.keys(manifest.keys).filter((kid) => !live.includes(kid));
+    return [...live, ...dead].map((kid) => ({ kid, ...manifest.keys[kid]! }));
+  }
+
+  /** The verified keyset. The caller zeroes its active key. */
+  read(): Promise<Keyset> {
+    return readKeyset(this.file, this.store, this.profile);
+  }
+
+  /** The manifest as it is on the disk, unverified; undefined if there is none. @throws {SecLlamaError} `key-corrupt`. */
+  async manifest(): Promise<Manifest | undefined> {
+    const fingerprint = await this.file.fingerprint();
+    if (fingerprint === undefined || fingerprint !== this.#last?.fingerprint) {
+      const bytes = await this.file.read();
+      this.#last = {
+        fingerprint,
+        manifest: bytes === undefined ? undefined : parseManifest(bytes).manifest,
+      };
+    }
+    return this.#last.manifest;
+  }
+
+  /** The generation on the disk, unverified, 0 if there is no keyset: for noticing a change cheaply. */
+  async generation(): Promise<number> {
+    return (await this.manifest())?.gen ?? 0;
+  }
+
+  /** The paired clients of this host. */
+  clients(): ClientRegistry {
+    return new ClientRegistry(this.file, {
+      store: this.store,
+      active: async () => {
+        const { manifest, activeKey } = await this.read();
+        return { kid: manifest.active!, key: activeKey };
+      },
+      masterKey: (kid) => this.#masterKey(kid),
+    }, this.now);
+  }
+
+  /** Wraps and unwraps under this keyset's storage keys; follows a rotation by another process. */
+  storage(): StorageKeys {
+    let seen: { gen: number; manifest: Manifest } | undefined;
+    const current = async () => {
+      const gen = await this.generation();
+      if (seen?.gen !== gen) {
+        const { manifest, activeKey } = await this.read();
+        activeKey.fill(0);
+        seen = { gen: manifest.gen, manifest };
+      }
+      return seen.manifest;
+    };
+    return new StorageKeys({
+      current: async () => {
+        const manifest = await current();
+        return { gen: manifest.gen, active: manifest.active! };
+      },
+      masterKey: async (kid) => {
+        const entry = (await current()).keys[kid];
+        if (entry === undefined) throw unknownKid(kid);
+        if (entry.state === "destroyed") {
+          throw new SecLlamaError("key-lost", `the key ${kid} was destroyed`);
+        }
+        return await readKey(this.store, kid);
+      },
+      countWraps: (kid, count) => recordUse(this.file, kid, { wraps: count }),
+    });
+  }
+
+  async #masterKey(kid: string): Promise<Bytes> {
+    const entry = (await this.manifest())?.keys[kid];
+    if (entry === undefined || entry.state === "destroyed") throw unknownKid(kid);
+    return await readKey(this.store, kid);
+  }
+
+  /** After a rotation. A failure costs nothing yet: the older key still verifies the list, and `delete` tries again. */
+  async #resignClients(): Promise<void> {
+    await this.clients().resignLocked().catch(() => {});
+  }
+
+  #activate(keyset: Keyset, kid: string, entry: ManifestKey, compromised = false): Manifest {
+    const { manifest } = keyset;
+    const previous = manifest.active!;
+    const older = Object.entries(manifest.keys).map(([old, key]) =>
+      [old, compromised && key.state === "decrypt-only" ? { ...key, compromised } : key] as const
+    );
+    return {
+      ...manifest,
+      gen: manifest.gen + 1,
+      active: kid,
+      pending: null,
+      keys: {
+        ...Object.fromEntries(older),
+        [previous]: {
+          ...manifest.keys[previous]!,
+          state: "decrypt-only",
+          retired: this.#time(),
+          compromised,
+        },
+        [kid]: entry,
+      },
+    };
+  }
+
+  #time(): string {
+    return this.now().toISOString();
+  }
+}
+
+/** The error for a kid that the keyset does not have. */
+export function unknownKid(kid: string): SecLlamaError {
+  return new SecLlamaError("not-found", `the keyset has no key ${kid}`, {
+    hint: "to see the keys, run: secllama key list",
+  });
+}

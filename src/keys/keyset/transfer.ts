@@ -1,0 +1,179 @@
+/**
+ * Export and import of keys, passphrase-wrapped only (envelope.ts). An import adds keys: it never replaces one, and never
+ * changes which key is active where there is a keyset already. It also puts back keys that the store lost.
+ */
+import type { Bytes } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import {
+  checkNewPassphrase,
+  deriveBoxKey,
+  type Items,
+  type KdfParameters,
+  newKdf,
+  openBox,
+  parseBox,
+  sealBox,
+} from "../stores/envelope.ts";
+import { createKeyset, type InitPlace, refuseUnlessEmpty, undoUnfinishedInit } from "./init.ts";
+import { encodeHead, HEAD, liveKids, readKey, readKeyset } from "./keyset.ts";
+import { decodeKeyOf, encodeKey, isKid } from "./kid.ts";
+import { type Manifest, type ManifestKey, parseManifest } from "./manifest.ts";
+import { changeKeysetLocked, commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
+
+export interface ImportReport {
+  /** Kids that were added as decrypt-only, or all of them for a new keyset. */
+  readonly added: readonly string[];
+  /** Kids that the manifest knows and the store had lost. */
+  readonly restored: readonly string[];
+  /** Kids that were there already. */
+  readonly present: readonly string[];
+  /** Kids that were destroyed here and not brought back. */
+  readonly destroyed: readonly string[];
+  readonly active: string;
+}
+
+/**
+ * The content of an export file: every key that is not destroyed, and which is active.
+ * @throws {SecLlamaError} `usage` for a passphrase under 8 bytes, and what reading the keyset throws.
+ */
+export async function exportKeys(
+  place: Place,
+  passphrase: Bytes,
+  kdf: KdfParameters = newKdf(),
+): Promise<{ file: Bytes; kids: string[] }> {
+  checkNewPassphrase(passphrase);
+  const { manifest, activeKey } = await readKeyset(place.file, place.store, place.profile);
+  activeKey.fill(0);
+  const items: Items = new Map();
+  try {
+    for (const kid of liveKids(manifest)) {
+      const key = await readKey(place.store, kid);
+      items.set(kid, encodeKey(key));
+      key.fill(0);
+    }
+    const kids = [...items.keys()];
+    items.set(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active! }));
+    return { file: await sealBox(items, await deriveBoxKey(passphrase, kdf), kdf), kids };
+  } finally {
+    for (const value of items.values()) value.fill(0);
+  }
+}
+
+/**
+ * Adds the keys of an export file. Without a keyset here it makes one with the export's active key; otherwise new keys
+ * come in as decrypt-only. With `revive` a key that was destroyed here comes back.
+ * @throws {SecLlamaError} `key-locked` for a wrong passphrase, `key-corrupt`, `key-refused`, and what the store throws.
+ */
+export async function importKeys(
+  place: InitPlace,
+  file: Uint8Array,
+  passphrase: Bytes,
+  options: { revive?: boolean } = {},
+): Promise<ImportReport> {
+  const { keys, active } = await readExport(file, passphrase);
+  try {
+    return await place.file.withLock(async () => {
+      const bytes = await place.file.read();
+      if (bytes === undefined || parseManifest(bytes).manifest.gen === 0) {
+        await undoUnfinishedInit(place);
+        await refuseUnlessEmpty(place);
+        await createKeyset(place, keys, active);
+        return { added: [...keys.keys()], restored: [], present: [], destroyed: [], active };
+      }
+      const restored = await putBack(place, parseManifest(bytes).manifest, keys);
+      return await changeKeysetLocked(place, async ({ manifest, activeKey }) => {
+        const state = (kid: string) => manifest.keys[kid]?.state;
+        const destroyed = [...keys.keys()].filter((kid) =>
+          state(kid) === "destroyed" && !options.revive
+        );
+        const added = [...keys.keys()].filter((kid) =>
+          (state(kid) ?? "destroyed") === "destroyed" && !destroyed.includes(kid)
+        );
+        const present = [...keys.keys()].filter((kid) =>
+          !added.includes(kid) && !destroyed.includes(kid) && !restored.includes(kid)
+        );
+        if (added.length > 0) {
+          await addKeys(
+            place,
+            manifest,
+            activeKey,
+            new Map(added.map((kid) => [kid, keys.get(kid)!])),
+          );
+        }
+        return { added, restored, present, destroyed, active: manifest.active! };
+      });
+    });
+  } finally {
+    for (const key of keys.values()) key.fill(0);
+  }
+}
+
+async function addKeys(
+  place: InitPlace,
+  manifest: Manifest,
+  activeKey: Bytes,
+  keys: ReadonlyMap<string, Bytes>,
+): Promise<void> {
+  const time = place.now().toISOString();
+  const entries: { [kid: string]: ManifestKey } = {};
+  for (const kid of keys.keys()) {
+    entries[kid] = { state: "decrypt-only", created: time, retired: time, compromised: false };
+  }
+  await writeIntent(place, manifest, { op: "add", kids: [...keys.keys()] }, activeKey);
+  await storeKeys(place.store, keys);
+  await commit(place, {
+    ...manifest,
+    gen: manifest.gen + 1,
+    pending: null,
+    keys: { ...manifest.keys, ...entries },
+  }, activeKey);
+}
+
+/** Stores again what the manifest calls alive and the store lost. Safe before verification: a kid proves its key. */
+async function putBack(
+  place: Place,
+  manifest: Manifest,
+  keys: ReadonlyMap<string, Bytes>,
+): Promise<string[]> {
+  const lost = new Map<string, Bytes>();
+  for (const kid of liveKids(manifest)) {
+    const key = keys.get(kid);
+    if (key === undefined) continue;
+    const value = await place.store.get(kid);
+    if (value === undefined || !await isIntact(kid, value)) lost.set(kid, key);
+    value?.fill(0);
+  }
+  await storeKeys(place.store, lost);
+  return [...lost.keys()];
+}
+
+async function isIntact(kid: string, value: Bytes): Promise<boolean> {
+  try {
+    (await decodeKeyOf(kid, value)).fill(0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function readExport(
+  file: Uint8Array,
+  passphrase: Bytes,
+): Promise<{ keys: Map<string, Bytes>; active: string }> {
+  const what = "the export";
+  const box = parseBox(file, what);
+  const items = await openBox(box, await deriveBoxKey(passphrase, box.kdf), what);
+  const keys = new Map<string, Bytes>();
+  let active: string | undefined;
+  for (const [account, value] of items) {
+    if (isKid(account)) keys.set(account, await decodeKeyOf(account, value));
+    else if (account === HEAD) {
+      active = /^sl1h:\d+:([0-9a-f]{16})$/.exec(new TextDecoder().decode(value))?.[1];
+    }
+    value.fill(0);
+  }
+  if (active === undefined || !keys.has(active)) {
+    throw new SecLlamaError("key-corrupt", "the export does not hold its active key");
+  }
+  return { keys, active };
+}

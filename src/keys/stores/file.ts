@@ -1,0 +1,158 @@
+/**
+ * A key store in one passphrase-wrapped file (envelope.ts), for machines without a key store. The passphrase is asked for
+ * once, and only its derived key is kept. The keyset's lock keeps other writers away.
+ */
+import type { Bytes } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import {
+  checkNewPassphrase,
+  deriveBoxKey,
+  ENVELOPE_CAP_BYTES,
+  type Items,
+  type KdfParameters,
+  newKdf,
+  openBox,
+  parseBox,
+  sealBox,
+} from "./envelope.ts";
+import { ioError, writeFileAtomically } from "../keyset/manifest_file.ts";
+import type { KeyStore, StoreStatus } from "./store.ts";
+
+export interface FileStoreOptions {
+  readonly path: string;
+  /** Asks for the passphrase, twice with `confirm`; undefined when nobody answered. The bytes are zeroed after use. */
+  readonly passphrase: (question: { confirm: boolean }) => Promise<Bytes | undefined>;
+}
+
+export class FileStore implements KeyStore {
+  readonly backend = "file";
+  readonly #path: string;
+  readonly #ask: FileStoreOptions["passphrase"];
+  #unlocked: { kdf: KdfParameters; key: CryptoKey } | undefined;
+  /** A wrong or missing passphrase: not asked for again by this process. */
+  #refusal: SecLlamaError | undefined;
+
+  constructor(options: FileStoreOptions) {
+    this.#path = options.path;
+    this.#ask = options.passphrase;
+  }
+
+  async probe(): Promise<StoreStatus> {
+    const good: StoreStatus = {
+      reachable: true,
+      locked: false,
+      writable: true,
+      encryptedAtRest: "yes",
+    };
+    try {
+      zeroAll(await this.#load());
+      return good;
+    } catch (error) {
+      const e = error instanceof SecLlamaError ? error : ioError("read", this.#path, error);
+      const locked = e.code === "key-locked" || e.code === "key-cancelled";
+      return {
+        ...good,
+        reachable: locked,
+        locked,
+        writable: false,
+        reason: e.message,
+        ...(e.hint === undefined ? {} : { hint: e.hint }),
+      };
+    }
+  }
+
+  async get(account: string): Promise<Bytes | undefined> {
+    const items = await this.#load();
+    const value = items?.get(account)?.slice();
+    zeroAll(items);
+    return value;
+  }
+
+  async put(account: string, value: Uint8Array): Promise<void> {
+    const items = await this.#load() ?? new Map();
+    items.set(account, new Uint8Array(value));
+    await this.#save(items);
+  }
+
+  async remove(account: string): Promise<void> {
+    const items = await this.#load();
+    const value = items?.get(account);
+    if (items === undefined || value === undefined) return zeroAll(items);
+    value.fill(0);
+    items.delete(account);
+    await this.#save(items);
+  }
+
+  async list(): Promise<string[]> {
+    const items = await this.#load();
+    zeroAll(items);
+    return [...items?.keys() ?? []];
+  }
+
+  /** The items, or undefined if there is no file yet. */
+  async #load(): Promise<Items | undefined> {
+    const bytes = await this.#read();
+    if (bytes === undefined) return undefined;
+    const what = this.#path;
+    const box = parseBox(bytes, what);
+    if (JSON.stringify(this.#unlocked?.kdf) === JSON.stringify(box.kdf)) {
+      return await openBox(box, this.#unlocked!.key, what);
+    }
+    if (this.#refusal) throw this.#refusal;
+    try {
+      const passphrase = await this.#passphrase(false);
+      const key = await deriveBoxKey(passphrase, box.kdf);
+      passphrase.fill(0);
+      const items = await openBox(box, key, what);
+      this.#unlocked = { kdf: box.kdf, key };
+      return items;
+    } catch (error) {
+      if (error instanceof SecLlamaError) this.#refusal = error;
+      throw error;
+    }
+  }
+
+  async #save(items: Items): Promise<void> {
+    try {
+      if (this.#unlocked === undefined) {
+        const kdf = newKdf();
+        const passphrase = await this.#passphrase(true);
+        try {
+          checkNewPassphrase(passphrase);
+          this.#unlocked = { kdf, key: await deriveBoxKey(passphrase, kdf) };
+        } finally {
+          passphrase.fill(0);
+        }
+      }
+      const { kdf, key } = this.#unlocked;
+      await writeFileAtomically(this.#path, await sealBox(items, key, kdf));
+    } finally {
+      zeroAll(items);
+    }
+  }
+
+  async #passphrase(confirm: boolean): Promise<Bytes> {
+    const passphrase = await this.#ask({ confirm });
+    if (passphrase !== undefined && passphrase.length > 0) return passphrase;
+    throw new SecLlamaError("key-locked", `no passphrase was given for ${this.#path}`, {
+      hint: "give it on a file descriptor, --passphrase-fd N, or run on a terminal",
+    });
+  }
+
+  async #read(): Promise<Uint8Array | undefined> {
+    try {
+      const { size } = await Deno.stat(this.#path);
+      if (size > ENVELOPE_CAP_BYTES) {
+        throw new SecLlamaError("key-corrupt", `${this.#path} has ${size} bytes, want under 1 MiB`);
+      }
+      return await Deno.readFile(this.#path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw ioError("read", this.#path, error);
+    }
+  }
+}
+
+function zeroAll(items: Items | undefined): void {
+  for (const value of items?.values() ?? []) value.fill(0);
+}

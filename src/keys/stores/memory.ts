@@ -1,0 +1,44 @@
+/** A key store in this process's memory. Nothing in it outlives the process. */
+import type { Bytes } from "../../bytes.ts";
+import type { KeyStore, StoreStatus } from "./store.ts";
+
+export class MemoryStore implements KeyStore {
+  readonly backend = "memory";
+  readonly #items = new Map<string, Bytes>();
+
+  probe(): Promise<StoreStatus> {
+    // Nothing is at rest, so nothing is there in plaintext.
+    return Promise.resolve({
+      reachable: true,
+      locked: false,
+      writable: true,
+      encryptedAtRest: "yes",
+    });
+  }
+
+  get(account: string): Promise<Bytes | undefined> {
+    return Promise.resolve(this.#items.get(account)?.slice());
+  }
+
+  put(account: string, value: Uint8Array): Promise<void> {
+    this.#items.get(account)?.fill(0);
+    this.#items.set(account, new Uint8Array(value));
+    return Promise.resolve();
+  }
+
+  remove(account: string): Promise<void> {
+    this.#items.get(account)?.fill(0);
+    this.#items.delete(account);
+    return Promise.resolve();
+  }
+
+  list(): Promise<string[]> {
+    return Promise.resolve([...this.#items.keys()]);
+  }
+
+  /** Zeroes and drops every item. */
+  clear(): void {
+    for (const value of this.#items.values()) value.fill(0);
+    this.#items.clear();
+  }
+}
