@@ -5,8 +5,7 @@
  *     [LLAMA_SERVER=…] deno task bench [MODEL.gguf]      default: the demo model, and one of random weights for speed
  */
 import { join } from "node:path";
-import { runnerFiles } from "../src/app/program_paths.ts";
-import { makeTui } from "../src/app/tui.ts";
+import { Installation } from "../src/app/installation.ts";
 import { loadConfig } from "../src/config/config.ts";
 import { openKeySource } from "../src/keys/mod.ts";
 import { silentLogger } from "../src/log.ts";
@@ -84,7 +83,8 @@ async function spawning(): Promise<void> {
   const config = loadConfig({ env: {} });
   const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
   const models = await ModelStore.open(join(dataDir, "models"), { embeddedDemo: MODEL });
-  const files = await runnerFiles({ env: Deno.env.toObject(), tui: makeTui({ noColor: true }) });
+  const files = await new Installation({ env: Deno.env.toObject(), onNote: () => {} })
+    .runnerFiles();
   const spawn = async (sandbox: boolean) => {
     const supervisor = new Supervisor({
       config,

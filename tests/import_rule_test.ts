@@ -82,6 +82,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sandbox",
     "src/supervisor",
     "src/tls",
+    "src/version.ts",
   ],
   "src/cli": ["src"],
   "main.ts": ["src/cli"],

@@ -1,9 +1,9 @@
-/** The first lines of `serve`: addresses, model, key, and each sandbox layer as it was measured. */
+/** What `serve` says once it is ready: addresses, model, key, and each sandbox layer as it was measured. Prints nothing. */
 import type { Config } from "../config/config.ts";
 import type { KeySource } from "../keys/mod.ts";
+import type { Measured } from "../supervisor/isolation.ts";
 import type { GpuStatus } from "../supervisor/gpu.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
-import type { Tui } from "./tui.ts";
 
 export interface BannerFacts {
   readonly config: Config;
@@ -16,61 +16,84 @@ export interface BannerFacts {
   readonly loaded: LoadedModel | undefined;
 }
 
-export function printBanner(tui: Tui, facts: BannerFacts): void {
-  const { config, loaded } = facts;
-  const row = (name: string, value: string) => tui.out(`  ${name.padEnd(10)}${value}`);
-  tui.out(tui.bold("SecLlama is ready"));
-  if (facts.proxyUrl) row("proxy", `${facts.proxyUrl}  (any Ollama client; sealed from here on)`);
-  row(
-    "gateway",
-    `${facts.gatewayUrl}  (${
-      config.enableEncryption ? "sealed requests only" : "PLAINTEXT IS SERVED"
-    })`,
-  );
-  if (facts.names.length > 0) row("", `for paired clients, as ${facts.names.join(", ")}`);
-  row(
-    "key",
-    facts.keys.describe.replace(/^key /, "") + (facts.keys.initialised ? ", made just now" : ""),
-  );
-  for (const warning of facts.keys.warnings) tui.warn(warning);
+export interface Banner {
+  /** Name and value of each line; "" where it goes on with the line above. */
+  readonly rows: readonly (readonly [name: string, value: string])[];
+  /** What is weaker than it should be, one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+export function bannerOf(facts: BannerFacts): Banner {
+  const measured = facts.loaded?.isolation.measureNow();
+  return {
+    rows: [...serverRows(facts), ...modelRows(facts, measured)],
+    warnings: [
+      ...facts.keys.warnings,
+      ...switchedOff(facts.config),
+      ...(measured?.warnings ?? []),
+    ],
+  };
+}
+
+function serverRows({ config, gatewayUrl, names, proxyUrl, keys }: BannerFacts): Banner["rows"] {
+  const served = config.enableEncryption ? "sealed requests only" : "PLAINTEXT IS SERVED";
+  const key = keys.describe.replace(/^key /, "");
+  return [
+    ...(proxyUrl === undefined
+      ? []
+      : [["proxy", `${proxyUrl}  (any Ollama client; sealed from here on)`] as const]),
+    ["gateway", `${gatewayUrl}  (${served})`],
+    ...(names.length === 0 ? [] : [["", `for paired clients, as ${names.join(", ")}`] as const]),
+    ["key", `${key}${keys.initialised ? ", made just now" : ""}`],
+  ];
+}
+
+function modelRows({ gpu, loaded }: BannerFacts, measured: Measured | undefined): Banner["rows"] {
+  if (!loaded || !measured) return [["model", "none loaded yet"]];
+  const { attacks } = measured;
+  return [
+    ["model", `${loaded.name}  ${loaded.digest.slice(0, 19)}…  runner ${measured.pid}`],
+    ...(gpu.setting === "off" ? [] : [[
+      "gpu",
+      gpu.used === "none" ? `none: ${gpu.reason}` : `${gpu.used}, inside the sandbox`,
+    ]] as const),
+    ["isolation", loaded.isolation.level],
+    ...measured.layers.map(({ layer, state, observed }) =>
+      ["", `${state.padEnd(12)}${layer}: ${observed}`] as const
+    ),
+    ...(attacks === null ? [] : [
+      [
+        "",
+        `${attacks.held ? "held        " : "NOT HELD    "}its own attack: ` +
+        `${attacks.attempted} ways out tried, ${
+          attacks.held ? "no listener reached" : attacks.problems.join("; ")
+        }`,
+      ] as const,
+    ]),
+  ];
+}
+
+/** Protections that the operator switched off: none of it is to be silent. */
+function switchedOff(config: Config): string[] {
+  const warnings: string[] = [];
   if (!config.enableEncryption) {
-    tui.warn("encryption is off (SECLLAMA_ENABLE_ENCRYPTION=false): the gateway serves plaintext");
+    warnings.push(
+      "encryption is off (SECLLAMA_ENABLE_ENCRYPTION=false): the gateway serves plaintext",
+    );
   }
   if (!config.enableSandbox) {
-    tui.warn(
+    warnings.push(
       "the sandbox is off (SECLLAMA_ENABLE_SANDBOX=false): models run with your rights and your network",
     );
   } else if (!config.strictNetworkIsolation) {
-    tui.warn(
+    warnings.push(
       "strict isolation is off (SECLLAMA_STRICT_NETWORK_ISOLATION=false): a weaker sandbox is accepted",
     );
   }
   if (config.allowModelManagement) {
-    tui.warn(
+    warnings.push(
       "model management is on (SECLLAMA_ALLOW_MODEL_MANAGEMENT=true): this user's programs may pull, create and delete models",
     );
   }
-  if (!loaded) return row("model", "none loaded yet");
-  const measured = loaded.isolation.measureNow();
-  row("model", `${loaded.name}  ${loaded.digest.slice(0, 19)}…  runner ${measured.pid}`);
-  const { gpu } = facts;
-  if (gpu.setting !== "off") {
-    row("gpu", gpu.used === "none" ? `none: ${gpu.reason}` : `${gpu.used}, inside the sandbox`);
-  }
-  row("isolation", loaded.isolation.level);
-  for (const { layer, state, observed } of measured.layers) {
-    row("", `${state.padEnd(12)}${layer}: ${observed}`);
-  }
-  const { attacks } = measured;
-  if (attacks) {
-    row(
-      "",
-      `${
-        attacks.held ? "held        " : "NOT HELD    "
-      }its own attack: ${attacks.attempted} ways out tried, ${
-        attacks.held ? "no listener reached" : attacks.problems.join("; ")
-      }`,
-    );
-  }
-  for (const warning of measured.warnings) tui.warn(warning);
+  return warnings;
 }

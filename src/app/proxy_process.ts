@@ -4,8 +4,9 @@
  * loads its modules meanwhile; where the gateway is comes on that pipe, with the pre-shared key where that is in no store.
  */
 import { SecLlamaError } from "../errors.ts";
-import type { Backend, KeySource } from "../keys/mod.ts";
-import { proxyPermissions, selfArgv } from "./program_paths.ts";
+import type { KeySource } from "../keys/mod.ts";
+import { encodeHandover } from "./handover.ts";
+import { proxyPermissions, selfArgv } from "./role_command.ts";
 
 /** Environment the proxy needs: the key store's session and the settings' folder. Nothing else is passed on. */
 const PROXY_ENV = [
@@ -21,15 +22,11 @@ const PROXY_ENV = [
   "USERPROFILE",
   "LOCALAPPDATA",
 ];
-const READY_TIMEOUT_MS = 20_000;
-/** Stores that the proxy can read by itself, without asking anybody anything. */
-const OS_STORES: ReadonlySet<Backend> = new Set([
-  "secret-service",
-  "macos-keychain",
-  "windows-credential-manager",
-]);
+/** Far beyond what a busy machine needs: one that fails to start ends, which is seen at once. */
+const READY_TIMEOUT_MS = 120_000;
 
 export interface ProxyProcess {
+  /** Resolves if it ends by itself. */
   readonly died: Promise<void>;
   /**
    * Says which gateway it is for, and waits until it serves.
@@ -83,7 +80,7 @@ export function spawnProxy(o: {
   };
   const connect = async (gateway: string, keys: KeySource) => {
     try {
-      const line = JSON.stringify({ gateway, ...await handover(keys) });
+      const line = await encodeHandover(gateway, keys);
       connected = true;
       await writer.write(new TextEncoder().encode(line + "\n"));
       return await readyLine(child.stdout);
@@ -93,16 +90,6 @@ export function spawnProxy(o: {
     }
   };
   return { died, connect, stop };
-}
-
-/** `"store": true`: read the key store yourself. Else the key itself, on the pipe only. */
-async function handover(keys: KeySource): Promise<Record<string, unknown>> {
-  if (OS_STORES.has(keys.backend)) return { store: true };
-  const all = await keys.psks();
-  const { pskId, psk } = all[0]!; // the active one comes first
-  const line = { pskId, psk: psk.toBase64() };
-  for (const entry of all) entry.psk.fill(0);
-  return line;
 }
 
 async function readyLine(stdout: ReadableStream<Uint8Array>): Promise<string> {

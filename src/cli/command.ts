@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { SecLlamaError } from "../errors.ts";
-import type { Tui } from "../app/tui.ts";
+import type { Tui } from "./tui.ts";
 
 export interface OptionSpec {
   readonly type: "boolean" | "string";

@@ -3,19 +3,21 @@
  * its layers and its own attack on live listeners, the whole attack list, the key store, the model store, the ports, the versions.
  * It makes no key and changes nothing. Exit 0 only if all holds.
  */
-import { join } from "node:path";
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
 import { silentLogger } from "../log.ts";
-import { ModelStore } from "../models/store.ts";
 import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { attackChecks } from "./doctor_attacks.ts";
-import { embeddedDemoPath, openGpu, runnerFiles } from "../app/program_paths.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import type { Installation } from "../app/installation.ts";
+import { openModelStore } from "../app/model_store.ts";
+import type { Settings } from "../config/settings.ts";
+import { openGpu } from "../supervisor/gpu.ts";
+import { installationFor } from "./installation.ts";
+import { readSettings } from "./settings.ts";
 
 export interface Check {
   readonly name: string;
@@ -40,9 +42,10 @@ Exit code 0 only if everything holds, else 9.`,
   async run(context) {
     const { tui } = context;
     const settings = await readSettings(context);
-    const sandbox = await sandboxChecks(context, settings);
+    const installation = installationFor(context);
+    const sandbox = await sandboxChecks(installation, settings);
     endIfCancelled(context);
-    const attacks = await attackChecks(context, settings);
+    const attacks = await attackChecks(installation, settings);
     // Ctrl-C reaches the attackers too: what then seems to fail says nothing of the sandbox.
     endIfCancelled(context);
     const checks = [
@@ -119,17 +122,15 @@ function settingChecks({ config }: Settings): Check[] {
 
 /** A runner of the demo model as `serve` starts it, with a key in memory. */
 async function sandboxChecks(
-  context: CommandContext,
-  { config, dataDir }: Settings,
+  installation: Installation,
+  settings: Settings,
 ): Promise<Check[]> {
+  const { config, dataDir } = settings;
   const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
   let supervisor: Supervisor | undefined;
   const checks: Check[] = [];
   try {
-    const models = await ModelStore.open(join(dataDir, "models"), {
-      ollamaDir: config.ollamaModels || undefined,
-      embeddedDemo: await embeddedDemoPath(context),
-    });
+    const models = await openModelStore(settings, installation);
     const rows = await models.list();
     const broken = rows.filter((row) => row.problem !== undefined);
     checks.push({
@@ -139,7 +140,7 @@ async function sandboxChecks(
       ...(broken.length > 0 ? { hint: "to check each file, run: secllama verify" } : {}),
     });
     const sandbox = await openSandbox({
-      files: await runnerFiles(context, config),
+      files: await installation.runnerFiles(config),
       mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
     });
     checks.push({ name: "this machine", result: "note", observed: sandbox.platform.facts });

@@ -3,14 +3,13 @@ import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../escape/run/all_at
 import { stoppedBy } from "../escape/run/stopped_by.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
-import type { CommandContext } from "./command.ts";
 import type { Check } from "./doctor.ts";
-import { attackerProgram, embeddedDemoPath, runnerFiles } from "../app/program_paths.ts";
-import type { Settings } from "./settings.ts";
+import type { Installation } from "../app/installation.ts";
+import type { Settings } from "../config/settings.ts";
 
 /** Every attack of the list, with the attacker in the runner's place and a model that answers before and after. */
 export async function attackChecks(
-  context: CommandContext,
+  installation: Installation,
   { config }: Settings,
 ): Promise<Check[]> {
   const note = (result: Check["result"], observed: string): Check[] => [
@@ -18,11 +17,11 @@ export async function attackChecks(
   ];
   if (!config.enableSandbox) return note("fails", "not made: the sandbox is off");
   if (Deno.build.os !== "linux") return note("note", "the whole list is made on Linux only");
-  const files = await runnerFiles(context, config);
-  const demo = await embeddedDemoPath(context);
+  const files = await installation.runnerFiles(config);
+  const demo = await installation.demoModel();
   if (demo === undefined) return note("fails", "not made: there is no demo model");
   try {
-    using attacker = await attackerProgram(context, files);
+    using attacker = await installation.attacker(files);
     const mode = { sandbox: true, strict: config.strictNetworkIsolation };
     const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
     const target = { ...runnerTarget(sandbox.files, demo), ...ATTACKER_MEMORY };

@@ -1,7 +1,7 @@
 /** How `secllama key status` shows a report on a terminal. */
 import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import type { StatusReport } from "../keys/keyset/status.ts";
-import type { Tui } from "../app/tui.ts";
+import type { Tui } from "./tui.ts";
 
 /** Prints `report`, one fact a line; problems and warnings go to standard error. */
 export function printStatus(tui: Tui, report: StatusReport): void {

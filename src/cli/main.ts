@@ -2,7 +2,7 @@
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
 import { settleEnvironment } from "../app/environment.ts";
-import { makeTui } from "../app/tui.ts";
+import { makeTui } from "./tui.ts";
 
 /**
  * Commands that must be there at once: only the modules that they need are loaded. Everything else comes with the whole

@@ -7,7 +7,8 @@ import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { pairingAddress } from "../app/listen_address.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
-import { ensureDataDirectory, readSettings, SETTING_OPTIONS } from "./settings.ts";
+import { ensureDataDirectory } from "../config/data_folder.ts";
+import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 export const pairCommand: Command = {
   path: ["pair"],

@@ -13,7 +13,7 @@ import { listPairings, PairingStore } from "../keys/mod.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
-import { ensureDataDirectory } from "./settings.ts";
+import { ensureDataDirectory } from "../config/data_folder.ts";
 
 export const PAIRING_OPTIONS = {
   pair: {

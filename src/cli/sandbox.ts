@@ -1,13 +1,14 @@
 /** `secllama sandbox plan`: the argv and the layers that would be used for a model. Starts nothing. */
-import { join } from "node:path";
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { ModelStore } from "../models/store.ts";
 import type { SandboxMode } from "../sandbox/mod.ts";
 import { limitedTarget, openSandbox } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { embeddedDemoPath, openGpu, runnerFiles } from "../app/program_paths.ts";
+import { openModelStore } from "../app/model_store.ts";
+import type { Settings } from "../config/settings.ts";
+import { openGpu } from "../supervisor/gpu.ts";
+import { installationFor } from "./installation.ts";
 import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
-import { readSettings, type Settings } from "./settings.ts";
+import { readSettings } from "./settings.ts";
 
 const planCommand: Command = {
   path: ["sandbox", "plan"],
@@ -53,15 +54,14 @@ const planCommand: Command = {
 /** The plan for a model of this machine's store, on this machine as it was probed. */
 async function ownPlan(
   context: CommandContext,
-  { config, dataDir }: Settings,
+  settings: Settings,
   mode: SandboxMode,
 ): Promise<PrintablePlan> {
-  const models = await ModelStore.open(join(dataDir, "models"), {
-    ollamaDir: config.ollamaModels || undefined,
-    embeddedDemo: await embeddedDemoPath(context),
-  });
+  const { config } = settings;
+  const installation = installationFor(context);
+  const models = await openModelStore(settings, installation);
   const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
-  const sandbox = await openSandbox({ files: await runnerFiles(context, config), mode });
+  const sandbox = await openSandbox({ files: await installation.runnerFiles(config), mode });
   return sandbox.platform.plan(
     limitedTarget(sandbox, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
     mode,

@@ -4,8 +4,9 @@
  */
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
-import type { GpuSetting } from "../config/config.ts";
+import type { Config, GpuSetting } from "../config/config.ts";
 import type { AnyGpu } from "../sandbox/mod.ts";
+import type { Sandbox } from "./isolation.ts";
 
 type Vendor = Exclude<AnyGpu, "none">;
 /** A GPU backend of ggml's, by the name of its library. */
@@ -91,6 +92,21 @@ export function chooseGpu(
   throw new SecLlamaError("bad-config", `the GPU ${setting} cannot be used: ${seen}`, {
     field: "gpu",
     hint: "use --gpu=auto, or name the folder of a CUDA or Vulkan build by --gpu-libraries",
+  });
+}
+
+/**
+ * The GPU that the runners of this sandbox are to use.
+ * @throws {SecLlamaError} `bad-config` if one is asked for by name and cannot be used.
+ */
+export async function openGpu(
+  config: Pick<Config, "gpu" | "enableSandbox">,
+  { files, platform }: Pick<Sandbox, "files" | "platform">,
+): Promise<GpuChoice> {
+  return chooseGpu(config.gpu, {
+    found: platform.gpus,
+    sandbox: config.enableSandbox,
+    backends: await backendsIn(files.gpuLibDir ?? files.libDir),
   });
 }
 

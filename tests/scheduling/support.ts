@@ -3,8 +3,7 @@
  * a fake: it is added to what a real key source gives, as pairing is not what these tests are about.
  */
 import { join } from "node:path";
-import { runnerFiles } from "../../src/app/program_paths.ts";
-import { makeTui } from "../../src/app/tui.ts";
+import { Installation } from "../../src/app/installation.ts";
 import { sealedFetch } from "../../src/client/mod.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
@@ -62,7 +61,7 @@ export async function withWorld(
     await models.importGguf(path, name);
   }
   const sandbox = await openSandbox({
-    files: await runnerFiles({ env: {}, tui: makeTui({ noColor: true }) }),
+    files: await new Installation({ env: {}, onNote: () => {} }).runnerFiles(),
     mode: { sandbox: true, strict: true },
   });
   const supervisor = new Supervisor({

@@ -1,6 +1,6 @@
 /** `secllama cp`. */
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 
 export const copyCommand: Command = {
   path: ["cp"],
@@ -11,7 +11,7 @@ export const copyCommand: Command = {
   options: JSON_OPTION,
   async run(context) {
     const { tui, positionals: [from, to], signal } = context;
-    const model = await (await openModelStore(context)).copy(from!, to!, { signal });
+    const model = await (await modelStoreFor(context)).copy(from!, to!, { signal });
     if (flag(context, "json")) tui.json({ name: model.name, digest: model.digest });
     else tui.out(`copied ${from} to ${model.name}`);
     return 0;

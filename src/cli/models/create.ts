@@ -14,7 +14,7 @@ import {
 import { digestHex, parseModelName } from "../../models/names.ts";
 import type { ModelStore } from "../../models/store.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 import { humanBytes } from "./print.ts";
 
 export const createCommand: Command = {
@@ -41,7 +41,7 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE and ADAPTER as in Ollama. A model 
     const path = stringOption(context, "file") ?? "Modelfile";
     const file = parseModelfile(path === "-" ? await readInput(signal) : await readFile(path));
     for (const warning of file.warnings) tui.warn(warning);
-    const store = await openModelStore(context);
+    const store = await modelStoreFor(context);
     const folder = path === "-" ? Deno.cwd() : dirname(absolute(path));
     const recipe = await recipeOf(file, { store, folder, home: context.env["HOME"] });
     const model = await store.create(name, recipe, { signal });

@@ -2,7 +2,7 @@
 import { SecLlamaError } from "../../errors.ts";
 import { nameOfFile } from "../../models/names.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 import { humanBytes } from "./print.ts";
 
 export const importCommand: Command = {
@@ -25,7 +25,7 @@ already is not replaced, unless --name says so.`,
   async run(context) {
     const { tui, signal } = context;
     const path = context.positionals[0]!;
-    const store = await openModelStore(context);
+    const store = await modelStoreFor(context);
     const name = stringOption(context, "name") ?? nameOfFile(path);
     if (stringOption(context, "name") === undefined && await store.has(name)) {
       throw new SecLlamaError("bad-request", `there is a model ${name} already`, {

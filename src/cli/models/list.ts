@@ -1,7 +1,7 @@
 /** `secllama list`. */
 import type { ListedModel } from "../../models/store.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 import { humanBytes, printTable } from "./print.ts";
 
 export const listCommand: Command = {
@@ -10,7 +10,7 @@ export const listCommand: Command = {
   options: JSON_OPTION,
   async run(context) {
     const { tui } = context;
-    const rows = await (await openModelStore(context)).list();
+    const rows = await (await modelStoreFor(context)).list();
     if (flag(context, "json")) {
       tui.json({ models: rows.map(rowJson) });
       return 0;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { makeGguf } from "../../models/testing.ts";
 import { parseCommandArgs } from "../command.ts";
 import { modelCommands } from "./mod.ts";
-import type { Tui } from "../../app/tui.ts";
+import type { Tui } from "../tui.ts";
 
 interface Result {
   code: number;

@@ -1,5 +1,5 @@
 /** How models are shown on a terminal: tables, sizes, and text of a model's own that cannot control the terminal. */
-import type { Tui } from "../../app/tui.ts";
+import type { Tui } from "../tui.ts";
 
 /** A table with aligned columns. */
 export function printTable(tui: Tui, head: string[], rows: string[][]): void {

@@ -5,8 +5,10 @@ import { pullLine, throttled } from "../../pull/progress.ts";
 import { parseReference, type PullEvent, pullModel } from "../../pull/pull.ts";
 import { SYSTEM_NETWORK } from "../../pull/transport.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
-import { ensureDataDirectory, readSettings, SETTING_OPTIONS, type Settings } from "../settings.ts";
+import { modelStoreFor } from "../installation.ts";
+import { ensureDataDirectory } from "../../config/data_folder.ts";
+import type { Settings } from "../../config/settings.ts";
+import { readSettings, SETTING_OPTIONS } from "../settings.ts";
 import { addHost } from "./allow_host.ts";
 import { humanBytes } from "./print.ts";
 
@@ -32,7 +34,7 @@ nothing else. NAME@sha256:… means one manifest and no other. A pull never goes
     const settings = await readSettings(context);
     refuseOffline(settings.config.offline);
     await ensureDataDirectory(settings.dataDir);
-    const store = await openModelStore(context);
+    const store = await modelStoreFor(context);
     const network = { ...SYSTEM_NETWORK, ...await ownCertificates(settings.config.registryCa) };
     const policy = {
       registries: [...settings.config.registries],

@@ -1,6 +1,6 @@
 /** `secllama rm`. */
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 import { humanBytes } from "./print.ts";
 
 export const removeCommand: Command = {
@@ -12,7 +12,7 @@ export const removeCommand: Command = {
   options: JSON_OPTION,
   async run(context) {
     const { tui } = context;
-    const store = await openModelStore(context);
+    const store = await modelStoreFor(context);
     const removed = [];
     for (const name of context.positionals) {
       const one = await store.remove(name);

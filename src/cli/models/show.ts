@@ -2,7 +2,7 @@
 import { SecLlamaError } from "../../errors.ts";
 import { type OllamaShow, showModel } from "../../models/show.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 import { printable } from "./print.ts";
 
 /** Options that print one part as it is, for scripts: flag → field. */
@@ -28,7 +28,7 @@ export const showCommand: Command = {
   },
   async run(context) {
     const { tui } = context;
-    const store = await openModelStore(context);
+    const store = await modelStoreFor(context);
     const model = await store.resolve(context.positionals[0]!);
     const shown = await showModel(store, model.name);
     const asked = Object.keys(PARTS).filter((name) => flag(context, name));

@@ -3,7 +3,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { layerType, partsOf } from "../../models/manifest.ts";
 import type { ModelStore } from "../../models/store.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
-import { openModelStore } from "../model_store.ts";
+import { modelStoreFor } from "../installation.ts";
 
 export const verifyCommand: Command = {
   path: ["verify"],
@@ -14,7 +14,7 @@ export const verifyCommand: Command = {
   details: "Without a name every model is checked. The exit code is 1 if one is damaged.",
   async run(context) {
     const { tui, positionals, signal } = context;
-    const store = await openModelStore(context);
+    const store = await modelStoreFor(context);
     const names = positionals.length > 0
       ? positionals
       : (await store.list()).map((row) => row.name);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { code, withFolder } from "../keys/testing.ts";
-import { readSettings } from "./settings.ts";
+import { loadSettings } from "./settings.ts";
 
 const WEAK = "enable_encryption = false\n";
 
@@ -10,7 +10,7 @@ Deno.test({
   fn: () =>
     withFolder(async (folder) => {
       const path = `${folder}/config.toml`;
-      const read = () => readSettings({ env: { SECLLAMA_DATA_DIR: folder }, values: {} });
+      const read = () => loadSettings({ env: { SECLLAMA_DATA_DIR: folder } });
       assert.equal((await read()).config.enableEncryption, true);
       await Deno.writeTextFile(path, WEAK);
       for (const mode of [0o600, 0o644, 0o664]) {

@@ -1,0 +1,94 @@
+/**
+ * The one line that `serve` writes to its proxy's standard input: where the gateway is, and the pre-shared key where no store
+ * has it. The end of that input is the end of the proxy.
+ */
+import type { Credentials } from "../client/mod.ts";
+import { SecLlamaError } from "../errors.ts";
+import type { Backend, KeySource } from "../keys/mod.ts";
+
+/** Stores that the proxy can read by itself, without asking anybody anything. */
+const OS_STORES: ReadonlySet<Backend> = new Set([
+  "secret-service",
+  "macos-keychain",
+  "windows-credential-manager",
+]);
+/** Longer than any line that serve writes. */
+const MAX_LINE_CHARACTERS = 4096;
+
+export interface Handover {
+  readonly gateway: string;
+  /** Absent: read the key store. Each call gives a copy, for the caller to zero. */
+  readonly credentials?: () => Promise<Credentials>;
+}
+
+/** The line for a gateway and the keys that it serves with. It may hold a key: it goes to the pipe and nowhere else. */
+export async function encodeHandover(gateway: string, keys: KeySource): Promise<string> {
+  if (OS_STORES.has(keys.backend)) return JSON.stringify({ gateway, store: true });
+  const all = await keys.psks();
+  const { pskId, psk } = all[0]!; // the active one comes first
+  const line = JSON.stringify({ gateway, pskId, psk: psk.toBase64() });
+  for (const entry of all) entry.psk.fill(0);
+  return line;
+}
+
+/** @throws {SecLlamaError} `usage` for a line that {@link encodeHandover} does not write. */
+export function parseHandover(line: string): Handover {
+  const { gateway, store, pskId, psk } = parseObject(line);
+  if (typeof gateway !== "string") throw unexpected("got a line without a gateway");
+  if (store === true) return { gateway };
+  if (typeof pskId !== "string" || typeof psk !== "string") {
+    throw unexpected("got a line that it does not know");
+  }
+  const key = parseKey(psk);
+  return { gateway, credentials: () => Promise.resolve({ pskId, psk: key.slice() }) };
+}
+
+/**
+ * Reads the line from a pipe whose end calls `onEnd`. Null: serve has ended before it had a gateway.
+ * @throws {SecLlamaError} `usage` as {@link parseHandover}, and for no line or one too long.
+ */
+export async function readHandover(
+  input: ReadableStream<Uint8Array>,
+  onEnd: () => void,
+): Promise<Handover | null> {
+  const reader = input.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { done, value } = await reader.read();
+    if (done && text === "") return null;
+    if (done || text.length > MAX_LINE_CHARACTERS) {
+      throw unexpected("expects a line on standard input");
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+  void (async () => {
+    while (!(await reader.read()).done) { /* serve writes nothing more */ }
+    onEnd();
+  })();
+  return parseHandover(text.slice(0, text.indexOf("\n")));
+}
+
+function parseObject(line: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch { /* said below: the text may hold a key */ }
+  if (typeof value !== "object" || value === null) throw unexpected("got a line that is no object");
+  return value as Record<string, unknown>;
+}
+
+function parseKey(base64: string): Uint8Array<ArrayBuffer> {
+  let key: Uint8Array<ArrayBuffer> | undefined;
+  try {
+    key = Uint8Array.fromBase64(base64);
+  } catch { /* said below */ }
+  if (key?.length !== 32) throw unexpected("got a key that is none");
+  return key;
+}
+
+function unexpected(what: string): SecLlamaError {
+  return new SecLlamaError("usage", `--from-serve ${what}`, {
+    hint: "it is for serve, which starts its own proxy; by hand, run: secllama proxy",
+  });
+}

@@ -1,0 +1,239 @@
+/**
+ * `serve`, composed: the gateway, its runners, and the proxy beside it. Starts nothing that weakens a protection without an
+ * operator's setting.
+ */
+import type { Config } from "../config/config.ts";
+import { ensureDataDirectory } from "../config/data_folder.ts";
+import type { Settings } from "../config/settings.ts";
+import { SecLlamaError } from "../errors.ts";
+import type { ModelManagement } from "../gateway/management.ts";
+import { type KeySource, type KeySourceOptions, openKeySource } from "../keys/mod.ts";
+import { type Logger, makeLogger } from "../log.ts";
+import type { ModelStore } from "../models/store.ts";
+import { openGpu } from "../supervisor/gpu.ts";
+import { openSandbox, type Sandbox } from "../supervisor/isolation.ts";
+import { type LoadedModel, Supervisor } from "../supervisor/supervisor.ts";
+import { VERSION } from "../version.ts";
+import { type Banner, bannerOf } from "./banner.ts";
+import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
+import type { Installation } from "./installation.ts";
+import { gatewayListenAddress, type ListenAddress } from "./listen_address.ts";
+import { openModelStore } from "./model_store.ts";
+import { permissionLabels, revokePermissions } from "./permissions.ts";
+import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
+import type { ReadyFacts } from "./ready_line.ts";
+import { Shutdown } from "./shutdown.ts";
+
+export interface ServeOptions {
+  readonly settings: Settings;
+  readonly env: { readonly [name: string]: string | undefined };
+  readonly installation: Installation;
+  readonly keySource: KeySourceOptions;
+  readonly withProxy: boolean;
+  /** Name of the model to load before it is ready; undefined: none. */
+  readonly preload: string | undefined;
+  /** Called only where the operator allows model management: what can fetch is else not even in the process. */
+  readonly openManagement: (config: Config, models: ModelStore) => Promise<ModelManagement>;
+  /** Gets what the operator should know before anything listens, one sentence each. */
+  readonly onWarning: (line: string) => void;
+}
+
+export interface RunningServe {
+  readonly banner: Banner;
+  readonly ready: Omit<ReadyFacts, "pid">;
+  /** Resolves when `signal` is aborted. @throws {SecLlamaError} `internal` if the proxy ends by itself. */
+  untilAborted(signal: AbortSignal): Promise<void>;
+  /** Ends everything; what is under way gets some seconds. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts everything; what was started when a step fails is ended first.
+ * @throws {SecLlamaError} What a step throws: settings, keys, sandbox, ports, the model, the proxy.
+ */
+export async function startServe(options: ServeOptions): Promise<RunningServe> {
+  const { config, dataDir } = options.settings;
+  const logger = makeLogger({ role: "gateway", level: config.logLevel });
+  await ensureDataDirectory(dataDir);
+  const probing = probeSandbox(options);
+  const shutdown = new Shutdown();
+  try {
+    const keys = await openKeys(options, shutdown);
+    const listen = await gatewayListenAddress(config, dataDir, keys);
+    listen.warnings.forEach(options.onWarning);
+    // Before the gateway is there: both load their modules side by side.
+    const proxy = startProxyProcess(options, listen, shutdown);
+    const models = await openModelStore(options.settings, options.installation);
+    const sandbox = await probing;
+    const supervisor = await startSupervisor({ config, models, keys, sandbox, logger }, shutdown);
+    const management = await openManagement(options, models, logger);
+    const facts: GatewayFacts = {
+      config,
+      supervisor,
+      models,
+      logger,
+      version: VERSION,
+      management,
+      keyBackend: keys.backend,
+    };
+    const gateway = await openGateway(facts, listen, shutdown);
+    const [loaded, proxyUrl] = await bothOrNeither(
+      load(supervisor, options.preload),
+      proxy &&
+        connectProxy(
+          proxy,
+          keys,
+          async () => isApart(listen) ? (await openLocalGateway(facts, shutdown)).url : gateway.url,
+        ),
+    );
+    revokePermissions();
+    logger.info("ready", { port: gateway.port });
+    logger.info("permissions", permissionLabels());
+    return {
+      banner: bannerOf({
+        config,
+        gatewayUrl: gateway.url,
+        names: listen.names,
+        proxyUrl,
+        keys,
+        gpu: supervisor.gpu.status(),
+        loaded,
+      }),
+      ready: readyFacts(gateway, proxyUrl, loaded),
+      untilAborted: (signal) => Promise.race([aborted(signal), proxyEnded(proxy)]),
+      stop: () => shutdown.run(),
+    };
+  } catch (error) {
+    await shutdown.run();
+    throw error;
+  }
+}
+
+/** The runner's files are hashed while the rest is opened; nothing of them is started before that is done. */
+function probeSandbox({ settings: { config }, installation }: ServeOptions): Promise<Sandbox> {
+  const files = installation.runnerFiles(config);
+  files.catch(() => {}); // openSandbox awaits it
+  const probing = openSandbox({
+    files,
+    mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
+  });
+  probing.catch(() => {}); // awaited when the other steps are done
+  return probing;
+}
+
+async function openKeys(
+  { keySource, settings: { config } }: ServeOptions,
+  shutdown: Shutdown,
+): Promise<KeySource> {
+  const keys = await openKeySource({
+    ...keySource,
+    autoInit: true,
+    maxAgeDays: config.keyMaxAgeDays,
+    clientGraceMs: config.clientGraceMs,
+  });
+  shutdown.add(() => keys.close());
+  return keys;
+}
+
+/** Whether this machine's own proxy needs a listener apart from the one for other machines. */
+function isApart(listen: ListenAddress): boolean {
+  return listen.remote || listen.tls !== undefined;
+}
+
+function startProxyProcess(
+  { withProxy, settings: { config, dataDir }, env }: ServeOptions,
+  listen: ListenAddress,
+  shutdown: Shutdown,
+): ProxyProcess | undefined {
+  if (!withProxy) return undefined;
+  const proxy = spawnProxy({
+    gatewayHost: isApart(listen) ? "127.0.0.1" : listen.hostname,
+    port: config.proxyPort,
+    dataDir,
+    logLevel: config.logLevel,
+    allowModelManagement: config.allowModelManagement,
+    env,
+  });
+  shutdown.addEntrance(() => proxy.stop());
+  return proxy;
+}
+
+async function startSupervisor(
+  parts: {
+    config: Config;
+    models: ModelStore;
+    keys: KeySource;
+    sandbox: Sandbox;
+    logger: Logger;
+  },
+  shutdown: Shutdown,
+): Promise<Supervisor> {
+  const supervisor = new Supervisor({
+    ...parts,
+    gpu: await openGpu(parts.config, parts.sandbox),
+    version: VERSION,
+  });
+  shutdown.add(() => supervisor.stop());
+  return supervisor;
+}
+
+async function openManagement(
+  { settings: { config }, openManagement }: ServeOptions,
+  models: ModelStore,
+  logger: Logger,
+): Promise<ModelManagement | undefined> {
+  if (!config.allowModelManagement) return undefined;
+  const management = await openManagement(config, models);
+  logger.warn("model-management-on");
+  return management;
+}
+
+async function load(
+  supervisor: Supervisor,
+  name: string | undefined,
+): Promise<LoadedModel | undefined> {
+  return name === undefined ? undefined : (await supervisor.acquire(name)).model;
+}
+
+async function connectProxy(
+  proxy: ProxyProcess,
+  keys: KeySource,
+  gatewayUrl: () => Promise<string>,
+): Promise<string> {
+  return await proxy.connect(await gatewayUrl(), keys);
+}
+
+/** Waits for both before it fails for either, so that nothing is ended while it still starts. */
+async function bothOrNeither<A, B>(a: Promise<A>, b: Promise<B> | undefined) {
+  const [first, second] = await Promise.allSettled([a, b]);
+  if (first.status === "rejected") throw first.reason;
+  if (second.status === "rejected") throw second.reason;
+  return [first.value, second.value] as const;
+}
+
+function readyFacts(
+  gateway: { url: string; port: number },
+  proxyUrl: string | undefined,
+  loaded: LoadedModel | undefined,
+): RunningServe["ready"] {
+  return {
+    gateway: gateway.url,
+    gatewayPort: gateway.port,
+    proxy: proxyUrl ?? null,
+    proxyPort: proxyUrl === undefined ? null : Number(new URL(proxyUrl).port),
+    model: loaded?.name ?? null,
+    isolation: loaded?.isolation.level ?? null,
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}
+
+async function proxyEnded(proxy: ProxyProcess | undefined): Promise<never> {
+  await (proxy?.died ?? new Promise<never>(() => {}));
+  throw new SecLlamaError("internal", "the proxy ended by itself");
+}

@@ -1,0 +1,48 @@
+/**
+ * The end of `serve`, in order: first what takes requests in, so that answers under way reach their end while the runners are
+ * still there; then everything else. Neither is waited for without end.
+ */
+
+/** From the signal to the end of the listeners, which give what is under way 3 s, and of the proxy. */
+const DRAIN_MS = 4_000;
+/** From then to the end of the runners. */
+const END_MS = 4_000;
+
+/** Ends one thing; what it throws is dropped, since the others must end all the same. */
+export type Closer = () => Promise<unknown> | void;
+
+export class Shutdown {
+  readonly #stop = new AbortController();
+  readonly #entrances: Closer[] = [];
+  readonly #others: Closer[] = [];
+
+  /** Aborted as the first step. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Adds a listener, or a process that has one. */
+  addEntrance(close: Closer): void {
+    this.#entrances.push(close);
+  }
+
+  /** Adds what the answers under way still need. */
+  add(close: Closer): void {
+    this.#others.push(close);
+  }
+
+  /** Ends everything that was added. */
+  async run(): Promise<void> {
+    this.#stop.abort();
+    await closeWithin(this.#entrances.splice(0), DRAIN_MS);
+    await closeWithin(this.#others.splice(0), END_MS);
+  }
+}
+
+/** Calls all of them at once and waits for them, but no longer than `ms`. */
+async function closeWithin(closers: readonly Closer[], ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([Promise.allSettled(closers.map(async (close) => await close())), late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,66 @@
+/** The settings of this process: the environment, the flags, and the config file, if it is nobody else's to change. */
+import { join } from "node:path";
+import { SecLlamaError } from "../errors.ts";
+import { type Config, type ConfigSources, loadConfig } from "./config.ts";
+import { dataDirectory } from "./paths.ts";
+
+export interface Settings {
+  readonly config: Config;
+  readonly dataDir: string;
+  /** The config file, which need not be there. */
+  readonly configFile: string;
+}
+
+/**
+ * Reads the settings. `SECLLAMA_CONFIG` names the file; else `config.toml` in the data folder is read if it is there.
+ * @throws {SecLlamaError} `bad-config`.
+ */
+export async function loadSettings(
+  { env, flags = {} }: Pick<ConfigSources, "env" | "flags">,
+): Promise<Settings> {
+  const dataDir = dataDirectory(env);
+  const named = env["SECLLAMA_CONFIG"];
+  const path = named ?? join(dataDir, "config.toml");
+  let file: { text: string; name: string } | undefined;
+  try {
+    file = { text: await readOwn(path), name: named ? "SECLLAMA_CONFIG" : "config.toml" };
+  } catch (cause) {
+    if (cause instanceof SecLlamaError) throw cause;
+    // A file that was named, or that is there and cannot be read, may hold a protection: going on without it would weaken.
+    if (named !== undefined || !(cause instanceof Deno.errors.NotFound)) {
+      throw new SecLlamaError(
+        "bad-config",
+        `cannot read the config file ${named ? "that SECLLAMA_CONFIG names" : path}`,
+        {
+          hint: "check that it exists and that you may read it",
+          cause,
+        },
+      );
+    }
+  }
+  return {
+    config: loadConfig({ env, flags, ...(file ? { file } : {}) }),
+    dataDir,
+    configFile: path,
+  };
+}
+
+/**
+ * A config file's text, if it is nobody else's to change: it can switch protections off and names libraries to load.
+ * @throws {SecLlamaError} `bad-config`.
+ */
+async function readOwn(path: string): Promise<string> {
+  using file = await Deno.open(path);
+  const { uid, mode, isFile } = await file.stat();
+  if (Deno.build.os !== "windows" && isFile) {
+    const refused = (what: string, hint: string) =>
+      new SecLlamaError("bad-config", `the config file ${path} ${what}`, { hint });
+    if (uid !== 0 && uid !== Deno.uid()) {
+      throw refused("belongs to another user", "use a file of your own, or of root's");
+    }
+    if ((mode ?? 0) & 0o002) {
+      throw refused("may be written to by everybody", `run: chmod 600 ${path}`);
+    }
+  }
+  return await new Response(file.readable).text();
+}
