@@ -5,26 +5,27 @@
  */
 import { fstatSync } from "node:fs";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { answerError } from "./chat/ask.ts";
+import { answerTo, converse } from "./chat/converse.ts";
+import { imageFile, textFile } from "./chat/files.ts";
+import { makePost } from "./chat/post.ts";
+import { type Message, Session, type Settings } from "./chat/session.ts";
+import { formatOf, type Think } from "./chat/slash.ts";
+import { surroundings } from "./chat/surroundings.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { type SealedFetch, sealedFetch } from "../client/mod.ts";
-import { listenerUids, ownUid } from "../http/peer.ts";
-import { listPairings } from "../keys/mod.ts";
-import { hardenSelf } from "../sandbox/mod.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
-import { pairedGateway, PAIRING_OPTIONS } from "./pairings.ts";
+import { PAIRING_OPTIONS } from "./pairings.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
-interface Message {
-  role: "user" | "assistant" | "system";
-  content: string;
-}
+/** Options of a request: flag → name in the API. */
+const NUMBERS = { temperature: "temperature", seed: "seed", "num-predict": "num_predict" } as const;
 
 export const runCommand: Command = {
   path: ["run"],
   summary: "Ask a model, and stream its answer to the terminal",
-  arguments: "MODEL [PROMPT]",
+  arguments: "MODEL [PROMPT…]",
   minPositionals: 1,
-  maxPositionals: 2,
+  maxPositionals: Infinity,
   options: {
     ...JSON_OPTION,
     ...ASKED_PROXY_OPTION,
@@ -32,6 +33,13 @@ export const runCommand: Command = {
     temperature: { type: "string", value: "NUMBER", help: "0 is greedy" },
     seed: { type: "string", value: "NUMBER", help: "repeatable sampling" },
     "num-predict": { type: "string", value: "TOKENS", help: "longest answer" },
+    format: { type: "string", value: "json|SCHEMA", help: "answers are JSON, of this schema" },
+    think: { type: "string", value: "LEVEL", help: "true, false, low, medium or high" },
+    keepalive: { type: "string", value: "DURATION", help: "how long the model stays loaded" },
+    file: { type: "string", value: "PATH", multiple: true, help: "a text file before the prompt" },
+    image: { type: "string", value: "PATH", multiple: true, help: "a picture with the prompt" },
+    nowordwrap: { type: "boolean", help: "do not break lines at words" },
+    verbose: { type: "boolean", help: "counts and times after each answer" },
     ...KEY_OPTIONS,
     use: PAIRING_OPTIONS.use,
   },
@@ -42,89 +50,78 @@ A prompt given as an argument can be seen by other programs of this machine whil
 It asks the proxy on loopback; where none runs and this machine is paired with a gateway, it seals by itself.`,
   async run(context) {
     const { config, dataDir } = await readSettings(context);
+    const { tui, signal } = context;
     const post = await makePost(context, dataDir, `http://${askedProxy(config)}`);
-    const [model, prompt] = context.positionals;
-    const options = numberOptions(context);
-    const messages: Message[] = [];
-    const system = stringOption(context, "system");
-    if (system !== undefined) messages.push({ role: "system", content: system });
-    const ask: Ask = async (text, signal) => {
-      messages.push({ role: "user", content: text });
-      let answer = "";
-      try {
-        await chat(context, post, { model: model!, messages, options }, signal, (piece) => {
-          answer += piece;
-        });
-      } finally {
-        // What was shown is part of the conversation, an answer that ended early too.
-        if (answer === "") messages.pop();
-        else messages.push({ role: "assistant", content: answer });
-      }
-    };
-    if (prompt === undefined && Deno.stdin.isTerminal()) {
-      await converse(context, ask, () => {
-        messages.length = system === undefined ? 0 : 1;
-      });
+    const [model, ...words] = context.positionals;
+    const prompt = words.join(" ");
+    const session = new Session(model!, sessionSettings(context));
+    const files = await Promise.all(listOption(context, "file").map(textFile));
+    const images = await Promise.all(listOption(context, "image").map(imageFile));
+    if (
+      words.length === 0 && files.length === 0 && images.length === 0 && Deno.stdin.isTerminal()
+    ) {
+      await converse(await surroundings(context, post, dataDir), session);
       return EXIT.ok;
     }
-    const input = prompt === undefined || await hasInput(context)
-      ? await readStdin(context.signal)
+    const input = words.length === 0 && !Deno.stdin.isTerminal() || await hasInput(context)
+      ? await readStdin(signal)
       : "";
-    const text = [input.trimEnd(), prompt ?? ""].filter((part) => part !== "").join("\n\n");
-    if (text === "") {
+    const content = [...files, input.trimEnd(), prompt].filter((part) => part !== "").join("\n\n");
+    if (content === "") {
       throw new SecLlamaError("usage", "the prompt is empty", {
         hint: "give it as an argument or on standard input",
       });
     }
-    await ask(text, context.signal);
+    const message: Message = {
+      role: "user",
+      content,
+      ...(images.length > 0 ? { images } : {}),
+    };
+    if (flag(context, "json")) {
+      const body = JSON.stringify({ ...session.bodyFor(message), stream: false });
+      const response = await post("/api/chat", body, signal);
+      if (!response.ok) throw await answerError(response);
+      tui.json(await response.json());
+      return EXIT.ok;
+    }
+    await answerTo(message, { tui, post }, session, signal);
     return EXIT.ok;
   },
 };
 
-type Ask = (text: string, signal: AbortSignal) => Promise<void>;
-
-/** Asks until the input ends. An error or Ctrl-C ends one answer, not the conversation. */
-async function converse(context: CommandContext, ask: Ask, clear: () => void): Promise<void> {
-  const { tui } = context;
-  let answer = new AbortController();
-  let over = false;
-  const interrupt = () => answer.abort();
-  const end = () => {
-    over = true;
-    answer.abort();
-  };
-  Deno.addSignalListener("SIGINT", interrupt);
-  Deno.addSignalListener("SIGTERM", end);
-  try {
-    while (!over) {
-      const line = tui.ask(">>>")?.trim();
-      if (line === undefined || line === "/bye" || line === "/exit") break;
-      if (line === "/?" || line === "/help") tui.note("/clear  forget what was said\n/bye    end");
-      else if (line === "/clear") clear();
-      else if (/^\/[a-z]+$/.test(line)) tui.note("There is no such command; /? shows all.");
-      else if (line !== "") {
-        answer = new AbortController();
-        await ask(line, answer.signal).catch((error) => {
-          if (answer.signal.aborted) tui.write("\n");
-          else tui.error(error);
-        });
-      }
-    }
-  } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
-    Deno.removeSignalListener("SIGTERM", end);
+/** @throws {SecLlamaError} `usage` for a value that is none. */
+function sessionSettings(context: CommandContext): Settings {
+  const system = stringOption(context, "system");
+  const format = stringOption(context, "format");
+  const think = stringOption(context, "think");
+  const keepAlive = stringOption(context, "keepalive");
+  if (think !== undefined && !["true", "false", "low", "medium", "high"].includes(think)) {
+    throw new SecLlamaError("usage", "--think must be true, false, low, medium or high", {
+      field: "--think",
+    });
   }
+  return {
+    options: numberOptions(context),
+    verbose: flag(context, "verbose"),
+    wordWrap: !flag(context, "nowordwrap"),
+    ...(system === undefined ? {} : { system }),
+    ...(format === undefined ? {} : { format: formatOf(format) }),
+    ...(think === undefined
+      ? {}
+      : { think: think === "true" || think === "false" ? think === "true" : think as Think }),
+    ...(keepAlive === undefined ? {} : { keepAlive }),
+  };
+}
+
+function listOption(context: CommandContext, name: string): string[] {
+  const value = context.values[name];
+  return Array.isArray(value) ? value.filter((one) => typeof one === "string") : [];
 }
 
 function numberOptions(context: CommandContext): Record<string, number> {
   const out: Record<string, number> = {};
-  for (
-    const [flagName, name] of [["temperature", "temperature"], ["seed", "seed"], [
-      "num-predict",
-      "num_predict",
-    ]]
-  ) {
-    const text = stringOption(context, flagName!);
+  for (const [flagName, name] of Object.entries(NUMBERS)) {
+    const text = stringOption(context, flagName);
     if (text === undefined) continue;
     const value = /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
     if (Number.isNaN(value)) {
@@ -132,124 +129,9 @@ function numberOptions(context: CommandContext): Record<string, number> {
         field: `--${flagName}`,
       });
     }
-    out[name!] = value;
+    out[name] = value;
   }
   return out;
-}
-
-type Post = (path: string, body: string, signal: AbortSignal) => Promise<Response>;
-
-/** To the proxy; or, where there is none and this machine is paired, sealed from here. */
-async function makePost(context: CommandContext, dataDir: string, base: string): Promise<Post> {
-  const init = (body: string, signal: AbortSignal) => ({
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body,
-    signal,
-  });
-  const named = stringOption(context, "use") !== undefined;
-  if (!named && (await listPairings(dataDir)).every((gateway) => !gateway.current)) {
-    return (path, body, signal) => viaProxy(base, path, init(body, signal), signal);
-  }
-  let sealed: SealedFetch | undefined;
-  const direct: Post = async (path, body, signal) => {
-    if (sealed === undefined) {
-      hardenSelf(); // before a key is in memory
-      sealed = sealedFetch((await pairedGateway(context, dataDir))!);
-    }
-    return await sealed(path, init(body, signal));
-  };
-  if (named) return direct;
-  return async (path, body, signal) => {
-    if (sealed !== undefined) return await direct(path, body, signal);
-    try {
-      return await viaProxy(base, path, init(body, signal), signal);
-    } catch (error) {
-      if (!(error instanceof SecLlamaError) || error.code !== "gateway-unreachable") throw error;
-      return await direct(path, body, signal);
-    }
-  };
-}
-
-async function viaProxy(
-  base: string,
-  path: string,
-  init: RequestInit,
-  signal: AbortSignal,
-): Promise<Response> {
-  refuseOthersProxy(base);
-  try {
-    return await fetch(base + path, init);
-  } catch (cause) {
-    if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
-    throw new SecLlamaError("gateway-unreachable", `no proxy answers on ${base.slice(7)}`, {
-      hint: "to start one, run: secllama serve",
-      cause,
-    });
-  }
-}
-
-/**
- * While no proxy of ours runs, any user of the machine may listen on its port, and what is sent there is not sealed yet.
- * @throws {SecLlamaError} `peer-refused`.
- */
-function refuseOthersProxy(base: string): void {
-  if (Deno.build.os !== "linux") return;
-  const { port, host } = new URL(base);
-  if (listenerUids(Number(port)).every((uid) => uid === ownUid())) return;
-  throw new SecLlamaError("peer-refused", `another user's program listens on ${host}`, {
-    hint: "nothing was sent to it; run your own on another port: secllama serve --proxy-port=N",
-  });
-}
-
-async function chat(
-  context: CommandContext,
-  post: Post,
-  body: { model: string; messages: Message[]; options: Record<string, number> },
-  signal: AbortSignal,
-  onPiece: (text: string) => void,
-): Promise<void> {
-  const json = flag(context, "json");
-  const response = await post("/api/chat", JSON.stringify({ ...body, stream: !json }), signal);
-  if (!response.ok) throw await answerError(response);
-  if (json) {
-    const answer = await response.json();
-    context.tui.json(answer);
-    onPiece(answer.message?.content ?? "");
-    return;
-  }
-  for await (const line of lines(response.body!)) {
-    const event = JSON.parse(line);
-    if (typeof event.error === "string") {
-      throw new SecLlamaError("internal", "the answer was cut short");
-    }
-    const piece = event.message?.content ?? "";
-    onPiece(piece);
-    context.tui.write(piece);
-  }
-  context.tui.write("\n");
-}
-
-/** The proxy's error as ours. Its text is from our own table: names and limits, never content. */
-async function answerError(response: Response): Promise<SecLlamaError> {
-  const body = await response.json().catch(() => ({})) as { error?: unknown; hint?: unknown };
-  const message = typeof body.error === "string"
-    ? body.error
-    : `the proxy answered ${response.status}`;
-  const code = response.status === 404
-    ? "model-not-found"
-    : response.status === 400
-    ? "bad-request"
-    : response.status === 503
-    ? "busy"
-    : "model-failed";
-  return new SecLlamaError(code, message, {
-    ...(typeof body.hint === "string"
-      ? { hint: body.hint }
-      : code === "model-not-found"
-      ? { hint: "to see the models, run: secllama list" }
-      : {}),
-  });
 }
 
 /** Whether standard input is a file or a pipe of text; not the socket or null device of a service, nor a key. */
@@ -274,18 +156,4 @@ async function readStdin(signal: AbortSignal): Promise<string> {
     throw error;
   }
   return text;
-}
-
-async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  for await (
-    const part of body.pipeThrough(
-      new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
-    )
-  ) {
-    const pieces = (rest + part).split("\n");
-    rest = pieces.pop()!;
-    for (const piece of pieces) if (piece !== "") yield piece;
-  }
-  if (rest !== "") yield rest;
 }

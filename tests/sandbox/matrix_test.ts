@@ -92,6 +92,7 @@ function impossible(outside: ConfigurationResult, root: boolean): string[] {
 /** Depends on the kernel's configuration, not on us. */
 const MAY_BE_IMPOSSIBLE = new Set([
   "x32 entry",
+  "int 0x80",
   "MPTCP",
   "TCP over IPv6",
   "vsock socket",

@@ -1,0 +1,81 @@
+/** One question to `/api/chat`, and its answer as it comes. */
+import { SecLlamaError } from "../../errors.ts";
+import type { ChatBody } from "./session.ts";
+
+/** Posts JSON to the API of the proxy, or to a gateway, sealed. Throws if nothing that is ours answers. */
+export type Post = (path: string, body: string, signal: AbortSignal) => Promise<Response>;
+
+/** The last line of an answer: counts, and times in nanoseconds, as Ollama's API has them. */
+export interface Totals {
+  readonly total_duration?: number;
+  readonly load_duration?: number;
+  readonly prompt_eval_count?: number;
+  readonly prompt_eval_duration?: number;
+  readonly eval_count?: number;
+  readonly eval_duration?: number;
+  readonly done_reason?: string;
+}
+
+export type Piece =
+  | { readonly kind: "thinking" | "content"; readonly text: string }
+  | { readonly kind: "done"; readonly totals: Totals };
+
+/**
+ * Asks and yields the answer piece by piece.
+ * @throws {SecLlamaError} What `post` throws; the API's refusal with its text; `truncated` for an answer without an end.
+ */
+export async function* ask(post: Post, body: ChatBody, signal: AbortSignal): AsyncGenerator<Piece> {
+  const response = await post("/api/chat", JSON.stringify({ ...body, stream: true }), signal);
+  if (!response.ok) throw await answerError(response);
+  let ended = false;
+  for await (const line of lines(response.body!)) {
+    const event = JSON.parse(line);
+    if (typeof event.error === "string") {
+      throw new SecLlamaError("internal", "the answer was cut short");
+    }
+    const { thinking, content } = event.message ?? {};
+    if (typeof thinking === "string" && thinking !== "") yield { kind: "thinking", text: thinking };
+    if (typeof content === "string" && content !== "") yield { kind: "content", text: content };
+    if (event.done === true) {
+      ended = true;
+      yield { kind: "done", totals: event };
+    }
+  }
+  if (!ended) throw new SecLlamaError("truncated", "the answer ended before its end");
+}
+
+/** The proxy's error as ours. Its text is from our own table: names and limits, never content. */
+export async function answerError(response: Response): Promise<SecLlamaError> {
+  const body = await response.json().catch(() => ({})) as { error?: unknown; hint?: unknown };
+  const message = typeof body.error === "string"
+    ? body.error
+    : `the proxy answered ${response.status}`;
+  const code = response.status === 404
+    ? "model-not-found"
+    : response.status === 400
+    ? "bad-request"
+    : response.status === 503
+    ? "busy"
+    : "model-failed";
+  return new SecLlamaError(code, message, {
+    ...(typeof body.hint === "string"
+      ? { hint: body.hint }
+      : code === "model-not-found"
+      ? { hint: "to see the models, run: secllama list" }
+      : {}),
+  });
+}
+
+async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (
+    const part of body.pipeThrough(
+      new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
+    )
+  ) {
+    const pieces = (rest + part).split("\n");
+    rest = pieces.pop()!;
+    for (const piece of pieces) if (piece !== "") yield piece;
+  }
+  if (rest !== "") yield rest;
+}

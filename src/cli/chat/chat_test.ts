@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import { SecLlamaError } from "../../errors.ts";
+import { openKeySource } from "../../keys/mod.ts";
+import { MemoryStore } from "../../keys/stores/memory.ts";
+import { withFolder } from "../../keys/testing.ts";
+import { PASTED_LINE_END, PasteFilter } from "./line_reader.ts";
+import { SealedHistory } from "./sealed_history.ts";
+import { Session } from "./session.ts";
+import { describeTotals } from "./show_answer.ts";
+import { parseSlash } from "./slash.ts";
+import { WordWrap } from "./word_wrap.ts";
+
+Deno.test("chat: what is pasted is one text, wherever the reads cut it", () => {
+  const typed = "a\x1b[200~one\r\ntwo\rthree\n\x1b[201~b\r";
+  const wanted = `aone${PASTED_LINE_END}two${PASTED_LINE_END}three${PASTED_LINE_END}b\r`;
+  assert.equal(new PasteFilter().push(typed), wanted);
+  for (let at = 0; at < typed.length; at++) {
+    // A read that ends with a lone Escape is that key; one between the two bytes of a line end sees two of them.
+    if (typed[at - 1] === "\x1b" || typed.slice(at - 1, at + 1) === "\r\n") continue;
+    const filter = new PasteFilter();
+    assert.equal(filter.push(typed.slice(0, at)) + filter.push(typed.slice(at)), wanted, `${at}`);
+  }
+});
+
+Deno.test("chat: lines break at words, never inside one that fits, and code stays as it is", () => {
+  const text = "The quick brown fox jumps over the lazy dog and runs.\n\n```\n" +
+    "a line of code that is much longer than the terminal is wide\n```\n日本語の文は二つの文字の間で折り返されることがある。\n";
+  for (const size of [1, 2, 3, 7, 1000]) {
+    const wrap = new WordWrap(() => 24);
+    let out = "";
+    for (let at = 0; at < text.length; at += size) out += wrap.push(text.slice(at, at + size));
+    out += wrap.end();
+    assert.equal(out.replace(/\s/g, ""), text.replace(/\s/g, ""), "nothing is lost");
+    const lines = out.split("\n");
+    const code = lines.findIndex((line) => line.startsWith("a line of code"));
+    assert.equal(lines[code], "a line of code that is much longer than the terminal is wide");
+    for (const line of lines.slice(0, code)) assert.ok(line.length <= 24, line);
+    assert.deepEqual(lines.slice(0, 3), [
+      "The quick brown fox",
+      "jumps over the lazy dog",
+      "and runs.",
+    ]);
+    assert.ok(lines.slice(code + 2).every((line) => [...line].length <= 12));
+  }
+});
+
+Deno.test("chat: no line that begins with a slash is taken for anything but a command", () => {
+  assert.deepEqual(parseSlash("/bye"), { kind: "bye" });
+  assert.deepEqual(parseSlash("?"), { kind: "help" });
+  assert.deepEqual(parseSlash("/? shortcuts"), { kind: "shortcuts" });
+  assert.deepEqual(parseSlash("/set system  Be brief. "), { kind: "system", text: "Be brief." });
+  assert.deepEqual(parseSlash("/set parameter temperature 0.2"), {
+    kind: "parameter",
+    name: "temperature",
+    value: 0.2,
+  });
+  assert.deepEqual(parseSlash("/set parameter stop a b"), {
+    kind: "parameter",
+    name: "stop",
+    value: ["a", "b"],
+  });
+  assert.deepEqual(parseSlash('/set format {"type":"object"}'), {
+    kind: "format",
+    format: { type: "object" },
+  });
+  assert.deepEqual(parseSlash("/set think high"), { kind: "think", think: "high" });
+  assert.deepEqual(parseSlash("/show"), { kind: "show", part: "info" });
+  assert.deepEqual(parseSlash("/load a:b"), { kind: "load", model: "a:b" });
+  for (
+    const line of ["/cler", "/", "/etc/passwd is a file", "/set", "/set x", "/set think very"]
+      .concat(["/set parameter", "/set parameter temprature 1", "/set parameter top_p 7"])
+      .concat(["/set format [1]", "/show all", "/load", "/load a b", "/file"])
+  ) {
+    assert.throws(
+      () => parseSlash(line),
+      (e) => e instanceof SecLlamaError && /usage|bad-modelfile/.test(e.code),
+    );
+  }
+});
+
+Deno.test("chat: a session sends what was said, the system message first, and asks that nothing is cut", () => {
+  const session = new Session("m", { options: {}, verbose: false, wordWrap: true, system: "S" });
+  session.record({ role: "user", content: "a" }, "b");
+  session.record({ role: "user", content: "unanswered" }, "");
+  const body = session.bodyFor({ role: "user", content: "c" });
+  assert.deepEqual(body.messages.map((m) => [m.role, m.content]), [
+    ["system", "S"],
+    ["user", "a"],
+    ["assistant", "b"],
+    ["user", "c"],
+  ]);
+  assert.equal(body.truncate, false);
+  assert.equal(session.forgetOldest(), true);
+  assert.equal(session.forgetOldest(), false);
+  assert.equal(session.bodyFor({ role: "user", content: "c" }).messages.length, 2);
+});
+
+Deno.test("chat: counts and times in a line each", () => {
+  const lines = describeTotals({ total_duration: 2e9, eval_count: 10, eval_duration: 1e9 });
+  assert.deepEqual(lines.map((line) => line.replace(/ +/g, " ")), [
+    "total duration: 2.000 s",
+    "eval count: 10 tokens",
+    "eval duration: 1.000 s",
+    "eval rate: 10.00 tokens/s",
+  ]);
+});
+
+Deno.test("chat: lines are kept sealed, and only where the user asked for it", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const keys = await openKeySource({
+      dataDir: folder,
+      env: {},
+      interactive: false,
+      store,
+      autoInit: true,
+    });
+    const path = `${folder}/run-history`;
+    const history = new SealedHistory(path, () => Promise.resolve(keys.storage()));
+    assert.deepEqual(await history.read(), []);
+    await history.write(["newest canary", "oldest"]);
+    const bytes = await Deno.readFile(path);
+    assert.ok(!new TextDecoder("latin1").decode(bytes).includes("canary"));
+    assert.equal((await Deno.stat(path)).mode! & 0o777, 0o600);
+    assert.deepEqual(await history.read(), ["newest canary", "oldest"]);
+    for (const at of [0, 5, 20, bytes.length - 1]) {
+      const bad = bytes.slice();
+      bad[at]! ^= 1;
+      await Deno.writeFile(path, bad);
+      await assert.rejects(history.read(), (e: SecLlamaError) => e.code === "decrypt-failed");
+    }
+    await history.forget();
+    assert.deepEqual(await history.read(), []);
+    keys.close();
+  }));

@@ -1,0 +1,81 @@
+/** What a conversation needs beside the answers: models, and the lines that the user wants kept. */
+import { join } from "node:path";
+import { openKeySource } from "../../keys/mod.ts";
+import { exists } from "../../models/files.ts";
+import { parseModelName } from "../../models/names.ts";
+import type { CommandContext } from "../command.ts";
+import { keySourceOptions } from "../key_options.ts";
+import { answerError, type Post } from "./ask.ts";
+import type { Surroundings } from "./converse.ts";
+import { SealedHistory } from "./sealed_history.ts";
+import type { Session } from "./session.ts";
+import type { ShowPart } from "./slash.ts";
+
+/** What a conversation needs beside the answers: models, and lines that are kept. */
+export async function surroundings(
+  context: CommandContext,
+  post: Post,
+  dataDir: string,
+): Promise<Surroundings> {
+  const call = async (path: string, body: object, signal: AbortSignal) => {
+    const response = await post(path, JSON.stringify(body), signal);
+    if (!response.ok) throw await answerError(response);
+    return await response.json();
+  };
+  const lasting = await exists(join(dataDir, "keyset.json"));
+  return {
+    tui: context.tui,
+    post,
+    load: async (model, signal) => {
+      await call("/api/generate", { model, prompt: "", stream: false }, signal);
+    },
+    show: async (model, part, signal) => showText(await call("/api/show", { model }, signal), part),
+    save: (name, session) => saveSession(context, name, session),
+    ...(lasting
+      ? {
+        history: new SealedHistory(join(dataDir, "run-history"), async () => {
+          const keys = await openKeySource(keySourceOptions(context, dataDir));
+          return keys.storage();
+        }),
+      }
+      : {}),
+  };
+}
+
+/** A part of what `/api/show` says, or a few lines of all. */
+function showText(shown: Record<string, unknown>, part: ShowPart): string {
+  if (part !== "info") {
+    return typeof shown[part] === "string" ? shown[part] : `There is no ${part}.`;
+  }
+  const details = Object(shown["details"]) as Record<string, unknown>;
+  const rows = [
+    ["architecture", details["family"]],
+    ["parameters", details["parameter_size"]],
+    ["quantization", details["quantization_level"]],
+    ["capabilities", Array.isArray(shown["capabilities"]) ? shown["capabilities"].join(", ") : ""],
+  ];
+  return rows.map(([name, value]) => `${String(name).padEnd(18)}${value ?? ""}`).join("\n");
+}
+
+/** Makes a model of the session's own. Nothing that was said goes into it: a model lies on disk as it is. */
+async function saveSession(
+  context: CommandContext,
+  name: string,
+  session: Session,
+): Promise<string> {
+  const { openModelStore } = await import("../model_store.ts");
+  const store = await openModelStore(context);
+  const { system, options } = session.settings;
+  const model = await store.create(parseModelName(name).canonical, {
+    base: await store.resolve(session.model),
+    files: [],
+    adapters: [],
+    template: undefined,
+    system,
+    parameters: options,
+    messages: undefined,
+    licenses: [],
+  }, { signal: context.signal });
+  return `${model.name} is made: ${session.model} with this system message and these parameters. ` +
+    "What was said is not in it: a model lies on disk unsealed.";
+}

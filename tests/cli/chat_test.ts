@@ -1,0 +1,117 @@
+/** `secllama run` as a person uses it: on a terminal, with the real serve behind it. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { newHome, ROOT, secllama, startServe } from "../support/serve.ts";
+
+type Step = ["expect" | "send", string];
+
+async function onTerminal(args: readonly string[], steps: readonly Step[]) {
+  const { home, env } = await newHome();
+  try {
+    const child = new Deno.Command("/usr/bin/python3", {
+      args: [join(ROOT, "tests/cli/terminal.py"), ...secllama(args)],
+      env: { ...env, TERM: "xterm" },
+      clearEnv: true,
+      cwd: home,
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(JSON.stringify(steps)));
+    await writer.close();
+    const { stdout } = await child.output();
+    const answer = JSON.parse(new TextDecoder().decode(stdout)) as {
+      seen: string;
+      failed: string | null;
+      code: number;
+    };
+    assert.equal(answer.failed, null, answer.seen);
+    return answer;
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+}
+
+Deno.test("run on a terminal: a conversation, its commands, several lines, history, and the end", async () => {
+  const served = await startServe();
+  try {
+    const port = new URL(served.proxyUrl).port;
+    const { seen, code } = await onTerminal(["run", "demo", `--proxy-port=${port}`], [
+      ["expect", ">>> "],
+      ["send", "/cler\r"],
+      ["expect", "there is no command /cler"],
+      ["expect", ">>> "],
+      ["send", "/set parameter temperature 0\r"],
+      ["expect", "temperature is 0."],
+      ["expect", ">>> "],
+      ["send", "What is network isolaton\x1b[D\x1b[Di\x05?\r"], // a letter put in, then to the line's end
+      ["expect", "Network"],
+      ["expect", ">>> "],
+      ["send", "\x1b[A"], // the line before
+      ["expect", "What is network isolation?"],
+      ["send", "\x03"], // thrown away
+      ["expect", "/bye or Ctrl-D"],
+      ["expect", ">>> "],
+      ["send", '"""Where are\r'],
+      ["expect", "... "],
+      ["send", 'my keys?"""\r'],
+      ["expect", ">>> "],
+      ["send", "\x1b[200~one\rtwo\x1b[201~"],
+      ["expect", "one␤two"],
+      ["send", "\x15/set verbose\r"],
+      ["expect", "follow each answer"],
+      ["expect", ">>> "],
+      ["send", "hi\r"],
+      ["expect", "eval rate:"],
+      ["expect", ">>> "],
+      ["send", "\x04"],
+    ]);
+    assert.equal(code, 0);
+    assert.doesNotMatch(seen, /error:(?!.* there is no command \/cler)/);
+  } finally {
+    await served.stop();
+  }
+});
+
+Deno.test("run: words without quotes are one prompt, a file comes before it, and what is too long is said", async () => {
+  const served = await startServe();
+  const { home, env } = await newHome();
+  const port = new URL(served.proxyUrl).port;
+  const run = async (...args: string[]) => {
+    const [program, ...rest] = secllama(["run", "demo", `--proxy-port=${port}`, ...args]);
+    const { code, stdout, stderr } = await new Deno.Command(program!, {
+      args: rest,
+      env,
+      clearEnv: true,
+      cwd: home,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, out: text(stdout), err: text(stderr) };
+  };
+  try {
+    await Deno.writeTextFile(join(home, "notes.txt"), "Where are my keys?");
+    await Deno.writeTextFile(join(home, "long.txt"), "many words ".repeat(20_000));
+    await Deno.writeFile(join(home, "binary"), new Uint8Array([0, 255, 1]));
+    const words = await run("--temperature=0", "What", "is", "network", "isolation?");
+    assert.match(words.out, /^Network/);
+    const quoted = await run("--temperature=0", "What is network isolation?");
+    assert.equal(words.out, quoted.out);
+    assert.equal((await run("--file=notes.txt", "--temperature=0", "--num-predict=3")).code, 0);
+    const long = await run("--file=long.txt", "sum this up");
+    assert.match(long.err, /longer than the model's context/);
+    assert.match(long.err, /hint: nothing was cut/);
+    assert.notEqual(long.code, 0);
+    assert.match((await run("--file=absent", "x")).err, /there is no file absent/);
+    assert.match((await run("--file=binary", "x")).err, /is not a text file/);
+    assert.match((await run("--think=very", "x")).err, /--think must be/);
+    assert.match((await run("--format=[", "x")).err, /a format is json/);
+    const json = await run("--format=json", "--num-predict=20", "--verbose", "hi");
+    assert.match(json.err, /eval rate/);
+  } finally {
+    await served.stop();
+    await Deno.remove(home, { recursive: true });
+  }
+});
