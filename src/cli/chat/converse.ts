@@ -1,5 +1,5 @@
 /** A conversation on the terminal: reads lines, obeys those that are commands, asks with the others. */
-import type { Tui } from "../../app/tui.ts";
+import type { Tui } from "../tui.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { ask, type Post } from "./ask.ts";
 import { textFile } from "./files.ts";

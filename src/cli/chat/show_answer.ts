@@ -1,5 +1,5 @@
 /** Shows an answer on the terminal as it comes: a sign of work until the first token, thoughts dimmed, words wrapped. */
-import type { Tui } from "../../app/tui.ts";
+import type { Tui } from "../tui.ts";
 import type { Piece, Totals } from "./ask.ts";
 import { WordWrap } from "./word_wrap.ts";
 
