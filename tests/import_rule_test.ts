@@ -198,6 +198,10 @@ Deno.test("imports point down, and each package is used in its one place", async
   const all = await imports();
   assert.ok(all.length > 100, `only ${all.length} imports were seen`);
   assert.deepEqual(violations(all), []);
+  // `deno check` is silent about a dynamic import of what is not there.
+  const there = new Set((await sourceFiles()).map((path) => relative(ROOT, path)));
+  const missing = all.filter(([, to]) => /^(src|runner)\/.*\.ts$/.test(to) && !there.has(to));
+  assert.deepEqual(missing, []);
 });
 
 /** Our files that a program loads at its start: what it imports dynamically comes later, if at all. */

@@ -64,6 +64,9 @@ Deno.test("run on a terminal: a conversation, its commands, several lines, histo
       ["send", "hi\r"],
       ["expect", "eval rate:"],
       ["expect", ">>> "],
+      ["send", "/save brief\r"],
+      ["expect", "brief:latest is made"],
+      ["expect", ">>> "],
       ["send", "\x04"],
     ]);
     assert.equal(code, 0);

@@ -63,8 +63,8 @@ async function saveSession(
   name: string,
   session: Session,
 ): Promise<string> {
-  const { openModelStore } = await import("../model_store.ts");
-  const store = await openModelStore(context);
+  const { modelStoreFor } = await import("../installation.ts");
+  const store = await modelStoreFor(context);
   const { system, options } = session.settings;
   const model = await store.create(parseModelName(name).canonical, {
     base: await store.resolve(session.model),
