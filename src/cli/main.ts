@@ -2,6 +2,7 @@
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
 import { settleEnvironment } from "../app/environment.ts";
+import { closest } from "../suggest.ts";
 import { makeTui } from "./tui.ts";
 
 /**
@@ -13,6 +14,23 @@ const QUICK: { readonly [word: string]: () => Promise<Command> } = {
   serve: async () => (await import("./serve.ts")).serveCommand,
   proxy: async () => (await import("./proxy.ts")).proxyCommand,
   run: async () => (await import("./run.ts")).runCommand,
+};
+
+/** Other words for a command: what Ollama calls it, and what every program takes. */
+const ALIASES: { readonly [word: string]: string } = {
+  "--help": "help",
+  "-h": "help",
+  "--version": "version",
+  "-v": "version",
+  ls: "list",
+  start: "serve",
+};
+
+/** Commands of Ollama's that there are none of here → what to do instead. */
+const NOT_HERE: { readonly [word: string]: string } = {
+  push: "SecLlama sends no model anywhere",
+  signin: "there are no accounts; another machine is let in by: secllama pair NAME",
+  signout: "there are no accounts; a machine is shut out by: secllama clients revoke NAME",
 };
 
 /** Runs one command line. Returns the exit code; never throws. */
@@ -40,10 +58,10 @@ export async function runCli(argv: readonly string[]): Promise<number> {
 
 /** The command whose words are the longest beginning of `argv`, and what follows them. */
 async function findCommand(argv: readonly string[]): Promise<[Command, readonly string[]]> {
-  const args = argv.length === 0 || argv[0] === "--help" || argv[0] === "-h"
+  const args = argv.length === 0
     ? ["help"]
-    : argv[0] === "--version"
-    ? ["version", ...argv.slice(1)]
+    : Object.hasOwn(ALIASES, argv[0]!)
+    ? [ALIASES[argv[0]!]!, ...argv.slice(1)]
     : argv;
   const quick = Object.hasOwn(QUICK, args[0]!) ? QUICK[args[0]!] : undefined;
   if (quick) return [await quick(), args.slice(1)];
@@ -64,11 +82,17 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
       },
     );
   }
+  const instead = Object.hasOwn(NOT_HERE, args[0]!) ? NOT_HERE[args[0]!] : undefined;
+  const words = COMMANDS.filter((c) => !c.hidden).map((c) => c.path[0]!);
+  const meant = closest(args[0]!, [...words, ...Object.keys(ALIASES)]);
   throw new SecLlamaError(
     "usage",
     `unknown command ${JSON.stringify(String(args[0]).slice(0, 40))}`,
     {
-      hint: "for all commands, run: secllama help",
+      hint: instead ??
+        (meant === undefined
+          ? "for all commands, run: secllama help"
+          : `did you mean: secllama ${meant}`),
     },
   );
 }

@@ -2,7 +2,9 @@
 import type { Banner } from "../app/banner.ts";
 import { openReadyLine } from "../app/ready_line.ts";
 import { startServe } from "../app/serve.ts";
+import { readOllamaEnvironment } from "../config/ollama_env.ts";
 import { EXIT } from "../errors.ts";
+import { findOllamaStore, offerOllamaStore } from "../models/ollama_store.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { installationFor } from "./installation.ts";
@@ -37,6 +39,9 @@ export const serveCommand: Command = {
     const readyFd = descriptor(context, "ready-fd");
     const readyLine = readyFd === undefined ? undefined : openReadyLine(readyFd);
     const settings = await readSettings(context);
+    for (const warning of readOllamaEnvironment(env).warnings) tui.warn(warning);
+    const ollama = settings.config.ollamaModels === "" ? await findOllamaStore(env) : undefined;
+    if (ollama !== undefined) tui.note(offerOllamaStore(ollama));
     const running = await startServe({
       settings,
       env,

@@ -1,11 +1,13 @@
 /**
- * The configuration: defaults, then the config file, then the environment, then flags; the last one that speaks counts.
+ * The configuration: defaults, then Ollama's variables, then the config file, then the environment, then flags; the last one that
+ * speaks counts.
  * An unknown key, variable or value is an error, since a mistyped `SECLLAMA_ENABLE_ENCRYPTON=false` that is ignored, or a
  * mistyped `flase` that counts as something, would both weaken or surprise in silence.
  */
 import { parse as parseToml } from "smol-toml";
 import { SecLlamaError } from "../errors.ts";
 import { type Config, type Field, FIELDS, OTHER_ENV } from "./fields.ts";
+import { readOllamaEnvironment } from "./ollama_env.ts";
 
 export type { Config, GpuSetting } from "./fields.ts";
 
@@ -28,6 +30,7 @@ export function loadConfig(sources: ConfigSources): Config {
     string,
     unknown
   >;
+  Object.assign(config, readOllamaEnvironment(sources.env).values);
   if (sources.file) applyFile(config, sources.file);
   applyEnv(config, sources.env);
   for (const row of rows) {

@@ -6,6 +6,7 @@
  */
 import { join, resolve as absolute } from "node:path";
 import { SecLlamaError } from "../errors.ts";
+import { closest } from "../suggest.ts";
 import { copyModel, createModel, type Recipe, type Workshop } from "./create.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
 import { readGgufHeader, unreadable } from "./gguf.ts";
@@ -104,9 +105,19 @@ export class ModelStore {
       return await this.#demo.resolve();
     }
     throw new SecLlamaError("model-not-found", `model "${name}" not found, try pulling it first`, {
-      hint: "to see the models that are here, run: secllama list",
+      hint: await this.#hintFor(name),
       field: "model",
     });
+  }
+
+  /** What to do where there is no model of this name: another that is nearly called so, or the list. */
+  async #hintFor(name: string): Promise<string> {
+    const names = (await this.list()).map((row) => row.name);
+    const meant = closest(name, names) ??
+      closest(name, names.map((one) => one.replace(/:latest$/, "")));
+    return meant === undefined
+      ? "to see the models that are here, run: secllama list"
+      : `did you mean ${meant}? To see the models that are here, run: secllama list`;
   }
 
   /** Whether a manifest of this name is in the own folder or Ollama's; the demo that comes along does not count. */

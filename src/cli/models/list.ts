@@ -1,5 +1,6 @@
 /** `secllama list`. */
 import type { ListedModel } from "../../models/store.ts";
+import { findOllamaStore, offerOllamaStore } from "../../models/ollama_store.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { humanBytes, printTable } from "./print.ts";
@@ -15,6 +16,10 @@ export const listCommand: Command = {
       tui.json({ models: rows.map(rowJson) });
       return 0;
     }
+    if (!rows.some((row) => row.source === "ollama")) {
+      const folder = await findOllamaStore(context.env);
+      if (folder !== undefined && !context.env["OLLAMA_MODELS"]) tui.note(offerOllamaStore(folder));
+    }
     const table = rows.map((row) => [
       row.name,
       row.manifestDigest.slice(0, 12),
@@ -22,12 +27,34 @@ export const listCommand: Command = {
       row.details
         ? `${row.details.parameterSize} ${row.details.quantization}`
         : `damaged: ${row.problem?.message}`,
+      ago(row.modifiedAt),
       row.source,
     ]);
-    printTable(tui, ["NAME", "ID", "SIZE", "MODEL", "WHERE"], table);
+    printTable(tui, ["NAME", "ID", "SIZE", "MODEL", "MODIFIED", "WHERE"], table);
     return 0;
   },
 };
+
+/** `3 days ago`, in Ollama's way. */
+function ago(date: Date): string {
+  const seconds = Math.max(0, Math.round((Date.now() - date.getTime()) / 1000));
+  for (const [unit, size] of UNITS) {
+    const count = Math.floor(seconds / size);
+    if (count >= 2 || (count === 1 && unit !== "minute")) {
+      return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
+    }
+  }
+  return `${seconds} second${seconds === 1 ? "" : "s"} ago`;
+}
+
+const UNITS = [
+  ["year", 365 * 86_400],
+  ["month", 30 * 86_400],
+  ["week", 7 * 86_400],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+] as const;
 
 function rowJson(row: ListedModel) {
   return {

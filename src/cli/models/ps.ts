@@ -2,7 +2,7 @@
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { humanBytes, printTable } from "./print.ts";
-import { runningServe } from "./running.ts";
+import { type RunningModel, runningServe } from "./running.ts";
 
 export const psCommand: Command = {
   path: ["ps"],
@@ -20,13 +20,20 @@ export const psCommand: Command = {
       m.name,
       m.digest.slice(0, 12),
       humanBytes(m.size),
+      processorOf(m),
       String(m.context_length),
       until(m.expires_at),
     ]);
-    printTable(tui, ["NAME", "ID", "SIZE", "CONTEXT", "UNTIL"], rows);
+    printTable(tui, ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows);
     return 0;
   },
 };
+
+/** Where the model is computed, in Ollama's way: its part in a GPU's memory. */
+function processorOf({ size, size_vram }: RunningModel): string {
+  const gpu = size > 0 ? Math.round((100 * size_vram) / size) : 0;
+  return gpu === 0 ? "100% CPU" : gpu === 100 ? "100% GPU" : `${100 - gpu}%/${gpu}% CPU/GPU`;
+}
 
 /** `4 minutes from now`, in Ollama's way. */
 function until(time: string): string {

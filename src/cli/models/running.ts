@@ -6,7 +6,9 @@ import { askedProxy, readSettings } from "../settings.ts";
 export interface RunningModel {
   readonly name: string;
   readonly digest: string;
+  /** Bytes in memory, by estimate, and of these in a GPU's. */
   readonly size: number;
+  readonly size_vram: number;
   readonly expires_at: string;
   readonly context_length: number;
 }

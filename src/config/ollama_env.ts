@@ -1,0 +1,123 @@
+/**
+ * Ollama's environment variables. Those that mean the same here are taken as defaults, below our own file, variables and flags;
+ * each other one that is set is named in a warning, so that nobody relies on what has no effect. None is ever an error: they
+ * are another program's, and a desktop that has both sets them for all.
+ */
+import type { Config } from "./fields.ts";
+
+type Env = { readonly [name: string]: string | undefined };
+
+export interface OllamaSettings {
+  readonly values: Partial<Config>;
+  /** One sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/** A variable's reader: what it sets, or why it sets nothing. */
+type Reader = (text: string) => Partial<Config> | string;
+
+const MINUTE_MS = 60_000;
+const GO_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: MINUTE_MS,
+  h: 60 * MINUTE_MS,
+};
+
+/** Variables with the same meaning here. `OLLAMA_MODELS` is a setting of ours, in fields.ts. */
+const READERS: { readonly [name: string]: Reader } = {
+  OLLAMA_HOST: (text) => {
+    const address = parseOllamaHost(text);
+    if (address === undefined) return "it is not an address";
+    if (!/^(127(\.\d{1,3}){3}|localhost|\[?::1\]?|)$/.test(address.host)) {
+      return "the proxy listens on loopback only; for other machines, see: secllama help remote";
+    }
+    return { proxyPort: address.port };
+  },
+  OLLAMA_KEEP_ALIVE: (text) => {
+    const ms = goDurationMs(text);
+    return ms === undefined ? "it is not a duration" : { keepAliveMs: ms };
+  },
+  OLLAMA_LOAD_TIMEOUT: (text) => {
+    const ms = goDurationMs(text);
+    return ms === undefined || !Number.isFinite(ms) || ms === 0
+      ? "it is not a duration"
+      : { loadTimeoutMs: ms };
+  },
+  OLLAMA_NUM_PARALLEL: whole("parallel", 64),
+  OLLAMA_MAX_LOADED_MODELS: whole("maxLoadedModels", 64),
+  OLLAMA_MAX_QUEUE: whole("maxQueue", 4000),
+  OLLAMA_CONTEXT_LENGTH: whole("contextLength", 1_048_576),
+};
+
+/** Variables that are set for reasons which do not concern us, or that another setting here replaces. */
+const INSTEAD: { readonly [name: string]: string } = {
+  OLLAMA_ORIGINS:
+    "web pages are let in one by one, by their exact origin: SECLLAMA_ALLOWED_ORIGINS",
+  OLLAMA_DEBUG: "logs are set by SECLLAMA_LOG_LEVEL, and hold no content at any level",
+  OLLAMA_LLM_LIBRARY: "the libraries are pinned; for a GPU: SECLLAMA_GPU",
+};
+
+/**
+ * Reads them.
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const { values } = readOllamaEnvironment({ OLLAMA_HOST: "127.0.0.1:8080", OLLAMA_KEEP_ALIVE: "-1" });
+ * assert.deepEqual(values, { proxyPort: 8080, keepAliveMs: Infinity });
+ * ```
+ */
+export function readOllamaEnvironment(env: Env): OllamaSettings {
+  let values: Partial<Config> = {};
+  const warnings: string[] = [];
+  for (const [name, text] of Object.entries(env).sort()) {
+    if (!name.startsWith("OLLAMA_") || name === "OLLAMA_MODELS" || !text) continue;
+    const read = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+    const found = read ? read(text.trim()) : INSTEAD[name] ?? "there is no such setting here";
+    if (typeof found === "string") warnings.push(`${name} has no effect: ${found}`);
+    else values = { ...values, ...found };
+  }
+  return { values, warnings };
+}
+
+/** A count; 0 and what is no number mean "as you think best" to Ollama, and leave our default. */
+function whole(name: keyof Config, most: number): Reader {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (Number.isNaN(value)) return "it is not a whole number";
+    return value === 0 ? {} : { [name]: Math.min(value, most) };
+  };
+}
+
+/** As Ollama reads it: a scheme, a host and a port, each of which may be missing; 11434 is the port of a bare host. */
+export function parseOllamaHost(text: string): { host: string; port: number } | undefined {
+  const [, scheme, rest = ""] = /^(?:(https?):\/\/)?([^/]*)(?:\/.*)?$/.exec(text.trim()) ?? [];
+  const [, host, digits] =
+    /^(\[[0-9a-fA-F:]*\]|[^:\[\]]*|[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7})(?::(\d{1,5}))?$/
+      .exec(rest) ?? [];
+  if (host === undefined) return undefined;
+  const port = digits !== undefined
+    ? Number(digits)
+    : scheme === "http"
+    ? 80
+    : scheme === "https"
+    ? 443
+    : 11434;
+  return port <= 65535 ? { host, port } : undefined;
+}
+
+/** Go's durations, or seconds; anything negative is for ever. */
+function goDurationMs(text: string): number | undefined {
+  if (/^-?\d{1,12}$/.test(text)) {
+    const seconds = Number(text);
+    return seconds < 0 ? Infinity : seconds * 1000;
+  }
+  const [, sign, terms] = /^([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/.exec(text) ?? [];
+  if (terms === undefined) return undefined;
+  if (sign === "-") return Infinity;
+  let ms = 0;
+  for (const [, digits, unit] of terms.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+    ms += Number(digits) * GO_UNITS[unit!]!;
+  }
+  return Math.round(ms);
+}

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { loadConfig } from "./config.ts";
+import { parseOllamaHost, readOllamaEnvironment } from "./ollama_env.ts";
+
+Deno.test("config: Ollama's variables are defaults where they mean the same", () => {
+  const env = {
+    OLLAMA_HOST: "http://localhost:8080",
+    OLLAMA_KEEP_ALIVE: "1h30m",
+    OLLAMA_NUM_PARALLEL: "2",
+    OLLAMA_MAX_LOADED_MODELS: "7",
+    OLLAMA_MAX_QUEUE: "9",
+    OLLAMA_CONTEXT_LENGTH: "8192",
+    OLLAMA_MODELS: "/models",
+  };
+  const config = loadConfig({ env });
+  assert.deepEqual(
+    [
+      config.proxyPort,
+      config.keepAliveMs,
+      config.parallel,
+      config.maxLoadedModels,
+      config.maxQueue,
+    ],
+    [8080, 5_400_000, 2, 7, 9],
+  );
+  assert.deepEqual([config.contextLength, config.ollamaModels], [8192, "/models"]);
+  assert.deepEqual(readOllamaEnvironment(env).warnings, []);
+  // Whatever is ours goes before it.
+  assert.equal(loadConfig({ env: { ...env, SECLLAMA_PROXY_PORT: "1" } }).proxyPort, 1);
+  assert.equal(
+    loadConfig({ env, file: { text: "proxy_port = 2", name: "config.toml" } }).proxyPort,
+    2,
+  );
+  assert.equal(loadConfig({ env, flags: { "proxy-port": "3" } }).proxyPort, 3);
+});
+
+Deno.test("config: each variable of Ollama's without effect is named, and none is an error", () => {
+  const env = {
+    OLLAMA_HOST: "0.0.0.0",
+    OLLAMA_ORIGINS: "*",
+    OLLAMA_KEEP_ALIVE: "soon",
+    OLLAMA_NUM_PARALLEL: "many",
+    OLLAMA_FLASH_ATTENTION: "1",
+    OLLAMA_SOMETHING_NEW: "x",
+    OLLAMA_DEBUG: "",
+  };
+  const { values, warnings } = readOllamaEnvironment(env);
+  assert.deepEqual(values, {});
+  assert.deepEqual(warnings.map((line) => line.split(" ")[0]).sort(), [
+    "OLLAMA_FLASH_ATTENTION",
+    "OLLAMA_HOST",
+    "OLLAMA_KEEP_ALIVE",
+    "OLLAMA_NUM_PARALLEL",
+    "OLLAMA_ORIGINS",
+    "OLLAMA_SOMETHING_NEW",
+  ]);
+  // Whatever stands in such a variable may be a secret set by mistake.
+  for (const line of warnings) assert.doesNotMatch(line, /many|soon/);
+  assert.equal(loadConfig({ env }).host, "127.0.0.1", "nothing listens beyond loopback for it");
+});
+
+// The cases of Ollama's envconfig: scheme, host and port may each be missing.
+for (
+  const [text, host, port] of [
+    ["", "", 11434],
+    ["1.2.3.4", "1.2.3.4", 11434],
+    ["1.2.3.4:1", "1.2.3.4", 1],
+    [":1234", "", 1234],
+    ["http://1.2.3.4", "1.2.3.4", 80],
+    ["https://1.2.3.4", "1.2.3.4", 443],
+    ["https://1.2.3.4:1234/path", "1.2.3.4", 1234],
+    ["example.com", "example.com", 11434],
+    ["[::1]", "[::1]", 11434],
+    ["[::1]:1234", "[::1]", 1234],
+    ["::1", "::1", 11434],
+    [" localhost ", "localhost", 11434],
+  ] as const
+) {
+  Deno.test(`config: OLLAMA_HOST ${JSON.stringify(text)}`, () =>
+    assert.deepEqual(parseOllamaHost(text), { host, port }));
+}
+
+Deno.test("config: OLLAMA_HOST that is no address", () => {
+  for (const text of ["a:b", "1.2.3.4:99999", "[::1", "a b:c:d"]) {
+    assert.equal(parseOllamaHost(text), undefined, text);
+  }
+});

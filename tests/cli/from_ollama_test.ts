@@ -1,0 +1,81 @@
+/** Somebody comes from Ollama: their folder, their variables, their words. docs/from-ollama.md's commands run as printed. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { makeGguf } from "../../src/models/testing.ts";
+import { addModel } from "../support/ollama_folder.ts";
+import { cli, GATEWAY_PERMISSIONS, newHome, ROOT, startServe } from "../support/serve.ts";
+
+/** What each block prints when it worked. */
+const EXPECTED: { readonly [name: string]: RegExp } = {
+  list:
+    /NAME +ID +SIZE +MODEL +MODIFIED +WHERE\ndemo:latest [^]*\ntiny:latest .* seconds? ago +ollama\n/,
+  config: /tiny:latest .* ollama\n/,
+  copy: /^copied tiny:latest to mine:latest\n[^]*architecture +llama/,
+};
+
+Deno.test("docs/from-ollama.md: every command that is marked as tested works as printed", async () => {
+  const page = await Deno.readTextFile(join(ROOT, "docs/from-ollama.md"));
+  const blocks = [...page.matchAll(/<!-- tested: (\w+) -->\s*```sh\n([^]*?)```/g)];
+  assert.deepEqual(blocks.map((match) => match[1]), Object.keys(EXPECTED));
+  const { home, env } = await newHome();
+  try {
+    await addModel(join(home, ".ollama/models"), "tiny:latest", [["model", makeGguf()]]);
+    await Deno.writeTextFile(
+      join(home, "secllama"),
+      `#!/bin/sh\nexec ${Deno.execPath()} run ${
+        GATEWAY_PERMISSIONS.join(" ")
+      } ${ROOT}main.ts "$@"\n`,
+      { mode: 0o755 },
+    );
+    let offered = "";
+    for (const [, name, script] of blocks) {
+      const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+        args: ["-e", "-c", script!],
+        cwd: home,
+        env: { ...env, PATH: `${home}:/usr/bin:/bin` },
+        clearEnv: true,
+        stdin: "null",
+      }).output();
+      const out = new TextDecoder().decode(stdout);
+      const err = new TextDecoder().decode(stderr);
+      assert.equal(code, 0, `${name}:\n${out}\n${err}`);
+      assert.match(out, EXPECTED[name!]!, name);
+      offered += err;
+    }
+    // Offered once: not where the folder is named, nor where the config file names it.
+    assert.equal(offered.match(/an Ollama store is in/g)?.length, 1, offered);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("from Ollama: words that are nearly a command's, or Ollama's own", async () => {
+  const { home, env } = await newHome();
+  try {
+    const hint = async (...args: string[]) => (await cli(args, { env })).stderr;
+    assert.match(await hint("lits"), /hint: did you mean: secllama list\n/);
+    assert.match(await hint("docter"), /hint: did you mean: secllama doctor\n/);
+    assert.match(await hint("push", "x"), /hint: SecLlama sends no model anywhere\n/);
+    assert.match(await hint("signin"), /hint: there are no accounts/);
+    assert.match(await hint("frobnicate"), /hint: for all commands, run: secllama help\n/);
+    assert.match(await hint("show", "dmeo"), /hint: did you mean demo\?/);
+    assert.match((await cli(["-v"], { env })).stdout, /^secllama /);
+    assert.equal((await cli(["ls", "--json"], { env })).code, 0);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("from Ollama: its variables hold for serve, and those without effect are named", async () => {
+  const served = await startServe({
+    env: { OLLAMA_CONTEXT_LENGTH: "300", OLLAMA_FLASH_ATTENTION: "1", OLLAMA_HOST: "0.0.0.0:1" },
+  });
+  try {
+    const { models } = await (await fetch(`${served.proxyUrl}/api/ps`)).json();
+    assert.equal(models[0].context_length, 300);
+    assert.match(served.stderr(), /OLLAMA_FLASH_ATTENTION has no effect/);
+    assert.match(served.stderr(), /OLLAMA_HOST has no effect: the proxy listens on loopback only/);
+  } finally {
+    await served.stop();
+  }
+});
