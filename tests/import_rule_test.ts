@@ -7,6 +7,7 @@ const ROOT = new URL("../", import.meta.url).pathname;
 /** Folder (or file) → what it may import of our own. Bottom up; `runner/` sits beside, on the pure parts only. */
 const BASE = [
   "src/errors.ts",
+  "src/budget.ts",
   "src/codecs.ts",
   "src/bytes.ts",
   "src/log.ts",
@@ -18,6 +19,8 @@ const BASE = [
 ];
 const RULES: { readonly [part: string]: readonly string[] } = {
   "src/errors.ts": [],
+  "src/budget.ts": ["src/errors.ts"],
+  "src/budget_test.ts": ["src/budget.ts"],
   "src/codecs.ts": [],
   "src/codecs_portable.ts": [],
   "src/codecs_test.ts": [],

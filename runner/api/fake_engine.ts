@@ -2,6 +2,7 @@
  * A fake engine, for tests only: it says what a script tells it to. Tokens are code points; control tokens are listed.
  */
 import { SecLlamaError } from "../../src/errors.ts";
+import type { Budget, Work } from "../../src/budget.ts";
 import type {
   ChatInput,
   Engine,
@@ -163,10 +164,12 @@ export class FakeEngine implements Engine {
     return Promise.resolve(Float32Array.from(raw, (value) => value / scale));
   }
 
-  renderChat(chat: ChatInput): PromptPart[] {
+  *renderChat(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
     this.chats.push(chat);
     const parts: PromptPart[] = [];
     for (const message of chat.messages) {
+      budget.step();
+      if (budget.due()) yield;
       parts.push({ text: `<|${message.role}|>`, special: true });
       parts.push({ text: message.content, special: false });
       parts.push({ text: "<|end|>", special: true });

@@ -2,12 +2,11 @@
  * Ollama's templates, for requests and Modelfiles that bring their own. What the template itself writes may be control
  * tokens; what it inserts is a user's text and stays text. Rendering is bounded: no template runs for ever.
  */
+import type { Budget, Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, PromptPart, ToolDefinition } from "../engine/types.ts";
 import { type Expression, type Node, parseGoTemplate } from "./go_template_parse.ts";
 import { goMessages, GoStruct, goTools, toTypeScriptType } from "./go_values.ts";
-
-const MAX_STEPS = 200_000;
 
 export interface TemplateValues {
   readonly system: string;
@@ -16,19 +15,29 @@ export interface TemplateValues {
 }
 
 /** One turn: system, prompt and, where the template says `.Response`, the place of the reply, after which it is cut. */
-export function renderGoTemplate(template: string, values: TemplateValues): PromptPart[] {
+export function renderGoTemplate(
+  template: string,
+  values: TemplateValues,
+  budget: Budget,
+): Work<PromptPart[]> {
   const { system: System, prompt: Prompt, suffix: Suffix } = values;
   const nodes = parseGoTemplate(template);
-  return new Renderer({ System, Prompt, Suffix, Response: "" }).run(nodes, true);
+  return new Renderer({ System, Prompt, Suffix, Response: "" }, budget).run(nodes, true);
+}
+
+export interface GoChat {
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly ToolDefinition[];
+  readonly think: boolean | string | undefined;
 }
 
 /** A whole conversation, as Ollama would for a model with this TEMPLATE. */
-export function renderGoChat(
+export function* renderGoChat(
   template: string,
-  messages: readonly ChatMessage[],
-  tools: readonly ToolDefinition[],
-  think: boolean | string | undefined,
-): PromptPart[] {
+  chat: GoChat,
+  budget: Budget,
+): Work<PromptPart[]> {
+  const { messages, tools, think } = chat;
   const nodes = parseGoTemplate(template);
   const shared = {
     Tools: goTools(tools),
@@ -44,26 +53,26 @@ export function renderGoChat(
       System: system.join("\n\n"),
       Response: "",
     };
-    return new Renderer(values).run(nodes, true);
+    return yield* new Renderer(values, budget).run(nodes, true);
   }
   const parts: PromptPart[] = [];
   let turn = { System: "", Prompt: "", Response: "" };
-  const flush = (last: boolean) => {
-    parts.push(...new Renderer({ ...shared, ...turn }).run(nodes, last));
+  function* flush(last: boolean): Work<void> {
+    parts.push(...yield* new Renderer({ ...shared, ...turn }, budget).run(nodes, last));
     turn = { System: "", Prompt: "", Response: "" };
-  };
+  }
   for (const { role, content } of messages) {
     if (role === "system") {
-      if (turn.Prompt !== "" || turn.Response !== "") flush(false);
+      if (turn.Prompt !== "" || turn.Response !== "") yield* flush(false);
       turn.System = content;
     } else if (role === "user") {
-      if (turn.Response !== "") flush(false);
+      if (turn.Response !== "") yield* flush(false);
       turn.Prompt = content;
     } else if (role === "assistant") {
       turn.Response = content;
     }
   }
-  flush(true);
+  yield* flush(true);
   return parts;
 }
 
@@ -76,18 +85,19 @@ class Renderer {
   readonly #root: Record<string, unknown>;
   readonly #out: PromptPart[] = [];
   #scopes: Map<string, unknown>[] = [];
+  readonly #budget: Budget;
   #cut = false;
-  #steps = 0;
 
-  constructor(root: Record<string, unknown>) {
+  constructor(root: Record<string, unknown>, budget: Budget) {
     this.#root = root;
+    this.#budget = budget;
   }
 
-  run(nodes: readonly Node[], cutAtResponse: boolean): PromptPart[] {
+  *run(nodes: readonly Node[], cutAtResponse: boolean): Work<PromptPart[]> {
     this.#cut = cutAtResponse;
     this.#scopes = [new Map<string, unknown>([["$", this.#root]])];
     try {
-      this.#list(nodes, this.#root);
+      yield* this.#list(nodes, this.#root);
     } catch (error) {
       if (!(error instanceof Leave)) throw error;
     }
@@ -96,23 +106,27 @@ class Renderer {
 
   #emit(text: string, special: boolean): void {
     if (text === "") return;
+    this.#budget.write(text.length);
     const last = this.#out.at(-1);
     if (last?.special === special) {
       this.#out[this.#out.length - 1] = { text: last.text + text, special };
     } else this.#out.push({ text, special });
   }
 
-  #list(nodes: readonly Node[], dot: unknown): void {
+  *#list(nodes: readonly Node[], dot: unknown): Work<void> {
     this.#scopes.push(new Map());
     try {
-      for (const node of nodes) this.#node(node, dot);
+      for (const node of nodes) {
+        if (this.#budget.due()) yield;
+        yield* this.#node(node, dot);
+      }
     } finally {
       this.#scopes.pop();
     }
   }
 
-  #node(node: Node, dot: unknown): void {
-    if (++this.#steps > MAX_STEPS) throw failed("takes too many steps");
+  *#node(node: Node, dot: unknown): Work<void> {
+    this.#budget.step();
     switch (node.kind) {
       case "text":
         return this.#emit(node.text, true);
@@ -125,31 +139,32 @@ class Renderer {
       case "continue":
         throw new Leave(node.kind);
       case "range":
-        return this.#range(node, dot);
+        return yield* this.#range(node, dot);
       case "if":
       case "with": {
         const value = this.#value(node.value, dot);
         if (node.names[0] !== undefined) this.#set(node.names[0], value, true);
-        if (!isTrue(value)) return this.#list(node.otherwise, dot);
-        return this.#list(node.body, node.kind === "with" ? value : dot);
+        if (!isTrue(value)) return yield* this.#list(node.otherwise, dot);
+        return yield* this.#list(node.body, node.kind === "with" ? value : dot);
       }
     }
   }
 
-  #range(node: Extract<Node, { body: unknown }>, dot: unknown): void {
+  *#range(node: Extract<Node, { body: unknown }>, dot: unknown): Work<void> {
     const value = this.#value(node.value, dot);
     const entries: [unknown, unknown][] = Array.isArray(value)
       ? value.map((one, index) => [index, one])
       : typeof value === "object" && value !== null
       ? Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1)
       : [];
-    if (entries.length === 0) return this.#list(node.otherwise, dot);
+    this.#budget.charge(entries.length);
+    if (entries.length === 0) return yield* this.#list(node.otherwise, dot);
     const [first, second] = node.names;
     for (const [key, one] of entries) {
       if (second !== undefined) this.#set(first!, key, true);
       if (first !== undefined) this.#set(second ?? first, one, true);
       try {
-        this.#list(node.body, one);
+        yield* this.#list(node.body, one);
       } catch (error) {
         if (!(error instanceof Leave) || error.what === "cut") throw error;
         if (error.what === "break") return;
@@ -165,7 +180,7 @@ class Renderer {
   }
 
   #value(expression: Expression, dot: unknown): unknown {
-    if (++this.#steps > MAX_STEPS) throw failed("takes too many steps");
+    this.#budget.step();
     switch (expression.kind) {
       case "literal":
         return expression.value;
@@ -196,8 +211,19 @@ class Renderer {
     }
     const run = Object.hasOwn(FUNCTIONS, call.name) ? FUNCTIONS[call.name] : undefined;
     if (run === undefined) throw failed("calls a function that is not supported");
-    return run(...call.args.map((arg) => this.#value(arg, dot)));
+    const args = call.args.map((arg) => this.#value(arg, dot));
+    this.#budget.charge(weight(args));
+    return run(...args);
   }
+}
+
+/** About how much text or how many items a function makes of its arguments. */
+function weight(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (Array.isArray(value)) return value.reduce((sum: number, one) => sum + 1 + weight(one), 0);
+  if (value instanceof GoStruct) return weight(value.fields);
+  if (typeof value === "object" && value !== null) return 1 + weight(Object.entries(value));
+  return 1;
 }
 
 // deno-lint-ignore no-explicit-any -- Go's functions take what they are given

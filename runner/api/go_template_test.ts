@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
+import { Budget, runAtOnce } from "../../src/budget.ts";
 import { renderGoChat, renderGoTemplate } from "./go_template.ts";
 
+const budget = () => new Budget({ what: "template", field: "template" });
+type Values = Parameters<typeof renderGoTemplate>[1];
+const turn = (template: string, values: Values) =>
+  runAtOnce(renderGoTemplate(template, values, budget()));
+type Chat = Parameters<typeof renderGoChat>[1];
+const chat = (
+  template: string,
+  messages: Chat["messages"],
+  tools: Chat["tools"],
+  think: Chat["think"],
+) => runAtOnce(renderGoChat(template, { messages, tools, think }, budget()));
 const text = (parts: readonly { text: string }[]) => parts.map((part) => part.text).join("");
 const one = (template: string, system = "", prompt = "", suffix = "") =>
-  text(renderGoTemplate(template, { system, prompt, suffix }));
+  text(turn(template, { system, prompt, suffix }));
 
 const CHATML = `{{- if .System }}<|im_start|>system
 {{ .System }}<|im_end|>
@@ -21,7 +33,7 @@ Deno.test("go template: one turn, cut where the reply begins", () => {
 });
 
 Deno.test("go template: what a user says stays text, what the template says may be control", () => {
-  const parts = renderGoTemplate(CHATML, { system: "", prompt: "<|im_end|>", suffix: "" });
+  const parts = turn(CHATML, { system: "", prompt: "<|im_end|>", suffix: "" });
   assert.deepEqual(parts, [
     { text: "<|im_start|>user\n", special: true },
     { text: "<|im_end|>", special: false },
@@ -30,7 +42,7 @@ Deno.test("go template: what a user says stays text, what the template says may 
 });
 
 Deno.test("go template: a conversation without .Messages is rendered turn by turn", () => {
-  const parts = renderGoChat(
+  const parts = chat(
     "[{{ .System }}|{{ .Prompt }}>{{ .Response }}]",
     [
       { role: "system", content: "S" },
@@ -53,7 +65,7 @@ const LOOP = `{{- range $i, $m := .Messages }}
 {{- if .Tools }} tools {{ json .Tools }}{{ else }} none{{ end }}`;
 
 Deno.test("go template: range, variables, calls, pipes and comparisons", () => {
-  const parts = renderGoChat(
+  const parts = chat(
     LOOP,
     [
       { role: "user", content: "Q" },
@@ -108,7 +120,7 @@ for (
 Deno.test("go template: loops inside loops end", () => {
   const messages = Array.from({ length: 2000 }, () => ({ role: "tool", content: "x" }));
   const bomb = "{{ range $.Messages }}{{ range $.Messages }}a{{ end }}{{ end }}";
-  assert.throws(() => renderGoChat(bomb, messages, [], undefined), { code: "bad-request" });
+  assert.throws(() => chat(bomb, messages, [], undefined), { code: "bad-request" });
 });
 
 const WEATHER = {
@@ -126,7 +138,7 @@ const WEATHER = {
 
 Deno.test("go template: tools print as the API writes them, their fields have Go's names", () => {
   const show = (template: string) =>
-    text(renderGoChat(template, [{ role: "user", content: "Q" }], [WEATHER], undefined));
+    text(chat(template, [{ role: "user", content: "Q" }], [WEATHER], undefined));
   const json = '{"type":"function","function":{"name":"weather","description":"Weather",' +
     '"parameters":{"type":"object","required":["city"],"properties":{"a":{"type":["integer","null"]},' +
     '"city":{"type":"string","description":"Which","enum":["Oslo"]}}}}}';
@@ -148,7 +160,7 @@ Deno.test("go template: messages of one role that follow each other are joined, 
     role,
     content: String(index),
   }));
-  const parts = renderGoChat(
+  const parts = chat(
     "{{ range .Messages }}<{{ .Role }}>{{ .Content }}{{ end }}",
     messages,
     [],

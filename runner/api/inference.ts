@@ -1,6 +1,7 @@
 /** The {@link Service}: a request of any dialect to the engine, and the engine's tokens to reply events. */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine, GenerateEvent, TokenLogprob } from "../engine/types.ts";
+import { Turns } from "../turns.ts";
 import { Fields } from "./fields.ts";
 import { embed } from "./embed.ts";
 import { buildGrammar } from "./grammar.ts";
@@ -35,12 +36,18 @@ export interface ServiceOptions {
 /** What all requests share. */
 interface Inference extends ServiceOptions {
   readonly template: ModelTemplate;
+  /** Of the work on this thread. */
+  readonly turns: Turns;
 }
 
 /** @throws {SecLlamaError} `bad-request`: the defaults' options or template are wrong. */
 export function makeService(options: ServiceOptions): Service {
   const { engine, defaults } = options;
-  const o: Inference = { ...options, template: modelTemplate(engine.info, defaults) };
+  const o: Inference = {
+    ...options,
+    template: modelTemplate(engine.info, defaults),
+    turns: new Turns(),
+  };
   const parameters = defaults.options === undefined
     ? undefined
     : Fields.of(defaults.options, "parameters");
@@ -63,9 +70,10 @@ export function makeService(options: ServiceOptions): Service {
     },
     infer: (request, call) => infer(o, request, call),
     embed: (request, call) => embed(engine, request, call, loadNs(call)),
-    countTokens: (request) => {
+    async countTokens(request, call) {
       const think = checkThink(o.template, request);
-      return buildPrompt(o, { ...request, truncate: true }, think, Infinity).tokens.length;
+      const work = buildPrompt(o, { ...request, truncate: true }, think, Infinity);
+      return (await o.turns.run(work, call)).tokens.length;
     },
     keepAlive: o.onKeepAlive,
   };
@@ -94,7 +102,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   const load = loadNs(call);
   const think = checkThink(template, request);
   checkCapabilities(o, request);
-  const prompt = buildPrompt(o, request, think);
+  const prompt = await o.turns.run(buildPrompt(o, request, think), call);
   const parser = new ReplyParser(engine, request, {
     think,
     promptTail: prompt.tail,

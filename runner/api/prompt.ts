@@ -3,6 +3,7 @@
  * cut when it is too long. Text of a user is never parsed for control tokens here, except in a raw prompt, which is
  * the client's whole prompt by definition.
  */
+import { Budget, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, Engine, PromptPart } from "../engine/types.ts";
 import { renderGoChat, renderGoTemplate } from "./go_template.ts";
@@ -32,16 +33,22 @@ export interface Prompt {
  * @throws {SecLlamaError} `bad-request`: the prompt is longer than the context and may not be cut, or the model has no
  * fill-in-the-middle tokens; what the engine says of the template.
  */
-export function buildPrompt(
+export function* buildPrompt(
   model: PromptModel,
   request: InferenceRequest,
   think: Think | undefined,
   limit: number = contextLimit(model.engine, request),
-): Prompt {
+): Work<Prompt> {
   const { engine, template: own } = model;
   switch (request.prompt.kind) {
     case "chat":
-      return fitChat(model, request, withDefaults(request.prompt, model.defaults), think, limit);
+      return yield* fitChat(
+        model,
+        request,
+        withDefaults(request.prompt, model.defaults),
+        think,
+        limit,
+      );
     case "raw": {
       const text = request.prompt.text;
       if (typeof text !== "string") return { tokens: fitTokens(text, request, limit), tail: "" };
@@ -50,14 +57,20 @@ export function buildPrompt(
     case "insert": {
       const { prefix, suffix } = request.prompt;
       if (own.go !== undefined && own.inserts) {
-        const parts = renderGoTemplate(own.go, { system: "", prompt: prefix, suffix });
+        const parts = yield* renderGoTemplate(
+          own.go,
+          { system: "", prompt: prefix, suffix },
+          new Budget({ what: "template" }),
+        );
         return fitParts(engine, request, parts, limit);
       }
       return { tokens: fitTokens(engine.infill(prefix, suffix), request, limit), tail: "" };
     }
     case "template": {
       const { template, context, kind: _, ...values } = request.prompt;
-      return fitParts(engine, request, renderGoTemplate(template, values), limit, context);
+      const budget = new Budget({ what: "template", field: "template" });
+      const parts = yield* renderGoTemplate(template, values, budget);
+      return fitParts(engine, request, parts, limit, context);
     }
   }
 }
@@ -74,29 +87,30 @@ function tooLong(): SecLlamaError {
 }
 
 /** Leaves out the oldest messages, but no system message and not the last one, until the prompt fits. */
-function fitChat(
+function* fitChat(
   model: PromptModel,
   request: InferenceRequest,
   chat: ChatPrompt,
   think: Think | undefined,
   limit: number,
-): Prompt {
+): Work<Prompt> {
   const { engine } = model;
   const room = limit - (chat.context?.length ?? 0);
-  const attempt = (from: number) => {
-    const parts = renderFrom(model, chat, think, from);
+  const budget = new Budget({ what: "the chat template", field: "messages" });
+  function* attempt(from: number) {
+    const parts = yield* renderFrom(model, { ...chat, think, budget }, from);
     return { parts, tokens: tokenizeIfShort(engine, parts, room, chat.context) };
-  };
-  let best = attempt(0);
+  }
+  let best = yield* attempt(0);
   if (request.truncate && !fits(best.tokens, room)) {
     const target = roomForPrompt(request, room);
     let low = 1, high = chat.messages.length - 1;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (fits(attempt(middle).tokens, target)) high = middle;
+      if (fits((yield* attempt(middle)).tokens, target)) high = middle;
       else low = middle + 1;
     }
-    if (high > 0) best = attempt(high);
+    if (high > 0) best = yield* attempt(high);
   }
   return finish(engine, request, best.parts, best.tokens, limit, chat.context);
 }
@@ -115,19 +129,20 @@ function withDefaults(chat: ChatPrompt, defaults: ModelDefaults): ChatPrompt {
 
 function renderFrom(
   { engine, template }: PromptModel,
-  chat: ChatPrompt,
-  think: Think | undefined,
+  { think, budget, ...chat }: ChatPrompt & { think: Think | undefined; budget: Budget },
   from: number,
-): PromptPart[] {
+): Work<PromptPart[]> {
   const messages: ChatMessage[] = chat.messages.filter((message, index) =>
     index >= from || message.role === "system"
   );
-  if (template.go !== undefined) return renderGoChat(template.go, messages, chat.tools, think);
+  if (template.go !== undefined) {
+    return renderGoChat(template.go, { messages, tools: chat.tools, think }, budget);
+  }
   return engine.renderChat({
     messages,
     ...(chat.tools.length > 0 ? { tools: chat.tools } : {}),
     ...(think === undefined ? {} : { think }),
-  });
+  }, budget);
 }
 
 function fitParts(

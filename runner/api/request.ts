@@ -176,7 +176,7 @@ export interface Service {
   checkModel(name: string | undefined): string;
   infer(request: InferenceRequest, call: Call): Reply;
   embed(request: EmbedRequest, call: Call): Promise<EmbedReply>;
-  countTokens(request: InferenceRequest): number;
+  countTokens(request: InferenceRequest, call: Call): Promise<number>;
   /** Tells the supervisor how long the model is to stay loaded. */
   keepAlive(value: number | "forever"): void;
 }

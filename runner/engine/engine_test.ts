@@ -6,6 +6,7 @@ import {
   GREEDY,
   libraryFolder,
   modelTest,
+  rendered,
   request,
   withEngine,
 } from "./testing.ts";
@@ -65,7 +66,7 @@ demoTest(
         "What is a sealed request?",
       ];
       const ask = (question: string, client: string) => {
-        const prompt = engine.renderChat({ messages: [{ role: "user", content: question }] });
+        const prompt = rendered(engine, { messages: [{ role: "user", content: question }] });
         return collect(engine, request("", { prompt, client, maxTokens: 100 }));
       };
       const alone: string[] = [];

@@ -5,6 +5,7 @@
  * It knows tokens and text, not HTTP; and it trusts its caller, but neither the model file nor the text.
  */
 import { SecLlamaError } from "../../src/errors.ts";
+import type { Budget, Work } from "../../src/budget.ts";
 import { Batch } from "./batch.ts";
 import { chooseFlashAttention, createContext, createThreadpool } from "./context.ts";
 import { AdaptiveThreads } from "./adaptive_threads.ts";
@@ -190,8 +191,8 @@ class LlamaEngine implements Engine {
     return this.#model.vocabulary.detokenize(tokens);
   }
 
-  renderChat(chat: ChatInput): PromptPart[] {
-    return this.#chat.render(chat);
+  renderChat(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
+    return this.#chat.render(chat, budget);
   }
 
   infill(prefix: string, suffix: string): Int32Array {

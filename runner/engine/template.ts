@@ -1,8 +1,9 @@
 /** Chat messages to a prompt, by the Jinja template that the model file brings. */
-import { Template } from "@huggingface/jinja";
+import { Interpreter, Template } from "@huggingface/jinja";
+import type { Budget, Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
-import type { ChatInput, ChatMessage, PromptPart } from "./types.ts";
+import type { ChatInput, ChatMessage, PromptPart, ToolDefinition } from "./types.ts";
 
 /** A role may become part of a control token ("<|" + role + "|>"), so it is one of those that mean something. */
 const ROLES = new Set([
@@ -34,6 +35,26 @@ export interface TemplateVocabulary {
   textOf(id: number): string;
 }
 
+/** What it costs to look through one message, in steps of a budget. */
+const MESSAGE_STEPS = 20;
+
+/** Whose work the interpreter does now. It asks nobody before a step, and cannot be left within a rendering. */
+let payer: Budget | undefined;
+const { evaluate } = Interpreter.prototype;
+Interpreter.prototype.evaluate = function (...args) {
+  payer?.step();
+  return evaluate.apply(this, args);
+};
+
+function counted<T>(budget: Budget, render: () => T): T {
+  payer = budget;
+  try {
+    return render();
+  } finally {
+    payer = undefined;
+  }
+}
+
 export class ChatRenderer {
   readonly #source: string | undefined;
   readonly #specials: { bos_token: string; eos_token: string };
@@ -59,10 +80,10 @@ export class ChatRenderer {
   }
 
   /**
-   * @throws {SecLlamaError} `bad-request`: an unknown role, or messages that the template refuses; `bad-model`: a template
-   * that cannot be parsed.
+   * @throws {SecLlamaError} `bad-request`: an unknown role, messages that the template refuses, or that make it exceed the
+   * budget; `bad-model`: a template that cannot be parsed.
    */
-  render(chat: ChatInput): PromptPart[] {
+  *render(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
     for (const [index, { role }] of chat.messages.entries()) {
       if (!ROLES.has(role)) {
         throw new SecLlamaError("bad-request", `message ${index} has an unknown role`, {
@@ -76,44 +97,58 @@ export class ChatRenderer {
     }
     const template = this.#compile(this.#source);
     const mark = chooseMark([this.#source, ...strings(chat)]);
-    const broken = breakAll(chat, (text) => this.#finder.break(text, mark)) as ChatInput;
-    const messages = broken.messages.map((message, index): ChatMessage => {
-      const original = chat.messages[index] as ChatMessage;
-      const { role, content, thinking } = original;
-      if (role !== "assistant") return { ...message, role };
-      const open = (text: string) => this.#assistantFinder.break(text, mark);
-      return {
-        ...message,
-        role,
-        content: open(content),
-        ...(thinking === undefined ? {} : { thinking: open(thinking) }),
-      };
-    });
+    const messages: ChatMessage[] = [];
+    for (const message of chat.messages) {
+      messages.push(this.#broken(message, mark));
+      budget.step(MESSAGE_STEPS);
+      if (budget.due()) yield;
+    }
+    const tools = breakAll(
+      chat.tools ?? [],
+      (text) => this.#finder.break(text, mark),
+    ) as ToolDefinition[];
+    yield;
     const last = messages.at(-1);
     const continues = chat.addGenerationPrompt === undefined && last?.role === "assistant" &&
       !last.toolCalls?.length && messages.length > 1;
     const shown = continues ? messages.slice(0, -1) : messages;
     let text: string;
     try {
-      text = template.render({
-        ...this.#specials,
-        ...thinkingVariables(chat.think),
-        messages: shown.map(templateMessage),
-        tools: broken.tools?.length
-          ? broken.tools.map((tool) => ({ type: "function", function: tool }))
-          : null,
-        add_generation_prompt: chat.addGenerationPrompt ?? true,
-      });
+      text = counted(budget, () =>
+        template.render({
+          ...this.#specials,
+          ...thinkingVariables(chat.think),
+          messages: shown.map(templateMessage),
+          tools: tools.length ? tools.map((tool) => ({ type: "function", function: tool })) : null,
+          add_generation_prompt: chat.addGenerationPrompt ?? true,
+        }));
     } catch (error) {
+      if (error instanceof SecLlamaError) throw error;
       throw new SecLlamaError(
         "bad-request",
         `the model's chat template refuses the messages: ${firstLine(error)}`,
         { field: "messages", cause: error },
       );
     }
+    budget.write(text.length);
+    yield;
     if (continues) text += last.content;
     return splitAtMarks(text, mark).filter((piece) => piece !== "")
       .map((piece) => ({ text: piece, special: true }));
+  }
+
+  /** A message in which no text of a control token is left whole. Its role is one of those that mean something. */
+  #broken(message: ChatMessage, mark: string): ChatMessage {
+    const broken = breakAll(message, (text) => this.#finder.break(text, mark)) as ChatMessage;
+    const { role, content, thinking } = message;
+    if (role !== "assistant") return { ...broken, role };
+    const open = (text: string) => this.#assistantFinder.break(text, mark);
+    return {
+      ...broken,
+      role,
+      content: open(content),
+      ...(thinking === undefined ? {} : { thinking: open(thinking) }),
+    };
   }
 
   #compile(source: string): Template {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
-import { demoTest, modelTest, withEngine } from "./testing.ts";
+import { demoTest, modelTest, rendered, withEngine } from "./testing.ts";
 import { ChatRenderer, type TemplateVocabulary } from "./template.ts";
 import type { ChatInput, ChatMessage } from "./types.ts";
 
@@ -31,11 +31,11 @@ const coded = (code: string, pattern: RegExp) => (error: unknown) =>
 const user = (content: string): ChatMessage => ({ role: "user", content });
 
 function text(template: string | undefined, chat: ChatInput): string[] {
-  return new ChatRenderer(vocabulary, template).render(chat).map((part) => part.text);
+  return rendered(new ChatRenderer(vocabulary, template), chat).map((part) => part.text);
 }
 
 Deno.test("template: messages are rendered, with the generation prompt", () => {
-  assert.deepEqual(new ChatRenderer(vocabulary, CHATML).render({ messages: [user(" hi ")] }), [
+  assert.deepEqual(rendered(new ChatRenderer(vocabulary, CHATML), { messages: [user(" hi ")] }), [
     { text: "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n", special: true },
   ]);
   assert.deepEqual(text(CHATML, { messages: [user("hi")], addGenerationPrompt: false }), [
@@ -55,7 +55,7 @@ Deno.test("template: control tokens in any text of a message are broken, and onl
   for (const control of vocabulary.controlTexts) {
     const attack = `a${control}b`;
     for (const role of ["user", "system", "tool", "assistant"]) {
-      const parts = renderer.render({ messages: [{ role, content: attack }, user("x")] });
+      const parts = rendered(renderer, { messages: [{ role, content: attack }, user("x")] });
       assert.equal(parts.length, 2, `${role} ${control}`);
       // Nothing is lost or added, and no part holds the token where the user wrote it.
       const whole = parts.map((part) => part.text).join("");
@@ -66,13 +66,13 @@ Deno.test("template: control tokens in any text of a message are broken, and onl
     }
   }
   const harmless = "a < b, <| x, </p>, [INST, <tables>, <table>, \n\n    e = mc²";
-  assert.equal(renderer.render({ messages: [user(harmless)] }).length, 1);
+  assert.equal(rendered(renderer, { messages: [user(harmless)] }).length, 1);
 });
 
 Deno.test("template: structural tokens are broken too; an assistant's thinking tags are not", () => {
   const renderer = new ChatRenderer(vocabulary, CHATML);
   const count = (role: string, content: string) =>
-    renderer.render({ messages: [{ role, content }, user("x")] }).length;
+    rendered(renderer, { messages: [{ role, content }, user("x")] }).length;
   assert.equal(count("user", "<tool_call>{}</tool_call>"), 3);
   assert.equal(count("user", "</think>"), 2);
   assert.equal(count("assistant", "<think>a</think>b"), 1);
@@ -122,7 +122,7 @@ Deno.test("template: tools, thinking and levels reach the template", () => {
 
 Deno.test("template: without one, contents are joined as text", () => {
   const chat = { messages: [user("Once "), { role: "assistant", content: "upon <s>" }] };
-  assert.deepEqual(new ChatRenderer(vocabulary, undefined).render(chat), [
+  assert.deepEqual(rendered(new ChatRenderer(vocabulary, undefined), chat), [
     { text: "Once ", special: false },
     { text: "upon <s>", special: false },
   ]);
@@ -167,7 +167,7 @@ modelTest(
       const end = engine.tokenize("</s>", { special: true });
       assert.equal(end.length, 1);
       assert.ok(engine.tokenize("x</s>y", { special: true }).includes(end[0] ?? -1));
-      const tokens = engine.tokenizePrompt(engine.renderChat({ messages: [user("x</s>y")] }));
+      const tokens = engine.tokenizePrompt(rendered(engine, { messages: [user("x</s>y")] }));
       assert.ok(!tokens.includes(end[0] ?? -1));
       assert.ok(engine.detokenize(tokens).includes("x</s>y"));
       return Promise.resolve();
@@ -191,7 +191,7 @@ demoTest(
     withEngine({ modelPath }, (engine) => {
       const markers = new Set(engine.info.chatTemplate?.match(/<[^<>\s]+>/g));
       const tokens = (content: string) =>
-        engine.tokenizePrompt(engine.renderChat({ messages: [user(content)] }));
+        engine.tokenizePrompt(rendered(engine, { messages: [user(content)] }));
       let tried = 0;
       for (const marker of markers) {
         const [token, ...more] = engine.tokenize(marker, { special: true });
@@ -211,7 +211,7 @@ demoTest(
   "template: the demo's own template takes a question",
   (modelPath) =>
     withEngine({ modelPath }, (engine) => {
-      const parts = engine.renderChat({ messages: [user("What is network isolation?")] });
+      const parts = rendered(engine, { messages: [user("What is network isolation?")] });
       assert.ok(parts.map((part) => part.text).join("").includes("What is network isolation?"));
       return Promise.resolve();
     }),

@@ -1,13 +1,16 @@
 /** For this folder's tests and benches: where the libraries and a model to try lie. Not used by the runner. */
+import { Budget, runAtOnce, type Work } from "../../src/budget.ts";
 import { librarySetFor } from "./library.ts";
 import { loadEngine } from "./mod.ts";
 import { makeRandomGguf } from "./random_gguf.ts";
 import {
+  type ChatInput,
   DEFAULT_SAMPLING,
   type Engine,
   type EngineOptions,
   type GenerateEvent,
   type GenerateRequest,
+  type PromptPart,
   type Sampling,
 } from "./types.ts";
 
@@ -121,4 +124,15 @@ export async function collect(
   }
   if (!done) throw new Error("the events ended without done");
   return { text: tokens.map(({ text }) => text).join(""), tokens, done };
+}
+
+type RenderChat = (chat: ChatInput, budget: Budget) => Work<PromptPart[]>;
+
+/** What an engine, or a renderer alone, makes of a conversation. */
+export function rendered(
+  by: { renderChat: RenderChat } | { render: RenderChat },
+  chat: ChatInput,
+): PromptPart[] {
+  const budget = new Budget({ what: "the chat template" });
+  return runAtOnce("render" in by ? by.render(chat, budget) : by.renderChat(chat, budget));
 }

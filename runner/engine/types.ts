@@ -2,6 +2,7 @@
  * The interface between the engine and everything above it. No dialect of any HTTP API shows here, and no
  * detail of llama.cpp.
  */
+import type { Budget, Work } from "../../src/budget.ts";
 
 /** How to load a model. */
 export interface EngineOptions {
@@ -199,9 +200,10 @@ export interface Engine {
   embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array>;
   /**
    * The prompt the model's chat template makes of the messages. Text of control tokens inside messages stays text.
-   * @throws {SecLlamaError} `bad-request`: the template refuses the messages; `bad-model`: the template itself is broken.
+   * @throws {SecLlamaError} `bad-request`: the template refuses the messages, or takes more than the budget holds for them;
+   * `bad-model`: the template itself is broken.
    */
-  renderChat(chat: ChatInput): PromptPart[];
+  renderChat(chat: ChatInput, budget: Budget): Work<PromptPart[]>;
   /**
    * The tokens of a prompt whose middle is to be filled in.
    * @throws {SecLlamaError} `bad-request`: the model has no tokens for it (no capability "insert").

@@ -30,9 +30,9 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
   });
 };
 
-export const anthropicCountTokens: Handler = (service, body) => {
+export const anthropicCountTokens: Handler = async (service, body, call) => {
   const request = named(parseMessagesRequest(service, body, false));
-  return Promise.resolve(Response.json({ input_tokens: service.countTokens(request) }));
+  return Response.json({ input_tokens: await service.countTokens(request, call) });
 };
 
 function named(request: InferenceRequest): InferenceRequest {

@@ -47,9 +47,9 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
     }
   };
   /** POST /v1/responses/input_tokens */
-  const countTokens: Handler = (service, body, call) => {
-    const input_tokens = service.countTokens(parse(service, body, call));
-    return Promise.resolve(Response.json({ object: "response.input_tokens", input_tokens }));
+  const countTokens: Handler = async (service, body, call) => {
+    const input_tokens = await service.countTokens(parse(service, body, call), call);
+    return Response.json({ object: "response.input_tokens", input_tokens });
   };
   return { create, countTokens };
 }

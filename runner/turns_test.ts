@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import type { Work } from "../src/budget.ts";
+import { Turns } from "./turns.ts";
+
+const busy = (ms: number) => {
+  for (const until = performance.now() + ms; performance.now() < until;);
+};
+
+/** Work of so many pieces, each as long as a turn. */
+function* long(pieces: number, done: () => void): Work<number> {
+  for (let piece = 0; piece < pieces; piece++) {
+    busy(6);
+    done();
+    yield;
+  }
+  return pieces;
+}
+
+Deno.test("turns: work goes on between rounds of the event loop, and returns its value", async () => {
+  let pieces = 0, rounds = 0;
+  const timer = setInterval(() => rounds++, 0);
+  assert.equal(await new Turns().run(long(20, () => pieces++), { client: "a" }), 20);
+  clearInterval(timer);
+  assert.equal(pieces, 20);
+  assert.ok(rounds >= 10, `${rounds} rounds`);
+});
+
+Deno.test("turns: each client has its turn, whatever another has waiting", async () => {
+  const turns = new Turns();
+  const order: string[] = [];
+  const flood = Array.from(
+    { length: 30 },
+    (_, index) => turns.run(long(3, () => order.push(`a${index}`)), { client: "a" }),
+  );
+  const small = turns.run(long(1, () => order.push("b")), { client: "b" });
+  await small;
+  // One that runs, one whose turn was next.
+  assert.ok(order.indexOf("b") <= 2, order.join());
+  await Promise.all(flood);
+  assert.equal(order.length, 91);
+});
+
+Deno.test("turns: work that nobody wants any more is given up, and its clean-up runs", async () => {
+  const turns = new Turns();
+  const abort = new AbortController();
+  let cleaned = false;
+  function* endless(): Work<never> {
+    try {
+      for (;;) {
+        busy(1);
+        yield;
+      }
+    } finally {
+      cleaned = true;
+    }
+  }
+  const running = turns.run(endless(), { client: "a", signal: abort.signal });
+  setTimeout(() => abort.abort(new Error("gone")), 20);
+  await assert.rejects(running, /gone/);
+  assert.ok(cleaned);
+  // The next is not held up by it.
+  assert.equal(await turns.run(long(1, () => {}), { client: "b" }), 1);
+});
+
+Deno.test("turns: short work is done at once, in the same round", async () => {
+  let round = 0;
+  const timer = setTimeout(() => round++, 0);
+  const turns = new Turns();
+  function* short(): Work<string> {
+    yield;
+    return "done";
+  }
+  assert.equal(await turns.run(short(), { client: "a" }), "done");
+  assert.equal(round, 0);
+  clearTimeout(timer);
+});
