@@ -1,5 +1,4 @@
 /** The model store that this installation and the settings name. */
-import { join } from "node:path";
 import type { Settings } from "../config/settings.ts";
 import { ModelStore } from "../models/store.ts";
 import type { Installation } from "./installation.ts";
@@ -9,10 +8,10 @@ import type { Installation } from "./installation.ts";
  * @throws {SecLlamaError} `model-store-unreadable`.
  */
 export async function openModelStore(
-  { config, dataDir }: Pick<Settings, "config" | "dataDir">,
+  { config, modelsDir }: Pick<Settings, "config" | "modelsDir">,
   installation: Installation,
 ): Promise<ModelStore> {
-  return await ModelStore.open(join(dataDir, "models"), {
+  return await ModelStore.open(modelsDir, {
     ollamaDir: config.ollamaModels || undefined,
     embeddedDemo: await installation.demoModel(),
   });

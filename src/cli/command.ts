@@ -60,8 +60,13 @@ export const JSON_OPTION = {
 } as const satisfies OptionTable;
 
 /** What every command takes. */
-export const HELP_OPTION = {
+export const COMMON_OPTIONS = {
   help: { type: "boolean", help: "show this help", short: "h" },
+  profile: {
+    type: "string",
+    value: "NAME",
+    help: "which of several keysets, each with its clients",
+  },
 } as const satisfies OptionTable;
 
 /**
@@ -79,7 +84,7 @@ export function parseCommandArgs(
     parsed = parseArgs({
       args: [...args],
       options: Object.fromEntries(
-        Object.entries<OptionSpec>({ ...command.options, ...HELP_OPTION })
+        Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS })
           .map(([key, o]) => [key, {
             type: o.type,
             ...(o.short ? { short: o.short } : {}),
@@ -114,7 +119,7 @@ export function parseCommandArgs(
 
 /** The text of `secllama COMMAND --help`. */
 export function commandHelp(command: Command): string {
-  const rows = Object.entries<OptionSpec>({ ...command.options, ...HELP_OPTION }).map(
+  const rows = Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS }).map(
     ([name, o]) => {
       const left = `${o.short ? `-${o.short}, ` : "    "}--${name}${
         o.type === "string" ? ` <${o.value ?? "VALUE"}>` : ""

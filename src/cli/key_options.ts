@@ -1,11 +1,11 @@
 /** The flags that say where the key comes from, shared by every command that needs one. */
 import type { KeySourceOptions } from "../keys/mod.ts";
+import { profileOf } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { askPassphrase } from "./passphrase.ts";
 
 export const KEY_OPTIONS: OptionTable = {
-  profile: { type: "string", value: "NAME", help: "which of several keysets in the key store" },
   "key-fd": { type: "string", value: "N", help: "read the key from this file descriptor" },
   "key-file": { type: "string", value: "FILE", help: "a passphrase-wrapped key file" },
   "passphrase-fd": {
@@ -34,13 +34,12 @@ export function keySourceOptions(context: CommandContext, dataDir: string): KeyS
   const keyFd = descriptor(context, "key-fd");
   const passphraseFd = descriptor(context, "passphrase-fd");
   const keyFile = stringOption(context, "key-file");
-  const profile = stringOption(context, "profile");
   return {
     dataDir,
     env: context.env,
     ...(keyFd === undefined ? {} : { keyFd }),
     ...(keyFile === undefined ? {} : { keyFile }),
-    ...(profile === undefined ? {} : { profile }),
+    profile: profileOf(context.env),
     passphrase: ({ confirm }) => askPassphrase(context, "key file", passphraseFd, confirm),
     ephemeral: flag(context, "ephemeral"),
     ephemeralFallback: flag(context, "ephemeral-fallback"),

@@ -49,7 +49,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     }
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
     if (parsed.values["quiet"] === true) tui = makeTui({ noColor, quiet: true });
-    return await command.run({ tui, env, signal: stop.signal, ...parsed });
+    const { profile } = parsed.values;
+    const ownEnv = typeof profile === "string" ? { ...env, SECLLAMA_PROFILE: profile } : env;
+    return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
   } catch (error) {
     tui.error(error);
     return toSecLlamaError(error).exitCode;

@@ -4,12 +4,39 @@ import { SecLlamaError } from "../errors.ts";
 
 type Env = { readonly [name: string]: string | undefined };
 
+/** A profile's name: 1 to 32 lower-case letters, digits and `-`. */
+const PROFILE = /^[a-z0-9-]{1,32}$/;
+
+/**
+ * Which of several keysets this process works with: `SECLLAMA_PROFILE`, which `--profile` sets for one command.
+ * @throws {SecLlamaError} `bad-config` for what cannot be a profile's name.
+ */
+export function profileOf(env: Env): string {
+  const name = env["SECLLAMA_PROFILE"] || "default";
+  if (PROFILE.test(name)) return name;
+  throw new SecLlamaError("bad-config", "a profile is 1 to 32 lower-case letters, digits and -", {
+    field: "SECLLAMA_PROFILE",
+    hint: "for instance: --profile work",
+  });
+}
+
+/**
+ * The folder of a profile's keys, clients, pairings and settings: the data folder, or `profiles/NAME` in it. Models are not in
+ * it: they belong to no profile.
+ * @throws {SecLlamaError} `bad-config`, also of {@link baseDirectory}.
+ */
+export function dataDirectory(env: Env, os: typeof Deno.build.os = Deno.build.os): string {
+  const profile = profileOf(env);
+  const base = baseDirectory(env, os);
+  return profile === "default" ? base : join(base, "profiles", profile);
+}
+
 /**
  * The data folder: `SECLLAMA_DATA_DIR`, else `$XDG_DATA_HOME/secllama`, else `~/.local/share/secllama` (on macOS
  * `~/Library/Application Support/SecLlama`, on Windows `%LOCALAPPDATA%\SecLlama`).
  * @throws {SecLlamaError} `bad-config` if none of the variables that could name it is set, or one is not absolute.
  */
-export function dataDirectory(env: Env, os: typeof Deno.build.os = Deno.build.os): string {
+export function baseDirectory(env: Env, os: typeof Deno.build.os = Deno.build.os): string {
   const explicit = env["SECLLAMA_DATA_DIR"];
   if (explicit !== undefined && explicit !== "") {
     if (!isAbsolute(explicit, os)) {

@@ -2,11 +2,13 @@
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import { type Config, type ConfigSources, loadConfig } from "./config.ts";
-import { dataDirectory } from "./paths.ts";
+import { baseDirectory, dataDirectory } from "./paths.ts";
 
 export interface Settings {
   readonly config: Config;
   readonly dataDir: string;
+  /** The store of models, which all profiles share. */
+  readonly modelsDir: string;
   /** The config file, which need not be there. */
   readonly configFile: string;
 }
@@ -41,6 +43,7 @@ export async function loadSettings(
   return {
     config: loadConfig({ env, flags, ...(file ? { file } : {}) }),
     dataDir,
+    modelsDir: join(baseDirectory(env), "models"),
     configFile: path,
   };
 }

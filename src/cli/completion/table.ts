@@ -2,7 +2,7 @@
  * The command table as completion scripts need it. Each script is text made from these rows: what a shell offers is what
  * the parser takes.
  */
-import { type Command, HELP_OPTION, type OptionSpec } from "../command.ts";
+import { type Command, COMMON_OPTIONS, type OptionSpec } from "../command.ts";
 
 /** What a value may be. `choice`: one of the words · `none`: the user's to know. */
 export type ValueKind = "choice" | "file" | "folder" | "model" | "none";
@@ -71,7 +71,7 @@ function row(command: Command, topics: readonly string[]): CompletionCommand {
   return {
     path: command.path,
     summary: command.summary,
-    options: Object.entries<OptionSpec>({ ...command.options, ...HELP_OPTION }).map(option),
+    options: Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS }).map(option),
     arguments: words.filter((word) => word !== "").map((word) =>
       value(word, word === "COMMAND|config" ? topics : undefined)
     ),
