@@ -6,7 +6,7 @@
  * The same arguments give the same bytes.
  */
 import { parseArgs } from "node:util";
-import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/random_gguf.ts";
+import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/testing_gguf.ts";
 
 const TYPES = ["q8_0", "q4_0", "f16"];
 

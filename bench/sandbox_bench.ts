@@ -4,17 +4,17 @@
  * differences within a round. Run: `deno run -A bench/sandbox_bench.ts [rounds]`
  */
 import { probeCapabilities } from "../src/sandbox/linux/capabilities.ts";
-import { makeLinuxPlan, type PlanOverrides } from "../src/sandbox/linux/plan.ts";
-import { spawnPlanned } from "../src/sandbox/linux/spawn.ts";
+import { startRunner } from "../src/sandbox/linux/spawn.ts";
+import { type LeftOut, planWithout } from "../src/sandbox/linux/testing.ts";
 import { runnerTarget } from "../src/supervisor/isolation.ts";
-import { makeRandomGguf } from "../runner/engine/random_gguf.ts";
+import { makeRandomGguf } from "../runner/engine/testing_gguf.ts";
 import { ATTACKER_MEMORY } from "../src/escape/run/all_attacks.ts";
 import { makeStage } from "../tests/sandbox/stage.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 15);
 const TOKENS = 200;
 
-const KINDS: readonly (readonly [name: string, without: PlanOverrides["without"] | null])[] = [
+const KINDS: readonly (readonly [name: string, without: readonly LeftOut[] | null])[] = [
   ["no sandbox", null],
   ["namespaces", ["private root", "landlock", "seccomp", "limits", "cgroup"]],
   ["all but the cgroup", ["cgroup"]],
@@ -40,7 +40,8 @@ const target = {
   ...ATTACKER_MEMORY,
 };
 const plans = KINDS.map(([, without]) =>
-  makeLinuxPlan(target, caps, { sandbox: without !== null, strict: false }, {
+  planWithout(target, caps, {
+    mode: { sandbox: without !== null, strict: false },
     without: without ?? [],
   })
 );
@@ -69,7 +70,7 @@ async function run(
       : null,
   });
   const started = performance.now();
-  const child = await spawnPlanned(plan, { stderr: "inherit" });
+  const child = await startRunner(plan, { stderr: "inherit" });
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(order + "\n"));
   const times = { ready: 0, first: 0, last: 0 };

@@ -9,7 +9,7 @@
  */
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/random_gguf.ts";
+import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/testing_gguf.ts";
 import { bytesPerToken, readBandwidth } from "./memory_bandwidth.ts";
 import { type Load, type Side, startBare, startLlamaServer, startOurs } from "./server_sides.ts";
 

@@ -1,10 +1,10 @@
 /** The runner's attack on the gateway's live listeners, made after stage 2 and before it is given any key. */
 import { attackByMacos } from "../src/escape/macos.ts";
 import { openMacosLibc } from "../src/macos/libc.ts";
-import { attackAll } from "../src/escape/linux.ts";
+import { attackByLinux } from "../src/escape/linux.ts";
 import { linux } from "../src/linux/libc.ts";
 import type { AttackResult, AttackTargets, LoopbackTargets } from "../src/escape/types.ts";
-import { attackByWinsock, openWinsock } from "../src/escape/windows.ts";
+import { attackByWindows, openWinsock } from "../src/escape/windows.ts";
 
 export type { AttackResult, AttackTargets } from "../src/escape/types.ts";
 
@@ -14,8 +14,8 @@ export function attack(targets: unknown): AttackResult[] {
     case "darwin":
       return attackByMacos(openMacosLibc(), targets as LoopbackTargets);
     case "windows":
-      return attackByWinsock(openWinsock(), targets as LoopbackTargets);
+      return attackByWindows(openWinsock(), targets as LoopbackTargets);
     default:
-      return attackAll(linux(), targets as AttackTargets);
+      return attackByLinux(linux(), targets as AttackTargets);
   }
 }

@@ -4,7 +4,7 @@
  * Says which targets this machine can build. Downloads some 60 MB the first time.
  */
 import { samplePlan } from "../src/cli/sandbox_samples.ts";
-import { LINUX_POLICIES } from "../src/sandbox/mod.ts";
+import { LINUX_POLICIES } from "../src/sandbox/linux/policy.ts";
 import { libraryFolder, obtainLibraries } from "./compile_libraries.ts";
 import { librariesOf, type Target, TARGETS } from "./compile_targets.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { GrammarProbe } from "../engine/grammar_probe.ts";
+import { GrammarProbe } from "../engine/testing_grammar.ts";
 import { demoTest } from "../engine/testing.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
 import { DEFAULT_OPTIONS } from "./options.ts";

@@ -1,7 +1,7 @@
 /** LoRA adapters over a random model. */
 import assert from "node:assert/strict";
 import { loadEngine } from "./mod.ts";
-import { makeAdapter, makeRandomGguf } from "./random_gguf.ts";
+import { makeAdapter, makeRandomGguf } from "./testing_gguf.ts";
 import { collect, libraryFolder, request, withEngine } from "./testing.ts";
 
 async function withFiles(use: (dir: string, modelPath: string) => Promise<void>): Promise<void> {

@@ -11,7 +11,7 @@ import {
   withEngine,
 } from "./testing.ts";
 import { loadEngine } from "./mod.ts";
-import { makeRandomGguf } from "./random_gguf.ts";
+import { makeRandomGguf } from "./testing_gguf.ts";
 import { DEFAULT_SAMPLING, type Engine, type GenerateEvent } from "./types.ts";
 
 const coded = (code: string, pattern = /./) => (error: unknown) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { integerRange } from "./gbnf.ts";
-import { GrammarProbe } from "./grammar_probe.ts";
+import { GrammarProbe } from "./testing_grammar.ts";
 import { jsonGrammar, schemaGrammar } from "./json_schema.ts";
 import { collect, modelTest, request, withEngine } from "./testing.ts";
 import { DEFAULT_SAMPLING } from "./types.ts";

@@ -2,7 +2,7 @@
 import { Budget, runAtOnce, type Work } from "../../src/budget.ts";
 import { librarySetFor } from "./library.ts";
 import { loadEngine } from "./mod.ts";
-import { makeRandomGguf } from "./random_gguf.ts";
+import { makeRandomGguf } from "./testing_gguf.ts";
 import {
   type ChatInput,
   DEFAULT_SAMPLING,

@@ -25,9 +25,9 @@ export async function attackChecks(
     const mode = { sandbox: true, strict: config.strictNetworkIsolation };
     const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
     const target = { ...runnerTarget(sandbox.files, demo), ...ATTACKER_MEMORY };
-    const plan = sandbox.platform.plan(target, mode);
+    const { plan, start } = sandbox.platform.plan(target, mode);
     const grouped = plan.layers.some(({ layer, planned }) => layer === "cgroup" && planned);
-    const table = await attackAll(sandbox.platform.command(plan), {
+    const table = await attackAll(start, {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
     });

@@ -1,13 +1,13 @@
 /** `secllama sandbox plan`: the argv and the layers that would be used for a model. Starts nothing. */
 import { EXIT, SecLlamaError } from "../errors.ts";
-import type { SandboxMode } from "../sandbox/mod.ts";
+import type { Plan, SandboxMode } from "../sandbox/mod.ts";
 import { limitedTarget, openSandbox } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { openModelStore } from "../app/model_store.ts";
 import type { Settings } from "../config/settings.ts";
 import { openGpu } from "../supervisor/gpu.ts";
 import { installationFor } from "./installation.ts";
-import { type PrintablePlan, samplePlan } from "./sandbox_samples.ts";
+import { samplePlan } from "./sandbox_samples.ts";
 import { readSettings } from "./settings.ts";
 
 const planCommand: Command = {
@@ -56,7 +56,7 @@ async function ownPlan(
   context: CommandContext,
   settings: Settings,
   mode: SandboxMode,
-): Promise<PrintablePlan> {
+): Promise<Plan> {
   const { config } = settings;
   const installation = installationFor(context);
   const models = await openModelStore(settings, installation);
@@ -65,7 +65,7 @@ async function ownPlan(
   return sandbox.platform.plan(
     limitedTarget(sandbox, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
     mode,
-  );
+  ).plan;
 }
 
 export const sandboxCommands: readonly Command[] = [planCommand];

@@ -3,25 +3,11 @@
  * nothing is probed, and none of these plans has been run on its system.
  */
 import { makeMacosPlan } from "../sandbox/macos/plan.ts";
-import type { LaunchedTarget, SandboxMode } from "../sandbox/types.ts";
+import type { LaunchedTarget, Plan, SandboxMode } from "../sandbox/types.ts";
 import { makeWindowsPlan } from "../sandbox/windows/plan.ts";
 
-export interface PrintablePlan {
-  readonly os: string;
-  readonly policy: string;
-  readonly level: string;
-  readonly layers: readonly {
-    readonly layer: string;
-    readonly planned: boolean;
-    readonly detail: string;
-  }[];
-  readonly warnings: readonly string[];
-  readonly argv: readonly string[];
-  readonly env: { readonly [name: string]: string };
-}
-
 /** @throws {SecLlamaError} `sandbox-unavailable` as the plan of that system does. */
-export function samplePlan(os: "macos" | "windows", mode: SandboxMode): PrintablePlan {
+export function samplePlan(os: "macos" | "windows", mode: SandboxMode): Plan {
   const [separator, app, model] = os === "macos"
     ? [
       "/",

@@ -9,7 +9,7 @@ import type { AttackResult, AttackTargets, TargetName } from "./types.ts";
 import { AF, IPPROTO_MPTCP, ipv4, ipv6Loopback, SOCK, unixAddress } from "../linux/sockets.ts";
 
 /** Attacks every target once, or only those named; at most a few milliseconds. Never throws for a refusal. */
-export function attackAll(
+export function attackByLinux(
   linux: Linux,
   targets: AttackTargets,
   only?: readonly TargetName[],

@@ -4,7 +4,7 @@
  * used, the gateway reaches each of them itself: a listener that cannot be reached proves nothing.
  */
 import { SecLlamaError } from "../errors.ts";
-import { attackAll } from "./linux.ts";
+import { attackByLinux } from "./linux.ts";
 import type { AttackResult, AttackTargets, TargetName } from "./types.ts";
 import { alloc, AT_FDCWD, cstr, type Linux, linux, SystemCallError } from "../linux/libc.ts";
 import { AF, IPPROTO_MPTCP, ipv4, ipv6Loopback, SOCK, unixAddress } from "../linux/sockets.ts";
@@ -178,7 +178,7 @@ export class ProbeListeners {
   /** Targets that this process itself cannot reach now. */
   #unreached(): TargetName[] {
     this.hits();
-    attackAll(this.#linux, this.#targets);
+    attackByLinux(this.#linux, this.#targets);
     const hits = this.hits();
     return this.#listeners.map((l) => l.target).filter((target) => (hits[target] ?? 0) === 0);
   }

@@ -10,7 +10,7 @@ const SOCK = { stream: 1, datagram: 2 } as const;
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Attacks each target once. Never throws for a refusal. */
-export function attackByMacos(darwin: Macos, targets: LoopbackTargets): AttackResult[] {
+export function attackByMacos(system: Macos, targets: LoopbackTargets): AttackResult[] {
   const results: AttackResult[] = [];
   const add = (target: keyof LoopbackTargets, { step, errno }: Outcome) =>
     results.push({
@@ -20,11 +20,11 @@ export function attackByMacos(darwin: Macos, targets: LoopbackTargets): AttackRe
       step,
       errno: errno === 0 ? "" : `errno ${errno}`,
     });
-  add("tcp4", connect(darwin, AF.inet, inet(targets.tcp4)));
-  if (targets.tcp6 !== null) add("tcp6", connect(darwin, AF.inet6, inet6(targets.tcp6)));
-  add("udp", send(darwin, inet(targets.udp)));
+  add("tcp4", connect(system, AF.inet, inet(targets.tcp4)));
+  if (targets.tcp6 !== null) add("tcp6", connect(system, AF.inet6, inet6(targets.tcp6)));
+  add("udp", send(system, inet(targets.udp)));
   if (targets.pathStream !== null) {
-    add("pathStream", connect(darwin, AF.unix, unix(targets.pathStream)));
+    add("pathStream", connect(system, AF.unix, unix(targets.pathStream)));
   }
   return results;
 }
@@ -41,40 +41,40 @@ const WRITABLE = "/private/tmp";
 const PROGRAM = "/usr/bin/true";
 
 /** Reads, writes and starts what any program may, and says what was refused. */
-export function tryProfile(darwin: Macos): OwnLayer[] {
+export function tryProfile(system: Macos): OwnLayer[] {
   const layer = (name: string, result: number, what: string): OwnLayer => ({
     layer: name,
     enforced: result !== 0,
     observed: result === 0 ? `${what} was possible` : `${what}: errno ${result}`,
   });
-  const opened = darwin.open(cstr(READABLE), 0);
-  const read = opened < 0 ? darwin.errno() : 0;
-  if (opened >= 0) darwin.close(opened);
+  const opened = system.open(cstr(READABLE), 0);
+  const read = opened < 0 ? system.errno() : 0;
+  if (opened >= 0) system.close(opened);
   const path = cstr(`${WRITABLE}/secllama-${crypto.randomUUID()}`);
-  const made = darwin.creat(path, 0o600);
-  const write = made < 0 ? darwin.errno() : 0;
+  const made = system.creat(path, 0o600);
+  const write = made < 0 ? system.errno() : 0;
   if (made >= 0) {
-    darwin.close(made);
-    darwin.unlink(path);
+    system.close(made);
+    system.unlink(path);
   }
   return [
     layer("private files", read, `open ${READABLE}`),
     layer("no writes", write, `create in ${WRITABLE}`),
-    layer("no other program", spawn(darwin), `posix_spawn ${PROGRAM}`),
+    layer("no other program", spawn(system), `posix_spawn ${PROGRAM}`),
   ];
 }
 
 /** posix_spawn(2) returns its error. */
-function spawn(darwin: Macos): number {
+function spawn(system: Macos): number {
   const program = cstr(PROGRAM);
   const argv = new Uint8Array(new ArrayBuffer(16)); // the program, and a null
   const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(program));
   new DataView(argv.buffer).setBigUint64(0, address, true);
   const pid = new Uint8Array(new ArrayBuffer(4));
   const none = new Uint8Array(new ArrayBuffer(8));
-  const result = darwin.posix_spawn(pid, program, null, null, argv, none);
+  const result = system.posix_spawn(pid, program, null, null, argv, none);
   if (result === 0) {
-    darwin.waitpid(new DataView(pid.buffer).getInt32(0, true), new Uint8Array(4), 0);
+    system.waitpid(new DataView(pid.buffer).getInt32(0, true), new Uint8Array(4), 0);
   }
   return result;
 }
@@ -86,21 +86,21 @@ interface Outcome {
 }
 
 /** To loopback a connect is answered at once. */
-function connect(darwin: Macos, family: number, address: Bytes): Outcome {
-  const fd = darwin.socket(family, SOCK.stream, 0);
-  if (fd < 0) return { step: "socket", errno: darwin.errno() || -1 };
-  const errno = darwin.connect(fd, address, address.length) < 0 ? darwin.errno() || -1 : 0;
-  darwin.close(fd);
+function connect(system: Macos, family: number, address: Bytes): Outcome {
+  const fd = system.socket(family, SOCK.stream, 0);
+  if (fd < 0) return { step: "socket", errno: system.errno() || -1 };
+  const errno = system.connect(fd, address, address.length) < 0 ? system.errno() || -1 : 0;
+  system.close(fd);
   return { step: "connect", errno };
 }
 
-function send(darwin: Macos, address: Bytes): Outcome {
-  const fd = darwin.socket(AF.inet, SOCK.datagram, 0);
-  if (fd < 0) return { step: "socket", errno: darwin.errno() || -1 };
+function send(system: Macos, address: Bytes): Outcome {
+  const fd = system.socket(AF.inet, SOCK.datagram, 0);
+  if (fd < 0) return { step: "socket", errno: system.errno() || -1 };
   const data = new Uint8Array(new ArrayBuffer(8));
-  const sent = darwin.sendto(fd, data, 8n, 0, address, address.length);
-  const errno = Number(sent) < 0 ? darwin.errno() || -1 : 0;
-  darwin.close(fd);
+  const sent = system.sendto(fd, data, 8n, 0, address, address.length);
+  const errno = Number(sent) < 0 ? system.errno() || -1 : 0;
+  system.close(fd);
   return { step: "sendto", errno };
 }
 

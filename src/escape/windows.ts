@@ -34,7 +34,7 @@ export function openWinsock(): Winsock {
 }
 
 /** Attacks each target once. Never throws for a refusal. */
-export function attackByWinsock(winsock: Winsock, targets: LoopbackTargets): AttackResult[] {
+export function attackByWindows(winsock: Winsock, targets: LoopbackTargets): AttackResult[] {
   const started = winsock.WSAStartup(0x0202, bytes(512)); // WSADATA has 408
   const results: AttackResult[] = [];
   const add = (target: "tcp4" | "tcp6" | "udp", attempt: () => Outcome) => {

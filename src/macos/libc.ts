@@ -94,9 +94,9 @@ export function cstr(text: string): Bytes {
 const CS_DARWIN_USER_CACHE_DIR = 65538;
 
 /** The user's cache folder; undefined if confstr(3) gives none. */
-export function cacheFolder(darwin: Pick<Macos, "confstr">): string | undefined {
+export function cacheFolder(system: Pick<Macos, "confstr">): string | undefined {
   const buffer = new Uint8Array(new ArrayBuffer(1024));
-  const size = Number(darwin.confstr(CS_DARWIN_USER_CACHE_DIR, buffer, BigInt(buffer.length)));
+  const size = Number(system.confstr(CS_DARWIN_USER_CACHE_DIR, buffer, BigInt(buffer.length)));
   if (size < 2 || size > buffer.length) return undefined;
   return new TextDecoder().decode(buffer.subarray(0, size - 1));
 }

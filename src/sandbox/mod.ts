@@ -5,28 +5,11 @@
 import { SecLlamaError } from "../errors.ts";
 import { type Hardening, hardenProcess } from "../linux/harden.ts";
 import { linux } from "../linux/libc.ts";
-import type { Capabilities } from "./linux/capabilities.ts";
-import { type LinuxPlan, makeLinuxPlan } from "./linux/plan.ts";
-import type { RunnerTarget, SandboxMode } from "./types.ts";
 
 export * from "./types.ts";
-export { type AnyLayerReport, type AnyPlan, openPlatform, type Platform } from "./platform.ts";
-export { type Capabilities, probeCapabilities, type ProbeOptions } from "./linux/capabilities.ts";
-export type { LaunchSpec } from "./linux/launch_spec.ts";
-export { findRunnerPid, measure, type OwnReport, shortcomings } from "./linux/measure.ts";
-export { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "./linux/plan.ts";
-export { type HitCounts, ProbeListeners } from "../escape/linux_listeners.ts";
-export { GPU_POLICIES, LINUX_POLICIES } from "./linux/policy.ts";
-export { type PlannedCommand, spawnPlanned } from "./linux/spawn.ts";
-export type { AttackResult, AttackTargets, Listeners } from "../escape/types.ts";
-
-/**
- * The best plan for this machine.
- * @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if the machine cannot enforce what strict requires.
- */
-export function makePlan(target: RunnerTarget, caps: Capabilities, mode: SandboxMode): LinuxPlan {
-  return makeLinuxPlan(target, caps, mode);
-}
+export { type Confinement, openPlatform, type Platform } from "./platform.ts";
+export type { StartOptions } from "./spawn.ts";
+export type { Listeners } from "../escape/types.ts";
 
 /**
  * Makes this process (gateway, proxy) undumpable: other processes of the same user can then neither trace it nor read its

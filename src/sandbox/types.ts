@@ -20,18 +20,14 @@ export type Argument =
   | { readonly path: string }
   | { readonly prefix: string; readonly paths: readonly string[] };
 
-/** A GPU with a policy of its own on Linux. */
-export type Gpu = "none" | "nvidia" | "amd" | "intel";
-/** What a runner may compute on: on macOS any GPU is Metal. */
-export type AnyGpu = Gpu | "metal";
+/** What a runner may compute on besides the processor: on Linux a vendor's GPU, on macOS any GPU, by Metal. */
+export type Gpu = "none" | "nvidia" | "amd" | "intel" | "metal";
 
 /** What is to run inside. */
 export interface RunnerTarget extends Program {
   /** Host paths of files and folders that it reads: bundle, libraries, the one model. All else is out of its sight. */
   readonly readOnly: readonly string[];
   readonly gpu: Gpu;
-  /** macOS: the GPU is wanted. */
-  readonly metal?: boolean;
   /** Bytes of private memory that the runner may take (weights are mapped and not counted). */
   readonly memoryLimitBytes?: number;
   /** Bytes of all its memory, as a cgroup counts it: mapped files included as far as they are in memory. */
@@ -50,41 +46,27 @@ export interface SandboxMode {
   readonly strict: boolean;
 }
 
-export type LayerName =
-  | "user namespace"
-  | "network namespace"
-  | "pid namespace"
-  | "mount namespace"
-  | "ipc namespace"
-  | "uts namespace"
-  | "cgroup namespace"
-  | "private root"
-  | "unprivileged user"
-  | "no capabilities"
-  | "no new privileges"
-  | "landlock"
-  | "seccomp"
-  | "stage 2"
-  | "limits"
-  | "cgroup"
-  | "dies with the gateway";
-
-export interface PlannedLayer {
-  readonly layer: LayerName;
+/** One layer of a system's sandbox; each system has layer names of its own. */
+export interface PlannedLayer<Name extends string = string> {
+  readonly layer: Name;
   readonly planned: boolean;
   /** What it does here, or why it is left out. */
   readonly detail: string;
 }
 
-export interface Plan {
+/** How to start a program: the whole argv and the whole environment. */
+export interface PlannedCommand {
+  readonly argv: readonly string[];
+  /** Of the spawned chain; nothing of this process's is passed on. */
+  readonly env: { readonly [name: string]: string };
+}
+
+export interface Plan<Name extends string = string> extends PlannedCommand {
   readonly os: "linux" | "macos" | "windows";
   readonly policy: string;
   /** "full": all layers; "reduced": meets strict with fewer; "weak": does not meet strict; "none": disabled by the operator. */
   readonly level: "full" | "reduced" | "weak" | "none";
-  readonly argv: readonly string[];
-  /** The whole environment of the spawned chain. */
-  readonly env: { readonly [name: string]: string };
-  readonly layers: readonly PlannedLayer[];
+  readonly layers: readonly PlannedLayer<Name>[];
   /** What is weaker than it should be, one sentence each; repeated by every report. */
   readonly warnings: readonly string[];
   /** Whether the runner is a child of the spawned process (`unshare` forks) or that process itself. */
@@ -96,9 +78,17 @@ export interface Plan {
 export type LayerState = "enforced" | "missing" | "not planned" | "unreadable";
 
 /** One layer as seen from outside, on the live process. */
-export interface LayerReport {
-  readonly layer: LayerName;
+export interface LayerReport<Name extends string = string> {
+  readonly layer: Name;
   readonly state: LayerState;
   /** The reading: "5 of 5 threads: Seccomp 2". */
+  readonly observed: string;
+}
+
+/** What a runner says of itself: the gateway does not trust it, and only holds it against the runner. */
+export interface OwnReport {
+  readonly layer: string;
+  readonly enforced: boolean;
+  /** The reading, or the error. */
   readonly observed: string;
 }

@@ -5,10 +5,10 @@
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import type { Config, GpuSetting } from "../config/config.ts";
-import type { AnyGpu } from "../sandbox/mod.ts";
+import type { Gpu } from "../sandbox/mod.ts";
 import type { Sandbox } from "./isolation.ts";
 
-type Vendor = Exclude<AnyGpu, "none">;
+type Vendor = Exclude<Gpu, "none">;
 /** A GPU backend of ggml's, by the name of its library. */
 type Backend = "cuda" | "vulkan" | "metal";
 
@@ -22,23 +22,23 @@ const DRIVES: Readonly<Record<Backend, readonly Vendor[]>> = {
 export interface GpuStatus {
   readonly setting: GpuSetting;
   /** What the next runner would use. */
-  readonly used: AnyGpu;
+  readonly used: Gpu;
   /** Why it is none; "" if one is used. */
   readonly reason: string;
 }
 
 export class GpuChoice {
   readonly #setting: GpuSetting;
-  #used: AnyGpu;
+  #used: Gpu;
   #reason: string;
 
-  constructor(setting: GpuSetting, used: AnyGpu, reason: string) {
+  constructor(setting: GpuSetting, used: Gpu, reason: string) {
     this.#setting = setting;
     this.#used = used;
     this.#reason = reason;
   }
 
-  get used(): AnyGpu {
+  get used(): Gpu {
     return this.#used;
   }
 

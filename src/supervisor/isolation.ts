@@ -1,19 +1,18 @@
 /**
- * From a model's file to a sandboxed command, and from a started runner to a verdict: the plan is made, listeners are opened
+ * From a model's file to a sandboxed runner, and from a started runner to a verdict: the plan is made, listeners are opened
  * for the runner to attack, and what was measured is compared with what was promised. Nothing here trusts the runner's word
- * where the gateway can count or read for itself.
+ * where the gateway can count or read for itself. It knows no system: each is behind `Platform`.
  */
 import { SecLlamaError } from "../errors.ts";
 import type { AttackResult } from "../escape/types.ts";
 import type { ReadyMessage } from "../pipe/messages.ts";
 import {
-  type AnyGpu,
-  type AnyLayerReport,
-  type AnyPlan,
-  GPU_POLICIES,
+  type Confinement,
+  type Gpu,
+  type LayerReport,
   type Listeners,
   openPlatform,
-  type PlannedCommand,
+  type Plan,
   type Platform,
   type Program,
   type RunnerTarget,
@@ -29,7 +28,7 @@ export interface RunnerFiles {
   readonly libDir: string;
   /** The same with a GPU backend; absent: `libDir` is all there is. */
   readonly gpuLibDir?: string;
-  /** Windows: the program that starts a runner inside its container and its job. */
+  /** Starts a runner inside its sandbox, on a system where that takes a program of ours. */
   readonly launcher?: Program;
 }
 
@@ -61,7 +60,7 @@ export interface Measured {
   /** Of the runner, as this process sees it. */
   readonly pid: number;
   readonly level: IsolationLevel;
-  readonly layers: readonly AnyLayerReport[];
+  readonly layers: readonly LayerReport[];
   /** Planned layers that are not in force, one line each. */
   readonly problems: readonly string[];
   /** What the plan itself leaves out. */
@@ -79,7 +78,7 @@ export interface IsolationReport {
 }
 
 export interface PreparedSpawn {
-  readonly command: PlannedCommand;
+  readonly start: Confinement["start"];
   /** As the runner sees them. */
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
@@ -141,7 +140,7 @@ function mappedBytes(paths: readonly string[]): number {
 export async function openSandbox(
   { files, mode }: { files: InstalledFiles | Promise<InstalledFiles>; mode: SandboxMode },
 ): Promise<Sandbox> {
-  const probing = Deno.build.os === "windows" ? openPlatform(await files) : openPlatform();
+  const probing = openPlatform(async () => (await files).launcher);
   const [platform, checked] = await Promise.all([probing, files]);
   return { files: checked, mode, platform };
 }
@@ -150,7 +149,7 @@ export async function openSandbox(
 export interface RunnerNeeds {
   readonly adapterPaths?: readonly string[];
   /** Default: none. */
-  readonly gpu?: AnyGpu;
+  readonly gpu?: Gpu;
 }
 
 /** The runner as a target of the sandbox: what is started, and all that it may read. */
@@ -161,13 +160,12 @@ export function runnerTarget(
 ): RunnerTarget {
   const { gpu = "none", adapterPaths = [] } = o;
   const libDir = libraryFolder(files, gpu);
-  const device = gpu === "metal" ? { gpu: "none" as const, metal: true } : { gpu };
   if (files.deno === null) {
     return {
       executable: files.runner, // its flags were fixed when it was compiled
       args: [],
       readOnly: [libDir, modelPath, ...adapterPaths],
-      ...device,
+      gpu,
     };
   }
   const readOnly = [files.runner, libDir, modelPath, ...adapterPaths];
@@ -179,11 +177,11 @@ export function runnerTarget(
       paths: readOnly,
     }, { path: files.runner }],
     readOnly,
-    ...device,
+    gpu,
   };
 }
 
-function libraryFolder(files: RunnerFiles, gpu: AnyGpu): string {
+function libraryFolder(files: RunnerFiles, gpu: Gpu): string {
   return gpu === "none" ? files.libDir : files.gpuLibDir ?? files.libDir;
 }
 
@@ -213,31 +211,29 @@ export async function prepareSpawn(
   const { platform, files } = sandbox;
   const { gpu = "none", adapterPaths = [] } = o;
   await files.check();
-  const plan = platform.plan(limitedTarget(sandbox, modelPath, o), sandbox.mode);
-  await platform.before(plan);
+  const confinement = platform.plan(limitedTarget(sandbox, modelPath, o), sandbox.mode);
+  const { plan } = confinement;
   const listeners = sandbox.mode.sandbox ? await platform.openListeners() : null;
   let report: IsolationReport | undefined;
   return {
-    command: platform.command(plan),
+    start: confinement.start,
     modelPath: plan.pathMap(modelPath),
     adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
     libDir: plan.pathMap(libraryFolder(files, gpu)),
     targets: listeners?.targets ?? null,
-    stage2Keeps: gpu === "none" || gpu === "metal" ? [] : GPU_POLICIES[gpu].stage2Keeps,
+    stage2Keeps: confinement.stage2Keeps,
     async prove(childPid, ready) {
-      const pid = platform.findRunner(childPid, plan);
+      const pid = confinement.findRunner(childPid);
       if (pid === undefined) {
         throw new SecLlamaError(
           "sandbox-failed",
           "failed to apply sandbox: the runner was not found",
         );
       }
-      const attacks = listeners ? await judge(listeners, ready) : null;
+      const attacks = listeners ? await judgeAttacks(listeners, ready) : null;
       const measureNow = (): Measured => {
-        const layers = platform.measure(pid, plan);
-        const problems = sandbox.mode.sandbox
-          ? platform.shortcomings(plan, layers, ready.lockdown)
-          : [];
+        const layers = confinement.measure(pid);
+        const problems = sandbox.mode.sandbox ? confinement.judge(layers, ready.lockdown) : [];
         return {
           pid,
           level: levelOf(sandbox.mode, plan, problems, attacks),
@@ -257,7 +253,7 @@ export async function prepareSpawn(
   };
 }
 
-async function judge(listeners: Listeners, ready: ReadyMessage): Promise<AttackReport> {
+async function judgeAttacks(listeners: Listeners, ready: ReadyMessage): Promise<AttackReport> {
   const results = ready.attacks as AttackResult[];
   const problems = await listeners.judge(results);
   return {
@@ -286,7 +282,7 @@ function refuseUnlessEnforced(missing: readonly string[], attacks: AttackReport 
 
 function levelOf(
   mode: SandboxMode,
-  plan: AnyPlan,
+  plan: Plan,
   missing: readonly string[],
   attacks: AttackReport | null,
 ): IsolationLevel {

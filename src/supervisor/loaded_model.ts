@@ -6,7 +6,7 @@ import type { Exchange } from "../pipe/pipe.ts";
 import type { OpenHead } from "../pipe/messages.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { RunnerProcess } from "./runner_process.ts";
-import type { AnyGpu } from "../sandbox/mod.ts";
+import type { Gpu } from "../sandbox/mod.ts";
 import type { IsolationReport } from "./isolation.ts";
 
 /** As in Ollama, clients and people look for this text. */
@@ -26,7 +26,7 @@ export interface LoadedModelOptions {
   /** Estimate of all that its runner takes. */
   readonly needBytes: number;
   /** What its runner was started for. */
-  readonly gpu: AnyGpu;
+  readonly gpu: Gpu;
   /** Requests that it works on at once. */
   readonly slots: number;
   /** Requests that may wait besides. */
@@ -53,7 +53,7 @@ export class LoadedModel {
   readonly sizeBytes: number;
   readonly contextLength: number;
   readonly needBytes: number;
-  readonly gpu: AnyGpu;
+  readonly gpu: Gpu;
   readonly runner: RunnerProcess;
   readonly isolation: IsolationReport;
   lastUsedMs = Date.now();

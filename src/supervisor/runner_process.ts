@@ -7,13 +7,13 @@ import { label, type Logger } from "../log.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { BootMessage, FromRunner, OpenHead, ReadyMessage } from "../pipe/messages.ts";
 import { type Exchange, type JsonObject, Pipe } from "../pipe/pipe.ts";
-import { type PlannedCommand, spawnPlanned } from "../sandbox/mod.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
 
 export interface RunnerProcessOptions {
-  readonly command: PlannedCommand;
+  /** Spawns it, with pipes for its standard streams. */
+  readonly start: () => Promise<Deno.ChildProcess>;
   readonly boot: BootMessage;
   /** Judges the ready runner before it gets keys. @throws {SecLlamaError} To refuse it. */
   readonly prove: (childPid: number, ready: ReadyMessage) => Promise<void>;
@@ -74,7 +74,7 @@ export class RunnerProcess {
   static async start(options: RunnerProcessOptions): Promise<RunnerProcess> {
     let runner: RunnerProcess;
     try {
-      runner = new RunnerProcess(options, await spawnPlanned(options.command));
+      runner = new RunnerProcess(options, await options.start());
     } catch (cause) {
       if (cause instanceof SecLlamaError) throw cause;
       throw new SecLlamaError(

@@ -5,6 +5,7 @@ import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
 import { encodeFrame, FRAME } from "../pipe/frame.ts";
 import type { BootMessage } from "../pipe/messages.ts";
+import { spawnCommand } from "../sandbox/spawn.ts";
 import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
 
 async function failure(
@@ -12,7 +13,7 @@ async function failure(
   onRecipients: RunnerProcessOptions["onRecipients"] = () => {},
 ): Promise<SecLlamaError> {
   const options = {
-    command: { argv: ["/bin/sh", "-c", script], env: {} },
+    start: () => Promise.resolve(spawnCommand({ argv: ["/bin/sh", "-c", script], env: {} })),
     boot: { t: "boot" } as BootMessage,
     prove: () => Promise.resolve(),
     keys: () => Promise.resolve(new Uint8Array(0)),

@@ -10,7 +10,7 @@ import { label, type Logger } from "../log.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import { MAX_DEFAULTS_BYTES } from "../pipe/messages.ts";
-import type { AnyGpu } from "../sandbox/mod.ts";
+import type { Gpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
@@ -290,7 +290,7 @@ export class Supervisor {
   async #start(
     resolved: ResolvedModel,
     { adapters, ...defaults }: Defaults,
-    { contextLength, needBytes, gpu }: ModelSize & { gpu: AnyGpu },
+    { contextLength, needBytes, gpu }: ModelSize & { gpu: Gpu },
   ): Promise<LoadedModel> {
     const { config, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
@@ -301,7 +301,7 @@ export class Supervisor {
     let loadMs = 0;
     try {
       const runner = await RunnerProcess.start({
-        command: spawn.command,
+        start: spawn.start,
         boot: {
           t: "boot",
           model: resolved.name,

@@ -86,8 +86,8 @@ function openUserenv(): Functions<typeof USERENV> {
 }
 
 /** A Win32 call that failed. `code` is its last-error, HRESULT or result; 0 if nothing says why. */
-export class Win32Error extends Error {
-  override readonly name = "Win32Error";
+export class WindowsError extends Error {
+  override readonly name = "WindowsError";
   readonly code: number;
   /** Without a code: `call` is the whole message. */
   constructor(call: string, code?: number) {
@@ -106,13 +106,13 @@ function hex(code: number): string {
   return code < 0 || code > 0xFFFF ? `0x${(code >>> 0).toString(16)}` : String(code);
 }
 
-/** For calls that return a BOOL or a handle. @throws {Win32Error} If `result` is zero. */
+/** For calls that return a BOOL or a handle. @throws {WindowsError} If `result` is zero. */
 export function must<T extends number | bigint>(api: WindowsApi, call: string, result: T): T {
-  if (Number(result) === 0) throw new Win32Error(call, api.GetLastError());
+  if (Number(result) === 0) throw new WindowsError(call, api.GetLastError());
   return result;
 }
 
-/** The 32-bit value that `read` puts into its buffer. @throws {Win32Error} If it returns zero. */
+/** The 32-bit value that `read` puts into its buffer. @throws {WindowsError} If it returns zero. */
 export function readU32(api: WindowsApi, call: string, read: (out: Bytes) => number): number {
   const out = new Uint8Array(new ArrayBuffer(4));
   must(api, call, read(out));

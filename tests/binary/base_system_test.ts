@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
-import { ROOT_ONLY } from "./support.ts";
+import { ROOT_ONLY } from "./testing.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 /** Kept between runs. */

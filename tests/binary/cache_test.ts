@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
-import { emptyHome, IGNORE, onlyFolder, ROOT_ONLY, run, runToEnd } from "./support.ts";
+import { emptyHome, IGNORE, onlyFolder, ROOT_ONLY, run, runToEnd } from "./testing.ts";
 
 /** A command that needs the parts and starts nothing. */
 const USES_PARTS = ["list", "--json"];

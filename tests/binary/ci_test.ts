@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
-import { emptyHome, type Home, IGNORE, run, runToEnd } from "./support.ts";
+import { emptyHome, type Home, IGNORE, run, runToEnd } from "./testing.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const QUESTION = "What is network isolation?";

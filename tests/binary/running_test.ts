@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
 import { chat, type Served, startServe } from "../support/serve.ts";
-import { emptyHome, IGNORE, onlyFolder, run } from "./support.ts";
+import { emptyHome, IGNORE, onlyFolder, run } from "./testing.ts";
 
 const QUESTION = "What is network isolation?";
 

@@ -21,7 +21,7 @@ import { createOllama as createAiSdkOllama } from "ai-sdk-ollama";
 import { createOllama as createOllamaV2 } from "ollama-ai-provider-v2";
 import { z } from "zod";
 import { startServe } from "../support/serve.ts";
-import { idle, THINK_AND_CALL, withScript } from "./support.ts";
+import { idle, THINK_AND_CALL, withScript } from "./testing.ts";
 
 const prompt = "What is network isolation?";
 const limits = { temperature: 0, maxOutputTokens: 12, maxRetries: 0 };

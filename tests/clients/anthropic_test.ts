@@ -5,7 +5,7 @@ import { betaZodTool } from "@anthropic-ai/sdk/helpers/beta/zod";
 import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { z } from "zod";
 import { startServe } from "../support/serve.ts";
-import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./support.ts";
+import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./testing.ts";
 
 const QUESTION = "What is network isolation?";
 const messages = [{ role: "user" as const, content: QUESTION }];

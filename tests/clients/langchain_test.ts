@@ -7,7 +7,7 @@ import { ChatOllama, Ollama, OllamaEmbeddings } from "@langchain/ollama";
 import { ChatOpenAI, OpenAI, OpenAIEmbeddings } from "@langchain/openai";
 import { z } from "zod";
 import { startServe } from "../support/serve.ts";
-import { idle, THINK_AND_CALL, withScript } from "./support.ts";
+import { idle, THINK_AND_CALL, withScript } from "./testing.ts";
 
 const QUESTION = "What is network isolation?";
 

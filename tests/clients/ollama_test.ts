@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { type Message, Ollama } from "ollama";
 import { startServe } from "../support/serve.ts";
-import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./support.ts";
+import { idle, THINK_AND_CALL, WEATHER_SCHEMA, withScript } from "./testing.ts";
 
 const QUESTION = "What is network isolation?";
 const messages = [{ role: "user", content: QUESTION }];

@@ -3,12 +3,12 @@
  * plans, restricts and judges for it; the runner, inside that sandbox, computes on the processor and does not say so.
  */
 import { runCli } from "../../src/cli/main.ts";
-import type { AnyGpu } from "../../src/sandbox/mod.ts";
+import type { Gpu } from "../../src/sandbox/mod.ts";
 import { GpuChoice } from "../../src/supervisor/gpu.ts";
 import { RunnerProcess } from "../../src/supervisor/runner_process.ts";
 import { Supervisor } from "../../src/supervisor/supervisor.ts";
 
-const choice = new GpuChoice("auto", Deno.env.get("FAKE_GPU") as AnyGpu, "");
+const choice = new GpuChoice("auto", Deno.env.get("FAKE_GPU") as Gpu, "");
 Object.defineProperty(Supervisor.prototype, "gpu", { get: () => choice });
 
 const start = RunnerProcess.start;

@@ -1,6 +1,6 @@
 /** What a Modelfile says reaches the runner: an Ollama folder with every kind of layer, served as it is. */
 import assert from "node:assert/strict";
-import { makeAdapter, makeRandomGguf } from "../../runner/engine/random_gguf.ts";
+import { makeAdapter, makeRandomGguf } from "../../runner/engine/testing_gguf.ts";
 import { addModel } from "../support/ollama_folder.ts";
 import { chat, startServe } from "../support/serve.ts";
 

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { sealedFetch } from "../../src/client/library.ts";
 import { INFERENCE_PATHS } from "../../src/http/api_paths.ts";
-import { serveWithKey } from "../library/support.ts";
+import { serveWithKey } from "../library/testing.ts";
 import { findIn } from "../support/memory.ts";
 import { Recorder } from "../support/recorder.ts";
 import { fromHex } from "../../src/bytes.ts";

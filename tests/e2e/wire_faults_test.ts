@@ -11,7 +11,7 @@ import { SEALED_MEDIA_TYPE } from "../../src/sealed/header.ts";
 import { randomBytes } from "../../src/sealed/primitives.ts";
 import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
 import { splitFrames } from "../../src/sealed/testing.ts";
-import { type KnownGateway, serveWithKey } from "../library/support.ts";
+import { type KnownGateway, serveWithKey } from "../library/testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const REPLY_PREFIX = 4 + 32 + 32;

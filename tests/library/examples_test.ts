@@ -12,7 +12,7 @@ import {
   runWithInput,
   servePage,
   serveWithKey,
-} from "./support.ts";
+} from "./testing.ts";
 
 const QUESTION = "What is network isolation?";
 const GOOD = /network|socket|isolat/i;

@@ -17,7 +17,7 @@ import {
   runNode,
   servePage,
   serveWithKey,
-} from "./support.ts";
+} from "./testing.ts";
 
 const SUITES = [1, 2];
 const QUESTION = "What is network isolation?";

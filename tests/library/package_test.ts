@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { buildClient } from "../../scripts/client/build.ts";
 import { encodePairing } from "../../src/client/pairing.ts";
-import { builtLibrary, nodeMajor, runNode } from "./support.ts";
+import { builtLibrary, nodeMajor, runNode } from "./testing.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 

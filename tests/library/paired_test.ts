@@ -10,7 +10,7 @@ import { encodePairing, parsePairing } from "../../src/client/pairing.ts";
 import { splitFrames } from "../../src/sealed/testing.ts";
 import { issue, makeAuthority, pem } from "../../src/tls/certificate.ts";
 import { cli, newHome, ROOT, startServe } from "../support/serve.ts";
-import { builtLibrary, nodeMajor, runWithInput } from "./support.ts";
+import { builtLibrary, nodeMajor, runWithInput } from "./testing.ts";
 
 const major = await nodeMajor();
 const ASK = {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { completionTable, firstWords } from "../../src/cli/completion/table.ts";
-import { fromSource, runToEnd, shim } from "./support.ts";
+import { fromSource, runToEnd, shim } from "./testing.ts";
 
 /** A command line up to the cursor, and what the shell is to offer there: all of it, or at least. */
 const LINES: readonly {

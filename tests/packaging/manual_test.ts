@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { FIELDS } from "../../src/config/fields.ts";
-import { fromSource, runToEnd, shim } from "./support.ts";
+import { fromSource, runToEnd, shim } from "./testing.ts";
 
 Deno.test("help --man: groff and mandoc have nothing to complain of, and every word is there", async () => {
   using folder = await shim();

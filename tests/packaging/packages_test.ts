@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { TARGETS } from "../../scripts/compile_targets.ts";
 import { artefactName, type Release } from "../../scripts/release/artefacts.ts";
 import { packageFiles } from "../../scripts/release/packages.ts";
-import { ROOT, runToEnd } from "./support.ts";
+import { ROOT, runToEnd } from "./testing.ts";
 
 const GOLDEN = join(ROOT, "tests/golden/packaging");
 const PATH = "/usr/bin:/bin";

@@ -6,7 +6,7 @@ import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { difference, partListInside, refuseBase } from "../../scripts/release/artefacts.ts";
 import { issue, makeAuthority, pem } from "../../src/tls/certificate.ts";
 import { compiledProgram } from "../support/binary.ts";
-import { ROOT, runToEnd } from "./support.ts";
+import { ROOT, runToEnd } from "./testing.ts";
 
 const IGNORE = compiledProgram() === "";
 const PATH = "/usr/local/bin:/usr/bin:/bin";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { compiledProgram } from "../support/binary.ts";
-import { ROOT, runToEnd } from "./support.ts";
+import { ROOT, runToEnd } from "./testing.ts";
 
 const IGNORE = compiledProgram() === "" || Deno.uid() !== 0;
 if (IGNORE) {

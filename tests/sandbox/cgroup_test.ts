@@ -21,7 +21,8 @@ import {
   readOptional,
   removeFolder,
 } from "../../src/sandbox/linux/cgroup_files.ts";
-import { canEnter, childOf } from "../../src/sandbox/linux/spawn.ts";
+import { childOf } from "../../src/sandbox/linux/chain.ts";
+import { canEnter } from "../../src/sandbox/linux/executables.ts";
 import { until } from "./hosts.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 

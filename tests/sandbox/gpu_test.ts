@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { GpuSetting } from "../../src/config/config.ts";
 import { findGpus } from "../../src/sandbox/linux/gpu.ts";
-import { type AnyGpu, type Gpu, GPU_POLICIES, openPlatform } from "../../src/sandbox/mod.ts";
+import { GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
+import { type Gpu, openPlatform } from "../../src/sandbox/mod.ts";
 import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts";
 import { libraryFolder } from "../../runner/engine/testing.ts";
 import { attackAll, ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
@@ -35,9 +36,9 @@ Deno.test("GPUs are found by device nodes, render nodes by their vendor", () => 
 Deno.test("the GPU is one that is there, that a backend drives, and only inside the sandbox", () => {
   type Case = [
     GpuSetting,
-    Exclude<AnyGpu, "none">[],
+    Exclude<Gpu, "none">[],
     ("cuda" | "vulkan" | "metal")[],
-    AnyGpu | null,
+    Gpu | null,
   ];
   const cases: Case[] = [
     ["auto", [], ["cuda"], "none"],
@@ -174,8 +175,8 @@ Deno.test({
     const files = { deno: Deno.execPath(), runner: join(ROOT, "build/attacker.js"), libDir };
     const attack = async (gpu: Gpu) => {
       const target = { ...runnerTarget(files, model, { gpu }), ...ATTACKER_MEMORY };
-      const plan = platform.plan(target, { sandbox: true, strict: true });
-      const { rows, inferred, changed } = await attackAll(platform.command(plan), {
+      const { plan, start } = platform.plan(target, { sandbox: true, strict: true });
+      const { rows, inferred, changed } = await attackAll(start, {
         libDir: plan.pathMap(libDir),
         modelPath: plan.pathMap(model),
       });

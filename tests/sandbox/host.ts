@@ -6,7 +6,7 @@ import { type Capabilities, probeCapabilities } from "../../src/sandbox/linux/ca
 import { findRunnerPid } from "../../src/sandbox/linux/measure.ts";
 import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { ProbeListeners } from "../../src/escape/linux_listeners.ts";
-import { spawnPlanned } from "../../src/sandbox/linux/spawn.ts";
+import { capabilitiesWithout, startSabotaged } from "../../src/sandbox/linux/testing.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import type { Stage } from "./matrix_run.ts";
 
@@ -24,13 +24,16 @@ export type HostAnswer =
 
 const order = JSON.parse(Deno.args[0]!) as HostOrder;
 const { stage } = order;
-const probed = await probeCapabilities({ withoutNamespaces: order.withoutNamespaces });
+const probed = capabilitiesWithout(
+  await probeCapabilities(),
+  order.withoutNamespaces ? ["namespaces"] : [],
+);
 const caps: Capabilities = order.stub === null ? probed : { ...probed, unshare: order.stub };
 const target = runnerTarget({ ...stage, runner: stage.attacker }, stage.model);
 const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true });
 const listeners = ProbeListeners.open();
 const { sabotage } = order;
-const child = await spawnPlanned(plan, {
+const child = await startSabotaged(plan, {
   alter: (steps, table) =>
     steps.filter((s) => table !== sabotage?.table || s.what !== sabotage.what),
 });

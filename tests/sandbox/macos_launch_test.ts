@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { attackByMacos, tryProfile } from "../../src/escape/macos.ts";
 import { FakeMacos, type FakeOptions } from "../../src/macos/fake_macos.ts";
-import { openMacos } from "../../src/sandbox/macos/platform.ts";
+import { macosPlatform } from "../../src/sandbox/macos/platform.ts";
 import { MACOS_POLICY, SANDBOX_EXEC } from "../../src/sandbox/macos/plan.ts";
 import type { MacosHost } from "../../src/sandbox/macos/probe.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
@@ -28,7 +28,7 @@ async function mac(
   const [open, closed] = o.codes ?? [0, 1];
   const host: MacosHost = {
     arch: "aarch64",
-    darwin: new FakeMacos({ cache: "/var/folders/ab/cd/C/" }),
+    system: new FakeMacos({ cache: "/var/folders/ab/cd/C/" }),
     exists: (path) => path === SANDBOX_EXEC && o.missing !== true,
     realPath: (path) => path === DENO ? REAL_DENO : path,
     run(argv) {
@@ -36,8 +36,9 @@ async function mac(
       return Promise.resolve(CLOSED.test(argv[2]!) ? closed : open);
     },
   };
-  const darwin = new FakeMacos({ readable: REAL_DENO, ...o });
-  return { platform: await openMacos({ host, darwin }), ran, darwin };
+  const system = new FakeMacos({ readable: REAL_DENO, ...o });
+  const platform = await macosPlatform({ host, system, folder: "/tmp" });
+  return { platform, ran, system };
 }
 
 Deno.test("macOS (fake sandbox-exec): a profile that denies must deny, one that does not must not", async () => {
@@ -69,7 +70,7 @@ Deno.test("macOS (fake sandbox-exec): missing, failing, hanging or not isolating
       message: reason,
       hint: /secllama doctor/,
     });
-    const weak = platform.plan(TARGET, WEAK);
+    const { plan: weak } = platform.plan(TARGET, WEAK);
     assert.equal(weak.level, "weak");
     assert.match(weak.warnings.join(), reason);
   }
@@ -77,15 +78,14 @@ Deno.test("macOS (fake sandbox-exec): missing, failing, hanging or not isolating
 
 Deno.test("macOS: the command is the plan's, by real paths, with no environment of the operator's", async () => {
   const { platform } = await mac();
-  const plan = platform.plan({ ...TARGET, metal: true }, STRICT);
-  const { argv, env, launch } = platform.command(plan);
-  assert.deepEqual(argv, plan.argv);
+  const confinement = platform.plan({ ...TARGET, gpu: "metal" }, STRICT);
+  const { argv, env } = confinement.plan;
   assert.equal(argv[0], SANDBOX_EXEC);
   assert.equal(argv[argv.indexOf("--") + 1], REAL_DENO);
   assert.match(argv.join("\n"), /SHADER_CACHE=\/private\/var\/folders\/ab\/cd\/C\/deno/);
   assert.deepEqual(Object.keys(env).sort(), ["DENO_DIR", "DENO_NO_UPDATE_CHECK", "LANG"]);
-  assert.equal(launch, undefined);
-  assert.equal(platform.findRunner(7, plan), 7, "sandbox-exec becomes the runner");
+  await assert.rejects(confinement.start(), Deno.errors.NotFound, "it is what is started");
+  assert.equal(confinement.findRunner(7), 7, "sandbox-exec becomes the runner");
   assert.deepEqual(platform.gpus, ["metal"]);
 });
 
@@ -98,8 +98,8 @@ const OWN = ["private files", "no writes", "no other program"].map((layer) => ({
 Deno.test("macOS (fake FFI): each layer that is missing, unreadable or always denied counts", async () => {
   const judge = async (options: FakeOptions, own: readonly unknown[] = OWN) => {
     const { platform } = await mac(options);
-    const plan = platform.plan(TARGET, STRICT);
-    return platform.shortcomings(plan, platform.measure(7, plan), own);
+    const confinement = platform.plan(TARGET, STRICT);
+    return confinement.judge(confinement.measure(7), own);
   };
   assert.deepEqual(await judge({}), []);
   const cases: [{ [operation: string]: number }, RegExp][] = [
@@ -125,10 +125,10 @@ Deno.test("macOS (fake FFI): each layer that is missing, unreadable or always de
     (await judge({}, [null, { layer: "no writes", enforced: "yes" }])).join(),
     /no writes/,
   );
-  const { darwin, platform } = await mac();
-  platform.measure(7, platform.plan(TARGET, STRICT));
+  const { system, platform } = await mac();
+  platform.plan(TARGET, STRICT).measure(7);
   for (const service of MACOS_POLICY.deniedServices) {
-    assert.ok(darwin.calls.includes(`sandbox_check mach-lookup ${service}`), service);
+    assert.ok(system.calls.includes(`sandbox_check mach-lookup ${service}`), service);
   }
 });
 

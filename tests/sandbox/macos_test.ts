@@ -29,7 +29,7 @@ const CACHE = "/var/folders/ab/cd/C/";
 const CAPS: MacosCapabilities = {
   sandboxExec: true,
   arch: "aarch64",
-  darwinCacheDir: CACHE,
+  userCacheDir: CACHE,
   realPaths: { [DENO]: REAL_DENO },
 };
 const METAL = { ...TARGET, gpu: "amd" } as const;
@@ -381,7 +381,7 @@ Deno.test("Metal only for a GPU, by the machine's architecture, with one writabl
   const cache = "/private/var/folders/ab/cd/C";
   assert.ok(permits(arm, "file-write-create", `${cache}/deno/com.apple.metal/x`));
   assert.ok(!permits(arm, "file-write-create", `${cache}/other/x`), "not the whole cache");
-  const { darwinCacheDir: _, ...none } = CAPS;
+  const { userCacheDir: _, ...none } = CAPS;
   assert.doesNotMatch(makeMacosPlan(METAL, none, STRICT).profile!, /allow file-read\* file-write/);
   assert.throws(() => composeProfile(["vulkan"]), RangeError);
 });

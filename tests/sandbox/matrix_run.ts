@@ -6,10 +6,16 @@ import { ATTACKS } from "../../src/escape/attacks/list.ts";
 import { ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
 import { judge, type Judgement } from "../../src/escape/run/judge.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
-import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
-import { makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
-import { AttackRun, type AttackRunResult, type Command } from "../../src/escape/run/attack_run.ts";
+import { findRunnerPid, judgeRunner, measureRunner } from "../../src/sandbox/linux/measure.ts";
+import { startRunner } from "../../src/sandbox/linux/spawn.ts";
+import { type LeftOut, planWithout } from "../../src/sandbox/linux/testing.ts";
+import {
+  AttackRun,
+  type AttackRunResult,
+  type StartAttacker,
+} from "../../src/escape/run/attack_run.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import type { StartOptions } from "../../src/sandbox/spawn.ts";
 import type { LayerReport, RunnerTarget } from "../../src/sandbox/types.ts";
 
 /** Host paths; all of them readable by the user who runs this. */
@@ -23,7 +29,7 @@ export interface Stage {
 export interface Configuration {
   readonly name: string;
   /** null: no sandbox at all. */
-  readonly without: NonNullable<PlanOverrides["without"]> | null;
+  readonly without: readonly LeftOut[] | null;
   readonly lockdown: boolean;
   /** Only these attacks; default all. */
   readonly only?: readonly string[];
@@ -58,6 +64,17 @@ function target(stage: Stage): RunnerTarget {
   return { ...runnerTarget(files, stage.model), ...ATTACKER_MEMORY };
 }
 
+/** Without a sandbox, and with this process's environment: the canary is to leak. */
+function startOutside(stage: Stage, { cwd }: StartOptions): Deno.ChildProcess {
+  return new Deno.Command(stage.deno, {
+    args: ["run", "-A", "--no-lock", stage.attacker],
+    ...(cwd === undefined ? {} : { cwd }),
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
 export async function runMatrix(
   stage: Stage,
   configurations: readonly Configuration[],
@@ -86,13 +103,14 @@ async function runConfiguration(
 ): Promise<ConfigurationResult> {
   const { without, lockdown } = configuration;
   const outside = without === null;
-  const plan = makeLinuxPlan(target(stage), caps, { sandbox: true, strict: false }, {
+  const plan = planWithout(target(stage), caps, {
+    mode: { sandbox: true, strict: false },
     without: without ?? [],
   });
   // Outside there is no permission of Deno's either: what is shown is that the attack itself works.
-  const command: Command = outside
-    ? { argv: [stage.deno, "run", "-A", "--no-lock", stage.attacker], env: {}, inheritEnv: true }
-    : plan;
+  const start: StartAttacker = outside
+    ? (options) => Promise.resolve(startOutside(stage, options))
+    : (options) => startRunner(plan, options);
   const model = outside ? null : {
     libDir: plan.pathMap(stage.libDir),
     modelPath: plan.pathMap(stage.model),
@@ -113,13 +131,13 @@ async function runConfiguration(
   let inference = { before: "", after: "" };
   let stage2: AttackRunResult["lockdown"] = [];
   if (!outside) {
-    const run = await attackRun.run(command, {
+    const run = await attackRun.run(start, {
       attacks: together,
       model,
       lockdown,
       watch: (child) => {
         const pid = findRunnerPid(child, plan.forks);
-        layers = pid === undefined ? [] : measure(pid, plan);
+        layers = pid === undefined ? [] : measureRunner(pid, plan);
       },
     });
     if (run.before === "") {
@@ -132,7 +150,7 @@ async function runConfiguration(
     take(run, together);
   }
   for (const { name } of alone) {
-    take(await attackRun.run(command, { attacks: [name], model: null, lockdown }), [name]);
+    take(await attackRun.run(start, { attacks: [name], model: null, lockdown }), [name]);
   }
   return {
     name: configuration.name,
@@ -143,7 +161,7 @@ async function runConfiguration(
     hits,
     inference,
     level: outside ? "none" : plan.level,
-    shortcomings: outside ? [] : shortcomings(plan, layers, stage2),
+    shortcomings: outside ? [] : judgeRunner(plan, layers, stage2),
   };
 }
 

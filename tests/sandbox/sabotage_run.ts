@@ -8,9 +8,16 @@ import { judge } from "../../src/escape/run/judge.ts";
 import type { Step } from "../../src/linux/syscall_table.ts";
 import { linux } from "../../src/linux/libc.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
-import { findRunnerPid, measure, shortcomings } from "../../src/sandbox/linux/measure.ts";
-import { type LinuxPlan, makeLinuxPlan, type PlanOverrides } from "../../src/sandbox/linux/plan.ts";
+import { findRunnerPid, judgeRunner, measureRunner } from "../../src/sandbox/linux/measure.ts";
+import type { LinuxPlan } from "../../src/sandbox/linux/plan.ts";
+import {
+  type LeftOut,
+  planWithout,
+  type Sabotage as LinuxSabotage,
+  startSabotaged,
+} from "../../src/sandbox/linux/testing.ts";
 import { AttackRun } from "../../src/escape/run/attack_run.ts";
+import type { StartOptions } from "../../src/sandbox/spawn.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import type { Stage } from "./matrix_run.ts";
 
@@ -27,7 +34,7 @@ export interface Sabotage {
 
 export interface SabotageOrder {
   readonly stage: Stage;
-  readonly without: NonNullable<PlanOverrides["without"]>;
+  readonly without: readonly LeftOut[];
   /** null: only list what can be left out. */
   readonly sabotages: readonly Sabotage[] | null;
 }
@@ -75,17 +82,20 @@ async function attackOnce(
     ...(sabotage.alsoWord ? [sabotage.alsoWord] : []),
   ];
   const altered = withoutWords(plan, words);
-  let layers: ReturnType<typeof measure> = [];
+  const start = (options: StartOptions) =>
+    startSabotaged(altered, {
+      alter: alteration(sabotage),
+      skipGroup: (folder) => sabotage.table === "group" && entering(folder) === sabotage.what,
+    }, options);
+  let layers: ReturnType<typeof measureRunner> = [];
   let session = "";
-  const run = await attackRun.run(altered, {
+  const run = await attackRun.run(start, {
     attacks: TOGETHER,
     model: null,
     lockdown: true,
-    alter: alteration(sabotage),
-    skipGroup: (folder) => sabotage.table === "group" && entering(folder) === sabotage.what,
     watch: (child) => {
       const pid = findRunnerPid(child, plan.forks) ?? child;
-      layers = measure(pid, plan);
+      layers = measureRunner(pid, plan);
       const stat = linux().readText(`/proc/${pid}/stat`);
       session = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]!;
       if (session === String(pid)) session = "";
@@ -99,7 +109,7 @@ async function attackOnce(
     sabotage,
     refused: "",
     measured: [
-      ...shortcomings(plan, layers, run.lockdown),
+      ...judgeRunner(plan, layers, run.lockdown),
       ...(session === "" ? [] : [`session: the gateway's, ${session}`]),
     ],
     attacks: TOGETHER.filter((name) => judge(name, run).verdict === "out"),
@@ -115,10 +125,7 @@ async function list(attackRun: AttackRun, plan: LinuxPlan): Promise<Sabotage[]> 
     Array.from({ length: 64 }, (_, i) => i).filter((i) => bounding >> BigInt(i) & 1n),
   );
   const found: Sabotage[] = [{ table: "nothing", what: "", index: 0 }];
-  await attackRun.run(plan, {
-    attacks: [],
-    model: null,
-    lockdown: true,
+  const sabotage: LinuxSabotage = {
     alter(steps, table) {
       const seen = new Map<string, number>();
       for (const step of steps.slice(0, -1)) {
@@ -134,6 +141,11 @@ async function list(attackRun: AttackRun, plan: LinuxPlan): Promise<Sabotage[]> 
       found.push({ table: "group", what: entering(folder), index: 0 });
       return false;
     },
+  };
+  await attackRun.run((options) => startSabotaged(plan, sabotage, options), {
+    attacks: [],
+    model: null,
+    lockdown: true,
   });
   const words = plan.argv.filter((word) => word.startsWith("--") && word !== "--");
   return [...found, ...words.map((what): Sabotage => ({ table: "argv", what, index: 0 }))];
@@ -149,7 +161,7 @@ if (import.meta.main) {
   const caps = await probeCapabilities();
   const files = { ...stage, runner: stage.attacker };
   const target = { ...runnerTarget(files, stage.model), ...ATTACKER_MEMORY };
-  const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true }, { without });
+  const plan = planWithout(target, caps, { mode: { sandbox: true, strict: true }, without });
   const parent = Deno.makeTempDirSync({ prefix: "secllama-sabotage-" });
   Deno.chmodSync(parent, 0o755);
   const attackRun = await AttackRun.open(parent);

@@ -7,11 +7,11 @@ import { makeContainer, removeContainer } from "../../src/sandbox/windows/app_co
 import { launch } from "../../src/sandbox/windows/launch.ts";
 import type { RunResult } from "../../src/sandbox/windows/firewall.ts";
 import type { WindowsPlan } from "../../src/sandbox/windows/plan.ts";
-import { openWindows } from "../../src/sandbox/windows/platform.ts";
+import { windowsPlatform } from "../../src/sandbox/windows/platform.ts";
 import type { RunnerTarget } from "../../src/sandbox/types.ts";
 import { FAKE, type FakeOptions, FakeWindows } from "../../src/windows/fake_windows.ts";
 import { jobReport } from "../../src/windows/job_report.ts";
-import { attackByWinsock, type Winsock } from "../../src/escape/windows.ts";
+import { attackByWindows, type Winsock } from "../../src/escape/windows.ts";
 
 const STRICT = { sandbox: true, strict: true };
 const APP = "C:\\Program Files\\SecLlama";
@@ -46,9 +46,12 @@ function machine(options: FakeOptions & { rules?: string } = {}) {
     fake.calls.push(`firewall ${what}`);
     return Promise.resolve({ code: 0, stdout: options.rules ?? readBack, stderr: "" });
   };
-  const platform = openWindows({ launcher: LAUNCHER, api: fake.api, run });
+  const platform = windowsPlatform({ launcher: LAUNCHER, api: fake.api, run });
   fake.calls.length = 0; // what probing did
-  return { fake, platform, plan: platform.plan(TARGET, STRICT) as unknown as WindowsPlan };
+  const confinement = platform.plan(TARGET, STRICT);
+  /** The launcher's program is not on this machine; what comes before it has been done by then. */
+  const start = () => assert.rejects(confinement.start(), Deno.errors.NotFound);
+  return { fake, platform, confinement, start, plan: confinement.plan as WindowsPlan };
 }
 
 const index = (calls: string[], name: string) => {
@@ -58,9 +61,9 @@ const index = (calls: string[], name: string) => {
 };
 
 Deno.test("Windows (fake FFI): rule, job, container, process, checks, and only then it runs", async () => {
-  const { fake, platform, plan } = machine({ elevated: true, exitCode: 7 });
+  const { fake, platform, plan, start } = machine({ elevated: true, exitCode: 7 });
   assert.equal(plan.level, "full");
-  await platform.before(plan);
+  await start();
   assert.equal(await launch(plan.launch!, fake.api), 7);
   const order = [
     "firewall add",
@@ -133,7 +136,7 @@ Deno.test("Windows (fake FFI): whatever is refused or did not take, the runner n
   const { plan } = machine();
   for (const [options, started] of cases) {
     const fake = new FakeWindows(options);
-    await assert.rejects(launch(plan.launch!, fake.api), { name: "Win32Error" });
+    await assert.rejects(launch(plan.launch!, fake.api), { name: "WindowsError" });
     const what = JSON.stringify(options);
     assert.ok(!fake.running, what);
     assert.equal(fake.killed, started, what);
@@ -142,8 +145,8 @@ Deno.test("Windows (fake FFI): whatever is refused or did not take, the runner n
 });
 
 Deno.test("Windows (fake FFI): rules that are not in effect stop the gateway before any runner", async () => {
-  const { fake, platform, plan } = machine({ elevated: true, rules: '{"rules":[],"profiles":[]}' });
-  await assert.rejects(platform.before(plan), { code: "sandbox-failed", message: /firewall/ });
+  const { fake, confinement } = machine({ elevated: true, rules: '{"rules":[],"profiles":[]}' });
+  await assert.rejects(confinement.start(), { code: "sandbox-failed", message: /firewall/ });
   assert.equal(fake.calls.at(-1), "firewall delete");
 });
 
@@ -170,8 +173,7 @@ Deno.test("Windows (fake FFI): without an AppContainer strict refuses unless ele
 
 Deno.test("Windows (fake FFI): the runner is the launcher's only child", () => {
   const found = (...processes: [number, number][]) => {
-    const { platform, plan } = machine({ processes });
-    return platform.findRunner(10, plan);
+    return machine({ processes }).confinement.findRunner(10);
   };
   assert.equal(found([4, 0], [10, 4], [11, 10], [12, 4]), 11);
   assert.equal(found([10, 4]), undefined);
@@ -179,13 +181,13 @@ Deno.test("Windows (fake FFI): the runner is the launcher's only child", () => {
 });
 
 Deno.test("Windows (fake FFI): what cannot be taken back is named, and the rest is taken back", async () => {
-  const { fake, platform, plan } = machine({
+  const { fake, platform, plan, start } = machine({
     elevated: true,
     refuse: ["DeleteAppContainerProfile"],
   });
   // The probe's own profile could not be deleted either, so containers are not used.
   assert.equal(plan.launch!.appContainer, null);
-  await platform.before(plan);
+  await start();
   assert.deepEqual(await platform.close(), []);
   const stubborn = new FakeWindows({ refuse: ["DeleteAppContainerProfile"] });
   const container = machine().plan.launch!.appContainer!;
@@ -205,9 +207,9 @@ const OWN = ["limits", "dies with the gateway"].map((layer) => ({
 
 Deno.test("Windows (fake FFI): each layer that is missing or unreadable counts against the runner", async () => {
   const judge = async (options: FakeOptions, own: readonly unknown[] = OWN) => {
-    const { platform, plan } = machine({ elevated: true, ...options });
-    await platform.before(plan);
-    return platform.shortcomings(plan, platform.measure(11, plan), own);
+    const { confinement, start } = machine({ elevated: true, ...options });
+    await start();
+    return confinement.judge(confinement.measure(11), own);
   };
   assert.deepEqual(await judge({}), []);
   const cases: [FakeOptions, RegExp][] = [
@@ -227,8 +229,8 @@ Deno.test("Windows (fake FFI): each layer that is missing or unreadable counts a
     "limits: not reported",
     "dies with the gateway: not reported",
   ]);
-  const { platform, plan } = machine({ elevated: true });
-  const rules = platform.measure(11, plan).find(({ layer }) => layer === "firewall");
+  const { confinement } = machine({ elevated: true });
+  const rules = confinement.measure(11).find(({ layer }) => layer === "firewall");
   assert.equal(rules?.state, "missing", "rules that were never added");
 });
 
@@ -272,7 +274,7 @@ Deno.test("Windows (fake Winsock): what is refused, dropped, let through or neve
   const targets = { tcp4: 0x1234, tcp6: 5, udp: 6, pathStream: null };
   const tried = (o: Parameters<typeof fakeWinsock>[0]) => {
     const { winsock, seen } = fakeWinsock(o);
-    return { seen, results: attackByWinsock(winsock, targets) };
+    return { seen, results: attackByWindows(winsock, targets) };
   };
   const refused = tried({});
   assert.deepEqual(refused.results.map((r) => [r.target, r.attempted, r.blocked, r.errno]), [

@@ -1,8 +1,8 @@
 /** Requests against each other: turns, queues, leaving, and what a runner's end does to whom. Real runners. */
 import assert from "node:assert/strict";
-import { makeRandomGguf } from "../../runner/engine/random_gguf.ts";
+import { makeRandomGguf } from "../../runner/engine/testing_gguf.ts";
 import { BUSY_MESSAGE } from "../../src/supervisor/loaded_model.ts";
-import { numbers, until, withWorld } from "./support.ts";
+import { numbers, until, withWorld } from "./testing.ts";
 
 const ONE = { model: "a", prompt: "Hi", stream: false, options: { num_predict: 1 } };
 

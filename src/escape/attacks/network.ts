@@ -1,5 +1,5 @@
 /** Ways out over sockets, beyond those of src/escape/linux.ts. */
-import { attackAll } from "../linux.ts";
+import { attackByLinux } from "../linux.ts";
 import type { TargetName } from "../types.ts";
 import { alloc, type Linux } from "../../linux/libc.ts";
 import { AF, ipv4, SOCK } from "../../linux/sockets.ts";
@@ -110,7 +110,7 @@ export const NETWORK: readonly Attack[] = [
   ...TARGETS.map((target): Attack => ({
     name: LABEL[target],
     run(linux, field) {
-      const result = attackAll(linux, field.targets, [target])[0]!;
+      const result = attackByLinux(linux, field.targets, [target])[0]!;
       return { out: !result.blocked, step: result.step, errno: result.errno };
     },
   })),

@@ -4,8 +4,7 @@
  */
 import { SHARED_MEMORY_BOMB } from "../attacks/bombs.ts";
 import { ATTACKS } from "../attacks/list.ts";
-import type { PlannedCommand } from "../../sandbox/linux/spawn.ts";
-import { AttackRun, type AttackRunResult } from "./attack_run.ts";
+import { AttackRun, type AttackRunResult, type StartAttacker } from "./attack_run.ts";
 import { judge, type Judgement } from "./judge.ts";
 
 /** Memory bombs are among the attacks: they are to meet a limit, not the machine's end. The group's is below what the bomb takes. */
@@ -25,9 +24,9 @@ export interface AttackTable {
   readonly changed: readonly string[];
 }
 
-/** Makes every attack under `command`, a plan's argv with the attacker as its target. Paths as seen from inside. */
+/** Makes every attack; `start` starts a plan with the attacker as its target. Paths as seen from inside. */
 export async function attackAll(
-  command: PlannedCommand,
+  start: StartAttacker,
   model: { readonly libDir: string; readonly modelPath: string },
 ): Promise<AttackTable> {
   const parent = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
@@ -43,11 +42,11 @@ export async function attackAll(
   };
   try {
     const together = ATTACKS.filter((a) => !a.ends).map((a) => a.name);
-    const first = await attackRun.run(command, { attacks: together, model, lockdown: true });
+    const first = await attackRun.run(start, { attacks: together, model, lockdown: true });
     take(first, together);
     // Those that end the process get one each.
     for (const { name } of ATTACKS.filter((a) => a.ends)) {
-      take(await attackRun.run(command, { attacks: [name], model: null, lockdown: true }), [name]);
+      take(await attackRun.run(start, { attacks: [name], model: null, lockdown: true }), [name]);
     }
     return { rows, inferred: first.before !== "" && first.after !== "", changed: [...changed] };
   } finally {

@@ -6,7 +6,7 @@
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
 import type { AttackTargets, TargetName } from "../types.ts";
 import { type HitCounts, ProbeListeners } from "../linux_listeners.ts";
-import { type PlannedCommand, type SpawnOptions, spawnPlanned } from "../../sandbox/linux/spawn.ts";
+import type { StartOptions } from "../../sandbox/spawn.ts";
 
 /** As src/escape/attacks/attack.ts has it. */
 export interface Field {
@@ -41,10 +41,8 @@ export interface AttackRunResult {
   readonly stderr: string;
 }
 
-export interface Command extends PlannedCommand {
-  /** Hands on this process's environment as well: for showing that the canary would leak. */
-  readonly inheritEnv?: boolean;
-}
+/** Starts the attacker, in a sandbox or not, with pipes for its standard streams. */
+export type StartAttacker = (options: StartOptions) => Promise<Deno.ChildProcess>;
 
 /** Files of the folder, with the canary in those that are secret. */
 const SECRET = ["secret", "key.json", "other-model.gguf"];
@@ -94,31 +92,24 @@ export class AttackRun {
    * pid of the spawned chain.
    */
   async run(
-    command: Command,
+    start: StartAttacker,
     order: {
       readonly attacks: readonly string[];
       readonly model: { readonly libDir: string; readonly modelPath: string } | null;
       readonly lockdown: boolean;
       readonly watch?: (childPid: number) => void;
-      readonly alter?: SpawnOptions["alter"];
-      readonly skipGroup?: SpawnOptions["skipGroup"];
     },
   ): Promise<AttackRunResult> {
     this.#restore();
     this.#listeners.hits();
     const before = this.#snapshot();
     const leaked = this.#leak();
-    const starting = spawnPlanned(command, {
-      cwd: this.field.folder,
-      inheritEnv: command.inheritEnv === true,
-      ...(order.alter ? { alter: order.alter } : {}),
-      ...(order.skipGroup ? { skipGroup: order.skipGroup } : {}),
-    });
+    const starting = start({ cwd: this.field.folder });
     linux().call("close", leaked);
     const child = await starting;
     const stderr = new Response(child.stderr).text();
     const writer = child.stdin.getWriter();
-    const { watch, alter: _alter, skipGroup: _skip, ...rest } = order;
+    const { watch, ...rest } = order;
     const text = JSON.stringify({ ...rest, field: this.field, linger: true }) + "\n";
     writer.write(new TextEncoder().encode(text)).catch(() => {});
     const run = {

@@ -8,7 +8,7 @@ import { seccompAvailable } from "../../linux/seccomp.ts";
 import type { Arch } from "../../linux/syscalls.ts";
 import { type CgroupSupport, probeCgroups } from "./cgroup.ts";
 import { BASE_POLICY, GPU_POLICIES, type Namespace } from "./policy.ts";
-import { canEnter } from "./spawn.ts";
+import { canEnter } from "./executables.ts";
 
 export interface Capabilities {
   readonly os: "linux";
@@ -44,11 +44,10 @@ export interface ProbeOptions {
   readonly toolFolders?: readonly string[];
   /** Time for one try to enter namespaces; a `unshare` that hangs is killed after it. */
   readonly timeoutMs?: number;
-  /** For tests of the fallback: act as if namespaces were refused. */
-  readonly withoutNamespaces?: boolean;
-  /** For tests: act as if no cgroup could be made. */
-  readonly withoutCgroup?: boolean;
 }
+
+/** Far beyond what a busy machine needs: one that hangs is rare, and a slow one must not lose its namespaces. */
+const UNSHARE_TIMEOUT_MS = 30_000;
 
 const LOADER: Record<Arch, string> = {
   x86_64: "/lib64/ld-linux-x86-64.so.2",
@@ -96,14 +95,12 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
   const unshare = findTool(system, folders, "unshare");
   const uid = system.call("geteuid");
   const kernel = system.readText("/proc/sys/kernel/osrelease").trim();
-  const namespaces = options.withoutNamespaces
-    ? refused("switched off for this probe")
-    : !unshare
+  const namespaces = !unshare
     ? refused("unshare was not found in " + folders.join(" or "))
     : await probeNamespaces(system, unshare, {
       uid,
       mountApi: atLeast(kernel, 5, 12),
-      timeoutMs: options.timeoutMs ?? 3000,
+      timeoutMs: options.timeoutMs ?? UNSHARE_TIMEOUT_MS,
     });
   const gpu = Object.values(GPU_POLICIES);
   const names = [...BASE_POLICY.libraries, ...gpu.flatMap((policy) => policy.libraries)];
@@ -120,9 +117,7 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
     namespaces,
     hostNamespaces: ownNamespaces(system),
     landlockAbi: landlockAbi(system),
-    cgroup: options.withoutCgroup
-      ? { places: [], reason: "switched off for this probe" }
-      : await probeCgroups(system, canEnter),
+    cgroup: await probeCgroups(system, canEnter),
     seccomp: seccompAvailable(system),
     libraries: findLibraries(system, [...new Set(names)]),
     files: [...new Set(files)].filter((path) => exists(system, path)),

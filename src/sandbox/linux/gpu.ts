@@ -1,8 +1,8 @@
 /** Which GPUs a Linux machine has, by device nodes and by what sysfs says of render nodes. Opens no device. */
-import type { Gpu } from "../types.ts";
+import type { LinuxGpu } from "./policy.ts";
 import { GPU_POLICIES } from "./policy.ts";
 
-type Vendor = Exclude<Gpu, "none">;
+type Vendor = Exclude<LinuxGpu, "none">;
 
 /** PCI ids of vendors, as /sys/class/drm/renderDN/device/vendor gives them. */
 const PCI_VENDORS: { readonly [id: string]: Vendor } = {

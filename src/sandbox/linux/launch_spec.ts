@@ -1,8 +1,7 @@
 /** What the launcher does, as the plan says it; `launch_steps.ts` makes system calls of it. Holds no secret. */
 import type { CgroupPlan } from "./cgroup_life.ts";
 import type { Access } from "../../linux/landlock.ts";
-import type { Gpu } from "../types.ts";
-import type { Limits } from "./policy.ts";
+import type { Limits, LinuxGpu } from "./policy.ts";
 
 /**
  * program: executable and loader · library: mapped executable · content: a folder may hold libraries, a file is data ·
@@ -33,7 +32,7 @@ export interface LaunchSpec {
     readonly rules: readonly { readonly path: string; readonly access: Access }[];
   } | null;
   /** The allowlist of this GPU's policy; null: no filter. */
-  readonly seccomp: Gpu | null;
+  readonly seccomp: LinuxGpu | null;
   readonly limits: Limits;
   readonly exec: {
     readonly path: string;

@@ -3,12 +3,13 @@
  * runner says of itself. Read by native calls: Deno refuses /proc/PID without all permissions.
  */
 import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
-import type { LayerName, LayerReport, LayerState } from "../types.ts";
+import { problemsOf } from "../judge.ts";
+import type { LayerReport, LayerState } from "../types.ts";
 import { NS_FILE } from "./capabilities.ts";
 import { readGroups } from "./cgroup_life.ts";
 import type { Bind } from "./launch_spec.ts";
-import type { LinuxPlan } from "./plan.ts";
-import { isDirectory } from "./spawn.ts";
+import type { LinuxLayerName, LinuxPlan } from "./plan.ts";
+import { isDirectory } from "./executables.ts";
 import { BASE_POLICY, type Namespace } from "./policy.ts";
 
 /**
@@ -42,7 +43,7 @@ function readStatus(system: Linux, path: string): Status {
  * Every layer of `plan` as it is on process `pid` now. A process that is gone gives "unreadable" throughout.
  * Filters above one show that stage 2 stands on top of the launcher's.
  */
-export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
+export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
   const system = linux();
   const planned = new Map(plan.layers.map((layer) => [layer.layer, layer.planned]));
   let threads: Status[];
@@ -60,7 +61,11 @@ export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
     const reason = error instanceof SystemCallError ? error.message : "not read";
     return plan.layers.map(({ layer }) => ({ layer, state: "unreadable", observed: reason }));
   }
-  const report = (layer: LayerName, holds: boolean | undefined, observed: string): LayerReport => {
+  const report = (
+    layer: LinuxLayerName,
+    holds: boolean | undefined,
+    observed: string,
+  ): LayerReport => {
     const state: LayerState = !planned.get(layer)
       ? "not planned"
       : holds === undefined
@@ -70,7 +75,7 @@ export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
       : "missing";
     return { layer, state, observed };
   };
-  const every = (layer: LayerName, name: string, wanted: (value: string) => boolean) => {
+  const every = (layer: LinuxLayerName, name: string, wanted: (value: string) => boolean) => {
     const values = threads.map((status) => status.get(name) ?? "absent");
     const good = values.filter(wanted).length;
     const seen = [...new Set(values)].join(", ");
@@ -104,7 +109,7 @@ export function measure(pid: number, plan: LinuxPlan): LayerReport[] {
   ];
 }
 
-type Report = (layer: LayerName, holds: boolean | undefined, observed: string) => LayerReport;
+type Report = (layer: LinuxLayerName, holds: boolean | undefined, observed: string) => LayerReport;
 
 function namespaceReport(
   system: Linux,
@@ -112,7 +117,7 @@ function namespaceReport(
   name: Namespace,
   report: Report,
 ): LayerReport {
-  const layer: LayerName = `${name === "net" ? "network" : name} namespace`;
+  const layer: LinuxLayerName = `${name === "net" ? "network" : name} namespace`;
   const file = NS_FILE[name];
   const own = system.readLink(`/proc/self/ns/${file}`);
   try {
@@ -276,36 +281,25 @@ function isGuarded(system: Linux, pid: number, plan: LinuxPlan): boolean | undef
   }
 }
 
-/** What the runner says of itself after its lockdown, as runner/lockdown.ts reports it. */
-export interface OwnReport {
-  readonly layer: string;
-  readonly enforced: boolean;
-  readonly observed: string;
-}
-
-const OWN_LAYERS = ["not dumpable", "no core dump", "no new privileges", "stage 2"];
+/** What runner/lockdown.ts reports besides the plan's layers. */
+const OWN_LAYERS = ["not dumpable", "no core dump", "no new privileges"];
 
 /**
  * What speaks against a running process, one line each; empty: every planned layer is in force. A planned layer that could
  * not be read counts against it. Landlock rests on the runner's own report: the kernel does not show it to others.
  */
-export function shortcomings(
+export function judgeRunner(
   plan: LinuxPlan,
   layers: readonly LayerReport[],
-  own: readonly OwnReport[],
+  own: readonly unknown[],
 ): string[] {
-  const problems = layers
-    .filter(({ state }) => state === "missing" || state === "unreadable")
-    .map(({ layer, state, observed }) => `${layer}: ${state} (${observed})`);
-  if (plan.launch === null) return problems;
-  const wanted = [
-    ...OWN_LAYERS.filter((layer) => layer !== "stage 2" || plan.launch?.seccomp !== null),
-    ...(plan.launch.landlock === null ? [] : ["landlock"]),
-  ];
-  for (const layer of wanted) {
-    const report = own.find((r) => r?.layer === layer);
-    if (report?.enforced === true) continue;
-    problems.push(`${layer}: ${report ? `missing (${report.observed})` : "not reported"}`);
-  }
-  return problems;
+  return problemsOf(
+    layers,
+    own,
+    plan.launch === null ? [] : [
+      ...OWN_LAYERS,
+      ...(plan.launch.seccomp === null ? [] : ["stage 2"]),
+      ...(plan.launch.landlock === null ? [] : ["landlock"]),
+    ],
+  );
 }

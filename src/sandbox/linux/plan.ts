@@ -6,31 +6,37 @@
  */
 import { SecLlamaError } from "../../errors.ts";
 import type { Access } from "../../linux/landlock.ts";
-import type {
-  Argument,
-  LayerName,
-  Plan,
-  PlannedLayer,
-  RunnerTarget,
-  SandboxMode,
-} from "../types.ts";
+import type { Argument, Plan, RunnerTarget, SandboxMode } from "../types.ts";
 import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabilities.ts";
 import { type CgroupLimits, limitFiles } from "./cgroup.ts";
 import type { CgroupPlan } from "./cgroup_life.ts";
 import type { Bind, LaunchSpec } from "./launch_spec.ts";
 import { LAUNCHER_FD } from "./launch_steps.ts";
-import { BASE_POLICY, GPU_POLICIES, type Limits, type Namespace } from "./policy.ts";
+import { BASE_POLICY, GPU_POLICIES, type Limits, linuxGpu, type Namespace } from "./policy.ts";
+
+export type LinuxLayerName =
+  | "user namespace"
+  | "network namespace"
+  | "pid namespace"
+  | "mount namespace"
+  | "ipc namespace"
+  | "uts namespace"
+  | "cgroup namespace"
+  | "private root"
+  | "unprivileged user"
+  | "no capabilities"
+  | "no new privileges"
+  | "landlock"
+  | "seccomp"
+  | "stage 2"
+  | "limits"
+  | "cgroup"
+  | "dies with the gateway";
 
 /** A Linux plan also shows what the launcher is told; null if there is no launcher. */
-export interface LinuxPlan extends Plan {
+export interface LinuxPlan extends Plan<LinuxLayerName> {
   readonly os: "linux";
   readonly launch: LaunchSpec | null;
-}
-
-/** Layers left out on purpose, for tests that show what each is worth. */
-export interface PlanOverrides {
-  readonly without?:
-    readonly ("namespaces" | "private root" | "landlock" | "seccomp" | "limits" | "cgroup")[];
 }
 
 /** In an argv: the starter, which is made when the runner is started, and where it puts the launcher. */
@@ -54,19 +60,18 @@ export function makeLinuxPlan(
   target: RunnerTarget,
   caps: Capabilities,
   mode: SandboxMode,
-  overrides: PlanOverrides = {},
 ): LinuxPlan {
   if (!mode.sandbox) return unsandboxed(target);
-  const off = new Set(overrides.without ?? []);
-  const namespaces = caps.namespaces.usable && !off.has("namespaces");
-  const privateRoot = namespaces && caps.namespaces.privateRoot && !off.has("private root");
-  const landlock = caps.landlockAbi > 0 && !off.has("landlock");
-  const seccomp = caps.seccomp && !off.has("seccomp");
+  const gpu = linuxGpu(target.gpu);
+  const namespaces = caps.namespaces.usable;
+  const privateRoot = namespaces && caps.namespaces.privateRoot;
+  const landlock = caps.landlockAbi > 0;
+  const { seccomp } = caps;
   const meets = seccomp && (landlock || privateRoot);
   const warnings = [
     ...(seccomp ? [] : ["no seccomp filter: the runner may call anything in the kernel"]),
     ...(landlock || privateRoot ? [] : ["neither Landlock nor a private root: files are readable"]),
-    ...(namespaces ? [] : [`no namespaces: ${caps.namespaces.reason || "left out"}`]),
+    ...(namespaces ? [] : [`no namespaces: ${caps.namespaces.reason}`]),
     ...(landlock ? [] : ["no Landlock: the kernel does not have it, or it is switched off"]),
   ];
   if (!meets && mode.strict) {
@@ -80,7 +85,7 @@ export function makeLinuxPlan(
   const binds = bindsOf(target, caps, map);
   const root = caps.uid === 0;
   const spec: LaunchSpec = {
-    cgroup: caps.cgroup.places.length > 0 && !off.has("cgroup")
+    cgroup: caps.cgroup.places.length > 0
       ? { places: caps.cgroup.places, limits: groupLimits(target) }
       : null,
     leave: namespaces
@@ -102,8 +107,8 @@ export function makeLinuxPlan(
         })),
       }
       : null,
-    seccomp: seccomp ? target.gpu : null,
-    limits: off.has("limits") ? {} : limitsOf(target, { namespaces, root }),
+    seccomp: seccomp ? gpu : null,
+    limits: limitsOf(target, { namespaces, root }),
     exec: {
       path: map(target.executable),
       argv: [map(target.executable), ...translate(target.args, map)],
@@ -121,9 +126,7 @@ export function makeLinuxPlan(
     : [STARTER, LAUNCHER];
   return {
     os: "linux",
-    policy: target.gpu === "none"
-      ? BASE_POLICY.name
-      : `${BASE_POLICY.name} + ${GPU_POLICIES[target.gpu].name}`,
+    policy: gpu === "none" ? BASE_POLICY.name : `${BASE_POLICY.name} + ${GPU_POLICIES[gpu].name}`,
     level: !meets ? "weak" : namespaces && privateRoot && landlock ? "full" : "reduced",
     argv,
     env: ENVIRONMENT,
@@ -137,7 +140,7 @@ export function makeLinuxPlan(
 
 function unsandboxed(target: RunnerTarget): LinuxPlan {
   const map = pathMapper(target, false);
-  const names: LayerName[] = [
+  const names: LinuxLayerName[] = [
     "network namespace",
     "pid namespace",
     "private root",
@@ -195,7 +198,8 @@ function bindsOf(
   caps: Capabilities,
   map: (path: string) => string,
 ): Bind[] {
-  const gpu = target.gpu === "none" ? null : GPU_POLICIES[target.gpu];
+  const name = linuxGpu(target.gpu);
+  const gpu = name === "none" ? null : GPU_POLICIES[name];
   const there = new Set(caps.files);
   const wanted = new Set([...BASE_POLICY.libraries, ...(gpu?.libraries ?? [])]);
   const [loader, ...libraries] = caps.libraries;
@@ -259,10 +263,15 @@ function describeLayers(
   spec: LaunchSpec,
   caps: Capabilities,
   namespaces: boolean,
-): PlannedLayer[] {
+): LinuxPlan["layers"] {
   const entered = new Set(namespacesFor(caps.uid));
-  const missing = caps.namespaces.reason || "left out";
-  const layer = (name: LayerName, planned: boolean, on: string, off: string): PlannedLayer => ({
+  const missing = caps.namespaces.reason;
+  const layer = (
+    name: LinuxLayerName,
+    planned: boolean,
+    on: string,
+    off: string,
+  ): LinuxPlan["layers"][number] => ({
     layer: name,
     planned,
     detail: planned ? on : off,
@@ -294,31 +303,31 @@ function describeLayers(
       "landlock",
       spec.landlock !== null,
       `ABI ${caps.landlockAbi}, ${spec.landlock?.rules.length} paths`,
-      caps.landlockAbi > 0 ? "left out" : "the kernel has none",
+      "the kernel has none",
     ),
     layer(
       "seccomp",
       spec.seccomp !== null,
       `allowlist of ${BASE_POLICY.seccomp.calls.length} calls`,
-      caps.seccomp ? "left out" : "the kernel has none",
+      "the kernel has none",
     ),
     layer(
       "stage 2",
       spec.seccomp !== null,
       "after load: no exec, fork, PROT_EXEC, write-open",
-      "left out",
+      "the kernel has no filters",
     ),
     layer(
       "limits",
       Object.keys(spec.limits).length > 0,
       Object.entries(spec.limits).map(([name, value]) => `${name} ${value}`).join(", "),
-      "left out",
+      "none",
     ),
     layer(
       "cgroup",
       spec.cgroup !== null,
       groupDetail(spec.cgroup, caps),
-      caps.cgroup.places.length > 0 ? "left out" : `unavailable (${caps.cgroup.reason})`,
+      `unavailable (${caps.cgroup.reason})`,
     ),
     layer("dies with the gateway", true, "parent-death signal", ""),
   ];

@@ -2,12 +2,13 @@
 import { linux, SystemCallError } from "../../linux/libc.ts";
 import type { AttackResult } from "../../escape/types.ts";
 import type { Platform } from "../platform.ts";
-import type { LayerReport } from "../types.ts";
 import { probeCapabilities } from "./capabilities.ts";
 import { sweepGroups } from "./cgroup_life.ts";
 import { findGpus } from "./gpu.ts";
-import { findRunnerPid, measure, type OwnReport, shortcomings } from "./measure.ts";
-import { type LinuxPlan, makeLinuxPlan } from "./plan.ts";
+import { findRunnerPid, judgeRunner, measureRunner } from "./measure.ts";
+import { makeLinuxPlan } from "./plan.ts";
+import { GPU_POLICIES, linuxGpu } from "./policy.ts";
+import { startRunner } from "./spawn.ts";
 import { ProbeListeners } from "../../escape/linux_listeners.ts";
 
 /** Probes this machine, and removes the cgroups that a killed gateway left. */
@@ -22,13 +23,18 @@ export async function openLinux(): Promise<Platform> {
       `cgroup ${cgroup.reason === "" ? "yes" : `not for ${cgroup.reason}`}`,
     memoryBytes: capabilities.memoryBytes,
     gpus: findGpus(capabilities.files, vendorOf),
-    plan: (target, mode) => makeLinuxPlan(target, capabilities, mode),
-    command: (plan) => plan as LinuxPlan,
-    before: () => Promise.resolve(),
-    findRunner: (childPid, plan) => findRunnerPid(childPid, plan.forks),
-    measure: (pid, plan) => measure(pid, plan as LinuxPlan),
-    shortcomings: (plan, layers, own) =>
-      shortcomings(plan as LinuxPlan, layers as LayerReport[], own as OwnReport[]),
+    plan(target, mode) {
+      const plan = makeLinuxPlan(target, capabilities, mode);
+      const gpu = linuxGpu(target.gpu);
+      return {
+        plan,
+        stage2Keeps: gpu === "none" ? [] : GPU_POLICIES[gpu].stage2Keeps,
+        start: (options) => startRunner(plan, options),
+        findRunner: (childPid) => findRunnerPid(childPid, plan.forks),
+        measure: (pid) => measureRunner(pid, plan),
+        judge: (layers, own) => judgeRunner(plan, layers, own),
+      };
+    },
     openListeners() {
       const listeners = ProbeListeners.open();
       return {

@@ -7,6 +7,9 @@ import type { Access } from "../../linux/landlock.ts";
 import type { SeccompPolicy } from "../../linux/seccomp.ts";
 import type { Gpu } from "../types.ts";
 
+/** A GPU that has a policy on Linux. */
+export type LinuxGpu = Exclude<Gpu, "metal">;
+
 export type Namespace = "user" | "net" | "ipc" | "uts" | "cgroup" | "pid" | "mount";
 
 export interface FileRule {
@@ -51,13 +54,19 @@ export interface GpuPolicy {
 }
 
 export const BASE_POLICY = base as unknown as LinuxPolicy;
-export const GPU_POLICIES: Record<Exclude<Gpu, "none">, GpuPolicy> = { nvidia, amd, intel };
+export const GPU_POLICIES: Record<Exclude<LinuxGpu, "none">, GpuPolicy> = { nvidia, amd, intel };
 
 /** Every policy for Linux, as `sandbox plan` lists them. */
 export const LINUX_POLICIES = [BASE_POLICY, nvidia, amd, intel] as const;
 
+/** @throws {RangeError} For a GPU that Linux cannot have. */
+export function linuxGpu(gpu: Gpu): LinuxGpu {
+  if (gpu === "metal") throw new RangeError("there is no Metal on Linux");
+  return gpu;
+}
+
 /** The allowlist of `linux`, widened for a GPU: driver ioctls, read-write opens of device nodes, a few more calls. */
-export function seccompFor(gpu: Gpu): SeccompPolicy {
+export function seccompFor(gpu: LinuxGpu): SeccompPolicy {
   const policy = BASE_POLICY.seccomp;
   if (gpu === "none") return policy;
   const extra = GPU_POLICIES[gpu];

@@ -3,14 +3,8 @@
  * itself may be read is asked as well: an answer that is always "denied" proves nothing. Never run on macOS.
  */
 import type { Macos, SandboxFilter } from "../../macos/libc.ts";
-import type { LayerState } from "../types.ts";
+import type { LayerReport, LayerState } from "../types.ts";
 import { MACOS_POLICY, type MacosLayerName, type MacosPlan } from "./plan.ts";
-
-export interface MacosLayerReport {
-  readonly layer: MacosLayerName;
-  readonly state: LayerState;
-  readonly observed: string;
-}
 
 type Question = readonly [operation: string | null, filter?: SandboxFilter];
 
@@ -32,9 +26,13 @@ const QUESTIONS: readonly (readonly [MacosLayerName, readonly Question[]])[] = [
 ];
 
 /** Every layer that can be asked for. */
-export function measureMacos(darwin: Macos, pid: number, plan: MacosPlan): MacosLayerReport[] {
+export function measureMacos(
+  system: Macos,
+  pid: number,
+  plan: MacosPlan,
+): LayerReport<MacosLayerName>[] {
   const planned = new Map(plan.layers.map((layer) => [layer.layer, layer.planned]));
-  const ask = ([operation, filter]: Question) => darwin.sandboxCheck(pid, operation, filter);
+  const ask = ([operation, filter]: Question) => system.sandboxCheck(pid, operation, filter);
   const readable = plan.parameters["EXECUTABLE"];
   return QUESTIONS.map(([layer, questions]) => {
     const answers = questions.map(ask);

@@ -7,7 +7,7 @@
 import policy from "../../../sandbox-profiles/macos.json" with { type: "json" };
 import profile from "../../../sandbox-profiles/macos.sb" with { type: "text" };
 import { SecLlamaError } from "../../errors.ts";
-import type { Argument, Plan, PlannedLayer, RunnerTarget, SandboxMode } from "../types.ts";
+import type { Argument, Plan, RunnerTarget, SandboxMode } from "../types.ts";
 
 /** By absolute path: a program of that name elsewhere in PATH would isolate nothing. */
 export const SANDBOX_EXEC = "/usr/bin/sandbox-exec";
@@ -19,7 +19,7 @@ export interface MacosCapabilities {
   readonly reason?: string;
   readonly arch: "aarch64" | "x86_64";
   /** DARWIN_USER_CACHE_DIR of confstr(3), where Metal keeps compiled shaders. Without it nothing is writable. */
-  readonly darwinCacheDir?: string;
+  readonly userCacheDir?: string;
   /** realpath(3) of the target's paths: the kernel compares real paths, so a symbolic link in a rule never matches. */
   readonly realPaths?: { readonly [path: string]: string };
 }
@@ -35,9 +35,8 @@ export type MacosLayerName =
   | "limits"
   | "dies with the gateway";
 
-export interface MacosPlan extends Omit<Plan, "layers"> {
+export interface MacosPlan extends Plan<MacosLayerName> {
   readonly os: "macos";
-  readonly layers: readonly (Omit<PlannedLayer, "layer"> & { readonly layer: MacosLayerName })[];
   /** The profile as it is given to sandbox-exec; null without a sandbox. */
   readonly profile: string | null;
   /** Values of the profile's `(param …)`. */
@@ -64,7 +63,7 @@ export function makeMacosPlan(
   mode: SandboxMode,
 ): MacosPlan {
   const map = pathMapper(target, caps);
-  const metal = target.metal === true || target.gpu !== "none";
+  const metal = target.gpu !== "none";
   const command = [map(target.executable), ...translate(target.args, map)];
   const base = { os: "macos", env: ENVIRONMENT, forks: false, pathMap: map } as const;
   if (!mode.sandbox || !caps.sandboxExec) {
@@ -90,7 +89,7 @@ export function makeMacosPlan(
       parameters: {},
     };
   }
-  const cache = metal && caps.darwinCacheDir !== undefined;
+  const cache = metal && caps.userCacheDir !== undefined;
   const reads = target.readOnly.map(map);
   if (reads.length > SLOTS) {
     throw new RangeError(`${reads.length} read-only paths, at most ${SLOTS}`);
@@ -103,7 +102,7 @@ export function makeMacosPlan(
     ),
     ...(cache
       ? {
-        SHADER_CACHE: `${plain(realMacosPath(caps.darwinCacheDir!))}/${
+        SHADER_CACHE: `${plain(realMacosPath(caps.userCacheDir!))}/${
           executable.slice(executable.lastIndexOf("/") + 1)
         }`,
       }

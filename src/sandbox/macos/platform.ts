@@ -4,21 +4,26 @@
  */
 import { type Macos, openMacosLibc } from "../../macos/libc.ts";
 import { openLoopbackListeners } from "../../escape/loopback_listeners.ts";
-import { shortcomingsOf } from "../own_report.ts";
+import { plannedOf, problemsOf } from "../judge.ts";
 import type { Platform } from "../platform.ts";
+import { spawnCommand } from "../spawn.ts";
 import { measureMacos } from "./measure.ts";
-import { type MacosPlan, makeMacosPlan } from "./plan.ts";
-import { type MacosHost, probeMacos, thisMac } from "./probe.ts";
+import { makeMacosPlan } from "./plan.ts";
+import { type MacosHost, probeMacos, thisHost } from "./probe.ts";
 
 /** Layers that the runner must also have tried against itself, as src/escape/macos.ts reports them. */
 const OWN_LAYERS = ["private files", "no writes", "no other program"];
 
-/** Probes this Mac, or the fake one of a test. */
-export async function openMacos(
-  options: { darwin?: Macos; host?: MacosHost; folder?: string } = {},
+/** Probes this Mac. */
+export async function openMacos(): Promise<Platform> {
+  const system = openMacosLibc();
+  return await macosPlatform({ system, host: thisHost(system), folder: "/private/tmp" });
+}
+
+/** The platform on top of a host; `folder`: where listeners put their sockets. */
+export async function macosPlatform(
+  { system, host, folder }: { system: Macos; host: MacosHost; folder: string },
 ): Promise<Platform> {
-  const darwin = options.darwin ?? openMacosLibc();
-  const host = options.host ?? thisMac(darwin);
   const capabilities = await probeMacos(host);
   const { arch, sandboxExec, reason } = capabilities;
   return {
@@ -29,14 +34,17 @@ export async function openMacos(
     plan(target, mode) {
       const paths = [target.executable, ...target.readOnly];
       const realPaths = Object.fromEntries(paths.map((path) => [path, host.realPath(path)]));
-      return makeMacosPlan(target, { ...capabilities, realPaths }, mode);
+      const plan = makeMacosPlan(target, { ...capabilities, realPaths }, mode);
+      return {
+        plan,
+        stage2Keeps: [],
+        start: (options) => Promise.resolve().then(() => spawnCommand(plan, options)),
+        findRunner: (childPid) => childPid, // sandbox-exec becomes the runner
+        measure: (pid) => measureMacos(system, pid, plan),
+        judge: (layers, own) => problemsOf(layers, own, plannedOf(plan, OWN_LAYERS)),
+      };
     },
-    command: ({ argv, env }) => ({ argv, env }),
-    before: () => Promise.resolve(),
-    findRunner: (childPid) => childPid, // sandbox-exec becomes the runner
-    measure: (pid, plan) => measureMacos(darwin, pid, plan as MacosPlan),
-    shortcomings: (plan, layers, own) => shortcomingsOf(plan, layers, own, OWN_LAYERS),
-    openListeners: () => openLoopbackListeners({ folder: options.folder ?? "/private/tmp" }),
+    openListeners: () => openLoopbackListeners({ folder }),
     close: () => Promise.resolve([]),
   };
 }

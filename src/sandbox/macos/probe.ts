@@ -8,7 +8,7 @@ import { type MacosCapabilities, SANDBOX_EXEC } from "./plan.ts";
 /** What the probe and the plan need of the system; tests put a fake here. */
 export interface MacosHost {
   readonly arch: "aarch64" | "x86_64";
-  readonly darwin: Pick<Macos, "confstr">;
+  readonly system: Pick<Macos, "confstr">;
   exists(path: string): boolean;
   realPath(path: string): string;
   /** Runs a program with an empty environment. @returns Its exit code; undefined: it could not be started, or hung. */
@@ -24,8 +24,8 @@ const PROFILES = {
 
 export async function probeMacos(host: MacosHost): Promise<MacosCapabilities> {
   const { arch } = host;
-  const darwinCacheDir = cacheFolder(host.darwin);
-  const known = { arch, ...(darwinCacheDir === undefined ? {} : { darwinCacheDir }) };
+  const userCacheDir = cacheFolder(host.system);
+  const known = { arch, ...(userCacheDir === undefined ? {} : { userCacheDir }) };
   const reason = await whyNot(host);
   return reason === "" ? { sandboxExec: true, ...known } : { sandboxExec: false, reason, ...known };
 }
@@ -44,10 +44,10 @@ async function whyNot(host: MacosHost): Promise<string> {
 const TIMEOUT_MS = 5_000;
 
 /** The Mac that this process runs on. */
-export function thisMac(darwin: Macos): MacosHost {
+export function thisHost(system: Macos): MacosHost {
   return {
     arch: Deno.build.arch,
-    darwin,
+    system,
     exists(path) {
       try {
         return Deno.statSync(path).isFile;

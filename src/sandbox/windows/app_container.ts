@@ -2,7 +2,7 @@
  * AppContainer profiles without capabilities, and what files one may read. A profile and its entries in files' access lists
  * outlive the process that made them: whoever calls `makeContainer` calls `removeContainer`.
  */
-import { readU64, Win32Error, type WindowsApi } from "../../windows/api.ts";
+import { readU64, type WindowsApi, WindowsError } from "../../windows/api.ts";
 import { pack, STRUCTS } from "../../windows/layout.ts";
 import { wide } from "../../windows/text.ts";
 import type { WindowsLaunchSpec } from "./plan.ts";
@@ -22,7 +22,7 @@ const ACCESS = { "read": 0x120089, "read-execute": 0x1200A9 } as const;
 
 /**
  * The container's SID, of a new profile or of the one that is there, with its grants made. Free it by `FreeSid`.
- * @throws {Win32Error} If Windows refuses any of it.
+ * @throws {WindowsError} If Windows refuses any of it.
  */
 export function makeContainer(api: WindowsApi, container: Container): bigint {
   if (container.capabilities.length > 0) throw new TypeError("a runner's container has none");
@@ -46,7 +46,7 @@ function sidOf(api: WindowsApi, { name, displayName, description }: Container): 
     );
   });
   if (result === 0) return sid;
-  if (result !== ALREADY_EXISTS) throw new Win32Error("CreateAppContainerProfile", result);
+  if (result !== ALREADY_EXISTS) throw new WindowsError("CreateAppContainerProfile", result);
   return existingSid(api, name);
 }
 
@@ -55,7 +55,7 @@ function existingSid(api: WindowsApi, name: string): bigint {
   const sid = readU64((out) => {
     result = api.DeriveAppContainerSidFromAppContainerName(wide(name), out);
   });
-  if (result !== 0) throw new Win32Error("DeriveAppContainerSidFromAppContainerName", result);
+  if (result !== 0) throw new WindowsError("DeriveAppContainerSidFromAppContainerName", result);
   return sid;
 }
 
@@ -66,7 +66,7 @@ export function removeContainer(api: WindowsApi, container: Container): string[]
     try {
       undo();
     } catch (error) {
-      if (!(error instanceof Win32Error)) throw error;
+      if (!(error instanceof WindowsError)) throw error;
       left.push(`${what}: ${error.message}`);
     }
   };
@@ -77,7 +77,7 @@ export function removeContainer(api: WindowsApi, container: Container): string[]
     }
     api.FreeSid(sid);
     const result = api.DeleteAppContainerProfile(wide(container.name));
-    if (result !== 0) throw new Win32Error("DeleteAppContainerProfile", result);
+    if (result !== 0) throw new WindowsError("DeleteAppContainerProfile", result);
   });
   return left;
 }
@@ -98,7 +98,7 @@ function changeAccess(
       result = api.GetNamedSecurityInfoW(name, SE_FILE_OBJECT, info, 0n, 0n, dacl, 0n, out);
     });
   });
-  if (result !== 0) throw new Win32Error(`GetNamedSecurityInfoW ${path}`, result);
+  if (result !== 0) throw new WindowsError(`GetNamedSecurityInfoW ${path}`, result);
   try {
     const entry = pack(STRUCTS.EXPLICIT_ACCESS_W, {
       grfAccessPermissions: o.rights,
@@ -111,11 +111,11 @@ function changeAccess(
     const list = readU64((out) => {
       result = api.SetEntriesInAclW(1, entry, old, out);
     });
-    if (result !== 0) throw new Win32Error("SetEntriesInAclW", result);
+    if (result !== 0) throw new WindowsError("SetEntriesInAclW", result);
     const info = DACL_SECURITY_INFORMATION;
     result = api.SetNamedSecurityInfoW(name, SE_FILE_OBJECT, info, 0n, 0n, list, 0n);
     api.LocalFree(list);
-    if (result !== 0) throw new Win32Error(`SetNamedSecurityInfoW ${path}`, result);
+    if (result !== 0) throw new WindowsError(`SetNamedSecurityInfoW ${path}`, result);
   } finally {
     api.LocalFree(descriptor);
   }
@@ -133,7 +133,7 @@ export function containersWork(api: WindowsApi, container: Omit<Container, "gran
     api.FreeSid(makeContainer(api, trial));
     return removeContainer(api, trial).length === 0;
   } catch (error) {
-    if (error instanceof Win32Error) return false;
+    if (error instanceof WindowsError) return false;
     throw error;
   }
 }

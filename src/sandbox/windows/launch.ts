@@ -6,7 +6,7 @@
  * Never run on Windows: see SECURITY.md.
  */
 import { addressOf } from "../../linux/libc.ts";
-import { must, readU32, readU64, Win32Error, type WindowsApi } from "../../windows/api.ts";
+import { must, readU32, readU64, type WindowsApi, WindowsError } from "../../windows/api.ts";
 import { field, pack, STRUCTS } from "../../windows/layout.ts";
 import { commandLine, environmentBlock, wide } from "../../windows/text.ts";
 import { makeContainer, noCapabilities } from "./app_container.ts";
@@ -26,7 +26,7 @@ const TOKEN = { elevation: 20, isAppContainer: 29, capabilities: 30 } as const;
 
 /**
  * Starts the runner and waits for its end. @returns The runner's exit code.
- * @throws {Win32Error} If a step is refused. The runner is dead by then, or was never started.
+ * @throws {WindowsError} If a step is refused. The runner is dead by then, or was never started.
  */
 export async function launch(spec: WindowsLaunchSpec, api: WindowsApi): Promise<number> {
   if (spec.os !== "windows" || spec.version !== 1) throw new TypeError("a plan of another system");
@@ -36,7 +36,7 @@ export async function launch(spec: WindowsLaunchSpec, api: WindowsApi): Promise<
   try {
     check(spec, api, { job, process });
     const suspended = api.ResumeThread(thread);
-    if (suspended !== 1) throw new Win32Error("ResumeThread", api.GetLastError());
+    if (suspended !== 1) throw new WindowsError("ResumeThread", api.GetLastError());
   } catch (error) {
     api.TerminateProcess(process, 1);
     api.CloseHandle(job); // its limit kills whatever is in it
@@ -62,7 +62,7 @@ function makeJob(api: WindowsApi, wanted: WindowsLaunchSpec["job"]): bigint {
   must(api, "QueryInformationJobObject", read);
   for (const name of ["LimitFlags", "ActiveProcessLimit", "JobMemoryLimit"] as const) {
     if (field(struct, seen, name) !== field(struct, limits, name)) {
-      throw new Win32Error(`the job's ${name} did not take`);
+      throw new WindowsError(`the job's ${name} did not take`);
     }
   }
   return job;
@@ -118,7 +118,7 @@ function start(
 
 function standardHandle(api: WindowsApi, number: number): bigint {
   const handle = api.GetStdHandle(number);
-  if (handle === 0n || handle === INVALID_HANDLE) throw new Win32Error("GetStdHandle", 0);
+  if (handle === 0n || handle === INVALID_HANDLE) throw new WindowsError("GetStdHandle", 0);
   const set = api.SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT);
   must(api, "SetHandleInformation", set);
   return handle;
@@ -155,21 +155,21 @@ function attributeList(
   return list;
 }
 
-/** That the suspended process is where it was put. @throws {Win32Error} If not. */
+/** That the suspended process is where it was put. @throws {WindowsError} If not. */
 function check(
   spec: WindowsLaunchSpec,
   api: WindowsApi,
   o: { job: bigint; process: bigint },
 ): void {
   const inJob = readU32(api, "IsProcessInJob", (out) => api.IsProcessInJob(o.process, o.job, out));
-  if (inJob === 0) throw new Win32Error("the runner is not in its job");
+  if (inJob === 0) throw new WindowsError("the runner is not in its job");
   if (spec.appContainer === null) return;
   const seen = containerOf(api, o.process);
-  if (!seen.container) throw new Win32Error("the runner is not in an AppContainer");
-  if (seen.capabilities !== 0) throw new Win32Error("the runner's container has capabilities");
+  if (!seen.container) throw new WindowsError("the runner is not in an AppContainer");
+  if (seen.capabilities !== 0) throw new WindowsError("the runner's container has capabilities");
 }
 
-/** What the token of a process says. @throws {Win32Error} If it cannot be read. */
+/** What the token of a process says. @throws {WindowsError} If it cannot be read. */
 export function containerOf(
   api: WindowsApi,
   process: bigint,
@@ -187,7 +187,7 @@ export function containerOf(
   }
 }
 
-/** Whether this process has an administrator's rights in force. @throws {Win32Error} If it cannot be read. */
+/** Whether this process has an administrator's rights in force. @throws {WindowsError} If it cannot be read. */
 export function isElevated(api: WindowsApi): boolean {
   const token = readU64((out) => {
     must(

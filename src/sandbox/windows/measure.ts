@@ -2,17 +2,11 @@
  * The gateway's own reading of a runner on Windows: its token, its job, its policy, by its process id. What no call shows from
  * outside rests on the launcher, which ends if it is refused, and on the runner's own report. Never run on Windows.
  */
-import { must, readU32, Win32Error, type WindowsApi } from "../../windows/api.ts";
+import { must, readU32, type WindowsApi, WindowsError } from "../../windows/api.ts";
 import { field, pack, STRUCTS } from "../../windows/layout.ts";
-import type { LayerState } from "../types.ts";
+import type { LayerReport } from "../types.ts";
 import { containerOf } from "./launch.ts";
 import type { WindowsLayerName, WindowsPlan } from "./plan.ts";
-
-export interface WindowsLayerReport {
-  readonly layer: WindowsLayerName;
-  readonly state: LayerState;
-  readonly observed: string;
-}
 
 const SNAPSHOT_PROCESSES = 2;
 const INVALID_HANDLE = 0xFFFFFFFFFFFFFFFFn;
@@ -42,20 +36,20 @@ export function measureWindows(
   api: WindowsApi,
   pid: number,
   o: { plan: WindowsPlan; rules: boolean },
-): WindowsLayerReport[] {
+): LayerReport<WindowsLayerName>[] {
   const planned = new Map(o.plan.layers.map((layer) => [layer.layer, layer.planned]));
   const process = api.OpenProcess(QUERY_INFORMATION, 0, pid);
   const report = (
     layer: WindowsLayerName,
     read: () => { holds: boolean; observed: string },
-  ): WindowsLayerReport => {
+  ): LayerReport<WindowsLayerName> => {
     try {
-      if (process === 0n) throw new Win32Error("OpenProcess", api.GetLastError());
+      if (process === 0n) throw new WindowsError("OpenProcess", api.GetLastError());
       const { holds, observed } = read();
       const state = !planned.get(layer) ? "not planned" : holds ? "enforced" : "missing";
       return { layer, state, observed };
     } catch (error) {
-      if (!(error instanceof Win32Error)) throw error;
+      if (!(error instanceof WindowsError)) throw error;
       const state = planned.get(layer) ? "unreadable" : "not planned";
       return { layer, state, observed: error.message };
     }
@@ -99,7 +93,7 @@ export function physicalMemory(api: WindowsApi): number {
   return Number(field(struct, status, "ullTotalPhys"));
 }
 
-/** "C:\\Windows", from Windows and not from a variable. @throws {Win32Error} If it does not say. */
+/** "C:\\Windows", from Windows and not from a variable. @throws {WindowsError} If it does not say. */
 export function windowsFolder(api: WindowsApi): string {
   const units = 260;
   const buffer = new Uint8Array(new ArrayBuffer(units * 2));
@@ -108,6 +102,6 @@ export function windowsFolder(api: WindowsApi): string {
     "GetSystemWindowsDirectoryW",
     api.GetSystemWindowsDirectoryW(buffer, units),
   );
-  if (length >= units) throw new Win32Error("GetSystemWindowsDirectoryW", 0);
+  if (length >= units) throw new WindowsError("GetSystemWindowsDirectoryW", 0);
   return new TextDecoder("utf-16le").decode(buffer.subarray(0, length * 2));
 }

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { SecLlamaError } from "../../errors.ts";
-import type { Argument, LaunchedTarget, Plan, PlannedLayer, SandboxMode } from "../types.ts";
+import type { Argument, LaunchedTarget, Plan, SandboxMode } from "../types.ts";
 import { type FirewallCommands, firewallCommands } from "./firewall.ts";
 import { ATTRIBUTES, CREATION_FLAGS, JOB_LIMITS, WINDOWS_POLICY } from "./policy.ts";
 
@@ -64,9 +64,8 @@ export interface WindowsLaunchSpec {
   };
 }
 
-export interface WindowsPlan extends Omit<Plan, "layers"> {
+export interface WindowsPlan extends Plan<WindowsLayerName> {
   readonly os: "windows";
-  readonly layers: readonly (Omit<PlannedLayer, "layer"> & { readonly layer: WindowsLayerName })[];
   readonly launch: WindowsLaunchSpec | null;
   /** To be run around the runner by `withFirewallRules`; null: none. */
   readonly firewall: FirewallCommands | null;

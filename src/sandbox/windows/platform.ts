@@ -4,8 +4,9 @@
  */
 import { openWindowsApi, type WindowsApi } from "../../windows/api.ts";
 import { openLoopbackListeners } from "../../escape/loopback_listeners.ts";
-import { shortcomingsOf } from "../own_report.ts";
+import { plannedOf, problemsOf } from "../judge.ts";
 import type { Platform } from "../platform.ts";
+import { spawnCommand } from "../spawn.ts";
 import type { Program } from "../types.ts";
 import { containersWork, removeContainer } from "./app_container.ts";
 import { addFirewallRules, removeFirewallRules, type Run, runProgram } from "./firewall.ts";
@@ -17,12 +18,15 @@ import { WINDOWS_POLICY } from "./policy.ts";
 /** Layers that the runner reports of itself, as src/windows/job_report.ts does. */
 const OWN_LAYERS = ["limits", "dies with the gateway"];
 
-/** Probes this Windows, or the fake one of a test. `launcher`: src/sandbox/windows/launch_main.ts as a program. */
-export function openWindows(
-  options: { launcher: Program; api?: WindowsApi; run?: Run },
+/** Probes this Windows. `launcher`: src/sandbox/windows/launch_main.ts as a program. */
+export function openWindows(launcher: Program): Platform {
+  return windowsPlatform({ launcher, api: openWindowsApi(), run: runProgram });
+}
+
+/** The platform on top of an API; `run` runs the firewall's programs. */
+export function windowsPlatform(
+  { launcher, api, run }: { launcher: Program; api: WindowsApi; run: Run },
 ): Platform {
-  const api = options.api ?? openWindowsApi();
-  const run = options.run ?? runProgram;
   const { namePrefix, ...profile } = WINDOWS_POLICY.appContainer;
   const instance = String(Deno.pid);
   const appContainer = containersWork(api, {
@@ -31,7 +35,7 @@ export function openWindows(
   });
   const elevated = isElevated(api);
   const systemRoot = windowsFolder(api);
-  const used = new Map<string, WindowsPlan>();
+  const inForce = new PlansInForce(api, run);
   return {
     os: "windows",
     facts: `Windows, AppContainer ${appContainer ? "yes" : "no"}, elevated ${
@@ -39,41 +43,63 @@ export function openWindows(
     }`,
     memoryBytes: physicalMemory(api),
     gpus: [],
-    plan: (target, mode) =>
-      makeWindowsPlan(
-        { ...target, launcher: options.launcher },
+    plan(target, mode) {
+      const plan = makeWindowsPlan(
+        { ...target, launcher },
         { appContainer, elevated, systemRoot, instance },
         mode,
-      ),
-    command: ({ argv, env }) => ({ argv, env }),
-    async before(plan) {
-      const { launch, firewall } = plan as WindowsPlan;
-      const name = launch?.appContainer?.name ?? firewall?.rule;
-      if (name === undefined || used.has(name)) return;
-      if (firewall) await addFirewallRules(firewall, run);
-      used.set(name, plan as WindowsPlan);
+      );
+      return {
+        plan,
+        stage2Keeps: [],
+        async start(options) {
+          await inForce.add(plan);
+          return spawnCommand(plan, options);
+        },
+        findRunner: (childPid) => plan.forks ? findChild(api, childPid) : childPid,
+        measure: (pid) => measureWindows(api, pid, { plan, rules: inForce.hasRulesOf(plan) }),
+        judge: (layers, own) => problemsOf(layers, own, plannedOf(plan, OWN_LAYERS)),
+      };
     },
-    findRunner: (childPid, plan) => plan.forks ? findChild(api, childPid) : childPid,
-    measure(pid, plan) {
-      const rules = [...used.values()].some((p) => p.firewall?.rule === ruleOf(plan));
-      return measureWindows(api, pid, { plan: plan as WindowsPlan, rules });
-    },
-    shortcomings: (plan, layers, own) => shortcomingsOf(plan, layers, own, OWN_LAYERS),
     openListeners: () => openLoopbackListeners(),
-    async close() {
-      const plans = [...used.values()];
-      used.clear();
-      const left: string[] = [];
-      for (const { launch, firewall } of plans) {
-        if (launch?.appContainer) left.push(...removeContainer(api, launch.appContainer));
-        if (firewall === null) continue;
-        await removeFirewallRules(firewall, run).catch(() => left.push(firewall.rule));
-      }
-      return left;
-    },
+    close: () => inForce.removeAll(),
   };
 }
 
-function ruleOf(plan: unknown): string {
-  return (plan as WindowsPlan).firewall?.rule ?? "";
+/** The plans that runners were started by, and what each changed on this machine. */
+class PlansInForce {
+  readonly #api: WindowsApi;
+  readonly #run: Run;
+  readonly #plans = new Map<string, WindowsPlan>();
+
+  constructor(api: WindowsApi, run: Run) {
+    this.#api = api;
+    this.#run = run;
+  }
+
+  /** Puts the plan's firewall rules in force, once. @throws {SecLlamaError} `sandbox-failed` if they do not take effect. */
+  async add(plan: WindowsPlan): Promise<void> {
+    const name = plan.launch?.appContainer?.name ?? plan.firewall?.rule;
+    if (name === undefined || this.#plans.has(name)) return;
+    if (plan.firewall) await addFirewallRules(plan.firewall, this.#run);
+    this.#plans.set(name, plan);
+  }
+
+  hasRulesOf(plan: WindowsPlan): boolean {
+    const rule = plan.firewall?.rule;
+    return rule !== undefined && [...this.#plans.values()].some((p) => p.firewall?.rule === rule);
+  }
+
+  /** @returns What could not be taken back, one line each. */
+  async removeAll(): Promise<string[]> {
+    const plans = [...this.#plans.values()];
+    this.#plans.clear();
+    const left: string[] = [];
+    for (const { launch, firewall } of plans) {
+      if (launch?.appContainer) left.push(...removeContainer(this.#api, launch.appContainer));
+      if (firewall === null) continue;
+      await removeFirewallRules(firewall, this.#run).catch(() => left.push(firewall.rule));
+    }
+    return left;
+  }
 }
