@@ -9,7 +9,13 @@ import { openMacosLibc } from "../src/macos/libc.ts";
 import { errnoName } from "../src/linux/errno.ts";
 import { hardenProcess } from "../src/linux/harden.ts";
 import { cstr, type Linux, linux, openFlags, SystemCallError } from "../src/linux/libc.ts";
-import { compile, installFilter, type SeccompPolicy } from "../src/linux/seccomp.ts";
+import {
+  compile,
+  installFilter,
+  type PolicyPart,
+  type SeccompPolicy,
+  widen,
+} from "../src/linux/seccomp.ts";
 import { openWindowsApi } from "../src/windows/api.ts";
 import { jobReport } from "../src/windows/job_report.ts";
 
@@ -22,10 +28,8 @@ export interface LayerResult {
 }
 
 export interface LockdownOptions {
-  /** Calls that a GPU's driver needs after load, from its policy. */
-  readonly keep?: readonly string[];
-  /** False: V8 may compile. Native code can then map executable memory as well. Default true. */
-  readonly denyExecutableMemory?: boolean;
+  /** What a GPU's driver needs after load, from its policy. */
+  readonly more?: PolicyPart;
 }
 
 const EPERM = 1;
@@ -44,20 +48,25 @@ export function hardenEarly(): void {
     { layer: "not dumpable", enforced: notDumpable, observed: `PR_GET_DUMPABLE ${+!notDumpable}` },
     { layer: "no core dump", enforced: noCoreDump, observed: "RLIMIT_CORE at most 1" },
   ];
+  settleSignals();
+}
+
+/**
+ * Makes Deno open the socket pair of its signal handlers now. It would do so a second after the start by itself, under stage 2,
+ * which opens nothing more.
+ */
+function settleSignals(): void {
+  const nothing = () => {};
+  Deno.addSignalListener("SIGUSR2", nothing);
+  Deno.removeSignalListener("SIGUSR2", nothing);
 }
 
 /** The policy of stage 2 for these options. */
 export function stage2Policy(options: LockdownOptions = {}): SeccompPolicy {
   const stage2 = policy.stage2 as unknown as SeccompPolicy;
-  const keep = new Set(options.keep ?? []);
-  const executable = new Set(["mmap", "mprotect", "pkey_mprotect"]);
-  return {
-    ...stage2,
-    conditional: stage2.conditional.filter((rule) =>
-      options.denyExecutableMemory !== false || !executable.has(rule.call)
-    ),
-    calls: stage2.calls.filter((call) => !keep.has(call)),
-  };
+  const errors = policy.seccomp.errors;
+  const whole = { ...stage2, errors: { ...errors, ...stage2.errors } };
+  return options.more ? widen(whole, options.more) : whole;
 }
 
 /**
@@ -82,7 +91,7 @@ export function lockdown(options: LockdownOptions = {}): LayerResult[] {
   try {
     const program = compile(stage2Policy(options), { arch: system.arch });
     installFilter(system, program);
-    const open = stillOpen(system, options);
+    const open = stillOpen(system);
     results.push({
       layer: "stage 2",
       enforced: open.length === 0,
@@ -109,21 +118,19 @@ function landlockResult(system: Linux): LayerResult {
 }
 
 /** Of the things that stage 2 forbids, those that do not fail. Each call is harmless if it passes. */
-function stillOpen(system: Linux, options: LockdownOptions): string[] {
+function stillOpen(system: Linux): string[] {
   const refused = (result: number) => result === -EPERM || result === -EACCES;
   const open: string[] = [];
   // Null pointers: a call that the filter lets through fails with EFAULT instead.
   if (!refused(system.call("execve", null, null, null))) open.push("execve");
   if (!refused(system.call("execveat", -1, null, null, null, 0))) open.push("execveat");
   if (!refused(system.call("openat", -100, null, 1))) open.push("opening for writing");
-  if (options.denyExecutableMemory !== false) {
-    const PROT_READ_EXEC = 5;
-    const MAP_PRIVATE_ANONYMOUS = 0x22;
-    const at = system.call("mmap", null, 4096, PROT_READ_EXEC, MAP_PRIVATE_ANONYMOUS, -1, 0);
-    if (at >= 0) {
-      system.call("munmap", at, 4096);
-      open.push("executable memory");
-    } else if (!refused(at)) open.push(`executable memory (${errnoName(-at)})`);
-  }
+  const PROT_READ_EXEC = 5;
+  const MAP_PRIVATE_ANONYMOUS = 0x22;
+  const at = system.call("mmap", null, 4096, PROT_READ_EXEC, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (at >= 0) {
+    system.call("munmap", at, 4096);
+    open.push("executable memory");
+  } else if (!refused(at)) open.push(`executable memory (${errnoName(-at)})`);
   return open;
 }

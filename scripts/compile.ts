@@ -9,6 +9,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import type { BuildFacts, PartList } from "../src/bundle/part_list.ts";
+import { RUNNER_V8_FLAGS } from "../src/supervisor/isolation.ts";
 import { VERSION } from "../src/version.ts";
 import { carriedPackages } from "./compile_packages.ts";
 import { compress, holds, pack, sha256, type Source } from "./compile_parts.ts";
@@ -72,7 +73,7 @@ const RUNNER_FLAGS = [
   "--deny-import",
   "--allow-ffi",
   "--allow-read", // what it may really read is the sandbox's matter
-  "--v8-flags=--jitless",
+  RUNNER_V8_FLAGS,
 ];
 
 const PROGRAM_FLAGS = [

@@ -30,17 +30,40 @@ export interface ConditionalRule {
   readonly when: readonly Test[];
   /** Error name; default EPERM. */
   readonly else?: string;
-  readonly why?: string;
+  /** Why it tells no other process anything, or what keeps it from doing so. */
+  readonly why: string;
+}
+
+/** Calls by name, each with the reason: of one that passes, why it tells no other process anything. */
+export type ReasonedCalls = { readonly [call: string]: string };
+
+/** What is added to a policy; a call that it names is no longer as the policy has it. */
+export interface PolicyPart {
+  readonly calls: ReasonedCalls;
+  readonly conditional: readonly ConditionalRule[];
 }
 
 export interface SeccompPolicy {
   /** "allow": what is not named is refused. "deny": what is not named passes. */
   readonly mode: "allow" | "deny";
   /** Calls that pass ("allow") or are refused ("deny"). */
-  readonly calls: readonly string[];
+  readonly calls: ReasonedCalls;
   readonly conditional: readonly ConditionalRule[];
   /** Calls refused with an error of their own, in either mode: name → error name. */
   readonly errors: { readonly [call: string]: string };
+}
+
+/** `policy` with `part` in place of whatever it says of the same calls. */
+export function widen(policy: SeccompPolicy, part: PolicyPart): SeccompPolicy {
+  const named = new Set([...Object.keys(part.calls), ...part.conditional.map((r) => r.call)]);
+  const rest = (calls: { readonly [call: string]: string }) =>
+    Object.fromEntries(Object.entries(calls).filter(([call]) => !named.has(call)));
+  return {
+    mode: policy.mode,
+    errors: rest(policy.errors),
+    conditional: [...policy.conditional.filter((r) => !named.has(r.call)), ...part.conditional],
+    calls: { ...rest(policy.calls), ...part.calls },
+  };
 }
 
 export interface CompileOptions {
@@ -85,7 +108,7 @@ export function compile(policy: SeccompPolicy, options: CompileOptions): Instruc
       a.ret(refused(rules.at(-1)?.else ?? "EPERM"));
     });
   }
-  for (const call of policy.calls) {
+  for (const call of Object.keys(policy.calls)) {
     block(a, arch, call, () => a.ret(policy.mode === "allow" ? RET.allow : refused("EPERM")));
   }
   if (policy.mode === "allow") {
@@ -143,7 +166,7 @@ function checkNames(policy: SeccompPolicy): void {
   const sections = [
     Object.keys(policy.errors),
     [...new Set(policy.conditional.map((r) => r.call))],
-    policy.calls,
+    Object.keys(policy.calls),
   ];
   for (const name of sections.flat()) {
     if (!isSyscall(name)) throw new TypeError(`the policy names an unknown system call ${name}`);

@@ -1,5 +1,6 @@
 /** The JSON that gateway and runner exchange on the pipe, and the binary layout of the key frame. No behaviour. */
 import { type Bytes, concat, utf8, utf8Decode } from "../bytes.ts";
+import type { PolicyPart } from "../linux/seccomp.ts";
 import { broken } from "./frame.ts";
 
 /** Gateway → runner: the first message. Holds no secret. Paths are as the runner sees them. */
@@ -24,8 +25,8 @@ export interface BootMessage {
   };
   /** Whether to install the stage-2 filter: false only when the operator switched the sandbox off. */
   readonly lockdown: boolean;
-  /** System calls that stage 2 leaves open: what a GPU's driver needs after load. */
-  readonly stage2Keeps: readonly string[];
+  /** What stage 2 leaves open beside its own list: what a GPU's driver needs after load. */
+  readonly stage2More: PolicyPart | null;
   /** Live listeners of the gateway to attack before any key is given; null when the sandbox is off. */
   readonly targets: unknown;
   readonly version: string;

@@ -7,6 +7,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { Listeners } from "../escape/types.ts";
 import { openLinux } from "./linux/platform.ts";
 import { openMacos } from "./macos/platform.ts";
+import type { PolicyPart } from "../linux/seccomp.ts";
 import type { StartOptions } from "./spawn.ts";
 import { openWindows } from "./windows/platform.ts";
 import type { Gpu, LayerReport, Plan, Program, RunnerTarget, SandboxMode } from "./types.ts";
@@ -14,8 +15,8 @@ import type { Gpu, LayerReport, Plan, Program, RunnerTarget, SandboxMode } from 
 /** One runner's sandbox. */
 export interface Confinement {
   readonly plan: Plan;
-  /** Calls that the runner's own lockdown leaves open, for the driver of its GPU. */
-  readonly stage2Keeps: readonly string[];
+  /** What the runner's own lockdown leaves open, for the driver of its GPU. */
+  readonly stage2More: PolicyPart | null;
   /**
    * Starts the runner; what must be in force before is in force by then.
    * @throws {SecLlamaError} `sandbox-failed` if a step of it is refused.

@@ -5,7 +5,7 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import type { AttackResult } from "../escape/types.ts";
-import type { ReadyMessage } from "../pipe/messages.ts";
+import type { BootMessage, ReadyMessage } from "../pipe/messages.ts";
 import {
   type Confinement,
   type Gpu,
@@ -84,8 +84,8 @@ export interface PreparedSpawn {
   readonly adapterPaths: readonly string[];
   readonly libDir: string;
   readonly targets: unknown;
-  /** Calls that stage 2 leaves open. */
-  readonly stage2Keeps: readonly string[];
+  /** What stage 2 leaves open beside its own list. */
+  readonly stage2More: BootMessage["stage2More"];
   /** @throws {SecLlamaError} `sandbox-breached` or `sandbox-failed` if strict and something does not hold. */
   prove(childPid: number, ready: ReadyMessage): Promise<void>;
   /** After `prove`. */
@@ -112,6 +112,13 @@ const DENIED = [
   "--deny-sys",
   "--deny-import",
 ];
+
+/**
+ * Start flags of a runner's V8. Stage 2 denies executable memory, so it must not compile; and it cannot ask how much memory the
+ * machine has (sysinfo(2) also tells how much is free), from which it would choose these sizes.
+ */
+export const RUNNER_V8_FLAGS =
+  "--v8-flags=--jitless,--max-old-space-size=4096,--max-semi-space-size=32";
 
 /** Private memory (not the mapped weights) that one runner may take: three quarters of the machine's, at least 2 GiB. */
 function memoryLimit(machineBytes: number): number {
@@ -171,8 +178,7 @@ export function runnerTarget(
   const readOnly = [files.runner, libDir, modelPath, ...adapterPaths];
   return {
     executable: files.deno,
-    // Stage 2 denies executable memory, so V8 must not compile: a start flag.
-    args: [...SEALED_OFF, ...DENIED, "--v8-flags=--jitless", "--allow-ffi", {
+    args: [...SEALED_OFF, ...DENIED, RUNNER_V8_FLAGS, "--allow-ffi", {
       prefix: "--allow-read=",
       paths: readOnly,
     }, { path: files.runner }],
@@ -221,7 +227,7 @@ export async function prepareSpawn(
     adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
     libDir: plan.pathMap(libraryFolder(files, gpu)),
     targets: listeners?.targets ?? null,
-    stage2Keeps: confinement.stage2Keeps,
+    stage2More: confinement.stage2More,
     async prove(childPid, ready) {
       const pid = confinement.findRunner(childPid);
       if (pid === undefined) {

@@ -321,7 +321,7 @@ export class Supervisor {
             gpu: gpu !== "none",
           },
           lockdown: sandbox.mode.sandbox,
-          stage2Keeps: spawn.stage2Keeps,
+          stage2More: spawn.stage2More,
           targets: spawn.targets,
           version,
         },

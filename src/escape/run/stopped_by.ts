@@ -55,5 +55,5 @@ function refusal(policy: SeccompPolicy, call: string): string | null {
   if (error !== undefined) return error;
   const rules = policy.conditional.filter((rule) => rule.call === call);
   if (rules.length > 0) return rules.at(-1)!.else ?? "EPERM";
-  return policy.calls.includes(call) === (policy.mode === "deny") ? "EPERM" : null;
+  return Object.hasOwn(policy.calls, call) === (policy.mode === "deny") ? "EPERM" : null;
 }

@@ -38,6 +38,7 @@ const LIMITS: { readonly [name: string]: number } = {
   nproc: 6,
   nofile: 7,
   memlock: 8,
+  sigpending: 11,
   msgqueue: 12,
 };
 
@@ -122,8 +123,8 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
     ...openProgram(spec.exec.path, program, host.nofile, fds),
     { what: "PR_SET_NO_NEW_PRIVS", call: "prctl", args: [PR.setNoNewPrivs, 1, 0, 0, 0] },
     ...(spec.landlock === null ? [] : landlock(spec, host, fds)),
+    ...setLimits(limits), // before the filter, which lets nobody set one
     ...(spec.seccomp === null ? [] : installFilter(spec.seccomp, host.arch, program)),
-    ...setLimits(limits),
     execute(program, spec.exec),
   ];
 }

@@ -229,6 +229,7 @@ const LIMIT_LABEL: { readonly [name: string]: string } = {
   data: "Max data size",
   memlock: "Max locked memory",
   msgqueue: "Max msgqueue size",
+  sigpending: "Max pending signals",
 };
 
 function limitsReport(system: Linux, pid: number, plan: LinuxPlan, report: Report): LayerReport {

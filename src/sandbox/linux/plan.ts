@@ -6,6 +6,7 @@
  */
 import { SecLlamaError } from "../../errors.ts";
 import type { Access } from "../../linux/landlock.ts";
+import type { SeccompPolicy } from "../../linux/seccomp.ts";
 import type { Argument, Plan, RunnerTarget, SandboxMode } from "../types.ts";
 import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabilities.ts";
 import { type CgroupLimits, limitFiles } from "./cgroup.ts";
@@ -259,6 +260,10 @@ function groupDetail(plan: CgroupPlan | null, caps: Capabilities): string {
   return [...limits, ...(caps.cgroup.reason === "" ? [] : [caps.cgroup.reason])].join(", ");
 }
 
+function allowed(policy: SeccompPolicy): number {
+  return new Set([...Object.keys(policy.calls), ...policy.conditional.map((r) => r.call)]).size;
+}
+
 function describeLayers(
   spec: LaunchSpec,
   caps: Capabilities,
@@ -308,13 +313,13 @@ function describeLayers(
     layer(
       "seccomp",
       spec.seccomp !== null,
-      `allowlist of ${BASE_POLICY.seccomp.calls.length} calls`,
+      `allowlist of ${allowed(BASE_POLICY.seccomp)} calls`,
       "the kernel has none",
     ),
     layer(
       "stage 2",
       spec.seccomp !== null,
-      "after load: no exec, fork, PROT_EXEC, write-open",
+      `after load: allowlist of ${allowed(BASE_POLICY.stage2)} calls; no file, exec, PROT_EXEC`,
       "the kernel has no filters",
     ),
     layer(

@@ -28,7 +28,7 @@ export async function openLinux(): Promise<Platform> {
       const gpu = linuxGpu(target.gpu);
       return {
         plan,
-        stage2Keeps: gpu === "none" ? [] : GPU_POLICIES[gpu].stage2Keeps,
+        stage2More: gpu === "none" ? null : GPU_POLICIES[gpu].stage2,
         start: (options) => startRunner(plan, options),
         findRunner: (childPid) => findRunnerPid(childPid, plan.forks),
         measure: (pid) => measureRunner(pid, plan),

@@ -4,7 +4,7 @@ import amd from "../../../sandbox-profiles/linux-gpu-amd.json" with { type: "jso
 import intel from "../../../sandbox-profiles/linux-gpu-intel.json" with { type: "json" };
 import nvidia from "../../../sandbox-profiles/linux-gpu-nvidia.json" with { type: "json" };
 import type { Access } from "../../linux/landlock.ts";
-import type { SeccompPolicy } from "../../linux/seccomp.ts";
+import { type PolicyPart, type SeccompPolicy, widen } from "../../linux/seccomp.ts";
 import type { Gpu } from "../types.ts";
 
 /** A GPU that has a policy on Linux. */
@@ -45,12 +45,10 @@ export interface GpuPolicy {
   readonly devices: readonly string[];
   readonly files: readonly string[];
   readonly libraries: readonly string[];
-  /** System calls added to the allowlist. */
-  readonly allow: readonly string[];
-  /** Whether any ioctl passes: drivers have hundreds. */
-  readonly ioctl: boolean;
-  /** Calls that stage 2 must leave open. */
-  readonly stage2Keeps: readonly string[];
+  /** What the allowlist is widened by: drivers have hundreds of ioctls, and open their devices for writing. */
+  readonly seccomp: PolicyPart;
+  /** What stage 2 leaves open beside its own list. */
+  readonly stage2: PolicyPart;
 }
 
 export const BASE_POLICY = base as unknown as LinuxPolicy;
@@ -65,28 +63,9 @@ export function linuxGpu(gpu: Gpu): LinuxGpu {
   return gpu;
 }
 
-/** The allowlist of `linux`, widened for a GPU: driver ioctls, read-write opens of device nodes, a few more calls. */
+/** The allowlist of `linux`, widened for a GPU. */
 export function seccompFor(gpu: LinuxGpu): SeccompPolicy {
-  const policy = BASE_POLICY.seccomp;
-  if (gpu === "none") return policy;
-  const extra = GPU_POLICIES[gpu];
-  const named = new Set(policy.calls);
-  return {
-    ...policy,
-    conditional: [
-      ...policy.conditional.filter((rule) => rule.call !== "ioctl"),
-      {
-        call: "openat",
-        when: [{ arg: 2, mask: "0x400643", equals: [2] }],
-        else: "EACCES",
-        why: "O_RDWR for device nodes, without creating",
-      },
-      {
-        call: "open",
-        when: [{ arg: 1, mask: "0x400643", equals: [2] }],
-        else: "EACCES",
-      },
-    ],
-    calls: [...policy.calls, "ioctl", ...extra.allow.filter((call) => !named.has(call))],
-  };
+  return gpu === "none"
+    ? BASE_POLICY.seccomp
+    : widen(BASE_POLICY.seccomp, GPU_POLICIES[gpu].seccomp);
 }

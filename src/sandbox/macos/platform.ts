@@ -37,7 +37,7 @@ export async function macosPlatform(
       const plan = makeMacosPlan(target, { ...capabilities, realPaths }, mode);
       return {
         plan,
-        stage2Keeps: [],
+        stage2More: null,
         start: (options) => Promise.resolve().then(() => spawnCommand(plan, options)),
         findRunner: (childPid) => childPid, // sandbox-exec becomes the runner
         measure: (pid) => measureMacos(system, pid, plan),

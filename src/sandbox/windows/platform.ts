@@ -51,7 +51,7 @@ export function windowsPlatform(
       );
       return {
         plan,
-        stage2Keeps: [],
+        stage2More: null,
         async start(options) {
           await inForce.add(plan);
           return spawnCommand(plan, options);
