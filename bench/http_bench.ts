@@ -2,6 +2,7 @@
  * What the hardened listener costs against bare `Deno.serve`: both run in a process of their own, the client here speaks
  * raw HTTP/1.1, rounds alternate, and the ratios are of medians. Run: `deno run -A bench/http_bench.ts`
  */
+import { listenerRules } from "../src/api/listener_rules.ts";
 import { serveHardened } from "../src/http/mod.ts";
 import { silentLogger } from "../src/log.ts";
 
@@ -82,6 +83,7 @@ if (Deno.args[0] === "serve") {
   const addr = Deno.args[1] === "bare"
     ? Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler).addr
     : (await serveHardened({
+      rules: listenerRules(),
       hostname: "127.0.0.1",
       port: 0,
       handler,

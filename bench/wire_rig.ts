@@ -9,6 +9,7 @@ import { fromHex, toHex, utf8 } from "../src/bytes.ts";
 import type { GatewayContext } from "../src/gateway/app.ts";
 import type { ManagementEnv } from "../src/gateway/management.ts";
 import { sealedRoutes } from "../src/gateway/routes/sealed.ts";
+import { listenerRules } from "../src/api/listener_rules.ts";
 import { serveHardened } from "../src/http/mod.ts";
 import { silentLogger } from "../src/log.ts";
 import { encodePsks } from "../src/pipe/messages.ts";
@@ -93,6 +94,7 @@ async function gateway(): Promise<void> {
   const app = new Hono<ManagementEnv>();
   sealedRoutes(app, { supervisor } as unknown as GatewayContext);
   const { addr } = await serveHardened({
+    rules: listenerRules(),
     hostname: "127.0.0.1",
     port: 0,
     handler: (request) => app.fetch(request),

@@ -2,17 +2,18 @@
  * What the runner does with an exchange: hand out its key document, or open a sealed request, let the API answer it and
  * seal the reply frame by frame. With encryption on, nothing but a sealed request reaches the API.
  */
-import { type Bytes, concat, utf8 } from "../src/bytes.ts";
+import { collect } from "../src/api/body.ts";
+import { JSON_TYPE, PROBLEM_TYPE, SEALED_TYPE } from "../src/api/media_types.ts";
+import { INFERENCE_BYTES } from "../src/api/routes.ts";
+import { type Bytes, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
 import type { AnswerHead, OpenHead } from "../src/pipe/messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
-import { toProblem } from "../src/sealed/problems.ts";
+import { toProblem } from "../src/api/problems.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../src/sealed/recipient.ts";
 import { pacingOf, sendReply } from "./reply_stream.ts";
 import { RunnerKeys } from "./runner_keys.ts";
 
-/** Largest plaintext request body taken when encryption is off; the sealed path has the same limit of its own. */
-const MAX_PLAIN_BODY_BYTES = 64 * 1024 * 1024;
 /** How often recipient keys are looked at; they roll hourly. */
 const ROLL_CHECK_MS = 30_000;
 
@@ -114,7 +115,7 @@ export class Session {
     this.#announce(); // a suite's key is made when it is first asked for
     await answer(
       exchange,
-      { status: 200, headers: { "content-type": "application/json" } },
+      { status: 200, headers: { "content-type": JSON_TYPE } },
       utf8(JSON.stringify(document)),
     );
   }
@@ -147,7 +148,7 @@ export class Session {
       {
         status: 200,
         headers: {
-          "content-type": "application/vnd.secllama.sealed;v=1",
+          "content-type": SEALED_TYPE,
           "cache-control": "no-store, no-transform",
         },
       } satisfies AnswerHead as unknown as Record<string, unknown>,
@@ -161,16 +162,8 @@ export class Session {
   }
 
   async #plain(exchange: Exchange, head: Extract<OpenHead, { kind: "plain" }>): Promise<void> {
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    for await (const part of exchange) {
-      size += part.length;
-      if (size > MAX_PLAIN_BODY_BYTES) {
-        throw new SecLlamaError("too-large", "the request's body is over 64 MiB");
-      }
-      parts.push(part);
-    }
-    const response = await this.#run(exchange, { ...head, body: concat(...parts) }, {
+    const body = await collect(exchange, INFERENCE_BYTES);
+    const response = await this.#run(exchange, { ...head, body }, {
       client: "plain",
       waitedMs: head.waitedMs,
     });
@@ -240,7 +233,7 @@ async function refuse(exchange: Exchange, error: unknown): Promise<void> {
   try {
     await answer(
       exchange,
-      { status: problem.status, headers: { "content-type": "application/problem+json" } },
+      { status: problem.status, headers: { "content-type": PROBLEM_TYPE } },
       utf8(JSON.stringify(problem)),
     );
   } catch {

@@ -3,8 +3,10 @@
  * the session hands it requests that are authenticated already.
  */
 import { type Context, Hono } from "hono";
+import { errorResponse } from "../../src/api/errors.ts";
+import { notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
+import { RUNNING_TEXT } from "../../src/api/texts.ts";
 import type { Engine } from "../engine/types.ts";
-import { dialectOf, errorResponse } from "./errors.ts";
 import { readJsonObject } from "./body.ts";
 import type { Fields } from "./fields.ts";
 import { makeService } from "./inference.ts";
@@ -53,17 +55,17 @@ export type Handler = (
 ) => Promise<Response>;
 
 const routes = (responses = openaiResponses()): Readonly<Record<string, Handler>> => ({
-  "/api/chat": ollamaChat,
-  "/api/generate": ollamaGenerate,
-  "/api/embed": ollamaEmbed,
-  "/api/embeddings": ollamaEmbeddings,
-  "/v1/chat/completions": openaiChat,
-  "/v1/completions": openaiCompletions,
-  "/v1/embeddings": openaiEmbeddings,
-  "/v1/responses": responses.create,
-  "/v1/responses/input_tokens": responses.countTokens,
-  "/v1/messages": anthropicMessages,
-  "/v1/messages/count_tokens": anthropicCountTokens,
+  [ROUTES.chat.path]: ollamaChat,
+  [ROUTES.generate.path]: ollamaGenerate,
+  [ROUTES.embed.path]: ollamaEmbed,
+  [ROUTES.embeddings.path]: ollamaEmbeddings,
+  [ROUTES.openaiChat.path]: openaiChat,
+  [ROUTES.openaiCompletions.path]: openaiCompletions,
+  [ROUTES.openaiEmbeddings.path]: openaiEmbeddings,
+  [ROUTES.openaiResponses.path]: responses.create,
+  [ROUTES.openaiInputTokens.path]: responses.countTokens,
+  [ROUTES.anthropicMessages.path]: anthropicMessages,
+  [ROUTES.anthropicCountTokens.path]: anthropicCountTokens,
 });
 
 type Env = { Bindings: CallContext };
@@ -72,17 +74,16 @@ type Env = { Bindings: CallContext };
 export function makeApi(o: ApiOptions): Api {
   const service = makeService({ ...o, defaults: o.defaults ?? {} });
   const app = new Hono<Env>();
-  app.get("/", (c) => c.text("Ollama is running"));
-  app.get("/api/version", (c) => c.json({ version: o.version }));
+  app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));
+  app.get(ROUTES.version.path, (c) => c.json({ version: o.version }));
   for (const [path, handler] of Object.entries(routes())) {
     app.post(path, (c) => run(c, handler, service));
-    app.all(path, (c) => {
-      c.header("allow", "POST");
-      return c.json({ error: "method not allowed" }, 405);
-    });
   }
-  app.notFound((c) => c.json({ error: "not found" }, 404));
-  app.onError((error, c) => errorResponse(dialectOf(c.req.path), error));
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    return errorResponse(notServed(method, routeOf(path)), path, method);
+  });
+  app.onError((error, c) => errorResponse(error, c.req.path, c.req.method));
   return {
     fetch: async (request, context) => await app.fetch(request, context),
   };

@@ -2,24 +2,25 @@
  * From the bytes of a request to one JSON object. Every limit is checked before the work it guards: size while reading,
  * nesting before parsing, so that no body costs more than its size.
  */
+import { collect } from "../../src/api/body.ts";
+import { INFERENCE_BYTES } from "../../src/api/routes.ts";
+import { MISSING_BODY_TEXT } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import { concat, utf8Decode } from "../../src/bytes.ts";
+import { utf8Decode } from "../../src/bytes.ts";
 import { Fields } from "./fields.ts";
 
-/** Bytes of a body. Ollama has no limit; a context of 128 k tokens is about 1 MB of text. */
-export const MAX_BODY_BYTES = 32 * 1024 * 1024;
 /** Arrays and objects inside each other. */
 export const MAX_JSON_DEPTH = 128;
 
 /**
  * Reads and parses the body.
  *
- * @throws {SecLlamaError} `too-large`: more than {@link MAX_BODY_BYTES}; `bad-request`: no body, not UTF-8 (RFC 8259
+ * @throws {SecLlamaError} `too-large`: more than {@link INFERENCE_BYTES}; `bad-request`: no body, not UTF-8 (RFC 8259
  * section 8.1), not JSON, nested deeper than {@link MAX_JSON_DEPTH}, or not an object.
  */
 export async function readJsonObject(request: Request): Promise<Fields> {
-  const bytes = await readLimited(request);
-  if (bytes.length === 0) throw new SecLlamaError("bad-request", "missing request body");
+  const bytes = await collect(request.body, INFERENCE_BYTES);
+  if (bytes.length === 0) throw new SecLlamaError("bad-request", MISSING_BODY_TEXT);
   let text: string;
   try {
     text = utf8Decode(bytes);
@@ -40,24 +41,6 @@ export async function readJsonObject(request: Request): Promise<Fields> {
     throw new SecLlamaError("bad-request", "the request body must be JSON");
   }
   return Fields.of(value);
-}
-
-async function readLimited(request: Request): Promise<Uint8Array> {
-  if (request.body === null) return new Uint8Array();
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  // Leaving the loop by an error cancels the body.
-  for await (const part of request.body) {
-    length += part.length;
-    if (length > MAX_BODY_BYTES) {
-      throw new SecLlamaError(
-        "too-large",
-        `the request body must be at most ${MAX_BODY_BYTES} bytes`,
-      );
-    }
-    parts.push(part);
-  }
-  return parts.length === 1 ? parts[0]! : concat(...parts);
 }
 
 const QUOTE = 0x22, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b, OPEN_OBJECT = 0x7b;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { MAX_BODY_BYTES, MAX_JSON_DEPTH, nestsDeeper, readJsonObject } from "./body.ts";
+import { INFERENCE_BYTES } from "../../src/api/routes.ts";
+import { MAX_JSON_DEPTH, nestsDeeper, readJsonObject } from "./body.ts";
 
 const SECRET = "the-secret-plan";
 
@@ -61,7 +62,7 @@ Deno.test("body: the limit ends reading, it does not wait for the end", async ()
     },
   });
   await assert.rejects(read(endless), { code: "too-large" });
-  assert.ok(pulled <= MAX_BODY_BYTES + 4 * 1024 * 1024);
+  assert.ok(pulled <= INFERENCE_BYTES + 4 * 1024 * 1024);
   assert.ok(cancelled);
 });
 

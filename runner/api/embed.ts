@@ -43,7 +43,7 @@ export async function embed(
 }
 
 function tooLong(): SecLlamaError {
-  return new SecLlamaError("bad-request", "the input length exceeds the context length");
+  return new SecLlamaError("context-too-long", "the input length exceeds the context length");
 }
 
 /** See MAX_UNITS_PER_TOKEN in prompt.ts: more than this cannot matter. */

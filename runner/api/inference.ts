@@ -1,4 +1,5 @@
 /** The {@link Service}: a request of any dialect to the engine, and the engine's tokens to reply events. */
+import { MODEL_REQUIRED_TEXT, modelNotFoundText } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine, GenerateEvent, TokenLogprob } from "../engine/types.ts";
 import { Turns } from "../turns.ts";
@@ -58,13 +59,10 @@ export function makeService(options: ServiceOptions): Service {
     vocabularySize: engine.info.vocabularySize,
     checkModel(name) {
       if (name === undefined || name === "") {
-        throw new SecLlamaError("bad-request", "model is required", { field: "model" });
+        throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
       }
       if (!isSameModel(name, o.model)) {
-        const shown = name.slice(0, 200);
-        throw new SecLlamaError("not-found", `model "${shown}" not found, try pulling it first`, {
-          field: "model",
-        });
+        throw new SecLlamaError("model-not-found", modelNotFoundText(name), { field: "model" });
       }
       return name;
     },

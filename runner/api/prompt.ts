@@ -83,7 +83,7 @@ export function contextLimit(engine: Engine, request: InferenceRequest): number 
 
 /** Ollama's words, which clients match on. */
 function tooLong(): SecLlamaError {
-  return new SecLlamaError("bad-request", "the input length exceeds the context length");
+  return new SecLlamaError("context-too-long", "the input length exceeds the context length");
 }
 
 /** Leaves out the oldest messages, but no system message and not the last one, until the prompt fits. */

@@ -66,6 +66,7 @@ Deno.test("prompt: with truncate false it is 400 in Ollama's words", async () =>
     assert.equal(response.status, 400);
     assert.deepEqual(await response.json(), {
       error: "the input length exceeds the context length",
+      code: "context-too-long",
     });
   }
 });

@@ -4,6 +4,7 @@
  *
  * It knows tokens and text, not HTTP; and it trusts its caller, but neither the model file nor the text.
  */
+import { BUSY_TEXT } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Budget, Work } from "../../src/budget.ts";
 import { Batch } from "./batch.ts";
@@ -240,7 +241,7 @@ class LlamaEngine implements Engine {
       throw new SecLlamaError("bad-request", "the model makes embeddings and cannot generate");
     }
     if (this.#scheduler.full) {
-      throw new SecLlamaError("busy", "too many requests are waiting for the model");
+      throw new SecLlamaError("busy", BUSY_TEXT);
     }
     checkSampling(request.sampling);
     const { vocabulary } = this.#model;
@@ -330,7 +331,7 @@ class LlamaEngine implements Engine {
 
 function tooLong(size: string, limit: number): SecLlamaError {
   return new SecLlamaError(
-    "bad-request",
+    "context-too-long",
     `the prompt has ${size}, must have fewer than the context's ${limit} tokens`,
     { field: "prompt" },
   );

@@ -2,6 +2,7 @@
  * The gateway's one or two listeners. Where it can be reached from other machines, this machine's own clients, who have the key
  * store anyway, get a second one on loopback that needs neither TLS nor a proof.
  */
+import { listenerRules } from "../api/listener_rules.ts";
 import type { GatewayContext } from "../gateway/app.ts";
 import { makeGatewayApp } from "../gateway/app.ts";
 import { type HardenedOptions, type HardenedServer, serveHardened } from "../http/mod.ts";
@@ -60,7 +61,7 @@ async function open(
   const server: HardenedServer = await serveHardened({
     ...options,
     allowedOrigins: config.allowedOrigins,
-    limits: management ? { bodyBytes: management.maxBytes } : {},
+    rules: listenerRules(management?.maxBytes),
     logger,
     signal: shutdown.signal,
     handler: (request, { peer }) => app.fetch(request, { peer, local: server.addr }),

@@ -4,8 +4,9 @@
  * machine's users on some systems: help says so).
  */
 import { fstatSync } from "node:fs";
+import { readError } from "../api/errors.ts";
+import { ROUTES } from "../api/routes.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { answerError } from "./chat/ask.ts";
 import { answerTo, converse } from "./chat/converse.ts";
 import { imageFile, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
@@ -79,8 +80,8 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     };
     if (flag(context, "json")) {
       const body = JSON.stringify({ ...session.bodyFor(message), stream: false });
-      const response = await post("/api/chat", body, signal);
-      if (!response.ok) throw await answerError(response);
+      const response = await post(ROUTES.chat.path, body, signal);
+      if (!response.ok) throw await readError(response);
       tui.json(await response.json());
       return EXIT.ok;
     }

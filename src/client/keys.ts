@@ -1,4 +1,5 @@
 /** Fetches, verifies and keeps the key documents of a gateway's runners. */
+import { ROUTES } from "../api/routes.ts";
 import { toHex } from "../bytes.ts";
 import { CHALLENGE_BYTES } from "../sealed/key_document.ts";
 import { isUsable, type VerifiedKey, verifyKeyDocument } from "../sealed/sender.ts";
@@ -51,7 +52,7 @@ export class KeyCache {
   ): Promise<VerifiedKey> {
     const { suite, now } = this.#transport;
     const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
-    const url = this.#transport.url("sealed/v1/key");
+    const url = this.#transport.url(ROUTES.sealedKey.path);
     url.searchParams.set("model", model);
     url.searchParams.set("id", pskId);
     url.searchParams.set("c", toHex(challenge));

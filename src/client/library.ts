@@ -6,9 +6,10 @@
  * const ollama = new Ollama({ fetch });
  * ```
  */
+import { JSON_TYPE } from "../api/media_types.ts";
+import { isMetadata } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { Credentials } from "./options.ts";
-import { isMetadata } from "./metadata_paths.ts";
 import { encodePairing, parsePairing } from "./pairing.ts";
 import { sealedFetch as makeSealedFetch } from "./sealed_fetch.ts";
 
@@ -96,7 +97,7 @@ export async function sealedFetch(options: SealedFetchOptions): Promise<SealedFe
       method,
       ...(body != null && {
         body: new Uint8Array(await new Response(body).arrayBuffer()),
-        headers: { "content-type": "application/json" },
+        headers: { "content-type": JSON_TYPE },
       }),
       signal: init?.signal ?? request?.signal ?? new AbortController().signal,
     });

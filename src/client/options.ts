@@ -42,7 +42,7 @@ export interface Connection {
 export interface Transport {
   readonly suite: number;
   readonly now: () => number;
-  /** Resolves a path such as `sealed/v1` against the gateway. */
+  /** Resolves a path, with a slash at its start or without, against the gateway, which may itself lie below a path. */
   url(path: string): URL;
   /** The fetch underneath, with the certificates; a failure to connect becomes `gateway-unreachable`. */
   send(url: URL, init: RequestInit): Promise<Response>;
@@ -59,7 +59,7 @@ export function makeTransport(options: SealedFetchOptions): Transport {
   return {
     suite: options.suite ?? 1,
     now: options.now ?? Date.now,
-    url: (path) => new URL(path, base),
+    url: (path) => new URL(path.replace(/^\//, ""), base),
     async send(url, init) {
       // A redirect could lead anywhere; the gateway has no reason to send one.
       const full: RequestInit = { ...init, redirect: "manual", cache: "no-store" };

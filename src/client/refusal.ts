@@ -1,7 +1,7 @@
 /** Answers of the gateway that are not a sealed reply, read as errors. */
 import { utf8Decode } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
-import { fromProblem } from "../sealed/problems.ts";
+import { fromProblem } from "../api/problems.ts";
 
 const UNKNOWN_KEY =
   "the key of this side is not, or no more, one that the gateway takes; a paired machine is paired anew " +

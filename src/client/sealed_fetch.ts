@@ -6,7 +6,8 @@
  * `Response`.
  */
 import { SecLlamaError } from "../errors.ts";
-import { SEALED_MEDIA_TYPE } from "../sealed/header.ts";
+import { SEALED_TYPE } from "../api/media_types.ts";
+import { ROUTES } from "../api/routes.ts";
 import { sealRequest, type VerifiedKey } from "../sealed/sender.ts";
 import { parsePskId } from "../sealed/suite.ts";
 import { KeyCache } from "./keys.ts";
@@ -16,7 +17,7 @@ import { GatewayRefusal, readRefusal } from "./refusal.ts";
 import { openReply } from "./reply.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
-const MEDIA_TYPE = SEALED_MEDIA_TYPE.split(";")[0]!;
+const MEDIA_TYPE = SEALED_TYPE.split(";")[0]!;
 
 /** Usable wherever a `fetch` is. */
 export interface SealedFetch {
@@ -105,9 +106,9 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
       body: request.body,
       now: transport.now(),
     });
-    const response = await transport.send(transport.url("sealed/v1"), {
+    const response = await transport.send(transport.url(ROUTES.sealedRequest.path), {
       method: "POST",
-      headers: { "content-type": SEALED_MEDIA_TYPE, "accept": MEDIA_TYPE },
+      headers: { "content-type": SEALED_TYPE, "accept": MEDIA_TYPE },
       body: sealed.body,
       signal,
     });

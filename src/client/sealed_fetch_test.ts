@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
-import { problemResponse } from "../sealed/problems.ts";
+import { problemResponse } from "../api/problems.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { Recipient } from "../sealed/recipient.ts";
 import { sealedFetch } from "./sealed_fetch.ts";

@@ -1,5 +1,6 @@
 /** The request as the caller meant it, read once: method, path, headers, body bytes, and the model it is for. */
 import { type Bytes, utf8, utf8Decode } from "../bytes.ts";
+import { parameterOf, routeOf, ROUTES } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
 
 export interface Snapshot {
@@ -67,8 +68,8 @@ function modelOf(
   body: string | Uint8Array,
   defaultModel: string | undefined,
 ): string {
-  const inPath = /^\/v1\/models\/(.+)$/.exec(path)?.[1];
-  if (inPath !== undefined) return decodeURIComponent(inPath);
+  const inPath = routeOf(path) === ROUTES.model ? parameterOf(ROUTES.model, path) : undefined;
+  if (inPath !== undefined) return inPath;
   if (body.length > 0) {
     const { model, name } = parseObject(body, defaultModel !== undefined);
     if (typeof model === "string" && model !== "") return model;

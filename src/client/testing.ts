@@ -1,9 +1,9 @@
 /** Shared by the tests of this folder: a gateway and runner in one, on a real port, without a sandbox. */
 import type { Bytes } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
-import { SEALED_MEDIA_TYPE } from "../sealed/header.ts";
+import { SEALED_TYPE } from "../api/media_types.ts";
 import type { Renewal } from "../sealed/envelope.ts";
-import { problemResponse } from "../sealed/problems.ts";
+import { problemResponse } from "../api/problems.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../sealed/recipient.ts";
 import { type SealedFetch, sealedFetch } from "./sealed_fetch.ts";
@@ -107,7 +107,7 @@ async function handle(server: Server, request: Request): Promise<Response> {
     }
   };
   return new Response(ReadableStream.from(wire()), {
-    headers: { "content-type": SEALED_MEDIA_TYPE, "cache-control": "no-store, no-transform" },
+    headers: { "content-type": SEALED_TYPE, "cache-control": "no-store, no-transform" },
   });
 }
 

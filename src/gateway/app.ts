@@ -4,9 +4,10 @@
  */
 import { Hono } from "hono";
 import type { Config } from "../config/config.ts";
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { errorBody } from "../http/api_errors.ts";
-import { canonicalPath } from "../http/api_paths.ts";
+import { errorResponse } from "../api/errors.ts";
+import { allowed, canonicalPath, notServed, routeOf, ROUTES } from "../api/routes.ts";
+import { RUNNING_TEXT } from "../api/texts.ts";
+import { toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -56,37 +57,29 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     app.use("*", gate.middleware());
   }
 
-  app.use("/api/*", managementGuard(context.management, context.remote));
-  app.on(["GET", "HEAD"], "/", (c) => c.text("Ollama is running"));
-  app.on(["GET", "HEAD"], "/healthz", (c) => c.json({ status: "ok" }));
+  app.use("*", managementGuard(context.management, context.remote));
+  app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));
+  app.get(ROUTES.health.path, (c) => c.json({ status: "ok" }));
   metadataRoutes(app, context);
   securityRoutes(app, context);
   sealedRoutes(app, context);
   if (context.management) managementRoutes(app, context, context.management);
   plainRoutes(app, context);
 
-  app.notFound((c) => errorResponse(new SecLlamaError("not-found", "not found"), c.req.raw));
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const route = routeOf(path);
+    if (route && method === "OPTIONS") return c.body(null, 204, { allow: allowed(route) });
+    return errorResponse(notServed(method, route), path, method);
+  });
   app.onError((error, c) => {
     const e = toSecLlamaError(error);
     if (e.code === "internal") {
       context.logger.error("internal-error", { at: label(firstFrame(e.cause)) });
     }
-    return errorResponse(e, c.req.raw);
+    return errorResponse(e, c.req.path, c.req.method);
   });
   return app;
-}
-
-/** An error as the clients of its path read it, with our code and hint beside. */
-export function errorResponse(error: SecLlamaError, request: Request): Response {
-  const body = errorBody(error, new URL(request.url).pathname);
-  return new Response(request.method === "HEAD" ? null : JSON.stringify(body), {
-    status: error.status,
-    headers: {
-      "content-type": "application/json",
-      ...(error.status === 503 ? { "retry-after": "1" } : {}),
-      ...(error.status === 426 ? { upgrade: "secllama-sealed/1", connection: "upgrade" } : {}),
-    },
-  });
 }
 
 /** `strict`, `weakened` or `off`: as configured, or worse if a running model measured worse. */

@@ -4,13 +4,9 @@
  * not sealed stay closed to it.
  */
 import type { MiddlewareHandler } from "hono";
+import { routeOf } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
 
-/** Path → the methods that a page may use there. */
-const OPEN: Readonly<Record<string, string>> = {
-  "/sealed/v1": "POST",
-  "/sealed/v1/key": "GET",
-};
 const PREFLIGHT_SECONDS = "600";
 
 /** Lets pages of `origins` use the sealed endpoints; answers their preflights (Fetch standard, section 3.2). */
@@ -20,8 +16,8 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
     const origin = c.req.header("origin");
     // Without one, or with our own, it is no request across origins.
     if (origin === undefined || !allowed.has(origin.toLowerCase())) return await next();
-    const methods = OPEN[c.req.path];
-    if (methods === undefined) {
+    const route = routeOf(c.req.path);
+    if (!route?.crossOrigin) {
       throw new SecLlamaError("origin-refused", "web pages may use the sealed endpoints only", {
         hint: "send the request through sealedFetch of secllama-client",
       });
@@ -34,7 +30,7 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
     if (c.req.method === "OPTIONS") {
       return c.body(null, 204, {
         ...headers,
-        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Methods": route.methods.join(", "),
         "Access-Control-Allow-Headers": "content-type, secllama-proof",
         "Access-Control-Max-Age": PREFLIGHT_SECONDS,
       });

@@ -4,8 +4,9 @@
  * line; nothing in the gateway's own code can.
  */
 import type { MiddlewareHandler } from "hono";
+import { routeOf } from "../api/routes.ts";
+import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
-import { MANAGEMENT_HINT, MANAGEMENT_PATHS } from "../http/api_paths.ts";
 
 /** One end of a connection. */
 export interface End {
@@ -43,7 +44,7 @@ export function managementGuard(
   remote: boolean,
 ): MiddlewareHandler<ManagementEnv> {
   return async (c, next) => {
-    if (!MANAGEMENT_PATHS.test(c.req.path)) return await next();
+    if (routeOf(c.req.path)?.kind !== "management") return await next();
     if (!management) {
       throw refused("model management over the network is off");
     }

@@ -4,6 +4,9 @@
  * closed until somebody opens it.
  */
 import type { MiddlewareHandler } from "hono";
+import { collect } from "../api/body.ts";
+import { errorResponse } from "../api/errors.ts";
+import { bodyLimit, routeOf, ROUTES, takes } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
 import {
   NOW_HEADER,
@@ -12,8 +15,6 @@ import {
   type ProvenRequest,
   verifyProof,
 } from "../sealed/proof.ts";
-import { problemResponse } from "../sealed/problems.ts";
-import { readSmallBody } from "./small_body.ts";
 
 /** A proof's time may be this far from ours, either way. */
 export const PROOF_SKEW_MS = 120_000;
@@ -22,15 +23,8 @@ const MAX_NONCES = 100_000;
 /** Of those, one client's, so that it cannot keep the others out: 80 a second, on and on. */
 const MAX_CLIENT_NONCES = 20_000;
 
-/** What a stranger may ask: that somebody is there, which version, and sealed requests, which prove themselves. */
-const OPEN: readonly (readonly [method: string, path: string])[] = [
-  ["GET", "/"],
-  ["HEAD", "/"],
-  ["GET", "/healthz"],
-  ["HEAD", "/healthz"],
-  ["GET", "/api/version"],
-  ["POST", "/sealed/v1"],
-];
+/** Of what a proof lets in, nothing is longer: beyond loopback neither plaintext inference nor management is served. */
+const MAX_BODY = ROUTES.show.maxBytes;
 
 export interface ProofGateOptions {
   /** The proof key of a psk_id, a copy; undefined for a stranger. */
@@ -58,7 +52,7 @@ export class ProofGate {
   /**
    * Checks one proof, once.
    * @throws {SecLlamaError} `auth` for none, a stranger's, a wrong or a used one; `clock` for an honest one whose time is off;
-   * `busy` if too many are remembered.
+   * `rate-limited` if too many of one client's are remembered; `busy` if too many of all are.
    */
   async check(value: string | null, request: ProvenRequest): Promise<void> {
     const proof = value === null ? undefined : parseProof(value);
@@ -81,9 +75,10 @@ export class ProofGate {
     const name = `${proof.pskId} ${proof.nonce}`;
     if (this.#nonces.has(name)) throw refused();
     const own = this.#counts.get(proof.pskId) ?? 0;
-    if (this.#nonces.size >= MAX_NONCES || own >= MAX_CLIENT_NONCES) {
-      throw new SecLlamaError("busy", "too many requests");
+    if (own >= MAX_CLIENT_NONCES) {
+      throw new SecLlamaError("rate-limited", "this client asks too often");
     }
+    if (this.#nonces.size >= MAX_NONCES) throw new SecLlamaError("busy", "too many requests");
     this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
     this.#count(proof.pskId, 1);
   }
@@ -99,14 +94,17 @@ export class ProofGate {
     return async (c, next) => {
       const { raw } = c.req;
       const url = new URL(raw.url);
-      if (OPEN.some(([method, path]) => method === raw.method && path === url.pathname)) {
-        return await next();
-      }
+      // That somebody is there, which version, and sealed requests, which prove themselves.
+      const route = routeOf(url.pathname);
+      if (route?.open && takes(route, raw.method)) return await next();
       try {
         // Nothing of a stranger's body is read before its header looks like a proof.
         const header = raw.headers.get(PROOF_HEADER);
         if (header === null || parseProof(header) === undefined) throw refused();
-        const body = await readSmallBody(raw);
+        const body = await collect(
+          raw.body,
+          Math.min(bodyLimit(raw.method, url.pathname), MAX_BODY),
+        );
         const { method } = raw;
         await this.check(header, { method, target: url.pathname + url.search, body });
         if (body.length > 0) {
@@ -119,11 +117,7 @@ export class ProofGate {
         }
       } catch (error) {
         if (!(error instanceof SecLlamaError)) throw error;
-        const response = url.pathname.startsWith("/sealed/")
-          ? problemResponse(error)
-          : Response.json({ error: error.message, code: error.code, hint: error.hint }, {
-            status: error.status,
-          });
+        const response = errorResponse(error, url.pathname, raw.method);
         if (error.code === "clock") response.headers.set(NOW_HEADER, String(this.#now()));
         return response;
       }

@@ -21,7 +21,7 @@ export interface RelayOptions {
  * What a runner may say of its answer. A runner is not trusted: it has no word on the connection, on who may read the answer
  * (CORS), on cookies, or on what protects it.
  */
-const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after"];
+const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "request-id", "allow"];
 
 /**
  * Sends the request's bytes and returns the answer as it streams.

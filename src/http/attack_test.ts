@@ -1,6 +1,6 @@
 /** Attacks on a server of this machine. Each first succeeds against bare `Deno.serve`, then fails against the listener. */
 import assert from "node:assert/strict";
-import { ask, bare, hardened, pause, Raw } from "./testing.ts";
+import { ask, bare, hardened, pause, Raw, testRules } from "./testing.ts";
 
 const HOST = "Host: localhost\r\n";
 const echoPath = (request: Request) => new Response(`served ${new URL(request.url).pathname}`);
@@ -194,7 +194,7 @@ Deno.test("attack: a kept connection that stays idle", () =>
   slow({ opening: `GET / HTTP/1.1\r\n${HOST}\r\n`, limits: { idleMs: 300 }, status: 200 }));
 
 Deno.test("attack: a head too large, a body too large, announced or not", async () => {
-  const server = await hardened({ handler: readBody, limits: { bodyBytes: 10_000 } });
+  const server = await hardened({ handler: readBody, rules: testRules(10_000) });
   try {
     using head = await ask(server.port, `GET / HTTP/1.1\r\n${HOST}X: ${"a".repeat(40_000)}`);
     assert.equal(head.status, 431);

@@ -7,10 +7,11 @@
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { breakSocket } from "./break_socket.ts";
-import { type Head, headEnd, type HeadPolicy, parseHead } from "./head.ts";
+import { type Head, headEnd, type HeadPolicy, parseHead, pathOf, pathOfHead } from "./head.ts";
 import type { Limits } from "./limits.ts";
-import { errorBody, Refusal, refusalBytes } from "./refusal.ts";
+import { Refusal, refusalBytes } from "./refusal.ts";
 import { RequestBody } from "./request_body.ts";
+import type { Rules } from "./rules.ts";
 import { writeResponse } from "./response_writer.ts";
 import { SocketReader } from "./socket_reader.ts";
 
@@ -26,6 +27,7 @@ export type Handler = (request: Request, info: RequestInfo) => Response | Promis
 
 export interface ConnectionOptions {
   readonly handler: Handler;
+  readonly rules: Rules;
   readonly limits: Limits;
   readonly policy: HeadPolicy;
   readonly logger: Logger;
@@ -34,16 +36,17 @@ export interface ConnectionOptions {
 }
 
 const LINGER_MS = 1_000;
-const LINGER_BYTES = 4 * 1024 * 1024;
+/** A client that sends much is told no before it has sent it all, and must be able to read that. */
+const LINGER_BYTES = 64 * 1024 * 1024;
 const CONTINUE = new TextEncoder().encode("HTTP/1.1 100 Continue\r\n\r\n");
-/** A browser sends these to any server without asking first, and no client of ours does. */
-const FORM_TYPES = /^\s*(?:text\/plain|multipart\/form-data)\b/i;
 
 export class Connection {
   readonly peer: Deno.NetAddr;
   readonly #conn: Socket;
   readonly #options: ConnectionOptions;
   readonly #reader: SocketReader;
+  /** Of the request that is being read or answered, as far as it is known. */
+  #path = "/";
   #phase: "head" | "exchange" | "linger" = "head";
   /** When this connection began to wait for a head, on `performance.now()`. */
   waitingSince = performance.now();
@@ -122,6 +125,7 @@ export class Connection {
     if (now <= this.#deadline) return;
     this.#deadline = Infinity;
     if (this.#phase === "head" && this.#reader.length > 0) {
+      this.#path = pathOfHead(this.#reader.bytes);
       const timeout = new Refusal(408, "timeout", "the request head came too slowly");
       void this.#refuse(timeout).catch(() => {}).finally(() => this.close());
     } else {
@@ -134,6 +138,7 @@ export class Connection {
     const { limits, policy, checkPeer } = this.#options;
     const reader = this.#reader;
     this.#phase = "head";
+    this.#path = "/";
     this.waitingSince = performance.now();
     const started = () => this.#deadline = performance.now() + limits.headMs;
     if (first || reader.length > 0) started();
@@ -142,6 +147,7 @@ export class Connection {
     for (;;) {
       const end = headEnd(reader.bytes, searched);
       if (end > limits.headBytes || (end < 0 && reader.length >= limits.headBytes)) {
+        this.#path = pathOfHead(reader.bytes);
         throw new Refusal(431, "bad-request", "the request head is too large");
       }
       if (end >= 0) {
@@ -149,6 +155,7 @@ export class Connection {
         if (this.#phase !== "head") return undefined; // timed out while this was on its way
         this.#phase = "exchange";
         this.#hasSpoken = true;
+        this.#path = pathOfHead(reader.bytes);
         if (first) checkPeer(this.#conn);
         return parseHead(reader.take(end), policy);
       }
@@ -161,10 +168,11 @@ export class Connection {
 
   /** One request and its answer; whether another may follow. */
   async #exchange(head: Head): Promise<boolean> {
-    const { limits, logger } = this.#options;
+    const { limits, logger, rules } = this.#options;
     const abort = this.#abort = new AbortController();
     const body = this.#body = new RequestBody(this.#reader, {
       contentLength: head.contentLength,
+      maxBytes: rules.maxBodyBytes(head.method, pathOf(head.target)),
       limits,
       onFirstWait: () => {
         if (head.expectsContinue) void this.#write(CONTINUE).catch(() => {});
@@ -200,13 +208,12 @@ export class Connection {
     signal: AbortSignal,
     onReading: () => void,
   ): Promise<Response> {
-    const type = head.fields.find(([name]) => name === "content-type")?.[1];
-    if (head.contentLength !== 0 && type !== undefined && FORM_TYPES.test(type)) {
-      return errorResponse(
-        new Refusal(415, "unsupported-media-type", "this content type is not taken", {
-          hint: "send the header content-type: application/json",
-        }),
-      );
+    const path = this.#path = pathOf(head.target);
+    const field = (wanted: string) => head.fields.find(([name]) => name === wanted)?.[1] ?? null;
+    if (head.contentLength !== 0) {
+      const headers = { type: field("content-type"), encoding: field("content-encoding") };
+      const refused = this.#options.rules.refusedBody(path, headers);
+      if (refused) return this.#errorResponse(refused);
     }
     try {
       const init = body.init();
@@ -226,7 +233,7 @@ export class Connection {
           error: label((error as Error)?.name ?? "unknown"),
         });
       }
-      return errorResponse(e);
+      return this.#errorResponse(e);
     }
   }
 
@@ -260,8 +267,13 @@ export class Connection {
       code: label(refusal.code),
       status: refusal.status,
     });
-    await this.#write(refusalBytes(refusal));
+    await this.#write(refusalBytes(this.#options.rules.render(refusal, this.#path)));
     await this.#linger();
+  }
+
+  #errorResponse(error: SecLlamaError): Response {
+    const { status, headers, body } = this.#options.rules.render(error, this.#path);
+    return new Response(body, { status, headers });
   }
 
   /** Closing with unread bytes resets a connection, and the client may then never see the answer that it got. */
@@ -280,11 +292,4 @@ export class Connection {
 
 function gone(): SecLlamaError {
   return new SecLlamaError("cancelled", "the client has gone");
-}
-
-function errorResponse(error: SecLlamaError): Response {
-  return new Response(errorBody(error), {
-    status: error.status,
-    headers: { "content-type": "application/json", "x-content-type-options": "nosniff" },
-  });
 }

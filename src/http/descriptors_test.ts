@@ -6,7 +6,8 @@ const LIMIT = 48;
 const server = (hardened: boolean) => `
 ${
   hardened
-    ? `import { serveHardened } from ${JSON.stringify(new URL("./mod.ts", import.meta.url).href)};`
+    ? `import { serveHardened } from ${JSON.stringify(new URL("./mod.ts", import.meta.url).href)};
+       import { testRules } from ${JSON.stringify(new URL("./testing.ts", import.meta.url).href)};`
     : ""
 }
 // As both roles do; the runtime itself needs descriptors for it, and takes them at its first use.
@@ -14,7 +15,7 @@ Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
 const handler = () => new Response("served");
 ${
   hardened
-    ? `const { addr } = await serveHardened({ hostname: "127.0.0.1", port: 0, handler,
+    ? `const { addr } = await serveHardened({ hostname: "127.0.0.1", port: 0, handler, rules: testRules(),
          logger: { debug() {}, info() {}, warn() {}, error() {} }, signal: new AbortController().signal });`
     : `const { addr } = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, handler);`
 }

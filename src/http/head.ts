@@ -47,7 +47,8 @@ export interface HeadPolicy {
   readonly allowedOrigins: ReadonlySet<string>;
   /** Schemes of origins that are no web page's, such as `app`: programs of the user's that show their window as a page. */
   readonly allowedSchemes?: ReadonlySet<string>;
-  readonly maxBodyBytes: number;
+  /** Most bytes of a request's body. */
+  readonly maxBodyBytes: (method: string, path: string) => number;
 }
 
 /** Index just after the blank line that ends the head, or -1. `from`: where to begin, at least 3 before new bytes. */
@@ -83,7 +84,7 @@ export function parseHead(raw: Uint8Array, policy: HeadPolicy): Head {
   checkOrigin(all("origin"), all("sec-fetch-site"), host, policy);
 
   const contentLength = bodyLength(method, all("content-length"), all("transfer-encoding"), minor);
-  if (contentLength !== undefined && contentLength > policy.maxBodyBytes) {
+  if (contentLength !== undefined && contentLength > policy.maxBodyBytes(method, pathOf(target))) {
     throw new Refusal(413, "too-large", "the body is too large");
   }
   const expectations = all("expect");
@@ -103,8 +104,22 @@ export function parseHead(raw: Uint8Array, policy: HeadPolicy): Head {
   };
 }
 
+/** The path of a target in origin form. */
+export function pathOf(target: string): string {
+  return target.split("?", 1)[0]!;
+}
+
+/** The path that a head asks for, if that can be told, however malformed or cut short the rest of it is; else "/". */
+export function pathOfHead(raw: Uint8Array): string {
+  const line = decoder.decode(raw.subarray(0, MAX_TARGET_BYTES)).split("\r\n", 1)[0]!;
+  return /^[A-Z]{1,16} (?:https?:\/\/[^/?# ]*)?(\/[\x21-\x7e]*)/i.exec(line)?.[1]?.split(
+    /[?#]/,
+    1,
+  )[0] ?? "/";
+}
+
 function bad(status: 400 | 405 | 414 | 431 | 501 | 505, message: string): Refusal {
-  return new Refusal(status, "bad-request", message);
+  return new Refusal(status, status === 405 ? "method-not-allowed" : "bad-request", message);
 }
 
 function textOf(raw: Uint8Array): string {

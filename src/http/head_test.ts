@@ -6,7 +6,7 @@ import { Refusal } from "./refusal.ts";
 const POLICY: HeadPolicy = {
   allowedHosts: new Set(["127.0.0.1", "localhost", "[::1]"]),
   allowedOrigins: new Set(["https://app.example"]),
-  maxBodyBytes: 1000,
+  maxBodyBytes: () => 1000,
 };
 const HOST = "Host: localhost:11434";
 
@@ -93,8 +93,8 @@ Deno.test("head: request lines", () => {
     line(505, `GET / ${version}`);
   }
   line(505, "PRI * HTTP/2.0");
-  line(405, "CONNECT localhost:11434 HTTP/1.1");
-  line(405, "TRACE / HTTP/1.1");
+  refuses(405, "method-not-allowed", "CONNECT localhost:11434 HTTP/1.1", HOST);
+  refuses(405, "method-not-allowed", "TRACE / HTTP/1.1", HOST);
   line(501, "BREW / HTTP/1.1");
   line(414, `GET /${"a".repeat(9000)} HTTP/1.1`);
   for (

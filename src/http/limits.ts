@@ -11,7 +11,6 @@ export interface Limits {
   readonly headMs: number;
   /** How long a kept connection may wait for its next request. */
   readonly idleMs: number;
-  readonly bodyBytes: number;
   /** Longest pause inside a request's body that the handler is waiting for. */
   readonly bodyPauseMs: number;
   /** A body may take this long, and a second more for each `bodyBytesPerSecond` received. */
@@ -29,7 +28,6 @@ export const DEFAULT_LIMITS: Limits = {
   headBytes: 32 * 1024,
   headMs: 10_000,
   idleMs: 60_000,
-  bodyBytes: 65 * 1024 * 1024,
   bodyPauseMs: 15_000,
   bodyMs: 30_000,
   bodyBytesPerSecond: 16 * 1024,

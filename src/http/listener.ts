@@ -14,6 +14,7 @@ import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { noDelay } from "./no_delay.ts";
 import { isLoopback, ownUid, peerUid } from "./peer.ts";
 import { Refusal, refusalBytes } from "./refusal.ts";
+import type { Rules } from "./rules.ts";
 
 export interface HardenedOptions {
   /** An address of this machine. */
@@ -23,6 +24,8 @@ export interface HardenedOptions {
   /** PEM certificate chain and private key: TLS instead of plaintext. */
   readonly tls?: { readonly cert: string; readonly key: string };
   readonly handler: Handler;
+  /** Of what is served. */
+  readonly rules: Rules;
   /** Host names clients may use besides the loopback ones and `hostname`, without port. */
   readonly allowedHosts?: readonly string[];
   /** Origins of web pages that may call besides our own, as browsers write them: `https://app.example`. */
@@ -112,18 +115,19 @@ class Server {
   constructor(options: HardenedOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const { handler, logger, hostname } = options;
+    const { handler, logger, hostname, rules } = options;
     const own = WILDCARDS.includes(hostname) ? [] : [bracketed(hostname)];
     const names = [...LOOPBACK_NAMES, ...own, ...(options.allowedHosts ?? [])];
     this.#connection = {
       handler,
       logger,
+      rules,
       limits: this.#limits,
       policy: {
         allowedHosts: new Set(names.map((name) => name.toLowerCase())),
         allowedOrigins: new Set((options.allowedOrigins ?? []).map((o) => o.toLowerCase())),
         allowedSchemes: new Set(options.allowedSchemes),
-        maxBodyBytes: this.#limits.bodyBytes,
+        maxBodyBytes: rules.maxBodyBytes,
       },
       checkPeer: sameUserCheck(options.sameUidOnly === true && Deno.build.os === "linux"),
     };
@@ -181,7 +185,7 @@ class Server {
     const fromPeer = this.#perPeer.get(peer) ?? 0;
     const tooMany = fromPeer >= this.#limits.connectionsPerPeer && !isLoopback(peer);
     if (tooMany || (this.#open.size >= this.#limits.connections && !this.#makeRoom(EVICTABLE_MS))) {
-      return turnAway(conn);
+      return turnAway(conn, this.#options.rules);
     }
     const connection = new Connection(conn, this.#connection);
     this.#open.add(connection);
@@ -235,10 +239,10 @@ function bracketed(hostname: string): string {
 }
 
 /** Best effort: the client is told if its socket takes the answer at once, which TLS before its handshake cannot. */
-function turnAway(conn: Socket): void {
+function turnAway(conn: Socket, rules: Rules): void {
   if (!("setNoDelay" in conn)) return conn.close();
   const busy = new Refusal(503, "busy", "too many connections", { hint: "try again later" });
-  void conn.write(refusalBytes(busy)).catch(() => {}).finally(() => {
+  void conn.write(refusalBytes(rules.render(busy, "/"))).catch(() => {}).finally(() => {
     try {
       conn.close();
     } catch { /* closed already */ }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { makeLogger } from "../log.ts";
 import { serveHardened } from "./mod.ts";
-import { ask, hardened, pause, Raw } from "./testing.ts";
+import { ask, hardened, pause, Raw, testRules } from "./testing.ts";
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -259,6 +259,7 @@ Deno.test("listener: a port in use and an address of another machine", async () 
   const server = await hardened({ handler: () => new Response() });
   const options = {
     handler: () => new Response(),
+    rules: testRules(),
     logger: makeLogger({ role: "test", level: "error" }),
     signal: new AbortController().signal,
   };

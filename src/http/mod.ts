@@ -1,4 +1,5 @@
 /** The hardened listener that gateway and proxy share. */
 export type { Handler, RequestInfo } from "./connection.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export type { RenderedError, Rules } from "./rules.ts";
 export { type HardenedOptions, type HardenedServer, serveHardened } from "./listener.ts";

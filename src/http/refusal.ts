@@ -1,6 +1,7 @@
 /** How the listener says no: a status, a stable code, and no more than the client needs to know. */
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import { utf8 } from "../bytes.ts";
+import type { RenderedError } from "./rules.ts";
 
 /** A request that is answered here and never reaches the handler; the connection ends with it. */
 export class Refusal extends SecLlamaError {
@@ -17,22 +18,14 @@ export class Refusal extends SecLlamaError {
   }
 }
 
-/** The body of an error answer, in the shape that Ollama's clients read. */
-export function errorBody(error: SecLlamaError): string {
-  return JSON.stringify({
-    error: error.message,
-    code: error.code,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  });
-}
-
 /** A complete error answer that ends the connection. */
-export function refusalBytes(error: SecLlamaError): Uint8Array<ArrayBuffer> {
-  const body = errorBody(error);
+export function refusalBytes({ status, headers, body }: RenderedError): Uint8Array<ArrayBuffer> {
+  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  // RFC 9110 section 7.8: a server that sends Upgrade names it in Connection.
+  const connection = "upgrade" in headers ? "close, upgrade" : "close";
   return utf8(
-    `HTTP/1.1 ${error.status} ${reasonPhrase(error.status)}\r\n` +
-      `content-type: application/json\r\ncontent-length: ${utf8(body).length}\r\n` +
-      `x-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${fields}` +
+      `content-length: ${utf8(body).length}\r\nconnection: ${connection}\r\n\r\n${body}`,
   );
 }
 

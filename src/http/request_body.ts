@@ -15,6 +15,7 @@ const SIZE_LINE = /^([0-9a-fA-F]{1,8})[ \t]*(?:;[\t\x20-\x7e]*)?$/;
 export class RequestBody {
   readonly #reader: SocketReader;
   readonly #limits: Limits;
+  readonly #maxBytes: number;
   readonly #failed = Promise.withResolvers<never>();
   readonly #complete = Promise.withResolvers<void>();
   readonly #onFirstWait: () => void;
@@ -35,10 +36,16 @@ export class RequestBody {
    */
   constructor(
     reader: SocketReader,
-    options: { contentLength: number | undefined; limits: Limits; onFirstWait: () => void },
+    options: {
+      contentLength: number | undefined;
+      maxBytes: number;
+      limits: Limits;
+      onFirstWait: () => void;
+    },
   ) {
     this.#reader = reader;
     this.#limits = options.limits;
+    this.#maxBytes = options.maxBytes;
     this.#onFirstWait = options.onFirstWait;
     this.#length = options.contentLength;
     this.#left = options.contentLength ?? 0;
@@ -131,7 +138,7 @@ export class RequestBody {
       this.#finish();
       return false;
     }
-    if (this.#received + size > this.#limits.bodyBytes) {
+    if (this.#received + size > this.#maxBytes) {
       throw new SecLlamaError("too-large", "the body is too large");
     }
     this.#left = size;

@@ -1,6 +1,7 @@
 /** Raw sockets and small servers for the listener's tests. */
+import { listenerRules } from "../api/listener_rules.ts";
 import { type Logger, silentLogger } from "../log.ts";
-import type { HardenedOptions, HardenedServer } from "./mod.ts";
+import type { HardenedOptions, HardenedServer, Rules } from "./mod.ts";
 import { serveHardened } from "./mod.ts";
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -91,6 +92,11 @@ export async function ask(port: number, text: string | Uint8Array, waitMs = 2000
 
 export type Served = HardenedServer & { stop(): Promise<void> } & { port: number };
 
+/** The product's rules, but that any path takes a body of `maxBytes`. */
+export function testRules(maxBytes = 64 * 1024 * 1024): Rules {
+  return { ...listenerRules(), maxBodyBytes: () => maxBytes };
+}
+
 /** A hardened listener on a free port. */
 export async function hardened(
   options: Partial<HardenedOptions> & Pick<HardenedOptions, "handler">,
@@ -100,6 +106,7 @@ export async function hardened(
   const server = await serveHardened({
     hostname: "127.0.0.1",
     port: 0,
+    rules: testRules(),
     logger,
     signal: controller.signal,
     ...options,

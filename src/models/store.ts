@@ -5,6 +5,7 @@
  * that comes with SecLlama. It does not load models and does not fetch them.
  */
 import { join, resolve as absolute } from "node:path";
+import { modelNotFoundText } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
 import { closest } from "../suggest.ts";
 import { copyModel, createModel, type Recipe, type Workshop } from "./create.ts";
@@ -104,7 +105,7 @@ export class ModelStore {
     if (this.#demo && wanted.canonical.toLowerCase() === DEMO_MODEL) {
       return await this.#demo.resolve();
     }
-    throw new SecLlamaError("model-not-found", `model "${name}" not found, try pulling it first`, {
+    throw new SecLlamaError("model-not-found", modelNotFoundText(name), {
       hint: await this.#hintFor(name),
       field: "model",
     });

@@ -45,7 +45,7 @@ Deno.test("store: opening and listing an empty one writes nothing", () =>
     assert.deepEqual(await store.list(), []);
     await assert.rejects(store.resolve("demo"), {
       code: "model-not-found",
-      message: 'model "demo" not found, try pulling it first',
+      message: "model 'demo' not found",
     });
     assert.deepEqual(await tree(dir), []);
   }));

@@ -4,6 +4,7 @@
  * kills that runner, a runner then exits.
  */
 import { type Bytes, utf8, utf8Decode, zero } from "../bytes.ts";
+import { BUSY_TEXT } from "../api/texts.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { Exchange, type JsonObject, MAX_HEAD_BYTES, WINDOW_BYTES } from "./exchange.ts";
 import {
@@ -90,10 +91,7 @@ export class Pipe {
   open(request: JsonObject): Exchange {
     if (this.#failure) throw this.#failure;
     if (this.#exchanges.size >= MAX_EXCHANGES) {
-      throw new SecLlamaError(
-        "busy",
-        "server busy, please try again.  maximum pending requests exceeded",
-      );
+      throw new SecLlamaError("busy", BUSY_TEXT);
     }
     const exchange = this.#make(this.#nextId++, request);
     void this.#send(FRAME.open, exchange.id, utf8(JSON.stringify(request)));

@@ -3,15 +3,24 @@
  * logs none of it.
  */
 import { Hono } from "hono";
-import { concat } from "../bytes.ts";
+import { collect } from "../api/body.ts";
+import { errorResponse } from "../api/errors.ts";
+import { refusedRequestBody } from "../api/listener_rules.ts";
+import { JSON_TYPE } from "../api/media_types.ts";
+import {
+  allowed,
+  bodyLimit,
+  canonicalPath,
+  notServed,
+  type Route,
+  routeOf,
+  takes,
+} from "../api/routes.ts";
+import { MANAGEMENT_HINT } from "../api/texts.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { errorResponse } from "../http/api_errors.ts";
-import { canonicalPath, MANAGEMENT_HINT } from "../http/api_paths.ts";
-import { DEFAULT_LIMITS } from "../http/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { desktopOrigins } from "./desktop.ts";
-import { kindOfPath, methodsOf } from "./paths.ts";
 
 export interface ProxyAppOptions {
   /** Address of the gateway. */
@@ -31,6 +40,7 @@ const REQUEST_HEADERS = ["content-type", "accept", "anthropic-version", "anthrop
 const ANSWER_HEADERS = [
   "content-type",
   "retry-after",
+  "request-id",
   "allow",
   "secllama-encryption",
   "secllama-isolation",
@@ -41,32 +51,28 @@ const ANSWER_HEADERS = [
 /** The proxy's HTTP application. */
 export function makeProxyApp(options: ProxyAppOptions): Hono {
   const app = new Hono({ getPath: (request) => canonicalPath(new URL(request.url).pathname) });
-  app.use("*", desktopOrigins(methodsOf));
+  app.use("*", desktopOrigins((path) => served(path)?.methods));
   app.all("*", async (c) => {
     const { method } = c.req.raw;
     const pathname = c.req.path;
     try {
-      switch (kindOfPath(method, pathname)) {
-        case "sealed":
-          return await sealed(options, c.req.raw, pathname);
-        case "metadata":
-          return await metadata(options, c.req.raw, pathname);
+      const route = served(pathname);
+      if (route && method === "OPTIONS") {
+        return new Response(null, { status: 204, headers: { allow: allowed(route) } });
+      }
+      if (route?.kind === "management" && !options.management) {
+        throw new SecLlamaError("management-refused", "model management over the network is off", {
+          hint: MANAGEMENT_HINT,
+        });
+      }
+      if (!route || !takes(route, method)) throw notServed(method, route);
+      switch (route.kind) {
+        case "inference":
+          return await sealed(options, c.req.raw, route);
         case "management":
-          if (options.management) return await forward(options, c.req.raw, pathname);
-          throw new SecLlamaError(
-            "management-refused",
-            "model management over the network is off",
-            { hint: MANAGEMENT_HINT },
-          );
-        case "options":
-          return new Response(null, { status: 204, headers: { allow: allowed(pathname) } });
-        case "method-not-allowed":
-          return new Response(JSON.stringify({ error: "method not allowed" }), {
-            status: 405,
-            headers: { "content-type": "application/json", "allow": allowed(pathname) },
-          });
-        case "unknown":
-          throw new SecLlamaError("not-found", "not found");
+          return await forward(options, c.req.raw, pathname);
+        default:
+          return await metadata(options, c.req.raw, pathname);
       }
     } catch (error) {
       const e = toSecLlamaError(error);
@@ -74,34 +80,25 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
       if (e.code === "internal") {
         options.logger.error("proxy-error", { cause: label((e.cause as Error)?.name ?? "") });
       }
-      return errorResponse(e, pathname);
+      return errorResponse(e, pathname, method);
     }
   });
   return app;
 }
 
-function allowed(path: string): string {
-  return [...methodsOf(path) ?? [], "OPTIONS"].join(", ");
+/** The row of a path that is served here; sealed requests are made here and not taken. Nothing unknown is passed on. */
+function served(path: string): Route | undefined {
+  const route = routeOf(path);
+  return route?.kind === "sealed" ? undefined : route;
 }
 
-async function sealed(options: ProxyAppOptions, request: Request, path: string): Promise<Response> {
-  // A page can post these without asking first; JSON clients never send them. A form, curl's default, names its origin
-  // when a browser sends it, and the listener has checked that.
-  if (/^(text\/plain|multipart\/)/i.test(request.headers.get("content-type") ?? "")) {
-    throw new SecLlamaError("unsupported-media-type", "this content type is not taken", {
-      hint: "send the header content-type: application/json",
-    });
-  }
-  const encoding = request.headers.get("content-encoding") ?? "identity";
-  if (encoding.toLowerCase() !== "identity") {
-    throw new SecLlamaError("unsupported-media-type", "compressed requests are not taken", {
-      hint: "send the body without content-encoding",
-    });
-  }
-  const answer = await options.fetch(at(options.gateway, path).href, {
+async function sealed(options: ProxyAppOptions, request: Request, route: Route): Promise<Response> {
+  const refused = refusedRequestBody(request, route);
+  if (refused) throw refused;
+  const answer = await options.fetch(at(options.gateway, route.path).href, {
     method: "POST",
-    headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": "application/json" },
-    body: await readBody(request),
+    headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": JSON_TYPE },
+    body: await collect(request.body, route.maxBytes),
     signal: request.signal,
   });
   const headers = pick(answer.headers, ANSWER_HEADERS);
@@ -120,7 +117,10 @@ async function metadata(
     method: request.method,
     signal: request.signal,
     ...(request.method === "POST"
-      ? { body: await readBody(request), headers: { "content-type": "application/json" } }
+      ? {
+        body: await collect(request.body, bodyLimit(request.method, path)),
+        headers: { "content-type": JSON_TYPE },
+      }
       : {}),
   });
   return passOn(answer);
@@ -140,7 +140,7 @@ async function forward(
       signal: request.signal,
       ...(request.body === null
         ? {}
-        : { body: request.body, headers: { "content-type": "application/json" } }),
+        : { body: request.body, headers: { "content-type": JSON_TYPE } }),
     });
   } catch (cause) {
     throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {
@@ -156,20 +156,6 @@ function passOn(answer: Response): Response {
     status: answer.status,
     headers: pick(answer.headers, ANSWER_HEADERS),
   });
-}
-
-/** A body that is held as a whole: no larger than the listener lets in where nothing larger is wanted. */
-async function readBody(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of request.body ?? []) {
-    size += part.length;
-    if (size > DEFAULT_LIMITS.bodyBytes) {
-      throw new SecLlamaError("too-large", "the request's body is too large");
-    }
-    parts.push(part);
-  }
-  return concat(...parts);
 }
 
 /** A path of the gateway. Set as a path, so that none can name another host. */

@@ -1,4 +1,5 @@
 /** The proxy: a hardened listener on loopback with the plain API, sealed to one gateway. Never listens beyond loopback. */
+import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type HardenedServer, serveHardened } from "../http/mod.ts";
 import { DESKTOP_SCHEMES } from "./desktop.ts";
@@ -29,10 +30,8 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     handler: (request) => app.fetch(request),
     sameUidOnly: true,
     allowedSchemes: DESKTOP_SCHEMES,
-    limits: {
-      idleMs: IDLE_MS,
-      ...(options.management ? { bodyBytes: options.management.maxBytes } : {}),
-    },
+    limits: { idleMs: IDLE_MS },
+    rules: listenerRules(options.management?.maxBytes),
     logger: options.logger,
     signal: options.signal,
   });

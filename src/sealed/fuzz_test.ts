@@ -8,7 +8,7 @@ import { encodeRequestHeader, parseRequestHeader } from "./header.ts";
 import { randomBytes } from "./primitives.ts";
 import { ReplyOpener } from "./reply_opener.ts";
 import { ReplySealer } from "./reply_sealer.ts";
-import { fromProblem } from "./problems.ts";
+import { fromProblem } from "../api/problems.ts";
 import { verifyKeyDocument } from "./sender.ts";
 import { chunks, makeWorld, open, PSK_ID, seal } from "./testing.ts";
 

@@ -10,8 +10,6 @@
 import { type Bytes, concat, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 
-/** HTTP media type of a sealed request and of a sealed reply. */
-export const SEALED_MEDIA_TYPE = "application/vnd.secllama.sealed;v=1";
 /** Suites of this version; `suite.ts` has one row for each. */
 export const KNOWN_SUITES: readonly number[] = [1, 2];
 /** Bytes of `rk`, the name of a runner's recipient key. */

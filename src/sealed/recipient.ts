@@ -6,6 +6,7 @@
  * every frame up to FINAL and nothing after it → clock → replay window.
  */
 import type { KeyPair } from "hpke";
+import { SEALED_BYTES } from "../api/routes.ts";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { BodyReader } from "./body_reader.ts";
@@ -49,7 +50,7 @@ export interface RecipientLimits {
 }
 
 export const DEFAULT_LIMITS: RecipientLimits = {
-  bodyBytes: 64 * 1024 * 1024,
+  bodyBytes: SEALED_BYTES,
   openingBytes: 256 * 1024 * 1024,
   replayEntries: DEFAULT_REPLAY_ENTRIES,
   skewMs: 120_000,

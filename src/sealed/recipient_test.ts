@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { concat, utf8, utf8Decode } from "../bytes.ts";
-import { toProblem } from "./problems.ts";
+import { toProblem } from "../api/problems.ts";
 import { randomBytes } from "./primitives.ts";
 import { Recipient } from "./recipient.ts";
 import { makeSuite, suiteById } from "./suite.ts";

@@ -4,7 +4,7 @@
  * no more requests, so that a model in steady use cannot keep another out for ever.
  */
 import { SecLlamaError } from "../errors.ts";
-import { BUSY_MESSAGE } from "./loaded_model.ts";
+import { BUSY_TEXT } from "../api/texts.ts";
 import { tooLarge } from "./memory.ts";
 
 /** A model that takes room. */
@@ -138,7 +138,7 @@ export class Admission {
 }
 
 function busy(): SecLlamaError {
-  return new SecLlamaError("busy", BUSY_MESSAGE, {
+  return new SecLlamaError("busy", BUSY_TEXT, {
     hint: "every loaded model is in use: try again, or raise SECLLAMA_MAX_LOADED_MODELS",
   });
 }

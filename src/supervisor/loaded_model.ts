@@ -4,13 +4,12 @@
  */
 import type { Exchange } from "../pipe/pipe.ts";
 import type { OpenHead } from "../pipe/messages.ts";
+import { BUSY_TEXT } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { RunnerProcess } from "./runner_process.ts";
 import type { Gpu } from "../sandbox/mod.ts";
 import type { IsolationReport } from "./isolation.ts";
 
-/** As in Ollama, clients and people look for this text. */
-export const BUSY_MESSAGE = "server busy, please try again.  maximum pending requests exceeded";
 /** How long a client that fetched the key may take to send its request. */
 const PROMISE_MS = 10_000;
 /** Of the queue, what one client may take while there are others. */
@@ -164,7 +163,7 @@ export class LoadedModel {
     const own = this.#requests.get(client) ?? 0;
     const all = [...this.#requests.values()].reduce((sum, n) => sum + n, 0);
     const share = shared ? Math.max(this.#o.slots, Math.ceil(limit * CLIENT_SHARE)) : limit;
-    if (all >= limit || own >= share) throw new SecLlamaError("busy", BUSY_MESSAGE);
+    if (all >= limit || own >= share) throw new SecLlamaError("busy", BUSY_TEXT);
   }
 
   #count(client: string, by: number): void {

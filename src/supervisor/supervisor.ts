@@ -15,7 +15,8 @@ import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
 import { KeyFeed } from "./key_feed.ts";
-import { BUSY_MESSAGE, LoadedModel } from "./loaded_model.ts";
+import { BUSY_TEXT } from "../api/texts.ts";
+import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
 import { RunnerProcess } from "./runner_process.ts";
 
@@ -148,7 +149,7 @@ export class Supervisor {
       loading = { done, clients };
       this.#loading.set(resolved.name, loading);
     } else if (loading.clients.length >= config.parallel + config.maxQueue) {
-      throw new SecLlamaError("busy", BUSY_MESSAGE);
+      throw new SecLlamaError("busy", BUSY_TEXT);
     }
     if (client !== undefined) loading.clients.push(client);
     return { model: await loading.done, waitedMs: performance.now() - started };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { isAt } from "../http/break_socket.ts";
+import { listenerRules } from "../api/listener_rules.ts";
 import { serveHardened } from "../http/mod.ts";
 import { ManifestFile, openKeySource } from "../keys/mod.ts";
 import { code, managerAt, withFolder } from "../keys/testing.ts";
@@ -123,6 +124,7 @@ Deno.test("tls: a listener speaks TLS 1.2 and 1.3 and HTTP/1.1 to whoever has th
     await Deno.writeTextFile(`${folder}/ca.pem`, certificate);
     const stop = new AbortController();
     const server = await serveHardened({
+      rules: listenerRules(),
       hostname: "127.0.0.1",
       port: 0,
       tls,
@@ -246,6 +248,7 @@ Deno.test("tls: an operator's own files are read, and what is wrong with them is
       hostname: "127.0.0.1",
       port: 0,
       logger: silentLogger,
+      rules: listenerRules(),
       handler: () => new Response(),
     };
     const signal = AbortSignal.abort();

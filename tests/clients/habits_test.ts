@@ -138,7 +138,7 @@ Deno.test("habits of clients on the wire", async (t) => {
       async () => {
         const missing = JSON.parse(await curl(`${url}/v1/models/none`));
         assert.equal(missing.error.type, "not_found_error");
-        assert.match(missing.error.message, /not found, try pulling it first/);
+        assert.match(missing.error.message, /^model .* not found/);
         assert.match(
           JSON.parse(await curl(`${url}/api/show`, "-d", '{"name":"none"}')).error,
           /not found/,

@@ -5,11 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { sealedFetch } from "../../src/client/library.ts";
-import { INFERENCE_PATHS } from "../../src/http/api_paths.ts";
+import { routes } from "../../src/api/routes.ts";
 import { serveWithKey } from "../library/testing.ts";
 import { findIn } from "../support/memory.ts";
 import { Recorder } from "../support/recorder.ts";
 import { fromHex } from "../../src/bytes.ts";
+
+const INFERENCE_PATHS = routes("inference").map(({ path }) => path);
 
 /** In every request, and by its format in every reply that has text. */
 const ASKED = "kestrelvermillion";

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { concat, fromHex, toHex, utf8 } from "../../src/bytes.ts";
 import { sealedFetch, type SealedFetchOptions } from "../../src/client/mod.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import { SEALED_MEDIA_TYPE } from "../../src/sealed/header.ts";
+import { SEALED_TYPE } from "../../src/api/media_types.ts";
 import { randomBytes } from "../../src/sealed/primitives.ts";
 import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
 import { splitFrames } from "../../src/sealed/testing.ts";
@@ -69,7 +69,7 @@ async function post(
 ): Promise<{ status: number; code: string }> {
   const response = await fetch(`${served.gatewayUrl}/sealed/v1`, {
     method: "POST",
-    headers: { "content-type": SEALED_MEDIA_TYPE, ...headers },
+    headers: { "content-type": SEALED_TYPE, ...headers },
     body: body as Uint8Array<ArrayBuffer>,
   });
   const text = await response.text();
@@ -242,8 +242,7 @@ Deno.test("wire faults: an attacker before a real gateway", async (t) => {
           return url.pathname === path ? Promise.resolve(answer()) : undefined;
         };
         const unsealed = () => Response.json({ message: { content: "trust me" }, done: true });
-        const typed = () =>
-          new Response("trust me", { headers: { "content-type": SEALED_MEDIA_TYPE } });
+        const typed = () => new Response("trust me", { headers: { "content-type": SEALED_TYPE } });
         for (const answer of [unsealed, typed]) {
           assert.equal(
             await outcome(attacked(served, { instead: instead("/sealed/v1", answer) })),
@@ -316,7 +315,7 @@ async function stream(served: KnownGateway, body: Uint8Array, framing: string) {
   const piece = (bytes: Uint8Array) =>
     chunked ? concat(utf8(`${bytes.length.toString(16)}\r\n`), bytes, utf8("\r\n")) : bytes;
   const head =
-    `POST /sealed/v1 HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: ${SEALED_MEDIA_TYPE}\r\n${framing}\r\n\r\n`;
+    `POST /sealed/v1 HTTP/1.1\r\nhost: ${hostname}\r\ncontent-type: ${SEALED_TYPE}\r\n${framing}\r\n\r\n`;
   const answer = new Response(conn.readable).text().catch(() => "");
   let answered = false;
   void answer.then(() => answered = true);

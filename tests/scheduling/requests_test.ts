@@ -1,7 +1,7 @@
 /** Requests against each other: turns, queues, leaving, and what a runner's end does to whom. Real runners. */
 import assert from "node:assert/strict";
 import { makeRandomGguf } from "../../runner/engine/testing_gguf.ts";
-import { BUSY_MESSAGE } from "../../src/supervisor/loaded_model.ts";
+import { BUSY_TEXT } from "../../src/api/texts.ts";
 import { numbers, until, withWorld } from "./testing.ts";
 
 const ONE = { model: "a", prompt: "Hi", stream: false, options: { num_predict: 1 } };
@@ -26,7 +26,7 @@ Deno.test("scheduling: one client's queue leaves room for another's, who has the
     assert.equal(answers.filter((a) => a.status === 200).length, 6);
     const refused = answers.filter((a) => a.status === 503);
     assert.equal(refused.length, 3);
-    for (const { body } of refused) assert.equal(body.error, BUSY_MESSAGE);
+    for (const { body } of refused) assert.equal(body.error, BUSY_TEXT);
   }));
 
 Deno.test("scheduling: what is known of one client's prompt is reused for that client, never for another", () =>

@@ -7,6 +7,7 @@ import { Installation } from "../../src/app/installation.ts";
 import { sealedFetch } from "../../src/client/mod.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
+import { listenerRules } from "../../src/api/listener_rules.ts";
 import { serveHardened } from "../../src/http/mod.ts";
 import { type KeySource, openKeySource } from "../../src/keys/mod.ts";
 import { silentLogger } from "../../src/log.ts";
@@ -84,6 +85,7 @@ export async function withWorld(
   });
   const stop = new AbortController();
   const server = await serveHardened({
+    rules: listenerRules(),
     hostname: "127.0.0.1",
     port: 0,
     handler: (request) => app.fetch(request),

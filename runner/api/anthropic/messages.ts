@@ -1,7 +1,8 @@
 /** POST /v1/messages and POST /v1/messages/count_tokens */
+import { errorDocument } from "../../../src/api/errors.ts";
+import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import type { Handler } from "../app.ts";
-import { errorBody } from "../errors.ts";
 import { collect } from "../inference.ts";
 import { newId } from "../reply_parser.ts";
 import type { InferenceRequest, NamedToolCall, Reply, ReplyEvent } from "../request.ts";
@@ -9,14 +10,12 @@ import { type Chunks, sse, streamResponse } from "../stream.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { parseMessagesRequest } from "./request.ts";
 
-const EVENT_STREAM = "text/event-stream; charset=utf-8";
-
 export const anthropicMessages: Handler = async (service, body, call, cancel) => {
   const request = named(parseMessagesRequest(service, body, true));
   const stream = body.boolean("stream") ?? false;
   const reply = service.infer(request, call);
   const head = { id: newId("msg_"), type: "message", role: "assistant", model: request.model };
-  if (stream) return await streamResponse(events(head, reply), EVENT_STREAM, cancel);
+  if (stream) return await streamResponse(events(head, reply), EVENT_STREAM_TYPE, cancel);
   const { text, thinking, toolCalls, done } = await collect(reply);
   const content: unknown[] = [];
   if (thinking !== "") content.push({ type: "thinking", thinking, signature: "" });
@@ -75,7 +74,7 @@ async function* events(head: Readonly<Record<string, unknown>>, reply: Reply): C
     }
   } catch (error) {
     if (!begun) throw error;
-    yield sse(errorBody("anthropic", error), "error");
+    yield sse(errorDocument(error, "anthropic"), "error");
   }
 }
 

@@ -1,4 +1,5 @@
 /** POST /api/chat */
+import { NDJSON_TYPE } from "../../../src/api/media_types.ts";
 import type { Handler } from "../app.ts";
 import { collect } from "../inference.ts";
 import type { InferenceRequest, NamedToolCall, Reply, ReplyEvent } from "../request.ts";
@@ -9,7 +10,6 @@ import {
   createdAt,
   logprobFields,
   metrics,
-  NDJSON,
   parseMessages,
   parseTools,
   withErrorLine,
@@ -34,7 +34,7 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
   };
   const reply = service.infer(request, call);
   if (stream) {
-    return await streamResponse(withErrorLine(lines(model, reply, release)), NDJSON, cancel);
+    return await streamResponse(withErrorLine(lines(model, reply, release)), NDJSON_TYPE, cancel);
   }
   try {
     const { text, thinking, toolCalls, logprobs, done } = await collect(reply);

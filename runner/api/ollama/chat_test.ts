@@ -164,11 +164,13 @@ Deno.test("/api/chat: an error before output is a status, one in the middle a la
   assert.ok(early.headers.has("retry-after"));
   assert.deepEqual(await early.json(), {
     error: "server busy, please try again.  maximum pending requests exceeded",
+    code: "busy",
+    hint: "the queue is full",
   });
   const late = await testApi({ failure: new Error("secret detail") }).post("/api/chat", HELLO);
   assert.equal(late.status, 200);
   const { lines } = await readLines(late);
-  assert.deepEqual(lines.at(-1), { error: "an internal error occurred" });
+  assert.deepEqual(lines.at(-1), { error: "an internal error occurred", code: "internal" });
   const whole = await testApi({ failure: new Error("secret detail") })
     .post("/api/chat", { ...HELLO, stream: false });
   assert.equal(whole.status, 500);
@@ -201,7 +203,10 @@ Deno.test("/api/chat: a thought is split off; with think false it is left out", 
 Deno.test("/api/chat: think for a model that cannot is 400", async () => {
   const response = await testApi().post("/api/chat", { ...HELLO, think: true });
   assert.equal(response.status, 400);
-  assert.deepEqual(await response.json(), { error: '"demo" does not support thinking' });
+  assert.deepEqual(await response.json(), {
+    error: '"demo" does not support thinking',
+    code: "bad-request",
+  });
 });
 
 const TOOLS = [{ type: "function", function: { name: "weather", parameters: { type: "object" } } }];
@@ -244,7 +249,10 @@ Deno.test("/api/chat: without tools a tool call is text; empty tools are none", 
 Deno.test("/api/chat: tools for a model without them are 400 in Ollama's words", async () => {
   const response = await testApi().post("/api/chat", { ...HELLO, tools: TOOLS });
   assert.equal(response.status, 400);
-  assert.deepEqual(await response.json(), { error: '"demo" does not support tools' });
+  assert.deepEqual(await response.json(), {
+    error: '"demo" does not support tools',
+    code: "bad-request",
+  });
 });
 
 Deno.test("/api/chat: format becomes a grammar; a thought may come before it", async () => {

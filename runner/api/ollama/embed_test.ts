@@ -46,6 +46,7 @@ Deno.test("/api/embed: a long input is cut, or 400 with truncate false", async (
     assert.equal(refused.status, 400);
     assert.deepEqual(await refused.json(), {
       error: "the input length exceeds the context length",
+      code: "context-too-long",
     });
   }
 });

@@ -1,4 +1,5 @@
 /** POST /api/generate */
+import { NDJSON_TYPE } from "../../../src/api/media_types.ts";
 import type { Handler } from "../app.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import { collect } from "../inference.ts";
@@ -12,7 +13,6 @@ import {
   createdAt,
   logprobFields,
   metrics,
-  NDJSON,
   withErrorLine,
 } from "./wire.ts";
 
@@ -33,7 +33,11 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   }
   const reply = service.infer({ model, prompt, ...inference }, call);
   if (stream) {
-    return await streamResponse(withErrorLine(lines(model, raw, reply, release)), NDJSON, cancel);
+    return await streamResponse(
+      withErrorLine(lines(model, raw, reply, release)),
+      NDJSON_TYPE,
+      cancel,
+    );
   }
   try {
     const { text, thinking, logprobs, done } = await collect(reply);

@@ -51,6 +51,7 @@ Deno.test("/api/generate raw: the prompt is everything, control tokens included,
     assert.equal(refused.status, 400);
     assert.deepEqual(await refused.json(), {
       error: "raw mode does not support template, system, or context",
+      code: "bad-request",
     });
   }
 });
@@ -128,7 +129,10 @@ Deno.test("/api/generate: a thought is a field of its own", async () => {
 Deno.test("/api/generate: images are 400", async () => {
   const response = await testApi().post("/api/generate", { ...HELLO, images: ["aGk="] });
   assert.equal(response.status, 400);
-  assert.deepEqual(await response.json(), { error: "this model does not support images" });
+  assert.deepEqual(await response.json(), {
+    error: "this model does not support images",
+    code: "bad-request",
+  });
   assert.equal((await testApi().post("/api/generate", { ...HELLO, images: [] })).status, 200);
 });
 

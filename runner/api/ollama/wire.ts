@@ -1,6 +1,6 @@
 /** What Ollama's chat and generate share: the fields of requests and the fields, in Ollama's order, of replies. */
+import { errorDocument } from "../../../src/api/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
-import { errorBody } from "../errors.ts";
 import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
 import { refuseImages } from "../images.ts";
@@ -8,7 +8,6 @@ import { parseOptions } from "../options.ts";
 import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { type Chunks, ndjson } from "../stream.ts";
 
-export const NDJSON = "application/x-ndjson";
 const MAX_MESSAGES = 100_000;
 export const MAX_TOOLS = 1024;
 
@@ -146,7 +145,7 @@ export async function* withErrorLine(chunks: Chunks): Chunks {
     }
   } catch (error) {
     if (!begun) throw error;
-    yield ndjson(errorBody("ollama", error));
+    yield ndjson(errorDocument(error, "ollama"));
   }
 }
 

@@ -1,4 +1,5 @@
 /** POST /v1/chat/completions */
+import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import type { Handler } from "../app.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
@@ -16,7 +17,6 @@ import {
 } from "./choices.ts";
 import {
   contentText,
-  EVENT_STREAM,
   formatField,
   MAX_LIST,
   parallelField,
@@ -43,7 +43,7 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
   if (stream) {
     const chunks = events(head, streamChoices(service, requests, call), includeUsage ? n : 0);
-    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM, cancel);
+    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM_TYPE, cancel);
   }
   const replies = await collectChoices(service, requests, call);
   return Response.json({

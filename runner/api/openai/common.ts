@@ -1,6 +1,6 @@
 /** What the OpenAI endpoints share: sampling fields, messages, tools and the shape of usage. */
+import { errorDocument } from "../../../src/api/errors.ts";
 import type { ToolCall, ToolDefinition } from "../../engine/types.ts";
-import { errorBody } from "../errors.ts";
 import type { Fields } from "../fields.ts";
 import { refusePart } from "../images.ts";
 import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
@@ -16,7 +16,6 @@ import type {
 } from "../request.ts";
 import { type Chunks, sse } from "../stream.ts";
 
-export const EVENT_STREAM = "text/event-stream; charset=utf-8";
 const INT32_MAX = 2 ** 31 - 1;
 export const MAX_LIST = 100_000;
 export const MAX_TOOLS = 1024;
@@ -207,7 +206,7 @@ export async function* withErrorEvent(chunks: Chunks): Chunks {
     }
   } catch (error) {
     if (!begun) throw error;
-    yield sse(errorBody("openai", error));
+    yield sse(errorDocument(error, "openai"));
   }
 }
 

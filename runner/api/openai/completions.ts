@@ -1,4 +1,5 @@
 /** POST /v1/completions: the older API, where a prompt is one text. */
+import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import type { Handler } from "../app.ts";
 import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
@@ -12,14 +13,7 @@ import {
   streamChoices,
   sumUsage,
 } from "./choices.ts";
-import {
-  EVENT_STREAM,
-  MAX_LIST,
-  samplingFields,
-  unixSeconds,
-  wireUsage,
-  withErrorEvent,
-} from "./common.ts";
+import { MAX_LIST, samplingFields, unixSeconds, wireUsage, withErrorEvent } from "./common.ts";
 import { tokenIds } from "./embeddings.ts";
 
 export const openaiCompletions: Handler = async (service, body, call, cancel) => {
@@ -36,7 +30,7 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
   if (stream) {
     const choices = streamChoices(service, requests, call);
     const chunks = events(head, choices, echoes, includeUsage ? n : 0);
-    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM, cancel);
+    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM_TYPE, cancel);
   }
   const replies = await collectChoices(service, requests, call);
   return Response.json({

@@ -1,12 +1,13 @@
 /** POST /v1/responses and /v1/responses/input_tokens: the handlers, and the response object that echoes the request. */
 import { SecLlamaError, toSecLlamaError } from "../../../src/errors.ts";
 import type { Handler } from "../app.ts";
-import { publicMessage } from "../errors.ts";
+import { withHint } from "../../../src/api/errors.ts";
+import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
 import type { Call, InferenceRequest, Reply, ReplyEvent, Service, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
-import { EVENT_STREAM, unixSeconds } from "./common.ts";
+import { unixSeconds } from "./common.ts";
 import { ItemStore } from "./item_store.ts";
 import { type OutputItem, type ResponseEvent, ResponseEvents } from "./responses_events.ts";
 import { parseResponsesRequest, turnsOf } from "./responses_request.ts";
@@ -25,7 +26,7 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
     const keep = body.boolean("store") ?? true;
     const frame = new ResponseFrame(request, body);
     const reply = remembering(service.infer(request, call));
-    if (stream) return await streamResponse(events(frame, reply), EVENT_STREAM, cancel);
+    if (stream) return await streamResponse(events(frame, reply), EVENT_STREAM_TYPE, cancel);
     let response: Response | undefined;
     for await (const { builder, event } of reply) {
       if (event.type === "done") response = Response.json(frame.finished(builder, event));
@@ -83,9 +84,8 @@ async function* events(frame: ResponseFrame, reply: AsyncGenerator<Step>): Chunk
     }
   } catch (thrown) {
     if (!begun) throw thrown;
-    const message = publicMessage(toSecLlamaError(thrown));
     const response = frame.build("failed", items, null);
-    response.error = { code: "server_error", message };
+    response.error = { code: "server_error", message: withHint(toSecLlamaError(thrown)) };
     yield write("response.failed", { response });
   }
 }

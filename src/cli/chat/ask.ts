@@ -1,4 +1,6 @@
 /** One question to `/api/chat`, and its answer as it comes. */
+import { readError } from "../../api/errors.ts";
+import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { ChatBody } from "./session.ts";
 
@@ -25,8 +27,8 @@ export type Piece =
  * @throws {SecLlamaError} What `post` throws; the API's refusal with its text; `truncated` for an answer without an end.
  */
 export async function* ask(post: Post, body: ChatBody, signal: AbortSignal): AsyncGenerator<Piece> {
-  const response = await post("/api/chat", JSON.stringify({ ...body, stream: true }), signal);
-  if (!response.ok) throw await answerError(response);
+  const response = await post(ROUTES.chat.path, JSON.stringify({ ...body, stream: true }), signal);
+  if (!response.ok) throw await readError(response);
   let ended = false;
   for await (const line of lines(response.body!)) {
     const event = JSON.parse(line);
@@ -42,28 +44,6 @@ export async function* ask(post: Post, body: ChatBody, signal: AbortSignal): Asy
     }
   }
   if (!ended) throw new SecLlamaError("truncated", "the answer ended before its end");
-}
-
-/** The proxy's error as ours. Its text is from our own table: names and limits, never content. */
-export async function answerError(response: Response): Promise<SecLlamaError> {
-  const body = await response.json().catch(() => ({})) as { error?: unknown; hint?: unknown };
-  const message = typeof body.error === "string"
-    ? body.error
-    : `the proxy answered ${response.status}`;
-  const code = response.status === 404
-    ? "model-not-found"
-    : response.status === 400
-    ? "bad-request"
-    : response.status === 503
-    ? "busy"
-    : "model-failed";
-  return new SecLlamaError(code, message, {
-    ...(typeof body.hint === "string"
-      ? { hint: body.hint }
-      : code === "model-not-found"
-      ? { hint: "to see the models, run: secllama list" }
-      : {}),
-  });
 }
 
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {

@@ -1,4 +1,6 @@
 /** Where `secllama run` sends a request: to the proxy of this machine, or sealed from here to a gateway. */
+import { JSON_TYPE } from "../../api/media_types.ts";
+import { isMetadata } from "../../api/routes.ts";
 import { type SealedFetch, sealedFetch } from "../../client/mod.ts";
 import { utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
@@ -17,7 +19,7 @@ export async function makePost(
 ): Promise<Post> {
   const init = (body: string, signal: AbortSignal) => ({
     method: "POST",
-    headers: { "content-type": "application/json" },
+    headers: { "content-type": JSON_TYPE },
     body,
     signal,
   });
@@ -32,9 +34,9 @@ export async function makePost(
       sealed = sealedFetch((await pairedGateway(context, dataDir))!);
     }
     // What is said of a model is no conversation, and is not sealed.
-    if (path === "/api/show") {
-      const headers = { "content-type": "application/json" };
-      return await sealed.metadata("api/show", {
+    if (isMetadata("POST", path)) {
+      const headers = { "content-type": JSON_TYPE };
+      return await sealed.metadata(path, {
         method: "POST",
         body: utf8(body),
         headers,

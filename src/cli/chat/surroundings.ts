@@ -1,11 +1,13 @@
 /** What a conversation needs beside the answers: models, and the lines that the user wants kept. */
 import { join } from "node:path";
+import { readError } from "../../api/errors.ts";
+import { ROUTES } from "../../api/routes.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { exists } from "../../models/files.ts";
 import { parseModelName } from "../../models/names.ts";
 import type { CommandContext } from "../command.ts";
 import { keySourceOptions } from "../key_options.ts";
-import { answerError, type Post } from "./ask.ts";
+import type { Post } from "./ask.ts";
 import type { Surroundings } from "./converse.ts";
 import { SealedHistory } from "./sealed_history.ts";
 import type { Session } from "./session.ts";
@@ -19,7 +21,7 @@ export async function surroundings(
 ): Promise<Surroundings> {
   const call = async (path: string, body: object, signal: AbortSignal) => {
     const response = await post(path, JSON.stringify(body), signal);
-    if (!response.ok) throw await answerError(response);
+    if (!response.ok) throw await readError(response);
     return await response.json();
   };
   const lasting = await exists(join(dataDir, "keyset.json"));
@@ -27,9 +29,9 @@ export async function surroundings(
     tui: context.tui,
     post,
     load: async (model, signal) => {
-      await call("/api/generate", { model, prompt: "", stream: false }, signal);
+      await call(ROUTES.generate.path, { model, prompt: "", stream: false }, signal);
     },
-    show: async (model, part, signal) => showText(await call("/api/show", { model }, signal), part),
+    show: async (model, part, signal) => showText(await call(ROUTES.show.path, { model }, signal), part),
     save: (name, session) => saveSession(context, name, session),
     ...(lasting
       ? {

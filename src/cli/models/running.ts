@@ -1,4 +1,7 @@
 /** Asks the `serve` that runs on this machine, through its proxy on loopback. */
+import { readError } from "../../api/errors.ts";
+import { JSON_TYPE } from "../../api/media_types.ts";
+import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { CommandContext } from "../command.ts";
 import { askedProxy, readSettings } from "../settings.ts";
@@ -32,7 +35,7 @@ export async function runningServe(context: CommandContext): Promise<RunningServ
         redirect: "error",
         ...(body === undefined ? {} : {
           method: "POST",
-          headers: { "content-type": "application/json" },
+          headers: { "content-type": JSON_TYPE },
           body: JSON.stringify(body),
         }),
       });
@@ -43,24 +46,18 @@ export async function runningServe(context: CommandContext): Promise<RunningServ
         cause,
       });
     }
-    const json = await answer.json().catch(() => ({}));
-    if (answer.ok) return json;
-    const { error, hint } = Object(json) as { error?: unknown; hint?: unknown };
-    throw new SecLlamaError(
-      answer.status === 404 ? "model-not-found" : "model-failed",
-      typeof error === "string" ? error : `${host} answered ${answer.status}`,
-      typeof hint === "string" ? { hint } : {},
-    );
+    if (!answer.ok) throw await readError(answer);
+    return await answer.json().catch(() => ({}));
   };
   return {
     async models() {
-      const { models } = Object(await ask("/api/ps")) as { models?: RunningModel[] };
+      const { models } = Object(await ask(ROUTES.ps.path)) as { models?: RunningModel[] };
       if (Array.isArray(models)) return models;
       throw new SecLlamaError("gateway-unreachable", `what runs on ${host} is not SecLlama`);
     },
     async unload(name) {
       // As `ollama stop` does. Sealed by the proxy, as every request about a model is.
-      await ask("/api/generate", { model: name, prompt: "", keep_alive: 0, stream: false });
+      await ask(ROUTES.generate.path, { model: name, prompt: "", keep_alive: 0, stream: false });
     },
   };
 }

@@ -2,6 +2,7 @@
  * The body of `POST /api/create`. It names models and uploaded blobs by their digests, never paths: nothing a client sends
  * makes the gateway look at a file of the host (CVE-2024-39719, CVE-2024-39721, CVE-2024-39722).
  */
+import { BAD_DIGEST_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { FileReference, Recipe } from "../../models/create.ts";
 import { isRole, type ModelMessage } from "../../models/defaults.ts";
@@ -58,7 +59,7 @@ function references(body: Body, field: string): FileReference[] {
   const digests = Object.values(value);
   if (digests.length > MAX_FILES) throw bad(field, `${field} names more than ${MAX_FILES} files`);
   return digests.map((digest) => {
-    if (!isDigest(digest)) throw bad(field, "a digest is sha256: and 64 lower-case digits");
+    if (!isDigest(digest)) throw bad(field, BAD_DIGEST_TEXT);
     return { digest: `sha256:${digestHex(digest)}` };
   });
 }

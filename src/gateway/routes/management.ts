@@ -1,15 +1,18 @@
 /** Pull, create, copy, delete and blobs in Ollama's shapes. Mounted only where the operator turned management on. */
 import type { Context, Hono } from "hono";
 import { utf8 } from "../../bytes.ts";
-import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { readJson } from "../../api/body.ts";
+import { errorDocument } from "../../api/errors.ts";
+import { NDJSON_TYPE } from "../../api/media_types.ts";
+import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
+import { BAD_DIGEST_TEXT, MODEL_REQUIRED_TEXT } from "../../api/texts.ts";
+import { SecLlamaError } from "../../errors.ts";
 import { label } from "../../log.ts";
 import { digestHex, isDigest, parseModelName } from "../../models/names.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv, ModelManagement } from "../management.ts";
-import { readSmallJson } from "../small_body.ts";
 import { recipeOf } from "./create_request.ts";
 
-const CREATE_BYTES = 8 * 1024 * 1024;
 /** Pulls and creations at once. */
 const MAX_JOBS = 4;
 
@@ -44,8 +47,7 @@ export function managementRoutes(
           if (!stop.signal.aborted) controller.enqueue(utf8(`${JSON.stringify(line)}\n`));
         };
         void job({ signal, onLine: send }).then(() => send({ status: "success" }), (error) => {
-          const { message, code, hint } = toSecLlamaError(error);
-          send({ error: message, code, ...(hint ? { hint } : {}) });
+          send(errorDocument(error, "ollama"));
         }).finally(() => {
           done();
           if (!stop.signal.aborted) controller.close();
@@ -53,14 +55,14 @@ export function managementRoutes(
       },
       cancel: () => stop.abort(),
     });
-    return new Response(body, { headers: { "content-type": "application/x-ndjson" } });
+    return new Response(body, { headers: { "content-type": NDJSON_TYPE } });
   };
 
   const log = (operation: string, model: string) =>
     logger.warn("model-management", { operation: label(operation), model: label(model) });
 
-  app.post("/api/pull", async (c) => {
-    const body = await readSmallJson(c.req.raw);
+  app.post(ROUTES.pull.path, async (c) => {
+    const body = await readJson(c.req.raw, ROUTES.pull);
     const name = nameOf(body);
     parseModelName(name.split("@")[0]!);
     if (body["insecure"] === true) {
@@ -73,8 +75,8 @@ export function managementRoutes(
     return await run(c, streams(body), (o) => management.pull(name, o));
   });
 
-  app.post("/api/create", async (c) => {
-    const body = await readSmallJson(c.req.raw, CREATE_BYTES);
+  app.post(ROUTES.create.path, async (c) => {
+    const body = await readJson(c.req.raw, ROUTES.create);
     const name = parseModelName(nameOf(body)).canonical;
     const recipe = await recipeOf(body, models);
     log("create", name);
@@ -85,8 +87,8 @@ export function managementRoutes(
     });
   });
 
-  app.post("/api/copy", async (c) => {
-    const { source, destination } = await readSmallJson(c.req.raw);
+  app.post(ROUTES.copy.path, async (c) => {
+    const { source, destination } = await readJson(c.req.raw, ROUTES.copy);
     if (typeof source !== "string" || typeof destination !== "string") {
       throw new SecLlamaError("bad-request", "source and destination are required", {
         field: "source",
@@ -98,21 +100,21 @@ export function managementRoutes(
     return c.body(null, 200);
   });
 
-  app.delete("/api/delete", async (c) => {
-    const name = nameOf(await readSmallJson(c.req.raw));
+  app.delete(ROUTES.delete.path, async (c) => {
+    const name = nameOf(await readJson(c.req.raw, ROUTES.delete));
     log("delete", name);
     await models.remove(name);
     return c.body(null, 200);
   });
 
   // Hono takes HEAD for a GET whose body is dropped.
-  app.get("/api/blobs/:digest", async (c) => {
-    const here = await models.uploads.has(digestOf(c.req.param("digest")));
+  app.get(pattern(ROUTES.blob), async (c) => {
+    const here = await models.uploads.has(digestOf(parameterOf(ROUTES.blob, c.req.path)));
     return c.body(null, here ? 200 : 404);
   });
 
-  app.post("/api/blobs/:digest", async (c) => {
-    const digest = digestOf(c.req.param("digest"));
+  app.post(pattern(ROUTES.blob), async (c) => {
+    const digest = digestOf(parameterOf(ROUTES.blob, c.req.path));
     if (await models.uploads.has(digest)) {
       void c.req.raw.body?.cancel().catch(() => {});
       return c.body(null, 200);
@@ -122,7 +124,7 @@ export function managementRoutes(
     return c.body(null, 201);
   });
 
-  app.post("/api/push", (c) => {
+  app.post(ROUTES.push.path, (c) => {
     void c.req.raw.body?.cancel().catch(() => {});
     throw new SecLlamaError("not-supported", "models are not pushed from here", {
       hint: "SecLlama sends nothing out; copy the file that secllama show names",
@@ -133,7 +135,7 @@ export function managementRoutes(
 function nameOf(body: Record<string, unknown>): string {
   const name = body["model"] ?? body["name"];
   if (typeof name === "string" && name !== "") return name;
-  throw new SecLlamaError("bad-request", "model is required", { field: "model" });
+  throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
 }
 
 function streams(body: Record<string, unknown>): boolean {
@@ -142,9 +144,9 @@ function streams(body: Record<string, unknown>): boolean {
   throw new SecLlamaError("bad-request", "stream must be true or false", { field: "stream" });
 }
 
-function digestOf(text: string): string {
+function digestOf(text: string | undefined): string {
   if (isDigest(text)) return `sha256:${digestHex(text)}`;
-  throw new SecLlamaError("bad-request", "a digest is sha256: and 64 lower-case digits", {
+  throw new SecLlamaError("bad-request", BAD_DIGEST_TEXT, {
     field: "digest",
   });
 }

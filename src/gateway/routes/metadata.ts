@@ -1,29 +1,30 @@
 /** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
 import type { Hono } from "hono";
+import { readJson } from "../../api/body.ts";
+import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
+import { MODEL_REQUIRED_TEXT, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { parseModelName } from "../../models/names.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
-import { OLLAMA_API_VERSION } from "../../http/api_paths.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
-import { readSmallJson } from "../small_body.ts";
 
 export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   const { models, supervisor } = context;
 
   app.get(
-    "/api/version",
+    ROUTES.version.path,
     (c) => c.json({ version: OLLAMA_API_VERSION, secllama: context.version }),
   );
 
-  app.on(["GET", "HEAD"], "/api/tags", async (c) => {
+  app.get(ROUTES.tags.path, async (c) => {
     return c.json({
       models: (await models.list()).map(ollamaTag).filter((tag) => tag !== undefined),
     });
   });
 
-  app.get("/api/ps", async (c) => {
+  app.get(ROUTES.ps.path, async (c) => {
     const tags = new Map((await models.list()).map((row) => [row.name, ollamaTag(row)]));
     return c.json({
       models: supervisor.loaded().map((m) => ({
@@ -40,16 +41,16 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
     });
   });
 
-  app.post("/api/show", async (c) => {
-    const body = await readSmallJson(c.req.raw);
+  app.post(ROUTES.show.path, async (c) => {
+    const body = await readJson(c.req.raw, ROUTES.show);
     const name = body["model"] ?? body["name"];
     if (typeof name !== "string" || name === "") {
-      throw new SecLlamaError("bad-request", "model is required", { field: "model" });
+      throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
     }
     return c.json(await showModel(models, name));
   });
 
-  app.get("/v1/models", async (c) => {
+  app.get(ROUTES.models.path, async (c) => {
     const data = (await models.list()).map(listedModel);
     return c.json({
       object: "list",
@@ -60,12 +61,11 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
     });
   });
 
-  app.get("/v1/models/:model{.+}", async (c) => {
-    const { name } = await models.resolve(c.req.param("model"));
+  app.get(pattern(ROUTES.model), async (c) => {
+    const asked = parameterOf(ROUTES.model, c.req.path) ?? "";
+    const { name } = await models.resolve(asked);
     const row = (await models.list()).find((m) => m.name === name);
-    if (!row) {
-      throw new SecLlamaError("model-not-found", `model "${name}" not found, try pulling it first`);
-    }
+    if (!row) throw new SecLlamaError("model-not-found", modelNotFoundText(asked));
     return c.json(listedModel(row));
   });
 }

@@ -3,16 +3,18 @@
  * operator's choice that every answer, the banner and the status repeat, passed to the runner unsealed.
  */
 import type { Hono } from "hono";
-import { concat, utf8Decode } from "../../bytes.ts";
+import { collect, parseJsonObject } from "../../api/body.ts";
+import { refusedRequestBody } from "../../api/listener_rules.ts";
+import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
+import { MODEL_REQUIRED_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { INFERENCE_PATHS } from "../../http/api_paths.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
+import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
 
 /** All who send plaintext are one client: nothing tells them apart. */
 const PLAIN_CLIENT = "plain";
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /** Where plaintext belongs, for hints. */
 export function proxyOf({ config }: GatewayContext): string {
@@ -22,8 +24,8 @@ export function proxyOf({ config }: GatewayContext): string {
 }
 
 export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
-  for (const path of INFERENCE_PATHS) {
-    app.post(path, async (c) => {
+  for (const route of routes("inference")) {
+    app.post(route.path, async (c) => {
       if (context.config.enableEncryption) {
         void c.req.raw.body?.cancel().catch(() => {});
         throw new SecLlamaError(
@@ -34,57 +36,33 @@ export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): 
           },
         );
       }
-      return await plain(context, c.req.raw, path);
+      return await plain(context, c.req.raw, route);
     });
   }
 }
 
-async function plain(context: GatewayContext, request: Request, path: string): Promise<Response> {
-  // A browser page can post text/plain anywhere without asking first; JSON it cannot.
-  if (
-    !/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "application/json")
-  ) {
-    throw new SecLlamaError("bad-request", "the content type must be application/json");
-  }
-  const body = await readAll(request);
-  const { model, waitedMs } = await context.supervisor.acquire(modelOf(body), PLAIN_CLIENT);
+async function plain(context: GatewayContext, request: Request, route: Route): Promise<Response> {
+  const refused = refusedRequestBody(request, route);
+  if (refused) throw refused;
+  const body = await collect(request.body, INFERENCE_BYTES);
+  const { model, waitedMs } = await context.supervisor.acquire(
+    askedModel(modelOf(body)),
+    PLAIN_CLIENT,
+  );
   const headers: Record<string, string> = {};
   for (const name of ["content-type", "accept", "anthropic-version"]) {
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
   const { exchange, done } = model.open(
-    { kind: "plain", method: request.method, path, headers, waitedMs },
+    { kind: "plain", method: request.method, path: route.path, headers, waitedMs },
     { client: PLAIN_CLIENT, shared: false },
   );
   return await relay(exchange, { body: null, first: body, signal: request.signal, done });
 }
 
-async function readAll(request: Request): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of request.body ?? []) {
-    size += part.length;
-    if (size > MAX_BODY_BYTES) {
-      throw new SecLlamaError("too-large", "the request's body is over 64 MiB");
-    }
-    parts.push(part);
-  }
-  return concat(...parts);
-}
-
 function modelOf(body: Uint8Array): string {
-  let value: unknown;
-  try {
-    value = JSON.parse(utf8Decode(body));
-  } catch {
-    throw new SecLlamaError("bad-request", "the request's body is not JSON");
-  }
-  const model = typeof value === "object" && value !== null
-    ? (value as Record<string, unknown>)["model"]
-    : undefined;
-  if (typeof model !== "string" || model === "") {
-    throw new SecLlamaError("bad-request", "model is required", { field: "model" });
-  }
-  return model;
+  const { model } = parseJsonObject(body);
+  if (typeof model === "string" && model !== "") return model;
+  throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
 }

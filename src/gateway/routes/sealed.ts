@@ -1,34 +1,27 @@
 /** `GET /sealed/v1/key` and `POST /sealed/v1`: find the runner, relay bytes both ways. Opens nothing. */
 import type { Hono } from "hono";
 import { concat } from "../../bytes.ts";
-import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { SEALED_TYPE } from "../../api/media_types.ts";
+import { ROUTES } from "../../api/routes.ts";
+import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
-import { toProblem } from "../../sealed/problems.ts";
 import { parseModelName } from "../../models/names.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
+import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
 import { proxyOf } from "./plain.ts";
 
-export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
 /** magic 4 + suite 1 + flags 1 + rk 8 + length 1 + id 255. */
 const MAX_HEADER_BYTES = 270;
 
 export function sealedRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
-  app.get("/sealed/v1/key", async (c) => {
-    try {
-      return await keyDocument(context, new URL(c.req.url).searchParams, c.req.raw.signal);
-    } catch (error) {
-      return problem(error);
-    }
+  app.get(ROUTES.sealedKey.path, async (c) => {
+    return await keyDocument(context, new URL(c.req.url).searchParams, c.req.raw.signal);
   });
 
-  app.post("/sealed/v1", async (c) => {
-    try {
-      return await sealedRequest(context, c.req.raw);
-    } catch (error) {
-      return problem(error);
-    }
+  app.post(ROUTES.sealedRequest.path, async (c) => {
+    return await sealedRequest(context, c.req.raw);
   });
 }
 
@@ -56,14 +49,13 @@ async function keyDocument(
       hint: `the suites are ${KNOWN_SUITES.join(" and ")}`,
     });
   }
-  const canonical = parseModelName(name).canonical;
   // A key id that nobody holds must not make a model load.
   if (!await context.supervisor.knowsPskId(id)) {
     throw new SecLlamaError("auth", "authentication failed");
   }
-  const { model, waitedMs } = await context.supervisor.acquire(canonical, id);
+  const { model, waitedMs } = await context.supervisor.acquire(askedModel(name), id);
   const { exchange, done } = model.open(
-    { kind: "key", id, c: c!, model: canonical, waitedMs, suite },
+    { kind: "key", id, c: c!, model: parseModelName(name).canonical, waitedMs, suite },
     { client: id, shared: context.supervisor.shared },
   );
   return await relay(exchange, { body: null, first: undefined, signal, done });
@@ -76,7 +68,7 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
   ) {
     throw new SecLlamaError(
       "plaintext-refused",
-      "the body of POST /sealed/v1 must be a sealed request",
+      `the body of POST ${ROUTES.sealedRequest.path} must be a sealed request`,
       {
         hint: `send plaintext requests to the proxy: ${proxyOf(context)}`,
       },
@@ -116,17 +108,4 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
     if (done) throw new SecLlamaError("malformed", "the request ended inside its header");
     first = concat(first, value);
   }
-}
-
-function problem(error: unknown): Response {
-  const e = toSecLlamaError(error);
-  const document = toProblem(e);
-  return new Response(JSON.stringify(document), {
-    status: document.status,
-    headers: {
-      "content-type": "application/problem+json",
-      "cache-control": "no-store",
-      ...(document.status === 503 ? { "retry-after": "1" } : {}),
-    },
-  });
 }

@@ -1,10 +1,11 @@
 /** `GET /api/security/status`: what was measured of the processes that run now. Nothing here is a constant of hope. */
 import type { Hono } from "hono";
+import { ROUTES } from "../../api/routes.ts";
 import { type GatewayContext, isolationWord } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
 
 export function securityRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
-  app.get("/api/security/status", (c) => {
+  app.get(ROUTES.securityStatus.path, (c) => {
     const { config, supervisor } = context;
     return c.json({
       schema: 1,

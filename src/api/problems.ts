@@ -5,8 +5,9 @@
  * `auth` has one text for every cause, so it tells a stranger nothing.
  */
 import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../errors.ts";
+import { PROBLEM_TYPE } from "./media_types.ts";
+import { printable } from "./texts.ts";
 
-export const PROBLEM_MEDIA_TYPE = "application/problem+json";
 const URN = "urn:secllama:sealed:";
 
 /** Titles of the codes that wire.md names; any other code of the error table is its own title. */
@@ -36,7 +37,7 @@ export interface Problem {
 /** The document for an error. `auth` and `internal` carry no detail, whatever their cause was. */
 export function toProblem(error: SecLlamaError): Problem {
   const { code } = error;
-  const problem = { type: URN + code, title: TITLES[code] ?? code, status: ERROR_TABLE[code][0] };
+  const problem = { type: URN + code, title: TITLES[code] ?? code, status: error.status };
   if (code === "auth" || code === "internal") return problem;
   return {
     ...problem,
@@ -50,7 +51,7 @@ export function problemResponse(error: SecLlamaError): Response {
   const problem = toProblem(error);
   return new Response(JSON.stringify(problem), {
     status: problem.status,
-    headers: { "content-type": PROBLEM_MEDIA_TYPE, "cache-control": "no-store" },
+    headers: { "content-type": PROBLEM_TYPE, "cache-control": "no-store" },
   });
 }
 
@@ -62,14 +63,7 @@ export function fromProblem(document: unknown): SecLlamaError | undefined {
   const name = type.slice(URN.length);
   if (!Object.hasOwn(ERROR_TABLE, name)) return undefined;
   const code = name as ErrorCode;
-  const message = line(detail) ?? TITLES[code] ?? code;
-  const hintLine = line(hint);
+  const message = printable(detail) ?? TITLES[code] ?? code;
+  const hintLine = printable(hint);
   return new SecLlamaError(code, message, hintLine === undefined ? {} : { hint: hintLine });
-}
-
-/** One printable line of at most 300 characters: it may end up on a terminal. */
-function line(value: unknown): string | undefined {
-  if (typeof value !== "string" || value === "") return undefined;
-  // deno-lint-ignore no-control-regex
-  return value.slice(0, 300).replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]/g, " ");
 }

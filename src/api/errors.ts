@@ -1,0 +1,175 @@
+/**
+ * An error as the clients of a path read it. Every layer answers with this one renderer: the listener, proxy, gateway and
+ * runner, before a reply and in the middle of one.
+ *
+ * | dialect   | body                                                                             |
+ * |-----------|----------------------------------------------------------------------------------|
+ * | ollama    | `{"error": "…", "code", "hint"}`                                                 |
+ * | openai    | `{"error": {"message", "type", "param", "code"}, "code", "hint"}`                |
+ * | anthropic | `{"type": "error", "error": {"type", "message"}, "request_id", "code", "hint"}`  |
+ * | sealed    | a problem document (RFC 9457)                                                    |
+ *
+ * The outer `code` and `hint` are ours and stable; all else is what the dialect's own server says. No error of ours holds
+ * content, so none goes out.
+ */
+import { toHex } from "../bytes.ts";
+import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { JSON_TYPE, PROBLEM_TYPE } from "./media_types.ts";
+import { toProblem } from "./problems.ts";
+import { allowed, type Dialect, dialectOf, type Route, routeOf } from "./routes.ts";
+import { BUSY_TEXT, printable } from "./texts.ts";
+
+export interface RenderedError {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON. */
+  readonly body: string;
+}
+
+/** What of an answer to `HEAD` goes out is for whoever writes it to decide. */
+export function render(thrown: unknown, path: string): RenderedError {
+  const dialect = dialectOf(path);
+  const row = routeOf(path);
+  const error = inOllamasWords(toSecLlamaError(thrown), row);
+  const document = errorDocument(error, dialect);
+  const { status } = error;
+  return {
+    status,
+    headers: {
+      "content-type": dialect === "sealed" ? PROBLEM_TYPE : JSON_TYPE,
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...(status === 503 || status === 429 ? { "retry-after": "1" } : {}),
+      ...(status === 405 && row ? { "allow": allowed(row) } : {}),
+      // RFC 9110 section 15.5.22: what to speak instead.
+      ...(status === 426 ? { "upgrade": "secllama-sealed/1" } : {}),
+      ...(typeof document["request_id"] === "string"
+        ? { "request-id": document["request_id"] }
+        : {}),
+    },
+    body: JSON.stringify(document),
+  };
+}
+
+/** {@link render} as a `Response`; without a body for `HEAD`. */
+export function errorResponse(thrown: unknown, path: string, method = "GET"): Response {
+  const { status, headers, body } = render(thrown, path);
+  return new Response(method === "HEAD" ? null : body, { status, headers });
+}
+
+/** The JSON of an error: a body, or what a stream that has begun ends with. */
+export function errorDocument(thrown: unknown, dialect: Dialect): Record<string, unknown> {
+  const error = toSecLlamaError(thrown);
+  const ours = {
+    code: error.code,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  };
+  switch (dialect) {
+    case "sealed":
+      return { ...toProblem(error) };
+    case "ollama":
+      return { error: error.message, ...ours };
+    case "openai": {
+      const code = OPENAI_CODES[error.code] ?? null;
+      const message = withHint(error);
+      return {
+        error: { message, type: openaiType(error), param: error.field || null, code },
+        ...ours,
+      };
+    }
+    case "anthropic": {
+      // Claude Code shortens a conversation by itself when it reads these words.
+      const lead = error.code === "context-too-long" ? "prompt is too long: " : "";
+      return {
+        type: "error",
+        error: { type: anthropicType(error.status), message: lead + withHint(error) },
+        request_id: newRequestId(),
+        ...ours,
+      };
+    }
+  }
+}
+
+/** Whatever a request for inference found no place in, clients match on the one text. */
+function inOllamasWords(error: SecLlamaError, row: Route | undefined): SecLlamaError {
+  if (error.code !== "busy" || row?.kind !== "inference") return error;
+  const hint = error.hint ?? (error.message === BUSY_TEXT ? undefined : error.message);
+  return new SecLlamaError("busy", BUSY_TEXT, hint === undefined ? {} : { hint });
+}
+
+/** The message, and what to do next: OpenAI's and Anthropic's SDKs show the one text and nothing else. */
+export function withHint({ message, hint }: SecLlamaError): string {
+  return hint === undefined ? message : `${message} (${hint})`;
+}
+
+/**
+ * The error that an answer of ours in Ollama's dialect stands for. It may be a stranger's: the text is bounded, one line, and
+ * a code that is not ours is judged by the status.
+ */
+export async function readError(answer: Response): Promise<SecLlamaError> {
+  const body = Object(await answer.json().catch(() => ({}))) as Record<string, unknown>;
+  const { error, code, hint } = body;
+  return new SecLlamaError(
+    typeof code === "string" && Object.hasOwn(ERROR_TABLE, code)
+      ? code as ErrorCode
+      : BY_STATUS[answer.status] ?? "model-failed",
+    printable(error) ?? `the server answered with status ${answer.status}`,
+    printable(hint) === undefined ? {} : { hint: printable(hint)! },
+  );
+}
+
+const BY_STATUS: { readonly [status: number]: ErrorCode } = {
+  400: "bad-request",
+  404: "model-not-found",
+  503: "busy",
+};
+
+/** A new id in Anthropic's form. It is in no log. */
+export function newRequestId(): string {
+  return `req_${toHex(crypto.getRandomValues(new Uint8Array(12)))}`;
+}
+
+/** What OpenAI calls the same thing; where its API has no code, it is null there. */
+const OPENAI_CODES: { readonly [code in ErrorCode]?: string } = {
+  "auth": "invalid_api_key",
+  "busy": "rate_limit_exceeded",
+  "context-too-long": "context_length_exceeded",
+  "internal": "server_error",
+  "method-not-allowed": "method_not_supported",
+  "model-not-found": "model_not_found",
+  "not-found": "unknown_url",
+  "rate-limited": "rate_limit_exceeded",
+  "too-large": "request_too_large",
+  "unsupported-media-type": "unsupported_content_type",
+};
+
+function openaiType({ code, status }: SecLlamaError): string {
+  if (code === "busy" || code === "rate-limited") return "requests";
+  if (status === 403) return "permission_error";
+  if (status === 404) return "not_found_error";
+  return status < 500 ? "invalid_request_error" : "server_error";
+}
+
+function anthropicType(status: number): string {
+  switch (status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 408:
+    case 504:
+      return "timeout_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+    case 529:
+      return "overloaded_error";
+    default:
+      return status < 500 ? "invalid_request_error" : "api_error";
+  }
+}

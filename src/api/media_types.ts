@@ -1,0 +1,44 @@
+/** Media types by name, and which of them a request's body may have. */
+import { SecLlamaError } from "../errors.ts";
+
+export const JSON_TYPE = "application/json";
+/** One JSON value a line: how Ollama streams. */
+export const NDJSON_TYPE = "application/x-ndjson";
+/** Server-sent events: how OpenAI and Anthropic stream. */
+export const EVENT_STREAM_TYPE = "text/event-stream; charset=utf-8";
+/** RFC 9457: the unsealed errors of sealed/1. */
+export const PROBLEM_TYPE = "application/problem+json";
+/** A sealed request or reply. */
+export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
+
+/** What a browser sends to any server without asking it first (Fetch standard, "CORS-safelisted"), but for forms as curl has them. */
+const UNASKED = /^(?:text\/plain|multipart\/)/i;
+/** What is read as JSON: `curl -d` says a form, and some clients say bytes. */
+const READ_AS_JSON =
+  /^(?:application\/(?:[\w.+-]*\+)?json|text\/json|application\/x-ndjson|application\/x-www-form-urlencoded|application\/octet-stream)$/i;
+
+/** What the body of a route is: JSON, bytes as they are, or a sealed request. */
+export type BodyKind = "json" | "bytes" | "sealed";
+
+/**
+ * Why a body is not taken, or undefined if it is. A form, curl's default, names its origin when a browser sends it, and that
+ * is checked elsewhere.
+ * @param headers `content-type` and `content-encoding` as they came; null: without.
+ */
+export function refusedBody(
+  headers: { readonly type: string | null; readonly encoding: string | null },
+  kind: BodyKind,
+): SecLlamaError | undefined {
+  const type = (headers.type ?? "").split(";")[0]!.trim();
+  if (UNASKED.test(type) || (kind === "json" && type !== "" && !READ_AS_JSON.test(type))) {
+    return new SecLlamaError("unsupported-media-type", "this content type is not taken", {
+      hint: `send the header content-type: ${kind === "sealed" ? SEALED_TYPE : JSON_TYPE}`,
+    });
+  }
+  if ((headers.encoding ?? "identity").trim().toLowerCase() !== "identity") {
+    return new SecLlamaError("unsupported-media-type", "compressed requests are not taken", {
+      hint: "send the body without content-encoding",
+    });
+  }
+  return undefined;
+}

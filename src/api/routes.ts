@@ -1,0 +1,205 @@
+/**
+ * Every path that gateway and proxy serve, one row each. Proxy, gateway, runner and client library go by this table: what
+ * it does not name is 404 everywhere, and no other file writes a path.
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { BodyKind } from "./media_types.ts";
+
+/** Whose words and error shapes a path's clients read; `sealed` is our own wire format. */
+export type Dialect = "ollama" | "openai" | "anthropic" | "sealed";
+
+/**
+ * `inference` carries a conversation: it is sealed, and only the runner reads it. `metadata` and `security` are asked of the
+ * gateway with a proof of who asks. `management` changes the host's models: off unless the operator turned it on. `sealed`
+ * is how sealed requests reach the gateway; the proxy does not have it.
+ */
+export type Kind = "inference" | "metadata" | "security" | "management" | "sealed";
+
+export type Method = "GET" | "HEAD" | "POST" | "DELETE";
+
+export interface Route {
+  /** As it is asked for; a last part in braces stands for anything that `parameter` matches. */
+  readonly path: string;
+  readonly methods: readonly Method[];
+  readonly dialect: Dialect;
+  readonly kind: Kind;
+  /** Most bytes of a request's body, kept by its first reader; Infinity: what the operator lets a model's file have. */
+  readonly maxBytes: number;
+  readonly body: BodyKind;
+  /** A gateway that other machines reach answers strangers too: it proves itself, or tells nothing. */
+  readonly open: boolean;
+  /** Pages of the origins that the operator named may ask. */
+  readonly crossOrigin: boolean;
+  /** What the part in braces may be. */
+  readonly parameter?: RegExp;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** A conversation. Ollama has no limit; a context of 128 k tokens is about 1 MB of text. */
+export const INFERENCE_BYTES = 32 * MIB;
+/** The largest conversation once it is sealed: header, envelope (64 KiB), tags and padding of the frames fit in 1 MiB. */
+export const SEALED_BYTES = INFERENCE_BYTES + MIB;
+/** A short document: a name and some flags. */
+const SMALL_BYTES = 64 * KIB;
+const CREATE_BYTES = 8 * MIB;
+
+const GET: readonly Method[] = ["GET", "HEAD"];
+const POST: readonly Method[] = ["POST"];
+
+type Rest = Partial<Omit<Route, "path" | "dialect" | "kind">>;
+
+function route(kind: Kind, dialect: Dialect, path: string, rest: Rest = {}): Route {
+  return {
+    path,
+    methods: GET,
+    dialect,
+    kind,
+    maxBytes: 0,
+    body: "json",
+    open: false,
+    crossOrigin: false,
+    ...rest,
+  };
+}
+
+function inference(dialect: Dialect, path: string): Route {
+  return route("inference", dialect, path, { methods: POST, maxBytes: INFERENCE_BYTES });
+}
+
+function management(path: string, rest: Rest = {}): Route {
+  return route("management", "ollama", path, { methods: POST, maxBytes: SMALL_BYTES, ...rest });
+}
+
+export const ROUTES = {
+  chat: inference("ollama", "/api/chat"),
+  generate: inference("ollama", "/api/generate"),
+  embed: inference("ollama", "/api/embed"),
+  embeddings: inference("ollama", "/api/embeddings"),
+  openaiChat: inference("openai", "/v1/chat/completions"),
+  openaiCompletions: inference("openai", "/v1/completions"),
+  openaiEmbeddings: inference("openai", "/v1/embeddings"),
+  openaiResponses: inference("openai", "/v1/responses"),
+  openaiInputTokens: inference("openai", "/v1/responses/input_tokens"),
+  anthropicMessages: inference("anthropic", "/v1/messages"),
+  anthropicCountTokens: inference("anthropic", "/v1/messages/count_tokens"),
+
+  root: route("metadata", "ollama", "/", { open: true }),
+  health: route("metadata", "ollama", "/healthz", { open: true }),
+  version: route("metadata", "ollama", "/api/version", { open: true }),
+  tags: route("metadata", "ollama", "/api/tags"),
+  ps: route("metadata", "ollama", "/api/ps"),
+  show: route("metadata", "ollama", "/api/show", { methods: POST, maxBytes: SMALL_BYTES }),
+  models: route("metadata", "openai", "/v1/models"),
+  model: route("metadata", "openai", "/v1/models/{model}", {
+    parameter: /^[A-Za-z0-9._:/%-]{1,600}$/,
+  }),
+  securityStatus: route("security", "ollama", "/api/security/status"),
+
+  pull: management("/api/pull"),
+  push: management("/api/push"),
+  create: management("/api/create", { maxBytes: CREATE_BYTES }),
+  copy: management("/api/copy"),
+  delete: management("/api/delete", { methods: ["DELETE"] }),
+  blob: management("/api/blobs/{digest}", {
+    methods: [...GET, "POST"],
+    maxBytes: Infinity,
+    body: "bytes",
+    parameter: /^[^/]{1,200}$/,
+  }),
+
+  sealedRequest: route("sealed", "sealed", "/sealed/v1", {
+    methods: POST,
+    maxBytes: SEALED_BYTES,
+    body: "sealed",
+    open: true,
+    crossOrigin: true,
+  }),
+  sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
+} as const satisfies Readonly<Record<string, Route>>;
+
+const ALL: readonly Route[] = Object.values(ROUTES);
+const BY_PATH = new Map(ALL.map((row) => [row.path, row]));
+/** Rows with a part in braces, and what stands before it. */
+const BY_PREFIX = ALL.flatMap((row) =>
+  row.path.endsWith("}") ? [[row.path.slice(0, row.path.indexOf("{")), row] as const] : []
+);
+
+/** Every row, or those of one kind. */
+export function routes(kind?: Kind): readonly Route[] {
+  return kind === undefined ? ALL : ALL.filter((row) => row.kind === kind);
+}
+
+/** A path without the one slash at its end that some clients add; what it means is the same. */
+export function canonicalPath(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** The row of a path, one slash at its end or none; undefined: it is not served. */
+export function routeOf(path: string): Route | undefined {
+  const asked = canonicalPath(path);
+  const exact = BY_PATH.get(asked);
+  if (exact) return exact.parameter === undefined ? exact : undefined;
+  return BY_PREFIX.find(([prefix, row]) =>
+    asked.startsWith(prefix) && row.parameter!.test(asked.slice(prefix.length))
+  )?.[1];
+}
+
+/** Whether the row takes this method. */
+export function takes(row: Route, method: string): boolean {
+  return (row.methods as readonly string[]).includes(method);
+}
+
+/** The value of the header `Allow` for a path. */
+export function allowed(row: Route): string {
+  return [...row.methods, "OPTIONS"].join(", ");
+}
+
+/** Why a request is not served that no handler took: its path is unknown, or its method is not the path's. */
+export function notServed(method: string, row: Route | undefined): SecLlamaError {
+  if (row === undefined || takes(row, method)) return new SecLlamaError("not-found", "not found");
+  return new SecLlamaError("method-not-allowed", "method not allowed", {
+    hint: `use ${row.methods.join(" or ")}`,
+  });
+}
+
+/** The row's path as Hono writes patterns: `/v1/models/:model{.+}`. */
+export function pattern(row: Route): string {
+  return row.path.replace(/\{(\w+)\}$/, ":$1{.+}");
+}
+
+/** The part in braces of a path that belongs to the row, decoded; undefined: it cannot be decoded. */
+export function parameterOf(row: Route, path: string): string | undefined {
+  try {
+    return decodeURIComponent(canonicalPath(path).slice(row.path.indexOf("{")));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The dialect whose errors a path's clients read, also where the path is not served. */
+export function dialectOf(path: string): Dialect {
+  const row = routeOf(path);
+  if (row) return row.dialect;
+  if (/^\/v1\/messages(?:\/|$)/.test(path)) return "anthropic";
+  if (/^\/v1(?:\/|$)/.test(path)) return "openai";
+  return /^\/sealed(?:\/|$)/.test(path) ? "sealed" : "ollama";
+}
+
+/** Whether a request is for the gateway itself, with a proof of who asks; nothing in it is a conversation. */
+export function isMetadata(method: string, path: string): boolean {
+  const row = routeOf(path);
+  return row !== undefined && (row.kind === "metadata" || row.kind === "security") &&
+    takes(row, method);
+}
+
+/**
+ * Most bytes of a body sent to a path.
+ * @param modelBytes What the operator lets a model's file have; 0: uploads are off.
+ */
+export function bodyLimit(method: string, path: string, modelBytes = 0): number {
+  const row = routeOf(path);
+  // What is not served is read by nobody, and 404 or 405 says more than 413.
+  if (row === undefined || !takes(row, method)) return INFERENCE_BYTES;
+  return row.maxBytes === Infinity ? modelBytes : row.maxBytes;
+}

@@ -1,0 +1,13 @@
+/** The model that a request for inference names. */
+import { modelNotFoundText } from "../api/texts.ts";
+import { SecLlamaError } from "../errors.ts";
+import { tryParseModelName } from "../models/names.ts";
+
+/**
+ * The name that a client asks for, as it wrote it. A name that cannot be one is, as in Ollama, that of no model.
+ * @throws {SecLlamaError} `model-not-found`.
+ */
+export function askedModel(name: string): string {
+  if (tryParseModelName(name)) return name;
+  throw new SecLlamaError("model-not-found", modelNotFoundText(name), { field: "model" });
+}

@@ -1,0 +1,22 @@
+/** What the listener must know of what it serves. It knows no API of its own: whoever starts it hands this in. */
+import type { SecLlamaError } from "../errors.ts";
+
+/** An error answer in the words and shape that the clients of a path read. */
+export interface RenderedError {
+  readonly status: number;
+  /** Names in lower case; nothing about the connection or the length. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export interface Rules {
+  /** Most bytes of a request's body. */
+  maxBodyBytes(method: string, path: string): number;
+  /** Why a body with these headers is not taken at `path`; undefined: it is. */
+  refusedBody(
+    path: string,
+    headers: { readonly type: string | null; readonly encoding: string | null },
+  ): SecLlamaError | undefined;
+  /** An error for a request to `path`: "/" where the request is not understood that far. */
+  render(error: SecLlamaError, path: string): RenderedError;
+}

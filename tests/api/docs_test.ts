@@ -1,0 +1,49 @@
+/** docs/api.md says what the tables of src/api say. */
+import assert from "node:assert/strict";
+import { render } from "../../src/api/errors.ts";
+import { routes } from "../../src/api/routes.ts";
+import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../../src/errors.ts";
+
+const DOC = new URL("../../docs/api.md", import.meta.url);
+
+/** The cells of the table below the heading row that begins with `first`. */
+async function table(first: string): Promise<string[][]> {
+  const lines = (await Deno.readTextFile(DOC)).split("\n");
+  const cells = (line: string) => line.split("|").slice(1, -1).map((cell) => cell.trim());
+  const start = lines.findIndex((line) => line.startsWith("|") && cells(line).join() === first);
+  assert.ok(start >= 0, `docs/api.md has no table ${first}`);
+  const rest = lines.slice(start + 2);
+  return rest.slice(0, rest.findIndex((line) => !line.startsWith("|"))).map(cells);
+}
+
+function size(bytes: number): string {
+  if (bytes === 0) return "none";
+  if (bytes === Infinity) return "the setting";
+  const mib = bytes / 1024 / 1024;
+  return mib >= 1 ? `${mib} MiB` : `${bytes / 1024} KiB`;
+}
+
+Deno.test("docs/api.md: every path with its methods and its one limit", async () => {
+  const wanted = routes().map((row) => [
+    `\`${row.path}\``,
+    row.methods.join(", "),
+    size(row.maxBytes),
+  ]);
+  assert.deepEqual(await table("path,methods,most bytes of a body"), wanted);
+});
+
+Deno.test("docs/api.md: what the dialects call an error", async () => {
+  const rows = await table("what happened,status,ours,OpenAI's `code`,Anthropic's `type`");
+  assert.ok(rows.length > 10);
+  for (const [, status, ours, openai, anthropic] of rows) {
+    const code = ours!.replaceAll("`", "") as ErrorCode;
+    assert.ok(code in ERROR_TABLE, code);
+    const error = new SecLlamaError(code, "x");
+    const read = (path: string) => JSON.parse(render(error, path).body).error;
+    assert.deepEqual([status, openai, anthropic], [
+      String(error.status),
+      `\`${read("/v1/chat/completions").code}\``,
+      `\`${read("/v1/messages").type}\``,
+    ], code);
+  }
+});
