@@ -201,5 +201,6 @@ export function bodyLimit(method: string, path: string, modelBytes = 0): number 
   const row = routeOf(path);
   // What is not served is read by nobody, and 404 or 405 says more than 413.
   if (row === undefined || !takes(row, method)) return INFERENCE_BYTES;
-  return row.maxBytes === Infinity ? modelBytes : row.maxBytes;
+  // Where uploads are off they are refused unread.
+  return row.maxBytes === Infinity ? modelBytes || INFERENCE_BYTES : row.maxBytes;
 }

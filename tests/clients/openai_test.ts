@@ -296,7 +296,7 @@ Deno.test("openai client over the whole path", async (t) => {
       assert.equal((await openai.models.retrieve("demo")).id, "demo:latest");
       await assert.rejects(openai.models.retrieve("none"), (error: unknown) => {
         assert.ok(error instanceof OpenAI.NotFoundError);
-        return /model "none" not found/.test(error.message);
+        return /model 'none' not found/.test(error.message);
       });
       await assert.rejects(
         openai.chat.completions.create({ ...chat, model: "none" }),

@@ -195,7 +195,7 @@ Deno.test({
         assert.equal((await refusal(ollama.delete({ model: "mine" }))).status_code, 404);
         assert.equal((await refusal(ollama.delete({ model: "demo" }))).status_code, 400);
         const missing = await refusal(ollama.copy({ source: "none", destination: "x" }));
-        assert.match(missing.message, /^model "none" not found/);
+        assert.match(missing.message, /^model 'none' not found/);
       });
 
       await t.step("push is refused with a reason", async () => {

@@ -170,7 +170,7 @@ LICENSE MIT`,
     for (
       const [text, message] of [
         ["FROM ./none.gguf", /no such file/],
-        ["FROM none", /model "none" not found/],
+        ["FROM none", /model 'none' not found/],
         ["FROM @sha256:../../etc/passwd", /^line 1: a digest is/],
         [`FROM @sha256:${"a".repeat(64)}`, /^no blob sha256:a{64} is here/],
         ["FROM mine\nFROM demo", /^line 2: a second model/],
