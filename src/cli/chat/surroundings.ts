@@ -31,7 +31,8 @@ export async function surroundings(
     load: async (model, signal) => {
       await call(ROUTES.generate.path, { model, prompt: "", stream: false }, signal);
     },
-    show: async (model, part, signal) => showText(await call(ROUTES.show.path, { model }, signal), part),
+    show: async (model, part, signal) =>
+      showText(await call(ROUTES.show.path, { model }, signal), part),
     save: (name, session) => saveSession(context, name, session),
     ...(lasting
       ? {
