@@ -1,6 +1,6 @@
 /**
  * Bytes as text, by what the runtime has natively. The client's builds for Node 20 and for browsers put
- * `codecs_portable.ts` in this file's place: there `Uint8Array.fromBase64` and its kin are too new.
+ * `scripts/client/platforms/codecs_portable.ts` in this file's place: there `Uint8Array.fromBase64` and its kin are too new.
  */
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -1,7 +1,7 @@
 /** The portable codecs say what the native ones say. */
 import assert from "node:assert/strict";
 import * as native from "./codecs.ts";
-import * as portable from "./codecs_portable.ts";
+import * as portable from "../scripts/client/platforms/codecs_portable.ts";
 
 Deno.test("codecs: portable and native agree on every length and byte", () => {
   for (let length = 0; length <= 300; length++) {

@@ -23,7 +23,6 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/budget.ts": ["src/errors.ts"],
   "src/budget_test.ts": ["src/budget.ts"],
   "src/codecs.ts": [],
-  "src/codecs_portable.ts": [],
   "src/codecs_test.ts": [],
   "src/bytes.ts": ["src/codecs.ts"],
   "src/log.ts": [],

@@ -10,21 +10,21 @@ const ROOT = new URL("../../", import.meta.url);
 const HERE = new URL("./", import.meta.url);
 
 /**
- * What stands in for what on each platform: the whole difference between them. Deno has everything natively.
+ * What of `platforms/` stands in for what on each platform: the whole difference between them. Deno has everything natively.
  * Node 20 lacks ML-KEM and base64 of bytes; a browser lacks `node:crypto` as well.
  */
 const PLATFORMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   deno: {},
   node: {
-    "src/codecs.ts": "src/codecs_portable.ts",
-    "src/sealed/kems.ts": "src/sealed/kems_node.ts",
-    "src/client/connect.ts": "src/client/connect_node.ts",
+    "src/codecs.ts": "scripts/client/platforms/codecs_portable.ts",
+    "src/sealed/kems.ts": "scripts/client/platforms/kems_node.ts",
+    "src/client/connect.ts": "scripts/client/platforms/connect_node.ts",
   },
   browser: {
-    "src/codecs.ts": "src/codecs_portable.ts",
-    "src/sealed/primitives.ts": "src/sealed/primitives_web.ts",
-    "src/sealed/kems.ts": "src/sealed/kems_web.ts",
-    "src/client/connect.ts": "src/client/connect_web.ts",
+    "src/codecs.ts": "scripts/client/platforms/codecs_portable.ts",
+    "src/sealed/primitives.ts": "scripts/client/platforms/primitives_web.ts",
+    "src/sealed/kems.ts": "scripts/client/platforms/kems_web.ts",
+    "src/client/connect.ts": "scripts/client/platforms/connect_web.ts",
   },
 };
 

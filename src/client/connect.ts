@@ -1,6 +1,6 @@
 /**
  * How requests reach the gateway, in Deno. The client's builds for Node and browsers put `connect_node.ts` and
- * `connect_web.ts` in this file's place.
+ * `connect_web.ts` of scripts/client/platforms in this file's place.
  */
 import type { Connection } from "./options.ts";
 

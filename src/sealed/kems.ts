@@ -1,6 +1,6 @@
 /**
  * The KEM of each suite, in Deno: X25519 on `node:crypto`, the hybrid by the npm library `hpke` over Deno's own ML-KEM.
- * The client's builds for Node and browsers put `kems_node.ts` and `kems_web.ts` in this file's place.
+ * The client's builds for Node and browsers put those of scripts/client/platforms in this file's place.
  */
 import { KEM_MLKEM768_X25519 } from "hpke";
 import { dhkemX25519 } from "./dhkem_x25519.ts";

@@ -3,7 +3,7 @@
  *
  * On `node:crypto`, synchronous on purpose: WebCrypto hops threads, which costs milliseconds once inference keeps the cores
  * busy. Above {@link LARGE_BYTES} its speed outweighs the hop, so the `...Large` pair switches over to it. The client's
- * build for browsers puts `primitives_web.ts` in this file's place.
+ * build for browsers puts `scripts/client/platforms/primitives_web.ts` in this file's place.
  */
 import {
   createCipheriv,

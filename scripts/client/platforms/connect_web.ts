@@ -1,6 +1,6 @@
 /** How requests reach the gateway, in a web page: by the browser's fetch, which trusts whom the browser trusts. */
-import { SecLlamaError } from "../errors.ts";
-import type { Connection } from "./options.ts";
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { Connection } from "../../../src/client/options.ts";
 
 /** See `connect.ts`. */
 export function connect(

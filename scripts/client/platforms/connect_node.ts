@@ -5,8 +5,8 @@
 import { Agent, request } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
-import { SecLlamaError } from "../errors.ts";
-import type { Connection } from "./options.ts";
+import { SecLlamaError } from "../../../src/errors.ts";
+import type { Connection } from "../../../src/client/options.ts";
 
 /** See `connect.ts`. */
 export function connect(

@@ -11,7 +11,7 @@ import {
   REPLY_BUCKET,
   REQUEST_BUCKET,
   unpad,
-} from "./frames.ts";
+} from "../../src/sealed/frames.ts";
 
 Deno.test("padding hides the length within a bucket and comes off again", () => {
   fc.assert(

@@ -5,7 +5,7 @@
 import { expand, extract, hkdf } from "@noble/hashes/hkdf.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 as nobleSha256 } from "@noble/hashes/sha2.js";
-import { type Bytes, concat } from "../bytes.ts";
+import { type Bytes, concat } from "../../../src/bytes.ts";
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 12;

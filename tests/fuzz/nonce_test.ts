@@ -1,11 +1,11 @@
 /** No key meets a nonce twice: over many frames of one reply, over many replies and requests, and over restarts. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { toHex, utf8 } from "../bytes.ts";
-import { randomBytes } from "./primitives.ts";
-import { ReplyOpener } from "./reply_opener.ts";
-import { ReplySealer } from "./reply_sealer.ts";
-import { makeWorld, open, PSK_ID, seal } from "./testing.ts";
+import { toHex, utf8 } from "../../src/bytes.ts";
+import { randomBytes } from "../../src/sealed/primitives.ts";
+import { ReplyOpener } from "../../src/sealed/reply_opener.ts";
+import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
+import { makeWorld, open, PSK_ID, seal } from "../../src/sealed/testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const hint = (what: string) => FULL ? "" : ` (SECLLAMA_FULL=1 makes ${what})`;

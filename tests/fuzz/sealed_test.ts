@@ -1,16 +1,16 @@
 /** Generated input: whatever arrives, the parsers answer with one of their codes, and never crash, hang or accept. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { concat, utf8 } from "../bytes.ts";
-import { type ErrorCode, SecLlamaError } from "../errors.ts";
-import { parseReplyEnvelope, parseRequestEnvelope } from "./envelope.ts";
-import { encodeRequestHeader, parseRequestHeader } from "./header.ts";
-import { randomBytes } from "./primitives.ts";
-import { ReplyOpener } from "./reply_opener.ts";
-import { ReplySealer } from "./reply_sealer.ts";
-import { fromProblem } from "../api/problems.ts";
-import { verifyKeyDocument } from "./sender.ts";
-import { chunks, makeWorld, open, PSK_ID, seal } from "./testing.ts";
+import { concat, utf8 } from "../../src/bytes.ts";
+import { type ErrorCode, SecLlamaError } from "../../src/errors.ts";
+import { parseReplyEnvelope, parseRequestEnvelope } from "../../src/sealed/envelope.ts";
+import { encodeRequestHeader, parseRequestHeader } from "../../src/sealed/header.ts";
+import { randomBytes } from "../../src/sealed/primitives.ts";
+import { ReplyOpener } from "../../src/sealed/reply_opener.ts";
+import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
+import { fromProblem } from "../../src/api/problems.ts";
+import { verifyKeyDocument } from "../../src/sealed/sender.ts";
+import { chunks, makeWorld, open, PSK_ID, seal } from "../../src/sealed/testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const RUNS = FULL ? 1_000_000 : 5_000;

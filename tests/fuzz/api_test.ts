@@ -1,7 +1,7 @@
 /** Any JSON in any field: a reply or a refusal, never an internal error. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { testApi } from "./testing.ts";
+import { testApi } from "../../runner/api/testing.ts";
 
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   "/api/chat": ["messages", "tools", "format", "options", "keep_alive", "think", "logprobs"],
