@@ -36,11 +36,20 @@ def nonce(base, seq): return (int.from_bytes(base, "big") ^ seq).to_bytes(12, "b
 def unb64(text): return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+NAME = re.compile(r"(?:(?:(\w[\w.:-]{0,349})/)?(\w[\w-]{0,79})/)?(\w[\w.-]{0,79})(?::(\w[\w.-]{0,79}))?", re.ASCII)
+DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)")
+
+
 def canonical(name):
-    name = name.lower()
-    for prefix in ("registry.ollama.ai/", "library/"):
-        if name.startswith(prefix): name = name[len(prefix):]
-    return name if ":" in name.rsplit("/", 1)[-1] else name + ":latest"
+    """The one form of a model's name, which the key document's mac covers."""
+    match = NAME.fullmatch(name)
+    if not match: raise SealedError("bad-model-name")
+    host, space, model, tag = (part and part.lower() for part in match.groups())
+    if any(part and (part.endswith(".") or DEVICE.match(part)) for part in (host, space, model, tag)):
+        raise SealedError("bad-model-name")
+    if host == "registry.ollama.ai": host = None
+    if host is None and space == "library": space = None
+    return "".join(part + "/" for part in (host, space) if part) + model + ":" + (tag or "latest")
 
 
 def check_key_document(doc, psk, model, challenge):

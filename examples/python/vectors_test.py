@@ -33,6 +33,14 @@ for v in load("derivation.json"):
     assert psk.hex() == v["client_psk"]
     passed += 1
 
+for row in json.loads((FOLDER / "../model_name.json").read_text())["names"]:
+    try:
+        got = client.canonical(row["name"])
+    except client.SealedError:
+        got = None
+    assert got == row["canonical"], f"{row['name']!r}: {got}"
+    passed += 1
+
 for v in load("key_document.json"):
     if v["suite"] != 1:
         skipped.append(v["comment"])

@@ -1,4 +1,5 @@
 /** The {@link Service}: a request of any dialect to the engine, and the engine's tokens to reply events. */
+import { isSameModel } from "../../src/api/model_name.ts";
 import { MODEL_REQUIRED_TEXT, modelNotFoundText } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine, GenerateEvent, TokenLogprob } from "../engine/types.ts";
@@ -6,7 +7,6 @@ import { Turns } from "../turns.ts";
 import { Fields } from "./fields.ts";
 import { embed } from "./embed.ts";
 import { buildGrammar } from "./grammar.ts";
-import { isSameModel } from "./model_name.ts";
 import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit } from "./prompt.ts";

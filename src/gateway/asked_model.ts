@@ -1,7 +1,7 @@
 /** The model that a request for inference names. */
 import { modelNotFoundText } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
-import { tryParseModelName } from "../models/names.ts";
+import { tryParseModelName } from "../api/model_name.ts";
 
 /**
  * The name that a client asks for, as it wrote it. A name that cannot be one is, as in Ollama, that of no model.

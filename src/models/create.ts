@@ -20,7 +20,7 @@ import {
   MANIFEST_TYPE,
   partsOf,
 } from "./manifest.ts";
-import type { ModelName } from "./names.ts";
+import type { ModelName } from "../api/model_name.ts";
 import type { OwnFolder } from "./own_folder.ts";
 import type { ParameterValue } from "./parameters.ts";
 import { checkTemplate } from "./template_check.ts";

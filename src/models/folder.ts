@@ -22,7 +22,8 @@ import {
   parseManifest,
   serializeManifest,
 } from "./manifest.ts";
-import { digestHex, manifestPath, type ModelName, nameOfManifestPath, sameName } from "./names.ts";
+import { type ModelName } from "../api/model_name.ts";
+import { digestHex, manifestPath, nameOfManifestPath } from "./names.ts";
 
 /** The name under which the model that comes with SecLlama is found. */
 export const DEMO_MODEL = "demo:latest";
@@ -75,7 +76,7 @@ export class ModelFolder {
   async find(name: ModelName): Promise<FoundManifest | undefined> {
     const path = this.manifestFile(name);
     if (await exists(path)) return { name, path };
-    return (await this.manifests()).find((other) => sameName(other.name, name));
+    return (await this.manifests()).find((other) => other.name.canonical === name.canonical);
   }
 
   /** Where the manifest of a new name goes. */
@@ -94,7 +95,7 @@ export class ModelFolder {
     const layer = modelLayer(manifest);
     const { mtime } = await attempt(found.path, () => Deno.stat(found.path));
     return {
-      name: found.name.canonical,
+      name: found.name.shown,
       source: this.source,
       blobPath: await this.blobPath(layer),
       digest: layer.digest,

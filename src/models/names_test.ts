@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { join, normalize } from "node:path";
-import {
-  digestHex,
-  manifestPath,
-  nameOfManifestPath,
-  parseModelName,
-  tryParseModelName,
-} from "./names.ts";
+import { parseModelName, tryParseModelName } from "../api/model_name.ts";
+import { digestHex, manifestPath, nameOfManifestPath } from "./names.ts";
 
 Deno.test("names: the short form gets Ollama's defaults", () => {
   assert.deepEqual(parseModelName("demo"), {
@@ -14,6 +9,7 @@ Deno.test("names: the short form gets Ollama's defaults", () => {
     namespace: "library",
     model: "demo",
     tag: "latest",
+    shown: "demo:latest",
     canonical: "demo:latest",
   });
   for (
@@ -27,8 +23,9 @@ Deno.test("names: the short form gets Ollama's defaults", () => {
       ["_x:_y", "_x:_y"],
     ] as const
   ) {
-    assert.equal(parseModelName(text).canonical, canonical);
-    assert.equal(parseModelName(canonical).canonical, canonical);
+    assert.equal(parseModelName(text).shown, canonical);
+    assert.equal(parseModelName(canonical).shown, canonical);
+    assert.equal(parseModelName(text).canonical, canonical.toLowerCase());
   }
 });
 

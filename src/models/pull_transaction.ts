@@ -15,7 +15,7 @@ import {
   modelLayer,
   partsOf,
 } from "./manifest.ts";
-import type { ModelName } from "./names.ts";
+import type { ModelName } from "../api/model_name.ts";
 import type { OwnFolder } from "./own_folder.ts";
 import { CHUNK_BYTES, PartialBlob } from "./partial.ts";
 

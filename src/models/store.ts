@@ -21,7 +21,8 @@ import {
 } from "./folder.ts";
 import { PullTransaction } from "./pull_transaction.ts";
 import { corrupt, describeBytes, type LayerKind, layersOf, MANIFEST_BYTES } from "./manifest.ts";
-import { digestHex, parseModelName } from "./names.ts";
+import { parseModelName } from "../api/model_name.ts";
+import { digestHex } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -102,7 +103,7 @@ export class ModelStore {
       const found = await folder.find(wanted);
       if (found) return await folder.resolve(found);
     }
-    if (this.#demo && wanted.canonical.toLowerCase() === DEMO_MODEL) {
+    if (this.#demo && wanted.canonical === DEMO_MODEL) {
       return await this.#demo.resolve();
     }
     throw new SecLlamaError("model-not-found", modelNotFoundText(name), {
@@ -155,11 +156,10 @@ export class ModelStore {
     const seen = new Set<string>();
     for (const folder of this.#folders) {
       for (const found of await folder.manifests()) {
-        const key = found.name.canonical.toLowerCase();
+        const key = found.name.canonical;
         if (seen.has(key)) continue;
         seen.add(key);
-        const { canonical } = found.name;
-        rows.push(await this.#row(canonical, folder.source, () => folder.resolve(found)));
+        rows.push(await this.#row(found.name.shown, folder.source, () => folder.resolve(found)));
       }
     }
     const demo = this.#demo;
@@ -277,7 +277,7 @@ export class ModelStore {
         const found = await this.#own.find(wanted);
         if (!found) return undefined;
         await this.#own.removeManifest(found.path);
-        return { name: found.name.canonical, freedBytes: await this.#own.sweep() };
+        return { name: found.name.shown, freedBytes: await this.#own.sweep() };
       });
       await this.#own.clean();
       if (removed) return removed;

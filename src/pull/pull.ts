@@ -12,7 +12,8 @@ import {
   parseManifest,
   partsOf,
 } from "../models/manifest.ts";
-import { isDigest, type ModelName, parseModelName } from "../models/names.ts";
+import { type ModelName, parseModelName } from "../api/model_name.ts";
+import { isDigest } from "../models/names.ts";
 import type { PartialBlob } from "../models/partial.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import { download } from "./download.ts";

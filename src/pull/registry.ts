@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { concat, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type Descriptor, MANIFEST_BYTES, MANIFEST_TYPE } from "../models/manifest.ts";
-import type { ModelName } from "../models/names.ts";
+import type { ModelName } from "../api/model_name.ts";
 import { allowOnward, allowRegistry, type Destination, type PullPolicy } from "./policy.ts";
 import { type Answer, get, type TransportOptions } from "./transport.ts";
 
@@ -50,7 +50,7 @@ export class Registry {
     if (answer.status === 404) {
       throw new SecLlamaError(
         "model-not-found",
-        `model "${this.#name.canonical}" not found in the registry ${this.#name.host}`,
+        `model "${this.#name.shown}" not found in the registry ${this.#name.host}`,
         { hint: "check the name and the tag", field: "model" },
       );
     }

@@ -5,9 +5,10 @@
  * core = "SLK1" | suite u8 | pk | nbf u64 | exp u64 | now u64          times in ms, integers big-endian
  * mac  = HMAC-SHA256(HKDF(psk, info = "secllama/1 announce"), core | model | c)
  * ```
- * `model` is the canonical name in UTF-8, `c` the client's 16 random bytes. `pk` has the suite's fixed length and `c`
+ * `model` is the canonical name (src/api/model_name.ts) in UTF-8, `c` the client's 16 random bytes. `pk` has the suite's fixed length and `c`
  * ends the message, so no two inputs share an encoding.
  */
+import { parseModelName } from "../api/model_name.ts";
 import { type Bytes, concat, toBase64Url, u64, utf8 } from "../bytes.ts";
 import { hmacSha256, KEY_BYTES } from "./primitives.ts";
 import { hkdfSync } from "./suite.ts";
@@ -37,18 +38,10 @@ export interface KeyAnnouncement {
 const MAGIC = utf8("SLK1");
 
 /**
- * The name that the mac covers: Ollama's default host and namespace dropped, the tag always there, lower case, since
- * Ollama compares names without regard to case. `demo` → `demo:latest`. Does not check that the name is well formed.
+ * The 32-byte mac of an announcement.
+ * @param options.model In any spelling: the mac covers the canonical one.
+ * @throws {SecLlamaError} `bad-model-name` if it is no model's name.
  */
-export function canonicalModel(name: string): string {
-  let text = name.toLowerCase();
-  for (const prefix of ["registry.ollama.ai/", "library/"]) {
-    if (text.startsWith(prefix)) text = text.slice(prefix.length);
-  }
-  return text.lastIndexOf(":") > text.lastIndexOf("/") ? text : `${text}:latest`;
-}
-
-/** The 32-byte mac of an announcement. */
 export function announcementMac(
   announcement: KeyAnnouncement,
   options: { psk: Uint8Array; model: string; challenge: Uint8Array },
@@ -62,7 +55,7 @@ export function announcementMac(
     u64(announcement.now),
   );
   const key = hkdfSync(options.psk, "secllama/1 announce", KEY_BYTES);
-  return hmacSha256(key, core, utf8(canonicalModel(options.model)), options.challenge);
+  return hmacSha256(key, core, utf8(parseModelName(options.model).canonical), options.challenge);
 }
 
 /** The document for `announcement`, with its mac. */

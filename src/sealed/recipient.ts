@@ -6,6 +6,7 @@
  * every frame up to FINAL and nothing after it → clock → replay window.
  */
 import type { KeyPair } from "hpke";
+import { isSameModel } from "../api/model_name.ts";
 import { SEALED_BYTES } from "../api/routes.ts";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -27,12 +28,7 @@ import {
 } from "./frames.ts";
 import type { RequestHeader } from "./header.ts";
 import type { Context } from "./hpke.ts";
-import {
-  canonicalModel,
-  CHALLENGE_BYTES,
-  type KeyDocument,
-  makeKeyDocument,
-} from "./key_document.ts";
+import { CHALLENGE_BYTES, type KeyDocument, makeKeyDocument } from "./key_document.ts";
 import { KEY_BYTES, randomBytes } from "./primitives.ts";
 import { DEFAULT_REPLAY_ENTRIES } from "./replay.ts";
 import { ReplySealer } from "./reply_sealer.ts";
@@ -142,7 +138,7 @@ export class Recipient {
         `c has ${request.challenge.length} bytes, must have ${CHALLENGE_BYTES}`,
       );
     }
-    if (canonicalModel(request.model) !== canonicalModel(this.#options.model)) {
+    if (!isSameModel(request.model, this.#options.model)) {
       throw new SecLlamaError("model-not-found", "this runner serves another model");
     }
     const suite = request.suite ?? this.#suites[0]!;

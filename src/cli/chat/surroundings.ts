@@ -4,7 +4,7 @@ import { readError } from "../../api/errors.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { exists } from "../../models/files.ts";
-import { parseModelName } from "../../models/names.ts";
+import { parseModelName } from "../../api/model_name.ts";
 import type { CommandContext } from "../command.ts";
 import { keySourceOptions } from "../key_options.ts";
 import type { Post } from "./ask.ts";
@@ -69,7 +69,7 @@ async function saveSession(
   const { modelStoreFor } = await import("../installation.ts");
   const store = await modelStoreFor(context);
   const { system, options } = session.settings;
-  const model = await store.create(parseModelName(name).canonical, {
+  const model = await store.create(parseModelName(name).shown, {
     base: await store.resolve(session.model),
     files: [],
     adapters: [],

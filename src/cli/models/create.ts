@@ -11,7 +11,8 @@ import {
   parseModelfile,
   type Placed,
 } from "../../models/modelfile.ts";
-import { digestHex, parseModelName } from "../../models/names.ts";
+import { parseModelName } from "../../api/model_name.ts";
+import { digestHex } from "../../models/names.ts";
 import type { ModelStore } from "../../models/store.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -37,7 +38,7 @@ export const createCommand: Command = {
 PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE and ADAPTER as in Ollama. A model of this name is replaced.`,
   async run(context) {
     const { tui, signal } = context;
-    const name = parseModelName(context.positionals[0]!).canonical;
+    const name = parseModelName(context.positionals[0]!).shown;
     const path = stringOption(context, "file") ?? "Modelfile";
     const file = parseModelfile(path === "-" ? await readInput(signal) : await readFile(path));
     for (const warning of file.warnings) tui.warn(warning);

@@ -1,6 +1,6 @@
 /** `secllama stop`. */
 import { SecLlamaError } from "../../errors.ts";
-import { parseModelName } from "../../models/names.ts";
+import { isSameModel, parseModelName } from "../../api/model_name.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { runningServe } from "./running.ts";
@@ -18,14 +18,14 @@ export const stopCommand: Command = {
     "Requests that it is answering are finished first. Asks the serve that runs on this machine.",
   async run(context) {
     const { tui } = context;
-    const wanted = parseModelName(context.positionals[0]!).canonical;
+    const wanted = parseModelName(context.positionals[0]!);
     const serve = await runningServe(context);
     const loaded = async () =>
-      (await serve.models()).find((m) => m.name.toLowerCase() === wanted.toLowerCase());
+      (await serve.models()).find((m) => isSameModel(m.name, wanted.shown));
     // Asking for a model that is not loaded would load it first.
     const name = (await loaded())?.name;
     if (name === undefined) {
-      throw new SecLlamaError("model-not-found", `model "${wanted}" is not loaded`, {
+      throw new SecLlamaError("model-not-found", `model "${wanted.shown}" is not loaded`, {
         hint: "to see what is: secllama ps",
         field: "model",
       });

@@ -6,7 +6,8 @@ import { BAD_DIGEST_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { FileReference, Recipe } from "../../models/create.ts";
 import { isRole, type ModelMessage } from "../../models/defaults.ts";
-import { digestHex, isDigest, tryParseModelName } from "../../models/names.ts";
+import { tryParseModelName } from "../../api/model_name.ts";
+import { digestHex, isDigest } from "../../models/names.ts";
 import { checkParameter, type ParameterValue } from "../../models/parameters.ts";
 import type { ModelStore } from "../../models/store.ts";
 

@@ -8,7 +8,8 @@ import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { BAD_DIGEST_TEXT, MODEL_REQUIRED_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { label } from "../../log.ts";
-import { digestHex, isDigest, parseModelName } from "../../models/names.ts";
+import { parseModelName } from "../../api/model_name.ts";
+import { digestHex, isDigest } from "../../models/names.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv, ModelManagement } from "../management.ts";
 import { recipeOf } from "./create_request.ts";
@@ -77,7 +78,7 @@ export function managementRoutes(
 
   app.post(ROUTES.create.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.create);
-    const name = parseModelName(nameOf(body)).canonical;
+    const name = parseModelName(nameOf(body)).shown;
     const recipe = await recipeOf(body, models);
     log("create", name);
     return await run(c, streams(body), async ({ signal, onLine }) => {

@@ -4,7 +4,7 @@ import { readJson } from "../../api/body.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { MODEL_REQUIRED_TEXT, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { parseModelName } from "../../models/names.ts";
+import { parseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../app.ts";

@@ -5,7 +5,7 @@ import { SEALED_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
-import { parseModelName } from "../../models/names.ts";
+import { parseModelName } from "../../api/model_name.ts";
 import type { GatewayContext } from "../app.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
