@@ -22,7 +22,7 @@ import {
   parseManifest,
   serializeManifest,
 } from "./manifest.ts";
-import { type ModelName } from "../api/model_name.ts";
+import type { ModelName } from "../api/model_name.ts";
 import { digestHex, manifestPath, nameOfManifestPath } from "./names.ts";
 
 /** The name under which the model that comes with SecLlama is found. */

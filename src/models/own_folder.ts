@@ -34,7 +34,7 @@ import {
   partsOf,
   serializeManifest,
 } from "./manifest.ts";
-import { type ModelName } from "../api/model_name.ts";
+import type { ModelName } from "../api/model_name.ts";
 import { digestHex } from "./names.ts";
 import { cleanPartials } from "./partial.ts";
 import { cleanUploads } from "./uploads.ts";
