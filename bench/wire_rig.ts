@@ -6,7 +6,7 @@
  */
 import { Hono } from "hono";
 import { fromHex, toHex, utf8 } from "../src/bytes.ts";
-import type { GatewayContext } from "../src/gateway/app.ts";
+import type { GatewayContext } from "../src/gateway/context.ts";
 import type { ManagementEnv } from "../src/gateway/management.ts";
 import { sealedRoutes } from "../src/gateway/routes/sealed.ts";
 import { listenerRules } from "../src/api/listener_rules.ts";

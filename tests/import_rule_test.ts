@@ -141,8 +141,8 @@ function under(path: string, part: string): boolean {
   return path === part || path.startsWith(part + "/");
 }
 
-/** Every import of ours: [importer, imported, as written]. */
-async function imports(): Promise<[string, string, string][]> {
+/** Every import of ours: [importer, imported, as written]. `code`: without types, and without what is imported later, if at all. */
+async function imports(kind: "all" | "code" = "all"): Promise<[string, string, string][]> {
   const temp = await Deno.makeTempFile({ dir: ROOT, prefix: ".imports-", suffix: ".ts" });
   try {
     const files = await sourceFiles();
@@ -161,6 +161,7 @@ async function imports(): Promise<[string, string, string][]> {
       }
       const from = relative(ROOT, new URL(module.specifier).pathname);
       for (const d of module.dependencies ?? []) {
+        if (kind === "code" && (d.isDynamic || d.code?.specifier === undefined)) continue;
         const target = d.code?.specifier ?? d.type?.specifier ?? "";
         found.push([
           from,
@@ -214,6 +215,55 @@ Deno.test("imports point down, and each package is used in its one place", async
   const there = new Set((await sourceFiles()).map((path) => relative(ROOT, path)));
   const missing = all.filter(([, to]) => /^(src|runner)\/.*\.ts$/.test(to) && !there.has(to));
   assert.deepEqual(missing, []);
+});
+
+/**
+ * Circles among the edges: sets of files each of which reaches the others. Files of a circle run in an order that nobody wrote
+ * down, and none of them can be understood or tested without the rest.
+ */
+function circles(edges: readonly (readonly [string, string])[]): string[][] {
+  const next = new Map<string, string[]>();
+  for (const [from, to] of edges) next.set(from, [...(next.get(from) ?? []), to]);
+  const reached = new Map<string, Set<string>>();
+  for (const start of next.keys()) {
+    const seen = new Set<string>();
+    const queue = [...next.get(start)!];
+    for (let file; (file = queue.pop()) !== undefined;) {
+      if (seen.has(file)) continue;
+      seen.add(file);
+      queue.push(...next.get(file) ?? []);
+    }
+    reached.set(start, seen);
+  }
+  const found = new Map<string, string[]>();
+  for (const [file, seen] of reached) {
+    if (!seen.has(file)) continue;
+    const circle = [...seen].filter((other) => reached.get(other)?.has(file)).sort();
+    found.set(circle[0]!, circle);
+  }
+  return [...found.values()];
+}
+
+Deno.test("no files import each other at run time, not even over others", async () => {
+  const runtime = (await imports("code")).map(([from, to]) => [from, to] as const);
+  assert.ok(runtime.length > 500, `only ${runtime.length} imports were seen`);
+  assert.deepEqual(circles(runtime), []);
+  assert.deepEqual(circles([["a", "b"], ["b", "c"], ["c", "b"], ["d", "d"], ["c", "e"]]), [
+    ["b", "c"],
+    ["d"],
+  ]);
+});
+
+Deno.test("src and runner import packages of deno.json only", async () => {
+  const { imports: known } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  const packages = (await imports()).filter(([from, , written]) =>
+    /^(src|runner|main\.ts)/.test(from) && !/^(\.|node:|\/)/.test(written)
+  );
+  assert.ok(packages.length > 5, `only ${packages.length} were seen`);
+  const strange = packages.filter(([, , written]) =>
+    !(written in known) && !(written.replace(/\/.*/, "") in known)
+  );
+  assert.deepEqual(strange, [], "tests that need more packages are in tests/");
 });
 
 /** Our files that a program loads at its start: what it imports dynamically comes later, if at all. */

@@ -1,7 +1,7 @@
 /** Embeddings: texts or tokens to vectors of length 1. */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine } from "../engine/types.ts";
-import { elapsedNs } from "./inference.ts";
+import { elapsedNs } from "./timing.ts";
 import type { Call, EmbedReply, EmbedRequest } from "./request.ts";
 
 /** Inputs of one request. */

@@ -10,6 +10,7 @@ import { buildGrammar } from "./grammar.ts";
 import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit } from "./prompt.ts";
+import { elapsedNs, loadNs, toNs } from "./timing.ts";
 import { ReplyParser } from "./reply_parser.ts";
 import type {
   Call,
@@ -162,21 +163,6 @@ function doneEvent(
     usage,
     context: event.context,
   };
-}
-
-export function toNs(ms: number): number {
-  return Math.max(Math.round(ms * 1e6), 0);
-}
-
-/** From when the request came in, what it waited for the model included, until now. */
-export function elapsedNs(call: Call): number {
-  return toNs(performance.now() - call.startedAt + call.waitedMs);
-}
-
-/** What of the request's time went into loading the model; a few microseconds where it was loaded already. */
-function loadNs(call: Call): number {
-  if (call.waitedMs > 0) return toNs(call.waitedMs);
-  return toNs(performance.now() - call.startedAt);
 }
 
 /** Tokens the reply may have: what was asked for, within a context made smaller by the request. */

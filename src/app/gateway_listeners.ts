@@ -3,8 +3,8 @@
  * store anyway, get a second one on loopback that needs neither TLS nor a proof.
  */
 import { listenerRules } from "../api/listener_rules.ts";
-import type { GatewayContext } from "../gateway/app.ts";
 import { makeGatewayApp } from "../gateway/app.ts";
+import type { GatewayContext } from "../gateway/context.ts";
 import { type HardenedOptions, type HardenedServer, serveHardened } from "../http/mod.ts";
 import { inUrl } from "../tls/names.ts";
 import type { ListenAddress } from "./listen_address.ts";

@@ -3,36 +3,20 @@
  * never holds a prompt or a reply. Everything that is not listed here is refused.
  */
 import { Hono } from "hono";
-import type { Config } from "../config/config.ts";
 import { errorResponse } from "../api/errors.ts";
 import { allowed, canonicalPath, notServed, routeOf, ROUTES } from "../api/routes.ts";
 import { RUNNING_TEXT } from "../api/texts.ts";
 import { toSecLlamaError } from "../errors.ts";
-import { label, type Logger } from "../log.ts";
-import type { ModelStore } from "../models/store.ts";
-import type { Supervisor } from "../supervisor/supervisor.ts";
+import { label } from "../log.ts";
+import { type GatewayContext, isolationWord } from "./context.ts";
 import { crossOrigin } from "./cross_origin.ts";
-import { type ManagementEnv, managementGuard, type ModelManagement } from "./management.ts";
+import { type ManagementEnv, managementGuard } from "./management.ts";
 import { ProofGate } from "./proof.ts";
 import { managementRoutes } from "./routes/management.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
 import { plainRoutes } from "./routes/plain.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
 import { securityRoutes } from "./routes/security.ts";
-
-export interface GatewayContext {
-  readonly config: Config;
-  readonly supervisor: Supervisor;
-  readonly models: ModelStore;
-  readonly logger: Logger;
-  readonly version: string;
-  /** Where the key lives, in words; for the status. */
-  readonly keyBackend: string;
-  /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
-  readonly remote: boolean;
-  /** Only where the operator turned model management on. */
-  readonly management?: ModelManagement | undefined;
-}
 
 /** The gateway's HTTP application. */
 export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
@@ -80,15 +64,6 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     return errorResponse(e, c.req.path, c.req.method);
   });
   return app;
-}
-
-/** `strict`, `weakened` or `off`: as configured, or worse if a running model measured worse. */
-export function isolationWord(context: GatewayContext): string {
-  if (!context.config.enableSandbox) return "off";
-  const measured = context.supervisor.loaded().map((m) => m.isolation.level);
-  if (measured.includes("off")) return "off";
-  if (measured.includes("weakened") || !context.config.strictNetworkIsolation) return "weakened";
-  return "strict";
 }
 
 function firstFrame(cause: unknown): string {

@@ -3,7 +3,8 @@ import { loadConfig } from "../config/config.ts";
 import { silentLogger } from "../log.ts";
 import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
 import { hkdfSync } from "../sealed/suite.ts";
-import { type GatewayContext, makeGatewayApp } from "./app.ts";
+import { makeGatewayApp } from "./app.ts";
+import type { GatewayContext } from "./context.ts";
 
 const PSK_ID = `client.00112233445566ff.${"01".repeat(16)}`;
 const PSK = new Uint8Array(32).fill(7);

@@ -10,7 +10,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { label } from "../../log.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { digestHex, isDigest } from "../../models/names.ts";
-import type { GatewayContext } from "../app.ts";
+import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv, ModelManagement } from "../management.ts";
 import { recipeOf } from "./create_request.ts";
 

@@ -7,7 +7,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
-import type { GatewayContext } from "../app.ts";
+import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 
 export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {

@@ -8,7 +8,7 @@ import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
 import { MODEL_REQUIRED_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
-import type { GatewayContext } from "../app.ts";
+import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";

@@ -6,7 +6,7 @@ import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { parseModelName } from "../../api/model_name.ts";
-import type { GatewayContext } from "../app.ts";
+import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";

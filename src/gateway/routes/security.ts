@@ -1,7 +1,7 @@
 /** `GET /api/security/status`: what was measured of the processes that run now. Nothing here is a constant of hope. */
 import type { Hono } from "hono";
 import { ROUTES } from "../../api/routes.ts";
-import { type GatewayContext, isolationWord } from "../app.ts";
+import { type GatewayContext, isolationWord } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 
 export function securityRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {

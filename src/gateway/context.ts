@@ -1,0 +1,29 @@
+/** What every route of the gateway answers from, and the one word that it says of its isolation. */
+import type { Config } from "../config/config.ts";
+import type { Logger } from "../log.ts";
+import type { ModelStore } from "../models/store.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { ModelManagement } from "./management.ts";
+
+export interface GatewayContext {
+  readonly config: Config;
+  readonly supervisor: Supervisor;
+  readonly models: ModelStore;
+  readonly logger: Logger;
+  readonly version: string;
+  /** Where the key lives, in words; for the status. */
+  readonly keyBackend: string;
+  /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
+  readonly remote: boolean;
+  /** Only where the operator turned model management on. */
+  readonly management?: ModelManagement | undefined;
+}
+
+/** `strict`, `weakened` or `off`: as configured, or worse if a running model measured worse. */
+export function isolationWord(context: GatewayContext): string {
+  if (!context.config.enableSandbox) return "off";
+  const measured = context.supervisor.loaded().map((m) => m.isolation.level);
+  if (measured.includes("off")) return "off";
+  if (measured.includes("weakened") || !context.config.strictNetworkIsolation) return "weakened";
+  return "strict";
+}
