@@ -1,25 +1,8 @@
 /** Ollama's `keep_alive`: Go's duration strings, or seconds as a number. */
+import { durationMs, MAX_DURATION_MS } from "../../src/duration.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 
 export type KeepAlive = number | "forever";
-
-/** Milliseconds of one unit of Go's time.ParseDuration. */
-const UNIT_MS: Readonly<Record<string, number>> = {
-  "ns": 1e-6,
-  "us": 1e-3,
-  "µs": 1e-3,
-  "μs": 1e-3,
-  "ms": 1,
-  "s": 1000,
-  "m": 60_000,
-  "h": 3_600_000,
-};
-
-/** Go's int64 of nanoseconds ends here; a longer time is no duration there. */
-const MAX_MS = 2 ** 63 / 1e6;
-
-const DURATION = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)$/;
-const TERM = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
 
 /**
  * Milliseconds a model stays loaded; anything negative is "forever", 0 is "unload".
@@ -29,19 +12,12 @@ const TERM = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
  */
 export function parseKeepAlive(value: unknown): KeepAlive {
   if (typeof value === "number") {
-    if (value < 0 || value * 1000 > MAX_MS) return "forever";
+    if (value < 0 || value * 1000 > MAX_DURATION_MS) return "forever";
     return value * 1000;
   }
-  if (typeof value !== "string") throw wrong();
-  if (/^[+-]?0$/.test(value)) return 0;
-  const match = value.length <= 64 ? DURATION.exec(value) : null;
-  if (match === null) throw wrong();
-  let ms = 0;
-  for (const [, digits, unit] of match[2]!.matchAll(TERM)) {
-    ms += Number(digits) * UNIT_MS[unit!]!;
-  }
-  if (ms > MAX_MS) throw wrong();
-  return match[1] === "-" && ms > 0 ? "forever" : ms;
+  const ms = typeof value === "string" ? durationMs(value) : undefined;
+  if (ms === undefined) throw wrong();
+  return ms < 0 ? "forever" : ms;
 }
 
 function wrong(): SecLlamaError {

@@ -4,12 +4,12 @@
  */
 import type { Config } from "../config/config.ts";
 import { SecLlamaError } from "../errors.ts";
+import { isLoopbackHost } from "../loopback.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
 import { GatewayAuthority, type TlsCredentials } from "../tls/authority.ts";
 import { covers, readCertificate } from "../tls/files.ts";
 import { inUrl, isHostName, nameOfUrl } from "../tls/names.ts";
 
-const LOOPBACK = /^(127(\.\d{1,3}){3}|localhost|::1)$/;
 const WILDCARDS = ["0.0.0.0", "::"];
 
 export interface ListenAddress {
@@ -20,11 +20,6 @@ export interface ListenAddress {
   /** What clients may call it in Host, besides loopback and `hostname`. */
   readonly names: readonly string[];
   readonly warnings: readonly string[];
-}
-
-/** Whether an address, in brackets or not, is of this machine only. */
-export function isLoopbackHost(host: string): boolean {
-  return LOOPBACK.test(bare(host));
 }
 
 /**

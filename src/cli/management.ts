@@ -1,7 +1,8 @@
 /** Model management for the gateway, where the operator turned it on: the one way by which the gateway may fetch anything. */
 import type { Config } from "../config/config.ts";
 import type { ModelManagement } from "../gateway/management.ts";
-import { isLoopback, ownUid, peerUid } from "../http/peer.ts";
+import { ownUid, peerUid } from "../http/peer.ts";
+import { isLoopback } from "../loopback.ts";
 import type { ModelStore } from "../models/store.ts";
 import { pullLine, throttled } from "../pull/progress.ts";
 import { pullModel } from "../pull/pull.ts";

@@ -1,4 +1,5 @@
 /** The client's side of pairing: what `secllama proxy --pair`, `--unpair`, `--use` and `--pairings` do, shared with `run`. */
+import { ROUTES } from "../api/routes.ts";
 import {
   type Credentials,
   encodePairing,
@@ -156,7 +157,7 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
   );
   try {
     const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
-    const response = await client.metadata("api/tags", { signal });
+    const response = await client.metadata(ROUTES.tags.path, { signal });
     const { models } = await response.json() as { models?: unknown[] };
     if (!response.ok || !Array.isArray(models)) {
       return {

@@ -8,16 +8,10 @@
  * ask the host's models, as this client, until the host revokes it. The checksum finds a mangled paste and proves nothing
  * else. Uses web standards only, so that browsers can read it too.
  */
-import {
-  type Bytes,
-  fromBase64,
-  fromBase64Url,
-  toBase64,
-  toBase64Url,
-  utf8,
-  utf8Decode,
-} from "../bytes.ts";
+import { type Bytes, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { isLoopbackHost } from "../loopback.ts";
+import { fromPem, toPem } from "../pem.ts";
 import { isPskId } from "../sealed/header.ts";
 import type { Credentials } from "./options.ts";
 
@@ -117,7 +111,7 @@ function checkUrl(value: unknown): string {
   ) {
     throw bad("the gateway's address must be an https URL without query or user");
   }
-  if (url.protocol === "http:" && !/^(127(\.\d{1,3}){3}|localhost|\[::1\])$/.test(url.hostname)) {
+  if (url.protocol === "http:" && !isLoopbackHost(url.hostname)) {
     throw bad("the gateway's address must be https: http is for loopback only");
   }
   return url.href;
@@ -125,17 +119,15 @@ function checkUrl(value: unknown): string {
 
 /** DER of the first certificate in a PEM text (RFC 7468). @throws {SecLlamaError} `bad-pairing`. */
 export function derOfPem(pem: string): Bytes {
-  const match = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem);
   try {
-    if (match) return fromBase64(match[1]!.replace(/\s+/g, ""));
-  } catch { /* not base64 */ }
+    return fromPem("CERTIFICATE", pem);
+  } catch { /* none, or not base64 */ }
   throw bad("the certificate is not PEM");
 }
 
 /** PEM of one DER certificate. */
 export function pemOfDer(der: Uint8Array): string {
-  const lines = toBase64(der).match(/.{1,64}/g) ?? [];
-  return ["-----BEGIN CERTIFICATE-----", ...lines, "-----END CERTIFICATE-----", ""].join("\n");
+  return toPem("CERTIFICATE", der);
 }
 
 /** CRC-32 as in ISO 3309 and zlib, 8 lower-case hex digits. */

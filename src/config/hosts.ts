@@ -1,4 +1,5 @@
 /** Hosts as the settings list them: `registry.example`, `registry.corp:5000+private`, `localhost:5000`. */
+import { isLoopbackHost } from "../loopback.ts";
 
 export interface HostEntry {
   /** `host` or `host:port`, in lower case. */
@@ -8,13 +9,7 @@ export interface HostEntry {
 }
 
 const ENTRY = /^([a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?(?::\d{1,5})?)(\+private)?$/;
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3})$/;
 const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
-
-/** Whether a host, without port, is this machine by its name or address. */
-export function isLoopbackName(host: string): boolean {
-  return LOOPBACK.test(host);
-}
 
 /** Reads a list separated by commas. Undefined if an entry is not of the grammar. */
 export function parseHosts(text: string): HostEntry[] | undefined {
@@ -25,7 +20,7 @@ export function parseHosts(text: string): HostEntry[] | undefined {
     const host = match[1]!;
     const name = host.replace(/:\d+$/, "");
     // Whoever writes an address, or localhost, means that address.
-    const explicit = LOOPBACK.test(name) || IPV4.test(name);
+    const explicit = isLoopbackHost(name) || IPV4.test(name);
     entries.push({ host, privateAddress: explicit || match[2] !== undefined });
   }
   return entries;

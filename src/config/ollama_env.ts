@@ -3,6 +3,8 @@
  * each other one that is set is named in a warning, so that nobody relies on what has no effect. None is ever an error: they
  * are another program's, and a desktop that has both sets them for all.
  */
+import { durationMs } from "../duration.ts";
+import { isLoopbackHost } from "../loopback.ts";
 import type { Config } from "./fields.ts";
 
 type Env = { readonly [name: string]: string | undefined };
@@ -16,20 +18,12 @@ export interface OllamaSettings {
 /** A variable's reader: what it sets, or why it sets nothing. */
 type Reader = (text: string) => Partial<Config> | string;
 
-const MINUTE_MS = 60_000;
-const GO_UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: MINUTE_MS,
-  h: 60 * MINUTE_MS,
-};
-
 /** Variables with the same meaning here. `OLLAMA_MODELS` is a setting of ours, in fields.ts. */
 const READERS: { readonly [name: string]: Reader } = {
   OLLAMA_HOST: (text) => {
     const address = parseOllamaHost(text);
     if (address === undefined) return "it is not an address";
-    if (!/^(127(\.\d{1,3}){3}|localhost|\[?::1\]?|)$/.test(address.host)) {
+    if (address.host !== "" && !isLoopbackHost(address.host)) {
       return "the proxy listens on loopback only; for other machines, see: secllama help remote";
     }
     return { proxyPort: address.port };
@@ -108,16 +102,7 @@ export function parseOllamaHost(text: string): { host: string; port: number } | 
 
 /** Go's durations, or seconds; anything negative is for ever. */
 function goDurationMs(text: string): number | undefined {
-  if (/^-?\d{1,12}$/.test(text)) {
-    const seconds = Number(text);
-    return seconds < 0 ? Infinity : seconds * 1000;
-  }
-  const [, sign, terms] = /^([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h))+)$/.exec(text) ?? [];
-  if (terms === undefined) return undefined;
-  if (sign === "-") return Infinity;
-  let ms = 0;
-  for (const [, digits, unit] of terms.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
-    ms += Number(digits) * GO_UNITS[unit!]!;
-  }
-  return Math.round(ms);
+  const seconds = /^-?\d{1,12}$/.test(text) ? Number(text) : undefined;
+  const ms = seconds === undefined ? durationMs(text) : seconds * 1000;
+  return ms === undefined ? undefined : ms < 0 ? Infinity : Math.round(ms);
 }

@@ -4,7 +4,7 @@
  * Deno shows no descriptor numbers, so the one to shut down is found by its two addresses. Linux only.
  */
 import { type Linux, linux } from "../linux/libc.ts";
-import { addressBytes } from "./peer.ts";
+import { addressBytes } from "../loopback.ts";
 
 const AF_INET = 2;
 const SHUT_RDWR = 2;

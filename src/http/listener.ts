@@ -9,10 +9,11 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
+import { isLoopback } from "../loopback.ts";
 import { Connection, type ConnectionOptions, type Handler, type Socket } from "./connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { noDelay } from "./no_delay.ts";
-import { isLoopback, ownUid, peerUid } from "./peer.ts";
+import { ownUid, peerUid } from "./peer.ts";
 import { Refusal, refusalBytes } from "./refusal.ts";
 import type { Rules } from "./rules.ts";
 

@@ -3,6 +3,7 @@
  * addresses, in microseconds however many connections the machine has. Where that is forbidden, `/proc/net/tcp` (proc(5))
  * is read instead. Both by libc, since Deno has neither.
  */
+import { addressBytes } from "../loopback.ts";
 import { type Linux, linux } from "../linux/libc.ts";
 import { overflowUid } from "../linux/overflow_uid.ts";
 
@@ -143,24 +144,4 @@ function tableAddress(hostname: string): string {
     text += bytes.slice(at, at + 4).reverse().toHex().toUpperCase();
   }
   return text;
-}
-
-/** The 4 or 16 bytes of an address as Deno prints it. An IPv4 address within IPv6 is the IPv4 address. */
-export function addressBytes(hostname: string): Uint8Array {
-  const four = /^(?:::ffff:)?(\d+)\.(\d+)\.(\d+)\.(\d+)$/i.exec(hostname);
-  if (four) return Uint8Array.from(four.slice(1), Number);
-  const [before, after] = hostname.split("%")[0]!.split("::");
-  const words = (part: string | undefined) =>
-    part ? part.split(":").map((w) => parseInt(w, 16)) : [];
-  const [head, tail] = [words(before), words(after)];
-  const all = [...head, ...Array(Math.max(0, 8 - head.length - tail.length)).fill(0), ...tail];
-  return Uint8Array.from(all.flatMap((w: number) => [w >> 8, w & 255]));
-}
-
-/** Whether an address is of this machine's loopback: 127.0.0.0/8 or ::1. */
-export function isLoopback(hostname: string): boolean {
-  const bytes = addressBytes(hostname);
-  return bytes.length === 4
-    ? bytes[0] === 127
-    : bytes.every((byte, i) => byte === (i === 15 ? 1 : 0));
 }

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  addressBytes,
-  isLoopback,
-  listenerUids,
-  listenerUidsInTable,
-  ownUid,
-  peerUid,
-  uidInTable,
-} from "./peer.ts";
+import { addressBytes, isLoopback } from "../loopback.ts";
+import { listenerUids, listenerUidsInTable, ownUid, peerUid, uidInTable } from "./peer.ts";
 import { hardened, pause, Raw } from "./testing.ts";
 
 const LINUX = Deno.build.os === "linux";

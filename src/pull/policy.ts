@@ -3,7 +3,8 @@
  * connection is made to the address that was judged, so a name that changes its mind in between gains nothing.
  */
 import { BlockList } from "node:net";
-import { type HostEntry, isLoopbackName, parseHosts } from "../config/hosts.ts";
+import { type HostEntry, parseHosts } from "../config/hosts.ts";
+import { isLoopbackHost } from "../loopback.ts";
 import { SecLlamaError } from "../errors.ts";
 
 export interface PullPolicy {
@@ -23,7 +24,7 @@ const IPV4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
 
 /** The address of a registry: TLS, except on loopback. */
 export function registryUrl(host: string): URL {
-  const scheme = isLoopbackName(host.toLowerCase().replace(/:\d+$/, "")) ? "http" : "https";
+  const scheme = isLoopbackHost(host.toLowerCase().replace(/:\d+$/, "")) ? "http" : "https";
   return new URL(`${scheme}://${host.toLowerCase()}/`);
 }
 
@@ -95,7 +96,7 @@ export function allowOnward(
  * @throws {SecLlamaError} `pull-refused` if there is none.
  */
 export function allowedAddresses(to: Destination, addresses: readonly string[]): string[] {
-  const loopback = isLoopbackName(to.url.hostname);
+  const loopback = isLoopbackHost(to.url.hostname);
   const allowed = addresses.filter((address) => {
     const kind = kindOfAddress(address);
     if (loopback) return kind === "loopback";

@@ -5,6 +5,7 @@
  * Protocol: https://github.com/opencontainers/distribution-spec/blob/main/spec.md, tokens:
  * https://distribution.github.io/distribution/spec/auth/token/
  */
+import { JSON_TYPE } from "../api/media_types.ts";
 import { createHash } from "node:crypto";
 import { concat, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -162,7 +163,7 @@ export class Registry {
     if (service !== undefined) url.searchParams.set("service", service);
     const { namespace, model } = this.#name;
     url.searchParams.set("scope", `repository:${namespace}/${model}:pull`);
-    using answer = await get({ ...to, url }, { accept: "application/json" }, this.#transport);
+    using answer = await get({ ...to, url }, { accept: JSON_TYPE }, this.#transport);
     expectStatus(answer, 200);
     const body = await readAll(answer, TOKEN_BYTES, "the token");
     let record: Record<string, unknown> = {};

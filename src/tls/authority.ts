@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { type Bytes, fromBase64Url, toBase64Url, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
-import { derOf, importAuthorityKey, issue, makeAuthority, pem } from "./certificate.ts";
+import { fromPem, toPem } from "../pem.ts";
+import { importAuthorityKey, issue, makeAuthority } from "./certificate.ts";
 import { isHostName } from "./names.ts";
 
 const VERSION = 1;
@@ -71,11 +72,11 @@ export class GatewayAuthority {
     );
     const name = /^CN=(.+)$/m.exec(x509.subject)?.[1];
     if (name === undefined) throw corrupt("holds a certificate that is not ours");
-    const authority = { certificate: derOf("CERTIFICATE", stored.certificate), name, key };
+    const authority = { certificate: fromPem("CERTIFICATE", stored.certificate), name, key };
     const leaf = await issue(authority, spki, names, this.#now());
-    const keyPem = pem("PRIVATE KEY", leaf.pkcs8);
+    const keyPem = toPem("PRIVATE KEY", leaf.pkcs8);
     leaf.pkcs8.fill(0);
-    return { cert: pem("CERTIFICATE", leaf.certificate) + stored.certificate, key: keyPem };
+    return { cert: toPem("CERTIFICATE", leaf.certificate) + stored.certificate, key: keyPem };
   }
 
   /** Wraps the key under the active storage key, so that an older one can be destroyed. Does nothing if there is none. */
@@ -93,7 +94,7 @@ export class GatewayAuthority {
     const { certificate, pkcs8 } = await makeAuthority(this.#now());
     try {
       const key = toBase64Url(await this.#storage.wrap(pkcs8, CONTEXT));
-      return { certificate: pem("CERTIFICATE", certificate), names: [], key };
+      return { certificate: toPem("CERTIFICATE", certificate), names: [], key };
     } finally {
       pkcs8.fill(0);
     }

@@ -3,7 +3,7 @@
  * TLS listener. The authority's certificate is what a paired client pins, so the listener's can change with its names and
  * dates while every client stays paired.
  */
-import { type Bytes, concat, utf8 } from "../bytes.ts";
+import { type Bytes, utf8 } from "../bytes.ts";
 import { addressOfName } from "./names.ts";
 import {
   bits,
@@ -151,18 +151,4 @@ async function spkiOf(key: CryptoKey): Promise<Bytes> {
 
 async function keyId(spki: Bytes): Promise<Bytes> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", spki)).slice(0, 20);
-}
-
-/** PEM of the kind `label` (RFC 7468). */
-export function pem(label: string, der: Uint8Array): string {
-  const lines = der.toBase64().match(/.{1,64}/g) ?? [];
-  return [`-----BEGIN ${label}-----`, ...lines, `-----END ${label}-----`, ""].join("\n");
-}
-
-/** The DER of the first PEM block of the kind `label`. @throws {SyntaxError} */
-export function derOf(label: string, text: string): Bytes {
-  const match = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`)
-    .exec(text);
-  if (!match) throw new SyntaxError(`there is no PEM block ${label}`);
-  return concat(Uint8Array.fromBase64(match[1]!.replace(/\s+/g, "")));
 }

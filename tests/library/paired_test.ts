@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { sealedFetch } from "../../src/client/library.ts";
 import { encodePairing, parsePairing } from "../../src/client/pairing.ts";
 import { splitFrames } from "../../src/sealed/testing.ts";
-import { issue, makeAuthority, pem } from "../../src/tls/certificate.ts";
+import { toPem } from "../../src/pem.ts";
+import { issue, makeAuthority } from "../../src/tls/certificate.ts";
 import { cli, newHome, ROOT, startServe } from "../support/serve.ts";
 import { builtLibrary, nodeMajor, runWithInput } from "./testing.ts";
 
@@ -37,13 +38,13 @@ const SCRIPT = `
 async function makeCertificate() {
   const { pkcs8, ...authority } = await makeAuthority(new Date());
   pkcs8.fill(0);
-  const certificate = pem("CERTIFICATE", authority.certificate);
+  const certificate = toPem("CERTIFICATE", authority.certificate);
   const spki = new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" });
   const leaf = await issue(authority, new Uint8Array(spki), ["127.0.0.1", "localhost"], new Date());
   return {
     authority: certificate,
-    cert: pem("CERTIFICATE", leaf.certificate),
-    key: pem("PRIVATE KEY", leaf.pkcs8),
+    cert: toPem("CERTIFICATE", leaf.certificate),
+    key: toPem("PRIVATE KEY", leaf.pkcs8),
   };
 }
 

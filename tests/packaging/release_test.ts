@@ -4,7 +4,8 @@ import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { difference, partListInside, refuseBase } from "../../scripts/release/artefacts.ts";
-import { issue, makeAuthority, pem } from "../../src/tls/certificate.ts";
+import { toPem } from "../../src/pem.ts";
+import { issue, makeAuthority } from "../../src/tls/certificate.ts";
 import { compiledProgram } from "../support/binary.ts";
 import { ROOT, runToEnd } from "./testing.ts";
 
@@ -246,14 +247,14 @@ Deno.test("install.sh: shellcheck has nothing to say, the source refuses, a part
 
 Deno.test("install.sh: a ~/.curlrc that switches certificates off does not", async () => {
   const { pkcs8: _, ...authority } = await makeAuthority(new Date());
-  const spki = new X509Certificate(pem("CERTIFICATE", authority.certificate))
+  const spki = new X509Certificate(toPem("CERTIFICATE", authority.certificate))
     .publicKey.export({ type: "spki", format: "der" });
   const leaf = await issue(authority, new Uint8Array(spki), ["localhost"], new Date());
   let asked = 0;
   const impostor = Deno.serve({
     ...{ hostname: "127.0.0.1", port: 0, onListen() {} },
-    cert: pem("CERTIFICATE", leaf.certificate),
-    key: pem("PRIVATE KEY", leaf.pkcs8),
+    cert: toPem("CERTIFICATE", leaf.certificate),
+    key: toPem("PRIVATE KEY", leaf.pkcs8),
   }, () => {
     asked++;
     return new Response("a lie");
