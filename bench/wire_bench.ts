@@ -3,16 +3,17 @@
  * in memory. Figures of one run; each with the project's goal.
  */
 import { readFileSync } from "node:fs";
-import { utf8 } from "../src/bytes.ts";
+import { type Bytes, utf8 } from "../src/bytes.ts";
 import { sealedFetch } from "../src/client/mod.ts";
-import { kidOf } from "../src/keys/keyset/kid.ts";
+import { FakeHost } from "../src/sealed/fake_host.ts";
 import { Hpke } from "../src/sealed/hpke.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { Recipient } from "../src/sealed/recipient.ts";
 import { ReplyOpener } from "../src/sealed/reply_opener.ts";
 import { ReplySealer } from "../src/sealed/reply_sealer.ts";
 import { sealRequest, verifyKeyDocument } from "../src/sealed/sender.ts";
-import { deriveTransport, localPskId, suiteById } from "../src/sealed/suite.ts";
+import { suiteById } from "../src/sealed/suite.ts";
+import { localCredentials } from "../tests/support/credentials.ts";
 import { type Served, startServe } from "../tests/support/serve.ts";
 import { startRig } from "./wire_rig.ts";
 
@@ -64,11 +65,8 @@ function inferenceBeside(served: Served) {
 }
 
 /** Sealed and plain requests to one gateway that takes both, in turn: what sealing adds end to end. */
-async function messages(served: Served, key: Uint8Array): Promise<void> {
-  const credentials = {
-    pskId: localPskId(await kidOf(key as Uint8Array<ArrayBuffer>)),
-    psk: await deriveTransport(key),
-  };
+async function messages(served: Served, key: Bytes): Promise<void> {
+  const credentials = await localCredentials(served.home, key);
   const message = JSON.stringify({
     model: "demo",
     messages: [{ role: "user", content: "x ".repeat(500) }],
@@ -126,23 +124,32 @@ async function bothEnds(): Promise<void> {
   const pskId = "local.0123456789abcdef";
   const body = utf8(JSON.stringify({ model: "demo", prompt: "x".repeat(1000) }));
   for (const suite of [1, 2]) {
+    const host = new FakeHost(() => psk);
     const recipient = await Recipient.init({
       model: "demo:latest",
-      psk: () => psk,
+      ...host.recipient,
       suites: [suite],
       limits: { replayEntries: 1_000_000 },
     });
     const challenge = randomBytes(16);
-    const document = await recipient.keyDocument({ pskId, challenge, model: "demo", suite });
+    const document = await host.document(recipient, { pskId, challenge, model: "demo", suite });
     const at = Date.now();
-    const times = { psk, model: "demo", challenge, sentAt: at, receivedAt: at, suite };
+    const times = {
+      psk,
+      hid: host.hid,
+      model: "demo",
+      challenge,
+      sentAt: at,
+      receivedAt: at,
+      suite,
+    };
     const key = await verifyKeyDocument(document, times);
     const [sealing, opening, whole]: number[][] = [[], [], []];
     const rounds = 1500;
     for (let i = 0; i < rounds; i++) {
       const start = performance.now();
       const now = Date.now();
-      const options = { psk, pskId, method: "POST", path: "/api/chat", headers: {}, body, now };
+      const options = { pskId, method: "POST", path: "/api/chat", headers: {}, body, now };
       const sealed = await sealRequest(key, options);
       const between = performance.now();
       const { reply } = await recipient.open(ReadableStream.from([sealed.body]));

@@ -2,18 +2,20 @@
  * A gateway and a runner for `wire_bench.ts`, each a process of its own: the real listener, sealed routes, pipe and session,
  * with a scripted API in the engine's place, as no engine makes frames fast enough to show the relay's limit.
  *
- *     deno run -A bench/wire_rig.ts gateway       prints "<port> <its pid> <the runner's pid> <psk in hex>"
+ *     deno run -A bench/wire_rig.ts gateway       prints "<port> <its pid> <the runner's pid> <psk> <hid>", the latter in hex
  */
 import { Hono } from "hono";
 import { fromHex, toHex, utf8 } from "../src/bytes.ts";
+import type { Credentials } from "../src/client/mod.ts";
 import type { GatewayContext } from "../src/gateway/context.ts";
 import type { ManagementEnv } from "../src/gateway/management.ts";
 import { sealedRoutes } from "../src/gateway/routes/sealed.ts";
 import { listenerRules } from "../src/api/listener_rules.ts";
 import { serveHardened } from "../src/http/mod.ts";
 import { silentLogger } from "../src/log.ts";
-import { encodePsks } from "../src/pipe/messages.ts";
+import { encodeGive } from "../src/pipe/key_frames.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
+import { FakeHost } from "../src/sealed/fake_host.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
 import { Session } from "../runner/session.ts";
 
@@ -41,7 +43,7 @@ function scripted(request: Request): Promise<Response> {
   );
 }
 
-async function runner(): Promise<void> {
+async function runner(hid: string, rn: string): Promise<void> {
   const pipe: Pipe = new Pipe({
     side: "runner",
     readable: Deno.stdin.readable,
@@ -49,24 +51,30 @@ async function runner(): Promise<void> {
       for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
     },
     onControl() {},
-    onSecret: (payload) => session.setKeys(payload),
+    onSecret: (payload) => session.takeKeys(payload),
     onExchange: (exchange) => session.handle(exchange),
   });
   const session = await Session.start({
     model: MODEL,
     encryption: true,
     fetch: scripted,
+    hid,
+    rn,
     onRecipients: (ids) => void pipe.control({ ids }),
-    onRenewed() {},
   });
   session.serve();
   await pipe.run();
 }
 
 async function gateway(): Promise<void> {
+  const psk = randomBytes(32);
+  const host = new FakeHost(() => psk);
   const child = new Deno.Command(Deno.execPath(), {
     // As a runner runs: without a compiler.
-    args: ["run", "-A", "--no-check", "--v8-flags=--jitless", import.meta.filename!, "runner"],
+    args: [
+      ...["run", "-A", "--no-check", "--v8-flags=--jitless", import.meta.filename!],
+      ...["runner", toHex(host.hid), toHex(host.rn)],
+    ],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
@@ -78,13 +86,18 @@ async function gateway(): Promise<void> {
     onControl() {},
   });
   void pipe.run().catch(() => {});
-  const psk = randomBytes(32);
-  await pipe.secret(encodePsks([{ pskId: RIG_PSK_ID, psk }]));
+  const given = { pskId: RIG_PSK_ID, psk: host.runnerPsk(RIG_PSK_ID)! };
+  for (const payload of encodeGive([given])) await pipe.secret(payload);
   const model = {
     open: (head: { readonly [key: string]: unknown }) => ({ exchange: pipe.open(head), done() {} }),
   };
   const supervisor = {
     knowsPskId: () => Promise.resolve(true),
+    giveKey() {},
+    attest(_: unknown, id: string, { model, challenge }: { model: string; challenge: string }) {
+      const { gen, attest } = host.word(id, { model, challenge: fromHex(challenge) });
+      return { gen, attest: toHex(attest) };
+    },
     acquire: () => Promise.resolve({ model, waitedMs: 0 }),
     byRecipient: () => model,
     dropReplaced: () => Promise.resolve(),
@@ -102,14 +115,14 @@ async function gateway(): Promise<void> {
     logger: silentLogger,
     signal: new AbortController().signal,
   });
-  console.log(addr.port, Deno.pid, child.pid, toHex(psk));
+  console.log(addr.port, Deno.pid, child.pid, toHex(psk), toHex(host.hid));
 }
 
 export interface Rig {
   readonly url: string;
   readonly gatewayPid: number;
   readonly runnerPid: number;
-  readonly credentials: { readonly pskId: string; readonly psk: Uint8Array };
+  readonly credentials: Credentials;
   stop(): Promise<void>;
 }
 
@@ -121,12 +134,12 @@ export async function startRig(): Promise<Rig> {
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const [port, gatewayPid, runnerPid, psk] = (await reader.read()).value!.trim().split(" ");
+  const [port, gatewayPid, runnerPid, psk, hid] = (await reader.read()).value!.trim().split(" ");
   return {
     url: `http://127.0.0.1:${port}`,
     gatewayPid: Number(gatewayPid),
     runnerPid: Number(runnerPid),
-    credentials: { pskId: RIG_PSK_ID, psk: fromHex(psk!) },
+    credentials: { pskId: RIG_PSK_ID, psk: fromHex(psk!), hid: fromHex(hid!) },
     async stop() {
       // The runner ends with its pipe.
       child.kill("SIGKILL");
@@ -136,4 +149,7 @@ export async function startRig(): Promise<Rig> {
   };
 }
 
-if (import.meta.main) await (Deno.args[0] === "runner" ? runner() : gateway());
+if (import.meta.main) {
+  const [role, hid, rn] = Deno.args;
+  await (role === "runner" ? runner(hid!, rn!) : gateway());
+}

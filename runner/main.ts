@@ -64,9 +64,10 @@ async function boot(message: BootMessage): Promise<void> {
   session = await Session.start({
     model: message.model,
     encryption: message.encryption,
+    hid: message.hid,
+    rn: message.rn,
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
-    onRenewed: (id) => send({ t: "renewed", id }),
   });
   const { metadata: _metadata, chatTemplate: _template, ...info } = loaded.info;
   send({
@@ -117,7 +118,7 @@ const pipe = new Pipe({
   },
   onSecret(payload: Bytes) {
     if (!session) throw new SecLlamaError("pipe-broken", "keys came before the runner was ready");
-    session.setKeys(payload);
+    session.takeKeys(payload);
   },
   onExchange(exchange) {
     if (!session) {

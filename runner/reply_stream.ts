@@ -7,7 +7,6 @@
  * 25 ms they hid nothing more, for a quarter more bytes and an end up to an eighth later.
  */
 import { type Bytes, concat } from "../src/bytes.ts";
-import type { Renewal } from "../src/sealed/envelope.ts";
 import type { ReplySealer } from "../src/sealed/reply_sealer.ts";
 
 export interface Pacing {
@@ -41,8 +40,8 @@ export async function sendReply(
   options: {
     write: (bytes: Bytes) => Promise<void>;
     pacing?: Pacing | undefined;
-    /** The client's key after a rotation. */
-    renewal?: Renewal | undefined;
+    /** The client's new key after a rotation, sealed to it. */
+    renewal?: Uint8Array | undefined;
   },
 ): Promise<void> {
   const { write, pacing, renewal } = options;

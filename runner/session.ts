@@ -5,7 +5,7 @@
 import { collect } from "../src/api/body.ts";
 import { JSON_TYPE, PROBLEM_TYPE, SEALED_TYPE } from "../src/api/media_types.ts";
 import { INFERENCE_BYTES } from "../src/api/routes.ts";
-import { type Bytes, utf8 } from "../src/bytes.ts";
+import { type Bytes, fromHex, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
 import type { AnswerHead, OpenHead } from "../src/pipe/messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
@@ -20,13 +20,14 @@ const ROLL_CHECK_MS = 30_000;
 export interface SessionOptions {
   readonly model: string;
   readonly encryption: boolean;
+  /** The host's id and the number of this start, hexadecimal: as the boot message has them. */
+  readonly hid: string;
+  readonly rn: string;
   readonly fetch: (
     request: Request,
     context: { client: string; waitedMs: number },
   ) => Promise<Response>;
   readonly onRecipients: (ids: readonly string[]) => void;
-  /** A paired client has used its newest key while it still had an older one. */
-  readonly onRenewed: (pskId: string) => void;
   /** A clock and short lives, for tests in one process. A runner never sets it. */
   readonly recipient?: Pick<RecipientOptions, "now" | "recipientKeyLifeMs" | "limits">;
 }
@@ -34,7 +35,7 @@ export interface SessionOptions {
 export class Session {
   readonly #options: SessionOptions;
   readonly #recipient: Recipient;
-  #keys = RunnerKeys.none;
+  readonly #keys = new RunnerKeys();
   /** Sealed exchanges under way, and whose they are. */
   readonly #open = new Map<Exchange, string>();
   /** By client: what each key that was handed out had to wait for the load, for the request that follows it. */
@@ -46,7 +47,9 @@ export class Session {
     this.#options = options;
     this.#recipient = new Recipient({
       model: options.model,
-      psk: (id) => this.#keys.get(id),
+      hid: fromHex(options.hid),
+      rn: fromHex(options.rn),
+      psk: (id) => this.#keys.psk(id),
       suites: [1, 2],
       replyBucket: (id) => pacingOf(id)?.bucketBytes,
       ...options.recipient,
@@ -61,17 +64,11 @@ export class Session {
     return session;
   }
 
-  /**
-   * Replaces the keys. The old ones are zeroed: an exchange under way has derived its own and goes on, unless its client was
-   * revoked.
-   */
-  setKeys(payload: Bytes): void {
-    const old = this.#keys;
-    this.#keys = RunnerKeys.decode(payload);
-    old.zero();
-    for (const [exchange, pskId] of this.#open) {
-      if (this.#keys.isRevoked(pskId)) exchange.cancel("auth");
-    }
+  /** Takes a key frame. What a revoked client's requests were doing ends. */
+  takeKeys(payload: Bytes): void {
+    const revoked = new Set(this.#keys.apply(payload));
+    if (revoked.size === 0) return;
+    for (const [exchange, pskId] of this.#open) if (revoked.has(pskId)) exchange.cancel("auth");
   }
 
   serve(): void {
@@ -105,12 +102,14 @@ export class Session {
   async #key(exchange: Exchange, head: Extract<OpenHead, { kind: "key" }>): Promise<void> {
     await this.#recipient.rollIfDue();
     this.#announce();
-    if (head.waitedMs > 0 && this.#keys.get(head.id)) this.#waits.set(head.id, head.waitedMs);
+    if (head.waitedMs > 0 && this.#keys.has(head.id)) this.#waits.set(head.id, head.waitedMs);
     const document = await this.#recipient.keyDocument({
       pskId: head.id,
       challenge: Uint8Array.fromHex(head.c),
       model: head.model,
       suite: head.suite,
+      gen: head.gen,
+      attest: fromHex(head.attest),
     });
     this.#announce(); // a suite's key is made when it is first asked for
     await answer(
@@ -124,8 +123,8 @@ export class Session {
     const opened = await this.#recipient.open(exchange);
     this.#open.set(exchange, opened.pskId);
     try {
-      // Revoked while its last bytes were read.
-      if (this.#keys.isRevoked(opened.pskId)) {
+      // Taken away while its last bytes were read.
+      if (!this.#keys.has(opened.pskId)) {
         throw new SecLlamaError("auth", "the request does not authenticate");
       }
       await this.#answer(exchange, opened);
@@ -135,8 +134,6 @@ export class Session {
   }
 
   async #answer(exchange: Exchange, opened: OpenedRequest): Promise<void> {
-    if (this.#keys.supersedes(opened.pskId)) this.#options.onRenewed(opened.pskId);
-    const renewal = this.#keys.renewalOf(opened.pskId);
     const { method, path, headers } = opened.request;
     const response = await this.#run(
       exchange,
@@ -156,7 +153,7 @@ export class Session {
     await sendReply(opened.reply, response, {
       write: (bytes) => exchange.write(bytes),
       pacing: pacingOf(opened.pskId),
-      renewal,
+      renewal: this.#keys.renewal(opened.pskId),
     });
     await exchange.end();
   }

@@ -3,11 +3,14 @@
  * whose clock is wrong, a full replay window, clients that are revoked or get a new key.
  */
 import assert from "node:assert/strict";
-import { sealedFetch, type SealedFetchOptions } from "../src/client/mod.ts";
-import { encodePsks } from "../src/pipe/messages.ts";
+import { type Bytes, fromHex, toHex } from "../src/bytes.ts";
+import { type Credentials, sealedFetch, type SealedFetchOptions } from "../src/client/mod.ts";
+import { encodeGive, encodeTake } from "../src/pipe/key_frames.ts";
 import { type JsonObject, Pipe } from "../src/pipe/pipe.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
-import { clientPskId, localPskId } from "../src/sealed/suite.ts";
+import { FakeHost } from "../src/sealed/fake_host.ts";
+import { clientPskId, localPskId } from "../src/sealed/psk.ts";
+import { sealRenewal } from "../src/sealed/renewal_sealer.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 const HOUR_MS = 3_600_000;
@@ -18,17 +21,32 @@ interface World {
   readonly clock: { now: number };
   readonly session: Session;
   readonly url: string;
-  readonly renewed: string[];
   readonly counts: { keys: number; requests: number };
-  give(...entries: { pskId: string; psk: Uint8Array }[]): void;
+  /** As the gateway does; `newer` is the key that each of these clients is to take up. */
+  give(entries: readonly Credentials[], newer?: Credentials): void;
+  take(kind: "forget" | "revoke", ...entries: Credentials[]): void;
   client(options: Partial<SealedFetchOptions>): ReturnType<typeof sealedFetch>;
 }
 
 const CHAT = { method: "POST", body: `{"model":"demo"}` };
-const local = { pskId: localPskId(OLD), psk: randomBytes(32) };
-const paired = { pskId: clientPskId(OLD, ID), psk: randomBytes(32) };
-const renewal = { pskId: clientPskId(NEW, ID), psk: randomBytes(32) };
-const newLocal = { pskId: localPskId(NEW), psk: randomBytes(32) };
+const psks = new Map<string, Uint8Array>();
+const host = new FakeHost((id) => psks.get(id));
+
+function known(pskId: string): Credentials {
+  const psk = randomBytes(32);
+  psks.set(pskId, psk);
+  return { pskId, psk, hid: host.hid };
+}
+
+const local = known(localPskId(OLD));
+const paired = known(clientPskId(OLD, ID));
+const renewed = known(clientPskId(NEW, ID));
+
+/** The host's word, as it goes into the head of a key exchange. */
+function word(pskId: string, model: string, c: string) {
+  const { gen, attest } = host.word(pskId, { model, challenge: fromHex(c) });
+  return { gen, attest: toHex(attest) };
+}
 
 /** A session behind a pipe, and in front of it what a gateway does: key documents and sealed requests, nothing else. */
 async function withWorld(
@@ -37,14 +55,14 @@ async function withWorld(
   answer: SessionOptions["fetch"] = () => Promise.resolve(new Response("fine")),
 ): Promise<void> {
   const clock = { now: 1_750_000_000_000 };
-  const renewed: string[] = [];
   const counts = { keys: 0, requests: 0 };
   const session = await Session.start({
     model: "demo:latest",
     encryption: true,
     fetch: answer,
+    hid: toHex(host.hid),
+    rn: toHex(host.rn),
     onRecipients: () => {},
-    onRenewed: (id) => renewed.push(id),
     recipient: { now: () => clock.now, ...recipient },
   });
   session.serve();
@@ -80,6 +98,7 @@ async function withWorld(
         model: q.get("model"),
         suite: Number(q.get("suite") ?? 1),
         waitedMs: 0,
+        ...word(q.get("id")!, q.get("model")!, q.get("c")!),
       }
       : { kind: "sealed" };
     const exchange = gateway.open(head as JsonObject);
@@ -94,9 +113,20 @@ async function withWorld(
       clock,
       session,
       url,
-      renewed,
       counts,
-      give: (...entries) => session.setKeys(encodePsks(entries)),
+      give(entries, newer) {
+        const keys = entries.map(({ pskId, psk, hid }) => ({
+          pskId,
+          psk: host.runnerPsk(pskId)!,
+          ...(newer &&
+            { renewal: sealRenewal({ ...newer, psk: newer.psk as Bytes, gen: 1 }, psk, hid) }),
+        }));
+        for (const payload of encodeGive(keys)) session.takeKeys(payload);
+      },
+      take(kind, ...entries) {
+        const ids = entries.map(({ pskId }) => pskId);
+        for (const payload of encodeTake(kind, ids)) session.takeKeys(payload);
+      },
       client: (options) =>
         sealedFetch({
           gateway: url,
@@ -117,7 +147,7 @@ const text = async (response: Promise<Response>) => await (await response).text(
 for (const suite of [1, 2]) {
   Deno.test(`session: recipient keys roll hourly, two are valid, a client goes on by itself (suite ${suite})`, () =>
     withWorld({}, async ({ clock, client, counts, give }) => {
-      give(local);
+      give([local]);
       const fetch = client({ suite });
       assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
       clock.now += HOUR_MS / 2;
@@ -139,7 +169,7 @@ for (const suite of [1, 2]) {
 
 Deno.test("session: a key that is gone before its time is refused with 422, fetched again and sealed to once", () =>
   withWorld({}, async ({ clock, client, counts, give }) => {
-    give(local);
+    give([local]);
     const skew = { ms: 0 };
     // A client whose clock stands still does not notice that its key has expired.
     const fetch = client({ now: () => clock.now - skew.ms });
@@ -153,7 +183,7 @@ Deno.test("session: a key that is gone before its time is refused with 422, fetc
 
 Deno.test("session: clients whose clock is wrong by an hour are served; one that jumps is refused once", () =>
   withWorld({}, async ({ clock, client, counts, give }) => {
-    give(local);
+    give([local]);
     for (const off of [-HOUR_MS, HOUR_MS]) {
       assert.equal(await text(client({ now: () => clock.now + off })("/api/chat", CHAT)), "fine");
     }
@@ -168,7 +198,7 @@ Deno.test("session: clients whose clock is wrong by an hour are served; one that
 
 Deno.test("session: a full replay window ends the recipient key, and the client goes on with the next", () =>
   withWorld({ limits: { replayEntries: 3 } }, async ({ client, counts, give, session }) => {
-    give(local);
+    give([local]);
     for (const suite of [1, 2]) {
       const fetch = client({ suite });
       const keys = counts.keys;
@@ -178,9 +208,9 @@ Deno.test("session: a full replay window ends the recipient key, and the client 
     assert.ok(session);
   }));
 
-Deno.test("session: a client of before the rotation gets its key in the reply, and confirms by using it", () =>
-  withWorld({}, async ({ client, give, renewed }) => {
-    let stored: { pskId: string; psk: Uint8Array } = paired;
+Deno.test("session: a client of before the rotation gets its key in the reply, sealed, and uses it once it is stored", () =>
+  withWorld({}, async ({ client, give, take }) => {
+    let stored: Credentials = paired;
     let fails = true;
     const fetch = client({
       credentials: () => Promise.resolve(stored),
@@ -190,20 +220,21 @@ Deno.test("session: a client of before the rotation gets its key in the reply, a
         return Promise.resolve();
       },
     });
-    give(local, paired);
+    give([local, paired]);
     assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
     assert.deepEqual(stored, paired);
-    give(newLocal, local, renewal, paired);
+    give([paired], renewed);
     assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
     assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
-    assert.deepEqual([stored, renewed], [paired, []], "what is not stored is not used");
+    assert.deepEqual(stored, paired, "what is not stored is not used");
     fails = false;
     assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
-    assert.deepEqual([stored.pskId, stored.psk], [renewal.pskId, renewal.psk]);
-    assert.deepEqual(renewed, []);
+    const { pskId, psk } = paired;
+    assert.deepEqual(stored, { ...renewed, previous: { pskId, psk } });
+    give([renewed]);
     assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
-    assert.deepEqual(renewed, [renewal.pskId], "the first use");
-    give(newLocal, local, renewal);
+    assert.deepEqual(stored, renewed, "the new one has opened a reply");
+    take("forget", paired);
     assert.equal(await text(fetch("/api/chat", CHAT)), "fine");
     // Another process of this client still has the old one: it is refused, reads the store, and goes on.
     let asked = 0;
@@ -211,16 +242,16 @@ Deno.test("session: a client of before the rotation gets its key in the reply, a
     assert.equal(await text(other("/api/chat", CHAT)), "fine");
     assert.equal(asked, 2);
     // A client that can store nothing keeps what it has.
-    give(newLocal, renewal, paired);
+    give([paired], renewed);
     const plain = client({ credentials: () => Promise.resolve(paired) });
     for (let i = 0; i < 2; i++) assert.equal(await text(plain("/api/chat", CHAT)), "fine");
   }));
 
 Deno.test("session: a revoked client's stream ends, those of others and of the rotated go on", async () => {
   const open: ReadableStreamDefaultController<Uint8Array>[] = [];
-  await withWorld({}, async ({ client, give }) => {
-    const other = { pskId: clientPskId(OLD, "cd".repeat(16)), psk: randomBytes(32) };
-    give(local, paired, other);
+  await withWorld({}, async ({ client, give, take }) => {
+    const other = known(clientPskId(OLD, "cd".repeat(16)));
+    give([local, paired, other]);
     const streams = await Promise.all(
       [paired, other, local].map((credentials) =>
         client({ credentials: () => Promise.resolve(credentials) })("/api/chat", CHAT)
@@ -229,9 +260,9 @@ Deno.test("session: a revoked client's stream ends, those of others and of the r
     const readers = streams.map((response) => response.body!.getReader());
     for (const reader of readers) assert.equal((await reader.read()).value?.length, 5);
     // A rotation ends nobody's, and neither does the end of an old key whose client has a newer one.
-    const renewedOther = { pskId: clientPskId(NEW, "cd".repeat(16)), psk: randomBytes(32) };
-    give(newLocal, local, renewal, paired, renewedOther, other);
-    give(newLocal, renewedOther);
+    give([paired, other], renewed);
+    take("forget", other, local);
+    take("revoke", paired);
     await assert.rejects(readers[0]!.read(), { code: "truncated" });
     for (const controller of open) {
       try {
@@ -240,12 +271,12 @@ Deno.test("session: a revoked client's stream ends, those of others and of the r
       } catch { /* the revoked one was cancelled */ }
     }
     for (const reader of readers.slice(1)) assert.equal((await reader.read()).value?.length, 5);
-    await assert.rejects(
-      client({ credentials: () => Promise.resolve(paired) })("/api/chat", CHAT),
-      {
-        code: "auth",
-      },
-    );
+    for (const credentials of [paired, other]) {
+      await assert.rejects(
+        client({ credentials: () => Promise.resolve(credentials) })("/api/chat", CHAT),
+        { code: "auth" },
+      );
+    }
   }, () =>
     Promise.resolve(
       new Response(

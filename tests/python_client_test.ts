@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { utf8, utf8Decode } from "../src/bytes.ts";
 import { encodePairing } from "../src/client/pairing.ts";
-import { PSK_ID, serve } from "../src/client/testing.ts";
+import { serve } from "../src/client/testing.ts";
 
 const FOLDER = new URL("../examples/python/", import.meta.url);
 
@@ -61,7 +61,7 @@ Deno.test({
     server.answer = () => ({
       body: ["Hello", ", ", "world"].map((response) => utf8(JSON.stringify({ response }) + "\n")),
     });
-    const credentials = { url: server.gateway, pskId: PSK_ID, psk: server.psk };
+    const credentials = { url: server.gateway, ...server.credentials };
     const pairing = encodePairing(credentials);
     const args = ["demo", "What is network isolation?"];
     const good = await run("secllama_client.py", args, pairing);

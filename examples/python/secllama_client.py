@@ -3,8 +3,8 @@
 
     python3 secllama_client.py MODEL PROMPT < pairing.txt       where pairing.txt is what `secllama pair NAME` printed
 
-The format is docs/wire.md. Its core is from `seal_request` to the end of `open_reply`, some 60 lines. It has no ML-KEM and so
-no suite 2, and leaves a renewed key alone.
+The format is docs/wire.md. Its core is from `check_key_document` to the end of `open_reply`, some 80 lines. It has no ML-KEM
+and so no suite 2. A new key after a rotation is handed to `Client.renewed`, if you set it, to be stored.
 """
 import base64, hashlib, hmac, http.client, json, os, re, ssl, sys, time, urllib.parse, zlib
 from cryptography.exceptions import InvalidTag
@@ -52,21 +52,40 @@ def canonical(name):
     return "".join(part + "/" for part in (host, space) if part) + model + ":" + (tag or "latest")
 
 
-def check_key_document(doc, psk, model, challenge):
-    """The runner's public key and clock, once the document verifies."""
+def check_key_document(doc, psk, hid, model, challenge):
+    """The runner's public key and clock, the PSK that we share with it, and `gen`, once the document verifies."""
     try:
-        suite, pk, times = doc["suite"], unb64(doc["pk"]), [doc[f] for f in ("nbf", "exp", "now")]
-        core = b"SLK1" + bytes([suite]) + pk + b"".join(t.to_bytes(8, "big") for t in times)
-        if not isinstance(doc["mac"], str) or "=" in doc["pk"] + doc["mac"]: raise ValueError
+        suite, gen, times = doc["suite"], doc["gen"], [doc[f] for f in ("nbf", "exp", "now")]
+        theirs, rn, pk = (unb64(doc[f]) for f in ("hid", "rn", "pk"))
+        core = (b"SLK1" + bytes([suite]) + theirs + rn + gen.to_bytes(8, "big") + pk +
+                b"".join(t.to_bytes(8, "big") for t in times))
+        if "=" in doc["hid"] + doc["rn"] + doc["pk"] + doc["mac"] or (len(theirs), len(rn)) != (16, 32): raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError): raise SealedError("malformed")
     if suite != 1: raise SealedError("unsupported-suite")
-    good = mac(hkdf(psk, b"secllama/1 announce"), core + canonical(model).encode() + challenge)
+    if theirs != hid: raise SealedError("auth")  # another host
+    host_psk, about = hkdf(psk, b"secllama/1 host" + hid), canonical(model).encode() + challenge
+    runner_psk = hkdf(host_psk, b"secllama/1 runner", salt=rn)
+    attest = mac(hkdf(host_psk, b"secllama/1 attest"), b"SLA1" + rn + gen.to_bytes(8, "big") + about)
+    good = mac(hkdf(runner_psk, b"secllama/1 announce", salt=attest), core + about)
     if not hmac.compare_digest(good, unb64(doc["mac"])): raise SealedError("auth")
     if not times[0] <= times[2] < times[1]: raise SealedError("clock")
-    return pk, times[2]
+    return pk, times[2], runner_psk, gen
 
 
-def seal_request(pk, psk, psk_id, envelope, body, ephemeral=None, frame_bytes=1048575):
+def open_renewal(k, psk_id, psk, hid, gen):
+    """The fields of our new key, or None if this is none: then go on as before. `gen` is the key document's."""
+    try:
+        sealed = unb64(k)
+        key = AESGCM(hkdf(psk, b"secllama/1 renewal"))
+        new = json.loads(key.decrypt(sealed[:12], sealed[12:], b"SLN1" + hid))
+        new["psk"] = unb64(new["psk"])
+        ours, theirs = psk_id.split("."), new["psk_id"].split(".")
+        same_client = len(ours) == len(theirs) == 3 and (ours[0], ours[2]) == (theirs[0], theirs[2])
+        return new if same_client and len(new["psk"]) == 32 and new["gen"] >= gen else None
+    except (InvalidTag, KeyError, TypeError, ValueError, AttributeError): return None
+
+
+def seal_request(pk, runner_psk, psk_id, envelope, body, ephemeral=None, frame_bytes=1048575):
     """The HTTP body, and (secret, enc) for the reply. `ephemeral` is for test vectors only."""
     sk = ephemeral or X25519PrivateKey.generate()
     enc = sk.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -75,7 +94,7 @@ def seal_request(pk, psk, psk_id, envelope, body, ephemeral=None, frame_bytes=10
     shared = l_expand(KEM, l_extract(KEM, b"", b"eae_prk", dh), b"shared_secret", enc + pk, 32)
     ctx = (b"\x01" + l_extract(HPKE, b"", b"psk_id_hash", psk_id.encode()) +
            l_extract(HPKE, b"", b"info_hash", b"secllama/1 request\x00" + hdr))
-    s = l_extract(HPKE, shared, b"secret", psk)
+    s = l_extract(HPKE, shared, b"secret", runner_psk)
     key, base, exporter = (l_expand(HPKE, s, *x) for x in
                            ((b"key", ctx, 32), (b"base_nonce", ctx, 12), (b"exp", ctx, 32)))
     commit, secret = (l_expand(HPKE, exporter, b"sec", b"secllama/1 " + x, 32)
@@ -91,7 +110,7 @@ def seal_request(pk, psk, psk_id, envelope, body, ephemeral=None, frame_bytes=10
 
 
 def open_reply(read, secret, enc):
-    """Yields (status, headers), then body bytes, each verified. `read(n)` returns n bytes, or fewer at the end."""
+    """Yields (status, headers, k or None), then body bytes, each verified. `read(n)` returns n bytes, or fewer at the end."""
     def need(n):
         data = read(n)
         if len(data) < n: raise SealedError("truncated")
@@ -99,8 +118,8 @@ def open_reply(read, secret, enc):
     magic = read(4)
     if not b"SLR1".startswith(magic): raise SealedError("downgrade")
     if len(magic) < 4: raise SealedError("truncated")
-    rn, commit = need(32), need(32)
-    keys = hkdf(secret, b"secllama/1 response keys", 76, enc + rn)
+    rs, commit = need(32), need(32)
+    keys = hkdf(secret, b"secllama/1 response keys", 76, enc + rs)
     if not hmac.compare_digest(keys[44:], commit): raise SealedError("auth")
     aead, base, seq, kind = AESGCM(keys[:32]), keys[32:44], 0, 0
     while kind != 1:
@@ -117,10 +136,9 @@ def open_reply(read, secret, enc):
                 end = 2 + int.from_bytes(data[:2], "big")
                 head = json.loads(data[2:end]); status, headers = head["s"], head["h"]
                 if not (isinstance(status, int) and 200 <= status <= 599): raise ValueError
-                if "k" in head and (len(unb64(head["k"]["psk"])) != 32 or
-                                    not PSK_ID.fullmatch(head["k"]["psk_id"])): raise ValueError
+                if "k" in head and len(unb64(head["k"])) > 1536: raise ValueError
             except (KeyError, TypeError, ValueError): raise SealedError("malformed")
-            yield status, headers
+            yield status, headers, head.get("k")
             data = data[end:]
         seq += 1
         if data: yield data
@@ -128,28 +146,34 @@ def open_reply(read, secret, enc):
 
 
 def parse_pairing(text):
-    """The fields of a pairing string: url, psk_id, psk and, if the gateway made its own, cert."""
+    """The fields of a pairing string: url, psk_id, psk, hid and, if the gateway made its own, cert."""
     try:
         family, body, checksum = "".join(text.split()).split(".")
         data = unb64(body)
         if family != "secllama-pair-1" or f"{zlib.crc32(data):08x}" != checksum.lower(): raise ValueError
         fields = json.loads(data)
-        return {"url": fields["url"], "psk_id": fields["psk_id"], "psk": unb64(fields["psk"]), "cert": unb64(fields.get("cert", "")) or None}
+        for name in ("psk", "hid", "cert"):
+            if name in fields: fields[name] = unb64(fields[name])
+        if "previous" in fields: fields["previous"]["psk"] = unb64(fields["previous"]["psk"])
+        if (len(fields["psk"]), len(fields["hid"])) != (32, 16) or not PSK_ID.fullmatch(fields["psk_id"]): raise ValueError
+        return {"cert": None, **fields}
     except (KeyError, TypeError, ValueError): raise SealedError("bad-pairing")
 
 
-def make_proof(psk, psk_id, method, target, now, nonce=None):
-    """Shows the gateway that we hold the key when we ask for a key document."""
+def make_proof(psk, psk_id, hid, method, target, now, nonce=None):
+    """Shows the host `hid` that we hold the key when we ask for a key document."""
     nonce, field = nonce or os.urandom(16), lambda text: len(text).to_bytes(2, "big") + text.encode()
-    tag = mac(hkdf(psk, b"secllama/1 metadata"), b"SLM1" + field(method) + field(target) +
+    tag = mac(hkdf(psk, b"secllama/1 metadata"), b"SLM1" + hid + field(method) + field(target) +
               now.to_bytes(8, "big") + nonce + hashlib.sha256(b"").digest())
     tag = base64.urlsafe_b64encode(tag).decode().rstrip("=")
     return f"id={psk_id};t={now};n={nonce.hex()};mac={tag}"
 
 
 class Client:
-    def __init__(self, url, psk_id, psk, cert=None):
-        self.url, self.psk_id, self.psk, self.offset = urllib.parse.urlsplit(url), psk_id, psk, 0
+    """`renewed(new)` stores {psk_id, psk} durably, beside the key it replaces, before a request uses it; see docs/wire.md."""
+    def __init__(self, url, psk_id, psk, hid, cert=None, previous=None, renewed=None):
+        self.url, self.psk_id, self.psk, self.hid, self.offset = urllib.parse.urlsplit(url), psk_id, psk, hid, 0
+        self.previous, self.renewed = previous, renewed
         pem = ssl.DER_cert_to_PEM_cert(cert) if cert else None
         self.context = ssl.create_default_context(cadata=pem) if self.url.scheme == "https" else None
 
@@ -169,26 +193,34 @@ class Client:
 
     def request(self, method, path, body):
         """Yields (status, headers), then body bytes as they come."""
-        for attempt in (0, 1):
+        psk_id, psk = self.psk_id, self.psk
+        for attempt in range(3):
             try:
                 challenge, sent = os.urandom(16), time.time()
-                query = {"model": body["model"], "id": self.psk_id, "c": challenge.hex()}
+                query = {"model": body["model"], "id": psk_id, "c": challenge.hex()}
                 target = "/sealed/v1/key?" + urllib.parse.urlencode(query)
-                proof = make_proof(self.psk, self.psk_id, "GET", target, round(sent * 1000 + self.offset))
+                proof = make_proof(psk, psk_id, self.hid, "GET", target, round(sent * 1000 + self.offset))
                 doc = json.load(self._send("GET", target, headers={"Secllama-Proof": proof}))
-                pk, now = check_key_document(doc, self.psk, body["model"], challenge)
+                pk, now, runner_psk, gen = check_key_document(doc, psk, self.hid, body["model"], challenge)
                 now += round((time.time() - sent) * 500)
                 envelope = {"m": method, "p": path, "h": {"content-type": "application/json"}, "t": now}
-                sealed, reply = seal_request(pk, self.psk, self.psk_id, envelope, json.dumps(body).encode())
+                sealed, reply = seal_request(pk, runner_psk, psk_id, envelope, json.dumps(body).encode())
                 response = self._send("POST", "/sealed/v1", body=sealed, headers={
                     "content-type": "application/vnd.secllama.sealed;v=1"})
                 break
             except SealedError as error:
-                if attempt or error.code not in ("replay", "key-mismatch", "clock", "replay-window-full"): raise
+                if error.code == "auth" and self.previous and psk != self.previous["psk"]:
+                    psk_id, psk = self.previous["psk_id"], self.previous["psk"]  # the new one is refused: back to the old
+                elif attempt or error.code not in ("replay", "key-mismatch", "clock", "replay-window-full"): raise
         def read(n):
             try: return response.read(n)
             except http.client.IncompleteRead as cut: return cut.partial
-        yield from open_reply(read, *reply)
+        parts = open_reply(read, *reply)
+        status, headers, k = next(parts)
+        new = k and self.renewed and open_renewal(k, psk_id, psk, self.hid, gen)
+        if new and new["psk"] != self.psk: self.renewed(new)
+        yield status, headers
+        yield from parts
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import secllama_client as client
 
 HERE = pathlib.Path(__file__).resolve().parent
 FOLDER = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "../../tests/vectors/sealed-1")
-CODES = {"ok", "bad-pairing", "auth", "truncated", "downgrade", "malformed", "clock", "unsupported-suite"}
+CODES = {"ok", "ignored", "bad-pairing", "auth", "truncated", "downgrade", "malformed", "clock", "unsupported-suite"}
 passed, skipped = 0, []
 
 
@@ -29,8 +29,14 @@ def expecting(vector, act):
 for v in load("derivation.json"):
     transport = client.hkdf(bytes.fromhex(v["master_key"]), b"secllama/1 transport")
     assert transport.hex() == v["transport"]
-    psk = client.hkdf(transport, b"secllama/1 client" + bytes.fromhex(v["client_id"]))
-    assert psk.hex() == v["client_psk"]
+    local = client.hkdf(transport, b"secllama/1 local")
+    paired = client.hkdf(transport, b"secllama/1 client" + bytes.fromhex(v["client"]["id"]))
+    for psk, keys in ((local, v["local"]), (paired, v["client"])):
+        assert psk.hex() == keys["psk"]
+        host_psk = client.hkdf(psk, b"secllama/1 host" + bytes.fromhex(v["hid"]))
+        assert host_psk.hex() == keys["host_psk"]
+        runner_psk = client.hkdf(host_psk, b"secllama/1 runner", salt=bytes.fromhex(v["rn"]))
+        assert runner_psk.hex() == keys["runner_psk"]
     passed += 1
 
 for row in json.loads((FOLDER / "../model_name.json").read_text())["names"]:
@@ -45,14 +51,17 @@ for v in load("key_document.json"):
     if v["suite"] != 1:
         skipped.append(v["comment"])
         continue
-    expecting(v, lambda: client.check_key_document(
-        v["document"], bytes.fromhex(v["psk"]), v["model"], bytes.fromhex(v["challenge"])))
+    checked = expecting(v, lambda: client.check_key_document(
+        v["document"], bytes.fromhex(v["psk"]), bytes.fromhex(v["hid"]), v["model"],
+        bytes.fromhex(v["challenge"])))
+    if checked is not None:
+        assert checked[2].hex() == v["runner_psk"], v["comment"]
 
 for v in load("request_suite_1.json"):
     if v["expect"] != "ok":
         continue  # what a runner refuses; a client has nothing to do there
     wire, (secret, enc) = client.seal_request(
-        bytes.fromhex(v["pk"]), bytes.fromhex(v["psk"]), v["psk_id"],
+        bytes.fromhex(v["pk"]), bytes.fromhex(v["runner_psk"]), v["psk_id"],
         {"m": v["m"], "p": v["p"], "h": v["h"], "t": v["t"]}, bytes.fromhex(v["body"]),
         X25519PrivateKey.from_private_bytes(bytes.fromhex(v["ephemeral_sk"])),
         v.get("frame_bytes", 1048575))
@@ -65,21 +74,30 @@ for v in load("reply.json"):
     parts = expecting(v, lambda: list(
         client.open_reply(io.BytesIO(bytes.fromhex(v["wire"])).read, secret, enc)))
     if parts is not None:
-        assert parts[0] == (v["s"], v["h"]), v["comment"]
+        assert parts[0] == (v["s"], v["h"], v.get("k")), v["comment"]
         assert b"".join(parts[1:]).hex() == "".join(v["pieces"]), v["comment"]
+
+for v in load("renewal.json"):
+    new = client.open_renewal(v["k"], v["psk_id"], bytes.fromhex(v["psk"]), bytes.fromhex(v["hid"]), v["gen"])
+    assert ("ignored" if new is None else "ok") == v["expect"], v["comment"]
+    if new is not None:
+        assert {**new, "psk": new["psk"].hex()} == v["fields"], v["comment"]
+    passed += 1
 
 for v in load("proof.json"):
     if v["body"]:
         continue  # this client asks for nothing that has a body
-    header = client.make_proof(bytes.fromhex(v["psk"]), v["psk_id"], v["method"], v["target"], v["t"],
-                               bytes.fromhex(v["nonce"]))
+    header = client.make_proof(bytes.fromhex(v["psk"]), v["psk_id"], bytes.fromhex(v["hid"]), v["method"],
+                               v["target"], v["t"], bytes.fromhex(v["nonce"]))
     assert header == v["header"], v["comment"]
     passed += 1
 
 for v in load("pairing.json"):
     fields = expecting(v, lambda: client.parse_pairing(v["text"]))
     if fields is not None:
-        got = {k: x.hex() if isinstance(x, bytes) else x for k, x in fields.items() if x is not None}
+        hexed = lambda x: x.hex() if isinstance(x, bytes) else x
+        got = {k: hexed(x) for k, x in fields.items() if x is not None}
+        if "previous" in got: got["previous"] = {k: hexed(x) for k, x in got["previous"].items()}
         assert got == v["fields"], v["comment"]
 
 skipped += [f"suite 2: {v['comment']}" for v in load("request_suite_2.json")]

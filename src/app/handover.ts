@@ -1,6 +1,6 @@
 /**
- * The one line that `serve` writes to its proxy's standard input: where the gateway is, and the pre-shared key where no store
- * has it. The end of that input is the end of the proxy.
+ * The one line that `serve` writes to its proxy's standard input: where the gateway is, and the pre-shared key and the host's
+ * id where no store has the key. The end of that input is the end of the proxy.
  */
 import type { Credentials } from "../client/mod.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -24,23 +24,23 @@ export interface Handover {
 /** The line for a gateway and the keys that it serves with. It may hold a key: it goes to the pipe and nowhere else. */
 export async function encodeHandover(gateway: string, keys: KeySource): Promise<string> {
   if (OS_STORES.has(keys.backend)) return JSON.stringify({ gateway, store: true });
-  const all = await keys.psks();
-  const { pskId, psk } = all[0]!; // the active one comes first
-  const line = JSON.stringify({ gateway, pskId, psk: psk.toBase64() });
-  for (const entry of all) entry.psk.fill(0);
+  using ring = await keys.ring();
+  const { pskId, psk, hid } = ring.credentials()!;
+  const line = JSON.stringify({ gateway, pskId, psk: psk.toBase64(), hid: hid.toBase64() });
+  psk.fill(0);
   return line;
 }
 
 /** @throws {SecLlamaError} `usage` for a line that {@link encodeHandover} does not write. */
 export function parseHandover(line: string): Handover {
-  const { gateway, store, pskId, psk } = parseObject(line);
+  const { gateway, store, pskId, psk, hid } = parseObject(line);
   if (typeof gateway !== "string") throw unexpected("got a line without a gateway");
   if (store === true) return { gateway };
-  if (typeof pskId !== "string" || typeof psk !== "string") {
+  if (typeof pskId !== "string" || typeof psk !== "string" || typeof hid !== "string") {
     throw unexpected("got a line that it does not know");
   }
-  const key = parseKey(psk);
-  return { gateway, credentials: () => Promise.resolve({ pskId, psk: key.slice() }) };
+  const [key, host] = [parseBytes(psk, 32), parseBytes(hid, 16)];
+  return { gateway, credentials: () => Promise.resolve({ pskId, psk: key.slice(), hid: host }) };
 }
 
 /**
@@ -78,12 +78,12 @@ function parseObject(line: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function parseKey(base64: string): Uint8Array<ArrayBuffer> {
+function parseBytes(base64: string, length: number): Uint8Array<ArrayBuffer> {
   let key: Uint8Array<ArrayBuffer> | undefined;
   try {
     key = Uint8Array.fromBase64(base64);
   } catch { /* said below */ }
-  if (key?.length !== 32) throw unexpected("got a key that is none");
+  if (key?.length !== length) throw unexpected("got a key that is none");
   return key;
 }
 

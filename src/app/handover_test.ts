@@ -10,7 +10,8 @@ Deno.test("handover: a key of this process only is handed over, and each reader 
   withFolder(async (dataDir) => {
     const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
     const line = await encodeHandover(GATEWAY, keys);
-    const [active] = await keys.psks();
+    using ring = await keys.ring();
+    const active = ring.credentials()!;
     keys.close();
     let ended = 0;
     const input = new TransformStream<Uint8Array, Uint8Array>();
@@ -23,10 +24,11 @@ Deno.test("handover: a key of this process only is handed over, and each reader 
     const handover = await reading;
     assert.equal(handover?.gateway, GATEWAY);
     const first = await handover!.credentials!();
-    assert.equal(first.pskId, active!.pskId);
-    assert.deepEqual(first.psk, active!.psk);
+    assert.equal(first.pskId, active.pskId);
+    assert.deepEqual(first.psk, active.psk);
+    assert.deepEqual(first.hid, keys.hid);
     first.psk.fill(0);
-    assert.deepEqual((await handover!.credentials!()).psk, active!.psk);
+    assert.deepEqual((await handover!.credentials!()).psk, active.psk);
     assert.equal(ended, 0);
     await writer.close();
     await new Promise((resolve) => setTimeout(resolve, 0));
@@ -38,6 +40,7 @@ Deno.test("handover: no input at all is the end, anything else is refused withou
     readHandover(new Blob([text]).stream() as ReadableStream<Uint8Array>, () => {});
   assert.equal(await of(""), null);
   const psk = "A".repeat(40);
+  const hid = new Uint8Array(16).toBase64();
   for (
     const text of [
       "half a line",
@@ -49,7 +52,8 @@ Deno.test("handover: no input at all is the end, anything else is refused withou
       `{"gateway":1,"psk":"${psk}"}\n`,
       `{"gateway":"${GATEWAY}","psk":"${psk}"}\n`,
       `{"gateway":"${GATEWAY}","pskId":"local.x","psk":"${psk}"}\n`,
-      `{"gateway":"${GATEWAY}","pskId":"local.x","psk":"!"}\n`,
+      `{"gateway":"${GATEWAY}","pskId":"local.x","psk":"!","hid":"${hid}"}\n`,
+      `{"gateway":"${GATEWAY}","pskId":"local.x","psk":"${psk}AAA=","hid":"AA=="}\n`,
     ]
   ) {
     await assert.rejects(of(text), (error) => {

@@ -63,8 +63,7 @@ export async function localConnection(
 async function storeCredentials(options: KeySourceOptions): Promise<() => Promise<Credentials>> {
   const keys = await openKeySource(options);
   return async () => {
-    const [active, ...others] = await keys.psks();
-    for (const { psk } of others) psk.fill(0);
-    return { psk: active!.psk, pskId: active!.pskId };
+    using ring = await keys.ring();
+    return ring.credentials()!;
   };
 }

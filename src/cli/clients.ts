@@ -1,6 +1,6 @@
 /** `secllama clients …`: the machines that are paired with this gateway. */
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { type KeySource, openKeySource, type PairedClient, type PskEntry } from "../keys/mod.ts";
+import { type KeyRing, type KeySource, openKeySource, type PairedClient } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
@@ -25,10 +25,9 @@ const list: Command = {
   run: (context) =>
     withKeys(context, async (keys) => {
       const { clients } = await keys.clients().read();
-      const entries = await keys.psks();
-      for (const { psk } of entries) psk.fill(0);
+      using ring = await keys.ring();
       const shown = clients.filter((c) => c.revoked === null || flag(context, "all"))
-        .map((client) => ({ ...client, key: keyState(client, entries) }));
+        .map((client) => ({ ...client, key: keyState(client, ring) }));
       report(
         context,
         { clients: shown },
@@ -98,11 +97,10 @@ const reset: Command = {
 /** The commands of `secllama clients`. */
 export const clientCommands: readonly Command[] = [list, revoke, rename, reset];
 
-function keyState(client: PairedClient, entries: readonly PskEntry[]): KeyState {
+function keyState(client: PairedClient, ring: KeyRing): KeyState {
   if (client.revoked !== null) return "revoked";
-  if (client.kid === entries[0]!.kid) return "current";
-  const usable = entries.some((e) => e.client === client.id && e.state === "decrypt-only");
-  return usable ? "older" : "ended";
+  if (client.kid === ring.activeKid) return "current";
+  return ring.idsOf(client.id).length > 1 ? "older" : "ended";
 }
 
 async function withKeys(

@@ -41,17 +41,16 @@ See docs/remote.md.`,
       const client = await registry.add(context.positionals[0]!, {
         replace: flag(context, "replace"),
       });
-      const entries = await keys.psks();
-      const entry = entries.find((e) => e.client === client.id && e.state === "active");
-      if (entry === undefined) throw new SecLlamaError("internal", "the client has no key");
+      using ring = await keys.ring();
+      const credentials = ring.credentials(client.id);
+      if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
       const { url, certificate } = address;
       const pairing = encodePairing({
         url,
-        pskId: entry.pskId,
-        psk: entry.psk,
+        ...credentials,
         ...(certificate === undefined ? {} : { certificate }),
       });
-      for (const { psk } of entries) psk.fill(0);
+      credentials.psk.fill(0);
       show(context, { name: client.name, id: client.id, url, pairing });
       if (address.newName !== undefined) {
         context.tui.note(

@@ -94,9 +94,11 @@ export async function pairedGateway(
   const first = await store.read(use);
   const pairing = parsePairing(first.text);
   const { name } = first;
+  const { url, certificate } = pairing;
+  const address = { url, ...(certificate !== undefined && { certificate }) };
   return connectionOf(pairing, {
     credentials: async () => parsePairing((await store.read(name)).text),
-    renewed: (credentials) => store.replace(name, encodePairing({ ...pairing, ...credentials })),
+    renewed: (credentials) => store.replace(name, encodePairing({ ...address, ...credentials })),
   });
 }
 
@@ -117,9 +119,11 @@ async function pair(
       credentials: () => Promise.resolve({ ...credentials, psk: credentials.psk.slice() }),
       renewed: (renewal) => {
         // Gone with this process: the string that was pasted is good for nothing once the host has seen the new key.
-        context.tui.note(
-          "The gateway's key was rotated: to pair again later, ask for a new string.",
-        );
+        if (renewal.previous !== undefined) {
+          context.tui.note(
+            "The gateway's key was rotated: to pair again later, ask for a new string.",
+          );
+        }
         credentials = renewal;
         return Promise.resolve();
       },

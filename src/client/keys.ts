@@ -47,9 +47,10 @@ export class KeyCache {
 
   async #fetch(
     model: string,
-    { psk, pskId }: Credentials,
+    credentials: Credentials,
     signal: AbortSignal,
   ): Promise<VerifiedKey> {
+    const { psk, pskId, hid } = credentials;
     const { suite, now } = this.#transport;
     const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
     const url = this.#transport.url(ROUTES.sealedKey.path);
@@ -59,11 +60,12 @@ export class KeyCache {
     // Suite 1 is what a gateway announces unasked.
     if (suite !== 1) url.searchParams.set("suite", String(suite));
     const sentAt = now();
-    const response = await this.#sender.send(url, { psk, pskId }, { signal });
+    const response = await this.#sender.send(url, credentials, { signal });
     const receivedAt = now();
     if (!response.ok) throw await readRefusal(response);
     const document = await readJson(response);
-    return await verifyKeyDocument(document, { psk, model, challenge, sentAt, receivedAt, suite });
+    const times = { sentAt, receivedAt };
+    return await verifyKeyDocument(document, { psk, hid, model, challenge, suite, ...times });
   }
 }
 

@@ -9,12 +9,13 @@
 import { JSON_TYPE } from "../api/media_types.ts";
 import { isMetadata } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
-import type { Credentials } from "./options.ts";
+import { HID_BYTES } from "../sealed/psk.ts";
+import type { Credentials, Psk } from "./options.ts";
 import { encodePairing, parsePairing } from "./pairing.ts";
 import { sealedFetch as makeSealedFetch } from "./sealed_fetch.ts";
 
 export { type ErrorCode, SecLlamaError } from "../errors.ts";
-export type { Credentials };
+export type { Credentials, Psk };
 
 /** Usable wherever a `fetch` is. */
 export interface SealedFetch {
@@ -36,8 +37,9 @@ export interface PairingOptions extends CommonOptions {
   /** The pairing string, a secret. */
   pairing: string;
   /**
-   * Stores the new pairing string that the host gives after a rotation of its key. It is used once this has resolved;
-   * without it the old one works until the host's grace ends.
+   * Stores the new pairing string that the host gives after a rotation of its key. It is used once this has resolved, and
+   * stored once more, without the older key in it, when it has opened a reply. Without `renewed` the old one works until the
+   * host's grace ends.
    */
   renewed?: (pairing: string) => Promise<void>;
   gateway?: undefined;
@@ -111,21 +113,31 @@ function isRequest(input: RequestInfo | URL): input is Request {
 
 function ofPairing({ pairing, renewed }: PairingOptions): GatewayOptions {
   const parsed = parsePairing(pairing);
-  const { url, certificate, psk, pskId } = parsed;
+  const { url, certificate } = parsed;
+  const address = { url, ...(certificate !== undefined && { certificate }) };
   return {
     gateway: url,
-    credentials: { psk, pskId },
+    credentials: check(parsed),
     ...(certificate !== undefined && { caCerts: [certificate] }),
-    ...(renewed && { renewed: (newer) => renewed(encodePairing({ ...parsed, ...newer })) }),
+    ...(renewed && { renewed: (newer) => renewed(encodePairing({ ...address, ...newer })) }),
   };
 }
 
 function check(credentials: Credentials): Credentials {
-  const { psk, pskId } = credentials ?? {};
-  if (psk instanceof Uint8Array && psk.length === 32 && typeof pskId === "string") {
-    return { psk, pskId };
+  const { psk, pskId, hid, previous } = credentials ?? {};
+  if (
+    isPsk({ psk, pskId }) && hid instanceof Uint8Array && hid.length === HID_BYTES &&
+    (previous === undefined || isPsk(previous))
+  ) {
+    return { psk, pskId, hid, ...(previous && { previous }) };
   }
-  throw new SecLlamaError("bad-config", "the credentials must be a pskId and a psk of 32 bytes", {
-    field: "credentials",
-  });
+  throw new SecLlamaError(
+    "bad-config",
+    "the credentials must be a pskId, a psk of 32 bytes and a hid of 16",
+    { field: "credentials", hint: "secllama pair NAME prints all of them in one pairing string" },
+  );
+}
+
+function isPsk({ psk, pskId }: Psk): boolean {
+  return psk instanceof Uint8Array && psk.length === 32 && typeof pskId === "string";
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../bytes.ts";
 import { randomBytes } from "../sealed/primitives.ts";
+import { sealRenewal } from "../sealed/renewal_sealer.ts";
 import { sealedFetch, type SealedFetchOptions } from "./library.ts";
 import { encodePairing, parsePairing } from "./pairing.ts";
 import { post, PSK_ID, serve } from "./testing.ts";
@@ -20,7 +21,7 @@ Deno.test("library: a paired client uses suite 2, one of this machine suite 1, u
   for (
     const [pskId, suite] of [[OLD, undefined], [PSK_ID, undefined], [OLD, 1], [PSK_ID, 2]] as const
   ) {
-    const pairing = encodePairing({ url: server.gateway, pskId, psk });
+    const pairing = encodePairing({ url: server.gateway, pskId, psk, hid: server.host.hid });
     const sealed = await sealedFetch({ pairing, ...(suite && { suite }) });
     assert.equal((await sealed("/api/chat", ASK)).status, 200);
     sealed.close();
@@ -34,8 +35,10 @@ Deno.test("library: a new key comes as a new pairing string, which is used once 
     psk: (id) => id === OLD ? old : id === NEW ? newer : undefined,
     suites: [2],
   });
-  server.answer = ({ pskId }) => pskId === OLD ? { renewal: { pskId: NEW, psk: newer } } : {};
-  const pairing = encodePairing({ url: server.gateway, pskId: OLD, psk: old });
+  const { hid } = server.host;
+  const renewal = sealRenewal({ pskId: NEW, psk: newer, gen: 1 }, old, hid);
+  server.answer = ({ pskId }) => pskId === OLD ? { renewal } : {};
+  const pairing = encodePairing({ url: server.gateway, pskId: OLD, psk: old, hid });
   const stored: string[] = [];
   let fails = true;
   const sealed = await sealedFetch({
@@ -56,8 +59,12 @@ Deno.test("library: a new key comes as a new pairing string, which is used once 
   fails = false;
   assert.equal(await used(sealed), OLD);
   assert.equal(await used(sealed), NEW);
-  assert.deepEqual(stored.map((text) => parsePairing(text).pskId), [NEW]);
-  assert.deepEqual(parsePairing(stored[0]!).psk, newer);
+  const [taken, settled] = stored.map(parsePairing);
+  assert.deepEqual([taken!.pskId, taken!.psk, taken!.hid], [NEW, newer, hid]);
+  assert.deepEqual(taken!.previous, { pskId: OLD, psk: old }, "kept until the new one has opened");
+  const { previous: _, ...rest } = taken!;
+  assert.deepEqual(settled, rest);
+  assert.equal(stored.length, 2);
   assert.equal(await used(await sealedFetch({ pairing: stored[0]! })), NEW);
   for (let i = 0; i < 2; i++) assert.equal(await used(without), OLD);
 });
@@ -66,10 +73,11 @@ Deno.test("library: credentials that are read are read again after a 401, and no
   const psk = randomBytes(32);
   await using server = await serve({ psk: (id) => id === OLD ? psk : undefined });
   const readings = [randomBytes(32), psk];
+  const { hid } = server.host;
   let reads = 0;
   const sealed = await sealedFetch({
     gateway: server.gateway,
-    credentials: () => Promise.resolve({ pskId: OLD, psk: readings[Math.min(reads++, 1)]! }),
+    credentials: () => Promise.resolve({ pskId: OLD, hid, psk: readings[Math.min(reads++, 1)]! }),
     suite: 1,
   });
   assert.equal(reads, 1);
@@ -77,7 +85,7 @@ Deno.test("library: credentials that are read are read again after a 401, and no
   let lateReads = 0;
   const late = await sealedFetch({
     gateway: server.gateway,
-    credentials: () => Promise.resolve({ pskId: lateReads++ > 0 ? OLD : NEW, psk }),
+    credentials: () => Promise.resolve({ pskId: lateReads++ > 0 ? OLD : NEW, psk, hid }),
     suite: 1,
   });
   assert.equal((await late("/api/chat", ASK)).status, 200);
@@ -98,7 +106,7 @@ Deno.test("library: what is no conversation is asked of the gateway, with a proo
   };
   const sealed = await sealedFetch({
     gateway: server.gateway,
-    credentials: { pskId: PSK_ID, psk: server.psk },
+    credentials: server.credentials,
   });
   await sealed("/api/tags");
   await sealed(new URL("http://anywhere/v1/models"));
@@ -113,18 +121,19 @@ Deno.test("library: what is no conversation is asked of the gateway, with a proo
 });
 
 Deno.test("library: options that cannot be are named", async () => {
-  const psk = randomBytes(32);
+  const [psk, hid] = [randomBytes(32), randomBytes(16)];
   const bad: readonly [unknown, string][] = [
     [{ pairing: "secllama-pair-1.x.y" }, "bad-pairing"],
-    [{ gateway: "gateway", credentials: { pskId: PSK_ID, psk } }, "bad-config"],
+    [{ gateway: "gateway", credentials: { pskId: PSK_ID, psk, hid } }, "bad-config"],
     [{ gateway: "http://127.0.0.1:1" }, "bad-config"],
     [
-      { gateway: "http://127.0.0.1:1", credentials: { pskId: PSK_ID, psk: "secret" } },
+      { gateway: "http://127.0.0.1:1", credentials: { pskId: PSK_ID, psk: "secret", hid } },
       "bad-config",
     ],
-    [{ gateway: "http://127.0.0.1:1", credentials: { psk } }, "bad-config"],
+    [{ gateway: "http://127.0.0.1:1", credentials: { psk, hid } }, "bad-config"],
+    [{ gateway: "http://127.0.0.1:1", credentials: { pskId: PSK_ID, psk } }, "bad-config"],
     [
-      { gateway: "http://127.0.0.1:1", credentials: { pskId: PSK_ID, psk }, suite: 3 },
+      { gateway: "http://127.0.0.1:1", credentials: { pskId: PSK_ID, psk, hid }, suite: 3 },
       "bad-config",
     ],
   ];

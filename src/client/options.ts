@@ -2,12 +2,20 @@
 import { SecLlamaError } from "../errors.ts";
 import { connect } from "./connect.ts";
 
-/** A pre-shared key and the name that the runner knows it by. */
-export interface Credentials {
+/** A pre-shared key and the name that the host knows it by. */
+export interface Psk {
   /** 32 bytes. */
   readonly psk: Uint8Array;
   /** `local.<kid>` or `client.<kid>.<id>`. */
   readonly pskId: string;
+}
+
+/** What a client needs to use one host, besides its address. */
+export interface Credentials extends Psk {
+  /** The host's id, 16 bytes, from the same place as the key: no other host is believed. */
+  readonly hid: Uint8Array;
+  /** The key before this one, kept until this one has opened a reply. */
+  readonly previous?: Psk;
 }
 
 export interface SealedFetchOptions {
@@ -16,8 +24,9 @@ export interface SealedFetchOptions {
   /** Reads the credentials. Called once, and once more for each 401. */
   readonly credentials: () => Promise<Credentials>;
   /**
-   * Stores the credentials that the host gives a paired client after a rotation. They are used once it has resolved, and the
-   * host then drops the older ones; without it the older ones are used until the host's grace ends.
+   * Stores the credentials that the host gives a paired client after a rotation: with `previous`, and once more without it when
+   * they have opened a reply. They are used once it has resolved, and the host then drops the older ones; without it the older
+   * ones are used until the host's grace ends.
    */
   readonly renewed?: (credentials: Credentials) => Promise<void>;
   /** 1 (X25519, the default) or 2 (MLKEM768-X25519). Another one is never accepted instead. */

@@ -1,11 +1,19 @@
 /** The client of SecLlama: a `fetch` that seals. What `library.ts` exports, for the package; a test keeps the two alike. */
 
-/** A pre-shared key and the name that the model's process knows it by. */
-export interface Credentials {
+/** A pre-shared key and the name that the host knows it by. */
+export interface Psk {
   /** 32 bytes. */
   readonly psk: Uint8Array;
   /** `local.<kid>` or `client.<kid>.<id>`. */
   readonly pskId: string;
+}
+
+/** What a client needs to use one host, besides its address. */
+export interface Credentials extends Psk {
+  /** The host's id, 16 bytes, from the same place as the key: no other host is believed. */
+  readonly hid: Uint8Array;
+  /** The key before this one, kept until this one has opened a reply. */
+  readonly previous?: Psk;
 }
 
 interface CommonOptions {
@@ -21,8 +29,9 @@ export interface PairingOptions extends CommonOptions {
   /** The line that `secllama pair NAME` printed on the host: a secret. */
   pairing: string;
   /**
-   * Stores the new pairing string that the host gives after a rotation of its key. It is used once this has resolved;
-   * without it the old one works until the host's grace ends.
+   * Stores the new pairing string that the host gives after a rotation of its key. It is used once this has resolved, and
+   * stored once more, without the older key in it, when it has opened a reply. Without `renewed` the old one works until the
+   * host's grace ends.
    */
   renewed?: (pairing: string) => Promise<void>;
   gateway?: undefined;

@@ -2,9 +2,10 @@
  * The pairing string: everything one client needs to talk to one gateway, as one line that can be pasted or scanned.
  *
  * ```
- * secllama-pair-1.<base64url(JSON {url, psk_id, psk, cert?})>.<CRC-32 of the JSON's bytes, 8 hex digits>
+ * secllama-pair-1.<base64url(JSON {url, psk_id, psk, hid, cert?, previous?})>.<CRC-32 of the JSON's bytes, 8 hex digits>
  * ```
- * `psk` is 32 bytes and `cert` a certificate's DER, both base64url without padding. The line is a secret: whoever has it can
+ * `psk` is 32 bytes, `hid` the host's id of 16 and `cert` a certificate's DER, all base64url without padding. `previous`
+ * `{psk_id, psk}` is the key before this one, after a rotation and until this one has opened a reply. The line is a secret: whoever has it can
  * ask the host's models, as this client, until the host revokes it. The checksum finds a mangled paste and proves nothing
  * else. Uses web standards only, so that browsers can read it too.
  */
@@ -13,7 +14,8 @@ import { SecLlamaError } from "../errors.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import { fromPem, toPem } from "../pem.ts";
 import { isPskId } from "../sealed/header.ts";
-import type { Credentials } from "./options.ts";
+import { HID_BYTES } from "../sealed/psk.ts";
+import type { Credentials, Psk } from "./options.ts";
 
 export interface Pairing extends Credentials {
   /** The gateway: https, or http on loopback. No query, no fragment, no user. */
@@ -37,9 +39,13 @@ export function encodePairing(pairing: Pairing): string {
     url: checkUrl(pairing.url),
     psk_id: pairing.pskId,
     psk: toBase64Url(pairing.psk),
+    hid: toBase64Url(pairing.hid),
     ...(pairing.certificate === undefined
       ? {}
       : { cert: toBase64Url(derOfPem(pairing.certificate)) }),
+    ...(pairing.previous && {
+      previous: { psk_id: pairing.previous.pskId, psk: toBase64Url(pairing.previous.psk) },
+    }),
   }));
   const text = `${FAMILY}${VERSION}.${toBase64Url(json)}.${checksum(json)}`;
   parsePairing(text);
@@ -82,23 +88,32 @@ export function parsePairing(text: string): Pairing {
 /** Fields of a later minor version are left alone. */
 function readFields(value: unknown): Pairing {
   const o = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
-  const { url, psk_id: pskId, psk, cert } = o;
-  if (typeof pskId !== "string" || !isPskId(pskId)) {
-    throw bad("the pairing string has a bad psk_id");
-  }
-  const pskBytes = bytesField(psk, "psk");
-  if (pskBytes.length !== PSK_BYTES) throw bad("the pairing string has a bad psk");
+  const { url, hid, cert, previous } = o;
+  const { pskId, psk } = pskFields(o);
   return {
     url: checkUrl(url),
     pskId,
-    psk: pskBytes,
+    psk,
+    hid: bytesField(hid, "hid", HID_BYTES),
     ...(cert === undefined ? {} : { certificate: pemOfDer(bytesField(cert, "cert")) }),
+    ...(previous === undefined ? {} : { previous: pskFields(previous ?? {}) }),
   };
 }
 
-function bytesField(value: unknown, name: string): Bytes {
+function pskFields(value: { psk_id?: unknown; psk?: unknown }): Psk {
+  const { psk_id: pskId, psk } = value;
+  if (typeof pskId !== "string" || !isPskId(pskId)) {
+    throw bad("the pairing string has a bad psk_id");
+  }
+  return { pskId, psk: bytesField(psk, "psk", PSK_BYTES) };
+}
+
+function bytesField(value: unknown, name: string, length?: number): Bytes {
   try {
-    if (typeof value === "string" && value !== "") return fromBase64Url(value);
+    if (typeof value === "string" && value !== "") {
+      const bytes = fromBase64Url(value);
+      if (length === undefined || bytes.length === length) return bytes;
+    }
   } catch { /* not base64url */ }
   throw bad(`the pairing string has a bad ${name}`);
 }

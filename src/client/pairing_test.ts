@@ -4,11 +4,14 @@ import { encodePairing, parsePairing, pemOfDer } from "./pairing.ts";
 
 const PSK = Uint8Array.from({ length: 32 }, (_, i) => i);
 const ID = "client.00112233445566ff.0102030405060708090a0b0c0d0e0f10";
-const plain = { url: "https://host.example:11435/", pskId: ID, psk: PSK };
+const HID = new Uint8Array(16).fill(9);
+const plain = { url: "https://host.example:11435/", pskId: ID, psk: PSK, hid: HID };
 const full = { ...plain, certificate: pemOfDer(new Uint8Array(380).fill(7)) };
 
 Deno.test("pairing: what is written is read, with and without a certificate, however it was broken into lines", () => {
-  for (const pairing of [plain, full, { ...plain, url: "http://127.0.0.1:1/" }]) {
+  const previous = { pskId: ID, psk: PSK.toReversed() };
+  const pairings = [plain, full, { ...plain, url: "http://127.0.0.1:1/" }, { ...full, previous }];
+  for (const pairing of pairings) {
     const text = encodePairing(pairing);
     assert.match(text, /^secllama-pair-1\.[A-Za-z0-9_-]+\.[0-9a-f]{8}$/);
     assert.deepEqual(parsePairing(text), pairing);
@@ -44,7 +47,7 @@ Deno.test("pairing: the CRC-32 is the usual one, and fields that make no sense a
   };
   // The check value of CRC-32/ISO-HDLC.
   assert.equal(crc(utf8("123456789")), "cbf43926");
-  const good = { url: plain.url, psk_id: ID, psk: toBase64Url(PSK) };
+  const good = { url: plain.url, psk_id: ID, psk: toBase64Url(PSK), hid: toBase64Url(HID) };
   assert.deepEqual(parsePairing(line(good)), plain);
   assert.deepEqual(parsePairing(line({ ...good, later: 1 })), plain);
   const wrong: [unknown, RegExp][] = [
@@ -53,6 +56,10 @@ Deno.test("pairing: the CRC-32 is the usual one, and fields that make no sense a
     [{ ...good, psk_id: "../x" }, /psk_id/],
     [{ ...good, psk: "AAAA" }, /psk/],
     [{ ...good, psk: 5 }, /psk/],
+    [{ ...good, hid: undefined }, /hid/],
+    [{ ...good, hid: toBase64Url(PSK) }, /hid/],
+    [{ ...good, previous: null }, /psk_id/],
+    [{ ...good, previous: { psk_id: ID, psk: "AAAA" } }, /psk/],
     [{ ...good, cert: "?" }, /cert/],
     [{ ...good, url: "http://10.0.0.1/" }, /loopback/],
     [{ ...good, url: "https://u:p@host/" }, /https URL/],

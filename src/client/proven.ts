@@ -1,7 +1,7 @@
 /** Requests that are not sealed and prove who asks: key documents and metadata. */
 import { equalConstantTime } from "../bytes.ts";
 import { makeProof, NOW_HEADER, PROOF_HEADER } from "../sealed/proof.ts";
-import type { Credentials, Transport } from "./options.ts";
+import type { Credentials, Psk, Transport } from "./options.ts";
 
 export interface ProvenInit {
   readonly method?: string;
@@ -34,7 +34,8 @@ export class ProvenSender {
     const { method = "GET", body = new Uint8Array(0), headers, signal } = init;
     const target = url.pathname + url.search;
     const now = Math.max(0, Math.round(this.#transport.now() + this.#offsetMs));
-    const proof = makeProof({ method, target, body }, { ...credentials, now });
+    const { psk, pskId, hid } = credentials;
+    const proof = makeProof({ method, target, body }, { psk, pskId, hid, now });
     return this.#transport.send(url, {
       method,
       headers: { ...headers, [PROOF_HEADER]: proof },
@@ -45,6 +46,6 @@ export class ProvenSender {
 }
 
 /** Whether both are the same key under the same name. */
-export function sameCredentials(a: Credentials, b: Credentials): boolean {
+export function samePsk(a: Psk, b: Psk): boolean {
   return a.pskId === b.pskId && equalConstantTime(a.psk, b.psk);
 }

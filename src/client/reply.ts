@@ -1,7 +1,7 @@
 /** A sealed HTTP answer → the `Response` inside it, its body released frame by frame as each verifies. */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import type { Renewal, ReplyEnvelope } from "../sealed/envelope.ts";
+import type { ReplyEnvelope } from "../sealed/envelope.ts";
 import type { ReplyOpener } from "../sealed/sender.ts";
 
 /** Headers of the inner reply that say nothing about the body we hand out. */
@@ -21,14 +21,14 @@ export async function openReply(
   options: {
     method: string;
     signal: AbortSignal;
-    /** Called with the key that the host hands out after a rotation. */
-    onRenewal?: (renewal: Renewal) => Promise<void>;
+    /** Called once the first frame has verified, with what it carries of the client's next key. */
+    onOpened?: (renewal: Uint8Array | undefined) => Promise<void>;
   },
 ): Promise<Response> {
   const parts = new VerifiedParts(outer, opener, options.signal);
   // The opener hands out the envelope before anything else, or throws.
   const { status, headers: fields, renewal } = await parts.next() as ReplyEnvelope;
-  if (renewal !== undefined) await options.onRenewal?.(renewal);
+  await options.onOpened?.(renewal);
   const headers = new Headers({ ...fields });
   for (const name of DROPPED) headers.delete(name);
   if (options.method === "HEAD" || NO_BODY.has(status)) {

@@ -9,10 +9,10 @@ import { SecLlamaError } from "../errors.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
 import { ROUTES } from "../api/routes.ts";
 import { sealRequest, type VerifiedKey } from "../sealed/sender.ts";
-import { parsePskId } from "../sealed/suite.ts";
+import { CredentialKeeper } from "./credential_keeper.ts";
 import { KeyCache } from "./keys.ts";
 import { type Credentials, makeTransport, type SealedFetchOptions } from "./options.ts";
-import { type ProvenInit, ProvenSender, sameCredentials } from "./proven.ts";
+import { type ProvenInit, ProvenSender } from "./proven.ts";
 import { GatewayRefusal, readRefusal } from "./refusal.ts";
 import { openReply } from "./reply.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
@@ -36,48 +36,49 @@ export interface SealedFetch {
  *
  * It throws {@link SecLlamaError} with the gateway's code (`auth`, `busy`, `model-not-found`, …), `gateway-unreachable`,
  * `downgrade` for an answer that is not sealed, and `truncated` for a reply without its end. Each of 401, 409, 422, 425
- * and a full replay window is tried once more with what recovers it: credentials read again, the request sealed again, the
- * key document fetched again. None of these was ever dispatched.
+ * and a full replay window is tried once more with what recovers it: other credentials, the request sealed again, the key
+ * document fetched again. None of these was ever dispatched.
  * @throws {SecLlamaError} `bad-config` if an option is wrong.
  */
 export function sealedFetch(options: SealedFetchOptions): SealedFetch {
   const transport = makeTransport(options);
   const sender = new ProvenSender(transport);
   const keys = new KeyCache(transport, sender);
-  let known: Credentials | undefined;
+  const keeper = new CredentialKeeper(options);
 
   async function exchange(request: Snapshot): Promise<Response> {
+    const { model, signal } = request;
+    const attempts = keeper.attempts();
     const tried = new Set<string>();
+    let credentials = (await attempts.next())!;
     while (true) {
-      const credentials = known ??= await options.credentials();
       let key: VerifiedKey | undefined;
       try {
-        key = await keys.get(request.model, credentials, request.signal);
+        key = await keys.get(model, credentials, signal);
         return await once(request, credentials, key);
       } catch (error) {
         if (!(error instanceof GatewayRefusal)) throw error;
         const { code } = error.error;
-        if (tried.has(code) || !await recover(code, request.model, credentials, key)) {
-          throw error.error;
+        if (code === "auth") {
+          const next = await attempts.next();
+          if (next === undefined) throw error.error;
+          credentials = next;
+          continue;
         }
+        if (tried.has(code) || !recover(code, model, credentials, key)) throw error.error;
         tried.add(code);
       }
     }
   }
 
   /** Puts right what the gateway refused, if that is possible. */
-  async function recover(
+  function recover(
     code: string,
     model: string,
     credentials: Credentials,
     key: VerifiedKey | undefined,
-  ): Promise<boolean> {
+  ): boolean {
     switch (code) {
-      case "auth": {
-        // Another exchange may have read newer ones meanwhile.
-        if (known === credentials) known = await options.credentials();
-        return known !== undefined && !sameCredentials(known, credentials);
-      }
       case "replay":
         return true;
       case "key-mismatch":
@@ -99,7 +100,7 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
     const { signal, method } = request;
     signal.throwIfAborted();
     const sealed = await sealRequest(key, {
-      ...credentials,
+      pskId: credentials.pskId,
       method,
       path: request.path,
       headers: request.headers,
@@ -127,38 +128,21 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
     return await openReply(response.body, sealed.reply, {
       method,
       signal,
-      onRenewal: (renewal) => takeUp(credentials, renewal),
+      onOpened: (renewal) => keeper.opened(credentials, key.gen, renewal),
     });
-  }
-
-  /** Stores a new key before it is used: once the host has seen it, the older one is good for nothing. */
-  async function takeUp(old: Credentials, renewal: Credentials): Promise<void> {
-    if (options.renewed === undefined || !sameClient(old.pskId, renewal.pskId)) return;
-    try {
-      await options.renewed(renewal);
-    } catch {
-      return; // the older one goes on, and the next reply brings it again
-    }
-    if (known === old) known = renewal;
   }
 
   const call = async (input: RequestInfo | URL, init?: RequestInit) =>
     await exchange(await takeSnapshot(input, init, options.model));
   const metadata = async (path: string, init?: ProvenInit) => {
-    const credentials = known ??= await options.credentials();
-    const response = await sender.send(transport.url(path), credentials, init);
-    if (response.status !== 401) return response;
-    const again = await options.credentials();
-    if (sameCredentials(again, credentials)) return response;
-    await response.body?.cancel();
-    known = again;
-    return await sender.send(transport.url(path), again, init);
+    const attempts = keeper.attempts();
+    let response: Response | undefined;
+    for (let next = await attempts.next(); next; next = await attempts.next()) {
+      await response?.body?.cancel();
+      response = await sender.send(transport.url(path), next, init);
+      if (response.status !== 401) break;
+    }
+    return response!;
   };
   return Object.assign(call, { metadata, close: transport.close });
-}
-
-/** Whether two psk_ids are of one paired client: `client.<kid>.<id>` with the same id. */
-function sameClient(a: string, b: string): boolean {
-  const client = (pskId: string) => parsePskId(pskId)?.client;
-  return client(a) !== undefined && client(a) === client(b);
 }

@@ -176,8 +176,8 @@ Deno.test("abort before and during the request rejects as fetch does", async () 
 
 Deno.test("401: the credentials are read again, once, and only newer ones are tried", async () => {
   await using server = await serve();
-  const old = { psk: randomBytes(32), pskId: "local.old" };
-  const current = { psk: server.psk, pskId: PSK_ID };
+  const current = server.credentials;
+  const old = { ...current, psk: randomBytes(32), pskId: "local.old" };
   let reads = 0;
   const fetch = client(server, { credentials: () => Promise.resolve(reads++ ? current : old) });
   await (await fetch("/api/chat", post(CHAT))).text();
@@ -195,7 +195,8 @@ Deno.test("401 without end: two tries, then the error", async () => {
   await using server = await serve();
   server.intercept = () => problem("auth");
   let reads = 0;
-  const fresh = () => Promise.resolve({ psk: randomBytes(32), pskId: `local.${reads++}` });
+  const { hid } = server.host;
+  const fresh = () => Promise.resolve({ psk: randomBytes(32), pskId: `local.${reads++}`, hid });
   await fails(client(server, { credentials: fresh })("/api/chat", post(CHAT)), "auth");
   assert.deepEqual([reads, server.counts.keys], [2, 2]);
 });
@@ -238,7 +239,7 @@ Deno.test("the runner restarts or its key rolls: the client finds the new key by
   await using server = await serve();
   const fetch = client(server);
   await (await fetch("/api/chat", post(CHAT))).text();
-  const restarted = await Recipient.init({ model: "demo:latest", psk: () => server.psk });
+  const restarted = await Recipient.init({ model: "demo:latest", ...server.host.recipient });
   Object.assign(server, { recipient: restarted });
   await (await fetch("/api/chat", post(CHAT))).text();
   assert.deepEqual(server.counts, { keys: 2, requests: 3 });
@@ -312,12 +313,16 @@ Deno.test("a reply recorded from another exchange is refused", async () => {
 
 Deno.test("a gateway that puts in its own key is found out before anything is sent", async () => {
   await using server = await serve();
-  const evil = await Recipient.init({ model: "demo:latest", psk: () => randomBytes(32) });
+  const evil = await Recipient.init({
+    model: "demo:latest",
+    ...server.host.recipient,
+    psk: () => randomBytes(32),
+  });
   server.intercept = async (route, request) => {
     if (route === "sealed") return;
     const { searchParams } = new URL(request.url);
     return Response.json(
-      await evil.keyDocument({
+      await server.host.document(evil, {
         pskId: PSK_ID,
         model: "demo",
         challenge: Uint8Array.fromHex(searchParams.get("c")!),
@@ -335,7 +340,7 @@ Deno.test("a gateway that answers suite 1 to a client of suite 2 is refused", as
     const { searchParams } = new URL(request.url);
     const challenge = Uint8Array.fromHex(searchParams.get("c")!);
     const weaker = { pskId: PSK_ID, model: "demo", challenge, suite: 1 };
-    return Response.json(await server.recipient.keyDocument(weaker));
+    return Response.json(await server.host.document(server.recipient, weaker));
   };
   await fails(client(server, { suite: 2 })("/api/chat", post(CHAT)), "unsupported-suite");
   assert.equal(server.counts.requests, 0);
@@ -394,7 +399,8 @@ Deno.test("no gateway there, or no URL", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
-  const credentials = () => Promise.resolve({ psk: randomBytes(32), pskId: PSK_ID });
+  const credentials = () =>
+    Promise.resolve({ psk: randomBytes(32), pskId: PSK_ID, hid: randomBytes(16) });
   const fetch = sealedFetch({ gateway: `http://127.0.0.1:${port}`, credentials });
   const error = await fails(fetch("/api/chat", post(CHAT)), "gateway-unreachable");
   assert.match(error.hint!, /secllama serve/);

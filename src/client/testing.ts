@@ -2,20 +2,20 @@
 import type { Bytes } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
-import type { Renewal } from "../sealed/envelope.ts";
+import { FakeHost } from "../sealed/fake_host.ts";
 import { problemResponse } from "../api/problems.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../sealed/recipient.ts";
 import { type SealedFetch, sealedFetch } from "./sealed_fetch.ts";
-import type { SealedFetchOptions } from "./options.ts";
+import type { Credentials, SealedFetchOptions } from "./options.ts";
 
 export const PSK_ID = "local.0123456789abcdef";
 
 export interface Answer {
   readonly status?: number;
   readonly headers?: { readonly [name: string]: string };
-  /** A newer key for the client, as after a rotation. */
-  readonly renewal?: Renewal;
+  /** A newer key for the client, sealed to it, as after a rotation. */
+  readonly renewal?: Uint8Array;
   /** Pieces of the body; each is sealed and sent on its own. */
   readonly body?: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
@@ -23,7 +23,10 @@ export interface Answer {
 export interface Server extends AsyncDisposable {
   readonly gateway: string;
   readonly recipient: Recipient;
+  readonly host: FakeHost;
+  /** The client's own. */
   readonly psk: Bytes;
+  readonly credentials: Credentials;
   readonly clock: { now: number };
   /** Requests that were opened, in order. */
   readonly opened: OpenedRequest[];
@@ -41,15 +44,16 @@ export interface Server extends AsyncDisposable {
   answer: (request: OpenedRequest) => Answer | Promise<Answer>;
 }
 
-/** Starts the server; leaving the scope of `await using` stops it. */
+/** Starts the server; leaving the scope of `await using` stops it. `psk` looks a client's PSK up. */
 export async function serve(options: Partial<RecipientOptions> = {}): Promise<Server> {
   const psk = randomBytes(32);
   const clock = { now: Date.now() };
+  const host = new FakeHost(options.psk ?? ((id) => id === PSK_ID ? psk : undefined));
   const recipient = await Recipient.init({
     model: "demo:latest",
-    psk: (id) => id === PSK_ID ? psk : undefined,
     now: () => clock.now,
     ...options,
+    ...host.recipient,
   });
   const http = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
@@ -58,7 +62,9 @@ export async function serve(options: Partial<RecipientOptions> = {}): Promise<Se
   const server: Server = {
     gateway: `http://127.0.0.1:${http.addr.port}`,
     recipient,
+    host,
     psk,
+    credentials: { psk, pskId: PSK_ID, hid: host.hid },
     clock,
     opened: [],
     counts: { keys: 0, requests: 0 },
@@ -81,7 +87,7 @@ async function handle(server: Server, request: Request): Promise<Response> {
   if (route === "key") {
     const suite = url.searchParams.get("suite");
     return Response.json(
-      await server.recipient.keyDocument({
+      await server.host.document(server.recipient, {
         pskId: url.searchParams.get("id")!,
         model: url.searchParams.get("model")!,
         challenge: Uint8Array.fromHex(url.searchParams.get("c")!),
@@ -115,7 +121,7 @@ async function handle(server: Server, request: Request): Promise<Response> {
 export function client(server: Server, options: Partial<SealedFetchOptions> = {}): SealedFetch {
   return sealedFetch({
     gateway: server.gateway,
-    credentials: () => Promise.resolve({ psk: server.psk, pskId: PSK_ID }),
+    credentials: () => Promise.resolve(server.credentials),
     ...options,
   });
 }

@@ -36,10 +36,12 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   });
 
   app.use("*", crossOrigin(config.allowedOrigins));
-  if (context.remote) {
-    const gate = new ProofGate({ proofKey: (id) => context.supervisor.proofKey(id) });
-    app.use("*", gate.middleware());
-  }
+  const gate = new ProofGate({
+    proofKey: (id) => context.supervisor.proofKey(id),
+    onProven: (id) => context.supervisor.proven(id),
+    required: context.remote,
+  });
+  app.use("*", gate.middleware());
 
   app.use("*", managementGuard(context.management, context.remote));
   app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));

@@ -2,12 +2,13 @@ import assert from "node:assert/strict";
 import { loadConfig } from "../config/config.ts";
 import { silentLogger } from "../log.ts";
 import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
-import { hkdfSync } from "../sealed/suite.ts";
+import { deriveProofKey } from "../sealed/psk.ts";
 import { makeGatewayApp } from "./app.ts";
 import type { GatewayContext } from "./context.ts";
 
 const PSK_ID = `client.00112233445566ff.${"01".repeat(16)}`;
 const PSK = new Uint8Array(32).fill(7);
+const HID = new Uint8Array(16).fill(1);
 
 /** Asks a gateway with management on to delete a model, as a paired client whose tunnel ends at this user on loopback. */
 async function deleteThrough(remote: boolean): Promise<{ status: number; removed: string[] }> {
@@ -16,7 +17,8 @@ async function deleteThrough(remote: boolean): Promise<{ status: number; removed
     config: loadConfig({ env: {} }),
     supervisor: {
       loaded: () => [],
-      proofKey: () => Promise.resolve(hkdfSync(PSK, "secllama/1 metadata", 32)),
+      proven: () => {},
+      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(PSK) }),
     },
     models: { remove: (name: string) => Promise.resolve(void removed.push(name)) },
     logger: silentLogger,
@@ -27,7 +29,7 @@ async function deleteThrough(remote: boolean): Promise<{ status: number; removed
   } as unknown as GatewayContext;
   const body = new TextEncoder().encode(`{"model":"demo"}`);
   const request = { method: "DELETE", target: "/api/delete", body };
-  const proof = makeProof(request, { psk: PSK, pskId: PSK_ID, now: Date.now() + 1_000 });
+  const proof = makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now: Date.now() + 1_000 });
   const ends = { hostname: "127.0.0.1", port: 1 };
   const answer = await makeGatewayApp(context).fetch(
     new Request("http://gw.lan/api/delete", {

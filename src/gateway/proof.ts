@@ -1,7 +1,7 @@
 /**
- * Lets only holders of a pre-shared key ask for what is not sealed: key documents, names of models, the status. Used where the
- * gateway can be reached from beyond loopback. Everything that is not named as open needs a proof, so that a new route is
- * closed until somebody opens it.
+ * Lets only holders of a pre-shared key ask for what is not sealed: key documents, names of models, the status. Required where
+ * the gateway can be reached from beyond loopback. Everything that is not named as open needs a proof, so that a new route is
+ * closed until somebody opens it. A proof is also how the host learns that a client has taken up its newest key.
  */
 import type { MiddlewareHandler } from "hono";
 import { collect } from "../api/body.ts";
@@ -27,8 +27,14 @@ const MAX_CLIENT_NONCES = 20_000;
 const MAX_BODY = ROUTES.show.maxBytes;
 
 export interface ProofGateOptions {
-  /** The proof key of a psk_id, a copy; undefined for a stranger. */
-  readonly proofKey: (pskId: string) => Promise<Uint8Array | undefined>;
+  /** The host's id and the proof key of a psk_id, a copy; undefined for a stranger. */
+  readonly proofKey: (
+    pskId: string,
+  ) => Promise<{ readonly hid: Uint8Array; readonly key: Uint8Array } | undefined>;
+  /** Called with each psk_id whose key was proved. */
+  readonly onProven?: (pskId: string) => void;
+  /** False on loopback: whoever gives no proof, or a wrong one, is answered all the same. Default: true. */
+  readonly required?: boolean;
   /** Unix ms. */
   readonly now?: () => number;
 }
@@ -56,10 +62,10 @@ export class ProofGate {
    */
   async check(value: string | null, request: ProvenRequest): Promise<void> {
     const proof = value === null ? undefined : parseProof(value);
-    const key = proof && await this.#options.proofKey(proof.pskId);
-    if (proof === undefined || key === undefined) throw refused();
-    const good = verifyProof(proof, request, key);
-    key.fill(0);
+    const host = proof && await this.#options.proofKey(proof.pskId);
+    if (proof === undefined || host === undefined) throw refused();
+    const good = verifyProof(proof, request, host);
+    host.key.fill(0);
     if (!good) throw refused();
     const now = this.#now();
     if (Math.abs(proof.time - now) > PROOF_SKEW_MS || proof.time < this.#startedMs) {
@@ -81,6 +87,7 @@ export class ProofGate {
     if (this.#nonces.size >= MAX_NONCES) throw new SecLlamaError("busy", "too many requests");
     this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
     this.#count(proof.pskId, 1);
+    this.#options.onProven?.(proof.pskId);
   }
 
   #count(pskId: string, by: number): void {
@@ -89,8 +96,26 @@ export class ProofGate {
     else this.#counts.delete(pskId);
   }
 
-  /** The gateway's first middleware beyond loopback. */
+  /** The gateway's first middleware. */
   middleware(): MiddlewareHandler {
+    return this.#options.required === false ? this.#optional() : this.#required();
+  }
+
+  /** Only notes who has proved a key. */
+  #optional(): MiddlewareHandler {
+    return async (c, next) => {
+      const { method, url, headers } = c.req.raw;
+      const proof = headers.get(PROOF_HEADER);
+      if (method === "GET" && proof !== null) {
+        const { pathname, search } = new URL(url);
+        const request = { method, target: pathname + search, body: new Uint8Array(0) };
+        await this.check(proof, request).catch(() => {});
+      }
+      await next();
+    };
+  }
+
+  #required(): MiddlewareHandler {
     return async (c, next) => {
       const { raw } = c.req;
       const url = new URL(raw.url);

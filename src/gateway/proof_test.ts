@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { randomBytes } from "../sealed/primitives.ts";
 import { makeProof, NOW_HEADER, parseProof, PROOF_HEADER } from "../sealed/proof.ts";
-import { hkdfSync } from "../sealed/suite.ts";
+import { deriveProofKey } from "../sealed/psk.ts";
 import { PROOF_SKEW_MS, ProofGate } from "./proof.ts";
 
 const PSK_ID = "client.00112233445566ff.0102030405060708090a0b0c0d0e0f10";
 const PSK = randomBytes(32);
+const HID = randomBytes(16);
 const NOTHING = new Uint8Array(0);
 
 function makeApp(gated: boolean, clock = { now: 1_700_000_000_000 }) {
@@ -14,7 +15,7 @@ function makeApp(gated: boolean, clock = { now: 1_700_000_000_000 }) {
   const gate = new ProofGate({
     now: () => clock.now,
     proofKey: (id) =>
-      Promise.resolve(id === PSK_ID ? hkdfSync(PSK, "secllama/1 metadata", 32) : undefined),
+      Promise.resolve(id === PSK_ID ? { hid: HID, key: deriveProofKey(PSK) } : undefined),
   });
   if (gated) app.use("*", gate.middleware());
   app.get("/", (c) => c.text("here"));
@@ -29,11 +30,18 @@ const proofOf = (
   method: string,
   target: string,
   now: number,
-  more: { psk?: Uint8Array; pskId?: string; body?: Uint8Array; nonce?: Uint8Array } = {},
+  more: {
+    psk?: Uint8Array;
+    pskId?: string;
+    hid?: Uint8Array;
+    body?: Uint8Array;
+    nonce?: Uint8Array;
+  } = {},
 ) =>
   makeProof({ method, target, body: more.body ?? NOTHING }, {
     psk: more.psk ?? PSK,
     pskId: more.pskId ?? PSK_ID,
+    hid: more.hid ?? HID,
     now,
     ...(more.nonce && { nonce: more.nonce }),
   });
@@ -95,6 +103,58 @@ Deno.test("proof: it holds for one method, target, body, key, time and use", asy
   }
 });
 
+Deno.test("proof: one that was shown to a host is nothing at another of the same keys", async () => {
+  const { clock } = makeApp(true);
+  const request = { method: "GET", target: "/api/tags", body: NOTHING };
+  const hosts = [randomBytes(16), randomBytes(16)].map((hid) => ({
+    hid,
+    gate: new ProofGate({
+      now: () => clock.now,
+      proofKey: () => Promise.resolve({ hid, key: deriveProofKey(PSK) }),
+    }),
+  }));
+  const shown = proofOf("GET", request.target, clock.now, { hid: hosts[0]!.hid });
+  await hosts[0]!.gate.check(shown, request);
+  await assert.rejects(hosts[1]!.gate.check(shown, request), { code: "auth" });
+  // The control: were proofs not bound to a host, the second would take it, for it has not seen this nonce.
+  const careless = new ProofGate({
+    now: () => clock.now,
+    proofKey: () => Promise.resolve({ hid: hosts[0]!.hid, key: deriveProofKey(PSK) }),
+  });
+  await careless.check(shown, request);
+});
+
+Deno.test("proof: on loopback nobody needs one, and only a right one counts as having shown a key", async () => {
+  const clock = { now: 1_700_000_000_000 };
+  const proven: string[] = [];
+  const gate = new ProofGate({
+    now: () => clock.now,
+    proofKey: (id) =>
+      Promise.resolve(id === PSK_ID ? { hid: HID, key: deriveProofKey(PSK) } : undefined),
+    onProven: (id) => proven.push(id),
+    required: false,
+  });
+  const app = new Hono();
+  app.use("*", gate.middleware());
+  app.get("/api/tags", (c) => c.text("names"));
+  const good = proofOf("GET", "/api/tags", clock.now);
+  for (
+    const proof of [
+      undefined,
+      "nonsense",
+      proofOf("GET", "/api/tags", clock.now, { psk: randomBytes(32) }),
+      proofOf("GET", "/api/tags", clock.now, { pskId: "local.0" }),
+      proofOf("GET", "/api/ps", clock.now),
+      proofOf("GET", "/api/tags", clock.now - 3_600_000),
+    ]
+  ) {
+    assert.equal((await ask(app, "/api/tags", proof)).status, 200);
+  }
+  assert.deepEqual(proven, []);
+  for (let i = 0; i < 2; i++) assert.equal((await ask(app, "/api/tags", good)).status, 200);
+  assert.deepEqual(proven, [PSK_ID], "once: the second time its nonce is known");
+});
+
 Deno.test("proof: a wrong clock gets the right time; proofs from before the gateway's start are refused", async () => {
   const { app, clock } = makeApp(true);
   const started = clock.now;
@@ -124,7 +184,7 @@ Deno.test("proof: one client that asks without end is told to wait, and the othe
   const clock = { now: 1_700_000_000_000 };
   const gate = new ProofGate({
     now: () => clock.now,
-    proofKey: () => Promise.resolve(hkdfSync(PSK, "secllama/1 metadata", 32)),
+    proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(PSK) }),
   });
   const request = { method: "GET", target: "/api/tags", body: NOTHING };
   const check = (pskId: string) =>

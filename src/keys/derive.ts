@@ -1,12 +1,13 @@
-/** What is derived from a master key: one HKDF-SHA256 (RFC 5869, empty salt) label for each use. */
+/**
+ * What is derived from a master key: one HKDF-SHA256 (RFC 5869, empty salt) label for each use. The tree of pre-shared keys,
+ * from the transport key on, is src/sealed/psk.ts.
+ */
 import type { Bytes } from "../bytes.ts";
 import { hkdf } from "../sealed/suite.ts";
 
-export { clientPskId, deriveClientPsk, deriveTransport, parsePskId } from "../sealed/suite.ts";
-
 /** HKDF-SHA256 of `key` under `info`, `length` bytes. */
 export function derive(key: Bytes, info: string, length: number): Promise<Bytes> {
-  return hkdf(key, info, length);
+  return Promise.resolve(hkdf(key, info, length));
 }
 
 /** The key that wraps a random key per conversation. */
@@ -27,9 +28,4 @@ export function deriveManifest(masterKey: Bytes): Promise<Bytes> {
 /** The key of the HMAC over the list of paired clients. */
 export function deriveClientList(masterKey: Bytes): Promise<Bytes> {
   return derive(masterKey, "secllama/clients/v1", 32);
-}
-
-/** The key of a client's metadata proofs: `HKDF(psk, "secllama/1 metadata")`. */
-export function deriveProofKey(psk: Bytes): Promise<Bytes> {
-  return derive(psk, "secllama/1 metadata", 32);
 }

@@ -1,14 +1,16 @@
 /**
- * Where a running gateway or proxy gets its PSKs from. A source hands out PSKs and generations, never a master key; it
+ * Where a running gateway or proxy gets its PSKs from. A source hands out rings of PSKs and generations, never a master key; it
  * rereads the keyset when the manifest's generation moves, so a rotation by another process needs no restart.
  */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { localPskId } from "../sealed/suite.ts";
+import { deriveTransport } from "../sealed/psk.ts";
 import { type BackendOptions, chooseBackend } from "./stores/backend.ts";
-import { ClientPsks, DEFAULT_CLIENT_GRACE_MS, type LocalPsk } from "./clients/client_psks.ts";
+import { LiveClients } from "./clients/live_clients.ts";
 import { ClientRegistry } from "./clients/registry.ts";
-import { deriveAudit, deriveTransport } from "./derive.ts";
+import { deriveAudit } from "./derive.ts";
+import { ensureHostId } from "./host_id.ts";
+import { KeyRing, type RingKey } from "./key_ring.ts";
 import { liveKids, readKey } from "./keyset/keyset.ts";
 import { kidOf } from "./keyset/kid.ts";
 import { KeyManager } from "./keyset/manager.ts";
@@ -19,21 +21,13 @@ import { type Backend, BACKEND_NAMES, type StoreStatus } from "./stores/store.ts
 import { recordUse } from "./keyset/usage.ts";
 import { StorageKeys } from "./keyset/wrap.ts";
 
-export interface PskEntry {
-  /** `local.<kid>`, or `client.<kid>.<id>` of a paired client. */
-  readonly pskId: string;
-  /** The transport key of the master key `kid` names, or what derives from it for a client: 32 bytes. The caller zeroes it. */
-  readonly psk: Bytes;
-  readonly kid: string;
-  readonly state: "active" | "decrypt-only";
-  /** When it stopped being active, for the grace of paired clients; undefined for the active key. */
-  readonly retired?: Date;
-  /** The paired client's id; undefined for local clients. */
-  readonly client?: string;
-}
+/** How long a paired client is accepted under a key that was rotated away, unless told otherwise. */
+export const DEFAULT_CLIENT_GRACE_MS = 30 * 86_400_000;
 
 export interface KeySource {
   readonly backend: Backend;
+  /** The host's id, 16 random bytes made once. */
+  readonly hid: Bytes;
   /** One line for the banner: "key: 0011223344556677 in the Secret Service key store". */
   readonly describe: string;
   /** What the user should know before relying on it, one line each. */
@@ -43,14 +37,13 @@ export interface KeySource {
   readonly initialised: boolean;
   /** Counts committed changes of the keyset; constant for a key that cannot rotate. Cheap: one small file. */
   generation(): Promise<number>;
-  /** Differs whenever `psks` would: a rotation, a client that came or went, the end of a grace. Cheap: two files' dates. */
+  /** Differs whenever `ring` would: a rotation, a client that came or went, the end of a grace. Cheap: two files' dates. */
   changes(): Promise<string>;
   /**
-   * The active key's PSK, then those of decrypt-only keys, then those of paired clients that are not revoked, under the active
-   * key and, for the grace, under the older ones. Keys retired as compromised have none. While the list of clients cannot be
-   * verified no client has one; `clients().read()` says why.
+   * The keys as they are now; the caller disposes of the ring. Keys retired as compromised are not in it. While the list of
+   * clients cannot be verified no client is; `clients().read()` says why.
    */
-  psks(): Promise<PskEntry[]>;
+  ring(): Promise<KeyRing>;
   /** The paired clients. @throws {SecLlamaError} `key-refused` for a key that dies with this process. */
   clients(): ClientRegistry;
   /** The audit log's key under the active master key, 32 bytes. The caller zeroes it. */
@@ -134,24 +127,20 @@ class FixedSource implements KeySource {
   readonly describe: string;
   readonly ephemeral: boolean;
   readonly #key: Bytes;
-  readonly #clients: ClientPsks | undefined;
+  readonly #registry: ClientRegistry | undefined;
+  readonly #clients: LiveClients | undefined;
 
   private constructor(
     readonly backend: Backend,
-    dataDir: string,
+    readonly hid: Bytes,
+    registry: ClientRegistry | undefined,
     key: Bytes,
     readonly kid: string,
     fallbackReason?: string,
   ) {
     this.#key = key;
-    // A list in the data folder belongs to a key that outlives its process.
-    this.#clients = backend === "memory" ? undefined : new ClientPsks(
-      new ClientRegistry(new ManifestFile(dataDir), {
-        active: () => Promise.resolve({ kid, key: this.#open().slice() }),
-        masterKey: (other) => this.#masterKey(other),
-      }),
-      0,
-    );
+    this.#registry = registry;
+    this.#clients = registry && new LiveClients(registry);
     this.ephemeral = backend === "memory";
     this.describe = `key ${kid} in ${BACKEND_NAMES[backend]}` +
       (this.ephemeral
@@ -168,24 +157,46 @@ class FixedSource implements KeySource {
     key: Bytes = crypto.getRandomValues(new Uint8Array(32)),
     reason?: string,
   ): Promise<FixedSource> {
-    return new FixedSource(backend, dataDir, key, await kidOf(key), reason);
+    const kid = await kidOf(key);
+    if (backend === "memory") {
+      const hid = crypto.getRandomValues(new Uint8Array(16));
+      return new FixedSource(backend, hid, undefined, key, kid, reason);
+    }
+    // A list in the data folder, and the host's id, belong to a key that outlives its process.
+    const file = new ManifestFile(dataDir);
+    const registry = new ClientRegistry(file, {
+      active: () => Promise.resolve({ kid, key: notClosed(key).slice() }),
+      masterKey: (other) => onlyKey(kid, key, other),
+    });
+    const hid = await ensureHostId(file, () => registry.hostId());
+    return new FixedSource(backend, hid, registry, key, kid, reason);
   }
 
   generation(): Promise<number> {
     return Promise.resolve(1);
   }
 
-  async changes(): Promise<string> {
-    return `1 ${this.#clients?.changes(await this.#locals()) ?? ""}`;
+  changes(): Promise<string> {
+    return Promise.resolve(`1 ${this.#clients?.fingerprint() ?? ""}`);
   }
 
-  async psks(): Promise<PskEntry[]> {
-    const locals = await this.#locals();
-    return [...locals, ...await this.#clients?.entries(locals) ?? []];
+  async ring(): Promise<KeyRing> {
+    const clients = await this.#clients?.read() ?? new Map();
+    const transport = deriveTransport(notClosed(this.#key));
+    const ring = new KeyRing({
+      hid: this.hid,
+      gen: 1,
+      keys: [{ kid: this.kid, transport, active: true, createdMs: 0 }],
+      clients,
+      graceMs: 0,
+      now: () => new Date(),
+    });
+    transport.fill(0);
+    return ring;
   }
 
   clients(): ClientRegistry {
-    if (this.#clients) return this.#clients.registry;
+    if (this.#registry) return this.#registry;
     throw new SecLlamaError(
       "key-refused",
       "clients cannot be paired under a key that is in memory only",
@@ -194,40 +205,29 @@ class FixedSource implements KeySource {
   }
 
   auditKey(): Promise<Bytes> {
-    return deriveAudit(this.#open());
+    return deriveAudit(notClosed(this.#key));
   }
 
   storage(): StorageKeys {
     return new StorageKeys({
       current: () => Promise.resolve({ gen: 1, active: this.kid }),
-      masterKey: (kid) => this.#masterKey(kid),
+      masterKey: (kid) => onlyKey(this.kid, this.#key, kid),
     });
   }
 
   close(): void {
     this.#key.fill(0);
   }
+}
 
-  async #locals(): Promise<LocalPsk[]> {
-    const psk = await deriveTransport(this.#open());
-    return [{
-      pskId: localPskId(this.kid),
-      psk,
-      kid: this.kid,
-      state: "active",
-      createdMs: 0,
-    }];
-  }
+function onlyKey(kid: string, key: Bytes, wanted: string): Promise<Bytes> {
+  if (wanted === kid) return Promise.resolve(notClosed(key).slice());
+  return Promise.reject(new SecLlamaError("key-lost", `there is no key ${wanted}`));
+}
 
-  #masterKey(kid: string): Promise<Bytes> {
-    if (kid === this.kid) return Promise.resolve(this.#open().slice());
-    return Promise.reject(new SecLlamaError("key-lost", `there is no key ${kid}`));
-  }
-
-  #open(): Bytes {
-    if (this.#key.every((byte) => byte === 0)) throw new Error("the key source is closed");
-    return this.#key;
-  }
+function notClosed(key: Bytes): Bytes {
+  if (key.every((byte) => byte === 0)) throw new Error("the key source is closed");
+  return key;
 }
 
 /** The keyset in a store, its PSKs kept for one generation so that a keyring that locks later stops nothing. */
@@ -235,18 +235,21 @@ class StoreSource implements KeySource {
   readonly ephemeral = false;
   readonly backend: Backend;
   readonly #manager: KeyManager;
-  readonly #clients: ClientPsks;
-  #cached: { gen: number; locals: LocalPsk[] } | undefined;
+  readonly #clients: LiveClients;
+  readonly #graceMs: number;
+  #cached: { gen: number; keys: RingKey[] } | undefined;
 
   private constructor(
     manager: KeyManager,
+    readonly hid: Bytes,
     clientGraceMs: number,
     readonly initialised: boolean,
     readonly describe: string,
     readonly warnings: readonly string[],
   ) {
     this.#manager = manager;
-    this.#clients = new ClientPsks(manager.clients(), clientGraceMs, manager.now);
+    this.#graceMs = clientGraceMs;
+    this.#clients = new LiveClients(manager.clients());
     this.backend = manager.store.backend;
   }
 
@@ -275,6 +278,7 @@ class StoreSource implements KeySource {
     const where = BACKEND_NAMES[manager.store.backend];
     return new StoreSource(
       manager,
+      await ensureHostId(manager.file, () => manager.clients().hostId()),
       clientGraceMs ?? DEFAULT_CLIENT_GRACE_MS,
       initialised,
       `key ${kid} in ${where}${initialised ? ", made just now" : ""}`,
@@ -287,30 +291,43 @@ class StoreSource implements KeySource {
   }
 
   async changes(): Promise<string> {
-    return `${await this.generation()} ${this.#clients.changes(this.#cached?.locals ?? [])}`;
+    const now = this.#manager.now().getTime();
+    const inGrace = (this.#cached?.keys ?? []).filter(({ retiredMs }) =>
+      retiredMs !== undefined && now < retiredMs + this.#graceMs
+    );
+    return `${await this.generation()} ${this.#clients.fingerprint()} ${inGrace.length}`;
   }
 
-  async psks(): Promise<PskEntry[]> {
-    const locals = await this.#locals();
-    return [
-      ...locals.map((entry) => ({ ...entry, psk: entry.psk.slice() })),
-      ...await this.#clients.entries(locals),
-    ];
+  async ring(): Promise<KeyRing> {
+    const clients = await this.#clients.read();
+    await this.#refresh();
+    // From here on nothing is awaited: a load by another call zeroes these keys, which the ring copies.
+    const { gen, keys } = this.#cached!;
+    return new KeyRing({
+      hid: this.hid,
+      gen,
+      keys,
+      clients,
+      graceMs: this.#graceMs,
+      now: this.#manager.now,
+    });
   }
 
   clients(): ClientRegistry {
-    return this.#clients.registry;
+    return this.#manager.clients();
   }
 
-  async #locals(): Promise<LocalPsk[]> {
+  async #refresh(): Promise<void> {
     const gen = await this.#manager.generation();
     if (this.#cached !== undefined && gen < this.#cached.gen) {
       throw corruptManifest(
         `is of generation ${gen}, this process has seen ${this.#cached.gen}: it was put back from earlier`,
       );
     }
-    if (this.#cached?.gen !== gen) this.#cached = await this.#load();
-    return this.#cached.locals;
+    if (this.#cached?.gen === gen) return;
+    const loaded = await this.#load();
+    this.close();
+    this.#cached = loaded;
   }
 
   async auditKey(): Promise<Bytes> {
@@ -327,29 +344,27 @@ class StoreSource implements KeySource {
   }
 
   close(): void {
-    for (const entry of this.#cached?.locals ?? []) entry.psk.fill(0);
+    for (const { transport } of this.#cached?.keys ?? []) transport.fill(0);
     this.#cached = undefined;
   }
 
-  async #load(): Promise<{ gen: number; locals: LocalPsk[] }> {
+  async #load(): Promise<{ gen: number; keys: RingKey[] }> {
     const { manifest, activeKey } = await this.#manager.read();
     activeKey.fill(0);
-    const locals: LocalPsk[] = [];
+    const keys: RingKey[] = [];
     for (const kid of liveKids(manifest)) {
       const { state, created, retired, compromised } = manifest.keys[kid]!;
       if (compromised) continue;
       const key = await readKey(this.#manager.store, kid);
-      locals.push({
-        pskId: localPskId(kid),
-        psk: await deriveTransport(key),
+      keys.push({
         kid,
-        state: state === "active" ? "active" : "decrypt-only",
+        transport: deriveTransport(key),
+        active: state === "active",
         createdMs: Date.parse(created),
-        ...(retired === null ? {} : { retired: new Date(retired) }),
+        ...(retired === null ? {} : { retiredMs: Date.parse(retired) }),
       });
       key.fill(0);
     }
-    this.close();
-    return { gen: manifest.gen, locals };
+    return { gen: manifest.gen, keys };
   }
 }

@@ -8,37 +8,37 @@ import { encodeKey, kidOf, newKey } from "./keyset/kid.ts";
 import { openKeySource } from "./source.ts";
 import type { KeyStore, StoreStatus } from "./stores/store.ts";
 import { MemoryStore } from "./stores/memory.ts";
-import { code, managerAt, withFolder } from "./testing.ts";
+import { code, entriesOf, managerAt, withFolder } from "./testing.ts";
 
 const text = (key: Uint8Array) => new TextDecoder().decode(encodeKey(key));
 const base = { env: {}, interactive: false } as const;
 
-Deno.test("source: PSKs are the transport keys, active first, and follow a rotation by another process", () =>
+Deno.test("source: PSKs come from the transport keys, active first, and follow a rotation by another process", () =>
   withFolder(async (folder) => {
     const store = new MemoryStore();
     const source = await openKeySource({ ...base, dataDir: folder, store, autoInit: true });
     assert.equal(source.initialised, true);
-    const [only, ...rest] = await source.psks();
+    const [only, ...rest] = await entriesOf(source);
     assert.equal(rest.length, 0);
+    using ring = await source.ring();
     const value = (await store.get(only!.kid))!;
     const key = Uint8Array.fromBase64(new TextDecoder().decode(value.slice(4)));
-    const expected = hkdfSync("sha256", key, new Uint8Array(0), "secllama/1 transport", 32);
-    assert.deepEqual(only!.psk, new Uint8Array(expected));
+    const hkdf = (ikm: Uint8Array, info: string) =>
+      new Uint8Array(hkdfSync("sha256", ikm, new Uint8Array(0), info, 32));
+    const local = hkdf(hkdf(key, "secllama/1 transport"), "secllama/1 local");
+    assert.deepEqual(ring.credentials()!.psk, local);
     assert.equal(only!.pskId, `local.${only!.kid}`);
     assert.match(source.describe, new RegExp(`^key ${only!.kid} in `));
 
     const gen = await source.generation();
     const { kid } = await managerAt(folder, store).rotate();
     assert.equal(await source.generation(), gen + 1);
-    assert.deepEqual(
-      (await source.psks()).map((p) => [p.kid, p.state, p.retired instanceof Date]),
-      [
-        [kid, "active", false],
-        [only!.kid, "decrypt-only", true],
-      ],
-    );
+    assert.deepEqual((await entriesOf(source)).map((p) => p.kid), [kid, only!.kid]);
     await managerAt(folder, store).rotate({ compromised: true });
-    assert.ok(!(await source.psks()).some((p) => p.kid === kid), "a compromised key has no PSK");
+    assert.ok(
+      !(await entriesOf(source)).some((p) => p.kid === kid),
+      "a compromised key has no PSK",
+    );
     source.close();
   }));
 
@@ -46,13 +46,17 @@ Deno.test("source: a copy is handed out, and a store that locks later stops noth
   withFolder(async (folder) => {
     const store = new MemoryStore();
     const source = await openKeySource({ ...base, dataDir: folder, store, autoInit: true });
-    const first = (await source.psks())[0]!;
+    const pskOf = async () => {
+      using ring = await source.ring();
+      return ring.credentials()!.psk;
+    };
+    const first = await pskOf();
     store.get = () => Promise.reject(new SecLlamaError("key-locked", "locked"));
-    first.psk.fill(0);
-    const again = (await source.psks())[0]!;
-    assert.ok(again.psk.some((byte) => byte !== 0));
+    const kept = first.slice();
+    first.fill(0);
+    assert.deepEqual(await pskOf(), kept);
     source.close();
-    assert.equal(await code(source.psks()), "key-locked", "closed: the cache is gone");
+    assert.equal(await code(source.ring()), "key-locked", "closed: the cache is gone");
   }));
 
 Deno.test("source: a manifest put back while the gateway runs is noticed", () =>
@@ -61,9 +65,9 @@ Deno.test("source: a manifest put back while the gateway runs is noticed", () =>
     const source = await openKeySource({ ...base, dataDir: folder, store, autoInit: true });
     const before = await Deno.readFile(`${folder}/keyset.json`);
     await managerAt(folder, store).rotate();
-    await source.psks();
+    (await source.ring())[Symbol.dispose]();
     await Deno.writeFile(`${folder}/keyset.json`, before);
-    assert.equal(await code(source.psks()), "key-corrupt");
+    assert.equal(await code(source.ring()), "key-corrupt");
   }));
 
 Deno.test("source: no key without autoInit, and two first runs at once make one", () =>
@@ -76,7 +80,7 @@ Deno.test("source: no key without autoInit, and two first runs at once make one"
     assert.deepEqual(await store.list(), []);
     const open = () => openKeySource({ ...base, dataDir: folder, store, autoInit: true });
     const sources = await Promise.all([open(), open(), open()]);
-    const kids = await Promise.all(sources.map(async (s) => (await s.psks())[0]!.kid));
+    const kids = await Promise.all(sources.map(async (s) => (await entriesOf(s))[0]!.kid));
     assert.equal(new Set(kids).size, 1);
     assert.equal(sources.filter((s) => s.initialised).length, 1);
   }));
@@ -102,7 +106,7 @@ Deno.test("source: the headless order is fd, credential, environment, file, ephe
     };
     const kid = async (o: typeof all | Omit<typeof all, "keyFd">) => {
       const source = await openKeySource(o);
-      const [entry] = await source.psks();
+      const [entry] = await entriesOf(source);
       return [source.backend, entry!.kid, source.ephemeral, source.warnings.length];
     };
     const { keyFd: _1, ...noFd } = all;
@@ -183,7 +187,7 @@ Deno.test("source: fall back only where the store is away, never where it is loc
         source.describe,
         /memory only; it dies with this process \(no key store: because/,
       );
-      assert.equal((await source.psks()).length, 1);
+      assert.equal((await entriesOf(source)).length, 1);
     }
     const source = await open({});
     assert.equal(source.ephemeral, false);
@@ -214,12 +218,13 @@ Deno.test("source: an old key is asked to be rotated, by age and by use", () =>
 Deno.test("source: derived keys are apart", () =>
   withFolder(async (folder) => {
     const source = await openKeySource({ ...base, dataDir: folder, ephemeral: true });
-    const { psk } = (await source.psks())[0]!;
+    using ring = await source.ring();
+    const { psk } = ring.credentials()!;
     assert.notDeepEqual(await source.auditKey(), psk);
     const wrapped = await source.storage().wrap(utf8("k"), "c");
     assert.deepEqual(await source.storage().unwrap(wrapped, "c"), utf8("k"));
     source.close();
-    await assert.rejects(source.psks(), /closed/);
+    await assert.rejects(source.ring(), /closed/);
   }));
 
 Deno.test({

@@ -1,5 +1,7 @@
 /** Helpers of this folder's tests: a place in a temporary folder, and a machine that fails or dies at a chosen step. */
 import { SecLlamaError } from "../errors.ts";
+import { EMPTY_LIST } from "./clients/client_list.ts";
+import type { KeySource } from "./source.ts";
 import { type KdfParameters, newKdf } from "./stores/envelope.ts";
 import type { KeyStore } from "./stores/store.ts";
 import { KeyManager } from "./keyset/manager.ts";
@@ -105,6 +107,21 @@ export class Steps {
       throw Object.assign(new Error("No space left on device (os error 28)"), { code: "ENOSPC" });
     };
   }
+}
+
+/** Who may come under which key now: this machine's own clients first, then the paired ones, each under its newest key first. */
+export async function entriesOf(
+  source: KeySource,
+): Promise<{ pskId: string; kid: string; client?: string }[]> {
+  using ring = await source.ring();
+  const known = await (async () => await source.clients().read())().catch(() => EMPTY_LIST);
+  const of = (client?: string) =>
+    ring.idsOf(client).map((pskId) => ({
+      pskId,
+      kid: pskId.split(".")[1]!,
+      ...(client !== undefined && { client }),
+    }));
+  return [...of(), ...known.clients.flatMap(({ id }) => of(id))];
 }
 
 /** The weakest Argon2id parameters that are accepted, so that a test that opens many boxes ends soon. */

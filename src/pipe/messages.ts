@@ -1,7 +1,5 @@
-/** The JSON that gateway and runner exchange on the pipe, and the binary layout of the key frame. No behaviour. */
-import { type Bytes, concat, utf8, utf8Decode } from "../bytes.ts";
+/** The JSON that gateway and runner exchange on the pipe; key_frames.ts has the secrets. No behaviour. */
 import type { PolicyPart } from "../linux/seccomp.ts";
-import { broken } from "./frame.ts";
 
 /** Gateway → runner: the first message. Holds no secret. Paths are as the runner sees them. */
 export interface BootMessage {
@@ -12,6 +10,10 @@ export interface BootMessage {
   readonly libDir: string;
   /** False: plaintext exchanges are taken as well. */
   readonly encryption: boolean;
+  /** The host's id, 32 hexadecimal digits. */
+  readonly hid: string;
+  /** Drawn for this start, 64 hexadecimal digits: what the keys that it is given were derived for. */
+  readonly rn: string;
   /** LoRA adapters, as the runner sees them. */
   readonly adapterPaths: readonly string[];
   readonly defaults: BootDefaults;
@@ -45,7 +47,7 @@ export interface BootDefaults {
   readonly options?: { readonly [name: string]: unknown };
 }
 
-/** Gateway → runner: keys have been sent; take exchanges. */
+/** Gateway → runner: the report was believed; take exchanges. */
 export interface ServeMessage {
   readonly t: "serve";
 }
@@ -71,12 +73,6 @@ export interface RecipientsMessage {
 export interface KeepAliveMessage {
   readonly t: "keep_alive";
   readonly ms: number;
-}
-
-/** Runner → gateway: a paired client has sealed under its newest key, so that its older ones can go. */
-export interface RenewedMessage {
-  readonly t: "renewed";
-  readonly id: string;
 }
 
 /** Runner → gateway: the runner cannot serve. `code` is one of errors.ts. */
@@ -105,7 +101,6 @@ export type FromRunner =
   | ReadyMessage
   | RecipientsMessage
   | KeepAliveMessage
-  | RenewedMessage
   | FailedMessage
   | PongMessage;
 
@@ -119,6 +114,10 @@ export type OpenHead =
     /** Milliseconds that the client waited for the model to be loaded; 0 if it was. */
     readonly waitedMs: number;
     readonly suite: number;
+    /** How many times the host has changed its keys. */
+    readonly gen: number;
+    /** The host's word for this document, 64 hexadecimal digits. */
+    readonly attest: string;
   }
   | { readonly kind: "sealed" }
   | {
@@ -134,37 +133,4 @@ export type OpenHead =
 export interface AnswerHead {
   readonly status: number;
   readonly headers: { readonly [name: string]: string };
-}
-
-/**
- * The pre-shared keys of a secret frame: `count u16 | (length u8 | id | psk[32])*`. Replaces all earlier ones. The first is the
- * active key's own: a client under another one is given its key under that.
- */
-export function encodePsks(
-  entries: readonly { readonly pskId: string; readonly psk: Uint8Array }[],
-): Bytes {
-  const parts: Uint8Array[] = [Uint8Array.of(entries.length >>> 8, entries.length)];
-  for (const { pskId, psk } of entries) {
-    const id = utf8(pskId);
-    if (id.length > 255 || psk.length !== 32) {
-      throw new RangeError("a psk id is over 255 bytes, or a psk not 32 bytes");
-    }
-    parts.push(Uint8Array.of(id.length), id, psk);
-  }
-  return concat(...parts);
-}
-
-/** @throws {SecLlamaError} `pipe-broken` if the layout is wrong. Returned keys are copies. */
-export function decodePsks(payload: Uint8Array): Map<string, Bytes> {
-  const keys = new Map<string, Bytes>();
-  const count = (payload[0] ?? 0) * 256 + (payload[1] ?? 0);
-  let at = 2;
-  for (let i = 0; i < count; i++) {
-    const end = at + 1 + (payload[at] ?? 0);
-    if (end + 32 > payload.length) throw broken("a key frame is cut short");
-    keys.set(utf8Decode(payload.subarray(at + 1, end)), payload.slice(end, end + 32) as Bytes);
-    at = end + 32;
-  }
-  if (at !== payload.length) throw broken("a key frame has bytes left over");
-  return keys;
 }

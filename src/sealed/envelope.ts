@@ -2,14 +2,12 @@
  * The data of an exchange's first frame: `u16 length | JSON | body bytes`.
  *
  * Request JSON `{m: method, p: path with query, h: headers, t: unix ms}`, reply JSON `{s: status, h: headers}`, with
- * `k: {psk_id, psk}` if the client is to take up a new key. It is
- * authenticated when it is read, but its sender may still be wrong, so each field is checked once, here. Fields that
- * this version does not know are ignored.
+ * `k: base64url(renewal)` if the client is to take up a new key: renewal.ts. It is authenticated when it is read, but its sender
+ * may still be wrong, so each field is checked once, here. Fields that this version does not know are ignored.
  */
 import { type Bytes, concat, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { isPskId } from "./header.ts";
-import { KEY_BYTES } from "./primitives.ts";
+import { MAX_RENEWAL_BYTES } from "./renewal.ts";
 import { lengthPrefixed } from "./suite.ts";
 
 export type Headers1 = { readonly [name: string]: string };
@@ -27,14 +25,8 @@ export interface RequestEnvelope {
 export interface ReplyEnvelope {
   readonly status: number;
   readonly headers: Headers1;
-  /** The pre-shared key that the client is to use from now on, since the host's key was rotated. */
-  readonly renewal?: Renewal;
-}
-
-export interface Renewal {
-  readonly pskId: string;
-  /** 32 bytes. */
-  readonly psk: Bytes;
+  /** The client's new key after a rotation of the host's, sealed to the client: a runner carries it unread. */
+  readonly renewal?: Uint8Array;
 }
 
 const MAX_JSON_BYTES = 0xffff;
@@ -60,8 +52,7 @@ export function encodeRequestEnvelope(envelope: RequestEnvelope): Bytes {
 export function encodeReplyEnvelope(envelope: ReplyEnvelope): Bytes {
   const { status: s, headers: h, renewal } = envelope;
   if (renewal === undefined) return encode({ s, h }, "reply");
-  const k = { psk_id: renewal.pskId, psk: toBase64Url(renewal.psk) };
-  return encode({ s, h, k }, "reply");
+  return encode({ s, h, k: toBase64Url(renewal) }, "reply");
 }
 
 /**
@@ -97,15 +88,13 @@ export function parseReplyEnvelope<T extends Uint8Array>(
   return { envelope: { status: s, headers: parseHeaders(h), ...renewal }, rest };
 }
 
-function parseRenewal(value: unknown): Renewal {
-  const { psk_id: pskId, psk } = (value ?? {}) as { [field: string]: unknown };
-  if (typeof pskId === "string" && isPskId(pskId) && typeof psk === "string") {
+function parseRenewal(value: unknown): Bytes {
+  if (typeof value === "string" && value.length <= 2 * MAX_RENEWAL_BYTES) {
     try {
-      const bytes = fromBase64Url(psk);
-      if (bytes.length === KEY_BYTES) return { pskId, psk: bytes };
+      return fromBase64Url(value);
     } catch { /* not base64url */ }
   }
-  throw malformed("k is not a psk_id and a psk");
+  throw malformed("k is not a sealed renewal");
 }
 
 function encode(value: unknown, what: string): Bytes {

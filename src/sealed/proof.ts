@@ -5,9 +5,10 @@
  * ```
  * Secllama-Proof: id=<psk_id>;t=<unix ms>;n=<32 hex digits>;mac=<43 base64url digits>
  * mac = HMAC-SHA256(HKDF(psk, info = "secllama/1 metadata", 32),
- *                   "SLM1" | u16 | method | u16 | target | t u64 | n[16] | SHA-256(body))
+ *                   "SLM1" | hid[16] | u16 | method | u16 | target | t u64 | n[16] | SHA-256(body))
  * ```
- * Each `u16` is the length of what follows it. It authenticates and hides nothing: names of models travel as they are, inside
+ * Each `u16` is the length of what follows it; `hid` is the id of the host that is asked, so that a proof shown to one host is
+ * nothing at another. It authenticates and hides nothing: names of models travel as they are, inside
  * TLS. Pure; the gateway verifies with a key that opens no message.
  */
 import {
@@ -21,8 +22,9 @@ import {
   utf8,
 } from "../bytes.ts";
 import { isPskId } from "./header.ts";
-import { hmacSha256, KEY_BYTES, randomBytes, sha256 } from "./primitives.ts";
-import { hkdfSync, lengthPrefixed } from "./suite.ts";
+import { hmacSha256, randomBytes, sha256 } from "./primitives.ts";
+import { deriveProofKey } from "./psk.ts";
+import { lengthPrefixed } from "./suite.ts";
 
 export const PROOF_HEADER = "secllama-proof";
 /** On an answer with status 425: the gateway's unix ms. */
@@ -45,14 +47,17 @@ export interface Proof {
   readonly mac: Bytes;
 }
 
-/** The header's value. `now` is the gateway's clock as far as the client knows it; `nonce` is for vectors. */
+/**
+ * The header's value. `psk` is the client's, `hid` the id of the host that is asked, `now` its clock as far as the client knows
+ * it; `nonce` is for vectors.
+ */
 export function makeProof(
   request: ProvenRequest,
-  options: { psk: Uint8Array; pskId: string; now: number; nonce?: Uint8Array },
+  options: { psk: Uint8Array; pskId: string; hid: Uint8Array; now: number; nonce?: Uint8Array },
 ): string {
   const nonce = options.nonce ?? randomBytes(PROOF_NONCE_BYTES);
-  const key = hkdfSync(options.psk, "secllama/1 metadata", KEY_BYTES);
-  const mac = proofMac(key, request, options.now, nonce);
+  const key = deriveProofKey(options.psk);
+  const mac = proofMac({ key, hid: options.hid }, request, options.now, nonce);
   return `id=${options.pskId};t=${options.now};n=${toHex(nonce)};mac=${toBase64Url(mac)}`;
 }
 
@@ -70,16 +75,23 @@ export function parseProof(value: string): Proof | undefined {
   }
 }
 
-/** Whether `proof` was made with the proof key of its psk_id for this request. Looks at no clock and no earlier nonce. */
-export function verifyProof(proof: Proof, request: ProvenRequest, proofKey: Uint8Array): boolean {
+/**
+ * Whether `proof` was made with the proof key of its psk_id for this request to this host. Looks at no clock and no earlier
+ * nonce.
+ */
+export function verifyProof(
+  proof: Proof,
+  request: ProvenRequest,
+  host: { key: Uint8Array; hid: Uint8Array },
+): boolean {
   return equalConstantTime(
-    proofMac(proofKey, request, proof.time, fromHex(proof.nonce)),
+    proofMac(host, request, proof.time, fromHex(proof.nonce)),
     proof.mac,
   );
 }
 
 function proofMac(
-  key: Uint8Array,
+  { key, hid }: { key: Uint8Array; hid: Uint8Array },
   { method, target, body }: ProvenRequest,
   time: number,
   nonce: Uint8Array,
@@ -87,6 +99,7 @@ function proofMac(
   return hmacSha256(
     key,
     utf8("SLM1"),
+    hid,
     lengthPrefixed(utf8(method)),
     lengthPrefixed(utf8(target)),
     u64(time),

@@ -53,8 +53,11 @@ export const DEFAULT_LIMITS: RecipientLimits = {
 };
 
 export interface RecipientOptions {
-  /** Looks a pre-shared key up; undefined if there is none, or no longer. */
+  /** Looks a runner PSK up; undefined if there is none, or no longer. */
   readonly psk: (pskId: string) => Uint8Array | undefined;
+  /** The host's id, 16 bytes, and the number of this start, 32 bytes: what the PSKs were derived for. */
+  readonly hid: Uint8Array;
+  readonly rn: Uint8Array;
   /** The canonical name of the model that this runner serves: "demo:latest". */
   readonly model: string;
   /** Suites on offer, the preferred one first. Only suite 1 unless told otherwise. */
@@ -125,12 +128,20 @@ export class Recipient {
 
   /**
    * Announces the newest recipient key to the holder of a PSK. Rolls first if that is due.
-   * @param request `challenge` is the client's 16 random bytes; without `suite` the preferred one is taken.
+   * @param request `challenge` is the client's 16 random bytes, `gen` and `attest` the host's word for this document; without
+   * `suite` the preferred one is taken.
    * @throws {SecLlamaError} `auth` for an unknown psk_id; `model-not-found` if the model is another than this runner's;
    * `unsupported-suite`; `malformed` if the challenge has another length.
    */
   async keyDocument(
-    request: { pskId: string; challenge: Uint8Array; model: string; suite?: number },
+    request: {
+      pskId: string;
+      challenge: Uint8Array;
+      model: string;
+      gen: number;
+      attest: Uint8Array;
+      suite?: number;
+    },
   ): Promise<KeyDocument> {
     if (request.challenge.length !== CHALLENGE_BYTES) {
       throw new SecLlamaError(
@@ -143,8 +154,9 @@ export class Recipient {
     }
     const suite = request.suite ?? this.#suites[0]!;
     if (!this.#suites.includes(suite)) throw unsupported(suite);
-    const psk = this.#options.psk(request.pskId);
-    if (psk === undefined) throw unauthenticated();
+    // A copy: its owner zeroes the array when the key is replaced.
+    const runnerPsk = this.#options.psk(request.pskId)?.slice();
+    if (runnerPsk === undefined) throw unauthenticated();
     await this.#keys.rollIfDue();
     await this.#keys.offer(suite);
     // None only while the successor of a used-up key is being made.
@@ -152,10 +164,15 @@ export class Recipient {
     await this.#keys.offer(suite);
     const key = this.#keys.current(suite);
     if (key === undefined) throw new SecLlamaError("busy", "the recipient key is used up");
-    return makeKeyDocument(
-      { suite, pk: key.publicKey, nbf: key.nbf, exp: key.exp, now: this.#now() },
-      { psk, model: request.model, challenge: request.challenge },
+    const { hid, rn } = this.#options;
+    const { gen, attest, model, challenge } = request;
+    const { publicKey: pk, nbf, exp } = key;
+    const document = makeKeyDocument(
+      { suite, hid, rn, gen, pk, nbf, exp, now: this.#now() },
+      { runnerPsk, attest, model, challenge },
     );
+    runnerPsk.fill(0);
+    return document;
   }
 
   /**

@@ -204,7 +204,7 @@ Deno.test("a replay is refused, at once and under another header or after the wi
   await open(world.recipient, body);
   const forgetful = new Recipient({
     model: MODEL,
-    psk: () => world.psk,
+    ...world.host.recipient,
     now: () => world.clock.now,
     fixed,
   });
@@ -226,7 +226,7 @@ Deno.test("two copies of a request that arrive together: one passes", async () =
 Deno.test("a restart makes new recipient keys, so what was sealed before it opens nowhere", async () => {
   const world = await makeWorld();
   const { body } = await seal(world);
-  const restarted = await Recipient.init({ model: MODEL, psk: () => world.psk });
+  const restarted = await Recipient.init({ model: MODEL, ...world.host.recipient });
   await refused(open(restarted, body), "key-mismatch");
 });
 
@@ -241,7 +241,7 @@ Deno.test("a full replay window ends the recipient key and evicts nothing", asyn
   await refused(open(world.recipient, late), "replay-window-full");
   // The old key is gone with everything sealed to it; a new one is there.
   for (const body of [...sent, late]) await refused(open(world.recipient, body), "key-mismatch");
-  world.key = await verifiedKey(world.recipient, world.psk, world.clock.now);
+  world.key = await verifiedKey(world, world.clock.now);
   const after = world.recipient.recipientIds();
   assert.ok(after.length >= 1 && after.every((id) => !before.includes(id)));
   await open(world.recipient, (await seal(world)).body);
@@ -287,7 +287,7 @@ Deno.test("a client an hour off learns the runner's clock from the key document"
   for (const skew of [3_600_000, -3_600_000]) {
     const world = await makeWorld();
     const local = world.clock.now + skew;
-    world.key = await verifiedKey(world.recipient, world.psk, local);
+    world.key = await verifiedKey(world, local);
     await open(world.recipient, (await seal(world, { now: local })).body);
   }
 });
@@ -298,18 +298,23 @@ Deno.test("unknown, wrong and another client's psk_id, wrong key: one shape", as
   const { prefix, frames } = dissect(body);
   const tampered = frames[0]!.slice();
   tampered[50]! ^= 1;
+  const otherPsk = world.host.runnerPsk(OTHER_PSK_ID)!;
   const errors = [
     await refused(
       open(world.recipient, (await seal(world, { pskId: "local.nobody" })).body),
       "auth",
     ),
     await refused(open(world.recipient, (await seal(world, { pskId: OTHER_PSK_ID })).body), "auth"),
-    await refused(open(world.recipient, (await seal(world, { psk: world.otherPsk })).body), "auth"),
+    await refused(open(world.recipient, (await seal(world, { runnerPsk: otherPsk })).body), "auth"),
     await refused(open(world.recipient, concat(prefix, tampered)), "auth"),
     await refused(open(world.recipient, prefix), "auth"),
     await refused(open(world.recipient, body.subarray(0, body.length - 1)), "auth"),
     await refused(
-      world.recipient.keyDocument({ pskId: "local.no", challenge: randomBytes(16), model: MODEL }),
+      world.host.document(world.recipient, {
+        pskId: "local.no",
+        challenge: randomBytes(16),
+        model: MODEL,
+      }),
       "auth",
     ),
   ];
@@ -319,14 +324,21 @@ Deno.test("unknown, wrong and another client's psk_id, wrong key: one shape", as
   // The other client is fine under its own name.
   await open(
     world.recipient,
-    (await seal(world, { psk: world.otherPsk, pskId: OTHER_PSK_ID })).body,
+    (await seal(world, { runnerPsk: otherPsk, pskId: OTHER_PSK_ID })).body,
   );
 });
 
 Deno.test("a client revoked while its request arrives is refused", async () => {
   let revoked = false;
-  const psk = randomBytes(32);
-  const world = await makeWorld({ psk: () => revoked ? undefined : psk });
+  const world = await makeWorld();
+  const { runnerPsk } = world.key;
+  world.recipient = await Recipient.init({
+    model: MODEL,
+    ...world.host.recipient,
+    psk: () => revoked ? undefined : runnerPsk,
+    now: () => world.clock.now,
+  });
+  world.key = await verifiedKey(world, world.clock.now);
   const { body } = await seal(world, { frameBytes: 100 });
   async function* slow() {
     yield body.subarray(0, body.length - 10);
@@ -338,9 +350,16 @@ Deno.test("a client revoked while its request arrives is refused", async () => {
 });
 
 Deno.test("keys replaced and zeroed during a set-up do not fail it", async () => {
-  let shared = randomBytes(32);
-  const psk = shared.slice();
-  const world = await makeWorld({ psk: () => shared });
+  const world = await makeWorld();
+  const psk = world.key.runnerPsk;
+  let shared = psk.slice();
+  world.recipient = await Recipient.init({
+    model: MODEL,
+    ...world.host.recipient,
+    psk: () => shared,
+    now: () => world.clock.now,
+  });
+  world.key = await verifiedKey(world, world.clock.now);
   const { body } = await seal(world);
   const opening = open(world.recipient, body);
   const old = shared;
@@ -416,7 +435,7 @@ Deno.test("suites that are not offered are refused", async () => {
   const two = await makeWorld({ suites: [2] });
   await refused(open(world.recipient, (await seal(two)).body), "unsupported-suite");
   await refused(
-    world.recipient.keyDocument({
+    world.host.document(world.recipient, {
       pskId: PSK_ID,
       challenge: randomBytes(16),
       model: MODEL,
@@ -427,21 +446,21 @@ Deno.test("suites that are not offered are refused", async () => {
   const both = await makeWorld({ suites: [1, 2] });
   assert.equal(both.recipient.recipientIds().length, 1, "the second is made when asked for");
   const document = { pskId: PSK_ID, challenge: randomBytes(16), model: MODEL };
-  assert.equal((await both.recipient.keyDocument({ ...document, suite: 2 })).suite, 2);
+  assert.equal((await both.host.document(both.recipient, { ...document, suite: 2 })).suite, 2);
   assert.equal(both.recipient.recipientIds().length, 2);
-  assert.equal((await both.recipient.keyDocument(document)).suite, 1);
+  assert.equal((await both.host.document(both.recipient, document)).suite, 1);
   await open(both.recipient, (await seal(both)).body);
 });
 
 Deno.test("a key document for another model or with a bad challenge is refused", async () => {
-  const { recipient } = await makeWorld();
+  const { host, recipient } = await makeWorld();
   const challenge = randomBytes(16);
   await refused(
-    recipient.keyDocument({ pskId: PSK_ID, challenge, model: "other" }),
+    host.document(recipient, { pskId: PSK_ID, challenge, model: "other" }),
     "model-not-found",
   );
   await refused(
-    recipient.keyDocument({ pskId: PSK_ID, challenge: randomBytes(15), model: MODEL }),
+    host.document(recipient, { pskId: PSK_ID, challenge: randomBytes(15), model: MODEL }),
     "malformed",
   );
 });
@@ -462,7 +481,7 @@ async function sealByHand(
   const header = encodeRequestHeader({ suite: 1, rk: world.key.rk, pskId: PSK_ID });
   const { enc, context } = await suite.hpke.setupSender(world.key.publicKey, {
     info: requestInfo(header),
-    psk: world.psk,
+    psk: world.key.runnerPsk,
     pskId: utf8(PSK_ID),
   });
   const parts: Uint8Array[] = [header, enc, context.export(EXPORT_COMMIT, COMMIT_BYTES)];

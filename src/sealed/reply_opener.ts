@@ -14,10 +14,10 @@ import {
   unpad,
 } from "./frames.ts";
 import { gcmOpenLarge, OpenFailed } from "./primitives.ts";
-import { REPLY_MAGIC, type ReplyKeys, replyKeys, RN_BYTES } from "./reply_keys.ts";
+import { REPLY_MAGIC, type ReplyKeys, replyKeys, RS_BYTES } from "./reply_keys.ts";
 import { COMMIT_BYTES } from "./suite.ts";
 
-const PREFIX_BYTES = REPLY_MAGIC.length + RN_BYTES + COMMIT_BYTES;
+const PREFIX_BYTES = REPLY_MAGIC.length + RS_BYTES + COMMIT_BYTES;
 
 /**
  * Opens one reply as it arrives. Bytes leave only after their frame has verified; the stream's end is accepted only
@@ -104,9 +104,9 @@ export class ReplyOpener {
     }
     const prefix = this.#queue.take(PREFIX_BYTES);
     if (prefix === undefined) return false;
-    const rn = prefix.subarray(REPLY_MAGIC.length, REPLY_MAGIC.length + RN_BYTES);
-    const keys = replyKeys(this.#secret, this.#enc, rn);
-    if (!equalConstantTime(keys.commit, prefix.subarray(REPLY_MAGIC.length + RN_BYTES))) {
+    const rs = prefix.subarray(REPLY_MAGIC.length, REPLY_MAGIC.length + RS_BYTES);
+    const keys = replyKeys(this.#secret, this.#enc, rs);
+    if (!equalConstantTime(keys.commit, prefix.subarray(REPLY_MAGIC.length + RS_BYTES))) {
       throw new OpenFailed();
     }
     this.#keys = keys;

@@ -2,14 +2,14 @@
  * The reply's record layer, the runner's end.
  *
  * ```
- * "SLR1" | rn[32] | commit[32] | frame+
- * key[32] | base[12] | commit[32] = HKDF(ikm = Export("secllama/1 response", 32), salt = enc | rn,
+ * "SLR1" | rs[32] | commit[32] | frame+
+ * key[32] | base[12] | commit[32] = HKDF(ikm = Export("secllama/1 response", 32), salt = enc | rs,
  *                                        info = "secllama/1 response keys", 76)
  * ```
- * `rn` is fresh for each reply, so the key serves one direction of one exchange.
+ * `rs` is fresh for each reply, so the key serves one direction of one exchange.
  */
 import { type Bytes, concat } from "../bytes.ts";
-import { encodeReplyEnvelope, type Headers1, type Renewal } from "./envelope.ts";
+import { encodeReplyEnvelope, type Headers1 } from "./envelope.ts";
 import {
   encodeFrameHeader,
   FRAME_ABORT,
@@ -24,7 +24,7 @@ import {
   REPLY_BUCKET,
 } from "./frames.ts";
 import { gcmSealInto, randomBytes, TAG_BYTES } from "./primitives.ts";
-import { REPLY_MAGIC, type ReplyKeys, replyKeys, RN_BYTES } from "./reply_keys.ts";
+import { REPLY_MAGIC, type ReplyKeys, replyKeys, RS_BYTES } from "./reply_keys.ts";
 
 /**
  * Seals one reply. Call `head` once, `frame` as often as needed, then `final` or `abort` once; each returns the bytes to
@@ -32,7 +32,7 @@ import { REPLY_MAGIC, type ReplyKeys, replyKeys, RN_BYTES } from "./reply_keys.t
  */
 export class ReplySealer {
   readonly #keys: ReplyKeys;
-  readonly #rn: Uint8Array;
+  readonly #rs: Uint8Array;
   readonly #bucket: number;
   #seq = 0;
   #state: "new" | "open" | "ended" = "new";
@@ -53,26 +53,27 @@ export class ReplySealer {
         `bucket is ${this.#bucket}, must be 64 times a power of two up to 1 MiB`,
       );
     }
-    this.#rn = (options.random ?? randomBytes)(RN_BYTES);
-    this.#keys = replyKeys(secret, enc, this.#rn);
+    this.#rs = (options.random ?? randomBytes)(RS_BYTES);
+    this.#keys = replyKeys(secret, enc, this.#rs);
   }
 
   /**
    * The reply's start: prefix, status and headers, and `body` if its first bytes are known. With `final` the reply ends
-   * there: the whole of a short reply in one call. `renewal` gives the client its key after a rotation.
+   * there: the whole of a short reply in one call. `renewal` is the client's new key after a rotation,
+   * sealed to the client.
    * @throws {SecLlamaError} `too-large` if the headers are above 65,535 bytes as JSON.
    */
   head(
     status: number,
     headers: Headers1,
-    options: { body?: Uint8Array; final?: boolean; renewal?: Renewal | undefined } = {},
+    options: { body?: Uint8Array; final?: boolean; renewal?: Uint8Array | undefined } = {},
   ): Bytes {
     if (this.#state !== "new") throw new Error("head() of a reply must come first and once");
     const { renewal } = options;
     const envelope = encodeReplyEnvelope({ status, headers, ...(renewal && { renewal }) });
     const data = options.body === undefined ? envelope : concat(envelope, options.body);
     this.#state = "open";
-    const prefix = concat(REPLY_MAGIC, this.#rn, this.#keys.commit);
+    const prefix = concat(REPLY_MAGIC, this.#rs, this.#keys.commit);
     return concat(prefix, this.#seal(options.final ? FRAME_FINAL : FRAME_MORE, data));
   }
 

@@ -18,8 +18,9 @@ import {
 } from "./frames.ts";
 import { encodeRequestHeader } from "./header.ts";
 import type { Context } from "./hpke.ts";
-import { announcementMac, type KeyAnnouncement } from "./key_document.ts";
+import { announcementMac, attest, type KeyAnnouncement } from "./key_document.ts";
 import { KEY_BYTES, TAG_BYTES } from "./primitives.ts";
+import { deriveHostPsk, deriveRunnerPsk, HID_BYTES, RN_BYTES } from "./psk.ts";
 import { ReplyOpener } from "./reply_opener.ts";
 import {
   COMMIT_BYTES,
@@ -36,6 +37,10 @@ export { ReplyOpener } from "./reply_opener.ts";
 /** A runner's recipient key whose announcement verified under our PSK. */
 export interface VerifiedKey {
   readonly suite: Suite;
+  /** What we share with this start of this runner: HPKE's PSK, 32 bytes. */
+  readonly runnerPsk: Bytes;
+  /** How many times the host had changed its keys. */
+  readonly gen: number;
   readonly publicKey: Key;
   /** The 8 bytes that name this key in a request header. */
   readonly rk: Bytes;
@@ -46,15 +51,19 @@ export interface VerifiedKey {
 }
 
 /**
- * Checks a key document: its shape, its mac (in constant time), that its key is valid now and of the suite we asked for.
- * @param options `sentAt` and `receivedAt` are our unix ms around the request; `suite` is 1 unless told otherwise.
+ * Checks a key document: its shape, that it is of the host that the PSK was made for, its mac (in constant time), that its key
+ * is valid now and of the suite we asked for.
+ * @param options `psk` is ours, `hid` the id of the host that we were paired with; `sentAt` and `receivedAt` are our unix ms
+ * around the request; `suite` is 1 unless told otherwise.
  * @throws {SecLlamaError} `malformed` if it is no key document; `unsupported-suite` if it offers another suite than
- * asked for; `auth` if the mac is wrong, as it is for a key that the gateway put in; `clock` if the key is not valid.
+ * asked for; `auth` if it is another host's or the mac is wrong, as it is for a key that the gateway put in; `clock` if the key
+ * is not valid.
  */
 export async function verifyKeyDocument(
   document: unknown,
   options: {
     psk: Uint8Array;
+    hid: Uint8Array;
     model: string;
     challenge: Uint8Array;
     sentAt: number;
@@ -72,7 +81,19 @@ export async function verifyKeyDocument(
   }
   const suite = suiteById(wanted);
   if (announcement.pk.length !== suite.publicKeyBytes) throw notADocument();
-  if (!equalConstantTime(announcementMac(announcement, options), mac)) {
+  if (!equalConstantTime(announcement.hid, options.hid)) {
+    throw new SecLlamaError("auth", "the gateway is another host than the key was made for", {
+      hint: "check its address; or pair this machine anew: on the host, run: secllama pair NAME",
+    });
+  }
+  const hostPsk = deriveHostPsk(options.psk, options.hid);
+  const runnerPsk = deriveRunnerPsk(hostPsk, announcement.rn);
+  const { model, challenge } = options;
+  const { rn, gen } = announcement;
+  const word = attest(hostPsk, { rn, gen, model, challenge });
+  hostPsk.fill(0);
+  const expected = announcementMac(announcement, { runnerPsk, attest: word, model, challenge });
+  if (!equalConstantTime(expected, mac)) {
     throw new SecLlamaError("auth", "the runner's key does not authenticate", {
       hint: "the gateway may be another one than the key was made for",
     });
@@ -88,6 +109,8 @@ export async function verifyKeyDocument(
   }
   return {
     suite,
+    runnerPsk,
+    gen,
     publicKey,
     rk: recipientId(announcement.pk),
     exp: announcement.exp,
@@ -101,7 +124,6 @@ export function isUsable(key: VerifiedKey, now: number, marginMs = 5000): boolea
 }
 
 export interface SealOptions {
-  readonly psk: Uint8Array;
   readonly pskId: string;
   readonly method: string;
   /** Path and query. */
@@ -129,7 +151,7 @@ export async function sealRequest(
   const header = encodeRequestHeader({ suite: suite.id, rk: key.rk, pskId: options.pskId });
   const { enc, context } = await suite.hpke.setupSender(key.publicKey, {
     info: requestInfo(header),
-    psk: options.psk,
+    psk: key.runnerPsk,
     pskId: utf8(options.pskId),
   });
   const prefix = concat(header, enc, context.export(EXPORT_COMMIT, COMMIT_BYTES));
@@ -184,11 +206,14 @@ async function sealFrames(
 
 function readDocument(document: unknown): { announcement: KeyAnnouncement; mac: Bytes } {
   if (typeof document !== "object" || document === null) throw notADocument();
-  const { suite, pk, nbf, exp, now, mac } = document as { [field: string]: unknown };
-  if (typeof pk !== "string" || typeof mac !== "string" || pk.length > 4096 || mac.length > 64) {
-    throw notADocument();
-  }
-  const time = (value: unknown): number => {
+  const { suite, hid, rn, gen, pk, nbf, exp, now, mac } = document as { [field: string]: unknown };
+  const bytes = (value: unknown, length?: number): Bytes => {
+    if (typeof value !== "string" || value.length > 4096) throw notADocument();
+    const decoded = fromBase64Url(value);
+    if (length !== undefined && decoded.length !== length) throw notADocument();
+    return decoded;
+  };
+  const whole = (value: unknown): number => {
     if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
       throw notADocument();
     }
@@ -201,12 +226,15 @@ function readDocument(document: unknown): { announcement: KeyAnnouncement; mac: 
     return {
       announcement: {
         suite,
-        pk: fromBase64Url(pk),
-        nbf: time(nbf),
-        exp: time(exp),
-        now: time(now),
+        hid: bytes(hid, HID_BYTES),
+        rn: bytes(rn, RN_BYTES),
+        gen: whole(gen),
+        pk: bytes(pk),
+        nbf: whole(nbf),
+        exp: whole(exp),
+        now: whole(now),
       },
-      mac: fromBase64Url(mac),
+      mac: bytes(mac),
     };
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;

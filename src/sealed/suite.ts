@@ -2,12 +2,12 @@
  * The suites of sealed/1, one row each, and the key derivations around them. `kems.ts` says where each suite's KEM comes
  * from on this platform.
  */
-import { type Bytes, concat, toHex, u16, utf8 } from "../bytes.ts";
+import { type Bytes, concat, u16, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECIPIENT_ID_BYTES } from "./header.ts";
 import { Hpke, type Kem } from "./hpke.ts";
 import { KEMS } from "./kems.ts";
-import { hkdfSha256, KEY_BYTES, sha256 } from "./primitives.ts";
+import { hkdfSha256, sha256 } from "./primitives.ts";
 
 export interface Suite {
   /** The suite byte of the wire. */
@@ -83,50 +83,9 @@ export function hkdf(
   info: string | Uint8Array,
   length: number,
   salt: Uint8Array = new Uint8Array(0),
-): Promise<Bytes> {
-  return Promise.resolve(hkdfSync(ikm, info, length, salt));
-}
-
-/** {@link hkdf} without the promise. */
-export function hkdfSync(
-  ikm: Uint8Array,
-  info: string | Uint8Array,
-  length: number,
-  salt: Uint8Array = new Uint8Array(0),
 ): Bytes {
   const label = typeof info === "string" ? utf8(info) : info;
   return hkdfSha256(ikm, salt, label, length);
-}
-
-/** The key every PSK of one host derives from: `HKDF(K, "secllama/1 transport")`, 32 bytes. */
-export function deriveTransport(masterKey: Uint8Array): Promise<Bytes> {
-  return hkdf(masterKey, "secllama/1 transport", KEY_BYTES);
-}
-
-/** psk_id of this machine's own clients, whose PSK is the transport key itself. */
-export function localPskId(kid: string): string {
-  return `local.${kid}`;
-}
-
-/**
- * PSK of the paired client `id`: `HKDF(transport, "secllama/1 client" | id)`, 32 bytes.
- * @throws {RangeError} If `id` is not 16 bytes.
- */
-export function deriveClientPsk(transport: Uint8Array, id: Uint8Array): Promise<Bytes> {
-  if (id.length !== 16) throw new RangeError(`client id has ${id.length} bytes, must have 16`);
-  return hkdf(transport, concat(utf8("secllama/1 client"), id), KEY_BYTES);
-}
-
-/** psk_id of the paired client with this id (bytes or 32 hexadecimal digits). */
-export function clientPskId(kid: string, id: string | Uint8Array): string {
-  return `client.${kid}.${typeof id === "string" ? id : toHex(id)}`;
-}
-
-/** The key and, for a paired client, the client's id that a psk_id names; undefined if it is of neither form. */
-export function parsePskId(pskId: string): { kid: string; client?: string } | undefined {
-  const match = /^(?:local\.([0-9a-f]{16})|client\.([0-9a-f]{16})\.([0-9a-f]{32}))$/.exec(pskId);
-  if (!match) return undefined;
-  return match[1] !== undefined ? { kid: match[1] } : { kid: match[2]!, client: match[3]! };
 }
 
 /** `u16 length | bytes`, big-endian. */

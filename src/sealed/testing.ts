@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type Bytes, utf8 } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
+import { FakeHost } from "./fake_host.ts";
 import { FRAME_HEADER_BYTES } from "./frames.ts";
 import { parseRequestHeader } from "./header.ts";
 import { randomBytes } from "./primitives.ts";
@@ -14,6 +15,7 @@ export const OTHER_PSK_ID = "client.0123456789abcdef.00112233445566778899aabbccd
 export const MODEL = "demo:latest";
 
 export interface World {
+  host: FakeHost;
   psk: Bytes;
   otherPsk: Bytes;
   /** Unix ms of the runner's clock; set it to move time. */
@@ -24,31 +26,34 @@ export interface World {
 
 /** A recipient that knows two clients, and a key document of it, verified by the first. */
 export async function makeWorld(options: Partial<RecipientOptions> = {}): Promise<World> {
-  const psk = options.psk?.(PSK_ID)?.slice() as Bytes ?? randomBytes(32);
+  const psk = randomBytes(32);
   const otherPsk = randomBytes(32);
   const clock = { now: 1_750_000_000_000 };
   const psks = new Map([[PSK_ID, psk], [OTHER_PSK_ID, otherPsk]]);
+  const host = new FakeHost((id) => psks.get(id));
   const recipient = await Recipient.init({
     model: MODEL,
-    psk: (id) => psks.get(id),
+    ...host.recipient,
     now: () => clock.now,
     ...options,
   });
-  const key = await verifiedKey(recipient, psk, clock.now, options.suites?.[0] ?? 1);
-  return { psk, otherPsk, clock, recipient, key };
+  const world = { host, psk, otherPsk, clock, recipient };
+  const key = await verifiedKey(world, clock.now, options.suites?.[0] ?? 1);
+  return { ...world, key };
 }
 
 /** Fetches and verifies a key document as a client would. */
 export async function verifiedKey(
-  recipient: Recipient,
-  psk: Bytes,
+  { host, recipient, psk }: Pick<World, "host" | "recipient" | "psk">,
   now: number,
   suite = 1,
 ): Promise<VerifiedKey> {
   const challenge = randomBytes(16);
-  const document = await recipient.keyDocument({ pskId: PSK_ID, challenge, model: MODEL, suite });
+  const asked = { pskId: PSK_ID, challenge, model: MODEL, suite };
+  const document = await host.document(recipient, asked);
   return await verifyKeyDocument(JSON.parse(JSON.stringify(document)), {
     psk,
+    hid: host.hid,
     model: MODEL,
     challenge,
     sentAt: now,
@@ -60,9 +65,11 @@ export async function verifiedKey(
 export const BODY = utf8(JSON.stringify({ model: "demo", prompt: "What is network isolation?" }));
 
 /** A sealed request of the world's client; `change` overrides what it says. */
-export function seal(world: World, change: Partial<SealOptions> = {}) {
-  return sealRequest(world.key, {
-    psk: world.psk,
+export function seal(
+  world: Pick<World, "key" | "clock">,
+  { runnerPsk = world.key.runnerPsk, ...change }: Partial<SealOptions> & { runnerPsk?: Bytes } = {},
+) {
+  return sealRequest({ ...world.key, runnerPsk }, {
     pskId: PSK_ID,
     method: "POST",
     path: "/api/generate",

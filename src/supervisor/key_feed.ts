@@ -1,30 +1,49 @@
-/** The pre-shared keys on their way from the key source to the runners: which ids exist, and when they changed. */
-import type { Bytes } from "../bytes.ts";
+/**
+ * The pre-shared keys on their way from the key source to the runners. A runner is given a client's key when that client comes,
+ * derived for this start of this runner, and it is taken away as soon as the client may no longer come under it.
+ */
+import { type Bytes, fromHex, toHex } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
-import { deriveProofKey, type KeySource, parsePskId, type PskEntry } from "../keys/mod.ts";
+import type { KeyRing, KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
-import { encodePsks } from "../pipe/messages.ts";
+import { encodeGive, encodeTake } from "../pipe/key_frames.ts";
 
 /** How often a change of keys or clients by another process is looked for; a paired client's request looks at once. */
 const POLL_MS = 250;
 /** Unknown key ids cause at most one look into the key store in this time. */
 const UNKNOWN_INTERVAL_MS = 1_000;
 
+/** A runner, as far as keys go. */
+export interface KeyReceiver {
+  /** The number of its start, 32 bytes. */
+  readonly rn: Uint8Array;
+  /** By psk_id, what it was given: the ring's generation at that time. Kept by the feed. */
+  readonly given: Map<string, number>;
+  /**
+   * Puts a key frame's payload on the way without waiting: what comes after it on the pipe is read after it, and a runner that
+   * reads nothing must not keep the keys from the others. The payload is copied before this returns.
+   */
+  readonly sendKeys: (payload: Bytes) => void;
+}
+
+/** What goes into a key document from the host. */
+export interface HostWord {
+  readonly gen: number;
+  /** Hexadecimal. */
+  readonly attest: string;
+}
+
 export interface KeyFeedOptions {
   readonly keys: KeySource;
-  /**
-   * Puts a key frame's payload on the way to every runner that serves, without waiting for any: what comes after it on a
-   * pipe is read after it, and a runner that reads nothing must not keep the keys from the others. Zeroed afterwards.
-   */
-  readonly give: (payload: Uint8Array) => void;
+  /** Every runner that serves. */
+  readonly receivers: () => Iterable<KeyReceiver>;
   readonly logger: Logger;
 }
 
 export class KeyFeed {
   readonly #options: KeyFeedOptions;
   readonly #timer: ReturnType<typeof setInterval>;
-  /** psk_id → the key of its metadata proofs: all that is kept here of a pre-shared key. */
-  #proofKeys = new Map<string, Bytes>();
+  #ring: KeyRing | undefined;
   #seen = "";
   #lastUnknown = 0;
   /** The look into the key store that is under way. */
@@ -32,8 +51,9 @@ export class KeyFeed {
   #refreshing: Promise<void> = Promise.resolve();
   /** The refresh that has not begun yet. */
   #next: Promise<void> | undefined;
-  /** Clients whose new key is being noted. */
-  readonly #confirming = new Set<string>();
+  /** Clients that have shown their newest key, and its kid, to be noted. */
+  #shown = new Map<string, string>();
+  #noting: Promise<void> | undefined;
 
   constructor(options: KeyFeedOptions) {
     this.#options = options;
@@ -41,15 +61,15 @@ export class KeyFeed {
     Deno.unrefTimer(this.#timer as unknown as number);
   }
 
-  /** Number of ids that a client may come with. */
-  get count(): number {
-    return this.#proofKeys.size;
+  /** How many may come: this machine's own clients and the paired ones. */
+  get holders(): number {
+    return this.#ring?.holders ?? 0;
   }
 
-  /** Whether a client may still exist under this id: an unknown one makes the key store be read again, at most once a second. */
+  /** Whether a client may come under this id: an unknown one makes the key store be read again, at most once a second. */
   async knows(id: string): Promise<boolean> {
     if (id.startsWith("client.")) await this.refreshIfChanged();
-    if (this.#proofKeys.has(id)) return true;
+    if (this.#ring?.has(id)) return true;
     const now = Date.now();
     if (now - this.#lastUnknown >= UNKNOWN_INTERVAL_MS) {
       this.#lastUnknown = now;
@@ -57,20 +77,53 @@ export class KeyFeed {
     }
     // Also for those that came while it is being read: at the start, all first requests do.
     await this.#looking;
-    return this.#proofKeys.has(id);
+    return this.#ring?.has(id) ?? false;
   }
 
-  /** The key that metadata proofs of `id` are made with, a copy; undefined if nobody is known by this id. */
-  async proofKey(id: string): Promise<Bytes | undefined> {
-    return await this.knows(id) ? this.#proofKeys.get(id)?.slice() : undefined;
+  /** The host's id and the key that metadata proofs of `id` are made with; undefined if nobody is known by this id. */
+  async proofKey(id: string): Promise<{ hid: Bytes; key: Bytes } | undefined> {
+    const key = await this.knows(id) ? this.#ring!.proofKey(id) : undefined;
+    return key && { hid: this.#ring!.hid, key };
   }
 
-  /** Passes keys on if they or the clients have changed: before a paired client is served, so that a revocation holds at once. */
+  /**
+   * Gives a runner the key of `id`, if somebody may come under it, unless it has it with all that the host's keys as they are now
+   * make of it. What is opened on the runner's pipe from now on is read after it.
+   */
+  give(to: KeyReceiver, id: string): void {
+    const ring = this.#ring;
+    if (ring === undefined || to.given.get(id) === ring.gen) return;
+    const psk = ring.runnerPsk(id, to.rn);
+    if (psk === undefined) return;
+    for (const payload of encodeGive([{ pskId: id, psk, renewal: ring.renewal(id) }])) {
+      to.sendKeys(payload);
+      payload.fill(0);
+    }
+    psk.fill(0);
+    to.given.set(id, ring.gen);
+  }
+
+  /**
+   * The host's word for a key document to `id`.
+   * @param challenge Hexadecimal.
+   */
+  attest(
+    to: KeyReceiver,
+    id: string,
+    what: { model: string; challenge: string },
+  ): HostWord | undefined {
+    const ring = this.#ring;
+    const { model, challenge } = what;
+    const word = ring?.attest(id, { rn: to.rn, model, challenge: fromHex(challenge) });
+    return word && { gen: ring!.gen, attest: toHex(word) };
+  }
+
+  /** Looks whether keys or clients have changed: before a paired client is served, so that a revocation holds at once. */
   async refreshIfChanged(): Promise<void> {
     if (await this.#options.keys.changes() !== this.#seen) await this.refresh();
   }
 
-  /** Reads the keys again and gives them to every runner; one time after another, so that none is left with older ones. */
+  /** Reads the keys again; one time after another, so that no runner is left with older ones. */
   refresh(): Promise<void> {
     // Whoever comes while one waits for its turn is served by it: a slow key store must not be asked by each poll.
     if (this.#next === undefined) {
@@ -84,49 +137,60 @@ export class KeyFeed {
   }
 
   async #refresh(): Promise<void> {
-    const { keys } = this.#options;
-    // Before the keys: a change in between is then seen by the next look. Noted only once all were given them.
+    const { keys, receivers } = this.#options;
+    // Before the keys: a change in between is then seen by the next look.
     const changes = await keys.changes();
-    const entries = await keys.psks();
-    const proofKeys = new Map<string, Bytes>();
-    for (const { pskId, psk } of entries) proofKeys.set(pskId, await deriveProofKey(psk));
-    for (const key of this.#proofKeys.values()) key.fill(0);
-    this.#proofKeys = proofKeys;
-    const payload = framed(entries);
-    this.#options.give(payload);
-    payload.fill(0);
+    const ring = await keys.ring();
+    this.#ring?.[Symbol.dispose]();
+    this.#ring = ring;
+    for (const to of receivers()) this.#update(to, ring);
     this.#seen = changes;
   }
 
-  /** The key frame's payload for one runner that begins; the caller zeroes it, and refreshes once the runner serves. */
-  async frame(): Promise<Uint8Array> {
-    return framed(await this.#options.keys.psks());
+  /** Takes away what a runner should no longer have. Who is to change their key is told so when they come. */
+  #update(to: KeyReceiver, ring: KeyRing): void {
+    const gone = { forget: [] as string[], revoke: [] as string[] };
+    for (const id of [...to.given.keys()]) {
+      if (ring.has(id)) continue;
+      to.given.delete(id);
+      // Whoever has a newer key, and this machine's own clients, end what they began under the old one.
+      const client = /^client\.[^.]+\.(.+)$/.exec(id)?.[1];
+      gone[client === undefined || ring.hasClient(client) ? "forget" : "revoke"].push(id);
+    }
+    for (const kind of ["forget", "revoke"] as const) {
+      for (const payload of encodeTake(kind, gone[kind])) to.sendKeys(payload);
+    }
   }
 
   /**
-   * Notes that a client has taken up its newest key. If it cannot be noted now, the client's next request brings it again. One
-   * at a time for each client, and only while there is an older key to end: a runner may say it without end.
+   * Notes that a client has shown that it has its newest key: by a proof, which no runner can make. What waits to be noted is
+   * written at once for all, and if it cannot be, the client's next proof brings it again.
    */
-  async confirm(pskId: string): Promise<void> {
-    const named = parsePskId(pskId);
-    const client = named?.client;
-    if (client === undefined || !this.#proofKeys.has(pskId) || this.#confirming.has(client)) return;
-    const others = [...this.#proofKeys.keys()].filter((id) => id !== pskId);
-    if (!others.some((id) => parsePskId(id)?.client === client)) return;
-    this.#confirming.add(client);
-    try {
-      await this.#options.keys.clients().confirm(client, named!.kid);
-    } catch (error) {
-      this.#options.logger.warn("client-not-confirmed", {
-        code: label(toSecLlamaError(error).code),
-      });
-    } finally {
-      this.#confirming.delete(client);
+  confirm(pskId: string): void {
+    if (!this.#ring?.isUnconfirmed(pskId)) return;
+    const [, kid, client] = pskId.split(".");
+    this.#shown.set(client!, kid!);
+    this.#noting ??= this.#note().finally(() => this.#noting = undefined);
+  }
+
+  async #note(): Promise<void> {
+    while (this.#shown.size > 0) {
+      const shown = this.#shown;
+      this.#shown = new Map();
+      try {
+        await this.#options.keys.clients().confirm(shown);
+      } catch (error) {
+        this.#options.logger.warn("client-not-confirmed", {
+          code: label(toSecLlamaError(error).code),
+        });
+      }
     }
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#ring?.[Symbol.dispose]();
+    this.#ring = undefined;
   }
 
   async #poll(): Promise<void> {
@@ -136,11 +200,4 @@ export class KeyFeed {
       // The store is locked or gone for now: the runners keep the keys they have, and the next poll tries again.
     }
   }
-}
-
-/** The payload of these keys, which are zeroed. */
-function framed(entries: readonly PskEntry[]): Uint8Array {
-  const payload = encodePsks(entries);
-  for (const { psk } of entries) psk.fill(0);
-  return payload;
 }

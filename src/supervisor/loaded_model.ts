@@ -112,11 +112,6 @@ export class LoadedModel {
     return !this.#retired && this.#promises.has(client);
   }
 
-  /** Whether a request that names this client is under way. */
-  serves(client: string): boolean {
-    return this.#requests.has(client);
-  }
-
   /**
    * Opens an exchange that counts against the queue until `done` is called.
    * @throws {SecLlamaError} `busy` if the slots and the queue are full, or this client's share of them.

@@ -1,5 +1,5 @@
 /**
- * One runner process and its life: starting → loading → proving → ready → dead. It is given keys only in `proving`, after
+ * One runner process and its life: starting → loading → proving → ready → dead. It is given keys only once it is `ready`, after
  * its isolation was measured from outside and its own attack on live listeners had been counted. Knows nothing of models
  * as such, of scheduling, or of HTTP.
  */
@@ -7,6 +7,7 @@ import { label, type Logger } from "../log.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { BootMessage, FromRunner, OpenHead, ReadyMessage } from "../pipe/messages.ts";
 import { type Exchange, type JsonObject, Pipe } from "../pipe/pipe.ts";
+import type { KeyReceiver } from "./key_feed.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
@@ -17,12 +18,10 @@ export interface RunnerProcessOptions {
   readonly boot: BootMessage;
   /** Judges the ready runner before it gets keys. @throws {SecLlamaError} To refuse it. */
   readonly prove: (childPid: number, ready: ReadyMessage) => Promise<void>;
-  /** The first key frame's payload; zeroed here after it was sent. */
-  readonly keys: () => Promise<Uint8Array>;
+  /** Drawn for this start, 32 bytes; the boot message has it too. */
+  readonly rn: Uint8Array;
   readonly onRecipients: (ids: readonly string[]) => void;
   readonly onKeepAlive: (ms: number) => void;
-  /** A paired client used its newest key; the id is the runner's word. */
-  readonly onRenewed: (pskId: string) => void;
   readonly onDead: (error: SecLlamaError) => void;
   readonly timeoutMs: number;
   /** How long it may be silent once it serves. */
@@ -37,7 +36,9 @@ const LAUNCH_HINT = Deno.build.os === "linux"
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;
 
-export class RunnerProcess {
+export class RunnerProcess implements KeyReceiver {
+  readonly rn: Uint8Array;
+  readonly given = new Map<string, number>();
   readonly #options: RunnerProcessOptions;
   readonly #child: Deno.ChildProcess;
   readonly #pipe: Pipe;
@@ -48,6 +49,7 @@ export class RunnerProcess {
   #stopping = false;
 
   private constructor(options: RunnerProcessOptions, child: Deno.ChildProcess) {
+    this.rn = options.rn;
     this.#options = options;
     this.#child = child;
     const writer = this.#child.stdin.getWriter();
@@ -68,7 +70,7 @@ export class RunnerProcess {
   }
 
   /**
-   * Spawns, loads, proves and hands over keys.
+   * Spawns, loads and proves.
    * @throws {SecLlamaError} `model-failed`, `sandbox-failed`, `sandbox-breached`, … The process is gone by then.
    */
   static async start(options: RunnerProcessOptions): Promise<RunnerProcess> {
@@ -103,9 +105,6 @@ export class RunnerProcess {
       const ready = await runner.#ready.promise;
       runner.#state = "proving";
       await options.prove(runner.#child.pid, ready);
-      const keys = await options.keys();
-      await runner.sendKeys(keys);
-      keys.fill(0);
       await runner.#pipe.control({ t: "serve" });
       // If it died meanwhile, nobody knew it yet who could be told.
       if (runner.state === "dead") {
@@ -130,9 +129,9 @@ export class RunnerProcess {
     return this.#pipe.open(head as unknown as JsonObject);
   }
 
-  /** Sends keys, which replace the earlier ones. The payload is copied before this returns. */
-  async sendKeys(payload: Uint8Array): Promise<void> {
-    await this.#pipe.secret(payload);
+  /** Sends a key frame. The payload is copied before this returns. */
+  sendKeys(payload: Uint8Array): void {
+    void this.#pipe.secret(payload);
   }
 
   /** Ends the process at once and waits for it. `unshare` ignores SIGTERM, hence SIGKILL; --kill-child takes the rest. */
@@ -170,9 +169,6 @@ export class RunnerProcess {
       case "keep_alive":
         if (typeof message.ms !== "number" || Number.isNaN(message.ms)) break;
         return this.#options.onKeepAlive(message.ms);
-      case "renewed":
-        if (typeof message.id !== "string") break;
-        return this.#options.onRenewed(message.id);
       case "failed": {
         const code = Object.hasOwn(ERROR_TABLE, message.code)
           ? message.code as ErrorCode

@@ -3,7 +3,7 @@
  * runner at the next request, unloads the idle, and passes key changes on. Does not see a request's content.
  */
 import type { Config } from "../config/config.ts";
-import { utf8 } from "../bytes.ts";
+import { toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
@@ -14,7 +14,7 @@ import type { Gpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
-import { KeyFeed } from "./key_feed.ts";
+import { type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
@@ -72,9 +72,7 @@ export class Supervisor {
     const memory = options.memory ?? readMachineMemory;
     this.#keyFeed = new KeyFeed({
       keys: options.keys,
-      give: (payload) => {
-        for (const model of this.loaded()) void model.runner.sendKeys(payload);
-      },
+      receivers: () => this.loaded().map(({ runner }) => runner),
       logger: options.logger,
     });
     this.#admission = new Admission({
@@ -100,7 +98,7 @@ export class Supervisor {
 
   /** Whether there is more than one client. */
   get shared(): boolean {
-    return this.#keyFeed.count > 1;
+    return this.#keyFeed.holders > 1;
   }
 
   /** The loaded model that owns this recipient key; one that is leaving, for a client that was promised it. */
@@ -161,8 +159,27 @@ export class Supervisor {
   }
 
   /** See {@link KeyFeed.proofKey}. */
-  proofKey(id: string): Promise<Uint8Array | undefined> {
+  proofKey(id: string): Promise<{ hid: Uint8Array; key: Uint8Array } | undefined> {
     return this.#keyFeed.proofKey(id);
+  }
+
+  /** A client has proved that it holds the key `id`. */
+  proven(id: string): void {
+    this.#keyFeed.confirm(id);
+  }
+
+  /** Gives the model's runner the key of `id`, before an exchange of this client is opened. */
+  giveKey(model: LoadedModel, id: string): void {
+    this.#keyFeed.give(model.runner, id);
+  }
+
+  /** The host's word to `id` for a key document of this model's runner. @param challenge Hexadecimal. */
+  attest(
+    model: LoadedModel,
+    id: string,
+    what: { model: string; challenge: string },
+  ): HostWord | undefined {
+    return this.#keyFeed.attest(model.runner, id, what);
   }
 
   /** See {@link KeyFeed.refreshIfChanged}. */
@@ -293,13 +310,14 @@ export class Supervisor {
     { adapters, ...defaults }: Defaults,
     { contextLength, needBytes, gpu }: ModelSize & { gpu: Gpu },
   ): Promise<LoadedModel> {
-    const { config, models, sandbox, logger, version } = this.#options;
+    const { config, keys, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
     for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
     const spawn = await prepareSpawn(sandbox, resolved.blobPath, { adapterPaths, gpu });
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
     let loadMs = 0;
+    const rn = crypto.getRandomValues(new Uint8Array(32));
     try {
       const runner = await RunnerProcess.start({
         start: spawn.start,
@@ -311,6 +329,8 @@ export class Supervisor {
           defaults,
           libDir: spawn.libDir,
           encryption: config.enableEncryption,
+          hid: toHex(keys.hid),
+          rn: toHex(rn),
           engine: {
             contextLength,
             slots: config.parallel,
@@ -330,7 +350,7 @@ export class Supervisor {
           loadMs = ready.loadMs;
           return spawn.prove(pid, ready);
         },
-        keys: () => this.#keyFeed.frame(),
+        rn,
         onRecipients: (ids) => {
           // Each was made in its runner's memory: one that another announces was given away, to draw requests off.
           const others = this.loaded().filter((other) => other !== model);
@@ -341,10 +361,6 @@ export class Supervisor {
           if (model) model.recipients = ids;
         },
         onKeepAlive: (ms) => model?.setKeepAlive(ms),
-        onRenewed: (id) => {
-          // Only what a client asks can show that it has its new key; a runner's word alone would lock out any.
-          if (model?.serves(id)) void this.#keyFeed.confirm(id);
-        },
         onDead: (error) => {
           if (!model) return;
           if (this.#loaded.get(resolved.name) === model) {
@@ -377,8 +393,6 @@ export class Supervisor {
       });
       model.recipients = recipients;
       this.#loaded.set(resolved.name, model);
-      // A change between its key frame and now would have passed it by.
-      await this.#keyFeed.refresh();
       logger.info("model-loaded", {
         model: label(resolved.name),
         isolation: label(model.isolation.level),

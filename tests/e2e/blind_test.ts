@@ -16,8 +16,8 @@ interface Findings {
   runner: { prompt: Set<string>; reply: Set<string> };
 }
 
-/** Starts `secllama proxy` towards `gateway` with the same key. */
-async function startProxy(gateway: string, key: string) {
+/** Starts `secllama proxy` towards `gateway` with the same key and data folder. */
+async function startProxy(gateway: string, key: string, dataDir: string) {
   const { home, env } = await newHome();
   const child = new Deno.Command(Deno.execPath(), {
     args: [
@@ -28,7 +28,7 @@ async function startProxy(gateway: string, key: string) {
       `--gateway=${gateway}`,
       "--proxy-port=0",
     ],
-    env: { ...env, SECLLAMA_KEY: key },
+    env: { ...env, SECLLAMA_KEY: key, SECLLAMA_DATA_DIR: dataDir },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
@@ -64,7 +64,8 @@ async function search(entry: string | undefined, prompt: string, reply: string):
     hostname: "127.0.0.1",
     port: Number(new URL(served.gatewayUrl).port),
   });
-  const proxy = await startProxy(recorder.url, key);
+  const dataDir = join(served.home, ".local/share/secllama");
+  const proxy = await startProxy(recorder.url, key, dataDir);
   try {
     // A first exchange fetches the key document, so that only the second is held.
     await chat(proxy.url, "hello", { options: { num_predict: 1 } });

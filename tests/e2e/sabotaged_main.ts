@@ -1,36 +1,59 @@
 /**
- * The same program with a gateway that cheats, for blind_test.ts: it keeps the pre-shared keys that pass through its hands,
+ * The same program with a gateway that cheats, for blind_test.ts: it keeps the runner's keys that pass through its hands,
  * answers key requests with a key of its own, opens what it relays and seals it again to the real runner. It shows what the
  * test of the honest gateway would find if the gateway held plaintext.
  */
-import { concat } from "../../src/bytes.ts";
+import { type Bytes, concat, fromBase64Url, fromHex } from "../../src/bytes.ts";
 import { runCli } from "../../src/cli/main.ts";
-import { decodePsks, type OpenHead } from "../../src/pipe/messages.ts";
+import { decodeKeyFrame } from "../../src/pipe/key_frames.ts";
+import type { BootMessage, OpenHead } from "../../src/pipe/messages.ts";
 import { type Exchange, Pipe } from "../../src/pipe/pipe.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
-import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
+import type { KeyDocument } from "../../src/sealed/key_document.ts";
+import { sealRequest } from "../../src/sealed/sender.ts";
+import { recipientId, suiteById } from "../../src/sealed/suite.ts";
 import type { Opener } from "../../src/supervisor/loaded_model.ts";
 import { LoadedModel, Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const MODEL = "demo:latest";
 const kept: unknown[] = [];
-let psks = new Map<string, Uint8Array>();
+const psks = new Map<string, Uint8Array>();
+let recipient: Recipient;
 
 const sendSecret = Pipe.prototype.secret;
 Pipe.prototype.secret = function (payload) {
-  psks = decodePsks(payload);
+  const frame = decodeKeyFrame(payload);
+  if (frame.kind === "give") { for (const { pskId, psk } of frame.keys) psks.set(pskId, psk); }
   return sendSecret.call(this, payload);
 };
+const sendControl = Pipe.prototype.control;
+Pipe.prototype.control = function (message) {
+  if (message["t"] === "boot") {
+    const { hid, rn } = message as unknown as BootMessage;
+    recipient = new Recipient({
+      model: MODEL,
+      hid: fromHex(hid),
+      rn: fromHex(rn),
+      psk: (id) => psks.get(id),
+    });
+  }
+  return sendControl.call(this, message);
+};
+let supervisor: Supervisor;
 Supervisor.prototype.byRecipient = function () {
   return this.loaded()[0];
 };
+const knowsPskId = Supervisor.prototype.knowsPskId;
+Supervisor.prototype.knowsPskId = function (id) {
+  supervisor = this;
+  return knowsPskId.call(this, id);
+};
 
-const recipient = new Recipient({ model: MODEL, psk: (id) => psks.get(id) });
 const openHonestly = LoadedModel.prototype.open;
 
 LoadedModel.prototype.open = function (head: OpenHead, opener: Opener) {
   const honest = (h: OpenHead) => openHonestly.call(this, h, opener);
-  const cheat = head.kind === "key" ? forgeKey(head) : openAndReseal(honest);
+  const cheat = head.kind === "key" ? forgeKey(head) : openAndReseal(this, honest);
   return { exchange: cheat as unknown as Exchange, done: () => {} };
 };
 
@@ -42,6 +65,8 @@ function forgeKey(head: Extract<OpenHead, { kind: "key" }>) {
         pskId: head.id,
         challenge: Uint8Array.fromHex(head.c),
         model: head.model,
+        gen: head.gen,
+        attest: fromHex(head.attest),
       }),
     ));
   })();
@@ -58,7 +83,10 @@ function forgeKey(head: Extract<OpenHead, { kind: "key" }>) {
   };
 }
 
-function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: () => void }) {
+function openAndReseal(
+  model: LoadedModel,
+  honest: (head: OpenHead) => { exchange: Exchange; done: () => void },
+) {
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>(undefined, {
     highWaterMark: 1e6,
   });
@@ -67,8 +95,9 @@ function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: (
     const opened = await recipient.open(readable);
     kept.push(opened); // the plaintext, in the gateway's memory
     const { pskId } = opened;
-    const psk = psks.get(pskId)!;
+    // The host's word was for the client's own challenge: it is asked for another, as any of the gateway's code can.
     const challenge = crypto.getRandomValues(new Uint8Array(16));
+    const about = { model: MODEL, challenge: challenge.toHex() };
     const asked = honest({
       kind: "key",
       id: pskId,
@@ -76,22 +105,24 @@ function openAndReseal(honest: (head: OpenHead) => { exchange: Exchange; done: (
       model: MODEL,
       waitedMs: 0,
       suite: 1,
+      ...supervisor.attest(model, pskId, about)!,
     });
     await asked.exchange.end();
-    const sentAt = Date.now();
-    const document = JSON.parse(
+    const document: KeyDocument = JSON.parse(
       new TextDecoder().decode(concat(...await Array.fromAsync(asked.exchange))),
     );
     asked.done();
-    const key = await verifyKeyDocument(document, {
-      psk,
-      model: MODEL,
-      challenge,
-      sentAt,
-      receivedAt: Date.now(),
-    });
+    const publicKey = await suiteById(1).hpke.kem.DeserializePublicKey(fromBase64Url(document.pk));
+    const key = {
+      suite: suiteById(1),
+      publicKey,
+      rk: recipientId(fromBase64Url(document.pk)),
+      runnerPsk: psks.get(pskId)! as Bytes,
+      gen: document.gen,
+      exp: document.exp,
+      clockOffsetMs: 0,
+    };
     const again = await sealRequest(key, {
-      psk,
       pskId,
       method: opened.request.method,
       path: opened.request.path,

@@ -9,7 +9,6 @@ import { routes } from "../../src/api/routes.ts";
 import { serveWithKey } from "../library/testing.ts";
 import { findIn } from "../support/memory.ts";
 import { Recorder } from "../support/recorder.ts";
-import { fromHex } from "../../src/bytes.ts";
 
 const INFERENCE_PATHS = routes("inference").map(({ path }) => path);
 
@@ -161,7 +160,7 @@ for (const suite of [1, 2] as const) {
     const recorder = recorderOf(served.gatewayUrl);
     const sealed = await sealedFetch({
       gateway: recorder.url,
-      credentials: { pskId: served.pskId, psk: fromHex(served.psk) },
+      credentials: served.credentials,
       suite,
       model: "demo",
     });

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { concat, fromHex, toHex, utf8 } from "../../src/bytes.ts";
+import { concat, toHex, utf8 } from "../../src/bytes.ts";
 import { sealedFetch, type SealedFetchOptions } from "../../src/client/mod.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { SEALED_TYPE } from "../../src/api/media_types.ts";
@@ -36,7 +36,7 @@ function attacked(served: KnownGateway, options: {
   const { reply, onRequest, instead, ...more } = options;
   return sealedFetch({
     gateway: served.gatewayUrl,
-    credentials: () => Promise.resolve({ pskId: served.pskId, psk: fromHex(served.psk) }),
+    credentials: () => Promise.resolve(served.credentials),
     fetch: async (input, init) => {
       const url = new URL(String(input));
       const replaced = instead?.(url, init!);
@@ -79,16 +79,15 @@ async function post(
 /** A sealed request that nobody has sent yet; `change` seals it otherwise. */
 async function sealed(served: KnownGateway, change: { now?: number; pskId?: string } = {}) {
   const challenge = randomBytes(16);
-  const psk = fromHex(served.psk);
+  const { psk, pskId, hid } = served.credentials;
   const url = new URL("/sealed/v1/key", served.gatewayUrl);
-  url.search = `model=demo&id=${served.pskId}&c=${toHex(challenge)}`;
+  url.search = `model=demo&id=${pskId}&c=${toHex(challenge)}`;
   const at = Date.now();
   const document = await (await fetch(url)).json();
-  const times = { psk, model: "demo", challenge, sentAt: at, receivedAt: at };
+  const times = { psk, hid, model: "demo", challenge, sentAt: at, receivedAt: at };
   const key = await verifyKeyDocument(document, times);
   const { body } = await sealRequest(key, {
-    psk,
-    pskId: change.pskId ?? served.pskId,
+    pskId: change.pskId ?? pskId,
     path: "/api/chat",
     headers: {},
     now: Date.now() + (change.now ?? 0),
@@ -103,7 +102,7 @@ Deno.test("wire faults: an attacker before a real gateway", async (t) => {
   try {
     await t.step("requests: flipped, cut, of others, of another time, again", async () => {
       const body = await sealed(served);
-      const headerBytes = 15 + served.pskId.length;
+      const headerBytes = 15 + served.credentials.pskId.length;
       const places = body.length - headerBytes;
       const sampled = Array.from(
         { length: FULL ? places : 40 },
@@ -127,7 +126,7 @@ Deno.test("wire faults: an attacker before a real gateway", async (t) => {
         ...splitFrames(body.subarray(headerBytes + 64)),
       ];
       assert.equal((await post(served, concat(first!, ...frames, frames[0]!))).code, "auth");
-      const stranger = `client.${served.pskId.slice(6)}.${"0".repeat(32)}`;
+      const stranger = `client.${served.credentials.pskId.slice(6)}.${"0".repeat(32)}`;
       assert.equal((await post(served, await sealed(served, { pskId: stranger }))).code, "auth");
       for (const now of [HOUR_MS, -HOUR_MS]) {
         assert.equal((await post(served, await sealed(served, { now }))).code, "clock");

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { toHex, utf8 } from "../../src/bytes.ts";
 import { randomBytes } from "../../src/sealed/primitives.ts";
+import { Recipient } from "../../src/sealed/recipient.ts";
 import { ReplyOpener } from "../../src/sealed/reply_opener.ts";
 import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
-import { makeWorld, open, PSK_ID, seal } from "../../src/sealed/testing.ts";
+import { makeWorld, MODEL, open, PSK_ID, seal, verifiedKey } from "../../src/sealed/testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const hint = (what: string) => FULL ? "" : ` (SECLLAMA_FULL=1 makes ${what})`;
@@ -88,10 +89,15 @@ Deno.test("nonces: replies under one secret, and requests to one key, have keys 
 
 Deno.test("nonces: a restarted runner has another key for the same client and message", async () => {
   const restarts = FULL ? 2_000 : 50;
-  const psk = randomBytes(32);
+  const world = await makeWorld();
   const keys = new Set<string>();
   for (let i = 0; i < restarts; i++) {
-    const world = await makeWorld({ psk: () => psk });
+    world.recipient = await Recipient.init({
+      model: MODEL,
+      ...world.host.recipient,
+      now: () => world.clock.now,
+    });
+    world.key = await verifiedKey(world, world.clock.now);
     keys.add(toHex(world.key.rk));
     const { body, reply } = await seal(world);
     const opened = await open(world.recipient, body);

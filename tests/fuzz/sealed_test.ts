@@ -142,6 +142,7 @@ Deno.test("envelopes, key documents, problem documents", async () => {
   );
   const options = {
     psk: randomBytes(32),
+    hid: randomBytes(16),
     model: "demo",
     challenge: randomBytes(16),
     sentAt: 0,
@@ -153,6 +154,9 @@ Deno.test("envelopes, key documents, problem documents", async () => {
     anything,
     fc.record({
       suite: fc.oneof(fc.constant(1), anything),
+      hid: fc.oneof(fc.constant("A".repeat(22)), anything),
+      rn: base64,
+      gen: time,
       pk: base64,
       nbf: time,
       exp: time,

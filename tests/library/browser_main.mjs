@@ -3,10 +3,10 @@ import { exercise } from "./exercise.mjs";
 
 async function run() {
   const { library, config } = await (await fetch("/config")).json();
-  const { psk, ...options } = config.options;
+  const { psk, hid, ...options } = config.options;
   if (psk) {
-    const bytes = Uint8Array.from(psk.match(/../g), (pair) => parseInt(pair, 16));
-    options.credentials = { pskId: options.pskId, psk: bytes };
+    const bytes = (hex) => Uint8Array.from(hex.match(/../g), (pair) => parseInt(pair, 16));
+    options.credentials = { pskId: options.pskId, psk: bytes(psk), hid: bytes(hid) };
   }
   const { sealedFetch } = await import(library);
   return await exercise(sealedFetch, { ...config, options });

@@ -1,7 +1,6 @@
 /** The examples as their readers run them, against a real `serve`. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { fromHex } from "../../src/bytes.ts";
 import { encodePairing } from "../../src/client/pairing.ts";
 import { ROOT } from "../support/serve.ts";
 import {
@@ -32,7 +31,7 @@ Deno.test("examples: Deno, Node, Python and a page, each asks and streams", asyn
   const page = servePage(() => files);
   let files: Record<string, string> = {};
   const served = await serveWithKey([`--allow-origin=${page.origin}`]);
-  const credentials = { url: served.gatewayUrl, pskId: served.pskId, psk: fromHex(served.psk) };
+  const credentials = { url: served.gatewayUrl, ...served.credentials };
   const pairing = encodePairing(credentials);
   const stranger = encodePairing({ ...credentials, psk: new Uint8Array(32) });
   const folder = await Deno.makeTempDir({ dir: join(ROOT, "tests"), prefix: ".example-" });

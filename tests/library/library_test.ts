@@ -65,14 +65,14 @@ Deno.test("library: Deno, Node and Chromium, three SDKs each", async (t) => {
   let files: Record<string, string> = {};
   const served = await serveWithKey([`--allow-origin=${page.origin}`]);
   const config = (gateway: string) => ({
-    options: { gateway, pskId: served.pskId, psk: served.psk },
+    options: { gateway, ...served.hex },
     suites: SUITES,
   });
   try {
     await t.step("Deno", () =>
       recorded(served, async (gateway) => {
         const { sealedFetch } = await import(`file://${join(folder, "deno.js")}`);
-        const credentials = { pskId: served.pskId, psk: Uint8Array.fromHex(served.psk) };
+        const { credentials } = served;
         const results = await exercise(sealedFetch, {
           options: { gateway, credentials },
           suites: SUITES,
@@ -197,7 +197,7 @@ Deno.test({
     const page = servePage(() => files);
     const served = await serveWithKey();
     try {
-      const options = { gateway: served.gatewayUrl, pskId: served.pskId, psk: served.psk };
+      const options = { gateway: served.gatewayUrl, ...served.hex };
       files = {
         "/": '<!doctype html><script type="module" src="/page.js"></script>',
         "/page.js": await bundleForPage("browser_main.mjs"),

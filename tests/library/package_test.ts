@@ -120,6 +120,7 @@ Deno.test({
         url: "http://127.0.0.1:11435/",
         pskId: `client.${"0".repeat(16)}.${"0".repeat(32)}`,
         psk,
+        hid: psk.subarray(16),
       });
       const tries = [
         { pairing },

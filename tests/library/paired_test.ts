@@ -77,10 +77,10 @@ Deno.test("paired: over TLS with the pairing's certificate, in steps, and revoke
       async () => {
         const replies: Uint8Array[] = [];
         const client = Deno.createHttpClient({ caCerts: [made.authority] });
-        const { url: gateway, psk, pskId } = parsePairing(pairing);
+        const { url: gateway, psk, pskId, hid } = parsePairing(pairing);
         const sealed = await sealedFetch({
           gateway,
-          credentials: { psk, pskId },
+          credentials: { psk, pskId, hid },
           // The observer on the wire, past TLS.
           fetch: async (input, init) => {
             const response = await fetch(input, { ...init, ...{ client } });

@@ -1,8 +1,7 @@
 /** Shared by the library's tests: the built package, a gateway whose key the test knows, Node and Chromium. */
 import { join, resolve } from "node:path";
 import { toHex } from "../../src/bytes.ts";
-import { kidOf } from "../../src/keys/keyset/kid.ts";
-import { deriveTransport, localPskId } from "../../src/sealed/suite.ts";
+import { type LocalCredentials, localCredentials } from "../support/credentials.ts";
 import { type Served, startServe } from "../support/serve.ts";
 import { buildClient } from "../../scripts/client/build.ts";
 
@@ -22,9 +21,9 @@ export function builtLibrary(): Promise<string> {
 }
 
 export interface KnownGateway extends Served {
-  readonly pskId: string;
-  /** Hexadecimal. */
-  readonly psk: string;
+  readonly credentials: LocalCredentials;
+  /** The same in a form that goes through JSON: bytes are hexadecimal. */
+  readonly hex: { readonly pskId: string; readonly psk: string; readonly hid: string };
 }
 
 /** `serve` with a key that the test made, so that it can act as a client of this machine. */
@@ -37,8 +36,9 @@ export async function serveWithKey(
     env: { SECLLAMA_KEY: `sl1:${key.toBase64()}`, ...env },
     args: ["--no-proxy", ...args],
   });
-  const pskId = localPskId(await kidOf(key));
-  return Object.assign(served, { pskId, psk: toHex(await deriveTransport(key)) });
+  const credentials = await localCredentials(served.home, key);
+  const { pskId, psk, hid } = credentials;
+  return Object.assign(served, { credentials, hex: { pskId, psk: toHex(psk), hid: toHex(hid) } });
 }
 
 /** Runs a program to its end with `input` on its standard input. */

@@ -1,16 +1,18 @@
 /**
- * A gateway in this process with real runners in the real sandbox, and two clients who seal. Only the second client's key is
- * a fake: it is added to what a real key source gives, as pairing is not what these tests are about.
+ * A gateway in this process with real runners in the real sandbox, and two clients who seal. Only the keys are fakes, as
+ * pairing is not what these tests are about.
  */
 import { join } from "node:path";
 import { Installation } from "../../src/app/installation.ts";
-import { sealedFetch } from "../../src/client/mod.ts";
+import { type Credentials, sealedFetch } from "../../src/client/mod.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
 import { listenerRules } from "../../src/api/listener_rules.ts";
 import { serveHardened } from "../../src/http/mod.ts";
-import { type KeySource, openKeySource } from "../../src/keys/mod.ts";
+import { KeyRing, type KeySource, openKeySource } from "../../src/keys/mod.ts";
 import { silentLogger } from "../../src/log.ts";
+import { randomBytes } from "../../src/sealed/primitives.ts";
+import { deriveLocalPsk } from "../../src/sealed/psk.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { chooseGpu } from "../../src/supervisor/gpu.ts";
 import { openSandbox } from "../../src/supervisor/isolation.ts";
@@ -18,7 +20,8 @@ import { Supervisor } from "../../src/supervisor/supervisor.ts";
 import { ROOT } from "../support/serve.ts";
 
 export const DEMO = join(ROOT, "models/demo.gguf");
-const SECOND_ID = "local.fedcba9876543210";
+const KIDS = ["0123456789abcdef", "fedcba9876543210"] as const;
+const TRANSPORTS = [randomBytes(32), randomBytes(32)];
 
 export interface Answer {
   readonly status: number;
@@ -54,7 +57,7 @@ export async function withWorld(
 ): Promise<void> {
   const dataDir = await Deno.makeTempDir({ prefix: "secllama-test-" });
   const config = { ...loadConfig({ env: {} }), ...options.config };
-  const keys = await withSecondClient(
+  const keys = await withTwoClients(
     await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true }),
   );
   const models = await ModelStore.open(join(dataDir, "models"));
@@ -93,12 +96,17 @@ export async function withWorld(
     signal: stop.signal,
   });
   const url = `http://127.0.0.1:${server.addr.port}`;
-  const [firstKey, secondKey] = await keys.psks();
+  using ring = await keys.ring();
+  const [first, second] = KIDS.map((kid, i) => ({
+    pskId: `local.${kid}`,
+    psk: deriveLocalPsk(TRANSPORTS[i]!),
+    hid: ring.hid,
+  }));
   try {
     await use({
       supervisor,
-      first: clientOf(url, firstKey!),
-      second: clientOf(url, secondKey!),
+      first: clientOf(url, first!),
+      second: clientOf(url, second!),
       loaded: () => supervisor.loaded().map((m) => m.name.replace(/:latest$/, "")),
       pidOf: (model) =>
         supervisor.loaded().find((m) => m.name === `${model}:latest`)!.isolation.measureNow().pid,
@@ -112,28 +120,36 @@ export async function withWorld(
   }
 }
 
-function withSecondClient(real: KeySource): KeySource {
-  const secret = crypto.getRandomValues(new Uint8Array(32));
+/** Two keys, so that two may come unpaced as from this machine, and a third who never does: the model is shared. */
+function withTwoClients(real: KeySource): KeySource {
+  const absent = { id: "0".repeat(32), name: "absent", created: "", revoked: null, kid: KIDS[0] };
+  const ring = () =>
+    Promise.resolve(
+      new KeyRing({
+        hid: real.hid,
+        gen: 1,
+        keys: KIDS.map((kid, i) => ({
+          kid,
+          transport: TRANSPORTS[i]!,
+          active: i === 0,
+          createdMs: 0,
+        })),
+        clients: new Map([[absent.id, absent]]),
+        graceMs: 0,
+        now: () => new Date(),
+      }),
+    );
   return new Proxy(real, {
     get(source, name) {
-      if (name === "psks") {
-        return async () => {
-          const entries = await source.psks();
-          const { kid, state } = entries[0]!;
-          return [...entries.slice(0, 1), { pskId: SECOND_ID, psk: secret.slice(), kid, state }];
-        };
-      }
+      if (name === "ring") return ring;
       const value = Reflect.get(source, name);
       return typeof value === "function" ? value.bind(source) : value;
     },
   });
 }
 
-function clientOf(gateway: string, key: { pskId: string; psk: Uint8Array }): Client {
-  const fetch = sealedFetch({
-    gateway,
-    credentials: () => Promise.resolve({ pskId: key.pskId, psk: key.psk.slice() }),
-  });
+function clientOf(gateway: string, credentials: Credentials): Client {
+  const fetch = sealedFetch({ gateway, credentials: () => Promise.resolve(credentials) });
   const post = (path: string, init?: RequestInit) => fetch(`http://model.invalid${path}`, init);
   return {
     fetch: post,

@@ -5,16 +5,20 @@
 import assert from "node:assert/strict";
 import { isSameModel, parseModelName, tryParseModelName } from "../../src/api/model_name.ts";
 import { manifestPath, nameOfManifestPath } from "../../src/models/names.ts";
-import { announcementMac } from "../../src/sealed/key_document.ts";
+import { announcementMac, attest } from "../../src/sealed/key_document.ts";
 import { toHex } from "../../src/bytes.ts";
 import vectors from "./model_name.json" with { type: "json" };
 
-const ANNOUNCED = { suite: 1, pk: new Uint8Array(32), nbf: 0, exp: 1, now: 0 };
+const [BYTES_16, BYTES_32] = [new Uint8Array(16), new Uint8Array(32)];
+const RUNNER = { hid: BYTES_16, rn: BYTES_32, gen: 1 };
+const ANNOUNCED = { suite: 1, ...RUNNER, pk: BYTES_32, nbf: 0, exp: 1, now: 0 };
 
-/** What the mac of a key document says of a name: two names with the same are one to the client. */
+/** What host and runner say of a name in a key document: two names with the same are one to the client. */
 function authenticated(model: string): string {
-  const secrets = { psk: new Uint8Array(32), challenge: new Uint8Array(16) };
-  return toHex(announcementMac(ANNOUNCED, { ...secrets, model }));
+  const asked = { model, challenge: BYTES_16 };
+  const word = attest(BYTES_32, { ...RUNNER, ...asked });
+  const mac = announcementMac(ANNOUNCED, { runnerPsk: BYTES_32, attest: BYTES_32, ...asked });
+  return `${toHex(word)} ${toHex(mac)}`;
 }
 
 Deno.test("model names: each vector, in the grammar, in the store and under the mac", () => {

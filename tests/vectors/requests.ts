@@ -6,16 +6,13 @@ import { AEAD_AES_256_GCM, CipherSuite, KDF_HKDF_SHA256, type KEM, type KeyPair 
 import { type Bytes, concat, toHex, utf8 } from "../../src/bytes.ts";
 import { encodeFrameHeader, pad, REQUEST_BUCKET } from "../../src/sealed/frames.ts";
 import { encodeRequestHeader } from "../../src/sealed/header.ts";
+import { clientPskId, localPskId } from "../../src/sealed/psk.ts";
 import {
-  clientPskId,
   COMMIT_BYTES,
-  deriveClientPsk,
-  deriveTransport,
   EXPORT_COMMIT,
   EXPORT_RESPONSE,
-  hkdfSync,
+  hkdf,
   lengthPrefixed,
-  localPskId,
   recipientId,
   requestInfo,
   type Suite,
@@ -25,13 +22,34 @@ import type { RequestVector } from "./shapes.ts";
 
 /** Reproducible bytes that are nobody's secret. */
 export function bytesOf(label: string, length = 32): Bytes {
-  return hkdfSync(utf8("secllama/1 vectors"), label, length);
+  return hkdf(utf8("secllama/1 vectors"), label, length);
 }
 
 export const NOW = 1_750_000_000_000;
 export const KID = "0123456789abcdef";
 export const PSK_ID = localPskId(KID);
+/** The client's own, and what it comes to at the host `HID` with the runner's start `RN`. */
 export const PSK = bytesOf("psk");
+export const HID = bytesOf("hid", 16);
+export const RN = bytesOf("rn");
+export const HOST_PSK = hostPsk(PSK);
+export const RUNNER_PSK = runnerPsk(PSK);
+
+/** Written out, apart from the code under test. */
+function hostPsk(psk: Uint8Array): Bytes {
+  return hkdf(psk, concat(utf8("secllama/1 host"), HID), 32);
+}
+
+/** As above. */
+export function runnerPsk(psk: Uint8Array): Bytes {
+  return hkdf(hostPsk(psk), "secllama/1 runner", 32, RN);
+}
+
+/** As above: the PSK of a paired client. */
+export function clientPsk(master: Uint8Array, id: Uint8Array): Bytes {
+  const transport = hkdf(master, "secllama/1 transport", 32);
+  return hkdf(transport, concat(utf8("secllama/1 client"), id), 32);
+}
 
 interface Runner {
   suite: Suite;
@@ -70,7 +88,7 @@ interface Draft {
 async function request(draft: Draft): Promise<RequestVector> {
   const { runner, comment, expect, m = "POST", p = "/api/chat", t = NOW } = draft;
   const { h = { "content-type": "application/json" }, body = utf8('{"model":"demo"}') } = draft;
-  const { pskId = PSK_ID, psk = PSK, damage = (parts) => parts, frameBytes } = draft;
+  const { pskId = PSK_ID, psk = RUNNER_PSK, damage = (parts) => parts, frameBytes } = draft;
   const ephemeral = await suiteById(1).hpke.kem.DeriveKeyPair(
     bytesOf(`ephemeral ${comment}`),
     true,
@@ -99,8 +117,8 @@ async function request(draft: Draft): Promise<RequestVector> {
     expect,
     suite: suite.id,
     psk_id: pskId,
-    psk: toHex(psk),
-    known: draft.known ?? { psk_id: PSK_ID, psk: toHex(PSK) },
+    runner_psk: toHex(psk),
+    known: draft.known ?? { psk_id: PSK_ID, runner_psk: toHex(RUNNER_PSK) },
     sk: runner.sk,
     pk: toHex(runner.pk),
     ...(suite.id === 1 && {
@@ -159,7 +177,7 @@ export async function requests(suite: number): Promise<RequestVector[]> {
   const several = { body, frameBytes: 300 };
   const clientId = bytesOf("client id", 16);
   const pairedId = clientPskId(KID, clientId);
-  const paired = await deriveClientPsk(await deriveTransport(bytesOf("master key")), clientId);
+  const paired = runnerPsk(clientPsk(bytesOf("master key"), clientId));
   const json = (value: unknown) => lengthPrefixed(utf8(JSON.stringify(value)));
   const last = (parts: Uint8Array[]) => parts.at(-1)!;
   const drafts: Omit<Draft, "runner">[] = [
@@ -171,7 +189,7 @@ export async function requests(suite: number): Promise<RequestVector[]> {
       expect: "ok",
       pskId: pairedId,
       psk: paired,
-      known: { psk_id: pairedId, psk: toHex(paired) },
+      known: { psk_id: pairedId, runner_psk: toHex(paired) },
     },
     { comment: "120 s early", expect: "ok", t: NOW - 120_000 },
     { comment: "120 s late", expect: "ok", t: NOW + 120_000 },
@@ -185,10 +203,12 @@ export async function requests(suite: number): Promise<RequestVector[]> {
     { comment: "cut in the commitment", expect: "auth", damage: ([p]) => [p!.subarray(0, -1)] },
     { comment: "unknown psk_id", expect: "auth", pskId: "local.ffffffffffffffff" },
     { comment: "wrong psk", expect: "auth", psk: bytesOf("another psk") },
+    { comment: "the client's PSK itself, not the runner's", expect: "auth", psk: PSK },
+    { comment: "the host's PSK, not the runner's", expect: "auth", psk: HOST_PSK },
     {
       comment: "another client's psk_id",
       expect: "auth",
-      known: { psk_id: PSK_ID, psk: toHex(paired) },
+      known: { psk_id: PSK_ID, runner_psk: toHex(paired) },
     },
     { comment: "enc flipped", expect: "auth", damage: flip(0, header + 3) },
     { comment: "commitment flipped", expect: "auth", damage: flip(0, header + enc + 1) },

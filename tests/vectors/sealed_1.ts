@@ -5,19 +5,40 @@
  * reproducible: the same files come out each time. Suite 2's encapsulation draws its own randomness, so its messages are
  * made once and kept; only opening them can be repeated.
  */
-import { encodePairing, pemOfDer } from "../../src/client/pairing.ts";
-import type { Renewal } from "../../src/sealed/envelope.ts";
-import { concat, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
-import { type KeyDocument, makeKeyDocument } from "../../src/sealed/key_document.ts";
+import { encodePairing, type Pairing, pemOfDer } from "../../src/client/pairing.ts";
+import { type Bytes, concat, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
+import { attest, type KeyDocument, makeKeyDocument } from "../../src/sealed/key_document.ts";
 import { makeProof, PROOF_NONCE_BYTES } from "../../src/sealed/proof.ts";
 import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
-import { clientPskId, deriveClientPsk, deriveTransport } from "../../src/sealed/suite.ts";
-import { bytesOf, KID, NOW, PSK, PSK_ID, requests, runnerOf } from "./requests.ts";
+import {
+  clientPskId,
+  deriveClientPsk,
+  deriveHostPsk,
+  deriveLocalPsk,
+  deriveRunnerPsk,
+  deriveTransport,
+} from "../../src/sealed/psk.ts";
+import type { Renewal } from "../../src/sealed/renewal.ts";
+import { sealRenewal } from "../../src/sealed/renewal_sealer.ts";
+import {
+  bytesOf,
+  HID,
+  HOST_PSK,
+  KID,
+  NOW,
+  PSK,
+  PSK_ID,
+  requests,
+  RN,
+  RUNNER_PSK,
+  runnerOf,
+} from "./requests.ts";
 import type {
   DerivationVector,
   KeyDocumentVector,
   PairingVector,
   ProofVector,
+  RenewalVector,
   ReplyVector,
   RequestVector,
   VectorFile,
@@ -29,7 +50,7 @@ function replies(): ReplyVector[] {
   const base = (comment: string) => ({
     response_secret: toHex(bytesOf(`secret ${comment}`)),
     enc: toHex(bytesOf(`enc ${comment}`)),
-    rn: toHex(bytesOf(`rn ${comment}`)),
+    rs: toHex(bytesOf(`rs ${comment}`)),
   });
   type Damage = (prefix: Uint8Array, frames: Uint8Array[]) => Uint8Array[];
   const make = (
@@ -40,7 +61,7 @@ function replies(): ReplyVector[] {
       pieces?: string[];
       abort?: boolean;
       damage?: Damage;
-      renewal?: Renewal;
+      renewal?: Uint8Array;
       bucket?: number;
     } = {},
   ): ReplyVector => {
@@ -48,7 +69,7 @@ function replies(): ReplyVector[] {
     const { s = 200, pieces = ["hello ", "world", ""], abort, damage, renewal, bucket } = options;
     const h = { "content-type": "application/x-ndjson" };
     const sealer = new ReplySealer(fromHex(keys.response_secret), fromHex(keys.enc), {
-      random: () => fromHex(keys.rn),
+      random: () => fromHex(keys.rs),
       ...(bucket !== undefined && { bucket }),
     });
     const head = sealer.head(s, h, { renewal });
@@ -66,9 +87,7 @@ function replies(): ReplyVector[] {
       ...keys,
       ...(expect === "ok" && { s, h, pieces: pieces.map((piece) => toHex(utf8(piece))) }),
       ...(expect === "ok" && bucket !== undefined && { bucket }),
-      ...(expect === "ok" && renewal && {
-        k: { psk_id: renewal.pskId, psk: toBase64Url(renewal.psk) },
-      }),
+      ...(expect === "ok" && renewal && { k: toBase64Url(renewal) }),
       wire: toHex(concat(...parts)),
     };
   };
@@ -82,23 +101,10 @@ function replies(): ReplyVector[] {
     make("an empty body", "ok", { s: 404, pieces: [""] }),
     make("a frame longer than 64 bytes", "ok", { pieces: ["x".repeat(200)] }),
     make("padded in steps of 512, as for a paired client", "ok", { bucket: 512 }),
-    make("a renewed key", "ok", {
-      renewal: {
-        pskId: clientPskId(KID, bytesOf("client id", 16)),
-        psk: bytesOf("renewed psk"),
-      },
-    }),
-    make("a renewed key of 31 bytes", "malformed", {
-      renewal: {
-        pskId: clientPskId(KID, bytesOf("client id", 16)),
-        psk: bytesOf("renewed psk", 31),
-      },
-    }),
-    make("a renewed key under a name that cannot be one", "malformed", {
-      renewal: { pskId: "client id", psk: bytesOf("renewed psk") },
-    }),
+    make("with a renewal", "ok", { renewal: bytesOf("sealed renewal", 200) }),
+    make("a renewal too long to be one", "malformed", { renewal: bytesOf("long", 4000) }),
     make("not sealed", "downgrade", { damage: () => [utf8('{"message":"hi"}')] }),
-    make("rn flipped", "auth", { damage: (p, f) => [flipped(p, 10), ...f] }),
+    make("rs flipped", "auth", { damage: (p, f) => [flipped(p, 10), ...f] }),
     make("commitment flipped", "auth", { damage: (p, f) => [flipped(p, 40), ...f] }),
     make("ciphertext flipped", "auth", {
       damage: (p, [a, b, ...rest]) => [p, a!, flipped(b!, 9), ...rest],
@@ -124,8 +130,11 @@ async function keyDocuments(): Promise<KeyDocumentVector[]> {
   for (const suite of [1, 2]) {
     const { pk } = await runnerOf(suite);
     const challenge = bytesOf(`challenge ${suite}`, 16);
-    const core = { suite, pk, nbf: NOW - 60_000, exp: NOW + 7_140_000, now: NOW };
-    const options = { psk: PSK, model: "demo", challenge };
+    const host = { suite, hid: HID, rn: RN, gen: 3 };
+    const core = { ...host, pk, nbf: NOW - 60_000, exp: NOW + 7_140_000, now: NOW };
+    const word = (change: { rn?: Bytes; gen?: number; model?: string; challenge?: Bytes } = {}) =>
+      attest(HOST_PSK, { rn: RN, gen: 3, model: "demo", challenge, ...change });
+    const options = { runnerPsk: RUNNER_PSK, attest: word(), model: "demo", challenge };
     const good = makeKeyDocument(core, options);
     const add = (comment: string, expect: string, document: unknown, change = {}) =>
       vectors.push({
@@ -133,9 +142,11 @@ async function keyDocuments(): Promise<KeyDocumentVector[]> {
         expect,
         suite,
         psk: toHex(PSK),
+        hid: toHex(HID),
         model: "demo:latest",
         challenge: toHex(challenge),
         document,
+        ...(expect === "ok" && { runner_psk: toHex(RUNNER_PSK) }),
         ...change,
       });
     const other = await runnerOf(suite, "attacker");
@@ -145,8 +156,20 @@ async function keyDocuments(): Promise<KeyDocumentVector[]> {
     add("another clock", "auth", { ...good, now: good.now + 1 } satisfies KeyDocument);
     add("a longer life", "auth", { ...good, exp: good.exp + 1 } satisfies KeyDocument);
     add("another model", "auth", good, { model: "other:latest" });
+    add("another host", "auth", good, { hid: toHex(bytesOf("another hid", 16)) });
+    add("another host put in", "auth", { ...good, hid: toBase64Url(bytesOf("another hid", 16)) });
+    add("another start of the runner", "auth", { ...good, rn: toBase64Url(bytesOf("another rn")) });
+    add("another generation", "auth", { ...good, gen: good.gen + 1 } satisfies KeyDocument);
+    const stolen = (change: Parameters<typeof word>[0]) =>
+      makeKeyDocument(core, { ...options, attest: word(change) });
+    add("the host's word for another start", "auth", stolen({ rn: bytesOf("another rn") }));
+    add("the host's word for another document", "auth", stolen({ challenge: bytesOf("c", 16) }));
+    add("the host's word for another model", "auth", stolen({ model: "other" }));
+    add("the host's word for another generation", "auth", stolen({ gen: 2 }));
     add("another challenge", "auth", good, { challenge: toHex(bytesOf("c", 16)) });
     add("another psk", "auth", good, { psk: toHex(bytesOf("another psk")) });
+    add("hid missing", "malformed", { ...good, hid: undefined });
+    add("rn of 31 bytes", "malformed", { ...good, rn: toBase64Url(bytesOf("rn", 31)) });
     add("mac missing", "malformed", { ...good, mac: undefined });
     add("padded base64", "malformed", { ...good, mac: good.mac + "=" });
     add("another suite", "unsupported-suite", { ...good, suite: 3 - suite });
@@ -155,19 +178,83 @@ async function keyDocuments(): Promise<KeyDocumentVector[]> {
   return vectors;
 }
 
-async function derivations(): Promise<DerivationVector[]> {
+function derivations(): DerivationVector[] {
   const master = bytesOf("master key");
-  const transport = await deriveTransport(master);
+  const transport = deriveTransport(master);
   const id = bytesOf("client id", 16);
+  const below = (pskId: string, psk: Bytes) => {
+    const hostPsk = deriveHostPsk(psk, HID);
+    const runnerPsk = deriveRunnerPsk(hostPsk, RN);
+    return {
+      psk_id: pskId,
+      psk: toHex(psk),
+      host_psk: toHex(hostPsk),
+      runner_psk: toHex(runnerPsk),
+    };
+  };
   return [{
     master_key: toHex(master),
     kid: KID,
     transport: toHex(transport),
-    local_psk_id: PSK_ID,
-    client_id: toHex(id),
-    client_psk_id: clientPskId(KID, id),
-    client_psk: toHex(await deriveClientPsk(transport, id)),
+    hid: toHex(HID),
+    rn: toHex(RN),
+    local: below(PSK_ID, deriveLocalPsk(transport)),
+    client: { id: toHex(id), ...below(clientPskId(KID, id), deriveClientPsk(transport, id)) },
   }];
+}
+
+function renewals(): RenewalVector[] {
+  const id = bytesOf("client id", 16);
+  const pskId = clientPskId(KID, id);
+  const renewal = {
+    pskId: clientPskId("fedcba9876543210", id),
+    psk: bytesOf("renewed psk"),
+    gen: 4,
+  };
+  const make = (
+    comment: string,
+    expect: RenewalVector["expect"],
+    options: {
+      renewal?: Partial<Renewal>;
+      psk?: Uint8Array;
+      hid?: Uint8Array;
+      gen?: number;
+      damage?: (sealed: Bytes) => Bytes;
+    } = {},
+  ): RenewalVector => {
+    const nonce = bytesOf(`renewal nonce ${comment}`, 12);
+    const said = { ...renewal, ...options.renewal };
+    const sealed = sealRenewal(said, options.psk ?? PSK, options.hid ?? HID, nonce);
+    return {
+      comment,
+      expect,
+      psk_id: pskId,
+      psk: toHex(PSK),
+      hid: toHex(HID),
+      gen: options.gen ?? 4,
+      ...(expect === "ok" && { nonce: toHex(nonce) }),
+      k: toBase64Url(options.damage?.(sealed) ?? sealed),
+      ...(expect === "ok" && {
+        fields: { psk_id: said.pskId, psk: toHex(said.psk), gen: said.gen },
+      }),
+    };
+  };
+  const flipped = (sealed: Bytes) => sealed.map((byte, i) => i === 20 ? byte ^ 1 : byte);
+  return [
+    make("a new key", "ok"),
+    make("of a later change than the host had vouched for", "ok", { gen: 3 }),
+    make("from before a change that the host had vouched for", "ignored", { gen: 5 }),
+    make("sealed under another key", "ignored", { psk: RUNNER_PSK }),
+    make("of another host", "ignored", { hid: bytesOf("another hid", 16) }),
+    make("for another client", "ignored", {
+      renewal: { pskId: clientPskId("fedcba9876543210", bytesOf("another client", 16)) },
+    }),
+    make("for this machine's own clients", "ignored", { renewal: { pskId: PSK_ID } }),
+    make("of 31 bytes", "ignored", { renewal: { psk: bytesOf("renewed psk", 31) } }),
+    make("under a name that cannot be one", "ignored", { renewal: { pskId: "client id" } }),
+    make("one bit flipped", "ignored", { damage: flipped }),
+    make("cut short", "ignored", { damage: (sealed) => sealed.slice(0, 10) }),
+  ];
 }
 
 function proofs(): ProofVector[] {
@@ -178,12 +265,13 @@ function proofs(): ProofVector[] {
       comment,
       psk_id: PSK_ID,
       psk: toHex(PSK),
+      hid: toHex(HID),
       method,
       target,
       body: toHex(request.body),
       t: NOW,
       nonce: toHex(nonce),
-      header: makeProof(request, { psk: PSK, pskId: PSK_ID, now: NOW, nonce }),
+      header: makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now: NOW, nonce }),
     };
   };
   const key = `/sealed/v1/key?model=demo&id=${PSK_ID}&c=${"0".repeat(32)}`;
@@ -196,9 +284,11 @@ function proofs(): ProofVector[] {
 
 function pairings(): PairingVector[] {
   const pskId = clientPskId(KID, bytesOf("client id", 16));
-  const fields = { url: "https://gateway.lan:11435/", psk_id: pskId, psk: toHex(PSK) };
-  const encode = (change: { psk?: Uint8Array; certificate?: string } = {}) =>
-    encodePairing({ url: fields.url, pskId, psk: PSK, ...change });
+  const address = "https://gateway.lan:11435/";
+  const fields = { url: address, psk_id: pskId, psk: toHex(PSK), hid: toHex(HID) };
+  const encode = (change: Partial<Pairing> = {}) =>
+    encodePairing({ url: fields.url, pskId, psk: PSK, hid: HID, ...change });
+  const older = bytesOf("older psk");
   const good = encode();
   const certificate = bytesOf("stands for a certificate", 48);
   const bad = (comment: string, text: string) => ({ comment, expect: "bad-pairing", text });
@@ -209,6 +299,12 @@ function pairings(): PairingVector[] {
       expect: "ok",
       text: encode({ certificate: pemOfDer(certificate) }),
       fields: { ...fields, cert: toHex(certificate) },
+    },
+    {
+      comment: "after a rotation, with the key before",
+      expect: "ok",
+      text: encode({ previous: { pskId, psk: older } }),
+      fields: { ...fields, previous: { psk_id: pskId, psk: toHex(older) } },
     },
     {
       comment: "broken over lines",
@@ -228,8 +324,9 @@ function pairings(): PairingVector[] {
 export async function reproducibleFiles(): Promise<{ [name: string]: VectorFile<unknown> }> {
   return {
     "derivation.json": {
-      description: "Keys from a master key: transport, and the PSK of a paired client.",
-      vectors: await derivations(),
+      description:
+        "Keys from a master key: transport, and the PSKs of local and paired clients, with a host and a start of a runner.",
+      vectors: derivations(),
     },
     "key_document.json": {
       description: "Key documents as a client checks them; `suite` is the one it asked for.",
@@ -243,6 +340,11 @@ export async function reproducibleFiles(): Promise<{ [name: string]: VectorFile<
     "reply.json": {
       description: "Sealed replies as a client opens them; the same for every suite.",
       vectors: replies(),
+    },
+    "renewal.json": {
+      description:
+        "New keys in replies, as the client with `psk` opens them that holds a key document of generation `gen`.",
+      vectors: renewals(),
     },
     "proof.json": {
       description: "Metadata proofs: the header's value for a request at a time with a nonce.",

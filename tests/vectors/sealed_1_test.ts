@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { concat, fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
 import { ERROR_TABLE, SecLlamaError } from "../../src/errors.ts";
 import type { ReplyEnvelope } from "../../src/sealed/envelope.ts";
+import { CredentialKeeper } from "../../src/client/credential_keeper.ts";
+import type { Credentials } from "../../src/client/options.ts";
 import { derOfPem, parsePairing } from "../../src/client/pairing.ts";
 import { makeProof, parseProof, verifyProof } from "../../src/sealed/proof.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
@@ -12,19 +14,23 @@ import { sealRequest, verifyKeyDocument } from "../../src/sealed/sender.ts";
 import {
   clientPskId,
   deriveClientPsk,
+  deriveHostPsk,
+  deriveLocalPsk,
+  deriveProofKey,
+  deriveRunnerPsk,
   deriveTransport,
-  hkdfSync,
   localPskId,
-  makeSuite,
-  recipientId,
-  suiteById,
-} from "../../src/sealed/suite.ts";
+} from "../../src/sealed/psk.ts";
+import { openRenewal } from "../../src/sealed/renewal.ts";
+import { sealRenewal } from "../../src/sealed/renewal_sealer.ts";
+import { makeSuite, recipientId, suiteById } from "../../src/sealed/suite.ts";
 import { FOLDER, render, reproducibleFiles } from "./sealed_1.ts";
 import type {
   DerivationVector,
   KeyDocumentVector,
   PairingVector,
   ProofVector,
+  RenewalVector,
   ReplyVector,
   RequestVector,
   VectorFile,
@@ -57,13 +63,21 @@ async function expecting<T>(
   return result;
 }
 
-Deno.test("derivation", async () => {
+Deno.test("derivation", () => {
   for (const v of load<DerivationVector>("derivation.json")) {
-    const transport = await deriveTransport(fromHex(v.master_key));
+    const transport = deriveTransport(fromHex(v.master_key));
     assert.equal(toHex(transport), v.transport);
-    assert.equal(localPskId(v.kid), v.local_psk_id);
-    assert.equal(clientPskId(v.kid, v.client_id), v.client_psk_id);
-    assert.equal(toHex(await deriveClientPsk(transport, fromHex(v.client_id))), v.client_psk);
+    const { local, client } = v;
+    assert.equal(localPskId(v.kid), local.psk_id);
+    assert.equal(clientPskId(v.kid, client.id), client.psk_id);
+    assert.equal(toHex(deriveLocalPsk(transport)), local.psk);
+    assert.equal(toHex(deriveClientPsk(transport, fromHex(client.id))), client.psk);
+    for (const { psk, host_psk, runner_psk } of [local, client]) {
+      assert.equal(toHex(deriveHostPsk(fromHex(psk), fromHex(v.hid))), host_psk);
+      assert.equal(toHex(deriveRunnerPsk(fromHex(host_psk), fromHex(v.rn))), runner_psk);
+    }
+    const all = [v.transport, ...[local, client].flatMap((k) => [k.psk, k.host_psk, k.runner_psk])];
+    assert.equal(new Set(all).size, 7);
   }
 });
 
@@ -71,13 +85,15 @@ Deno.test("key documents", async () => {
   for (const v of load<KeyDocumentVector>("key_document.json")) {
     const options = {
       psk: fromHex(v.psk),
+      hid: fromHex(v.hid),
       model: v.model,
       challenge: fromHex(v.challenge),
       sentAt: 0,
       receivedAt: 0,
       suite: v.suite,
     };
-    await expecting(v, () => verifyKeyDocument(v.document, options));
+    const key = await expecting(v, () => verifyKeyDocument(v.document, options));
+    if (key !== undefined) assert.equal(toHex(key.runnerPsk), v.runner_psk);
   }
 });
 
@@ -119,9 +135,10 @@ Deno.test("requests of suite 1, sealed again byte for byte", async () => {
       ...kem,
       GenerateKeyPair: () => Promise.resolve({ privateKey: ephemeral, publicKey: ephemeralPublic }),
     }));
-    const key = { suite, publicKey, rk: recipientId(fromHex(v.pk)), exp: 0, clockOffsetMs: 0 };
+    const rk = recipientId(fromHex(v.pk));
+    const runnerPsk = fromHex(v.runner_psk);
+    const key = { suite, publicKey, rk, runnerPsk, gen: 0, exp: 0, clockOffsetMs: 0 };
     const { body } = await sealRequest(key, {
-      psk: fromHex(v.psk),
       pskId: v.psk_id,
       method: v.m!,
       path: v.p!,
@@ -144,17 +161,16 @@ Deno.test("replies, opened and sealed again byte for byte", async () => {
       if (opened === undefined) continue;
       assert.equal(opened.head?.status, v.s);
       const { renewal } = opened.head!;
-      const k = renewal && { psk_id: renewal.pskId, psk: toBase64Url(renewal.psk) };
-      assert.deepEqual(k, v.k);
+      assert.equal(renewal && toBase64Url(renewal), v.k);
       assert.deepEqual({ ...opened.head?.headers }, v.h);
       assert.equal(toHex(opened.body), v.pieces!.join(""));
     }
     if (v.expect !== "ok") continue;
     const sealer = new ReplySealer(secret, enc, {
-      random: () => fromHex(v.rn!),
+      random: () => fromHex(v.rs!),
       ...(v.bucket !== undefined && { bucket: v.bucket }),
     });
-    const renewal = v.k && { pskId: v.k.psk_id, psk: fromBase64Url(v.k.psk) };
+    const renewal = v.k === undefined ? undefined : fromBase64Url(v.k);
     const pieces = v.pieces!.map(fromHex);
     const wire = concat(
       sealer.head(v.s!, v.h!, { renewal }),
@@ -169,14 +185,41 @@ Deno.test("metadata proofs, made again and verified", () => {
   for (const v of load<ProofVector>("proof.json")) {
     const psk = fromHex(v.psk);
     const request = { method: v.method, target: v.target, body: fromHex(v.body) };
-    const options = { psk, pskId: v.psk_id, now: v.t, nonce: fromHex(v.nonce) };
+    const hid = fromHex(v.hid);
+    const options = { psk, pskId: v.psk_id, hid, now: v.t, nonce: fromHex(v.nonce) };
     assert.equal(makeProof(request, options), v.header, v.comment);
     const proof = parseProof(v.header)!;
-    const key = hkdfSync(psk, "secllama/1 metadata", 32);
-    assert.ok(verifyProof(proof, request, key), v.comment);
+    const host = { hid, key: deriveProofKey(psk) };
+    assert.ok(verifyProof(proof, request, host), v.comment);
+    assert.ok(!verifyProof(proof, request, { ...host, hid: new Uint8Array(16) }), v.comment);
     for (const change of [{ method: "PUT" }, { target: "/api/ps" }, { body: utf8("x") }]) {
-      assert.ok(!verifyProof(proof, { ...request, ...change }, key), v.comment);
+      assert.ok(!verifyProof(proof, { ...request, ...change }, host), v.comment);
     }
+  }
+});
+
+Deno.test("renewals, made again and opened by the client", async () => {
+  for (const v of load<RenewalVector>("renewal.json")) {
+    const [psk, hid] = [fromHex(v.psk), fromHex(v.hid)];
+    const stored: Credentials[] = [];
+    const keeper = new CredentialKeeper({
+      credentials: () => Promise.resolve({ pskId: v.psk_id, psk, hid }),
+      renewed: (credentials) => Promise.resolve(void stored.push(credentials)),
+    });
+    const used = (await keeper.attempts().next())!;
+    await keeper.opened(used, v.gen, fromBase64Url(v.k));
+    if (v.expect === "ignored") {
+      assert.deepEqual(stored, [], v.comment);
+      continue;
+    }
+    assert.equal(v.expect, "ok");
+    const { psk_id: pskId, psk: renewed, gen } = v.fields!;
+    assert.equal(stored[0]!.pskId, pskId, v.comment);
+    assert.equal(toHex(stored[0]!.psk), renewed, v.comment);
+    assert.deepEqual(stored[0]!.previous, { pskId: v.psk_id, psk });
+    assert.equal((await openRenewal(fromBase64Url(v.k), psk, hid))!.gen, gen);
+    const again = sealRenewal({ pskId, psk: fromHex(renewed), gen }, psk, hid, fromHex(v.nonce!));
+    assert.equal(toBase64Url(again), v.k, v.comment);
   }
 });
 
@@ -184,9 +227,13 @@ Deno.test("pairing strings", async () => {
   for (const v of load<PairingVector>("pairing.json")) {
     const pairing = await expecting(v, () => Promise.resolve().then(() => parsePairing(v.text)));
     if (pairing === undefined) continue;
-    const { url, pskId, psk, certificate } = pairing;
-    const cert = certificate === undefined ? {} : { cert: toHex(derOfPem(certificate)) };
-    assert.deepEqual({ url, psk_id: pskId, psk: toHex(psk), ...cert }, v.fields, v.comment);
+    const { url, pskId, psk, hid, certificate, previous } = pairing;
+    const fields = {
+      ...{ url, psk_id: pskId, psk: toHex(psk), hid: toHex(hid) },
+      ...(certificate !== undefined && { cert: toHex(derOfPem(certificate)) }),
+      ...(previous && { previous: { psk_id: previous.pskId, psk: toHex(previous.psk) } }),
+    };
+    assert.deepEqual(fields, v.fields, v.comment);
   }
 });
 
@@ -224,7 +271,9 @@ async function recipientOf(v: RequestVector): Promise<Recipient> {
     model: "demo:latest",
     suites: [v.suite],
     now: () => v.now,
-    psk: (id) => id === v.known.psk_id ? fromHex(v.known.psk) : undefined,
+    hid: new Uint8Array(16),
+    rn: new Uint8Array(32),
+    psk: (id) => id === v.known.psk_id ? fromHex(v.known.runner_psk) : undefined,
     limits: {
       ...(v.body_limit !== undefined && { bodyBytes: v.body_limit }),
       ...(v.window_entries !== undefined && { replayEntries: v.window_entries }),

@@ -5,10 +5,18 @@ export interface DerivationVector {
   master_key: string;
   kid: string;
   transport: string;
-  local_psk_id: string;
-  client_id: string;
-  client_psk_id: string;
-  client_psk: string;
+  hid: string;
+  rn: string;
+  /** This machine's own clients, and a paired one. */
+  local: DerivedKeys;
+  client: DerivedKeys & { id: string };
+}
+
+export interface DerivedKeys {
+  psk_id: string;
+  psk: string;
+  host_psk: string;
+  runner_psk: string;
 }
 
 export interface KeyDocumentVector {
@@ -16,9 +24,12 @@ export interface KeyDocumentVector {
   expect: string;
   suite: number;
   psk: string;
+  hid: string;
   model: string;
   challenge: string;
   document: unknown;
+  /** Where `expect` is "ok": the PSK of the requests sealed to it. */
+  runner_psk?: string;
 }
 
 export interface RequestVector {
@@ -27,9 +38,9 @@ export interface RequestVector {
   suite: number;
   /** What the client sealed with. */
   psk_id: string;
-  psk: string;
+  runner_psk: string;
   /** What the runner knows: this psk_id and no other. */
-  known: { psk_id: string; psk: string };
+  known: { psk_id: string; runner_psk: string };
   /** The runner's private key (suite 2: its 32-byte seed) and public key. */
   sk: string;
   pk: string;
@@ -63,11 +74,11 @@ export interface ReplyVector {
   /** `Export("secllama/1 response", 32)` and the request's encapsulated key. */
   response_secret: string;
   enc: string;
-  rn?: string;
+  rs?: string;
   s?: number;
   h?: { [name: string]: string };
-  /** The client's new key, as the envelope has it. */
-  k?: { psk_id: string; psk: string };
+  /** The client's new key, sealed to it, as the envelope has it. */
+  k?: string;
   /** Padding step, where it is not 64. */
   bucket?: number;
   /** Data of each call: after the head, then the last one FINAL. */
@@ -79,6 +90,7 @@ export interface ProofVector {
   comment: string;
   psk_id: string;
   psk: string;
+  hid: string;
   method: string;
   target: string;
   body: string;
@@ -92,7 +104,29 @@ export interface PairingVector {
   comment: string;
   expect: string;
   text: string;
-  fields?: { url: string; psk_id: string; psk: string; cert?: string };
+  fields?: {
+    url: string;
+    psk_id: string;
+    psk: string;
+    hid: string;
+    cert?: string;
+    previous?: { psk_id: string; psk: string };
+  };
+}
+
+export interface RenewalVector {
+  comment: string;
+  /** "ok", or "ignored": the client goes on as if there were none. */
+  expect: "ok" | "ignored";
+  /** The client's own key, its host's id, and how many times that host had changed its keys. */
+  psk_id: string;
+  psk: string;
+  hid: string;
+  gen: number;
+  nonce?: string;
+  /** `k` of a reply. */
+  k: string;
+  fields?: { psk_id: string; psk: string; gen: number };
 }
 
 export interface VectorFile<T> {

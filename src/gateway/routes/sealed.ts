@@ -53,10 +53,16 @@ async function keyDocument(
   if (!await context.supervisor.knowsPskId(id)) {
     throw new SecLlamaError("auth", "authentication failed");
   }
-  const { model, waitedMs } = await context.supervisor.acquire(askedModel(name), id);
+  const { supervisor } = context;
+  const { canonical } = parseModelName(name);
+  const { model, waitedMs } = await supervisor.acquire(askedModel(name), id);
+  const word = supervisor.attest(model, id, { model: canonical, challenge: c! });
+  // Gone while the model was loaded.
+  if (word === undefined) throw new SecLlamaError("auth", "authentication failed");
+  supervisor.giveKey(model, id);
   const { exchange, done } = model.open(
-    { kind: "key", id, c: c!, model: parseModelName(name).canonical, waitedMs, suite },
-    { client: id, shared: context.supervisor.shared },
+    { kind: "key", id, c: c!, model: canonical, waitedMs, suite, ...word },
+    { client: id, shared: supervisor.shared },
   );
   return await relay(exchange, { body: null, first: undefined, signal, done });
 }
@@ -95,6 +101,7 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
           },
         );
       }
+      context.supervisor.giveKey(model, header.pskId);
       const { exchange, done } = model.open(
         { kind: "sealed" },
         { client: header.pskId, shared: context.supervisor.shared },

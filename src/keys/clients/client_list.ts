@@ -4,7 +4,7 @@
  * `signer` names covers every field; the revision, repeated in the key store, shows a list that was put back from earlier and
  * would make a revoked client welcome again.
  *
- * Pure: bytes in, bytes out. clients.ts reads and writes it.
+ * Pure: bytes in, bytes out. registry.ts reads and writes it.
  */
 import { createHmac } from "node:crypto";
 import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
@@ -13,9 +13,8 @@ import { deriveClientList } from "../derive.ts";
 import { isKid } from "../keyset/kid.ts";
 
 export const CLIENT_LIST_VERSION = 1;
-export const CLIENT_LIST_CAP_BYTES = 4_194_304;
-/** Unrevoked clients at one time: each key the runners hold costs them memory and the gateway a derivation. */
-export const MAX_CLIENTS = 1_000;
+/** Some 200,000 clients: a list that is longer was not written by us. */
+export const CLIENT_LIST_CAP_BYTES = 67_108_864;
 
 export interface PairedClient {
   /** 16 random bytes, hex; never reused. */
@@ -32,6 +31,8 @@ export interface PairedClient {
 export interface ClientList {
   /** Counts changes from 1; 0 is the empty list that was never written. */
   readonly rev: number;
+  /** The id that the clients know this host by, 32 hexadecimal digits; empty for the list that was never written. */
+  readonly hid: string;
   readonly clients: readonly PairedClient[];
 }
 
@@ -42,7 +43,7 @@ export interface SignedClientList {
   readonly mac: Bytes;
 }
 
-export const EMPTY_LIST: ClientList = { rev: 0, clients: [] };
+export const EMPTY_LIST: ClientList = { rev: 0, hid: "", clients: [] };
 
 function canonical(list: ClientList, signer: string): string {
   const clients = list.clients.map(({ id, name, created, revoked, kid }) => ({
@@ -52,7 +53,7 @@ function canonical(list: ClientList, signer: string): string {
     revoked,
     kid,
   }));
-  return JSON.stringify({ v: CLIENT_LIST_VERSION, rev: list.rev, signer, clients });
+  return JSON.stringify({ v: CLIENT_LIST_VERSION, rev: list.rev, hid: list.hid, signer, clients });
 }
 
 async function macOf(list: ClientList, signer: string, masterKey: Bytes): Promise<Bytes> {
@@ -90,17 +91,18 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
   } catch (cause) {
     throw corruptList("is not complete JSON", cause);
   }
-  const o = record(value, ["v", "rev", "signer", "clients", "mac"]);
+  const o = record(value, ["v", "rev", "hid", "signer", "clients", "mac"]);
   if (typeof o["v"] === "number" && o["v"] > CLIENT_LIST_VERSION) {
     throw corruptList(`is version ${o["v"]}: a newer secllama wrote it`);
   }
-  const { rev, signer, clients, mac } = o;
+  const { rev, hid, signer, clients, mac } = o;
   if (o["v"] !== CLIENT_LIST_VERSION) throw corruptList("has no version");
   if (!Number.isSafeInteger(rev) || (rev as number) < 1) throw corruptList("has a bad rev");
+  if (typeof hid !== "string" || !/^[0-9a-f]{32}$/.test(hid)) throw corruptList("has a bad hid");
   if (typeof signer !== "string" || !isKid(signer)) throw corruptList("has a bad signer");
   if (typeof mac !== "string" || !/^[0-9a-f]{64}$/.test(mac)) throw corruptList("has a bad mac");
   if (!Array.isArray(clients)) throw corruptList("has no clients");
-  const list = { rev: rev as number, clients: clients.map(parseClient) };
+  const list = { rev: rev as number, hid, clients: clients.map(parseClient) };
   if (new Set(list.clients.map((c) => c.id)).size !== list.clients.length) {
     throw corruptList("has an id twice");
   }

@@ -4,7 +4,7 @@
  * and never ahead: a list that is older than it was put back from earlier.
  */
 import { join } from "node:path";
-import { type Bytes, toHex, utf8, utf8Decode } from "../../bytes.ts";
+import { type Bytes, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import {
   CLIENT_LIST_CAP_BYTES,
@@ -12,12 +12,12 @@ import {
   corruptList,
   EMPTY_LIST,
   isClientName,
-  MAX_CLIENTS,
   type PairedClient,
   parseClientList,
   serialiseClientList,
   verifyClientList,
 } from "./client_list.ts";
+import { makeHostId, readHostId } from "../host_id.ts";
 import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
 import type { KeyStore } from "../stores/store.ts";
 
@@ -62,7 +62,8 @@ export class ClientRegistry {
   /**
    * The verified list.
    * @param options `atLeast` is a revision that the caller has seen; without it the store's is asked for.
-   * @throws {SecLlamaError} `key-corrupt` if it was edited, put back or removed; `key-io`; what the store throws.
+   * @throws {SecLlamaError} `key-corrupt` if it was edited, put back or removed, or is another host's; `key-io`; what the
+   * store throws.
    */
   async read(options: { atLeast?: number } = {}): Promise<ClientList> {
     const least = options.atLeast ?? await this.#storedRevision();
@@ -73,6 +74,10 @@ export class ClientRegistry {
     }
     const signed = parseClientList(bytes);
     if (signed.list.rev < least) throw corruptList("was put back from earlier");
+    const hid = await readHostId(this.#file.dataDir);
+    if (hid !== undefined && toHex(hid) !== signed.list.hid) {
+      throw corruptList("is of a host with another id than host.json has");
+    }
     const key = await this.#keys.masterKey(signed.signer).catch((cause) => {
       if (cause instanceof SecLlamaError && ["not-found", "key-lost"].includes(cause.code)) {
         throw corruptList(`is signed by the key ${signed.signer}, which is not there`, cause);
@@ -89,7 +94,7 @@ export class ClientRegistry {
 
   /**
    * Adds a client under the active key.
-   * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if the name is taken or there are too many.
+   * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if the name is taken.
    */
   async add(name: string, options: { replace?: boolean } = {}): Promise<PairedClient> {
     checkName(name);
@@ -98,11 +103,6 @@ export class ClientRegistry {
       if (old !== undefined && !options.replace) {
         throw new SecLlamaError("key-refused", `there is a client named ${name} already`, {
           hint: `to end it and pair it anew, run: secllama pair ${name} --replace --url …`,
-        });
-      }
-      if (list.clients.filter((c) => c.revoked === null).length >= MAX_CLIENTS) {
-        throw new SecLlamaError("key-refused", `there are ${MAX_CLIENTS} clients already`, {
-          hint: "revoke one that is no longer used: secllama clients revoke NAME",
         });
       }
       const time = this.#now().toISOString();
@@ -135,13 +135,16 @@ export class ClientRegistry {
     });
   }
 
-  /** Notes that the client `id` has shown its key under the active master key. Does nothing for a revoked one. */
-  async confirm(id: string, kid: string): Promise<void> {
-    const same = (c: PairedClient) => c.id === id && c.revoked === null;
+  /**
+   * Notes that clients have shown their keys: client's id → kid, which counts if it is the active key's. One write for all of
+   * them. Does nothing for revoked ones.
+   */
+  async confirm(shown: ReadonlyMap<string, string>): Promise<void> {
     await this.#change((list, active) => {
-      const client = list.clients.find(same);
-      if (client === undefined || client.kid === kid || kid !== active) return undefined;
-      const clients = list.clients.map((c) => c === client ? { ...c, kid } : c);
+      const moved = (c: PairedClient) =>
+        c.revoked === null && c.kid !== active && shown.get(c.id) === active;
+      if (!list.clients.some(moved)) return undefined;
+      const clients = list.clients.map((c) => moved(c) ? { ...c, kid: active } : c);
       return { clients, result: undefined };
     });
   }
@@ -206,11 +209,13 @@ export class ClientRegistry {
     });
   }
 
-  async #write({ rev, clients }: ClientList): Promise<void> {
+  /** The caller holds the lock. */
+  async #write({ rev, clients }: Pick<ClientList, "rev" | "clients">): Promise<void> {
     const gone = clients.filter((c) => c.revoked !== null)
       .sort((a, b) => a.revoked! < b.revoked! ? -1 : 1).slice(0, -MAX_REVOKED);
     const past = new Set(gone);
-    const list = { rev, clients: clients.filter((c) => !past.has(c)) };
+    const hid = toHex(await readHostId(this.#file.dataDir) ?? await this.#lostHostId());
+    const list = { rev, hid, clients: clients.filter((c) => !past.has(c)) };
     const { kid, key } = await this.#keys.active();
     try {
       await writeFileAtomically(this.#path, await serialiseClientList(list, kid, key));
@@ -221,6 +226,22 @@ export class ClientRegistry {
       await this.#keys.store?.put(REVISION, utf8(`sl1c:${list.rev}`));
     } catch {
       // Written all the same. The revision is one behind, which every reader accepts and the next change completes.
+    }
+  }
+
+  /** The host's id where host.json is not there: what the list says, else a new one. The caller holds the lock. */
+  async #lostHostId(): Promise<Bytes> {
+    return await makeHostId(this.#file.dataDir, await this.hostId());
+  }
+
+  /** The id that the clients know this host by; undefined if there is no list that verifies. */
+  async hostId(): Promise<Bytes | undefined> {
+    try {
+      const { hid } = await this.read();
+      return hid === "" ? undefined : fromHex(hid);
+    } catch (error) {
+      if (error instanceof SecLlamaError && error.code === "key-corrupt") return undefined;
+      throw error;
     }
   }
 
@@ -235,7 +256,7 @@ export class ClientRegistry {
   async #bytes(): Promise<Uint8Array | undefined> {
     try {
       const { size } = await Deno.stat(this.#path);
-      if (size > CLIENT_LIST_CAP_BYTES) throw corruptList("is over 4 MiB");
+      if (size > CLIENT_LIST_CAP_BYTES) throw corruptList("is over 64 MiB");
       return await Deno.readFile(this.#path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;

@@ -1,16 +1,11 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../errors.ts";
-import {
-  CLIENT_LIST_CAP_BYTES,
-  isClientName,
-  parseClientList,
-  serialiseClientList,
-} from "./client_list.ts";
+import { isClientName, parseClientList, serialiseClientList } from "./client_list.ts";
 import { ClientRegistry } from "./registry.ts";
 import { ManifestFile } from "../keyset/manifest_file.ts";
-import { openKeySource, type PskEntry } from "../source.ts";
+import { type KeySource, openKeySource } from "../source.ts";
 import { MemoryStore } from "../stores/memory.ts";
-import { code, managerAt, withFolder } from "../testing.ts";
+import { code, entriesOf, managerAt, withFolder } from "../testing.ts";
 
 const sourceAt = (folder: string, store: MemoryStore, clientGraceMs?: number) =>
   openKeySource({
@@ -22,7 +17,8 @@ const sourceAt = (folder: string, store: MemoryStore, clientGraceMs?: number) =>
     ...(clientGraceMs === undefined ? {} : { clientGraceMs }),
   });
 
-const remote = (entries: PskEntry[]) => entries.filter((e) => e.client !== undefined);
+const remote = async (source: KeySource) =>
+  (await entriesOf(source)).filter((e) => e.client !== undefined);
 
 Deno.test("clients: pair, list, rename, revoke; every id is new, and the file holds no key", () =>
   withFolder(async (folder) => {
@@ -30,16 +26,18 @@ Deno.test("clients: pair, list, rename, revoke; every id is new, and the file ho
     const keys = await sourceAt(folder, store);
     const before = await keys.changes();
     const registry = keys.clients();
-    assert.deepEqual(await registry.read(), { rev: 0, clients: [] });
+    assert.deepEqual(await registry.read(), { rev: 0, hid: "", clients: [] });
     const laptop = await registry.add("laptop");
     const phone = await registry.add("Amélie 2");
     assert.notEqual(await keys.changes(), before);
-    const entries = await keys.psks();
-    assert.deepEqual(remote(entries).map((e) => e.client), [laptop.id, phone.id]);
+    const entries = await entriesOf(keys);
+    assert.deepEqual(entries.map((e) => e.client), [undefined, laptop.id, phone.id]);
     assert.equal(entries[0]!.pskId, `local.${laptop.kid}`);
-    assert.equal(remote(entries)[0]!.pskId, `client.${laptop.kid}.${laptop.id}`);
+    assert.equal(entries[1]!.pskId, `client.${laptop.kid}.${laptop.id}`);
+    using ring = await keys.ring();
     const text = await Deno.readTextFile(`${folder}/clients.json`);
-    for (const { psk } of entries) {
+    for (const client of [undefined, laptop.id, phone.id]) {
+      const { psk } = ring.credentials(client)!;
       for (const form of [psk.toHex(), psk.toBase64(), psk.toBase64({ alphabet: "base64url" })]) {
         assert.ok(!text.includes(form.replace(/=+$/, "")));
       }
@@ -52,11 +50,11 @@ Deno.test("clients: pair, list, rename, revoke; every id is new, and the file ho
     assert.equal((await registry.rename("laptop", "Notebook")).id, laptop.id);
     await registry.revoke(laptop.id);
     assert.equal(await code(registry.revoke("Notebook")), "not-found");
-    assert.deepEqual(remote(await keys.psks()).map((e) => e.client), [phone.id]);
+    assert.deepEqual((await remote(keys)).map((e) => e.client), [phone.id]);
     const again = await registry.add("Notebook");
     assert.notEqual(again.id, laptop.id);
     const replaced = await registry.add("Notebook", { replace: true });
-    assert.deepEqual(remote(await keys.psks()).map((e) => e.client), [phone.id, replaced.id]);
+    assert.deepEqual((await remote(keys)).map((e) => e.client), [phone.id, replaced.id]);
     for (const name of ["", " x", "x ", "a/b", "x\ny", "-x", "x".repeat(65)]) {
       assert.equal(isClientName(name), false, name);
       assert.equal(await code(registry.add(name)), "usage");
@@ -86,18 +84,18 @@ Deno.test("clients: a list that was edited, put back, cut or removed lets nobody
       );
       for (const source of [keys, await sourceAt(folder, store)]) {
         assert.equal(await code(source.clients().read()), "key-corrupt");
-        assert.deepEqual(remote(await source.psks()), []);
-        assert.equal((await source.psks()).length, 1, "local clients go on");
+        assert.deepEqual(await remote(source), []);
+        assert.equal((await entriesOf(source)).length, 1, "local clients go on");
         assert.equal(await code(source.clients().add("other")), "key-corrupt");
       }
     }
     await Deno.remove(path);
     assert.equal(await code(registry.read()), "key-corrupt");
-    assert.deepEqual(remote(await keys.psks()), []);
+    assert.deepEqual(await remote(keys), []);
     await registry.reset();
     assert.deepEqual((await registry.read()).clients, []);
     const fresh = await registry.add("laptop");
-    assert.deepEqual(remote(await keys.psks()).map((e) => e.client), [fresh.id]);
+    assert.deepEqual((await remote(keys)).map((e) => e.client), [fresh.id]);
   }));
 
 Deno.test("clients: a revision one behind, as a kill leaves it, is fine", () =>
@@ -119,20 +117,20 @@ Deno.test("clients: rotation keeps both keys for the grace, and the older one on
     const keys = await sourceAt(folder, store, 3_600_000);
     const manager = managerAt(folder, store);
     const { id, kid: first } = await keys.clients().add("laptop");
-    const kids = async (source = keys) => remote(await source.psks()).map((e) => e.kid);
+    const kids = async (source = keys) => (await remote(source)).map((e) => e.kid);
     const changes = await keys.changes();
     const { kid: second } = await manager.rotate();
     assert.notEqual(await keys.changes(), changes);
     assert.deepEqual(await kids(), [second, first]);
     assert.deepEqual(await kids(await sourceAt(folder, store, 0)), [second], "no grace");
-    await keys.clients().confirm(id, "0000000000000000");
+    await keys.clients().confirm(new Map([[id, "0000000000000000"]]));
     assert.deepEqual(await kids(), [second, first]);
-    await keys.clients().confirm(id, second);
+    await keys.clients().confirm(new Map([[id, second]]));
     assert.deepEqual(await kids(), [second]);
     // Back to the first, and on: what it has shown and what is newer stays.
     await manager.rotateTo(first);
     assert.deepEqual(await kids(), [first, second]);
-    await keys.clients().confirm(id, first);
+    await keys.clients().confirm(new Map([[id, first]]));
     const { kid: third } = await manager.rotate({ compromised: true });
     assert.deepEqual(await kids(), [third], "nothing is accepted under a compromised key");
   }));
@@ -142,7 +140,7 @@ Deno.test("clients: after a compromise nobody is in under a key from before it, 
     const store = new MemoryStore();
     const keys = await sourceAt(folder, store, 3_600_000);
     const manager = managerAt(folder, store);
-    const kids = async () => remote(await keys.psks()).map((e) => e.kid);
+    const kids = async () => (await remote(keys)).map((e) => e.kid);
     const { kid: first } = await keys.clients().add("away since the first key");
     const { kid: second } = await manager.rotate();
     assert.deepEqual(await kids(), [second, first]);
@@ -162,7 +160,7 @@ Deno.test("clients: the list outlives the key that signed it", () =>
     await manager.rotate();
     await manager.delete(kid);
     assert.equal((await keys.clients().read()).clients.length, 1);
-    assert.equal(remote(await keys.psks()).length, 1);
+    assert.equal((await remote(keys)).length, 1);
   }));
 
 Deno.test("clients: a key from outside has clients too, one in memory has none", () =>
@@ -172,16 +170,16 @@ Deno.test("clients: a key from outside has clients too, one in memory has none",
     const keys = await openKeySource({ ...options, envKey });
     const { id } = await keys.clients().add("laptop");
     const again = await openKeySource({ ...options, envKey });
-    assert.deepEqual(remote(await again.psks()).map((e) => e.client), [id]);
+    assert.deepEqual((await remote(again)).map((e) => e.client), [id]);
     const other = await openKeySource({
       ...options,
       envKey: `sl1:${new Uint8Array(32).fill(8).toBase64()}`,
     });
     assert.equal(await code(other.clients().read()), "key-corrupt");
-    assert.deepEqual(remote(await other.psks()), []);
+    assert.deepEqual(await remote(other), []);
     const memory = await openKeySource({ ...options, ephemeral: true });
     assert.throws(() => memory.clients(), SecLlamaError);
-    assert.deepEqual(remote(await memory.psks()), []);
+    assert.deepEqual(await remote(memory), []);
   }));
 
 Deno.test("clients: changes by several processes at one time all arrive", () =>
@@ -195,7 +193,7 @@ Deno.test("clients: changes by several processes at one time all arrive", () =>
     assert.deepEqual([rev, clients.length], [12, 12]);
   }));
 
-Deno.test("clients: a host that pairs and revokes for years can still read its list", () =>
+Deno.test("clients: a host that pairs and revokes for years keeps the latest thousand of those it ended", () =>
   withFolder(async (folder) => {
     const master = new Uint8Array(32).fill(1);
     const kid = "00112233445566ff";
@@ -209,16 +207,40 @@ Deno.test("clients: a host that pairs and revokes for years can still read its l
       ...{ revoked, kid },
     });
     const clients = Array.from({ length: 16_050 }, (_, i) => client(i, i === 0 ? null : first));
-    const file = await serialiseClientList({ rev: 1, clients }, kid, master);
-    const roomBytes = CLIENT_LIST_CAP_BYTES - file.length;
-    assert.ok(roomBytes > 0 && roomBytes < 50_000, `${roomBytes} bytes are left`);
-    await Deno.writeFile(`${folder}/clients.json`, file);
-    for (let i = 0; i < 200; i++) {
+    const list = { rev: 1, hid: "0".repeat(32), clients };
+    await Deno.writeFile(`${folder}/clients.json`, await serialiseClientList(list, kid, master));
+    for (let i = 0; i < 20; i++) {
       const { id } = await registry.add(`${"n".repeat(55)}x${i}`);
       await registry.revoke(id);
     }
     const left = (await registry.read()).clients;
     assert.equal(left.find((c) => c.revoked === null)?.id, client(0, null).id);
     assert.equal(left.length, 1_001);
-    assert.equal(left.at(-1)!.name, `${"n".repeat(55)}x199`);
+    assert.equal(left.at(-1)!.name, `${"n".repeat(55)}x19`);
+  }));
+
+Deno.test("host id: made once, kept in the list of clients too, and no other host's list is taken", () =>
+  withFolder(async (folder) => {
+    const store = new MemoryStore();
+    const hidAt = async () => (await sourceAt(folder, store)).hid.toHex();
+    const hid = await hidAt();
+    assert.match(hid, /^[0-9a-f]{32}$/);
+    assert.equal(await hidAt(), hid, "the same at the next start");
+    const all = await Promise.all([hidAt(), hidAt(), hidAt()]);
+    assert.deepEqual(new Set(all), new Set([hid]));
+    const keys = await sourceAt(folder, store);
+    await keys.clients().add("laptop");
+    // Lost: the list still says by which id the clients know this host.
+    await Deno.remove(`${folder}/host.json`);
+    assert.equal(await hidAt(), hid);
+    assert.equal(JSON.parse(await Deno.readTextFile(`${folder}/host.json`)).hid, hid);
+    // Replaced: its clients know another host.
+    await Deno.writeTextFile(`${folder}/host.json`, JSON.stringify({ v: 1, hid: "0".repeat(32) }));
+    const other = await sourceAt(folder, store);
+    assert.equal(await code(other.clients().read()), "key-corrupt");
+    assert.deepEqual(await remote(other), []);
+    for (const bad of ["", "{", "{}", `{"v":1,"hid":"xx"}`, `{"v":2,"hid":"${hid}"}`, "\xff"]) {
+      await Deno.writeTextFile(`${folder}/host.json`, bad);
+      assert.equal(await code(sourceAt(folder, store)), "key-corrupt", bad);
+    }
   }));

@@ -1,0 +1,40 @@
+/**
+ * The clients that are not revoked, by id, read anew only when the list has changed. None while it does not verify: whoever was
+ * revoked must not come back by a damaged file.
+ */
+import { SecLlamaError } from "../../errors.ts";
+import type { PairedClient } from "./client_list.ts";
+import type { ClientRegistry } from "./registry.ts";
+
+export type Clients = ReadonlyMap<string, PairedClient>;
+
+export class LiveClients {
+  readonly #registry: ClientRegistry;
+  #seen: { fingerprint: string; rev: number; clients: Clients } | undefined;
+
+  constructor(registry: ClientRegistry) {
+    this.#registry = registry;
+  }
+
+  /** Differs whenever the list was replaced. Cheap: one look at one file. */
+  fingerprint(): string {
+    return this.#registry.fingerprint();
+  }
+
+  /** @throws {SecLlamaError} What {@link ClientRegistry.read} throws but `key-corrupt`. */
+  async read(): Promise<Clients> {
+    const fingerprint = this.#registry.fingerprint();
+    if (this.#seen?.fingerprint === fingerprint) return this.#seen.clients;
+    try {
+      const atLeast = this.#seen?.rev;
+      const list = await this.#registry.read(atLeast === undefined ? {} : { atLeast });
+      const live = list.clients.filter(({ revoked }) => revoked === null);
+      const clients = new Map(live.map((client) => [client.id, client]));
+      this.#seen = { fingerprint, rev: list.rev, clients };
+      return clients;
+    } catch (error) {
+      if (!(error instanceof SecLlamaError) || error.code !== "key-corrupt") throw error;
+      return new Map();
+    }
+  }
+}
