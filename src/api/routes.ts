@@ -11,9 +11,9 @@ export type Dialect = "ollama" | "openai" | "anthropic" | "sealed";
 /**
  * `inference` carries a conversation: it is sealed, and only the runner reads it. `metadata` and `security` are asked of the
  * gateway with a proof of who asks. `management` changes the host's models: off unless the operator turned it on. `sealed`
- * is how sealed requests reach the gateway; the proxy does not have it.
+ * is how sealed requests reach the gateway; the proxy does not have it. `identity` is the proxy's alone: it proves itself there.
  */
-export type Kind = "inference" | "metadata" | "security" | "management" | "sealed";
+export type Kind = "inference" | "metadata" | "security" | "management" | "sealed" | "identity";
 
 export type Method = "GET" | "HEAD" | "POST" | "DELETE";
 
@@ -114,6 +114,10 @@ export const ROUTES = {
     body: "sealed",
     open: true,
     crossOrigin: true,
+  }),
+  identity: route("identity", "ollama", "/secllama/identity", {
+    methods: POST,
+    maxBytes: SMALL_BYTES,
   }),
   sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
 } as const satisfies Readonly<Record<string, Route>>;

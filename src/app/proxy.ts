@@ -3,6 +3,7 @@ import { type Credentials, sealedFetch, type SealedFetchOptions } from "../clien
 import type { Config } from "../config/config.ts";
 import { type KeySourceOptions, openKeySource } from "../keys/mod.ts";
 import { makeLogger } from "../log.ts";
+import { ProxyIdentity } from "../proxy/identity.ts";
 import { startProxy } from "../proxy/mod.ts";
 import type { Handover } from "./handover.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
@@ -16,6 +17,7 @@ export interface RunningProxy {
 
 export interface ProxyRoleOptions {
   readonly config: Config;
+  readonly dataDir: string;
   readonly connection: SealedFetchOptions;
   /** Whether the key is in hand: then nothing else of the machine is needed. */
   readonly holdsKey: boolean;
@@ -27,11 +29,13 @@ export interface ProxyRoleOptions {
  * @throws {SecLlamaError} `port-in-use`, `address-unavailable`.
  */
 export async function startProxyRole(options: ProxyRoleOptions): Promise<RunningProxy> {
-  const { config, connection, holdsKey, signal } = options;
+  const { config, dataDir, connection, holdsKey, signal } = options;
   const logger = makeLogger({ role: "proxy", level: config.logLevel });
   const fetch = sealedFetch(connection);
   const gateway = String(connection.gateway);
+  const identity = await ProxyIdentity.make();
   const proxy = await startProxy({
+    identity,
     gateway,
     hostname: "127.0.0.1",
     port: config.proxyPort,
@@ -41,9 +45,14 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
     signal,
   });
+  await identity.announce(dataDir, proxy.addr.port);
   revokePermissions(holdsKey ? ["run", "read", "write"] : []);
   logger.info("permissions", permissionLabels());
-  return { url: `http://127.0.0.1:${proxy.addr.port}`, gateway, finished: proxy.finished };
+  return {
+    url: `http://127.0.0.1:${proxy.addr.port}`,
+    gateway,
+    finished: proxy.finished.then(() => identity.withdraw()),
+  };
 }
 
 /**

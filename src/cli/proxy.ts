@@ -53,6 +53,7 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
       await ownGateway(context, { port: config.port, dataDir, handover });
     const running = await startProxyRole({
       config,
+      dataDir,
       connection,
       holdsKey: handover?.credentials !== undefined,
       signal: stop.signal,

@@ -50,9 +50,9 @@ only the answer, /? shows the rest). With PROMPT, a file or pipe on standard inp
 A prompt given as an argument can be seen by other programs of this machine while the command runs.
 It asks the proxy on loopback; where none runs and this machine is paired with a gateway, it seals by itself.`,
   async run(context) {
-    const { config, dataDir } = await readSettings(context);
+    const settings = await readSettings(context);
     const { tui, signal } = context;
-    const post = await makePost(context, dataDir, `http://${askedProxy(config)}`);
+    const post = await makePost(context, askedProxy(settings));
     const [model, ...words] = context.positionals;
     const prompt = words.join(" ");
     const session = new Session(model!, sessionSettings(context));
@@ -61,7 +61,7 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     if (
       words.length === 0 && files.length === 0 && images.length === 0 && Deno.stdin.isTerminal()
     ) {
-      await converse(await surroundings(context, post, dataDir), session);
+      await converse(await surroundings(context, post, settings.dataDir), session);
       return EXIT.ok;
     }
     const input = words.length === 0 && !Deno.stdin.isTerminal() || await hasInput(context)

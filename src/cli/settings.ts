@@ -1,5 +1,5 @@
 /** The settings as options of commands. */
-import type { Config } from "../config/config.ts";
+import type { LocalProxy } from "../app/local_proxy.ts";
 import { type Field, FIELDS } from "../config/fields.ts";
 import { loadSettings, type Settings } from "../config/settings.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -24,15 +24,15 @@ export const ASKED_PROXY_OPTION: OptionTable = {
   "proxy-port": { type: "string", value: "PORT", help: "port of the proxy to ask (default 11434)" },
 };
 
-/** `127.0.0.1:PORT` of the proxy that runs already. @throws {SecLlamaError} `usage` for port 0. */
-export function askedProxy(config: Config): string {
+/** The proxy that runs already, by the settings. @throws {SecLlamaError} `usage` for port 0. */
+export function askedProxy({ config, dataDir }: Settings): LocalProxy {
   if (config.proxyPort === 0) {
     throw new SecLlamaError("usage", "--proxy-port 0 names no proxy that could be asked", {
       field: "--proxy-port",
       hint: "give the port that serve took: it is in its first lines, and in what --ready-fd gets",
     });
   }
-  return `127.0.0.1:${config.proxyPort}`;
+  return { hostname: "127.0.0.1", port: config.proxyPort, dataDir };
 }
 
 /** The settings as a command's flags, the environment and the config file give them. @throws {SecLlamaError} `bad-config`. */

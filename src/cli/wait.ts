@@ -1,5 +1,7 @@
 /** `secllama wait`: returns when the proxy answers, for scripts that did not start it themselves. */
 import { parseDurationMs } from "../config/duration.ts";
+import { ROUTES } from "../api/routes.ts";
+import { askLocalProxy } from "../app/local_proxy.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { type Command, stringOption } from "./command.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
@@ -21,28 +23,37 @@ export const waitCommand: Command = {
   details: `Exit code 0 when it answers, 5 when the time is over. Whoever starts serve itself uses
 serve --ready-fd, which needs no polling and also tells a serve that failed.`,
   async run(context) {
-    const { config } = await readSettings(context);
+    const proxy = askedProxy(await readSettings(context));
     const timeoutMs = parseDurationMs(
       stringOption(context, "timeout") ?? DEFAULT_TIMEOUT,
       "--timeout",
     );
-    const url = `http://${askedProxy(config)}`;
     const deadline = performance.now() + timeoutMs;
     while (!context.signal.aborted) {
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0) {
-        throw new SecLlamaError("gateway-unreachable", `no proxy answers on ${url.slice(7)}`, {
-          hint: "to start one, run: secllama serve",
-        });
-      }
+      const leftMs = Math.max(1, deadline - performance.now());
       try {
         const signal = AbortSignal.any([context.signal, AbortSignal.timeout(leftMs)]);
-        const response = await fetch(`${url}/api/version`, { signal });
-        await response.body?.cancel();
-        if (response.ok) return EXIT.ok;
-      } catch { /* not there yet */ }
-      await new Promise((resolve) => setTimeout(resolve, Math.min(POLL_MS, leftMs)));
+        const answer = await askLocalProxy(proxy, {
+          method: "GET",
+          path: ROUTES.version.path,
+          signal,
+        });
+        await answer.body?.cancel();
+        if (answer.ok) return EXIT.ok;
+      } catch (error) {
+        // Not there yet; or another program is in its place, which may go. Which of the two is said in the end.
+        if (performance.now() >= deadline) throw lastWord(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
     throw new SecLlamaError("cancelled", "cancelled");
   },
 };
+
+function lastWord(error: unknown): SecLlamaError {
+  if (error instanceof SecLlamaError && error.code === "peer-refused") return error;
+  return new SecLlamaError("gateway-unreachable", "no proxy answered in that time", {
+    hint: "to start one, run: secllama serve",
+    cause: error,
+  });
+}

@@ -7,6 +7,7 @@ import { collect } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
+import { readChallenge } from "../api/proxy_identity.ts";
 import {
   allowed,
   bodyLimit,
@@ -17,6 +18,7 @@ import {
   takes,
 } from "../api/routes.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
+import { type Bytes, toBase64Url, utf8Decode } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
@@ -30,6 +32,8 @@ export interface ProxyAppOptions {
   /** Asks the gateway for metadata, with a proof of who asks: `sealedFetch(…).metadata`. */
   readonly metadata: SealedFetch["metadata"];
   readonly logger: Logger;
+  /** Proves to this user's programs that this is their proxy. */
+  readonly identity?: { sign(challenge: Bytes): Promise<Bytes | undefined> };
   /** Model management is passed on to the gateway, which decides; without this it is refused here. */
   readonly management?: { readonly maxBytes: number };
 }
@@ -69,6 +73,8 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
       switch (route.kind) {
         case "inference":
           return await sealed(options, c.req.raw, route);
+        case "identity":
+          return await identity(options, c.req.raw, route);
         case "management":
           return await forward(options, c.req.raw, pathname);
         default:
@@ -106,6 +112,32 @@ async function sealed(options: ProxyAppOptions, request: Request, route: Route):
     status: answer.status,
     headers: { ...headers, "secllama-sealed": "1" },
   });
+}
+
+/** @throws {SecLlamaError} `bad-request` for what is no challenge, `not-found` where nothing can be proven. */
+async function identity(
+  { identity }: ProxyAppOptions,
+  request: Request,
+  route: Route,
+): Promise<Response> {
+  if (identity === undefined) throw new SecLlamaError("not-found", "not found");
+  const refused = refusedRequestBody(request, route);
+  if (refused) throw refused;
+  let body: unknown;
+  try {
+    body = JSON.parse(utf8Decode(await collect(request.body, route.maxBytes)));
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+  }
+  const challenge = readChallenge(body);
+  if (challenge === undefined) {
+    throw new SecLlamaError("bad-request", "challenge must be 32 bytes in base64url", {
+      field: "challenge",
+    });
+  }
+  const signature = await identity.sign(challenge);
+  if (signature === undefined) throw new SecLlamaError("not-found", "not found");
+  return Response.json({ signature: toBase64Url(signature) });
 }
 
 async function metadata(

@@ -135,7 +135,7 @@ test("an HTTP proxy gets neither a prompt nor anything else", async () => {
   try {
     const answer = await run(
       ["run", "demo", QUESTION, `--proxy-port=${new URL(served.proxyUrl).port}`],
-      { env: { ...home.env, ...hostile } },
+      { env: { ...home.env, HOME: served.home, ...hostile } },
     );
     assert.equal(answer.code, 0, answer.stderr);
     assert.match(answer.stdout, /network|socket/i);

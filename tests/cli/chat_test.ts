@@ -5,8 +5,13 @@ import { newHome, ROOT, secllama, startServe } from "../support/serve.ts";
 
 type Step = ["expect" | "send", string];
 
-async function onTerminal(args: readonly string[], steps: readonly Step[]) {
-  const { home, env } = await newHome();
+async function onTerminal(
+  served: { home: string },
+  args: readonly string[],
+  steps: readonly Step[],
+) {
+  const { home, env: own } = await newHome();
+  const env = { ...own, HOME: served.home };
   try {
     const child = new Deno.Command("/usr/bin/python3", {
       args: [join(ROOT, "tests/cli/terminal.py"), ...secllama(args)],
@@ -36,7 +41,7 @@ Deno.test("run on a terminal: a conversation, its commands, several lines, histo
   const served = await startServe();
   try {
     const port = new URL(served.proxyUrl).port;
-    const { seen, code } = await onTerminal(["run", "demo", `--proxy-port=${port}`], [
+    const { seen, code } = await onTerminal(served, ["run", "demo", `--proxy-port=${port}`], [
       ["expect", ">>> "],
       ["send", "/cler\r"],
       ["expect", "there is no command /cler"],
@@ -84,7 +89,7 @@ Deno.test("run: words without quotes are one prompt, a file comes before it, and
     const [program, ...rest] = secllama(["run", "demo", `--proxy-port=${port}`, ...args]);
     const { code, stdout, stderr } = await new Deno.Command(program!, {
       args: rest,
-      env,
+      env: { ...env, HOME: served.home },
       clearEnv: true,
       cwd: home,
       stdin: "null",

@@ -433,7 +433,8 @@ bothWays("serve: malformed settings are errors, not weaker settings", async () =
 
 bothWays("run: an answer on standard output, nothing else", async () => {
   const served = await startServe();
-  const { home, env } = await newHome();
+  const { home, env: own } = await newHome();
+  const env = { ...own, HOME: served.home };
   try {
     const port = new URL(served.proxyUrl).port;
     const plain = await cli(["run", "demo", QUESTION, "--temperature=0", `--proxy-port=${port}`], {

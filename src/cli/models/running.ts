@@ -1,6 +1,6 @@
 /** Asks the `serve` that runs on this machine, through its proxy on loopback. */
+import { askLocalProxy } from "../../app/local_proxy.ts";
 import { readError } from "../../api/errors.ts";
-import { JSON_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { CommandContext } from "../command.ts";
@@ -25,27 +25,14 @@ export interface RunningServe {
 
 /** @throws {SecLlamaError} `bad-config`; its methods: `gateway-unreachable` if nothing runs there. */
 export async function runningServe(context: CommandContext): Promise<RunningServe> {
-  const { config } = await readSettings(context);
-  const host = askedProxy(config);
+  const proxy = askedProxy(await readSettings(context));
   const ask = async (path: string, body?: object): Promise<unknown> => {
-    let answer: Response;
-    try {
-      answer = await fetch(`http://${host}${path}`, {
-        signal: context.signal,
-        redirect: "error",
-        ...(body === undefined ? {} : {
-          method: "POST",
-          headers: { "content-type": JSON_TYPE },
-          body: JSON.stringify(body),
-        }),
-      });
-    } catch (cause) {
-      if (context.signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
-      throw new SecLlamaError("gateway-unreachable", `nothing runs on ${host}`, {
-        hint: "to start it: secllama serve; if it has another port: --proxy-port",
-        cause,
-      });
-    }
+    const answer = await askLocalProxy(proxy, {
+      method: body === undefined ? "GET" : "POST",
+      path,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: context.signal,
+    });
     if (!answer.ok) throw await readError(answer);
     return await answer.json().catch(() => ({}));
   };
@@ -53,7 +40,7 @@ export async function runningServe(context: CommandContext): Promise<RunningServ
     async models() {
       const { models } = Object(await ask(ROUTES.ps.path)) as { models?: RunningModel[] };
       if (Array.isArray(models)) return models;
-      throw new SecLlamaError("gateway-unreachable", `what runs on ${host} is not SecLlama`);
+      throw new SecLlamaError("internal", "the proxy's list of models is none");
     },
     async unload(name) {
       // As `ollama stop` does. Sealed by the proxy, as every request about a model is.

@@ -1,0 +1,203 @@
+/**
+ * Requests to the proxy of this user and this machine, each on a connection whose other end has proven itself first. What is
+ * sent there is not sealed yet, so neither another program on that port, nor one that takes it between the proof and the
+ * request, may get it: both go over the one connection.
+ */
+import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { JSON_TYPE } from "../api/media_types.ts";
+import {
+  announcementName,
+  CHALLENGE_BYTES,
+  readAnnouncement,
+  readSignature,
+  signedText,
+} from "../api/proxy_identity.ts";
+import { ROUTES } from "../api/routes.ts";
+import { type Bytes, toBase64Url } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { listenerUids, ownUid } from "../http/peer.ts";
+
+/** Whoever does not answer so small a request in this time is not ours. */
+const PROOF_TIMEOUT_MS = 10_000;
+const MAX_PROOF_BYTES = 4096;
+
+export interface LocalProxy {
+  readonly hostname: string;
+  readonly port: number;
+  /** The data folder that the proxy announced itself in. */
+  readonly dataDir: string;
+}
+
+export interface LocalRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  /** JSON. */
+  readonly body?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks the proxy, once it has proven itself.
+ * @throws {SecLlamaError} `gateway-unreachable` if nothing listens, `peer-refused` if what listens is not this user's proxy (nothing but
+ * a challenge was sent to it), `cancelled`.
+ */
+export async function askLocalProxy(proxy: LocalProxy, ask: LocalRequest): Promise<Response> {
+  refuseOthers(proxy);
+  const key = await announcedKey(proxy);
+  const agent = oneConnection(proxy);
+  try {
+    await prove(proxy, key, agent, ask.signal);
+    const message = await send(proxy, agent, ask);
+    message.once("close", () => agent.destroy());
+    return toResponse(message);
+  } catch (cause) {
+    agent.destroy();
+    if (cause instanceof SecLlamaError) throw cause;
+    if (ask.signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+    throw unreachable(proxy, cause);
+  }
+}
+
+/**
+ * While no proxy of ours runs, any user of the machine may listen on its port.
+ * @throws {SecLlamaError} `peer-refused`.
+ */
+function refuseOthers({ hostname, port }: LocalProxy): void {
+  if (Deno.build.os !== "linux") return;
+  if (listenerUids(port).every((uid) => uid === ownUid())) return;
+  throw refused(`another user's program listens on ${hostname}:${port}`);
+}
+
+async function announcedKey({ dataDir, port }: LocalProxy): Promise<Bytes | undefined> {
+  try {
+    return readAnnouncement(await Deno.readTextFile(join(dataDir, announcementName(port))));
+  } catch {
+    return undefined;
+  }
+}
+
+/** An agent that makes one connection and no second one. */
+function oneConnection({ hostname, port }: LocalProxy): Agent {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  let made = false;
+  Object.assign(agent, {
+    createConnection(): Socket {
+      if (made) throw new Error("the proven connection was closed");
+      made = true;
+      return connect({ host: hostname, port });
+    },
+  });
+  return agent;
+}
+
+/** @throws {SecLlamaError} `peer-refused`, `gateway-unreachable`. */
+async function prove(
+  proxy: LocalProxy,
+  key: Bytes | undefined,
+  agent: Agent,
+  signal: AbortSignal,
+): Promise<void> {
+  const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
+  let answer: unknown;
+  try {
+    const message = await send(proxy, agent, {
+      method: "POST",
+      path: ROUTES.identity.path,
+      body: JSON.stringify({ challenge: toBase64Url(challenge) }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(PROOF_TIMEOUT_MS)]),
+    });
+    answer = JSON.parse(await text(message));
+  } catch (cause) {
+    if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+    if ((cause as { code?: unknown })?.code === "ECONNREFUSED") throw unreachable(proxy, cause);
+    throw await notOurs(proxy);
+  }
+  const signature = readSignature(answer);
+  if (key === undefined || signature === undefined) throw await notOurs(proxy);
+  const imported = await crypto.subtle.importKey("raw", key, "Ed25519", false, ["verify"]);
+  const signed = signedText(proxy.port, challenge);
+  if (!await crypto.subtle.verify("Ed25519", imported, signature, signed)) {
+    throw await notOurs(proxy);
+  }
+}
+
+function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<IncomingMessage> {
+  const body = new TextEncoder().encode(ask.body ?? "");
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      agent,
+      method: ask.method,
+      path: ask.path,
+      signal: ask.signal,
+      headers: {
+        host: `${proxy.hostname}:${proxy.port}`,
+        ...(ask.body === undefined
+          ? {}
+          : { "content-type": JSON_TYPE, "content-length": String(body.length) }),
+      },
+    }, resolve);
+    request.on("error", reject);
+    request.end(ask.body === undefined ? undefined : body);
+  });
+}
+
+async function text(message: IncomingMessage): Promise<string> {
+  const decoder = new TextDecoder();
+  let out = "";
+  for await (const chunk of message) {
+    out += decoder.decode(chunk as Uint8Array, { stream: true });
+    if (out.length > MAX_PROOF_BYTES) throw new Error("too long an answer");
+  }
+  return out;
+}
+
+function toResponse(message: IncomingMessage): Response {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(message.headers)) {
+    if (typeof value === "string") headers.set(name, value);
+  }
+  const status = message.statusCode ?? 502;
+  const empty = [101, 204, 205, 304].includes(status);
+  const body = empty ? null : Readable.toWeb(message) as unknown as ReadableStream<Uint8Array>;
+  return new Response(body, { status, headers });
+}
+
+/** What it is, where it says so by itself. Asked over another connection, for nothing that is anybody's. */
+async function notOurs({ hostname, port }: LocalProxy): Promise<SecLlamaError> {
+  const address = `${hostname}:${port}`;
+  let version: unknown;
+  try {
+    const signal = AbortSignal.timeout(PROOF_TIMEOUT_MS);
+    const url = `http://${address}${ROUTES.version.path}`;
+    version = await (await fetch(url, { signal, redirect: "error" })).json();
+  } catch { /* it speaks no such language */ }
+  const { secllama, version: number } = Object(version) as Record<string, unknown>;
+  if (typeof secllama === "string") {
+    return refused(
+      `a SecLlama of another data folder or profile answers on ${address}`,
+      "run the command with its SECLLAMA_DATA_DIR or --profile; nothing was sent to it",
+    );
+  }
+  return refused(
+    typeof number === "string"
+      ? `what answers on ${address} is Ollama, or speaks like it; it is not SecLlama`
+      : `what answers on ${address} is not SecLlama`,
+  );
+}
+
+function refused(
+  message: string,
+  hint = "nothing was sent to it; end it, or use another port: secllama serve --proxy-port=N",
+): SecLlamaError {
+  return new SecLlamaError("peer-refused", message, { hint });
+}
+
+function unreachable({ hostname, port }: LocalProxy, cause: unknown): SecLlamaError {
+  return new SecLlamaError("gateway-unreachable", `no proxy answers on ${hostname}:${port}`, {
+    hint: "to start one: secllama serve; if it has another port: --proxy-port",
+    cause,
+  });
+}
