@@ -138,7 +138,7 @@ Deno.test({
           } finally {
             await served.stop();
           }
-          const left = await cli(["run", "demo", PROMPT, `--proxy-port=${port}`], { env: own });
+          const left = await cli(["run", "demo", PROMPT, `--proxy-port=${port}`], { env });
           assert.match(left.stderr, /no proxy answers on 127\.0\.0\.1/);
           assert.equal(left.code, 5);
         },

@@ -10,8 +10,9 @@ const MUTANTS = Deno.env.get("SECLLAMA_FULL") === "1" ? 100 : 8;
 const DEMO = new URL("../../models/demo.gguf", import.meta.url);
 
 Deno.test("ps and stop: what runs, and that nothing runs", async () => {
-  const { home, env } = await newHome();
+  const { home, env: own } = await newHome();
   const served = await startServe({ args: ["--ephemeral"], env: { SECLLAMA_KEEP_ALIVE: "10m" } });
+  const env = { ...own, HOME: served.home };
   try {
     const port = `--proxy-port=${new URL(served.proxyUrl).port}`;
     const run = (...words: string[]) => cli([...words, port], { env });
@@ -32,7 +33,10 @@ Deno.test("ps and stop: what runs, and that nothing runs", async () => {
     for (const words of [["ps"], ["stop", "demo"]]) {
       const none = await cli([...words, "--proxy-port=1"], { env });
       assert.equal(none.code, 5, none.stderr);
-      assert.match(none.stderr, /^error: nothing runs on 127\.0\.0\.1:1\nhint: .*secllama serve/m);
+      assert.match(
+        none.stderr,
+        /^error: no proxy answers on 127\.0\.0\.1:1\nhint: .*secllama serve/m,
+      );
     }
   } finally {
     await served.stop();

@@ -505,7 +505,7 @@ bothWays("run: a conversation has commands, and goes on after an error", async (
       }
     }
     assert.equal((await script.status).code, 0, shown);
-    assert.match(shown, /\/clear[^]*no such command[^]*error: no proxy answers[^]*$/);
+    assert.match(shown, /\/clear[^]*there is no command[^]*error: no proxy answers[^]*$/);
     await keys.close().catch(() => {});
   } finally {
     await Deno.remove(home, { recursive: true });
