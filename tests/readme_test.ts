@@ -1,0 +1,84 @@
+/** The README's claims, run as it prints them; only the ports are others. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { cli, newHome, ROOT, secllama, startServe } from "./support/serve.ts";
+
+const readme = await Deno.readTextFile(join(ROOT, "README.md"));
+/** What the console block shows: `$ command`, and what follows it. */
+const shown = [...readme.matchAll(/^\$ (.+)\n([^$]*)/gm)].map(([, command, output]) => ({
+  command: command!.replace(/\s+#.*$/, ""),
+  output: output!,
+}));
+
+function shell(command: string, env: Record<string, string>): Promise<Deno.CommandOutput> {
+  return new Deno.Command("/bin/sh", {
+    args: ["-c", command],
+    env,
+    clearEnv: true,
+    stdin: "null",
+  }).output();
+}
+
+Deno.test("readme: its curl lines answer as it shows, and its banner has the lines that it shows", async () => {
+  const served = await startServe();
+  try {
+    const [serve, chat, plain] = shown;
+    assert.match(serve!.command, /task serve$/);
+    for (const [, word] of serve!.output.matchAll(/^ {2}(\w+) /gm)) {
+      assert.match(served.banner, new RegExp(`^ {2}${word} `, "m"), word);
+    }
+    const here = (command: string) =>
+      command.replace("http://127.0.0.1:11434", served.proxyUrl)
+        .replace("http://127.0.0.1:11435", served.gatewayUrl);
+    const run = async (command: string) => {
+      const { stdout } = await shell(here(command).replace("curl", "curl -sS"), {
+        PATH: "/usr/bin:/bin",
+      });
+      return new TextDecoder().decode(stdout);
+    };
+    const lines = (await run(chat!.command)).trim().split("\n").map((line) => JSON.parse(line));
+    assert.ok(lines.length > 3 && lines.at(-1).done);
+    assert.match(lines.map((line) => line.message.content).join(""), /network/i);
+    const refused = JSON.parse(await run(plain!.command));
+    const printed = JSON.parse(plain!.output.split("\n")[0]!);
+    assert.deepEqual([refused.error, refused.code], [printed.error, printed.code]);
+    assert.ok(refused.hint.startsWith(printed.hint.replace(/…$/, "")));
+  } finally {
+    await served.stop();
+  }
+});
+
+Deno.test("readme: each test that it names is there, and each command is one", async () => {
+  const paths = [...readme.matchAll(/task test (tests\/\S+?)`/g)].map((match) => match[1]!);
+  assert.ok(paths.length >= 7);
+  for (const path of paths) await Deno.stat(join(ROOT, path));
+  const { COMMANDS } = await import("../src/cli/commands.ts");
+  const words = COMMANDS.map((command) => command.path.join(" "));
+  const named = [...readme.matchAll(/(?:task secllama|`secllama) ([a-z]+(?: [a-z]+)?)/g)]
+    .map((match) => match[1]!);
+  assert.ok(named.length >= 8);
+  for (const name of named) {
+    // The second word may be an argument.
+    assert.ok(words.includes(name) || words.includes(name.split(" ")[0]!), name);
+  }
+});
+
+Deno.test("readme: its settings are settings, and one that is mistyped is refused as it says", async () => {
+  const { home, env } = await newHome();
+  try {
+    const [, assignment] = /`(SECLLAMA_\w+=\w+) npx -y deno@[\d.]+ task serve`/.exec(readme)!;
+    const [program, ...args] = secllama(["serve", "--ephemeral", "--port=0", "--proxy-port=0"]);
+    const { code, stderr } = await shell(
+      `${assignment} ${[program, ...args].map((word) => `'${word}'`).join(" ")}`,
+      env,
+    );
+    assert.equal(code, 2);
+    assert.match(new TextDecoder().decode(stderr), /must be true or false/);
+    const config = (await cli(["help", "config"], { env })).stdout;
+    for (const [, name] of readme.matchAll(/^\| `(SECLLAMA_\w+)`/gm)) {
+      assert.ok(config.includes(name!), name);
+    }
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
