@@ -1,0 +1,421 @@
+/**
+ * Runs a template, as Go's text/template/exec does with `missingkey=zero`. Bounded: no template runs for ever, and none
+ * makes more text than it may.
+ */
+import { CallError } from "./compare.ts";
+import { idealKind } from "./constants.ts";
+import { TemplateError } from "./errors.ts";
+import { sprint } from "./format.ts";
+import { BUILTINS, type Parameter, printable, type TemplateFunction } from "./functions.ts";
+import type { Branch, Command, Node, Operand, Pipeline, Tree } from "./nodes.ts";
+import { GoString, type Run } from "./text.ts";
+import {
+  bool,
+  COMPLEX,
+  concrete,
+  elements,
+  entries,
+  fieldOf,
+  FLOAT,
+  indirect,
+  int,
+  isInteger,
+  isTrue,
+  type MapData,
+  type Maybe,
+  string,
+  type Value,
+  zero,
+} from "./types.ts";
+
+/** What one rendering may take. */
+export interface RenderLimits {
+  /** Nodes and terms that are evaluated. */
+  readonly steps: number;
+  /** UTF-16 units of what comes out, and of all texts that are made on the way. */
+  readonly units: number;
+  /** Blocks, templates and terms inside each other. */
+  readonly depth: number;
+}
+
+export const DEFAULT_LIMITS: RenderLimits = { steps: 2_000_000, units: 128 * 2 ** 20, depth: 600 };
+
+export interface RenderOptions {
+  /** Beside Go's own. */
+  readonly functions: Readonly<Record<string, TemplateFunction>>;
+  /** What a map has for a key that it has not. Default the zero value of its type. */
+  readonly missingKey?: "zero" | "invalid";
+  readonly limits?: RenderLimits;
+}
+
+/** @throws {TemplateError} `run`: what ends Go's execution; `limit`. */
+export function evaluate(
+  tree: Pick<Tree, "root" | "templates">,
+  data: Value,
+  options: RenderOptions,
+): GoString {
+  return new Evaluator(tree.templates, options).run(tree.root, data);
+}
+
+/** How a loop's body ended. */
+type Leave = "break" | "continue" | undefined;
+
+/** No value came through the pipe: an untyped nil is one. */
+const NOTHING = Symbol("nothing");
+type Final = Maybe | typeof NOTHING;
+
+interface Variable {
+  readonly name: string;
+  value: Maybe;
+}
+
+class Evaluator {
+  readonly #templates: Tree["templates"];
+  readonly #functions: RenderOptions["functions"];
+  readonly #limits: RenderLimits;
+  readonly #hasZeros: boolean;
+  readonly #out: Run[] = [];
+  #variables: Variable[] = [];
+  #steps = 0;
+  #units = 0;
+  #depth = 0;
+  #line = 0;
+
+  constructor(templates: Tree["templates"], options: RenderOptions) {
+    this.#templates = templates;
+    this.#functions = options.functions;
+    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#hasZeros = options.missingKey !== "invalid";
+  }
+
+  run(root: readonly Node[], data: Value): GoString {
+    this.#variables = [{ name: "$", value: data }];
+    this.#list(root, data);
+    return GoString.ofRuns(this.#out);
+  }
+
+  charge(units: number): void {
+    this.#units += units;
+    if (this.#units > this.#limits.units) {
+      throw new TemplateError("limit", this.#line, "makes too much text");
+    }
+  }
+
+  #step(line: number): void {
+    this.#line = line;
+    if (++this.#steps > this.#limits.steps) {
+      throw new TemplateError("limit", line, "takes too many steps");
+    }
+  }
+
+  #fail(what: string): TemplateError {
+    return new TemplateError("run", this.#line, what);
+  }
+
+  #nested<T>(run: () => T): T {
+    if (++this.#depth > this.#limits.depth) {
+      throw new TemplateError("limit", this.#line, "goes too deep");
+    }
+    const result = run();
+    this.#depth--;
+    return result;
+  }
+
+  #list(nodes: readonly Node[], dot: Maybe): Leave {
+    return this.#nested(() => {
+      for (const node of nodes) {
+        const leave = this.#node(node, dot);
+        if (leave !== undefined) return leave;
+      }
+      return undefined;
+    });
+  }
+
+  #node(node: Node, dot: Maybe): Leave {
+    this.#step(node.line);
+    switch (node.kind) {
+      case "text":
+        this.#print(node.text);
+        return undefined;
+      case "action": {
+        const value = this.#pipeline(node.pipeline, dot);
+        if (node.pipeline.variables.length === 0) this.#print(this.#shown(value));
+        return undefined;
+      }
+      case "break":
+      case "continue":
+        return node.kind;
+      case "template":
+        this.#template(node.name, node.pipeline, dot);
+        return undefined;
+      case "range":
+        return this.#scoped(() => this.#range(node, dot));
+      default:
+        return this.#scoped(() => {
+          const value = this.#pipeline(node.pipeline, dot);
+          if (isTrue(value)) return this.#list(node.body, node.kind === "with" ? value : dot);
+          return node.otherwise === undefined ? undefined : this.#list(node.otherwise, dot);
+        });
+    }
+  }
+
+  #print(text: GoString): void {
+    this.charge(text.text.length);
+    this.#out.push(...text.runs);
+  }
+
+  #shown(value: Maybe): GoString {
+    if (value === undefined) return GoString.of("<no value>");
+    return sprint([printable(value)], (units) => this.charge(units));
+  }
+
+  /** Variables end with the block that declared them. */
+  #scoped<T>(run: () => T): T {
+    const known = this.#variables.length;
+    const result = run();
+    this.#variables.length = known;
+    return result;
+  }
+
+  #template(name: string, pipeline: Pipeline | undefined, dot: Maybe): void {
+    const body = this.#templates.get(name);
+    if (body === undefined) throw this.#fail("uses a template that is not defined");
+    const value = pipeline === undefined ? undefined : this.#pipeline(pipeline, dot);
+    const outer = this.#variables;
+    this.#variables = [{ name: "$", value }];
+    this.#list(body, value);
+    this.#variables = outer;
+  }
+
+  #range(node: Branch, dot: Maybe): Leave {
+    const { variables, assigns } = node.pipeline;
+    const { value, isNil } = indirect(this.#pipeline(node.pipeline, dot));
+    const known = this.#variables.length;
+    let count = 0;
+    const iterate = (key: Maybe, one: Maybe): Leave => {
+      count++;
+      this.#step(node.line);
+      const given = variables.length > 1 ? [key, one] : [one];
+      for (const [at, name] of variables.entries()) {
+        if (assigns) this.#assign(name, given[at]);
+        else this.#variables[known - variables.length + at]!.value = given[at];
+      }
+      const leave = this.#list(node.body, one);
+      this.#variables.length = known;
+      return leave;
+    };
+    for (const { key, one } of this.#items(value, isNil, variables.length)) {
+      if (iterate(key, one) === "break") return undefined;
+    }
+    if (count > 0 || node.otherwise === undefined) return undefined;
+    // A break here leaves this range, which has not begun; to continue is the outer one's.
+    const leave = this.#list(node.otherwise, dot);
+    return leave === "break" ? undefined : leave;
+  }
+
+  *#items(value: Maybe, isNil: boolean, names: number): Generator<{ key: Maybe; one: Maybe }> {
+    if (value === undefined) return;
+    const { type } = value;
+    if (!isNil && type.kind === "slice") {
+      for (const [at, one] of elements(value).entries()) yield { key: int(at), one };
+    } else if (!isNil && type.kind === "map") {
+      for (const { key, value: one } of entries(value)) yield { key, one };
+    } else if (!isNil && isInteger(type) && names < 2) {
+      const end = value.data as bigint;
+      for (let data = 0n; data < end; data++) yield { key: undefined, one: { type, data } };
+    } else throw this.#fail("ranges over what has no elements");
+  }
+
+  #assign(name: string, value: Maybe): void {
+    const variable = this.#variables.findLast((one) => one.name === name);
+    if (variable === undefined) throw this.#fail("sets a variable that is not declared");
+    variable.value = value;
+  }
+
+  #pipeline(pipeline: Pipeline, dot: Maybe): Maybe {
+    return this.#nested(() => {
+      let value: Final = NOTHING;
+      for (const command of pipeline.commands) {
+        value = concrete(this.#command(command, dot, value));
+      }
+      const result = value as Maybe;
+      for (const name of pipeline.variables) {
+        if (pipeline.assigns) this.#assign(name, result);
+        else this.#variables.push({ name, value: result });
+      }
+      return result;
+    });
+  }
+
+  #command(command: Command, dot: Maybe, final: Final): Maybe {
+    this.#step(command.line);
+    const [first, ...args] = command.operands as [Operand, ...Operand[]];
+    switch (first.kind) {
+      case "function":
+        return this.#function(first.name, args, dot, final);
+      case "field":
+        return this.#fields(dot, first.names, args.length > 0 || final !== NOTHING);
+      case "variable":
+        if (first.names.length > 0) {
+          const hasArgs = args.length > 0 || final !== NOTHING;
+          return this.#fields(this.#variable(first.name), first.names, hasArgs);
+        }
+        break;
+      case "chain":
+        return this.#chain(first, dot, args.length > 0 || final !== NOTHING);
+      case "nil":
+        throw this.#fail("has nil for a command");
+    }
+    if (args.length > 0 || final !== NOTHING) {
+      throw this.#fail("gives an argument to what is no function");
+    }
+    return this.#operand(first, dot);
+  }
+
+  /** An argument, or a command of one word. */
+  #operand(operand: Operand, dot: Maybe): Maybe {
+    this.#step(operand.line);
+    switch (operand.kind) {
+      case "dot":
+        return dot;
+      case "nil":
+        return undefined;
+      case "bool":
+        return bool(operand.value);
+      case "string":
+        return string(operand.value);
+      case "number":
+        return this.#number(operand);
+      case "function":
+        return this.#function(operand.name, [], dot, NOTHING);
+      case "field":
+        return this.#fields(dot, operand.names, false);
+      case "variable":
+        return this.#fields(this.#variable(operand.name), operand.names, false);
+      case "chain":
+        return this.#chain(operand, dot, false);
+      case "pipeline":
+        return this.#pipeline(operand.pipeline, dot);
+    }
+  }
+
+  #number({ value }: Extract<Operand, { kind: "number" }>): Value {
+    switch (idealKind(value)) {
+      case "complex":
+        return { type: COMPLEX, data: value.complex };
+      case "float":
+        return { type: FLOAT, data: value.float };
+      case "int":
+        return int(value.int!);
+      default:
+        throw this.#fail("has a number that overflows an int");
+    }
+  }
+
+  #variable(name: string): Maybe {
+    const variable = this.#variables.findLast((one) => one.name === name);
+    if (variable === undefined) throw this.#fail("uses a variable that is not declared");
+    return variable.value;
+  }
+
+  #chain(chain: Extract<Operand, { kind: "chain" }>, dot: Maybe, hasArgs: boolean): Maybe {
+    return this.#fields(this.#operand(chain.base, dot), chain.names, hasArgs);
+  }
+
+  #fields(from: Maybe, names: readonly string[], hasArgs: boolean): Maybe {
+    let value = from;
+    for (const [at, name] of names.entries()) {
+      this.#step(this.#line);
+      value = this.#field(value, name, hasArgs && at === names.length - 1);
+    }
+    return value;
+  }
+
+  #field(receiver: Maybe, name: string, hasArgs: boolean): Maybe {
+    if (receiver === undefined) return undefined;
+    const { value, isNil } = indirect(receiver);
+    const { type } = value!;
+    if (isNil && type.kind === "interface") {
+      throw this.#fail(`asks for the field ${name} of nil`);
+    }
+    const { methods } = type.kind === "pointer" ? type.elem! : type;
+    if (methods !== undefined && Object.hasOwn(methods, name)) {
+      if (hasArgs) throw this.#fail(`gives an argument to the method ${name}, which has none`);
+      return methods[name]!(value!);
+    }
+    if (type.kind === "struct" || type.kind === "map") {
+      const found = type.kind === "struct" ? fieldOf(value!, name) : mapField(value!, name);
+      if (found !== undefined || type.kind === "map") {
+        if (hasArgs) throw this.#fail(`gives an argument to ${name}, which is no function`);
+        return found ?? (this.#hasZeros ? zero(type.elem!) : undefined);
+      }
+    }
+    throw this.#fail(`asks for the field ${name} of a ${receiver.type.name}`);
+  }
+
+  #function(name: string, args: readonly Operand[], dot: Maybe, final: Final): Maybe {
+    const count = args.length + (final === NOTHING ? 0 : 1);
+    if (name === "and" || name === "or") {
+      if (count === 0) throw this.#fail(`calls ${name} without a value`);
+      return this.#decide(name, args, dot, final);
+    }
+    const found = Object.hasOwn(this.#functions, name)
+      ? this.#functions[name]!
+      : Object.hasOwn(BUILTINS, name)
+      ? BUILTINS[name]!
+      : undefined;
+    if (found === undefined) throw this.#fail("calls a function that is not known");
+    const { parameters, variadic } = found;
+    const least = parameters.length - (variadic ? 1 : 0);
+    if (count < least || !variadic && count > least) {
+      throw this.#fail(`calls ${name} with the wrong number of values`);
+    }
+    const given = args.map((arg, at) => this.#argument(arg, dot, parameterAt(parameters, at)));
+    if (final !== NOTHING) {
+      given.push(this.#validate(final, parameterAt(parameters, args.length)));
+    }
+    const line = this.#line;
+    try {
+      return found.call(given, this);
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      this.#line = line;
+      throw this.#fail(`${name} ${error.message}`);
+    }
+  }
+
+  /** `and` and `or` give the value that decides. */
+  #decide(name: "and" | "or", args: readonly Operand[], dot: Maybe, final: Final): Maybe {
+    let value: Maybe;
+    for (const arg of args) {
+      value = this.#argument(arg, dot, "value");
+      if (isTrue(value) === (name === "or")) return value;
+    }
+    return final === NOTHING ? value : final;
+  }
+
+  #argument(arg: Operand, dot: Maybe, parameter: Parameter): Maybe {
+    if (parameter === "string") {
+      if (arg.kind === "bool" || arg.kind === "number" || arg.kind === "nil") {
+        throw this.#fail("gives something else where a text is wanted");
+      }
+    }
+    return this.#validate(this.#operand(arg, dot), parameter);
+  }
+
+  #validate(given: Maybe, parameter: Parameter): Maybe {
+    if (parameter !== "string") return given;
+    const value = concrete(given);
+    if (value?.type.kind === "string") return value;
+    throw this.#fail("gives something else where a text is wanted");
+  }
+}
+
+function parameterAt(parameters: readonly Parameter[], at: number): Parameter {
+  return parameters[Math.min(at, parameters.length - 1)]!;
+}
+
+function mapField({ type, data }: Value, name: string): Maybe {
+  const found = (data as MapData | undefined)?.get(name);
+  return found === undefined ? undefined : { type: type.elem!, data: found.data };
+}
