@@ -30,6 +30,8 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/lib/python3/dist-packages/requests/__init__.py", "python3-requests"],
   ["/usr/lib/python3/dist-packages/httpx/__init__.py", "python3-httpx"],
   ["/usr/lib/python3/dist-packages/aiohttp/__init__.py", "python3-aiohttp"],
+  // Its text/template is what Ollama's templates are held against.
+  ["/usr/bin/go", "golang-go"],
   ["/usr/bin/curl", "curl"],
   ["/usr/bin/wget", "wget"],
   ["/usr/bin/docker-registry", "docker-registry"],

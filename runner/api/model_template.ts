@@ -3,13 +3,14 @@
  * anything, else the GGUF file's own.
  */
 import type { ModelInfo } from "../engine/types.ts";
-import { type Expression, type Node, parseGoTemplate } from "./go_template_parse.ts";
+import { abilities } from "../../src/api/template/abilities.ts";
+import type { ChatTemplate } from "../../src/api/template/chat.ts";
+import { parseGoTemplate } from "./go_template.ts";
 import type { ModelDefaults } from "./request.ts";
-import { KNOWN_TAGS } from "./think.ts";
 
 export interface ModelTemplate {
   /** In Ollama's language; absent: the engine renders the file's own. */
-  readonly go?: string;
+  readonly go?: ChatTemplate;
   /** Whether `go` has a place for what comes after a gap. */
   readonly inserts: boolean;
   /** Where a thought's tags are looked for. */
@@ -32,40 +33,15 @@ export function modelTemplate(info: ModelInfo, defaults: ModelDefaults): ModelTe
   const { template } = defaults;
   const hasOwn = info.chatTemplate !== undefined;
   if (template === undefined || (hasOwn && SAYS_NOTHING.test(template))) return own;
-  let fields: ReadonlySet<string>;
+  let go: ChatTemplate;
   try {
-    fields = fieldsOf(parseGoTemplate(template));
+    go = parseGoTemplate(template);
   } catch (error) {
     if (hasOwn) return own;
     throw error;
   }
-  const inserts = fields.has("Suffix");
-  const capabilities = info.capabilities.filter((one) => !BY_TEMPLATE.includes(one));
-  if (fields.has("Tools")) capabilities.push("tools");
-  if (fields.has("Thinking") && KNOWN_TAGS.some(({ close }) => template.includes(close))) {
-    capabilities.push("thinking");
-  }
-  if (inserts && !capabilities.includes("insert")) capabilities.push("insert");
-  return { go: template, inserts, source: template, capabilities };
-}
-
-/** The names of all fields that a template looks at. */
-function fieldsOf(nodes: readonly Node[]): ReadonlySet<string> {
-  const found = new Set<string>();
-  const look = (value: Expression): void => {
-    if (value.kind === "call") value.args.forEach(look);
-    if (value.kind !== "path") return;
-    for (const name of value.names) found.add(name);
-    if (typeof value.base === "object") look(value.base);
-  };
-  const walk = (list: readonly Node[]): void => {
-    for (const node of list) {
-      if ("value" in node) look(node.value);
-      if (!("body" in node)) continue;
-      walk(node.body);
-      walk(node.otherwise);
-    }
-  };
-  walk(nodes);
-  return found;
+  const kept = info.capabilities.filter((one) => !BY_TEMPLATE.includes(one));
+  const capabilities = [...new Set([...kept, ...abilities(go)])];
+  const inserts = go.fields.has("suffix");
+  return { go, inserts, source: template, capabilities };
 }

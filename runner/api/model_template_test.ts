@@ -12,7 +12,9 @@ Deno.test("model template: none, or one that says nothing, leaves the file's own
     assert.deepEqual(chosen.capabilities, JINJA.capabilities);
   }
   // A file without a template has nothing to fall back on.
-  assert.equal(modelTemplate(info(), { template: "{{ .Prompt }}" }).go, "{{ .Prompt }}");
+  assert.deepEqual([...modelTemplate(info(), { template: "{{ .Prompt }}" }).go!.fields], [
+    "prompt",
+  ]);
   assert.throws(() => modelTemplate(info(), { template: "{{ broken" }), {
     code: "bad-request",
     field: "template",

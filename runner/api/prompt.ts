@@ -6,9 +6,15 @@
 import { Budget, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, Engine, PromptPart } from "../engine/types.ts";
-import { renderGoChat, renderGoTemplate } from "./go_template.ts";
+import { parseGoTemplate, renderGoChat, renderGoInsert } from "./go_template.ts";
 import type { ModelTemplate } from "./model_template.ts";
-import type { ChatPrompt, InferenceRequest, ModelDefaults, Think } from "./request.ts";
+import type {
+  ChatPrompt,
+  InferenceRequest,
+  ModelDefaults,
+  TemplatePrompt,
+  Think,
+} from "./request.ts";
 
 /**
  * No token of any vocabulary stands for more UTF-16 units than this, so a text of n units has at least n / 256 tokens:
@@ -57,22 +63,38 @@ export function* buildPrompt(
     case "insert": {
       const { prefix, suffix } = request.prompt;
       if (own.go !== undefined && own.inserts) {
-        const parts = yield* renderGoTemplate(
-          own.go,
-          { system: "", prompt: prefix, suffix },
-          new Budget({ what: "template" }),
-        );
+        const budget = new Budget({ what: "the model's template" });
+        const parts = yield* renderGoInsert(own.go, prefix, suffix, budget);
         return fitParts(engine, request, parts, limit);
       }
       return { tokens: fitTokens(engine.infill(prefix, suffix), request, limit), tail: "" };
     }
     case "template": {
-      const { template, context, kind: _, ...values } = request.prompt;
-      const budget = new Budget({ what: "template", field: "template" });
-      const parts = yield* renderGoTemplate(template, values, budget);
+      const { context, suffix, prompt } = request.prompt;
+      const template = parseGoTemplate(request.prompt.template);
+      const budget = new Budget({ what: "the template", field: "template" });
+      const parts = suffix !== "" && prompt !== ""
+        ? yield* renderGoInsert(template, prompt, suffix, budget)
+        : yield* renderGoChat(
+          template,
+          { messages: turnOf(request.prompt, model.defaults), think },
+          budget,
+        );
       return fitParts(engine, request, parts, limit, context);
     }
   }
+}
+
+/** The messages of one prompt: the Modelfile's come first, where no earlier turn is given as tokens. */
+function turnOf(
+  { system, prompt, context }: TemplatePrompt,
+  defaults: ModelDefaults,
+): ChatMessage[] {
+  return [
+    ...(system === "" ? [] : [{ role: "system", content: system }]),
+    ...(context === undefined ? defaults.messages ?? [] : []),
+    { role: "user", content: prompt },
+  ];
 }
 
 /** Tokens that prompt and reply may have together. */

@@ -1,57 +1,57 @@
-/**
- * Whether a TEMPLATE is well-formed: every action of Go's text/template closed, every block ended. What its fields and
- * functions mean is the runner's to say; this keeps a slip of the pen from being stored.
- */
+/** Whether a TEMPLATE can make a prompt at all: it is parsed as the runner parses it, and tried. */
+import { type ChatTemplate, parseTemplate, renderChat } from "../api/template/chat.ts";
+import { TemplateError } from "../api/template/errors.ts";
+import { Budget, runAtOnce } from "../budget.ts";
 import { SecLlamaError } from "../errors.ts";
 
-const OPENS = /^(?:if|range|with|define|block)\b/;
-/** Quoted texts of an action: they may hold braces. */
-const QUOTED = /"(?:[^"\\\n]|\\.)*"|`[^`]*`|'(?:[^'\\\n]|\\.)*'/y;
+const user = { role: "user", content: "Hello" };
+/** One of them must work: what a template cannot do with any it will not do with others. */
+const TRIALS: readonly Parameters<typeof renderChat>[1][] = [
+  { messages: [user] },
+  { messages: [{ role: "system", content: "Be brief." }, user] },
+  {
+    messages: [user, { role: "assistant", content: "Hi" }, user],
+    tools: [{ name: "now", description: "The time", parameters: { type: "object" } }],
+    think: true,
+  },
+];
+
+/** More than any real template takes for three messages. */
+const STEPS = 100_000;
 
 /**
- * @throws {SecLlamaError} `bad-modelfile` with the template's line.
+ * @throws {SecLlamaError} `bad-modelfile` with the template's line: Go's parser would refuse it, or every conversation ends
+ *   in an error.
  */
 export function checkTemplate(text: string): void {
-  const open: number[] = [];
-  for (let at = text.indexOf("{{"); at >= 0; at = text.indexOf("{{", at)) {
-    const begin = at;
-    const end = actionEnd(text, at + 2);
-    if (end === undefined) throw bad(text, begin, "an action {{ is never closed");
-    const action = text.slice(at + 2, end - 2).replace(/^-\s/, "").replace(/\s-$/, "").trim();
-    if (OPENS.test(action)) open.push(begin);
-    else if (/^end$/.test(action)) {
-      if (open.pop() === undefined) throw bad(text, begin, "{{ end }} ends nothing");
-    } else if (/^else\b/.test(action) && open.length === 0) {
-      throw bad(text, begin, "{{ else }} belongs to nothing");
-    } else if (action === "") throw bad(text, begin, "an action is empty");
-    at = end;
+  let template: ChatTemplate;
+  try {
+    template = parseTemplate(text);
+  } catch (error) {
+    throw refused(error, "");
   }
-  const last = open.pop();
-  if (last !== undefined) throw bad(text, last, "a block has no {{ end }}");
+  let first: unknown;
+  for (const trial of TRIALS) {
+    try {
+      const budget = new Budget({ what: "the template" }, { steps: STEPS });
+      runAtOnce(renderChat(template, trial, budget));
+      return;
+    } catch (error) {
+      first ??= error;
+    }
+  }
+  throw refused(first, "it cannot make a prompt: ");
 }
 
-/** Index after the `}}` of an action whose inside begins at `from`. */
-function actionEnd(text: string, from: number): number | undefined {
-  if (/^-?\s*\/\*/.test(text.slice(from, from + 8))) {
-    const comment = text.indexOf("*/", from);
-    const end = comment < 0 ? -1 : text.indexOf("}}", comment);
-    return end < 0 ? undefined : end + 2;
+function refused(error: unknown, what: string): unknown {
+  const hint = "templates are written as Ollama's are: {{ if .System }}{{ .System }}{{ end }}";
+  if (error instanceof SecLlamaError) {
+    return new SecLlamaError("bad-modelfile", error.message, { field: "template", hint });
   }
-  for (let at = from; at < text.length;) {
-    if (text.startsWith("}}", at)) return at + 2;
-    if (`"\`'`.includes(text[at]!)) {
-      QUOTED.lastIndex = at;
-      if (!QUOTED.test(text)) return undefined;
-      at = QUOTED.lastIndex;
-    } else at++;
-  }
-  return undefined;
-}
-
-function bad(text: string, at: number, what: string): SecLlamaError {
-  const line = text.slice(0, at).split("\n").length;
-  return new SecLlamaError("bad-modelfile", `the template's line ${line}: ${what}`, {
+  if (!(error instanceof TemplateError)) return error;
+  const where = error.line > 0 ? `the template's line ${error.line}` : "the template";
+  return new SecLlamaError("bad-modelfile", `${where}: ${what}${error.message}`, {
     field: "template",
-    hint: "templates are written as Ollama's are: {{ if .System }}{{ .System }}{{ end }}",
+    hint,
   });
 }

@@ -12,10 +12,10 @@ export interface Case {
 }
 
 export interface Outcome {
-  /** Of a failure: what came out before. */
+  /** Empty, if it failed. */
   readonly text: string;
-  /** Absent: it worked. `panic`: Go itself fell over. */
-  readonly phase?: "parse" | "run" | "panic" | "case";
+  /** Absent: it worked. `panic`: Go itself fell over. `unstable`: another text each time. */
+  readonly phase?: "parse" | "run" | "panic" | "case" | "unstable";
   readonly error?: string;
 }
 

@@ -1,3 +1,4 @@
+import { Budget, runAtOnce } from "../../src/budget.ts";
 /** What SecLlama makes of a case, in the words of the oracle. */
 import { parseTemplate, renderChat, renderInsert, type Run } from "../../src/api/template/chat.ts";
 import { TemplateError } from "../../src/api/template/errors.ts";
@@ -9,9 +10,12 @@ export function renderWithOurs(one: Case): Outcome {
   try {
     const template = parseTemplate(one.template);
     const { prompt = "", suffix = "", messages = [], tools = [], think } = one;
-    const runs = prompt !== "" && suffix !== ""
-      ? renderInsert(template, prompt, suffix)
-      : renderChat(template, { messages, tools, think });
+    const budget = new Budget({ what: "the template" });
+    const runs = runAtOnce(
+      prompt !== "" && suffix !== ""
+        ? renderInsert(template, prompt, suffix, budget)
+        : renderChat(template, { messages, tools, think }, budget),
+    );
     return { text: textOf(runs) };
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;

@@ -2,8 +2,9 @@
  * Ollama's prompts: a template over a conversation, or over a text with a gap. What its Go code does, step by step.
  * Source: `template/template.go` of Ollama (`Parse`, `Execute`, `collate`, `deleteNode`).
  */
+import type { Budget, Work } from "../../budget.ts";
 import { TemplateError } from "./errors.ts";
-import { DEFAULT_LIMITS, evaluate, type RenderLimits } from "./evaluate.ts";
+import { evaluate } from "./evaluate.ts";
 import { identifiers, withoutAfterResponse } from "./fields.ts";
 import { BUILTIN_NAMES, type TemplateFunction } from "./functions.ts";
 import { marshal } from "./json.ts";
@@ -76,6 +77,8 @@ const RESPONSE: Node = {
 };
 
 export interface ChatTemplate {
+  /** As it was written. */
+  readonly source: string;
   readonly tree: Tree;
   /** Every name that it asks for, in lower case. */
   readonly fields: ReadonlySet<string>;
@@ -91,89 +94,90 @@ export interface ChatValues {
 
 /** @throws {TemplateError} `parse`, `limit`. */
 export function parseTemplate(source: string): ChatTemplate {
-  const tree = guarded(() => parse(source, NAMES));
+  let tree: Tree;
+  try {
+    tree = parse(source, NAMES);
+  } catch (error) {
+    throw deep(error);
+  }
   const fields = new Set<string>();
   for (const nodes of tree.templates.values()) identifiers(nodes, fields);
-  if (fields.has("messages") || fields.has("response")) return { tree, fields };
-  return { tree: { ...tree, root: [...tree.root, RESPONSE] }, fields };
+  if (fields.has("messages") || fields.has("response")) return { source, tree, fields };
+  return { source, tree: { ...tree, root: [...tree.root, RESPONSE] }, fields };
 }
 
 /**
  * The prompt of a conversation.
  * @throws {TemplateError} `run`, `limit`.
+ * @throws {SecLlamaError} what the budget says.
  */
-export function renderChat(
+export function* renderChat(
   template: ChatTemplate,
   { messages, tools = [], think }: ChatValues,
-  limits?: RenderLimits,
-): Run[] {
+  budget: Budget,
+): Work<Run[]> {
   const thinking = {
     Think: bool(think !== undefined && think !== false),
     ThinkLevel: string(GoString.of(think === true ? "medium" : think || "")),
     IsThinkSet: bool(think !== undefined),
   };
   const collated = collate(messages);
-  if (template.fields.has("messages")) {
-    const system = messages.filter((one) => one.role === "system").map((one) => one.content);
-    return render(template.tree, {
-      System: text(system.join("\n\n"), "user"),
-      Messages: messagesValue(collated),
-      Tools: toolsValue(tools),
-      Response: text("", "model"),
-      ...thinking,
-    }, limits);
+  if (!template.fields.has("messages")) {
+    return yield* renderTurns(template, collated, thinking, budget);
   }
-  return renderTurns(template, collated, thinking, limits);
+  const system = messages.filter((one) => one.role === "system").map((one) => one.content);
+  return yield* render(template.tree, {
+    System: text(system.join("\n\n"), "user"),
+    Messages: messagesValue(collated),
+    Tools: toolsValue(tools),
+    Response: text("", "model"),
+    ...thinking,
+  }, budget);
 }
 
 /** A template without `.Messages` is run once for every turn; the last time up to the place of the reply. */
-function renderTurns(
+function* renderTurns(
   { tree }: ChatTemplate,
   messages: readonly TemplateMessage[],
   thinking: Readonly<Record<string, Value>>,
-  limits: RenderLimits = DEFAULT_LIMITS,
-): Run[] {
+  budget: Budget,
+): Work<Run[]> {
   const runs: Run[] = [];
   let [system, prompt, response] = ["", "", ""];
-  const budget = sharedBudget(limits, messages.length);
-  const execute = (root: readonly Node[], isLast: boolean) => {
+  function* execute(root: readonly Node[], isLast: boolean): Work<void> {
     const fields = {
       System: text(system, "user"),
       Prompt: text(prompt, "user"),
       Response: text(response, "model"),
       ...thinking,
     };
-    runs.push(...render({ ...tree, root }, fields, budget, isLast));
+    runs.push(...yield* render({ ...tree, root }, fields, budget, isLast));
     [system, prompt, response] = ["", "", ""];
-  };
+  }
   for (const { role, content } of messages) {
     if (role === "system") {
-      if (prompt !== "" || response !== "") execute(tree.root, false);
+      if (prompt !== "" || response !== "") yield* execute(tree.root, false);
       system = content;
     } else if (role === "user") {
-      if (response !== "") execute(tree.root, false);
+      if (response !== "") yield* execute(tree.root, false);
       prompt = content;
     } else if (role === "assistant") response = content;
   }
-  execute(withoutAfterResponse(tree.root), true);
+  yield* execute(withoutAfterResponse(tree.root), true);
   return [...GoString.ofRuns(runs).runs];
-}
-
-/** A conversation of a thousand turns takes what one rendering may, and a little for each. */
-function sharedBudget(limits: RenderLimits, turns: number): RenderLimits {
-  return { ...limits, steps: Math.max(2000, Math.floor(limits.steps / Math.max(turns, 1))) };
 }
 
 /**
  * A text with a gap, for a template with `.Suffix`.
  * @throws {TemplateError} `run`, `limit`.
+ * @throws {SecLlamaError} what the budget says.
  */
 export function renderInsert(
   { tree }: ChatTemplate,
   prompt: string,
   suffix: string,
-  limits?: RenderLimits,
-): Run[] {
+  budget: Budget,
+): Work<Run[]> {
   return render(tree, {
     Prompt: text(prompt, "user"),
     Suffix: text(suffix, "user"),
@@ -181,20 +185,24 @@ export function renderInsert(
     Think: bool(false),
     ThinkLevel: text("", "template"),
     IsThinkSet: bool(false),
-  }, limits);
+  }, budget);
 }
 
 /** @param isLast Ollama makes the last turn's template anew, and leaves `missingkey=zero` out. */
-function render(
+function* render(
   tree: Tree,
   fields: Readonly<Record<string, Value>>,
-  limits: RenderLimits = DEFAULT_LIMITS,
+  budget: Budget,
   isLast = false,
-): Run[] {
+): Work<Run[]> {
   const missingKey = isLast ? "invalid" as const : "zero" as const;
-  const options = { functions: FUNCTIONS, limits, missingKey };
-  const out = guarded(() => evaluate(tree, rootValue(fields), options));
-  return out.runs.map((run) => ({ ...run, text: wellFormed(run.text) }));
+  const options = { functions: FUNCTIONS, missingKey, budget };
+  try {
+    const out = yield* evaluate(tree, rootValue(fields), options);
+    return out.runs.map((run) => ({ ...run, text: wellFormed(run.text) }));
+  } catch (error) {
+    throw deep(error);
+  }
 }
 
 /** Messages of one role that follow each other are one; results of tools stay apart. */
@@ -214,11 +222,8 @@ function text(value: string, from: Origin): Value {
 }
 
 /** The stack is the last bound, should the others be too wide for where this runs. */
-function guarded<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new TemplateError("limit", 0, "the template goes too deep");
-  }
+function deep(error: unknown): unknown {
+  return error instanceof RangeError
+    ? new TemplateError("limit", 0, "the template goes too deep")
+    : error;
 }

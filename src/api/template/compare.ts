@@ -1,5 +1,5 @@
 /** Go's `eq`, `lt` and the rest: only of kinds that compare. */
-import { compareText, GoString } from "./text.ts";
+import { compareText, type GoString } from "./text.ts";
 import { concrete, isInteger, type Maybe, type Value } from "./types.ts";
 
 /** Thrown by functions; the evaluator adds the line. */

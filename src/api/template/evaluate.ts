@@ -1,7 +1,5 @@
-/**
- * Runs a template, as Go's text/template/exec does with `missingkey=zero`. Bounded: no template runs for ever, and none
- * makes more text than it may.
- */
+/** Runs a template, as Go's text/template/exec does with `missingkey=zero`. What it costs is asked of a budget first. */
+import type { Budget, Work } from "../../budget.ts";
 import { CallError } from "./compare.ts";
 import { idealKind } from "./constants.ts";
 import { TemplateError } from "./errors.ts";
@@ -28,32 +26,19 @@ import {
   zero,
 } from "./types.ts";
 
-/** What one rendering may take. */
-export interface RenderLimits {
-  /** Nodes and terms that are evaluated. */
-  readonly steps: number;
-  /** UTF-16 units of what comes out, and of all texts that are made on the way. */
-  readonly units: number;
-  /** Blocks, templates and terms inside each other. */
-  readonly depth: number;
-}
-
-export const DEFAULT_LIMITS: RenderLimits = { steps: 2_000_000, units: 128 * 2 ** 20, depth: 600 };
-
 export interface RenderOptions {
   /** Beside Go's own. */
   readonly functions: Readonly<Record<string, TemplateFunction>>;
   /** What a map has for a key that it has not. Default the zero value of its type. */
   readonly missingKey?: "zero" | "invalid";
-  readonly limits?: RenderLimits;
+  readonly budget: Budget;
 }
 
-/** @throws {TemplateError} `run`: what ends Go's execution; `limit`. */
-export function evaluate(
-  tree: Pick<Tree, "root" | "templates">,
-  data: Value,
-  options: RenderOptions,
-): GoString {
+/**
+ * @throws {TemplateError} `run`: what ends Go's execution.
+ * @throws {SecLlamaError} what the budget says.
+ */
+export function evaluate(tree: Tree, data: Value, options: RenderOptions): Work<GoString> {
   return new Evaluator(tree.templates, options).run(tree.root, data);
 }
 
@@ -72,66 +57,48 @@ interface Variable {
 class Evaluator {
   readonly #templates: Tree["templates"];
   readonly #functions: RenderOptions["functions"];
-  readonly #limits: RenderLimits;
+  readonly #budget: Budget;
   readonly #hasZeros: boolean;
   readonly #out: Run[] = [];
   #variables: Variable[] = [];
-  #steps = 0;
-  #units = 0;
-  #depth = 0;
   #line = 0;
 
   constructor(templates: Tree["templates"], options: RenderOptions) {
     this.#templates = templates;
     this.#functions = options.functions;
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#budget = options.budget;
     this.#hasZeros = options.missingKey !== "invalid";
   }
 
-  run(root: readonly Node[], data: Value): GoString {
+  *run(root: readonly Node[], data: Value): Work<GoString> {
     this.#variables = [{ name: "$", value: data }];
-    this.#list(root, data);
+    yield* this.#list(root, data);
     return GoString.ofRuns(this.#out);
   }
 
   charge(units: number): void {
-    this.#units += units;
-    if (this.#units > this.#limits.units) {
-      throw new TemplateError("limit", this.#line, "makes too much text");
-    }
+    this.#budget.charge(units);
   }
 
   #step(line: number): void {
     this.#line = line;
-    if (++this.#steps > this.#limits.steps) {
-      throw new TemplateError("limit", line, "takes too many steps");
-    }
+    this.#budget.step();
   }
 
   #fail(what: string): TemplateError {
     return new TemplateError("run", this.#line, what);
   }
 
-  #nested<T>(run: () => T): T {
-    if (++this.#depth > this.#limits.depth) {
-      throw new TemplateError("limit", this.#line, "goes too deep");
+  *#list(nodes: readonly Node[], dot: Maybe): Work<Leave> {
+    for (const node of nodes) {
+      if (this.#budget.due()) yield;
+      const leave = yield* this.#node(node, dot);
+      if (leave !== undefined) return leave;
     }
-    const result = run();
-    this.#depth--;
-    return result;
+    return undefined;
   }
 
-  #list(nodes: readonly Node[], dot: Maybe): Leave {
-    return this.#nested(() => {
-      for (const node of nodes) {
-        const leave = this.#node(node, dot);
-        if (leave !== undefined) return leave;
-      }
-      return undefined;
-    });
-  }
-
-  #node(node: Node, dot: Maybe): Leave {
+  *#node(node: Node, dot: Maybe): Work<Leave> {
     this.#step(node.line);
     switch (node.kind) {
       case "text":
@@ -146,21 +113,22 @@ class Evaluator {
       case "continue":
         return node.kind;
       case "template":
-        this.#template(node.name, node.pipeline, dot);
+        yield* this.#template(node.name, node.pipeline, dot);
         return undefined;
-      case "range":
-        return this.#scoped(() => this.#range(node, dot));
-      default:
-        return this.#scoped(() => {
-          const value = this.#pipeline(node.pipeline, dot);
-          if (isTrue(value)) return this.#list(node.body, node.kind === "with" ? value : dot);
-          return node.otherwise === undefined ? undefined : this.#list(node.otherwise, dot);
-        });
+      default: {
+        // Variables end with the block that declared them.
+        const known = this.#variables.length;
+        const leave = yield* node.kind === "range"
+          ? this.#range(node, dot)
+          : this.#choose(node, dot);
+        this.#variables.length = known;
+        return leave;
+      }
     }
   }
 
   #print(text: GoString): void {
-    this.charge(text.text.length);
+    this.#budget.write(text.text.length);
     this.#out.push(...text.runs);
   }
 
@@ -169,30 +137,30 @@ class Evaluator {
     return sprint([printable(value)], (units) => this.charge(units));
   }
 
-  /** Variables end with the block that declared them. */
-  #scoped<T>(run: () => T): T {
-    const known = this.#variables.length;
-    const result = run();
-    this.#variables.length = known;
-    return result;
+  *#choose(node: Branch, dot: Maybe): Work<Leave> {
+    const value = this.#pipeline(node.pipeline, dot);
+    if (isTrue(value)) return yield* this.#list(node.body, node.kind === "with" ? value : dot);
+    return node.otherwise === undefined ? undefined : yield* this.#list(node.otherwise, dot);
   }
 
-  #template(name: string, pipeline: Pipeline | undefined, dot: Maybe): void {
+  *#template(name: string, pipeline: Pipeline | undefined, dot: Maybe): Work<void> {
     const body = this.#templates.get(name);
     if (body === undefined) throw this.#fail("uses a template that is not defined");
     const value = pipeline === undefined ? undefined : this.#pipeline(pipeline, dot);
     const outer = this.#variables;
     this.#variables = [{ name: "$", value }];
-    this.#list(body, value);
+    this.#budget.enter();
+    yield* this.#list(body, value);
+    this.#budget.leave();
     this.#variables = outer;
   }
 
-  #range(node: Branch, dot: Maybe): Leave {
+  *#range(node: Branch, dot: Maybe): Work<Leave> {
     const { variables, assigns } = node.pipeline;
     const { value, isNil } = indirect(this.#pipeline(node.pipeline, dot));
     const known = this.#variables.length;
     let count = 0;
-    const iterate = (key: Maybe, one: Maybe): Leave => {
+    for (const { key, one } of this.#items(value, isNil, variables.length)) {
       count++;
       this.#step(node.line);
       const given = variables.length > 1 ? [key, one] : [one];
@@ -200,16 +168,13 @@ class Evaluator {
         if (assigns) this.#assign(name, given[at]);
         else this.#variables[known - variables.length + at]!.value = given[at];
       }
-      const leave = this.#list(node.body, one);
+      const leave = yield* this.#list(node.body, one);
       this.#variables.length = known;
-      return leave;
-    };
-    for (const { key, one } of this.#items(value, isNil, variables.length)) {
-      if (iterate(key, one) === "break") return undefined;
+      if (leave === "break") return undefined;
     }
     if (count > 0 || node.otherwise === undefined) return undefined;
     // A break here leaves this range, which has not begun; to continue is the outer one's.
-    const leave = this.#list(node.otherwise, dot);
+    const leave = yield* this.#list(node.otherwise, dot);
     return leave === "break" ? undefined : leave;
   }
 
@@ -233,18 +198,16 @@ class Evaluator {
   }
 
   #pipeline(pipeline: Pipeline, dot: Maybe): Maybe {
-    return this.#nested(() => {
-      let value: Final = NOTHING;
-      for (const command of pipeline.commands) {
-        value = concrete(this.#command(command, dot, value));
-      }
-      const result = value as Maybe;
-      for (const name of pipeline.variables) {
-        if (pipeline.assigns) this.#assign(name, result);
-        else this.#variables.push({ name, value: result });
-      }
-      return result;
-    });
+    let value: Final = NOTHING;
+    for (const command of pipeline.commands) {
+      value = concrete(this.#command(command, dot, value));
+    }
+    const result = value as Maybe;
+    for (const name of pipeline.variables) {
+      if (pipeline.assigns) this.#assign(name, result);
+      else this.#variables.push({ name, value: result });
+    }
+    return result;
   }
 
   #command(command: Command, dot: Maybe, final: Final): Maybe {
@@ -274,7 +237,7 @@ class Evaluator {
 
   /** An argument, or a command of one word. */
   #operand(operand: Operand, dot: Maybe): Maybe {
-    this.#step(operand.line);
+    this.#line = operand.line;
     switch (operand.kind) {
       case "dot":
         return dot;
@@ -325,7 +288,6 @@ class Evaluator {
   #fields(from: Maybe, names: readonly string[], hasArgs: boolean): Maybe {
     let value = from;
     for (const [at, name] of names.entries()) {
-      this.#step(this.#line);
       value = this.#field(value, name, hasArgs && at === names.length - 1);
     }
     return value;

@@ -6,7 +6,6 @@ import { GoString } from "./text.ts";
 import {
   bool,
   concrete,
-  elements,
   indirect,
   int,
   isInteger,
@@ -63,7 +62,7 @@ export const BUILTINS: Readonly<Record<string, TemplateFunction>> = {
   ge: fixed(2, ([a, b]) => bool(!isLess(a, b))),
   gt: fixed(2, ([a, b]) => bool(!isAtMost(a, b))),
   html: texts((args, context) => string(shown(args, context).map(html))),
-  index: values(1, ([item, ...keys]) => index(item, keys)),
+  index: values(1, ([item, ...keys], context) => index(item, keys, context)),
   js: texts((args, context) => string(shown(args, context).map(js))),
   le: fixed(2, ([a, b]) => bool(isAtMost(a, b))),
   len: fixed(1, ([item]) => int(length(item))),
@@ -78,7 +77,7 @@ export const BUILTINS: Readonly<Record<string, TemplateFunction>> = {
       string(sprintf(format!.data as GoString, args, (units) => context.charge(units))),
   },
   println: texts((args, context) => string(sprintln(args, (units) => context.charge(units)))),
-  slice: values(1, ([item, ...indexes]) => sliceOf(item, indexes)),
+  slice: values(1, ([item, ...indexes], context) => sliceOf(item, indexes, context)),
   urlquery: texts((args, context) => string(urlQuery(shown(args, context)))),
 };
 
@@ -102,18 +101,18 @@ function indexArg(given: Maybe, limit: number): number {
   return Number(at);
 }
 
-function index(item: Maybe, keys: readonly Maybe[]): Maybe {
+function index(item: Maybe, keys: readonly Maybe[], context: CallContext): Maybe {
   let at = concrete(item);
   if (at === undefined) throw new CallError("takes an index of nil");
   for (const key of keys) {
     const found: { value: Maybe; isNil: boolean } = indirect(at);
     if (found.isNil || found.value === undefined) throw new CallError("takes an index of nil");
-    at = indexOne(found.value, concrete(key));
+    at = indexOne(found.value, concrete(key), context);
   }
   return at;
 }
 
-function indexOne(value: Value, key: Maybe): Value {
+function indexOne(value: Value, key: Maybe, context: CallContext): Value {
   const { type, data } = value;
   if (type.kind === "map") {
     if (key?.type.kind !== "string") throw new CallError("has a key that is no text");
@@ -125,11 +124,15 @@ function indexOne(value: Value, key: Maybe): Value {
   }
   const size = lengthOf(value)!;
   const at = indexArg(key, size - 1);
-  if (type.kind === "slice") return elements(value)[at]!;
+  if (type.kind === "slice") {
+    const { array, from } = data as Slice;
+    return { type: type.elem!, data: array[from + at] };
+  }
+  context.charge(size);
   return { type: UINT8, data: BigInt((data as GoString).bytes[at]!) };
 }
 
-function sliceOf(given: Maybe, indexes: readonly Maybe[]): Value {
+function sliceOf(given: Maybe, indexes: readonly Maybe[], context: CallContext): Value {
   const item = concrete(given);
   if (item === undefined) throw new CallError("takes a slice of nil");
   if (indexes.length > 3) throw new CallError("has too many indexes");
@@ -147,7 +150,10 @@ function sliceOf(given: Maybe, indexes: readonly Maybe[]): Value {
   if (from > to || max !== undefined && to > max) {
     throw new CallError("has indexes in the wrong order");
   }
-  if (type.kind === "string") return string((data as GoString).slice(from, to));
+  if (type.kind === "string") {
+    context.charge(size);
+    return string((data as GoString).slice(from, to));
+  }
   if (data === undefined) return item;
   const array = max === undefined ? whole.array : whole.array.slice(0, whole.from + max);
   return { type, data: { array, from: whole.from + from, length: to - from } };
@@ -176,7 +182,6 @@ const HTML: Readonly<Record<string, string>> = {
 };
 
 function html(text: string): string {
-  // deno-lint-ignore no-control-regex -- NUL is one of them
   return text.replace(/[\0"'&<>]/g, (char) => HTML[char]!);
 }
 

@@ -3,6 +3,8 @@ import { GoString, type Run } from "./text.ts";
 import { concrete, elements, entries, lengthOf, type Maybe, type Value } from "./types.ts";
 
 const MAX_DEPTH = 200;
+/** What a piece costs beside its length. */
+const PIECE = 16;
 const NAMED: Readonly<Record<string, string>> = {
   '"': '\\"',
   "\\": "\\\\",
@@ -19,11 +21,22 @@ const ESCAPED_ALL = new RegExp(ESCAPED.source, "gu");
 /** Undefined: what JSON cannot say, where Go gives an error. */
 export function marshal(value: Maybe, charge: (units: number) => void): GoString | undefined {
   const runs: Run[] = [];
+  let [pending, cost] = ["", 0];
   const isWritten = write(value, (text) => {
-    const added = typeof text === "string" ? GoString.of(text) : text;
-    charge(added.text.length);
-    runs.push(...added.runs);
+    cost += PIECE;
+    if (typeof text === "string") pending += text;
+    else {
+      runs.push({ text: pending, from: "template" }, ...text.runs);
+      pending = "";
+      cost += text.text.length;
+    }
+    if (cost > 1000) {
+      charge(cost);
+      cost = 0;
+    }
   }, 0);
+  charge(cost);
+  runs.push({ text: pending, from: "template" });
   return isWritten ? GoString.ofRuns(runs) : undefined;
 }
 
@@ -43,8 +56,7 @@ function write(given: Maybe, out: Write, depth: number): boolean {
       out(String(data));
       return true;
     case "string":
-      out(quoteJson(data as GoString));
-      return true;
+      return quoteJson(data as GoString, out);
     case "float64":
       if (!Number.isFinite(data)) return false;
       out(Object.is(data, -0) ? "-0" : JSON.stringify(data));
@@ -65,7 +77,7 @@ function write(given: Maybe, out: Write, depth: number): boolean {
       if (data === undefined) out("null");
       else {
         return list("{", "}", entries(value), (one) => {
-          out(quoteJson(one.key.data as GoString));
+          quoteJson(one.key.data as GoString, out);
           out(":");
           return write(one.value, out, depth + 1);
         }, out);
@@ -124,12 +136,11 @@ function isEmpty({ type, data }: Value): boolean {
   }
 }
 
-function quoteJson(text: GoString): GoString {
-  const inside = ESCAPED.test(text.text)
-    ? text.map((run) => run.replace(ESCAPED_ALL, escapeChar))
-    : text;
-  const quote = GoString.of('"').runs;
-  return GoString.ofRuns([...quote, ...inside.runs, ...quote]);
+function quoteJson(text: GoString, out: Write): true {
+  out('"');
+  out(ESCAPED.test(text.text) ? text.map((run) => run.replace(ESCAPED_ALL, escapeChar)) : text);
+  out('"');
+  return true;
 }
 
 function escapeChar(char: string): string {

@@ -1,0 +1,81 @@
+/** What a model can do by its template in Ollama's language. Metadata and the runner both ask here, so that they agree. */
+import type { ChatTemplate } from "./chat.ts";
+import type { Node, Operand, Pipeline } from "./nodes.ts";
+
+/** What ends a thought in the replies that are read. */
+export const THOUGHT_ENDS: readonly string[] = [
+  "</think>",
+  "[/THINK]",
+  "</seed:think>",
+  "</thinking>",
+];
+
+/** What opens a call in the replies that are read, besides a bare `{` or `[`. */
+export const CALL_OPENINGS: readonly string[] = [
+  "<tool_call>",
+  "[TOOL_CALLS]",
+  "<|tool_call|>",
+  "<|python_tag|>",
+  "<function=",
+];
+
+/**
+ * Ollama's words for what the template decides: `tools` if it shows them and writes calls in a way that is read back,
+ * `thinking`, `insert`.
+ */
+export function abilities({ tree, fields, source }: ChatTemplate): string[] {
+  const found: string[] = [];
+  if (fields.has("tools") && isRead(callOpening(tree.root))) found.push("tools");
+  if (fields.has("thinking") && THOUGHT_ENDS.some((end) => source.includes(end))) {
+    found.push("thinking");
+  }
+  if (fields.has("suffix")) found.push("insert");
+  return found;
+}
+
+function isRead(opening: string): boolean {
+  return opening === "" || opening.startsWith("[") && !/^\[\w/.test(opening) ||
+    CALL_OPENINGS.some((known) => opening.startsWith(known));
+}
+
+/**
+ * What the template writes in front of a call that it shows, up to a `{`; "" where that is nothing.
+ * As Ollama looks for it: the first text inside of what is there only for `.ToolCalls`.
+ */
+export function callOpening(nodes: readonly Node[]): string {
+  const block = findBlock(nodes);
+  const text = block === undefined ? undefined : firstText(block);
+  return (text ?? "").split("{", 1)[0]!.trim();
+}
+
+/** The body of the first block whose condition, or list, is the calls. */
+function findBlock(nodes: readonly Node[]): readonly Node[] | undefined {
+  for (const node of nodes) {
+    if (!("body" in node)) continue;
+    if (names(node.pipeline).includes("ToolCalls")) return node.body;
+    const inner = findBlock(node.body) ?? findBlock(node.otherwise ?? []);
+    if (inner !== undefined) return inner;
+  }
+  return undefined;
+}
+
+/** The first text that is more than white space, if no value stands before it. */
+function firstText(nodes: readonly Node[]): string | undefined {
+  for (const node of nodes) {
+    if (node.kind === "text" && node.text.text.trim() !== "") return node.text.text;
+    if (node.kind === "action" && node.pipeline.variables.length === 0) return undefined;
+    if ("body" in node) {
+      return firstText(node.body) ?? firstText(node.otherwise ?? []);
+    }
+  }
+  return undefined;
+}
+
+function names(pipeline: Pipeline): string[] {
+  const of = (operand: Operand): string[] => [
+    ...("names" in operand ? operand.names : []),
+    ...(operand.kind === "pipeline" ? names(operand.pipeline) : []),
+    ...(operand.kind === "chain" ? of(operand.base) : []),
+  ];
+  return pipeline.commands.flatMap((command) => command.operands.flatMap(of));
+}
