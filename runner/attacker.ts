@@ -74,7 +74,7 @@ async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<v
     slots: 1,
     threads: order.stream ? 1 : 2,
   });
-  const locked = order.lockdown ? lockdown() : [];
+  const locked = order.lockdown ? await lockdown() : [];
   say({ t: "ready", lockdown: locked, text: await infer(engine) });
   for (const name of order.attacks) {
     const attack = ATTACKS.find((a) => a.name === name);

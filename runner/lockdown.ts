@@ -16,6 +16,7 @@ import {
   type SeccompPolicy,
   widen,
 } from "../src/linux/seccomp.ts";
+import { joined, type MappedFile, mappedFiles } from "../src/linux/mapped_files.ts";
 import { openWindowsApi } from "../src/windows/api.ts";
 import { jobReport } from "../src/windows/job_report.ts";
 
@@ -49,6 +50,30 @@ export function hardenEarly(): void {
     { layer: "no core dump", enforced: noCoreDump, observed: "RLIMIT_CORE at most 1" },
   ];
   settleSignals();
+  touching = touchMappedFiles(linux());
+}
+
+let touching: Promise<readonly MappedFile[]> = Promise.resolve([]);
+
+/**
+ * Brings every page of the executable and the libraries into this process's mapping, so that later no first touch of one shows to
+ * others who map the same file, nor what these do to it shows here. Not those of `done`, and not the model's, which llama.cpp has
+ * read as a whole. Kernels before 5.14 cannot.
+ * @returns What is mapped.
+ */
+async function touchMappedFiles(
+  system: Linux,
+  done: readonly MappedFile[] = [],
+): Promise<MappedFile[]> {
+  const MADV_POPULATE = { read: 22, write: 23 };
+  const touched = new Set(done.map((file) => file.start));
+  const files = mappedFiles(system.readText("/proc/self/maps"));
+  for (const { start, end, readable, writable, shared } of files) {
+    if (shared || !readable || touched.has(start)) continue;
+    const advice = writable ? MADV_POPULATE.write : MADV_POPULATE.read;
+    await system.callAside("madvise", start, end - start, advice);
+  }
+  return files;
 }
 
 /**
@@ -74,7 +99,7 @@ export function stage2Policy(options: LockdownOptions = {}): SeccompPolicy {
  * and is only tried. Returns one result a layer, never throws: the gateway
  * judges.
  */
-export function lockdown(options: LockdownOptions = {}): LayerResult[] {
+export async function lockdown(options: LockdownOptions = {}): Promise<LayerResult[]> {
   if (Deno.build.os === "darwin") return tryProfile(openMacosLibc());
   if (Deno.build.os === "windows") return jobReport(openWindowsApi());
   const system = linux();
@@ -89,7 +114,9 @@ export function lockdown(options: LockdownOptions = {}): LayerResult[] {
   });
   results.push(landlockResult(system));
   try {
-    const program = compile(stage2Policy(options), { arch: system.arch });
+    await touchMappedFiles(system, await touching);
+    const files = joined(mappedFiles(system.readText("/proc/self/maps")));
+    const program = compile(stage2Policy(options), { arch: system.arch, files });
     installFilter(system, program);
     const open = stillOpen(system);
     results.push({

@@ -56,7 +56,7 @@ async function boot(message: BootMessage): Promise<void> {
     onKeepAlive: (ms) => send({ t: "keep_alive", ms: ms === "forever" ? -1 : ms }),
   });
   const locked = message.lockdown
-    ? lockdown(message.stage2More === null ? {} : { more: message.stage2More })
+    ? await lockdown(message.stage2More === null ? {} : { more: message.stage2More })
     : [];
   // A driver may open devices or compile only now; one that stage 2 stops must not be found out by a user.
   if (message.engine.gpu && loaded.info.hasDecoder) await tryToken(loaded);

@@ -15,8 +15,24 @@ export interface Instruction {
 export const OP = {
   /** A = seccomp_data at byte k. */
   load: 0x20,
+  /** A = M[k], the k-th word of the program's memory. */
+  loadMemory: 0x60,
+  /** M[k] = A. */
+  store: 0x02,
+  /** A = k. */
+  set: 0x00,
+  /** X = A. */
+  toX: 0x07,
+  /** A += X. */
+  addX: 0x0c,
+  /** A += k. */
+  add: 0x04,
   /** A &= k. */
   and: 0x54,
+  /** To the instruction k farther. */
+  jump: 0x05,
+  /** A >= X. */
+  jumpGreaterOrEqualX: 0x3d,
   jumpEqual: 0x15,
   jumpGreater: 0x25,
   jumpGreaterOrEqual: 0x35,
@@ -38,7 +54,8 @@ export const RET = {
 
 interface Pending {
   code: number;
-  k: number;
+  /** The distance to this label, if it is one. */
+  k: number | string;
   jt: string | null;
   jf: string | null;
 }
@@ -59,11 +76,44 @@ export class Assembler {
   }
 
   load(offset: number): void {
-    this.#code.push({ code: OP.load, k: offset, jt: null, jf: null });
+    this.#plain(OP.load, offset);
+  }
+
+  #plain(code: number, k: number): void {
+    this.#code.push({ code, k, jt: null, jf: null });
   }
 
   and(mask: number): void {
-    this.#code.push({ code: OP.and, k: mask, jt: null, jf: null });
+    this.#plain(OP.and, mask);
+  }
+
+  loadMemory(index: number): void {
+    this.#plain(OP.loadMemory, index);
+  }
+
+  store(index: number): void {
+    this.#plain(OP.store, index);
+  }
+
+  set(value: number): void {
+    this.#plain(OP.set, value);
+  }
+
+  toX(): void {
+    this.#plain(OP.toX, 0);
+  }
+
+  addX(): void {
+    this.#plain(OP.addX, 0);
+  }
+
+  add(value: number): void {
+    this.#plain(OP.add, value);
+  }
+
+  /** To `label`, however far. */
+  goto(label: string): void {
+    this.#code.push({ code: OP.jump, k: label, jt: null, jf: null });
   }
 
   jump(
@@ -81,7 +131,7 @@ export class Assembler {
 
   /**
    * The program with its jumps resolved.
-   * @throws {RangeError} If a jump goes back or farther than 255 instructions, or the program is longer than the 4096
+   * @throws {RangeError} If a jump goes back, or one with a condition farther than 255 instructions, or the program is longer than the 4096
    * that the kernel takes.
    */
   finish(): Instruction[] {
@@ -90,21 +140,26 @@ export class Assembler {
     }
     return this.#code.map(({ code, k, jt, jf }, at) => ({
       code,
-      jt: this.#distance(jt, at),
-      jf: this.#distance(jf, at),
-      k: k >>> 0,
+      jt: this.#near(jt, at),
+      jf: this.#near(jf, at),
+      k: typeof k === "string" ? this.#distance(k, at) : k >>> 0,
     }));
   }
 
-  #distance(label: string | null, at: number): number {
+  #near(label: string | null, at: number): number {
     if (label === null) return 0;
-    const target = this.#labels.get(label);
-    if (target === undefined) throw new RangeError(`no label ${label}`);
-    const distance = target - at - 1;
-    if (distance < 0 || distance > 255) {
+    const distance = this.#distance(label, at);
+    if (distance > 255) {
       throw new RangeError(`a jump of ${distance} instructions to ${label}, wanted 0 to 255`);
     }
     return distance;
+  }
+
+  #distance(label: string, at: number): number {
+    const target = this.#labels.get(label);
+    if (target === undefined) throw new RangeError(`no label ${label}`);
+    if (target <= at) throw new RangeError(`a jump back to ${label}`);
+    return target - at - 1;
   }
 }
 
@@ -130,6 +185,14 @@ export function placesOf(program: readonly Instruction[], value: number): number
 
 const NAME: { readonly [code: number]: string } = {
   [OP.load]: "ld",
+  [OP.loadMemory]: "ldm",
+  [OP.store]: "st",
+  [OP.set]: "ldi",
+  [OP.toX]: "tax",
+  [OP.addX]: "addx",
+  [OP.add]: "add",
+  [OP.jump]: "ja",
+  [OP.jumpGreaterOrEqualX]: "jgex",
   [OP.and]: "and",
   [OP.jumpEqual]: "jeq",
   [OP.jumpGreater]: "jgt",
@@ -143,6 +206,7 @@ export function disassemble(program: readonly Instruction[]): string {
   return program.map(({ code, jt, jf, k }, at) => {
     const name = NAME[code] ?? `op ${code}`;
     const value = `0x${k.toString(16)}`;
+    if (code === OP.jump) return `${String(at).padStart(3)} ja → ${at + 1 + k}`;
     const jump = name.startsWith("j") ? ` → ${at + 1 + jt} | ${at + 1 + jf}` : "";
     return `${String(at).padStart(3)} ${name} ${value}${jump}`;
   }).join("\n");

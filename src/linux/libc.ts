@@ -125,6 +125,13 @@ export class Linux {
     return -new Deno.UnsafePointerView(at!).getInt32();
   }
 
+  /** As `call`, of up to three arguments, on another thread: -1 stands for any error. Arguments must outlive it. */
+  async callAside(name: string, ...args: (number | bigint)[]): Promise<number> {
+    const [a = 0n, b = 0n, c = 0n] = args.map(toI64);
+    const number = BigInt(syscallNumber(this.arch, name)!);
+    return Number(await this.#symbols.syscallAside(number, a, b, c));
+  }
+
   /** write(2) on another thread: for files whose writing takes the kernel long. Returns the bytes written, or -1 and no reason. */
   async writeAside(fd: number, bytes: Uint8Array): Promise<number> {
     const number = BigInt(syscallNumber(this.arch, "write")!);

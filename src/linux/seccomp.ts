@@ -9,14 +9,18 @@ import { Assembler, DATA, encode, type Instruction, OP, RET } from "./bpf.ts";
 import { Memory } from "./syscall_table.ts";
 import { errnoNumber } from "./errno.ts";
 import { addressOf, alloc, type Linux, SystemCallError } from "./libc.ts";
+import type { Range } from "./mapped_files.ts";
 import { type Arch, AUDIT_ARCH, highestSyscall, isSyscall, syscallNumber } from "./syscalls.ts";
 
 /** A value known only when the filter is made: this process's id, the descriptor that the launcher executes. */
 export type Variable = "self" | "execFd";
 export type Value = number | string;
 
+/** A condition on a call's arguments. */
+export type Test = ValueTest | MemoryTest;
+
 /** The low 32 bits of argument `arg`, masked, are one of `equals`. Numbers may be written "0x10". */
-export interface Test {
+export interface ValueTest {
   readonly arg: number;
   /** The high 32 bits are 0 as well: for pointers, which may have an empty low half. */
   readonly wide?: boolean;
@@ -24,9 +28,22 @@ export interface Test {
   readonly equals: readonly (Value | Variable)[];
 }
 
+/**
+ * The memory at argument `arg`, of `length` bytes or of as many as argument `lengthArg` says (at least one), holds no mapped file.
+ * Must be the last test of its call's last rule.
+ */
+export interface MemoryTest {
+  readonly arg: number;
+  readonly length?: number;
+  readonly lengthArg?: number;
+  readonly outside: "files";
+}
+
 /** `call` passes if all tests of `when` do. Several rules of one call are alternatives. No rule passing: `else`. */
 export interface ConditionalRule {
   readonly call: string;
+  /** Where the order of arguments differs. */
+  readonly arch?: Arch;
   readonly when: readonly Test[];
   /** Error name; default EPERM. */
   readonly else?: string;
@@ -69,6 +86,8 @@ export function widen(policy: SeccompPolicy, part: PolicyPart): SeccompPolicy {
 export interface CompileOptions {
   readonly arch: Arch;
   readonly variables?: Partial<Record<Variable, number>>;
+  /** Where files are mapped, for tests of memory; apart from each other. */
+  readonly files?: readonly Range[];
   /** What a refused call gets where no rule says another: an errno (default), or a log line and a pass. */
   readonly refuse?: "errno" | "log";
 }
@@ -76,7 +95,8 @@ export interface CompileOptions {
 /**
  * The program for a policy. Calls that the architecture lacks are left out; in "allow" mode a number above the table's
  * highest gets ENOSYS, as from a kernel that does not have it, so that the C library falls back.
- * @throws {TypeError} If the policy names an unknown call, error or variable, or one call twice.
+ * @throws {TypeError} If the policy names an unknown call, error or variable, or one call twice; or has a test of memory where none
+ * may be, or none of `files`.
  */
 export function compile(policy: SeccompPolicy, options: CompileOptions): Instruction[] {
   const { arch } = options;
@@ -97,16 +117,36 @@ export function compile(policy: SeccompPolicy, options: CompileOptions): Instruc
   for (const [call, error] of Object.entries(policy.errors)) {
     block(a, arch, call, () => a.ret(RET.errno(errnoNumber(error))));
   }
-  for (const [call, rules] of groupByCall(policy.conditional)) {
+  const conditional = policy.conditional.filter((rule) => (rule.arch ?? arch) === arch);
+  let memory = false;
+  for (const [call, rules] of groupByCall(conditional)) {
     block(a, arch, call, () => {
       for (const rule of rules) {
         const next = a.fresh();
-        for (const test of rule.when) emitTest(a, test, next, options);
-        a.ret(RET.allow);
+        const checked = rule.when.at(-1);
+        for (const test of rule.when) {
+          if (!("outside" in test)) emitTest(a, test, next, options);
+          else if (test !== checked || rule !== rules.at(-1)) {
+            throw new TypeError(`${call}: a test of memory must be the last`);
+          }
+        }
+        if (checked !== undefined && "outside" in checked) {
+          memory = true;
+          emitBounds(a, checked);
+          a.goto(MEMORY);
+        } else a.ret(RET.allow);
         a.label(next);
       }
       a.ret(refused(rules.at(-1)?.else ?? "EPERM"));
     });
+  }
+  if (memory) {
+    if (options.files === undefined) throw new TypeError("a filter that tests memory needs files");
+    // Jumped over, not put behind the last `ret`: for the kernel's check of what is stored where, a `ret` goes on to the next line.
+    const after = a.fresh();
+    a.goto(after);
+    emitMemoryCheck(a, options.files, refused("EACCES"));
+    a.label(after);
   }
   for (const call of Object.keys(policy.calls)) {
     block(a, arch, call, () => a.ret(policy.mode === "allow" ? RET.allow : refused("EPERM")));
@@ -122,6 +162,91 @@ export function compile(policy: SeccompPolicy, options: CompileOptions): Instruc
   return a.finish();
 }
 
+/** The label of what the rules that test memory have in common; words 0 to 3 hold where it starts and ends, high half first. */
+const MEMORY = "memory";
+
+/** Stores where the memory of a test starts and ends. */
+function emitBounds(a: Assembler, test: MemoryTest): void {
+  a.load(DATA.arg(test.arg) + 4);
+  a.and(0x00FFFFFF); // the kernel takes no notice of what an address's highest byte is tagged with
+  a.store(0);
+  a.load(DATA.arg(test.arg));
+  a.store(1);
+  // The length in words 4 and 5; none counts as one byte, which is what mremap(2) copies a shared mapping by.
+  if (test.lengthArg === undefined) {
+    a.set(0);
+    a.store(4);
+    a.set(Math.max(1, test.length ?? 1));
+    a.store(5);
+  } else {
+    const some = a.fresh();
+    const none = a.fresh();
+    const known = a.fresh();
+    a.load(DATA.arg(test.lengthArg) + 4);
+    a.store(4);
+    a.jump(OP.jumpEqual, 0, none, some);
+    a.label(none);
+    a.load(DATA.arg(test.lengthArg));
+    a.jump(OP.jumpEqual, 0, null, some);
+    a.set(1);
+    a.store(5);
+    a.goto(known);
+    a.label(some);
+    a.load(DATA.arg(test.lengthArg));
+    a.store(5);
+    a.label(known);
+  }
+  // Start + length, with the carry of the low halves.
+  const carry = a.fresh();
+  const sum = a.fresh();
+  a.loadMemory(5);
+  a.toX();
+  a.loadMemory(1);
+  a.addX();
+  a.store(3);
+  a.jump(OP.jumpGreaterOrEqualX, 0, sum, carry);
+  a.label(carry);
+  a.loadMemory(4);
+  a.add(1);
+  a.store(4);
+  a.label(sum);
+  a.loadMemory(4);
+  a.toX();
+  a.loadMemory(0);
+  a.addX();
+  a.store(2);
+}
+
+/** Memory that wraps around the end of the address space is no memory: the kernel refuses it. */
+function emitMemoryCheck(a: Assembler, files: readonly Range[], refused: number): void {
+  const half = (value: bigint) => [Number(value >> 32n), Number(value & 0xFFFFFFFFn)] as const;
+  a.label(MEMORY);
+  for (const { start, end } of files) {
+    const [startHigh, startLow] = half(start);
+    const [endHigh, endLow] = half(end);
+    const next = a.fresh();
+    const below = a.fresh();
+    const touches = a.fresh();
+    // It starts at or behind the end: the next one.
+    a.loadMemory(0);
+    a.jump(OP.jumpGreater, endHigh, next, null);
+    a.jump(OP.jumpEqual, endHigh, null, below);
+    a.loadMemory(1);
+    a.jump(OP.jumpGreaterOrEqual, endLow, next, null);
+    a.label(below);
+    // It ends at or before the start: the next one.
+    a.loadMemory(2);
+    a.jump(OP.jumpGreater, startHigh, touches, null);
+    a.jump(OP.jumpEqual, startHigh, null, next);
+    a.loadMemory(3);
+    a.jump(OP.jumpGreater, startLow, touches, next);
+    a.label(touches);
+    a.ret(refused);
+    a.label(next);
+  }
+  a.ret(RET.allow);
+}
+
 /** `if (nr == call) { body }`; the body must end in a `ret` on every path. */
 function block(a: Assembler, arch: Arch, call: string, body: () => void): void {
   const number = syscallNumber(arch, call);
@@ -132,7 +257,7 @@ function block(a: Assembler, arch: Arch, call: string, body: () => void): void {
   a.label(next);
 }
 
-function emitTest(a: Assembler, test: Test, otherwise: string, options: CompileOptions): void {
+function emitTest(a: Assembler, test: ValueTest, otherwise: string, options: CompileOptions): void {
   if (test.wide) {
     a.load(DATA.arg(test.arg) + 4);
     a.jump(OP.jumpEqual, 0, null, otherwise);

@@ -1,15 +1,23 @@
 import assert from "node:assert/strict";
-import { answer, describe, evaluate } from "../support/bpf.ts";
+import { answer, badLoad, describe, evaluate } from "../support/bpf.ts";
+import { sampler } from "../support/sampler.ts";
 import { stage2Policy } from "../../runner/lockdown.ts";
 import { BASE_POLICY, GPU_POLICIES, seccompFor } from "../../src/sandbox/linux/policy.ts";
 import { disassemble, encode } from "../../src/linux/bpf.ts";
-import { compile, type SeccompPolicy } from "../../src/linux/seccomp.ts";
+import { compile, type SeccompPolicy, type Test } from "../../src/linux/seccomp.ts";
 import { type Arch, AUDIT_ARCH } from "../../src/linux/syscalls.ts";
 
 const SELF = 4242;
 const EXEC_FD = 512;
 const variables = { self: SELF, execFd: EXEC_FD };
 const ARCHES: readonly Arch[] = ["x86_64", "aarch64"];
+/** As files are mapped: the executable, libraries (two of them on both sides of a 4 GiB border), a model of 8 GiB. */
+const FILES = [
+  { start: 0x5583_0000_1000n, end: 0x5583_0620_0000n },
+  { start: 0x7f10_0000_0000n, end: 0x7f12_0000_0000n },
+  { start: 0x7f33_ffff_8000n, end: 0x7f34_0000_3000n },
+  { start: 0x7f34_0000_4000n, end: 0x7f34_0001_0000n },
+];
 
 for (const arch of ARCHES) {
   const program = compile(BASE_POLICY.seccomp, { arch, variables });
@@ -81,7 +89,7 @@ for (const arch of ARCHES) {
       assert.equal(ask("fcntl", 3, command, 1), passes ? "allow" : "EPERM", `fcntl ${command}`);
     }
     for (let advice = 0; advice < 128; advice++) {
-      const passes = [4, 8, 10, 11, 14, 15, 16, 17, 102, 103].includes(advice);
+      const passes = [4, 8, 10, 11, 14, 15, 16, 17, 22, 23, 102, 103].includes(advice);
       assert.equal(
         ask("madvise", 0n, 4096, advice),
         passes ? "allow" : "EPERM",
@@ -121,7 +129,7 @@ for (const arch of ARCHES) {
   });
 
   Deno.test(`${arch}: after stage 2 nothing is opened, executed, or asked of the host`, () => {
-    const stage2 = compile(stage2Policy(), { arch });
+    const stage2 = compile(stage2Policy(), { arch, files: FILES });
     const ask2 = (name: string, ...args: (number | bigint)[]) =>
       answer(stage2, arch, name, ...args);
     const refused =
@@ -152,6 +160,83 @@ for (const arch of ARCHES) {
     assert.equal(ask2("read"), "allow");
   });
 
+  Deno.test(`${arch}: after stage 2 files stay mapped as they are, and everything else is free`, () => {
+    const stage2 = compile(stage2Policy(), { arch, files: FILES });
+    assert.equal(badLoad(stage2), null, "the kernel would refuse the program");
+    const MADV_DONTNEED = 4;
+    const MAP = { fixed: 0x32, anywhere: 0x22 };
+    const MREMAP = { mayMove: 1, fixed: 2, dontUnmap: 4 };
+    const THREAD = 0x3d0f00;
+    const ctid = arch === "x86_64" ? 3 : 4;
+    const inWords = (
+      at: number,
+      value: bigint,
+    ) => [THREAD, ...Array.from({ length: 5 }, (_, i) => i + 1 === at ? value : 0n)];
+    // Each call that is asked about memory, and how many bytes of it.
+    const calls: readonly [
+      what: string,
+      length: "any" | bigint,
+      ask: (at: bigint, length: bigint) => string,
+    ][] = [
+      ["munmap", "any", (at, n) => answer(stage2, arch, "munmap", at, n)],
+      ["madvise", "any", (at, n) => answer(stage2, arch, "madvise", at, n, MADV_DONTNEED)],
+      ["mprotect", "any", (at, n) => answer(stage2, arch, "mprotect", at, n, 3)],
+      ["mremap", "any", (at, n) => answer(stage2, arch, "mremap", at, n, n, MREMAP.mayMove)],
+      ["mmap, fixed", "any", (at, n) => answer(stage2, arch, "mmap", at, n, 3, MAP.fixed)],
+      ["futex, shared wait", 4n, (at) => answer(stage2, arch, "futex", at, 0)],
+      ["clone", 4n, (at) => answer(stage2, arch, "clone", ...inWords(ctid, at))],
+    ];
+    const draw = sampler(arch.length);
+    const wide = () => BigInt(draw(2 ** 31)) << 31n | BigInt(draw(2 ** 31));
+    for (let i = 0; i < 3000; i++) {
+      const file = FILES[draw(FILES.length)]!;
+      // Around the borders mostly, and anywhere.
+      const near = [file.start, file.end, (file.start + file.end) / 2n, wide() & 0x7fff_ffff_ffffn];
+      const at = (near[draw(4)]! + BigInt(draw(5) - 2) * 0x1000n) & 0x00ff_ffff_ffff_ffffn;
+      const lengths = [
+        0n,
+        1n,
+        4n,
+        0x1000n,
+        0x2000n,
+        1n << 32n,
+        (1n << 32n) - 1n,
+        1n << 33n,
+        wide() >> BigInt(draw(62)),
+      ];
+      const length = lengths[draw(lengths.length)]!;
+      for (const [what, fixed, ask] of calls) {
+        const bytes = fixed === "any" ? (length === 0n ? 1n : length) : fixed;
+        const touches = FILES.some(({ start, end }) => at < end && at + bytes > start);
+        const got = ask(at, length);
+        assert.equal(
+          got !== "allow",
+          touches,
+          `${what} at 0x${at.toString(16)}, ${length} bytes: ${got}`,
+        );
+      }
+    }
+    const { start } = FILES[0]!;
+    const tagged = start | 0xaa00_0000_0000_0000n;
+    assert.equal(answer(stage2, arch, "munmap", tagged, 0x1000n), "EACCES", "a tagged address");
+    for (const flags of [MREMAP.fixed | MREMAP.mayMove, MREMAP.dontUnmap | MREMAP.mayMove]) {
+      assert.equal(answer(stage2, arch, "mremap", 0x1000n, 4096, 4096, flags), "EPERM");
+    }
+    assert.equal(
+      answer(stage2, arch, "mmap", start, 4096, 3, MAP.anywhere),
+      "allow",
+      "only a hint",
+    );
+    for (const op of [1, 3, 5, 6, 10]) {
+      assert.equal(answer(stage2, arch, "futex", 0x1000n, op), "EPERM", `shared futex ${op}`);
+    }
+    assert.equal(
+      answer(stage2, arch, "futex", start, 0 | 0x80),
+      "allow",
+      "its key is this address space",
+    );
+  });
+
   Deno.test(`${arch}: stage 2 lets nothing pass that the first filter would not know`, () => {
     const first = BASE_POLICY.seccomp;
     const known = new Set([...Object.keys(first.calls), ...first.conditional.map((r) => r.call)]);
@@ -161,12 +246,20 @@ for (const arch of ARCHES) {
   });
 
   Deno.test(`${arch}: every policy compiles within the kernel's limit`, () => {
+    const many = Array.from({ length: 200 }, (_, i) => {
+      const start = 0x7f00_0000_0000n + BigInt(i) * 0x1_0000_0000n;
+      return { start, end: start + 0x1000n };
+    });
+    assert.ok(compile(stage2Policy(), { arch, files: many }).length < 4096);
     for (const gpu of ["none", "nvidia", "amd", "intel"] as const) {
       const size = compile(seccompFor(gpu), { arch, variables }).length;
       assert.ok(size > 100 && size < 1000, `${gpu}: ${size}`);
     }
     for (const gpu of ["nvidia", "amd", "intel"] as const) {
-      const late = compile(stage2Policy({ more: GPU_POLICIES[gpu].stage2 }), { arch });
+      const late = compile(stage2Policy({ more: GPU_POLICIES[gpu].stage2 }), {
+        arch,
+        files: FILES,
+      });
       assert.equal(answer(late, arch, "ioctl", 3, 0xC0104600), "allow", gpu);
       assert.equal(answer(late, arch, "openat", -100, 0, 0), "allow", gpu);
       assert.equal(answer(late, arch, "openat", -100, 0, 2), "EACCES", gpu);
@@ -208,6 +301,10 @@ Deno.test("a policy with a wrong name, or a call twice, is refused", () => {
     compiles({ conditional: [{ call: "tgkill", when: [{ arg: 0, equals: ["self"] }], why: "" }] }),
     /compares with self/,
   );
+  const outside = { arg: 0, length: 4, outside: "files" } as const;
+  const tests = (when: readonly Test[]) => ({ conditional: [{ call: "munmap", when, why: "" }] });
+  assert.throws(compiles(tests([outside])), /needs files/);
+  assert.throws(compiles(tests([outside, { arg: 1, equals: [0] }])), /must be the last/);
 });
 
 Deno.test("every call that passes says why it tells no other process anything", () => {

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { alive, startHost, until } from "./hosts.ts";
 import type { Noticed, Sabotage, SabotageOrder } from "./sabotage_run.ts";
+import { sampler } from "../support/sampler.ts";
 import { IDENTITIES, linuxOnly, makeStage, runStaged, type Staged } from "./stage.ts";
 
 const full = Deno.env.get("SECLLAMA_FULL") === "1";
@@ -40,17 +41,6 @@ const UNNOTICED: readonly { what: RegExp; index?: number; only?: string; why: st
   { what: /^capset$/, only: "ordinary, without namespaces", why: "there are none" },
   { what: /^capset$/, only: "as root", why: "a change of the uid takes them all" },
 ];
-
-/** xorshift32, so that a failing sample can be repeated. */
-function sampler(seed: number): (below: number) => number {
-  let state = seed | 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 function choose(all: readonly Sabotage[], seed: number): Sabotage[] {
   const next = sampler(seed);

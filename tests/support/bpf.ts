@@ -18,10 +18,22 @@ export function evaluate(program: readonly Instruction[], call: Call): number {
     data.setBigUint64(16 + 8 * i, BigInt.asUintN(64, BigInt(value)), true)
   );
   let a = 0;
+  let x = 0;
+  const memory = new Map<number, number>();
   for (let at = 0; at < program.length; at++) {
     const { code, jt, jf, k } = program[at]!;
     const jump = (condition: boolean) => at += condition ? jt : jf;
     if (code === OP.load) a = data.getUint32(k, true);
+    else if (code === OP.loadMemory) {
+      if (!memory.has(k)) throw new RangeError(`word ${k} is read before it is written, at ${at}`);
+      a = memory.get(k)!;
+    } else if (code === OP.store) memory.set(k, a);
+    else if (code === OP.set) a = k;
+    else if (code === OP.toX) x = a;
+    else if (code === OP.addX) a = (a + x) >>> 0;
+    else if (code === OP.add) a = (a + k) >>> 0;
+    else if (code === OP.jump) at += k;
+    else if (code === OP.jumpGreaterOrEqualX) jump(a >= x);
     else if (code === OP.and) a = (a & k) >>> 0;
     else if (code === OP.jumpEqual) jump(a === k);
     else if (code === OP.jumpGreater) jump(a > k);
@@ -31,6 +43,31 @@ export function evaluate(program: readonly Instruction[], call: Call): number {
     else throw new RangeError(`unknown instruction ${code} at ${at}`);
   }
   throw new RangeError("the program ran past its end");
+}
+
+/**
+ * The first instruction that reads a word of the program's memory which some way to it may not have written, or null. As the kernel
+ * checks it (check_load_and_stores in net/core/filter.c), for which even a `ret` goes on to the next line.
+ */
+export function badLoad(program: readonly Instruction[]): number | null {
+  const masks = program.map(() => 0xFFFF);
+  let valid = 0;
+  const reach = (target: number) => masks[target]! &= valid;
+  for (const [at, { code, jt, jf, k }] of program.entries()) {
+    valid &= masks[at]!;
+    if (code === OP.store) valid |= 1 << k;
+    else if (code === OP.loadMemory) {
+      if (!(valid & 1 << k)) return at;
+    } else if (code === OP.jump) {
+      reach(at + 1 + k);
+      valid = 0xFFFF;
+    } else if ((code & 7) === 5) {
+      reach(at + 1 + jt);
+      reach(at + 1 + jf);
+      valid = 0xFFFF;
+    }
+  }
+  return null;
 }
 
 /** "allow", "kill", "log" or the error's name. */

@@ -15,6 +15,13 @@ export interface Bind {
   readonly kind: BindKind;
 }
 
+export interface PrivateRoot {
+  readonly hostname: string;
+  readonly binds: readonly Bind[];
+  /** Symbolic links: where they are, where they lead. */
+  readonly links: readonly { readonly at: string; readonly to: string }[];
+}
+
 export interface LaunchSpec {
   /** Groups that are made for the runner and that it starts in. */
   readonly cgroup: CgroupPlan | null;
@@ -24,7 +31,7 @@ export interface LaunchSpec {
    */
   readonly leave: { readonly [path: string]: string };
   /** Build and pivot into a root that holds these and nothing else. */
-  readonly root: { readonly hostname: string; readonly binds: readonly Bind[] } | null;
+  readonly root: PrivateRoot | null;
   /** Give up root for this user and group id. */
   readonly user: number | null;
   readonly landlock: {

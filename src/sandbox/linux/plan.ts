@@ -97,7 +97,14 @@ export function makeLinuxPlan(
         ]),
       )
       : {},
-    root: privateRoot ? { hostname: "secllama", binds } : null,
+    root: privateRoot
+      // Deno asks where its executable is.
+      ? {
+        hostname: "secllama",
+        binds,
+        links: [{ at: "/proc/self/exe", to: map(target.executable) }],
+      }
+      : null,
     user: root ? BASE_POLICY.uid : null,
     landlock: landlock
       ? {

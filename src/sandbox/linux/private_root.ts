@@ -8,7 +8,7 @@
 import { Memory, type Step } from "../../linux/syscall_table.ts";
 import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
 import type { Descriptors } from "./descriptors.ts";
-import type { Bind, BindKind } from "./launch_spec.ts";
+import type { Bind, BindKind, PrivateRoot } from "./launch_spec.ts";
 
 const OPEN_TREE_CLONE = 1;
 const AT_RECURSIVE = 0x8000;
@@ -37,7 +37,7 @@ interface Clone {
  * folder's clone meets a file, or the other way round, and the kernel refuses to place it.
  */
 export function enterPrivateRoot(
-  root: { readonly hostname: string; readonly binds: readonly Bind[] },
+  root: PrivateRoot,
   fds: Descriptors,
   isDirectory: (hostPath: string) => boolean,
 ): Step[] {
@@ -71,6 +71,13 @@ export function enterPrivateRoot(
   );
   const made = new Set<string>();
   for (const clone of clones) steps.push(...place(clone, made, fds));
+  for (const { at, to } of root.links) {
+    steps.push(...makeParents(at, made), {
+      what: `link ${at}`,
+      call: "symlinkat",
+      args: [to, AT_FDCWD, at],
+    });
+  }
   return [
     ...steps,
     setAttributes("make the root read-only", AT_FDCWD, "/", ATTR.readOnly, 0),
@@ -104,15 +111,8 @@ function setAttributes(what: string, fd: number, path: string, set: number, flag
 }
 
 function place(clone: Clone, made: Set<string>, fds: Descriptors): Step[] {
-  const steps: Step[] = [];
-  const make = (path: string) => {
-    if (made.has(path)) return;
-    made.add(path);
-    steps.push(makeDirectory(path));
-  };
-  const parts = clone.to.split("/").slice(1);
-  for (let i = 1; i < parts.length; i++) make("/" + parts.slice(0, i).join("/"));
-  if (clone.directory) make(clone.to);
+  const steps = makeParents(clone.to, made);
+  if (clone.directory) steps.push(...make(clone.to, made));
   else {
     const fd = fds.open();
     steps.push(
@@ -138,6 +138,13 @@ function place(clone: Clone, made: Set<string>, fds: Descriptors): Step[] {
   return steps;
 }
 
-function makeDirectory(path: string): Step {
-  return { what: `make ${path}`, call: "mkdirat", args: [AT_FDCWD, path, 0o755] };
+function makeParents(path: string, made: Set<string>): Step[] {
+  const parts = path.split("/").slice(1);
+  return parts.slice(1).flatMap((_, i) => make(`/${parts.slice(0, i + 1).join("/")}`, made));
+}
+
+function make(path: string, made: Set<string>): Step[] {
+  if (made.has(path)) return [];
+  made.add(path);
+  return [{ what: `make ${path}`, call: "mkdirat", args: [AT_FDCWD, path, 0o755] }];
 }
