@@ -4,7 +4,7 @@
  */
 import { collect } from "../../src/api/body.ts";
 import { INFERENCE_BYTES } from "../../src/api/routes.ts";
-import { MISSING_BODY_TEXT } from "../../src/api/texts.ts";
+import { MISSING_BODY_TEXT, NOT_JSON_TEXT, NOT_UTF8_TEXT } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { utf8Decode } from "../../src/bytes.ts";
 import { Fields } from "./fields.ts";
@@ -25,7 +25,7 @@ export async function readJsonObject(request: Request): Promise<Fields> {
   try {
     text = utf8Decode(bytes);
   } catch {
-    throw new SecLlamaError("bad-request", "the request body must be UTF-8");
+    throw new SecLlamaError("bad-request", NOT_UTF8_TEXT);
   }
   if (nestsDeeper(bytes, MAX_JSON_DEPTH)) {
     throw new SecLlamaError(
@@ -38,7 +38,7 @@ export async function readJsonObject(request: Request): Promise<Fields> {
     value = JSON.parse(text);
   } catch {
     // V8's message quotes the text around the error, which may be message content.
-    throw new SecLlamaError("bad-request", "the request body must be JSON");
+    throw new SecLlamaError("bad-request", NOT_JSON_TEXT);
   }
   return Fields.of(value);
 }

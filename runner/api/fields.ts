@@ -3,6 +3,7 @@
  * be; the value is shown for numbers only, because text may be message content. `null` counts as absent, and unknown
  * fields are left alone, both as Ollama does.
  */
+import { NOT_OBJECT_TEXT } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 
 export interface Range {
@@ -25,7 +26,7 @@ export class Fields {
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
       throw new SecLlamaError(
         "bad-request",
-        path === "" ? "the request body must be a JSON object" : `${path} must be an object`,
+        path === "" ? NOT_OBJECT_TEXT : `${path} must be an object`,
         { field: path },
       );
     }

@@ -2,6 +2,8 @@
  * Ollama's `options`, one row each. A negative or absurd number is refused with the option's name, never passed on
  * (CVE-2026-21869: a negative number reached the engine's arithmetic).
  */
+import { TOP_LOGPROBS_TEXT } from "../../src/api/texts.ts";
+import { SecLlamaError } from "../../src/errors.ts";
 import { DEFAULT_SAMPLING, type Sampling } from "../engine/types.ts";
 import type { Fields, Range } from "./fields.ts";
 import type { GenerationOptions } from "./request.ts";
@@ -97,6 +99,16 @@ function whole(fields: Fields, name: string, range: Range): number | undefined {
 export function parseStop(fields: Fields, name = "stop"): string[] | undefined {
   return fields.strings(name, { maxLength: MAX_STOP_STRINGS, maxChars: MAX_STOP_CHARS })
     ?.filter((one) => one !== "");
+}
+
+/**
+ * `top_logprobs`; absent: undefined.
+ * @throws {SecLlamaError} `bad-request`, in Ollama's words for a number out of range.
+ */
+export function topLogprobs(fields: Fields): number | undefined {
+  const value = fields.integer("top_logprobs", { min: -INT32_MAX, max: INT32_MAX });
+  if (value === undefined || (value >= 0 && value <= 20)) return value;
+  throw new SecLlamaError("bad-request", TOP_LOGPROBS_TEXT, { field: fields.at("top_logprobs") });
 }
 
 /** A negative seed is "random". Larger ones than the engine's 32 bits are folded into them, the one that means random spared. */

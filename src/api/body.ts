@@ -1,7 +1,13 @@
 /** A request's body as a whole, no larger than its route takes. */
 import { type Bytes, concat, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { MISSING_BODY_TEXT } from "./texts.ts";
+import {
+  MISSING_BODY_TEXT,
+  MODEL_REQUIRED_TEXT,
+  NOT_JSON_TEXT,
+  NOT_OBJECT_TEXT,
+  NOT_UTF8_TEXT,
+} from "./texts.ts";
 
 /**
  * All bytes of a stream. Leaving it early, by an error, cancels it.
@@ -48,19 +54,37 @@ function size(bytes: number): string {
 
 /**
  * A JSON object.
- * @throws {SecLlamaError} `bad-request` if the bytes are anything else.
+ * @param body Its bytes, or its text.
+ * @throws {SecLlamaError} `bad-request` if it is anything else. No message quotes the body: it may be content.
  */
-export function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
-  if (bytes.length === 0) throw new SecLlamaError("bad-request", MISSING_BODY_TEXT);
+export function parseJsonObject(body: Uint8Array | string): Record<string, unknown> {
+  const bad = (text: string) => new SecLlamaError("bad-request", text);
+  if (body.length === 0) throw bad(MISSING_BODY_TEXT);
+  let text: string;
   let value: unknown;
   try {
-    value = JSON.parse(utf8Decode(bytes));
+    text = typeof body === "string" ? body : utf8Decode(body);
   } catch {
-    // The parser's own message quotes the text around the error, which may be content.
-    throw new SecLlamaError("bad-request", "the request body must be JSON in UTF-8");
+    throw bad(NOT_UTF8_TEXT);
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw bad(NOT_JSON_TEXT);
   }
-  throw new SecLlamaError("bad-request", "the request body must be a JSON object");
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  throw bad(NOT_OBJECT_TEXT);
+}
+
+/**
+ * The name of the model in a request's body.
+ * @throws {SecLlamaError} `bad-request` without one.
+ */
+export function requiredModel({ model, name }: Record<string, unknown>): string {
+  // `name` is how Ollama's older endpoints have it.
+  for (const asked of [model, name]) if (typeof asked === "string" && asked !== "") return asked;
+  throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, {
+    field: "model",
+    hint: 'add "model" to the JSON body',
+  });
 }

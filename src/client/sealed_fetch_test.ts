@@ -382,11 +382,19 @@ Deno.test("a key document that is not JSON, or endless, is an error and not a ha
 Deno.test("bad requests are named before anything is sent", async () => {
   await using server = await serve();
   const fetch = client(server);
-  const noJson = await fails(fetch("/api/chat", { method: "POST", body: "{" }), "bad-request");
-  assert.equal(noJson.field, "body");
-  for (const json of [{}, [], null, { model: 1 }, { model: "" }]) {
-    const error = await fails(fetch("/api/chat", post(json)), "bad-request");
-    assert.equal(error.field, "model");
+  const bad: [body: string, message: string][] = [
+    ["", "missing request body"],
+    ["{", "the request body must be JSON"],
+    ["[]", "the request body must be a JSON object"],
+    ["null", "the request body must be a JSON object"],
+    ["{}", "model is required"],
+    ['{"model":1}', "model is required"],
+    ['{"model":""}', "model is required"],
+  ];
+  for (const [body, message] of bad) {
+    const error = await fails(fetch("/api/chat", { method: "POST", body }), "bad-request");
+    assert.equal(error.message, message);
+    assert.equal(error.field, message.startsWith("model") ? "model" : undefined);
   }
   await fails(
     fetch("/api/chat", post(CHAT, { headers: { "x-long": "a".repeat(70_000) } })),

@@ -1,7 +1,7 @@
 /** The request as the caller meant it, read once: method, path, headers, body bytes, and the model it is for. */
-import { type Bytes, utf8, utf8Decode } from "../bytes.ts";
+import { type Bytes, utf8 } from "../bytes.ts";
+import { parseJsonObject, requiredModel } from "../api/body.ts";
 import { parameterOf, routeOf, ROUTES } from "../api/routes.ts";
-import { SecLlamaError } from "../errors.ts";
 
 export interface Snapshot {
   readonly method: string;
@@ -62,7 +62,7 @@ export async function takeSnapshot(
   };
 }
 
-/** The body's `model`, or `name` as Ollama's older endpoints have it, or the last part of `/v1/models/<model>`. */
+/** The body's model, or the last part of the path of one model. */
 function modelOf(
   path: string,
   body: string | Uint8Array,
@@ -70,29 +70,10 @@ function modelOf(
 ): string {
   const inPath = routeOf(path) === ROUTES.model ? parameterOf(ROUTES.model, path) : undefined;
   if (inPath !== undefined) return inPath;
-  if (body.length > 0) {
-    const { model, name } = parseObject(body, defaultModel !== undefined);
-    if (typeof model === "string" && model !== "") return model;
-    if (typeof name === "string" && name !== "") return name;
-  }
-  if (defaultModel !== undefined) return defaultModel;
-  throw new SecLlamaError("bad-request", "the request names no model", {
-    field: "model",
-    hint: 'add "model" to the JSON body',
-  });
-}
-
-function parseObject(
-  body: string | Uint8Array,
-  lenient: boolean,
-): { model?: unknown; name?: unknown } {
   try {
-    const json: unknown = JSON.parse(typeof body === "string" ? body : utf8Decode(body));
-    if (typeof json === "object" && json !== null) return json;
-  } catch {
-    if (!lenient) {
-      throw new SecLlamaError("bad-request", "the request's body is not JSON", { field: "body" });
-    }
+    return requiredModel(parseJsonObject(body));
+  } catch (error) {
+    if (defaultModel !== undefined) return defaultModel;
+    throw error;
   }
-  return {};
 }

@@ -4,7 +4,7 @@ import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.t
 import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
 import { refuseImages } from "../images.ts";
-import { parseOptions } from "../options.ts";
+import { parseOptions, topLogprobs } from "../options.ts";
 import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { type Chunks, ndjson } from "../stream.ts";
 
@@ -15,7 +15,7 @@ export const MAX_TOOLS = 1024;
 export function commonFields(service: Service, body: Fields) {
   const options = parseOptions(body.object("options"), service.baseOptions);
   const logprobs = body.boolean("logprobs") ?? false;
-  const top = body.integer("top_logprobs", { min: 0, max: 20 }) ?? 0;
+  const top = topLogprobs(body) ?? 0;
   // Nothing shifts out of the context here: a reply that fills it ends. The field's type is checked all the same.
   body.boolean("shift");
   const think = parseThink(body);

@@ -1,5 +1,6 @@
 /** POST /v1/chat/completions */
 import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
+import { topLogprobs } from "../options.ts";
 import type { Handler } from "../app.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
@@ -90,7 +91,7 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
     : thinkOfEffort(body, "reasoning_effort");
   const format = formatField(body.object("response_format"));
   const logprobs = body.boolean("logprobs") ?? false;
-  const top = body.integer("top_logprobs", { min: 0, max: 20 }) ?? 0;
+  const top = topLogprobs(body) ?? 0;
   return {
     model,
     prompt: {

@@ -1,5 +1,6 @@
 /** The request of POST /v1/responses: input items to chat messages. */
 import { SecLlamaError } from "../../../src/errors.ts";
+import { topLogprobs } from "../options.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
 import { Fields } from "../fields.ts";
 import { nameToolMessages } from "../tool_names.ts";
@@ -58,7 +59,7 @@ export function parseResponsesRequest(
   const format = formatField(body.object("text")?.object("format"));
   const wantsLogprobs = (body.strings("include", { maxLength: 64, maxChars: 256 }) ?? [])
     .includes("message.output_text.logprobs");
-  const top = body.integer("top_logprobs", { min: 0, max: 20 });
+  const top = topLogprobs(body);
   const logprobs = top ?? (wantsLogprobs ? 0 : undefined);
   return {
     turns,

@@ -1,11 +1,11 @@
 /** Pull, create, copy, delete and blobs in Ollama's shapes. Mounted only where the operator turned management on. */
 import type { Context, Hono } from "hono";
 import { utf8 } from "../../bytes.ts";
-import { readJson } from "../../api/body.ts";
+import { readJson, requiredModel } from "../../api/body.ts";
 import { errorDocument } from "../../api/errors.ts";
 import { NDJSON_TYPE } from "../../api/media_types.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
-import { BAD_DIGEST_TEXT, MODEL_REQUIRED_TEXT } from "../../api/texts.ts";
+import { BAD_DIGEST_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { label } from "../../log.ts";
 import { parseModelName } from "../../api/model_name.ts";
@@ -64,7 +64,7 @@ export function managementRoutes(
 
   app.post(ROUTES.pull.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.pull);
-    const name = nameOf(body);
+    const name = requiredModel(body);
     parseModelName(name.split("@")[0]!);
     if (body["insecure"] === true) {
       throw new SecLlamaError("bad-request", "insecure pulls are not made", {
@@ -78,7 +78,7 @@ export function managementRoutes(
 
   app.post(ROUTES.create.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.create);
-    const name = parseModelName(nameOf(body)).shown;
+    const name = parseModelName(requiredModel(body)).shown;
     const recipe = await recipeOf(body, models);
     log("create", name);
     return await run(c, streams(body), async ({ signal, onLine }) => {
@@ -102,7 +102,7 @@ export function managementRoutes(
   });
 
   app.delete(ROUTES.delete.path, async (c) => {
-    const name = nameOf(await readJson(c.req.raw, ROUTES.delete));
+    const name = requiredModel(await readJson(c.req.raw, ROUTES.delete));
     log("delete", name);
     await models.remove(name);
     return c.body(null, 200);
@@ -131,12 +131,6 @@ export function managementRoutes(
       hint: "SecLlama sends nothing out; copy the file that secllama show names",
     });
   });
-}
-
-function nameOf(body: Record<string, unknown>): string {
-  const name = body["model"] ?? body["name"];
-  if (typeof name === "string" && name !== "") return name;
-  throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
 }
 
 function streams(body: Record<string, unknown>): boolean {

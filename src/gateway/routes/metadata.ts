@@ -1,8 +1,8 @@
 /** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
 import type { Hono } from "hono";
-import { readJson } from "../../api/body.ts";
+import { readJson, requiredModel } from "../../api/body.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
-import { MODEL_REQUIRED_TEXT, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
+import { modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
@@ -43,11 +43,7 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
 
   app.post(ROUTES.show.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.show);
-    const name = body["model"] ?? body["name"];
-    if (typeof name !== "string" || name === "") {
-      throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
-    }
-    return c.json(await showModel(models, name));
+    return c.json(await showModel(models, requiredModel(body)));
   });
 
   app.get(ROUTES.models.path, async (c) => {

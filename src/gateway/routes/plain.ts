@@ -3,10 +3,9 @@
  * operator's choice that every answer, the banner and the status repeat, passed to the runner unsealed.
  */
 import type { Hono } from "hono";
-import { collect, parseJsonObject } from "../../api/body.ts";
+import { collect, parseJsonObject, requiredModel } from "../../api/body.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
-import { MODEL_REQUIRED_TEXT } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
@@ -46,7 +45,7 @@ async function plain(context: GatewayContext, request: Request, route: Route): P
   if (refused) throw refused;
   const body = await collect(request.body, INFERENCE_BYTES);
   const { model, waitedMs } = await context.supervisor.acquire(
-    askedModel(modelOf(body)),
+    askedModel(requiredModel(parseJsonObject(body))),
     PLAIN_CLIENT,
   );
   const headers: Record<string, string> = {};
@@ -59,10 +58,4 @@ async function plain(context: GatewayContext, request: Request, route: Route): P
     { client: PLAIN_CLIENT, shared: false },
   );
   return await relay(exchange, { body: null, first: body, signal: request.signal, done });
-}
-
-function modelOf(body: Uint8Array): string {
-  const { model } = parseJsonObject(body);
-  if (typeof model === "string" && model !== "") return model;
-  throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
 }
