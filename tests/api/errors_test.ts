@@ -198,7 +198,7 @@ async function withWorld(use: (world: World) => Promise<void>): Promise<void> {
   const pskId = "local.0011223344556677";
   const seal = sealedFetch({
     gateway: url,
-    credentials: () => Promise.resolve({ psk: new Uint8Array(32), pskId }),
+    credentials: () => Promise.resolve({ psk: new Uint8Array(32), pskId, hid: new Uint8Array(16) }),
   });
   const world = {
     fault: undefined as SecLlamaError | undefined,

@@ -10,7 +10,10 @@ const TEST_SUPPORT = /(^|\/)(testing(_[a-z0-9_]+)?|fake_[a-z0-9_]+|[a-z0-9_]+_te
 
 const KINDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
   // In a string, a template or a regular expression.
-  ["path", /["'`]\/?(?:api\/|v1\/|sealed\/v)|["'`]\/(?:v1|healthz)["'`]|\\\/(?:api|v1|sealed)\b/],
+  [
+    "path",
+    /["'`]\/?(?:api\/|v1\/|sealed\/v)|["'`]\/(?:v1|healthz)["'`]|["'`]\/secllama\/|\\\/(?:api|v1|sealed)\b/,
+  ],
   // Not those of registries: they are part of the files that a store holds.
   [
     "media type",

@@ -54,8 +54,9 @@ async function keyDocument(
     throw new SecLlamaError("auth", "authentication failed");
   }
   const { supervisor } = context;
-  const { canonical } = parseModelName(name);
-  const { model, waitedMs } = await supervisor.acquire(askedModel(name), id);
+  const asked = askedModel(name);
+  const { canonical } = parseModelName(asked);
+  const { model, waitedMs } = await supervisor.acquire(asked, id);
   const word = supervisor.attest(model, id, { model: canonical, challenge: c! });
   // Gone while the model was loaded.
   if (word === undefined) throw new SecLlamaError("auth", "authentication failed");
