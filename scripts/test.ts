@@ -32,6 +32,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/lib/python3/dist-packages/aiohttp/__init__.py", "python3-aiohttp"],
   // Its text/template is what Ollama's templates are held against.
   ["/usr/bin/go", "golang-go"],
+  ["/usr/lib/python3/dist-packages/jsonschema/__init__.py", "python3-jsonschema"],
   ["/usr/bin/curl", "curl"],
   ["/usr/bin/wget", "wget"],
   ["/usr/bin/docker-registry", "docker-registry"],

@@ -1,6 +1,6 @@
 /** The grammar a reply must follow, from `format` and from a tool the request insists on. */
 import { SecLlamaError } from "../../src/errors.ts";
-import { jsonGrammar, schemaGrammar } from "../engine/json_schema.ts";
+import { jsonGrammar, schemaGrammar } from "../grammar/schema_grammar.ts";
 import type { ToolDefinition } from "../engine/types.ts";
 import type { InferenceRequest } from "./request.ts";
 import type { ThinkTags } from "./think.ts";

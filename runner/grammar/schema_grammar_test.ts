@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
-import { integerRange } from "./gbnf.ts";
-import { GrammarProbe } from "./testing_grammar.ts";
-import { jsonGrammar, schemaGrammar } from "./json_schema.ts";
-import { collect, modelTest, request, withEngine } from "./testing.ts";
-import { DEFAULT_SAMPLING } from "./types.ts";
+import { TestGrammar } from "./testing_gbnf.ts";
+import { GrammarProbe } from "../engine/testing_grammar.ts";
+import { jsonGrammar, schemaGrammar } from "./schema_grammar.ts";
+import { collect, modelTest, request, withEngine } from "../engine/testing.ts";
+import { DEFAULT_SAMPLING } from "../engine/types.ts";
 
 const refused = (pattern: RegExp) => (error: unknown) =>
   error instanceof SecLlamaError && error.code === "bad-request" && pattern.test(error.message);
@@ -50,7 +50,9 @@ const CASES: readonly [unknown, readonly unknown[], readonly string[]][] = [
   ],
   [{ type: "array", maxItems: 0 }, [[]], ["[1]"]],
   [{ type: "array", items: { type: "null" }, minItems: 2 }, [[null, null, null]], ["[null]"]],
-  [{ prefixItems: [{ type: "null" }, { type: "boolean" }] }, [[null, true]], ["[true, null]"]],
+  [{ prefixItems: [{ type: "null" }, { type: "boolean" }] }, [[null, true], [], [null, true, 3]], [
+    "[true, null]",
+  ]],
   [{ enum: ["red", 'a"b\\c', 3, null, { x: [1] }] }, ["red", 'a"b\\c', 3, null], ['"blue"', "4"]],
   [{ const: "only" }, ["only"], ['"other"', '"onl"']],
   [{ anyOf: [{ type: "integer" }, { type: "null" }] }, [5, null], ['"a"', "true"]],
@@ -102,7 +104,15 @@ const CASES: readonly [unknown, readonly unknown[], readonly string[]][] = [
   [{ type: "number", minimum: 5 }, [5, 5.5, 1234.5], ["4.9", "-5", "0"]],
   [{ type: "number", maximum: -1 }, [-1, -1.5, -99], ["-0.5", "1"]],
   [{ type: "number", minimum: -7, maximum: -5 }, [-5, -6.5, -7], ["-4.9", "-7.5", "6"]],
-  [{ type: "number", minimum: 0.5 }, [0.1, 7], ['"x"']],
+  [{ type: "number", minimum: 0.5 }, [0.5, 0.75, 7], ["0.4", "0.49999", "0", "-1"]],
+  [{ type: "number", exclusiveMinimum: 0, exclusiveMaximum: 1 }, [0.5, 0.01], [
+    "0",
+    "0.0",
+    "1",
+    "1.0",
+  ]],
+  [{ type: "integer", multipleOf: 7, minimum: 3 }, [7, 14, 700], ["0", "8", "-7"]],
+  [{ type: "number", multipleOf: 0.25 }, [0.25, -3.5, 2], ["0.3", "0.125"]],
   [{ type: "string", pattern: "^(a+)+$" }, ["aaaa"], ['"aaaa!"', '""', "1"]],
   [
     { pattern: String.raw`^[A-Z]{2}-\d{3,}(?:x|yy)?$` },
@@ -119,14 +129,125 @@ const CASES: readonly [unknown, readonly unknown[], readonly string[]][] = [
     '"a"',
   ]],
   [{ type: "string", pattern: "^[a-z]+$", maxLength: 3 }, ["abc"], ['"abcd"']],
-  // What cannot be converted, or could be slow, permits any text.
-  [{ type: "string", pattern: String.raw`^(a)\1$` }, ["anything"], ["1"]],
-  [{ type: "string", pattern: "^a|b$" }, ["anything"], ["1"]],
-  [{ type: "string", pattern: "^(a?b?c?){1,40}$" }, ["anything"], ["1"]],
-  [{ type: "string", pattern: "^[z-a]$" }, ["anything"], ["1"]],
-  [{ type: "string", pattern: "(".repeat(5000) }, ["anything"], ["1"]],
-  [{ type: "string", pattern: "^((x{99}){99}){99}$" }, ["anything"], ["1"]],
-  [{ type: "string", pattern: "b", maxLength: 2 }, ["ab", "zz"], ['"abc"']],
+  [{ type: "string", pattern: "^a|b$" }, ["ax", "xb"], ['"xa"', '"bx"']],
+  [{ type: "string", pattern: "^(a?b?c?){1,40}$" }, ["abcab"], ['"d"']],
+  [{ type: "string", pattern: "b", maxLength: 2 }, ["ab", "b"], ['"abb"', '"zz"']],
+  [{ type: "string", pattern: "^(?=.*a)(?=.*b)[a-z]{2,4}$" }, ["xbya"], ['"xaya"']],
+  [{ type: "string", minLength: 2, enum: ["a", "ab", 3] }, ["ab"], ['"a"', "3"]],
+  [{ type: "string", const: "x" }, ["x"], ['"y"']],
+  [
+    {
+      type: "object",
+      properties: { a: { type: "null" } },
+      required: ["a"],
+      anyOf: [{ required: ["b"] }, { required: ["c"] }],
+    },
+    [{ a: null, b: 1 }, { a: null, c: [] }],
+    ['{"a": null}', '{"b": 1}'],
+  ],
+  [
+    {
+      type: "object",
+      properties: { a: { type: "integer" } },
+      required: ["a"],
+      $ref: "#/$defs/b",
+      $defs: { b: { properties: { a: { minimum: 5 }, b: { type: "null" } }, required: ["b"] } },
+    },
+    [{ a: 5, b: null }],
+    ['{"a": 4, "b": null}', '{"a": 5}'],
+  ],
+  [
+    {
+      allOf: [{ properties: { a: { type: "integer" } } }, {
+        properties: { a: { maximum: 2, minimum: 1 } },
+      }],
+    },
+    [{ a: 1 }],
+    ['{"a": 3}', '{"a": 1.5}'],
+  ],
+  [
+    { type: "object", properties: { a: { type: "null" }, b: { type: "null" } }, minProperties: 1 },
+    [{ a: null }, { b: null }],
+    ["{}"],
+  ],
+  [
+    { type: "object", properties: { a: { type: "null" }, b: { type: "null" } }, maxProperties: 1 },
+    [{}, { b: null }],
+    ['{"a": null, "b": null}'],
+  ],
+  [
+    {
+      type: "object",
+      properties: { a: { type: "null" }, b: { type: "null" } },
+      dependentRequired: { a: ["b"] },
+    },
+    [{}, { b: null }, { a: null, b: null }],
+    ['{"a": null}'],
+  ],
+  [
+    { type: "object", patternProperties: { "^x": { type: "null" } }, additionalProperties: false },
+    [{}, { x: null, xy: null }],
+    ['{"y": null}', '{"x": 1}'],
+  ],
+  [
+    { prefixItems: [{ type: "null" }, { type: "boolean" }], items: false, minItems: 1 },
+    [[null], [null, true]],
+    ["[]", "[null, true, 1]"],
+  ],
+  [
+    {
+      type: "array",
+      items: [{ type: "null" }, { type: "boolean" }],
+      additionalItems: { type: "integer" },
+    },
+    [[], [null], [null, true, 3, 4]],
+    ["[true]", "[null, true, null]"],
+  ],
+  [
+    { type: "array", items: { type: "integer" }, contains: { minimum: 5 } },
+    [[5], [1, 7, 2]],
+    ["[]", "[1, 2]"],
+  ],
+  [
+    { type: "array", items: { enum: ["a", "b", "c"] }, uniqueItems: true },
+    [[], ["b", "a"], ["c", "a", "b"]],
+    ['["a", "a"]'],
+  ],
+  [{ not: { type: ["object", "array"] } }, [null, 3, "x"], ["{}", "[1]"]],
+  [{ type: "string", not: { enum: ["a", "b"] } }, ["ab", ""], ['"a"', '"b"', String.raw`"\u0061"`]],
+  [
+    {
+      type: "object",
+      properties: { k: { enum: ["a", "b"] }, v: true },
+      required: ["k"],
+      if: { properties: { k: { const: "a" } } },
+      then: { required: ["v"] },
+    },
+    [{ k: "a", v: 1 }, { k: "b" }],
+    ['{"k": "a"}'],
+  ],
+  [
+    { type: "object", oneOf: [{ required: ["a"] }, { required: ["b"] }] },
+    [{ a: 1 }, { b: 1 }],
+    ["{}", '{"a": 1, "b": 1}'],
+  ],
+  [
+    {
+      $ref: "#/$defs/a~1b~0c%20d",
+      $defs: { "a/b~c d": { $ref: "#here" }, x: { $anchor: "here", type: "null" } },
+    },
+    [null],
+    ["1"],
+  ],
+  [
+    {
+      $id: "https://example.com/one",
+      $ref: "two",
+      $defs: { two: { $id: "two", $ref: "#/$defs/three", $defs: { three: { const: 3 } } } },
+    },
+    [3],
+    ["1"],
+  ],
   [
     {
       type: "object",
@@ -247,19 +368,29 @@ modelTest(
     }),
 );
 
-Deno.test("schema: integer ranges hold at every edge", () => {
-  const bounds = [-1000, -101, -100, -99, -10, -9, -1, 0, 1, 9, 10, 11, 99, 100, 105, 999, 1000];
+Deno.test("schema: ranges of numbers hold at every edge", () => {
+  const bounds = [-1000, -101, -10, -9.5, -1, -0.25, 0, 0.01, 1, 9, 10, 11.75, 99, 105, 999];
+  const texts = bounds.flatMap((value) => [value - 0.01, value - 1, value, value + 0.01, value + 1])
+    .map((value) => String(Number(value.toFixed(2))));
   for (const least of bounds) {
     for (const most of bounds.filter((value) => value >= least)) {
-      // GBNF of a range has only literals, classes, counts and alternatives: it reads as an expression, too.
-      const source = (integerRange(least, most) ?? "").replaceAll(/[" ]/g, "");
-      const expression = new RegExp(`^(?:${source})$`);
-      for (let value = -1011; value <= 1011; value++) {
-        assert.equal(expression.test(String(value)), value >= least && value <= most, `${value}`);
+      for (
+        const [low, high] of [["minimum", "maximum"], ["exclusiveMinimum", "exclusiveMaximum"]]
+      ) {
+        const exclusive = low !== "minimum";
+        if (exclusive && least === most) continue;
+        const schema = { type: "number", [low!]: least, [high!]: most };
+        const grammar = new TestGrammar(schemaGrammar(schema));
+        for (const text of texts) {
+          const value = Number(text);
+          const inside = exclusive
+            ? value > least && value < most
+            : value >= least && value <= most;
+          assert.equal(grammar.accepts(text), inside, `${JSON.stringify(schema)} and ${text}`);
+        }
       }
     }
   }
-  assert.equal(integerRange(undefined, undefined), undefined);
 });
 
 Deno.test("schema: what would be large, endless or nothing is refused", () => {
@@ -268,35 +399,48 @@ Deno.test("schema: what would be large, endless or nothing is refused", () => {
   const fields = (count: number) =>
     Object.fromEntries(Array.from({ length: count }, (_, at) => [`p${at}`, { type: "null" }]));
   const table: [unknown, RegExp][] = [
-    [nest(100), /nests deeper/],
-    [{ type: "object", properties: fields(4000) }, /more than 3000 parts/],
-    [{ enum: Array.from({ length: 4000 }, (_, at) => at) }, /more than 3000 parts/],
-    [{ enum: ["x".repeat(300_000)] }, /too large/],
-    [{ anyOf: Array.from({ length: 201 }, () => ({ type: "null" })) }, /branches/],
-    [{ type: "string", minLength: 100_000 }, /minLength above/],
-    [{ type: "array", minItems: 5, maxItems: 4 }, /below its/],
+    [nest(200), /nests deeper/],
+    [{ type: "object", properties: fields(5000) }, /more than 4000 parts/],
+    [{ enum: ["x".repeat(1_100_000)] }, /too large|characters/],
     [
-      {
-        type: "array",
-        prefixItems: Array.from({ length: 9 }, () => ({ type: "string", maxLength: 900 })),
-      },
-      /repeats too much/,
+      { anyOf: Array.from({ length: 500 }, (_, at) => ({ maxLength: at })) },
+      /"anyOf".*more than 400 branches/,
     ],
-    [{ $ref: "#" }, /without end/],
+    [{ type: "string", minLength: 10_000_000 }, /"maxLength" .*repeats more than/],
+    [{ type: "array", minItems: 5, maxItems: 4 }, /permits nothing/],
+    [{ $ref: "#" }, /"\$ref" at #.*without end/],
     [{ anyOf: [{ type: "null" }, { $ref: "#" }] }, /without end/],
     [
       { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/b" }, b: { $ref: "#/$defs/a" } } },
       /without/,
     ],
-    [{ allOf: [{ $ref: "#" }] }, /nests deeper/],
-    [{ $ref: "#/nowhere" }, /does not define/],
-    [{ $ref: "#/__proto__/x" }, /does not define/],
+    [{ type: "object", properties: { a: { $ref: "#" } }, required: ["a"] }, /comes to an end/],
+    [{ $ref: "#/nowhere" }, /"\$ref" at #: .*not defined/],
+    [{ $ref: "#/__proto__/x" }, /not defined/],
+    [{ $ref: "#nowhere" }, /not defined/],
     [{ $ref: "https://example.com/x" }, /outside/],
-    [{ type: "array", items: false }, /permits nothing/],
-    [{ type: "text" }, /unknown type/],
-    [{ enum: [] }, /empty enum/],
-    ["a string", /no schema/],
-    [null, /no schema/],
+    [{ type: "array", items: false, minItems: 1 }, /permits nothing/],
+    [{ type: "text" }, /"type" at #: .*unknown type/],
+    [{ enum: [] }, /"enum" at #: it is empty/],
+    [
+      { properties: { a: { required: true } } },
+      /"required" at #\/properties\/a: it must be a list/,
+    ],
+    [{ minLength: "3" }, /"minLength"/],
+    [{ properties: { "a/b": { minItems: -1 } } }, /"minItems" at #\/properties\/a~1b/],
+    [{ type: "string", pattern: String.raw`^(a)\1$` }, /"pattern".*back-references/],
+    [{ type: "string", pattern: "(?<=a)b" }, /"pattern".*look-behind/],
+    [{ type: "string", pattern: "^[z-a]$" }, /"pattern".*no regular expression/],
+    [{ type: "string", pattern: "(".repeat(5000) }, /"pattern"/],
+    [{ type: "string", pattern: "^((x{99}){99}){99}$" }, /"pattern".*too large/],
+    [{ properties: {}, unevaluatedProperties: false }, /"unevaluatedProperties"/],
+    [{ type: "array", items: { type: "string" }, uniqueItems: true }, /"uniqueItems"/],
+    [{ type: "number", multipleOf: 0.1 }, /"multipleOf".*validators disagree/],
+    [{ not: { uniqueItems: true } }, /"uniqueItems" at #\/not/],
+    [{ const: 2 ** 60 }, /"const".*2\^53/],
+    [{ type: "string", format: "regex" }, /"format"/],
+    ["a string", /must be an object/],
+    [null, /must be an object/],
   ];
   for (const [schema, pattern] of table) {
     assert.throws(() => schemaGrammar(schema), refused(pattern));

@@ -1,0 +1,222 @@
+/** From the schemas of a document to terms: conjunctions are multiplied out, and asked whether anything fits them. */
+import { accepts, type Automaton, type Budget } from "./automaton.ts";
+import { formatOf } from "./formats.ts";
+import { negativeTerms } from "./negative.ts";
+import { noNumber } from "./number_text.ts";
+import { patternAutomaton, type Reading } from "./pattern.ts";
+import { positiveTerms } from "./positive.ts";
+import { naming, refuse } from "./refusal.ts";
+import type { SchemaDocument, SchemaNode } from "./schema_document.ts";
+import { emptyStrings } from "./string_text.ts";
+import { fitsTerm } from "./term_values.ts";
+import {
+  ANY_VALUE,
+  BITS,
+  type Field,
+  type Formula,
+  formula,
+  type Literal,
+  meet,
+  type ObjectRules,
+  type Term,
+} from "./terms.ts";
+import { type TypeName, ValueChecker } from "./values.ts";
+
+/** Tunables. */
+const LIMITS = {
+  /** Terms of one schema: each may be open at the same time. */
+  terms: 400,
+  /** Terms made in all. */
+  work: 200_000,
+} as const;
+
+export class Algebra {
+  readonly document: SchemaDocument;
+  readonly budget: Budget;
+  readonly checker: ValueChecker;
+  readonly #patterns = new Map<string, Automaton>();
+  readonly #expanded = new Map<Literal, readonly Term[]>();
+  readonly #open = new Set<Literal>();
+  readonly #terms = new Map<string, readonly Term[]>();
+  readonly #empty = new Map<string, boolean>();
+  /** Somewhere less is permitted than the schema does, so that nothing being left does not mean that nothing fits. */
+  restricted = false;
+  readonly #fields = new WeakMap<ObjectRules, { named: Map<string, Literal[]>; rest: Field[] }>();
+  #work = 0;
+
+  constructor(document: SchemaDocument, budget: Budget) {
+    this.document = document;
+    this.budget = budget;
+    this.checker = new ValueChecker(document, {
+      pattern: (source, reading, { pointer }) =>
+        naming("pattern", pointer, () => this.pattern(source, reading)),
+      format: (name, { pointer }) => naming("format", pointer, () => formatOf(name, budget))?.rough,
+    });
+  }
+
+  pattern(source: string, reading: Reading): Automaton {
+    const key = `${reading}:${source}`;
+    let automaton = this.#patterns.get(key);
+    if (automaton === undefined) {
+      automaton = patternAutomaton(source, reading, this.budget);
+      this.#patterns.set(key, automaton);
+    }
+    return automaton;
+  }
+
+  literal(node: SchemaNode, negated = false): Literal {
+    return 2 * node.id + (negated ? 1 : 0);
+  }
+
+  get yes(): Literal {
+    return this.literal(this.document.yes);
+  }
+
+  get no(): Literal {
+    return this.literal(this.document.no);
+  }
+
+  /** What values fit a conjunction. */
+  terms(of: Formula): readonly Term[] {
+    const key = of.join();
+    const known = this.#terms.get(key);
+    if (known !== undefined) return known;
+    const terms = of.reduce<readonly Term[]>(
+      (sum, literal) => this.multiply(sum, this.expand(literal), literal),
+      [ANY_VALUE],
+    );
+    this.#terms.set(key, terms);
+    return terms;
+  }
+
+  /** Whether it is certain that no value fits. */
+  isEmpty(of: Formula): boolean {
+    if (of.includes(this.no)) return true;
+    const key = of.join();
+    const known = this.#empty.get(key);
+    if (known !== undefined) return known;
+    this.#empty.set(key, false); // of what refers to itself
+    const empty = this.terms(of).every((term) => this.isEmptyTerm(term));
+    this.#empty.set(key, empty);
+    return empty;
+  }
+
+  isEmptyTerm(term: Term): boolean {
+    if (term.values !== undefined) return this.valuesOf(term).length === 0;
+    const { number, string, array, object } = term;
+    const has = (type: TypeName) => (term.types & BITS[type]) !== 0;
+    if (has("null") || has("boolean")) return false;
+    if (has("number") && !noNumber(number)) return false;
+    if (has("string") && !emptyStrings(string, this.budget)) return false;
+    if (has("array")) {
+      let fine = array.most === undefined || array.most >= array.least;
+      const tuple = Math.max(0, ...array.sequences.map(({ prefix }) => prefix.length)) + 1;
+      for (let at = 0; fine && at < Math.min(array.least, tuple); at++) {
+        fine = !this.isEmpty(this.item(term, at));
+      }
+      for (const { item, least, most } of array.contains) {
+        if (least > (most ?? Infinity) || (least > 0 && this.isEmpty([item]))) fine = false;
+      }
+      if (fine) return false;
+    }
+    if (has("object")) {
+      const fine = (object.most === undefined ||
+        object.most >= Math.max(object.least, object.required.length)) &&
+        object.required.every((name) => !this.isEmpty(this.property(object, name)));
+      if (fine) return false;
+    }
+    return true;
+  }
+
+  /** What the item at an index must be. */
+  item(term: Term, index: number): Formula {
+    return formula(term.array.sequences.map(({ prefix, rest }) => prefix[index] ?? rest));
+  }
+
+  /** What a property must be. */
+  property(object: ObjectRules, name: string): Formula {
+    let fields = this.#fields.get(object);
+    if (fields === undefined) {
+      this.#fields.set(object, fields = { named: new Map(), rest: [] });
+      for (const field of object.fields) {
+        if (field.kind !== "named") fields.rest.push(field);
+        else fields.named.set(field.name, [...fields.named.get(field.name) ?? [], field.value]);
+      }
+    }
+    const found: Literal[] = [...fields.named.get(name) ?? []];
+    for (const field of fields.rest) {
+      if (field.kind === "name") {
+        if (!this.fits(field.value, name)) found.push(this.no);
+      } else if (touches(field, name)) found.push(field.value);
+    }
+    return formula(found);
+  }
+
+  /** The values that a term lists, without those that do not fit the rest of it. */
+  valuesOf(term: Term): unknown[] {
+    return (term.values ?? []).filter((value) => fitsTerm(this, term, value));
+  }
+
+  fits(literal: Literal, value: unknown): boolean {
+    const node = this.document.at(literal >> 1);
+    return literal % 2 === 0
+      ? this.checker.fits(node, value, "must")
+      : !this.checker.fits(node, value, "may");
+  }
+
+  /** What fits one of both lists. @param literal For errors: the schema that the second comes from. */
+  multiply(
+    a: readonly Term[],
+    b: readonly Term[],
+    literal: Literal,
+    keyword = "allOf",
+  ): readonly Term[] {
+    const out: Term[] = [];
+    this.#work += a.length * b.length;
+    for (const one of a) {
+      for (const two of b) {
+        const both = meet(one, two);
+        if (both !== undefined) out.push(both);
+      }
+    }
+    if (out.length > LIMITS.terms || this.#work > LIMITS.work) {
+      const { pointer } = this.document.at(literal >> 1);
+      refuse(keyword, pointer, `its combinations come to more than ${LIMITS.terms} branches`);
+    }
+    return out;
+  }
+
+  /** What fits all of some schemas. */
+  all(literals: readonly Literal[]): readonly Term[] {
+    return literals.reduce<readonly Term[]>(
+      (sum, literal) => this.multiply(sum, this.expand(literal), literal),
+      [ANY_VALUE],
+    );
+  }
+
+  /** The terms of one schema or of its opposite. */
+  expand(literal: Literal): readonly Term[] {
+    const known = this.#expanded.get(literal);
+    if (known !== undefined) return known;
+    const node = this.document.at(literal >> 1);
+    if (this.#open.has(literal)) refuse("$ref", node.pointer, "it refers to itself without end");
+    this.#open.add(literal);
+    const terms = literal % 2 === 0 ? positiveTerms(this, node) : negativeTerms(this, node);
+    this.#open.delete(literal);
+    this.#expanded.set(literal, terms);
+    return terms;
+  }
+}
+
+/** Whether a field's value is asked of the property `name`; where readings of a pattern differ, it is. */
+function touches(field: Exclude<Field, { kind: "name" }>, name: string): boolean {
+  switch (field.kind) {
+    case "named":
+      return field.name === name;
+    case "matching":
+      return accepts(field.names.may, name);
+    case "others":
+      return !field.except.includes(name) &&
+        !field.matching.some(({ must }) => accepts(must, name));
+  }
+}

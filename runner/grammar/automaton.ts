@@ -1,0 +1,269 @@
+/**
+ * Deterministic automata over code points: what a text of a schema may be, as a thing that can be intersected and
+ * complemented. An edge that is absent leads nowhere. Source: Hopcroft, Motwani, Ullman, "Introduction to Automata
+ * Theory", chapters 2 and 4.
+ */
+import { LAST_CODE } from "./code_set.ts";
+import { Inexpressible } from "./refusal.ts";
+
+export interface Edge {
+  readonly from: number;
+  readonly to: number;
+  readonly target: number;
+}
+
+export interface State {
+  readonly accepts: boolean;
+  /** Sorted, disjoint; neighbours with the same target are one. */
+  readonly edges: readonly Edge[];
+}
+
+/** State 0 is the start. Every state but the start leads to an accepting one. */
+export interface Automaton {
+  readonly states: readonly State[];
+}
+
+/** What all automata of one schema may come to. */
+export class Budget {
+  #left: number;
+
+  constructor(steps: number) {
+    this.#left = steps;
+  }
+
+  /** @throws {Inexpressible} when the limit is reached. */
+  take(steps: number): void {
+    this.#left -= steps;
+    if (this.#left < 0) throw new Inexpressible("it makes the grammar too large");
+  }
+}
+
+/** States of one automaton. */
+const MAX_STATES = 12_000;
+/** Rounds of making an automaton smaller: one that needs more is left as it is, and as good. */
+const MAX_ROUNDS = 60;
+
+export const NOTHING: Automaton = { states: [{ accepts: false, edges: [] }] };
+
+export const ANYTHING: Automaton = {
+  states: [{ accepts: true, edges: [{ from: 0, to: LAST_CODE, target: 0 }] }],
+};
+
+export function isEmpty({ states }: Automaton): boolean {
+  // No state but the start can be without a way to the end.
+  return states.length === 1 && !states[0]!.accepts;
+}
+
+export function accepts({ states }: Automaton, text: string): boolean {
+  let state = states[0]!;
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    const edge = state.edges.find(({ from, to }) => from <= code && code <= to);
+    if (edge === undefined) return false;
+    state = states[edge.target]!;
+  }
+  return state.accepts;
+}
+
+/** Explores from a start what `step` says of each state. @param step The state's edges by target keys. */
+export function explore<T>(
+  start: T,
+  key: (state: T) => string,
+  look: (state: T) => {
+    accepts: boolean;
+    edges: readonly { from: number; to: number; target: T }[];
+  },
+  budget: Budget,
+): Automaton {
+  const ids = new Map<string, number>([[key(start), 0]]);
+  const queue: T[] = [start];
+  const states: State[] = [];
+  for (let at = 0; at < queue.length; at++) {
+    const { accepts, edges } = look(queue[at]!);
+    const out: { from: number; to: number; target: number }[] = [];
+    for (const { from, to, target } of edges) {
+      const name = key(target);
+      let id = ids.get(name);
+      if (id === undefined) {
+        ids.set(name, id = queue.length);
+        queue.push(target);
+        if (queue.length > MAX_STATES) throw new Inexpressible("it makes the grammar too large");
+      }
+      const last = out.at(-1);
+      if (last !== undefined && last.to + 1 === from && last.target === id) last.to = to;
+      else out.push({ from, to, target: id });
+    }
+    budget.take(1 + out.length);
+    states.push({ accepts, edges: out });
+  }
+  return tidy({ states });
+}
+
+/** Without states that lead to no end, and made as small as it can be. */
+export function tidy(automaton: Automaton): Automaton {
+  return minimise(trim(automaton));
+}
+
+function trim({ states }: Automaton): Automaton {
+  const before: number[][] = states.map(() => []);
+  states.forEach(({ edges }, from) => edges.forEach(({ target }) => before[target]!.push(from)));
+  const alive = new Set<number>();
+  const queue = states.flatMap(({ accepts }, id) => accepts ? [id] : []);
+  for (let id; (id = queue.pop()) !== undefined;) {
+    if (alive.has(id)) continue;
+    alive.add(id);
+    queue.push(...before[id]!);
+  }
+  if (!alive.has(0)) return NOTHING;
+  return renumber(states, (id) => alive.has(id) ? id : -1);
+}
+
+/** Keeps what is reached from the start, under the numbers that `classOf` gives (-1: leave out). */
+function renumber(states: readonly State[], classOf: (id: number) => number): Automaton {
+  const ids = new Map<number, number>([[classOf(0), 0]]);
+  const kept: number[] = [0];
+  const out: State[] = [];
+  for (let at = 0; at < kept.length; at++) {
+    const { accepts, edges } = states[kept[at]!]!;
+    const next: { from: number; to: number; target: number }[] = [];
+    for (const edge of edges) {
+      const group = classOf(edge.target);
+      if (group < 0) continue;
+      let id = ids.get(group);
+      if (id === undefined) {
+        ids.set(group, id = kept.length);
+        kept.push(edge.target);
+      }
+      const last = next.at(-1);
+      if (last !== undefined && last.to + 1 === edge.from && last.target === id) last.to = edge.to;
+      else next.push({ from: edge.from, to: edge.to, target: id });
+    }
+    out.push({ accepts, edges: next });
+  }
+  return { states: out };
+}
+
+/** Moore's algorithm: splits groups of states until those of a group go on alike. */
+function minimise(automaton: Automaton): Automaton {
+  const { states } = automaton;
+  let groups: number[] = states.map(({ accepts }) => accepts ? 1 : 0);
+  let count = new Set(groups).size;
+  for (let round = 0;; round++) {
+    if (round === MAX_ROUNDS) return automaton;
+    const names = new Map<string, number>();
+    const next = states.map(({ edges }, id) => {
+      let name = `${groups[id]}`;
+      let [lastTo, lastGroup] = [-2, -1];
+      for (const { from, to, target } of edges) {
+        const group = groups[target]!;
+        if (from !== lastTo + 1 || group !== lastGroup) name += `,${lastTo}|${from}>${group}`;
+        [lastTo, lastGroup] = [to, group];
+      }
+      name += `,${lastTo}`;
+      const known = names.get(name);
+      if (known !== undefined) return known;
+      names.set(name, names.size);
+      return names.size - 1;
+    });
+    groups = next;
+    if (names.size === count) break;
+    count = names.size;
+  }
+  return renumber(states, (id) => groups[id]!);
+}
+
+/** Texts that both accept. */
+export function both(a: Automaton, b: Automaton, budget: Budget): Automaton {
+  if (a === ANYTHING) return b;
+  if (b === ANYTHING) return a;
+  return explore<readonly [number, number]>([0, 0], ([x, y]) => `${x},${y}`, ([x, y]) => {
+    const [one, two] = [a.states[x]!, b.states[y]!];
+    const edges: { from: number; to: number; target: readonly [number, number] }[] = [];
+    for (let i = 0, j = 0; i < one.edges.length && j < two.edges.length;) {
+      const [e, f] = [one.edges[i]!, two.edges[j]!];
+      const [from, to] = [Math.max(e.from, f.from), Math.min(e.to, f.to)];
+      if (from <= to) edges.push({ from, to, target: [e.target, f.target] });
+      if (e.to < f.to) i++;
+      else j++;
+    }
+    return { accepts: one.accepts && two.accepts, edges };
+  }, budget);
+}
+
+/** All texts that it does not accept. */
+export function negation({ states }: Automaton): Automaton {
+  const rest = states.length;
+  const out: State[] = states.map(({ accepts, edges }) => {
+    const full: Edge[] = [];
+    let next = 0;
+    for (const edge of edges) {
+      if (edge.from > next) full.push({ from: next, to: edge.from - 1, target: rest });
+      full.push(edge);
+      next = edge.to + 1;
+    }
+    if (next <= LAST_CODE) full.push({ from: next, to: LAST_CODE, target: rest });
+    return { accepts: !accepts, edges: full };
+  });
+  out.push({ accepts: true, edges: [{ from: 0, to: LAST_CODE, target: rest }] });
+  return tidy({ states: out });
+}
+
+/** Just these texts. */
+export function words(texts: readonly string[]): Automaton {
+  interface Node {
+    accepts: boolean;
+    readonly next: Map<number, Node>;
+  }
+  const make = (): Node => ({ accepts: false, next: new Map() });
+  const root = make();
+  for (const text of texts) {
+    let node = root;
+    for (const character of text) {
+      const code = character.codePointAt(0)!;
+      let child = node.next.get(code);
+      if (child === undefined) node.next.set(code, child = make());
+      node = child;
+    }
+    node.accepts = true;
+  }
+  const order = [root];
+  const ids = new Map([[root, 0]]);
+  const states: State[] = [];
+  for (let at = 0; at < order.length; at++) {
+    const { accepts, next } = order[at]!;
+    const sorted = [...next].sort(([a], [b]) => a - b);
+    states.push({
+      accepts,
+      edges: sorted.map(([code, child]) => {
+        ids.set(child, order.length);
+        order.push(child);
+        return { from: code, to: code, target: ids.get(child)! };
+      }),
+    });
+  }
+  return tidy({ states });
+}
+
+/** All texts of an automaton that accepts no more than `most`; else `undefined`. */
+export function allWords(automaton: Automaton, most: number): string[] | undefined {
+  const { states } = automaton;
+  if (isEmpty(automaton)) return [];
+  const found: string[] = [];
+  const open = new Set<number>();
+  const visit = (id: number, text: string): boolean => {
+    if (open.has(id)) return false; // a circle: endless
+    open.add(id);
+    const { accepts, edges } = states[id]!;
+    if (accepts) found.push(text);
+    let fine = found.length <= most;
+    for (const { from, to, target } of edges) {
+      if (!fine || to - from >= most) return false;
+      for (let code = from; fine && code <= to; code++) {
+        fine = visit(target, text + String.fromCodePoint(code));
+      }
+    }
+    open.delete(id);
+    return fine;
+  };
+  return visit(0, "") ? found : undefined;
+}

@@ -1,0 +1,295 @@
+/**
+ * Rules for objects: the properties that the schema names in its order, then others. A property that is not named is offered only
+ * where the schema speaks of such, names none, or asks for more of them: models would go on with them.
+ */
+import { allWords, type Automaton, both, isEmpty, negation } from "./automaton.ts";
+import { literal, type Part, type Rule } from "./gbnf.ts";
+import { nameAutomaton, namesOfLength } from "./names.ts";
+import { naming, refuse } from "./refusal.ts";
+import type { SchemaRules } from "./schema_rules.ts";
+import { type Formula, formula, type Literal, type ObjectRules } from "./terms.ts";
+import { textRule } from "./text_rules.ts";
+
+/** Tunables. */
+const LIMITS = {
+  /** Names that are written out where a schema permits a few names only. */
+  names: 64,
+  /** Kinds of properties that are not named. */
+  kinds: 32,
+  /** Properties times counts. */
+  states: 20_000,
+} as const;
+
+/** Properties under any of some names. */
+interface Kind {
+  readonly names: Automaton;
+  readonly value: Formula;
+}
+
+/** @returns What stands in an object, or nothing if no object fits. */
+export function objectRule(rules: SchemaRules, object: ObjectRules): Rule {
+  const { grammar } = rules;
+  const { named, kinds } = properties(rules, object);
+  if (object.required.some((name) => !named.has(name))) return grammar.rule();
+  const list = [...named].map(([name, value]) => ({
+    pair: grammar.of(literal(JSON.stringify(name)), `":" ws`, rules.value(value)),
+    required: object.required.includes(name),
+  }));
+  const wanted = object.open || named.size === 0 || object.least > list.length;
+  const others = new Others(rules, object, kinds, wanted);
+  const counts = object.least > object.required.length ||
+    (object.most !== undefined && (object.most < list.length || wanted && kinds.length > 0));
+  const members = counts ? counted(rules, object, list, others) : uncounted(rules, list, others);
+  return grammar.of(`"{" ws`, members, `ws "}"`);
+}
+
+interface Listed {
+  readonly pair: Rule;
+  readonly required: boolean;
+}
+
+/** Two chains, built from the end: while no property is written yet, and with a comma to come. */
+function uncounted({ grammar }: SchemaRules, list: readonly Listed[], others: Others): Rule {
+  let next = others.rule(0, undefined, false);
+  let first = others.rule(0, undefined, true);
+  for (const { pair, required } of list.toReversed()) {
+    const [nextBefore, firstBefore] = [next, first];
+    next = grammar.of(`"," ws`, pair, nextBefore);
+    first = grammar.of(pair, nextBefore);
+    if (!required) {
+      next.or(nextBefore);
+      first.or(firstBefore);
+    }
+  }
+  return first;
+}
+
+/** The same with a rule for each count of properties written. */
+function counted(
+  rules: SchemaRules,
+  object: ObjectRules,
+  list: readonly Listed[],
+  others: Others,
+): Rule {
+  const { grammar } = rules;
+  const { least, most } = object;
+  const top = most === undefined ? Math.min(least, list.length) : list.length;
+  if ((top + 1) * list.length > LIMITS.states) {
+    refuse(
+      most === undefined ? "minProperties" : "maxProperties",
+      object.pointer,
+      "there are too many properties to count",
+    );
+  }
+  // chain[n]: what may follow once n properties are written; beyond `top` they are not counted.
+  let chain: Rule[] = [];
+  for (let count = 0; count <= top; count++) {
+    const room = most === undefined ? undefined : most - count;
+    chain.push(
+      room !== undefined && room < 0
+        ? grammar.rule()
+        : others.rule(Math.max(0, least - count), room, count === 0),
+    );
+  }
+  list.toReversed().forEach(({ pair, required }) => {
+    chain = chain.map((skip, count) => {
+      const more = chain[Math.min(count + 1, top)]!;
+      const rule = grammar.rule();
+      if (most === undefined || count < most) rule.or(count === 0 ? '""' : `"," ws`, pair, more);
+      if (!required) rule.or(skip);
+      return rule;
+    });
+  });
+  return chain[0]!;
+}
+
+/** Properties behind those that are named. */
+class Others {
+  readonly #rules: SchemaRules;
+  readonly #object: ObjectRules;
+  readonly #kinds: readonly Kind[];
+  readonly #wanted: boolean;
+  #any: Rule | undefined;
+  readonly #apart = new Map<string, Rule>();
+
+  constructor(rules: SchemaRules, object: ObjectRules, kinds: readonly Kind[], wanted: boolean) {
+    this.#rules = rules;
+    this.#object = object;
+    this.#kinds = kinds;
+    this.#wanted = wanted && kinds.length > 0;
+  }
+
+  /** @param first Whether no property stands before. @param most No `most`: without end. */
+  rule(least: number, most: number | undefined, first: boolean): Rule {
+    const { grammar } = this.#rules;
+    const { some } = this.#object;
+    if (some.length > 0) return this.#withSome(least, most, first);
+    if (least === 0 && (!this.#wanted || most === 0)) return grammar.of('""');
+    if (this.#kinds.length === 0) return grammar.rule();
+    return this.#sequence(least, most, first);
+  }
+
+  #sequence(least: number, most: number | undefined, first: boolean): Rule {
+    const { grammar } = this.#rules;
+    this.#any ??= this.#oneOf(this.#kinds);
+    const following = grammar.of(`"," ws`, this.#any);
+    const left = most === undefined ? undefined : most - least;
+    if (left !== undefined && left < 0) return grammar.rule();
+    if (least === 0) {
+      const after = grammar.repeat(following, 0, left);
+      if (!first) return grammar.of(after);
+      const less = left === undefined ? undefined : left - 1;
+      return grammar.of('""').or(this.#any, grammar.repeat(following, 0, less));
+    }
+    const parts: Part[] = [];
+    for (let at = 0; at < least; at++) {
+      if (at > 0 || !first) parts.push(`"," ws`);
+      // A name that comes twice counts once, so those that count are of different lengths.
+      parts.push(least === 1 ? this.#any : this.#ofLength(at, least));
+    }
+    return grammar.of(...parts, grammar.repeat(following, 0, left));
+  }
+
+  #ofLength(rest: number, by: number): Rule {
+    const key = `${rest}/${by}`;
+    let rule = this.#apart.get(key);
+    if (rule === undefined) {
+      if (by > 40) {
+        refuse(
+          "minProperties",
+          this.#object.pointer,
+          "more than 40 properties without a name cannot be kept",
+        );
+      }
+      const lengths = namesOfLength(rest, by, this.#rules.algebra);
+      const kinds = this.#kinds.map((kind) => ({
+        ...kind,
+        names: both(kind.names, lengths, this.#rules.algebra.budget),
+      })).filter(({ names }) => !isEmpty(names));
+      if (kinds.length === 0) {
+        refuse(
+          "minProperties",
+          this.#object.pointer,
+          "so many properties without a name cannot be kept",
+        );
+      }
+      this.#apart.set(key, rule = this.#oneOf(kinds));
+    }
+    return rule;
+  }
+
+  /** The one that must be there comes last, so that none of the same name comes after it. */
+  #withSome(least: number, most: number | undefined, first: boolean): Rule {
+    const { grammar, algebra } = this.#rules;
+    const [some, more] = this.#object.some;
+    if (more !== undefined) {
+      refuse(more.keyword, more.pointer, "with another of its kind its opposite cannot be kept");
+    }
+    if (most === 0) return grammar.rule();
+    const kinds = this.#kinds.map(({ names, value }) => ({
+      names: both(names, some!.names, algebra.budget),
+      value: formula([...value, some!.value]),
+    })).filter(({ names, value }) => !isEmpty(names) && !algebra.isEmpty(value));
+    if (kinds.length === 0) return grammar.rule();
+    const last = this.#oneOf(kinds);
+    const before = Math.max(0, least - 1);
+    if (before > 0) {
+      refuse(some!.keyword, some!.pointer, "with minProperties its opposite cannot be kept");
+    }
+    const rule = grammar.of(first ? '""' : `"," ws`, last);
+    if (this.#wanted && (most === undefined || most > 1)) {
+      const room = most === undefined ? undefined : most - 1;
+      rule.or(this.#sequence(1, room, first), `"," ws`, last);
+    }
+    return rule;
+  }
+
+  #oneOf(kinds: readonly Kind[]): Rule {
+    const { grammar } = this.#rules;
+    const rule = grammar.rule();
+    for (const { names, value } of kinds) {
+      rule.or(`"\\""`, textRule(grammar, names, "json"), `"\\"" ":" ws`, this.#rules.value(value));
+    }
+    return rule;
+  }
+}
+
+/** The properties with names of their own, in order, and kinds of others: those that may be there at all. */
+function properties(
+  rules: SchemaRules,
+  object: ObjectRules,
+): { named: Map<string, Formula>; kinds: Kind[] } {
+  const { algebra } = rules;
+  const names = new Set<string>();
+  for (const field of object.fields) if (field.kind === "named") names.add(field.name);
+  object.required.forEach((name) => names.add(name));
+  for (const field of object.fields) {
+    if (field.kind === "others") field.except.forEach((name) => names.add(name));
+  }
+  // It takes time to tell other names from thousands.
+  const needed = object.open || object.some.length > 0 || names.size <= Math.max(1, object.least);
+  let kinds = needed ? otherKinds(rules, object, [...names]) : [];
+  // Where few names are left they are properties like those that are named.
+  kinds = kinds.filter((kind) => {
+    const words = allWords(kind.names, LIMITS.names);
+    if (words === undefined) return true;
+    words.forEach((name) => names.add(name));
+    return false;
+  });
+  const named = new Map<string, Formula>();
+  for (const name of names) {
+    const value = algebra.property(object, name);
+    if (!algebra.isEmpty(value)) named.set(name, value);
+  }
+  return { named, kinds };
+}
+
+/** Names that are none of `except`, split by what a value under them must be. */
+function otherKinds(
+  { algebra }: SchemaRules,
+  object: ObjectRules,
+  except: readonly string[],
+): Kind[] {
+  const { budget } = algebra;
+  const fits: Literal[] = [];
+  for (const field of object.fields) if (field.kind === "name") fits.push(field.value);
+  let kinds: { names: Automaton; value: Literal[] }[] = [{
+    names: naming("propertyNames", object.pointer, () => nameAutomaton(algebra, { except, fits })),
+    value: [],
+  }];
+  const split = (value: Literal, inside: Automaton, outside: Automaton, keyword: string) => {
+    kinds = kinds.flatMap((kind) => {
+      const yes = { names: both(kind.names, inside, budget), value: [...kind.value, value] };
+      const no = { ...kind, names: both(kind.names, outside, budget) };
+      return [yes, no].filter(({ names }) => !isEmpty(names));
+    });
+    if (kinds.length > LIMITS.kinds) {
+      refuse(
+        keyword,
+        object.pointer,
+        `with others it makes more than ${LIMITS.kinds} kinds of properties`,
+      );
+    }
+  };
+  for (const field of object.fields) {
+    if (field.kind === "matching") {
+      // Names on which programs disagree are not offered.
+      const { must, may } = field.names;
+      naming(
+        "patternProperties",
+        object.pointer,
+        () => split(field.value, must, negation(may), "patternProperties"),
+      );
+    } else if (field.kind === "others") {
+      naming("additionalProperties", object.pointer, () => {
+        const inside = nameAutomaton(algebra, {
+          except: field.except,
+          outside: field.matching.map(({ may }) => may),
+        });
+        split(field.value, inside, negation(inside), "additionalProperties");
+      });
+    }
+  }
+  return kinds.map(({ names, value }) => ({ names, value: formula(value) }))
+    .filter(({ value }) => !algebra.isEmpty(value));
+}

@@ -1,0 +1,202 @@
+/** Regular expressions as data, and the automaton of one. Intersection and complement are parts like any other. */
+import { type Automaton, both, type Budget, explore, negation } from "./automaton.ts";
+import { ANY_CODE, type CodeSet } from "./code_set.ts";
+import { Inexpressible } from "./refusal.ts";
+
+export type Regular =
+  | { readonly kind: "codes"; readonly codes: CodeSet }
+  | { readonly kind: "sequence"; readonly parts: readonly Regular[] }
+  | { readonly kind: "either"; readonly branches: readonly Regular[] }
+  | { readonly kind: "all"; readonly parts: readonly Regular[] }
+  | { readonly kind: "not"; readonly item: Regular }
+  | { readonly kind: "automaton"; readonly automaton: Automaton }
+  | {
+    readonly kind: "repeat";
+    readonly item: Regular;
+    readonly least: number;
+    readonly most: number | undefined;
+  };
+
+export const codes = (set: CodeSet): Regular => ({ kind: "codes", codes: set });
+export const sequence = (...parts: readonly Regular[]): Regular =>
+  parts.length === 1 ? parts[0]! : { kind: "sequence", parts };
+export const either = (...branches: readonly Regular[]): Regular =>
+  branches.length === 1 ? branches[0]! : { kind: "either", branches };
+export const all = (...parts: readonly Regular[]): Regular => ({ kind: "all", parts });
+export const not = (item: Regular): Regular => ({ kind: "not", item });
+export const repeat = (item: Regular, least: number, most?: number): Regular => ({
+  kind: "repeat",
+  item,
+  least,
+  most,
+});
+/** A text as it is. */
+export const plain = (text: string): Regular =>
+  sequence(...[...text].map((c) => codes([[c.codePointAt(0)!, c.codePointAt(0)!]])));
+
+/** The empty text. */
+export const EMPTY: Regular = { kind: "sequence", parts: [] };
+export const NEVER: Regular = { kind: "either", branches: [] };
+export const ANY_TEXT: Regular = repeat(codes(ANY_CODE), 0);
+
+/** Between one state and another; edges without codes cost nothing to follow. */
+class Network {
+  readonly free: number[][] = [];
+  readonly edges: { from: number; to: number; target: number }[][] = [];
+  readonly #budget: Budget;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
+
+  state(): number {
+    this.#budget.take(10);
+    this.free.push([]);
+    return this.edges.push([]) - 1;
+  }
+
+  /** Adds what leads from `start` to the state returned. */
+  add(node: Regular, start: number): number {
+    switch (node.kind) {
+      case "codes": {
+        const end = this.state();
+        for (const [from, to] of node.codes) this.edges[start]!.push({ from, to, target: end });
+        return end;
+      }
+      case "sequence": {
+        let at = start;
+        for (const part of node.parts) at = this.add(part, at);
+        return at;
+      }
+      case "either": {
+        const end = this.state();
+        for (const branch of node.branches) {
+          const begin = this.state();
+          this.free[start]!.push(begin);
+          this.free[this.add(branch, begin)]!.push(end);
+        }
+        return end;
+      }
+      case "repeat":
+        return this.#repeat(node, start);
+      case "all":
+      case "not":
+      case "automaton":
+        return this.#embed(automatonOf(node, this.#budget), start);
+    }
+  }
+
+  #repeat(node: Regular & { kind: "repeat" }, start: number): number {
+    let at = this.state();
+    this.free[start]!.push(at);
+    for (let count = 0; count < node.least; count++) at = this.add(node.item, at);
+    if (node.most === undefined) {
+      const begin = this.state();
+      const end = this.state();
+      this.free[at]!.push(begin);
+      this.free[begin]!.push(end);
+      this.free[this.add(node.item, begin)]!.push(begin);
+      return end;
+    }
+    const end = this.state();
+    for (let count = node.least; count < node.most; count++) {
+      this.free[at]!.push(end);
+      at = this.add(node.item, at);
+    }
+    this.free[at]!.push(end);
+    return end;
+  }
+
+  #embed({ states }: Automaton, start: number): number {
+    const base = states.map(() => this.state());
+    const end = this.state();
+    this.free[start]!.push(base[0]!);
+    states.forEach(({ accepts, edges }, id) => {
+      if (accepts) this.free[base[id]!]!.push(end);
+      for (const { from, to, target } of edges) {
+        this.edges[base[id]!]!.push({ from, to, target: base[target]! });
+      }
+    });
+    return end;
+  }
+
+  readonly #closed: (readonly number[] | undefined)[] = [];
+
+  /** Of a state and all that it leads to for free, those with edges, and the end. */
+  #close(start: number, end: number): readonly number[] {
+    const known = this.#closed[start];
+    if (known !== undefined) return known;
+    const seen = new Set<number>();
+    const queue = [start];
+    for (let id; (id = queue.pop()) !== undefined;) {
+      if (seen.has(id)) continue;
+      seen.add(id);
+      queue.push(...this.free[id]!);
+    }
+    this.#budget.take(seen.size);
+    return this.#closed[start] = [...seen].filter((id) => id === end || this.edges[id]!.length > 0);
+  }
+
+  /** The same of several states, sorted. */
+  closeAll(ids: Iterable<number>, end: number): readonly number[] {
+    const all = new Set<number>();
+    for (const id of ids) for (const one of this.#close(id, end)) all.add(one);
+    this.#budget.take(all.size / 8);
+    return [...all].sort((a, b) => a - b);
+  }
+}
+
+/** Parts that stand in several places are made once. */
+const made = new WeakMap<Regular, Automaton>();
+
+/** @throws {Inexpressible} when it would be too large. */
+export function automatonOf(node: Regular, budget: Budget): Automaton {
+  if (node.kind === "automaton") return node.automaton;
+  const known = made.get(node);
+  if (known !== undefined) return known;
+  const automaton = make(node, budget);
+  made.set(node, automaton);
+  return automaton;
+}
+
+function make(node: Regular, budget: Budget): Automaton {
+  if (node.kind === "not") return negation(automatonOf(node.item, budget));
+  if (node.kind === "all") {
+    return node.parts.map((part) => automatonOf(part, budget)).reduce((a, b) => both(a, b, budget));
+  }
+  const network = new Network(budget);
+  const start = network.state();
+  const end = network.add(node, start);
+  return explore(network.closeAll([start], end), (ids) => ids.join(), (ids) => ({
+    accepts: ids.includes(end),
+    edges: split(ids.flatMap((id) => network.edges[id]!)).map(({ from, to, targets }) => ({
+      from,
+      to,
+      target: network.closeAll(targets, end),
+    })),
+  }), budget);
+}
+
+/** Overlapping edges as disjoint ones, each with all targets. */
+function split(
+  edges: readonly { from: number; to: number; target: number }[],
+): { from: number; to: number; targets: Set<number> }[] {
+  if (edges.length > 20_000) throw new Inexpressible("it makes the grammar too large");
+  const starts = edges.toSorted((a, b) => a.from - b.from);
+  const cuts = [...new Set(edges.flatMap(({ from, to }) => [from, to + 1]))].sort((a, b) => a - b);
+  const out: { from: number; to: number; targets: Set<number> }[] = [];
+  let open: { to: number; target: number }[] = [];
+  for (let cut = 0, next = 0; cut + 1 < cuts.length; cut++) {
+    const [from, to] = [cuts[cut]!, cuts[cut + 1]! - 1];
+    open = open.filter((edge) => edge.to >= from);
+    for (; next < starts.length && starts[next]!.from === from; next++) open.push(starts[next]!);
+    if (open.length === 0) continue;
+    const targets = new Set(open.map(({ target }) => target));
+    const last = out.at(-1);
+    const same = last !== undefined && last.to + 1 === from && last.targets.size === targets.size &&
+      last.targets.isSubsetOf(targets);
+    if (same) last.to = to;
+    else out.push({ from, to, targets });
+  }
+  return out;
+}

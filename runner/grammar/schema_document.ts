@@ -1,0 +1,229 @@
+/**
+ * A JSON schema as it was sent: its parts with their places, what `$ref` refers to, and a check of every keyword's own type.
+ * Reads 2020-12 and 2019-09, and of drafts 4, 6 and 7 what is written otherwise there. Keywords of no draft are notes.
+ */
+import { isObject, isSchema, wrongKeyword } from "./keywords.ts";
+import { Inexpressible, refuse } from "./refusal.ts";
+
+export type Keywords = Readonly<Record<string, unknown>>;
+
+/** One schema within the document. */
+export interface SchemaNode {
+  readonly id: number;
+  readonly schema: Keywords | boolean;
+  /** RFC 6901, as a fragment. */
+  readonly pointer: string;
+  /** What references are relative to. */
+  readonly base: string;
+}
+
+const MAX_NODES = 4000;
+/** Of its JSON. */
+const MAX_CHARS = 1_000_000;
+const MAX_DEPTH = 100;
+
+/** Keywords that hold schemas: where `$id` and `$anchor` count. */
+const ONE = [
+  "additionalProperties",
+  "propertyNames",
+  "items",
+  "additionalItems",
+  "contains",
+  "not",
+  "if",
+  "then",
+  "else",
+];
+const LISTS = ["prefixItems", "items", "allOf", "anyOf", "oneOf"];
+const MAPS = [
+  "properties",
+  "patternProperties",
+  "dependentSchemas",
+  "dependencies",
+  "$defs",
+  "definitions",
+];
+
+export class SchemaDocument {
+  readonly #nodes: SchemaNode[] = [];
+  readonly #known = new Map<unknown, SchemaNode>();
+  readonly #root: SchemaNode;
+  /** Addresses, with and without `#anchor`, that the document gives its parts. */
+  #addresses: Map<string, SchemaNode> | undefined;
+  readonly #refIsAlone: boolean;
+  readonly #idKeyword: "$id" | "id";
+  readonly yes: SchemaNode;
+  readonly no: SchemaNode;
+
+  /** @throws {SecLlamaError} `bad-request` */
+  constructor(schema: unknown) {
+    if (JSON.stringify(schema)?.length > MAX_CHARS) {
+      refuse("schema", "#", `it has more than ${MAX_CHARS} characters`);
+    }
+    this.yes = this.#add(true, "#", "");
+    this.no = this.#add(false, "#", "");
+    const dialect = isObject(schema) && typeof schema.$schema === "string" ? schema.$schema : "";
+    this.#refIsAlone = /draft-0[3-7]/.test(dialect);
+    this.#idKeyword = /draft-0[34]/.test(dialect) ? "id" : "$id";
+    this.#root = this.node(schema, "#", this.#baseOf(schema, ""));
+  }
+
+  get root(): SchemaNode {
+    return this.#root;
+  }
+
+  at(id: number): SchemaNode {
+    return this.#nodes[id]!;
+  }
+
+  /** The schema at a place below a node. */
+  child(parent: SchemaNode, ...path: readonly (string | number)[]): SchemaNode {
+    let schema: unknown = parent.schema;
+    let pointer = parent.pointer;
+    for (const part of path) {
+      schema = (schema as Record<string | number, unknown>)[part];
+      pointer += `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    }
+    return this.node(schema, pointer, this.#baseOf(schema, parent.base));
+  }
+
+  /** @param schema A schema of the document, or one made for a part of it. */
+  node(schema: unknown, pointer: string, base: string): SchemaNode {
+    if (typeof schema === "boolean") return schema ? this.yes : this.no;
+    const known = this.#known.get(schema);
+    if (known !== undefined) return known;
+    if (!isObject(schema)) refuse("schema", pointer, "it must be an object, true or false");
+    if (this.#nodes.length >= MAX_NODES) {
+      refuse("schema", "#", `it has more than ${MAX_NODES} parts`);
+    }
+    if (pointer.split("/").length > 2 * MAX_DEPTH) {
+      refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
+    }
+    const node = this.#add(schema, pointer, base);
+    this.#known.set(schema, node);
+    this.#check(node);
+    return node;
+  }
+
+  #add(schema: Keywords | boolean, pointer: string, base: string): SchemaNode {
+    const node = { id: this.#nodes.length, schema, pointer, base };
+    this.#nodes.push(node);
+    return node;
+  }
+
+  #idOf(schema: Keywords): string | undefined {
+    const id = schema[this.#idKeyword];
+    return typeof id === "string" ? id : undefined;
+  }
+
+  #baseOf(schema: unknown, base: string): string {
+    const id = isObject(schema) ? this.#idOf(schema) : undefined;
+    return id === undefined || id.startsWith("#") ? base : resolve(id.replace(/#$/, ""), base);
+  }
+
+  #check({ schema, pointer }: SchemaNode): void {
+    if (typeof schema === "boolean") return;
+    for (const [keyword, value] of Object.entries(schema)) {
+      const why = wrongKeyword(keyword, value);
+      if (why !== undefined) refuse(keyword, pointer, why);
+    }
+  }
+
+  /** Whether what stands beside a node's `$ref` is to be ignored, as drafts up to 7 have it. */
+  ignoresBeside({ schema }: SchemaNode): boolean {
+    return this.#refIsAlone && typeof schema === "object" && "$ref" in schema;
+  }
+
+  /** What a node's `$ref` refers to. */
+  target(node: SchemaNode): SchemaNode {
+    const reference = (node.schema as Keywords).$ref as string;
+    const fail = (why: string) => refuse("$ref", node.pointer, why);
+    const hash = reference.indexOf("#");
+    const [address, fragment] = hash < 0
+      ? [reference, ""]
+      : [reference.slice(0, hash), reference.slice(hash + 1)];
+    const base = resolve(address, node.base);
+    let from: SchemaNode | undefined = this.#root;
+    if (base !== this.#root.base) from = this.#address(base);
+    if (from === undefined) {
+      return fail("it refers outside of the schema, where nothing is fetched");
+    }
+    if (fragment === "") return from;
+    if (!fragment.startsWith("/")) {
+      return this.#address(`${base}#${fragment}`) ??
+        fail("it refers to something that is not defined");
+    }
+    const path: string[] = [];
+    for (const part of fragment.split("/").slice(1)) {
+      try {
+        path.push(decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~"));
+      } catch {
+        return fail("it is no JSON pointer");
+      }
+    }
+    let at: unknown = from.schema;
+    let nested = from.base;
+    for (const part of path) {
+      if (at === null || typeof at !== "object" || !Object.hasOwn(at, part)) {
+        return fail("it refers to something that is not defined");
+      }
+      at = (at as Record<string, unknown>)[part];
+      nested = this.#baseOf(at, nested);
+    }
+    if (!isSchema(at)) return fail("what it refers to is no schema");
+    return this.node(at, pointerOf(from.pointer, path), nested);
+  }
+
+  #address(address: string): SchemaNode | undefined {
+    if (this.#addresses === undefined) {
+      this.#addresses = new Map();
+      this.#walk(this.#root, this.#addresses, 0);
+    }
+    return this.#addresses.get(address);
+  }
+
+  #walk(node: SchemaNode, found: Map<string, SchemaNode>, depth: number): void {
+    const { schema } = node;
+    if (typeof schema === "boolean") return;
+    if (depth > MAX_DEPTH) refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
+    const id = this.#idOf(schema);
+    if (id !== undefined && !id.startsWith("#")) found.set(node.base, node);
+    for (const anchor of [schema.$anchor, id?.startsWith("#") ? id.slice(1) : undefined]) {
+      if (typeof anchor === "string") found.set(`${node.base}#${anchor}`, node);
+    }
+    const visit = (...path: (string | number)[]) => {
+      const value = path.reduce<unknown>((at, part) => (at as Keywords)[part], schema);
+      if (isObject(value)) this.#walk(this.child(node, ...path), found, depth + 1);
+    };
+    for (const keyword of ONE) if (keyword in schema) visit(keyword);
+    for (const keyword of LISTS) {
+      const list = schema[keyword];
+      if (Array.isArray(list)) list.forEach((_, at) => visit(keyword, at));
+    }
+    for (const keyword of MAPS) {
+      const map = schema[keyword];
+      if (isObject(map)) Object.keys(map).forEach((name) => visit(keyword, name));
+    }
+  }
+}
+
+/** RFC 3986, 5; a base that is no address is joined as one below "schema:/". */
+function resolve(reference: string, base: string): string {
+  if (reference === "") return base;
+  return URL.parse(reference, base === "" ? "schema:///" : base)?.href ?? reference;
+}
+
+function pointerOf(from: string, path: readonly string[]): string {
+  return [from, ...path.map((part) => part.replaceAll("~", "~0").replaceAll("/", "~1"))].join("/");
+}
+
+/** @throws {Inexpressible} for a whole number that was not read as it was written. */
+export function checkExact(value: unknown): void {
+  if (
+    typeof value === "number" &&
+    (Math.abs(value) > 2 ** 53 && Number.isInteger(value) || !Number.isFinite(value))
+  ) {
+    throw new Inexpressible("whole numbers above 2^53 are not kept exactly");
+  }
+  if (value !== null && typeof value === "object") Object.values(value).forEach(checkExact);
+}

@@ -1,0 +1,250 @@
+/** Whether a value that a schema names itself, in `enum` or `const`, fits the rest of the schema. */
+import { accepts, type Automaton } from "./automaton.ts";
+import { isMultiple } from "./decimal.ts";
+import type { Reading } from "./pattern.ts";
+import { refuse } from "./refusal.ts";
+import { textOf } from "./terms.ts";
+import type { Keywords, SchemaDocument, SchemaNode } from "./schema_document.ts";
+
+const MAX_CHECKS = 200_000;
+const MAX_DEPTH = 200;
+
+export type TypeName = "null" | "boolean" | "number" | "string" | "array" | "object";
+
+export function typeOf(value: unknown): TypeName {
+  if (value === null) return "null";
+  return Array.isArray(value) ? "array" : typeof value as TypeName;
+}
+
+export function hasType(value: unknown, type: string): boolean {
+  return type === "integer" ? Number.isInteger(value) : type === typeOf(value);
+}
+
+/** Code points. */
+export function lengthOf(text: string): number {
+  return [...text].length;
+}
+
+export class ValueChecker {
+  readonly #document: SchemaDocument;
+  readonly #pattern: (source: string, reading: Reading, node: SchemaNode) => Automaton;
+  readonly #format: (name: string, node: SchemaNode) => Automaton | undefined;
+  #checks = 0;
+
+  constructor(
+    document: SchemaDocument,
+    texts: {
+      pattern(source: string, reading: Reading, node: SchemaNode): Automaton;
+      format(name: string, node: SchemaNode): Automaton | undefined;
+    },
+  ) {
+    this.#document = document;
+    this.#pattern = texts.pattern;
+    this.#format = texts.format;
+  }
+
+  /**
+   * Whether `value` fits.
+   * @param reading "must": by every reading of its patterns, "may": by any.
+   */
+  fits(node: SchemaNode, value: unknown, reading: Reading, depth = 0): boolean {
+    const { schema } = node;
+    if (typeof schema === "boolean") return schema;
+    if (++this.#checks > MAX_CHECKS) refuse("enum", "#", "its values take too long to check");
+    if (depth > MAX_DEPTH) refuse("$ref", node.pointer, "it refers to itself without end");
+    const child = (...path: (string | number)[]) => this.#document.child(node, ...path);
+    const fits = (inner: SchemaNode, at: unknown, how = reading) =>
+      this.fits(inner, at, how, depth + 1);
+    const opposite = reading === "must" ? "may" : "must";
+    if (typeof schema.$ref === "string") {
+      if (!fits(this.#document.target(node), value)) return false;
+      if (this.#document.ignoresBeside(node) && reading === "may") return true;
+    }
+    const list = (keyword: string) =>
+      (schema[keyword] as unknown[] | undefined ?? []).map((_, at) => child(keyword, at));
+    if (!list("allOf").every((inner) => fits(inner, value))) return false;
+    if ("anyOf" in schema && !list("anyOf").some((inner) => fits(inner, value))) return false;
+    if ("oneOf" in schema && !this.#oneOf(list("oneOf"), value, reading, depth)) return false;
+    if ("not" in schema && fits(child("not"), value, opposite)) return false;
+    if ("if" in schema) {
+      const [yes, maybe] = [fits(child("if"), value, "must"), fits(child("if"), value, "may")];
+      const holds = (keyword: string) => !(keyword in schema) || fits(child(keyword), value);
+      const [then, otherwise] = [holds("then"), holds("else")];
+      const fine = yes === maybe
+        ? (yes ? then : otherwise)
+        : reading === "must"
+        ? then && otherwise
+        : then || otherwise;
+      if (!fine) return false;
+    }
+    if ("const" in schema && textOf(schema.const) !== textOf(value)) return false;
+    if (Array.isArray(schema.enum)) {
+      const text = textOf(value);
+      if (!schema.enum.some((one) => textOf(one) === text)) return false;
+    }
+    const types = schema.type === undefined ? undefined : [schema.type].flat() as string[];
+    if (types !== undefined && !types.some((type) => hasType(value, type))) return false;
+    if (typeof value === "number") return this.#number(schema, value);
+    if (typeof value === "string") return this.#string(node, schema, value, reading);
+    if (Array.isArray(value)) return this.#array(node, schema, value, reading, depth);
+    if (value !== null && typeof value === "object") {
+      return this.#object(node, schema, value as Keywords, reading, depth);
+    }
+    return true;
+  }
+
+  #oneOf(branches: readonly SchemaNode[], value: unknown, reading: Reading, depth: number) {
+    const must = branches.filter((inner) => this.fits(inner, value, "must", depth + 1)).length;
+    const may = branches.filter((inner) => this.fits(inner, value, "may", depth + 1)).length;
+    return reading === "must" ? must === 1 && may === 1 : must <= 1 && may >= 1;
+  }
+
+  #number(schema: Keywords, value: number): boolean {
+    const { least, most } = boundsOf(schema);
+    if (
+      least !== undefined && (value < least.value || (least.exclusive && value === least.value))
+    ) {
+      return false;
+    }
+    if (most !== undefined && (value > most.value || (most.exclusive && value === most.value))) {
+      return false;
+    }
+    const step = schema.multipleOf;
+    return typeof step !== "number" || isMultiple(value, step);
+  }
+
+  #string(node: SchemaNode, schema: Keywords, value: string, reading: Reading): boolean {
+    const length = lengthOf(value);
+    if (length < count(schema.minLength, 0) || length > count(schema.maxLength, Infinity)) {
+      return false;
+    }
+    if (
+      typeof schema.pattern === "string" &&
+      !accepts(this.#pattern(schema.pattern, reading, node), value)
+    ) {
+      return false;
+    }
+    const format = typeof schema.format === "string"
+      ? this.#format(schema.format, node)
+      : undefined;
+    return format === undefined || accepts(format, value);
+  }
+
+  #array(
+    node: SchemaNode,
+    schema: Keywords,
+    value: readonly unknown[],
+    reading: Reading,
+    depth: number,
+  ): boolean {
+    if (
+      value.length < count(schema.minItems, 0) || value.length > count(schema.maxItems, Infinity)
+    ) return false;
+    if (schema.uniqueItems === true && new Set(value.map(textOf)).size < value.length) return false;
+    const { prefix, rest } = itemsOf(this.#document, node);
+    const fits = (inner: SchemaNode, at: unknown) => this.fits(inner, at, reading, depth + 1);
+    if (!value.every((item, at) => fits(prefix[at] ?? rest ?? this.#document.yes, item))) {
+      return false;
+    }
+    if (!("contains" in schema)) return true;
+    const contains = this.#document.child(node, "contains");
+    const found = (how: Reading) =>
+      value.filter((item) => this.fits(contains, item, how, depth + 1)).length;
+    const [lower, upper] = reading === "must"
+      ? [found("must"), found("may")]
+      : [found("may"), found("must")];
+    return lower >= count(schema.minContains, 1) && upper <= count(schema.maxContains, Infinity);
+  }
+
+  #object(
+    node: SchemaNode,
+    schema: Keywords,
+    value: Keywords,
+    reading: Reading,
+    depth: number,
+  ): boolean {
+    const names = Object.keys(value);
+    if (
+      names.length < count(schema.minProperties, 0) ||
+      names.length > count(schema.maxProperties, Infinity)
+    ) {
+      return false;
+    }
+    const has = (name: string) => Object.hasOwn(value, name);
+    if (!(schema.required as string[] | undefined ?? []).every(has)) return false;
+    const child = (...path: string[]) => this.#document.child(node, ...path);
+    const fits = (inner: SchemaNode, at: unknown) => this.fits(inner, at, reading, depth + 1);
+    for (const { name, names, schema } of dependenciesOf(this.#document, node)) {
+      if (!has(name)) continue;
+      if (names !== undefined && !names.every(has)) return false;
+      if (schema !== undefined && !fits(schema, value)) return false;
+    }
+    const patterns = Object.keys(schema.patternProperties ?? {});
+    return names.every((name) => {
+      if ("propertyNames" in schema && !fits(child("propertyNames"), name)) return false;
+      let known = Object.hasOwn(schema.properties ?? {}, name);
+      if (known && !fits(child("properties", name), value[name])) return false;
+      for (const pattern of patterns) {
+        if (!accepts(this.#pattern(pattern, "may", node), name)) continue;
+        known ||= accepts(this.#pattern(pattern, "must", node), name);
+        if (!fits(child("patternProperties", pattern), value[name])) return false;
+      }
+      return known || !("additionalProperties" in schema) ||
+        fits(child("additionalProperties"), value[name]);
+    });
+  }
+}
+
+function count(value: unknown, absent: number): number {
+  return typeof value === "number" ? value : absent;
+}
+
+/** The bounds of numbers; in draft 4 the exclusive ones are flags. */
+export function boundsOf(schema: Keywords) {
+  const side = (
+    bound: unknown,
+    exclusive: unknown,
+    stronger: (a: number, b: number) => boolean,
+  ) => {
+    const inner = typeof bound === "number"
+      ? { value: bound, exclusive: exclusive === true }
+      : undefined;
+    if (typeof exclusive !== "number") return inner;
+    const outer = { value: exclusive, exclusive: true };
+    return inner === undefined || !stronger(inner.value, exclusive) ? outer : inner;
+  };
+  return {
+    least: side(schema.minimum, schema.exclusiveMinimum, (a, b) => a > b),
+    most: side(schema.maximum, schema.exclusiveMaximum, (a, b) => a < b),
+  };
+}
+
+/** A tuple's items and what follows them, as 2020-12 and as older drafts write them. */
+export function itemsOf(
+  document: SchemaDocument,
+  node: SchemaNode,
+): { prefix: readonly SchemaNode[]; rest: SchemaNode | undefined; keyword: string } {
+  const schema = node.schema as Keywords;
+  const list = (keyword: string) =>
+    (schema[keyword] as unknown[]).map((_, at) => document.child(node, keyword, at));
+  const rest = (keyword: string) => keyword in schema ? document.child(node, keyword) : undefined;
+  if (Array.isArray(schema.items)) {
+    return { prefix: list("items"), rest: rest("additionalItems"), keyword: "items" };
+  }
+  const prefix = Array.isArray(schema.prefixItems) ? list("prefixItems") : [];
+  return { prefix, rest: rest("items"), keyword: prefix.length > 0 ? "prefixItems" : "items" };
+}
+
+/** What the presence of a property asks for. */
+export function dependenciesOf(document: SchemaDocument, node: SchemaNode) {
+  const schema = node.schema as Keywords;
+  const out: { name: string; keyword: string; names?: readonly string[]; schema?: SchemaNode }[] =
+    [];
+  for (const keyword of ["dependentRequired", "dependentSchemas", "dependencies"]) {
+    for (const [name, value] of Object.entries(schema[keyword] ?? {})) {
+      if (Array.isArray(value)) out.push({ name, keyword, names: value });
+      else out.push({ name, keyword, schema: document.child(node, keyword, name) });
+    }
+  }
+  return out;
+}
