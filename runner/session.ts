@@ -210,7 +210,8 @@ export class Session {
 
   #announce(): void {
     const ids = this.#recipient.recipientIds();
-    if (ids.join() === this.#lastIds) return;
+    // The last one was used up and its successor is being made: that one is announced.
+    if (ids.length === 0 || ids.join() === this.#lastIds) return;
     this.#lastIds = ids.join();
     this.#options.onRecipients(ids);
   }

@@ -45,6 +45,8 @@ export class RunnerProcess implements KeyReceiver {
   readonly #watchdog: Watchdog;
   readonly #ready = Promise.withResolvers<ReadyMessage>();
   #state: RunnerState = "starting";
+  /** It has said which keys a client may seal to. */
+  #announced = false;
   #stderr = "";
   #stopping = false;
 
@@ -103,6 +105,10 @@ export class RunnerProcess implements KeyReceiver {
       runner.#state = "loading";
       await runner.#pipe.control(options.boot as unknown as JsonObject);
       const ready = await runner.#ready.promise;
+      // Nobody could ever reach it: it would only hold its memory, and a place.
+      if (!runner.#announced) {
+        throw new SecLlamaError("pipe-broken", "pipe to the runner: it is ready without a key");
+      }
       runner.#state = "proving";
       await options.prove(runner.#child.pid, ready);
       await runner.#pipe.control({ t: "serve" });
@@ -164,8 +170,9 @@ export class RunnerProcess implements KeyReceiver {
       case "ready":
         return this.#ready.resolve(message);
       case "recipients":
-        if (!Array.isArray(message.ids) || message.ids.length > 8) break;
-        return this.#options.onRecipients(message.ids.filter((id) => typeof id === "string"));
+        if (!isRecipientList(message.ids)) break;
+        this.#announced = true;
+        return this.#options.onRecipients(message.ids);
       case "keep_alive":
         if (typeof message.ms !== "number" || Number.isNaN(message.ms)) break;
         return this.#options.onKeepAlive(message.ms);
@@ -225,6 +232,12 @@ export class RunnerProcess implements KeyReceiver {
       });
     }
   }
+}
+
+/** Ids of recipient keys: of two generations, one key a suite. */
+function isRecipientList(ids: unknown): ids is readonly string[] {
+  return Array.isArray(ids) && ids.length >= 1 && ids.length <= 8 &&
+    ids.every((id) => typeof id === "string" && /^[0-9a-f]{16}$/.test(id));
 }
 
 /** As the C library, Deno and HTTP clients put it when there is no network. */

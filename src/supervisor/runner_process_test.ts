@@ -11,11 +11,12 @@ import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
 async function failure(
   script: string,
   onRecipients: RunnerProcessOptions["onRecipients"] = () => {},
+  prove: RunnerProcessOptions["prove"] = () => Promise.resolve(),
 ): Promise<SecLlamaError> {
   const options = {
     start: () => Promise.resolve(spawnCommand({ argv: ["/bin/sh", "-c", script], env: {} })),
     boot: { t: "boot" } as BootMessage,
-    prove: () => Promise.resolve(),
+    prove,
     keys: () => Promise.resolve(new Uint8Array(0)),
     onRecipients,
     onKeepAlive: () => {},
@@ -33,10 +34,11 @@ async function failure(
   throw new Error("it started");
 }
 
-/** A runner that sends one control message and waits. */
-function saying(message: object): string {
-  const frame = encodeFrame(FRAME.control, 0, utf8(JSON.stringify(message)));
-  const octal = [...frame].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+/** A runner that sends control messages and waits. */
+function saying(...messages: readonly object[]): string {
+  const octal = messages
+    .flatMap((message) => [...encodeFrame(FRAME.control, 0, utf8(JSON.stringify(message)))])
+    .map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
   return `printf '${octal}'; exec cat > /dev/null`;
 }
 
@@ -95,9 +97,35 @@ Deno.test({
   name: "a runner whose announced keys are refused is ended",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const error = await failure(saying({ t: "recipients", ids: ["00"] }), () => {
+    const error = await failure(saying({ t: "recipients", ids: ["0123456789abcdef"] }), () => {
       throw new SecLlamaError("pipe-broken", "it names another's keys");
     });
     assert.deepEqual([error.code, error.message], ["pipe-broken", "it names another's keys"]);
+  },
+});
+
+Deno.test({
+  name: "a runner that is ready without a key, or names what is none, is ended",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const READY = { t: "ready", loadMs: 1, lockdown: [], attacks: [], permissions: {}, info: {} };
+    const id = "0123456789abcdef";
+    const cases: readonly (readonly [messages: readonly object[], message: RegExp])[] = [
+      [[READY], /ready without a key/],
+      ...[[], [""], ["00"], [id + "0"], [id.toUpperCase()], [7], Array(9).fill(id), {}, null, id]
+        .map((
+          ids,
+        ) => [[{ t: "recipients", ids }, READY], /unknown control message/] as const),
+    ];
+    for (const [messages, message] of cases) {
+      const error = await failure(saying(...messages));
+      assert.equal(error.code, "pipe-broken", JSON.stringify(messages));
+      assert.match(error.message, message, JSON.stringify(messages));
+    }
+    // What it takes to get farther: the judge, which refuses this one.
+    const error = await failure(saying({ t: "recipients", ids: [id] }, READY), undefined, () => {
+      throw new SecLlamaError("sandbox-failed", "judged");
+    });
+    assert.equal(error.message, "judged");
   },
 });
