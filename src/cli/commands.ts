@@ -8,10 +8,12 @@ import { keyCommands } from "./key.ts";
 import { launchCommand } from "./launch.ts";
 import { modelCommands } from "./models/mod.ts";
 import { pairCommand } from "./pair.ts";
+import { pathsCommand } from "./paths.ts";
 import { proxyCommand } from "./proxy.ts";
 import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
+import { uninstallCommand } from "./uninstall.ts";
 import { versionCommand } from "./version.ts";
 import { waitCommand } from "./wait.ts";
 
@@ -27,6 +29,8 @@ export const COMMANDS: readonly Command[] = [
   ...sandboxCommands,
   launchCommand,
   doctorCommand,
+  pathsCommand,
+  uninstallCommand,
   versionCommand,
   completionCommand,
   helpCommand,

@@ -3,6 +3,7 @@
  * document out, and the exit code of the error table. Nothing here prints key bytes.
  */
 import { SecLlamaError } from "../errors.ts";
+import { destroyAll } from "../keys/keyset/destroy_all.ts";
 import { kidOf } from "../keys/keyset/kid.ts";
 import { outsideStatus } from "../keys/keyset/status.ts";
 import { BACKEND_NAMES } from "../keys/stores/store.ts";
@@ -134,12 +135,21 @@ const rotate: Command = {
 const remove: Command = {
   path: ["key", "delete"],
   summary: "Destroy a key and with it everything that only it opens",
-  arguments: "KID",
-  minPositionals: 1,
+  arguments: "[KID]",
   maxPositionals: 1,
-  options: { ...OPTIONS, yes: { type: "boolean", help: "do not ask" } },
+  options: {
+    ...OPTIONS,
+    yes: { type: "boolean", help: "do not ask" },
+    all: { type: "boolean", help: "every key of the profile, the active one too" },
+  },
   details: EXIT_CODES,
   async run(context) {
+    if (flag(context, "all")) return await deleteAll(context);
+    if (context.positionals.length === 0) {
+      throw new SecLlamaError("usage", "secllama key delete needs: KID", {
+        hint: "to see them: secllama key list; to end all of them: secllama key delete --all",
+      });
+    }
     const kid = kidArgument(context.positionals[0]!);
     const manager = await openManager(context, "delete");
     const found = (await manager.list()).find((key) => key.kid === kid);
@@ -173,6 +183,34 @@ const remove: Command = {
     return 0;
   },
 };
+
+/** Ends a keyset: for a machine that is given away, or a profile that is not needed any more. */
+async function deleteAll(context: CommandContext): Promise<number> {
+  const { tui } = context;
+  if (context.positionals.length > 0) {
+    throw new SecLlamaError("usage", "secllama key delete takes a key's id or --all, not both");
+  }
+  const manager = await openManager(context, "delete");
+  const count = (await manager.store.list()).length;
+  if (count > 0 && !flag(context, "yes")) {
+    tui.note(
+      `This destroys every key of profile ${manager.profile} for good, and pairings with gateways:`,
+    );
+    tui.note("nothing that was sealed under them opens again, and each paired client is shut out.");
+    const typed = tui.ask("To go on, type all:");
+    if (typed === undefined) {
+      throw new SecLlamaError("key-refused", "nobody was there to confirm the deletion", {
+        hint: "to delete without being asked, run: secllama key delete --all --yes",
+      });
+    }
+    if (typed.trim() !== "all") throw new SecLlamaError("key-cancelled", "kept all keys");
+  }
+  await destroyAll(manager.store, manager.file.dataDir);
+  report(context, { destroyed: count }, [
+    count === 0 ? "there was no key" : `destroyed ${plural(count, "item")} of the key store`,
+  ]);
+  return 0;
+}
 
 /** The commands of `secllama key`. */
 export const keyCommands: Command[] = [

@@ -1,0 +1,66 @@
+/** Where everything of SecLlama lies on this machine, so that it can be looked at, backed up and taken away. */
+import { join } from "node:path";
+import { cacheDirectory } from "../bundle/cache_folder.ts";
+import { baseDirectory, dataDirectory, profileOf } from "../config/paths.ts";
+import { ownPath } from "../bundle/start_again.ts";
+
+type Env = { readonly [name: string]: string | undefined };
+
+export interface Place {
+  readonly name: string;
+  /** A path, or where in words. */
+  readonly where: string;
+  readonly there: boolean;
+  readonly what: string;
+}
+
+/**
+ * Whether this program wrote a file or folder of that name to a data folder, models apart; what a process leaves that was killed
+ * while it wrote is ours too. Whoever set SECLLAMA_DATA_DIR may have files of their own beside them.
+ */
+export function isOurs(name: string): boolean {
+  return /^(?:keyset|clients|pairings|key-usage|tls|host)\.(?:json|lock)(?:\.[\w-]+)?$/.test(
+    name,
+  ) ||
+    /^(?:config\.toml|run-history(?:\.tmp)?|proxy-\d+\.json(?:\.\d+)?|profiles)$/.test(name);
+}
+
+/** The profiles that have a folder, `default` first. */
+export async function profiles(env: Env): Promise<string[]> {
+  const found: string[] = [];
+  try {
+    for await (const { name, isDirectory } of Deno.readDir(join(baseDirectory(env), "profiles"))) {
+      if (isDirectory && /^[a-z0-9-]{1,32}$/.test(name)) found.push(name);
+    }
+  } catch { /* there are none */ }
+  return ["default", ...found.sort()];
+}
+
+/** Every place, whether something is there or not. @throws {SecLlamaError} `bad-config`. */
+export async function places(env: Env): Promise<Place[]> {
+  const data = dataDirectory(env);
+  const list: [name: string, where: string, what: string][] = [
+    ["data", data, "clients, pairings, certificates, the list of keys; no key"],
+    ["config", env["SECLLAMA_CONFIG"] ?? join(data, "config.toml"), "settings"],
+    ["models", join(baseDirectory(env), "models"), "models, of all profiles"],
+    ["cache", cacheDirectory(env), "what the one file unpacked; made again when it is gone"],
+  ];
+  if (env["OLLAMA_MODELS"]) {
+    list.push(["ollama", env["OLLAMA_MODELS"], "Ollama's models, only read"]);
+  }
+  if (Deno.build.standalone) list.push(["program", ownPath(), "the program"]);
+  const rows: Place[] = [];
+  for (const [name, where, what] of list) {
+    const there = await Deno.lstat(where).then(() => true, () => false);
+    rows.push({ name, where, there, what });
+  }
+  const profile = profileOf(env);
+  const service = profile === "default" ? "secllama" : `secllama.${profile}`;
+  rows.push({
+    name: "keys",
+    where: `the key store's items of the service ${service}`,
+    there: await Deno.lstat(join(data, "keyset.json")).then(() => true, () => false),
+    what: "the keys themselves, unless a key source is named (secllama help keys)",
+  });
+  return rows;
+}

@@ -1,0 +1,146 @@
+/** `secllama uninstall`: takes away what SecLlama keeps on this machine, and says what it leaves. */
+import { join } from "node:path";
+import { isOurs, places, profiles } from "../app/places.ts";
+import { askLocalProxy } from "../app/local_proxy.ts";
+import { ROUTES } from "../api/routes.ts";
+import { baseDirectory, dataDirectory } from "../config/paths.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
+import { destroyAll } from "../keys/keyset/destroy_all.ts";
+import { systemStore } from "../keys/stores/backend.ts";
+import type { KeyStore } from "../keys/stores/store.ts";
+import { type Command, type CommandContext, flag } from "./command.ts";
+
+export const uninstallCommand: Command = {
+  path: ["uninstall"],
+  summary: "Remove keys, clients, settings and cache from this machine",
+  options: {
+    yes: { type: "boolean", help: "do not ask" },
+    models: { type: "boolean", help: "remove the models too" },
+    "dry-run": { type: "boolean", help: "only show what would be removed" },
+  },
+  details:
+    `Removes the keys of all profiles from the key store, the data folder and the cache. Keeps the models unless --models is
+given, key files that --key-file named, an Ollama folder, and the program itself. Whatever was sealed under the keys is lost.`,
+  async run(context) {
+    const { tui, env } = context;
+    const base = baseDirectory(env);
+    await refuseWhileServing(context);
+    const stores = await keysToRemove(context);
+    const folders = await foldersToRemove(context);
+    const items = stores.reduce((sum, { count }) => sum + count, 0);
+    if (items === 0 && folders.length === 0) {
+      tui.out("there is nothing to remove");
+      return EXIT.ok;
+    }
+    tui.note("This removes for good:");
+    for (const { profile, count } of stores) {
+      if (count > 0) tui.note(`  ${count} items of profile ${profile} in the key store`);
+    }
+    for (const folder of folders) tui.note(`  ${folder}`);
+    if (flag(context, "dry-run")) return EXIT.ok;
+    if (!flag(context, "yes")) {
+      const typed = tui.ask("To go on, type yes:");
+      if (typed === undefined) {
+        throw new SecLlamaError("key-refused", "nobody was there to confirm", {
+          hint: "to remove without being asked: secllama uninstall --yes",
+        });
+      }
+      if (typed.trim() !== "yes") throw new SecLlamaError("key-cancelled", "nothing was removed");
+    }
+    // Keys first: if the store refuses, the list that names them is still there.
+    for (const { profile, store, count } of stores) {
+      const env = { ...context.env, SECLLAMA_PROFILE: profile };
+      if (count > 0) await destroyAll(store, dataDirectory(env));
+    }
+    for (const folder of folders) {
+      await Deno.remove(folder, { recursive: true }).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error; // the keyset is gone already
+      });
+    }
+    // Empty by now, unless the models stay.
+    await Deno.remove(base).catch(() => {});
+    tui.out("removed");
+    for (const { name, where, there } of await places(env)) {
+      if (there && name !== "keys") tui.note(`still there: ${where}`);
+    }
+    tui.note("Machines that were paired with this one forget it by: secllama proxy --unpair NAME");
+    return EXIT.ok;
+  },
+};
+
+/** @throws {SecLlamaError} `key-refused` while a proxy of this data folder answers. */
+async function refuseWhileServing({ env, signal }: CommandContext): Promise<void> {
+  for (const profile of await profiles(env)) {
+    const dataDir = dataDirectory({ ...env, SECLLAMA_PROFILE: profile });
+    for (const port of announcedPorts(dataDir)) {
+      const proxy = { hostname: "127.0.0.1", port, dataDir };
+      const ask = { method: "GET", path: ROUTES.version.path, signal } as const;
+      const answered = await askLocalProxy(proxy, ask).then(async (answer) => {
+        await answer.body?.cancel();
+        return true;
+      }, () => false);
+      if (!answered) continue;
+      throw new SecLlamaError("key-refused", `a serve or proxy still runs, on port ${port}`, {
+        hint: "end it, and run the command again; nothing was removed",
+      });
+    }
+  }
+}
+
+function announcedPorts(dataDir: string): number[] {
+  try {
+    return [...Deno.readDirSync(dataDir)].flatMap(({ name }) => {
+      const [, port] = /^proxy-(\d{1,5})\.json$/.exec(name) ?? [];
+      return port === undefined ? [] : [Number(port)];
+    });
+  } catch {
+    return [];
+  }
+}
+
+interface Doomed {
+  readonly profile: string;
+  readonly store: KeyStore;
+  readonly count: number;
+}
+
+/**
+ * What the key store has of each profile. Where it cannot be reached there is nothing to remove, unless a keyset says otherwise.
+ * @throws {SecLlamaError} `key-locked`, `key-store-unavailable`: keys that stay behind unnamed would be worse.
+ */
+async function keysToRemove({ env, tui }: CommandContext): Promise<Doomed[]> {
+  const doomed: Doomed[] = [];
+  for (const profile of await profiles(env)) {
+    const interactive = tui.isTerminal && Deno.stdin.isTerminal();
+    const store = systemStore({ env, interactive }, profile);
+    const folder = dataDirectory({ ...env, SECLLAMA_PROFILE: profile });
+    if (!await usesStore(folder, store)) continue;
+    doomed.push({ profile, store, count: (await store.list()).length });
+  }
+  return doomed;
+}
+
+/** Whether the keyset or the pairings in `folder` name this store; keys of a file or of memory are not in it. */
+async function usesStore(folder: string, store: KeyStore): Promise<boolean> {
+  for (const name of ["keyset.json", "pairings.json"]) {
+    const text = await Deno.readTextFile(join(folder, name)).catch(() => "");
+    if (text.includes(`"${store.backend}"`)) return true;
+  }
+  return false;
+}
+
+async function foldersToRemove(context: CommandContext): Promise<string[]> {
+  const { env } = context;
+  const base = baseDirectory(env);
+  const found: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(base)) {
+      // Whoever set SECLLAMA_DATA_DIR may have files of their own beside ours.
+      if (isOurs(name) || (name === "models" && flag(context, "models"))) {
+        found.push(join(base, name));
+      }
+    }
+  } catch { /* it was never made */ }
+  const cache = (await places(env)).find(({ name }) => name === "cache")!;
+  return cache.there ? [...found.sort(), cache.where] : found.sort();
+}
