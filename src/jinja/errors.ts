@@ -1,0 +1,39 @@
+/** The one error of the template engine. */
+
+/**
+ * What went wrong, in Python's words: `syntax`, the template itself; `raised`, it called `raise_exception`; `limit`, it
+ * took more steps, text or depth than it may; the rest is the exception that Jinja2 would let through.
+ */
+export type JinjaErrorKind =
+  | "syntax"
+  | "raised"
+  | "limit"
+  | "undefined"
+  | "security"
+  | "runtime"
+  | "type"
+  | "value"
+  | "lookup"
+  | "zero-division"
+  | "overflow";
+
+export class JinjaError extends Error {
+  override readonly name = "JinjaError";
+  readonly kind: JinjaErrorKind;
+  /** From 1; of errors in the template's text. */
+  readonly line: number | undefined;
+
+  constructor(kind: JinjaErrorKind, message: string, line?: number) {
+    super(line === undefined ? message : `${message} (line ${line})`);
+    this.kind = kind;
+    this.line = line;
+  }
+}
+
+export function typeError(message: string): JinjaError {
+  return new JinjaError("type", message);
+}
+
+export function valueError(message: string): JinjaError {
+  return new JinjaError("value", message);
+}
