@@ -51,6 +51,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
     "/usr/share/gocode/src/github.com/cloudflare/circl/hpke/testdata/vectors_v08_779d028.json",
     "golang-github-cloudflare-circl-dev",
   ],
+  ["/usr/lib/python3/dist-packages/jinja2/__init__.py", "python3-jinja2"],
   ["/usr/lib/python3/dist-packages/capstone/__init__.py", "python3-capstone"],
 ];
 

@@ -44,7 +44,9 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/sealed": BASE,
   "src/pipe": BASE,
   "src/config": BASE,
-  "src/models": BASE,
+  // Jinja2's language: pure, with the budget of whoever runs it.
+  "src/jinja": ["src/errors.ts", "src/budget.ts"],
+  "src/models": [...BASE, "src/jinja"],
   // It is handed what it must know of the API.
   "src/http": BASE.filter((part) => part !== "src/api"),
   // Of the product's own network traffic, all that goes beyond the user's gateway. Only the command line may start it.
@@ -108,14 +110,13 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/cli": ["src"],
   "main.ts": ["src/cli"],
   // Stage 2 is a policy, and policies are data.
-  "runner": [...BASE, "src/escape", "src/sealed", "src/pipe", "sandbox-profiles"],
+  "runner": [...BASE, "src/jinja", "src/escape", "src/sealed", "src/pipe", "sandbox-profiles"],
 };
 
 /** Package → the only places that may import it. */
 const PACKAGES: { readonly [name: string]: readonly string[] } = {
   hono: ["src/gateway", "src/proxy", "runner/api"],
   "node-llama-cpp": ["runner/engine"],
-  "@huggingface/jinja": ["runner/engine"],
   hpke: ["src/sealed"],
   "hash-wasm": ["src/keys"],
   "smol-toml": ["src/config"],

@@ -1,7 +1,7 @@
 /** Chat messages to a prompt, by the Jinja template that the model file brings. */
-import { Interpreter, Template } from "@huggingface/jinja";
 import type { Budget, Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import { Template } from "../../src/jinja/mod.ts";
 import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
 import type { ChatInput, ChatMessage, PromptPart, ToolDefinition } from "./types.ts";
 
@@ -37,23 +37,6 @@ export interface TemplateVocabulary {
 
 /** What it costs to look through one message, in steps of a budget. */
 const MESSAGE_STEPS = 20;
-
-/** Whose work the interpreter does now. It asks nobody before a step, and cannot be left within a rendering. */
-let payer: Budget | undefined;
-const { evaluate } = Interpreter.prototype;
-Interpreter.prototype.evaluate = function (...args) {
-  payer?.step();
-  return evaluate.apply(this, args);
-};
-
-function counted<T>(budget: Budget, render: () => T): T {
-  payer = budget;
-  try {
-    return render();
-  } finally {
-    payer = undefined;
-  }
-}
 
 export class ChatRenderer {
   readonly #source: string | undefined;
@@ -114,14 +97,13 @@ export class ChatRenderer {
     const shown = continues ? messages.slice(0, -1) : messages;
     let text: string;
     try {
-      text = counted(budget, () =>
-        template.render({
-          ...this.#specials,
-          ...thinkingVariables(chat.think),
-          messages: shown.map(templateMessage),
-          tools: tools.length ? tools.map((tool) => ({ type: "function", function: tool })) : null,
-          add_generation_prompt: chat.addGenerationPrompt ?? true,
-        }));
+      text = yield* template.render({
+        ...this.#specials,
+        ...thinkingVariables(chat.think),
+        messages: shown.map(templateMessage),
+        tools: tools.length ? tools.map((tool) => ({ type: "function", function: tool })) : null,
+        add_generation_prompt: chat.addGenerationPrompt ?? true,
+      }, { budget });
     } catch (error) {
       if (error instanceof SecLlamaError) throw error;
       throw new SecLlamaError(
@@ -130,8 +112,6 @@ export class ChatRenderer {
         { field: "messages", cause: error },
       );
     }
-    budget.write(text.length);
-    yield;
     if (continues) text += last.content;
     return splitAtMarks(text, mark).filter((piece) => piece !== "")
       .map((piece) => ({ text: piece, special: true }));

@@ -116,8 +116,8 @@ Deno.test("template: tools, thinking and levels reach the template", () => {
     `{{ reasoning_effort }};{{ bos_token }};{{ messages[0].reasoning_content }}`;
   const messages: ChatMessage[] = [{ role: "assistant", content: "", thinking: "hm" }, user("x")];
   assert.deepEqual(text(template, { messages, tools: [{ name: "look" }] }), ["look;unset;;<s>;hm"]);
-  assert.deepEqual(text(template, { messages, tools: [], think: false }), [";false;;<s>;hm"]);
-  assert.deepEqual(text(template, { messages, think: "high" }), [";true;high;<s>;hm"]);
+  assert.deepEqual(text(template, { messages, tools: [], think: false }), [";False;;<s>;hm"]);
+  assert.deepEqual(text(template, { messages, think: "high" }), [";True;high;<s>;hm"]);
 });
 
 Deno.test("template: without one, contents are joined as text", () => {

@@ -1,16 +1,15 @@
 /** Macros and the variable `loop`. */
 import { typeError } from "./errors.ts";
-import { equal } from "./operators.ts";
+import { equal } from "./comparison.ts";
+import { Builtin, PyIterator } from "./objects.ts";
 import {
   type Args,
-  Builtin,
   type Costs,
   Dict,
   iterate,
   lengthOf,
-  Markup,
+  type Markup,
   orElse,
-  PyIterator,
   PyObject,
   Tuple,
   Undefined,

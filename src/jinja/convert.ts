@@ -11,6 +11,7 @@ import {
   Undefined,
   type Value,
 } from "./values.ts";
+import { SPACE } from "./lexer.ts";
 import { isPrintable } from "./unicode.ts";
 
 /** Python's bound on the digits of a number in text. */
@@ -37,7 +38,7 @@ export function repr(value: Value, costs: Costs, depth = 0): string {
     case "number":
       return floatRepr(value);
     case "string":
-      costs.charge(value.length);
+      costs.charge(8 * value.length);
       return stringRepr(value);
   }
   if (depth > MAX_NESTING) {
@@ -87,7 +88,7 @@ export function codeEscape(point: string): string {
   return code <= 0xffff ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
 }
 
-const SPACES_AROUND = /^[\s\x1c-\x1f\x85]+|[\s\x1c-\x1f\x85]+$/g;
+const SPACES_AROUND = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "g");
 const PREFIXES: Readonly<Record<string, number>> = { b: 2, o: 8, x: 16 };
 
 /** `int(text, base)` @throws {JinjaError} `value` */

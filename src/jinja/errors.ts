@@ -2,7 +2,7 @@
 
 /**
  * What went wrong, in Python's words: `syntax`, the template itself; `raised`, it called `raise_exception`; `limit`, it
- * took more steps, text or depth than it may; the rest is the exception that Jinja2 would let through.
+ * has values, numbers or blocks that are too large or too deep; the rest is the exception that Jinja2 would let through.
  */
 export type JinjaErrorKind =
   | "syntax"

@@ -6,7 +6,8 @@ import { FILTERS } from "./filters.ts";
 import { type Frame, getter } from "./frame.ts";
 import { getAttribute, getItem, slice } from "./lookup.ts";
 import type { CallArgs, CallNode, Expr, FilterNode, Slice } from "./nodes.ts";
-import { add, binary, compare, sign } from "./operators.ts";
+import { compare } from "./comparison.ts";
+import { add, binary, sign } from "./operators.ts";
 import { type Activation, isTest } from "./runtime.ts";
 import {
   type Args,
@@ -46,14 +47,14 @@ export function compileExpr(node: Expr, frame: Frame): Evaluate {
     case "tuple": {
       const items = compileAll(node.items, frame);
       return (a) => {
-        a.runtime.costs.charge(8 * items.length);
+        a.runtime.costs.charge(32 * items.length);
         return new Tuple(items.map((item) => item(a)));
       };
     }
     case "list": {
       const items = compileAll(node.items, frame);
       return (a) => {
-        a.runtime.costs.charge(8 * items.length);
+        a.runtime.costs.charge(32 * items.length);
         return items.map((item) => item(a));
       };
     }
@@ -62,7 +63,7 @@ export function compileExpr(node: Expr, frame: Frame): Evaluate {
         [compileExpr(key, frame), compileExpr(value, frame)] as const
       );
       return (a) => {
-        a.runtime.costs.charge(16 * items.length);
+        a.runtime.costs.charge(64 * items.length);
         return new Dict(items.map(([key, value]) => [key(a), value(a)] as const));
       };
     }

@@ -5,7 +5,7 @@ import { JinjaError, typeError, valueError } from "./errors.ts";
 import { codePointLength, type Costs, intOf, textOf, typeName, type Value } from "./values.ts";
 
 const SPEC = /^(?:(.)?([<>=^]))?([-+ ])?(z)?(#)?(0)?(\d+)?([,_])?(?:\.(\d+))?(.)?$/su;
-const MAX_WIDTH = 1_000_000;
+const MAX_WIDTH = 100_000;
 
 interface Spec {
   readonly fill: string;

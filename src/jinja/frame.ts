@@ -21,10 +21,10 @@ export class FunctionScope {
 
   /** How many functions out, and at which place there. */
   place(ref: Ref): readonly [out: number, slot: number] {
-    let out = 0;
-    for (let scope: FunctionScope | undefined = this; scope !== undefined; scope = scope.parent) {
-      if (ref.level >= scope.#level) return [out, scope.#slot(`${ref.level} ${ref.name}`)];
-      out++;
+    if (ref.level >= this.#level) return [0, this.#slot(`${ref.level} ${ref.name}`)];
+    if (this.parent !== undefined) {
+      const [out, slot] = this.parent.place(ref);
+      return [out + 1, slot];
     }
     throw new JinjaError("syntax", `the variable '${ref.name}' has no place`);
   }

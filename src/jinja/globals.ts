@@ -4,16 +4,8 @@ import { str } from "./convert.ts";
 import { JinjaError, typeError } from "./errors.ts";
 import { fillDict } from "./methods.ts";
 import { strftime } from "./strftime.ts";
-import {
-  type Args,
-  Builtin,
-  type Costs,
-  Dict,
-  Namespace,
-  PyObject,
-  Range,
-  type Value,
-} from "./values.ts";
+import { Builtin, Namespace, Range } from "./objects.ts";
+import { type Args, type Costs, Dict, PyObject, type Value } from "./values.ts";
 
 /** `cycler("a", "b")`: each `next()` gives the next one. */
 class Cycler extends PyObject {

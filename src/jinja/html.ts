@@ -38,7 +38,7 @@ export function unescapeHtml(text: string): string {
 
 /** Without comments and tags, each run of white space one space. */
 export function stripTags(text: string, costs: Costs): string {
-  costs.charge(4 * text.length);
+  costs.charge(16 * text.length);
   const plain = without(without(text, "<!--", "-->"), "<", ">");
   return unescapeHtml(split(plain, null, -1).join(" "));
 }

@@ -3,7 +3,7 @@ import { MAX_NESTING } from "./convert.ts";
 import { floatRepr } from "./decimal.ts";
 import { JinjaError, typeError, valueError } from "./errors.ts";
 import { needInt, needText } from "./arguments.ts";
-import { ordered } from "./operators.ts";
+import { ordered } from "./comparison.ts";
 import { type Costs, Dict, intOf, listOf, textOf, Tuple, typeName, type Value } from "./values.ts";
 
 export interface JsonOptions {

@@ -5,7 +5,9 @@ import { typeError } from "./errors.ts";
 import { markupMethod } from "./markup_methods.ts";
 import { describeOwner, methodOf } from "./methods.ts";
 import { stringMethod } from "./string_methods.ts";
+import { formatMethod } from "./string_format.ts";
 import { charAt, sliceIndices, sliceText } from "./text.ts";
+import { type Builtin, Range } from "./objects.ts";
 import {
   type Costs,
   Dict,
@@ -14,7 +16,6 @@ import {
   Markup,
   orElse,
   PyObject,
-  Range,
   textOf,
   Tuple,
   typeName,
@@ -38,13 +39,18 @@ export function ownAttribute(value: Value, name: string): Value | undefined {
     );
   }
   if (value instanceof Undefined) return value.attribute(name);
-  if (typeof value === "string") return stringMethod(value, name);
-  if (value instanceof Markup) return markupMethod(value, name);
+  if (typeof value === "string") return textMethod(value, name);
+  if (value instanceof Markup) return markupMethod(value, name, textMethod);
   if (value instanceof PyObject) {
     const own = value.attribute(name);
     if (own !== undefined) return own;
   }
   return methodOf(value, name);
+}
+
+function textMethod(self: string, name: string): Builtin | undefined {
+  return formatMethod(self, name, { attribute: getAttribute, item: getItem }) ??
+    stringMethod(self, name);
 }
 
 /** `value[key]`; `undefined` where Python would raise TypeError or LookupError. */
@@ -55,7 +61,7 @@ function ownItem(value: Value, key: Value, costs: Costs): Value | undefined {
     const index = Number(int);
     const text = textOf(value);
     if (text !== undefined) {
-      costs.charge(hasAstral(text) ? text.length : text.length / 16);
+      costs.charge(hasAstral(text) ? 4 * text.length : text.length / 8);
       const char = charAt(text, index);
       return value instanceof Markup && char !== undefined ? new Markup(char) : char;
     }
@@ -123,7 +129,7 @@ export function slice(value: Value, start: Value, stop: Value, step: Value, cost
         : `'${typeName(value)}' object is not subscriptable`,
     );
   }
-  costs.charge(8 * items.length);
+  costs.charge(32 * items.length);
   const part = sliceIndices(start, stop, step, items.length).map((index) => items[index]!);
   return Array.isArray(value) ? part : new Tuple(part);
 }

@@ -1,18 +1,9 @@
 /** The methods of text that is marked safe, as `markupsafe.Markup` has them: what is put in is escaped. */
 import { str } from "./convert.ts";
 import { escapeHtml } from "./escape.ts";
-import { stringMethod } from "./string_methods.ts";
 import { stripTags, unescapeHtml } from "./html.ts";
-import {
-  type Args,
-  Builtin,
-  type Costs,
-  each,
-  Markup,
-  textOf,
-  Tuple,
-  type Value,
-} from "./values.ts";
+import { Builtin } from "./objects.ts";
+import { type Args, type Costs, each, Markup, textOf, Tuple, type Value } from "./values.ts";
 
 /** Those whose result is safe text again. */
 const SAFE = new Set(
@@ -22,11 +13,16 @@ const SAFE = new Set(
 /** Those whose arguments are no text to be put in. */
 const LITERAL = new Set(["split", "rsplit", "splitlines", "format", "join"]);
 
-export function markupMethod(self: Markup, name: string): Builtin | undefined {
+/** @param ofText The method of that name of the text itself. */
+export function markupMethod(
+  self: Markup,
+  name: string,
+  ofText: (self: string, name: string) => Builtin | undefined,
+): Builtin | undefined {
   if (name === "striptags") return method(name, (_, costs) => stripTags(self.text, costs));
   if (name === "unescape") return method(name, () => unescapeHtml(self.text));
   if (name === "__html__") return method(name, () => self);
-  const plain = stringMethod(self.text, name);
+  const plain = ofText(self.text, name);
   if (plain === undefined || !SAFE.has(name)) return plain;
   return method(name, (args, costs) => marked(plain.call(escaped(name, args, costs), costs)));
 }

@@ -2,19 +2,17 @@
 import { bind, clampInt, needInt, type Parameter } from "./arguments.ts";
 import { floatRepr } from "./decimal.ts";
 import { JinjaError, typeError, valueError } from "./errors.ts";
-import { equal, sorted } from "./operators.ts";
+import { equal, sorted } from "./comparison.ts";
+import { Builtin, DictView, Range } from "./objects.ts";
 import {
   type Args,
-  Builtin,
   type Costs,
   Dict,
-  DictView,
   each,
   hashKey,
   listOf,
   orElse,
   PyObject,
-  Range,
   truthy,
   Tuple,
   typeName,
@@ -52,7 +50,7 @@ function countOf(items: readonly Value[], value: Value, costs: Costs): bigint {
  */
 const LIST: Methods<Value[]> = {
   append: [["object"], (self, [value], costs) => {
-    costs.charge(8);
+    costs.charge(32);
     self.push(value!);
     return null;
   }],
@@ -61,7 +59,7 @@ const LIST: Methods<Value[]> = {
     return null;
   }],
   copy: [[], (self, _, costs) => {
-    costs.charge(8 * self.length);
+    costs.charge(32 * self.length);
     return [...self];
   }],
   count: [["value"], (self, [value], costs) => countOf(self, value!, costs)],
@@ -105,7 +103,7 @@ const DICT: Methods<Dict> = {
     return null;
   }],
   copy: [[], (self, _, costs) => {
-    costs.charge(16 * self.map.size);
+    costs.charge(64 * self.map.size);
     return new Dict(self.entries());
   }],
   get: [
@@ -140,7 +138,7 @@ export function fillDict(dict: Dict, { positional, named }: Args, costs: Costs):
     throw typeError(`dict expected at most 1 argument, got ${positional.length}`);
   }
   if (source instanceof Dict) {
-    costs.charge(16 * source.map.size);
+    costs.charge(64 * source.map.size);
     for (const [key, value] of [...source.entries()]) dict.set(key, value);
   } else if (source !== undefined) {
     for (const pair of each(source, costs)) {

@@ -6,19 +6,19 @@
  * It differs from Jinja2 on purpose: lists and dicts can be changed (`append`, `update`), which the immutable sandbox refuses
  * and some templates want; `lipsum`, bytes and characters by name are not there; nothing else can be included.
  */
+import type { Budget, Work } from "../budget.ts";
 import { compile, type Program } from "./compiler.ts";
 import { fromJs } from "./convert.ts";
 import { JinjaError } from "./errors.ts";
 import { makeGlobals } from "./globals.ts";
-import { DEFAULT_LIMITS, type Limits, Meter } from "./meter.ts";
 import { parse } from "./parser.ts";
 import { Context, Runtime } from "./runtime.ts";
 
 export { JinjaError, type JinjaErrorKind } from "./errors.ts";
-export { DEFAULT_LIMITS, type Limits } from "./meter.ts";
 
 export interface RenderOptions {
-  readonly limits?: Partial<Limits>;
+  /** What this rendering, and others with the same budget, may cost. */
+  readonly budget: Budget;
   /** What `strftime_now` tells. Default: now. */
   readonly now?: () => Date;
 }
@@ -39,22 +39,11 @@ export class Template {
 
   /**
    * The text that the template makes of these names and JSON values.
-   * @throws {JinjaError} what the template raises, or that it takes too long.
+   * @throws {JinjaError} what the template raises, or would make Python raise.
+   * @throws {SecLlamaError} `bad-request`: the budget is used up.
    */
-  render(variables: Readonly<Record<string, unknown>>, o: RenderOptions = {}): string {
-    const steps = this.steps(variables, o);
-    for (;;) {
-      const next = steps.next();
-      if (next.done) return next.value;
-    }
-  }
-
-  /** The same with a pause every few milliseconds, unless a macro is at work. */
-  *steps(
-    variables: Readonly<Record<string, unknown>>,
-    o: RenderOptions = {},
-  ): Generator<void, string> {
-    const runtime = new Runtime(new Meter({ ...DEFAULT_LIMITS, ...o.limits }));
+  *render(variables: Readonly<Record<string, unknown>>, o: RenderOptions): Work<string> {
+    const runtime = new Runtime(o.budget);
     const context = guarded(() => {
       const given = Object.entries(variables).filter(([, value]) => value !== undefined);
       return new Context(
@@ -65,11 +54,8 @@ export class Template {
       );
     });
     const run = this.#program(runtime, context);
-    for (;;) {
-      const next = guarded(() => run.next());
-      if (next.done) return runtime.out.join("");
-      yield;
-    }
+    while (!guarded(() => run.next()).done) yield;
+    return runtime.out.join("");
   }
 }
 

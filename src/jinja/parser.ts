@@ -3,7 +3,7 @@ import { ExpressionParser, type TupleOptions } from "./expression_parser.ts";
 import { tokenize } from "./lexer.ts";
 import type { Expr, FilterNode, ForNode, IfNode, Name, Signature, Stmt, Target } from "./nodes.ts";
 import { TokenStream } from "./token_stream.ts";
-import { Builtin } from "./values.ts";
+import { Builtin } from "./objects.ts";
 
 const MAX_BLOCKS = 100;
 

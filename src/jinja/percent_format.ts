@@ -21,7 +21,7 @@ import {
 const CONVERSION =
   /%(?:\(([^()]*(?:\([^()]*\)[^()]*)*)\))?([-#0 +]*)(\*|\d+)?(?:\.(\*|\d*))?[hlL]?(.)?/gsu;
 /** Padding and digits may not be longer. */
-const MAX_WIDTH = 1_000_000;
+const MAX_WIDTH = 100_000;
 
 /** @throws {JinjaError} `type`: too many or too few values, or of the wrong type; `value`: the format is not one. */
 export function percentFormat(template: Value, given: Value, costs: Costs): Value {

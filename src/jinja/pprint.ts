@@ -1,7 +1,7 @@
 /** Python's `pprint.pformat`, for lines of 80 columns. */
 import { repr, stringRepr } from "./convert.ts";
 import { SPACE } from "./lexer.ts";
-import { ordered } from "./operators.ts";
+import { ordered } from "./comparison.ts";
 import { splitLines } from "./text.ts";
 import { codePointLength, type Costs, Dict, Tuple, typeName, type Value } from "./values.ts";
 
@@ -42,7 +42,7 @@ function format(
 ): string {
   const plain = repr(value, costs);
   if (codePointLength(plain) <= WIDTH - indent - allowance) return plain;
-  costs.charge(8 * plain.length);
+  costs.charge(32 * plain.length);
   if (typeof value === "string") return formatText(value, indent, allowance, level + 1);
   if (value instanceof Dict) return formatDict(value, indent, allowance + 1, level + 1, costs);
   const items = Array.isArray(value) ? value : value instanceof Tuple ? value.items : undefined;

@@ -1,10 +1,10 @@
 /** The state of one rendering. */
+import type { Budget } from "../budget.ts";
 import { escapeHtml } from "./escape.ts";
 import { str } from "./convert.ts";
 import { JinjaError } from "./errors.ts";
 import { FILTERS } from "./filters.ts";
 import type { FilterEnv } from "./filter_types.ts";
-import type { Meter } from "./meter.ts";
 import { TESTS } from "./tests.ts";
 import { type Args, hashKey, Markup, textOf, type Value } from "./values.ts";
 
@@ -29,13 +29,15 @@ export class Context {
 }
 
 export class Runtime implements FilterEnv {
-  readonly costs: Meter;
+  readonly costs: Budget;
   autoescape = false;
+  /** Steps before the outermost macro that is at work. */
+  macroStart: number | undefined;
   /** What was written, up to now, to the buffer in use. */
   out: string[] = [];
 
-  constructor(meter: Meter) {
-    this.costs = meter;
+  constructor(budget: Budget) {
+    this.costs = budget;
   }
 
   filter(name: string, value: Value, args: Args): Value {

@@ -9,11 +9,12 @@ import {
   type FilterEnv,
   filterError,
 } from "./filter_types.ts";
-import { add, equal, ordered, sorted } from "./operators.ts";
+import { equal, ordered, sorted } from "./comparison.ts";
+import { add } from "./operators.ts";
+import { DictView, PyIterator, Range } from "./objects.ts";
 import {
   type Args,
   Dict,
-  DictView,
   each,
   GroupTuple,
   type HashKey,
@@ -22,9 +23,7 @@ import {
   lengthOf,
   listOf,
   orElse,
-  PyIterator,
   PyObject,
-  Range,
   textOf,
   truthy,
   Tuple,
@@ -54,7 +53,7 @@ function last(value: Value, env: FilterEnv): Value {
 function reverse(value: Value, env: FilterEnv): Value {
   const text = textOf(value);
   if (text !== undefined) {
-    env.costs.charge(4 * text.length);
+    env.costs.charge(16 * text.length);
     return [...text].reverse().join("");
   }
   const items = backwards(value, env);
@@ -79,7 +78,7 @@ function* batch(value: Value, size: number, fill: Value, env: FilterEnv): Genera
   }
   if (row.length === 0) return;
   if (fill !== null && row.length < size) {
-    env.costs.charge(8 * (size - row.length));
+    env.costs.charge(32 * (size - row.length));
     while (row.length < size) row.push(fill);
   }
   yield row;
@@ -92,7 +91,7 @@ function* slices(value: Value, count: number, fill: Value, env: FilterEnv): Gene
   const extra = items.length % count;
   let offset = 0;
   for (let index = 0; index < count; index++) {
-    env.costs.charge(64);
+    env.costs.charge(256);
     const start = offset + index * size;
     if (index < extra) offset++;
     const part = items.slice(start, offset + (index + 1) * size);

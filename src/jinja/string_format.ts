@@ -1,30 +1,52 @@
 /** `text.format(…)`, as Jinja2's sandbox runs it: fields are looked up as the template itself would. */
-import { JinjaError, valueError } from "./errors.ts";
+import { JinjaError, typeError, valueError } from "./errors.ts";
 import { repr, str } from "./convert.ts";
 import { formatValue } from "./format_spec.ts";
-import { getAttribute, getItem } from "./lookup.ts";
-import type { Args, Costs, Value } from "./values.ts";
+import { needText } from "./arguments.ts";
+import { Builtin } from "./objects.ts";
+import { type Args, type Costs, Dict, type Value } from "./values.ts";
 
 const FIELD = /^([^.[]*)((?:\.[^.[]+|\[[^\]]+\])*)$/s;
 const STEP = /\.([^.[]+)|\[([^\]]+)\]/gs;
 
-/** @throws {JinjaError} `value`: the format is not one; `lookup`: a field that was not given. */
-export function formatMethod(template: string, args: Args, costs: Costs): string {
-  return new Formatter(args, costs).format(template, 2);
+/** How a field's `.name` and `[key]` are looked up. */
+export interface Lookup {
+  attribute(value: Value, name: string, costs: Costs): Value;
+  item(value: Value, key: Value, costs: Costs): Value;
+}
+
+/** The methods `format` and `format_map` of a text; `undefined` for any other name. */
+export function formatMethod(self: string, name: string, lookup: Lookup): Builtin | undefined {
+  const format = (args: Args, costs: Costs) => new Formatter(args, costs, lookup).format(self, 2);
+  if (name === "format") return new Builtin(name, format);
+  if (name !== "format_map") return undefined;
+  return new Builtin(name, ({ positional, named }, costs) => {
+    const [mapping, ...more] = positional;
+    if (named.size > 0 || more.length > 0 || !(mapping instanceof Dict)) {
+      throw typeError("format_map() takes exactly one argument, a mapping");
+    }
+    const fields = new Map([...mapping.entries()].map(([key, value]) => [needText(key), value]));
+    return format({ positional: [], named: fields }, costs);
+  });
 }
 
 class Formatter {
   readonly #args: Args;
   readonly #costs: Costs;
+  readonly #lookup: Lookup;
   /** The next of `{}`; `undefined`: fields are numbered by hand. */
   #next: number | undefined;
   #numbered = false;
 
-  constructor(args: Args, costs: Costs) {
+  constructor(args: Args, costs: Costs, lookup: Lookup) {
+    this.#lookup = lookup;
     this.#args = args;
     this.#costs = costs;
   }
 
+  /**
+   * @throws {JinjaError} `value`: the format is not one; `lookup`: a field that was not given.
+   */
   format(template: string, depth: number): string {
     if (depth < 0) throw valueError("Max string recursion exceeded");
     let out = "";
@@ -82,8 +104,12 @@ class Formatter {
     }
     let value = this.#first(match[1]!);
     for (const [, attribute, item] of match[2]!.matchAll(STEP)) {
-      if (attribute !== undefined) value = getAttribute(value, attribute, this.#costs);
-      else value = getItem(value, /^\d+$/.test(item!) ? BigInt(item!) : item!, this.#costs);
+      if (attribute !== undefined) value = this.#lookup.attribute(value, attribute, this.#costs);
+      else {value = this.#lookup.item(
+          value,
+          /^\d+$/.test(item!) ? BigInt(item!) : item!,
+          this.#costs,
+        );}
     }
     return value;
   }

@@ -1,11 +1,10 @@
 /** The methods of Python's `str`. */
 import { clampInt, needInt, needText, type Parameter, withParameters } from "./arguments.ts";
 import { typeError, valueError } from "./errors.ts";
-import { formatMethod } from "./string_format.ts";
 import * as text from "./text.ts";
+import { Builtin } from "./objects.ts";
 import {
   type Args,
-  Builtin,
   codePointLength,
   type Costs,
   Dict,
@@ -22,7 +21,7 @@ import * as unicode from "./unicode.ts";
 type Method = (self: string) => (args: Args, costs: Costs) => Value;
 
 /** What a letter weighs that is looked at by itself. */
-const LETTER_UNITS = 8;
+const LETTER_UNITS = 32;
 
 const METHODS = new Map<string, Method>();
 
@@ -77,7 +76,7 @@ const SPLIT: readonly Parameter[] = [["sep", null], ["maxsplit", -1n]];
 const separator = (value: Value) => value === null ? null : needText(value);
 /** Each part is an item of its own. */
 function parts(found: string[], costs: Costs): string[] {
-  costs.charge(8 * found.length);
+  costs.charge(32 * found.length);
   return found;
 }
 define(
@@ -233,15 +232,6 @@ define("translate", ["table"], (self, [table], costs) => {
   return out;
 });
 
-METHODS.set("format", (self) => (args, costs) => formatMethod(self, args, costs));
-METHODS.set("format_map", (self) => (args, costs) => {
-  const [mapping, ...more] = args.positional;
-  if (args.named.size > 0 || more.length > 0 || !(mapping instanceof Dict)) {
-    throw typeError("format_map() takes exactly one argument, a mapping");
-  }
-  const named = new Map([...mapping.entries()].map(([key, value]) => [needText(key), value]));
-  return formatMethod(self, { positional: [], named }, costs);
-});
 define("encode", [["encoding", "utf-8"], ["errors", "strict"]], () => {
   throw typeError("bytes are not supported in templates");
 }, false);
@@ -255,6 +245,5 @@ function codeOf(point: Value): bigint {
 export function stringMethod(self: string, name: string): Builtin | undefined {
   const method = METHODS.get(name);
   if (method === undefined) return undefined;
-  const run = method(self);
   return new Builtin(name, method(self), "builtin_function_or_method");
 }

@@ -2,19 +2,11 @@
 import { str } from "./convert.ts";
 import { bind } from "./arguments.ts";
 import type { Test } from "./filter_types.ts";
-import { binary, compare, equal } from "./operators.ts";
+import { compare, equal } from "./comparison.ts";
+import { binary } from "./operators.ts";
 import type { CompareOperator } from "./nodes.ts";
-import {
-  Dict,
-  intOf,
-  Markup,
-  PyObject,
-  Range,
-  textOf,
-  Tuple,
-  Undefined,
-  type Value,
-} from "./values.ts";
+import { Range } from "./objects.ts";
+import { Dict, intOf, Markup, PyObject, textOf, Tuple, Undefined, type Value } from "./values.ts";
 import { isLower, isUpper } from "./unicode.ts";
 
 function simple(name: string, test: (value: Value) => boolean): Test {
@@ -62,7 +54,7 @@ function letters(name: string, test: (text: string) => boolean): Test {
   return (value, args, { costs }) => {
     bind(name, [], args);
     const text = str(value, costs);
-    costs.charge(8 * text.length);
+    costs.charge(32 * text.length);
     return test(text);
   };
 }

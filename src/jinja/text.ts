@@ -6,7 +6,9 @@ import { codePointLength, hasAstral, textOf, Tuple, typeName, type Value } from 
 
 const SPACE_CHAR = new RegExp(`[${SPACE}]`);
 const SPACES = new RegExp(`[${SPACE}]+`);
-const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/g;
+/** Separators of files, groups and records end a line as well. */
+const SEPARATORS = "\\x1c-\\x1e";
+const LINE_END = new RegExp(`\\r\\n|[\\n-\\r${SEPARATORS}\\x85\\u2028\\u2029]`, "g");
 
 /** Start and stop of a slice inside `length`, as Python's `slice.indices` cuts them, for a step of 1. */
 export function sliceBounds(start: Value, stop: Value, length: number): [number, number] {

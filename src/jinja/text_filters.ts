@@ -116,7 +116,7 @@ function urlQuote(value: Value, inQuery: boolean, env: FilterEnv): string {
     const plain = /[\w.~-]/.test(char) || (char === "/" && !inQuery);
     out += plain ? char : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }
-  env.costs.charge(4 * out.length);
+  env.costs.charge(16 * out.length);
   return inQuery ? out.replaceAll("%20", "+") : out;
 }
 
@@ -189,7 +189,7 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
   trim: byMethod("trim", "strip", [["chars", null]]),
   title: filter("title", [], (value, _, env) => {
     const source = textOf(soft(value, env))!;
-    env.costs.charge(16 * source.length);
+    env.costs.charge(64 * source.length);
     return titleWords(source);
   }),
   string: filter("string", [], (value, _, env) => soft(value, env)),
@@ -202,7 +202,7 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
   ),
   wordcount: filter("wordcount", [], (value, _, env) => {
     const source = textOf(soft(value, env))!;
-    env.costs.charge(4 * source.length);
+    env.costs.charge(16 * source.length);
     return BigInt(source.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0);
   }),
   wordwrap: filter(
@@ -210,9 +210,9 @@ export const TEXT_FILTERS: Readonly<Record<string, Filter>> = {
     [["width", 79n], ["break_long_words", true], ["wrapstring", null], ["break_on_hyphens", true]],
     (value, [width, long, by, hyphens], env) => {
       const source = needText(value);
-      env.costs.charge(8 * source.length);
+      env.costs.charge(32 * source.length);
       // The pattern of a word looks back at its beginning from each of its letters.
-      for (const word of source.split(WHITE)) env.costs.charge(word.length ** 2);
+      for (const word of source.split(WHITE)) env.costs.charge(4 * word.length ** 2);
       const options = { width: needInt(width!), long: truthy(long!), hyphens: truthy(hyphens!) };
       const between = by === null ? "\n" : needText(by!);
       return text.splitLines(source, false).map((line) => wrap(line, options).join(between))

@@ -58,7 +58,7 @@ export function urlize(value: Value, given: Value[], env: FilterEnv): string {
     return out;
   };
   const source = escapeHtml(value, env.costs).text;
-  env.costs.charge(16 * source.length);
+  env.costs.charge(64 * source.length);
   return source.split(SPLIT).map((word) => {
     if (word.length > MAX_WORD) return word;
     const [head, middle, tail] = apart(word);
