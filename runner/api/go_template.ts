@@ -58,7 +58,9 @@ export function* renderGoInsert(
 }
 
 function toPart({ text, from }: Run): PromptPart {
-  return { text, special: from === "template" };
+  return from === "model"
+    ? { text, special: false, reply: true }
+    : { text, special: from === "template" };
 }
 
 function refused(error: unknown): unknown {

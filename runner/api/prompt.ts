@@ -248,7 +248,7 @@ function cutUnits(parts: PromptPart[], units: number): PromptPart[] {
   for (const part of parts.toReversed()) {
     const text = part.text.length > left ? part.text.slice(part.text.length - left) : part.text;
     left -= text.length;
-    if (text !== "") out.unshift({ text: text.toWellFormed(), special: part.special });
+    if (text !== "") out.unshift({ ...part, text: text.toWellFormed() });
   }
   return out;
 }

@@ -1,9 +1,24 @@
 /**
  * Keeps text text. A control token's text in a user's message ("<|im_end|>") would become that token when the rendered
  * prompt is tokenized, and end the user's turn. It is broken by a mark that occurs nowhere else; after
- * rendering the prompt is cut at the marks and each piece is tokenized by itself, so the halves never meet again.
+ * rendering the prompt is cut at the marks: no control token arises across two pieces, though they are tokenized as one.
  */
 import { SecLlamaError } from "../../src/errors.ts";
+
+/**
+ * Of the tokens that llama.cpp recognises in any text, those that structure a prompt: "<|user|>", "<tool_call>", "</think>",
+ * "[INST]". Others are there for brevity: "<table>", runs of spaces.
+ */
+const STRUCTURAL = /^(<\/?([|｜].*|[a-z]+(_[a-z]+)+|think[a-z]*)>|\[\/?[A-Z_]+\])$/;
+
+export function isStructural(text: string): boolean {
+  return STRUCTURAL.test(text);
+}
+
+/** Of those, what an assistant's own text may hold: some templates cut its thinking off by its tags. */
+export function isThoughtTag(text: string): boolean {
+  return /think/.test(text);
+}
 
 /** Finds every place where one of many texts begins. */
 export class ControlTextFinder {

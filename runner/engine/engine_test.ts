@@ -153,7 +153,10 @@ modelTest(
   (modelPath) =>
     withEngine({ modelPath, contextLength: 64 }, async (engine) => {
       const prompt = new Int32Array(64).fill(5);
-      await assert.rejects(collect(engine, request("", { prompt })), coded("bad-request", /64/));
+      await assert.rejects(
+        collect(engine, request("", { prompt })),
+        coded("context-too-long", /64/),
+      );
       const fits = await collect(engine, request("", { prompt: prompt.subarray(1) }));
       assert.equal(fits.done.promptTokens, 63);
       await assert.rejects(

@@ -2,7 +2,13 @@
 import type { Budget, Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { Template } from "../../src/jinja/mod.ts";
-import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
+import {
+  chooseMark,
+  ControlTextFinder,
+  isStructural,
+  isThoughtTag,
+  splitAtMarks,
+} from "./control_text.ts";
 import type { ChatInput, ChatMessage, PromptPart, ToolDefinition } from "./types.ts";
 
 /** A role may become part of a control token ("<|" + role + "|>"), so it is one of those that mean something. */
@@ -17,14 +23,6 @@ const ROLES = new Set([
   "model",
   "control",
 ]);
-
-/**
- * Of the tokens that llama.cpp recognises in any text, those that structure a prompt: "<|user|>", "<tool_call>", "</think>",
- * "[INST]". Others are there for brevity: "<table>", runs of spaces.
- */
-const STRUCTURAL = /^(<\/?([|｜].*|[a-z]+(_[a-z]+)+|think[a-z]*)>|\[\/?[A-Z_]+\])$/;
-/** As for an assistant's own text, whose thinking some templates cut off by its tags. */
-const THINKING = /think/;
 
 /** What the renderer needs of a vocabulary. */
 export interface TemplateVocabulary {
@@ -54,11 +52,11 @@ export class ChatRenderer {
       bos_token: vocabulary.textOf(vocabulary.bos),
       eos_token: vocabulary.textOf(vocabulary.eos),
     };
-    const structural = vocabulary.userDefinedTexts.filter((text) => STRUCTURAL.test(text));
+    const structural = vocabulary.userDefinedTexts.filter(isStructural);
     this.#finder = new ControlTextFinder([...vocabulary.controlTexts, ...structural]);
     this.#assistantFinder = new ControlTextFinder([
       ...vocabulary.controlTexts,
-      ...structural.filter((text) => !THINKING.test(text)),
+      ...structural.filter((text) => !isThoughtTag(text)),
     ]);
   }
 

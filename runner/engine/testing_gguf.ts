@@ -153,9 +153,25 @@ function byteLength({ dims, type }: Tensor): number {
   return dims.reduce((product, dim) => product * dim, 1) / elements * bytes;
 }
 
+/** A token's text and `enum llama_token_type`: 1 normal, 3 control, 4 user-defined. */
+export interface TestToken {
+  readonly text: string;
+  readonly type: number;
+}
+
+export interface GgufOptions {
+  /** `general.name`. */
+  readonly name?: string;
+  /** In place of the last tokens. */
+  readonly tokens?: readonly TestToken[];
+}
+
 /** Bytes, printable characters, then made-up words: enough to tokenize any text. */
-function vocabulary(size: number): { text: string; type: number }[] {
-  const list = [{ text: "<unk>", type: 2 }, { text: "<s>", type: 3 }, { text: "</s>", type: 3 }];
+function vocabulary(size: number, last: readonly TestToken[]): TestToken[] {
+  const list: TestToken[] = [{ text: "<unk>", type: 2 }, { text: "<s>", type: 3 }, {
+    text: "</s>",
+    type: 3,
+  }];
   for (let byte = 0; byte < 256; byte++) {
     list.push({ text: `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`, type: 6 });
   }
@@ -164,6 +180,7 @@ function vocabulary(size: number): { text: string; type: number }[] {
   }
   list.push({ text: "▁", type: 1 });
   while (list.length < size) list.push({ text: `▁w${list.length.toString(36)}`, type: 1 });
+  list.splice(size - last.length, last.length, ...last);
   return list;
 }
 
@@ -197,10 +214,10 @@ class Keys {
   }
 }
 
-function modelKeys(shape: Shape, name: string, type: TypeName): Keys {
+function modelKeys(shape: Shape, size: string, type: TypeName, options: GgufOptions): Keys {
   const keys = new Keys();
   keys.string("general.architecture", "llama");
-  keys.string("general.name", `random ${name}`);
+  keys.string("general.name", options.name ?? `random ${size}`);
   keys.u32("general.file_type", TYPES[type].fileType);
   keys.u32("llama.context_length", CONTEXT_LENGTH);
   keys.u32("llama.embedding_length", shape.width);
@@ -214,7 +231,7 @@ function modelKeys(shape: Shape, name: string, type: TypeName): Keys {
   keys.f32("llama.rope.freq_base", 10000);
   keys.string("tokenizer.ggml.model", "llama");
   keys.string("tokenizer.ggml.pre", "default");
-  const tokens = vocabulary(shape.vocabulary);
+  const tokens = vocabulary(shape.vocabulary, options.tokens ?? []);
   keys.array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
   for (const { text } of tokens) keys.entries.string(text);
   keys.array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
@@ -279,7 +296,12 @@ function pool(type: TypeName, deviation: number): Uint8Array {
  * @returns The number of parameters.
  * @throws {RangeError} For a size that is not one of the table.
  */
-export function makeRandomGguf(size: string, type: TypeName, path: string): number {
+export function makeRandomGguf(
+  size: string,
+  type: TypeName,
+  path: string,
+  options: GgufOptions = {},
+): number {
   const shape = SHAPES[size];
   if (!shape) throw new RangeError(`size is ${size}, must be one of ${Object.keys(SHAPES)}`);
   const list = tensors(shape, type);
@@ -287,7 +309,7 @@ export function makeRandomGguf(size: string, type: TypeName, path: string): numb
   const write = (bytes: Uint8Array) => {
     for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
   };
-  write(header(modelKeys(shape, size, type), list));
+  write(header(modelKeys(shape, size, type, options), list));
   const pools = new Map<TypeName, Uint8Array>();
   let start = 0;
   for (const tensor of list) {

@@ -56,10 +56,15 @@ export interface ModelInfo {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** A piece of a prompt. `special`: text of control tokens becomes those tokens; else it stays text. */
+/**
+ * A piece of a prompt. Pieces are tokenized as one text, but no control token arises across two of them.
+ * `special`: text of control tokens becomes those tokens; else it stays text.
+ */
 export interface PromptPart {
   readonly text: string;
   readonly special: boolean;
+  /** Of what is not special: an earlier reply of the model's. The tags of its thinking may be tokens. */
+  readonly reply?: true;
 }
 
 /** Ollama's defaults: 0.8, 40, 0.9, 0.0, -, -, 1.0 (none), 64, 0, 0. */

@@ -1,11 +1,18 @@
 /** The model's vocabulary: text to tokens and back. Every call is native, and safe while a decode runs. */
 import { SecLlamaError } from "../../src/errors.ts";
 import { readCString } from "./c_string.ts";
+import { PromptTokenizer, type SpecialToken } from "./prompt_tokens.ts";
 import type { LlamaSymbols } from "./symbols.ts";
 import type { PromptPart } from "./types.ts";
 
 /** `enum llama_token_attr` */
-const ATTRIBUTE = { unknown: 1, control: 1 << 3, userDefined: 1 << 4 } as const;
+const ATTRIBUTE = {
+  unknown: 1,
+  control: 1 << 3,
+  userDefined: 1 << 4,
+  stripsBefore: 1 << 7,
+  stripsAfter: 1 << 8,
+} as const;
 /** `enum llama_vocab_type` */
 const SENTENCE_PIECE = 1;
 const NONE = 0;
@@ -39,6 +46,7 @@ export class Vocabulary {
   readonly #addsSpace: boolean;
   /** The token that ends a text to be embedded, or -1. */
   readonly #textEnd: number;
+  readonly #prompts: PromptTokenizer;
   #buffer = new Uint8Array(256);
 
   constructor(llama: LlamaSymbols, pointer: Deno.PointerValue) {
@@ -62,16 +70,30 @@ export class Vocabulary {
       ? this.eos
       : -1;
     this.#pieces = new Array(this.size);
-    const control: string[] = [];
-    const userDefined: string[] = [];
+    const specials: SpecialToken[] = [];
     for (let id = 0; id < this.size; id++) {
       const attributes = llama.llama_vocab_get_attr(pointer, id);
       if (llama.llama_vocab_is_eog(pointer, id)) this.#endOfGeneration.add(id);
-      if (attributes & (ATTRIBUTE.control | ATTRIBUTE.unknown)) control.push(this.textOf(id));
-      else if (attributes & ATTRIBUTE.userDefined) userDefined.push(this.textOf(id));
+      const isControl = (attributes & (ATTRIBUTE.control | ATTRIBUTE.unknown)) !== 0;
+      if (!isControl && (attributes & ATTRIBUTE.userDefined) === 0) continue;
+      const text = this.textOf(id);
+      if (text === "") continue;
+      specials.push({
+        id,
+        text,
+        isUserDefined: !isControl,
+        stripsBefore: (attributes & ATTRIBUTE.stripsBefore) !== 0,
+        stripsAfter: (attributes & ATTRIBUTE.stripsAfter) !== 0,
+      });
     }
-    this.controlTexts = control.filter((text) => text !== "");
-    this.userDefinedTexts = userDefined.filter((text) => text !== "");
+    const texts = (isUserDefined: boolean) =>
+      specials.filter((one) => one.isUserDefined === isUserDefined).map((one) => one.text);
+    this.controlTexts = texts(false);
+    this.userDefinedTexts = texts(true);
+    this.#prompts = new PromptTokenizer(specials, {
+      tokenize: (text, special) => this.#tokenize(text, special),
+      continue: (text) => this.#continue(text),
+    });
     this.#addsSpace = type === SENTENCE_PIECE &&
       this.#tokenize("a", false)[0] !== this.#tokenize("\na", false).at(-1);
   }
@@ -138,24 +160,14 @@ export class Vocabulary {
     return options.bos === true ? this.#withBos(tokens) : tokens;
   }
 
-  /** Parts to tokens, each by itself, so that no token arises across a boundary. BOS is never doubled. */
-  tokenizePrompt(parts: readonly PromptPart[], options: { bos?: boolean } = {}): Int32Array {
-    const pieces: Int32Array[] = [];
-    let first = true;
-    for (const part of parts) {
-      if (part.text === "") continue;
-      pieces.push(
-        first ? this.#tokenize(part.text, part.special) : this.#continue(part.text, part.special),
-      );
-      first = false;
-    }
-    const tokens = new Int32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-    let at = 0;
-    for (const piece of pieces) {
-      tokens.set(piece, at);
-      at += piece.length;
-    }
-    return options.bos ?? this.addBos ? this.#withBos(tokens) : tokens;
+  /** Parts to tokens, as one text. BOS is never doubled. */
+  tokenizePrompt(
+    parts: readonly PromptPart[],
+    options: { bos?: boolean; always?: boolean } = {},
+  ): Int32Array {
+    const { bos = this.addBos, always = false } = options;
+    const tokens = this.#prompts.tokenize(parts, { always });
+    return bos ? this.#withBos(tokens) : tokens;
   }
 
   /** A whole text, with the tokens that the model was trained to see at its ends; none is doubled. */
@@ -177,14 +189,14 @@ export class Vocabulary {
    * Tokens of text that follows other text. SentencePiece vocabularies put a space before whatever a call begins with:
    * behind a line feed they do not, and its tokens are then cut off.
    */
-  #continue(text: string, special: boolean): Int32Array {
-    if (!this.#addsSpace) return this.#tokenize(text, special);
+  #continue(text: string): Int32Array {
+    if (!this.#addsSpace) return this.#tokenize(text, false);
     const lineFeed = this.#tokenize("\n", false);
-    const tokens = this.#tokenize("\n" + text, special);
+    const tokens = this.#tokenize("\n" + text, false);
     if (lineFeed.every((id, index) => tokens[index] === id)) {
       return tokens.subarray(lineFeed.length);
     }
-    return this.#tokenize(text, special);
+    return this.#tokenize(text, false);
   }
 
   #tokenize(text: string, special: boolean): Int32Array {

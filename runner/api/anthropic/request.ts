@@ -4,6 +4,7 @@ import type { Fields } from "../fields.ts";
 import { refuseImageBlock } from "../images.ts";
 import { parseStop } from "../options.ts";
 import type { Format, InferenceRequest, Service, Think, ToolChoice } from "../request.ts";
+import { joinTexts } from "../text_parts.ts";
 
 const INT32_MAX = 2 ** 31 - 1;
 const MAX_LIST = 100_000;
@@ -144,7 +145,7 @@ function parseMessage(message: Fields): ChatMessage[] {
       case "redacted_thinking":
         break;
       default:
-        content += blockText(block);
+        content = joinTexts([content, blockText(block)]);
     }
   }
   const rest = content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0;
@@ -165,7 +166,7 @@ function blocksText(fields: Fields, name: string): string {
   if (value === undefined) return "";
   if (typeof value === "string") return value.toWellFormed();
   if (!Array.isArray(value)) throw fields.fail(name, "must be a string or an array of blocks");
-  return fields.objects(name, MAX_LIST)!.map(blockText).join("");
+  return joinTexts(fields.objects(name, MAX_LIST)!.map(blockText));
 }
 
 function blockText(block: Fields): string {

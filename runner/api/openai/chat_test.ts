@@ -117,7 +117,7 @@ Deno.test(`${PATH}: parts, developer, and the names of tool results`, async () =
   });
   assert.deepEqual(engine.chats.at(-1)!.messages, [
     { role: "system", content: "D" },
-    { role: "user", content: "ab" },
+    { role: "user", content: "a\nb" },
     {
       role: "assistant",
       content: "",

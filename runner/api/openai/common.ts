@@ -15,6 +15,7 @@ import type {
   Usage,
 } from "../request.ts";
 import { type Chunks, sse } from "../stream.ts";
+import { joinTexts } from "../text_parts.ts";
 
 const INT32_MAX = 2 ** 31 - 1;
 export const MAX_LIST = 100_000;
@@ -158,12 +159,14 @@ export function contentText(message: Fields, name: string): string {
   if (value === undefined) return "";
   if (typeof value === "string") return value.toWellFormed();
   if (!Array.isArray(value)) throw message.fail(name, "must be a string or an array of parts");
-  return message.objects(name, MAX_LIST)!.map((part) => {
-    const type = part.requiredString("type");
-    if (/^(input_|output_)?text$/.test(type)) return part.requiredString("text");
-    if (type === "refusal") return part.requiredString("refusal");
-    throw refusePart(part, type);
-  }).join("");
+  return joinTexts(
+    message.objects(name, MAX_LIST)!.map((part) => {
+      const type = part.requiredString("type");
+      if (/^(input_|output_)?text$/.test(type)) return part.requiredString("text");
+      if (type === "refusal") return part.requiredString("refusal");
+      throw refusePart(part, type);
+    }),
+  );
 }
 
 export interface WireToolCall {
