@@ -1,9 +1,16 @@
-/** The grammar a reply must follow, from `format` and from a tool the request insists on. */
+/** The grammar a reply must follow: from `format`, from a tool that must be called, and from tools whose calls must fit. */
 import { SecLlamaError } from "../../src/errors.ts";
-import { jsonGrammar, schemaGrammar } from "../grammar/schema_grammar.ts";
+import type { Work } from "../../src/budget.ts";
 import type { ToolDefinition } from "../engine/types.ts";
-import type { InferenceRequest } from "./request.ts";
+import { literal, type Rule } from "../grammar/gbnf.ts";
+import { Inexpressible } from "../grammar/refusal.ts";
+import { ReplyGrammar } from "../grammar/schema_grammar.ts";
+import type { CallableTool, CallSyntax } from "./call_syntax.ts";
+import type { Format, InferenceRequest } from "./request.ts";
 import type { ThinkTags } from "./think.ts";
+
+/** Calls in one reply that a grammar permits. */
+const MOST_CALLS = 16;
 
 /** How the reply begins, if with a thought. */
 export interface Thought {
@@ -13,84 +20,105 @@ export interface Thought {
   readonly opensThought: boolean;
 }
 
-/** @throws {SecLlamaError} `bad-request` naming the field whose schema cannot be made a grammar. */
-export function buildGrammar(request: InferenceRequest, thought: Thought): string | undefined {
-  const grammar = toolGrammar(request) ?? formatGrammar(request);
-  if (grammar === undefined || thought.tags === undefined) return grammar;
-  return afterThought(grammar, thought.tags, thought.opensThought);
+/**
+ * Where a call must be made, it is the reply. Where one may be made and a format is given, the reply is a call or of the
+ * format. Where one may be made of a strict tool, the reply is text and calls that fit.
+ * @throws {SecLlamaError} `bad-request` naming the field whose schema cannot be made a grammar.
+ */
+export function* buildGrammar(
+  request: InferenceRequest,
+  thought: Thought,
+  syntax: CallSyntax,
+): Work<string | undefined> {
+  const grammar = new ReplyGrammar();
+  const answer = yield* answerRule(grammar, request, syntax);
+  if (answer === undefined) return undefined;
+  const { tags, opensThought } = thought;
+  return grammar.text(
+    tags === undefined ? answer : afterThought(grammar, answer, tags, opensThought),
+  );
 }
 
-function formatGrammar({ format }: InferenceRequest): string | undefined {
-  if (format === undefined) return undefined;
-  return format.kind === "json" ? jsonGrammar() : convert(format.schema, format.field);
-}
-
-/** `{"name": …, "arguments": {…}}` of one of the tools, if one must be called. */
-function toolGrammar({ prompt }: InferenceRequest): string | undefined {
-  if (prompt.kind !== "chat" || prompt.toolChoice === "auto") return undefined;
-  const { tools, toolChoice } = prompt;
-  const wanted = toolChoice === "required"
-    ? tools
-    : tools.filter((tool) => tool.name === toolChoice.name);
-  if (wanted.length === 0) {
-    throw new SecLlamaError("bad-request", "tool_choice must be one of the tools", {
-      field: "tool_choice",
-    });
+function* answerRule(
+  grammar: ReplyGrammar,
+  request: InferenceRequest,
+  syntax: CallSyntax,
+): Work<Rule | undefined> {
+  const { prompt, format } = request;
+  const tools = prompt.kind === "chat" ? prompt.tools : [];
+  const choice = prompt.kind === "chat" ? prompt.toolChoice : "auto";
+  const most = prompt.kind === "chat" && prompt.oneCall === true ? 1 : MOST_CALLS;
+  if (choice !== "auto") {
+    const wanted = choice === "required" ? tools : tools.filter(({ name }) => name === choice.name);
+    if (wanted.length === 0) {
+      throw new SecLlamaError("bad-request", "tool_choice must be one of the tools", {
+        field: "tool_choice",
+      });
+    }
+    const callable = yield* callableTools(grammar, wanted);
+    return syntax.calls(grammar, callable, choice === "required" ? most : 1);
   }
-  const calls = wanted.map((tool) => ({
-    type: "object",
-    properties: { name: { const: tool.name }, arguments: objectSchema(tool.parameters) },
-    required: ["name", "arguments"],
-    additionalProperties: false,
-  }));
-  return convert({ ...definitions(wanted), anyOf: calls }, "tools");
-}
-
-/** What `$ref`s of the tools' schemas refer to, which is looked up from the root. */
-function definitions(tools: readonly ToolDefinition[]): Record<string, unknown> {
-  const found: Record<string, Record<string, unknown>> = { $defs: {}, definitions: {} };
-  for (const tool of tools) {
-    const schema = tool.parameters as Record<string, unknown> | undefined;
-    for (const key of Object.keys(found)) Object.assign(found[key]!, schema?.[key]);
+  if (format === undefined && !tools.some(({ strict }) => strict)) return undefined;
+  let calls: Rule | undefined;
+  if (tools.length > 0) calls = syntax.calls(grammar, yield* callableTools(grammar, tools), most);
+  if (format !== undefined) {
+    const value = yield* formatRule(grammar, format);
+    return calls === undefined ? value : grammar.rule().or(calls).or(value);
   }
-  return found;
+  // A call without a sign in front cannot be told from text before it is over.
+  if (syntax.open === undefined) return undefined;
+  const text = grammar.without(syntax.open);
+  return grammar.rule().or(text).or(text, calls!, "ws");
 }
 
-/** Arguments are an object, also where a schema leaves that out. */
-function objectSchema(parameters: unknown): unknown {
-  return { type: "object", ...(parameters as Record<string, unknown> | undefined) };
+function* formatRule(grammar: ReplyGrammar, format: Format): Work<Rule> {
+  switch (format.kind) {
+    case "json":
+      return grammar.of("object");
+    case "schema":
+      return yield* within(format.field, grammar.schema(format.schema));
+    case "grammar":
+      try {
+        return grammar.of(grammar.foreign(format.source));
+      } catch (error) {
+        if (!(error instanceof Inexpressible)) throw error;
+        const { field } = format;
+        throw new SecLlamaError("bad-request", `${field}: ${error.message}`, { field });
+      }
+  }
 }
 
-function convert(schema: unknown, field: string): string {
+function* callableTools(
+  grammar: ReplyGrammar,
+  tools: readonly ToolDefinition[],
+): Work<CallableTool[]> {
+  const out: CallableTool[] = [];
+  for (const { name, parameters } of tools) {
+    // Arguments are an object, also where a schema leaves that out.
+    const made = grammar.schema(parameters ?? true, { type: "object" });
+    const rule = yield* within("tools", made, `"${name.slice(0, 64)}": `);
+    out.push({ name, arguments: rule, parameters });
+  }
+  return out;
+}
+
+/** Errors of a schema say which of the request's fields it came from. */
+function* within<T>(field: string, work: Work<T>, part = ""): Work<T> {
   try {
-    return schemaGrammar(schema);
+    return yield* work;
   } catch (error) {
     if (!(error instanceof SecLlamaError)) throw error;
-    throw new SecLlamaError(error.code, `${field}: ${error.message}`, { field, cause: error });
+    throw new SecLlamaError(error.code, `${field}: ${part}${error.message}`, {
+      field,
+      cause: error,
+    });
   }
 }
 
-/** The grammar with a thought in front: allowed, or where the prompt has opened one, required. */
-function afterThought(grammar: string, tags: ThinkTags, open: boolean): string {
-  // No rule refers to `root`, so the name is free once its own line has another.
-  const answer = grammar.replace(/^root ::=/m, "answer ::=");
-  const thought = `${upTo(tags.close)} [ \\t\\n]*`;
-  const root = open ? thought : `([ \\t\\n]* ${quote(tags.open)} ${thought})?`;
-  return `root ::= ${root} answer\n${answer}`;
-}
-
-/** Any text without `tag`, then `tag`. */
-function upTo(tag: string): string {
-  const ways = [...tag].map((char, index) =>
-    (index === 0 ? "" : quote(tag.slice(0, index)) + " ") + `[^${escapeClass(char)}]`
-  );
-  return `(${ways.join(" | ")})* ${quote(tag)}`;
-}
-
-function quote(text: string): string {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
-}
-
-function escapeClass(char: string): string {
-  return /[\]\\^-]/.test(char) ? `\\${char}` : char;
+/** A rule with a thought in front: allowed, or where the prompt has opened one, required. */
+function afterThought(grammar: ReplyGrammar, answer: Rule, tags: ThinkTags, open: boolean): Rule {
+  const rest = grammar.upTo(tags.close);
+  const space = "[ \\t\\n]{0,20}";
+  if (open) return grammar.of(rest, space, answer);
+  return grammar.rule().or(answer).or(space, literal(tags.open), rest, space, answer);
 }

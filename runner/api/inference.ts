@@ -2,11 +2,12 @@
 import { isSameModel } from "../../src/api/model_name.ts";
 import { MODEL_REQUIRED_TEXT, modelNotFoundText } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import type { Engine, GenerateEvent, TokenLogprob } from "../engine/types.ts";
+import type { Engine, GenerateEvent, ThoughtLimit, TokenLogprob } from "../engine/types.ts";
 import { Turns } from "../turns.ts";
 import { Fields } from "./fields.ts";
 import { embed } from "./embed.ts";
-import { buildGrammar } from "./grammar.ts";
+import { callSyntax } from "./call_syntax.ts";
+import { buildGrammar, type Thought } from "./grammar.ts";
 import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit } from "./prompt.ts";
@@ -107,16 +108,21 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     promptTail: prompt.tail,
     template: template.source,
   });
-  const grammar = buildGrammar(request, parser);
+  const syntax = callSyntax(template.source);
+  const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
+  const maxTokens = replyLimit(engine, request, prompt.tokens.length);
   yield { type: "start", promptTokens: prompt.tokens.length };
 
   const events = engine.generate({
     prompt: prompt.tokens,
     client: call.client,
-    maxTokens: replyLimit(engine, request, prompt.tokens.length),
+    maxTokens,
     stop: request.options.stop,
     sampling: request.options.sampling,
     ...(grammar === undefined ? {} : { grammar }),
+    ...(grammar === undefined
+      ? {}
+      : thoughtLimit(engine, parser, roomFor(engine, prompt, maxTokens))),
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
   }, call.signal);
   for await (const event of events) {
@@ -172,6 +178,24 @@ function replyLimit(engine: Engine, request: InferenceRequest, promptTokens: num
   if (limit >= engine.info.slotContextLength) return maxTokens;
   const room = limit - promptTokens;
   return maxTokens < 0 ? room : Math.min(maxTokens, room);
+}
+
+/** Tokens that the reply can have in any case. */
+function roomFor(engine: Engine, prompt: { tokens: Int32Array }, maxTokens: number): number {
+  const room = engine.info.slotContextLength - prompt.tokens.length;
+  return maxTokens < 0 ? room : Math.min(maxTokens, room);
+}
+
+/** Of a reply that must be of some form, a thought may take half: the rest is for what was asked for. */
+function thoughtLimit(engine: Engine, { tags, opensThought }: Thought, room: number) {
+  if (tags === undefined) return {};
+  const thought: ThoughtLimit = {
+    ...(opensThought ? {} : { open: tags.open }),
+    close: tags.close,
+    closeTokens: engine.tokenize(tags.close, { special: true }),
+    most: Math.floor(room / 2),
+  };
+  return { thought };
 }
 
 /** The model thinks unless told not to, as in Ollama; one that cannot is told nothing. */

@@ -157,12 +157,13 @@ function renderFrom(
   const messages: ChatMessage[] = chat.messages.filter((message, index) =>
     index >= from || message.role === "system"
   );
+  const tools = chat.tools.map(({ strict: _, ...shown }) => shown);
   if (template.go !== undefined) {
-    return renderGoChat(template.go, { messages, tools: chat.tools, think }, budget);
+    return renderGoChat(template.go, { messages, tools, think }, budget);
   }
   return engine.renderChat({
     messages,
-    ...(chat.tools.length > 0 ? { tools: chat.tools } : {}),
+    ...(tools.length > 0 ? { tools } : {}),
     ...(think === undefined ? {} : { think }),
   }, budget);
 }

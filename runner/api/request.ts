@@ -6,13 +6,12 @@ import type { ChatMessage, Sampling, ToolCall, ToolDefinition } from "../engine/
 
 export type Think = boolean | "low" | "medium" | "high";
 
-/** What the reply must be: any JSON object, or JSON that a schema allows. */
-export type Format = { readonly kind: "json" } | {
-  readonly kind: "schema";
-  readonly schema: unknown;
-  /** The field of the request it came from, for errors. */
-  readonly field: string;
-};
+/** What the reply must be: any JSON object, JSON that a schema allows, or what a grammar in GBNF does. */
+export type Format =
+  | { readonly kind: "json" }
+  /** `field`: that of the request it came from, for errors. */
+  | { readonly kind: "schema"; readonly schema: unknown; readonly field: string }
+  | { readonly kind: "grammar"; readonly source: string; readonly field: string };
 
 /** `auto`: the model may call; `required`: it must call something; a name: it must call that tool. */
 export type ToolChoice = "auto" | "required" | { readonly name: string };

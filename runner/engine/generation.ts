@@ -3,6 +3,7 @@ import { SecLlamaError } from "../../src/errors.ts";
 import { EventQueue } from "./event_queue.ts";
 import { type RankedToken, rankLogprobs } from "./logprobs.ts";
 import type { Sampler } from "./sampler.ts";
+import { ThoughtGuard } from "./thought.ts";
 import { StopMatcher, Utf8Joiner } from "./text_stream.ts";
 import type { GenerateEvent, GenerateRequest, TokenLogprob } from "./types.ts";
 import { lossyText, type Vocabulary } from "./vocabulary.ts";
@@ -36,6 +37,7 @@ export class Generation {
   readonly #sampler: Sampler;
   readonly #joiner = new Utf8Joiner();
   readonly #stops: StopMatcher;
+  readonly #thought: ThoughtGuard | undefined;
   readonly #signal: AbortSignal;
   readonly #hooks: GenerationHooks;
   #evalTokens = 0;
@@ -58,6 +60,8 @@ export class Generation {
     this.#sampler = o.sampler;
     this.#vocabulary = o.vocabulary;
     this.#stops = new StopMatcher(o.request.stop);
+    const { thought } = o.request;
+    this.#thought = thought === undefined ? undefined : new ThoughtGuard(thought);
     this.#signal = o.signal;
     this.#hooks = o.hooks;
     this.#onAbort = () => this.#cancel();
@@ -90,7 +94,9 @@ export class Generation {
    * @returns The token to be decoded next, or how the generation ended.
    */
   draw(context: Deno.PointerValue, index: number, logits: () => Float32Array): number | Ending {
-    const token = this.#sampler.sample(context, index, logits);
+    const due = this.#thought?.due(this.generated.length);
+    const put = due !== undefined && this.#sampler.force(due);
+    const token = put ? due : this.#sampler.sample(context, index, logits);
     if (this.#firstTokenAt === 0) this.#firstTokenAt = performance.now();
     this.#evalTokens++;
     if (token < 0) return { reason: "stop" };
@@ -99,6 +105,9 @@ export class Generation {
       ? undefined
       : this.#logprobs(token, logits());
     this.generated.push(token);
+    if (this.#thought !== undefined) {
+      this.#thought.see(this.#vocabulary.piece(token).text ?? "\ufffd", put);
+    }
     const { text, stop } = this.#stops.push(this.#joiner.push(this.#vocabulary.piece(token)));
     this.events.push({ type: "token", text, id: token, ...logprobs });
     if (stop !== undefined) return { reason: "stop", stopSequence: stop };

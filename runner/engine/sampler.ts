@@ -152,6 +152,17 @@ export class Sampler {
     return this.#sampleAmongPermitted(logits());
   }
 
+  /** Takes a token that was not drawn. @returns Whether the grammar permits it; if not, nothing was done. */
+  force(token: number): boolean {
+    const llama = this.#llama;
+    if (this.#grammar !== null) {
+      if (!this.#permits(token)) return false;
+      llama.llama_sampler_accept(this.#grammar, token);
+    }
+    llama.llama_sampler_accept(this.#filters, token);
+    return true;
+  }
+
   #permits(token: number): boolean {
     const candidates = this.#candidates;
     candidates.one(token);

@@ -106,10 +106,21 @@ export interface GenerateRequest {
   readonly sampling: Sampling;
   /** GBNF with a rule `root`. */
   readonly grammar?: string;
+  /** Ends a thought that becomes too long. */
+  readonly thought?: ThoughtLimit;
   /** Number of alternatives to report with each token; 0 reports the chosen token's only. Absent: none. At most 20. */
   readonly logprobs?: number;
   /** Whether the prompt begins with the model's BOS token. Default: as the model wants; never doubled. */
   readonly bos?: boolean;
+}
+
+export interface ThoughtLimit {
+  /** The text that begins a thought, at the start of the reply; absent: the prompt has begun one. */
+  readonly open?: string;
+  /** The text that ends it, and its tokens, which are put in once the reply has `most` tokens. */
+  readonly close: string;
+  readonly closeTokens: Int32Array;
+  readonly most: number;
 }
 
 export interface TokenLogprob {
@@ -173,6 +184,8 @@ export interface ToolDefinition {
   readonly description?: string;
   /** JSON schema of the arguments. */
   readonly parameters?: unknown;
+  /** The arguments of every call fit the schema. Templates are not told. */
+  readonly strict?: boolean;
 }
 
 export interface ChatInput {

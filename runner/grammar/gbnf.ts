@@ -2,7 +2,8 @@
  * Grammars in GBNF, llama.cpp's notation, built from rules that may refer to each other. What can never be completed, such as an
  * object that must hold itself, is left out when the grammar is written.
  */
-import { COMMON, type CommonRule } from "./json_rules.ts";
+import { renameRules } from "./foreign_grammar.ts";
+import { COMMON } from "./json_rules.ts";
 import { Inexpressible } from "./refusal.ts";
 
 /** Tunables. */
@@ -51,6 +52,8 @@ export function literal(text: string): string {
 export class Grammar {
   #rules = 0;
   #repetitions = 0;
+  /** Grammars of others that are parts of this one. */
+  readonly #foreign: string[] = [];
 
   rule(): Rule {
     if (++this.#rules > LIMITS.rules) throw new Inexpressible("it makes the grammar too large");
@@ -62,9 +65,11 @@ export class Grammar {
     return this.rule().or(...parts);
   }
 
-  /** One of JSON's own rules. */
-  common(name: CommonRule): string {
-    return name;
+  /** The `root` of a grammar in GBNF. @throws {Inexpressible} */
+  foreign(source: string): Part {
+    const prefix = `g${this.#foreign.length}-`;
+    this.#foreign.push(renameRules(source, prefix));
+    return `${prefix}root`;
   }
 
   /**
@@ -151,7 +156,7 @@ export class Grammar {
       lines.push(line);
     }
     const common = Object.entries(COMMON).map(([name, body]) => `${name} ::= ${body}\n`);
-    return [...lines, ...common].join("");
+    return [...lines, ...common, ...this.#foreign].join("");
   }
 }
 

@@ -22,11 +22,3 @@ export const COMMON = {
   object: `"{" ws (string ":" ws value ("," ws string ":" ws value)*)? ws "}"`,
   array: `"[" ws (value ("," ws value)*)? ws "]"`,
 } as const;
-
-export type CommonRule = keyof typeof COMMON;
-
-/** The grammar of any JSON object: what Ollama's `format: "json"` asks for. */
-export function jsonGrammar(): string {
-  return Object.entries({ root: "object", ...COMMON })
-    .map(([name, body]) => `${name} ::= ${body}\n`).join("");
-}

@@ -5,17 +5,19 @@
  *
  * Schemas come from strangers: everything that could make a grammar large or slow is counted.
  */
+import { runAtOnce, type Work } from "../../src/budget.ts";
 import { Algebra } from "./algebra.ts";
 import { Budget } from "./automaton.ts";
 import { Grammar, type Rule } from "./gbnf.ts";
 import { naming, refuse } from "./refusal.ts";
+import { all, ANY_TEXT, automatonOf, codes, not, plain, sequence } from "./regular.ts";
+import { ANY_CODE } from "./code_set.ts";
 import { SchemaDocument } from "./schema_document.ts";
 import { SchemaRules } from "./schema_rules.ts";
 import { formula } from "./terms.ts";
+import { textRule } from "./text_rules.ts";
 
-export { jsonGrammar } from "./json_rules.ts";
-
-/** Steps of making automata, for one grammar. */
+/** Steps of making automata, for one grammar: about a second. */
 const MAX_STEPS = 1_500_000;
 
 /** A grammar that schemas are parts of. */
@@ -24,23 +26,41 @@ export class ReplyGrammar extends Grammar {
 
   /**
    * A rule for the JSON values that fit a schema.
+   * @param also A second schema that they fit, without references.
    * @throws {SecLlamaError} `bad-request` naming the keyword, its place and the reason.
    */
-  schema(schema: unknown): Rule {
-    return naming("schema", "#", () => {
-      const algebra = new Algebra(new SchemaDocument(schema), this.#budget);
-      const make = (options: { guessTypes: boolean }) => {
-        const rules = new SchemaRules(this, algebra, options);
-        const root = this.of(rules.value(formula([algebra.literal(algebra.document.root)])));
-        rules.finish();
-        return root;
-      };
-      const root = make({ guessTypes: true });
-      return this.permitsSomething(root) ? root : make({ guessTypes: false });
-    });
+  *schema(schema: unknown, also: unknown = true): Work<Rule> {
+    const algebra = naming(
+      "schema",
+      "#",
+      () => new Algebra(new SchemaDocument(schema), this.#budget),
+    );
+    const { document } = algebra;
+    const both = [document.root, document.node(also, "#", "")];
+    const wanted = formula(both.map((node) => algebra.literal(node)));
+    for (const guessTypes of [true, false]) {
+      const rules = new SchemaRules(this, algebra, { guessTypes });
+      const root = naming("schema", "#", () => this.of(rules.value(wanted)));
+      yield* rules.finish();
+      if (this.permitsSomething(root)) return root;
+    }
+    return refuse("schema", "#", "it permits nothing, or nothing that comes to an end");
   }
 
-  /** @throws {SecLlamaError} `bad-request`: nothing fits, or it is too large. */
+  /** Any text, not of JSON, that `tag` does not occur in. @param tag Not empty. */
+  without(tag: string): Rule {
+    const has = sequence(ANY_TEXT, plain(tag), ANY_TEXT);
+    return textRule(this, automatonOf(not(has), this.#budget), "plain");
+  }
+
+  /** Any text up to the first `tag`, and that. */
+  upTo(tag: string): Rule {
+    const ends = sequence(ANY_TEXT, plain(tag));
+    const before = sequence(ANY_TEXT, plain(tag), codes(ANY_CODE), ANY_TEXT);
+    return textRule(this, automatonOf(all(ends, not(before)), this.#budget), "plain");
+  }
+
+  /** @throws {SecLlamaError} `bad-request`: it is too large. */
   text(root: Rule): string {
     return naming("schema", "#", () => this.write(root)) ??
       refuse("schema", "#", "it permits nothing, or nothing that comes to an end");
@@ -48,10 +68,10 @@ export class ReplyGrammar extends Grammar {
 }
 
 /**
- * The grammar of JSON that fits a schema.
+ * The grammar of JSON that fits a schema, made at once.
  * @throws {SecLlamaError} `bad-request` naming the keyword, its place and the reason.
  */
 export function schemaGrammar(schema: unknown): string {
   const grammar = new ReplyGrammar();
-  return grammar.text(grammar.schema(schema));
+  return grammar.text(runAtOnce(grammar.schema(schema)));
 }

@@ -1,4 +1,5 @@
 /** Rules for the values that fit schemas. */
+import type { Work } from "../../src/budget.ts";
 import type { Algebra } from "./algebra.ts";
 import { ANYTHING, words } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
@@ -47,9 +48,12 @@ export class SchemaRules {
     return rule;
   }
 
-  /** Makes all rules that were asked for. */
-  finish(): void {
-    for (let next; (next = this.#waiting.pop()) !== undefined;) next();
+  /** Makes all rules that were asked for, and lets others work in between. */
+  *finish(): Work<void> {
+    for (let next; (next = this.#waiting.pop()) !== undefined;) {
+      next();
+      yield;
+    }
   }
 
   #fill(rule: Rule, of: Formula): void {

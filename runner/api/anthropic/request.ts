@@ -105,8 +105,10 @@ function parseTools(body: Fields) {
     if (name === "") throw tool.fail("name", "must not be empty");
     const description = tool.string("description");
     const parameters = tool.object("input_schema")?.value();
+    const strict = tool.boolean("strict") ?? false;
     return {
       name,
+      ...(strict ? { strict } : {}),
       ...(description === undefined ? {} : { description }),
       ...(parameters === undefined ? {} : { parameters }),
     };

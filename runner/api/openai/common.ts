@@ -223,8 +223,10 @@ export function toolDefinition(fields: Fields): ToolDefinition {
   if (name === "") throw fields.fail("name", "must not be empty");
   const description = fields.string("description");
   const parameters = fields.object("parameters")?.value();
+  const strict = fields.boolean("strict") ?? false;
   return {
     name,
+    ...(strict ? { strict } : {}),
     ...(description === undefined ? {} : { description }),
     ...(parameters === undefined ? {} : { parameters }),
   };
