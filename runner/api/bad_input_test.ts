@@ -147,7 +147,7 @@ Deno.test("deep, huge and regex-bomb schemas are refused or harmless, and quick"
   const wide = Object.fromEntries(
     Array.from({ length: 20_000 }, (_, index) => [`p${index}`, bomb]),
   );
-  const schemas: [schema: unknown, status: number][] = [
+  const schemas: [schema: unknown, status: number, asTool?: number][] = [
     [bomb, 200],
     [{ type: "object", properties: { a: bomb } }, 200],
     [deepSchema(150), 400],
@@ -156,9 +156,10 @@ Deno.test("deep, huge and regex-bomb schemas are refused or harmless, and quick"
     [{ type: "array", items: { type: "null" }, minItems: 1e9 }, 400],
     [{ $ref: "http://example.com/schema" }, 400],
     [{ $ref: "#/nowhere" }, 400],
-    [{ $ref: "#" }, 400],
+    // Within a tool's arguments it comes to an end.
+    [{ $ref: "#" }, 400, 200],
   ];
-  for (const [schema, status] of schemas) {
+  for (const [schema, status, asTool = status] of schemas) {
     const started = performance.now();
     const body = { model: "demo", ...GOOD["/api/chat"], stream: false, format: schema };
     const response = await post("/api/chat", body);
@@ -166,10 +167,13 @@ Deno.test("deep, huge and regex-bomb schemas are refused or harmless, and quick"
     const forced = await post("/v1/chat/completions", {
       model: "demo",
       ...GOOD["/v1/chat/completions"],
-      tools: [{ type: "function", function: { name: "f", parameters: schema } }],
+      tools: [{
+        type: "function",
+        function: { name: "f", parameters: { properties: { a: schema } } },
+      }],
       tool_choice: "required",
     });
-    assert.equal(forced.status, status, JSON.stringify(schema).slice(0, 80));
+    assert.equal(forced.status, asTool, JSON.stringify(schema).slice(0, 80));
     assert.ok(performance.now() - started < 3000);
   }
 });
