@@ -3,19 +3,20 @@ import { attackByMacos } from "../src/escape/macos.ts";
 import { openMacosLibc } from "../src/macos/libc.ts";
 import { attackByLinux } from "../src/escape/linux.ts";
 import { linux } from "../src/linux/libc.ts";
-import type { AttackResult, AttackTargets, LoopbackTargets } from "../src/escape/types.ts";
+import { attackTargets, loopbackTargets } from "../src/escape/targets.ts";
+import type { AttackResult } from "../src/escape/types.ts";
 import { attackByWindows, openWinsock } from "../src/escape/windows.ts";
 
 export type { AttackResult, AttackTargets } from "../src/escape/types.ts";
 
 /** Tries each target by native calls, as code in the model's libraries could. The listeners count what arrives. */
-export function attack(targets: unknown): AttackResult[] {
+export function attack(targets: object): AttackResult[] {
   switch (Deno.build.os) {
     case "darwin":
-      return attackByMacos(openMacosLibc(), targets as LoopbackTargets);
+      return attackByMacos(openMacosLibc(), loopbackTargets(targets, "targets"));
     case "windows":
-      return attackByWindows(openWinsock(), targets as LoopbackTargets);
+      return attackByWindows(openWinsock(), loopbackTargets(targets, "targets"));
     default:
-      return attackByLinux(linux(), targets as AttackTargets);
+      return attackByLinux(linux(), attackTargets(targets, "targets"));
   }
 }

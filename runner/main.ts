@@ -5,7 +5,7 @@
  */
 import type { Bytes } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
-import type { BootMessage, FromRunner } from "../src/pipe/messages.ts";
+import { type BootMessage, type FromRunner, parseToRunner } from "../src/api/pipe_messages.ts";
 import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
@@ -69,14 +69,12 @@ async function boot(message: BootMessage): Promise<void> {
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
   });
-  const { metadata: _metadata, chatTemplate: _template, ...info } = loaded.info;
   send({
     t: "ready",
     loadMs,
     lockdown: locked,
     attacks,
     permissions: permissionStates(),
-    info: { ...info },
   });
 }
 
@@ -93,24 +91,25 @@ async function tryToken(engine: Engine): Promise<void> {
 }
 
 function send(message: FromRunner): void {
-  void pipe.control(message as unknown as Record<string, unknown>);
+  void pipe.control(message);
 }
 
 const pipe = new Pipe({
   side: "runner",
   readable: Deno.stdin.readable,
   write: writeAll,
-  onControl(message) {
-    if (message["t"] === "boot" && !booted) {
+  onControl(control) {
+    const message = parseToRunner(control);
+    if (message.t === "boot" && !booted) {
       booted = true;
-      boot(message as unknown as BootMessage).catch((error) => {
+      boot(message).catch((error) => {
         const e = toSecLlamaError(error);
         send({ t: "failed", code: e.code, message: e.message });
         fatal(error);
       });
-    } else if (message["t"] === "serve" && session) {
+    } else if (message.t === "serve" && session) {
       session.serve();
-    } else if (message["t"] === "ping" && engine) {
+    } else if (message.t === "ping" && engine) {
       send({ t: "pong", busy: engine.slotsBusy(), steps: engine.steps() });
     } else {
       throw new SecLlamaError("pipe-broken", "an unexpected control message came");

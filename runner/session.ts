@@ -7,7 +7,7 @@ import { JSON_TYPE, PROBLEM_TYPE, SEALED_TYPE } from "../src/api/media_types.ts"
 import { INFERENCE_BYTES } from "../src/api/routes.ts";
 import { type Bytes, fromHex, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
-import type { AnswerHead, OpenHead } from "../src/pipe/messages.ts";
+import { type AnswerHead, type OpenHead, parseOpenHead } from "../src/api/pipe_messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/api/problems.ts";
 import { type OpenedRequest, Recipient, type RecipientOptions } from "../src/sealed/recipient.ts";
@@ -76,8 +76,8 @@ export class Session {
   }
 
   async handle(exchange: Exchange): Promise<void> {
-    const head = exchange.request as unknown as OpenHead;
     try {
+      const head = parseOpenHead(exchange.request);
       if (!this.#serving) throw new SecLlamaError("busy", "the runner is not ready");
       switch (head.kind) {
         case "key":
@@ -89,8 +89,6 @@ export class Session {
             throw new SecLlamaError("plaintext-refused", "plaintext requests are refused");
           }
           return await this.#plain(exchange, head);
-        default:
-          throw new SecLlamaError("malformed", "unknown kind of exchange");
       }
     } catch (error) {
       await refuse(exchange, error);
@@ -148,7 +146,7 @@ export class Session {
           "content-type": SEALED_TYPE,
           "cache-control": "no-store, no-transform",
         },
-      } satisfies AnswerHead as unknown as Record<string, unknown>,
+      } satisfies AnswerHead,
     );
     await sendReply(opened.reply, response, {
       write: (bytes) => exchange.write(bytes),
@@ -218,7 +216,7 @@ export class Session {
 }
 
 async function answer(exchange: Exchange, head: AnswerHead, body: Uint8Array): Promise<void> {
-  await exchange.respond(head as unknown as Record<string, unknown>);
+  await exchange.respond(head);
   await exchange.write(body);
   await exchange.end();
 }

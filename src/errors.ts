@@ -97,6 +97,11 @@ export const ERROR_TABLE = {
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
+/** Whether a text, which may be a stranger's, is one of our codes. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERROR_TABLE, text);
+}
+
 export interface ErrorOptions {
   /** What to do next, one line: "to make a key, run: secllama key init". */
   readonly hint?: string;

@@ -36,7 +36,13 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/loopback.ts": [],
   "src/pem.ts": ["src/bytes.ts"],
   // What two processes must agree on. Everything may know it; it knows nothing.
-  "src/api": ["src/errors.ts", "src/budget.ts", "src/codecs.ts", "src/bytes.ts"],
+  "src/api": [
+    "src/errors.ts",
+    "src/budget.ts",
+    "src/codecs.ts",
+    "src/bytes.ts",
+    "src/duration.ts",
+  ],
   "src/permissions.ts": [],
   "src/macos": [],
   "src/windows": [],

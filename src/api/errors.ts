@@ -13,7 +13,7 @@
  * content, so none goes out.
  */
 import { toHex } from "../bytes.ts";
-import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { type ErrorCode, isErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { JSON_TYPE, PROBLEM_TYPE } from "./media_types.ts";
 import { toProblem } from "./problems.ts";
 import { allowed, type Dialect, dialectOf, type Route, routeOf } from "./routes.ts";
@@ -111,8 +111,8 @@ export async function readError(answer: Response): Promise<SecLlamaError> {
   const body = Object(await answer.json().catch(() => ({}))) as Record<string, unknown>;
   const { error, code, hint } = body;
   return new SecLlamaError(
-    typeof code === "string" && Object.hasOwn(ERROR_TABLE, code)
-      ? code as ErrorCode
+    typeof code === "string" && isErrorCode(code)
+      ? code
       : BY_STATUS[answer.status] ?? "model-failed",
     printable(error) ?? `the server answered with status ${answer.status}`,
     printable(hint) === undefined ? {} : { hint: printable(hint)! },

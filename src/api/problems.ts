@@ -4,7 +4,7 @@
  * Only errors that occur before a reply can be sealed take this form; everything the application says travels sealed.
  * `auth` has one text for every cause, so it tells a stranger nothing.
  */
-import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../errors.ts";
+import { type ErrorCode, isErrorCode, SecLlamaError } from "../errors.ts";
 import { PROBLEM_TYPE } from "./media_types.ts";
 import { printable } from "./texts.ts";
 
@@ -60,9 +60,8 @@ export function fromProblem(document: unknown): SecLlamaError | undefined {
   if (typeof document !== "object" || document === null) return undefined;
   const { type, detail, hint } = document as { [field: string]: unknown };
   if (typeof type !== "string" || !type.startsWith(URN)) return undefined;
-  const name = type.slice(URN.length);
-  if (!Object.hasOwn(ERROR_TABLE, name)) return undefined;
-  const code = name as ErrorCode;
+  const code = type.slice(URN.length);
+  if (!isErrorCode(code)) return undefined;
   const message = printable(detail) ?? TITLES[code] ?? code;
   const hintLine = printable(hint);
   return new SecLlamaError(code, message, hintLine === undefined ? {} : { hint: hintLine });

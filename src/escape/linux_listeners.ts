@@ -83,7 +83,7 @@ export class ProbeListeners {
       if (count! > 0) problems.push(`${target}: the listener was reached ${count} times`);
     }
     for (const { target } of this.#listeners) {
-      const result = results.find((r) => r?.target === target);
+      const result = results.find((r) => r.target === target);
       if (!result?.attempted) problems.push(`${target}: was not attacked`);
       else if (!result.blocked) problems.push(`${target}: nothing refused the attack`);
     }

@@ -58,7 +58,7 @@ export async function openLoopbackListeners(
     }
     return {
       targets: { tcp4, tcp6, udp, pathStream },
-      judge: (results) => judge(open, results as readonly AttackResult[]),
+      judge: (results) => judge(open, results),
       close,
     };
   } catch (cause) {
@@ -83,7 +83,7 @@ async function judge(
     } catch {
       problems.push(`${target}: the listener no longer counts`);
     }
-    const result = results.find((r) => r?.target === target);
+    const result = results.find((r) => r.target === target);
     if (result?.attempted !== true) problems.push(`${target}: was not attacked`);
     else if (result.blocked !== true) problems.push(`${target}: nothing refused the attack`);
   }

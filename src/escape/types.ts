@@ -1,4 +1,5 @@
 /** What an attack on live listeners is given, and what it answers. No behaviour. */
+import type { AttackResult } from "../api/pipe_messages.ts";
 
 /** Where the listeners are; null: this machine cannot have such a listener. JSON. */
 export interface AttackTargets {
@@ -22,17 +23,7 @@ export interface AttackTargets {
 
 export type TargetName = keyof AttackTargets;
 
-export interface AttackResult {
-  readonly target: TargetName;
-  /** A native call was made and its answer read. False where there is no target. */
-  readonly attempted: boolean;
-  /** The kernel refused a call on the way. */
-  readonly blocked: boolean;
-  /** The call that was refused, or the last one. */
-  readonly step: string;
-  /** "EACCES", or "" if nothing was refused. */
-  readonly errno: string;
-}
+export type { AttackResult };
 
 /** Where the gateway's portable listeners are: those of macOS and Windows. No behaviour. */
 export interface LoopbackTargets {
@@ -49,8 +40,8 @@ export interface LoopbackTargets {
 /** Live listeners of the gateway's that a runner attacks before it is given any key. */
 export interface Listeners {
   /** For the runner's attack; JSON. */
-  readonly targets: unknown;
+  readonly targets: object;
   /** What speaks against a runner that reported `results` (untrusted), one line each; empty: it is confined. */
-  judge(results: readonly unknown[]): string[] | Promise<string[]>;
+  judge(results: readonly AttackResult[]): string[] | Promise<string[]>;
   close(): void;
 }

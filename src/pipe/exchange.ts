@@ -16,6 +16,7 @@ const CHUNK_BYTES = Math.min(64 * 1024, MAX_PAYLOAD_BYTES);
 /** Answer heads and open heads are small JSON. */
 export const MAX_HEAD_BYTES = 64 * 1024;
 
+/** A JSON object as it came: whoever takes it parses it. */
 export type JsonObject = { readonly [key: string]: unknown };
 
 export type SendFrame = (
@@ -65,7 +66,7 @@ export class Exchange {
   }
 
   /** Sends the answer's head. */
-  async respond(head: JsonObject): Promise<void> {
+  async respond(head: object): Promise<void> {
     this.#throwIfOver();
     await this.#send(FRAME.head, this.id, utf8(JSON.stringify(head)));
   }

@@ -75,7 +75,7 @@ export class Pipe {
   }
 
   /** Sends a one-way JSON message. */
-  async control(message: JsonObject): Promise<void> {
+  async control(message: object): Promise<void> {
     await this.#send(FRAME.control, 0, utf8(JSON.stringify(message)));
   }
 
@@ -88,12 +88,12 @@ export class Pipe {
    * Opens an exchange (gateway side).
    * @throws {SecLlamaError} `busy` if {@link MAX_EXCHANGES} are open, or the pipe's own error once it has ended.
    */
-  open(request: JsonObject): Exchange {
+  open(request: object): Exchange {
     if (this.#failure) throw this.#failure;
     if (this.#exchanges.size >= MAX_EXCHANGES) {
       throw new SecLlamaError("busy", BUSY_TEXT);
     }
-    const exchange = this.#make(this.#nextId++, request);
+    const exchange = this.#make(this.#nextId++, { ...request });
     void this.#send(FRAME.open, exchange.id, utf8(JSON.stringify(request)));
     return exchange;
   }

@@ -10,14 +10,14 @@ import type { LayerReport, OwnReport, Plan } from "./types.ts";
  */
 export function problemsOf(
   layers: readonly LayerReport[],
-  own: readonly unknown[],
+  own: readonly OwnReport[],
   wanted: readonly string[],
 ): string[] {
   const problems = layers
     .filter(({ state }) => state === "missing" || state === "unreadable")
     .map(({ layer, state, observed }) => `${layer}: ${state} (${observed})`);
   for (const layer of wanted) {
-    const report = (own as readonly (OwnReport | null)[]).find((r) => r?.layer === layer);
+    const report = own.find((report) => report.layer === layer);
     if (report?.enforced === true) continue;
     problems.push(`${layer}: ${report ? `missing (${report.observed})` : "not reported"}`);
   }

@@ -10,7 +10,15 @@ import { openMacos } from "./macos/platform.ts";
 import type { PolicyPart } from "../linux/seccomp.ts";
 import type { StartOptions } from "./spawn.ts";
 import { openWindows } from "./windows/platform.ts";
-import type { Gpu, LayerReport, Plan, Program, RunnerTarget, SandboxMode } from "./types.ts";
+import type {
+  Gpu,
+  LayerReport,
+  OwnReport,
+  Plan,
+  Program,
+  RunnerTarget,
+  SandboxMode,
+} from "./types.ts";
 
 /** One runner's sandbox. */
 export interface Confinement {
@@ -28,7 +36,7 @@ export interface Confinement {
   /** Every layer that can be read from outside, as it is on this process now. */
   measure(pid: number): LayerReport[];
   /** What speaks against a running process, one line each. `own`: its own report, untrusted. */
-  judge(layers: readonly LayerReport[], own: readonly unknown[]): string[];
+  judge(layers: readonly LayerReport[], own: readonly OwnReport[]): string[];
 }
 
 export interface Platform {

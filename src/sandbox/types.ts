@@ -86,9 +86,4 @@ export interface LayerReport<Name extends string = string> {
 }
 
 /** What a runner says of itself: the gateway does not trust it, and only holds it against the runner. */
-export interface OwnReport {
-  readonly layer: string;
-  readonly enforced: boolean;
-  /** The reading, or the error. */
-  readonly observed: string;
-}
+export type { OwnReport } from "../api/pipe_messages.ts";

@@ -4,8 +4,7 @@
  * where the gateway can count or read for itself. It knows no system: each is behind `Platform`.
  */
 import { SecLlamaError } from "../errors.ts";
-import type { AttackResult } from "../escape/types.ts";
-import type { BootMessage, ReadyMessage } from "../pipe/messages.ts";
+import type { BootMessage, ReadyMessage } from "../api/pipe_messages.ts";
 import {
   type Confinement,
   type Gpu,
@@ -83,7 +82,7 @@ export interface PreparedSpawn {
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
   readonly libDir: string;
-  readonly targets: unknown;
+  readonly targets: object | null;
   /** What stage 2 leaves open beside its own list. */
   readonly stage2More: BootMessage["stage2More"];
   /** @throws {SecLlamaError} `sandbox-breached` or `sandbox-failed` if strict and something does not hold. */
@@ -260,11 +259,11 @@ export async function prepareSpawn(
 }
 
 async function judgeAttacks(listeners: Listeners, ready: ReadyMessage): Promise<AttackReport> {
-  const results = ready.attacks as AttackResult[];
+  const results = ready.attacks;
   const problems = await listeners.judge(results);
   return {
     held: problems.length === 0,
-    attempted: results.filter((r) => r?.attempted).length,
+    attempted: results.filter((r) => r.attempted).length,
     problems,
   };
 }

@@ -3,7 +3,7 @@
  * a client fetched its key: a model that went between a key and the request sealed to it would have been loaded in vain.
  */
 import type { Exchange } from "../pipe/pipe.ts";
-import type { OpenHead } from "../pipe/messages.ts";
+import type { OpenHead } from "../api/pipe_messages.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { RunnerProcess } from "./runner_process.ts";

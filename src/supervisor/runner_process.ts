@@ -4,9 +4,15 @@
  * as such, of scheduling, or of HTTP.
  */
 import { label, type Logger } from "../log.ts";
-import { ERROR_TABLE, type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
-import type { BootMessage, FromRunner, OpenHead, ReadyMessage } from "../pipe/messages.ts";
-import { type Exchange, type JsonObject, Pipe } from "../pipe/pipe.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import {
+  type BootMessage,
+  type FromRunner,
+  type OpenHead,
+  parseFromRunner,
+  type ReadyMessage,
+} from "../api/pipe_messages.ts";
+import { type Exchange, Pipe } from "../pipe/pipe.ts";
 import type { KeyReceiver } from "./key_feed.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -59,7 +65,7 @@ export class RunnerProcess implements KeyReceiver {
       side: "gateway",
       readable: this.#child.stdout,
       write: (bytes) => writer.write(bytes).catch(() => {}), // a dead runner is noticed by the reader
-      onControl: (message) => this.#control(message as unknown as FromRunner),
+      onControl: (message) => this.#control(parseFromRunner(message)),
     });
     this.#watchdog = new Watchdog({
       timeoutMs: options.silenceMs,
@@ -103,7 +109,7 @@ export class RunnerProcess implements KeyReceiver {
     }, options.timeoutMs);
     try {
       runner.#state = "loading";
-      await runner.#pipe.control(options.boot as unknown as JsonObject);
+      await runner.#pipe.control(options.boot);
       const ready = await runner.#ready.promise;
       // Nobody could ever reach it: it would only hold its memory, and a place.
       if (!runner.#announced) {
@@ -132,7 +138,7 @@ export class RunnerProcess implements KeyReceiver {
   }
 
   open(head: OpenHead): Exchange {
-    return this.#pipe.open(head as unknown as JsonObject);
+    return this.#pipe.open(head);
   }
 
   /** Sends a key frame. The payload is copied before this returns. */
@@ -165,33 +171,23 @@ export class RunnerProcess implements KeyReceiver {
   #control(message: FromRunner): void {
     switch (message.t) {
       case "pong":
-        if (!Number.isInteger(message.busy) || !Number.isInteger(message.steps)) break;
         return this.#watchdog.pong(message);
       case "ready":
         return this.#ready.resolve(message);
       case "recipients":
-        if (!isRecipientList(message.ids)) break;
         this.#announced = true;
         return this.#options.onRecipients(message.ids);
       case "keep_alive":
-        if (typeof message.ms !== "number" || Number.isNaN(message.ms)) break;
         return this.#options.onKeepAlive(message.ms);
-      case "failed": {
-        const code = Object.hasOwn(ERROR_TABLE, message.code)
-          ? message.code as ErrorCode
-          : "model-failed";
+      case "failed":
         return this.#ready.reject(
           new SecLlamaError(
-            code === "internal" ? "model-failed" : code,
+            message.code === "internal" ? "model-failed" : message.code,
             `model failed to load: ${message.message}`,
-            {
-              hint: "check the file with: secllama verify",
-            },
+            { hint: "check the file with: secllama verify" },
           ),
         );
-      }
     }
-    throw new SecLlamaError("pipe-broken", "pipe to the runner: an unknown control message came");
   }
 
   async #drainStderr(): Promise<void> {
@@ -232,12 +228,6 @@ export class RunnerProcess implements KeyReceiver {
       });
     }
   }
-}
-
-/** Ids of recipient keys: of two generations, one key a suite. */
-function isRecipientList(ids: unknown): ids is readonly string[] {
-  return Array.isArray(ids) && ids.length >= 1 && ids.length <= 8 &&
-    ids.every((id) => typeof id === "string" && /^[0-9a-f]{16}$/.test(id));
 }
 
 /** As the C library, Deno and HTTP clients put it when there is no network. */

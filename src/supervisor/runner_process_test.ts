@@ -4,7 +4,7 @@ import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
 import { encodeFrame, FRAME } from "../pipe/frame.ts";
-import type { BootMessage } from "../pipe/messages.ts";
+import type { BootMessage } from "../api/pipe_messages.ts";
 import { spawnCommand } from "../sandbox/spawn.ts";
 import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
 
@@ -108,14 +108,14 @@ Deno.test({
   name: "a runner that is ready without a key, or names what is none, is ended",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const READY = { t: "ready", loadMs: 1, lockdown: [], attacks: [], permissions: {}, info: {} };
+    const READY = { t: "ready", loadMs: 1, lockdown: [], attacks: [], permissions: {} };
     const id = "0123456789abcdef";
     const cases: readonly (readonly [messages: readonly object[], message: RegExp])[] = [
       [[READY], /ready without a key/],
       ...[[], [""], ["00"], [id + "0"], [id.toUpperCase()], [7], Array(9).fill(id), {}, null, id]
         .map((
           ids,
-        ) => [[{ t: "recipients", ids }, READY], /unknown control message/] as const),
+        ) => [[{ t: "recipients", ids }, READY], /ids/] as const),
     ];
     for (const [messages, message] of cases) {
       const error = await failure(saying(...messages));
@@ -127,5 +127,23 @@ Deno.test({
       throw new SecLlamaError("sandbox-failed", "judged");
     });
     assert.equal(error.message, "judged");
+  },
+});
+
+Deno.test({
+  name: "a runner that says what an honest one does not is ended",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const wrong = [
+      { t: "pong", busy: 0, steps: 0, more: 1 },
+      { t: "keep_alive", ms: "1" },
+      { t: "ready" },
+      { t: "nothing" },
+      {},
+    ];
+    for (const message of wrong) {
+      const error = await failure(saying(message));
+      assert.equal(error.code, "pipe-broken", JSON.stringify(message));
+    }
   },
 });

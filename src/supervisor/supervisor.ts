@@ -9,7 +9,7 @@ import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
-import { MAX_DEFAULTS_BYTES } from "../pipe/messages.ts";
+import { MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
 import type { Gpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";

@@ -1,7 +1,7 @@
 /** What patched_runner.ts changes before the runner starts. */
 import { fromBase64Url, toHex } from "../../src/bytes.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import type { OpenHead } from "../../src/pipe/messages.ts";
+import type { OpenHead } from "../../src/api/pipe_messages.ts";
 import { type JsonObject, Pipe } from "../../src/pipe/pipe.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
 import { RunnerKeys } from "../../runner/runner_keys.ts";

@@ -6,7 +6,7 @@
 import { type Bytes, concat, fromBase64Url, fromHex } from "../../src/bytes.ts";
 import { runCli } from "../../src/cli/main.ts";
 import { decodeKeyFrame } from "../../src/pipe/key_frames.ts";
-import type { BootMessage, OpenHead } from "../../src/pipe/messages.ts";
+import { type OpenHead, parseToRunner } from "../../src/api/pipe_messages.ts";
 import { type Exchange, Pipe } from "../../src/pipe/pipe.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
 import type { KeyDocument } from "../../src/sealed/key_document.ts";
@@ -28,8 +28,9 @@ Pipe.prototype.secret = function (payload) {
 };
 const sendControl = Pipe.prototype.control;
 Pipe.prototype.control = function (message) {
-  if (message["t"] === "boot") {
-    const { hid, rn } = message as unknown as BootMessage;
+  const parsed = parseToRunner(message);
+  if (parsed.t === "boot") {
+    const { hid, rn } = parsed;
     recipient = new Recipient({
       model: MODEL,
       hid: fromHex(hid),

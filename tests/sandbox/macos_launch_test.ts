@@ -96,7 +96,7 @@ const OWN = ["private files", "no writes", "no other program"].map((layer) => ({
 }));
 
 Deno.test("macOS (fake FFI): each layer that is missing, unreadable or always denied counts", async () => {
-  const judge = async (options: FakeOptions, own: readonly unknown[] = OWN) => {
+  const judge = async (options: FakeOptions, own: typeof OWN = OWN) => {
     const { platform } = await mac(options);
     const confinement = platform.plan(TARGET, STRICT);
     return confinement.judge(confinement.measure(7), own);
@@ -122,7 +122,7 @@ Deno.test("macOS (fake FFI): each layer that is missing, unreadable or always de
   assert.ok((await judge({ check: dead })).length >= 4, "a process that is gone");
   assert.equal((await judge({}, [])).length, 3);
   assert.match(
-    (await judge({}, [null, { layer: "no writes", enforced: "yes" }])).join(),
+    (await judge({}, [{ layer: "no writes", enforced: false, observed: "" }])).join(),
     /no writes/,
   );
   const { system, platform } = await mac();

@@ -206,7 +206,7 @@ const OWN = ["limits", "dies with the gateway"].map((layer) => ({
 }));
 
 Deno.test("Windows (fake FFI): each layer that is missing or unreadable counts against the runner", async () => {
-  const judge = async (options: FakeOptions, own: readonly unknown[] = OWN) => {
+  const judge = async (options: FakeOptions, own: typeof OWN = OWN) => {
     const { confinement, start } = machine({ elevated: true, ...options });
     await start();
     return confinement.judge(confinement.measure(11), own);

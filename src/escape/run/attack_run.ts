@@ -3,6 +3,7 @@
  * by a plan, or without one. The host judges by what it saw: hits that its listeners counted, files that changed, secrets that came
  * back, programs that took the attacker's place.
  */
+import { type OwnReport, ownReports } from "../../api/pipe_messages.ts";
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
 import type { AttackTargets, TargetName } from "../types.ts";
 import { type HitCounts, ProbeListeners } from "../linux_listeners.ts";
@@ -144,7 +145,7 @@ export class AttackRun {
     stdout: ReadableStream<Uint8Array>,
     run: {
       outcomes: Map<string, AttackRunOutcome>;
-      lockdown: readonly unknown[];
+      lockdown: readonly OwnReport[];
       before: string;
       after: string;
     },
@@ -158,7 +159,7 @@ export class AttackRun {
       for (const line of lines.filter((l) => l.startsWith("{"))) {
         const message = JSON.parse(line);
         if (message.t === "ready") {
-          run.lockdown = message.lockdown;
+          run.lockdown = ownReports(message.lockdown, "lockdown");
           run.before = message.text;
         } else if (message.t === "attack") run.outcomes.set(message.name, message.outcome);
         else if (message.t === "done") {

@@ -4,7 +4,7 @@
  */
 import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
 import { problemsOf } from "../judge.ts";
-import type { LayerReport, LayerState } from "../types.ts";
+import type { LayerReport, LayerState, OwnReport } from "../types.ts";
 import { NS_FILE } from "./capabilities.ts";
 import { readGroups } from "./cgroup_life.ts";
 import type { Bind } from "./launch_spec.ts";
@@ -292,7 +292,7 @@ const OWN_LAYERS = ["not dumpable", "no core dump", "no new privileges"];
 export function judgeRunner(
   plan: LinuxPlan,
   layers: readonly LayerReport[],
-  own: readonly unknown[],
+  own: readonly OwnReport[],
 ): string[] {
   return problemsOf(
     layers,

@@ -1,6 +1,5 @@
 /** Linux behind the interface of platform.ts. */
 import { linux, SystemCallError } from "../../linux/libc.ts";
-import type { AttackResult } from "../../escape/types.ts";
 import type { Platform } from "../platform.ts";
 import { probeCapabilities } from "./capabilities.ts";
 import { sweepGroups } from "./cgroup_life.ts";
@@ -39,7 +38,7 @@ export async function openLinux(): Promise<Platform> {
       const listeners = ProbeListeners.open();
       return {
         targets: listeners.targets,
-        judge: (results) => listeners.judge(results as AttackResult[]),
+        judge: (results) => listeners.judge(results),
         close: () => listeners.close(),
       };
     },

@@ -1,5 +1,5 @@
-/** The JSON that gateway and runner exchange on the pipe; key_frames.ts has the secrets. No behaviour. */
-import type { PolicyPart } from "../linux/seccomp.ts";
+/** The JSON that gateway and runner exchange on the pipe; the secrets go in src/pipe/key_frames.ts. No behaviour. */
+import type { ErrorCode } from "../errors.ts";
 
 /** Gateway → runner: the first message. Holds no secret. Paths are as the runner sees them. */
 export interface BootMessage {
@@ -28,9 +28,9 @@ export interface BootMessage {
   /** Whether to install the stage-2 filter: false only when the operator switched the sandbox off. */
   readonly lockdown: boolean;
   /** What stage 2 leaves open beside its own list: what a GPU's driver needs after load. */
-  readonly stage2More: PolicyPart | null;
+  readonly stage2More: PolicyMessage | null;
   /** Live listeners of the gateway to attack before any key is given; null when the sandbox is off. */
-  readonly targets: unknown;
+  readonly targets: object | null;
   readonly version: string;
 }
 
@@ -47,20 +47,66 @@ export interface BootDefaults {
   readonly options?: { readonly [name: string]: unknown };
 }
 
+/** System calls that stage 2 is to let pass; src/linux/seccomp.ts says what each field means. */
+export interface PolicyMessage {
+  readonly calls: { readonly [call: string]: string };
+  readonly conditional: readonly {
+    readonly call: string;
+    readonly arch?: "x86_64" | "aarch64";
+    readonly when: readonly (ValueTest | MemoryTest)[];
+    readonly else?: string;
+    readonly why: string;
+  }[];
+}
+
+interface ValueTest {
+  readonly arg: number;
+  readonly wide?: boolean;
+  readonly mask?: number | string;
+  readonly equals: readonly (number | string)[];
+}
+
+interface MemoryTest {
+  readonly arg: number;
+  readonly length?: number;
+  readonly lengthArg?: number;
+  readonly outside: "files";
+}
+
 /** Gateway → runner: the report was believed; take exchanges. */
 export interface ServeMessage {
   readonly t: "serve";
+}
+
+/** What a runner says of one layer of its sandbox. The gateway only holds it against the runner. */
+export interface OwnReport {
+  readonly layer: string;
+  readonly enforced: boolean;
+  /** The reading, or the error. */
+  readonly observed: string;
+}
+
+/** What a runner says of its attack on one listener. */
+export interface AttackResult {
+  readonly target: string;
+  /** A native call was made and its answer read. False where there is no target. */
+  readonly attempted: boolean;
+  /** The kernel refused a call on the way. */
+  readonly blocked: boolean;
+  /** The call that was refused, or the last one. */
+  readonly step: string;
+  /** "EACCES", or "" if nothing was refused. */
+  readonly errno: string;
 }
 
 /** Runner → gateway: loaded, locked down, attacked. */
 export interface ReadyMessage {
   readonly t: "ready";
   readonly loadMs: number;
-  readonly lockdown: readonly unknown[];
-  readonly attacks: readonly unknown[];
+  readonly lockdown: readonly OwnReport[];
+  readonly attacks: readonly AttackResult[];
   /** Deno's, as the runner queried them. */
   readonly permissions: { readonly [name: string]: string };
-  readonly info: { readonly [key: string]: unknown };
 }
 
 /** Runner → gateway: the ids (hex) of the recipient keys that are valid now. */
@@ -75,10 +121,10 @@ export interface KeepAliveMessage {
   readonly ms: number;
 }
 
-/** Runner → gateway: the runner cannot serve. `code` is one of errors.ts. */
+/** Runner → gateway: the runner cannot serve. */
 export interface FailedMessage {
   readonly t: "failed";
-  readonly code: string;
+  readonly code: ErrorCode;
   readonly message: string;
 }
 
