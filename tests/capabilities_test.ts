@@ -5,7 +5,7 @@ import { FakeEngine } from "../runner/api/fake_engine.ts";
 import { CONTROL_MARKERS } from "../runner/api/tool_calls.ts";
 import { KNOWN_TAGS } from "../runner/api/think.ts";
 import { CALL_OPENINGS, THOUGHT_ENDS } from "../src/api/template/abilities.ts";
-import { capabilitiesWith } from "../src/models/capabilities.ts";
+import { modelCapabilities } from "../src/models/capabilities.ts";
 
 const TEMPLATES = [
   undefined,
@@ -25,7 +25,7 @@ const TEMPLATES = [
 
 Deno.test("capabilities: tools are said only where calls are read back", () => {
   const says = (calls: string) =>
-    capabilitiesWith(
+    modelCapabilities(
       { capabilities: ["completion"] },
       `{{ .Tools }}{{ range .Messages }}{{ .Content }}{{ if .ToolCalls }}${calls}{{ end }}{{ end }}`,
     ).includes("tools");
@@ -67,7 +67,7 @@ Deno.test("capabilities: metadata and runner say the same of every template", ()
       if (chatTemplate === undefined && template === "{{ if .Suffix }}") continue;
       const defaults = template === undefined ? {} : { template };
       assert.deepEqual(
-        capabilitiesWith({ capabilities, ...own }, template).toSorted(),
+        modelCapabilities({ capabilities, ...own }, template).toSorted(),
         modelTemplate({ ...info, capabilities, ...own }, defaults).capabilities.toSorted(),
         `${template} over ${capabilities}`,
       );

@@ -3,7 +3,7 @@
  * anything, else the GGUF file's own.
  */
 import type { ModelInfo } from "../engine/types.ts";
-import { abilities } from "../../src/api/template/abilities.ts";
+import { capabilitiesWith, templateInUse } from "../../src/api/capabilities.ts";
 import type { ChatTemplate } from "../../src/api/template/chat.ts";
 import { parseGoTemplate } from "./go_template.ts";
 import type { ModelDefaults } from "./request.ts";
@@ -19,29 +19,14 @@ export interface ModelTemplate {
   readonly capabilities: readonly string[];
 }
 
-/** What Ollama writes into a model whose prompts it makes without a template. */
-const SAYS_NOTHING = /^\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*$/;
-const BY_TEMPLATE = ["tools", "thinking"];
-
 /** @throws {SecLlamaError} `bad-request`: the Modelfile's template cannot be read, and the file has none instead. */
 export function modelTemplate(info: ModelInfo, defaults: ModelDefaults): ModelTemplate {
-  const own: ModelTemplate = {
-    inserts: false,
-    source: info.chatTemplate,
-    capabilities: info.capabilities,
-  };
   const { template } = defaults;
-  const hasOwn = info.chatTemplate !== undefined;
-  if (template === undefined || (hasOwn && SAYS_NOTHING.test(template))) return own;
-  let go: ChatTemplate;
-  try {
-    go = parseGoTemplate(template);
-  } catch (error) {
-    if (hasOwn) return own;
-    throw error;
-  }
-  const kept = info.capabilities.filter((one) => !BY_TEMPLATE.includes(one));
-  const capabilities = [...new Set([...kept, ...abilities(go)])];
-  const inserts = go.fields.has("suffix");
-  return { go, inserts, source: template, capabilities };
+  const go = templateInUse(template, info.chatTemplate !== undefined, parseGoTemplate);
+  return {
+    ...(go === undefined ? {} : { go }),
+    inserts: go?.fields.has("suffix") ?? false,
+    source: go === undefined ? info.chatTemplate : template,
+    capabilities: capabilitiesWith(info.capabilities, go),
+  };
 }

@@ -1,4 +1,5 @@
 /** Loading a model file, and what its metadata says of it. */
+import { fileCapabilities } from "../../src/api/capabilities.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { cString, readCString } from "./c_string.ts";
 import { failure } from "./context.ts";
@@ -141,25 +142,15 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
       hasEncoder: false,
       hasDecoder: generates,
       vocabularySize: vocabulary.size,
-      capabilities: capabilities({ chatTemplate, embeds, generates, vocabulary }),
+      capabilities: fileCapabilities({
+        chatTemplate,
+        embeds,
+        generates,
+        fillsGaps: vocabulary.infill !== undefined,
+      }),
       metadata,
     },
   };
-}
-
-function capabilities(
-  o: { chatTemplate: string; embeds: boolean; generates: boolean; vocabulary: Vocabulary },
-): string[] {
-  const found: string[] = [];
-  if (o.embeds || !o.generates) found.push("embedding");
-  if (!o.generates) return found;
-  if (!o.embeds) found.unshift("completion");
-  if (/\btools\b/.test(o.chatTemplate)) found.push("tools");
-  if (/enable_thinking|<think>|reasoning_content|\bthinking\b/.test(o.chatTemplate)) {
-    found.push("thinking");
-  }
-  if (o.vocabulary.infill) found.push("insert");
-  return found;
 }
 
 function headLength(

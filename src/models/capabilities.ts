@@ -1,29 +1,19 @@
-/**
- * What a model can do with the template that makes its prompts. The runner decides the same way, by the parsed template;
- * this is for what metadata says.
- */
-import { abilities } from "../api/template/abilities.ts";
-import { type ChatTemplate, parseTemplate } from "../api/template/chat.ts";
+/** What metadata says a model can do: as its runner would decide. */
+import { capabilitiesWith, templateInUse } from "../api/capabilities.ts";
+import { parseTemplate } from "../api/template/chat.ts";
 import type { ModelDetails } from "./describe.ts";
 
-/** What Ollama writes into a model whose prompts it makes without a template: the GGUF file's own is used then. */
-const SAYS_NOTHING = /^\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*$/;
-
 /** Ollama's words, by the Modelfile's template if it has one that says anything. */
-export function capabilitiesWith(
+export function modelCapabilities(
   details: Pick<ModelDetails, "capabilities" | "chatTemplate">,
   template: string | undefined,
 ): string[] {
-  const own = [...details.capabilities];
-  const hasOwn = details.chatTemplate !== undefined;
-  if (template === undefined || (hasOwn && SAYS_NOTHING.test(template))) return own;
-  let parsed: ChatTemplate;
+  const { capabilities, chatTemplate } = details;
   try {
-    parsed = parseTemplate(template);
+    const inUse = templateInUse(template, chatTemplate !== undefined, parseTemplate);
+    return capabilitiesWith(capabilities, inUse);
   } catch {
-    // The runner takes the file's own then.
-    return own;
+    // Such a model does not load; what it could do is what its file can.
+    return [...capabilities];
   }
-  const found = own.filter((one) => one !== "tools" && one !== "thinking");
-  return [...new Set([...found, ...abilities(parsed)])];
 }

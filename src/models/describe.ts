@@ -2,6 +2,7 @@
  * What a model's header says about it: architecture, size, context, quantisation, capabilities; and whether the file
  * can be a model at all (a projector, a vocabulary or one part of a split model cannot).
  */
+import { fileCapabilities } from "../api/capabilities.ts";
 import type { GgufHeader } from "./gguf.ts";
 import { badModel } from "./gguf_reader.ts";
 import { kvBytesPerToken } from "./kv_size.ts";
@@ -170,17 +171,15 @@ function quantizationOf(header: GgufHeader): string {
 
 function capabilitiesOf(header: GgufHeader, architecture: string): string[] {
   const { metadata } = header;
-  const found = [metadata.has(`${architecture}.pooling_type`) ? "embedding" : "completion"];
   const template = metadata.get("tokenizer.chat_template");
-  if (typeof template === "string") {
-    if (/\btools\b/.test(template)) found.push("tools");
-    if (/enable_thinking|<think>|reasoning_content|\bthinking\b/.test(template)) {
-      found.push("thinking");
-    }
-  }
   const fim = ["fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"];
-  if (fim.some((name) => metadata.has(`tokenizer.ggml.${name}_token_id`))) found.push("insert");
-  return found;
+  return fileCapabilities({
+    embeds: metadata.has(`${architecture}.pooling_type`),
+    // What a header does not tell; a file that cannot is found out when it is loaded.
+    generates: true,
+    fillsGaps: fim.some((name) => metadata.has(`tokenizer.ggml.${name}_token_id`)),
+    chatTemplate: typeof template === "string" ? template : "",
+  });
 }
 
 /** `134515008` → `134.5M`, as Ollama shows it. */

@@ -1,6 +1,6 @@
 /** Models in the shapes that Ollama's clients read: a row of `/api/tags` and the answer of `/api/show`. */
 import { readDefaults } from "./defaults.ts";
-import { capabilitiesWith } from "./capabilities.ts";
+import { modelCapabilities } from "./capabilities.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf.ts";
 import { formatModelfile } from "./modelfile.ts";
@@ -99,7 +99,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     details: ollamaDetails(details),
     ...(messages === undefined ? {} : { messages }),
     model_info: modelInfo(header),
-    capabilities: capabilitiesWith(details, template),
+    capabilities: modelCapabilities(details, template),
     modified_at: model.modifiedAt.toISOString(),
   };
 }
