@@ -1,6 +1,7 @@
 /** Requests of an attacker, by the flaw of a peer that they come from. */
 import assert from "node:assert/strict";
 import { testApi } from "./testing.ts";
+import { processorMs } from "../../tests/support/patience.ts";
 
 const PATHS = [
   "/api/chat",
@@ -160,7 +161,7 @@ Deno.test("deep, huge and regex-bomb schemas are refused or harmless, and quick"
     [{ $ref: "#" }, 400, 200],
   ];
   for (const [schema, status, asTool = status] of schemas) {
-    const started = performance.now();
+    const before = processorMs();
     const body = { model: "demo", ...GOOD["/api/chat"], stream: false, format: schema };
     const response = await post("/api/chat", body);
     assert.equal(response.status, status, JSON.stringify(schema).slice(0, 80));
@@ -174,7 +175,8 @@ Deno.test("deep, huge and regex-bomb schemas are refused or harmless, and quick"
       tool_choice: "required",
     });
     assert.equal(forced.status, asTool, JSON.stringify(schema).slice(0, 80));
-    assert.ok(performance.now() - started < 3000);
+    // A bomb that goes off does not end at all.
+    assert.ok(processorMs() - before < 30_000);
   }
 });
 

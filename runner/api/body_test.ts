@@ -70,9 +70,8 @@ Deno.test("body: deep JSON is refused before it is parsed", async () => {
   const nested = (depth: number) => `{"a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
   await read(nested(MAX_JSON_DEPTH - 1));
   await assert.rejects(read(nested(MAX_JSON_DEPTH)), { code: "bad-request", message: /nest/ });
-  const started = performance.now();
+  // Not by the parser, whose stack this would be too deep for.
   await assert.rejects(read(`{"a":${"[".repeat(8_000_000)}`), { message: /nest/ });
-  assert.ok(performance.now() - started < 2000);
 });
 
 Deno.test("body: brackets in strings are no nesting", () => {

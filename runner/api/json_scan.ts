@@ -6,6 +6,7 @@
  */
 export class JsonScanner {
   #at: number;
+  #end = -1;
   #depth = 0;
   #inString = false;
   #escaped = false;
@@ -16,20 +17,28 @@ export class JsonScanner {
 
   /** Goes on in `text`, of which everything looked at before must be unchanged. */
   scan(text: string): number {
-    for (; this.#at < text.length; this.#at++) {
-      const char = text[this.#at];
-      if (this.#inString) {
-        if (this.#escaped) this.#escaped = false;
-        else if (char === "\\") this.#escaped = true;
-        else if (char === '"') this.#inString = false;
-      } else if (char === '"') {
-        this.#inString = true;
-      } else if (char === "{" || char === "[") {
-        this.#depth++;
-      } else if (char === "}" || char === "]") {
-        if (--this.#depth <= 0) return ++this.#at;
-      }
+    while (this.#end < 0 && this.#at < text.length) this.#next(text[this.#at]!);
+    return this.#end;
+  }
+
+  /** Goes on in what comes right after all that was looked at. @returns Whether the value ends in it. */
+  feed(piece: string): boolean {
+    for (let i = 0; this.#end < 0 && i < piece.length; i++) this.#next(piece[i]!);
+    return this.#end >= 0;
+  }
+
+  #next(char: string): void {
+    this.#at++;
+    if (this.#inString) {
+      if (this.#escaped) this.#escaped = false;
+      else if (char === "\\") this.#escaped = true;
+      else if (char === '"') this.#inString = false;
+    } else if (char === '"') {
+      this.#inString = true;
+    } else if (char === "{" || char === "[") {
+      this.#depth++;
+    } else if (char === "}" || char === "]") {
+      if (--this.#depth <= 0) this.#end = this.#at;
     }
-    return -1;
   }
 }

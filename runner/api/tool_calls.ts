@@ -35,8 +35,8 @@ export const CONTROL_MARKERS: readonly string[] = MARKERS.map((marker) => marker
 
 /** A bare JSON reply may be a call only if its first key is one of these. */
 const FIRST_KEYS = ["name", "function", "type", "id", "parameters", "arguments", "tool_name"];
-const FIRST_KEY = /^\s*\[?\s*\{\s*"([^"\\]*)"/;
-const NO_KEY_YET = /^\s*(?:\[\s*)?(?:\{\s*(?:"[^"\\]*)?)?$/;
+/** The first key as far as it is there: its text, and the quote that ends it. */
+const FIRST_KEY = /^\s*(?:\[\s*)?(?:\{\s*(?:"([^"\\]*)("?))?)?/;
 
 export interface Found {
   readonly text: string;
@@ -48,6 +48,10 @@ export class ToolCallParser {
   readonly #tools: ReadonlySet<string>;
   #state: "start" | "text" | "bare" | "call" | "after" = "start";
   #held = "";
+  /** What came since `#awaits` was set. A long string that grows by a token would be copied for each. */
+  #parts: string[] = [];
+  /** Whether anything can follow from this piece; nothing is looked at before. */
+  #awaits: ((piece: string) => boolean) | undefined;
   /** Some text has been given back. */
   #said = false;
   #marker: Marker | undefined;
@@ -58,7 +62,11 @@ export class ToolCallParser {
   }
 
   push(piece: string): Found {
-    this.#held += piece;
+    if (this.#awaits) {
+      this.#parts.push(piece);
+      if (!this.#awaits(piece)) return { text: "", calls: [] };
+      this.#join();
+    } else this.#held += piece;
     let text = "";
     const calls: ParsedCall[] = [];
     for (;;) {
@@ -71,6 +79,7 @@ export class ToolCallParser {
 
   /** What is still held when the reply ends; an unclosed call counts if it is complete. */
   end(): Found {
+    this.#join();
     const held = this.#held;
     this.#held = "";
     if (this.#state === "call") {
@@ -79,6 +88,12 @@ export class ToolCallParser {
       return calls === undefined ? { text: marker.open + held, calls: [] } : { text: "", calls };
     }
     return { text: this.#state === "after" ? held.trimStart() : held, calls: [] };
+  }
+
+  #join(): void {
+    this.#held += this.#parts.join("");
+    this.#parts = [];
+    this.#awaits = undefined;
   }
 
   /** One transition; `undefined` when more text is needed. */
@@ -99,7 +114,7 @@ export class ToolCallParser {
 
   #atStart(): Found | undefined {
     const trimmed = this.#held.trimStart();
-    if (trimmed === "") return undefined;
+    if (trimmed === "") return this.#await((piece) => piece.trim() !== "");
     if (trimmed[0] === "{" || trimmed[0] === "[") {
       if (MARKERS.some((marker) => marker.open.startsWith(trimmed))) return undefined;
       if (!MARKERS.some((marker) => trimmed.startsWith(marker.open))) {
@@ -140,11 +155,15 @@ export class ToolCallParser {
   }
 
   #inBare(): Found | undefined {
-    const key = FIRST_KEY.exec(this.#held);
-    const hopeless = key === null ? !NO_KEY_YET.test(this.#held) : !FIRST_KEYS.includes(key[1]!);
-    if (hopeless) return this.#go("text");
-    const end = this.#scanner!.scan(this.#held);
-    if (end < 0) return undefined;
+    const [found, key = "", quote = ""] = FIRST_KEY.exec(this.#held)!;
+    if (quote === "") {
+      const hopeful = found === this.#held && FIRST_KEYS.some((first) => first.startsWith(key));
+      return hopeful ? this.#await((piece) => piece.trim() !== "") : this.#go("text");
+    }
+    if (!FIRST_KEYS.includes(key)) return this.#go("text");
+    const scanner = this.#scanner!;
+    const end = scanner.scan(this.#held);
+    if (end < 0) return this.#await((piece) => scanner.feed(piece));
     const calls = this.#fromJson(this.#held.slice(0, end));
     if (calls === undefined) return this.#go("text");
     this.#held = this.#held.slice(end);
@@ -156,7 +175,7 @@ export class ToolCallParser {
   #inCall(): Found | undefined {
     const marker = this.#marker!;
     const end = this.#endOfBody(marker);
-    if (end < 0) return undefined;
+    if (end < 0) return undefined; // what is awaited is set
     const body = this.#held.slice(0, end);
     this.#held = this.#held.slice(end);
     const calls = this.#parse(marker, body);
@@ -167,17 +186,32 @@ export class ToolCallParser {
   /** Index where the body of the call ends, -1 while it is not there. */
   #endOfBody(marker: Marker): number {
     if (this.#scanner === undefined) {
+      if (this.#held.trim() === "") {
+        this.#awaits = (piece) => piece.trim() !== "";
+        return -1;
+      }
+      if (this.#held.trim() === "<") return -1; // what comes next tells markup from a closing tag
       const start = this.#held.search(/[{[]/);
       const markup = /^\s*<(?!\/)/.test(this.#held) && marker.open === "<tool_call>";
       const close = marker.close === undefined ? -1 : this.#held.indexOf(marker.close);
-      if (markup || (close >= 0 && (start < 0 || close < start))) return close;
+      if (markup || (close >= 0 && (start < 0 || close < start))) {
+        if (close < 0) this.#awaits = holds(marker.close!, this.#held);
+        return close;
+      }
       // In `NAME[ARGS]{…}` the bracket is no JSON.
       const from = this.#held.startsWith("[ARGS]", start) ? start + "[ARGS]".length : start;
-      if (start < 0 || "[ARGS]".startsWith(this.#held.slice(start))) return -1;
-      if (!/[{[]/.test(this.#held.slice(from))) return -1;
+      if (start >= 0 && "[ARGS]".startsWith(this.#held.slice(start))) return -1;
+      if (start < 0 || !/[{[]/.test(this.#held.slice(from))) {
+        const closes = marker.close === undefined ? undefined : holds(marker.close, this.#held);
+        this.#awaits = (piece) => [closes?.(piece), /[{[<]/.test(piece)].includes(true);
+        return -1;
+      }
       this.#scanner = new JsonScanner(from);
     }
-    return this.#scanner.scan(this.#held);
+    const scanner = this.#scanner;
+    const end = scanner.scan(this.#held);
+    if (end < 0) this.#awaits = (piece) => scanner.feed(piece);
+    return end;
   }
 
   /** Between calls: drops white space, the closing tag and the ";" that Llama separates calls by. */
@@ -189,9 +223,13 @@ export class ToolCallParser {
       this.#marker = undefined;
       return { text: "", calls: [] };
     }
-    if (trimmed === "" || close?.startsWith(trimmed)) return undefined;
     this.#held = trimmed;
+    if (trimmed === "" || close?.startsWith(trimmed)) return undefined;
     return this.#go("start");
+  }
+
+  #await(awaits: (piece: string) => boolean): undefined {
+    this.#awaits = awaits;
   }
 
   #go(state: "start" | "text" | "bare"): Found {
@@ -240,6 +278,16 @@ export class ToolCallParser {
     if (typeof given === "string") given = parseJson(given) ?? {};
     return isObject(given) ? { name, arguments: given } : undefined;
   }
+}
+
+/** Whether `wanted` has come to stand in a text that goes on after `before`, piece by piece. */
+function holds(wanted: string, before: string): (piece: string) => boolean {
+  let tail = before;
+  return (piece) => {
+    const seen = tail.slice(1 - wanted.length) + piece;
+    tail = seen;
+    return seen.includes(wanted);
+  };
 }
 
 function parseJson(text: string): unknown {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type ParsedCall, ToolCallParser } from "./tool_calls.ts";
+import { growth, IN_PROPORTION } from "../../tests/support/patience.ts";
 
 const TOOLS = ["weather", "add"];
 const WEATHER: ParsedCall = { name: "weather", arguments: { city: "Oslo", days: 2 } };
@@ -113,4 +114,29 @@ Deno.test("tool calls: plain text is not held back", () => {
   assert.equal(parser.push("Hello").text, "Hello");
   assert.equal(parser.push(" <").text, " ");
   assert.equal(parser.push("b>").text, "<b>");
+});
+
+Deno.test("tool calls: a long JSON reply takes time in proportion to its length", async () => {
+  // What opens, and what it goes on with: nothing of it is text yet.
+  const cases: [opening: string, piece: string][] = [
+    ['{"name": "add", "arguments": {"a": "', "x".repeat(20)],
+    ['[{"name": "add", "arguments": {"a": [', "[1], ".repeat(4)],
+    ['<tool_call>{"name": "add", "arguments": {"a": "', "x".repeat(20)],
+    ["<tool_call><function=add><parameter=a>", "</tool_cal".repeat(2)],
+    ["<tool_call>", "no bracket here "],
+    ["<function=add>", "nor is one here "],
+    ["[TOOL_CALLS]add[ARGS]", "nothing of JSON "],
+    ["", " \n".repeat(10)],
+    ["{", " \n".repeat(10)],
+    ['{"name": "add", "arguments": {}}', " ;".repeat(10)],
+  ];
+  for (const [opening, piece] of cases) {
+    const grown = await growth(3000, (length) => {
+      const parser = new ToolCallParser(TOOLS);
+      let said = parser.push(opening).text;
+      for (let index = 0; index < length; index++) said += parser.push(piece).text;
+      assert.equal(said, "", "it is held");
+    });
+    assert.ok(grown < IN_PROPORTION, `${opening} … ${piece}: ×${grown}`);
+  }
 });

@@ -322,8 +322,8 @@ modelTest(
       const union = schemaGrammar({
         anyOf: Array.from({ length: 200 }, (_, n) => twin(n % 20 + 1)),
       });
-      const ms = probe.cost(union, "");
-      assert.ok(ms < 500, `a step takes ${ms.toFixed(0)} ms`);
+      const ratio = probe.cost(union, "") / probe.cost(schemaGrammar(twin(1)), "");
+      assert.ok(ratio < 1000, `a step takes ${ratio.toFixed(0)} times that of one branch`);
     } finally {
       probe.free();
     }
@@ -467,13 +467,20 @@ modelTest(
   "schema: no pattern makes a token slow",
   (modelPath) =>
     withEngine({ modelPath }, async (engine) => {
-      for (const pattern of BOMBS) {
+      const msPerToken = async (pattern: string) => {
         const grammar = schemaGrammar({ type: "string", pattern });
         const started = performance.now();
         const { done } = await collect(engine, request("x", { grammar, maxTokens: 60 }));
-        const ms = (performance.now() - started) / done.evalTokens;
-        // The worst measured is 11 ms; a bomb that goes off takes seconds.
-        assert.ok(ms < 500, `${pattern}: ${ms.toFixed(0)} ms a token`);
+        return (performance.now() - started) / done.evalTokens;
+      };
+      const plain = await msPerToken("^[a-z ]{100}$");
+      for (const pattern of BOMBS) {
+        const ratio = await msPerToken(pattern) / plain;
+        // The worst measured is 11 ms a token; a bomb that goes off takes seconds.
+        assert.ok(
+          ratio < 300,
+          `${pattern}: a token takes ${ratio.toFixed(0)} times that of a plain one`,
+        );
       }
     }),
 );

@@ -68,7 +68,8 @@ export const serveCommand: Command = {
 };
 
 function printBanner(tui: Tui, { rows, warnings }: Banner): void {
-  tui.out(tui.bold("SecLlama is ready"));
-  for (const [name, value] of rows) tui.out(`  ${name.padEnd(10)}${value}`);
   for (const warning of warnings) tui.warn(warning);
+  const lines = rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`);
+  // In one go: whoever reads it sees all of it or nothing.
+  tui.out([tui.bold("SecLlama is ready"), ...lines].join("\n"));
 }

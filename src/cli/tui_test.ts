@@ -21,7 +21,7 @@ while True:
 
 async function output(argv: readonly string[]): Promise<string> {
   const { stdout } = await new Deno.Command("/usr/bin/timeout", {
-    args: ["60", ...argv],
+    args: ["300", ...argv],
     // A variable of the tests' own would be refused as unknown.
     env: { HOME: Deno.env.get("HOME") ?? "/", DENO_DIR: Deno.env.get("DENO_DIR") ?? "" },
     clearEnv: true,

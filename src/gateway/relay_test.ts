@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type Exchange, Pipe, WINDOW_BYTES } from "../pipe/pipe.ts";
 import { relay } from "./relay.ts";
+import { until } from "../../tests/support/patience.ts";
 
 /** A gateway's pipe, joined in memory to a runner's. */
 function joined(onExchange: (exchange: Exchange) => Promise<void>) {
@@ -30,10 +31,6 @@ function joined(onExchange: (exchange: Exchange) => Promise<void>) {
   return { gateway, runner, stop };
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !condition(); i++) await new Promise((r) => setTimeout(r, 10));
-}
-
 Deno.test("relay: an answer that came before the whole request leaves no exchange behind", async () => {
   // As a runner refuses: it answers, and takes no more of what the client still sends.
   const p = joined(async (exchange) => {
@@ -57,7 +54,10 @@ Deno.test("relay: an answer that came before the whole request leaves no exchang
   }
   assert.equal(done, 8);
   // Each that stayed would hold a window of bytes; after MAX_EXCHANGES of them nobody is served any more.
-  await until(() => p.gateway.openExchanges === 0 && p.runner.openExchanges === 0);
+  await until(
+    () => p.gateway.openExchanges === 0 && p.runner.openExchanges === 0,
+    "no exchange is left",
+  );
   assert.deepEqual([p.gateway.openExchanges, p.runner.openExchanges], [0, 0]);
   await p.stop();
 });

@@ -3,6 +3,7 @@ import { listenerRules } from "../api/listener_rules.ts";
 import { type Logger, silentLogger } from "../log.ts";
 import type { HardenedOptions, HardenedServer, Rules } from "./mod.ts";
 import { serveHardened } from "./mod.ts";
+import { HANG_MS } from "../../tests/support/patience.ts";
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -56,8 +57,8 @@ export class Raw implements Disposable {
     return this;
   }
 
-  /** Waits until what the server said matches, or `ms` have passed. */
-  async until(pattern: RegExp, ms = 3000): Promise<boolean> {
+  /** Waits until what the server said matches, or it ended, or `ms` have passed. */
+  async until(pattern: RegExp, ms = HANG_MS): Promise<boolean> {
     for (const end = Date.now() + ms; Date.now() < end;) {
       if (pattern.test(this.#text)) return true;
       if (this.#ended) break;
@@ -67,7 +68,7 @@ export class Raw implements Disposable {
   }
 
   /** Waits until the server ends the connection; false if it does not within `ms`. */
-  async end(ms = 3000): Promise<boolean> {
+  async end(ms = HANG_MS): Promise<boolean> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await Promise.race([this.#done, new Promise((r) => timer = setTimeout(r, ms))]);
     clearTimeout(timer);
@@ -82,7 +83,7 @@ export class Raw implements Disposable {
 }
 
 /** Sends `text` to both servers on connections of their own, and gives what each answered. */
-export async function ask(port: number, text: string | Uint8Array, waitMs = 2000): Promise<Raw> {
+export async function ask(port: number, text: string | Uint8Array, waitMs = HANG_MS): Promise<Raw> {
   const raw = await Raw.open(port);
   await raw.send(text).catch(() => {});
   // Until the answer's body or the end.

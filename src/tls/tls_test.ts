@@ -12,6 +12,7 @@ import { silentLogger } from "../log.ts";
 import { GatewayAuthority } from "./authority.ts";
 import { covers, readCertificate } from "./files.ts";
 import { addressOfName, isHostName } from "./names.ts";
+import { settled, until } from "../../tests/support/patience.ts";
 
 const NAMES = ["gateway.office.example", "10.11.0.5", "fd00::5", "127.0.0.1"];
 
@@ -180,15 +181,10 @@ Deno.test("tls: a listener speaks TLS 1.2 and 1.3 and HTTP/1.1 to whoever has th
                 text += new TextDecoder().decode(block.subarray(0, n));
               }
             })();
-            const limit = Promise.withResolvers<void>();
-            const timer = setTimeout(() => limit.reject(new Error("it was left open")), 20_000);
-            await Promise.race([end, limit.promise]).finally(() => {
-              clearTimeout(timer);
-              conn.close();
-            });
+            await settled(end, "the end of a connection without TLS").finally(() => conn.close());
             assert.doesNotMatch(text, /hello/);
           }
-          await until(() => server.connections() === 0);
+          await until(() => server.connections() === 0, "its connections are closed");
         },
       );
       await t.step("its connections have TCP_NODELAY", async () => {
@@ -293,12 +289,4 @@ function noDelayOf(peer: Deno.NetAddr): number[] {
     const length = Uint8Array.of(4, 0, 0, 0);
     return os.call("getsockopt", fd, 6, 1, value, length) === 0 ? value[0]! : -1;
   });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, "in time");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

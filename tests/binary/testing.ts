@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
 import { type Ended, runToEnd as toEnd } from "../support/run_to_end.ts";
+import { HANG_MS } from "../support/patience.ts";
 
 export const IGNORE = compiledProgram() === "";
 /** Mounts and other users need root. */
@@ -25,9 +26,9 @@ export async function emptyHome(): Promise<Home> {
   };
 }
 
-const TIMEOUT_SECONDS = 120;
+const TIMEOUT_SECONDS = HANG_MS / 1000;
 
-/** Runs any program to its end with nothing but `env`, for two minutes at most. */
+/** Runs any program to its end with nothing but `env`. */
 export function runToEnd(
   argv: readonly string[],
   o: { env: Record<string, string>; cwd?: string },

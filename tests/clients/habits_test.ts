@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { VERSION } from "../../src/version.ts";
 import { ROOT, type Served, startServe } from "../support/serve.ts";
+import { HANG_MS } from "../support/patience.ts";
 
 const QUESTION = "What is network isolation?";
 const ASK = {
@@ -39,7 +40,7 @@ async function raw(served: Served, request: string, count = 1): Promise<string> 
   const decoder = new TextDecoder();
   const buffer = new Uint8Array(64 * 1024);
   let text = "";
-  const timer = setTimeout(() => conn.close(), 60_000);
+  const timer = setTimeout(() => conn.close(), HANG_MS);
   while (text.split(/HTTP\/1\.1 [2-5]\d\d/).length - 1 < count || !/\r\n\r\n[^]*[}\n]/.test(text)) {
     const read = await conn.read(buffer);
     if (read === null) break;

@@ -4,6 +4,7 @@
  */
 import type { FakeEngine, FakeScript } from "../../runner/api/fake_engine.ts";
 import { testApi } from "../../runner/api/testing.ts";
+import { until } from "../support/patience.ts";
 
 export interface Scripted {
   readonly url: string;
@@ -30,13 +31,9 @@ export async function withScript(
   }
 }
 
-/** Resolves once nothing generates any more; fails after a second. */
+/** Resolves once nothing generates any more. */
 export async function idle(engine: FakeEngine): Promise<void> {
-  const started = performance.now();
-  while (engine.running > 0) {
-    if (performance.now() - started > 1000) throw new Error("still generating after a second");
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => engine.running === 0, "nothing generates any more");
 }
 
 /** A model that thinks, speaks and calls a tool. */

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { findIn, findInMemory } from "../support/memory.ts";
 import { Recorder } from "../support/recorder.ts";
 import { chat, GATEWAY_PERMISSIONS, newHome, ROOT, startServe } from "../support/serve.ts";
+import { until } from "../support/patience.ts";
 
 interface Findings {
   reply: string;
@@ -73,10 +74,10 @@ async function search(entry: string | undefined, prompt: string, reply: string):
     recorder.hold();
     const held = chat(proxy.url, prompt, { options: { temperature: 0 } });
     // Held back is everything the gateway sends; a reply of this length is there when as many bytes have come.
-    const deadline = Date.now() + 20_000;
-    while (recorder.receivedBytes < before + reply.length && Date.now() < deadline) {
-      await new Promise((r) => setTimeout(r, 20));
-    }
+    await until(
+      () => recorder.receivedBytes >= before + reply.length,
+      "the gateway has sent the reply",
+    );
     const status = await (await fetch(`${served.gatewayUrl}/api/security/status`)).json();
     const gateway = await findInMemory(served.pid, [prompt, reply]);
     const runner = await findInMemory(status.runners[0].pid, [prompt, reply]);

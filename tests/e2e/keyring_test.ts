@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { keyringIgnored, startKeyring } from "../keyring/daemon.ts";
 import { chat, cli, startServe } from "../support/serve.ts";
+import { until } from "../support/patience.ts";
 
 const QUESTION = "Where are my keys?";
 
@@ -45,8 +46,11 @@ Deno.test({
       // Once the old key is gone the proxy is refused, rereads the store, and goes on under the new one.
       const gone = await cli(["key", "delete", old.kid, "--yes"], { env });
       assert.equal(gone.code, 0, gone.stderr);
-      await new Promise((r) => setTimeout(r, 1500)); // the gateway looks for changes four times a second
-      assert.equal((await chat(served.proxyUrl, QUESTION)).status, 200);
+      // The gateway looks for changes by itself.
+      await until(
+        async () => (await chat(served.proxyUrl, QUESTION)).status === 200,
+        "the proxy goes on under the new key",
+      );
     } finally {
       await served.stop();
       await Deno.remove(dataDir, { recursive: true });

@@ -280,12 +280,10 @@ async function hostileRequests(served: Served): Promise<void> {
       ]
     ) {
       const value = field === "modelfile" ? `FROM ${path}` : path;
-      const started = performance.now();
       const { status, body } = await ask(base, ["POST", "/api/create", {
         model: "x",
         [field]: value,
       }]);
-      assert.ok(performance.now() - started < 10_000, path);
       answers.add(`${status} ${body["error"]}`);
     }
     assert.equal(answers.size, 1, [...answers].join("\n"));

@@ -5,6 +5,7 @@ import { readGgufHeader } from "../../src/models/gguf.ts";
 import { makeGguf } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { chat, cli, newHome, startServe } from "../support/serve.ts";
+import { settled } from "../support/patience.ts";
 
 const MUTANTS = Deno.env.get("SECLLAMA_FULL") === "1" ? 100 : 8;
 const DEMO = new URL("../../models/demo.gguf", import.meta.url);
@@ -102,12 +103,11 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
         await Deno.writeFile(file, mutant);
         const passed = await store.importGguf(file, "mutant").then(() => true, () => false);
         if (!passed) continue;
-        const started = performance.now();
-        const { status, body } = await chat(served.proxyUrl, "hi", {
+        const asked = chat(served.proxyUrl, "hi", {
           model: "mutant",
           options: { num_predict: 4 },
         });
-        assert.ok(performance.now() - started < 60_000, `try ${tries}`);
+        const { status, body } = await settled(asked, `try ${tries}`);
         if (status === 200) loaded++;
         else {
           failed++;

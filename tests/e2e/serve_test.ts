@@ -11,6 +11,7 @@ import {
   secllama,
   startServe,
 } from "../support/serve.ts";
+import { until } from "../support/patience.ts";
 
 const QUESTION = "What is network isolation?";
 
@@ -74,10 +75,11 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
       assert.match((await ollama.version()).version, /^\d+\.\d+\.\d+$/);
     });
 
-    await t.step("abort frees the slots within a second", async () => {
+    await t.step("abort frees the slots, long before their replies would end", async () => {
       // Every slot is taken by a reader that then goes away; a new request must not wait for them.
-      const long = () =>
-        ollama.generate({
+      const other = new Ollama({ host: served.proxyUrl });
+      const long = (client: Ollama) =>
+        client.generate({
           model: "demo",
           prompt: "numbers",
           raw: true,
@@ -85,7 +87,7 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
           format: { type: "array", items: { type: "integer" }, minItems: 400 },
           options: { num_predict: 3000 },
         });
-      const streams = await Promise.all([long(), long(), long(), long()]);
+      const streams = await Promise.all([ollama, ollama, ollama, other].map(long));
       const readers = streams.map((s) => s[Symbol.asyncIterator]());
       await Promise.all(readers.map((r) => r.next()));
       await assert.rejects(
@@ -102,11 +104,18 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
         { name: "TimeoutError" },
         "positive control: with every slot taken a request waits",
       );
+      // What reads on gets its whole reply; what is asked after the others left is answered before that.
+      let whole = false;
+      const kept = (async () => {
+        while (!(await readers[3]!.next()).done) { /* it is read to its end */ }
+        whole = true;
+      })();
       ollama.abort();
-      const started = performance.now();
       const answer = await chat(served.proxyUrl, QUESTION, { options: { num_predict: 1 } });
       assert.equal(answer.status, 200);
-      assert.ok(performance.now() - started < 1000, `${performance.now() - started} ms`);
+      assert.ok(!whole, "it waited for the end of a reply");
+      other.abort();
+      await kept.catch(() => {});
     });
 
     await t.step(
@@ -206,7 +215,9 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
             options: { num_predict: 3000 },
           }),
         });
-        await new Promise((r) => setTimeout(r, 300));
+        // One that came after it has its first token: it is at work.
+        const later = await ollama.generate({ model: "demo", prompt: "Once", stream: true });
+        await later[Symbol.asyncIterator]().next();
         Deno.kill(before!.pid, "SIGKILL");
         const died = await dying;
         assert.equal(died.status, 502);
@@ -220,9 +231,7 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
       },
     );
   } finally {
-    const { code, tookMs } = await served.stop();
-    assert.equal(code, 0, served.stderr());
-    assert.ok(tookMs < 5000, `${tookMs} ms`);
+    assert.equal((await served.stop()).code, 0, served.stderr());
     assert.deepEqual(await processesNaming(served.home), []);
   }
 });
@@ -312,17 +321,14 @@ bothWays("serve: SIGKILL of the gateway leaves no runner and no proxy", async ()
   const runnerPid = status.runners[0].pid as number;
   Deno.statSync(`/proc/${runnerPid}`); // it runs, seen from here
   await served.killHard();
-  const deadline = Date.now() + 3000;
-  let left: number[] = [];
-  let runnerGone = false;
-  while (Date.now() < deadline && (!runnerGone || left.length > 0 || left === undefined)) {
-    await new Promise((r) => setTimeout(r, 50));
-    left = await processesNaming(served.home);
-    runnerGone = await Deno.stat(`/proc/${runnerPid}`).then(() => false, () => true);
-    if (runnerGone && left.length === 0) break;
-  }
-  assert.ok(runnerGone, "the runner is left");
-  assert.deepEqual(left, []);
+  await until(
+    () => Deno.stat(`/proc/${runnerPid}`).then(() => false, () => true),
+    "the runner is gone",
+  );
+  await until(
+    async () => (await processesNaming(served.home)).length === 0,
+    "nothing of its home runs",
+  );
   await assert.rejects(fetch(served.proxyUrl));
 });
 
@@ -495,14 +501,16 @@ bothWays("run: a conversation has commands, and goes on after an error", async (
     const keys = script.stdin.getWriter();
     const type = (text: string) => keys.write(new TextEncoder().encode(text));
     let shown = "";
-    const lines = ["/?\n", "/nothing\n", "Hello\n", "/bye\n"];
+    // What has been shown by the time that each line is typed; the prompt is drawn again as one is.
+    const lines: [after: RegExp, line: string][] = [
+      [/>>> /, "/?\n"],
+      [/\/clear[^]*>>> /, "/nothing\n"],
+      [/there is no command[^]*>>> /, "Hello\n"],
+      [/error: no proxy answers[^]*>>> /, "/bye\n"],
+    ];
     for await (const chunk of script.stdout.pipeThrough(new TextDecoderStream())) {
       shown += chunk;
-      // One line for each prompt, which is drawn again as the line is typed.
-      if (/>>> [^\n]*$/.test(shown) && lines.length > 0) {
-        shown += "\n";
-        await type(lines.shift()!);
-      }
+      if (lines.length > 0 && lines[0]![0].test(shown)) await type(lines.shift()![1]);
     }
     assert.equal((await script.status).code, 0, shown);
     assert.match(shown, /\/clear[^]*there is no command[^]*error: no proxy answers[^]*$/);

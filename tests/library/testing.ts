@@ -4,6 +4,7 @@ import { toHex } from "../../src/bytes.ts";
 import { type LocalCredentials, localCredentials } from "../support/credentials.ts";
 import { type Served, startServe } from "../support/serve.ts";
 import { buildClient } from "../../scripts/client/build.ts";
+import { HANG_MS } from "../support/patience.ts";
 
 const HERE = new URL("./", import.meta.url).pathname;
 
@@ -145,7 +146,7 @@ export function servePage(files: () => Record<string, string>) {
   };
 }
 
-/** Opens `url` in headless Chromium until `until` settles; a minute at most. */
+/** Opens `url` in headless Chromium until `until` settles. */
 export async function inChromium<T>(url: string, until: Promise<T>): Promise<T> {
   const profile = await Deno.makeTempDir({ prefix: "secllama-chromium-" });
   const child = new Deno.Command(CHROMIUM, {
@@ -172,7 +173,7 @@ export async function inChromium<T>(url: string, until: Promise<T>): Promise<T> 
       until,
       child.status.then(() => Promise.reject(new Error("Chromium ended by itself"))),
       new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error("the page posted no result in time")), 60_000);
+        timer = setTimeout(() => reject(new Error("the page posted no result in time")), HANG_MS);
       }),
     ]);
   } finally {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { makeGguf } from "../../src/models/testing.ts";
 import { cli, GATEWAY_PERMISSIONS, newHome, ROOT } from "../support/serve.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
+import { HANG_MS } from "../support/patience.ts";
 
 /** Runs a command on a terminal of its own (util-linux `script`) and types `answer`. */
 async function onTerminal(
@@ -25,7 +26,7 @@ async function onTerminal(
   const decoder = new TextDecoder();
   let text = "";
   let typed = false;
-  const timer = setTimeout(() => child.kill("SIGKILL"), 60_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
   for await (const chunk of child.stdout) {
     text += decoder.decode(chunk, { stream: true });
     if (!typed && text.includes("[y/N]")) {

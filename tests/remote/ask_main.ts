@@ -6,6 +6,8 @@
  * Prints `{status, text, failed}`. With `--until-cut` it says `first` when the first bytes have come, asks again and again,
  * three at a time, until it is refused or cut off, and prints what a reply that was cut off had come to.
  */
+import { HANG_MS } from "../support/patience.ts";
+
 interface Outcome {
   status: number;
   text: string;
@@ -30,7 +32,7 @@ async function ask(): Promise<Outcome> {
         headers: { "content-type": "application/json" },
       }),
       ...(client ? { client } : {}),
-      signal: AbortSignal.timeout(80_000),
+      signal: AbortSignal.timeout(HANG_MS),
     });
     outcome.status = response.status;
     for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {

@@ -4,12 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { newHome, ROOT, secllama } from "../support/serve.ts";
+import { HANG_MS } from "../support/patience.ts";
 
 export type Side = "host" | "laptop";
 
 export const HOST_ADDRESS = "10.77.0.1";
 const LAPTOP_ADDRESS = "10.77.0.2";
-const READY_MS = 90_000;
+const READY_MS = HANG_MS;
 
 export interface Done {
   readonly code: number;
@@ -183,7 +184,7 @@ export class Lab implements AsyncDisposable {
       stop: async () => {
         this.#running.delete(running);
         if (!ended) child.kill("SIGTERM");
-        const timer = setTimeout(() => ended || child.kill("SIGKILL"), 10_000);
+        const timer = setTimeout(() => ended || child.kill("SIGKILL"), READY_MS);
         await status;
         clearTimeout(timer);
         await Promise.all(reading);

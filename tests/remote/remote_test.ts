@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { findIn } from "../support/memory.ts";
 import { ROOT } from "../support/serve.ts";
 import { type Done, HOST_ADDRESS, Lab, labIgnored, type Running } from "./lab.ts";
+import { until } from "../support/patience.ts";
 
 const GATEWAY = `https://${HOST_ADDRESS}:11435`;
 const PROXY = "http://127.0.0.1:11434";
@@ -215,7 +216,10 @@ Deno.test({
           const chat = await ask("/api/chat", chatBody(QUESTION));
           assert.equal(chat.status, 200, chat.text);
         }
-        await waitFor(async () => (await clients())[0].key === "current");
+        await until(
+          async () => (await clients())[0].key === "current",
+          "the host has seen the new key",
+        );
         // Another process of the laptop reads the new one from its store; the string that was pasted is void now.
         await proxy!.stop();
         const again = ok(
@@ -295,11 +299,3 @@ Deno.test({
     );
   },
 });
-
-async function waitFor(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
-  while (!await condition()) {
-    assert.ok(performance.now() < deadline, "in time");
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-}

@@ -56,4 +56,4 @@ if (done) answer = { code: (await child.status).code, stderr: await stderr };
 else answer = { runner: findRunnerPid(child.pid, plan.forks) ?? -1, child: child.pid };
 listeners.close();
 console.log(JSON.stringify(answer));
-if (!done) await new Promise(() => setTimeout(() => {}, 60_000));
+if (!done) await new Promise(() => setTimeout(() => {}, 600_000));

@@ -46,14 +46,3 @@ export async function startHost(
   await reader.cancel();
   return { host, answer: JSON.parse(text) as HostAnswer };
 }
-
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  limitMs: number,
-): Promise<boolean> {
-  for (const end = performance.now() + limitMs; performance.now() < end;) {
-    if (await condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return await condition();
-}

@@ -4,10 +4,11 @@
  * sample; all of them with SECLLAMA_FULL=1.
  */
 import assert from "node:assert/strict";
-import { alive, startHost, until } from "./hosts.ts";
+import { alive, startHost } from "./hosts.ts";
 import type { Noticed, Sabotage, SabotageOrder } from "./sabotage_run.ts";
 import { sampler } from "../support/sampler.ts";
 import { IDENTITIES, linuxOnly, makeStage, runStaged, type Staged } from "./stage.ts";
+import { until } from "../support/patience.ts";
 
 const full = Deno.env.get("SECLLAMA_FULL") === "1";
 const SAMPLE = 10;
@@ -171,7 +172,7 @@ for (const identity of IDENTITIES) {
           for (const left of [answer.child, answer.runner]) {
             if (alive(left)) Deno.kill(left, "SIGKILL");
           }
-          assert.ok(await until(() => !alive(answer.runner) && !alive(answer.child), 5000));
+          await until(() => !alive(answer.runner) && !alive(answer.child), "both are gone");
         } finally {
           await stage.remove();
         }

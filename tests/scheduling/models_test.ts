@@ -1,7 +1,8 @@
 /** Which models are loaded, and for how long: by memory, by number, by lease. Real runners in the real sandbox. */
 import assert from "node:assert/strict";
 import { makeRandomGguf } from "../../runner/engine/testing_gguf.ts";
-import { numbers, until, withWorld } from "./testing.ts";
+import { until } from "../support/patience.ts";
+import { numbers, withWorld } from "./testing.ts";
 
 const ONE = { prompt: "Hi", stream: false, options: { num_predict: 1 } };
 

@@ -190,12 +190,3 @@ export function numbers(model: string, tokens: number): Record<string, unknown> 
     options: { num_predict: tokens, temperature: 0 },
   };
 }
-
-/** Waits until it is so; a test's own time limit ends a wait in vain. */
-export async function until(is: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 3000; tries++) {
-    if (await is()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`waited in vain until ${what}`);
-}

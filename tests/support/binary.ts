@@ -1,5 +1,6 @@
 /** The compiled program that the tests use, and what they need to know of its inside. */
 import { join } from "node:path";
+import { oneAtATimeSync } from "./start_lock.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PROGRAM = join(ROOT, "build/test/secllama");
@@ -26,17 +27,19 @@ export function compiledProgram(): string {
     }).outputSync();
     if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
   };
-  deno(["task", "--quiet", "bundle"]);
-  deno([
-    "run",
-    "-A",
-    "--frozen",
-    "scripts/compile.ts",
-    "--testbase",
-    "--if-changed",
-    "--output",
-    PROGRAM,
-  ]);
+  oneAtATimeSync(() => {
+    deno(["task", "--quiet", "bundle"]);
+    deno([
+      "run",
+      "-A",
+      "--frozen",
+      "scripts/compile.ts",
+      "--testbase",
+      "--if-changed",
+      "--output",
+      PROGRAM,
+    ]);
+  });
   return made = PROGRAM;
 }
 

@@ -4,6 +4,8 @@
  */
 import { join } from "node:path";
 import { compiledProgram, sharedCache } from "./binary.ts";
+import { HANG_MS, settled } from "./patience.ts";
+import { oneAtATime } from "./start_lock.ts";
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
 /** What `deno task serve` gives, less what the tests set themselves. */
@@ -62,8 +64,8 @@ export interface Served {
   readonly pid: number;
   readonly home: string;
   stderr(): string;
-  /** SIGTERM, then waits. Returns the exit code and how long it took. */
-  stop(): Promise<{ code: number; tookMs: number }>;
+  /** SIGTERM, then waits. Returns the exit code. */
+  stop(): Promise<{ code: number }>;
   /** SIGKILL, then waits for the gateway alone. */
   killHard(): Promise<void>;
 }
@@ -108,7 +110,7 @@ export async function cli(
     await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
   }
   await writer.close().catch(() => {});
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? HANG_MS);
   const { code, stdout, stderr } = await child.output();
   clearTimeout(timer);
   return {
@@ -118,18 +120,22 @@ export async function cli(
   };
 }
 
-/** Starts serve and waits until it is ready. @throws {Error} With its output if it ends first. */
-export async function startServe(
-  options: {
-    env?: Record<string, string>;
-    args?: readonly string[];
-    entry?: string;
-    /** A program that runs the rest of its arguments, in a namespace say. */
-    under?: readonly string[];
-    /** A compiled program to use. */
-    program?: string;
-  } = {},
-): Promise<Served> {
+export interface ServeOptions {
+  env?: Record<string, string>;
+  args?: readonly string[];
+  entry?: string;
+  /** A program that runs the rest of its arguments, in a namespace say. */
+  under?: readonly string[];
+  /** A compiled program to use. */
+  program?: string;
+}
+
+/** Starts serve, one at a time, and waits until it is ready. @throws {Error} With its output if it ends first. */
+export function startServe(options: ServeOptions = {}): Promise<Served> {
+  return oneAtATime(() => start(options));
+}
+
+async function start(options: ServeOptions): Promise<Served> {
   const { home, env } = await newHome();
   const args = ["serve", "--port=0", "--proxy-port=0", ...(options.args ?? ["--ephemeral"])];
   const [program, ...argv] = [
@@ -153,10 +159,8 @@ export async function startServe(
   const readingOut = (async () => {
     for await (const chunk of child.stdout) {
       out += decoder.decode(chunk, { stream: true });
-      // The banner is printed in one go; the isolation lines are its end.
-      if (/SecLlama is ready[^]*\n {2}(model|isolation) [^]*\n/.test(out)) {
-        setTimeout(() => ready.resolve(), 100);
-      }
+      // The banner is written in one go, after its warnings.
+      if (/SecLlama is ready[^]*\n {2}(model|isolation) [^]*\n$/.test(out)) ready.resolve();
     }
     ready.resolve();
   })();
@@ -165,7 +169,7 @@ export async function startServe(
     for await (const chunk of child.stderr) err += errDecoder.decode(chunk, { stream: true });
   })();
   const status = child.status.then((s) => (ended = true, s));
-  const timer = setTimeout(() => child.kill("SIGKILL"), 90_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
   await ready.promise;
   clearTimeout(timer);
   const end = async () => {
@@ -187,10 +191,8 @@ export async function startServe(
     home,
     stderr: () => err,
     async stop() {
-      const started = performance.now();
       if (!ended) child.kill("SIGTERM");
-      const { code } = await end();
-      return { code, tookMs: performance.now() - started };
+      return { code: (await settled(end(), "serve's end")).code };
     },
     async killHard() {
       child.kill("SIGKILL");

@@ -1,0 +1,45 @@
+/** Rules of the house that a reader of one file cannot see: they hold for all files, so a test looks at all. */
+import assert from "node:assert/strict";
+import { join, relative } from "node:path";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** Every TypeScript file of ours below these folders, by its path from the root. */
+async function sources(folders: readonly string[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  async function walk(folder: string): Promise<void> {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      const path = join(folder, name);
+      if (isDirectory && name !== "node_modules") await walk(path);
+      else if (name.endsWith(".ts")) {
+        found.set(relative(ROOT, path), await Deno.readTextFile(path));
+      }
+    }
+  }
+  for (const folder of folders) await walk(join(ROOT, folder));
+  return found;
+}
+
+/** Where a test may read a clock, and why that cannot fail on a busy machine. */
+const CLOCKS: { readonly [path: string]: string } = {
+  "tests/support/patience.ts": "a limit that only what hangs reaches",
+  "runner/api/ollama/chat_test.ts": "a duration within one that was measured around it",
+  "runner/api/real_engine_test.ts": "one duration against another, a third of it",
+  "runner/engine/engine_test.ts": "one duration against another, half of it",
+  "runner/engine/json_schema_test.ts": "milliseconds a token against those of a plain grammar",
+  "runner/reply_stream_test.ts": "frames are never early",
+  "runner/turns_test.ts": "work that takes a while",
+  "tests/clients/ollama_test.ts": "a duration within one that was measured around it",
+  "tests/scheduling/models_test.ts": "a duration within one that was measured around it",
+  "tests/scheduling/requests_test.ts": "one duration against another, half of it",
+};
+
+Deno.test("no test says how long a thing may take", async () => {
+  const files = await sources(["src", "runner", "tests"]);
+  assert.ok(files.size > 500, `only ${files.size} files were seen`);
+  const reading = [...files].filter(([path, text]) =>
+    /^tests\/|_test\.ts$|(^|\/)testing/.test(path) && path !== "tests/house_test.ts" &&
+    /performance\.now\(|(const|let) (deadline|end|until|started) = Date\.now/.test(text)
+  ).map(([path]) => path);
+  assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
+});
