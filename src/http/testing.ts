@@ -59,9 +59,8 @@ export class Raw implements Disposable {
 
   /** Waits until what the server said matches, or it ended, or `ms` have passed. */
   async until(pattern: RegExp, ms = HANG_MS): Promise<boolean> {
-    for (const end = Date.now() + ms; Date.now() < end;) {
+    for (let waitedMs = 0; waitedMs < ms && !this.#ended; waitedMs += 5) {
       if (pattern.test(this.#text)) return true;
-      if (this.#ended) break;
       await pause(5);
     }
     return pattern.test(this.#text);
