@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type ParsedCall, ToolCallParser } from "./tool_calls.ts";
-import { growth, IN_PROPORTION } from "../../tests/support/patience.ts";
+import { inProportion } from "../../tests/support/patience.ts";
 
 const TOOLS = ["weather", "add"];
 const WEATHER: ParsedCall = { name: "weather", arguments: { city: "Oslo", days: 2 } };
@@ -131,12 +131,11 @@ Deno.test("tool calls: a long JSON reply takes time in proportion to its length"
     ['{"name": "add", "arguments": {}}', " ;".repeat(10)],
   ];
   for (const [opening, piece] of cases) {
-    const grown = await growth(3000, (length) => {
+    await inProportion(`${opening} … ${piece}`, () => {
       const parser = new ToolCallParser(TOOLS);
       let said = parser.push(opening).text;
-      for (let index = 0; index < length; index++) said += parser.push(piece).text;
+      for (let index = 0; index < 30_000; index++) said += parser.push(piece).text;
       assert.equal(said, "", "it is held");
     });
-    assert.ok(grown < IN_PROPORTION, `${opening} … ${piece}: ×${grown}`);
   }
 });

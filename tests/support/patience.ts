@@ -33,29 +33,15 @@ export function processorMs(): number {
   return (user + system) / 1000;
 }
 
-/** Processor time of `work`, milliseconds; of three runs the least, since a garbage collection may fall into any. */
-export async function processorMsOf(work: () => unknown): Promise<number> {
-  let least = Infinity;
-  for (let run = 0; run < 3; run++) {
-    const before = processorMs();
-    await work();
-    least = Math.min(least, processorMs() - before);
-  }
-  return least;
-}
-
-/** How much larger the second input is in {@link growth}. */
-const FACTOR = 8;
-
 /**
- * By what the processor time grows when the input does by eight: some 8 where it is in proportion, 64 where it is the square.
- * @param size Of the smaller input; large enough that it takes some milliseconds.
+ * Runs work whose input is so large that the square of it would take minutes.
+ * @throws {Error} If it took more processor time than any machine needs for what is in proportion.
  */
-export async function growth(size: number, work: (size: number) => unknown): Promise<number> {
-  await work(size); // compiled by then
-  const small = await processorMsOf(() => work(size));
-  return await processorMsOf(() => work(size * FACTOR)) / Math.max(small, 0.5);
+export async function inProportion(what: string, work: () => unknown): Promise<void> {
+  const before = processorMs();
+  await work();
+  const took = processorMs() - before;
+  if (took > PROPORTION_MS) throw new Error(`${what}: ${Math.round(took)} ms of processor time`);
 }
 
-/** Between what is in proportion and what is the square. */
-export const IN_PROPORTION = 24;
+const PROPORTION_MS = 5_000;
