@@ -1,7 +1,7 @@
 /** docs/api.md says what the tables of src/api say. */
 import assert from "node:assert/strict";
 import { render } from "../../src/api/errors.ts";
-import { routes } from "../../src/api/routes.ts";
+import { INFERENCE_BYTES, routes, SEALED_BYTES } from "../../src/api/routes.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../../src/errors.ts";
 
 const DOC = new URL("../../docs/api.md", import.meta.url);
@@ -46,4 +46,12 @@ Deno.test("docs/api.md: what the dialects call an error", async () => {
       `\`${read("/v1/messages").type}\``,
     ], code);
   }
+});
+
+Deno.test("docs/wire.md: how large a sealed body is, and what is in it", async () => {
+  const text = await Deno.readTextFile(new URL("../../docs/wire.md", import.meta.url));
+  const wanted =
+    `sealed body is at most ${size(SEALED_BYTES)}, and the request's own body inside it ` +
+    size(INFERENCE_BYTES);
+  assert.ok(text.replace(/\s+/g, " ").includes(wanted), wanted);
 });
