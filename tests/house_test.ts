@@ -44,3 +44,13 @@ Deno.test("no test says how long a thing may take", async () => {
   ).map(([path]) => path);
   assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
 });
+
+Deno.test("contributing: each question's file is there, and holds what to look for", async () => {
+  const text = await Deno.readTextFile(join(ROOT, "CONTRIBUTING.md"));
+  const rows = [...text.matchAll(/^\| ([^|]+\?) +\| `([^`]+)` +\| `([^`]+)` +\|$/gm)];
+  assert.ok(rows.length >= 20, `only ${rows.length} questions`);
+  for (const [, question, file, wanted] of rows) {
+    const found = await Deno.readTextFile(join(ROOT, file!)).catch(() => "");
+    assert.ok(found.includes(wanted!), `${question} ${file} does not hold ${wanted}`);
+  }
+});

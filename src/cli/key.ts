@@ -157,12 +157,12 @@ const remove: Command = {
       const { wraps } = useOf(await readUsage(manager.file.dataDir), kid);
       context.tui.note(`This destroys the key ${kid} for good. What becomes unreadable:`);
       context.tui.note(
-        `  - every saved conversation wrapped under it and not re-wrapped since (${
-          wraps === 0 ? "none counted" : `${plural(wraps, "secret")} counted`
+        `  - what was wrapped under it and not since: lines that secllama run kept for you (${
+          wraps === 0 ? "none counted" : `${plural(wraps, "time")} counted`
         })`,
       );
       context.tui.note(
-        "  - backups of conversations from the time it was active, unless an export of the keys has it",
+        "  - backups of these from the time it was active, unless an export of the keys has it",
       );
       context.tui.note("Paired clients that still use it have to be paired again.");
       const typed = context.tui.ask("To go on, type the key's id:");

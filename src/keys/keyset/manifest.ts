@@ -27,7 +27,7 @@ export interface ManifestKey {
   readonly compromised: boolean;
 }
 
-/** What a change is about to do to the store, written before it does; see recovery.ts. */
+/** What a change is about to do to the store, written before it does; see transaction.ts. */
 export interface Pending {
   /** `add` is undone after a crash, `delete` is completed. */
   readonly op: "add" | "delete";
