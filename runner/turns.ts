@@ -1,10 +1,16 @@
 /**
  * Turns on the runner's one JavaScript thread. Work that may take long (a template, a large JSON document) is a generator
  * that yields; between two of its turns the event loop runs, so that pings, tokens and other clients' requests go on.
- * Clients take turns in a circle (round-robin scheduling), whatever each has waiting.
+ * Clients take turns in a circle (round-robin scheduling), whatever each has waiting. What native code does in another thread
+ * for a long time has a circle of its own: one at a time, so that one client's flood of it costs the others one wait.
  */
-
 import type { Work } from "../src/budget.ts";
+
+/** What native code does in another thread. */
+export type Aside = () => Promise<unknown>;
+
+/** Work that also yields what it needs done in another thread, and goes on when that is done. */
+export type LongWork<T> = Generator<void | Aside, T, void>;
 
 /** Whose work it is, and until when it is wanted. */
 export interface TurnTaker {
@@ -16,10 +22,37 @@ export interface TurnTaker {
 /** How long one turn lasts, about: what anybody else waits for at most, per client that works. */
 export const TURN_MS = 5;
 
-export class Turns {
-  /** By client, in the order of the circle: those of its works that wait for a turn. */
+/** Who waits, by client, in the order of the circle. */
+class Circle {
   readonly #waiting = new Map<string, (() => void)[]>();
+
+  wait(client: string): Promise<void> {
+    return new Promise<void>((resolve) => {
+      const queue = this.#waiting.get(client);
+      if (queue) queue.push(resolve);
+      else this.#waiting.set(client, [resolve]);
+    });
+  }
+
+  /** Lets the next one go on; false: nobody waits. */
+  next(): boolean {
+    const first = this.#waiting.entries().next().value;
+    if (first === undefined) return false;
+    const [client, queue] = first;
+    const resolve = queue.shift()!;
+    // To the end of the circle.
+    this.#waiting.delete(client);
+    if (queue.length > 0) this.#waiting.set(client, queue);
+    resolve();
+    return true;
+  }
+}
+
+export class Turns {
+  readonly #here = new Circle();
+  readonly #aside = new Circle();
   #running = false;
+  #away = false;
 
   /**
    * Waits for a turn, which lasts until the caller next awaits anything. At once when nobody is at work.
@@ -28,11 +61,7 @@ export class Turns {
   async take({ client, signal }: TurnTaker): Promise<void> {
     signal?.throwIfAborted();
     if (this.#running) {
-      await new Promise<void>((resolve) => {
-        const queue = this.#waiting.get(client);
-        if (queue) queue.push(resolve);
-        else this.#waiting.set(client, [resolve]);
-      });
+      await this.#here.wait(client);
       signal?.throwIfAborted();
       return;
     }
@@ -42,22 +71,12 @@ export class Turns {
 
   /** Gives the turns out, one for each round of the event loop. */
   async #go(): Promise<void> {
-    for (;;) {
-      await nextRound();
-      const next = this.#waiting.entries().next().value;
-      if (next === undefined) break;
-      const [client, queue] = next;
-      const resolve = queue.shift()!;
-      // To the end of the circle.
-      this.#waiting.delete(client);
-      if (queue.length > 0) this.#waiting.set(client, queue);
-      resolve();
-    }
+    do await nextRound(); while (this.#here.next());
     this.#running = false;
   }
 
   /** Runs work to its end, turn by turn. @throws What the work throws, or the signal's reason. */
-  async run<T>(work: Work<T>, taker: TurnTaker): Promise<T> {
+  async run<T>(work: LongWork<T> | Work<T>, taker: TurnTaker): Promise<T> {
     try {
       for (;;) {
         await this.take(taker);
@@ -65,10 +84,25 @@ export class Turns {
         do {
           const { done, value } = work.next();
           if (done) return value;
+          if (value !== undefined) {
+            await this.#doAside(value, taker);
+            break;
+          }
         } while (performance.now() < until);
       }
     } finally {
       work.return(undefined as T);
+    }
+  }
+
+  async #doAside(aside: Aside, { client, signal }: TurnTaker): Promise<void> {
+    if (this.#away) await this.#aside.wait(client);
+    this.#away = true;
+    try {
+      // What has begun in another thread cannot be given up.
+      if (!signal?.aborted) await aside();
+    } finally {
+      if (!this.#aside.next()) this.#away = false;
     }
   }
 }

@@ -30,7 +30,7 @@ export const DEFAULT_BUDGET: BudgetLimits = {
 };
 
 /** UTF-16 units of text, or items of a list, that may be made for one step. */
-const UNITS_PER_STEP = 32;
+const UNITS_PER_STEP = 8;
 /** Steps between two places to yield: about a millisecond. */
 const STEPS_PER_YIELD = 1_000;
 

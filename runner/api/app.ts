@@ -8,6 +8,7 @@ import { notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
 import { RUNNING_TEXT } from "../../src/api/texts.ts";
 import type { Engine } from "../engine/types.ts";
 import { readJsonObject } from "./body.ts";
+import { Turns } from "../turns.ts";
 import type { Fields } from "./fields.ts";
 import { makeService } from "./inference.ts";
 import type { Call, ModelDefaults, Service } from "./request.ts";
@@ -72,12 +73,13 @@ type Env = { Bindings: CallContext };
 
 /** @throws {SecLlamaError} `bad-request`: `defaults` holds a wrong option. */
 export function makeApi(o: ApiOptions): Api {
-  const service = makeService({ ...o, defaults: o.defaults ?? {} });
+  const turns = new Turns();
+  const service = makeService({ ...o, defaults: o.defaults ?? {}, turns });
   const app = new Hono<Env>();
   app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));
   app.get(ROUTES.version.path, (c) => c.json({ version: o.version }));
   for (const [path, handler] of Object.entries(routes())) {
-    app.post(path, (c) => run(c, handler, service));
+    app.post(path, (c) => run(c, handler, { service, turns }));
   }
   app.notFound((c) => {
     const { method, path } = c.req;
@@ -89,11 +91,18 @@ export function makeApi(o: ApiOptions): Api {
   };
 }
 
-async function run(c: Context<Env>, handler: Handler, service: Service): Promise<Response> {
+async function run(
+  c: Context<Env>,
+  handler: Handler,
+  { service, turns }: { service: Service; turns: Turns },
+): Promise<Response> {
   const startedAt = performance.now();
   const cancel = new AbortController();
   const request = c.req.raw;
   const signal = AbortSignal.any([request.signal, cancel.signal]);
   const call: Call = { client: c.env.client, signal, startedAt, waitedMs: c.env.waitedMs ?? 0 };
-  return await handler(service, await readJsonObject(request), call, cancel);
+  const body = await readJsonObject(request, turns, call);
+  // What a handler does before it first waits is bounded, by what a body may hold.
+  await turns.take(call);
+  return await handler(service, body, call, cancel);
 }

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { INFERENCE_BYTES } from "../../src/api/routes.ts";
-import { MAX_JSON_DEPTH, nestsDeeper, readJsonObject } from "./body.ts";
+import { runAtOnce } from "../../src/budget.ts";
+import { Turns } from "../turns.ts";
+import { checkShape, JSON_LIMITS, readJsonObject } from "./body.ts";
 
 const SECRET = "the-secret-plan";
 
+const turns = new Turns();
+const readRequest = (request: Request) => readJsonObject(request, turns, { client: "a" });
 const read = (body: string | Uint8Array<ArrayBuffer> | ReadableStream) =>
-  readJsonObject(new Request("http://x/", { method: "POST", body }));
+  readRequest(new Request("http://x/", { method: "POST", body }));
 
 Deno.test("body: an object is read", async () => {
   assert.equal((await read('{"a":"b"}')).string("a"), "b");
@@ -40,7 +44,7 @@ for (
 
 Deno.test("body: an empty one is 400 in Ollama's words", async () => {
   const empty = new Request("http://x/", { method: "POST" });
-  await assert.rejects(readJsonObject(empty), { message: "missing request body" });
+  await assert.rejects(readRequest(empty), { message: "missing request body" });
   await assert.rejects(read(""), { message: "missing request body" });
 });
 
@@ -68,16 +72,51 @@ Deno.test("body: the limit ends reading, it does not wait for the end", async ()
 
 Deno.test("body: deep JSON is refused before it is parsed", async () => {
   const nested = (depth: number) => `{"a":${"[".repeat(depth)}${"]".repeat(depth)}}`;
-  await read(nested(MAX_JSON_DEPTH - 1));
-  await assert.rejects(read(nested(MAX_JSON_DEPTH)), { code: "bad-request", message: /nest/ });
-  // Not by the parser, whose stack this would be too deep for.
+  await read(nested(JSON_LIMITS.depth - 1));
+  await assert.rejects(read(nested(JSON_LIMITS.depth)), { code: "bad-request", message: /nest/ });
   await assert.rejects(read(`{"a":${"[".repeat(8_000_000)}`), { message: /nest/ });
 });
 
+for (
+  const [name, filling, most, message] of [
+    ["arrays", "[]", JSON_LIMITS.containers, /arrays and objects/],
+    ["numbers", "1", JSON_LIMITS.values, /elements and members/],
+  ] as const
+) {
+  Deno.test(`body: more ${name} than anybody needs are refused, as many as that are not`, async () => {
+    const list = (count: number) => `{"a":[${Array(count).fill(filling).join()}]}`;
+    await read(list(most - 10));
+    await assert.rejects(read(list(most + 10)), { code: "bad-request", message });
+  });
+}
+
+Deno.test("body: white space without end is refused", async () => {
+  const body = `{"a":${" ".repeat(JSON_LIMITS.bytesBesideStrings)}1}`;
+  await assert.rejects(read(body), { code: "bad-request", message: /beside its strings/ });
+});
+
+for (
+  const [name, body] of [
+    ["white space", " ".repeat(1_000_000)],
+    ["backslashes", `"${"\\".repeat(500_000)}"`],
+    ["escaped quotes", `"${'\\"'.repeat(500_000)}"`],
+    ["empty strings", '"",'.repeat(300_000)],
+  ] as const
+) {
+  Deno.test(`body: looking at ${name} yields`, () => {
+    const work = checkShape(new TextEncoder().encode(body), JSON_LIMITS);
+    let yields = 0;
+    while (!work.next().done) yields++;
+    assert.ok(yields > 50, `${yields}`);
+  });
+}
+
 Deno.test("body: brackets in strings are no nesting", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
-  assert.equal(nestsDeeper(bytes(`{"a":"${"[".repeat(500)}"}`), 10), false);
-  assert.equal(nestsDeeper(bytes(String.raw`{"a":"\"[[[[","b":[[1]]}`), 3), false);
-  assert.equal(nestsDeeper(bytes(String.raw`{"a":"\\","b":[[[1]]]}`), 3), true);
-  assert.equal(nestsDeeper(bytes(`{"a":"never ends [[[[[[`), 3), false);
+  const check = (text: string, depth: number) =>
+    runAtOnce(checkShape(bytes(text), { ...JSON_LIMITS, depth }));
+  check(`{"a":"${"[".repeat(500)}"}`, 10);
+  check(String.raw`{"a":"\"[[[[","b":[[1]]}`, 3);
+  assert.throws(() => check(String.raw`{"a":"\\","b":[[[1]]]}`, 3), { message: /nest/ });
+  check(`{"a":"never ends [[[[[[`, 3);
 });

@@ -1,6 +1,7 @@
 /** Embeddings: texts or tokens to vectors of length 1. */
-import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine } from "../engine/types.ts";
+import type { LongWork, Turns } from "../turns.ts";
+import { firstTokens, tooLong } from "./cut_prompt.ts";
 import { elapsedNs } from "./timing.ts";
 import type { Call, EmbedReply, EmbedRequest } from "./request.ts";
 
@@ -13,28 +14,22 @@ export const MAX_EMBED_INPUTS = 2048;
  * @throws {SecLlamaError} `bad-request`: an input longer than the context that may not be cut, or one without tokens.
  */
 export async function embed(
-  engine: Engine,
+  { engine, turns }: { readonly engine: Engine; readonly turns: Turns },
   request: EmbedRequest,
   call: Call,
   loadNs: number,
 ): Promise<EmbedReply> {
   const limit = Math.min(engine.info.slotContextLength, engine.info.contextLength);
-  let promptTokens = 0;
-  const prompts = request.inputs.map((input) => {
-    const tokens = typeof input === "string"
-      ? engine.tokenizePrompt([{ text: cut(input, limit, request.truncate), special: false }])
-      : input;
-    if (tokens.length > limit && !request.truncate) throw tooLong();
-    const fitting = tokens.subarray(0, limit);
-    promptTokens += fitting.length;
-    return fitting;
-  });
+  const prompts = await turns.run(tokenize(engine, request, limit), call);
+  const promptTokens = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
   const vectors: Float32Array[] = [];
   // All are handed over at once, so that the engine can batch them; the first failure ends the others.
   const failed = new AbortController();
   const signal = AbortSignal.any([call.signal, failed.signal]);
   try {
-    const whole = await Promise.all(prompts.map((tokens) => engine.embed(tokens, signal)));
+    const whole = await Promise.all(
+      prompts.map((tokens) => engine.embed(tokens, { client: call.client, signal })),
+    );
     for (const vector of whole) vectors.push(shorten(vector, request.dimensions));
   } finally {
     failed.abort();
@@ -42,16 +37,28 @@ export async function embed(
   return { vectors, promptTokens, totalNs: elapsedNs(call), loadNs };
 }
 
-function tooLong(): SecLlamaError {
-  return new SecLlamaError("context-too-long", "the input length exceeds the context length");
-}
-
-/** See MAX_UNITS_PER_TOKEN in prompt.ts: more than this cannot matter. */
-function cut(text: string, limit: number, truncate: boolean): string {
-  const units = limit * 256;
-  if (text.length <= units) return text;
-  if (!truncate) throw tooLong();
-  return text.slice(0, units).toWellFormed();
+/** The tokens of each input, of one that is too long the first. */
+function* tokenize(
+  engine: Engine,
+  { inputs, truncate }: EmbedRequest,
+  limit: number,
+): LongWork<Int32Array[]> {
+  const prompts: Int32Array[] = [];
+  for (const input of inputs) {
+    const parts = typeof input === "string" ? [{ text: input, special: false }] : undefined;
+    let tokens = parts === undefined
+      ? input as Int32Array
+      : yield* engine.tokenizeInTurns(parts, { most: limit });
+    if (tokens === undefined || tokens.length > limit) {
+      if (!truncate) throw tooLong();
+      tokens = parts === undefined
+        ? tokens!.subarray(0, limit)
+        : yield* firstTokens(engine, parts, { count: limit });
+    }
+    prompts.push(tokens);
+    yield;
+  }
+  return prompts;
 }
 
 /** The leading elements, normalised again: what Matryoshka embeddings are made for. */

@@ -3,6 +3,7 @@
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Budget, Work } from "../../src/budget.ts";
+import type { LongWork } from "../turns.ts";
 import type {
   ChatInput,
   Engine,
@@ -86,6 +87,20 @@ export class FakeEngine implements Engine {
     );
   }
 
+  *tokenizeInTurns(
+    parts: readonly PromptPart[],
+    o: { bos?: boolean; most?: number } = {},
+  ): LongWork<Int32Array | undefined> {
+    const tokens = this.tokenizePrompt(parts, o);
+    yield;
+    return tokens.length > (o.most ?? Infinity) ? undefined : tokens;
+  }
+
+  *countAbout(parts: readonly PromptPart[]): Work<number> {
+    yield;
+    return this.tokenizePrompt(parts).length;
+  }
+
   detokenize(tokens: Iterable<number>): string {
     return [...tokens].map((id) => id >= FIRST_CONTROL_ID ? "" : String.fromCodePoint(id)).join("");
   }
@@ -152,7 +167,7 @@ export class FakeEngine implements Engine {
     }
   }
 
-  embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array> {
+  embed(tokens: Int32Array, { signal }: { signal: AbortSignal }): Promise<Float32Array> {
     if (signal.aborted) {
       return Promise.reject(new SecLlamaError("cancelled", "the request was cancelled"));
     }
@@ -178,11 +193,12 @@ export class FakeEngine implements Engine {
     return parts;
   }
 
-  infill(prefix: string, suffix: string): Int32Array {
+  infill(prefix: Int32Array, suffix: Int32Array): Int32Array {
     if (!this.info.capabilities.includes("insert")) {
       throw new SecLlamaError("bad-request", "the model does not support insert");
     }
-    return this.tokenizePrompt([{ text: `<PRE>${prefix}<SUF>${suffix}<MID>`, special: false }]);
+    const text = `<PRE>${this.detokenize(prefix)}<SUF>${this.detokenize(suffix)}<MID>`;
+    return this.tokenizePrompt([{ text, special: false }]);
   }
 
   steps(): number {

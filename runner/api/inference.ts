@@ -3,14 +3,14 @@ import { isSameModel } from "../../src/api/model_name.ts";
 import { MODEL_REQUIRED_TEXT, modelNotFoundText } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine, GenerateEvent, ThoughtLimit, TokenLogprob } from "../engine/types.ts";
-import { Turns } from "../turns.ts";
+import type { Turns } from "../turns.ts";
 import { Fields } from "./fields.ts";
 import { embed } from "./embed.ts";
 import { callSyntax } from "./call_syntax.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
 import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
-import { buildPrompt, contextLimit } from "./prompt.ts";
+import { buildPrompt, contextLimit, countPrompt } from "./prompt.ts";
 import { elapsedNs, loadNs, toNs } from "./timing.ts";
 import { ReplyParser } from "./reply_parser.ts";
 import type {
@@ -34,13 +34,13 @@ export interface ServiceOptions {
   readonly model: string;
   readonly defaults: ModelDefaults;
   onKeepAlive(value: number | "forever"): void;
+  /** Of all work on this thread. */
+  readonly turns: Turns;
 }
 
 /** What all requests share. */
 interface Inference extends ServiceOptions {
   readonly template: ModelTemplate;
-  /** Of the work on this thread. */
-  readonly turns: Turns;
 }
 
 /** @throws {SecLlamaError} `bad-request`: the defaults' options or template are wrong. */
@@ -49,7 +49,6 @@ export function makeService(options: ServiceOptions): Service {
   const o: Inference = {
     ...options,
     template: modelTemplate(engine.info, defaults),
-    turns: new Turns(),
   };
   const parameters = defaults.options === undefined
     ? undefined
@@ -69,11 +68,10 @@ export function makeService(options: ServiceOptions): Service {
       return name;
     },
     infer: (request, call) => infer(o, request, call),
-    embed: (request, call) => embed(engine, request, call, loadNs(call)),
+    embed: (request, call) => embed(o, request, call, loadNs(call)),
     async countTokens(request, call) {
       const think = checkThink(o.template, request);
-      const work = buildPrompt(o, { ...request, truncate: true }, think, Infinity);
-      return (await o.turns.run(work, call)).tokens.length;
+      return await o.turns.run(countPrompt(o, request, think), call);
     },
     keepAlive: o.onKeepAlive,
   };

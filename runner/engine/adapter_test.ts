@@ -24,7 +24,12 @@ Deno.test("adapter: it changes what the model says and embeds, one of no strengt
       await withEngine({ modelPath, adapterPaths }, async (engine) => {
         tokens = (await collect(engine, request("Once upon a time"))).done.context;
         const text = engine.tokenize("Once upon a time", { special: false });
-        vector = new Float32Array(await engine.embed(text, AbortSignal.timeout(60_000)));
+        vector = new Float32Array(
+          await engine.embed(text, {
+            client: "a",
+            signal: AbortSignal.timeout(60_000),
+          }),
+        );
       });
       return { tokens, vector };
     };

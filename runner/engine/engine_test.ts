@@ -402,7 +402,7 @@ modelTest(
     withEngine({ modelPath }, async (engine) => {
       const { signal } = new AbortController();
       const embed = (text: string) =>
-        engine.embed(engine.tokenize(text, { special: false }), signal);
+        engine.embed(engine.tokenize(text, { special: false }), { client: "a", signal });
       // Between two requests that generate: their cache must not notice.
       const before = await collect(engine, request("Once upon a time"));
       const [a, b, c] = await Promise.all([
@@ -420,11 +420,23 @@ modelTest(
         (await collect(engine, request("Once upon a time", { client: "x" }))).text,
         before.text,
       );
-      await assert.rejects(engine.embed(new Int32Array(0), signal), coded("bad-request"));
-      await assert.rejects(engine.embed(new Int32Array(600).fill(5), signal), coded("bad-request"));
-      await assert.rejects(engine.embed(Int32Array.of(-1), signal), coded("bad-request"));
+      await assert.rejects(
+        engine.embed(new Int32Array(0), { client: "a", signal }),
+        coded("bad-request"),
+      );
+      await assert.rejects(
+        engine.embed(new Int32Array(600).fill(5), { client: "a", signal }),
+        coded("bad-request"),
+      );
+      await assert.rejects(
+        engine.embed(Int32Array.of(-1), { client: "a", signal }),
+        coded("bad-request"),
+      );
       const aborted = AbortSignal.abort();
-      await assert.rejects(engine.embed(Int32Array.of(5), aborted), coded("cancelled"));
+      await assert.rejects(
+        engine.embed(Int32Array.of(5), { client: "a", signal: aborted }),
+        coded("cancelled"),
+      );
     }),
 );
 

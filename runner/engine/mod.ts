@@ -18,6 +18,7 @@ import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkSampling, Sampler } from "./sampler.ts";
 import { PromptChunker } from "./prompt_chunker.ts";
 import { Scheduler } from "./scheduler.ts";
+import type { LongWork } from "../turns.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { ChatRenderer } from "./template.ts";
 import type {
@@ -143,8 +144,8 @@ class LlamaEngine implements Engine {
       onClosed: () => {
         this.#embedder.free();
         if (context !== null) library.llama.llama_free(context);
-        library.llama.llama_model_free(model.pointer);
         library.freeThreadpool(threadpool);
+        void vocabulary.idle().then(() => library.llama.llama_model_free(model.pointer));
       },
     });
   }
@@ -187,6 +188,19 @@ class LlamaEngine implements Engine {
     return this.#model.vocabulary.tokenizePrompt(parts, o);
   }
 
+  tokenizeInTurns(
+    parts: readonly PromptPart[],
+    o: { bos?: boolean; most?: number } = {},
+  ): LongWork<Int32Array | undefined> {
+    this.#mustBeOpen();
+    return this.#model.vocabulary.tokenizeInTurns(parts, o);
+  }
+
+  countAbout(parts: readonly PromptPart[]): Work<number> {
+    this.#mustBeOpen();
+    return this.#model.vocabulary.countAbout(parts);
+  }
+
   detokenize(tokens: Iterable<number>): string {
     this.#mustBeOpen();
     return this.#model.vocabulary.detokenize(tokens);
@@ -196,20 +210,18 @@ class LlamaEngine implements Engine {
     return this.#chat.render(chat, budget);
   }
 
-  infill(prefix: string, suffix: string): Int32Array {
+  infill(prefix: Int32Array, suffix: Int32Array): Int32Array {
     this.#mustBeOpen();
     const { vocabulary } = this.#model;
     const { infill } = vocabulary;
     if (!infill) throw new SecLlamaError("bad-request", "the model does not support insert");
-    const before = vocabulary.tokenize(prefix, { special: false });
-    const after = vocabulary.tokenize(suffix, { special: false });
     const start = vocabulary.addBos ? [vocabulary.bos] : [];
     return Int32Array.from([
       ...start,
       infill.prefix,
-      ...before,
+      ...prefix,
       infill.suffix,
-      ...after,
+      ...suffix,
       infill.middle,
     ]);
   }
@@ -299,14 +311,17 @@ class LlamaEngine implements Engine {
     return given;
   }
 
-  embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array> {
+  embed(
+    tokens: Int32Array,
+    { client, signal }: { readonly client: string; readonly signal: AbortSignal },
+  ): Promise<Float32Array> {
     return new Promise((resolve, reject) => {
       this.#mustBeOpen();
       if (tokens.length === 0) throw new SecLlamaError("bad-request", "there is no text to embed");
       if (tokens.some((token) => !this.#model.vocabulary.has(token))) {
         throw new SecLlamaError("bad-request", "a token is not one of the model's");
       }
-      this.#scheduler.task(async () => {
+      this.#scheduler.task(client, async () => {
         try {
           if (this.#scheduler.closed || signal.aborted) {
             throw new SecLlamaError("cancelled", "the request was cancelled");

@@ -9,7 +9,10 @@ import { loadEngine } from "${root}runner/engine/mod.ts";
 const [libDir, modelPath] = Deno.args;
 const engine = await loadEngine({ libDir, modelPath, contextLength: 128, slots: 2, threads: 1 });
 const { done } = await collect(engine, request("What", { maxTokens: 4 }));
-const embedding = await engine.embed(Int32Array.of(5), new AbortController().signal);
+const embedding = await engine.embed(Int32Array.of(5), {
+  client: "a",
+  signal: new AbortController().signal,
+});
 console.log(done.evalTokens, embedding.length === engine.info.embeddingLength);
 await collect(engine, request("What", { maxTokens: 4, prompt: new Int32Array(500) })).catch((e) => console.log(e.code));
 await loadEngine({ libDir, modelPath: libDir + "/none", contextLength: 1, slots: 1, threads: 1 })
@@ -47,7 +50,7 @@ modelTest(
       }).output();
       const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
       assert.equal(text(output.stderr), "");
-      assert.equal(text(output.stdout), "4 true\nbad-request\nmodel-failed\n");
+      assert.equal(text(output.stdout), "4 true\ncontext-too-long\nmodel-failed\n");
       assert.equal(output.code, 0);
     } finally {
       await Deno.remove(dir, { recursive: true });

@@ -15,6 +15,7 @@ import type { Generation } from "./generation.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
 import { promptChunk, type PromptChunker, SHORT_PROMPT_TOKENS } from "./prompt_chunker.ts";
 import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
+import { type Task, TaskCircle } from "./task_circle.ts";
 import { BROKEN_OFF, type StopSignal } from "./stop_signal.ts";
 import type { LlamaSymbols } from "./symbols.ts";
 
@@ -57,7 +58,7 @@ export class Scheduler {
   readonly #memory: Pointer;
   #waiting: Generation[] = [];
   /** Other work for the contexts' thread of control: embeddings. */
-  #tasks: (() => Promise<void>)[] = [];
+  readonly #tasks = new TaskCircle();
   #wake: (() => void) | undefined;
   /** Whether something came since the step in progress began. */
   #stirred = false;
@@ -106,9 +107,9 @@ export class Scheduler {
     this.wake();
   }
 
-  /** Runs work between two steps. */
-  task(work: () => Promise<void>): void {
-    this.#tasks.push(work);
+  /** Runs work between two steps: each client's in turn. */
+  task(client: string, work: Task): void {
+    this.#tasks.add(client, work);
     this.wake();
   }
 
@@ -150,18 +151,18 @@ export class Scheduler {
       }
     }
     for (const slot of this.#slots) this.#release(slot)?.abandon();
-    for (const task of this.#tasks.splice(0)) await task();
+    for (let task = this.#tasks.next(); task; task = this.#tasks.next()) await task();
     this.#o.onClosed();
   }
 
   /** @returns Whether there may be more to do. */
   async #step(): Promise<boolean> {
-    const task = this.#tasks.shift();
+    const task = this.#tasks.next();
     if (task) await task();
     this.#dropCancelled();
     this.#admit();
     const plan = this.#plan();
-    if (this.#o.batch.count === 0) return this.#tasks.length > 0;
+    if (this.#o.batch.count === 0) return this.#tasks.size > 0;
     const { llama, context, batch, promptChunker, adaptiveThreads, batchPolicy, stopSignal } =
       this.#o;
     if (this.#threads !== adaptiveThreads.threads) {

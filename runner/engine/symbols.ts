@@ -59,6 +59,12 @@ export const LLAMA_SYMBOLS = {
   llama_get_logits_ith: { parameters: ["pointer", "i32"], result: "pointer" },
   llama_get_embeddings_seq: { parameters: ["pointer", "i32"], result: "pointer" },
 
+  llama_tokenize_in_thread: {
+    name: "llama_tokenize",
+    parameters: ["pointer", "buffer", "i32", "buffer", "i32", "bool", "bool"],
+    result: "i32",
+    nonblocking: true,
+  },
   llama_model_get_vocab: { parameters: ["pointer"], result: "pointer" },
   llama_model_n_ctx_train: { parameters: ["pointer"], result: "i32" },
   llama_model_n_embd_out: { parameters: ["pointer"], result: "i32" },

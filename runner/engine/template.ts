@@ -77,17 +77,17 @@ export class ChatRenderer {
         .map(({ content }) => ({ text: content, special: false }));
     }
     const template = this.#compile(this.#source);
-    const mark = chooseMark([this.#source, ...strings(chat)]);
+    const mark = yield* chooseMark([this.#source, ...strings(chat)]);
     const messages: ChatMessage[] = [];
     for (const message of chat.messages) {
-      messages.push(this.#broken(message, mark));
+      messages.push(yield* this.#broken(message, mark));
       budget.step(MESSAGE_STEPS);
       if (budget.due()) yield;
     }
-    const tools = breakAll(
+    const tools = (yield* breakAll(
       chat.tools ?? [],
       (text) => this.#finder.break(text, mark),
-    ) as ToolDefinition[];
+    )) as ToolDefinition[];
     yield;
     const last = messages.at(-1);
     const continues = chat.addGenerationPrompt === undefined && last?.role === "assistant" &&
@@ -116,16 +116,19 @@ export class ChatRenderer {
   }
 
   /** A message in which no text of a control token is left whole. Its role is one of those that mean something. */
-  #broken(message: ChatMessage, mark: string): ChatMessage {
-    const broken = breakAll(message, (text) => this.#finder.break(text, mark)) as ChatMessage;
+  *#broken(message: ChatMessage, mark: string): Work<ChatMessage> {
+    const broken = (yield* breakAll(
+      message,
+      (text) => this.#finder.break(text, mark),
+    )) as ChatMessage;
     const { role, content, thinking } = message;
     if (role !== "assistant") return { ...broken, role };
     const open = (text: string) => this.#assistantFinder.break(text, mark);
     return {
       ...broken,
       role,
-      content: open(content),
-      ...(thinking === undefined ? {} : { thinking: open(thinking) }),
+      content: yield* open(content),
+      ...(thinking === undefined ? {} : { thinking: yield* open(thinking) }),
     };
   }
 
@@ -174,13 +177,20 @@ function thinkingVariables(think: ChatInput["think"]): Record<string, unknown> {
 }
 
 /** A copy in which every string, keys included, went through `change`. */
-function breakAll(value: unknown, change: (text: string) => string): unknown {
-  if (typeof value === "string") return change(value);
-  if (Array.isArray(value)) return value.map((item) => breakAll(item, change));
+function* breakAll(value: unknown, change: (text: string) => Work<string>): Work<unknown> {
+  if (typeof value === "string") return yield* change(value);
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    for (const item of value) items.push(yield* breakAll(item, change));
+    return items;
+  }
   if (value !== null && typeof value === "object") {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, item]) => [change(key), breakAll(item, change)]),
-    );
+    const entries: [string, unknown][] = [];
+    for (const [key, item] of Object.entries(value)) {
+      entries.push([yield* change(key), yield* breakAll(item, change)]);
+    }
+    yield;
+    return Object.fromEntries(entries);
   }
   return value;
 }

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
+import { runAtOnce } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { chooseMark, ControlTextFinder, splitAtMarks } from "./control_text.ts";
 import { demoTest, modelTest, rendered, withEngine } from "./testing.ts";
 import { ChatRenderer, type TemplateVocabulary } from "./template.ts";
 import type { ChatInput, ChatMessage } from "./types.ts";
-import { inProportion } from "../../tests/support/patience.ts";
 
 const CHATML =
   `{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content | trim ` +
@@ -140,21 +140,29 @@ Deno.test("template: a template's refusal and a broken template are told apart",
 
 Deno.test("control text: overlapping and adjacent occurrences are all broken", () => {
   const finder = new ControlTextFinder(["aa", "ab", "😀x"]);
-  assert.equal(finder.break("aaab", "|"), "a|a|a|b");
-  assert.equal(finder.break("😀x", "|"), "😀|x");
-  assert.equal(new ControlTextFinder([]).break("aa", "|"), "aa");
+  const broken = (text: string) => runAtOnce(finder.break(text, "|"));
+  assert.equal(broken("aaab"), "a|a|a|b");
+  assert.equal(broken("😀x"), "😀|x");
+  assert.equal(runAtOnce(new ControlTextFinder([]).break("aa", "|")), "aa");
 });
 
-Deno.test("control text: a long text with thousands of control tokens takes no long time", async () => {
+Deno.test("control text: a long text with thousands of control tokens takes no long time", () => {
   const finder = new ControlTextFinder(Array.from({ length: 5000 }, (_, at) => `<unused${at}>`));
-  await inProportion("a long text", () => finder.break("<unused".repeat(100_000), "|"));
+  // Each place costs one look, however many tokens begin so.
+  let yields = 0;
+  const work = finder.break("<unused".repeat(100_000), "|");
+  while (!work.next().done) yields++;
+  assert.ok(yields > 100 && yields < 1_000, `${yields}`);
 });
 
 Deno.test("control text: the mark is one that the texts do not hold, in any notation", () => {
-  assert.equal(chooseMark(["", "x"]), "\ue000");
-  assert.equal(chooseMark(["\ue000", "\\uE001"]), "\ue002");
+  const mark = (...texts: string[]) => runAtOnce(chooseMark(texts));
+  assert.equal(mark("", "x"), "\ue000");
+  assert.equal(mark("\ue000", "\\uE001"), "\ue002");
+  const some = Array.from({ length: 99 }, (_, at) => String.fromCharCode(0xe000 + at)).join("");
+  assert.equal(mark(some, `${"x".repeat(16_382)}\\uE063\\ue064`), "\ue065");
   const all = Array.from({ length: 6400 }, (_, at) => String.fromCharCode(0xe000 + at)).join("");
-  assert.throws(() => chooseMark([all]), coded("bad-request", /private-use/));
+  assert.throws(() => mark(all), coded("bad-request", /private-use/));
   assert.deepEqual(splitAtMarks("a\ue000b\\uE000c", "\ue000"), ["a", "b", "c"]);
 });
 

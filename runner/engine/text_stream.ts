@@ -22,12 +22,12 @@ export class Utf8Joiner {
 
 /** Looks for stop strings in text that arrives in pieces. The stop string itself is never given out. */
 export class StopMatcher {
-  readonly #stops: readonly string[];
+  readonly #stops: readonly Stop[];
   #held = "";
 
   /** @param stops Empty ones are ignored. */
   constructor(stops: readonly string[]) {
-    this.#stops = stops.filter((stop) => stop !== "");
+    this.#stops = stops.filter((stop) => stop !== "").map((stop) => new Stop(stop));
   }
 
   /** The text that may be given out now, and the stop string that was completed, if one was. */
@@ -37,18 +37,21 @@ export class StopMatcher {
     const all = this.#held + text;
     let at = -1;
     let found = "";
+    let keep = 0;
     for (const stop of this.#stops) {
-      const index = all.indexOf(stop);
-      if (index >= 0 && (at < 0 || index < at || index === at && stop.length > found.length)) {
+      const end = stop.push(text);
+      keep = Math.max(keep, stop.begun);
+      if (end < 0) continue;
+      const index = this.#held.length + end - stop.text.length;
+      if (at < 0 || index < at || index === at && stop.text.length > found.length) {
         at = index;
-        found = stop;
+        found = stop.text;
       }
     }
     if (at >= 0) {
       this.#held = "";
       return { text: all.slice(0, at), stop: found };
     }
-    const keep = this.#heldLength(all);
     this.#held = all.slice(all.length - keep);
     return { text: all.slice(0, all.length - keep) };
   }
@@ -59,18 +62,36 @@ export class StopMatcher {
     this.#held = "";
     return held;
   }
+}
 
-  /** Length of the longest end of `text` that begins a stop string. */
-  #heldLength(text: string): number {
-    let longest = 0;
-    for (const stop of this.#stops) {
-      for (let length = Math.min(stop.length - 1, text.length); length > longest; length--) {
-        if (text.endsWith(stop.slice(0, length))) {
-          longest = length;
-          break;
-        }
-      }
+/** One stop string, looked for by Knuth, Morris and Pratt: each unit of text costs about one step, whatever came before. */
+class Stop {
+  readonly text: string;
+  /** For each beginning of the text: the longest other beginning that is its end. */
+  readonly #shorter: Int32Array;
+  /** Units of the text that the reply ends with now. */
+  begun = 0;
+
+  constructor(text: string) {
+    this.text = text;
+    this.#shorter = new Int32Array(text.length + 1);
+    for (let length = 2, shorter = 0; length <= text.length; length++) {
+      shorter = this.#step(shorter, text.charCodeAt(length - 1));
+      this.#shorter[length] = shorter;
     }
-    return longest;
+  }
+
+  /** Where in `piece` the text is complete; -1: it is not. To be called with each piece, until it is. */
+  push(piece: string): number {
+    for (let at = 0; at < piece.length; at++) {
+      this.begun = this.#step(this.begun, piece.charCodeAt(at));
+      if (this.begun === this.text.length) return at + 1;
+    }
+    return -1;
+  }
+
+  #step(begun: number, unit: number): number {
+    while (begun > 0 && this.text.charCodeAt(begun) !== unit) begun = this.#shorter[begun]!;
+    return this.text.charCodeAt(begun) === unit ? begun + 1 : 0;
   }
 }

@@ -84,3 +84,36 @@ Deno.test("stop: the earliest of several ends it, of two at one place the longer
   assert.deepEqual(run(["z", "b", "bc"], ["abcz"]), { text: "a", stop: "bc" });
   assert.deepEqual(run(["", "c"], ["ab", "c"]), { text: "ab", stop: "c" });
 });
+
+Deno.test("stop: as a search from the start would find it, for texts of few letters in any pieces", () => {
+  let seed = 1;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    return (seed >>> 8) % below;
+  };
+  const word = (most: number) =>
+    Array.from({ length: 1 + random(most) }, () => "ab"[random(2)]).join("");
+  for (let round = 0; round < 2_000; round++) {
+    const stops = Array.from({ length: 1 + random(4) }, () => word(6));
+    const text = word(30);
+    const pieces: string[] = [];
+    for (let at = 0; at < text.length;) {
+      const length = random(5);
+      pieces.push(text.slice(at, at + length));
+      at += length;
+    }
+    // The first to be complete at any piece's end is the one; among those the earliest, then the longest.
+    let wanted: { text: string; stop: string | undefined } = { text, stop: undefined };
+    for (let end = 0, count = 0; count < pieces.length && wanted.stop === undefined; count++) {
+      end += pieces[count]!.length;
+      const seen = text.slice(0, end);
+      const found = stops.filter((stop) =>
+        seen.includes(stop)
+      ).toSorted((a, b) => seen.indexOf(a) - seen.indexOf(b) || b.length - a.length)[0];
+      if (found !== undefined) {
+        wanted = { text: seen.slice(0, seen.indexOf(found)), stop: found };
+      }
+    }
+    assert.deepEqual(run(stops, pieces), wanted, JSON.stringify({ stops, pieces }));
+  }
+});

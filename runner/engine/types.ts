@@ -3,6 +3,7 @@
  * detail of llama.cpp.
  */
 import type { Budget, Work } from "../../src/budget.ts";
+import type { LongWork } from "../turns.ts";
 
 /** How to load a model. */
 export interface EngineOptions {
@@ -203,6 +204,16 @@ export interface Engine {
   tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array;
   /** Prompt parts to tokens, BOS as `generate` would place it. */
   tokenizePrompt(parts: readonly PromptPart[], o?: { bos?: boolean }): Int32Array;
+  /**
+   * As `tokenizePrompt`, so that nobody is kept waiting. `most`: tokens that there is room for; undefined: there are more,
+   * which shows without making all of them.
+   */
+  tokenizeInTurns(
+    parts: readonly PromptPart[],
+    o?: { bos?: boolean; most?: number },
+  ): LongWork<Int32Array | undefined>;
+  /** About how many tokens a prompt of any length has. */
+  countAbout(parts: readonly PromptPart[]): Work<number>;
   /** Text of tokens; control tokens have none. Broken UTF-8 shows as U+FFFD. */
   detokenize(tokens: Iterable<number>): string;
   /**
@@ -215,7 +226,10 @@ export interface Engine {
    * The normalised embedding (L2 = 1) of one text. The tokens that the model wants at a text's ends are added if missing.
    * @throws {SecLlamaError} `bad-request`: empty or longer than the context; `cancelled`; `model-failed`.
    */
-  embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array>;
+  embed(
+    tokens: Int32Array,
+    o: { readonly client: string; readonly signal: AbortSignal },
+  ): Promise<Float32Array>;
   /**
    * The prompt the model's chat template makes of the messages. Text of control tokens inside messages stays text.
    * @throws {SecLlamaError} `bad-request`: the template refuses the messages, or takes more than the budget holds for them;
@@ -226,7 +240,7 @@ export interface Engine {
    * The tokens of a prompt whose middle is to be filled in.
    * @throws {SecLlamaError} `bad-request`: the model has no tokens for it (no capability "insert").
    */
-  infill(prefix: string, suffix: string): Int32Array;
+  infill(prefix: Int32Array, suffix: Int32Array): Int32Array;
   slotsBusy(): number;
   /** Batches decoded since the start: while slots are busy it must grow. */
   steps(): number;

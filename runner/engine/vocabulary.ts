@@ -1,7 +1,15 @@
 /** The model's vocabulary: text to tokens and back. Every call is native, and safe while a decode runs. */
+import { runAtOnce, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import type { LongWork } from "../turns.ts";
 import { readCString } from "./c_string.ts";
-import { PromptTokenizer, type SpecialToken } from "./prompt_tokens.ts";
+import {
+  estimateTokens,
+  LONG_TEXT_UNITS,
+  MAX_UNITS_PER_TOKEN,
+  ThreadTokenizer,
+} from "./long_text.ts";
+import { PromptTokenizer, type SpecialToken, type TextTokenizer } from "./prompt_tokens.ts";
 import type { LlamaSymbols } from "./symbols.ts";
 import type { PromptPart } from "./types.ts";
 
@@ -16,6 +24,9 @@ const ATTRIBUTE = {
 /** `enum llama_vocab_type` */
 const SENTENCE_PIECE = 1;
 const NONE = 0;
+
+/** A text with more units for each token that there is room for is looked at before it is tokenized as a whole. */
+const DOUBTFUL_UNITS_PER_TOKEN = 4;
 
 /** A token's bytes, and their text if they are whole UTF-8 by themselves. */
 export interface Piece {
@@ -47,6 +58,7 @@ export class Vocabulary {
   /** The token that ends a text to be embedded, or -1. */
   readonly #textEnd: number;
   readonly #prompts: PromptTokenizer;
+  readonly #thread: ThreadTokenizer;
   #buffer = new Uint8Array(256);
 
   constructor(llama: LlamaSymbols, pointer: Deno.PointerValue) {
@@ -90,10 +102,8 @@ export class Vocabulary {
       specials.filter((one) => one.isUserDefined === isUserDefined).map((one) => one.text);
     this.controlTexts = texts(false);
     this.userDefinedTexts = texts(true);
-    this.#prompts = new PromptTokenizer(specials, {
-      tokenize: (text, special) => this.#tokenize(text, special),
-      continue: (text) => this.#continue(text),
-    });
+    this.#prompts = new PromptTokenizer(specials);
+    this.#thread = new ThreadTokenizer(llama, pointer);
     this.#addsSpace = type === SENTENCE_PIECE &&
       this.#tokenize("a", false)[0] !== this.#tokenize("\na", false).at(-1);
   }
@@ -166,8 +176,65 @@ export class Vocabulary {
     options: { bos?: boolean; always?: boolean } = {},
   ): Int32Array {
     const { bos = this.addBos, always = false } = options;
-    const tokens = this.#prompts.tokenize(parts, { always });
+    // Here nothing is another thread's, so that all it yields is turns.
+    const work = this.#prompts.tokenize(parts, this.#textTokenizer(Infinity), { always });
+    const tokens = runAtOnce(work as Work<Int32Array>);
     return bos ? this.#withBos(tokens) : tokens;
+  }
+
+  /**
+   * As {@link tokenizePrompt}, in turns; long texts in another thread.
+   * @param options.most Tokens that there is room for.
+   * @returns undefined: more than `most`, which shows without tokenizing all of it.
+   */
+  *tokenizeInTurns(
+    parts: readonly PromptPart[],
+    options: { bos?: boolean; most?: number } = {},
+  ): LongWork<Int32Array | undefined> {
+    const { bos = this.addBos, most = Infinity } = options;
+    const units = parts.reduce((sum, { text }) => sum + text.length, 0);
+    if (units > most * MAX_UNITS_PER_TOKEN) return undefined;
+    if (units > Math.max(LONG_TEXT_UNITS, most * DOUBTFUL_UNITS_PER_TOKEN)) {
+      if ((yield* this.countAbout(parts, most)) > most) return undefined;
+    }
+    const tokens = yield* this.#prompts.tokenize(parts, this.#textTokenizer(LONG_TEXT_UNITS));
+    if (tokens.length > most) return undefined;
+    return bos ? this.#withBos(tokens) : tokens;
+  }
+
+  /** About how many tokens a prompt of any length has, rather too few; once it is more than `most`, that is enough. */
+  *countAbout(parts: readonly PromptPart[], most = Infinity): Work<number> {
+    const whole = parts.map(({ text }) => text).join("");
+    return yield* estimateTokens(whole, most, (text) => this.#tokenize(text, true).length);
+  }
+
+  /** Settles when no other thread reads the vocabulary. Nothing may be begun after it was asked for. */
+  idle(): Promise<void> {
+    return this.#thread.idle();
+  }
+
+  /** @param longUnits Texts of more are another thread's. */
+  #textTokenizer(longUnits: number): TextTokenizer {
+    const tokenize = (text: string, special: boolean) => this.#tokenize(text, special);
+    const atOnce = (text: string) => this.#continue(text);
+    const thread = this.#thread;
+    // As `#continue` does it.
+    const lineFeed = this.#addsSpace ? tokenize("\n", false) : new Int32Array(0);
+    const prefix = this.#addsSpace ? "\n" : "";
+    return {
+      *tokenize(text, special) {
+        return text.length > longUnits
+          ? yield* thread.tokenize(text, special)
+          : tokenize(text, special);
+      },
+      *continue(text) {
+        if (text.length <= longUnits) return atOnce(text);
+        const tokens = yield* thread.tokenize(prefix + text, false);
+        return lineFeed.every((id, index) => tokens[index] === id)
+          ? tokens.subarray(lineFeed.length)
+          : yield* thread.tokenize(text, false);
+      },
+    };
   }
 
   /** A whole text, with the tokens that the model was trained to see at its ends; none is doubled. */

@@ -25,7 +25,8 @@ export async function collect(
     if (size > most) throw tooLarge(most);
     parts.push(part);
   }
-  return concat(...parts);
+  // A copy of ten megabytes takes a tenth of a second.
+  return parts.length === 1 ? parts[0] as Bytes : concat(...parts);
 }
 
 /**
