@@ -129,7 +129,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       const logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
       if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
     } else {
-      const rest = parser.end();
+      const rest = parser.end(event.reason === "length");
       if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
       yield doneEvent(event, parser, load, call);
       return;

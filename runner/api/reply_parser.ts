@@ -67,11 +67,11 @@ export class ReplyParser {
     return this.#parsed(split, this.#tools?.push(split.text));
   }
 
-  /** What was held back. */
-  end(): Parsed {
+  /** What was held back. @param cut The reply was not over. */
+  end(cut: boolean): Parsed {
     const split: Split = this.#think?.end() ?? { thinking: "", text: "" };
     const found = this.#tools?.push(split.text);
-    const last = this.#tools?.end();
+    const last = this.#tools?.end(cut);
     return this.#parsed(
       split,
       found && last && { text: found.text + last.text, calls: [...found.calls, ...last.calls] },

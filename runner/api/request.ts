@@ -106,7 +106,11 @@ export interface Usage {
   readonly evalNs: number;
 }
 
-export type NamedToolCall = ToolCall & { readonly id: string };
+export type NamedToolCall = ToolCall & {
+  readonly id: string;
+  /** The reply was cut within the call: JSON of the arguments that breaks off. `arguments` has what is whole of it. */
+  readonly partial?: string;
+};
 
 /** First one `start`, then deltas, then one `done`; an error is thrown in between. */
 export type ReplyEvent =

@@ -10,11 +10,14 @@
  * What opens like a call but names no tool of the request, or is not JSON, is text.
  */
 import { JsonScanner } from "./json_scan.ts";
+import { partialCall, splitList } from "./partial_call.ts";
 import { partialSuffix } from "./think.ts";
 
 export interface ParsedCall {
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;
+  /** The reply was cut within the call: the arguments' text as far as it goes. */
+  readonly partial?: string;
 }
 
 interface Marker {
@@ -77,14 +80,28 @@ export class ToolCallParser {
     }
   }
 
-  /** What is still held when the reply ends; an unclosed call counts if it is complete. */
-  end(): Found {
+  /**
+   * What is still held when the reply ends; an unclosed call counts if it is complete.
+   * @param cut The reply was not over: what is left of a call is one, too, as far as it goes.
+   */
+  end(cut = false): Found {
     this.#join();
     const held = this.#held;
     this.#held = "";
+    if (cut && this.#state === "bare") {
+      const calls = this.#cutOff(held);
+      if (calls.length > 0) return { text: "", calls };
+    }
     if (this.#state === "call") {
       const marker = this.#marker!;
-      const calls = this.#parse(marker, held);
+      // Markup may break off behind any parameter, and look whole.
+      const open = cut && /^\s*<function=/.test(held) && !held.includes("</function>");
+      const calls = open ? undefined : this.#parse(marker, held);
+      if (cut && calls === undefined) {
+        const sign = marker.open === "<function=" ? marker.open : "";
+        // Where no tool is named yet there is nothing to tell.
+        return { text: "", calls: this.#cutOff(sign + held) };
+      }
       return calls === undefined ? { text: marker.open + held, calls: [] } : { text: "", calls };
     }
     return { text: this.#state === "after" ? held.trimStart() : held, calls: [] };
@@ -94,6 +111,16 @@ export class ToolCallParser {
     this.#held += this.#parts.join("");
     this.#parts = [];
     this.#awaits = undefined;
+  }
+
+  /** The whole calls of a text that breaks off within the last. */
+  #cutOff(text: string): ParsedCall[] {
+    const { whole, rest } = splitList(text);
+    const last = partialCall(rest, this.#tools);
+    return [
+      ...whole.flatMap((one) => this.#fromJson(one) ?? []),
+      ...(last === undefined ? [] : [last]),
+    ];
   }
 
   /** One transition; `undefined` when more text is needed. */

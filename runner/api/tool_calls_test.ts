@@ -139,3 +139,69 @@ Deno.test("tool calls: a long JSON reply takes time in proportion to its length"
     });
   }
 });
+
+const CUT: [reply: string, text: string, calls: ParsedCall[]][] = [
+  [`Now.\n<tool_call>{"name": "weather", "arguments": {"city": "Os`, "Now.\n", [
+    { name: "weather", arguments: {}, partial: '{"city": "Os' },
+  ]],
+  [`<tool_call>{"name": "weather", "arguments": {"city": "Oslo", "days": 1`, "", [
+    { name: "weather", arguments: { city: "Oslo" }, partial: '{"city": "Oslo", "days": 1' },
+  ]],
+  [`<tool_call>{"name": "weather"`, "", [{ name: "weather", arguments: {}, partial: "" }]],
+  [`<tool_call>{"arguments": {"a": 1}, "name": "add"`, "", [{ name: "add", arguments: { a: 1 } }]],
+  // Nothing is named yet.
+  [`<tool_call>{"name": "wea`, "", []],
+  [
+    `[TOOL_CALLS][{"name": "weather", "arguments": ${WEATHER_ARGS}}, {"name": "add", "arguments": {"a": [1, 2`,
+    "",
+    [
+      WEATHER,
+      { name: "add", arguments: {}, partial: '{"a": [1, 2' },
+    ],
+  ],
+  [`[TOOL_CALLS]weather[ARGS]{"city": "Oslo", "d`, "", [
+    { name: "weather", arguments: { city: "Oslo" }, partial: '{"city": "Oslo", "d' },
+  ]],
+  [`<function=add>{"b": {"c": "}"}, "a`, "", [
+    { name: "add", arguments: { b: { c: "}" } }, partial: '{"b": {"c": "}"}, "a' },
+  ]],
+  [
+    '<tool_call>\n<function=weather>\n<parameter=days>\n2\n</parameter>\n<parameter=city>\nO"s',
+    "",
+    [
+      { name: "weather", arguments: { days: 2 }, partial: '{"days":2,"city":"O\\"s' },
+    ],
+  ],
+  [`{"name": "weather", "parameters": {"city"`, "", [
+    { name: "weather", arguments: {}, partial: '{"city"' },
+  ]],
+  // Text that only looks like the beginning of one.
+  [`{"name": "nobody", "parameters": {`, `{"name": "nobody", "parameters": {`, []],
+];
+
+Deno.test("tool calls: one that the reply's end cuts off stays a call, in pieces of any size", () => {
+  for (const [reply, text, calls] of CUT) {
+    for (const size of [1, 3, 1000]) {
+      const parser = new ToolCallParser(TOOLS);
+      const found = { text: "", calls: [] as ParsedCall[] };
+      for (let at = 0; at < reply.length; at += size) {
+        const { text, calls } = parser.push(reply.slice(at, at + size));
+        found.text += text;
+        found.calls.push(...calls);
+      }
+      const last = parser.end(true);
+      assert.deepEqual({ text: found.text + last.text, calls: [...found.calls, ...last.calls] }, {
+        text,
+        calls,
+      }, reply);
+    }
+    // A reply that ended by itself has no such call; of markup what is there is taken.
+    if (reply.includes("<parameter=") || calls.some(({ partial }) => partial === undefined)) {
+      continue;
+    }
+    const whole = new ToolCallParser(TOOLS);
+    const before = whole.push(reply);
+    const { calls: none } = whole.end();
+    assert.deepEqual([...before.calls, ...none], []);
+  }
+});

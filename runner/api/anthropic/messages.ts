@@ -107,7 +107,7 @@ class Blocks {
     yield* this.close();
     const index = ++this.#index;
     yield write({ type: "content_block_start", index, content_block: toolUse(call, {}) });
-    const partial_json = JSON.stringify(call.arguments);
+    const partial_json = call.partial ?? JSON.stringify(call.arguments);
     const delta = { type: "input_json_delta", partial_json };
     yield write({ type: "content_block_delta", index, delta });
     yield write({ type: "content_block_stop", index });
@@ -126,10 +126,10 @@ function toolUse(call: NamedToolCall, input: Readonly<Record<string, unknown>>) 
 
 function stop(done: Extract<ReplyEvent, { type: "done" }>) {
   const stop_sequence = done.stopSequence ?? null;
-  const stop_reason = done.calledTools
-    ? "tool_use"
-    : done.reason === "length"
+  const stop_reason = done.reason === "length"
     ? "max_tokens"
+    : done.calledTools
+    ? "tool_use"
     : stop_sequence !== null
     ? "stop_sequence"
     : "end_turn";

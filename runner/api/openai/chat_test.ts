@@ -241,7 +241,7 @@ const BAD: [change: Record<string, unknown>, param: string][] = [
   [{ messages: [{ role: "user", content: [{ type: "audio" }] }] }, "messages[0].content[0].type"],
   [
     {
-      messages: [{ role: "assistant", tool_calls: [{ function: { name: "a", arguments: "{" } }] }],
+      messages: [{ role: "assistant", tool_calls: [{ function: { name: "a", arguments: "[]" } }] }],
     },
     "messages[0].tool_calls[0].function.arguments",
   ],
@@ -283,4 +283,38 @@ Deno.test(`${PATH}: an error in the middle is an event`, async () => {
   const events = await readEvents(await post(PATH, { ...HELLO, stream: true }));
   const last = JSON.parse(events.at(-1)!.data);
   assert.equal(last.error.message, "an internal error occurred");
+});
+
+Deno.test(`${PATH}: a call that max_tokens cuts off stays a call, as far as it goes`, async () => {
+  const pieces = ["<tool_call>", '{"name": "weather", "arguments": {"city": "Os'];
+  const { post } = testApi({
+    pieces,
+    reason: "length",
+    info: { capabilities: ["completion", "tools"] },
+  });
+  const tools = [{ type: "function", function: { name: "weather" } }];
+  const reply = await (await post(PATH, { ...HELLO, tools })).json();
+  assert.equal(reply.choices[0].finish_reason, "length");
+  assert.equal(reply.choices[0].message.content, null);
+  assert.equal(reply.choices[0].message.tool_calls[0].function.name, "weather");
+  assert.equal(reply.choices[0].message.tool_calls[0].function.arguments, '{"city": "Os');
+  const responses = await (await post("/v1/responses", {
+    model: "demo",
+    input: "x",
+    tools: [{ type: "function", name: "weather" }],
+  })).json();
+  const item = responses.output.at(-1);
+  assert.deepEqual([item.type, item.status, item.arguments], [
+    "function_call",
+    "incomplete",
+    '{"city": "Os',
+  ]);
+  const message = await (await post("/v1/messages", {
+    model: "demo",
+    max_tokens: 5,
+    messages: [{ role: "user", content: "x" }],
+    tools: [{ name: "weather", input_schema: { type: "object" } }],
+  })).json();
+  assert.equal(message.stop_reason, "max_tokens");
+  assert.deepEqual(message.content.at(-1).input, {});
 });

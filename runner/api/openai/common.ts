@@ -1,13 +1,15 @@
 /** What the OpenAI endpoints share: sampling fields, messages, tools and the shape of usage. */
 import { errorDocument } from "../../../src/api/errors.ts";
-import type { ToolCall, ToolDefinition } from "../../engine/types.ts";
+import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
+import { breaksOff, wholeMembers } from "../partial_call.ts";
 import { refusePart } from "../images.ts";
 import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
   Format,
   GenerationOptions,
   Logprob,
+  NamedToolCall,
   Service,
   Think,
   TokenLogprobs,
@@ -150,6 +152,8 @@ export function parseArguments(fields: Fields): Readonly<Record<string, unknown>
   } catch {
     // Below: the parser's own message would quote the text.
   }
+  // A call that was cut off comes back with the history.
+  if (breaksOff(text)) return wholeMembers(text).members;
   throw fields.fail("arguments", "must be a JSON object in a string");
 }
 
@@ -175,11 +179,11 @@ export interface WireToolCall {
   readonly function: { readonly name: string; readonly arguments: string };
 }
 
-export function wireToolCall(call: ToolCall & { readonly id: string }): WireToolCall {
+export function wireToolCall(call: NamedToolCall): WireToolCall {
   return {
     id: call.id,
     type: "function",
-    function: { name: call.name, arguments: JSON.stringify(call.arguments) },
+    function: { name: call.name, arguments: call.partial ?? JSON.stringify(call.arguments) },
   };
 }
 

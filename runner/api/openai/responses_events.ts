@@ -106,11 +106,11 @@ export class ResponseEvents {
   #call(call: NamedToolCall, out: ResponseEvent[]): void {
     this.#close("completed", out);
     const output_index = this.#items.length;
-    const args = JSON.stringify(call.arguments);
+    const args = call.partial ?? JSON.stringify(call.arguments);
     const item = {
       id: newId("fc_"),
       type: "function_call",
-      status: "completed",
+      status: call.partial === undefined ? "completed" : "incomplete",
       call_id: call.id,
       name: call.name,
       arguments: args,
