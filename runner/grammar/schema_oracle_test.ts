@@ -1,6 +1,9 @@
 /** What grammars of random schemas permit, judged by Python's jsonschema. */
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
+import { GrammarProbe } from "../engine/testing_grammar.ts";
+import { collect, modelTest, request, withEngine } from "../engine/testing.ts";
+import { DEFAULT_SAMPLING } from "../engine/types.ts";
 import { seeded, TestGrammar } from "./testing_gbnf.ts";
 import { SchemaGenerator } from "./testing_schemas.ts";
 import { schemaGrammar } from "./schema_grammar.ts";
@@ -133,3 +136,39 @@ Deno.test("schema: every text that a random schema's grammar takes is valid", as
     ).forEach((line) => console.log(line.slice(0, 900)));
   }
 });
+
+modelTest(
+  "schema: llama.cpp takes what grammars write, and what it writes is valid",
+  (modelPath) =>
+    withEngine({ modelPath }, async (engine) => {
+      const probe = new GrammarProbe(modelPath);
+      const cases: { schema: unknown; texts: string[] }[] = [];
+      for (let seed = 10_000; cases.length < (FULL ? 300 : 25); seed++) {
+        const random = seeded(seed);
+        const schema = new SchemaGenerator(random).document();
+        let source: string;
+        try {
+          source = schemaGrammar(schema);
+        } catch {
+          continue;
+        }
+        const written = new TestGrammar(source).sample(random, 60);
+        assert.equal(probe.accepts(source, written), true, `${JSON.stringify(schema)}: ${written}`);
+        const sampling = { ...DEFAULT_SAMPLING, temperature: 1.5, topK: 0, topP: 1, seed };
+        const of = request("Once", { grammar: source, maxTokens: 120, sampling });
+        const { text, done } = await collect(engine, of);
+        // llama.cpp takes broken UTF-8 for characters, which a model without sense writes.
+        const whole = done.reason === "stop" && !text.includes("\ufffd");
+        cases.push({ schema, texts: whole ? [text] : [] });
+      }
+      probe.free();
+      const answers = await judge(cases);
+      const ended = cases.filter(({ texts }) => texts.length > 0).length;
+      assert.ok(ended > cases.length / 3, `only ${ended} replies ended`);
+      cases.forEach(({ schema, texts }, at) => {
+        for (const answer of answers[at] ?? []) {
+          assert.equal(answer, true, `${JSON.stringify(schema)} got ${texts[0]}`);
+        }
+      });
+    }),
+);
