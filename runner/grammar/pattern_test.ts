@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { Budget, isEmpty, negation } from "./automaton.ts";
+import { ReplyGrammar } from "./schema_grammar.ts";
+import { patternAutomaton } from "./pattern.ts";
+import { Inexpressible } from "./refusal.ts";
+import { textRule } from "./text_rules.ts";
+import { seeded, TestGrammar } from "./testing_gbnf.ts";
+
+const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 1500 : 40;
+
+/** A random expression of everything that is read. */
+function expression(random: () => number, depth = 3): string {
+  const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
+  const atom = (): string => {
+    if (depth > 0 && random() < 0.25) {
+      const inner = expression(random, depth - 1);
+      return pick([`(?:${inner})`, `(${inner})`, `(?=${inner})`, `(?!${inner})`]);
+    }
+    return pick([
+      "a",
+      "b",
+      "ab",
+      "1",
+      " ",
+      ".",
+      "\\d",
+      "\\w",
+      "\\s",
+      "\\D",
+      "\\W",
+      "[a-c]",
+      "[^a1]",
+      "[\\w.]",
+      "\\.",
+      "é",
+    ]);
+  };
+  const parts = Array.from({ length: 1 + Math.floor(random() * 3) }, () => {
+    const one = atom();
+    if (/^\(\?[=!]/.test(one) || one === "ab") return one;
+    return one + pick(["", "", "", "?", "*", "+", "{2}", "{1,2}"]);
+  });
+  if (random() < 0.2) parts.unshift("^");
+  if (random() < 0.2) parts.push("$");
+  if (random() < 0.1) parts.splice(1, 0, pick(["\\b", "\\B"]));
+  const text = parts.join("");
+  return random() < 0.15 ? `${text}|${expression(random, 0)}` : text;
+}
+
+Deno.test("pattern: what must match matches in ECMAScript, and what may not does not", () => {
+  let tried = 0;
+  for (let seed = 0; seed < COUNT; seed++) {
+    const random = seeded(seed);
+    const source = expression(random);
+    const reference = new RegExp(source, "u");
+    try {
+      const must = patternAutomaton(source, "must", new Budget(500_000));
+      const mayNot = negation(patternAutomaton(source, "may", new Budget(500_000)));
+      for (const [automaton, expected] of [[must, true], [mayNot, false]] as const) {
+        if (isEmpty(automaton)) continue;
+        const grammar = new ReplyGrammar();
+        const texts = new TestGrammar(grammar.text(textRule(grammar, automaton, "plain")));
+        for (let count = 0; count < 8; count++) {
+          const text = texts.sample(random, 25);
+          assert.equal(
+            reference.test(text),
+            expected,
+            `${seed}: /${source}/ and ${JSON.stringify(text)}`,
+          );
+          tried++;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof Inexpressible)) throw error;
+    }
+  }
+  assert.ok(tried > COUNT * 4, `only ${tried} texts`);
+});
