@@ -41,6 +41,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     port: config.proxyPort,
     fetch,
     metadata: fetch.metadata,
+    outer: fetch.outer,
     logger,
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
     signal,

@@ -27,6 +27,8 @@ export interface SealedFetch {
    * @throws {SecLlamaError} `gateway-unreachable`.
    */
   metadata(path: string, init?: ProvenInit): Promise<Response>;
+  /** The headers of the gateway's newest answer of any kind, as they came outside of the seal: its own word on itself. */
+  outer(): Headers | undefined;
   /** Lets go of the connections made for `caCerts`; without those there is nothing to do. */
   close(): void;
 }
@@ -41,7 +43,16 @@ export interface SealedFetch {
  * @throws {SecLlamaError} `bad-config` if an option is wrong.
  */
 export function sealedFetch(options: SealedFetchOptions): SealedFetch {
-  const transport = makeTransport(options);
+  let newest: Headers | undefined;
+  const given = makeTransport(options);
+  const transport: typeof given = {
+    ...given,
+    send: async (...args) => {
+      const response = await given.send(...args);
+      newest = response.headers;
+      return response;
+    },
+  };
   const sender = new ProvenSender(transport);
   const keys = new KeyCache(transport, sender);
   const keeper = new CredentialKeeper(options);
@@ -144,5 +155,5 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
     }
     return response!;
   };
-  return Object.assign(call, { metadata, close: transport.close });
+  return Object.assign(call, { metadata, outer: () => newest, close: transport.close });
 }

