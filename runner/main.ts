@@ -41,6 +41,7 @@ async function boot(message: BootMessage): Promise<void> {
     libDir: message.libDir,
     modelPath: message.modelPath,
     adapterPaths: message.adapterPaths,
+    retyped: message.retyped,
     contextLength: message.engine.contextLength,
     slots: message.engine.slots,
     threads: message.engine.threads,

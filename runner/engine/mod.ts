@@ -66,7 +66,8 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   }
   const model = loadModel(library, options.modelPath, {
     gpuLayers,
-    ...(options.adapterPaths ? { adapterPaths: options.adapterPaths } : {}),
+    adapterPaths: options.adapterPaths ?? [],
+    retyped: options.retyped ?? [],
   });
   try {
     return new LlamaEngine(library, model, options);

@@ -4,9 +4,10 @@ import { SecLlamaError } from "../../src/errors.ts";
 import { cString, readCString } from "./c_string.ts";
 import { failure } from "./context.ts";
 import { MODEL_PARAMS, writeField } from "./layout.ts";
+import { overrideTable } from "./overrides.ts";
 import type { Library } from "./library.ts";
 import type { LlamaSymbols } from "./symbols.ts";
-import type { ModelInfo } from "./types.ts";
+import type { EngineOptions, ModelInfo } from "./types.ts";
 import { Vocabulary } from "./vocabulary.ts";
 
 type Pointer = Deno.PointerValue;
@@ -78,12 +79,21 @@ export interface Model {
 export function loadModel(
   library: Library,
   path: string,
-  options: { gpuLayers: number; adapterPaths?: readonly string[] },
+  options: {
+    gpuLayers: number;
+    adapterPaths?: readonly string[];
+    retyped?: EngineOptions["retyped"];
+  },
 ): Model {
   const params = library.defaults.modelParams();
   const { fields } = MODEL_PARAMS;
   writeField(params, fields.n_gpu_layers, options.gpuLayers);
   if (options.gpuLayers === 0) writeField(params, fields.load_mode, LOAD_MODE_MMAP);
+  const overrides = overrideTable(options.retyped ?? []);
+  if (overrides !== undefined) {
+    const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(overrides));
+    writeField(params, fields.kv_overrides, address);
+  }
   const { llama } = library;
   const { result, errors } = library.collectErrors(() =>
     llama.llama_model_load_from_file(cString(path), params)

@@ -12,6 +12,12 @@ export interface EngineOptions {
   readonly modelPath: string;
   /** LoRA adapters for the model, all applied at their full scale. Default none. */
   readonly adapterPaths?: readonly string[];
+  /** Numbers of the metadata, by their keys, that count in place of the file's. Default none. */
+  readonly retyped?: readonly {
+    readonly key: string;
+    readonly kind: "int" | "float";
+    readonly value: number;
+  }[];
   /** Tokens of context for each slot. */
   readonly contextLength: number;
   /** Sequences decoded at the same time; more requests wait. */

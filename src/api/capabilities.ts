@@ -9,6 +9,10 @@ import type { ChatTemplate } from "./template/chat.ts";
 const SAYS_NOTHING = /^\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*$/;
 const BY_TEMPLATE = ["tools", "thinking"];
 
+export function saysNothing(template: string): boolean {
+  return SAYS_NOTHING.test(template);
+}
+
 /** By the GGUF file alone. */
 export function fileCapabilities(
   o: {

@@ -40,6 +40,7 @@ export { MAX_DEFAULTS_BYTES } from "./pipe_types.ts";
 const MAX_TEXT = 256 * 1024;
 const MAX_PATH = 4096;
 const MAX_ADAPTERS = 64;
+const MAX_RETYPED = 1024;
 const MAX_MESSAGES = 10_000;
 const MAX_REPORTS = 64;
 /** Of two generations, one key a suite. */
@@ -119,6 +120,12 @@ const defaults: Read<BootDefaults> = object((o) => ({
   ...o.optional("options", record(256, WORD, anything)),
 }));
 
+const retypedNumber: Read<BootMessage["retyped"][number]> = object((o) => ({
+  key: o.get("key", text(127)),
+  kind: o.get("kind", oneOf("int", "float")),
+  value: o.get("value", number(0, Number.MAX_SAFE_INTEGER)),
+}));
+
 /**
  * A control message as the runner reads it.
  * @throws {SecLlamaError} `pipe-broken`.
@@ -141,6 +148,7 @@ function boot(o: StrictObject): BootMessage {
     hid: o.get("hid", hex(16)),
     rn: o.get("rn", hex(32)),
     adapterPaths: o.get("adapterPaths", list(MAX_ADAPTERS, path)),
+    retyped: o.get("retyped", list(MAX_RETYPED, retypedNumber)),
     defaults: o.get("defaults", defaults),
     engine: o.get(
       "engine",

@@ -16,6 +16,12 @@ export interface BootMessage {
   readonly rn: string;
   /** LoRA adapters, as the runner sees them. */
   readonly adapterPaths: readonly string[];
+  /** Numbers of the model's metadata that llama.cpp is to take from here, not with the type they have in the file. */
+  readonly retyped: readonly {
+    readonly key: string;
+    readonly kind: "int" | "float";
+    readonly value: number;
+  }[];
   readonly defaults: BootDefaults;
   readonly engine: {
     readonly contextLength: number;

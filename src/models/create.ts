@@ -23,7 +23,8 @@ import {
 import type { ModelName } from "../api/model_name.ts";
 import type { OwnFolder } from "./own_folder.ts";
 import type { ParameterValue } from "./parameters.ts";
-import { checkTemplate } from "./template_check.ts";
+import { configOf } from "./config_blob.ts";
+import { checkChatTemplate, checkTemplate } from "./template_check.ts";
 import { forgetUpload } from "./uploads.ts";
 
 /** A GGUF file by its path, or by the digest of a blob that is here already. */
@@ -43,6 +44,8 @@ export interface Recipe {
   readonly messages?: readonly ModelMessage[] | undefined;
   /** Added to the base's. */
   readonly licenses?: readonly string[];
+  /** The version of Ollama that it was made for. */
+  readonly requires?: string | undefined;
 }
 
 /** Where a recipe's parts come from and go to. */
@@ -53,6 +56,8 @@ export interface Workshop {
   /** Path of a blob in any folder. */
   locate(hex: string): Promise<string | undefined>;
   layerTexts(model: ResolvedModel, kind: LayerKind): Promise<string[]>;
+  /** What the configuration blob says. */
+  requires(model: ResolvedModel): Promise<string | undefined>;
 }
 
 /** Largest text of a recipe, and of all together. */
@@ -60,7 +65,8 @@ export const RECIPE_TEXT_BYTES = 4 * 1024 * 1024;
 
 /**
  * Makes the model and gives it its name; one of that name is replaced.
- * @throws {SecLlamaError} `bad-modelfile` for a template, `bad-model` if a file is not what its place needs, `bad-request` for texts that are too large,
+ * @throws {SecLlamaError} `bad-modelfile` for a template, `bad-model` if a file is not what its place needs, or its own chat
+ *   template cannot be read and no other is given, `bad-request` for texts that are too large,
  *   `model-corrupt` if a part of the base is damaged, `model-store-unreadable`. The store is then unchanged.
  */
 export async function createModel(
@@ -76,13 +82,15 @@ export async function createModel(
   if (base) await parts.inherit(base);
   for (const file of recipe.files) await parts.addFile(file);
   const details = await parts.modelDetails();
+  const before = base ? (await shop.layerTexts(base, "template")).at(-1) : undefined;
+  checkChatTemplate(details, recipe.template ?? before);
   for (const file of recipe.adapters) await parts.addAdapter(file, details);
   for (const [kind, text] of [["template", recipe.template], ["system", recipe.system]] as const) {
     if (text !== undefined) parts.setText(kind, text === "" ? [] : [text]);
   }
   if (recipe.parameters !== undefined && Object.keys(recipe.parameters).length > 0) {
-    const before = base ? (await shop.layerTexts(base, "params")).at(-1) : undefined;
-    const merged = { ...(before ? readParameters(before) : {}), ...recipe.parameters };
+    const params = base ? (await shop.layerTexts(base, "params")).at(-1) : undefined;
+    const merged = { ...(params ? readParameters(params) : {}), ...recipe.parameters };
     parts.setText("params", [JSON.stringify(merged)]);
   }
   if (recipe.messages !== undefined) {
@@ -90,7 +98,8 @@ export async function createModel(
     parts.setText("messages", messages.length > 0 ? [JSON.stringify(messages)] : []);
   }
   for (const license of recipe.licenses ?? []) parts.addText("license", license);
-  return await parts.commit(name, details);
+  const requires = recipe.requires ?? (base ? await shop.requires(base) : undefined);
+  return await parts.commit(name, details, requires);
 }
 
 /** Gives a model's manifest, as it is, a second name; files of another folder are copied, digests checked. */
@@ -216,9 +225,13 @@ class Parts implements Disposable {
     if (!this.#layers.some(same)) this.#layers.push(part);
   }
 
-  async commit(name: ModelName, details: ModelDetails): Promise<Manifest> {
+  async commit(
+    name: ModelName,
+    details: ModelDetails,
+    requires: string | undefined,
+  ): Promise<Manifest> {
     const { own } = this.#shop;
-    const config = utf8(JSON.stringify(configOf(details, this.#layers)));
+    const config = utf8(JSON.stringify(configOf(details, this.#layers, requires)));
     const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: MANIFEST_TYPE,
@@ -278,18 +291,4 @@ function unknownBlob(digest: string): SecLlamaError {
     field: "from",
     hint: "upload it first: POST /api/blobs/sha256:…",
   });
-}
-
-/** The configuration blob that Ollama writes and reads. */
-function configOf(details: ModelDetails, layers: readonly Descriptor[]) {
-  return {
-    model_format: "gguf",
-    model_family: details.architecture,
-    model_families: [details.architecture],
-    model_type: details.parameterSize,
-    file_type: details.quantization,
-    architecture: "amd64",
-    os: "linux",
-    rootfs: { type: "layers", diff_ids: layers.map((layer) => layer.digest) },
-  };
 }

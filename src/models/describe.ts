@@ -23,8 +23,17 @@ export interface ModelDetails {
   /** See {@link kvBytesPerToken}. */
   readonly kvBytesPerToken: number;
   readonly chatTemplate?: string;
+  /** Numbers that have another type than llama.cpp reads. */
+  readonly retyped: readonly RetypedNumber[];
   /** Of `completion`, `embedding`, `tools`, `insert`, `thinking`; never `vision`: no engine for images is here. */
   readonly capabilities: readonly string[];
+}
+
+/** A number of the metadata to be given to llama.cpp as it reads it, whatever type the file has for it. */
+export interface RetypedNumber {
+  readonly key: string;
+  readonly kind: "int" | "float";
+  readonly value: number;
 }
 
 const ARCHITECTURE = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
@@ -75,6 +84,7 @@ export function describeModel(header: GgufHeader): ModelDetails {
     embeddingLength,
     kvBytesPerToken: kvBytesPerToken(header, architecture),
     ...(typeof template === "string" && template !== "" ? { chatTemplate: template } : {}),
+    retyped: retypedNumbers(header, architecture),
     capabilities: capabilitiesOf(header, architecture),
   };
 }
@@ -107,6 +117,10 @@ export function describeAdapter(header: GgufHeader, architecture: string): void 
 
 function printableName(value: unknown): string {
   return typeof value === "string" && ARCHITECTURE.test(value) ? value : "another architecture";
+}
+
+function printableToken(text: string): string {
+  return JSON.stringify(text.slice(0, 40).replace(/[^\x20-\x7e]/g, "?"));
 }
 
 function refused(message: string, hint = "give the GGUF file of a whole model"): SecLlamaError {
@@ -143,6 +157,13 @@ function checkTokenizer(header: GgufHeader): void {
   if (tokens?.type !== VALUE.string || tokens.count < 1) {
     throw badModel("its tokenizer has no tokens");
   }
+  // llama.cpp ends the whole process over them.
+  if (tokens.repeated !== undefined) {
+    throw refused(
+      `the token ${printableToken(tokens.repeated)} is twice in its vocabulary`,
+      "get the model from its maker, or convert it again with a newer llama.cpp",
+    );
+  }
   for (
     const [key, type] of [
       ["tokenizer.ggml.scores", VALUE.f32],
@@ -159,6 +180,29 @@ function checkTokenizer(header: GgufHeader): void {
   if (header.metadata.has(merges) && header.arrays.get(merges)?.type !== VALUE.string) {
     throw badModel(`${merges} is not a list of strings`);
   }
+}
+
+/**
+ * llama.cpp refuses a whole number that is not written as u32, and a fraction that is not f32. Converters have written other
+ * types, and the number is what counts.
+ */
+function retypedNumbers(header: GgufHeader, architecture: string): RetypedNumber[] {
+  const found: RetypedNumber[] = [];
+  for (const [key, value] of header.metadata) {
+    const isRead = key.startsWith(`${architecture}.`) || key === "general.file_type" ||
+      /^tokenizer\.ggml\.\w+_id$/.test(key);
+    // As llama.cpp keeps a key beside its number: 127 bytes.
+    if (!isRead || typeof value !== "number" || key.length > 127 || /[^\x21-\x7e]/.test(key)) {
+      continue;
+    }
+    const type = header.types.get(key)!;
+    if (type === VALUE.f64 && value >= 0 && value <= Number.MAX_SAFE_INTEGER) {
+      found.push({ key, kind: "float", value });
+    } else if (type !== VALUE.u32 && type !== VALUE.f32 && value >= 0 && value < 2 ** 32) {
+      found.push({ key, kind: "int", value });
+    }
+  }
+  return found.slice(0, 1024);
 }
 
 function quantizationOf(header: GgufHeader): string {

@@ -42,6 +42,8 @@ export interface GgufArray {
   readonly count: number;
   /** Of integer arrays: the smallest value. */
   readonly min?: number;
+  /** Of the tokens: a text that is there twice. */
+  readonly repeated?: string;
 }
 
 export interface GgufHeader {
@@ -199,6 +201,10 @@ async function readArray(r: HeaderReader, key: string): Promise<GgufArray> {
   const type = r.u32();
   if (type === VALUE.string) {
     const count = r.count(8, `the array ${show(key)}`);
+    if (key === "tokenizer.ggml.tokens") {
+      const repeated = await r.firstRepeated(count);
+      return { type, count, ...(repeated === undefined ? {} : { repeated }) };
+    }
     await r.skipStrings(count);
     return { type, count };
   }

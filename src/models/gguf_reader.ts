@@ -189,6 +189,47 @@ export class HeaderReader {
     this.#end = 0;
   }
 
+  /**
+   * Passes over `count` length-prefixed strings, and says which text, empty ones aside, is there a second time. It keeps 64
+   * bits of each, not the text; a file made so that two texts have the same is refused for nothing.
+   */
+  async firstRepeated(count: number): Promise<string | undefined> {
+    // The first half → the second, or all of them where several texts share the first.
+    const seen = new Map<number, number | Set<number>>();
+    let repeated: string | undefined;
+    for (let i = 0; i < count; i++) {
+      const wait = this.ensure(8);
+      if (wait) await wait;
+      const length = this.count(1, "a string");
+      // Longer ones are no tokens.
+      if (length === 0 || length > 4096 || repeated !== undefined) {
+        await this.skip(length);
+        continue;
+      }
+      const more = this.ensure(length);
+      if (more) await more;
+      const [first, second] = this.#hash(length);
+      const before = seen.get(first);
+      if (before === undefined) seen.set(first, second);
+      else if (typeof before === "number" ? before === second : before.has(second)) {
+        repeated = decoder.decode(this.#buffer.subarray(this.#at, this.#at + length));
+      } else if (typeof before === "number") seen.set(first, new Set([before, second]));
+      else before.add(second);
+      this.#at += length;
+    }
+    return repeated;
+  }
+
+  /** 64 bits of the next bytes: FNV-1a, and a second one from another start. */
+  #hash(length: number): [number, number] {
+    let [a, b] = [0x811c9dc5, 0x9747b28c];
+    for (let at = this.#at; at < this.#at + length; at++) {
+      a = Math.imul(a ^ this.#buffer[at]!, 0x01000193);
+      b = Math.imul(b ^ this.#buffer[at]!, 0x5bd1e995) ^ (b >>> 13);
+    }
+    return [a >>> 0, b >>> 0];
+  }
+
   /** Passes over `count` length-prefixed strings; returns once all were seen to lie within the file. */
   async skipStrings(count: number): Promise<void> {
     for (let i = 0; i < count; i++) {

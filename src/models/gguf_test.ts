@@ -297,3 +297,56 @@ async function findLibrary(file: string): Promise<string | undefined> {
   }
   return undefined;
 }
+
+Deno.test("gguf: a token that is twice in the vocabulary is refused by name", async () => {
+  const tokens = (...texts: string[]) =>
+    withKeys({
+      "tokenizer.ggml.tokens": keyArray(
+        "tokenizer.ggml.tokens",
+        VALUE.string,
+        texts.length,
+        ...texts.map(str),
+      ),
+    });
+  await refusesParts(tokens("a", "b", "a"), /^the token "a" is twice in its vocabulary$/);
+  await refusesParts(tokens("▁the", "x", "\n", "▁the"), /^the token "\?the" is twice/);
+  const many = Array.from({ length: 3000 }, (_, at) => `token ${at}`);
+  await refusesParts(tokens(...many, "token 7"), /"token 7" is twice/);
+  const long = "x".repeat(3000);
+  await refusesParts(tokens(long + "1", long + "2", long + "1"), /is twice/);
+  // llama.cpp gives tokens without a text names of their own.
+  for (const texts of [["a", "", "b", ""], many, [long + "1", long + "2"], ["a", "A", "á"]]) {
+    describeModel(await readGgufHeader(makeGguf(tokens(...texts))));
+  }
+});
+
+Deno.test("gguf: numbers of other types than llama.cpp reads are found", async () => {
+  const i64 = (value: number) => new Uint8Array(new BigInt64Array([BigInt(value)]).buffer);
+  const of = async (replace: Record<string, Uint8Array<ArrayBuffer> | null>) =>
+    describeModel(await readGgufHeader(makeGguf(withKeys(replace))));
+  assert.deepEqual((await of({})).retyped, []);
+  const details = await of({
+    "llama.context_length": key("llama.context_length", VALUE.u64, u64(64)),
+    "general.file_type": key("general.file_type", VALUE.i32, u32(7)),
+    "llama.rope.freq_base": key(
+      "llama.rope.freq_base",
+      VALUE.f64,
+      new Uint8Array(new Float64Array([1e6]).buffer),
+    ),
+    "llama.vocab_size": key("llama.vocab_size", VALUE.i64, i64(2)),
+    "tokenizer.ggml.bos_token_id": key("tokenizer.ggml.bos_token_id", VALUE.i32, u32(1)),
+    // Not llama.cpp's, or no number that it could take.
+    "own.number": key("own.number", VALUE.i32, u32(1)),
+    "llama.negative": key("llama.negative", VALUE.i64, i64(-1)),
+    "llama.huge": key("llama.huge", VALUE.u64, u64(2n ** 60n)),
+  });
+  assert.deepEqual(details.retyped, [
+    { key: "general.file_type", kind: "int", value: 7 },
+    { key: "llama.context_length", kind: "int", value: 64 },
+    { key: "llama.rope.freq_base", kind: "float", value: 1e6 },
+    { key: "llama.vocab_size", kind: "int", value: 2 },
+    { key: "tokenizer.ggml.bos_token_id", kind: "int", value: 1 },
+  ]);
+  assert.equal(details.contextLength, 64);
+  assert.equal(details.quantization, "Q8_0");
+});

@@ -14,6 +14,8 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import { isRole, type ModelMessage } from "./defaults.ts";
+import { isNewerThanOurs, parseRequires } from "./requires.ts";
+import { OLLAMA_API_VERSION } from "../api/texts.ts";
 import {
   MAX_STOPS,
   type ParameterValue,
@@ -39,11 +41,22 @@ export interface Modelfile {
   readonly parameters: Readonly<Record<string, ParameterValue>>;
   readonly messages: readonly ModelMessage[];
   readonly licenses: readonly string[];
+  /** The version of Ollama that it was written for. */
+  readonly requires?: string;
   /** One line each: what was understood and left out. */
   readonly warnings: readonly string[];
 }
 
-const INSTRUCTIONS = ["FROM", "TEMPLATE", "PARAMETER", "SYSTEM", "MESSAGE", "LICENSE", "ADAPTER"];
+const INSTRUCTIONS = [
+  "FROM",
+  "TEMPLATE",
+  "PARAMETER",
+  "SYSTEM",
+  "MESSAGE",
+  "LICENSE",
+  "ADAPTER",
+  "REQUIRES",
+];
 
 /**
  * Reads a Modelfile's bytes: UTF-8, or UTF-16 with a byte order mark.
@@ -59,6 +72,7 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
   const warnings: string[] = [];
   let template: string | undefined;
   let system: string | undefined;
+  let requires: string | undefined;
   for (const { name, value, line } of instructions(decode(bytes))) {
     switch (name) {
       case "FROM":
@@ -79,6 +93,9 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
       case "MESSAGE":
         messages.push(readMessage(value, line));
         break;
+      case "REQUIRES":
+        requires = readRequires(value, line, warnings);
+        break;
       case "PARAMETER":
         addParameter(parameters, value, line, warnings);
         break;
@@ -92,6 +109,7 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
     adapters,
     ...(template === undefined ? {} : { template }),
     ...(system === undefined ? {} : { system }),
+    ...(requires === undefined ? {} : { requires }),
     parameters,
     messages,
     licenses,
@@ -172,6 +190,19 @@ function readMessage(text: string, line: number): ModelMessage {
   return { role, content: text.slice(space + 1) };
 }
 
+function readRequires(text: string, line: number, warnings: string[]): string {
+  const version = parseRequires(text);
+  if (version === undefined) {
+    throw bad(`line ${line}: REQUIRES is no version`, "as in: REQUIRES 0.14.0");
+  }
+  if (isNewerThanOurs(version)) {
+    warnings.push(
+      `line ${line}: the model asks for Ollama ${version}, newer than ${OLLAMA_API_VERSION} whose API is offered: something may be missing`,
+    );
+  }
+  return version;
+}
+
 function addParameter(
   parameters: Record<string, ParameterValue>,
   text: string,
@@ -208,8 +239,10 @@ export function formatModelfile(parts: {
   readonly parameters?: Readonly<Record<string, ParameterValue>> | undefined;
   readonly messages?: readonly ModelMessage[] | undefined;
   readonly licenses: readonly string[];
+  readonly requires?: string | undefined;
 }): string {
   const lines = parts.from.map((from) => `FROM ${from}`);
+  if (parts.requires !== undefined) lines.push(`REQUIRES ${parts.requires}`);
   for (const adapter of parts.adapters) lines.push(`ADAPTER ${adapter}`);
   if (parts.template !== undefined) lines.push(`TEMPLATE ${quote(parts.template)}`);
   if (parts.system !== undefined) lines.push(`SYSTEM ${quote(parts.system)}`);

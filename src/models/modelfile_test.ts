@@ -26,7 +26,8 @@ Hello
 """
 LICENSE MIT
 LICENSE "and another"
-ADAPTER ./lora.gguf`);
+ADAPTER ./lora.gguf
+REQUIRES v0.14.0`);
   assert.deepEqual(file, {
     from: [{ value: "./model.gguf", line: 3 }, { value: "./mmproj.gguf", line: 4 }],
     adapters: [{ value: "./lora.gguf", line: 21 }],
@@ -44,11 +45,16 @@ ADAPTER ./lora.gguf`);
       { role: "assistant", content: "\nHello\n" },
     ],
     licenses: ["MIT", "and another"],
+    requires: "0.14.0",
     warnings: ["line 14: the parameter mirostat has no effect any more and is left out"],
   });
   assert.equal(parse('FROM x\r\nSYSTEM "a\r\nb"\r\n').system, "a\nb");
   assert.equal(parse('FROM x\nSYSTEM ""').system, "");
   assert.equal(parse('FROM x\nSYSTEM """a "quoted" word"""').system, 'a "quoted" word');
+  assert.match(
+    parse("FROM x\nREQUIRES 99.1").warnings[0]!,
+    /^line 2: the model asks for Ollama 99\.1, newer than \d+\.\d+\.\d+ /,
+  );
   const utf16 = new Uint8Array(
     new Uint16Array([0xfeff, ...[..."FROM x"].map((c) => c.charCodeAt(0))]).buffer,
   );
@@ -74,6 +80,8 @@ Deno.test("modelfile: what is wrong is named with its line", () => {
     ['FROM ""', /^line 1: FROM has no value$/],
     ['FROM x\nSYSTEM """a\nb\nc', /^line 2: the quotes of SYSTEM are never closed$/],
     ['FROM x\nSYSTEM "a', /^line 2: the quotes of SYSTEM are never closed$/],
+    ["FROM x\nREQUIRES", /^line 2: REQUIRES has no value$/],
+    ["FROM x\nREQUIRES latest", /^line 2: REQUIRES is no version$/],
     ["SYSTEM x", /^the Modelfile has no FROM$/],
     ["", /^the Modelfile has no FROM$/],
   ];
@@ -101,6 +109,7 @@ Deno.test("modelfile: what is written is read back the same", () => {
       content: "",
     }],
     licenses: ["MIT\nwith lines", "x"],
+    requires: "0.14.0",
   };
   const read = parse(formatModelfile(parts));
   assert.deepEqual({

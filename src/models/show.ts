@@ -40,6 +40,8 @@ export interface OllamaShow {
   /** The keys of the GGUF file; arrays are null. */
   readonly model_info: Readonly<Record<string, string | number | boolean | null>>;
   readonly capabilities: readonly string[];
+  /** The version of Ollama that it was made for. */
+  readonly requires?: string;
   readonly modified_at: string;
 }
 
@@ -78,6 +80,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
   const details = describeModel(header);
   const { template, system, messages, options } = await readDefaults(store, model);
   const licenses = await store.layerTexts(model, "license");
+  const requires = await store.requires(model);
   const parameters = options === undefined ? undefined : parameterLines(options);
   const shownTemplate = template ?? details.chatTemplate ?? "{{ .Prompt }}";
   return {
@@ -91,6 +94,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
         parameters: options,
         messages,
         licenses,
+        requires,
       })
     }`,
     ...(parameters ? { parameters } : {}),
@@ -100,6 +104,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     ...(messages === undefined ? {} : { messages }),
     model_info: modelInfo(header),
     capabilities: modelCapabilities(details, template),
+    ...(requires === undefined ? {} : { requires }),
     modified_at: model.modifiedAt.toISOString(),
   };
 }

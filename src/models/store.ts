@@ -8,6 +8,7 @@ import { join, resolve as absolute } from "node:path";
 import { modelNotFoundText } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
 import { closest } from "../suggest.ts";
+import { CONFIG_BYTES, requiresOf } from "./config_blob.ts";
 import { copyModel, createModel, type Recipe, type Workshop } from "./create.ts";
 import { describeModel, type ModelDetails } from "./describe.ts";
 import { readGgufHeader, unreadable } from "./gguf.ts";
@@ -203,6 +204,15 @@ export class ModelStore {
     return texts;
   }
 
+  /** The version of Ollama that the model was made for, if its configuration says. */
+  async requires(model: ResolvedModel): Promise<string | undefined> {
+    if (model.source === "embedded") return undefined;
+    // Nothing else is read of it: a folder of another program's may have lost it.
+    const path = await this.#folderOf(model).blobPath(model.manifest.config).catch(() => undefined);
+    const bytes = path === undefined ? undefined : await readSmall(path, CONFIG_BYTES);
+    return bytes && requiresOf(bytes);
+  }
+
   /** Paths of the files of a kind of layer: projectors or adapters. */
   async layerPaths(model: ResolvedModel, kind: LayerKind): Promise<string[]> {
     if (model.source === "embedded") return [];
@@ -298,6 +308,7 @@ export class ModelStore {
       folderOf: (model) => model.source === "embedded" ? undefined : this.#folderOf(model),
       locate: (hex) => this.#locate(hex),
       layerTexts: (model, kind) => this.layerTexts(model, kind),
+      requires: (model) => this.requires(model),
     };
   }
 

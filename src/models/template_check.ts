@@ -3,6 +3,9 @@ import { type ChatTemplate, parseTemplate, renderChat } from "../api/template/ch
 import { TemplateError } from "../api/template/errors.ts";
 import { Budget, runAtOnce } from "../budget.ts";
 import { SecLlamaError } from "../errors.ts";
+import { JinjaError, Template } from "../jinja/mod.ts";
+import { saysNothing } from "../api/capabilities.ts";
+import type { ModelDetails } from "./describe.ts";
 
 const user = { role: "user", content: "Hello" };
 /** One of them must work: what a template cannot do with any it will not do with others. */
@@ -41,6 +44,27 @@ export function checkTemplate(text: string): void {
     }
   }
   throw refused(first, "it cannot make a prompt: ");
+}
+
+/**
+ * Whether the file's own template can be read, where no other makes the prompts.
+ * @throws {SecLlamaError} `bad-model` with the template's line.
+ */
+export function checkChatTemplate(
+  { chatTemplate }: Pick<ModelDetails, "chatTemplate">,
+  template: string | undefined,
+): void {
+  if (chatTemplate === undefined || template && !saysNothing(template)) return;
+  try {
+    new Template(chatTemplate);
+  } catch (error) {
+    if (!(error instanceof JinjaError)) throw error;
+    throw new SecLlamaError(
+      "bad-model",
+      `the file's chat template cannot be read: ${error.message.slice(0, 200)}`,
+      { hint: "give it another with TEMPLATE in a Modelfile: secllama create" },
+    );
+  }
 }
 
 function refused(error: unknown, what: string): unknown {

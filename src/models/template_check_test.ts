@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkTemplate } from "./template_check.ts";
+import { checkChatTemplate, checkTemplate } from "./template_check.ts";
 
 Deno.test("template: what Ollama's models bring is well-formed", () => {
   for (
@@ -58,4 +58,17 @@ Deno.test("template: what cannot make a prompt is refused, what can make one is 
   // With a system message it works.
   checkTemplate("{{ (index .Messages 1).Content }}");
   checkTemplate("{{ slice .System 0 2 }}");
+});
+
+Deno.test("template: a file's own that cannot be read is refused, unless another is given", () => {
+  const broken = { chatTemplate: "{% for m in messages %}{{ m.content }}" };
+  for (const template of [undefined, "", "{{ .Prompt }}"]) {
+    assert.throws(() => checkChatTemplate(broken, template), {
+      code: "bad-model",
+      message: /^the file's chat template cannot be read: .*line 1/,
+    });
+  }
+  checkChatTemplate(broken, "<{{ .Prompt }}>");
+  checkChatTemplate({}, undefined);
+  checkChatTemplate({ chatTemplate: "{% for m in messages %}{{ m.content }}{% endfor %}" }, "");
 });

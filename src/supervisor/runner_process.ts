@@ -257,6 +257,26 @@ function startFailure(
   return new SecLlamaError(
     "model-failed",
     `model failed to load: its runner ended with ${status.signal ?? `code ${status.code}`}`,
-    { hint: "to see what the sandbox allows on this machine, run: secllama doctor" },
+    { hint: endHint(stderr, status.signal) },
   );
+}
+
+/** What to do about a runner that ended while it loaded. The sandbox is named only where it may be the cause. */
+export function endHint(stderr: string, signal: Deno.Signal | null): string {
+  if (signal === "SIGSYS" || /NotCapable|Operation not permitted|Permission denied/i.test(stderr)) {
+    return "to see what the sandbox allows on this machine, run: secllama doctor";
+  }
+  switch (signal) {
+    case "SIGKILL":
+      return "there may be too little memory for it: unload others (secllama ps, secllama stop), or take a smaller model";
+    case "SIGILL":
+      return "this processor may lack what the libraries need: a newer one, or another build of them";
+    case "SIGABRT":
+    case "SIGSEGV":
+    case "SIGBUS":
+    case "SIGFPE":
+      return "llama.cpp does not bear this file: check it with: secllama verify; then get the model from elsewhere, or a newer SecLlama";
+    default:
+      return "check the file with: secllama verify";
+  }
 }

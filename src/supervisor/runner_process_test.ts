@@ -67,7 +67,13 @@ const CASES: readonly [said: string, code: string, message: RegExp, hint: RegExp
     /fails to start with network errors/,
     /secllama import/,
   ],
-  ["something else", "model-failed", /its runner ended with code 7/, /secllama doctor/],
+  ["something else", "model-failed", /its runner ended with code 7/, /secllama verify/],
+  [
+    "mmap: Operation not permitted",
+    "model-failed",
+    /its runner ended with code 7/,
+    /secllama doctor/,
+  ],
 ];
 
 for (const [said, code, message, hint] of CASES) {
@@ -79,6 +85,27 @@ for (const [said, code, message, hint] of CASES) {
       assert.equal(error.code, code);
       assert.match(error.message, message);
       assert.match(error.hint ?? "", hint);
+    },
+  });
+}
+
+const ENDS: readonly [signal: string, hint: RegExp][] = [
+  ["SYS", /secllama doctor/],
+  ["ABRT", /does not bear this file/],
+  ["SEGV", /does not bear this file/],
+  ["ILL", /this processor/],
+  ["KILL", /too little memory/],
+];
+
+for (const [signal, hint] of ENDS) {
+  Deno.test({
+    name: `a runner that ends by SIG${signal}: the sandbox is named only where it may be the cause`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      const error = await failure(`kill -${signal} $$`);
+      assert.match(error.message, new RegExp(`its runner ended with SIG${signal}$`));
+      assert.match(error.hint ?? "", hint);
+      assert.equal(/doctor/.test(error.hint ?? ""), signal === "SYS");
     },
   });
 }

@@ -7,9 +7,10 @@ import { toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
+import { joinsMessages } from "../models/capabilities.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
-import { MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
+import { type BootMessage, MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
 import type { Gpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
@@ -54,6 +55,7 @@ type Defaults = Awaited<ReturnType<typeof readDefaults>>;
 interface ModelSize {
   readonly contextLength: number;
   readonly needBytes: number;
+  readonly retyped: BootMessage["retyped"];
 }
 
 export class Supervisor {
@@ -259,7 +261,12 @@ export class Supervisor {
     await this.#admission.enter(resolved.name, needBytes);
     try {
       await models.verify(resolved.digest);
-      const model = await this.#startSomewhere(resolved, defaults, { contextLength, needBytes });
+      const { retyped } = details;
+      const size = { contextLength, needBytes, retyped };
+      const model = await this.#startSomewhere(resolved, defaults, size);
+      if (joinsMessages(details, defaults.template)) {
+        this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
+      }
       // Before anything is awaited: the next load that waits for room must see it.
       for (const client of clients) model.promise(client);
       return model;
@@ -308,7 +315,7 @@ export class Supervisor {
   async #start(
     resolved: ResolvedModel,
     { adapters, ...defaults }: Defaults,
-    { contextLength, needBytes, gpu }: ModelSize & { gpu: Gpu },
+    { contextLength, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
   ): Promise<LoadedModel> {
     const { config, keys, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
@@ -326,6 +333,7 @@ export class Supervisor {
           model: resolved.name,
           modelPath: spawn.modelPath,
           adapterPaths: spawn.adapterPaths,
+          retyped,
           defaults,
           libDir: spawn.libDir,
           encryption: config.enableEncryption,

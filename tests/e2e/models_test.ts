@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readGgufHeader } from "../../src/models/gguf.ts";
+import { makeRandomGguf } from "../../runner/engine/testing_gguf.ts";
+import { VALUE } from "../../src/models/gguf_types.ts";
 import { makeGguf } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { chat, cli, newHome, startServe } from "../support/serve.ts";
@@ -66,6 +68,22 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
       assert.equal(status, 500);
       assert.match(body.error!, /^model failed to load: /);
       await fine();
+    });
+
+    await t.step("numbers of other types than llama.cpp reads, and no template", async () => {
+      const file = join(home, "retyped.gguf");
+      makeRandomGguf("tiny", "q8_0", file);
+      const bytes = await Deno.readFile(file);
+      for (const key of ["llama.context_length", "general.file_type"]) {
+        const at = new TextDecoder("latin1").decode(bytes).indexOf(key) + key.length;
+        new DataView(bytes.buffer).setUint32(at, VALUE.i32, true);
+      }
+      await Deno.writeFile(file, bytes);
+      await store.importGguf(file, "retyped");
+      const options = { num_predict: 2 };
+      const { status, body } = await chat(served.proxyUrl, "hi", { model: "retyped", options });
+      assert.equal(status, 200, body.error);
+      assert.match(served.stderr(), /no-chat-template.*retyped/);
     });
 
     await t.step("a name that means another model by now, or none", async () => {

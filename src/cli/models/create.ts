@@ -35,7 +35,7 @@ export const createCommand: Command = {
   },
   details:
     `FROM names a model that is here, a GGUF file (./model.gguf, beside the Modelfile) or a blob (@sha256:…).
-PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE and ADAPTER as in Ollama. A model of this name is replaced.`,
+PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE, ADAPTER and REQUIRES as in Ollama. A model of this name is replaced.`,
   async run(context) {
     const { tui, signal } = context;
     const name = parseModelName(context.positionals[0]!).shown;
@@ -106,6 +106,7 @@ async function recipeOf(file: Modelfile, place: Place): Promise<Recipe> {
     // None in the file: those of the base stay.
     messages: file.messages.length > 0 ? file.messages : undefined,
     licenses: file.licenses,
+    requires: file.requires,
   };
 }
 

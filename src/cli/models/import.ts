@@ -1,5 +1,6 @@
 /** `secllama import`. */
 import { SecLlamaError } from "../../errors.ts";
+import { joinsMessages } from "../../models/capabilities.ts";
 import { nameOfFile } from "../../models/names.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -42,6 +43,11 @@ already is not replaced, unless --name says so.`,
         tui.note(`copied ${humanBytes(done)}`);
       },
     });
+    if (joinsMessages(await store.details(model), undefined)) {
+      tui.note(
+        "the file has no chat template: messages are joined as they are; give it one with TEMPLATE in a Modelfile",
+      );
+    }
     if (flag(context, "json")) {
       tui.json({ name: model.name, digest: model.digest, size: model.sizeBytes });
     } else {

@@ -46,7 +46,7 @@ Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
       (await run("import", `${dir}/x.gguf`, "--name", "mine")).out,
       /^imported mine:latest/,
     );
-    assert.match((await run("list")).out, /mine:latest +[0-9a-f]{12} .*F32 +own/);
+    assert.match((await run("list")).out, /mine:latest +[0-9a-f]{12} .*F32 .* own/);
     // The config file counts as it does for serve.
     await Deno.mkdir(`${dir}/ollama`);
     await Deno.writeTextFile(`${dir}/data/config.toml`, `ollama_models = "${dir}/ollama/none"\n`);
@@ -57,7 +57,10 @@ Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
       (json as { models: { name: string }[] }).models.map((m) => m.name).sort(),
       ["demo:latest", "mine:latest"],
     );
-    assert.match((await run("show", "mine")).out, /^architecture +llama$/m);
+    const lines = (await run("show", "mine")).out;
+    assert.match(lines, /^architecture +llama$/m);
+    assert.match(lines, /^chat template +none: messages are joined as they are$/m);
+    assert.doesNotMatch((await run("show", "demo")).out, /^chat template/m);
     const shown = (await run("show", "demo", "--json")).json as Record<string, unknown>;
     assert.equal(shown["name"], "demo:latest");
     assert.deepEqual(shown["capabilities"], ["completion"]);
@@ -145,6 +148,8 @@ SYSTEM """
 Be "kind".
 """
 MESSAGE user Hi
+TEMPLATE "<{{ .Prompt }}>"
+REQUIRES 0.14.0
 LICENSE MIT`,
     );
     const made = await run("create", "mine", "-f", `${dir}/Modelfile`);
@@ -158,7 +163,12 @@ LICENSE MIT`,
     const first = (await run("show", "mine", "--json")).json as Record<string, unknown>;
     assert.equal((again as Record<string, unknown>)["digest"], first["digest"]);
     const second = (await run("show", "again", "--json")).json as Record<string, unknown>;
-    for (const part of ["parameters", "system", "messages", "license", "template"]) {
+    assert.equal(first["requires"], "0.14.0");
+    assert.match((await run("show", "mine")).out, /^made for +Ollama 0\.14\.0$/m);
+    assert.doesNotMatch((await run("show", "mine")).out, /^chat template/m);
+    for (
+      const part of ["parameters", "system", "messages", "license", "template", "requires"]
+    ) {
       assert.deepEqual(second[part], first[part], part);
     }
     assert.equal((await run("show", "mine", "--system")).out, '\nBe "kind".\n');
@@ -177,6 +187,8 @@ LICENSE MIT`,
         ["FROM mine\nPARAMETER heat 1", /^line 2: unknown parameter "heat"/],
         ["FROM ./Bad", /./],
         ['FROM mine\nTEMPLATE "{{ .Prompt"', /^the template's line 1: an action/],
+        ["FROM mine\nTEMPLATE {{ nosuch .Prompt }}", /the function "nosuch" is not known/],
+        ['FROM mine\nTEMPLATE {{ template "x" }}', /it cannot make a prompt/],
       ] as const
     ) {
       await write("Bad", text);

@@ -1,5 +1,6 @@
 /** `secllama show`. */
 import { SecLlamaError } from "../../errors.ts";
+import { joinsMessages } from "../../models/capabilities.ts";
 import { type OllamaShow, showModel } from "../../models/show.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -54,10 +55,16 @@ export const showCommand: Command = {
       ["context length", String(details.contextLength)],
       ["embedding length", String(details.embeddingLength)],
       ["capabilities", shown.capabilities.join(", ")],
+      ...(shown.requires === undefined
+        ? []
+        : [["made for", `Ollama ${shown.requires}`] as [string, string]]),
       ["digest", model.digest],
       ["manifest", `sha256:${model.manifestDigest}`],
       ["file", model.blobPath],
     ];
+    if (joinsMessages(details, shown.template)) {
+      lines.push(["chat template", "none: messages are joined as they are"]);
+    }
     if (shown.system !== undefined) lines.push(["system", shown.system]);
     for (const line of shown.parameters?.split("\n") ?? []) lines.push(["parameter", line]);
     for (const { role, content } of shown.messages ?? []) lines.push([role, content]);

@@ -9,6 +9,7 @@ import { isRole, type ModelMessage } from "../../models/defaults.ts";
 import { tryParseModelName } from "../../api/model_name.ts";
 import { digestHex, isDigest } from "../../models/names.ts";
 import { checkParameter, type ParameterValue } from "../../models/parameters.ts";
+import { parseRequires } from "../../models/requires.ts";
 import type { ModelStore } from "../../models/store.ts";
 
 const MAX_FILES = 16;
@@ -44,7 +45,15 @@ export async function recipeOf(body: Body, models: ModelStore): Promise<Recipe> 
     parameters: parameters(body["parameters"]),
     messages: messages(body["messages"]),
     licenses: licenses(body["license"]),
+    ...requires(text(body, "requires")),
   };
+}
+
+function requires(given: string | undefined): Pick<Recipe, "requires"> {
+  if (!given) return {};
+  const version = parseRequires(given);
+  if (version === undefined) throw bad("requires", "requires must be a version, as in 0.14.0");
+  return { requires: version };
 }
 
 function text(body: Body, field: string): string | undefined {
