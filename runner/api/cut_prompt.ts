@@ -2,6 +2,7 @@
  * Prompts that are too long: what is cut, as the last resort, and what a prompt of any length costs to find out. Nothing here
  * tokenizes more than it needs.
  */
+import { CONTEXT_TOO_LONG_TEXT } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Engine, PromptPart } from "../engine/types.ts";
 import type { LongWork } from "../turns.ts";
@@ -19,7 +20,7 @@ export interface Room {
 
 /** Ollama's words, which clients match on. */
 export function tooLong(): SecLlamaError {
-  return new SecLlamaError("context-too-long", "the input length exceeds the context length");
+  return new SecLlamaError("context-too-long", CONTEXT_TOO_LONG_TEXT);
 }
 
 /** One token must be left for the reply. */

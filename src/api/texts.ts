@@ -7,6 +7,7 @@ export const MISSING_BODY_TEXT = "missing request body";
 export const NOT_UTF8_TEXT = "the request body must be UTF-8";
 export const NOT_JSON_TEXT = "the request body must be JSON";
 export const NOT_OBJECT_TEXT = "the request body must be a JSON object";
+export const CONTEXT_TOO_LONG_TEXT = "the input length exceeds the context length";
 export const BAD_DIGEST_TEXT = "invalid digest format";
 export const TOP_LOGPROBS_TEXT = "top_logprobs must be between 0 and 20";
 /** What `GET /` answers: clients look for it to find out whether a server of Ollama's API is there. */

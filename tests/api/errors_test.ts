@@ -425,6 +425,11 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
     check(other, row.path, wanted("noModel", "model 'Other' not found"), "runner");
     const got = await api.fetch(new Request(`http://runner${row.path}`), { client: "x" });
     check(await answerOf(got), row.path, wanted("method"), "runner");
+    if (/chat|generate|responses$/.test(row.path)) {
+      const body = JSON.stringify({ ...good(row.path), logprobs: true, top_logprobs: 21 });
+      const text = "top_logprobs must be between 0 and 20";
+      check(await ask(body), row.path, wanted("badBody", text), "runner");
+    }
     // What counts tokens or makes embeddings asks the engine for no reply.
     if (/embed|input_tokens|count_tokens/.test(row.path)) continue;
     const long = failing("context-too-long", "too long");
@@ -445,6 +450,34 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
   for (const path of ["/api/me", "/v1/files", "/v1/messages/batches"]) {
     const got = await testApi().api.fetch(new Request(`http://runner${path}`), { client: "x" });
     check(await answerOf(got), path, wanted("notFound"), "runner");
+  }
+});
+
+Deno.test("errors: a digest that is none, in Ollama's words", async () => {
+  const context = {
+    config: loadConfig({ env: {} }),
+    supervisor: { loaded: () => [] },
+    models: {},
+    logger: silentLogger,
+    remote: false,
+    management: { isOwn: () => true, maxBytes: 1000 },
+  } as unknown as GatewayContext;
+  const ends = { hostname: "127.0.0.1", port: 1 };
+  const ask = async (path: string, body: string) => {
+    const request = new Request(`http://127.0.0.1${path}`, { method: "POST", body });
+    request.headers.set("content-type", "application/json");
+    const response = await makeGatewayApp(context).fetch(request, { peer: ends, local: ends });
+    const text = await response.text();
+    check({ status: response.status, headers: response.headers, text }, path, {
+      ...wanted("badBody", "invalid digest format"),
+    }, "gateway");
+  };
+  const hex = "a".repeat(64);
+  for (
+    const digest of ["sha256:xyz", hex, `sha256:${hex.toUpperCase()}`, "sha512:aa", "%2e%2e%41"]
+  ) {
+    await ask(`/api/blobs/${digest}`, "x");
+    await ask("/api/create", JSON.stringify({ model: "m", files: { "f": digest } }));
   }
 });
 

@@ -20,7 +20,10 @@ const KINDS: readonly (readonly [kind: string, pattern: RegExp])[] = [
     /["'`/^](?:application\\?\/(?!vnd\.(?:docker|oci|ollama)\.)|text\\?\/|multipart\\?\/)[\w*+.-]*/,
   ],
   ["limit of a body", /\bMAX_\w*BODY\w*\s*=\s*\d|\b\w*[bB]odyBytes\s*:\s*\d/],
-  ["text of Ollama's", /model is required|missing request body|server busy, please|invalid digest/],
+  [
+    "text of Ollama's",
+    /model is required|missing request body|server busy, please|invalid digest|exceeds the context|must be between 0 and 20/,
+  ],
 ];
 
 /** The lines of code, comments left out. */
