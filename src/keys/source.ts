@@ -263,7 +263,7 @@ class StoreSource implements KeySource {
   ): Promise<StoreSource> {
     const { manifest, activeKey } = await manager.read();
     activeKey.fill(0);
-    const kid = manifest.active!;
+    const kid = manifest.active;
     const warnings: string[] = [];
     if ((await manager.store.probe()).encryptedAtRest === "no") {
       warnings.push("the keyring has a blank password: it keeps the keys in plaintext on the disk");

@@ -6,7 +6,14 @@
 import { type Bytes, equalConstantTime, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { decodeKeyOf, isKid } from "./kid.ts";
-import { corruptManifest, type Manifest, parseManifest, verifyManifest } from "./manifest.ts";
+import {
+  type CommittedManifest,
+  corruptManifest,
+  isCommitted,
+  type Manifest,
+  parseManifest,
+  verifyManifest,
+} from "./manifest.ts";
 import type { ManifestFile } from "./manifest_file.ts";
 import { BACKEND_NAMES, type KeyStore, locked, unavailable } from "../stores/store.ts";
 
@@ -19,7 +26,7 @@ export interface Head {
 }
 
 export interface Keyset {
-  readonly manifest: Manifest;
+  readonly manifest: CommittedManifest;
   /** The key that `manifest.active` names. The caller zeroes it. */
   readonly activeKey: Bytes;
   /** The head as stored; null if there is none. Behind the manifest after a crash between the two writes. */
@@ -116,7 +123,7 @@ async function verifyAgainst(bytes: Uint8Array, store: KeyStore, profile: string
   const signed = parseManifest(bytes);
   const { manifest } = signed;
   checkPlace(manifest, store, profile);
-  if (manifest.active === null) throw notInitialised(); // an init that did not commit
+  if (!isCommitted(manifest)) throw notInitialised(); // an init that did not commit
   const activeKey = await readKey(store, manifest.active);
   try {
     await verifyManifest(signed, activeKey);

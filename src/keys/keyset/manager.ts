@@ -8,7 +8,13 @@ import { ClientRegistry } from "../clients/registry.ts";
 import { type Keyset, liveKids, readKey, readKeyset } from "./keyset.ts";
 import { initKeyset } from "./init.ts";
 import { kidOf, newKey } from "./kid.ts";
-import { type KeyState, type Manifest, type ManifestKey, parseManifest } from "./manifest.ts";
+import {
+  type ActiveKey,
+  type CommittedManifest,
+  type Manifest,
+  type ManifestKey,
+  parseManifest,
+} from "./manifest.ts";
 import type { ManifestFile } from "./manifest_file.ts";
 import { rebuildKeyset, type RebuildReport } from "./rebuild.ts";
 import type { KeyStore } from "../stores/store.ts";
@@ -29,10 +35,7 @@ export interface KeyManagerOptions {
 }
 
 /** One key as `key list` shows it. */
-export interface KeyListing extends ManifestKey {
-  readonly kid: string;
-  readonly state: KeyState;
-}
+export type KeyListing = ManifestKey & { readonly kid: string };
 
 export interface RotateResult {
   readonly kid: string;
@@ -103,7 +106,7 @@ export class KeyManager implements Place {
         );
         await commit(this, next, key);
         await this.#resignClients();
-        return { kid, previous: keyset.manifest.active!, gen: next.gen };
+        return { kid, previous: keyset.manifest.active, gen: next.gen };
       } finally {
         key.fill(0);
       }
@@ -117,7 +120,7 @@ export class KeyManager implements Place {
    */
   rotateTo(kid: string): Promise<RotateResult> {
     return changeKeyset(this, async (keyset) => {
-      const previous = keyset.manifest.active!;
+      const previous = keyset.manifest.active;
       const entry = keyset.manifest.keys[kid];
       if (entry === undefined) throw unknownKid(kid);
       if (kid === previous) return { kid, previous, gen: keyset.manifest.gen };
@@ -133,7 +136,12 @@ export class KeyManager implements Place {
       }
       const key = await readKey(this.store, kid);
       try {
-        const next = this.#activate(keyset, kid, { ...entry, state: "active", retired: null });
+        const next = this.#activate(keyset, kid, {
+          state: "active",
+          created: entry.created,
+          retired: null,
+          compromised: false,
+        });
         await commit(this, next, key);
         await this.#resignClients();
         return { kid, previous, gen: next.gen };
@@ -167,7 +175,7 @@ export class KeyManager implements Place {
       }
       // Signed by a key that is gone, the list of clients could not be verified any more.
       await this.clients().resignLocked();
-      const next: Manifest = {
+      const next: CommittedManifest = {
         ...manifest,
         gen: manifest.gen + 1,
         pending: { op: "delete", kids: [kid] },
@@ -245,7 +253,7 @@ export class KeyManager implements Place {
       store: this.store,
       active: async () => {
         const { manifest, activeKey } = await this.read();
-        return { kid: manifest.active!, key: activeKey };
+        return { kid: manifest.active, key: activeKey };
       },
       masterKey: (kid) => this.#masterKey(kid),
     }, this.now);
@@ -253,7 +261,7 @@ export class KeyManager implements Place {
 
   /** Wraps and unwraps under this keyset's storage keys; follows a rotation by another process. */
   storage(): StorageKeys {
-    let seen: { gen: number; manifest: Manifest } | undefined;
+    let seen: { gen: number; manifest: CommittedManifest } | undefined;
     const current = async () => {
       const gen = await this.generation();
       if (seen?.gen !== gen) {
@@ -266,7 +274,7 @@ export class KeyManager implements Place {
     return new StorageKeys({
       current: async () => {
         const manifest = await current();
-        return { gen: manifest.gen, active: manifest.active! };
+        return { gen: manifest.gen, active: manifest.active };
       },
       masterKey: async (kid) => {
         const entry = (await current()).keys[kid];
@@ -291,9 +299,9 @@ export class KeyManager implements Place {
     await this.clients().resignLocked().catch(() => {});
   }
 
-  #activate(keyset: Keyset, kid: string, entry: ManifestKey, compromised = false): Manifest {
+  #activate(keyset: Keyset, kid: string, entry: ActiveKey, compromised = false): CommittedManifest {
     const { manifest } = keyset;
-    const previous = manifest.active!;
+    const previous = manifest.active;
     const older = Object.entries(manifest.keys).map(([old, key]) =>
       [old, compromised && key.state === "decrypt-only" ? { ...key, compromised } : key] as const
     );

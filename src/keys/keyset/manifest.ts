@@ -17,12 +17,21 @@ export const MANIFEST_CAP_BYTES = 1_048_576;
 
 export type KeyState = "active" | "decrypt-only" | "destroyed";
 
-export interface ManifestKey {
-  readonly state: KeyState;
-  /** ISO 8601, UTC. */
+/** A key's entry. The dates are ISO 8601, UTC. */
+export type ManifestKey = ActiveKey | RetiredKey;
+
+export interface ActiveKey {
+  readonly state: "active";
   readonly created: string;
-  /** When it stopped being active; null while it is. */
-  readonly retired: string | null;
+  readonly retired: null;
+  readonly compromised: false;
+}
+
+export interface RetiredKey {
+  readonly state: "decrypt-only" | "destroyed";
+  readonly created: string;
+  /** When it stopped being active. */
+  readonly retired: string;
   /** Retired because somebody else may hold it: no exchange is accepted under it any more. */
   readonly compromised: boolean;
 }
@@ -39,9 +48,19 @@ export interface Manifest {
   readonly gen: number;
   readonly backend: Backend;
   readonly profile: string;
+  /** The active key; null in generation 0, which has none. */
   readonly active: string | null;
   readonly pending: Pending | null;
   readonly keys: { readonly [kid: string]: ManifestKey };
+}
+
+/** A manifest that was committed: it has an active key. */
+export interface CommittedManifest extends Manifest {
+  readonly active: string;
+}
+
+export function isCommitted(manifest: Manifest): manifest is CommittedManifest {
+  return manifest.active !== null;
 }
 
 export interface SignedManifest {
@@ -55,7 +74,7 @@ function canonical(m: Manifest): string {
   const keys: { [kid: string]: ManifestKey } = {};
   for (const kid of Object.keys(m.keys).sort()) {
     const { state, created, retired, compromised } = m.keys[kid]!;
-    keys[kid] = { state, created, retired, compromised };
+    keys[kid] = { state, created, retired, compromised } as ManifestKey;
   }
   const pending = m.pending && { op: m.pending.op, kids: [...m.pending.kids] };
   return JSON.stringify({
@@ -176,7 +195,11 @@ function parseKey(value: unknown): ManifestKey {
   if (!isDate(created) || !(retired === null || isDate(retired))) {
     throw corruptManifest("has a key with a bad date");
   }
-  return { state, created, retired, compromised };
+  if (state === "active" && retired === null && !compromised) {
+    return { state, created, retired, compromised: false };
+  }
+  if (state !== "active" && retired !== null) return { state, created, retired, compromised };
+  throw corruptManifest("has a key whose dates contradict its state");
 }
 
 function parsePending(value: unknown): Pending {

@@ -70,12 +70,15 @@ export function rebuildKeyset(
     const keys: { [kid: string]: ManifestKey } = {};
     for (const kid of kids) {
       const known = old?.keys[kid];
-      keys[kid] = {
-        state: kid === active ? "active" : "decrypt-only",
-        created: known?.created ?? time,
-        retired: kid === active ? null : known?.retired ?? time,
-        compromised: kid !== active && (known?.compromised ?? false),
-      };
+      const created = known?.created ?? time;
+      keys[kid] = kid === active
+        ? { state: "active", created, retired: null, compromised: false }
+        : {
+          state: "decrypt-only",
+          created,
+          retired: known?.retired ?? time,
+          compromised: known?.compromised ?? false,
+        };
     }
     for (const [kid, entry] of Object.entries(old?.keys ?? {})) {
       if (entry.state === "destroyed" && !(kid in keys)) keys[kid] = entry;

@@ -14,7 +14,12 @@ import { type Bytes, equalConstantTime } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { encodeHead, HEAD, type Keyset, readKey, readKeyset } from "./keyset.ts";
 import { encodeKey } from "./kid.ts";
-import { type Manifest, type Pending, serialiseManifest } from "./manifest.ts";
+import {
+  type CommittedManifest,
+  type Manifest,
+  type Pending,
+  serialiseManifest,
+} from "./manifest.ts";
 import type { ManifestFile } from "./manifest_file.ts";
 import type { KeyStore } from "../stores/store.ts";
 
@@ -73,7 +78,7 @@ async function recover(place: Place, keyset: Keyset): Promise<Keyset> {
       manifest = { ...manifest, pending: null };
       await place.file.write(await serialiseManifest(manifest, keyset.activeKey));
     }
-    const head = { gen: manifest.gen, active: manifest.active! };
+    const head = { gen: manifest.gen, active: manifest.active };
     if ((keyset.head?.gen ?? 0) < manifest.gen) await place.store.put(HEAD, encodeHead(head));
     return { ...keyset, manifest, head };
   } catch (error) {
@@ -117,10 +122,14 @@ export async function storeKeys(
 }
 
 /** Steps 4 and 5. From the manifest's rename on the change has happened. */
-export async function commit(place: Place, manifest: Manifest, activeKey: Bytes): Promise<void> {
+export async function commit(
+  place: Place,
+  manifest: CommittedManifest,
+  activeKey: Bytes,
+): Promise<void> {
   await place.file.write(await serialiseManifest(manifest, activeKey));
   try {
-    await place.store.put(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active! }));
+    await place.store.put(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active }));
   } catch {
     // Committed all the same. The head is one behind, which every reader accepts and the next change completes.
   }

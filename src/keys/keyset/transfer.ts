@@ -17,7 +17,12 @@ import {
 import { createKeyset, type InitPlace, refuseUnlessEmpty, undoUnfinishedInit } from "./init.ts";
 import { encodeHead, HEAD, liveKids, readKey, readKeyset } from "./keyset.ts";
 import { decodeKeyOf, encodeKey, isKid } from "./kid.ts";
-import { type Manifest, type ManifestKey, parseManifest } from "./manifest.ts";
+import {
+  type CommittedManifest,
+  type Manifest,
+  type ManifestKey,
+  parseManifest,
+} from "./manifest.ts";
 import { changeKeysetLocked, commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
 
 export interface ImportReport {
@@ -52,7 +57,7 @@ export async function exportKeys(
       key.fill(0);
     }
     const kids = [...items.keys()];
-    items.set(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active! }));
+    items.set(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active }));
     return { file: await sealBox(items, await deriveBoxKey(passphrase, kdf), kdf), kids };
   } finally {
     for (const value of items.values()) value.fill(0);
@@ -100,7 +105,7 @@ export async function importKeys(
             new Map(added.map((kid) => [kid, keys.get(kid)!])),
           );
         }
-        return { added, restored, present, destroyed, active: manifest.active! };
+        return { added, restored, present, destroyed, active: manifest.active };
       });
     });
   } finally {
@@ -110,7 +115,7 @@ export async function importKeys(
 
 async function addKeys(
   place: InitPlace,
-  manifest: Manifest,
+  manifest: CommittedManifest,
   activeKey: Bytes,
   keys: ReadonlyMap<string, Bytes>,
 ): Promise<void> {
