@@ -3,11 +3,13 @@
  * the attacks that it is told to, one line of JSON each, and infers before and after, to show that what holds the attacks
  * still lets the work through. `doctor` and the tests run it; it is never given a key.
  *
- * Standard input: one line, {@link AttackOrder}. Standard output: {@link AttackLine}s.
+ * Standard input: a line, {@link AttackOrder}, then perhaps turns. Standard output: {@link AttackLine}s.
  */
 import { linux } from "../src/linux/libc.ts";
 import { type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, type LayerResult, lockdown } from "./lockdown.ts";
+import type { Done, Place, Seen } from "../src/escape/channels/channel.ts";
+import { openSide, type Turn } from "../src/escape/channels/serve.ts";
 import type { Battlefield, Outcome } from "../src/escape/attacks/attack.ts";
 import { ATTACKS } from "../src/escape/attacks/list.ts";
 
@@ -25,13 +27,16 @@ export interface AttackOrder {
    * happens to standard input, as a runner would that has been taken over.
    */
   readonly linger: boolean | "deaf";
+  /** Then to be one side of every channel over this place, a line of {@link Turn} at a time, until standard input ends. */
+  readonly place?: Place;
 }
 
 export type AttackLine =
   | { readonly t: "ready"; readonly lockdown: readonly LayerResult[]; readonly text: string }
   | { readonly t: "token" }
   | { readonly t: "attack"; readonly name: string; readonly outcome: Outcome }
-  | { readonly t: "done"; readonly text: string };
+  | { readonly t: "done"; readonly text: string }
+  | ({ readonly t: "turn" } & (Done | Seen));
 
 const encoder = new TextEncoder();
 
@@ -67,13 +72,14 @@ async function infer(engine: Engine | null, stream?: number): Promise<string> {
   return text;
 }
 
-async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<void> {
+async function main(order: AttackOrder, lines: AsyncIterator<string>): Promise<void> {
   const engine = order.model === null ? null : await loadEngine({
     ...order.model,
     contextLength: 256,
     slots: 1,
     threads: order.stream ? 1 : 2,
   });
+  const takeTurn = order.place ? openSide(linux(), order.place) : null;
   const locked = order.lockdown ? await lockdown() : [];
   say({ t: "ready", lockdown: locked, text: await infer(engine) });
   for (const name of order.attacks) {
@@ -82,18 +88,28 @@ async function main(order: AttackOrder, rest: () => Promise<unknown>): Promise<v
     say({ t: "attack", name, outcome: await attack.run(linux(), order.field) });
   }
   say({ t: "done", text: await infer(engine, order.stream) });
+  while (takeTurn) {
+    const { value, done } = await lines.next();
+    if (done) return;
+    say({ t: "turn", ...await takeTurn(JSON.parse(value) as Turn) });
+  }
   if (order.linger === "deaf") await new Promise((resolve) => setTimeout(resolve, 600_000));
-  if (order.linger) await rest();
+  if (order.linger) await lines.next();
 }
 
-const reader = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).getReader();
-let line = "";
-while (!line.includes("\n")) {
-  const { value, done } = await reader.read();
-  if (done) break;
-  line += value;
+async function* lines(): AsyncGenerator<string> {
+  let text = "";
+  for await (const chunk of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      yield text.slice(0, end);
+      text = text.slice(end + 1);
+    }
+  }
 }
-const order = JSON.parse(line) as AttackOrder;
+
+const input = lines();
+const order = JSON.parse((await input.next()).value) as AttackOrder;
 if (order.lockdown) hardenEarly();
-await main(order, () => reader.read());
+await main(order, input);
 Deno.exit(0);

@@ -1,5 +1,7 @@
 /** The doctor's table of attacks: each made from the runner's place, what came of it, and which layer it met. */
 import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../escape/run/all_attacks.ts";
+import { makeMeetingFile, tryChannels } from "../escape/run/channel_run.ts";
+import { openToAll, startOrdinary } from "../escape/run/ordinary.ts";
 import { stoppedBy } from "../escape/run/stopped_by.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
@@ -20,19 +22,47 @@ export async function attackChecks(
   const files = await installation.runnerFiles(config);
   const demo = await installation.demoModel();
   if (demo === undefined) return note("fails", "not made: there is no demo model");
+  const folder = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
   try {
+    await Deno.chmod(folder, 0o755);
+    const meeting = `${folder}/meeting.bin`;
+    makeMeetingFile(meeting);
     using attacker = await installation.attacker(files);
     const mode = { sandbox: true, strict: config.strictNetworkIsolation };
     const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
-    const target = { ...runnerTarget(sandbox.files, demo), ...ATTACKER_MEMORY };
-    const { plan, start } = sandbox.platform.plan(target, mode);
+    // One file more, as an adapter would be: what a runner and others could meet over.
+    const seen = { adapterPaths: [meeting] };
+    const target = { ...runnerTarget(sandbox.files, demo, seen), ...ATTACKER_MEMORY };
+    const { plan, start, findRunner } = sandbox.platform.plan(target, mode);
+    const outside = sandbox.platform.plan(target, { sandbox: false, strict: false }).plan;
     const grouped = plan.layers.some(({ layer, planned }) => layer === "cgroup" && planned);
     const table = await attackAll(start, {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
     });
+    const channels = await tryChannels({
+      lockdown: true,
+      file: { host: meeting, inside: plan.pathMap(meeting) },
+      async runner(options) {
+        const child = await start(options);
+        return { child, pid: () => findRunner(child.pid) ?? child.pid };
+      },
+      ordinary(uid, options) {
+        const child = startOrdinary(outside, uid, options);
+        return Promise.resolve({ child, pid: () => child.pid });
+      },
+      otherUsers: Deno.uid() === 0 && [target.executable, attacker.path].every(openToAll),
+    });
+    const rows = [
+      ...table.rows,
+      ...[...channels].map(([attack, judgement]) => ({
+        attack,
+        onlyByCgroup: false,
+        ...judgement,
+      })),
+    ];
     return [
-      ...table.rows.map((row) => attackCheck(row, grouped)),
+      ...rows.map((row) => attackCheck(row, grouped)),
       {
         name: "files of the host",
         result: table.changed.length === 0 ? "holds" : "fails",
@@ -54,6 +84,8 @@ export async function attackChecks(
       observed: e.message,
       ...(e.hint ? { hint: e.hint } : {}),
     }];
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 }
 

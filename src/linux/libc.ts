@@ -80,7 +80,7 @@ const SYMBOLS = {
   /** On a thread of the runtime's, which has an errno of its own. */
   syscallAside: {
     name: "syscall",
-    parameters: ["i64", "i64", "i64", "i64"],
+    parameters: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"],
     result: "i64",
     nonblocking: true,
   },
@@ -125,23 +125,17 @@ export class Linux {
     return -new Deno.UnsafePointerView(at!).getInt32();
   }
 
-  /** As `call`, of up to three arguments, on another thread: -1 stands for any error. Arguments must outlive it. */
+  /** As `call`, on another thread: -1 stands for any error. What its arguments point to must outlive it. */
   async callAside(name: string, ...args: (number | bigint)[]): Promise<number> {
-    const [a = 0n, b = 0n, c = 0n] = args.map(toI64);
     const number = BigInt(syscallNumber(this.arch, name)!);
-    return Number(await this.#symbols.syscallAside(number, a, b, c));
+    const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = args.map(toI64);
+    return Number(await this.#symbols.syscallAside(number, a, b, c, d, e, f));
   }
 
   /** write(2) on another thread: for files whose writing takes the kernel long. Returns the bytes written, or -1 and no reason. */
   async writeAside(fd: number, bytes: Uint8Array): Promise<number> {
-    const number = BigInt(syscallNumber(this.arch, "write")!);
-    const result = await this.#symbols.syscallAside(
-      number,
-      BigInt(fd),
-      addressOf(bytes),
-      BigInt(bytes.length),
-    );
-    return bytes.length > 0 ? Number(result) : 0; // names `bytes` after the call, which must not be collected during it
+    const result = await this.callAside("write", fd, addressOf(bytes), bytes.length);
+    return bytes.length > 0 ? result : 0; // names `bytes` after the call, which must not be collected during it
   }
 
   /** As `call`. @throws {SystemCallError} If the kernel refuses; `what` names the step. */

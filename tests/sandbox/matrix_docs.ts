@@ -1,5 +1,6 @@
 /** docs/sandbox-matrix.md from the results of the attack list. */
 import { ATTACKS } from "../../src/escape/attacks/list.ts";
+import { CHANNEL_ATTACKS } from "../../src/escape/channels/list.ts";
 import type { Cell, MatrixResult } from "./matrix_run.ts";
 
 function cell(value: Cell | undefined): string {
@@ -27,7 +28,7 @@ export function renderMatrix(results: readonly MatrixResult[]): string {
     parts.push(`## As ${uid === 0 ? "root (which becomes uid 65432)" : "an ordinary user"}\n`);
     parts.push(`| attack | ${configurations.map((c) => c.name).join(" | ")} |`);
     parts.push(`|---|${configurations.map(() => "---|").join("")}`);
-    for (const { name } of ATTACKS) {
+    for (const name of [...ATTACKS.map((attack) => attack.name), ...CHANNEL_ATTACKS]) {
       parts.push(`| ${name} | ${configurations.map((c) => cell(c.cells[name])).join(" | ")} |`);
     }
     parts.push("");

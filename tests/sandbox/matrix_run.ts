@@ -3,11 +3,15 @@
  * that a test can start it as root and as an ordinary user alike.
  */
 import { ATTACKS } from "../../src/escape/attacks/list.ts";
+import { CHANNEL_ATTACKS } from "../../src/escape/channels/list.ts";
 import { ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
 import { judge, type Judgement } from "../../src/escape/run/judge.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, judgeRunner, measureRunner } from "../../src/sandbox/linux/measure.ts";
 import { startRunner } from "../../src/sandbox/linux/spawn.ts";
+import type { LinuxPlan } from "../../src/sandbox/linux/plan.ts";
+import { startOrdinary } from "../../src/escape/run/ordinary.ts";
+import { makeMeetingFile, tryChannels } from "../../src/escape/run/channel_run.ts";
 import { type LeftOut, planWithout } from "../../src/sandbox/linux/testing.ts";
 import {
   AttackRun,
@@ -31,7 +35,7 @@ export interface Configuration {
   /** null: no sandbox at all. */
   readonly without: readonly LeftOut[] | null;
   readonly lockdown: boolean;
-  /** Only these attacks; default all. */
+  /** Only these attacks, of the channels all if one is named; default all. */
   readonly only?: readonly string[];
 }
 
@@ -58,14 +62,17 @@ export interface MatrixResult {
   readonly configurations: readonly ConfigurationResult[];
 }
 
-/** The runner's own target, with the attacker in the runner's place. */
-function target(stage: Stage): RunnerTarget {
+/** The runner's own target, with the attacker in the runner's place, and one file more, as an adapter would be. */
+function target(stage: Stage, meeting: string): RunnerTarget {
   const files = { ...stage, runner: stage.attacker };
-  return { ...runnerTarget(files, stage.model), ...ATTACKER_MEMORY };
+  return { ...runnerTarget(files, stage.model, { adapterPaths: [meeting] }), ...ATTACKER_MEMORY };
 }
 
 /** Without a sandbox, and with this process's environment: the canary is to leak. */
-function startOutside(stage: Stage, { cwd }: StartOptions): Deno.ChildProcess {
+function startOutside(
+  stage: Stage,
+  { cwd }: StartOptions,
+): Deno.ChildProcess {
   return new Deno.Command(stage.deno, {
     args: ["run", "-A", "--no-lock", stage.attacker],
     ...(cwd === undefined ? {} : { cwd }),
@@ -73,6 +80,28 @@ function startOutside(stage: Stage, { cwd }: StartOptions): Deno.ChildProcess {
     stdout: "piped",
     stderr: "piped",
   }).spawn();
+}
+
+/** Every channel, from the runner's place and back. */
+async function channelCells(
+  stage: Stage,
+  o: { start: StartAttacker; plan: LinuxPlan | null; meeting: string; lockdown: boolean },
+): Promise<Map<string, Cell>> {
+  const { start, plan, meeting, lockdown } = o;
+  return await tryChannels({
+    lockdown,
+    file: { host: meeting, inside: plan === null ? meeting : plan.pathMap(meeting) },
+    async runner(options) {
+      const child = await start(options);
+      return { child, pid: () => findRunnerPid(child.pid, plan?.forks === true) ?? child.pid };
+    },
+    ordinary(uid, options) {
+      const argv = [stage.deno, "run", "-A", "--no-lock", stage.attacker];
+      const child = startOrdinary({ argv, env: { DENO_DIR: "/dev/null/deno" } }, uid, options);
+      return Promise.resolve({ child, pid: () => child.pid });
+    },
+    otherUsers: Deno.uid() === 0,
+  });
 }
 
 export async function runMatrix(
@@ -83,10 +112,12 @@ export async function runMatrix(
   const parent = Deno.makeTempDirSync({ prefix: "secllama-matrix-" });
   Deno.chmodSync(parent, 0o755);
   const attackRun = await AttackRun.open(parent);
+  const meeting = `${parent}/meeting.bin`;
+  makeMeetingFile(meeting);
   const results: ConfigurationResult[] = [];
   try {
     for (const configuration of configurations) {
-      results.push(await runConfiguration(stage, caps, attackRun, configuration));
+      results.push(await runConfiguration(stage, caps, { attackRun, meeting }, configuration));
     }
   } finally {
     await attackRun.close();
@@ -98,12 +129,12 @@ export async function runMatrix(
 async function runConfiguration(
   stage: Stage,
   caps: Awaited<ReturnType<typeof probeCapabilities>>,
-  attackRun: AttackRun,
+  { attackRun, meeting }: { attackRun: AttackRun; meeting: string },
   configuration: Configuration,
 ): Promise<ConfigurationResult> {
   const { without, lockdown } = configuration;
   const outside = without === null;
-  const plan = planWithout(target(stage), caps, {
+  const plan = planWithout(target(stage, meeting), caps, {
     mode: { sandbox: true, strict: false },
     without: without ?? [],
   });
@@ -151,6 +182,15 @@ async function runConfiguration(
   }
   for (const { name } of alone) {
     take(await attackRun.run(start, { attacks: [name], model: null, lockdown }), [name]);
+  }
+  if (CHANNEL_ATTACKS.some((name) => configuration.only?.includes(name) ?? true)) {
+    const channels = await channelCells(stage, {
+      start,
+      plan: outside ? null : plan,
+      meeting,
+      lockdown,
+    });
+    for (const [name, cell] of channels) cells[name] = cell;
   }
   return {
     name: configuration.name,

@@ -43,17 +43,20 @@ export function stoppedBy(attack: string, { verdict, step, errno }: Judgement): 
   if (known !== undefined) return known;
   const call = step === "executable memory" ? "mmap" : step;
   if (isSyscall(call)) {
-    if (refusal(BASE_POLICY.seccomp, call) === errno) return "seccomp";
-    if (refusal(BASE_POLICY.stage2, call) === errno) return "seccomp, stage 2";
+    if (refusals(BASE_POLICY.seccomp, call).includes(errno)) return "seccomp";
+    if (refusals(BASE_POLICY.stage2, call).includes(errno)) return "seccomp, stage 2";
   }
   return errno === "EACCES" && step.startsWith("open ") ? "Landlock" : "the kernel";
 }
 
-/** What a policy answers to a call that it refuses, perhaps only with some arguments; null: it lets it pass. */
-function refusal(policy: SeccompPolicy, call: string): string | null {
+/** What a policy answers to a call that it refuses, perhaps only with some arguments; none: it lets it pass. */
+function refusals(policy: SeccompPolicy, call: string): string[] {
   const error = policy.errors[call];
-  if (error !== undefined) return error;
-  const rules = policy.conditional.filter((rule) => rule.call === call);
-  if (rules.length > 0) return rules.at(-1)!.else ?? "EPERM";
-  return Object.hasOwn(policy.calls, call) === (policy.mode === "deny") ? "EPERM" : null;
+  if (error !== undefined) return [error];
+  const last = policy.conditional.findLast((rule) => rule.call === call);
+  if (last !== undefined) {
+    const memory = last.when.some((test) => "outside" in test);
+    return [last.else ?? "EPERM", ...(memory ? ["EACCES"] : [])];
+  }
+  return Object.hasOwn(policy.calls, call) === (policy.mode === "deny") ? ["EPERM"] : [];
 }
