@@ -76,6 +76,17 @@ export class Connection {
     return this.#phase === "head";
   }
 
+  /** No request has come on it yet. */
+  get isSilent(): boolean {
+    return this.#phase === "head" && !this.#hasSpoken;
+  }
+
+  /** Bytes of a request's body are waited for: it has shown nothing yet that is worth a place. */
+  get awaitsBody(): boolean {
+    return this.#phase === "exchange" && this.#body !== undefined &&
+      this.#body.deadline !== Infinity;
+  }
+
   /** Serves until the end. Never throws. */
   async run(): Promise<void> {
     try {

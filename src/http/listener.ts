@@ -2,7 +2,7 @@
  * The listener of gateway and proxy: HTTP/1.1 on a TCP port, made for hostile clients.
  *
  * `Deno.serve` has no deadlines, dies when file descriptors run out, and pastes Host into the URL unchecked. Here the
- * accept loop backs off and goes on, connections are capped and an idle one makes room for a newcomer, heads are
+ * accept loop backs off and goes on, connections are capped and one that has shown nothing yet makes room for a newcomer, of whoever has the most, heads are
  * checked as raw bytes, and nothing is waited for without end. It speaks no HTTP/2 and no upgrades, with TLS (1.2 and 1.3,
  * AEAD suites, all that rustls knows) no less, and it does not authenticate: that is the sealed format's work. A handshake
  * counts as part of the first head: the same deadline, the same cap.
@@ -54,7 +54,7 @@ const ACCEPT_BACKOFF_MS = 100;
 const CLOSING_MS = 5;
 /** How often deadlines are looked at: they are that late at most. */
 const TICK_MS = 100;
-/** A connection that has waited for a head this long may be closed to make room. */
+/** A connection that was used before, and has waited for a head this long, may be closed to make room. */
 const EVICTABLE_MS = 500;
 const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 const WILDCARDS = ["0.0.0.0", "::"];
@@ -112,6 +112,8 @@ class Server {
   /** In the order of their coming. */
   readonly #open = new Set<Connection>();
   readonly #perPeer = new Map<string, number>();
+  /** Whose each connection is: a user of this machine, or an address. */
+  readonly #parties = new Map<Connection, string>();
 
   constructor(options: HardenedOptions) {
     this.#options = options;
@@ -185,18 +187,45 @@ class Server {
     const peer = (conn.remoteAddr as Deno.NetAddr).hostname;
     const fromPeer = this.#perPeer.get(peer) ?? 0;
     const tooMany = fromPeer >= this.#limits.connectionsPerPeer && !isLoopback(peer);
-    if (tooMany || (this.#open.size >= this.#limits.connections && !this.#makeRoom(EVICTABLE_MS))) {
+    const isFull = this.#open.size >= this.#limits.connections;
+    if (tooMany || (isFull && !this.#makeShare() && !this.#makeRoom(EVICTABLE_MS))) {
       return turnAway(conn, this.#options.rules);
     }
     const connection = new Connection(conn, this.#connection);
     this.#open.add(connection);
+    this.#parties.set(connection, partyOf(conn, peer));
     this.#perPeer.set(peer, fromPeer + 1);
     void connection.run().finally(() => {
       this.#open.delete(connection);
+      this.#parties.delete(connection);
       const left = this.#perPeer.get(peer)! - 1;
       if (left > 0) this.#perPeer.set(peer, left);
       else this.#perPeer.delete(peer);
     });
+  }
+
+  /**
+   * Closes a connection that has shown nothing yet: of who has the most connections, the one that came first of those that
+   * sent no request, else of those whose request's body is waited for. So a flood, of the same user's or of another's, pushes
+   * out itself; a request that comes at once is served long before its turn.
+   */
+  #makeShare(): boolean {
+    const held = new Map<string, Connection[]>();
+    for (const connection of this.#open) {
+      const party = this.#parties.get(connection) ?? "";
+      const list = held.get(party);
+      if (list) list.push(connection);
+      else held.set(party, [connection]);
+    }
+    for (const connections of [...held.values()].sort((a, b) => b.length - a.length)) {
+      const first = connections.find((one) => one.isSilent) ??
+        connections.find((one) => one.awaitsBody);
+      if (!first) continue;
+      first.close();
+      this.#open.delete(first);
+      return true;
+    }
+    return false;
   }
 
   /** Closes the connection that has waited longest for a head, if one has waited `forMs`. */
@@ -220,6 +249,17 @@ class Server {
     }
     for (const connection of this.#open) connection.close();
     // Closed: their handlers are aborted, and what they still return goes nowhere.
+  }
+}
+
+/** On loopback the user, whom the kernel names at accept; elsewhere the address. */
+function partyOf(conn: Socket, address: string): string {
+  if (Deno.build.os !== "linux" || !isLoopback(address)) return address;
+  try {
+    const uid = peerUid(conn.remoteAddr as Deno.NetAddr, conn.localAddr as Deno.NetAddr);
+    return `uid ${uid}`;
+  } catch {
+    return address; // the kernel's tables cannot be read
   }
 }
 

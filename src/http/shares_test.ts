@@ -1,0 +1,89 @@
+/** Floods of connections that show nothing: a real request is served while the flood goes on, and none is refused. */
+import assert from "node:assert/strict";
+import { ownUid } from "./peer.ts";
+import { ask, hardened, Raw } from "./testing.ts";
+
+const HOST = "Host: localhost\r\n";
+const MOST = 16;
+const readBody = async (request: Request) => new Response(`read ${(await request.text()).length}`);
+
+const FLOODS: readonly [what: string, bytes: string][] = [
+  ["silent connections", ""],
+  ["heads that stop", "GET / HTTP/1.1\r\nHos"],
+  ["bodies that stop", `POST / HTTP/1.1\r\n${HOST}Content-Length: 1000\r\n\r\n{`],
+  [
+    "chunked bodies that stop",
+    `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nab`,
+  ],
+];
+
+for (const [what, bytes] of FLOODS) {
+  Deno.test(`shares: ${what} of the same user, four times the places; each real request is served`, async () => {
+    const server = await hardened({ handler: readBody, limits: { connections: MOST } });
+    const flood: Raw[] = [];
+    try {
+      for (let round = 0; round < 8; round++) {
+        for (let count = 0; count < MOST / 2; count++) {
+          flood.push(await (await Raw.open(server.port)).send(bytes));
+        }
+        const request =
+          `POST / HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 3\r\n\r\nabc`;
+        using real = await ask(server.port, request);
+        assert.equal(real.status, 200, real.text);
+        assert.match(real.text, /read 3$/);
+      }
+      assert.ok(server.connections() <= MOST);
+      assert.ok(flood.some((one) => !one.ended), "the flood is still there");
+      assert.ok(flood.every((one) => one.status !== 503));
+    } finally {
+      flood.forEach((one) => one[Symbol.dispose]());
+      await server.stop();
+    }
+  });
+}
+
+/** The system's own: one in root's home is closed to another user. */
+const PYTHON = "/usr/bin/python3";
+const hasPython = await Deno.stat(PYTHON).then(() => true, () => false);
+const canBeAnother = Deno.build.os === "linux" && ownUid() === 0 && hasPython;
+if (!canBeAnother) {
+  console.log(`skipped: another user's flood; only root can be another user, by ${PYTHON}`);
+}
+Deno.test({
+  name: "shares: another user's flood pushes out itself, and none of the owner's connections",
+  ignore: !canBeAnother,
+  async fn() {
+    const server = await hardened({ handler: readBody, limits: { connections: MOST } });
+    const own: Raw[] = [];
+    // As nobody: opens more connections than there are places, says so, and holds them until its input ends.
+    const script = `
+import socket, sys
+held = [socket.create_connection(("127.0.0.1", ${server.port})) for _ in range(${3 * MOST})]
+print("open", flush=True)
+sys.stdin.read()`;
+    const other = new Deno.Command("setpriv", {
+      args: ["--reuid=65534", "--regid=65534", "--clear-groups", PYTHON, "-c", script],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    try {
+      for (let count = 0; count < 3; count++) own.push(await Raw.open(server.port));
+      const reader = other.stdout.getReader();
+      assert.match(new TextDecoder().decode((await reader.read()).value), /open/);
+      using real = await ask(server.port, `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+      assert.equal(real.status, 200, real.text);
+      for (const one of own) {
+        assert.ok(!one.ended);
+        await one.send(`GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+        assert.ok(await one.end());
+        assert.equal(one.status, 200);
+      }
+      await reader.cancel();
+    } finally {
+      own.forEach((one) => one[Symbol.dispose]());
+      await other.stdin.close();
+      await other.status;
+      await server.stop();
+    }
+  },
+});
