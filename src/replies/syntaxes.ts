@@ -1,0 +1,356 @@
+/**
+ * How models write tool calls. Each way is known by what opens it; many models share one. What opens like a call but names no
+ * tool of the request, or is not written as a call, is text.
+ */
+import { type Calls, callsOf, jsonArguments, jsonCalls } from "./json_calls.ts";
+import { argKeyCall, DSML_TAGS, FUNCTION_TAGS, INVOKE_TAGS, markupCall } from "./markup_calls.ts";
+import { gemmaCall, pythonCall, pythonList } from "./pythonic_calls.ts";
+import type { Reading, Source } from "./source.ts";
+import { isObject, lenientJson, type ParsedCall, type Tools } from "./tools.ts";
+
+export interface Syntax {
+  readonly open: string;
+  /** Reads on behind `open`, closing tags included. */
+  read(source: Source, tools: Tools): Reading<Calls>;
+}
+
+/** A body that is read by `one`, again and again, up to a closing tag, which may be missing at the end of the reply. */
+function* repeated(
+  source: Source,
+  close: readonly string[],
+  one: () => Reading<Calls>,
+): Reading<Calls> {
+  const calls: ParsedCall[] = [];
+  for (;;) {
+    yield* source.takeWhile((char) => /[\s,;]/.test(char));
+    if ((yield* source.skipOne(close)) !== undefined) return calls.length > 0 ? calls : undefined;
+    if ((yield* source.peek()) === undefined) {
+      return calls.length > 0 || source.cut ? calls : undefined;
+    }
+    const more = yield* one();
+    if (more === undefined) return calls.length > 0 ? calls : undefined;
+    calls.push(...more);
+  }
+}
+
+/** JSON objects or lists between tags. */
+function json(open: string, ...close: string[]): Syntax {
+  return {
+    open,
+    read: (source, tools) => repeated(source, close, () => jsonCalls(source, tools)),
+  };
+}
+
+/** Only one JSON value, and no closing tag that must come. */
+function* oneJson(source: Source, tools: Tools, close: string): Reading<Calls> {
+  yield* source.space();
+  const next = yield* source.peek();
+  if (next !== "{" && next !== "[") return next === undefined && source.cut ? [] : undefined;
+  const calls = yield* jsonCalls(source, tools);
+  if (calls === undefined) return undefined;
+  yield* source.space();
+  yield* source.skip(close);
+  return calls;
+}
+
+/** Hermes' and Qwen's JSON, Qwen3-Coder's markup, GLM's pairs: all between the same tags. */
+const TOOL_CALL: Syntax = {
+  open: "<tool_call>",
+  *read(source, tools) {
+    const close = "</tool_call>";
+    yield* source.space();
+    const next = yield* source.peek();
+    if (next === undefined) return source.cut ? [] : undefined;
+    if (next === "{" || next === "[") return yield* oneJson(source, tools, close);
+    if (next === "<") return yield* functions(source, tools, close);
+    const calls = yield* argKeyCall(source, tools, close);
+    if (calls === undefined) return undefined;
+    yield* source.space();
+    yield* source.skip(close);
+    return calls;
+  },
+};
+
+function* functions(source: Source, tools: Tools, close: string): Reading<Calls> {
+  return yield* repeated(source, [close], function* () {
+    if (!(yield* source.skip(FUNCTION_TAGS.open[0]))) {
+      return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
+    }
+    return yield* markupCall(source, tools, FUNCTION_TAGS);
+  });
+}
+
+function invokes(open: string, close: string, shape: typeof INVOKE_TAGS): Syntax {
+  return {
+    open,
+    read: (source, tools) =>
+      repeated(source, [close], function* () {
+        if (!(yield* source.skip(shape.open[0]))) {
+          return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
+        }
+        return yield* markupCall(source, tools, shape);
+      }),
+  };
+}
+
+const MISTRAL: Syntax = {
+  open: "[TOOL_CALLS]",
+  *read(source, tools) {
+    yield* source.space();
+    const next = yield* source.peek();
+    if (next === undefined) return source.cut ? [] : undefined;
+    if (next === "[" || next === "{") return yield* jsonCalls(source, tools);
+    const name = yield* source.takeWhile((char) => /[\w.-]/.test(char));
+    if ((yield* source.peek()) === undefined) {
+      return source.cut && tools.hasPrefix(name) ? [] : undefined;
+    }
+    if (!tools.has(name)) return undefined;
+    if (yield* source.skip("[CALL_ID]")) yield* source.takeWhile((char) => /[\w-]/.test(char));
+    yield* source.skip("[ARGS]");
+    return yield* jsonArguments(source, name);
+  },
+};
+
+/** Llama 3.1: JSON, a built-in tool's `name.call(…)`, or the code for an interpreter. */
+const PYTHON_TAG: Syntax = {
+  open: "<|python_tag|>",
+  *read(source, tools) {
+    yield* source.space();
+    if ((yield* source.peek()) === "{") {
+      return yield* repeated(source, [], () => jsonCalls(source, tools));
+    }
+    const code = yield* source.toEnd();
+    const builtIn = /^([\w-]+)\.call\((.*)\)\s*$/s.exec(code);
+    if (builtIn !== null && tools.has(builtIn[1]!)) {
+      const values = [...builtIn[2]!.matchAll(/(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,\s]+)/g)]
+        .map(([, key, value]) => [key!, lenientJson(value!) ?? value]);
+      return [{ name: builtIn[1]!, arguments: Object.fromEntries(values) }];
+    }
+    const name = INTERPRETERS.find((one) => tools.has(one));
+    if (name === undefined) return source.cut ? [] : undefined;
+    const key = tools.parameters(name)[0] ?? "code";
+    const partial = source.cut ? { partial: JSON.stringify({ [key]: code }).slice(0, -2) } : {};
+    return [{ name, arguments: { [key]: code }, ...partial }];
+  },
+};
+const INTERPRETERS = ["python", "ipython", "code_interpreter"];
+
+function python(open: string, close: string): Syntax {
+  return {
+    open,
+    *read(source, tools) {
+      return yield* repeated(source, [close], function* () {
+        const next = yield* source.peek();
+        if (next === "[") {
+          yield* source.space();
+          return yield* pythonOrJsonList(source, tools);
+        }
+        return next === "{" ? yield* jsonCalls(source, tools) : yield* pythonCall(source, tools);
+      });
+    },
+  };
+}
+
+/** `[name(…)]` or `[{…}]`, the bracket not consumed yet. */
+function* pythonOrJsonList(source: Source, tools: Tools): Reading<Calls> {
+  for (const json of ["[{", "[ {", "[\n{"]) {
+    if (yield* source.ahead(json)) return yield* jsonCalls(source, tools);
+  }
+  return yield* pythonList(source, tools);
+}
+
+function gemma(open: string, close: string, quote: string): Syntax {
+  return {
+    open,
+    *read(source, tools) {
+      const calls = yield* gemmaCall(source, tools, quote);
+      if (calls !== undefined) yield* source.skip(close);
+      return calls;
+    },
+  };
+}
+
+/** `functions.NAME:0`, then JSON. */
+function* kimiCall(source: Source, tools: Tools): Reading<Calls> {
+  const argument = "<|tool_call_argument_begin|>";
+  const { text, closed } = yield* source.until([argument]);
+  const id = text.trim();
+  const name = [...namesIn(id)].find((one) => tools.has(one));
+  if (!closed) return source.cut ? [] : undefined;
+  if (name === undefined) return undefined;
+  const calls = yield* jsonArguments(source, name);
+  yield* source.space();
+  yield* source.skip("<|tool_call_end|>");
+  return calls;
+}
+
+function* namesIn(id: string): Generator<string> {
+  const withoutIndex = id.replace(/:\d+$/, "");
+  yield withoutIndex.replace(/^functions\./, "");
+  yield withoutIndex;
+  yield id;
+}
+
+const KIMI: Syntax = {
+  open: "<|tool_calls_section_begin|>",
+  read: (source, tools) =>
+    repeated(source, ["<|tool_calls_section_end|>"], function* () {
+      if (!(yield* source.skip("<|tool_call_begin|>"))) {
+        return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
+      }
+      return yield* kimiCall(source, tools);
+    }),
+};
+
+const DEEPSEEK_CALL = ["<｜tool▁call▁begin｜>", "<｜tool_call_begin｜>"];
+const DEEPSEEK_END = ["<｜tool▁call▁end｜>", "<｜tool_call_end｜>"];
+const DEEPSEEK_SEPARATOR = ["<｜tool▁sep｜>", "<｜tool_sep｜>"];
+
+/** V3 and R1: `function<sep>NAME`, JSON in a fence. V3.1: `NAME<sep>{…}`. */
+function* deepSeekCall(source: Source, tools: Tools): Reading<Calls> {
+  const head = yield* source.until(DEEPSEEK_SEPARATOR);
+  if (!head.closed) return source.cut ? [] : undefined;
+  let name = head.text.trim();
+  if (name === "function" && !tools.has(name)) {
+    const line = yield* source.until(["\n", "{"], true);
+    if (!line.closed) return source.cut ? [] : undefined;
+    name = line.text.trim();
+  }
+  if (!tools.has(name)) return undefined;
+  yield* source.space();
+  yield* source.skipOne(["```json", "```"]);
+  const calls = yield* jsonArguments(source, name);
+  if (calls === undefined) return undefined;
+  yield* source.space();
+  yield* source.skip("```");
+  yield* source.space();
+  yield* source.skipOne(DEEPSEEK_END);
+  return calls;
+}
+
+function deepSeek(open: string, close: string): Syntax {
+  return {
+    open,
+    read: (source, tools) =>
+      repeated(source, [close], function* () {
+        if ((yield* source.skipOne(DEEPSEEK_CALL)) === undefined) {
+          return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
+        }
+        return yield* deepSeekCall(source, tools);
+      }),
+  };
+}
+
+/** `[{"NAME": {…}}, …]` */
+const APERTUS: Syntax = {
+  open: "<|tools_prefix|>",
+  *read(source, tools) {
+    yield* source.space();
+    const { text, closed } = yield* source.json();
+    yield* source.skip("<|tools_suffix|>");
+    if (!closed) return source.cut ? [] : undefined;
+    const list = lenientJson(text);
+    const objects = (Array.isArray(list) ? list : [list]).map((one) => {
+      const entry = isObject(one) ? Object.entries(one)[0] : undefined;
+      return entry === undefined ? one : { name: entry[0], arguments: entry[1] };
+    });
+    return callsOf(objects, tools);
+  },
+};
+
+const INTERNLM: Syntax = {
+  open: "<|action_start|>",
+  *read(source, tools) {
+    yield* source.space();
+    yield* source.skip("<|plugin|>");
+    return yield* oneJson(source, tools, "<|action_end|>");
+  },
+};
+
+/** Llama 3.2's and functionary's, and Qwen3-Coder's where the tags around are left out. */
+const FUNCTION: Syntax = {
+  open: "<function=",
+  *read(source, tools) {
+    const calls = yield* markupCall(source, tools, FUNCTION_TAGS);
+    if (calls !== undefined) {
+      yield* source.space();
+      yield* source.skip("</tool_call>");
+    }
+    return calls;
+  },
+};
+
+/** Command R: a fenced list under a heading. `directly_answer` stands for no call. */
+const ACTION: Syntax = {
+  open: "Action: ```json",
+  *read(source, tools) {
+    yield* source.space();
+    const { text, closed } = yield* source.json();
+    if (!closed) return source.cut ? [] : undefined;
+    const list = lenientJson(text);
+    const real = (Array.isArray(list) ? list : [list]).filter((one) =>
+      !isObject(one) || !/^directly[-_]answer$/.test(String(one.tool_name))
+    );
+    yield* source.space();
+    yield* source.skip("```");
+    return real.length === 0 ? [] : callsOf(real, tools);
+  },
+};
+
+/** Longer openings stand before those that they begin with. */
+export const SYNTAXES: readonly Syntax[] = [
+  TOOL_CALL,
+  MISTRAL,
+  PYTHON_TAG,
+  KIMI,
+  APERTUS,
+  INTERNLM,
+  ACTION,
+  json("<tool_calls>", "</tool_calls>"),
+  json("<TOOLCALL>", "</TOOLCALL>"),
+  json("<|START_ACTION|>", "<|END_ACTION|>"),
+  {
+    open: "<|tool_call|>",
+    read: (source, tools) => oneJson(source, tools, "<|/tool_call|>"),
+  },
+  { open: "functools", read: (source, tools) => oneJson(source, tools, "") },
+  gemma("<|tool_call>", "<tool_call|>", '<|"|>'),
+  gemma("<start_function_call>", "<end_function_call>", "<escape>"),
+  python("<|python_start|>", "<|python_end|>"),
+  python("<|tool_call_start|>", "<|tool_call_end|>"),
+  python("<function_calls>", "</function_calls>"),
+  invokes("<minimax:tool_call>", "</minimax:tool_call>", INVOKE_TAGS),
+  invokes("<｜DSML｜function_calls>", "</｜DSML｜function_calls>", DSML_TAGS),
+  {
+    open: "<seed:tool_call>",
+    read: (source, tools) => functions(source, tools, "</seed:tool_call>"),
+  },
+  deepSeek("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
+  deepSeek("<｜tool_calls_begin｜>", "<｜tool_calls_end｜>"),
+  FUNCTION,
+];
+
+/** A bare JSON reply may be a call only if its first key is one of these. */
+const FIRST_KEYS = ["name", "function", "type", "id", "parameters", "arguments", "tool_name"];
+
+/** A reply, or what follows a call, that is nothing but JSON or Python: Llama 3, xLAM, Llama 4. */
+export function* bareCalls(source: Source, tools: Tools): Reading<Calls> {
+  if (yield* source.ahead("{")) {
+    return (yield* mayBeCall(source, "{")) ? yield* jsonCalls(source, tools) : undefined;
+  }
+  for (const gap of ["[", "[\n", "[ ", "[\n  ", "[\n    "]) {
+    if (!(yield* source.ahead(`${gap}{`))) continue;
+    return (yield* mayBeCall(source, `${gap}{`)) ? yield* jsonCalls(source, tools) : undefined;
+  }
+  return yield* pythonList(source, tools);
+}
+
+/** Whether an object that begins here has a call's first key. Nothing is consumed. */
+function* mayBeCall(source: Source, open: string): Reading<boolean> {
+  for (const space of ["", " ", "\n", "\n  ", "\n    ", "\n        "]) {
+    for (const key of FIRST_KEYS) {
+      if (yield* source.ahead(`${open}${space}"${key}"`)) return true;
+    }
+  }
+  return false;
+}
