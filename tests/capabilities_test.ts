@@ -2,9 +2,6 @@
 import assert from "node:assert/strict";
 import { modelTemplate } from "../runner/api/model_template.ts";
 import { FakeEngine } from "../runner/api/fake_engine.ts";
-import { CONTROL_MARKERS } from "../runner/api/tool_calls.ts";
-import { KNOWN_TAGS } from "../runner/api/think.ts";
-import { CALL_OPENINGS, THOUGHT_ENDS } from "../src/api/template/abilities.ts";
 import { modelCapabilities } from "../src/models/capabilities.ts";
 
 const TEMPLATES = [
@@ -39,17 +36,13 @@ Deno.test("capabilities: tools are said only where calls are read back", () => {
     ["[TOOL_CALLS] [{{ range .ToolCalls }}{{ . }}{{ end }}]", true],
     ["<|tool_call|>[", true],
     ['<|python_tag|>{"name": ', true],
-    ["Action: \`\`\`json\n[", false],
-    ["<｜tool▁calls▁begin｜>", false],
+    ["Action: \`\`\`json\n[", true],
+    ["<｜tool▁calls▁begin｜>", true],
+    ["Action: look", false],
     ["[calls]", false],
     ["to=functions.{{ range .ToolCalls }}{{ .Function.Name }}{{ end }}", false],
   ];
   for (const [calls, isRead] of rows) assert.equal(says(calls), isRead, calls);
-});
-
-Deno.test("capabilities: what is said to be read, the reader reads", () => {
-  assert.deepEqual(CALL_OPENINGS.filter((one) => !CONTROL_MARKERS.includes(one)), []);
-  assert.deepEqual(THOUGHT_ENDS, KNOWN_TAGS.map((tags) => tags.close));
 });
 
 Deno.test("capabilities: metadata and runner say the same of every template", () => {

@@ -37,6 +37,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/pem.ts": ["src/bytes.ts"],
   // What two processes must agree on. Everything may know it; it knows nothing.
   "src/api": [
+    "src/replies",
     "src/errors.ts",
     "src/budget.ts",
     "src/codecs.ts",
@@ -52,7 +53,9 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/config": BASE,
   // Jinja2's language: pure, with the budget of whoever runs it.
   "src/jinja": ["src/errors.ts", "src/budget.ts"],
-  "src/models": [...BASE, "src/jinja"],
+  // What a reply of any family means: pure.
+  "src/replies": [],
+  "src/models": [...BASE, "src/jinja", "src/replies"],
   // It is handed what it must know of the API.
   "src/http": BASE.filter((part) => part !== "src/api"),
   // Of the product's own network traffic, all that goes beyond the user's gateway. Only the command line may start it.
@@ -116,7 +119,15 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/cli": ["src"],
   "main.ts": ["src/cli"],
   // Stage 2 is a policy, and policies are data.
-  "runner": [...BASE, "src/jinja", "src/escape", "src/sealed", "src/pipe", "sandbox-profiles"],
+  "runner": [
+    ...BASE,
+    "src/jinja",
+    "src/replies",
+    "src/escape",
+    "src/sealed",
+    "src/pipe",
+    "sandbox-profiles",
+  ],
 };
 
 /** Package → the only places that may import it. */

@@ -1,5 +1,5 @@
 /**
- * How a model writes tool calls, for grammars that hold it to them: the other side of what tool_calls.ts reads. A family of
+ * How a model writes tool calls, for grammars that hold it to them: the other side of what src/replies reads. A family of
  * models is one {@link CallSyntax}; which one a model has is told by its template.
  */
 import type { Part, Rule } from "../grammar/gbnf.ts";

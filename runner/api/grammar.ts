@@ -7,7 +7,7 @@ import { Inexpressible } from "../grammar/refusal.ts";
 import { ReplyGrammar } from "../grammar/schema_grammar.ts";
 import type { CallableTool, CallSyntax } from "./call_syntax.ts";
 import type { Format, InferenceRequest } from "./request.ts";
-import type { ThinkTags } from "./think.ts";
+import type { ThoughtTags } from "../../src/replies/thought.ts";
 
 /** Calls in one reply that a grammar permits. */
 const MOST_CALLS = 16;
@@ -15,7 +15,7 @@ const MOST_CALLS = 16;
 /** How the reply begins, if with a thought. */
 export interface Thought {
   /** Absent: the model does not think. */
-  readonly tags: ThinkTags | undefined;
+  readonly tags: ThoughtTags | undefined;
   /** The prompt ends inside a thought. */
   readonly opensThought: boolean;
 }
@@ -116,7 +116,7 @@ function* within<T>(field: string, work: Work<T>, part = ""): Work<T> {
 }
 
 /** A rule with a thought in front: allowed, or where the prompt has opened one, required. */
-function afterThought(grammar: ReplyGrammar, answer: Rule, tags: ThinkTags, open: boolean): Rule {
+function afterThought(grammar: ReplyGrammar, answer: Rule, tags: ThoughtTags, open: boolean): Rule {
   const rest = grammar.upTo(tags.close);
   const space = "[ \\t\\n]{0,20}";
   if (open) return grammar.of(rest, space, answer);

@@ -7,7 +7,7 @@ import { callSyntax } from "./call_syntax.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
 import { DEFAULT_OPTIONS } from "./options.ts";
 import type { ChatPrompt, InferenceRequest } from "./request.ts";
-import { KNOWN_TAGS } from "./think.ts";
+import { KNOWN_TAGS } from "../../src/replies/thought.ts";
 
 const SCHEMA = { type: "object", properties: { root: { type: "null" } }, required: ["root"] };
 const NONE: Thought = { tags: undefined, opensThought: false };

@@ -1,8 +1,9 @@
 /** What the engine's text means: thought, text or tool call. */
+import { readerFor } from "../../src/replies/formats.ts";
+import type { ReplyReader, Said } from "../../src/replies/reader.ts";
+import type { ThoughtTags } from "../../src/replies/thought.ts";
 import type { Engine } from "../engine/types.ts";
 import type { InferenceRequest, NamedToolCall, Think } from "./request.ts";
-import { type Split, ThinkSplitter, type ThinkTags, thinkTags } from "./think.ts";
-import { CONTROL_MARKERS, type Found, ToolCallParser } from "./tool_calls.ts";
 
 export interface Parsed {
   readonly text: string;
@@ -12,13 +13,13 @@ export interface Parsed {
 
 export class ReplyParser {
   /** The tags a thought is between, if one is to be expected. */
-  readonly tags: ThinkTags | undefined;
+  readonly tags: ThoughtTags | undefined;
   /** The prompt ends inside a thought. */
   readonly opensThought: boolean = false;
-  readonly #think: ThinkSplitter | undefined;
+  /** Absent: a raw reply, which is text whatever it holds. */
+  readonly #reader: ReplyReader | undefined;
   /** Some models think whatever they are told; whoever asked for no thought is not shown it. */
   readonly #hidden: boolean = false;
-  readonly #tools: ToolCallParser | undefined;
   /** Control tokens that open something here: the engine gives them no text. */
   readonly #markers = new Map<number, string>();
   #calls = 0;
@@ -31,20 +32,15 @@ export class ReplyParser {
     o: { think: Think | undefined; promptTail: string; template: string | undefined },
   ) {
     const { prompt } = request;
-    const markers: string[] = [];
-    if (o.think !== undefined && prompt.kind !== "raw") {
-      const tags = thinkTags(o.template);
-      this.opensThought = o.promptTail.trimEnd().endsWith(tags.open);
-      if (o.think !== false || this.opensThought) this.tags = tags;
-      this.#hidden = o.think === false;
-      this.#think = new ThinkSplitter(tags, this.opensThought);
-      markers.push(tags.open, tags.close);
-    }
-    if (prompt.kind === "chat" && prompt.tools.length > 0) {
-      this.#oneCall = prompt.oneCall ?? false;
-      this.#tools = new ToolCallParser(prompt.tools.map((tool) => tool.name));
-      markers.push(...CONTROL_MARKERS);
-    }
+    if (prompt.kind === "raw" || prompt.kind === "insert") return;
+    const tools = prompt.kind === "chat" ? prompt.tools : [];
+    this.#oneCall = prompt.kind === "chat" && (prompt.oneCall ?? false);
+    const thought = o.think !== undefined;
+    const { reader, markers, tags, opensThought } = readerFor({ ...o, thought, tools });
+    this.#reader = reader;
+    this.opensThought = opensThought;
+    if (o.think !== false || opensThought) this.tags = tags;
+    this.#hidden = o.think === false;
     for (const marker of markers) {
       const tokens = engine.tokenize(marker, { special: true });
       if (tokens.length === 1) this.#markers.set(tokens[0]!, marker);
@@ -62,30 +58,23 @@ export class ReplyParser {
 
   push(token: { readonly id: number; readonly text: string }): Parsed {
     const text = token.text === "" ? this.#markers.get(token.id) ?? "" : token.text;
-    const split: Split = this.#think?.push(text) ?? { thinking: "", text };
-    if (this.#think !== undefined && !this.#think.inText) this.#thinkingTokens++;
-    return this.#parsed(split, this.#tools?.push(split.text));
+    if (this.#reader === undefined) return { text, thinking: "", toolCalls: [] };
+    const said = this.#reader.push(text);
+    if (!this.#reader.inText) this.#thinkingTokens++;
+    return this.#parsed(said);
   }
 
-  /** What was held back. @param cut The reply was not over. */
+  /** What was held back. @param cut The reply ended for want of room: a call that was begun stays one. */
   end(cut: boolean): Parsed {
-    const split: Split = this.#think?.end() ?? { thinking: "", text: "" };
-    const found = this.#tools?.push(split.text);
-    const last = this.#tools?.end(cut);
-    return this.#parsed(
-      split,
-      found && last && { text: found.text + last.text, calls: [...found.calls, ...last.calls] },
-    );
+    return this.#parsed(this.#reader?.end(cut) ?? { text: "", thinking: "", calls: [] });
   }
 
-  #parsed(split: Split, found: Found | undefined): Parsed {
-    const thinking = this.#hidden ? "" : split.thinking;
-    if (found === undefined) return { text: split.text, thinking, toolCalls: [] };
+  #parsed({ text, thinking, calls }: Said): Parsed {
     const room = this.#oneCall ? Math.max(1 - this.#calls, 0) : Infinity;
-    const taken = found.calls.slice(0, room);
+    const taken = calls.slice(0, room);
     this.#calls += taken.length;
     const toolCalls = taken.map((call) => ({ ...call, id: newId("call_") }));
-    return { thinking, text: found.text, toolCalls };
+    return { thinking: this.#hidden ? "" : thinking, text, toolCalls };
   }
 }
 

@@ -1,4 +1,5 @@
 /** Finding tool calls in a reply as it grows. */
+import { partialSuffix } from "./partial_suffix.ts";
 import type { Calls } from "./json_calls.ts";
 import { type Reading, Source } from "./source.ts";
 import { bareCalls, type Syntax, SYNTAXES } from "./syntaxes.ts";
@@ -179,12 +180,4 @@ export class CallParser {
     this.#state = "start";
     return "";
   }
-}
-
-/** Length of the longest end of `text` that `marker` begins with, the whole marker not counted. */
-export function partialSuffix(text: string, marker: string): number {
-  for (let length = Math.min(text.length, marker.length - 1); length > 0; length--) {
-    if (marker.startsWith(text.slice(-length))) return length;
-  }
-  return 0;
 }

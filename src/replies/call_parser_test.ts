@@ -162,7 +162,7 @@ const FAMILIES:
     ["Granite 3", `<|tool_call|>[${named(WEATHER)}, ${named(WRITE)}]`, [WEATHER, WRITE]],
     ["Granite 3, in words", `<tool_call>[${named(WEATHER)}]`, [WEATHER]],
     ["Phi-4 mini", `<|tool_call|>[${named(WRITE)}]<|/tool_call|>`, [WRITE]],
-    ["Phi-4, Firefunction", ` functools[${named(WEATHER)}, ${named(WRITE)}]`, [WEATHER, WRITE]],
+    ["Phi-4, Firefunction", `functools[${named(WEATHER)}, ${named(WRITE)}]`, [WEATHER, WRITE]],
     ["Llama 3.1", `<|python_tag|>${named(WRITE, "parameters")}`, [WRITE]],
     [
       "Llama 3.1, several",

@@ -71,20 +71,20 @@ export function* markupCall(source: Source, tools: Tools, shape: MarkupShape): R
     if (parameter === undefined) {
       return source.cut ? [{ name, arguments: values, partial: openText(values) }] : undefined;
     }
+    if (parameter.cut) return [cutCall(name, values, parameter.key, parameter.value)];
     values[parameter.key] = parameter.value;
-    if (parameter.cut) return [cutCall(name, values)];
   }
 }
 
-/** The last value is a text that goes on, so it stays open. */
-function cutCall(name: string, values: Record<string, unknown>): ParsedCall {
-  const text = openText(values);
-  const last = Object.values(values).at(-1);
-  return {
-    name,
-    arguments: values,
-    partial: typeof last === "string" ? text.slice(0, -1) : text,
-  };
+/** The last value goes on as text; the arguments are those before it. */
+function cutCall(
+  name: string,
+  values: Record<string, unknown>,
+  key: string,
+  value: unknown,
+): ParsedCall {
+  const text = openText({ ...values, [key]: value });
+  return { name, arguments: values, partial: typeof value === "string" ? text.slice(0, -1) : text };
 }
 
 function* parameterValue(
@@ -162,8 +162,7 @@ export function* argKeyCall(source: Source, tools: Tools, close: string): Readin
     const value = yield* argValue(source, close);
     if (!value.closed) {
       if (!source.cut) return undefined;
-      values[key.text.trim()] = value.text;
-      return [cutCall(name, values)];
+      return [cutCall(name, values, key.text.trim(), value.text)];
     }
     values[key.text.trim()] = tools.valueOf(name, key.text.trim(), value.text);
   }

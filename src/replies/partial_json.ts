@@ -1,50 +1,22 @@
 /** JSON that ends too early: what of it is whole. */
-import { lenientJson } from "./tools.ts";
+import { isObject, lenientJson } from "./tools.ts";
 
-/** The members of an object's beginning that are whole, a text that is cut included; {} if none is. */
+/** The members of an object's beginning that are whole; what is cut is left out, for nobody is to act on half a value. */
 export function wholeMembers(text: string): Record<string, unknown> {
-  const closed = close(text);
-  for (const candidate of closed) {
-    const value = lenientJson(candidate);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      return value as Record<string, unknown>;
-    }
-  }
-  return {};
+  const value = lenientJson(text);
+  if (isObject(value)) return value;
+  return Object.fromEntries(
+    [...topMembers(text)].flatMap(([name, member]) => {
+      const own = member.whole ? lenientJson(member.text) : undefined;
+      return own === undefined ? [] : [[name, own]];
+    }),
+  );
 }
 
-/** Ways to close what is open, the one that keeps most first. */
-function* close(text: string): Generator<string> {
-  const { open, inString, escaped, lastComma } = scan(text);
-  const brackets = open.toReversed().map((bracket) => bracket === "{" ? "}" : "]").join("");
-  if (inString) yield `${escaped ? text.slice(0, -1) : text}"${brackets}`;
-  else yield text + brackets;
-  // Without a last member that has no value, or only half a number or word.
-  if (lastComma !== undefined) {
-    const outer = lastComma.open.toReversed().map((one) => one === "{" ? "}" : "]").join("");
-    yield text.slice(0, lastComma.at) + outer;
-  }
-  yield "{}";
-}
-
-function scan(text: string) {
-  const open: string[] = [];
-  let inString = false, escaped = false;
-  let lastComma: { at: number; open: string[] } | undefined;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at]!;
-    if (inString) {
-      if (escaped) escaped = false;
-      else if (char === "\\") escaped = true;
-      else if (char === '"') inString = false;
-    } else if (char === '"') inString = true;
-    else if (char === "{" || char === "[") {
-      open.push(char);
-      lastComma = { at: at + 1, open: [...open] };
-    } else if (char === "}" || char === "]") open.pop();
-    else if (char === ",") lastComma = { at, open: [...open] };
-  }
-  return { open, inString, escaped, lastComma };
+/** Whether a JSON object begins here that does not end. */
+export function isBeginning(text: string): boolean {
+  const begun = text.trimStart();
+  return /^\{\s*("|$)/.test(begun) && endOfValue(begun, 0) === undefined;
 }
 
 /** The members of an object's beginning, each value as it stands in the text: of the last, what is there of it. */

@@ -26,9 +26,10 @@ export function* pythonCall(source: Source, tools: Tools, given?: string): Readi
   }
   if (!tools.has(name) || !(yield* source.skip("("))) return undefined;
   const values: Record<string, unknown> = {};
-  const cut = (value?: Cut): Calls => {
+  const cut = (key?: string, value?: Cut): Calls => {
     if (!source.cut) return undefined;
-    let text = JSON.stringify(values).slice(0, -1);
+    const begun = key === undefined || value?.value === undefined ? {} : { [key]: value.value };
+    let text = JSON.stringify({ ...values, ...begun }).slice(0, -1);
     if (typeof value?.value === "string") text = text.slice(0, -1);
     return [{ name, arguments: values, partial: text }];
   };
@@ -59,8 +60,7 @@ export function* pythonCall(source: Source, tools: Tools, given?: string): Readi
     } else value = yield* pythonValue(source, 0);
     if (value === WRONG || key === undefined) return undefined;
     if (value instanceof Cut) {
-      if (value.value !== undefined) values[key] = value.value;
-      return cut(value);
+      return cut(key, value);
     }
     values[key] = value;
   }
@@ -226,7 +226,11 @@ export function* gemmaCall(source: Source, tools: Tools, quote: string): Reading
   if (value instanceof Cut) {
     if (!source.cut) return undefined;
     const values = (value.value ?? {}) as Record<string, unknown>;
-    return [{ name, arguments: values, partial: JSON.stringify(values).slice(0, -1) }];
+    return [{
+      name,
+      arguments: Object.fromEntries(Object.entries(values).slice(0, -1)),
+      partial: JSON.stringify(values).slice(0, -1),
+    }];
   }
   return value === WRONG ? undefined : [{ name, arguments: value as Record<string, unknown> }];
 }

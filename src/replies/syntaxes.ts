@@ -120,6 +120,8 @@ const PYTHON_TAG: Syntax = {
       return yield* repeated(source, [], () => jsonCalls(source, tools));
     }
     const code = yield* source.toEnd();
+    // The name of a tool may only have begun, or its JSON.
+    if (source.cut && (code === "" || tools.hasPrefix(code.split(".")[0]!))) return [];
     const builtIn = /^([\w-]+)\.call\((.*)\)\s*$/s.exec(code);
     if (builtIn !== null && tools.has(builtIn[1]!)) {
       const values = [...builtIn[2]!.matchAll(/(\w+)\s*=\s*("(?:[^"\\]|\\.)*"|[^,\s]+)/g)]

@@ -2,7 +2,7 @@
 import { errorDocument } from "../../../src/api/errors.ts";
 import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { breaksOff, wholeMembers } from "../partial_call.ts";
+import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
 import { refusePart } from "../images.ts";
 import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
@@ -153,7 +153,7 @@ export function parseArguments(fields: Fields): Readonly<Record<string, unknown>
     // Below: the parser's own message would quote the text.
   }
   // A call that was cut off comes back with the history.
-  if (breaksOff(text)) return wholeMembers(text).members;
+  if (isBeginning(text)) return wholeMembers(text);
   throw fields.fail("arguments", "must be a JSON object in a string");
 }
 

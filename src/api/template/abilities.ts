@@ -1,23 +1,8 @@
 /** What a model can do by its template in Ollama's language. Metadata and the runner both ask here, so that they agree. */
+import { opensCall, replyFormat } from "../../replies/formats.ts";
+import { thoughtTagsOf } from "../../replies/thought.ts";
 import type { ChatTemplate } from "./chat.ts";
 import type { Node, Operand, Pipeline } from "./nodes.ts";
-
-/** What ends a thought in the replies that are read. */
-export const THOUGHT_ENDS: readonly string[] = [
-  "</think>",
-  "[/THINK]",
-  "</seed:think>",
-  "</thinking>",
-];
-
-/** What opens a call in the replies that are read, besides a bare `{` or `[`. */
-export const CALL_OPENINGS: readonly string[] = [
-  "<tool_call>",
-  "[TOOL_CALLS]",
-  "<|tool_call|>",
-  "<|python_tag|>",
-  "<function=",
-];
 
 /**
  * Ollama's words for what the template decides: `tools` if it shows them and writes calls in a way that is read back,
@@ -25,17 +10,18 @@ export const CALL_OPENINGS: readonly string[] = [
  */
 export function abilities({ tree, fields, source }: ChatTemplate): string[] {
   const found: string[] = [];
-  if (fields.has("tools") && isRead(callOpening(tree.root))) found.push("tools");
-  if (fields.has("thinking") && THOUGHT_ENDS.some((end) => source.includes(end))) {
+  if (fields.has("tools") && isRead(callOpening(tree.root), source)) found.push("tools");
+  if (fields.has("thinking") && thoughtTagsOf(source) !== undefined) {
     found.push("thinking");
   }
   if (fields.has("suffix")) found.push("insert");
   return found;
 }
 
-function isRead(opening: string): boolean {
+function isRead(opening: string, source: string): boolean {
+  // A bare `{` or `[` is read as well.
   return opening === "" || opening.startsWith("[") && !/^\[\w/.test(opening) ||
-    CALL_OPENINGS.some((known) => opening.startsWith(known));
+    opensCall(opening) || replyFormat(source) === "harmony";
 }
 
 /**

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { ThinkSplitter, thinkTags } from "./think.ts";
+import { ThoughtSplitter, thoughtTags } from "./thought.ts";
 
 const TAGS = { open: "<think>", close: "</think>" };
 
 function run(pieces: readonly string[], open = false) {
-  const splitter = new ThinkSplitter(TAGS, open);
+  const splitter = new ThoughtSplitter(TAGS, open);
   let thinking = "", text = "";
   for (const split of [...pieces.map((piece) => splitter.push(piece)), splitter.end()]) {
     thinking += split.thinking;
@@ -26,7 +26,7 @@ const CASES: [name: string, reply: string, open: boolean, thinking: string, text
 ];
 
 for (const [name, reply, open, thinking, text] of CASES) {
-  Deno.test(`think: ${name}, however it is cut into tokens`, () => {
+  Deno.test(`thoughts: ${name}, however it is cut into tokens`, () => {
     assert.deepEqual(run([...reply], open), { thinking, text });
     for (let at = 0; at <= reply.length; at++) {
       assert.deepEqual(run([reply.slice(0, at), reply.slice(at)], open), { thinking, text });
@@ -34,14 +34,14 @@ for (const [name, reply, open, thinking, text] of CASES) {
   });
 }
 
-Deno.test("think: thought is passed on before it ends", () => {
-  const splitter = new ThinkSplitter(TAGS, false);
+Deno.test("thoughts: thought is passed on before it ends", () => {
+  const splitter = new ThoughtSplitter(TAGS, false);
   splitter.push("<think>");
   assert.equal(splitter.push("first").thinking, "first");
   assert.equal(splitter.inText, false);
 });
 
-Deno.test("think: tags come from the template", () => {
-  assert.deepEqual(thinkTags("…[THINK]…[/THINK]…"), { open: "[THINK]", close: "[/THINK]" });
-  assert.deepEqual(thinkTags(undefined), TAGS);
+Deno.test("thoughts: tags come from the template", () => {
+  assert.deepEqual(thoughtTags("…[THINK]…[/THINK]…"), { open: "[THINK]", close: "[/THINK]" });
+  assert.deepEqual(thoughtTags(undefined), TAGS);
 });

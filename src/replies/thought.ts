@@ -1,20 +1,35 @@
 /** Splitting a thinking model's reply into what it thought and what it says, token by token. */
+import { partialSuffix } from "./partial_suffix.ts";
 
-export interface ThinkTags {
+export interface ThoughtTags {
   readonly open: string;
   readonly close: string;
 }
 
-export const KNOWN_TAGS: readonly ThinkTags[] = [
+export const KNOWN_TAGS: readonly ThoughtTags[] = [
   { open: "<think>", close: "</think>" },
   { open: "[THINK]", close: "[/THINK]" },
   { open: "<seed:think>", close: "</seed:think>" },
   { open: "<thinking>", close: "</thinking>" },
+  { open: "<thought>", close: "</thought>" },
+  { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
+  { open: "<|inner_prefix|>", close: "<|inner_suffix|>" },
+  { open: "<|channel>thought\n", close: "<channel|>" },
+  { open: "◁think▷", close: "◁/think▷" },
+  { open: "Here is my thought process:", close: "Here is my response:" },
+  { open: "Here are my reasoning steps:", close: "[BEGIN FINAL RESPONSE]" },
 ];
 
-/** The tags a template writes; `<think>` if it names none. */
-export function thinkTags(template: string | undefined): ThinkTags {
-  return KNOWN_TAGS.find((tags) => template?.includes(tags.close)) ?? KNOWN_TAGS[0]!;
+/** The tags a template writes, or tells the model to write; `undefined` if it names none. */
+export function thoughtTagsOf(template: string | undefined): ThoughtTags | undefined {
+  return KNOWN_TAGS.find((tags) => template?.includes(tags.close)) ??
+    // A template that opens a thought leaves its end to the model.
+    KNOWN_TAGS.find((tags) => template?.includes(tags.open));
+}
+
+/** The same, `<think>` if it names none. */
+export function thoughtTags(template: string | undefined): ThoughtTags {
+  return thoughtTagsOf(template) ?? KNOWN_TAGS[0]!;
 }
 
 export interface Split {
@@ -26,13 +41,13 @@ export interface Split {
  * Fed with text, gives back what is certain to be thought or text. Tags count only at the start of the reply: later
  * ones are text. White space around the tags is dropped.
  */
-export class ThinkSplitter {
-  readonly #tags: ThinkTags;
+export class ThoughtSplitter {
+  readonly #tags: ThoughtTags;
   #state: "start" | "thinking" | "after" | "text";
   #held = "";
 
   /** `open`: the prompt already ends with the opening tag. */
-  constructor(tags: ThinkTags, open: boolean) {
+  constructor(tags: ThoughtTags, open: boolean) {
     this.#tags = tags;
     this.#state = open ? "thinking" : "start";
     this.#trimStart = open;
@@ -100,12 +115,4 @@ export class ThinkSplitter {
     this.#held = this.#held.slice(end);
     return thinking;
   }
-}
-
-/** Length of the longest end of `text` that `marker` begins with. */
-export function partialSuffix(text: string, marker: string): number {
-  for (let length = Math.min(text.length, marker.length - 1); length > 0; length--) {
-    if (marker.startsWith(text.slice(-length))) return length;
-  }
-  return 0;
 }

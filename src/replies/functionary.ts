@@ -1,0 +1,115 @@
+/**
+ * Replies of functionary 3.2, whose prompt ends with `>>>`: each part has a line with whom it is for.
+ *
+ *     all\nText for the user>>>NAME\n{…}>>>python\ncode
+ */
+import { wholeMembers } from "./partial_json.ts";
+import type { ReplyReader, Said } from "./reader.ts";
+import { isObject, lenientJson, type ParsedCall, type Tool } from "./tools.ts";
+
+const MARK = ">>>";
+
+export class FunctionaryReader implements ReplyReader {
+  readonly #names: readonly string[];
+  #state: "header" | "text" | "call" = "header";
+  #held = "";
+  #name = "";
+  readonly #parameters: ReadonlyMap<string, string>;
+
+  constructor(tools: readonly Tool[]) {
+    this.#names = ["all", ...tools.map((tool) => tool.name)];
+    this.#parameters = new Map(tools.map((tool) => [tool.name, firstParameter(tool)]));
+  }
+
+  get inText(): boolean {
+    return this.#state === "text";
+  }
+
+  push(piece: string): Said {
+    this.#held += piece;
+    return this.#run(false, false);
+  }
+
+  end(cut: boolean): Said {
+    return this.#run(true, cut);
+  }
+
+  #run(ended: boolean, cut: boolean): Said {
+    const said = { text: "", thinking: "", calls: [] as ParsedCall[] };
+    for (;;) {
+      if (this.#state === "header") {
+        const line = this.#held.indexOf("\n");
+        const name = this.#held.slice(0, line < 0 ? undefined : line).trim();
+        if (line < 0) {
+          const hopeful = this.#names.some((one) => one.startsWith(name));
+          if (hopeful && !(ended && !cut)) return said;
+          if (ended && hopeful && this.#names.includes(name)) return said;
+        }
+        if (line >= 0 && this.#names.includes(name)) {
+          this.#held = this.#held.slice(line + 1);
+          this.#name = name;
+          this.#state = name === "all" ? "text" : "call";
+        } else this.#state = "text";
+        continue;
+      }
+      const next = this.#nextPart();
+      if (this.#state === "text") {
+        const keep = next < 0 && !ended ? this.#mayBegin() : 0;
+        const end = next < 0 ? this.#held.length - keep : next;
+        said.text += this.#held.slice(0, end);
+        this.#held = this.#held.slice(end);
+      } else if (next >= 0 || ended) {
+        said.calls.push(
+          this.#call(this.#held.slice(0, next < 0 ? undefined : next), next < 0 && cut),
+        );
+        this.#held = next < 0 ? "" : this.#held.slice(next);
+      }
+      if (next < 0) return said;
+      this.#held = this.#held.slice(MARK.length);
+      this.#state = "header";
+    }
+  }
+
+  /** Where `>>>NAME\n` stands; -1 while it does not. A prompt of Python's is text. */
+  #nextPart(): number {
+    for (let at = this.#held.indexOf(MARK); at >= 0; at = this.#held.indexOf(MARK, at + 1)) {
+      const rest = this.#held.slice(at + MARK.length);
+      if (this.#names.some((name) => rest.startsWith(`${name}\n`))) return at;
+    }
+    return -1;
+  }
+
+  /** Units at the end that may become the beginning of a part. */
+  #mayBegin(): number {
+    const parts = this.#names.map((name) => `${MARK}${name}\n`);
+    const longest = Math.max(...parts.map((part) => part.length)) - 1;
+    for (let length = Math.min(longest, this.#held.length); length > 0; length--) {
+      const tail = this.#held.slice(-length);
+      if (parts.some((part) => part.startsWith(tail))) return length;
+    }
+    return 0;
+  }
+
+  #call(body: string, cut: boolean): ParsedCall {
+    const name = this.#name;
+    const parsed = lenientJson(body);
+    if (isObject(parsed)) return { name, arguments: parsed };
+    const json = body.trimStart().startsWith("{");
+    const key = this.#parameters.get(name)!;
+    const values = json ? wholeMembers(body) : { [key]: body };
+    if (!cut) return { name, arguments: values };
+    return {
+      name,
+      arguments: values,
+      partial: json ? body : JSON.stringify({ [key]: body }).slice(0, -2),
+    };
+  }
+}
+
+/** What code without a name belongs to. */
+function firstParameter({ parameters }: Tool): string {
+  const properties = isObject(parameters) && isObject(parameters.properties)
+    ? Object.keys(parameters.properties)
+    : [];
+  return properties[0] ?? "code";
+}

@@ -1,0 +1,148 @@
+/**
+ * Replies in OpenAI's harmony format (gpt-oss): messages with a header that names the channel and, for a call, the tool.
+ *
+ *     <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>commentary to=functions.NAME<|message|>{…}<|call|>
+ *     <|channel|>final<|message|>…
+ */
+import { CallParser } from "./call_parser.ts";
+import { wholeMembers } from "./partial_json.ts";
+import { partialSuffix } from "./partial_suffix.ts";
+import type { ReplyReader, Said } from "./reader.ts";
+import { isObject, lenientJson, type ParsedCall, type Tool } from "./tools.ts";
+
+export const HARMONY_MARKERS: readonly string[] = [
+  "<|start|>",
+  "<|channel|>",
+  "<|constrain|>",
+  "<|message|>",
+  "<|end|>",
+  "<|call|>",
+  "<|return|>",
+];
+/** What a message ends with. */
+const ENDS = ["<|end|>", "<|call|>", "<|return|>", "<|start|>", "<|channel|>"];
+const HEADER_STARTS = ["<|start|>", "<|channel|>"];
+const RECIPIENT = /\bto=(?:functions\.)?([^\s<]+)/;
+
+type Body = { readonly kind: "text" | "thought" | "none" } | {
+  readonly kind: "call";
+  readonly name: string;
+};
+
+export class HarmonyReader implements ReplyReader {
+  readonly #tools: ReadonlySet<string>;
+  /** For a reply without headers, as a grammar makes it. */
+  readonly #bare: CallParser;
+  #state: "start" | "header" | "body" | "bare" = "start";
+  #held = "";
+  #body: Body = { kind: "text" };
+  #json: string[] = [];
+
+  constructor(tools: readonly Tool[]) {
+    this.#tools = new Set(tools.map((tool) => tool.name));
+    this.#bare = new CallParser(tools);
+  }
+
+  get inText(): boolean {
+    return this.#state === "bare" || (this.#state === "body" && this.#body.kind === "text");
+  }
+
+  push(piece: string): Said {
+    const said = { text: "", thinking: "", calls: [] as ParsedCall[] };
+    if (this.#state === "bare") return { ...said, ...this.#bare.push(piece) };
+    this.#held += piece;
+    while (this.#step(said, false));
+    return said;
+  }
+
+  end(cut: boolean): Said {
+    const said = { text: "", thinking: "", calls: [] as ParsedCall[] };
+    while (this.#state !== "bare" && this.#step(said, true));
+    if (this.#state === "bare") {
+      const last = this.#bare.end(cut);
+      said.text += last.text;
+      said.calls.push(...last.calls);
+    } else if (this.#state === "body") this.#finish(said, cut);
+    return said;
+  }
+
+  /** One transition; false when more is needed. */
+  #step(said: { text: string; thinking: string; calls: ParsedCall[] }, ended: boolean): boolean {
+    switch (this.#state) {
+      case "start": {
+        const trimmed = this.#held.trimStart();
+        if (trimmed === "" && !ended) return false;
+        if (HEADER_STARTS.some((mark) => trimmed.startsWith(mark))) {
+          this.#held = trimmed;
+          this.#state = "header";
+          return true;
+        }
+        if (!ended && HEADER_STARTS.some((mark) => mark.startsWith(trimmed))) return false;
+        this.#state = "bare";
+        const found = this.#bare.push(this.#held);
+        this.#held = "";
+        said.text += found.text;
+        said.calls.push(...found.calls);
+        return false;
+      }
+      case "header": {
+        const end = this.#held.indexOf("<|message|>");
+        if (end < 0) return false;
+        this.#body = this.#bodyOf(this.#held.slice(0, end));
+        this.#held = this.#held.slice(end + "<|message|>".length);
+        this.#state = "body";
+        return true;
+      }
+      case "body": {
+        let at = -1, mark = "";
+        for (const one of ENDS) {
+          const index = this.#held.indexOf(one);
+          if (index >= 0 && (at < 0 || index < at)) [at, mark] = [index, one];
+        }
+        if (at < 0) {
+          const keep = ended ? 0 : Math.max(...ENDS.map((one) => partialSuffix(this.#held, one)));
+          this.#say(said, this.#held.slice(0, this.#held.length - keep));
+          this.#held = this.#held.slice(this.#held.length - keep);
+          return false;
+        }
+        this.#say(said, this.#held.slice(0, at));
+        this.#finish(said, false);
+        const opens = HEADER_STARTS.includes(mark);
+        this.#held = this.#held.slice(opens ? at : at + mark.length);
+        this.#state = "header";
+        return true;
+      }
+      case "bare":
+        return false;
+    }
+  }
+
+  #bodyOf(header: string): Body {
+    const name = RECIPIENT.exec(header)?.[1];
+    if (name !== undefined) {
+      return this.#tools.has(name) ? { kind: "call", name } : { kind: "none" };
+    }
+    return { kind: /<\|channel\|>\s*analysis/.test(header) ? "thought" : "text" };
+  }
+
+  #say(said: { text: string; thinking: string }, text: string): void {
+    if (this.#body.kind === "text") said.text += text;
+    else if (this.#body.kind === "thought") said.thinking += text;
+    else if (this.#body.kind === "call") this.#json.push(text);
+  }
+
+  /** A call's arguments are complete, or as complete as they will be. */
+  #finish(said: { calls: ParsedCall[] }, cut: boolean): void {
+    if (this.#body.kind !== "call") return;
+    const { name } = this.#body;
+    const text = this.#json.join("");
+    this.#json = [];
+    this.#body = { kind: "text" };
+    const parsed = lenientJson(text.trim() === "" ? "{}" : text);
+    if (isObject(parsed) && !(cut && text.trim() === "")) {
+      said.calls.push({ name, arguments: parsed });
+    } else if (cut) said.calls.push({ name, arguments: wholeMembers(text), partial: text });
+    // Arguments that are no JSON are a call all the same: the tool's owner can say what is wrong with it.
+    else said.calls.push({ name, arguments: wholeMembers(text) });
+  }
+}

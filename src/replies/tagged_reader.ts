@@ -1,0 +1,82 @@
+/** Replies whose thought, if any, is between tags at the beginning, and whose calls are marked in the text. */
+import { CallParser } from "./call_parser.ts";
+import { partialSuffix } from "./partial_suffix.ts";
+import type { ReplyReader, Said } from "./reader.ts";
+import { ThoughtSplitter, type ThoughtTags } from "./thought.ts";
+import type { Tool } from "./tools.ts";
+
+/** Tags around what is said, of models that mark that as well. */
+export const RESPONSE_TAGS: readonly string[] = [
+  "<|START_RESPONSE|>",
+  "<|END_RESPONSE|>",
+  "[END FINAL RESPONSE]",
+];
+
+export interface TaggedReaderOptions {
+  /** Absent: no thought is looked for. */
+  readonly tags?: ThoughtTags;
+  /** The prompt ends inside a thought. */
+  readonly opensThought: boolean;
+  /** None: no calls are looked for. */
+  readonly tools: readonly Tool[];
+  /** To be left out. */
+  readonly responseTags: readonly string[];
+}
+
+export class TaggedReader implements ReplyReader {
+  readonly #thought: ThoughtSplitter | undefined;
+  readonly #calls: CallParser | undefined;
+  readonly #clean: TagRemover;
+
+  constructor({ tags, opensThought, tools, responseTags }: TaggedReaderOptions) {
+    this.#clean = new TagRemover(responseTags);
+    if (tags !== undefined) this.#thought = new ThoughtSplitter(tags, opensThought);
+    if (tools.length > 0) this.#calls = new CallParser(tools);
+  }
+
+  get inText(): boolean {
+    return this.#thought?.inText ?? true;
+  }
+
+  push(piece: string): Said {
+    const split = this.#thought?.push(piece) ?? { thinking: "", text: piece };
+    return this.#said(split.thinking, this.#clean.push(split.text));
+  }
+
+  end(cut: boolean): Said {
+    const split = this.#thought?.end() ?? { thinking: "", text: "" };
+    const said = this.#said(split.thinking, this.#clean.push(split.text) + this.#clean.end());
+    const last = this.#calls?.end(cut);
+    if (last === undefined) return said;
+    return { ...said, text: said.text + last.text, calls: [...said.calls, ...last.calls] };
+  }
+
+  #said(thinking: string, text: string): Said {
+    const found = this.#calls?.push(text) ?? { text, calls: [] };
+    return { thinking, ...found };
+  }
+}
+
+/** Leaves tags out of a text that comes in pieces. */
+class TagRemover {
+  readonly #tags: readonly string[];
+  #held = "";
+
+  constructor(tags: readonly string[]) {
+    this.#tags = tags;
+  }
+
+  push(piece: string): string {
+    let text = this.#held + piece;
+    for (const tag of this.#tags) text = text.replaceAll(tag, "");
+    const keep = Math.max(0, ...this.#tags.map((tag) => partialSuffix(text, tag)));
+    this.#held = text.slice(text.length - keep);
+    return text.slice(0, text.length - keep);
+  }
+
+  end(): string {
+    const held = this.#held;
+    this.#held = "";
+    return held;
+  }
+}
