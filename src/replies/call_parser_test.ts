@@ -1,5 +1,6 @@
 /** Calls in each family's own way of writing, however a reply is cut into pieces, and wherever it ends too early. */
 import assert from "node:assert/strict";
+import { inProportion } from "../../tests/support/patience.ts";
 import { CallParser } from "./call_parser.ts";
 import type { ParsedCall, Tool } from "./tools.ts";
 
@@ -417,4 +418,25 @@ Deno.test("calls: plain text is not held back", () => {
   assert.equal(parser.push("b>").text, "<b>");
   const answer = new CallParser(TOOLS);
   assert.equal(answer.push('{"answer').text, '{"answer');
+});
+
+Deno.test("calls: a long call takes time in proportion to its length, in each way of writing", async () => {
+  const letters = 200_000;
+  const long = "x".repeat(20);
+  const openings = [
+    '<tool_call>{"name": "write_file", "arguments": {"path": "',
+    "<tool_call><function=write_file><parameter=path>\n",
+    "<tool_call>write_file\n<arg_key>path</arg_key><arg_value>",
+    '[write_file(path="',
+    '{"name": "write_file", "parameters": {"path": "',
+    '<|tool_call>call:write_file{path:<|"|>',
+  ];
+  for (const opening of openings) {
+    await inProportion(`${letters} letters behind ${opening}`, () => {
+      const parser = new CallParser(TOOLS);
+      parser.push(opening);
+      for (let count = 0; count < letters; count += 20) parser.push(long);
+      assert.equal(parser.end(true).calls[0]?.name, "write_file");
+    });
+  }
 });
