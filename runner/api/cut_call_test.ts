@@ -7,7 +7,8 @@ const PARAMETERS = {
   properties: { path: { type: "string" }, text: { type: "string" } },
 };
 const PARTIAL = '{"path": "a.txt", "text": "Once upon';
-const WHOLE = { path: "a.txt", text: "Once upon" };
+/** What of it is whole: nobody is to act on half a value. */
+const WHOLE = { path: "a.txt" };
 const MESSAGES = [{ role: "user", content: "Write" }];
 const FUNCTION = { name: "write", parameters: PARAMETERS };
 
