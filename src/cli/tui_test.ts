@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { readChallenge } from "../api/proxy_identity.ts";
+import { ROUTES } from "../api/routes.ts";
+import { toBase64Url } from "../bytes.ts";
+import { ProxyIdentity } from "../proxy/identity.ts";
 import { printable } from "./tui.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
@@ -19,11 +23,15 @@ while True:
     sys.stdout.buffer.write(data)
 `;
 
-async function output(argv: readonly string[]): Promise<string> {
+async function output(argv: readonly string[], dataDir: string): Promise<string> {
   const { stdout } = await new Deno.Command("/usr/bin/timeout", {
     args: ["300", ...argv],
     // A variable of the tests' own would be refused as unknown.
-    env: { HOME: Deno.env.get("HOME") ?? "/", DENO_DIR: Deno.env.get("DENO_DIR") ?? "" },
+    env: {
+      HOME: Deno.env.get("HOME") ?? "/",
+      DENO_DIR: Deno.env.get("DENO_DIR") ?? "",
+      SECLLAMA_DATA_DIR: dataDir,
+    },
     clearEnv: true,
     stdin: "null",
     stdout: "piped",
@@ -37,26 +45,34 @@ Deno.test({
   ignore: Deno.build.os !== "linux" || !existsSync(PYTHON),
   async fn() {
     const words = { message: { content: `${CLIPBOARD}said\n` }, done: true };
+    const dataDir = await Deno.makeTempDir({ prefix: "secllama-test-" });
+    const identity = await ProxyIdentity.make();
     const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (r) => {
-      const { model } = await r.json();
-      return model === "demo"
+      const body = await r.json();
+      if (new URL(r.url).pathname === ROUTES.identity.path) {
+        const signature = await identity.sign(readChallenge(body)!);
+        return Response.json({ signature: toBase64Url(signature!) });
+      }
+      return body.model === "demo"
         ? new Response(JSON.stringify(words) + "\n")
         : Response.json({ error: `${CLIPBOARD}refused` }, { status: 404 });
     });
     try {
+      await identity.announce(dataDir, server.addr.port);
       const command = (model: string) => [
         ...[Deno.execPath(), "run", "-A", "--frozen", MAIN, "run", model, "hello"],
         `--proxy-port=${server.addr.port}`,
       ];
-      const piped = await output(command("demo"));
+      const piped = await output(command("demo"), dataDir);
       assert.ok(piped.includes(`${CLIPBOARD}said`), `positive control: ${piped}`);
       for (const [model, said] of [["demo", "said"], ["other", "refused"]] as const) {
-        const shown = await output([PYTHON, "-c", IN_TERMINAL, ...command(model)]);
+        const shown = await output([PYTHON, "-c", IN_TERMINAL, ...command(model)], dataDir);
         assert.ok(shown.includes(said), shown);
         assert.ok(!shown.includes("\x1b]") && !shown.includes("\x07"), JSON.stringify(shown));
       }
     } finally {
       await server.shutdown();
+      await Deno.remove(dataDir, { recursive: true });
     }
   },
 });
