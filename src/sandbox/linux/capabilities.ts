@@ -2,6 +2,7 @@
  * What this machine can enforce, found by trying: namespaces by entering them, Landlock and seccomp by asking the kernel.
  * An answer of a program is not believed: `unshare` that exits 0 without isolating shows the same namespace inodes as ours.
  */
+import { SecLlamaError } from "../../errors.ts";
 import { alloc, AT_FDCWD, cstr, type Linux, linux } from "../../linux/libc.ts";
 import { landlockAbi } from "../../linux/landlock.ts";
 import { seccompAvailable } from "../../linux/seccomp.ts";
@@ -46,8 +47,8 @@ export interface ProbeOptions {
   readonly timeoutMs?: number;
 }
 
-/** Far beyond what a busy machine needs: one that hangs is rare, and a slow one must not lose its namespaces. */
-const UNSHARE_TIMEOUT_MS = 30_000;
+/** Far beyond what a busy machine needs. After it nothing is known, and that is an error. */
+const UNSHARE_TIMEOUT_MS = 60_000;
 
 const LOADER: Record<Arch, string> = {
   x86_64: "/lib64/ld-linux-x86-64.so.2",
@@ -88,6 +89,7 @@ export function unshareArgs(uid: number, privateRoot: boolean): string[] {
 /**
  * Probes this machine. Starts `unshare` once or twice, makes and removes a cgroup; touches nothing else.
  * @throws {TypeError} On an architecture other than x86_64 and aarch64.
+ * @throws {SecLlamaError} `sandbox-unavailable` if `unshare` does not end: then it is not known whether there are namespaces.
  */
 export async function probeCapabilities(options: ProbeOptions = {}): Promise<Capabilities> {
   const system = linux();
@@ -184,7 +186,14 @@ async function tryNamespaces(
   }, o.timeoutMs);
   try {
     const [status] = await Promise.all([child.status, out.done, error.done]);
-    if (timedOut) return `${unshare} did not end within ${o.timeoutMs} ms`;
+    if (timedOut) {
+      // Nothing was learnt: a busy machine must not be taken for one that has no namespaces.
+      throw new SecLlamaError(
+        "sandbox-unavailable",
+        `failed to apply sandbox: ${unshare} did not end within ${o.timeoutMs} ms`,
+        { hint: "try again; if it stays so, replace util-linux, whose unshare hangs" },
+      );
+    }
     if (!status.success) {
       const line = error.text.split("\n")[0]!.replace(/[^\x20-\x7e]/g, "?").slice(0, 120);
       return line || `${unshare} ended with code ${status.code}`;

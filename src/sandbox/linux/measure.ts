@@ -97,7 +97,7 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
     report(
       "stage 2",
       filters.some(Number.isNaN) ? undefined : Math.min(...filters) >= 2,
-      `${Math.min(...filters)} filters on every thread`,
+      `${Math.min(...filters)} filters on every thread; what the second says is the runner's word`,
     ),
     limitsReport(system, pid, plan, report),
     groupReport(system, pid, plan, report),
