@@ -1,7 +1,7 @@
 /** Where everything of SecLlama lies on this machine, so that it can be looked at, backed up and taken away. */
 import { join } from "node:path";
 import { cacheDirectory } from "../bundle/cache_folder.ts";
-import { baseDirectory, dataDirectory, profileOf } from "../config/paths.ts";
+import { baseDirectory, dataDirectory, profileOf, stateDirectory } from "../config/paths.ts";
 import { ownPath } from "../bundle/start_again.ts";
 
 type Env = { readonly [name: string]: string | undefined };
@@ -45,6 +45,10 @@ export async function places(env: Env): Promise<Place[]> {
     ["models", join(baseDirectory(env), "models"), "models, of all profiles"],
     ["cache", cacheDirectory(env), "what the one file unpacked; made again when it is gone"],
   ];
+  const state = stateDirectory(env);
+  if (state !== undefined) {
+    list.push(["state", state, "how far keys and clients have come, apart from both; no secret"]);
+  }
   if (env["OLLAMA_MODELS"]) {
     list.push(["ollama", env["OLLAMA_MODELS"], "Ollama's models, only read"]);
   }

@@ -1,6 +1,7 @@
 /** What the commands of `secllama key` share: opening the key source, reading a kid, reporting. */
 import { dataDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
+import { checkAccess } from "../keys/stores/access.ts";
 import { chooseBackend, type Chosen } from "../keys/stores/backend.ts";
 import { isKid } from "../keys/keyset/kid.ts";
 import { KeyManager } from "../keys/keyset/manager.ts";
@@ -23,9 +24,11 @@ function optionsOf(context: CommandContext) {
 }
 
 /** The key source that the options name. Hardens this process first. */
-export function choose(context: CommandContext) {
+export async function choose(context: CommandContext) {
   hardenSelf(); // before a key is in memory
-  return chooseBackend(optionsOf(context));
+  const warnings = await checkAccess(dataDirectory(context.env), "the data folder");
+  for (const warning of warnings) context.tui.warn(warning);
+  return await chooseBackend(optionsOf(context));
 }
 
 /** The manager of a key source that is a store. */

@@ -1,6 +1,6 @@
 /** The flags that say where the key comes from, shared by every command that needs one. */
 import type { KeySourceOptions } from "../keys/mod.ts";
-import { profileOf } from "../config/paths.ts";
+import { profileOf, stateDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { askPassphrase } from "./passphrase.ts";
@@ -36,6 +36,7 @@ export function keySourceOptions(context: CommandContext, dataDir: string): KeyS
   const keyFile = stringOption(context, "key-file");
   return {
     dataDir,
+    stateDir: stateDirectory(context.env),
     env: context.env,
     ...(keyFd === undefined ? {} : { keyFd }),
     ...(keyFile === undefined ? {} : { keyFile }),

@@ -141,6 +141,8 @@ async function foldersToRemove(context: CommandContext): Promise<string[]> {
       }
     }
   } catch { /* it was never made */ }
-  const cache = (await places(env)).find(({ name }) => name === "cache")!;
-  return cache.there ? [...found.sort(), cache.where] : found.sort();
+  const made = (await places(env)).filter(({ name, there }) =>
+    there && (name === "cache" || name === "state")
+  );
+  return [...found.sort(), ...made.map(({ where }) => where)];
 }

@@ -66,6 +66,28 @@ export function baseDirectory(env: Env, os: typeof Deno.build.os = Deno.build.os
   });
 }
 
+/**
+ * The folder for what a machine remembers of itself: `$XDG_STATE_HOME/secllama`, else `~/.local/state/secllama` (on macOS
+ * `~/Library/Caches/SecLlama`, on Windows `%LOCALAPPDATA%\\SecLlama-State`). Apart from the data folder, so that a backup of that
+ * one does not bring it back. Undefined where none of the variables that could name it is set.
+ */
+export function stateDirectory(
+  env: Env,
+  os: typeof Deno.build.os = Deno.build.os,
+): string | undefined {
+  if (os === "windows") {
+    const local = env["LOCALAPPDATA"];
+    return local ? join(local, "SecLlama-State") : undefined;
+  }
+  const xdg = env["XDG_STATE_HOME"];
+  if (os !== "darwin" && xdg && isAbsolute(xdg, os)) return join(xdg, "secllama");
+  const home = env["HOME"];
+  if (!home || !isAbsolute(home, os)) return undefined;
+  return os === "darwin"
+    ? join(home, "Library", "Caches", "SecLlama")
+    : join(home, ".local", "state", "secllama");
+}
+
 function isAbsolute(path: string, os: string): boolean {
   return os === "windows" ? /^[A-Za-z]:[\\/]|^\\\\/.test(path) : path.startsWith("/");
 }

@@ -59,6 +59,15 @@ export async function makeHostId(
   return known;
 }
 
+/** Forgets the id: who knew this host by it knows no key of it any more. The caller holds the keyset's lock. */
+export async function forgetHostId(dataDir: string): Promise<void> {
+  try {
+    await Deno.remove(pathIn(dataDir));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw ioError("remove", pathIn(dataDir), error);
+  }
+}
+
 function pathIn(dataDir: string): string {
   return join(dataDir, FILE);
 }

@@ -5,14 +5,16 @@
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { deriveTransport } from "../sealed/psk.ts";
+import { checkAccess } from "./stores/access.ts";
 import { type BackendOptions, chooseBackend } from "./stores/backend.ts";
 import { LiveClients } from "./clients/live_clients.ts";
 import { ClientRegistry } from "./clients/registry.ts";
 import { deriveAudit } from "./derive.ts";
+import { HighWaterMark } from "./high_water.ts";
 import { ensureHostId } from "./host_id.ts";
 import { KeyRing, type RingKey } from "./key_ring.ts";
 import { liveKids, readKey } from "./keyset/keyset.ts";
-import { kidOf } from "./keyset/kid.ts";
+import { kidOf, newKey } from "./keyset/kid.ts";
 import { KeyManager } from "./keyset/manager.ts";
 import { corruptManifest } from "./keyset/manifest.ts";
 import { ManifestFile } from "./keyset/manifest_file.ts";
@@ -56,6 +58,8 @@ export interface KeySource {
 
 export interface KeySourceOptions extends BackendOptions {
   readonly dataDir: string;
+  /** Where to note how far keys and clients have come, apart from both; see high_water.ts. Without it nothing is noted. */
+  readonly stateDir?: string | undefined;
   /** Make the first key if there is none: `serve`'s first run. */
   readonly autoInit?: boolean;
   /** --ephemeral-fallback: a key in memory if the store cannot be reached, never if it is locked. */
@@ -73,9 +77,7 @@ export interface KeySourceOptions extends BackendOptions {
  */
 export async function openKeySource(options: KeySourceOptions): Promise<KeySource> {
   const chosen = await chooseBackend(options);
-  if (chosen.kind === "fixed") {
-    return await FixedSource.make(chosen.backend, options.dataDir, chosen.key);
-  }
+  if (chosen.kind === "fixed") return await FixedSource.make(chosen, options);
   const { store, profile } = chosen;
   const manager = new KeyManager({
     file: new ManifestFile(options.dataDir),
@@ -86,7 +88,7 @@ export async function openKeySource(options: KeySourceOptions): Promise<KeySourc
   if (options.ephemeralFallback) {
     const reason = await reasonToFallBack(manager, await store.probe());
     if (reason !== undefined) {
-      return await FixedSource.make("memory", options.dataDir, undefined, reason);
+      return await FixedSource.make({ backend: "memory", key: newKey(), reason }, options);
     }
   }
   let initialised = false;
@@ -136,7 +138,7 @@ class FixedSource implements KeySource {
     registry: ClientRegistry | undefined,
     key: Bytes,
     readonly kid: string,
-    fallbackReason?: string,
+    { reason, warnings }: { reason?: string | undefined; warnings: readonly string[] },
   ) {
     this.#key = key;
     this.#registry = registry;
@@ -144,32 +146,37 @@ class FixedSource implements KeySource {
     this.ephemeral = backend === "memory";
     this.describe = `key ${kid} in ${BACKEND_NAMES[backend]}` +
       (this.ephemeral
-        ? `; it dies with this process${fallbackReason ? ` (no key store: ${fallbackReason})` : ""}`
+        ? `; it dies with this process${reason ? ` (no key store: ${reason})` : ""}`
         : "");
-    this.warnings = backend === "environment"
-      ? ["SECLLAMA_KEY stays readable in /proc/<pid>/environ to every process of this user"]
-      : [];
+    this.warnings = [
+      ...(backend === "environment"
+        ? ["SECLLAMA_KEY stays readable in /proc/<pid>/environ to every process of this user"]
+        : []),
+      ...warnings,
+    ];
   }
 
   static async make(
-    backend: Backend,
-    dataDir: string,
-    key: Bytes = crypto.getRandomValues(new Uint8Array(32)),
-    reason?: string,
+    { backend, key, reason }: { backend: Backend; key: Bytes; reason?: string | undefined },
+    { dataDir, stateDir }: Pick<KeySourceOptions, "dataDir" | "stateDir">,
   ): Promise<FixedSource> {
     const kid = await kidOf(key);
     if (backend === "memory") {
       const hid = crypto.getRandomValues(new Uint8Array(16));
-      return new FixedSource(backend, hid, undefined, key, kid, reason);
+      return new FixedSource(backend, hid, undefined, key, kid, { reason, warnings: [] });
     }
     // A list in the data folder, and the host's id, belong to a key that outlives its process.
+    const warnings = await checkAccess(dataDir, "the data folder");
     const file = new ManifestFile(dataDir);
-    const registry = new ClientRegistry(file, {
+    const keys = {
       active: () => Promise.resolve({ kid, key: notClosed(key).slice() }),
-      masterKey: (other) => onlyKey(kid, key, other),
-    });
-    const hid = await ensureHostId(file, () => registry.hostId());
-    return new FixedSource(backend, hid, registry, key, kid, reason);
+      masterKey: (other: string) => onlyKey(kid, key, other),
+    };
+    const hid = await ensureHostId(file, () => new ClientRegistry(file, keys).hostId());
+    const mark = stateDir === undefined ? undefined : await HighWaterMark.open(stateDir, hid);
+    const registry = new ClientRegistry(file, { ...keys, ...(mark && { mark }) });
+    warnings.push(...await whatIsWrong(registry, mark));
+    return new FixedSource(backend, hid, registry, key, kid, { reason, warnings });
   }
 
   generation(): Promise<number> {
@@ -220,6 +227,37 @@ class FixedSource implements KeySource {
   }
 }
 
+/** @throws {SecLlamaError} `key-corrupt` if this machine has seen a later generation. */
+function refuseOlder(gen: number, mark: HighWaterMark): void {
+  if (gen >= mark.height.gen) return;
+  throw new SecLlamaError(
+    "key-corrupt",
+    `the keys are of generation ${gen}, this machine has used generation ${mark.height.gen}: ` +
+      "they were put back from earlier",
+    {
+      hint: "put the newer ones back; or, to go on with these on purpose, remove " +
+        `${mark.path}: what was rotated away or revoked since then is accepted again`,
+    },
+  );
+}
+
+/** What the user should know about the list of clients, and about the mark. */
+async function whatIsWrong(
+  registry: ClientRegistry,
+  mark: HighWaterMark | undefined,
+): Promise<string[]> {
+  const warnings: string[] = [];
+  try {
+    // Where there never was one, no store is asked for it.
+    if (registry.fingerprint() !== "" || (mark?.height.rev ?? 0) > 0) await registry.read();
+  } catch (error) {
+    if (!(error instanceof SecLlamaError) || error.code !== "key-corrupt") throw error;
+    warnings.push(`no paired client is let in: ${error.message}; ${error.hint ?? ""}`);
+  }
+  if (mark?.failure !== undefined) warnings.push(mark.failure);
+  return warnings;
+}
+
 function onlyKey(kid: string, key: Bytes, wanted: string): Promise<Bytes> {
   if (wanted === kid) return Promise.resolve(notClosed(key).slice());
   return Promise.reject(new SecLlamaError("key-lost", `there is no key ${wanted}`));
@@ -255,16 +293,25 @@ class StoreSource implements KeySource {
 
   static async make(
     manager: KeyManager,
-    { initialised, maxAgeDays, clientGraceMs }: {
-      initialised: boolean;
-      maxAgeDays?: number;
-      clientGraceMs?: number;
-    },
+    { dataDir, stateDir, initialised, maxAgeDays, clientGraceMs }:
+      & Pick<KeySourceOptions, "dataDir" | "stateDir" | "maxAgeDays" | "clientGraceMs">
+      & { initialised: boolean },
   ): Promise<StoreSource> {
+    const warnings = await checkAccess(dataDir, "the data folder");
     const { manifest, activeKey } = await manager.read();
     activeKey.fill(0);
     const kid = manifest.active;
-    const warnings: string[] = [];
+    const hid = await ensureHostId(manager.file, () => manager.clients().hostId());
+    // The system's own stores repeat generation and revision themselves.
+    if (manager.store.backend === "file" && stateDir !== undefined) {
+      manager.mark = await HighWaterMark.open(stateDir, hid);
+      refuseOlder(manifest.gen, manager.mark);
+      await manager.mark.raise({ gen: manifest.gen });
+    }
+    warnings.push(
+      ...manager.store.warnings ?? [],
+      ...await whatIsWrong(manager.clients(), manager.mark),
+    );
     if ((await manager.store.probe()).encryptedAtRest === "no") {
       warnings.push("the keyring has a blank password: it keeps the keys in plaintext on the disk");
     }
@@ -278,7 +325,7 @@ class StoreSource implements KeySource {
     const where = BACKEND_NAMES[manager.store.backend];
     return new StoreSource(
       manager,
-      await ensureHostId(manager.file, () => manager.clients().hostId()),
+      hid,
       clientGraceMs ?? DEFAULT_CLIENT_GRACE_MS,
       initialised,
       `key ${kid} in ${where}${initialised ? ", made just now" : ""}`,
@@ -328,6 +375,7 @@ class StoreSource implements KeySource {
     const loaded = await this.#load();
     this.close();
     this.#cached = loaded;
+    await this.#manager.mark?.raise({ gen: loaded.gen });
   }
 
   async auditKey(): Promise<Bytes> {

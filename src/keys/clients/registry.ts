@@ -17,6 +17,7 @@ import {
   serialiseClientList,
   verifyClientList,
 } from "./client_list.ts";
+import type { HighWaterMark } from "../high_water.ts";
 import { makeHostId, readHostId } from "../host_id.ts";
 import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
 import type { KeyStore } from "../stores/store.ts";
@@ -33,6 +34,8 @@ export interface ClientKeys {
   /** A key that is not destroyed. The caller zeroes it. @throws {SecLlamaError} If there is none such. */
   masterKey(kid: string): Promise<Bytes>;
   readonly store?: KeyStore;
+  /** What this machine has seen of the list, where no store of the system's says it. */
+  readonly mark?: HighWaterMark;
 }
 
 export class ClientRegistry {
@@ -66,7 +69,8 @@ export class ClientRegistry {
    * store throws.
    */
   async read(options: { atLeast?: number } = {}): Promise<ClientList> {
-    const least = options.atLeast ?? await this.#storedRevision();
+    const seen = this.#keys.mark?.height.rev ?? 0;
+    const least = Math.max(options.atLeast ?? await this.#storedRevision(), seen);
     const bytes = await this.#bytes();
     if (bytes === undefined) {
       if (least > 0) throw corruptList("is missing");
@@ -89,6 +93,7 @@ export class ClientRegistry {
     } finally {
       key.fill(0);
     }
+    await this.#keys.mark?.raise({ rev: signed.list.rev });
     return signed.list;
   }
 
@@ -152,7 +157,7 @@ export class ClientRegistry {
   /** Begins an empty list, whatever was there: no client is accepted any more. Returns its revision. */
   async reset(): Promise<number> {
     return await this.#file.withLock(async () => {
-      let rev = await this.#storedRevision();
+      let rev = Math.max(await this.#storedRevision(), this.#keys.mark?.height.rev ?? 0);
       try {
         const bytes = await this.#bytes();
         if (bytes !== undefined) rev = Math.max(rev, parseClientList(bytes).list.rev);
@@ -222,6 +227,7 @@ export class ClientRegistry {
     } finally {
       key.fill(0);
     }
+    await this.#keys.mark?.raise({ rev: list.rev });
     try {
       await this.#keys.store?.put(REVISION, utf8(`sl1c:${list.rev}`));
     } catch {

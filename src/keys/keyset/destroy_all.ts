@@ -1,4 +1,5 @@
 /** The end of a keyset: every item of its profile leaves the key store, and then the file that names them goes. */
+import { forgetHostId } from "../host_id.ts";
 import type { KeyStore } from "../stores/store.ts";
 import { ManifestFile } from "./manifest_file.ts";
 
@@ -14,6 +15,8 @@ export async function destroyAll(store: KeyStore, dataDir: string): Promise<numb
     const accounts = await store.list();
     for (const account of accounts) await store.remove(account);
     await file.remove();
+    // Keys that are made here later are another host's: what this machine noted of the old ones is not held against them.
+    await forgetHostId(dataDir);
     return accounts.length;
   });
 }

@@ -5,6 +5,7 @@
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { ClientRegistry } from "../clients/registry.ts";
+import type { HighWaterMark } from "../high_water.ts";
 import { type Keyset, liveKids, readKey, readKeyset } from "./keyset.ts";
 import { initKeyset } from "./init.ts";
 import { kidOf, newKey } from "./kid.ts";
@@ -57,6 +58,8 @@ export class KeyManager implements Place {
   readonly profile: string;
   readonly interactive: boolean;
   readonly now: () => Date;
+  /** What this machine has seen of these keys, where no store of the system's says it; set by the key source. */
+  mark: HighWaterMark | undefined;
   #last: { fingerprint: string | undefined; manifest: Manifest | undefined } | undefined;
 
   constructor(options: KeyManagerOptions) {
@@ -201,7 +204,7 @@ export class KeyManager implements Place {
     return keyStatus(this, options);
   }
 
-  /** Every key that is not destroyed, wrapped under a passphrase of at least 8 bytes; see transfer.ts. */
+  /** Every key that is not destroyed, wrapped under a passphrase; see transfer.ts. */
   exportTo(passphrase: Bytes): Promise<{ file: Bytes; kids: string[] }> {
     return exportKeys(this, passphrase);
   }
@@ -251,6 +254,7 @@ export class KeyManager implements Place {
   clients(): ClientRegistry {
     return new ClientRegistry(this.file, {
       store: this.store,
+      ...(this.mark && { mark: this.mark }),
       active: async () => {
         const { manifest, activeKey } = await this.read();
         return { kid: manifest.active, key: activeKey };

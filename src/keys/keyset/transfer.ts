@@ -5,7 +5,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import {
-  checkNewPassphrase,
   deriveBoxKey,
   type Items,
   type KdfParameters,
@@ -14,6 +13,7 @@ import {
   parseBox,
   sealBox,
 } from "../stores/envelope.ts";
+import { checkNewPassphrase } from "../stores/new_passphrase.ts";
 import { createKeyset, type InitPlace, refuseUnlessEmpty, undoUnfinishedInit } from "./init.ts";
 import { encodeHead, HEAD, liveKids, readKey, readKeyset } from "./keyset.ts";
 import { decodeKeyOf, encodeKey, isKid } from "./kid.ts";
@@ -39,7 +39,7 @@ export interface ImportReport {
 
 /**
  * The content of an export file: every key that is not destroyed, and which is active.
- * @throws {SecLlamaError} `usage` for a passphrase under 8 bytes, and what reading the keyset throws.
+ * @throws {SecLlamaError} `usage` for a passphrase that is too short or too common, and what reading the keyset throws.
  */
 export async function exportKeys(
   place: Place,

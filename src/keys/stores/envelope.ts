@@ -35,7 +35,6 @@ export interface KdfParameters {
 export type Items = Map<string, Bytes>;
 
 export const ENVELOPE_CAP_BYTES = 1_048_576;
-export const PASSPHRASE_MIN_BYTES = 8;
 const TYPE = "secllama-keys";
 const DEFAULTS = { m: 65_536, t: 3, p: 1 };
 /** OWASP Password Storage Cheat Sheet, Argon2id: each row is the least memory for that many passes. */
@@ -73,16 +72,6 @@ export async function deriveBoxKey(passphrase: Uint8Array, kdf: KdfParameters): 
   ]);
   raw.fill(0);
   return key;
-}
-
-/** @throws {SecLlamaError} `usage` for a passphrase under 8 bytes: nobody types one that short on purpose. */
-export function checkNewPassphrase(passphrase: Uint8Array): void {
-  if (passphrase.length < PASSPHRASE_MIN_BYTES) {
-    throw new SecLlamaError(
-      "usage",
-      `the passphrase has ${passphrase.length} bytes, want at least ${PASSPHRASE_MIN_BYTES}`,
-    );
-  }
 }
 
 /** The file's content for `items` under `key`, which {@link deriveBoxKey} made from `kdf`. */

@@ -5,7 +5,6 @@
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import {
-  checkNewPassphrase,
   deriveBoxKey,
   ENVELOPE_CAP_BYTES,
   type Items,
@@ -15,6 +14,8 @@ import {
   parseBox,
   sealBox,
 } from "./envelope.ts";
+import { checkAccess } from "./access.ts";
+import { checkNewPassphrase } from "./new_passphrase.ts";
 import { ioError, writeFileAtomically } from "../keyset/manifest_file.ts";
 import type { KeyStore, StoreStatus } from "./store.ts";
 
@@ -26,6 +27,8 @@ export interface FileStoreOptions {
 
 export class FileStore implements KeyStore {
   readonly backend = "file";
+  /** About who may read the file, once it was read. */
+  warnings: readonly string[] = [];
   readonly #path: string;
   readonly #ask: FileStoreOptions["passphrase"];
   #unlocked: { kdf: KdfParameters; key: CryptoKey } | undefined;
@@ -145,6 +148,7 @@ export class FileStore implements KeyStore {
       if (size > ENVELOPE_CAP_BYTES) {
         throw new SecLlamaError("key-corrupt", `${this.#path} has ${size} bytes, want under 1 MiB`);
       }
+      this.warnings = await checkAccess(this.#path, "the key file");
       return await Deno.readFile(this.#path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;

@@ -1,9 +1,9 @@
 /** A key store in this process's memory. Nothing in it outlives the process. */
 import type { Bytes } from "../../bytes.ts";
-import type { KeyStore, StoreStatus } from "./store.ts";
+import type { Backend, KeyStore, StoreStatus } from "./store.ts";
 
 export class MemoryStore implements KeyStore {
-  readonly backend = "memory";
+  readonly backend: Backend = "memory";
   readonly #items = new Map<string, Bytes>();
 
   probe(): Promise<StoreStatus> {

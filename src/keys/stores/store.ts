@@ -35,6 +35,8 @@ export interface StoreStatus {
 
 export interface KeyStore {
   readonly backend: Backend;
+  /** What the user should know about it, one line each; complete once it was read. */
+  readonly warnings?: readonly string[];
   /** Never throws and never prompts. */
   probe(): Promise<StoreStatus>;
   /**

@@ -1,0 +1,38 @@
+/** What a passphrase that is chosen now must be. One that opens what there is already is never looked at like this. */
+import { utf8Decode } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { COMMON_PASSPHRASES } from "./common_passphrases.ts";
+
+export const PASSPHRASE_MIN_CHARACTERS = 8;
+
+const HINT = "take several words that do not belong together: an attacker tries thousands a minute";
+
+/**
+ * @param passphrase UTF-8; other bytes count one by one.
+ * @throws {SecLlamaError} `usage` if it has fewer than 8 characters, or is, in whatever case and between whatever spaces, among
+ * the thousand commonest.
+ */
+export function checkNewPassphrase(passphrase: Uint8Array): void {
+  const text = textOf(passphrase).normalize("NFKC").trim();
+  const length = [...text].length;
+  if (length < PASSPHRASE_MIN_CHARACTERS) {
+    throw new SecLlamaError(
+      "usage",
+      `the passphrase has ${length} characters, want at least ${PASSPHRASE_MIN_CHARACTERS}`,
+      { hint: HINT },
+    );
+  }
+  if (COMMON_PASSPHRASES.has(text.toLowerCase())) {
+    throw new SecLlamaError("usage", "the passphrase is one of the thousand commonest", {
+      hint: HINT,
+    });
+  }
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return utf8Decode(bytes);
+  } catch {
+    return String.fromCharCode(...bytes);
+  }
+}
