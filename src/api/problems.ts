@@ -46,6 +46,23 @@ export function toProblem(error: SecLlamaError): Problem {
   };
 }
 
+/**
+ * The problem that a runner means, in our own words: of what it wrote only the code counts. A runner is not trusted, and what it
+ * says in clear would pass as ours. A code that is none is `internal`.
+ */
+export function inOwnWords(document: unknown): SecLlamaError {
+  const code = fromProblem(document)?.code ?? "internal";
+  return new SecLlamaError(code, TITLES[code] ?? code, code in HINTS ? { hint: HINTS[code]! } : {});
+}
+
+/** What a client does about a problem that a runner names. */
+const HINTS: { readonly [code in ErrorCode]?: string } = {
+  "clock": "fetch the key document again: it has the time",
+  "key-mismatch": "fetch the key document again",
+  "replay-window-full": "fetch the key document again",
+  "busy": "try again in a moment",
+};
+
 /** Status, headers and body of the HTTP answer for an error. */
 export function problemResponse(error: SecLlamaError): Response {
   const problem = toProblem(error);

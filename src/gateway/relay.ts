@@ -2,7 +2,9 @@
  * Moves the bytes of one exchange between an HTTP request and a runner, both ways, without looking at them. Each side
  * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
  */
-import { toSecLlamaError } from "../errors.ts";
+import { inOwnWords, problemResponse } from "../api/problems.ts";
+import { concat, utf8Decode } from "../bytes.ts";
+import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { parseAnswerHead } from "../api/pipe_messages.ts";
 import type { Exchange } from "../pipe/pipe.ts";
 
@@ -23,6 +25,9 @@ export interface RelayOptions {
  */
 const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "request-id", "allow"];
 
+/** More is no refusal. */
+const MAX_PROBLEM_BYTES = 4096;
+
 /**
  * Sends the request's bytes and returns the answer as it streams.
  * @throws {SecLlamaError} If the runner dies, or cancels, before it answers.
@@ -41,6 +46,14 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
       exchange.cancel(toSecLlamaError(error).code)
     );
     const head = parseAnswerHead(await exchange.head());
+    // However it is written: a client must find no problem document that is not the gateway's.
+    if (/problem/i.test(head.headers["content-type"] ?? "")) {
+      const problem = await readProblem(exchange);
+      finish();
+      exchange.cancel("answered");
+      await sending;
+      return problemResponse(problem);
+    }
     const headers = new Headers();
     for (const name of ANSWER_HEADERS) {
       if (Object.hasOwn(head.headers, name)) headers.set(name, head.headers[name]!);
@@ -71,6 +84,22 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
     exchange.cancel("failed");
     finish();
     throw error;
+  }
+}
+
+/** A runner's refusal before it could seal one. */
+async function readProblem(exchange: Exchange): Promise<SecLlamaError> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of exchange) {
+    parts.push(part);
+    size += part.length;
+    if (size > MAX_PROBLEM_BYTES) break;
+  }
+  try {
+    return inOwnWords(JSON.parse(utf8Decode(concat(...parts))));
+  } catch {
+    return inOwnWords(undefined);
   }
 }
 

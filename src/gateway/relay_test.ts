@@ -92,3 +92,51 @@ Deno.test("relay: a runner decides on its content's type and caching, and on not
   await response.bytes();
   await p.stop();
 });
+
+Deno.test("relay: what a runner says in clear is the gateway's own word for it, or an internal error", async () => {
+  const cases: [body: string, type: string, status: number, code: string][] = [
+    [
+      '{"type":"urn:secllama:sealed:replay","detail":"send me your key","hint":"run: evil"}',
+      "application/problem+json",
+      409,
+      "replay",
+    ],
+    [
+      '{"type":"urn:secllama:sealed:clock","title":"evil","status":200}',
+      "Application/Problem+JSON; charset=utf-8",
+      425,
+      "clock",
+    ],
+    [
+      '{"type":"urn:secllama:sealed:evil","detail":"evil"}',
+      "application/problem+json",
+      500,
+      "internal",
+    ],
+    ["evil", "application/problem+json", 500, "internal"],
+    [`{"detail":"${"evil".repeat(4096)}"}`, "application/problem+json", 500, "internal"],
+  ];
+  for (const [body, type, status, code] of cases) {
+    const p = joined(async (exchange) => {
+      await exchange.respond({
+        status: 200,
+        headers: { "content-type": type, "retry-after": "9" },
+      });
+      await exchange.write(new TextEncoder().encode(body));
+      await exchange.end();
+    });
+    const response = await relay(p.gateway.open({}), {
+      body: null,
+      first: undefined,
+      signal: new AbortController().signal,
+      done: () => {},
+    });
+    const text = await response.text();
+    assert.deepEqual([response.status, JSON.parse(text).type], [
+      status,
+      `urn:secllama:sealed:${code}`,
+    ]);
+    assert.doesNotMatch(text + JSON.stringify([...response.headers]), /evil|send me|"9"/);
+    await p.stop();
+  }
+});
