@@ -1,7 +1,7 @@
 /** `secllama wait`: returns when the proxy answers, for scripts that did not start it themselves. */
 import { parseDurationMs } from "../config/duration.ts";
 import { ROUTES } from "../api/routes.ts";
-import { askLocalProxy } from "../app/local_proxy.ts";
+import { askLocalProxy, type LocalProxy } from "../app/local_proxy.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { type Command, stringOption } from "./command.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
@@ -42,7 +42,7 @@ serve --ready-fd, which needs no polling and also tells a serve that failed.`,
         if (answer.ok) return EXIT.ok;
       } catch (error) {
         // Not there yet; or another program is in its place, which may go. Which of the two is said in the end.
-        if (performance.now() >= deadline) throw lastWord(error);
+        if (performance.now() >= deadline) throw lastWord(proxy, error);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -50,9 +50,9 @@ serve --ready-fd, which needs no polling and also tells a serve that failed.`,
   },
 };
 
-function lastWord(error: unknown): SecLlamaError {
+function lastWord({ hostname, port }: LocalProxy, error: unknown): SecLlamaError {
   if (error instanceof SecLlamaError && error.code === "peer-refused") return error;
-  return new SecLlamaError("gateway-unreachable", "no proxy answered in that time", {
+  return new SecLlamaError("gateway-unreachable", `no proxy answers on ${hostname}:${port}`, {
     hint: "to start one, run: secllama serve",
     cause: error,
   });

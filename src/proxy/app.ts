@@ -106,7 +106,11 @@ async function standing(
   if (options.outer() === undefined) {
     await options.metadata(ROUTES.health.path.slice(1), { method: "HEAD", signal }).catch(() => {});
   }
-  const outer = options.outer();
+  return standingHeaders(options.outer());
+}
+
+/** The headers that say what protects a request, by the gateway's newest answer. */
+export function standingHeaders(outer: Headers | undefined): Record<string, string> {
   return Object.fromEntries(
     Object.entries(STANDING).map(([name, words]) => {
       const said = outer?.get(name) ?? "";

@@ -3,7 +3,7 @@ import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type HardenedServer, serveHardened } from "../http/mod.ts";
 import { DESKTOP_SCHEMES } from "./desktop.ts";
-import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
+import { makeProxyApp, type ProxyAppOptions, standingHeaders } from "./app.ts";
 
 export interface ProxyOptions extends ProxyAppOptions {
   readonly hostname: string;
@@ -24,6 +24,12 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     );
   }
   const app = makeProxyApp(options);
+  const rules = listenerRules(options.management?.maxBytes);
+  // The listener's own refusals, of a Host say, are answers of the proxy's too.
+  const renderHere: typeof rules.render = (error, path) => {
+    const rendered = rules.render(error, path);
+    return { ...rendered, headers: { ...rendered.headers, ...standingHeaders(options.outer()) } };
+  };
   return await serveHardened({
     hostname: options.hostname,
     port: options.port,
@@ -31,7 +37,7 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     sameUidOnly: true,
     allowedSchemes: DESKTOP_SCHEMES,
     limits: { idleMs: IDLE_MS },
-    rules: listenerRules(options.management?.maxBytes),
+    rules: { ...rules, render: renderHere },
     logger: options.logger,
     signal: options.signal,
   });

@@ -73,6 +73,32 @@ const SEALED = [
   "/v1/messages/count_tokens",
 ];
 
+/** The head of the answer to a POST that fetch would not send. */
+async function rawPost(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+  body: string,
+): Promise<string> {
+  const { hostname, port, host } = new URL(url);
+  using conn = await Deno.connect({ hostname, port: Number(port) });
+  const all = {
+    host,
+    "content-type": "application/json",
+    "content-length": String(body.length),
+    ...headers,
+  };
+  const head = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  await conn.write(encoder.encode(`POST /api/chat HTTP/1.1\r\n${head}\r\n${body}`));
+  let text = "";
+  const buffer = new Uint8Array(4096);
+  while (!text.includes("\r\n\r\n")) {
+    const n = await conn.read(buffer);
+    if (n === null) break;
+    text += new TextDecoder().decode(buffer.subarray(0, n));
+  }
+  return text.toLowerCase().replace("http/1.1", "HTTP/1.1");
+}
+
 Deno.test("proxy: what protects a request is the gateway's word on every answer, never a runner's", () =>
   withProxy(async ({ server, url }) => {
     const inner = server.intercept;
@@ -125,6 +151,19 @@ Deno.test("proxy: what protects a request is the gateway's word on every answer,
     for (const [what, words] of Object.entries(others)) assert.equal(words, "off weakened", what);
     // The test's gateway says nothing beside a sealed answer: then it is not known.
     assert.equal(sealed, "unknown unknown");
+    // The listener's own refusals, which never reach the proxy's routes.
+    for (
+      const [status, headers, body] of [
+        [403, { origin: "https://evil.example" }, "{}"],
+        [415, { "content-type": "text/plain" }, "{}"],
+        [413, { "content-length": String(2 ** 40) }, "{}"],
+      ] as const
+    ) {
+      const response = await rawPost(url, headers, body);
+      assert.match(response, new RegExp(`^HTTP/1.1 ${status} `));
+      assert.match(response, /\r\nsecllama-encryption: (?:off|unknown)\r\n/);
+      assert.match(response, /\r\nsecllama-isolation: (?:weakened|unknown)\r\n/);
+    }
   }));
 
 Deno.test("proxy: inference is sealed, and the gateway sees no byte of it", () =>
