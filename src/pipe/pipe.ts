@@ -7,6 +7,7 @@ import { type Bytes, utf8, utf8Decode, zero } from "../bytes.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { Exchange, type JsonObject, MAX_HEAD_BYTES, WINDOW_BYTES } from "./exchange.ts";
+import { CONTROL_RATE, EMPTY_RATE, FrameBudget } from "./frame_budget.ts";
 import {
   broken,
   encodeFrame,
@@ -32,6 +33,8 @@ export interface PipeOptions {
   readonly onSecret?: (payload: Bytes) => void;
   /** A new exchange (runner side). A rejection cancels the exchange. */
   readonly onExchange?: (exchange: Exchange) => Promise<void>;
+  /** Milliseconds, never going back; for tests. */
+  readonly now?: () => number;
 }
 
 export class Pipe {
@@ -40,9 +43,16 @@ export class Pipe {
   #nextId = 1;
   #lastOpened = 0;
   #failure: SecLlamaError | undefined;
+  /** What a runner may send beside its answers; a gateway is trusted. */
+  readonly #control: FrameBudget | undefined;
+  readonly #empty: FrameBudget | undefined;
 
   constructor(options: PipeOptions) {
     this.#options = options;
+    if (options.side === "gateway") {
+      this.#control = new FrameBudget(CONTROL_RATE, options.now);
+      this.#empty = new FrameBudget(EMPTY_RATE, options.now);
+    }
   }
 
   /** Exchanges that are open. */
@@ -129,6 +139,7 @@ export class Pipe {
     switch (frame.type) {
       case FRAME.control:
         if (frame.exchange !== 0) throw broken("a control frame names an exchange");
+        if (this.#control?.take() === false) throw broken("more messages than it can have");
         // The boot message holds a Modelfile's texts; what a runner sends is small, and a runner is not trusted.
         return this.#options.onControl(
           parseJson(frame.payload, gateway ? MAX_HEAD_BYTES : MAX_PAYLOAD_BYTES),
@@ -143,6 +154,11 @@ export class Pipe {
         return this.#opened(frame);
     }
     const exchange = this.#exchanges.get(frame.exchange);
+    const carries = exchange !== undefined && frame.type !== FRAME.credit &&
+      (frame.type !== FRAME.data || frame.payload.length > 0);
+    if (!carries && this.#empty?.take() === false) {
+      throw broken("more empty frames than it can have");
+    }
     // Frames that were under way when this side cancelled or finished are expected; ids never used are garbage.
     if (!exchange) {
       const used = gateway ? frame.exchange < this.#nextId : frame.exchange <= this.#lastOpened;
