@@ -165,24 +165,62 @@ function toResponse(message: IncomingMessage): Response {
   return new Response(body, { status, headers });
 }
 
-/** What it is, where it says so by itself. Asked over another connection, for nothing that is anybody's. */
-async function notOurs({ hostname, port }: LocalProxy): Promise<SecLlamaError> {
-  const address = `${hostname}:${port}`;
-  let version: unknown;
+/**
+ * Looks whether the port of a proxy that is to start is free, to say by name who has it. Whoever takes it afterwards is seen by the
+ * proxy itself.
+ * @throws {SecLlamaError} `port-in-use`.
+ */
+export async function refuseTakenPort({ hostname, port }: LocalProxy): Promise<void> {
+  try {
+    return Deno.listen({ hostname, port }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) return; // the proxy says what is wrong
+  }
+  const what = `port ${port} of ${hostname} is in use`;
+  const elsewhere = `secllama serve --proxy-port=${port === 11444 ? 11445 : 11444}`;
+  switch (await holderOf({ hostname, port })) {
+    case "ollama":
+      throw new SecLlamaError("port-in-use", `${what}: Ollama has it, or what speaks like it`, {
+        hint: `end it (systemctl stop ollama, or quit its app), or run beside it: ${elsewhere}`,
+      });
+    case "secllama":
+      throw new SecLlamaError("port-in-use", `${what}: a SecLlama serves there already`, {
+        hint: `to see what it has loaded: secllama ps; for a second one: ${elsewhere}`,
+      });
+    default:
+      throw new SecLlamaError("port-in-use", what, {
+        hint: `end the program that has it, or use another port: ${elsewhere}`,
+      });
+  }
+}
+
+/** What listens there, where it says so by itself. Asked for nothing that is anybody's. */
+async function holderOf(
+  { hostname, port }: Pick<LocalProxy, "hostname" | "port">,
+): Promise<"secllama" | "ollama" | "unknown"> {
   try {
     const signal = AbortSignal.timeout(PROOF_TIMEOUT_MS);
-    const url = `http://${address}${ROUTES.version.path}`;
-    version = await (await fetch(url, { signal, redirect: "error" })).json();
-  } catch { /* it speaks no such language */ }
-  const { secllama, version: number } = Object(version) as Record<string, unknown>;
-  if (typeof secllama === "string") {
+    const url = `http://${hostname}:${port}${ROUTES.version.path}`;
+    const answer = await (await fetch(url, { signal, redirect: "error" })).json();
+    const { secllama, version } = Object(answer) as Record<string, unknown>;
+    if (typeof secllama === "string") return "secllama";
+    return typeof version === "string" ? "ollama" : "unknown";
+  } catch {
+    return "unknown"; // it speaks no such language
+  }
+}
+
+async function notOurs({ hostname, port }: LocalProxy): Promise<SecLlamaError> {
+  const address = `${hostname}:${port}`;
+  const holder = await holderOf({ hostname, port });
+  if (holder === "secllama") {
     return refused(
       `a SecLlama of another data folder or profile answers on ${address}`,
       "run the command with its SECLLAMA_DATA_DIR or --profile; nothing was sent to it",
     );
   }
   return refused(
-    typeof number === "string"
+    holder === "ollama"
       ? `what answers on ${address} is Ollama, or speaks like it; it is not SecLlama`
       : `what answers on ${address} is not SecLlama`,
   );

@@ -1,6 +1,7 @@
 /** `secllama serve`: says what is switched off in the first lines that it prints. */
 import type { Banner } from "../app/banner.ts";
 import { openReadyLine } from "../app/ready_line.ts";
+import { refuseTakenPort } from "../app/local_proxy.ts";
 import { startServe } from "../app/serve.ts";
 import { readOllamaEnvironment } from "../config/ollama_env.ts";
 import { EXIT } from "../errors.ts";
@@ -9,7 +10,7 @@ import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { installationFor } from "./installation.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
-import { readSettings, SETTING_OPTIONS } from "./settings.ts";
+import { askedProxy, readSettings, SETTING_OPTIONS } from "./settings.ts";
 import type { Tui } from "./tui.ts";
 
 export const serveCommand: Command = {
@@ -42,6 +43,9 @@ export const serveCommand: Command = {
     for (const warning of readOllamaEnvironment(env).warnings) tui.warn(warning);
     const ollama = settings.config.ollamaModels === "" ? await findOllamaStore(env) : undefined;
     if (ollama !== undefined) tui.note(offerOllamaStore(ollama));
+    if (!flag(context, "no-proxy") && settings.config.proxyPort !== 0) {
+      await refuseTakenPort(askedProxy(settings));
+    }
     const running = await startServe({
       settings,
       env,

@@ -112,6 +112,26 @@ Deno.test({
           await listener.end();
         }
       });
+      await t.step("serve says who has its port, and what to do", async () => {
+        for (
+          const [kind, says] of [
+            [
+              "ollama",
+              /is in use: Ollama has it.*\nhint: .*systemctl stop ollama.*--proxy-port=11444/,
+            ],
+            ["nothing", /is in use\nhint: end the program that has it.*--proxy-port=11444/],
+          ] as const
+        ) {
+          const listener = await listen(0, kind);
+          const serve = await cli(
+            ["serve", "--ephemeral", "--port=0", `--proxy-port=${listener.port}`],
+            { env },
+          );
+          assert.match(serve.stderr, says);
+          assert.equal(serve.code, 5);
+          await listener.end();
+        }
+      });
       await t.step(
         "one that passes the challenge on to the true proxy gets no prompt either",
         async () => {
