@@ -4,8 +4,11 @@
  */
 import { SecLlamaError } from "../errors.ts";
 
-/** The runner without a model: Deno's runtime, llama.cpp's libraries, buffers of the pipe. Measured: 60 to 90 MiB. */
-const RUNNER_BYTES = 96 * 2 ** 20;
+/**
+ * The runner without a model: Deno's runtime, llama.cpp's libraries, buffers of the pipe. Measured: 90 to 130 MiB. Most of it is
+ * pages of the program, all of which are in memory before the second filter; several runners share them.
+ */
+const RUNNER_BYTES = 144 * 2 ** 20;
 /** Tokens of the largest batch, as the engine has them. */
 const BATCH_TOKENS = 512;
 /** Values that llama.cpp keeps at once for one token of a batch, in multiples of the model's width. */
