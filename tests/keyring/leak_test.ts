@@ -38,17 +38,21 @@ async function files(folder: string): Promise<Uint8Array> {
   return concat(...parts);
 }
 
-/** What was written under `folder` since `start`, as far as it can be read. Other programs write there at the same time. */
+/**
+ * What was written under `folder` since `start`, as far as it can be read. Other programs write there at the same time. Other file
+ * systems are left out: a /proc that somebody mounted there has files that never end.
+ */
 async function written(folder: string, start: Date): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
+  const { dev } = await Deno.lstat(folder);
   const entries = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
   for (const entry of entries) {
     const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory) parts.push(await written(path, start));
-    if (!entry.isFile) continue;
     try {
-      const { mtime, size } = await Deno.lstat(path);
-      if (mtime !== null && mtime >= start && size < 16 * 1024 * 1024) {
+      const { mtime, size, dev: own } = await Deno.lstat(path);
+      if (own !== dev) continue;
+      if (entry.isDirectory) parts.push(await written(path, start));
+      else if (entry.isFile && mtime !== null && mtime >= start && size < 16 * 1024 * 1024) {
         parts.push(await Deno.readFile(path));
       }
     } catch { /* removed meanwhile, or another user's */ }
