@@ -6,7 +6,7 @@ import { ATTACKS } from "../../src/escape/attacks/list.ts";
 import { ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
 import { judge } from "../../src/escape/run/judge.ts";
 import type { Step } from "../../src/linux/syscall_table.ts";
-import { linux } from "../../src/linux/libc.ts";
+import { linux, SystemCallError } from "../../src/linux/libc.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, judgeRunner, measureRunner } from "../../src/sandbox/linux/measure.ts";
 import type { LinuxPlan } from "../../src/sandbox/linux/plan.ts";
@@ -72,6 +72,16 @@ function withoutWords(plan: LinuxPlan, words: readonly string[]): LinuxPlan {
   return { ...plan, argv };
 }
 
+/** "/" where it cannot be read: an ordinary user may not follow the link of a process in another user namespace. */
+function workingFolder(pid: number): string {
+  try {
+    return linux().readLink(`/proc/${pid}/cwd`);
+  } catch (error) {
+    if (error instanceof SystemCallError) return "/";
+    throw error;
+  }
+}
+
 async function attackOnce(
   attackRun: AttackRun,
   plan: LinuxPlan,
@@ -89,6 +99,7 @@ async function attackOnce(
     }, options);
   let layers: ReturnType<typeof measureRunner> = [];
   let session = "";
+  let folder = "/";
   const run = await attackRun.run(start, {
     attacks: TOGETHER,
     model: null,
@@ -99,6 +110,7 @@ async function attackOnce(
       const stat = linux().readText(`/proc/${pid}/stat`);
       session = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[3]!;
       if (session === String(pid)) session = "";
+      folder = workingFolder(pid);
     },
   });
   if (run.outcomes.size === 0) {
@@ -111,6 +123,7 @@ async function attackOnce(
     measured: [
       ...judgeRunner(plan, layers, run.lockdown),
       ...(session === "" ? [] : [`session: the gateway's, ${session}`]),
+      ...(folder === "/" ? [] : [`working folder: ${folder}`]),
     ],
     attacks: TOGETHER.filter((name) => judge(name, run).verdict === "out"),
   };

@@ -12,6 +12,8 @@ import { until } from "../support/patience.ts";
 
 const full = Deno.env.get("SECLLAMA_FULL") === "1";
 const SAMPLE = 10;
+/** A plain run draws the same steps everywhere: what it has not met, it does not meet for the first time on somebody else's machine. */
+const FIXED_SEED = 20260401;
 
 /** Steps whose absence is not seen in such a run. `only`: for this kind of run. */
 const UNNOTICED: readonly { what: RegExp; index?: number; only?: string; why: string }[] = [
@@ -26,6 +28,11 @@ const UNNOTICED: readonly { what: RegExp; index?: number; only?: string; why: st
     what: /^leave the folder$/,
     only: "with a private root",
     why: "the old folder is out of reach",
+  },
+  {
+    what: /^leave the folder$/,
+    only: "ordinary, without namespaces",
+    why: "no call of stage 2 names a file, and the kernel does not show this user the folder",
   },
   {
     what: /^readlink .*\/user$|gateway's user:/,
@@ -95,7 +102,7 @@ async function sabotage(
   const all = await runStaged<Sabotage[]>(stage, "sabotage", { ...order, sabotages: null }, {
     asUser,
   });
-  const seed = crypto.getRandomValues(new Uint32Array(1))[0]!;
+  const seed = full ? crypto.getRandomValues(new Uint32Array(1))[0]! : FIXED_SEED;
   const chosen = (full ? all : choose(all, seed)).map(withReason);
   console.log(`${chosen.length - 1} of ${all.length - 1} left out one by one, seed ${seed}`);
   const results = await runStaged<Noticed[]>(stage, "sabotage", { ...order, sabotages: chosen }, {
