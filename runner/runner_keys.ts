@@ -1,6 +1,7 @@
 /** The runner PSKs that the gateway gave to this start of this runner: those of clients that came, and no others. */
 import type { Bytes } from "../src/bytes.ts";
 import { decodeKeyFrame, type GivenKey } from "../src/pipe/key_frames.ts";
+import { wipe } from "../src/secret.ts";
 
 export class RunnerKeys {
   readonly #keys = new Map<string, GivenKey>();
@@ -14,13 +15,13 @@ export class RunnerKeys {
     const frame = decodeKeyFrame(payload);
     if (frame.kind === "give") {
       for (const key of frame.keys) {
-        this.#keys.get(key.pskId)?.psk.fill(0);
+        wipe(this.#keys.get(key.pskId)?.psk);
         this.#keys.set(key.pskId, key);
       }
       return [];
     }
     for (const id of frame.ids) {
-      this.#keys.get(id)?.psk.fill(0);
+      wipe(this.#keys.get(id)?.psk);
       this.#keys.delete(id);
     }
     return frame.kind === "revoke" ? frame.ids : [];

@@ -71,8 +71,3 @@ export function u64(value: number): Bytes {
   new DataView(out.buffer).setBigUint64(0, BigInt(value));
   return out;
 }
-
-/** Overwrites the array with zeroes. What V8 copied elsewhere before is out of reach. */
-export function zero(bytes: Uint8Array): void {
-  bytes.fill(0);
-}

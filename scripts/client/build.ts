@@ -69,6 +69,9 @@ async function bundle(platform: string, output: string): Promise<void> {
   const built = await Deno.readTextFile(output);
   const nodeOnly = /^import .*from "node:.*$/m.exec(built)?.[0];
   if (platform === "browser" && nodeOnly) throw new Error(`the browser's bundle has: ${nodeOnly}`);
+  // Nothing here makes older syntax of it, and Node 20 and browsers do not know it: see src/secret.ts.
+  const tooNew = /^\s*(await )?using \w+ =.*$/m.exec(built)?.[0];
+  if (tooNew) throw new Error(`the bundle has a \`using\`: ${tooNew.trim()}`);
 }
 
 async function notices(): Promise<string> {

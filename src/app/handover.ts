@@ -4,6 +4,7 @@
  */
 import type { Credentials } from "../client/mod.ts";
 import { SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import type { Backend, KeySource } from "../keys/mod.ts";
 
 /** Stores that the proxy can read by itself, without asking anybody anything. */
@@ -26,9 +27,8 @@ export async function encodeHandover(gateway: string, keys: KeySource): Promise<
   if (OS_STORES.has(keys.backend)) return JSON.stringify({ gateway, store: true });
   using ring = await keys.ring();
   const { pskId, psk, hid } = ring.credentials()!;
-  const line = JSON.stringify({ gateway, pskId, psk: psk.toBase64(), hid: hid.toBase64() });
-  psk.fill(0);
-  return line;
+  using _wiped = secret(psk);
+  return JSON.stringify({ gateway, pskId, psk: psk.toBase64(), hid: hid.toBase64() });
 }
 
 /** @throws {SecLlamaError} `usage` for a line that {@link encodeHandover} does not write. */

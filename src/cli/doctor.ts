@@ -4,6 +4,7 @@
  * It makes no key and changes nothing. Exit 0 only if all holds.
  */
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
 import { silentLogger } from "../log.ts";
@@ -207,7 +208,7 @@ async function keyCheck(context: CommandContext): Promise<Check> {
   try {
     const chosen = await chooseBackend({ env: context.env, interactive: false });
     if (chosen.kind === "fixed") {
-      chosen.key.fill(0);
+      wipe(chosen.key);
       return {
         name: "key",
         result: "note",

@@ -3,6 +3,7 @@
  * document out, and the exit code of the error table. Nothing here prints key bytes.
  */
 import { SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import { destroyAll } from "../keys/keyset/destroy_all.ts";
 import { kidOf } from "../keys/keyset/kid.ts";
 import { outsideStatus } from "../keys/keyset/status.ts";
@@ -67,8 +68,8 @@ const status: Command = {
   async run(context) {
     const chosen = await choose(context);
     if (chosen.kind === "fixed") {
-      const kid = await kidOf(chosen.key);
-      chosen.key.fill(0);
+      using key = secret(chosen.key);
+      const kid = await kidOf(key);
       report(context, outsideStatus(chosen.backend, kid), [
         `key ${kid} from ${BACKEND_NAMES[chosen.backend]}; it cannot rotate`,
       ]);

@@ -1,6 +1,7 @@
 /** What the commands of `secllama key` share: opening the key source, reading a kid, reporting. */
 import { dataDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
 import { checkAccess } from "../keys/stores/access.ts";
 import { chooseBackend, type Chosen } from "../keys/stores/backend.ts";
 import { isKid } from "../keys/keyset/kid.ts";
@@ -51,7 +52,7 @@ export function managerOf(
 export async function openManager(context: CommandContext, action: string): Promise<KeyManager> {
   const chosen = await choose(context);
   if (chosen.kind === "store") return managerOf(context, chosen);
-  chosen.key.fill(0);
+  wipe(chosen.key);
   throw new SecLlamaError(
     "key-refused",
     `secllama cannot ${action} a key from ${BACKEND_NAMES[chosen.backend]}: it keeps no such keys`,

@@ -1,5 +1,6 @@
 /** `secllama key export` and `secllama key import`. */
 import { SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import { ENVELOPE_CAP_BYTES } from "../keys/stores/envelope.ts";
 import { ioError } from "../keys/keyset/manifest_file.ts";
 import {
@@ -24,15 +25,11 @@ export const exportCommand: Command = {
   async run(context) {
     const path = context.positionals[0]!;
     const manager = await openManager(context, "export");
-    (await manager.read()).activeKey.fill(0); // say what is wrong before asking for a passphrase
-    const passphrase = await exportPassphrase(context, true);
-    try {
-      const { file, kids } = await manager.exportTo(passphrase);
-      await writeNew(path, file);
-      report(context, { path, kids }, [`wrote ${plural(kids.length, "key")} to ${path}`]);
-    } finally {
-      passphrase.fill(0);
-    }
+    await manager.verifiedManifest(); // say what is wrong before asking for a passphrase
+    using passphrase = secret(await exportPassphrase(context, true));
+    const { file, kids } = await manager.exportTo(passphrase);
+    await writeNew(path, file);
+    report(context, { path, kids }, [`wrote ${plural(kids.length, "key")} to ${path}`]);
     return 0;
   },
 };
@@ -66,19 +63,15 @@ export const importCommand: Command = {
       throw ioError("read", path, error);
     }
     const manager = await openManager(context, "import");
-    const passphrase = await exportPassphrase(context, false);
-    try {
-      const done = await manager.importFrom(file, passphrase, { revive: flag(context, "revive") });
-      report(context, done, [
-        `added ${done.added.length}, put back ${done.restored.length}, there already ${done.present.length}`,
-        `the active key is ${done.active}`,
-        ...done.destroyed.map((kid) =>
-          `not added, it was destroyed here: ${kid} (--revive brings it back)`
-        ),
-      ]);
-    } finally {
-      passphrase.fill(0);
-    }
+    using passphrase = secret(await exportPassphrase(context, false));
+    const done = await manager.importFrom(file, passphrase, { revive: flag(context, "revive") });
+    report(context, done, [
+      `added ${done.added.length}, put back ${done.restored.length}, there already ${done.present.length}`,
+      `the active key is ${done.active}`,
+      ...done.destroyed.map((kid) =>
+        `not added, it was destroyed here: ${kid} (--revive brings it back)`
+      ),
+    ]);
     return 0;
   },
 };

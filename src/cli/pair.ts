@@ -2,6 +2,7 @@
 import { encodeQR } from "qr";
 import { encodePairing } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
@@ -44,13 +45,13 @@ See docs/remote.md.`,
       using ring = await keys.ring();
       const credentials = ring.credentials(client.id);
       if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
+      using _wiped = secret(credentials.psk);
       const { url, certificate } = address;
       const pairing = encodePairing({
         url,
         ...credentials,
         ...(certificate === undefined ? {} : { certificate }),
       });
-      credentials.psk.fill(0);
       show(context, { name: client.name, id: client.id, url, pairing });
       if (address.newName !== undefined) {
         context.tui.note(

@@ -9,6 +9,7 @@ import {
   type SealedFetchOptions,
 } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
 import { listPairings, PairingStore } from "../keys/mod.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
@@ -184,7 +185,7 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
 async function pairingStore(context: CommandContext, dataDir: string): Promise<PairingStore> {
   const chosen = await chooseBackend(keySourceOptions(context, dataDir));
   if (chosen.kind === "store") return new PairingStore(dataDir, chosen.store);
-  chosen.key.fill(0);
+  wipe(chosen.key);
   throw new SecLlamaError("key-refused", "this key source cannot keep a pairing", {
     hint: "use the key store, or a passphrase-wrapped file: --key-file; " +
       "or keep it in memory: secllama proxy --pair - --ephemeral",

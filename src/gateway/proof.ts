@@ -8,6 +8,7 @@ import { collect } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
 import { bodyLimit, routeOf, ROUTES, takes } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import {
   NOW_HEADER,
   parseProof,
@@ -64,9 +65,8 @@ export class ProofGate {
     const proof = value === null ? undefined : parseProof(value);
     const host = proof && await this.#options.proofKey(proof.pskId);
     if (proof === undefined || host === undefined) throw refused();
-    const good = verifyProof(proof, request, host);
-    host.key.fill(0);
-    if (!good) throw refused();
+    using _wiped = secret(host.key);
+    if (!verifyProof(proof, request, host)) throw refused();
     const now = this.#now();
     if (Math.abs(proof.time - now) > PROOF_SKEW_MS || proof.time < this.#startedMs) {
       throw new SecLlamaError("clock", "the proof's time is too far from the gateway's clock", {

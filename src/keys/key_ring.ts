@@ -17,6 +17,7 @@ import {
 } from "../sealed/psk.ts";
 import { sealRenewal } from "../sealed/renewal_sealer.ts";
 import type { PairedClient } from "./clients/client_list.ts";
+import { type Secret, secret, wipe } from "../secret.ts";
 
 /** A key of the keyset that is not destroyed and was not retired as compromised. */
 export interface RingKey {
@@ -107,12 +108,14 @@ export class KeyRing implements Disposable {
 
   /** The key of the metadata proofs of `pskId`. The caller zeroes it. */
   proofKey(pskId: string): Bytes | undefined {
-    return this.#using(this.#psk(pskId), deriveProofKey);
+    using psk = this.#psk(pskId);
+    return psk && deriveProofKey(psk);
   }
 
   /** What `pskId` shares with the start `rn` of a runner of this host. The caller zeroes it. */
   runnerPsk(pskId: string, rn: Uint8Array): Bytes | undefined {
-    return this.#using(this.#hostPsk(pskId), (psk) => deriveRunnerPsk(psk, rn));
+    using psk = this.#hostPsk(pskId);
+    return psk && deriveRunnerPsk(psk, rn);
   }
 
   /** The host's word to `pskId` that the runner of `model` is the start `rn`; see key_document.ts. */
@@ -120,10 +123,8 @@ export class KeyRing implements Disposable {
     pskId: string,
     what: { rn: Uint8Array; model: string; challenge: Uint8Array },
   ): Bytes | undefined {
-    return this.#using(
-      this.#hostPsk(pskId),
-      (psk) => attest(psk, { ...what, gen: this.gen }),
-    );
+    using psk = this.#hostPsk(pskId);
+    return psk && attest(psk, { ...what, gen: this.gen });
   }
 
   /** The psk_id that a client under `pskId` should come with; undefined if it is this one, or there is none. */
@@ -137,14 +138,10 @@ export class KeyRing implements Disposable {
   /** The newer key of the client under `pskId`, sealed to it under the one it has; undefined if it has the newest. */
   renewal(pskId: string): Bytes | undefined {
     const newer = this.newer(pskId);
-    const psk = newer === undefined ? undefined : this.#psk(newer);
-    if (newer === undefined || psk === undefined) return undefined;
-    const sealed = this.#using(
-      this.#psk(pskId),
-      (old) => sealRenewal({ pskId: newer, psk, gen: this.gen }, old, this.hid),
-    );
-    psk.fill(0);
-    return sealed;
+    using psk = newer === undefined ? undefined : this.#psk(newer);
+    using old = this.#psk(pskId);
+    if (newer === undefined || psk === undefined || old === undefined) return undefined;
+    return sealRenewal({ pskId: newer, psk, gen: this.gen }, old, this.hid);
   }
 
   /** Whether `pskId` is a client's newest key, and the list does not know yet that it has it. */
@@ -156,7 +153,7 @@ export class KeyRing implements Disposable {
 
   /** Zeroes its keys. */
   [Symbol.dispose](): void {
-    for (const { transport } of this.#keys.values()) transport.fill(0);
+    for (const { transport } of this.#keys.values()) wipe(transport);
   }
 
   #find(pskId: string): { key: RingKey; client: string | undefined } | undefined {
@@ -178,24 +175,19 @@ export class KeyRing implements Disposable {
     return retiredMs !== undefined && now().getTime() < retiredMs + graceMs;
   }
 
-  #psk(pskId: string): Bytes | undefined {
+  #psk(pskId: string): Secret | undefined {
     const found = this.#find(pskId);
     if (found === undefined) return undefined;
     const { key: { transport }, client } = found;
-    return client === undefined
-      ? deriveLocalPsk(transport)
-      : deriveClientPsk(transport, fromHex(client));
+    return secret(
+      client === undefined
+        ? deriveLocalPsk(transport)
+        : deriveClientPsk(transport, fromHex(client)),
+    );
   }
 
-  #hostPsk(pskId: string): Bytes | undefined {
-    return this.#using(this.#psk(pskId), (psk) => deriveHostPsk(psk, this.hid));
-  }
-
-  /** `derive` of `key`, which is zeroed. */
-  #using(key: Bytes | undefined, derive: (key: Bytes) => Bytes): Bytes | undefined {
-    if (key === undefined) return undefined;
-    const derived = derive(key);
-    key.fill(0);
-    return derived;
+  #hostPsk(pskId: string): Secret | undefined {
+    using psk = this.#psk(pskId);
+    return psk && secret(deriveHostPsk(psk, this.hid));
   }
 }

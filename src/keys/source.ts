@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { type Secret, secret, wipe } from "../secret.ts";
 import { deriveTransport } from "../sealed/psk.ts";
 import { checkAccess } from "./stores/access.ts";
 import { type BackendOptions, chooseBackend } from "./stores/backend.ts";
@@ -93,7 +94,7 @@ export async function openKeySource(options: KeySourceOptions): Promise<KeySourc
   }
   let initialised = false;
   try {
-    (await manager.read()).activeKey.fill(0);
+    await manager.verifiedManifest();
   } catch (error) {
     if (!(error instanceof SecLlamaError) || error.code !== "key-not-initialised") throw error;
     if (!options.autoInit) throw error;
@@ -169,7 +170,7 @@ class FixedSource implements KeySource {
     const warnings = await checkAccess(dataDir, "the data folder");
     const file = new ManifestFile(dataDir);
     const keys = {
-      active: () => Promise.resolve({ kid, key: notClosed(key).slice() }),
+      active: () => onlyKey(kid, key, kid).then((copy) => ({ kid, key: copy })),
       masterKey: (other: string) => onlyKey(kid, key, other),
     };
     const hid = await ensureHostId(file, () => new ClientRegistry(file, keys).hostId());
@@ -189,8 +190,8 @@ class FixedSource implements KeySource {
 
   async ring(): Promise<KeyRing> {
     const clients = await this.#clients?.read() ?? new Map();
-    const transport = deriveTransport(notClosed(this.#key));
-    const ring = new KeyRing({
+    using transport = secret(deriveTransport(notClosed(this.#key)));
+    return new KeyRing({
       hid: this.hid,
       gen: 1,
       keys: [{ kid: this.kid, transport, active: true, createdMs: 0 }],
@@ -198,8 +199,6 @@ class FixedSource implements KeySource {
       graceMs: 0,
       now: () => new Date(),
     });
-    transport.fill(0);
-    return ring;
   }
 
   clients(): ClientRegistry {
@@ -223,7 +222,7 @@ class FixedSource implements KeySource {
   }
 
   close(): void {
-    this.#key.fill(0);
+    wipe(this.#key);
   }
 }
 
@@ -258,8 +257,8 @@ async function whatIsWrong(
   return warnings;
 }
 
-function onlyKey(kid: string, key: Bytes, wanted: string): Promise<Bytes> {
-  if (wanted === kid) return Promise.resolve(notClosed(key).slice());
+function onlyKey(kid: string, key: Bytes, wanted: string): Promise<Secret> {
+  if (wanted === kid) return Promise.resolve(secret(notClosed(key).slice()));
   return Promise.reject(new SecLlamaError("key-lost", `there is no key ${wanted}`));
 }
 
@@ -298,8 +297,7 @@ class StoreSource implements KeySource {
       & { initialised: boolean },
   ): Promise<StoreSource> {
     const warnings = await checkAccess(dataDir, "the data folder");
-    const { manifest, activeKey } = await manager.read();
-    activeKey.fill(0);
+    const manifest = await manager.verifiedManifest();
     const kid = manifest.active;
     const hid = await ensureHostId(manager.file, () => manager.clients().hostId());
     // The system's own stores repeat generation and revision themselves.
@@ -380,11 +378,8 @@ class StoreSource implements KeySource {
 
   async auditKey(): Promise<Bytes> {
     const { activeKey } = await this.#manager.read();
-    try {
-      return await deriveAudit(activeKey);
-    } finally {
-      activeKey.fill(0);
-    }
+    using _wiped = activeKey;
+    return await deriveAudit(activeKey);
   }
 
   storage(): StorageKeys {
@@ -392,18 +387,17 @@ class StoreSource implements KeySource {
   }
 
   close(): void {
-    for (const { transport } of this.#cached?.keys ?? []) transport.fill(0);
+    for (const { transport } of this.#cached?.keys ?? []) wipe(transport);
     this.#cached = undefined;
   }
 
   async #load(): Promise<{ gen: number; keys: RingKey[] }> {
-    const { manifest, activeKey } = await this.#manager.read();
-    activeKey.fill(0);
+    const manifest = await this.#manager.verifiedManifest();
     const keys: RingKey[] = [];
     for (const kid of liveKids(manifest)) {
       const { state, created, retired, compromised } = manifest.keys[kid]!;
       if (compromised) continue;
-      const key = await readKey(this.#manager.store, kid);
+      using key = await readKey(this.#manager.store, kid);
       keys.push({
         kid,
         transport: deriveTransport(key),
@@ -411,7 +405,6 @@ class StoreSource implements KeySource {
         createdMs: Date.parse(created),
         ...(retired === null ? {} : { retiredMs: Date.parse(retired) }),
       });
-      key.fill(0);
     }
     return { gen: manifest.gen, keys };
   }

@@ -13,6 +13,7 @@
  */
 import { type Bytes, concat, u16, utf8, utf8Decode } from "../bytes.ts";
 import { broken } from "./frame.ts";
+import { wipe } from "../secret.ts";
 
 const [GIVE, FORGET, REVOKE] = [1, 2, 3];
 const PSK_BYTES = 32;
@@ -96,6 +97,6 @@ function framed(kind: number, entries: readonly Uint8Array[]): Bytes[] {
     size += entry.length;
   }
   flush();
-  for (const entry of entries) entry.fill(0);
+  wipe(...entries);
   return frames;
 }

@@ -3,9 +3,10 @@
  * knows nothing of what the bytes mean. Garbage from the other side ends the pipe with `pipe-broken`: the gateway then
  * kills that runner, a runner then exits.
  */
-import { type Bytes, utf8, utf8Decode, zero } from "../bytes.ts";
+import { type Bytes, utf8, utf8Decode } from "../bytes.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
 import { Exchange, type JsonObject, MAX_HEAD_BYTES, WINDOW_BYTES } from "./exchange.ts";
 import { CONTROL_RATE, EMPTY_RATE, FrameBudget } from "./frame_budget.ts";
 import {
@@ -128,8 +129,8 @@ export class Pipe {
     const bytes = encodeFrame(type, exchange, payload);
     const written = this.#options.write(bytes);
     if (type === FRAME.secret) {
-      if (written) return written.then(() => zero(bytes));
-      zero(bytes);
+      if (written) return written.then(() => wipe(bytes));
+      wipe(bytes);
     }
     return written;
   }
@@ -149,7 +150,7 @@ export class Pipe {
           throw broken("a secret came the wrong way");
         }
         this.#options.onSecret(frame.payload);
-        return zero(frame.payload);
+        return wipe(frame.payload);
       case FRAME.open:
         return this.#opened(frame);
     }

@@ -17,6 +17,7 @@ import {
   x25519Public,
   x25519PublicOf,
 } from "./x25519.ts";
+import { wipe } from "../secret.ts";
 
 const ID = 0x0020;
 const NAME = "DHKEM(X25519, HKDF-SHA256)";
@@ -66,14 +67,12 @@ function derive(
   info: Uint8Array,
 ): Bytes {
   const labeledIkm = concat(VERSION, SUITE_ID, labels.extract, ikm);
-  const okm = hkdfSha256(
-    labeledIkm,
-    NONE,
-    concat(u16(32), VERSION, SUITE_ID, labels.expand, info),
-    32,
-  );
-  labeledIkm.fill(0);
-  return okm;
+  const labeledInfo = concat(u16(32), VERSION, SUITE_ID, labels.expand, info);
+  try {
+    return hkdfSha256(labeledIkm, NONE, labeledInfo, 32);
+  } finally {
+    wipe(labeledIkm);
+  }
 }
 
 /** ExtractAndExpand of section 4.1. */

@@ -19,6 +19,7 @@ import {
   KEY_BYTES,
   NONCE_BYTES,
 } from "./primitives.ts";
+import { wipe } from "../secret.ts";
 
 /** A KEM as the library's factories make it. */
 export type Kem = KEM;
@@ -94,13 +95,15 @@ export class Hpke {
     // Extract and expand in one call, thrice, is quicker than one extract and three expands.
     const derive = (label: Uint8Array, length: number) =>
       hkdfSha256(ikm, shared, labeledInfo(id, label, context, length), length);
-    const schedule = {
-      key: derive(LABELS.key, KEY_BYTES),
-      baseNonce: derive(LABELS.baseNonce, NONCE_BYTES),
-      exporter: derive(LABELS.exp, HASH_BYTES),
-    };
-    ikm.fill(0);
-    return new Context(id, schedule);
+    try {
+      return new Context(id, {
+        key: derive(LABELS.key, KEY_BYTES),
+        baseNonce: derive(LABELS.baseNonce, NONCE_BYTES),
+        exporter: derive(LABELS.exp, HASH_BYTES),
+      });
+    } finally {
+      wipe(ikm);
+    }
   }
 
   #scheduleContext(mode: Uint8Array, pskId: Uint8Array, info: Uint8Array): Bytes {

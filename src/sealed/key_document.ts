@@ -16,6 +16,7 @@ import { type Bytes, concat, toBase64Url, u64, utf8 } from "../bytes.ts";
 import { hmacSha256, KEY_BYTES } from "./primitives.ts";
 import { deriveAttestKey } from "./psk.ts";
 import { hkdf } from "./suite.ts";
+import { wipe } from "../secret.ts";
 
 export const CHALLENGE_BYTES = 16;
 
@@ -75,16 +76,12 @@ export function attest(
   },
 ): Bytes {
   const key = deriveAttestKey(hostPsk);
-  const mac = hmacSha256(
-    key,
-    utf8("SLA1"),
-    rn,
-    u64(gen),
-    utf8(parseModelName(model).canonical),
-    challenge,
-  );
-  key.fill(0);
-  return mac;
+  try {
+    const name = utf8(parseModelName(model).canonical);
+    return hmacSha256(key, utf8("SLA1"), rn, u64(gen), name, challenge);
+  } finally {
+    wipe(key);
+  }
 }
 
 /**

@@ -14,6 +14,7 @@ import {
   randomFillSync,
 } from "node:crypto";
 import { type Bytes, concat } from "../bytes.ts";
+import { wipe } from "../secret.ts";
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 12;
@@ -78,7 +79,7 @@ export function gcmOpen(
   try {
     decipher.final();
   } catch {
-    plaintext.fill(0);
+    wipe(plaintext);
     throw new OpenFailed();
   }
   // Buffers may be slices of a shared pool; the caller gets memory of its own.

@@ -10,6 +10,7 @@ import { isSameModel } from "../api/model_name.ts";
 import { SEALED_BYTES } from "../api/routes.ts";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import { BodyReader } from "./body_reader.ts";
 import {
   DEFAULT_RECIPIENT_KEY_LIFE_MS,
@@ -155,7 +156,7 @@ export class Recipient {
     const suite = request.suite ?? this.#suites[0]!;
     if (!this.#suites.includes(suite)) throw unsupported(suite);
     // A copy: its owner zeroes the array when the key is replaced.
-    const runnerPsk = this.#options.psk(request.pskId)?.slice();
+    using runnerPsk = secret(this.#options.psk(request.pskId)?.slice());
     if (runnerPsk === undefined) throw unauthenticated();
     await this.#keys.rollIfDue();
     await this.#keys.offer(suite);
@@ -167,12 +168,10 @@ export class Recipient {
     const { hid, rn } = this.#options;
     const { gen, attest, model, challenge } = request;
     const { publicKey: pk, nbf, exp } = key;
-    const document = makeKeyDocument(
+    return makeKeyDocument(
       { suite, hid, rn, gen, pk, nbf, exp, now: this.#now() },
       { runnerPsk, attest, model, challenge },
     );
-    runnerPsk.fill(0);
-    return document;
   }
 
   /**
@@ -236,7 +235,7 @@ export class Recipient {
     let context: Context;
     let expected: Uint8Array;
     // A copy: when keys are replaced, the owner zeroes the array that a set-up under way still reads.
-    const psk = (this.#options.psk(header.pskId) ?? this.#nobody).slice();
+    using psk = secret((this.#options.psk(header.pskId) ?? this.#nobody).slice());
     try {
       context = await key.suite.hpke.setupRecipient(key.keyPair, enc, {
         info: requestInfo(bytes),
@@ -246,8 +245,6 @@ export class Recipient {
       expected = context.export(EXPORT_COMMIT, COMMIT_BYTES);
     } catch {
       throw unauthenticated();
-    } finally {
-      psk.fill(0);
     }
     if (!equalConstantTime(expected, commit)) throw unauthenticated();
     return { context, enc };

@@ -10,6 +10,7 @@
 import { type Bytes, concat, fromBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { isPskId } from "./header.ts";
 import { gcmOpenLarge, hkdfSha256, KEY_BYTES, NONCE_BYTES } from "./primitives.ts";
+import { wipe } from "../secret.ts";
 
 /** A sealed renewal is some 200 bytes; nothing real comes near this. */
 export const MAX_RENEWAL_BYTES = 1024;
@@ -28,22 +29,20 @@ export async function openRenewal(
   hid: Uint8Array,
 ): Promise<Renewal | undefined> {
   if (sealed.length > MAX_RENEWAL_BYTES || sealed.length < NONCE_BYTES) return undefined;
+  const key = renewalKey(oldPsk);
+  let json: Bytes | undefined;
   try {
     const nonce = sealed.subarray(0, NONCE_BYTES);
-    const json = await gcmOpenLarge(
-      renewalKey(oldPsk),
-      nonce,
-      renewalAad(hid),
-      sealed.subarray(NONCE_BYTES),
-    );
+    json = await gcmOpenLarge(key, nonce, renewalAad(hid), sealed.subarray(NONCE_BYTES));
     const { psk_id: pskId, psk, gen } = JSON.parse(utf8Decode(json));
-    json.fill(0);
     const bytes = fromBase64Url(psk);
     const good = typeof pskId === "string" && isPskId(pskId) && bytes.length === KEY_BYTES &&
       Number.isSafeInteger(gen) && gen >= 0;
     return good ? { pskId, psk: bytes, gen } : undefined;
   } catch {
     return undefined;
+  } finally {
+    wipe(key, json);
   }
 }
 

@@ -2,6 +2,7 @@
 import { type Bytes, concat, toBase64Url, utf8 } from "../bytes.ts";
 import { gcmSeal, NONCE_BYTES, randomBytes } from "./primitives.ts";
 import { type Renewal, renewalAad, renewalKey } from "./renewal.ts";
+import { secret } from "../secret.ts";
 
 /** The sealed renewal for the client whose PSK is `oldPsk`, on the host `hid`. `nonce` is for vectors. */
 export function sealRenewal(
@@ -10,10 +11,7 @@ export function sealRenewal(
   hid: Uint8Array,
   nonce: Uint8Array = randomBytes(NONCE_BYTES),
 ): Bytes {
-  const json = utf8(JSON.stringify({ psk_id: pskId, psk: toBase64Url(psk), gen }));
-  const key = renewalKey(oldPsk);
-  const sealed = concat(nonce, gcmSeal(key, nonce, renewalAad(hid), json));
-  key.fill(0);
-  json.fill(0);
-  return sealed;
+  using json = secret(utf8(JSON.stringify({ psk_id: pskId, psk: toBase64Url(psk), gen })));
+  using key = secret(renewalKey(oldPsk));
+  return concat(nonce, gcmSeal(key, nonce, renewalAad(hid), json));
 }

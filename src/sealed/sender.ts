@@ -5,6 +5,7 @@
 import type { Key } from "hpke";
 import { type Bytes, concat, equalConstantTime, fromBase64Url, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
 import { encodeRequestEnvelope, type Headers1 } from "./envelope.ts";
 import {
   encodeFrameHeader,
@@ -87,24 +88,32 @@ export async function verifyKeyDocument(
     });
   }
   const hostPsk = deriveHostPsk(options.psk, options.hid);
-  const runnerPsk = deriveRunnerPsk(hostPsk, announcement.rn);
   const { model, challenge } = options;
   const { rn, gen } = announcement;
-  const word = attest(hostPsk, { rn, gen, model, challenge });
-  hostPsk.fill(0);
+  let runnerPsk: Bytes;
+  let word: Bytes;
+  try {
+    runnerPsk = deriveRunnerPsk(hostPsk, rn);
+    word = attest(hostPsk, { rn, gen, model, challenge });
+  } finally {
+    wipe(hostPsk);
+  }
   const expected = announcementMac(announcement, { runnerPsk, attest: word, model, challenge });
   if (!equalConstantTime(expected, mac)) {
+    wipe(runnerPsk);
     throw new SecLlamaError("auth", "the runner's key does not authenticate", {
       hint: "the gateway may be another one than the key was made for",
     });
   }
   if (announcement.now < announcement.nbf || announcement.now >= announcement.exp) {
+    wipe(runnerPsk);
     throw new SecLlamaError("clock", "the runner announced a key that is not valid");
   }
   let publicKey: Key;
   try {
     publicKey = await suite.hpke.kem.DeserializePublicKey(announcement.pk);
   } catch (cause) {
+    wipe(runnerPsk);
     throw new SecLlamaError("malformed", "the runner's key is no public key", { cause });
   }
   return {

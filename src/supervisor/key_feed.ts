@@ -4,6 +4,7 @@
  */
 import { type Bytes, fromHex, toHex } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import type { KeyRing, KeySource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { encodeGive, encodeTake } from "../pipe/key_frames.ts";
@@ -93,13 +94,12 @@ export class KeyFeed {
   give(to: KeyReceiver, id: string): void {
     const ring = this.#ring;
     if (ring === undefined || to.given.get(id) === ring.gen) return;
-    const psk = ring.runnerPsk(id, to.rn);
+    using psk = secret(ring.runnerPsk(id, to.rn));
     if (psk === undefined) return;
     for (const payload of encodeGive([{ pskId: id, psk, renewal: ring.renewal(id) }])) {
+      using _wiped = secret(payload);
       to.sendKeys(payload);
-      payload.fill(0);
     }
-    psk.fill(0);
     to.given.set(id, ring.gen);
   }
 

@@ -7,6 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { type Bytes, fromBase64Url, toBase64Url, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { secret } from "../secret.ts";
 import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
 import { fromPem, toPem } from "../pem.ts";
 import { importAuthorityKey, issue, makeAuthority } from "./certificate.ts";
@@ -74,9 +75,11 @@ export class GatewayAuthority {
     if (name === undefined) throw corrupt("holds a certificate that is not ours");
     const authority = { certificate: fromPem("CERTIFICATE", stored.certificate), name, key };
     const leaf = await issue(authority, spki, names, this.#now());
-    const keyPem = toPem("PRIVATE KEY", leaf.pkcs8);
-    leaf.pkcs8.fill(0);
-    return { cert: toPem("CERTIFICATE", leaf.certificate) + stored.certificate, key: keyPem };
+    using pkcs8 = secret(leaf.pkcs8);
+    return {
+      cert: toPem("CERTIFICATE", leaf.certificate) + stored.certificate,
+      key: toPem("PRIVATE KEY", pkcs8),
+    };
   }
 
   /** Wraps the key under the active storage key, so that an older one can be destroyed. Does nothing if there is none. */
@@ -92,12 +95,9 @@ export class GatewayAuthority {
 
   async #make(): Promise<Stored> {
     const { certificate, pkcs8 } = await makeAuthority(this.#now());
-    try {
-      const key = toBase64Url(await this.#storage.wrap(pkcs8, CONTEXT));
-      return { certificate: toPem("CERTIFICATE", certificate), names: [], key };
-    } finally {
-      pkcs8.fill(0);
-    }
+    using _wiped = secret(pkcs8);
+    const key = toBase64Url(await this.#storage.wrap(pkcs8, CONTEXT));
+    return { certificate: toPem("CERTIFICATE", certificate), names: [], key };
   }
 
   async #unwrap(stored: Stored): Promise<CryptoKey> {
@@ -113,11 +113,8 @@ export class GatewayAuthority {
         cause,
       });
     }
-    try {
-      return await importAuthorityKey(pkcs8);
-    } finally {
-      pkcs8.fill(0);
-    }
+    using _wiped = secret(pkcs8);
+    return await importAuthorityKey(pkcs8);
   }
 
   async #exists(): Promise<boolean> {

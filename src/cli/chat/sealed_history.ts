@@ -5,8 +5,9 @@
  *
  * The file's key is random and new at each write, and is wrapped by the storage key of the active master key.
  */
-import { concat, u16, utf8, utf8Decode, zero } from "../../bytes.ts";
+import { concat, u16, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret } from "../../secret.ts";
 import { writeFileAtomically } from "../../keys/mod.ts";
 
 const MAGIC = utf8("SLH1");
@@ -64,9 +65,9 @@ export class SealedHistory {
 
   /** Keeps the newest lines. @throws {SecLlamaError} What the key store throws. */
   async write(lines: readonly string[]): Promise<void> {
-    const secret = crypto.getRandomValues(new Uint8Array(32));
-    const wrapped = await (await this.#keys()).wrap(secret, CONTEXT);
-    const key = await fileKey(secret, "encrypt");
+    using made = secret(crypto.getRandomValues(new Uint8Array(32)));
+    const wrapped = await (await this.#keys()).wrap(made, CONTEXT);
+    const key = await fileKey(made, "encrypt");
     const head = concat(MAGIC, u16(wrapped.length), wrapped);
     const iv = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
     const sealed = await crypto.subtle.encrypt(
@@ -86,13 +87,9 @@ export class SealedHistory {
   }
 }
 
-/** Takes `secret` over: it is zeroed once the key is made. */
-async function fileKey(secret: Uint8Array, use: "encrypt" | "decrypt"): Promise<CryptoKey> {
-  const bytes = new Uint8Array(secret);
-  zero(secret);
-  try {
-    return await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, [use]);
-  } finally {
-    zero(bytes);
-  }
+/** Takes `taken` over: it is zeroed once the key is made. */
+async function fileKey(taken: Uint8Array, use: "encrypt" | "decrypt"): Promise<CryptoKey> {
+  using _taken = secret(taken);
+  using bytes = secret(new Uint8Array(taken));
+  return await crypto.subtle.importKey("raw", bytes, "AES-GCM", false, [use]);
 }

@@ -9,6 +9,7 @@
 import { createHmac } from "node:crypto";
 import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret } from "../../secret.ts";
 import { deriveClientList } from "../derive.ts";
 import { isKid } from "../keyset/kid.ts";
 
@@ -57,10 +58,8 @@ function canonical(list: ClientList, signer: string): string {
 }
 
 async function macOf(list: ClientList, signer: string, masterKey: Bytes): Promise<Bytes> {
-  const key = await deriveClientList(masterKey);
-  const mac = createHmac("sha256", key).update(canonical(list, signer)).digest();
-  key.fill(0);
-  return new Uint8Array(mac);
+  using key = secret(await deriveClientList(masterKey));
+  return new Uint8Array(createHmac("sha256", key).update(canonical(list, signer)).digest());
 }
 
 /** The file's content, signed by the master key that `signer` names. */

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret } from "../../secret.ts";
 import { isClientName } from "./client_list.ts";
 import { ioError, ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
 import { type Backend, BACKEND_NAMES, type KeyStore } from "../stores/store.ts";
@@ -86,12 +87,8 @@ export class PairingStore {
       const entry = wanted === undefined ? undefined : pairings?.gateways[wanted];
       if (wanted === undefined || entry === undefined) throw unknown(name);
       this.#checkBackend(pairings!);
-      const value = await this.#store.get(account(entry.id));
-      if (value !== undefined) {
-        const text = utf8Decode(value);
-        value.fill(0);
-        return { name: wanted, text };
-      }
+      using value = secret(await this.#store.get(account(entry.id)));
+      if (value !== undefined) return { name: wanted, text: utf8Decode(value) };
       if (attempt === 3) {
         throw new SecLlamaError(
           "key-lost",
@@ -138,12 +135,8 @@ export class PairingStore {
 
   async #put(text: string): Promise<string> {
     const id = toHex(crypto.getRandomValues(new Uint8Array(8)));
-    const value = utf8(text);
-    try {
-      await this.#store.put(account(id), value);
-    } finally {
-      value.fill(0);
-    }
+    using value = secret(utf8(text));
+    await this.#store.put(account(id), value);
     return id;
   }
 

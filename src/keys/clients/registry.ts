@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { type Bytes, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { type Secret, wipe } from "../../secret.ts";
 import {
   CLIENT_LIST_CAP_BYTES,
   type ClientList,
@@ -29,10 +30,10 @@ const MAX_REVOKED = 1_000;
 
 /** The master keys behind a list, and the store that keeps its revision; a fixed key has no store. */
 export interface ClientKeys {
-  /** The active key and its id. The caller zeroes the key. */
-  active(): Promise<{ kid: string; key: Bytes }>;
-  /** A key that is not destroyed. The caller zeroes it. @throws {SecLlamaError} If there is none such. */
-  masterKey(kid: string): Promise<Bytes>;
+  /** The active key and its id. The key is for the caller's `using`. */
+  active(): Promise<{ kid: string; key: Secret }>;
+  /** A key that is not destroyed. For the caller's `using`. @throws {SecLlamaError} If there is none such. */
+  masterKey(kid: string): Promise<Secret>;
   readonly store?: KeyStore;
   /** What this machine has seen of the list, where no store of the system's says it. */
   readonly mark?: HighWaterMark;
@@ -82,17 +83,13 @@ export class ClientRegistry {
     if (hid !== undefined && toHex(hid) !== signed.list.hid) {
       throw corruptList("is of a host with another id than host.json has");
     }
-    const key = await this.#keys.masterKey(signed.signer).catch((cause) => {
+    using key = await this.#keys.masterKey(signed.signer).catch((cause) => {
       if (cause instanceof SecLlamaError && ["not-found", "key-lost"].includes(cause.code)) {
         throw corruptList(`is signed by the key ${signed.signer}, which is not there`, cause);
       }
       throw cause;
     });
-    try {
-      await verifyClientList(signed, key);
-    } finally {
-      key.fill(0);
-    }
+    await verifyClientList(signed, key);
     await this.#keys.mark?.raise({ rev: signed.list.rev });
     return signed.list;
   }
@@ -175,7 +172,7 @@ export class ClientRegistry {
     if (bytes === undefined) return;
     const { signer } = parseClientList(bytes);
     const { kid, key } = await this.#keys.active();
-    key.fill(0);
+    wipe(key);
     if (signer === kid) return;
     const list = await this.read();
     await this.#write({ ...list, rev: list.rev + 1 });
@@ -206,7 +203,7 @@ export class ClientRegistry {
     return this.#file.withLock(async () => {
       const list = await this.read();
       const { kid, key } = await this.#keys.active();
-      key.fill(0);
+      wipe(key);
       const changed = change(list, kid);
       if (changed === undefined) return undefined as T;
       await this.#write({ rev: list.rev + 1, clients: changed.clients });
@@ -222,11 +219,8 @@ export class ClientRegistry {
     const hid = toHex(await readHostId(this.#file.dataDir) ?? await this.#lostHostId());
     const list = { rev, hid, clients: clients.filter((c) => !past.has(c)) };
     const { kid, key } = await this.#keys.active();
-    try {
-      await writeFileAtomically(this.#path, await serialiseClientList(list, kid, key));
-    } finally {
-      key.fill(0);
-    }
+    using _wiped = key;
+    await writeFileAtomically(this.#path, await serialiseClientList(list, kid, key));
     await this.#keys.mark?.raise({ rev: list.rev });
     try {
       await this.#keys.store?.put(REVISION, utf8(`sl1c:${list.rev}`));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../errors.ts";
+import { secret } from "../../secret.ts";
 import { isClientName, parseClientList, serialiseClientList } from "./client_list.ts";
 import { ClientRegistry } from "./registry.ts";
 import { ManifestFile } from "../keyset/manifest_file.ts";
@@ -198,8 +199,8 @@ Deno.test("clients: a host that pairs and revokes for years keeps the latest tho
     const master = new Uint8Array(32).fill(1);
     const kid = "00112233445566ff";
     const registry = new ClientRegistry(new ManifestFile(folder), {
-      active: () => Promise.resolve({ kid, key: master.slice() }),
-      masterKey: () => Promise.resolve(master.slice()),
+      active: () => Promise.resolve({ kid, key: secret(master.slice()) }),
+      masterKey: () => Promise.resolve(secret(master.slice())),
     });
     const first = "2020-01-01T00:00:00.000Z";
     const client = (i: number, revoked: string | null) => ({

@@ -25,14 +25,10 @@ export async function initKeyset(place: InitPlace): Promise<{ kid: string }> {
   await undoUnfinishedInit(place);
   await refuseUnlessEmpty(place);
   await refuseOverEncryptedData(place);
-  const key = newKey();
-  try {
-    const kid = await kidOf(key);
-    await createKeyset(place, new Map([[kid, key]]), kid);
-    return { kid };
-  } finally {
-    key.fill(0);
-  }
+  using key = newKey();
+  const kid = await kidOf(key);
+  await createKeyset(place, new Map([[kid, key]]), kid);
+  return { kid };
 }
 
 /**

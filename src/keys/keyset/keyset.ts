@@ -5,6 +5,7 @@
  */
 import { type Bytes, equalConstantTime, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { type Secret, secret, wipe } from "../../secret.ts";
 import { decodeKeyOf, isKid } from "./kid.ts";
 import {
   type CommittedManifest,
@@ -27,8 +28,8 @@ export interface Head {
 
 export interface Keyset {
   readonly manifest: CommittedManifest;
-  /** The key that `manifest.active` names. The caller zeroes it. */
-  readonly activeKey: Bytes;
+  /** The key that `manifest.active` names, for the caller's `using`. */
+  readonly activeKey: Secret;
   /** The head as stored; null if there is none. Behind the manifest after a crash between the two writes. */
   readonly head: Head | null;
 }
@@ -62,12 +63,12 @@ export async function readHead(store: KeyStore): Promise<Head | null> {
 }
 
 /**
- * The key that `kid` names, from the store. The caller zeroes it.
+ * The key that `kid` names, from the store, for the caller's `using`.
  * @throws {SecLlamaError} `key-lost` if the store does not have it, `key-locked` if that cannot be known, `key-corrupt`
  * if it is another value.
  */
-export async function readKey(store: KeyStore, kid: string): Promise<Bytes> {
-  const value = await store.get(kid);
+export async function readKey(store: KeyStore, kid: string): Promise<Secret> {
+  using value = secret(await store.get(kid));
   if (value === undefined) {
     const status = await store.probe();
     if (!status.reachable) throw unavailable(status);
@@ -78,11 +79,7 @@ export async function readKey(store: KeyStore, kid: string): Promise<Bytes> {
       { hint: "restore it from an export: secllama key import FILE; no new key was made" },
     );
   }
-  try {
-    return await decodeKeyOf(kid, value);
-  } finally {
-    value.fill(0);
-  }
+  return await decodeKeyOf(kid, value);
 }
 
 /** The error for a keyset that was never made: the seed's message. */
@@ -119,6 +116,17 @@ export async function readKeyset(
   }
 }
 
+/** The verified manifest alone. @throws {SecLlamaError} As {@link readKeyset}. */
+export async function readManifest(
+  file: ManifestFile,
+  store: KeyStore,
+  profile: string,
+): Promise<CommittedManifest> {
+  const { manifest, activeKey } = await readKeyset(file, store, profile);
+  wipe(activeKey);
+  return manifest;
+}
+
 async function verifyAgainst(bytes: Uint8Array, store: KeyStore, profile: string): Promise<Keyset> {
   const signed = parseManifest(bytes);
   const { manifest } = signed;
@@ -131,7 +139,7 @@ async function verifyAgainst(bytes: Uint8Array, store: KeyStore, profile: string
     await checkHead(manifest, head, store);
     return { manifest, activeKey, head };
   } catch (error) {
-    activeKey.fill(0);
+    wipe(activeKey);
     throw error;
   }
 }
@@ -172,7 +180,7 @@ async function checkHead(manifest: Manifest, head: Head | null, store: KeyStore)
   if (gen < manifest.gen - 1) {
     // More than a crash explains: the store was put back from earlier. Harmless only if it has every key.
     for (const kid of liveKids(manifest)) {
-      if (kid !== manifest.active) (await readKey(store, kid)).fill(0);
+      if (kid !== manifest.active) wipe(await readKey(store, kid));
     }
   }
 }

@@ -6,6 +6,7 @@
  */
 import { type Bytes, toHex, utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { type Secret, secret, wipe } from "../../secret.ts";
 import { derive } from "../derive.ts";
 
 /** Length of a master key in bytes. */
@@ -35,13 +36,13 @@ export async function kidOf(key: Bytes): Promise<string> {
 }
 
 /** A new random master key. */
-export function newKey(): Bytes {
-  return crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+export function newKey(): Secret {
+  return secret(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
 }
 
-/** The stored form of `key`: 48 ASCII bytes, no line end. The caller zeroes it. */
-export function encodeKey(key: Uint8Array): Bytes {
-  const out = new Uint8Array(VALUE_BYTES);
+/** The stored form of `key`: 48 ASCII bytes, no line end. For the caller's `using`. */
+export function encodeKey(key: Uint8Array): Secret {
+  const out = secret(new Uint8Array(VALUE_BYTES));
   out.set(PREFIX);
   let at = PREFIX.length;
   for (let i = 0; i < KEY_BYTES; i += 3) {
@@ -56,10 +57,10 @@ export function encodeKey(key: Uint8Array): Bytes {
 }
 
 /**
- * The key of a stored value; one line end after it is allowed. The caller zeroes both.
+ * The key of a stored value, for the caller's `using`; one line end after it is allowed.
  * @throws {SecLlamaError} `key-corrupt` naming what is wrong: length, prefix or alphabet. Never the value.
  */
-export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): Bytes {
+export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): Secret {
   const end = value.at(-1) === 0x0a ? (value.at(-2) === 0x0d ? -2 : -1) : value.length;
   const text = value.subarray(0, end);
   if (text.length !== VALUE_BYTES) {
@@ -68,7 +69,7 @@ export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): B
   if (!PREFIX.every((byte, i) => text[i] === byte)) {
     throw corrupt(`${what} does not start with "sl1:"`, hint);
   }
-  const key = new Uint8Array(KEY_BYTES);
+  const key = secret(new Uint8Array(KEY_BYTES));
   let wrong = text[VALUE_BYTES - 1] !== PADDING;
   for (let at = PREFIX.length, out = 0; at < VALUE_BYTES; at += 4, out += 3) {
     const last = at + 4 === VALUE_BYTES;
@@ -84,7 +85,7 @@ export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): B
     else wrong ||= (bits & 0xff) !== 0; // stray bits: two spellings of one key
   }
   if (wrong) {
-    key.fill(0);
+    wipe(key);
     throw corrupt(`${what} is not base64 after "sl1:"`, hint);
   }
   return key;
@@ -94,12 +95,12 @@ export function decodeKey(value: Uint8Array, what: string, hint = STORE_HINT): B
  * {@link decodeKey}, then the proof that this is the key that `kid` names.
  * @throws {SecLlamaError} `key-corrupt` if it is another key or no key.
  */
-export async function decodeKeyOf(kid: string, value: Uint8Array): Promise<Bytes> {
+export async function decodeKeyOf(kid: string, value: Uint8Array): Promise<Secret> {
   const what = `the key store's item ${kid}`;
   const key = decodeKey(value, what);
   const actual = await kidOf(key);
   if (actual !== kid) {
-    key.fill(0);
+    wipe(key);
     throw corrupt(`${what} holds another key (${actual})`);
   }
   return key;

@@ -4,9 +4,10 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { type Secret, wipe } from "../../secret.ts";
 import { ClientRegistry } from "../clients/registry.ts";
 import type { HighWaterMark } from "../high_water.ts";
-import { type Keyset, liveKids, readKey, readKeyset } from "./keyset.ts";
+import { type Keyset, liveKids, readKey, readKeyset, readManifest } from "./keyset.ts";
 import { initKeyset } from "./init.ts";
 import { kidOf, newKey } from "./kid.ts";
 import {
@@ -91,28 +92,19 @@ export class KeyManager implements Place {
    */
   rotate(options: { compromised?: boolean } = {}): Promise<RotateResult> {
     return changeKeyset(this, async (keyset) => {
-      const key = newKey();
-      try {
-        const kid = await kidOf(key);
-        await writeIntent(
-          this,
-          keyset.manifest,
-          { op: "add", kids: [kid] },
-          keyset.activeKey,
-        );
-        await storeKeys(this.store, new Map([[kid, key]]));
-        const next = this.#activate(
-          keyset,
-          kid,
-          { state: "active", created: this.#time(), retired: null, compromised: false },
-          options.compromised ?? false,
-        );
-        await commit(this, next, key);
-        await this.#resignClients();
-        return { kid, previous: keyset.manifest.active, gen: next.gen };
-      } finally {
-        key.fill(0);
-      }
+      using key = newKey();
+      const kid = await kidOf(key);
+      await writeIntent(this, keyset.manifest, { op: "add", kids: [kid] }, keyset.activeKey);
+      await storeKeys(this.store, new Map([[kid, key]]));
+      const next = this.#activate(
+        keyset,
+        kid,
+        { state: "active", created: this.#time(), retired: null, compromised: false },
+        options.compromised ?? false,
+      );
+      await commit(this, next, key);
+      await this.#resignClients();
+      return { kid, previous: keyset.manifest.active, gen: next.gen };
     });
   }
 
@@ -137,20 +129,16 @@ export class KeyManager implements Place {
           hint: "to make a new key, run: secllama key rotate",
         });
       }
-      const key = await readKey(this.store, kid);
-      try {
-        const next = this.#activate(keyset, kid, {
-          state: "active",
-          created: entry.created,
-          retired: null,
-          compromised: false,
-        });
-        await commit(this, next, key);
-        await this.#resignClients();
-        return { kid, previous, gen: next.gen };
-      } finally {
-        key.fill(0);
-      }
+      using key = await readKey(this.store, kid);
+      const next = this.#activate(keyset, kid, {
+        state: "active",
+        created: entry.created,
+        retired: null,
+        compromised: false,
+      });
+      await commit(this, next, key);
+      await this.#resignClients();
+      return { kid, previous, gen: next.gen };
     });
   }
 
@@ -169,7 +157,7 @@ export class KeyManager implements Place {
         });
       }
       const value = await this.store.get(kid); // also the proof that the store is unlocked
-      value?.fill(0);
+      wipe(value);
       const entry = manifest.keys[kid];
       if (entry === undefined || entry.state === "destroyed") {
         if (value === undefined && entry === undefined) throw unknownKid(kid);
@@ -220,16 +208,20 @@ export class KeyManager implements Place {
 
   /** The keys, the active one first, then from new to old. Needs the store, to verify the manifest. */
   async list(): Promise<KeyListing[]> {
-    const { manifest, activeKey } = await this.read();
-    activeKey.fill(0);
+    const manifest = await this.verifiedManifest();
     const live = liveKids(manifest);
     const dead = Object.keys(manifest.keys).filter((kid) => !live.includes(kid));
     return [...live, ...dead].map((kid) => ({ kid, ...manifest.keys[kid]! }));
   }
 
-  /** The verified keyset. The caller zeroes its active key. */
+  /** The verified keyset. Its active key is for the caller's `using`. */
   read(): Promise<Keyset> {
     return readKeyset(this.file, this.store, this.profile);
+  }
+
+  /** The manifest as the active key and the store's head confirm it. @throws {SecLlamaError} As {@link read}. */
+  verifiedManifest(): Promise<CommittedManifest> {
+    return readManifest(this.file, this.store, this.profile);
   }
 
   /** The manifest as it is on the disk, unverified; undefined if there is none. @throws {SecLlamaError} `key-corrupt`. */
@@ -269,8 +261,7 @@ export class KeyManager implements Place {
     const current = async () => {
       const gen = await this.generation();
       if (seen?.gen !== gen) {
-        const { manifest, activeKey } = await this.read();
-        activeKey.fill(0);
+        const manifest = await this.verifiedManifest();
         seen = { gen: manifest.gen, manifest };
       }
       return seen.manifest;
@@ -292,7 +283,7 @@ export class KeyManager implements Place {
     });
   }
 
-  async #masterKey(kid: string): Promise<Bytes> {
+  async #masterKey(kid: string): Promise<Secret> {
     const entry = (await this.manifest())?.keys[kid];
     if (entry === undefined || entry.state === "destroyed") throw unknownKid(kid);
     return await readKey(this.store, kid);

@@ -8,6 +8,7 @@
 import { createHmac } from "node:crypto";
 import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret } from "../../secret.ts";
 import { deriveManifest } from "../derive.ts";
 import { isKid } from "./kid.ts";
 import { type Backend, BACKEND_NAMES } from "../stores/store.ts";
@@ -89,10 +90,8 @@ function canonical(m: Manifest): string {
 }
 
 async function macOf(m: Manifest, activeKey: Bytes): Promise<Bytes> {
-  const key = await deriveManifest(activeKey);
-  const mac = createHmac("sha256", key).update(canonical(m)).digest();
-  key.fill(0);
-  return new Uint8Array(mac);
+  using key = secret(await deriveManifest(activeKey));
+  return new Uint8Array(createHmac("sha256", key).update(canonical(m)).digest());
 }
 
 /** The file's content. `activeKey` is the key that `manifest.active` names; null only in generation 0. */

@@ -3,9 +3,9 @@
  * back from earlier. It makes and removes no key: each kid verifies itself, and the head names the active one. What the
  * old manifest alone knew (tombstones, dates, the mark "compromised") is kept where it can still be read.
  */
-import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { HEAD, type Head, notInitialised, readHead, readKey, readKeyset } from "./keyset.ts";
+import { wipe } from "../../secret.ts";
+import { HEAD, type Head, notInitialised, readHead, readKey, readManifest } from "./keyset.ts";
 import { isKid } from "./kid.ts";
 import { isNewerVersion, type Manifest, type ManifestKey, parseManifest } from "./manifest.ts";
 import { commit, type Place } from "./transaction.ts";
@@ -40,7 +40,7 @@ export function rebuildKeyset(
     for (const account of accounts) {
       if (!isKid(account)) continue;
       try {
-        (await readKey(place.store, account)).fill(0);
+        wipe(await readKey(place.store, account));
         kids.push(account);
       } catch (error) {
         if (!(error instanceof SecLlamaError) || error.code !== "key-corrupt") throw error;
@@ -89,28 +89,24 @@ export function rebuildKeyset(
       oldManifest = `${place.file.path}.bad-${time.replace(/[:.]/g, "")}`;
       await writeFileAtomically(oldManifest, bytes);
     }
-    const key: Bytes = await readKey(place.store, active);
-    try {
-      await commit(place, {
-        // The head may be one behind what a running gateway has seen, which must notice this change. The old manifest's
-        // own number is not authenticated here.
-        gen: (head?.gen ?? 0) + 2,
-        backend: place.store.backend,
-        profile: place.profile,
-        active,
-        pending: null,
-        keys,
-      }, key);
-    } finally {
-      key.fill(0);
-    }
+    using key = await readKey(place.store, active);
+    await commit(place, {
+      // The head may be one behind what a running gateway has seen, which must notice this change. The old manifest's
+      // own number is not authenticated here.
+      gen: (head?.gen ?? 0) + 2,
+      backend: place.store.backend,
+      profile: place.profile,
+      active,
+      pending: null,
+      keys,
+    }, key);
     return { active, kids, damaged, oldManifest };
   });
 }
 
 async function refuseIfSound(place: Place, bytes: Uint8Array): Promise<void> {
   try {
-    (await readKeyset(place.file, place.store, place.profile)).activeKey.fill(0);
+    await readManifest(place.file, place.store, place.profile);
   } catch (error) {
     if (!(error instanceof SecLlamaError)) throw error;
     // Unreadable for another reason than its own state: nothing to rebuild.

@@ -1,5 +1,6 @@
 /** What `secllama key status` reports: what was found, and what could not be found out. Never key bytes. */
 import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { wipe } from "../../secret.ts";
 import { HEAD, type Keyset, readHead, readKey } from "./keyset.ts";
 import { isKid } from "./kid.ts";
 import type { KeyManager } from "./manager.ts";
@@ -65,7 +66,7 @@ export async function keyStatus(
   let problem: SecLlamaError | undefined;
   try {
     keyset = await manager.read();
-    keyset.activeKey.fill(0);
+    wipe(keyset.activeKey);
   } catch (error) {
     problem = toSecLlamaError(error);
     if (problem.code === "internal") throw error;
@@ -155,7 +156,7 @@ export function outsideStatus(backend: Backend, kid: string): StatusReport {
 
 async function itemState(manager: KeyManager, kid: string): Promise<KeyStatus["item"]> {
   try {
-    (await readKey(manager.store, kid)).fill(0);
+    wipe(await readKey(manager.store, kid));
     return "ok";
   } catch (error) {
     if (!(error instanceof SecLlamaError)) throw error;

@@ -12,6 +12,7 @@
  */
 import { type Bytes, equalConstantTime } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { wipe } from "../../secret.ts";
 import { encodeHead, HEAD, type Keyset, readKey, readKeyset } from "./keyset.ts";
 import { encodeKey } from "./kid.ts";
 import {
@@ -47,17 +48,16 @@ export async function changeKeysetLocked<T>(
   change: (keyset: Keyset) => Promise<T>,
 ): Promise<T> {
   const keyset = await recover(place, await readKeyset(place.file, place.store, place.profile));
+  using _wiped = keyset.activeKey;
   try {
     return await change(keyset);
   } catch (error) {
     // What is on the disk decides, not what this process meant to do: a rename may have happened before its failure.
     try {
       const left = await readKeyset(place.file, place.store, place.profile);
-      (await recover(place, left)).activeKey.fill(0);
+      wipe((await recover(place, left)).activeKey);
     } catch { /* the store is gone; the next change recovers */ }
     throw error;
-  } finally {
-    keyset.activeKey.fill(0);
   }
 }
 
@@ -82,7 +82,7 @@ async function recover(place: Place, keyset: Keyset): Promise<Keyset> {
     if ((keyset.head?.gen ?? 0) < manifest.gen) await place.store.put(HEAD, encodeHead(head));
     return { ...keyset, manifest, head };
   } catch (error) {
-    keyset.activeKey.fill(0);
+    wipe(keyset.activeKey);
     throw error;
   }
 }
@@ -106,16 +106,10 @@ export async function storeKeys(
   keys: ReadonlyMap<string, Bytes>,
 ): Promise<void> {
   for (const [kid, key] of keys) {
-    const value = encodeKey(key);
-    try {
-      await store.put(kid, value);
-    } finally {
-      value.fill(0);
-    }
-    const back = await readKey(store, kid);
-    const same = equalConstantTime(back, key);
-    back.fill(0);
-    if (!same) {
+    using value = encodeKey(key);
+    await store.put(kid, value);
+    using back = await readKey(store, kid);
+    if (!equalConstantTime(back, key)) {
       throw new SecLlamaError("key-corrupt", `the key store did not keep the key ${kid} as given`);
     }
   }

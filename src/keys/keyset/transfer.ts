@@ -4,9 +4,9 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret, SecretMap, wipe } from "../../secret.ts";
 import {
   deriveBoxKey,
-  type Items,
   type KdfParameters,
   newKdf,
   openBox,
@@ -15,7 +15,7 @@ import {
 } from "../stores/envelope.ts";
 import { checkNewPassphrase } from "../stores/new_passphrase.ts";
 import { createKeyset, type InitPlace, refuseUnlessEmpty, undoUnfinishedInit } from "./init.ts";
-import { encodeHead, HEAD, liveKids, readKey, readKeyset } from "./keyset.ts";
+import { encodeHead, HEAD, liveKids, readKey, readManifest } from "./keyset.ts";
 import { decodeKeyOf, encodeKey, isKid } from "./kid.ts";
 import {
   type CommittedManifest,
@@ -47,21 +47,15 @@ export async function exportKeys(
   kdf: KdfParameters = newKdf(),
 ): Promise<{ file: Bytes; kids: string[] }> {
   checkNewPassphrase(passphrase);
-  const { manifest, activeKey } = await readKeyset(place.file, place.store, place.profile);
-  activeKey.fill(0);
-  const items: Items = new Map();
-  try {
-    for (const kid of liveKids(manifest)) {
-      const key = await readKey(place.store, kid);
-      items.set(kid, encodeKey(key));
-      key.fill(0);
-    }
-    const kids = [...items.keys()];
-    items.set(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active }));
-    return { file: await sealBox(items, await deriveBoxKey(passphrase, kdf), kdf), kids };
-  } finally {
-    for (const value of items.values()) value.fill(0);
+  const manifest = await readManifest(place.file, place.store, place.profile);
+  using items = new SecretMap();
+  for (const kid of liveKids(manifest)) {
+    using key = await readKey(place.store, kid);
+    items.set(kid, encodeKey(key));
   }
+  const kids = [...items.keys()];
+  items.set(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active }));
+  return { file: await sealBox(items, await deriveBoxKey(passphrase, kdf), kdf), kids };
 }
 
 /**
@@ -75,42 +69,35 @@ export async function importKeys(
   passphrase: Bytes,
   options: { revive?: boolean } = {},
 ): Promise<ImportReport> {
-  const { keys, active } = await readExport(file, passphrase);
-  try {
-    return await place.file.withLock(async () => {
-      const bytes = await place.file.read();
-      if (bytes === undefined || parseManifest(bytes).manifest.gen === 0) {
-        await undoUnfinishedInit(place);
-        await refuseUnlessEmpty(place);
-        await createKeyset(place, keys, active);
-        return { added: [...keys.keys()], restored: [], present: [], destroyed: [], active };
+  using keys = new SecretMap();
+  const active = await readExport(file, passphrase, keys);
+  return await place.file.withLock(async () => {
+    const bytes = await place.file.read();
+    if (bytes === undefined || parseManifest(bytes).manifest.gen === 0) {
+      await undoUnfinishedInit(place);
+      await refuseUnlessEmpty(place);
+      await createKeyset(place, keys, active);
+      return { added: [...keys.keys()], restored: [], present: [], destroyed: [], active };
+    }
+    const restored = await putBack(place, parseManifest(bytes).manifest, keys);
+    return await changeKeysetLocked(place, async ({ manifest, activeKey }) => {
+      const state = (kid: string) => manifest.keys[kid]?.state;
+      const destroyed = [...keys.keys()].filter((kid) =>
+        state(kid) === "destroyed" && !options.revive
+      );
+      const added = [...keys.keys()].filter((kid) =>
+        (state(kid) ?? "destroyed") === "destroyed" && !destroyed.includes(kid)
+      );
+      const present = [...keys.keys()].filter((kid) =>
+        !added.includes(kid) && !destroyed.includes(kid) && !restored.includes(kid)
+      );
+      if (added.length > 0) {
+        const news = new Map(added.map((kid) => [kid, keys.get(kid)!]));
+        await addKeys(place, manifest, activeKey, news);
       }
-      const restored = await putBack(place, parseManifest(bytes).manifest, keys);
-      return await changeKeysetLocked(place, async ({ manifest, activeKey }) => {
-        const state = (kid: string) => manifest.keys[kid]?.state;
-        const destroyed = [...keys.keys()].filter((kid) =>
-          state(kid) === "destroyed" && !options.revive
-        );
-        const added = [...keys.keys()].filter((kid) =>
-          (state(kid) ?? "destroyed") === "destroyed" && !destroyed.includes(kid)
-        );
-        const present = [...keys.keys()].filter((kid) =>
-          !added.includes(kid) && !destroyed.includes(kid) && !restored.includes(kid)
-        );
-        if (added.length > 0) {
-          await addKeys(
-            place,
-            manifest,
-            activeKey,
-            new Map(added.map((kid) => [kid, keys.get(kid)!])),
-          );
-        }
-        return { added, restored, present, destroyed, active: manifest.active };
-      });
+      return { added, restored, present, destroyed, active: manifest.active };
     });
-  } finally {
-    for (const key of keys.values()) key.fill(0);
-  }
+  });
 }
 
 async function addKeys(
@@ -144,9 +131,8 @@ async function putBack(
   for (const kid of liveKids(manifest)) {
     const key = keys.get(kid);
     if (key === undefined) continue;
-    const value = await place.store.get(kid);
+    using value = secret(await place.store.get(kid));
     if (value === undefined || !await isIntact(kid, value)) lost.set(kid, key);
-    value?.fill(0);
   }
   await storeKeys(place.store, lost);
   return [...lost.keys()];
@@ -154,31 +140,31 @@ async function putBack(
 
 async function isIntact(kid: string, value: Bytes): Promise<boolean> {
   try {
-    (await decodeKeyOf(kid, value)).fill(0);
+    wipe(await decodeKeyOf(kid, value));
     return true;
   } catch {
     return false;
   }
 }
 
+/** Puts the keys of an export into `keys`; returns which is active. */
 async function readExport(
   file: Uint8Array,
   passphrase: Bytes,
-): Promise<{ keys: Map<string, Bytes>; active: string }> {
+  keys: SecretMap,
+): Promise<string> {
   const what = "the export";
   const box = parseBox(file, what);
-  const items = await openBox(box, await deriveBoxKey(passphrase, box.kdf), what);
-  const keys = new Map<string, Bytes>();
+  using items = await openBox(box, await deriveBoxKey(passphrase, box.kdf), what);
   let active: string | undefined;
   for (const [account, value] of items) {
     if (isKid(account)) keys.set(account, await decodeKeyOf(account, value));
     else if (account === HEAD) {
       active = /^sl1h:\d+:([0-9a-f]{16})$/.exec(new TextDecoder().decode(value))?.[1];
     }
-    value.fill(0);
   }
   if (active === undefined || !keys.has(active)) {
     throw new SecLlamaError("key-corrupt", "the export does not hold its active key");
   }
-  return { keys, active };
+  return active;
 }

@@ -9,6 +9,7 @@
  */
 import { type Bytes, concat, fromHex, toHex, utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { type Secret, secret } from "../../secret.ts";
 import { deriveStorage } from "../derive.ts";
 
 const MAGIC = utf8("SLW1");
@@ -21,8 +22,8 @@ const OVERHEAD_BYTES = MAGIC.length + KID_BYTES + NONCE_BYTES + TAG_BYTES;
 export interface MasterKeys {
   /** Generation and active kid now; cheap, called before each wrap. */
   current(): Promise<{ gen: number; active: string }>;
-  /** The master key, which the caller zeroes. @throws {SecLlamaError} If there is none such that may still open. */
-  masterKey(kid: string): Promise<Bytes>;
+  /** The master key, for the caller's `using`. @throws {SecLlamaError} If there is none such that may still open. */
+  masterKey(kid: string): Promise<Secret>;
   /** Adds to the count of secrets wrapped under `kid`; must not fail. */
   countWraps?(kid: string, count: number): Promise<unknown>;
 }
@@ -109,12 +110,8 @@ export class StorageKeys {
   async rewrap(wrapped: Uint8Array, context: string): Promise<Uint8Array> {
     const { active } = await this.#current();
     if (kidOfWrapped(wrapped) === active) return wrapped;
-    const secret = await this.#open(wrapped, context);
-    try {
-      return await this.#seal(active, secret, context);
-    } finally {
-      secret.fill(0);
-    }
+    using opened = secret(await this.#open(wrapped, context));
+    return await this.#seal(active, opened, context);
   }
 
   /** Writes the counts of wrapped secrets that `key status` shows. Call it at the end; it never fails. */
@@ -136,11 +133,9 @@ export class StorageKeys {
   async #key(kid: string): Promise<CryptoKey> {
     const known = this.#keys.get(kid);
     if (known) return known;
-    const master = await this.#source.masterKey(kid);
-    const raw = await deriveStorage(master);
-    master.fill(0);
+    using master = await this.#source.masterKey(kid);
+    using raw = secret(await deriveStorage(master));
     const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt", "decrypt"]);
-    raw.fill(0);
     this.#keys.set(kid, key);
     return key;
   }

@@ -19,6 +19,7 @@ import {
   utf8Decode,
 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret, SecretMap } from "../../secret.ts";
 
 export interface KdfParameters {
   readonly name: "argon2id";
@@ -31,8 +32,6 @@ export interface KdfParameters {
   /** 16 bytes, base64url. */
   readonly salt: string;
 }
-
-export type Items = Map<string, Bytes>;
 
 export const ENVELOPE_CAP_BYTES = 1_048_576;
 const TYPE = "secllama-keys";
@@ -57,33 +56,34 @@ export function newKdf(): KdfParameters {
 
 /** The box's key from a passphrase, non-extractable; takes about half a second. */
 export async function deriveBoxKey(passphrase: Uint8Array, kdf: KdfParameters): Promise<CryptoKey> {
-  const raw = await argon2id({
-    password: passphrase,
-    salt: fromBase64Url(kdf.salt),
-    memorySize: kdf.m,
-    iterations: kdf.t,
-    parallelism: kdf.p,
-    hashLength: 32,
-    outputType: "binary",
-  });
-  const key = await crypto.subtle.importKey("raw", new Uint8Array(raw), "AES-GCM", false, [
-    "encrypt",
-    "decrypt",
-  ]);
-  raw.fill(0);
-  return key;
+  using raw = secret(
+    await argon2id({
+      password: passphrase,
+      salt: fromBase64Url(kdf.salt),
+      memorySize: kdf.m,
+      iterations: kdf.t,
+      parallelism: kdf.p,
+      hashLength: 32,
+      outputType: "binary",
+    }),
+  );
+  using copy = secret(new Uint8Array(raw));
+  return await crypto.subtle.importKey("raw", copy, "AES-GCM", false, ["encrypt", "decrypt"]);
 }
 
 /** The file's content for `items` under `key`, which {@link deriveBoxKey} made from `kdf`. */
-export async function sealBox(items: Items, key: CryptoKey, kdf: KdfParameters): Promise<Bytes> {
-  const plain = encodeItems(items);
+export async function sealBox(
+  items: ReadonlyMap<string, Bytes>,
+  key: CryptoKey,
+  kdf: KdfParameters,
+): Promise<Bytes> {
+  using plain = secret(encodeItems(items));
   const nonce = crypto.getRandomValues(new Uint8Array(12));
   const sealed = await crypto.subtle.encrypt(
     { name: "AES-GCM", iv: nonce, additionalData: header(kdf) },
     key,
     plain,
   );
-  plain.fill(0);
   return utf8(
     JSON.stringify(
       {
@@ -145,7 +145,7 @@ export function parseBox(bytes: Uint8Array, what: string): Box {
 }
 
 /** The items of `box`. @throws {SecLlamaError} `key-locked` if the passphrase is wrong or the file was changed. */
-export async function openBox(box: Box, key: CryptoKey, what: string): Promise<Items> {
+export async function openBox(box: Box, key: CryptoKey, what: string): Promise<SecretMap> {
   let plain: Bytes;
   try {
     plain = new Uint8Array(
@@ -161,11 +161,8 @@ export async function openBox(box: Box, key: CryptoKey, what: string): Promise<I
       cause,
     });
   }
-  try {
-    return decodeItems(plain);
-  } finally {
-    plain.fill(0);
-  }
+  using _wiped = secret(plain);
+  return decodeItems(plain);
 }
 
 function checkParameters(kdf: KdfParameters, what: string): void {
@@ -191,7 +188,7 @@ function header(kdf: KdfParameters): Bytes {
   return utf8(JSON.stringify({ v: 1, type: TYPE, kdf: ordered(kdf) }));
 }
 
-function encodeItems(items: Items): Bytes {
+function encodeItems(items: ReadonlyMap<string, Bytes>): Bytes {
   const parts: Uint8Array[] = [];
   for (const [account, value] of items) {
     const name = utf8(account);
@@ -200,8 +197,8 @@ function encodeItems(items: Items): Bytes {
   return concat(...parts);
 }
 
-function decodeItems(plain: Bytes): Items {
-  const items: Items = new Map();
+function decodeItems(plain: Bytes): SecretMap {
+  const items = new SecretMap();
   for (let at = 0; at < plain.length;) {
     const nameEnd = at + 1 + plain[at]!;
     const valueStart = nameEnd + 2;

@@ -4,10 +4,10 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret, SecretMap, wipe } from "../../secret.ts";
 import {
   deriveBoxKey,
   ENVELOPE_CAP_BYTES,
-  type Items,
   type KdfParameters,
   newKdf,
   openBox,
@@ -48,7 +48,7 @@ export class FileStore implements KeyStore {
       encryptedAtRest: "yes",
     };
     try {
-      zeroAll(await this.#load());
+      using _items = await this.#load();
       return good;
     } catch (error) {
       const e = error instanceof SecLlamaError ? error : ioError("read", this.#path, error);
@@ -65,35 +65,32 @@ export class FileStore implements KeyStore {
   }
 
   async get(account: string): Promise<Bytes | undefined> {
-    const items = await this.#load();
-    const value = items?.get(account)?.slice();
-    zeroAll(items);
-    return value;
+    using items = await this.#load();
+    return items?.get(account)?.slice();
   }
 
   async put(account: string, value: Uint8Array): Promise<void> {
-    const items = await this.#load() ?? new Map();
+    using items = await this.#load() ?? new SecretMap();
+    wipe(items.get(account));
     items.set(account, new Uint8Array(value));
     await this.#save(items);
   }
 
   async remove(account: string): Promise<void> {
-    const items = await this.#load();
-    const value = items?.get(account);
-    if (items === undefined || value === undefined) return zeroAll(items);
-    value.fill(0);
+    using items = await this.#load();
+    if (!items?.has(account)) return;
+    wipe(items.get(account));
     items.delete(account);
     await this.#save(items);
   }
 
   async list(): Promise<string[]> {
-    const items = await this.#load();
-    zeroAll(items);
+    using items = await this.#load();
     return [...items?.keys() ?? []];
   }
 
   /** The items, or undefined if there is no file yet. */
-  async #load(): Promise<Items | undefined> {
+  async #load(): Promise<SecretMap | undefined> {
     const bytes = await this.#read();
     if (bytes === undefined) return undefined;
     const what = this.#path;
@@ -103,9 +100,8 @@ export class FileStore implements KeyStore {
     }
     if (this.#refusal) throw this.#refusal;
     try {
-      const passphrase = await this.#passphrase(false);
+      using passphrase = secret(await this.#passphrase(false));
       const key = await deriveBoxKey(passphrase, box.kdf);
-      passphrase.fill(0);
       const items = await openBox(box, key, what);
       this.#unlocked = { kdf: box.kdf, key };
       return items;
@@ -115,23 +111,15 @@ export class FileStore implements KeyStore {
     }
   }
 
-  async #save(items: Items): Promise<void> {
-    try {
-      if (this.#unlocked === undefined) {
-        const kdf = newKdf();
-        const passphrase = await this.#passphrase(true);
-        try {
-          checkNewPassphrase(passphrase);
-          this.#unlocked = { kdf, key: await deriveBoxKey(passphrase, kdf) };
-        } finally {
-          passphrase.fill(0);
-        }
-      }
-      const { kdf, key } = this.#unlocked;
-      await writeFileAtomically(this.#path, await sealBox(items, key, kdf));
-    } finally {
-      zeroAll(items);
+  async #save(items: SecretMap): Promise<void> {
+    if (this.#unlocked === undefined) {
+      const kdf = newKdf();
+      using passphrase = secret(await this.#passphrase(true));
+      checkNewPassphrase(passphrase);
+      this.#unlocked = { kdf, key: await deriveBoxKey(passphrase, kdf) };
     }
+    const { kdf, key } = this.#unlocked;
+    await writeFileAtomically(this.#path, await sealBox(items, key, kdf));
   }
 
   async #passphrase(confirm: boolean): Promise<Bytes> {
@@ -155,8 +143,4 @@ export class FileStore implements KeyStore {
       throw ioError("read", this.#path, error);
     }
   }
-}
-
-function zeroAll(items: Items | undefined): void {
-  for (const value of items?.values() ?? []) value.fill(0);
 }

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret } from "../../secret.ts";
 import { alloc, linux, SystemCallError } from "../../linux/libc.ts";
 import { decodeKey, VALUE_BYTES } from "../keyset/kid.ts";
 import { ioError } from "../keyset/manifest_file.ts";
@@ -25,12 +26,8 @@ const READ_CAP_BYTES = VALUE_BYTES + 2;
  * @throws {SecLlamaError} `usage` if `fd` is not open or cannot be read, `key-corrupt` if it holds something else.
  */
 export async function keyFromDescriptor(fd: number): Promise<Bytes> {
-  const value = await readDescriptor(fd, READ_CAP_BYTES, "--key-fd");
-  try {
-    return decodeKey(value, `file descriptor ${fd}`, HINT);
-  } finally {
-    value.fill(0);
-  }
+  using value = secret(await readDescriptor(fd, READ_CAP_BYTES, "--key-fd"));
+  return decodeKey(value, `file descriptor ${fd}`, HINT);
 }
 
 /** Everything that can be read from `fd`, at most `capBytes` + 1 bytes. @throws {SecLlamaError} `usage`. */
@@ -66,21 +63,14 @@ export async function keyFromCredential(directory: string): Promise<Bytes | unde
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw ioError("read", path, error);
   }
-  try {
-    return decodeKey(value, `the credential ${CREDENTIAL_NAME}`, HINT);
-  } finally {
-    value.fill(0);
-  }
+  using _wiped = secret(value);
+  return decodeKey(value, `the credential ${CREDENTIAL_NAME}`, HINT);
 }
 
 /** The key in `SECLLAMA_KEY`. @throws {SecLlamaError} `key-corrupt` if it is none. */
 export function keyFromEnvironment(text: string): Bytes {
-  const value = new TextEncoder().encode(text);
-  try {
-    return decodeKey(value, "SECLLAMA_KEY", HINT);
-  } finally {
-    value.fill(0);
-  }
+  using value = secret(new TextEncoder().encode(text));
+  return decodeKey(value, "SECLLAMA_KEY", HINT);
 }
 
 /**
@@ -88,35 +78,27 @@ export function keyFromEnvironment(text: string): Bytes {
  * Blocks this thread until the descriptor ends.
  */
 function readOpenDescriptor(fd: number, capBytes: number): Bytes {
-  const buffer = alloc(capBytes + 1);
-  try {
-    // The user's shell opened it inheritable: without this every child could read a key file again.
-    linux().call("fcntl", fd, F_SETFD, FD_CLOEXEC);
-    let length = 0;
-    while (length < buffer.length) {
-      const n = linux().call("read", fd, buffer.subarray(length), buffer.length - length);
-      if (n < 0) throw new SystemCallError(`read descriptor ${fd}`, -n);
-      if (n === 0) break;
-      length += n;
-    }
-    return buffer.slice(0, length);
-  } finally {
-    buffer.fill(0);
+  using buffer = secret(alloc(capBytes + 1));
+  // The user's shell opened it inheritable: without this every child could read a key file again.
+  linux().call("fcntl", fd, F_SETFD, FD_CLOEXEC);
+  let length = 0;
+  while (length < buffer.length) {
+    const n = linux().call("read", fd, buffer.subarray(length), buffer.length - length);
+    if (n < 0) throw new SystemCallError(`read descriptor ${fd}`, -n);
+    if (n === 0) break;
+    length += n;
   }
+  return buffer.slice(0, length);
 }
 
 async function readUpTo(path: string, capBytes: number): Promise<Bytes> {
   using file = await Deno.open(path);
-  const buffer = new Uint8Array(capBytes + 1);
-  try {
-    let length = 0;
-    while (length < buffer.length) {
-      const n = await file.read(buffer.subarray(length));
-      if (n === null || n === 0) break;
-      length += n;
-    }
-    return buffer.slice(0, length);
-  } finally {
-    buffer.fill(0);
+  using buffer = secret(new Uint8Array(capBytes + 1));
+  let length = 0;
+  while (length < buffer.length) {
+    const n = await file.read(buffer.subarray(length));
+    if (n === null || n === 0) break;
+    length += n;
   }
+  return buffer.slice(0, length);
 }

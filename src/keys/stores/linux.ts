@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { wipe } from "../../secret.ts";
 import { type KeyStore, locked, plaintextKeyring, type StoreStatus, unavailable } from "./store.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { SecretService, toolEnvironment } from "./secret_service.ts";
@@ -62,7 +63,7 @@ export class SecretServiceStore implements KeyStore {
     await this.#beforeUse();
     const result = await this.#tool(["lookup", ...this.#attributes(account)]);
     if (result.code === 0) return result.stdout;
-    result.stdout.fill(0);
+    wipe(result.stdout);
     await this.#explainFailure(result);
     const found = await this.#bus.search({ service: this.#service, account });
     if (found === undefined) throw unavailable(await this.probe());

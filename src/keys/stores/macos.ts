@@ -5,6 +5,7 @@
  */
 import { type Bytes, concat, equalConstantTime, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { secret, wipe } from "../../secret.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, locked, type StoreStatus, unavailable } from "./store.ts";
 
@@ -79,32 +80,25 @@ export class MacosStore implements KeyStore {
       "-w", // last, but as an output flag here; in add-generic-password a bare -w reads /dev/tty
     ]);
     if (result.code === 0) return result.stdout;
-    result.stdout.fill(0);
+    wipe(result.stdout);
     if (result.code === NOT_FOUND) return undefined;
     throw await this.#failure(result);
   }
 
   async put(account: string, value: Uint8Array): Promise<void> {
-    const line = concat(
-      utf8(`add-generic-password -U -a ${account} -s ${this.#service} -l SecLlama -w `),
-      value,
-      utf8("\n"),
+    const command = utf8(
+      `add-generic-password -U -a ${account} -s ${this.#service} -l SecLlama -w `,
     );
-    try {
-      // The line is split at white space and quotes, and is one line only.
-      if (line.length > LINE_CAP_BYTES || value.some((b) => b <= 0x20 || b > 0x7e || isQuote(b))) {
-        throw new SecLlamaError("internal", "the value cannot be written on a line of security -i");
-      }
-      const result = await this.#tool(["-i"], line);
-      if (result.code !== 0) throw await this.#failure(result);
-    } finally {
-      line.fill(0);
+    using line = secret(concat(command, value, utf8("\n")));
+    // The line is split at white space and quotes, and is one line only.
+    if (line.length > LINE_CAP_BYTES || value.some((b) => b <= 0x20 || b > 0x7e || isQuote(b))) {
+      throw new SecLlamaError("internal", "the value cannot be written on a line of security -i");
     }
-    const back = await this.get(account);
+    const result = await this.#tool(["-i"], line);
+    if (result.code !== 0) throw await this.#failure(result);
+    using back = secret(await this.get(account));
     const end = back?.at(-1) === 0x0a ? back.length - 1 : back?.length;
-    const same = back !== undefined && equalConstantTime(back.subarray(0, end), value);
-    back?.fill(0);
-    if (!same) {
+    if (back === undefined || !equalConstantTime(back.subarray(0, end), value)) {
       throw new SecLlamaError("key-store-unavailable", "the keychain did not keep the item", {
         hint: "to see the state of the key store, run: secllama key status",
       });
@@ -120,8 +114,7 @@ export class MacosStore implements KeyStore {
       this.#service,
     ]);
     if (result.code !== 0 && result.code !== NOT_FOUND) throw await this.#failure(result);
-    const left = await this.get(account);
-    left?.fill(0);
+    using left = secret(await this.get(account));
     if (left !== undefined) {
       throw new SecLlamaError("key-store-unavailable", `the item ${account} is still there`);
     }

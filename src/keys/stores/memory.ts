@@ -1,6 +1,7 @@
 /** A key store in this process's memory. Nothing in it outlives the process. */
 import type { Bytes } from "../../bytes.ts";
 import type { Backend, KeyStore, StoreStatus } from "./store.ts";
+import { wipe } from "../../secret.ts";
 
 export class MemoryStore implements KeyStore {
   readonly backend: Backend = "memory";
@@ -21,13 +22,13 @@ export class MemoryStore implements KeyStore {
   }
 
   put(account: string, value: Uint8Array): Promise<void> {
-    this.#items.get(account)?.fill(0);
+    wipe(this.#items.get(account));
     this.#items.set(account, new Uint8Array(value));
     return Promise.resolve();
   }
 
   remove(account: string): Promise<void> {
-    this.#items.get(account)?.fill(0);
+    wipe(this.#items.get(account));
     this.#items.delete(account);
     return Promise.resolve();
   }
@@ -38,7 +39,7 @@ export class MemoryStore implements KeyStore {
 
   /** Zeroes and drops every item. */
   clear(): void {
-    for (const value of this.#items.values()) value.fill(0);
+    wipe(...this.#items.values());
     this.#items.clear();
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { concat } from "../../bytes.ts";
+import { secret, wipe } from "../../secret.ts";
 
 export interface ProgramResult {
   /** The exit code; 124 when the time limit ended it. */
@@ -75,10 +76,9 @@ async function feed(stdin: WritableStream<Uint8Array>, bytes: Uint8Array): Promi
   const writer = stdin.getWriter();
   try {
     // A copy: the stream may still hold the buffer when the caller zeroes its own.
-    const copy = new Uint8Array(bytes);
+    using copy = secret(new Uint8Array(bytes));
     await writer.write(copy);
     await writer.close();
-    copy.fill(0);
   } catch {
     // The program ended without reading everything; its exit code says why.
   }
@@ -93,7 +93,7 @@ async function collect(stream: ReadableStream<Uint8Array>, late: AbortSignal): P
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
-    if (length + value.length > OUTPUT_CAP_BYTES) value.fill(0);
+    if (length + value.length > OUTPUT_CAP_BYTES) wipe(value);
     else {
       parts.push(value);
       length += value.length;
@@ -101,6 +101,6 @@ async function collect(stream: ReadableStream<Uint8Array>, late: AbortSignal): P
   }
   late.removeEventListener("abort", cancel);
   const all = concat(...parts);
-  for (const part of parts) part.fill(0);
+  wipe(...parts);
   return all;
 }

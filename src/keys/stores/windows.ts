@@ -6,6 +6,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { wipe } from "../../secret.ts";
 import { addressOf } from "../../linux/libc.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, type StoreStatus, unavailable } from "./store.ts";
@@ -57,7 +58,7 @@ export class WindowsStore implements KeyStore {
 
   probe(): Promise<StoreStatus> {
     try {
-      this.#read("head")?.fill(0);
+      wipe(this.#read("head"));
       return Promise.resolve({
         reachable: true,
         locked: false,
@@ -99,18 +100,18 @@ export class WindowsStore implements KeyStore {
     const ok = ffi.CredWriteW(credential, 0);
     const error = ok === 0 ? ffi.GetLastError() : 0;
     // Used after the call, so that the memory the struct points into cannot be collected before it.
-    for (const bytes of [target, user, blob]) bytes.fill(0);
+    wipe(target, user, blob);
     if (ok === 0) throw failure("CredWriteW", error);
   }
 
   async remove(account: string): Promise<void> {
     const present = this.#read(account);
     if (present === undefined) return;
-    present.fill(0);
+    wipe(present);
     await this.#cmdkey([`/delete:${this.#target(account)}`]);
     // What cmdkey prints is in the user's language; whether the item is gone is not.
     const left = this.#read(account);
-    left?.fill(0);
+    wipe(left);
     if (left !== undefined) {
       throw new SecLlamaError("key-store-unavailable", `the item ${account} is still there`);
     }

@@ -11,6 +11,7 @@ import { field, pack, STRUCTS } from "../../windows/layout.ts";
 import { commandLine, environmentBlock, wide } from "../../windows/text.ts";
 import { makeContainer, noCapabilities } from "./app_container.ts";
 import type { WindowsLaunchSpec } from "./plan.ts";
+import { wipe } from "../../secret.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -111,7 +112,7 @@ function start(
   );
   must(api, "CreateProcessW", created);
   // Used after the call, so that what the list points to cannot be collected before it.
-  for (const value of Object.values(values)) value?.fill(0);
+  wipe(...Object.values(values).filter((value) => value !== null));
   const at = (name: "hProcess" | "hThread") => field(STRUCTS.PROCESS_INFORMATION, info, name);
   return { process: at("hProcess"), thread: at("hThread") };
 }
