@@ -8,7 +8,7 @@
  */
 import { utf8 } from "../src/bytes.ts";
 import { deriveAudit, deriveStorage } from "../src/keys/derive.ts";
-import { KeyRing, type KeySource } from "../src/keys/mod.ts";
+import { KeyRing } from "../src/keys/mod.ts";
 import { silentLogger } from "../src/log.ts";
 import { FakeHost } from "../src/sealed/fake_host.ts";
 import { hmacSha256, randomBytes } from "../src/sealed/primitives.ts";
@@ -112,7 +112,8 @@ async function benchDerivations(): Promise<void> {
     keys: {
       changes: () => Promise.resolve("1"),
       ring: () => Promise.resolve(ring()),
-    } as unknown as KeySource,
+      clients: () => ({ confirm: () => Promise.resolve() }),
+    },
     receivers: () => [],
     logger: silentLogger,
   });

@@ -1,6 +1,6 @@
 /** What `serve` says once it is ready: addresses, model, key, and each sandbox layer as it was measured. Prints nothing. */
 import type { Config } from "../config/config.ts";
-import type { KeySource } from "../keys/mod.ts";
+import type { KeyFacts } from "../keys/mod.ts";
 import type { Measured } from "../supervisor/isolation.ts";
 import type { GpuStatus } from "../supervisor/gpu.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
@@ -11,7 +11,7 @@ export interface BannerFacts {
   /** What other machines call it; empty: it is for this machine only. */
   readonly names: readonly string[];
   readonly proxyUrl: string | undefined;
-  readonly keys: KeySource;
+  readonly keys: KeyFacts;
   readonly gpu: GpuStatus;
   readonly loaded: LoadedModel | undefined;
 }

@@ -5,7 +5,7 @@
 import type { Credentials } from "../client/mod.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
-import type { Backend, KeySource } from "../keys/mod.ts";
+import type { Backend, KeyFacts, RingSource } from "../keys/mod.ts";
 
 /** Stores that the proxy can read by itself, without asking anybody anything. */
 const OS_STORES: ReadonlySet<Backend> = new Set([
@@ -22,8 +22,11 @@ export interface Handover {
   readonly credentials?: () => Promise<Credentials>;
 }
 
+/** Where the proxy finds its key, or the key itself. */
+export type HandedKeys = RingSource & Pick<KeyFacts, "backend">;
+
 /** The line for a gateway and the keys that it serves with. It may hold a key: it goes to the pipe and nowhere else. */
-export async function encodeHandover(gateway: string, keys: KeySource): Promise<string> {
+export async function encodeHandover(gateway: string, keys: HandedKeys): Promise<string> {
   if (OS_STORES.has(keys.backend)) return JSON.stringify({ gateway, store: true });
   using ring = await keys.ring();
   const { pskId, psk, hid } = ring.credentials()!;

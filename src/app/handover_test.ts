@@ -12,7 +12,7 @@ Deno.test("handover: a key of this process only is handed over, and each reader 
     const line = await encodeHandover(GATEWAY, keys);
     using ring = await keys.ring();
     const active = ring.credentials()!;
-    keys.close();
+    keys[Symbol.dispose]();
     let ended = 0;
     const input = new TransformStream<Uint8Array, Uint8Array>();
     const writer = input.writable.getWriter();

@@ -5,7 +5,7 @@
 import type { Config } from "../config/config.ts";
 import { SecLlamaError } from "../errors.ts";
 import { isLoopbackHost } from "../loopback.ts";
-import { type KeySource, ManifestFile } from "../keys/mod.ts";
+import { type ClientSource, type KeyFacts, ManifestFile, type StorageSource } from "../keys/mod.ts";
 import { GatewayAuthority, type TlsCredentials } from "../tls/authority.ts";
 import { covers, readCertificate } from "../tls/files.ts";
 import { inUrl, isHostName, nameOfUrl } from "../tls/names.ts";
@@ -29,7 +29,7 @@ export interface ListenAddress {
 export async function gatewayListenAddress(
   config: Config,
   dataDir: string,
-  keys: KeySource,
+  keys: ClientSource & StorageSource & Pick<KeyFacts, "ephemeral">,
 ): Promise<ListenAddress> {
   const hostname = bare(config.host);
   const beyond = !isLoopbackHost(hostname);
@@ -67,7 +67,7 @@ export async function gatewayListenAddress(
 export async function pairingAddress(
   config: Config,
   dataDir: string,
-  keys: KeySource,
+  keys: StorageSource,
   urlOption: string | undefined,
 ): Promise<{ url: string; certificate?: string; newName?: string }> {
   const url = urlOption ?? defaultUrl(config);
@@ -111,11 +111,14 @@ export async function pairingAddress(
 }
 
 /** The gateway's own authority; its file and key are in the data folder. */
-export function authorityOf(dataDir: string, keys: Pick<KeySource, "storage">): GatewayAuthority {
+export function authorityOf(dataDir: string, keys: StorageSource): GatewayAuthority {
   return new GatewayAuthority(new ManifestFile(dataDir), keys.storage());
 }
 
-async function refuseUnlessPaired(config: Config, keys: KeySource): Promise<void> {
+async function refuseUnlessPaired(
+  config: Config,
+  keys: ClientSource & Pick<KeyFacts, "ephemeral">,
+): Promise<void> {
   const refuse = (why: string, hint: string) =>
     new SecLlamaError("remote-refused", `not listening on ${config.host}: ${why}`, {
       field: "host",

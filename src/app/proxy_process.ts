@@ -4,8 +4,7 @@
  * loads its modules meanwhile; where the gateway is comes on that pipe, with the pre-shared key where that is in no store.
  */
 import { SecLlamaError } from "../errors.ts";
-import type { KeySource } from "../keys/mod.ts";
-import { encodeHandover } from "./handover.ts";
+import { encodeHandover, type HandedKeys } from "./handover.ts";
 import { proxyPermissions, selfArgv } from "./role_command.ts";
 
 /** Environment the proxy needs: the key store's session and the settings' folder. Nothing else is passed on. */
@@ -33,7 +32,7 @@ export interface ProxyProcess {
    * @returns Its URL.
    * @throws {SecLlamaError} `port-in-use` and whatever else the proxy refused to start with. It is gone by then.
    */
-  connect(gatewayUrl: string, keys: KeySource): Promise<string>;
+  connect(gatewayUrl: string, keys: HandedKeys): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -78,7 +77,7 @@ export function spawnProxy(o: {
     await child.status;
     clearTimeout(timer);
   };
-  const connect = async (gateway: string, keys: KeySource) => {
+  const connect = async (gateway: string, keys: HandedKeys) => {
     try {
       const line = await encodeHandover(gateway, keys);
       connected = true;

@@ -12,7 +12,7 @@ import { type Logger, makeLogger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import { openGpu } from "../supervisor/gpu.ts";
 import { openSandbox, type Sandbox } from "../supervisor/isolation.ts";
-import { type LoadedModel, Supervisor } from "../supervisor/supervisor.ts";
+import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { type Banner, bannerOf } from "./banner.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
@@ -22,6 +22,7 @@ import { openModelStore } from "./model_store.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
 import type { ReadyFacts } from "./ready_line.ts";
+import type { HandedKeys } from "./handover.ts";
 import { Shutdown } from "./shutdown.ts";
 
 export interface ServeOptions {
@@ -131,7 +132,7 @@ async function openKeys(
     maxAgeDays: config.keyMaxAgeDays,
     clientGraceMs: config.clientGraceMs,
   });
-  shutdown.add(() => keys.close());
+  shutdown.add(() => keys[Symbol.dispose]());
   return keys;
 }
 
@@ -162,7 +163,7 @@ async function startSupervisor(
   parts: {
     config: Config;
     models: ModelStore;
-    keys: KeySource;
+    keys: SupervisorOptions["keys"];
     sandbox: Sandbox;
     logger: Logger;
   },
@@ -197,7 +198,7 @@ async function load(
 
 async function connectProxy(
   proxy: ProxyProcess,
-  keys: KeySource,
+  keys: HandedKeys,
   gatewayUrl: () => Promise<string>,
 ): Promise<string> {
   return await proxy.connect(await gatewayUrl(), keys);

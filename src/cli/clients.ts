@@ -1,6 +1,12 @@
 /** `secllama clients …`: the machines that are paired with this gateway. */
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { type KeyRing, type KeySource, openKeySource, type PairedClient } from "../keys/mod.ts";
+import {
+  type ClientSource,
+  type KeyRing,
+  openKeySource,
+  type PairedClient,
+  type RingSource,
+} from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
@@ -105,18 +111,14 @@ function keyState(client: PairedClient, ring: KeyRing): KeyState {
 
 async function withKeys(
   context: CommandContext,
-  run: (keys: KeySource) => Promise<void>,
+  run: (keys: ClientSource & RingSource) => Promise<void>,
 ): Promise<number> {
   hardenSelf(); // before a key is in memory
   const { config, dataDir } = await readSettings(context);
-  const keys = await openKeySource({
+  using keys = await openKeySource({
     ...keySourceOptions(context, dataDir),
     clientGraceMs: config.clientGraceMs,
   });
-  try {
-    await run(keys);
-    return EXIT.ok;
-  } finally {
-    keys.close();
-  }
+  await run(keys);
+  return EXIT.ok;
 }

@@ -198,7 +198,7 @@ async function sandboxChecks(
     });
   } finally {
     await supervisor?.stop();
-    keys.close();
+    keys[Symbol.dispose]();
   }
   return checks;
 }

@@ -35,33 +35,29 @@ See docs/remote.md.`,
     hardenSelf(); // before a key is in memory
     const { config, dataDir } = await readSettings(context);
     await ensureDataDirectory(dataDir);
-    const keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
-    try {
-      const registry = keys.clients();
-      const address = await pairingAddress(config, dataDir, keys, stringOption(context, "url"));
-      const client = await registry.add(context.positionals[0]!, {
-        replace: flag(context, "replace"),
-      });
-      using ring = await keys.ring();
-      const credentials = ring.credentials(client.id);
-      if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
-      using _wiped = secret(credentials.psk);
-      const { url, certificate } = address;
-      const pairing = encodePairing({
-        url,
-        ...credentials,
-        ...(certificate === undefined ? {} : { certificate }),
-      });
-      show(context, { name: client.name, id: client.id, url, pairing });
-      if (address.newName !== undefined) {
-        context.tui.note(
-          `If secllama serve runs already, restart it: its certificate does not name ${address.newName} yet.`,
-        );
-      }
-      return EXIT.ok;
-    } finally {
-      keys.close();
+    using keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
+    const registry = keys.clients();
+    const address = await pairingAddress(config, dataDir, keys, stringOption(context, "url"));
+    const client = await registry.add(context.positionals[0]!, {
+      replace: flag(context, "replace"),
+    });
+    using ring = await keys.ring();
+    const credentials = ring.credentials(client.id);
+    if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
+    using _wiped = secret(credentials.psk);
+    const { url, certificate } = address;
+    const pairing = encodePairing({
+      url,
+      ...credentials,
+      ...(certificate === undefined ? {} : { certificate }),
+    });
+    show(context, { name: client.name, id: client.id, url, pairing });
+    if (address.newName !== undefined) {
+      context.tui.note(
+        `If secllama serve runs already, restart it: its certificate does not name ${address.newName} yet.`,
+      );
     }
+    return EXIT.ok;
   },
 };
 

@@ -45,7 +45,7 @@ Deno.test("mark: a backup of keys and clients together is noticed, and can be ta
     const restore = await backup();
     await manager().rotate({ compromised: true });
     await keys.clients().revoke("laptop");
-    (await open()).close();
+    (await open())[Symbol.dispose]();
     await restore();
     // The control: all that was put back fits together, so without the mark it is believed, and the client is back.
     const believing = await open(false);
@@ -110,10 +110,10 @@ Deno.test("mark: keys that were destroyed on purpose, and new ones made in their
     const first = await open();
     await first.clients().add("laptop");
     for (let i = 0; i < 3; i++) await manager().rotate();
-    (await open()).close();
+    (await open())[Symbol.dispose]();
     await destroyAll(store, dataDir);
     const again = await open();
-    assert.equal(await again.generation(), 1);
+    assert.equal((await again.ring()).gen, 1);
     assert.notDeepEqual(again.hid, first.hid);
   }));
 

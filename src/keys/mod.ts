@@ -2,7 +2,15 @@
 export { type ClientList, type PairedClient } from "./clients/client_list.ts";
 export { ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing } from "./key_ring.ts";
-export { type KeySource, type KeySourceOptions, openKeySource } from "./source.ts";
+export type {
+  AuditSource,
+  ClientSource,
+  KeyFacts,
+  KeySource,
+  RingSource,
+  StorageSource,
+} from "./key_source.ts";
+export { type KeySourceOptions, openKeySource } from "./source.ts";
 export { KeyManager } from "./keyset/manager.ts";
 export { ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
 export type { Backend, KeyStore, StoreStatus } from "./stores/store.ts";

@@ -14,6 +14,7 @@ import { deriveAudit } from "./derive.ts";
 import { HighWaterMark } from "./high_water.ts";
 import { ensureHostId } from "./host_id.ts";
 import { KeyRing, type RingKey } from "./key_ring.ts";
+import type { KeySource } from "./key_source.ts";
 import { liveKids, readKey } from "./keyset/keyset.ts";
 import { kidOf, newKey } from "./keyset/kid.ts";
 import { KeyManager } from "./keyset/manager.ts";
@@ -26,36 +27,6 @@ import { StorageKeys } from "./keyset/wrap.ts";
 
 /** How long a paired client is accepted under a key that was rotated away, unless told otherwise. */
 export const DEFAULT_CLIENT_GRACE_MS = 30 * 86_400_000;
-
-export interface KeySource {
-  readonly backend: Backend;
-  /** The host's id, 16 random bytes made once. */
-  readonly hid: Bytes;
-  /** One line for the banner: "key: 0011223344556677 in the Secret Service key store". */
-  readonly describe: string;
-  /** What the user should know before relying on it, one line each. */
-  readonly warnings: readonly string[];
-  readonly ephemeral: boolean;
-  /** Whether this call of {@link openKeySource} made the first key. */
-  readonly initialised: boolean;
-  /** Counts committed changes of the keyset; constant for a key that cannot rotate. Cheap: one small file. */
-  generation(): Promise<number>;
-  /** Differs whenever `ring` would: a rotation, a client that came or went, the end of a grace. Cheap: two files' dates. */
-  changes(): Promise<string>;
-  /**
-   * The keys as they are now; the caller disposes of the ring. Keys retired as compromised are not in it. While the list of
-   * clients cannot be verified no client is; `clients().read()` says why.
-   */
-  ring(): Promise<KeyRing>;
-  /** The paired clients. @throws {SecLlamaError} `key-refused` for a key that dies with this process. */
-  clients(): ClientRegistry;
-  /** The audit log's key under the active master key, 32 bytes. The caller zeroes it. */
-  auditKey(): Promise<Bytes>;
-  /** Wraps and unwraps conversation keys. */
-  storage(): StorageKeys;
-  /** Zeroes what is cached. */
-  close(): void;
-}
 
 export interface KeySourceOptions extends BackendOptions {
   readonly dataDir: string;
@@ -180,10 +151,6 @@ class FixedSource implements KeySource {
     return new FixedSource(backend, hid, registry, key, kid, { reason, warnings });
   }
 
-  generation(): Promise<number> {
-    return Promise.resolve(1);
-  }
-
   changes(): Promise<string> {
     return Promise.resolve(`1 ${this.#clients?.fingerprint() ?? ""}`);
   }
@@ -221,7 +188,7 @@ class FixedSource implements KeySource {
     });
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     wipe(this.#key);
   }
 }
@@ -326,13 +293,9 @@ class StoreSource implements KeySource {
       hid,
       clientGraceMs ?? DEFAULT_CLIENT_GRACE_MS,
       initialised,
-      `key ${kid} in ${where}${initialised ? ", made just now" : ""}`,
+      `key ${kid} in ${where}`,
       warnings,
     );
-  }
-
-  generation(): Promise<number> {
-    return this.#manager.generation();
   }
 
   async changes(): Promise<string> {
@@ -340,7 +303,7 @@ class StoreSource implements KeySource {
     const inGrace = (this.#cached?.keys ?? []).filter(({ retiredMs }) =>
       retiredMs !== undefined && now < retiredMs + this.#graceMs
     );
-    return `${await this.generation()} ${this.#clients.fingerprint()} ${inGrace.length}`;
+    return `${await this.#manager.generation()} ${this.#clients.fingerprint()} ${inGrace.length}`;
   }
 
   async ring(): Promise<KeyRing> {
@@ -371,7 +334,7 @@ class StoreSource implements KeySource {
     }
     if (this.#cached?.gen === gen) return;
     const loaded = await this.#load();
-    this.close();
+    this[Symbol.dispose]();
     this.#cached = loaded;
     await this.#manager.mark?.raise({ gen: loaded.gen });
   }
@@ -386,7 +349,7 @@ class StoreSource implements KeySource {
     return this.#manager.storage();
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     for (const { transport } of this.#cached?.keys ?? []) wipe(transport);
     this.#cached = undefined;
   }

@@ -30,16 +30,16 @@ Deno.test("source: PSKs come from the transport keys, active first, and follow a
     assert.equal(only!.pskId, `local.${only!.kid}`);
     assert.match(source.describe, new RegExp(`^key ${only!.kid} in `));
 
-    const gen = await source.generation();
+    const { gen } = ring;
     const { kid } = await managerAt(folder, store).rotate();
-    assert.equal(await source.generation(), gen + 1);
+    assert.equal((await source.ring()).gen, gen + 1);
     assert.deepEqual((await entriesOf(source)).map((p) => p.kid), [kid, only!.kid]);
     await managerAt(folder, store).rotate({ compromised: true });
     assert.ok(
       !(await entriesOf(source)).some((p) => p.kid === kid),
       "a compromised key has no PSK",
     );
-    source.close();
+    source[Symbol.dispose]();
   }));
 
 Deno.test("source: a copy is handed out, and a store that locks later stops nothing", () =>
@@ -55,7 +55,7 @@ Deno.test("source: a copy is handed out, and a store that locks later stops noth
     const kept = first.slice();
     first.fill(0);
     assert.deepEqual(await pskOf(), kept);
-    source.close();
+    source[Symbol.dispose]();
     assert.equal(await code(source.ring()), "key-locked", "closed: the cache is gone");
   }));
 
@@ -223,7 +223,7 @@ Deno.test("source: derived keys are apart", () =>
     assert.notDeepEqual(await source.auditKey(), psk);
     const wrapped = await source.storage().wrap(utf8("k"), "c");
     assert.deepEqual(await source.storage().unwrap(wrapped, "c"), utf8("k"));
-    source.close();
+    source[Symbol.dispose]();
     await assert.rejects(source.ring(), /closed/);
   }));
 

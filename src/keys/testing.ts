@@ -1,7 +1,7 @@
 /** Helpers of this folder's tests: a place in a temporary folder, and a machine that fails or dies at a chosen step. */
 import { SecLlamaError } from "../errors.ts";
 import { EMPTY_LIST } from "./clients/client_list.ts";
-import type { KeySource } from "./source.ts";
+import type { ClientSource, RingSource } from "./key_source.ts";
 import { type KdfParameters, newKdf } from "./stores/envelope.ts";
 import type { KeyStore } from "./stores/store.ts";
 import { KeyManager } from "./keyset/manager.ts";
@@ -111,7 +111,7 @@ export class Steps {
 
 /** Who may come under which key now: this machine's own clients first, then the paired ones, each under its newest key first. */
 export async function entriesOf(
-  source: KeySource,
+  source: ClientSource & RingSource,
 ): Promise<{ pskId: string; kid: string; client?: string }[]> {
   using ring = await source.ring();
   const known = await (async () => await source.clients().read())().catch(() => EMPTY_LIST);

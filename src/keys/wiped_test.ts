@@ -50,7 +50,7 @@ async function doAll(folder: string, store: KeyStore, steps = new Steps()): Prom
       using _ring = await source.ring();
       (await source.auditKey())[0];
     } finally {
-      source.close();
+      source[Symbol.dispose]();
     }
   });
   await later(() => manager.delete(first));

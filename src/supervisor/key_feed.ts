@@ -5,7 +5,7 @@
 import { type Bytes, fromHex, toHex } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
-import type { KeyRing, KeySource } from "../keys/mod.ts";
+import type { ClientRegistry, KeyRing, RingSource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { encodeGive, encodeTake } from "../pipe/key_frames.ts";
 
@@ -34,8 +34,13 @@ export interface HostWord {
   readonly attest: string;
 }
 
+/** What of the host's keys goes to runners, and where to note which clients have shown their newest one. */
+export interface FedKeys extends RingSource {
+  clients(): Pick<ClientRegistry, "confirm">;
+}
+
 export interface KeyFeedOptions {
-  readonly keys: KeySource;
+  readonly keys: FedKeys;
   /** Every runner that serves. */
   readonly receivers: () => Iterable<KeyReceiver>;
   readonly logger: Logger;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { type Bytes, toHex } from "../bytes.ts";
-import { KeyRing, type KeySource } from "../keys/mod.ts";
+import { KeyRing } from "../keys/mod.ts";
 import { silentLogger } from "../log.ts";
 import { decodeKeyFrame } from "../pipe/key_frames.ts";
 import { KeyFeed, type KeyReceiver } from "./key_feed.ts";
@@ -57,7 +57,7 @@ function world(runnerCount: number) {
         return Promise.resolve();
       },
     }),
-  } as unknown as KeySource;
+  };
   const runners = Array.from({ length: runnerCount }, (_, i) => new Runner(i));
   const feed = new KeyFeed({ keys, receivers: () => runners, logger: silentLogger });
   const revoke = (id: string) => {

@@ -5,7 +5,7 @@
 import type { Config } from "../config/config.ts";
 import { toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import type { KeySource } from "../keys/mod.ts";
+import type { KeyFacts } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { joinsMessages } from "../models/capabilities.ts";
 import { readDefaults } from "../models/defaults.ts";
@@ -15,7 +15,7 @@ import type { Gpu } from "../sandbox/mod.ts";
 import { Admission, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
-import { type HostWord, KeyFeed } from "./key_feed.ts";
+import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
@@ -28,7 +28,7 @@ const DEFAULT_CONTEXT_TOKENS = 4096;
 export interface SupervisorOptions {
   readonly config: Config;
   readonly models: ModelStore;
-  readonly keys: KeySource;
+  readonly keys: FedKeys & Pick<KeyFacts, "hid">;
   readonly sandbox: Sandbox;
   readonly gpu: GpuChoice;
   readonly logger: Logger;

@@ -184,7 +184,7 @@ Deno.test("a runner that its model file has taken over, and a client that helps 
       for (const psk of [stolen(), deriveHostPsk(victim.psk, victim.hid)]) {
         await assert.rejects(prove(psk), { code: "auth" });
       }
-      keys.close();
+      keys[Symbol.dispose]();
     });
 
     await t.step(

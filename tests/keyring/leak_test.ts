@@ -123,7 +123,7 @@ Deno.test({
     using ring = await source.ring();
     const psks = ring.idsOf().map((pskId) => ring.runnerPsk(pskId, new Uint8Array(32))!);
     psks.push(ring.credentials()!.psk);
-    source.close();
+    source[Symbol.dispose]();
 
     const processes = concat(...snapshots);
     const toolLine = new TextDecoder().decode(processes);

@@ -177,7 +177,7 @@ test("never unlocked: no keyring, exit 5, and the quick start falls back saying 
   });
   assert.equal(source.ephemeral, true);
   assert.match(source.describe, /memory only; it dies with this process \(no key store: .*keyring/);
-  source.close();
+  source[Symbol.dispose]();
 });
 
 test("a blank password: the key is refused, and the attack it stops is real", async () => {

@@ -115,7 +115,7 @@ export async function withWorld(
     stop.abort();
     await supervisor.stop();
     await server.finished;
-    keys.close();
+    keys[Symbol.dispose]();
     await Deno.remove(dataDir, { recursive: true });
   }
 }

@@ -131,5 +131,5 @@ Deno.test("chat: lines are kept sealed, and only where the user asked for it", (
     }
     await history.forget();
     assert.deepEqual(await history.read(), []);
-    keys.close();
+    keys[Symbol.dispose]();
   }));

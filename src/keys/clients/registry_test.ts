@@ -4,7 +4,8 @@ import { secret } from "../../secret.ts";
 import { isClientName, parseClientList, serialiseClientList } from "./client_list.ts";
 import { ClientRegistry } from "./registry.ts";
 import { ManifestFile } from "../keyset/manifest_file.ts";
-import { type KeySource, openKeySource } from "../source.ts";
+import type { KeySource } from "../key_source.ts";
+import { openKeySource } from "../source.ts";
 import { MemoryStore } from "../stores/memory.ts";
 import { code, entriesOf, managerAt, withFolder } from "../testing.ts";
 
