@@ -130,8 +130,8 @@ await run(deno, ["task", "--quiet", "bundle"]);
 if (paths.length === 0) {
   await run(deno, ["fmt", "--check", "--quiet"]);
   await run(deno, ["lint", "--quiet"]);
-  // As whoever clones it and has only the product's own packages.
-  await run(deno, ["check", "--quiet", "--frozen", "main.ts", "runner", "src"]);
+  // As whoever clones it and has only the product's own packages. The examples in the documentation too.
+  await run(deno, ["check", "--quiet", "--frozen", "--doc", "main.ts", "runner", "src"]);
   await run(deno, [
     "check",
     "--quiet",

@@ -13,6 +13,7 @@ import { SecLlamaError } from "./errors.ts";
 /** Work that can be left for a while wherever it yields. What it yields has no value. */
 export type Work<T> = Generator<void, T, void>;
 
+/** The bounds of one evaluation. */
 export interface BudgetLimits {
   /** Steps of evaluation; text and items that are made count as fractions of one. */
   readonly steps: number;
@@ -34,6 +35,7 @@ const UNITS_PER_STEP = 8;
 /** Steps between two places to yield: about a millisecond. */
 const STEPS_PER_YIELD = 1_000;
 
+/** What is left of an evaluation's bounds. Every charge beyond them is an error of the request. */
 export class Budget {
   readonly #limits: BudgetLimits;
   readonly #what: string;
@@ -43,7 +45,10 @@ export class Budget {
   #depth = 0;
   #yieldAt = STEPS_PER_YIELD;
 
-  /** @param about What is evaluated, for the errors: "the chat template"; and the request's field that it comes from. */
+  /**
+   * A budget that nothing has been taken from.
+   * @param about What is evaluated, for the errors: "the chat template"; and the request's field that it comes from.
+   */
   constructor(
     about: { readonly what: string; readonly field?: string },
     limits: Partial<BudgetLimits> = {},
@@ -85,6 +90,7 @@ export class Budget {
     if (++this.#depth > this.#limits.depth) this.#refuse("calls itself too deeply");
   }
 
+  /** When a macro, a template or a recursive loop is left. */
   leave(): void {
     this.#depth--;
   }

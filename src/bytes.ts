@@ -14,7 +14,10 @@ export function utf8(text: string): Bytes {
   return encoder.encode(text);
 }
 
-/** @throws {TypeError} If `bytes` is not valid UTF-8. */
+/**
+ * The text of UTF-8 bytes, a byte order mark included.
+ * @throws {TypeError} If `bytes` is not valid UTF-8.
+ */
 export function utf8Decode(bytes: Uint8Array): string {
   return strictDecoder.decode(bytes);
 }
@@ -37,7 +40,10 @@ export function toBase64Url(bytes: Uint8Array): string {
   return toBase64(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-/** @throws {SyntaxError} If `text` is not base64url, or is padded, or has stray bits in its last digit. */
+/**
+ * The bytes of base64url without padding; one text for each array of bytes.
+ * @throws {SyntaxError} If `text` is not base64url, or is padded, or has stray bits in its last digit.
+ */
 export function fromBase64Url(text: string): Bytes {
   if (!/^[A-Za-z0-9_-]*$/.test(text)) throw new SyntaxError("not base64url without padding");
   const bytes = fromBase64(text.replace(/-/g, "+").replace(/_/g, "/"));

@@ -95,6 +95,7 @@ export const ERROR_TABLE = {
   "sandbox-breached": [503, EXIT.refused],
 } as const satisfies Record<string, readonly [status: number, exit: number]>;
 
+/** A key of {@link ERROR_TABLE}. */
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
 /** Whether a text, which may be a stranger's, is one of our codes. */
@@ -102,6 +103,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_TABLE, text);
 }
 
+/** What an error says besides its code and message. */
 export interface ErrorOptions {
   /** What to do next, one line: "to make a key, run: secllama key init". */
   readonly hint?: string;
@@ -113,11 +115,16 @@ export interface ErrorOptions {
 
 /** An error a user can act on. Everything else that is thrown is a bug and shows as `internal`. */
 export class SecLlamaError extends Error {
+  /** Tells it from other errors across bundles. */
   override readonly name = "SecLlamaError";
+  /** Stable: programs may depend on it. */
   readonly code: ErrorCode;
+  /** What to do next, one line. */
   readonly hint: string | undefined;
+  /** The field of the input that is wrong, as the user wrote it. */
   readonly field: string | undefined;
 
+  /** An error with this code. The message has no final period and nothing secret. */
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;

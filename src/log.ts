@@ -5,24 +5,30 @@
  * alphabet and made by `label()`, so that a prompt, a reply or a key cannot slip in by mistake.
  */
 
-declare const labelBrand: unique symbol;
 /** A short identifier that may be logged: a code, a route, a key id, a digest. Never user content. */
-export type Label = string & { readonly [labelBrand]: true };
+export type Label = string & { readonly madeByLabel: true };
 
 /** Letters, digits and `._:/@+-`, at most 128 characters; anything else becomes `?`, so no line can be forged. */
 export function label(text: string): Label {
   return text.slice(0, 128).replace(/[^A-Za-z0-9._:\/@+-]/g, "?") as Label;
 }
 
+/** From everything to failures only. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
+/** What may be logged beside an event. */
 export type LogFields = { readonly [name: string]: number | boolean | Label | undefined };
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
+/** Writes events of one process. */
 export interface Logger {
+  /** For who looks for a fault. */
   debug(event: string, fields?: LogFields): void;
+  /** What happened. */
   info(event: string, fields?: LogFields): void;
+  /** What weakens or will fail. */
   warn(event: string, fields?: LogFields): void;
+  /** What failed. */
   error(event: string, fields?: LogFields): void;
 }
 

@@ -16,6 +16,7 @@ export type Secret = Bytes & Disposable;
 
 /** Marks `bytes` themselves, no copy, as a secret for `using`; undefined stays undefined. */
 export function secret<B extends Uint8Array>(bytes: B): B & Disposable;
+/** As above, for what may be absent. */
 export function secret<B extends Uint8Array>(bytes: B | undefined): (B & Disposable) | undefined;
 export function secret(bytes: Uint8Array | undefined): (Uint8Array & Disposable) | undefined {
   if (bytes === undefined) return undefined;
@@ -37,6 +38,7 @@ export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
 
 /** Named secrets that end together: those that are in it when the block is left. */
 export class SecretMap extends Map<string, Bytes> implements Disposable {
+  /** Zeroes every value. */
   [Symbol.dispose](): void {
     wipe(...this.values());
   }

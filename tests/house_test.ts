@@ -45,6 +45,23 @@ Deno.test("no test says how long a thing may take", async () => {
   assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
 });
 
+/** What the faces of rooms are made of, besides what they export themselves. */
+const SHARED = ["bytes", "errors", "budget", "log", "secret", "codecs"].map((n) => `src/${n}.ts`);
+
+Deno.test("each room's face, and the client library, say what everything in them is", async () => {
+  const files = [...(await sources(["src", "runner"])).keys()];
+  const faces = [...files.filter((path) => path.endsWith("/mod.ts")), "src/client/library.ts"];
+  assert.ok(faces.length >= 9, faces.join(" "));
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["doc", "--lint", ...faces, ...SHARED],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert.ok(success, new TextDecoder().decode(stderr));
+});
+
 Deno.test("contributing: each question's file is there, and holds what to look for", async () => {
   const text = await Deno.readTextFile(join(ROOT, "CONTRIBUTING.md"));
   const rows = [...text.matchAll(/^\| ([^|]+\?) +\| `([^`]+)` +\| `([^`]+)` +\|$/gm)];

@@ -21,17 +21,21 @@ import { openaiEmbeddings } from "./openai/embeddings.ts";
 import { openaiResponses } from "./openai/responses.ts";
 import { anthropicCountTokens, anthropicMessages } from "./anthropic/messages.ts";
 
+/** What one runner serves, and to whom it says so. */
 export interface ApiOptions {
+  /** The loaded model. */
   readonly engine: Engine;
   /** Canonical name of the model, "demo:latest": requests for another are 404. */
   readonly model: string;
   /** Told for each request with `keep_alive`: milliseconds from the end of the request, 0 to unload after it. */
   onKeepAlive(value: number | "forever"): void;
+  /** Told by `GET /api/version`. */
   readonly version: string;
   /** From the model's Modelfile. */
   readonly defaults?: ModelDefaults;
 }
 
+/** What the gateway knows of a request, and its body does not say. */
 export interface CallContext {
   /** Whose request it is: prefixes are reused for the same client only. */
   readonly client: string;
@@ -39,6 +43,7 @@ export interface CallContext {
   readonly waitedMs?: number;
 }
 
+/** The API of one model, without a listener. */
 export interface Api {
   /**
    * Never throws: errors are responses. Aborting `request.signal`, or cancelling the response's body, ends the
@@ -71,7 +76,10 @@ const routes = (responses = openaiResponses()): Readonly<Record<string, Handler>
 
 type Env = { Bindings: CallContext };
 
-/** @throws {SecLlamaError} `bad-request`: `defaults` holds a wrong option. */
+/**
+ * The API in all its dialects, over one engine.
+ * @throws {SecLlamaError} `bad-request`: `defaults` holds a wrong option.
+ */
 export function makeApi(o: ApiOptions): Api {
   const turns = new Turns();
   const service = makeService({ ...o, defaults: o.defaults ?? {}, turns });

@@ -161,9 +161,11 @@ export interface EmbedReply {
 
 /** What a Modelfile adds to a model: used where the request says nothing. */
 export interface ModelDefaults {
+  /** The system message of conversations that have none. */
   readonly system?: string;
   /** In Ollama's template language; absent: the model's own chat template. */
   readonly template?: string;
+  /** Messages that come before the request's own. */
   readonly messages?: readonly ChatMessage[];
   /** PARAMETER lines, by their names in `options`. */
   readonly options?: Readonly<Record<string, unknown>>;

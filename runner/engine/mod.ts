@@ -32,6 +32,7 @@ import type {
 } from "./types.ts";
 
 export * from "./types.ts";
+export type { Aside, LongWork } from "../turns.ts";
 
 type Pointer = Deno.PointerValue;
 

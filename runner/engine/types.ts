@@ -9,6 +9,7 @@ import type { LongWork } from "../turns.ts";
 export interface EngineOptions {
   /** Folder of the pinned llama.cpp libraries, as seen from inside the sandbox. */
   readonly libDir: string;
+  /** The GGUF file, as seen from inside the sandbox. */
   readonly modelPath: string;
   /** LoRA adapters for the model, all applied at their full scale. Default none. */
   readonly adapterPaths?: readonly string[];
@@ -22,6 +23,7 @@ export interface EngineOptions {
   readonly contextLength: number;
   /** Sequences decoded at the same time; more requests wait. */
   readonly slots: number;
+  /** Threads that compute. */
   readonly threads: number;
   /** Tokens of one decode call at most: prompt chunks are never larger. Default 512. */
   readonly batchSize?: number;
@@ -37,9 +39,11 @@ export interface EngineOptions {
 
 /** What is known of the loaded model. */
 export interface ModelInfo {
+  /** `general.name`. */
   readonly name?: string;
   /** `general.architecture`, e.g. "llama". */
   readonly architecture: string;
+  /** Numbers in all tensors. */
   readonly parameterCount: number;
   /** Tokens of context the model was trained with. */
   readonly contextLength: number;
@@ -47,15 +51,21 @@ export interface ModelInfo {
   readonly gpu?: string;
   /** Tokens of context one slot has here. */
   readonly slotContextLength: number;
+  /** Numbers of one embedding. */
   readonly embeddingLength: number;
+  /** Blocks of the network. */
   readonly layerCount: number;
   /** Bytes of all tensors. */
   readonly sizeBytes: number;
   /** As in a file name: "Q8_0", "Q4_K_M", "F32". */
   readonly quantization: string;
+  /** The Jinja template in the file. */
   readonly chatTemplate?: string;
+  /** Whether a prompt goes through an encoder. */
   readonly hasEncoder: boolean;
+  /** Whether it can generate at all. */
   readonly hasDecoder: boolean;
+  /** Tokens of the vocabulary. */
   readonly vocabularySize: number;
   /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding". */
   readonly capabilities: readonly string[];
@@ -68,7 +78,9 @@ export interface ModelInfo {
  * `special`: text of control tokens becomes those tokens; else it stays text.
  */
 export interface PromptPart {
+  /** The text. */
   readonly text: string;
+  /** Whether text of control tokens becomes those tokens. */
   readonly special: boolean;
   /** Of what is not special: an earlier reply of the model's. The tags of its thinking may be tokens. */
   readonly reply?: true;
@@ -80,18 +92,25 @@ export interface Sampling {
   readonly temperature: number;
   /** 0: the whole vocabulary. */
   readonly topK: number;
+  /** Tokens that have this much of the probability together are kept; 1 keeps all. */
   readonly topP: number;
+  /** Tokens below this share of the best one's probability are left out; 0 keeps all. */
   readonly minP: number;
+  /** Locally typical sampling; 1, or absent, keeps all. */
   readonly typicalP?: number;
   /** Absent: random. */
   readonly seed?: number;
+  /** Divides what speaks for a token that came already; 1 is off. */
   readonly repeatPenalty: number;
   /** Tokens the penalties look back on; -1 is the whole context, 0 is off. */
   readonly repeatLastN: number;
+  /** Taken off once for a token that came already; 0 is off. */
   readonly presencePenalty: number;
+  /** Taken off for each time that a token came; 0 is off. */
   readonly frequencyPenalty: number;
 }
 
+/** What counts where a request and the model's Modelfile say nothing. */
 export const DEFAULT_SAMPLING: Sampling = {
   temperature: 0.8,
   topK: 40,
@@ -103,13 +122,17 @@ export const DEFAULT_SAMPLING: Sampling = {
   frequencyPenalty: 0,
 };
 
+/** One prompt, and how its reply is to be made. */
 export interface GenerateRequest {
+  /** The text, or its tokens. */
   readonly prompt: readonly PromptPart[] | Int32Array;
   /** Whose request it is: a finished prefix is reused for the same client only. */
   readonly client: string;
   /** -1: until the context is full. 0: only evaluate the prompt. */
   readonly maxTokens: number;
+  /** Texts that end the reply; none of them is part of it. */
   readonly stop: readonly string[];
+  /** How each token is chosen. */
   readonly sampling: Sampling;
   /** GBNF with a rule `root`. */
   readonly grammar?: string;
@@ -121,24 +144,31 @@ export interface GenerateRequest {
   readonly bos?: boolean;
 }
 
+/** How a thought is ended that becomes too long. */
 export interface ThoughtLimit {
   /** The text that begins a thought, at the start of the reply; absent: the prompt has begun one. */
   readonly open?: string;
   /** The text that ends it, and its tokens, which are put in once the reply has `most` tokens. */
   readonly close: string;
+  /** The tokens of `close`. */
   readonly closeTokens: Int32Array;
+  /** Tokens of a reply from which on the thought is ended. */
   readonly most: number;
 }
 
+/** A token, and how probable the model held it. */
 export interface TokenLogprob {
+  /** The token's number in the vocabulary. */
   readonly id: number;
   /** The token's text; U+FFFD for bytes that are no whole character. */
   readonly text: string;
+  /** The token's bytes, which need not be whole characters. */
   readonly bytes: Uint8Array;
   /** Natural logarithm of the probability the model gave, before any sampling option. */
   readonly logprob: number;
 }
 
+/** What a generation reports: each token as it comes, and one end. */
 export type GenerateEvent =
   | {
     readonly type: "token";
@@ -168,26 +198,37 @@ export type GenerateEvent =
     readonly context: readonly number[];
   };
 
+/** A call that the model made of a tool. */
 export interface ToolCall {
+  /** The id that its result names; absent in dialects without one. */
   readonly id?: string;
+  /** The tool's name. */
   readonly name: string;
   /** Parsed arguments. */
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
+/** One message of a conversation. */
 export interface ChatMessage {
   /** "system", "user", "assistant", "tool", and a few that only some templates know; any other is refused. */
   readonly role: string;
+  /** What it says. */
   readonly content: string;
+  /** Of the assistant: what it thought before it said it. */
   readonly thinking?: string;
+  /** Of the assistant: the tools that it called. */
   readonly toolCalls?: readonly ToolCall[];
   /** For role "tool": which tool, and which call, this answers. */
   readonly toolName?: string;
+  /** For role "tool": the id of the call that this answers. */
   readonly toolCallId?: string;
 }
 
+/** A tool that the model may call. */
 export interface ToolDefinition {
+  /** What the model calls it by. */
   readonly name: string;
+  /** What it does, for the model. */
   readonly description?: string;
   /** JSON schema of the arguments. */
   readonly parameters?: unknown;
@@ -195,8 +236,11 @@ export interface ToolDefinition {
   readonly strict?: boolean;
 }
 
+/** A conversation, as a chat template takes it. */
 export interface ChatInput {
+  /** In their order. */
   readonly messages: readonly ChatMessage[];
+  /** The tools that may be called. Default none. */
   readonly tools?: readonly ToolDefinition[];
   /** Absent: the template decides. A level ("low", "medium", "high") counts as true. */
   readonly think?: boolean | "low" | "medium" | "high";
@@ -204,7 +248,9 @@ export interface ChatInput {
   readonly addGenerationPrompt?: boolean;
 }
 
+/** One loaded model. `close` frees it. */
 export interface Engine {
+  /** What is known of the model. */
   readonly info: ModelInfo;
   /** `special`: text of control tokens becomes those tokens. `bos`: begin with BOS, default false. */
   tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array;
@@ -247,6 +293,7 @@ export interface Engine {
    * @throws {SecLlamaError} `bad-request`: the model has no tokens for it (no capability "insert").
    */
   infill(prefix: Int32Array, suffix: Int32Array): Int32Array;
+  /** Slots with a request that runs. */
   slotsBusy(): number;
   /** Batches decoded since the start: while slots are busy it must grow. */
   steps(): number;

@@ -86,7 +86,9 @@ export interface ServeMessage {
 
 /** What a runner says of one layer of its sandbox. The gateway only holds it against the runner. */
 export interface OwnReport {
+  /** The layer's name, as the plan has it. */
   readonly layer: string;
+  /** Whether it holds, in the runner's own eyes. */
   readonly enforced: boolean;
   /** The reading, or the error. */
   readonly observed: string;
@@ -94,6 +96,7 @@ export interface OwnReport {
 
 /** What a runner says of its attack on one listener. */
 export interface AttackResult {
+  /** Which listener. */
   readonly target: string;
   /** A native call was made and its answer read. False where there is no target. */
   readonly attempted: boolean;

@@ -1,12 +1,12 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
 import { clientCommands } from "./clients.ts";
-import { completionCommand } from "./completion/mod.ts";
+import { completionCommand } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
 import { launchCommand } from "./launch.ts";
-import { modelCommands } from "./models/mod.ts";
+import { modelCommands } from "./models/commands.ts";
 import { pairCommand } from "./pair.ts";
 import { pathsCommand } from "./paths.ts";
 import { proxyCommand } from "./proxy.ts";

@@ -1,10 +1,6 @@
 /**
- * The client as a library: what `deno task client` builds into `dist/client/`, for Deno, Node and browsers.
- *
- * ```ts
- * const fetch = await sealedFetch({ pairing });          // the line that `secllama pair NAME` printed on the host
- * const ollama = new Ollama({ fetch });
- * ```
+ * The client as a library: what `deno task client` builds into `dist/client/`, for Deno, Node and browsers. {@link sealedFetch}
+ * is all of it; docs/client.md is its page.
  */
 import { JSON_TYPE } from "../api/media_types.ts";
 import { isMetadata } from "../api/routes.ts";
@@ -24,7 +20,8 @@ export interface SealedFetch {
   close(): void;
 }
 
-interface CommonOptions {
+/** What both kinds of options may say. */
+export interface CommonOptions {
   /** 1 (X25519) or 2 (post-quantum, MLKEM768-X25519). Default: 2 for a paired client, else 1. Never another instead. */
   suite?: 1 | 2;
   /** The model of requests that name none, such as GET and HEAD. */
@@ -33,6 +30,7 @@ interface CommonOptions {
   fetch?: typeof fetch;
 }
 
+/** For a machine that is paired with a host: the pairing string says everything else. */
 export interface PairingOptions extends CommonOptions {
   /** The pairing string, a secret. */
   pairing: string;
@@ -42,9 +40,11 @@ export interface PairingOptions extends CommonOptions {
    * host's grace ends.
    */
   renewed?: (pairing: string) => Promise<void>;
+  /** The pairing string names the gateway. */
   gateway?: undefined;
 }
 
+/** For a caller that holds the gateway's address and a pre-shared key apart. */
 export interface GatewayOptions extends CommonOptions {
   /** The gateway's address: `http://127.0.0.1:11435`. */
   gateway: string | URL;
@@ -54,14 +54,31 @@ export interface GatewayOptions extends CommonOptions {
   caCerts?: readonly string[];
   /** As with a pairing string, for a paired client's credentials. */
   renewed?: (credentials: Credentials) => Promise<void>;
+  /** The address and the credentials stand for it. */
   pairing?: undefined;
 }
 
+/** A pairing string, or a gateway with credentials. */
 export type SealedFetchOptions = PairingOptions | GatewayOptions;
 
 /**
  * A `fetch` whose requests and replies only this process and the model's can read. Give it as `fetch` to the clients of
  * `ollama`, `openai` or `@anthropic-ai/sdk`. Whatever host a URL names, the request goes to the gateway.
+ *
+ * @example The pairing string says everything.
+ * ```ts
+ * async function ask(pairing: string): Promise<string> {
+ *   const fetch = await sealedFetch({ pairing });
+ *   const body = JSON.stringify({ model: "demo", prompt: "Hello", stream: false });
+ *   const answer = await fetch("http://gateway/api/generate", { method: "POST", body });
+ *   return (await answer.json()).response;
+ * }
+ * ```
+ * @example An address and a key; renewals are stored.
+ * ```ts
+ * const open = (credentials: Credentials, store: (newer: Credentials) => Promise<void>) =>
+ *   sealedFetch({ gateway: "https://gateway.lan:11435", credentials, renewed: store, suite: 2 });
+ * ```
  * @throws {SecLlamaError} `bad-pairing`; `bad-config` if an option is wrong or this runtime cannot do what it asks.
  */
 export async function sealedFetch(options: SealedFetchOptions): Promise<SealedFetch> {

@@ -18,6 +18,7 @@ export interface Credentials extends Psk {
   readonly previous?: Psk;
 }
 
+/** Which gateway, with which key, and how it is reached. */
 export interface SealedFetchOptions {
   /** The gateway's address: `http://127.0.0.1:11435`. */
   readonly gateway: string | URL;

@@ -17,6 +17,7 @@ import { isPskId } from "../sealed/header.ts";
 import { HID_BYTES } from "../sealed/psk.ts";
 import type { Credentials, Psk } from "./options.ts";
 
+/** All that a paired machine needs to use one host. */
 export interface Pairing extends Credentials {
   /** The gateway: https, or http on loopback. No query, no fragment, no user. */
   readonly url: string;
@@ -32,6 +33,17 @@ const MAX_TEXT = 64 * 1024;
 
 /**
  * The pairing string, one line.
+ *
+ * @example
+ * ```ts
+ * const text = encodePairing({
+ *   url: "http://127.0.0.1:11435",
+ *   pskId: "local.0011223344556677",
+ *   psk: new Uint8Array(32),
+ *   hid: new Uint8Array(16),
+ * });
+ * console.log(parsePairing(text).url); // "http://127.0.0.1:11435/"
+ * ```
  * @throws {SecLlamaError} `bad-pairing` if a field would not be read back.
  */
 export function encodePairing(pairing: Pairing): string {

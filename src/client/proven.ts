@@ -3,10 +3,15 @@ import { equalConstantTime } from "../bytes.ts";
 import { makeProof, NOW_HEADER, PROOF_HEADER } from "../sealed/proof.ts";
 import type { Credentials, Psk, Transport } from "./options.ts";
 
+/** A request that is not sealed, and that a proof goes with. */
 export interface ProvenInit {
+  /** Default GET. */
   readonly method?: string;
+  /** Default none. The proof covers it. */
   readonly body?: Uint8Array;
+  /** Besides the proof. */
   readonly headers?: { readonly [name: string]: string };
+  /** Aborted: the request is given up. */
   readonly signal?: AbortSignal;
 }
 

@@ -43,5 +43,6 @@ export interface Listeners {
   readonly targets: object;
   /** What speaks against a runner that reported `results` (untrusted), one line each; empty: it is confined. */
   judge(results: readonly AttackResult[]): string[] | Promise<string[]>;
+  /** Stops listening. */
   close(): void;
 }

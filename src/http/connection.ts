@@ -20,9 +20,11 @@ export type Socket = Deno.TcpConn | Deno.TlsConn;
 
 /** Who sent a request. */
 export interface RequestInfo {
+  /** The other end of the connection. */
   readonly peer: Deno.NetAddr;
 }
 
+/** What answers a request. What it throws becomes an error answer without detail. */
 export type Handler = (request: Request, info: RequestInfo) => Response | Promise<Response>;
 
 export interface ConnectionOptions {

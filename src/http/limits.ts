@@ -15,6 +15,7 @@ export interface Limits {
   readonly bodyPauseMs: number;
   /** A body may take this long, and a second more for each `bodyBytesPerSecond` received. */
   readonly bodyMs: number;
+  /** Slower bodies run into `bodyMs`. */
   readonly bodyBytesPerSecond: number;
   /** Longest time a client may take nothing of an answer that is ready for it. */
   readonly writePauseMs: number;
@@ -22,6 +23,7 @@ export interface Limits {
   readonly drainMs: number;
 }
 
+/** What counts unless a listener says otherwise. */
 export const DEFAULT_LIMITS: Limits = {
   connections: 512,
   connectionsPerPeer: 128,

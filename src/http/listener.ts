@@ -17,6 +17,7 @@ import { ownUid, peerUid } from "./peer.ts";
 import { Refusal, refusalBytes } from "./refusal.ts";
 import type { Rules } from "./rules.ts";
 
+/** Where to listen, what to serve, and who may come. */
 export interface HardenedOptions {
   /** An address of this machine. */
   readonly hostname: string;
@@ -24,6 +25,7 @@ export interface HardenedOptions {
   readonly port: number;
   /** PEM certificate chain and private key: TLS instead of plaintext. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Answers what passed every rule. */
   readonly handler: Handler;
   /** Of what is served. */
   readonly rules: Rules;
@@ -35,13 +37,17 @@ export interface HardenedOptions {
   readonly allowedSchemes?: readonly string[];
   /** Refuse connections that another user of this machine made (Linux; elsewhere there is no such check). */
   readonly sameUidOnly?: boolean;
+  /** Default {@link DEFAULT_LIMITS}. */
   readonly limits?: Partial<Limits>;
+  /** Gets refusals as events, never what a request says. */
   readonly logger: Logger;
   /** Aborted: no new connections; what is under way gets {@link Limits.drainMs}. */
   readonly signal: AbortSignal;
 }
 
+/** A listener that runs until its signal. */
 export interface HardenedServer {
+  /** Where it listens: the port that the system chose, if it was asked to. */
   readonly addr: { readonly hostname: string; readonly port: number };
   /** Settles when everything is closed after the signal. */
   readonly finished: Promise<void>;
@@ -59,7 +65,29 @@ const EVICTABLE_MS = 500;
 const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 const WILDCARDS = ["0.0.0.0", "::"];
 
-/** @throws {SecLlamaError} `port-in-use`, `address-unavailable`. */
+/**
+ * Listens, and serves until the signal.
+ *
+ * @example
+ * ```ts
+ * import { silentLogger } from "../log.ts";
+ * import type { Rules } from "./rules.ts";
+ *
+ * async function hello(rules: Rules, signal: AbortSignal): Promise<void> {
+ *   const server = await serveHardened({
+ *     hostname: "127.0.0.1",
+ *     port: 0,
+ *     handler: () => new Response("hello"),
+ *     rules,
+ *     logger: silentLogger,
+ *     signal,
+ *   });
+ *   console.log(server.addr.port);
+ *   await server.finished;
+ * }
+ * ```
+ * @throws {SecLlamaError} `port-in-use`, `address-unavailable`.
+ */
 export function serveHardened(options: HardenedOptions): Promise<HardenedServer> {
   return Promise.resolve().then(() => {
     const listener = listen(options);

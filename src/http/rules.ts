@@ -3,12 +3,15 @@ import type { SecLlamaError } from "../errors.ts";
 
 /** An error answer in the words and shape that the clients of a path read. */
 export interface RenderedError {
+  /** The HTTP status. */
   readonly status: number;
   /** Names in lower case; nothing about the connection or the length. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The whole body. */
   readonly body: string;
 }
 
+/** The limits and words of the API that a listener serves. */
 export interface Rules {
   /** Most bytes of a request's body. */
   maxBodyBytes(method: string, path: string): number;

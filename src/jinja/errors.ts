@@ -17,12 +17,16 @@ export type JinjaErrorKind =
   | "zero-division"
   | "overflow";
 
+/** A template that is wrong, or that refuses what it was given. */
 export class JinjaError extends Error {
+  /** Tells it from other errors. */
   override readonly name = "JinjaError";
+  /** What went wrong. */
   readonly kind: JinjaErrorKind;
   /** From 1; of errors in the template's text. */
   readonly line: number | undefined;
 
+  /** `line` counts from 1, and is added to the message. */
   constructor(kind: JinjaErrorKind, message: string, line?: number) {
     super(line === undefined ? message : `${message} (line ${line})`);
     this.kind = kind;

@@ -16,6 +16,7 @@ import { Context, Runtime } from "./runtime.ts";
 
 export { JinjaError, type JinjaErrorKind } from "./errors.ts";
 
+/** What a rendering may cost, and what it may know. */
 export interface RenderOptions {
   /** What this rendering, and others with the same budget, may cost. */
   readonly budget: Budget;
@@ -26,10 +27,26 @@ export interface RenderOptions {
 /** UTF-16 units of the longest template. */
 const MAX_TEMPLATE = 2 ** 20;
 
+/**
+ * A compiled template, which can be rendered any number of times.
+ *
+ * @example
+ * ```ts
+ * import { Budget, runAtOnce } from "../budget.ts";
+ *
+ * const template = new Template("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}");
+ * const budget = new Budget({ what: "the chat template" });
+ * const messages = [{ role: "user", content: "Hello" }];
+ * console.log(runAtOnce(template.render({ messages }, { budget }))); // "user: Hello\n"
+ * ```
+ */
 export class Template {
   readonly #program: Program;
 
-  /** @throws {JinjaError} `syntax`: the text is no template; `limit`: it is too long, or nested too deeply. */
+  /**
+   * Compiles `source`.
+   * @throws {JinjaError} `syntax`: the text is no template; `limit`: it is too long, or nested too deeply.
+   */
   constructor(source: string) {
     if (source.length > MAX_TEMPLATE) {
       throw new JinjaError("limit", "the chat template is longer than a million characters");

@@ -13,6 +13,7 @@ import { type Bytes, toHex, utf8, utf8Decode } from "../bytes.ts";
 const CAP_BYTES = 4_096;
 const MACHINE_ID = "/etc/machine-id";
 
+/** How far a host's keys and clients had come. */
 export interface Height {
   /** The keyset's generation. */
   readonly gen: number;
@@ -22,7 +23,9 @@ export interface Height {
 
 const NONE: Height = { gen: 0, rev: 0 };
 
+/** The height of one host on this machine. It only rises. */
 export class HighWaterMark {
+  /** Its file. */
   readonly path: string;
   readonly #machine: string;
   #height: Height;
@@ -42,6 +45,7 @@ export class HighWaterMark {
     return new HighWaterMark(path, machine, await readHeight(path, machine) ?? NONE);
   }
 
+  /** The highest that was seen. */
   get height(): Height {
     return this.#height;
   }

@@ -21,9 +21,11 @@ import { type Secret, secret, wipe } from "../secret.ts";
 
 /** A key of the keyset that is not destroyed and was not retired as compromised. */
 export interface RingKey {
+  /** The key's id. */
   readonly kid: string;
   /** Its transport key, 32 bytes. */
   readonly transport: Bytes;
+  /** Whether new exchanges are under it. */
   readonly active: boolean;
   /** When the master key was made, unix ms. */
   readonly createdMs: number;
@@ -31,6 +33,7 @@ export interface RingKey {
   readonly retiredMs?: number;
 }
 
+/** A host's keys and clients at one time. */
 export interface KeyRingOptions {
   /** The host's id. */
   readonly hid: Bytes;
@@ -42,11 +45,13 @@ export interface KeyRingOptions {
   readonly clients: ReadonlyMap<string, PairedClient>;
   /** How long a client is accepted under a key that was rotated away. */
   readonly graceMs: number;
+  /** Says when a grace has ended. */
   readonly now: () => Date;
 }
 
 /** What a client of this host is given to use it. */
 export interface HostCredentials {
+  /** The name that the host knows the key by. */
   readonly pskId: string;
   /** 32 bytes. The caller zeroes it. */
   readonly psk: Bytes;
@@ -54,13 +59,17 @@ export interface HostCredentials {
   readonly hid: Bytes;
 }
 
+/** What the host's keys allow at one time. It holds copies of them until it is disposed of. */
 export class KeyRing implements Disposable {
+  /** The host's id, 16 bytes. */
   readonly hid: Bytes;
+  /** How many times the host has changed its keys. */
   readonly gen: number;
   readonly #options: KeyRingOptions;
   readonly #keys: ReadonlyMap<string, RingKey>;
   readonly #active: RingKey;
 
+  /** Copies the keys. */
   constructor(options: KeyRingOptions) {
     this.hid = options.hid;
     this.gen = options.gen;

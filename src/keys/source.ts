@@ -28,7 +28,9 @@ import { StorageKeys } from "./keyset/wrap.ts";
 /** How long a paired client is accepted under a key that was rotated away, unless told otherwise. */
 export const DEFAULT_CLIENT_GRACE_MS = 30 * 86_400_000;
 
+/** Where the keys come from, and what to do where there are none. */
 export interface KeySourceOptions extends BackendOptions {
+  /** The data folder: manifest, list of clients, host's id. */
   readonly dataDir: string;
   /** Where to note how far keys and clients have come, apart from both; see high_water.ts. Without it nothing is noted. */
   readonly stateDir?: string | undefined;
@@ -44,6 +46,13 @@ export interface KeySourceOptions extends BackendOptions {
 
 /**
  * Opens the key source that the options name; see backend.ts for the order.
+ *
+ * @example
+ * ```ts
+ * using keys = await openKeySource({ dataDir: "data", env: {}, interactive: false, autoInit: true });
+ * using ring = await keys.ring();
+ * console.log(keys.describe, ring.holders);
+ * ```
  * @throws {SecLlamaError} `key-not-initialised` without `autoInit`, `key-locked`, `key-store-unavailable`, `key-lost`,
  * `key-corrupt`, `key-refused`. A store that fails is never answered with a new key.
  */

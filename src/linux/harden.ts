@@ -6,11 +6,13 @@ const PR_SET_DUMPABLE = 4;
 const PR_GET_DUMPABLE = 3;
 const RLIMIT_CORE = 4;
 
+/** What was done, as read back. */
 export interface Hardening {
   /** Other processes of this user cannot read /proc/PID/mem, environ and fd, nor trace it. */
   readonly notDumpable: boolean;
   /** No core file, and no pipe to a core handler: a limit of 1 byte stops that, 0 does not. */
   readonly noCoreDump: boolean;
+  /** What could not be done, one line each. */
   readonly errors: readonly string[];
 }
 

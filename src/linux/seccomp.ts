@@ -14,6 +14,7 @@ import { type Arch, AUDIT_ARCH, highestSyscall, isSyscall, syscallNumber } from 
 
 /** A value known only when the filter is made: this process's id, the descriptor that the launcher executes. */
 export type Variable = "self" | "execFd";
+/** A number, or its text: "0x10". */
 export type Value = number | string;
 
 /** A condition on a call's arguments. */
@@ -21,10 +22,13 @@ export type Test = ValueTest | MemoryTest;
 
 /** The low 32 bits of argument `arg`, masked, are one of `equals`. Numbers may be written "0x10". */
 export interface ValueTest {
+  /** The argument's place, from 0. */
   readonly arg: number;
   /** The high 32 bits are 0 as well: for pointers, which may have an empty low half. */
   readonly wide?: boolean;
+  /** Default: all 32 bits. */
   readonly mask?: Value;
+  /** Any of them. */
   readonly equals: readonly (Value | Variable)[];
 }
 
@@ -33,17 +37,23 @@ export interface ValueTest {
  * Must be the last test of its call's last rule.
  */
 export interface MemoryTest {
+  /** The argument with the address. */
   readonly arg: number;
+  /** Bytes. */
   readonly length?: number;
+  /** The argument with the length. */
   readonly lengthArg?: number;
+  /** The only kind of memory that there is a test of. */
   readonly outside: "files";
 }
 
 /** `call` passes if all tests of `when` do. Several rules of one call are alternatives. No rule passing: `else`. */
 export interface ConditionalRule {
+  /** The call's name. */
   readonly call: string;
   /** Where the order of arguments differs. */
   readonly arch?: Arch;
+  /** All of them must hold. */
   readonly when: readonly Test[];
   /** Error name; default EPERM. */
   readonly else?: string;
@@ -56,7 +66,9 @@ export type ReasonedCalls = { readonly [call: string]: string };
 
 /** What is added to a policy; a call that it names is no longer as the policy has it. */
 export interface PolicyPart {
+  /** Calls that the policy now treats as its own. */
   readonly calls: ReasonedCalls;
+  /** Calls that pass on a condition. */
   readonly conditional: readonly ConditionalRule[];
 }
 

@@ -25,6 +25,7 @@ import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { desktopOrigins } from "./desktop.ts";
 
+/** What the proxy passes requests to, and by what. */
 export interface ProxyAppOptions {
   /** Address of the gateway. */
   readonly gateway: string;
@@ -34,6 +35,7 @@ export interface ProxyAppOptions {
   readonly metadata: SealedFetch["metadata"];
   /** What the gateway said of itself, outside of any seal: `sealedFetch(…).outer`. */
   readonly outer: SealedFetch["outer"];
+  /** Gets refusals as events. */
   readonly logger: Logger;
   /** Proves to this user's programs that this is their proxy. */
   readonly identity?: { sign(challenge: Bytes): Promise<Bytes | undefined> };

@@ -5,17 +5,25 @@ import { type HardenedServer, serveHardened } from "../http/mod.ts";
 import { DESKTOP_SCHEMES } from "./desktop.ts";
 import { makeProxyApp, type ProxyAppOptions, standingHeaders } from "./app.ts";
 
+export type { ProxyAppOptions };
+
+/** Where the proxy listens, and for whom it seals. */
 export interface ProxyOptions extends ProxyAppOptions {
+  /** 127.0.0.1 or ::1. */
   readonly hostname: string;
   /** 0 takes a free port. */
   readonly port: number;
+  /** Aborted: the proxy ends. */
   readonly signal: AbortSignal;
 }
 
 /** Clients keep a connection for later, some for minutes, and one that is closed as they use it looks like a failure. */
 const IDLE_MS = 10 * 60_000;
 
-/** @throws {SecLlamaError} `usage` for an address beyond loopback, `port-in-use`. */
+/**
+ * Listens on loopback for clients of this machine, and seals what they say.
+ * @throws {SecLlamaError} `usage` for an address beyond loopback, `port-in-use`.
+ */
 export async function startProxy(options: ProxyOptions): Promise<HardenedServer> {
   if (options.hostname !== "127.0.0.1" && options.hostname !== "::1") {
     throw new SecLlamaError(

@@ -9,7 +9,19 @@ import { linux } from "../linux/libc.ts";
 export * from "./types.ts";
 export { type Confinement, openPlatform, type Platform } from "./platform.ts";
 export type { StartOptions } from "./spawn.ts";
-export type { Listeners } from "../escape/types.ts";
+export type { Hardening } from "../linux/harden.ts";
+export type { AttackResult, Listeners } from "../escape/types.ts";
+export type {
+  ConditionalRule,
+  MemoryTest,
+  PolicyPart,
+  ReasonedCalls,
+  Test,
+  Value,
+  ValueTest,
+  Variable,
+} from "../linux/seccomp.ts";
+export type { Arch } from "../linux/syscalls.ts";
 
 /**
  * Makes this process (gateway, proxy) undumpable: other processes of the same user can then neither trace it nor read its

@@ -22,6 +22,7 @@ import type {
 
 /** One runner's sandbox. */
 export interface Confinement {
+  /** What is to be in force, and how it is started. */
   readonly plan: Plan;
   /** What the runner's own lockdown leaves open, for the driver of its GPU. */
   readonly stage2More: PolicyPart | null;
@@ -39,7 +40,9 @@ export interface Confinement {
   judge(layers: readonly LayerReport[], own: readonly OwnReport[]): string[];
 }
 
+/** This machine's sandbox, probed once. */
 export interface Platform {
+  /** The operating system. */
   readonly os: Plan["os"];
   /** What this machine can enforce, one line, as it was probed. */
   readonly facts: string;
@@ -47,8 +50,12 @@ export interface Platform {
   readonly memoryBytes: number;
   /** GPUs that are there, the best first: by their device nodes, which says nothing of whether they work. */
   readonly gpus: readonly Exclude<Gpu, "none">[];
-  /** @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if the machine cannot enforce what strict requires. */
+  /**
+   * A sandbox for one runner. Nothing is started yet.
+   * @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if the machine cannot enforce what strict requires.
+   */
   plan(target: RunnerTarget, mode: SandboxMode): Confinement;
+  /** Opens listeners for a runner to attack. */
   openListeners(): Listeners | Promise<Listeners>;
   /** Takes back what starts have changed on this machine. @returns What could not be taken back, one line each. */
   close(): Promise<readonly string[]>;

@@ -1,6 +1,7 @@
 /** Starts a command as it stands, on every system: three pipes, and no environment but the command's. */
 import type { PlannedCommand } from "./types.ts";
 
+/** How a command is started, besides what its plan says. */
 export interface StartOptions {
   /** Default: this process's own. */
   readonly cwd?: string;

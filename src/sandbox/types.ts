@@ -8,6 +8,7 @@
 export interface Program {
   /** Absolute host path. */
   readonly executable: string;
+  /** In their order. */
   readonly args: readonly Argument[];
 }
 
@@ -27,6 +28,7 @@ export type Gpu = "none" | "nvidia" | "amd" | "intel" | "metal";
 export interface RunnerTarget extends Program {
   /** Host paths of files and folders that it reads: bundle, libraries, the one model. All else is out of its sight. */
   readonly readOnly: readonly string[];
+  /** What else it computes on. */
   readonly gpu: Gpu;
   /** Bytes of private memory that the runner may take (weights are mapped and not counted). */
   readonly memoryLimitBytes?: number;
@@ -36,9 +38,11 @@ export interface RunnerTarget extends Program {
 
 /** Where a system's sandbox is entered by a program of ours, which restricts itself and starts the target: Windows. */
 export interface LaunchedTarget extends RunnerTarget {
+  /** Enters the sandbox and starts the target. */
   readonly launcher: Program;
 }
 
+/** What the operator asks of the sandbox. */
 export interface SandboxMode {
   /** SECLLAMA_ENABLE_SANDBOX */
   readonly sandbox: boolean;
@@ -48,7 +52,9 @@ export interface SandboxMode {
 
 /** One layer of a system's sandbox; each system has layer names of its own. */
 export interface PlannedLayer<Name extends string = string> {
+  /** The layer's name. */
   readonly layer: Name;
+  /** Whether it is to be in force. */
   readonly planned: boolean;
   /** What it does here, or why it is left out. */
   readonly detail: string;
@@ -56,16 +62,21 @@ export interface PlannedLayer<Name extends string = string> {
 
 /** How to start a program: the whole argv and the whole environment. */
 export interface PlannedCommand {
+  /** Program and arguments. */
   readonly argv: readonly string[];
   /** Of the spawned chain; nothing of this process's is passed on. */
   readonly env: { readonly [name: string]: string };
 }
 
+/** What a runner is to be held by: made before it is started, and measured against afterwards. */
 export interface Plan<Name extends string = string> extends PlannedCommand {
+  /** The operating system. */
   readonly os: "linux" | "macos" | "windows";
+  /** Name of the policy that it was made from. */
   readonly policy: string;
   /** "full": all layers; "reduced": meets strict with fewer; "weak": does not meet strict; "none": disabled by the operator. */
   readonly level: "full" | "reduced" | "weak" | "none";
+  /** Every layer of this system, planned or not. */
   readonly layers: readonly PlannedLayer<Name>[];
   /** What is weaker than it should be, one sentence each; repeated by every report. */
   readonly warnings: readonly string[];
@@ -75,11 +86,14 @@ export interface Plan<Name extends string = string> extends PlannedCommand {
   pathMap(hostPath: string): string;
 }
 
+/** What a reading came to. */
 export type LayerState = "enforced" | "missing" | "not planned" | "unreadable";
 
 /** One layer as seen from outside, on the live process. */
 export interface LayerReport<Name extends string = string> {
+  /** The layer's name. */
   readonly layer: Name;
+  /** What was read, held against the plan. */
   readonly state: LayerState;
   /** The reading: "5 of 5 threads: Seccomp 2". */
   readonly observed: string;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { makeGguf } from "../../models/testing.ts";
 import { parseCommandArgs } from "../command.ts";
-import { modelCommands } from "./mod.ts";
+import { modelCommands } from "./commands.ts";
 import type { Tui } from "../tui.ts";
 
 interface Result {

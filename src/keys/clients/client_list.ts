@@ -17,6 +17,7 @@ export const CLIENT_LIST_VERSION = 1;
 /** Some 200,000 clients: a list that is longer was not written by us. */
 export const CLIENT_LIST_CAP_BYTES = 67_108_864;
 
+/** One machine that was paired with this host. */
 export interface PairedClient {
   /** 16 random bytes, hex; never reused. */
   readonly id: string;
@@ -24,16 +25,19 @@ export interface PairedClient {
   readonly name: string;
   /** ISO 8601, UTC. */
   readonly created: string;
+  /** When it was ended, ISO 8601; null: it may come. */
   readonly revoked: string | null;
   /** The key under which it last showed that it has its pre-shared key: the one it was paired under, or a later one. */
   readonly kid: string;
 }
 
+/** The machines that were paired with this host, as one revision of the list has them. */
 export interface ClientList {
   /** Counts changes from 1; 0 is the empty list that was never written. */
   readonly rev: number;
   /** The id that the clients know this host by, 32 hexadecimal digits; empty for the list that was never written. */
   readonly hid: string;
+  /** Revoked ones included, as far as they are still shown. */
   readonly clients: readonly PairedClient[];
 }
 

@@ -29,8 +29,11 @@ interface Pairings {
 
 /** One gateway as it is listed. */
 export interface PairedGateway {
+  /** What it is called here. */
   readonly name: string;
+  /** Its address. */
   readonly url: string;
+  /** Whether it is used unless another is named. */
   readonly current: boolean;
 }
 
@@ -44,10 +47,12 @@ export async function listPairings(dataDir: string): Promise<PairedGateway[]> {
   })).sort((a, b) => a.name.localeCompare(b.name));
 }
 
+/** The pairing strings of this machine: names and addresses in one file, the strings in a key store. */
 export class PairingStore {
   readonly #dataDir: string;
   readonly #store: KeyStore;
 
+  /** Nothing is read or written yet. */
   constructor(dataDir: string, store: KeyStore) {
     this.#dataDir = dataDir;
     this.#store = store;

@@ -34,17 +34,20 @@ export interface ClientKeys {
   active(): Promise<{ kid: string; key: Secret }>;
   /** A key that is not destroyed. For the caller's `using`. @throws {SecLlamaError} If there is none such. */
   masterKey(kid: string): Promise<Secret>;
+  /** Keeps the revision. */
   readonly store?: KeyStore;
   /** What this machine has seen of the list, where no store of the system's says it. */
   readonly mark?: HighWaterMark;
 }
 
+/** The list of paired clients: signed under a master key, changed under the keyset's lock. */
 export class ClientRegistry {
   readonly #file: ManifestFile;
   readonly #path: string;
   readonly #keys: ClientKeys;
   readonly #now: () => Date;
 
+  /** Nothing is read yet. */
   constructor(file: ManifestFile, keys: ClientKeys, now: () => Date = () => new Date()) {
     this.#file = file;
     this.#path = join(file.dataDir, "clients.json");
@@ -125,7 +128,10 @@ export class ClientRegistry {
     return this.#edit(which, (client) => ({ ...client, revoked: this.#now().toISOString() }));
   }
 
-  /** @throws {SecLlamaError} `not-found`, `usage` for a bad name, `key-refused` if the new name is taken. */
+  /**
+   * Gives a client, by name or id, another name.
+   * @throws {SecLlamaError} `not-found`, `usage` for a bad name, `key-refused` if the new name is taken.
+   */
   async rename(which: string, name: string): Promise<PairedClient> {
     checkName(name);
     return await this.#edit(which, (client, list) => {

@@ -26,6 +26,7 @@ import { exportKeys, importKeys, type ImportReport } from "./transfer.ts";
 import { recordUse } from "./usage.ts";
 import { StorageKeys } from "./wrap.ts";
 
+/** Where a keyset is. */
 export interface KeyManagerOptions {
   readonly file: ManifestFile;
   readonly store: KeyStore;
@@ -39,12 +40,14 @@ export interface KeyManagerOptions {
 /** One key as `key list` shows it. */
 export type KeyListing = ManifestKey & { readonly kid: string };
 
+/** What a rotation did. */
 export interface RotateResult {
   readonly kid: string;
   readonly previous: string;
   readonly gen: number;
 }
 
+/** What a deletion did. */
 export interface DeleteResult {
   readonly kid: string;
   /** False for an item that no manifest knows. */
@@ -53,16 +56,23 @@ export interface DeleteResult {
   readonly already: boolean;
 }
 
+/** One keyset: every change that the commands can make of it, and what they show. */
 export class KeyManager implements Place {
+  /** The manifest, and the lock of its folder. */
   readonly file: ManifestFile;
+  /** Where the keys are. */
   readonly store: KeyStore;
+  /** Tells keysets of one store apart. */
   readonly profile: string;
+  /** Whether somebody is there to answer the store's prompt. */
   readonly interactive: boolean;
+  /** The clock of dates in the manifest. */
   readonly now: () => Date;
   /** What this machine has seen of these keys, where no store of the system's says it; set by the key source. */
   mark: HighWaterMark | undefined;
   #last: { fingerprint: string | undefined; manifest: Manifest | undefined } | undefined;
 
+  /** Nothing is read yet. */
   constructor(options: KeyManagerOptions) {
     this.file = options.file;
     this.store = options.store;

@@ -8,10 +8,15 @@ import { corruptManifest, MANIFEST_CAP_BYTES } from "./manifest.ts";
 
 /** What may go wrong while writing, as a seam: tests make each of these fail in turn. */
 export interface FileSystem {
+  /** Opens or makes a file. */
   open(path: string, options: Deno.OpenOptions): Promise<Deno.FsFile>;
+  /** Replaces `to`. */
   rename(from: string, to: string): Promise<void>;
+  /** Removes a file. */
   remove(path: string): Promise<void>;
+  /** Writes some of the bytes; returns how many. */
   write(file: Deno.FsFile, bytes: Uint8Array): Promise<number>;
+  /** Returns when the file is on the disk. */
   sync(file: Deno.FsFile): Promise<void>;
 }
 
@@ -25,13 +30,17 @@ export const denoFileSystem: FileSystem = {
 
 const LOCK_POLL_MS = 20;
 
+/** The manifest in a data folder, and the lock under which keyset and clients change. */
 export class ManifestFile {
+  /** The data folder. */
   readonly dataDir: string;
+  /** The manifest's path. */
   readonly path: string;
   readonly #lockPath: string;
   readonly #fs: FileSystem;
   readonly #lockTimeoutMs: number;
 
+  /** Nothing is opened yet. */
   constructor(dataDir: string, options: { fs?: FileSystem; lockTimeoutMs?: number } = {}) {
     this.dataDir = dataDir;
     this.path = join(dataDir, "keyset.json");

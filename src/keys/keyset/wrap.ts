@@ -38,6 +38,7 @@ export class StorageKeys {
   readonly #wraps = new Map<string, number>();
   #gen = -1;
 
+  /** Asks `source` for master keys as they are needed. */
   constructor(source: MasterKeys) {
     this.#source = source;
   }

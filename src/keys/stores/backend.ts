@@ -13,6 +13,7 @@ import { SecretServiceStore } from "./linux.ts";
 import { MacosStore } from "./macos.ts";
 import { WindowsStore } from "./windows.ts";
 
+/** Which key source the user named, and what it needs. */
 export interface BackendOptions {
   /** The caller's environment. Only what the store's tools need is taken from it: name the variables in --allow-env. */
   readonly env: { readonly [name: string]: string | undefined };

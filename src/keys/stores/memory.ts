@@ -3,10 +3,13 @@ import type { Bytes } from "../../bytes.ts";
 import type { Backend, KeyStore, StoreStatus } from "./store.ts";
 import { wipe } from "../../secret.ts";
 
+/** For a key that dies with its process, and for tests. */
 export class MemoryStore implements KeyStore {
+  /** "memory". */
   readonly backend: Backend = "memory";
   readonly #items = new Map<string, Bytes>();
 
+  /** Always there and never locked. */
   probe(): Promise<StoreStatus> {
     // Nothing is at rest, so nothing is there in plaintext.
     return Promise.resolve({
@@ -17,22 +20,26 @@ export class MemoryStore implements KeyStore {
     });
   }
 
+  /** A copy of the item. */
   get(account: string): Promise<Bytes | undefined> {
     return Promise.resolve(this.#items.get(account)?.slice());
   }
 
+  /** Keeps a copy. */
   put(account: string, value: Uint8Array): Promise<void> {
     wipe(this.#items.get(account));
     this.#items.set(account, new Uint8Array(value));
     return Promise.resolve();
   }
 
+  /** Zeroes and drops the item. */
   remove(account: string): Promise<void> {
     wipe(this.#items.get(account));
     this.#items.delete(account);
     return Promise.resolve();
   }
 
+  /** The accounts of all items. */
   list(): Promise<string[]> {
     return Promise.resolve([...this.#items.keys()]);
   }

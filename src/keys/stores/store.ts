@@ -19,13 +19,18 @@ export type Backend =
   | "credential"
   | "environment";
 
+/** Also where it cannot be known. */
 export type YesNoUnknown = "yes" | "no" | "unknown";
 
+/** What a key store can do just now. */
 export interface StoreStatus {
+  /** Whether it answers. */
   readonly reachable: boolean;
+  /** Whether it must be unlocked first. */
   readonly locked: boolean;
   /** Whether new items can be written without somebody answering a prompt. */
   readonly writable: boolean;
+  /** Whether what it keeps on the disk is encrypted. */
   readonly encryptedAtRest: YesNoUnknown;
   /** Why it is not reachable or not writable, one line for a person. */
   readonly reason?: string;
@@ -33,7 +38,9 @@ export interface StoreStatus {
   readonly hint?: string;
 }
 
+/** Named items in the system's key store, or in what stands for one. */
 export interface KeyStore {
+  /** Which kind it is, as the manifest records it. */
   readonly backend: Backend;
   /** What the user should know about it, one line each; complete once it was read. */
   readonly warnings?: readonly string[];
@@ -44,7 +51,10 @@ export interface KeyStore {
    * @throws {SecLlamaError} `key-locked`, `key-cancelled` or `key-store-unavailable`.
    */
   get(account: string): Promise<Bytes | undefined>;
-  /** @throws {SecLlamaError} As `get`, and `key-refused` if the store would keep the item in plaintext. */
+  /**
+   * Writes one item, in place of one of the same name.
+   * @throws {SecLlamaError} As `get`, and `key-refused` if the store would keep the item in plaintext.
+   */
   put(account: string, value: Uint8Array): Promise<void>;
   /** Removes one item; no error if it is absent. @throws {SecLlamaError} As `get`. */
   remove(account: string): Promise<void>;

@@ -14,6 +14,7 @@ const SHELLS: { readonly [shell: string]: (table: CompletionTable) => string } =
   powershell: powershellCompletion,
 };
 
+/** `secllama completion SHELL`. */
 export const completionCommand: Command = {
   path: ["completion"],
   summary: "Print a shell's completion script",

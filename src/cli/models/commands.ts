@@ -11,6 +11,7 @@ import { showCommand } from "./show.ts";
 import { stopCommand } from "./stop.ts";
 import { verifyCommand } from "./verify.ts";
 
+/** `secllama import`, `pull`, `create` and the others on models. */
 export const modelCommands: Command[] = [
   importCommand,
   pullCommand,
