@@ -103,12 +103,39 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERROR_TABLE, text);
 }
 
+/** What is wrong with a field of a request, where a dialect has a word for it. */
+export type FieldFault =
+  | "missing"
+  | "type"
+  | "value"
+  | "unsupported"
+  | "empty-array"
+  | "empty-string"
+  | "array-too-long"
+  | "string-too-long"
+  | "integer-too-small"
+  | "integer-too-large"
+  | "decimal-too-small"
+  | "decimal-too-large";
+
+/** Of a prompt that is too long: its tokens, perhaps estimated, and the most that it may have. */
+export interface TokenCount {
+  /** Tokens of the prompt. */
+  readonly have: number;
+  /** Tokens that a prompt may have. */
+  readonly most: number;
+}
+
 /** What an error says besides its code and message. */
 export interface ErrorOptions {
   /** What to do next, one line: "to make a key, run: secllama key init". */
   readonly hint?: string;
   /** The field of the input that is wrong, as the user wrote it. */
   readonly field?: string;
+  /** What is wrong with that field. */
+  readonly fault?: FieldFault;
+  /** With `context-too-long`. */
+  readonly tokens?: TokenCount;
   /** The underlying error. Kept for debuggers, never printed. */
   readonly cause?: unknown;
 }
@@ -123,6 +150,10 @@ export class SecLlamaError extends Error {
   readonly hint: string | undefined;
   /** The field of the input that is wrong, as the user wrote it. */
   readonly field: string | undefined;
+  /** What is wrong with that field, where the dialects tell kinds apart. */
+  readonly fault: FieldFault | undefined;
+  /** With `context-too-long`, where it is known: how long the prompt is, and may be. */
+  readonly tokens: TokenCount | undefined;
 
   /** An error with this code. The message has no final period and nothing secret. */
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -130,6 +161,8 @@ export class SecLlamaError extends Error {
     this.code = code;
     this.hint = options.hint;
     this.field = options.field;
+    this.fault = options.fault;
+    this.tokens = options.tokens;
   }
 
   /** HTTP status for this error. */

@@ -3,8 +3,8 @@
  * the session hands it requests that are authenticated already.
  */
 import { type Context, Hono } from "hono";
-import { errorResponse } from "../../src/api/errors.ts";
-import { notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
+import { errorResponse, newRequestId } from "../../src/api/errors.ts";
+import { dialectOf, notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
 import { RUNNING_TEXT } from "../../src/api/texts.ts";
 import type { Engine } from "../engine/types.ts";
 import { readJsonObject } from "./body.ts";
@@ -108,9 +108,18 @@ async function run(
   const cancel = new AbortController();
   const request = c.req.raw;
   const signal = AbortSignal.any([request.signal, cancel.signal]);
-  const call: Call = { client: c.env.client, signal, startedAt, waitedMs: c.env.waitedMs ?? 0 };
+  const requestId = dialectOf(c.req.path) === "anthropic" ? newRequestId() : undefined;
+  const call: Call = {
+    client: c.env.client,
+    signal,
+    startedAt,
+    waitedMs: c.env.waitedMs ?? 0,
+    ...(requestId !== undefined && { requestId }),
+  };
   const body = await readJsonObject(request, turns, call);
   // What a handler does before it first waits is bounded, by what a body may hold.
   await turns.take(call);
-  return await handler(service, body, call, cancel);
+  const response = await handler(service, body, call, cancel);
+  if (requestId !== undefined) response.headers.set("request-id", requestId);
+  return response;
 }

@@ -18,9 +18,14 @@ export interface Room {
   readonly context: Int32Array | undefined;
 }
 
-/** Ollama's words, which clients match on. */
-export function tooLong(): SecLlamaError {
-  return new SecLlamaError("context-too-long", CONTEXT_TOO_LONG_TEXT);
+/**
+ * Ollama's words, which clients match on; the other dialects say both numbers.
+ * @param have The prompt's tokens, or about as many.
+ * @param most What it may have.
+ */
+export function tooLong(have: number, most: number): SecLlamaError {
+  const tokens = { have: Math.max(Math.ceil(have), most + 1), most };
+  return new SecLlamaError("context-too-long", CONTEXT_TOO_LONG_TEXT, { tokens });
 }
 
 /** One token must be left for the reply. */
@@ -52,7 +57,12 @@ export function* finish(
 ): LongWork<Int32Array> {
   const { parts, tokens } = prompt;
   if (tokens !== undefined) return fitTokens(joined(context, tokens), request, limit);
-  const { keep, room } = cutting(request, limit);
+  const cut = cutting(request, limit);
+  if (cut === undefined) {
+    const about = yield* engine.countAbout(parts);
+    throw tooLong((context?.length ?? 0) + about, limit - 1);
+  }
+  const { keep, room } = cut;
   const head = joined(
     context?.subarray(0, keep),
     yield* firstTokens(engine, parts, {
@@ -71,15 +81,19 @@ export function fitTokens(
   limit: number,
 ): Int32Array {
   if (fits(tokens, limit)) return tokens;
-  const { keep, room } = cutting(request, limit);
+  const cut = cutting(request, limit);
+  if (cut === undefined) throw tooLong(tokens.length, limit - 1);
+  const { keep, room } = cut;
   return joined(tokens.subarray(0, keep), tokens.subarray(tokens.length - (room - keep)));
 }
 
-/** @throws {SecLlamaError} `context-too-long`: it may not be cut, or there is no room at all. */
-function cutting(request: InferenceRequest, limit: number): { keep: number; room: number } {
-  if (!request.truncate) throw tooLong();
+/** How it is cut; undefined: it may not be, or there is no room at all. */
+function cutting(
+  request: InferenceRequest,
+  limit: number,
+): { keep: number; room: number } | undefined {
   const room = roomForPrompt(request, limit);
-  if (room < 1) throw tooLong();
+  if (!request.truncate || room < 1) return undefined;
   const wanted = request.options.keepTokens < 0 ? room : request.options.keepTokens;
   return { keep: Math.min(wanted, Math.floor(room / 2)), room };
 }

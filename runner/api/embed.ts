@@ -50,7 +50,9 @@ function* tokenize(
       ? input as Int32Array
       : yield* engine.tokenizeInTurns(parts, { most: limit });
     if (tokens === undefined || tokens.length > limit) {
-      if (!truncate) throw tooLong();
+      if (!truncate) {
+        throw tooLong(tokens?.length ?? (yield* engine.countAbout(parts!)), limit);
+      }
       tokens = parts === undefined
         ? tokens!.subarray(0, limit)
         : yield* firstTokens(engine, parts, { count: limit });

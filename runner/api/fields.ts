@@ -4,7 +4,7 @@
  * fields are left alone, both as Ollama does.
  */
 import { NOT_OBJECT_TEXT } from "../../src/api/texts.ts";
-import { SecLlamaError } from "../../src/errors.ts";
+import { type FieldFault, SecLlamaError } from "../../src/errors.ts";
 
 export interface Range {
   readonly min: number;
@@ -27,7 +27,7 @@ export class Fields {
       throw new SecLlamaError(
         "bad-request",
         path === "" ? NOT_OBJECT_TEXT : `${path} must be an object`,
-        { field: path },
+        { field: path, fault: "type" },
       );
     }
     return new Fields(value as Record<string, unknown>, path);
@@ -39,9 +39,14 @@ export class Fields {
   }
 
   /** An error about one field: `fail("n", "must be 1")`. */
-  fail(name: string, wanted: string): SecLlamaError {
+  fail(name: string, wanted: string, fault: FieldFault = "value"): SecLlamaError {
     const field = this.at(name);
-    return new SecLlamaError("bad-request", `${field} ${wanted}`, { field });
+    return new SecLlamaError("bad-request", `${field} ${wanted}`, { field, fault });
+  }
+
+  /** The error of a field that must be there. */
+  missing(name: string): SecLlamaError {
+    return this.fail(name, "is required", "missing");
   }
 
   /** The names that hold something other than `null`. */
@@ -67,13 +72,13 @@ export class Fields {
   string(name: string): string | undefined {
     const value = this.raw(name);
     if (value === undefined) return undefined;
-    if (typeof value !== "string") throw this.fail(name, "must be a string");
+    if (typeof value !== "string") throw this.fail(name, "must be a string", "type");
     return value.toWellFormed();
   }
 
   requiredString(name: string): string {
     const value = this.string(name);
-    if (value === undefined) throw this.fail(name, "is required");
+    if (value === undefined) throw this.missing(name);
     return value;
   }
 
@@ -89,7 +94,7 @@ export class Fields {
   boolean(name: string): boolean | undefined {
     const value = this.raw(name);
     if (value === undefined) return undefined;
-    if (typeof value !== "boolean") throw this.fail(name, "must be true or false");
+    if (typeof value !== "boolean") throw this.fail(name, "must be true or false", "type");
     return value;
   }
 
@@ -109,9 +114,10 @@ export class Fields {
   array(name: string, maxLength: number): readonly unknown[] | undefined {
     const value = this.raw(name);
     if (value === undefined) return undefined;
-    if (!Array.isArray(value)) throw this.fail(name, "must be an array");
+    if (!Array.isArray(value)) throw this.fail(name, "must be an array", "type");
     if (value.length > maxLength) {
-      throw this.fail(name, `has ${value.length} elements, it must have at most ${maxLength}`);
+      const wanted = `has ${value.length} elements, it must have at most ${maxLength}`;
+      throw this.fail(name, wanted, "array-too-long");
     }
     return value;
   }
@@ -124,12 +130,13 @@ export class Fields {
   strings(name: string, limits: { maxLength: number; maxChars: number }): string[] | undefined {
     return this.array(name, limits.maxLength)?.map((value, index) => {
       if (typeof value !== "string") {
-        throw this.fail(name, `must be an array of strings, element ${index} is none`);
+        throw this.fail(name, `must be an array of strings, element ${index} is none`, "type");
       }
       if (value.length > limits.maxChars) {
         throw this.fail(
           name,
           `has an element of ${value.length} characters, at most ${limits.maxChars} are allowed`,
+          "string-too-long",
         );
       }
       return value.toWellFormed();
@@ -142,10 +149,12 @@ export class Fields {
     const low = range.above ? `more than ${range.min} and at most` : `from ${range.min} to`;
     const wanted = `${kind} ${low} ${range.max}`;
     if (typeof value !== "number" || (kind === "an integer" && !Number.isInteger(value))) {
-      throw this.fail(name, `must be ${wanted}`);
+      throw this.fail(name, `must be ${wanted}`, "type");
     }
     if (value < range.min || value > range.max || (range.above && value === range.min)) {
-      throw this.fail(name, `is ${value}, it must be ${wanted}`);
+      const size = value > range.max ? "too-large" : "too-small";
+      const fault = `${kind === "a number" ? "decimal" : "integer"}-${size}` as const;
+      throw this.fail(name, `is ${value}, it must be ${wanted}`, fault);
     }
     return value;
   }

@@ -49,7 +49,7 @@ export function* fitChat(
 ): LongWork<Rendered> {
   const { model: { engine } } = given;
   checkCount(given.chat.messages, limit);
-  const messages = cutMessages(given.chat.messages, request, limit * MAX_UNITS_PER_TOKEN);
+  const messages = cutMessages(given.chat.messages, request, limit);
   const conversation = { ...given, chat: { ...given.chat, messages } };
   const room = limit - (context?.length ?? 0);
   const budget = budgetFor(limit);
@@ -62,13 +62,19 @@ export function* fitChat(
   const last = messages.length - 1;
   let low = -1;
   let ratio = TOKENS_PER_UNIT;
+  let whole: Rendered | undefined;
   if (last <= 0 || costs[0]! <= room * HOPEFUL_UNITS_PER_TOKEN) {
-    const all = yield* attempt(0);
-    if (fits(all.tokens, room) || last <= 0) return all;
-    if (all.tokens !== undefined) ratio = all.tokens.length / costs[0]!;
+    whole = yield* attempt(0);
+    if (fits(whole.tokens, room) || last <= 0) return whole;
+    if (whole.tokens !== undefined) ratio = whole.tokens.length / costs[0]!;
     low = 0;
   }
-  if (!request.truncate) throw tooLong();
+  if (!request.truncate) {
+    const about = whole === undefined
+      ? costs[0]! * ratio
+      : whole.tokens?.length ?? (yield* engine.countAbout(whole.parts));
+    throw tooLong(about, room - 1);
+  }
   const target = roomForPrompt(request, room);
   let best: Rendered | undefined;
   let high = last;
@@ -102,7 +108,8 @@ function checkCount(messages: readonly ChatMessage[], tokens: number): void {
     "context-too-long",
     `there are ${messages.length} messages, must be at most ${most}` +
       (most === tokens ? ", as many as the context has tokens" : ""),
-    { field: "messages" },
+    // Each has a token at least.
+    { field: "messages", ...(most === tokens && { tokens: { have: messages.length, most } }) },
   );
 }
 
@@ -113,19 +120,26 @@ function checkCount(messages: readonly ChatMessage[], tokens: number): void {
 function cutMessages(
   messages: readonly ChatMessage[],
   request: InferenceRequest,
-  mostUnits: number,
+  limit: number,
 ): readonly ChatMessage[] {
+  const mostUnits = limit * MAX_UNITS_PER_TOKEN;
+  const about = (units: number) => ({
+    have: Math.max(Math.ceil(units * TOKENS_PER_UNIT), limit),
+    most: limit - 1,
+  });
   let system = 0;
   for (const { role, content } of messages) if (role === "system") system += content.length;
   if (system > mostUnits) {
     throw new SecLlamaError(
       "context-too-long",
       `the system messages have ${system} characters, more than the context could hold`,
-      { field: "messages" },
+      { field: "messages", tokens: about(system) },
     );
   }
   if (messages.every(({ content }) => content.length <= mostUnits)) return messages;
-  if (!request.truncate) throw tooLong();
+  if (!request.truncate) {
+    throw tooLong(about(messages.reduce((sum, one) => sum + cost(one), 0)).have, limit - 1);
+  }
   return messages.map((message) => {
     const { content } = message;
     return content.length <= mostUnits

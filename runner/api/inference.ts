@@ -60,7 +60,10 @@ export function makeService(options: ServiceOptions): Service {
     vocabularySize: engine.info.vocabularySize,
     checkModel(name) {
       if (name === undefined || name === "") {
-        throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, { field: "model" });
+        throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, {
+          field: "model",
+          fault: "missing",
+        });
       }
       if (!isSameModel(name, o.model)) {
         throw new SecLlamaError("model-not-found", modelNotFoundText(name), { field: "model" });

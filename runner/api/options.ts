@@ -108,7 +108,10 @@ export function parseStop(fields: Fields, name = "stop"): string[] | undefined {
 export function topLogprobs(fields: Fields): number | undefined {
   const value = fields.integer("top_logprobs", { min: -INT32_MAX, max: INT32_MAX });
   if (value === undefined || (value >= 0 && value <= 20)) return value;
-  throw new SecLlamaError("bad-request", TOP_LOGPROBS_TEXT, { field: fields.at("top_logprobs") });
+  throw new SecLlamaError("bad-request", TOP_LOGPROBS_TEXT, {
+    field: fields.at("top_logprobs"),
+    fault: value < 0 ? "integer-too-small" : "integer-too-large",
+  });
 }
 
 /** A negative seed is "random". Larger ones than the engine's 32 bits are folded into them, the one that means random spared. */

@@ -64,11 +64,43 @@ Deno.test("prompt: with truncate false it is 400 in Ollama's words", async () =>
     const body = chat(["x".repeat(length)], { truncate: false });
     const response = await post("/api/chat", body);
     assert.equal(response.status, 400);
-    assert.deepEqual(await response.json(), {
-      error: "the input length exceeds the context length",
-      code: "context-too-long",
-    });
+    const { error, code, hint } = await response.json();
+    assert.equal(error, "the input length exceeds the context length");
+    assert.equal(code, "context-too-long");
+    const [, have, most] = /^the prompt has (\d+) tokens, the context has room for (\d+)$/.exec(
+      hint,
+    )!;
+    assert.equal(Number(most), SMALL.info.slotContextLength - 1);
+    assert.ok(Number(have) > Number(most), hint);
+    // Counted where it costs little, else estimated.
+    if (length === 100) assert.equal(Number(have), 1 + 100 + "<|user|><|end|><|assistant|>".length);
   }
+});
+
+Deno.test("prompt: one that is too long is told with both numbers, in each dialect's words", async () => {
+  const texts: { readonly [path: string]: RegExp } = {
+    "/v1/messages": /^prompt is too long: (\d+) tokens > (\d+) maximum$/,
+    "/v1/chat/completions":
+      /^This model's maximum context length is (?<most>\d+) tokens\. However, your messages resulted in (?<have>\d+) tokens\./,
+  };
+  // More messages than the context has tokens, and system messages that are too long, are never cut.
+  const systems = { role: "system", content: "x".repeat(SMALL.info.slotContextLength * 300) };
+  const user = { role: "user", content: "x" };
+  for (const messages of [Array(100).fill(user), [systems, user]]) {
+    for (const [path, text] of Object.entries(texts)) {
+      const body = { model: "demo", max_tokens: 1, messages };
+      const response = await testApi(SMALL).post(path, body);
+      assert.equal(response.status, 400);
+      const { error: { message } } = await response.json();
+      const match = text.exec(message);
+      assert.ok(match, message);
+      const { have = match[1], most = match[2] } = match.groups ?? {};
+      assert.ok(Number(have) > Number(most) && Number(most) > 0, message);
+    }
+  }
+  const input = { model: "demo", input: "x".repeat(100), truncation: "disabled" };
+  const { error } = await (await testApi(SMALL).post("/v1/responses", input)).json();
+  assert.deepEqual([error.param, error.code], ["input", "context_length_exceeded"]);
 });
 
 Deno.test("prompt: ten megabytes are cut without being tokenized", async () => {

@@ -76,6 +76,8 @@ export interface InferenceRequest {
 /** Who calls, and until when. */
 export interface Call {
   readonly client: string;
+  /** Anthropic's `request-id` of the answer, which its errors repeat. */
+  readonly requestId?: string;
   readonly signal: AbortSignal;
   /** `performance.now()` when the request came in. */
   readonly startedAt: number;

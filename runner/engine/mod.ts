@@ -5,7 +5,7 @@
  * It knows tokens and text, not HTTP; and it trusts its caller, but neither the model file nor the text.
  */
 import { BUSY_TEXT } from "../../src/api/texts.ts";
-import { SecLlamaError } from "../../src/errors.ts";
+import { SecLlamaError, type TokenCount } from "../../src/errors.ts";
 import type { Budget, Work } from "../../src/budget.ts";
 import { Batch } from "./batch.ts";
 import { chooseFlashAttention, createContext, createThreadpool } from "./context.ts";
@@ -305,7 +305,9 @@ class LlamaEngine implements Engine {
       ? prompt
       : vocabulary.tokenizePrompt(prompt, request.bos === undefined ? {} : { bos: request.bos });
     if (given.length === 0) throw new SecLlamaError("bad-request", "the prompt is empty");
-    if (given.length >= limit) throw tooLong(`${given.length} tokens`, limit);
+    if (given.length >= limit) {
+      throw tooLong(`${given.length} tokens`, limit, { have: given.length, most: limit - 1 });
+    }
     const stranger = given.find((token) => !vocabulary.has(token));
     if (stranger !== undefined) {
       throw new SecLlamaError("bad-request", `${stranger} is not a token of the model`);
@@ -346,11 +348,11 @@ class LlamaEngine implements Engine {
   }
 }
 
-function tooLong(size: string, limit: number): SecLlamaError {
+function tooLong(size: string, limit: number, tokens?: TokenCount): SecLlamaError {
   return new SecLlamaError(
     "context-too-long",
     `the prompt has ${size}, must have fewer than the context's ${limit} tokens`,
-    { field: "prompt" },
+    { field: "prompt", ...(tokens && { tokens }) },
   );
 }
 

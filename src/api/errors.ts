@@ -13,10 +13,16 @@
  * content, so none goes out.
  */
 import { toHex } from "../bytes.ts";
-import { type ErrorCode, isErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import {
+  type ErrorCode,
+  type FieldFault,
+  isErrorCode,
+  SecLlamaError,
+  toSecLlamaError,
+} from "../errors.ts";
 import { JSON_TYPE, PROBLEM_TYPE } from "./media_types.ts";
 import { toProblem } from "./problems.ts";
-import { allowed, type Dialect, dialectOf, type Route, routeOf } from "./routes.ts";
+import { allowed, type Dialect, dialectOf, type Route, routeOf, ROUTES } from "./routes.ts";
 import { BUSY_TEXT, printable } from "./texts.ts";
 
 export interface RenderedError {
@@ -32,7 +38,7 @@ export function render(thrown: unknown, path: string): RenderedError {
   const dialect = dialectOf(path);
   const row = routeOf(path);
   const error = inOllamasWords(toSecLlamaError(thrown), row);
-  const document = errorDocument(error, dialect);
+  const document = errorDocument(error, dialect, { row });
   const { status } = error;
   return {
     status,
@@ -58,37 +64,63 @@ export function errorResponse(thrown: unknown, path: string, method = "GET"): Re
   return new Response(method === "HEAD" ? null : body, { status, headers });
 }
 
-/** The JSON of an error: a body, or what a stream that has begun ends with. */
-export function errorDocument(thrown: unknown, dialect: Dialect): Record<string, unknown> {
+/**
+ * The JSON of an error: a body, or what a stream that has begun ends with.
+ * @param about `row`: the route, where the document depends on it. `requestId`: Anthropic's id of an answer that has begun.
+ */
+export function errorDocument(
+  thrown: unknown,
+  dialect: Dialect,
+  about: { readonly row?: Route | undefined; readonly requestId?: string | undefined } = {},
+): Record<string, unknown> {
   const error = toSecLlamaError(thrown);
-  const ours = {
-    code: error.code,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-  };
+  const hint = error.hint ?? sizesOf(error);
+  const ours = { code: error.code, ...(hint === undefined ? {} : { hint }) };
   switch (dialect) {
     case "sealed":
       return { ...toProblem(error) };
     case "ollama":
       return { error: error.message, ...ours };
     case "openai": {
-      const code = OPENAI_CODES[error.code] ?? null;
-      const message = withHint(error);
-      return {
-        error: { message, type: openaiType(error), param: error.field || null, code },
-        ...ours,
-      };
+      const { tokens, fault } = error;
+      const code = OPENAI_CODES[error.code] ?? (fault === undefined ? null : FAULT_CODES[fault]);
+      const message = tokens === undefined
+        ? withHint(error)
+        : `This model's maximum context length is ${tokens.most} tokens. However, your messages ` +
+          `resulted in ${tokens.have} tokens. Please reduce the length of the messages.`;
+      const param = error.field || promptField(error, about.row);
+      return { error: { message, type: openaiType(error), param, code }, ...ours };
     }
     case "anthropic": {
-      // Claude Code shortens a conversation by itself when it reads these words.
-      const lead = error.code === "context-too-long" ? "prompt is too long: " : "";
       return {
         type: "error",
-        error: { type: anthropicType(error.status), message: lead + withHint(error) },
-        request_id: newRequestId(),
+        error: { type: anthropicType(error.status), message: anthropicMessage(error) },
+        request_id: about.requestId ?? newRequestId(),
         ...ours,
       };
     }
   }
+}
+
+/** Claude Code shortens a conversation by itself when it reads these words, by as much as the numbers say. */
+function anthropicMessage(error: SecLlamaError): string {
+  if (error.code !== "context-too-long") return withHint(error);
+  const { tokens } = error;
+  return tokens === undefined
+    ? `prompt is too long: ${withHint(error)}`
+    : `prompt is too long: ${tokens.have} tokens > ${tokens.most} maximum`;
+}
+
+/** Of a prompt that is too long, what the dialects' own sentences say as well. */
+function sizesOf({ tokens }: SecLlamaError): string | undefined {
+  return tokens && `the prompt has ${tokens.have} tokens, the context has room for ${tokens.most}`;
+}
+
+/** The field with the prompt, which OpenAI's API names where it is too long. */
+function promptField({ code }: SecLlamaError, row: Route | undefined): string | null {
+  if (code !== "context-too-long") return null;
+  if (row === ROUTES.openaiChat) return "messages";
+  return row === ROUTES.openaiResponses ? "input" : null;
 }
 
 /** Whatever a request for inference found no place in, clients match on the one text. */
@@ -142,6 +174,22 @@ const OPENAI_CODES: { readonly [code in ErrorCode]?: string } = {
   "rate-limited": "rate_limit_exceeded",
   "too-large": "request_too_large",
   "unsupported-media-type": "unsupported_content_type",
+};
+
+/** What OpenAI calls the fault of one field. */
+const FAULT_CODES: { readonly [fault in FieldFault]: string } = {
+  "missing": "missing_required_parameter",
+  "type": "invalid_type",
+  "value": "invalid_value",
+  "unsupported": "unsupported_parameter",
+  "empty-array": "empty_array",
+  "empty-string": "empty_string",
+  "array-too-long": "array_above_max_length",
+  "string-too-long": "string_above_max_length",
+  "integer-too-small": "integer_below_min_value",
+  "integer-too-large": "integer_above_max_value",
+  "decimal-too-small": "decimal_below_min_value",
+  "decimal-too-large": "decimal_above_max_value",
 };
 
 function openaiType({ code, status }: SecLlamaError): string {

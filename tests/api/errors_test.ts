@@ -51,6 +51,8 @@ const FAULTS = {
   host: ["host-refused", 403, null, "permission_error"],
   origin: ["origin-refused", 403, null, "permission_error"],
   badBody: ["bad-request", 400, null, "invalid_request_error"],
+  noModelField: ["bad-request", 400, "missing_required_parameter", "invalid_request_error"],
+  tooMany: ["bad-request", 400, "integer_above_max_value", "invalid_request_error"],
   noModel: ["model-not-found", 404, "model_not_found", "not_found_error"],
   plaintext: ["plaintext-refused", 426, null, "invalid_request_error"],
   management: ["management-refused", 403, null, "permission_error"],
@@ -420,7 +422,7 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
       wanted("badBody", "the request body must be UTF-8"),
       "runner",
     );
-    check(await ask("{}"), row.path, wanted("badBody", "model is required"), "runner");
+    check(await ask("{}"), row.path, wanted("noModelField", "model is required"), "runner");
     const other = await ask(JSON.stringify({ ...good(row.path), model: "Other" }));
     check(other, row.path, wanted("noModel", "model 'Other' not found"), "runner");
     const got = await api.fetch(new Request(`http://runner${row.path}`), { client: "x" });
@@ -428,7 +430,7 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
     if (/chat|generate|responses$/.test(row.path)) {
       const body = JSON.stringify({ ...good(row.path), logprobs: true, top_logprobs: 21 });
       const text = "top_logprobs must be between 0 and 20";
-      check(await ask(body), row.path, wanted("badBody", text), "runner");
+      check(await ask(body), row.path, wanted("tooMany", text), "runner");
     }
     // What counts tokens or makes embeddings asks the engine for no reply.
     if (/embed|input_tokens|count_tokens/.test(row.path)) continue;

@@ -27,6 +27,7 @@ Deno.test("anthropic client over the whole path", async (t) => {
   try {
     await t.step("messages, whole, streamed and by the stream helper", async () => {
       const whole = await anthropic.messages.create(ask);
+      assert.match(whole._request_id!, /^req_[0-9a-f]{24}$/);
       const text = textOf(whole);
       assert.match(text, /network|socket|isolat/i);
       let joined = "";

@@ -15,7 +15,10 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
   const stream = body.boolean("stream") ?? false;
   const reply = service.infer(request, call);
   const head = { id: newId("msg_"), type: "message", role: "assistant", model: request.model };
-  if (stream) return await streamResponse(events(head, reply), EVENT_STREAM_TYPE, cancel);
+  if (stream) {
+    const chunks = events(head, reply, call.requestId);
+    return await streamResponse(chunks, EVENT_STREAM_TYPE, cancel);
+  }
   const { text, thinking, toolCalls, done } = await collect(reply);
   const content: unknown[] = [];
   if (thinking !== "") content.push({ type: "thinking", thinking, signature: "" });
@@ -41,7 +44,11 @@ function named(request: InferenceRequest): InferenceRequest {
 }
 
 /** message_start, then for each block start, deltas and stop, then message_delta and message_stop. */
-async function* events(head: Readonly<Record<string, unknown>>, reply: Reply): Chunks {
+async function* events(
+  head: Readonly<Record<string, unknown>>,
+  reply: Reply,
+  requestId: string | undefined,
+): Chunks {
   const blocks = new Blocks();
   let begun = false;
   try {
@@ -74,7 +81,7 @@ async function* events(head: Readonly<Record<string, unknown>>, reply: Reply): C
     }
   } catch (error) {
     if (!begun) throw error;
-    yield sse(errorDocument(error, "anthropic"), "error");
+    yield sse(errorDocument(error, "anthropic", { requestId }), "error");
   }
 }
 

@@ -190,9 +190,28 @@ Deno.test(`${PATH}: errors as Anthropic writes them`, async () => {
   assert.equal((await response.json()).error.type, "overloaded_error");
 });
 
+Deno.test(`${PATH}: every answer has a request-id of its own`, async () => {
+  const ids = new Set<string>();
+  const bodies = [HELLO, { ...HELLO, stream: true }, { ...HELLO, messages: [] }];
+  for (const path of [PATH, `${PATH}/count_tokens`]) {
+    for (const body of bodies) {
+      const response = await testApi().post(path, body);
+      await response.body?.cancel();
+      assert.match(response.headers.get("request-id")!, /^req_[0-9a-f]{24}$/, path);
+      ids.add(response.headers.get("request-id")!);
+    }
+  }
+  assert.equal(ids.size, 6);
+  const ollama = await testApi().post("/api/chat", { model: "demo", messages: [] });
+  await ollama.body?.cancel();
+  assert.equal(ollama.headers.get("request-id"), null);
+});
+
 Deno.test(`${PATH}: a failure in the middle is an error event`, async () => {
   const { post } = testApi({ failure: new Error("secret detail") });
-  const events = await readEvents(await post(PATH, { ...HELLO, stream: true }));
+  const response = await post(PATH, { ...HELLO, stream: true });
+  const events = await readEvents(response);
   assert.equal(events.at(-1)!.event, "error");
+  assert.equal(JSON.parse(events.at(-1)!.data).request_id, response.headers.get("request-id"));
   assert.match(events.at(-1)!.data, /an internal error occurred/);
 });

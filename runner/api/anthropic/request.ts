@@ -17,10 +17,11 @@ export function parseMessagesRequest(
 ): InferenceRequest {
   const model = service.checkModel(body.string("model"));
   const maxTokens = body.integer("max_tokens", { min: 1, max: INT32_MAX });
-  if (needsLimit && maxTokens === undefined) throw body.fail("max_tokens", "is required");
+  if (needsLimit && maxTokens === undefined) throw body.missing("max_tokens");
   const list = body.objects("messages", MAX_LIST);
   if (list === undefined || list.length === 0) {
-    throw body.fail("messages", "must be an array of at least one message");
+    const fault = list === undefined ? "missing" : "empty-array";
+    throw body.fail("messages", "must be an array of at least one message", fault);
   }
   const messages: ChatMessage[] = [];
   const system = blocksText(body, "system");
@@ -77,7 +78,7 @@ function parseFormat(body: Fields): Format | undefined {
   if (format === undefined) return undefined;
   format.oneOf("type", ["json_schema"]);
   const schema = format.object("schema")?.value();
-  if (schema === undefined) throw format.fail("schema", "is required");
+  if (schema === undefined) throw format.missing("schema");
   return { kind: "schema", schema, field: format.at("schema") };
 }
 
@@ -102,7 +103,7 @@ function parseTools(body: Fields) {
       throw tool.fail("type", 'must be "custom": tools that run on the server are not supported');
     }
     const name = tool.requiredString("name");
-    if (name === "") throw tool.fail("name", "must not be empty");
+    if (name === "") throw tool.fail("name", "must not be empty", "empty-string");
     const description = tool.string("description");
     const parameters = tool.object("input_schema")?.value();
     const strict = tool.boolean("strict") ?? false;
@@ -118,9 +119,9 @@ function parseTools(body: Fields) {
 /** One message; results of tools become messages of their own, before the user's text. */
 function parseMessage(message: Fields): ChatMessage[] {
   const role = message.oneOf("role", ["user", "assistant", "system"]);
-  if (role === undefined) throw message.fail("role", "is required");
+  if (role === undefined) throw message.missing("role");
   const value = message.raw("content");
-  if (value === undefined) throw message.fail("content", "is required");
+  if (value === undefined) throw message.missing("content");
   if (typeof value === "string") return [{ role, content: value.toWellFormed() }];
   let content = "", thinking = "";
   const toolCalls: ToolCall[] = [];

@@ -47,6 +47,7 @@ Deno.test("/api/embed: a long input is cut, or 400 with truncate false", async (
     assert.deepEqual(await refused.json(), {
       error: "the input length exceeds the context length",
       code: "context-too-long",
+      hint: `the prompt has ${length + 1} tokens, the context has room for 4096`,
     });
   }
 });

@@ -57,7 +57,7 @@ function parseFormat(body: Fields): Format | undefined {
 export function parseMessages(body: Fields): ChatMessage[] {
   return (body.objects("messages", MAX_MESSAGES) ?? []).map((message) => {
     const role = message.requiredString("role").toLowerCase();
-    if (role === "") throw message.fail("role", "must not be empty");
+    if (role === "") throw message.fail("role", "must not be empty", "empty-string");
     refuseImages(message);
     const thinking = message.string("thinking");
     const toolCalls = message.objects("tool_calls", MAX_TOOLS)?.map(parseToolCall);
@@ -76,7 +76,7 @@ export function parseMessages(body: Fields): ChatMessage[] {
 
 function parseToolCall(call: Fields): ToolCall {
   const fn = call.object("function");
-  if (fn === undefined) throw call.fail("function", "is required");
+  if (fn === undefined) throw call.missing("function");
   const id = call.string("id");
   return {
     name: fn.requiredString("name"),
@@ -89,9 +89,9 @@ function parseToolCall(call: Fields): ToolCall {
 export function parseTools(body: Fields): ToolDefinition[] {
   return (body.objects("tools", MAX_TOOLS) ?? []).map((tool) => {
     const fn = tool.object("function");
-    if (fn === undefined) throw tool.fail("function", "is required");
+    if (fn === undefined) throw tool.missing("function");
     const name = fn.requiredString("name");
-    if (name === "") throw fn.fail("name", "must not be empty");
+    if (name === "") throw fn.fail("name", "must not be empty", "empty-string");
     const description = fn.string("description");
     const parameters = fn.object("parameters")?.value();
     return {

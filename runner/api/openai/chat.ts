@@ -82,7 +82,7 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
   const tools = (body.objects("tools", 1024) ?? []).map((tool) => {
     if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
     const fn = tool.object("function");
-    if (fn === undefined) throw tool.fail("function", "is required");
+    if (fn === undefined) throw tool.missing("function");
     return toolDefinition(fn);
   });
   const reasoning = body.object("reasoning");
@@ -112,13 +112,14 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
 function parseMessages(body: Fields): ChatMessage[] {
   const list = body.objects("messages", MAX_LIST);
   if (list === undefined || list.length === 0) {
-    throw body.fail("messages", "must be an array of at least one message");
+    const fault = list === undefined ? "missing" : "empty-array";
+    throw body.fail("messages", "must be an array of at least one message", fault);
   }
   return nameToolMessages(list.map((message) => {
     const role = message.requiredString("role").toLowerCase();
     const toolCalls = message.objects("tool_calls", 1024)?.map((call) => {
       const fn = call.object("function");
-      if (fn === undefined) throw call.fail("function", "is required");
+      if (fn === undefined) throw call.missing("function");
       const id = call.string("id");
       return {
         name: fn.requiredString("name"),
@@ -127,7 +128,7 @@ function parseMessages(body: Fields): ChatMessage[] {
       };
     });
     if (!message.has("content") && role !== "assistant") {
-      throw message.fail("content", "is required");
+      throw message.missing("content");
     }
     const thinking = message.string("reasoning") ?? message.string("reasoning_content");
     const toolCallId = message.string("tool_call_id");

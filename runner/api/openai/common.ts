@@ -103,7 +103,7 @@ export function formatField(format: Fields | undefined): Format | undefined {
   const schema = holder.object("schema")?.value();
   // Other local servers take a schema with "json_object" too, and their clients send it.
   if (type === "json_object" && schema === undefined) return { kind: "json" };
-  if (schema === undefined) throw holder.fail("schema", "is required");
+  if (schema === undefined) throw holder.missing("schema");
   return { kind: "schema", schema, field: holder.at("schema") };
 }
 
@@ -224,7 +224,7 @@ export function unixSeconds(): number {
 /** A tool definition from the object that holds its name. */
 export function toolDefinition(fields: Fields): ToolDefinition {
   const name = fields.requiredString("name");
-  if (name === "") throw fields.fail("name", "must not be empty");
+  if (name === "") throw fields.fail("name", "must not be empty", "empty-string");
   const description = fields.string("description");
   const parameters = fields.object("parameters")?.value();
   const strict = fields.boolean("strict") ?? false;

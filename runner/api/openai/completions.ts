@@ -55,7 +55,8 @@ function parseRequests(service: Service, body: Fields) {
   const logprobs = body.integer("logprobs", { min: 0, max: 20 });
   const echo = body.boolean("echo") ?? false;
   if (echo && logprobs !== undefined) {
-    throw body.fail("echo", "with logprobs is not supported: a prompt's tokens have none here");
+    const wanted = "with logprobs is not supported: a prompt's tokens have none here";
+    throw body.fail("echo", wanted, "unsupported");
   }
   const suffix = body.string("suffix") ?? "";
   const given = promptField(service, body);
@@ -95,7 +96,7 @@ function promptField(service: Service, body: Fields): (string | Int32Array)[] {
   const value = body.raw("prompt");
   if (typeof value === "string") return [value.toWellFormed()];
   const list = body.array("prompt", MAX_LIST);
-  if (list === undefined || list.length === 0) throw body.fail("prompt", "is required");
+  if (list === undefined || list.length === 0) throw body.missing("prompt");
   if (typeof list[0] === "number") return [tokenIds(service, body, "prompt", list)];
   return list.map((one) => {
     if (typeof one === "string") return one.toWellFormed();

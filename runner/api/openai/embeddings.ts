@@ -35,11 +35,19 @@ function parseInput(service: Service, body: Fields): (string | Int32Array)[] {
   if (typeof value === "string" && value !== "") return [value.toWellFormed()];
   const list = Array.isArray(value) ? body.array("input", MAX_LIST)! : [];
   if (list.length === 0) {
-    throw body.fail("input", "must be a string, or an array that is not empty");
+    const fault = value === undefined
+      ? "missing"
+      : value === ""
+      ? "empty-string"
+      : Array.isArray(value)
+      ? "empty-array"
+      : "type";
+    throw body.fail("input", "must be a string, or an array that is not empty", fault);
   }
   if (typeof list[0] === "number") return [tokenIds(service, body, "input", list)];
   if (list.length > MAX_EMBED_INPUTS) {
-    throw body.fail("input", `must have at most ${MAX_EMBED_INPUTS} elements`);
+    const wanted = `must have at most ${MAX_EMBED_INPUTS} elements`;
+    throw body.fail("input", wanted, "array-too-long");
   }
   return list.map((one) => {
     if (typeof one === "string" && one !== "") return one.toWellFormed();

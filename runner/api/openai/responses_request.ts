@@ -40,11 +40,12 @@ export function parseResponsesRequest(
   const model = service.checkModel(body.string("model"));
   for (const name of STATEFUL) {
     if (body.has(name)) {
-      throw body.fail(name, "is not supported, send the whole conversation as input");
+      const wanted = "is not supported, send the whole conversation as input";
+      throw body.fail(name, wanted, "unsupported");
     }
   }
   if (body.boolean("background")) {
-    throw body.fail("background", "is not supported, it must be false");
+    throw body.fail("background", "is not supported, it must be false", "unsupported");
   }
   const instructions = body.string("instructions");
   const system = instructions ? [{ role: "system", content: instructions }] : [];
@@ -97,7 +98,8 @@ function parseInput(body: Fields, memory: Memory): ChatMessage[] {
   if (typeof input === "string") return [{ role: "user", content: input.toWellFormed() }];
   const items = body.objects("input", MAX_LIST);
   if (items === undefined || items.length === 0) {
-    throw body.fail("input", "must be a string or an array of at least one item");
+    const fault = items === undefined ? "missing" : "empty-array";
+    throw body.fail("input", "must be a string or an array of at least one item", fault);
   }
   const turns = new Turns();
   for (const item of items) addItem(turns, resolve(item, memory));
