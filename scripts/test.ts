@@ -26,6 +26,8 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/openssl", "openssl"],
   ["/usr/sbin/ip", "iproute2"],
   ["/usr/sbin/debootstrap", "debootstrap"],
+  ["/usr/bin/podman", "podman"],
+  ["/usr/bin/crun", "crun"],
   ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],
   ["/usr/lib/python3/dist-packages/requests/__init__.py", "python3-requests"],
   ["/usr/lib/python3/dist-packages/httpx/__init__.py", "python3-httpx"],

@@ -18,6 +18,7 @@ import {
   THREADPOOL_NEW,
 } from "./symbols.ts";
 import { cString, readCString } from "./c_string.ts";
+import { isThere, namesIn, readLibrary } from "./library_files.ts";
 
 export interface Library {
   readonly llama: LlamaSymbols;
@@ -74,19 +75,11 @@ export function openLibrary(dir: string, options: { verify: boolean }): Library 
  */
 export function librarySetFor(platform: string, dir?: string): LibrarySet {
   const sets = LIBRARY_SETS.filter((candidate) => candidate.platform === platform);
-  const set = sets.find(({ llama }) => dir !== undefined && exists(`${dir}/${llama}`)) ?? sets[0];
+  const set = sets.find(({ llama }) => dir !== undefined && isThere(`${dir}/${llama}`)) ?? sets[0];
   if (!set) {
     throw new SecLlamaError("model-failed", `no llama.cpp libraries are pinned for ${platform}`);
   }
   return set;
-}
-
-function exists(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch {
-    return false;
-  }
 }
 
 /**
@@ -99,8 +92,8 @@ export function verifyLibraries(dir: string, set: LibrarySet): void {
     new SecLlamaError("model-failed", message, { hint: `reinstall ${set.package}`, cause });
   const present = new Set<string>();
   try {
-    for (const entry of Deno.readDirSync(dir)) {
-      if (/^(lib)?ggml.*\.(so|dylib|dll)$/.test(entry.name)) present.add(entry.name);
+    for (const name of namesIn(dir)) {
+      if (/^(lib)?ggml.*\.(so|dylib|dll)$/.test(name)) present.add(name);
     }
   } catch (cause) {
     throw fail("the folder of the llama.cpp libraries cannot be read", cause);
@@ -111,7 +104,7 @@ export function verifyLibraries(dir: string, set: LibrarySet): void {
     if (expected === undefined) throw fail(`library ${name} is not one of ${set.package}`);
     let bytes: Uint8Array;
     try {
-      bytes = Deno.readFileSync(`${dir}/${name}`);
+      bytes = readLibrary(`${dir}/${name}`);
     } catch (cause) {
       throw fail(`library ${name} cannot be read`, cause);
     }

@@ -1,37 +1,11 @@
 /** The one file on a machine that has nothing else: Debian's base system, by debootstrap, in namespaces of its own. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { BASE_SYSTEM, makeBaseSystem } from "../support/base_system.ts";
 import { compiledProgram } from "../support/binary.ts";
 import { ROOT_ONLY } from "./testing.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** Kept between runs. */
-const SYSTEM = join(ROOT, "build/base-system");
-const DEBOOTSTRAP = "/usr/sbin/debootstrap";
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
-
-/** Debian's minbase. @returns Why it cannot be had, or "". */
-async function baseSystem(): Promise<string> {
-  if (await exists(join(SYSTEM, ".complete"))) return "";
-  if (!await exists(DEBOOTSTRAP)) return "debootstrap is not installed";
-  await Deno.remove(SYSTEM, { recursive: true }).catch(() => {});
-  const suite = /^VERSION_CODENAME=(\w+)/m.exec(await Deno.readTextFile("/etc/os-release"))?.[1];
-  const { success, stdout } = await new Deno.Command(DEBOOTSTRAP, {
-    args: ["--variant=minbase", suite ?? "bookworm", SYSTEM],
-    stdout: "piped",
-    stderr: "null",
-  }).output();
-  if (!success) {
-    const said = new TextDecoder().decode(stdout).trim().split("\n").at(-1);
-    return `debootstrap failed: ${said}`;
-  }
-  await Deno.writeTextFile(join(SYSTEM, ".complete"), "");
-  return "";
-}
-
 /**
  * Enters the system in new mount, pid and other namespaces, with its own /proc, and homes and /opt in memory, so that the
  * copy on disk stays as it was. $0: the system, $1: the program, $2: the script, $3: the user.
@@ -57,7 +31,7 @@ exec env -i HOME=/home/user PATH=/usr/bin:/bin \
   setpriv --reuid "$3" --regid "$3" --clear-groups /bin/sh /opt/script
 `;
 
-const missing = ROOT_ONLY ? "" : await baseSystem();
+const missing = ROOT_ONLY ? "" : await makeBaseSystem();
 if (missing !== "") console.log(`skipped: ${missing}`);
 
 for (const user of [0, 1000]) {
@@ -76,7 +50,7 @@ for (const user of [0, 1000]) {
           "/bin/sh",
           "-c",
           ENTER,
-          SYSTEM,
+          BASE_SYSTEM,
           compiledProgram(),
           join(ROOT, "tests/binary/base_system.sh"),
           String(user),

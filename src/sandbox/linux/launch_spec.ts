@@ -22,6 +22,20 @@ export interface PrivateRoot {
   readonly links: readonly { readonly at: string; readonly to: string }[];
 }
 
+/** A file or folder that is opened while the launcher is still root, because the runner's user may be unable to reach its path. */
+export interface Handle {
+  /** Its descriptor: the runner finds it at {@link handlePath}. */
+  readonly fd: number;
+  readonly path: string;
+  /** Whether it stays open in the runner. */
+  readonly kept: boolean;
+}
+
+/** Leads to what is open there, whatever the folders above it allow (proc(5)). */
+export function handlePath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
 export interface LaunchSpec {
   /** Groups that are made for the runner and that it starts in. */
   readonly cgroup: CgroupPlan | null;
@@ -32,6 +46,8 @@ export interface LaunchSpec {
   readonly leave: { readonly [path: string]: string };
   /** Build and pivot into a root that holds these and nothing else. */
   readonly root: PrivateRoot | null;
+  /** Without a root of its own, but with a user to change to: what that user reaches by descriptor only. */
+  readonly handles: readonly Handle[];
   /** Give up root for this user and group id. */
   readonly user: number | null;
   readonly landlock: {

@@ -9,7 +9,7 @@ import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
 import { compile, filterProgram, SECCOMP_SET_MODE_FILTER } from "../../linux/seccomp.ts";
 import type { Arch } from "../../linux/syscalls.ts";
 import { Descriptors } from "./descriptors.ts";
-import type { LaunchSpec } from "./launch_spec.ts";
+import { type Handle, handlePath, type LaunchSpec } from "./launch_spec.ts";
 import { seccompFor } from "./policy.ts";
 import { enterPrivateRoot } from "./private_root.ts";
 
@@ -110,23 +110,37 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
     ...(spec.root === null ? [] : enterPrivateRoot(spec.root, fds, host.isDirectory)),
     // Where there is no root of its own: out of the operator's folder.
     { what: "leave the folder", call: "chdir", args: ["/"] },
+    ...spec.handles.map((handle) => openHandle(handle, fds)),
     ...dropBoundingSet(host.lastCapability, spec.user !== null),
     ...(spec.user === null ? [] : dropUser(spec.user)),
     ...dropCapabilities(),
     // A change of the uid clears it: after dropUser.
     dieWithParent(),
     ...readable(spec).map((path): Step => ({
-      what: `read ${path}${spec.user === null ? "" : ` as uid ${spec.user}`}`,
+      what: `read ${hostPath(spec, path)}${spec.user === null ? "" : ` as uid ${spec.user}`}`,
       call: "faccessat",
       args: [AT_FDCWD, path, 4],
     })),
-    ...openProgram(spec.exec.path, program, host.nofile, fds),
+    ...openProgram(spec, program, host.nofile, fds),
     { what: "PR_SET_NO_NEW_PRIVS", call: "prctl", args: [PR.setNoNewPrivs, 1, 0, 0, 0] },
     ...(spec.landlock === null ? [] : landlock(spec, host, fds)),
     ...setLimits(limits), // before the filter, which lets nobody set one
     ...(spec.seccomp === null ? [] : installFilter(spec.seccomp, host.arch, program)),
-    execute(program, spec.exec),
+    execute(program, spec),
   ];
+}
+
+/** O_PATH: whether the file may be read is asked later, of the user who will read it. */
+function openHandle({ fd, path, kept }: Handle, fds: Descriptors): Step {
+  if (fds.open() !== fd) throw new TypeError(`the plan has another descriptor for ${path}`);
+  const flags = O.path | (kept ? 0 : O.closeOnExec);
+  return { what: `open ${path}`, call: "openat", args: [AT_FDCWD, path, flags, 0], wanted: fd };
+}
+
+/** A path of the launcher's as the host knows it. */
+function hostPath({ root, handles }: LaunchSpec, path: string): string {
+  return handles.find(({ fd }) => handlePath(fd) === path)?.path ??
+    root?.binds.find(({ to }) => to === path)?.from ?? path;
 }
 
 function mustHaveLeft(namespaces: LaunchSpec["leave"]): Step[] {
@@ -191,12 +205,13 @@ function dieWithParent(): Step {
 
 /** Opens what will be executed, at descriptor `at`, which closes on exec. */
 function openProgram(
-  path: string,
+  spec: LaunchSpec,
   at: number,
   nofile: LaunchHost["nofile"],
   fds: Descriptors,
 ): Step[] {
-  const what = `open ${path}`;
+  const { path } = spec.exec;
+  const what = `open ${hostPath(spec, path)}`;
   const enough = (limit: bigint) => limit > BigInt(at) ? limit : BigInt(at) + 1n;
   const room = Memory.words(enough(nofile.soft), enough(nofile.hard));
   const fd = fds.open();
@@ -211,12 +226,11 @@ function openProgram(
   ];
 }
 
-function landlock({ landlock, root }: LaunchSpec, host: LaunchHost, fds: Descriptors): Step[] {
-  const { abi, rules } = landlock!;
-  const hostPath = new Map(root?.binds.map((bind) => [bind.to, bind.from]));
+function landlock(spec: LaunchSpec, host: LaunchHost, fds: Descriptors): Step[] {
+  const { abi, rules } = spec.landlock!;
   return landlockSteps(abi, rules, {
     open: () => fds.open(),
-    isDirectory: (path) => host.isDirectory(hostPath.get(path) ?? path),
+    isDirectory: (path) => host.isDirectory(hostPath(spec, path)),
   });
 }
 
@@ -251,11 +265,12 @@ function setLimits(limits: LaunchSpec["limits"]): Step[] {
   });
 }
 
-function execute(fd: number, program: LaunchSpec["exec"]): Step {
+function execute(fd: number, spec: LaunchSpec): Step {
+  const { path, argv, env } = spec.exec;
   return {
-    what: `execute ${program.path}`,
+    what: `execute ${hostPath(spec, path)}`,
     call: "execveat",
-    args: [fd, "", Memory.strings(program.argv), environment(program.env), AT_EMPTY_PATH],
+    args: [fd, "", Memory.strings(argv), environment(env), AT_EMPTY_PATH],
   };
 }
 

@@ -11,7 +11,7 @@ import type { Argument, Plan, RunnerTarget, SandboxMode } from "../types.ts";
 import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabilities.ts";
 import { type CgroupLimits, limitFiles } from "./cgroup.ts";
 import type { CgroupPlan } from "./cgroup_life.ts";
-import type { Bind, LaunchSpec } from "./launch_spec.ts";
+import { type Bind, type Handle, handlePath, type LaunchSpec } from "./launch_spec.ts";
 import { LAUNCHER_FD } from "./launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES, type Limits, linuxGpu, type Namespace } from "./policy.ts";
 
@@ -82,9 +82,10 @@ export function makeLinuxPlan(
       { hint: "install util-linux (unshare), then run: secllama doctor" },
     );
   }
-  const map = pathMapper(target, privateRoot);
-  const binds = bindsOf(target, caps, map);
   const root = caps.uid === 0;
+  const handles = root && !privateRoot ? handlesOf(target) : [];
+  const map = pathMapper(target, placement(target, privateRoot, handles));
+  const binds = bindsOf(target, caps, map);
   const spec: LaunchSpec = {
     cgroup: caps.cgroup.places.length > 0
       ? { places: caps.cgroup.places, limits: groupLimits(target) }
@@ -105,14 +106,12 @@ export function makeLinuxPlan(
         links: [{ at: "/proc/self/exe", to: map(target.executable) }],
       }
       : null,
+    handles,
     user: root ? BASE_POLICY.uid : null,
     landlock: landlock
       ? {
         abi: caps.landlockAbi,
-        rules: binds.map((bind) => ({
-          path: privateRoot ? bind.to : bind.from,
-          access: landlockAccess(bind),
-        })),
+        rules: binds.map((bind) => ({ path: bind.to, access: landlockAccess(bind) })),
       }
       : null,
     seccomp: seccomp ? gpu : null,
@@ -147,7 +146,7 @@ export function makeLinuxPlan(
 }
 
 function unsandboxed(target: RunnerTarget): LinuxPlan {
-  const map = pathMapper(target, false);
+  const map = pathMapper(target, (path) => path);
   const names: LinuxLayerName[] = [
     "network namespace",
     "pid namespace",
@@ -173,22 +172,49 @@ function basename(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** Inside a private root: `/app/exe/NAME` for the executable, `/app/N/NAME` for the N-th read-only path. */
-function pathMapper(target: RunnerTarget, privateRoot: boolean): (hostPath: string) => string {
-  const roots = [
-    [target.executable, `/app/exe/${basename(target.executable)}`],
-    ...target.readOnly.map((path, i) => [path, `/app/${i}/${basename(path)}`]),
-  ] as [string, string][];
-  for (const [path] of roots) {
+/**
+ * What the launcher opens while it is root. Not what an argument names as it stands: Deno reads its bundle by path, and refuses
+ * /proc to a program that has not all permissions.
+ */
+function handlesOf(target: RunnerTarget): Handle[] {
+  const named = target.args.flatMap((arg) =>
+    typeof arg !== "string" && "path" in arg ? [arg.path] : []
+  );
+  return [target.executable, ...target.readOnly.filter((path) => !named.includes(path))]
+    .map((path, i) => ({ fd: LAUNCHER_FD + i, path, kept: path !== target.executable }));
+}
+
+/** Where the runner finds the paths that it is given. In a private root: `/app/exe/NAME` and, for the N-th, `/app/N/NAME`. */
+function placement(
+  target: RunnerTarget,
+  privateRoot: boolean,
+  handles: readonly Handle[],
+): (path: string) => string {
+  return (path) => {
+    const handle = handles.find((handle) => handle.path === path);
+    if (handle) return handlePath(handle.fd);
+    if (!privateRoot) return path;
+    if (path === target.executable) return `/app/exe/${basename(path)}`;
+    return `/app/${target.readOnly.indexOf(path)}/${basename(path)}`;
+  };
+}
+
+/** Host paths, and what is below them, as the runner sees them. */
+function pathMapper(
+  target: RunnerTarget,
+  place: (path: string) => string,
+): (hostPath: string) => string {
+  const roots = [target.executable, ...target.readOnly];
+  for (const path of roots) {
     if (!path.startsWith("/") || path.split("/").includes("..") || path.endsWith("/")) {
       throw new RangeError(`${path} must be an absolute path without .. and without a final slash`);
     }
   }
   return (hostPath) => {
-    for (const [from, to] of roots) {
+    for (const from of roots) {
       if (hostPath !== from && !hostPath.startsWith(from + "/")) continue;
       if (hostPath.split("/").includes("..")) break;
-      return privateRoot ? to + hostPath.slice(from.length) : hostPath;
+      return place(from) + hostPath.slice(from.length);
     }
     throw new RangeError(`${hostPath} is not among the paths given to the runner`);
   };
