@@ -8,6 +8,7 @@ import {
   type RingSource,
 } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
+import { padColumns } from "./columns.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 import { keySourceOptions } from "./key_options.ts";
@@ -40,7 +41,7 @@ const list: Command = {
         shown.length === 0
           ? ["no client is paired; to pair one, run: secllama pair NAME"]
           : shown.map((c) =>
-            `${c.name.padEnd(20)}  ${c.id.slice(0, 8)}  paired ${c.created.slice(0, 10)}  ${
+            `${padColumns(c.name, 20)}  ${c.id.slice(0, 8)}  paired ${c.created.slice(0, 10)}  ${
               KEY_WORDS[c.key]
             }${c.revoked === null ? "" : ` ${c.revoked.slice(0, 10)}`}`
           ),

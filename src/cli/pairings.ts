@@ -12,6 +12,7 @@ import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
 import { listPairings, PairingStore } from "../keys/mod.ts";
+import { padColumns } from "./columns.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
@@ -63,7 +64,7 @@ export async function pairingCommand(
       { gateways },
       gateways.length === 0
         ? ["this machine is paired with no gateway; to pair it, run: secllama proxy --pair -"]
-        : gateways.map((g) => `${g.current ? "*" : " "} ${g.name.padEnd(20)}  ${g.url}`),
+        : gateways.map((g) => `${g.current ? "*" : " "} ${padColumns(g.name, 20)}  ${g.url}`),
     );
     return "done";
   }

@@ -5,7 +5,7 @@ import { askLocalProxy } from "../app/local_proxy.ts";
 import { ROUTES } from "../api/routes.ts";
 import { baseDirectory, dataDirectory } from "../config/paths.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { destroyAll } from "../keys/keyset/destroy_all.ts";
+import { destroyAll, mayUseStore } from "../keys/keyset/destroy_all.ts";
 import { systemStore } from "../keys/stores/backend.ts";
 import type { KeyStore } from "../keys/stores/store.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
@@ -114,19 +114,10 @@ async function keysToRemove({ env, tui }: CommandContext): Promise<Doomed[]> {
     const interactive = tui.isTerminal && Deno.stdin.isTerminal();
     const store = systemStore({ env, interactive }, profile);
     const folder = dataDirectory({ ...env, SECLLAMA_PROFILE: profile });
-    if (!await usesStore(folder, store)) continue;
+    if (!await mayUseStore(store, folder)) continue;
     doomed.push({ profile, store, count: (await store.list()).length });
   }
   return doomed;
-}
-
-/** Whether the keyset or the pairings in `folder` name this store; keys of a file or of memory are not in it. */
-async function usesStore(folder: string, store: KeyStore): Promise<boolean> {
-  for (const name of ["keyset.json", "pairings.json"]) {
-    const text = await Deno.readTextFile(join(folder, name)).catch(() => "");
-    if (text.includes(`"${store.backend}"`)) return true;
-  }
-  return false;
 }
 
 async function foldersToRemove(context: CommandContext): Promise<string[]> {

@@ -1,7 +1,8 @@
 /** The proxy's proof that it is this user's: see src/api/proxy_identity.ts. */
 import { join } from "node:path";
 import { announcementName, announcementText, signedText } from "../api/proxy_identity.ts";
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, utf8 } from "../bytes.ts";
+import { writeFileAtomically } from "../keys/mod.ts";
 
 export class ProxyIdentity {
   readonly #keys: CryptoKeyPair;
@@ -19,15 +20,14 @@ export class ProxyIdentity {
   /**
    * Writes the public key down. The announcement of an earlier proxy on this port is replaced.
    * @param folder The data folder, private to its user.
+   * @throws {SecLlamaError} `key-io` if it cannot be written.
    */
   async announce(folder: string, port: number): Promise<void> {
     const publicKey = await crypto.subtle.exportKey("raw", this.#keys.publicKey);
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, announcementName(port));
-    const aside = `${path}.${Deno.pid}`;
-    const text = announcementText(new Uint8Array(publicKey), Deno.pid);
-    await Deno.writeTextFile(aside, text, { mode: 0o600, createNew: true });
-    await Deno.rename(aside, path);
+    // The port is this process's, so nobody else writes the file.
+    await writeFileAtomically(path, utf8(announcementText(new Uint8Array(publicKey), Deno.pid)));
     this.#announced = { port, path };
   }
 

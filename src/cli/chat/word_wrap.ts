@@ -3,14 +3,7 @@
  * was broken is another program.
  */
 
-/** Columns of a character in a terminal: 0, 1 or 2 (Unicode Standard Annex #11, without its ambiguous class). */
-export function columnsOf(char: string): number {
-  if (/^[\p{Mn}\p{Me}\p{Cf}]/u.test(char)) return 0;
-  return WIDE.test(char) ? 2 : 1;
-}
-
-const WIDE =
-  /^[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+import { columnsOf, columnsOfText } from "../columns.ts";
 
 /** Wraps text that comes piece by piece. */
 export class WordWrap {
@@ -72,7 +65,7 @@ export class WordWrap {
       }
       return space;
     }
-    const width = [...this.#word].reduce((sum, char) => sum + columnsOf(char), 0);
+    const width = columnsOfText(this.#word);
     const limit = this.#columns();
     const fits = limit < 20 || width > limit ||
       this.#column + this.#space.length + width <= limit;

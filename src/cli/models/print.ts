@@ -1,13 +1,13 @@
 /** How models are shown on a terminal: tables, sizes, and text of a model's own that cannot control the terminal. */
+import { columnsOfText, padColumns } from "../columns.ts";
 import type { Tui } from "../tui.ts";
 
 /** A table with aligned columns. */
-export function printTable(tui: Tui, head: string[], rows: string[][]): void {
-  const widths = head.map((title, i) =>
-    Math.max(title.length, ...rows.map((row) => row[i]!.length)) + 2
-  );
-  for (const row of [head, ...rows]) {
-    tui.out(row.map((cell, i) => printable(cell).padEnd(widths[i]!)).join("").trimEnd());
+export function printTable(tui: Pick<Tui, "out">, head: string[], rows: string[][]): void {
+  const lines = [head, ...rows].map((row) => row.map(printable));
+  const widths = head.map((_, i) => Math.max(...lines.map((row) => columnsOfText(row[i]!))) + 2);
+  for (const row of lines) {
+    tui.out(row.map((cell, i) => padColumns(cell, widths[i]!)).join("").trimEnd());
   }
 }
 

@@ -1,7 +1,32 @@
 /** The end of a keyset: every item of its profile leaves the key store, and then the file that names them goes. */
+import { SecLlamaError } from "../../errors.ts";
+import { pairingsBackend } from "../clients/pairings.ts";
 import { forgetHostId } from "../host_id.ts";
 import type { KeyStore } from "../stores/store.ts";
+import { parseManifest } from "./manifest.ts";
 import { ManifestFile } from "./manifest_file.ts";
+
+/**
+ * Whether keys or pairings of the data folder may be in `store`: the files there say so, or one is damaged and the store can be
+ * asked. Keys of a file or of memory are in none.
+ * @throws {SecLlamaError} `key-io`.
+ */
+export async function mayUseStore(store: KeyStore, dataDir: string): Promise<boolean> {
+  let damaged = false;
+  const keyset = async () => {
+    const bytes = await new ManifestFile(dataDir).read();
+    return bytes && parseManifest(bytes).manifest.backend;
+  };
+  for (const backend of [keyset, () => pairingsBackend(dataDir)]) {
+    try {
+      if (await backend() === store.backend) return true;
+    } catch (error) {
+      if (!(error instanceof SecLlamaError) || error.code !== "key-corrupt") throw error;
+      damaged = true;
+    }
+  }
+  return damaged && (await store.probe()).reachable;
+}
 
 /**
  * Destroys all keys of a profile, pairings of this machine with gateways among them. Whoever calls has asked the user: nothing
