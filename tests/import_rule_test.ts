@@ -56,9 +56,11 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/config": BASE,
   // Jinja2's language: pure, with the budget of whoever runs it.
   "src/jinja": ["src/errors.ts", "src/budget.ts"],
+  // A chat template's needs, and conversations in the form that it takes: pure.
+  "src/templates": ["src/errors.ts", "src/budget.ts", "src/jinja", "src/replies"],
   // What a reply of any family means: pure.
   "src/replies": [],
-  "src/models": [...BASE, "src/jinja", "src/replies"],
+  "src/models": [...BASE, "src/jinja", "src/replies", "src/templates"],
   // It is handed what it must know of the API.
   "src/http": BASE.filter((part) => part !== "src/api"),
   // Of the product's own network traffic, all that goes beyond the user's gateway. Only the command line may start it.
@@ -124,8 +126,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   // Stage 2 is a policy, and policies are data.
   "runner": [
     ...BASE,
-    "src/jinja",
     "src/replies",
+    "src/templates",
     "src/escape",
     "src/sealed",
     "src/pipe",

@@ -1,7 +1,7 @@
 /** Chat messages to a prompt, by the Jinja template that the model file brings. */
 import type { Budget, Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import { Template } from "../../src/jinja/mod.ts";
+import { ChatTemplate, JinjaError, type Needs } from "../../src/templates/mod.ts";
 import {
   chooseMark,
   ControlTextFinder,
@@ -9,6 +9,7 @@ import {
   isThoughtTag,
   splitAtMarks,
 } from "./control_text.ts";
+import { thoughtTagsOf } from "../../src/replies/thought.ts";
 import type { ChatInput, ChatMessage, PromptPart, ToolDefinition } from "./types.ts";
 
 /** A role may become part of a control token ("<|" + role + "|>"), so it is one of those that mean something. */
@@ -43,7 +44,7 @@ export class ChatRenderer {
   readonly #finder: ControlTextFinder;
   /** For text of the assistant. */
   readonly #assistantFinder: ControlTextFinder;
-  #template: Template | undefined;
+  #template: ChatTemplate | undefined;
 
   /** @param source The template; without one, contents are joined as they are. */
   constructor(vocabulary: TemplateVocabulary, source: string | undefined) {
@@ -61,8 +62,8 @@ export class ChatRenderer {
   }
 
   /**
-   * @throws {SecLlamaError} `bad-request`: an unknown role, messages that the template refuses, or that make it exceed the
-   * budget; `bad-model`: a template that cannot be parsed.
+   * @throws {SecLlamaError} `bad-request`: an unknown role, a conversation that the template refuses in every form, or that makes
+   * it exceed the budget; `bad-model`: a template that cannot be parsed.
    */
   *render(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
     for (const [index, { role }] of chat.messages.entries()) {
@@ -78,6 +79,30 @@ export class ChatRenderer {
     }
     const template = this.#compile(this.#source);
     const mark = yield* chooseMark([this.#source, ...strings(chat)]);
+    let refusal: unknown;
+    for (const { messages, needs } of template.forms(chat)) {
+      try {
+        const text = yield* this.#renderForm({ ...chat, messages }, needs, { mark, budget });
+        return splitAtMarks(text, mark).filter((piece) => piece !== "")
+          .map((piece) => ({ text: piece, special: true }));
+      } catch (error) {
+        if (!(error instanceof JinjaError)) throw error;
+        refusal ??= error;
+      }
+    }
+    throw new SecLlamaError(
+      "bad-request",
+      `the model's chat template has no place for this conversation: ${firstLine(refusal)}`,
+      { field: "messages", cause: refusal },
+    );
+  }
+
+  /** The prompt of messages in a form that the template may take, with marks in it. */
+  *#renderForm(
+    chat: ChatInput,
+    needs: Needs,
+    { mark, budget }: { readonly mark: string; readonly budget: Budget },
+  ): Work<string> {
     const messages: ChatMessage[] = [];
     for (const message of chat.messages) {
       messages.push(yield* this.#broken(message, mark));
@@ -92,27 +117,14 @@ export class ChatRenderer {
     const last = messages.at(-1);
     const continues = chat.addGenerationPrompt === undefined && last?.role === "assistant" &&
       !last.toolCalls?.length && messages.length > 1;
-    const shown = continues ? messages.slice(0, -1) : messages;
-    let text: string;
-    try {
-      text = yield* template.render({
-        ...this.#specials,
-        ...thinkingVariables(chat.think),
-        messages: shown.map(templateMessage),
-        tools: tools.length ? tools.map((tool) => ({ type: "function", function: tool })) : null,
-        add_generation_prompt: chat.addGenerationPrompt ?? true,
-      }, { budget });
-    } catch (error) {
-      if (error instanceof SecLlamaError) throw error;
-      throw new SecLlamaError(
-        "bad-request",
-        `the model's chat template refuses the messages: ${firstLine(error)}`,
-        { field: "messages", cause: error },
-      );
-    }
-    if (continues) text += last.content;
-    return splitAtMarks(text, mark).filter((piece) => piece !== "")
-      .map((piece) => ({ text: piece, special: true }));
+    const text = yield* this.#template!.renderAs(continues ? messages.slice(0, -1) : messages, {
+      tools,
+      ...(chat.think === undefined ? {} : { think: chat.think }),
+      addGenerationPrompt: chat.addGenerationPrompt ?? true,
+      needs,
+      specials: this.#specials,
+    }, budget);
+    return continues ? text + continued(text, last, this.#source!) : text;
   }
 
   /** A message in which no text of a control token is left whole. Its role is one of those that mean something. */
@@ -132,9 +144,9 @@ export class ChatRenderer {
     };
   }
 
-  #compile(source: string): Template {
+  #compile(source: string): ChatTemplate {
     try {
-      return this.#template ??= new Template(source);
+      return this.#template ??= new ChatTemplate(source);
     } catch (cause) {
       throw new SecLlamaError(
         "bad-model",
@@ -145,35 +157,15 @@ export class ChatRenderer {
   }
 }
 
-/** Names that templates know a message's parts by. */
-function templateMessage(message: ChatMessage): Record<string, unknown> {
-  const { role, content, thinking, toolCalls, toolName, toolCallId } = message;
-  return {
-    role,
-    content,
-    ...(thinking === undefined ? {} : { thinking, reasoning_content: thinking }),
-    ...(toolCalls?.length
-      ? {
-        tool_calls: toolCalls.map(({ id, name, arguments: values }) => ({
-          type: "function",
-          ...(id === undefined ? {} : { id }),
-          function: { name, arguments: values },
-        })),
-      }
-      : {}),
-    ...(toolName === undefined ? {} : { name: toolName, tool_name: toolName }),
-    ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),
-  };
-}
-
-/** Names by which templates ask whether to think: Qwen and others, DeepSeek and Granite, gpt-oss. */
-function thinkingVariables(think: ChatInput["think"]): Record<string, unknown> {
-  if (think === undefined) return {};
-  return {
-    enable_thinking: think !== false,
-    thinking: think !== false,
-    ...(typeof think === "string" ? { reasoning_effort: think } : {}),
-  };
+/** What the assistant has said, left open. A thought that the template begins is ended first. */
+function continued(
+  prompt: string,
+  { content, thinking = "" }: ChatMessage,
+  source: string,
+): string {
+  const tags = thoughtTagsOf(source);
+  if (tags === undefined || !prompt.trimEnd().endsWith(tags.open.trimEnd())) return content;
+  return `${thinking}${thinking === "" ? "" : "\n"}${tags.close}\n\n${content}`;
 }
 
 /** A copy in which every string, keys included, went through `change`. */

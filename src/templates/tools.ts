@@ -1,0 +1,66 @@
+/** Tools in the form that a template takes. */
+import type { Needs } from "./needs.ts";
+import type { Tool } from "./types.ts";
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/** How deep schemas are gone into; what is deeper stays as it is. */
+const MAX_DEPTH = 32;
+
+export function toolsFor(tools: readonly Tool[], needs: Needs): Tool[] {
+  return tools.map((tool) => {
+    const filled = needs.toolParts === "any" ? tool : {
+      ...tool,
+      description: tool.description ?? "",
+      parameters: tool.parameters ?? { type: "object", properties: {} },
+    };
+    if (needs.toolTypes === "any" || !isObject(filled.parameters)) return filled;
+    return { ...filled, parameters: singleTypes(filled.parameters, 0) };
+  });
+}
+
+/** Each parameter with one type. Said to the template alone: what a call must be is told by the tool itself. */
+function singleTypes(schema: Schema, depth: number): Schema {
+  if (depth > MAX_DEPTH) return schema;
+  const { properties, items } = schema;
+  return {
+    ...schema,
+    type: typeOf(schema, depth),
+    ...(isObject(properties)
+      ? {
+        properties: Object.fromEntries(
+          Object.entries(properties).map(([key, value]) => [
+            key,
+            isObject(value) ? singleTypes(value, depth + 1) : { type: "string" },
+          ]),
+        ),
+      }
+      : {}),
+    ...(isObject(items) ? { items: singleTypes(items, depth + 1) } : {}),
+  };
+}
+
+function typeOf(schema: Schema, depth: number): string {
+  if (typeof schema["type"] === "string") return schema["type"];
+  const types = Array.isArray(schema["type"])
+    ? schema["type"].filter((one): one is string => typeof one === "string" && one !== "null")
+    : [];
+  if (types.length > 0) return types[0]!;
+  const values = Array.isArray(schema["enum"]) ? schema["enum"] : [schema["const"]];
+  const value = values.find((one) => one !== null && one !== undefined);
+  if (value !== undefined) {
+    if (Array.isArray(value)) return "array";
+    return typeof value === "number" && Number.isInteger(value) ? "integer" : typeof value;
+  }
+  const choices = schema["anyOf"] ?? schema["oneOf"] ?? schema["allOf"];
+  if (Array.isArray(choices) && depth < MAX_DEPTH) {
+    const found = choices.filter(isObject).map((one) => typeOf(one, depth + 1))
+      .find((type) => type !== "null");
+    if (found !== undefined) return found;
+  }
+  return isObject(schema["properties"]) ? "object" : "string";
+}
+
+function isObject(value: unknown): value is Schema {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
