@@ -1,7 +1,7 @@
 /** Conversations of the shapes that clients send, and any others. */
 import type { Conversation, Message, Tool } from "../../src/templates/types.ts";
 import type { Asked } from "../../src/templates/variables.ts";
-import { Random } from "../jinja/generate.ts";
+import type { Random } from "../jinja/generate.ts";
 
 export type Shape = Conversation & Pick<Asked, "think"> & {
   readonly addGenerationPrompt?: boolean;
