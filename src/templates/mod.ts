@@ -23,13 +23,19 @@ const PROBES_STEPS = 1_000_000;
 /** Stand for the model's own, so that a template has the same needs wherever it is asked. */
 export const PLACEHOLDERS = { bos_token: "<s>", eos_token: "</s>" } as const;
 
+/** Texts of the model's tokens that templates write. */
 export interface Specials {
+  /** Begins a prompt; "" if the model has none. */
   readonly bos_token: string;
+  /** Ends a turn. */
   readonly eos_token: string;
 }
 
+/** A template, with what it needs. */
 export class ChatTemplate {
+  /** As it stands in the model file. */
   readonly source: string;
+  /** What was found out about it. */
   readonly needs: Needs;
   readonly #template: Template;
 

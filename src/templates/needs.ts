@@ -10,6 +10,7 @@ export interface Needs {
   readonly system: "own" | "user";
   /** Where system messages may stand: anywhere; several at the beginning; one. Others go into the next user's message. */
   readonly systems: "any" | "leading" | "one";
+  /** Whether there is a role "developer", or such a message is a system message. */
   readonly developer: "own" | "system";
   /** Whether messages of one role may follow each other, or are made one. */
   readonly turns: "any" | "joined";

@@ -3,10 +3,13 @@ import type { Needs } from "./needs.ts";
 import { toolsFor } from "./tools.ts";
 import type { Message, Tool } from "./types.ts";
 
+/** What a template is asked beside the messages. */
 export interface Asked {
+  /** Those that may be called. */
   readonly tools?: readonly Tool[];
   /** Absent: the template decides. A level counts as true. */
   readonly think?: boolean | "low" | "medium" | "high";
+  /** Whether the prompt ends where the assistant's reply begins. */
   readonly addGenerationPrompt: boolean;
 }
 
