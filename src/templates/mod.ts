@@ -11,7 +11,7 @@ import { probeNeeds, type Render } from "./probe.ts";
 import type { Conversation, Message } from "./types.ts";
 import { type Asked, templateVariables } from "./variables.ts";
 
-export { JinjaError } from "../jinja/mod.ts";
+export { JinjaError, type JinjaErrorKind } from "../jinja/mod.ts";
 export type { Needs } from "./needs.ts";
 export type { Asked } from "./variables.ts";
 export type { Call, Conversation, Message, Tool } from "./types.ts";
@@ -40,6 +40,7 @@ export class ChatTemplate {
   readonly #template: Template;
 
   /**
+   * Reads the template and finds out what it needs.
    * @throws {JinjaError} `syntax`, `limit`: the text is no template.
    */
   constructor(source: string) {
