@@ -4,7 +4,7 @@
  * Says which targets this machine can build. Downloads some 60 MB the first time.
  */
 import { samplePlan } from "../src/cli/sandbox_samples.ts";
-import { LINUX_POLICIES } from "../src/sandbox/linux/policy.ts";
+import { BASE_POLICY } from "../src/sandbox/linux/policy.ts";
 import { libraryFolder, obtainLibraries } from "./compile_libraries.ts";
 import { librariesOf, type Target, TARGETS } from "./compile_targets.ts";
 
@@ -18,7 +18,7 @@ export interface TargetCheck {
 /** What the sandbox does on the target's system, in a word. @throws If its profile gives no plan. */
 export function planOf(target: Target): string {
   const os = target.platform.split("-")[0]!;
-  if (os === "linux") return `${LINUX_POLICIES[0].name}, measured`;
+  if (os === "linux") return `${BASE_POLICY.name}, measured`;
   const { policy } = samplePlan(os === "darwin" ? "macos" : "windows", {
     sandbox: true,
     strict: true,

@@ -64,13 +64,6 @@ export function u16(value: number): Bytes {
   return Uint8Array.of(value >>> 8, value);
 }
 
-/** Big-endian u32. */
-export function u32(value: number): Bytes {
-  const out = new Uint8Array(4);
-  new DataView(out.buffer).setUint32(0, value);
-  return out;
-}
-
 /** Big-endian u64 of a safe integer. */
 export function u64(value: number): Bytes {
   const out = new Uint8Array(8);

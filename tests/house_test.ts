@@ -45,6 +45,58 @@ Deno.test("no test says how long a thing may take", async () => {
   assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
 });
 
+/** Exports for others than the product itself, and for whom. */
+const FOR_OTHERS: { readonly [name: string]: string } = {
+  "src/keys/stores/memory.ts MemoryStore": "a store for tests and embedders",
+  "src/escape/channels/list.ts CHANNEL_ATTACKS": "the matrix of attacks in docs",
+};
+
+const EXPORT =
+  /^export (?:async )?(?:abstract )?(?:function\*?|class|const|let|interface|type|enum) \*?(\w+)/gm;
+const IMPORT = /(?:import|export)\s+(?:type\s+)?(\{[^}]*\}|\*[^{}]*?|\w+)\s+from\s+"(\.[^"]+)"/g;
+
+/** Exports that no file imports and that are named once in their own: nothing calls them. */
+function unused(files: ReadonlyMap<string, string>): string[] {
+  const code = new Map(
+    [...files].map(([path, text]) => [path, text.replace(/\/\*[^]*?\*\//g, "")]),
+  );
+  const imported = new Set<string>();
+  for (const [path, text] of code) {
+    for (const [, names, from] of text.matchAll(IMPORT)) {
+      const file = join(path, "..", from!);
+      for (const name of names!.replace(/[{}]|\btype /g, "").split(",")) {
+        imported.add(`${file} ${name.trim().split(" ")[0]}`);
+      }
+    }
+    for (const [, from] of text.matchAll(/import\("(\.[^"]+)"\)/g)) {
+      imported.add(`${join(path, "..", from!)} *`);
+    }
+  }
+  return [...code].flatMap(([path, text]) =>
+    [...text.matchAll(EXPORT)].map(([, name]) => name!).filter((name) =>
+      !imported.has(`${path} ${name}`) && !imported.has(`${path} *`) &&
+      text.match(new RegExp(`\\b${name}\\b`, "g"))!.length === 1
+    ).map((name) => `${path} ${name}`)
+  );
+}
+
+Deno.test("what is exported is called by something that is no test", async () => {
+  const files = await sources(["src", "runner"]);
+  files.set("main.ts", await Deno.readTextFile(join(ROOT, "main.ts")));
+  for (const path of files.keys()) {
+    // The types of the published package stand beside the library that they describe.
+    if (/_test\.ts$|\/(testing|fake_)[a-z0-9_]*\.ts$|\.d\.ts$/.test(path)) files.delete(path);
+  }
+  assert.deepEqual(unused(files).toSorted(), Object.keys(FOR_OTHERS).toSorted());
+  const small = new Map([
+    ["a.ts", "export const A = 1;\nexport function b() {}\n/** b */\nexport type C = number;"],
+    ["b.ts", 'import { A } from "./a.ts";\nexport const D = A;\nexport const E = D;'],
+    ["c.ts", 'const x = await import("./d.ts");'],
+    ["d.ts", "export const F = 1;"],
+  ]);
+  assert.deepEqual(unused(small), ["a.ts b", "a.ts C", "b.ts E"]);
+});
+
 /** What the faces of rooms are made of, besides what they export themselves. */
 const SHARED = ["bytes", "errors", "budget", "log", "secret", "codecs"].map((n) => `src/${n}.ts`);
 

@@ -8,15 +8,7 @@
  * that may stand before the place: that is what anchors, boundaries and look-ahead ask about.
  */
 import type { Automaton, Budget } from "./automaton.ts";
-import {
-  ANY_CODE,
-  type CodeSet,
-  codeSet,
-  codesWhere,
-  complement,
-  minus,
-  union,
-} from "./code_set.ts";
+import { type CodeSet, codeSet, codesWhere, complement, minus, union } from "./code_set.ts";
 import { Inexpressible } from "./refusal.ts";
 import { type Member, readPattern, type Shorthand, type Tree } from "./pattern_reader.ts";
 import {
@@ -275,13 +267,4 @@ function shorthand(name: Shorthand, reading: Reading): CodeSet {
 
 function is(expression: RegExp): (text: string) => boolean {
   return (text) => expression.test(text);
-}
-
-/** For a text's length in code points. */
-export function lengthAutomaton(
-  least: number,
-  most: number | undefined,
-  budget: Budget,
-): Automaton {
-  return automatonOf(repeat(codes(ANY_CODE), least, most), budget);
 }

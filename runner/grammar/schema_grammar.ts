@@ -5,7 +5,7 @@
  *
  * Schemas come from strangers: everything that could make a grammar large or slow is counted.
  */
-import { runAtOnce, type Work } from "../../src/budget.ts";
+import type { Work } from "../../src/budget.ts";
 import { Algebra } from "./algebra.ts";
 import { Budget } from "./automaton.ts";
 import { Grammar, type Rule } from "./gbnf.ts";
@@ -65,13 +65,4 @@ export class ReplyGrammar extends Grammar {
     return naming("schema", "#", () => this.write(root)) ??
       refuse("schema", "#", "it permits nothing, or nothing that comes to an end");
   }
-}
-
-/**
- * The grammar of JSON that fits a schema, made at once.
- * @throws {SecLlamaError} `bad-request` naming the keyword, its place and the reason.
- */
-export function schemaGrammar(schema: unknown): string {
-  const grammar = new ReplyGrammar();
-  return grammar.text(runAtOnce(grammar.schema(schema)));
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { TestGrammar } from "./testing_gbnf.ts";
 import { GrammarProbe } from "../engine/testing_grammar.ts";
-import { ReplyGrammar, schemaGrammar } from "./schema_grammar.ts";
+import { ReplyGrammar } from "./schema_grammar.ts";
+import { schemaGrammar } from "./testing.ts";
 import { collect, modelTest, request, withEngine } from "../engine/testing.ts";
 import { DEFAULT_SAMPLING } from "../engine/types.ts";
 

@@ -6,7 +6,7 @@ import { collect, modelTest, request, withEngine } from "../engine/testing.ts";
 import { DEFAULT_SAMPLING } from "../engine/types.ts";
 import { seeded, TestGrammar } from "./testing_gbnf.ts";
 import { SchemaGenerator } from "./testing_schemas.ts";
-import { schemaGrammar } from "./schema_grammar.ts";
+import { schemaGrammar } from "./testing.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const PYTHON = "/usr/bin/python3";

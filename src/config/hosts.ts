@@ -25,8 +25,3 @@ export function parseHosts(text: string): HostEntry[] | undefined {
   }
   return entries;
 }
-
-/** An entry as the settings write it. */
-export function formatHost({ host, privateAddress }: HostEntry): string {
-  return privateAddress && !parseHosts(host)![0]!.privateAddress ? `${host}+private` : host;
-}

@@ -74,12 +74,6 @@ export function clampInt(value: Value): number {
   return Number(int);
 }
 
-export const NO_ARGS: Args = { positional: [], named: new Map() };
-
-export function positionalArgs(...positional: readonly Value[]): Args {
-  return { positional, named: new Map() };
-}
-
 /** A function with its parameters, as a call runs it. */
 export function withParameters(
   name: string,

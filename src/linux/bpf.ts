@@ -182,32 +182,3 @@ export function placesOf(program: readonly Instruction[], value: number): number
     code === OP.jumpEqual && k === value ? [i * 8 + 4] : []
   );
 }
-
-const NAME: { readonly [code: number]: string } = {
-  [OP.load]: "ld",
-  [OP.loadMemory]: "ldm",
-  [OP.store]: "st",
-  [OP.set]: "ldi",
-  [OP.toX]: "tax",
-  [OP.addX]: "addx",
-  [OP.add]: "add",
-  [OP.jump]: "ja",
-  [OP.jumpGreaterOrEqualX]: "jgex",
-  [OP.and]: "and",
-  [OP.jumpEqual]: "jeq",
-  [OP.jumpGreater]: "jgt",
-  [OP.jumpGreaterOrEqual]: "jge",
-  [OP.jumpAny]: "jset",
-  [OP.ret]: "ret",
-};
-
-/** One line an instruction: `12 jeq 0x9 → 40 | 13`. */
-export function disassemble(program: readonly Instruction[]): string {
-  return program.map(({ code, jt, jf, k }, at) => {
-    const name = NAME[code] ?? `op ${code}`;
-    const value = `0x${k.toString(16)}`;
-    if (code === OP.jump) return `${String(at).padStart(3)} ja → ${at + 1 + k}`;
-    const jump = name.startsWith("j") ? ` → ${at + 1 + jt} | ${at + 1 + jf}` : "";
-    return `${String(at).padStart(3)} ${name} ${value}${jump}`;
-  }).join("\n");
-}

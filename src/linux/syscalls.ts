@@ -107,12 +107,6 @@ export function syscallNumber(arch: Arch, name: string): number | undefined {
   return numbers[arch].get(name);
 }
 
-/** The name of call `number`, or undefined. */
-export function syscallName(arch: Arch, number: number): string | undefined {
-  for (const [name, value] of numbers[arch]) if (value === number) return name;
-  return undefined;
-}
-
 /** Whether any of the two architectures has a call of this name; a policy that names another has a typing error. */
 export function isSyscall(name: string): boolean {
   return numbers.x86_64.has(name) || numbers.aarch64.has(name);

@@ -213,13 +213,6 @@ export class ModelStore {
     return bytes && requiresOf(bytes);
   }
 
-  /** Paths of the files of a kind of layer: projectors or adapters. */
-  async layerPaths(model: ResolvedModel, kind: LayerKind): Promise<string[]> {
-    if (model.source === "embedded") return [];
-    const folder = this.#folderOf(model);
-    return await Promise.all(layersOf(model.manifest, kind).map((layer) => folder.blobPath(layer)));
-  }
-
   /**
    * Hashes a blob and compares: to be called before each load.
    * @param digest `sha256:…` as {@link resolve} gave it.

@@ -1,9 +1,16 @@
 import assert from "node:assert/strict";
-import { concat, u32, utf8, utf8Decode } from "../bytes.ts";
+import { concat, utf8, utf8Decode } from "../bytes.ts";
 import type { SecLlamaError } from "../errors.ts";
 import { encodeFrame, FRAME, FrameReader, MAX_PAYLOAD_BYTES } from "./frame.ts";
 import { type Exchange, type JsonObject, Pipe, WINDOW_BYTES } from "./pipe.ts";
 import { settled } from "../../tests/support/patience.ts";
+
+/** How a frame begins. */
+function length(bytes: number): Uint8Array {
+  const out = new DataView(new ArrayBuffer(4));
+  out.setUint32(0, bytes);
+  return new Uint8Array(out.buffer);
+}
 
 /** Two pipes joined in memory; `sniff` sees each frame of the runner. */
 function joined(onExchange: (exchange: Exchange) => Promise<void>) {
@@ -133,8 +140,8 @@ Deno.test("pipe: secrets reach the runner only, and are zeroed on both sides", a
 for (
   const [name, bytes] of [
     ["random bytes", new Uint8Array(64).fill(0xff)],
-    ["a frame over the limit", concat(u32(6 + MAX_PAYLOAD_BYTES), new Uint8Array(5))],
-    ["a frame under its header", concat(u32(4), new Uint8Array(4))],
+    ["a frame over the limit", concat(length(6 + MAX_PAYLOAD_BYTES), new Uint8Array(5))],
+    ["a frame under its header", concat(length(4), new Uint8Array(4))],
     ["an unknown type", encodeFrame(9 as 7, 1, new Uint8Array(0))],
     ["an exchange never opened", encodeFrame(FRAME.data, 7, utf8("x"))],
     ["an exchange opened by the runner", encodeFrame(FRAME.open, 1, utf8("{}"))],

@@ -1,6 +1,6 @@
 /** Whole replies of the families that mark more than calls: channels, recipients, thoughts. */
 import assert from "node:assert/strict";
-import { namesCallSyntax, readerFor, replyFormat, thinks } from "./formats.ts";
+import { readerFor, replyFormat } from "./formats.ts";
 import type { ParsedCall, Tool } from "./tools.ts";
 
 const TOOLS: readonly Tool[] = [
@@ -205,8 +205,4 @@ Deno.test("replies: a format is known by its template", () => {
   assert.equal(replyFormat(HARMONY), "harmony");
   assert.equal(replyFormat(FUNCTIONARY), "functionary");
   assert.equal(replyFormat(undefined), "tagged");
-  assert.equal(thinks("{{ '<think>' }}"), true);
-  assert.equal(thinks("{{ message.content }}"), false);
-  assert.equal(namesCallSyntax("{{ '<tool_call>' }}"), true);
-  assert.equal(namesCallSyntax("{{ tools }}"), false);
 });

@@ -5,7 +5,7 @@
  * `k: base64url(renewal)` if the client is to take up a new key: renewal.ts. It is authenticated when it is read, but its sender
  * may still be wrong, so each field is checked once, here. Fields that this version does not know are ignored.
  */
-import { type Bytes, concat, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
+import { type Bytes, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { MAX_RENEWAL_BYTES } from "./renewal.ts";
 import { lengthPrefixed } from "./suite.ts";
@@ -144,9 +144,4 @@ function parseHeaders(value: unknown): Headers1 {
 
 function malformed(message: string): SecLlamaError {
   return new SecLlamaError("malformed", message);
-}
-
-/** The envelope's bytes followed by the body's first bytes. */
-export function firstFrameData(envelope: Uint8Array, body: Uint8Array): Bytes {
-  return concat(envelope, body);
 }

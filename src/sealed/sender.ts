@@ -3,7 +3,7 @@
  * `fetch` of it.
  */
 import type { Key } from "hpke";
-import { type Bytes, concat, equalConstantTime, fromBase64Url, toHex, utf8 } from "../bytes.ts";
+import { type Bytes, concat, equalConstantTime, fromBase64Url, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { encodeRequestEnvelope, type Headers1 } from "./envelope.ts";
@@ -253,9 +253,4 @@ function readDocument(document: unknown): { announcement: KeyAnnouncement; mac: 
 
 function notADocument(): SecLlamaError {
   return new SecLlamaError("malformed", "the answer is not a key document");
-}
-
-/** Hexadecimal name of a verified key, for logs and tests. */
-export function keyName(key: VerifiedKey): string {
-  return toHex(key.rk);
 }

@@ -39,7 +39,6 @@ const KERNEL32 = {
 const ADVAPI32 = {
   OpenProcessToken: { parameters: [h, d, b], result: i },
   GetTokenInformation: { parameters: [h, i, b, d, b], result: i },
-  EqualSid: { parameters: [h, h], result: i },
   FreeSid: { parameters: [h], result: h },
   GetNamedSecurityInfoW: { parameters: [b, i, d, h, h, b, h, b], result: d },
   SetEntriesInAclW: { parameters: [d, b, h, b], result: d },

@@ -166,7 +166,6 @@ export class FakeWindows {
       put32(out, values[what]!);
       return this.#did("GetTokenInformation", String(what));
     },
-    EqualSid: () => 1,
     FreeSid: () => 0n,
     GetNamedSecurityInfoW: (name, _type, _info, _owner, _group, dacl, _sacl, descriptor) => {
       this.#path = text(name);

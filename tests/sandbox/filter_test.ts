@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { answer, badLoad, describe, evaluate } from "../support/bpf.ts";
+import { answer, badLoad, describe, disassemble, evaluate } from "../support/bpf.ts";
 import { sampler } from "../support/sampler.ts";
 import { stage2Policy } from "../../runner/lockdown.ts";
 import { BASE_POLICY, GPU_POLICIES, seccompFor } from "../../src/sandbox/linux/policy.ts";
-import { disassemble, encode } from "../../src/linux/bpf.ts";
+import { encode } from "../../src/linux/bpf.ts";
 import { compile, type SeccompPolicy, type Test } from "../../src/linux/seccomp.ts";
 import { type Arch, AUDIT_ARCH } from "../../src/linux/syscalls.ts";
 

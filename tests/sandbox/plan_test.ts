@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Capabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { type LinuxPlan, makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
-import { printSteps } from "../../src/linux/syscall_table.ts";
+import { printSteps } from "../../src/linux/testing_steps.ts";
 import { type LaunchHost, launchSteps, startSteps } from "../../src/sandbox/linux/launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
 import type { Gpu } from "../../src/sandbox/types.ts";

@@ -3,7 +3,8 @@
  * description says. On this machine's architecture it runs; aarch64's runs where qemu-aarch64-static is installed.
  */
 import assert from "node:assert/strict";
-import { executable, Memory, printSteps, type Step } from "../../src/linux/syscall_table.ts";
+import { executable, Memory, type Step } from "../../src/linux/syscall_table.ts";
+import { printSteps } from "../../src/linux/testing_steps.ts";
 import { alloc } from "../../src/linux/libc.ts";
 import type { Arch } from "../../src/linux/syscalls.ts";
 import { CODE_ADDRESS, interpreter, REFUSED } from "../../src/linux/syscall_interpreter.ts";

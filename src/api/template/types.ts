@@ -73,7 +73,6 @@ export type MapData = ReadonlyMap<string, { readonly key: GoString; readonly dat
 const basic = (kind: Kind, name: string = kind): GoType => ({ kind, name });
 export const BOOL = basic("bool");
 export const INT = basic("int");
-export const INT32 = basic("int32");
 export const UINT8 = basic("uint8");
 export const FLOAT = basic("float64");
 export const COMPLEX = basic("complex128");

@@ -5,7 +5,7 @@
  */
 import { type OwnReport, ownReports } from "../../api/pipe_messages.ts";
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
-import type { AttackTargets, TargetName } from "../types.ts";
+import type { AttackTargets } from "../types.ts";
 import { type HitCounts, ProbeListeners } from "../linux_listeners.ts";
 import type { StartOptions } from "../../sandbox/spawn.ts";
 
@@ -215,9 +215,4 @@ export class AttackRun {
     system.call("close", fd);
     return LEAKED_FD;
   }
-}
-
-/** Sum over all listeners. */
-export function totalHits(hits: HitCounts): number {
-  return (Object.keys(hits) as TargetName[]).reduce((sum, name) => sum + (hits[name] ?? 0), 0);
 }

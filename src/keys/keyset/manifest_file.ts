@@ -84,17 +84,6 @@ export class ManifestFile {
     await writeFileAtomically(this.path, bytes, this.#fs);
   }
 
-  /** Moves an unreadable manifest aside, to `keyset.json.bad-<time>`, and returns its new name. */
-  async moveAside(now: Date): Promise<string> {
-    const to = `${this.path}.bad-${now.toISOString().replace(/[:.]/g, "")}`;
-    try {
-      await this.#fs.rename(this.path, to);
-    } catch (error) {
-      throw ioError("move aside", this.path, error);
-    }
-    return to;
-  }
-
   /** Removes the manifest of an `init` that never committed. */
   async remove(): Promise<void> {
     try {

@@ -54,9 +54,6 @@ export interface GpuPolicy {
 export const BASE_POLICY = base as unknown as LinuxPolicy;
 export const GPU_POLICIES: Record<Exclude<LinuxGpu, "none">, GpuPolicy> = { nvidia, amd, intel };
 
-/** Every policy for Linux, as `sandbox plan` lists them. */
-export const LINUX_POLICIES = [BASE_POLICY, nvidia, amd, intel] as const;
-
 /** @throws {RangeError} For a GPU that Linux cannot have. */
 export function linuxGpu(gpu: Gpu): LinuxGpu {
   if (gpu === "metal") throw new RangeError("there is no Metal on Linux");
