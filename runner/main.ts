@@ -43,6 +43,7 @@ async function boot(message: BootMessage): Promise<void> {
     adapterPaths: message.adapterPaths,
     retyped: message.retyped,
     contextLength: message.engine.contextLength,
+    cacheCells: message.engine.cacheCells,
     slots: message.engine.slots,
     threads: message.engine.threads,
     queueLimit: message.engine.queueLimit,

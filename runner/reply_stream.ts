@@ -19,6 +19,8 @@ export interface Pacing {
 /** For clients on the other side of a network. A token's line has some 130 bytes, so a step takes several. */
 export const REMOTE_PACING: Pacing = { everyMs: 25, bucketBytes: 512 };
 
+/** How long an answer's head waits for its first data. */
+const HEAD_WAIT_MS = 50;
 /** Bytes that wait for a tick before no more are asked for. */
 const MAX_HELD_BYTES = 1024 * 1024;
 
@@ -45,27 +47,47 @@ export async function sendReply(
   },
 ): Promise<void> {
   const { write, pacing, renewal } = options;
-  // The head's frame waits for the first data, so that a short answer is one write.
+  // The head's frame waits a little for the first data, so that a short answer is one write.
   let pending: Bytes = reply.head(response.status, Object.fromEntries(response.headers), {
     renewal,
   });
   const body = response.body ?? emptyBody();
   const pieces = pacing ? ticked(body, pacing.everyMs) : ahead(body);
   let writing: Promise<void> | undefined;
+  const send = async (bytes: Bytes) => {
+    pending = new Uint8Array(0);
+    writing = write(bytes);
+    await writing;
+    writing = undefined;
+  };
   try {
-    for await (const { piece, last } of pieces) {
-      writing = write(concat(pending, last ? reply.final(piece) : reply.frame(piece)));
-      await writing;
+    const first = pieces.next();
+    if (!await comesWithin(first, HEAD_WAIT_MS)) await send(pending);
+    for (let next = await first; !next.done; next = await pieces.next()) {
+      const { piece, last } = next.value;
+      await send(concat(pending, last ? reply.final(piece) : reply.frame(piece)));
       if (last) return;
-      writing = undefined;
-      pending = new Uint8Array(0);
     }
   } catch (error) {
     // The client has gone: there is nobody to tell.
     if (writing !== undefined) throw error;
     return await write(concat(pending, reply.abort()));
+  } finally {
+    await pieces.return(undefined);
   }
   await write(concat(pending, reply.final()));
+}
+
+/** Whether it settles in this time. */
+async function comesWithin(what: Promise<unknown>, ms: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), ms));
+  const came = () => true;
+  try {
+    return await Promise.race([what.then(came, came), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A part of a body; `last`: it is known that nothing follows. */

@@ -5,6 +5,7 @@
 import { type Context, Hono } from "hono";
 import { errorResponse, newRequestId } from "../../src/api/errors.ts";
 import { dialectOf, notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
+import { TRUNCATED_HEADER, writeTruncated } from "../../src/api/truncated.ts";
 import { RUNNING_TEXT } from "../../src/api/texts.ts";
 import type { Engine } from "../engine/types.ts";
 import { readJsonObject } from "./body.ts";
@@ -21,6 +22,9 @@ import { openaiEmbeddings } from "./openai/embeddings.ts";
 import { openaiResponses } from "./openai/responses.ts";
 import { anthropicCountTokens, anthropicMessages } from "./anthropic/messages.ts";
 
+/** Clients give up on a silent connection after 30 s at the earliest, as far as is known; most after minutes. */
+const LIFE_SIGN_MS = 10_000;
+
 /** What one runner serves, and to whom it says so. */
 export interface ApiOptions {
   /** The loaded model. */
@@ -33,6 +37,8 @@ export interface ApiOptions {
   readonly version: string;
   /** From the model's Modelfile. */
   readonly defaults?: ModelDefaults;
+  /** Milliseconds of silence after which a stream gives a sign of life. Default 10 s; a test may want less. */
+  readonly lifeSignMs?: number;
 }
 
 /** What the gateway knows of a request, and its body does not say. */
@@ -82,12 +88,13 @@ type Env = { Bindings: CallContext };
  */
 export function makeApi(o: ApiOptions): Api {
   const turns = new Turns();
+  const { lifeSignMs = LIFE_SIGN_MS } = o;
   const service = makeService({ ...o, defaults: o.defaults ?? {}, turns });
   const app = new Hono<Env>();
   app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));
   app.get(ROUTES.version.path, (c) => c.json({ version: o.version }));
   for (const [path, handler] of Object.entries(routes())) {
-    app.post(path, (c) => run(c, handler, { service, turns }));
+    app.post(path, (c) => run(c, handler, { service, turns, lifeSignMs }));
   }
   app.notFound((c) => {
     const { method, path } = c.req;
@@ -102,7 +109,7 @@ export function makeApi(o: ApiOptions): Api {
 async function run(
   c: Context<Env>,
   handler: Handler,
-  { service, turns }: { service: Service; turns: Turns },
+  { service, turns, lifeSignMs }: { service: Service; turns: Turns; lifeSignMs: number },
 ): Promise<Response> {
   const startedAt = performance.now();
   const cancel = new AbortController();
@@ -114,6 +121,8 @@ async function run(
     signal,
     startedAt,
     waitedMs: c.env.waitedMs ?? 0,
+    lifeSignMs,
+    notes: {},
     ...(requestId !== undefined && { requestId }),
   };
   const body = await readJsonObject(request, turns, call);
@@ -121,5 +130,7 @@ async function run(
   await turns.take(call);
   const response = await handler(service, body, call, cancel);
   if (requestId !== undefined) response.headers.set("request-id", requestId);
+  const { cut } = call.notes;
+  if (cut !== undefined) response.headers.set(TRUNCATED_HEADER, writeTruncated(cut));
   return response;
 }

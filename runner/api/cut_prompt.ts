@@ -28,6 +28,11 @@ export function tooLong(have: number, most: number): SecLlamaError {
   return new SecLlamaError("context-too-long", CONTEXT_TOO_LONG_TEXT, { tokens });
 }
 
+/** Whether it is an error of a prompt's length, for which a prompt may be cut. */
+export function isTooLong(error: unknown): boolean {
+  return error instanceof SecLlamaError && error.code === "context-too-long";
+}
+
 /** One token must be left for the reply. */
 export function fits(tokens: Int32Array | undefined, limit: number): boolean {
   return tokens !== undefined && tokens.length < limit;

@@ -47,6 +47,7 @@ export class FakeEngine implements Engine {
       parameterCount: 1,
       contextLength: 4096,
       slotContextLength: 4096,
+      embedLength: 4096,
       embeddingLength: 4,
       layerCount: 1,
       sizeBytes: 1,

@@ -104,6 +104,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   const think = checkThink(template, request);
   checkCapabilities(o, request);
   const prompt = await o.turns.run(buildPrompt(o, request, think), call);
+  if (prompt.cut !== undefined) call.notes.cut = prompt.cut;
   const parser = new ReplyParser(engine, request, {
     think,
     promptTail: prompt.tail,
@@ -112,8 +113,6 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   const syntax = callSyntax(template.source);
   const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
   const maxTokens = replyLimit(engine, request, prompt.tokens.length);
-  yield { type: "start", promptTokens: prompt.tokens.length };
-
   const events = engine.generate({
     prompt: prompt.tokens,
     client: call.client,
@@ -125,18 +124,31 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       ? {}
       : thoughtLimit(engine, parser, roomFor(engine, prompt, maxTokens))),
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
-  }, call.signal);
-  for await (const event of events) {
-    if (event.type === "token") {
-      const delta = parser.push(event);
-      const logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
-      if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
-    } else {
-      const rest = parser.end(event.reason === "length");
-      if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
-      yield doneEvent(event, parser, load, call);
-      return;
+  }, call.signal)[Symbol.asyncIterator]();
+  let ended = false;
+  try {
+    const first = events.next();
+    first.catch(() => {}); // shows when it is awaited
+    // What is refused at once, a full queue for one, is an answer of its own; what takes its time is begun.
+    await Promise.race([first, undefined]);
+    yield { type: "start", promptTokens: prompt.tokens.length };
+    for (let next = await first; !next.done; next = await events.next()) {
+      const event = next.value;
+      if (event.type === "token") {
+        const delta = parser.push(event);
+        const logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
+        if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
+      } else {
+        ended = true;
+        const rest = parser.end(event.reason === "length");
+        if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
+        yield doneEvent(event, parser, load, call);
+        return;
+      }
     }
+    ended = true;
+  } finally {
+    if (!ended) await events.return?.();
   }
   // The engine's iteration ends without "done" only when it was cancelled.
   throw new SecLlamaError("cancelled", "the request was cancelled");

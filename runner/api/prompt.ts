@@ -7,12 +7,21 @@ import { Budget, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, Engine, PromptPart } from "../engine/types.ts";
 import type { LongWork } from "../turns.ts";
-import { beginning, finish, firstTokens, fitTokens, lastTokens, type Room } from "./cut_prompt.ts";
+import {
+  beginning,
+  finish,
+  firstTokens,
+  fitTokens,
+  isTooLong,
+  lastTokens,
+  type Room,
+} from "./cut_prompt.ts";
 import { fitChat, renderChat } from "./fit_chat.ts";
 import { parseGoTemplate, renderGoChat, renderGoInsert } from "./go_template.ts";
 import type { ModelTemplate } from "./model_template.ts";
 import type {
   ChatPrompt,
+  Cut,
   InferenceRequest,
   ModelDefaults,
   TemplatePrompt,
@@ -33,13 +42,49 @@ export interface Prompt {
   readonly tokens: Int32Array;
   /** The end of the prompt's text, to see whether it opens a thought. */
   readonly tail: string;
+  /** Something was left out for want of room. */
+  readonly cut?: Cut;
 }
 
 /**
+ * The prompt, as much of it as the context holds. What is left out is said; a prompt that may not be cut is refused with the
+ * number of its tokens.
  * @throws {SecLlamaError} `context-too-long`: the prompt is longer than the context and may not be cut; `bad-request`: the
  * model has no fill-in-the-middle tokens, or what the engine says of the template.
  */
 export function* buildPrompt(
+  model: PromptModel,
+  request: InferenceRequest,
+  think: Think | undefined,
+): LongWork<Prompt> {
+  const whole = { ...request, truncate: false };
+  try {
+    return yield* fitPrompt(model, whole, think);
+  } catch (error) {
+    if (!request.truncate || !isTooLong(error)) throw error;
+  }
+  const asked = yield* countAsked(model, request, think);
+  const prompt = yield* fitPrompt(model, request, think);
+  const kept = prompt.tokens.length;
+  return { ...prompt, cut: { ...(asked === undefined ? {} : { prompt: asked }), kept } };
+}
+
+/** Tokens of a prompt that is too long; undefined: of one that is too long to be counted, or no conversation. */
+function* countAsked(
+  model: PromptModel,
+  request: InferenceRequest,
+  think: Think | undefined,
+): LongWork<number | undefined> {
+  const { prompt } = request;
+  if (prompt.kind === "raw" && typeof prompt.text !== "string") return prompt.text.length;
+  try {
+    return yield* countPrompt(model, request, think);
+  } catch {
+    return undefined; // the refusal or the reply says what there is to say
+  }
+}
+
+function* fitPrompt(
   model: PromptModel,
   request: InferenceRequest,
   think: Think | undefined,

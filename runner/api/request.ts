@@ -83,6 +83,18 @@ export interface Call {
   readonly startedAt: number;
   /** Milliseconds the request had waited for the model to load before that. */
   readonly waitedMs: number;
+  /** Milliseconds of silence after which a stream gives a sign of life. */
+  readonly lifeSignMs: number;
+  /** What is found out on the way, for the answer's headers. */
+  readonly notes: { cut?: Cut };
+}
+
+/** A prompt that was cut to the context, in tokens. */
+export interface Cut {
+  /** What was asked; absent: too long to be counted. */
+  readonly prompt?: number;
+  /** What the model was given of it. */
+  readonly kept: number;
 }
 
 export interface Logprob {

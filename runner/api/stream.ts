@@ -1,4 +1,5 @@
 /** Streaming: events to bytes as they come, one chunk each, with the client's leaving felt at once. */
+import type { Call } from "./request.ts";
 
 const encoder = new TextEncoder();
 
@@ -17,33 +18,59 @@ export function sse(data: unknown, event?: string): Uint8Array<ArrayBuffer> {
 
 export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;
 
+/** The first chunk of a dialect that has nothing to say before there is output: the answer's head may go out. */
+export const BEGUN = new Uint8Array(0);
+
+export interface StreamOptions {
+  readonly contentType: string;
+  readonly cancel: AbortController;
+  readonly call: Call;
+  /** What says, in the dialect's own form, that the model is still at work. */
+  readonly lifeSign: () => Uint8Array<ArrayBuffer>;
+}
+
 /**
- * A response whose body is the chunks. The first one is awaited before there is a response, so that an error before any
- * output still has a status of its own. Cancelling the body aborts `cancel` at once, in the middle of a token too.
+ * A response whose body is the chunks. The first one is awaited before there is a response, so that a refusal has a status of
+ * its own; it comes when the prompt has been read, before there is any output. While no other chunk comes, signs of life do:
+ * a client gives up on a connection that is silent. Cancelling the body aborts `cancel` at once, in the middle of a token too.
  */
 export async function streamResponse(
   chunks: Chunks,
-  contentType: string,
-  cancel: AbortController,
+  { contentType, cancel, call, lifeSign }: StreamOptions,
 ): Promise<Response> {
+  let next: Promise<IteratorResult<Uint8Array<ArrayBuffer>, void>> | undefined;
   const first = await chunks.next();
   let pending = first.done ? undefined : first.value;
+  const quiet = new Quiet(call.lifeSignMs);
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
       try {
-        if (pending !== undefined) {
-          controller.enqueue(pending);
+        for (;;) {
+          let chunk = pending;
           pending = undefined;
-          return;
+          if (chunk === undefined) {
+            next ??= chunks.next();
+            const step = await quiet.awaited(next);
+            if (step === undefined) chunk = lifeSign();
+            else {
+              next = undefined;
+              if (step.done) {
+                quiet.stop();
+                return controller.close();
+              }
+              chunk = step.value;
+            }
+          }
+          quiet.broken();
+          if (chunk.length > 0) return controller.enqueue(chunk);
         }
-        const next = await chunks.next();
-        if (next.done) controller.close();
-        else controller.enqueue(next.value);
       } catch (error) {
+        quiet.stop();
         controller.error(error);
       }
     },
     async cancel() {
+      quiet.stop();
       cancel.abort();
       await chunks.return();
     },
@@ -51,4 +78,45 @@ export async function streamResponse(
   return new Response(body, {
     headers: { "content-type": contentType, "cache-control": "no-cache" },
   });
+}
+
+/** Tells when nothing was sent for a while. One timer for a whole stream: tokens come too fast for one each. */
+class Quiet {
+  readonly #forMs: number;
+  #since = performance.now();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #tell = () => {};
+
+  constructor(forMs: number) {
+    this.#forMs = forMs;
+    this.#arm(forMs);
+  }
+
+  /** What comes; undefined if the silence has lasted before. */
+  awaited<T>(coming: Promise<T>): Promise<T | undefined> {
+    // Not Promise.race: it would keep something of every token until the silence ends, that is for ever.
+    return new Promise((resolve, reject) => {
+      this.#tell = () => resolve(undefined);
+      coming.then(resolve, reject);
+    });
+  }
+
+  /** Something is sent now. */
+  broken(): void {
+    this.#since = performance.now();
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #arm(ms: number): void {
+    this.#timer = setTimeout(() => {
+      const left = this.#forMs - (performance.now() - this.#since);
+      if (left > 0) return this.#arm(left);
+      this.#since = performance.now();
+      this.#tell();
+      this.#arm(this.#forMs);
+    }, ms);
+  }
 }

@@ -15,6 +15,8 @@ export interface ContextOptions {
   /** Tokens of all sequences together. */
   readonly totalTokens: number;
   readonly sequences: number;
+  /** Whether the sequences share one pool of cells; else each has an equal part of its own. Default false. */
+  readonly shared?: boolean;
   readonly batchSize: number;
   readonly microBatchSize: number;
   readonly threads: number;
@@ -50,6 +52,7 @@ export function createContext(
   writeField(params, fields.n_batch, options.batchSize);
   writeField(params, fields.n_ubatch, options.microBatchSize);
   writeField(params, fields.n_seq_max, options.sequences);
+  writeField(params, fields.kv_unified, options.shared ? 1 : 0);
   writeField(params, fields.n_threads, options.threads);
   writeField(params, fields.n_threads_batch, options.threads);
   writeField(params, fields.flash_attn_type, FLASH_ATTENTION[options.flashAttention]);
@@ -65,7 +68,9 @@ export function createContext(
     ? { result: create(), errors: [] }
     : library.collectErrors(create);
   if (result === null) throw failure("the context could not be made", errors);
-  const perSequence = Math.floor(options.totalTokens / options.sequences);
+  const perSequence = options.shared
+    ? options.totalTokens
+    : Math.floor(options.totalTokens / options.sequences);
   if (library.llama.llama_n_ctx_seq(result) < perSequence) {
     library.llama.llama_free(result);
     throw failure(`the context could not be given ${perSequence} tokens a sequence`, []);

@@ -24,6 +24,10 @@ export interface GenerationHooks {
 export class Generation {
   readonly client: string;
   readonly prompt: Int32Array;
+  /** The tokens to be in the cache before the next is drawn: the prompt, and what was generated before it had to wait. */
+  pending: Int32Array;
+  /** Order in which requests first took a slot; undefined before. */
+  turn: number | undefined;
   readonly events: EventQueue<GenerateEvent>;
   cancelled = false;
   /** Set when the slot takes it on. */
@@ -57,6 +61,7 @@ export class Generation {
     this.#request = o.request;
     this.client = o.request.client;
     this.prompt = o.prompt;
+    this.pending = o.prompt;
     this.#sampler = o.sampler;
     this.#vocabulary = o.vocabulary;
     this.#stops = new StopMatcher(o.request.stop);

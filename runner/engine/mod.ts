@@ -42,6 +42,8 @@ const DEFAULT_QUEUE_LIMIT = 512;
 const MAX_TOKEN_LENGTH = 512;
 /** llama.cpp rounds a sequence's share of the cache up to this. */
 const CONTEXT_GRANULE = 256;
+/** Tokens of a text that a model embeds which is made to generate: that takes a cache of its own. */
+const GENERATOR_EMBED_TOKENS = 4096;
 /** Below this, threads wait for each other longer than they work. */
 const ONE_THREAD_BYTES = 8 * 1024 * 1024;
 /** Enough for the speed of prompts to be measured, and for every page of the weights to be touched. */
@@ -96,7 +98,10 @@ class LlamaEngine implements Engine {
       ? Math.min(options.contextLength, trained)
       : options.contextLength;
     const gpu = (options.gpuLayers ?? 0) === 0 ? null : library.gpuDevice();
-    this.info = { ...model.info, slotContextLength, ...(gpu === null ? {} : { gpu }) };
+    const embedLength = model.generates
+      ? Math.min(slotContextLength, GENERATOR_EMBED_TOKENS)
+      : slotContextLength;
+    this.info = { ...model.info, slotContextLength, embedLength, ...(gpu === null ? {} : { gpu }) };
     this.#candidates = new Candidates(vocabulary.size);
     this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
     const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, options.slots);
@@ -108,19 +113,24 @@ class LlamaEngine implements Engine {
       model: model.pointer,
       threadpool,
       threads,
-      contextLength: slotContextLength,
+      contextLength: embedLength,
       batchSize,
       embeddingLength: model.info.embeddingLength,
       adapters: model.adapters,
     });
     const batch = new Batch(batchSize, slots);
     const promptChunker = new PromptChunker(batchSize);
+    const share = Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE;
+    const wished = Math.ceil((options.cacheCells ?? Infinity) / CONTEXT_GRANULE) * CONTEXT_GRANULE;
+    const cells = Math.min(slots * share, Math.max(share, wished));
     let context: Pointer = null;
     let aloneMs = Infinity;
     if (model.generates) {
       context = createContext(library, model.pointer, threadpool, {
-        totalTokens: slots * Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE,
+        totalTokens: cells,
         sequences: slots,
+        // With enough for everybody, a part for each is the quicker way.
+        shared: cells < slots * share,
         batchSize,
         microBatchSize: batchSize,
         threads,
@@ -141,6 +151,7 @@ class LlamaEngine implements Engine {
       adaptiveThreads: new AdaptiveThreads({ threads, aloneMs, now: () => performance.now() }),
       slots,
       slotContextLength,
+      cells,
       vocabularySize: vocabulary.size,
       queueLimit: options.queueLimit ?? DEFAULT_QUEUE_LIMIT,
       onClosed: () => {

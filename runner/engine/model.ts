@@ -65,7 +65,7 @@ export interface Model {
   readonly vocabularyPointer: Pointer;
   readonly vocabulary: Vocabulary;
   /** All but the context of a slot and the GPU, which are the engine's to decide. */
-  readonly info: Omit<ModelInfo, "slotContextLength" | "gpu">;
+  readonly info: Omit<ModelInfo, "slotContextLength" | "embedLength" | "gpu">;
   /** Dimensions of one attention head, if the metadata says. */
   readonly headLength: number | undefined;
   /** Whether it can generate; else it only embeds. */

@@ -33,11 +33,16 @@ export interface SchedulerOptions {
   readonly slots: number;
   /** Tokens of context a slot has. */
   readonly slotContextLength: number;
+  /** Cells of the cache, of one token each, that all slots share. */
+  readonly cells: number;
   readonly vocabularySize: number;
   readonly queueLimit: number;
   /** Frees the contexts and the model, when the loop has ended. */
   readonly onClosed: () => void;
 }
+
+/** Cells that are left to each request for what it generates, before another one may start. */
+const GROWTH_TOKENS = 256;
 
 interface Output {
   readonly slot: Slot;
@@ -210,8 +215,8 @@ export class Scheduler {
     while (this.#waiting.length > 0) {
       const index = chooseWaiting(this.#waiting, this.#slots, this.#clientTurns);
       const generation = this.#waiting[index] as Generation;
-      const choice = chooseSlot(this.#slots, generation.client, generation.prompt);
-      if (!choice) return;
+      const choice = chooseSlot(this.#slots, generation.client, generation.pending);
+      if (!choice || !this.#hasRoomFor(generation)) return;
       this.#waiting.splice(index, 1);
       const { slot } = choice;
       let { shared } = choice;
@@ -224,11 +229,70 @@ export class Scheduler {
       slot.client = generation.client;
       slot.generation = generation;
       slot.next = undefined;
-      slot.turn = this.#turns++;
-      this.#clientTurns.set(generation.client, slot.turn);
+      this.#clientTurns.set(generation.client, this.#turns);
+      if (generation.turn !== undefined) continue; // it had to wait once more
+      generation.turn = this.#turns++;
       generation.cachedTokens = shared;
       generation.startedAt = performance.now();
     }
+  }
+
+  /** Whether it would find cells beside what runs, without taking those that the others need soon. */
+  #hasRoomFor({ pending }: Generation): boolean {
+    const running = this.#slots.filter(({ generation }) => generation !== undefined);
+    if (running.length === 0) return true;
+    const soon = (tokens: number) => Math.min(tokens + GROWTH_TOKENS, this.#o.slotContextLength);
+    const taken = running.reduce(
+      (sum, { cells, generation }) =>
+        sum + soon(Math.max(cells.length, generation!.pending.length)),
+      0,
+    );
+    return taken + soon(pending.length) <= this.#o.cells;
+  }
+
+  /**
+   * Finds cells for more tokens of a slot. What is kept for a later prompt goes first, the least recently used before others;
+   * then younger requests give all theirs back and wait again. The eldest always gets on.
+   * @param planned Tokens that the batch in the making has already, and the slots they belong to.
+   * @returns How many of `wanted` it may have.
+   */
+  #takeCells(slot: Slot, wanted: number, planned: { count: number; slots: Set<Slot> }): number {
+    const free = () =>
+      this.#o.cells - planned.count - this.#slots.reduce((sum, { cells }) => sum + cells.length, 0);
+    while (free() < wanted) {
+      const [kept] = this.#slots
+        .filter(({ generation, cells }) => generation === undefined && cells.length > 0)
+        .sort((a, b) => a.usedAt - b.usedAt);
+      if (kept === undefined) break;
+      this.#empty(kept);
+    }
+    while (free() < 1) {
+      const [youngest] = this.#slots
+        .filter((one) => one.turn > slot.turn && one.cells.length > 0 && !planned.slots.has(one))
+        .sort((a, b) => b.turn - a.turn);
+      if (youngest === undefined) break;
+      this.#putBack(youngest);
+    }
+    const count = Math.max(0, Math.min(wanted, free()));
+    planned.count += count;
+    if (count > 0) planned.slots.add(slot);
+    return count;
+  }
+
+  /** Lets a request wait again, as if all that it has were its prompt. */
+  #putBack(slot: Slot): void {
+    const { generation, next, cells } = slot;
+    if (generation === undefined) return;
+    if (next !== undefined) generation.pending = Int32Array.from([...cells, next]);
+    this.#release(slot);
+    this.#empty(slot);
+    this.#waiting.unshift(generation);
+  }
+
+  #empty(slot: Slot): void {
+    this.#forget(slot, 0);
+    slot.cells = [];
+    slot.client = undefined;
   }
 
   #forget(slot: Slot, from: number): boolean {
@@ -258,8 +322,11 @@ export class Scheduler {
 
   #planDecode(decoding: readonly Slot[]): Plan {
     const { batch, batchPolicy } = this.#o;
+    const planned = { count: 0, slots: new Set<Slot>() };
     const chosen = decoding.toSorted((a, b) => a.stepped - b.stepped)
       .slice(0, batchPolicy.limit(decoding.length))
+      .sort((a, b) => a.turn - b.turn)
+      .filter((slot) => slot.generation !== undefined && this.#takeCells(slot, 1, planned) === 1)
       .sort((a, b) => a.sequence - b.sequence); // as the batch must be
     const outputs: Output[] = [];
     const cells: { slot: Slot; tokens: number[] }[] = [];
@@ -277,25 +344,28 @@ export class Scheduler {
   #planPrompts(prompts: readonly Slot[], limit: number): Plan {
     const { batch } = this.#o;
     const [eldest, ...others] = prompts.toSorted((a, b) => a.turn - b.turn) as [Slot, ...Slot[]];
-    const shares = new Map([[eldest, promptChunk(eldest.promptLeft, limit, batch.capacity)]]);
+    const planned = { count: 0, slots: new Set<Slot>() };
+    const chunk = promptChunk(eldest.promptLeft, limit, batch.capacity);
+    const shares = new Map([[eldest, this.#takeCells(eldest, chunk, planned)]]);
     let room = limit - eldest.promptLeft;
     for (const slot of others) {
       if (eldest.promptLeft >= SHORT_PROMPT_TOKENS) break;
       if (slot.promptLeft >= SHORT_PROMPT_TOKENS || slot.promptLeft > room) continue;
-      shares.set(slot, slot.promptLeft);
-      room -= slot.promptLeft;
+      const share = this.#takeCells(slot, slot.promptLeft, planned);
+      shares.set(slot, share);
+      room -= share;
     }
     const outputs: Output[] = [];
     const cells: { slot: Slot; tokens: number[] }[] = [];
     for (const slot of this.#slots) {
       const count = shares.get(slot);
-      if (count === undefined || !slot.generation) continue;
-      const { prompt } = slot.generation;
+      if (count === undefined || count === 0 || !slot.generation) continue;
+      const { pending } = slot.generation;
       const start = slot.cells.length;
-      const tokens = [...prompt.subarray(start, start + count)];
+      const tokens = [...pending.subarray(start, start + count)];
       for (const [offset, token] of tokens.entries()) {
         const position = start + offset;
-        const output = position === prompt.length - 1;
+        const output = position === pending.length - 1;
         const index = batch.add(token, { position, sequence: slot.sequence, output });
         if (output) outputs.push({ slot, index });
       }
@@ -347,8 +417,8 @@ export class Scheduler {
 
   #fail(slot: Slot, error: SecLlamaError): void {
     this.#release(slot)?.fail(error);
+    if (this.#memory !== null) this.#forget(slot, 0);
     slot.cells = [];
     slot.client = undefined;
-    if (this.#memory !== null) this.#forget(slot, 0);
   }
 }

@@ -14,8 +14,6 @@ export class Slot {
   generation: Generation | undefined;
   /** The token to decode next; absent while the prompt is not through. */
   next: number | undefined;
-  /** Order in which requests took their slots: the eldest prompt goes first. */
-  turn = 0;
   /** The step that last generated for it: those that take turns go in this order. */
   stepped = 0;
 
@@ -23,11 +21,16 @@ export class Slot {
     this.sequence = sequence;
   }
 
+  /** Order in which requests first took a slot: the eldest goes first. */
+  get turn(): number {
+    return this.generation?.turn ?? Infinity;
+  }
+
   /** Tokens of the prompt that are not in the cache yet. */
   get promptLeft(): number {
     return this.generation === undefined || this.next !== undefined
       ? 0
-      : this.generation.prompt.length - this.cells.length;
+      : this.generation.pending.length - this.cells.length;
   }
 
   /** Leading tokens that the cache and the prompt share, if the client is the same; never the whole prompt. */

@@ -19,8 +19,10 @@ export interface EngineOptions {
     readonly kind: "int" | "float";
     readonly value: number;
   }[];
-  /** Tokens of context for each slot. */
+  /** Tokens of context that one sequence may have. */
   readonly contextLength: number;
+  /** Cells of the cache, of one token each, that all slots share. Default: the whole context for each slot. */
+  readonly cacheCells?: number;
   /** Sequences decoded at the same time; more requests wait. */
   readonly slots: number;
   /** Threads that compute. */
@@ -51,6 +53,8 @@ export interface ModelInfo {
   readonly gpu?: string;
   /** Tokens of context one slot has here. */
   readonly slotContextLength: number;
+  /** Tokens that a text to embed may have. */
+  readonly embedLength: number;
   /** Numbers of one embedding. */
   readonly embeddingLength: number;
   /** Blocks of the network. */

@@ -154,6 +154,7 @@ function boot(o: StrictObject): BootMessage {
       "engine",
       object((engine) => ({
         contextLength: engine.get("contextLength", integer(1)),
+        cacheCells: engine.get("cacheCells", integer(1)),
         slots: engine.get("slots", integer(1)),
         threads: engine.get("threads", integer(1)),
         queueLimit: engine.get("queueLimit", integer(0)),

@@ -30,7 +30,14 @@ const BOOT: BootMessage = {
     messages: [{ role: "user", content: "c" }],
     options: { temperature: 0.5, stop: ["x"] },
   },
-  engine: { contextLength: 4096, slots: 4, threads: 2, queueLimit: 512, gpu: false },
+  engine: {
+    contextLength: 4096,
+    cacheCells: 16384,
+    slots: 4,
+    threads: 2,
+    queueLimit: 512,
+    gpu: false,
+  },
   lockdown: true,
   stage2More: {
     calls: { ioctl: "why" },

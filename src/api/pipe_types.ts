@@ -25,6 +25,7 @@ export interface BootMessage {
   readonly defaults: BootDefaults;
   readonly engine: {
     readonly contextLength: number;
+    readonly cacheCells: number;
     readonly slots: number;
     readonly threads: number;
     readonly queueLimit: number;

@@ -13,7 +13,7 @@ const MAX_KEPT = 64;
 export class KeyCache {
   readonly #transport: Transport;
   readonly #sender: ProvenSender;
-  readonly #kept = new Map<string, VerifiedKey>();
+  readonly #kept = new Map<string, { readonly key: VerifiedKey; readonly contextLength: number }>();
 
   constructor(transport: Transport, sender: ProvenSender) {
     this.#transport = transport;
@@ -21,17 +21,25 @@ export class KeyCache {
   }
 
   /**
-   * The key of the runner of `model`, from memory until it expires.
+   * The key of the runner of `model`, from memory until it expires, or until more context is wanted than was told before.
+   * @param wish.contextLength Tokens, a power of two; absent: whatever the model has.
    * @throws {GatewayRefusal} If the gateway refuses, `model-not-found` for one.
    * @throws {SecLlamaError} What `verifyKeyDocument` throws; `gateway-unreachable`.
    */
-  async get(model: string, credentials: Credentials, signal: AbortSignal): Promise<VerifiedKey> {
+  async get(
+    model: string,
+    credentials: Credentials,
+    { contextLength = 0, signal }: { contextLength?: number | undefined; signal: AbortSignal },
+  ): Promise<VerifiedKey> {
     const name = keptName(model, credentials);
     const kept = this.#kept.get(name);
-    if (kept !== undefined && isUsable(kept, this.#transport.now())) return kept;
-    const key = await this.#fetch(model, credentials, signal);
+    if (
+      kept !== undefined && isUsable(kept.key, this.#transport.now()) &&
+      contextLength <= kept.contextLength
+    ) return kept.key;
+    const key = await this.#fetch(model, credentials, { contextLength, signal });
     this.#kept.delete(name);
-    this.#kept.set(name, key);
+    this.#kept.set(name, { key, contextLength });
     for (const oldest of this.#kept.keys()) {
       if (this.#kept.size <= MAX_KEPT) break;
       this.#kept.delete(oldest);
@@ -42,13 +50,13 @@ export class KeyCache {
   /** Forgets `key`, unless a newer one has taken its place meanwhile. */
   forget(model: string, credentials: Credentials, key: VerifiedKey): void {
     const name = keptName(model, credentials);
-    if (this.#kept.get(name) === key) this.#kept.delete(name);
+    if (this.#kept.get(name)?.key === key) this.#kept.delete(name);
   }
 
   async #fetch(
     model: string,
     credentials: Credentials,
-    signal: AbortSignal,
+    { contextLength, signal }: { contextLength: number; signal: AbortSignal },
   ): Promise<VerifiedKey> {
     const { psk, pskId, hid } = credentials;
     const { suite, now } = this.#transport;
@@ -59,6 +67,7 @@ export class KeyCache {
     url.searchParams.set("c", toHex(challenge));
     // Suite 1 is what a gateway announces unasked.
     if (suite !== 1) url.searchParams.set("suite", String(suite));
+    if (contextLength > 0) url.searchParams.set("ctx", String(contextLength));
     const sentAt = now();
     const response = await this.#sender.send(url, credentials, { signal });
     const receivedAt = now();

@@ -58,14 +58,14 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
   const keeper = new CredentialKeeper(options);
 
   async function exchange(request: Snapshot): Promise<Response> {
-    const { model, signal } = request;
+    const { model, contextLength, signal } = request;
     const attempts = keeper.attempts();
     const tried = new Set<string>();
     let credentials = (await attempts.next())!;
     while (true) {
       let key: VerifiedKey | undefined;
       try {
-        key = await keys.get(model, credentials, signal);
+        key = await keys.get(model, credentials, { contextLength, signal });
         return await once(request, credentials, key);
       } catch (error) {
         if (!(error instanceof GatewayRefusal)) throw error;

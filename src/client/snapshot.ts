@@ -1,7 +1,8 @@
 /** The request as the caller meant it, read once: method, path, headers, body bytes, and the model it is for. */
 import { type Bytes, utf8 } from "../bytes.ts";
 import { parseJsonObject, requiredModel } from "../api/body.ts";
-import { parameterOf, routeOf, ROUTES } from "../api/routes.ts";
+import { canonicalPath, parameterOf, routeOf, ROUTES } from "../api/routes.ts";
+import { wantedContext } from "../api/wanted_context.ts";
 
 export interface Snapshot {
   readonly method: string;
@@ -10,6 +11,8 @@ export interface Snapshot {
   readonly headers: { readonly [name: string]: string };
   readonly body: Bytes;
   readonly model: string;
+  /** Tokens of context that it asks for, a power of two; undefined: the usual. */
+  readonly contextLength: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -55,25 +58,30 @@ export async function takeSnapshot(
     path: url.pathname + url.search,
     headers,
     body,
-    model: modelOf(url.pathname, text ?? body, defaultModel),
+    ...namedIn(url.pathname, text ?? body, defaultModel),
     // Not the new Request's: Node 20 lets that one go with the Request, and no abort comes through any more.
     signal: init?.signal ??
       (input instanceof Request ? input.signal : new AbortController().signal),
   };
 }
 
-/** The body's model, or the last part of the path of one model. */
-function modelOf(
+/** The body's model, or the last part of the path of one model; and the context that the body asks for. */
+function namedIn(
   path: string,
   body: string | Uint8Array,
   defaultModel: string | undefined,
-): string {
+): Pick<Snapshot, "model" | "contextLength"> {
   const inPath = routeOf(path) === ROUTES.model ? parameterOf(ROUTES.model, path) : undefined;
-  if (inPath !== undefined) return inPath;
+  if (inPath !== undefined) return { model: inPath, contextLength: undefined };
+  let fields: Record<string, unknown> = {};
   try {
-    return requiredModel(parseJsonObject(body));
+    fields = parseJsonObject(body);
+    return {
+      model: requiredModel(fields),
+      contextLength: wantedContext(canonicalPath(path), fields),
+    };
   } catch (error) {
-    if (defaultModel !== undefined) return defaultModel;
-    throw error;
+    if (defaultModel === undefined) throw error;
+    return { model: defaultModel, contextLength: wantedContext(canonicalPath(path), fields) };
   }
 }

@@ -2,6 +2,7 @@
  * Moves the bytes of one exchange between an HTTP request and a runner, both ways, without looking at them. Each side
  * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
  */
+import { TRUNCATED_HEADER } from "../api/truncated.ts";
 import { inOwnWords, problemResponse } from "../api/problems.ts";
 import { concat, utf8Decode } from "../bytes.ts";
 import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
@@ -23,7 +24,14 @@ export interface RelayOptions {
  * What a runner may say of its answer. A runner is not trusted: it has no word on the connection, on who may read the answer
  * (CORS), on cookies, or on what protects it.
  */
-const ANSWER_HEADERS = ["content-type", "cache-control", "retry-after", "request-id", "allow"];
+const ANSWER_HEADERS = [
+  "content-type",
+  "cache-control",
+  "retry-after",
+  "request-id",
+  "allow",
+  TRUNCATED_HEADER,
+];
 
 /** More is no refusal. */
 const MAX_PROBLEM_BYTES = 4096;

@@ -18,6 +18,7 @@ import {
   ROUTES,
   takes,
 } from "../api/routes.ts";
+import { readTruncated, TRUNCATED_HEADER, writeTruncated } from "../api/truncated.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { type Bytes, toBase64Url, utf8Decode } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
@@ -137,6 +138,11 @@ async function sealed(options: ProxyAppOptions, request: Request, route: Route):
     signal: request.signal,
   });
   const headers = pick(answer.headers, REPLY_HEADERS);
+  const cut = readTruncated(answer.headers);
+  if (cut !== undefined) {
+    headers[TRUNCATED_HEADER] = writeTruncated(cut);
+    options.logger.warn("prompt-truncated", cut);
+  }
   return new Response(answer.body, {
     status: answer.status,
     headers: { ...headers, "secllama-sealed": "1" },

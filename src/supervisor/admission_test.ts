@@ -40,16 +40,17 @@ Deno.test("room: a busy model is not ended, it is drained; what leaves already i
   });
 });
 
-Deno.test("memory: the estimate has weights, the cache of every slot, and the process", () => {
+Deno.test("memory: the estimate has weights, the cache, and the process", () => {
   const shape = {
     sizeBytes: GIB,
     kvBytesPerToken: 32 * 1024,
     embeddingLength: 2048,
-    contextLength: 4096,
-    slots: 4,
+    cacheCells: 4 * 4096,
   };
   const need = estimateMemory(shape);
-  assert.equal(estimateMemory({ ...shape, slots: 8 }) - need, 4 * 4096 * 32 * 1024);
+  // A token's own, and 512 tokens of a batch that may see it: 4 bytes, and 2 for flash attention.
+  const more = estimateMemory({ ...shape, cacheCells: 8 * 4096 }) - need;
+  assert.equal(more, 4 * 4096 * (32 * 1024 + 512 * 6));
   assert.equal(estimateMemory({ ...shape, sizeBytes: 2 * GIB }) - need, GIB);
   assert.ok(need > GIB + 4 * 4096 * 32 * 1024);
 });

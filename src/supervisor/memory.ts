@@ -14,6 +14,8 @@ const BATCH_TOKENS = 512;
 /** Values that llama.cpp keeps at once for one token of a batch, in multiples of the model's width. */
 const WIDTHS_PER_TOKEN = 16;
 const BYTES_PER_VALUE = 4;
+/** Which token of a batch sees which cell: as f32, and as f16 for flash attention. */
+const MASK_BYTES_PER_CELL = 6;
 /** Of the machine's memory, what is left to everything else. */
 const KEPT_FREE = 0.1;
 
@@ -22,15 +24,16 @@ export interface MemoryShape {
   readonly sizeBytes: number;
   readonly kvBytesPerToken: number;
   readonly embeddingLength: number;
-  /** Tokens of one slot. */
-  readonly contextLength: number;
-  readonly slots: number;
+  /** Tokens that the cache holds, of all slots together. */
+  readonly cacheCells: number;
 }
 
 /** Bytes that a runner of this model takes: weights, the cache of all slots, compute buffers, and the process itself. */
 export function estimateMemory(shape: MemoryShape): number {
-  const cache = shape.kvBytesPerToken * shape.contextLength * shape.slots;
-  const work = BATCH_TOKENS * WIDTHS_PER_TOKEN * BYTES_PER_VALUE * shape.embeddingLength;
+  const cache = shape.kvBytesPerToken * shape.cacheCells;
+  const work = BATCH_TOKENS *
+    (WIDTHS_PER_TOKEN * BYTES_PER_VALUE * shape.embeddingLength +
+      MASK_BYTES_PER_CELL * shape.cacheCells);
   return shape.sizeBytes + cache + work + RUNNER_BYTES;
 }
 

@@ -17,13 +17,12 @@ import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
 import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
+import { chooseContext } from "./context_size.ts";
 import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
 import { RunnerProcess } from "./runner_process.ts";
 
 export { LoadedModel };
-
-const DEFAULT_CONTEXT_TOKENS = 4096;
 
 export interface SupervisorOptions {
   readonly config: Config;
@@ -48,12 +47,23 @@ interface Loading {
   readonly done: Promise<LoadedModel>;
   /** Clients to be promised the model as soon as it is there. */
   readonly clients: string[];
+  /** Tokens of context that were asked for; 0: none. */
+  readonly wanted: number;
 }
 
 type Defaults = Awaited<ReturnType<typeof readDefaults>>;
 
+/** Who asks for a model, and what for. */
+export interface Asker {
+  /** The model stays until this client's request comes, if it comes soon. Absent: nobody in particular. */
+  readonly client?: string;
+  /** Tokens of context that it would have; absent: as many as the model has by default. */
+  readonly contextLength?: number | undefined;
+}
+
 interface ModelSize {
   readonly contextLength: number;
+  readonly cacheCells: number;
   readonly needBytes: number;
   readonly retyped: BootMessage["retyped"];
 }
@@ -65,6 +75,8 @@ export class Supervisor {
   readonly #leaving = new Set<LoadedModel>();
   readonly #loading = new Map<string, Loading>();
   readonly #admission: Admission;
+  /** Bytes that all models together may take, of which so many are taken. */
+  readonly #budget: (takenBytes: number) => number;
   readonly #keyFeed: KeyFeed;
   #stopped = false;
 
@@ -72,6 +84,8 @@ export class Supervisor {
     this.#options = options;
     const { config } = options;
     const memory = options.memory ?? readMachineMemory;
+    this.#budget = (takenBytes) =>
+      memoryBudget(memory(), { limitBytes: config.maxMemoryBytes, takenBytes });
     this.#keyFeed = new KeyFeed({
       keys: options.keys,
       receivers: () => this.loaded().map(({ runner }) => runner),
@@ -81,7 +95,7 @@ export class Supervisor {
       occupants: () => this.#occupants(),
       room: (takenBytes) => ({
         maxModels: config.maxLoadedModels,
-        budgetBytes: memoryBudget(memory(), { limitBytes: config.maxMemoryBytes, takenBytes }),
+        budgetBytes: this.#budget(takenBytes),
       }),
       evict: (name) => this.unload(name),
       drain: (name) => this.#drain(name),
@@ -126,28 +140,40 @@ export class Supervisor {
   }
 
   /**
-   * The model, loaded if it was not.
-   * @param client Who asks: the model stays until its request comes, if it comes soon. Absent: nobody in particular.
+   * The model, loaded if it was not, and again if it was with less context than is asked for and can be given.
    * @throws {SecLlamaError} `model-not-found`, `model-corrupt`, `model-failed`, `not-enough-memory`, `sandbox-*`, `busy`.
    */
-  async acquire(name: string, client?: string): Promise<Acquired> {
+  async acquire(name: string, asker: Asker = {}): Promise<Acquired> {
     const started = performance.now();
+    const { client, contextLength } = asker;
     const { config } = this.#options;
     if (this.#stopped) throw shuttingDown();
     const resolved = await this.#resolve(name);
+    const wanted = contextLength ?? 0;
+    let larger: number | undefined;
+    const seen = this.#loaded.get(resolved.name);
+    if (seen?.manifestDigest === resolved.manifestDigest && wanted > seen.contextLength) {
+      larger = (await this.#size(resolved, wanted)).contextLength;
+    }
     const ready = this.#loaded.get(resolved.name);
-    if (ready?.manifestDigest === resolved.manifestDigest) {
+    if (
+      ready?.manifestDigest === resolved.manifestDigest && (larger ?? 0) <= ready.contextLength
+    ) {
       if (client !== undefined) ready.promise(client);
       return { model: ready, waitedMs: 0 };
     }
-    if (ready) this.#drain(resolved.name); // the name now means another file, or other defaults
+    // The name now means another file, or other defaults; or it is to have more context.
+    if (ready) this.#drain(resolved.name);
     let loading = this.#loading.get(resolved.name);
     if (!loading) {
       const clients: string[] = [];
-      const done = this.#load(resolved, clients)
+      const done = this.#load(resolved, clients, wanted)
         .finally(() => this.#loading.delete(resolved.name));
-      loading = { done, clients };
+      loading = { done, clients, wanted };
       this.#loading.set(resolved.name, loading);
+    } else if (loading.wanted < wanted) {
+      await loading.done;
+      return await this.acquire(name, asker);
     } else if (loading.clients.length >= config.parallel + config.maxQueue) {
       throw new SecLlamaError("busy", BUSY_TEXT);
     }
@@ -245,24 +271,40 @@ export class Supervisor {
     ];
   }
 
-  async #load(resolved: ResolvedModel, clients: readonly string[]): Promise<LoadedModel> {
+  /** With how much context the model would be loaded now, and what it would take. */
+  async #size(resolved: ResolvedModel, wanted: number) {
     const { config, models } = this.#options;
     const details = await models.details(resolved);
     const defaults = await readDefaults(models, resolved);
     checkSize(defaults);
-    const contextLength = contextOf(defaults.options, details.contextLength, config.contextLength);
-    const needBytes = estimateMemory({
-      sizeBytes: resolved.sizeBytes,
-      kvBytesPerToken: details.kvBytesPerToken,
-      embeddingLength: details.embeddingLength,
-      contextLength,
+    const { kvBytesPerToken, embeddingLength } = details;
+    const shape = { sizeBytes: resolved.sizeBytes, kvBytesPerToken, embeddingLength };
+    const { contextLength, cacheCells } = chooseContext({
+      trained: details.contextLength,
+      configured: config.contextLength,
+      modelfile: defaults.options?.["num_ctx"],
+      ...(wanted > 0 ? { asked: wanted } : {}),
+      embeds: !details.capabilities.includes("completion"),
       slots: config.parallel,
+      shape,
+      budgetBytes: this.#budget(this.#occupants().reduce((sum, o) => sum + o.needBytes, 0)),
     });
+    const needBytes = estimateMemory({ ...shape, cacheCells });
+    return { details, defaults, contextLength, cacheCells, needBytes };
+  }
+
+  async #load(
+    resolved: ResolvedModel,
+    clients: readonly string[],
+    wanted: number,
+  ): Promise<LoadedModel> {
+    const { models } = this.#options;
+    const { details, defaults, ...sized } = await this.#size(resolved, wanted);
+    const { needBytes } = sized;
     await this.#admission.enter(resolved.name, needBytes);
     try {
       await models.verify(resolved.digest);
-      const { retyped } = details;
-      const size = { contextLength, needBytes, retyped };
+      const size = { ...sized, retyped: details.retyped };
       const model = await this.#startSomewhere(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
@@ -315,7 +357,7 @@ export class Supervisor {
   async #start(
     resolved: ResolvedModel,
     { adapters, ...defaults }: Defaults,
-    { contextLength, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
+    { contextLength, cacheCells, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
   ): Promise<LoadedModel> {
     const { config, keys, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
@@ -341,6 +383,7 @@ export class Supervisor {
           rn: toHex(rn),
           engine: {
             contextLength,
+            cacheCells,
             slots: config.parallel,
             // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
             threads: config.threads || Math.max(1, navigator.hardwareConcurrency - 1),
@@ -421,18 +464,6 @@ export class Supervisor {
     if (this.#leaving.has(model)) void this.#end(model);
     else this.#admission.changed();
   }
-}
-
-/** Tokens of context for each slot: the operator's wish, else the Modelfile's, else a usual one; never over the model's own. */
-function contextOf(
-  options: Readonly<Record<string, unknown>> | undefined,
-  trained: number,
-  configured: number,
-): number {
-  if (configured > 0) return Math.min(trained, configured);
-  const asked = options?.["num_ctx"];
-  const wish = typeof asked === "number" && asked >= 1 ? Math.floor(asked) : DEFAULT_CONTEXT_TOKENS;
-  return Math.min(trained, wish);
 }
 
 function shuttingDown(): SecLlamaError {

@@ -175,7 +175,7 @@ Deno.test("flaws of peers over the whole path", async (t) => {
       assert.equal(cut.done, true);
       const whole = await post(served, "/api/chat", ask(prompt, { truncate: false }));
       assert.equal(whole.status, 400);
-      assert.equal((await whole.json()).error, "the input length exceeds the context length");
+      assert.match((await whole.json()).error, /^the input length exceeds the context length/);
     });
 
     await t.step("ten megabytes of picture: refused, and the next request is served", async () => {

@@ -16,8 +16,12 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
   const reply = service.infer(request, call);
   const head = { id: newId("msg_"), type: "message", role: "assistant", model: request.model };
   if (stream) {
-    const chunks = events(head, reply, call.requestId);
-    return await streamResponse(chunks, EVENT_STREAM_TYPE, cancel);
+    return await streamResponse(events(head, reply, call.requestId), {
+      contentType: EVENT_STREAM_TYPE,
+      cancel,
+      call,
+      lifeSign: () => write({ type: "ping" }),
+    });
   }
   const { text, thinking, toolCalls, done } = await collect(reply);
   const content: unknown[] = [];

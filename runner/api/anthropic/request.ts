@@ -54,7 +54,7 @@ export function parseMessagesRequest(
       maxTokens: maxTokens ?? -1,
       stop: parseStop(body, "stop_sequences") ?? base.stop,
     },
-    truncate: true,
+    truncate: false,
     ...(think === undefined ? {} : { think }),
     ...(format === undefined ? {} : { format }),
   };

@@ -3,7 +3,7 @@ import { NDJSON_TYPE } from "../../../src/api/media_types.ts";
 import type { Handler } from "../app.ts";
 import { collect } from "../inference.ts";
 import type { InferenceRequest, NamedToolCall, Reply, ReplyEvent } from "../request.ts";
-import { type Chunks, ndjson, streamResponse } from "../stream.ts";
+import { BEGUN, type Chunks, ndjson, streamResponse } from "../stream.ts";
 import {
   announceKeepAlive,
   commonFields,
@@ -34,7 +34,13 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
   };
   const reply = service.infer(request, call);
   if (stream) {
-    return await streamResponse(withErrorLine(lines(model, reply, release)), NDJSON_TYPE, cancel);
+    return await streamResponse(withErrorLine(lines(model, reply, release)), {
+      contentType: NDJSON_TYPE,
+      cancel,
+      call,
+      lifeSign: () =>
+        ndjson({ model, created_at: createdAt(), message: message("", "", []), done: false }),
+    });
   }
   try {
     const { text, thinking, toolCalls, logprobs, done } = await collect(reply);
@@ -56,7 +62,7 @@ async function* lines(model: string, reply: Reply, release: () => void): Chunks 
   try {
     for await (const event of reply) {
       const fields = line(event);
-      if (fields !== undefined) yield ndjson({ model, created_at: createdAt(), ...fields });
+      yield fields === undefined ? BEGUN : ndjson({ model, created_at: createdAt(), ...fields });
     }
   } finally {
     release();

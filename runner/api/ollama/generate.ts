@@ -6,7 +6,7 @@ import { collect } from "../inference.ts";
 import type { Fields } from "../fields.ts";
 import { refuseImages } from "../images.ts";
 import type { InferenceRequest, Reply, Service } from "../request.ts";
-import { type Chunks, ndjson, streamResponse } from "../stream.ts";
+import { BEGUN, type Chunks, ndjson, streamResponse } from "../stream.ts";
 import {
   announceKeepAlive,
   commonFields,
@@ -33,11 +33,12 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   }
   const reply = service.infer({ model, prompt, ...inference }, call);
   if (stream) {
-    return await streamResponse(
-      withErrorLine(lines(model, raw, reply, release)),
-      NDJSON_TYPE,
+    return await streamResponse(withErrorLine(lines(model, raw, reply, release)), {
+      contentType: NDJSON_TYPE,
       cancel,
-    );
+      call,
+      lifeSign: () => ndjson({ model, created_at: createdAt(), response: "", done: false }),
+    });
   }
   try {
     const { text, thinking, logprobs, done } = await collect(reply);
@@ -60,7 +61,10 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
 async function* lines(model: string, raw: boolean, reply: Reply, release: () => void): Chunks {
   try {
     for await (const event of reply) {
-      if (event.type === "start") continue;
+      if (event.type === "start") {
+        yield BEGUN;
+        continue;
+      }
       const head = { model, created_at: createdAt() };
       if (event.type === "delta") {
         yield ndjson({

@@ -7,7 +7,7 @@ import type { Fields } from "../fields.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
 import type { CollectedReply, InferenceRequest, ReplyEvent, Service, Usage } from "../request.ts";
-import { type Chunks, sse, streamResponse } from "../stream.ts";
+import { BEGUN, type Chunks, sse, streamResponse } from "../stream.ts";
 import {
   choiceCount,
   type ChoiceEvent,
@@ -43,8 +43,15 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
   if (stream) {
-    const chunks = events(head, streamChoices(service, requests, call), includeUsage ? n : 0);
-    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM_TYPE, cancel);
+    const usageOf = includeUsage ? n : 0;
+    const chunks = events(head, streamChoices(service, requests, call), usageOf);
+    return await streamResponse(withErrorEvent(chunks), {
+      contentType: EVENT_STREAM_TYPE,
+      cancel,
+      call,
+      lifeSign: () =>
+        chunk(head, [{ index: 0, delta: {}, logprobs: null, finish_reason: null }], usageOf),
+    });
   }
   const replies = await collectChoices(service, requests, call);
   return Response.json({
@@ -102,7 +109,7 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
       ...parallelField(body),
     },
     options: samplingFields(service, body, ["max_completion_tokens", "max_tokens"]),
-    truncate: true,
+    truncate: false,
     ...(think === undefined ? {} : { think }),
     ...(format === undefined ? {} : { format }),
     ...(logprobs ? { logprobs: top } : {}),
@@ -151,22 +158,25 @@ interface Head {
   readonly model: string;
 }
 
+function chunk(head: Head, choices: unknown[], usageOf: number, usage: unknown = null) {
+  return sse({
+    id: head.id,
+    object: "chat.completion.chunk",
+    created: head.created,
+    model: head.model,
+    system_fingerprint: FINGERPRINT,
+    choices,
+    ...(usageOf > 0 ? { usage } : {}),
+  });
+}
+
 /** `usageOf`: 0 for no usage, else the choices that share a prompt. */
 async function* events(
   head: Head,
   choices: AsyncGenerator<ChoiceEvent, void, void>,
   usageOf: number,
 ): Chunks {
-  const chunk = (choices: unknown[], usage: unknown = null) =>
-    sse({
-      id: head.id,
-      object: "chat.completion.chunk",
-      created: head.created,
-      model: head.model,
-      system_fingerprint: FINGERPRINT,
-      choices,
-      ...(usageOf > 0 ? { usage } : {}),
-    });
+  const write = (choices: unknown[], usage: unknown = null) => chunk(head, choices, usageOf, usage);
   let first = true;
   let toolIndex = 0;
   const usages: Usage[] = [];
@@ -174,6 +184,7 @@ async function* events(
     if (event.type === "start") {
       first = true;
       toolIndex = 0;
+      yield BEGUN;
       continue;
     }
     const role = first ? { role: "assistant" } : {};
@@ -192,18 +203,18 @@ async function* events(
       const logprobs = event.logprobs.length === 0
         ? null
         : { content: wireLogprobs(event.logprobs), refusal: null };
-      yield chunk([{ index, delta, logprobs, finish_reason: null }]);
+      yield write([{ index, delta, logprobs, finish_reason: null }]);
     } else {
       if (first) {
         const delta = { ...role, content: "" };
-        yield chunk([{ index, delta, logprobs: null, finish_reason: null }]);
+        yield write([{ index, delta, logprobs: null, finish_reason: null }]);
       }
       const finish_reason = finishReason(event);
-      yield chunk([{ index, delta: {}, logprobs: null, finish_reason }]);
+      yield write([{ index, delta: {}, logprobs: null, finish_reason }]);
       usages.push(event.usage);
     }
   }
-  if (usageOf > 0) yield chunk([], wireUsage(sumUsage(usages, usageOf)));
+  if (usageOf > 0) yield write([], wireUsage(sumUsage(usages, usageOf)));
   yield sse("[DONE]");
 }
 

@@ -4,7 +4,7 @@ import type { Handler } from "../app.ts";
 import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
 import type { InferenceRequest, Service, TokenLogprobs, Usage } from "../request.ts";
-import { type Chunks, sse, streamResponse } from "../stream.ts";
+import { BEGUN, type Chunks, sse, streamResponse } from "../stream.ts";
 import {
   choiceCount,
   type ChoiceEvent,
@@ -30,7 +30,17 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
   if (stream) {
     const choices = streamChoices(service, requests, call);
     const chunks = events(head, choices, echoes, includeUsage ? n : 0);
-    return await streamResponse(withErrorEvent(chunks), EVENT_STREAM_TYPE, cancel);
+    return await streamResponse(withErrorEvent(chunks), {
+      contentType: EVENT_STREAM_TYPE,
+      cancel,
+      call,
+      lifeSign: () =>
+        sse({
+          ...head,
+          choices: [{ text: "", index: 0, logprobs: null, finish_reason: null }],
+          ...(includeUsage ? { usage: null } : {}),
+        }),
+    });
   }
   const replies = await collectChoices(service, requests, call);
   return Response.json({
@@ -66,7 +76,7 @@ function parseRequests(service: Service, body: Fields) {
   const shared = {
     model,
     options: samplingFields(service, body, ["max_tokens"]),
-    truncate: true,
+    truncate: false,
     // There is no place for thoughts in this API.
     think: false,
     ...(logprobs === undefined ? {} : { logprobs }),
@@ -120,7 +130,7 @@ async function* events(
     if (event.type === "start") {
       offset = 0;
       const text = echoes[index];
-      if (text) yield chunk([{ text, index, logprobs: null, finish_reason: null }]);
+      yield text ? chunk([{ text, index, logprobs: null, finish_reason: null }]) : BEGUN;
     } else if (event.type === "delta") {
       const text = event.thinking + event.text;
       const logprobs = wireLogprobs(event.logprobs, offset);

@@ -26,7 +26,17 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
     const keep = body.boolean("store") ?? true;
     const frame = new ResponseFrame(request, body);
     const reply = remembering(service.infer(request, call));
-    if (stream) return await streamResponse(events(frame, reply), EVENT_STREAM_TYPE, cancel);
+    if (stream) {
+      const writer = new EventWriter();
+      return await streamResponse(events(frame, reply, writer), {
+        contentType: EVENT_STREAM_TYPE,
+        cancel,
+        call,
+        // Clients count events, not comments: one that is valid at any time.
+        lifeSign: () =>
+          writer.write("response.in_progress", { response: frame.build("in_progress", [], null) }),
+      });
+    }
     let response: Response | undefined;
     for await (const { builder, event } of reply) {
       if (event.type === "done") response = Response.json(frame.finished(builder, event));
@@ -62,11 +72,22 @@ interface Step {
   readonly written: readonly ResponseEvent[];
 }
 
-async function* events(frame: ResponseFrame, reply: AsyncGenerator<Step>): Chunks {
+/** Numbers the events of one response. */
+class EventWriter {
+  #sequence = 0;
+
+  write(type: string, fields: Record<string, unknown>) {
+    return sse({ type, sequence_number: this.#sequence++, ...fields }, type);
+  }
+}
+
+async function* events(
+  frame: ResponseFrame,
+  reply: AsyncGenerator<Step>,
+  writer: EventWriter,
+): Chunks {
   let items: readonly OutputItem[] = [];
-  let sequence = 0;
-  const write = (type: string, fields: Record<string, unknown>) =>
-    sse({ type, sequence_number: sequence++, ...fields }, type);
+  const write = (type: string, fields: Record<string, unknown>) => writer.write(type, fields);
   let begun = false;
   try {
     for await (const { builder, event, written } of reply) {

@@ -73,7 +73,7 @@ export function parseResponsesRequest(
       ...parallelField(body),
     },
     options: samplingFields(service, body, ["max_output_tokens"]),
-    truncate: body.oneOf("truncation", ["auto", "disabled"]) !== "disabled",
+    truncate: body.oneOf("truncation", ["auto", "disabled"]) === "auto",
     ...(think === undefined ? {} : { think }),
     ...(format === undefined ? {} : { format }),
     ...(logprobs === undefined ? {} : { logprobs }),

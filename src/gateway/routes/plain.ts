@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import { collect, parseJsonObject, requiredModel } from "../../api/body.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
+import { wantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
@@ -44,9 +45,10 @@ async function plain(context: GatewayContext, request: Request, route: Route): P
   const refused = refusedRequestBody(request, route);
   if (refused) throw refused;
   const body = await collect(request.body, INFERENCE_BYTES);
+  const fields = parseJsonObject(body);
   const { model, waitedMs } = await context.supervisor.acquire(
-    askedModel(requiredModel(parseJsonObject(body))),
-    PLAIN_CLIENT,
+    askedModel(requiredModel(fields)),
+    { client: PLAIN_CLIENT, contextLength: wantedContext(route.path, fields) },
   );
   const headers: Record<string, string> = {};
   for (const name of ["content-type", "accept", "anthropic-version"]) {

@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { concat } from "../../bytes.ts";
 import { SEALED_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
+import { parseWantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { parseModelName } from "../../api/model_name.ts";
@@ -34,13 +35,16 @@ async function keyDocument(
     query.getAll(key).length === 1 ? query.get(key)! : ""
   );
   const suites = query.getAll("suite");
+  const contexts = query.getAll("ctx");
+  const contextLength = parseWantedContext(contexts[0] ?? "");
   if (
     !name || !id || id.length > 255 || !/^[0-9a-f]{32}$/.test(c!) || suites.length > 1 ||
-    (suites.length === 1 && !/^\d{1,3}$/.test(suites[0]!))
+    (suites.length === 1 && !/^\d{1,3}$/.test(suites[0]!)) ||
+    contexts.length > 1 || contexts.length === 1 && contextLength === undefined
   ) {
     throw new SecLlamaError(
       "malformed",
-      "the key request needs model, id and c (16 random bytes in hex), and may have a suite",
+      "the key request needs model, id and c (16 random bytes in hex), and may have a suite, and ctx, a power of two",
     );
   }
   const suite = Number(suites[0] ?? 1);
@@ -56,7 +60,7 @@ async function keyDocument(
   const { supervisor } = context;
   const asked = askedModel(name);
   const { canonical } = parseModelName(asked);
-  const { model, waitedMs } = await supervisor.acquire(asked, id);
+  const { model, waitedMs } = await supervisor.acquire(asked, { client: id, contextLength });
   const word = supervisor.attest(model, id, { model: canonical, challenge: c! });
   // Gone while the model was loaded.
   if (word === undefined) throw new SecLlamaError("auth", "authentication failed");
