@@ -38,6 +38,9 @@ export interface ServiceOptions {
   readonly turns: Turns;
 }
 
+/** Turns of the microtask queue in which the engine says that it does not take a request. */
+const REFUSAL_TURNS = 4;
+
 /** What all requests share. */
 interface Inference extends ServiceOptions {
   readonly template: ModelTemplate;
@@ -128,9 +131,11 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   let ended = false;
   try {
     const first = events.next();
-    first.catch(() => {}); // shows when it is awaited
     // What is refused at once, a full queue for one, is an answer of its own; what takes its time is begun.
-    await Promise.race([first, undefined]);
+    let refused = false;
+    first.catch(() => refused = true);
+    for (let turn = 0; turn < REFUSAL_TURNS && !refused; turn++) await undefined;
+    if (refused) await first;
     yield { type: "start", promptTokens: prompt.tokens.length };
     for (let next = await first; !next.done; next = await events.next()) {
       const event = next.value;

@@ -279,7 +279,7 @@ export const FIELDS = [
     flag: "context-length",
     value: "TOKENS",
     default: 0,
-    help: "tokens per request; 0: the model's own, at most 4096",
+    help: "tokens of context, the most a request gets; 0: as model and memory allow",
     parse: integer(0, 1_048_576),
   }),
   field({

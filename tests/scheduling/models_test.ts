@@ -42,7 +42,7 @@ Deno.test("scheduling: the least recently used model makes room when memory is s
     },
   );
   await withWorld(
-    { config: { maxMemoryBytes: Math.floor(0.9 * need) } },
+    { config: { maxMemoryBytes: Math.floor(0.5 * need) } },
     async ({ first, loaded }) => {
       const refused = await first.ask("/api/generate", { model: "a", ...ONE });
       assert.equal(refused.status, 500);
