@@ -73,7 +73,7 @@ Deno.test("stream: a client that leaves in the silence ends the generation", asy
 
 Deno.test("stream: what is refused at once has a status of its own", async () => {
   const { post, engine } = testApi();
-  // deno-lint-ignore require-yield require-await -- it fails first
+  // deno-lint-ignore require-yield -- it fails first
   engine.generate = async function* (): AsyncGenerator<GenerateEvent> {
     throw new SecLlamaError("busy", BUSY_TEXT);
   };

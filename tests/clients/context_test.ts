@@ -75,11 +75,14 @@ Deno.test("context: what the operator's limit cuts is refused or said, in each d
   await t.step(
     "the others refuse, with the code and the numbers that agents look for",
     async () => {
-        for (const stream of [false, true]) {
+      for (const stream of [false, true]) {
         const chat = await post(served, "/v1/chat/completions", { messages: user(LONG), stream });
         assert.equal(chat.status, 400);
         assert.equal(chat.body.error.code, "context_length_exceeded");
-        assert.match(chat.body.error.message, /maximum context length is 4095 tokens\. .* \d{5} tokens/);
+        assert.match(
+          chat.body.error.message,
+          /maximum context length is 4095 tokens\. .* \d{5} tokens/,
+        );
         const responses = await post(served, "/v1/responses", { input: LONG, stream });
         assert.deepEqual([responses.status, responses.body.error.code], [
           400,
@@ -94,7 +97,10 @@ Deno.test("context: what the operator's limit cuts is refused or said, in each d
           400,
           "invalid_request_error",
         ]);
-        assert.match(messages.body.error.message, /^prompt is too long: \d{5} tokens > 4095 maximum/);
+        assert.match(
+          messages.body.error.message,
+          /^prompt is too long: \d{5} tokens > 4095 maximum/,
+        );
       }
       const auto = await post(served, "/v1/responses", { input: LONG, truncation: "auto" });
       assert.equal(auto.status, 200);
