@@ -1,7 +1,7 @@
 /**
  * Stage 2: what the runner takes from itself. Early, before it reads anything: it cannot be dumped or traced. Late, once the
- * model is loaded: a filter on every thread after which nothing can be executed, forked, mapped executable or opened for
- * writing. All libraries must be open by then, and V8 must not compile (`--jitless`).
+ * model is loaded: a filter on every thread after which nothing can be executed, forked, mapped executable or opened. All
+ * libraries must be open by then, and V8 must not compile (`--jitless`).
  */
 import policy from "../sandbox-profiles/linux.json" with { type: "json" };
 import { tryProfile } from "../src/escape/macos.ts";

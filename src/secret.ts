@@ -6,8 +6,8 @@
  *     wipe(old);                               // where its life is not a block's
  *
  * `deno lint` refuses `.fill(0)` everywhere else in the product (scripts/lint/house.ts). Out of reach are what V8 has copied
- * before, and texts. The client library runs where `using` does not (Node 20, browsers): `src/sealed` and `src/client` wipe in a
- * `finally`.
+ * before, and texts. The client library runs where `using` does not (Node 20, browsers): what it is built from wipes in a
+ * `finally`, and its build refuses a `using`.
  */
 import type { Bytes } from "./bytes.ts";
 

@@ -45,6 +45,29 @@ Deno.test("no test says how long a thing may take", async () => {
   assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
 });
 
+Deno.test("a source file that a comment names is there", async () => {
+  const files = await sources(["src", "runner", "tests", "scripts", "bench"]);
+  const paths = [...files.keys(), "main.ts"];
+  const named = (text: string) =>
+    [...text.matchAll(/\/\*\*[^]*?\*\/|(?<!:)\/\/[^\n]*/g)].flatMap(([comment]) =>
+      comment.match(/(?<![\w./-])(?:[\w.-]+\/)*[\w-]+\.ts\b/g) ?? []
+    );
+  const isThere = (name: string) => {
+    const end = name.replace(/^(\.\.?\/)+/, "");
+    return paths.some((path) => path === end || path.endsWith(`/${end}`));
+  };
+  files.delete("tests/house_test.ts"); // its own examples
+  const missing = [...files].flatMap(([path, text]) =>
+    named(text).filter((name) => !isThere(name)).map((name) => `${path}: ${name}`)
+  );
+  assert.deepEqual(missing, []);
+  assert.deepEqual(named("/** See a/b.ts, c.ts. */ x // d.ts\n'e.ts' http://f.ts"), [
+    "a/b.ts",
+    "c.ts",
+    "d.ts",
+  ]);
+});
+
 /** Exports for others than the product itself, and for whom. */
 const FOR_OTHERS: { readonly [name: string]: string } = {
   "src/keys/stores/memory.ts MemoryStore": "a store for tests and embedders",

@@ -1,2 +1,3 @@
+/** The API inside the runner, without what its dialects are made of. */
 export { type Api, type ApiOptions, type CallContext, makeApi } from "./app.ts";
 export type { ModelDefaults } from "./request.ts";

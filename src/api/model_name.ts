@@ -1,6 +1,6 @@
 /**
  * A model's name: Ollama's grammar, and the one canonical form, which store, key document and runner compare and which a
- * client authenticates (docs/wire.md; vectors in tests/vectors/model_names.json).
+ * client authenticates (docs/wire.md; vectors in tests/vectors/model_name.json).
  *
  * ```
  * [[host "/"] namespace "/"] model [":" tag]

@@ -1,7 +1,6 @@
 /**
- * `secllama run MODEL [PROMPT]`: one answer to the terminal, or a conversation. Speaks plaintext to the proxy on loopback,
- * which seals; the prompt comes from the terminal, standard input or argv as the user chose (argv is visible to others of the same
- * machine's users on some systems: help says so).
+ * `secllama run MODEL [PROMPT]`: one answer to the terminal, or a conversation. Asks the proxy on loopback, which seals, or a
+ * paired gateway, sealed from here. The prompt comes from the terminal, standard input or argv, as the user chose.
  */
 import { fstatSync } from "node:fs";
 import { readError } from "../api/errors.ts";

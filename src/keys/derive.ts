@@ -10,7 +10,7 @@ export function derive(key: Bytes, info: string, length: number): Promise<Bytes>
   return Promise.resolve(hkdf(key, info, length));
 }
 
-/** The key that wraps a random key per conversation. */
+/** The key that wraps short secrets; see keyset/wrap.ts. */
 export function deriveStorage(masterKey: Bytes): Promise<Bytes> {
   return derive(masterKey, "secllama/storage/v1", 32);
 }

@@ -1,6 +1,6 @@
 /**
- * Where a running gateway or proxy gets its PSKs from. A source hands out rings of PSKs and generations, never a master key; it
- * rereads the keyset when the manifest's generation moves, so a rotation by another process needs no restart.
+ * Opens the key source of a running gateway or proxy: over the keyset in a store, or one key from elsewhere. It rereads the
+ * keyset when the manifest's generation moves, so a rotation by another process needs no restart. It never hands out a master key.
  */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /**
  * Classic BPF, as far as seccomp uses it (Linux filter.h, Documentation/userspace-api/seccomp_filter.rst): instructions
- * with symbolic jump targets, their encoding and a printed form. Pure; installing a program is `seccomp.ts`'s.
+ * with symbolic jump targets, and their encoding. Pure; installing a program is `seccomp.ts`'s.
  */
 import type { Bytes } from "../bytes.ts";
 

@@ -1,6 +1,6 @@
 /**
- * A program that is a table of system calls: steps as data, their printed form, and the executable that makes them. Pure;
- * numbers and addresses are settled here, and the machine code that walks the table is `interpreter_code.ts`.
+ * A program that is a table of system calls: steps as data, and the executable that makes them. Pure;
+ * numbers and addresses are settled here, and the machine code that walks the table is `syscall_interpreter.ts`.
  *
  * The executable is a static ELF file (elf(5)) of two segments: code, which is the same for every table, and data.
  */

@@ -1,10 +1,10 @@
 /**
- * Wrapping: sealing a short random secret (a conversation's key) under the storage key of the active master key.
+ * Wrapping: sealing a short secret (the key of the TLS authority, of a history) under the storage key of the active master key.
  * Rotation re-wraps these and leaves what they encrypt as it is.
  *
  *   "SLW1" | kid[8] | nonce[12] | AES-256-GCM ciphertext | tag[16]      AAD = "SLW1" | kid | context
  *
- * The context says what the secret is for (a conversation's id); a wrapped secret opens under no other. Nonces are
+ * The context says what the secret is for; a wrapped secret opens under no other. Nonces are
  * random: NIST SP 800-38D allows 2^32 of them under one key, which the reminder in reminder.ts stays far below.
  */
 import { type Bytes, concat, fromHex, toHex, utf8 } from "../../bytes.ts";
