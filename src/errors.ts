@@ -18,6 +18,8 @@ export const EXIT = {
   alreadyInitialised: 7,
   lockBusy: 8,
   refused: 9,
+  /** Of `doctor` only: nothing failed, but something was not run. */
+  notJudged: 10,
 } as const;
 
 /** code → [HTTP status, exit code]. One row each; a new error is a new row. */

@@ -71,7 +71,6 @@ Deno.test("a source file that a comment names is there", async () => {
 /** Exports for others than the product itself, and for whom. */
 const FOR_OTHERS: { readonly [name: string]: string } = {
   "src/keys/stores/memory.ts MemoryStore": "a store for tests and embedders",
-  "src/escape/channels/list.ts CHANNEL_ATTACKS": "the matrix of attacks in docs",
 };
 
 const EXPORT =

@@ -4,6 +4,7 @@ import type { KeyFacts } from "../keys/mod.ts";
 import type { Measured } from "../supervisor/isolation.ts";
 import type { GpuStatus } from "../supervisor/gpu.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
+import { judgeSettings, type Switches } from "./findings.ts";
 
 export interface BannerFacts {
   readonly config: Config;
@@ -29,7 +30,8 @@ export function bannerOf(facts: BannerFacts): Banner {
     rows: [...serverRows(facts), ...modelRows(facts, measured)],
     warnings: [
       ...facts.keys.warnings,
-      ...switchedOff(facts.config),
+      ...judgeSettings(configured(facts.config)).filter(({ result }) => result !== "holds")
+        .map(({ name, observed }) => `${name} is ${observed}`),
       ...(measured?.warnings ?? []),
     ],
   };
@@ -73,27 +75,12 @@ function modelRows({ gpu, loaded }: BannerFacts, measured: Measured | undefined)
   ];
 }
 
-/** Protections that the operator switched off: none of it is to be silent. */
-function switchedOff(config: Config): string[] {
-  const warnings: string[] = [];
-  if (!config.enableEncryption) {
-    warnings.push(
-      "encryption is off (SECLLAMA_ENABLE_ENCRYPTION=false): the gateway serves plaintext",
-    );
-  }
-  if (!config.enableSandbox) {
-    warnings.push(
-      "the sandbox is off (SECLLAMA_ENABLE_SANDBOX=false): models run with your rights and your network",
-    );
-  } else if (!config.strictNetworkIsolation) {
-    warnings.push(
-      "strict isolation is off (SECLLAMA_STRICT_NETWORK_ISOLATION=false): a weaker sandbox is accepted",
-    );
-  }
-  if (config.allowModelManagement) {
-    warnings.push(
-      "model management is on (SECLLAMA_ALLOW_MODEL_MANAGEMENT=true): this user's programs may pull, create and delete models",
-    );
-  }
-  return warnings;
+/** The settings in force, as the judge reads them. */
+export function configured(config: Config): Switches {
+  return {
+    encryption: config.enableEncryption,
+    sandbox: config.enableSandbox,
+    strict: config.strictNetworkIsolation,
+    modelManagement: config.allowModelManagement,
+  };
 }

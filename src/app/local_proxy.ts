@@ -195,7 +195,7 @@ export async function refuseTakenPort({ hostname, port }: LocalProxy): Promise<v
 }
 
 /** What listens there, where it says so by itself. Asked for nothing that is anybody's. */
-async function holderOf(
+export async function holderOf(
   { hostname, port }: Pick<LocalProxy, "hostname" | "port">,
 ): Promise<"secllama" | "ollama" | "unknown"> {
   try {

@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import type { Settings } from "../config/settings.ts";
 import { SecLlamaError } from "../errors.ts";
+import { Activity } from "../gateway/activity.ts";
 import type { ModelManagement } from "../gateway/management.ts";
 import { type KeySource, type KeySourceOptions, openKeySource } from "../keys/mod.ts";
 import { type Logger, makeLogger } from "../log.ts";
@@ -23,6 +24,7 @@ import { permissionLabels, revokePermissions } from "./permissions.ts";
 import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
 import type { ReadyFacts } from "./ready_line.ts";
 import type { HandedKeys } from "./handover.ts";
+import { announceServe } from "./serve_announcement.ts";
 import { Shutdown } from "./shutdown.ts";
 
 export interface ServeOptions {
@@ -54,7 +56,8 @@ export interface RunningServe {
  */
 export async function startServe(options: ServeOptions): Promise<RunningServe> {
   const { config, dataDir } = options.settings;
-  const logger = makeLogger({ role: "gateway", level: config.logLevel });
+  const activity = new Activity();
+  const logger = activity.noting(makeLogger({ role: "gateway", level: config.logLevel }));
   await ensureDataDirectory(dataDir);
   const probing = probeSandbox(options);
   const shutdown = new Shutdown();
@@ -75,7 +78,8 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       logger,
       version: VERSION,
       management,
-      keyBackend: keys.backend,
+      keys,
+      activity,
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(
@@ -86,6 +90,12 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
           keys,
           async () => isApart(listen) ? (await openLocalGateway(facts, shutdown)).url : gateway.url,
         ),
+    );
+    shutdown.add(
+      await announceServe(dataDir, {
+        gateway: gateway.url,
+        proxyPort: proxyUrl === undefined ? null : Number(new URL(proxyUrl).port),
+      }),
     );
     revokePermissions();
     logger.info("ready", { port: gateway.port });

@@ -1,70 +1,101 @@
 /**
- * `secllama doctor`: does on this machine what `serve` would do, and shows what was measured: a runner in a fresh sandbox with
- * its layers and its own attack on live listeners, the whole attack list, the key store, the model store, the ports, the versions.
- * It makes no key and changes nothing. Exit 0 only if all holds.
+ * `secllama doctor`: judges the `serve` that runs, by what it measures of itself now, and where none runs does what one would do. Then
+ * makes the whole attack list from inside a fresh sandbox of the same kind, and looks at key store, model store and ports. It makes
+ * no key and changes nothing.
  */
-import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { wipe } from "../secret.ts";
-import { openKeySource } from "../keys/mod.ts";
-import { chooseBackend } from "../keys/stores/backend.ts";
-import { silentLogger } from "../log.ts";
-import { openSandbox } from "../supervisor/isolation.ts";
-import { Supervisor } from "../supervisor/supervisor.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
+import { configured } from "../app/banner.ts";
+import {
+  type Finding,
+  judgeRunner,
+  judgeSettings,
+  type Switches,
+  switchesOf,
+  type Verdict,
+  verdictOf,
+} from "../app/findings.ts";
+import { findServes, type FoundServe } from "../app/running_serve.ts";
+import type { Settings } from "../config/settings.ts";
 import { VERSION } from "../version.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { attackChecks } from "./doctor_attacks.ts";
-import type { Installation } from "../app/installation.ts";
-import { openModelStore } from "../app/model_store.ts";
-import type { Settings } from "../config/settings.ts";
-import { openGpu } from "../supervisor/gpu.ts";
+import { keyCheck, portChecks, storeCheck, versionCheck } from "./doctor_surroundings.ts";
+import { runnerChecks } from "./doctor_runner.ts";
 import { installationFor } from "./installation.ts";
-import { readSettings } from "./settings.ts";
+import { ASKED_PROXY_OPTION, readSettings } from "./settings.ts";
 
-export interface Check {
-  readonly name: string;
-  /** `note`: not a failure, but worth knowing. */
-  readonly result: "holds" | "fails" | "note";
+export interface Check extends Finding {
   /** Of an attack: what was to come of it. */
   readonly expected?: string;
-  readonly observed: string;
   /** Of an attack: the layer that it met first. */
   readonly stoppedBy?: string;
-  readonly hint?: string;
+  /** Of an attack that no layer stops which every machine has: strict mode does not promise that it is stopped. */
+  readonly limit?: boolean;
 }
+
+/** What `doctor --json` prints; docs/doctor.md has its fields. */
+interface Report {
+  readonly schema: 1;
+  readonly version: string;
+  readonly verdict: Verdict;
+  /** Of what was judged: the running serves, or none. */
+  readonly serves: readonly { readonly at: string; readonly judged: boolean }[];
+  readonly checks: readonly Check[];
+  readonly limits: readonly Check[];
+}
+
+const EXIT_OF: { readonly [verdict in Verdict]: number } = {
+  holds: EXIT.ok,
+  fails: EXIT.refused,
+  "not judged": EXIT.notJudged,
+};
 
 export const doctorCommand: Command = {
   path: ["doctor"],
-  summary: "Measure this machine: sandbox, attacks, key store, model store, ports",
-  options: JSON_OPTION,
+  summary: "Judge the serve that runs, or this machine: sandbox, attacks, key store, ports",
+  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION },
   details:
-    `Starts a runner as serve would, reads what holds it, and then makes every attack of the list from the runner's place.
-Of each attack it shows what was expected, what was observed, and the layer that the attack met first.
-Exit code 0 only if everything holds, else 9.`,
+    `Where a serve of this data folder runs, that one is judged: its settings, its runners, their layers. Where none
+runs, a runner is started as serve would. Then every attack of the list is made from a runner's place in a fresh sandbox of
+the same kind. Of each attack it shows what was expected, what was observed, and the layer that the attack met first.
+Exit codes: 0 all holds · 9 something does not hold · 10 nothing failed, but something was not run: of that nobody knows`,
   async run(context) {
-    const { tui } = context;
+    const { tui, signal } = context;
     const settings = await readSettings(context);
+    const { proxyPort: port } = settings.config;
+    const proxy = { hostname: "127.0.0.1", port, dataDir: settings.dataDir };
+    const serves = await findServes(proxy, signal);
     const installation = installationFor(context);
-    const sandbox = await sandboxChecks(installation, settings);
+    const switches = switchesInForce(serves, settings);
+    const live = serves.some(({ status }) => !(status instanceof Error) && status.runners.length);
+    const checks: Check[] = [
+      ...serves.length === 0 ? freshChecks(settings) : serves.flatMap(serveChecks),
+      ...live ? [] : await runnerChecks({ installation, settings, switches }),
+    ];
     endIfCancelled(context);
-    const attacks = await attackChecks(installation, settings);
+    const attacks = await attackChecks(installation, switches, settings);
     // Ctrl-C reaches the attackers too: what then seems to fail says nothing of the sandbox.
     endIfCancelled(context);
-    const checks = [
-      ...settingChecks(settings),
-      ...sandbox,
-      ...attacks,
+    checks.push(
+      ...attacks.filter(({ limit }) => limit !== true),
+      await storeCheck(settings, installation),
       await keyCheck(context),
-      ...portChecks(settings),
+      ...await portChecks(settings, serves),
       versionCheck(),
-    ];
-    const holds = checks.every((c) => c.result !== "fails");
-    if (flag(context, "json")) {
-      tui.json({ schema: 1, version: VERSION, holds, checks });
-    } else {
-      for (const line of lines(checks)) tui.out(line);
-      tui.out(holds ? "all holds" : "not everything holds");
-    }
-    return holds ? EXIT.ok : EXIT.refused;
+    );
+    const limits = attacks.filter(({ limit }) => limit === true);
+    const verdict = verdictOf(checks);
+    const report: Report = {
+      schema: 1,
+      version: VERSION,
+      verdict,
+      serves: serves.map(({ at, status }) => ({ at, judged: !(status instanceof Error) })),
+      checks,
+      limits,
+    };
+    if (flag(context, "json")) tui.json(report);
+    else for (const line of reportLines(report)) tui.out(line);
+    return EXIT_OF[verdict];
   },
 };
 
@@ -72,8 +103,61 @@ function endIfCancelled({ signal }: CommandContext): void {
   if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
 }
 
-/** One line a check; attacks in columns under a heading. */
-function lines(checks: readonly Check[]): string[] {
+/** The settings of the serve that runs; of several the weakest. Where none could be asked, those that a new one would have. */
+function switchesInForce(serves: readonly FoundServe[], { config }: Settings): Switches {
+  const running = serves.flatMap(({ status }) =>
+    status instanceof Error ? [] : [switchesOf(status)]
+  );
+  if (running.length === 0) return configured(config);
+  return {
+    encryption: running.every(({ encryption }) => encryption),
+    sandbox: running.every(({ sandbox }) => sandbox),
+    strict: running.every(({ strict }) => strict),
+    modelManagement: running.some(({ modelManagement }) => modelManagement),
+  };
+}
+
+function freshChecks({ config, dataDir }: Settings): Check[] {
+  return [
+    {
+      name: "serve",
+      result: "note",
+      observed: `none runs from ${dataDir}; what follows is what one would be`,
+    },
+    ...judgeSettings(configured(config)).map((finding) => named("setting", finding)),
+  ];
+}
+
+function serveChecks({ at, pid, status }: FoundServe): Check[] {
+  const name = `serve at ${at}`;
+  if (status instanceof SecLlamaError) {
+    const { message, hint } = status;
+    return [{
+      name,
+      result: "not run",
+      observed: `it could not be asked, so nobody knows what it enforces: ${message}`,
+      ...(hint ? { hint } : {}),
+    }];
+  }
+  return [
+    {
+      name,
+      result: "note",
+      observed: `pid ${pid ?? status.process.pid}, version ${status.version}; it is what is judged`,
+    },
+    ...judgeSettings(switchesOf(status)).map((finding) => named(name, finding)),
+    ...status.runners.flatMap((runner) =>
+      judgeRunner(runner).map((finding) => named(`${name}: ${runner.model}`, finding))
+    ),
+  ];
+}
+
+function named(prefix: string, finding: Finding): Check {
+  return { ...finding, name: `${prefix}: ${finding.name}` };
+}
+
+/** One line a check, attacks in columns under a heading; then what it comes to, and last what no layer here stops. */
+export function reportLines({ checks, limits, verdict }: Omit<Report, "schema">): string[] {
   const attacks = checks.filter((check) => check.stoppedBy !== undefined);
   const width = (text: (check: Check) => string, heading: string) =>
     Math.max(heading.length, ...attacks.map((check) => text(check).length));
@@ -83,9 +167,9 @@ function lines(checks: readonly Check[]): string[] {
     width((c) => c.observed, "observed"),
   ];
   const row = (result: string, ...cells: string[]) =>
-    [result.padEnd(6), ...cells.map((cell, i) => cell.padEnd(columns[i] ?? 0))].join("  ")
+    [result.padEnd(7), ...cells.map((cell, i) => cell.padEnd(columns[i] ?? 0))].join("  ")
       .trimEnd();
-  return checks.flatMap((check) => {
+  const line = (check: Check): string[] => {
     const { name, result, observed, hint } = check;
     if (check.stoppedBy !== undefined) {
       return [
@@ -94,163 +178,35 @@ function lines(checks: readonly Check[]): string[] {
       ];
     }
     return [
-      `${result.padEnd(6)} ${name}: ${observed}`,
-      ...(hint ? [`       hint: ${hint}`] : []),
+      `${result.padEnd(7)}  ${name}: ${observed}`,
+      ...(hint ? [`         hint: ${hint}`] : []),
     ];
-  });
-}
-
-function versionCheck(): Check {
-  const { deno, v8 } = Deno.version;
-  return {
-    name: "versions",
-    result: "note",
-    observed: `secllama ${VERSION}, deno ${deno}, v8 ${v8}, ${Deno.build.target}`,
   };
+  return [
+    ...checks.flatMap(line),
+    ...lastLines(checks, verdict),
+    ...(limits.length === 0 ? [] : [
+      "",
+      "limits of this machine (strict mode does not promise these):",
+      ...limits.map(({ name, observed, stoppedBy }) => `  ${name}: ${observed}; ${stoppedBy}`),
+    ]),
+  ];
 }
 
-function settingChecks({ config }: Settings): Check[] {
-  return ([
-    ["encryption", "SECLLAMA_ENABLE_ENCRYPTION", config.enableEncryption],
-    ["sandbox", "SECLLAMA_ENABLE_SANDBOX", config.enableSandbox],
-    ["strict isolation", "SECLLAMA_STRICT_NETWORK_ISOLATION", config.strictNetworkIsolation],
-  ] as const).map(([name, variable, on]) => ({
-    name: `setting: ${name}`,
-    result: on ? "holds" : "fails",
-    observed: on ? "on" : `off (${variable}=false)`,
-  }));
-}
-
-/** A runner of the demo model as `serve` starts it, with a key in memory. */
-async function sandboxChecks(
-  installation: Installation,
-  settings: Settings,
-): Promise<Check[]> {
-  const { config, dataDir } = settings;
-  const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
-  let supervisor: Supervisor | undefined;
-  const checks: Check[] = [];
-  try {
-    const models = await openModelStore(settings, installation);
-    const rows = await models.list();
-    const broken = rows.filter((row) => row.problem !== undefined);
-    checks.push({
-      name: "model store",
-      result: broken.length === 0 ? "holds" : "fails",
-      observed: `${rows.length} models, ${broken.length} unusable`,
-      ...(broken.length > 0 ? { hint: "to check each file, run: secllama verify" } : {}),
-    });
-    const sandbox = await openSandbox({
-      files: await installation.runnerFiles(config),
-      mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
-    });
-    checks.push({ name: "this machine", result: "note", observed: sandbox.platform.facts });
-    const gpu = await openGpu(config, sandbox);
-    supervisor = new Supervisor({
-      config,
-      models,
-      keys,
-      sandbox,
-      gpu,
-      logger: silentLogger,
-      version: VERSION,
-    });
-    const started = performance.now();
-    const { model } = await supervisor.acquire("demo");
-    checks.push({
-      name: "runner",
-      result: "holds",
-      observed: `${model.name} loaded and proven in ${Math.round(performance.now() - started)} ms`,
-    });
-    const { used, reason } = gpu.status();
-    checks.push({
-      name: "GPU",
-      result: "note",
-      observed: used === "none" ? `none: ${reason}` : `${used}, inside the sandbox`,
-    });
-    const { layers, attacks, warnings } = model.isolation.measureNow();
-    for (const { layer, state, observed } of layers) {
-      checks.push({
-        name: `layer: ${layer}`,
-        result: state === "enforced" ? "holds" : state === "not planned" ? "note" : "fails",
-        observed: `${state}, ${observed}`,
-      });
-    }
-    checks.push(
-      ...warnings.map((observed): Check => ({ name: "isolation", result: "fails", observed })),
-    );
-    checks.push({
-      name: "attack on live listeners",
-      result: attacks?.held ? "holds" : "fails",
-      observed: attacks === null
-        ? "not made: the sandbox is off"
-        : attacks.held
-        ? `${attacks.attempted} ways out tried by native code, each refused, no listener reached`
-        : attacks.problems.join("; "),
-    });
-  } catch (error) {
-    const e = toSecLlamaError(error);
-    checks.push({
-      name: "runner",
-      result: "fails",
-      observed: e.message,
-      ...(e.hint ? { hint: e.hint } : {}),
-    });
-  } finally {
-    await supervisor?.stop();
-    keys[Symbol.dispose]();
-  }
-  return checks;
-}
-
-/** Looks at the store that `serve` would use; makes no key. */
-async function keyCheck(context: CommandContext): Promise<Check> {
-  try {
-    const chosen = await chooseBackend({ env: context.env, interactive: false });
-    if (chosen.kind === "fixed") {
-      wipe(chosen.key);
-      return {
-        name: "key",
-        result: "note",
-        observed: `from ${chosen.backend}, not from a key store`,
-      };
-    }
-    const status = await chosen.store.probe();
-    const ok = status.reachable && !status.locked && status.encryptedAtRest !== "no";
-    return {
-      name: `key store (${chosen.store.backend})`,
-      // Without a store `serve` asks for another source by name, so its absence is no weakness by itself.
-      result: ok ? "holds" : status.reachable ? "fails" : "note",
-      observed: status.reachable
-        ? `reachable, ${
-          status.locked ? "locked" : "unlocked"
-        }, encrypted at rest: ${status.encryptedAtRest}`
-        : `not reachable${status.reason ? `: ${status.reason}` : ""}`,
-      ...(status.hint ? { hint: status.hint } : {}),
-    };
-  } catch (error) {
-    const e = toSecLlamaError(error);
-    return {
-      name: "key",
-      result: "fails",
-      observed: e.message,
-      ...(e.hint ? { hint: e.hint } : {}),
-    };
-  }
-}
-
-/** Whether the two ports are free, or taken (by a running `serve`, most likely). */
-function portChecks({ config }: Settings): Check[] {
-  return ([["gateway", config.port], ["proxy", config.proxyPort]] as const).map(([name, port]) => {
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return { name: `port ${port} (${name})`, result: "note", observed: "free" };
-    } catch {
-      return {
-        name: `port ${port} (${name})`,
-        result: "note",
-        observed: "in use; a running serve, or another program",
-      };
-    }
-  });
+function lastLines(checks: readonly Check[], verdict: Verdict): string[] {
+  const names = (result: Finding["result"]) =>
+    checks.filter((check) => check.result === result).map(({ name }) => name);
+  const few = (list: readonly string[]) =>
+    list.slice(0, 5).join(", ") + (list.length > 5 ? ` and ${list.length - 5} more` : "");
+  const failed = names("fails");
+  const unknown = names("not run");
+  return [
+    ...(failed.length > 0 ? [`does not hold: ${few(failed)}`] : []),
+    ...(unknown.length > 0 ? [`not run: ${few(unknown)}`] : []),
+    {
+      holds: "all holds",
+      fails: "not everything holds",
+      "not judged": 'nothing failed, but not everything was run: that is no "holds"',
+    }[verdict],
+  ];
 }

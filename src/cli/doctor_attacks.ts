@@ -1,34 +1,59 @@
 /** The doctor's table of attacks: each made from the runner's place, what came of it, and which layer it met. */
 import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../escape/run/all_attacks.ts";
-import { makeMeetingFile, tryChannels } from "../escape/run/channel_run.ts";
+import { CHANNEL_ATTACKS } from "../escape/channels/list.ts";
+import { makeMeetingFile, type Parties, tryChannels } from "../escape/run/channel_run.ts";
+import type { Judgement, Verdict } from "../escape/run/judge.ts";
 import { openToAll, startOrdinary } from "../escape/run/ordinary.ts";
 import { stoppedBy } from "../escape/run/stopped_by.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { openSandbox, runnerTarget } from "../supervisor/isolation.ts";
 import type { Check } from "./doctor.ts";
 import type { Installation } from "../app/installation.ts";
+import type { Result, Switches } from "../app/findings.ts";
 import type { Settings } from "../config/settings.ts";
+
+const NO_ATTACKER = "the attacker was never in its place";
+
+const RESULT_OF: { readonly [verdict in Verdict]: Result } = {
+  out: "fails",
+  blocked: "holds",
+  killed: "holds",
+  "not run": "not run",
+};
+
+/** Where a side of the channels does not start, none of them was tried; the other attacks were. */
+async function channelsOrReason(parties: Parties): Promise<Map<string, Judgement>> {
+  try {
+    return await tryChannels(parties);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message.split("\n")[0]! : "they did not start";
+    return new Map(
+      CHANNEL_ATTACKS.map((name) => [name, { verdict: "not run", detail, step: "", errno: "" }]),
+    );
+  }
+}
 
 /** Every attack of the list, with the attacker in the runner's place and a model that answers before and after. */
 export async function attackChecks(
   installation: Installation,
+  switches: Switches,
   { config }: Settings,
 ): Promise<Check[]> {
   const note = (result: Check["result"], observed: string): Check[] => [
     { name: "attacks", result, observed },
   ];
-  if (!config.enableSandbox) return note("fails", "not made: the sandbox is off");
+  if (!switches.sandbox) return note("not run", "not made: the sandbox is off");
   if (Deno.build.os !== "linux") return note("note", "the whole list is made on Linux only");
   const files = await installation.runnerFiles(config);
   const demo = await installation.demoModel();
-  if (demo === undefined) return note("fails", "not made: there is no demo model");
+  if (demo === undefined) return note("not run", "not made: there is no demo model");
   const folder = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
   try {
     await Deno.chmod(folder, 0o755);
     const meeting = `${folder}/meeting.bin`;
     makeMeetingFile(meeting);
     using attacker = await installation.attacker(files);
-    const mode = { sandbox: true, strict: config.strictNetworkIsolation };
+    const mode = { sandbox: true, strict: switches.strict };
     const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
     // One file more, as an adapter would be: what a runner and others could meet over.
     const seen = { adapterPaths: [meeting] };
@@ -40,7 +65,7 @@ export async function attackChecks(
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
     });
-    const channels = await tryChannels({
+    const channels = await channelsOrReason({
       lockdown: true,
       file: { host: meeting, inside: plan.pathMap(meeting) },
       async runner(options) {
@@ -65,24 +90,31 @@ export async function attackChecks(
       ...rows.map((row) => attackCheck(row, grouped)),
       {
         name: "files of the host",
-        result: table.changed.length === 0 ? "holds" : "fails",
-        observed: table.changed.length === 0
+        result: table.changed.length > 0 ? "fails" : table.started ? "holds" : "not run",
+        observed: table.changed.length > 0
+          ? `changed: ${table.changed.join(", ")}`
+          : table.started
           ? "none changed"
-          : `changed: ${table.changed.join(", ")}`,
+          : NO_ATTACKER,
       },
       {
         name: "inference between the attacks",
-        result: table.inferred ? "holds" : "fails",
-        observed: table.inferred ? "the model wrote before and after" : "the model wrote nothing",
+        result: table.inferred ? "holds" : table.started ? "fails" : "not run",
+        observed: table.inferred
+          ? "the model wrote before and after"
+          : table.started
+          ? "the model wrote nothing"
+          : NO_ATTACKER,
       },
     ];
   } catch (error) {
-    const e = toSecLlamaError(error);
+    // No attacker came to its place: that says nothing of what it would have met there.
+    const { message, hint } = toSecLlamaError(error);
     return [{
       name: "attacks",
-      result: "fails",
-      observed: e.message,
-      ...(e.hint ? { hint: e.hint } : {}),
+      result: "not run",
+      observed: `not made: ${message}`,
+      ...(hint ? { hint } : {}),
     }];
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -92,11 +124,12 @@ export async function attackChecks(
 function attackCheck(row: AttackRow, grouped: boolean): Check {
   const out = row.verdict === "out";
   const detail = row.detail.replace(/\/\S*secllama-attack-[0-9a-f]+/, "…"); // the folder of this one run
-  // The one that only a cgroup stops, which no one is required to have.
+  // The one that only a cgroup stops, which strict mode does not require.
   const excused = out && row.onlyByCgroup && !grouped;
   return {
     name: `attack: ${row.attack}`,
-    result: excused ? "note" : out ? "fails" : "holds",
+    result: excused ? "note" : RESULT_OF[row.verdict],
+    ...(excused ? { limit: true } : {}),
     expected: "refused",
     observed: out ? `GOT OUT, ${detail}` : detail || row.verdict,
     stoppedBy: excused ? "nothing: no cgroup can be made here" : stoppedBy(row.attack, row),

@@ -17,6 +17,7 @@ const EXIT_MEANING: { readonly [name in keyof typeof EXIT]: string } = {
   alreadyInitialised: "There is a key already.",
   lockBusy: "Another process is changing the keys.",
   refused: "Refused: what was asked for would weaken a protection, or one is missing.",
+  notJudged: "doctor only: nothing failed, but something was not run",
 };
 
 /** secllama(1) in man(7) macros. */

@@ -38,7 +38,10 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   app.use("*", crossOrigin(config.allowedOrigins));
   const gate = new ProofGate({
     proofKey: (id) => context.supervisor.proofKey(id),
-    onProven: (id) => context.supervisor.proven(id),
+    onProven(id) {
+      context.activity.came(id);
+      context.supervisor.proven(id);
+    },
     required: context.remote,
   });
   app.use("*", gate.middleware());

@@ -1,8 +1,10 @@
 /** What every route of the gateway answers from, and the one word that it says of its isolation. */
 import type { Config } from "../config/config.ts";
+import type { KeyFacts } from "../keys/mod.ts";
 import type { Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { Activity } from "./activity.ts";
 import type { ModelManagement } from "./management.ts";
 
 export interface GatewayContext {
@@ -11,8 +13,10 @@ export interface GatewayContext {
   readonly models: ModelStore;
   readonly logger: Logger;
   readonly version: string;
-  /** Where the key lives, in words; for the status. */
-  readonly keyBackend: string;
+  /** Of the host's keys what may be told. */
+  readonly keys: Pick<KeyFacts, "backend" | "active" | "warnings">;
+  /** What it remembers of its run. */
+  readonly activity: Activity;
   /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
   readonly remote: boolean;
   /** Only where the operator turned model management on. */

@@ -3,6 +3,7 @@ import { loadConfig } from "../config/config.ts";
 import { silentLogger } from "../log.ts";
 import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
 import { deriveProofKey } from "../sealed/psk.ts";
+import { Activity } from "./activity.ts";
 import { makeGatewayApp } from "./app.ts";
 import type { GatewayContext } from "./context.ts";
 
@@ -23,7 +24,8 @@ async function deleteThrough(remote: boolean): Promise<{ status: number; removed
     models: { remove: (name: string) => Promise.resolve(void removed.push(name)) },
     logger: silentLogger,
     version: "0",
-    keyBackend: "memory",
+    keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
+    activity: new Activity(),
     remote,
     management: { isOwn: () => true, pull: () => Promise.reject(), maxBytes: 1 },
   } as unknown as GatewayContext;

@@ -14,6 +14,8 @@ export interface KeyFacts {
   readonly backend: Backend;
   /** One line: "key 0011223344556677 in the Secret Service key store". */
   readonly describe: string;
+  /** The key that new exchanges are under now, and when it was made, unix ms; null: nobody knows, it came from outside. */
+  readonly active: { readonly kid: string; readonly createdMs: number | null };
   /** What the user should know before relying on it, one line each. */
   readonly warnings: readonly string[];
   /** Whether the key dies with this process. */

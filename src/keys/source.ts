@@ -109,6 +109,7 @@ class FixedSource implements KeySource {
   readonly warnings: readonly string[];
   readonly describe: string;
   readonly ephemeral: boolean;
+  readonly active: KeySource["active"];
   readonly #key: Bytes;
   readonly #registry: ClientRegistry | undefined;
   readonly #clients: LiveClients | undefined;
@@ -125,6 +126,7 @@ class FixedSource implements KeySource {
     this.#registry = registry;
     this.#clients = registry && new LiveClients(registry);
     this.ephemeral = backend === "memory";
+    this.active = { kid, createdMs: this.ephemeral ? Date.now() : null };
     this.describe = `key ${kid} in ${BACKEND_NAMES[backend]}` +
       (this.ephemeral
         ? `; it dies with this process${reason ? ` (no key store: ${reason})` : ""}`
@@ -250,10 +252,12 @@ class StoreSource implements KeySource {
   readonly #manager: KeyManager;
   readonly #clients: LiveClients;
   readonly #graceMs: number;
+  readonly #atStart: KeySource["active"];
   #cached: { gen: number; keys: RingKey[] } | undefined;
 
   private constructor(
     manager: KeyManager,
+    atStart: KeySource["active"],
     readonly hid: Bytes,
     clientGraceMs: number,
     readonly initialised: boolean,
@@ -261,6 +265,7 @@ class StoreSource implements KeySource {
     readonly warnings: readonly string[],
   ) {
     this.#manager = manager;
+    this.#atStart = atStart;
     this.#graceMs = clientGraceMs;
     this.#clients = new LiveClients(manager.clients());
     this.backend = manager.store.backend;
@@ -299,12 +304,18 @@ class StoreSource implements KeySource {
     const where = BACKEND_NAMES[manager.store.backend];
     return new StoreSource(
       manager,
+      { kid, createdMs: Date.parse(manifest.keys[kid]!.created) },
       hid,
       clientGraceMs ?? DEFAULT_CLIENT_GRACE_MS,
       initialised,
       `key ${kid} in ${where}`,
       warnings,
     );
+  }
+
+  get active(): KeySource["active"] {
+    const { kid, createdMs } = this.#cached?.keys.find((key) => key.active) ?? this.#atStart;
+    return { kid, createdMs };
   }
 
   async changes(): Promise<string> {

@@ -14,6 +14,7 @@ import { dialectOf, type Route, ROUTES, routes, takes } from "../../src/api/rout
 import { sealedFetch } from "../../src/client/mod.ts";
 import { loadConfig } from "../../src/config/config.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../../src/errors.ts";
+import { Activity } from "../../src/gateway/activity.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
 import type { GatewayContext } from "../../src/gateway/context.ts";
 import { serveHardened } from "../../src/http/mod.ts";
@@ -174,7 +175,8 @@ async function withWorld(use: (world: World) => Promise<void>): Promise<void> {
     models,
     logger: silentLogger,
     version: "0",
-    keyBackend: "memory",
+    keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
+    activity: new Activity(),
     remote: false,
   } as unknown as GatewayContext;
   const app = makeGatewayApp(context);

@@ -288,8 +288,8 @@ bothWays("doctor: measures, and fails when a protection is off", async () => {
   try {
     const good = await cli(["doctor", "--json"], { env });
     assert.equal(good.code, 0, good.stdout);
-    const { holds, checks } = JSON.parse(good.stdout);
-    assert.equal(holds, true);
+    const { verdict, checks } = JSON.parse(good.stdout);
+    assert.equal(verdict, "holds");
     for (const name of ["attack on live listeners", "versions", "model store", "GPU"]) {
       assert.ok(checks.some((c: { name: string }) => c.name === name), name);
     }
@@ -301,7 +301,7 @@ bothWays("doctor: measures, and fails when a protection is off", async () => {
     }
     const off = await cli(["doctor"], { env: { ...env, SECLLAMA_ENABLE_SANDBOX: "false" } });
     assert.equal(off.code, 9);
-    assert.match(off.stdout, /fails +setting: sandbox/);
+    assert.match(off.stdout, /fails +setting: the sandbox/);
     const plan = await cli(["sandbox", "plan", "--json"], { env });
     assert.equal(JSON.parse(plan.stdout).level, "full");
     for (const os of ["macos", "windows"]) {

@@ -7,6 +7,7 @@ function cell(value: Cell | undefined): string {
   if (!value) return "";
   if (value.verdict === "out") return "**out**";
   if (value.verdict === "killed") return "killed";
+  if (value.verdict === "not run") return "not run";
   // The error alone: paths and process ids differ from run to run.
   const error = /: (E[A-Z]+|NotCapable|refused|SIG[A-Z]+)$/.exec(value.detail)?.[1];
   return error ? `– ${error}` : "–";

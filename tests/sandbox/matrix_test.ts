@@ -120,6 +120,8 @@ function assertHolds(
   { outside, root }: { outside: ConfigurationResult; root: boolean },
 ): void {
   const out = Object.entries(result.cells).filter(([, c]) => c.verdict === "out").map(([n]) => n);
+  const unknown = Object.entries(result.cells).filter(([, c]) => c.verdict === "not run");
+  assert.deepEqual(unknown, [], `${result.name}: what was not run`);
   // A layer that is left out and lets nothing more through would not be needed: the sets are equal.
   const grouped = result.layers.find((l) => l.layer === "cgroup")?.state === "enforced";
   const ungrouped = [SHARED_MEMORY_BOMB, ...(result.name === "no limits" ? ["thread bomb"] : [])];

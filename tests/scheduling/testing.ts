@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Installation } from "../../src/app/installation.ts";
 import { type Credentials, sealedFetch } from "../../src/client/mod.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
+import { Activity } from "../../src/gateway/activity.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
 import { listenerRules } from "../../src/api/listener_rules.ts";
 import { serveHardened } from "../../src/http/mod.ts";
@@ -83,7 +84,8 @@ export async function withWorld(
     models,
     logger: silentLogger,
     version: "test",
-    keyBackend: keys.backend,
+    keys,
+    activity: new Activity(),
     remote: false,
   });
   const stop = new AbortController();

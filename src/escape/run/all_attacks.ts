@@ -18,6 +18,8 @@ export interface AttackRow extends Judgement {
 
 export interface AttackTable {
   readonly rows: readonly AttackRow[];
+  /** The attacker of the long list was in its place; without it nothing is known of files and model. */
+  readonly started: boolean;
   /** The model wrote text before and after the attacks. */
   readonly inferred: boolean;
   /** Files of the host's that the attacker changed. */
@@ -48,7 +50,12 @@ export async function attackAll(
     for (const { name } of ATTACKS.filter((a) => a.ends)) {
       take(await attackRun.run(start, { attacks: [name], model: null, lockdown: true }), [name]);
     }
-    return { rows, inferred: first.before !== "" && first.after !== "", changed: [...changed] };
+    return {
+      rows,
+      started: first.started,
+      inferred: first.before !== "" && first.after !== "",
+      changed: [...changed],
+    };
   } finally {
     await attackRun.close();
     await Deno.remove(parent, { recursive: true });

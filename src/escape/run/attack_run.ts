@@ -27,6 +27,10 @@ export interface AttackRunOutcome {
 }
 
 export interface AttackRunResult {
+  /** The attacks in the order in which they were to be made. */
+  readonly ordered: readonly string[];
+  /** The attacker said that it was in its place, about to make the first one. */
+  readonly started: boolean;
   /** By the attack's name; an attack that was ordered and is missing here ended the process. */
   readonly outcomes: ReadonlyMap<string, AttackRunOutcome>;
   /** The attacker's stage 2. */
@@ -114,6 +118,8 @@ export class AttackRun {
     const text = JSON.stringify({ ...rest, field: this.field, linger: true }) + "\n";
     writer.write(new TextEncoder().encode(text)).catch(() => {});
     const run = {
+      ordered: order.attacks,
+      started: false,
       outcomes: new Map<string, AttackRunOutcome>(),
       lockdown: [],
       before: "",
@@ -144,6 +150,7 @@ export class AttackRun {
   async #collect(
     stdout: ReadableStream<Uint8Array>,
     run: {
+      started: boolean;
       outcomes: Map<string, AttackRunOutcome>;
       lockdown: readonly OwnReport[];
       before: string;
@@ -159,6 +166,7 @@ export class AttackRun {
       for (const line of lines.filter((l) => l.startsWith("{"))) {
         const message = JSON.parse(line);
         if (message.t === "ready") {
+          run.started = true;
           run.lockdown = ownReports(message.lockdown, "lockdown");
           run.before = message.text;
         } else if (message.t === "attack") run.outcomes.set(message.name, message.outcome);

@@ -3,8 +3,11 @@ import { CORE_DUMP } from "../attacks/kernel.ts";
 import { COUNTED } from "../attacks/network.ts";
 import type { AttackRunResult } from "./attack_run.ts";
 
-/** out: it worked. blocked: it was refused. killed: the kernel ended the process for it. */
-export type Verdict = "out" | "blocked" | "killed";
+/**
+ * out: it worked. blocked: it was refused. killed: the kernel ended the process for it. not run: it was never tried, which says
+ * nothing of the sandbox.
+ */
+export type Verdict = "out" | "blocked" | "killed" | "not run";
 
 export interface Judgement {
   readonly verdict: Verdict;
@@ -28,6 +31,8 @@ function endedBySignal(run: AttackRunResult): boolean {
 
 /** Judges attack `name` of a run. */
 export function judge(name: string, run: AttackRunResult): Judgement {
+  const reason = whyNotRun(name, run);
+  if (reason !== undefined) return { verdict: "not run", detail: reason, step: "", errno: "" };
   if (name === CORE_DUMP) {
     const core = run.changed.find((file) => file.startsWith("core"));
     const detail = core ?? `no file, ${run.signal ?? run.code}`;
@@ -52,4 +57,19 @@ export function judge(name: string, run: AttackRunResult): Judgement {
     return { verdict: out ? "out" : "blocked", detail, step, errno };
   }
   return { verdict: outcome.out ? "out" : "blocked", detail, step, errno };
+}
+
+/**
+ * Why an attack was not tried: the attacker never came to its place, or ended at an earlier attack. A listener that was reached
+ * all the same outweighs that.
+ */
+function whyNotRun(name: string, run: AttackRunResult): string | undefined {
+  const counted = COUNTED.get(name);
+  if (run.outcomes.has(name) || (counted !== undefined && (run.hits[counted] ?? 0) > 0)) {
+    return undefined;
+  }
+  const end = run.signal === null ? `code ${run.code}` : run.signal;
+  if (!run.started) return `the attacker ended before its first attack (${end})`;
+  const ended = run.ordered.find((other) => !run.outcomes.has(other));
+  return ended === name ? undefined : `the attacker ended at "${ended}" (${end})`;
 }

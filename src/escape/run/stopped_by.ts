@@ -39,6 +39,7 @@ const BY_NAME: { readonly [attack: string]: string } = {
 /** "nothing" for an attack that got out; "the kernel" where no layer of ours gives such an answer. */
 export function stoppedBy(attack: string, { verdict, step, errno }: Judgement): string {
   if (verdict === "out") return "nothing";
+  if (verdict === "not run") return "–";
   const known = BY_NAME[attack] ?? BY_ERROR[errno];
   if (known !== undefined) return known;
   const call = step === "executable memory" ? "mmap" : step;

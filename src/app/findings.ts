@@ -1,0 +1,124 @@
+/**
+ * The judge of what protects a SecLlama: one for `serve`'s banner, `secllama status` and `secllama doctor`. It is given settings in
+ * force and what was measured, and says of each what it comes to. Prints nothing.
+ */
+import type { SecurityStatus } from "../gateway/security_status.ts";
+import type { Measured } from "../supervisor/isolation.ts";
+
+/**
+ * `holds`: measured, and as it is to be. `fails`: measured, and not. `not run`: nobody knows, since it was not measured; this is
+ * neither of the two. `note`: worth knowing, and nothing that strict mode promises.
+ */
+export type Result = "holds" | "fails" | "not run" | "note";
+
+export interface Finding {
+  readonly name: string;
+  readonly result: Result;
+  readonly observed: string;
+  readonly hint?: string;
+}
+
+/** The operator's settings in force. */
+export interface Switches {
+  readonly encryption: boolean;
+  readonly sandbox: boolean;
+  readonly strict: boolean;
+  readonly modelManagement: boolean;
+}
+
+/** Of a status, its settings. */
+export function switchesOf(
+  status: Pick<SecurityStatus, "encryption" | "isolation" | "model_management">,
+): Switches {
+  return {
+    encryption: status.encryption.enabled,
+    sandbox: status.isolation.sandbox,
+    strict: status.isolation.strict,
+    modelManagement: status.model_management !== "off",
+  };
+}
+
+/** Each protection that can be switched off, and what it means that it is. `NAME is OBSERVED` is a sentence. */
+export function judgeSettings(switches: Switches): Finding[] {
+  const { encryption, sandbox, strict, modelManagement } = switches;
+  const off = (variable: string, means: string) => `off (${variable}=false): ${means}`;
+  const rows: [name: string, on: boolean, observed: string][] = [
+    [
+      "encryption",
+      encryption,
+      off("SECLLAMA_ENABLE_ENCRYPTION", "the gateway serves plaintext"),
+    ],
+    [
+      "the sandbox",
+      sandbox,
+      off("SECLLAMA_ENABLE_SANDBOX", "models run with your rights and your network"),
+    ],
+    [
+      "strict isolation",
+      strict,
+      off("SECLLAMA_STRICT_NETWORK_ISOLATION", "a weaker sandbox is accepted"),
+    ],
+  ];
+  const findings = rows.map(([name, on, observed]): Finding => ({
+    name,
+    result: on ? "holds" : "fails",
+    observed: on ? "on" : observed,
+  }));
+  if (!modelManagement) return findings;
+  return [...findings, {
+    name: "model management",
+    result: "note",
+    observed:
+      "on (SECLLAMA_ALLOW_MODEL_MANAGEMENT=true): this user's programs may pull, create and delete models",
+  }];
+}
+
+/** What holds one runner. */
+export function judgeRunner(measured: Measured): Finding[] {
+  const { level, layers, problems, warnings, attacks } = measured;
+  const strict = level === "strict";
+  return [
+    {
+      name: "isolation",
+      result: strict ? "holds" : "fails",
+      observed: problems.length === 0 ? level : `${level}: ${problems.join("; ")}`,
+    },
+    ...layers.map(({ layer, state, observed }): Finding => ({
+      name: `layer: ${layer}`,
+      result: state === "enforced"
+        ? "holds"
+        // What this machine cannot have, and strict does not need.
+        : state === "not planned"
+        ? "note"
+        : "fails",
+      observed: `${state}, ${observed}`,
+    })),
+    ...warnings.map((observed): Finding => ({
+      name: "isolation",
+      result: strict ? "note" : "fails",
+      observed,
+    })),
+    attacks === null
+      ? {
+        name: "attack on live listeners",
+        result: "not run",
+        observed: "not made: the sandbox is off",
+      }
+      : {
+        name: "attack on live listeners",
+        result: attacks.held ? "holds" : "fails",
+        observed: attacks.held
+          ? `${attacks.attempted} ways out tried by native code, each refused, no listener reached`
+          : attacks.problems.join("; "),
+      },
+  ];
+}
+
+/** What all of it comes to. Of nothing that was not measured it says that it holds. */
+export type Verdict = "holds" | "fails" | "not judged";
+
+/** A failure outweighs what was not run; a note counts for nothing. */
+export function verdictOf(findings: readonly Pick<Finding, "result">[]): Verdict {
+  if (findings.some(({ result }) => result === "fails")) return "fails";
+  return findings.some(({ result }) => result === "not run") ? "not judged" : "holds";
+}

@@ -1,0 +1,110 @@
+/**
+ * What a gateway says of itself at `/api/security/status`: the document that clients, `secllama status` and `secllama doctor` read.
+ * Everything in it was measured or is a setting in force; nothing is content.
+ */
+import { SecLlamaError } from "../errors.ts";
+import type { GpuStatus } from "../supervisor/gpu.ts";
+import type { Measured } from "../supervisor/isolation.ts";
+import { type GatewayContext, isolationWord } from "./context.ts";
+
+/** One runner as it is measured now. */
+export interface RunnerStatus extends Measured {
+  readonly model: string;
+  readonly state: string;
+  readonly gpu: string;
+}
+
+/** The document. */
+export interface SecurityStatus {
+  readonly schema: 1;
+  readonly version: string;
+  readonly encryption: {
+    readonly enabled: boolean;
+    readonly format: string;
+    readonly plaintext_requests: "refused" | "served";
+  };
+  readonly isolation: {
+    readonly level: string;
+    readonly sandbox: boolean;
+    readonly strict: boolean;
+  };
+  readonly model_management: string;
+  readonly gpu: GpuStatus;
+  readonly key: {
+    readonly backend: string;
+    readonly kid: string;
+    /** Unix ms; null for a key that came from outside. */
+    readonly created_ms: number | null;
+    /** What its user should know, one line each. */
+    readonly warnings: readonly string[];
+  };
+  readonly process: {
+    readonly pid: number;
+    /** Unix ms. */
+    readonly started_ms: number;
+  };
+  /** Paired clients that were served since the start, latest first, by the first 8 digits of their id. */
+  readonly clients: readonly { readonly id: string; readonly last_seen_ms: number }[];
+  /** The last warnings and errors of the gateway's log, by their names; the oldest first. */
+  readonly recent_warnings: readonly {
+    readonly event: string;
+    readonly count: number;
+    readonly last_ms: number;
+  }[];
+  readonly runners: readonly RunnerStatus[];
+}
+
+/** The status now. */
+export function securityStatus(context: GatewayContext): SecurityStatus {
+  const { config, supervisor, activity } = context;
+  return {
+    schema: 1,
+    version: context.version,
+    encryption: {
+      enabled: config.enableEncryption,
+      format: "sealed/1",
+      plaintext_requests: config.enableEncryption ? "refused" : "served",
+    },
+    isolation: {
+      level: isolationWord(context),
+      sandbox: config.enableSandbox,
+      strict: config.strictNetworkIsolation,
+    },
+    model_management: context.management ? "on, for this user on loopback" : "off",
+    gpu: supervisor.gpu.status(),
+    key: {
+      backend: context.keys.backend,
+      kid: context.keys.active.kid,
+      created_ms: context.keys.active.createdMs,
+      warnings: context.keys.warnings,
+    },
+    process: { pid: Deno.pid, started_ms: activity.startedMs },
+    clients: activity.clients(),
+    recent_warnings: activity.warnings(),
+    runners: supervisor.loaded().map((model) => ({
+      model: model.name,
+      state: model.runner.state,
+      gpu: model.gpu,
+      ...model.isolation.measureNow(),
+    })),
+  };
+}
+
+/**
+ * Reads the document of a gateway that is this user's own: what is missing is told, nothing else is checked.
+ * @throws {SecLlamaError} `not-supported` if it is another version's.
+ */
+export function readSecurityStatus(value: unknown): SecurityStatus {
+  const { schema, encryption, isolation, runners, process } = Object(value) as Record<
+    string,
+    unknown
+  >;
+  const known = schema === 1 && Array.isArray(runners) &&
+    [encryption, isolation, process].every((part) => part !== null && typeof part === "object");
+  if (known) return value as SecurityStatus;
+  throw new SecLlamaError(
+    "not-supported",
+    "the running SecLlama is of another version: its status cannot be read",
+    { hint: "end it and start it anew with this program: secllama serve" },
+  );
+}
