@@ -1,6 +1,7 @@
 /**
  * Pictures, sound and files in a request. The engine takes text only: llama.cpp's multimodal library is not part of the
- * package it comes in. So each is refused, and what is no picture at all is said to be that.
+ * package it comes in. So each is refused that a user sends now, and what is no picture at all is said to be that. What a tool
+ * sent, or was sent before the last reply, cannot be taken back by anybody: a text stands in its place.
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";
@@ -11,6 +12,34 @@ const LOOKED_AT = 4096;
 /** RFC 4648 section 4, line breaks allowed as Go's decoder allows them. One pass, no backtracking. */
 const BASE64 = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
 const DATA_URL = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
+
+/** How a part is called that stands in the history, by its type in any dialect. */
+const KINDS: ReadonlyMap<string, string> = new Map([
+  ["image", "picture"],
+  ["image_url", "picture"],
+  ["input_image", "picture"],
+  ["input_audio", "sound"],
+  ["document", "file"],
+  ["file", "file"],
+  ["input_file", "file"],
+]);
+
+/** What the model reads in place of a part that it cannot; undefined: no part of a known type. */
+export function leftOut(type: string): string | undefined {
+  const kind = KINDS.get(type);
+  return kind === undefined ? undefined : `[a ${kind} was left out: this model reads text only]`;
+}
+
+/** Where the new part of a conversation begins: behind the last message of the assistant's. */
+export function newFrom<T>(items: readonly T[], isReply: (item: T) => boolean): number {
+  return items.findLastIndex(isReply) + 1;
+}
+
+/** Ollama's `images` as texts in their place; for those that are new, {@link refuseImages}. */
+export function imagesLeftOut(fields: Fields): string[] {
+  const images = fields.array("images", MAX_IMAGES) ?? [];
+  return images.map(() => leftOut("image")!);
+}
 
 /** Ollama's `images`: base64 texts. An empty list is what clients send for "none". */
 export function refuseImages(fields: Fields): void {

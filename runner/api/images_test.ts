@@ -50,15 +50,6 @@ const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] 
   ],
   ["/v1/messages", parts({ type: "image", source: { type: "base64", data: "%" } }), /be base64/],
   ["/v1/messages", parts({ type: "image", source: { type: "url", url: "http://x" } }), NO_IMAGES],
-  [
-    "/v1/messages",
-    parts({
-      type: "tool_result",
-      tool_use_id: "t",
-      content: [{ type: "image", source: { type: "base64", data: PNG } }],
-    }),
-    NO_IMAGES,
-  ],
 ];
 
 const messageOf = (body: { error: string | { message: string } }) =>
@@ -98,3 +89,89 @@ Deno.test("images: of ten megabytes the beginning is looked at", async () => {
     assert.ok(error.length < 200);
   }
 });
+
+const LEFT_OUT = "[a picture was left out: this model reads text only]";
+const url = `data:image/png;base64,${PNG}`;
+const picture = { type: "image_url", image_url: { url } };
+const block = { type: "image", source: { type: "base64", media_type: "image/png", data: PNG } };
+const call = { id: "c", type: "function", function: { name: "f", arguments: "{}" } };
+const used = { type: "tool_use", id: "t", name: "f", input: {} };
+const said = { type: "function_call", call_id: "c", name: "f", arguments: "{}" };
+
+/** By dialect: a picture in a tool's result, or in a question that was answered already; and a new question. */
+const PAST: readonly [path: string, body: Record<string, unknown>][] = [
+  ["/api/chat", {
+    messages: [
+      { role: "assistant", content: "", tool_calls: [{ function: { name: "f", arguments: {} } }] },
+      { role: "tool", content: "It is:", images: [PNG] },
+    ],
+  }],
+  ["/api/chat", {
+    messages: [
+      { role: "user", content: "It is:", images: [PNG] },
+      { role: "assistant", content: "Yes" },
+      { role: "user", content: "So?" },
+    ],
+  }],
+  ["/v1/chat/completions", {
+    messages: [
+      { role: "assistant", content: null, tool_calls: [call] },
+      { role: "tool", tool_call_id: "c", content: [{ type: "text", text: "It is:" }, picture] },
+    ],
+  }],
+  ["/v1/chat/completions", {
+    messages: [
+      { role: "user", content: [{ type: "text", text: "It is:" }, picture] },
+      { role: "assistant", content: "Yes" },
+      { role: "user", content: "So?" },
+    ],
+  }],
+  ["/v1/responses", {
+    input: [said, {
+      type: "function_call_output",
+      call_id: "c",
+      output: [{ type: "input_text", text: "It is:" }, { type: "input_image", image_url: url }],
+    }],
+  }],
+  ["/v1/responses", {
+    input: [
+      {
+        role: "user",
+        content: [{ type: "input_text", text: "It is:" }, { type: "input_image", image_url: url }],
+      },
+      { role: "assistant", content: "Yes" },
+      { role: "user", content: "So?" },
+    ],
+  }],
+  ["/v1/messages", {
+    messages: [
+      { role: "assistant", content: [used] },
+      {
+        role: "user",
+        content: [{
+          type: "tool_result",
+          tool_use_id: "t",
+          content: [{ type: "text", text: "It is:" }, block],
+        }],
+      },
+    ],
+  }],
+  ["/v1/messages", {
+    messages: [
+      { role: "user", content: [{ type: "text", text: "It is:" }, block] },
+      { role: "assistant", content: "Yes" },
+      { role: "user", content: "So?" },
+    ],
+  }],
+];
+
+for (const [index, [path, body]] of PAST.entries()) {
+  Deno.test(`${path} (${index}): a picture in the history does not lock the conversation`, async () => {
+    const { post, engine } = testApi();
+    const request = { model: "demo", max_tokens: 5, stream: false, ...body };
+    const response = await post(path, request);
+    assert.equal(response.status, 200, JSON.stringify(await response.json()));
+    const contents = engine.chats.at(-1)!.messages.map(({ content }) => content);
+    assert.ok(contents.includes(`It is:\n${LEFT_OUT}`), JSON.stringify(contents));
+  });
+}

@@ -25,6 +25,7 @@ import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { desktopOrigins } from "./desktop.ts";
+import { pullOfPresent } from "./present.ts";
 
 /** What the proxy passes requests to, and by what. */
 export interface ProxyAppOptions {
@@ -74,6 +75,10 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
         return new Response(null, { status: 204, headers: { allow: allowed(route) } });
       }
       if (route?.kind === "management" && !options.management) {
+        const present = route === ROUTES.pull && method === "POST"
+          ? await pullOfPresent(c.req.raw, options.metadata)
+          : undefined;
+        if (present) return present;
         throw new SecLlamaError("management-refused", "model management over the network is off", {
           hint: MANAGEMENT_HINT,
         });

@@ -273,6 +273,28 @@ Deno.test("proxy: metadata goes to the gateway as it is, and nothing else does",
     assert.equal(plain.length, routes.length, "something unknown was passed on");
   }));
 
+Deno.test("proxy: pull of a model that is here is success and asks nobody else; of another it is refused", () =>
+  withProxy(async ({ url, plain, server }) => {
+    const here = server.intercept!;
+    server.intercept = async (route, request) => {
+      if (!new URL(request.url).pathname.endsWith("/api/show")) return await here(route, request);
+      const { model } = await request.clone().json();
+      await here(route, request);
+      return model === "here" ? Response.json({}) : Response.json({ error: "no" }, { status: 404 });
+    };
+    for (const field of ["model", "name"]) {
+      const whole = await fetch(`${url}/api/pull`, post({ [field]: "here", stream: false }));
+      assert.deepEqual(await whole.json(), { status: "success" });
+      const streamed = await fetch(`${url}/api/pull`, post({ [field]: "here" }));
+      assert.equal(streamed.headers.get("content-type"), "application/x-ndjson");
+      assert.match(await streamed.text(), /\{"status":"success"\}\n$/);
+      assert.equal((await fetch(`${url}/api/pull`, post({ [field]: "gone" }))).status, 403);
+    }
+    assert.equal((await fetch(`${url}/api/create`, post({ model: "here" }))).status, 403);
+    const asked = plain.filter(({ path }) => path !== "/healthz").map(({ path }) => path);
+    assert.deepEqual([...new Set(asked)], ["/api/show"]);
+  }));
+
 Deno.test("proxy: management is refused with a hint (CVE-2025-63389)", () =>
   withProxy(async ({ url, plain }) => {
     for (

@@ -1,7 +1,7 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { refuseImageBlock } from "../images.ts";
+import { leftOut, newFrom, refuseImageBlock } from "../images.ts";
 import { parseStop } from "../options.ts";
 import type { Format, InferenceRequest, Service, Think, ToolChoice } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
@@ -26,7 +26,10 @@ export function parseMessagesRequest(
   const messages: ChatMessage[] = [];
   const system = blocksText(body, "system");
   if (system !== "") messages.push({ role: "system", content: system });
-  for (const message of list) messages.push(...parseMessage(message));
+  const isNew = newFrom(list, (message) => message.string("role") === "assistant");
+  for (const [index, message] of list.entries()) {
+    messages.push(...parseMessage(message, index < isNew));
+  }
   const choice = parseToolChoice(body);
   const tools = parseTools(body);
   const base = service.baseOptions;
@@ -117,7 +120,7 @@ function parseTools(body: Fields) {
 }
 
 /** One message; results of tools become messages of their own, before the user's text. */
-function parseMessage(message: Fields): ChatMessage[] {
+function parseMessage(message: Fields, past: boolean): ChatMessage[] {
   const role = message.oneOf("role", ["user", "assistant", "system"]);
   if (role === undefined) throw message.missing("role");
   const value = message.raw("content");
@@ -138,7 +141,7 @@ function parseMessage(message: Fields): ChatMessage[] {
       case "tool_result":
         results.push({
           role: "tool",
-          content: blocksText(block, "content"),
+          content: blocksText(block, "content", true),
           toolCallId: block.requiredString("tool_use_id"),
         });
         break;
@@ -148,7 +151,7 @@ function parseMessage(message: Fields): ChatMessage[] {
       case "redacted_thinking":
         break;
       default:
-        content = joinTexts([content, blockText(block)]);
+        content = joinTexts([content, blockText(block, past)]);
     }
   }
   const rest = content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0;
@@ -163,18 +166,22 @@ function parseMessage(message: Fields): ChatMessage[] {
   return results;
 }
 
-/** Text of a field that is a string or an array of text blocks. */
-function blocksText(fields: Fields, name: string): string {
+/** Text of a field that is a string or an array of text blocks. @param past See {@link blockText}. */
+function blocksText(fields: Fields, name: string, past = false): string {
   const value = fields.raw(name);
   if (value === undefined) return "";
   if (typeof value === "string") return value.toWellFormed();
   if (!Array.isArray(value)) throw fields.fail(name, "must be a string or an array of blocks");
-  return joinTexts(fields.objects(name, MAX_LIST)!.map(blockText));
+  return joinTexts(fields.objects(name, MAX_LIST)!.map((block) => blockText(block, past)));
 }
 
-function blockText(block: Fields): string {
+/** @param past A block that is not text cannot be taken back: a text stands for it. */
+function blockText(block: Fields, past: boolean): string {
   const type = block.requiredString("type");
   if (type === "text") return block.requiredString("text");
+  const plain = type === "document" && block.object("source")?.string("type") === "text";
+  const instead = past && !plain ? leftOut(type) : undefined;
+  if (instead !== undefined) return instead;
   if (type === "image") throw refuseImageBlock(block);
   if (type === "document") {
     const source = block.object("source");

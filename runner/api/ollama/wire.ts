@@ -3,9 +3,10 @@ import { errorDocument } from "../../../src/api/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
-import { refuseImages } from "../images.ts";
+import { imagesLeftOut, newFrom, refuseImages } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
 import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
+import { joinTexts } from "../text_parts.ts";
 import { type Chunks, ndjson } from "../stream.ts";
 
 const MAX_MESSAGES = 100_000;
@@ -55,17 +56,21 @@ function parseFormat(body: Fields): Format | undefined {
 }
 
 export function parseMessages(body: Fields): ChatMessage[] {
-  return (body.objects("messages", MAX_MESSAGES) ?? []).map((message) => {
+  const list = body.objects("messages", MAX_MESSAGES) ?? [];
+  const isNew = newFrom(list, (message) => message.string("role") === "assistant");
+  return list.map((message, index) => {
     const role = message.requiredString("role").toLowerCase();
     if (role === "") throw message.fail("role", "must not be empty", "empty-string");
-    refuseImages(message);
+    const past = role === "tool" || index < isNew;
+    if (!past) refuseImages(message);
+    const instead = past ? imagesLeftOut(message) : [];
     const thinking = message.string("thinking");
     const toolCalls = message.objects("tool_calls", MAX_TOOLS)?.map(parseToolCall);
     const toolName = message.string("tool_name") ?? message.string("name");
     const toolCallId = message.string("tool_call_id");
     return {
       role,
-      content: message.string("content") ?? "",
+      content: joinTexts([message.string("content") ?? "", ...instead]),
       ...(thinking ? { thinking } : {}),
       ...(toolCalls?.length ? { toolCalls } : {}),
       ...(toolName ? { toolName } : {}),

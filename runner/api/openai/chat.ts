@@ -4,6 +4,7 @@ import { topLogprobs } from "../options.ts";
 import type { Handler } from "../app.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
+import { newFrom } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
 import type { CollectedReply, InferenceRequest, ReplyEvent, Service, Usage } from "../request.ts";
@@ -122,7 +123,8 @@ function parseMessages(body: Fields): ChatMessage[] {
     const fault = list === undefined ? "missing" : "empty-array";
     throw body.fail("messages", "must be an array of at least one message", fault);
   }
-  return nameToolMessages(list.map((message) => {
+  const isNew = newFrom(list, (message) => message.string("role") === "assistant");
+  return nameToolMessages(list.map((message, index) => {
     const role = message.requiredString("role").toLowerCase();
     const toolCalls = message.objects("tool_calls", 1024)?.map((call) => {
       const fn = call.object("function");
@@ -143,7 +145,7 @@ function parseMessages(body: Fields): ChatMessage[] {
     return {
       // Templates know "system"; "developer" is its newer name.
       role: role === "developer" ? "system" : role,
-      content: contentText(message, "content"),
+      content: contentText(message, "content", role === "tool" || index < isNew),
       ...(thinking ? { thinking } : {}),
       ...(toolCalls?.length ? { toolCalls } : {}),
       ...(toolCallId ? { toolCallId } : {}),

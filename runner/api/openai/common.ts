@@ -3,7 +3,7 @@ import { errorDocument } from "../../../src/api/errors.ts";
 import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
-import { refusePart } from "../images.ts";
+import { leftOut, refusePart } from "../images.ts";
 import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
   Format,
@@ -157,8 +157,11 @@ export function parseArguments(fields: Fields): Readonly<Record<string, unknown>
   throw fields.fail("arguments", "must be a JSON object in a string");
 }
 
-/** Text of a message's `content`: a string, or parts of which every one is text. */
-export function contentText(message: Fields, name: string): string {
+/**
+ * Text of a message's `content`: a string, or parts of which every one is text.
+ * @param past Parts that are not text cannot be taken back: a text stands for each.
+ */
+export function contentText(message: Fields, name: string, past = false): string {
   const value = message.raw(name);
   if (value === undefined) return "";
   if (typeof value === "string") return value.toWellFormed();
@@ -168,7 +171,9 @@ export function contentText(message: Fields, name: string): string {
       const type = part.requiredString("type");
       if (/^(input_|output_)?text$/.test(type)) return part.requiredString("text");
       if (type === "refusal") return part.requiredString("refusal");
-      throw refusePart(part, type);
+      const instead = past ? leftOut(type) : undefined;
+      if (instead === undefined) throw refusePart(part, type);
+      return instead;
     }),
   );
 }

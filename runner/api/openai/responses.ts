@@ -45,12 +45,12 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
     throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
 
     async function* remembering(reply: Reply): AsyncGenerator<Step> {
-      const builder = new ResponseEvents();
+      const builder = new ResponseEvents(request.tools);
       for await (const event of reply) {
         const written = builder.process(event);
         if (event.type === "done" && keep) {
           store.rememberItems(call.client, builder.items);
-          const conversation = [...request.turns, ...turnsOf(builder.items)];
+          const conversation = [...request.turns, ...turnsOf(builder.items, request.tools)];
           store.rememberConversation(call.client, frame.id, conversation);
         }
         yield { builder, event, written };

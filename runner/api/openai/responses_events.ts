@@ -3,13 +3,15 @@
  *
  *     output_item.added → (reasoning_summary_part.added → reasoning_summary_text.delta… → .done → part.done
  *                       | content_part.added → output_text.delta… → output_text.done → content_part.done
- *                       | function_call_arguments.delta → .done) → output_item.done
+ *                       | function_call_arguments.delta → .done
+ *                       | custom_tool_call_input.delta → .done) → output_item.done
  *
  * for each item: a thought, a message, a call. `response.created` and what ends a response are not made here.
  */
 import { newId } from "../reply_parser.ts";
 import type { NamedToolCall, ReplyEvent } from "../request.ts";
 import { wireLogprobs } from "./common.ts";
+import { customInput, type ResponsesTools, type WireName } from "./responses_tools.ts";
 
 export type OutputItem = Readonly<Record<string, unknown>>;
 /** Type and fields of an event. */
@@ -25,6 +27,11 @@ interface OpenItem {
 export class ResponseEvents {
   readonly #items: OutputItem[] = [];
   #open: OpenItem | undefined;
+  readonly #tools: ResponsesTools;
+
+  constructor(tools: ResponsesTools) {
+    this.#tools = tools;
+  }
 
   /** The finished items. */
   get items(): readonly OutputItem[] {
@@ -105,6 +112,8 @@ export class ResponseEvents {
 
   #call(call: NamedToolCall, out: ResponseEvent[]): void {
     this.#close("completed", out);
+    const wire = this.#tools.wireName(call.name);
+    if (wire.custom) return this.#customCall(call, wire, out);
     const output_index = this.#items.length;
     const args = call.partial ?? JSON.stringify(call.arguments);
     const item = {
@@ -112,7 +121,7 @@ export class ResponseEvents {
       type: "function_call",
       status: call.partial === undefined ? "completed" : "incomplete",
       call_id: call.id,
-      name: call.name,
+      ...named(wire),
       arguments: args,
     };
     const place = { item_id: item.id, output_index };
@@ -121,9 +130,29 @@ export class ResponseEvents {
     out.push(["response.function_call_arguments.delta", { ...place, delta: args }]);
     out.push(["response.function_call_arguments.done", {
       ...place,
-      name: call.name,
+      name: wire.name,
       arguments: args,
     }]);
+    out.push(["response.output_item.done", { output_index, item }]);
+    this.#items.push(item);
+  }
+
+  #customCall(call: NamedToolCall, wire: WireName, out: ResponseEvent[]): void {
+    const output_index = this.#items.length;
+    const input = customInput(call);
+    const item = {
+      id: newId("ctc_"),
+      type: "custom_tool_call",
+      status: call.partial === undefined ? "completed" : "incomplete",
+      call_id: call.id,
+      ...named(wire),
+      input,
+    };
+    const place = { item_id: item.id, output_index };
+    const begun = { ...item, status: "in_progress", input: "" };
+    out.push(["response.output_item.added", { output_index, item: begun }]);
+    out.push(["response.custom_tool_call_input.delta", { ...place, delta: input }]);
+    out.push(["response.custom_tool_call_input.done", { ...place, input }]);
     out.push(["response.output_item.done", { output_index, item }]);
     this.#items.push(item);
   }
@@ -151,6 +180,10 @@ export class ResponseEvents {
     out.push(["response.output_item.done", { output_index, item }]);
     this.#items.push(item);
   }
+}
+
+function named({ name, namespace }: WireName) {
+  return { name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
 function outputText(text: string, logprobs: unknown[]) {

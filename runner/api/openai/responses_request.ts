@@ -1,8 +1,9 @@
 /** The request of POST /v1/responses: input items to chat messages. */
 import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
-import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
+import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import { Fields } from "../fields.ts";
+import { newFrom } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import type { ChatPrompt, InferenceRequest, Service } from "../request.ts";
 import {
@@ -14,8 +15,8 @@ import {
   samplingFields,
   thinkOfEffort,
   toolChoiceField,
-  toolDefinition,
 } from "./common.ts";
+import { customArguments, ResponsesTools } from "./responses_tools.ts";
 
 /** What OpenAI keeps for its users, and nobody keeps here. */
 const STATEFUL = ["conversation", "prompt"];
@@ -30,6 +31,13 @@ export interface ResponsesRequest extends InferenceRequest {
   readonly prompt: ChatPrompt;
   /** All turns without the instructions, which are not carried over to the next response. */
   readonly turns: readonly ChatMessage[];
+  readonly tools: ResponsesTools;
+}
+
+/** What the items of a conversation refer to. */
+interface Known {
+  readonly memory: Memory;
+  readonly tools: ResponsesTools;
 }
 
 export function parseResponsesRequest(
@@ -49,12 +57,12 @@ export function parseResponsesRequest(
   }
   const instructions = body.string("instructions");
   const system = instructions ? [{ role: "system", content: instructions }] : [];
-  const turns = nameToolMessages([...earlierTurns(body, memory), ...parseInput(body, memory)]);
+  const tools = new ResponsesTools(body);
+  const turns = nameToolMessages([
+    ...earlierTurns(body, memory),
+    ...parseInput(body, { memory, tools }),
+  ]);
   const choice = toolChoiceField(body);
-  const tools: ToolDefinition[] = (body.objects("tools", 1024) ?? []).map((tool) => {
-    if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
-    return toolDefinition(tool);
-  });
   const reasoning = body.object("reasoning");
   const think = reasoning === undefined ? undefined : thinkOfEffort(reasoning, "effort");
   const format = formatField(body.object("text")?.object("format"));
@@ -64,12 +72,22 @@ export function parseResponsesRequest(
   const logprobs = top ?? (wantsLogprobs ? 0 : undefined);
   return {
     turns,
+    tools,
     model,
     prompt: {
       kind: "chat",
       messages: [...system, ...turns],
-      tools: choice === undefined ? [] : tools.filter(({ name }) => choice.allows(name)),
-      toolChoice: choice?.choice ?? "auto",
+      tools: choice === undefined
+        ? []
+        : tools.definitions.filter(({ name }) => choice.allows(tools.wireName(name).name)),
+      toolChoice: typeof choice?.choice === "object"
+        ? {
+          name: tools.modelName(
+            choice.choice.name,
+            body.object("tool_choice")?.string("namespace"),
+          ),
+        }
+        : choice?.choice ?? "auto",
       ...parallelField(body),
     },
     options: samplingFields(service, body, ["max_output_tokens"]),
@@ -93,7 +111,7 @@ function earlierTurns(body: Fields, memory: Memory): readonly ChatMessage[] {
   return turns;
 }
 
-function parseInput(body: Fields, memory: Memory): ChatMessage[] {
+function parseInput(body: Fields, { memory, tools }: Known): ChatMessage[] {
   const input = body.raw("input");
   if (typeof input === "string") return [{ role: "user", content: input.toWellFormed() }];
   const items = body.objects("input", MAX_LIST);
@@ -102,14 +120,19 @@ function parseInput(body: Fields, memory: Memory): ChatMessage[] {
     throw body.fail("input", "must be a string or an array of at least one item", fault);
   }
   const turns = new Turns();
-  for (const item of items) addItem(turns, resolve(item, memory));
+  const whole = items.map((item) => resolve(item, memory));
+  const isNew = newFrom(whole, isReply);
+  for (const [index, item] of whole.entries()) addItem(turns, item, { tools, past: index < isNew });
   return turns.finish();
 }
 
 /** Output items as the one turn that they are in the conversation. */
-export function turnsOf(items: readonly Readonly<Record<string, unknown>>[]): ChatMessage[] {
+export function turnsOf(
+  items: readonly Readonly<Record<string, unknown>>[],
+  tools: ResponsesTools,
+): ChatMessage[] {
   const turns = new Turns();
-  for (const item of items) addItem(turns, Fields.of(item, "output"));
+  for (const item of items) addItem(turns, Fields.of(item, "output"), { tools, past: true });
   return turns.finish();
 }
 
@@ -125,26 +148,43 @@ function resolve(item: Fields, memory: Memory): Fields {
   return Fields.of(found, item.path);
 }
 
+/** Whether an item is of a reply. */
+function isReply(item: Fields): boolean {
+  return item.string("role") === "assistant" ||
+    ["function_call", "custom_tool_call", "reasoning"].includes(item.string("type") ?? "");
+}
+
 /** One item; an assistant's thought, text and calls come as items of their own and become one message. */
-function addItem(turns: Turns, item: Fields): void {
+function addItem(
+  turns: Turns,
+  item: Fields,
+  { tools, past }: { tools: ResponsesTools; past: boolean },
+): void {
   const type = item.string("type") ?? (item.has("role") ? "message" : undefined);
   switch (type) {
     case "message": {
       const role = item.requiredString("role").toLowerCase();
-      const content = contentText(item, "content");
+      const content = contentText(item, "content", past);
       if (role === "assistant") return turns.text(content);
       return turns.other({ role: role === "developer" ? "system" : role, content });
     }
     case "function_call":
       return turns.call({
         id: item.requiredString("call_id"),
-        name: item.requiredString("name"),
+        name: tools.modelName(item.requiredString("name"), item.string("namespace")),
         arguments: parseArguments(item),
       });
+    case "custom_tool_call":
+      return turns.call({
+        id: item.requiredString("call_id"),
+        name: tools.modelName(item.requiredString("name"), item.string("namespace")),
+        arguments: customArguments(item.string("input") ?? ""),
+      });
     case "function_call_output":
+    case "custom_tool_call_output":
       return turns.other({
         role: "tool",
-        content: contentText(item, "output"),
+        content: contentText(item, "output", true),
         toolCallId: item.requiredString("call_id"),
       });
     case "reasoning": {

@@ -155,7 +155,7 @@ for (
     [{ input: [{ role: "user", content: [{ type: "input_image" }] }] }, "input[0].content[0]"],
     [{ previous_response_id: "resp_1" }, "previous_response_id"],
     [{ background: true }, "background"],
-    [{ tools: [{ type: "web_search" }] }, "tools[0].type"],
+    [{ tools: [{ type: "hologram" }] }, "tools[0].type"],
     [{ max_output_tokens: -2 }, "max_output_tokens"],
     [{ text: { format: { type: "json_schema", name: "x" } } }, "text.format.schema"],
   ] as const
