@@ -1,4 +1,5 @@
 /** Host names and addresses as a certificate and a Host header have them. */
+import { addressBytes } from "../loopback.ts";
 
 /** Lower-case DNS name, or an address; no port, no brackets, no wildcard. */
 export function isHostName(text: string): boolean {
@@ -20,12 +21,7 @@ export function addressOfName(name: string): Uint8Array<ArrayBuffer> | undefined
   // The URL parser is the judge of IPv6, and writes it in one form.
   const parsed = URL.parse(`http://[${name}]/`)?.hostname.slice(1, -1);
   if (parsed === undefined) return undefined;
-  const [before, after] = parsed.split("::");
-  const words = (part: string | undefined) =>
-    part ? part.split(":").map((w) => parseInt(w, 16)) : [];
-  const [head, tail] = [words(before), words(after)];
-  const zeroes = Array(Math.max(0, 8 - head.length - tail.length)).fill(0);
-  return Uint8Array.from([...head, ...zeroes, ...tail].flatMap((w: number) => [w >> 8, w & 255]));
+  return addressBytes(parsed);
 }
 
 /** A name as it stands in a URL or a Host header: an IPv6 address in brackets. */
