@@ -60,10 +60,9 @@ export function ruleRights(access: Access, abi: number, directory: boolean): big
   return rights & handledFsRights(abi);
 }
 
-/** The kernel's Landlock ABI, 0 where there is none. */
+/** The kernel's Landlock ABI, from 1; where there is none, a negative error number. */
 export function landlockAbi(linux: Linux): number {
-  const abi = linux.call("landlock_create_ruleset", null, 0, 1);
-  return Math.max(0, abi);
+  return linux.call("landlock_create_ruleset", null, 0, 1);
 }
 
 /**

@@ -9,6 +9,7 @@ import { linux } from "../linux/libc.ts";
 export * from "./types.ts";
 export { type Confinement, openPlatform, type Platform } from "./platform.ts";
 export type { StartOptions } from "./spawn.ts";
+export { layerHint, startHint } from "./linux/hints.ts";
 export type { Hardening } from "../linux/harden.ts";
 export type { AttackResult, Listeners } from "../escape/types.ts";
 export type {
@@ -35,6 +36,9 @@ export function hardenSelf(): Hardening | null {
     throw new SecLlamaError(
       "sandbox-failed",
       `this process could not be hardened: ${hardening.errors.join("; ")}`,
+      {
+        hint: "a filter around this process refuses prctl or prlimit: look at the seccomp profile",
+      },
     );
   }
   return hardening;

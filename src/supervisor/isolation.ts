@@ -8,6 +8,7 @@ import type { BootMessage, ReadyMessage } from "../api/pipe_messages.ts";
 import {
   type Confinement,
   type Gpu,
+  layerHint,
   type LayerReport,
   type Listeners,
   openPlatform,
@@ -233,6 +234,10 @@ export async function prepareSpawn(
         throw new SecLlamaError(
           "sandbox-failed",
           "failed to apply sandbox: the runner was not found",
+          {
+            hint:
+              "it ended, or /proc is mounted so that this program cannot see it (hidepid): try again",
+          },
         );
       }
       const attacks = listeners ? await judgeAttacks(listeners, ready) : null;
@@ -271,7 +276,7 @@ async function judgeAttacks(listeners: Listeners, ready: ReadyMessage): Promise<
 function refuseUnlessEnforced(missing: readonly string[], attacks: AttackReport | null): void {
   if (missing.length > 0) {
     throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${missing.join("; ")}`, {
-      hint: "to see what this machine can enforce, run: secllama doctor",
+      hint: layerHint(missing),
     });
   }
   if (attacks === null || !attacks.held) {

@@ -5,6 +5,7 @@
  */
 import { label, type Logger } from "../log.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { startHint } from "../sandbox/mod.ts";
 import {
   type BootMessage,
   type FromRunner,
@@ -35,9 +36,16 @@ export interface RunnerProcessOptions {
   readonly logger: Logger;
 }
 
-const LAUNCH_HINT = Deno.build.os === "linux"
-  ? "install util-linux (unshare), then run: secllama doctor"
-  : "to see what this machine can enforce, run: secllama doctor";
+/** Why the first program of a start could not even be executed. */
+function spawnHint(cause: unknown): string {
+  if (cause instanceof Deno.errors.NotFound) {
+    return "a program that starts runners went away: start serve again, which looks for it anew";
+  }
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    return "this user may not execute it: look for noexec in its mount options, and at vm.memfd_noexec";
+  }
+  return "no process could be made: there are too many (ulimit -u), or too little memory; try again";
+}
 
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;
@@ -91,7 +99,7 @@ export class RunnerProcess implements KeyReceiver {
         "sandbox-failed",
         "failed to apply sandbox: the launcher could not be started",
         {
-          hint: LAUNCH_HINT,
+          hint: spawnHint(cause),
           cause,
         },
       );
@@ -243,7 +251,7 @@ function startFailure(
   const line = stderr.split("\n").find((l) => /^(launcher|runner|unshare|sandbox-exec):/.test(l));
   if (line && !line.startsWith("runner:")) {
     return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
-      hint: LAUNCH_HINT,
+      hint: startHint(line),
     });
   }
   if (NETWORK_ERROR.test(stderr)) {

@@ -4,6 +4,7 @@ import { makeBaseSystem } from "../support/base_system.ts";
 import { compiledProgram } from "../support/binary.ts";
 import {
   DOCKER_CAPABILITIES,
+  dockerProfile,
   type Engine,
   inContainer,
   podmanMissing,
@@ -15,19 +16,33 @@ const noBase = ROOT_ONLY ? "no root, or no test base" : await makeBaseSystem();
 const noPodman = noBase !== "" ? noBase : await podmanMissing();
 if (noPodman !== "") console.log(`skipped: the test in podman: ${noPodman}`);
 
+const EVERYTHING = Deno.env.get("SECLLAMA_FULL") === "1";
 const FILES = {
   "/opt/secllama": compiledProgram(),
   "/opt/model": `${ROOT}models/demo.gguf`,
   "/opt/script": `${ROOT}tests/binary/container.sh`,
 };
 
+const profiles = await Deno.makeTempDir({ prefix: "secllama-profiles-" });
+globalThis.addEventListener("unload", () => Deno.removeSync(profiles, { recursive: true }));
+const DOCKER = `${profiles}/docker.json`;
+const OLD_DOCKER = `${profiles}/old-docker.json`;
+if (noPodman === "") {
+  await Deno.writeTextFile(DOCKER, await dockerProfile({ landlock: true }));
+  await Deno.writeTextFile(OLD_DOCKER, await dockerProfile({ landlock: false }));
+}
+
 for (const engine of ["podman", "fake"] satisfies Engine[]) {
   Deno.test({
     name: `binary: as root with Docker's defaults (${engine})`,
-    ignore: (engine === "podman" ? noPodman : noBase) !== "",
+    // Where podman runs, the emulation says no more.
+    ignore: engine === "podman"
+      ? noPodman !== ""
+      : noBase !== "" || (noPodman === "" && !EVERYTHING),
     async fn() {
       const { stdout, stderr } = await inContainer(engine, ["/bin/sh", "/opt/script"], {
         files: FILES,
+        ...(engine === "podman" ? { options: ["--security-opt", `seccomp=${DOCKER}`] } : {}),
       });
       assert.deepEqual(
         stdout.trim().split("\n"),
@@ -53,6 +68,83 @@ for (const engine of ["podman", "fake"] satisfies Engine[]) {
         ],
         stderr,
       );
+    },
+  });
+}
+
+const USER = [
+  ...["--user", "1000:1000", "--env", "HOME=/home/user"],
+  ...["--tmpfs", "/home/user:rw,exec,mode=1777"],
+];
+const FULL = [
+  ...["no socket", "strict", "enforced network namespace", "enforced private root"],
+  ...["enforced unprivileged user", "enforced landlock"],
+];
+const REDUCED = [
+  ...["no socket", "strict", "not planned network namespace", "not planned private root"],
+  ...["enforced unprivileged user", "enforced landlock"],
+];
+const GIVE_UP = ["SETUID", "SETGID", "SETPCAP"].flatMap((name) => ["--cap-add", name]);
+
+/**
+ * Options of `podman run`, and what is printed: the first answer and the layers, or one error with its advice. The last five are
+ * run with SECLLAMA_FULL=1 only.
+ */
+const VARIANTS: [name: string, options: string[], printed: (string | RegExp)[]][] = [
+  [
+    "an ordinary user with Docker's profile",
+    [...USER, "--security-opt", `seccomp=${DOCKER}`],
+    REDUCED,
+  ],
+  ["an ordinary user without a profile: /proc is masked, and none can be mounted", [
+    ...[...USER, "--security-opt", "seccomp=unconfined"],
+  ], FULL],
+  ["root with no capability", ["--cap-drop", "ALL"], [
+    "error: failed to apply sandbox: launcher: drop the bounding set: EPERM",
+    /^hint: .*--cap-add SETUID --cap-add SETGID --cap-add SETPCAP.*--user 1000/,
+  ]],
+  ["root where the engine is older than Landlock", ["--security-opt", `seccomp=${OLD_DOCKER}`], [
+    /^error: failed to apply sandbox: neither Landlock nor a private root.*no Landlock: a filter around this process refuses it/,
+    /^hint: start the container with a seccomp profile.*--cap-add SYS_ADMIN/,
+  ]],
+  ["an ordinary user with podman's profile, which has namespaces but no host name", USER, FULL],
+  [
+    "an ordinary user with no-new-privileges",
+    [...USER, "--security-opt", "no-new-privileges"],
+    FULL,
+  ],
+  [
+    "root with no capability but those to give itself up",
+    ["--cap-drop", "ALL", ...GIVE_UP],
+    REDUCED,
+  ],
+  ["root with namespaces", ["--cap-add", "SYS_ADMIN", "--cap-add", "SYS_PTRACE"], FULL],
+  ["root with namespaces that it cannot read", ["--cap-add", "SYS_ADMIN"], [
+    /^error: failed to apply sandbox: network namespace: unreadable/,
+    /^hint: .*--cap-add SYS_PTRACE/,
+  ]],
+];
+
+const SAMPLE = 4;
+if (!EVERYTHING) {
+  console.log(`skipped without SECLLAMA_FULL=1: ${VARIANTS.length - SAMPLE} containers`);
+}
+
+for (const [i, [name, options, printed]] of VARIANTS.entries()) {
+  Deno.test({
+    name: `binary: in podman, ${name}`,
+    ignore: noPodman !== "" || (i >= SAMPLE && !EVERYTHING),
+    async fn() {
+      const { stdout, stderr } = await inContainer("podman", ["/bin/sh", "/opt/script"], {
+        files: { ...FILES, "/opt/script": `${ROOT}tests/binary/container_start.sh` },
+        options,
+      });
+      const lines = stdout.trim().split("\n");
+      assert.equal(lines.length, printed.length, stdout + stderr);
+      for (const [i, wanted] of printed.entries()) {
+        if (typeof wanted === "string") assert.equal(lines[i], wanted, stdout);
+        else assert.match(lines[i]!, wanted);
+      }
     },
   });
 }

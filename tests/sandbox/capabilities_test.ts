@@ -1,7 +1,14 @@
 /** The probe against an `unshare` that is missing, fails, hangs, or succeeds without isolating. */
 import assert from "node:assert/strict";
+import { SecLlamaError } from "../../src/errors.ts";
+import { SystemCallError } from "../../src/linux/libc.ts";
+import { canEnter } from "../../src/sandbox/linux/executables.ts";
 import { makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
-import { type Capabilities, probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
+import {
+  type Capabilities,
+  probeCapabilities,
+  type ProbeOptions,
+} from "../../src/sandbox/linux/capabilities.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 import { HANG_MS, settled } from "../support/patience.ts";
 
@@ -10,6 +17,7 @@ const linuxOnly = { ignore: Deno.build.os !== "linux" };
 async function probeWith(
   unshare: string | null,
   timeoutMs: number,
+  more: ProbeOptions = {},
 ): Promise<Capabilities> {
   const folder = await Deno.makeTempDir();
   try {
@@ -18,7 +26,7 @@ async function probeWith(
       await Deno.chmod(`${folder}/unshare`, 0o755);
     }
     return await settled(
-      probeCapabilities({ toolFolders: [folder], timeoutMs }),
+      probeCapabilities({ toolFolders: [folder], timeoutMs, ...more }),
       "the end of the probe",
     );
   } finally {
@@ -54,9 +62,12 @@ for (const [name, script, reason] of STUBS) {
         "/m",
       );
       const strict = { sandbox: true, strict: true };
-      assert.throws(() => makeLinuxPlan(target, { ...caps, landlockAbi: 0 }, strict), {
-        code: "sandbox-unavailable",
-      });
+      assert.throws(
+        () => makeLinuxPlan(target, { ...caps, landlockAbi: 0, landlockReason: "ENOSYS" }, strict),
+        {
+          code: "sandbox-unavailable",
+        },
+      );
       assert.equal(makeLinuxPlan(target, { ...caps, landlockAbi: 5 }, strict).level, "reduced");
     },
   });
@@ -74,6 +85,67 @@ for (const script of ["exec sleep 600", "sleep 5 & wait"]) {
     },
   });
 }
+
+/** What a machine says that is full or busy: each once made a weaker plan, or might have. */
+const PASSING: [string, string][] = [
+  ["no process", "echo 'unshare: fork failed: Resource temporarily unavailable' >&2; exit 1"],
+  ["no memory", "echo 'unshare: unshare failed: Cannot allocate memory' >&2; exit 1"],
+  ["no descriptor", "echo 'unshare: cannot open /proc/self/ns: Too many open files' >&2; exit 1"],
+  ["no namespace left", "echo 'unshare: unshare failed: No space left on device' >&2; exit 1"],
+  ["killed, as for want of memory", "kill -9 $$"],
+];
+
+for (const [name, script] of PASSING) {
+  Deno.test({
+    name: `unshare on a loaded machine (${name}) is an error, not a machine without namespaces`,
+    ...linuxOnly,
+    async fn() {
+      await assert.rejects(probeWith(script, HANG_MS), (error) => {
+        assert.ok(error instanceof SecLlamaError && error.code === "sandbox-unavailable");
+        assert.match(error.hint ?? "", /try again|raise/);
+        return true;
+      });
+    },
+  });
+}
+
+Deno.test({
+  name: "a probe that is slow gives the same capabilities",
+  ...linuxOnly,
+  async fn() {
+    const slowly = await probeWith('sleep 1; exec /usr/bin/unshare "$@"', HANG_MS, {
+      enterGroups: async (folders) => {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return await canEnter(folders);
+      },
+    });
+    const { unshare: _, ...rest } = slowly;
+    const { unshare: __, ...quickly } = await probeCapabilities();
+    assert.deepEqual(rest, quickly);
+  },
+});
+
+Deno.test({
+  name:
+    "a cgroup probe whose process cannot be started or is killed is an error, where groups can be made",
+  ...linuxOnly,
+  async fn(t) {
+    const { cgroup } = await probeCapabilities();
+    if (cgroup.places.length === 0) {
+      return void await t.step({
+        name: `skipped: ${cgroup.reason}`,
+        ignore: true,
+        fn: () => {},
+      });
+    }
+    const failing = () => Promise.reject(new Error("the probe was ended by SIGKILL"));
+    await assert.rejects(probeCapabilities({ enterGroups: failing }), {
+      code: "sandbox-unavailable",
+    });
+    const full = () => Promise.reject(new SystemCallError("make an executable", 24));
+    await assert.rejects(probeCapabilities({ enterGroups: full }), { code: "sandbox-unavailable" });
+  },
+});
 
 Deno.test({
   name: "the real unshare is looked up by absolute path, never in PATH",

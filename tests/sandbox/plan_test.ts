@@ -39,6 +39,8 @@ function capabilities(o: Partial<Capabilities> = {}): Capabilities {
       mount: "mnt:[7]",
     },
     landlockAbi: 6,
+    landlockReason: "",
+    surroundings: { uid: o.uid ?? 1000, container: false, sysAdmin: o.uid === 0, forbids: "" },
     cgroup: {
       places: [],
       reason: "memory and pids: no hierarchy in which this process may make groups",
@@ -106,7 +108,7 @@ const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu }> = {
   "root-full": { uid: 0 },
   "user-fallback": { namespaces: OFF },
   "root-fallback": { uid: 0, namespaces: OFF },
-  "user-no-landlock": { landlockAbi: 0 },
+  "user-no-landlock": { landlockAbi: 0, landlockReason: "EOPNOTSUPP" },
   "user-no-private-root": { namespaces: { usable: true, privateRoot: false, reason: "" } },
   "user-cgroup-v2": {
     cgroup: {
@@ -161,7 +163,7 @@ Deno.test("strict needs seccomp, and Landlock or a private root; anything less i
       assert.throws(plan, (error) => {
         assert.ok(error instanceof SecLlamaError && error.code === "sandbox-unavailable");
         assert.match(error.message, /^failed to apply sandbox: /);
-        assert.match(error.hint ?? "", /util-linux/);
+        assert.match(error.hint ?? "", /Landlock|CONFIG_SECCOMP_FILTER/);
         return true;
       });
       const weak = makeLinuxPlan(TARGET, capabilities(o), { sandbox: true, strict: false });

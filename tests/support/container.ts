@@ -114,6 +114,49 @@ export async function inContainer(
   }
 }
 
+const PODMAN_PROFILE = "/usr/share/containers/seccomp.json";
+
+interface Profile {
+  syscalls: { names: string[]; action: string; includes?: { caps?: string[] }; args?: unknown }[];
+}
+
+/** Calls that moby's default profile, unlike podman's, has for CAP_SYS_ADMIN only; pivot_root and its like it has for nobody. */
+const NAMESPACE_CALLS = [
+  ...["fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr", "move_mount"],
+  ...["open_tree", "setns", "umount", "umount2", "unshare", "sethostname", "setdomainname"],
+  ...["pivot_root", "clone3"],
+];
+const LANDLOCK_CALLS = ["create_ruleset", "add_rule", "restrict_self"].map((name) =>
+  `landlock_${name}`
+);
+/** CLONE_NEW*, as moby's profile masks them. */
+const CLONE_NAMESPACES = 0x7E020000;
+
+/**
+ * podman's seccomp profile changed to what Docker's does to a process without CAP_SYS_ADMIN.
+ * @param o `landlock: false`: as an engine from before Landlock.
+ */
+export async function dockerProfile(o: { landlock: boolean }): Promise<string> {
+  const profile: Profile = JSON.parse(await Deno.readTextFile(PODMAN_PROFILE));
+  const refused = new Set([...NAMESPACE_CALLS, "clone", ...(o.landlock ? [] : LANDLOCK_CALLS)]);
+  for (const rule of profile.syscalls) {
+    rule.names = rule.names.filter((name) => !refused.has(name));
+  }
+  profile.syscalls = profile.syscalls.filter(({ names }) => names.length > 0);
+  profile.syscalls.push(
+    {
+      names: ["clone"],
+      action: "SCMP_ACT_ALLOW",
+      args: [{ index: 0, value: CLONE_NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }],
+    },
+    {
+      names: [...refused].filter((name) => name !== "clone" && name !== "clone3"),
+      action: "SCMP_ACT_ERRNO",
+    },
+  );
+  return JSON.stringify(profile);
+}
+
 /** Why podman cannot be used here, or "". */
 export async function podmanMissing(): Promise<string> {
   try {

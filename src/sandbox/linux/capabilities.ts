@@ -3,13 +3,16 @@
  * An answer of a program is not believed: `unshare` that exits 0 without isolating shows the same namespace inodes as ours.
  */
 import { SecLlamaError } from "../../errors.ts";
-import { alloc, AT_FDCWD, cstr, type Linux, linux } from "../../linux/libc.ts";
+import { alloc, AT_FDCWD, cstr, type Linux, linux, SystemCallError } from "../../linux/libc.ts";
 import { landlockAbi } from "../../linux/landlock.ts";
 import { seccompAvailable } from "../../linux/seccomp.ts";
 import type { Arch } from "../../linux/syscalls.ts";
 import { type CgroupSupport, probeCgroups } from "./cgroup.ts";
+import { readOptional } from "./cgroup_files.ts";
 import { BASE_POLICY, GPU_POLICIES, type Namespace } from "./policy.ts";
 import { canEnter } from "./executables.ts";
+import { errnoName } from "../../linux/errno.ts";
+import { isPassing, passingHint, type Surroundings } from "./hints.ts";
 
 export interface Capabilities {
   readonly os: "linux";
@@ -30,6 +33,9 @@ export interface Capabilities {
   readonly hostNamespaces: { readonly [name in Namespace]: string };
   /** 0: no Landlock. */
   readonly landlockAbi: number;
+  /** The error of asking for it, such as ENOSYS; "" where there is one. */
+  readonly landlockReason: string;
+  readonly surroundings: Surroundings;
   readonly cgroup: CgroupSupport;
   readonly seccomp: boolean;
   /** Host paths of the dynamic loader and of the libraries that the policies name, where found. */
@@ -45,6 +51,8 @@ export interface ProbeOptions {
   readonly toolFolders?: readonly string[];
   /** Time for one try to enter namespaces; a `unshare` that hangs is killed after it. */
   readonly timeoutMs?: number;
+  /** Whether a process can go into these groups. */
+  readonly enterGroups?: typeof canEnter;
 }
 
 /** Far beyond what a busy machine needs. After it nothing is known, and that is an error. */
@@ -73,7 +81,8 @@ export function namespacesFor(uid: number): Namespace[] {
 
 /**
  * The options of `unshare` for these namespaces, each needed: --map-current-user implies --user, --kill-child (the runner ends with
- * `unshare`) implies --fork, and --mount-proc implies --mount.
+ * `unshare`) implies --fork, and --mount-proc implies --mount. A private root has no /proc, so none is mounted for it: in a
+ * container, where parts of /proc are hidden, the kernel lets no user mount another one.
  */
 export function unshareArgs(uid: number, privateRoot: boolean): string[] {
   const names = namespacesFor(uid);
@@ -82,14 +91,15 @@ export function unshareArgs(uid: number, privateRoot: boolean): string[] {
     ...(names.includes("user") ? ["--map-current-user"] : []),
     ...(names.includes("user") && privateRoot ? ["--keep-caps"] : []),
     "--kill-child",
-    "--mount-proc",
+    privateRoot ? "--mount" : "--mount-proc",
   ];
 }
 
 /**
  * Probes this machine. Starts `unshare` once or twice, makes and removes a cgroup; touches nothing else.
  * @throws {TypeError} On an architecture other than x86_64 and aarch64.
- * @throws {SecLlamaError} `sandbox-unavailable` if `unshare` does not end: then it is not known whether there are namespaces.
+ * @throws {SecLlamaError} `sandbox-unavailable` if a try does not end, is killed, or fails as it does on a full or busy machine:
+ * then nothing is known, and to take that for a refusal would give a weaker plan.
  */
 export async function probeCapabilities(options: ProbeOptions = {}): Promise<Capabilities> {
   const system = linux();
@@ -97,10 +107,13 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
   const unshare = findTool(system, folders, "unshare");
   const uid = system.call("geteuid");
   const kernel = system.readText("/proc/sys/kernel/osrelease").trim();
+  const surroundings = lookAround(system, uid);
+  const landlock = landlockAbi(system);
   const namespaces = !unshare
     ? refused("unshare was not found in " + folders.join(" or "))
     : await probeNamespaces(system, unshare, {
       uid,
+      surroundings,
       mountApi: atLeast(kernel, 5, 12),
       timeoutMs: options.timeoutMs ?? UNSHARE_TIMEOUT_MS,
     });
@@ -118,12 +131,66 @@ export async function probeCapabilities(options: ProbeOptions = {}): Promise<Cap
     unshare,
     namespaces,
     hostNamespaces: ownNamespaces(system),
-    landlockAbi: landlockAbi(system),
-    cgroup: await probeCgroups(system, canEnter),
+    landlockAbi: Math.max(0, landlock),
+    landlockReason: landlock > 0 ? "" : errnoName(-landlock),
+    surroundings,
+    cgroup: await knownGroups(system, options.enterGroups ?? canEnter),
     seccomp: seccompAvailable(system),
     libraries: findLibraries(system, [...new Set(names)]),
     files: [...new Set(files)].filter((path) => exists(system, path)),
     memoryBytes: memoryBytes(system),
+  };
+}
+
+/** @throws {SecLlamaError} `sandbox-unavailable` for an error that passes. */
+async function knownGroups(system: Linux, enter: typeof canEnter): Promise<CgroupSupport> {
+  const mustBeAnAnswer = (reason: string) => {
+    if (isPassing(reason, { forbids: "" }) && !/EAGAIN/.test(reason)) throw unknown(reason);
+  };
+  const support = await probeCgroups(system, async (folders) => {
+    try {
+      return await enter(folders);
+    } catch (error) {
+      if (error instanceof SystemCallError) throw error;
+      throw unknown("no process could be started");
+    }
+  });
+  mustBeAnAnswer(support.reason);
+  return support;
+}
+
+/** Nothing was learnt: a busy or full machine must not be taken for one that enforces less. */
+function unknown(reason: string): SecLlamaError {
+  return new SecLlamaError("sandbox-unavailable", `failed to apply sandbox: ${reason}`, {
+    hint: passingHint(reason),
+  });
+}
+
+const CAP_SYS_ADMIN = 21n;
+
+/** What surrounds this process, for the right advice. */
+function lookAround(system: Linux, uid: number): Surroundings {
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(system.readText("/proc/self/status"))?.[1];
+  const settings: [name: string, off: string][] = [
+    ...namespacesFor(uid).map((name): [string, string] => [
+      `user.max_${NS_FILE[name]}_namespaces`,
+      "0",
+    ]),
+    ...(uid === 0 ? [] : [
+      ["kernel.unprivileged_userns_clone", "0"],
+      ["kernel.apparmor_restrict_unprivileged_userns", "1"],
+    ] as [string, string][]),
+  ];
+  const forbids = uid === 0
+    ? undefined
+    : settings.find(([name, off]) =>
+      readOptional(system, `/proc/sys/${name.replaceAll(".", "/")}`)?.trim() === off
+    );
+  return {
+    uid,
+    container: exists(system, "/.dockerenv") || exists(system, "/run/.containerenv"),
+    sysAdmin: (BigInt(`0x${effective ?? "0"}`) >> CAP_SYS_ADMIN & 1n) === 1n,
+    forbids: forbids?.join("=") ?? "",
   };
 }
 
@@ -141,7 +208,7 @@ function refused(reason: string): Capabilities["namespaces"] {
 async function probeNamespaces(
   system: Linux,
   unshare: string,
-  o: { uid: number; mountApi: boolean; timeoutMs: number },
+  o: { uid: number; surroundings: Surroundings; mountApi: boolean; timeoutMs: number },
 ): Promise<Capabilities["namespaces"]> {
   let reason = "";
   for (const privateRoot of o.mountApi ? [true, false] : [false]) {
@@ -152,12 +219,15 @@ async function probeNamespaces(
   return refused(reason);
 }
 
-/** "" if a process entered all of them; else why it did not. */
+/**
+ * "" if a process entered all of them; else why it did not.
+ * @throws {SecLlamaError} `sandbox-unavailable` if that says nothing of the machine.
+ */
 async function tryNamespaces(
   system: Linux,
   unshare: string,
   args: readonly string[],
-  o: { uid: number; timeoutMs: number },
+  o: { uid: number; surroundings: Surroundings; timeoutMs: number },
 ): Promise<string> {
   const files = namespacesFor(o.uid).map((name) => `/proc/self/ns/${NS_FILE[name]}`);
   let child: Deno.ChildProcess;
@@ -169,8 +239,11 @@ async function tryNamespaces(
       stdout: "piped",
       stderr: "piped",
     }).spawn();
-  } catch {
-    return `${unshare} could not be started`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+      return `${unshare} could not be started`;
+    }
+    throw unknown(`${unshare} could not be started`);
   }
   const out = new TextReader(child.stdout);
   const error = new TextReader(child.stderr);
@@ -187,15 +260,17 @@ async function tryNamespaces(
   try {
     const [status] = await Promise.all([child.status, out.done, error.done]);
     if (timedOut) {
-      // Nothing was learnt: a busy machine must not be taken for one that has no namespaces.
       throw new SecLlamaError(
         "sandbox-unavailable",
         `failed to apply sandbox: ${unshare} did not end within ${o.timeoutMs} ms`,
         { hint: "try again; if it stays so, replace util-linux, whose unshare hangs" },
       );
     }
+    // As by the kernel, when memory is short.
+    if (status.signal !== null) throw unknown(`${unshare} was ended by ${status.signal}`);
     if (!status.success) {
       const line = error.text.split("\n")[0]!.replace(/[^\x20-\x7e]/g, "?").slice(0, 120);
+      if (isPassing(line, o.surroundings)) throw unknown(line);
       return line || `${unshare} ended with code ${status.code}`;
     }
     const seen = out.text.trim().split("\n");

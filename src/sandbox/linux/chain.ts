@@ -11,6 +11,7 @@ import type { PlannedCommand } from "../types.ts";
 import { readOptional } from "./cgroup_files.ts";
 import { closeGroups, mayMove, moveInto, openGroups } from "./cgroup_life.ts";
 import { launchHost, makeExecutable } from "./executables.ts";
+import { groupHint, memoryFileHint } from "./hints.ts";
 import type { LaunchSpec } from "./launch_spec.ts";
 import type { launchSteps, startSteps } from "./launch_steps.ts";
 
@@ -41,7 +42,7 @@ export async function startChain(
 ): Promise<Deno.ChildProcess> {
   const system = linux();
   const { cgroup, user } = command.launch;
-  const groups = orFailed(() => cgroup ? openGroups(system, cgroup) : []);
+  const groups = orFailed(() => cgroup ? openGroups(system, cgroup) : [], groupHint);
   const entered = tables.entered(groups);
   const moved = cgroup !== null && mayMove(system, cgroup, user !== null);
   let child: Deno.ChildProcess;
@@ -71,7 +72,7 @@ export async function startChain(
     await child.status;
     if (!(cause instanceof SystemCallError)) throw cause;
     throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${cause.message}`, {
-      hint: "to see what this machine can enforce, run: secllama doctor",
+      hint: groupHint(cause.message),
       cause,
     });
   }
@@ -95,7 +96,7 @@ function withExecutables<T>(
 ): T {
   const open: number[] = [];
   const make = (steps: readonly Step[]): number => {
-    const fd = orFailed(() => makeExecutable(system, steps));
+    const fd = orFailed(() => makeExecutable(system, steps), memoryFileHint);
     open.push(fd);
     return fd;
   };
@@ -109,13 +110,13 @@ function withExecutables<T>(
   }
 }
 
-function orFailed<T>(act: () => T): T {
+function orFailed<T>(act: () => T, hint: (message: string) => string): T {
   try {
     return act();
   } catch (cause) {
     if (!(cause instanceof SystemCallError)) throw cause;
     throw new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${cause.message}`, {
-      hint: "starter and launcher run from memory: vm.memfd_noexec must not be 2",
+      hint: hint(cause.message),
       cause,
     });
   }

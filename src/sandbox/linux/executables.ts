@@ -41,19 +41,23 @@ export function makeExecutable(system: Linux, steps: readonly Step[]): number {
   }
 }
 
-/** Whether a process can go into these groups: one does, and ends. */
+/**
+ * Whether a process can go into these groups: one does, and ends.
+ * @throws {Error} If none could be started, or it was killed: then nothing is known.
+ */
 export async function canEnter(groups: readonly string[]): Promise<boolean> {
   const system = linux();
   const steps = startSteps({ launcherFd: 2, groups, argv: ["/proc/self/exe"], env: {} });
   const last: Step = { what: "end", call: "exit_group", args: [0] };
   const starter = makeExecutable(system, [...steps.slice(0, -1), last]);
   try {
-    const { success } = await new Deno.Command(`/proc/self/fd/${starter}`, {
+    const { success, signal } = await new Deno.Command(`/proc/self/fd/${starter}`, {
       clearEnv: true,
       stdin: "null",
       stdout: "null",
       stderr: "null",
     }).output();
+    if (signal !== null) throw new Error(`the probe was ended by ${signal}`);
     return success;
   } finally {
     system.call("close", starter);

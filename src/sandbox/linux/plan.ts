@@ -12,6 +12,7 @@ import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabi
 import { type CgroupLimits, limitFiles } from "./cgroup.ts";
 import type { CgroupPlan } from "./cgroup_life.ts";
 import { type Bind, type Handle, handlePath, type LaunchSpec } from "./launch_spec.ts";
+import { unavailableHint } from "./hints.ts";
 import { LAUNCHER_FD } from "./launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES, type Limits, linuxGpu, type Namespace } from "./policy.ts";
 
@@ -73,13 +74,20 @@ export function makeLinuxPlan(
     ...(seccomp ? [] : ["no seccomp filter: the runner may call anything in the kernel"]),
     ...(landlock || privateRoot ? [] : ["neither Landlock nor a private root: files are readable"]),
     ...(namespaces ? [] : [`no namespaces: ${caps.namespaces.reason}`]),
-    ...(landlock ? [] : ["no Landlock: the kernel does not have it, or it is switched off"]),
+    ...(landlock ? [] : [`no Landlock: ${landlockMissing(caps.landlockReason)}`]),
   ];
   if (!meets && mode.strict) {
     throw new SecLlamaError(
       "sandbox-unavailable",
       `failed to apply sandbox: ${warnings.join("; ")}`,
-      { hint: "install util-linux (unshare), then run: secllama doctor" },
+      {
+        hint: unavailableHint({
+          seccomp,
+          landlock: caps.landlockReason,
+          namespaces: caps.namespaces.reason,
+          unshare: caps.unshare !== undefined,
+        }, caps.surroundings),
+      },
     );
   }
   const root = caps.uid === 0;
@@ -143,6 +151,18 @@ export function makeLinuxPlan(
     launch: spec,
     pathMap: map,
   };
+}
+
+/** Why a process that asked for Landlock was refused (landlock_create_ruleset(2)). */
+function landlockMissing(reason: string): string {
+  switch (reason) {
+    case "EOPNOTSUPP":
+      return "it was switched off when the kernel started";
+    case "ENOSYS":
+      return "the kernel does not have it, or a filter around this process hides it";
+    default:
+      return `a filter around this process refuses it (${reason})`;
+  }
 }
 
 function unsandboxed(target: RunnerTarget): LinuxPlan {

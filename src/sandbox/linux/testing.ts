@@ -31,7 +31,7 @@ export function capabilitiesWithout(
     namespaces: off.has("namespaces")
       ? { usable: false, privateRoot: false, reason }
       : { ...namespaces, privateRoot: namespaces.privateRoot && !off.has("private root") },
-    landlockAbi: off.has("landlock") ? 0 : caps.landlockAbi,
+    ...(off.has("landlock") ? { landlockAbi: 0, landlockReason: reason } : {}),
     seccomp: caps.seccomp && !off.has("seccomp"),
     cgroup: off.has("cgroup") ? { places: [], reason } : cgroup,
   };
