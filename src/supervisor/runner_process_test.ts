@@ -47,13 +47,13 @@ const CASES: readonly [said: string, code: string, message: RegExp, hint: RegExp
     "launcher: clone /x: EPERM",
     "sandbox-failed",
     /^failed to apply sandbox: launcher: clone/,
-    /util-linux/,
+    /AppArmor or a seccomp profile/,
   ],
   [
     "unshare: unshare failed: Operation not permitted",
     "sandbox-failed",
     /^failed to apply sandbox: unshare/,
-    /util-linux/,
+    /start serve again/,
   ],
   [
     "hf: socket: Permission denied",

@@ -28,8 +28,8 @@ export interface Sabotage {
   readonly what: string;
   /** Of several steps with this text the n-th. */
   readonly index: number;
-  /** Leaves out this word of the argv as well: what a check looks for must be there to be found. */
-  readonly alsoWord?: string;
+  /** Leaves out these words of the argv as well: what a check looks for must be there to be found. */
+  readonly alsoWords?: readonly string[];
 }
 
 export interface SabotageOrder {
@@ -89,7 +89,7 @@ async function attackOnce(
 ): Promise<Noticed> {
   const words = [
     ...(sabotage.table === "argv" ? [sabotage.what] : []),
-    ...(sabotage.alsoWord ? [sabotage.alsoWord] : []),
+    ...(sabotage.alsoWords ?? []),
   ];
   const altered = withoutWords(plan, words);
   const start = (options: StartOptions) =>

@@ -60,7 +60,10 @@ function choose(all: readonly Sabotage[], seed: number): Sabotage[] {
   return chosen;
 }
 
-const NAMESPACE_WORD: { readonly [file: string]: string } = { mnt: "--mount-proc" };
+/** With a private root and without. */
+const NAMESPACE_WORDS: { readonly [file: string]: readonly string[] } = {
+  mnt: ["--mount", "--mount-proc"],
+};
 
 /** A check finds something only where there is something to be found. */
 function withReason(sabotage: Sabotage): Sabotage {
@@ -68,7 +71,7 @@ function withReason(sabotage: Sabotage): Sabotage {
   const name = file?.[1] ?? file?.[2];
   // Without a user or mount namespace nothing later can be done, and without --mount-proc there is no pid namespace's /proc.
   if (name === undefined || name === "user") return sabotage;
-  return { ...sabotage, alsoWord: NAMESPACE_WORD[name] ?? `--${name}` };
+  return { ...sabotage, alsoWords: NAMESPACE_WORDS[name] ?? [`--${name}`] };
 }
 
 /** What is wrong with one result, or null. `unaltered`: the same run with nothing left out, in which less may be enforced. */
