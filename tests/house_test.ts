@@ -25,7 +25,7 @@ const CLOCKS: { readonly [path: string]: string } = {
   "tests/support/patience.ts": "a limit that only what hangs reaches",
   "runner/api/ollama/chat_test.ts": "a duration within one that was measured around it",
   "runner/api/real_engine_test.ts": "one duration against another, a third of it",
-  "runner/engine/engine_test.ts": "one duration against another, half of it",
+  "runner/engine/engine_slots_test.ts": "one duration against another, half of it",
   "runner/engine/testing_grammar.ts": "a step's duration, for a ratio",
   "runner/grammar/schema_grammar_test.ts": "milliseconds a token against those of a plain grammar",
   "runner/reply_stream_test.ts": "frames are never early",

@@ -1,5 +1,6 @@
 /** For this folder's tests and benches: where the libraries and a model to try lie. Not used by the runner. */
 import { Budget, runAtOnce, type Work } from "../../src/budget.ts";
+import { SecLlamaError } from "../../src/errors.ts";
 import { librarySetFor } from "./library.ts";
 import { loadEngine } from "./mod.ts";
 import { makeRandomGguf } from "./testing_gguf.ts";
@@ -135,4 +136,19 @@ export function rendered(
 ): PromptPart[] {
   const budget = new Budget({ what: "the chat template" });
   return runAtOnce("render" in by ? by.render(chat, budget) : by.renderChat(chat, budget));
+}
+
+/** Whether an error has this code, and a message of this form. */
+export const coded = (code: string, pattern = /./) => (error: unknown) =>
+  error instanceof SecLlamaError && error.code === code && pattern.test(error.message);
+
+/** Sampling that depends on its seed. */
+export const WARM = { ...DEFAULT_SAMPLING, temperature: 1.2 };
+
+/** Beginnings of texts. */
+export const PROMPTS = ["Once upon a time", "The little dog", "She was", "One day"];
+
+/** Resolves once a slot is taken. */
+export async function busy(engine: Engine): Promise<void> {
+  while (engine.slotsBusy() === 0) await new Promise((resolve) => setTimeout(resolve, 1));
 }
