@@ -377,17 +377,22 @@ class StoreSource implements KeySource {
   async #load(): Promise<{ gen: number; keys: RingKey[] }> {
     const manifest = await this.#manager.verifiedManifest();
     const keys: RingKey[] = [];
-    for (const kid of liveKids(manifest)) {
-      const { state, created, retired, compromised } = manifest.keys[kid]!;
-      if (compromised) continue;
-      using key = await readKey(this.#manager.store, kid);
-      keys.push({
-        kid,
-        transport: deriveTransport(key),
-        active: state === "active",
-        createdMs: Date.parse(created),
-        ...(retired === null ? {} : { retiredMs: Date.parse(retired) }),
-      });
+    try {
+      for (const kid of liveKids(manifest)) {
+        const { state, created, retired, compromised } = manifest.keys[kid]!;
+        if (compromised) continue;
+        using key = await readKey(this.#manager.store, kid);
+        keys.push({
+          kid,
+          transport: deriveTransport(key),
+          active: state === "active",
+          createdMs: Date.parse(created),
+          ...(retired === null ? {} : { retiredMs: Date.parse(retired) }),
+        });
+      }
+    } catch (error) {
+      for (const { transport } of keys) wipe(transport);
+      throw error;
     }
     return { gen: manifest.gen, keys };
   }

@@ -101,7 +101,11 @@ export function announcementMac(announcement: KeyAnnouncement, keys: Announcemen
     u64(announcement.now),
   );
   const key = hkdf(keys.runnerPsk, "secllama/1 announce", KEY_BYTES, keys.attest);
-  return hmacSha256(key, core, utf8(parseModelName(keys.model).canonical), keys.challenge);
+  try {
+    return hmacSha256(key, core, utf8(parseModelName(keys.model).canonical), keys.challenge);
+  } finally {
+    wipe(key);
+  }
 }
 
 /** The document for `announcement`, with its mac. */

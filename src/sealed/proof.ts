@@ -21,6 +21,7 @@ import {
   u64,
   utf8,
 } from "../bytes.ts";
+import { wipe } from "../secret.ts";
 import { isPskId } from "./header.ts";
 import { hmacSha256, randomBytes, sha256 } from "./primitives.ts";
 import { deriveProofKey } from "./psk.ts";
@@ -57,8 +58,12 @@ export function makeProof(
 ): string {
   const nonce = options.nonce ?? randomBytes(PROOF_NONCE_BYTES);
   const key = deriveProofKey(options.psk);
-  const mac = proofMac({ key, hid: options.hid }, request, options.now, nonce);
-  return `id=${options.pskId};t=${options.now};n=${toHex(nonce)};mac=${toBase64Url(mac)}`;
+  try {
+    const mac = proofMac({ key, hid: options.hid }, request, options.now, nonce);
+    return `id=${options.pskId};t=${options.now};n=${toHex(nonce)};mac=${toBase64Url(mac)}`;
+  } finally {
+    wipe(key);
+  }
 }
 
 /** Reads a header's value; undefined if it is not of the form above. */

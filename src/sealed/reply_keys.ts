@@ -1,5 +1,6 @@
 /** What both ends of a reply derive: see `reply_sealer.ts` for the layout. */
 import { concat, utf8 } from "../bytes.ts";
+import { wipe } from "../secret.ts";
 import { KEY_BYTES, NONCE_BYTES } from "./primitives.ts";
 import { COMMIT_BYTES, hkdf } from "./suite.ts";
 
@@ -16,9 +17,11 @@ export interface ReplyKeys {
 export function replyKeys(secret: Uint8Array, enc: Uint8Array, rs: Uint8Array): ReplyKeys {
   const length = KEY_BYTES + NONCE_BYTES + COMMIT_BYTES;
   const okm = hkdf(secret, "secllama/1 response keys", length, concat(enc, rs));
-  return {
+  const keys = {
     key: okm.slice(0, KEY_BYTES),
     base: okm.slice(KEY_BYTES, KEY_BYTES + NONCE_BYTES),
     commit: okm.slice(KEY_BYTES + NONCE_BYTES),
   };
+  wipe(okm);
+  return keys;
 }
