@@ -34,7 +34,7 @@ const READ_ONLY = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
  * Namespaces that end with their first process, with all that a container's engine starts and mounts. crun knows no machine that has
  * both kinds of cgroups: here it sees the second only, and makes none. $0: a folder for podman's files.
  */
-const PODMAN = `
+const PREPARE = `
 set -eu
 umount -R /sys/fs/cgroup 2>/dev/null || true
 mount -t cgroup2 none /sys/fs/cgroup
@@ -43,10 +43,41 @@ limit() {
   if [ "$value" = unlimited ]; then value=-1; fi
   echo "$value:$value"
 }
+`;
+const OPTIONS = "--cgroup-manager cgroupfs --events-backend none";
+
+const PODMAN = `${PREPARE}
 exec podman --root "$0/root" --runroot "$0/run" --tmpdir "$0/tmp" --storage-driver vfs \\
-  --cgroup-manager cgroupfs --events-backend none run --rm --network none --cgroups disabled \\
+  ${OPTIONS} run --rm --network none --cgroups disabled \\
   --ulimit "nofile=$(limit "open files")" --ulimit "nproc=$(limit processes)" \\
   --cap-add NET_RAW,MKNOD,AUDIT_WRITE "$@"
+`;
+
+/**
+ * A `docker` that is podman, and the image debian:12-slim, which is the base system. $0: a folder; $1: the base system; $2: the
+ * script that uses them.
+ */
+const DOCKER = `${PREPARE}
+mkdir "$0/bin" "$0/work"
+cat >"$0/bin/docker" <<END
+#!/bin/sh
+podman() {
+  exec /usr/bin/podman --root "$0/root" --runroot "$0/run" --tmpdir "$0/tmp" --storage-driver overlay ${OPTIONS} "\\$@"
+}
+word=\\$1; shift
+case \\$word in
+  build) podman build --isolation chroot --layers=false "\\$@" ;;
+  run)
+    case " \\$* " in *" --network "*) ;; *) set -- --network none "\\$@" ;; esac
+    podman run --cgroups disabled --ulimit "nofile=$(limit "open files")" --ulimit "nproc=$(limit processes)" "\\$@" ;;
+  *) podman "\\$word" "\\$@" ;;
+esac
+END
+chmod +x "$0/bin/docker"
+export PATH="$0/bin:$PATH"
+tar -C "$1" -c . | docker import --quiet - docker.io/library/debian:12-slim >/dev/null
+cd "$0/work"
+. "$2"
 `;
 
 /** $0: the base system; then pairs of files and where they are to be, "--", and what is to run. */
@@ -108,6 +139,23 @@ export async function inContainer(
     return await runToEnd(
       ["/usr/bin/unshare", ...NAMESPACES, "--mount-proc", "/bin/sh", "-c", ...inner],
       { env: ENV, timeoutSeconds: HANG_MS / 1000 },
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Runs a shell script, with `set -eu`, in an empty folder and with a `docker`: see {@link DOCKER}. */
+export async function withDocker(script: string, env: Record<string, string>): Promise<Ended> {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-docker-" });
+  try {
+    await Deno.writeTextFile(`${folder}/script`, script);
+    return await runToEnd(
+      [
+        ...["/usr/bin/unshare", ...NAMESPACES, "--mount-proc", "/bin/sh", "-c", DOCKER],
+        ...[folder, BASE_SYSTEM, `${folder}/script`],
+      ],
+      { env: { ...ENV, ...env }, timeoutSeconds: HANG_MS / 1000 },
     );
   } finally {
     await Deno.remove(folder, { recursive: true });
