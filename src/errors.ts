@@ -35,6 +35,7 @@ export const ERROR_TABLE = {
   "bad-pairing": [400, EXIT.usage],
   "port-in-use": [503, EXIT.unavailable],
   "address-unavailable": [503, EXIT.unavailable],
+  "output-failed": [500, EXIT.internal],
   // keys
   "key-not-initialised": [503, EXIT.notInitialised],
   "key-locked": [503, EXIT.locked],

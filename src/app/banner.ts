@@ -18,6 +18,8 @@ export interface BannerFacts {
 }
 
 export interface Banner {
+  /** As {@link Banner.rows}, each sandbox layer on a line of its own besides. */
+  readonly all: Banner["rows"];
   /** Name and value of each line; "" where it goes on with the line above. */
   readonly rows: readonly (readonly [name: string, value: string])[];
   /** What is weaker than it should be, one sentence each. */
@@ -26,8 +28,10 @@ export interface Banner {
 
 export function bannerOf(facts: BannerFacts): Banner {
   const measured = facts.loaded?.isolation.measureNow();
+  const rows = [...serverRows(facts), ...modelRows(facts, measured)];
   return {
-    rows: [...serverRows(facts), ...modelRows(facts, measured)],
+    rows,
+    all: [...rows, ...(measured?.layers ?? []).map(layerRow)],
     warnings: [
       ...facts.keys.warnings,
       ...judgeSettings(configured(facts.config)).filter(({ result }) => result !== "holds")
@@ -52,27 +56,36 @@ function serverRows({ config, gatewayUrl, names, proxyUrl, keys }: BannerFacts):
 
 function modelRows({ gpu, loaded }: BannerFacts, measured: Measured | undefined): Banner["rows"] {
   if (!loaded || !measured) return [["model", "none loaded yet"]];
-  const { attacks } = measured;
   return [
     ["model", `${loaded.name}  ${loaded.digest.slice(0, 19)}…  runner ${measured.pid}`],
-    ...(gpu.setting === "off" ? [] : [[
-      "gpu",
-      gpu.used === "none" ? `none: ${gpu.reason}` : `${gpu.used}, inside the sandbox`,
-    ]] as const),
-    ["isolation", loaded.isolation.level],
-    ...measured.layers.map(({ layer, state, observed }) =>
-      ["", `${state.padEnd(12)}${layer}: ${observed}`] as const
-    ),
-    ...(attacks === null ? [] : [
-      [
-        "",
-        `${attacks.held ? "held        " : "NOT HELD    "}its own attack: ` +
-        `${attacks.attempted} ways out tried, ${
-          attacks.held ? "no listener reached" : attacks.problems.join("; ")
-        }`,
-      ] as const,
-    ]),
+    ...(gpu.setting === "off" ? [] : [["gpu", gpuLine(gpu)]] as const),
+    ["isolation", isolationLine(measured)],
   ];
+}
+
+/** "none: REASON", or which. */
+export function gpuLine({ used, reason }: Pick<GpuStatus, "used" | "reason">): string {
+  return used === "none" ? `none: ${reason}` : `${used}, inside the sandbox`;
+}
+
+/** All of a runner's isolation in a line: its level, its layers by number, and what came of its own attack. */
+export function isolationLine({ level, layers, attacks }: Measured): string {
+  const enforced = layers.filter(({ state }) => state === "enforced").length;
+  const others = layers.filter(({ state }) => state !== "enforced" && state !== "not planned");
+  const parts = [
+    `${enforced} layers enforced`,
+    ...others.map(({ layer, state }) => `${layer} ${state.toUpperCase()}`),
+    attacks === null
+      ? "its own attack not run"
+      : attacks.held
+      ? `its own attack held: ${attacks.attempted} ways out tried, no listener reached`
+      : `its own attack NOT HELD: ${attacks.problems.join("; ")}`,
+  ];
+  return `${level}: ${parts.join(", ")}`;
+}
+
+function layerRow({ layer, state, observed }: Measured["layers"][number]) {
+  return ["", `${state.padEnd(12)}${layer}: ${observed}`] as const;
 }
 
 /** The settings in force, as the judge reads them. */

@@ -166,6 +166,6 @@ async function realFolder(path: string): Promise<string> {
   } catch { /* said below */ }
   throw new SecLlamaError("bad-config", `the folder of GPU libraries is not there: ${path}`, {
     field: "gpu_libraries",
-    hint: "see docs/gpu.md",
+    hint: "see secllama help gpu",
   });
 }

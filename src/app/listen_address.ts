@@ -133,7 +133,7 @@ async function refuseUnlessPaired(
   if (keys.ephemeral) {
     throw refuse(
       "the key is in memory only, and no client can be paired under it",
-      "use the key store or another lasting key source: see docs/keys.md",
+      "use the key store or another lasting key source: see secllama help keys",
     );
   }
   const { clients } = await keys.clients().read();

@@ -16,14 +16,46 @@ const WIDE =
 /** Two of them are a flag. */
 const REGIONAL = /^\p{Regional_Indicator}/u;
 
+/** Our own colours and weights: they take no column. */
+// deno-lint-ignore no-control-regex -- it is what they begin with
+const STYLE = /\x1b\[[0-9]+m/g;
+
 /** Columns of a line. */
 export function columnsOfText(text: string): number {
   let columns = 0;
-  for (const char of text) columns += columnsOf(char);
+  for (const char of text.replace(STYLE, "")) columns += columnsOf(char);
   return columns;
 }
 
 /** `text`, and spaces up to `columns`. */
 export function padColumns(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - columnsOfText(text)));
+}
+
+/** As much of a text without colours as `columns` hold; one that is cut ends in "…". */
+export function cutColumns(text: string, columns: number): string {
+  if (columnsOfText(text) <= columns) return text;
+  if (columns < 1) return "";
+  let out = "";
+  let used = 1; // the ellipsis
+  for (const char of text) {
+    used += columnsOf(char);
+    if (used > columns) break;
+    out += char;
+  }
+  return `${out}…`;
+}
+
+/** Lines no wider than `columns`, broken at spaces; a word that is wider stays whole. */
+export function wrapColumns(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/).filter((part) => part !== "")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line !== "" && columnsOfText(longer) > columns) {
+      lines.push(line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, line];
 }

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { SecLlamaError } from "../errors.ts";
+import { closest } from "../suggest.ts";
 import type { Tui } from "./tui.ts";
 
 export interface OptionSpec {
@@ -34,6 +35,8 @@ export interface Command {
   readonly summary: string;
   /** Positionals as shown in help: `MODEL [PROMPT]`. */
   readonly arguments?: string;
+  /** A line that works, for those who gave too little or too much. */
+  readonly example?: string;
   readonly minPositionals?: number;
   readonly maxPositionals?: number;
   readonly options: OptionTable;
@@ -95,6 +98,10 @@ export function parseCommandArgs(
       strict: true,
     });
   } catch (error) {
+    const unknown = /^Unknown option '(--?[^']*)'/.exec(
+      error instanceof Error ? error.message : "",
+    );
+    if (unknown) throw unknownOption(command, unknown[1]!, error);
     // node:util names the option, never its value, in these messages.
     const text = error instanceof Error ? error.message.split(". ")[0]! : "bad arguments";
     throw new SecLlamaError("usage", text.replace(/\.$/, ""), { hint, cause: error });
@@ -102,19 +109,35 @@ export function parseCommandArgs(
   if (parsed.values["help"] !== true) {
     const count = parsed.positionals.length;
     if (count < (command.minPositionals ?? 0)) {
-      throw new SecLlamaError("usage", `secllama ${name} needs: ${command.arguments}`, { hint });
+      throw new SecLlamaError("usage", `secllama ${name} needs: ${command.arguments}`, {
+        hint: command.example === undefined ? hint : `for instance: ${command.example}`,
+      });
     }
     if (count > (command.maxPositionals ?? 0)) {
       throw new SecLlamaError(
         "usage",
-        `secllama ${name} got ${count} arguments, takes ${command.maxPositionals ?? 0}`,
-        {
-          hint,
-        },
+        `secllama ${name} takes ${
+          command.maxPositionals === undefined
+            ? "no arguments"
+            : `at most ${command.maxPositionals}`
+        }, got ${count}: is a name of several words in quotes?`,
+        { hint: `${hint}; as in: ${command.example ?? `secllama ${name}`}` },
       );
     }
   }
   return parsed as Pick<CommandContext, "values" | "positionals">;
+}
+
+function unknownOption(command: Command, option: string, cause: unknown): SecLlamaError {
+  const name = command.path.join(" ");
+  const known = Object.keys({ ...command.options, ...COMMON_OPTIONS }).map((key) => `--${key}`);
+  const meant = closest(option, known);
+  return new SecLlamaError("usage", `secllama ${name} has no option ${option.slice(0, 40)}`, {
+    hint: meant === undefined
+      ? `for the options, run: secllama ${name} --help`
+      : `did you mean: secllama ${name} ${meant}`,
+    cause,
+  });
 }
 
 /** The text of `secllama COMMAND --help`. */

@@ -13,6 +13,7 @@ import { proxyCommand } from "./proxy.ts";
 import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
+import { statusCommand } from "./status.ts";
 import { uninstallCommand } from "./uninstall.ts";
 import { versionCommand } from "./version.ts";
 import { waitCommand } from "./wait.ts";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   ...clientCommands,
   ...sandboxCommands,
   launchCommand,
+  statusCommand,
   doctorCommand,
   pathsCommand,
   uninstallCommand,

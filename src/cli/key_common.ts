@@ -56,7 +56,7 @@ export async function openManager(context: CommandContext, action: string): Prom
   throw new SecLlamaError(
     "key-refused",
     `secllama cannot ${action} a key from ${BACKEND_NAMES[chosen.backend]}: it keeps no such keys`,
-    { hint: "change the key where it comes from and start secllama again; see docs/keys.md" },
+    { hint: "change the key where it comes from and start secllama again; see secllama help keys" },
   );
 }
 

@@ -24,6 +24,7 @@ export function descriptor(context: CommandContext, name: string): number | unde
   if (!(fd >= 0)) {
     throw new SecLlamaError("usage", `--${name} must be a file descriptor's number`, {
       field: `--${name}`,
+      hint: `open it in the same line, for instance: --${name} 3 3<FILE`,
     });
   }
   return fd;

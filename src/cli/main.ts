@@ -28,6 +28,9 @@ const ALIASES: { readonly [word: string]: string } = {
 
 /** Commands of Ollama's that there are none of here → what to do instead. */
 const NOT_HERE: { readonly [word: string]: string } = {
+  chat: "to talk to a model: secllama run MODEL",
+  download: "to fetch a model: secllama pull MODEL",
+  config: "settings are in config.toml and the environment: secllama help config",
   push: "SecLlama sends no model anywhere",
   signin: "there are no accounts; another machine is let in by: secllama pair NAME",
   signout: "there are no accounts; a machine is shut out by: secllama clients revoke NAME",
@@ -36,7 +39,8 @@ const NOT_HERE: { readonly [word: string]: string } = {
 /** Runs one command line. Returns the exit code; never throws. */
 export async function runCli(argv: readonly string[]): Promise<number> {
   const noColor = (Deno.env.get("NO_COLOR") ?? "") !== "";
-  let tui = makeTui({ noColor });
+  const dumb = Deno.env.get("TERM") === "dumb";
+  let tui = makeTui({ noColor, dumb });
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   try {
@@ -48,7 +52,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
-    if (parsed.values["quiet"] === true) tui = makeTui({ noColor, quiet: true });
+    if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, quiet: true });
     const { profile } = parsed.values;
     const ownEnv = typeof profile === "string" ? { ...env, SECLLAMA_PROFILE: profile } : env;
     return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
@@ -56,6 +60,13 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     tui.error(error);
     return toSecLlamaError(error).exitCode;
   }
+}
+
+function groupHint([first, second]: readonly string[], group: readonly string[]): string {
+  const meant = second === undefined ? undefined : closest(`${first} ${second}`, group);
+  return meant === undefined
+    ? `for their options, run: secllama ${first} --help`
+    : `did you mean: secllama ${meant}`;
 }
 
 /** The command whose words are the longest beginning of `argv`, and what follows them. */
@@ -79,9 +90,7 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
     throw new SecLlamaError(
       "usage",
       `secllama ${args[0]} needs one of: ${group.map((w) => w.split(" ")[1]).join(", ")}`,
-      {
-        hint: `for all commands, run: secllama help`,
-      },
+      { hint: groupHint(args, group) },
     );
   }
   const instead = Object.hasOwn(NOT_HERE, args[0]!) ? NOT_HERE[args[0]!] : undefined;

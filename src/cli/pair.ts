@@ -13,6 +13,7 @@ import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 export const pairCommand: Command = {
   path: ["pair"],
+  example: "secllama pair laptop --url https://gateway.lan:11435",
   summary: "Let another machine use this gateway: prints its pairing string, once",
   arguments: "NAME",
   minPositionals: 1,
@@ -30,7 +31,7 @@ export const pairCommand: Command = {
   details:
     `The pairing string is a secret: whoever has it can use the models of this host, as NAME, until you run
 secllama clients revoke NAME. Nothing of it is kept here. On the other machine: secllama proxy --pair -
-See docs/remote.md.`,
+More: secllama help remote.`,
   async run(context) {
     hardenSelf(); // before a key is in memory
     const { config, dataDir } = await readSettings(context);

@@ -22,6 +22,7 @@ const NUMBERS = { temperature: "temperature", seed: "seed", "num-predict": "num_
 
 export const runCommand: Command = {
   path: ["run"],
+  example: 'secllama run demo "Where are my keys?"',
   summary: "Ask a model, and stream its answer to the terminal",
   arguments: "MODEL [PROMPT…]",
   minPositionals: 1,

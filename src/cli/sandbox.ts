@@ -27,7 +27,10 @@ const planCommand: Command = {
     const { tui } = context;
     const os = stringOption(context, "os") ?? "linux";
     if (os !== "linux" && os !== "macos" && os !== "windows") {
-      throw new SecLlamaError("usage", "--os must be linux, macos or windows", { field: "--os" });
+      throw new SecLlamaError("usage", "--os must be linux, macos or windows", {
+        field: "--os",
+        hint: "without --os it is the plan for Linux: secllama sandbox plan",
+      });
     }
     const settings = await readSettings(context);
     const mode = {

@@ -15,6 +15,7 @@ import type { Tui } from "./tui.ts";
 
 export const serveCommand: Command = {
   path: ["serve"],
+  example: "secllama serve --model demo",
   summary: "Start the gateway, the sandboxed models and the loopback proxy",
   options: {
     ...SETTING_OPTIONS,
@@ -25,6 +26,7 @@ export const serveCommand: Command = {
     },
     "no-proxy": { type: "boolean", help: "do not start the proxy" },
     model: { type: "string", value: "MODEL", help: "model to load at the start (default demo)" },
+    verbose: { type: "boolean", help: "print each sandbox layer as it was measured" },
     quiet: { type: "boolean", help: "print nothing but warnings and errors" },
     "ready-fd": {
       type: "string",
@@ -60,7 +62,7 @@ export const serveCommand: Command = {
       onWarning: (line) => tui.warn(line),
     });
     try {
-      printBanner(tui, running.banner);
+      printBanner(tui, running.banner, flag(context, "verbose"));
       readyLine?.send({ ...running.ready, pid: Deno.pid });
       await running.untilAborted(signal);
       tui.note("ending: no new requests are taken, what is under way has 3 seconds");
@@ -71,9 +73,9 @@ export const serveCommand: Command = {
   },
 };
 
-function printBanner(tui: Tui, { rows, warnings }: Banner): void {
+function printBanner(tui: Tui, { rows, all, warnings }: Banner, verbose: boolean): void {
   for (const warning of warnings) tui.warn(warning);
-  const lines = rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`);
+  const lines = (verbose ? all : rows).map(([name, value]) => `  ${name.padEnd(10)}${value}`);
   // In one go: whoever reads it sees all of it or nothing.
   tui.out([tui.bold("SecLlama is ready"), ...lines].join("\n"));
 }

@@ -3,7 +3,8 @@
  * `hint:` lines; colour only on a terminal and never when NO_COLOR is set; with `--json` exactly one document. A terminal gets no
  * control characters from elsewhere: what a model, a gateway or a model file says could write to the clipboard or hide lines.
  */
-import { toSecLlamaError } from "../errors.ts";
+import { cutColumns } from "./columns.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 
 export interface Tui {
   readonly isTerminal: boolean;
@@ -20,6 +21,8 @@ export interface Tui {
   note(line: string): void;
   warn(line: string): void;
   error(error: unknown): void;
+  /** Columns of the terminal, or what a file is fit for. */
+  columns(): number;
   bold(text: string): string;
   dim(text: string): string;
   /** Asks on the terminal; undefined when there is none or the input ended. */
@@ -37,8 +40,35 @@ function writeAll(to: { writeSync(p: Uint8Array): number }, text: string) {
       bytes = bytes.subarray(to.writeSync(bytes));
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) return; // `secllama list | head` is not a failure
-      throw error;
+      throw new SecLlamaError(
+        "output-failed",
+        `the output could not be written: ${reasonOf(error)}`,
+        {
+          hint: "make space there, or write it elsewhere, and run the command again",
+          cause: error,
+        },
+      );
     }
+  }
+}
+
+/** The system's word: "No space left on device". */
+function reasonOf(error: unknown): string {
+  return error instanceof Error
+    ? error.message.replace(/ \(os error \d+\)$/, "")
+    : "no reason given";
+}
+
+/** Of what is written to a file or a pipe. */
+const FILE_COLUMNS = 80;
+
+/** undefined: standard output and error are no terminal. */
+function terminalColumns(): number | undefined {
+  try {
+    const { columns } = Deno.consoleSize();
+    return columns > 0 ? columns : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -55,11 +85,15 @@ export function printable(text: string): string {
 }
 
 /** `quiet`: for commands whose lines are remarks only; warnings and errors are printed. */
-export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
+export function makeTui(
+  options: { noColor: boolean; dumb?: boolean; quiet?: boolean },
+): Tui {
   const isTerminal = Deno.stdout.isTerminal();
-  const colour = isTerminal && !options.noColor;
+  const colour = isTerminal && !options.noColor && !options.dumb;
   const errIsTerminal = Deno.stderr.isTerminal();
-  const errColour = errIsTerminal && !options.noColor;
+  // A dumb terminal can neither replace a line nor show colours.
+  const control = errIsTerminal && !options.dumb;
+  const errColour = control && !options.noColor;
   const paint = (on: boolean, code: string, text: string) =>
     on ? `\x1b[${code}m${text}\x1b[0m` : text;
   const stdout = (text: string) => writeAll(Deno.stdout, isTerminal ? printable(text) : text);
@@ -72,7 +106,9 @@ export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
     json: (value) => stdout(JSON.stringify(value, null, 2) + "\n"),
     jsonLine: (value) => stdout(JSON.stringify(value) + "\n"),
     progress(line) {
-      if (errIsTerminal) writeAll(Deno.stderr, `\r\x1b[K${printable(line ?? "")}`);
+      // A line that is too long would break, and the next one would replace its second half only.
+      const columns = (terminalColumns() ?? FILE_COLUMNS) - 1;
+      if (control) writeAll(Deno.stderr, `\r\x1b[K${cutColumns(printable(line ?? ""), columns)}`);
     },
     note: (line) => options.quiet ? undefined : err(line),
     warn: (line) => err(`${paint(errColour, "33", "warning:")} ${line}`),
@@ -89,6 +125,7 @@ export function makeTui(options: { noColor: boolean; quiet?: boolean }): Tui {
         );
       }
     },
+    columns: () => terminalColumns() ?? FILE_COLUMNS,
     bold: (text) => paint(colour, "1", text),
     dim: (text) => paint(colour, "2", text),
     ask: (question) =>

@@ -6,6 +6,7 @@
  */
 import { parse as parseToml } from "smol-toml";
 import { SecLlamaError } from "../errors.ts";
+import { closest } from "../suggest.ts";
 import { type Config, type Field, FIELDS, OTHER_ENV } from "./fields.ts";
 import { readOllamaEnvironment } from "./ollama_env.ts";
 
@@ -47,7 +48,7 @@ function applyEnv(config: Record<string, unknown>, env: ConfigSources["env"]): v
     if (name.startsWith("SECLLAMA_") && !known.has(name)) {
       throw new SecLlamaError("bad-config", `unknown environment variable ${name.slice(0, 64)}`, {
         field: name,
-        hint: "unset it; for all settings, run: secllama help config",
+        hint: unknownHint("unset it", name, [...known]),
       });
     }
   }
@@ -66,7 +67,10 @@ function applyFile(config: Record<string, unknown>, file: { text: string; name: 
     throw new SecLlamaError(
       "bad-config",
       `${file.name} is not TOML${line ? `: line ${line}` : ""}`,
-      { cause },
+      {
+        hint: 'a line is: name = value, text in quotes, as in: registries = ["registry.example"]',
+        cause,
+      },
     );
   }
   for (const [key, value] of Object.entries(table)) {
@@ -77,7 +81,7 @@ function applyFile(config: Record<string, unknown>, file: { text: string; name: 
         `${file.name}: unknown key ${JSON.stringify(key.slice(0, 64))}`,
         {
           field: key,
-          hint: "remove it; for all settings, run: secllama help config",
+          hint: unknownHint("remove it", key, rows.map(fileKey)),
         },
       );
     }
@@ -91,6 +95,14 @@ function applyFile(config: Record<string, unknown>, file: { text: string; name: 
     }
     config[row.name] = row.parse(String(value), `${file.name}: ${key}`);
   }
+}
+
+/** What to do about a name that is none: of two settings that differ in a letter one was meant. */
+function unknownHint(action: string, name: string, known: readonly string[]): string {
+  const meant = closest(name, known);
+  return meant === undefined
+    ? `${action}; for all settings, run: secllama help config`
+    : `did you mean ${meant}? Else ${action}; for all settings, run: secllama help config`;
 }
 
 /** The key of a row in the config file: its environment name in lower case, without the prefix. */

@@ -309,7 +309,7 @@ export const FIELDS = [
     flag: "gpu-libraries",
     value: "FOLDER",
     default: "",
-    help: "the pinned llama.cpp build with CUDA or Vulkan; see docs/gpu.md",
+    help: "the pinned llama.cpp build with CUDA or Vulkan; see secllama help gpu",
     parse: fullPath,
   }),
   field({

@@ -28,6 +28,13 @@ export async function loadSettings(
     file = { text: await readOwn(path), name: named ? "SECLLAMA_CONFIG" : "config.toml" };
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
+    if (named === undefined && cause instanceof Deno.errors.NotADirectory) {
+      throw new SecLlamaError("bad-config", `${dataDir} is not a folder, nor can it be one`, {
+        field: "SECLLAMA_DATA_DIR",
+        hint: "name a folder that only you can read: SECLLAMA_DATA_DIR, or HOME above it",
+        cause,
+      });
+    }
     // A file that was named, or that is there and cannot be read, may hold a protection: going on without it would weaken.
     if (named !== undefined || !(cause instanceof Deno.errors.NotFound)) {
       throw new SecLlamaError(

@@ -10,7 +10,7 @@ export class Activity {
   /** Unix ms. */
   readonly startedMs: number;
   readonly #now: () => number;
-  /** By the beginning of the client's id; the latest last. */
+  /** By the client's id; the latest last. */
   readonly #clients = new Map<string, number>();
   readonly #events = new Map<string, { count: number; lastMs: number }>();
 
@@ -22,8 +22,7 @@ export class Activity {
   /** A request came under this psk_id. This machine's own programs are no client. */
   came(pskId: string): void {
     if (!pskId.startsWith("client.")) return;
-    const id = (pskId.split(".")[2] ?? "").slice(0, 8);
-    remember(this.#clients, id, this.#now(), MAX_CLIENTS);
+    remember(this.#clients, pskId.split(".")[2] ?? "", this.#now(), MAX_CLIENTS);
   }
 
   /** A logger that writes to `logger` and remembers the names of warnings and errors. */
@@ -47,8 +46,8 @@ export class Activity {
   }
 
   /** The latest first. */
-  clients(): { id: string; last_seen_ms: number }[] {
-    return [...this.#clients].reverse().map(([id, last_seen_ms]) => ({ id, last_seen_ms }));
+  clients(): { id: string; lastSeenMs: number }[] {
+    return [...this.#clients].reverse().map(([id, lastSeenMs]) => ({ id, lastSeenMs }));
   }
 
   /** The oldest first. */

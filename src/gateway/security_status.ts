@@ -43,14 +43,24 @@ export interface SecurityStatus {
     /** Unix ms. */
     readonly started_ms: number;
   };
-  /** Paired clients that were served since the start, latest first, by the first 8 digits of their id. */
-  readonly clients: readonly { readonly id: string; readonly last_seen_ms: number }[];
-  /** The last warnings and errors of the gateway's log, by their names; the oldest first. */
-  readonly recent_warnings: readonly {
-    readonly event: string;
-    readonly count: number;
-    readonly last_ms: number;
-  }[];
+  /** Who is paired, and who showed a key since the start, latest first; null: not told to other machines. */
+  readonly clients: {
+    readonly paired: number;
+    readonly seen: readonly {
+      /** First 8 digits. */
+      readonly id: string;
+      readonly name: string;
+      readonly last_seen_ms: number;
+    }[];
+  } | null;
+  /** The last warnings and errors of the gateway's log, by their names, the oldest first; null: not told to other machines. */
+  readonly recent_warnings:
+    | null
+    | readonly {
+      readonly event: string;
+      readonly count: number;
+      readonly last_ms: number;
+    }[];
   readonly runners: readonly RunnerStatus[];
 }
 
@@ -76,16 +86,27 @@ export function securityStatus(context: GatewayContext): SecurityStatus {
       backend: context.keys.backend,
       kid: context.keys.active.kid,
       created_ms: context.keys.active.createdMs,
-      warnings: context.keys.warnings,
+      warnings: context.remote ? [] : context.keys.warnings,
     },
     process: { pid: Deno.pid, started_ms: activity.startedMs },
-    clients: activity.clients(),
-    recent_warnings: activity.warnings(),
+    clients: context.remote ? null : clientsOf(context),
+    recent_warnings: context.remote ? null : activity.warnings(),
     runners: supervisor.loaded().map((model) => ({
       model: model.name,
       state: model.runner.state,
       gpu: model.gpu,
       ...model.isolation.measureNow(),
+    })),
+  };
+}
+
+function clientsOf({ activity, supervisor }: GatewayContext): SecurityStatus["clients"] {
+  return {
+    paired: supervisor.paired,
+    seen: activity.clients().map(({ id, lastSeenMs }) => ({
+      id: id.slice(0, 8),
+      name: supervisor.clientName(id) ?? "revoked",
+      last_seen_ms: lastSeenMs,
     })),
   };
 }

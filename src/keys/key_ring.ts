@@ -100,6 +100,11 @@ export class KeyRing implements Disposable {
     return this.#options.clients.has(id);
   }
 
+  /** The name of a paired client; undefined: there is none of this id. */
+  clientName(id: string): string | undefined {
+    return this.#options.clients.get(id)?.name;
+  }
+
   /** The psk_ids that this client may come under, or this machine's own clients; the active key's first. */
   idsOf(client?: string): string[] {
     return [...this.#keys.keys()]

@@ -184,7 +184,7 @@ class FixedSource implements KeySource {
     throw new SecLlamaError(
       "key-refused",
       "clients cannot be paired under a key that is in memory only",
-      { hint: "use the key store, or name another source: see docs/keys.md" },
+      { hint: "use the key store, or name another source: see secllama help keys" },
     );
   }
 

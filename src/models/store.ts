@@ -291,7 +291,9 @@ export class ModelStore {
       model.source === "ollama"
         ? `model "${model.name}" is in Ollama's folder, which SecLlama only reads`
         : `model "${model.name}" comes with SecLlama and cannot be removed`,
-      model.source === "ollama" ? { hint: `to remove it there, run: ollama rm ${model.name}` } : {},
+      model.source === "ollama" ? { hint: `to remove it there, run: ollama rm ${model.name}` } : {
+        hint: `to start without it: secllama serve --no-preload, or --model with another`,
+      },
     );
   }
 

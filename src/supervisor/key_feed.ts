@@ -72,6 +72,11 @@ export class KeyFeed {
     return this.#ring?.holders ?? 0;
   }
 
+  /** The name of a paired client. */
+  clientName(id: string): string | undefined {
+    return this.#ring?.clientName(id);
+  }
+
   /** Whether a client may come under this id: an unknown one makes the key store be read again, at most once a second. */
   async knows(id: string): Promise<boolean> {
     if (id.startsWith("client.")) await this.refreshIfChanged();

@@ -186,6 +186,16 @@ export class Supervisor {
     return this.#keyFeed.knows(id);
   }
 
+  /** How many machines are paired, by the keys as they were read last. */
+  get paired(): number {
+    return Math.max(0, this.#keyFeed.holders - 1);
+  }
+
+  /** See {@link KeyFeed.clientName}. */
+  clientName(id: string): string | undefined {
+    return this.#keyFeed.clientName(id);
+  }
+
   /** See {@link KeyFeed.proofKey}. */
   proofKey(id: string): Promise<{ hid: Uint8Array; key: Uint8Array } | undefined> {
     return this.#keyFeed.proofKey(id);

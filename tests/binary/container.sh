@@ -14,7 +14,7 @@ echo "no namespaces"
 # A model in root's own store, too, which nobody else may enter.
 /opt/secllama import /opt/model --name mine >/dev/null 2>log || fail "import: $(cat log)"
 mkfifo ready
-/opt/secllama serve --ephemeral --port 0 --ready-fd 3 >banner 2>&1 3>ready &
+/opt/secllama serve --ephemeral --verbose --port 0 --ready-fd 3 >banner 2>&1 3>ready &
 server=$!
 read -r line <ready || fail "serve ended: $(cat banner)"
 port=$(printf '%s' "$line" | sed 's/.*"proxyPort":\([0-9]*\).*/\1/')

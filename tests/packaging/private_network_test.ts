@@ -61,7 +61,7 @@ done
 # PrivateUsers= maps root and the unit's own user, and nobody else.
 serve() {
   $gateway nsenter --net=/proc/$holder/ns/net unshare --user sh -c 'read _ </tmp/mapped; exec "$@"' sh \\
-    ${as(GATEWAY)} ${program} serve --no-proxy --ready-fd 9 "$@" 9<>/tmp/ready &
+    ${as(GATEWAY)} ${program} serve --no-proxy --verbose --ready-fd 9 "$@" 9<>/tmp/ready &
   serve=$!
   pids="$pids $serve"
   while [ "$(readlink /proc/$serve/ns/user)" = "$(readlink /proc/self/ns/user)" ]; do sleep 0.1; done

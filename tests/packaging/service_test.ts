@@ -25,7 +25,7 @@ mount -o remount,bind,ro /
 mkfifo -m 666 /tmp/home/ready
 env -i PATH=/usr/bin:/bin HOME=/tmp/home setpriv --reuid 65001 --regid 65001 --clear-groups \\
   --bounding-set -all --no-new-privs unshare --user --map-user=65001 --map-group=65001 \\
-  ${folder}/secllama serve --ephemeral --port 0 --proxy-port 0 --ready-fd 9 \\
+  ${folder}/secllama serve --ephemeral --verbose --port 0 --proxy-port 0 --ready-fd 9 \\
   9>/tmp/home/ready &
 timeout 120 head -n 1 /tmp/home/ready >&2
 sleep 1

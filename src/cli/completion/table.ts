@@ -2,6 +2,7 @@
  * The command table as completion scripts need it. Each script is text made from these rows: what a shell offers is what
  * the parser takes.
  */
+import { TOPICS } from "../topics.ts";
 import { type Command, COMMON_OPTIONS, type OptionSpec } from "../command.ts";
 
 /** What a value may be. `choice`: one of the words · `none`: the user's to know. */
@@ -44,7 +45,11 @@ export interface CompletionTable {
 /** The rows of the commands that help shows. */
 export function completionTable(all: readonly Command[]): CompletionTable {
   const shown = all.filter((command) => !command.hidden);
-  const topics = [...new Set(shown.map((command) => command.path[0]!)), "config"];
+  const topics = [
+    ...new Set(shown.map((command) => command.path[0]!)),
+    ...Object.keys(TOPICS),
+    "config",
+  ];
   const commands = shown.map((command) => row(command, topics));
   const groups = new Map<string, CompletionCommand[]>();
   for (const command of commands) {
@@ -73,7 +78,7 @@ function row(command: Command, topics: readonly string[]): CompletionCommand {
     summary: command.summary,
     options: Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS }).map(option),
     arguments: words.filter((word) => word !== "").map((word) =>
-      value(word, word === "COMMAND|config" ? topics : undefined)
+      value(word, word === "COMMAND|TOPIC|config" ? topics : undefined)
     ),
     rest: /\.\.\.\]?$/.test(shown),
   };

@@ -4,6 +4,7 @@ import { modelStoreFor } from "../installation.ts";
 
 export const copyCommand: Command = {
   path: ["cp"],
+  example: "secllama cp demo mine",
   summary: "Give a model a second name",
   arguments: "MODEL NAME",
   minPositionals: 2,

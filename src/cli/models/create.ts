@@ -20,6 +20,7 @@ import { humanBytes } from "./print.ts";
 
 export const createCommand: Command = {
   path: ["create"],
+  example: "secllama create mine -f Modelfile",
   summary: "Make a model from a Modelfile",
   arguments: "NAME",
   minPositionals: 1,

@@ -8,6 +8,7 @@ import { humanBytes } from "./print.ts";
 
 export const importCommand: Command = {
   path: ["import"],
+  example: "secllama import ./model.gguf",
   summary: "Copy a GGUF file into the model store",
   arguments: "FILE",
   minPositionals: 1,

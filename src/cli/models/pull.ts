@@ -14,6 +14,7 @@ import { humanBytes } from "./print.ts";
 
 export const pullCommand: Command = {
   path: ["pull"],
+  example: "secllama pull registry.example/me/model",
   summary: "Fetch a model from a registry that you allowed",
   arguments: "MODEL[@sha256:DIGEST]",
   minPositionals: 1,

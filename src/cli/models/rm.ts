@@ -5,6 +5,7 @@ import { humanBytes } from "./print.ts";
 
 export const removeCommand: Command = {
   path: ["rm"],
+  example: "secllama rm mine",
   summary: "Remove models from the store",
   arguments: "MODEL...",
   minPositionals: 1,

@@ -17,6 +17,7 @@ const PARTS = {
 
 export const showCommand: Command = {
   path: ["show"],
+  example: "secllama show demo",
   summary: "Show what a model's file and Modelfile say of it",
   arguments: "MODEL",
   minPositionals: 1,

@@ -91,7 +91,7 @@ export function systemStore(
       return new WindowsStore({ env, profile });
     default:
       throw new SecLlamaError("key-store-unavailable", `there is no key store for ${os}`, {
-        hint: "use a headless key source: see docs/keys.md",
+        hint: "use a headless key source: see secllama help keys",
       });
   }
 }

@@ -125,6 +125,12 @@ export class FileStore implements KeyStore {
   async #passphrase(confirm: boolean): Promise<Bytes> {
     const passphrase = await this.#ask({ confirm });
     if (passphrase !== undefined && passphrase.length > 0) return passphrase;
+    if (confirm) {
+      throw new SecLlamaError("key-locked", `there is no key file ${this.#path}`, {
+        hint:
+          `correct the path; or make one there: secllama key init --key-file FILE --passphrase-fd N`,
+      });
+    }
     throw new SecLlamaError("key-locked", `no passphrase was given for ${this.#path}`, {
       hint: "give it on a file descriptor, --passphrase-fd N, or run on a terminal",
     });

@@ -16,7 +16,7 @@ export const CREDENTIAL_NAME = "secllama-key";
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 
-const HINT = 'a key is one line: "sl1:" and the base64 of 32 random bytes; see docs/keys.md';
+const HINT = 'a key is one line: "sl1:" and the base64 of 32 random bytes; see secllama help keys';
 
 /** A key and two bytes for its line end. */
 const READ_CAP_BYTES = VALUE_BYTES + 2;

@@ -189,6 +189,7 @@ function noSecretTool(): StoreStatus {
     writable: false,
     encryptedAtRest: "unknown",
     reason: `${SECRET_TOOL} is not installed`,
-    hint: "install the package libsecret-tools, or use a headless key source: see docs/keys.md",
+    hint:
+      "install the package libsecret-tools, or use a headless key source: see secllama help keys",
   };
 }

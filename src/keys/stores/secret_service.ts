@@ -54,7 +54,7 @@ export class SecretService {
         encryptedAtRest: "unknown",
         reason: "the Secret Service has no default keyring yet",
         hint: "log in to the desktop once, or make a keyring with a password, " +
-          "or use a headless key source: see docs/keys.md",
+          "or use a headless key source: see secllama help keys",
       };
     }
     const property = await this.#call(
@@ -129,7 +129,7 @@ export class SecretService {
 
   #unreachable(failure: "silent" | "refused" | "no-gdbus" | undefined): StoreStatus {
     const { env } = this.#options;
-    const headless = "or use a headless key source: see docs/keys.md";
+    const headless = "or use a headless key source: see secllama help keys";
     const [reason, hint] = failure === "no-gdbus"
       ? [`${GDBUS} is not installed`, `install the package libglib2.0-bin, ${headless}`]
       : failure === "silent"

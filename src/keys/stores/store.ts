@@ -97,7 +97,7 @@ export function plaintextKeyring(): SecLlamaError {
     "the default keyring has a blank password and would keep the key in plaintext",
     {
       hint:
-        "give the keyring a password, or use a passphrase-wrapped file: --key-file (docs/keys.md)",
+        "give the keyring a password, or use a passphrase-wrapped file: --key-file (secllama help keys)",
     },
   );
 }

@@ -211,6 +211,6 @@ function unreachable(reason: string): StoreStatus {
     writable: false,
     encryptedAtRest: "unknown",
     reason,
-    hint: "log in to the desktop, or use a headless key source: see docs/keys.md",
+    hint: "log in to the desktop, or use a headless key source: see secllama help keys",
   };
 }

@@ -1,0 +1,69 @@
+/** The pages of docs/ that the program carries: `secllama help TOPIC`. An error that needs more words than a hint names one. */
+
+/** A page, with what `secllama help` says of it. */
+export interface Topic {
+  readonly summary: string;
+  /** Its file in docs/. */
+  readonly page: string;
+  /** The text, as Markdown. */
+  readonly read: () => Promise<{ default: string }>;
+}
+
+/** By name. Each is imported by a literal path, so that whoever bundles the program takes it along. */
+export const TOPICS: { readonly [name: string]: Topic } = {
+  keys: {
+    summary: "where a key comes from, without a desktop too",
+    page: "keys.md",
+    read: () => import("../../docs/keys.md", { with: { type: "text" } }),
+  },
+  remote: {
+    summary: "from another machine: pairing, TLS, day to day",
+    page: "remote.md",
+    read: () => import("../../docs/remote.md", { with: { type: "text" } }),
+  },
+  ci: {
+    summary: "in a pipeline",
+    page: "ci.md",
+    read: () => import("../../docs/ci.md", { with: { type: "text" } }),
+  },
+  firm: {
+    summary: "on a host for many: service, packages, users",
+    page: "install.md",
+    read: () => import("../../docs/install.md", { with: { type: "text" } }),
+  },
+  ollama: {
+    summary: "coming from Ollama",
+    page: "from-ollama.md",
+    read: () => import("../../docs/from-ollama.md", { with: { type: "text" } }),
+  },
+  models: {
+    summary: "import, pull, create; Modelfiles",
+    page: "models.md",
+    read: () => import("../../docs/models.md", { with: { type: "text" } }),
+  },
+  scheduling: {
+    summary: "which models are loaded, and who waits",
+    page: "scheduling.md",
+    read: () => import("../../docs/scheduling.md", { with: { type: "text" } }),
+  },
+  isolation: {
+    summary: "how a runner starts, and what to do when it does not",
+    page: "sandbox.md",
+    read: () => import("../../docs/sandbox.md", { with: { type: "text" } }),
+  },
+  verdicts: {
+    summary: "what doctor judges, its exit codes and its JSON",
+    page: "doctor.md",
+    read: () => import("../../docs/doctor.md", { with: { type: "text" } }),
+  },
+  gpu: {
+    summary: "GPUs inside the sandbox",
+    page: "gpu.md",
+    read: () => import("../../docs/gpu.md", { with: { type: "text" } }),
+  },
+  api: {
+    summary: "paths, fields and errors of the three APIs",
+    page: "api.md",
+    read: () => import("../../docs/api.md", { with: { type: "text" } }),
+  },
+};
