@@ -3,7 +3,7 @@
  * the session hands it requests that are authenticated already.
  */
 import { type Context, Hono } from "hono";
-import { errorResponse, newRequestId } from "../../src/api/errors.ts";
+import { errorResponse, newRequestId, requestIdHeader } from "../../src/api/errors.ts";
 import { dialectOf, notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
 import { TRUNCATED_HEADER, writeTruncated } from "../../src/api/truncated.ts";
 import { RUNNING_TEXT } from "../../src/api/texts.ts";
@@ -115,7 +115,7 @@ async function run(
   const cancel = new AbortController();
   const request = c.req.raw;
   const signal = AbortSignal.any([request.signal, cancel.signal]);
-  const requestId = dialectOf(c.req.path) === "anthropic" ? newRequestId() : undefined;
+  const requestId = newRequestId();
   const call: Call = {
     client: c.env.client,
     signal,
@@ -123,13 +123,14 @@ async function run(
     waitedMs: c.env.waitedMs ?? 0,
     lifeSignMs,
     notes: {},
-    ...(requestId !== undefined && { requestId }),
+    requestId,
   };
   const body = await readJsonObject(request, turns, call);
   // What a handler does before it first waits is bounded, by what a body may hold.
   await turns.take(call);
   const response = await handler(service, body, call, cancel);
-  if (requestId !== undefined) response.headers.set("request-id", requestId);
+  const named = requestIdHeader(dialectOf(c.req.path), requestId);
+  for (const [name, value] of Object.entries(named)) response.headers.set(name, value);
   const { cut } = call.notes;
   if (cut !== undefined) response.headers.set(TRUNCATED_HEADER, writeTruncated(cut));
   return response;

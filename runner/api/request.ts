@@ -76,7 +76,7 @@ export interface InferenceRequest {
 /** Who calls, and until when. */
 export interface Call {
   readonly client: string;
-  /** Anthropic's `request-id` of the answer, which its errors repeat. */
+  /** The answer's id, where the dialect has a header for it; Anthropic's errors repeat it. */
   readonly requestId?: string;
   readonly signal: AbortSignal;
   /** `performance.now()` when the request came in. */

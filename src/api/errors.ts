@@ -50,9 +50,7 @@ export function render(thrown: unknown, path: string): RenderedError {
       ...(status === 405 && row ? { "allow": allowed(row) } : {}),
       // RFC 9110 section 15.5.22: what to speak instead.
       ...(status === 426 ? { "upgrade": "secllama-sealed/1" } : {}),
-      ...(typeof document["request_id"] === "string"
-        ? { "request-id": document["request_id"] }
-        : {}),
+      ...requestIdHeader(dialect, String(document["request_id"] ?? newRequestId())),
     },
     body: JSON.stringify(document),
   };
@@ -157,7 +155,13 @@ const BY_STATUS: { readonly [status: number]: ErrorCode } = {
   503: "busy",
 };
 
-/** A new id in Anthropic's form. It is in no log. */
+/** The header by which a dialect's clients name an answer to whoever runs the server; none in the others. */
+export function requestIdHeader(dialect: Dialect, id: string): Readonly<Record<string, string>> {
+  if (dialect === "anthropic") return { "request-id": id };
+  return dialect === "openai" ? { "x-request-id": id } : {};
+}
+
+/** A new id in Anthropic's form, which OpenAI's clients take as well. It is in no log. */
 export function newRequestId(): string {
   return `req_${toHex(crypto.getRandomValues(new Uint8Array(12)))}`;
 }

@@ -18,6 +18,7 @@ Deno.test("errors: every code in every dialect has the dialect's shape, and ours
     for (const [dialect, path] of Object.entries(PATHS)) {
       const error = new SecLlamaError(code, "why", { hint: "do this", field: "x.y" });
       const { status, headers, body } = render(error, path);
+      assert.equal("x-request-id" in headers, dialect === "openai");
       const json = JSON.parse(body);
       const at = `${code} ${dialect}`;
       assert.equal(status, ERROR_TABLE[code][0], at);

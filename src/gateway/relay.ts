@@ -29,6 +29,7 @@ const ANSWER_HEADERS = [
   "cache-control",
   "retry-after",
   "request-id",
+  "x-request-id",
   "allow",
   TRUNCATED_HEADER,
 ];

@@ -48,7 +48,7 @@ export interface ProxyAppOptions {
 /** Headers of a request that mean something to the API. What else a client sends stays on this machine. */
 const REQUEST_HEADERS = ["content-type", "accept", "anthropic-version", "anthropic-beta"];
 /** Headers that a runner may set in a sealed reply. It has no word on what protects the reply, nor on what to do about it. */
-const REPLY_HEADERS = ["content-type", "retry-after", "request-id"];
+const REPLY_HEADERS = ["content-type", "retry-after", "request-id", "x-request-id"];
 /** Headers of the gateway's own answers that are passed on. */
 const ANSWER_HEADERS = [...REPLY_HEADERS, "allow", "secllama-model-management", "hint"];
 /** What the gateway says of what protects a request, in the words that there are. */

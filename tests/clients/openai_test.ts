@@ -35,6 +35,7 @@ Deno.test("openai client over the whole path", async (t) => {
         logprobs: true,
         top_logprobs: 1,
       });
+      assert.match(whole._request_id!, /^req_[0-9a-f]{24}$/);
       text = whole.choices[0]!.message.content!;
       assert.match(text, /network|socket|isolat/i);
       assert.equal(whole.choices[0]!.logprobs!.content!.length, whole.usage!.completion_tokens);

@@ -202,9 +202,15 @@ Deno.test(`${PATH}: every answer has a request-id of its own`, async () => {
     }
   }
   assert.equal(ids.size, 6);
-  const ollama = await testApi().post("/api/chat", { model: "demo", messages: [] });
-  await ollama.body?.cancel();
-  assert.equal(ollama.headers.get("request-id"), null);
+  // OpenAI's clients read another header, Ollama's none.
+  for (const [path, header] of [["/v1/chat/completions", "x-request-id"], ["/api/chat", null]]) {
+    for (const body of [{ ...HELLO, stream: false }, { ...HELLO, stream: true }, {}]) {
+      const response = await testApi().post(path!, body);
+      await response.body?.cancel();
+      const named = [...response.headers.keys()].filter((name) => name.endsWith("request-id"));
+      assert.deepEqual(named, header === null ? [] : [header], path!);
+    }
+  }
 });
 
 Deno.test(`${PATH}: a failure in the middle is an error event`, async () => {
