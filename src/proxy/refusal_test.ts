@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { makeLogger } from "../log.ts";
+import { startProxy } from "./mod.ts";
+import { post, withProxy } from "./testing.ts";
+
+Deno.test("proxy: management is refused with a hint (CVE-2025-63389)", () =>
+  withProxy(async ({ url, plain }) => {
+    for (
+      const name of ["pull", "push", "create", "copy", "delete", "blobs/sha256:" + "a".repeat(64)]
+    ) {
+      for (const method of ["POST", "DELETE", "HEAD", "GET"]) {
+        const response = await fetch(`${url}/api/${name}`, { method });
+        assert.equal(response.status, 403, `${method} ${name}`);
+        if (method === "HEAD") continue;
+        const body = await response.json();
+        assert.equal(body.code, "management-refused");
+        assert.match(body.hint, /secllama import/);
+      }
+    }
+    assert.deepEqual(plain.filter(({ path }) => path !== "/healthz"), []);
+  }));
+
+Deno.test("proxy: errors in the words and the shape of each dialect", () =>
+  withProxy(async ({ server, url }) => {
+    const ask = async (path: string, init: RequestInit) => {
+      const response = await fetch(`${url}${path}`, init);
+      assert.match(response.headers.get("content-type")!, /^application\/json/);
+      return { status: response.status, body: await response.json() };
+    };
+    const noModel = post({ messages: [] });
+    assert.deepEqual((await ask("/api/chat", noModel)).status, 400);
+    assert.equal(typeof (await ask("/api/chat", noModel)).body.error, "string");
+    const openai = await ask("/v1/chat/completions", noModel);
+    assert.equal(openai.body.error.type, "invalid_request_error");
+    assert.equal(openai.body.error.param, "model");
+    assert.equal(typeof openai.body.error.message, "string");
+    const anthropic = await ask("/v1/messages", noModel);
+    assert.equal(anthropic.body.type, "error");
+    assert.equal(anthropic.body.error.type, "invalid_request_error");
+    for (const bad of ["not json", "[1]", "{", ""]) {
+      assert.equal((await ask("/api/chat", post(bad))).status, 400, bad);
+    }
+    assert.equal(
+      (await ask("/api/chat", { ...post("{}"), headers: { "content-type": "text/plain" } })).status,
+      415,
+    );
+
+    // What the gateway refuses keeps its status and words.
+    server.intercept = (route) =>
+      route === "key"
+        ? new Response(
+          JSON.stringify({
+            type: "urn:secllama:sealed:model-not-found",
+            title: "model 'x' not found",
+            status: 404,
+          }),
+          { status: 404, headers: { "content-type": "application/problem+json" } },
+        )
+        : undefined;
+    const missing = await ask("/api/chat", post({ model: "x" }));
+    assert.equal(missing.status, 404);
+    assert.match(missing.body.error, /not found/);
+  }));
+
+Deno.test("proxy: a gateway that is not there, or answers unsealed", () =>
+  withProxy(async ({ server, url }) => {
+    server.intercept = (route) =>
+      route === "sealed" ? Response.json({ message: "unsealed" }) : undefined;
+    const downgraded = await fetch(`${url}/api/chat`, post({ model: "demo" }));
+    assert.equal(downgraded.status, 502);
+    assert.equal((await downgraded.json()).code, "downgrade");
+    await server[Symbol.asyncDispose]();
+    for (const path of ["/api/tags", "/api/version"]) {
+      const response = await fetch(`${url}${path}`);
+      assert.equal(response.status, 502);
+      const body = await response.json();
+      assert.equal(body.code, "gateway-unreachable");
+      assert.match(body.hint, /secllama serve/);
+    }
+  }));
+
+Deno.test("proxy: it listens on loopback only", async () => {
+  for (const hostname of ["0.0.0.0", "::", "192.168.1.1", "localhost.evil.example", ""]) {
+    await assert.rejects(
+      startProxy({
+        gateway: "http://127.0.0.1:1",
+        hostname,
+        port: 0,
+        fetch: () => Promise.reject(new Error("not reached")),
+        outer: () => undefined,
+        metadata: () => Promise.reject(new Error("not reached")),
+        logger: makeLogger({ role: "proxy", level: "error" }),
+        signal: AbortSignal.abort(),
+      }),
+      { code: "usage", message: /loopback only/ },
+    );
+  }
+});
+
+Deno.test("proxy: a compressed body is refused with what to do, before anything reads it", () =>
+  withProxy(async ({ server, url }) => {
+    for (const encoding of ["gzip", "zstd", "br"]) {
+      const response = await fetch(`${url}/v1/responses`, {
+        ...post({ model: "demo", input: "x" }),
+        headers: { "content-type": "application/json", "content-encoding": encoding },
+      });
+      assert.equal(response.status, 415);
+      const { error, hint } = await response.json();
+      assert.match(error.message, /compressed requests are not taken/);
+      assert.match(hint, /without content-encoding/);
+    }
+    assert.equal(server.opened.length, 0);
+  }));
+
+Deno.test("proxy: the window of a desktop program is let in, no page of the web and no file is", () =>
+  withProxy(async ({ url }) => {
+    const ask = (origin: string, method = "POST") =>
+      fetch(`${url}/api/chat`, {
+        ...post({ model: "demo" }),
+        ...(method === "OPTIONS" ? { body: null } : {}),
+        method,
+        headers: {
+          origin,
+          "content-type": "application/json",
+          "access-control-request-method": "POST",
+          "access-control-request-headers": "content-type, x-stainless-lang",
+        },
+      });
+    for (const origin of ["app://obsidian.md", "tauri://localhost", "vscode-webview://0a1b"]) {
+      const before = await ask(origin, "OPTIONS");
+      assert.equal(before.status, 204);
+      assert.equal(before.headers.get("access-control-allow-origin"), origin);
+      assert.equal(before.headers.get("access-control-allow-methods"), "POST");
+      assert.equal(
+        before.headers.get("access-control-allow-headers"),
+        "content-type, x-stainless-lang",
+      );
+      const answer = await ask(origin);
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers.get("access-control-allow-origin"), origin);
+      await answer.body?.cancel();
+    }
+    for (
+      const origin of [
+        "null",
+        "file://",
+        "https://app.evil.example",
+        "http://app",
+        "app://x/https://evil.example",
+        "chrome-extension://abcdefgh",
+        "app:",
+      ]
+    ) {
+      for (const method of ["POST", "OPTIONS"]) {
+        const refused = await ask(origin, method);
+        assert.equal(refused.status, 403, origin);
+        assert.equal(refused.headers.get("access-control-allow-origin"), null);
+        await refused.body?.cancel();
+      }
+    }
+    // A request of no page at all gets no CORS header.
+    const plain = await fetch(`${url}/api/version`);
+    assert.equal(plain.headers.get("access-control-allow-origin"), null);
+    await plain.body?.cancel();
+  }));
