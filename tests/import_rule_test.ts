@@ -84,6 +84,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/config",
     "src/escape",
     "src/keys",
+    "src/linux",
     "src/sandbox",
     "src/pipe",
     "src/models",

@@ -143,7 +143,7 @@ async function sourceFiles(): Promise<InstalledFiles> {
 
 function windowsLauncher(): Program {
   const executable = Deno.execPath();
-  return Deno.build.standalone ? { executable, args: ["launch"] } : {
+  return Deno.build.standalone ? { executable, args: ["launch-runner"] } : {
     executable,
     args: [
       "run",

@@ -5,7 +5,8 @@ import { completionCommand } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { keyCommands } from "./key.ts";
-import { launchCommand } from "./launch.ts";
+import { launchCommand } from "./launch/command.ts";
+import { launchRunnerCommand } from "./launch_runner.ts";
 import { modelCommands } from "./models/commands.ts";
 import { pairCommand } from "./pair.ts";
 import { pathsCommand } from "./paths.ts";
@@ -22,13 +23,14 @@ export const COMMANDS: readonly Command[] = [
   serveCommand,
   proxyCommand,
   runCommand,
+  launchCommand,
   waitCommand,
   ...modelCommands,
   ...keyCommands,
   pairCommand,
   ...clientCommands,
   ...sandboxCommands,
-  launchCommand,
+  launchRunnerCommand,
   statusCommand,
   doctorCommand,
   pathsCommand,

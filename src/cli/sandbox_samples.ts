@@ -26,7 +26,7 @@ export function samplePlan(os: "macos" | "windows", mode: SandboxMode): Plan {
     args: [],
     readOnly: [at("secllama-lib", "lib"), model!],
     gpu: "none",
-    launcher: { executable: at(`secllama${suffix}`), args: ["launch"] },
+    launcher: { executable: at(`secllama${suffix}`), args: ["launch-runner"] },
   };
   return os === "macos"
     ? makeMacosPlan(target, { sandboxExec: true, arch: "aarch64" }, mode)

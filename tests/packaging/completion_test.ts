@@ -14,7 +14,8 @@ const LINES: readonly {
 }[] = [
   { line: "secllama ", all: firstWords(completionTable(COMMANDS)).map(([word]) => word) },
   { line: "secllama se", all: ["serve"] },
-  { line: "secllama launch", all: [] },
+  { line: "secllama launch", all: ["launch"] },
+  { line: "secllama launch co", all: ["codex", "copilot"] },
   { line: "secllama key ", some: ["init", "status", "rotate"], none: ["serve", "key"] },
   { line: "secllama key ro", all: ["rotate"] },
   { line: "secllama key rotate --comp", all: ["--compromised"] },

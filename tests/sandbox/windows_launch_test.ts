@@ -23,7 +23,7 @@ const TARGET: RunnerTarget = {
   gpu: "none",
   memoryLimitBytes: 8 * 2 ** 30,
 };
-const LAUNCHER = { executable: `${APP}\\secllama.exe`, args: ["launch"] };
+const LAUNCHER = { executable: `${APP}\\secllama.exe`, args: ["launch-runner"] };
 
 const readBack = JSON.stringify({
   rules: ["Outbound", "Inbound"].map((direction) => ({

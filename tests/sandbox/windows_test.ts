@@ -27,7 +27,7 @@ const TARGET: LaunchedTarget = {
   args: [{ prefix: "--allow-read=", paths: [`${APP}\\libs`, MODEL] }],
   readOnly: [`${APP}\\libs`, MODEL],
   gpu: "none",
-  launcher: { executable: `${APP}\\secllama.exe`, args: ["launch"] },
+  launcher: { executable: `${APP}\\secllama.exe`, args: ["launch-runner"] },
   memoryLimitBytes: 12 * 2 ** 30,
 };
 const SHARED = { ...TARGET, executable: `${APP}\\SECLLAMA.exe` };

@@ -1,9 +1,9 @@
-/** `secllama launch ORDERS`: the launcher of a compiled program on Windows. Internal; starts one runner and guards it. */
+/** `secllama launch-runner ORDERS`: the launcher of a compiled program on Windows. Internal; starts one runner and guards it. */
 import { SecLlamaError } from "../errors.ts";
 import type { Command } from "./command.ts";
 
-export const launchCommand: Command = {
-  path: ["launch"],
+export const launchRunnerCommand: Command = {
+  path: ["launch-runner"],
   summary: "Internal: start a runner in its container and guard it (Windows)",
   arguments: "ORDERS",
   minPositionals: 1,
@@ -12,7 +12,7 @@ export const launchCommand: Command = {
   hidden: true,
   async run({ positionals }) {
     if (Deno.build.os !== "windows") {
-      throw new SecLlamaError("usage", "launch is used on Windows only, by the gateway");
+      throw new SecLlamaError("usage", "launch-runner is used on Windows only, by the gateway");
     }
     const { launchMain } = await import("../sandbox/windows/launch_main.ts");
     return await launchMain(positionals[0] ?? "");

@@ -1,0 +1,110 @@
+/** `secllama launch AGENT`: starts a coding agent that uses a model of this machine, with nothing of its own configuration changed. */
+import { delimiter, join } from "node:path";
+import { askedProxyOf, type ProxyHandle } from "./proxy.ts";
+import { EXIT, SecLlamaError } from "../../errors.ts";
+import { closest } from "../../suggest.ts";
+import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
+import { ASKED_PROXY_OPTION } from "../settings.ts";
+import { type Agent, AGENTS, type Setup } from "./agents.ts";
+import { chooseModel } from "./model.ts";
+
+export const launchCommand: Command = {
+  path: ["launch"],
+  summary: "Start a coding agent that uses a model of SecLlama",
+  arguments: `${Object.keys(AGENTS).join("|")} [ARGUMENT...]`,
+  minPositionals: 1,
+  maxPositionals: Infinity,
+  options: {
+    ...ASKED_PROXY_OPTION,
+    model: { type: "string", value: "MODEL", help: "which model (default: the only one that can)" },
+    print: { type: "boolean", help: "show what would be set and started, and start nothing" },
+  },
+  details: `Agents: ${
+    Object.entries(AGENTS).map(([word, { title }]) => `${word} (${title})`).join(", ")
+  }.
+What stands after -- is the agent's: secllama launch codex -- exec "Say hello"
+It checks that SecLlama's own proxy answers (and starts one if none does), and that the model can call tools. The agent gets its settings by
+environment and arguments only; your own configuration of it stays as it is. See docs/agents.md.`,
+  async run(context) {
+    const [word, ...args] = context.positionals;
+    const agent = agentOf(word!);
+    await using proxy = await askedProxyOf(context, { start: !flag(context, "print") });
+    const target = await chooseModel(proxy, stringOption(context, "model"), context.signal);
+    const setup = agent.setup(target);
+    if (flag(context, "print")) {
+      for (const line of printed(agent, setup, args)) context.tui.out(line);
+      return EXIT.ok;
+    }
+    return await runAgent(context, { agent, setup, args, proxy });
+  },
+};
+
+/** @throws {SecLlamaError} `usage`. */
+function agentOf(word: string): Agent {
+  if (Object.hasOwn(AGENTS, word)) return AGENTS[word]!;
+  const words = Object.keys(AGENTS);
+  const near = closest(word, words);
+  throw new SecLlamaError("usage", "no agent of that name is known", {
+    field: "AGENT",
+    hint: near === undefined ? `the agents are ${words.join(", ")}` : `did you mean ${near}?`,
+  });
+}
+
+/** As a shell would take it. */
+function printed(agent: Agent, { env, args: own }: Setup, args: readonly string[]): string[] {
+  const start = [agent.program, ...own, ...args].map(quoted).join(" ");
+  return [
+    ...agent.without.map((name) => `unset ${name}`),
+    ...Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`),
+    start,
+  ];
+}
+
+function quoted(text: string): string {
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+async function runAgent(
+  { env, signal }: CommandContext,
+  { agent, setup, args }: {
+    agent: Agent;
+    setup: Setup;
+    args: readonly string[];
+    proxy: ProxyHandle;
+  },
+): Promise<number> {
+  const own: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && !agent.without.includes(name)) own[name] = value;
+  }
+  const child = new Deno.Command(await programOf(agent, env["PATH"] ?? ""), {
+    args: [...setup.args, ...args],
+    env: { ...own, ...setup.env },
+    clearEnv: true,
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  const end = () => child.kill("SIGTERM");
+  signal.addEventListener("abort", end, { once: true });
+  try {
+    return (await child.status).code;
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+}
+
+/** Its program, by the PATH. @throws {SecLlamaError} `not-found`. */
+async function programOf(agent: Agent, path: string): Promise<string> {
+  const endings = Deno.build.os === "windows" ? [".exe", ".cmd"] : [""];
+  for (const folder of path.split(delimiter).filter((one) => one !== "")) {
+    for (const ending of endings) {
+      const program = join(folder, agent.program + ending);
+      const info = await Deno.stat(program).catch(() => undefined);
+      if (info?.isFile) return program;
+    }
+  }
+  throw new SecLlamaError("usage", `${agent.title} is not installed: no ${agent.program} in PATH`, {
+    hint: `to install it: npm install --global ${agent.package}`,
+  });
+}

@@ -1,0 +1,81 @@
+/** The proxy that an agent is to use: the one that runs, once it has proven itself, else one for as long as the agent runs. */
+import { askLocalProxy, type LocalProxy } from "../../app/local_proxy.ts";
+import { proxyPermissions, selfArgv } from "../../app/role_command.ts";
+import { ROUTES } from "../../api/routes.ts";
+import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import type { CommandContext } from "../command.ts";
+import { askedProxy, readSettings } from "../settings.ts";
+
+export interface ProxyHandle extends AsyncDisposable {
+  readonly url: string;
+  /** Asks it, on a connection whose other end has proven itself. */
+  ask(
+    method: "GET" | "POST",
+    path: string,
+    body: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Response>;
+}
+
+/**
+ * @param start Whether to start one if none runs: it ends with this.
+ * @throws {SecLlamaError} `gateway-unreachable`, `peer-refused`, `cancelled`; what a proxy is refused with.
+ */
+export async function askedProxyOf(
+  context: CommandContext,
+  { start }: { start: boolean },
+): Promise<ProxyHandle> {
+  const settings = await readSettings(context);
+  const proxy = askedProxy(settings);
+  const ask: ProxyHandle["ask"] = (method, path, body, signal) =>
+    askLocalProxy(proxy, { method, path, signal, ...(body === undefined ? {} : { body }) });
+  let stop = async () => {};
+  try {
+    await (await ask("GET", ROUTES.version.path, undefined, context.signal)).body?.cancel();
+  } catch (error) {
+    if (!start || toSecLlamaError(error).code !== "gateway-unreachable") throw error;
+    stop = await startProxy(proxy, context);
+  }
+  return {
+    url: `http://${proxy.hostname}:${proxy.port}`,
+    ask,
+    [Symbol.asyncDispose]: () => stop(),
+  };
+}
+
+/** @returns What ends it. */
+async function startProxy(
+  { port, dataDir }: LocalProxy,
+  { env, tui, values }: CommandContext,
+): Promise<() => Promise<void>> {
+  tui.note("no proxy runs: starting one for as long as the agent does");
+  const profile = typeof values["profile"] === "string" ? ["--profile", values["profile"]] : [];
+  const argv = selfArgv(
+    ["proxy", "--proxy-port", String(port), ...profile],
+    proxyPermissions({ dataDir, gatewayHost: "127.0.0.1" }),
+  );
+  const own = Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined);
+  const child = new Deno.Command(argv[0]!, {
+    args: argv.slice(1),
+    env: Object.fromEntries(own),
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const reader = child.stdout.getReader();
+  const { done } = await reader.read();
+  if (done) {
+    await child.status;
+    throw new SecLlamaError("gateway-unreachable", "no proxy runs, and none could be started", {
+      hint: "see the error above; on this machine, start both: secllama serve",
+    });
+  }
+  void (async () => {
+    while (!(await reader.read()).done);
+  })();
+  return async () => {
+    child.kill("SIGTERM");
+    await child.status;
+  };
+}

@@ -1,0 +1,114 @@
+/** `secllama launch`: the commands of docs/agents.md as they stand there, with programs in the agents' places that say what they got. */
+import assert from "node:assert/strict";
+import { delimiter, join } from "node:path";
+import { AGENTS } from "../../src/cli/launch/agents.ts";
+import { startScripted } from "../support/agent_model.ts";
+import { cli, ROOT } from "../support/serve.ts";
+
+const page = await Deno.readTextFile(join(ROOT, "docs/agents.md"));
+const commands = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line]) => line!);
+
+/** As a shell takes them apart: words, and texts between double quotes. */
+function words(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+}
+
+Deno.test("launch: docs/agents.md has a section for each agent, which names its package", () => {
+  for (const [word, agent] of Object.entries(AGENTS)) {
+    const section = page.split(/^## /m).find((one) => one.startsWith(agent.title));
+    assert.ok(section, agent.title);
+    assert.ok(section.includes(`npm install --global ${agent.package}\n`), agent.package);
+    assert.ok(section.includes(`secllama launch ${word}`), word);
+  }
+});
+
+Deno.test("launch: each command of docs/agents.md, and what goes wrong", async (t) => {
+  await using served = await startScripted();
+  const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  for (const { program } of Object.values(AGENTS)) {
+    const script = `#!/bin/sh\nenv\nfor one in "$@"; do echo "argument $one"; done\nexit 7\n`;
+    await Deno.writeTextFile(join(folder, program), script, { mode: 0o755 });
+  }
+  const port = new URL(served.proxyUrl).port;
+  const env = {
+    HOME: served.home,
+    PATH: [folder, "/usr/bin", "/bin"].join(delimiter),
+    NO_COLOR: "1",
+    ANTHROPIC_API_KEY: "sk-real",
+    OPENAI_API_KEY: "sk-real",
+    SECLLAMA_PROXY_PORT: port,
+    ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR")! } : {}),
+    ...(Deno.env.get("HOME") && !Deno.env.get("DENO_DIR")
+      ? { DENO_DIR: join(Deno.env.get("HOME")!, ".cache/deno") }
+      : {}),
+  };
+  const files = async () => {
+    const names: string[] = [];
+    for await (const { name } of Deno.readDir(served.home)) names.push(name);
+    return names.toSorted();
+  };
+  const before = await files();
+  try {
+    for (const line of commands) {
+      await t.step(line, async () => {
+        const args = words(line.replace("qwen3-coder", "scripted"));
+        const { code, stdout, stderr } = await cli(args, { env });
+        const said = stdout + stderr;
+        assert.equal(code, args.includes("--print") ? 0 : 7, said);
+        assert.ok(said.includes(served.proxyUrl), "the proxy's address");
+        assert.ok(said.includes("scripted"), "the model");
+        for (const name of AGENTS[args[1]!]!.without) {
+          assert.ok(!said.includes(`${name}=sk-real`), `${name} does not reach the agent`);
+        }
+        const own = args.indexOf("--");
+        if (own < 0) return;
+        const theirs = stdout.match(/^argument .*$/gm)!.slice(own - args.length + 1);
+        assert.deepEqual(theirs, args.slice(own + 1).map((one) => `argument ${one}`));
+      });
+    }
+    assert.deepEqual(await files(), before, "nothing was written into the user's folder");
+
+    for (
+      const [args, code, message] of [
+        [["launch", "cluade"], 2, /no agent of that name.*\n.*did you mean claude\?/],
+        [["launch", "claude", "--model", "demo"], 1, /demo cannot call tools.*\n.*secllama show/],
+        [["launch", "claude", "--model", "none"], 1, /model 'none' not found/],
+        [
+          ["launch", "claude", "--print", "--proxy-port", "1"],
+          1,
+          /no proxy answers on .*:1\n.*serve/,
+        ],
+      ] as const
+    ) {
+      await t.step(args.join(" "), async () => {
+        const answer = await cli(args, { env });
+        assert.notEqual(answer.code, 0);
+        assert.match(answer.stderr, message);
+        if (code === 2) assert.equal(answer.code, 2);
+      });
+    }
+    await t.step("an agent that is not installed", async () => {
+      await Deno.remove(join(folder, "codex"));
+      const answer = await cli(["launch", "codex"], { env });
+      assert.match(
+        answer.stderr,
+        /not installed: no codex in PATH\n.*npm install --global @openai/,
+      );
+    });
+    await t.step("what is not SecLlama gets nothing", async () => {
+      const seen: string[] = [];
+      const listen = { port: 0, hostname: "127.0.0.1", onListen: () => {} };
+      await using other = Deno.serve(listen, async (request) => {
+        seen.push(`${new URL(request.url).pathname} ${await request.text()}`);
+        return Response.json({ version: "1" });
+      });
+      const answer = await cli(["launch", "claude", "--proxy-port", String(other.addr.port)], {
+        env,
+      });
+      assert.match(answer.stderr, /is Ollama, or speaks like it; it is not SecLlama/);
+      assert.ok(seen.every((line) => !line.includes("scripted")), seen.join("\n"));
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
