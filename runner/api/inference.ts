@@ -122,6 +122,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     maxTokens,
     stop: request.options.stop,
     sampling: request.options.sampling,
+    ...(request.options.logitBias === undefined ? {} : { logitBias: request.options.logitBias }),
     ...(grammar === undefined ? {} : { grammar }),
     ...(grammar === undefined
       ? {}

@@ -90,6 +90,24 @@ export function parseOptions(
   };
 }
 
+/**
+ * Ollama's options that requests to OpenAI's paths may bring beside OpenAI's own, as llama-server and vLLM take them: what is
+ * said of them. `repetition_penalty` is vLLM's name of `repeat_penalty`.
+ * @throws {SecLlamaError} `bad-request` naming the field that has the wrong type or is out of range.
+ */
+export function localSampling(fields: Fields): Partial<Sampling> {
+  const repeat = SAMPLING_NUMBERS.repeat_penalty[1];
+  const topK = fields.integer("top_k", SAMPLING_INTEGERS.top_k[1]);
+  return dropUndefined({
+    topK: topK === undefined ? undefined : Math.max(topK, 0),
+    minP: fields.number("min_p", PROBABILITY),
+    typicalP: fields.number("typical_p", PROBABILITY),
+    repeatPenalty: fields.number("repeat_penalty", repeat) ??
+      fields.number("repetition_penalty", repeat),
+    repeatLastN: fields.integer("repeat_last_n", SAMPLING_INTEGERS.repeat_last_n[1]),
+  });
+}
+
 function whole(fields: Fields, name: string, range: Range): number | undefined {
   const value = fields.number(name, range);
   return value === undefined ? undefined : Math.trunc(value);
@@ -129,8 +147,10 @@ export function applySeed(
   else sampling.seed = seed % 0xffff_ffff;
 }
 
-function dropUndefined(sampling: Sampling): Sampling {
+function dropUndefined<T extends object>(
+  sampling: T,
+): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(
     Object.entries(sampling).filter(([, value]) => value !== undefined),
-  ) as unknown as Sampling;
+  ) as { [K in keyof T]: Exclude<T[K], undefined> };
 }

@@ -25,6 +25,8 @@ export interface GenerationOptions {
   readonly contextLength?: number;
   /** Tokens at the start of a prompt that truncation leaves. */
   readonly keepTokens: number;
+  /** What is added to the logits of tokens, by their ids; -Infinity: the token does not come. */
+  readonly logitBias?: ReadonlyMap<number, number>;
 }
 
 export interface ChatPrompt {

@@ -29,6 +29,43 @@ modelTest(
 );
 
 modelTest(
+  "engine: biases make a token certain, or keep it from coming, with a grammar too",
+  (modelPath) =>
+    withEngine({ modelPath }, async (engine) => {
+      const prompt = "Once upon a";
+      const plain = await collect(engine, request(prompt, { maxTokens: 3, sampling: GREEDY }));
+      const [usual] = plain.tokens.map(({ id }) => id);
+      for (const sampling of [GREEDY, { ...WARM, seed: 3, topK: 0, topP: 1 }]) {
+        const forbidden = new Map([[usual!, -Infinity]]);
+        const without = await collect(
+          engine,
+          request(prompt, { maxTokens: 12, sampling, logitBias: forbidden }),
+        );
+        assert.ok(without.tokens.every(({ id }) => id !== usual));
+        const wanted = new Map([[usual!, 100]]);
+        const only = await collect(
+          engine,
+          request(prompt, { maxTokens: 3, sampling, logitBias: wanted }),
+        );
+        assert.deepEqual(only.tokens.map(({ id }) => id), [usual, usual, usual]);
+        const grammar = 'root ::= [a-z ]{4,8} "."';
+        const kept = await collect(
+          engine,
+          request(prompt, { maxTokens: 20, sampling, grammar, logitBias: forbidden }),
+        );
+        assert.ok(kept.tokens.every(({ id }) => id !== usual));
+      }
+      for (const biases of [[[-1, 1]], [[1e9, 1]], [[0, NaN]], [[0, Infinity]]] as const) {
+        const logitBias = new Map(biases as readonly (readonly [number, number])[]);
+        await assert.rejects(
+          collect(engine, request(prompt, { logitBias })),
+          coded("bad-request", /logitBias/),
+        );
+      }
+    }),
+);
+
+modelTest(
   "engine: a grammar is kept to, token for token",
   (modelPath) =>
     withEngine({ modelPath }, async (engine) => {

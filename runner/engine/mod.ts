@@ -15,7 +15,7 @@ import { Generation } from "./generation.ts";
 import { BatchPolicy } from "./batch_policy.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
-import { Candidates, checkSampling, Sampler } from "./sampler.ts";
+import { Candidates, checkLogitBias, checkSampling, Sampler } from "./sampler.ts";
 import { PromptChunker } from "./prompt_chunker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { LongWork } from "../turns.ts";
@@ -269,6 +269,7 @@ class LlamaEngine implements Engine {
       throw new SecLlamaError("busy", BUSY_TEXT);
     }
     checkSampling(request.sampling);
+    checkLogitBias(request.logitBias, this.#model.vocabulary.size);
     const { vocabulary } = this.#model;
     const prompt = this.#promptTokens(request);
     const sampler = new Sampler(
@@ -278,6 +279,7 @@ class LlamaEngine implements Engine {
       {
         sampling: request.sampling,
         grammar: request.grammar,
+        logitBias: request.logitBias,
         contextLength: this.info.slotContextLength,
       },
     );

@@ -1,7 +1,7 @@
 /**
  * Choosing the next token, in native code: one chain of llama.cpp samplers for each request.
  *
- * Order: penalties, top-k, typical, top-p, min-p, temperature, then the draw (or the greatest, at temperature 0). A grammar
+ * Order: biases, penalties, top-k, typical, top-p, min-p, temperature, then the draw (or the greatest, at temperature 0). A grammar
  * comes first in effect, not in time: testing a whole vocabulary against it takes milliseconds, so a token is drawn
  * without it, tested alone, and drawn again among the permitted ones only if it was refused.
  */
@@ -21,6 +21,8 @@ const RANDOM_SEED = 0xffffffff;
 export interface SamplerOptions {
   readonly sampling: Sampling;
   readonly grammar: string | undefined;
+  /** Token ids of the vocabulary, and what is added to their logits. */
+  readonly logitBias: ReadonlyMap<number, number> | undefined;
   /** Tokens of one slot's context: what `repeatLastN: -1` means. */
   readonly contextLength: number;
 }
@@ -202,6 +204,10 @@ function addFilters(
 ): void {
   const { sampling } = options;
   const add = (sampler: Pointer) => llama.llama_sampler_chain_add(chain, sampler);
+  if (options.logitBias !== undefined && options.logitBias.size > 0) {
+    const { size } = options.logitBias;
+    add(llama.llama_sampler_init_logit_bias(vocabularySize, size, biasArray(options.logitBias)));
+  }
   const greedy = !(sampling.temperature > 0);
   const lookBack = sampling.repeatLastN < 0
     ? options.contextLength
@@ -235,6 +241,35 @@ function addFilters(
   if (sampling.topP < 1) add(llama.llama_sampler_init_top_p(sampling.topP, 1n));
   if (sampling.minP > 0) add(llama.llama_sampler_init_min_p(sampling.minP, 1n));
   add(llama.llama_sampler_init_temp(sampling.temperature));
+}
+
+/** llama_logit_bias[]: i32 token, f32 bias. llama.cpp copies it. */
+function biasArray(biases: ReadonlyMap<number, number>): Uint8Array<ArrayBuffer> {
+  const view = new DataView(new ArrayBuffer(8 * biases.size));
+  let at = 0;
+  for (const [token, bias] of biases) {
+    view.setInt32(at, token, true);
+    view.setFloat32(at + 4, bias, true);
+    at += 8;
+  }
+  return new Uint8Array(view.buffer);
+}
+
+/**
+ * Native code reads logits at these ids.
+ * @throws {SecLlamaError} `bad-request`: an id outside of the vocabulary, a bias that is no number or Infinity.
+ */
+export function checkLogitBias(
+  biases: ReadonlyMap<number, number> | undefined,
+  vocabularySize: number,
+): void {
+  for (const [token, bias] of biases ?? []) {
+    if (Number.isInteger(token) && token >= 0 && token < vocabularySize && bias < Infinity) {
+      continue;
+    }
+    const field = "logitBias";
+    throw new SecLlamaError("bad-request", `${field} must be of token ids and numbers`, { field });
+  }
 }
 
 /** llama.cpp takes one seed for "random" and would then ask the system, which a sandbox may not offer. */

@@ -138,6 +138,8 @@ export interface GenerateRequest {
   readonly stop: readonly string[];
   /** How each token is chosen. */
   readonly sampling: Sampling;
+  /** Added to the logits of tokens, by their ids, before all else; -Infinity forbids one. Default none. */
+  readonly logitBias?: ReadonlyMap<number, number>;
   /** GBNF with a rule `root`. */
   readonly grammar?: string;
   /** Ends a thought that becomes too long. */

@@ -137,6 +137,9 @@ Deno.test("habits of clients on the wire", async (t) => {
     await t.step(
       "errors: in the shape of the path's clients, at the gateway's paths too",
       async () => {
+        for (const name of ["demo", "demo:latest"]) {
+          assert.equal(JSON.parse(await curl(`${url}/v1/models/${name}`)).id, name);
+        }
         const missing = JSON.parse(await curl(`${url}/v1/models/none`));
         assert.equal(missing.error.type, "not_found_error");
         assert.match(missing.error.message, /^model .* not found/);

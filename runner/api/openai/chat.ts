@@ -7,9 +7,17 @@ import type { Fields } from "../fields.ts";
 import { newFrom } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
-import type { CollectedReply, InferenceRequest, ReplyEvent, Service, Usage } from "../request.ts";
+import type {
+  CollectedReply,
+  InferenceRequest,
+  ReplyEvent,
+  Service,
+  Think,
+  Usage,
+} from "../request.ts";
 import { BEGUN, type Chunks, sse, streamResponse } from "../stream.ts";
 import {
+  best,
   choiceCount,
   type ChoiceEvent,
   collectChoices,
@@ -19,16 +27,17 @@ import {
 } from "./choices.ts";
 import {
   contentText,
-  formatField,
   MAX_LIST,
   parallelField,
   parseArguments,
+  replyFormat,
   samplingFields,
   thinkOfEffort,
   toolChoiceField,
   toolDefinition,
   unixSeconds,
   wireLogprobs,
+  wireTimings,
   wireToolCall,
   wireUsage,
   withErrorEvent,
@@ -38,14 +47,14 @@ const FINGERPRINT = "fp_secllama";
 
 export const openaiChat: Handler = async (service, body, call, cancel) => {
   const request = parseRequest(service, body);
-  const n = choiceCount(body);
-  const requests = repeat(body, [request], n);
   const stream = body.boolean("stream") ?? false;
+  const { n, made } = choiceCount(body, stream);
+  const requests = repeat(body, [request], { n, made });
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
   if (stream) {
     const usageOf = includeUsage ? n : 0;
-    const chunks = events(head, streamChoices(service, requests, call), usageOf);
+    const chunks = events(head, streamChoices(service, requests, call), { n, usageOf });
     return await streamResponse(withErrorEvent(chunks), {
       contentType: EVENT_STREAM_TYPE,
       cancel,
@@ -55,14 +64,18 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
     });
   }
   const replies = await collectChoices(service, requests, call);
+  const usage = sumUsage(replies.map(({ done }) => done.usage), made);
   return Response.json({
     id: head.id,
     object: "chat.completion",
     created: head.created,
     model: head.model,
     system_fingerprint: FINGERPRINT,
-    choices: replies.map(choice),
-    usage: wireUsage(sumUsage(replies.map(({ done }) => done.usage), n)),
+    choices: best(replies, n, made).map((reply, index) =>
+      choice(request.logprobs === undefined ? { ...reply, logprobs: [] } : reply, index)
+    ),
+    usage: wireUsage(usage),
+    timings: wireTimings(usage),
   });
 };
 
@@ -94,10 +107,11 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
     return toolDefinition(fn);
   });
   const reasoning = body.object("reasoning");
-  const think = reasoning?.has("effort")
-    ? thinkOfEffort(reasoning, "effort")
-    : thinkOfEffort(body, "reasoning_effort");
-  const format = formatField(body.object("response_format"));
+  const think =
+    (reasoning?.has("effort")
+      ? thinkOfEffort(reasoning, "effort")
+      : thinkOfEffort(body, "reasoning_effort")) ?? thinkOfTemplate(service, body);
+  const format = replyFormat(body, "response_format");
   const logprobs = body.boolean("logprobs") ?? false;
   const top = topLogprobs(body) ?? 0;
   return {
@@ -115,6 +129,30 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
     ...(format === undefined ? {} : { format }),
     ...(logprobs ? { logprobs: top } : {}),
   };
+}
+
+/** Names under which templates know whether to think. */
+const THINK_KWARGS = ["enable_thinking", "thinking"];
+
+/**
+ * `chat_template_kwargs`, as vLLM and llama-server have it: whether to think. What else templates may know is not passed on.
+ * @throws {SecLlamaError} `bad-request` naming what is not passed on.
+ */
+function thinkOfTemplate(service: Service, body: Fields): Think | undefined {
+  const kwargs = body.object("chat_template_kwargs");
+  if (kwargs === undefined) return undefined;
+  const unknown = kwargs.names().find((name) => !THINK_KWARGS.includes(name));
+  if (unknown !== undefined) {
+    throw body.fail(
+      "chat_template_kwargs",
+      `may have ${THINK_KWARGS.join(" and ")} only`,
+      "unsupported",
+    );
+  }
+  const [think] = THINK_KWARGS.map((name) => kwargs.boolean(name))
+    .filter((one) => one !== undefined);
+  // A template that does not know the name does not look at it.
+  return service.supportsThinking ? think : undefined;
 }
 
 function parseMessages(body: Fields): ChatMessage[] {
@@ -160,7 +198,13 @@ interface Head {
   readonly model: string;
 }
 
-function chunk(head: Head, choices: unknown[], usageOf: number, usage: unknown = null) {
+function chunk(
+  head: Head,
+  choices: unknown[],
+  usageOf: number,
+  o: { usage?: unknown; timings?: unknown } = {},
+) {
+  const { usage = null, timings } = o;
   return sse({
     id: head.id,
     object: "chat.completion.chunk",
@@ -169,16 +213,18 @@ function chunk(head: Head, choices: unknown[], usageOf: number, usage: unknown =
     system_fingerprint: FINGERPRINT,
     choices,
     ...(usageOf > 0 ? { usage } : {}),
+    ...(timings === undefined ? {} : { timings }),
   });
 }
 
-/** `usageOf`: 0 for no usage, else the choices that share a prompt. */
+/** `n`: the choices, which share a prompt; `usageOf`: 0 for no usage, else `n`. */
 async function* events(
   head: Head,
   choices: AsyncGenerator<ChoiceEvent, void, void>,
-  usageOf: number,
+  { n, usageOf }: { n: number; usageOf: number },
 ): Chunks {
-  const write = (choices: unknown[], usage: unknown = null) => chunk(head, choices, usageOf, usage);
+  const write = (choices: unknown[], o?: { usage?: unknown; timings?: unknown }) =>
+    chunk(head, choices, usageOf, o);
   let first = true;
   let toolIndex = 0;
   const usages: Usage[] = [];
@@ -212,11 +258,16 @@ async function* events(
         yield write([{ index, delta, logprobs: null, finish_reason: null }]);
       }
       const finish_reason = finishReason(event);
-      yield write([{ index, delta: {}, logprobs: null, finish_reason }]);
       usages.push(event.usage);
+      const isLast = usageOf === 0 && usages.length === n;
+      const timings = isLast ? { timings: wireTimings(sumUsage(usages, n)) } : {};
+      yield write([{ index, delta: {}, logprobs: null, finish_reason }], timings);
     }
   }
-  if (usageOf > 0) yield write([], wireUsage(sumUsage(usages, usageOf)));
+  if (usageOf > 0) {
+    const usage = sumUsage(usages, n);
+    yield write([], { usage: wireUsage(usage), timings: wireTimings(usage) });
+  }
   yield sse("[DONE]");
 }
 

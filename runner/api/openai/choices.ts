@@ -16,30 +16,62 @@ import type {
 /** OpenAI's own limit. */
 const MAX_CHOICES = 128;
 
-/** `n`, and `best_of`, which must not ask for replies that nobody sees. */
-export function choiceCount(body: Fields): number {
-  const n = body.integer("n", { min: 1, max: MAX_CHOICES }) ?? 1;
-  const bestOf = body.raw("best_of");
-  if (bestOf !== undefined && bestOf !== n) throw body.fail("best_of", "must be the same as n");
-  return n;
+/** How many choices are answered of how many that are made: `n` and `best_of`, of each prompt. */
+export interface ChoiceCount {
+  readonly n: number;
+  readonly made: number;
 }
 
-/** Each request `n` times, with seeds of their own if the request names one. */
-export function repeat(body: Fields, requests: readonly InferenceRequest[], n: number) {
-  if (requests.length * n > MAX_CHOICES) {
+/**
+ * `n`, and `best_of`.
+ * @throws {SecLlamaError} `bad-request`: `best_of` under `n`, or above it in a stream, which cannot take back what it sent.
+ */
+export function choiceCount(body: Fields, stream: boolean): ChoiceCount {
+  const n = body.integer("n", { min: 1, max: MAX_CHOICES }) ?? 1;
+  const made = body.integer("best_of", { min: 1, max: MAX_CHOICES }) ?? n;
+  if (made < n) throw body.fail("best_of", "must be at least n");
+  if (stream && made > n) throw body.fail("best_of", "must be n in a stream", "unsupported");
+  return { n, made };
+}
+
+/** Each request as often as it is made, with seeds of their own if the request names one. */
+export function repeat(
+  body: Fields,
+  requests: readonly InferenceRequest[],
+  { n, made }: ChoiceCount,
+) {
+  if (requests.length * made > MAX_CHOICES) {
     throw body.fail("prompt", `and n must ask for at most ${MAX_CHOICES} choices`);
   }
   return requests.flatMap((request) =>
-    Array.from({ length: n }, (_, index): InferenceRequest => {
+    Array.from({ length: made }, (_, index): InferenceRequest => {
       const { options } = request;
       const { seed } = options.sampling;
-      if (seed === undefined || index === 0) return request;
       return {
         ...request,
-        options: { ...options, sampling: { ...options.sampling, seed: seed + index } },
+        // The best are known by them.
+        ...(made > n && request.logprobs === undefined ? { logprobs: 0 } : {}),
+        ...(seed === undefined || index === 0 ? {} : {
+          options: { ...options, sampling: { ...options.sampling, seed: seed + index } },
+        }),
       };
     })
   );
+}
+
+/** Of each `made` replies the `n` whose tokens were the most probable on average, best first, as OpenAI has it. */
+export function best(
+  replies: readonly CollectedReply[],
+  n: number,
+  made: number,
+): CollectedReply[] {
+  if (made === n) return [...replies];
+  const mean = ({ logprobs }: CollectedReply) =>
+    logprobs.reduce((sum, { logprob }) => sum + logprob, 0) / Math.max(logprobs.length, 1);
+  return Array.from({ length: replies.length / made }, (_, prompt) => {
+    const group = replies.slice(prompt * made, (prompt + 1) * made);
+    return group.toSorted((a, b) => mean(b) - mean(a)).slice(0, n);
+  }).flat();
 }
 
 export interface ChoiceEvent {
@@ -75,6 +107,8 @@ export function sumUsage(usages: readonly Usage[], n: number): Usage {
     const newPrompt = (index + 1) % n === 0;
     return {
       ...sum,
+      promptNs: sum.promptNs + one.promptNs,
+      evalNs: sum.evalNs + one.evalNs,
       promptTokens: sum.promptTokens + (newPrompt ? one.promptTokens : 0),
       cachedTokens: sum.cachedTokens + (newPrompt ? one.cachedTokens : 0),
       evalTokens: sum.evalTokens + one.evalTokens,

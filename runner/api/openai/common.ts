@@ -4,7 +4,7 @@ import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
 import { leftOut, refusePart } from "../images.ts";
-import { applySeed, MAX_STOP_CHARS, parseStop } from "../options.ts";
+import { applySeed, localSampling, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
   Format,
   GenerationOptions,
@@ -19,7 +19,7 @@ import type {
 import { type Chunks, sse } from "../stream.ts";
 import { joinTexts } from "../text_parts.ts";
 
-const INT32_MAX = 2 ** 31 - 1;
+export const INT32_MAX = 2 ** 31 - 1;
 export const MAX_LIST = 100_000;
 export const MAX_TOOLS = 1024;
 
@@ -45,7 +45,9 @@ export function samplingFields(
       base.sampling.presencePenalty,
     frequencyPenalty: body.number("frequency_penalty", { min: -2, max: 2 }) ??
       base.sampling.frequencyPenalty,
+    ...localSampling(body),
   };
+  const logitBias = logitBiasField(service, body);
   applySeed(sampling, body, "seed");
   const given = limits.map((name) =>
     body.raw(name) === -1 ? -1 : body.integer(name, { min: 1, max: INT32_MAX })
@@ -55,6 +57,76 @@ export function samplingFields(
     sampling,
     maxTokens: given.find((one) => one !== undefined) ?? base.maxTokens,
     stop: stopField(body) ?? base.stop,
+    ...(logitBias === undefined ? {} : { logitBias }),
+  };
+}
+
+/** Each costs a little at every token. */
+const MAX_BIASES = 1024;
+/** What `false` comes to in llama-server's way of writing: the token does not come. */
+const NEVER = -Infinity;
+
+/**
+ * `logit_bias`: OpenAI's object of token ids, or llama-server's pairs of id and bias, where `false` forbids the token.
+ * @throws {SecLlamaError} `bad-request`: an id that is none of the model's, a bias out of range.
+ */
+function logitBiasField(service: Service, body: Fields): ReadonlyMap<number, number> | undefined {
+  const name = "logit_bias";
+  const value = body.raw(name);
+  if (value === undefined) return undefined;
+  const pairs = Array.isArray(value)
+    ? body.array(name, MAX_BIASES)!
+    : Object.entries(body.object(name)!.value());
+  if (pairs.length > MAX_BIASES) {
+    throw body.fail(name, `must have at most ${MAX_BIASES} tokens`, "array-too-long");
+  }
+  const biases = new Map<number, number>();
+  for (const pair of pairs) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw body.fail(name, "must be an object, or an array of pairs of token id and bias", "type");
+    }
+    const id = typeof pair[0] === "string" && /^\d{1,9}$/.test(pair[0]) ? +pair[0] : pair[0];
+    if (!Number.isInteger(id) || id < 0 || id >= service.vocabularySize) {
+      throw body.fail(name, "must be about token ids of this model");
+    }
+    const bias = pair[1] === false ? NEVER : pair[1];
+    if (typeof bias !== "number" || (bias !== NEVER && !(Math.abs(bias) <= 100))) {
+      throw body.fail(name, "must hold numbers from -100 to 100");
+    }
+    biases.set(id, bias);
+  }
+  return biases.size === 0 ? undefined : biases;
+}
+
+/**
+ * llama-server's `json_schema`, beside `response_format`. Its `grammar` is not taken: nothing bounds what an ambiguous one costs
+ * those who share the model.
+ * @throws {SecLlamaError} `bad-request`: `grammar`, or two fields that say what the reply must be.
+ */
+export function replyFormat(body: Fields, name: string): Format | undefined {
+  if (body.has("grammar")) {
+    throw body.fail("grammar", "is not supported, send a schema as json_schema", "unsupported");
+  }
+  const format = formatField(body.object(name));
+  const schema = body.object("json_schema")?.value();
+  if (schema === undefined) return format;
+  if (format !== undefined) throw body.fail("json_schema", `cannot stand beside ${name}`);
+  return { kind: "schema", schema, field: "json_schema" };
+}
+
+/** What llama-server tells of a reply's speed, in its words. `usage`: of all choices together. */
+export function wireTimings(usage: Usage) {
+  const evaluated = usage.promptTokens - usage.cachedTokens;
+  const speed = (name: string, count: number, ns: number) => ({
+    [`${name}_n`]: count,
+    [`${name}_ms`]: ns / 1e6,
+    [`${name}_per_token_ms`]: count === 0 ? 0 : ns / 1e6 / count,
+    [`${name}_per_second`]: ns === 0 ? 0 : count * 1e9 / ns,
+  });
+  return {
+    cache_n: usage.cachedTokens,
+    ...speed("prompt", evaluated, usage.promptNs),
+    ...speed("predicted", usage.evalTokens, usage.evalNs),
   };
 }
 

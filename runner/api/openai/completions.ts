@@ -6,6 +6,7 @@ import { newId } from "../reply_parser.ts";
 import type { InferenceRequest, Service, TokenLogprobs, Usage } from "../request.ts";
 import { BEGUN, type Chunks, sse, streamResponse } from "../stream.ts";
 import {
+  best,
   choiceCount,
   type ChoiceEvent,
   collectChoices,
@@ -13,12 +14,20 @@ import {
   streamChoices,
   sumUsage,
 } from "./choices.ts";
-import { MAX_LIST, samplingFields, unixSeconds, wireUsage, withErrorEvent } from "./common.ts";
+import {
+  MAX_LIST,
+  replyFormat,
+  samplingFields,
+  unixSeconds,
+  wireTimings,
+  wireUsage,
+  withErrorEvent,
+} from "./common.ts";
 import { tokenIds } from "./embeddings.ts";
 
 export const openaiCompletions: Handler = async (service, body, call, cancel) => {
-  const { requests, echoes, n } = parseRequests(service, body);
   const stream = body.boolean("stream") ?? false;
+  const { requests, echoes, n, made, wantsLogprobs } = parseRequests(service, body, stream);
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = {
     id: newId("cmpl-"),
@@ -29,7 +38,7 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
   };
   if (stream) {
     const choices = streamChoices(service, requests, call);
-    const chunks = events(head, choices, echoes, includeUsage ? n : 0);
+    const chunks = events(head, choices, echoes, { n, usageOf: includeUsage ? n : 0 });
     return await streamResponse(withErrorEvent(chunks), {
       contentType: EVENT_STREAM_TYPE,
       cancel,
@@ -43,15 +52,17 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
     });
   }
   const replies = await collectChoices(service, requests, call);
+  const usage = sumUsage(replies.map(({ done }) => done.usage), made);
   return Response.json({
     ...head,
-    choices: replies.map(({ text, thinking, logprobs, done }, index) => ({
+    choices: best(replies, n, made).map(({ text, thinking, logprobs, done }, index) => ({
       text: echoes[index] + (thinking === "" ? text : `${thinking}\n\n${text}`),
       index,
-      logprobs: wireLogprobs(logprobs, 0),
+      logprobs: wantsLogprobs ? wireLogprobs(logprobs, 0) : null,
       finish_reason: done.reason,
     })),
-    usage: wireUsage(sumUsage(replies.map(({ done }) => done.usage), n)),
+    usage: wireUsage(usage),
+    timings: wireTimings(usage),
   });
 };
 
@@ -59,9 +70,10 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
  * A text goes through the model's chat template as the user's turn, as in Ollama; tokens are taken as they are. With a
  * `suffix` the model fills in what is between. `echoes`: what `echo` puts before each choice.
  */
-function parseRequests(service: Service, body: Fields) {
+function parseRequests(service: Service, body: Fields, stream: boolean) {
   const model = service.checkModel(body.string("model"));
-  const n = choiceCount(body);
+  const { n, made } = choiceCount(body, stream);
+  const format = replyFormat(body, "response_format");
   const logprobs = body.integer("logprobs", { min: 0, max: 20 });
   const echo = body.boolean("echo") ?? false;
   if (echo && logprobs !== undefined) {
@@ -79,15 +91,17 @@ function parseRequests(service: Service, body: Fields) {
     truncate: false,
     // There is no place for thoughts in this API.
     think: false,
+    ...(format === undefined ? {} : { format }),
     ...(logprobs === undefined ? {} : { logprobs }),
   };
   const requests = repeat(
     body,
     given.map((one): InferenceRequest => ({ ...shared, prompt: promptOf(one, suffix) })),
-    n,
+    { n, made },
   );
-  const echoes = requests.map((_, index) => echo ? String(given[Math.floor(index / n)]) : "");
-  return { requests, echoes, n };
+  // Of the choices that are answered.
+  const echoes = given.flatMap((one) => Array<string>(n).fill(echo ? String(one) : ""));
+  return { requests, echoes, n, made, wantsLogprobs: logprobs !== undefined };
 }
 
 function promptOf(given: string | Int32Array, suffix: string): InferenceRequest["prompt"] {
@@ -115,15 +129,15 @@ function promptField(service: Service, body: Fields): (string | Int32Array)[] {
   });
 }
 
-/** `usageOf`: 0 for no usage, else the choices that share a prompt. */
+/** `n`: the choices that share a prompt; `usageOf`: 0 for no usage, else `n`. */
 async function* events(
   head: Readonly<Record<string, unknown>>,
   choices: AsyncGenerator<ChoiceEvent, void, void>,
   echoes: readonly string[],
-  usageOf: number,
+  { n, usageOf }: { n: number; usageOf: number },
 ): Chunks {
-  const chunk = (choices: unknown[], usage: unknown = null) =>
-    sse({ ...head, choices, ...(usageOf > 0 ? { usage } : {}) });
+  const chunk = (choices: unknown[], more: { usage?: unknown; timings?: unknown } = {}) =>
+    sse({ ...head, choices, ...(usageOf > 0 ? { usage: null } : {}), ...more });
   let offset = 0;
   const usages: Usage[] = [];
   for await (const { index, event } of choices) {
@@ -137,11 +151,16 @@ async function* events(
       offset += text.length;
       yield chunk([{ text, index, logprobs, finish_reason: null }]);
     } else {
-      yield chunk([{ text: "", index, logprobs: null, finish_reason: event.reason }]);
       usages.push(event.usage);
+      const isLast = usageOf === 0 && usages.length === echoes.length;
+      const timings = isLast ? { timings: wireTimings(sumUsage(usages, n)) } : {};
+      yield chunk([{ text: "", index, logprobs: null, finish_reason: event.reason }], timings);
     }
   }
-  if (usageOf > 0) yield chunk([], wireUsage(sumUsage(usages, usageOf)));
+  if (usageOf > 0) {
+    const usage = sumUsage(usages, n);
+    yield chunk([], { usage: wireUsage(usage), timings: wireTimings(usage) });
+  }
   yield sse("[DONE]");
 }
 

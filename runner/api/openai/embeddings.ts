@@ -9,7 +9,7 @@ export const openaiEmbeddings: Handler = async (service, body, call) => {
   const model = service.checkModel(body.string("model"));
   const inputs = parseInput(service, body);
   const dimensions = body.integer("dimensions", { min: 1, max: 1_000_000 });
-  const base64 = body.oneOf("encoding_format", ["float", "base64"]) === "base64";
+  const base64 = encodingField(body) === "base64";
   const request = {
     model,
     inputs,
@@ -28,6 +28,13 @@ export const openaiEmbeddings: Handler = async (service, body, call) => {
     usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
   });
 };
+
+/** In any case of letters, as Ollama takes it. */
+function encodingField(body: Fields): string | undefined {
+  const asked = body.string("encoding_format")?.toLowerCase();
+  if (asked === undefined || asked === "float" || asked === "base64") return asked;
+  throw body.fail("encoding_format", 'must be "float" or "base64"');
+}
 
 /** A string, strings, tokens, or arrays of tokens. */
 function parseInput(service: Service, body: Fields): (string | Int32Array)[] {

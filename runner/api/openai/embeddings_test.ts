@@ -11,6 +11,10 @@ Deno.test(`${PATH}: floats, and the same in base64`, async () => {
   assert.deepEqual(floats.data.map((one: { index: number }) => one.index), [0, 1]);
   assert.deepEqual(floats.usage, { prompt_tokens: 5, total_tokens: 5 });
   const base64 = await (await post(PATH, { ...ask, encoding_format: "base64" })).json();
+  for (const encoding_format of ["BASE64", "Base64"]) {
+    assert.deepEqual(await (await post(PATH, { ...ask, encoding_format })).json(), base64);
+  }
+  assert.equal((await post(PATH, { ...ask, encoding_format: "int8" })).status, 400);
   const bytes = Uint8Array.fromBase64(base64.data[0].embedding);
   assert.deepEqual([...new Float32Array(bytes.buffer)], floats.data[0].embedding);
 });

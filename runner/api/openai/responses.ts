@@ -7,7 +7,7 @@ import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
 import type { Call, InferenceRequest, Reply, ReplyEvent, Service, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
-import { unixSeconds } from "./common.ts";
+import { INT32_MAX, MAX_TOOLS, unixSeconds } from "./common.ts";
 import { ItemStore } from "./item_store.ts";
 import { type OutputItem, type ResponseEvent, ResponseEvents } from "./responses_events.ts";
 import { parseResponsesRequest, turnsOf } from "./responses_request.ts";
@@ -125,10 +125,11 @@ class ResponseFrame {
     this.#echo = {
       model: request.model,
       instructions: body.string("instructions") ?? null,
-      tools: body.raw("tools") ?? [],
+      tools: echoTools(body),
       tool_choice: body.raw("tool_choice") ?? "auto",
       parallel_tool_calls: body.boolean("parallel_tool_calls") ?? true,
-      text: body.raw("text") ?? { format: { type: "text" } },
+      max_tool_calls: body.integer("max_tool_calls", { min: 1, max: INT32_MAX }) ?? null,
+      text: echoText(body),
       reasoning: {
         effort: reasoning?.string("effort") ?? null,
         summary: reasoning?.string("summary") ?? null,
@@ -142,6 +143,8 @@ class ResponseFrame {
       truncation: request.truncate ? "auto" : "disabled",
       metadata: body.object("metadata")?.value() ?? {},
       user: body.string("user") ?? null,
+      safety_identifier: body.string("safety_identifier") ?? null,
+      prompt_cache_key: body.string("prompt_cache_key") ?? null,
       previous_response_id: body.string("previous_response_id") ?? null,
       background: false,
       store: body.boolean("store") ?? true,
@@ -168,6 +171,38 @@ class ResponseFrame {
     const status = done.reason === "length" ? "incomplete" : "completed";
     return this.build(status, builder.items, wireUsage(done.usage));
   }
+}
+
+/** A function tool has every field that Open Responses wants of one; other kinds are as they came. */
+function echoTools(body: Fields): unknown[] {
+  return (body.objects("tools", MAX_TOOLS) ?? []).map((tool) => {
+    const value = tool.value();
+    if (value["type"] !== "function") return value;
+    return {
+      ...value,
+      description: tool.string("description") ?? null,
+      parameters: tool.object("parameters")?.value() ?? null,
+      strict: tool.boolean("strict") ?? null,
+    };
+  });
+}
+
+/** `text` with its format; a JSON schema's has every field that Open Responses wants of one. */
+function echoText(body: Fields): Record<string, unknown> {
+  const text = body.object("text");
+  const format = text?.object("format");
+  const value = format?.value() ?? { type: "text" };
+  return {
+    ...text?.value(),
+    format: value["type"] === "json_schema"
+      ? {
+        description: null,
+        ...value,
+        schema: value["schema"] ?? null,
+        strict: format!.boolean("strict") ?? false,
+      }
+      : value,
+  };
 }
 
 function wireUsage(usage: Usage) {

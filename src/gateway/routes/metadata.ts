@@ -62,7 +62,8 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
     const { name } = await models.resolve(asked);
     const row = (await models.list()).find((m) => m.name === name);
     if (!row) throw new SecLlamaError("model-not-found", modelNotFoundText(asked));
-    return c.json(listedModel(row));
+    // Clients compare it with what they asked for.
+    return c.json({ ...listedModel(row), id: asked });
   });
 }
 
