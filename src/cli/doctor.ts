@@ -21,6 +21,7 @@ import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.
 import { attackChecks } from "./doctor_attacks.ts";
 import { keyCheck, portChecks, storeCheck, versionCheck } from "./doctor_surroundings.ts";
 import { runnerChecks } from "./doctor_runner.ts";
+import { Progress } from "./progress.ts";
 import { installationFor } from "./installation.ts";
 import { ASKED_PROXY_OPTION, readSettings } from "./settings.ts";
 
@@ -64,16 +65,21 @@ Exit codes: 0 all holds · 9 something does not hold · 10 nothing failed, but s
     const settings = await readSettings(context);
     const { proxyPort: port } = settings.config;
     const proxy = { hostname: "127.0.0.1", port, dataDir: settings.dataDir };
+    const progress = new Progress(tui);
+    progress.say("asking the serve that runs…");
     const serves = await findServes(proxy, signal);
     const installation = installationFor(context);
     const switches = switchesInForce(serves, settings);
     const live = serves.some(({ status }) => !(status instanceof Error) && status.runners.length);
+    if (!live) progress.say("starting a runner…");
     const checks: Check[] = [
       ...serves.length === 0 ? freshChecks(settings) : serves.flatMap(serveChecks),
       ...live ? [] : await runnerChecks({ installation, settings, switches }),
     ];
     endIfCancelled(context);
-    const attacks = await attackChecks(installation, switches, settings);
+    progress.say("making every attack from a runner's place (some ten seconds)…");
+    const attacks = await attackChecks(installation, switches, settings)
+      .finally(() => progress.end());
     // Ctrl-C reaches the attackers too: what then seems to fail says nothing of the sandbox.
     endIfCancelled(context);
     checks.push(

@@ -8,6 +8,7 @@ import { EXIT } from "../errors.ts";
 import { findOllamaStore, offerOllamaStore } from "../models/ollama_store.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, flag, stringOption } from "./command.ts";
+import { Progress } from "./progress.ts";
 import { installationFor } from "./installation.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { askedProxy, readSettings, SETTING_OPTIONS } from "./settings.ts";
@@ -48,19 +49,24 @@ export const serveCommand: Command = {
     if (!flag(context, "no-proxy") && settings.config.proxyPort !== 0) {
       await refuseTakenPort(askedProxy(settings));
     }
+    const progress = new Progress(tui);
+    const model = flag(context, "no-preload")
+      ? undefined
+      : stringOption(context, "model") ?? "demo";
+    progress.say(model === undefined ? "starting…" : `loading ${model} into its sandbox…`);
     const running = await startServe({
       settings,
       env,
       installation: installationFor(context),
       keySource: keySourceOptions(context, settings.dataDir),
       withProxy: !flag(context, "no-proxy"),
-      preload: flag(context, "no-preload") ? undefined : stringOption(context, "model") ?? "demo",
+      preload: model,
       async openManagement(config, models) {
         const management = await import("./management.ts");
         return await management.openManagement(config, models);
       },
       onWarning: (line) => tui.warn(line),
-    });
+    }).finally(() => progress.end());
     try {
       printBanner(tui, running.banner, flag(context, "verbose"));
       readyLine?.send({ ...running.ready, pid: Deno.pid });

@@ -15,6 +15,8 @@ export interface Tui {
   json(value: unknown): void;
   /** One document of several, on a line of its own. */
   jsonLine(value: unknown): void;
+  /** Whether a line of progress can be replaced by the next: standard error is a terminal that can. */
+  readonly canReplace: boolean;
   /** A line that the next one replaces, on a terminal only; undefined: none any more. */
   progress(line: string | undefined): void;
   /** One line of progress or remark. */
@@ -101,6 +103,7 @@ export function makeTui(
     writeAll(Deno.stderr, (errIsTerminal ? printable(line) : line) + "\n");
   return {
     isTerminal,
+    canReplace: control && !options.quiet,
     out: (line) => options.quiet ? undefined : stdout(line + "\n"),
     write: stdout,
     json: (value) => stdout(JSON.stringify(value, null, 2) + "\n"),

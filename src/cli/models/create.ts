@@ -16,6 +16,7 @@ import { digestHex } from "../../models/names.ts";
 import type { ModelStore } from "../../models/store.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
+import { Progress } from "../progress.ts";
 import { humanBytes } from "./print.ts";
 
 export const createCommand: Command = {
@@ -46,7 +47,11 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE, ADAPTER and REQUIRES as in Ollama
     const store = await modelStoreFor(context);
     const folder = path === "-" ? Deno.cwd() : dirname(absolute(path));
     const recipe = await recipeOf(file, { store, folder, home: context.env["HOME"] });
-    const model = await store.create(name, recipe, { signal });
+    const progress = new Progress(tui);
+    const model = await store.create(name, recipe, {
+      signal,
+      onProgress: (done) => progress.to(`copying into ${name}`, done),
+    }).finally(() => progress.end());
     if (flag(context, "json")) {
       tui.json({ name: model.name, digest: model.digest, manifestDigest: model.manifestDigest });
     } else {

@@ -4,7 +4,8 @@ import { joinsMessages } from "../../models/capabilities.ts";
 import { nameOfFile } from "../../models/names.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
-import { humanBytes } from "./print.ts";
+import { Progress } from "../progress.ts";
+import { humanBytes, sizeOf } from "./print.ts";
 
 export const importCommand: Command = {
   path: ["import"],
@@ -35,15 +36,12 @@ already is not replaced, unless --name says so.`,
         hint: `to replace it: --name ${name}; to keep both: --name ${name}:v2`,
       });
     }
-    let announced = 0;
+    const progress = new Progress(tui);
+    const total = await sizeOf(path);
     const model = await store.importGguf(path, name, {
       signal,
-      onProgress: (done) => {
-        if (done - announced < 1e9) return;
-        announced = done;
-        tui.note(`copied ${humanBytes(done)}`);
-      },
-    });
+      onProgress: (done) => progress.to(`copying ${path.split(/[\\/]/).at(-1)}`, done, total),
+    }).finally(() => progress.end());
     if (joinsMessages(await store.details(model), undefined)) {
       tui.note(
         "the file has no chat template: messages are joined as they are; give it one with TEMPLATE in a Modelfile",

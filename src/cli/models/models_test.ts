@@ -25,6 +25,9 @@ async function secllama(dataDir: string, ...words: string[]): Promise<Result> {
       assert.equal(result.json, undefined, "more than one document");
       result.json = JSON.parse(JSON.stringify(value));
     },
+    canReplace: false,
+    columns: () => 80,
+    progress() {},
   } as unknown as Tui;
   result.code = await command.run({
     tui,

@@ -28,3 +28,8 @@ export function humanBytes(bytes: number): string {
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
+
+/** Bytes of a file; undefined: it cannot be asked, and whoever opens it says why. */
+export function sizeOf(path: string): Promise<number | undefined> {
+  return Deno.stat(path).then(({ size }) => size, () => undefined);
+}

@@ -2,7 +2,7 @@
 import { SecLlamaError } from "../../errors.ts";
 import { parseHosts } from "../../config/hosts.ts";
 import { pullLine, throttled } from "../../pull/progress.ts";
-import { parseReference, type PullEvent, pullModel } from "../../pull/pull.ts";
+import { parseReference, pullModel } from "../../pull/pull.ts";
 import { SYSTEM_NETWORK } from "../../pull/transport.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -10,6 +10,7 @@ import { ensureDataDirectory } from "../../config/data_folder.ts";
 import type { Settings } from "../../config/settings.ts";
 import { readSettings, SETTING_OPTIONS } from "../settings.ts";
 import { addHost } from "./allow_host.ts";
+import { Progress } from "../progress.ts";
 import { humanBytes } from "./print.ts";
 
 export const pullCommand: Command = {
@@ -42,9 +43,11 @@ nothing else. NAME@sha256:… means one manifest and no other. A pull never goes
       blobHosts: [...settings.config.registryBlobHosts],
     };
     const json = flag(context, "json");
+    const progress = new Progress(tui);
     const onEvent = throttled((event) => {
       if (json) tui.jsonLine(pullLine(event));
-      else tui.progress(progressLine(event));
+      else if (event.status !== "pulling") progress.say(event.status);
+      else progress.to(event.digest.slice(7, 19), event.doneBytes, event.totalBytes);
     });
     for (;;) {
       try {
@@ -55,7 +58,7 @@ nothing else. NAME@sha256:… means one manifest and no other. A pull never goes
           signal,
           onEvent,
         });
-        tui.progress(undefined);
+        progress.end();
         const { model, unchanged } = pulled;
         const manifest = `sha256:${model.manifestDigest}`;
         if (json) {
@@ -67,7 +70,10 @@ nothing else. NAME@sha256:… means one manifest and no other. A pull never goes
         }
         return 0;
       } catch (error) {
-        tui.progress(undefined);
+        progress.end();
+        if (signal.aborted) {
+          tui.note("what was fetched is kept; the same command goes on from there");
+        }
         const host = json ? undefined : await askForHost(context, settings, name.host, error);
         if (!host) throw error;
         policy[host.list].push(...parseHosts(host.name)!);
@@ -119,14 +125,4 @@ async function askForHost(
   await addHost(context.env, settings.configFile, { list, name });
   tui.note(`noted in ${settings.configFile}`);
   return { name, list };
-}
-
-function progressLine(event: PullEvent): string {
-  if (event.status !== "pulling") return event.status;
-  const { digest, doneBytes, totalBytes } = event;
-  const share = totalBytes === 0 ? 1 : doneBytes / totalBytes;
-  const bar = "#".repeat(Math.floor(share * 24)).padEnd(24, ".");
-  const percent = `${Math.floor(share * 100)}%`.padStart(4);
-  const sizes = `${humanBytes(doneBytes)} of ${humanBytes(totalBytes)}`;
-  return `${digest.slice("sha256:".length).slice(0, 12)} [${bar}] ${percent} ${sizes}`;
 }

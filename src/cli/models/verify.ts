@@ -3,6 +3,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { layerType, partsOf } from "../../models/manifest.ts";
 import type { ModelStore } from "../../models/store.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { Progress } from "../progress.ts";
 import { modelStoreFor } from "../installation.ts";
 
 export const verifyCommand: Command = {
@@ -19,8 +20,10 @@ export const verifyCommand: Command = {
       ? positionals
       : (await store.list()).map((row) => row.name);
     const results = [];
+    const progress = new Progress(tui);
     for (const name of names) {
-      const problem = await verifyModel(store, name, signal);
+      const problem = await verifyModel(store, name, { signal, progress })
+        .finally(() => progress.end());
       results.push({ name, ok: problem === undefined, ...(problem ? { problem } : {}) });
       if (!flag(context, "json")) {
         tui.out(problem ? `damaged  ${name}  ${problem}` : `ok       ${name}`);
@@ -35,14 +38,16 @@ export const verifyCommand: Command = {
 async function verifyModel(
   store: ModelStore,
   name: string,
-  signal: AbortSignal,
+  { signal, progress }: { signal: AbortSignal; progress: Progress },
 ): Promise<string | undefined> {
   try {
     const model = await store.resolve(name);
     const parts = model.source === "embedded"
       ? model.manifest.layers.filter((layer) => layer.mediaType === layerType("model"))
       : partsOf(model.manifest);
-    for (const part of parts) await store.verify(part.digest, { signal });
+    for (const { digest, size } of parts) {
+      await store.verify(digest, { signal, onProgress: (done) => progress.to(name, done, size) });
+    }
     await store.details(model);
     return undefined;
   } catch (error) {
