@@ -91,7 +91,7 @@ async function compile(
   target: Target,
   o: { flags: string[]; include?: string[]; output: string; entry: string },
 ): Promise<Uint8Array> {
-  await deno([
+  await compiling([
     "compile",
     ...COMMON,
     ...o.flags,
@@ -103,6 +103,30 @@ async function compile(
     o.entry,
   ]);
   return await Deno.readFile(o.output);
+}
+
+/** Runs `deno compile`; that it cannot have its runtime is said in one line. */
+async function compiling(args: readonly string[]): Promise<void> {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    env,
+    clearEnv: true,
+    cwd: ROOT,
+    stdout: "inherit",
+    stderr: "piped",
+  }).output();
+  const text = new TextDecoder().decode(stderr);
+  if (code === 0) return;
+  console.error(unreachable(text) ?? text.trimEnd());
+  Deno.exit(code);
+}
+
+/** Where it failed because Deno's host cannot be reached: what to do, in one line; undefined: it failed for another reason. */
+export function unreachable(stderr: string): string | undefined {
+  const url = /error sending request for url \((https?:\S*\/(denort-\S+\.zip))\)/.exec(stderr);
+  if (!url) return undefined;
+  return `error: Deno's runtime cannot be downloaded; where there is a network fetch ${url[1]}, ` +
+    `unzip it here and run: DENORT_BIN=$PWD/denort deno task compile`;
 }
 
 /** Times are stored with the files: without this no two builds would be the same. */

@@ -56,7 +56,7 @@ Deno.test("progress: a terminal is drawn ten times a second, with the speed and 
 Deno.test("progress: a log gets a line every ten seconds, and none of what is quick", () => {
   const lines = copy(false);
   assert.ok(lines.length >= 9 && lines.length <= 11, lines.join("\n"));
-  assert.match(lines[4]!, /^file \[.*\]  50% /);
+  assert.match(lines[4]!, /^file \[.*\] {2}50% /);
   const { tui, lines: none } = recorder(false);
   const progress = new Progress(tui, () => 0);
   for (const done of [0, 50, 100]) progress.to("small", done, 100);

@@ -26,6 +26,16 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "ci.md",
     read: () => import("../../docs/ci.md", { with: { type: "text" } }),
   },
+  containers: {
+    summary: "in Docker and Podman, and what the sandbox is worth there",
+    page: "containers.md",
+    read: () => import("../../docs/containers.md", { with: { type: "text" } }),
+  },
+  upgrade: {
+    summary: "another version, a way back, a machine installed anew",
+    page: "upgrade.md",
+    read: () => import("../../docs/upgrade.md", { with: { type: "text" } }),
+  },
   firm: {
     summary: "on a host for many: service, packages, users",
     page: "install.md",

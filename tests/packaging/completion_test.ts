@@ -27,7 +27,7 @@ const LINES: readonly {
   { line: "secllama serve --port ", all: [] },
   { line: "secllama completion ", all: ["bash", "zsh", "fish", "powershell"] },
   { line: "secllama completion fish ", all: [] },
-  { line: "secllama help con", all: ["config"] },
+  { line: "secllama help con", all: ["config", "containers"] },
   { line: "secllama run de", all: ["demo:latest"] },
   { line: "secllama show --json de", all: ["demo:latest"] },
   { line: "secllama import mod", all: ["model file.gguf"] },

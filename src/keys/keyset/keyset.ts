@@ -76,7 +76,10 @@ export async function readKey(store: KeyStore, kid: string): Promise<Secret> {
     throw new SecLlamaError(
       "key-lost",
       `the key ${kid} is in the manifest but not in ${BACKEND_NAMES[store.backend]}`,
-      { hint: "restore it from an export: secllama key import FILE; no new key was made" },
+      {
+        hint: "restore it from an export: secllama key import FILE; to begin anew: " +
+          "secllama key delete --all; no new key was made; more: secllama help upgrade",
+      },
     );
   }
   return await decodeKeyOf(kid, value);
@@ -215,8 +218,8 @@ export function manifestLost(store: KeyStore): SecLlamaError {
     "key-lost",
     `${BACKEND_NAMES[store.backend]} holds a keyset, but its keyset.json is missing`,
     {
-      hint: "put keyset.json back, or rebuild it: secllama key init --recover; " +
-        "for a second keyset use --profile NAME",
+      hint: "put keyset.json back, or rebuild it: secllama key init --recover; to begin anew: " +
+        "secllama key delete --all; for a second keyset: --profile NAME; more: secllama help upgrade",
     },
   );
 }
