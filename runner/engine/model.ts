@@ -1,6 +1,7 @@
 /** Loading a model file, and what its metadata says of it. */
 import { fileCapabilities } from "../../src/api/capabilities.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import { templateAbilities } from "../../src/templates/mod.ts";
 import { cString, readCString } from "./c_string.ts";
 import { failure } from "./context.ts";
 import { MODEL_PARAMS, writeField } from "./layout.ts";
@@ -153,7 +154,7 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
       hasDecoder: generates,
       vocabularySize: vocabulary.size,
       capabilities: fileCapabilities({
-        chatTemplate,
+        byTemplate: templateAbilities(chatTemplate),
         embeds,
         generates,
         fillsGaps: vocabulary.infill !== undefined,

@@ -1,7 +1,12 @@
 /** Chat messages to a prompt, by the Jinja template that the model file brings. */
 import type { Budget, Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import { ChatTemplate, JinjaError, type Needs } from "../../src/templates/mod.ts";
+import {
+  type ChatTemplate,
+  JinjaError,
+  type Needs,
+  readChatTemplate,
+} from "../../src/templates/mod.ts";
 import {
   chooseMark,
   ControlTextFinder,
@@ -145,15 +150,9 @@ export class ChatRenderer {
   }
 
   #compile(source: string): ChatTemplate {
-    try {
-      return this.#template ??= new ChatTemplate(source);
-    } catch (cause) {
-      throw new SecLlamaError(
-        "bad-model",
-        `the model's chat template cannot be parsed: ${firstLine(cause)}`,
-        { cause },
-      );
-    }
+    this.#template ??= readChatTemplate(source);
+    if (this.#template !== undefined) return this.#template;
+    throw new SecLlamaError("bad-model", "the model's chat template cannot be parsed");
   }
 }
 

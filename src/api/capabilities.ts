@@ -21,16 +21,13 @@ export function fileCapabilities(
     readonly generates: boolean;
     /** Its vocabulary has the tokens that mark a gap. */
     readonly fillsGaps: boolean;
-    /** The file's own, in Jinja; "": it has none. */
-    readonly chatTemplate: string;
+    /** What its own chat template makes of it: "tools", "thinking". */
+    readonly byTemplate: readonly string[];
   },
 ): string[] {
   if (!o.generates) return ["embedding"];
   const found = [o.embeds ? "embedding" : "completion"];
-  if (/\btools\b/.test(o.chatTemplate)) found.push("tools");
-  if (/enable_thinking|<think>|reasoning_content|\bthinking\b/.test(o.chatTemplate)) {
-    found.push("thinking");
-  }
+  found.push(...o.byTemplate);
   if (o.fillsGaps) found.push("insert");
   return found;
 }

@@ -8,6 +8,7 @@ import { badModel } from "./gguf_reader.ts";
 import { kvBytesPerToken } from "./kv_size.ts";
 import { FILE_TYPES, VALUE } from "./gguf_types.ts";
 import { SecLlamaError } from "../errors.ts";
+import { templateAbilities } from "../templates/mod.ts";
 
 export interface ModelDetails {
   /** `general.architecture`: `llama`, `qwen3`, … */
@@ -222,7 +223,7 @@ function capabilitiesOf(header: GgufHeader, architecture: string): string[] {
     // What a header does not tell; a file that cannot is found out when it is loaded.
     generates: true,
     fillsGaps: fim.some((name) => metadata.has(`tokenizer.ggml.${name}_token_id`)),
-    chatTemplate: typeof template === "string" ? template : "",
+    byTemplate: templateAbilities(typeof template === "string" ? template : ""),
   });
 }
 

@@ -440,3 +440,15 @@ Deno.test("calls: a long call takes time in proportion to its length, in each wa
     });
   }
 });
+
+Deno.test("calls: a list of Gemma's that holds nothing at all ends", () => {
+  for (const [open, quote] of [["<|tool_call>", '<|"|>'], ["<start_function_call>", "<escape>"]]) {
+    for (const inside of ["[}", "[}]}", "[,}", `[${quote}a${quote}}`, "{a:}", "{:}"]) {
+      const parser = new CallParser(TOOLS);
+      const reply = `${open}call:weather{city:${inside}`;
+      const found = [parser.push(reply), parser.end(false)];
+      assert.deepEqual(found.flatMap(({ calls }) => calls), [], reply);
+      assert.equal(found.map(({ text }) => text).join(""), reply);
+    }
+  }
+});

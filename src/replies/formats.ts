@@ -5,7 +5,7 @@ import { HARMONY_MARKERS, HarmonyReader } from "./harmony.ts";
 import type { ReplyReader } from "./reader.ts";
 import { SYNTAXES } from "./syntaxes.ts";
 import { RESPONSE_TAGS, TaggedReader } from "./tagged_reader.ts";
-import { type ThoughtTags, thoughtTags } from "./thought.ts";
+import { type ThoughtTags, thoughtTags, thoughtTagsOf } from "./thought.ts";
 import type { Tool } from "./tools.ts";
 
 export type ReplyFormat = "harmony" | "functionary" | "tagged";
@@ -18,6 +18,19 @@ export function replyFormat(template: string | undefined): ReplyFormat {
 /** Whether a call in a way of writing that is known may begin so. */
 export function opensCall(text: string): boolean {
   return SYNTAXES.some(({ open }) => text.startsWith(open));
+}
+
+/** Whether replies to this template's prompts may begin with a thought that can be told from the text. */
+export function thinks(template: string): boolean {
+  return replyFormat(template) === "harmony" || thoughtTagsOf(template) !== undefined;
+}
+
+/** Whether the template names a way of writing calls that is known. Calls without any tag cannot be told by it. */
+export function namesCallSyntax(template: string): boolean {
+  return replyFormat(template) !== "tagged" ||
+    SYNTAXES.some(({ open }) => template.includes(open)) ||
+    // Phi-4-mini's shows tools so, and leaves calls to the model.
+    template.includes("<|/tool|>");
 }
 
 export interface ReaderOptions {

@@ -22,6 +22,8 @@ export const HARMONY_MARKERS: readonly string[] = [
 /** What a message ends with. */
 const ENDS = ["<|end|>", "<|call|>", "<|return|>", "<|start|>", "<|channel|>"];
 const HEADER_STARTS = ["<|start|>", "<|channel|>"];
+/** Behind a prompt that ends with the header's role, the recipient may come first. */
+const FIRST_STARTS = [...HEADER_STARTS, "to=functions."];
 const RECIPIENT = /\bto=(?:functions\.)?([^\s<]+)/;
 
 type Body = { readonly kind: "text" | "thought" | "none" } | {
@@ -72,12 +74,12 @@ export class HarmonyReader implements ReplyReader {
       case "start": {
         const trimmed = this.#held.trimStart();
         if (trimmed === "" && !ended) return false;
-        if (HEADER_STARTS.some((mark) => trimmed.startsWith(mark))) {
+        if (FIRST_STARTS.some((mark) => trimmed.startsWith(mark))) {
           this.#held = trimmed;
           this.#state = "header";
           return true;
         }
-        if (!ended && HEADER_STARTS.some((mark) => mark.startsWith(trimmed))) return false;
+        if (!ended && FIRST_STARTS.some((mark) => mark.startsWith(trimmed))) return false;
         this.#state = "bare";
         const found = this.#bare.push(this.#held);
         this.#held = "";

@@ -259,6 +259,8 @@ function* gemmaValue(source: Source, quote: string, depth: number): Reading<unkn
   }
   const { text, closed } = yield* source.until([",", "}", "]"], true);
   if (!closed) return new Cut();
+  // Nothing at all is no value: in a list it would be found for ever.
+  if (text.trim() === "") return WRONG;
   const parsed = lenientJson(text.trim());
   return parsed === undefined ? text.trim() : parsed;
 }

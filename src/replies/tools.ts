@@ -17,6 +17,11 @@ export interface ParsedCall {
 
 /** How far a `$ref` or a choice is followed to find out which types a value may have. */
 const MAX_SCHEMA_DEPTH = 8;
+const PYTHON_WORDS: ReadonlyMap<string, unknown> = new Map([
+  ["True", true],
+  ["False", false],
+  ["None", null],
+]);
 const TYPES = ["string", "number", "integer", "boolean", "object", "array", "null"];
 
 export class Tools {
@@ -54,8 +59,10 @@ export class Tools {
     const own = Object.hasOwn(properties, parameter) ? properties[parameter] : undefined;
     const types = own === undefined ? new Set(TYPES) : typesOf(own, schema, 0);
     if (types.size === 1 && types.has("string")) return text;
-    const parsed = lenientJson(text.trim());
-    if (parsed === undefined) return text;
+    // Templates write Python's words, and so models do.
+    const word = PYTHON_WORDS.get(text.trim());
+    const parsed = word === undefined ? lenientJson(text.trim()) : word;
+    if (parsed === undefined || (word !== undefined && types.has("string"))) return text;
     return types.has(typeOf(parsed)) || (types.has("number") && typeof parsed === "number") ||
         !types.has("string")
       ? parsed

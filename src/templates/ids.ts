@@ -66,7 +66,7 @@ class IdGiver {
   #make(given: string | undefined, name: string, key: string): string {
     switch (this.#form) {
       case "own":
-        return given ?? `call_${this.#count}`;
+        return given ?? `call_${String(this.#count).padStart(9, "0")}`;
       case "numbered":
         return /^functions\..+:\d+$/.test(given ?? "")
           ? given!

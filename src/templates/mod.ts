@@ -5,7 +5,9 @@
 import { Budget, type BudgetLimits, runAtOnce, type Work } from "../budget.ts";
 import { SecLlamaError } from "../errors.ts";
 import { JinjaError, Template } from "../jinja/mod.ts";
+import { namesCallSyntax, thinks } from "../replies/formats.ts";
 import { adapt } from "./adapt.ts";
+import { readsBack, type Write } from "./written_calls.ts";
 import { type Needs, plainer } from "./needs.ts";
 import { probeNeeds, type Render } from "./probe.ts";
 import type { Conversation, Message } from "./types.ts";
@@ -38,6 +40,7 @@ export class ChatTemplate {
   /** What was found out about it. */
   readonly needs: Needs;
   readonly #template: Template;
+  #callsTools: boolean | undefined;
 
   /**
    * Reads the template and finds out what it needs.
@@ -46,23 +49,40 @@ export class ChatTemplate {
   constructor(source: string) {
     this.source = source;
     this.#template = new Template(source);
-    let steps = PROBES_STEPS;
-    const render: Render = (messages, needs, o) => {
-      const budget = new Budget({ what: "the chat template" }, {
-        ...PROBE_LIMITS,
-        steps: Math.min(PROBE_LIMITS.steps!, steps),
-      });
-      try {
-        return runAtOnce(this.renderAs(messages, { ...o, needs, specials: PLACEHOLDERS }, budget));
-      } catch (error) {
-        if (error instanceof JinjaError || error instanceof SecLlamaError) return undefined;
-        throw error;
-      } finally {
-        steps = Math.max(steps - budget.steps, 0);
-      }
-    };
-    this.needs = probeNeeds(render);
+    this.needs = probeNeeds(this.#probe, source);
   }
+
+  /** Whether tools are shown, and calls of them are read back from a reply. */
+  get callsTools(): boolean {
+    return this.#callsTools ??= this.needs.tools !== "system" &&
+      (this.needs.calls === "text"
+        ? namesCallSyntax(this.source)
+        : readsBack(this.#write, this.source));
+  }
+
+  /** Whether a reply may begin with a thought that can be told from the rest. */
+  get thinks(): boolean {
+    return thinks(this.source);
+  }
+
+  #steps = PROBES_STEPS;
+  readonly #probe: Render = (messages, needs, o) => {
+    const budget = new Budget({ what: "the chat template" }, {
+      ...PROBE_LIMITS,
+      steps: Math.min(PROBE_LIMITS.steps!, this.#steps),
+    });
+    try {
+      return runAtOnce(this.renderAs(messages, { ...o, needs, specials: PLACEHOLDERS }, budget));
+    } catch (error) {
+      if (error instanceof JinjaError || error instanceof SecLlamaError) return undefined;
+      throw error;
+    } finally {
+      this.#steps = Math.max(this.#steps - budget.steps, 0);
+    }
+  };
+
+  readonly #write: Write = (messages, tools, addGenerationPrompt) =>
+    this.#probe(adapt({ messages, tools }, this.needs), this.needs, { tools, addGenerationPrompt });
 
   /**
    * The conversation as the template takes it, by what was probed; then, should it be refused in spite of that, plainer and
@@ -91,4 +111,34 @@ export class ChatTemplate {
     const variables = { ...specials, ...templateVariables(messages, asked, needs) };
     return this.#template.render(variables, { budget, ...(now === undefined ? {} : { now }) });
   }
+}
+
+/** Templates that were read last: one process asks for one again and again. */
+const READ = new Map<string, ChatTemplate | undefined>();
+const MOST_READ = 16;
+
+/** The template of this text; `undefined` if it is none. */
+export function readChatTemplate(source: string): ChatTemplate | undefined {
+  if (READ.has(source)) return READ.get(source);
+  let template: ChatTemplate | undefined;
+  try {
+    template = new ChatTemplate(source);
+  } catch (error) {
+    if (!(error instanceof JinjaError)) throw error;
+  }
+  if (READ.size >= MOST_READ) READ.delete(READ.keys().next().value!);
+  READ.set(source, template);
+  return template;
+}
+
+/**
+ * What a file with this template can do: Ollama's words.
+ * @param source "": the file has none.
+ */
+export function templateAbilities(source: string): string[] {
+  const template = source === "" ? undefined : readChatTemplate(source);
+  return [
+    ...(template?.callsTools ? ["tools"] : []),
+    ...(template?.thinks ? ["thinking"] : []),
+  ];
 }

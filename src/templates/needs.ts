@@ -95,6 +95,8 @@ export function plainer(needs: Needs): readonly Needs[] {
   };
   const told: Needs = { ...regular, system: "user", calls: "text", results: "user" };
   return [
+    // Ids that are too short for it, say.
+    { ...needs, ids: needs.ids === "own" ? "nine" : needs.ids },
     regular,
     { ...regular, system: "user" },
     { ...regular, parallel: "apart", thoughts: "dropped" },

@@ -19,6 +19,8 @@ interface Question {
   /** Texts that must come out, in whichever order. */
   readonly needles: readonly string[];
   readonly answers: readonly Partial<Needs>[];
+  /** Of those that suppose that the template shows calls. */
+  readonly ofCalls?: true;
   /** Not asked where it means nothing. */
   readonly unless?: (needs: Needs) => boolean;
 }
@@ -201,6 +203,7 @@ const QUESTIONS: readonly Question[] = [
     ],
     needles: [N.called, N.argument, N.value, N.result, N.user],
     answers: callForms(),
+    ofCalls: true,
   },
   {
     asks: [{ messages: [user, { ...calling, content: N.text }, result, assistant, second], tools }],
@@ -240,14 +243,17 @@ const QUESTIONS: readonly Question[] = [
   },
 ];
 
-export function probeNeeds(render: Render): Needs {
+/** @param source The template: whose text does not hold the name of calls cannot show them. */
+export function probeNeeds(render: Render, source: string): Needs {
   let needs = NO_NEEDS;
+  const mayCall = /tool_calls|items|tojson/.test(source);
   for (const question of QUESTIONS) {
     if (question.unless?.(needs)) continue;
     let best: Needs | undefined;
     let bestScore = -1;
     const most = perfect(question);
     for (const answer of question.answers) {
+      if (question.ofCalls && !mayCall && answer.calls !== "text") continue;
       const tried = { ...needs, ...answer };
       const score = scoreOf(question, tried, render);
       if (score > bestScore) [best, bestScore] = [tried, score];
