@@ -25,7 +25,7 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
   }
   const { text, thinking, toolCalls, done } = await collect(reply);
   const content: unknown[] = [];
-  if (thinking !== "") content.push({ type: "thinking", thinking, signature: "" });
+  if (thinking !== "") content.push({ type: "thinking", thinking, signature: newId("sig_") });
   if (text !== "") content.push({ type: "text", text });
   for (const one of toolCalls) content.push(toolUse(one, one.arguments));
   return Response.json({
@@ -126,7 +126,16 @@ class Blocks {
 
   *close() {
     if (this.#open === undefined) return;
+    const isThought = this.#open === "thinking";
     this.#open = undefined;
+    if (isThought) {
+      // Clients send it back, and some drop a thought that has none. Nothing is read from it.
+      yield write({
+        type: "content_block_delta",
+        index: this.#index,
+        delta: { type: "signature_delta", signature: newId("sig_") },
+      });
+    }
     yield write({ type: "content_block_stop", index: this.#index });
   }
 }

@@ -79,6 +79,7 @@ Deno.test(`${PATH}: thought, text and tool use are blocks of their own`, async (
   assert.deepEqual(blocks.map((one) => [one.type.slice(14), one.index]), [
     ["start", 0],
     ["delta", 0],
+    ["delta", 0],
     ["stop", 0],
     ["start", 1],
     ["delta", 1],
@@ -87,7 +88,10 @@ Deno.test(`${PATH}: thought, text and tool use are blocks of their own`, async (
     ["delta", 2],
     ["stop", 2],
   ]);
-  assert.deepEqual(blocks[7].delta, { type: "input_json_delta", partial_json: "{}" });
+  assert.equal(blocks[2].delta.type, "signature_delta");
+  assert.match(blocks[2].delta.signature, /^sig_/);
+  assert.match(whole.content[0].signature, /^sig_/);
+  assert.deepEqual(blocks[8].delta, { type: "input_json_delta", partial_json: "{}" });
 });
 
 Deno.test(`${PATH}: no thought unless asked for; a model that cannot is not asked`, async () => {

@@ -67,7 +67,7 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
 };
 
 /**
- * A text goes through the model's chat template as the user's turn, as in Ollama; tokens are taken as they are. With a
+ * Texts and tokens are taken as they are, without a template, as vLLM, llama-server and LM Studio take them. With a
  * `suffix` the model fills in what is between. `echoes`: what `echo` puts before each choice.
  */
 function parseRequests(service: Service, body: Fields, stream: boolean) {
@@ -107,12 +107,7 @@ function parseRequests(service: Service, body: Fields, stream: boolean) {
 function promptOf(given: string | Int32Array, suffix: string): InferenceRequest["prompt"] {
   if (typeof given !== "string") return { kind: "raw", text: given };
   if (suffix !== "") return { kind: "insert", prefix: given, suffix };
-  return {
-    kind: "chat",
-    messages: [{ role: "user", content: given }],
-    tools: [],
-    toolChoice: "auto",
-  };
+  return { kind: "raw", text: given };
 }
 
 /** A string, tokens, or an array of either. */

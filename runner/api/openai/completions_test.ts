@@ -32,6 +32,16 @@ Deno.test(`${PATH}: a stream`, async () => {
   assert.equal(chunks.at(-1).usage.completion_tokens, 2);
 });
 
+Deno.test(`${PATH}: a text is the whole prompt, without the model's template`, async () => {
+  const { post, engine } = testApi();
+  await post(PATH, { model: "demo", prompt: "Once upon" });
+  assert.equal(engine.chats.length, 0);
+  assert.deepEqual([...engine.requests[0]!.prompt as Int32Array], [
+    1,
+    ...new TextEncoder().encode("Once upon"),
+  ]);
+});
+
 Deno.test(`${PATH}: tokens are taken as they are; a suffix is filled in`, async () => {
   const { post, engine } = testApi({ info: { capabilities: ["completion", "insert"] } });
   await post(PATH, { model: "demo", prompt: [1, 72, 105] });
