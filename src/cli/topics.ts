@@ -46,6 +46,11 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "from-ollama.md",
     read: () => import("../../docs/from-ollama.md", { with: { type: "text" } }),
   },
+  agents: {
+    summary: "coding agents: launch, and what was run",
+    page: "agents.md",
+    read: () => import("../../docs/agents.md", { with: { type: "text" } }),
+  },
   models: {
     summary: "import, pull, create; Modelfiles",
     page: "models.md",

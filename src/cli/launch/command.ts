@@ -24,7 +24,8 @@ export const launchCommand: Command = {
   }.
 What stands after -- is the agent's: secllama launch codex -- exec "Say hello"
 It checks that SecLlama's own proxy answers (and starts one if none does), and that the model can call tools. The agent gets its settings by
-environment and arguments only; your own configuration of it stays as it is.`,
+environment and arguments only; your own configuration of it stays as it is.
+For more: secllama help agents`,
   async run(context) {
     const [word, ...args] = context.positionals;
     const agent = agentOf(word!);
