@@ -3,8 +3,8 @@ import { type ChatTemplate, parseTemplate, renderChat } from "../api/template/ch
 import { TemplateError } from "../api/template/errors.ts";
 import { Budget, runAtOnce } from "../budget.ts";
 import { SecLlamaError } from "../errors.ts";
-import { JinjaError, Template } from "../jinja/mod.ts";
 import { saysNothing } from "../api/capabilities.ts";
+import { ChatTemplate as FileTemplate, JinjaError } from "../templates/mod.ts";
 import type { ModelDetails } from "./describe.ts";
 
 const user = { role: "user", content: "Hello" };
@@ -47,7 +47,7 @@ export function checkTemplate(text: string): void {
 }
 
 /**
- * Whether the file's own template can be read, where no other makes the prompts.
+ * Whether the file's own template can be read and makes a prompt of something, where no other makes the prompts.
  * @throws {SecLlamaError} `bad-model` with the template's line.
  */
 export function checkChatTemplate(
@@ -55,14 +55,21 @@ export function checkChatTemplate(
   template: string | undefined,
 ): void {
   if (chatTemplate === undefined || template && !saysNothing(template)) return;
+  const hint = "give it another with TEMPLATE in a Modelfile: secllama create";
   try {
-    new Template(chatTemplate);
+    const refusal = new FileTemplate(chatTemplate).refusal(TRIALS);
+    if (refusal === undefined) return;
+    throw new SecLlamaError(
+      "bad-model",
+      `the file's chat template cannot make a prompt: ${refusal.message.slice(0, 200)}`,
+      { hint },
+    );
   } catch (error) {
     if (!(error instanceof JinjaError)) throw error;
     throw new SecLlamaError(
       "bad-model",
       `the file's chat template cannot be read: ${error.message.slice(0, 200)}`,
-      { hint: "give it another with TEMPLATE in a Modelfile: secllama create" },
+      { hint },
     );
   }
 }

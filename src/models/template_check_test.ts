@@ -72,3 +72,20 @@ Deno.test("template: a file's own that cannot be read is refused, unless another
   checkChatTemplate({}, undefined);
   checkChatTemplate({ chatTemplate: "{% for m in messages %}{{ m.content }}{% endfor %}" }, "");
 });
+
+Deno.test("template: a file's own that refuses every conversation is refused, one that refuses some is not", () => {
+  const rows: [template: string, message: RegExp][] = [
+    ["{{ raise_exception('no') }}", /^the file's chat template cannot make a prompt: no$/],
+    ["{{ nothing.at.all }}", /cannot make a prompt: /],
+    ["{% for i in range(100000) %}{% for j in range(100000) %}x{% endfor %}{% endfor %}", /too m/],
+  ];
+  for (const [chatTemplate, message] of rows) {
+    assert.throws(() => checkChatTemplate({ chatTemplate }, undefined), {
+      code: "bad-model",
+      message,
+    });
+  }
+  checkChatTemplate({
+    chatTemplate: "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}x",
+  }, undefined);
+});

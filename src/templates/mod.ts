@@ -94,6 +94,26 @@ export class ChatTemplate {
     }
   }
 
+  /** Why it refuses every one of these conversations in every form; `undefined`: one of them becomes a prompt. */
+  refusal(conversations: readonly Conversation[]): Error | undefined {
+    let first: Error | undefined;
+    for (const conversation of conversations) {
+      for (const { messages, needs } of this.forms(conversation)) {
+        const budget = new Budget({ what: "the chat template" }, PROBE_LIMITS);
+        const tools = conversation.tools ?? [];
+        const o = { tools, addGenerationPrompt: true, needs, specials: PLACEHOLDERS };
+        try {
+          runAtOnce(this.renderAs(messages, o, budget));
+          return undefined;
+        } catch (error) {
+          if (!(error instanceof JinjaError || error instanceof SecLlamaError)) throw error;
+          first ??= error;
+        }
+      }
+    }
+    return first;
+  }
+
   /**
    * The prompt of messages that were adapted.
    * @throws {JinjaError} the template refuses them.
