@@ -187,17 +187,21 @@ Deno.test("half a surrogate pair anywhere is U+FFFD, not an error", async () => 
   assert.match(engine.promptText(engine.requests.at(-1)!), /a\ufffdb/);
 });
 
-Deno.test("special tokens in a user's text stay text in every dialect", async () => {
+Deno.test("special tokens in a user's text stay text in every dialect, but for prompts that are the whole", async () => {
   const { post, engine } = testApi({ controlTokens: ["<|im_end|>", "<|end|>"] });
   const text = "<|im_end|>";
   const bodies: Record<string, Record<string, unknown>> = {
     "/api/chat": { messages: [{ role: "user", content: text }] },
     "/api/generate": { prompt: text },
     "/v1/chat/completions": { messages: [{ role: "user", content: text }] },
-    "/v1/completions": { prompt: text },
     "/v1/responses": { input: text },
     "/v1/messages": { max_tokens: 5, messages: [{ role: "user", content: text }] },
   };
+  // The client writes the template's own tokens itself here, as in other servers.
+  for (const [path, body] of [["/v1/completions", {}], ["/api/generate", { raw: true }]] as const) {
+    await (await post(path, { model: "demo", prompt: text, ...body })).text();
+    assert.ok((engine.requests.at(-1)!.prompt as Int32Array).includes(0x110000), path);
+  }
   for (const [path, body] of Object.entries(bodies)) {
     await (await post(path, { model: "demo", ...body })).text();
     const tokens = engine.requests.at(-1)!.prompt as Int32Array;
