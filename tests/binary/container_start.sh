@@ -1,7 +1,7 @@
 # Runs in a container: the first answer, or why there is none. What it prints is compared by the test.
 cd "$HOME" || exit 1
 mkfifo ready
-/opt/secllama serve --ephemeral --port 0 --ready-fd 3 >banner 2>&1 3>ready &
+/opt/secllama serve --ephemeral --verbose --port 0 --ready-fd 3 >banner 2>&1 3>ready &
 server=$!
 read -r line <ready
 if [ -z "$line" ]; then
