@@ -7,6 +7,7 @@ import { readOllamaEnvironment } from "../config/ollama_env.ts";
 import { EXIT } from "../errors.ts";
 import { findOllamaStore, offerOllamaStore } from "../models/ollama_store.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
+import { askWithoutStore } from "./ask_key_source.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { Progress } from "./progress.ts";
 import { installationFor } from "./installation.ts";
@@ -58,7 +59,7 @@ export const serveCommand: Command = {
       settings,
       env,
       installation: installationFor(context),
-      keySource: keySourceOptions(context, settings.dataDir),
+      keySource: await askWithoutStore(context, keySourceOptions(context, settings.dataDir)),
       withProxy: !flag(context, "no-proxy"),
       preload: model,
       async openManagement(config, models) {

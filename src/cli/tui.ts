@@ -140,9 +140,9 @@ export function makeTui(
 /** Reads a line from the terminal with echo off. Raw mode, so the secret never shows; Ctrl-C gives undefined. */
 async function askSecret(question: string): Promise<string | undefined> {
   if (!Deno.stdin.isTerminal()) return undefined;
-  writeAll(Deno.stderr, question + " ");
   Deno.stdin.setRaw(true);
   try {
+    writeAll(Deno.stderr, question + " "); // whoever types once it shows is not echoed
     let text = "";
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(256);

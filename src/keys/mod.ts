@@ -12,7 +12,7 @@ export type {
 } from "./key_source.ts";
 export { type KeySourceOptions, openKeySource } from "./source.ts";
 export { type FileSystem, ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
-export type { BackendOptions } from "./stores/backend.ts";
+export { type BackendOptions, systemStore } from "./stores/backend.ts";
 export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/store.ts";
 export { listPairings, type PairedGateway, PairingStore } from "./clients/pairings.ts";
 export { type MasterKeys, StorageKeys } from "./keyset/wrap.ts";

@@ -72,6 +72,34 @@ for (const engine of ["podman", "fake"] satisfies Engine[]) {
   });
 }
 
+Deno.test({
+  name:
+    "journey: a folder with Debian's base system and nothing else, no key store: asked at the terminal",
+  ignore: noBase !== "",
+  async fn() {
+    const engine = noPodman === "" ? "podman" : "fake";
+    const { stdout, stderr } = await inContainer(engine, ["/bin/sh", "/opt/script"], {
+      files: { ...FILES, "/opt/script": `${ROOT}tests/binary/journey.sh` },
+    });
+    assert.deepEqual(
+      stdout.trim().split("\n"),
+      [
+        "without a terminal: error: the key store is not available: /usr/bin/gdbus is not installed",
+        "hint: install dbus-daemon libglib2.0-bin libsecret-tools gnome-keyring and log in anew, or name another source of the key (secllama help keys): " +
+        "--ephemeral (in memory, for this time) or --key-file FILE (a file under a passphrase)",
+        "chose 2: no socket",
+        "in memory only",
+        "chose 1: no socket",
+        "in a passphrase",
+        "chose again: no socket",
+        "in a passphrase",
+        "/root/.local/share/secllama/key-file",
+      ],
+      stderr,
+    );
+  },
+});
+
 const USER = [
   ...["--user", "1000:1000", "--env", "HOME=/home/user"],
   ...["--tmpfs", "/home/user:rw,exec,mode=1777"],

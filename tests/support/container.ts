@@ -83,6 +83,7 @@ cd "$0/work"
 /** $0: the base system; then pairs of files and where they are to be, "--", and what is to run. */
 const FAKE = `
 set -eu
+ip link set lo up
 mount -t tmpfs none /mnt
 mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay -o "lowerdir=$0,upperdir=/mnt/upper,workdir=/mnt/work" none /mnt/root
@@ -137,7 +138,11 @@ export async function inContainer(
         ...["--rootfs", `${BASE_SYSTEM}:O`, ...argv],
       ];
     return await runToEnd(
-      ["/usr/bin/unshare", ...NAMESPACES, "--mount-proc", "/bin/sh", "-c", ...inner],
+      [
+        ...["/usr/bin/unshare", ...NAMESPACES, "--mount-proc"],
+        ...(engine === "fake" ? ["--net"] : []),
+        ...["/bin/sh", "-c", ...inner],
+      ],
       { env: ENV, timeoutSeconds: HANG_MS / 1000 },
     );
   } finally {

@@ -8,6 +8,7 @@ import { keyFromCredential, keyFromDescriptor, keyFromEnvironment } from "./head
 import { newKey } from "../keyset/kid.ts";
 import { isProfile } from "../keyset/manifest.ts";
 import type { Backend, KeyStore } from "./store.ts";
+import { OTHER_SOURCES } from "./packages.ts";
 import { FileStore } from "./file.ts";
 import { SecretServiceStore } from "./linux.ts";
 import { MacosStore } from "./macos.ts";
@@ -91,7 +92,7 @@ export function systemStore(
       return new WindowsStore({ env, profile });
     default:
       throw new SecLlamaError("key-store-unavailable", `there is no key store for ${os}`, {
-        hint: "use a headless key source: see secllama help keys",
+        hint: OTHER_SOURCES,
       });
   }
 }

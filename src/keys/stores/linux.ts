@@ -6,6 +6,7 @@ import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { wipe } from "../../secret.ts";
 import { type KeyStore, locked, plaintextKeyring, type StoreStatus, unavailable } from "./store.ts";
+import { storeHint } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { SecretService, toolEnvironment } from "./secret_service.ts";
 
@@ -189,7 +190,6 @@ function noSecretTool(): StoreStatus {
     writable: false,
     encryptedAtRest: "unknown",
     reason: `${SECRET_TOOL} is not installed`,
-    hint:
-      "install the package libsecret-tools, or use a headless key source: see secllama help keys",
+    hint: storeHint("install it"),
   };
 }

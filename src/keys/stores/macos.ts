@@ -6,6 +6,7 @@
 import { type Bytes, concat, equalConstantTime, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { secret, wipe } from "../../secret.ts";
+import { OTHER_SOURCES } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, locked, type StoreStatus, unavailable } from "./store.ts";
 
@@ -184,6 +185,6 @@ function unreachable(reason: string): StoreStatus {
     writable: false,
     encryptedAtRest: "unknown",
     reason,
-    hint: "log in to the desktop, or use a headless key source: see secllama help keys",
+    hint: `log in to the desktop, or ${OTHER_SOURCES}`,
   };
 }

@@ -7,6 +7,7 @@
  */
 import type { StoreStatus, YesNoUnknown } from "./store.ts";
 import { type RunProgram, runProgram } from "./program.ts";
+import { OTHER_SOURCES, storeHint } from "./packages.ts";
 
 export const GDBUS = "/usr/bin/gdbus";
 
@@ -54,7 +55,7 @@ export class SecretService {
         encryptedAtRest: "unknown",
         reason: "the Secret Service has no default keyring yet",
         hint: "log in to the desktop once, or make a keyring with a password, " +
-          "or use a headless key source: see secllama help keys",
+          `or ${OTHER_SOURCES}`,
       };
     }
     const property = await this.#call(
@@ -129,19 +130,18 @@ export class SecretService {
 
   #unreachable(failure: "silent" | "refused" | "no-gdbus" | undefined): StoreStatus {
     const { env } = this.#options;
-    const headless = "or use a headless key source: see secllama help keys";
     const [reason, hint] = failure === "no-gdbus"
-      ? [`${GDBUS} is not installed`, `install the package libglib2.0-bin, ${headless}`]
+      ? [`${GDBUS} is not installed`, storeHint("install it")]
       : failure === "silent"
       ? [
         `the Secret Service did not answer within ${this.#options.timeoutMs / 1000} s`,
-        `restart gnome-keyring-daemon, ${headless}`,
+        `restart gnome-keyring-daemon, or ${OTHER_SOURCES}`,
       ]
       : !env["DBUS_SESSION_BUS_ADDRESS"] && !env["XDG_RUNTIME_DIR"]
-      ? ["there is no D-Bus session", `log in to a desktop session, ${headless}`]
+      ? ["there is no D-Bus session", storeHint("log in to a desktop session")]
       : [
         "no program on the D-Bus session offers the Secret Service",
-        `install the packages gnome-keyring and libsecret-tools, ${headless}`,
+        storeHint("start a keyring, such as gnome-keyring-daemon"),
       ];
     return {
       reachable: false,
