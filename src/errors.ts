@@ -87,6 +87,8 @@ export const ERROR_TABLE = {
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],
   "not-supported": [501, EXIT.usage],
+  // systemd, launchd
+  "service-failed": [503, EXIT.unavailable],
   // pull
   "offline": [403, EXIT.refused],
   "registry-not-allowed": [403, EXIT.refused],

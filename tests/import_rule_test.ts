@@ -106,6 +106,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/proxy": [...BASE, "src/http", "src/client", "src/keys"],
   // The whole list in a fresh sandbox, and what each attack came to.
   "src/escape/run": [...BASE, "src/escape", "src/sandbox"],
+  // systemd and launchd: units, their programs, the key as a credential.
+  "src/service": [...BASE, "src/keys"],
   // What composes the roles; it knows no command.
   "src/app": [
     ...BASE,

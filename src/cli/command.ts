@@ -43,6 +43,8 @@ export interface Command {
   /** Further paragraphs of `--help`. */
   readonly details?: string;
   readonly hidden?: boolean;
+  /** Its first positional begins another command line: what follows is handed on as it is, options too. */
+  readonly handsOn?: boolean;
   run(context: CommandContext): Promise<number>;
 }
 
@@ -85,7 +87,7 @@ export function parseCommandArgs(
   let parsed;
   try {
     parsed = parseArgs({
-      args: [...args],
+      args: command.handsOn ? endOptions(command, args) : [...args],
       options: Object.fromEntries(
         Object.entries<OptionSpec>({ ...command.options, ...COMMON_OPTIONS })
           .map(([key, o]) => [key, {
@@ -138,6 +140,17 @@ function unknownOption(command: Command, option: string, cause: unknown): SecLla
       : `did you mean: secllama ${name} ${meant}`,
     cause,
   });
+}
+
+/** With `--` before the first word that is neither an option nor an option's value. */
+function endOptions(command: Command, args: readonly string[]): string[] {
+  const options: OptionTable = { ...command.options, ...COMMON_OPTIONS };
+  let at = 0;
+  while (args[at]?.startsWith("-") && args[at] !== "--") {
+    const takesNext = options[args[at]!.slice(2)]?.type === "string";
+    at += takesNext ? 2 : 1;
+  }
+  return args[at] === "--" ? [...args] : [...args.slice(0, at), "--", ...args.slice(at)];
 }
 
 /** The text of `secllama COMMAND --help`. */

@@ -14,6 +14,7 @@ import { proxyCommand } from "./proxy.ts";
 import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
+import { serviceCommands } from "./service.ts";
 import { statusCommand } from "./status.ts";
 import { uninstallCommand } from "./uninstall.ts";
 import { versionCommand } from "./version.ts";
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   ...clientCommands,
   ...sandboxCommands,
   launchRunnerCommand,
+  ...serviceCommands,
   statusCommand,
   doctorCommand,
   pathsCommand,

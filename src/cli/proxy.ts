@@ -3,6 +3,7 @@ import { type Handover, readHandover } from "../app/handover.ts";
 import { localConnection, startProxyRole } from "../app/proxy.ts";
 import type { SealedFetchOptions } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { notifyServiceManager } from "../linux/service_manager.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
@@ -60,6 +61,7 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
     });
     const { url, gateway } = running;
     context.tui.out(fromServe ? url : `proxy ready on ${url}, sealing to ${gateway}`);
+    if (!fromServe) notifyServiceManager(context.env, `READY=1\nSTATUS=proxy on ${url}`);
     await running.finished;
     return EXIT.ok;
   },

@@ -5,6 +5,7 @@ import { refuseTakenPort } from "../app/local_proxy.ts";
 import { startServe } from "../app/serve.ts";
 import { readOllamaEnvironment } from "../config/ollama_env.ts";
 import { EXIT } from "../errors.ts";
+import { notifyServiceManager } from "../linux/service_manager.ts";
 import { findOllamaStore, offerOllamaStore } from "../models/ollama_store.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { askWithoutStore } from "./ask_key_source.ts";
@@ -71,7 +72,9 @@ export const serveCommand: Command = {
     try {
       printBanner(tui, running.banner, flag(context, "verbose"));
       readyLine?.send({ ...running.ready, pid: Deno.pid });
+      notifyServiceManager(env, `READY=1\nSTATUS=serves ${running.ready.gateway}`);
       await running.untilAborted(signal);
+      notifyServiceManager(env, "STOPPING=1");
       tui.note("ending: no new requests are taken, what is under way has 3 seconds");
       return EXIT.ok;
     } finally {

@@ -13,7 +13,7 @@ const LINES: readonly {
   none?: readonly string[];
 }[] = [
   { line: "secllama ", all: firstWords(completionTable(COMMANDS)).map(([word]) => word) },
-  { line: "secllama se", all: ["serve"] },
+  { line: "secllama serv", all: ["serve", "service"] },
   { line: "secllama launch", all: ["launch"] },
   { line: "secllama launch co", all: ["codex", "copilot"] },
   { line: "secllama key ", some: ["init", "status", "rotate"], none: ["serve", "key"] },
