@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import type { RunProgram } from "../keys/stores/program.ts";
 import { encodeKey } from "../keys/keyset/kid.ts";
+import { wipe } from "../secret.ts";
 
 /** Where the units look for it (`LoadCredentialEncrypted=`). */
 export const CREDENTIAL_FOLDER = "/etc/secllama";
@@ -65,8 +66,8 @@ export async function ensureCredential(run: RunProgram): Promise<boolean> {
     await Deno.rename(fresh, CREDENTIAL_FILE);
     return true;
   } finally {
-    key.fill(0);
-    line.fill(0);
+    wipe(key);
+    wipe(line);
     await Deno.remove(fresh).catch(() => {}); // it has its name by now, or never was
   }
 }
