@@ -10,10 +10,10 @@ async function manager(name: string): Promise<{ said: Promise<string>; child: De
   const child = new Deno.Command("/usr/bin/python3", {
     args: [
       "-c",
-      "import socket,sys\n" +
+      "import os,socket,sys\n" +
       "s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n" +
       "n=sys.argv[1]\ns.bind('\\0'+n[1:] if n[0]=='@' else n)\n" +
-      "sys.stderr.close()\nprint(s.recv(4096).decode(),end='')",
+      "os.close(2)\nprint(s.recv(4096).decode(),end='')",
       name,
     ],
     stdout: "piped",
