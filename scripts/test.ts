@@ -47,6 +47,9 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/shellcheck", "shellcheck"],
   ["/usr/bin/ruby", "ruby"],
   ["/usr/bin/systemd-analyze", "systemd"],
+  // A systemd of its own, with a user's manager in it.
+  ["/usr/lib/systemd/user/dbus.socket", "dbus-user-session"],
+  ["/usr/share/pam-configs/systemd", "libpam-systemd"],
   ["/usr/bin/chromium", "chromium"],
   // RFC 9180's vectors.
   [
