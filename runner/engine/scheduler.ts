@@ -212,12 +212,14 @@ export class Scheduler {
 
   #admit(): void {
     if (this.#waiting.length === 0) return this.#clientTurns.clear();
-    while (this.#waiting.length > 0) {
-      const index = chooseWaiting(this.#waiting, this.#slots, this.#clientTurns);
-      const generation = this.#waiting[index] as Generation;
+    for (;;) {
+      // One that had to make room and whose reader is still behind waits for its reader.
+      const ready = this.#waiting.filter(({ congested }) => !congested);
+      const generation = ready[chooseWaiting(ready, this.#slots, this.#clientTurns)];
+      if (generation === undefined) return;
       const choice = chooseSlot(this.#slots, generation.client, generation.pending);
       if (!choice || !this.#hasRoomFor(generation)) return;
-      this.#waiting.splice(index, 1);
+      this.#waiting.splice(this.#waiting.indexOf(generation), 1);
       const { slot } = choice;
       let { shared } = choice;
       // Some memories (recurrent ones) cannot forget a part: then all of it goes.
@@ -239,7 +241,9 @@ export class Scheduler {
 
   /** Whether it would find cells beside what runs, without taking those that the others need soon. */
   #hasRoomFor({ pending }: Generation): boolean {
-    const running = this.#slots.filter(({ generation }) => generation !== undefined);
+    const running = this.#slots.filter(({ generation }) =>
+      generation !== undefined && !generation.congested
+    );
     if (running.length === 0) return true;
     const soon = (tokens: number) => Math.min(tokens + GROWTH_TOKENS, this.#o.slotContextLength);
     const taken = running.reduce(
@@ -252,7 +256,8 @@ export class Scheduler {
 
   /**
    * Finds cells for more tokens of a slot. What is kept for a later prompt goes first, the least recently used before others;
-   * then younger requests give all theirs back and wait again. The eldest always gets on.
+   * then requests whose readers are behind, and then younger ones, give all theirs back and wait again. So the eldest that is
+   * read always gets on.
    * @param planned Tokens that the batch in the making has already, and the slots they belong to.
    * @returns How many of `wanted` it may have.
    */
@@ -267,11 +272,15 @@ export class Scheduler {
       this.#empty(kept);
     }
     while (free() < 1) {
-      const [youngest] = this.#slots
-        .filter((one) => one.turn > slot.turn && one.cells.length > 0 && !planned.slots.has(one))
-        .sort((a, b) => b.turn - a.turn);
-      if (youngest === undefined) break;
-      this.#putBack(youngest);
+      const behind = ({ generation }: Slot) => generation?.congested === true;
+      const [first] = this.#slots
+        .filter((one) =>
+          one !== slot && (behind(one) || one.turn > slot.turn) && one.cells.length > 0 &&
+          !planned.slots.has(one)
+        )
+        .sort((a, b) => Number(behind(b)) - Number(behind(a)) || b.turn - a.turn);
+      if (first === undefined) break;
+      this.#putBack(first);
     }
     const count = Math.max(0, Math.min(wanted, free()));
     planned.count += count;
@@ -284,6 +293,7 @@ export class Scheduler {
     const { generation, next, cells } = slot;
     if (generation === undefined) return;
     if (next !== undefined) generation.pending = Int32Array.from([...cells, next]);
+    this.#stirred = true; // there is room now for those that had none
     this.#release(slot);
     this.#empty(slot);
     this.#waiting.unshift(generation);
@@ -326,7 +336,13 @@ export class Scheduler {
     const chosen = decoding.toSorted((a, b) => a.stepped - b.stepped)
       .slice(0, batchPolicy.limit(decoding.length))
       .sort((a, b) => a.turn - b.turn)
-      .filter((slot) => slot.generation !== undefined && this.#takeCells(slot, 1, planned) === 1)
+      .filter((slot) => {
+        if (slot.generation === undefined) return false; // it made room for an elder
+        if (this.#takeCells(slot, 1, planned) === 1) return true;
+        // All is its elders': what it holds is what keeps them from going on.
+        this.#putBack(slot);
+        return false;
+      })
       .sort((a, b) => a.sequence - b.sequence); // as the batch must be
     const outputs: Output[] = [];
     const cells: { slot: Slot; tokens: number[] }[] = [];
@@ -346,7 +362,9 @@ export class Scheduler {
     const [eldest, ...others] = prompts.toSorted((a, b) => a.turn - b.turn) as [Slot, ...Slot[]];
     const planned = { count: 0, slots: new Set<Slot>() };
     const chunk = promptChunk(eldest.promptLeft, limit, batch.capacity);
-    const shares = new Map([[eldest, this.#takeCells(eldest, chunk, planned)]]);
+    const share = this.#takeCells(eldest, chunk, planned);
+    if (share === 0) this.#putBack(eldest); // those that generate hold all the rest
+    const shares = new Map([[eldest, share]]);
     let room = limit - eldest.promptLeft;
     for (const slot of others) {
       if (eldest.promptLeft >= SHORT_PROMPT_TOKENS) break;
