@@ -6,9 +6,8 @@
  */
 import type { ToolCall, ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { toolDefinition } from "./common.ts";
+import { MAX_TOOLS, toolDefinition } from "./common.ts";
 
-const MAX_TOOLS = 1024;
 /** The one argument of a custom tool. */
 const INPUT = "input";
 const INPUT_SCHEMA = {
@@ -48,10 +47,20 @@ export class ResponsesTools {
   readonly definitions: ToolDefinition[] = [];
   /** By the model's name of the function. */
   readonly #wire = new Map<string, WireName>();
+  /** By the client's names, the model's. */
+  readonly #flat = new Map<string, string>();
 
-  /** @throws {SecLlamaError} `bad-request`: a tool of no known kind, two of one name. */
+  /** @throws {SecLlamaError} `bad-request`: a tool of no known kind, or too many with those of namespaces. */
   constructor(body: Fields) {
-    for (const tool of body.objects("tools", MAX_TOOLS) ?? []) this.#add(tool);
+    for (const tool of body.objects("tools", MAX_TOOLS) ?? []) {
+      this.#add(tool);
+      if (this.definitions.length <= MAX_TOOLS) continue;
+      throw body.fail(
+        "tools",
+        `has more than ${MAX_TOOLS} tools with those of its namespaces`,
+        "array-too-long",
+      );
+    }
   }
 
   #add(tool: Fields): void {
@@ -71,9 +80,10 @@ export class ResponsesTools {
           if (kind === "custom") this.#custom(member, namespace);
           else if (kind !== "function") throw member.fail("type", 'must be "function" or "custom"');
           else {
-            const { name } = toolDefinition(member);
+            const definition = toolDefinition(member);
+            const { name } = definition;
             const flat = flatName(namespace, name);
-            this.#define({ ...toolDefinition(member), name: flat }, { name, namespace });
+            this.#define({ ...definition, name: flat }, { name, namespace });
           }
         }
         return;
@@ -103,6 +113,8 @@ export class ResponsesTools {
     let { name } = definition;
     for (let n = 2; this.#wire.has(name); n++) name = `${definition.name}_${n}`;
     this.#wire.set(name, wire);
+    const key = wireKey(wire.name, wire.namespace);
+    if (!this.#flat.has(key)) this.#flat.set(key, name);
     this.definitions.push({ ...definition, name });
   }
 
@@ -113,10 +125,7 @@ export class ResponsesTools {
 
   /** What the model calls a tool of the client's; of a tool that is gone by now, what it would. */
   modelName(name: string, namespace: string | undefined): string {
-    for (const [flat, wire] of this.#wire) {
-      if (wire.name === name && wire.namespace === namespace) return flat;
-    }
-    return flatName(namespace, name);
+    return this.#flat.get(wireKey(name, namespace)) ?? flatName(namespace, name);
   }
 }
 
@@ -129,6 +138,10 @@ export function customArguments(input: string): ToolCall["arguments"] {
 export function customInput(call: ToolCall): string {
   const input = call.arguments[INPUT];
   return typeof input === "string" ? input : JSON.stringify(call.arguments);
+}
+
+function wireKey(name: string, namespace: string | undefined): string {
+  return JSON.stringify([namespace, name]);
 }
 
 function flatName(namespace: string | undefined, name: string): string {

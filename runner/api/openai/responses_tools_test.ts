@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { inProportion } from "../../../tests/support/patience.ts";
 import { readEvents, testApi } from "../testing.ts";
 
 const TOOLS = ["completion", "tools"];
@@ -123,4 +124,22 @@ Deno.test("responses: what only a server could run is left out; what nobody know
     assert.equal(response.status, 400, JSON.stringify(tool));
     assert.match((await response.json()).error.message, /tools\[0\]/);
   }
+});
+
+Deno.test("responses: tools are counted with those of their namespaces, and refused in proportion", async () => {
+  const tested = api("f", {});
+  const namespace = (index: number) => ({
+    type: "namespace",
+    name: "n",
+    description: String(index),
+    tools: Array.from({ length: 512 }, () => fn("same")),
+  });
+  const ask = async (count: number) => {
+    const tools = Array.from({ length: count }, (_, index) => namespace(index));
+    const response = await post(tested, { input: "go", tools });
+    return [response.status, (await response.json()).error?.code];
+  };
+  assert.deepEqual(await ask(2), [200, undefined]);
+  assert.deepEqual(await ask(3), [400, "array_above_max_length"]);
+  await inProportion("a thousand namespaces", () => ask(1000));
 });
