@@ -53,7 +53,8 @@ export function chooseContext(wish: ContextWish): ContextSize {
     ? Math.min(limit, Math.floor(modelfile))
     : undefined;
   const needs = (cacheCells: number) => estimateMemory({ ...wish.shape, cacheCells });
-  const asked = Math.min(limit, wish.asked ?? 0);
+  // What only embeds works on its whole context at once: memory that the estimate has for one batch only.
+  const asked = wish.embeds ? 0 : Math.min(limit, wish.asked ?? 0);
   const own = set ?? (wish.embeds ? Math.min(limit, LEAST_TOKENS) : unasked(limit, wish, needs));
   const least = set ?? Math.min(limit, LEAST_TOKENS);
   let tokens = Math.max(own, asked);

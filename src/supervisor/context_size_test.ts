@@ -39,6 +39,7 @@ Deno.test("context: more unasked while a quarter of the memory is enough for the
   assert.equal(context({ budgetBytes: 400 * GIB }), 131_072);
   assert.equal(context({ budgetBytes: 400 * GIB, trained: 100_000 }), 100_000);
   assert.equal(context({ budgetBytes: 400 * GIB, embeds: true }), 4096);
+  assert.equal(context({ budgetBytes: 400 * GIB, embeds: true, asked: 32_768 }), 4096);
   const unknown = { ...SHAPE, kvBytesPerToken: 0 };
   assert.equal(context({ budgetBytes: 400 * GIB, shape: unknown }), 32_768);
 });

@@ -22,6 +22,8 @@ export interface LoadedModelOptions {
   readonly manifestDigest: string;
   readonly sizeBytes: number;
   readonly contextLength: number;
+  /** The context that was asked for when it was loaded, which may be more; 0: none. */
+  readonly wantedContext: number;
   /** Estimate of all that its runner takes. */
   readonly needBytes: number;
   /** What its runner was started for. */
@@ -51,6 +53,7 @@ export class LoadedModel {
   readonly manifestDigest: string;
   readonly sizeBytes: number;
   readonly contextLength: number;
+  readonly wantedContext: number;
   readonly needBytes: number;
   readonly gpu: Gpu;
   readonly runner: RunnerProcess;
@@ -75,6 +78,7 @@ export class LoadedModel {
     this.manifestDigest = options.manifestDigest;
     this.sizeBytes = options.sizeBytes;
     this.contextLength = options.contextLength;
+    this.wantedContext = options.wantedContext;
     this.needBytes = options.needBytes;
     this.gpu = options.gpu;
     this.#o = options;

@@ -2,7 +2,7 @@
  * How much memory a model will take, estimated before it is loaded, and how much there is. An estimate errs upwards: a model
  * that is refused for want of memory costs less than a machine that swaps.
  */
-import { linux } from "../linux/libc.ts";
+import { linux, SystemCallError } from "../linux/libc.ts";
 import { SecLlamaError } from "../errors.ts";
 
 /**
@@ -64,10 +64,12 @@ export function readMachineMemory(): MachineMemory {
 /** A number of the control group's root as this process sees it (cgroup v2); undefined where there is none or no limit. */
 function groupNumber(name: string): number | undefined {
   try {
-    const text = Deno.readTextFileSync(`/sys/fs/cgroup/${name}`).trim();
+    // Past Deno's permissions, as above: refused there, a container's limit would be none.
+    const text = linux().readText(`/sys/fs/cgroup/${name}`).trim();
     return /^\d+$/.test(text) ? Number(text) : undefined;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof SystemCallError) return undefined;
+    throw error;
   }
 }
 

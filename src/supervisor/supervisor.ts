@@ -49,6 +49,8 @@ interface Loading {
   readonly clients: string[];
   /** Tokens of context that were asked for; 0: none. */
   readonly wanted: number;
+  /** Those who wait until it is loaded. */
+  waiting: number;
 }
 
 type Defaults = Awaited<ReturnType<typeof readDefaults>>;
@@ -63,6 +65,8 @@ export interface Asker {
 
 interface ModelSize {
   readonly contextLength: number;
+  /** What a client had asked for; 0: nothing. */
+  readonly wantedContext: number;
   readonly cacheCells: number;
   readonly needBytes: number;
   readonly retyped: BootMessage["retyped"];
@@ -152,7 +156,9 @@ export class Supervisor {
     const wanted = contextLength ?? 0;
     let larger: number | undefined;
     const seen = this.#loaded.get(resolved.name);
-    if (seen?.manifestDigest === resolved.manifestDigest && wanted > seen.contextLength) {
+    // It was loaded for such a wish before, and got what there was: again would be no more.
+    const more = seen !== undefined && wanted > Math.max(seen.contextLength, seen.wantedContext);
+    if (more && seen.manifestDigest === resolved.manifestDigest) {
       larger = (await this.#size(resolved, wanted)).contextLength;
     }
     const ready = this.#loaded.get(resolved.name);
@@ -169,14 +175,16 @@ export class Supervisor {
       const clients: string[] = [];
       const done = this.#load(resolved, clients, wanted)
         .finally(() => this.#loading.delete(resolved.name));
-      loading = { done, clients, wanted };
+      loading = { done, clients, wanted, waiting: 0 };
       this.#loading.set(resolved.name, loading);
+    } else if (loading.waiting >= config.parallel + config.maxQueue) {
+      throw new SecLlamaError("busy", BUSY_TEXT);
     } else if (loading.wanted < wanted) {
+      loading.waiting++;
       await loading.done;
       return await this.acquire(name, asker);
-    } else if (loading.clients.length >= config.parallel + config.maxQueue) {
-      throw new SecLlamaError("busy", BUSY_TEXT);
     }
+    loading.waiting++;
     if (client !== undefined) loading.clients.push(client);
     return { model: await loading.done, waitedMs: performance.now() - started };
   }
@@ -309,12 +317,10 @@ export class Supervisor {
     wanted: number,
   ): Promise<LoadedModel> {
     const { models } = this.#options;
-    const { details, defaults, ...sized } = await this.#size(resolved, wanted);
-    const { needBytes } = sized;
-    await this.#admission.enter(resolved.name, needBytes);
+    const { details, defaults, ...sized } = await this.#enter(resolved, wanted);
     try {
       await models.verify(resolved.digest);
-      const size = { ...sized, retyped: details.retyped };
+      const size = { ...sized, wantedContext: wanted, retyped: details.retyped };
       const model = await this.#startSomewhere(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
@@ -325,6 +331,19 @@ export class Supervisor {
     } finally {
       this.#admission.leave(resolved.name);
     }
+  }
+
+  /** Waits for room. A wish for more context that has no room by now is not the model's end: it is loaded as without it. */
+  async #enter(resolved: ResolvedModel, wanted: number) {
+    let sized = await this.#size(resolved, wanted);
+    try {
+      await this.#admission.enter(resolved.name, sized.needBytes);
+    } catch (error) {
+      if (wanted === 0 || toSecLlamaError(error).code !== "not-enough-memory") throw error;
+      sized = await this.#size(resolved, 0);
+      await this.#admission.enter(resolved.name, sized.needBytes);
+    }
+    return sized;
   }
 
   /** The demo model may be one of a compiled program's unpacked files: those may be gone, and can be made again. */
@@ -367,7 +386,7 @@ export class Supervisor {
   async #start(
     resolved: ResolvedModel,
     { adapters, ...defaults }: Defaults,
-    { contextLength, cacheCells, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
+    { contextLength, wantedContext, cacheCells, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
   ): Promise<LoadedModel> {
     const { config, keys, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
@@ -444,6 +463,7 @@ export class Supervisor {
         manifestDigest: resolved.manifestDigest,
         sizeBytes: resolved.sizeBytes,
         contextLength,
+        wantedContext,
         needBytes,
         gpu,
         slots: config.parallel,

@@ -156,9 +156,15 @@ export function readChatTemplate(source: string): ChatTemplate | undefined {
  * @param source "": the file has none.
  */
 export function templateAbilities(source: string): string[] {
-  const template = source === "" ? undefined : readChatTemplate(source);
-  return [
-    ...(template?.callsTools ? ["tools"] : []),
-    ...(template?.thinks ? ["thinking"] : []),
-  ];
+  try {
+    const template = source === "" ? undefined : readChatTemplate(source);
+    return [
+      ...(template?.callsTools ? ["tools"] : []),
+      ...(template?.thinks ? ["thinking"] : []),
+    ];
+  } catch (error) {
+    // The stack ran out, which a file's text may bring about: one such file is not to end a list of all.
+    if (error instanceof RangeError) return [];
+    throw error;
+  }
 }
