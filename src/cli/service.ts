@@ -65,7 +65,8 @@ const statusCommand: Command = {
   async run(context) {
     const { tui } = context;
     const units = await managerOf(context).status();
-    const runs = units.some(({ active }) => active);
+    // A socket that waits for a gateway which failed is no service.
+    const runs = units.some(({ active, socket }) => active && !socket);
     if (flag(context, "json")) tui.json({ schema: 1, scope: scopeOf(context), runs, units });
     else {
       const installed = units.filter((unit) => unit.installed);

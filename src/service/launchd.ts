@@ -80,6 +80,7 @@ export class Launchd implements ServiceManager {
     return [{
       name: LABEL,
       file: this.#file,
+      socket: false,
       installed,
       state: fact("state") || "not loaded",
       active: fact("state") === "running",

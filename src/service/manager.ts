@@ -19,6 +19,8 @@ export interface Report {
 export interface ServiceState {
   readonly name: string;
   readonly file: string;
+  /** It only listens for another unit. */
+  readonly socket: boolean;
   readonly installed: boolean;
   /** In the manager's own words: `active (running)`. */
   readonly state: string;

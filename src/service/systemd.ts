@@ -148,6 +148,7 @@ export class Systemd implements ServiceManager {
       return {
         name,
         file: join(this.#folder, name),
+        socket: name.endsWith(".socket"),
         installed: facts.get("LoadState") === "loaded",
         state: `${state} (${failed ? facts.get("Result") : facts.get("SubState")})`,
         active: state === "active",

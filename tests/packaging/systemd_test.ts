@@ -125,7 +125,9 @@ Deno.test({
           stderr,
           /^error: systemctl restart .* failed: .*\nhint: to see why, run: journalctl --unit secllama --lines 20\n$/m,
         );
-        const { state, restarts } = (await status(machine)).units[0]!;
+        const failed = await status(machine);
+        assert.equal(failed.runs, false, "whatever its socket does");
+        const { state, restarts } = failed.units[0]!;
         assert.deepEqual([state, restarts], ["failed (exit-code)", 0]);
         assert.match(
           await works(machine, "journalctl --unit secllama --lines 20 --output cat"),
