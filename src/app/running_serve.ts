@@ -80,8 +80,11 @@ async function askProxy(proxy: LocalProxy, signal: AbortSignal): Promise<Securit
 /** A serve without a proxy cannot prove itself; on Linux the system says whose program listens, and the data folder which port. */
 async function askGateway(url: string, signal: AbortSignal): Promise<SecurityStatus> {
   const { protocol, hostname, port } = new URL(url);
-  const own = Deno.build.os === "linux" && protocol === "http:" && isLoopback(hostname) &&
-    listenerUids(Number(port)).every((uid) => uid === ownUid());
+  // No uid at all is no proof: the system's tables could not be read, or nobody listens.
+  const uids = Deno.build.os === "linux" && protocol === "http:" && isLoopback(hostname)
+    ? listenerUids(Number(port))
+    : [];
+  const own = uids.length > 0 && uids.every((uid) => uid === ownUid());
   if (!own) {
     throw new SecLlamaError(
       "not-supported",

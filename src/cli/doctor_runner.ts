@@ -1,4 +1,5 @@
 /** The doctor's own runner, where no serve runs that has one: of the demo model, as `serve` starts it, with a key in memory. */
+import { gpuLine } from "../app/banner.ts";
 import { type Finding, judgeRunner, type Switches } from "../app/findings.ts";
 import type { Installation } from "../app/installation.ts";
 import { openModelStore } from "../app/model_store.ts";
@@ -43,7 +44,6 @@ export async function runnerChecks(
     });
     const started = performance.now();
     const { model } = await supervisor.acquire("demo");
-    const { used, reason } = gpu.status();
     findings.push(
       {
         name: "runner",
@@ -55,7 +55,7 @@ export async function runnerChecks(
       {
         name: "GPU",
         result: "note",
-        observed: used === "none" ? `none: ${reason}` : `${used}, inside the sandbox`,
+        observed: gpuLine(gpu.status()),
       },
       ...judgeRunner(model.isolation.measureNow()),
     );

@@ -131,7 +131,7 @@ function warningsOf(status: SecurityStatus, now: number): string[] {
         `${runner.model}: ${name}: ${observed}`
       )
     ),
-    ...status.key.warnings,
+    ...(status.key.warnings ?? []),
     ...(status.recent_warnings ?? []).slice(-5).map(({ event, count, last_ms }) =>
       `log: ${event}${count > 1 ? `, ${count} times` : ""}, ${spanOf(now - last_ms)} ago`
     ),

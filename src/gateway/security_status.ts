@@ -35,8 +35,8 @@ export interface SecurityStatus {
     readonly kid: string;
     /** Unix ms; null for a key that came from outside. */
     readonly created_ms: number | null;
-    /** What its user should know, one line each. */
-    readonly warnings: readonly string[];
+    /** What its user should know, one line each; null: not told to other machines. */
+    readonly warnings: readonly string[] | null;
   };
   readonly process: {
     readonly pid: number;
@@ -86,7 +86,7 @@ export function securityStatus(context: GatewayContext): SecurityStatus {
       backend: context.keys.backend,
       kid: context.keys.active.kid,
       created_ms: context.keys.active.createdMs,
-      warnings: context.remote ? [] : context.keys.warnings,
+      warnings: context.remote ? null : context.keys.warnings,
     },
     process: { pid: Deno.pid, started_ms: activity.startedMs },
     clients: context.remote ? null : clientsOf(context),
