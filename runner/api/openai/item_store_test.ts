@@ -42,3 +42,65 @@ Deno.test("item store: a conversation is its client's, and no item", () => {
   store.rememberItems("alice", [{ id: "msg_1", type: "message" }]);
   assert.equal(store.conversation("alice", "msg_1"), undefined);
 });
+
+/** As the store was: one map for all clients, whose oldest go first. */
+class OneMap {
+  readonly #entries = new Map<string, string>();
+  remember(client: string, id: string): void {
+    this.#entries.set(id, client);
+    while (this.#entries.size > 1024) this.#entries.delete(this.#entries.keys().next().value!);
+  }
+  has = (client: string, id: string): boolean => this.#entries.get(id) === client;
+}
+
+Deno.test("item store: a client that floods pushes out its own, and nobody else's", () => {
+  const unprotected = new OneMap();
+  unprotected.remember("alice", "msg_alice");
+  for (let id = 0; id < 1024; id++) unprotected.remember("mallory", `msg_${id}`);
+  assert.ok(!unprotected.has("alice", "msg_alice"), "one map for all: the attack works");
+
+  const store = new ItemStore();
+  const turns = [{ role: "user", content: "y".repeat(100_000) }];
+  store.rememberItems("alice", [{ id: "msg_alice", type: "message" }]);
+  store.rememberConversation("bob", "resp_bob", turns);
+  for (let id = 0; id < 5000; id++) store.rememberItems("mallory", [{ id: `msg_${id}` }]);
+  for (let id = 0; id < 20; id++) {
+    store.rememberItems("mallory", [{ id: `big${id}`, text: "x".repeat(3_000_000) }]);
+  }
+  assert.deepEqual(store.item("alice", "msg_alice"), { id: "msg_alice", type: "message" });
+  assert.deepEqual(store.conversation("bob", "resp_bob"), turns);
+  assert.ok(store.item("mallory", "big19"), "what is left is the flooder's");
+  assert.equal(store.item("mallory", "msg_4999"), undefined);
+});
+
+Deno.test("item store: an id that two clients have is two items", () => {
+  const store = new ItemStore();
+  store.rememberItems("alice", [{ id: "msg_1", text: "alice's" }]);
+  store.rememberItems("mallory", [{ id: "msg_1", text: "mallory's" }]);
+  assert.equal(store.item("alice", "msg_1")?.text, "alice's");
+  assert.equal(store.item("mallory", "msg_1")?.text, "mallory's");
+});
+
+Deno.test("item store: as many as fit are shared out, the latest of each", () => {
+  const store = new ItemStore();
+  const clients = Array.from({ length: 64 }, (_, n) => `client ${n}`);
+  // As many of each as there are places in all, whoever writes first.
+  for (const client of clients) {
+    for (let id = 0; id < 1024; id++) store.rememberItems(client, [{ id: `msg_${id}` }]);
+  }
+  for (const client of clients) {
+    const held = Array.from({ length: 1024 }, (_, id) => store.item(client, `msg_${id}`))
+      .filter((one) => one !== undefined);
+    assert.ok(held.length >= 15, `${client} holds ${held.length}`);
+    assert.equal(held.at(-1)!.id, "msg_1023");
+  }
+});
+
+Deno.test("item store: what is remembered again under its id counts once", () => {
+  const store = new ItemStore();
+  store.rememberItems("a", [{ id: "first" }]);
+  for (let n = 0; n < 10; n++) {
+    store.rememberItems("a", [{ id: "same", text: "x".repeat(3_000_000) }]);
+  }
+  assert.ok(store.item("a", "first"));
+});
