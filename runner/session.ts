@@ -10,7 +10,14 @@ import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
 import { type AnswerHead, type OpenHead, parseOpenHead } from "../src/api/pipe_messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/api/problems.ts";
-import { type OpenedRequest, Recipient, type RecipientOptions } from "../src/sealed/recipient.ts";
+import type { Pot } from "../src/shares.ts";
+import { HeldBytes, requestBytes } from "../src/sealed/held_bytes.ts";
+import {
+  DEFAULT_LIMITS,
+  type OpenedRequest,
+  Recipient,
+  type RecipientOptions,
+} from "../src/sealed/recipient.ts";
 import { pacingOf, sendReply } from "./reply_stream.ts";
 import { RunnerKeys } from "./runner_keys.ts";
 
@@ -36,6 +43,8 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #recipient: Recipient;
   readonly #keys = new RunnerKeys();
+  /** The bytes of all requests, sealed or not. */
+  readonly #pot: Pot;
   /** Sealed exchanges under way, and whose they are. */
   readonly #open = new Map<Exchange, string>();
   /** By client: what each key that was handed out had to wait for the load, for the request that follows it. */
@@ -45,7 +54,9 @@ export class Session {
 
   private constructor(options: SessionOptions) {
     this.#options = options;
+    this.#pot = requestBytes(options.recipient?.limits?.heldBytes ?? DEFAULT_LIMITS.heldBytes);
     this.#recipient = new Recipient({
+      pot: this.#pot,
       model: options.model,
       hid: fromHex(options.hid),
       rn: fromHex(options.rn),
@@ -128,6 +139,7 @@ export class Session {
       await this.#answer(exchange, opened);
     } finally {
       this.#open.delete(exchange);
+      opened.release();
     }
   }
 
@@ -157,17 +169,24 @@ export class Session {
   }
 
   async #plain(exchange: Exchange, head: Extract<OpenHead, { kind: "plain" }>): Promise<void> {
-    const body = await collect(exchange, INFERENCE_BYTES);
-    const response = await this.#run(exchange, { ...head, body }, {
-      client: "plain",
-      waitedMs: head.waitedMs,
-    });
-    await exchange.respond({
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-    });
-    if (response.body) { for await (const chunk of response.body) await exchange.write(chunk); }
-    await exchange.end();
+    const client = "plain";
+    const held = new HeldBytes(this.#pot);
+    held.begin(client, 0);
+    try {
+      const body = await collect(counted(exchange, held), INFERENCE_BYTES);
+      const response = await this.#run(exchange, { ...head, body }, {
+        client,
+        waitedMs: head.waitedMs,
+      });
+      await exchange.respond({
+        status: response.status,
+        headers: Object.fromEntries(response.headers),
+      });
+      if (response.body) { for await (const chunk of response.body) await exchange.write(chunk); }
+      await exchange.end();
+    } finally {
+      held.release();
+    }
   }
 
   /** Lets the API answer; the exchange's end aborts it. */
@@ -212,6 +231,17 @@ export class Session {
     if (ids.length === 0 || ids.join() === this.#lastIds) return;
     this.#lastIds = ids.join();
     this.#options.onRecipients(ids);
+  }
+}
+
+/** The chunks of a body, each counted before it is kept. */
+async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  held: HeldBytes,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    held.add(chunk.length);
+    yield chunk;
   }
 }
 

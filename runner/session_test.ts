@@ -289,3 +289,39 @@ Deno.test("session: a revoked client's stream ends, those of others and of the r
       ),
     ));
 });
+
+Deno.test("session: large requests that wait count for their client; another's goes on, and nothing is ended", async () => {
+  const gate = Promise.withResolvers<void>();
+  let waiting = 0;
+  await withWorld({ limits: { heldBytes: 1_000_000 } }, async ({ client, give }) => {
+    give([local, paired]);
+    const large = {
+      method: "POST",
+      body: JSON.stringify({ model: "demo", x: "x".repeat(60_000) }),
+    };
+    const flood = client({});
+    const begun: Promise<string>[] = [];
+    let busy: unknown;
+    for (let n = 0; n < 30 && busy === undefined; n++) {
+      const asked = flood("/api/chat", large);
+      await Promise.race([
+        asked.catch((error) => busy = error),
+        (async () => {
+          while (waiting === n && busy === undefined) await new Promise((r) => setTimeout(r, 1));
+        })(),
+      ]);
+      if (busy === undefined) begun.push(text(asked));
+    }
+    // 30 requests of 60 kB are 1.8 MB, which was counted nowhere once they were open.
+    assert.equal((busy as { code?: string })?.code, "busy");
+    const other = client({ credentials: () => Promise.resolve(paired) });
+    assert.equal(await text(other("/api/embed", CHAT)), "fine");
+    gate.resolve();
+    assert.deepEqual(await Promise.all(begun), begun.map(() => "fine"));
+    assert.equal(await text(flood("/api/chat", large)), "fine");
+  }, async (request) => {
+    waiting++;
+    if (request.url.endsWith("/api/chat")) await gate.promise;
+    return new Response("fine");
+  });
+});

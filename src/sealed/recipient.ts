@@ -11,6 +11,7 @@ import { SEALED_BYTES } from "../api/routes.ts";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
+import type { Pot } from "../shares.ts";
 import { BodyReader } from "./body_reader.ts";
 import {
   DEFAULT_RECIPIENT_KEY_LIFE_MS,
@@ -28,6 +29,7 @@ import {
   unpad,
 } from "./frames.ts";
 import type { RequestHeader } from "./header.ts";
+import { HeldBytes, requestBytes } from "./held_bytes.ts";
 import type { Context } from "./hpke.ts";
 import { CHALLENGE_BYTES, type KeyDocument, makeKeyDocument } from "./key_document.ts";
 import { KEY_BYTES, randomBytes } from "./primitives.ts";
@@ -38,8 +40,8 @@ import { COMMIT_BYTES, EXPORT_COMMIT, EXPORT_RESPONSE, requestInfo, type Suite }
 export interface RecipientLimits {
   /** Bytes of one sealed request, header and all. */
   readonly bodyBytes: number;
-  /** Bytes of all requests that are being opened at one time. */
-  readonly openingBytes: number;
+  /** Bytes of all requests at one time, from their opening until they are released. */
+  readonly heldBytes: number;
   /** Entries of one recipient key's replay window. */
   readonly replayEntries: number;
   /** How far a request's time may be from ours, either way. */
@@ -48,7 +50,7 @@ export interface RecipientLimits {
 
 export const DEFAULT_LIMITS: RecipientLimits = {
   bodyBytes: SEALED_BYTES,
-  openingBytes: 256 * 1024 * 1024,
+  heldBytes: 256 * 1024 * 1024,
   replayEntries: DEFAULT_REPLAY_ENTRIES,
   skewMs: 120_000,
 };
@@ -64,6 +66,8 @@ export interface RecipientOptions {
   /** Suites on offer, the preferred one first. Only suite 1 unless told otherwise. */
   readonly suites?: readonly number[];
   readonly limits?: Partial<RecipientLimits>;
+  /** What requests hold their bytes of, where others than this recipient's count too. Default: one of its own. */
+  readonly pot?: Pot;
   /** How long a recipient key is announced; it opens requests for twice as long. One hour. */
   readonly recipientKeyLifeMs?: number;
   /** Unix ms. */
@@ -83,6 +87,8 @@ export interface OpenedRequest {
   readonly body: Bytes;
   /** Seals the one reply to this request. */
   readonly reply: ReplySealer;
+  /** Gives back what its bytes take of what requests may hold: to be called when the request is over. */
+  readonly release: () => void;
 }
 
 export class Recipient {
@@ -93,7 +99,7 @@ export class Recipient {
   readonly #now: () => number;
   /** Stands in for a PSK that does not exist, so that an unknown id takes the same path as a wrong key. */
   readonly #nobody = randomBytes(KEY_BYTES);
-  #openingBytes = 0;
+  readonly #pot: Pot;
 
   /** A recipient without recipient keys: `rollIfDue` makes the first. */
   constructor(options: RecipientOptions) {
@@ -101,6 +107,7 @@ export class Recipient {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#suites = options.suites ?? [1];
     this.#now = options.now ?? Date.now;
+    this.#pot = options.pot ?? requestBytes(this.#limits.heldBytes);
     this.#keys = new RecipientKeys({
       suites: this.#suites,
       lifeMs: options.recipientKeyLifeMs ?? DEFAULT_RECIPIENT_KEY_LIFE_MS,
@@ -175,30 +182,29 @@ export class Recipient {
   }
 
   /**
-   * Opens one sealed request. Resolves only once every byte of it has been authenticated and it is known to be new.
+   * Opens one sealed request. Resolves only once every byte of it has been authenticated and it is known to be new. Its bytes
+   * count for its client until it is released, or was refused.
    * @param body The bytes as they arrive; left early on an error.
    * @throws {SecLlamaError} `malformed`, `unsupported-suite`, `key-mismatch`, `auth`, `too-large`, `cancelled` (the
    * client broke off), `clock`, `replay`, `replay-window-full`, `busy`.
    */
   async open(body: AsyncIterable<Uint8Array>): Promise<OpenedRequest> {
+    const held = new HeldBytes(this.#pot);
     const reader = new BodyReader(body, {
       bodyBytes: this.#limits.bodyBytes,
-      reserve: (bytes) => {
-        if (this.#openingBytes + bytes > this.#limits.openingBytes) {
-          throw new SecLlamaError("busy", "too many large requests are being opened");
-        }
-        this.#openingBytes += bytes;
-      },
+      reserve: (bytes) => held.add(bytes),
     });
     try {
-      return await this.#open(reader);
+      return await this.#open(reader, held);
+    } catch (error) {
+      held.release();
+      throw error;
     } finally {
-      this.#openingBytes -= reader.received;
       await reader.close();
     }
   }
 
-  async #open(reader: BodyReader): Promise<OpenedRequest> {
+  async #open(reader: BodyReader, held: HeldBytes): Promise<OpenedRequest> {
     const { header, bytes } = await reader.requestHeader();
     if (!this.#suites.includes(header.suite)) throw unsupported(header.suite);
     const key = this.#keys.find(header.rk);
@@ -208,6 +214,8 @@ export class Recipient {
       });
     }
     const { context, enc } = await this.#setUp(reader, key, header, bytes);
+    // Before, whoever knows the id could hold what is this client's; and what came is one chunk.
+    held.begin(header.pskId, reader.received);
     const data = await openFrames(reader, context);
     // From here on nothing waits: the window's answer and the return are one step.
     if (this.#options.psk(header.pskId) === undefined) throw unauthenticated();
@@ -220,7 +228,8 @@ export class Recipient {
       ...(this.#options.fixed?.random && { random: this.#options.fixed.random }),
     });
     const whole = data.more.length === 0 ? rest : concat(rest, ...data.more);
-    return { pskId: header.pskId, request: envelope, body: whole, reply };
+    const release = () => held.release();
+    return { pskId: header.pskId, request: envelope, body: whole, reply, release };
   }
 
   async #setUp(

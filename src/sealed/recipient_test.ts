@@ -134,23 +134,62 @@ Deno.test("keys replaced and zeroed during a set-up do not fail it", async () =>
   await opening;
 });
 
-Deno.test("requests being opened at one time share a limit, which is given back", async () => {
-  const world = await makeWorld({ limits: { openingBytes: 30_000 } });
+Deno.test("requests hold their bytes until they are released, also those that were opened", async () => {
+  const world = await makeWorld({ limits: { heldBytes: 80_000 } });
+  const large = async () => (await seal(world, { body: new Uint8Array(12_000) })).body;
+  // As it was, an opened request counted for nothing: any number of them could wait for its turn.
+  const opened = [];
+  for (let n = 0; n < 4; n++) opened.push(await open(world.recipient, await large()));
+  await refused(open(world.recipient, await large()), "busy");
+  opened[0]!.release();
+  opened.push(await open(world.recipient, await large()));
+  await refused(open(world.recipient, await large()), "busy");
+  // What is refused leaves nothing behind.
+  opened.forEach((one) => one.release());
+  for (let n = 0; n < 4; n++) await open(world.recipient, await large());
+});
+
+Deno.test("requests that are being opened count, and are given back if they are refused", async () => {
+  const world = await makeWorld({ limits: { heldBytes: 80_000 } });
   const sealed = await Promise.all(
-    [1, 2, 3].map(() => seal(world, { body: new Uint8Array(12_000) })),
+    Array.from({ length: 5 }, () => seal(world, { body: new Uint8Array(12_000) })),
   );
   const gates = sealed.map(() => Promise.withResolvers<void>());
   const opening = sealed.map(({ body }, i) =>
     world.recipient.open((async function* () {
       yield body.subarray(0, body.length - 1);
       await gates[i]!.promise;
-      yield body.subarray(body.length - 1);
+      yield Uint8Array.of(body.at(-1)! ^ 1);
     })())
   );
-  await refused(opening[2]!, "busy");
+  await refused(opening[4]!, "busy");
   gates.forEach((gate) => gate.resolve());
-  await Promise.all(opening.slice(0, 2));
-  await open(world.recipient, (await seal(world, { body: new Uint8Array(25_000) })).body);
+  for (const one of opening.slice(0, 4)) await refused(one, "auth");
+  await open(world.recipient, (await seal(world, { body: new Uint8Array(40_000) })).body);
+});
+
+Deno.test("a client that holds its share leaves room for another's requests", async () => {
+  const world = await makeWorld({ limits: { heldBytes: 800_000 } });
+  const other = () =>
+    seal(world, { runnerPsk: world.host.runnerPsk(OTHER_PSK_ID)!, pskId: OTHER_PSK_ID });
+  let held = 0;
+  const flood = async () => {
+    for (;; held++) {
+      await open(world.recipient, (await seal(world, { body: new Uint8Array(30_000) })).body);
+    }
+  };
+  await refused(flood(), "busy");
+  assert.ok(held > 10, `${held}`);
+  for (let n = 0; n < 20; n++) await open(world.recipient, (await other()).body);
+  // Nor does one who knows the other's id, without its key, hold anything of it.
+  const forged = (await seal(world, { pskId: OTHER_PSK_ID, body: new Uint8Array(30_000) })).body;
+  const stalled = Array.from({ length: 50 }, () =>
+    world.recipient.open((async function* () {
+      yield forged.subarray(0, 40);
+      await new Promise<void>(() => {});
+    })()));
+  stalled.forEach((one) => one.catch(() => {}));
+  await open(world.recipient, (await other()).body);
 });
 
 Deno.test("suites that are not offered are refused", async () => {
