@@ -2,8 +2,14 @@
  * `deno task test` and `task test:full`: installs what the tests need, checks format, lint and types, and runs all tests.
  * On Debian as root it installs packages with apt-get; elsewhere it says what is missing and fails.
  *
- *     deno run -A scripts/test.ts [--full] [PATH…]
+ *     deno run -A scripts/test.ts [--full] [--lanes=N] [PATH…]
+ *
+ * Test files run in N processes at a time, two unless it is said, from a queue with the longest first (scripts/test/queue.ts).
  */
+import { type Ran, runGroup } from "./test/lane.ts";
+import { type Counts, type Group, makeGroups, type Seconds, takeNext } from "./test/queue.ts";
+import { FIRST_SECONDS } from "./test/first_seconds.ts";
+
 const full = Deno.args.includes("--full");
 const paths = Deno.args.filter((a) => !a.startsWith("--"));
 const deno = Deno.execPath();
@@ -102,34 +108,93 @@ async function installNeeds(): Promise<void> {
   );
 }
 
-/** Runs the tests, passing their output on, and returns the counts that Deno's summary line gives. */
-async function runTests(): Promise<
-  { passed: number; failed: number; ignored: number; code: number }
-> {
-  const child = new Deno.Command(deno, {
-    args: [
-      "test",
-      "-A",
-      "--no-check",
-      ...CONFIG,
-      ...(paths.length ? paths : ["src", "runner", "tests"]),
-    ],
-    env: { NO_COLOR: "1", ...(full ? { SECLLAMA_FULL: "1" } : {}) },
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of child.stdout) {
-    Deno.stdout.writeSync(chunk);
-    text = (text + decoder.decode(chunk, { stream: true })).slice(-4096);
+/** The test files in a folder, or the file itself. @throws {Deno.errors.NotFound} */
+async function testFiles(path: string): Promise<string[]> {
+  const name = path.replace(/^\.\/|\/+$/g, "");
+  if (!(await Deno.stat(name)).isDirectory) return [name];
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(name)) {
+    const inside = `${name}/${entry.name}`;
+    if (entry.isDirectory) found.push(...await testFiles(inside));
+    else if (/(^|[._])test\.(ts|js|mjs)$/.test(entry.name)) found.push(inside);
   }
-  const { code } = await child.status;
-  const count = (word: string) =>
-    Number(new RegExp(`(\\d+) ${word}`).exec(text.slice(text.lastIndexOf(" | ") - 200))?.[1] ?? 0);
-  return { passed: count("passed"), failed: count("failed"), ignored: count("ignored"), code };
+  return found;
 }
 
+/** Where the seconds of the last run are kept, for the order of the next. */
+const SECONDS = "build/test/seconds.json";
+
+async function lastSeconds(): Promise<Seconds> {
+  const text = await Deno.readTextFile(SECONDS).catch(() => "{}");
+  return { ...FIRST_SECONDS, ...JSON.parse(text) };
+}
+
+/** Runs the tests in `lanes` processes at a time. A group's output comes when it ends; that of one alone as it goes. */
+async function runTests(lanes: number): Promise<Counts & { failures: string[] }> {
+  const files = new Set<string>();
+  for (const path of paths.length ? paths : ["src", "runner", "tests"]) {
+    for (const file of await testFiles(path)) files.add(file);
+  }
+  const known = await lastSeconds();
+  const waiting = makeGroups([...files], known);
+  const sum = { passed: 0, failed: 0, ignored: 0, failures: [] as string[] };
+  const seconds: Record<string, number> = { ...known };
+  await Deno.mkdir("build/test", { recursive: true });
+  const groups = waiting.length;
+  const take = async (ran: Ran, group: Group) => {
+    sum.passed += ran.passed;
+    sum.failed += ran.failed;
+    sum.ignored += ran.ignored;
+    sum.failures.push(...ran.failures);
+    Object.assign(seconds, ran.seconds);
+    if (groups > 1) console.log(`\n=== ${title(group, ran)}\n${ran.text.trim()}`);
+    await Deno.writeTextFile(SECONDS, JSON.stringify(seconds, null, 1));
+  };
+  let count = 0;
+  let aloneRuns = false;
+  let wake = Promise.withResolvers<void>();
+  const lane = async () => {
+    while (waiting.length > 0) {
+      const group = takeNext(waiting, aloneRuns, lanes);
+      if (!group) {
+        await wake.promise;
+        continue;
+      }
+      if (group.alone) aloneRuns = true;
+      const ran = await runGroup(group, {
+        deno,
+        args: ["-A", "--no-check", ...CONFIG],
+        env: { NO_COLOR: "1", ...(full ? { SECLLAMA_FULL: "1" } : {}) },
+        times: `build/test/times-${Deno.pid}-${count++}`,
+        ...(groups === 1 ? { show: (chunk) => Deno.stdout.writeSync(chunk) } : {}),
+      });
+      if (group.alone) aloneRuns = false;
+      wake.resolve();
+      wake = Promise.withResolvers();
+      await take(ran, group);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return sum;
+}
+
+function title({ files }: Group, { took }: Ran): string {
+  const name = files.length === 1 ? files[0]! : `${files[0]} and ${files.length - 1} more`;
+  return `${name}  ${took.wall.toFixed(0)} s, ${took.processors.toFixed(0)} s of processors`;
+}
+
+function laneCount(): number {
+  const said = Deno.args.find((arg) => arg.startsWith("--lanes="))?.slice("--lanes=".length);
+  if (said === undefined) return 2;
+  if (/^[1-9]\d?$/.test(said)) return Number(said);
+  console.error(`error: --lanes=${said}: a number from 1 to 99 is expected`);
+  Deno.exit(1);
+}
+
+// Whoever is killed tells nobody: `deno task`, say, of which this is the child.
+const parent = Deno.ppid;
+Deno.unrefTimer(setInterval(() => Deno.ppid === parent || Deno.exit(1), 500));
+const lanes = laneCount();
 await installNeeds();
 await run(deno, ["task", "--quiet", "bundle"]);
 if (paths.length === 0) {
@@ -152,10 +217,11 @@ if (paths.length === 0) {
 if (paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu") {
   await run(deno, ["run", "-A", "--frozen", "scripts/compile.ts", ...TEST_BINARY]);
 }
-const { passed, failed, ignored, code } = await runTests();
+const { passed, failed, ignored, failures } = await runTests(lanes);
+if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join("\n  ")}`);
 console.log(`\n${passed} passed, ${failed} failed, ${ignored} skipped`);
-if (code === 0 && passed === 0) {
+if (failed === 0 && passed === 0) {
   console.error("error: no test ran");
   Deno.exit(1);
 }
-Deno.exit(code);
+Deno.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,128 @@
+/** One `deno test` over a group of files, and how it ends when whoever started it does. */
+import { type Counts, type Group, readCounts, readFailures, type Seconds } from "./queue.ts";
+
+export interface Ran extends Counts {
+  /** Standard output and standard error, as they came. */
+  readonly text: string;
+  readonly failures: readonly string[];
+  readonly seconds: Seconds;
+  /** Of the group, with all that it waited for: seconds on the clock, and of processors. */
+  readonly took: { readonly wall: number; readonly processors: number };
+}
+
+/**
+ * Runs $@ with everything that it starts in a process group of its own, which ends when standard input does: with the one that holds
+ * its other end, however that ended, or when $@ is done. Servers that a test has left end too.
+ */
+const GUARD = `
+exec 3<&0 </dev/null
+(
+  trap '' TERM
+  cat <&3 >/dev/null 2>&1
+  kill -TERM 0; sleep 1; kill -KILL 0
+) >/dev/null 2>&1 &
+exec 3<&-
+"$@"
+code=$?
+times >"$TIMES"
+exit $code
+`;
+
+export interface RunOptions {
+  readonly deno: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Where a file for the processors' time may be put for a while. */
+  readonly times: string;
+  /** Is given the output as it comes. */
+  readonly show?: (chunk: Uint8Array) => void;
+}
+
+/** Runs the group's files. What ended without counts counts as one failure, with a line that says how it ended. */
+export async function runGroup(group: Group, o: RunOptions): Promise<Ran> {
+  const words = [o.deno, "test", ...o.args, ...group.files];
+  const posix = Deno.build.os !== "windows";
+  const watch = new Stopwatch();
+  const begun = performance.now();
+  const child = new Deno.Command(posix ? "/bin/sh" : o.deno, {
+    args: posix ? ["-c", GUARD, "sh", ...words] : words.slice(1),
+    env: { ...o.env, TIMES: o.times },
+    detached: posix,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let text = "";
+  const read = async (stream: ReadableStream<Uint8Array>) => {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      o.show?.(chunk);
+      text += decoder.decode(chunk, { stream: true });
+      watch.read(text);
+    }
+  };
+  const reading = Promise.all([read(child.stdout), read(child.stderr)]);
+  const { code } = await child.status;
+  const wall = (performance.now() - begun) / 1000;
+  await child.stdin.close().catch(() => {});
+  await reading;
+  const counts = readCounts(text);
+  const failures = readFailures(text);
+  if (!counts || (code !== 0 && counts.failed === 0)) {
+    failures.push(`deno test ended with ${code}: ${group.files.join(" ")}`);
+  }
+  return {
+    passed: counts?.passed ?? 0,
+    failed: Math.max(counts?.failed ?? 0, failures.length),
+    ignored: counts?.ignored ?? 0,
+    text,
+    failures,
+    seconds: watch.seconds(),
+    took: { wall, processors: await processorSeconds(o.times) },
+  };
+}
+
+/**
+ * Seconds by file, by when `deno test` said that it begins with one. Its JUnit file has no use here: it knows a test by the file that
+ * registered it, which may be one that the test file imports.
+ */
+class Stopwatch {
+  readonly #begun = performance.now();
+  readonly #starts: { path: string; at: number }[] = [];
+
+  #read = 0;
+
+  /** Takes all output so far. */
+  read(text: string): void {
+    const end = text.lastIndexOf("\n");
+    const lines = text.slice(this.#read, end);
+    this.#read = Math.max(end, this.#read);
+    for (const [, path] of lines.matchAll(/^running \d+ tests? from \.\/(\S+)$/gm)) {
+      // Loading is the first file's.
+      const at = this.#starts.length === 0 ? this.#begun : performance.now();
+      this.#starts.push({ path: path!, at });
+    }
+  }
+
+  seconds(): Seconds {
+    const end = performance.now();
+    return Object.fromEntries(this.#starts.map(({ path, at }, i) => {
+      const took = (this.#starts[i + 1]?.at ?? end) - at;
+      return [path, Math.round(took / 100) / 10];
+    }));
+  }
+}
+
+/** What `times` of a shell wrote of its children. */
+async function processorSeconds(path: string): Promise<number> {
+  const [, ...children] = (await takeFile(path)).trim().split("\n");
+  return [...children.join(" ").matchAll(/(\d+)m([\d.]+)s/g)]
+    .reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0);
+}
+
+/** What is in a file that nobody else reads; "": it is not there. */
+async function takeFile(path: string): Promise<string> {
+  const text = await Deno.readTextFile(path).catch(() => "");
+  await Deno.remove(path).catch(() => {});
+  return text;
+}
