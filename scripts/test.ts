@@ -22,6 +22,9 @@ const TEST_BINARY = ["--testbase", "--if-changed", "--output", "build/test/secll
 
 /** Program that shows the package is there → Debian's package. */
 const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
+  // The library for pictures is built from source.
+  ["/usr/bin/git", "git"],
+  ["/usr/bin/g++", "g++"],
   ["/usr/bin/unshare", "util-linux"],
   ["/usr/bin/setpriv", "util-linux"],
   ["/usr/bin/dbus-run-session", "dbus-daemon"],
@@ -213,6 +216,9 @@ if (paths.length === 0) {
     "scripts",
     "bench",
   ]);
+}
+if (paths.length === 0 && Deno.build.os === "linux") {
+  await run(deno, ["run", "-A", "--frozen", "scripts/vision/build.ts", "--if-missing"]);
 }
 if (paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu") {
   await run(deno, ["run", "-A", "--frozen", "scripts/compile.ts", ...TEST_BINARY]);

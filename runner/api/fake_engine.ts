@@ -3,6 +3,7 @@
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Budget, Work } from "../../src/budget.ts";
+import { Picture } from "../engine/vision/picture.ts";
 import type { LongWork } from "../turns.ts";
 import type {
   ChatInput,
@@ -35,6 +36,10 @@ export class FakeEngine implements Engine {
   readonly info: ModelInfo;
   readonly requests: GenerateRequest[] = [];
   readonly chats: ChatInput[] = [];
+  /** The files of pictures that it was to read. */
+  readonly pictures: Uint8Array[] = [];
+  /** Pictures that nobody has let go of. */
+  picturesHeld = 0;
   /** Generations that were ended from outside. */
   cancelled = 0;
   running = 0;
@@ -84,7 +89,9 @@ export class FakeEngine implements Engine {
   tokenizePrompt(parts: readonly PromptPart[], o: { bos?: boolean } = {}): Int32Array {
     const ids = o.bos === false ? [] : [1];
     return Int32Array.from(
-      ids.concat(parts.flatMap(({ text, special }) => [...this.tokenize(text, { special })])),
+      ids.concat(parts.flatMap(({ text, special, picture }) => [
+        ...(picture?.tokens ?? this.tokenize(text, { special })),
+      ])),
     );
   }
 
@@ -109,12 +116,30 @@ export class FakeEngine implements Engine {
   /** The text of a prompt that was handed over as tokens, control tokens written out. */
   promptText(request: GenerateRequest): string {
     return [...request.prompt as Int32Array].map((id) =>
-      id >= FIRST_CONTROL_ID
+      id < 0
+        ? `[picture ${-id}]`
+        : id >= FIRST_CONTROL_ID
         ? this.#controls[id - FIRST_CONTROL_ID]
         : id === 1
         ? ""
         : String.fromCodePoint(id)
     ).join("");
+  }
+
+  /** One token, numbered from 1. Empty files are refused. */
+  readPicture(bytes: Uint8Array<ArrayBuffer>): Promise<Picture> {
+    if (bytes.length === 0) {
+      return Promise.reject(new SecLlamaError("bad-request", "the picture cannot be read"));
+    }
+    const id = -this.pictures.push(bytes);
+    this.picturesHeld++;
+    return Promise.resolve(
+      new Picture({
+        tokens: Int32Array.of(id),
+        chunks: [{ id, pointer: null, cells: 1, positions: 1 }],
+        free: () => this.picturesHeld--,
+      }),
+    );
   }
 
   async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {

@@ -6,6 +6,7 @@ import type { Sampler } from "./sampler.ts";
 import { ThoughtGuard } from "./thought.ts";
 import { StopMatcher, Utf8Joiner } from "./text_stream.ts";
 import type { GenerateEvent, GenerateRequest, TokenLogprob } from "./types.ts";
+import type { Picture, PictureChunk } from "./vision/picture.ts";
 import { lossyText, type Vocabulary } from "./vocabulary.ts";
 
 const MAX_LOGPROBS = 20;
@@ -37,6 +38,8 @@ export class Generation {
   readonly generated: number[] = [];
 
   readonly #request: GenerateRequest;
+  /** Held until it has ended: a step may be at work on them. */
+  readonly #pictures: readonly Picture[];
   readonly #vocabulary: Vocabulary;
   readonly #sampler: Sampler;
   readonly #joiner = new Utf8Joiner();
@@ -59,6 +62,7 @@ export class Generation {
     },
   ) {
     this.#request = o.request;
+    this.#pictures = (o.request.pictures ?? []).map((picture) => picture.hold());
     this.client = o.request.client;
     this.prompt = o.prompt;
     this.pending = o.prompt;
@@ -81,6 +85,19 @@ export class Generation {
     if (this.cancelled) return;
     this.cancelled = true;
     this.#hooks.onCancel(this);
+  }
+
+  get hasPictures(): boolean {
+    return this.#pictures.length > 0;
+  }
+
+  /** The piece of a picture with this id. */
+  chunk(id: number): PictureChunk | undefined {
+    for (const { chunks } of this.#pictures) {
+      const found = chunks.find((chunk) => chunk.id === id);
+      if (found) return found;
+    }
+    return undefined;
   }
 
   /** Whether the consumer has fallen so far behind that its slot should pause. */
@@ -154,7 +171,8 @@ export class Generation {
       evalTokens: this.#evalTokens,
       promptMs: promptEnd - this.startedAt,
       evalMs: now - promptEnd,
-      context: [...this.prompt, ...this.generated],
+      // A picture cannot be given back as tokens.
+      context: [...this.prompt, ...this.generated].filter((token) => token >= 0),
     });
     this.events.end();
     this.#free();
@@ -173,5 +191,6 @@ export class Generation {
   #free(): void {
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#sampler.free();
+    for (const picture of this.#pictures) picture[Symbol.dispose]();
   }
 }

@@ -33,6 +33,8 @@ export interface Library {
   gpuDevice(): string | null;
   /** The address of strlen(3): see stop_signal.ts. */
   readonly strlen: Deno.PointerValue;
+  /** A C function that does nothing, for logs: none of JavaScript is safe to call from native threads. */
+  readonly ignore: Deno.PointerValue;
   newThreadpool(params: Uint8Array<ArrayBuffer>): Deno.PointerValue;
   freeThreadpool(pool: Deno.PointerValue): void;
   /** Runs `action` with llama.cpp's error lines collected: for loading, where they say why it failed. */
@@ -168,6 +170,7 @@ function load(dir: string, set: LibrarySet): Library {
       return device ? readCString(base.ggml_backend_dev_name(device)) : null;
     },
     strlen,
+    ignore: labs,
     newThreadpool: (params) => threadpoolNew.call(params),
     freeThreadpool: (pool) => threadpoolFree.call(pool),
     collectErrors: (action) => collectErrors(llama, silence, action),

@@ -21,6 +21,9 @@ import { Scheduler } from "./scheduler.ts";
 import type { LongWork } from "../turns.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { ChatRenderer } from "./template.ts";
+import { Vision } from "./vision/vision.ts";
+import { tokenizePictures } from "./vision/picture_prompt.ts";
+import type { Picture } from "./vision/picture.ts";
 import type {
   ChatInput,
   Engine,
@@ -33,6 +36,7 @@ import type {
 
 export * from "./types.ts";
 export type { Aside, LongWork } from "../turns.ts";
+export { Picture, type PictureChunk } from "./vision/picture.ts";
 
 type Pointer = Deno.PointerValue;
 
@@ -88,6 +92,7 @@ class LlamaEngine implements Engine {
   readonly #chat: ChatRenderer;
   readonly #scheduler: Scheduler;
   readonly #embedder: Embedder;
+  readonly #vision: Vision | undefined;
 
   constructor(library: Library, model: Model, options: EngineOptions) {
     this.#library = library;
@@ -101,7 +106,14 @@ class LlamaEngine implements Engine {
     const embedLength = model.generates
       ? Math.min(slotContextLength, GENERATOR_EMBED_TOKENS)
       : slotContextLength;
-    this.info = { ...model.info, slotContextLength, embedLength, ...(gpu === null ? {} : { gpu }) };
+    const sees = options.vision !== undefined && model.generates;
+    this.info = {
+      ...model.info,
+      slotContextLength,
+      embedLength,
+      ...(gpu === null ? {} : { gpu }),
+      ...(sees && { capabilities: [...model.info.capabilities, "vision"] }),
+    };
     this.#candidates = new Candidates(vocabulary.size);
     this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
     const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, options.slots);
@@ -118,6 +130,16 @@ class LlamaEngine implements Engine {
       embeddingLength: model.info.embeddingLength,
       adapters: model.adapters,
     });
+    this.#vision = options.vision && model.generates
+      ? Vision.open({
+        library,
+        model: model.pointer,
+        ...options.vision,
+        threads,
+        gpu: gpu !== null,
+        batchSize,
+      })
+      : undefined;
     const batch = new Batch(batchSize, slots);
     const promptChunker = new PromptChunker(batchSize);
     const share = Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE;
@@ -143,6 +165,7 @@ class LlamaEngine implements Engine {
       llama: library.llama,
       context,
       batch,
+      vision: this.#vision,
       promptChunker,
       batchPolicy: new BatchPolicy(),
       stopSignal: context === null
@@ -158,7 +181,10 @@ class LlamaEngine implements Engine {
         this.#embedder.free();
         if (context !== null) library.llama.llama_free(context);
         library.freeThreadpool(threadpool);
-        void vocabulary.idle().then(() => library.llama.llama_model_free(model.pointer));
+        void Promise.all([vocabulary.idle(), this.#vision?.idle()]).then(() => {
+          this.#vision?.[Symbol.dispose]();
+          library.llama.llama_model_free(model.pointer);
+        });
       },
     });
   }
@@ -206,7 +232,7 @@ class LlamaEngine implements Engine {
     o: { bos?: boolean; most?: number } = {},
   ): LongWork<Int32Array | undefined> {
     this.#mustBeOpen();
-    return this.#model.vocabulary.tokenizeInTurns(parts, o);
+    return tokenizePictures(this.#model.vocabulary, parts, o);
   }
 
   countAbout(parts: readonly PromptPart[]): Work<number> {
@@ -237,6 +263,15 @@ class LlamaEngine implements Engine {
       ...suffix,
       infill.middle,
     ]);
+  }
+
+  async readPicture(
+    bytes: Uint8Array<ArrayBuffer>,
+    { client }: { readonly client: string },
+  ): Promise<Picture> {
+    this.#mustBeOpen();
+    if (!this.#vision) throw new SecLlamaError("bad-request", "the model reads text only");
+    return await this.#vision.prepare(bytes, client);
   }
 
   slotsBusy(): number {
@@ -287,7 +322,7 @@ class LlamaEngine implements Engine {
       ? prompt.length
       : request.sampling.repeatLastN;
     for (const token of prompt.subarray(Math.max(0, prompt.length - lookBack))) {
-      sampler.acceptPrompt(token);
+      if (token >= 0) sampler.acceptPrompt(token);
     }
     const scheduler = this.#scheduler;
     const generation = new Generation({
@@ -321,9 +356,13 @@ class LlamaEngine implements Engine {
     if (given.length >= limit) {
       throw tooLong(`${given.length} tokens`, limit, { have: given.length, most: limit - 1 });
     }
-    const stranger = given.find((token) => !vocabulary.has(token));
+    const ids = new Set(request.pictures?.flatMap(({ chunks }) => chunks.map(({ id }) => id)));
+    const stranger = given.find((token) => !vocabulary.has(token) && !ids.has(token));
     if (stranger !== undefined) {
       throw new SecLlamaError("bad-request", `${stranger} is not a token of the model`);
+    }
+    if (given.at(-1)! < 0) {
+      throw new SecLlamaError("bad-request", "a text must follow the picture");
     }
     return given;
   }

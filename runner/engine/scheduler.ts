@@ -18,6 +18,8 @@ import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
 import { type Task, TaskCircle } from "./task_circle.ts";
 import { BROKEN_OFF, type StopSignal } from "./stop_signal.ts";
 import type { LlamaSymbols } from "./symbols.ts";
+import type { PictureChunk } from "./vision/picture.ts";
+import type { Vision } from "./vision/vision.ts";
 
 type Pointer = Deno.PointerValue;
 
@@ -26,6 +28,8 @@ export interface SchedulerOptions {
   /** Absent for a model that only embeds. */
   readonly context: Pointer;
   readonly batch: Batch;
+  /** Of a model that sees. */
+  readonly vision: Vision | undefined;
   readonly promptChunker: PromptChunker;
   readonly adaptiveThreads: AdaptiveThreads;
   readonly batchPolicy: BatchPolicy;
@@ -55,6 +59,8 @@ interface Plan {
   readonly outputs: readonly Output[];
   /** Slots in the batch, with the number of cells each will have. */
   readonly cells: readonly { slot: Slot; tokens: number[] }[];
+  /** In place of a batch: a piece of a picture, which is read alone. */
+  readonly picture?: { readonly slot: Slot; readonly chunk: PictureChunk };
 }
 
 export class Scheduler {
@@ -167,6 +173,7 @@ export class Scheduler {
     this.#dropCancelled();
     this.#admit();
     const plan = this.#plan();
+    if (plan.picture) return await this.#readPicture(plan.picture);
     if (this.#o.batch.count === 0) return this.#tasks.size > 0;
     const { llama, context, batch, promptChunker, adaptiveThreads, batchPolicy, stopSignal } =
       this.#o;
@@ -184,9 +191,7 @@ export class Scheduler {
     this.#prompting = [];
     if (status === BROKEN_OFF) {
       for (const { slot } of plan.cells) {
-        if (this.#forget(slot, slot.cells.length)) continue;
-        this.#forget(slot, 0);
-        slot.cells = [];
+        if (!this.#forget(slot, slot.cells.length)) this.#forget(slot, 0);
       }
       return true;
     }
@@ -201,6 +206,28 @@ export class Scheduler {
     }
     for (const { slot, tokens } of plan.cells) slot.cells.push(...tokens);
     for (const output of plan.outputs) this.#draw(output);
+    return true;
+  }
+
+  /** A picture cannot be broken off while it is encoded. */
+  async #readPicture(
+    { slot, chunk }: { readonly slot: Slot; readonly chunk: PictureChunk },
+  ): Promise<true> {
+    const { vision, context, stopSignal } = this.#o;
+    const { generation } = slot;
+    if (!this.#closed) stopSignal?.clear();
+    this.#prompting = [slot];
+    const before = slot.cells.length;
+    const place = { position: slot.position(before), sequence: slot.sequence };
+    const status = await vision!.decode(context, chunk, place);
+    this.#steps++;
+    this.#prompting = [];
+    if (status === 0) slot.see(chunk);
+    else if (status === BROKEN_OFF && (this.#closed || generation?.cancelled)) {
+      if (!this.#forget(slot, before)) this.#forget(slot, 0);
+    } else {
+      this.#fail(slot, new SecLlamaError("model-failed", `the picture was refused: ${status}`));
+    }
     return true;
   }
 
@@ -227,7 +254,6 @@ export class Scheduler {
         this.#forget(slot, 0);
         shared = 0;
       }
-      slot.cells.length = shared;
       slot.client = generation.client;
       slot.generation = generation;
       slot.next = undefined;
@@ -259,9 +285,15 @@ export class Scheduler {
    * then requests whose readers are behind, and then younger ones, give all theirs back and wait again. So the eldest that is
    * read always gets on.
    * @param planned Tokens that the batch in the making has already, and the slots they belong to.
-   * @returns How many of `wanted` it may have.
+   * @param least Fewer than this are of no use to it.
+   * @returns How many of `wanted` it may have; 0: fewer than `least`.
    */
-  #takeCells(slot: Slot, wanted: number, planned: { count: number; slots: Set<Slot> }): number {
+  #takeCells(
+    slot: Slot,
+    wanted: number,
+    planned: { count: number; slots: Set<Slot> },
+    least = 1,
+  ): number {
     const free = () =>
       this.#o.cells - planned.count - this.#slots.reduce((sum, { cells }) => sum + cells.length, 0);
     while (free() < wanted) {
@@ -271,7 +303,7 @@ export class Scheduler {
       if (kept === undefined) break;
       this.#empty(kept);
     }
-    while (free() < 1) {
+    while (free() < least) {
       const behind = ({ generation }: Slot) => generation?.congested === true;
       const [first] = this.#slots
         .filter((one) =>
@@ -282,7 +314,8 @@ export class Scheduler {
       if (first === undefined) break;
       this.#putBack(first);
     }
-    const count = Math.max(0, Math.min(wanted, free()));
+    const room = Math.max(0, Math.min(wanted, free()));
+    const count = room < least ? 0 : room;
     planned.count += count;
     if (count > 0) planned.slots.add(slot);
     return count;
@@ -301,12 +334,16 @@ export class Scheduler {
 
   #empty(slot: Slot): void {
     this.#forget(slot, 0);
-    slot.cells = [];
     slot.client = undefined;
   }
 
-  #forget(slot: Slot, from: number): boolean {
-    return this.#o.llama.llama_memory_seq_rm(this.#memory, slot.sequence, from > 0 ? from : -1, -1);
+  /** Leaves the first cells of a slot. @returns false: the memory cannot forget a part; nothing has changed. */
+  #forget(slot: Slot, cells: number): boolean {
+    const { llama } = this.#o;
+    const from = cells > 0 ? slot.position(cells) : -1;
+    const done = llama.llama_memory_seq_rm(this.#memory, slot.sequence, from, -1);
+    if (done || cells === 0) slot.keep(cells);
+    return done;
   }
 
   /**
@@ -348,7 +385,8 @@ export class Scheduler {
     const cells: { slot: Slot; tokens: number[] }[] = [];
     for (const slot of chosen) {
       const next = slot.next as number;
-      const place = { position: slot.cells.length, sequence: slot.sequence, output: true };
+      const position = slot.position(slot.cells.length);
+      const place = { position, sequence: slot.sequence, output: true };
       outputs.push({ slot, index: batch.add(next, place) });
       cells.push({ slot, tokens: [next] });
       slot.stepped = this.#steps;
@@ -361,7 +399,9 @@ export class Scheduler {
     const { batch } = this.#o;
     const [eldest, ...others] = prompts.toSorted((a, b) => a.turn - b.turn) as [Slot, ...Slot[]];
     const planned = { count: 0, slots: new Set<Slot>() };
-    const chunk = promptChunk(eldest.promptLeft, limit, batch.capacity);
+    const picture = eldest.nextChunk;
+    if (picture) return this.#planPicture(eldest, picture);
+    const chunk = promptChunk(eldest.textLeft, limit, batch.capacity);
     const share = this.#takeCells(eldest, chunk, planned);
     if (share === 0) this.#putBack(eldest); // those that generate hold all the rest
     const shares = new Map([[eldest, share]]);
@@ -369,6 +409,7 @@ export class Scheduler {
     for (const slot of others) {
       if (eldest.promptLeft >= SHORT_PROMPT_TOKENS) break;
       if (slot.promptLeft >= SHORT_PROMPT_TOKENS || slot.promptLeft > room) continue;
+      if (slot.textLeft < slot.promptLeft) continue;
       const share = this.#takeCells(slot, slot.promptLeft, planned);
       shares.set(slot, share);
       room -= share;
@@ -381,15 +422,26 @@ export class Scheduler {
       const { pending } = slot.generation;
       const start = slot.cells.length;
       const tokens = [...pending.subarray(start, start + count)];
+      const first = slot.position(start);
       for (const [offset, token] of tokens.entries()) {
-        const position = start + offset;
-        const output = position === pending.length - 1;
+        const position = first + offset;
+        const output = start + offset === pending.length - 1;
         const index = batch.add(token, { position, sequence: slot.sequence, output });
         if (output) outputs.push({ slot, index });
       }
       cells.push({ slot, tokens });
     }
     return { promptTokens: batch.count, decodeTokens: 0, outputs, cells };
+  }
+
+  #planPicture(slot: Slot, chunk: PictureChunk): Plan {
+    const planned = { count: 0, slots: new Set<Slot>() };
+    const none = { promptTokens: 0, decodeTokens: 0, outputs: [], cells: [] };
+    if (this.#takeCells(slot, chunk.cells, planned, chunk.cells) > 0) {
+      return { ...none, picture: { slot, chunk } };
+    }
+    this.#putBack(slot);
+    return none;
   }
 
   #draw({ slot, index }: Output): void {
@@ -436,7 +488,6 @@ export class Scheduler {
   #fail(slot: Slot, error: SecLlamaError): void {
     this.#release(slot)?.fail(error);
     if (this.#memory !== null) this.#forget(slot, 0);
-    slot.cells = [];
     slot.client = undefined;
   }
 }

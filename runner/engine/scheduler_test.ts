@@ -66,6 +66,7 @@ async function withScheduler(
     llama: LLAMA,
     context: null,
     batch: new Batch(BATCH, o.slots),
+    vision: undefined,
     promptChunker: new PromptChunker(BATCH),
     adaptiveThreads: new AdaptiveThreads({ threads: 1, aloneMs: 1, now: () => 0 }),
     batchPolicy: { limit: o.limit ?? ((n: number) => n), record() {} } as unknown as BatchPolicy,

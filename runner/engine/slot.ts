@@ -1,13 +1,22 @@
 /** Slots: one sequence of the KV cache each, and whose tokens it holds. */
 import type { Generation } from "./generation.ts";
+import type { PictureChunk } from "./vision/picture.ts";
 
 /** Tokens that a kept prefix must have in common with a prompt to be worth a slot that is not the emptiest. */
 const MIN_SHARED_TOKENS = 8;
 
+/** Where a piece of a picture lies in the cache. */
+interface Seen {
+  readonly start: number;
+  readonly chunk: PictureChunk;
+}
+
 export class Slot {
   readonly sequence: number;
-  /** Tokens in the KV cache, by position. */
+  /** Tokens in the KV cache, in their order; below 0: a piece of a picture, once for each of its cells. */
   cells: number[] = [];
+  /** Pieces of pictures among them. */
+  #seen: Seen[] = [];
   /** Whose tokens they are. Another client's request never sees them. */
   client: string | undefined;
   usedAt = 0;
@@ -33,13 +42,53 @@ export class Slot {
       : this.generation.pending.length - this.cells.length;
   }
 
+  /** Tokens of the prompt up to the next picture, or its end. */
+  get textLeft(): number {
+    const left = this.promptLeft;
+    if (left === 0 || this.generation?.hasPictures !== true) return left;
+    const { pending } = this.generation;
+    let end = this.cells.length;
+    while (end < pending.length && pending[end]! >= 0) end++;
+    return end - this.cells.length;
+  }
+
+  /** The picture's piece that the prompt goes on with; undefined: it goes on with text. */
+  get nextChunk(): PictureChunk | undefined {
+    const next = this.promptLeft === 0 ? 0 : this.generation!.pending[this.cells.length]!;
+    return next < 0 ? this.generation!.chunk(next) : undefined;
+  }
+
+  /** The position that a number of leading cells ends at: a picture may advance the text by less than its cells. */
+  position(cells: number): number {
+    return this.#seen.reduce(
+      (sum, { start, chunk }) => start < cells ? sum - (chunk.cells - chunk.positions) : sum,
+      cells,
+    );
+  }
+
+  /** Notes that a piece of a picture is in the cache. */
+  see(chunk: PictureChunk): void {
+    this.#seen.push({ start: this.cells.length, chunk });
+    for (let cell = 0; cell < chunk.cells; cell++) this.cells.push(chunk.id);
+  }
+
+  /** Notes that only the first cells are left. */
+  keep(cells: number): void {
+    this.cells.length = cells;
+    this.#seen = this.#seen.filter(({ start }) => start < cells);
+  }
+
   /** Leading tokens that the cache and the prompt share, if the client is the same; never the whole prompt. */
   sharedPrefix(client: string, prompt: Int32Array): number {
     if (this.client !== client) return 0;
     const limit = Math.min(this.cells.length, prompt.length - 1);
     let length = 0;
     while (length < limit && this.cells[length] === prompt[length]) length++;
-    return length;
+    // Never a part of a picture.
+    const cut = this.#seen.find(({ start, chunk }) =>
+      start < length && length < start + chunk.cells
+    );
+    return cut?.start ?? length;
   }
 }
 

@@ -1,6 +1,7 @@
 /** For this folder's tests and benches: where the libraries and a model to try lie. Not used by the runner. */
 import { Budget, runAtOnce, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import type { LongWork } from "../turns.ts";
 import { librarySetFor } from "./library.ts";
 import { loadEngine } from "./mod.ts";
 import { makeRandomGguf } from "./testing_gguf.ts";
@@ -151,4 +152,23 @@ export const PROMPTS = ["Once upon a time", "The little dog", "She was", "One da
 /** Resolves once a slot is taken. */
 export async function busy(engine: Engine): Promise<void> {
   while (engine.slotsBusy() === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** llama.cpp's library for pictures in this checkout, as `deno task vision` makes it. */
+export const VISION_LIBRARY = `${root}build/vision/${Deno.build.os}-${Deno.build.arch}/libmtmd.so`;
+
+/** Whether a test of pictures can run; if not, it says why. */
+export function canSee(): boolean {
+  if (exists(VISION_LIBRARY)) return true;
+  console.log("skipped: the library for pictures is not built: deno task vision");
+  return false;
+}
+
+/** Long work, here and now. */
+export async function runLongWork<T>(work: LongWork<T>): Promise<T> {
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+    await step.value?.();
+  }
 }

@@ -62,7 +62,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
 
 /** Context the model claims to be trained with. */
 const CONTEXT_LENGTH = 4096;
-const ALIGNMENT = 32;
+export const ALIGNMENT = 32;
 
 /** ggml's number, `general.file_type`, elements and bytes of a block. */
 const TYPES = {
@@ -73,14 +73,14 @@ const TYPES = {
 } as const;
 export type TypeName = keyof typeof TYPES;
 
-interface Tensor {
+export interface Tensor {
   readonly name: string;
   readonly dims: readonly number[];
   readonly type: TypeName;
 }
 
 /** GGUF's value types. */
-const VALUE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+export const VALUE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 
 class Writer {
   #bytes = new Uint8Array(1 << 20);
@@ -148,7 +148,7 @@ function tensors(shape: Shape, type: TypeName): Tensor[] {
   return list;
 }
 
-function byteLength({ dims, type }: Tensor): number {
+export function byteLength({ dims, type }: Tensor): number {
   const { elements, bytes } = TYPES[type];
   return dims.reduce((product, dim) => product * dim, 1) / elements * bytes;
 }
@@ -167,7 +167,7 @@ export interface GgufOptions {
 }
 
 /** Bytes, printable characters, then made-up words: enough to tokenize any text. */
-function vocabulary(size: number, last: readonly TestToken[]): TestToken[] {
+export function vocabulary(size: number, last: readonly TestToken[]): TestToken[] {
   const list: TestToken[] = [{ text: "<unk>", type: 2 }, { text: "<s>", type: 3 }, {
     text: "</s>",
     type: 3,
@@ -185,7 +185,7 @@ function vocabulary(size: number, last: readonly TestToken[]): TestToken[] {
 }
 
 /** The keys of a file. */
-class Keys {
+export class Keys {
   readonly entries = new Writer();
   count = 0;
 
@@ -205,6 +205,10 @@ class Keys {
   f32(text: string, value: number): void {
     this.#key(text, VALUE.f32);
     this.entries.f32(value);
+  }
+  bool(text: string, value: boolean): void {
+    this.#key(text, VALUE.bool);
+    this.entries.raw(Uint8Array.of(value ? 1 : 0));
   }
   /** The elements are written to `entries` afterwards. */
   array(text: string, valueType: number, length: number): void {
@@ -244,7 +248,7 @@ function modelKeys(shape: Shape, size: string, type: TypeName, options: GgufOpti
   return keys;
 }
 
-function header(keys: Keys, list: readonly Tensor[]): Uint8Array {
+export function header(keys: Keys, list: readonly Tensor[]): Uint8Array {
   const out = new Writer();
   out.raw(new TextEncoder().encode("GGUF"));
   out.u32(3);

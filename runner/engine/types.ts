@@ -4,6 +4,7 @@
  */
 import type { Budget, Work } from "../../src/budget.ts";
 import type { LongWork } from "../turns.ts";
+import type { Picture } from "./vision/picture.ts";
 
 /** How to load a model. */
 export interface EngineOptions {
@@ -13,6 +14,8 @@ export interface EngineOptions {
   readonly modelPath: string;
   /** LoRA adapters for the model, all applied at their full scale. Default none. */
   readonly adapterPaths?: readonly string[];
+  /** For a model that sees: llama.cpp's library for pictures, and the file of the encoder. Default: it reads text only. */
+  readonly vision?: { readonly libraryPath: string; readonly projectorPath: string };
   /** Numbers of the metadata, by their keys, that count in place of the file's. Default none. */
   readonly retyped?: readonly {
     readonly key: string;
@@ -71,7 +74,7 @@ export interface ModelInfo {
   readonly hasDecoder: boolean;
   /** Tokens of the vocabulary. */
   readonly vocabularySize: number;
-  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding". */
+  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding", "vision". */
   readonly capabilities: readonly string[];
   /** Scalar GGUF metadata as text; arrays are left out. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -86,6 +89,8 @@ export interface PromptPart {
   readonly text: string;
   /** Whether text of control tokens becomes those tokens. */
   readonly special: boolean;
+  /** A picture in place of the text, which is empty. */
+  readonly picture?: Picture;
   /** Of what is not special: an earlier reply of the model's. The tags of its thinking may be tokens. */
   readonly reply?: true;
 }
@@ -128,8 +133,10 @@ export const DEFAULT_SAMPLING: Sampling = {
 
 /** One prompt, and how its reply is to be made. */
 export interface GenerateRequest {
-  /** The text, or its tokens. */
+  /** The text, or its tokens: ids of pieces of `pictures` among them. */
   readonly prompt: readonly PromptPart[] | Int32Array;
+  /** Those that are in the prompt. Held until the reply has ended. */
+  readonly pictures?: readonly Picture[];
   /** Whose request it is: a finished prefix is reused for the same client only. */
   readonly client: string;
   /** -1: until the context is full. 0: only evaluate the prompt. */
@@ -299,6 +306,12 @@ export interface Engine {
    * @throws {SecLlamaError} `bad-request`: the model has no tokens for it (no capability "insert").
    */
   infill(prefix: Int32Array, suffix: Int32Array): Int32Array;
+  /**
+   * Reads a picture, if the model sees. The caller holds what it gets, and lets go of it with its disposal.
+   * @param bytes A PNG, JPEG, GIF or BMP file.
+   * @throws {SecLlamaError} `bad-request`: it is none, is broken or too large; the model reads text only.
+   */
+  readPicture(bytes: Uint8Array<ArrayBuffer>, o: { readonly client: string }): Promise<Picture>;
   /** Slots with a request that runs. */
   slotsBusy(): number;
   /** Batches decoded since the start: while slots are busy it must grow. */

@@ -1,0 +1,230 @@
+/**
+ * A model that sees, whose weights were written by hand: it names the colour that most of a picture has, and says "nothing" where
+ * there is none. So a test can tell whether the right picture came through, and came through whole. Not used by the runner.
+ *
+ * The projector has the layout of LLaVA's: one convolution averages the colour of each of four patches, one layer compares it with
+ * eight colours. The model has one layer, whose heads attend to everything alike and carry on what the patches say; a colour's own
+ * token ends the reply.
+ */
+import {
+  ALIGNMENT,
+  byteLength,
+  header,
+  Keys,
+  type Tensor,
+  VALUE,
+  vocabulary,
+} from "./testing_gguf.ts";
+
+/** What it can name: red, green and blue of each are 0 or 255. */
+export const COLOURS = {
+  black: [0, 0, 0],
+  red: [255, 0, 0],
+  green: [0, 255, 0],
+  blue: [0, 0, 255],
+  yellow: [255, 255, 0],
+  magenta: [255, 0, 255],
+  cyan: [0, 255, 255],
+  white: [255, 255, 255],
+} as const satisfies Readonly<Record<string, readonly [number, number, number]>>;
+export type Colour = keyof typeof COLOURS;
+const NAMES = Object.keys(COLOURS) as Colour[];
+
+const WIDTH = 64;
+const FEED_FORWARD = 64;
+const VOCABULARY = 640;
+const IMAGE = 32;
+const PATCH = 16;
+/** Tokens that a picture takes. */
+export const PICTURE_CELLS = (IMAGE / PATCH) ** 2;
+/** Numbers of a token's state: the colours of patches, what attention brings, the end of a reply, and what all tokens have. */
+const SEEN = 0, HEARD = NAMES.length, END = 40, ALWAYS = 63;
+
+const TEMPLATE =
+  "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+
+type Fill = (at: readonly number[]) => number;
+
+/** Writes the model and its projector. */
+export function makeSeeingModel(modelPath: string, projectorPath: string): void {
+  write(modelPath, modelKeys(), modelTensors());
+  write(projectorPath, projectorKeys(), projectorTensors());
+}
+
+function modelKeys(): Keys {
+  const keys = new Keys();
+  keys.string("general.architecture", "llama");
+  keys.string("general.name", "names colours");
+  keys.u32("general.file_type", 0);
+  keys.u32("llama.context_length", 4096);
+  keys.u32("llama.embedding_length", WIDTH);
+  keys.u32("llama.block_count", 1);
+  keys.u32("llama.feed_forward_length", FEED_FORWARD);
+  keys.u32("llama.attention.head_count", 1);
+  keys.u32("llama.attention.head_count_kv", 1);
+  keys.u32("llama.rope.dimension_count", WIDTH);
+  keys.u32("llama.vocab_size", VOCABULARY);
+  keys.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
+  keys.string("tokenizer.ggml.model", "llama");
+  keys.string("tokenizer.ggml.pre", "default");
+  keys.string("tokenizer.chat_template", TEMPLATE);
+  const tokens = vocabulary(VOCABULARY, words());
+  keys.array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
+  for (const { text } of tokens) keys.entries.string(text);
+  keys.array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
+  for (const index of tokens.keys()) keys.entries.f32(-index);
+  keys.array("tokenizer.ggml.token_type", VALUE.i32, tokens.length);
+  for (const token of tokens) keys.entries.u32(token.type);
+  keys.u32("tokenizer.ggml.bos_token_id", 1);
+  keys.u32("tokenizer.ggml.eos_token_id", 2);
+  keys.u32("tokenizer.ggml.unknown_token_id", 0);
+  return keys;
+}
+
+function words() {
+  return [...NAMES, "nothing"].map((text) => ({ text, type: 1 }));
+}
+
+function modelTensors(): [Tensor, Fill][] {
+  const firstWord = VOCABULARY - words().length;
+  const zero: Fill = () => 0;
+  const one: Fill = () => 1;
+  const square = [WIDTH, WIDTH];
+  const layer = (name: string, dims: number[], fill: Fill) =>
+    tensor(`blk.0.${name}.weight`, dims, fill);
+  return [
+    tensor("token_embd.weight", [WIDTH, VOCABULARY], ([to, token]) => {
+      if (to === ALWAYS) return 1;
+      return to === END && token! >= firstWord ? 1000 : 0;
+    }),
+    layer("attn_norm", [WIDTH], one),
+    // Queries of nothing: each token attends to all before it alike.
+    layer("attn_q", square, zero),
+    layer("attn_k", square, zero),
+    layer("attn_v", square, ([from, to]) => from === to && from! < NAMES.length ? 1 : 0),
+    layer(
+      "attn_output",
+      square,
+      ([from, to]) => to === from! + HEARD && from! < NAMES.length ? 500 : 0,
+    ),
+    layer("ffn_norm", [WIDTH], one),
+    layer("ffn_gate", [WIDTH, FEED_FORWARD], zero),
+    layer("ffn_up", [WIDTH, FEED_FORWARD], zero),
+    layer("ffn_down", [FEED_FORWARD, WIDTH], zero),
+    tensor("output_norm.weight", [WIDTH], one),
+    tensor("output.weight", [WIDTH, VOCABULARY], ([from, token]) => {
+      if (token === 2) return from === END ? 30 : 0;
+      const word = token! - firstWord;
+      if (word === NAMES.length) return from === ALWAYS ? 10 : 0;
+      return word >= 0 && from === HEARD + word ? 10 : 0;
+    }),
+  ];
+}
+
+function projectorKeys(): Keys {
+  const keys = new Keys();
+  keys.string("general.architecture", "clip");
+  keys.string("general.type", "mmproj");
+  keys.string("general.name", "eight colours");
+  keys.u32("general.file_type", 0);
+  keys.bool("clip.has_vision_encoder", true);
+  keys.string("clip.projector_type", "mlp");
+  keys.bool("clip.use_gelu", true);
+  keys.u32("clip.vision.image_size", IMAGE);
+  keys.u32("clip.vision.patch_size", PATCH);
+  keys.u32("clip.vision.embedding_length", NAMES.length);
+  keys.u32("clip.vision.feed_forward_length", NAMES.length);
+  keys.u32("clip.vision.projection_dim", WIDTH);
+  // LLaVA takes what the last layer but one gives: of one, what goes into it.
+  keys.u32("clip.vision.block_count", 1);
+  keys.u32("clip.vision.attention.head_count", 1);
+  keys.f32("clip.vision.attention.layer_norm_epsilon", 1e-5);
+  for (const [name, value] of [["mean", 0.5], ["std", 0.5]] as const) {
+    keys.array(`clip.vision.image_${name}`, VALUE.f32, 3);
+    for (let channel = 0; channel < 3; channel++) keys.entries.f32(value);
+  }
+  return keys;
+}
+
+function projectorTensors(): [Tensor, Fill][] {
+  const count = NAMES.length;
+  const zero: Fill = () => 0;
+  const square = [count, count];
+  const layer = (name: string, dims: number[], fill: Fill) => tensor(`v.blk.0.${name}`, dims, fill);
+  const norm = (
+    name: string,
+  ) => [layer(`${name}.weight`, [count], () => 1), layer(`${name}.bias`, [count], zero)];
+  return [
+    // Of a patch's mean, from -1 to 1: 3 for the colour itself, 1 or less for another.
+    tensor(
+      "v.patch_embd.weight",
+      [PATCH, PATCH, 3, count],
+      ([, , channel, colour]) => (COLOURS[NAMES[colour!]!][channel!]! / 127.5 - 1) / PATCH ** 2,
+    ),
+    tensor("v.position_embd.weight", [count, PICTURE_CELLS], zero),
+    ...["attn_q", "attn_k", "attn_v", "attn_out", "ffn_up", "ffn_down"]
+      .map((name) => layer(`${name}.weight`, square, zero)),
+    ...norm("ln1"),
+    ...norm("ln2"),
+    tensor("mm.0.weight", square, ([from, to]) => from === to ? 8 : 0),
+    tensor("mm.0.bias", [count], () => -16),
+    tensor("mm.2.weight", [count, WIDTH], ([from, to]) => to === from! + SEEN ? 100 : 0),
+    tensor("mm.2.bias", [WIDTH], ([at]) => at === ALWAYS ? 1 : 0),
+  ];
+}
+
+function tensor(name: string, dims: number[], fill: Fill): [Tensor, Fill] {
+  return [{ name, dims, type: "f32" }, fill];
+}
+
+/** @param tensors Each with the value at a place; the first number of a place is the fastest. */
+function write(path: string, keys: Keys, tensors: readonly [Tensor, Fill][]): void {
+  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  const put = (bytes: Uint8Array) => {
+    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+  };
+  put(header(keys, tensors.map(([one]) => one)));
+  for (const [one, fill] of tensors) {
+    const values = new Float32Array(byteLength(one) / 4);
+    const at = one.dims.map(() => 0);
+    for (const index of values.keys()) {
+      values[index] = fill(at);
+      for (let dim = 0; dim < at.length && ++at[dim]! === one.dims[dim]; dim++) at[dim] = 0;
+    }
+    put(new Uint8Array(values.buffer));
+    put(new Uint8Array((ALIGNMENT - values.byteLength % ALIGNMENT) % ALIGNMENT));
+  }
+}
+
+/**
+ * A picture as a BMP file of 24 bits: the simplest that every decoder reads.
+ * @param colourAt Of the pixel in a column and row, from the top left.
+ */
+export function bmp(
+  width: number,
+  height: number,
+  colourAt: (x: number, y: number) => readonly [number, number, number],
+): Uint8Array<ArrayBuffer> {
+  const row = Math.ceil(3 * width / 4) * 4;
+  const bytes = new Uint8Array(54 + row * height);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x42, 0x4d]);
+  view.setUint32(2, bytes.length, true);
+  view.setUint32(10, 54, true);
+  view.setUint32(14, 40, true);
+  view.setInt32(18, width, true);
+  view.setInt32(22, height, true);
+  view.setUint16(26, 1, true);
+  view.setUint16(28, 24, true);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      bytes.set(colourAt(x, y).toReversed(), 54 + (height - 1 - y) * row + 3 * x);
+    }
+  }
+  return bytes;
+}
+
+/** A picture of one colour. */
+export function plain(colour: Colour, size = 48): Uint8Array<ArrayBuffer> {
+  return bmp(size, size, () => COLOURS[colour]);
+}

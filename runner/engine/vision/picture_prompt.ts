@@ -1,0 +1,63 @@
+/** Prompts with pictures: text is tokenized up to each picture and from there on, as llama.cpp's own tools do. */
+import type { LongWork } from "../../turns.ts";
+import type { PromptPart } from "../types.ts";
+import type { Vocabulary } from "../vocabulary.ts";
+
+/** Parts between two pictures, and the picture's tokens behind them. */
+interface Run {
+  readonly parts: readonly PromptPart[];
+  readonly picture: Int32Array;
+}
+
+const NONE = new Int32Array();
+
+/** As {@link Vocabulary.tokenizeInTurns}, for parts that may be pictures: `picture.tokens` stand for one. */
+export function* tokenizePictures(
+  vocabulary: Vocabulary,
+  parts: readonly PromptPart[],
+  options: { bos?: boolean; most?: number } = {},
+): LongWork<Int32Array | undefined> {
+  if (!parts.some(({ picture }) => picture)) {
+    return yield* vocabulary.tokenizeInTurns(parts, options);
+  }
+  const { most = Infinity } = options;
+  const all: Int32Array[] = [];
+  let count = 0;
+  for (const [index, { parts: text, picture }] of runs(parts).entries()) {
+    const tokens = index > 0 && text.length === 0 ? NONE : yield* vocabulary.tokenizeInTurns(text, {
+      ...options,
+      ...(index > 0 && { bos: false }),
+      most: most - count,
+    });
+    if (tokens === undefined) return undefined;
+    all.push(tokens, picture);
+    count += tokens.length + picture.length;
+    if (count > most) return undefined;
+  }
+  return joined(all, count);
+}
+
+function runs(parts: readonly PromptPart[]): Run[] {
+  const out: Run[] = [];
+  let before: PromptPart[] = [];
+  for (const part of parts) {
+    if (part.picture === undefined) {
+      before.push(part);
+      continue;
+    }
+    out.push({ parts: before, picture: part.picture.tokens });
+    before = [];
+  }
+  out.push({ parts: before, picture: NONE });
+  return out;
+}
+
+function joined(pieces: readonly Int32Array[], count: number): Int32Array {
+  const tokens = new Int32Array(count);
+  let at = 0;
+  for (const piece of pieces) {
+    tokens.set(piece, at);
+    at += piece.length;
+  }
+  return tokens;
+}

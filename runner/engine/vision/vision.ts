@@ -1,0 +1,322 @@
+/**
+ * The projector of a model that sees: llama.cpp's multimodal library, opened beside `libllama`, and the file with the encoder's
+ * weights. Like the model it is loaded once, before the process gives up the right to open anything more.
+ *
+ * Pictures are strangers' input to a decoder written in C: format and size are looked at here first, and what the decoder does
+ * beyond that happens in the sandbox of this one model.
+ */
+import { SecLlamaError } from "../../../src/errors.ts";
+import { cString, readCString } from "../c_string.ts";
+import { failure } from "../context.ts";
+import { checkLayout, writeField } from "../layout.ts";
+import type { Library } from "../library.ts";
+import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
+import { Picture, type PictureChunk } from "./picture.ts";
+import { CHUNK, VISION_PARAMS, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
+
+type Pointer = Deno.PointerValue;
+
+/** What the library replaces by the picture; the whole text that it is given. Native code keeps the address. */
+const MARKER = rooted(cString("<__media__>"));
+/** Pictures whose ids are remembered, so that a conversation's next turn finds its cells again. */
+const REMEMBERED = 1024;
+const ERROR_LEVEL = 4;
+
+export interface VisionOptions {
+  readonly library: Library;
+  readonly model: Pointer;
+  /** Path of `libmtmd`. */
+  readonly libraryPath: string;
+  readonly projectorPath: string;
+  readonly threads: number;
+  readonly gpu: boolean;
+  /** Tokens that one decode takes: a picture that is read all at once must fit. */
+  readonly batchSize: number;
+}
+
+export class Vision implements Disposable {
+  readonly #mtmd: VisionSymbols;
+  readonly #context: Pointer;
+  readonly #batchSize: number;
+  /** What native code reads in a thread now: nothing else may hold it, and a collection would take it away. */
+  readonly #rooted = new Set<Uint8Array>();
+  /** Client, digest and piece → id. */
+  readonly #ids = new Map<string, number>();
+  #nextId = -2;
+  /** Settles when all that was begun has ended. */
+  #working: Promise<unknown> = Promise.resolve();
+
+  private constructor(mtmd: VisionSymbols, context: Pointer, batchSize: number) {
+    this.#mtmd = mtmd;
+    this.#context = context;
+    this.#batchSize = batchSize;
+  }
+
+  /**
+   * Opens the library and the projector, and runs a first picture through it.
+   * @throws {SecLlamaError} `model-failed`: the library is missing or another, or llama.cpp's reason why it refuses the projector.
+   */
+  static open(o: VisionOptions): Vision {
+    let mtmd: VisionSymbols;
+    try {
+      mtmd = Deno.dlopen(o.libraryPath, VISION_SYMBOLS).symbols;
+    } catch (cause) {
+      throw new SecLlamaError("model-failed", "the library for pictures could not be loaded", {
+        hint: "build it again: deno task vision",
+        cause,
+      });
+    }
+    mtmd.mtmd_helper_log_set(o.library.ignore, null);
+    const defaults = mtmd.mtmd_context_params_default();
+    writeField(defaults, VISION_PARAMS.fields.media_marker, 0);
+    checkLayout(VISION_PARAMS, defaults);
+    const params = defaults.slice(0, VISION_PARAMS.size);
+    const { fields } = VISION_PARAMS;
+    writeField(params, fields.use_gpu, o.gpu ? 1 : 0);
+    writeField(params, fields.print_timings, 0);
+    writeField(params, fields.n_threads, o.threads);
+    writeField(params, fields.media_marker, addressOf(MARKER));
+    const { result, errors } = collectErrors(
+      mtmd,
+      o.library.ignore,
+      () => mtmd.mtmd_init_from_file(cString(o.projectorPath), o.model, params),
+    );
+    if (result === null) throw failure("the projector could not be loaded", errors);
+    if (!mtmd.mtmd_support_vision(result)) {
+      mtmd.mtmd_free(result);
+      throw new SecLlamaError("bad-model", "its projector is not one for pictures");
+    }
+    return new Vision(mtmd, result, o.batchSize);
+  }
+
+  /**
+   * Decodes and scales a picture, in a thread.
+   * @param bytes A PNG, JPEG, GIF (its first frame) or BMP file.
+   * @param client Whose it is: nobody else finds it in the cache.
+   * @throws {SecLlamaError} `bad-request`: it is no such file, is broken, or has too many pixels.
+   */
+  prepare(bytes: Uint8Array<ArrayBuffer>, client: string): Promise<Picture> {
+    const work = this.#prepare(bytes, client);
+    this.#working = Promise.allSettled([this.#working, work]);
+    return work;
+  }
+
+  /** Settles when no other thread reads the context. Nothing may be begun after it was asked for. */
+  async idle(): Promise<void> {
+    await this.#working;
+  }
+
+  async #prepare(bytes: Uint8Array<ArrayBuffer>, client: string): Promise<Picture> {
+    checkHead(bytes);
+    const mtmd = this.#mtmd;
+    const digest = await digestOf(bytes);
+    using rooted = this.#keep(bytes);
+    const wrapper = await mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
+      this.#context,
+      bytes,
+      BigInt(bytes.length),
+      false,
+      new Uint8Array(24),
+    );
+    const [address] = new BigUint64Array(wrapper.slice().buffer);
+    const bitmap = Deno.UnsafePointer.create(address!);
+    if (bitmap === null) throw broken("it cannot be decoded");
+    const chunks = mtmd.mtmd_input_chunks_init();
+    try {
+      const list = rooted.add(pointerTo(bitmap));
+      const text = rooted.add(inputText());
+      const status = await mtmd.mtmd_tokenize_in_thread(this.#context, chunks, text, list, 1n);
+      if (status !== 0) throw broken("it cannot be scaled");
+      return this.#read(chunks, `${client}\n${digest}`);
+    } catch (error) {
+      mtmd.mtmd_input_chunks_free(chunks);
+      throw error;
+    } finally {
+      mtmd.mtmd_bitmap_free(bitmap);
+    }
+  }
+
+  /** Keeps bytes from being collected until it is disposed of. */
+  #keep(bytes: Uint8Array<ArrayBuffer>) {
+    const all = [bytes];
+    const add = (one: Uint8Array<ArrayBuffer>) => {
+      this.#rooted.add(one);
+      all.push(one);
+      return one;
+    };
+    add(bytes);
+    return {
+      add,
+      [Symbol.dispose]: () => {
+        for (const one of all) this.#rooted.delete(one);
+      },
+    };
+  }
+
+  #read(list: Pointer, name: string): Picture {
+    const mtmd = this.#mtmd;
+    const tokens: number[] = [];
+    const pieces: PictureChunk[] = [];
+    const count = Number(mtmd.mtmd_input_chunks_size(list));
+    for (let index = 0; index < count; index++) {
+      const pointer = mtmd.mtmd_input_chunks_get(list, BigInt(index));
+      const type = mtmd.mtmd_input_chunk_get_type(pointer);
+      if (type === CHUNK.text) tokens.push(...this.#textTokens(pointer));
+      else {
+        const cells = Number(mtmd.mtmd_input_chunk_get_n_tokens(pointer));
+        if (cells > this.#batchSize && mtmd.mtmd_decode_use_non_causal(this.#context, pointer)) {
+          throw new SecLlamaError(
+            "model-failed",
+            `a picture takes ${cells} tokens of this model, more than the ${this.#batchSize} of a batch`,
+          );
+        }
+        const id = this.#id(`${name}\n${index}`);
+        const positions = mtmd.mtmd_input_chunk_get_n_pos(pointer);
+        pieces.push({ id, pointer, cells, positions });
+        for (let cell = 0; cell < cells; cell++) tokens.push(id);
+      }
+    }
+    if (pieces.length === 0) throw broken("nothing is left of it");
+    return new Picture({
+      tokens: Int32Array.from(tokens),
+      chunks: pieces,
+      free: () => mtmd.mtmd_input_chunks_free(list),
+    });
+  }
+
+  #textTokens(chunk: Pointer): Int32Array {
+    const size = new BigUint64Array(1);
+    const bytes = new Uint8Array(size.buffer);
+    const pointer = this.#mtmd.mtmd_input_chunk_get_tokens_text(chunk, bytes);
+    if (pointer === null) return new Int32Array();
+    return new Int32Array(
+      Deno.UnsafePointerView.getArrayBuffer(pointer, 4 * Number(size[0])).slice(0),
+    );
+  }
+
+  #id(name: string): number {
+    const known = this.#ids.get(name);
+    if (known !== undefined) {
+      // Moved to the end: the first is forgotten first.
+      this.#ids.delete(name);
+      this.#ids.set(name, known);
+      return known;
+    }
+    const id = this.#nextId--;
+    this.#ids.set(name, id);
+    if (this.#ids.size > REMEMBERED) {
+      const [oldest] = this.#ids.keys();
+      this.#ids.delete(oldest!);
+    }
+    return id;
+  }
+
+  /**
+   * Runs a piece through the encoder and the model, for a sequence of the cache. Only between two steps of the engine.
+   * @returns 0, or llama.cpp's status.
+   */
+  async decode(
+    context: Pointer,
+    chunk: PictureChunk,
+    o: { position: number; sequence: number },
+  ): Promise<number> {
+    const mtmd = this.#mtmd;
+    const status = await mtmd.mtmd_encode_chunk_in_thread(this.#context, chunk.pointer);
+    if (status !== 0) return status;
+    using rooted = this.#keep(new Uint8Array());
+    return await mtmd.mtmd_helper_decode_image_chunk_in_thread(
+      this.#context,
+      context,
+      chunk.pointer,
+      mtmd.mtmd_get_output_embd(this.#context),
+      o.position,
+      o.sequence,
+      this.#batchSize,
+      rooted.add(new Uint8Array(new ArrayBuffer(4))), // the position behind it, which the chunk tells too
+      null,
+      null,
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#mtmd.mtmd_free(this.#context);
+  }
+}
+
+/** @throws {SecLlamaError} `bad-request`. */
+function checkHead(bytes: Uint8Array): void {
+  const head = readPictureHead(bytes);
+  if (head === undefined) throw broken("it is no PNG, JPEG, GIF or BMP file");
+  if (typeof head === "string") {
+    throw broken(`it is ${head === "webp" ? "a WebP" : "an AVIF or HEIC"} file`, {
+      hint: "send it as PNG or JPEG",
+    });
+  }
+  const { width, height } = head;
+  if (width * height > MAX_PIXELS) {
+    throw broken(`it has ${width} × ${height} pixels, must have at most ${MAX_PIXELS}`, {
+      hint: "scale it down: the model sees no more than some hundred thousand",
+    });
+  }
+}
+
+function broken(why: string, o: { hint?: string } = {}): SecLlamaError {
+  return new SecLlamaError("bad-request", `the picture cannot be read: ${why}`, o);
+}
+
+/** `struct mtmd_input_text`: control tokens around the picture are wanted, those at the ends of a text are not. */
+function inputText(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(new ArrayBuffer(24));
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(0, addressOf(MARKER), true);
+  view.setBigUint64(8, BigInt(MARKER.length - 1), true);
+  view.setUint8(17, 1);
+  return bytes;
+}
+
+/** An array of one pointer. */
+function pointerTo(pointer: Pointer): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(new ArrayBuffer(8));
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(Deno.UnsafePointer.value(pointer)), true);
+  return bytes;
+}
+
+/** The same bytes in memory that no collection moves: V8 keeps small arrays inside its heap. */
+function rooted(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(new ArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+function addressOf(view: Uint8Array<ArrayBuffer>): bigint {
+  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(view)));
+}
+
+async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** As the library of models does it (library.ts): loading is synchronous and calls back on this thread. */
+function collectErrors<T>(
+  mtmd: VisionSymbols,
+  ignore: Pointer,
+  action: () => T,
+): { result: T; errors: string[] } {
+  const errors: string[] = [];
+  const callback = new Deno.UnsafeCallback(
+    { parameters: ["i32", "pointer", "pointer"], result: "void" },
+    (level, text) => {
+      if (level !== ERROR_LEVEL || errors.length >= 100) return;
+      try {
+        errors.push(readCString(text).trim());
+      } catch { /* not UTF-8: the next line may be readable */ }
+    },
+  );
+  try {
+    mtmd.mtmd_helper_log_set(callback.pointer, null);
+    return { result: action(), errors };
+  } finally {
+    mtmd.mtmd_helper_log_set(ignore, null);
+    callback.close();
+  }
+}
