@@ -232,7 +232,8 @@ Deno.test("attack: all connections taken by silent ones; a newcomer is still ser
     using raw = await ask(server.port, `GET /in HTTP/1.1\r\n${HOST}\r\n`);
     assert.match(raw.text, /served \/in/);
     assert.ok(server.connections() <= 8);
-    assert.equal(silent.filter((s) => s.ended).length, 1);
+    // A quarter of the places is left to other users: two of the silent ones went for that, and one for the newcomer.
+    assert.equal(silent.filter((s) => s.ended).length, 3);
   } finally {
     silent.forEach((s) => s[Symbol.dispose]());
     await server.stop();
@@ -250,7 +251,8 @@ Deno.test("attack: all connections at work; a newcomer gets 503 and nobody is cu
   });
   const busy: Raw[] = [];
   try {
-    for (let i = 0; i < 4; i++) {
+    // As many as one user may have of them.
+    for (let i = 0; i < 3; i++) {
       busy.push(await (await Raw.open(server.port)).send(`GET / HTTP/1.1\r\n${HOST}\r\n`));
     }
     await pause(600);

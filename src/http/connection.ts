@@ -22,6 +22,8 @@ export type Socket = Deno.TcpConn | Deno.TlsConn;
 export interface RequestInfo {
   /** The other end of the connection. */
   readonly peer: Deno.NetAddr;
+  /** Whose shares it counts for: a user of this machine, or an address. */
+  readonly party: string;
 }
 
 /** What answers a request. What it throws becomes an error answer without detail. */
@@ -33,9 +35,18 @@ export interface ConnectionOptions {
   readonly limits: Limits;
   readonly policy: HeadPolicy;
   readonly logger: Logger;
-  /** Throws if this peer may not be served. Asked once, when its first head has come. */
-  readonly checkPeer: (conn: Socket) => void;
 }
+
+/** What is known of a connection at its accept. */
+export interface Accepted {
+  /** Whose shares it counts for. */
+  readonly party: string;
+  /** What its first request is answered with, whatever it is. */
+  readonly refusal?: Refusal;
+}
+
+/** Who is refused may take this long to ask for it. */
+const REFUSED_HEAD_MS = 2_000;
 
 const LINGER_MS = 1_000;
 /** A client that sends much is told no before it has sent it all, and must be able to read that. */
@@ -46,6 +57,7 @@ export class Connection {
   readonly peer: Deno.NetAddr;
   readonly #conn: Socket;
   readonly #options: ConnectionOptions;
+  readonly #accepted: Accepted;
   readonly #reader: SocketReader;
   /** Of the request that is being read or answered, as far as it is known. */
   #path = "/";
@@ -61,12 +73,18 @@ export class Connection {
   #closing = false;
   #closed = false;
 
-  constructor(conn: Socket, options: ConnectionOptions) {
+  constructor(conn: Socket, options: ConnectionOptions, accepted: Accepted) {
     this.#conn = conn;
     this.#options = options;
+    this.#accepted = accepted;
     this.#reader = new SocketReader(conn);
-    this.#deadline = this.waitingSince + options.limits.headMs;
+    this.#deadline = this.waitingSince + this.#headMs;
     this.peer = conn.remoteAddr as Deno.NetAddr;
+  }
+
+  get #headMs(): number {
+    const { headMs } = this.#options.limits;
+    return this.#accepted.refusal === undefined ? headMs : Math.min(headMs, REFUSED_HEAD_MS);
   }
 
   get #isTls(): boolean {
@@ -148,12 +166,13 @@ export class Connection {
 
   /** The next head; undefined when the client has ended. @throws {Refusal} */
   async #nextHead(first: boolean): Promise<Head | undefined> {
-    const { limits, policy, checkPeer } = this.#options;
+    const { limits, policy } = this.#options;
+    const { refusal } = this.#accepted;
     const reader = this.#reader;
     this.#phase = "head";
     this.#path = "/";
     this.waitingSince = performance.now();
-    const started = () => this.#deadline = performance.now() + limits.headMs;
+    const started = () => this.#deadline = performance.now() + this.#headMs;
     if (first || reader.length > 0) started();
     else this.#deadline = this.waitingSince + limits.idleMs;
     let searched = 0;
@@ -169,7 +188,7 @@ export class Connection {
         this.#phase = "exchange";
         this.#hasSpoken = true;
         this.#path = pathOfHead(reader.bytes);
-        if (first) checkPeer(this.#conn);
+        if (refusal !== undefined) throw refusal;
         return parseHead(reader.take(end), policy);
       }
       searched = Math.max(0, reader.length - 3);
@@ -237,7 +256,10 @@ export class Connection {
         signal,
       });
       onReading();
-      return await this.#options.handler(request, { peer: this.peer });
+      return await this.#options.handler(request, {
+        peer: this.peer,
+        party: this.#accepted.party,
+      });
     } catch (error) {
       // The handler passed on why it could not read the body, or failed by itself.
       const e = body.error ?? toSecLlamaError(error);

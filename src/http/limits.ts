@@ -1,7 +1,7 @@
 /** What the listener allows, in one table. */
 
 export interface Limits {
-  /** Connections at once, each one file descriptor. Beyond it the longest idle one is closed for the newcomer. */
+  /** Connections at once, each one file descriptor, shared among those who come ({@link "./parties.ts"}). */
   readonly connections: number;
   /** Of these, from one address that is not loopback. */
   readonly connectionsPerPeer: number;

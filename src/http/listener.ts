@@ -2,7 +2,7 @@
  * The listener of gateway and proxy: HTTP/1.1 on a TCP port, made for hostile clients.
  *
  * `Deno.serve` has no deadlines, dies when file descriptors run out, and pastes Host into the URL unchecked. Here the
- * accept loop backs off and goes on, connections are capped and one that has shown nothing yet makes room for a newcomer, of whoever has the most, heads are
+ * accept loop backs off and goes on, connections are capped and shared among those who come (parties.ts), heads are
  * checked as raw bytes, and nothing is waited for without end. It speaks no HTTP/2 and no upgrades, with TLS (1.2 and 1.3,
  * AEAD suites, all that rustls knows) no less, and it does not authenticate: that is the sealed format's work. A handshake
  * counts as part of the first head: the same deadline, the same cap.
@@ -13,7 +13,7 @@ import { isLoopback } from "../loopback.ts";
 import { Connection, type ConnectionOptions, type Handler, type Socket } from "./connection.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { noDelay } from "./no_delay.ts";
-import { ownUid, peerUid } from "./peer.ts";
+import { partyOf, Places } from "./parties.ts";
 import { Refusal, refusalBytes } from "./refusal.ts";
 import type { Rules } from "./rules.ts";
 
@@ -60,8 +60,8 @@ const ACCEPT_BACKOFF_MS = 100;
 const CLOSING_MS = 5;
 /** How often deadlines are looked at: they are that late at most. */
 const TICK_MS = 100;
-/** A connection that was used before, and has waited for a head this long, may be closed to make room. */
-const EVICTABLE_MS = 500;
+/** Connections of others where only one user is served: enough to tell them so. */
+const MAX_REFUSED = 16;
 const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 const WILDCARDS = ["0.0.0.0", "::"];
 
@@ -137,15 +137,17 @@ class Server {
   readonly #options: HardenedOptions;
   readonly #limits: Limits;
   readonly #connection: ConnectionOptions;
-  /** In the order of their coming. */
-  readonly #open = new Set<Connection>();
+  readonly #places: Places;
+  /** Of those who are not served here, in the order of their coming. */
+  readonly #refused = new Set<Connection>();
   readonly #perPeer = new Map<string, number>();
-  /** Whose each connection is: a user of this machine, or an address. */
-  readonly #parties = new Map<Connection, string>();
+  readonly #sameUidOnly: boolean;
 
   constructor(options: HardenedOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#places = new Places(this.#limits.connections);
+    this.#sameUidOnly = options.sameUidOnly === true && Deno.build.os === "linux";
     const { handler, logger, hostname, rules } = options;
     const own = WILDCARDS.includes(hostname) ? [] : [bracketed(hostname)];
     const names = [...LOOPBACK_NAMES, ...own, ...(options.allowedHosts ?? [])];
@@ -160,12 +162,11 @@ class Server {
         allowedSchemes: new Set(options.allowedSchemes),
         maxBodyBytes: rules.maxBodyBytes,
       },
-      checkPeer: sameUserCheck(options.sameUidOnly === true && Deno.build.os === "linux"),
     };
   }
 
   get size(): number {
-    return this.#open.size;
+    return this.#places.size + this.#refused.size;
   }
 
   /** Accepts until the signal, then drains. */
@@ -173,7 +174,7 @@ class Server {
     const { signal } = this.#options;
     const clock = setInterval(() => {
       const now = performance.now();
-      for (const connection of this.#open) connection.tick(now);
+      for (const connection of this.#all()) connection.tick(now);
     }, TICK_MS);
     const stop = Promise.withResolvers<void>();
     const onAbort = () => {
@@ -203,7 +204,7 @@ class Server {
           quietUntil = performance.now() + 1_000;
           logger.warn("accept-failed", { error: label((error as Error).name) });
         }
-        const wait = this.#makeRoom(0) ? CLOSING_MS : ACCEPT_BACKOFF_MS;
+        const wait = this.#places.spareOne() ? CLOSING_MS : ACCEPT_BACKOFF_MS;
         await new Promise((resolve) => setTimeout(resolve, wait));
         continue;
       }
@@ -211,96 +212,53 @@ class Server {
     }
   }
 
+  *#all(): Generator<Connection> {
+    yield* this.#places.connections();
+    yield* this.#refused;
+  }
+
   #admit(conn: Socket): void {
     const peer = (conn.remoteAddr as Deno.NetAddr).hostname;
+    const { name: party, isOwn } = partyOf(conn, this.#sameUidOnly);
+    if (this.#sameUidOnly && !isOwn) return this.#refuse(conn, party);
     const fromPeer = this.#perPeer.get(peer) ?? 0;
     const tooMany = fromPeer >= this.#limits.connectionsPerPeer && !isLoopback(peer);
-    const isFull = this.#open.size >= this.#limits.connections;
-    if (tooMany || (isFull && !this.#makeShare() && !this.#makeRoom(EVICTABLE_MS))) {
-      return turnAway(conn, this.#options.rules);
-    }
-    const connection = new Connection(conn, this.#connection);
-    this.#open.add(connection);
-    this.#parties.set(connection, partyOf(conn, peer));
+    if (tooMany || !this.#places.makeRoom(party)) return turnAway(conn, this.#options.rules);
+    const connection = new Connection(conn, this.#connection, { party });
+    this.#places.add(connection, party);
     this.#perPeer.set(peer, fromPeer + 1);
     void connection.run().finally(() => {
-      this.#open.delete(connection);
-      this.#parties.delete(connection);
+      this.#places.remove(connection);
       const left = this.#perPeer.get(peer)! - 1;
       if (left > 0) this.#perPeer.set(peer, left);
       else this.#perPeer.delete(peer);
     });
   }
 
-  /**
-   * Closes a connection that has shown nothing yet: of who has the most connections, the one that came first of those that
-   * sent no request, else of those whose request's body is waited for. So a flood, of the same user's or of another's, pushes
-   * out itself; a request that comes at once is served long before its turn.
-   */
-  #makeShare(): boolean {
-    const held = new Map<string, Connection[]>();
-    for (const connection of this.#open) {
-      const party = this.#parties.get(connection) ?? "";
-      const list = held.get(party);
-      if (list) list.push(connection);
-      else held.set(party, [connection]);
+  /** Another user may ask, to be told; a flood of that takes no place of those who are served. */
+  #refuse(conn: Socket, party: string): void {
+    const refusal = new Refusal(403, "peer-refused", "connections of other users are refused", {
+      hint: "each user of this machine runs a secllama of their own",
+    });
+    const [oldest] = this.#refused;
+    if (this.#refused.size >= MAX_REFUSED && oldest) {
+      oldest.close();
+      this.#refused.delete(oldest);
     }
-    for (const connections of [...held.values()].sort((a, b) => b.length - a.length)) {
-      const first = connections.find((one) => one.isSilent) ??
-        connections.find((one) => one.awaitsBody);
-      if (!first) continue;
-      first.close();
-      this.#open.delete(first);
-      return true;
-    }
-    return false;
-  }
-
-  /** Closes the connection that has waited longest for a head, if one has waited `forMs`. */
-  #makeRoom(forMs: number): boolean {
-    let oldest: Connection | undefined;
-    for (const connection of this.#open) {
-      if (!connection.isIdle) continue;
-      if (!oldest || connection.waitingSince < oldest.waitingSince) oldest = connection;
-    }
-    if (!oldest || performance.now() - oldest.waitingSince < forMs) return false;
-    oldest.close();
-    this.#open.delete(oldest);
-    return true;
+    const connection = new Connection(conn, this.#connection, { party, refusal });
+    this.#refused.add(connection);
+    void connection.run().finally(() => this.#refused.delete(connection));
   }
 
   async #drain(): Promise<void> {
-    for (const connection of this.#open) connection.finishSoon();
+    for (const connection of this.#all()) connection.finishSoon();
     const deadline = performance.now() + this.#limits.drainMs;
-    while (this.#open.size > 0 && performance.now() < deadline) {
+    while (this.size > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    for (const connection of this.#open) connection.close();
+    for (const connection of this.#all()) connection.close();
     // Closed: their handlers are aborted, and what they still return goes nowhere.
   }
-}
-
-/** On loopback the user, whom the kernel names at accept; elsewhere the address. */
-function partyOf(conn: Socket, address: string): string {
-  if (Deno.build.os !== "linux" || !isLoopback(address)) return address;
-  try {
-    const uid = peerUid(conn.remoteAddr as Deno.NetAddr, conn.localAddr as Deno.NetAddr);
-    return `uid ${uid}`;
-  } catch {
-    return address; // the kernel's tables cannot be read
-  }
-}
-
-function sameUserCheck(enabled: boolean): (conn: Socket) => void {
-  if (!enabled) return () => {};
-  const own = ownUid();
-  return (conn) => {
-    const uid = peerUid(conn.remoteAddr as Deno.NetAddr, conn.localAddr as Deno.NetAddr);
-    if (uid === own) return;
-    throw new Refusal(403, "peer-refused", "connections of other users are refused", {
-      hint: "each user of this machine runs a secllama of their own",
-    });
-  };
 }
 
 function bracketed(hostname: string): string {

@@ -87,3 +87,46 @@ sys.stdin.read()`;
     }
   },
 });
+
+Deno.test({
+  name:
+    "shares: on a listener for one user, another's flood takes none of its places, and is told why",
+  ignore: !canBeAnother,
+  async fn() {
+    const server = await hardened({
+      handler: readBody,
+      limits: { connections: MOST },
+      sameUidOnly: true,
+    });
+    // As nobody: more silent connections than there are places, then one that asks.
+    const script = `
+import socket, sys
+held = [socket.create_connection(("127.0.0.1", ${server.port})) for _ in range(${8 * MOST})]
+one = held[-1]
+one.sendall(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+print(one.recv(4096).decode(), flush=True)
+sys.stdin.read()`;
+    const other = new Deno.Command("setpriv", {
+      args: ["--reuid=65534", "--regid=65534", "--clear-groups", PYTHON, "-c", script],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const own: Raw[] = [];
+    try {
+      const reader = other.stdout.getReader();
+      assert.match(new TextDecoder().decode((await reader.read()).value), /403[^]*peer-refused/);
+      for (let count = 0; count < MOST / 2; count++) {
+        own.push(await ask(server.port, `GET / HTTP/1.1\r\n${HOST}\r\n`));
+      }
+      assert.deepEqual(own.map(({ status }) => status), own.map(() => 200));
+      assert.ok(own.every(({ ended }) => !ended));
+      assert.ok(server.connections() <= own.length + 16, "of the others few are kept");
+      await reader.cancel();
+    } finally {
+      own.forEach((one) => one[Symbol.dispose]());
+      await other.stdin.close();
+      await other.status;
+      await server.stop();
+    }
+  },
+});

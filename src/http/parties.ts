@@ -1,0 +1,124 @@
+/**
+ * Whose each connection is, asked once, at accept, and how the places are shared among them. On loopback a party is a user of
+ * this machine, whom the kernel names; elsewhere it is an address, or an IPv6 network of one site.
+ */
+import { addressBytes, isLoopback } from "../loopback.ts";
+import { Pot } from "../shares.ts";
+import type { Connection, Socket } from "./connection.ts";
+import { ownUid, peerUid } from "./peer.ts";
+
+/** A connection that was used before, and has waited for a head this long, may be closed to make room. */
+const EVICTABLE_MS = 500;
+/** Of an IPv6 address, what one site has: anybody has 2^64 of the rest. */
+const SITE_BYTES = 8;
+
+/** Who is at the other end. */
+export interface Party {
+  /** As shares are kept: `uid 1000`, `192.0.2.1`, `2001:db8::/64` in its own way of writing. */
+  readonly name: string;
+  /** The user whom this process runs as; always true where nobody tells. */
+  readonly isOwn: boolean;
+}
+
+/**
+ * Asks the kernel whose a connection is.
+ * @param must Who is not told to be this user is another one.
+ */
+export function partyOf(conn: Socket, must: boolean): Party {
+  const remote = conn.remoteAddr as Deno.NetAddr;
+  if (Deno.build.os !== "linux" || !isLoopback(remote.hostname)) {
+    return { name: siteOf(remote.hostname), isOwn: !must || Deno.build.os !== "linux" };
+  }
+  try {
+    const uid = peerUid(remote, conn.localAddr as Deno.NetAddr);
+    return { name: `uid ${uid}`, isOwn: uid === ownUid() };
+  } catch {
+    return { name: remote.hostname, isOwn: !must }; // the kernel's tables cannot be read
+  }
+}
+
+/** An address, or of an IPv6 address the network that one site has. */
+export function siteOf(hostname: string): string {
+  const bytes = addressBytes(hostname);
+  return bytes.length === 4 ? bytes.join(".") : `${bytes.slice(0, SITE_BYTES).toHex()}::/64`;
+}
+
+/** The connections that are open, each with its party, and who has to go for a newcomer. */
+export class Places {
+  readonly #pot: Pot;
+  /** In the order of their coming. */
+  readonly #open = new Map<Connection, string>();
+
+  /** @param limit Connections at once. */
+  constructor(limit: number) {
+    this.#pot = new Pot({ limit, floor: 1 });
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** In the order of their coming. */
+  connections(): IterableIterator<Connection> {
+    return this.#open.keys();
+  }
+
+  /** Whether there is a place for one more of this party's, after closing another if need be. */
+  makeRoom(party: string): boolean {
+    while (!this.#pot.has(party, 1)) {
+      const victim = this.#chooseVictim(party);
+      if (victim === undefined) return false;
+      victim.close();
+      this.remove(victim);
+    }
+    return true;
+  }
+
+  add(connection: Connection, party: string): void {
+    this.#pot.take(party, 1);
+    this.#open.set(connection, party);
+  }
+
+  remove(connection: Connection): void {
+    const party = this.#open.get(connection);
+    if (party !== undefined && this.#open.delete(connection)) this.#pot.give(party, 1);
+  }
+
+  /** Closes one that can be spared, whoever's; false: there is none. */
+  spareOne(): boolean {
+    const victim = this.#chooseVictim(undefined);
+    victim?.close();
+    if (victim) this.remove(victim);
+    return victim !== undefined;
+  }
+
+  /**
+   * Of those who have at least as many as the newcomer's party, the largest first: the one that came first of those that sent no
+   * request, else of those whose request's body is waited for, else the one that has waited longest for another request. So a
+   * flood, of the same user's or of another's, pushes out itself; a request that comes at once is served long before its turn.
+   */
+  #chooseVictim(newcomer: string | undefined): Connection | undefined {
+    const held = new Map<string, Connection[]>();
+    for (const [connection, party] of this.#open) {
+      const list = held.get(party);
+      if (list) list.push(connection);
+      else held.set(party, [connection]);
+    }
+    const own = newcomer === undefined ? 0 : held.get(newcomer)?.length ?? 0;
+    const since = newcomer === undefined ? Infinity : performance.now() - EVICTABLE_MS;
+    const largest = [...held.values()].filter(({ length }) => length >= own)
+      .sort((a, b) => b.length - a.length);
+    for (const connections of largest) {
+      const victim = connections.find(({ isSilent }) => isSilent) ??
+        connections.find(({ awaitsBody }) => awaitsBody) ??
+        longestIdle(connections, since);
+      if (victim) return victim;
+    }
+    return undefined;
+  }
+}
+
+function longestIdle(connections: readonly Connection[], since: number): Connection | undefined {
+  return connections.filter((one) => one.isIdle && one.waitingSince <= since)
+    .sort((a, b) => a.waitingSince - b.waitingSince)[0];
+}

@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import type { Connection } from "./connection.ts";
+import { Places, siteOf } from "./parties.ts";
+
+interface Fake {
+  isSilent: boolean;
+  awaitsBody: boolean;
+  isIdle: boolean;
+  waitingSince: number;
+  closed: boolean;
+  close(): void;
+}
+
+function connection(state: "silent" | "body" | "idle" | "busy"): Connection & Fake {
+  const fake: Fake = {
+    isSilent: state === "silent",
+    awaitsBody: state === "body",
+    isIdle: state === "silent" || state === "idle",
+    waitingSince: -Infinity,
+    closed: false,
+    close() {
+      this.closed = true;
+    },
+  };
+  return fake as unknown as Connection & Fake;
+}
+
+/** Opens as many as it is let, at most `count`. */
+function open(
+  places: Places,
+  party: string,
+  state: Parameters<typeof connection>[0],
+  count: number,
+) {
+  const opened: Fake[] = [];
+  for (let n = 0; n < count; n++) {
+    if (!places.makeRoom(party)) break;
+    const one = connection(state);
+    places.add(one, party);
+    opened.push(one);
+  }
+  return opened;
+}
+
+Deno.test("parties: of an address beyond IPv4, the site counts", () => {
+  assert.equal(siteOf("192.0.2.7"), "192.0.2.7");
+  assert.equal(siteOf("::ffff:192.0.2.7"), "192.0.2.7");
+  assert.equal(siteOf("2001:db8:1:2::3"), siteOf("2001:db8:1:2:ffff::9"));
+  assert.notEqual(siteOf("2001:db8:1:2::3"), siteOf("2001:db8:1:3::3"));
+});
+
+Deno.test("parties: one whose every connection is at work leaves places for others, and loses none", () => {
+  const places = new Places(512);
+  const busy = open(places, "a", "busy", 1000);
+  assert.equal(busy.length, 384);
+  for (const other of ["b", "c", "d"]) assert.equal(open(places, other, "busy", 1).length, 1);
+  assert.ok(busy.every(({ closed }) => !closed));
+});
+
+Deno.test("parties: a flood of any kind pushes out itself, and nobody who has less", () => {
+  for (const state of ["silent", "body", "idle"] as const) {
+    for (const mine of ["silent", "body", "idle", "busy"] as const) {
+      const places = new Places(64);
+      const own = open(places, "victim", mine, 3);
+      const flood = open(places, "flood", state, 1000);
+      assert.equal(flood.length, 1000, "all are let in");
+      assert.ok(flood.filter(({ closed }) => !closed).length < 64);
+      assert.ok(own.every(({ closed }) => !closed), `${state} against ${mine}`);
+      assert.equal(open(places, "victim", "busy", 5).length, 5);
+      assert.equal(open(places, "another", "busy", 1).length, 1);
+    }
+  }
+});
+
+Deno.test("parties: who has the most at work does not push out the silent ones of who has less", () => {
+  const places = new Places(16);
+  const small = open(places, "small", "silent", 2);
+  open(places, "large", "busy", 100);
+  assert.ok(small.every(({ closed }) => !closed));
+});
