@@ -62,8 +62,13 @@ export class Pot {
   /** Takes `amount`, if `who` may have it. */
   take(who: string, amount: number): boolean {
     if (!this.has(who, amount)) return false;
-    this.#set(who, this.held(who) + amount);
+    this.add(who, amount);
     return true;
+  }
+
+  /** Takes `amount`, whatever may be had. */
+  add(who: string, amount: number): void {
+    this.#set(who, this.held(who) + amount);
   }
 
   /** Gives back what was taken. */

@@ -64,7 +64,7 @@ async function open(
     rules: listenerRules(management?.maxBytes),
     logger,
     signal: shutdown.signal,
-    handler: (request, { peer }) => app.fetch(request, { peer, local: server.addr }),
+    handler: (request, { peer, party }) => app.fetch(request, { peer, party, local: server.addr }),
   });
   shutdown.addEntrance(() => server.finished);
   return server;

@@ -16,6 +16,8 @@ export interface RelayOptions {
   readonly first: Uint8Array | undefined;
   /** Aborted when the client has gone. */
   readonly signal: AbortSignal;
+  /** Called when the whole request was sent. */
+  readonly arrived: () => void;
   /** Called once, when the exchange is over. */
   readonly done: () => void;
 }
@@ -126,5 +128,6 @@ async function send(exchange: Exchange, options: RelayOptions): Promise<void> {
       throw error;
     }
   }
+  options.arrived();
   await exchange.end();
 }

@@ -47,6 +47,7 @@ Deno.test("relay: an answer that came before the whole request leaves no exchang
       body: body.getReader(),
       first: undefined,
       signal: new AbortController().signal,
+      arrived: () => {},
       done: () => done++,
     });
     assert.equal(response.status, 401);
@@ -82,6 +83,7 @@ Deno.test("relay: a runner decides on its content's type and caching, and on not
     body: null,
     first: undefined,
     signal: new AbortController().signal,
+    arrived: () => {},
     done: () => {},
   });
   assert.deepEqual([...response.headers].map(([name]) => name), [
@@ -129,6 +131,7 @@ Deno.test("relay: what a runner says in clear is the gateway's own word for it, 
       body: null,
       first: undefined,
       signal: new AbortController().signal,
+      arrived: () => {},
       done: () => {},
     });
     const text = await response.text();

@@ -95,11 +95,14 @@ export class Exchange {
     this.#closeIfDone();
   }
 
-  /** Ends both directions at once and tells the other side. Does nothing to an exchange that is over. */
-  cancel(code: string): void {
+  /**
+   * Ends both directions at once and tells the other side. Does nothing to an exchange that is over.
+   * @param error What whoever waits on this side gets. Default: `cancelled`.
+   */
+  cancel(code: string, error?: SecLlamaError): void {
     if (this.#failure || (this.#localEnded && this.#remoteEnded)) return;
     void this.#send(FRAME.cancel, this.id, utf8(code.slice(0, 64)));
-    this.fail(new SecLlamaError("cancelled", "the exchange was cancelled"));
+    this.fail(error ?? new SecLlamaError("cancelled", "the exchange was cancelled"));
   }
 
   /** The other side's data, in order. Taking a chunk gives its credit back. */

@@ -1,10 +1,13 @@
 /**
- * Which models may be loaded at once: by number and by memory. Loads are admitted one after another, in the order they
- * came; the least recently used idle models make room, and where only busy ones could, the least recently used of those takes
- * no more requests, so that a model in steady use cannot keep another out for ever.
+ * Which models may be loaded at once: by number and by memory. Loads are admitted one after another, each client's in turn,
+ * and those of one in the order they came. Idle models make room, and where only busy ones could, one of those takes no more
+ * requests, so that a model in steady use cannot keep another out for ever. The first to go are those that nobody but the asker
+ * used lately; then those of clients who have the most; of these the least recently used. So a client that asks for all models
+ * pushes out its own, and another's only while it has none.
  */
 import { SecLlamaError } from "../errors.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
+import { Pot } from "../shares.ts";
 import { tooLarge } from "./memory.ts";
 
 /** A model that takes room. */
@@ -14,6 +17,8 @@ export interface Occupant {
   /** `leaving`: it takes no more requests and will go by itself. */
   readonly state: "idle" | "busy" | "leaving";
   readonly lastUsedMs: number;
+  /** Clients who used it lately. */
+  readonly users?: readonly string[];
 }
 
 export interface Room {
@@ -29,15 +34,27 @@ export type Verdict =
   | { readonly kind: "wait"; readonly drain?: string }
   | { readonly kind: "never" };
 
-/** Whether a model of `needBytes` has room beside the others, and who has to go if not. */
-export function judgeRoom(occupants: readonly Occupant[], needBytes: number, room: Room): Verdict {
+/** Whether others than this client used a model lately. */
+export function isOthers({ users = [] }: Pick<Occupant, "users">, asker: string): boolean {
+  return users.some((user) => user !== asker);
+}
+
+/** Whether a model of `needBytes` has room beside the others, and who has to go if not. @param asker Who asks for it. */
+export function judgeRoom(
+  occupants: readonly Occupant[],
+  needBytes: number,
+  room: Room,
+  asker = "",
+): Verdict {
   if (needBytes > room.budgetBytes) return { kind: "never" };
   const fits = (left: readonly Occupant[]) =>
     left.length < room.maxModels &&
     left.reduce((sum, o) => sum + o.needBytes, needBytes) <= room.budgetBytes;
   if (fits(occupants)) return { kind: "fits" };
+  const rank = ranked(occupants, asker);
   const oldest = (state: Occupant["state"]) =>
-    occupants.filter((o) => o.state === state).toSorted((a, b) => a.lastUsedMs - b.lastUsedMs);
+    occupants.filter((o) => o.state === state)
+      .toSorted((a, b) => rank(a) - rank(b) || a.lastUsedMs - b.lastUsedMs);
   const names: string[] = [];
   let left = occupants;
   for (const idle of oldest("idle")) {
@@ -49,6 +66,16 @@ export function judgeRoom(occupants: readonly Occupant[], needBytes: number, roo
   if (fits(left.filter((o) => o.state !== "leaving"))) return { kind: "wait" };
   const [busy] = oldest("busy");
   return busy ? { kind: "wait", drain: busy.name } : { kind: "wait" };
+}
+
+/** Which are first to go, the lowest number first: nobody's but the asker's; then of who has the most. */
+function ranked(occupants: readonly Occupant[], asker: string): (one: Occupant) => number {
+  const counts = new Map<string, number>();
+  for (const { users = [] } of occupants) {
+    for (const user of users) counts.set(user, (counts.get(user) ?? 0) + 1);
+  }
+  return (one) =>
+    isOthers(one, asker) ? -Math.max(...one.users!.map((user) => counts.get(user)!)) : -Infinity;
 }
 
 export interface AdmissionOptions {
@@ -65,34 +92,55 @@ export interface AdmissionOptions {
 
 export class Admission {
   readonly #o: AdmissionOptions;
-  readonly #loading = new Map<string, number>();
-  #turn: Promise<void> = Promise.resolve();
-  #waiting = 0;
+  readonly #loading = new Map<string, { needBytes: number; client: string }>();
+  /** Those who wait for their turn, by client, in the order of the circle. */
+  readonly #line = new Map<string, (() => void)[]>();
+  readonly #waiting: Pot;
+  #busy = false;
   #changed = Promise.withResolvers<void>();
   #stopped = false;
 
   constructor(options: AdmissionOptions) {
     this.#o = options;
+    this.#waiting = new Pot({ limit: options.maxWaiting + 1, floor: 1 });
   }
 
   /**
    * Waits for room and takes it; `leave` gives it back, or passes it to the loaded model.
+   * @param client Whose load it is.
    * @throws {SecLlamaError} `not-enough-memory` if it could not fit alone; `busy` if it waited too long, or too many wait.
    */
-  async enter(name: string, needBytes: number): Promise<void> {
-    if (this.#waiting > this.#o.maxWaiting) throw busy();
-    const before = this.#turn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#turn = promise;
-    this.#waiting++;
+  async enter(name: string, needBytes: number, client = ""): Promise<void> {
+    if (!this.#waiting.take(client, 1)) throw busy();
     try {
-      await before;
-      await this.#makeRoom(needBytes);
-      this.#loading.set(name, needBytes);
+      if (this.#busy) await this.#turnOf(client);
+      this.#busy = true;
+      await this.#makeRoom(needBytes, client);
+      this.#loading.set(name, { needBytes, client });
     } finally {
-      this.#waiting--;
-      resolve();
+      this.#waiting.give(client, 1);
+      this.#next();
     }
+  }
+
+  #turnOf(client: string): Promise<void> {
+    return new Promise((resolve) => {
+      const queue = this.#line.get(client);
+      if (queue) queue.push(resolve);
+      else this.#line.set(client, [resolve]);
+    });
+  }
+
+  #next(): void {
+    const first = this.#line.entries().next().value;
+    this.#busy = first !== undefined;
+    if (first === undefined) return;
+    const [client, queue] = first;
+    const resolve = queue.shift()!;
+    // To the end of the circle.
+    this.#line.delete(client);
+    if (queue.length > 0) this.#line.set(client, queue);
+    resolve();
   }
 
   leave(name: string): void {
@@ -111,20 +159,21 @@ export class Admission {
     this.changed();
   }
 
-  async #makeRoom(needBytes: number): Promise<void> {
+  async #makeRoom(needBytes: number, client: string): Promise<void> {
     const deadline = Date.now() + this.#o.timeoutMs;
     for (;;) {
       if (this.#stopped) throw new SecLlamaError("busy", "the server is shutting down");
       const { promise: changed } = this.#changed;
-      const loading = [...this.#loading].map(([name, bytes]): Occupant => ({
+      const loading = [...this.#loading].map(([name, one]): Occupant => ({
         name,
-        needBytes: bytes,
+        needBytes: one.needBytes,
+        users: [one.client],
         state: "leaving", // not to be touched: it fails, or becomes a loaded model
         lastUsedMs: Infinity,
       }));
       const occupants = [...this.#o.occupants(), ...loading];
       const room = this.#o.room(occupants.reduce((sum, o) => sum + o.needBytes, 0));
-      const verdict = judgeRoom(occupants, needBytes, room);
+      const verdict = judgeRoom(occupants, needBytes, room, client);
       if (verdict.kind === "fits") return;
       if (verdict.kind === "never") throw tooLarge(needBytes, room.budgetBytes);
       if (verdict.kind === "evict") {

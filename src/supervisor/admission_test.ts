@@ -108,3 +108,101 @@ Deno.test("admission: loads come in turn, wait for room, and give up in Ollama's
   full.stop();
   await assert.rejects(waits, { code: "busy" });
 });
+
+/** A machine with room for so many models. Each load is one that is idle at once, used by who asked. */
+function machine(maxModels: number) {
+  const loaded = new Map<string, Occupant>();
+  let clock = 0;
+  let loads = 0;
+  const admission = new Admission({
+    occupants: () => [...loaded.values()],
+    room: () => ({ maxModels, budgetBytes: 100 * GIB }),
+    evict: (name) => Promise.resolve(loaded.delete(name)),
+    drain: () => {},
+    timeoutMs: 60_000,
+    maxWaiting: 512,
+  });
+  const ask = async (client: string, name: string): Promise<boolean> => {
+    const there = loaded.get(name);
+    const users = [...new Set([...there?.users ?? [], client])];
+    if (!there) {
+      await admission.enter(name, GIB, client);
+      loads++;
+      admission.leave(name);
+    }
+    loaded.set(name, { ...occupant(name, "idle", ++clock), users });
+    admission.changed();
+    return there !== undefined;
+  };
+  return { ask, loaded, loads: () => loads };
+}
+
+Deno.test("admission: a client that asks for all models pushes out its own, not another's", async () => {
+  // As it was: the least recently used goes, whoever used it.
+  const lru = [occupant("b's", "idle", 1), occupant("a's", "idle", 2)];
+  const room = { maxModels: 2, budgetBytes: 100 * GIB };
+  assert.deepEqual(judgeRoom(lru, GIB, room), { kind: "evict", names: ["b's"] });
+
+  const { ask, loads } = machine(3);
+  await ask("b", "b's");
+  for (let n = 0; n < 50; n++) {
+    await ask("a", `model ${n}`);
+    if (n % 10 === 9) assert.equal(await ask("b", "b's"), true, `${n}: b's model is still there`);
+  }
+  assert.equal(loads(), 51);
+});
+
+Deno.test("admission: who touches another's model before it floods does not make it go", async () => {
+  const { ask } = machine(3);
+  await ask("b", "b's");
+  await ask("a", "b's");
+  for (let n = 0; n < 10; n++) await ask("a", `model ${n}`);
+  assert.equal(await ask("b", "b's"), true);
+});
+
+Deno.test("admission: loads of one client's wait in its own line; another's next one is next", async () => {
+  const loaded = new Map([["old", occupant("old", "busy", 1)]]);
+  const admission = new Admission({
+    occupants: () => [...loaded.values()],
+    room: () => ({ maxModels: 1, budgetBytes: 100 * GIB }),
+    evict: (name) => Promise.resolve(loaded.delete(name)),
+    drain: () => {},
+    timeoutMs: 60_000,
+    maxWaiting: 512,
+  });
+  const order: string[] = [];
+  const load = async (client: string, name: string) => {
+    await admission.enter(name, GIB, client);
+    order.push(name);
+    loaded.set(name, { ...occupant(name, "idle", order.length), users: [client] });
+    admission.leave(name);
+  };
+  const flood = Array.from({ length: 100 }, (_, n) => load("a", `a${n}`));
+  const real = load("b", "b0");
+  loaded.delete("old");
+  admission.changed();
+  await Promise.all([...flood, real]);
+  assert.ok(order.indexOf("b0") <= 2, order.slice(0, 5).join());
+  assert.equal(order.length, 101);
+});
+
+Deno.test("admission: one client's loads that wait leave room for another's", async () => {
+  const admission = new Admission({
+    occupants: () => [occupant("old", "busy", 1)],
+    room: () => ({ maxModels: 1, budgetBytes: 100 * GIB }),
+    evict: () => Promise.resolve(),
+    drain: () => {},
+    timeoutMs: 60_000,
+    maxWaiting: 15,
+  });
+  let refused = 0;
+  const waits = Array.from({ length: 30 }, (_, n) => admission.enter(`a${n}`, GIB, "a"));
+  for (const wait of waits) wait.catch(() => refused++);
+  const other = admission.enter("b0", GIB, "b");
+  let otherRefused = false;
+  other.catch(() => otherRefused = true);
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual([refused, otherRefused], [18, false]);
+  admission.stop();
+  await Promise.allSettled([...waits, other]);
+});

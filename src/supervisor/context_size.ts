@@ -1,7 +1,8 @@
 /**
  * How many tokens of context a model is loaded with. The operator's `--context-length` is the limit and the default at once.
  * Without it: the Modelfile's `num_ctx`, else what agents need where the model and the memory allow it, and more where the
- * memory is large. A client may ask for more with its key request, in powers of two.
+ * memory is large. A client may ask for more with its key request, in powers of two, and gets what there is beside the models
+ * that others use.
  */
 import { estimateMemory, type MemoryShape } from "./memory.ts";
 
@@ -30,6 +31,8 @@ export interface ContextWish {
   readonly shape: Omit<MemoryShape, "cacheCells">;
   /** Bytes that the model may take. */
   readonly budgetBytes: number;
+  /** Bytes that it may take for what was asked for: others' models are not to go for a wish. Default: `budgetBytes`. */
+  readonly wishBytes?: number;
 }
 
 export interface ContextSize {
@@ -45,7 +48,7 @@ export interface ContextSize {
  * set is not made less: whoever set it is told that there is no room.
  */
 export function chooseContext(wish: ContextWish): ContextSize {
-  const { trained, configured, modelfile, budgetBytes, slots } = wish;
+  const { trained, configured, modelfile, slots } = wish;
   const limit = configured > 0 ? Math.min(trained, configured) : trained;
   const set = configured > 0
     ? limit
@@ -58,6 +61,11 @@ export function chooseContext(wish: ContextWish): ContextSize {
   const own = set ?? (wish.embeds ? Math.min(limit, LEAST_TOKENS) : unasked(limit, wish, needs));
   const least = set ?? Math.min(limit, LEAST_TOKENS);
   let tokens = Math.max(own, asked);
+  const wishBytes = Math.min(wish.wishBytes ?? Infinity, wish.budgetBytes);
+  while (tokens > own && needs(tokens) > wishBytes) {
+    tokens = Math.max(own, powerOfTwoBelow(tokens));
+  }
+  const budgetBytes = tokens > own ? wishBytes : wish.budgetBytes;
   while (tokens > least && needs(tokens) > budgetBytes) {
     tokens = Math.max(least, powerOfTwoBelow(tokens));
   }

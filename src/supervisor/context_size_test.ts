@@ -101,3 +101,21 @@ Deno.test("context: whatever is wished, it is within model and operator, and fit
     assert.ok(needs <= wish.budgetBytes || tokens === least, JSON.stringify(wish));
   }
 });
+
+Deno.test("context: a wish takes what there is beside others' models; without the bound it took theirs", () => {
+  const wish = {
+    trained: 131_072,
+    configured: 0,
+    modelfile: 4096,
+    asked: 131_072,
+    embeds: false,
+    slots: 1,
+    shape: { sizeBytes: 1e9, kvBytesPerToken: 131_072, embeddingLength: 2048 },
+    budgetBytes: 40e9,
+  };
+  assert.equal(chooseContext(wish).contextLength, 131_072);
+  assert.equal(chooseContext({ ...wish, wishBytes: 8e9 }).contextLength, 32_768);
+  // What it has without a wish it has all the same.
+  const none = chooseContext({ ...wish, wishBytes: 1 });
+  assert.deepEqual(none, chooseContext({ ...wish, asked: 0 }));
+});

@@ -4,16 +4,18 @@
  */
 import type { Exchange } from "../pipe/pipe.ts";
 import type { OpenHead } from "../api/pipe_messages.ts";
-import { BUSY_TEXT } from "../api/texts.ts";
-import { SecLlamaError } from "../errors.ts";
+import { type Place, QueuePlaces } from "./queue_places.ts";
 import type { RunnerProcess } from "./runner_process.ts";
+import type { SecLlamaError } from "../errors.ts";
 import type { Gpu } from "../sandbox/mod.ts";
 import type { IsolationReport } from "./isolation.ts";
 
 /** How long a client that fetched the key may take to send its request. */
 const PROMISE_MS = 10_000;
-/** Of the queue, what one client may take while there are others. */
-const CLIENT_SHARE = 0.75;
+/** Who used a model no longer ago counts as one of its users. */
+const USER_MS = 10 * 60_000;
+/** Users that are remembered: the latest. */
+const MAX_USERS = 64;
 
 export interface LoadedModelOptions {
   readonly name: string;
@@ -41,10 +43,19 @@ export interface LoadedModelOptions {
 
 /** Who opens an exchange. */
 export interface Opener {
-  /** The psk id it names; unproved until the runner opened the request. */
+  /** Whose share it takes of: the psk id it names, unproved until the runner opened the request, and who names it. */
   readonly client: string;
   /** Whether others than this client may come. */
   readonly shared: boolean;
+}
+
+/** An exchange that counts. */
+export interface OpenedExchange {
+  readonly exchange: Exchange;
+  /** The request's body was sent whole. */
+  readonly arrived: () => void;
+  /** It is over. */
+  readonly done: () => void;
 }
 
 export class LoadedModel {
@@ -62,7 +73,9 @@ export class LoadedModel {
   recipients: readonly string[] = [];
   readonly #o: LoadedModelOptions;
   #active = 0;
-  readonly #requests = new Map<string, number>();
+  readonly #places: QueuePlaces;
+  /** When each client used it last; the latest last. */
+  readonly #users = new Map<string, number>();
   /** By client, when the promises made to it lapse. */
   readonly #promises = new Map<string, number[]>();
   #keepAliveMs: number;
@@ -82,6 +95,7 @@ export class LoadedModel {
     this.needBytes = options.needBytes;
     this.gpu = options.gpu;
     this.#o = options;
+    this.#places = new QueuePlaces({ slots: options.slots, waiting: options.maxQueue });
     this.#keepAliveMs = options.keepAliveMs;
     this.#rearm();
   }
@@ -100,8 +114,15 @@ export class LoadedModel {
     return (this.#active > 0 ? Date.now() : this.#idleSinceMs) + this.#keepAliveMs;
   }
 
+  /** Those who used it lately. */
+  users(): readonly string[] {
+    const since = Date.now() - USER_MS;
+    return [...this.#users].filter(([, at]) => at >= since).map(([client]) => client);
+  }
+
   /** Keeps the model until this client's request comes, if it comes soon. */
   promise(client: string): void {
+    this.#used(client);
     this.#lapse();
     this.#promises.set(client, [
       ...this.#promises.get(client) ?? [],
@@ -118,27 +139,36 @@ export class LoadedModel {
 
   /**
    * Opens an exchange that counts against the queue until `done` is called.
+   * `arrived` is to be called when its request's body was sent whole: until then it may have to make room for another.
    * @throws {SecLlamaError} `busy` if the slots and the queue are full, or this client's share of them.
    */
-  open(head: OpenHead, { client, shared }: Opener): { exchange: Exchange; done: () => void } {
+  open(head: OpenHead, { client, shared }: Opener): OpenedExchange {
     // A key document takes no slot: it must not keep an inference out, nor be kept out by one.
     const takesSlot = head.kind !== "key";
-    if (takesSlot) this.#checkQueue(client, shared);
-    const exchange = this.runner.open(head);
-    this.#active++;
-    if (takesSlot) {
-      this.#count(client, 1);
-      this.#redeem(client);
+    let exchange: Exchange | undefined;
+    const evict = (error: SecLlamaError) => exchange?.cancel("busy", error);
+    const place: Place | undefined = takesSlot
+      ? this.#places.take(client, { shared, evict })
+      : undefined;
+    try {
+      exchange = this.runner.open(head);
+    } catch (error) {
+      place?.leave();
+      throw error;
     }
+    this.#active++;
+    this.#used(client);
+    if (takesSlot) this.#redeem(client);
     clearTimeout(this.#timer);
     let over = false;
     return {
       exchange,
+      arrived: () => place?.arrived(),
       done: () => {
         if (over) return;
         over = true;
         this.#active--;
-        if (takesSlot) this.#count(client, -1);
+        place?.leave();
         this.lastUsedMs = this.#idleSinceMs = Date.now();
         this.#rearm();
       },
@@ -157,18 +187,10 @@ export class LoadedModel {
     clearTimeout(this.#timer);
   }
 
-  #checkQueue(client: string, shared: boolean): void {
-    const limit = this.#o.slots + this.#o.maxQueue;
-    const own = this.#requests.get(client) ?? 0;
-    const all = [...this.#requests.values()].reduce((sum, n) => sum + n, 0);
-    const share = shared ? Math.max(this.#o.slots, Math.ceil(limit * CLIENT_SHARE)) : limit;
-    if (all >= limit || own >= share) throw new SecLlamaError("busy", BUSY_TEXT);
-  }
-
-  #count(client: string, by: number): void {
-    const count = (this.#requests.get(client) ?? 0) + by;
-    if (count > 0) this.#requests.set(client, count);
-    else this.#requests.delete(client);
+  #used(client: string): void {
+    this.#users.delete(client);
+    this.#users.set(client, Date.now());
+    if (this.#users.size > MAX_USERS) this.#users.delete(this.#users.keys().next().value!);
   }
 
   #redeem(client: string): void {

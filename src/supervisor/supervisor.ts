@@ -12,11 +12,12 @@ import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import { type BootMessage, MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
 import type { Gpu } from "../sandbox/mod.ts";
-import { Admission, type Occupant } from "./admission.ts";
+import { Admission, isOthers, type Occupant } from "./admission.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
 import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
+import { Pot } from "../shares.ts";
 import { chooseContext } from "./context_size.ts";
 import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
@@ -50,14 +51,14 @@ interface Loading {
   /** Tokens of context that were asked for; 0: none. */
   readonly wanted: number;
   /** Those who wait until it is loaded. */
-  waiting: number;
+  readonly waiting: Pot;
 }
 
 type Defaults = Awaited<ReturnType<typeof readDefaults>>;
 
 /** Who asks for a model, and what for. */
 export interface Asker {
-  /** The model stays until this client's request comes, if it comes soon. Absent: nobody in particular. */
+  /** Whose share it is; the model stays until this client's request comes, if it comes soon. Absent: nobody in particular. */
   readonly client?: string;
   /** Tokens of context that it would have; absent: as many as the model has by default. */
   readonly contextLength?: number | undefined;
@@ -159,7 +160,7 @@ export class Supervisor {
     // It was loaded for such a wish before, and got what there was: again would be no more.
     const more = seen !== undefined && wanted > Math.max(seen.contextLength, seen.wantedContext);
     if (more && seen.manifestDigest === resolved.manifestDigest) {
-      larger = (await this.#size(resolved, wanted)).contextLength;
+      larger = (await this.#size(resolved, wanted, client)).contextLength;
     }
     const ready = this.#loaded.get(resolved.name);
     if (
@@ -173,18 +174,17 @@ export class Supervisor {
     let loading = this.#loading.get(resolved.name);
     if (!loading) {
       const clients: string[] = [];
-      const done = this.#load(resolved, clients, wanted)
+      const done = this.#load(resolved, { clients, client, wanted })
         .finally(() => this.#loading.delete(resolved.name));
-      loading = { done, clients, wanted, waiting: 0 };
+      const waiting = new Pot({ limit: config.parallel + config.maxQueue, floor: config.parallel });
+      loading = { done, clients, wanted, waiting };
       this.#loading.set(resolved.name, loading);
-    } else if (loading.waiting >= config.parallel + config.maxQueue) {
-      throw new SecLlamaError("busy", BUSY_TEXT);
-    } else if (loading.wanted < wanted) {
-      loading.waiting++;
+    }
+    if (!loading.waiting.take(client ?? "", 1)) throw new SecLlamaError("busy", BUSY_TEXT);
+    if (loading.wanted < wanted) {
       await loading.done;
       return await this.acquire(name, asker);
     }
-    loading.waiting++;
     if (client !== undefined) loading.clients.push(client);
     return { model: await loading.done, waitedMs: performance.now() - started };
   }
@@ -282,6 +282,7 @@ export class Supervisor {
       needBytes: model.needBytes,
       state,
       lastUsedMs: model.lastUsedMs,
+      users: model.users(),
     });
     return [
       ...[...this.#loaded.values()].map((m) => seen(m, m.idle ? "idle" : "busy")),
@@ -290,13 +291,17 @@ export class Supervisor {
   }
 
   /** With how much context the model would be loaded now, and what it would take. */
-  async #size(resolved: ResolvedModel, wanted: number) {
+  async #size(resolved: ResolvedModel, wanted: number, client = "") {
     const { config, models } = this.#options;
     const details = await models.details(resolved);
     const defaults = await readDefaults(models, resolved);
     checkSize(defaults);
     const { kvBytesPerToken, embeddingLength } = details;
     const shape = { sizeBytes: resolved.sizeBytes, kvBytesPerToken, embeddingLength };
+    const occupants = this.#occupants();
+    const budgetBytes = this.#budget(bytesOf(occupants));
+    // What nobody else used lately may go for it, and the model itself as it is.
+    const others = occupants.filter((o) => o.name !== resolved.name && isOthers(o, client));
     const { contextLength, cacheCells } = chooseContext({
       trained: details.contextLength,
       configured: config.contextLength,
@@ -305,7 +310,8 @@ export class Supervisor {
       embeds: !details.capabilities.includes("completion"),
       slots: config.parallel,
       shape,
-      budgetBytes: this.#budget(this.#occupants().reduce((sum, o) => sum + o.needBytes, 0)),
+      budgetBytes,
+      wishBytes: budgetBytes - bytesOf(others),
     });
     const needBytes = estimateMemory({ ...shape, cacheCells });
     return { details, defaults, contextLength, cacheCells, needBytes };
@@ -313,11 +319,14 @@ export class Supervisor {
 
   async #load(
     resolved: ResolvedModel,
-    clients: readonly string[],
-    wanted: number,
+    { clients, client, wanted }: {
+      clients: readonly string[];
+      client: string | undefined;
+      wanted: number;
+    },
   ): Promise<LoadedModel> {
     const { models } = this.#options;
-    const { details, defaults, ...sized } = await this.#enter(resolved, wanted);
+    const { details, defaults, ...sized } = await this.#enter(resolved, wanted, client);
     try {
       await models.verify(resolved.digest);
       const size = { ...sized, wantedContext: wanted, retyped: details.retyped };
@@ -334,14 +343,14 @@ export class Supervisor {
   }
 
   /** Waits for room. A wish for more context that has no room by now is not the model's end: it is loaded as without it. */
-  async #enter(resolved: ResolvedModel, wanted: number) {
-    let sized = await this.#size(resolved, wanted);
+  async #enter(resolved: ResolvedModel, wanted: number, client: string | undefined) {
+    let sized = await this.#size(resolved, wanted, client);
     try {
-      await this.#admission.enter(resolved.name, sized.needBytes);
+      await this.#admission.enter(resolved.name, sized.needBytes, client);
     } catch (error) {
       if (wanted === 0 || toSecLlamaError(error).code !== "not-enough-memory") throw error;
-      sized = await this.#size(resolved, 0);
-      await this.#admission.enter(resolved.name, sized.needBytes);
+      sized = await this.#size(resolved, 0, client);
+      await this.#admission.enter(resolved.name, sized.needBytes, client);
     }
     return sized;
   }
@@ -494,6 +503,10 @@ export class Supervisor {
     if (this.#leaving.has(model)) void this.#end(model);
     else this.#admission.changed();
   }
+}
+
+function bytesOf(occupants: readonly Occupant[]): number {
+  return occupants.reduce((sum, { needBytes }) => sum + needBytes, 0);
 }
 
 function shuttingDown(): SecLlamaError {

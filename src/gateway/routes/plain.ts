@@ -12,6 +12,7 @@ import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
+import { shareOf } from "../share.ts";
 
 /** All who send plaintext are one client: nothing tells them apart. */
 const PLAIN_CLIENT = "plain";
@@ -36,28 +37,33 @@ export function plainRoutes(app: Hono<ManagementEnv>, context: GatewayContext): 
           },
         );
       }
-      return await plain(context, c.req.raw, route);
+      return await plain(context, c.req.raw, route, shareOf(c.env, PLAIN_CLIENT));
     });
   }
 }
 
-async function plain(context: GatewayContext, request: Request, route: Route): Promise<Response> {
+async function plain(
+  context: GatewayContext,
+  request: Request,
+  route: Route,
+  client: string,
+): Promise<Response> {
   const refused = refusedRequestBody(request, route);
   if (refused) throw refused;
   const body = await collect(request.body, INFERENCE_BYTES);
   const fields = parseJsonObject(body);
   const { model, waitedMs } = await context.supervisor.acquire(
     askedModel(requiredModel(fields)),
-    { client: PLAIN_CLIENT, contextLength: wantedContext(route.path, fields) },
+    { client, contextLength: wantedContext(route.path, fields) },
   );
   const headers: Record<string, string> = {};
   for (const name of ["content-type", "accept", "anthropic-version"]) {
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
-  const { exchange, done } = model.open(
+  const { exchange, ...on } = model.open(
     { kind: "plain", method: request.method, path: route.path, headers, waitedMs },
-    { client: PLAIN_CLIENT, shared: false },
+    { client, shared: false },
   );
-  return await relay(exchange, { body: null, first: body, signal: request.signal, done });
+  return await relay(exchange, { body: null, first: body, signal: request.signal, ...on });
 }

@@ -11,6 +11,7 @@ import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
+import { type Asking, shareOf } from "../share.ts";
 import { proxyOf } from "./plain.ts";
 
 /** magic 4 + suite 1 + flags 1 + rk 8 + length 1 + id 255. */
@@ -18,16 +19,17 @@ const MAX_HEADER_BYTES = 270;
 
 export function sealedRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   app.get(ROUTES.sealedKey.path, async (c) => {
-    return await keyDocument(context, new URL(c.req.url).searchParams, c.req.raw.signal);
+    return await keyDocument(context, c.env, new URL(c.req.url).searchParams, c.req.raw.signal);
   });
 
   app.post(ROUTES.sealedRequest.path, async (c) => {
-    return await sealedRequest(context, c.req.raw);
+    return await sealedRequest(context, c.env, c.req.raw);
   });
 }
 
 async function keyDocument(
   context: GatewayContext,
+  env: Asking,
   query: URLSearchParams,
   signal: AbortSignal,
 ): Promise<Response> {
@@ -60,19 +62,24 @@ async function keyDocument(
   const { supervisor } = context;
   const asked = askedModel(name);
   const { canonical } = parseModelName(asked);
-  const { model, waitedMs } = await supervisor.acquire(asked, { client: id, contextLength });
+  const client = shareOf(env, id);
+  const { model, waitedMs } = await supervisor.acquire(asked, { client, contextLength });
   const word = supervisor.attest(model, id, { model: canonical, challenge: c! });
   // Gone while the model was loaded.
   if (word === undefined) throw new SecLlamaError("auth", "authentication failed");
   supervisor.giveKey(model, id);
-  const { exchange, done } = model.open(
+  const { exchange, ...on } = model.open(
     { kind: "key", id, c: c!, model: canonical, waitedMs, suite, ...word },
-    { client: id, shared: supervisor.shared },
+    { client, shared: supervisor.shared },
   );
-  return await relay(exchange, { body: null, first: undefined, signal, done });
+  return await relay(exchange, { body: null, first: undefined, signal, ...on });
 }
 
-async function sealedRequest(context: GatewayContext, request: Request): Promise<Response> {
+async function sealedRequest(
+  context: GatewayContext,
+  env: Asking,
+  request: Request,
+): Promise<Response> {
   if (
     request.headers.get("content-type")?.replace(/\s/g, "") !== SEALED_TYPE ||
     request.headers.has("content-encoding")
@@ -94,8 +101,9 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
       // A client that was revoked just now must find its key gone from the runner.
       if (header.pskId.startsWith("client.")) await context.supervisor.refreshIfChanged();
       await context.supervisor.dropReplaced(header.rk);
+      const client = shareOf(env, header.pskId);
       // From here to its opening nothing is waited for: the model could leave meanwhile.
-      const model = context.supervisor.byRecipient(header.rk, header.pskId);
+      const model = context.supervisor.byRecipient(header.rk, client);
       if (!model) {
         void reader.cancel().catch(() => {});
         throw new SecLlamaError(
@@ -107,11 +115,11 @@ async function sealedRequest(context: GatewayContext, request: Request): Promise
         );
       }
       context.supervisor.giveKey(model, header.pskId);
-      const { exchange, done } = model.open(
+      const { exchange, ...on } = model.open(
         { kind: "sealed" },
-        { client: header.pskId, shared: context.supervisor.shared },
+        { client, shared: context.supervisor.shared },
       );
-      return await relay(exchange, { body: reader, first, signal: request.signal, done });
+      return await relay(exchange, { body: reader, first, signal: request.signal, ...on });
     }
     if (first.length > MAX_HEADER_BYTES) {
       throw new SecLlamaError("malformed", "the request's header is malformed");

@@ -1,0 +1,16 @@
+/** Whose share of places and loads a request takes. */
+
+/** What the listener knows of a connection, as far as shares go. */
+export interface Asking {
+  /** A user of this machine, or an address. */
+  readonly party?: string;
+}
+
+/**
+ * The client that a request names, as far as whoever asks under that name is concerned: before the runner has opened it, anybody
+ * who knows an id can name it, and must fill nobody's share but their own.
+ * @param client A psk id.
+ */
+export function shareOf(asking: Asking | undefined, client: string): string {
+  return `${client} ${asking?.party ?? ""}`;
+}
