@@ -76,7 +76,11 @@ const RUNNER_FLAGS = [
   RUNNER_V8_FLAGS,
 ];
 
+/** Programs of threads, which nothing imports: src/worker.ts starts them by these names. */
+const WORKERS = ["history/worker_main"];
+
 const PROGRAM_FLAGS = [
+  "--unstable-worker-options",
   "--deny-import",
   "--allow-net",
   "--allow-read",
@@ -131,7 +135,11 @@ export function unreachable(stderr: string): string | undefined {
 
 /** Times are stored with the files: without this no two builds would be the same. */
 async function resetTimes(folder: string): Promise<void> {
-  for await (const { name } of Deno.readDir(folder)) await Deno.utime(join(folder, name), 0, 0);
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    const path = join(folder, name);
+    if (isDirectory) await resetTimes(path);
+    await Deno.utime(path, 0, 0);
+  }
 }
 
 async function sources(target: Target): Promise<Source[]> {
@@ -202,6 +210,7 @@ async function main(): Promise<void> {
     "--outdir",
     app,
     "main.ts",
+    ...WORKERS.map((path) => `src/${path}.ts`),
   ]);
   const entry = join(app, "main.js");
   const parts = await sources(target);
@@ -219,7 +228,7 @@ async function main(): Promise<void> {
     await resetTimes(app);
     return await compile(target, {
       flags: PROGRAM_FLAGS,
-      include: [listFile, payloadFile],
+      include: [listFile, payloadFile, ...WORKERS.map((path) => join(app, `src/${path}.js`))],
       output: temp,
       entry,
     });

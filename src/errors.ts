@@ -83,6 +83,11 @@ export const ERROR_TABLE = {
   "not-enough-memory": [500, EXIT.unavailable],
   "runner-died": [502, EXIT.internal],
   "pipe-broken": [502, EXIT.internal],
+  // the sealed history
+  "history-busy": [503, EXIT.unavailable],
+  "history-corrupt": [500, EXIT.keyLost],
+  "history-io": [503, EXIT.internal],
+  "disk-full": [507, EXIT.unavailable],
   // the parts of a compiled program
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],

@@ -19,6 +19,7 @@ const BASE = [
   "src/log.ts",
   "src/suggest.ts",
   "src/permissions.ts",
+  "src/worker.ts",
   "src/linux",
   "src/macos",
   "src/windows",
@@ -51,6 +52,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/duration.ts",
   ],
   "src/permissions.ts": [],
+  "src/worker.ts": [],
   "src/macos": [],
   "src/windows": [],
   "src/linux": ["src/errors.ts", "src/codecs.ts", "src/bytes.ts"],
@@ -106,7 +108,9 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sealed/header.ts",
     "src/sealed/proof.ts",
   ],
-  "src/proxy": [...BASE, "src/http", "src/client", "src/keys"],
+  // Conversations on the disk, sealed; it is handed its keys by the key manager.
+  "src/history": [...BASE, "src/keys"],
+  "src/proxy": [...BASE, "src/http", "src/client", "src/keys", "src/history"],
   // The whole list in a fresh sandbox, and what each attack came to.
   "src/escape/run": [...BASE, "src/escape", "src/sandbox"],
   // systemd and launchd: units, their programs, the key as a credential.
@@ -118,6 +122,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/client",
     "src/config",
     "src/gateway",
+    "src/history",
     "src/http",
     "src/keys",
     "src/models",

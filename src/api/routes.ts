@@ -3,6 +3,7 @@
  * it does not name is 404 everywhere, and no other file writes a path.
  */
 import { SecLlamaError } from "../errors.ts";
+import { CONVERSATION_ID } from "./history.ts";
 import type { BodyKind } from "./media_types.ts";
 
 /** Whose words and error shapes a path's clients read; `sealed` is our own wire format. */
@@ -12,13 +13,21 @@ export type Dialect = "ollama" | "openai" | "anthropic" | "sealed";
  * `inference` carries a conversation: it is sealed, and only the runner reads it. `metadata` and `security` are asked of the
  * gateway with a proof of who asks. `management` changes the host's models: off unless the operator turned it on. `sealed`
  * is how sealed requests reach the gateway; the proxy does not have it. `identity` is the proxy's alone: it proves itself there.
+ * So is `history`: what this user keeps on this machine, which goes to no gateway.
  */
-export type Kind = "inference" | "metadata" | "security" | "management" | "sealed" | "identity";
+export type Kind =
+  | "inference"
+  | "metadata"
+  | "security"
+  | "management"
+  | "sealed"
+  | "identity"
+  | "history";
 
-export type Method = "GET" | "HEAD" | "POST" | "DELETE";
+export type Method = "GET" | "HEAD" | "POST" | "PATCH" | "DELETE";
 
 export interface Route {
-  /** As it is asked for; a last part in braces stands for anything that `parameter` matches. */
+  /** As it is asked for; a part in braces stands for anything that `parameter` matches. */
   readonly path: string;
   readonly methods: readonly Method[];
   readonly dialect: Dialect;
@@ -43,6 +52,9 @@ export const SEALED_BYTES = INFERENCE_BYTES + MIB;
 /** A short document: a name and some flags. */
 const SMALL_BYTES = 64 * KIB;
 const CREATE_BYTES = 8 * MIB;
+
+/** Title, model, folder and settings of a conversation. */
+const CONVERSATION_BYTES = 128 * KIB;
 
 const GET: readonly Method[] = ["GET", "HEAD"];
 const POST: readonly Method[] = ["POST"];
@@ -69,6 +81,14 @@ function inference(dialect: Dialect, path: string): Route {
 
 function management(path: string, rest: Rest = {}): Route {
   return route("management", "ollama", path, { methods: POST, maxBytes: SMALL_BYTES, ...rest });
+}
+
+/** Below a conversation of the history: what can be done with it. */
+function conversation(path: string, rest: Rest): Route {
+  return route("history", "ollama", `/secllama/history/{id}${path}`, {
+    parameter: CONVERSATION_ID,
+    ...rest,
+  });
 }
 
 export const ROUTES = {
@@ -119,15 +139,31 @@ export const ROUTES = {
     methods: POST,
     maxBytes: SMALL_BYTES,
   }),
+  history: route("history", "ollama", "/secllama/history", {
+    methods: [...GET, "POST"],
+    maxBytes: CONVERSATION_BYTES,
+  }),
+  historySearch: route("history", "ollama", "/secllama/history/search", {
+    methods: [...GET, "POST"],
+    maxBytes: SMALL_BYTES,
+  }),
+  conversation: conversation("", {
+    methods: [...GET, "PATCH", "DELETE"],
+    maxBytes: CONVERSATION_BYTES,
+  }),
+  messages: conversation("/messages", { methods: POST, maxBytes: INFERENCE_BYTES }),
+  undelete: conversation("/undelete", { methods: POST, maxBytes: SMALL_BYTES }),
+  erase: conversation("/erase", { methods: POST, maxBytes: SMALL_BYTES }),
   sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
 } as const satisfies Readonly<Record<string, Route>>;
 
 const ALL: readonly Route[] = Object.values(ROUTES);
 const BY_PATH = new Map(ALL.map((row) => [row.path, row]));
-/** Rows with a part in braces, and what stands before it. */
-const BY_PREFIX = ALL.flatMap((row) =>
-  row.path.endsWith("}") ? [[row.path.slice(0, row.path.indexOf("{")), row] as const] : []
-);
+/** Rows with a part in braces, and what stands before and after it. */
+const WITH_PART = ALL.filter((row) => row.path.includes("{")).map((row) => {
+  const [before, after] = row.path.split(/\{\w+\}/);
+  return [before!, after!, row] as const;
+});
 
 /** Every row, or those of one kind. */
 export function routes(kind?: Kind): readonly Route[] {
@@ -144,9 +180,10 @@ export function routeOf(path: string): Route | undefined {
   const asked = canonicalPath(path);
   const exact = BY_PATH.get(asked);
   if (exact) return exact.parameter === undefined ? exact : undefined;
-  return BY_PREFIX.find(([prefix, row]) =>
-    asked.startsWith(prefix) && row.parameter!.test(asked.slice(prefix.length))
-  )?.[1];
+  return WITH_PART.find(([before, after, row]) =>
+    asked.startsWith(before) && asked.endsWith(after) &&
+    row.parameter!.test(asked.slice(before.length, asked.length - after.length))
+  )?.[2];
 }
 
 /** Whether the row takes this method. */
@@ -175,10 +212,17 @@ export function pattern(row: Route): string {
 /** The part in braces of a path that belongs to the row, decoded; undefined: it cannot be decoded. */
 export function parameterOf(row: Route, path: string): string | undefined {
   try {
-    return decodeURIComponent(canonicalPath(path).slice(row.path.indexOf("{")));
+    const asked = canonicalPath(path);
+    const after = row.path.length - row.path.indexOf("}") - 1;
+    return decodeURIComponent(asked.slice(row.path.indexOf("{"), asked.length - after));
   } catch {
     return undefined;
   }
+}
+
+/** A path of the row with `part` in the place of its braces; the inverse of {@link parameterOf}. */
+export function pathOf(row: Route, part: string): string {
+  return row.path.replace(/\{\w+\}/, () => encodeURIComponent(part));
 }
 
 /** The dialect whose errors a path's clients read, also where the path is not served. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { withFolder } from "../keys/testing.ts";
+import { openVault } from "./history.ts";
 import { encodeHandover, parseHandover, readHandover } from "./handover.ts";
 
 const GATEWAY = "http://127.0.0.1:1";
@@ -9,7 +10,7 @@ const GATEWAY = "http://127.0.0.1:1";
 Deno.test("handover: a key of this process only is handed over, and each reader gets a copy", () =>
   withFolder(async (dataDir) => {
     const keys = await openKeySource({ dataDir, env: {}, interactive: false, ephemeral: true });
-    const line = await encodeHandover(GATEWAY, keys);
+    const line = await encodeHandover(GATEWAY, keys, openVault(dataDir, keys));
     using ring = await keys.ring();
     const active = ring.credentials()!;
     keys[Symbol.dispose]();

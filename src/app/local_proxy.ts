@@ -32,7 +32,7 @@ export interface LocalProxy {
 }
 
 export interface LocalRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly path: string;
   /** JSON. */
   readonly body?: string;

@@ -22,9 +22,10 @@ export function isOurs(name: string): boolean {
   return /^(?:keyset|clients|pairings|key-usage|tls|host)\.(?:json|lock)(?:\.[\w-]+)?$/.test(
     name,
   ) ||
-    /^(?:config\.toml|run-history(?:\.tmp)?|(?:proxy|serve)-\d+\.json(?:\.tmp)?|profiles)$/.test(
-      name,
-    );
+    /^(?:config\.toml|run-history(?:\.tmp)?|(?:proxy|serve)-\d+\.json(?:\.tmp)?|profiles|history)$/
+      .test(
+        name,
+      );
 }
 
 /** The profiles that have a folder, `default` first. */

@@ -1,11 +1,15 @@
 /** The proxy, composed: which gateway it seals to with which key, and what it gives up once it has both. */
 import { type Credentials, sealedFetch, type SealedFetchOptions } from "../client/mod.ts";
 import type { Config } from "../config/config.ts";
+import { startHistoryThread } from "../history/thread.ts";
+import type { VaultKey } from "../history/vault.ts";
 import { type KeySourceOptions, openKeySource } from "../keys/mod.ts";
 import { makeLogger } from "../log.ts";
+import { makeHistoryRoutes } from "../proxy/history_routes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
 import { startProxy } from "../proxy/mod.ts";
 import type { Handover } from "./handover.ts";
+import { openVault } from "./history.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 
 export interface RunningProxy {
@@ -21,6 +25,8 @@ export interface ProxyRoleOptions {
   readonly connection: SealedFetchOptions;
   /** Whether the key is in hand: then nothing else of the machine is needed. */
   readonly holdsKey: boolean;
+  /** Opens the history's keys; asked at the first request for the history. */
+  readonly vault: () => Promise<VaultKey[]>;
   readonly signal: AbortSignal;
 }
 
@@ -29,12 +35,13 @@ export interface ProxyRoleOptions {
  * @throws {SecLlamaError} `port-in-use`, `address-unavailable`.
  */
 export async function startProxyRole(options: ProxyRoleOptions): Promise<RunningProxy> {
-  const { config, dataDir, connection, holdsKey, signal } = options;
+  const { config, dataDir, connection, holdsKey, vault, signal } = options;
   const logger = makeLogger({ role: "proxy", level: config.logLevel });
   const fetch = sealedFetch(connection);
   const gateway = String(connection.gateway);
   const identity = await ProxyIdentity.make();
-  const proxy = await startProxy({
+  const thread = startHistoryThread({ dataDir, vault });
+  const starting = startProxy({
     identity,
     gateway,
     hostname: "127.0.0.1",
@@ -42,38 +49,52 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     fetch,
     metadata: fetch.metadata,
     outer: fetch.outer,
+    history: makeHistoryRoutes(thread.history),
     logger,
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
     signal,
   });
+  starting.catch(() => thread.close());
+  const proxy = await starting;
   await identity.announce(dataDir, proxy.addr.port);
   revokePermissions(holdsKey ? ["run", "read", "write"] : []);
   logger.info("permissions", permissionLabels());
   return {
     url: `http://127.0.0.1:${proxy.addr.port}`,
     gateway,
-    finished: proxy.finished.then(() => identity.withdraw()),
+    finished: proxy.finished.then(async () => {
+      await thread.close();
+      await identity.withdraw();
+    }),
   };
 }
 
+/** How to reach a gateway of this machine's own key, and the history's keys beside it. */
+export interface LocalConnection {
+  readonly connection: SealedFetchOptions;
+  readonly vault: () => Promise<VaultKey[]>;
+}
+
 /**
- * How to reach a gateway of this machine's own key: with the key that was handed over, else with the one in the key store.
+ * With the keys that were handed over, else with those in the key store.
  * @throws {SecLlamaError} What the key store throws.
  */
 export async function localConnection(
   gateway: string,
   o: { handover?: Handover | undefined; keySource: () => KeySourceOptions },
-): Promise<SealedFetchOptions> {
-  return {
-    gateway,
-    credentials: o.handover?.credentials ?? await storeCredentials(o.keySource()),
-  };
-}
-
-async function storeCredentials(options: KeySourceOptions): Promise<() => Promise<Credentials>> {
+): Promise<LocalConnection> {
+  const { credentials, vault } = o.handover ?? {};
+  if (credentials && vault) return { connection: { gateway, credentials }, vault };
+  const options = o.keySource();
   const keys = await openKeySource(options);
-  return async () => {
-    using ring = await keys.ring();
-    return ring.credentials()!;
+  return {
+    connection: {
+      gateway,
+      credentials: async (): Promise<Credentials> => {
+        using ring = await keys.ring();
+        return ring.credentials()!;
+      },
+    },
+    vault: openVault(options.dataDir, keys),
   };
 }

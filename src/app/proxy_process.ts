@@ -4,7 +4,9 @@
  * loads its modules meanwhile; where the gateway is comes on that pipe, with the pre-shared key where that is in no store.
  */
 import { SecLlamaError } from "../errors.ts";
+import type { StorageSource } from "../keys/mod.ts";
 import { encodeHandover, type HandedKeys } from "./handover.ts";
+import { openVault } from "./history.ts";
 import { proxyPermissions, selfArgv } from "./role_command.ts";
 
 /** Environment the proxy needs: the key store's session and the settings' folder. Nothing else is passed on. */
@@ -32,7 +34,7 @@ export interface ProxyProcess {
    * @returns Its URL.
    * @throws {SecLlamaError} `port-in-use` and whatever else the proxy refused to start with. It is gone by then.
    */
-  connect(gatewayUrl: string, keys: HandedKeys): Promise<string>;
+  connect(gatewayUrl: string, keys: HandedKeys & StorageSource): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -77,9 +79,9 @@ export function spawnProxy(o: {
     await child.status;
     clearTimeout(timer);
   };
-  const connect = async (gateway: string, keys: HandedKeys) => {
+  const connect = async (gateway: string, keys: HandedKeys & StorageSource) => {
     try {
-      const line = await encodeHandover(gateway, keys);
+      const line = await encodeHandover(gateway, keys, openVault(o.dataDir, keys));
       connected = true;
       await writer.write(new TextEncoder().encode(line + "\n"));
       return await readyLine(child.stdout);

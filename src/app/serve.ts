@@ -8,7 +8,12 @@ import type { Settings } from "../config/settings.ts";
 import { SecLlamaError } from "../errors.ts";
 import { Activity } from "../gateway/activity.ts";
 import type { ModelManagement } from "../gateway/management.ts";
-import { type KeySource, type KeySourceOptions, openKeySource } from "../keys/mod.ts";
+import {
+  type KeySource,
+  type KeySourceOptions,
+  openKeySource,
+  type StorageSource,
+} from "../keys/mod.ts";
 import { type Logger, makeLogger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import { openGpu } from "../supervisor/gpu.ts";
@@ -208,7 +213,7 @@ async function load(
 
 async function connectProxy(
   proxy: ProxyProcess,
-  keys: HandedKeys,
+  keys: HandedKeys & StorageSource,
   gatewayUrl: () => Promise<string>,
 ): Promise<string> {
   return await proxy.connect(await gatewayUrl(), keys);

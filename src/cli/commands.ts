@@ -4,6 +4,7 @@ import { clientCommands } from "./clients.ts";
 import { completionCommand } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
+import { historyCommands } from "./history/commands.ts";
 import { keyCommands } from "./key.ts";
 import { launchCommand } from "./launch/command.ts";
 import { launchRunnerCommand } from "./launch_runner.ts";
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   launchCommand,
   waitCommand,
   ...modelCommands,
+  ...historyCommands,
   ...keyCommands,
   pairCommand,
   ...clientCommands,

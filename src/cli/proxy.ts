@@ -1,6 +1,7 @@
 /** `secllama proxy`: the plain API on loopback, sealed from here to the gateway. */
 import { type Handover, readHandover } from "../app/handover.ts";
-import { localConnection, startProxyRole } from "../app/proxy.ts";
+import { openVaultFrom } from "../app/history.ts";
+import { type LocalConnection, localConnection, startProxyRole } from "../app/proxy.ts";
 import type { SealedFetchOptions } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { notifyServiceManager } from "../linux/service_manager.ts";
@@ -50,12 +51,18 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
       ? await readHandover(Deno.stdin.readable, () => stop.abort())
       : undefined;
     if (handover === null) return EXIT.ok;
-    const connection = (fromServe ? undefined : asked ?? await paired(context, dataDir)) ??
-      await ownGateway(context, { port: config.port, dataDir, handover });
+    const elsewhere = fromServe ? undefined : asked ?? await paired(context, dataDir);
+    const { connection, vault } = elsewhere === undefined
+      ? await ownGateway(context, { port: config.port, dataDir, handover })
+      : {
+        connection: elsewhere,
+        vault: openVaultFrom(() => keySourceOptions(context, dataDir)),
+      };
     const running = await startProxyRole({
       config,
       dataDir,
       connection,
+      vault,
       holdsKey: handover?.credentials !== undefined,
       signal: stop.signal,
     });
@@ -85,7 +92,7 @@ async function paired(
 async function ownGateway(
   context: CommandContext,
   o: { port: number; dataDir: string; handover: Handover | undefined },
-): Promise<SealedFetchOptions> {
+): Promise<LocalConnection> {
   const url = o.handover?.gateway ?? stringOption(context, "gateway") ??
     `http://127.0.0.1:${o.port}`;
   return await localConnection(url, {

@@ -16,6 +16,11 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "keys.md",
     read: () => import("../../docs/keys.md", { with: { type: "text" } }),
   },
+  history: {
+    summary: "conversations that are kept, sealed",
+    page: "history.md",
+    read: () => import("../../docs/history.md", { with: { type: "text" } }),
+  },
   remote: {
     summary: "from another machine: pairing, TLS, day to day",
     page: "remote.md",

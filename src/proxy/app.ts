@@ -41,6 +41,8 @@ export interface ProxyAppOptions {
   readonly logger: Logger;
   /** Proves to this user's programs that this is their proxy. */
   readonly identity?: { sign(challenge: Bytes): Promise<Bytes | undefined> };
+  /** Answers on the paths of this user's history. */
+  readonly history?: (request: Request) => Promise<Response>;
   /** Model management is passed on to the gateway, which decides; without this it is refused here. */
   readonly management?: { readonly maxBytes: number };
 }
@@ -89,6 +91,9 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
           return await sealed(options, c.req.raw, route);
         case "identity":
           return await identity(options, c.req.raw, route);
+        case "history":
+          if (options.history === undefined) throw new SecLlamaError("not-found", "not found");
+          return await options.history(c.req.raw);
         case "management":
           return await forward(options, c.req.raw, pathname);
         default:

@@ -106,7 +106,8 @@ export function check(answer: Answer, path: string, want: Wanted, at: string): v
 
 /** A path that belongs to the row. */
 export function pathOf(row: Route): string {
-  return row.path.replace("{model}", "none").replace("{digest}", `sha256:${"a".repeat(64)}`);
+  return row.path.replace("{model}", "none").replace("{digest}", `sha256:${"a".repeat(64)}`)
+    .replace("{id}", "a".repeat(32));
 }
 
 /** Sends bytes as they are and reads one answer. */

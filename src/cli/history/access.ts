@@ -1,0 +1,141 @@
+/**
+ * The history for a command: asked of the proxy that runs, which has its keys and writes it; without one, opened here. Either way
+ * the command sees the same conversations.
+ */
+import type { ConversationSummary } from "../../api/history.ts";
+import { readError } from "../../api/errors.ts";
+import { pathOf, ROUTES } from "../../api/routes.ts";
+import { openVaultFrom } from "../../app/history.ts";
+import { askLocalProxy, type LocalProxy, type LocalRequest } from "../../app/local_proxy.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { CALLS, type HistoryCalls } from "../../history/calls.ts";
+import { History } from "../../history/history.ts";
+import { hardenSelf } from "../../sandbox/mod.ts";
+import type { CommandContext, OptionTable } from "../command.ts";
+import { KEY_OPTIONS, keySourceOptions } from "../key_options.ts";
+import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "../settings.ts";
+
+/** The options of every command that needs the history. */
+export const HISTORY_OPTIONS: OptionTable = { ...ASKED_PROXY_OPTION, ...KEY_OPTIONS };
+
+/** The history, and its end. */
+export interface OpenHistory extends Disposable {
+  readonly history: HistoryCalls;
+}
+
+/**
+ * The history as this command finds it.
+ * @throws {SecLlamaError} What the key store and the history throw.
+ */
+export async function openHistory(context: CommandContext): Promise<OpenHistory> {
+  const settings = await readSettings(context);
+  const proxy = askedProxy(settings);
+  if (await runs(proxy, context.signal)) {
+    return { history: overHttp(proxy, context.signal), [Symbol.dispose]() {} };
+  }
+  hardenSelf(); // before a key is in memory
+  const { dataDir } = settings;
+  const vault = await openVaultFrom(() => keySourceOptions(context, dataDir))();
+  const history = new History({ dataDir, vault });
+  const call = (name: typeof CALLS[number]) => (...values: unknown[]) =>
+    Promise.try(() => (history[name] as (...values: unknown[]) => unknown)(...values));
+  return {
+    history: Object.fromEntries(
+      CALLS.map((name) => [name, call(name)]),
+    ) as unknown as HistoryCalls,
+    [Symbol.dispose]: () => history[Symbol.dispose](),
+  };
+}
+
+/** Whether a proxy of this user's answers there that has the history's paths. */
+async function runs(proxy: LocalProxy, signal: AbortSignal): Promise<boolean> {
+  try {
+    const answer = await askLocalProxy(proxy, {
+      method: "GET",
+      path: `${ROUTES.history.path}?limit=1`,
+      signal,
+    });
+    if (answer.ok) {
+      await answer.body?.cancel();
+      return true;
+    }
+    const error = await readError(answer);
+    // An older proxy, or one whose key dies with it: a lasting history, if there is one, is opened here.
+    if (["not-found", "key-refused"].includes(error.code)) return false;
+    throw error;
+  } catch (error) {
+    if (
+      error instanceof SecLlamaError && ["gateway-unreachable", "peer-refused"].includes(error.code)
+    ) return false;
+    throw error;
+  }
+}
+
+function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
+  const ask = async <T>(
+    method: LocalRequest["method"],
+    path: string,
+    body?: unknown,
+  ): Promise<T> => {
+    const answer = await askLocalProxy(proxy, {
+      method,
+      path,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
+    });
+    if (!answer.ok) throw await readError(answer);
+    return await answer.json();
+  };
+  const { history, historySearch, conversation, messages, undelete, erase } = ROUTES;
+  return {
+    list: ({ query, limit, before } = {}) => {
+      const asked = Object.entries({ query, limit, before }).filter(([, value]) =>
+        value !== undefined
+      ).map(([name, value]) => [name, String(value)]);
+      return ask("GET", `${history.path}?${new URLSearchParams(asked)}`);
+    },
+    create: (fields = {}) => ask("POST", history.path, fields),
+    get: (id) => ask("GET", pathOf(conversation, id)),
+    update: (id, fields) => ask("PATCH", pathOf(conversation, id), fields),
+    append: (id, message) => ask("POST", pathOf(messages, id), message),
+    remove: (id) => ask("DELETE", pathOf(conversation, id)),
+    undelete: (id) => ask("POST", pathOf(undelete, id), {}),
+    erase: async (ids) => {
+      for (const id of ids) await ask("POST", pathOf(erase, id), {});
+    },
+    search: async (query, limit) => {
+      const { hits } = await ask<{ hits: Awaited<ReturnType<HistoryCalls["search"]>> }>(
+        "POST",
+        historySearch.path,
+        { query, ...(limit === undefined ? {} : { limit }) },
+      );
+      return hits;
+    },
+  };
+}
+
+/**
+ * The one conversation whose id begins with `text`.
+ * @throws {SecLlamaError} `not-found`; `usage` if there are several, or it is no beginning of an id.
+ */
+export async function findConversation(
+  history: HistoryCalls,
+  text: string,
+): Promise<ConversationSummary> {
+  if (!/^[0-9a-f]{2,32}$/.test(text)) {
+    throw new SecLlamaError("usage", "a conversation is named by its id, or the id's beginning", {
+      hint: "to see them, run: secllama history list",
+    });
+  }
+  const { conversations } = await history.list({ limit: 20_000 });
+  const found = conversations.filter(({ id }) => id.startsWith(text));
+  if (found.length === 1) return found[0]!;
+  if (found.length > 1) {
+    throw new SecLlamaError("usage", `${found.length} conversations begin with ${text}`, {
+      hint: "give more digits of the id",
+    });
+  }
+  throw new SecLlamaError("not-found", "the history has no such conversation", {
+    hint: "to see them, run: secllama history list",
+  });
+}

@@ -1,0 +1,59 @@
+/** What can be asked of the history's thread, and how questions and answers look on their way. */
+import { type ErrorCode, type ErrorOptions, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import type { History } from "./history.ts";
+import type { VaultKey } from "./vault.ts";
+
+/** The methods of {@link History} that a program may call. */
+export const CALLS = [
+  "list",
+  "create",
+  "get",
+  "update",
+  "append",
+  "remove",
+  "undelete",
+  "erase",
+  "search",
+] as const satisfies readonly (keyof History)[];
+
+export type Call = typeof CALLS[number];
+
+/** The history as it is asked from another thread, or over HTTP. */
+export type HistoryCalls = {
+  readonly [name in Call]: (
+    ...values: Parameters<History[name]>
+  ) => Promise<ReturnType<History[name]>>;
+};
+
+/** To the thread: opens it, or asks it. */
+export type Question =
+  | { readonly id: number; readonly open: { dataDir: string; vault: readonly VaultKey[] } }
+  | { readonly id: number; readonly call: Call; readonly values: readonly unknown[] }
+  | { readonly id: number; readonly close: true };
+
+/** An error of ours without its cause, which may hold content. */
+export interface Failure extends Pick<ErrorOptions, "hint" | "field"> {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** From the thread. */
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failure: Failure };
+
+/** An error for its way to another thread or process. */
+export function failureOf(error: unknown): Failure {
+  const { code, message, hint, field } = toSecLlamaError(error);
+  return {
+    code,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(field === undefined ? {} : { field }),
+  };
+}
+
+/** The error again. */
+export function errorOf({ code, message, ...rest }: Failure): SecLlamaError {
+  return new SecLlamaError(code, message, rest);
+}

@@ -1,0 +1,252 @@
+/**
+ * The history's SQLite file. Write-ahead log, every commit on the disk before it returns, deleted bytes overwritten. In the clear
+ * are ids, how many records there are, and their sizes; no table is in the order of time.
+ *
+ * Any process of the user's may read. One writes: it holds the lock of the file beside it, which ends with the process.
+ */
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { SecLlamaError } from "../errors.ts";
+import { DATABASE_NAME } from "./folder.ts";
+
+const LOCK_NAME = "history.lock";
+/** Of the file format; a higher one is a newer program's. */
+const VERSION = 1;
+/** "SLH1": what the file is, for `file` and for us. */
+const APPLICATION_ID = 0x534c4831;
+/** How long a reader waits for a writer's commit, and a writer for a reader. */
+const BUSY_MS = 5_000;
+/** Larger than SQLite's own 4 KiB: most records are. */
+const PAGE_BYTES = 8192;
+
+const SCHEMA = `
+  CREATE TABLE conversations (
+    id BLOB PRIMARY KEY, vault BLOB NOT NULL, key BLOB NOT NULL, head BLOB NOT NULL, settings BLOB
+  ) WITHOUT ROWID;
+  CREATE TABLE messages (
+    conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
+  ) WITHOUT ROWID;
+  CREATE TABLE texts (
+    conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
+  ) WITHOUT ROWID;
+`;
+
+type Value = Uint8Array | number | string | null;
+export type Row = Readonly<Record<string, Value>>;
+
+/** One connection, and the lock once something was to be written. */
+export class Database implements Disposable {
+  readonly #folder: string;
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #lock: Deno.FsFile | undefined;
+
+  private constructor(folder: string, db: DatabaseSync, lock: Deno.FsFile | undefined) {
+    this.#folder = folder;
+    this.#db = db;
+    this.#lock = lock;
+  }
+
+  /**
+   * Opens the file of a folder, and makes both where there is none.
+   * @throws {SecLlamaError} `history-corrupt`, `not-supported` for a newer version's, `disk-full`.
+   */
+  static open(folder: string): Database {
+    const path = join(folder, DATABASE_NAME);
+    Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    let lock = tryLock(folder);
+    let db: DatabaseSync | undefined;
+    try {
+      // SQLite would make it readable for all; the log and its index take after it.
+      Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
+      db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
+      const opened = new Database(folder, db, lock);
+      opened.#prepare();
+      [db, lock] = [undefined, undefined];
+      return opened;
+    } finally {
+      db?.close();
+      lock?.close();
+    }
+  }
+
+  #prepare(): void {
+    const pragma = (name: string) => Number(Object.values(this.row(`PRAGMA ${name}`) ?? {})[0]);
+    const [version, id] = [pragma("user_version"), pragma("application_id")];
+    if (version > VERSION) {
+      throw new SecLlamaError(
+        "not-supported",
+        `the history is of version ${version}, this SecLlama reads version ${VERSION}`,
+        { hint: "use the SecLlama that wrote it, or a newer one; nothing was changed" },
+      );
+    }
+    const isNew = version === 0 && id === 0 &&
+      this.row("SELECT 1 FROM sqlite_schema LIMIT 1") === undefined;
+    if (!isNew && id !== APPLICATION_ID) throw corrupt("it is a database of something else");
+    if (isNew) {
+      this.claim();
+      this.#exec(`PRAGMA page_size = ${PAGE_BYTES}`);
+      this.#exec("PRAGMA auto_vacuum = INCREMENTAL");
+      this.#exec("PRAGMA secure_delete = ON");
+      this.#exec("PRAGMA journal_mode = WAL");
+    }
+    this.#exec("PRAGMA secure_delete = ON");
+    this.#exec("PRAGMA synchronous = FULL");
+    this.#exec("PRAGMA temp_store = MEMORY");
+    this.#exec("PRAGMA mmap_size = 0");
+    this.#exec("PRAGMA trusted_schema = OFF");
+    if (isNew) {
+      this.transaction(() => {
+        this.#exec(SCHEMA);
+        this.#exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+        this.#exec(`PRAGMA user_version = ${VERSION}`);
+      });
+    }
+    this.row("SELECT id FROM conversations LIMIT 1");
+  }
+
+  /** Whether this process may write: it has the lock, or gets it now. */
+  get writable(): boolean {
+    this.#lock ??= tryLock(this.#folder);
+    return this.#lock !== undefined;
+  }
+
+  /**
+   * Takes the lock before what is to be changed is read.
+   * @throws {SecLlamaError} `history-busy` if another process has it.
+   */
+  claim(): void {
+    if (!this.writable) throw busy();
+  }
+
+  /** Differs after another process has written. */
+  get changes(): number {
+    return Number(this.row("PRAGMA data_version")!["data_version"]);
+  }
+
+  /** All rows of a query. @throws {SecLlamaError} `history-corrupt`, `history-busy`. */
+  rows(sql: string, ...values: Value[]): Row[] {
+    return guarded(() => this.#statement(sql).all(...values) as Row[]);
+  }
+
+  /** The rows of a query, one after the other. @throws {SecLlamaError} As {@link rows}. */
+  *each(sql: string, ...values: Value[]): Generator<Row> {
+    const rows = guarded(() => this.#statement(sql).iterate(...values));
+    for (;;) {
+      const { done, value } = guarded(() => rows.next());
+      if (done) return;
+      yield value as Row;
+    }
+  }
+
+  /** The first row, if there is one. @throws {SecLlamaError} As {@link rows}. */
+  row(sql: string, ...values: Value[]): Row | undefined {
+    return guarded(() => this.#statement(sql).get(...values) as Row | undefined);
+  }
+
+  /** A change; only within {@link transaction}. */
+  run(sql: string, ...values: Value[]): number {
+    return guarded(() => Number(this.#statement(sql).run(...values).changes));
+  }
+
+  /**
+   * All of `change` or nothing, and on the disk once this returns.
+   * @throws {SecLlamaError} `history-busy` if another process writes, `disk-full`, `history-corrupt`.
+   */
+  transaction<T>(change: () => T): T {
+    this.claim();
+    this.#exec("BEGIN IMMEDIATE");
+    try {
+      const result = change();
+      this.#exec("COMMIT");
+      return result;
+    } catch (error) {
+      // Some errors have rolled it back already.
+      if (this.#db.isTransaction) this.#exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  /**
+   * Takes what was deleted out of the log and off the end of the file. The bytes themselves were overwritten when they were deleted.
+   * @throws {SecLlamaError} `history-busy` if a reader keeps the log from being emptied.
+   */
+  forget(): void {
+    this.#exec("PRAGMA incremental_vacuum");
+    const { busy } = this.row("PRAGMA wal_checkpoint(TRUNCATE)")!;
+    if (busy !== 0) {
+      throw new SecLlamaError("history-busy", "another process reads the history just now", {
+        hint: "what was erased is gone from it, but not from its log yet: erase once more",
+      });
+    }
+  }
+
+  #exec(sql: string): void {
+    guarded(() => this.#db.exec(sql));
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  [Symbol.dispose](): void {
+    this.#statements.clear();
+    this.#db.close();
+    this.#lock?.close();
+  }
+}
+
+function tryLock(folder: string): Deno.FsFile | undefined {
+  const file = Deno.openSync(join(folder, LOCK_NAME), { create: true, write: true, mode: 0o600 });
+  if (file.tryLockSync(true)) return file;
+  file.close();
+  return undefined;
+}
+
+function busy(): SecLlamaError {
+  return new SecLlamaError("history-busy", "another process of yours writes the history", {
+    hint: "use the proxy that has it, or end that one first: secllama status shows what runs",
+  });
+}
+
+function corrupt(why: string, cause?: unknown): SecLlamaError {
+  return new SecLlamaError("history-corrupt", `the history's database cannot be read: ${why}`, {
+    hint: "nothing was changed; put history/history.db of the data folder back from a backup, " +
+      "or give it up and begin anew: secllama history erase --all",
+    cause,
+  });
+}
+
+/** SQLite's own errors as ours; the texts are SQLite's. */
+function guarded<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    if (!(error instanceof Error) || (error as { code?: string }).code !== "ERR_SQLITE_ERROR") {
+      throw error;
+    }
+    const text = error.message;
+    if (/is full/.test(text)) {
+      throw new SecLlamaError("disk-full", "no space is left for the history: nothing was saved", {
+        hint: "make room on the disk; what was saved before is still there",
+        cause: error,
+      });
+    }
+    if (/is locked|is busy/.test(text)) throw busy();
+    if (/not a database|malformed|no such table|unsupported file format/.test(text)) {
+      throw corrupt("its file is damaged", error);
+    }
+    if (/disk I\/O error|unable to open|readonly database/.test(text)) {
+      throw new SecLlamaError("history-io", "the history's database cannot be read or written", {
+        hint: "look at the disk, and at who owns the data folder's history folder",
+        cause: error,
+      });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * The sealed history: conversations in one SQLite file, each under a random key of its own. What returns is on the disk.
+ * Synchronous: it runs in a worker (worker_main.ts) or in a command, not in the proxy's own loop.
+ */
+import {
+  type Conversation,
+  type ConversationFields,
+  type ConversationList,
+  type ConversationSummary,
+  LIST_DEFAULT,
+  LIST_MOST,
+  type NewMessage,
+  type SearchHit,
+  TITLE_CHARACTERS,
+  UNDO_MS,
+} from "../api/history.ts";
+import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
+import { Database } from "./database.ts";
+import { Entries, type Entry, type Head, sealHead, sealKey } from "./entries.ts";
+import { historyFolder } from "./folder.ts";
+import { KEY_BYTES, KIND, open, seal } from "./seal.ts";
+import { openMessage } from "./open_message.ts";
+import { normalised, Searcher, TextWriter } from "./search.ts";
+import type { VaultKey } from "./vault.ts";
+
+type Opened = ReturnType<Entries["get"]>;
+
+/** What a list is to have. */
+export interface ListOptions {
+  /** Words that the title, the folder or the model has. */
+  readonly query?: string | undefined;
+  readonly limit?: number | undefined;
+  /** The last conversation of the list before: this one goes on after it. */
+  readonly before?: string | undefined;
+}
+
+/** The conversations of one data folder. */
+export class History implements Disposable {
+  readonly #db: Database;
+  readonly #vault: readonly VaultKey[];
+  readonly #entries: Entries;
+  readonly #now: () => number;
+
+  /**
+   * Opens the history, and makes it where there is none.
+   * @param o `vault`: from vault.ts, the key for new conversations first; taken over, overwritten at the end.
+   * @throws {SecLlamaError} `history-corrupt`, `not-supported`, `disk-full`.
+   */
+  constructor(o: { dataDir: string; vault: readonly VaultKey[]; now?: () => number }) {
+    this.#db = Database.open(historyFolder(o.dataDir));
+    this.#vault = o.vault;
+    this.#entries = new Entries(this.#db, new Map(o.vault.map((key) => [key.id, key])));
+    this.#now = o.now ?? Date.now;
+  }
+
+  /** Pinned ones first, then the newest. */
+  list(o: ListOptions = {}): ConversationList {
+    const words = normalised(o.query ?? "").split(" ").filter((word) => word !== "");
+    const fits = ({ title, folder, model }: ConversationSummary) => {
+      const text = normalised(`${title} ${folder} ${model}`);
+      return words.every((word) => text.includes(word));
+    };
+    const all = this.#shown().filter(fits).sort(order);
+    const start = o.before === undefined ? 0 : all.findIndex(({ id }) => id === o.before) + 1;
+    const limit = Math.min(o.limit ?? LIST_DEFAULT, LIST_MOST);
+    return {
+      conversations: all.slice(start, start + limit),
+      total: all.length,
+      writable: this.#db.writable,
+    };
+  }
+
+  #shown(): ConversationSummary[] {
+    return [...this.#entries.all().values()].filter(({ opened }) =>
+      opened === undefined || opened.head.deleted === null
+    ).map(summary);
+  }
+
+  /** @throws {SecLlamaError} `history-busy`, `disk-full`. */
+  create(fields: ConversationFields = {}, created = this.#now()): { id: string } {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    const vault = this.#vault[0]!;
+    const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    const head: Head = {
+      title: fields.title ?? "",
+      model: fields.model ?? "",
+      created,
+      updated: created,
+      pinned: fields.pinned ?? false,
+      folder: fields.folder ?? "",
+      messages: 0,
+      size: 0,
+      texts: 0,
+      deleted: null,
+    };
+    this.#db.transaction(() => {
+      this.#db.run(
+        "INSERT INTO conversations (id, vault, key, head, settings) VALUES (?, ?, ?, ?, ?)",
+        bytes,
+        fromHex(vault.id),
+        sealKey(vault, bytes, key),
+        sealHead(key, bytes, head),
+        fields.settings === undefined ? null : sealSettings(key, bytes, fields.settings),
+      );
+    });
+    const id = toHex(bytes);
+    this.#entries.set({ id, bytes, opened: { key, head } });
+    return { id };
+  }
+
+  /**
+   * A conversation with its messages, in the order in which they were saved. What is damaged of it says so.
+   * @throws {SecLlamaError} `not-found`, `decrypt-failed`.
+   */
+  get(id: string): Conversation {
+    const entry = this.#visible(id);
+    const { bytes, opened: { key, head } } = entry;
+    const rows = this.#db.rows(
+      "SELECT position, sealed FROM messages WHERE conversation = ? ORDER BY position",
+      bytes,
+    );
+    const messages = rows.map((row) =>
+      openMessage(key, bytes, Number(row["position"]), row["sealed"] as Uint8Array)
+    );
+    const { messages: _count, ...shown } = summary(entry);
+    const missing = head.messages - messages.length;
+    return {
+      ...shown,
+      settings: this.#settings(entry),
+      messages,
+      ...(missing > 0 ? { missing } : {}),
+    };
+  }
+
+  #settings({ bytes, opened: { key } }: Opened): Record<string, unknown> {
+    const sealed = this.#db.row("SELECT settings FROM conversations WHERE id = ?", bytes)
+      ?.["settings"] as Uint8Array | null | undefined;
+    if (!sealed) return {};
+    return JSON.parse(
+      utf8Decode(open(key, { kind: KIND.settings, conversation: bytes, position: 0 }, sealed)),
+    );
+  }
+
+  /** Changes what `fields` names. @throws {SecLlamaError} As {@link get} and {@link create}. */
+  update(id: string, fields: ConversationFields): void {
+    this.#db.claim();
+    const entry = this.#visible(id);
+    const { settings, ...rest } = fields;
+    this.#change(entry, { ...entry.opened.head, ...rest }, () => {
+      if (settings === undefined) return;
+      const { bytes, opened: { key } } = entry;
+      this.#db.run(
+        "UPDATE conversations SET settings = ? WHERE id = ?",
+        sealSettings(key, bytes, settings),
+        bytes,
+      );
+    });
+  }
+
+  /**
+   * Adds a message. A conversation without a title gets one from its first message of the user's.
+   * @returns The message's id, once it is on the disk.
+   * @throws {SecLlamaError} `bad-request` for a parent that is not there, and as {@link update}.
+   */
+  append(id: string, message: NewMessage, created = this.#now()): { id: string } {
+    this.#db.claim();
+    const entry = this.#visible(id);
+    const { bytes, opened: { key, head } } = entry;
+    const position = head.messages + 1;
+    if (message.parent !== null && !(Number(message.parent) < position)) {
+      throw new SecLlamaError("bad-request", "parent is no message of this conversation", {
+        field: "parent",
+      });
+    }
+    const sealed = seal(
+      key,
+      { kind: KIND.message, conversation: bytes, position },
+      utf8(JSON.stringify({ ...message, created })),
+    );
+    const texts = new TextWriter(this.#db, entry);
+    const next: Head = {
+      ...head,
+      title: head.title || (message.role === "user" ? titleOf(message.content) : ""),
+      model: message.model || head.model,
+      updated: Math.max(created, head.updated),
+      messages: position,
+      size: head.size + sealed.length,
+      texts: texts.countWith(message.content),
+    };
+    this.#change(entry, next, () => {
+      this.#db.run(
+        "INSERT INTO messages (conversation, position, sealed) VALUES (?, ?, ?)",
+        bytes,
+        position,
+        sealed,
+      );
+      texts.add(position, message.content);
+    });
+    return { id: String(position) };
+  }
+
+  /** Hides it; it is erased {@link UNDO_MS} later. @throws {SecLlamaError} As {@link update}. */
+  remove(id: string): void {
+    this.#db.claim();
+    const entry = this.#visible(id);
+    this.#change(entry, { ...entry.opened.head, deleted: this.#now() });
+  }
+
+  /** Takes {@link remove} back. @throws {SecLlamaError} `not-found` once it was erased. */
+  undelete(id: string): void {
+    this.#db.claim();
+    const entry = this.#entries.get(id);
+    this.#change(entry, { ...entry.opened.head, deleted: null });
+  }
+
+  /**
+   * Erases conversations for good: their keys and records are overwritten, and the log is emptied.
+   * @throws {SecLlamaError} `not-found` if one of them is not there; `history-busy`.
+   */
+  erase(ids: readonly string[]): void {
+    this.#db.claim();
+    const all = this.#entries.all();
+    const entries = ids.map((id) => {
+      const entry = all.get(id);
+      if (entry === undefined) {
+        throw new SecLlamaError("not-found", "the history has no such conversation");
+      }
+      return entry;
+    });
+    this.#db.transaction(() => {
+      for (const { bytes } of entries) {
+        this.#db.run("DELETE FROM messages WHERE conversation = ?", bytes);
+        this.#db.run("DELETE FROM texts WHERE conversation = ?", bytes);
+        this.#db.run("DELETE FROM conversations WHERE id = ?", bytes);
+      }
+    });
+    for (const { id } of entries) this.#entries.delete(id);
+    this.#db.forget();
+  }
+
+  /**
+   * Erases what was deleted {@link UNDO_MS} ago.
+   * @returns Milliseconds until the next one is due; undefined: none is.
+   */
+  sweep(): number | undefined {
+    const deleted = [...this.#entries.all().values()].flatMap(({ id, opened }) =>
+      opened?.head.deleted == null ? [] : [{ id, due: opened.head.deleted + UNDO_MS - this.#now() }]
+    );
+    if (deleted.length === 0 || !this.#db.writable) return undefined;
+    // A clock that was set back must not keep anything for years.
+    const isDue = ({ due }: { due: number }) => due <= 0 || due > UNDO_MS;
+    const due = deleted.filter(isDue).map(({ id }) => id);
+    if (due.length > 0) this.erase(due);
+    const waits = deleted.filter((one) => !isDue(one)).map((one) => one.due);
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** Conversations with all the words in title and messages, the newest first. */
+  search(query: string, limit = 50): SearchHit[] {
+    const entries = [...this.#entries.all().values()].flatMap((entry) =>
+      entry.opened !== undefined && entry.opened.head.deleted === null ? [entry as Opened] : []
+    );
+    return new Searcher(this.#db, entries).find(query, limit);
+  }
+
+  #visible(id: string): Opened {
+    const entry = this.#entries.get(id);
+    if (entry.opened.head.deleted === null) return entry;
+    throw new SecLlamaError("not-found", "the history has no such conversation", {
+      hint: "it was deleted; that can be taken back for some seconds",
+    });
+  }
+
+  #change(entry: Opened, head: Head, more: () => void = () => {}): void {
+    const { id, bytes, opened: { key } } = entry;
+    this.#db.transaction(() => {
+      this.#db.run(
+        "UPDATE conversations SET head = ? WHERE id = ?",
+        sealHead(key, bytes, head),
+        bytes,
+      );
+      more();
+    });
+    this.#entries.set({ id, bytes, opened: { key, head } });
+  }
+
+  [Symbol.dispose](): void {
+    this.#entries[Symbol.dispose]();
+    wipe(...this.#vault.map(({ key }) => key));
+    this.#db[Symbol.dispose]();
+  }
+}
+
+function summary({ id, opened }: Entry): ConversationSummary {
+  if (opened === undefined) {
+    const none = { title: "", model: "", created: 0, updated: 0, folder: "", size: 0, messages: 0 };
+    return { id, ...none, pinned: false, damaged: true };
+  }
+  const { title, model, created, updated, pinned, folder, size, messages } = opened.head;
+  return { id, title, model, created, updated, pinned, folder, size, messages };
+}
+
+function order(a: ConversationSummary, b: ConversationSummary): number {
+  return Number(b.pinned) - Number(a.pinned) || b.updated - a.updated || (a.id < b.id ? -1 : 1);
+}
+
+function sealSettings(
+  key: Uint8Array,
+  conversation: Uint8Array,
+  settings: Readonly<Record<string, unknown>>,
+): Uint8Array {
+  const place = { kind: KIND.settings, conversation, position: 0 };
+  return seal(key, place, utf8(JSON.stringify(settings)));
+}
+
+/** The first line of a message, as a title. */
+function titleOf(content: string): string {
+  const line = content.trim().split("\n", 1)[0]!.trim();
+  const most = Math.min(TITLE_CHARACTERS, 80);
+  return line.length <= most ? line : `${line.slice(0, most - 1).trimEnd()}…`;
+}

@@ -1,0 +1,77 @@
+/**
+ * Sealing one record of the history: AES-256-GCM (NIST SP 800-38D) under the key of its conversation.
+ *
+ *     nonce[12] | ciphertext | tag[16]        AAD = "SLC1" | what it is, one byte | conversation[16] | position u64, big-endian
+ *
+ * A record opens in its own place only: one that was moved to another conversation, another position or another kind does not.
+ * Nonces are random; a conversation would need 2^32 of them before that is too few. Synchronous, since SQLite is.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { type Bytes, concat, u64, utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+
+const MAGIC = utf8("SLC1");
+export const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** What a record is, in its AAD. */
+export const KIND = {
+  /** The conversation's key, under a key of the vault. */
+  key: 0,
+  /** Title, times, folder, counts. */
+  head: 1,
+  settings: 2,
+  message: 3,
+  /** What a search reads. */
+  text: 4,
+} as const;
+
+export type Kind = typeof KIND[keyof typeof KIND];
+
+/** Where a record belongs. */
+export interface Place {
+  readonly kind: Kind;
+  /** 16 bytes. */
+  readonly conversation: Uint8Array;
+  /** Of messages from 1, of texts from 0; else 0. */
+  readonly position: number;
+}
+
+function aad({ kind, conversation, position }: Place): Bytes {
+  return concat(MAGIC, new Uint8Array([kind]), conversation, u64(position));
+}
+
+/** `plain` under `key`, 28 bytes longer, for that place alone. */
+export function seal(key: Uint8Array, place: Place, plain: Uint8Array): Bytes {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce);
+  cipher.setAAD(aad(place));
+  const body = cipher.update(plain);
+  cipher.final();
+  return concat(nonce, body, cipher.getAuthTag());
+}
+
+/**
+ * What {@link seal} sealed.
+ * @throws {SecLlamaError} `decrypt-failed`, one message for every reason.
+ */
+export function open(key: Uint8Array, place: Place, sealed: Uint8Array): Uint8Array {
+  try {
+    const end = sealed.length - TAG_BYTES;
+    if (end < NONCE_BYTES) throw new RangeError("too short");
+    const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES), {
+      authTagLength: TAG_BYTES,
+    });
+    decipher.setAAD(aad(place));
+    decipher.setAuthTag(sealed.subarray(end));
+    const plain = decipher.update(sealed.subarray(NONCE_BYTES, end));
+    decipher.final();
+    return plain;
+  } catch (cause) {
+    throw new SecLlamaError("decrypt-failed", "a record of the history cannot be opened", {
+      hint: "its bytes were changed, or it was sealed under a key that is not here",
+      cause,
+    });
+  }
+}

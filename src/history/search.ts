@@ -1,0 +1,169 @@
+/**
+ * Search on this side of the seal: the texts of a conversation are opened, then matched. So that this is quick, what is
+ * searched lies apart from the messages, in few records of some KiB: all messages of a short conversation are one.
+ *
+ *     text record, sealed: for each message  0x1E | position, decimal | 0x1F | its text, in one case and form, spaces joined
+ */
+import type { Role, SearchHit, StoredMessage } from "../api/history.ts";
+import { concat, utf8, utf8Decode } from "../bytes.ts";
+import type { Database } from "./database.ts";
+import type { Entries } from "./entries.ts";
+import { openMessage } from "./open_message.ts";
+import { KIND, open, seal } from "./seal.ts";
+
+type Opened = ReturnType<Entries["get"]>;
+
+/** A record that has this many bytes grows no more. */
+const RECORD_BYTES = 32 * 1024;
+const MESSAGE = 0x1e;
+const TEXT = 0x1f;
+const SNIPPET_BEFORE = 60;
+const SNIPPET_CHARACTERS = 200;
+
+/** A text as it is searched: in one case and one form of Unicode, white space and control characters joined to one space. */
+export function normalised(text: string): string {
+  return text.normalize("NFKC").toLowerCase().replace(/[\s\p{Cc}]+/gu, " ").trim();
+}
+
+/** Adds one message to the texts of a conversation. */
+export class TextWriter {
+  readonly #db: Database;
+  readonly #entry: Opened;
+  /** The last record, if it may grow. */
+  readonly #last: Uint8Array | undefined;
+
+  constructor(db: Database, entry: Opened) {
+    this.#db = db;
+    this.#entry = entry;
+    const { bytes, opened: { key, head: { texts } } } = entry;
+    const sealed = texts === 0 ? undefined : db.row(
+      "SELECT sealed FROM texts WHERE conversation = ? AND position = ?",
+      bytes,
+      texts - 1,
+    )?.["sealed"] as Uint8Array | undefined;
+    if (sealed === undefined || sealed.length >= RECORD_BYTES) return;
+    try {
+      this.#last = open(key, place(bytes, texts - 1), sealed);
+    } catch { /* damaged: what is new goes into a new record */ }
+  }
+
+  /** How many records there are once `content` is in them. */
+  countWith(content: string): number {
+    const { texts } = this.#entry.opened.head;
+    return content === "" || this.#last !== undefined ? texts : texts + 1;
+  }
+
+  /** Within a transaction. */
+  add(position: number, content: string): void {
+    if (content === "") return;
+    const { bytes, opened: { key, head: { texts } } } = this.#entry;
+    const at = this.#last === undefined ? texts : texts - 1;
+    const text = concat(
+      this.#last ?? new Uint8Array(),
+      new Uint8Array([MESSAGE]),
+      utf8(String(position)),
+      new Uint8Array([TEXT]),
+      utf8(normalised(content)),
+    );
+    this.#db.run(
+      "INSERT OR REPLACE INTO texts (conversation, position, sealed) VALUES (?, ?, ?)",
+      bytes,
+      at,
+      seal(key, place(bytes, at), text),
+    );
+  }
+}
+
+function place(conversation: Uint8Array, position: number) {
+  return { kind: KIND.text, conversation, position };
+}
+
+/** Searches conversations that were opened. */
+export class Searcher {
+  readonly #db: Database;
+  readonly #entries: readonly Opened[];
+
+  constructor(db: Database, entries: readonly Opened[]) {
+    this.#db = db;
+    this.#entries = entries;
+  }
+
+  /** The newest `limit` conversations with all the words of `query` in their title and messages. */
+  find(query: string, limit: number): SearchHit[] {
+    const words = [...new Set(normalised(query).split(" ").filter((word) => word !== ""))];
+    if (words.length === 0) return [];
+    const patterns = words.map((word) => utf8(word));
+    const hits: SearchHit[] = [];
+    for (const entry of this.#entries.toSorted(newest)) {
+      const title = normalised(entry.opened.head.title);
+      const missing = new Set(words.keys());
+      for (const [i, word] of words.entries()) if (title.includes(word)) missing.delete(i);
+      let message: number | undefined;
+      for (const text of this.#texts(entry)) {
+        for (const [i, pattern] of patterns.entries()) {
+          const at = text.indexOf(pattern as Uint8Array);
+          if (at < 0) continue;
+          missing.delete(i);
+          message ??= positionAt(text, at);
+        }
+        if (missing.size === 0 && message !== undefined) break;
+      }
+      if (missing.size > 0) continue;
+      hits.push(this.#hit(entry, words, message));
+      if (hits.length === limit) break;
+    }
+    return hits;
+  }
+
+  *#texts({ bytes, opened: { key } }: Opened): Generator<Buffer> {
+    const rows = this.#db.rows(
+      "SELECT position, sealed FROM texts WHERE conversation = ? ORDER BY position",
+      bytes,
+    );
+    for (const row of rows) {
+      try {
+        const at = place(bytes, Number(row["position"]));
+        const plain = open(key, at, row["sealed"] as Uint8Array);
+        yield Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
+      } catch { /* it is damaged, which opening the conversation shows */ }
+    }
+  }
+
+  #hit({ id, bytes, opened: { key, head } }: Opened, words: string[], at?: number): SearchHit {
+    const sealed = at === undefined ? undefined : this.#db.row(
+      "SELECT sealed FROM messages WHERE conversation = ? AND position = ?",
+      bytes,
+      at,
+    )?.["sealed"] as Uint8Array | undefined;
+    const found: StoredMessage | undefined = sealed && openMessage(key, bytes, at!, sealed);
+    const role: Role | null = found?.role ?? null;
+    return {
+      id,
+      title: head.title,
+      updated: head.updated,
+      message: found?.id ?? null,
+      role,
+      snippet: snippet(found?.content ?? head.title, words),
+    };
+  }
+}
+
+function newest(a: Opened, b: Opened): number {
+  return b.opened.head.updated - a.opened.head.updated;
+}
+
+/** The position of the message that a place in a record belongs to. */
+function positionAt(text: Buffer, at: number): number {
+  const start = text.lastIndexOf(MESSAGE, at) + 1;
+  return Number(utf8Decode(text.subarray(start, text.indexOf(TEXT, start))));
+}
+
+/** The text around the first of the words, one line. Offsets of the two forms may differ by a little; nothing depends on it. */
+function snippet(content: string, words: readonly string[]): string {
+  const line = content.replace(/[\s\p{Cc}]+/gu, " ").trim();
+  const lower = line.toLowerCase();
+  const places = words.map((word) => lower.indexOf(word)).filter((place) => place >= 0);
+  const start = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - SNIPPET_BEFORE);
+  const part = line.slice(start, start + SNIPPET_CHARACTERS);
+  return `${start > 0 ? "…" : ""}${part}${start + part.length < line.length ? "…" : ""}`;
+}

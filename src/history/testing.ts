@@ -1,0 +1,67 @@
+/** Helpers of this folder's tests: a data folder with a history, and what lies in its files. */
+import { join } from "node:path";
+import { historyFolder } from "./folder.ts";
+import { History } from "./history.ts";
+import type { VaultKey } from "./vault.ts";
+
+export interface Place {
+  readonly dataDir: string;
+  /** A new connection under the same key each time. */
+  open(): History;
+  /** Everything that lies in the history's folder, by file. */
+  bytes(): Map<string, Uint8Array>;
+  /** The clock of histories opened here, unix ms. */
+  now: number;
+}
+
+/** Runs `test` with a data folder that is removed afterwards. */
+export async function withPlace(test: (place: Place) => Promise<void> | void): Promise<void> {
+  const dataDir = await Deno.makeTempDir({ prefix: "secllama-history-" });
+  const key: VaultKey = {
+    id: "0011223344556677",
+    key: crypto.getRandomValues(new Uint8Array(32)),
+  };
+  const place: Place = {
+    dataDir,
+    now: 1_800_000_000_000,
+    open: () =>
+      new History({
+        dataDir,
+        vault: [{ ...key, key: key.key.slice() }],
+        now: () => place.now,
+      }),
+    bytes: () => bytesOf(historyFolder(dataDir)),
+  };
+  try {
+    await test(place);
+  } finally {
+    await Deno.remove(dataDir, { recursive: true });
+  }
+}
+
+/** The files below a folder with their bytes. */
+export function bytesOf(folder: string): Map<string, Uint8Array> {
+  const found = new Map<string, Uint8Array>();
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const path = join(folder, name);
+    if (isDirectory) { for (const [inner, bytes] of bytesOf(path)) found.set(inner, bytes); }
+    else found.set(path, Deno.readFileSync(path));
+  }
+  return found;
+}
+
+/** Whether `wanted` is in any of the files. */
+export function holds(files: ReadonlyMap<string, Uint8Array>, wanted: Uint8Array | string) {
+  return [...files.values()].some((bytes) =>
+    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(
+      typeof wanted === "string" ? wanted : Buffer.from(wanted),
+    )
+  );
+}
+
+/** A message of the user's. */
+export const said = (content: string, parent: string | null = null) => ({
+  parent,
+  role: "user" as const,
+  content,
+});

@@ -1,0 +1,83 @@
+/** The history in a thread of its own, as the proxy has it. */
+import { SecLlamaError } from "../errors.ts";
+import { wipe } from "../secret.ts";
+import { startWorker } from "../worker.ts";
+import { type Answer, CALLS, errorOf, type HistoryCalls, type Question } from "./calls.ts";
+import { historyFolder } from "./folder.ts";
+import type { VaultKey } from "./vault.ts";
+
+/** The running thread. */
+export interface HistoryThread {
+  readonly history: HistoryCalls;
+  /** Closes the database. Without it nothing is lost either. */
+  close(): Promise<void>;
+}
+
+type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
+
+/**
+ * Starts the thread. It must be called while this process may still read and write the folder.
+ * @param o `vault`: asked at the first call, and again after it failed; the keys are taken over.
+ */
+export function startHistoryThread(
+  o: { dataDir: string; vault: () => Promise<readonly VaultKey[]> },
+): HistoryThread {
+  const folder = historyFolder(o.dataDir);
+  const worker = startWorker("history/worker_main", { read: [folder], write: [folder] });
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  let [count, closed] = [0, false];
+  let opening: Promise<void> | undefined;
+  const ended = () =>
+    new SecLlamaError("history-io", "the history's thread has ended", {
+      hint: "start the proxy again",
+    });
+  const end = () => {
+    closed = true;
+    for (const one of waiting.values()) one.reject(ended());
+    waiting.clear();
+  };
+  worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+    const one = waiting.get(data.id);
+    waiting.delete(data.id);
+    if ("failure" in data) one?.reject(errorOf(data.failure));
+    else one?.resolve(data.value);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    end();
+  };
+  const ask = (question: Unnumbered<Question>): Promise<unknown> => {
+    if (closed) return Promise.reject(ended());
+    const id = count++;
+    const one = Promise.withResolvers<unknown>();
+    waiting.set(id, one);
+    worker.postMessage({ id, ...question });
+    return one.promise;
+  };
+  const open = async () => {
+    const vault = await o.vault();
+    try {
+      await ask({ open: { dataDir: o.dataDir, vault } });
+    } finally {
+      wipe(...vault.map(({ key }) => key));
+    }
+  };
+  const call = (name: typeof CALLS[number]) => async (...values: unknown[]) => {
+    opening ??= open();
+    try {
+      await opening;
+    } catch (error) {
+      opening = undefined;
+      throw error;
+    }
+    return await ask({ call: name, values });
+  };
+  return {
+    history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as HistoryCalls,
+    async close() {
+      if (!closed) await ask({ close: true }).catch(() => {});
+      end();
+      worker.terminate();
+    },
+  };
+}
