@@ -24,6 +24,8 @@ export interface FakeScript {
   /** Never ends by itself: repeats its last piece until it is cancelled. */
   readonly endless?: boolean;
   readonly info?: Partial<ModelInfo>;
+  /** What the chat template's prompts end with. */
+  readonly promptTail?: string;
   /** Control tokens; each is one token. */
   readonly controlTokens?: readonly string[];
   /** The first of them that render as no text, as llama.cpp's control tokens do. */
@@ -215,7 +217,7 @@ export class FakeEngine implements Engine {
       parts.push({ text: message.content, special: false });
       parts.push({ text: "<|end|>", special: true });
     }
-    parts.push({ text: "<|assistant|>", special: true });
+    parts.push({ text: `<|assistant|>${this.script.promptTail ?? ""}`, special: true });
     return parts;
   }
 

@@ -141,13 +141,16 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     for (let next = await first; !next.done; next = await events.next()) {
       const event = next.value;
       if (event.type === "token") {
-        const delta = parser.push(event);
-        const logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
-        if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
+        let logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
+        for (const delta of parser.push(event)) {
+          if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
+          logprobs = [];
+        }
       } else {
         ended = true;
-        const rest = parser.end(event.reason === "length");
-        if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
+        for (const rest of parser.end(event.reason === "length")) {
+          if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
+        }
         yield doneEvent(event, parser, load, call);
         return;
       }
@@ -160,8 +163,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   throw new SecLlamaError("cancelled", "the request was cancelled");
 }
 
-function hasContent(delta: { text: string; thinking: string; toolCalls: readonly unknown[] }) {
-  return delta.text !== "" || delta.thinking !== "" || delta.toolCalls.length > 0;
+function hasContent(delta: { text: string; thinking: string; toolDeltas: readonly unknown[] }) {
+  return delta.text !== "" || delta.thinking !== "" || delta.toolDeltas.length > 0;
 }
 
 function doneEvent(

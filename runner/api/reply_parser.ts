@@ -1,15 +1,20 @@
 /** What the engine's text means: thought, text or tool call. */
+import type { CallDelta } from "../../src/replies/draft.ts";
 import { readerFor } from "../../src/replies/formats.ts";
 import type { ReplyReader, Said } from "../../src/replies/reader.ts";
 import type { ThoughtTags } from "../../src/replies/thought.ts";
 import type { Engine } from "../engine/types.ts";
-import type { InferenceRequest, NamedToolCall, Think } from "./request.ts";
+import type { InferenceRequest, NamedToolCall, Think, ToolCallDelta } from "./request.ts";
 
+/** A step of the reply: thought before text, text before calls. */
 export interface Parsed {
   readonly text: string;
   readonly thinking: string;
   readonly toolCalls: readonly NamedToolCall[];
+  readonly toolDeltas: readonly ToolCallDelta[];
 }
+
+const NOTHING: Parsed = { text: "", thinking: "", toolCalls: [], toolDeltas: [] };
 
 export class ReplyParser {
   /** The tags a thought is between, if one is to be expected. */
@@ -23,6 +28,8 @@ export class ReplyParser {
   /** Control tokens that open something here: the engine gives them no text. */
   readonly #markers = new Map<number, string>();
   #calls = 0;
+  /** Of the call that is written now. */
+  #id: string | undefined;
   readonly #oneCall: boolean = false;
   #thinkingTokens = 0;
 
@@ -56,25 +63,50 @@ export class ReplyParser {
     return this.#calls > 0;
   }
 
-  push(token: { readonly id: number; readonly text: string }): Parsed {
+  /** What is certain by now, in order; at least one step. */
+  push(token: { readonly id: number; readonly text: string }): Parsed[] {
     const text = token.text === "" ? this.#markers.get(token.id) ?? "" : token.text;
-    if (this.#reader === undefined) return { text, thinking: "", toolCalls: [] };
+    if (this.#reader === undefined) return [{ ...NOTHING, text }];
     const said = this.#reader.push(text);
     if (!this.#reader.inText) this.#thinkingTokens++;
     return this.#parsed(said);
   }
 
   /** What was held back. @param cut The reply ended for want of room: a call that was begun stays one. */
-  end(cut: boolean): Parsed {
-    return this.#parsed(this.#reader?.end(cut) ?? { text: "", thinking: "", calls: [] });
+  end(cut: boolean): Parsed[] {
+    return this.#reader === undefined ? [] : this.#parsed(this.#reader.end(cut));
   }
 
-  #parsed({ text, thinking, calls }: Said): Parsed {
-    const room = this.#oneCall ? Math.max(1 - this.#calls, 0) : Infinity;
-    const taken = calls.slice(0, room);
-    this.#calls += taken.length;
-    const toolCalls = taken.map((call) => ({ ...call, id: newId("call_") }));
-    return { thinking: this.#hidden ? "" : thinking, text, toolCalls };
+  #parsed({ thinking, parts }: Said): Parsed[] {
+    let step = {
+      thinking: this.#hidden ? "" : thinking,
+      text: "",
+      toolDeltas: [] as ToolCallDelta[],
+    };
+    const steps = [step];
+    for (const part of parts) {
+      if ("text" in part) {
+        if (step.toolDeltas.length > 0) {
+          step = { thinking: "", text: "", toolDeltas: [] };
+          steps.push(step);
+        }
+        step.text += part.text;
+      } else if (!this.#oneCall || part.delta.index === 0) {
+        step.toolDeltas.push(this.#named(part.delta));
+      }
+    }
+    return steps.map((one) => ({
+      ...one,
+      toolCalls: one.toolDeltas.flatMap(({ call }) => call ?? []),
+    }));
+  }
+
+  #named({ name, json, call }: CallDelta): ToolCallDelta {
+    const id = this.#id ??= newId("call_");
+    if (call === undefined) return { id, name, json };
+    this.#id = undefined;
+    this.#calls++;
+    return { id, name, json, call: { ...call, id } };
   }
 }
 

@@ -126,7 +126,18 @@ export type NamedToolCall = ToolCall & {
   readonly id: string;
   /** The reply was cut within the call: JSON of the arguments that breaks off. `arguments` has what is whole of it. */
   readonly partial?: string;
+  /** The arguments' JSON text, where it is not what the arguments would be written as. */
+  readonly json?: string;
 };
+
+/** What came of a call. The `json` of all pieces of one id, joined, is what {@link NamedToolCall} has as its text. */
+export interface ToolCallDelta {
+  readonly id: string;
+  readonly name: string;
+  readonly json: string;
+  /** The call, with its last piece. */
+  readonly call?: NamedToolCall;
+}
 
 /** First one `start`, then deltas, then one `done`; an error is thrown in between. */
 export type ReplyEvent =
@@ -135,7 +146,10 @@ export type ReplyEvent =
     readonly type: "delta";
     readonly text: string;
     readonly thinking: string;
+    /** Those that are whole by now. */
     readonly toolCalls: readonly NamedToolCall[];
+    /** What came of calls, `toolCalls` among it, in order. One call is whole before the next begins. */
+    readonly toolDeltas: readonly ToolCallDelta[];
     readonly logprobs: readonly TokenLogprobs[];
   }
   | {

@@ -1,14 +1,12 @@
 /** Finding tool calls in a reply as it grows. */
 import { partialSuffix } from "./partial_suffix.ts";
+import { argumentsText, type CallDelta } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
+import { MutableSaid, type Said } from "./reader.ts";
 import { type Reading, Source } from "./source.ts";
-import { bareCalls, type Syntax, SYNTAXES } from "./syntaxes.ts";
-import { type ParsedCall, type Tool, Tools } from "./tools.ts";
-
-export interface Found {
-  readonly text: string;
-  readonly calls: readonly ParsedCall[];
-}
+import type { Syntax } from "./syntax.ts";
+import { bareCalls, SYNTAXES } from "./syntaxes.ts";
+import { type Tool, Tools } from "./tools.ts";
 
 /** Openings that may be control tokens, and closings: an engine leaves their text out of the reply. */
 export const CALL_MARKERS: readonly string[] = [
@@ -45,6 +43,9 @@ export const CALL_MARKERS: readonly string[] = [
 /** Only what can be text in front of it: white space, and what separates calls. */
 const BETWEEN_CALLS = /^[\s;,]+/;
 
+/** Units that may be read for nothing, whatever the reply's length. */
+const MAX_WASTED = 64 * 1024;
+
 /** Fed with text, gives back what is certain to be text, and calls once they are complete. */
 export class CallParser {
   readonly #tools: Tools;
@@ -54,42 +55,66 @@ export class CallParser {
   /** Some text has been given back. */
   #said = false;
   #called = false;
+  /** Whole calls so far. */
+  #count = 0;
+  /** Of the attempt's drafts, those that are whole. */
+  #shown = 0;
+  /** Units of the reply, and those that were read for nothing. */
+  #total = 0;
+  #wasted = 0;
   #attempt: { source: Source; reading: Reading<Calls>; syntax: Syntax | undefined } | undefined;
 
   constructor(tools: Iterable<Tool>) {
     this.#tools = new Tools(tools);
   }
 
-  push(piece: string): Found {
+  push(piece: string): Said {
+    this.#total += piece.length;
     if (this.#attempt === undefined) this.#held += piece;
     else this.#attempt.source.push(piece);
     return this.#run(false);
   }
 
   /** What is still held when the reply ends. `cut`: for want of room; a call that was begun stays one. */
-  end(cut: boolean): Found {
+  end(cut: boolean): Said {
     this.#attempt?.source.end(cut);
-    const found = this.#run(true, cut);
-    const text = found.text + this.#take(this.#held);
+    const said = this.#run(true, cut);
+    said.say(this.#take(this.#held));
     this.#held = "";
-    return { text, calls: found.calls };
+    return said;
   }
 
-  #run(ended: boolean, cut = false): Found {
-    let text = "";
-    const calls: ParsedCall[] = [];
-    for (;;) {
+  #run(ended: boolean, cut = false): MutableSaid {
+    const said = new MutableSaid();
+    for (let more = true; more;) {
       if (this.#state === "attempt") {
-        const outcome = this.#attempt!.reading.next();
-        if (!outcome.done) return { text, calls };
-        text += this.#finish(outcome.value, calls);
-      } else if (this.#state === "start") {
-        if (!this.#atStart(ended, cut)) return { text, calls };
-      } else {
+        const { done, value } = this.#attempt!.reading.next();
+        for (const delta of this.#grown()) said.delta(delta);
+        if (done) this.#finish(value, said);
+        else more = false;
+      } else if (this.#state === "start") more = this.#atStart(ended, cut);
+      else {
         const step = this.#inText(ended, cut);
-        text += step.text;
-        if (!step.attempt) return { text, calls };
+        said.say(step.text);
+        more = step.attempt;
       }
+    }
+    return said;
+  }
+
+  /** What is new of the attempt's drafts. */
+  *#grown(): Generator<CallDelta> {
+    const { drafts } = this.#attempt!.source;
+    for (; this.#shown < drafts.length; this.#shown++) {
+      const draft = drafts[this.#shown]!;
+      const json = draft.take();
+      const place = { index: this.#count, name: draft.name, json };
+      if (!draft.whole) {
+        if (json !== "") yield place;
+        return;
+      }
+      this.#count++;
+      yield { ...place, call: draft.call() };
     }
   }
 
@@ -102,7 +127,7 @@ export class CallParser {
     if (partly) return false;
     const tagged = SYNTAXES.some(({ open }) => trimmed.startsWith(open));
     if (this.#called && !tagged) this.#held = trimmed;
-    if (!tagged && (trimmed[0] === "{" || trimmed[0] === "[")) {
+    if (!tagged && !this.#gaveUp && (trimmed[0] === "{" || trimmed[0] === "[")) {
       const before = this.#held.slice(0, this.#held.length - trimmed.length);
       this.#begin(undefined, trimmed, ended, cut);
       this.#before = before;
@@ -115,7 +140,17 @@ export class CallParser {
   /** White space in front of a call without a tag: text after all if it is none. */
   #before = "";
 
+  /** Openings that lead to nothing must not cost more than their number. */
+  get #gaveUp(): boolean {
+    return this.#wasted > MAX_WASTED + 8 * this.#total;
+  }
+
   #inText(ended: boolean, cut: boolean): { text: string; attempt: boolean } {
+    if (this.#gaveUp) {
+      const text = this.#held;
+      this.#held = "";
+      return { text, attempt: false };
+    }
     let first: Syntax | undefined;
     let at = Infinity;
     let keep = 0;
@@ -159,25 +194,34 @@ export class CallParser {
     this.#state = "attempt";
   }
 
-  /** The text that an attempt turned out to be, if it was no call. */
-  #finish(found: Calls, calls: ParsedCall[]): string {
+  /** Takes what an attempt turned out to be: calls, or text. */
+  #finish(found: Calls, said: MutableSaid): void {
     const { source, syntax } = this.#attempt!;
     const before = this.#before;
     this.#attempt = undefined;
     this.#before = "";
-    if (found === undefined) {
+    const [draft] = source.drafts.slice(this.#shown);
+    if (found === undefined && source.drafts.length === 0) {
+      this.#wasted += source.position;
       // The opening is text; what follows may still open something else.
       this.#held = source.all;
       this.#state = "text";
-      if (syntax !== undefined) return this.#take(syntax.open);
+      if (syntax !== undefined) return said.say(this.#take(syntax.open));
       const opening = this.#held.slice(0, 1);
       this.#held = this.#held.slice(1);
-      return this.#take(before + opening);
+      return said.say(this.#take(before + opening));
     }
-    calls.push(...found);
+    const calls = found ?? [];
+    // A call that was begun stays one; it is text from where it is none.
+    if (found === undefined) source.rewind(source.mark);
+    if (draft !== undefined) calls.unshift(draft.call());
+    calls.forEach((call, at) => {
+      const json = draft !== undefined && at === 0 ? "" : argumentsText(call);
+      said.delta({ index: this.#count++, name: call.name, json, call });
+    });
     this.#called = true;
+    this.#shown = 0;
     this.#held = source.rest;
     this.#state = "start";
-    return "";
   }
 }

@@ -3,21 +3,26 @@
  *
  *     all\nText for the user>>>NAME\n{…}>>>python\ncode
  */
-import { wholeMembers } from "./partial_json.ts";
-import type { ReplyReader, Said } from "./reader.ts";
-import { isObject, lenientJson, type ParsedCall, type Tool } from "./tools.ts";
+import { BodyCall } from "./body_call.ts";
+import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
+import { isObject, type Tool } from "./tools.ts";
 
 const MARK = ">>>";
+/** Around a part's name. */
+const MAX_SPACE = 64;
 
 export class FunctionaryReader implements ReplyReader {
   readonly #names: readonly string[];
   #state: "header" | "text" | "call" = "header";
   #held = "";
-  #name = "";
+  #call: BodyCall | undefined;
+  #calls = 0;
+  readonly #longest: number;
   readonly #parameters: ReadonlyMap<string, string>;
 
   constructor(tools: readonly Tool[]) {
     this.#names = ["all", ...tools.map((tool) => tool.name)];
+    this.#longest = Math.max(...this.#names.map((name) => name.length));
     this.#parameters = new Map(tools.map((tool) => [tool.name, firstParameter(tool)]));
   }
 
@@ -35,34 +40,35 @@ export class FunctionaryReader implements ReplyReader {
   }
 
   #run(ended: boolean, cut: boolean): Said {
-    const said = { text: "", thinking: "", calls: [] as ParsedCall[] };
+    const said = new MutableSaid();
     for (;;) {
       if (this.#state === "header") {
         const line = this.#held.indexOf("\n");
         const name = this.#held.slice(0, line < 0 ? undefined : line).trim();
         if (line < 0) {
-          const hopeful = this.#names.some((one) => one.startsWith(name));
+          const hopeful = this.#names.some((one) => one.startsWith(name)) &&
+            this.#held.length <= this.#longest + MAX_SPACE;
           if (hopeful && !(ended && !cut)) return said;
           if (ended && hopeful && this.#names.includes(name)) return said;
         }
         if (line >= 0 && this.#names.includes(name)) {
           this.#held = this.#held.slice(line + 1);
-          this.#name = name;
           this.#state = name === "all" ? "text" : "call";
+          if (name !== "all") {
+            this.#call = new BodyCall(this.#calls++, name, this.#parameters.get(name)!);
+          }
         } else this.#state = "text";
         continue;
       }
       const next = this.#nextPart();
-      if (this.#state === "text") {
-        const keep = next < 0 && !ended ? this.#mayBegin() : 0;
-        const end = next < 0 ? this.#held.length - keep : next;
-        said.text += this.#held.slice(0, end);
-        this.#held = this.#held.slice(end);
-      } else if (next >= 0 || ended) {
-        said.calls.push(
-          this.#call(this.#held.slice(0, next < 0 ? undefined : next), next < 0 && cut),
-        );
-        this.#held = next < 0 ? "" : this.#held.slice(next);
+      const keep = next < 0 && !ended ? this.#mayBegin() : 0;
+      const end = next < 0 ? this.#held.length - keep : next;
+      const text = this.#held.slice(0, end);
+      this.#held = this.#held.slice(end);
+      if (this.#state === "text") said.say(text);
+      else {
+        for (const delta of this.#call!.push(text)) said.delta(delta);
+        if (next >= 0 || ended) said.delta(this.#call!.end(next < 0 && cut));
       }
       if (next < 0) return said;
       this.#held = this.#held.slice(MARK.length);
@@ -88,21 +94,6 @@ export class FunctionaryReader implements ReplyReader {
       if (parts.some((part) => part.startsWith(tail))) return length;
     }
     return 0;
-  }
-
-  #call(body: string, cut: boolean): ParsedCall {
-    const name = this.#name;
-    const parsed = lenientJson(body);
-    if (isObject(parsed)) return { name, arguments: parsed };
-    const json = body.trimStart().startsWith("{");
-    const key = this.#parameters.get(name)!;
-    const values = json ? wholeMembers(body) : { [key]: body };
-    if (!cut) return { name, arguments: values };
-    return {
-      name,
-      arguments: values,
-      partial: json ? body : JSON.stringify({ [key]: body }).slice(0, -2),
-    };
   }
 }
 

@@ -4,11 +4,11 @@
  *     <|channel|>analysis<|message|>…<|end|><|start|>assistant<|channel|>commentary to=functions.NAME<|message|>{…}<|call|>
  *     <|channel|>final<|message|>…
  */
+import { BodyCall } from "./body_call.ts";
 import { CallParser } from "./call_parser.ts";
-import { wholeMembers } from "./partial_json.ts";
 import { partialSuffix } from "./partial_suffix.ts";
-import type { ReplyReader, Said } from "./reader.ts";
-import { isObject, lenientJson, type ParsedCall, type Tool } from "./tools.ts";
+import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
+import type { Tool } from "./tools.ts";
 
 export const HARMONY_MARKERS: readonly string[] = [
   "<|start|>",
@@ -21,6 +21,7 @@ export const HARMONY_MARKERS: readonly string[] = [
 ];
 /** What a message ends with. */
 const ENDS = ["<|end|>", "<|call|>", "<|return|>", "<|start|>", "<|channel|>"];
+const MESSAGE = "<|message|>";
 const HEADER_STARTS = ["<|start|>", "<|channel|>"];
 /** Behind a prompt that ends with the header's role, the recipient may come first. */
 const FIRST_STARTS = [...HEADER_STARTS, "to=functions."];
@@ -28,7 +29,7 @@ const RECIPIENT = /\bto=(?:functions\.)?([^\s<]+)/;
 
 type Body = { readonly kind: "text" | "thought" | "none" } | {
   readonly kind: "call";
-  readonly name: string;
+  readonly call: BodyCall;
 };
 
 export class HarmonyReader implements ReplyReader {
@@ -38,7 +39,9 @@ export class HarmonyReader implements ReplyReader {
   #state: "start" | "header" | "body" | "bare" = "start";
   #held = "";
   #body: Body = { kind: "text" };
-  #json: string[] = [];
+  #calls = 0;
+  /** Where the header's end is looked for next. */
+  #from = 0;
 
   constructor(tools: readonly Tool[]) {
     this.#tools = new Set(tools.map((tool) => tool.name));
@@ -50,26 +53,25 @@ export class HarmonyReader implements ReplyReader {
   }
 
   push(piece: string): Said {
-    const said = { text: "", thinking: "", calls: [] as ParsedCall[] };
-    if (this.#state === "bare") return { ...said, ...this.#bare.push(piece) };
-    this.#held += piece;
-    while (this.#step(said, false));
+    const said = new MutableSaid();
+    if (this.#state === "bare") said.add(this.#bare.push(piece));
+    else {
+      this.#held += piece;
+      while (this.#step(said, false));
+    }
     return said;
   }
 
   end(cut: boolean): Said {
-    const said = { text: "", thinking: "", calls: [] as ParsedCall[] };
+    const said = new MutableSaid();
     while (this.#state !== "bare" && this.#step(said, true));
-    if (this.#state === "bare") {
-      const last = this.#bare.end(cut);
-      said.text += last.text;
-      said.calls.push(...last.calls);
-    } else if (this.#state === "body") this.#finish(said, cut);
+    if (this.#state === "bare") said.add(this.#bare.end(cut));
+    else if (this.#state === "body") this.#finish(said, cut);
     return said;
   }
 
   /** One transition; false when more is needed. */
-  #step(said: { text: string; thinking: string; calls: ParsedCall[] }, ended: boolean): boolean {
+  #step(said: MutableSaid, ended: boolean): boolean {
     switch (this.#state) {
       case "start": {
         const trimmed = this.#held.trimStart();
@@ -81,17 +83,16 @@ export class HarmonyReader implements ReplyReader {
         }
         if (!ended && FIRST_STARTS.some((mark) => mark.startsWith(trimmed))) return false;
         this.#state = "bare";
-        const found = this.#bare.push(this.#held);
+        said.add(this.#bare.push(this.#held));
         this.#held = "";
-        said.text += found.text;
-        said.calls.push(...found.calls);
         return false;
       }
       case "header": {
-        const end = this.#held.indexOf("<|message|>");
+        const end = this.#held.indexOf(MESSAGE, this.#from);
+        this.#from = end < 0 ? Math.max(0, this.#held.length - MESSAGE.length) : 0;
         if (end < 0) return false;
         this.#body = this.#bodyOf(this.#held.slice(0, end));
-        this.#held = this.#held.slice(end + "<|message|>".length);
+        this.#held = this.#held.slice(end + MESSAGE.length);
         this.#state = "body";
         return true;
       }
@@ -122,29 +123,25 @@ export class HarmonyReader implements ReplyReader {
   #bodyOf(header: string): Body {
     const name = RECIPIENT.exec(header)?.[1];
     if (name !== undefined) {
-      return this.#tools.has(name) ? { kind: "call", name } : { kind: "none" };
+      if (!this.#tools.has(name)) return { kind: "none" };
+      return { kind: "call", call: new BodyCall(this.#calls, name) };
     }
     return { kind: /<\|channel\|>\s*analysis/.test(header) ? "thought" : "text" };
   }
 
-  #say(said: { text: string; thinking: string }, text: string): void {
-    if (this.#body.kind === "text") said.text += text;
+  #say(said: MutableSaid, text: string): void {
+    if (this.#body.kind === "text") said.say(text);
     else if (this.#body.kind === "thought") said.thinking += text;
-    else if (this.#body.kind === "call") this.#json.push(text);
+    else if (this.#body.kind === "call") {
+      for (const delta of this.#body.call.push(text)) said.delta(delta);
+    }
   }
 
   /** A call's arguments are complete, or as complete as they will be. */
-  #finish(said: { calls: ParsedCall[] }, cut: boolean): void {
+  #finish(said: MutableSaid, cut: boolean): void {
     if (this.#body.kind !== "call") return;
-    const { name } = this.#body;
-    const text = this.#json.join("");
-    this.#json = [];
+    said.delta(this.#body.call.end(cut));
+    this.#calls++;
     this.#body = { kind: "text" };
-    const parsed = lenientJson(text.trim() === "" ? "{}" : text);
-    if (isObject(parsed) && !(cut && text.trim() === "")) {
-      said.calls.push({ name, arguments: parsed });
-    } else if (cut) said.calls.push({ name, arguments: wholeMembers(text), partial: text });
-    // Arguments that are no JSON are a call all the same: the tool's owner can say what is wrong with it.
-    else said.calls.push({ name, arguments: wholeMembers(text) });
   }
 }

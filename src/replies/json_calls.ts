@@ -1,12 +1,10 @@
 /** Calls that are written as JSON. */
+import { ARGUMENTS, type CallShape, CallWatcher } from "./call_watcher.ts";
 import { topMembers, wholeMembers } from "./partial_json.ts";
 import type { Reading, Source } from "./source.ts";
 import { isObject, lenientJson, type ParsedCall, type Tools } from "./tools.ts";
 
-/** Names of what holds the arguments. */
-const ARGUMENTS = ["arguments", "parameters", "args"];
-
-/** `undefined`: no call of one of the tools. */
+/** `undefined`: no call of one of the tools. Calls of which there are drafts are not among them. */
 export type Calls = ParsedCall[] | undefined;
 
 /** The calls of a JSON object, or of each in a list. */
@@ -27,19 +25,42 @@ function callOf(value: unknown, tools: Tools): ParsedCall | undefined {
 }
 
 /** Reads an object, or a list of them. The text before it must be consumed. */
-export function* jsonCalls(source: Source, tools: Tools): Reading<Calls> {
-  const { text, closed } = yield* source.json();
-  if (closed) return callsOf(lenientJson(text), tools);
-  return source.cut ? cutCalls(text, tools) : undefined;
+export function* jsonCalls(
+  source: Source,
+  tools: Tools,
+  { shape = "named", each = (value) => value }: JsonCallOptions = {},
+): Reading<Calls> {
+  const before = source.drafts.length;
+  const { text, closed } = yield* source.json(new CallWatcher(source, tools, shape));
+  const drafts = source.drafts.slice(before);
+  if (!closed) {
+    if (!source.cut) return undefined;
+    if (drafts.at(-1)?.whole === false) return [];
+    return shape === "named" ? cutCalls(text, tools, drafts.length) : [];
+  }
+  const value = lenientJson(text);
+  if (value === undefined) return undefined;
+  const values = Array.isArray(value) ? value : [value];
+  const calls = values.slice(drafts.length).map(each).filter((one) => one !== undefined);
+  return calls.length === 0 && values.length > 0 ? [] : callsOf(calls, tools);
+}
+
+export interface JsonCallOptions {
+  readonly shape?: CallShape;
+  /** What an element stands for: `undefined` for no call. */
+  readonly each?: (value: unknown) => unknown;
 }
 
 /** The arguments alone, of a call whose name is known. */
-export function* jsonArguments(source: Source, name: string): Reading<Calls> {
+export function* jsonArguments(source: Source, name: string, tools: Tools): Reading<Calls> {
   yield* source.space();
   const next = yield* source.peek();
   if (next === undefined && source.cut) return [{ name, arguments: {}, partial: "" }];
   if (next !== "{") return undefined;
-  const { text, closed } = yield* source.json();
+  const before = source.drafts.length;
+  const { text, closed } = yield* source.json(new CallWatcher(source, tools, { name }));
+  const draft = source.drafts[before];
+  if (draft !== undefined) return draft.whole || source.cut ? [] : undefined;
   if (!closed) {
     return source.cut ? [{ name, arguments: wholeMembers(text), partial: text }] : undefined;
   }
@@ -48,10 +69,10 @@ export function* jsonArguments(source: Source, name: string): Reading<Calls> {
 }
 
 /** Calls of JSON that was cut: the whole ones, and the beginning of the last if its name is there. */
-function cutCalls(text: string, tools: Tools): Calls {
+function cutCalls(text: string, tools: Tools, drafts: number): Calls {
   const isList = text.trimStart().startsWith("[");
-  if (!isList) return cutCall(text, tools);
-  const objects = objectsOf(text.slice(text.indexOf("[") + 1));
+  if (!isList) return drafts > 0 ? [] : cutCall(text, tools);
+  const objects = objectsOf(text.slice(text.indexOf("[") + 1)).slice(drafts);
   const last = objects.pop() ?? "";
   const before = objects.map((one) => callOf(lenientJson(one), tools));
   if (before.some((call) => call === undefined)) return undefined;

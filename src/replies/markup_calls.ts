@@ -1,4 +1,5 @@
 /** Calls that are written as markup: a tag for the function, one for each parameter, whose value is bare text. */
+import { type Draft, DraftText } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
 import { jsonArguments } from "./json_calls.ts";
 import type { Reading, Source } from "./source.ts";
@@ -39,95 +40,157 @@ export const DSML_TAGS: MarkupShape = {
   trim: false,
 };
 
-/** Arguments as JSON text, still open. */
-function openText(values: Readonly<Record<string, unknown>>): string {
-  return JSON.stringify(values).slice(0, -1);
-}
-
 /** One call after its opening tag's beginning was consumed: the name comes next. */
 export function* markupCall(source: Source, tools: Tools, shape: MarkupShape): Reading<Calls> {
-  const { text, closed } = yield* source.until([shape.open[1]]);
-  const name = text.trim().replace(/^["']|["']$/g, "");
-  if (!closed) return source.cut && tools.hasPrefix(name) ? [] : undefined;
-  if (!tools.has(name)) return undefined;
+  const { text, closed } = yield* source.name(tools, [shape.open[1]]);
+  const called = text.trim().replace(/^["']|["']$/g, "");
+  if (!closed) {
+    const isCut = (yield* source.peek()) === undefined && source.cut;
+    return isCut && tools.hasPrefix(called) ? [] : undefined;
+  }
+  if (!tools.has(called)) return undefined;
   yield* source.space();
   if ((yield* source.peek()) === "{") {
-    const call = yield* jsonArguments(source, name);
+    const call = yield* jsonArguments(source, called, tools);
     yield* source.space();
     yield* source.skip(shape.close);
     return call;
   }
-  const values: Record<string, unknown> = {};
+  const members = new Members(source, tools, called);
   for (;;) {
     yield* source.space();
-    if (yield* source.skip(shape.close)) return [{ name, arguments: values }];
+    if (yield* source.skip(shape.close)) return members.end();
     if (!(yield* source.skip(shape.parameter[0]))) {
-      const over = (yield* source.peek()) === undefined || source.cut;
-      if (over && source.cut) return [{ name, arguments: values, partial: openText(values) }];
       // Models leave the function's closing tag out.
-      return [{ name, arguments: values }];
+      return source.cutWithin(shape.parameter[0], shape.close) ? members.cut() : members.end();
     }
-    const parameter = yield* parameterValue(source, tools, name, shape);
-    if (parameter === undefined) {
-      return source.cut ? [{ name, arguments: values, partial: openText(values) }] : undefined;
+    const head = yield* source.until([shape.parameter[1].slice(-1)]);
+    if (!head.closed) return source.cut ? members.cut() : undefined;
+    // DeepSeek says whether the value is text: `name="city" string="true"`.
+    const [, key = head.text, attributes = ""] = /^([^"\s]+)"?(.*)$/s.exec(head.text.trim()) ?? [];
+    const value = members.begin(key, /string="true"/.test(attributes), shape.trim);
+    const ends = function* (space: string) {
+      if (yield* source.ahead(shape.parameter[0])) return true;
+      if (yield* source.ahead(shape.close)) return true;
+      // Where the function's own tag is left out, what is around the call ends.
+      return space.includes("\n") && (yield* source.ahead("</"));
+    };
+    if (!(yield* valueText(source, value, shape.parameterClose, ends))) {
+      return source.cut ? members.cut() : undefined;
     }
-    if (parameter.cut) return [cutCall(name, values, parameter.key, parameter.value)];
-    values[parameter.key] = parameter.value;
+    members.take(key, value);
   }
 }
 
-/** The last value goes on as text; the arguments are those before it. */
-function cutCall(
-  name: string,
-  values: Record<string, unknown>,
-  key: string,
-  value: unknown,
-): ParsedCall {
-  const text = openText({ ...values, [key]: value });
-  return { name, arguments: values, partial: typeof value === "string" ? text.slice(0, -1) : text };
-}
-
-function* parameterValue(
-  source: Source,
-  tools: Tools,
-  name: string,
-  shape: MarkupShape,
-): Reading<{ key: string; value: unknown; cut: boolean } | undefined> {
-  const head = yield* source.until([shape.parameter[1].slice(-1)]);
-  if (!head.closed) return undefined;
-  // DeepSeek says whether the value is text: `name="city" string="true"`.
-  const [, key = head.text, attributes = ""] = /^([^"\s]+)"?(.*)$/s.exec(head.text.trim()) ?? [];
-  const { text, closed } = yield* valueText(source, shape);
-  const value = shape.trim ? text.replace(/^\n/, "").replace(closed ? /\n$/ : /$^/, "") : text;
-  if (!closed && !source.cut) return undefined;
-  const isText = /string="true"/.test(attributes);
-  return {
-    key,
-    value: isText || (!closed && source.cut) ? value : tools.valueOf(name, key, value),
-    cut: !closed,
-  };
-}
-
 /**
- * Up to the closing tag after which the call goes on as a call does: with another parameter, or the function's end. A value may
- * hold any of these tags as text.
+ * Reads up to the closing tag after which the call goes on as a call does: a value may hold any tag as text.
+ * @returns Whether it was found.
  */
 function* valueText(
   source: Source,
-  shape: MarkupShape,
-): Reading<{ text: string; closed: boolean }> {
-  let text = "";
+  value: Value,
+  close: string,
+  ends: (space: string) => Reading<boolean>,
+): Reading<boolean> {
+  const each = (text: string) => value.add(text);
   for (;;) {
-    const passage = yield* source.until([shape.parameterClose]);
-    text += passage.text;
-    if (!passage.closed) return { text, closed: false };
+    const passage = yield* source.until([close], false, each);
+    if (!passage.closed) return false;
     const space = yield* source.takeWhile((char) => /\s/.test(char));
-    if ((yield* source.peek()) === undefined) return { text, closed: true };
-    if (yield* source.ahead(shape.parameter[0])) return { text, closed: true };
-    if (yield* source.ahead(shape.close)) return { text, closed: true };
-    // Where the function's own tag is left out, what is around the call ends.
-    if (space.includes("\n") && (yield* source.ahead("</"))) return { text, closed: true };
-    text += shape.parameterClose + space;
+    if ((yield* source.peek()) === undefined || (yield* ends(space))) return true;
+    each(close + space);
+  }
+}
+
+/** The arguments of one call, member by member: as a draft if that can be. */
+class Members {
+  readonly #source: Source;
+  readonly #tools: Tools;
+  readonly #name: string;
+  #draft: Draft | undefined;
+  /** Where there is no draft. */
+  readonly #values: [key: string, value: unknown][] = [];
+
+  constructor(source: Source, tools: Tools, name: string) {
+    this.#source = source;
+    this.#tools = tools;
+    this.#name = name;
+  }
+
+  /** Begins a member, whose value is read next. */
+  begin(key: string, isText: boolean, trim: boolean): Value {
+    if (this.#values.length === 0) this.#draft ??= this.#source.draft(this.#name);
+    this.#draft?.key(key);
+    this.#source.drafted();
+    const isShown = isText || this.#tools.isText(this.#name, key);
+    return new Value(this.#source, trim, isShown ? new DraftText(this.#draft) : undefined);
+  }
+
+  /** Ends it. */
+  take(key: string, read: Value): void {
+    const text = read.end();
+    const value = read.isShown ? text : this.#tools.valueOf(this.#name, key, text);
+    if (!read.isShown) this.#draft?.add(JSON.stringify(value));
+    this.#source.drafted();
+    if (this.#draft === undefined) this.#values.push([key, value]);
+  }
+
+  end(): ParsedCall[] {
+    if (this.#draft === undefined) {
+      return [{ name: this.#name, arguments: Object.fromEntries(this.#values) }];
+    }
+    this.#draft.close();
+    this.#source.drafted();
+    return [];
+  }
+
+  cut(): ParsedCall[] {
+    if (this.#draft !== undefined) return [];
+    const values = Object.fromEntries(this.#values);
+    return [{ name: this.#name, arguments: values, partial: JSON.stringify(values).slice(0, -1) }];
+  }
+}
+
+/** A value's text as it comes. `trim`: a line break at each end belongs to the tags. */
+class Value {
+  readonly #source: Source;
+  readonly #trim: boolean;
+  readonly #shown: DraftText | undefined;
+  readonly #parts: string[] = [];
+  #begun = false;
+  #held = "";
+
+  constructor(source: Source, trim: boolean, shown: DraftText | undefined) {
+    this.#source = source;
+    this.#trim = trim;
+    this.#shown = shown;
+  }
+
+  /** It is text whatever it says, so that it can be shown as it comes. */
+  get isShown(): boolean {
+    return this.#shown !== undefined;
+  }
+
+  add(text: string): void {
+    if (text === "") return;
+    const isFirst = !this.#begun;
+    this.#begun = true;
+    if (!this.#trim) return this.#pass(text);
+    const all = this.#held + (isFirst && text[0] === "\n" ? text.slice(1) : text);
+    this.#held = all.endsWith("\n") ? "\n" : "";
+    this.#pass(all.slice(0, all.length - this.#held.length));
+  }
+
+  end(): string {
+    return this.#shown?.end() ?? this.#parts.join("");
+  }
+
+  #pass(text: string): void {
+    if (this.#shown === undefined) this.#parts.push(text);
+    else {
+      this.#shown.add(text);
+      this.#source.drafted();
+    }
   }
 }
 
@@ -135,49 +198,33 @@ const ARG_KEY = "<arg_key>";
 
 /** GLM: the name, then pairs of `<arg_key>` and `<arg_value>`, up to `close`. */
 export function* argKeyCall(source: Source, tools: Tools, close: string): Reading<Calls> {
-  const { text, closed } = yield* source.until([ARG_KEY, close], true);
-  const name = text.trim();
-  if (!closed && !(source.cut && (tools.hasPrefix(name) || tools.has(name)))) {
-    return tools.has(name) ? [{ name, arguments: {} }] : undefined;
+  const { text, closed } = yield* source.name(tools, [ARG_KEY, close], true);
+  const called = text.trim();
+  if (!closed) {
+    if ((yield* source.peek()) !== undefined) return undefined;
+    if (tools.has(called)) {
+      return [{ name: called, arguments: {}, ...(source.cut ? { partial: "{" } : {}) }];
+    }
+    return source.cut && tools.hasPrefix(called) ? [] : undefined;
   }
-  if (!closed) return tools.has(name) ? [{ name, arguments: {}, partial: "{" }] : [];
-  if (!tools.has(name)) return undefined;
-  const values: Record<string, unknown> = {};
+  if (!tools.has(called)) return undefined;
+  const members = new Members(source, tools, called);
   for (;;) {
     yield* source.space();
     if (!(yield* source.skip(ARG_KEY))) {
-      const over = (yield* source.peek()) === undefined;
-      return [{
-        name,
-        arguments: values,
-        ...(over && source.cut ? { partial: openText(values) } : {}),
-      }];
+      return source.cutWithin(ARG_KEY, close) ? members.cut() : members.end();
     }
     const key = yield* source.until(["</arg_key>"]);
     yield* source.space();
     const opened = key.closed && (yield* source.skip("<arg_value>"));
-    if (!opened) {
-      return source.cut ? [{ name, arguments: values, partial: openText(values) }] : undefined;
+    if (!opened) return source.cut ? members.cut() : undefined;
+    const value = members.begin(key.text.trim(), false, false);
+    const ends = function* () {
+      return (yield* source.ahead(ARG_KEY)) || (yield* source.ahead(close));
+    };
+    if (!(yield* valueText(source, value, "</arg_value>", ends))) {
+      return source.cut ? members.cut() : undefined;
     }
-    const value = yield* argValue(source, close);
-    if (!value.closed) {
-      if (!source.cut) return undefined;
-      return [cutCall(name, values, key.text.trim(), value.text)];
-    }
-    values[key.text.trim()] = tools.valueOf(name, key.text.trim(), value.text);
-  }
-}
-
-function* argValue(source: Source, close: string): Reading<{ text: string; closed: boolean }> {
-  let text = "";
-  for (;;) {
-    const passage = yield* source.until(["</arg_value>"]);
-    text += passage.text;
-    if (!passage.closed) return { text, closed: false };
-    const space = yield* source.takeWhile((char) => /\s/.test(char));
-    const ends = (yield* source.peek()) === undefined || (yield* source.ahead(ARG_KEY)) ||
-      (yield* source.ahead(close));
-    if (ends) return { text, closed: true };
-    text += `</arg_value>${space}`;
+    members.take(key.text.trim(), value);
   }
 }

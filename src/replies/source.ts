@@ -3,6 +3,10 @@
  * so a long call costs time in proportion to its length, however small the pieces are.
  */
 
+import type { CallWatcher } from "./call_watcher.ts";
+import { Draft } from "./draft.ts";
+import type { Tools } from "./tools.ts";
+
 /** Reading that waits, by yielding, wherever the text is not there yet. */
 export type Reading<T> = Generator<void, T, void>;
 
@@ -15,14 +19,20 @@ export interface Passage {
 export class Source {
   /** What is read of already, since the beginning of this attempt. */
   #read: string[] = [];
+  #readLength = 0;
   #buffer = "";
   #at = 0;
   #ended = false;
   #cut = false;
+  readonly #drafts: Draft[] = [];
+  #settled = false;
+  /** Up to where the text is in the drafts. */
+  #mark = 0;
 
   push(piece: string): void {
     if (this.#at > 0) {
       this.#read.push(this.#buffer.slice(0, this.#at));
+      this.#readLength += this.#at;
       this.#buffer = this.#buffer.slice(this.#at);
       this.#at = 0;
     }
@@ -40,9 +50,64 @@ export class Source {
     return this.#ended && this.#cut;
   }
 
+  /** Whether the reply was cut where one of the tags may have begun; what there is of it is consumed then. */
+  cutWithin(...tags: readonly string[]): boolean {
+    const { rest } = this;
+    if (!this.cut || !tags.some((tag) => tag.startsWith(rest))) return false;
+    this.#at = this.#buffer.length;
+    return true;
+  }
+
   /** Everything so far, read or not. */
   get all(): string {
     return this.#read.join("") + this.#buffer;
+  }
+
+  /** Units that were read. */
+  get position(): number {
+    return this.#readLength + this.#at;
+  }
+
+  /** Goes back to an earlier position. */
+  rewind(position: number): void {
+    if (position < this.#readLength) {
+      this.#buffer = this.all;
+      this.#read = [];
+      this.#readLength = 0;
+    }
+    this.#at = position - this.#readLength;
+  }
+
+  /** Calls that have begun for certain. They come before all that the reading returns. */
+  get drafts(): readonly Draft[] {
+    return this.#drafts;
+  }
+
+  /** Up to where the text is in the drafts. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  /**
+   * Begins a call of which something is shown before it is whole: from now on it is one, whatever comes.
+   * `undefined`: one that came before is not shown yet, so that this one cannot be.
+   */
+  draft(name: string): Draft | undefined {
+    if (this.#settled) return undefined;
+    const draft = new Draft(name);
+    this.#drafts.push(draft);
+    this.drafted();
+    return draft;
+  }
+
+  /** The draft has what was read until now. */
+  drafted(): void {
+    this.#mark = this.position;
+  }
+
+  /** Calls were found that no draft is of: those behind them come with them. */
+  settle(): void {
+    this.#settled = true;
   }
 
   /** What is not read yet. */
@@ -93,67 +158,81 @@ export class Source {
     }
   }
 
-  /** The text up to the first of the stops, which is consumed too unless `keep`. */
-  *until(stops: readonly string[], keep = false): Reading<Passage> {
+  /** The text up to the first of the stops, which is consumed too unless `keep`. `each` is told of it as it comes. */
+  *until(
+    stops: readonly string[],
+    keep = false,
+    each: (text: string) => void = () => {},
+  ): Reading<Passage> {
     const parts: string[] = [];
+    const part = (text: string) => {
+      if (text === "") return;
+      parts.push(text);
+      each(text);
+    };
     const longest = Math.max(...stops.map((stop) => stop.length));
     for (;;) {
       const found = stops.map((stop) => [this.#buffer.indexOf(stop, this.#at), stop] as const)
         .filter(([at]) => at >= 0).sort(([a], [b]) => a - b)[0];
       if (found !== undefined) {
         const [at, stop] = found;
-        parts.push(this.#buffer.slice(this.#at, at));
+        const text = this.#buffer.slice(this.#at, at);
         this.#at = at + (keep ? 0 : stop.length);
+        part(text);
         return { text: parts.join(""), closed: true };
       }
       const end = Math.max(this.#buffer.length - longest + 1, this.#at);
-      parts.push(this.#buffer.slice(this.#at, end));
+      const text = this.#buffer.slice(this.#at, end);
       this.#at = end;
+      part(text);
       if (yield* this.#fill(this.#buffer.length - this.#at + 1)) continue;
-      parts.push(this.rest);
+      const rest = this.rest;
       this.#at = this.#buffer.length;
+      part(rest);
       return { text: parts.join(""), closed: false };
     }
   }
 
+  /** A tool's name up to one of the stops, with space and quotes around it; no more than may be one. */
+  *name(tools: Tools, stops: readonly string[], keep = false): Reading<Passage> {
+    let read = "";
+    const quotes = stops.some((stop) => /^["']/.test(stop)) ? /$^/ : /^["']|["']$/g;
+    const text = yield* this.takeWhile((char) => {
+      if (read.length > tools.longestName + 64) return false;
+      const name = (read + char).trim().replace(quotes, "");
+      if (name !== "" && !tools.hasPrefix(name)) return false;
+      read += char;
+      return true;
+    });
+    const end = this.position;
+    const closed = (yield* this.skipOne(stops)) !== undefined;
+    if (closed && keep) this.rewind(end);
+    return { text, closed };
+  }
+
   /**
-   * A JSON value: an object, an array or a string to the end of it, anything else up to what cannot belong to it. Brackets are
-   * counted; whether it is JSON is for the parser to say.
+   * An object or a list of JSON to the end of it, or as far as it is JSON.
+   * @returns Not closed: the reply ended before.
    */
-  *json(): Reading<Passage> {
+  *json(watcher: CallWatcher): Reading<Passage> {
     const parts: string[] = [];
-    let depth = 0;
-    let inString = false;
-    let escaped = false;
+    const begin = this.position;
     for (;;) {
-      const start = this.#at;
-      while (this.#at < this.#buffer.length) {
-        const char = this.#buffer[this.#at]!;
-        if (!inString && depth === 0 && /[\s,;\]})<|]/.test(char)) {
-          parts.push(this.#buffer.slice(start, this.#at));
-          return { text: parts.join(""), closed: true };
-        }
-        this.#at++;
-        if (inString) {
-          if (escaped) escaped = false;
-          else if (char === "\\") escaped = true;
-          else if (char === '"') inString = false;
-          if (inString || depth > 0) continue;
-        } else if (char === '"') {
-          inString = true;
-          continue;
-        } else if (char === "{" || char === "[") {
-          depth++;
-          continue;
-        } else if (char === "}" || char === "]") {
-          if (--depth > 0) continue;
-        } else continue;
-        parts.push(this.#buffer.slice(start, this.#at));
-        return { text: parts.join(""), closed: true };
-      }
-      parts.push(this.#buffer.slice(start));
+      const text = this.rest;
+      const used = watcher.push(text);
+      this.#at += used;
+      parts.push(text.slice(0, used));
+      if (watcher.mark !== undefined) this.#mark = begin + watcher.mark;
+      if (watcher.ended) return { text: parts.join(""), closed: true };
       if (!(yield* this.#fill(1))) return { text: parts.join(""), closed: false };
     }
+  }
+
+  /** What there is by now. */
+  more(): string {
+    const text = this.rest;
+    this.#at = this.#buffer.length;
+    return text;
   }
 
   /** Everything to the end of the reply. */

@@ -2,36 +2,15 @@
  * How models write tool calls. Each way is known by what opens it; many models share one. What opens like a call but names no
  * tool of the request, or is not written as a call, is text.
  */
-import { type Calls, callsOf, jsonArguments, jsonCalls } from "./json_calls.ts";
+import { type Calls, jsonArguments, jsonCalls } from "./json_calls.ts";
+import { DraftText } from "./draft.ts";
 import { argKeyCall, DSML_TAGS, FUNCTION_TAGS, INVOKE_TAGS, markupCall } from "./markup_calls.ts";
-import { gemmaCall, pythonCall, pythonList } from "./pythonic_calls.ts";
+import { gemmaCall } from "./gemma_calls.ts";
+import { pythonCall, pythonList } from "./pythonic_calls.ts";
 import type { Reading, Source } from "./source.ts";
-import { isObject, lenientJson, type ParsedCall, type Tools } from "./tools.ts";
-
-export interface Syntax {
-  readonly open: string;
-  /** Reads on behind `open`, closing tags included. */
-  read(source: Source, tools: Tools): Reading<Calls>;
-}
-
-/** A body that is read by `one`, again and again, up to a closing tag, which may be missing at the end of the reply. */
-function* repeated(
-  source: Source,
-  close: readonly string[],
-  one: () => Reading<Calls>,
-): Reading<Calls> {
-  const calls: ParsedCall[] = [];
-  for (;;) {
-    yield* source.takeWhile((char) => /[\s,;]/.test(char));
-    if ((yield* source.skipOne(close)) !== undefined) return calls.length > 0 ? calls : undefined;
-    if ((yield* source.peek()) === undefined) {
-      return calls.length > 0 || source.cut ? calls : undefined;
-    }
-    const more = yield* one();
-    if (more === undefined) return calls.length > 0 ? calls : undefined;
-    calls.push(...more);
-  }
-}
+import { deepSeek, KIMI } from "./section_calls.ts";
+import { repeated, type Syntax } from "./syntax.ts";
+import { isObject, lenientJson, type Tools } from "./tools.ts";
 
 /** JSON objects or lists between tags. */
 function json(open: string, ...close: string[]): Syntax {
@@ -107,7 +86,7 @@ const MISTRAL: Syntax = {
     if (!tools.has(name)) return undefined;
     if (yield* source.skip("[CALL_ID]")) yield* source.takeWhile((char) => /[\w-]/.test(char));
     yield* source.skip("[ARGS]");
-    return yield* jsonArguments(source, name);
+    return yield* jsonArguments(source, name, tools);
   },
 };
 
@@ -119,7 +98,11 @@ const PYTHON_TAG: Syntax = {
     if ((yield* source.peek()) === "{") {
       return yield* repeated(source, [], () => jsonCalls(source, tools));
     }
-    const code = yield* source.toEnd();
+    const name = INTERPRETERS.find((one) => tools.has(one));
+    const word = yield* source.takeWhile((char) => /[\w-]/.test(char));
+    const isCode = !(yield* source.ahead(BUILT_IN)) && !BUILT_IN.startsWith(source.rest);
+    if (isCode && name !== undefined) return yield* interpreted(source, tools, name, word);
+    const code = word + (yield* source.toEnd());
     // The name of a tool may only have begun, or its JSON.
     if (source.cut && (code === "" || tools.hasPrefix(code.split(".")[0]!))) return [];
     const builtIn = /^([\w-]+)\.call\((.*)\)\s*$/s.exec(code);
@@ -128,13 +111,30 @@ const PYTHON_TAG: Syntax = {
         .map(([, key, value]) => [key!, lenientJson(value!) ?? value]);
       return [{ name: builtIn[1]!, arguments: Object.fromEntries(values) }];
     }
-    const name = INTERPRETERS.find((one) => tools.has(one));
     if (name === undefined) return source.cut ? [] : undefined;
     const key = tools.parameters(name)[0] ?? "code";
     const partial = source.cut ? { partial: JSON.stringify({ [key]: code }).slice(0, -2) } : {};
     return [{ name, arguments: { [key]: code }, ...partial }];
   },
 };
+
+/** Everything to the end of the reply is code, of which `word` was read already. */
+function* interpreted(source: Source, tools: Tools, name: string, word: string): Reading<Calls> {
+  const draft = source.draft(name)!;
+  draft.key(tools.parameters(name)[0] ?? "code");
+  const code = new DraftText(draft);
+  code.add(word);
+  for (;;) {
+    code.add(source.more());
+    source.drafted();
+    if ((yield* source.peek()) === undefined) break;
+  }
+  if (source.cut) return [];
+  code.end();
+  draft.close();
+  return [];
+}
+const BUILT_IN = ".call(";
 const INTERPRETERS = ["python", "ipython", "code_interpreter"];
 
 function python(open: string, close: string): Syntax {
@@ -172,91 +172,20 @@ function gemma(open: string, close: string, quote: string): Syntax {
   };
 }
 
-/** `functions.NAME:0`, then JSON. */
-function* kimiCall(source: Source, tools: Tools): Reading<Calls> {
-  const argument = "<|tool_call_argument_begin|>";
-  const { text, closed } = yield* source.until([argument]);
-  const id = text.trim();
-  const name = [...namesIn(id)].find((one) => tools.has(one));
-  if (!closed) return source.cut ? [] : undefined;
-  if (name === undefined) return undefined;
-  const calls = yield* jsonArguments(source, name);
-  yield* source.space();
-  yield* source.skip("<|tool_call_end|>");
-  return calls;
-}
-
-function* namesIn(id: string): Generator<string> {
-  const withoutIndex = id.replace(/:\d+$/, "");
-  yield withoutIndex.replace(/^functions\./, "");
-  yield withoutIndex;
-  yield id;
-}
-
-const KIMI: Syntax = {
-  open: "<|tool_calls_section_begin|>",
-  read: (source, tools) =>
-    repeated(source, ["<|tool_calls_section_end|>"], function* () {
-      if (!(yield* source.skip("<|tool_call_begin|>"))) {
-        return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
-      }
-      return yield* kimiCall(source, tools);
-    }),
-};
-
-const DEEPSEEK_CALL = ["<｜tool▁call▁begin｜>", "<｜tool_call_begin｜>"];
-const DEEPSEEK_END = ["<｜tool▁call▁end｜>", "<｜tool_call_end｜>"];
-const DEEPSEEK_SEPARATOR = ["<｜tool▁sep｜>", "<｜tool_sep｜>"];
-
-/** V3 and R1: `function<sep>NAME`, JSON in a fence. V3.1: `NAME<sep>{…}`. */
-function* deepSeekCall(source: Source, tools: Tools): Reading<Calls> {
-  const head = yield* source.until(DEEPSEEK_SEPARATOR);
-  if (!head.closed) return source.cut ? [] : undefined;
-  let name = head.text.trim();
-  if (name === "function" && !tools.has(name)) {
-    const line = yield* source.until(["\n", "{"], true);
-    if (!line.closed) return source.cut ? [] : undefined;
-    name = line.text.trim();
-  }
-  if (!tools.has(name)) return undefined;
-  yield* source.space();
-  yield* source.skipOne(["```json", "```"]);
-  const calls = yield* jsonArguments(source, name);
-  if (calls === undefined) return undefined;
-  yield* source.space();
-  yield* source.skip("```");
-  yield* source.space();
-  yield* source.skipOne(DEEPSEEK_END);
-  return calls;
-}
-
-function deepSeek(open: string, close: string): Syntax {
-  return {
-    open,
-    read: (source, tools) =>
-      repeated(source, [close], function* () {
-        if ((yield* source.skipOne(DEEPSEEK_CALL)) === undefined) {
-          return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
-        }
-        return yield* deepSeekCall(source, tools);
-      }),
-  };
-}
-
 /** `[{"NAME": {…}}, …]` */
 const APERTUS: Syntax = {
   open: "<|tools_prefix|>",
   *read(source, tools) {
     yield* source.space();
-    const { text, closed } = yield* source.json();
-    yield* source.skip("<|tools_suffix|>");
-    if (!closed) return source.cut ? [] : undefined;
-    const list = lenientJson(text);
-    const objects = (Array.isArray(list) ? list : [list]).map((one) => {
-      const entry = isObject(one) ? Object.entries(one)[0] : undefined;
-      return entry === undefined ? one : { name: entry[0], arguments: entry[1] };
+    const calls = yield* jsonCalls(source, tools, {
+      shape: "keyed",
+      each: (one) => {
+        const entry = isObject(one) ? Object.entries(one)[0] : undefined;
+        return entry === undefined ? one : { name: entry[0], arguments: entry[1] };
+      },
     });
-    return callsOf(objects, tools);
+    yield* source.skip("<|tools_suffix|>");
+    return calls;
   },
 };
 
@@ -287,15 +216,14 @@ const ACTION: Syntax = {
   open: "Action: ```json",
   *read(source, tools) {
     yield* source.space();
-    const { text, closed } = yield* source.json();
-    if (!closed) return source.cut ? [] : undefined;
-    const list = lenientJson(text);
-    const real = (Array.isArray(list) ? list : [list]).filter((one) =>
-      !isObject(one) || !/^directly[-_]answer$/.test(String(one.tool_name))
-    );
+    const calls = yield* jsonCalls(source, tools, {
+      each: (one) =>
+        isObject(one) && /^directly[-_]answer$/.test(String(one.tool_name)) ? undefined : one,
+    });
+    if (calls === undefined) return undefined;
     yield* source.space();
     yield* source.skip("```");
-    return real.length === 0 ? [] : callsOf(real, tools);
+    return calls;
   },
 };
 

@@ -1,7 +1,7 @@
 /** Replies whose thought, if any, is between tags at the beginning, and whose calls are marked in the text. */
 import { CallParser } from "./call_parser.ts";
 import { partialSuffix } from "./partial_suffix.ts";
-import type { ReplyReader, Said } from "./reader.ts";
+import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
 import { ThoughtSplitter, type ThoughtTags } from "./thought.ts";
 import type { Tool } from "./tools.ts";
 
@@ -47,13 +47,16 @@ export class TaggedReader implements ReplyReader {
     const split = this.#thought?.end() ?? { thinking: "", text: "" };
     const said = this.#said(split.thinking, this.#clean.push(split.text) + this.#clean.end());
     const last = this.#calls?.end(cut);
-    if (last === undefined) return said;
-    return { ...said, text: said.text + last.text, calls: [...said.calls, ...last.calls] };
+    if (last !== undefined) said.add(last);
+    return said;
   }
 
-  #said(thinking: string, text: string): Said {
-    const found = this.#calls?.push(text) ?? { text, calls: [] };
-    return { thinking, ...found };
+  #said(thinking: string, text: string): MutableSaid {
+    const said = new MutableSaid();
+    said.thinking = thinking;
+    if (this.#calls === undefined) said.say(text);
+    else said.add(this.#calls.push(text));
+    return said;
   }
 }
 

@@ -11,8 +11,10 @@ export interface ParsedCall {
   readonly name: string;
   /** Of a call that was cut, what is whole of them. */
   readonly arguments: Readonly<Record<string, unknown>>;
-  /** Present if the reply was cut within the call: the arguments' JSON text so far. */
+  /** Present if the reply was cut within the call, or went on as no call does: the arguments' JSON text so far. */
   readonly partial?: string;
+  /** The arguments' JSON text, where it is not what the arguments would be written as. */
+  readonly json?: string;
 }
 
 /** How far a `$ref` or a choice is followed to find out which types a value may have. */
@@ -44,6 +46,17 @@ export class Tools {
     return [...this.#tools.keys()].some((name) => name.startsWith(beginning));
   }
 
+  /** Units of the longest tool's name. */
+  get longestName(): number {
+    return Math.max(0, ...[...this.#tools.keys()].map((name) => name.length));
+  }
+
+  /** Whether a parameter's bare text is text whatever it says. */
+  isText(tool: string, parameter: string): boolean {
+    const types = this.#types(tool, parameter);
+    return types.size === 1 && types.has("string");
+  }
+
   /** The names of a tool's parameters, in the order of its schema. */
   parameters(tool: string): string[] {
     return Object.keys(propertiesOf(this.#schema(tool)));
@@ -54,10 +67,7 @@ export class Tools {
    * if it is that of an allowed type.
    */
   valueOf(tool: string, parameter: string, text: string): unknown {
-    const schema = this.#schema(tool);
-    const properties = propertiesOf(schema);
-    const own = Object.hasOwn(properties, parameter) ? properties[parameter] : undefined;
-    const types = own === undefined ? new Set(TYPES) : typesOf(own, schema, 0);
+    const types = this.#types(tool, parameter);
     if (types.size === 1 && types.has("string")) return text;
     // Templates write Python's words, and so models do.
     const word = PYTHON_WORDS.get(text.trim());
@@ -67,6 +77,13 @@ export class Tools {
         !types.has("string")
       ? parsed
       : text;
+  }
+
+  #types(tool: string, parameter: string): Set<string> {
+    const schema = this.#schema(tool);
+    const properties = propertiesOf(schema);
+    const own = Object.hasOwn(properties, parameter) ? properties[parameter] : undefined;
+    return own === undefined ? new Set(TYPES) : typesOf(own, schema, 0);
   }
 
   #schema(tool: string): unknown {

@@ -5,7 +5,7 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import type { Handler } from "../app.ts";
 import { collect } from "../inference.ts";
 import { newId } from "../reply_parser.ts";
-import type { InferenceRequest, NamedToolCall, Reply, ReplyEvent } from "../request.ts";
+import type { InferenceRequest, Reply, ReplyEvent, ToolCallDelta } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { parseMessagesRequest } from "./request.ts";
@@ -74,7 +74,7 @@ async function* events(
           yield* blocks.delta("thinking", { thinking: event.thinking });
         }
         if (event.text !== "") yield* blocks.delta("text", { text: event.text });
-        for (const call of event.toolCalls) yield* blocks.toolUse(call);
+        for (const delta of event.toolDeltas) yield* blocks.toolUse(delta);
       } else {
         yield* blocks.close();
         const { promptTokens, evalTokens } = event.usage;
@@ -96,7 +96,7 @@ function write(data: { readonly type: string; readonly [name: string]: unknown }
 /** The blocks of one message: at most one is open, and each has the next index. */
 class Blocks {
   #index = -1;
-  #open: "thinking" | "text" | undefined;
+  #open: "thinking" | "text" | "tool_use" | undefined;
 
   *delta(kind: "thinking" | "text", delta: Record<string, string>) {
     if (this.#open !== kind) {
@@ -114,14 +114,16 @@ class Blocks {
     });
   }
 
-  *toolUse(call: NamedToolCall) {
-    yield* this.close();
-    const index = ++this.#index;
-    yield write({ type: "content_block_start", index, content_block: toolUse(call, {}) });
-    const partial_json = call.partial ?? JSON.stringify(call.arguments);
-    const delta = { type: "input_json_delta", partial_json };
-    yield write({ type: "content_block_delta", index, delta });
-    yield write({ type: "content_block_stop", index });
+  *toolUse({ id, name, json, call }: ToolCallDelta) {
+    if (this.#open !== "tool_use") {
+      yield* this.close();
+      this.#open = "tool_use";
+      const content_block = toolUse({ id, name }, {});
+      yield write({ type: "content_block_start", index: ++this.#index, content_block });
+    }
+    const delta = { type: "input_json_delta", partial_json: json };
+    if (json !== "") yield write({ type: "content_block_delta", index: this.#index, delta });
+    if (call !== undefined) yield* this.close();
   }
 
   *close() {
@@ -140,7 +142,7 @@ class Blocks {
   }
 }
 
-function toolUse(call: NamedToolCall, input: Readonly<Record<string, unknown>>) {
+function toolUse(call: { id: string; name: string }, input: Readonly<Record<string, unknown>>) {
   return { type: "tool_use", id: call.id.replace(/^call_/, "toolu_"), name: call.name, input };
 }
 

@@ -13,6 +13,7 @@ import type {
   ReplyEvent,
   Service,
   Think,
+  ToolCallDelta,
   Usage,
 } from "../request.ts";
 import { BEGUN, type Chunks, sse, streamResponse } from "../stream.ts";
@@ -226,26 +227,25 @@ async function* events(
   const write = (choices: unknown[], o?: { usage?: unknown; timings?: unknown }) =>
     chunk(head, choices, usageOf, o);
   let first = true;
-  let toolIndex = 0;
+  let calls = new CallChunks();
   const usages: Usage[] = [];
   for await (const { index, event } of choices) {
     if (event.type === "start") {
       first = true;
-      toolIndex = 0;
+      calls = new CallChunks();
       yield BEGUN;
       continue;
     }
     const role = first ? { role: "assistant" } : {};
     if (event.type === "delta") {
       first = false;
-      const toolCalls = event.toolCalls.map((call) => ({
-        index: toolIndex++,
-        ...wireToolCall(call),
-      }));
+      const toolCalls = event.toolDeltas.map((delta) => calls.delta(delta));
       const delta = {
         ...role,
         ...(event.thinking === "" ? {} : { reasoning: event.thinking }),
-        ...(event.text === "" && event.thinking !== "" ? {} : { content: event.text }),
+        ...(event.text === "" && (event.thinking !== "" || toolCalls.length > 0)
+          ? {}
+          : { content: event.text }),
         ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls }),
       };
       const logprobs = event.logprobs.length === 0
@@ -269,6 +269,18 @@ async function* events(
     yield write([], { usage: wireUsage(usage), timings: wireTimings(usage) });
   }
   yield sse("[DONE]");
+}
+
+/** A call's pieces: id and name with the first, the arguments' text with each. */
+class CallChunks {
+  #index = -1;
+  #id: string | undefined;
+
+  delta({ id, name, json }: ToolCallDelta): Record<string, unknown> {
+    if (this.#id === id) return { index: this.#index, function: { arguments: json } };
+    this.#id = id;
+    return { index: ++this.#index, id, type: "function", function: { name, arguments: json } };
+  }
 }
 
 function finishReason(done: Extract<ReplyEvent, { type: "done" }>): string {

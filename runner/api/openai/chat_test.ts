@@ -297,7 +297,7 @@ Deno.test(`${PATH}: a call that max_tokens cuts off stays a call, as far as it g
   assert.equal(reply.choices[0].finish_reason, "length");
   assert.equal(reply.choices[0].message.content, null);
   assert.equal(reply.choices[0].message.tool_calls[0].function.name, "weather");
-  assert.equal(reply.choices[0].message.tool_calls[0].function.arguments, '{"city": "Os');
+  assert.equal(reply.choices[0].message.tool_calls[0].function.arguments, '{"city":"Os');
   const responses = await (await post("/v1/responses", {
     model: "demo",
     input: "x",
@@ -307,7 +307,7 @@ Deno.test(`${PATH}: a call that max_tokens cuts off stays a call, as far as it g
   assert.deepEqual([item.type, item.status, item.arguments], [
     "function_call",
     "incomplete",
-    '{"city": "Os',
+    '{"city":"Os',
   ]);
   const message = await (await post("/v1/messages", {
     model: "demo",

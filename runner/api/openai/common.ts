@@ -2,6 +2,7 @@
 import { errorDocument } from "../../../src/api/errors.ts";
 import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
+import { argumentsText } from "../../../src/replies/draft.ts";
 import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
 import { leftOut, refusePart } from "../images.ts";
 import { applySeed, localSampling, MAX_STOP_CHARS, parseStop } from "../options.ts";
@@ -260,7 +261,7 @@ export function wireToolCall(call: NamedToolCall): WireToolCall {
   return {
     id: call.id,
     type: "function",
-    function: { name: call.name, arguments: call.partial ?? JSON.stringify(call.arguments) },
+    function: { name: call.name, arguments: argumentsText(call) },
   };
 }
 

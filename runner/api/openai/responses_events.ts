@@ -3,15 +3,16 @@
  *
  *     output_item.added → (reasoning_summary_part.added → reasoning_summary_text.delta… → .done → part.done
  *                       | content_part.added → output_text.delta… → output_text.done → content_part.done
- *                       | function_call_arguments.delta → .done
+ *                       | function_call_arguments.delta… → .done
  *                       | custom_tool_call_input.delta → .done) → output_item.done
  *
  * for each item: a thought, a message, a call. `response.created` and what ends a response are not made here.
  */
+import { argumentsText } from "../../../src/replies/draft.ts";
 import { newId } from "../reply_parser.ts";
-import type { NamedToolCall, ReplyEvent } from "../request.ts";
+import type { ReplyEvent, ToolCallDelta } from "../request.ts";
 import { wireLogprobs } from "./common.ts";
-import { customInput, type ResponsesTools, type WireName } from "./responses_tools.ts";
+import { CustomInput, customInput, type ResponsesTools, type WireName } from "./responses_tools.ts";
 
 export type OutputItem = Readonly<Record<string, unknown>>;
 /** Type and fields of an event. */
@@ -27,6 +28,8 @@ interface OpenItem {
 export class ResponseEvents {
   readonly #items: OutputItem[] = [];
   #open: OpenItem | undefined;
+  /** The call that is written now. */
+  #call: ReturnType<typeof callItem> | undefined;
   readonly #tools: ResponsesTools;
 
   constructor(tools: ResponsesTools) {
@@ -50,7 +53,7 @@ export class ResponseEvents {
         this.#switchTo("message", out);
         this.#text(event.text, wireLogprobs(event.logprobs), out);
       }
-      for (const call of event.toolCalls) this.#call(call, out);
+      for (const delta of event.toolDeltas) this.#delta(delta, out);
     } else {
       // A reply of nothing is still a message.
       if (this.#items.length === 0 && this.#open === undefined) this.#switchTo("message", out);
@@ -110,50 +113,33 @@ export class ResponseEvents {
     }]);
   }
 
-  #call(call: NamedToolCall, out: ResponseEvent[]): void {
-    this.#close("completed", out);
-    const wire = this.#tools.wireName(call.name);
-    if (wire.custom) return this.#customCall(call, wire, out);
-    const output_index = this.#items.length;
-    const args = call.partial ?? JSON.stringify(call.arguments);
-    const item = {
-      id: newId("fc_"),
-      type: "function_call",
-      status: call.partial === undefined ? "completed" : "incomplete",
-      call_id: call.id,
-      ...named(wire),
-      arguments: args,
-    };
-    const place = { item_id: item.id, output_index };
-    const begun = { ...item, status: "in_progress", arguments: "" };
-    out.push(["response.output_item.added", { output_index, item: begun }]);
-    out.push(["response.function_call_arguments.delta", { ...place, delta: args }]);
-    out.push(["response.function_call_arguments.done", {
-      ...place,
-      name: wire.name,
-      arguments: args,
-    }]);
-    out.push(["response.output_item.done", { output_index, item }]);
-    this.#items.push(item);
-  }
-
-  #customCall(call: NamedToolCall, wire: WireName, out: ResponseEvent[]): void {
-    const output_index = this.#items.length;
-    const input = customInput(call);
-    const item = {
-      id: newId("ctc_"),
-      type: "custom_tool_call",
-      status: call.partial === undefined ? "completed" : "incomplete",
-      call_id: call.id,
-      ...named(wire),
-      input,
-    };
-    const place = { item_id: item.id, output_index };
-    const begun = { ...item, status: "in_progress", input: "" };
-    out.push(["response.output_item.added", { output_index, item: begun }]);
-    out.push(["response.custom_tool_call_input.delta", { ...place, delta: input }]);
-    out.push(["response.custom_tool_call_input.done", { ...place, input }]);
-    out.push(["response.output_item.done", { output_index, item }]);
+  #delta({ id, name, json, call }: ToolCallDelta, out: ResponseEvent[]): void {
+    if (this.#call === undefined) {
+      this.#close("completed", out);
+      this.#call = callItem(id, this.#tools.wireName(name));
+      const item = this.#call.item("in_progress", "");
+      out.push(["response.output_item.added", { output_index: this.#items.length, item }]);
+    }
+    const open = this.#call;
+    const place = { item_id: open.id, output_index: this.#items.length };
+    const delta = open.input?.push(json) ?? json;
+    open.text += delta;
+    if (delta !== "") out.push([`response.${open.event}.delta`, { ...place, delta }]);
+    if (call === undefined) return;
+    this.#call = undefined;
+    const text = open.input === undefined
+      ? argumentsText(call)
+      // Arguments of another form are shown as they are.
+      : open.text !== "" || call.partial !== undefined
+      ? open.text
+      : customInput(call);
+    if (open.text === "" && text !== "") {
+      out.push([`response.${open.event}.delta`, { ...place, delta: text }]);
+    }
+    const named = open.wire.custom ? {} : { name: open.wire.name };
+    const item = open.item(call.partial === undefined ? "completed" : "incomplete", text);
+    out.push([`response.${open.event}.done`, { ...place, ...named, [open.field]: text }]);
+    out.push(["response.output_item.done", { output_index: this.#items.length, item }]);
     this.#items.push(item);
   }
 
@@ -180,6 +166,20 @@ export class ResponseEvents {
     out.push(["response.output_item.done", { output_index, item }]);
     this.#items.push(item);
   }
+}
+
+/** A call, as an item of its kind. */
+function callItem(call_id: string, wire: WireName) {
+  const custom = wire.custom ?? false;
+  const id = newId(custom ? "ctc_" : "fc_");
+  const type = custom ? "custom_tool_call" : "function_call";
+  const field = custom ? "input" : "arguments";
+  const event = custom ? "custom_tool_call_input" : "function_call_arguments";
+  const item = (status: string, text: string): OutputItem => (
+    { id, type, status, call_id, ...named(wire), [field]: text }
+  );
+  const input = custom ? new CustomInput() : undefined;
+  return { id, wire, field, event, item, input, text: "" };
 }
 
 function named({ name, namespace }: WireName) {

@@ -140,6 +140,28 @@ export function customInput(call: ToolCall): string {
   return typeof input === "string" ? input : JSON.stringify(call.arguments);
 }
 
+/** What of a custom tool's arguments is its input: `{"input":"…"}`, whose JSON text grows. */
+export class CustomInput {
+  #json = "";
+  #state: "before" | "in" | "after" = "before";
+
+  /** What is new of the input. */
+  push(json: string): string {
+    this.#json += json;
+    if (this.#state === "before" && this.#json.startsWith(INPUT_BEGIN)) {
+      this.#json = this.#json.slice(INPUT_BEGIN.length);
+      this.#state = "in";
+    }
+    if (this.#state !== "in") return "";
+    // Plain text and whole escapes.
+    const text = /^(?:[^"\\]|\\u[\da-fA-F]{4}|\\[^u])*/.exec(this.#json)![0];
+    this.#json = this.#json.slice(text.length);
+    if (this.#json.startsWith('"')) this.#state = "after";
+    return JSON.parse(`"${text}"`);
+  }
+}
+const INPUT_BEGIN = `{"${INPUT}":"`;
+
 function wireKey(name: string, namespace: string | undefined): string {
   return JSON.stringify([namespace, name]);
 }
