@@ -1,13 +1,15 @@
 /**
- * Bundles the runner and the attacker to one file each in `build/`: in the sandbox there is no source tree to import from.
+ * Bundles the runner, the attacker and the page to one file each in `build/`: in the sandbox there is no source tree to import
+ * from, and in a browser no TypeScript.
  * Does nothing when the bundles are newer than every source file.
  */
-const ENTRIES: readonly (readonly [entry: string, out: string])[] = [
+const ENTRIES: readonly (readonly [entry: string, out: string, ...options: string[]])[] = [
   ["runner/main.ts", "build/runner.js"],
   ["runner/attacker.ts", "build/attacker.js"],
+  ["src/page/main.tsx", "build/page.js", "--platform=browser", "--minify"],
   // On Linux and macOS a runner is started without a program of ours in between.
   ...(Deno.build.os === "windows"
-    ? [["src/sandbox/windows/launch_main.ts", "build/launch.js"] as const]
+    ? [["src/sandbox/windows/launch_main.ts", "build/launch.js"] satisfies [string, string]]
     : []),
 ];
 
@@ -29,13 +31,20 @@ const sources = Math.max(
   (await Deno.stat("deno.lock")).mtime!.getTime(),
 );
 await Deno.mkdir("build", { recursive: true });
-for (const [entry, out] of ENTRIES) {
+for (const [entry, out, ...options] of ENTRIES) {
   const built = await Deno.stat(out).then((s) => s.mtime!.getTime(), () => 0);
   if (built > sources) continue;
   // Written aside and renamed: two starts at once never see half a bundle.
   const temp = `${out}.${Deno.pid}`;
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform=deno", "--output", temp, entry],
+    args: [
+      "bundle",
+      "--quiet",
+      ...(options.length > 0 ? options : ["--platform=deno"]),
+      "--output",
+      temp,
+      entry,
+    ],
     stdout: "null",
     stderr: "piped",
   }).output();

@@ -11,7 +11,7 @@ async function sources(folders: readonly string[]): Promise<Map<string, string>>
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (isDirectory && name !== "node_modules") await walk(path);
-      else if (name.endsWith(".ts")) {
+      else if (/\.tsx?$/.test(name)) {
         found.set(relative(ROOT, path), await Deno.readTextFile(path));
       }
     }
@@ -50,7 +50,7 @@ Deno.test("a source file that a comment names is there", async () => {
   const paths = [...files.keys(), "main.ts"];
   const named = (text: string) =>
     [...text.matchAll(/\/\*\*[^]*?\*\/|(?<!:)\/\/[^\n]*/g)].flatMap(([comment]) =>
-      comment.match(/(?<![\w./-])(?:[\w.-]+\/)*[\w-]+\.ts\b/g) ?? []
+      comment.match(/(?<![\w./-])(?:[\w.-]+\/)*[\w-]+\.tsx?\b/g) ?? []
     );
   const isThere = (name: string) => {
     const end = name.replace(/^(\.\.?\/)+/, "");

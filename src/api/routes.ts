@@ -14,6 +14,7 @@ export type Dialect = "ollama" | "openai" | "anthropic" | "sealed";
  * gateway with a proof of who asks. `management` changes the host's models: off unless the operator turned it on. `sealed`
  * is how sealed requests reach the gateway; the proxy does not have it. `identity` is the proxy's alone: it proves itself there.
  * So is `history`: what this user keeps on this machine, which goes to no gateway.
+ * `page` is the proxy's alone too: the page that people type in, for this user's browser only.
  */
 export type Kind =
   | "inference"
@@ -22,7 +23,8 @@ export type Kind =
   | "management"
   | "sealed"
   | "identity"
-  | "history";
+  | "history"
+  | "page";
 
 export type Method = "GET" | "HEAD" | "POST" | "PATCH" | "DELETE";
 
@@ -155,6 +157,22 @@ export const ROUTES = {
   undelete: conversation("/undelete", { methods: POST, maxBytes: SMALL_BYTES }),
   erase: conversation("/erase", { methods: POST, maxBytes: SMALL_BYTES }),
   sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
+
+  pageScript: route("page", "ollama", "/secllama/page/app.js"),
+  pageStyle: route("page", "ollama", "/secllama/page/app.css"),
+  pageIcon: route("page", "ollama", "/secllama/page/icon.svg"),
+  pageEnter: route("page", "ollama", "/secllama/page/enter", {
+    methods: POST,
+    maxBytes: SMALL_BYTES,
+  }),
+  pageReplies: route("page", "ollama", "/secllama/page/replies", {
+    methods: [...GET, "POST"],
+    maxBytes: INFERENCE_BYTES,
+  }),
+  pageReply: route("page", "ollama", "/secllama/page/replies/{id}", {
+    methods: [...GET, "DELETE"],
+    parameter: /^[0-9a-z]{1,64}$/,
+  }),
 } as const satisfies Readonly<Record<string, Route>>;
 
 const ALL: readonly Route[] = Object.values(ROUTES);

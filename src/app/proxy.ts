@@ -6,7 +6,9 @@ import type { VaultKey } from "../history/vault.ts";
 import { type KeySourceOptions, openKeySource } from "../keys/mod.ts";
 import { makeLogger } from "../log.ts";
 import { makeHistoryRoutes } from "../proxy/history_routes.ts";
+import { ROUTES } from "../api/routes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
+import { openPage } from "../proxy/page.ts";
 import { startProxy } from "../proxy/mod.ts";
 import type { Handover } from "./handover.ts";
 import { openVault } from "./history.ts";
@@ -41,6 +43,13 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const gateway = String(connection.gateway);
   const identity = await ProxyIdentity.make();
   const thread = startHistoryThread({ dataDir, vault });
+  const page = await openPage({
+    fetch,
+    chatUrl: new URL(ROUTES.chat.path, gateway).href,
+    outer: fetch.outer,
+    signal,
+    launch: null,
+  });
   const starting = startProxy({
     identity,
     gateway,
@@ -51,6 +60,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     outer: fetch.outer,
     history: makeHistoryRoutes(thread.history),
     logger,
+    page,
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
     signal,
   });

@@ -25,7 +25,9 @@ import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { desktopOrigins } from "./desktop.ts";
+import type { Page } from "./page.ts";
 import { pullOfPresent } from "./present.ts";
+import { standingHeaders } from "./standing.ts";
 
 /** What the proxy passes requests to, and by what. */
 export interface ProxyAppOptions {
@@ -43,6 +45,8 @@ export interface ProxyAppOptions {
   readonly identity?: { sign(challenge: Bytes): Promise<Bytes | undefined> };
   /** Answers on the paths of this user's history. */
   readonly history?: (request: Request) => Promise<Response>;
+  /** The page for this user's browser; without it nothing below `/secllama/page/` is there. */
+  readonly page?: Page;
   /** Model management is passed on to the gateway, which decides; without this it is refused here. */
   readonly management?: { readonly maxBytes: number };
 }
@@ -53,11 +57,6 @@ const REQUEST_HEADERS = ["content-type", "accept", "anthropic-version", "anthrop
 const REPLY_HEADERS = ["content-type", "retry-after", "request-id", "x-request-id"];
 /** Headers of the gateway's own answers that are passed on. */
 const ANSWER_HEADERS = [...REPLY_HEADERS, "allow", "secllama-model-management", "hint"];
-/** What the gateway says of what protects a request, in the words that there are. */
-const STANDING: Readonly<Record<string, readonly string[]>> = {
-  "secllama-encryption": ["sealed", "off"],
-  "secllama-isolation": ["strict", "weakened", "off"],
-};
 
 /** The proxy's HTTP application. */
 export function makeProxyApp(options: ProxyAppOptions): Hono {
@@ -72,6 +71,8 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
     const { method } = c.req.raw;
     const pathname = c.req.path;
     try {
+      const page = await options.page?.answer(c.req.raw, pathname);
+      if (page) return page;
       const route = served(pathname);
       if (route && method === "OPTIONS") {
         return new Response(null, { status: 204, headers: { allow: allowed(route) } });
@@ -96,6 +97,8 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
           return await options.history(c.req.raw);
         case "management":
           return await forward(options, c.req.raw, pathname);
+        case "page":
+          throw new SecLlamaError("not-found", "this proxy has no page");
         default:
           return await metadata(options, c.req.raw, pathname);
       }
@@ -120,16 +123,6 @@ async function standing(
     await options.metadata(ROUTES.health.path.slice(1), { method: "HEAD", signal }).catch(() => {});
   }
   return standingHeaders(options.outer());
-}
-
-/** The headers that say what protects a request, by the gateway's newest answer. */
-export function standingHeaders(outer: Headers | undefined): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(STANDING).map(([name, words]) => {
-      const said = outer?.get(name) ?? "";
-      return [name, words.includes(said) ? said : "unknown"];
-    }),
-  );
 }
 
 /** The row of a path that is served here; sealed requests are made here and not taken. Nothing unknown is passed on. */

@@ -3,8 +3,10 @@ import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type HardenedServer, serveHardened } from "../http/mod.ts";
 import { DESKTOP_SCHEMES } from "./desktop.ts";
-import { makeProxyApp, type ProxyAppOptions, standingHeaders } from "./app.ts";
+import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
+import { standingHeaders } from "./standing.ts";
 
+export type { Page } from "./page.ts";
 export type { ProxyAppOptions };
 
 /** Where the proxy listens, and for whom it seals. */

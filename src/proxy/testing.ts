@@ -2,6 +2,7 @@
 import { client, serve, type Server } from "../client/testing.ts";
 import { makeLogger } from "../log.ts";
 import { startProxy } from "./mod.ts";
+import { openPage } from "./page.ts";
 
 export interface Proxied {
   readonly server: Server;
@@ -13,7 +14,11 @@ export interface Proxied {
 
 export const encoder = new TextEncoder();
 
-export async function withProxy(body: (o: Proxied) => Promise<void>): Promise<void> {
+/** @param launch The page's launch secret; null: the kernel says who connects. */
+export async function withProxy(
+  body: (o: Proxied) => Promise<void>,
+  launch: string | null = null,
+): Promise<void> {
   await using server = await serve();
   const plain: Proxied["plain"] = [];
   server.intercept = async (_route, request) => {
@@ -32,7 +37,15 @@ export async function withProxy(body: (o: Proxied) => Promise<void>): Promise<vo
   const log: string[] = [];
   const controller = new AbortController();
   const fetch = client(server);
+  const page = await openPage({
+    fetch,
+    chatUrl: new URL("/api/chat", server.gateway).href,
+    outer: fetch.outer,
+    signal: controller.signal,
+    launch,
+  });
   const proxy = await startProxy({
+    page,
     gateway: server.gateway,
     hostname: "127.0.0.1",
     port: 0,

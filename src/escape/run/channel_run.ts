@@ -218,7 +218,8 @@ function line(value: unknown): Uint8Array {
 
 async function* messagesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<{ t: string }> {
   let rest = "";
-  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+  const text = new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>;
+  for await (const chunk of stream.pipeThrough(text)) {
     const lines = (rest + chunk).split("\n");
     rest = lines.pop()!;
     for (const text of lines.filter((l) => l.startsWith("{"))) yield JSON.parse(text);

@@ -1,0 +1,144 @@
+/// <reference lib="dom" />
+/** What the page asks of the proxy, which is the only place that it asks. */
+import type { Model } from "./types.ts";
+
+/** An error of the proxy: `{error, code, hint}`. */
+export class ApiError extends Error {
+  constructor(message: string, readonly code: string, readonly hint: string | undefined) {
+    super(message);
+  }
+}
+
+/**
+ * Asks for JSON.
+ * @throws {ApiError} What the proxy said, or that it does not answer.
+ */
+export async function ask<T>(
+  path: string,
+  options: { method?: string; body?: unknown; signal?: AbortSignal } = {},
+): Promise<T> {
+  const answer = await send(path, options);
+  const text = await answer.text();
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** As {@link ask}, with the answer as it comes. */
+export async function send(
+  path: string,
+  { method = "GET", body, signal }: { method?: string; body?: unknown; signal?: AbortSignal } = {},
+): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(path, {
+      method,
+      cache: "no-store",
+      redirect: "error",
+      credentials: "same-origin",
+      ...(signal ? { signal } : {}),
+      ...(body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(
+      "SecLlama does not answer",
+      "unreachable",
+      "is it still running? To start it: secllama serve",
+    );
+  }
+  if (answer.ok) return answer;
+  const said = await answer.json().catch(() => ({})) as Record<string, unknown>;
+  throw new ApiError(
+    typeof said["error"] === "string" ? said["error"] : `status ${answer.status}`,
+    typeof said["code"] === "string" ? said["code"] : "unknown",
+    typeof said["hint"] === "string" ? said["hint"] : undefined,
+  );
+}
+
+/** The documents of a body in lines of JSON, one after the other. */
+export async function* jsonLines(answer: Response): AsyncGenerator<Record<string, unknown>> {
+  const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    const lines = (rest + (value ?? "")).split("\n");
+    rest = done ? "" : lines.pop()!;
+    for (const line of lines) {
+      if (line.trim() === "") continue;
+      let document: unknown;
+      try {
+        document = JSON.parse(line);
+      } catch {
+        continue; // the answer broke off in it
+      }
+      yield Object(document) as Record<string, unknown>;
+    }
+    if (done) return;
+  }
+}
+
+/** The models that are there. */
+export async function models(): Promise<Model[]> {
+  const { models } = await ask<{
+    models: { name: string; size?: number; details?: Record<string, string> }[];
+  }>("/api/tags");
+  return models.map(({ name, size, details }) => ({
+    name,
+    ...(size === undefined ? {} : { size }),
+    ...(details?.["family"] ? { family: details["family"] } : {}),
+    ...(details?.["parameter_size"] ? { parameters: details["parameter_size"] } : {}),
+  }));
+}
+
+/** What a model can do: "completion", "tools", "vision", "thinking", "embedding". */
+export async function capabilities(model: string): Promise<string[]> {
+  const shown = await ask<{ capabilities?: string[] }>("/api/show", {
+    method: "POST",
+    body: { model },
+  });
+  return shown.capabilities ?? [];
+}
+
+const REPLIES = "/secllama/page/replies";
+
+export interface HeldReply {
+  readonly id: string;
+  readonly conversation: string;
+  readonly started: number;
+  readonly done: boolean;
+  readonly note?: unknown;
+}
+
+/** Begins a reply, which is made whether the page stays or not. */
+export function beginReply(
+  conversation: string,
+  request: object,
+  note: unknown,
+): Promise<HeldReply> {
+  return ask(REPLIES, { method: "POST", body: { conversation, request, note } });
+}
+
+/** The lines of a reply, from its first on. */
+export async function followReply(id: string): Promise<AsyncGenerator<Record<string, unknown>>> {
+  return jsonLines(await send(`${REPLIES}/${id}`));
+}
+
+/** Replies that the proxy still has of a conversation. */
+export async function heldReplies(conversation: string): Promise<HeldReply[]> {
+  const query = new URLSearchParams({ conversation });
+  return (await ask<{ replies: HeldReply[] }>(`${REPLIES}?${query}`)).replies;
+}
+
+/** Stops a reply that is being made; forgets one that is done. */
+export async function endReply(id: string): Promise<void> {
+  await ask(`${REPLIES}/${id}`, { method: "DELETE" });
+}
+
+/** Shows the launch secret of the address, if it has one. Returns the address's rest. */
+export async function enter(hash: string): Promise<string> {
+  const match = /^#launch=([\w-]{1,100})$/.exec(hash);
+  if (!match) return hash;
+  await ask("/secllama/page/enter", { method: "POST", body: { launch: match[1] } });
+  return "";
+}

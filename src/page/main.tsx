@@ -1,0 +1,33 @@
+/// <reference lib="dom" />
+/** The page's entry: state, actions, and the first draw. Nothing is kept in the browser. */
+import { render } from "preact";
+import { Actions, emptyConversation } from "./actions.ts";
+import { enter } from "./api.ts";
+import { App } from "./app.tsx";
+import { Store } from "./state.ts";
+
+const actions = new Actions(
+  new Store({
+    models: [],
+    model: "",
+    capabilities: [],
+    open: emptyConversation(),
+    list: [],
+    running: [],
+    panel: "none",
+    notice: undefined,
+    link: undefined,
+    theme: "system",
+    singleKeys: true,
+    sidebar: true,
+  }),
+);
+const { hash } = location;
+// The secret leaves the address, and the history with it, before anything else.
+if (hash.startsWith("#launch=")) history.replaceState(null, "", location.pathname);
+const rest = await enter(hash).catch((error) => {
+  actions.fail(error);
+  return "";
+});
+render(<App actions={actions} />, document.getElementById("app")!);
+await Promise.all([actions.loadModels(), actions.resume(rest)]);

@@ -1,0 +1,77 @@
+/**
+ * Who may use the page. A browser names the page that asks (`Origin`, `Sec-Fetch-Site`), and the listener has refused all but our
+ * own origin and desktop programs; these have no business here. Whose connection it is the kernel says on Linux. Where it
+ * does not, a launch secret that only this user can read makes a cookie of this browser.
+ */
+import { collect, parseJsonObject } from "../../api/body.ts";
+import { refusedRequestBody } from "../../api/listener_rules.ts";
+import { ROUTES } from "../../api/routes.ts";
+import { equalConstantTime, toBase64Url, utf8 } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+
+/** Lax would be sent when another site links here. */
+const COOKIE_FLAGS = "Path=/; HttpOnly; SameSite=Strict";
+/** A paste of the whole address is one. */
+const SECRET = /^[\w-]{43}$/;
+
+export class Entrance {
+  /** null: the kernel says who connects. */
+  readonly #launch: string | null;
+  /** What a browser got for it, apart from it: a cookie goes to every port of this host. */
+  readonly #cookie: string;
+
+  /** @param launch 32 random bytes in base64url; null where the kernel names the user of a connection. */
+  constructor(launch: string | null) {
+    this.#launch = launch;
+    this.#cookie = toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
+  }
+
+  /**
+   * Whether a request for `/secllama/…` may be answered.
+   * @throws {SecLlamaError} `origin-refused` for a page that is not ours, `auth` without the cookie where one is needed.
+   */
+  check(request: Request): void {
+    const { origin } = new URL(request.url);
+    const said = request.headers.get("origin");
+    if (said !== null && said.toLowerCase() !== origin.toLowerCase()) {
+      throw new SecLlamaError("origin-refused", "only the page itself may ask for this", {
+        hint: "conversations are for the page of this proxy: secllama ui",
+      });
+    }
+    if (this.#launch === null || this.#holdsCookie(request)) return;
+    throw new SecLlamaError("auth", "this browser has not been let in yet", {
+      hint: "open the page with: secllama ui",
+    });
+  }
+
+  /** Takes the launch secret for a cookie. @throws {SecLlamaError} `auth`, `bad-request`. */
+  async enter(request: Request): Promise<Response> {
+    const refused = refusedRequestBody(request, ROUTES.pageEnter);
+    if (refused) throw refused;
+    const body = parseJsonObject(await collect(request.body, ROUTES.pageEnter.maxBytes));
+    if (this.#launch === null) return new Response(null, { status: 204 });
+    const secret = body["launch"];
+    if (typeof secret !== "string" || !SECRET.test(secret) || !equal(secret, this.#launch)) {
+      throw new SecLlamaError("auth", "this is not the launch secret of the proxy that runs", {
+        hint: "open the page with: secllama ui",
+      });
+    }
+    const cookie = `${cookieName(request)}=${this.#cookie}; ${COOKIE_FLAGS}`;
+    return new Response(null, { status: 204, headers: { "set-cookie": cookie } });
+  }
+
+  #holdsCookie(request: Request): boolean {
+    const name = `${cookieName(request)}=`;
+    const held = (request.headers.get("cookie") ?? "").split(/; */).find((c) => c.startsWith(name));
+    return held !== undefined && equal(held.slice(name.length), this.#cookie);
+  }
+}
+
+/** Two proxies of one host have a cookie each. */
+function cookieName(request: Request): string {
+  return `secllama-page-${new URL(request.url).port}`;
+}
+
+function equal(a: string, b: string): boolean {
+  return equalConstantTime(utf8(a), utf8(b));
+}

@@ -1,0 +1,136 @@
+/** The page's part of the proxy: who gets the page, what protects it, and replies that outlive a connection. */
+import assert from "node:assert/strict";
+import { encoder, post, rawPost, withProxy } from "./testing.ts";
+import { PAGE_HEADERS } from "./page/files.ts";
+
+const HTML = { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } };
+
+Deno.test("page: who accepts HTML gets it, all others what Ollama says", () =>
+  withProxy(async ({ url, plain }) => {
+    const page = await fetch(url, HTML);
+    assert.match(page.headers.get("content-type")!, /^text\/html/);
+    assert.match(await page.text(), /<script type="module" src="\/secllama\/page\/app.js">/);
+    for (const [name, value] of Object.entries(PAGE_HEADERS)) {
+      assert.equal(page.headers.get(name), value, name);
+    }
+    assert.equal(plain.filter(({ path }) => path === "/").length, 0);
+    for (const accept of ["*/*", "application/json", "text/plain", "text/htmlx", "text/*"]) {
+      await (await fetch(url, { headers: { accept } })).body?.cancel();
+    }
+    assert.equal(plain.filter(({ path }) => path === "/").length, 5, "asked of the gateway");
+    const head = await fetch(url, { ...HTML, method: "HEAD" });
+    assert.match(head.headers.get("content-type")!, /^text\/html/);
+  }));
+
+Deno.test("page: its files are whole, typed and small", () =>
+  withProxy(async ({ url }) => {
+    let bytes = 0;
+    for (
+      const [file, type] of [
+        ["app.js", "text/javascript"],
+        ["app.css", "text/css"],
+        ["icon.svg", "image/svg+xml"],
+      ]
+    ) {
+      const answer = await fetch(`${url}/secllama/page/${file}`);
+      assert.ok(answer.headers.get("content-type")!.startsWith(type!), file);
+      const packed = answer.body!.pipeThrough(new CompressionStream("gzip"));
+      bytes += (await new Response(packed).bytes()).length;
+    }
+    assert.ok(bytes > 5_000 && bytes <= 300_000, `${bytes} bytes compressed`);
+  }));
+
+/** What the runner of the test says to a chat, line by line. */
+async function linesOf(answer: Response): Promise<Record<string, unknown>[]> {
+  const text = await answer.text();
+  return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+Deno.test("page: a reply is made whoever reads it, twice the same, and gone when it was put away", () =>
+  withProxy(async ({ url, server }) => {
+    server.answer = () => ({
+      body: ["one", "two"].map((content) =>
+        encoder.encode(JSON.stringify({ message: { content } }) + "\n")
+      ),
+    });
+    const conversation = "c1";
+    const request = { model: "demo", messages: [{ role: "user", content: "hello" }] };
+    const begun = await fetch(
+      `${url}/secllama/page/replies`,
+      post({ conversation, request, note: { x: 1 } }),
+    );
+    assert.equal(begun.status, 201);
+    const { id } = await begun.json();
+    const at = `${url}/secllama/page/replies/${id}`;
+    const [first, second] = await Promise.all([
+      linesOf(await fetch(at)),
+      linesOf(await fetch(at)),
+    ]);
+    assert.deepEqual(first, second);
+    assert.equal(first[0]!["receipt"] !== undefined, true);
+    assert.deepEqual(first.slice(1).map((line) => Object(line["message"]).content), ["one", "two"]);
+    const list = async (query: string) =>
+      (await (await fetch(`${url}/secllama/page/replies${query}`)).json()).replies;
+    assert.deepEqual((await list("?conversation=c1"))[0].note, { x: 1 });
+    assert.equal((await list(""))[0].note, undefined, "not for whoever names no conversation");
+    assert.deepEqual(await list("?conversation=c2"), []);
+    assert.equal((await fetch(at, { method: "DELETE" })).status, 204);
+    const gone = await fetch(at);
+    assert.deepEqual([gone.status, (await gone.json()).code], [404, "not-found"]);
+  }));
+
+Deno.test("page: a foreign page, a desktop window and another name get nothing of it", () =>
+  withProxy(async ({ url }) => {
+    const replies = `${url}/secllama/page/replies`;
+    const code = async (headers: Record<string, string>) => {
+      const answer = await fetch(replies, { headers });
+      const body = await answer.json();
+      return body.code ?? "answered";
+    };
+    const { origin } = new URL(url);
+    assert.equal(await code({ origin }), "answered");
+    assert.equal(await code({ origin: "http://evil.example" }), "origin-refused");
+    assert.equal(await code({ origin: "http://127.0.0.1:1" }), "origin-refused");
+    assert.equal(await code({ origin: "null" }), "origin-refused");
+    assert.equal(await code({ "sec-fetch-site": "cross-site" }), "origin-refused");
+    assert.equal(await code({ "sec-fetch-site": "same-site" }), "origin-refused");
+    // A desktop program's window may ask the API of models, as it does of Ollama. It is not the page.
+    assert.equal(await code({ origin: "vscode-webview://x" }), "origin-refused");
+    const api = await fetch(`${url}/api/version`, { headers: { origin: "vscode-webview://x" } });
+    assert.equal(api.headers.get("access-control-allow-origin"), "vscode-webview://x");
+    await api.body?.cancel();
+    assert.match(
+      await rawPost(url, { host: "rebound.example" }, "{}"),
+      /^HTTP\/1.1 403 /i,
+      "a name that leads here by DNS",
+    );
+  }));
+
+Deno.test("page: where the kernel names no user, the launch secret makes a cookie, and nothing else does", () => {
+  const launch = "x".repeat(43);
+  return withProxy(async ({ url }) => {
+    const replies = `${url}/secllama/page/replies`;
+    const ask = async (cookie?: string) => {
+      const answer = await fetch(replies, { headers: cookie === undefined ? {} : { cookie } });
+      await answer.body?.cancel();
+      return answer.status;
+    };
+    assert.equal(await ask(), 401);
+    assert.equal((await fetch(url, HTML)).status, 200, "the program itself holds no secret");
+    for (const wrong of ["", "y".repeat(43), launch.slice(1), launch + "x", 7, null, {}]) {
+      const answer = await fetch(`${url}/secllama/page/enter`, post({ launch: wrong }));
+      assert.deepEqual([answer.status, answer.headers.get("set-cookie")], [401, null]);
+      await answer.body?.cancel();
+    }
+    const answer = await fetch(`${url}/secllama/page/enter`, post({ launch }));
+    assert.equal(answer.status, 204);
+    const cookie = answer.headers.get("set-cookie")!;
+    assert.match(cookie, /^secllama-page-\d+=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+    assert.ok(!cookie.includes(launch), "the cookie is not the secret");
+    const pair = cookie.split(";")[0]!;
+    assert.equal(await ask(pair), 200);
+    assert.equal(await ask(`a=b; ${pair}`), 200);
+    assert.equal(await ask(pair.slice(0, -1)), 401);
+    assert.equal(await ask(`${pair.split("=")[0]}=${launch}`), 401, "the secret is no cookie");
+  }, launch);
+});
