@@ -185,8 +185,13 @@ async function isCurrent(output: string): Promise<boolean> {
     }
     return latest;
   };
+  const scripts = [...Deno.readDirSync(join(ROOT, "scripts"))].map(({ name }) => name)
+    .filter((name) => /^(compile|denort|bundle)\w*\.ts$/.test(name));
   for (
-    const path of ["src", "runner", "main.ts", "sandbox-profiles", "scripts", "models/demo.gguf"]
+    const path of [
+      ...["src", "runner", "main.ts", "sandbox-profiles", "models/demo.gguf"],
+      ...scripts.map((name) => `scripts/${name}`),
+    ]
   ) if (await newest(join(ROOT, path)) > built) return false;
   return await newest(join(ROOT, "deno.lock")) <= built;
 }
@@ -241,7 +246,7 @@ async function main(): Promise<void> {
     const { parts: cut, payload } = pack(parts, built);
     const list: PartList = { schema: 1, build, payloadBytes: payload.length, parts: cut };
     await Deno.writeTextFile(listFile, JSON.stringify(list));
-    await Deno.writeFile(payloadFile, compress(payload));
+    await Deno.writeFile(payloadFile, compress(payload, base.kind !== "testbase"));
     built = await program();
     if (holds(cut, payload, built)) break;
     if (round === 2) throw new Error("the runtime's bytes move with what is inside");

@@ -53,11 +53,14 @@ export function pack(
   return { parts, payload: Buffer.concat(literal) };
 }
 
-/** zstd at its highest ordinary level, over a window that holds all of it: the libraries are variants of each other. */
-export function compress(payload: Uint8Array): Uint8Array {
+/**
+ * zstd over a window that holds all of it: the libraries are variants of each other.
+ * @param small At its highest ordinary level, which takes half a minute; else a tenth larger, in a second.
+ */
+export function compress(payload: Uint8Array, small: boolean): Uint8Array {
   return zstdCompressSync(payload, {
     params: {
-      [constants.ZSTD_c_compressionLevel]: 19,
+      [constants.ZSTD_c_compressionLevel]: small ? 19 : 9,
       [constants.ZSTD_c_windowLog]: 26,
       [constants.ZSTD_c_enableLongDistanceMatching]: 1,
     },

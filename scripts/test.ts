@@ -132,8 +132,11 @@ async function lastSeconds(): Promise<Seconds> {
   return { ...FIRST_SECONDS, ...JSON.parse(text) };
 }
 
-/** Runs the tests in `lanes` processes at a time. A group's output comes when it ends; that of one alone as it goes. */
-async function runTests(lanes: number): Promise<Counts & { failures: string[] }> {
+/** Runs the tests in `lanes` processes at a time, with `more` in their environment. A group's output comes when it ends; that of one alone as it goes. */
+async function runTests(
+  lanes: number,
+  more: Readonly<Record<string, string>>,
+): Promise<Counts & { failures: string[] }> {
   const files = new Set<string>();
   for (const path of paths.length ? paths : ["src", "runner", "tests"]) {
     for (const file of await testFiles(path)) files.add(file);
@@ -167,7 +170,7 @@ async function runTests(lanes: number): Promise<Counts & { failures: string[] }>
       const ran = await runGroup(group, {
         deno,
         args: ["-A", "--no-check", ...CONFIG],
-        env: { NO_COLOR: "1", ...(full ? { SECLLAMA_FULL: "1" } : {}) },
+        env: { NO_COLOR: "1", ...more, ...(full ? { SECLLAMA_FULL: "1" } : {}) },
         times: `build/test/times-${Deno.pid}-${count++}`,
         ...(groups === 1 ? { show: (chunk) => Deno.stdout.writeSync(chunk) } : {}),
       });
@@ -220,10 +223,14 @@ if (paths.length === 0) {
 if (paths.length === 0 && Deno.build.os === "linux") {
   await run(deno, ["run", "-A", "--frozen", "scripts/vision/build.ts", "--if-missing"]);
 }
-if (paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu") {
-  await run(deno, ["run", "-A", "--frozen", "scripts/compile.ts", ...TEST_BINARY]);
-}
-const { passed, failed, ignored, failures } = await runTests(lanes);
+const built = paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu";
+if (built) await run(deno, ["run", "-A", "--frozen", "scripts/compile.ts", ...TEST_BINARY]);
+// What the compiled program unpacks: once for all files. tests/support/binary.ts has the names.
+const cache = await Deno.makeTempDir({ prefix: "secllama-cache-" });
+const { passed, failed, ignored, failures } = await runTests(lanes, {
+  TESTS_CACHE: cache,
+  ...(built ? { TESTS_BUILT: "1" } : {}),
+}).finally(() => Deno.remove(cache, { recursive: true }));
 if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join("\n  ")}`);
 console.log(`\n${passed} passed, ${failed} failed, ${ignored} skipped`);
 if (failed === 0 && passed === 0) {

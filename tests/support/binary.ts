@@ -14,6 +14,8 @@ let made: string | undefined;
  */
 export function compiledProgram(): string {
   if (made !== undefined) return made;
+  // scripts/test.ts has just built it.
+  if (Deno.env.get("TESTS_BUILT") === "1") return made = PROGRAM;
   if (Deno.build.target !== "x86_64-unknown-linux-gnu") {
     console.log(`skipped: the test base is for x86_64 Linux, not for ${Deno.build.target}`);
     return made = "";
@@ -47,6 +49,8 @@ let cache: string | undefined;
 
 /** A cache folder that the tests of one run share, so that not each of them unpacks. */
 export function sharedCache(): string {
+  // scripts/test.ts removes its own.
+  cache ??= Deno.env.get("TESTS_CACHE");
   if (cache === undefined) {
     const folder = cache = Deno.makeTempDirSync({ prefix: "secllama-cache-" });
     globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
