@@ -7,7 +7,7 @@
  * `benchKeys` is what `deno task bench` calls.
  */
 import { utf8 } from "../src/bytes.ts";
-import { deriveAudit, deriveStorage } from "../src/keys/derive.ts";
+import { deriveAuditKeys, deriveStorage } from "../src/keys/derive.ts";
 import { KeyRing } from "../src/keys/mod.ts";
 import { silentLogger } from "../src/log.ts";
 import { FakeHost } from "../src/sealed/fake_host.ts";
@@ -172,7 +172,7 @@ export async function benchKeys(): Promise<void> {
     await median(300, async () => {
       deriveTransport(key);
       await deriveStorage(key);
-      await deriveAudit(key);
+      await deriveAuditKeys(key);
     }),
   );
   await benchDerivations();

@@ -88,6 +88,9 @@ export const ERROR_TABLE = {
   "history-corrupt": [500, EXIT.keyLost],
   "history-io": [503, EXIT.internal],
   "disk-full": [507, EXIT.unavailable],
+  // audit
+  "audit-failed": [503, EXIT.unavailable],
+  "audit-broken": [503, EXIT.refused],
   // the parts of a compiled program
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],

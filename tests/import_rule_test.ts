@@ -82,6 +82,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sealed/renewal_sealer.ts",
   ],
   "src/sandbox": [...BASE, "src/escape", "sandbox-profiles"],
+  // The record of who did what: SQLite, a Merkle tree, signed heads. Of the keys only what authenticates it.
+  "src/audit": [...BASE, "src/keys"],
   "src/tls": [...BASE, "src/keys"],
   "src/client": [...BASE, "src/sealed"],
   "src/supervisor": [
@@ -129,6 +131,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   // What composes the roles; it knows no command.
   "src/app": [
     ...BASE,
+    "src/audit",
     "src/bundle",
     "src/client",
     "src/config",

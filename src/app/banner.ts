@@ -95,5 +95,6 @@ export function configured(config: Config): Switches {
     sandbox: config.enableSandbox,
     strict: config.strictNetworkIsolation,
     modelManagement: config.allowModelManagement,
+    lenientAudit: config.audit === "lenient",
   };
 }

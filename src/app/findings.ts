@@ -24,23 +24,26 @@ export interface Switches {
   readonly sandbox: boolean;
   readonly strict: boolean;
   readonly modelManagement: boolean;
+  /** Whether what cannot be recorded is served all the same. */
+  readonly lenientAudit?: boolean | undefined;
 }
 
 /** Of a status, its settings. */
 export function switchesOf(
-  status: Pick<SecurityStatus, "encryption" | "isolation" | "model_management">,
+  status: Pick<SecurityStatus, "encryption" | "isolation" | "model_management" | "audit">,
 ): Switches {
   return {
     encryption: status.encryption.enabled,
     sandbox: status.isolation.sandbox,
     strict: status.isolation.strict,
     modelManagement: status.model_management !== "off",
+    lenientAudit: status.audit === "lenient",
   };
 }
 
 /** Each protection that can be switched off, and what it means that it is. `NAME is OBSERVED` is a sentence. */
 export function judgeSettings(switches: Switches): Finding[] {
-  const { encryption, sandbox, strict, modelManagement } = switches;
+  const { encryption, sandbox, strict, modelManagement, lenientAudit } = switches;
   const off = (variable: string, means: string) => `off (${variable}=false): ${means}`;
   const rows: [name: string, on: boolean, observed: string][] = [
     [
@@ -64,6 +67,13 @@ export function judgeSettings(switches: Switches): Finding[] {
     result: on ? "holds" : "fails",
     observed: on ? "on" : observed,
   }));
+  if (lenientAudit) {
+    findings.push({
+      name: "the audit log",
+      result: "fails",
+      observed: "lenient (SECLLAMA_AUDIT=lenient): what cannot be recorded is served all the same",
+    });
+  }
   if (!modelManagement) return findings;
   return [...findings, {
     name: "model management",

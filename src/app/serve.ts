@@ -20,6 +20,7 @@ import { openGpu } from "../supervisor/gpu.ts";
 import { openSandbox, type Sandbox } from "../supervisor/isolation.ts";
 import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
+import { openServeAudit, type ServeAudit } from "./audit.ts";
 import { type Banner, bannerOf } from "./banner.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
 import type { Installation } from "./installation.ts";
@@ -68,13 +69,17 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
   const shutdown = new Shutdown();
   try {
     const keys = await openKeys(options, shutdown);
+    const audit = await openAudit(options, keys, logger, shutdown);
     const listen = await gatewayListenAddress(config, dataDir, keys);
     listen.warnings.forEach(options.onWarning);
     // Before the gateway is there: both load their modules side by side.
     const proxy = startProxyProcess(options, listen, shutdown);
     const models = await openModelStore(options.settings, options.installation);
     const sandbox = await probing;
-    const supervisor = await startSupervisor({ config, models, keys, sandbox, logger }, shutdown);
+    const supervisor = await startSupervisor(
+      { config, models, keys, sandbox, logger, ...(audit && { audit: supervisorAudit(audit) }) },
+      shutdown,
+    );
     const management = await openManagement(options, models, logger);
     const facts: GatewayFacts = {
       config,
@@ -85,6 +90,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       management,
       keys,
       activity,
+      audit,
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(
@@ -151,6 +157,22 @@ async function openKeys(
   return keys;
 }
 
+async function openAudit(
+  { settings: { config, dataDir }, keySource: { stateDir }, onWarning }: ServeOptions,
+  keys: KeySource,
+  logger: Logger,
+  shutdown: Shutdown,
+): Promise<ServeAudit | undefined> {
+  const audit = await openServeAudit({ config, dataDir, stateDir, keys, logger, onWarning });
+  if (audit !== undefined) shutdown.addLast(() => audit.close());
+  return audit;
+}
+
+/** What the supervisor does is recorded beside it: a model that is loaded waits for no disk. */
+function supervisorAudit(audit: ServeAudit): SupervisorOptions["audit"] {
+  return (event, fields) => void audit.note(event, fields).catch(() => {});
+}
+
 /** Whether this machine's own proxy needs a listener apart from the one for other machines. */
 function isApart(listen: ListenAddress): boolean {
   return listen.remote || listen.tls !== undefined;
@@ -181,6 +203,7 @@ async function startSupervisor(
     keys: SupervisorOptions["keys"];
     sandbox: Sandbox;
     logger: Logger;
+    audit?: SupervisorOptions["audit"];
   },
   shutdown: Shutdown,
 ): Promise<Supervisor> {

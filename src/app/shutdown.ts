@@ -15,6 +15,7 @@ export class Shutdown {
   readonly #stop = new AbortController();
   readonly #entrances: Closer[] = [];
   readonly #others: Closer[] = [];
+  readonly #last: Closer[] = [];
 
   /** Aborted as the first step. */
   get signal(): AbortSignal {
@@ -31,11 +32,17 @@ export class Shutdown {
     this.#others.push(close);
   }
 
+  /** Adds what the end of the others still needs. */
+  addLast(close: Closer): void {
+    this.#last.push(close);
+  }
+
   /** Ends everything that was added. */
   async run(): Promise<void> {
     this.#stop.abort();
     await closeWithin(this.#entrances.splice(0), DRAIN_MS);
     await closeWithin(this.#others.splice(0), END_MS);
+    await closeWithin(this.#last.splice(0), END_MS);
   }
 }
 

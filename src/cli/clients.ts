@@ -3,11 +3,14 @@ import { EXIT, SecLlamaError } from "../errors.ts";
 import {
   type ClientSource,
   type KeyRing,
+  type KeySource,
   openKeySource,
   type PairedClient,
   type RingSource,
 } from "../keys/mod.ts";
+import { label, type LogFields } from "../log.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
+import { type RecordAct, recording } from "./audit/act.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
@@ -59,8 +62,9 @@ const revoke: Command = {
   details:
     `NAME may be the client's id as well. A running gateway needs no restart.\n${EXIT_CODES}`,
   run: (context) =>
-    withKeys(context, async (keys) => {
+    withRecord(context, async (keys, record) => {
       const client = await keys.clients().revoke(context.positionals[0]!);
+      await record("client-revoked", clientFields(client));
       report(context, { client }, [`revoked ${client.name} (${client.id.slice(0, 8)})`]);
     }),
 };
@@ -74,9 +78,10 @@ const rename: Command = {
   options: OPTIONS,
   details: EXIT_CODES,
   run: (context) =>
-    withKeys(context, async (keys) => {
+    withRecord(context, async (keys, record) => {
       const [old, name] = context.positionals;
       const client = await keys.clients().rename(old!, name!);
+      await record("client-renamed", { ...clientFields(client), before: label(old!) });
       report(context, { client }, [`${old} is now ${client.name}`]);
     }),
 };
@@ -87,7 +92,7 @@ const reset: Command = {
   options: { ...OPTIONS, yes: { type: "boolean", help: "do not ask" } },
   details: `Every client is refused from then on and has to be paired anew.\n${EXIT_CODES}`,
   run: (context) =>
-    withKeys(context, async (keys) => {
+    withRecord(context, async (keys, record) => {
       if (!flag(context, "yes")) {
         context.tui.note("This ends every client; each has to be paired anew.");
         if (context.tui.ask("To go on, type: reset")?.trim() !== "reset") {
@@ -97,6 +102,7 @@ const reset: Command = {
         }
       }
       const revision = await keys.clients().reset();
+      await record("clients-reset");
       report(context, { revision }, ["the list of clients is empty now"]);
     }),
 };
@@ -110,9 +116,25 @@ function keyState(client: PairedClient, ring: KeyRing): KeyState {
   return ring.idsOf(client.id).length > 1 ? "older" : "ended";
 }
 
+/** Who it is, in a line of the audit log. */
+function clientFields({ name, id }: PairedClient): LogFields {
+  return { client: label(name), client_id: label(id.slice(0, 8)) };
+}
+
+/** As {@link withKeys}, for what belongs into the audit log. */
+function withRecord(
+  context: CommandContext,
+  run: (keys: ClientSource & RingSource, record: RecordAct) => Promise<void>,
+): Promise<number> {
+  return withKeys(
+    context,
+    (keys) => recording(context, keys, (record) => run(keys, record)),
+  );
+}
+
 async function withKeys(
   context: CommandContext,
-  run: (keys: ClientSource & RingSource) => Promise<void>,
+  run: (keys: KeySource) => Promise<void>,
 ): Promise<number> {
   hardenSelf(); // before a key is in memory
   const { config, dataDir } = await readSettings(context);

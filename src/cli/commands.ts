@@ -1,5 +1,6 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
+import { auditCommands } from "./audit/commands.ts";
 import { clientCommands } from "./clients.ts";
 import { completionCommand } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -32,6 +33,7 @@ export const COMMANDS: readonly Command[] = [
   ...keyCommands,
   pairCommand,
   ...clientCommands,
+  ...auditCommands,
   ...sandboxCommands,
   launchRunnerCommand,
   ...serviceCommands,

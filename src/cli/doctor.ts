@@ -120,6 +120,7 @@ function switchesInForce(serves: readonly FoundServe[], { config }: Settings): S
     sandbox: running.every(({ sandbox }) => sandbox),
     strict: running.every(({ strict }) => strict),
     modelManagement: running.some(({ modelManagement }) => modelManagement),
+    lenientAudit: running.some(({ lenientAudit }) => lenientAudit),
   };
 }
 

@@ -3,7 +3,9 @@
  * document out, and the exit code of the error table. Nothing here prints key bytes.
  */
 import { SecLlamaError } from "../errors.ts";
+import { label } from "../log.ts";
 import { secret } from "../secret.ts";
+import { recordingWith } from "./audit/act.ts";
 import { destroyAll } from "../keys/keyset/destroy_all.ts";
 import { kidOf } from "../keys/keyset/kid.ts";
 import { outsideStatus } from "../keys/keyset/status.ts";
@@ -40,6 +42,7 @@ const init: Command = {
     if (!flag(context, "recover")) {
       if (active !== undefined) throw new SecLlamaError("usage", "--active needs --recover");
       const { kid } = await manager.init();
+      await recordingWith(context, manager, (record) => record("key-made", { kid: label(kid) }));
       report(context, { kid, backend: manager.store.backend }, [
         `made the key ${kid} in ${BACKEND_NAMES[manager.store.backend]}`,
       ]);
@@ -123,9 +126,14 @@ const rotate: Command = {
       });
     }
     const manager = await openManager(context, "rotate");
-    const done = to === undefined
-      ? await manager.rotate({ compromised })
-      : await manager.rotateTo(kidArgument(to));
+    const done = await recordingWith(context, manager, async (record) => {
+      const done = to === undefined
+        ? await manager.rotate({ compromised })
+        : await manager.rotateTo(kidArgument(to));
+      const { kid, previous } = done;
+      await record("key-rotated", { kid: label(kid), previous: label(previous), compromised });
+      return done;
+    });
     // So that the older key can be destroyed; if it fails, serve and key delete do it.
     await authorityOf(manager.file.dataDir, manager).rewrap().catch(() => {});
     report(context, done, [`the active key is ${done.kid}, before it ${done.previous}`]);
@@ -177,7 +185,11 @@ const remove: Command = {
       }
     }
     await authorityOf(manager.file.dataDir, manager).rewrap();
-    const done = await manager.delete(kid);
+    const done = await recordingWith(context, manager, async (record) => {
+      const done = await manager.delete(kid);
+      if (!done.already) await record("key-destroyed", { kid: label(kid) });
+      return done;
+    });
     report(context, done, [
       done.already ? `the key ${kid} was destroyed before` : `destroyed the key ${kid}`,
     ]);

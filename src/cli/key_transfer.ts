@@ -1,6 +1,7 @@
 /** `secllama key export` and `secllama key import`. */
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
+import { recordingWith } from "./audit/act.ts";
 import { ENVELOPE_CAP_BYTES } from "../keys/stores/envelope.ts";
 import { ioError } from "../keys/keyset/manifest_file.ts";
 import {
@@ -27,8 +28,13 @@ export const exportCommand: Command = {
     const manager = await openManager(context, "export");
     await manager.verifiedManifest(); // say what is wrong before asking for a passphrase
     using passphrase = secret(await exportPassphrase(context, true));
-    const { file, kids } = await manager.exportTo(passphrase);
-    await writeNew(path, file);
+    const kids = await recordingWith(context, manager, async (record) => {
+      const { file, kids } = await manager.exportTo(passphrase);
+      // Before they are out of hand.
+      await record("key-exported", { keys: kids.length });
+      await writeNew(path, file);
+      return kids;
+    });
     report(context, { path, kids }, [`wrote ${plural(kids.length, "key")} to ${path}`]);
     return 0;
   },
@@ -65,6 +71,12 @@ export const importCommand: Command = {
     const manager = await openManager(context, "import");
     using passphrase = secret(await exportPassphrase(context, false));
     const done = await manager.importFrom(file, passphrase, { revive: flag(context, "revive") });
+    await recordingWith(
+      context,
+      manager,
+      (record) =>
+        record("key-imported", { added: done.added.length, restored: done.restored.length }),
+    );
     report(context, done, [
       `added ${done.added.length}, put back ${done.restored.length}, there already ${done.present.length}`,
       `the active key is ${done.active}`,

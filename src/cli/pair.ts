@@ -2,7 +2,9 @@
 import { encodeQR } from "qr";
 import { encodePairing } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { label } from "../log.ts";
 import { secret } from "../secret.ts";
+import { recording } from "./audit/act.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
@@ -39,8 +41,15 @@ More: secllama help remote.`,
     using keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
     const registry = keys.clients();
     const address = await pairingAddress(config, dataDir, keys, stringOption(context, "url"));
-    const client = await registry.add(context.positionals[0]!, {
-      replace: flag(context, "replace"),
+    const client = await recording(context, keys, async (record) => {
+      const replace = flag(context, "replace");
+      const client = await registry.add(context.positionals[0]!, { replace });
+      await record("client-paired", {
+        client: label(client.name),
+        client_id: label(client.id.slice(0, 8)),
+        replaced: replace,
+      });
+      return client;
     });
     using ring = await keys.ring();
     const credentials = ring.credentials(client.id);

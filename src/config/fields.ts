@@ -9,6 +9,9 @@ import { type HostEntry, parseHosts } from "./hosts.ts";
 
 export type GpuSetting = "auto" | "off" | "nvidia" | "amd" | "intel" | "metal";
 
+/** `on`: what cannot be recorded is not served. `lenient`: it is. */
+export type AuditSetting = "off" | "on" | "lenient";
+
 export interface Config {
   readonly host: string;
   readonly port: number;
@@ -61,6 +64,8 @@ export interface Config {
   readonly clientGraceMs: number;
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
+  /** Whether a record is kept of who did what, and whether it must be. */
+  readonly audit: AuditSetting;
 }
 
 export interface Field<K extends keyof Config = keyof Config> {
@@ -160,6 +165,14 @@ const GPUS = ["auto", "off", "nvidia", "amd", "intel", "metal"] as const;
 function gpu(text: string, name: string): GpuSetting {
   const value = GPUS.find((word) => word === text);
   if (value === undefined) throw bad(name, "auto, off, nvidia, amd, intel or metal");
+  return value;
+}
+
+const AUDITS = ["off", "on", "lenient"] as const satisfies readonly AuditSetting[];
+
+function audit(text: string, name: string): AuditSetting {
+  const value = AUDITS.find((word) => word === text);
+  if (value === undefined) throw bad(name, "off, on or lenient");
   return value;
 }
 
@@ -454,6 +467,16 @@ export const FIELDS = [
     default: "",
     help: "an existing Ollama model store to read from, never written",
     parse: fullPath,
+  }),
+  field({
+    name: "audit",
+    env: "SECLLAMA_AUDIT",
+    value: "off|on|lenient",
+    choices: AUDITS,
+    default: "off",
+    help:
+      "keep a record of who did what; on: what cannot be recorded is not served; lenient: it is",
+    parse: audit,
   }),
 ] as const;
 

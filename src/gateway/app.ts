@@ -8,6 +8,7 @@ import { allowed, canonicalPath, notServed, routeOf, ROUTES } from "../api/route
 import { RUNNING_TEXT } from "../api/texts.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
+import { noteRefusal } from "./audit.ts";
 import { type GatewayContext, isolationWord } from "./context.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import { type ManagementEnv, managementGuard } from "./management.ts";
@@ -63,6 +64,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   });
   app.onError((error, c) => {
     const e = toSecLlamaError(error);
+    noteRefusal(context.audit, e);
     if (e.code === "internal") {
       context.logger.error("internal-error", { at: label(firstFrame(e.cause)) });
     }

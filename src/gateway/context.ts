@@ -4,6 +4,7 @@ import type { KeyFacts } from "../keys/mod.ts";
 import type { Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
+import type { GatewayAudit } from "./audit.ts";
 import type { Activity } from "./activity.ts";
 import type { ModelManagement } from "./management.ts";
 
@@ -17,6 +18,8 @@ export interface GatewayContext {
   readonly keys: Pick<KeyFacts, "backend" | "active" | "warnings">;
   /** What it remembers of its run. */
   readonly activity: Activity;
+  /** Where it records what it serves; undefined: nowhere, as the settings say. */
+  readonly audit?: GatewayAudit | undefined;
   /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
   readonly remote: boolean;
   /** Only where the operator turned model management on. */

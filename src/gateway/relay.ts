@@ -3,11 +3,13 @@
  * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
  */
 import { TRUNCATED_HEADER } from "../api/truncated.ts";
+import { SEALED_TYPE } from "../api/media_types.ts";
 import { inOwnWords, problemResponse } from "../api/problems.ts";
 import { concat, utf8Decode } from "../bytes.ts";
 import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { parseAnswerHead } from "../api/pipe_messages.ts";
 import type { Exchange } from "../pipe/pipe.ts";
+import { ReplyEnd } from "./reply_end.ts";
 
 export interface RelayOptions {
   /** The rest of the request's body; null: there is none. */
@@ -20,6 +22,17 @@ export interface RelayOptions {
   readonly arrived: () => void;
   /** Called once, when the exchange is over. */
   readonly done: () => void;
+  /** Called once, before the last bytes of the answer go out; if it fails they do not. */
+  readonly ending?: (ending: Ending) => Promise<void>;
+}
+
+/** How an exchange ended, as far as the gateway sees it. */
+export interface Ending {
+  /** `answered`, `broken-off`, `client-gone`, or the code of an error. */
+  readonly result: string;
+  /** Of the request's body, as it went to the runner. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
 }
 
 /**
@@ -49,11 +62,22 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
     options.signal.removeEventListener("abort", gone);
     options.done();
   };
+  const count = { in: 0, out: 0 };
+  let ended = false;
+  const ending = async (result: string) => {
+    if (ended) return;
+    ended = true;
+    await options.ending?.({ result, bytesIn: count.in, bytesOut: count.out });
+  };
+  const failed = async (error: unknown) => {
+    const { code } = toSecLlamaError(error);
+    await ending(options.signal.aborted ? "client-gone" : code);
+  };
   try {
     if (options.signal.aborted) gone();
     options.signal.addEventListener("abort", gone);
     // The answer may come before the whole request was read: a refusal, for example.
-    const sending = send(exchange, options).catch((error) =>
+    const sending = send(exchange, options, count).catch((error) =>
       exchange.cancel(toSecLlamaError(error).code)
     );
     const head = parseAnswerHead(await exchange.head());
@@ -61,6 +85,7 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
     if (/problem/i.test(head.headers["content-type"] ?? "")) {
       const problem = await readProblem(exchange);
       finish();
+      await ending(problem.code);
       exchange.cancel("answered");
       await sending;
       return problemResponse(problem);
@@ -70,30 +95,44 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
       if (Object.hasOwn(head.headers, name)) headers.set(name, head.headers[name]!);
     }
     const chunks = exchange[Symbol.asyncIterator]();
+    const end = headers.get("content-type") === SEALED_TYPE ? new ReplyEnd() : undefined;
     const body = new ReadableStream<Uint8Array>({
       async pull(controller) {
         try {
           const { done, value } = await chunks.next();
-          if (!done) return controller.enqueue(value);
+          if (!done) {
+            const before = ended ? value.length : end?.before(value) ?? value.length;
+            count.out += value.length;
+            if (before === value.length) return controller.enqueue(value);
+            if (before > 0) controller.enqueue(value.subarray(0, before));
+            await ending(end?.complete ? "answered" : "broken-off");
+            return controller.enqueue(value.subarray(before));
+          }
           finish();
+          await ending(end === undefined ? "answered" : "broken-off");
           controller.close();
           // What the client still sends is for nobody: without this the exchange would wait for the runner's credit for ever.
           exchange.cancel("answered");
           await sending;
         } catch (error) {
           finish();
+          exchange.cancel("failed");
+          await failed(error).catch(() => {});
           controller.error(error);
         }
       },
-      cancel() {
+      async cancel() {
         exchange.cancel("client-gone");
         finish();
+        // Nobody is there to be told that it could not be recorded; the next one is.
+        await ending("client-gone").catch(() => {});
       },
     }, { highWaterMark: 0 });
     return new Response(body, { status: head.status, headers });
   } catch (error) {
     exchange.cancel("failed");
     finish();
+    await failed(error);
     throw error;
   }
 }
@@ -114,13 +153,21 @@ async function readProblem(exchange: Exchange): Promise<SecLlamaError> {
   }
 }
 
-async function send(exchange: Exchange, options: RelayOptions): Promise<void> {
-  if (options.first) await exchange.write(options.first);
+async function send(
+  exchange: Exchange,
+  options: RelayOptions,
+  count: { in: number },
+): Promise<void> {
+  if (options.first) {
+    count.in += options.first.length;
+    await exchange.write(options.first);
+  }
   if (options.body) {
     try {
       for (;;) {
         const { done, value } = await options.body.read();
         if (done) break;
+        count.in += value.length;
         await exchange.write(value);
       }
     } catch (error) {

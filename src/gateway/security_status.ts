@@ -29,6 +29,8 @@ export interface SecurityStatus {
     readonly strict: boolean;
   };
   readonly model_management: string;
+  /** Whether a record is kept: `on`, `off`, or `lenient` where what cannot be recorded is served all the same. */
+  readonly audit: string;
   readonly gpu: GpuStatus;
   readonly key: {
     readonly backend: string;
@@ -81,6 +83,7 @@ export function securityStatus(context: GatewayContext): SecurityStatus {
       strict: config.strictNetworkIsolation,
     },
     model_management: context.management ? "on, for this user on loopback" : "off",
+    audit: config.audit,
     gpu: supervisor.gpu.status(),
     key: {
       backend: context.keys.backend,

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import { hkdf } from "../sealed/suite.ts";
+import { type Secret, secret } from "../secret.ts";
 
 /** HKDF-SHA256 of `key` under `info`, `length` bytes. */
 export function derive(key: Bytes, info: string, length: number): Promise<Bytes> {
@@ -15,9 +16,13 @@ export function deriveStorage(masterKey: Bytes): Promise<Bytes> {
   return derive(masterKey, "secllama/storage/v1", 32);
 }
 
-/** The key that authenticates the audit log. */
-export function deriveAudit(masterKey: Bytes): Promise<Bytes> {
-  return derive(masterKey, "secllama/audit/v1", 32);
+/** The two keys of the audit log: an Ed25519 seed that signs its heads, and the key of its lines' tags, 32 bytes each. */
+export async function deriveAuditKeys(masterKey: Bytes): Promise<{ seed: Secret; line: Secret }> {
+  using audit = secret(await derive(masterKey, "secllama/audit/v1", 32));
+  return {
+    seed: secret(await derive(audit, "secllama/audit/sign/v1", 32)),
+    line: secret(await derive(audit, "secllama/audit/line/v1", 32)),
+  };
 }
 
 /** The key of the manifest's HMAC. */

@@ -49,10 +49,23 @@ export interface StorageSource {
   storage(): StorageKeys;
 }
 
-/** Authenticates a log. */
+/** The keys of the audit log under one master key, for the caller's `using`. */
+export interface AuditKeys extends Disposable {
+  /** The master key's id. */
+  readonly kid: string;
+  /** The Ed25519 seed of the log's heads, 32 bytes. */
+  readonly seed: Bytes;
+  /** Of the HMAC over its lines, 32 bytes. */
+  readonly line: Bytes;
+}
+
+/** Signs and authenticates the audit log. */
 export interface AuditSource {
-  /** The audit log's key under the active master key, 32 bytes, for the caller's `using`. */
-  auditKey(): Promise<Bytes>;
+  /**
+   * The audit log's keys under the active master key, or under `kid`.
+   * @throws {SecLlamaError} `not-found` or `key-lost` for a key that is not there any more, and what the key store throws.
+   */
+  auditKeys(kid?: string): Promise<AuditKeys>;
 }
 
 /** All uses. Disposing of it zeroes what it holds. */

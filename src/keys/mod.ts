@@ -3,6 +3,7 @@ export { type ClientList, type PairedClient } from "./clients/client_list.ts";
 export { type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {
+  AuditKeys,
   AuditSource,
   ClientSource,
   KeyFacts,

@@ -10,11 +10,11 @@ import { checkAccess } from "./stores/access.ts";
 import { type BackendOptions, chooseBackend } from "./stores/backend.ts";
 import { LiveClients } from "./clients/live_clients.ts";
 import { ClientRegistry } from "./clients/registry.ts";
-import { deriveAudit } from "./derive.ts";
+import { auditKeysFrom } from "./audit_keys.ts";
 import { HighWaterMark } from "./high_water.ts";
 import { ensureHostId } from "./host_id.ts";
 import { KeyRing, type RingKey } from "./key_ring.ts";
-import type { KeySource } from "./key_source.ts";
+import type { AuditKeys, KeySource } from "./key_source.ts";
 import { liveKids, readKey } from "./keyset/keyset.ts";
 import { kidOf, newKey } from "./keyset/kid.ts";
 import { KeyManager } from "./keyset/manager.ts";
@@ -188,8 +188,9 @@ class FixedSource implements KeySource {
     );
   }
 
-  auditKey(): Promise<Bytes> {
-    return deriveAudit(notClosed(this.#key));
+  async auditKeys(kid = this.kid): Promise<AuditKeys> {
+    using key = await onlyKey(this.kid, this.#key, kid);
+    return await auditKeysFrom(kid, key);
   }
 
   storage(): StorageKeys {
@@ -359,10 +360,8 @@ class StoreSource implements KeySource {
     await this.#manager.mark?.raise({ gen: loaded.gen });
   }
 
-  async auditKey(): Promise<Bytes> {
-    const { activeKey } = await this.#manager.read();
-    using _wiped = activeKey;
-    return await deriveAudit(activeKey);
+  auditKeys(kid?: string): Promise<AuditKeys> {
+    return this.#manager.auditKeys(kid);
   }
 
   storage(): StorageKeys {

@@ -220,7 +220,9 @@ Deno.test("source: derived keys are apart", () =>
     const source = await openKeySource({ ...base, dataDir: folder, ephemeral: true });
     using ring = await source.ring();
     const { psk } = ring.credentials()!;
-    assert.notDeepEqual(await source.auditKey(), psk);
+    using audit = await source.auditKeys();
+    assert.notDeepEqual(audit.seed, psk);
+    assert.notDeepEqual(audit.seed, audit.line);
     const wrapped = await source.storage().wrap(utf8("k"), "c");
     assert.deepEqual(await source.storage().unwrap(wrapped, "c"), utf8("k"));
     source[Symbol.dispose]();

@@ -48,7 +48,7 @@ async function doAll(folder: string, store: KeyStore, steps = new Steps()): Prom
     const source = await openKeySource({ env: {}, interactive: false, dataDir: folder, store });
     try {
       using _ring = await source.ring();
-      (await source.auditKey())[0];
+      using _audit = await source.auditKeys();
     } finally {
       source[Symbol.dispose]();
     }

@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import { toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeyFacts } from "../keys/mod.ts";
-import { label, type Logger } from "../log.ts";
+import { label, type LogFields, type Logger } from "../log.ts";
 import { joinsMessages } from "../models/capabilities.ts";
 import { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
@@ -33,6 +33,10 @@ export interface SupervisorOptions {
   readonly gpu: GpuChoice;
   readonly logger: Logger;
   readonly version: string;
+  /** Is told what belongs into a record. */
+  readonly audit?:
+    | ((event: "model-loaded" | "isolation-failed" | "model-refused", fields: LogFields) => void)
+    | undefined;
   /** Default: as the system tells. */
   readonly memory?: () => MachineMemory;
 }
@@ -336,7 +340,16 @@ export class Supervisor {
       }
       // Before anything is awaited: the next load that waits for room must see it.
       for (const client of clients) model.promise(client);
+      this.#options.audit?.("model-loaded", {
+        ...modelLabels(resolved),
+        isolation: label(model.isolation.level),
+      });
       return model;
+    } catch (error) {
+      const { code } = toSecLlamaError(error);
+      const event = code.startsWith("sandbox-") ? "isolation-failed" : "model-refused";
+      this.#options.audit?.(event, { ...modelLabels(resolved), code: label(code) });
+      throw error;
     } finally {
       this.#admission.leave(resolved.name);
     }
@@ -523,4 +536,8 @@ function checkSize(defaults: Defaults): void {
       `together, must have at most ${MAX_DEFAULTS_BYTES}`,
     { hint: "make the model again with a shorter Modelfile" },
   );
+}
+
+function modelLabels({ name, digest }: ResolvedModel): LogFields {
+  return { model: label(name), digest: label(digest) };
 }

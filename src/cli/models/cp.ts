@@ -1,4 +1,6 @@
 /** `secllama cp`. */
+import { recordingAlone } from "../audit/act.ts";
+import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 
@@ -12,7 +14,12 @@ export const copyCommand: Command = {
   options: JSON_OPTION,
   async run(context) {
     const { tui, positionals: [from, to], signal } = context;
-    const model = await (await modelStoreFor(context)).copy(from!, to!, { signal });
+    const store = await modelStoreFor(context);
+    const model = await recordingAlone(context, async (record) => {
+      const model = await store.copy(from!, to!, { signal });
+      await record("model-copied", modelFields(model));
+      return model;
+    });
     if (flag(context, "json")) tui.json({ name: model.name, digest: model.digest });
     else tui.out(`copied ${from} to ${model.name}`);
     return 0;

@@ -14,6 +14,8 @@ import {
 import { parseModelName } from "../../api/model_name.ts";
 import { digestHex } from "../../models/names.ts";
 import type { ModelStore } from "../../models/store.ts";
+import { recordingAlone } from "../audit/act.ts";
+import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { Progress } from "../progress.ts";
@@ -48,10 +50,14 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE, ADAPTER and REQUIRES as in Ollama
     const folder = path === "-" ? Deno.cwd() : dirname(absolute(path));
     const recipe = await recipeOf(file, { store, folder, home: context.env["HOME"] });
     const progress = new Progress(tui);
-    const model = await store.create(name, recipe, {
-      signal,
-      onProgress: (done) => progress.to(`copying into ${name}`, done),
-    }).finally(() => progress.end());
+    const model = await recordingAlone(context, async (record) => {
+      const model = await store.create(name, recipe, {
+        signal,
+        onProgress: (done) => progress.to(`copying into ${name}`, done),
+      }).finally(() => progress.end());
+      await record("model-created", modelFields(model));
+      return model;
+    });
     if (flag(context, "json")) {
       tui.json({ name: model.name, digest: model.digest, manifestDigest: model.manifestDigest });
     } else {

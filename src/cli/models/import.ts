@@ -2,6 +2,8 @@
 import { SecLlamaError } from "../../errors.ts";
 import { joinsMessages } from "../../models/capabilities.ts";
 import { nameOfFile } from "../../models/names.ts";
+import { recordingAlone } from "../audit/act.ts";
+import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { Progress } from "../progress.ts";
@@ -38,10 +40,14 @@ already is not replaced, unless --name says so.`,
     }
     const progress = new Progress(tui);
     const total = await sizeOf(path);
-    const model = await store.importGguf(path, name, {
-      signal,
-      onProgress: (done) => progress.to(`copying ${path.split(/[\\/]/).at(-1)}`, done, total),
-    }).finally(() => progress.end());
+    const model = await recordingAlone(context, async (record) => {
+      const model = await store.importGguf(path, name, {
+        signal,
+        onProgress: (done) => progress.to(`copying ${path.split(/[\\/]/).at(-1)}`, done, total),
+      }).finally(() => progress.end());
+      await record("model-imported", modelFields(model));
+      return model;
+    });
     if (joinsMessages(await store.details(model), undefined)) {
       tui.note(
         "the file has no chat template: messages are joined as they are; give it one with TEMPLATE in a Modelfile",

@@ -4,6 +4,8 @@ import { parseHosts } from "../../config/hosts.ts";
 import { pullLine, throttled } from "../../pull/progress.ts";
 import { parseReference, pullModel } from "../../pull/pull.ts";
 import { SYSTEM_NETWORK } from "../../pull/transport.ts";
+import { recordingAlone } from "../audit/act.ts";
+import { modelFields } from "../audit/fields.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { ensureDataDirectory } from "../../config/data_folder.ts";
@@ -51,12 +53,16 @@ nothing else. NAME@sha256:… means one manifest and no other. A pull never goes
     });
     for (;;) {
       try {
-        const pulled = await pullModel(store, reference, {
-          policy,
-          network,
-          maxBytes: settings.config.maxModelBytes,
-          signal,
-          onEvent,
+        const pulled = await recordingAlone(context, async (record) => {
+          const pulled = await pullModel(store, reference, {
+            policy,
+            network,
+            maxBytes: settings.config.maxModelBytes,
+            signal,
+            onEvent,
+          });
+          await record("model-pulled", modelFields(pulled.model));
+          return pulled;
         });
         progress.end();
         const { model, unchanged } = pulled;

@@ -1,4 +1,6 @@
 /** `secllama rm`. */
+import { label } from "../../log.ts";
+import { recordingAlone } from "../audit/act.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { humanBytes } from "./print.ts";
@@ -14,14 +16,17 @@ export const removeCommand: Command = {
   async run(context) {
     const { tui } = context;
     const store = await modelStoreFor(context);
-    const removed = [];
-    for (const name of context.positionals) {
-      const one = await store.remove(name);
-      removed.push(one);
-      if (!flag(context, "json")) {
-        tui.out(`removed ${one.name}, ${humanBytes(one.freedBytes)} freed`);
+    const removed: Awaited<ReturnType<typeof store.remove>>[] = [];
+    await recordingAlone(context, async (record) => {
+      for (const name of context.positionals) {
+        const one = await store.remove(name);
+        removed.push(one);
+        await record("model-removed", { model: label(one.name) });
+        if (!flag(context, "json")) {
+          tui.out(`removed ${one.name}, ${humanBytes(one.freedBytes)} freed`);
+        }
       }
-    }
+    });
     if (flag(context, "json")) tui.json({ removed });
     return 0;
   },

@@ -10,6 +10,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { label } from "../../log.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { digestHex, isDigest } from "../../models/names.ts";
+import type { GatewayEvent } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv, ModelManagement } from "../management.ts";
 import { recipeOf } from "./create_request.ts";
@@ -59,6 +60,10 @@ export function managementRoutes(
     return new Response(body, { headers: { "content-type": NDJSON_TYPE } });
   };
 
+  /** What was done is recorded before its answer says so. */
+  const record = async (event: GatewayEvent, model: string) =>
+    await context.audit?.record(event, { model: label(model), by: label("api") });
+
   const log = (operation: string, model: string) =>
     logger.warn("model-management", { operation: label(operation), model: label(model) });
 
@@ -73,7 +78,11 @@ export function managementRoutes(
       });
     }
     log("pull", name);
-    return await run(c, streams(body), (o) => management.pull(name, o));
+    context.audit?.admit();
+    return await run(c, streams(body), async (o) => {
+      await management.pull(name, o);
+      await record("model-pulled", name);
+    });
   });
 
   app.post(ROUTES.create.path, async (c) => {
@@ -81,9 +90,11 @@ export function managementRoutes(
     const name = parseModelName(requiredModel(body)).shown;
     const recipe = await recipeOf(body, models);
     log("create", name);
+    context.audit?.admit();
     return await run(c, streams(body), async ({ signal, onLine }) => {
       onLine({ status: "reading model metadata" });
       await models.create(name, recipe, { signal });
+      await record("model-created", name);
       onLine({ status: "writing manifest" });
     });
   });
@@ -97,14 +108,18 @@ export function managementRoutes(
     }
     parseModelName(destination);
     log("copy", destination);
+    context.audit?.admit();
     await models.copy(source, destination, { signal: c.req.raw.signal });
+    await record("model-copied", destination);
     return c.body(null, 200);
   });
 
   app.delete(ROUTES.delete.path, async (c) => {
     const name = requiredModel(await readJson(c.req.raw, ROUTES.delete));
     log("delete", name);
+    context.audit?.admit();
     await models.remove(name);
+    await record("model-removed", name);
     return c.body(null, 200);
   });
 

@@ -8,6 +8,7 @@ import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
 import { wantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { recordedExchange } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
@@ -61,9 +62,16 @@ async function plain(
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
+  context.audit?.admit();
   const { exchange, ...on } = model.open(
     { kind: "plain", method: request.method, path: route.path, headers, waitedMs },
     { client, shared: false },
   );
-  return await relay(exchange, { body: null, first: body, signal: request.signal, ...on });
+  return await relay(exchange, {
+    body: null,
+    first: body,
+    signal: request.signal,
+    ...on,
+    ...recordedExchange(context, { pskId: PLAIN_CLIENT, model, kind: "plain" }),
+  });
 }

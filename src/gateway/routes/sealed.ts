@@ -7,6 +7,7 @@ import { parseWantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { parseModelName } from "../../api/model_name.ts";
+import { recordedExchange } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
@@ -59,6 +60,8 @@ async function keyDocument(
   if (!await context.supervisor.knowsPskId(id)) {
     throw new SecLlamaError("auth", "authentication failed");
   }
+  // No model is loaded for an exchange that could not be recorded.
+  context.audit?.admit();
   const { supervisor } = context;
   const asked = askedModel(name);
   const { canonical } = parseModelName(asked);
@@ -114,12 +117,19 @@ async function sealedRequest(
           },
         );
       }
+      context.audit?.admit();
       context.supervisor.giveKey(model, header.pskId);
       const { exchange, ...on } = model.open(
         { kind: "sealed" },
         { client, shared: context.supervisor.shared },
       );
-      return await relay(exchange, { body: reader, first, signal: request.signal, ...on });
+      return await relay(exchange, {
+        body: reader,
+        first,
+        signal: request.signal,
+        ...on,
+        ...recordedExchange(context, { pskId: header.pskId, model, kind: "sealed" }),
+      });
     }
     if (first.length > MAX_HEADER_BYTES) {
       throw new SecLlamaError("malformed", "the request's header is malformed");

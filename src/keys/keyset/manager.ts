@@ -7,6 +7,8 @@ import { SecLlamaError } from "../../errors.ts";
 import { type Secret, wipe } from "../../secret.ts";
 import { ClientRegistry } from "../clients/registry.ts";
 import type { HighWaterMark } from "../high_water.ts";
+import { auditKeysFrom } from "../audit_keys.ts";
+import type { AuditKeys, AuditSource } from "../key_source.ts";
 import { type Keyset, liveKids, readKey, readKeyset, readManifest } from "./keyset.ts";
 import { initKeyset } from "./init.ts";
 import { kidOf, newKey } from "./kid.ts";
@@ -57,7 +59,7 @@ export interface DeleteResult {
 }
 
 /** One keyset: every change that the commands can make of it, and what they show. */
-export class KeyManager implements Place {
+export class KeyManager implements Place, AuditSource {
   /** The manifest, and the lock of its folder. */
   readonly file: ManifestFile;
   /** Where the keys are. */
@@ -291,6 +293,17 @@ export class KeyManager implements Place {
       },
       countWraps: (kid, count) => recordUse(this.file, kid, { wraps: count }),
     });
+  }
+
+  /** See {@link AuditSource.auditKeys}. */
+  async auditKeys(kid?: string): Promise<AuditKeys> {
+    if (kid !== undefined) {
+      using key = await this.#masterKey(kid);
+      return await auditKeysFrom(kid, key);
+    }
+    const { manifest, activeKey } = await this.read();
+    using _wiped = activeKey;
+    return await auditKeysFrom(manifest.active, activeKey);
   }
 
   async #masterKey(kid: string): Promise<Secret> {

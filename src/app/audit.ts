@@ -1,0 +1,134 @@
+/** The audit log of `serve`: opened before anything listens, told of what weakens, and closed last. */
+import { type AuditEntry, AuditLog } from "../audit/mod.ts";
+import type { Config } from "../config/config.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import type { GatewayAudit } from "../gateway/audit.ts";
+import type { KeySource } from "../keys/mod.ts";
+import { label, type LogFields, type Logger } from "../log.ts";
+import { VERSION } from "../version.ts";
+import { configured } from "./banner.ts";
+import { judgeSettings } from "./findings.ts";
+
+/** Refusals of one kind are one line in so many ms, with their number. */
+const REFUSALS_MS = 60_000;
+
+/** What `serve` records. */
+export interface ServeAudit extends GatewayAudit {
+  /** As {@link GatewayAudit.record}, of what is no exchange. */
+  note(event: AuditEntry["event"], fields?: LogFields): Promise<void>;
+  /** Writes that it ends, and closes the log. */
+  close(): Promise<void>;
+}
+
+/** What it is opened with. */
+export interface ServeAuditOptions {
+  readonly config: Config;
+  readonly dataDir: string;
+  readonly stateDir: string | undefined;
+  readonly keys: KeySource;
+  readonly logger: Logger;
+  readonly onWarning: (line: string) => void;
+}
+
+/**
+ * Undefined where no record is asked for.
+ * @throws {SecLlamaError} With `SECLLAMA_AUDIT=on`: `audit-failed`, `audit-broken`, and `bad-config` for a key that dies with this
+ * process, under which nobody could check the log later.
+ */
+export async function openServeAudit(options: ServeAuditOptions): Promise<ServeAudit | undefined> {
+  const { config, keys, onWarning } = options;
+  if (config.audit === "off") return undefined;
+  const lenient = config.audit === "lenient";
+  let log: AuditLog | undefined;
+  try {
+    if (keys.ephemeral) throw needsKey();
+    log = await AuditLog.open({ ...options, hid: keys.hid, activeKid: () => keys.active.kid });
+  } catch (error) {
+    if (!lenient) throw error;
+    onWarning(`nothing is recorded: ${toSecLlamaError(error).message}`);
+    return undefined;
+  }
+  const audit = new Recorder(log, lenient, options.logger);
+  try {
+    await recordStart(audit, config, keys);
+    return audit;
+  } catch (error) {
+    await audit.close();
+    throw error;
+  }
+}
+
+async function recordStart(audit: ServeAudit, config: Config, keys: KeySource): Promise<void> {
+  await audit.note("serve-started", { version: label(VERSION), kid: label(keys.active.kid) });
+  for (const { name, result } of judgeSettings(configured(config))) {
+    if (result === "holds") continue;
+    await audit.note("weakened", { what: label(name.replaceAll(" ", "-")) });
+  }
+}
+
+class Recorder implements ServeAudit {
+  readonly #log: AuditLog;
+  readonly #lenient: boolean;
+  readonly #logger: Logger;
+  readonly #refusals = new Map<ErrorCode, number>();
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+
+  constructor(log: AuditLog, lenient: boolean, logger: Logger) {
+    this.#log = log;
+    this.#lenient = lenient;
+    this.#logger = logger;
+  }
+
+  admit(): void {
+    if (!this.#lenient) this.#log.check();
+  }
+
+  async record(event: AuditEntry["event"], fields: LogFields): Promise<void> {
+    try {
+      await this.#log.record({ event, fields });
+    } catch (error) {
+      this.#logger.error("audit-failed", { code: label(toSecLlamaError(error).code) });
+      if (!this.#lenient) throw error;
+    }
+  }
+
+  async note(event: AuditEntry["event"], fields: LogFields = {}): Promise<void> {
+    await this.record(event, fields);
+  }
+
+  refused(code: ErrorCode): void {
+    const count = this.#refusals.get(code);
+    if (count !== undefined) return void this.#refusals.set(code, count + 1);
+    this.#refusals.set(code, 0);
+    void this.record("client-refused", { code: label(code), times: 1 }).catch(() => {});
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#tell(code);
+    }, REFUSALS_MS);
+    this.#timers.add(timer);
+    Deno.unrefTimer(timer);
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const code of this.#refusals.keys()) this.#tell(code);
+    await this.note("serve-stopped").catch(() => {});
+    await this.#log.close();
+  }
+
+  /** How many more there were since the line on the first. */
+  #tell(code: ErrorCode): void {
+    const times = this.#refusals.get(code) ?? 0;
+    this.#refusals.delete(code);
+    if (times > 0) {
+      void this.record("client-refused", { code: label(code), times }).catch(() => {});
+    }
+  }
+}
+
+function needsKey(): SecLlamaError {
+  return new SecLlamaError("bad-config", "an audit log needs a key that outlives this process", {
+    field: "SECLLAMA_AUDIT",
+    hint: "use the key store, or name another source: see secllama help keys",
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * COSE_Sign1 (RFC 9052, section 4.2) with Ed25519 (`EdDSA`, RFC 9053, section 2.2): one signer, its key named by its `kid`. What is
+ * read is what {@link signCose} writes: no other algorithm, no header that is not understood, nothing that is only in the open.
+ */
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign as nodeSign,
+  verify as nodeVerify,
+} from "node:crypto";
+import { type Bytes, concat, fromHex, toHex } from "../bytes.ts";
+import { secret } from "../secret.ts";
+import { type Cbor, decodeCbor, encodeCbor, Tagged } from "./cbor.ts";
+import { sha256 } from "./sha256.ts";
+
+const TAG_SIGN1 = 18;
+const HEADER = { alg: 1, contentType: 3, kid: 4 } as const;
+const ALG_EDDSA = -8;
+const SIGNATURE_BYTES = 64;
+/** RFC 8410: what stands before an Ed25519 seed in PKCS #8, and before a public key in SPKI. */
+const PKCS8 = fromHex("302e020100300506032b657004220420");
+const SPKI = fromHex("302a300506032b6570032100");
+
+/** A public key of Ed25519. */
+export class PublicKey {
+  /** 32 bytes. */
+  readonly raw: Bytes;
+  /** First 8 bytes of SHA-256 of the key, hexadecimal: its name in a `kid`. */
+  readonly id: string;
+  readonly #key: KeyObject;
+
+  /** @throws {RangeError} If `raw` is not 32 bytes. */
+  constructor(raw: Bytes) {
+    if (raw.length !== 32) throw new RangeError("an Ed25519 public key has 32 bytes");
+    this.raw = raw;
+    this.id = toHex(sha256(raw)).slice(0, 16);
+    this.#key = createPublicKey({
+      key: concat(SPKI, raw) as unknown as Buffer<ArrayBuffer>,
+      format: "der",
+      type: "spki",
+    });
+  }
+
+  /** Whether `signature` over `message` was made with its private half. */
+  verify(message: Uint8Array, signature: Uint8Array): boolean {
+    return signature.length === SIGNATURE_BYTES &&
+      nodeVerify(null, message, this.#key, signature);
+  }
+
+  /** SubjectPublicKeyInfo (RFC 8410), DER. */
+  spki(): Bytes {
+    return concat(SPKI, this.raw);
+  }
+
+  /** @throws {RangeError} If `der` is not the SPKI of an Ed25519 key. */
+  static fromSpki(der: Uint8Array): PublicKey {
+    const start = der.subarray(0, SPKI.length);
+    if (toHex(start) !== toHex(SPKI)) throw new RangeError("not an Ed25519 public key");
+    return new PublicKey(new Uint8Array(der.slice(SPKI.length)));
+  }
+}
+
+/** Signs with an Ed25519 key whose seed it was made from. */
+export class SigningKey {
+  /** Its public half. */
+  readonly publicKey: PublicKey;
+  readonly #key: KeyObject;
+
+  /** @param seed 32 bytes, which stay the caller's to wipe. */
+  constructor(seed: Uint8Array) {
+    using der = secret(concat(PKCS8, seed));
+    this.#key = createPrivateKey({
+      key: der as unknown as Buffer<ArrayBuffer>,
+      format: "der",
+      type: "pkcs8",
+    });
+    const spki = createPublicKey(this.#key).export({ format: "der", type: "spki" });
+    this.publicKey = PublicKey.fromSpki(new Uint8Array(spki));
+  }
+
+  /** 64 bytes. */
+  sign(message: Uint8Array): Bytes {
+    return new Uint8Array(nodeSign(null, message, this.#key));
+  }
+}
+
+/** `Sig_structure` (section 4.4), without external data: what the signature is over. */
+export function sigStructure(protectedHeader: Bytes, payload: Bytes): Bytes {
+  return encodeCbor(["Signature1", protectedHeader, new Uint8Array(0), payload]);
+}
+
+/** A signed statement. @param contentType What the payload is, a media type. */
+export function signCose(key: SigningKey, contentType: string, payload: Cbor): Bytes {
+  const header = encodeCbor(
+    new Map<number, Cbor>([
+      [HEADER.alg, ALG_EDDSA],
+      [HEADER.contentType, contentType],
+      [HEADER.kid, fromHex(key.publicKey.id)],
+    ]),
+  );
+  const body = encodeCbor(payload);
+  const signature = key.sign(sigStructure(header, body));
+  return encodeCbor(new Tagged(TAG_SIGN1, [header, new Map(), body, signature]));
+}
+
+/** A statement as it was read; nothing says yet that its signature holds. */
+export interface CoseStatement {
+  /** The key that it names, hexadecimal. */
+  readonly kid: string;
+  readonly contentType: string;
+  readonly payload: Cbor;
+  /** Whether this key signed it. */
+  verify(key: PublicKey): boolean;
+}
+
+/** @throws {SyntaxError} For anything that {@link signCose} does not write. */
+export function readCose(bytes: Uint8Array): CoseStatement {
+  const item = decodeCbor(bytes);
+  if (!(item instanceof Tagged) || item.tag !== TAG_SIGN1 || !Array.isArray(item.value)) {
+    throw new SyntaxError("not a COSE_Sign1");
+  }
+  const [header, open, body, signature] = item.value as Cbor[];
+  if (
+    item.value.length !== 4 || !(header instanceof Uint8Array) || !(body instanceof Uint8Array) ||
+    !(open instanceof Map) || open.size !== 0 || !(signature instanceof Uint8Array) ||
+    signature.length !== SIGNATURE_BYTES
+  ) throw new SyntaxError("not a COSE_Sign1 with its payload");
+  const headers = decodeCbor(header);
+  if (!(headers instanceof Map) || headers.size !== 3) throw new SyntaxError("unknown headers");
+  const [alg, contentType, kid] = [HEADER.alg, HEADER.contentType, HEADER.kid].map((label) =>
+    headers.get(label)
+  );
+  if (alg !== ALG_EDDSA) throw new SyntaxError("its algorithm is not EdDSA");
+  if (typeof contentType !== "string" || !(kid instanceof Uint8Array)) {
+    throw new SyntaxError("unknown headers");
+  }
+  return {
+    kid: toHex(kid),
+    contentType,
+    payload: decodeCbor(body),
+    verify: (key) => key.verify(sigStructure(header, body), signature),
+  };
+}

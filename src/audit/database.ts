@@ -1,0 +1,333 @@
+/**
+ * The file of the audit log: SQLite, as the runtime has it. A transaction is whole or it is not there, whatever kills the process.
+ *
+ * ```
+ * meta    version and id of the log
+ * lines   n, the leaf's hash, its tag, and its text, which retention takes away
+ * heads   the tree's size, its frontier, and the signed head; the last row is the newest
+ * epochs  from which line on which key authenticates; each of them is also said by a line
+ * ```
+ */
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Bytes } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+
+/** Its name in the data folder. */
+export const AUDIT_FILE = "audit.db";
+const VERSION = 1;
+/** Another process that writes has this long to end. */
+const BUSY_MS = 5_000;
+
+const TABLES = `
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT;
+CREATE TABLE lines (n INTEGER PRIMARY KEY, leaf BLOB NOT NULL, tag BLOB NOT NULL, text TEXT) STRICT;
+CREATE TABLE heads (
+  id INTEGER PRIMARY KEY, size INTEGER NOT NULL, frontier BLOB NOT NULL, cose BLOB NOT NULL
+) STRICT;
+CREATE TABLE epochs (n INTEGER PRIMARY KEY, kid TEXT NOT NULL) STRICT;
+`;
+
+/** A line as it lies in the file. */
+export interface StoredLine {
+  readonly n: number;
+  readonly leaf: Bytes;
+  readonly tag: Bytes | undefined;
+  /** null: taken away by retention. */
+  readonly text: string | null;
+}
+
+/** A signed head as it lies in the file. */
+export interface StoredHead {
+  readonly size: number;
+  readonly frontier: Bytes;
+  readonly cose: Bytes;
+}
+
+/** From line `n` on, the key of the master key `kid`. */
+export interface StoredEpoch {
+  readonly n: number;
+  readonly kid: string;
+}
+
+/** An open audit file. What SQLite throws leaves as `audit-failed`. */
+export class AuditDatabase implements Disposable {
+  /** Of this log alone: 16 random bytes. */
+  readonly id: Bytes;
+  readonly path: string;
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  private constructor(db: DatabaseSync, path: string, id: Bytes) {
+    this.#db = db;
+    this.path = path;
+    this.id = id;
+  }
+
+  /**
+   * Opens the log of this data folder, or makes an empty one.
+   * @throws {SecLlamaError} `audit-failed` if it cannot be read or made, `audit-broken` if it is none of ours.
+   */
+  static open(dataDir: string): AuditDatabase {
+    const path = join(dataDir, AUDIT_FILE);
+    return failing(path, () => {
+      // SQLite gives its other files the mode of the first.
+      try {
+        Deno.openSync(path, { write: true, createNew: true, mode: 0o600 }).close();
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      }
+      const db = new DatabaseSync(path);
+      try {
+        return new AuditDatabase(db, path, prepare(db, path));
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    });
+  }
+
+  /** Opens one to read, undefined where there is none. @throws As {@link AuditDatabase.open}. */
+  static read(dataDir: string): AuditDatabase | undefined {
+    const path = join(dataDir, AUDIT_FILE);
+    return failing(path, () => {
+      try {
+        Deno.statSync(path);
+      } catch (error) {
+        if (error instanceof Deno.errors.NotFound) return undefined;
+        throw error;
+      }
+      const db = new DatabaseSync(path, { readOnly: true });
+      try {
+        db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
+        const id = idOf(db, path);
+        if (id === undefined) throw broken(path);
+        return new AuditDatabase(db, path, id);
+      } catch (error) {
+        db.close();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Runs `body` as one transaction that no other process writes in. What it throws undoes it.
+   * @param durable Whether it is on the disk, and not only with the system, when this returns.
+   */
+  transaction<T>(body: () => T, { durable = false } = {}): T {
+    return failing(this.path, () => {
+      if (durable) this.#db.exec("PRAGMA synchronous=FULL");
+      try {
+        this.#db.exec("BEGIN IMMEDIATE");
+        const result = body();
+        this.#db.exec("COMMIT");
+        return result;
+      } catch (error) {
+        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+        throw error;
+      } finally {
+        if (durable) this.#db.exec("PRAGMA synchronous=NORMAL");
+      }
+    });
+  }
+
+  /** Differs when another process has written. */
+  version(): number {
+    return Number(this.#get("PRAGMA data_version")!["data_version"]);
+  }
+
+  /** The number of the next line. */
+  size(): number {
+    return Number(this.#get("SELECT coalesce(max(n) + 1, 0) AS size FROM lines")!["size"]);
+  }
+
+  addLine({ n, leaf, tag, text }: StoredLine): void {
+    this.#run("INSERT INTO lines (n, leaf, tag, text) VALUES (?, ?, ?, ?)", n, leaf, tag!, text);
+  }
+
+  addHead({ size, frontier, cose }: StoredHead): void {
+    this.#run("INSERT INTO heads (size, frontier, cose) VALUES (?, ?, ?)", size, frontier, cose);
+  }
+
+  addEpoch({ n, kid }: StoredEpoch): void {
+    this.#run("INSERT INTO epochs (n, kid) VALUES (?, ?)", n, kid);
+  }
+
+  /** Writes as much as a few lines take, and takes it back. @throws {SecLlamaError} `audit-failed`. */
+  probe(): void {
+    this.transaction(() => {
+      this.#run("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', zeroblob(16384))");
+    });
+    this.transaction(() => this.#run("DELETE FROM meta WHERE name = 'probe'"));
+  }
+
+  /** The newest head. */
+  lastHead(): StoredHead | undefined {
+    const row = this.#get("SELECT size, frontier, cose FROM heads ORDER BY id DESC LIMIT 1");
+    return row && headOf(row);
+  }
+
+  /** Every head, the oldest first. */
+  *heads(): Generator<StoredHead> {
+    const all = this.#statement("SELECT size, frontier, cose FROM heads ORDER BY size, id");
+    for (const row of all.iterate()) yield headOf(row as Row);
+  }
+
+  /** The lines from `from` on, in order. */
+  *lines(from = 0): Generator<StoredLine> {
+    const all = this.#statement("SELECT n, leaf, tag, text FROM lines WHERE n >= ? ORDER BY n");
+    for (const row of all.iterate(from)) yield lineOf(row as Row);
+  }
+
+  /** The last `count` lines, in order. */
+  lastLines(count: number): StoredLine[] {
+    const rows = this.#statement("SELECT n, leaf, tag, text FROM lines ORDER BY n DESC LIMIT ?");
+    return rows.all(count).map((row) => lineOf(row as Row)).reverse();
+  }
+
+  /** One line. */
+  line(n: number): StoredLine | undefined {
+    const row = this.#get("SELECT n, leaf, tag, text FROM lines WHERE n = ?", n);
+    return row && lineOf(row);
+  }
+
+  /** Which key from which line on, in order. */
+  epochs(): StoredEpoch[] {
+    return this.#statement("SELECT n, kid FROM epochs ORDER BY n").all().map((row) => ({
+      n: Number(row["n"]),
+      kid: String(row["kid"]),
+    }));
+  }
+
+  /** Takes the texts of the lines before `n` away, but of those that `keep`. Returns how many. */
+  forget(n: number, keep: (text: string) => boolean): number {
+    let count = 0;
+    const rows = this.#statement("SELECT n, text FROM lines WHERE n < ? AND text IS NOT NULL");
+    for (const row of rows.all(n)) {
+      if (keep(String(row["text"]))) continue;
+      this.#run("UPDATE lines SET text = NULL WHERE n = ?", Number(row["n"]));
+      count++;
+    }
+    return count;
+  }
+
+  /** What was taken away is gone from the files, too. */
+  compact(): void {
+    failing(this.path, () => {
+      this.#db.exec("VACUUM");
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#statements.clear();
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #get(sql: string, ...values: (number | string)[]): Row | undefined {
+    return this.#statement(sql).get(...values) as Row | undefined;
+  }
+
+  #run(sql: string, ...values: (number | string | Uint8Array | null)[]): void {
+    this.#statement(sql).run(...values);
+  }
+}
+
+type Row = Record<string, unknown>;
+
+function lineOf(row: Row): StoredLine {
+  return {
+    n: Number(row["n"]),
+    leaf: row["leaf"] as Bytes,
+    tag: row["tag"] as Bytes,
+    text: row["text"] as string | null,
+  };
+}
+
+function headOf(row: Row): StoredHead {
+  return {
+    size: Number(row["size"]),
+    frontier: row["frontier"] as Bytes,
+    cose: row["cose"] as Bytes,
+  };
+}
+
+/** Makes the tables where there are none. Returns the log's id. */
+function prepare(db: DatabaseSync, path: string): Bytes {
+  db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
+  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON");
+  const known = idOf(db, path);
+  if (known !== undefined) return known;
+  const id = crypto.getRandomValues(new Uint8Array(16));
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    // Another process may have made them just now.
+    const there = idOf(db, path);
+    if (there === undefined) {
+      db.exec(TABLES);
+      const insert = db.prepare("INSERT INTO meta (name, value) VALUES (?, ?)");
+      insert.run("version", VERSION);
+      insert.run("id", id);
+    }
+    db.exec("COMMIT");
+    return there ?? id;
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+function idOf(db: DatabaseSync, path: string): Bytes | undefined {
+  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get()) return undefined;
+  const meta = Object.fromEntries(
+    db.prepare("SELECT name, value FROM meta WHERE name IN ('version', 'id')").all()
+      .map((row) => [String(row["name"]), row["value"]]),
+  );
+  const { version, id } = meta as { version?: unknown; id?: unknown };
+  if (version !== VERSION || !(id instanceof Uint8Array) || id.length !== 16) throw broken(path);
+  return new Uint8Array(id);
+}
+
+function broken(path: string): SecLlamaError {
+  return new SecLlamaError("audit-broken", `${path} is no audit log that this version knows`, {
+    hint: "to keep it and begin a new one, move it away, with those beside it that begin alike",
+  });
+}
+
+/** What SQLite says → what it means; its codes are not always passed on. */
+const CAUSES: readonly (readonly [RegExp, string, "audit-failed" | "audit-broken"])[] = [
+  [/locked|busy/, "another process holds it", "audit-failed"],
+  [/readonly/, "it is read-only", "audit-failed"],
+  [/full/, "the disk is full", "audit-failed"],
+  [/unable to open/, "it cannot be opened", "audit-failed"],
+  [/malformed|not a database|no such (table|column)/, "it is damaged", "audit-broken"],
+];
+
+/** What SQLite and the system say becomes an error with a way on. A fault of ours stays one. */
+function failing<T>(path: string, body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    if (cause instanceof SecLlamaError || !(cause instanceof Error)) throw cause;
+    const isSqlite = (cause as { code?: unknown }).code === "ERR_SQLITE_ERROR";
+    const isSystem = Object.values(Deno.errors).some((kind) => cause instanceof kind);
+    if (!isSqlite && !isSystem) throw cause;
+    const [, why, code] = CAUSES.find(([words]) => isSqlite && words.test(cause.message)) ??
+      [null, isSystem ? `the system says ${cause.name}` : "it failed", "audit-failed" as const];
+    throw new SecLlamaError(code, `the audit log ${path} cannot be used: ${why}`, {
+      hint: code === "audit-failed"
+        ? "make room, or give this user the right to write there, and try again"
+        : "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
+      cause,
+    });
+  }
+}

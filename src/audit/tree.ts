@@ -1,0 +1,161 @@
+/**
+ * The Merkle tree of RFC 9162, section 2.1: hashes of leaves and nodes, the root, and proofs that a leaf is in it and that one
+ * tree is the beginning of another. Works on hashes of leaves; what a leaf says is elsewhere.
+ */
+import type { Bytes } from "../bytes.ts";
+import { sha256 } from "./sha256.ts";
+
+/** Bytes of every hash. */
+export const HASH_BYTES = 32;
+
+/** The root of a tree without leaves: SHA-256 of nothing. */
+export const EMPTY_ROOT: Bytes = sha256(new Uint8Array(0));
+
+/** `SHA-256(0x00 | entry)`. */
+export function leafHash(entry: Uint8Array): Bytes {
+  const input = new Uint8Array(1 + entry.length);
+  input.set(entry, 1);
+  return sha256(input);
+}
+
+const pair = new Uint8Array(1 + 2 * HASH_BYTES);
+pair[0] = 1;
+
+/** `SHA-256(0x01 | left | right)`. */
+export function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
+  pair.set(left, 1);
+  pair.set(right, 1 + HASH_BYTES);
+  return sha256(pair);
+}
+
+/** The right edge of a growing tree: the roots of its complete subtrees, the largest first. Enough to append and to tell the root. */
+export class Frontier {
+  #size: number;
+  readonly #roots: Bytes[];
+
+  /** @param roots One for each bit that is set in `size`. @throws {RangeError} If their number is another. */
+  constructor(size = 0, roots: readonly Bytes[] = []) {
+    if (roots.length !== ones(size)) throw new RangeError(`${roots.length} roots of size ${size}`);
+    this.#size = size;
+    this.#roots = [...roots];
+  }
+
+  /** Leaves of the tree. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Adds a leaf by its hash. */
+  append(leaf: Bytes): void {
+    let hash = leaf;
+    for (let n = this.#size; n % 2 === 1; n = (n - 1) / 2) {
+      hash = nodeHash(this.#roots.pop()!, hash);
+    }
+    this.#roots.push(hash);
+    this.#size++;
+  }
+
+  /** The root of the tree as it is. */
+  root(): Bytes {
+    return this.#roots.reduceRight<Bytes | undefined>(
+      (right, left) => right === undefined ? left : nodeHash(left, right),
+      undefined,
+    ) ?? EMPTY_ROOT;
+  }
+
+  /** One that grows by itself from here. */
+  copy(): Frontier {
+    return new Frontier(this.#size, this.#roots);
+  }
+
+  /** The roots one after another, 32 bytes each; {@link Frontier.decode} reads them. */
+  encode(): Bytes {
+    const out = new Uint8Array(this.#roots.length * HASH_BYTES);
+    this.#roots.forEach((root, i) => out.set(root, i * HASH_BYTES));
+    return out;
+  }
+
+  /** @throws {RangeError} If `bytes` are not the roots of a tree of `size` leaves. */
+  static decode(size: number, bytes: Uint8Array): Frontier {
+    if (bytes.length !== ones(size) * HASH_BYTES) {
+      throw new RangeError("not the roots of that size");
+    }
+    const roots: Bytes[] = [];
+    for (let at = 0; at < bytes.length; at += HASH_BYTES) {
+      roots.push(new Uint8Array(bytes.slice(at, at + HASH_BYTES)));
+    }
+    return new Frontier(size, roots);
+  }
+}
+
+function ones(size: number): number {
+  let count = 0;
+  for (let n = size; n > 0; n = Math.floor(n / 2)) count += n % 2;
+  return count;
+}
+
+/** The largest power of two below `n`, for `n` above 1. */
+function split(n: number): number {
+  let k = 1;
+  while (k * 2 < n) k *= 2;
+  return k;
+}
+
+/** Hashes of the leaves of a tree, by their number. */
+export type Leaves = (index: number) => Bytes;
+
+/** The root of the leaves from `start` up to `end`, not included. */
+export function rootOf(leaves: Leaves, start: number, end: number): Bytes {
+  const frontier = new Frontier();
+  for (let i = start; i < end; i++) frontier.append(leaves(i));
+  return frontier.root();
+}
+
+/**
+ * The inclusion proof of leaf `index` in the tree of the first `size` leaves: the hashes beside its way to the root, from the
+ * leaf up (section 2.1.3.1).
+ * @throws {RangeError} If there is no such leaf.
+ */
+export function inclusionProof(leaves: Leaves, index: number, size: number): Bytes[] {
+  if (!(index >= 0 && index < size)) throw new RangeError("there is no such leaf");
+  const path: Bytes[] = [];
+  let start = 0;
+  let end = size;
+  while (end - start > 1) {
+    const middle = start + split(end - start);
+    if (index < middle) {
+      path.push(rootOf(leaves, middle, end));
+      end = middle;
+    } else {
+      path.push(rootOf(leaves, start, middle));
+      start = middle;
+    }
+  }
+  return path.reverse();
+}
+
+/** The root that a leaf and its proof make, or undefined if the proof cannot be one of such a tree (section 2.1.3.2). */
+export function rootFromInclusion(
+  leaf: Bytes,
+  { index, size, path }: { index: number; size: number; path: readonly Bytes[] },
+): Bytes | undefined {
+  if (!(Number.isSafeInteger(index) && index >= 0 && index < size)) return undefined;
+  let fn = index;
+  let sn = size - 1;
+  let root = leaf;
+  for (const beside of path) {
+    if (sn === 0 || beside.length !== HASH_BYTES) return undefined;
+    if (fn % 2 === 1 || fn === sn) {
+      root = nodeHash(beside, root);
+      while (fn % 2 === 0 && fn !== 0) {
+        fn /= 2;
+        sn = Math.floor(sn / 2);
+      }
+    } else {
+      root = nodeHash(root, beside);
+    }
+    fn = Math.floor(fn / 2);
+    sn = Math.floor(sn / 2);
+  }
+  return sn === 0 ? root : undefined;
+}

@@ -1,0 +1,312 @@
+/**
+ * Checks an audit log, whole: each line against its hash, its place and its tag, the tree of all lines against each signed head, and
+ * the heads against the keys that are trusted. Names what is wrong by the numbers of the lines. Reads; changes nothing.
+ */
+import { type Bytes, fromBase64Url, toHex, utf8 } from "../bytes.ts";
+import { PublicKey } from "./cose.ts";
+import type { StoredHead, StoredLine } from "./database.ts";
+import { readHead, sameBytes, type SignedHead } from "./head.ts";
+import { type AuditLine, parseLine } from "./line.ts";
+import type { Seen } from "./note.ts";
+import type { AuditSigner } from "./signer.ts";
+import { Frontier, leafHash } from "./tree.ts";
+
+/** Findings that are listed; the rest are counted. */
+const MAX_FINDINGS = 50;
+
+/** A log to be checked: the file of this host, or an export. */
+export interface AuditSourceFile {
+  readonly id: Bytes;
+  /** In the order in which they are found. */
+  lines(): Iterable<StoredLine>;
+  /** By size. */
+  heads(): Iterable<Pick<StoredHead, "size" | "cose">>;
+}
+
+/** What it is checked with. */
+export interface VerifyOptions {
+  /** The public key that is trusted; undefined: the one that the log begins with, on its own word. */
+  readonly key?: PublicKey | undefined;
+  /** The host's own keys by the id of their master key: for the tags. */
+  readonly signers?: ReadonlyMap<string, AuditSigner>;
+  /** What this machine has noted of the log. */
+  readonly seen?: Seen | undefined;
+  /** Called now and then with the lines that were read. */
+  readonly onProgress?: (lines: number) => void;
+}
+
+/** Something that is not as it must be. */
+export interface Problem {
+  /** The lines that it is about, both included. */
+  readonly from: number;
+  readonly to: number;
+  readonly what: string;
+}
+
+/** What a check came to. */
+export interface Verdict {
+  readonly log: string;
+  readonly lines: number;
+  /** Of these the texts were taken away by retention. */
+  readonly forgotten: number;
+  readonly heads: number;
+  /** The first so many lines are under a head that a trusted key signed. */
+  readonly proven: number;
+  /** The root of all lines, hexadecimal. */
+  readonly root: string;
+  /** Keys that signed, in the order of their use: PEM-less ids. */
+  readonly keys: readonly string[];
+  /** Whether the key was given, and not taken from the log itself. */
+  readonly pinned: boolean;
+  readonly problems: readonly Problem[];
+  /** More problems than are listed. */
+  readonly unlisted: number;
+  /** Worth knowing, and no fault of the log. */
+  readonly notes: readonly string[];
+}
+
+/** Checks `file`. */
+export function verifyLog(file: AuditSourceFile, options: VerifyOptions = {}): Verdict {
+  return new Check(file, options).run();
+}
+
+class Check {
+  readonly #problems: Problem[] = [];
+  #unlisted = 0;
+  readonly #notes: string[] = [];
+  /** By their id. */
+  readonly #trusted = new Map<string, PublicKey>();
+  readonly #signed: string[] = [];
+  /** Keys that lines have introduced, and that no head has vouched for yet. */
+  #introduced: { key: PublicKey; n: number }[] = [];
+  readonly #frontier = new Frontier();
+  /** Lines of which nothing is known: the tree says nothing any more. */
+  #broken = false;
+  #forgotten = 0;
+  #lastForgotten = -1;
+  #prunedUpTo = 0;
+  #proven = 0;
+  #headCount = 0;
+  #foreignHeads = 0;
+  #backwards = 0;
+  #moved = 0;
+  #lastMs = 0;
+  #kid: string | undefined;
+  #untagged = 0;
+
+  constructor(readonly file: AuditSourceFile, readonly options: VerifyOptions) {
+    if (options.key !== undefined) this.#trusted.set(options.key.id, options.key);
+  }
+
+  run(): Verdict {
+    const heads = this.file.heads()[Symbol.iterator]();
+    let head = heads.next();
+    let n = 0;
+    for (const line of this.file.lines()) {
+      n = this.#place(line, n);
+      while (!head.done && head.value.size <= n) {
+        this.#head(head.value, n);
+        head = heads.next();
+      }
+      if (n % 65_536 === 0) this.options.onProgress?.(n);
+    }
+    for (; !head.done; head = heads.next()) this.#head(head.value, n);
+    this.#end(n);
+    return {
+      log: toHex(this.file.id),
+      lines: n,
+      forgotten: this.#forgotten,
+      heads: this.#headCount,
+      proven: this.#proven,
+      root: toHex(this.#frontier.root()),
+      keys: this.#signed,
+      pinned: this.options.key !== undefined,
+      problems: this.#problems,
+      unlisted: this.#unlisted,
+      notes: this.#notes,
+    };
+  }
+
+  /** Takes a line in where line `n` is expected. Returns the number of the next one. */
+  #place(line: StoredLine, n: number): number {
+    if (line.n < n) {
+      this.#problem(line.n, line.n, `stands behind line ${n - 1}: out of order, or twice`);
+      return n;
+    }
+    if (line.n > n) {
+      this.#problem(n, line.n - 1, "missing");
+      this.#broken = true;
+    }
+    this.#line(line);
+    return line.n + 1;
+  }
+
+  #line({ n, leaf, tag, text }: StoredLine): void {
+    let good = true;
+    if (text === null) {
+      this.#forgotten++;
+      this.#lastForgotten = n;
+    } else {
+      if (!sameHash(leafHash(utf8(text)), leaf)) {
+        this.#problem(n, n, "changed: its text is not the one that was recorded");
+        good = false;
+      }
+      // Cheaper than parsing each: what lineText writes begins so.
+      if (!text.startsWith(`{"n":${n},`)) {
+        const says = parseLine(text)?.n;
+        if (good) this.#problem(n, n, says === undefined ? "is no line" : `holds line ${says}`);
+        good = false;
+      }
+      if (good) this.#read(n, text);
+    }
+    this.#tag(n, leaf, tag, good);
+    if (!this.#broken) this.#frontier.append(leaf);
+  }
+
+  #tag(n: number, leaf: Bytes, tag: Bytes | undefined, good: boolean): void {
+    const signer = this.options.signers?.get(this.#kid ?? "");
+    if (signer === undefined || tag === undefined) {
+      this.#untagged++;
+      return;
+    }
+    if (sameHash(signer.tag(this.file.id, n, leaf), tag) || !good) return;
+    this.#problem(n, n, "changed, moved or added by somebody without the host's key");
+  }
+
+  /** What the log says of itself. */
+  #read(n: number, text: string): void {
+    const t = Number(text.slice(text.indexOf('"t":') + 4, text.indexOf(",", text.indexOf('"t":'))));
+    if (t < this.#lastMs) this.#backwards++;
+    this.#lastMs = t;
+    if (!/"event":"(audit-|clock-moved)/.test(text)) return;
+    const line = parseLine(text);
+    if (line?.event === "clock-moved") this.#moved++;
+    if (line?.event === "audit-pruned") this.#prunedUpTo = Number(line["before"]);
+    if (line?.event === "audit-begun" || line?.event === "audit-key") this.#newKey(n, line);
+  }
+
+  #newKey(n: number, line: AuditLine): void {
+    this.#kid = String(line["kid"]);
+    let key: PublicKey;
+    try {
+      key = new PublicKey(fromBase64Url(String(line["key"])));
+    } catch {
+      return this.#problem(n, n, "names a key that is none");
+    }
+    if (line.event === "audit-begun") {
+      if (n !== 0) this.#problem(n, n, "begins a log inside the log");
+      if (line["log"] !== toHex(this.file.id)) this.#problem(n, n, "is of another log");
+      if (this.options.key === undefined) this.#trusted.set(key.id, key);
+      if (typeof line["before"] === "string") {
+        this.#notes.push(
+          `it follows the log ${line["before"]}, of which this machine had seen ${
+            line["before_size"]
+          } lines`,
+        );
+      }
+    } else if (line["endorsed"] === false) {
+      this.#problem(n, n, "a key took over without the word of the one before it");
+    }
+    this.#introduced.push({ key, n });
+  }
+
+  #head({ size, cose }: Pick<StoredHead, "size" | "cose">, n: number): void {
+    this.#headCount++;
+    let head: SignedHead;
+    try {
+      head = readHead(cose);
+    } catch {
+      return this.#problem(Math.max(0, size - 1), Math.max(0, size - 1), "its head cannot be read");
+    }
+    const last = Math.max(0, head.size - 1);
+    const { kid } = head.statement;
+    const key = this.#trusted.get(kid);
+    if (key === undefined) {
+      this.#foreignHeads++;
+      return;
+    }
+    if (!head.statement.verify(key)) {
+      return this.#problem(
+        last,
+        last,
+        `a head over them is not signed by the key ${kid} that it names`,
+      );
+    }
+    if (!sameBytes(head.log, this.file.id)) {
+      return this.#problem(last, last, "the head over them is of another log");
+    }
+    if (!this.#signed.includes(kid)) this.#signed.push(kid);
+    if (head.size > n) return this.#problem(n, last, "missing: a signed head counts them");
+    if (head.size !== size || size !== this.#frontier.size || this.#broken) {
+      if (!this.#broken) this.#problem(last, last, "a head stands at another place");
+      return;
+    }
+    if (!sameBytes(head.root, this.#frontier.root())) {
+      const from = this.#proven;
+      this.#broken = true;
+      // Where a line was found already, it is that one.
+      if (this.#problems.some((p) => p.to >= from)) return;
+      return this.#problem(from, last, "one of these is not what was signed");
+    }
+    this.#proven = head.size;
+    for (const introduced of this.#introduced.filter(({ n }) => n < head.size)) {
+      this.#trusted.set(introduced.key.id, introduced.key);
+    }
+    this.#introduced = this.#introduced.filter(({ n }) => n >= head.size);
+  }
+
+  #end(n: number): void {
+    const { seen, key } = this.options;
+    if (this.#lastForgotten >= this.#prunedUpTo) {
+      this.#problem(this.#prunedUpTo, this.#lastForgotten, "a text is gone that no retention took");
+    }
+    if (seen?.log === toHex(this.file.id) && seen.size > n) {
+      this.#problem(n, seen.size - 1, "missing: this machine has seen them; put back from earlier");
+    }
+    if (n > 0 && this.#proven === 0 && this.#problems.length === 0) {
+      this.#problem(
+        0,
+        n - 1,
+        key === undefined ? "no head is signed" : "no head is signed by the given key",
+      );
+    }
+    if (this.#foreignHeads > 0) {
+      this.#notes.push(`${this.#foreignHeads} heads are of keys that nothing here vouches for`);
+    }
+    const open = n - this.#proven;
+    if (open > 0 && this.#problems.length === 0) {
+      this.#notes.push(`the last ${open} lines are not under a signed head yet`);
+    }
+    if (this.#backwards > 0) {
+      const clock = this.#moved > 0
+        ? `the clock was moved ${this.#moved} times`
+        : "nothing says why";
+      this.#notes.push(`time goes back ${this.#backwards} times; ${clock}`);
+    }
+    if (this.options.signers !== undefined && this.#untagged > 0) {
+      this.#notes.push(`the tags of ${this.#untagged} lines were not checked: their key is gone`);
+    }
+    if (key === undefined) {
+      this.#notes.push("checked against the key that it names itself; to pin one: --key FILE");
+    }
+  }
+
+  /** Joins what is said of neighbours. */
+  #problem(from: number, to: number, what: string): void {
+    const last = this.#problems.at(-1);
+    if (last?.what === what && last.to + 1 === from) {
+      this.#problems[this.#problems.length - 1] = { ...last, to };
+    } else if (this.#problems.length < MAX_FINDINGS) {
+      this.#problems.push({ from, to, what });
+    } else {
+      this.#unlisted++;
+    }
+  }
+}
+
+/** Whether two hashes are the same, without making texts of them. */
+function sameHash(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}

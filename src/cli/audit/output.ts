@@ -1,0 +1,46 @@
+/** Rows of text to a new file, or to standard output. */
+import { SecLlamaError } from "../../errors.ts";
+import { ioError } from "../../keys/keyset/manifest_file.ts";
+
+/** Bytes that are written at once. */
+const CHUNK = 1 << 18;
+
+/**
+ * Writes each row and its end of line to a file that must not exist yet; `-` is standard output. Returns how many.
+ * @throws {SecLlamaError} `usage` if the file exists, `key-io` if it cannot be written: then nothing is left of it.
+ */
+export async function writeRows(path: string, rows: Iterable<string>): Promise<number> {
+  const encoder = new TextEncoder();
+  let file: Deno.FsFile | undefined;
+  try {
+    file = path === "-"
+      ? undefined
+      : await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) {
+      throw new SecLlamaError("usage", `${path} exists already`, {
+        hint: "give a new file's name",
+      });
+    }
+    throw ioError("write", path, error);
+  }
+  const writer = (file ?? Deno.stdout).writable.getWriter();
+  try {
+    let count = 0;
+    let text = "";
+    for (const row of rows) {
+      text += row + "\n";
+      count++;
+      if (text.length < CHUNK) continue;
+      await writer.write(encoder.encode(text));
+      text = "";
+    }
+    if (text !== "") await writer.write(encoder.encode(text));
+    if (file !== undefined) await writer.close();
+    else writer.releaseLock();
+    return count;
+  } catch (error) {
+    if (file !== undefined) await Deno.remove(path).catch(() => {});
+    throw error instanceof SecLlamaError ? error : ioError("write", path, error);
+  }
+}

@@ -1,0 +1,160 @@
+/** `secllama audit verify`: this host's log, an export, or the proof of a line. */
+import {
+  AuditDatabase,
+  AuditNote,
+  AuditSigner,
+  checkProof,
+  PublicKey,
+  readExport,
+  type Verdict,
+  verifyLog,
+} from "../../audit/mod.ts";
+import { stateDirectory } from "../../config/paths.ts";
+import { EXIT, SecLlamaError } from "../../errors.ts";
+import { type KeySource, openKeySource } from "../../keys/mod.ts";
+import { ioError } from "../../keys/keyset/manifest_file.ts";
+import { fromPem } from "../../pem.ts";
+import { hardenSelf } from "../../sandbox/mod.ts";
+import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
+import { OPTIONS, plural, report } from "../key_common.ts";
+import { keySourceOptions } from "../key_options.ts";
+import { Progress } from "../progress.ts";
+import { readSettings } from "../settings.ts";
+import { openForReading } from "./open.ts";
+
+/** An export of some million lines is below this. */
+const MAX_FILE_BYTES = 1 << 30;
+
+export const verifyCommand: Command = {
+  path: ["audit", "verify"],
+  example: "secllama audit verify audit.jsonl --key audit.pem",
+  summary: "Check that the audit log, an export or a proof is whole, and say which line is not",
+  arguments: "[FILE]",
+  maxPositionals: 1,
+  options: {
+    ...OPTIONS,
+    key: { type: "string", value: "FILE", help: "the public key to trust: of secllama audit key" },
+    "public-only": {
+      type: "boolean",
+      help: "this host's log as an auditor sees it, without its keys",
+    },
+  },
+  details:
+    `Without FILE: this host's log, with the host's own keys, which find each line that somebody else wrote, and with
+what this machine has noted of the log, which finds one that was put back from earlier.
+With FILE: an export or a proof; nothing of this host is read.
+Exit codes: 0 it is whole, 9 it is not, 2 usage, 5 it cannot be read.`,
+  async run(context) {
+    const path = context.positionals[0];
+    const key = await readKey(stringOption(context, "key"));
+    if (path === undefined) return await ownLog(context, key);
+    const text = await readText(path);
+    const proof = proofIn(text);
+    if (proof === undefined) return tell(context, path, verifyLog(readExport(text), { key }));
+    if (key === undefined) {
+      throw new SecLlamaError("usage", "a proof needs the public key: --key FILE", {
+        hint: "the host's administrator has it from: secllama audit key",
+      });
+    }
+    const checked = checkProof(proof, key);
+    report(context, { proof: checked }, [
+      checked.ok ? `proven: ${proof.line}` : `NOT PROVEN: ${checked.why}`,
+    ]);
+    return checked.ok ? EXIT.ok : EXIT.refused;
+  },
+};
+
+async function ownLog(context: CommandContext, key: PublicKey | undefined): Promise<number> {
+  using db = await openForReading(context);
+  if (flag(context, "public-only")) return tell(context, db.path, verifyLog(db, { key }));
+  hardenSelf(); // before a key is in memory
+  const { dataDir } = await readSettings(context);
+  using keys = await openKeySource(keySourceOptions(context, dataDir));
+  const signers = await signersOf(db, keys);
+  const progress = new Progress(context.tui);
+  using active = await AuditSigner.of(keys);
+  try {
+    const stateDir = stateDirectory(context.env);
+    const verdict = verifyLog(db, {
+      // Where the first key was destroyed the active one vouches for what it signed, and so for all before it.
+      key: key ?? (signers.get(db.epochs()[0]?.kid ?? "") ?? active).signing.publicKey,
+      signers,
+      seen: stateDir === undefined ? undefined : new AuditNote(stateDir, keys.hid).read(),
+      onProgress: (lines) => progress.say(`checking, ${lines} lines so far`),
+    });
+    progress.end();
+    return tell(context, db.path, verdict);
+  } finally {
+    progress.end();
+    for (const signer of signers.values()) signer[Symbol.dispose]();
+  }
+}
+
+async function signersOf(db: AuditDatabase, keys: KeySource): Promise<Map<string, AuditSigner>> {
+  const signers = new Map<string, AuditSigner>();
+  for (const { kid } of db.epochs()) {
+    // One that was destroyed authenticates nothing any more: the verdict says so.
+    const signer = await AuditSigner.of(keys, kid).catch(() => undefined);
+    if (signer !== undefined) signers.set(kid, signer);
+  }
+  return signers;
+}
+
+function tell(context: CommandContext, where: string, verdict: Verdict): number {
+  const { problems, unlisted, notes, lines, proven, heads, forgotten, keys } = verdict;
+  const whole = problems.length === 0;
+  report(context, { whole, ...verdict }, [
+    whole
+      ? `whole: ${plural(lines, "line")} in ${where}, ${proven} of them under ${
+        plural(heads, "signed head")
+      }`
+      : `NOT WHOLE: ${where}`,
+    ...problems.map(({ from, to, what }) =>
+      from === to ? `  line ${from}: ${what}` : `  lines ${from} to ${to}: ${what}`
+    ),
+    ...(unlisted > 0 ? [`  and ${unlisted} more`] : []),
+    ...(whole ? [`  root ${verdict.root}, signed by ${keys.join(", ")}`] : []),
+    ...(forgotten > 0
+      ? [`  the texts of ${forgotten} lines were taken away; their hashes hold`]
+      : []),
+    ...notes.map((note) => `  note: ${note}`),
+  ]);
+  return whole ? EXIT.ok : EXIT.refused;
+}
+
+function proofIn(text: string): { line?: unknown } | undefined {
+  try {
+    const value = JSON.parse(text);
+    return value?.secllama_proof === 1 ? value : undefined;
+  } catch {
+    return undefined; // lines of JSON
+  }
+}
+
+async function readKey(path: string | undefined): Promise<PublicKey | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return PublicKey.fromSpki(fromPem("PUBLIC KEY", await readText(path)));
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+    throw new SecLlamaError("usage", `${path} is no Ed25519 public key in PEM`, {
+      field: "--key",
+      hint: "the host's administrator has it from: secllama audit key",
+    });
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    if ((await Deno.stat(path)).size > MAX_FILE_BYTES) {
+      throw new SecLlamaError("usage", `${path} is over 1 GiB`);
+    }
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+    if (error instanceof Deno.errors.NotFound) {
+      throw new SecLlamaError("usage", `there is no file ${path}`);
+    }
+    throw ioError("read", path, error);
+  }
+}
