@@ -30,7 +30,7 @@ export class PublicKey {
   readonly id: string;
   readonly #key: KeyObject;
 
-  /** @throws {RangeError} If `raw` is not 32 bytes. */
+  /** The key of these bytes. @throws {RangeError} If `raw` is not 32 bytes. */
   constructor(raw: Bytes) {
     if (raw.length !== 32) throw new RangeError("an Ed25519 public key has 32 bytes");
     this.raw = raw;
@@ -53,7 +53,7 @@ export class PublicKey {
     return concat(SPKI, this.raw);
   }
 
-  /** @throws {RangeError} If `der` is not the SPKI of an Ed25519 key. */
+  /** Reads {@link PublicKey.spki}. @throws {RangeError} If `der` is not the SPKI of an Ed25519 key. */
   static fromSpki(der: Uint8Array): PublicKey {
     const start = der.subarray(0, SPKI.length);
     if (toHex(start) !== toHex(SPKI)) throw new RangeError("not an Ed25519 public key");
@@ -67,7 +67,7 @@ export class SigningKey {
   readonly publicKey: PublicKey;
   readonly #key: KeyObject;
 
-  /** @param seed 32 bytes, which stay the caller's to wipe. */
+  /** The key of this seed. @param seed 32 bytes, which stay the caller's to wipe. */
   constructor(seed: Uint8Array) {
     using der = secret(concat(PKCS8, seed));
     this.#key = createPrivateKey({
@@ -108,13 +108,15 @@ export function signCose(key: SigningKey, contentType: string, payload: Cbor): B
 export interface CoseStatement {
   /** The key that it names, hexadecimal. */
   readonly kid: string;
+  /** What it is a statement of, a media type. */
   readonly contentType: string;
+  /** What it says. */
   readonly payload: Cbor;
   /** Whether this key signed it. */
   verify(key: PublicKey): boolean;
 }
 
-/** @throws {SyntaxError} For anything that {@link signCose} does not write. */
+/** Reads a statement. @throws {SyntaxError} For anything that {@link signCose} does not write. */
 export function readCose(bytes: Uint8Array): CoseStatement {
   const item = decodeCbor(bytes);
   if (!(item instanceof Tagged) || item.tag !== TAG_SIGN1 || !Array.isArray(item.value)) {

@@ -16,6 +16,8 @@ import { SecLlamaError } from "../errors.ts";
 /** Its name in the data folder. */
 export const AUDIT_FILE = "audit.db";
 const VERSION = 1;
+/** Rows that are read at once. */
+const BATCH = 4_096;
 /** Another process that writes has this long to end. */
 const BUSY_MS = 5_000;
 
@@ -30,8 +32,11 @@ CREATE TABLE epochs (n INTEGER PRIMARY KEY, kid TEXT NOT NULL) STRICT;
 
 /** A line as it lies in the file. */
 export interface StoredLine {
+  /** Its number. */
   readonly n: number;
+  /** Its hash in the tree. */
   readonly leaf: Bytes;
+  /** What authenticates it to the host; undefined in an export. */
   readonly tag: Bytes | undefined;
   /** null: taken away by retention. */
   readonly text: string | null;
@@ -39,14 +44,19 @@ export interface StoredLine {
 
 /** A signed head as it lies in the file. */
 export interface StoredHead {
+  /** Lines that it counts. */
   readonly size: number;
+  /** Roots of the complete subtrees, 32 bytes each. */
   readonly frontier: Bytes;
+  /** The COSE_Sign1. */
   readonly cose: Bytes;
 }
 
 /** From line `n` on, the key of the master key `kid`. */
 export interface StoredEpoch {
+  /** The first line. */
   readonly n: number;
+  /** Of the master key. */
   readonly kid: string;
 }
 
@@ -54,6 +64,7 @@ export interface StoredEpoch {
 export class AuditDatabase implements Disposable {
   /** Of this log alone: 16 random bytes. */
   readonly id: Bytes;
+  /** Of the file. */
   readonly path: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
@@ -141,14 +152,17 @@ export class AuditDatabase implements Disposable {
     return Number(this.#get("SELECT coalesce(max(n) + 1, 0) AS size FROM lines")!["size"]);
   }
 
+  /** Adds a line with its tag. Only inside a transaction. */
   addLine({ n, leaf, tag, text }: StoredLine): void {
     this.#run("INSERT INTO lines (n, leaf, tag, text) VALUES (?, ?, ?, ?)", n, leaf, tag!, text);
   }
 
+  /** Adds a head, which is the newest from then on. */
   addHead({ size, frontier, cose }: StoredHead): void {
     this.#run("INSERT INTO heads (size, frontier, cose) VALUES (?, ?, ?)", size, frontier, cose);
   }
 
+  /** Notes the key from a line on. */
   addEpoch({ n, kid }: StoredEpoch): void {
     this.#run("INSERT INTO epochs (n, kid) VALUES (?, ?)", n, kid);
   }
@@ -170,19 +184,21 @@ export class AuditDatabase implements Disposable {
   /** Every head, the oldest first. */
   *heads(): Generator<StoredHead> {
     const all = this.#statement("SELECT size, frontier, cose FROM heads ORDER BY size, id");
-    for (const row of all.iterate()) yield headOf(row as Row);
+    for (const row of all.all()) yield headOf(row as Row);
   }
 
   /** The lines from `from` on, in order. */
   *lines(from = 0): Generator<StoredLine> {
-    const all = this.#statement("SELECT n, leaf, tag, text FROM lines WHERE n >= ? ORDER BY n");
-    for (const row of all.iterate(from)) yield lineOf(row as Row);
-  }
-
-  /** The last `count` lines, in order. */
-  lastLines(count: number): StoredLine[] {
-    const rows = this.#statement("SELECT n, leaf, tag, text FROM lines ORDER BY n DESC LIMIT ?");
-    return rows.all(count).map((row) => lineOf(row as Row)).reverse();
+    // By the batch: a reader that stops in the middle holds nothing up.
+    const some = this.#statement(
+      `SELECT n, leaf, tag, text FROM lines WHERE n >= ? ORDER BY n LIMIT ${BATCH}`,
+    );
+    for (let next = from;;) {
+      const rows = some.all(next);
+      for (const row of rows) yield lineOf(row as Row);
+      if (rows.length < BATCH) return;
+      next = Number(rows.at(-1)!["n"]) + 1;
+    }
   }
 
   /** One line. */
@@ -219,6 +235,7 @@ export class AuditDatabase implements Disposable {
     });
   }
 
+  /** Closes the file. */
   [Symbol.dispose](): void {
     this.#statements.clear();
     if (this.#db.isOpen) this.#db.close();

@@ -88,9 +88,13 @@ function bad(row: number): SecLlamaError {
 
 /** That a line is in the log, for whoever has the public key. */
 export interface InclusionProof {
+  /** Its version. */
   readonly secllama_proof: 1;
+  /** The line's text. */
   readonly line: string;
+  /** Its number. */
   readonly index: number;
+  /** Lines that the head counts. */
   readonly size: number;
   /** Hexadecimal, from the leaf up. */
   readonly path: readonly string[];

@@ -46,16 +46,21 @@ const KEPT: readonly string[] = ["audit-begun", "audit-key", "audit-pruned"];
 
 /** What is to become a line. */
 export interface AuditEntry {
+  /** What it is about. */
   readonly event: AuditEvent;
+  /** Who, what, how much. */
   readonly fields?: LogFields;
 }
 
 /** A line as it is read. */
 export interface AuditLine {
+  /** Its number; the first is 0. */
   readonly n: number;
   /** Unix ms. */
   readonly t: number;
+  /** One of {@link AUDIT_EVENTS}, or of a later version's. */
   readonly event: string;
+  /** The rest, by name. */
   readonly [field: string]: string | number | boolean;
 }
 
@@ -64,7 +69,7 @@ export function lineText(n: number, timeMs: number, { event, fields }: AuditEntr
   return JSON.stringify({ n, t: timeMs, event: label(event), ...fields });
 }
 
-/** @returns undefined for what {@link lineText} does not write. */
+/** Reads a line; undefined for what {@link lineText} does not write. */
 export function parseLine(text: string): AuditLine | undefined {
   let value: unknown;
   try {

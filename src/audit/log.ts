@@ -22,7 +22,9 @@ const CLOCK_MS = 5_000;
 
 /** Where the log is, and what it is kept with. */
 export interface AuditLogOptions {
+  /** The folder of the log. */
   readonly dataDir: string;
+  /** What signs and authenticates it. */
   readonly keys: AuditSource;
   /** The host's id. */
   readonly hid: Uint8Array;
@@ -94,12 +96,6 @@ export class AuditLog {
 
   /**
    * Opens the log, or begins one.
-   * @example
-   * ```ts
-   * const log = await AuditLog.open({ dataDir, keys, hid: keys.hid, stateDir });
-   * await log.record({ event: "client-paired", fields: { client: label("laptop") } });
-   * await log.close();
-   * ```
    * @throws {SecLlamaError} `audit-failed` if it cannot be written, `audit-broken` if what is there was changed by somebody without
    * the key or put back from earlier, and what the key store throws.
    */
@@ -290,7 +286,7 @@ export class AuditLog {
       }
     }
     const signed = frontier.size;
-    let lastMs = 0;
+    let lastMs = parseLine(this.#db.line(signed - 1)?.text ?? "")?.t ?? 0;
     for (const { n, leaf, tag, text } of this.#db.lines(signed)) {
       const good = n === frontier.size && text !== null && sameBytes(leafHash(utf8(text)), leaf) &&
         tag !== undefined && sameBytes(tag, signer.tag(this.#db.id, n, leaf));

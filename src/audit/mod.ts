@@ -1,10 +1,29 @@
 /** The audit log's public face: who writes it, who checks it, and what leaves the host. */
-export { PublicKey } from "./cose.ts";
-export { AUDIT_FILE, AuditDatabase } from "./database.ts";
-export { checkProof, exportLines, proveLine, readExport } from "./export.ts";
-export { type AuditEntry, type AuditEvent, type AuditLine, parseLine } from "./line.ts";
+export { type Cbor, Tagged } from "./cbor.ts";
+export { type CoseStatement, PublicKey, readCose, signCose, SigningKey } from "./cose.ts";
+export {
+  AUDIT_FILE,
+  AuditDatabase,
+  type StoredEpoch,
+  type StoredHead,
+  type StoredLine,
+} from "./database.ts";
+export { checkProof, exportLines, type InclusionProof, proveLine, readExport } from "./export.ts";
+export {
+  AUDIT_EVENTS,
+  type AuditEntry,
+  type AuditEvent,
+  type AuditLine,
+  parseLine,
+} from "./line.ts";
 export { AuditLog, type AuditLogOptions } from "./log.ts";
-export { AuditNote } from "./note.ts";
+export { AuditNote, type Seen } from "./note.ts";
 export { forgetBefore, olderThan } from "./retention.ts";
 export { AuditSigner } from "./signer.ts";
-export { type Problem, type Verdict, verifyLog } from "./verify.ts";
+export {
+  type AuditSourceFile,
+  type Problem,
+  type Verdict,
+  verifyLog,
+  type VerifyOptions,
+} from "./verify.ts";

@@ -12,6 +12,7 @@ const CAP_BYTES = 4_096;
 export interface Seen {
   /** The log's id, hexadecimal. */
   readonly log: string;
+  /** Lines that it had. */
   readonly size: number;
   /** The root of that many lines, hexadecimal. */
   readonly root: string;
@@ -19,8 +20,10 @@ export interface Seen {
 
 /** The file for one host. */
 export class AuditNote {
+  /** Of the file. */
   readonly path: string;
 
+  /** In the folder for state, for the host `hid`. */
   constructor(stateDir: string, hid: Uint8Array) {
     this.path = join(stateDir, "marks", `${toHex(hid)}-audit.json`);
   }

@@ -67,11 +67,10 @@ function finish(state: Int32Array, bytes: Uint8Array, done: number): Bytes {
   let at = 0;
   for (; at + 64 <= bytes.length; at += 64) compress(state, bytes, at);
   const rest = bytes.length - at;
-  block.fill(0x80, rest, rest + 1).fill(0x00, rest + 1);
-  for (let i = 0; i < rest; i++) block[i] = bytes[at + i]!;
+  for (let i = 0; i < 64; i++) block[i] = i < rest ? bytes[at + i]! : i === rest ? 0x80 : 0;
   if (rest >= 56) {
     compress(state, block, 0);
-    block.fill(0x00, 0, 56);
+    for (let i = 0; i < 56; i++) block[i] = 0;
   }
   const bits = (done + bytes.length) * 8;
   const high = Math.floor(bits / 2 ** 32);

@@ -15,7 +15,7 @@ export class AuditSigner implements Disposable {
   readonly signing: SigningKey;
   readonly #line: HmacSha256;
 
-  /** @param keys Stay the caller's to wipe. */
+  /** Over these keys. @param keys Stay the caller's to wipe. */
   constructor(keys: AuditKeys) {
     this.kid = keys.kid;
     this.signing = new SigningKey(keys.seed);

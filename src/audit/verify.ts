@@ -16,6 +16,7 @@ const MAX_FINDINGS = 50;
 
 /** A log to be checked: the file of this host, or an export. */
 export interface AuditSourceFile {
+  /** Of the log, 16 bytes. */
   readonly id: Bytes;
   /** In the order in which they are found. */
   lines(): Iterable<StoredLine>;
@@ -37,27 +38,33 @@ export interface VerifyOptions {
 
 /** Something that is not as it must be. */
 export interface Problem {
-  /** The lines that it is about, both included. */
+  /** The first line that it is about. */
   readonly from: number;
+  /** The last one. */
   readonly to: number;
+  /** What is wrong with them. */
   readonly what: string;
 }
 
 /** What a check came to. */
 export interface Verdict {
+  /** The id of the log, hexadecimal. */
   readonly log: string;
+  /** Lines that it has. */
   readonly lines: number;
   /** Of these the texts were taken away by retention. */
   readonly forgotten: number;
+  /** Signed heads that it has. */
   readonly heads: number;
   /** The first so many lines are under a head that a trusted key signed. */
   readonly proven: number;
   /** The root of all lines, hexadecimal. */
   readonly root: string;
-  /** Keys that signed, in the order of their use: PEM-less ids. */
+  /** The ids of the keys that signed, in the order of their use. */
   readonly keys: readonly string[];
   /** Whether the key was given, and not taken from the log itself. */
   readonly pinned: boolean;
+  /** What is wrong; none: it is whole. */
   readonly problems: readonly Problem[];
   /** More problems than are listed. */
   readonly unlisted: number;

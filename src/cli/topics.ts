@@ -41,10 +41,20 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "upgrade.md",
     read: () => import("../../docs/upgrade.md", { with: { type: "text" } }),
   },
-  firm: {
+  install: {
     summary: "on a host for many: service, packages, users",
     page: "install.md",
     read: () => import("../../docs/install.md", { with: { type: "text" } }),
+  },
+  firm: {
+    summary: "who did what: the audit log, and how you show that it is whole",
+    page: "firm.md",
+    read: () => import("../../docs/firm.md", { with: { type: "text" } }),
+  },
+  compliance: {
+    summary: "which control is met by which command, and what is not covered",
+    page: "compliance.md",
+    read: () => import("../../docs/compliance.md", { with: { type: "text" } }),
   },
   ollama: {
     summary: "coming from Ollama",

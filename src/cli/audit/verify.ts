@@ -1,6 +1,6 @@
 /** `secllama audit verify`: this host's log, an export, or the proof of a line. */
 import {
-  AuditDatabase,
+  type AuditDatabase,
   AuditNote,
   AuditSigner,
   checkProof,

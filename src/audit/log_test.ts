@@ -1,0 +1,373 @@
+/** The audit log: what is done to it is found and named; what happens to it does no harm. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { toSecLlamaError } from "../errors.ts";
+import { label } from "../log.ts";
+import { code } from "../keys/testing.ts";
+import { AUDIT_FILE, AuditDatabase } from "./database.ts";
+import { checkProof, exportLines, proveLine, readExport } from "./export.ts";
+import { parseLine } from "./line.ts";
+import { AuditSigner } from "./signer.ts";
+import { forgetBefore, olderThan } from "./retention.ts";
+import { exchange, HID, type LogRig, withLog } from "./testing.ts";
+import { leafHash } from "./tree.ts";
+import { verifyLog } from "./verify.ts";
+import { utf8 } from "../bytes.ts";
+
+Deno.test("audit: what is recorded is there, in order, and whole", () =>
+  withLog(async (rig) => {
+    await rig.fill(25);
+    await rig.fill(5);
+    const verdict = await rig.verify();
+    assert.deepEqual(verdict.problems, []);
+    assert.deepEqual(verdict.notes, []);
+    assert.equal(verdict.lines, 31);
+    assert.equal(verdict.proven, 31);
+    assert.deepEqual(rig.verifyPublic().problems, []);
+    using db = AuditDatabase.read(rig.folder)!;
+    const lines = [...db.lines()].map(({ text }) => parseLine(text!)!);
+    assert.deepEqual(lines.map(({ n }) => n), lines.map((_, i) => i));
+    assert.deepEqual(lines.slice(0, 2).map(({ event }) => event), ["audit-begun", "exchange"]);
+    const mode = Deno.statSync(join(rig.folder, AUDIT_FILE)).mode! & 0o777;
+    if (Deno.build.os !== "windows") assert.equal(mode, 0o600);
+  }));
+
+Deno.test("audit: many at once, of two processes' worth of logs, lose nothing", () =>
+  withLog(async (rig) => {
+    const logs = [await rig.open(), await rig.open()];
+    const numbers = await Promise.all(
+      Array.from({ length: 500 }, async (_, i) => {
+        if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve));
+        return await logs[i % 2]!.record(exchange(i));
+      }),
+    );
+    assert.equal(new Set(numbers).size, 500);
+    for (const log of logs) await log.close();
+    const verdict = await rig.verify();
+    assert.deepEqual([verdict.problems, verdict.lines, verdict.proven], [[], 501, 501]);
+  }));
+
+type Sql = Parameters<Parameters<LogRig["attack"]>[0]>[0];
+
+const textOf = (db: Sql, n: number) =>
+  String(db.prepare("SELECT text FROM lines WHERE n = ?").get(n)!["text"]);
+const setText = (db: Sql, n: number, text: string) =>
+  db.prepare("UPDATE lines SET text = ? WHERE n = ?").run(text, n);
+const setWhole = (db: Sql, n: number, text: string) =>
+  db.prepare("UPDATE lines SET text = ?, leaf = ? WHERE n = ?").run(text, leafHash(utf8(text)), n);
+
+/** What somebody may do who can write the file and has no key: what, how, and what must be said, by the host and in public. */
+const ATTACKS: readonly {
+  readonly name: string;
+  readonly change: (db: Sql, n: number) => void;
+  readonly says: RegExp;
+  /** Seen by an auditor without the host's keys, too, for a line under a head. */
+  readonly inPublic: RegExp;
+}[] = [
+  {
+    name: "a text is edited",
+    change: (db, n) => setText(db, n, textOf(db, n).replace("client-", "nobody-")),
+    says: /^N N changed: its text/,
+    inPublic: /^N N changed: its text/,
+  },
+  {
+    name: "a text is edited, and its hash with it",
+    change: (db, n) => setWhole(db, n, textOf(db, n).replace("client-", "nobody-")),
+    says: /^N N changed, moved or added by somebody without/,
+    inPublic: /one of these is not what was signed/,
+  },
+  {
+    name: "a line is cut out",
+    change: (db, n) => void db.prepare("DELETE FROM lines WHERE n = ?").run(n),
+    says: /^N N missing/,
+    inPublic: /^N N missing/,
+  },
+  {
+    name: "two lines change places",
+    change(db, n) {
+      for (const column of ["text", "leaf", "tag"]) {
+        const [a, b] = [n, n + 1].map((at) =>
+          db.prepare(`SELECT ${column} AS v FROM lines WHERE n = ?`).get(at)!["v"]
+        );
+        db.prepare(`UPDATE lines SET ${column} = ? WHERE n = ?`).run(b as Uint8Array, n);
+        db.prepare(`UPDATE lines SET ${column} = ? WHERE n = ?`).run(a as Uint8Array, n + 1);
+      }
+    },
+    says: /^N N holds line M/,
+    inPublic: /^N N holds line M/,
+  },
+  {
+    name: "an earlier line is played again",
+    change: (db, n) =>
+      void db.exec(
+        `UPDATE lines SET (text, leaf, tag) = (SELECT text, leaf, tag FROM lines WHERE n = 2) WHERE n = ${n}`,
+      ),
+    says: /^N N holds line 2/,
+    inPublic: /^N N holds line 2/,
+  },
+  {
+    name: "a text is taken away, as retention would",
+    change: (db, n) => void db.prepare("UPDATE lines SET text = NULL WHERE n = ?").run(n),
+    says: /a text is gone that no retention took/,
+    inPublic: /a text is gone that no retention took/,
+  },
+  {
+    name: "a line is cut out, and those behind it are moved up",
+    change(db, n) {
+      db.prepare("DELETE FROM lines WHERE n = ?").run(n);
+      const rest = db.prepare("SELECT n, text FROM lines WHERE n > ? ORDER BY n").all(n);
+      for (const row of rest) {
+        const at = Number(row["n"]) - 1;
+        setWhole(db, at + 1, String(row["text"]).replace(/^\{"n":\d+/, `{"n":${at}`));
+        db.prepare("UPDATE lines SET n = ? WHERE n = ?").run(at, at + 1);
+      }
+    },
+    says: /^N \d+ changed, moved or added by somebody without/,
+    inPublic: /one of these is not what was signed|missing: a signed head/,
+  },
+];
+
+for (const { name, change, says, inPublic } of ATTACKS) {
+  Deno.test(`audit: ${name}: found, and the line named`, async () => {
+    for (const n of [3, 8, 14, 19, 27]) {
+      await withLog(async (rig) => {
+        await rig.fill(30);
+        rig.attack((db) => {
+          const before = textOf(db, n);
+          change(db, n);
+          // Nothing but the check stands in the way: SQLite reads it as any other.
+          const row = db.prepare("SELECT text FROM lines WHERE n = ?").get(n);
+          assert.notEqual(row?.["text"], before);
+        });
+        const expected = (pattern: RegExp) =>
+          new RegExp(pattern.source.replaceAll("N", String(n)).replace("M", String(n + 1)));
+        const shown = (problems: readonly { from: number; to: number; what: string }[]) =>
+          problems.map(({ from, to, what }) => `${from} ${to} ${what}`).join("\n");
+        const host = shown((await rig.verify()).problems);
+        assert.match(host, new RegExp(expected(says), "m"));
+        assert.match(shown(rig.verifyPublic().problems), new RegExp(expected(inPublic), "m"));
+      });
+    }
+  });
+}
+
+Deno.test("audit: an end that is cut off is missed, with its heads too", () =>
+  withLog(async (rig) => {
+    await rig.fill(30);
+    rig.attack((db) => db.exec("DELETE FROM lines WHERE n >= 25"));
+    assert.match(
+      JSON.stringify(rig.verifyPublic().problems),
+      /"from":25,"to":\d+,"what":"missing: a signed/,
+    );
+    rig.attack((db) => db.exec("DELETE FROM heads WHERE size > 24"));
+    const { problems } = await rig.verify();
+    assert.deepEqual(problems, [{
+      from: 25,
+      to: 30,
+      what: "missing: this machine has seen them; put back from earlier",
+    }]);
+    assert.equal(await code(rig.open()), "audit-broken");
+  }));
+
+Deno.test("audit: a log that is put back from a copy is noticed, and nothing is added to it", () =>
+  withLog(async (rig) => {
+    await rig.fill(10);
+    const copy = await Deno.readFile(join(rig.folder, AUDIT_FILE));
+    await rig.fill(10);
+    for (const end of ["", "-wal", "-shm"]) {
+      await Deno.remove(join(rig.folder, AUDIT_FILE + end)).catch(() => {});
+    }
+    await Deno.writeFile(join(rig.folder, AUDIT_FILE), copy);
+    assert.deepEqual(rig.verifyPublic().problems, [], "by itself it is whole");
+    assert.match((await rig.verify()).problems[0]!.what, /put back from earlier/);
+    assert.equal(await code(rig.open()), "audit-broken");
+  }));
+
+Deno.test("audit: a line that somebody adds is never signed", () =>
+  withLog(async (rig) => {
+    await rig.fill(10);
+    rig.attack((db) => {
+      const text = `{"n":11,"t":1,"event":"exchange"}`;
+      const leaf = leafHash(utf8(text));
+      const add = db.prepare("INSERT INTO lines (n, leaf, tag, text) VALUES (11, ?, ?, ?)");
+      add.run(leaf, new Uint8Array(16), text);
+    });
+    assert.equal(await code(rig.open()), "audit-broken");
+    assert.match((await rig.verify()).problems[0]!.what, /by somebody without the host's key/);
+  }));
+
+Deno.test("audit: a log under other keys is not taken for this host's", () =>
+  withLog(async (rig) => {
+    await rig.fill(5);
+    await withLog(async (other) => {
+      await other.fill(5);
+      await Deno.copyFile(join(other.folder, AUDIT_FILE), join(rig.folder, AUDIT_FILE));
+    });
+    const { problems } = rig.verifyPublic();
+    assert.deepEqual(problems, [{ from: 0, to: 5, what: "no head is signed by the given key" }]);
+  }));
+
+Deno.test("audit: the old key signs for the new one; destroyed, it vouches for nothing any more", () =>
+  withLog(async (rig) => {
+    await rig.fill(10);
+    const first = (await rig.manager.verifiedManifest()).active;
+    await rig.manager.rotate();
+    await rig.fill(10);
+    const verdict = await rig.verify();
+    assert.deepEqual([verdict.problems, verdict.notes], [[], []]);
+    assert.equal(verdict.keys.length, 2);
+    assert.deepEqual(rig.verifyPublic().problems, [], "the first key is enough");
+    await rig.manager.rotate();
+    await rig.manager.delete(first);
+    const after = await rig.verify();
+    assert.deepEqual(after.problems, []);
+    assert.match(after.notes.join(), /tags of 11 lines were not checked/);
+    // The key that signed last was destroyed before the log was opened again.
+    const second = (await rig.manager.list()).find(({ kid, state }) =>
+      state === "decrypt-only" && kid !== first
+    )!;
+    await rig.manager.delete(second.kid);
+    await rig.fill(3);
+    const gap = await rig.verify();
+    assert.match(gap.problems[0]!.what, /took over without the word of the one before/);
+  }));
+
+Deno.test("audit: a running log takes up a rotation by itself", () =>
+  withLog(async (rig) => {
+    let active = (await rig.manager.verifiedManifest()).active;
+    const log = await rig.open({ activeKid: () => active });
+    await log.record(exchange(1));
+    active = (await rig.manager.rotate()).kid;
+    await log.record(exchange(2));
+    await log.close();
+    using db = AuditDatabase.read(rig.folder)!;
+    assert.deepEqual(db.epochs().map(({ kid }) => kid).at(-1), active);
+    assert.deepEqual((await rig.verify()).problems, []);
+  }));
+
+Deno.test("audit: a clock that is moved by a day either way is a line, and no fault", () =>
+  withLog(async (rig) => {
+    const clock = { wall: 1_800_000_000_000, own: 0 };
+    const log = await rig.open({ now: () => clock.wall, monotonic: () => clock.own });
+    const pass = (ms: number, setBy = 0) => {
+      clock.own += ms;
+      clock.wall += ms + setBy;
+    };
+    for (const setBy of [0, 86_400_000, 0, -86_400_000, -86_400_000, 3_000]) {
+      pass(1_000, setBy);
+      await log.record(exchange(1));
+    }
+    await log.close();
+    using db = AuditDatabase.read(rig.folder)!;
+    const moved = [...db.lines()].map(({ text }) => parseLine(text!)!)
+      .filter(({ event }) => event === "clock-moved").map((line) => line["by_ms"]);
+    assert.deepEqual(moved, [86_400_000, -86_400_000, -86_400_000]);
+    const verdict = await rig.verify();
+    assert.deepEqual(verdict.problems, []);
+    assert.match(verdict.notes.join(), /time goes back 2 times; the clock was moved 3 times/);
+    // It was started anew with a clock behind the last line.
+    pass(1_000, -3_600_000);
+    const later = await rig.open({ now: () => clock.wall, monotonic: () => 0 });
+    await later.record(exchange(2));
+    await later.close();
+    assert.match([...db.lines()].map(({ text }) => text).at(-2)!, /clock-moved/);
+  }));
+
+Deno.test("audit: retention takes texts and leaves what proves the rest", () =>
+  withLog(async (rig) => {
+    await rig.fill(20);
+    await rig.manager.rotate();
+    await rig.fill(20);
+    const log = await rig.open();
+    {
+      using db = AuditDatabase.open(rig.folder);
+      const future = Date.now() + 1_000;
+      assert.equal(olderThan(db, 0), 0);
+      assert.equal(olderThan(db, future), log.size);
+      await log.record({ event: "audit-pruned", fields: { before: 30 } });
+      await log.sign();
+      assert.equal(forgetBefore(db, 30), 28);
+    }
+    await log.close();
+    const verdict = await rig.verify();
+    assert.deepEqual([verdict.problems, verdict.forgotten], [[], 28]);
+    assert.deepEqual(rig.verifyPublic().problems, []);
+    const file = new TextDecoder("latin1").decode(
+      await Deno.readFile(join(rig.folder, AUDIT_FILE)),
+    );
+    assert.equal(file.includes('"n":7,'), false, "it is not in the file any more");
+    assert.equal(file.includes('"n":35,'), true);
+    using db = AuditDatabase.read(rig.folder)!;
+    const exported = readExport([...exportLines(db)].join("\n"));
+    assert.deepEqual(verifyLog(exported).problems, []);
+  }));
+
+Deno.test("audit: an export is checked with the public key alone; each row that is changed is found", () =>
+  withLog(async (rig) => {
+    await rig.fill(30);
+    using signer = await AuditSigner.of(rig.manager);
+    const key = signer.signing.publicKey;
+    using db = AuditDatabase.read(rig.folder)!;
+    const rows = [...exportLines(db)];
+    const check = (changed: readonly string[]) =>
+      verifyLog(readExport(changed.join("\n")), { key });
+    assert.deepEqual(check(rows).problems, []);
+    assert.equal(check(rows).proven, 31);
+    const lines = rows.flatMap((row, i) => row.startsWith('{"line"') ? [i] : []);
+    const last = rows.findLastIndex((row) => row.startsWith('{"head"'));
+    for (const i of lines) {
+      const edited = rows.toSpliced(i, 1, rows[i]!.replace(/(\\"t\\":)\d/, "$19"));
+      assert.notEqual(edited[i], rows[i]);
+      const from = Number(/\\"n\\":(\d+)/.exec(rows[i]!)![1]);
+      const found = check(edited).problems;
+      assert.ok(found.some((p) => p.from <= from && from <= p.to), `line ${from}`);
+      assert.ok(check(rows.toSpliced(i, 1)).problems.length > 0, "cut out");
+      assert.ok(check(rows.toSpliced(i, 0, rows[i]!)).problems.length > 0, "twice");
+    }
+    // Cut behind a head it is a shorter log, which only a newer head can tell.
+    const cut = rows.slice(0, last);
+    assert.deepEqual(check(cut).problems, []);
+    assert.match(check(cut).notes.join(), /not under a signed head/);
+    for (const bad of ["{}", "no", ""]) {
+      assert.throws(
+        () => readExport(bad),
+        (error) => toSecLlamaError(error).code === "bad-request",
+      );
+    }
+  }));
+
+Deno.test("audit: a line's proof holds under the key, and nothing else does", () =>
+  withLog(async (rig) => {
+    await rig.fill(30);
+    using signer = await AuditSigner.of(rig.manager);
+    const key = signer.signing.publicKey;
+    using db = AuditDatabase.read(rig.folder)!;
+    for (let n = 0; n <= 30; n++) {
+      const proof = proveLine(db, n);
+      assert.deepEqual(checkProof(proof, key), { ok: true });
+      const other = proveLine(db, (n + 1) % 31);
+      for (
+        const wrong of [
+          { ...proof, line: proof.line.replace('"t":', '"t":1') },
+          { ...proof, line: other.line },
+          { ...proof, index: other.index, line: other.line },
+          { ...proof, size: 30 },
+          { ...proof, path: proof.path.slice(1) },
+          { ...proof, head: proof.head.replace(/.{8}$/, "AAAAAAA=") },
+          null,
+          {},
+        ]
+      ) assert.equal(checkProof(wrong, key).ok, false);
+    }
+    assert.throws(() => proveLine(db, 31), /the log has 31/);
+  }));
+
+Deno.test("audit: content cannot be in a line", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    await log.record({ event: "exchange", fields: { client: label('secret"}\n prompt') } });
+    await log.close();
+    using db = AuditDatabase.read(rig.folder)!;
+    assert.match(db.line(1)!.text!, /"client":"secret\?\?\?\?prompt"/);
+    assert.equal(HID.length, 16);
+  }));
