@@ -45,12 +45,23 @@ function serverRows({ config, gatewayUrl, names, proxyUrl, keys }: BannerFacts):
   const served = config.enableEncryption ? "sealed requests only" : "PLAINTEXT IS SERVED";
   const key = keys.describe.replace(/^key /, "");
   return [
-    ...(proxyUrl === undefined
-      ? []
-      : [["proxy", `${proxyUrl}  (any Ollama client; sealed from here on)`] as const]),
+    ...(proxyUrl === undefined ? [] : [
+      ["proxy", `${proxyUrl}  (any Ollama client; sealed from here on)`] as const,
+      ...alsoLetIn(config).map((line) => ["", line] as const),
+    ]),
     ["gateway", `${gatewayUrl}  (${served})`],
     ...(names.length === 0 ? [] : [["", `for paired clients, as ${names.join(", ")}`] as const]),
     ["key", `${key}${keys.initialised ? ", made just now" : ""}`],
+  ];
+}
+
+/** Whom the proxy lets in that it would refuse by default: a line each. */
+export function alsoLetIn(
+  { proxyAllowedOrigins: pages, proxyAllowedHosts: hosts }: Config,
+): string[] {
+  return [
+    ...(pages.length === 0 ? [] : [`WEB PAGES of ${pages.join(", ")} may use the proxy`]),
+    ...(hosts.length === 0 ? [] : [`the proxy also answers as ${hosts.join(", ")}`]),
   ];
 }
 

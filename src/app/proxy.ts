@@ -10,6 +10,7 @@ import { ROUTES } from "../api/routes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
 import { openPage } from "../proxy/page.ts";
 import { startProxy } from "../proxy/mod.ts";
+import { inUrl } from "../tls/names.ts";
 import type { Handover } from "./handover.ts";
 import { openVault } from "./history.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
@@ -61,6 +62,8 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     history: makeHistoryRoutes(thread.history),
     logger,
     page,
+    allowedOrigins: config.proxyAllowedOrigins,
+    allowedHosts: config.proxyAllowedHosts.map(inUrl),
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
     signal,
   });

@@ -44,6 +44,8 @@ export function spawnProxy(o: {
   dataDir: string;
   logLevel: string;
   allowModelManagement: boolean;
+  /** Origins and names that it lets in besides its own. */
+  allowed: { readonly origins: readonly string[]; readonly hosts: readonly string[] };
   env: { readonly [name: string]: string | undefined };
 }): ProxyProcess {
   const argv = selfArgv(
@@ -55,6 +57,8 @@ export function spawnProxy(o: {
       o.logLevel,
       "--from-serve",
       ...(o.allowModelManagement ? ["--allow-model-management"] : []),
+      ...listed("--proxy-allow-origin", o.allowed.origins),
+      ...listed("--proxy-allow-host", o.allowed.hosts),
     ],
     proxyPermissions({ dataDir: o.dataDir, gatewayHost: o.gatewayHost }),
   );
@@ -120,4 +124,8 @@ async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void>
   while (!(await reader.read().catch(() => ({ done: true }))).done) {
     /* nothing more is expected */
   }
+}
+
+function listed(flag: string, values: readonly string[]): string[] {
+  return values.length === 0 ? [] : [flag, values.join(",")];
 }

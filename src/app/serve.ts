@@ -190,6 +190,7 @@ function startProxyProcess(
     dataDir,
     logLevel: config.logLevel,
     allowModelManagement: config.allowModelManagement,
+    allowed: { origins: config.proxyAllowedOrigins, hosts: config.proxyAllowedHosts },
     env,
   });
   shutdown.addEntrance(() => proxy.stop());

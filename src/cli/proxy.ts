@@ -1,5 +1,6 @@
 /** `secllama proxy`: the plain API on loopback, sealed from here to the gateway. */
 import { type Handover, readHandover } from "../app/handover.ts";
+import { alsoLetIn } from "../app/banner.ts";
 import { openVaultFrom } from "../app/history.ts";
 import { type LocalConnection, localConnection, startProxyRole } from "../app/proxy.ts";
 import type { SealedFetchOptions } from "../client/mod.ts";
@@ -16,6 +17,8 @@ export const proxyCommand: Command = {
   summary: "Serve the Ollama API on loopback, sealed to a gateway",
   options: {
     "proxy-port": SETTING_OPTIONS["proxy-port"]!,
+    "proxy-allow-origin": SETTING_OPTIONS["proxy-allow-origin"]!,
+    "proxy-allow-host": SETTING_OPTIONS["proxy-allow-host"]!,
     "log-level": SETTING_OPTIONS["log-level"]!,
     "allow-model-management": {
       type: "boolean",
@@ -68,6 +71,7 @@ With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
     });
     const { url, gateway } = running;
     context.tui.out(fromServe ? url : `proxy ready on ${url}, sealing to ${gateway}`);
+    if (!fromServe) { for (const line of alsoLetIn(config)) context.tui.out(line); }
     if (!fromServe) notifyServiceManager(context.env, `READY=1\nSTATUS=proxy on ${url}`);
     await running.finished;
     return EXIT.ok;

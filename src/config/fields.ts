@@ -43,6 +43,10 @@ export interface Config {
   readonly keyMaxAgeDays: number;
   /** Origins of web pages that may send sealed requests, as browsers write them. */
   readonly allowedOrigins: readonly string[];
+  /** Origins of web pages that may use the proxy, as browsers write them. */
+  readonly proxyAllowedOrigins: readonly string[];
+  /** Names that clients may use for the proxy besides the loopback ones. */
+  readonly proxyAllowedHosts: readonly string[];
   /** Registries to pull models from; none by default. */
   readonly registries: readonly HostEntry[];
   /** Hosts that a registry may send a pull to for the files. */
@@ -371,6 +375,24 @@ export const FIELDS = [
     default: [],
     help: "web pages that may send sealed requests to the gateway, each by its exact origin",
     parse: origins,
+  }),
+  field({
+    name: "proxyAllowedOrigins",
+    env: "SECLLAMA_PROXY_ALLOWED_ORIGINS",
+    flag: "proxy-allow-origin",
+    value: "ORIGIN,…",
+    default: [],
+    help: "web pages that may use the proxy as your programs do, each by its exact origin",
+    parse: origins,
+  }),
+  field({
+    name: "proxyAllowedHosts",
+    env: "SECLLAMA_PROXY_ALLOWED_HOSTS",
+    flag: "proxy-allow-host",
+    value: "NAME,…",
+    default: [],
+    help: "names besides localhost that clients may use for the proxy: host.docker.internal",
+    parse: names,
   }),
   field({
     name: "registries",

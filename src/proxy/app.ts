@@ -24,7 +24,7 @@ import { type Bytes, toBase64Url, utf8Decode } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
-import { desktopOrigins } from "./desktop.ts";
+import { crossOrigin } from "./cross_origin.ts";
 import type { Page } from "./page.ts";
 import { pullOfPresent } from "./present.ts";
 import { standingHeaders } from "./standing.ts";
@@ -49,6 +49,8 @@ export interface ProxyAppOptions {
   readonly page?: Page;
   /** Model management is passed on to the gateway, which decides; without this it is refused here. */
   readonly management?: { readonly maxBytes: number };
+  /** Exact origins of web pages that may use the proxy, as browsers write them; none by default. */
+  readonly allowedOrigins?: readonly string[];
 }
 
 /** Headers of a request that mean something to the API. What else a client sends stays on this machine. */
@@ -66,7 +68,7 @@ export function makeProxyApp(options: ProxyAppOptions): Hono {
     const said = await standing(options, c.req.raw.signal);
     for (const [name, value] of Object.entries(said)) c.res.headers.set(name, value);
   });
-  app.use("*", desktopOrigins((path) => served(path)?.methods));
+  app.use("*", crossOrigin(options.allowedOrigins));
   app.all("*", async (c) => {
     const { method } = c.req.raw;
     const pathname = c.req.path;

@@ -2,7 +2,7 @@
 import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type HardenedServer, serveHardened } from "../http/mod.ts";
-import { DESKTOP_SCHEMES } from "./desktop.ts";
+import { DESKTOP_SCHEMES } from "./cross_origin.ts";
 import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
 import { standingHeaders } from "./standing.ts";
 
@@ -15,6 +15,8 @@ export interface ProxyOptions extends ProxyAppOptions {
   readonly hostname: string;
   /** 0 takes a free port. */
   readonly port: number;
+  /** Names that clients may use for it besides the loopback ones, as in a URL and without port; none by default. */
+  readonly allowedHosts?: readonly string[];
   /** Aborted: the proxy ends. */
   readonly signal: AbortSignal;
 }
@@ -45,6 +47,8 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     port: options.port,
     handler: (request) => app.fetch(request),
     sameUidOnly: true,
+    allowedHosts: options.allowedHosts ?? [],
+    allowedOrigins: options.allowedOrigins ?? [],
     allowedSchemes: DESKTOP_SCHEMES,
     limits: { idleMs: IDLE_MS },
     rules: { ...rules, render: renderHere },
