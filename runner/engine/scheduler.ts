@@ -14,7 +14,7 @@ import type { AdaptiveThreads } from "./adaptive_threads.ts";
 import type { Generation } from "./generation.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
 import { promptChunk, type PromptChunker, SHORT_PROMPT_TOKENS } from "./prompt_chunker.ts";
-import { chooseSlot, chooseWaiting, Slot } from "./slot.ts";
+import { chooseSlot, chooseWaiting, chooseYielding, Slot } from "./slot.ts";
 import { type Task, TaskCircle } from "./task_circle.ts";
 import { BROKEN_OFF, type StopSignal } from "./stop_signal.ts";
 import type { LlamaSymbols } from "./symbols.ts";
@@ -41,12 +41,16 @@ export interface SchedulerOptions {
   readonly cells: number;
   readonly vocabularySize: number;
   readonly queueLimit: number;
+  /** How long a request generates before it makes way for another client's that waits. Default: {@link TURN_MS}. */
+  readonly turnMs?: number;
   /** Frees the contexts and the model, when the loop has ended. */
   readonly onClosed: () => void;
 }
 
 /** Cells that are left to each request for what it generates, before another one may start. */
 const GROWTH_TOKENS = 256;
+/** Long beside a token, short beside what somebody waits for. */
+const TURN_MS = 5_000;
 
 interface Output {
   readonly slot: Slot;
@@ -76,6 +80,8 @@ export class Scheduler {
   #turns = 0;
   /** By client, when it last took a slot; kept while requests wait. */
   readonly #clientTurns = new Map<string, number>();
+  /** By client, the step that last read a prompt of its; kept while those of several are read. */
+  readonly #clientPrompts = new Map<string, number>();
   #steps = 0;
   /** Slots whose prompts the step in progress is about; it can be broken off. */
   #prompting: readonly Slot[] = [];
@@ -245,7 +251,10 @@ export class Scheduler {
       const generation = ready[chooseWaiting(ready, this.#slots, this.#clientTurns)];
       if (generation === undefined) return;
       const choice = chooseSlot(this.#slots, generation.client, generation.pending);
-      if (!choice || !this.#hasRoomFor(generation)) return;
+      if (!choice || !this.#hasRoomFor(generation)) {
+        if (this.#makeWay(generation.client)) continue;
+        return;
+      }
       this.#waiting.splice(this.#waiting.indexOf(generation), 1);
       const { slot } = choice;
       let { shared } = choice;
@@ -257,12 +266,26 @@ export class Scheduler {
       slot.client = generation.client;
       slot.generation = generation;
       slot.next = undefined;
+      slot.found = shared;
+      slot.takenAt = performance.now();
+      slot.generatesSince = undefined;
       this.#clientTurns.set(generation.client, this.#turns);
       if (generation.turn !== undefined) continue; // it had to wait once more
       generation.turn = this.#turns++;
       generation.cachedTokens = shared;
       generation.startedAt = performance.now();
     }
+  }
+
+  /** Lets one of a client's requests that has had its turn wait again, for a client who has less. */
+  #makeWay(client: string): boolean {
+    const { turnMs = TURN_MS } = this.#o;
+    const slot = chooseYielding(this.#slots, client, { now: performance.now(), turnMs });
+    if (slot?.generation === undefined) return false;
+    // From here on its client is the one whose turn was last.
+    this.#clientTurns.set(slot.generation.client, this.#turns++);
+    this.#putBack(slot);
+    return true;
   }
 
   /** Whether it would find cells beside what runs, without taking those that the others need soon. */
@@ -394,10 +417,18 @@ export class Scheduler {
     return { promptTokens: 0, decodeTokens: chosen.length, outputs, cells };
   }
 
-  /** The prompt that waits longest; if it is short, other short ones with it. */
+  /** The prompt that waits longest, each client's in turn; if it is short, other short ones with it. */
   #planPrompts(prompts: readonly Slot[], limit: number): Plan {
     const { batch } = this.#o;
-    const [eldest, ...others] = prompts.toSorted((a, b) => a.turn - b.turn) as [Slot, ...Slot[]];
+    const readAt = ({ client }: Slot) => this.#clientPrompts.get(client!) ?? -1;
+    const [eldest, ...others] = prompts.toSorted((a, b) =>
+      readAt(a) - readAt(b) || a.turn - b.turn
+    ) as [
+      Slot,
+      ...Slot[],
+    ];
+    if (others.every(({ client }) => client === eldest.client)) this.#clientPrompts.clear();
+    else this.#clientPrompts.set(eldest.client!, this.#steps);
     const planned = { count: 0, slots: new Set<Slot>() };
     const picture = eldest.nextChunk;
     if (picture) return this.#planPicture(eldest, picture);
@@ -461,6 +492,7 @@ export class Scheduler {
     const drawn = generation.draw(context, index, logits);
     if (typeof drawn === "number" && slot.cells.length < this.#o.slotContextLength) {
       slot.next = drawn;
+      slot.generatesSince ??= performance.now();
       return;
     }
     this.#release(slot);

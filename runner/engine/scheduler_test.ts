@@ -25,7 +25,9 @@ const LLAMA = {
 
 /** A request of so many tokens that wants so many more. */
 class Counted {
-  pending: Int32Array;
+  /** How often it had to wait again. */
+  putBack = -1;
+  #pending = new Int32Array(0);
   turn: number | undefined;
   cancelled = false;
   congested = false;
@@ -41,6 +43,13 @@ class Counted {
     readonly stopsReadingAt = 0,
   ) {
     this.pending = new Int32Array(prompt);
+  }
+  get pending(): Int32Array<ArrayBuffer> {
+    return this.#pending;
+  }
+  set pending(tokens: Int32Array<ArrayBuffer>) {
+    this.#pending = tokens;
+    this.putBack++;
   }
   draw(): number | { reason: "length" } {
     if (++this.drawn === this.stopsReadingAt) this.congested = true;
@@ -58,7 +67,7 @@ class Counted {
 }
 
 async function withScheduler(
-  o: { cells: number; slots: number; limit?: (decoding: number) => number },
+  o: { cells: number; slots: number; turnMs?: number; limit?: (decoding: number) => number },
   work: (submit: (one: Counted) => Counted, scheduler: Scheduler) => Promise<void>,
 ): Promise<void> {
   const { promise: closed, resolve } = Promise.withResolvers<void>();
@@ -76,6 +85,7 @@ async function withScheduler(
     cells: o.cells,
     vocabularySize: 8,
     queueLimit: 100,
+    ...(o.turnMs === undefined ? {} : { turnMs: o.turnMs }),
     onClosed: resolve,
   };
   const scheduler = new Scheduler(options);
@@ -126,5 +136,74 @@ Deno.test("scheduler: one whose reader is behind keeps nobody else out, and goes
     scheduler.wake();
     await until(() => unread.ended !== "", "it goes on");
     assert.equal(unread.drawn, 90);
+  });
+});
+
+Deno.test("scheduler: a client whose endless requests hold all slots makes way for another's", async () => {
+  for (const slots of [1, 2, 4]) {
+    // Without turns, as it was, the small request waits for the end of what has none.
+    for (const turnMs of [Infinity, 0]) {
+      await withScheduler({ cells: 40_000, slots, turnMs }, async (submit, scheduler) => {
+        const endless = Array.from(
+          { length: slots + 2 },
+          () => submit(new Counted("endless", 5, 20_000)),
+        );
+        await until(() => endless.filter(({ drawn }) => drawn > 10).length === slots, "they run");
+        const small = submit(new Counted("small", 40, 10));
+        if (turnMs === 0) {
+          await until(() => small.ended !== "", `${slots} slots: the small one ends`);
+          assert.deepEqual([small.ended, small.drawn], ["length", 10]);
+          assert.ok(endless.every(({ ended }) => ended === ""), "the others are not ended");
+          const before = endless.map(({ drawn }) => drawn);
+          await until(() => endless.some(({ drawn }, n) => drawn > before[n]!), "and go on");
+        } else {
+          const before = endless[0]!.drawn;
+          await until(() => endless[0]!.drawn > before + 500, "they go on");
+          assert.equal(small.drawn, 0, "without turns the attack works");
+        }
+        for (const one of [...endless, small]) {
+          one.cancelled = true;
+          scheduler.cancel(one as unknown as Generation);
+        }
+      });
+    }
+  }
+});
+
+Deno.test("scheduler: many clients with endless requests all get on, whatever the slots", async () => {
+  await withScheduler({ cells: 40_000, slots: 2, turnMs: 0 }, async (submit, scheduler) => {
+    const all = ["a", "b", "c", "d", "e"].map((client) => submit(new Counted(client, 5, 9_000)));
+    await until(() => all.every(({ drawn }) => drawn >= 200), "each has its turns");
+    for (const one of all) {
+      one.cancelled = true;
+      scheduler.cancel(one as unknown as Generation);
+    }
+  });
+});
+
+Deno.test("scheduler: nobody makes way for a client's own, or for one who has as much", async () => {
+  await withScheduler({ cells: 40_000, slots: 2, turnMs: 0 }, async (submit) => {
+    const first = submit(new Counted("a", 5, 3_000));
+    const second = submit(new Counted("b", 5, 3_000));
+    await until(() => first.drawn > 0 && second.drawn > 0, "both run");
+    const more = [submit(new Counted("a", 5, 5)), submit(new Counted("b", 5, 5))];
+    await until(() => first.drawn > 1_000, "it goes on");
+    assert.deepEqual(more.map(({ drawn }) => drawn), [0, 0]);
+    assert.deepEqual([first, second].map(({ putBack }) => putBack), [0, 0]);
+    await until(() => more.every(({ ended }) => ended !== ""), "all end");
+  });
+});
+
+Deno.test("scheduler: long prompts of one client in all slots do not keep another's from being read", async () => {
+  await withScheduler({ cells: 100_000, slots: 4 }, async (submit) => {
+    const long = Array.from({ length: 8 }, () => submit(new Counted("long", 12_000, 1)));
+    await until(
+      () => long.filter(({ turn }) => turn !== undefined).length >= 4,
+      "all slots are taken",
+    );
+    const small = submit(new Counted("small", 40, 3));
+    await until(() => small.ended !== "", "the small one ends");
+    assert.ok(long.slice(1).every(({ ended }) => ended === ""), "before the others were read");
+    await until(() => long.every(({ ended }) => ended !== ""), "all end");
   });
 });

@@ -25,6 +25,11 @@ export class Slot {
   next: number | undefined;
   /** The step that last generated for it: those that take turns go in this order. */
   stepped = 0;
+  /** When the request took it, on `performance.now()`; and when it began to generate in it, if it has. */
+  takenAt = 0;
+  generatesSince: number | undefined;
+  /** Cells that were there when the request took it. */
+  found = 0;
 
   constructor(sequence: number) {
     this.sequence = sequence;
@@ -78,6 +83,17 @@ export class Slot {
     this.#seen = this.#seen.filter(({ start }) => start < cells);
   }
 
+  /** Whether nothing was done yet for the request that took it. */
+  get untouched(): boolean {
+    return this.next === undefined && this.cells.length === this.found;
+  }
+
+  /** Whether the request has generated for as long as its prompt took, and for `turnMs` at least. */
+  hadTurn(now: number, turnMs: number): boolean {
+    if (this.generatesSince === undefined) return false;
+    return now - this.generatesSince >= Math.max(turnMs, this.generatesSince - this.takenAt);
+  }
+
   /** Leading tokens that the cache and the prompt share, if the client is the same; never the whole prompt. */
   sharedPrefix(client: string, prompt: Int32Array): number {
     if (this.client !== client) return 0;
@@ -111,6 +127,39 @@ export function chooseSlot(
 }
 
 /**
+ * Which slot has to be given up for a client that waits and finds none: of those who have most, more than it, one that nothing was
+ * done for yet, else one that had its turn; none if that helps nobody. Of two who have one each, or none, only one that had its turn
+ * goes, and only for who has none.
+ */
+export function chooseYielding(
+  slots: readonly Slot[],
+  client: string,
+  { now, turnMs }: { now: number; turnMs: number },
+): Slot | undefined {
+  const running = runningBy(slots);
+  const own = running.get(client) ?? 0;
+  const held = (slot: Slot) => running.get(slot.generation!.client)!;
+  const may = (slot: Slot) => {
+    if (slot.generation === undefined || slot.generation.client === client) return false;
+    if (held(slot) >= own + 2 && slot.untouched) return true;
+    return (own === 0 || held(slot) >= own + 2) && slot.hadTurn(now, turnMs);
+  };
+  // The youngest: the elder ones have more to lose.
+  const [first] = slots.filter(may).sort((a, b) =>
+    held(b) - held(a) || Number(b.untouched) - Number(a.untouched) || b.turn - a.turn
+  );
+  return first;
+}
+
+function runningBy(slots: readonly Pick<Slot, "generation">[]): Map<string, number> {
+  const running = new Map<string, number>();
+  for (const { generation } of slots) {
+    if (generation) running.set(generation.client, (running.get(generation.client) ?? 0) + 1);
+  }
+  return running;
+}
+
+/**
  * Which waiting request is next: of the client with the fewest running, and of those of the one whose turn was longest ago,
  * the one that waits longest. So one client's hundred requests do not hold up another's one, with one slot or with many.
  * @param turns When each client last took a slot, in any rising order.
@@ -120,10 +169,7 @@ export function chooseWaiting(
   slots: readonly Pick<Slot, "generation">[],
   turns: ReadonlyMap<string, number>,
 ): number {
-  const running = new Map<string, number>();
-  for (const { generation } of slots) {
-    if (generation) running.set(generation.client, (running.get(generation.client) ?? 0) + 1);
-  }
+  const running = runningBy(slots);
   let best = 0;
   let fewest = Infinity;
   let longestAgo = Infinity;
