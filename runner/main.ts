@@ -41,6 +41,7 @@ async function boot(message: BootMessage): Promise<void> {
     libDir: message.libDir,
     modelPath: message.modelPath,
     adapterPaths: message.adapterPaths,
+    ...(message.vision && { vision: message.vision }),
     retyped: message.retyped,
     contextLength: message.engine.contextLength,
     cacheCells: message.engine.cacheCells,

@@ -168,6 +168,13 @@ async function sources(target: Target): Promise<Source[]> {
   for (const { name, bytes } of await obtainLibraries(target, set)) {
     out.push({ name: `lib/${name}`, bytes, executable: false, always: true });
   }
+  const vision = join(ROOT, "build/vision", target.platform, "libmtmd.so");
+  if (await Deno.stat(vision).then(() => true, () => false)) {
+    const bytes = await Deno.readFile(vision);
+    out.push({ name: "lib/libmtmd.so", bytes, executable: false, always: true });
+  } else {console.error(
+      `note: without pictures: ${target.platform} has none from: deno task vision`,
+    );}
   const demo = await Deno.readFile(join(ROOT, "models/demo.gguf"));
   out.push({ name: "demo.gguf", bytes: demo, executable: false, always: true });
   return out;
@@ -193,6 +200,8 @@ async function isCurrent(output: string): Promise<boolean> {
       ...scripts.map((name) => `scripts/${name}`),
     ]
   ) if (await newest(join(ROOT, path)) > built) return false;
+  const folder = join(ROOT, "build/vision");
+  if (await newest(folder).catch(() => 0) > built) return false;
   return await newest(join(ROOT, "deno.lock")) <= built;
 }
 

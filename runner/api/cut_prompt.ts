@@ -61,8 +61,10 @@ export function* finish(
   { limit, context }: Room,
 ): LongWork<Int32Array> {
   const { parts, tokens } = prompt;
-  if (tokens !== undefined) return fitTokens(joined(context, tokens), request, limit);
-  const cut = cutting(request, limit);
+  // A picture is read as a whole.
+  const whole = parts.some(({ picture }) => picture) ? { ...request, truncate: false } : request;
+  if (tokens !== undefined) return fitTokens(joined(context, tokens), whole, limit);
+  const cut = cutting(whole, limit);
   if (cut === undefined) {
     const about = yield* engine.countAbout(parts);
     throw tooLong((context?.length ?? 0) + about, limit - 1);

@@ -173,21 +173,22 @@ function cost({ content, thinking, toolCalls }: ChatMessage): number {
   return MESSAGE_UNITS + content.length + (thinking?.length ?? 0) + calls;
 }
 
-function renderFrom(
-  { model: { engine, template }, chat, think }: Conversation,
+function* renderFrom(
+  { model: { engine, template, pictures }, chat, think }: Conversation,
   from: number,
   budget: Budget,
 ): Work<PromptPart[]> {
   const messages = chat.messages.filter((message, index) =>
     index >= from || message.role === "system"
-  );
+  ).map(({ pictures: _, ...message }) => message);
   const tools = chat.tools.map(({ strict: _, ...shown }) => shown);
   if (template.go !== undefined) {
-    return renderGoChat(template.go, { messages, tools, think }, budget);
+    return pictures.place(yield* renderGoChat(template.go, { messages, tools, think }, budget));
   }
-  return engine.renderChat({
+  const parts = yield* engine.renderChat({
     messages,
     ...(tools.length > 0 ? { tools } : {}),
     ...(think === undefined ? {} : { think }),
   }, budget);
+  return pictures.place(parts);
 }

@@ -1,17 +1,19 @@
 /**
- * Pictures, sound and files in a request. The engine takes text only: llama.cpp's multimodal library is not part of the
- * package it comes in. So each is refused that a user sends now, and what is no picture at all is said to be that. What a tool
- * sent, or was sent before the last reply, cannot be taken back by anybody: a text stands in its place.
+ * Pictures, sound and files in a request. A model that sees is given the pictures: each becomes a marker in its message's text
+ * (pictures.ts). Of a model that reads text only, and of sound and files, each is refused that a user sends now, and what is no
+ * picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back by anybody: a
+ * text stands in its place.
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";
+import { MAX_PICTURES, SentPicture } from "./pictures.ts";
 
 const MAX_IMAGES = 1024;
-/** Characters of an image that are looked at: it is refused in any case, and only the words depend on it. */
+/** Characters of an image that are looked at before all of it is: to refuse, they are enough. */
 const LOOKED_AT = 4096;
 /** RFC 4648 section 4, line breaks allowed as Go's decoder allows them. One pass, no backtracking. */
 const BASE64 = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
-const DATA_URL = /^data:(?:image\/(?:jpeg|jpg|png|webp))?;base64,/;
+const DATA_URL = /^data:(?:image\/[a-z0-9.+-]{1,32})?;base64,/i;
 
 /** How a part is called that stands in the history, by its type in any dialect. */
 const KINDS: ReadonlyMap<string, string> = new Map([
@@ -24,10 +26,22 @@ const KINDS: ReadonlyMap<string, string> = new Map([
   ["input_file", "file"],
 ]);
 
-/** What the model reads in place of a part that it cannot; undefined: no part of a known type. */
-export function leftOut(type: string): string | undefined {
-  const kind = KINDS.get(type);
-  return kind === undefined ? undefined : `[a ${kind} was left out: this model reads text only]`;
+/** How the parts of a message are taken that are no text. */
+export interface Taking {
+  /** They cannot be taken back: a text stands for each that the model cannot read. */
+  readonly past: boolean;
+  /** Where pictures go; undefined: the model reads text only. */
+  readonly pictures: SentPicture[] | undefined;
+}
+
+/** What a text-only place does with them: it refuses. */
+export const TEXT_ONLY: Taking = { past: false, pictures: undefined };
+
+/** As fields of a message: those that it has. */
+export function pictureField(
+  { pictures }: Taking,
+): { pictures?: readonly SentPicture[] } {
+  return pictures?.length ? { pictures } : {};
 }
 
 /** Where the new part of a conversation begins: behind the last message of the assistant's. */
@@ -35,64 +49,119 @@ export function newFrom<T>(items: readonly T[], isReply: (item: T) => boolean): 
   return items.findLastIndex(isReply) + 1;
 }
 
-/** Ollama's `images` as texts in their place; for those that are new, {@link refuseImages}. */
-export function imagesLeftOut(fields: Fields): string[] {
+/** Ollama's `images`: base64 texts. An empty list is what clients send for "none". @returns What stands for each. */
+export function takeImages(fields: Fields, taking: Taking): string[] {
+  const { past, pictures } = taking;
   const images = fields.array("images", MAX_IMAGES) ?? [];
-  return images.map(() => leftOut("image")!);
-}
-
-/** Ollama's `images`: base64 texts. An empty list is what clients send for "none". */
-export function refuseImages(fields: Fields): void {
-  const images = fields.array("images", MAX_IMAGES);
-  if (images === undefined || images.length === 0) return;
+  if (pictures === undefined && past) return images.map(() => leftOut("image")!);
   for (const image of images) {
     if (typeof image !== "string" || !isBase64(image)) {
       throw fields.fail("images", "must be an array of base64 strings");
     }
   }
-  throw unsupported("images", fields.at("images"));
+  if (images.length === 0) return [];
+  if (pictures === undefined) throw unsupported("images", fields.at("images"));
+  return images.map((image) => take(image as string, fields.at("images"), pictures));
 }
 
-/** A part of a message that is not text, as OpenAI's chat and responses write them. @returns the error to throw. */
-export function refusePart(part: Fields, type: string): SecLlamaError {
+/**
+ * A part of a message that is not text, as OpenAI's chat and responses write them.
+ * @returns What stands for it in the text.
+ * @throws {SecLlamaError} `bad-request`: it is refused.
+ */
+export function takePart(part: Fields, type: string, taking: Taking): string {
+  const { past, pictures } = taking;
+  const isPicture = type === "image_url" || type === "input_image";
+  if (isPicture && pictures !== undefined) {
+    const url = urlOf(part);
+    if (url === undefined) throw part.missing("image_url");
+    return take(dataOf(part, url), part.at("image_url"), pictures);
+  }
+  const instead = past ? leftOut(type) : undefined;
+  if (instead !== undefined) return instead;
+  if (isPicture) {
+    const url = urlOf(part);
+    if (url !== undefined) dataOf(part, url);
+    throw unsupported("images", part.path);
+  }
   switch (type) {
-    case "image_url":
-    case "input_image": {
-      const value = part.raw("image_url");
-      const url = typeof value === "string" ? value : part.object("image_url")?.string("url");
-      if (url !== undefined) checkUrl(part, url);
-      return unsupported("images", part.path);
-    }
     case "input_audio":
-      return unsupported("audio", part.path);
+      throw unsupported("audio", part.path);
     case "file":
     case "input_file":
-      return unsupported("files", part.path);
+      throw unsupported("files", part.path);
     default:
-      return part.fail("type", 'must be "text"');
+      throw part.fail("type", 'must be "text"');
   }
 }
 
-/** Anthropic's `image` block. @returns the error to throw. */
-export function refuseImageBlock(block: Fields): SecLlamaError {
+/** Anthropic's blocks that are not text. @returns What stands for it in the text; undefined: it is of another kind. */
+export function takeBlock(block: Fields, type: string, taking: Taking): string | undefined {
+  const { past, pictures } = taking;
+  if (type === "image" && pictures !== undefined) {
+    const source = block.object("source");
+    if (source === undefined) throw block.missing("source");
+    if (source.string("type") !== "base64") throw remote(source.at("type"));
+    return take(source.requiredString("data"), source.at("data"), pictures);
+  }
+  const instead = past ? leftOut(type) : undefined;
+  if (instead !== undefined || type !== "image") return instead;
   const source = block.object("source");
   if (source?.string("type") === "base64" && !isBase64(source.requiredString("data"))) {
-    return source.fail("data", "must be base64");
+    throw source.fail("data", "must be base64");
   }
-  return unsupported("images", block.path);
+  throw unsupported("images", block.path);
 }
 
-function checkUrl(part: Fields, url: string): void {
-  if (/^https?:/i.test(url)) {
+/** What the model reads in place of a part that it cannot; undefined: no part of a known type. */
+function leftOut(type: string): string | undefined {
+  const kind = KINDS.get(type);
+  return kind === undefined ? undefined : `[a ${kind} was left out: this model reads text only]`;
+}
+
+/** @returns The marker. */
+function take(base64: string, field: string, pictures: SentPicture[]): string {
+  const fail = () =>
+    new SecLlamaError("bad-request", `${field} must be base64`, { field, fault: "value" });
+  if (pictures.length >= MAX_PICTURES) {
     throw new SecLlamaError(
       "bad-request",
-      "image URLs are not currently supported, please use base64 encoded data instead",
-      { field: part.at("image_url") },
+      `there are more than ${MAX_PICTURES} pictures in one message`,
+      { field },
     );
   }
+  if (!isBase64(base64)) throw fail();
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = Uint8Array.fromBase64(base64);
+  } catch {
+    throw fail();
+  }
+  const picture = new SentPicture(bytes, field);
+  pictures.push(picture);
+  return picture.marker;
+}
+
+function urlOf(part: Fields): string | undefined {
+  const value = part.raw("image_url");
+  return typeof value === "string" ? value : part.object("image_url")?.string("url");
+}
+
+/** The base64 text of a data URL. A picture elsewhere is never fetched. */
+function dataOf(part: Fields, url: string): string {
+  if (/^https?:/i.test(url)) throw remote(part.at("image_url"));
   const head = DATA_URL.exec(url)?.[0];
-  if (head !== undefined && isBase64(url.slice(head.length))) return;
+  const data = head === undefined ? undefined : url.slice(head.length);
+  if (data !== undefined && isBase64(data)) return data;
   throw new SecLlamaError("bad-request", "invalid image input", { field: part.at("image_url") });
+}
+
+function remote(field: string): SecLlamaError {
+  return new SecLlamaError(
+    "bad-request",
+    "image URLs are not currently supported, please use base64 encoded data instead",
+    { field },
+  );
 }
 
 function isBase64(text: string): boolean {

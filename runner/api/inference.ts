@@ -12,6 +12,7 @@ import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit, countPrompt } from "./prompt.ts";
 import { elapsedNs, loadNs, toNs } from "./timing.ts";
+import { Pictures } from "./pictures.ts";
 import { ReplyParser } from "./reply_parser.ts";
 import type {
   Call,
@@ -59,6 +60,7 @@ export function makeService(options: ServiceOptions): Service {
   return {
     defaults,
     baseOptions: parseOptions(parameters, DEFAULT_OPTIONS),
+    sees: engine.info.capabilities.includes("vision"),
     supportsThinking: o.template.capabilities.includes("thinking"),
     vocabularySize: engine.info.vocabularySize,
     checkModel(name) {
@@ -77,7 +79,8 @@ export function makeService(options: ServiceOptions): Service {
     embed: (request, call) => embed(o, request, call, loadNs(call)),
     async countTokens(request, call) {
       const think = checkThink(o.template, request);
-      return await o.turns.run(countPrompt(o, request, think), call);
+      using pictures = await Pictures.read(engine, request, call);
+      return await o.turns.run(countPrompt({ ...o, pictures }, request, think), call);
     },
     keepAlive: o.onKeepAlive,
   };
@@ -106,7 +109,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   const load = loadNs(call);
   const think = checkThink(template, request);
   checkCapabilities(o, request);
-  const prompt = await o.turns.run(buildPrompt(o, request, think), call);
+  using pictures = await Pictures.read(engine, request, call);
+  const prompt = await o.turns.run(buildPrompt({ ...o, pictures }, request, think), call);
   if (prompt.cut !== undefined) call.notes.cut = prompt.cut;
   const parser = new ReplyParser(engine, request, {
     think,
@@ -120,6 +124,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     prompt: prompt.tokens,
     client: call.client,
     maxTokens,
+    pictures: pictures.all,
     stop: request.options.stop,
     sampling: request.options.sampling,
     ...(request.options.logitBias === undefined ? {} : { logitBias: request.options.logitBias }),

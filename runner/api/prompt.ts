@@ -5,6 +5,7 @@
  */
 import { Budget, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import type { Pictures } from "./pictures.ts";
 import type { ChatMessage, Engine, PromptPart } from "../engine/types.ts";
 import type { LongWork } from "../turns.ts";
 import {
@@ -36,6 +37,8 @@ export interface PromptModel {
   readonly engine: Engine;
   readonly defaults: ModelDefaults;
   readonly template: ModelTemplate;
+  /** Those of the request. */
+  readonly pictures: Pictures;
 }
 
 export interface Prompt {
@@ -104,7 +107,8 @@ function* fitPrompt(
       const { text } = prompt;
       if (typeof text !== "string") return { tokens: fitTokens(text, request, limit), tail: "" };
       const room = { limit, context: undefined };
-      return yield* fitParts(engine, request, [{ text, special: true }], room);
+      const parts = model.pictures.place([{ text, special: true }]);
+      return yield* fitParts(engine, request, parts, room);
     }
     case "insert": {
       const { prefix, suffix } = prompt;
@@ -120,7 +124,7 @@ function* fitPrompt(
     }
     case "template": {
       const { context } = prompt;
-      const parts = yield* renderOwn(prompt, model.defaults, think);
+      const parts = model.pictures.place(yield* renderOwn(prompt, model.defaults, think));
       return yield* fitParts(engine, request, parts, { limit, context });
     }
   }

@@ -2,7 +2,13 @@
  * The one request and the one reply that every dialect of the API is an adapter over. Nothing here names a dialect,
  * and nothing here names the engine's machinery: the engine's own data types are used as they are.
  */
-import type { ChatMessage, Sampling, ToolCall, ToolDefinition } from "../engine/types.ts";
+import type {
+  ChatMessage,
+  PictureFile,
+  Sampling,
+  ToolCall,
+  ToolDefinition,
+} from "../engine/types.ts";
 
 export type Think = boolean | "low" | "medium" | "high";
 
@@ -73,6 +79,8 @@ export interface InferenceRequest {
   readonly logprobs?: number;
   /** Whether a prompt that is too long is cut instead of refused. */
   readonly truncate: boolean;
+  /** Pictures of a prompt that is no conversation: markers in its text stand for them. */
+  readonly pictures?: readonly PictureFile[];
 }
 
 /** Who calls, and until when. */
@@ -206,6 +214,8 @@ export interface Service {
   readonly defaults: ModelDefaults;
   readonly baseOptions: GenerationOptions;
   readonly supportsThinking: boolean;
+  /** Whether the model sees; else it reads text only. */
+  readonly sees: boolean;
   readonly vocabularySize: number;
   /** @throws {SecLlamaError} `bad-request` if `name` is empty, `not-found` if it is another model's. */
   checkModel(name: string | undefined): string;

@@ -22,7 +22,7 @@ import type { LongWork } from "../turns.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { ChatRenderer } from "./template.ts";
 import { Vision } from "./vision/vision.ts";
-import { tokenizePictures } from "./vision/picture_prompt.ts";
+import { strangerIn, tokenizePictures } from "./vision/picture_prompt.ts";
 import type { Picture } from "./vision/picture.ts";
 import type {
   ChatInput,
@@ -356,8 +356,8 @@ class LlamaEngine implements Engine {
     if (given.length >= limit) {
       throw tooLong(`${given.length} tokens`, limit, { have: given.length, most: limit - 1 });
     }
-    const ids = new Set(request.pictures?.flatMap(({ chunks }) => chunks.map(({ id }) => id)));
-    const stranger = given.find((token) => !vocabulary.has(token) && !ids.has(token));
+    const pieces = request.pictures?.flatMap(({ chunks }) => chunks) ?? [];
+    const stranger = strangerIn(given, vocabulary, pieces);
     if (stranger !== undefined) {
       throw new SecLlamaError("bad-request", `${stranger} is not a token of the model`);
     }

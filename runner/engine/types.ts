@@ -221,6 +221,16 @@ export interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
+/** A picture as it was sent. */
+export interface PictureFile {
+  /** The text that stands for it. */
+  readonly marker: string;
+  /** A PNG, JPEG, GIF or BMP file, or what somebody takes for one. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where it was in the request. */
+  readonly field: string;
+}
+
 /** One message of a conversation. */
 export interface ChatMessage {
   /** "system", "user", "assistant", "tool", and a few that only some templates know; any other is refused. */
@@ -235,6 +245,8 @@ export interface ChatMessage {
   readonly toolName?: string;
   /** For role "tool": the id of the call that this answers. */
   readonly toolCallId?: string;
+  /** Pictures that markers in `content` stand for. Templates are not told. */
+  readonly pictures?: readonly PictureFile[];
 }
 
 /** A tool that the model may call. */

@@ -148,6 +148,13 @@ function boot(o: StrictObject): BootMessage {
     hid: o.get("hid", hex(16)),
     rn: o.get("rn", hex(32)),
     adapterPaths: o.get("adapterPaths", list(MAX_ADAPTERS, path)),
+    vision: o.get(
+      "vision",
+      nullable(object((vision) => ({
+        libraryPath: vision.get("libraryPath", path),
+        projectorPath: vision.get("projectorPath", path),
+      }))),
+    ),
     retyped: o.get("retyped", list(MAX_RETYPED, retypedNumber)),
     defaults: o.get("defaults", defaults),
     engine: o.get(

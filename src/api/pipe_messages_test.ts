@@ -23,6 +23,7 @@ const BOOT: BootMessage = {
   hid: "0".repeat(32),
   rn: "a".repeat(64),
   adapterPaths: ["/a"],
+  vision: { libraryPath: "/v", projectorPath: "/p" },
   retyped: [{ key: "llama.context_length", kind: "int", value: 64 }],
   defaults: {
     template: "{{ .Prompt }}",

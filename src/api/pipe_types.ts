@@ -16,6 +16,8 @@ export interface BootMessage {
   readonly rn: string;
   /** LoRA adapters, as the runner sees them. */
   readonly adapterPaths: readonly string[];
+  /** For a model that sees, as the runner sees them; null: it reads text only. */
+  readonly vision: { readonly libraryPath: string; readonly projectorPath: string } | null;
   /** Numbers of the model's metadata that llama.cpp is to take from here, not with the type they have in the file. */
   readonly retyped: readonly {
     readonly key: string;

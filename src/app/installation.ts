@@ -109,8 +109,15 @@ function unpackedFiles(parts: UnpackedParts): InstalledFiles {
     deno: null,
     runner: parts.path(`secllama-runner${suffix}`),
     libDir: parts.path("lib"),
+    ...visionIn(parts.path("lib")),
     check: () => parts.check(),
   };
+}
+
+/** The library for pictures, where the folder has it: see `deno task vision`. */
+function visionIn(folder: string): { visionLibrary?: string } {
+  const path = join(folder, "libmtmd.so");
+  return existsSync(path) ? { visionLibrary: path } : {};
 }
 
 async function sourceFiles(): Promise<InstalledFiles> {
@@ -137,6 +144,7 @@ async function sourceFiles(): Promise<InstalledFiles> {
   return {
     ...files,
     libDir: await Deno.realPath(files.libDir),
+    ...visionIn(join(ROOT, `build/vision/${Deno.build.os}-${Deno.build.arch}`)),
     check: () => Promise.resolve(), // from source the files are the user's own, to be changed as they like
   };
 }

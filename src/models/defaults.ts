@@ -21,6 +21,8 @@ export interface StoredDefaults {
   readonly options?: Readonly<Record<string, ParameterValue>>;
   /** Digests of LoRA adapters, `sha256:…`, in order. */
   readonly adapters: readonly string[];
+  /** Digest of the encoder of a model that sees. */
+  readonly projector?: string;
 }
 
 /**
@@ -37,12 +39,14 @@ export async function readDefaults(
   const system = await last("system");
   const params = await last("params");
   const messages = await last("messages");
+  const [projector] = layersOf(model.manifest, "projector");
   return {
     ...(template ? { template } : {}),
     ...(system ? { system } : {}),
     ...(params === undefined ? {} : { options: readParameters(params) }),
     ...(messages === undefined ? {} : { messages: readMessages(messages) }),
     adapters: layersOf(model.manifest, "adapter").map((layer) => layer.digest),
+    ...(projector && { projector: projector.digest }),
   };
 }
 

@@ -26,6 +26,8 @@ export interface RunnerFiles {
   readonly runner: string;
   /** llama.cpp's libraries. */
   readonly libDir: string;
+  /** llama.cpp's library for pictures; absent: models read text only. */
+  readonly visionLibrary?: string;
   /** The same with a GPU backend; absent: `libDir` is all there is. */
   readonly gpuLibDir?: string;
   /** Starts a runner inside its sandbox, on a system where that takes a program of ours. */
@@ -82,6 +84,7 @@ export interface PreparedSpawn {
   /** As the runner sees them. */
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
+  readonly vision: BootMessage["vision"];
   readonly libDir: string;
   readonly targets: object | null;
   /** What stage 2 leaves open beside its own list. */
@@ -155,6 +158,8 @@ export async function openSandbox(
 /** What a runner needs besides its model. */
 export interface RunnerNeeds {
   readonly adapterPaths?: readonly string[];
+  /** The encoder of a model that sees; it takes the installation's library for pictures. */
+  readonly projectorPath?: string | undefined;
   /** Default: none. */
   readonly gpu?: Gpu;
 }
@@ -165,17 +170,18 @@ export function runnerTarget(
   modelPath: string,
   o: RunnerNeeds = {},
 ): RunnerTarget {
-  const { gpu = "none", adapterPaths = [] } = o;
+  const { gpu = "none" } = o;
   const libDir = libraryFolder(files, gpu);
+  const model = [modelPath, ...moreFiles(files, o)];
   if (files.deno === null) {
     return {
       executable: files.runner, // its flags were fixed when it was compiled
       args: [],
-      readOnly: [libDir, modelPath, ...adapterPaths],
+      readOnly: [libDir, ...model],
       gpu,
     };
   }
-  const readOnly = [files.runner, libDir, modelPath, ...adapterPaths];
+  const readOnly = [files.runner, libDir, ...model];
   return {
     executable: files.deno,
     args: [...SEALED_OFF, ...DENIED, RUNNER_V8_FLAGS, "--allow-ffi", {
@@ -185,6 +191,24 @@ export function runnerTarget(
     readOnly,
     gpu,
   };
+}
+
+/** What a runner reads beside its libraries and its model. */
+function moreFiles(files: RunnerFiles, { adapterPaths = [], projectorPath }: RunnerNeeds) {
+  const vision = visionOf(files, projectorPath);
+  if (vision === null) return adapterPaths;
+  const { libraryPath } = vision;
+  // A compiled program has it among the other libraries, in a folder that is readable already.
+  const own = libraryPath.startsWith(`${files.libDir}/`) ? [] : [libraryPath];
+  return [...adapterPaths, ...own, vision.projectorPath];
+}
+
+/** As this process sees the files. */
+function visionOf(files: RunnerFiles, projectorPath: string | undefined): BootMessage["vision"] {
+  const { visionLibrary: libraryPath } = files;
+  return projectorPath === undefined || libraryPath === undefined
+    ? null
+    : { libraryPath, projectorPath };
 }
 
 function libraryFolder(files: RunnerFiles, gpu: Gpu): string {
@@ -201,7 +225,7 @@ export function limitedTarget(
   return {
     ...runnerTarget(sandbox.files, modelPath, o),
     memoryLimitBytes,
-    groupMemoryBytes: memoryLimitBytes + mappedBytes([modelPath, ...(o.adapterPaths ?? [])]),
+    groupMemoryBytes: memoryLimitBytes + mappedBytes([modelPath, ...moreFiles(sandbox.files, o)]),
   };
 }
 
@@ -219,12 +243,17 @@ export async function prepareSpawn(
   await files.check();
   const confinement = platform.plan(limitedTarget(sandbox, modelPath, o), sandbox.mode);
   const { plan } = confinement;
+  const vision = visionOf(files, o.projectorPath);
   const listeners = sandbox.mode.sandbox ? await platform.openListeners() : null;
   let report: IsolationReport | undefined;
   return {
     start: confinement.start,
     modelPath: plan.pathMap(modelPath),
     adapterPaths: adapterPaths.map((path) => plan.pathMap(path)),
+    vision: vision && {
+      libraryPath: plan.pathMap(vision.libraryPath),
+      projectorPath: plan.pathMap(vision.projectorPath),
+    },
     libDir: plan.pathMap(libraryFolder(files, gpu)),
     targets: listeners?.targets ?? null,
     stage2More: confinement.stage2More,

@@ -407,13 +407,21 @@ export class Supervisor {
 
   async #start(
     resolved: ResolvedModel,
-    { adapters, ...defaults }: Defaults,
+    { adapters, projector, ...defaults }: Defaults,
     { contextLength, wantedContext, cacheCells, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
   ): Promise<LoadedModel> {
     const { config, keys, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
     for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
-    const spawn = await prepareSpawn(sandbox, resolved.blobPath, { adapterPaths, gpu });
+    const projectorPath = projector && (await models.verify(projector)).path;
+    const spawn = await prepareSpawn(sandbox, resolved.blobPath, {
+      adapterPaths,
+      projectorPath,
+      gpu,
+    });
+    if (projectorPath && !spawn.vision) {
+      logger.warn("no-vision", { model: label(resolved.name) });
+    }
     let model: LoadedModel | undefined;
     let recipients: readonly string[] = [];
     let loadMs = 0;
@@ -426,6 +434,7 @@ export class Supervisor {
           model: resolved.name,
           modelPath: spawn.modelPath,
           adapterPaths: spawn.adapterPaths,
+          vision: spawn.vision,
           retyped,
           defaults,
           libDir: spawn.libDir,

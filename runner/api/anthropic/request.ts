@@ -1,7 +1,7 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { leftOut, newFrom, refuseImageBlock } from "../images.ts";
+import { newFrom, pictureField, takeBlock, type Taking, TEXT_ONLY } from "../images.ts";
 import { parseStop } from "../options.ts";
 import type { Format, InferenceRequest, Service, Think, ToolChoice } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
@@ -28,7 +28,7 @@ export function parseMessagesRequest(
   if (system !== "") messages.push({ role: "system", content: system });
   const isNew = newFrom(list, (message) => message.string("role") === "assistant");
   for (const [index, message] of list.entries()) {
-    messages.push(...parseMessage(message, index < isNew));
+    messages.push(...parseMessage(service, message, index < isNew));
   }
   const choice = parseToolChoice(body);
   const tools = parseTools(body);
@@ -120,12 +120,14 @@ function parseTools(body: Fields) {
 }
 
 /** One message; results of tools become messages of their own, before the user's text. */
-function parseMessage(message: Fields, past: boolean): ChatMessage[] {
+function parseMessage(service: Service, message: Fields, past: boolean): ChatMessage[] {
+  const take = (past: boolean): Taking => ({ past, pictures: service.sees ? [] : undefined });
   const role = message.oneOf("role", ["user", "assistant", "system"]);
   if (role === undefined) throw message.missing("role");
   const value = message.raw("content");
   if (value === undefined) throw message.missing("content");
   if (typeof value === "string") return [{ role, content: value.toWellFormed() }];
+  const taking = take(past);
   let content = "", thinking = "";
   const toolCalls: ToolCall[] = [];
   const results: ChatMessage[] = [];
@@ -138,20 +140,23 @@ function parseMessage(message: Fields, past: boolean): ChatMessage[] {
           arguments: block.object("input")?.value() ?? {},
         });
         break;
-      case "tool_result":
+      case "tool_result": {
+        const given = take(true);
         results.push({
           role: "tool",
-          content: blocksText(block, "content", true),
+          content: blocksText(block, "content", given),
+          ...pictureField(given),
           toolCallId: block.requiredString("tool_use_id"),
         });
         break;
+      }
       case "thinking":
         thinking += block.string("thinking") ?? "";
         break;
       case "redacted_thinking":
         break;
       default:
-        content = joinTexts([content, blockText(block, past)]);
+        content = joinTexts([content, blockText(block, taking)]);
     }
   }
   const rest = content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0;
@@ -159,6 +164,7 @@ function parseMessage(message: Fields, past: boolean): ChatMessage[] {
     results.push({
       role,
       content,
+      ...pictureField(taking),
       ...(thinking === "" ? {} : { thinking }),
       ...(toolCalls.length === 0 ? {} : { toolCalls }),
     });
@@ -166,23 +172,22 @@ function parseMessage(message: Fields, past: boolean): ChatMessage[] {
   return results;
 }
 
-/** Text of a field that is a string or an array of text blocks. @param past See {@link blockText}. */
-function blocksText(fields: Fields, name: string, past = false): string {
+/** Text of a field that is a string or an array of blocks. */
+function blocksText(fields: Fields, name: string, taking: Taking = TEXT_ONLY): string {
   const value = fields.raw(name);
   if (value === undefined) return "";
   if (typeof value === "string") return value.toWellFormed();
   if (!Array.isArray(value)) throw fields.fail(name, "must be a string or an array of blocks");
-  return joinTexts(fields.objects(name, MAX_LIST)!.map((block) => blockText(block, past)));
+  return joinTexts(fields.objects(name, MAX_LIST)!.map((block) => blockText(block, taking)));
 }
 
-/** @param past A block that is not text cannot be taken back: a text stands for it. */
-function blockText(block: Fields, past: boolean): string {
+/** A block's text, or what stands for it there. */
+function blockText(block: Fields, taking: Taking): string {
   const type = block.requiredString("type");
   if (type === "text") return block.requiredString("text");
   const plain = type === "document" && block.object("source")?.string("type") === "text";
-  const instead = past && !plain ? leftOut(type) : undefined;
+  const instead = plain ? undefined : takeBlock(block, type, taking);
   if (instead !== undefined) return instead;
-  if (type === "image") throw refuseImageBlock(block);
   if (type === "document") {
     const source = block.object("source");
     if (source?.string("type") === "text") return source.requiredString("data");

@@ -17,7 +17,7 @@ import {
 
 export const ollamaChat: Handler = async (service, body, call, cancel) => {
   const model = service.checkModel(body.string("model"));
-  const messages = parseMessages(body);
+  const messages = parseMessages(service, body);
   const tools = parseTools(body);
   const { stream, keepAlive, inference } = commonFields(service, body);
   const release = announceKeepAlive(service, keepAlive);

@@ -3,8 +3,9 @@ import { NDJSON_TYPE } from "../../../src/api/media_types.ts";
 import type { Handler } from "../app.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import { collect } from "../inference.ts";
+import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { refuseImages } from "../images.ts";
+import { pictureField, takeImages } from "../images.ts";
 import type { InferenceRequest, Reply, Service } from "../request.ts";
 import { BEGUN, type Chunks, ndjson, streamResponse } from "../stream.ts";
 import {
@@ -23,15 +24,16 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   const model = service.checkModel(body.string("model"));
   const { stream, keepAlive, inference } = commonFields(service, body);
   const raw = body.boolean("raw") ?? false;
-  refuseImages(body);
-  const prompt = parsePrompt(service, body, raw);
+  const taking = { past: false, pictures: service.sees ? [] : undefined };
+  const images = takeImages(body, taking).join("");
+  const prompt = parsePrompt(service, body, { raw, images, pictures: pictureField(taking) });
   const release = announceKeepAlive(service, keepAlive);
   if ((body.string("prompt") ?? "") === "") {
     release();
     const done_reason = keepAlive === 0 ? "unload" : "load";
     return Response.json({ model, created_at: createdAt(), response: "", done: true, done_reason });
   }
-  const reply = service.infer({ model, prompt, ...inference }, call);
+  const reply = service.infer({ model, prompt, ...inference, ...pictureField(taking) }, call);
   if (stream) {
     return await streamResponse(withErrorLine(lines(model, raw, reply, release)), {
       contentType: NDJSON_TYPE,
@@ -90,8 +92,17 @@ async function* lines(model: string, raw: boolean, reply: Reply, release: () => 
   }
 }
 
-function parsePrompt(service: Service, body: Fields, raw: boolean): InferenceRequest["prompt"] {
-  const prompt = body.string("prompt") ?? "";
+function parsePrompt(
+  service: Service,
+  body: Fields,
+  { raw, images, pictures }: {
+    raw: boolean;
+    /** What stands for the pictures: before the text, as Ollama has them. */
+    images: string;
+    pictures: Pick<ChatMessage, "pictures">;
+  },
+): InferenceRequest["prompt"] {
+  const prompt = images + (body.string("prompt") ?? "");
   const suffix = body.string("suffix") ?? "";
   const system = body.string("system") ?? "";
   const template = body.string("template") ?? "";
@@ -112,7 +123,7 @@ function parsePrompt(service: Service, body: Fields, raw: boolean): InferenceReq
     return { kind: "template", template, system: given, prompt, suffix, ...before };
   }
   if (suffix !== "") return { kind: "insert", prefix: prompt, suffix };
-  const messages = [{ role: "user", content: prompt }];
+  const messages: ChatMessage[] = [{ role: "user", content: prompt, ...pictures }];
   if (system !== "") messages.unshift({ role: "system", content: system });
   return { kind: "chat", messages, tools: [], toolChoice: "auto", ...before };
 }

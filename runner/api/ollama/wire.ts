@@ -3,7 +3,7 @@ import { errorDocument } from "../../../src/api/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
-import { imagesLeftOut, newFrom, refuseImages } from "../images.ts";
+import { newFrom, pictureField, takeImages } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
 import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
@@ -55,28 +55,34 @@ function parseFormat(body: Fields): Format | undefined {
   throw body.fail("format", 'must be "json" or a JSON schema');
 }
 
-export function parseMessages(body: Fields): ChatMessage[] {
+export function parseMessages(service: Service, body: Fields): ChatMessage[] {
   const list = body.objects("messages", MAX_MESSAGES) ?? [];
   const isNew = newFrom(list, (message) => message.string("role") === "assistant");
   return list.map((message, index) => {
     const role = message.requiredString("role").toLowerCase();
     if (role === "") throw message.fail("role", "must not be empty", "empty-string");
     const past = role === "tool" || index < isNew;
-    if (!past) refuseImages(message);
-    const instead = past ? imagesLeftOut(message) : [];
+    const taking = { past, pictures: service.sees ? [] : undefined };
+    const images = takeImages(message, taking);
     const thinking = message.string("thinking");
     const toolCalls = message.objects("tool_calls", MAX_TOOLS)?.map(parseToolCall);
     const toolName = message.string("tool_name") ?? message.string("name");
     const toolCallId = message.string("tool_call_id");
     return {
       role,
-      content: joinTexts([message.string("content") ?? "", ...instead]),
+      content: withImages(images, message.string("content") ?? "", service.sees),
+      ...pictureField(taking),
       ...(thinking ? { thinking } : {}),
       ...(toolCalls?.length ? { toolCalls } : {}),
       ...(toolName ? { toolName } : {}),
       ...(toolCallId ? { toolCallId } : {}),
     };
   });
+}
+
+/** Pictures come before a message's text, as Ollama has them; what stands for those that are left out comes behind it. */
+function withImages(images: readonly string[], text: string, sees: boolean): string {
+  return sees ? images.join("") + text : joinTexts([text, ...images]);
 }
 
 function parseToolCall(call: Fields): ToolCall {

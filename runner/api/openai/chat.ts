@@ -4,7 +4,7 @@ import { topLogprobs } from "../options.ts";
 import type { Handler } from "../app.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { newFrom } from "../images.ts";
+import { newFrom, pictureField } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
 import type {
@@ -99,7 +99,7 @@ function choice(reply: CollectedReply, index: number): Record<string, unknown> {
 
 function parseRequest(service: Service, body: Fields): InferenceRequest {
   const model = service.checkModel(body.string("model"));
-  const messages = parseMessages(body);
+  const messages = parseMessages(service, body);
   const choice = toolChoiceField(body);
   const tools = (body.objects("tools", 1024) ?? []).map((tool) => {
     if (tool.requiredString("type") !== "function") throw tool.fail("type", 'must be "function"');
@@ -156,7 +156,7 @@ function thinkOfTemplate(service: Service, body: Fields): Think | undefined {
   return service.supportsThinking ? think : undefined;
 }
 
-function parseMessages(body: Fields): ChatMessage[] {
+function parseMessages(service: Service, body: Fields): ChatMessage[] {
   const list = body.objects("messages", MAX_LIST);
   if (list === undefined || list.length === 0) {
     const fault = list === undefined ? "missing" : "empty-array";
@@ -181,10 +181,13 @@ function parseMessages(body: Fields): ChatMessage[] {
     const thinking = message.string("reasoning") ?? message.string("reasoning_content");
     const toolCallId = message.string("tool_call_id");
     const toolName = role === "tool" ? message.string("name") : undefined;
+    const past = role === "tool" || index < isNew;
+    const taking = { past, pictures: service.sees ? [] : undefined };
     return {
       // Templates know "system"; "developer" is its newer name.
       role: role === "developer" ? "system" : role,
-      content: contentText(message, "content", role === "tool" || index < isNew),
+      content: contentText(message, "content", taking),
+      ...pictureField(taking),
       ...(thinking ? { thinking } : {}),
       ...(toolCalls?.length ? { toolCalls } : {}),
       ...(toolCallId ? { toolCallId } : {}),

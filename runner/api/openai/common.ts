@@ -4,7 +4,7 @@ import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { argumentsText } from "../../../src/replies/draft.ts";
 import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
-import { leftOut, refusePart } from "../images.ts";
+import { takePart, type Taking, TEXT_ONLY } from "../images.ts";
 import { applySeed, localSampling, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
   Format,
@@ -230,11 +230,8 @@ export function parseArguments(fields: Fields): Readonly<Record<string, unknown>
   throw fields.fail("arguments", "must be a JSON object in a string");
 }
 
-/**
- * Text of a message's `content`: a string, or parts of which every one is text.
- * @param past Parts that are not text cannot be taken back: a text stands for each.
- */
-export function contentText(message: Fields, name: string, past = false): string {
+/** Text of a message's `content`: a string, or parts. Those that are not text are taken as `taking` says. */
+export function contentText(message: Fields, name: string, taking: Taking = TEXT_ONLY): string {
   const value = message.raw(name);
   if (value === undefined) return "";
   if (typeof value === "string") return value.toWellFormed();
@@ -244,9 +241,7 @@ export function contentText(message: Fields, name: string, past = false): string
       const type = part.requiredString("type");
       if (/^(input_|output_)?text$/.test(type)) return part.requiredString("text");
       if (type === "refusal") return part.requiredString("refusal");
-      const instead = past ? leftOut(type) : undefined;
-      if (instead === undefined) throw refusePart(part, type);
-      return instead;
+      return takePart(part, type, taking);
     }),
   );
 }

@@ -3,7 +3,7 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import { Fields } from "../fields.ts";
-import { newFrom } from "../images.ts";
+import { newFrom, pictureField } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import type { ChatPrompt, InferenceRequest, Service } from "../request.ts";
 import {
@@ -37,6 +37,8 @@ export interface ResponsesRequest extends InferenceRequest {
 /** What the items of a conversation refer to. */
 interface Known {
   readonly memory: Memory;
+  /** Whether the model sees. */
+  readonly sees: boolean;
   readonly tools: ResponsesTools;
 }
 
@@ -60,7 +62,7 @@ export function parseResponsesRequest(
   const tools = new ResponsesTools(body);
   const turns = nameToolMessages([
     ...earlierTurns(body, memory),
-    ...parseInput(body, { memory, tools }),
+    ...parseInput(body, { memory, tools, sees: service.sees }),
   ]);
   const choice = toolChoiceField(body);
   const reasoning = body.object("reasoning");
@@ -111,7 +113,7 @@ function earlierTurns(body: Fields, memory: Memory): readonly ChatMessage[] {
   return turns;
 }
 
-function parseInput(body: Fields, { memory, tools }: Known): ChatMessage[] {
+function parseInput(body: Fields, { memory, tools, sees }: Known): ChatMessage[] {
   const input = body.raw("input");
   if (typeof input === "string") return [{ role: "user", content: input.toWellFormed() }];
   const items = body.objects("input", MAX_LIST);
@@ -122,7 +124,9 @@ function parseInput(body: Fields, { memory, tools }: Known): ChatMessage[] {
   const turns = new Turns();
   const whole = items.map((item) => resolve(item, memory));
   const isNew = newFrom(whole, isReply);
-  for (const [index, item] of whole.entries()) addItem(turns, item, { tools, past: index < isNew });
+  for (const [index, item] of whole.entries()) {
+    addItem(turns, item, { tools, sees, past: index < isNew });
+  }
   return turns.finish();
 }
 
@@ -132,7 +136,8 @@ export function turnsOf(
   tools: ResponsesTools,
 ): ChatMessage[] {
   const turns = new Turns();
-  for (const item of items) addItem(turns, Fields.of(item, "output"), { tools, past: true });
+  const how = { tools, sees: false, past: true };
+  for (const item of items) addItem(turns, Fields.of(item, "output"), how);
   return turns.finish();
 }
 
@@ -158,15 +163,22 @@ function isReply(item: Fields): boolean {
 function addItem(
   turns: Turns,
   item: Fields,
-  { tools, past }: { tools: ResponsesTools; past: boolean },
+  { tools, sees, past }: { tools: ResponsesTools; sees: boolean; past: boolean },
 ): void {
+  const pictures = sees ? [] : undefined;
   const type = item.string("type") ?? (item.has("role") ? "message" : undefined);
   switch (type) {
     case "message": {
       const role = item.requiredString("role").toLowerCase();
-      const content = contentText(item, "content", past);
-      if (role === "assistant") return turns.text(content);
-      return turns.other({ role: role === "developer" ? "system" : role, content });
+      if (role === "assistant") {
+        return turns.text(contentText(item, "content", { past, pictures: undefined }));
+      }
+      const taking = { past, pictures };
+      return turns.other({
+        role: role === "developer" ? "system" : role,
+        content: contentText(item, "content", taking),
+        ...pictureField(taking),
+      });
     }
     case "function_call":
       return turns.call({
@@ -181,12 +193,15 @@ function addItem(
         arguments: customArguments(item.string("input") ?? ""),
       });
     case "function_call_output":
-    case "custom_tool_call_output":
+    case "custom_tool_call_output": {
+      const taking = { past: true, pictures };
       return turns.other({
         role: "tool",
-        content: contentText(item, "output", true),
+        content: contentText(item, "output", taking),
+        ...pictureField(taking),
         toolCallId: item.requiredString("call_id"),
       });
+    }
     case "reasoning": {
       const parts = [...item.objects("content", MAX_LIST) ?? []];
       if (parts.length === 0) parts.push(...item.objects("summary", MAX_LIST) ?? []);

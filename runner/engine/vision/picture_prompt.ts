@@ -2,6 +2,7 @@
 import type { LongWork } from "../../turns.ts";
 import type { PromptPart } from "../types.ts";
 import type { Vocabulary } from "../vocabulary.ts";
+import type { PictureChunk } from "./picture.ts";
 
 /** Parts between two pictures, and the picture's tokens behind them. */
 interface Run {
@@ -60,4 +61,21 @@ function joined(pieces: readonly Int32Array[], count: number): Int32Array {
     at += piece.length;
   }
   return tokens;
+}
+
+/** The first id that is no token, and of no piece of a picture that is there as a whole. */
+export function strangerIn(
+  tokens: Int32Array,
+  vocabulary: Pick<Vocabulary, "has">,
+  pieces: readonly PictureChunk[],
+): number | undefined {
+  for (let at = 0; at < tokens.length;) {
+    const id = tokens[at]!;
+    const piece = id < 0 ? pieces.find((one) => one.id === id) : undefined;
+    if (piece === undefined && !vocabulary.has(id)) return id;
+    const end = at + (piece?.cells ?? 1);
+    if (end > tokens.length) return id;
+    for (; at < end; at++) if (tokens[at] !== id) return id;
+  }
+  return undefined;
 }

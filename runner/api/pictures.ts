@@ -1,0 +1,120 @@
+/**
+ * Pictures of a request, from its fields to its prompt. In a message's text a marker stands where a picture does, so that any
+ * template carries it to its place; in the prompt the marker becomes the picture. A marker is drawn at random for each picture:
+ * nobody can write one.
+ */
+import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
+import type { Engine, Picture, PictureFile, PromptPart } from "../engine/mod.ts";
+import type { InferenceRequest } from "./request.ts";
+
+/** Pictures of one request: each costs seconds. */
+export const MAX_PICTURES = 32;
+
+const MARKER = /\[\[picture-\d{30}\]\]/g;
+
+/** A picture as it was sent, with a marker of its own. */
+export class SentPicture implements PictureFile {
+  readonly marker = `[[picture-${randomDigits()}]]`;
+
+  /** @param field Where it was in the request. */
+  constructor(readonly bytes: Uint8Array<ArrayBuffer>, readonly field: string) {}
+
+  /** What is remembered is measured as JSON: as many characters as it has bytes. */
+  toJSON(): string {
+    return " ".repeat(this.bytes.length);
+  }
+}
+
+function randomDigits(): string {
+  const digits = crypto.getRandomValues(new Uint32Array(3));
+  return [...digits].map((one) => String(one).padStart(10, "0")).join("");
+}
+
+/** The pictures of a request, read; each is let go of when this is disposed of. */
+export class Pictures implements Disposable {
+  readonly #byMarker: ReadonlyMap<string, Picture>;
+
+  private constructor(byMarker: ReadonlyMap<string, Picture>) {
+    this.#byMarker = byMarker;
+  }
+
+  /**
+   * Reads all pictures of a request, one after another.
+   * @throws {SecLlamaError} `bad-request`: there are too many, or one cannot be read; its field is named.
+   */
+  static async read(
+    engine: Engine,
+    request: InferenceRequest,
+    call: { readonly client: string; readonly signal: AbortSignal },
+  ): Promise<Pictures> {
+    const files = picturesOf(request);
+    if (files.length > MAX_PICTURES) {
+      throw new SecLlamaError(
+        "bad-request",
+        `there are ${files.length} pictures, must be at most ${MAX_PICTURES}`,
+        { field: files[MAX_PICTURES]!.field },
+      );
+    }
+    const byMarker = new Map<string, Picture>();
+    using left = new DisposableStack();
+    for (const { marker, bytes, field } of files) {
+      if (call.signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
+      byMarker.set(marker, left.use(await readOne(engine, bytes, { client: call.client, field })));
+    }
+    left.move();
+    return new Pictures(byMarker);
+  }
+
+  /** Those whose markers the prompt has. */
+  in(parts: readonly PromptPart[]): Picture[] {
+    return parts.flatMap(({ picture }) => picture ?? []);
+  }
+
+  /** All of them. */
+  get all(): Picture[] {
+    return [...this.#byMarker.values()];
+  }
+
+  /** The parts of a prompt, with pictures in place of their markers. */
+  place(parts: PromptPart[]): PromptPart[] {
+    return this.#byMarker.size === 0 ? parts : parts.flatMap((part) => this.#placeIn(part));
+  }
+
+  #placeIn(part: PromptPart): PromptPart[] {
+    const out: PromptPart[] = [];
+    let at = 0;
+    for (const { 0: marker, index } of part.text.matchAll(MARKER)) {
+      const picture = this.#byMarker.get(marker);
+      if (picture === undefined) continue;
+      if (index > at) out.push({ ...part, text: part.text.slice(at, index) });
+      out.push({ text: "", special: true, picture });
+      at = index + marker.length;
+    }
+    if (at === 0) return [part];
+    if (at < part.text.length) out.push({ ...part, text: part.text.slice(at) });
+    return out;
+  }
+
+  [Symbol.dispose](): void {
+    for (const picture of this.#byMarker.values()) picture[Symbol.dispose]();
+  }
+}
+
+async function readOne(
+  engine: Engine,
+  bytes: Uint8Array<ArrayBuffer>,
+  { client, field }: { client: string; field: string },
+): Promise<Picture> {
+  try {
+    return await engine.readPicture(bytes, { client });
+  } catch (error) {
+    const { code, message, hint } = toSecLlamaError(error);
+    if (code !== "bad-request") throw error;
+    throw new SecLlamaError(code, message, { field, ...(hint && { hint }), cause: error });
+  }
+}
+
+function picturesOf({ prompt, pictures = [] }: InferenceRequest): readonly PictureFile[] {
+  if (prompt.kind !== "chat") return pictures;
+  return prompt.messages.flatMap((message) => message.pictures ?? []);
+}

@@ -1,0 +1,183 @@
+/** Pictures in every dialect's own words, for a model that sees: they reach the engine whole, in their order and place. */
+import assert from "node:assert/strict";
+import { MAX_PICTURES } from "./pictures.ts";
+import { testApi } from "./testing.ts";
+
+const SEES = { info: { capabilities: ["completion", "vision"] } };
+const [A, B] = [Uint8Array.of(1, 2, 3, 250), Uint8Array.of(9)];
+const [a, b] = [A.toBase64(), B.toBase64()];
+const url = (base64: string, type = "image/png") => `data:${type};base64,${base64}`;
+const block = (data: string) => ({
+  type: "image",
+  source: { type: "base64", media_type: "image/png", data },
+});
+
+const user = (...content: unknown[]) => ({ messages: [{ role: "user", content }], max_tokens: 5 });
+const text = (text: string) => ({ type: "text", text });
+
+/** Each asks about two pictures. `prompt`: what the engine is given. */
+const TAKEN: [path: string, body: Record<string, unknown>, prompt: RegExp][] = [
+  [
+    "/api/chat",
+    { messages: [{ role: "user", content: "what?", images: [a, b] }] },
+    /\[picture 1\]\[picture 2\]what\?/,
+  ],
+  ["/api/generate", { prompt: "what?", images: [a, b] }, /\[picture 1\]\[picture 2\]what\?/],
+  [
+    "/api/generate",
+    { prompt: "what?", images: [a, b], raw: true },
+    /^\[picture 1\]\[picture 2\]what\?$/,
+  ],
+  [
+    "/api/generate",
+    { prompt: "what?", images: [a, b], template: "<{{ .Prompt }}>" },
+    /<\[picture 1\]\[picture 2\]what\?>/,
+  ],
+  [
+    "/v1/chat/completions",
+    user(
+      text("first"),
+      { type: "image_url", image_url: { url: url(a) } },
+      text("then"),
+      { type: "image_url", image_url: url(b, "image/gif") },
+    ),
+    /first\n\[picture 1\]\nthen\n\[picture 2\]/,
+  ],
+  [
+    "/v1/responses",
+    {
+      input: [{
+        role: "user",
+        content: [
+          { type: "input_image", image_url: url(a, "image/jpeg") },
+          { type: "input_text", text: "and" },
+          { type: "input_image", image_url: url(b) },
+        ],
+      }],
+    },
+    /\[picture 1\]\nand\n\[picture 2\]/,
+  ],
+  ["/v1/messages", user(block(a), text("and"), block(b)), /\[picture 1\]\nand\n\[picture 2\]/],
+  [
+    "/v1/messages",
+    {
+      max_tokens: 5,
+      messages: [
+        { role: "user", content: "look" },
+        { role: "assistant", content: [{ type: "tool_use", id: "t1", name: "see", input: {} }] },
+        {
+          role: "user",
+          content: [
+            { type: "tool_result", tool_use_id: "t1", content: [block(a), text("seen")] },
+            block(b),
+          ],
+        },
+      ],
+    },
+    /\[picture 1\]\nseen[^]*\[picture 2\]/,
+  ],
+];
+
+for (const [path, body, prompt] of TAKEN) {
+  for (const stream of [false, true]) {
+    Deno.test(`${path}: ${Object.keys(body)}, ${stream ? "streamed" : "whole"}`, async () => {
+      const { post, engine } = testApi(SEES);
+      const answer = await post(path, { model: "demo", ...body, stream });
+      await answer.text();
+      assert.equal(answer.status, 200);
+      assert.deepEqual(engine.pictures.map((one) => [...one]), [[...A], [...B]]);
+      const [request] = engine.requests;
+      assert.match(engine.promptText(request!), prompt);
+      assert.equal(request!.pictures?.length, 2);
+      assert.equal(engine.picturesHeld, 0, "all are let go of");
+    });
+  }
+}
+
+Deno.test("a picture of an earlier turn is read again, and stays with a response that is gone on with", async () => {
+  const { post, engine } = testApi(SEES);
+  const image = { type: "input_image", image_url: url(a) };
+  const first = await post("/v1/responses", {
+    model: "demo",
+    input: [{ role: "user", content: [image] }],
+  });
+  const { id } = await first.json();
+  const next = await post("/v1/responses", {
+    model: "demo",
+    previous_response_id: id,
+    input: "and now?",
+  });
+  assert.equal(next.status, 200);
+  assert.match(engine.promptText(engine.requests[1]!), /\[picture 2\][^]*and now\?/);
+  assert.deepEqual([...engine.pictures[1]!], [...A]);
+});
+
+Deno.test("text that looks like a marker is text", async () => {
+  const { post, engine } = testApi(SEES);
+  const marker = `[[picture-${"1".repeat(30)}]]`;
+  const content = [text(marker), { type: "image_url", image_url: url(a) }];
+  assert.equal(
+    (await post("/v1/chat/completions", { model: "demo", ...user(...content) })).status,
+    200,
+  );
+  assert.match(engine.promptText(engine.requests[0]!), /\[\[picture-1{30}\]\]\n\[picture 1\]/);
+});
+
+const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] = [
+  [
+    "/v1/chat/completions",
+    user({ type: "image_url", image_url: { url: "https://example.org/x.png" } }),
+    /URLs are not currently supported/,
+  ],
+  [
+    "/v1/messages",
+    user({ type: "image", source: { type: "url", url: "http://x" } }),
+    /URLs are not/,
+  ],
+  ["/v1/messages", user(block("abc")), /must be base64/],
+  ["/v1/messages", user(block("ab%=")), /must be base64/],
+  ["/v1/messages", user({ type: "image" }), /source is required/],
+  ["/api/chat", { messages: [{ role: "user", content: "?", images: ["%%"] }] }, /base64 strings/],
+  [
+    "/api/chat",
+    { messages: [{ role: "user", content: "?", images: Array(MAX_PICTURES + 1).fill(b) }] },
+    /more than 32 pictures/,
+  ],
+  [
+    "/api/chat",
+    {
+      messages: [
+        { role: "user", content: "?", images: Array(MAX_PICTURES).fill(b) },
+        { role: "user", content: "?", images: [b] },
+      ],
+    },
+    /33 pictures, must be at most 32/,
+  ],
+  ["/v1/chat/completions", user({ type: "input_audio", input_audio: {} }), /support audio/],
+];
+
+for (const [path, body, message] of REFUSED) {
+  Deno.test(`${path}: ${JSON.stringify(body).slice(0, 80)} is 400, ${message}`, async () => {
+    const { post, engine } = testApi(SEES);
+    const answer = await post(path, { model: "demo", ...body, stream: false });
+    assert.equal(answer.status, 400);
+    const { error } = await answer.json();
+    assert.match(typeof error === "string" ? error : error.message, message);
+    assert.equal(engine.requests.length, 0);
+    assert.equal(engine.picturesHeld, 0);
+  });
+}
+
+Deno.test("a prompt with a picture that is too long is refused, not cut in the middle of it", async () => {
+  const { post, engine } = testApi({ info: { ...SEES.info, slotContextLength: 64 } });
+  const long = { role: "user", content: "x".repeat(200), images: [a] };
+  const answer = await post("/api/chat", {
+    model: "demo",
+    messages: [long],
+    stream: false,
+    truncate: true,
+  });
+  assert.equal(answer.status, 400);
+  assert.equal(engine.requests.length, 0);
+  assert.equal(engine.picturesHeld, 0);
+});
