@@ -178,7 +178,7 @@ function holdsTo(parse: (value: Json) => unknown, sample: object): number {
         continue;
       }
       // Absent where the operator switched the sandbox off, or no GPU is used.
-      if (other === null && where === ".stage2More") continue;
+      if (other === null && /^\.(?:stage2More|vision)$/.test(where)) continue;
       refused(replace(other), `${where} by ${JSON.stringify(other)?.slice(0, 20)}`);
     }
     if (typeof old === "string" && !/\.(?:options|targets)\./.test(where)) {

@@ -71,6 +71,12 @@ export class Installation {
     return existsSync(path) ? path : undefined;
   }
 
+  /** Whether the library for pictures comes with this installation. */
+  async readsPictures(): Promise<boolean> {
+    const parts = await this.#parts();
+    return visionIn(parts ? parts.path("lib") : BUILT_VISION).visionLibrary !== undefined;
+  }
+
   /**
    * The attacker in the runner's place, for `doctor`; disposing it removes what was unpacked for it.
    * @throws {SecLlamaError} As {@link runnerFiles}.
@@ -114,6 +120,9 @@ function unpackedFiles(parts: UnpackedParts): InstalledFiles {
   };
 }
 
+/** Where `deno task vision` puts it. */
+const BUILT_VISION = join(ROOT, `build/vision/${Deno.build.os}-${Deno.build.arch}`);
+
 /** The library for pictures, where the folder has it: see `deno task vision`. */
 function visionIn(folder: string): { visionLibrary?: string } {
   const path = join(folder, "libmtmd.so");
@@ -144,7 +153,7 @@ async function sourceFiles(): Promise<InstalledFiles> {
   return {
     ...files,
     libDir: await Deno.realPath(files.libDir),
-    ...visionIn(join(ROOT, `build/vision/${Deno.build.os}-${Deno.build.arch}`)),
+    ...visionIn(BUILT_VISION),
     check: () => Promise.resolve(), // from source the files are the user's own, to be changed as they like
   };
 }

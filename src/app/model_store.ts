@@ -14,5 +14,6 @@ export async function openModelStore(
   return await ModelStore.open(modelsDir, {
     ollamaDir: config.ollamaModels || undefined,
     embeddedDemo: await installation.demoModel(),
+    readsPictures: await installation.readsPictures(),
   });
 }

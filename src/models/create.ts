@@ -173,6 +173,15 @@ class Parts implements Disposable {
         hint: "name it with ADAPTER, and the model that it was made for with FROM",
       });
     }
+    if (kind === "projector" && layersOf({ layers: this.#layers }, "projector").length > 0) {
+      // The base's gives way to the recipe's; two of a recipe are one too many.
+      const own = (layer: Descriptor) => this.#headers.has(layer.digest);
+      const others = layersOf({ layers: this.#layers }, "projector");
+      if (others.some((layer) => own(layer) && layer.digest !== part.digest)) {
+        throw new SecLlamaError("bad-model", "two projectors were given where one is needed");
+      }
+      this.#layers = this.#layers.filter((layer) => !others.includes(layer));
+    }
     if (kind === "model") {
       describeModel(header);
       if (layersOf({ layers: this.#layers }, "model").length > 0) {

@@ -39,6 +39,8 @@ export interface OllamaShow {
   readonly messages?: readonly { role: string; content: string }[];
   /** The keys of the GGUF file; arrays are null. */
   readonly model_info: Readonly<Record<string, string | number | boolean | null>>;
+  /** The keys of the projector's file, of a model that sees. */
+  readonly projector_info?: Readonly<Record<string, string | number | boolean | null>>;
   readonly capabilities: readonly string[];
   /** The version of Ollama that it was made for. */
   readonly requires?: string;
@@ -79,6 +81,8 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
   const header = await readGgufHeader(model.blobPath);
   const details = describeModel(header);
   const { template, system, messages, options } = await readDefaults(store, model);
+  const projector = await store.projectorPath(model);
+  const projectorHeader = projector === undefined ? undefined : await readGgufHeader(projector);
   const licenses = await store.layerTexts(model, "license");
   const requires = await store.requires(model);
   const parameters = options === undefined ? undefined : parameterLines(options);
@@ -103,7 +107,11 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     details: ollamaDetails(details),
     ...(messages === undefined ? {} : { messages }),
     model_info: modelInfo(header),
-    capabilities: modelCapabilities(details, template),
+    ...(projectorHeader && { projector_info: modelInfo(projectorHeader) }),
+    capabilities: [
+      ...modelCapabilities(details, template),
+      ...(projectorHeader && store.readsPictures ? ["vision"] : []),
+    ],
     ...(requires === undefined ? {} : { requires }),
     modified_at: model.modifiedAt.toISOString(),
   };

@@ -37,6 +37,8 @@ export interface StoreOptions {
   readonly ollamaDir?: string | undefined;
   /** The GGUF file that `demo` means while the store has no `demo` of its own. */
   readonly embeddedDemo?: string | undefined;
+  /** Whether the installation has the library for pictures: else no model sees. Default false. */
+  readonly readsPictures?: boolean;
 }
 
 /** A row of the list. `details` is missing, and `problem` says why, when the model cannot be used. */
@@ -57,6 +59,8 @@ export class ModelStore {
   readonly #own: OwnFolder;
   readonly #folders: readonly ModelFolder[];
   readonly #demo: EmbeddedDemo | undefined;
+  /** Whether a model with a projector sees here. */
+  readonly readsPictures: boolean;
   /** Details by file identity, so that a list does not read every header again. */
   readonly #details = new Map<string, ModelDetails>();
 
@@ -65,7 +69,8 @@ export class ModelStore {
 
   private constructor(dir: string, options: StoreOptions) {
     this.#own = new OwnFolder(absolute(dir));
-    const { ollamaDir, embeddedDemo } = options;
+    const { ollamaDir, embeddedDemo, readsPictures = false } = options;
+    this.readsPictures = readsPictures;
     this.#folders = ollamaDir === undefined
       ? [this.#own]
       : [this.#own, new ModelFolder(absolute(ollamaDir), "ollama")];
@@ -230,13 +235,29 @@ export class ModelStore {
     return { path, sizeBytes: actual.sizeBytes };
   }
 
+  /** Path of the encoder of a model that sees; undefined: it has none. @throws {SecLlamaError} `model-corrupt`. */
+  async projectorPath(model: ResolvedModel): Promise<string | undefined> {
+    const [layer] = layersOf(model.manifest, "projector");
+    return layer && await this.#folderOf(model).blobPath(layer);
+  }
+
   /**
    * Copies a GGUF file into the store and gives it a name; an existing model of that name is replaced.
+   * @param options.projector Path of the encoder of a model that sees.
    * @throws {SecLlamaError} `bad-model-name`; `bad-model` if it is no regular file or no usable model, in which case the
    *   store is unchanged; `model-store-unreadable` if it cannot be read or written (disk full).
    */
-  async importGguf(path: string, name: string, options: CopyOptions = {}): Promise<ResolvedModel> {
-    return await this.create(name, { files: [{ path }], adapters: [] }, options);
+  async importGguf(
+    path: string,
+    name: string,
+    { projector, ...options }: CopyOptions & { readonly projector?: string | undefined } = {},
+  ): Promise<ResolvedModel> {
+    const files = [path, ...(projector === undefined ? [] : [projector])];
+    return await this.create(
+      name,
+      { files: files.map((path) => ({ path })), adapters: [] },
+      options,
+    );
   }
 
   /**

@@ -3,6 +3,7 @@
  * for the runner to attack, and what was measured is compared with what was promised. Nothing here trusts the runner's word
  * where the gateway can count or read for itself. It knows no system: each is behind `Platform`.
  */
+import { dirname } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import type { BootMessage, ReadyMessage } from "../api/pipe_messages.ts";
 import {
@@ -198,8 +199,9 @@ function moreFiles(files: RunnerFiles, { adapterPaths = [], projectorPath }: Run
   const vision = visionOf(files, projectorPath);
   if (vision === null) return adapterPaths;
   const { libraryPath } = vision;
-  // A compiled program has it among the other libraries, in a folder that is readable already.
-  const own = libraryPath.startsWith(`${files.libDir}/`) ? [] : [libraryPath];
+  // Its folder, as no single file may be run. A compiled program has it among the other libraries, which are given anyhow.
+  const folder = dirname(libraryPath);
+  const own = folder === files.libDir ? [] : [folder];
   return [...adapterPaths, ...own, vision.projectorPath];
 }
 

@@ -22,11 +22,17 @@ export const importCommand: Command = {
       value: "NAME",
       help: "name of the model, as in: mine, mine:v2 (default: after the file)",
     },
+    projector: {
+      type: "string",
+      value: "FILE",
+      help: "GGUF file of the encoder, for a model that sees pictures",
+    },
     ...JSON_OPTION,
   },
   details: `The file is checked before and after it is copied; the original is not needed any more.
 Without --name the model is named after its file: ./Mine-Q8_0.gguf becomes mine-q8_0. A model that has this name
-already is not replaced, unless --name says so.`,
+already is not replaced, unless --name says so.
+A model that sees comes in two files; the second, often called mmproj, is the projector.`,
   async run(context) {
     const { tui, signal } = context;
     const path = context.positionals[0]!;
@@ -39,11 +45,21 @@ already is not replaced, unless --name says so.`,
       });
     }
     const progress = new Progress(tui);
-    const total = await sizeOf(path);
+    let before = 0, last = 0;
+    const projector = stringOption(context, "projector");
+    const sizes = [await sizeOf(path), projector === undefined ? 0 : await sizeOf(projector)];
+    const total = sizes.reduce((sum, one) =>
+      sum !== undefined && one !== undefined ? sum + one : undefined
+    );
     const model = await recordingAlone(context, async (record) => {
       const model = await store.importGguf(path, name, {
         signal,
-        onProgress: (done) => progress.to(`copying ${path.split(/[\\/]/).at(-1)}`, done, total),
+        projector,
+        onProgress(done) {
+          if (done < last) before += last; // the second file
+          last = done;
+          progress.to(`copying ${path.split(/[\\/]/).at(-1)}`, before + done, total);
+        },
       }).finally(() => progress.end());
       await record("model-imported", modelFields(model));
       return model;

@@ -1,0 +1,171 @@
+/**
+ * A model that sees, imported in its two files, asked about pictures by unmodified clients from npm over the whole sealed path,
+ * its runner in the strict sandbox.
+ */
+import assert from "node:assert/strict";
+import Anthropic from "@anthropic-ai/sdk";
+import { Ollama } from "ollama";
+import OpenAI from "openai";
+import { canSee } from "../../runner/engine/testing.ts";
+import {
+  type Colour,
+  COLOURS,
+  makeSeeingModel,
+  plain,
+} from "../../runner/engine/testing_seeing.ts";
+import { bothWays, cli, startServe } from "../support/serve.ts";
+
+const NAMES = Object.keys(COLOURS) as Colour[];
+const ASK = "What colour is this?";
+const base64 = (colour: Colour, size = 40) => plain(colour, size).toBase64();
+
+/** A head of 8 by 8 pixels, and nothing that can be unpacked behind it. */
+function brokenPng(): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(100).fill(0x41);
+  bytes.set([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52]);
+  bytes.set([0, 0, 0, 8, 0, 0, 0, 8, 8, 2, 0, 0, 0], 16);
+  return bytes;
+}
+
+bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
+  if (!canSee()) return;
+  const served = await startServe();
+  const env = {
+    HOME: served.home,
+    PATH: "/usr/bin:/bin",
+    NO_COLOR: "1",
+    ...Object.fromEntries(
+      ["DENO_DIR", "XDG_CACHE_HOME"].flatMap((name) => {
+        const value = Deno.env.get(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+  };
+  try {
+    const [model, projector] = ["model", "mmproj"].map((name) => `${served.home}/${name}.gguf`);
+    makeSeeingModel(model!, projector!);
+    await t.step("import takes both files; a file that is no projector is refused", async () => {
+      const wrong = await cli(["import", model!, "--projector", model!, "--name=wrong"], { env });
+      assert.equal(wrong.code, 2, wrong.stderr);
+      assert.match(wrong.stderr, /two models were given/);
+      const done = await cli(["import", model!, "--projector", projector!, "--name=eye"], { env });
+      assert.equal(done.code, 0, done.stderr);
+      const plain = await cli(["import", model!, "--name=blind"], { env });
+      assert.equal(plain.code, 0, plain.stderr);
+    });
+
+    const ollama = new Ollama({ host: served.proxyUrl });
+    await t.step("show tells who sees", async () => {
+      const eye = await ollama.show({ model: "eye" });
+      assert.ok(eye.capabilities.includes("vision"));
+      assert.ok(!(await ollama.show({ model: "blind" })).capabilities.includes("vision"));
+    });
+
+    await t.step("npm ollama: chat and generate, bytes and base64", async () => {
+      for (const colour of NAMES) {
+        const images = [base64(colour)];
+        const { message } = await ollama.chat({
+          model: "eye",
+          messages: [{ role: "user", content: ASK, images }],
+        });
+        assert.equal(message.content.trim(), colour);
+      }
+      const { response } = await ollama.generate({
+        model: "eye",
+        prompt: ASK,
+        images: [plain("cyan")],
+      });
+      assert.equal(response?.trim(), "cyan");
+      const none = await ollama.generate({ model: "eye", prompt: ASK });
+      assert.equal(none.response?.trim(), "nothing");
+    });
+
+    await t.step("npm openai: chat and responses, streamed", async () => {
+      const openai = new OpenAI({ baseURL: `${served.proxyUrl}/v1`, apiKey: "x", maxRetries: 0 });
+      const url = `data:image/bmp;base64,${base64("magenta", 300)}`;
+      const stream = await openai.chat.completions.create({
+        model: "eye",
+        stream: true,
+        messages: [{
+          role: "user",
+          content: [{ type: "text", text: ASK }, { type: "image_url", image_url: { url } }],
+        }],
+      });
+      let text = "";
+      for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+      assert.equal(text.trim(), "magenta");
+      const response = await openai.responses.create({
+        model: "eye",
+        input: [{
+          role: "user",
+          content: [
+            { type: "input_text", text: ASK },
+            { type: "input_image", image_url: url, detail: "auto" },
+          ],
+        }],
+      });
+      assert.equal(response.output_text.trim(), "magenta");
+    });
+
+    await t.step("npm @anthropic-ai/sdk: a block, and a tool's result", async () => {
+      const anthropic = new Anthropic({ baseURL: served.proxyUrl, apiKey: "x", maxRetries: 0 });
+      const image = (colour: Colour) => ({
+        type: "image" as const,
+        source: { type: "base64" as const, media_type: "image/png" as const, data: base64(colour) },
+      });
+      const answer = await anthropic.messages.create({
+        model: "eye",
+        max_tokens: 10,
+        messages: [{ role: "user", content: [image("yellow"), { type: "text", text: ASK }] }],
+      });
+      const [block] = answer.content;
+      assert.equal(block?.type === "text" && block.text.trim(), "yellow");
+      const { input_tokens } = await anthropic.messages.countTokens({
+        model: "eye",
+        messages: [{ role: "user", content: [image("yellow"), { type: "text", text: ASK }] }],
+      });
+      assert.equal(input_tokens, answer.usage.input_tokens);
+    });
+
+    await t.step("hostile files: refused by name, and the model goes on", async () => {
+      const say = async (image: string) => {
+        const answer = await fetch(`${served.proxyUrl}/api/chat`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({
+            model: "eye",
+            stream: false,
+            messages: [{ role: "user", content: ASK, images: [image] }],
+          }),
+        });
+        return { status: answer.status, body: await answer.json() };
+      };
+      const bomb = plain("red");
+      new DataView(bomb.buffer).setInt32(18, 2 ** 31 - 1, true);
+      new DataView(bomb.buffer).setInt32(22, 2 ** 31 - 1, true);
+      for (
+        const [bytes, why] of [
+          [bomb, /pixels/],
+          [brokenPng(), /cannot be decoded/],
+          [new TextEncoder().encode("<svg onload=alert(1)>".repeat(9)), /no PNG, JPEG, GIF or BMP/],
+        ] as const
+      ) {
+        const { status, body } = await say(bytes.toBase64());
+        assert.equal(status, 400);
+        assert.match(body.error, why);
+      }
+      const blind = await fetch(`${served.proxyUrl}/api/chat`, {
+        method: "POST",
+        body: JSON.stringify({
+          model: "blind",
+          messages: [{ role: "user", content: ASK, images: [base64("red")] }],
+        }),
+      });
+      assert.equal(blind.status, 400);
+      assert.match((await blind.json()).error, /does not support images/);
+      assert.equal((await say(base64("green"))).body.message.content.trim(), "green");
+    });
+  } finally {
+    assert.equal((await served.stop()).code, 0, served.stderr());
+  }
+});
