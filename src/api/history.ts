@@ -103,3 +103,23 @@ export interface SearchHit {
   /** The text around that place, one line. */
   readonly snippet: string;
 }
+
+/** A prompt of the user's own library. */
+export interface Prompt {
+  readonly title: string;
+  readonly text: string;
+}
+
+/** Prompts, and characters of one. */
+export const MOST_PROMPTS = 1000;
+export const PROMPT_CHARACTERS = 100_000;
+
+/** What an import came to. */
+export interface ImportReport {
+  /** Whose file it was. */
+  readonly format: string;
+  readonly imported: number;
+  readonly messages: number;
+  /** Conversations without a message, and those that were here already. */
+  readonly skipped: number;
+}

@@ -2,6 +2,10 @@
 import { SecLlamaError } from "../errors.ts";
 
 export const JSON_TYPE = "application/json";
+/** A file as it is. */
+export const BYTES_TYPE = "application/octet-stream";
+/** RFC 7763. */
+export const MARKDOWN_TYPE = "text/markdown; charset=utf-8";
 /** One JSON value a line: how Ollama streams. */
 export const NDJSON_TYPE = "application/x-ndjson";
 /** Server-sent events: how OpenAI and Anthropic stream. */

@@ -26,7 +26,7 @@ export type Kind =
   | "history"
   | "page";
 
-export type Method = "GET" | "HEAD" | "POST" | "PATCH" | "DELETE";
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface Route {
   /** As it is asked for; a part in braces stands for anything that `parameter` matches. */
@@ -57,6 +57,9 @@ const CREATE_BYTES = 8 * MIB;
 
 /** Title, model, folder and settings of a conversation. */
 const CONVERSATION_BYTES = 128 * KIB;
+
+/** What another program exported. */
+const IMPORT_BYTES = 256 * MIB;
 
 const GET: readonly Method[] = ["GET", "HEAD"];
 const POST: readonly Method[] = ["POST"];
@@ -149,6 +152,17 @@ export const ROUTES = {
     methods: [...GET, "POST"],
     maxBytes: SMALL_BYTES,
   }),
+  historyExport: route("history", "ollama", "/secllama/history/export"),
+  historyImport: route("history", "ollama", "/secllama/history/import", {
+    methods: POST,
+    maxBytes: IMPORT_BYTES,
+    body: "bytes",
+  }),
+  prompts: route("history", "ollama", "/secllama/prompts", {
+    methods: [...GET, "PUT"],
+    maxBytes: CREATE_BYTES,
+  }),
+  conversationExport: conversation("/export", {}),
   conversation: conversation("", {
     methods: [...GET, "PATCH", "DELETE"],
     maxBytes: CONVERSATION_BYTES,

@@ -7,7 +7,7 @@ import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { JSON_TYPE } from "../api/media_types.ts";
+import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
 import {
   announcementName,
   CHALLENGE_BYTES,
@@ -32,10 +32,10 @@ export interface LocalProxy {
 }
 
 export interface LocalRequest {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
-  /** JSON. */
-  readonly body?: string;
+  /** JSON, or the bytes of a file. */
+  readonly body?: string | Uint8Array;
   readonly signal: AbortSignal;
 }
 
@@ -125,7 +125,7 @@ async function prove(
 }
 
 function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<IncomingMessage> {
-  const body = new TextEncoder().encode(ask.body ?? "");
+  const body = typeof ask.body === "string" ? new TextEncoder().encode(ask.body) : ask.body;
   return new Promise((resolve, reject) => {
     const request = httpRequest({
       agent,
@@ -134,13 +134,14 @@ function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<Incom
       signal: ask.signal,
       headers: {
         host: `${proxy.hostname}:${proxy.port}`,
-        ...(ask.body === undefined
-          ? {}
-          : { "content-type": JSON_TYPE, "content-length": String(body.length) }),
+        ...(body === undefined ? {} : {
+          "content-type": typeof ask.body === "string" ? JSON_TYPE : BYTES_TYPE,
+          "content-length": String(body.length),
+        }),
       },
     }, resolve);
     request.on("error", reject);
-    request.end(ask.body === undefined ? undefined : body);
+    request.end(body);
   });
 }
 

@@ -23,7 +23,10 @@ import {
   report,
 } from "./key_common.ts";
 import { printStatus } from "./key_status.ts";
+import { vaultOf } from "../app/history.ts";
 import { authorityOf } from "../app/listen_address.ts";
+import { countHistory } from "../history/remove.ts";
+import { humanBytes } from "./models/print.ts";
 import { readSettings } from "./settings.ts";
 import { exportCommand, importCommand } from "./key_transfer.ts";
 
@@ -136,6 +139,7 @@ const rotate: Command = {
     });
     // So that the older key can be destroyed; if it fails, serve and key delete do it.
     await authorityOf(manager.file.dataDir, manager).rewrap().catch(() => {});
+    await vaultOf(manager.file.dataDir, manager).rewrap().catch(() => {});
     report(context, done, [`the active key is ${done.kid}, before it ${done.previous}`]);
     return 0;
   },
@@ -170,9 +174,15 @@ const remove: Command = {
           wraps === 0 ? "none counted" : `${plural(wraps, "time")} counted`
         })`,
       );
+      const history = historyText(manager.file.dataDir);
       context.tui.note(
-        "  - backups of these from the time it was active, unless an export of the keys has it",
+        `  - backups of these${
+          history === undefined ? "" : " and of the history"
+        } from the time it was active, unless an export of the keys has it`,
       );
+      if (history !== undefined) {
+        context.tui.note(`The history (${history}) is moved to the active key first, and stays.`);
+      }
       context.tui.note("Paired clients that still use it have to be paired again.");
       const typed = context.tui.ask("To go on, type the key's id:");
       if (typed === undefined) {
@@ -185,6 +195,10 @@ const remove: Command = {
       }
     }
     await authorityOf(manager.file.dataDir, manager).rewrap();
+    await vaultOf(manager.file.dataDir, manager).rewrap().catch((error) => {
+      // Under a key that is gone there is nothing left to lose; anything else is in the way.
+      if (!(error instanceof SecLlamaError) || error.code !== "decrypt-failed") throw error;
+    });
     const done = await recordingWith(context, manager, async (record) => {
       const done = await manager.delete(kid);
       if (!done.already) await record("key-destroyed", { kid: label(kid) });
@@ -210,6 +224,8 @@ async function deleteAll(context: CommandContext): Promise<number> {
       `This destroys every key of profile ${manager.profile} for good, and pairings with gateways:`,
     );
     tui.note("nothing that was sealed under them opens again, and each paired client is shut out.");
+    const history = historyText(manager.file.dataDir);
+    if (history !== undefined) tui.note(`The history is lost with them: ${history}.`);
     const typed = tui.ask("To go on, type all:");
     if (typed === undefined) {
       throw new SecLlamaError("key-refused", "nobody was there to confirm the deletion", {
@@ -223,6 +239,12 @@ async function deleteAll(context: CommandContext): Promise<number> {
     count === 0 ? "there was no key" : `destroyed ${plural(count, "item")} of the key store`,
   ]);
   return 0;
+}
+
+/** "12 conversations, 1.2 MB"; undefined: there is no history. */
+function historyText(dataDir: string): string | undefined {
+  const found = countHistory(dataDir);
+  return found && `${plural(found.conversations, "conversation")}, ${humanBytes(found.bytes)}`;
 }
 
 /** The commands of `secllama key`. */

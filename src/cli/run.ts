@@ -39,6 +39,7 @@ export const runCommand: Command = {
     keepalive: { type: "string", value: "DURATION", help: "how long the model stays loaded" },
     file: { type: "string", value: "PATH", multiple: true, help: "a text file before the prompt" },
     image: { type: "string", value: "PATH", multiple: true, help: "a picture with the prompt" },
+    save: { type: "boolean", help: "keep the conversation in the sealed history" },
     nowordwrap: { type: "boolean", help: "do not break lines at words" },
     verbose: { type: "boolean", help: "counts and times after each answer" },
     ...KEY_OPTIONS,
@@ -56,12 +57,16 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     const [model, ...words] = context.positionals;
     const prompt = words.join(" ");
     const session = new Session(model!, sessionSettings(context));
+    using keeper = flag(context, "save")
+      ? await (await import("./chat/keep.ts")).openKeeper(context)
+      : undefined;
+    const keep = keeper?.keep;
     const files = await Promise.all(listOption(context, "file").map(textFile));
     const images = await Promise.all(listOption(context, "image").map(imageFile));
     if (
       words.length === 0 && files.length === 0 && images.length === 0 && Deno.stdin.isTerminal()
     ) {
-      await converse(await surroundings(context, post, settings.dataDir), session);
+      await converse(await surroundings(context, post, settings.dataDir, keep), session);
       return EXIT.ok;
     }
     const input = words.length === 0 && !Deno.stdin.isTerminal() || await hasInput(context)
@@ -82,10 +87,13 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
       const body = JSON.stringify({ ...session.bodyFor(message), stream: false });
       const response = await post(ROUTES.chat.path, body, signal);
       if (!response.ok) throw await readError(response);
-      tui.json(await response.json());
+      const answer = await response.json();
+      tui.json(answer);
+      await keep?.(message, String(answer.message?.content ?? ""), session);
       return EXIT.ok;
     }
-    await answerTo(message, { tui, post }, session, signal);
+    const around = { tui, post, ...(keep === undefined ? {} : { keep }) };
+    await answerTo(message, around, session, signal);
     return EXIT.ok;
   },
 };

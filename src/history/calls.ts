@@ -14,6 +14,9 @@ export const CALLS = [
   "undelete",
   "erase",
   "search",
+  "prompts",
+  "setPrompts",
+  "importFile",
 ] as const satisfies readonly (keyof History)[];
 
 export type Call = typeof CALLS[number];

@@ -26,6 +26,7 @@ const SCHEMA = `
   CREATE TABLE messages (
     conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
   ) WITHOUT ROWID;
+  CREATE TABLE drawers (id BLOB PRIMARY KEY, vault BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
   CREATE TABLE texts (
     conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
   ) WITHOUT ROWID;
@@ -39,19 +40,28 @@ export class Database implements Disposable {
   readonly #folder: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #verify: () => void;
   #lock: Deno.FsFile | undefined;
+  #verified = false;
 
-  private constructor(folder: string, db: DatabaseSync, lock: Deno.FsFile | undefined) {
+  private constructor(
+    folder: string,
+    db: DatabaseSync,
+    lock: Deno.FsFile | undefined,
+    verify: () => void,
+  ) {
     this.#folder = folder;
     this.#db = db;
     this.#lock = lock;
+    this.#verify = verify;
   }
 
   /**
    * Opens the file of a folder, and makes both where there is none.
+   * @param verify Called once this process has the lock, before it writes; what it throws is thrown.
    * @throws {SecLlamaError} `history-corrupt`, `not-supported` for a newer version's, `disk-full`.
    */
-  static open(folder: string): Database {
+  static open(folder: string, verify: () => void): Database {
     const path = join(folder, DATABASE_NAME);
     Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
     let lock = tryLock(folder);
@@ -60,7 +70,7 @@ export class Database implements Disposable {
       // SQLite would make it readable for all; the log and its index take after it.
       Deno.openSync(path, { create: true, write: true, mode: 0o600 }).close();
       db = guarded(() => new DatabaseSync(path, { timeout: BUSY_MS }));
-      const opened = new Database(folder, db, lock);
+      const opened = new Database(folder, db, lock, verify);
       opened.#prepare();
       [db, lock] = [undefined, undefined];
       return opened;
@@ -117,6 +127,8 @@ export class Database implements Disposable {
    */
   claim(): void {
     if (!this.writable) throw busy();
+    if (!this.#verified) this.#verify();
+    this.#verified = true;
   }
 
   /** Differs after another process has written. */
@@ -150,11 +162,12 @@ export class Database implements Disposable {
   }
 
   /**
-   * All of `change` or nothing, and on the disk once this returns.
+   * All of `change` or nothing, and on the disk once this returns; within another one, once that returns.
    * @throws {SecLlamaError} `history-busy` if another process writes, `disk-full`, `history-corrupt`.
    */
   transaction<T>(change: () => T): T {
     this.claim();
+    if (this.#db.isTransaction) return change();
     this.#exec("BEGIN IMMEDIATE");
     try {
       const result = change();
@@ -206,6 +219,17 @@ function tryLock(folder: string): Deno.FsFile | undefined {
   if (file.tryLockSync(true)) return file;
   file.close();
   return undefined;
+}
+
+/** @throws {SecLlamaError} `history-busy` if a process writes the history of this folder. */
+export function refuseWriter(folder: string): void {
+  try {
+    const lock = tryLock(folder);
+    if (lock === undefined) throw busy();
+    lock.close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 function busy(): SecLlamaError {

@@ -7,23 +7,27 @@ import {
   type ConversationFields,
   type ConversationList,
   type ConversationSummary,
+  type ImportReport,
   LIST_DEFAULT,
   LIST_MOST,
   type NewMessage,
+  type Prompt,
   type SearchHit,
-  TITLE_CHARACTERS,
   UNDO_MS,
 } from "../api/history.ts";
 import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { Database } from "./database.ts";
-import { Entries, type Entry, type Head, sealHead, sealKey } from "./entries.ts";
+import { Drawers } from "./drawers.ts";
+import { Entries, type Head, sealHead, sealKey } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
+import { readImport } from "./import/formats.ts";
 import { KEY_BYTES, KIND, open, seal } from "./seal.ts";
 import { openMessage } from "./open_message.ts";
 import { normalised, Searcher, TextWriter } from "./search.ts";
-import type { VaultKey } from "./vault.ts";
+import { order, sealSettings, summary, titleOf } from "./summaries.ts";
+import { refuseOldVault, type VaultKey } from "./vault.ts";
 
 type Opened = ReturnType<Entries["get"]>;
 
@@ -41,6 +45,7 @@ export class History implements Disposable {
   readonly #db: Database;
   readonly #vault: readonly VaultKey[];
   readonly #entries: Entries;
+  readonly #drawers: Drawers;
   readonly #now: () => number;
 
   /**
@@ -49,9 +54,13 @@ export class History implements Disposable {
    * @throws {SecLlamaError} `history-corrupt`, `not-supported`, `disk-full`.
    */
   constructor(o: { dataDir: string; vault: readonly VaultKey[]; now?: () => number }) {
-    this.#db = Database.open(historyFolder(o.dataDir));
+    const folder = historyFolder(o.dataDir);
+    const verify = () => refuseOldVault(folder, o.vault);
+    verify();
+    this.#db = Database.open(folder, verify);
     this.#vault = o.vault;
     this.#entries = new Entries(this.#db, new Map(o.vault.map((key) => [key.id, key])));
+    this.#drawers = new Drawers(this.#db, o.vault);
     this.#now = o.now ?? Date.now;
   }
 
@@ -273,6 +282,64 @@ export class History implements Disposable {
     });
   }
 
+  /** The user's own prompts, as they were given; none at first. */
+  prompts(): readonly Prompt[] {
+    return (this.#drawers.read("prompts") ?? []) as readonly Prompt[];
+  }
+
+  /** Replaces all prompts. @throws {SecLlamaError} `history-busy`, `disk-full`. */
+  setPrompts(prompts: readonly Prompt[]): void {
+    this.#drawers.write("prompts", prompts);
+  }
+
+  /**
+   * Takes up the conversations of a file, each whole or not at all. Those that are here by title and time are left out.
+   * @throws {SecLlamaError} `bad-request` for a file that is none.
+   */
+  importFile(bytes: Uint8Array): ImportReport {
+    this.#db.claim();
+    const { format, conversations } = readImport(bytes);
+    const known = new Set(this.#shown().map(({ title, created }) => `${created} ${title}`));
+    const report = { format, imported: 0, messages: 0, skipped: 0 };
+    for (const { messages, created, ...fields } of conversations) {
+      if (messages.length === 0 || known.has(`${created} ${fields.title}`)) {
+        report.skipped++;
+        continue;
+      }
+      this.#db.transaction(() => {
+        const { id } = this.create(fields, created);
+        for (const one of messages) this.append(id, one.message, one.created);
+      });
+      report.imported++;
+      report.messages += messages.length;
+    }
+    return report;
+  }
+
+  /**
+   * Seals all keys anew under `next`, so that nothing here opens under an older key of the vault. What is damaged stays damaged.
+   * @returns How many conversations were moved.
+   */
+  rekey(next: VaultKey): number {
+    this.#db.claim();
+    const entries = [...this.#entries.all().values()].flatMap((entry) =>
+      entry.opened === undefined ? [] : [entry as Opened]
+    );
+    this.#db.transaction(() => {
+      for (const { bytes, opened: { key } } of entries) {
+        this.#db.run(
+          "UPDATE conversations SET vault = ?, key = ? WHERE id = ?",
+          fromHex(next.id),
+          sealKey(next, bytes, key),
+          bytes,
+        );
+      }
+      this.#drawers.rekey(next);
+    });
+    this.#db.forget();
+    return entries.length;
+  }
+
   #change(entry: Opened, head: Head, more: () => void = () => {}): void {
     const { id, bytes, opened: { key } } = entry;
     this.#db.transaction(() => {
@@ -291,33 +358,4 @@ export class History implements Disposable {
     wipe(...this.#vault.map(({ key }) => key));
     this.#db[Symbol.dispose]();
   }
-}
-
-function summary({ id, opened }: Entry): ConversationSummary {
-  if (opened === undefined) {
-    const none = { title: "", model: "", created: 0, updated: 0, folder: "", size: 0, messages: 0 };
-    return { id, ...none, pinned: false, damaged: true };
-  }
-  const { title, model, created, updated, pinned, folder, size, messages } = opened.head;
-  return { id, title, model, created, updated, pinned, folder, size, messages };
-}
-
-function order(a: ConversationSummary, b: ConversationSummary): number {
-  return Number(b.pinned) - Number(a.pinned) || b.updated - a.updated || (a.id < b.id ? -1 : 1);
-}
-
-function sealSettings(
-  key: Uint8Array,
-  conversation: Uint8Array,
-  settings: Readonly<Record<string, unknown>>,
-): Uint8Array {
-  const place = { kind: KIND.settings, conversation, position: 0 };
-  return seal(key, place, utf8(JSON.stringify(settings)));
-}
-
-/** The first line of a message, as a title. */
-function titleOf(content: string): string {
-  const line = content.trim().split("\n", 1)[0]!.trim();
-  const most = Math.min(TITLE_CHARACTERS, 80);
-  return line.length <= most ? line : `${line.slice(0, most - 1).trimEnd()}…`;
 }

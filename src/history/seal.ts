@@ -25,6 +25,8 @@ export const KIND = {
   message: 3,
   /** What a search reads. */
   text: 4,
+  /** Of the user's and of no conversation; under the vault's key. */
+  drawer: 5,
 } as const;
 
 export type Kind = typeof KIND[keyof typeof KIND];

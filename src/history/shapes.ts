@@ -2,7 +2,10 @@
 import {
   type ConversationFields,
   FOLDER_CHARACTERS,
+  MOST_PROMPTS,
   type NewMessage,
+  type Prompt,
+  PROMPT_CHARACTERS,
   type Role,
   SETTINGS_BYTES,
   TITLE_CHARACTERS,
@@ -96,4 +99,22 @@ export function readMessage(body: Fields): NewMessage {
     ...given("tool_calls", list(body, "tool_calls")),
     ...given("tool_name", text(body, "tool_name", MODEL_CHARACTERS)),
   };
+}
+
+/**
+ * The prompts of a body: `{"prompts": [{"title", "text"}]}`.
+ * @throws {SecLlamaError} `bad-request` with the field.
+ */
+export function readPrompts(body: Fields): Prompt[] {
+  const prompts = list(body, "prompts");
+  if (prompts === undefined) throw wrong("prompts", "an array");
+  if (prompts.length > MOST_PROMPTS) throw wrong("prompts", `at most ${MOST_PROMPTS}`);
+  return prompts.map((one) => {
+    const prompt = Object(one) as Fields;
+    const [title, words] = [text(prompt, "title", 500), text(prompt, "text", PROMPT_CHARACTERS)];
+    if (title === undefined || words === undefined) {
+      throw wrong("prompts", "an array of objects with title and text");
+    }
+    return { title, text: words };
+  });
 }

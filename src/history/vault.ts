@@ -169,6 +169,30 @@ export class Vault {
   }
 }
 
+/**
+ * Refuses keys that are not those of the file: `erase --everywhere` has moved the conversations under others since this process
+ * got them, and what it wrote under these could never be read.
+ * @throws {SecLlamaError} `key-refused`.
+ */
+export function refuseOldVault(folder: string, vault: readonly VaultKey[]): void {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(join(folder, FILE_NAME));
+  } catch (error) {
+    // Without the file nothing was ever moved.
+    if (error instanceof Deno.errors.NotFound) return;
+    throw error;
+  }
+  if (vault.every(({ id }) => text.includes(`"${id}"`))) return;
+  throw new SecLlamaError(
+    "key-refused",
+    "the history is under another key since this proxy began",
+    {
+      hint: "it was erased from backups meanwhile; end the proxy, or serve, and start it again",
+    },
+  );
+}
+
 /** A new key of the vault. */
 export function newVaultKey(): VaultKey {
   return {

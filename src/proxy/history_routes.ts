@@ -1,6 +1,7 @@
 /** The proxy's own paths below the history: this user's conversations, kept on this machine. None of it goes to a gateway. */
 import { collect, readJson } from "../api/body.ts";
 import {
+  type Conversation,
   type ConversationFields,
   LIST_DEFAULT,
   LIST_MOST,
@@ -8,10 +9,14 @@ import {
   QUERY_CHARACTERS,
 } from "../api/history.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
+import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
-import { readFields, readMessage } from "../history/shapes.ts";
+import { allOf, exportJson, exportMarkdown } from "../history/export.ts";
+import { readFields, readMessage, readPrompts } from "../history/shapes.ts";
+
+const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 /**
  * Answers requests to the history's rows. A row's `HEAD` is its `GET`, without the body.
@@ -28,9 +33,10 @@ export function makeHistoryRoutes(
       ? undefined
       : refusedRequestBody(request, route);
     if (refused) throw refused;
+    const exported = method === "POST" ? undefined : await exportOf(history, request, route);
+    if (exported) return method === "HEAD" ? new Response(null, exported) : exported;
     const answer = await answerOf(history, request, route, method === "HEAD" ? "GET" : method);
-    const headers = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
-    const response = Response.json(answer, { headers });
+    const response = Response.json(answer, { headers: HEADERS });
     return method === "HEAD" ? new Response(null, response) : response;
   };
 }
@@ -62,6 +68,12 @@ async function answerOf(
       if (words === undefined) throw bad("query", "a text");
       return { hits: await history.search(words, countOf(asked["limit"], 50, 1000)) };
     }
+    case ROUTES.historyImport:
+      return await history.importFile(await collect(request.body, route.maxBytes));
+    case ROUTES.prompts:
+      if (method === "GET") return { prompts: await history.prompts() };
+      await history.setPrompts(readPrompts(await readJson(request, route)));
+      return {};
     case ROUTES.conversation:
       if (method === "GET") return await history.get(id);
       if (method === "PATCH") await history.update(id, await fields(request, route));
@@ -80,6 +92,34 @@ async function answerOf(
     default:
       throw notServed(method, undefined);
   }
+}
+
+/** One conversation, or all of them: `?format=json` or `markdown`. */
+async function exportOf(
+  history: HistoryCalls,
+  request: Request,
+  route: Route,
+): Promise<Response | undefined> {
+  if (route !== ROUTES.historyExport && route !== ROUTES.conversationExport) return undefined;
+  const url = new URL(request.url);
+  const format = url.searchParams.get("format") ?? "json";
+  if (format !== "json" && format !== "markdown") throw bad("format", "json or markdown");
+  const found = route === ROUTES.conversationExport
+    ? one(await history.get(parameterOf(route, url.pathname) ?? ""))
+    : allOf(history, (await history.list({ limit: LIST_MOST })).conversations);
+  const text = format === "json" ? exportJson(found) : exportMarkdown(found);
+  const body = ReadableStream.from(text).pipeThrough(new TextEncoderStream());
+  return new Response(body, {
+    headers: {
+      ...HEADERS,
+      "content-type": format === "json" ? JSON_TYPE : MARKDOWN_TYPE,
+      "content-disposition": `attachment; filename="history.${format === "json" ? "json" : "md"}"`,
+    },
+  });
+}
+
+async function* one(conversation: Conversation): AsyncGenerator<Conversation> {
+  yield await Promise.resolve(conversation);
 }
 
 async function fields(request: Request, route: Route): Promise<ConversationFields> {

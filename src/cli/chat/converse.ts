@@ -17,6 +17,8 @@ export interface Surroundings {
   show(model: string, part: ShowPart, signal: AbortSignal): Promise<string>;
   /** Makes a model of the session's system message and parameters. */
   save(name: string, session: Session): Promise<string>;
+  /** Keeps a question and its answer in the sealed history, where the user asked for that. */
+  readonly keep?: (message: Message, answer: string, session: Session) => Promise<void>;
   /** Where lines are kept between conversations, if the user wants that; sealed. */
   readonly history?: {
     read(): Promise<readonly string[]>;
@@ -98,7 +100,7 @@ async function readText(reader: LineReader, tui: Tui): Promise<string | undefine
 /** Asks, and shows the answer. Where the conversation outgrew the context, the oldest turns go, which is said. */
 export async function answerTo(
   message: Message,
-  around: Pick<Surroundings, "tui" | "post">,
+  around: Pick<Surroundings, "tui" | "post" | "keep">,
   session: Session,
   signal: AbortSignal,
 ): Promise<void> {
@@ -123,6 +125,7 @@ export async function answerTo(
     }
   } finally {
     session.record(message, said);
+    if (said !== "") await around.keep?.(message, said, session);
     if (dropped > 0) {
       around.tui.note(
         `The conversation is longer than the model's context: its first ${

@@ -18,6 +18,7 @@ export async function surroundings(
   context: CommandContext,
   post: Post,
   dataDir: string,
+  keep?: Surroundings["keep"],
 ): Promise<Surroundings> {
   const call = async (path: string, body: object, signal: AbortSignal) => {
     const response = await post(path, JSON.stringify(body), signal);
@@ -34,6 +35,7 @@ export async function surroundings(
     show: async (model, part, signal) =>
       showText(await call(ROUTES.show.path, { model }, signal), part),
     save: (name, session) => saveSession(context, name, session),
+    ...(keep === undefined ? {} : { keep }),
     ...(lasting
       ? {
         history: new SealedHistory(join(dataDir, "run-history"), async () => {

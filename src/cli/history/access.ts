@@ -2,7 +2,7 @@
  * The history for a command: asked of the proxy that runs, which has its keys and writes it; without one, opened here. Either way
  * the command sees the same conversations.
  */
-import type { ConversationSummary } from "../../api/history.ts";
+import type { ConversationSummary, Prompt } from "../../api/history.ts";
 import { readError } from "../../api/errors.ts";
 import { pathOf, ROUTES } from "../../api/routes.ts";
 import { openVaultFrom } from "../../app/history.ts";
@@ -25,13 +25,17 @@ export interface OpenHistory extends Disposable {
 
 /**
  * The history as this command finds it.
+ * @param signal Ends requests to the proxy; default: with the command.
  * @throws {SecLlamaError} What the key store and the history throw.
  */
-export async function openHistory(context: CommandContext): Promise<OpenHistory> {
+export async function openHistory(
+  context: CommandContext,
+  signal: AbortSignal = context.signal,
+): Promise<OpenHistory> {
   const settings = await readSettings(context);
   const proxy = askedProxy(settings);
-  if (await runs(proxy, context.signal)) {
-    return { history: overHttp(proxy, context.signal), [Symbol.dispose]() {} };
+  if (await runs(proxy, signal)) {
+    return { history: overHttp(proxy, signal), [Symbol.dispose]() {} };
   }
   hardenSelf(); // before a key is in memory
   const { dataDir } = settings;
@@ -80,13 +84,15 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     const answer = await askLocalProxy(proxy, {
       method,
       path,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : {
+        body: body instanceof Uint8Array ? body : JSON.stringify(body),
+      }),
       signal,
     });
     if (!answer.ok) throw await readError(answer);
     return await answer.json();
   };
-  const { history, historySearch, conversation, messages, undelete, erase } = ROUTES;
+  const { history, conversation, messages, undelete, erase, prompts } = ROUTES;
   return {
     list: ({ query, limit, before } = {}) => {
       const asked = Object.entries({ query, limit, before }).filter(([, value]) =>
@@ -106,11 +112,14 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     search: async (query, limit) => {
       const { hits } = await ask<{ hits: Awaited<ReturnType<HistoryCalls["search"]>> }>(
         "POST",
-        historySearch.path,
+        ROUTES.historySearch.path,
         { query, ...(limit === undefined ? {} : { limit }) },
       );
       return hits;
     },
+    prompts: async () => (await ask<{ prompts: Prompt[] }>("GET", prompts.path)).prompts,
+    setPrompts: (all) => ask("PUT", prompts.path, { prompts: all }),
+    importFile: (bytes) => ask("POST", ROUTES.historyImport.path, bytes),
   };
 }
 
@@ -119,7 +128,7 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
  * @throws {SecLlamaError} `not-found`; `usage` if there are several, or it is no beginning of an id.
  */
 export async function findConversation(
-  history: HistoryCalls,
+  history: Pick<HistoryCalls, "list">,
   text: string,
 ): Promise<ConversationSummary> {
   if (!/^[0-9a-f]{2,32}$/.test(text)) {

@@ -4,8 +4,9 @@ import { EXIT, SecLlamaError } from "../../errors.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { humanBytes, printable, printTable } from "../models/print.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
-
-const ID_DIGITS = 8;
+import { eraseCommand } from "./erase.ts";
+import { exportCommand, importCommand } from "./transfer.ts";
+import { ID_DIGITS, oneLine } from "./texts.ts";
 
 const list: Command = {
   path: ["history", "list"],
@@ -102,50 +103,15 @@ const search: Command = {
   },
 };
 
-const erase: Command = {
-  path: ["history", "erase"],
-  summary: "Erase conversations for good",
-  arguments: "ID…",
-  example: "secllama history erase 4008a3fd",
-  minPositionals: 1,
-  maxPositionals: 1000,
-  options: {
-    ...HISTORY_OPTIONS,
-    ...JSON_OPTION,
-    yes: { type: "boolean", help: "do not ask" },
-  },
-  details:
-    `The conversation's key, title, messages and texts are overwritten in the database, and its log is emptied. Backups that were
-made before still hold them, sealed.`,
-  async run(context) {
-    using open = await openHistory(context);
-    const { tui } = context;
-    const found = [];
-    for (const text of context.positionals) {
-      found.push(await findConversation(open.history, text));
-    }
-    if (!flag(context, "yes")) {
-      for (const { id, title, messages } of found) {
-        tui.note(`${id.slice(0, ID_DIGITS)}  ${messages} messages  ${printable(oneLine(title))}`);
-      }
-      const typed = tui.ask("To erase this for good, type erase:");
-      if (typed === undefined) {
-        throw new SecLlamaError("usage", "nobody was there to confirm", {
-          hint: "to erase without being asked: secllama history erase ID --yes",
-        });
-      }
-      if (typed.trim() !== "erase") throw new SecLlamaError("cancelled", "nothing was erased");
-    }
-    const ids = [...new Set(found.map(({ id }) => id))];
-    await open.history.erase(ids);
-    if (flag(context, "json")) tui.json({ erased: ids });
-    else tui.out(`erased ${ids.length === 1 ? "1 conversation" : `${ids.length} conversations`}`);
-    return EXIT.ok;
-  },
-};
-
 /** The commands of `secllama history`. */
-export const historyCommands: Command[] = [list, show, search, erase];
+export const historyCommands: Command[] = [
+  list,
+  show,
+  search,
+  exportCommand,
+  importCommand,
+  eraseCommand,
+];
 
 function countOption(context: CommandContext, name: string, otherwise: number): number {
   const text = stringOption(context, name);
@@ -161,10 +127,6 @@ function headOf({ id, parent, role, model, created, damaged }: StoredMessage): s
   if (damaged) return `${id}  damaged: its bytes were changed`;
   const follows = parent === null || Number(parent) === Number(id) - 1 ? "" : `  follows ${parent}`;
   return `${id}  ${role}${model ? ` ${printable(model)}` : ""}  ${day(created)}${follows}`;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, " ").trim() || "(no title)";
 }
 
 /** A local date and time, as `2026-11-29 08:57`. */

@@ -1,0 +1,248 @@
+/**
+ * What other programs export, as conversations: ChatGPT's `conversations.json`, Open WebUI's chats, Ollama's app database, and our own
+ * JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message that is none is too.
+ */
+import type { NewMessage, Role } from "../../api/history.ts";
+import { TITLE_CHARACTERS } from "../../api/history.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
+
+export type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
+
+/** A conversation for the history. A message's parent is the place of an earlier one, from 1. */
+export interface Imported {
+  readonly title: string;
+  readonly model: string;
+  /** Unix milliseconds. */
+  readonly created: number;
+  readonly pinned: boolean;
+  readonly folder: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly messages: readonly { readonly message: NewMessage; readonly created: number }[];
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** A node of somebody's tree of messages. */
+interface Node {
+  readonly id: string;
+  readonly parent: string | null;
+  /** Undefined: it carries no message, its children follow its parent. */
+  readonly message: Omit<NewMessage, "parent"> | undefined;
+  readonly created: number;
+}
+
+/**
+ * The conversations of a file.
+ * @throws {SecLlamaError} `bad-request` for what is none of these.
+ */
+export function readImport(bytes: Uint8Array): { format: Format; conversations: Imported[] } {
+  if (isSqlite(bytes)) {
+    return { format: "Ollama", conversations: fromOllama(new SqliteReader(bytes)) };
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    throw unknown("it is neither JSON nor a SQLite database");
+  }
+  const ours = object(value);
+  if (ours["format"] === "secllama-history") {
+    return { format: "SecLlama", conversations: list(ours["conversations"]).map(fromOurs) };
+  }
+  const all = Array.isArray(value) ? value.map(object) : [ours];
+  if (all.some((one) => "mapping" in one)) {
+    return { format: "ChatGPT", conversations: all.map(fromChatGpt) };
+  }
+  if (all.some((one) => "chat" in one)) {
+    return { format: "Open WebUI", conversations: all.map(fromOpenWebUi) };
+  }
+  throw unknown("it has no conversations that SecLlama knows");
+}
+
+function unknown(why: string): SecLlamaError {
+  return new SecLlamaError("bad-request", `nothing can be imported from this file: ${why}`, {
+    hint: "give ChatGPT's conversations.json, Open WebUI's export of chats, the db.sqlite of " +
+      "Ollama's app, or what secllama history export wrote",
+  });
+}
+
+function fromChatGpt(one: Json): Imported {
+  const nodes = Object.entries(object(one["mapping"])).map(([id, value]): Node => {
+    const node = object(value);
+    const message = object(node["message"]);
+    const content = object(message["content"]);
+    const parts = list(content["parts"]).filter((part) => typeof part === "string");
+    const said = parts.length > 0 ? parts.join("\n") : text(content["text"]);
+    const role = roleOf(object(message["author"])["role"]);
+    return {
+      id,
+      parent: typeof node["parent"] === "string" ? node["parent"] : null,
+      message: role === undefined || said === "" ? undefined : {
+        role,
+        content: said,
+        ...model(object(message["metadata"])["model_slug"]),
+      },
+      created: seconds(message["create_time"]),
+    };
+  });
+  return conversation(one, nodes, seconds(one["create_time"]));
+}
+
+function fromOpenWebUi(one: Json): Imported {
+  const chat = object(one["chat"]);
+  const tree = Object.values(object(object(chat["history"])["messages"])).map(object);
+  // Older ones have a list only, each message following the one before.
+  const flat = list(chat["messages"]).map(object).map((message, i, all) => ({
+    ...message,
+    id: message["id"] ?? String(i),
+    parentId: message["parentId"] ?? (i === 0 ? null : all[i - 1]!["id"] ?? String(i - 1)),
+  }));
+  const nodes = (tree.length > 0 ? tree : flat as Json[]).map((message): Node => {
+    const role = roleOf(message["role"]);
+    const said = text(message["content"]);
+    return {
+      id: String(message["id"]),
+      parent: typeof message["parentId"] === "string" ? message["parentId"] : null,
+      message: role === undefined ? undefined : {
+        role,
+        content: said,
+        ...model(message["model"]),
+      },
+      created: seconds(message["timestamp"]),
+    };
+  });
+  return conversation(
+    { ...one, title: one["title"] ?? chat["title"], model: list(chat["models"])[0] },
+    nodes,
+    seconds(one["created_at"] ?? chat["timestamp"]),
+  );
+}
+
+function fromOllama(db: SqliteReader): Imported[] {
+  const chats = db.table("chats");
+  const messages = db.table("messages");
+  if (chats.length === 0 && messages.length === 0) throw unknown("it has no chats");
+  const images = new Map<unknown, string[]>();
+  for (const { message_id: id, data } of db.table("attachments")) {
+    if (!(data instanceof Uint8Array) || !isImage(data)) continue;
+    images.set(id, [...images.get(id) ?? [], data.toBase64()]);
+  }
+  const byChat = Map.groupBy(messages, (row) => row["chat_id"]);
+  return chats.map((chat) => {
+    let last: string | null = null;
+    const rows = (byChat.get(chat["id"]!) ?? []).toSorted((a, b) =>
+      Number(a["id"]) - Number(b["id"])
+    );
+    const nodes = rows.map((row): Node => {
+      const role = roleOf(row["role"]);
+      const thinking = text(row["thinking"]);
+      const pictures = images.get(row["id"]);
+      const node = {
+        id: String(row["id"]),
+        parent: last,
+        message: role === undefined ? undefined : {
+          role,
+          content: text(row["content"]),
+          ...(thinking === "" ? {} : { thinking }),
+          ...(pictures === undefined ? {} : { images: pictures }),
+          ...model(row["model_name"]),
+        },
+        created: date(row["created_at"]),
+      };
+      last = node.id;
+      return node;
+    });
+    return conversation(chat, nodes, date(chat["created_at"]));
+  });
+}
+
+function fromOurs(value: unknown): Imported {
+  const one = object(value);
+  const nodes = list(one["messages"]).map(object).map((message): Node => {
+    const role = roleOf(message["role"]);
+    const { id: _id, parent: _parent, created: _created, damaged, ...rest } = message;
+    return {
+      id: String(message["id"]),
+      parent: typeof message["parent"] === "string" ? message["parent"] : null,
+      message: role === undefined || damaged === true
+        ? undefined
+        : { ...rest, role, content: text(message["content"]) },
+      created: number(message["created"]),
+    };
+  });
+  return conversation(one, nodes, number(one["created"]));
+}
+
+/** Parents before children, each at a place; what hangs on a node without a message hangs on its nearest one above. */
+function conversation(one: Json, nodes: readonly Node[], created: number): Imported {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const children = Map.groupBy(
+    nodes,
+    ({ parent }) => parent !== null && byId.has(parent) ? parent : null,
+  );
+  const places = new Map<string, string | null>();
+  const messages: { message: NewMessage; created: number }[] = [];
+  const queue = [...children.get(null) ?? []];
+  for (let node; (node = queue.shift()) !== undefined;) {
+    const parent = node.parent === null ? null : places.get(node.parent) ?? null;
+    let place = parent;
+    if (node.message !== undefined) {
+      messages.push({ message: { ...node.message, parent }, created: node.created || created });
+      place = String(messages.length);
+    }
+    places.set(node.id, place);
+    queue.push(...children.get(node.id) ?? []);
+  }
+  return {
+    title: text(one["title"]).slice(0, TITLE_CHARACTERS),
+    model: text(one["model"]).slice(0, 600),
+    created: created || Date.now(),
+    pinned: one["pinned"] === true,
+    folder: text(one["folder"]).slice(0, 200),
+    settings: object(one["settings"]),
+    messages,
+  };
+}
+
+function roleOf(value: unknown): Role | undefined {
+  return value === "user" || value === "assistant" || value === "system" || value === "tool"
+    ? value
+    : undefined;
+}
+
+function model(value: unknown): { model?: string } {
+  return typeof value === "string" && value !== "" ? { model: value.slice(0, 600) } : {};
+}
+
+function isImage(bytes: Uint8Array): boolean {
+  const begins = (...wanted: number[]) => wanted.every((byte, i) => bytes[i] === byte);
+  return begins(0x89, 0x50, 0x4e, 0x47) || begins(0xff, 0xd8, 0xff) ||
+    begins(0x52, 0x49, 0x46, 0x46);
+}
+
+function object(value: unknown): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function number(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
+}
+
+function seconds(value: unknown): number {
+  return number(Number(value) * 1000);
+}
+
+/** `2025-08-01 12:00:00.5+02:00` and the like, as Go's driver writes them. */
+function date(value: unknown): number {
+  const ms = Date.parse(text(value).replace(" ", "T").replace(/(\.\d{3})\d+/, "$1"));
+  return Number.isNaN(ms) ? 0 : ms;
+}

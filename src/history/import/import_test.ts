@@ -1,0 +1,260 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { allOf, exportJson, exportMarkdown } from "../export.ts";
+import { said, withPlace } from "../testing.ts";
+import { readImport } from "./formats.ts";
+import { SqliteReader } from "./sqlite_reader.ts";
+
+const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
+
+/** ChatGPT's export: a tree whose root and system nodes carry no message, an edit, and a picture that is no text. */
+const CHATGPT = [{
+  title: "Lease",
+  create_time: 1_700_000_000.5,
+  mapping: {
+    root: { id: "root", message: null, parent: null, children: ["sys"] },
+    sys: {
+      id: "sys",
+      parent: "root",
+      message: { author: { role: "system" }, content: { content_type: "text", parts: [""] } },
+    },
+    q1: {
+      id: "q1",
+      parent: "sys",
+      message: {
+        author: { role: "user" },
+        create_time: 1_700_000_001,
+        content: { content_type: "text", parts: ["Which notice?"] },
+      },
+    },
+    a1: {
+      id: "a1",
+      parent: "q1",
+      message: {
+        author: { role: "assistant" },
+        content: { content_type: "text", parts: ["Three", { asset_pointer: "x" }, "months."] },
+        metadata: { model_slug: "gpt-4o" },
+      },
+    },
+    q2: {
+      id: "q2",
+      parent: "sys",
+      message: { author: { role: "user" }, content: { parts: ["Edited"] } },
+    },
+  },
+}];
+
+const OPEN_WEBUI = [{
+  id: "1",
+  title: "Deed",
+  created_at: 1_700_000_000,
+  pinned: true,
+  chat: {
+    models: ["llama3"],
+    history: {
+      messages: {
+        a: { id: "a", parentId: null, role: "user", content: "hi", timestamp: 1_700_000_001 },
+        b: { id: "b", parentId: "a", role: "assistant", content: "yes", model: "llama3" },
+        c: { id: "c", parentId: "a", role: "assistant", content: "no", model: "llama3" },
+      },
+      currentId: "c",
+    },
+  },
+}, {
+  title: "old",
+  chat: { messages: [{ role: "user", content: "1" }, { role: "assistant", content: "2" }] },
+}];
+
+Deno.test("import: ChatGPT's and Open WebUI's trees keep their branches", () => {
+  const [lease] = readImport(json(CHATGPT)).conversations;
+  assert.deepEqual(
+    lease!.messages.map(({ message: m }) => [m.parent, m.role, m.content, m.model]),
+    [
+      [null, "user", "Which notice?", undefined],
+      [null, "user", "Edited", undefined],
+      ["1", "assistant", "Three\nmonths.", "gpt-4o"],
+    ],
+  );
+  assert.equal(lease!.created, 1_700_000_000_500);
+  const { format, conversations: [deed, old] } = readImport(json(OPEN_WEBUI));
+  assert.equal(format, "Open WebUI");
+  assert.deepEqual(deed!.messages.map(({ message: m }) => [m.parent, m.content]), [
+    [null, "hi"],
+    ["1", "yes"],
+    ["1", "no"],
+  ]);
+  assert.deepEqual([deed!.pinned, deed!.model], [true, "llama3"]);
+  assert.deepEqual(old!.messages.map(({ message: m }) => m.parent), [null, "1"]);
+});
+
+Deno.test("import: twice is once; export and import give the same conversations", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    assert.deepEqual(history.importFile(json(CHATGPT)), {
+      format: "ChatGPT",
+      imported: 1,
+      messages: 3,
+      skipped: 0,
+    });
+    assert.equal(history.importFile(json(CHATGPT)).skipped, 1);
+    const { id } = history.create({ title: "mine", pinned: true, folder: "f", settings: { a: 1 } });
+    history.append(id, { ...said("one"), images: ["aGk="], attachments: [{ name: "x" }] });
+    history.append(id, {
+      parent: "1",
+      role: "assistant",
+      content: "two",
+      stats: { eval_count: 3 },
+    });
+    const all = async (from: typeof history) => {
+      const text: string[] = [];
+      const get = { get: (one: string) => Promise.resolve(from.get(one)) };
+      for await (const part of exportJson(allOf(get, from.list().conversations))) text.push(part);
+      return text.join("");
+    };
+    const exported = await all(history);
+    await withPlace(async (other) => {
+      using second = other.open();
+      assert.equal(second.importFile(new TextEncoder().encode(exported)).imported, 2);
+      const plain = (text: string) =>
+        JSON.parse(text).conversations.map(({ id: _id, size: _size, updated: _u, ...rest }: {
+          [name: string]: unknown;
+        }) => rest).sort((a: { title: string }, b: { title: string }) =>
+          a.title < b.title ? 1 : -1
+        );
+      assert.deepEqual(plain(await all(second)), plain(exported));
+    });
+    let markdown = "";
+    const get = { get: (one: string) => Promise.resolve(history.get(one)) };
+    for await (const part of exportMarkdown(allOf(get, history.list().conversations))) {
+      markdown += part;
+    }
+    assert.match(markdown, /^# mine\n\n## 1\. You, .*Z\n\none\n\n_1 pictures\._\n\n## 2\. Answer/);
+    assert.match(markdown, /\n---\n\n# Lease\n/);
+  }));
+
+Deno.test("import: Ollama's database, with what was written into it later, long texts and pictures", () =>
+  withPlace((place) => {
+    const path = join(place.dataDir, "db.sqlite");
+    const db = new DatabaseSync(path);
+    db.exec(`CREATE TABLE chats (
+      id TEXT PRIMARY KEY, title TEXT NOT NULL DEFAULT '',
+      created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
+    CREATE TABLE messages (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, chat_id TEXT NOT NULL, role TEXT NOT NULL,
+      content TEXT NOT NULL DEFAULT '', thinking TEXT NOT NULL DEFAULT '', model_name TEXT,
+      model_cloud BOOLEAN, -- deprecated, with a comma
+      created_at TIMESTAMP, FOREIGN KEY (chat_id) REFERENCES chats(id) ON DELETE CASCADE);
+    CREATE TABLE attachments (id INTEGER PRIMARY KEY, message_id INTEGER, filename TEXT, data BLOB);
+    ALTER TABLE messages ADD COLUMN tool_result TEXT;`);
+    db.prepare("INSERT INTO chats VALUES (?, ?, ?)").run(
+      "c1",
+      "Tort",
+      "2025-08-01 12:00:00.123456+02:00",
+    );
+    const insert = db.prepare(
+      "INSERT INTO messages (chat_id, role, content, thinking, model_name) VALUES (?, ?, ?, ?, ?)",
+    );
+    const long = "schön ".repeat(20_000);
+    insert.run("c1", "user", long, "", null);
+    insert.run("c1", "assistant", "ok", "hm", "gpt-oss:20b");
+    db.prepare("INSERT INTO attachments VALUES (1, 1, 'a.png', ?)")
+      .run(new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1]));
+    db.close();
+    using history = place.open();
+    const report = history.importFile(Deno.readFileSync(path));
+    assert.deepEqual([report.format, report.imported, report.messages], ["Ollama", 1, 2]);
+    const { created, messages: [q, a] } = history.get(history.list().conversations[0]!.id);
+    assert.equal(created, Date.parse("2025-08-01T12:00:00.123+02:00"));
+    assert.equal(q!.content, long);
+    assert.equal(q!.images?.length, 1);
+    assert.deepEqual([a!.parent, a!.thinking, a!.model], ["1", "hm", "gpt-oss:20b"]);
+  }));
+
+/** A repeatable source of numbers. */
+function random(seed: number): () => number {
+  return () => {
+    seed = (seed * 1664525 + 1013904223) >>> 0;
+    return seed / 2 ** 32;
+  };
+}
+
+Deno.test("import: our reader of SQLite gives what SQLite gives, for tables of any shape", () => {
+  const folder = Deno.makeTempDirSync();
+  try {
+    for (let seed = 1; seed <= 6; seed++) {
+      const next = random(seed);
+      const path = join(folder, `${seed}.db`);
+      const db = new DatabaseSync(path);
+      const size = [512, 1024, 4096, 65536][Math.floor(next() * 4)]!;
+      db.exec(
+        `PRAGMA page_size = ${size}; PRAGMA encoding = '${
+          ["UTF-8", "UTF-16le", "UTF-16be"][seed % 3]
+        }'; CREATE TABLE other (x); CREATE TABLE t (a INTEGER PRIMARY KEY, b, "c d" TEXT, e BLOB)`,
+      );
+      const insert = db.prepare("INSERT INTO t VALUES (?, ?, ?, ?)");
+      for (let i = 0; i < 100; i++) {
+        const length = Math.floor(10 ** (next() * 4.5));
+        const number = Math.round((next() - 0.5) * 10 ** Math.floor(next() * 16));
+        insert.run(
+          i * 3,
+          next() < 0.3 ? null : next() < 0.5 ? number : number / 7,
+          "ü€😀".repeat(length / 12),
+          new Uint8Array(Math.floor(length / 3)).fill(i),
+        );
+      }
+      for (let i = 0; i < 50; i++) {
+        db.exec(`DELETE FROM t WHERE a = ${3 * Math.floor(next() * 100)}`);
+      }
+      const wanted = db.prepare("SELECT * FROM t").all();
+      db.close();
+      const found = new SqliteReader(Deno.readFileSync(path)).table("t");
+      // As texts: comparing thousands of arrays byte by byte takes minutes.
+      const lines = (rows: readonly object[]) =>
+        rows.map((row) =>
+          Object.entries(row).map(([name, value]) =>
+            `${name} ${value instanceof Uint8Array ? value.toHex() : JSON.stringify(value)}`
+          ).sort().join("\n")
+        );
+      assert.equal(lines(found).join("\n\n") === lines(wanted).join("\n\n"), true, `seed ${seed}`);
+    }
+  } finally {
+    Deno.removeSync(folder, { recursive: true });
+  }
+});
+
+Deno.test("import: what is no export, or a broken one, is refused or read in part, and never hangs", () =>
+  withPlace((place) => {
+    using history = place.open();
+    for (const bad of ["", "no json", "[]", "{}", "3", '[{"a":1}]', '{"chats":[]}']) {
+      assert.throws(() => history.importFile(new TextEncoder().encode(bad)), {
+        code: "bad-request",
+      });
+    }
+    // A tree that goes in a circle, and fields of wrong types.
+    const odd = [{ title: 7, mapping: { a: { parent: "b" }, b: { parent: "a" }, c: 3, d: null } }];
+    assert.deepEqual(history.importFile(json(odd)).skipped, 1);
+    const path = join(place.dataDir, "db.sqlite");
+    const db = new DatabaseSync(path);
+    db.exec("PRAGMA page_size = 512; CREATE TABLE chats (id TEXT, title TEXT, created_at TEXT)");
+    for (let i = 0; i < 100; i++) {
+      db.exec(`INSERT INTO chats VALUES ('${i}', '${"t".repeat(i * 20)}', '')`);
+    }
+    db.close();
+    const whole = Deno.readFileSync(path);
+    const next = random(9);
+    let refused = 0;
+    for (let i = 0; i < 500; i++) {
+      const bytes = whole.slice(0, i % 2 ? Math.floor(next() * whole.length) : whole.length);
+      for (let k = 0; k < 4; k++) {
+        bytes[Math.floor(next() * bytes.length)]! = Math.floor(next() * 256);
+      }
+      try {
+        new SqliteReader(bytes).table("chats");
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, "bad-request", String(error));
+        refused++;
+      }
+    }
+    assert.ok(refused > 100, String(refused));
+  }));

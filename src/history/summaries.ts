@@ -1,0 +1,37 @@
+/** What a list shows of a conversation, and in which order. */
+import { type ConversationSummary, TITLE_CHARACTERS } from "../api/history.ts";
+import { utf8 } from "../bytes.ts";
+import type { Entry } from "./entries.ts";
+import { KIND, seal } from "./seal.ts";
+
+/** One line of the list. */
+export function summary({ id, opened }: Entry): ConversationSummary {
+  if (opened === undefined) {
+    const none = { title: "", model: "", created: 0, updated: 0, folder: "", size: 0, messages: 0 };
+    return { id, ...none, pinned: false, damaged: true };
+  }
+  const { title, model, created, updated, pinned, folder, size, messages } = opened.head;
+  return { id, title, model, created, updated, pinned, folder, size, messages };
+}
+
+/** Pinned ones first, then the newest. */
+export function order(a: ConversationSummary, b: ConversationSummary): number {
+  return Number(b.pinned) - Number(a.pinned) || b.updated - a.updated || (a.id < b.id ? -1 : 1);
+}
+
+/** A conversation's settings, for their place. */
+export function sealSettings(
+  key: Uint8Array,
+  conversation: Uint8Array,
+  settings: Readonly<Record<string, unknown>>,
+): Uint8Array {
+  const place = { kind: KIND.settings, conversation, position: 0 };
+  return seal(key, place, utf8(JSON.stringify(settings)));
+}
+
+/** The first line of a message, as a title. */
+export function titleOf(content: string): string {
+  const line = content.trim().split("\n", 1)[0]!.trim();
+  const most = Math.min(TITLE_CHARACTERS, 80);
+  return line.length <= most ? line : `${line.slice(0, most - 1).trimEnd()}…`;
+}
