@@ -1,11 +1,18 @@
 /** Threads of this program that may less than it: each has only the permissions that are named. */
 
+import { fileURLToPath } from "node:url";
+
 /** What a thread may; everything else it may not, whatever this process may. */
 export interface WorkerRights {
   /** Folders and files. */
   readonly read?: readonly string[];
   readonly write?: readonly string[];
 }
+
+/** The folder that this program's own files are in: a thread that starts others must be able to read it. */
+export const PROGRAM = fileURLToPath(
+  new URL(Deno.build.standalone ? "./" : "../", import.meta.url),
+);
 
 /**
  * Starts a thread.

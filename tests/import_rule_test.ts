@@ -111,7 +111,9 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sealed/proof.ts",
   ],
   // Conversations on the disk, sealed; it is handed its keys by the key manager.
-  "src/history": [...BASE, "src/keys"],
+  "src/history": [...BASE, "src/keys", "src/documents"],
+  // Files that strangers made, as passages: read in threads without permissions.
+  "src/documents": BASE,
   // What runs in the browser. It has the proxy's API only.
   "src/page": [],
   "src/proxy": [
@@ -168,6 +170,7 @@ const PACKAGES: { readonly [name: string]: readonly string[] } = {
   "hash-wasm": ["src/keys"],
   "smol-toml": ["src/config"],
   qr: ["src/cli"],
+  unpdf: ["src/documents"],
   preact: ["src/page"],
   marked: ["src/page"],
 };

@@ -3,6 +3,7 @@
  * it does not name is 404 everywhere, and no other file writes a path.
  */
 import { SecLlamaError } from "../errors.ts";
+import { DOCUMENT_BYTES } from "./documents.ts";
 import { CONVERSATION_ID } from "./history.ts";
 import type { BodyKind } from "./media_types.ts";
 
@@ -161,6 +162,20 @@ export const ROUTES = {
   prompts: route("history", "ollama", "/secllama/prompts", {
     methods: [...GET, "PUT"],
     maxBytes: CREATE_BYTES,
+  }),
+  documents: route("history", "ollama", "/secllama/docs", {
+    methods: [...GET, "POST"],
+    maxBytes: DOCUMENT_BYTES,
+    body: "bytes",
+  }),
+  documentSearch: route("history", "ollama", "/secllama/docs/search", {
+    methods: POST,
+    maxBytes: SMALL_BYTES,
+  }),
+  document: route("history", "ollama", "/secllama/docs/{id}", {
+    methods: ["DELETE"],
+    maxBytes: SMALL_BYTES,
+    parameter: CONVERSATION_ID,
   }),
   conversationExport: conversation("/export", {}),
   conversation: conversation("", {

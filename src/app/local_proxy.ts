@@ -36,6 +36,7 @@ export interface LocalRequest {
   readonly path: string;
   /** JSON, or the bytes of a file. */
   readonly body?: string | Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
@@ -133,6 +134,7 @@ function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<Incom
       path: ask.path,
       signal: ask.signal,
       headers: {
+        ...ask.headers,
         host: `${proxy.hostname}:${proxy.port}`,
         ...(body === undefined ? {} : {
           "content-type": typeof ask.body === "string" ? JSON_TYPE : BYTES_TYPE,

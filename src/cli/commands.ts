@@ -3,6 +3,7 @@ import type { Command } from "./command.ts";
 import { auditCommands } from "./audit/commands.ts";
 import { clientCommands } from "./clients.ts";
 import { completionCommand } from "./completion/completion.ts";
+import { docsCommands } from "./docs/commands.ts";
 import { doctorCommand } from "./doctor.ts";
 import { helpCommand } from "./help.ts";
 import { historyCommands } from "./history/commands.ts";
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   waitCommand,
   ...modelCommands,
   ...historyCommands,
+  ...docsCommands,
   ...keyCommands,
   pairCommand,
   ...clientCommands,

@@ -21,6 +21,11 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "history.md",
     read: () => import("../../docs/history.md", { with: { type: "text" } }),
   },
+  documents: {
+    summary: "answers with file and page, from files that stay here",
+    page: "documents.md",
+    read: () => import("../../docs/documents.md", { with: { type: "text" } }),
+  },
   remote: {
     summary: "from another machine: pairing, TLS, day to day",
     page: "remote.md",

@@ -17,6 +17,10 @@ export const CALLS = [
   "prompts",
   "setPrompts",
   "importFile",
+  "documents",
+  "addDocument",
+  "removeDocument",
+  "searchDocuments",
 ] as const satisfies readonly (keyof History)[];
 
 export type Call = typeof CALLS[number];
@@ -25,7 +29,7 @@ export type Call = typeof CALLS[number];
 export type HistoryCalls = {
   readonly [name in Call]: (
     ...values: Parameters<History[name]>
-  ) => Promise<ReturnType<History[name]>>;
+  ) => Promise<Awaited<ReturnType<History[name]>>>;
 };
 
 /** To the thread: opens it, or asks it. */

@@ -20,15 +20,21 @@ const BUSY_MS = 5_000;
 const PAGE_BYTES = 8192;
 
 const SCHEMA = `
-  CREATE TABLE conversations (
+  CREATE TABLE IF NOT EXISTS conversations (
     id BLOB PRIMARY KEY, vault BLOB NOT NULL, key BLOB NOT NULL, head BLOB NOT NULL, settings BLOB
   ) WITHOUT ROWID;
-  CREATE TABLE messages (
+  CREATE TABLE IF NOT EXISTS messages (
     conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
   ) WITHOUT ROWID;
-  CREATE TABLE drawers (id BLOB PRIMARY KEY, vault BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
-  CREATE TABLE texts (
+  CREATE TABLE IF NOT EXISTS drawers (id BLOB PRIMARY KEY, vault BLOB NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS texts (
     conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS documents (
+    id BLOB PRIMARY KEY, vault BLOB NOT NULL, key BLOB NOT NULL, head BLOB NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS passages (
+    document BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (document, position)
   ) WITHOUT ROWID;
 `;
 
@@ -105,9 +111,10 @@ export class Database implements Disposable {
     this.#exec("PRAGMA temp_store = MEMORY");
     this.#exec("PRAGMA mmap_size = 0");
     this.#exec("PRAGMA trusted_schema = OFF");
-    if (isNew) {
+    if (this.writable) {
       this.transaction(() => {
         this.#exec(SCHEMA);
+        if (!isNew) return;
         this.#exec(`PRAGMA application_id = ${APPLICATION_ID}`);
         this.#exec(`PRAGMA user_version = ${VERSION}`);
       });

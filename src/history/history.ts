@@ -15,10 +15,13 @@ import {
   type SearchHit,
   UNDO_MS,
 } from "../api/history.ts";
+import type { DocumentSummary, Passage } from "../api/documents.ts";
 import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
+import { parseDocument } from "../documents/parse.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { Database } from "./database.ts";
+import { Documents } from "./documents.ts";
 import { Drawers } from "./drawers.ts";
 import { Entries, type Head, sealHead, sealKey } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
@@ -46,6 +49,7 @@ export class History implements Disposable {
   readonly #vault: readonly VaultKey[];
   readonly #entries: Entries;
   readonly #drawers: Drawers;
+  readonly #documents: Documents;
   readonly #now: () => number;
 
   /**
@@ -61,6 +65,7 @@ export class History implements Disposable {
     this.#vault = o.vault;
     this.#entries = new Entries(this.#db, new Map(o.vault.map((key) => [key.id, key])));
     this.#drawers = new Drawers(this.#db, o.vault);
+    this.#documents = new Documents(this.#db, o.vault);
     this.#now = o.now ?? Date.now;
   }
 
@@ -335,9 +340,32 @@ export class History implements Disposable {
         );
       }
       this.#drawers.rekey(next);
+      this.#documents.rekey(next);
     });
     this.#db.forget();
     return entries.length;
+  }
+
+  /** The documents, the newest first. */
+  documents(): DocumentSummary[] {
+    return this.#documents.list();
+  }
+
+  /** Reads a file in a thread without permissions, and keeps its passages. @throws As parseDocument and Documents.add. */
+  async addDocument(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<DocumentSummary> {
+    this.#db.claim();
+    const parsed = await parseDocument(name, bytes);
+    return this.#documents.add({ name, size: bytes.length, added: this.#now(), ...parsed });
+  }
+
+  /** Erases a document for good. */
+  removeDocument(id: string): void {
+    this.#documents.remove(id);
+  }
+
+  /** Passages that fit a question, the best first. */
+  searchDocuments(question: string, limit: number): Passage[] {
+    return this.#documents.search(question, limit);
   }
 
   #change(entry: Opened, head: Head, more: () => void = () => {}): void {

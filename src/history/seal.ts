@@ -27,6 +27,10 @@ export const KIND = {
   text: 4,
   /** Of the user's and of no conversation; under the vault's key. */
   drawer: 5,
+  /** A document's name and counts, its passages, and its key. */
+  document: 6,
+  passages: 7,
+  documentKey: 8,
 } as const;
 
 export type Kind = typeof KIND[keyof typeof KIND];

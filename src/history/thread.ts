@@ -1,7 +1,7 @@
 /** The history in a thread of its own, as the proxy has it. */
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
-import { startWorker } from "../worker.ts";
+import { PROGRAM, startWorker } from "../worker.ts";
 import { type Answer, CALLS, errorOf, type HistoryCalls, type Question } from "./calls.ts";
 import { historyFolder } from "./folder.ts";
 import type { VaultKey } from "./vault.ts";
@@ -23,7 +23,11 @@ export function startHistoryThread(
   o: { dataDir: string; vault: () => Promise<readonly VaultKey[]> },
 ): HistoryThread {
   const folder = historyFolder(o.dataDir);
-  const worker = startWorker("history/worker_main", { read: [folder], write: [folder] });
+  // It starts the threads that read documents, which are of this program's files.
+  const worker = startWorker("history/worker_main", {
+    read: [folder, PROGRAM],
+    write: [folder],
+  });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   let [count, closed] = [0, false];
   let opening: Promise<void> | undefined;

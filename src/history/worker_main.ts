@@ -42,10 +42,10 @@ const thread = self as unknown as {
   postMessage(said: Answer): void;
 };
 
-thread.onmessage = ({ data }) => {
+thread.onmessage = async ({ data }) => {
   let said: Answer;
   try {
-    said = { id: data.id, value: answer(data) };
+    said = { id: data.id, value: await answer(data) };
   } catch (error) {
     said = { id: data.id, failure: failureOf(error) };
   }

@@ -8,6 +8,7 @@ import {
   type NewMessage,
   QUERY_CHARACTERS,
 } from "../api/history.ts";
+import { NAME_CHARACTERS, NAME_HEADER, type PassageList } from "../api/documents.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
@@ -74,6 +75,22 @@ async function answerOf(
       if (method === "GET") return { prompts: await history.prompts() };
       await history.setPrompts(readPrompts(await readJson(request, route)));
       return {};
+    case ROUTES.documents: {
+      if (method === "GET") return { documents: await history.documents() };
+      const name = nameOf(request);
+      return await history.addDocument(name, await collect(request.body, route.maxBytes));
+    }
+    case ROUTES.documentSearch: {
+      const asked = await readJson(request, route);
+      const question = textOf(asked["query"], "query");
+      if (question === undefined) throw bad("query", "a text");
+      const passages = await history.searchDocuments(question, countOf(asked["limit"], 5, 100));
+      return { passages, ranking: "bm25" } satisfies PassageList;
+    }
+    case ROUTES.document:
+      await noBody(request, route);
+      await history.removeDocument(id);
+      return {};
     case ROUTES.conversation:
       if (method === "GET") return await history.get(id);
       if (method === "PATCH") await history.update(id, await fields(request, route));
@@ -133,6 +150,17 @@ async function message(request: Request, route: Route): Promise<NewMessage> {
 /** Whatever was sent is read within the limit and means nothing. */
 async function noBody(request: Request, route: Route): Promise<void> {
   await collect(request.body, route.maxBytes);
+}
+
+/** A file's name, from its header. */
+function nameOf(request: Request): string {
+  let name = "";
+  try {
+    name = decodeURIComponent(request.headers.get(NAME_HEADER) ?? "");
+  } catch { /* said below */ }
+  name = name.split(/[/\\]/).at(-1)!.trim();
+  if (name !== "" && name.length <= NAME_CHARACTERS) return name;
+  throw bad(`the header ${NAME_HEADER}`, "the file's name, percent-encoded");
 }
 
 function bad(field: string, what: string): SecLlamaError {

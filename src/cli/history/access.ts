@@ -2,6 +2,12 @@
  * The history for a command: asked of the proxy that runs, which has its keys and writes it; without one, opened here. Either way
  * the command sees the same conversations.
  */
+import {
+  type DocumentSummary,
+  NAME_HEADER,
+  type Passage,
+  type PassageList,
+} from "../../api/documents.ts";
 import type { ConversationSummary, Prompt } from "../../api/history.ts";
 import { readError } from "../../api/errors.ts";
 import { pathOf, ROUTES } from "../../api/routes.ts";
@@ -80,6 +86,7 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     method: LocalRequest["method"],
     path: string,
     body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
   ): Promise<T> => {
     const answer = await askLocalProxy(proxy, {
       method,
@@ -87,6 +94,7 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
       ...(body === undefined ? {} : {
         body: body instanceof Uint8Array ? body : JSON.stringify(body),
       }),
+      headers,
       signal,
     });
     if (!answer.ok) throw await readError(answer);
@@ -119,6 +127,14 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     },
     prompts: async () => (await ask<{ prompts: Prompt[] }>("GET", prompts.path)).prompts,
     setPrompts: (all) => ask("PUT", prompts.path, { prompts: all }),
+    documents: async () =>
+      (await ask<{ documents: DocumentSummary[] }>("GET", ROUTES.documents.path)).documents,
+    addDocument: (name, bytes) =>
+      ask("POST", ROUTES.documents.path, bytes, { [NAME_HEADER]: encodeURIComponent(name) }),
+    removeDocument: (id) => ask("DELETE", pathOf(ROUTES.document, id)),
+    searchDocuments: async (query, limit) =>
+      (await ask<PassageList>("POST", ROUTES.documentSearch.path, { query, limit }))
+        .passages as Passage[],
     importFile: (bytes) => ask("POST", ROUTES.historyImport.path, bytes),
   };
 }

@@ -1,0 +1,45 @@
+/** Documents that this user lets answers be looked up in, as the proxy serves them to programs of this user. */
+
+/** Most bytes of one file. */
+export const DOCUMENT_BYTES = 64 * 1024 * 1024;
+/** The header with a file's name, percent-encoded: a name is content, and stands in no URL. */
+export const NAME_HEADER = "secllama-name";
+export const NAME_CHARACTERS = 300;
+
+/** A document that was taken up. */
+export interface DocumentSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly type: DocumentType;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Null: it has no pages. */
+  readonly pages: number | null;
+  readonly passages: number;
+  /** Unix milliseconds. */
+  readonly added: number;
+  readonly damaged?: true;
+}
+
+export type DocumentType = "text" | "markdown" | "html" | "csv" | "docx" | "pdf";
+
+/** A passage that fits a question. */
+export interface Passage {
+  /** The document's id and name. */
+  readonly document: string;
+  readonly name: string;
+  /** From 1; null: the document has no pages. */
+  readonly page: number | null;
+  /** Which passage of the document, from 1. */
+  readonly passage: number;
+  readonly text: string;
+  /** Higher is better; of one answer's passages only. */
+  readonly score: number;
+}
+
+/** What a search answers. */
+export interface PassageList {
+  readonly passages: readonly Passage[];
+  /** How they were ranked. BM25 goes by words alone: no model has made vectors of the passages. */
+  readonly ranking: "bm25";
+}

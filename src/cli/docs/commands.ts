@@ -1,0 +1,197 @@
+/** `secllama docs …`: documents in which answers are looked up, sealed on this machine. */
+import { basename, join } from "node:path";
+import { DOCUMENT_BYTES, type DocumentSummary } from "../../api/documents.ts";
+import { EXIT, SecLlamaError } from "../../errors.ts";
+import type { HistoryCalls } from "../../history/calls.ts";
+import { answerTo } from "../chat/converse.ts";
+import { makePost } from "../chat/post.ts";
+import { Session } from "../chat/session.ts";
+import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { HISTORY_OPTIONS, openHistory } from "../history/access.ts";
+import { humanBytes, printable, printTable } from "../models/print.ts";
+import { askedProxy, readSettings } from "../settings.ts";
+
+/** Files of one folder, so that a wrong one does not take the whole disk up. */
+const MOST_FILES = 10_000;
+const READABLE = /\.(?:txt|text|md|markdown|html?|csv|tsv|docx|pdf|log|tex|rst)$/i;
+
+const add: Command = {
+  path: ["docs", "add"],
+  summary: "Take up documents: text, Markdown, HTML, CSV, DOCX, PDF",
+  arguments: "FILE|FOLDER…",
+  example: "secllama docs add lease.pdf notes/",
+  minPositionals: 1,
+  maxPositionals: 1000,
+  options: { ...HISTORY_OPTIONS, ...JSON_OPTION },
+  details:
+    `Each is read in a thread without any permission, cut into passages and sealed. A file of the same name takes the older one's
+place. Of folders, all that can be read is taken; symbolic links are not followed.`,
+  async run(context) {
+    using open = await openHistory(context);
+    const { tui } = context;
+    const done: DocumentSummary[] = [];
+    let failed = 0;
+    for (const path of await filesOf(context.positionals)) {
+      try {
+        const { size } = await Deno.stat(path);
+        if (size > DOCUMENT_BYTES) {
+          throw new SecLlamaError("too-large", `it is over ${DOCUMENT_BYTES / 1024 / 1024} MiB`);
+        }
+        const one = await open.history.addDocument(basename(path), await Deno.readFile(path));
+        done.push(one);
+        if (!flag(context, "json")) tui.out(`${path}: ${one.passages} passages`);
+      } catch (error) {
+        failed++;
+        tui.warn(`${path} was left out:`);
+        tui.error(error);
+      }
+    }
+    if (flag(context, "json")) tui.json({ documents: done, failed });
+    return failed === 0 ? EXIT.ok : EXIT.internal;
+  },
+};
+
+const list: Command = {
+  path: ["docs", "list"],
+  summary: "List the documents that were taken up",
+  options: { ...HISTORY_OPTIONS, ...JSON_OPTION },
+  async run(context) {
+    using open = await openHistory(context);
+    const documents = await open.history.documents();
+    if (flag(context, "json")) {
+      context.tui.json({ documents });
+      return EXIT.ok;
+    }
+    printTable(
+      context.tui,
+      ["ID", "TYPE", "SIZE", "PAGES", "PASSAGES", "NAME"],
+      documents.map((one) => [
+        one.id.slice(0, 8),
+        one.damaged ? "damaged" : one.type,
+        humanBytes(one.size),
+        String(one.pages ?? ""),
+        String(one.passages),
+        one.name,
+      ]),
+    );
+    return EXIT.ok;
+  },
+};
+
+const ask: Command = {
+  path: ["docs", "ask"],
+  summary: "Ask a model, with the passages of the documents that fit",
+  arguments: "MODEL QUESTION…",
+  example: 'secllama docs ask demo "Which notice does the lease ask for?"',
+  minPositionals: 2,
+  maxPositionals: Infinity,
+  options: {
+    ...HISTORY_OPTIONS,
+    ...JSON_OPTION,
+    passages: { type: "string", value: "N", help: "how many passages go into the prompt (5)" },
+    find: { type: "boolean", help: "show the passages and ask nothing" },
+  },
+  details:
+    `The passages are found by their words (BM25) and shown after the answer, with file and page. They go to the model sealed, as
+every prompt does.`,
+  async run(context) {
+    const [model, ...words] = context.positionals;
+    const question = words.join(" ");
+    const limit = Number(stringOption(context, "passages") ?? 5);
+    if (!(Number.isInteger(limit) && limit >= 1 && limit <= 50)) {
+      throw new SecLlamaError("usage", "--passages must be a whole number from 1 to 50", {
+        field: "--passages",
+      });
+    }
+    using open = await openHistory(context);
+    const { tui } = context;
+    const found = await open.history.searchDocuments(question, limit);
+    if (flag(context, "json")) {
+      tui.json({ ranking: "bm25", passages: found });
+      return EXIT.ok;
+    }
+    const cite = (i: number) => {
+      const { name, page, passage } = found[i]!;
+      return `[${i + 1}] ${printable(name)}, ${
+        page === null ? `passage ${passage}` : `page ${page}`
+      }`;
+    };
+    if (found.length === 0) tui.note("no passage has any of these words");
+    if (!flag(context, "find") && found.length > 0) {
+      const post = await makePost(context, askedProxy(await readSettings(context)));
+      const session = new Session(model!, { options: {}, verbose: false, wordWrap: true });
+      const content =
+        `Answer from these passages alone, and name them as [1], [2]. If they do not say it, say so.\n\n${
+          found.map(({ text }, i) => `${cite(i)}\n${text}`).join("\n\n")
+        }\n\nQuestion: ${question}`;
+      await answerTo({ role: "user", content }, { tui, post }, session, context.signal);
+      tui.out("");
+    }
+    for (const i of found.keys()) {
+      tui.out(cite(i));
+      if (flag(context, "find")) tui.out(`    ${printable(found[i]!.text.replace(/\s+/g, " "))}`);
+    }
+    return EXIT.ok;
+  },
+};
+
+const remove: Command = {
+  path: ["docs", "rm"],
+  summary: "Erase documents, their passages too",
+  arguments: "ID…",
+  example: "secllama docs rm 4008a3fd",
+  minPositionals: 1,
+  maxPositionals: 1000,
+  options: { ...HISTORY_OPTIONS, ...JSON_OPTION },
+  async run(context) {
+    using open = await openHistory(context);
+    const documents = await open.history.documents();
+    const ids = context.positionals.map((text) => idOf(documents, text));
+    for (const id of new Set(ids)) await open.history.removeDocument(id);
+    if (flag(context, "json")) context.tui.json({ erased: ids });
+    else context.tui.out(`erased ${ids.length} document${ids.length === 1 ? "" : "s"}`);
+    return EXIT.ok;
+  },
+};
+
+/** The commands of `secllama docs`. */
+export const docsCommands: Command[] = [add, list, ask, remove];
+
+function idOf(documents: Awaited<ReturnType<HistoryCalls["documents"]>>, text: string): string {
+  const found = /^[0-9a-f]{2,32}$/.test(text)
+    ? documents.filter(({ id }) => id.startsWith(text))
+    : [];
+  if (found.length === 1) return found[0]!.id;
+  throw new SecLlamaError(
+    found.length === 0 ? "not-found" : "usage",
+    found.length === 0
+      ? "there is no such document"
+      : `${found.length} documents begin with ${text}`,
+    { hint: "to see them: secllama docs list" },
+  );
+}
+
+/** Files as they are named, and of folders those that can be read, without following links. */
+async function filesOf(paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  async function walk(folder: string): Promise<void> {
+    for await (const { name, isFile, isDirectory } of Deno.readDir(folder)) {
+      if (found.length >= MOST_FILES) {
+        throw new SecLlamaError("usage", `there are more than ${MOST_FILES} files`, {
+          hint: "give parts of the folder",
+        });
+      }
+      if (name.startsWith(".")) continue;
+      if (isDirectory) await walk(join(folder, name));
+      else if (isFile && READABLE.test(name)) found.push(join(folder, name));
+    }
+  }
+  for (const path of paths) {
+    const info = await Deno.stat(path).catch(() => undefined);
+    if (info === undefined) throw new SecLlamaError("usage", `${path} is not there`);
+    if (info.isDirectory) await walk(path);
+    else if (info.isFile) found.push(path);
+    else throw new SecLlamaError("usage", `${path} is neither a file nor a folder`);
+  }
+  return found;
+}

@@ -1,0 +1,39 @@
+/** A document's text, cut into passages of about a paragraph or two, each on one page. */
+
+/** Characters of a passage, and how many of the one before it are repeated. */
+const PASSAGE_CHARACTERS = 1000;
+const OVERLAP_CHARACTERS = 150;
+
+/** A piece of text with its page, from 1; null: the document has none. */
+export interface Piece {
+  readonly page: number | null;
+  readonly text: string;
+}
+
+/** Passages of the pages, in their order; where a page is longer than one passage, cut at the end of a paragraph, a sentence or a word. */
+export function chunksOf(pages: readonly Piece[]): Piece[] {
+  return pages.flatMap(({ page, text }) => {
+    // deno-lint-ignore no-control-regex -- they are what it is about
+    const clean = text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, " ").replace(/[ \t]+/g, " ")
+      .replace(/ ?\n ?/g, "\n").replace(/\n{3,}/g, "\n\n").trim();
+    const found: Piece[] = [];
+    for (let start = 0; start < clean.length;) {
+      const end = cutAt(clean, start);
+      found.push({ page, text: clean.slice(start, end).trim() });
+      if (end >= clean.length) break;
+      const back = clean.lastIndexOf(" ", end - OVERLAP_CHARACTERS);
+      start = back > start ? back + 1 : end;
+    }
+    return found.filter((piece) => piece.text !== "");
+  });
+}
+
+function cutAt(text: string, start: number): number {
+  const most = start + PASSAGE_CHARACTERS;
+  if (most >= text.length) return text.length;
+  for (const mark of ["\n\n", ". ", "\n", " "]) {
+    const at = text.lastIndexOf(mark, most);
+    if (at > start + PASSAGE_CHARACTERS / 2) return at + mark.length;
+  }
+  return most;
+}

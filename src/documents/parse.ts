@@ -1,0 +1,52 @@
+/** Reads a file in a thread without any permission, within a time. */
+import { SecLlamaError } from "../errors.ts";
+import { startWorker } from "../worker.ts";
+import { typeOf } from "./text_of.ts";
+import type { Parsed, Said } from "./thread_side.ts";
+import type { DocumentType } from "../api/documents.ts";
+
+/** Longer than a thousand pages take on a slow machine. */
+const TIME_MS = 5 * 60_000;
+
+/**
+ * The passages of a file.
+ * @throws {SecLlamaError} `bad-request` for what is no document, `unsupported-media-type`, `timeout`.
+ */
+export async function parseDocument(
+  name: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<Parsed & { readonly type: DocumentType }> {
+  const type = typeOf(name, bytes);
+  if (type === undefined) {
+    throw new SecLlamaError("unsupported-media-type", "this is no kind of document that is read", {
+      hint: "give text, Markdown, HTML, CSV, DOCX or PDF",
+    });
+  }
+  const worker = startWorker(
+    type === "pdf" ? "documents/parse_pdf_main" : "documents/parse_main",
+    {},
+  );
+  const said = Promise.withResolvers<Said>();
+  worker.onmessage = ({ data }: MessageEvent<Said>) => said.resolve(data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    said.resolve({ why: "it is broken" });
+  };
+  const timer = setTimeout(() =>
+    said.reject(
+      new SecLlamaError("timeout", "this document takes too long to read", {
+        hint: "split it, or save it as text",
+      }),
+    ), TIME_MS);
+  try {
+    worker.postMessage({ type, bytes });
+    const answer = await said.promise;
+    if ("parsed" in answer) return { ...answer.parsed, type };
+    throw new SecLlamaError("bad-request", `this document cannot be read: ${answer.why}`, {
+      hint: "open it in the program that made it, and save it again",
+    });
+  } finally {
+    clearTimeout(timer);
+    worker.terminate();
+  }
+}
