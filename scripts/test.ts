@@ -39,6 +39,8 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/crun", "crun"],
   ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],
   ["/usr/lib/python3/dist-packages/requests/__init__.py", "python3-requests"],
+  // llama.cpp's own tests of its server.
+  ["/usr/lib/python3/dist-packages/pytest/__init__.py", "python3-pytest"],
   ["/usr/lib/python3/dist-packages/httpx/__init__.py", "python3-httpx"],
   ["/usr/lib/python3/dist-packages/aiohttp/__init__.py", "python3-aiohttp"],
   // Its text/template is what Ollama's templates are held against.

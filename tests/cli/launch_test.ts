@@ -26,11 +26,20 @@ Deno.test("launch: each command of docs/agents.md, and what goes wrong", async (
   await using served = await startScripted();
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
   for (const { program } of Object.values(AGENTS)) {
-    const script = `#!/bin/sh\nenv\nfor one in "$@"; do echo "argument $one"; done\nexit 7\n`;
+    const script = `#!/bin/sh
+env
+for one in "$@"; do echo "argument $one"; done
+for one in "$@" "$CLINE_PROVIDER_SETTINGS_PATH"; do
+  case "$one" in "$TMPDIR"/*) echo "file $one"; ls -l "$(dirname "$one")"; cat "$one" ;; esac
+done
+exit 7
+`;
     await Deno.writeTextFile(join(folder, program), script, { mode: 0o755 });
   }
   const port = new URL(served.proxyUrl).port;
+  const tmp = await Deno.makeTempDir({ prefix: "secllama-test-" });
   const env = {
+    TMPDIR: tmp,
     HOME: served.home,
     PATH: [folder, "/usr/bin", "/bin"].join(delimiter),
     NO_COLOR: "1",
@@ -60,10 +69,31 @@ Deno.test("launch: each command of docs/agents.md, and what goes wrong", async (
         for (const name of AGENTS[args[1]!]!.without) {
           assert.ok(!said.includes(`${name}=sk-real`), `${name} does not reach the agent`);
         }
+        for (const [, mode] of said.matchAll(/^(-\S+) .*\.(?:json|js|yaml)$/gm)) {
+          assert.equal(mode, "-rw-------", "a file that only this user can read");
+        }
+        assert.deepEqual([...Deno.readDirSync(tmp)], [], "its files are gone with it");
         const own = args.indexOf("--");
         if (own < 0) return;
         const theirs = stdout.match(/^argument .*$/gm)!.slice(own - args.length + 1);
         assert.deepEqual(theirs, args.slice(own + 1).map((one) => `argument ${one}`));
+      });
+    }
+    for (const word of ["codex", "cline", "pi", "continue"]) {
+      await t.step(`launch ${word} --print, in a shell`, async () => {
+        const { stdout } = await cli(["launch", word, "--print", "--", "it's", "$HOME"], { env });
+        const shell = await new Deno.Command("/bin/sh", {
+          args: ["-c", stdout],
+          env: { ...env, TMPDIR: tmp },
+          clearEnv: true,
+        }).output();
+        const said = new TextDecoder().decode(shell.stdout);
+        assert.equal(shell.code, 7, new TextDecoder().decode(shell.stderr));
+        assert.ok(said.includes(served.proxyUrl) && said.includes("scripted"), said);
+        assert.match(said, /^argument it's\nargument \$HOME$/m);
+        for (const { name } of Deno.readDirSync(tmp)) {
+          await Deno.remove(join(tmp, name), { recursive: true });
+        }
       });
     }
     assert.deepEqual(await files(), before, "nothing was written into the user's folder");
@@ -110,5 +140,6 @@ Deno.test("launch: each command of docs/agents.md, and what goes wrong", async (
     });
   } finally {
     await Deno.remove(folder, { recursive: true });
+    await Deno.remove(tmp, { recursive: true });
   }
 });

@@ -21,11 +21,24 @@ interface Case {
   /** Its name of the MCP server's tool. */
   readonly mcpTool: string;
   /** Arguments that ask once, without a question to the user. @param file Holds the prompt, as it may be too long for an argument. */
-  ask(prompt: string): { args: string[]; stdin?: string };
-  /** The same in the conversation of before. */
-  again(prompt: string): { args: string[]; stdin?: string };
-  /** Makes the MCP server known to it, by a file of the folder it works in or by arguments. */
-  readonly mcp: ((folder: string) => Promise<string[]>) | undefined;
+  ask(prompt: string): Ask;
+  /** The same in the conversation of before; a text: why it is not tried. */
+  readonly again: ((prompt: string) => Ask) | string;
+  /** Makes the MCP server known to it, by a file or by arguments, which it returns; a text: why it has none. */
+  readonly mcp: ((place: Place) => Promise<string[]>) | string;
+}
+
+interface Ask {
+  readonly args: string[];
+  readonly stdin?: string;
+}
+
+/** Where an agent works. */
+interface Place {
+  readonly folder: string;
+  readonly home: string;
+  /** Of the proxy. */
+  readonly url: string;
 }
 
 const server = (folder: string) => ({ command: "node", args: [MCP, folder] });
@@ -44,7 +57,7 @@ const CASES: readonly Case[] = [
     mcpTool: "mcp__proof__write_proof",
     ask: (stdin) => ({ args: ["-p", "--allowedTools", "Bash,mcp__proof__write_proof"], stdin }),
     again: (stdin) => ({ args: ["-p", "--continue", "--allowedTools", "Bash"], stdin }),
-    async mcp(folder) {
+    async mcp({ folder }) {
       const path = await put(folder, "mcp.json", { mcpServers: { proof: server(folder) } });
       return ["--mcp-config", path];
     },
@@ -68,7 +81,7 @@ const CASES: readonly Case[] = [
       ],
       stdin,
     }),
-    mcp: (folder) =>
+    mcp: ({ folder }) =>
       Promise.resolve([
         "-c",
         `mcp_servers.proof={command="node",args=${JSON.stringify([MCP, folder])}}`,
@@ -80,7 +93,7 @@ const CASES: readonly Case[] = [
     mcpTool: "proof_write_proof",
     ask: (stdin) => ({ args: ["run"], stdin }),
     again: (stdin) => ({ args: ["run", "--continue"], stdin }),
-    async mcp(folder) {
+    async mcp({ folder }) {
       const { command, args } = server(folder);
       const proof = { type: "local", command: [command, ...args], enabled: true };
       await put(folder, "opencode.json", { mcp: { proof } });
@@ -90,10 +103,15 @@ const CASES: readonly Case[] = [
   {
     agent: "qwen",
     tool: "run_shell_command",
-    mcpTool: "mcp__proof__write_proof",
+    // Tools of servers are deferred: the model is shown their names, and this tool to call them by.
+    mcpTool: "tool_call",
     ask: (stdin) => ({ args: ["--yolo", "-p", "Do it."], stdin }),
     again: (stdin) => ({ args: ["--yolo", "--continue", "-p", "Do it."], stdin }),
-    mcp: undefined, // it showed the model no tool of a server that .qwen/settings.json names; why was not found out
+    // A server that .qwen/settings.json names waits until somebody approves of it; one of this argument does not.
+    async mcp({ folder }) {
+      const path = await put(folder, "mcp.json", { mcpServers: { proof: server(folder) } });
+      return ["--mcp-config", path];
+    },
   },
   {
     agent: "copilot",
@@ -101,10 +119,55 @@ const CASES: readonly Case[] = [
     mcpTool: "proof-write_proof",
     ask: (prompt) => ({ args: ["--allow-all-tools", "-p", prompt] }),
     again: (prompt) => ({ args: ["--allow-all-tools", "--continue", "-p", prompt] }),
-    async mcp(folder) {
+    async mcp({ folder }) {
       const proof = { type: "local", tools: ["*"], ...server(folder) };
       const path = await put(folder, "mcp.json", { mcpServers: { proof } });
       return ["--additional-mcp-config", `@${path}`];
+    },
+  },
+  {
+    agent: "cline",
+    tool: "run_commands",
+    mcpTool: "proof__write_proof",
+    ask: (prompt) => ({ args: [prompt] }),
+    again: "it goes on with a conversation in a terminal only",
+    async mcp({ folder, home }) {
+      const mcpServers = { proof: server(folder) };
+      await put(home, ".cline/data/settings/cline_mcp_settings.json", { mcpServers });
+      return [];
+    },
+  },
+  {
+    agent: "pi",
+    tool: "bash",
+    mcpTool: "",
+    ask: (prompt) => ({ args: ["-p", prompt] }),
+    again: (prompt) => ({ args: ["--continue", "-p", prompt] }),
+    mcp: "it has no MCP, by its makers' choice",
+  },
+  {
+    agent: "continue",
+    tool: "Bash",
+    mcpTool: "write_proof",
+    ask: (prompt) => ({ args: ["--auto", "-p", prompt] }),
+    again: (prompt) => ({ args: ["--auto", "--resume", "-p", prompt] }),
+    // Servers stand in its configuration only, so it gets one of the user's, which counts more than that of launch.
+    async mcp({ folder, url }) {
+      const path = await put(folder, "mine.yaml", {
+        name: "mine",
+        version: "1.0.0",
+        schema: "v1",
+        models: [{
+          name: "scripted",
+          provider: "openai",
+          model: "scripted",
+          apiBase: `${url}/v1`,
+          apiKey: "unused",
+          capabilities: ["tool_use"],
+        }],
+        mcpServers: [{ name: "proof", ...server(folder) }],
+      });
+      return ["--config", path];
     },
   },
 ];
@@ -123,9 +186,7 @@ class Desk {
     this.folder = o.folder;
   }
 
-  async start(
-    { args, stdin = "" }: { args: string[]; stdin?: string },
-  ): Promise<Deno.ChildProcess> {
+  async start({ args, stdin = "" }: Ask): Promise<Deno.ChildProcess> {
     const port = new URL(this.#served.proxyUrl).port;
     const [program, ...argv] = secllama([
       "launch",
@@ -150,7 +211,7 @@ class Desk {
     return child;
   }
 
-  async run(what: { args: string[]; stdin?: string }): Promise<string> {
+  async run(what: Ask): Promise<string> {
     const child = await this.start(what);
     const timer = setTimeout(() => child.kill("SIGKILL"), HANG_MS);
     const { code, stdout, stderr } = await child.output();
@@ -181,6 +242,7 @@ for (const { agent, tool, mcpTool, ask, again, mcp } of CASES) {
       const { env } = await newHome();
       const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
       const path = [join(programs, "node_modules/.bin"), "/usr/local/bin", env["PATH"]!];
+      const place = { folder, home: served.home, url: served.proxyUrl };
       const desk = new Desk(served, agent, {
         folder,
         env: { ...env, HOME: served.home, PATH: path.join(delimiter), CI: "1" },
@@ -191,24 +253,29 @@ for (const { agent, tool, mcpTool, ask, again, mcp } of CASES) {
           assert.ok(said.includes(AFTER), said.slice(-2000));
           assert.deepEqual(await desk.proof(), [`${tool}-once`]);
         });
-        await t.step("a second turn of the same conversation", async () => {
-          const said = await desk.run(again("And now say hello. USE:text"));
-          assert.ok(said.includes(TEXT), said.slice(-2000));
+        if (typeof again === "string") console.log(`SKIP ${agent}, a second turn: ${again}`);
+        await t.step({
+          name: "a second turn of the same conversation",
+          ignore: typeof again === "string",
+          fn: async () => {
+            if (typeof again === "string") return;
+            const said = await desk.run(again("And now say hello. USE:text"));
+            assert.ok(said.includes(TEXT), said.slice(-2000));
+          },
         });
         await t.step("two calls at once", async () => {
           const said = await desk.run(ask(`Do both. USE:two_${tool}`));
           assert.ok(said.includes(AFTER), said.slice(-2000));
           assert.deepEqual((await desk.proof()).toSorted(), [`${tool}-first`, `${tool}-second`]);
         });
-        if (mcp === undefined) {
-          console.log(`SKIP ${agent}: its MCP servers are not known to be used`);
-        }
+        if (typeof mcp === "string") console.log(`SKIP ${agent}, MCP: ${mcp}`);
         await t.step({
           name: "a tool of an MCP server",
-          ignore: mcp === undefined,
+          ignore: typeof mcp === "string",
           fn: async () => {
+            if (typeof mcp === "string") return;
             const { args, ...rest } = ask(`Use it. USE:call_${mcpTool}`);
-            const said = await desk.run({ args: [...await mcp!(folder), ...args], ...rest });
+            const said = await desk.run({ args: [...await mcp(place), ...args], ...rest });
             assert.ok(said.includes(AFTER), said.slice(-2000));
             assert.deepEqual(await desk.proof(), [`${mcpTool}-once`]);
           },

@@ -8,6 +8,15 @@ import { type Served, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
 const CLIENTS = ["openai", "anthropic", "ollama"];
+/** What no page of another origin gets: it manages models, or is this user's own. */
+const CLOSED = [
+  "/api/delete",
+  "/api/pull",
+  "/api/create",
+  "/api/copy",
+  "/secllama/history",
+  "/secllama/page/app.js",
+];
 
 /** What a server without our rules comes to: everything is passed on, and every page may read it. */
 function open(proxy: () => string) {
@@ -158,7 +167,7 @@ Deno.test("pages: a name that was rebound to this machine, and names and origins
     for (const path of ["/api/tags", "/api/ps", "/v1/models", "/api/security/status"]) {
       assert.equal(await status(ask(page, "GET", path)), "200", path);
     }
-    for (const path of ["/api/delete", "/api/pull", "/api/create", "/api/copy"]) {
+    for (const path of CLOSED) {
       for (const method of ["OPTIONS", "POST", "DELETE"]) {
         const refused = await raw(served.proxyUrl, ask(page, method, path));
         assert.match(refused, /^HTTP\/1\.1 403 [^]*origin-refused/, `${method} ${path}`);

@@ -13,7 +13,7 @@ const append = (line: string) => `echo ${line} >> ${PROOF}`;
 
 /** By the name that an agent gives its tool: arguments that write a line. */
 const TOOLS: Readonly<Record<string, (line: string) => Record<string, unknown>>> = {
-  // The shell tools of Claude Code; of opencode, pi and Copilot; of Codex; of qwen-code; of Cline; of Continue.
+  // The shell tools of Claude Code and Continue; of opencode, pi and Copilot; of Codex; of qwen-code; of Cline.
   Bash: (line) => ({ command: append(line), description: "Prove that the tool ran" }),
   bash: (line) => ({ command: append(line), description: "Prove that the tool ran" }),
   exec_command: (line) => ({ cmd: append(line) }),
@@ -31,11 +31,16 @@ const TOOLS: Readonly<Record<string, (line: string) => Record<string, unknown>>>
   // The same as an MCP server's tool, in each client's way of naming it.
   mcp__proof__write_proof: (line) => ({ line }),
   proof_write_proof: (line) => ({ line }),
+  proof__write_proof: (line) => ({ line }),
   "proof-write_proof": (line) => ({ line }),
+  // qwen-code shows a model no tool of a server, but this way to call one.
+  tool_call: (line) => ({ name: "mcp__proof__write_proof", arguments: { line } }),
 };
 
 /** Names of shell tools, which count before an MCP server's. */
-const SHELLS = Object.keys(TOOLS).filter((name) => !name.includes("write_proof"));
+const SHELLS = Object.keys(TOOLS).filter((name) =>
+  !name.includes("write_proof") && name !== "tool_call"
+);
 
 function call(name: string, line: string): ScriptedCall {
   return { name, arguments: TOOLS[name]!(line) };

@@ -1,6 +1,6 @@
 /**
- * How each agent is told to use SecLlama: by its environment and its arguments alone, so that nothing of the user's own
- * configuration is read, written or lost. Each was run as it is in tests/clients/agents_test.ts.
+ * How each agent is told to use SecLlama: by its environment, its arguments and files in a folder that lasts for one start, so
+ * that nothing of the user's own configuration is written or lost. Each was run as it is in tests/clients/agents_test.ts.
  */
 
 /** What an agent is to use. */
@@ -10,6 +10,8 @@ export interface Target {
   readonly model: string;
   /** Tokens that a conversation may have. */
   readonly contextLength: number;
+  /** Where {@link Setup.files} will be. */
+  readonly folder: string;
 }
 
 /** What a start of an agent takes. */
@@ -17,6 +19,8 @@ export interface Setup {
   readonly env: Readonly<Record<string, string>>;
   /** Before the user's own. */
   readonly args: readonly string[];
+  /** By name, for agents that take a provider from a file only. They are gone when the agent ends. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export interface Agent {
@@ -98,7 +102,7 @@ const opencode: Agent = {
               [model]: {
                 name: model,
                 tool_call: true,
-                limit: { context: contextLength, output: Math.ceil(contextLength / 4) },
+                limit: { context: contextLength, output: answerOf(contextLength) },
               },
             },
           },
@@ -150,5 +154,123 @@ const copilot: Agent = {
   }),
 };
 
+const cline: Agent = {
+  program: "cline",
+  package: "cline",
+  title: "Cline CLI",
+  without: [],
+  setup: ({ url, model, contextLength, folder }) => ({
+    env: {
+      CLINE_PROVIDER_SETTINGS_PATH: `${folder}/providers.json`,
+      CLINE_GLOBAL_SETTINGS_PATH: `${folder}/settings.json`,
+      // Else it leaves a process behind that goes on with these settings, also for starts without launch.
+      CLINE_SESSION_BACKEND_MODE: "local",
+    },
+    args: [],
+    files: {
+      "providers.json": json({
+        version: 1,
+        lastUsedProvider: "openai-compatible",
+        modes: {},
+        providers: {
+          "openai-compatible": {
+            settings: {
+              provider: "openai-compatible",
+              apiKey: NO_KEY,
+              model,
+              baseUrl: `${url}/v1`,
+              contextWindow: contextLength,
+              maxTokens: answerOf(contextLength),
+            },
+            // It wants to know how old this is.
+            updatedAt: "2026-01-01T00:00:00.000Z",
+            tokenSource: "manual",
+          },
+        },
+      }),
+      "settings.json": json({ telemetryOptOut: true, autoUpdateEnabled: false }),
+    },
+  }),
+};
+
+const pi: Agent = {
+  program: "pi",
+  package: "@mariozechner/pi-coding-agent",
+  title: "pi",
+  without: [],
+  setup: ({ url, model, contextLength, folder }) => ({
+    // No look for updates, no report of an installation.
+    env: { PI_OFFLINE: "1", PI_TELEMETRY: "0" },
+    args: ["--extension", `${folder}/secllama.js`, "--model", `secllama/${model}`],
+    files: {
+      "secllama.js": `export default (pi) => pi.registerProvider("secllama", ${
+        json({
+          name: "SecLlama",
+          baseUrl: `${url}/v1`,
+          apiKey: NO_KEY,
+          api: "openai-completions",
+          models: [{
+            id: model,
+            name: model,
+            reasoning: false,
+            input: ["text"],
+            cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+            contextWindow: contextLength,
+            maxTokens: answerOf(contextLength),
+          }],
+        })
+      });\n`,
+    },
+  }),
+};
+
+const continueCli: Agent = {
+  program: "cn",
+  package: "@continuedev/cli",
+  title: "Continue CLI",
+  without: ["CONTINUE_API_KEY", "ANTHROPIC_API_KEY"],
+  setup: ({ url, model, contextLength, folder }) => ({
+    env: { CONTINUE_METRICS_ENABLED: "0", CONTINUE_CLI_ENABLE_TELEMETRY: "0" },
+    args: ["--config", `${folder}/config.yaml`],
+    files: {
+      // YAML takes JSON as it is.
+      "config.yaml": json({
+        name: "SecLlama",
+        version: "1.0.0",
+        schema: "v1",
+        models: [{
+          name: model,
+          provider: "openai",
+          model,
+          apiBase: `${url}/v1`,
+          apiKey: NO_KEY,
+          roles: ["chat", "edit", "apply"],
+          capabilities: ["tool_use"],
+          defaultCompletionOptions: {
+            contextLength,
+            maxTokens: answerOf(contextLength),
+          },
+        }],
+      }),
+    },
+  }),
+};
+
+const json = (value: unknown): string => JSON.stringify(value, undefined, 2);
+
+/** How many tokens of a conversation are kept for an answer. */
+function answerOf(contextLength: number): number {
+  return Math.ceil(contextLength / 4);
+}
+
 /** By the word for `secllama launch`. */
-export const AGENTS: Readonly<Record<string, Agent>> = { claude, codex, opencode, qwen, copilot };
+export const AGENTS: Readonly<Record<string, Agent>> = {
+  claude,
+  codex,
+  opencode,
+  qwen,
+  copilot,
+  cline,
+  pi,
+  continue: continueCli,
+};

@@ -1,6 +1,6 @@
 /** `secllama launch AGENT`: starts a coding agent that uses a model of this machine, with nothing of its own configuration changed. */
 import { delimiter, join } from "node:path";
-import { askedProxyOf, type ProxyHandle } from "./proxy.ts";
+import { askedProxyOf } from "./proxy.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
 import { closest } from "../../suggest.ts";
 import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
@@ -24,19 +24,27 @@ export const launchCommand: Command = {
   }.
 What stands after -- is the agent's: secllama launch codex -- exec "Say hello"
 It checks that SecLlama's own proxy answers (and starts one if none does), and that the model can call tools. The agent gets its settings by
-environment and arguments only; your own configuration of it stays as it is.
+environment, arguments and files that are gone when it ends; your own configuration of it stays as it is.
 For more: secllama help agents`,
   async run(context) {
     const [word, ...args] = context.positionals;
     const agent = agentOf(word!);
-    await using proxy = await askedProxyOf(context, { start: !flag(context, "print") });
+    const program = flag(context, "print")
+      ? undefined
+      : await programOf(agent, context.env["PATH"] ?? "");
+    await using proxy = await askedProxyOf(context, { start: program !== undefined });
     const target = await chooseModel(proxy, stringOption(context, "model"), context.signal);
-    const setup = agent.setup(target);
-    if (flag(context, "print")) {
+    if (program === undefined) {
+      const setup = agent.setup({ ...target, folder: FOLDER });
       for (const line of printed(agent, setup, args)) context.tui.out(line);
       return EXIT.ok;
     }
-    return await runAgent(context, { agent, setup, args, proxy });
+    await using folder = await ownFolder();
+    const setup = agent.setup({ ...target, folder: folder.path });
+    for (const [name, text] of Object.entries(setup.files ?? {})) {
+      await Deno.writeTextFile(join(folder.path, name), text, { mode: 0o600, createNew: true });
+    }
+    return await runAgent(context, { agent, program, setup, args });
   },
 };
 
@@ -51,34 +59,58 @@ function agentOf(word: string): Agent {
   });
 }
 
+/** Stands for the folder of the files in what is printed: the shell makes one. */
+const FOLDER = "\0";
+
 /** As a shell would take it. */
-function printed(agent: Agent, { env, args: own }: Setup, args: readonly string[]): string[] {
+function printed(
+  agent: Agent,
+  { env, args: own, files = {} }: Setup,
+  args: readonly string[],
+): string[] {
   const start = [agent.program, ...own, ...args].map(quoted).join(" ");
   return [
     ...agent.without.map((name) => `unset ${name}`),
+    ...(Object.keys(files).length === 0 ? [] : ["folder=$(mktemp -d)"]),
+    ...Object.entries(files).map(([name, text]) =>
+      `printf '%s\\n' ${quoted(text)} > "$folder"/${name}`
+    ),
     ...Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`),
     start,
   ];
 }
 
 function quoted(text: string): string {
-  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return text.split(FOLDER).map((part) =>
+    /^[A-Za-z0-9_./:=@%+,-]*$/.test(part) && text !== ""
+      ? part
+      : `'${part.replaceAll("'", "'\\''")}'`
+  ).join('"$folder"');
+}
+
+/** A folder of this user's alone, for as long as the agent runs. */
+async function ownFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir({ prefix: "secllama-agent-" });
+  return {
+    path,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }).catch(() => {}),
+  };
 }
 
 async function runAgent(
   { env, signal }: CommandContext,
-  { agent, setup, args }: {
+  { agent, program, setup, args }: {
     agent: Agent;
+    program: string;
     setup: Setup;
     args: readonly string[];
-    proxy: ProxyHandle;
   },
 ): Promise<number> {
   const own: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
     if (value !== undefined && !agent.without.includes(name)) own[name] = value;
   }
-  const child = new Deno.Command(await programOf(agent, env["PATH"] ?? ""), {
+  const child = new Deno.Command(program, {
     args: [...setup.args, ...args],
     env: { ...own, ...setup.env },
     clearEnv: true,

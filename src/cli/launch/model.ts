@@ -17,7 +17,7 @@ export async function chooseModel(
   proxy: ProxyHandle,
   asked: string | undefined,
   signal: AbortSignal,
-): Promise<Target> {
+): Promise<Omit<Target, "folder">> {
   const model = asked ?? await onlyOne(proxy, signal);
   if (!(await look(proxy, model, signal)).tools) {
     throw new SecLlamaError("bad-model", `${model} cannot call tools, which an agent needs`, {
