@@ -64,6 +64,7 @@ export class Connection {
   #phase: "head" | "exchange" | "linger" = "head";
   /** When this connection began to wait for a head, on `performance.now()`. */
   waitingSince = performance.now();
+  #headCame = 0;
   #deadline: number;
   #writeDeadline = Infinity;
   #body: RequestBody | undefined;
@@ -96,15 +97,15 @@ export class Connection {
     return this.#phase === "head";
   }
 
-  /** No request has come on it yet. */
-  get isSilent(): boolean {
-    return this.#phase === "head" && !this.#hasSpoken;
-  }
-
-  /** Bytes of a request's body are waited for: it has shown nothing yet that is worth a place. */
-  get awaitsBody(): boolean {
-    return this.#phase === "exchange" && this.#body !== undefined &&
+  /**
+   * Since when it has shown nothing that is worth a place, on `performance.now()`: no request has come on it, or bytes of a request's
+   * body are waited for. `undefined`: it is at work, or was before.
+   */
+  get unprovenSince(): number | undefined {
+    if (this.#phase === "head") return this.#hasSpoken ? undefined : this.waitingSince;
+    const awaitsBody = this.#phase === "exchange" && this.#body !== undefined &&
       this.#body.deadline !== Infinity;
+    return awaitsBody ? this.#headCame : undefined;
   }
 
   /** Serves until the end. Never throws. */
@@ -187,6 +188,7 @@ export class Connection {
         if (this.#phase !== "head") return undefined; // timed out while this was on its way
         this.#phase = "exchange";
         this.#hasSpoken = true;
+        this.#headCame = performance.now();
         this.#path = pathOfHead(reader.bytes);
         if (refusal !== undefined) throw refusal;
         return parseHead(reader.take(end), policy);

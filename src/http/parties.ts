@@ -93,9 +93,8 @@ export class Places {
   }
 
   /**
-   * Of those who have at least as many as the newcomer's party, the largest first: the one that came first of those that sent no
-   * request, else of those whose request's body is waited for, else the one that has waited longest for another request. So a
-   * flood, of the same user's or of another's, pushes out itself; a request that comes at once is served long before its turn.
+   * Of those who have at least as many as the newcomer's party, the largest first: the one that has sent no request, or no whole one,
+   * for longest, else the one that has waited longest for another request. So a flood, of the same user's or of another's, pushes out itself; a request that comes at once is served long before its turn.
    */
   #chooseVictim(newcomer: string | undefined): Connection | undefined {
     const held = new Map<string, Connection[]>();
@@ -109,13 +108,22 @@ export class Places {
     const largest = [...held.values()].filter(({ length }) => length >= own)
       .sort((a, b) => b.length - a.length);
     for (const connections of largest) {
-      const victim = connections.find(({ isSilent }) => isSilent) ??
-        connections.find(({ awaitsBody }) => awaitsBody) ??
-        longestIdle(connections, since);
+      const victim = longestUnproven(connections) ?? longestIdle(connections, since);
       if (victim) return victim;
     }
     return undefined;
   }
+}
+
+function longestUnproven(connections: readonly Connection[]): Connection | undefined {
+  let longest: { connection: Connection; since: number } | undefined;
+  for (const connection of connections) {
+    const since = connection.unprovenSince;
+    if (since !== undefined && since < (longest?.since ?? Infinity)) {
+      longest = { connection, since };
+    }
+  }
+  return longest?.connection;
 }
 
 function longestIdle(connections: readonly Connection[], since: number): Connection | undefined {

@@ -3,18 +3,18 @@ import type { Connection } from "./connection.ts";
 import { Places, siteOf } from "./parties.ts";
 
 interface Fake {
-  isSilent: boolean;
-  awaitsBody: boolean;
+  unprovenSince: number | undefined;
   isIdle: boolean;
   waitingSince: number;
   closed: boolean;
   close(): void;
 }
 
+let clock = 0;
+
 function connection(state: "silent" | "body" | "idle" | "busy"): Connection & Fake {
   const fake: Fake = {
-    isSilent: state === "silent",
-    awaitsBody: state === "body",
+    unprovenSince: state === "silent" || state === "body" ? clock++ : undefined,
     isIdle: state === "silent" || state === "idle",
     waitingSince: -Infinity,
     closed: false,
@@ -77,4 +77,16 @@ Deno.test("parties: who has the most at work does not push out the silent ones o
   const small = open(places, "small", "silent", 2);
   open(places, "large", "busy", 100);
   assert.ok(small.every(({ closed }) => !closed));
+});
+
+Deno.test("parties: one that has just come is not the first to go, whatever the others wait for", () => {
+  for (const flood of ["silent", "body"] as const) {
+    for (const real of ["silent", "body"] as const) {
+      const places = new Places(64);
+      open(places, "a", flood, 100);
+      const [mine] = open(places, "a", real, 1);
+      open(places, "a", flood, 40);
+      assert.equal(mine!.closed, false, `${real} among ${flood}`);
+    }
+  }
 });
