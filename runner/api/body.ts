@@ -18,6 +18,8 @@ export interface JsonLimits {
   readonly containers: number;
   /** Elements and members in all. */
   readonly values: number;
+  /** Members of objects in all: a million names that differ take a second to be read. */
+  readonly members: number;
   /** Bytes that are not of strings. */
   readonly bytesBesideStrings: number;
 }
@@ -27,6 +29,7 @@ export const JSON_LIMITS: JsonLimits = {
   depth: 128,
   containers: 40_000,
   values: 1_000_000,
+  members: 200_000,
   bytesBesideStrings: 8 * 1024 * 1024,
 };
 
@@ -60,7 +63,12 @@ export async function readJsonObject(
   return Fields.of(value);
 }
 
-const QUOTE = 0x22, COMMA = 0x2c, BACKSLASH = 0x5c, OPEN_ARRAY = 0x5b, OPEN_OBJECT = 0x7b;
+const QUOTE = 0x22,
+  COMMA = 0x2c,
+  COLON = 0x3a,
+  BACKSLASH = 0x5c,
+  OPEN_ARRAY = 0x5b,
+  OPEN_OBJECT = 0x7b;
 const CLOSE_ARRAY = 0x5d, CLOSE_OBJECT = 0x7d;
 /** Some tenths of a millisecond. */
 const STEPS_PER_YIELD = 4096;
@@ -70,7 +78,7 @@ const STEPS_PER_YIELD = 4096;
  * @throws {SecLlamaError} `bad-request` beyond a limit. What is no JSON at all may pass.
  */
 export function* checkShape(bytes: Uint8Array, limits: JsonLimits): Work<void> {
-  let depth = 0, containers = 0, values = 0, steps = 0, beside = 0;
+  let depth = 0, containers = 0, values = 0, members = 0, steps = 0, beside = 0;
   for (let at = 0; at < bytes.length; at++) {
     beside++;
     switch (bytes[at]) {
@@ -90,6 +98,11 @@ export function* checkShape(bytes: Uint8Array, limits: JsonLimits): Work<void> {
       case COMMA:
         if (++values > limits.values) {
           throw refused(`must not have more than ${limits.values} elements and members`);
+        }
+        break;
+      case COLON:
+        if (++members > limits.members) {
+          throw refused(`must not have more than ${limits.members} members of objects`);
         }
         break;
       case QUOTE:

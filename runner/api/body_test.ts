@@ -81,6 +81,13 @@ for (
   const [name, filling, most, message] of [
     ["arrays", "[]", JSON_LIMITS.containers, /arrays and objects/],
     ["numbers", "1", JSON_LIMITS.values, /elements and members/],
+    // Each needs an object of its own here, or the names would have to differ.
+    [
+      "members",
+      '{"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1}',
+      JSON_LIMITS.members / 8,
+      /members of objects/,
+    ],
   ] as const
 ) {
   Deno.test(`body: more ${name} than anybody needs are refused, as many as that are not`, async () => {

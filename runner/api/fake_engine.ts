@@ -144,7 +144,18 @@ export class FakeEngine implements Engine {
     );
   }
 
-  async *generate(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
+  /** Without pieces, a failure is a refusal. */
+  generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        const { pieces, failure } = this.script;
+        if (pieces?.length === 0 && failure !== undefined) throw failure;
+        return this.#events(request, signal);
+      },
+    };
+  }
+
+  async *#events(request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerateEvent> {
     this.requests.push(request);
     this.running++;
     const { pieces = ["Hello", " world"], reason = "stop", stopSequence, failure, endless } =

@@ -39,9 +39,6 @@ export interface ServiceOptions {
   readonly turns: Turns;
 }
 
-/** Turns of the microtask queue in which the engine says that it does not take a request. */
-const REFUSAL_TURNS = 4;
-
 /** What all requests share. */
 interface Inference extends ServiceOptions {
   readonly template: ModelTemplate;
@@ -120,6 +117,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   const syntax = callSyntax(template.source);
   const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
   const maxTokens = replyLimit(engine, request, prompt.tokens.length);
+  // What is refused, for a full queue say, is so here, and an answer of its own; from here on it is begun.
   const events = engine.generate({
     prompt: prompt.tokens,
     client: call.client,
@@ -136,14 +134,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   }, call.signal)[Symbol.asyncIterator]();
   let ended = false;
   try {
-    const first = events.next();
-    // What is refused at once, a full queue for one, is an answer of its own; what takes its time is begun.
-    let refused = false;
-    first.catch(() => refused = true);
-    for (let turn = 0; turn < REFUSAL_TURNS && !refused; turn++) await undefined;
-    if (refused) await first;
     yield { type: "start", promptTokens: prompt.tokens.length };
-    for (let next = await first; !next.done; next = await events.next()) {
+    for (let next = await events.next(); !next.done; next = await events.next()) {
       const event = next.value;
       if (event.type === "token") {
         let logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];

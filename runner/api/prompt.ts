@@ -82,8 +82,10 @@ function* countAsked(
   if (prompt.kind === "raw" && typeof prompt.text !== "string") return prompt.text.length;
   try {
     return yield* countPrompt(model, request, think);
-  } catch {
-    return undefined; // the refusal or the reply says what there is to say
+  } catch (error) {
+    // Longer than is counted: the refusal or the reply says what there is to say. What is no fault of the request's is one of ours.
+    if (error instanceof SecLlamaError && error.code !== "internal") return undefined;
+    throw error;
   }
 }
 

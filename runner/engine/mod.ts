@@ -283,15 +283,7 @@ class LlamaEngine implements Engine {
   }
 
   generate(request: GenerateRequest, signal: AbortSignal): AsyncIterable<GenerateEvent> {
-    return {
-      [Symbol.asyncIterator]: () => {
-        try {
-          return this.#start(request, signal);
-        } catch (error) {
-          return failing(error);
-        }
-      },
-    };
+    return { [Symbol.asyncIterator]: () => this.#start(request, signal) };
   }
 
   #start(request: GenerateRequest, signal: AbortSignal): AsyncIterator<GenerateEvent> {
@@ -406,8 +398,4 @@ function tooLong(size: string, limit: number, tokens?: TokenCount): SecLlamaErro
     `the prompt has ${size}, must have fewer than the context's ${limit} tokens`,
     { field: "prompt", ...(tokens && { tokens }) },
   );
-}
-
-function failing(error: unknown): AsyncIterator<GenerateEvent> {
-  return { next: () => Promise.reject(error) };
 }

@@ -294,7 +294,8 @@ export interface Engine {
   /** Text of tokens; control tokens have none. Broken UTF-8 shows as U+FFFD. */
   detokenize(tokens: Iterable<number>): string;
   /**
-   * Runs one request; waits for a slot if none is free. Breaking out of the iteration, or the signal, frees the slot.
+   * Runs one request; waits for a slot if none is free. Breaking out of the iteration, or the signal, frees the slot. What is
+   * not taken is refused as the iteration is asked for, before its first event.
    * @throws {SecLlamaError} `bad-request`: the prompt does not fit the context, or is empty, or the grammar is not one;
    * `busy`: the queue is full; `cancelled`: by the signal; `model-failed`: llama.cpp refused to decode.
    */

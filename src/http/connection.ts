@@ -99,9 +99,11 @@ export class Connection {
 
   /**
    * Since when it has shown nothing that is worth a place, on `performance.now()`: no request has come on it, or bytes of a request's
-   * body are waited for. `undefined`: it is at work, or was before.
+   * body are waited for. 0: it was answered, and is only kept so that the client can read that. `undefined`: it is at work, or
+   * was before.
    */
   get unprovenSince(): number | undefined {
+    if (this.#phase === "linger") return 0;
     if (this.#phase === "head") return this.#hasSpoken ? undefined : this.waitingSince;
     const awaitsBody = this.#phase === "exchange" && this.#body !== undefined &&
       this.#body.deadline !== Infinity;

@@ -56,14 +56,14 @@ function apart(messages: readonly Message[]): Message[] {
     }
     let end = index + 1;
     while (messages[end]?.role === "tool") end++;
-    const results = messages.slice(index + 1, end);
+    const results = Map.groupBy(messages.slice(index + 1, end), ({ toolCallId }) => toolCallId);
     for (const [position, call] of calls.entries()) {
       const said = position === 0 ? message : { role: message.role, content: "" };
-      out.push({ ...said, toolCalls: [call] });
-      out.push(...results.filter((result) => result.toolCallId === call.id));
+      out.push({ ...said, toolCalls: [call] }, ...results.get(call.id) ?? []);
+      // A second call of the same id has no results of its own.
+      results.delete(call.id);
     }
-    const ids = new Set(calls.map(({ id }) => id));
-    out.push(...results.filter((result) => !ids.has(result.toolCallId)));
+    for (const others of results.values()) out.push(...others);
     index = end - 1;
   }
   return out;

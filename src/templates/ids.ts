@@ -12,26 +12,23 @@ const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
  */
 export function pairResults(messages: readonly Message[], ids: Needs["ids"]): Message[] {
   const giver = new IdGiver(ids);
-  let open: { given: string | undefined; id: string; name: string }[] = [];
+  let open = new OpenCalls([]);
   return messages.map((message) => {
     if (message.toolCalls?.length) {
       const toolCalls = message.toolCalls.map((call) => ({
         ...call,
         id: giver.idFor(call.id, call.name),
       }));
-      open = message.toolCalls.map((call, index) => ({
+      open = new OpenCalls(message.toolCalls.map((call, index) => ({
         given: call.id,
         id: toolCalls[index]!.id,
         name: call.name,
-      }));
+      })));
       return { ...message, toolCalls };
     }
     if (message.role !== "tool") return message;
     const { toolName, toolCallId } = message;
-    let at = toolCallId === undefined ? -1 : open.findIndex((one) => one.given === toolCallId);
-    if (at < 0 && toolName !== undefined) at = open.findIndex((one) => one.name === toolName);
-    if (at < 0 && toolName === undefined) at = open.length > 0 ? 0 : -1;
-    const [answered] = at < 0 ? [] : open.splice(at, 1);
+    const answered = open.take(toolCallId, toolName);
     const name = toolName ?? answered?.name;
     return {
       ...message,
@@ -39,6 +36,54 @@ export function pairResults(messages: readonly Message[], ids: Needs["ids"]): Me
       ...(name === undefined ? {} : { toolName: name }),
     };
   });
+}
+
+interface OpenCall {
+  readonly given: string | undefined;
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Calls that wait for their results; each is found without looking at the others. */
+class OpenCalls {
+  readonly #all: Queue;
+  readonly #byId: Map<string | undefined, Queue>;
+  readonly #byName: Map<string, Queue>;
+  readonly #answered = new Set<OpenCall>();
+
+  constructor(calls: readonly OpenCall[]) {
+    this.#all = new Queue(calls);
+    this.#byId = queues(calls, ({ given }) => given);
+    this.#byName = queues(calls, ({ name }) => name);
+  }
+
+  /** The call that a result answers, which is open no more. */
+  take(id: string | undefined, name: string | undefined): OpenCall | undefined {
+    const answered = (id === undefined ? undefined : this.#byId.get(id)?.next(this.#answered)) ??
+      (name === undefined ? this.#all : this.#byName.get(name))?.next(this.#answered);
+    if (answered !== undefined) this.#answered.add(answered);
+    return answered;
+  }
+}
+
+/** In their order. */
+class Queue {
+  readonly #calls: readonly OpenCall[];
+  #at = 0;
+
+  constructor(calls: readonly OpenCall[]) {
+    this.#calls = calls;
+  }
+
+  /** The first one that is not answered. */
+  next(answered: ReadonlySet<OpenCall>): OpenCall | undefined {
+    while (this.#at < this.#calls.length && answered.has(this.#calls[this.#at]!)) this.#at++;
+    return this.#calls[this.#at];
+  }
+}
+
+function queues<K>(calls: readonly OpenCall[], key: (call: OpenCall) => K): Map<K, Queue> {
+  return new Map([...Map.groupBy(calls, key)].map(([of, some]) => [of, new Queue(some)]));
 }
 
 class IdGiver {

@@ -83,7 +83,6 @@ export const NO_NEEDS: Needs = {
 export function plainer(needs: Needs): readonly Needs[] {
   const regular: Needs = {
     ...needs,
-    system: needs.system,
     systems: "one",
     developer: "system",
     turns: "joined",
@@ -94,7 +93,7 @@ export function plainer(needs: Needs): readonly Needs[] {
     toolTypes: "single",
   };
   const told: Needs = { ...regular, system: "user", calls: "text", results: "user" };
-  return [
+  const forms: Needs[] = [
     // Ids that are too short for it, say.
     { ...needs, ids: needs.ids === "own" ? "nine" : needs.ids },
     regular,
@@ -103,4 +102,12 @@ export function plainer(needs: Needs): readonly Needs[] {
     { ...regular, results: "user", behindResult: undefined },
     told,
   ];
+  // What is equal to one before would be refused again.
+  const seen = new Set([form(needs)]);
+  return forms.filter((one) => !seen.has(form(one)) && seen.add(form(one)));
+}
+
+/** The same text for the same needs. */
+function form(needs: Needs): string {
+  return JSON.stringify(Object.entries(needs).sort(([a], [b]) => a < b ? -1 : 1));
 }

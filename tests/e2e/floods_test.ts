@@ -68,7 +68,11 @@ Deno.test({
     try {
       assert.deepEqual(await realRequests(served), [200, 200]);
       for (const url of [served.proxyUrl, served.gatewayUrl]) {
-        const flood = await startFlood(url, PLAIN_FLOODS[0]!, { another: false, count: SAMPLE });
+        const flood = await startFlood(url, PLAIN_FLOODS[0]!, {
+          another: false,
+          count: 2 * SAMPLE,
+          again: 50,
+        });
         try {
           // One that finds a place in the moment after another's end is luck.
           let refused = false;

@@ -1,14 +1,14 @@
 """Floods a port with connections that show little, and keeps the flood up: what is closed is opened again.
 
-    python3 flood.py PORT COUNT GAP PAYLOAD_HEX
+    python3 flood.py PORT COUNT GAP AGAIN PAYLOAD_HEX
 
 Sends the payload on each connection: at once (GAP 0), or a byte each GAP seconds. Says "open" when COUNT connections were
-made, and goes on until its input ends. Then says how many connections it made in all.
+made, and goes on until its input ends, opening AGAIN of those that were closed at a time. Then says how many connections it made in all.
 """
 import resource, select, selectors, socket, sys, time
 
 port, count, gap = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-payload = bytes.fromhex(sys.argv[4]) if len(sys.argv) > 4 else b""
+again, payload = int(sys.argv[4]), bytes.fromhex(sys.argv[5])
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 eyes = selectors.DefaultSelector()
@@ -61,7 +61,7 @@ while not select.select([sys.stdin], [], [], 0)[0]:
             pass
         drop(key.fileobj)
     # As many again as were closed, some at a time: places are what is flooded, not the machine's processors.
-    for _ in range(min(2, count - len(sent))):
+    for _ in range(min(again, count - len(sent))):
         connect()
     if gap and time.monotonic() - last >= gap:
         last = time.monotonic()

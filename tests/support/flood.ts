@@ -84,7 +84,12 @@ export interface Flood {
 export async function startFlood(
   url: string,
   kind: FloodKind,
-  { another, count = kind.count }: { readonly another: boolean; readonly count?: number },
+  { another, count = kind.count, again = 2 }: {
+    readonly another: boolean;
+    readonly count?: number;
+    /** Connections that are opened anew at a time. */
+    readonly again?: number;
+  },
 ): Promise<Flood> {
   const argv = [
     PYTHON,
@@ -93,6 +98,7 @@ export async function startFlood(
     new URL(url).port,
     String(count),
     String(kind.gap),
+    String(again),
     toHex(kind.payload),
   ];
   const as = [SETPRIV, "--reuid=65534", "--regid=65534", "--clear-groups"];
