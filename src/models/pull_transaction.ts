@@ -17,6 +17,7 @@ import {
 } from "./manifest.ts";
 import type { ModelName } from "../api/model_name.ts";
 import type { OwnFolder } from "./own_folder.ts";
+import { checkChatTemplate, checkTemplate } from "./template_check.ts";
 import { CHUNK_BYTES, PartialBlob } from "./partial.ts";
 
 export class PullTransaction {
@@ -59,6 +60,7 @@ export class PullTransaction {
     const path = async (part: Descriptor) =>
       blobs.get(part.digest)?.path ?? await this.#own.blobPath(part);
     const model = describeModel(await readGgufHeader(await path(modelLayer(manifest))));
+    let template: string | undefined;
     for (const part of manifest.layers) {
       const file = await path(part);
       switch (part.mediaType) {
@@ -70,6 +72,9 @@ export class PullTransaction {
         case layerType("adapter"):
           describeAdapter(await readGgufHeader(file), model.architecture);
           break;
+        case layerType("template"):
+          template = await text(file, part);
+          break;
         case layerType("params"):
           readParameters(await text(file, part));
           break;
@@ -78,6 +83,8 @@ export class PullTransaction {
           break;
       }
     }
+    if (template) checkPulledTemplate(template);
+    checkChatTemplate(model, template);
     if (layersOf(manifest, "model").length > 1) {
       throw new SecLlamaError("bad-model", "its manifest names several models");
     }
@@ -101,6 +108,18 @@ export class PullTransaction {
       for (const part of partsOf(o.manifest)) await own.blobPath(part);
       await own.writeManifestBytes(name, o.manifestBytes);
       await own.sweep();
+    });
+  }
+}
+
+/** The judge of `create`, whose fault it is not here. */
+function checkPulledTemplate(template: string): void {
+  try {
+    checkTemplate(template);
+  } catch (error) {
+    if (!(error instanceof SecLlamaError)) throw error;
+    throw new SecLlamaError("bad-model", `its template cannot be used: ${error.message}`, {
+      hint: "pull another model, or import its file and give it a TEMPLATE: secllama create",
     });
   }
 }

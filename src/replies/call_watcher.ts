@@ -4,10 +4,10 @@ import { type JsonListener, JsonWalker } from "./json_walker.ts";
 import type { Source } from "./source.ts";
 import type { Tools } from "./tools.ts";
 
-/** Names of what holds the arguments. */
-export const ARGUMENTS: readonly string[] = ["arguments", "parameters", "args"];
+/** Names of what holds the arguments; in capitals as Go's templates show calls where they write a whole one. */
+export const ARGUMENTS: readonly string[] = ["arguments", "parameters", "args", "Arguments"];
 /** Names of what holds the tool's name. */
-const NAMES: readonly string[] = ["name", "function", "tool_name"];
+export const NAMES: readonly string[] = ["name", "function", "tool_name", "Name"];
 
 /**
  * `named`: an object with the name and the arguments, or a list of them; `keyed`: the name is the object's only key; a name: it

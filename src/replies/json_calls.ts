@@ -1,5 +1,5 @@
 /** Calls that are written as JSON. */
-import { ARGUMENTS, type CallShape, CallWatcher } from "./call_watcher.ts";
+import { ARGUMENTS, type CallShape, CallWatcher, NAMES } from "./call_watcher.ts";
 import { topMembers, wholeMembers } from "./partial_json.ts";
 import type { Reading, Source } from "./source.ts";
 import { isObject, lenientJson, type ParsedCall, type Tools } from "./tools.ts";
@@ -17,7 +17,7 @@ export function callsOf(value: unknown, tools: Tools): Calls {
 function callOf(value: unknown, tools: Tools): ParsedCall | undefined {
   if (!isObject(value)) return undefined;
   if (isObject(value.function)) return callOf(value.function, tools);
-  const name = value.name ?? value.function ?? value.tool_name;
+  const name = NAMES.map((key) => value[key]).find((one) => one !== undefined && one !== null);
   if (typeof name !== "string" || !tools.has(name)) return undefined;
   const given = ARGUMENTS.map((key) => value[key]).find((one) => one !== undefined) ?? {};
   const parsed = typeof given === "string" ? lenientJson(given) ?? {} : given;

@@ -238,6 +238,7 @@ export const SYNTAXES: readonly Syntax[] = [
   ACTION,
   json("<tool_calls>", "</tool_calls>"),
   json("<TOOLCALL>", "</TOOLCALL>"),
+  json("<toolcall>", "</toolcall>"),
   json("<|START_ACTION|>", "<|END_ACTION|>"),
   {
     open: "<|tool_call|>",

@@ -7,7 +7,7 @@ import { SecLlamaError } from "../errors.ts";
 import { JinjaError, Template } from "../jinja/mod.ts";
 import { namesCallSyntax, thinks } from "../replies/formats.ts";
 import { adapt } from "./adapt.ts";
-import { readsBack, type Write } from "./written_calls.ts";
+import { readsBack, type Write } from "../replies/written_calls.ts";
 import { type Needs, plainer } from "./needs.ts";
 import { probeNeeds, type Render } from "./probe.ts";
 import type { Conversation, Message } from "./types.ts";

@@ -3,6 +3,7 @@
  * the template takes. For each question the first answer with which most of the needles come out is taken. After llama.cpp's
  * and minja's `caps`, which ask fewer questions.
  */
+import { OTHER_ID, OWN_ID } from "../replies/written_calls.ts";
 import { adapt } from "./adapt.ts";
 import { type Needs, NO_NEEDS } from "./needs.ts";
 import type { Conversation, Message, Tool } from "./types.ts";
@@ -49,10 +50,6 @@ const N = {
   result2: "zqresulttwo",
   description: "zqdescription",
 } as const;
-
-/** As this server's replies name calls. */
-export const OWN_ID = "call_0123456789abcdef01234567";
-const OTHER_ID = "call_76543210fedcba9876543210";
 
 const message = (role: string, content: string): Message => ({ role, content });
 /** Parameters as schemas have them and few templates expect. */

@@ -436,6 +436,11 @@ attackTest(
         makeGguf({ fill: 2 }),
       ]]],
       ["a count of 2^63 keys", [["model", makeGguf({ keyCount: 2n ** 63n })]]],
+      ["a template that is none", [["model", makeGguf({ fill: 3 })], ["template", "{{ if }}"]]],
+      ["a template that never makes a prompt", [["model", makeGguf({ fill: 4 })], [
+        "template",
+        "{{ index .Messages 99 }}",
+      ]]],
     ];
     assert.equal(u64(1).length, 8);
     for (const [what, layers] of rows) {

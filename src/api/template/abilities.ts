@@ -1,16 +1,21 @@
 /** What a model can do by its template in Ollama's language. Metadata and the runner both ask here, so that they agree. */
 import { opensCall, replyFormat } from "../../replies/formats.ts";
 import { thoughtTagsOf } from "../../replies/thought.ts";
-import type { ChatTemplate } from "./chat.ts";
+import { readsBack } from "../../replies/written_calls.ts";
+import { Budget, runAtOnce } from "../../budget.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { type ChatTemplate, renderChat } from "./chat.ts";
+import { TemplateError } from "./errors.ts";
 import type { Node, Operand, Pipeline } from "./nodes.ts";
 
 /**
  * Ollama's words for what the template decides: `tools` if it shows them and writes calls in a way that is read back,
  * `thinking`, `insert`.
  */
-export function abilities({ tree, fields, source }: ChatTemplate): string[] {
+export function abilities(template: ChatTemplate): string[] {
+  const { fields, source } = template;
   const found: string[] = [];
-  if (fields.has("tools") && isRead(callOpening(tree.root), source)) found.push("tools");
+  if (fields.has("tools") && isRead(template)) found.push("tools");
   if (fields.has("thinking") && thoughtTagsOf(source) !== undefined) {
     found.push("thinking");
   }
@@ -18,7 +23,29 @@ export function abilities({ tree, fields, source }: ChatTemplate): string[] {
   return found;
 }
 
-function isRead(opening: string, source: string): boolean {
+/** More than any real template takes for three messages. */
+const STEPS = 100_000;
+
+/** Whether calls that the template writes are read back. One that writes none leaves their form to the model. */
+function isRead(template: ChatTemplate): boolean {
+  const { tree, fields, source } = template;
+  if (!fields.has("toolcalls")) return true;
+  let refused = false;
+  const isWritten = readsBack((messages, tools) => {
+    const budget = new Budget({ what: "the template" }, { steps: STEPS });
+    try {
+      const runs = runAtOnce(renderChat(template, { messages, tools }, budget));
+      return runs.map(({ text }) => text).join("");
+    } catch (error) {
+      if (!(error instanceof TemplateError || error instanceof SecLlamaError)) throw error;
+      refused = true;
+      return undefined;
+    }
+  }, source);
+  return refused ? opensAsRead(callOpening(tree.root), source) : isWritten;
+}
+
+function opensAsRead(opening: string, source: string): boolean {
   // A bare `{` or `[` is read as well.
   return opening === "" || opening.startsWith("[") && !/^\[\w/.test(opening) ||
     opensCall(opening) || replyFormat(source) === "harmony";

@@ -34,6 +34,7 @@ export async function recipeOf(body: Body, models: ModelStore): Promise<Recipe> 
   }
   const files = references(body, "files");
   if (!from && files.length === 0) throw bad("from", "neither from nor files was given");
+  checkInfo(body["info"]);
   const template = text(body, "template");
   const system = text(body, "system");
   return {
@@ -47,6 +48,26 @@ export async function recipeOf(body: Body, models: ModelStore): Promise<Recipe> 
     licenses: licenses(body["license"]),
     ...requires(text(body, "requires")),
   };
+}
+
+const INFO_TEXTS = ["model_family", "base_name", "quantization_level", "parameter_size"];
+const INFO_NUMBERS = ["context_length", "embedding_length"];
+
+/** What Ollama takes of `info` is in the file here: it is looked at and left. */
+function checkInfo(value: unknown): void {
+  if (value === undefined || value === null) return;
+  if (typeof value !== "object" || Array.isArray(value)) throw bad("info", "info is no object");
+  for (const [name, one] of Object.entries(value)) {
+    const field = `info.${name}`;
+    if (INFO_TEXTS.includes(name) && typeof one !== "string") {
+      throw bad(field, `${field} must be a text`);
+    }
+    if (INFO_NUMBERS.includes(name) && !(Number.isInteger(one) && one >= 0)) {
+      throw bad(field, `${field} must be a number of tokens or elements`);
+    }
+    const isList = Array.isArray(one) && one.every((word) => typeof word === "string");
+    if (name === "capabilities" && !isList) throw bad(field, `${field} must be a list of texts`);
+  }
 }
 
 function requires(given: string | undefined): Pick<Recipe, "requires"> {

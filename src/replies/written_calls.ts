@@ -2,14 +2,31 @@
  * How a template writes a tool call, found by letting it write some. A reply of the model's is written alike, and so
  * it is known whether calls can be read back.
  */
-import { readerFor } from "../replies/formats.ts";
-import { OWN_ID } from "./probe.ts";
-import type { Call, Message, Tool } from "./types.ts";
+import { readerFor } from "./formats.ts";
+import type { Tool } from "./tools.ts";
+
+/** As this server's replies name calls. */
+export const OWN_ID = "call_0123456789abcdef01234567";
+export const OTHER_ID = "call_76543210fedcba9876543210";
+
+/** A call of a tool. */
+export interface WrittenCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+/** A message of a conversation that a template is given. */
+export interface WrittenMessage {
+  readonly role: string;
+  readonly content: string;
+  readonly toolCalls?: readonly WrittenCall[];
+}
 
 /** What comes out for these messages, and where the assistant's reply would begin; `undefined`: they are refused. */
 export type Write = (
-  messages: readonly Message[],
-  tools: readonly Tool[],
+  messages: readonly WrittenMessage[],
+  tools: typeof TOOLS,
   addGenerationPrompt: boolean,
 ) => string | undefined;
 
@@ -18,8 +35,8 @@ const KEYS = ["zqargument", "zqsecarg"] as const;
 const VALUES = ["zqvalue", "zqvaluetwo"] as const;
 const USER = "zquser";
 const REPLY = "zqassistant";
-const IDS = [OWN_ID, "call_76543210fedcba9876543210"] as const;
-const TOOLS: readonly Tool[] = NAMES.map((name) => ({
+const IDS = [OWN_ID, OTHER_ID] as const;
+const TOOLS: readonly (Tool & { readonly description: string })[] = NAMES.map((name) => ({
   name,
   description: "a tool",
   parameters: {
@@ -28,17 +45,24 @@ const TOOLS: readonly Tool[] = NAMES.map((name) => ({
   },
 }));
 
-const user: Message = { role: "user", content: USER };
-const callOf = (index: 0 | 1, values: Call["arguments"]): Call => ({
+const user: WrittenMessage = { role: "user", content: USER };
+const callOf = (index: 0 | 1, values: WrittenCall["arguments"]): WrittenCall => ({
   id: IDS[index],
   name: NAMES[index],
   arguments: values,
 });
 const BOTH = { [KEYS[0]]: VALUES[0], [KEYS[1]]: VALUES[1] };
-const calling = (...toolCalls: Call[]): Message => ({ role: "assistant", content: "", toolCalls });
+const calling = (...toolCalls: WrittenCall[]): WrittenMessage => ({
+  role: "assistant",
+  content: "",
+  toolCalls,
+});
+
+/** Units of a prompt's end in which what begins a reply can be told from other text. */
+const HEADER = 20;
 
 /** The reply that a template shows for these calls, without what ends the turn. */
-export function replyOf(write: Write, calls: readonly Call[], tools: readonly Tool[] = TOOLS) {
+export function replyOf(write: Write, calls: readonly WrittenCall[], tools = TOOLS) {
   const prompt = write([user], tools, true);
   const whole = write([user, calling(...calls)], tools, false);
   const plain = write([user, { role: "assistant", content: REPLY }], tools, false);
@@ -48,6 +72,10 @@ export function replyOf(write: Write, calls: readonly Call[], tools: readonly To
   // Two tags that begin alike are two tags, and a thought that the prompt opens may be missing in a history.
   const open = /[<\[{][^<>\[\]{}\s]*$/.exec(prompt.slice(0, at));
   if (open !== null && at < prompt.length) at = open.index;
+  // Where the prompt of a longer conversation is another one, the reply begins behind the last header.
+  const header = prompt.slice(-HEADER);
+  const last = whole.lastIndexOf(header, whole.lastIndexOf(calls[0]!.name));
+  if (last > at) at = last + header.length;
   const end = plain?.slice(plain.lastIndexOf(REPLY) + REPLY.length);
   return { text: withoutEnd(whole.slice(at), end ?? ""), promptTail: prompt.slice(-64) };
 }
