@@ -5,6 +5,7 @@
 import { type Context, Hono } from "hono";
 import { errorResponse, newRequestId, requestIdHeader } from "../../src/api/errors.ts";
 import { dialectOf, notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
+import { IGNORED_HEADER, writeIgnored } from "../../src/api/ignored.ts";
 import { TRUNCATED_HEADER, writeTruncated } from "../../src/api/truncated.ts";
 import { RUNNING_TEXT } from "../../src/api/texts.ts";
 import type { Engine } from "../engine/types.ts";
@@ -19,6 +20,7 @@ import { ollamaGenerate } from "./ollama/generate.ts";
 import { openaiChat } from "./openai/chat.ts";
 import { openaiCompletions } from "./openai/completions.ts";
 import { openaiEmbeddings } from "./openai/embeddings.ts";
+import { openaiRerank } from "./openai/rerank.ts";
 import { openaiResponses } from "./openai/responses.ts";
 import { anthropicCountTokens, anthropicMessages } from "./anthropic/messages.ts";
 
@@ -74,6 +76,7 @@ const routes = (responses = openaiResponses()): Readonly<Record<string, Handler>
   [ROUTES.openaiChat.path]: openaiChat,
   [ROUTES.openaiCompletions.path]: openaiCompletions,
   [ROUTES.openaiEmbeddings.path]: openaiEmbeddings,
+  [ROUTES.rerank.path]: openaiRerank,
   [ROUTES.openaiResponses.path]: responses.create,
   [ROUTES.openaiInputTokens.path]: responses.countTokens,
   [ROUTES.anthropicMessages.path]: anthropicMessages,
@@ -122,7 +125,7 @@ async function run(
     startedAt,
     waitedMs: c.env.waitedMs ?? 0,
     lifeSignMs,
-    notes: {},
+    notes: { ignored: [] },
     requestId,
   };
   const body = await readJsonObject(request, turns, call);
@@ -131,7 +134,8 @@ async function run(
   const response = await handler(service, body, call, cancel);
   const named = requestIdHeader(dialectOf(c.req.path), requestId);
   for (const [name, value] of Object.entries(named)) response.headers.set(name, value);
-  const { cut } = call.notes;
+  const { cut, ignored } = call.notes;
   if (cut !== undefined) response.headers.set(TRUNCATED_HEADER, writeTruncated(cut));
+  if (ignored.length > 0) response.headers.set(IGNORED_HEADER, writeIgnored(ignored));
   return response;
 }

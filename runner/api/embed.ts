@@ -19,7 +19,8 @@ export async function embed(
   call: Call,
   loadNs: number,
 ): Promise<EmbedReply> {
-  const limit = Math.min(engine.info.embedLength, engine.info.contextLength);
+  const { embedLength, contextLength } = engine.info;
+  const limit = Math.min(embedLength, contextLength, request.contextLength ?? Infinity);
   const prompts = await turns.run(tokenize(engine, request, limit), call);
   const promptTokens = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
   const vectors: Float32Array[] = [];

@@ -189,6 +189,7 @@ function* renderFrom(
     messages,
     ...(tools.length > 0 ? { tools } : {}),
     ...(think === undefined ? {} : { think }),
+    ...(chat.templateValues === undefined ? {} : { values: chat.templateValues }),
   }, budget);
   return pictures.place(parts);
 }

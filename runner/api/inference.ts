@@ -75,7 +75,7 @@ export function makeService(options: ServiceOptions): Service {
     infer: (request, call) => infer(o, request, call),
     embed: (request, call) => embed(o, request, call, loadNs(call)),
     async countTokens(request, call) {
-      const think = checkThink(o.template, request);
+      const think = askedThink(o.template, request, call);
       using pictures = await Pictures.read(engine, request, call);
       return await o.turns.run(countPrompt({ ...o, pictures }, request, think), call);
     },
@@ -104,7 +104,8 @@ export async function collect(reply: Reply): Promise<CollectedReply> {
 async function* infer(o: Inference, request: InferenceRequest, call: Call): Reply {
   const { engine, template } = o;
   const load = loadNs(call);
-  const think = checkThink(template, request);
+  const think = askedThink(template, request, call);
+  call.notes.ignored.push(...ignoredOf(template, request));
   checkCapabilities(o, request);
   using pictures = await Pictures.read(engine, request, call);
   const prompt = await o.turns.run(buildPrompt({ ...o, pictures }, request, think), call);
@@ -217,13 +218,25 @@ function thoughtLimit(engine: Engine, { tags, opensThought }: Thought, room: num
   return { thought };
 }
 
-/** The model thinks unless told not to, as in Ollama; one that cannot is told nothing. */
-function checkThink(template: ModelTemplate, request: InferenceRequest): Think | undefined {
-  if (template.capabilities.includes("thinking")) return request.think ?? true;
-  if (request.think === undefined || request.think === false) return undefined;
-  throw new SecLlamaError("bad-request", `"${request.model}" does not support thinking`, {
-    field: "think",
-  });
+/**
+ * The model thinks unless told not to, as in Ollama. One that cannot answers without, in each dialect, and the answer says so:
+ * programs ask every model to think.
+ */
+function askedThink(
+  { capabilities }: ModelTemplate,
+  { think }: InferenceRequest,
+  { notes }: Call,
+): Think | undefined {
+  if (capabilities.includes("thinking")) return think ?? true;
+  if (think !== undefined && think !== false) notes.ignored.push("thinking");
+  return undefined;
+}
+
+function* ignoredOf({ go }: ModelTemplate, { ignored, prompt }: InferenceRequest) {
+  yield* ignored ?? [];
+  if (go !== undefined && prompt.kind === "chat" && prompt.templateValues !== undefined) {
+    yield "chat_template_kwargs";
+  }
 }
 
 function checkCapabilities({ engine, template }: Inference, request: InferenceRequest): void {

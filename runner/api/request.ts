@@ -44,6 +44,8 @@ export interface ChatPrompt {
   readonly oneCall?: boolean;
   /** Tokens of earlier turns that stand before the messages (Ollama's `context`). */
   readonly context?: Int32Array;
+  /** What else the model's own template is told, by names. */
+  readonly templateValues?: Readonly<Record<string, unknown>>;
 }
 
 export interface RawPrompt {
@@ -81,6 +83,8 @@ export interface InferenceRequest {
   readonly truncate: boolean;
   /** Pictures of a prompt that is no conversation: markers in its text stand for them. */
   readonly pictures?: readonly PictureFile[];
+  /** Fields that have no effect here. */
+  readonly ignored?: readonly string[];
 }
 
 /** Who calls, and until when. */
@@ -96,7 +100,11 @@ export interface Call {
   /** Milliseconds of silence after which a stream gives a sign of life. */
   readonly lifeSignMs: number;
   /** What is found out on the way, for the answer's headers. */
-  readonly notes: { cut?: Cut };
+  readonly notes: {
+    cut?: Cut;
+    /** Fields that had no effect. */
+    readonly ignored: string[];
+  };
 }
 
 /** A prompt that was cut to the context, in tokens. */
@@ -186,6 +194,8 @@ export interface EmbedRequest {
   readonly inputs: readonly (string | Int32Array)[];
   /** Whether an input that is too long is cut instead of refused. */
   readonly truncate: boolean;
+  /** Tokens of one input; no more than the engine has room for. */
+  readonly contextLength?: number;
   /** Leading elements of each vector to keep, normalised again. */
   readonly dimensions?: number;
 }

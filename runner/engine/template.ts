@@ -118,6 +118,10 @@ export class ChatRenderer {
       chat.tools ?? [],
       (text) => this.#finder.break(text, mark),
     )) as ToolDefinition[];
+    const values = (yield* breakAll(
+      chat.values ?? {},
+      (text) => this.#finder.break(text, mark),
+    )) as Record<string, unknown>;
     yield;
     const last = messages.at(-1);
     const continues = chat.addGenerationPrompt === undefined && last?.role === "assistant" &&
@@ -125,6 +129,7 @@ export class ChatRenderer {
     const text = yield* this.#template!.renderAs(continues ? messages.slice(0, -1) : messages, {
       tools,
       ...(chat.think === undefined ? {} : { think: chat.think }),
+      values,
       addGenerationPrompt: chat.addGenerationPrompt ?? true,
       needs,
       specials: this.#specials,

@@ -271,6 +271,8 @@ export interface ChatInput {
   readonly think?: boolean | "low" | "medium" | "high";
   /** Default true, unless the last message is the assistant's: then its text is left open, to be continued. */
   readonly addGenerationPrompt?: boolean;
+  /** What else the template is told, by names. */
+  readonly values?: Readonly<Record<string, unknown>>;
 }
 
 /** One loaded model. `close` frees it. */

@@ -28,10 +28,12 @@ export type BodyKind = "json" | "bytes" | "sealed";
  * Why a body is not taken, or undefined if it is. A form, curl's default, names its origin when a browser sends it, and that
  * is checked elsewhere.
  * @param headers `content-type` and `content-encoding` as they came; null: without.
+ * @param inflated Codings that the reader of JSON undoes.
  */
 export function refusedBody(
   headers: { readonly type: string | null; readonly encoding: string | null },
   kind: BodyKind,
+  inflated: readonly string[] = [],
 ): SecLlamaError | undefined {
   const type = (headers.type ?? "").split(";")[0]!.trim();
   if (UNASKED.test(type) || (kind === "json" && type !== "" && !READ_AS_JSON.test(type))) {
@@ -39,10 +41,18 @@ export function refusedBody(
       hint: `send the header content-type: ${kind === "sealed" ? SEALED_TYPE : JSON_TYPE}`,
     });
   }
-  if ((headers.encoding ?? "identity").trim().toLowerCase() !== "identity") {
-    return new SecLlamaError("unsupported-media-type", "compressed requests are not taken", {
-      hint: "send the body without content-encoding",
-    });
+  const encoding = (headers.encoding ?? "identity").trim().toLowerCase();
+  if (encoding !== "identity" && !(kind === "json" && inflated.includes(encoding))) {
+    const some = kind === "json" && inflated.length > 0;
+    return new SecLlamaError(
+      "unsupported-media-type",
+      some ? "this compression is not taken" : "compressed requests are not taken",
+      {
+        hint: some
+          ? "send the body as gzip, as zstd, or without content-encoding"
+          : "send the body without content-encoding",
+      },
+    );
   }
   return undefined;
 }

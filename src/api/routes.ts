@@ -105,6 +105,7 @@ export const ROUTES = {
   openaiChat: inference("openai", "/v1/chat/completions"),
   openaiCompletions: inference("openai", "/v1/completions"),
   openaiEmbeddings: inference("openai", "/v1/embeddings"),
+  rerank: inference("openai", "/v1/rerank"),
   openaiResponses: inference("openai", "/v1/responses"),
   openaiInputTokens: inference("openai", "/v1/responses/input_tokens"),
   anthropicMessages: inference("anthropic", "/v1/messages"),

@@ -2,6 +2,7 @@
  * Moves the bytes of one exchange between an HTTP request and a runner, both ways, without looking at them. Each side
  * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
  */
+import { IGNORED_HEADER } from "../api/ignored.ts";
 import { TRUNCATED_HEADER } from "../api/truncated.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
 import { inOwnWords, problemResponse } from "../api/problems.ts";
@@ -47,6 +48,7 @@ const ANSWER_HEADERS = [
   "x-request-id",
   "allow",
   TRUNCATED_HEADER,
+  IGNORED_HEADER,
 ];
 
 /** More is no refusal. */

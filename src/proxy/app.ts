@@ -5,6 +5,7 @@
 import { Hono } from "hono";
 import { collect } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
+import { INFLATED, inflated } from "../api/inflate.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
 import { readChallenge } from "../api/proxy_identity.ts";
@@ -18,6 +19,7 @@ import {
   ROUTES,
   takes,
 } from "../api/routes.ts";
+import { IGNORED_HEADER, readIgnored, writeIgnored } from "../api/ignored.ts";
 import { readTruncated, TRUNCATED_HEADER, writeTruncated } from "../api/truncated.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { type Bytes, toBase64Url, utf8Decode } from "../bytes.ts";
@@ -134,12 +136,12 @@ function served(path: string): Route | undefined {
 }
 
 async function sealed(options: ProxyAppOptions, request: Request, route: Route): Promise<Response> {
-  const refused = refusedRequestBody(request, route);
+  const refused = refusedRequestBody(request, route, INFLATED);
   if (refused) throw refused;
   const answer = await options.fetch(at(options.gateway, route.path).href, {
     method: "POST",
     headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": JSON_TYPE },
-    body: await collect(request.body, route.maxBytes),
+    body: await collect(inflated(request), route.maxBytes),
     signal: request.signal,
   });
   const headers = pick(answer.headers, REPLY_HEADERS);
@@ -148,6 +150,8 @@ async function sealed(options: ProxyAppOptions, request: Request, route: Route):
     headers[TRUNCATED_HEADER] = writeTruncated(cut);
     options.logger.warn("prompt-truncated", cut);
   }
+  const ignored = readIgnored(answer.headers);
+  if (ignored.length > 0) headers[IGNORED_HEADER] = writeIgnored(ignored);
   return new Response(answer.body, {
     status: answer.status,
     headers: { ...headers, "secllama-sealed": "1" },
@@ -161,11 +165,11 @@ async function identity(
   route: Route,
 ): Promise<Response> {
   if (identity === undefined) throw new SecLlamaError("not-found", "not found");
-  const refused = refusedRequestBody(request, route);
+  const refused = refusedRequestBody(request, route, INFLATED);
   if (refused) throw refused;
   let body: unknown;
   try {
-    body = JSON.parse(utf8Decode(await collect(request.body, route.maxBytes)));
+    body = JSON.parse(utf8Decode(await collect(inflated(request), route.maxBytes)));
   } catch (error) {
     if (error instanceof SecLlamaError) throw error;
   }
@@ -190,7 +194,7 @@ async function metadata(
     signal: request.signal,
     ...(request.method === "POST"
       ? {
-        body: await collect(request.body, bodyLimit(request.method, path)),
+        body: await collect(inflated(request), bodyLimit(request.method, path)),
         headers: { "content-type": JSON_TYPE },
       }
       : {}),
@@ -205,14 +209,16 @@ async function forward(
   path: string,
 ): Promise<Response> {
   let answer: Response;
+  const { body } = request;
+  const bytes = body !== null && request.headers.has("content-encoding")
+    ? await collect(inflated(request), bodyLimit(request.method, path))
+    : body;
   try {
     answer = await fetch(at(options.gateway, path), {
       method: request.method,
       redirect: "manual",
       signal: request.signal,
-      ...(request.body === null
-        ? {}
-        : { body: request.body, headers: { "content-type": JSON_TYPE } }),
+      ...(bytes === null ? {} : { body: bytes, headers: { "content-type": JSON_TYPE } }),
     });
   } catch (cause) {
     throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {

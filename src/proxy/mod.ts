@@ -1,4 +1,5 @@
 /** The proxy: a hardened listener on loopback with the plain API, sealed to one gateway. Never listens beyond loopback. */
+import { INFLATED } from "../api/inflate.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
 import { type HardenedServer, serveHardened } from "../http/mod.ts";
@@ -36,7 +37,7 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     );
   }
   const app = makeProxyApp(options);
-  const rules = listenerRules(options.management?.maxBytes);
+  const rules = listenerRules(options.management?.maxBytes, INFLATED);
   // The listener's own refusals, of a Host say, are answers of the proxy's too.
   const renderHere: typeof rules.render = (error, path) => {
     const rendered = rules.render(error, path);

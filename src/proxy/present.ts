@@ -3,6 +3,7 @@
  * it is here. Nothing is fetched and nothing changes; for a model that is not here the refusal stays.
  */
 import { collect, parseJsonObject, requiredModel } from "../api/body.ts";
+import { INFLATED, inflated } from "../api/inflate.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE, NDJSON_TYPE } from "../api/media_types.ts";
 import { ROUTES } from "../api/routes.ts";
@@ -14,11 +15,11 @@ export async function pullOfPresent(
   request: Request,
   metadata: SealedFetch["metadata"],
 ): Promise<Response | undefined> {
-  if (refusedRequestBody(request, ROUTES.pull) !== undefined) return undefined;
+  if (refusedRequestBody(request, ROUTES.pull, INFLATED) !== undefined) return undefined;
   let body: Record<string, unknown>;
   let model: string;
   try {
-    body = parseJsonObject(await collect(request.body, ROUTES.pull.maxBytes));
+    body = parseJsonObject(await collect(inflated(request), ROUTES.pull.maxBytes));
     model = requiredModel(body);
   } catch {
     return undefined;

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { utf8 } from "../bytes.ts";
 import { makeLogger } from "../log.ts";
 import { startProxy } from "./mod.ts";
 import { post, withProxy } from "./testing.ts";
@@ -97,17 +99,63 @@ Deno.test("proxy: it listens on loopback only", async () => {
   }
 });
 
-Deno.test("proxy: a compressed body is refused with what to do, before anything reads it", () =>
+const COMPRESS = { gzip: gzipSync, "x-gzip": gzipSync, zstd: zstdCompressSync };
+const send = (url: string, path: string, encoding: string, body: Uint8Array) =>
+  fetch(`${url}${path}`, {
+    method: "POST",
+    body: body as BodyInit,
+    headers: { "content-type": "application/json", "content-encoding": encoding },
+  });
+
+Deno.test("proxy: a body in gzip or zstd is read, one in anything else is refused with what to do", () =>
   withProxy(async ({ server, url }) => {
-    for (const encoding of ["gzip", "zstd", "br"]) {
-      const response = await fetch(`${url}/v1/responses`, {
-        ...post({ model: "demo", input: "x" }),
-        headers: { "content-type": "application/json", "content-encoding": encoding },
-      });
+    const json = utf8(JSON.stringify({ model: "demo", input: "x".repeat(10_000) }));
+    for (const [encoding, compress] of Object.entries(COMPRESS)) {
+      const response = await send(url, "/v1/responses", encoding, compress(json));
+      assert.equal(response.status, 200, await response.text());
+      assert.deepEqual(server.opened.at(-1)!.body, json);
+    }
+    for (const encoding of ["br", "deflate", "gzip, gzip", "constructor"]) {
+      const response = await send(url, "/v1/responses", encoding, json);
       assert.equal(response.status, 415);
       const { error, hint } = await response.json();
-      assert.match(error.message, /compressed requests are not taken/);
-      assert.match(hint, /without content-encoding/);
+      assert.match(error.message, /this compression is not taken/);
+      assert.match(hint, /gzip, as zstd, or without content-encoding/);
+    }
+    assert.equal(server.opened.length, 3);
+  }));
+
+Deno.test("proxy: what is not what its encoding says is 400, cut or not", () =>
+  withProxy(async ({ server, url }) => {
+    const json = utf8(JSON.stringify({ model: "demo", input: "x" }));
+    for (const [encoding, compress] of Object.entries(COMPRESS)) {
+      const whole = compress(json);
+      for (const body of [json, whole.subarray(0, whole.length - 5), whole.subarray(0, 3)]) {
+        const response = await send(url, "/v1/responses", encoding, body);
+        assert.equal(response.status, 400, encoding);
+        assert.match((await response.json()).error.message, /body is no |body must be JSON/);
+      }
+    }
+    assert.equal(server.opened.length, 0);
+  }));
+
+Deno.test("proxy: a bomb is refused at the path's limit, in memory that the limit bounds", () =>
+  withProxy(async ({ server, url }) => {
+    const zeros = new Uint8Array(256 * 1024 * 1024);
+    // Without a limit it is all there.
+    assert.equal(gunzipSync(gzipSync(zeros.subarray(0, 1 << 20))).length, 1 << 20);
+    for (const [encoding, compress] of Object.entries(COMPRESS)) {
+      if (encoding === "x-gzip") continue;
+      const bomb = compress(zeros);
+      assert.ok(bomb.length < 1024 * 1024);
+      for (const path of ["/v1/responses", "/api/show"]) {
+        const before = Deno.memoryUsage().rss;
+        const response = await send(url, path, encoding, bomb);
+        assert.equal(response.status, 413, path);
+        await response.body?.cancel();
+        const grown = Deno.memoryUsage().rss - before;
+        assert.ok(grown < 128 * 1024 * 1024, `${path}: ${grown} bytes`);
+      }
     }
     assert.equal(server.opened.length, 0);
   }));

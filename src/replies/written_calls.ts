@@ -11,7 +11,7 @@ export const OTHER_ID = "call_76543210fedcba9876543210";
 
 /** A call of a tool. */
 export interface WrittenCall {
-  readonly id: string;
+  readonly id?: string;
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;
 }

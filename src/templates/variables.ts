@@ -11,16 +11,19 @@ export interface Asked {
   readonly think?: boolean | "low" | "medium" | "high";
   /** Whether the prompt ends where the assistant's reply begins. */
   readonly addGenerationPrompt: boolean;
+  /** What else the template is told, by names; those that are made here are not replaced. */
+  readonly values?: Readonly<Record<string, unknown>>;
 }
 
 /** @param messages As {@link "./adapt.ts"} made them. */
 export function templateVariables(
   messages: readonly Message[],
-  { tools = [], think, addGenerationPrompt }: Asked,
+  { tools = [], think, addGenerationPrompt, values = {} }: Asked,
   needs: Needs,
 ): Record<string, unknown> {
   const shown = messages.map((message) => templateMessage(message, needs));
   return {
+    ...values,
     ...thinkingVariables(think),
     ...toolVariables(tools, shown, needs),
     add_generation_prompt: addGenerationPrompt,

@@ -74,6 +74,7 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
   ],
   "/v1/completions": [{ body: { prompt: ASKED, max_tokens: 4 } }],
   "/v1/embeddings": [{ body: { input: ASKED } }],
+  "/v1/rerank": [{ body: { query: ASKED, documents: [ASKED] }, refused: true }],
   "/v1/responses": [
     {
       body: {

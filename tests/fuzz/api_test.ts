@@ -10,6 +10,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "/v1/chat/completions": ["messages", "tools", "tool_choice", "response_format", "stop", "n"],
   "/v1/completions": ["prompt", "suffix", "logprobs", "stop", "stream_options", "echo"],
   "/v1/embeddings": ["input", "encoding_format", "dimensions"],
+  "/v1/rerank": ["query", "documents", "texts", "top_n", "return_documents"],
   "/v1/responses": ["input", "instructions", "tools", "text", "reasoning", "include", "metadata"],
   "/v1/messages": ["messages", "system", "tools", "tool_choice", "thinking", "output_config"],
 };

@@ -5,7 +5,7 @@ import { readerFor } from "../../src/replies/formats.ts";
 import type { ParsedCall } from "../../src/replies/tools.ts";
 import { PLACEHOLDERS } from "../../src/templates/mod.ts";
 import { adapt } from "../../src/templates/adapt.ts";
-import { replyOf, type Write } from "../../src/templates/written_calls.ts";
+import { replyOf, type Write } from "../../src/replies/written_calls.ts";
 import type { Call } from "../../src/templates/types.ts";
 import { Random } from "../jinja/generate.ts";
 import { corpus, type Member } from "./corpus.ts";

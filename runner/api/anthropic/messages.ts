@@ -5,18 +5,19 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import type { Handler } from "../app.ts";
 import { collect } from "../inference.ts";
 import { newId } from "../reply_parser.ts";
-import type { InferenceRequest, Reply, ReplyEvent, ToolCallDelta } from "../request.ts";
+import type { InferenceRequest, Reply, ReplyEvent, ToolCallDelta, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
 import { nameToolMessages } from "../tool_names.ts";
-import { parseMessagesRequest } from "./request.ts";
+import { asksForCache, parseMessagesRequest } from "./request.ts";
 
 export const anthropicMessages: Handler = async (service, body, call, cancel) => {
   const request = named(parseMessagesRequest(service, body, true));
   const stream = body.boolean("stream") ?? false;
   const reply = service.infer(request, call);
+  const cached = asksForCache(body);
   const head = { id: newId("msg_"), type: "message", role: "assistant", model: request.model };
   if (stream) {
-    return await streamResponse(events(head, reply, call.requestId), {
+    return await streamResponse(events(head, reply, { requestId: call.requestId, cached }), {
       contentType: EVENT_STREAM_TYPE,
       cancel,
       call,
@@ -32,7 +33,7 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
     ...head,
     content,
     ...stop(done),
-    usage: wireUsage(done.usage.promptTokens, done.usage.evalTokens),
+    usage: wireUsage(done.usage, cached),
   });
 };
 
@@ -51,7 +52,7 @@ function named(request: InferenceRequest): InferenceRequest {
 async function* events(
   head: Readonly<Record<string, unknown>>,
   reply: Reply,
-  requestId: string | undefined,
+  { requestId, cached }: { requestId: string | undefined; cached: boolean },
 ): Chunks {
   const blocks = new Blocks();
   let begun = false;
@@ -64,7 +65,7 @@ async function* events(
           stop_reason: null,
           stop_sequence: null,
           stop_details: null,
-          usage: wireUsage(event.promptTokens, 0),
+          usage: wireUsage({ ...event, cachedTokens: 0, evalTokens: 0 }, false),
         };
         yield write({ type: "message_start", message });
         yield write({ type: "ping" });
@@ -77,8 +78,7 @@ async function* events(
         for (const delta of event.toolDeltas) yield* blocks.toolUse(delta);
       } else {
         yield* blocks.close();
-        const { promptTokens, evalTokens } = event.usage;
-        const usage = wireUsage(promptTokens, evalTokens);
+        const usage = wireUsage(event.usage, cached);
         yield write({ type: "message_delta", delta: stop(event), usage });
         yield write({ type: "message_stop" });
       }
@@ -158,11 +158,18 @@ function stop(done: Extract<ReplyEvent, { type: "done" }>) {
   return { stop_reason, stop_sequence, stop_details: null };
 }
 
-function wireUsage(input_tokens: number, output_tokens: number) {
+/**
+ * Tokens that were evaluated, and those that were there from an earlier request; together they are the prompt. As in Anthropic's
+ * API, they are told apart where the request asks for a cache.
+ */
+function wireUsage({ promptTokens, cachedTokens, evalTokens }: Counts, cached: boolean) {
+  const read = cached ? cachedTokens : 0;
   return {
-    input_tokens,
-    output_tokens,
+    input_tokens: promptTokens - read,
+    output_tokens: evalTokens,
     cache_creation_input_tokens: 0,
-    cache_read_input_tokens: 0,
+    cache_read_input_tokens: read,
   };
 }
+
+type Counts = Pick<Usage, "promptTokens" | "cachedTokens" | "evalTokens">;

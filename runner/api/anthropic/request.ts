@@ -33,7 +33,7 @@ export function parseMessagesRequest(
   const choice = parseToolChoice(body);
   const tools = parseTools(body);
   const base = service.baseOptions;
-  const think = parseThinking(service, body);
+  const think = parseThinking(body);
   const format = parseFormat(body);
   return {
     model,
@@ -58,17 +58,25 @@ export function parseMessagesRequest(
       stop: parseStop(body, "stop_sequences") ?? base.stop,
     },
     truncate: false,
-    ...(think === undefined ? {} : { think }),
+    think,
     ...(format === undefined ? {} : { format }),
   };
 }
 
-/** A model that cannot think is not asked to: clients of this API send `thinking` to every model. */
-function parseThinking(service: Service, body: Fields): Think | undefined {
+/** Whether a part of the prompt is to be cached: of others, this API tells nothing of a cache. */
+export function asksForCache(body: Fields): boolean {
+  const marked = (value: unknown): boolean =>
+    Array.isArray(value)
+      ? value.some(marked)
+      : typeof value === "object" && value !== null && Object.hasOwn(value, "cache_control");
+  const contents = (body.objects("messages", MAX_LIST) ?? []).map((one) => one.raw("content"));
+  return [body.value(), body.raw("system"), body.raw("tools"), ...contents].some(marked);
+}
+
+/** This API does not think unless it is asked to. */
+function parseThinking(body: Fields): Think {
   const type = body.object("thinking")?.string("type");
   const effort = body.object("output_config")?.string("effort");
-  // This API does not think unless it is asked to.
-  if (!service.supportsThinking) return undefined;
   if (type === undefined || type === "disabled") return false;
   if (effort === "low" || effort === "medium" || effort === "high") return effort;
   // Efforts and kinds of thinking grow in number: what is more than "high" is high, what is unknown just thinks.

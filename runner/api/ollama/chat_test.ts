@@ -200,15 +200,6 @@ Deno.test("/api/chat: a thought is split off; with think false it is left out", 
   ]);
 });
 
-Deno.test("/api/chat: think for a model that cannot is 400", async () => {
-  const response = await testApi().post("/api/chat", { ...HELLO, think: true });
-  assert.equal(response.status, 400);
-  assert.deepEqual(await response.json(), {
-    error: '"demo" does not support thinking',
-    code: "bad-request",
-  });
-});
-
 const TOOLS = [{ type: "function", function: { name: "weather", parameters: { type: "object" } } }];
 const CALLER = {
   pieces: [

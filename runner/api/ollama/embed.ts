@@ -13,12 +13,13 @@ export const ollamaEmbed: Handler = async (service, body, call) => {
   const truncate = body.boolean("truncate") ?? true;
   // 0 is "all", which is what the field says when a Go client leaves it alone.
   const dimensions = body.integer("dimensions", { min: 0, max: 1_000_000 }) || undefined;
-  const release = prepare(service, body);
+  const { release, room } = prepare(service, body);
   try {
     const request = {
       model,
       inputs,
       truncate,
+      ...room,
       ...(dimensions === undefined ? {} : { dimensions }),
     };
     const { vectors, promptTokens, totalNs, loadNs } = await service.embed(request, call);
@@ -39,20 +40,21 @@ export const ollamaEmbed: Handler = async (service, body, call) => {
 export const ollamaEmbeddings: Handler = async (service, body, call) => {
   const model = service.checkModel(body.string("model"));
   const prompt = body.string("prompt") ?? "";
-  const release = prepare(service, body);
+  const { release, room } = prepare(service, body);
   try {
     const inputs = prompt === "" ? [] : [prompt];
-    const { vectors } = await service.embed({ model, inputs, truncate: true }, call);
+    const { vectors } = await service.embed({ model, inputs, truncate: true, ...room }, call);
     return Response.json({ embedding: [...vectors[0] ?? []] });
   } finally {
     release();
   }
 };
 
-function prepare(service: Service, body: Fields): () => void {
-  parseOptions(body.object("options"), service.baseOptions);
+function prepare(service: Service, body: Fields) {
+  const { contextLength } = parseOptions(body.object("options"), service.baseOptions);
   const keepAlive = body.has("keep_alive") ? parseKeepAlive(body.raw("keep_alive")) : undefined;
-  return announceKeepAlive(service, keepAlive);
+  const room = contextLength === undefined ? {} : { contextLength };
+  return { release: announceKeepAlive(service, keepAlive), room };
 }
 
 /** A string or strings; nothing, or an empty string, only loads the model. */

@@ -112,6 +112,7 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
     (reasoning?.has("effort")
       ? thinkOfEffort(reasoning, "effort")
       : thinkOfEffort(body, "reasoning_effort")) ?? thinkOfTemplate(service, body);
+  const templateValues = templateValuesField(body);
   const format = replyFormat(body, "response_format");
   const logprobs = body.boolean("logprobs") ?? false;
   const top = topLogprobs(body) ?? 0;
@@ -123,6 +124,7 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
       tools: choice === undefined ? [] : tools.filter(({ name }) => choice.allows(name)),
       toolChoice: choice?.choice ?? "auto",
       ...parallelField(body),
+      ...(templateValues === undefined ? {} : { templateValues }),
     },
     options: samplingFields(service, body, ["max_completion_tokens", "max_tokens"]),
     truncate: false,
@@ -134,26 +136,50 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
 
 /** Names under which templates know whether to think. */
 const THINK_KWARGS = ["enable_thinking", "thinking"];
+/** What a template is told of by the request itself. */
+const OWN_KWARGS = [
+  "messages",
+  "tools",
+  "functions",
+  "add_generation_prompt",
+  "bos_token",
+  "eos_token",
+];
+const MAX_KWARGS = 32;
+/** UTF-16 units of them all as JSON. */
+const MAX_KWARGS_UNITS = 16 * 1024;
 
-/**
- * `chat_template_kwargs`, as vLLM and llama-server have it: whether to think. What else templates may know is not passed on.
- * @throws {SecLlamaError} `bad-request` naming what is not passed on.
- */
+/** Whether to think, as `chat_template_kwargs` says it. */
 function thinkOfTemplate(service: Service, body: Fields): Think | undefined {
   const kwargs = body.object("chat_template_kwargs");
-  if (kwargs === undefined) return undefined;
-  const unknown = kwargs.names().find((name) => !THINK_KWARGS.includes(name));
-  if (unknown !== undefined) {
-    throw body.fail(
-      "chat_template_kwargs",
-      `may have ${THINK_KWARGS.join(" and ")} only`,
-      "unsupported",
-    );
-  }
-  const [think] = THINK_KWARGS.map((name) => kwargs.boolean(name))
+  const [think] = THINK_KWARGS.map((name) => kwargs?.boolean(name))
     .filter((one) => one !== undefined);
   // A template that does not know the name does not look at it.
   return service.supportsThinking ? think : undefined;
+}
+
+/**
+ * `chat_template_kwargs`, as vLLM and llama-server have it: names and values for the model's own template.
+ * @throws {SecLlamaError} `bad-request` naming one that cannot be passed on, or too much of it.
+ */
+function templateValuesField(body: Fields): Readonly<Record<string, unknown>> | undefined {
+  const kwargs = body.object("chat_template_kwargs");
+  if (kwargs === undefined) return undefined;
+  const names = kwargs.names();
+  if (names.length > MAX_KWARGS) {
+    throw body.fail("chat_template_kwargs", `must have at most ${MAX_KWARGS} names`);
+  }
+  for (const name of names) {
+    if (OWN_KWARGS.includes(name)) throw kwargs.fail(name, "is made by the server", "unsupported");
+    if (!/^[A-Za-z_]\w{0,63}$/.test(name)) {
+      throw body.fail("chat_template_kwargs", "must have names of letters, digits and _");
+    }
+  }
+  const values = kwargs.value();
+  if (JSON.stringify(values).length > MAX_KWARGS_UNITS) {
+    throw body.fail("chat_template_kwargs", `must have at most ${MAX_KWARGS_UNITS} characters`);
+  }
+  return values;
 }
 
 function parseMessages(service: Service, body: Fields): ChatMessage[] {

@@ -117,14 +117,36 @@ for (const path of PATHS) {
   }
 }
 
-Deno.test(`${CHAT}: chat_template_kwargs says whether to think, and nothing that is dropped`, async () => {
+Deno.test(`${CHAT}: chat_template_kwargs says whether to think, and tells the template the rest`, async () => {
   const { post, engine } = testApi({ info: { capabilities: ["completion", "thinking"] } });
   for (const kwargs of [{ enable_thinking: false }, { thinking: false }]) {
     await post(CHAT, { ...ask(CHAT), chat_template_kwargs: kwargs });
     assert.equal(engine.chats.at(-1)!.think, false);
   }
-  const other = { ...ask(CHAT), chat_template_kwargs: { documents: [] } };
-  assert.equal((await (await post(CHAT, other)).json()).error.param, "chat_template_kwargs");
+  const values = { documents: [{ text: "d" }], style: "short", enable_thinking: true };
+  assert.equal(
+    (await post(CHAT, { ...ask(CHAT), chat_template_kwargs: values })).status,
+    200,
+  );
+  assert.deepEqual(engine.chats.at(-1)!.values, values);
+  for (
+    const [kwargs, param] of [
+      [{ messages: [] }, "chat_template_kwargs.messages"],
+      [{ bos_token: "x" }, "chat_template_kwargs.bos_token"],
+      [{ "a-b": 1 }, "chat_template_kwargs"],
+      [{ a: "x".repeat(20_000) }, "chat_template_kwargs"],
+      [
+        Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`a${at}`, 1])),
+        "chat_template_kwargs",
+      ],
+      [{ enable_thinking: "yes" }, "chat_template_kwargs.enable_thinking"],
+      [[], "chat_template_kwargs"],
+    ] as const
+  ) {
+    const response = await post(CHAT, { ...ask(CHAT), chat_template_kwargs: kwargs });
+    assert.equal(response.status, 400);
+    assert.equal((await response.json()).error.param, param);
+  }
   const plain = testApi();
   const asked = { ...ask(CHAT), chat_template_kwargs: { enable_thinking: true } };
   assert.equal((await plain.post(CHAT, asked)).status, 200);

@@ -94,6 +94,7 @@ export function parseResponsesRequest(
     },
     options: samplingFields(service, body, ["max_output_tokens"]),
     truncate: body.oneOf("truncation", ["auto", "disabled"]) === "auto",
+    ignored: [...tools.leftOut].map((kind) => `tools.${kind}`),
     ...(think === undefined ? {} : { think }),
     ...(format === undefined ? {} : { format }),
     ...(logprobs === undefined ? {} : { logprobs }),

@@ -45,6 +45,8 @@ export interface WireName {
 
 export class ResponsesTools {
   readonly definitions: ToolDefinition[] = [];
+  /** Kinds of tools that were left out. */
+  readonly leftOut = new Set<string>();
   /** By the model's name of the function. */
   readonly #wire = new Map<string, WireName>();
   /** By the client's names, the model's. */
@@ -65,7 +67,10 @@ export class ResponsesTools {
 
   #add(tool: Fields): void {
     const type = tool.requiredString("type");
-    if (HOSTED.has(type)) return;
+    if (HOSTED.has(type)) {
+      this.leftOut.add(type);
+      return;
+    }
     switch (type) {
       case "function":
         return this.#define(toolDefinition(tool), { name: tool.requiredString("name") });
@@ -76,7 +81,10 @@ export class ResponsesTools {
         if (namespace === "") throw tool.fail("name", "must not be empty");
         for (const member of tool.objects("tools", MAX_TOOLS) ?? []) {
           const kind = member.requiredString("type");
-          if (HOSTED.has(kind)) continue;
+          if (HOSTED.has(kind)) {
+            this.leftOut.add(kind);
+            continue;
+          }
           if (kind === "custom") this.#custom(member, namespace);
           else if (kind !== "function") throw member.fail("type", 'must be "function" or "custom"');
           else {
