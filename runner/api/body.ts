@@ -55,7 +55,8 @@ export async function readJsonObject(
   await turns.run(checkShape(bytes, JSON_LIMITS), taker);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    // Some programs write a byte order mark in front, which RFC 8259 section 8.1 lets a reader pass over.
+    value = JSON.parse(text.replace(/^\ufeff/, ""));
   } catch {
     // V8's message quotes the text around the error, which may be message content.
     throw new SecLlamaError("bad-request", NOT_JSON_TEXT);

@@ -11,7 +11,7 @@ export type KeepAlive = number | "forever";
  * a unit in a string, a time past 292 years.
  */
 export function parseKeepAlive(value: unknown): KeepAlive {
-  if (typeof value === "number") {
+  if (typeof value === "number" && Number.isFinite(value)) {
     if (value < 0 || value * 1000 > MAX_DURATION_MS) return "forever";
     return value * 1000;
   }

@@ -69,7 +69,7 @@ export function parseJsonObject(body: Uint8Array | string): Record<string, unkno
     throw bad(NOT_UTF8_TEXT);
   }
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text.replace(/^\ufeff/, ""));
   } catch {
     throw bad(NOT_JSON_TEXT);
   }

@@ -71,6 +71,8 @@ export function parseHead(raw: Uint8Array, policy: HeadPolicy): Head {
   const all = (name: string) => fields.filter(([n]) => n === name).map(([, v]) => v);
 
   const hosts = all("host");
+  // RFC 9112 section 3.2: only HTTP/1.1 needs one. No browser leaves it out, so that no page's request is without.
+  if (minor === 0 && hosts.length === 0) hosts.push("localhost");
   if (hosts.length !== 1 || hosts[0] === "") throw bad(400, "exactly one Host is needed");
   const host = hosts[0]!.toLowerCase();
   const target = originForm(rawTarget, host);
@@ -112,10 +114,8 @@ export function pathOf(target: string): string {
 /** The path that a head asks for, if that can be told, however malformed or cut short the rest of it is; else "/". */
 export function pathOfHead(raw: Uint8Array): string {
   const line = decoder.decode(raw.subarray(0, MAX_TARGET_BYTES)).split("\r\n", 1)[0]!;
-  return /^[A-Z]{1,16} (?:https?:\/\/[^/?# ]*)?(\/[\x21-\x7e]*)/i.exec(line)?.[1]?.split(
-    /[?#]/,
-    1,
-  )[0] ?? "/";
+  const asked = /^[A-Z]{1,16} (?:https?:\/\/[^/?# ]*)?(\/[\x21-\x7e]*)/i.exec(line)?.[1] ?? "/";
+  return asked.split(/[?#]/, 1)[0]!.replace(/\/{2,}/g, "/");
 }
 
 function bad(status: 400 | 405 | 414 | 431 | 501 | 505, message: string): Refusal {
@@ -167,16 +167,19 @@ function originForm(target: string, host: string): string {
   if (/%(?![0-9A-Fa-f]{2})|%(00|2f|5c)/i.test(pathname)) throw bad(400, "the target is malformed");
   const segments = pathname.replace(/%2e/gi, ".").split("/").slice(1);
   // Routers differ on what these mean, and a rule for /api/* must hold for all that ends up there.
-  if (segments.some((s, i) => s === "." || s === ".." || (s === "" && i < segments.length - 1))) {
-    throw bad(400, "the target has empty or dot segments");
+  if (segments.some((s) => s === "." || s === "..")) {
+    throw bad(400, "the target has dot segments");
   }
-  return path;
+  // Two slashes come of a base that ends with one. From here on the path has one spelling.
+  return pathname.replace(/\/{2,}/g, "/") + path.slice(pathname.length);
 }
 
-/** The name of a `host[:port]` in lower case, or undefined if it is not of that form. */
+/** The name of a `host[:port]` in lower case, without the dot of the root; undefined if it is not of that form. */
 function hostName(host: string): string | undefined {
-  return /^([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:\d{1,5})?$/.exec(host)
-    ?.[1];
+  const [, name, address] =
+    /^(?:([a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)\.?|(\[[0-9a-f:.]{2,45}\]))(?::\d{1,5})?$/
+      .exec(host) ?? [];
+  return name ?? address;
 }
 
 /** A page of another site, one in a sandbox ("null"), and one of another port here are all foreign. */

@@ -44,7 +44,9 @@ function* gemmaValue(
       text.add(more);
       source.drafted();
     });
-    return closed ? text.end() : new Cut();
+    if (!closed) return new Cut();
+    source.drafted();
+    return text.end();
   }
   if (yield* source.skip("{")) return yield* gemmaObject(source, quote, depth, into);
   if (yield* source.skip("[")) {
