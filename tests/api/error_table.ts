@@ -265,7 +265,7 @@ export function* headFaults(row: Route): Generator<[keyof typeof FAULTS, string]
     "mediaType",
     posted(method, path, "{}", "Content-Type: multipart/form-data; boundary=x\r\n"),
   ];
-  yield ["mediaType", posted(method, path, "{}", `${JSON_TYPE}Content-Encoding: gzip\r\n`)];
+  yield ["mediaType", posted(method, path, "{}", `${JSON_TYPE}Content-Encoding: br\r\n`)];
   if (row.body === "json") {
     yield ["mediaType", posted(method, path, "{}", "Content-Type: application/xml\r\n")];
   }

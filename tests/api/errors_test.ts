@@ -187,8 +187,8 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
       const text = "top_logprobs must be between 0 and 20";
       check(await ask(body), row.path, wanted("tooMany", text), "runner");
     }
-    // What counts tokens or makes embeddings asks the engine for no reply.
-    if (/embed|input_tokens|count_tokens/.test(row.path)) continue;
+    // What counts tokens, ranks or makes embeddings asks the engine for no reply.
+    if (/embed|rerank|input_tokens|count_tokens/.test(row.path)) continue;
     const long = failing("context-too-long", "too long");
     check(
       await answerOf(await long.post(row.path, good(row.path))),
