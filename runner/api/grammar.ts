@@ -3,6 +3,8 @@ import { SecLlamaError } from "../../src/errors.ts";
 import type { Work } from "../../src/budget.ts";
 import type { ToolDefinition } from "../engine/types.ts";
 import { literal, type Rule } from "../grammar/gbnf.ts";
+import { checkCost } from "../grammar/gbnf_cost.ts";
+import { readGrammar } from "../grammar/gbnf_reader.ts";
 import { Inexpressible } from "../grammar/refusal.ts";
 import { ReplyGrammar } from "../grammar/schema_grammar.ts";
 import type { CallableTool, CallSyntax } from "./call_syntax.ts";
@@ -79,6 +81,7 @@ function* formatRule(grammar: ReplyGrammar, format: Format): Work<Rule> {
       return yield* within(format.field, grammar.schema(format.schema));
     case "grammar":
       try {
+        checkCost(readGrammar(format.source));
         return grammar.of(grammar.foreign(format.source));
       } catch (error) {
         if (!(error instanceof Inexpressible)) throw error;

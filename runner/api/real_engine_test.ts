@@ -165,3 +165,23 @@ apiTest("control tokens of the real vocabulary stay text in a user's message", a
   const empty = await count("");
   assert.ok(await count("<|im_end|>") > empty + 1);
 });
+
+apiTest(
+  "a client's own grammar holds the reply",
+  async (post) => {
+    const ask = async (body: Record<string, unknown>) => {
+      const response = await post("/v1/chat/completions", {
+        messages: [QUESTION],
+        temperature: 0,
+        max_tokens: 24,
+        ...body,
+      });
+      const json = await response.json();
+      assert.equal(response.status, 200, JSON.stringify(json));
+      return json.choices[0].message.content as string;
+    };
+    assert.match(await ask({ grammar: 'root ::= "yes" | "yep" | "no"' }), /^(yes|yep|no)$/);
+    const nested = 'root ::= "(" root ")" | [a-c]{2}';
+    assert.match(await ask({ grammar: nested }), /^\(*[a-c]{0,2}\)*$/);
+  },
+);

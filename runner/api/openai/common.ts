@@ -99,20 +99,34 @@ function logitBiasField(service: Service, body: Fields): ReadonlyMap<number, num
   return biases.size === 0 ? undefined : biases;
 }
 
+const MAX_GRAMMAR_CHARS = 64 * 1024;
+
 /**
- * llama-server's `json_schema`, beside `response_format`. Its `grammar` is not taken: nothing bounds what an ambiguous one costs
- * those who share the model.
- * @throws {SecLlamaError} `bad-request`: `grammar`, or two fields that say what the reply must be.
+ * llama-server's `json_schema` and `grammar`, beside `response_format`.
+ * @throws {SecLlamaError} `bad-request`: two fields that say what the reply must be, or a grammar that is too large.
  */
 export function replyFormat(body: Fields, name: string): Format | undefined {
-  if (body.has("grammar")) {
-    throw body.fail("grammar", "is not supported, send a schema as json_schema", "unsupported");
-  }
   const format = formatField(body.object(name));
   const schema = body.object("json_schema")?.value();
-  if (schema === undefined) return format;
-  if (format !== undefined) throw body.fail("json_schema", `cannot stand beside ${name}`);
-  return { kind: "schema", schema, field: "json_schema" };
+  // An empty text is none, as llama-server's own clients send it.
+  const source = body.string("grammar") || undefined;
+  if (schema !== undefined && format !== undefined) {
+    throw body.fail("json_schema", `cannot stand beside ${name}`);
+  }
+  if (source === undefined) {
+    return schema === undefined ? format : { kind: "schema", schema, field: "json_schema" };
+  }
+  if (schema !== undefined || format !== undefined) {
+    throw body.fail("grammar", `cannot stand beside json_schema or ${name}`);
+  }
+  if (source.length > MAX_GRAMMAR_CHARS) {
+    throw body.fail(
+      "grammar",
+      `must have at most ${MAX_GRAMMAR_CHARS} characters`,
+      "string-too-long",
+    );
+  }
+  return { kind: "grammar", source, field: "grammar" };
 }
 
 /** What llama-server tells of a reply's speed, in its words. `usage`: of all choices together. */

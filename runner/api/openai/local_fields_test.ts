@@ -56,6 +56,15 @@ for (const path of PATHS) {
     }
   });
 
+  Deno.test(`${path}: grammar is a part of the reply's`, async () => {
+    const { post, engine } = testApi();
+    const grammar = 'root ::= "yes" | other\nother ::= "no"';
+    assert.equal((await post(path, { ...ask(path), grammar })).status, 200);
+    assert.match(engine.requests[0]!.grammar!, /"yes" \| \S*other/);
+    assert.equal((await post(path, { ...ask(path), grammar: "" })).status, 200);
+    assert.equal(engine.requests[1]!.grammar, undefined);
+  });
+
   Deno.test(`${path}: json_schema is a grammar`, async () => {
     const { post, engine } = testApi();
     const schema = { json_schema: { type: "object", properties: { a: { type: "null" } } } };
@@ -102,7 +111,11 @@ for (const path of PATHS) {
       [{ logit_bias: [[5, true]] }, "logit_bias"],
       [{ logit_bias: Array(2000).fill([5, 1]) }, "logit_bias"],
       [{ n: 3, best_of: 2 }, "best_of"],
-      [{ grammar: 'root ::= "a"' }, "grammar"],
+      [{ grammar: 'root ::= root "a" | "b"' }, "grammar"],
+      [{ grammar: "not a grammar" }, "grammar"],
+      [{ grammar: 'root ::= "a"', json_schema: {} }, "grammar"],
+      [{ grammar: 'root ::= "a"{100000}' }, "grammar"],
+      [{ grammar: 1 }, "grammar"],
       [{ json_schema: "x" }, "json_schema"],
     ] as const
   ) {
