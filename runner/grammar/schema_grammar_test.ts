@@ -426,6 +426,10 @@ Deno.test("schema: what would be large, endless or nothing is refused", () => {
     [{ type: "text" }, /"type" at #: .*unknown type/],
     [{ enum: [] }, /"enum" at #: it is empty/],
     [
+      { enum: Array.from({ length: 10_001 }, (_, at) => `v${at}`) },
+      /"enum" at #: it has more than/,
+    ],
+    [
       { properties: { a: { required: true } } },
       /"required" at #\/properties\/a: it must be a list/,
     ],
