@@ -115,7 +115,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   // Files that strangers made, as passages: read in threads without permissions.
   "src/documents": BASE,
   // What runs in the browser. It has the proxy's API only.
-  "src/page": [],
+  "src/page": ["src/api"],
   "src/proxy": [
     ...BASE,
     "src/http",

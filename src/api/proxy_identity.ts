@@ -58,3 +58,6 @@ function bytesOf(value: unknown, length: number): Bytes | undefined {
     return undefined;
   }
 }
+
+/** The page's launch secret, from a command of this user, where the kernel does not say whose a connection is. */
+export const LAUNCH_HEADER = "secllama-launch";

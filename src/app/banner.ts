@@ -48,6 +48,7 @@ function serverRows({ config, gatewayUrl, names, proxyUrl, keys }: BannerFacts):
     ...(proxyUrl === undefined ? [] : [
       ["proxy", `${proxyUrl}  (any Ollama client; sealed from here on)`] as const,
       ...alsoLetIn(config).map((line) => ["", line] as const),
+      ["page", `${proxyUrl}/  (to type in; secllama ui opens it)`] as const,
     ]),
     ["gateway", `${gatewayUrl}  (${served})`],
     ...(names.length === 0 ? [] : [["", `for paired clients, as ${names.join(", ")}`] as const]),

@@ -11,6 +11,7 @@ import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
 import {
   announcementName,
   CHALLENGE_BYTES,
+  LAUNCH_HEADER,
   readAnnouncement,
   readSignature,
   signedText,
@@ -19,6 +20,7 @@ import { ROUTES } from "../api/routes.ts";
 import { type Bytes, toBase64Url } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { listenerUids, ownUid } from "../http/peer.ts";
+import { readLaunch } from "./page_launch.ts";
 
 /** Whoever does not answer so small a request in this time is not ours. */
 const PROOF_TIMEOUT_MS = 10_000;
@@ -38,6 +40,8 @@ export interface LocalRequest {
   readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** The page's launch secret, where there is one. */
+  readonly launch?: string;
 }
 
 /**
@@ -51,7 +55,9 @@ export async function askLocalProxy(proxy: LocalProxy, ask: LocalRequest): Promi
   const agent = oneConnection(proxy);
   try {
     await prove(proxy, key, agent, ask.signal);
-    const message = await send(proxy, agent, ask);
+    // Only to whom has proven itself.
+    const launch = await readLaunch(proxy.dataDir, proxy.port);
+    const message = await send(proxy, agent, launch === null ? ask : { ...ask, launch });
     message.once("close", () => agent.destroy());
     return toResponse(message);
   } catch (cause) {
@@ -140,6 +146,7 @@ function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<Incom
           "content-type": typeof ask.body === "string" ? JSON_TYPE : BYTES_TYPE,
           "content-length": String(body.length),
         }),
+        ...(ask.launch === undefined ? {} : { [LAUNCH_HEADER]: ask.launch }),
       },
     }, resolve);
     request.on("error", reject);

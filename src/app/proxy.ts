@@ -13,6 +13,7 @@ import { startProxy } from "../proxy/mod.ts";
 import { inUrl } from "../tls/names.ts";
 import type { Handover } from "./handover.ts";
 import { openVault } from "./history.ts";
+import { announceLaunch, newLaunch } from "./page_launch.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 
 export interface RunningProxy {
@@ -44,12 +45,14 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const gateway = String(connection.gateway);
   const identity = await ProxyIdentity.make();
   const thread = startHistoryThread({ dataDir, vault });
+  const launch = newLaunch();
   const page = await openPage({
     fetch,
     chatUrl: new URL(ROUTES.chat.path, gateway).href,
     outer: fetch.outer,
     signal,
-    launch: null,
+    launch,
+    save: (conversation, message) => thread.history.append(conversation, message),
   });
   const starting = startProxy({
     identity,
@@ -70,6 +73,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   starting.catch(() => thread.close());
   const proxy = await starting;
   await identity.announce(dataDir, proxy.addr.port);
+  const withdrawLaunch = await announceLaunch(dataDir, proxy.addr.port, launch);
   revokePermissions(holdsKey ? ["run", "read", "write"] : []);
   logger.info("permissions", permissionLabels());
   return {
@@ -78,6 +82,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     finished: proxy.finished.then(async () => {
       await thread.close();
       await identity.withdraw();
+      await withdrawLaunch();
     }),
   };
 }

@@ -19,6 +19,7 @@ import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
 import { serviceCommands } from "./service.ts";
 import { statusCommand } from "./status.ts";
+import { uiCommand } from "./ui.ts";
 import { uninstallCommand } from "./uninstall.ts";
 import { versionCommand } from "./version.ts";
 import { waitCommand } from "./wait.ts";
@@ -26,6 +27,7 @@ import { waitCommand } from "./wait.ts";
 export const COMMANDS: readonly Command[] = [
   serveCommand,
   proxyCommand,
+  uiCommand,
   runCommand,
   launchCommand,
   waitCommand,

@@ -41,42 +41,52 @@ export const proxyCommand: Command = {
 On a machine that is paired with a gateway elsewhere, the proxy (and secllama run) uses that gateway. To pair, run
 secllama pair NAME there and here: secllama proxy --pair -   which asks for the line, or reads it from standard input.
 With --ephemeral the pairing is kept in memory and the proxy starts at once.`,
-  async run(context) {
-    hardenSelf();
-    const { config, dataDir } = await readSettings(context);
-    const fromServe = flag(context, "from-serve");
-    const asked = await pairingCommand(context, dataDir);
-    if (asked === "done") return EXIT.ok;
-    const stop = new AbortController();
-    // Ctrl-C and service managers signal the whole group: beside serve it ends with serve, not before.
-    if (!fromServe) context.signal.addEventListener("abort", () => stop.abort(), { once: true });
-    const handover = fromServe
-      ? await readHandover(Deno.stdin.readable, () => stop.abort())
-      : undefined;
-    if (handover === null) return EXIT.ok;
-    const elsewhere = fromServe ? undefined : asked ?? await paired(context, dataDir);
-    const { connection, vault } = elsewhere === undefined
-      ? await ownGateway(context, { port: config.port, dataDir, handover })
-      : {
-        connection: elsewhere,
-        vault: openVaultFrom(() => keySourceOptions(context, dataDir)),
-      };
-    const running = await startProxyRole({
-      config,
-      dataDir,
-      connection,
-      vault,
-      holdsKey: handover?.credentials !== undefined,
-      signal: stop.signal,
-    });
-    const { url, gateway } = running;
-    context.tui.out(fromServe ? url : `proxy ready on ${url}, sealing to ${gateway}`);
-    if (!fromServe) { for (const line of alsoLetIn(config)) context.tui.out(line); }
-    if (!fromServe) notifyServiceManager(context.env, `READY=1\nSTATUS=proxy on ${url}`);
-    await running.finished;
-    return EXIT.ok;
-  },
+  run: (context) => runProxy(context, () => Promise.resolve()),
 };
+
+/**
+ * The proxy, until its signal.
+ * @param onReady Called with its URL once it serves.
+ */
+export async function runProxy(
+  context: CommandContext,
+  onReady: (url: string) => Promise<void>,
+): Promise<number> {
+  hardenSelf();
+  const { config, dataDir } = await readSettings(context);
+  const fromServe = flag(context, "from-serve");
+  const asked = await pairingCommand(context, dataDir);
+  if (asked === "done") return EXIT.ok;
+  const stop = new AbortController();
+  // Ctrl-C and service managers signal the whole group: beside serve it ends with serve, not before.
+  if (!fromServe) context.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  const handover = fromServe
+    ? await readHandover(Deno.stdin.readable, () => stop.abort())
+    : undefined;
+  if (handover === null) return EXIT.ok;
+  const elsewhere = fromServe ? undefined : asked ?? await paired(context, dataDir);
+  const { connection, vault } = elsewhere === undefined
+    ? await ownGateway(context, { port: config.port, dataDir, handover })
+    : {
+      connection: elsewhere,
+      vault: openVaultFrom(() => keySourceOptions(context, dataDir)),
+    };
+  const running = await startProxyRole({
+    config,
+    dataDir,
+    connection,
+    vault,
+    holdsKey: handover?.credentials !== undefined,
+    signal: stop.signal,
+  });
+  const { url, gateway } = running;
+  context.tui.out(fromServe ? url : `proxy ready on ${url}, sealing to ${gateway}`);
+  if (!fromServe) { for (const line of alsoLetIn(config)) context.tui.out(line); }
+  if (!fromServe) notifyServiceManager(context.env, `READY=1\nSTATUS=proxy on ${url}`);
+  await onReady(url);
+  await running.finished;
+  return EXIT.ok;
+}
 
 async function paired(
   context: CommandContext,

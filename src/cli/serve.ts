@@ -9,7 +9,7 @@ import { notifyServiceManager } from "../linux/service_manager.ts";
 import { findOllamaStore, offerOllamaStore } from "../models/ollama_store.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { askWithoutStore } from "./ask_key_source.ts";
-import { type Command, flag, stringOption } from "./command.ts";
+import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import { Progress } from "./progress.ts";
 import { installationFor } from "./installation.ts";
 import { descriptor, KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
@@ -39,49 +39,58 @@ export const serveCommand: Command = {
     "no-preload": { type: "boolean", help: "load no model before the first request" },
   },
   details: "Ends on SIGINT or SIGTERM, with everything it started. Settings: secllama help config",
-  async run(context) {
-    const { tui, env, signal } = context;
-    hardenSelf();
-    const readyFd = descriptor(context, "ready-fd");
-    const readyLine = readyFd === undefined ? undefined : openReadyLine(readyFd);
-    const settings = await readSettings(context);
-    for (const warning of readOllamaEnvironment(env).warnings) tui.warn(warning);
-    const ollama = settings.config.ollamaModels === "" ? await findOllamaStore(env) : undefined;
-    if (ollama !== undefined) tui.note(offerOllamaStore(ollama));
-    if (!flag(context, "no-proxy") && settings.config.proxyPort !== 0) {
-      await refuseTakenPort(askedProxy(settings));
-    }
-    const progress = new Progress(tui);
-    const model = flag(context, "no-preload")
-      ? undefined
-      : stringOption(context, "model") ?? "demo";
-    progress.say(model === undefined ? "starting…" : `loading ${model} into its sandbox…`);
-    const running = await startServe({
-      settings,
-      env,
-      installation: installationFor(context),
-      keySource: await askWithoutStore(context, keySourceOptions(context, settings.dataDir)),
-      withProxy: !flag(context, "no-proxy"),
-      preload: model,
-      async openManagement(config, models) {
-        const management = await import("./management.ts");
-        return await management.openManagement(config, models);
-      },
-      onWarning: (line) => tui.warn(line),
-    }).finally(() => progress.end());
-    try {
-      printBanner(tui, running.banner, flag(context, "verbose"));
-      readyLine?.send({ ...running.ready, pid: Deno.pid });
-      notifyServiceManager(env, `READY=1\nSTATUS=serves ${running.ready.gateway}`);
-      await running.untilAborted(signal);
-      notifyServiceManager(env, "STOPPING=1");
-      tui.note("ending: no new requests are taken, what is under way has 3 seconds");
-      return EXIT.ok;
-    } finally {
-      await running.stop();
-    }
-  },
+  run: (context) => runServe(context, () => Promise.resolve()),
 };
+
+/**
+ * `serve`, until its signal.
+ * @param onReady Called with the proxy's URL once everything serves.
+ * @throws {SecLlamaError} What {@link startServe} throws.
+ */
+export async function runServe(
+  context: CommandContext,
+  onReady: (proxyUrl: string) => Promise<void>,
+): Promise<number> {
+  const { tui, env, signal } = context;
+  hardenSelf();
+  const readyFd = descriptor(context, "ready-fd");
+  const readyLine = readyFd === undefined ? undefined : openReadyLine(readyFd);
+  const settings = await readSettings(context);
+  for (const warning of readOllamaEnvironment(env).warnings) tui.warn(warning);
+  const ollama = settings.config.ollamaModels === "" ? await findOllamaStore(env) : undefined;
+  if (ollama !== undefined) tui.note(offerOllamaStore(ollama));
+  if (!flag(context, "no-proxy") && settings.config.proxyPort !== 0) {
+    await refuseTakenPort(askedProxy(settings));
+  }
+  const progress = new Progress(tui);
+  const model = flag(context, "no-preload") ? undefined : stringOption(context, "model") ?? "demo";
+  progress.say(model === undefined ? "starting…" : `loading ${model} into its sandbox…`);
+  const running = await startServe({
+    settings,
+    env,
+    installation: installationFor(context),
+    keySource: await askWithoutStore(context, keySourceOptions(context, settings.dataDir)),
+    withProxy: !flag(context, "no-proxy"),
+    preload: model,
+    async openManagement(config, models) {
+      const management = await import("./management.ts");
+      return await management.openManagement(config, models);
+    },
+    onWarning: (line) => tui.warn(line),
+  }).finally(() => progress.end());
+  try {
+    printBanner(tui, running.banner, flag(context, "verbose"));
+    readyLine?.send({ ...running.ready, pid: Deno.pid });
+    if (running.ready.proxy !== null) await onReady(running.ready.proxy);
+    notifyServiceManager(env, `READY=1\nSTATUS=serves ${running.ready.gateway}`);
+    await running.untilAborted(signal);
+    notifyServiceManager(env, "STOPPING=1");
+    tui.note("ending: no new requests are taken, what is under way has 3 seconds");
+    return EXIT.ok;
+  } finally {
+    await running.stop();
+  }
+}
 
 function printBanner(tui: Tui, { rows, all, warnings }: Banner, verbose: boolean): void {
   for (const warning of warnings) tui.warn(warning);

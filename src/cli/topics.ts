@@ -16,6 +16,11 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "keys.md",
     read: () => import("../../docs/keys.md", { with: { type: "text" } }),
   },
+  page: {
+    summary: "the page to type in, and what protects it",
+    page: "page.md",
+    read: () => import("../../docs/page.md", { with: { type: "text" } }),
+  },
   history: {
     summary: "conversations that are kept, sealed",
     page: "history.md",

@@ -1,22 +1,13 @@
 /// <reference lib="dom" />
 /** What a person can do on the page. Each method changes the state and asks the proxy. */
-import {
-  ApiError,
-  beginReply,
-  capabilities,
-  endReply,
-  followReply,
-  heldReplies,
-  type HeldReply,
-  models,
-} from "./api.ts";
-import { answerOf, newProgress, requestOf, take } from "./generate.ts";
+import { Answers } from "./answers.ts";
+import { ApiError, capabilities, models } from "./api.ts";
+import { append } from "./history.ts";
+import { emptyConversation, Library } from "./library.ts";
 import type { Notice, Running, State, Store } from "./state.ts";
-import { newId, pathOf, titleOf, withBranch, withChange, withMessage } from "./tree.ts";
-import type { Attachment, Conversation, Message, Settings } from "./types.ts";
-
-/** How often a coming answer is drawn, ms. */
-const DRAW_MS = 50;
+import { hearTabs, tellTabs } from "./tabs.ts";
+import { newId, pathOf, titleOf, withBranch, withMessage } from "./tree.ts";
+import type { Attachment, Message } from "./types.ts";
 
 /** A question that was typed. */
 export interface Question {
@@ -25,31 +16,33 @@ export interface Question {
   readonly attachments?: readonly Attachment[];
 }
 
-/** A conversation without a message. */
-export function emptyConversation(settings: Settings = {}): Conversation {
-  const now = Date.now();
-  return {
-    id: newId(),
-    title: "New conversation",
-    created: now,
-    updated: now,
-    settings,
-    messages: [],
-    temporary: true,
-    shown: {},
-  };
-}
-
 export class Actions {
   readonly store: Store;
-  #drawing: ReturnType<typeof setTimeout> | undefined;
+  readonly library: Library;
+  readonly #answers: Answers;
 
   constructor(store: Store) {
     this.store = store;
+    this.#answers = new Answers(store);
+    const fail = (error: unknown) => this.fail(error);
+    this.library = new Library({ store, answers: this.#answers, fail });
   }
 
   get state(): State {
     return this.store.state;
+  }
+
+  /** Everything that is shown first. @param hash Of the address. */
+  async start(hash: string): Promise<void> {
+    hearTabs((conversation) => {
+      void this.library.refresh();
+      if (conversation === this.state.open.id) void this.library.reopen();
+    });
+    await Promise.all([this.loadModels(), this.library.refresh()]);
+    if (this.state.keeping.kind === "nothing" && this.state.open.messages.length === 0) {
+      this.library.begin();
+    }
+    await this.#resume(hash);
   }
 
   /** Shows what went wrong. */
@@ -82,32 +75,22 @@ export class Actions {
     if (this.state.model === model) this.store.set({ capabilities: found });
   }
 
-  newConversation(): void {
-    this.store.set({ open: emptyConversation(), panel: "none" });
-    history.replaceState(null, "", location.pathname);
-  }
-
-  setSettings(settings: Settings): void {
-    this.store.set({ open: { ...this.state.open, settings } });
-  }
-
-  /** Puts a question after what is shown, and asks the model. */
-  async send(question: Question): Promise<void> {
+  /** Puts a question after what is shown, and asks the model. Returns whether it was taken. */
+  async send(question: Question): Promise<boolean> {
     const parent = pathOf(this.state.open).at(-1)?.id ?? null;
-    await this.#ask(question, parent);
+    return await this.#ask(question, parent);
   }
 
   /** Another question in the place of one that was asked: a branch. */
-  async edit(message: Message, question: Question): Promise<void> {
+  async edit(message: Message, question: Question): Promise<boolean> {
     const { images, attachments } = message;
     const kept = { ...(images ? { images } : {}), ...(attachments ? { attachments } : {}) };
-    await this.#ask({ ...kept, ...question }, message.parent);
+    return await this.#ask({ ...kept, ...question }, message.parent);
   }
 
-  async #ask({ text, images, attachments }: Question, parent: string | null): Promise<void> {
-    if (this.isBusy()) return;
-    const { open } = this.state;
-    const message: Message = {
+  async #ask({ text, images, attachments }: Question, parent: string | null): Promise<boolean> {
+    if (this.isBusy()) return false;
+    let message: Message = {
       id: newId(),
       parent,
       role: "user",
@@ -116,15 +99,37 @@ export class Actions {
       ...(images?.length ? { images } : {}),
       ...(attachments?.length ? { attachments } : {}),
     };
-    const title = open.messages.length === 0 ? titleOf(text) : open.title;
-    this.store.set({ open: { ...withMessage(open, message), title, updated: Date.now() } });
-    await this.#answer(message);
+    try {
+      if (this.state.open.messages.length === 0) {
+        this.store.set({ open: await this.library.keep(titleOf(text)) });
+      }
+      const { open } = this.state;
+      if (!open.temporary) message = { ...message, id: await append(open.id, message) };
+      this.store.set({ open: { ...withMessage(open, message), updated: Date.now() } });
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
+    this.library.noteAddress();
+    void this.#answer(message);
+    return true;
   }
 
   /** Another answer to the same question: a branch. */
   async regenerate(answer: Message): Promise<void> {
     const question = this.state.open.messages.find(({ id }) => id === answer.parent);
-    if (question && !this.isBusy()) await this.#answer(question);
+    if (question) await this.answer(question);
+  }
+
+  /** An answer to a question that has none, or another one. */
+  async answer(question: Message): Promise<void> {
+    if (!this.isBusy()) await this.#answer(question);
+  }
+
+  async #answer(question: Message): Promise<void> {
+    const { temporary } = this.state.open;
+    await this.#answers.begin(question);
+    if (!temporary) await this.library.refresh();
   }
 
   branch(message: Message, step: number): void {
@@ -138,119 +143,33 @@ export class Actions {
 
   /** The answer that comes in the open conversation. */
   running(): Running | undefined {
-    return this.state.running.find(({ conversation }) => conversation === this.state.open.id);
+    return this.#answers.in(this.state.open.id);
   }
 
   async stop(): Promise<void> {
-    const reply = this.running()?.reply;
-    if (reply) await endReply(reply).catch(() => {});
-  }
-
-  async #answer(question: Message): Promise<void> {
-    const { open, model } = this.state;
-    const answer: Message = {
-      id: newId(),
-      parent: question.id,
-      role: "assistant",
-      content: "",
-      model,
-      created: Date.now(),
-    };
-    const grown = withMessage(open, answer);
-    const path = pathOf(grown);
-    const asked = path.slice(0, path.findIndex(({ id }) => id === answer.id));
-    const running = this.#start(grown.id, answer.id, Date.now());
-    this.store.set({ open: grown });
-    // A reload finds the way back by the address: a random name, and nothing of what was said.
-    history.replaceState(null, "", `#/t/${grown.id}`);
-    try {
-      const reply = await beginReply(grown.id, requestOf(grown, asked, model), {
-        open: grown,
-        message: answer.id,
-      });
-      running.reply = reply.id;
-      await this.#follow(running);
-    } catch (error) {
-      this.#fail(running, error);
-    }
-  }
-
-  #start(conversation: string, message: string, started: number): Running {
-    const running: Running = {
-      conversation,
-      message,
-      reply: undefined,
-      started,
-      progress: newProgress(),
-    };
-    this.store.set({ running: [...this.state.running, running] });
-    return running;
-  }
-
-  /** Reads a reply to its end. Where the connection broke off it is read anew from its first line. */
-  async #follow(running: Running): Promise<void> {
-    for (let tries = 0;; tries++) {
-      try {
-        Object.assign(running.progress, newProgress());
-        for await (const line of await followReply(running.reply!)) {
-          take(running.progress, line);
-          this.#drawSoon();
-        }
-        break;
-      } catch (error) {
-        if (error instanceof ApiError || tries === 3) throw error;
-      }
-    }
-    this.#end(running);
-  }
-
-  #fail(running: Running, error: unknown): void {
-    running.progress.error = error instanceof ApiError
-      ? { error: error.message, ...(error.hint ? { hint: error.hint } : {}) }
-      : { error: "the answer broke off" };
-    this.#end(running);
-  }
-
-  #end(running: Running): void {
-    const change = answerOf(running.progress, Date.now() - running.started);
-    const rest = this.state.running.filter((one) => one !== running);
-    const { open } = this.state;
-    this.store.set({
-      running: rest,
-      ...(open.id === running.conversation
-        ? { open: withChange(open, running.message, change) }
-        : {}),
-    });
-  }
-
-  #drawSoon(): void {
-    this.#drawing ??= setTimeout(() => {
-      this.#drawing = undefined;
-      this.store.set({});
-    }, DRAW_MS);
+    await this.#answers.stop(this.state.open.id);
+    tellTabs(this.state.open.id);
   }
 
   /** After a reload: the conversation of the address, with the answer that came or comes meanwhile. */
-  async resume(hash: string): Promise<void> {
-    const id = /^#\/t\/([0-9a-f]{32})$/.exec(hash)?.[1];
+  async #resume(hash: string): Promise<void> {
+    const [, kind, id] = /^#\/([ct])\/([0-9a-f]{32})$/.exec(hash) ?? [];
     if (id === undefined) return;
-    const held = await heldReplies(id).catch(() => [] as HeldReply[]);
-    const last = held.at(-1);
-    const note = Object(last?.note) as { open?: Conversation; message?: string };
-    if (!last || !note.open || !note.message) {
-      history.replaceState(null, "", location.pathname);
-      this.store.set({
-        notice: {
-          kind: "error",
-          text: "That conversation was a temporary one, and is gone",
-          hint: "it was never written down",
-        },
-      });
-      return;
+    if (kind === "c") return await this.library.open(id);
+    const open = await this.#answers.temporary(id).catch(() => undefined);
+    if (open) {
+      this.store.set({ open });
+      this.library.noteAddress();
+      return await this.#answers.resume(id);
     }
-    const running = this.#start(id, note.message, last.started);
-    running.reply = last.id;
-    this.store.set({ open: note.open });
-    await this.#follow(running).catch((error) => this.#fail(running, error));
+    this.store.set({
+      open: emptyConversation(this.state.keeping.kind !== "kept"),
+      notice: {
+        kind: "error",
+        text: "That conversation was a temporary one, and is gone",
+        hint: "it was never written down",
+      },
+    });
+    this.library.noteAddress();
   }
 }

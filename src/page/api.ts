@@ -113,10 +113,9 @@ export interface HeldReply {
 /** Begins a reply, which is made whether the page stays or not. */
 export function beginReply(
   conversation: string,
-  request: object,
-  note: unknown,
+  o: { request: object; note: unknown; save?: { parent: string; model: string } },
 ): Promise<HeldReply> {
-  return ask(REPLIES, { method: "POST", body: { conversation, request, note } });
+  return ask(REPLIES, { method: "POST", body: { conversation, ...o } });
 }
 
 /** The lines of a reply, from its first on. */

@@ -1,106 +1,119 @@
 /// <reference lib="dom" />
 /** The whole page. */
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
+import { Bar } from "./bar.tsx";
 import { Composer } from "./composer.tsx";
-import { Visible } from "./markdown.tsx";
-import { MessageView } from "./message.tsx";
+import { takeFiles } from "./files.ts";
+import { HelpPanel } from "./help.tsx";
 import { LinkDialog } from "./link_dialog.tsx";
-import { pathOf } from "./tree.ts";
-
-/** Messages that are drawn at once; more on request. */
-const DRAWN = 100;
+import { Visible } from "./markdown.tsx";
+import { PromptsPanel } from "./prompts.tsx";
+import { ProofPanel } from "./proof.tsx";
+import { SettingsPanel } from "./settings.tsx";
+import { Sidebar } from "./sidebar.tsx";
+import type { Panel } from "./state.ts";
+import { Thread } from "./thread.tsx";
 
 export function App({ actions }: { actions: Actions }) {
   const [, redraw] = useState(0);
+  const [dropping, setDropping] = useState(false);
   useEffect(() => actions.store.subscribe(() => redraw((n) => n + 1)), []);
-  const { models, model, capabilities, open, notice, link } = actions.state;
+  const { open, link, panel, theme, sidebar } = actions.state;
+  useEffect(() => {
+    const { dataset } = document.documentElement;
+    if (theme === "system") delete dataset["theme"];
+    else dataset["theme"] = theme;
+  }, [theme]);
+  useEffect(() => {
+    document.title = open.messages.length > 0 ? `${open.title} – SecLlama` : "SecLlama";
+  }, [open.title, open.messages.length]);
+  const end = () => actions.store.set({ panel: "none" });
   return (
-    <>
-      <header class="top">
-        <h1>SecLlama</h1>
-        <label>
-          <span class="label">Model</span>
-          <select
-            value={model}
-            onChange={(event) => actions.chooseModel(event.currentTarget.value)}
-          >
-            {models.map(({ name }) => <option value={name}>{name}</option>)}
-          </select>
-        </label>
-        <span class="capabilities">
-          {capabilities.filter((one) => one !== "completion").map((one) => <span>{one}</span>)}
-        </span>
-        <button type="button" onClick={() => actions.newConversation()}>New</button>
-      </header>
+    <div
+      class={`page${sidebar ? " with-sidebar" : ""}${dropping ? " dropping" : ""}`}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setDropping(true);
+      }}
+      onDragLeave={(event) => event.relatedTarget === null && setDropping(false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        setDropping(false);
+        void takeFiles(actions, [...event.dataTransfer?.files ?? []]);
+      }}
+    >
+      <Top actions={actions} />
+      {sidebar && <Sidebar actions={actions} />}
       <main>
+        <Bar actions={actions} key={`bar-${open.id}`} />
         <Thread actions={actions} key={open.id} />
         <Composer actions={actions} />
       </main>
-      {notice && (
-        <div class={`notice ${notice.kind}`} role={notice.kind === "error" ? "alert" : "status"}>
-          <Visible text={notice.text} />
-          {notice.hint && (
-            <span class="hint">
-              <Visible text={notice.hint} />
-            </span>
-          )}
-          <button
-            type="button"
-            onClick={() =>
-              actions.store.set({ notice: undefined })}
-          >
-            Close
-          </button>
-        </div>
-      )}
+      <NoticeBox actions={actions} />
       {link && <LinkDialog link={link} onEnd={() => actions.store.set({ link: undefined })} />}
-    </>
+      {panel === "settings" && <SettingsPanel actions={actions} onEnd={end} />}
+      {panel === "proof" && <ProofPanel onEnd={end} />}
+      {panel === "help" && <HelpPanel actions={actions} onEnd={end} />}
+      {panel === "prompts" && <PromptsPanel onEnd={end} />}
+    </div>
   );
 }
 
-function Thread({ actions }: { actions: Actions }) {
-  const [drawn, setDrawn] = useState(DRAWN);
-  const box = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
-  const path = pathOf(actions.state.open);
-  const running = actions.running();
-  useLayoutEffect(() => {
-    if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
-  });
+function Top({ actions }: { actions: Actions }) {
+  const { models, model, capabilities, sidebar } = actions.state;
+  const show = (panel: Panel) => () => actions.store.set({ panel });
   return (
-    <section
-      class="thread"
-      ref={box}
-      tabIndex={0}
-      aria-label="Conversation"
-      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        atEnd.current = scrollHeight - scrollTop - clientHeight < 60;
-      }}
-    >
-      {path.length === 0 && (
-        <div class="empty">
-          <h2>Ask something</h2>
-          <p>
-            What you type is sealed here and opened only in the model's sandbox, which has no
-            network.
-          </p>
-        </div>
-      )}
-      {path.length > drawn && (
-        <button type="button" onClick={() => setDrawn(drawn + DRAWN)}>
-          Show {path.length - drawn} earlier messages
-        </button>
-      )}
-      {path.slice(-drawn).map((message) => (
-        <MessageView
-          key={message.id}
-          actions={actions}
-          message={message}
-          running={running?.message === message.id ? running : undefined}
-        />
-      ))}
-      <p class="sr-only" role="status">{running ? "An answer is coming" : ""}</p>
-    </section>
+    <header class="top">
+      <button
+        type="button"
+        aria-expanded={sidebar}
+        aria-label="List of conversations"
+        onClick={() => actions.store.set({ sidebar: !sidebar })}
+      >
+        ☰
+      </button>
+      <h1>SecLlama</h1>
+      <label>
+        <span class="label">Model</span>
+        <select
+          id="model"
+          value={model}
+          onChange={(event) => actions.chooseModel(event.currentTarget.value)}
+        >
+          {models.map(({ name, parameters }) => (
+            <option value={name} key={name}>{parameters ? `${name} (${parameters})` : name}</option>
+          ))}
+        </select>
+      </label>
+      <span class="capabilities">
+        {capabilities.filter((one) => one !== "completion").map((one) => (
+          <span key={one}>{one}</span>
+        ))}
+      </span>
+      <button type="button" onClick={show("prompts")}>Prompts</button>
+      <button type="button" onClick={show("proof")}>Proof</button>
+      <button type="button" onClick={show("help")} aria-label="Keyboard shortcuts">?</button>
+    </header>
+  );
+}
+
+function NoticeBox({ actions }: { actions: Actions }) {
+  const { notice } = actions.state;
+  if (!notice) return null;
+  const { kind, text, hint, undo } = notice;
+  return (
+    <aside class={`notice ${kind}`} aria-label="Notice">
+      <div role={kind === "error" ? "alert" : "status"}>
+        <Visible text={text} />
+        {hint && (
+          <span class="hint">
+            <Visible text={hint} />
+          </span>
+        )}
+      </div>
+      {undo && <button type="button" class="primary" onClick={undo}>Undo</button>}
+      <button type="button" onClick={() => actions.store.set({ notice: undefined })}>Close</button>
+    </aside>
   );
 }

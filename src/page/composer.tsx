@@ -1,21 +1,74 @@
 /// <reference lib="dom" />
-/** Where a person types. Enter sends, Shift+Enter begins a line. */
+/** Where a person types, with what goes along. Enter sends, Shift+Enter begins a line. */
 import { useEffect, useRef } from "preact/hooks";
 import type { Actions } from "./actions.ts";
+import { takeFiles } from "./files.ts";
+import { Visible } from "./markdown.tsx";
+import { chosenOf } from "./passages.ts";
 
 export function Composer({ actions }: { actions: Actions }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  const { open, model } = actions.state;
+  const files = useRef<HTMLInputElement>(null);
+  const { open, model, attachments, images } = actions.state;
   useEffect(() => box.current?.focus(), [open.id]);
-  const send = () => {
+  const send = async () => {
     const text = box.current!.value.trim();
     if (text === "" || actions.isBusy() || model === "") return;
     box.current!.value = "";
     grow(box.current!);
-    void actions.send({ text });
+    actions.store.set({ attachments: [], images: [] });
+    const chosen = attachments.flatMap((one) => chosenOf(one, text));
+    if (await actions.send({ text, images, attachments: chosen })) return;
+    // What was typed is not lost with what failed.
+    actions.store.set({ attachments, images });
+    if (box.current && box.current.value === "") box.current.value = text;
   };
+  const leave = (change: Partial<typeof actions.state>) => actions.store.set(change);
   return (
     <div class="composer" role="group" aria-label="Your message">
+      {attachments.length + images.length > 0 && (
+        <ul class="attached" aria-label="Goes along">
+          {attachments.map(({ name }, at) => (
+            <li key={at}>
+              <Visible text={name} />
+              <button
+                type="button"
+                aria-label={`Leave out ${name}`}
+                onClick={() => leave({ attachments: attachments.filter((_, i) => i !== at) })}
+              >
+                ×
+              </button>
+            </li>
+          ))}
+          {images.map((_, at) => (
+            <li key={`i${at}`}>
+              picture {at + 1}
+              <button
+                type="button"
+                aria-label={`Leave out picture ${at + 1}`}
+                onClick={() => leave({ images: images.filter((_, i) => i !== at) })}
+              >
+                ×
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      <button type="button" onClick={() => files.current!.click()} aria-label="Add files">+</button>
+      <input
+        ref={files}
+        type="file"
+        id="files"
+        class="sr-only"
+        tabIndex={-1}
+        aria-label="Files"
+        multiple
+        onChange={async ({ currentTarget }) => {
+          await takeFiles(actions, [...currentTarget.files ?? []]);
+          currentTarget.value = "";
+          box.current?.focus();
+        }}
+      />
       <textarea
         id="question"
         ref={box}
@@ -24,10 +77,16 @@ export function Composer({ actions }: { actions: Actions }) {
         aria-label="Ask a question"
         placeholder="Ask something. It stays on this machine."
         onInput={(event) => grow(event.currentTarget)}
+        onPaste={(event) => {
+          const pasted = [...event.clipboardData?.files ?? []];
+          if (pasted.length === 0) return;
+          event.preventDefault();
+          void takeFiles(actions, pasted);
+        }}
         onKeyDown={(event) => {
           if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
           event.preventDefault();
-          send();
+          void send();
         }}
       />
       {actions.isBusy()

@@ -1,9 +1,11 @@
 /// <reference lib="dom" />
 /** The page's entry: state, actions, and the first draw. Nothing is kept in the browser. */
 import { render } from "preact";
-import { Actions, emptyConversation } from "./actions.ts";
+import { Actions } from "./actions.ts";
 import { enter } from "./api.ts";
 import { App } from "./app.tsx";
+import { listenForKeys } from "./keys.ts";
+import { emptyConversation } from "./library.ts";
 import { Store } from "./state.ts";
 
 const actions = new Actions(
@@ -11,15 +13,23 @@ const actions = new Actions(
     models: [],
     model: "",
     capabilities: [],
-    open: emptyConversation(),
+    keeping: { kind: "loading" },
+    open: emptyConversation(false),
     list: [],
+    total: 0,
+    temporaries: [],
+    query: "",
+    hits: undefined,
     running: [],
+    attachments: [],
+    images: [],
     panel: "none",
     notice: undefined,
     link: undefined,
     theme: "system",
     singleKeys: true,
-    sidebar: true,
+    // On a narrow screen the list would be all that is seen.
+    sidebar: innerWidth >= 800,
   }),
 );
 const { hash } = location;
@@ -30,4 +40,5 @@ const rest = await enter(hash).catch((error) => {
   return "";
 });
 render(<App actions={actions} />, document.getElementById("app")!);
-await Promise.all([actions.loadModels(), actions.resume(rest)]);
+listenForKeys(actions);
+await actions.start(rest);

@@ -1,12 +1,13 @@
 /// <reference lib="dom" />
 /** One message: what it says, what it is about, and what can be done with it. */
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Receipt, Stats } from "../api/reply_lines.ts";
 import type { Actions } from "./actions.ts";
 import { copyText } from "./clipboard.ts";
 import type { Running } from "./state.ts";
 import { Markdown, Plain, Visible } from "./markdown.tsx";
 import { branchOf } from "./tree.ts";
-import type { Message, Receipt, Stats } from "./types.ts";
+import type { Message } from "./types.ts";
 
 interface Props {
   readonly actions: Actions;
@@ -37,13 +38,23 @@ export function MessageView({ actions, message, running }: Props) {
         <span class="who">{mine ? "You" : message.model ?? "Model"}</span>
         <Branches actions={actions} message={message} />
       </header>
-      {message.attachments?.map(({ name, text }) => (
-        <details class="attachment">
-          <summary>{name}</summary>
-          <Plain text={text} />
-        </details>
-      ))}
-      {message.images?.map((image) => <Picture base64={image} />)}
+      {message.attachments && message.attachments.length > 0 && (
+        <section class="given" aria-label="Given to the model with it">
+          {message.attachments.map(({ name, where, text }) => (
+            <details class="attachment" key={`${name} ${where}`}>
+              <summary>
+                <Visible text={name} />
+                {where && `, ${where}`}
+              </summary>
+              <Plain text={text} />
+            </details>
+          ))}
+        </section>
+      )}
+      {message.damaged && (
+        <p class="error">This message was changed or cut on the disk: it cannot be opened.</p>
+      )}
+      {message.images?.map((image, i) => <Picture key={i} base64={image} />)}
       {thinking !== "" && (
         <details class="thinking">
           <summary>{running && content === "" ? "Thinking…" : "Thoughts"}</summary>
@@ -78,7 +89,7 @@ export function MessageView({ actions, message, running }: Props) {
       )}
       {!running && !editing && (
         <footer>
-          {message.stopped && <span class="stats">stopped</span>}
+          {message.stats?.stopped && <span class="stats">stopped</span>}
           {message.stats && <StatsLine stats={message.stats} />}
           <CopyButton text={content} />
           {mine && !busy && (

@@ -1,6 +1,7 @@
 /** The page's state, in one place, with who is told of a change. */
-import type { Progress } from "./generate.ts";
-import type { Conversation, Model, Summary } from "./types.ts";
+import type { Progress } from "../api/reply_lines.ts";
+import type { Hit } from "./history.ts";
+import type { Attachment, Conversation, Model, Summary } from "./types.ts";
 
 /** An answer that comes. */
 export interface Running {
@@ -14,31 +15,51 @@ export interface Running {
   readonly progress: Progress;
 }
 
-export type Panel = "none" | "settings" | "proof" | "help" | "models" | "prompts";
+export type Panel = "none" | "settings" | "proof" | "help" | "prompts";
 
-export interface State {
-  readonly models: readonly Model[];
-  readonly model: string;
-  /** Of the chosen model. */
-  readonly capabilities: readonly string[];
-  readonly open: Conversation;
-  readonly list: readonly Summary[];
-  readonly running: readonly Running[];
-  readonly panel: Panel;
-  /** What went wrong last, or was done; shown until it is put away. */
-  readonly notice: Notice | undefined;
-  /** An address that was clicked, before it is opened. */
-  readonly link: URL | undefined;
-  readonly theme: "system" | "light" | "dark";
-  readonly singleKeys: boolean;
-  readonly sidebar: boolean;
-}
+/** What of conversations is kept. */
+export type Keeping =
+  | { readonly kind: "loading" }
+  | { readonly kind: "kept"; readonly writable: boolean }
+  /** Every conversation is a temporary one, and why. */
+  | { readonly kind: "nothing"; readonly why: string };
 
 export interface Notice {
   readonly text: string;
   readonly hint?: string | undefined;
   readonly kind: "error" | "done";
   readonly undo?: (() => void) | undefined;
+}
+
+export interface State {
+  readonly models: readonly Model[];
+  readonly model: string;
+  /** Of the chosen model. */
+  readonly capabilities: readonly string[];
+  readonly keeping: Keeping;
+  readonly open: Conversation;
+  /** Of the history, as far as it was asked for. */
+  readonly list: readonly Summary[];
+  readonly total: number;
+  /** Temporary ones of this tab, apart from the open one. */
+  readonly temporaries: readonly Conversation[];
+  readonly query: string;
+  /** undefined: no search. */
+  readonly hits: readonly Hit[] | undefined;
+  readonly running: readonly Running[];
+  /** What goes with the next question. */
+  readonly attachments: readonly Attachment[];
+  /** Base64. */
+  readonly images: readonly string[];
+  readonly panel: Panel;
+  /** What went wrong last, or was done; shown until it is put away. */
+  readonly notice: Notice | undefined;
+  /** An address that was clicked, before it is opened. */
+  readonly link: URL | undefined;
+  readonly theme: "system" | "light" | "dark";
+  /** Whether single letters are shortcuts (WCAG 2.1.4). */
+  readonly singleKeys: boolean;
+  readonly sidebar: boolean;
 }
 
 /** A value with listeners. */

@@ -51,6 +51,35 @@ export function withChange<T extends Tree>(tree: T, id: string, change: Partial<
   };
 }
 
+/** With a message under another id, its followers with it. */
+export function withId<T extends Tree>(tree: T, id: string, next: string): T {
+  if (tree.messages.some((message) => message.id === next)) return without(tree, id);
+  const shown = Object.fromEntries(
+    Object.entries(tree.shown).map(([parent, child]) => [
+      parent === id ? next : parent,
+      child === id ? next : child,
+    ]),
+  );
+  const messages = tree.messages.map((message) =>
+    message.id === id
+      ? { ...message, id: next }
+      : message.parent === id
+      ? { ...message, parent: next }
+      : message
+  );
+  return { ...tree, messages, shown };
+}
+
+/** Without a message that nothing follows. */
+export function without<T extends Tree>(tree: T, id: string): T {
+  const shown = Object.entries(tree.shown).filter(([, child]) => child !== id);
+  return {
+    ...tree,
+    messages: tree.messages.filter((message) => message.id !== id),
+    shown: Object.fromEntries(shown),
+  };
+}
+
 /** Where a message stands among its siblings: from 1. */
 export function branchOf(
   tree: Tree,

@@ -1,33 +1,12 @@
-/** What the page knows of conversations: the shapes of the proxy's history, and of a reply that is being made. */
-
-export interface Stats {
-  /** Tokens of the answer, and of what was asked. */
-  readonly tokens?: number;
-  readonly promptTokens?: number;
-  /** Tokens of the answer a second. */
-  readonly perSecond?: number;
-  /** From the question to the end, ms. */
-  readonly ms?: number;
-  /** What protected it: the gateway's words. */
-  readonly receipt?: Receipt;
-}
-
-export interface Receipt {
-  readonly status?: number;
-  readonly encryption?: string;
-  readonly isolation?: string;
-  readonly truncated?: { readonly prompt?: number; readonly kept: number } | null;
-}
-
-export interface ToolCall {
-  readonly function: { readonly name: string; readonly arguments: unknown };
-}
+/** What the page knows of conversations, in the shapes of the proxy's history where there are any. */
+import type { Stats, ToolCall } from "../api/reply_lines.ts";
 
 export interface Attachment {
   readonly name: string;
   /** Its text, as it goes into the prompt. */
   readonly text: string;
-  readonly size: number;
+  /** Where in it, of a passage that was found: "page 3". */
+  readonly where?: string;
 }
 
 export interface Message {
@@ -46,7 +25,8 @@ export interface Message {
   readonly created: number;
   readonly stats?: Stats;
   readonly error?: { readonly error: string; readonly hint?: string };
-  readonly stopped?: boolean;
+  /** It could not be opened. */
+  readonly damaged?: true;
 }
 
 /** Of a conversation; all optional. */
@@ -71,7 +51,10 @@ export interface Summary {
   readonly created: number;
   readonly updated: number;
   readonly pinned?: boolean;
+  /** "" is none. */
   readonly folder?: string;
+  /** It cannot be opened. */
+  readonly damaged?: true;
 }
 
 export interface Conversation extends Summary {

@@ -4,6 +4,7 @@ import { notServed, routeOf, ROUTES, takes } from "../api/routes.ts";
 import { readTruncated } from "../api/truncated.ts";
 import { utf8 } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
+import type { NewMessage } from "../api/history.ts";
 import { standingOf } from "./standing.ts";
 import { Entrance } from "./page/entrance.ts";
 import { PAGE_HEADERS, type PageFile, pageFiles } from "./page/files.ts";
@@ -20,6 +21,8 @@ export interface PageOptions {
   readonly chatUrl: string;
   /** What the gateway said of itself, outside of any seal. */
   readonly outer: SealedFetch["outer"];
+  /** Puts an answer into the history; absent: nothing is kept. */
+  readonly save?: (conversation: string, message: NewMessage) => Promise<{ id: string }>;
   /** Aborted: the proxy ends. */
   readonly signal: AbortSignal;
   /** The launch secret, 32 random bytes in base64url; null where the kernel names the user of a connection. */
@@ -41,6 +44,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
   const entrance = new Entrance(options.launch);
   const replies = new Replies({
     signal: options.signal,
+    ...(options.save ? { save: options.save } : {}),
     ask: (body, signal) =>
       options.fetch(options.chatUrl, {
         method: "POST",

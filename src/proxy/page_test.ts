@@ -1,5 +1,7 @@
 /** The page's part of the proxy: who gets the page, what protects it, and replies that outlive a connection. */
 import assert from "node:assert/strict";
+import type { NewMessage } from "../api/history.ts";
+import { SecLlamaError } from "../errors.ts";
 import { encoder, post, rawPost, withProxy } from "./testing.ts";
 import { PAGE_HEADERS } from "./page/files.ts";
 
@@ -129,8 +131,61 @@ Deno.test("page: where the kernel names no user, the launch secret makes a cooki
     assert.ok(!cookie.includes(launch), "the cookie is not the secret");
     const pair = cookie.split(";")[0]!;
     assert.equal(await ask(pair), 200);
+    const shown = await fetch(replies, { headers: { "secllama-launch": launch } });
+    assert.equal(shown.status, 200, "a command of this user");
+    await shown.body?.cancel();
     assert.equal(await ask(`a=b; ${pair}`), 200);
     assert.equal(await ask(pair.slice(0, -1)), 401);
     assert.equal(await ask(`${pair.split("=")[0]}=${launch}`), 401, "the secret is no cookie");
   }, launch);
+});
+
+Deno.test("page: an answer is kept once, with nobody reading it, and what could not be kept says so", async () => {
+  const conversation = "a".repeat(32);
+  const kept: [string, NewMessage][] = [];
+  let fails = false;
+  await withProxy(
+    async ({ url, server }) => {
+      server.answer = () => ({
+        body: ["one ", "two"].map((content, i) =>
+          encoder.encode(JSON.stringify({ message: { content }, done: i === 1 }) + "\n")
+        ),
+      });
+      const begin = async (save: unknown) =>
+        await fetch(
+          `${url}/secllama/page/replies`,
+          post({ conversation, request: { model: "demo" }, save }),
+        );
+      const lines = async (save: unknown) => {
+        const { id } = await (await begin(save)).json();
+        return await linesOf(await fetch(`${url}/secllama/page/replies/${id}`));
+      };
+      const told = await lines({ parent: "3", model: "demo" });
+      assert.deepEqual(told.at(-1), { saved: { id: "4" } });
+      const [[at, message]] = kept as [[string, NewMessage]];
+      assert.deepEqual(
+        [at, message.parent, message.role, message.content, message.model],
+        [conversation, "3", "assistant", "one two", "demo"],
+      );
+      fails = true;
+      assert.match(String((await lines({ parent: "3", model: "demo" })).at(-1)!["error"]), /full/);
+      assert.equal(kept.length, 1);
+      assert.equal((await lines(undefined)).some((line) => "saved" in line), false);
+      for (
+        const wrong of [null, {}, { parent: "x", model: "m" }, { parent: "1" }, {
+          parent: "0",
+          model: "m",
+        }]
+      ) {
+        const answer = await begin(wrong);
+        assert.deepEqual([answer.status, (await answer.json()).code], [400, "bad-request"]);
+      }
+    },
+    null,
+    (id, message) => {
+      if (fails) return Promise.reject(new SecLlamaError("disk-full", "the disk is full"));
+      kept.push([id, message]);
+      return Promise.resolve({ id: "4" });
+    },
+  );
 });

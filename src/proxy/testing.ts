@@ -2,7 +2,7 @@
 import { client, serve, type Server } from "../client/testing.ts";
 import { makeLogger } from "../log.ts";
 import { startProxy } from "./mod.ts";
-import { openPage } from "./page.ts";
+import { openPage, type PageOptions } from "./page.ts";
 
 export interface Proxied {
   readonly server: Server;
@@ -14,10 +14,14 @@ export interface Proxied {
 
 export const encoder = new TextEncoder();
 
-/** @param launch The page's launch secret; null: the kernel says who connects. */
+/**
+ * @param launch The page's launch secret; null: the kernel says who connects.
+ * @param save Stands for the history.
+ */
 export async function withProxy(
   body: (o: Proxied) => Promise<void>,
   launch: string | null = null,
+  save?: PageOptions["save"],
 ): Promise<void> {
   await using server = await serve();
   const plain: Proxied["plain"] = [];
@@ -43,6 +47,7 @@ export async function withProxy(
     outer: fetch.outer,
     signal: controller.signal,
     launch,
+    ...(save ? { save } : {}),
   });
   const proxy = await startProxy({
     page,

@@ -1,8 +1,14 @@
-/** Shared by the page's tests: Debian's Chromium, one for a file, and a count of what it asks for. */
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+/** Shared by the page's tests: a serve that keeps conversations, Debian's Chromium, and a count of what it asks for. */
+import {
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "playwright-core";
+import { type ScriptedOptions, startScripted } from "../support/agent_model.ts";
 import { HANG_MS } from "../support/patience.ts";
 
-export const CHROMIUM = "/usr/bin/chromium";
+const CHROMIUM = "/usr/bin/chromium";
 
 /** Whether Chromium is there; says so if not. */
 export function hasChromium(): boolean {
@@ -15,47 +21,101 @@ export function hasChromium(): boolean {
   }
 }
 
+/** A serve whose key outlives it, so that conversations are kept, with the demo model and a scripted one. */
+export function serveWithHistory(options: ScriptedOptions = {}) {
+  const key = crypto.getRandomValues(new Uint8Array(32)).toBase64();
+  return startScripted({
+    // Sampled, a script may break off.
+    parameters: { temperature: 0 },
+    ...options,
+    args: options.args ?? [],
+    env: { SECLLAMA_KEY: `sl1:${key}`, ...options.env },
+  });
+}
+
 export interface Visit {
   readonly page: Page;
-  readonly browser: Browser;
+  readonly context: BrowserContext;
   /** Addresses of every request that a page made. */
   readonly asked: string[];
   /** What the browser's console said: refusals of the content security policy among it. */
   readonly said: string[];
 }
 
+export interface VisitOptions extends BrowserContextOptions {
+  /** More arguments of Chromium's. */
+  readonly args?: readonly string[];
+  /** Called before the first page is opened. */
+  readonly before?: (context: BrowserContext) => Promise<void>;
+}
+
 /** Opens `url` in a browser of its own, gives it to `body`, and closes all. */
 export async function visit(
   url: string,
   body: (visit: Visit) => Promise<void>,
-  options: BrowserContextOptions = {},
+  { args = [], before, ...options }: VisitOptions = {},
 ): Promise<void> {
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", ...args],
     timeout: HANG_MS,
   });
   try {
     const context = await browser.newContext(options);
     context.setDefaultTimeout(HANG_MS);
-    const asked: string[] = [];
-    const said: string[] = [];
+    context.setDefaultNavigationTimeout(HANG_MS);
+    const [asked, said]: [string[], string[]] = [[], []];
     context.on("request", (request) => asked.push(request.url()));
     context.on("console", (message) => said.push(message.text()));
     context.on("weberror", (error) => said.push(String(error.error())));
+    await before?.(context);
     const page = await context.newPage();
     await page.goto(url);
-    await body({ page, browser, asked, said });
+    await body({ page, context, asked, said });
   } finally {
     await browser.close();
   }
 }
 
-/** Types a question and waits until its answer has come. Returns the answer's text. */
-export async function askPage(page: Page, question: string): Promise<string> {
-  const before = await page.locator(".message.assistant footer").count();
+/** Chromium with a profile on the disk, which is there after `body` too. */
+export async function visitWithProfile(
+  url: string,
+  profile: string,
+  body: (page: Page) => Promise<void>,
+): Promise<void> {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+    timeout: HANG_MS,
+  });
+  try {
+    context.setDefaultTimeout(HANG_MS);
+    const page = await context.newPage();
+    await page.goto(url);
+    await body(page);
+  } finally {
+    await context.close();
+  }
+}
+
+/** Waits until the models are there, and takes one. */
+export async function chooseModel(page: Page, name: string): Promise<void> {
+  await page.locator("#model option").first().waitFor({ state: "attached" });
+  await page.locator("#model").selectOption(`${name}:latest`);
+}
+
+/** Types a question and sends it. */
+export async function type(page: Page, question: string): Promise<void> {
   await page.locator("#question").fill(question);
   await page.locator("#question").press("Enter");
-  await page.locator(".message.assistant footer").nth(before).waitFor();
-  return await page.locator(".message.assistant .markdown").last().innerText();
+}
+
+/** Types a question and waits until its answer has come. Returns the answer's text. */
+export async function askPage(page: Page, question: string): Promise<string> {
+  await page.locator("#model option").first().waitFor({ state: "attached" });
+  await type(page, question);
+  await page.locator(".message.user", { hasText: question }).last().waitFor();
+  const last = page.locator(".message.assistant").last();
+  await last.locator("footer").waitFor();
+  return await last.locator(".markdown").innerText();
 }

@@ -5,6 +5,7 @@
  */
 import { collect, parseJsonObject } from "../../api/body.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
+import { LAUNCH_HEADER } from "../../api/proxy_identity.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { equalConstantTime, toBase64Url, utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
@@ -38,7 +39,7 @@ export class Entrance {
         hint: "conversations are for the page of this proxy: secllama ui",
       });
     }
-    if (this.#launch === null || this.#holdsCookie(request)) return;
+    if (this.#launch === null || this.#holdsCookie(request) || this.#holdsSecret(request)) return;
     throw new SecLlamaError("auth", "this browser has not been let in yet", {
       hint: "open the page with: secllama ui",
     });
@@ -58,6 +59,12 @@ export class Entrance {
     }
     const cookie = `${cookieName(request)}=${this.#cookie}; ${COOKIE_FLAGS}`;
     return new Response(null, { status: 204, headers: { "set-cookie": cookie } });
+  }
+
+  /** Our own commands show it in a header that no page can set without being asked first (Fetch standard, section 2.2.2). */
+  #holdsSecret(request: Request): boolean {
+    const shown = request.headers.get(LAUNCH_HEADER);
+    return shown !== null && this.#launch !== null && equal(shown, this.#launch);
   }
 
   #holdsCookie(request: Request): boolean {

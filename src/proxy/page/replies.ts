@@ -2,12 +2,15 @@
 import { collect, parseJsonObject } from "../../api/body.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { NDJSON_TYPE } from "../../api/media_types.ts";
+import { CONVERSATION_ID, type NewMessage } from "../../api/history.ts";
 import { parameterOf, ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import type { Keep } from "./reader.ts";
 import { Reply } from "./reply.ts";
 
 /** A person has a few pages open; each reply is up to 32 MiB. */
 const MAX_REPLIES = 32;
+const MODEL_CHARACTERS = 600;
 /** A reload takes a moment; a reply that nobody came back for in this time is forgotten, done or not. */
 const LONELY_MS = 10 * 60_000;
 const SWEEP_MS = 30_000;
@@ -21,6 +24,8 @@ export interface RepliesOptions {
   readonly ask: Ask;
   /** What protected an answer, for its first line. */
   readonly receipt: (answer: Response) => object;
+  /** Puts an answer into the history. */
+  readonly save?: (conversation: string, message: NewMessage) => Promise<{ id: string }>;
   /** Aborted: all are stopped and forgotten. */
   readonly signal: AbortSignal;
 }
@@ -35,7 +40,8 @@ export class Replies {
     Deno.unrefTimer(timer);
     options.signal.addEventListener("abort", () => {
       clearInterval(timer);
-      for (const id of [...this.#held.keys()]) this.#drop(id);
+      // What has come of those that are to be kept still is.
+      for (const reply of this.#held.values()) reply.stop();
     }, { once: true });
   }
 
@@ -78,11 +84,18 @@ export class Replies {
     if (chat === null || typeof chat !== "object" || Array.isArray(chat)) {
       throw new SecLlamaError("bad-request", "request must be an object", { field: "request" });
     }
+    const keep = keepOf(body["save"], conversation);
     this.#makeRoom();
     const reply = new Reply(conversation, body["note"] ?? null);
     this.#held.set(reply.id, reply);
-    const { ask, receipt } = this.#options;
-    void reply.fill((signal) => ask({ ...chat, stream: true }, signal), receipt);
+    const { ask, receipt, save } = this.#options;
+    void reply.fill({
+      answer: (signal) => ask({ ...chat, stream: true }, signal),
+      receipt,
+      ...(keep && save
+        ? { keep: { as: keep, save: (message) => save(conversation, message) } }
+        : {}),
+    });
     return Response.json(reply.facts, { status: 201 });
   }
 
@@ -113,4 +126,16 @@ export class Replies {
     this.#held.get(id)?.drop();
     this.#held.delete(id);
   }
+}
+
+/** @throws {SecLlamaError} `bad-request` for what names no message of a kept conversation. */
+function keepOf(value: unknown, conversation: string): Keep | undefined {
+  if (value === undefined) return undefined;
+  const { parent, model } = Object(value) as Record<string, unknown>;
+  const known = typeof parent === "string" && /^[1-9]\d{0,8}$/.test(parent) &&
+    typeof model === "string" && model.length <= MODEL_CHARACTERS;
+  if (known && CONVERSATION_ID.test(conversation)) return { parent, model };
+  throw new SecLlamaError("bad-request", "save must be a parent and a model, of a conversation", {
+    field: "save",
+  });
 }

@@ -5,7 +5,9 @@
 import type { Bytes } from "../../bytes.ts";
 import { utf8 } from "../../bytes.ts";
 import { errorDocument } from "../../api/errors.ts";
+import type { NewMessage } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { type Keep, ReplyReader } from "./reader.ts";
 
 /** Of one reply, as it came: about 110 bytes a token, so some 300,000 tokens. */
 const MAX_REPLY_BYTES = 32 << 20;
@@ -20,10 +22,21 @@ export interface ReplyFacts {
   readonly done: boolean;
 }
 
+/** How a reply is made, and kept. */
+export interface Filling {
+  /** Asks for it. */
+  readonly answer: (signal: AbortSignal) => Promise<Response>;
+  /** Its first line: what protected it. */
+  readonly receipt: (answer: Response) => object;
+  /** Puts it into the history; absent: it is not to be kept. */
+  readonly keep?: { readonly as: Keep; save(message: NewMessage): Promise<{ id: string }> };
+}
+
 export class Reply {
   readonly id = crypto.getRandomValues(new Uint8Array(16)).toHex();
   readonly started = Date.now();
   readonly #abort = new AbortController();
+  readonly #reader = new ReplyReader();
   #chunks: Bytes[] = [];
   #size = 0;
   #done = false;
@@ -52,14 +65,10 @@ export class Reply {
   }
 
   /**
-   * Takes the answer in until its end; every reader gets it as it comes. Never throws: what went wrong is its last line.
-   * @param answer Asks for it.
-   * @param receipt Its first line: what protected it.
+   * Takes the answer in until its end, and has it kept, whether anybody reads it or not; every reader gets it as it comes.
+   * Never throws: what went wrong is a line of it.
    */
-  async fill(
-    answer: (signal: AbortSignal) => Promise<Response>,
-    receipt: (answer: Response) => object,
-  ): Promise<void> {
+  async fill({ answer, receipt, keep }: Filling): Promise<void> {
     try {
       const response = await answer(this.signal);
       this.#add(line({ receipt: receipt(response) }));
@@ -67,10 +76,23 @@ export class Reply {
         for await (const chunk of response.body) this.#add(chunk as Bytes);
       }
     } catch (error) {
-      this.#add(line(this.signal.aborted ? { stopped: true } : errorDocument(error, "ollama")));
-    } finally {
-      this.#done = true;
-      this.#wake();
+      const tooLarge = error instanceof SecLlamaError && error.code === "too-large";
+      const stopped = this.signal.aborted && !tooLarge;
+      this.#put(line(stopped ? { stopped: true } : errorDocument(error, "ollama")));
+    }
+    if (keep) await this.#keep(keep);
+    this.#done = true;
+    this.#wake();
+  }
+
+  async #keep({ as, save }: NonNullable<Filling["keep"]>): Promise<void> {
+    const message = this.#reader.message(as, Date.now() - this.started);
+    if (!message) return;
+    try {
+      const { id } = await save(message);
+      this.#put(line({ saved: { id } }));
+    } catch (error) {
+      this.#put(line(errorDocument(error, "ollama")));
     }
   }
 
@@ -123,7 +145,12 @@ export class Reply {
         hint: "ask for less at once",
       });
     }
-    this.#chunks.push(chunk.slice());
+    this.#put(chunk.slice());
+  }
+
+  #put(chunk: Bytes): void {
+    this.#reader.take(chunk);
+    this.#chunks.push(chunk);
     this.#wake();
   }
 

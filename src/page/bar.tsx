@@ -1,0 +1,119 @@
+/// <reference lib="dom" />
+/** Above the conversation: what it is called, where it is kept, and what can be done with all of it. */
+import { useRef } from "preact/hooks";
+import type { Actions } from "./actions.ts";
+import { copyText } from "./clipboard.ts";
+import { download, fileNameOf, markdownOf } from "./export.ts";
+
+export function Bar({ actions }: { actions: Actions }) {
+  const { open, keeping } = actions.state;
+  const { library } = actions;
+  const empty = open.messages.length === 0;
+  const more = useRef<HTMLDetailsElement>(null);
+  const act = (what: () => unknown) => () => {
+    more.current?.removeAttribute("open");
+    void what();
+  };
+  return (
+    <div class="bar">
+      <input
+        class="title"
+        aria-label="Title of the conversation"
+        value={open.title}
+        maxLength={200}
+        onChange={(event) =>
+          library.change({ title: event.currentTarget.value.trim() || "Untitled" })}
+      />
+      {open.temporary
+        ? (
+          <span class="badge" title="Never written down. It is gone when this tab closes.">
+            temporary
+          </span>
+        )
+        : (
+          <span class="badge good" title="Sealed on this machine, under a key of its own">
+            kept, sealed
+          </span>
+        )}
+      {empty && keeping.kind === "kept" && keeping.writable && (
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={open.temporary}
+            onChange={(event) => library.setTemporary(event.currentTarget.checked)}
+          />
+          do not keep
+        </label>
+      )}
+      <button type="button" onClick={() => actions.store.set({ panel: "settings" })}>
+        Settings
+      </button>
+      <details
+        class="menu"
+        ref={more}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.stopPropagation();
+          event.currentTarget.removeAttribute("open");
+          event.currentTarget.querySelector("summary")?.focus();
+        }}
+      >
+        <summary>More</summary>
+        <div class="menu-items">
+          {!open.temporary && !empty && (
+            <>
+              <button type="button" onClick={act(() => library.change({ pinned: !open.pinned }))}>
+                {open.pinned ? "Unpin" : "Pin"}
+              </button>
+              <label>
+                Folder{" "}
+                <input
+                  value={open.folder ?? ""}
+                  maxLength={100}
+                  onChange={(event) => library.change({ folder: event.currentTarget.value.trim() })}
+                />
+              </label>
+            </>
+          )}
+          <button
+            type="button"
+            disabled={empty}
+            onClick={act(async () => {
+              if (await copyText(markdownOf(open))) actions.done("Copied as Markdown");
+            })}
+          >
+            Copy as Markdown
+          </button>
+          <button
+            type="button"
+            disabled={empty}
+            onClick={act(() =>
+              download(fileNameOf(open.title, "md"), "text/markdown", markdownOf(open))
+            )}
+          >
+            Save as Markdown
+          </button>
+          <button
+            type="button"
+            disabled={empty}
+            onClick={act(() =>
+              download(
+                fileNameOf(open.title, "json"),
+                "application/json",
+                JSON.stringify(open, null, 2),
+              )
+            )}
+          >
+            Save as JSON
+          </button>
+          <button type="button" disabled={empty} onClick={act(() => globalThis.print())}>
+            Print
+          </button>
+          <button type="button" class="stop" disabled={empty} onClick={act(() => library.remove())}>
+            Delete
+          </button>
+        </div>
+      </details>
+    </div>
+  );
+}

@@ -1,0 +1,51 @@
+/// <reference lib="dom" />
+/** Files that were dropped, pasted or chosen: texts become attachments, pictures go to models that see. They go nowhere else. */
+import type { Actions } from "./actions.ts";
+
+const MAX_TEXT = 20 << 20;
+const MAX_PICTURE = 10 << 20;
+const MAX_FILES = 50;
+/** A text file has no such bytes. */
+const BINARY = "\u0000";
+
+/** Takes files up, and says which ones not and why. */
+export async function takeFiles(actions: Actions, files: readonly File[]): Promise<void> {
+  for (const file of files.slice(0, MAX_FILES)) {
+    const problem = file.type.startsWith("image/")
+      ? await picture(actions, file)
+      : await textFile(actions, file);
+    if (problem) {
+      return actions.store.set({ notice: { kind: "error", text: `${file.name}: ${problem}` } });
+    }
+  }
+  if (files.length > MAX_FILES) {
+    actions.store.set({
+      notice: { kind: "error", text: `Only the first ${MAX_FILES} were taken` },
+    });
+  }
+}
+
+async function picture({ store }: Actions, file: File): Promise<string | undefined> {
+  if (!store.state.capabilities.includes("vision")) return "this model does not see pictures";
+  if (file.size > MAX_PICTURE) return "larger than 10 MB";
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let binary = "";
+  for (let i = 0; i < bytes.length; i += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  }
+  store.set({ images: [...store.state.images, btoa(binary)] });
+  return undefined;
+}
+
+async function textFile({ store }: Actions, file: File): Promise<string | undefined> {
+  if (file.size > MAX_TEXT) return "larger than 20 MB";
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch {
+    return "not a text in UTF-8";
+  }
+  if (text.includes(BINARY)) return "not a text";
+  store.set({ attachments: [...store.state.attachments, { name: file.name, text }] });
+  return undefined;
+}

@@ -1,0 +1,95 @@
+/** The proxy's sealed history, as the page asks it. */
+import type { ToolCall } from "../api/reply_lines.ts";
+import { ask } from "./api.ts";
+import type { Conversation, Message, Settings, Summary } from "./types.ts";
+
+const HISTORY = "/secllama/history";
+/** Of the list, at once. */
+const LISTED = 200;
+
+/** A part of the list. */
+export interface List {
+  readonly conversations: readonly Summary[];
+  readonly total: number;
+  /** False: another process writes the history. */
+  readonly writable: boolean;
+}
+
+/** A conversation that a search found. */
+export interface Hit {
+  readonly id: string;
+  readonly title: string;
+  readonly updated: number;
+  readonly message: string | null;
+  readonly snippet: string;
+}
+
+/** @throws {ApiError} `key-refused` where nothing is kept, since the key is in memory only. */
+export function list(before?: string): Promise<List> {
+  const query = new URLSearchParams({ limit: String(LISTED), ...(before ? { before } : {}) });
+  return ask(`${HISTORY}?${query}`);
+}
+
+/** By words of titles and messages. They stand in the body, not in the address. */
+export async function search(query: string): Promise<readonly Hit[]> {
+  const { hits } = await ask<{ hits: Hit[] }>(`${HISTORY}/search`, {
+    method: "POST",
+    body: { query, limit: 100 },
+  });
+  return hits;
+}
+
+type Fields = Partial<Pick<Summary, "title" | "model" | "folder" | "pinned">> & {
+  readonly settings?: Settings;
+};
+
+/** Makes one. Returns its id. */
+export async function create(fields: Fields): Promise<string> {
+  return (await ask<{ id: string }>(HISTORY, { method: "POST", body: fields })).id;
+}
+
+export function update(id: string, fields: Fields): Promise<void> {
+  return ask(`${HISTORY}/${id}`, { method: "PATCH", body: fields });
+}
+
+interface Kept extends Omit<Message, "toolCalls"> {
+  readonly tool_calls?: readonly ToolCall[];
+}
+
+/** A whole conversation. */
+export async function load(id: string): Promise<Conversation> {
+  const { messages, settings, ...summary } = await ask<
+    Summary & { messages: Kept[]; settings: Settings }
+  >(`${HISTORY}/${id}`);
+  return {
+    ...summary,
+    settings,
+    temporary: false,
+    shown: {},
+    messages: messages.map(({ tool_calls: toolCalls, ...message }) => ({
+      ...message,
+      ...(toolCalls ? { toolCalls } : {}),
+    })),
+  };
+}
+
+/** Keeps a message. Returns the id that it has from now on, once it is on the disk. */
+export async function append(id: string, message: Message): Promise<string> {
+  const { parent, role, content, images, attachments, model } = message;
+  const body = { parent, role, content, images, attachments, model };
+  return (await ask<{ id: string }>(`${HISTORY}/${id}/messages`, { method: "POST", body })).id;
+}
+
+/** Hides it for ten seconds; then it is gone. */
+export function remove(id: string): Promise<void> {
+  return ask(`${HISTORY}/${id}`, { method: "DELETE" });
+}
+
+export function undelete(id: string): Promise<void> {
+  return ask(`${HISTORY}/${id}/undelete`, { method: "POST", body: {} });
+}
+
+/** For good, now. */
+export function erase(id: string): Promise<void> {
+  return ask(`${HISTORY}/${id}/erase`, { method: "POST", body: {} });
+}

@@ -1,0 +1,214 @@
+/// <reference lib="dom" />
+/** The list of conversations: opened, found, renamed, pinned, put away. */
+import type { Answers } from "./answers.ts";
+import { ApiError } from "./api.ts";
+import * as history from "./history.ts";
+import type { State, Store } from "./state.ts";
+import { tellTabs } from "./tabs.ts";
+import { newId } from "./tree.ts";
+import type { Conversation, Settings, Summary } from "./types.ts";
+
+/** How long a deleted conversation can be taken back, ms. The proxy's own time. */
+const UNDO_MS = 10_000;
+/** Letters of a search are waited for. */
+const SEARCH_MS = 200;
+
+/** A conversation without a message. */
+export function emptyConversation(temporary: boolean, settings: Settings = {}): Conversation {
+  const now = Date.now();
+  return {
+    id: newId(),
+    title: "New conversation",
+    created: now,
+    updated: now,
+    settings,
+    messages: [],
+    temporary,
+    shown: {},
+  };
+}
+
+export class Library {
+  readonly #store: Store;
+  readonly #answers: Answers;
+  readonly #fail: (error: unknown) => void;
+  #searching: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(o: { store: Store; answers: Answers; fail: (error: unknown) => void }) {
+    this.#store = o.store;
+    this.#answers = o.answers;
+    this.#fail = o.fail;
+  }
+
+  get #state(): State {
+    return this.#store.state;
+  }
+
+  /** Reads the list anew, or says why there is none. */
+  async refresh(): Promise<void> {
+    try {
+      const { conversations, total, writable } = await history.list();
+      this.#store.set({ list: conversations, total, keeping: { kind: "kept", writable } });
+    } catch (error) {
+      const why = error instanceof ApiError ? error.message : "the history cannot be read";
+      this.#store.set({ keeping: { kind: "nothing", why } });
+    }
+  }
+
+  async more(): Promise<void> {
+    const { list } = this.#state;
+    try {
+      const { conversations, total } = await history.list(list.at(-1)?.id);
+      this.#store.set({ list: [...list, ...conversations], total });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  search(query: string): void {
+    this.#store.set({ query, ...(query.trim() === "" ? { hits: undefined } : {}) });
+    clearTimeout(this.#searching);
+    if (query.trim() === "") return;
+    this.#searching = setTimeout(async () => {
+      try {
+        const hits = await history.search(query);
+        if (this.#state.query === query) this.#store.set({ hits });
+      } catch (error) {
+        this.#fail(error);
+      }
+    }, SEARCH_MS);
+  }
+
+  /** A new one; temporary where nothing is kept, or if it is asked for. */
+  begin(temporary = this.#state.keeping.kind === "nothing"): void {
+    this.#show(emptyConversation(temporary || !this.#writes()));
+  }
+
+  #writes(): boolean {
+    const { keeping } = this.#state;
+    return keeping.kind === "kept" && keeping.writable;
+  }
+
+  /** Of an empty conversation. */
+  setTemporary(temporary: boolean): void {
+    const { open } = this.#state;
+    if (open.messages.length === 0) this.#store.set({ open: { ...open, temporary } });
+  }
+
+  async open(id: string): Promise<void> {
+    const held = this.#state.temporaries.find((one) => one.id === id);
+    if (held) return this.#show(held);
+    try {
+      this.#show(await history.load(id));
+      await this.#answers.resume(id);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Reads the open one again: another tab changed it. */
+  async reopen(): Promise<void> {
+    const { open } = this.#state;
+    if (open.temporary || open.messages.length === 0 || this.#answers.in(open.id)) return;
+    try {
+      const read = await history.load(open.id);
+      if (this.#state.open.id !== open.id || this.#answers.in(open.id)) return;
+      this.#store.set({ open: { ...read, shown: this.#state.open.shown } });
+      await this.#answers.resume(open.id);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === "not-found") this.begin();
+      else this.#fail(error);
+    }
+  }
+
+  /** Puts it on the screen, and the one that was there aside. */
+  #show(next: Conversation): void {
+    const { open, temporaries } = this.#state;
+    const aside = open.temporary && open.messages.length > 0 ? [open] : [];
+    const others = temporaries.filter(({ id }) => id !== open.id && id !== next.id);
+    this.#store.set({
+      open: next,
+      temporaries: [...aside.filter(({ id }) => id !== next.id), ...others],
+      attachments: [],
+      images: [],
+    });
+    setAddress(next);
+  }
+
+  /** Makes the open conversation a kept one, if it is to be. Returns it. */
+  async keep(title: string): Promise<Conversation> {
+    const { open, model } = this.#state;
+    if (open.temporary) return { ...open, title };
+    const id = await history.create({ title, model, settings: open.settings });
+    return { ...open, id, title };
+  }
+
+  /** The address leads back here after a reload. It says a random name, and nothing of what was said. */
+  noteAddress(): void {
+    setAddress(this.#state.open);
+  }
+
+  async change(fields: Partial<Pick<Summary, "title" | "folder" | "pinned">>): Promise<void> {
+    const { open } = this.#state;
+    this.#store.set({ open: { ...open, ...fields } });
+    if (open.temporary || open.messages.length === 0) return;
+    await this.#doing(open.id, () => history.update(open.id, fields));
+  }
+
+  async setSettings(settings: Settings): Promise<void> {
+    const { open } = this.#state;
+    this.#store.set({ open: { ...open, settings } });
+    if (open.temporary || open.messages.length === 0) return;
+    await this.#doing(open.id, () => history.update(open.id, { settings }));
+  }
+
+  /** Hides the open one, with a way back for ten seconds. */
+  async remove(): Promise<void> {
+    const { open } = this.#state;
+    await this.#answers.stop(open.id);
+    if (open.temporary) {
+      this.begin();
+      this.#store.set({
+        temporaries: this.#state.temporaries.filter(({ id }) => id !== open.id),
+        notice: { kind: "done", text: "Gone. It was never written down." },
+      });
+      return;
+    }
+    const gone = await this.#doing(open.id, () => history.remove(open.id));
+    if (!gone) return;
+    this.begin();
+    const undo = async () => {
+      this.#store.set({ notice: undefined });
+      if (await this.#doing(open.id, () => history.undelete(open.id))) await this.open(open.id);
+    };
+    const notice = {
+      kind: "done",
+      text: `"${open.title}" is deleted.`,
+      hint:
+        "In ten seconds its key is overwritten: then nobody can bring it back from this disk. " +
+        "A backup made before still has it, sealed.",
+      undo,
+    } as const;
+    this.#store.set({ notice });
+    setTimeout(() => {
+      if (this.#state.notice === notice) this.#store.set({ notice: undefined });
+    }, UNDO_MS);
+  }
+
+  async #doing(id: string, act: () => Promise<void>): Promise<boolean> {
+    try {
+      await act();
+      await this.refresh();
+      tellTabs(id);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+}
+
+function setAddress({ id, temporary, messages }: Conversation): void {
+  const hash = messages.length === 0 ? "" : `#/${temporary ? "t" : "c"}/${id}`;
+  globalThis.history.replaceState(null, "", location.pathname + hash);
+}

@@ -1,0 +1,179 @@
+/** The page's parts that need no browser: the tree, passages, Markdown's parts, hidden characters, the list's groups. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { ageOf } from "./proof.tsx";
+import { groupsOf } from "./sidebar.tsx";
+import { partsOf, safeLink } from "./markdown_parts.ts";
+import { chosenOf, passagesOf, rank, wordsOf } from "./passages.ts";
+import {
+  branchOf,
+  pathOf,
+  titleOf,
+  withBranch,
+  withChange,
+  withId,
+  withMessage,
+  without,
+} from "./tree.ts";
+import type { Conversation, Message } from "./types.ts";
+import { piecesOf, withoutHidden } from "./visible.ts";
+
+type Tree = Pick<Conversation, "messages" | "shown">;
+
+function message(id: string, parent: string | null): Message {
+  return { id, parent, role: "user", content: id, created: 0 };
+}
+
+/** A tree that grew at random; each step follows any message there is, or none. */
+const trees = fc.array(fc.nat(20), { maxLength: 20 }).map((parents) =>
+  parents.reduce<Tree>((tree, pick, i) => {
+    const parent = tree.messages[pick]?.id ?? null;
+    return withMessage(tree, message(`m${i}`, parent));
+  }, { messages: [], shown: {} })
+);
+
+Deno.test("tree: the newest message is on the path, which begins at a first one and follows parents", () => {
+  fc.assert(fc.property(trees, (tree) => {
+    const path = pathOf(tree);
+    const last = tree.messages.at(-1);
+    path.forEach((one, i) => assert.equal(one.parent, path[i - 1]?.id ?? null));
+    // What was said last may be off the path that another branch shows higher up, but never lost.
+    if (last) assert.ok(tree.messages.includes(last));
+    for (const one of path) {
+      const { at, of, ids } = branchOf(tree, one);
+      assert.equal(ids[at - 1], one.id);
+      for (let step = -of; step <= of; step++) {
+        const moved = withBranch(tree, one, step);
+        const wanted = ids[at - 1 + step] ?? one.id;
+        assert.ok(pathOf(moved).some(({ id }) => id === wanted));
+        assert.equal(moved.messages.length, tree.messages.length, "no branch is lost");
+      }
+    }
+  }));
+});
+
+Deno.test("tree: another id keeps the path, a change keeps the tree, taking away undoes adding", () => {
+  fc.assert(fc.property(trees, fc.nat(20), (tree, pick) => {
+    const one = tree.messages[pick];
+    if (!one) return;
+    const renamed = withId(tree, one.id, "next");
+    const name = (id: string) => id === one.id ? "next" : id;
+    assert.deepEqual(pathOf(renamed).map(({ id }) => id), pathOf(tree).map(({ id }) => name(id)));
+    assert.equal(withId(renamed, "next", "next").messages.length, tree.messages.length - 1);
+    const changed = withChange(tree, one.id, { content: "new" });
+    assert.equal(changed.messages.find(({ id }) => id === one.id)!.content, "new");
+    const grown = withMessage(tree, message("extra", one.id));
+    assert.deepEqual(without(grown, "extra").messages, tree.messages);
+  }));
+});
+
+Deno.test("tree: a circle of parents ends", () => {
+  const messages = [message("a", "b"), message("b", "a"), message("c", null), message("d", "d")];
+  assert.deepEqual(pathOf({ messages, shown: { "": "c", c: "c" } }).map(({ id }) => id), ["c"]);
+});
+
+Deno.test("titles: the first line of a question, short", () => {
+  assert.equal(titleOf("  \nWhere?\nmore"), "Where?");
+  assert.equal(titleOf("x".repeat(100)).length, 58);
+  assert.equal(titleOf(""), "New conversation");
+});
+
+Deno.test("passages: together they are the text, none is large, and lines are where they say", () => {
+  const texts = fc.array(fc.string({ maxLength: 300 }), { maxLength: 60 }).map((l) => l.join("\n"));
+  fc.assert(fc.property(texts, (text) => {
+    const passages = passagesOf(text);
+    const squeeze = (t: string) => t.replace(/\s+/g, "");
+    assert.equal(squeeze(passages.map((p) => p.text).join("")), squeeze(text));
+    const lines = text.split("\n");
+    for (const { text: part, firstLine, lastLine } of passages) {
+      assert.ok(part.length <= 1300);
+      assert.ok(lines.slice(firstLine - 1, lastLine).join("\n").includes(part));
+    }
+  }));
+});
+
+Deno.test("passages: the rank is BM25's, by the formula written out", () => {
+  const texts = ["the kestrel nests high", "a cat sat", "kestrel kestrel and the cat", ""];
+  const lists = texts.map(wordsOf);
+  const mean = lists.reduce((n, l) => n + l.length, 0) / lists.length;
+  const score = (i: number, word: string) => {
+    const f = lists[i]!.filter((w) => w === word).length;
+    const n = lists.filter((l) => l.includes(word)).length;
+    const idf = Math.log(1 + (lists.length - n + 0.5) / (n + 0.5));
+    return idf * f * 2.2 / (f + 1.2 * (1 - 0.75 + 0.75 * lists[i]!.length / mean));
+  };
+  for (const question of ["kestrel", "the cat", "high kestrel", "nothing", "Késtrel"]) {
+    const words = [...new Set(wordsOf(question))];
+    const wanted = texts.map((_, i) => [words.reduce((s, w) => s + score(i, w), 0), i] as const)
+      .filter(([s]) => s > 0).toSorted(([a], [b]) => b - a).map(([, i]) => i);
+    assert.deepEqual(rank(texts.map((text) => ({ text })), question), wanted, question);
+  }
+  const whole = { name: "a", text: "short" };
+  assert.deepEqual(chosenOf(whole, "x"), [whole]);
+});
+
+Deno.test("hidden characters: what is shown and what is named is the text, and nothing hidden is shown", () => {
+  fc.assert(fc.property(fc.string({ unit: "binary", maxLength: 200 }), (text) => {
+    const pieces = piecesOf(text);
+    const back = pieces.map((p) =>
+      typeof p === "string" ? p : String.fromCodePoint(parseInt(p.code.slice(2), 16))
+    ).join("");
+    assert.equal(back, text.replaceAll("\r\n", "\n"));
+    const shown = pieces.filter((p) => typeof p === "string").join("");
+    assert.equal(withoutHidden(shown), shown);
+    assert.doesNotMatch(shown, /\p{Bidi_Control}(?<![\u200e\u200f\u061c])/u);
+    assert.doesNotMatch(shown, /(?![\t\n])\p{Cc}/u);
+  }));
+  assert.deepEqual(piecesOf("a\u202eb"), ["a", { code: "U+202E" }, "b"]);
+});
+
+Deno.test("markdown: whatever is said has parts, and only http, https and mailto are links", () => {
+  fc.assert(fc.property(fc.string({ unit: "grapheme", maxLength: 500 }), (text) => {
+    const parts = partsOf(text);
+    assert.ok(Array.isArray(parts));
+  }));
+  for (
+    const bad of [
+      "javascript:x",
+      "data:text/html,x",
+      "vbscript:x",
+      "file:///x",
+      "blob:x",
+      "x",
+      "//x",
+    ]
+  ) {
+    assert.equal(safeLink(bad), undefined, bad);
+  }
+  for (const good of ["http://a.example/", "https://a.example/", "mailto:a@a.example"]) {
+    assert.equal(safeLink(good)?.href, good);
+  }
+});
+
+Deno.test("the list: pinned, then folders by name, then the rest; spans in words", () => {
+  const one = (id: string, more: object = {}) => ({
+    id,
+    title: id,
+    created: 0,
+    updated: 0,
+    ...more,
+  });
+  const groups = groupsOf([
+    one("a"),
+    one("b", { folder: "Z" }),
+    one("c", { folder: "B" }),
+    one("d", { pinned: true, folder: "B" }),
+  ]);
+  assert.deepEqual(groups.map(([title, list]) => [title, list.map(({ id }) => id)]), [
+    ["Pinned", ["d"]],
+    ["B", ["c"]],
+    ["Z", ["b"]],
+    ["Conversations", ["a"]],
+  ]);
+  assert.deepEqual([0, 61_000, 7_200_000, 86_400_000].map(ageOf), [
+    "less than a minute",
+    "1 minute",
+    "2 hours",
+    "1 day",
+  ]);
+});

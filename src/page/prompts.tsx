@@ -1,0 +1,93 @@
+/// <reference lib="dom" />
+/** Texts that a person uses again and again, sealed like the history. */
+import { useEffect, useState } from "preact/hooks";
+import { ApiError, ask } from "./api.ts";
+import { Dialog } from "./link_dialog.tsx";
+import { Visible } from "./markdown.tsx";
+
+interface Prompt {
+  readonly name: string;
+  readonly text: string;
+}
+
+export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
+  const [prompts, setPrompts] = useState<readonly Prompt[]>();
+  const [why, setWhy] = useState("");
+  const [name, setName] = useState("");
+  const [text, setText] = useState("");
+  const failed = (error: unknown) => setWhy(error instanceof ApiError ? error.message : "failed");
+  useEffect(() => {
+    ask<{ prompts: Prompt[] }>("/secllama/prompts").then((r) => setPrompts(r.prompts), failed);
+  }, []);
+  const put = async (next: readonly Prompt[]) => {
+    try {
+      await ask("/secllama/prompts", { method: "PUT", body: { prompts: next } });
+      setPrompts(next);
+    } catch (error) {
+      failed(error);
+    }
+  };
+  const use = (prompt: Prompt) => {
+    onEnd();
+    setTimeout(() => {
+      const box = document.querySelector<HTMLTextAreaElement>("#question");
+      if (!box) return;
+      box.value = prompt.text;
+      box.dispatchEvent(new Event("input", { bubbles: true }));
+      box.focus();
+    });
+  };
+  return (
+    <Dialog title="Prompts" onEnd={onEnd}>
+      {why !== "" && <p class="error" role="alert">{why}</p>}
+      <ul class="prompts">
+        {(prompts ?? []).map((prompt, at) => (
+          <li key={at}>
+            <button type="button" class="entry" onClick={() => use(prompt)}>
+              <Visible text={prompt.name} />
+              <span class="soft">
+                <Visible text={prompt.text.slice(0, 100)} />
+              </span>
+            </button>
+            <button
+              type="button"
+              aria-label={`Remove ${prompt.name}`}
+              onClick={() => put(prompts!.filter((_, i) => i !== at))}
+            >
+              Remove
+            </button>
+          </li>
+        ))}
+      </ul>
+      {prompts && (
+        <>
+          <label class="field">
+            Name
+            <input value={name} onInput={(event) => setName(event.currentTarget.value)} />
+          </label>
+          <label class="field">
+            Text
+            <textarea
+              rows={4}
+              value={text}
+              onInput={(event) => setText(event.currentTarget.value)}
+            />
+          </label>
+          <button
+            type="button"
+            class="primary"
+            disabled={name.trim() === "" || text.trim() === ""}
+            onClick={async () => {
+              await put([...prompts, { name: name.trim(), text }]);
+              setName("");
+              setText("");
+            }}
+          >
+            Add
+          </button>
+        </>
+      )}
+      <p class="soft">A new conversation's settings are in "Settings".</p>
+    </Dialog>
+  );
+}

@@ -1,0 +1,77 @@
+/** A reply outlives the page that asked for it: reload, another tab, a tab that was closed. */
+import assert from "node:assert/strict";
+import type { Page } from "playwright-core";
+import { chooseModel, hasChromium, serveWithHistory, type, visit } from "./browser.ts";
+
+const ignore = !hasChromium();
+
+/** Asks for an answer without an end, and waits until some of it is there. */
+async function begin(page: Page): Promise<void> {
+  await chooseModel(page, "scripted");
+  await type(page, "USE:endless");
+  await page.getByText(/And so on: round and about/).waitFor();
+}
+
+/** Waits until more of the answer is there than now. */
+async function grows(page: Page): Promise<void> {
+  const working = page.locator(".message .working").last();
+  await working.getByText(/\d+ tokens/).waitFor();
+  const before = parseInt(await working.innerText());
+  await page.waitForFunction(
+    `parseInt(document.querySelector(".message .working").innerText) > ${before}`,
+  );
+}
+
+for (const temporary of [false, true]) {
+  Deno.test({
+    name: `page: a reload in the middle of an answer loses none of it (${
+      temporary ? "temporary" : "kept"
+    })`,
+    ignore,
+    async fn() {
+      await using served = await serveWithHistory();
+      await visit(served.proxyUrl, async ({ page }) => {
+        if (temporary) await page.getByRole("button", { name: "Temporary" }).click();
+        await begin(page);
+        assert.match(page.url(), temporary ? /#\/t\/[0-9a-f]{32}$/ : /#\/c\/[0-9a-f]{32}$/);
+        await page.reload();
+        await page.locator(".message.user", { hasText: "USE:endless" }).waitFor();
+        await grows(page);
+        assert.match(
+          await page.locator(".working").innerText(),
+          /\d+ tokens, [\d.]+ a second, \d+ s/,
+        );
+        await page.locator(".message .stop").click();
+        await page.locator(".message.assistant footer").getByText("stopped").waitFor();
+        const text = await page.locator(".message.assistant .markdown").innerText();
+        assert.ok(text.startsWith("And so on: round and about"), text.slice(0, 60));
+        await page.reload();
+        await page.locator(".message.assistant .markdown").waitFor();
+        assert.equal(await page.locator(".message.assistant .markdown").innerText(), text);
+        assert.equal(await page.locator(".message").count(), 2);
+      });
+    },
+  });
+}
+
+Deno.test({
+  name: "page: an answer whose tab was closed is kept, and another tab sees it come",
+  ignore,
+  async fn() {
+    await using served = await serveWithHistory();
+    await visit(served.proxyUrl, async ({ page, context }) => {
+      await begin(page);
+      const other = await context.newPage();
+      await other.goto(page.url());
+      await grows(other);
+      await page.close();
+      await grows(other);
+      await other.keyboard.press("Escape");
+      await other.locator(".message.assistant footer").waitFor();
+      const text = await other.locator(".message.assistant .markdown").innerText();
+      await other.reload();
+      await other.locator(".message.assistant .markdown").waitFor();
+      assert.equal(await other.locator(".message.assistant .markdown").innerText(), text);
+    });
+  },
+});
