@@ -1,10 +1,10 @@
 /** The page's parts that need no browser: the tree, passages, Markdown's parts, hidden characters, the list's groups. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { ageOf } from "./proof.tsx";
-import { groupsOf } from "./sidebar.tsx";
-import { partsOf, safeLink } from "./markdown_parts.ts";
-import { chosenOf, passagesOf, rank, wordsOf } from "./passages.ts";
+import { ageOf } from "../../src/page/proof.tsx";
+import { groupsOf } from "../../src/page/sidebar.tsx";
+import { partsOf, safeLink } from "../../src/page/markdown_parts.ts";
+import { chosenOf, passagesOf, rank, wordsOf } from "../../src/page/passages.ts";
 import {
   branchOf,
   pathOf,
@@ -14,9 +14,9 @@ import {
   withId,
   withMessage,
   without,
-} from "./tree.ts";
-import type { Conversation, Message } from "./types.ts";
-import { piecesOf, withoutHidden } from "./visible.ts";
+} from "../../src/page/tree.ts";
+import type { Conversation, Message } from "../../src/page/types.ts";
+import { piecesOf, withoutHidden } from "../../src/page/visible.ts";
 
 type Tree = Pick<Conversation, "messages" | "shown">;
 
