@@ -18,7 +18,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     await page.screenshot({ path: `${FOLDER}page-${colorScheme}.png` });
     if (colorScheme === "dark") return;
     await page.getByRole("button", { name: "Proof" }).click();
-    await page.getByText(/layers enforced/).waitFor();
+    await page.getByText(/layers enforced/).first().waitFor();
     await page.screenshot({ path: `${FOLDER}page-proof.png` });
   }, { colorScheme, viewport: SIZE });
 }

@@ -25,9 +25,6 @@ export function App({ actions }: { actions: Actions }) {
     if (theme === "system") delete dataset["theme"];
     else dataset["theme"] = theme;
   }, [theme]);
-  useEffect(() => {
-    document.title = open.messages.length > 0 ? `${open.title} – SecLlama` : "SecLlama";
-  }, [open.title, open.messages.length]);
   const end = () => actions.store.set({ panel: "none" });
   return (
     <div
@@ -78,6 +75,7 @@ function Top({ actions }: { actions: Actions }) {
         <span class="label">Model</span>
         <select
           id="model"
+          aria-label="Model"
           value={model}
           onChange={(event) => actions.chooseModel(event.currentTarget.value)}
         >

@@ -17,6 +17,8 @@ export function Bar({ actions }: { actions: Actions }) {
   return (
     <div class="bar">
       <input
+        autocomplete="off"
+        spellcheck={false}
         class="title"
         aria-label="Title of the conversation"
         value={open.title}
@@ -68,6 +70,8 @@ export function Bar({ actions }: { actions: Actions }) {
               <label>
                 Folder{" "}
                 <input
+                  autocomplete="off"
+                  spellcheck={false}
                   value={open.folder ?? ""}
                   maxLength={100}
                   onChange={(event) => library.change({ folder: event.currentTarget.value.trim() })}

@@ -70,6 +70,8 @@ export function Composer({ actions }: { actions: Actions }) {
         }}
       />
       <textarea
+        autocomplete="off"
+        spellcheck={false}
         id="question"
         ref={box}
         rows={1}

@@ -160,6 +160,8 @@ function Edit(
   return (
     <div class="edit">
       <textarea
+        autocomplete="off"
+        spellcheck={false}
         ref={box}
         aria-label="Your message, to be asked anew"
         onKeyDown={(event) => {

@@ -63,11 +63,18 @@ export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
         <>
           <label class="field">
             Name
-            <input value={name} onInput={(event) => setName(event.currentTarget.value)} />
+            <input
+              autocomplete="off"
+              spellcheck={false}
+              value={name}
+              onInput={(event) => setName(event.currentTarget.value)}
+            />
           </label>
           <label class="field">
             Text
             <textarea
+              autocomplete="off"
+              spellcheck={false}
               rows={4}
               value={text}
               onInput={(event) => setText(event.currentTarget.value)}

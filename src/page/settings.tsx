@@ -31,6 +31,8 @@ export function SettingsPanel({ actions, onEnd }: { actions: Actions; onEnd: () 
       <label class="field">
         System prompt
         <textarea
+          autocomplete="off"
+          spellcheck={false}
           rows={4}
           value={settings.system ?? ""}
           onChange={(event) => put({ system: event.currentTarget.value })}

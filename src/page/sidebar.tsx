@@ -27,6 +27,8 @@ export function Sidebar({ actions }: { actions: Actions }) {
       )}
       {keeping.kind === "kept" && (
         <input
+          autocomplete="off"
+          spellcheck={false}
           type="search"
           id="search"
           aria-label="Search in titles and messages"

@@ -51,7 +51,7 @@ for (const scheme of ["light", "dark"] as const) {
         ) {
           await page.keyboard.press(key!);
           await page.getByRole("dialog", { name: name! }).waitFor();
-          if (key === "p") await page.getByText(/layers enforced/).waitFor();
+          if (key === "p") await page.getByText(/layers enforced/).first().waitFor();
           assert.deepEqual(await serious(page), [], name);
           await page.keyboard.press("Escape");
           await page.getByRole("dialog").waitFor({ state: "detached" });

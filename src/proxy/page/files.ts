@@ -40,11 +40,12 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
 };
 
 const HTML = `<!doctype html>
-<html lang="en">
+<html lang="en" translate="no">
 <head>
 <meta charset="utf-8">
 <title>SecLlama</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="google" content="notranslate">
 <meta name="color-scheme" content="light dark">
 <link rel="icon" type="image/svg+xml" href="${ROUTES.pageIcon.path}">
 <link rel="stylesheet" href="${ROUTES.pageStyle.path}">
