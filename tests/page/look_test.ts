@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 /** How the page looks and is used: dark, zoomed, narrow, by keyboard alone, by a screen reader's rules (axe-core). */
 import assert from "node:assert/strict";
 import axe from "axe-core";
@@ -59,7 +60,8 @@ for (const scheme of ["light", "dark"] as const) {
         await page.locator(".thread").focus();
         await page.keyboard.press("d");
         await page.waitForFunction(
-          `getComputedStyle(document.body).backgroundColor !== ${JSON.stringify(ground)}`,
+          (before) => getComputedStyle(document.body).backgroundColor !== before,
+          ground,
         );
       }, { colorScheme: scheme });
     },

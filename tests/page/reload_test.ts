@@ -1,3 +1,4 @@
+/// <reference lib="dom" />
 /** A reply outlives the page that asked for it: reload, another tab, a tab that was closed. */
 import assert from "node:assert/strict";
 import type { Page } from "playwright-core";
@@ -17,8 +18,10 @@ async function grows(page: Page): Promise<void> {
   const working = page.locator(".message .working").last();
   await working.getByText(/\d+ tokens/).waitFor();
   const before = parseInt(await working.innerText());
+  // A function: the page's policy would refuse to evaluate a text again and again.
   await page.waitForFunction(
-    `parseInt(document.querySelector(".message .working").innerText) > ${before}`,
+    (n) => parseInt(document.querySelector(".message .working")?.textContent ?? "0") > n,
+    before,
   );
 }
 
