@@ -6,7 +6,7 @@ import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
 
 interface Prompt {
-  readonly name: string;
+  readonly title: string;
   readonly text: string;
 }
 
@@ -44,14 +44,14 @@ export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
         {(prompts ?? []).map((prompt, at) => (
           <li key={at}>
             <button type="button" class="entry" onClick={() => use(prompt)}>
-              <Visible text={prompt.name} />
+              <Visible text={prompt.title} />
               <span class="soft">
                 <Visible text={prompt.text.slice(0, 100)} />
               </span>
             </button>
             <button
               type="button"
-              aria-label={`Remove ${prompt.name}`}
+              aria-label={`Remove ${prompt.title}`}
               onClick={() => put(prompts!.filter((_, i) => i !== at))}
             >
               Remove
@@ -85,7 +85,7 @@ export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
             class="primary"
             disabled={name.trim() === "" || text.trim() === ""}
             onClick={async () => {
-              await put([...prompts, { name: name.trim(), text }]);
+              await put([...prompts, { title: name.trim(), text }]);
               setName("");
               setText("");
             }}
