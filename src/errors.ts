@@ -69,6 +69,7 @@ export const ERROR_TABLE = {
   "peer-refused": [403, EXIT.refused],
   "management-refused": [403, EXIT.refused],
   "remote-refused": [403, EXIT.refused],
+  "pairing-refused": [403, EXIT.refused],
   "gateway-unreachable": [502, EXIT.unavailable],
   "cancelled": [499, EXIT.internal],
   "timeout": [408, EXIT.unavailable],

@@ -50,6 +50,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/codecs.ts",
     "src/bytes.ts",
     "src/duration.ts",
+    "src/suggest.ts",
   ],
   "src/permissions.ts": [],
   "src/worker.ts": [],

@@ -186,6 +186,12 @@ export const ROUTES = {
   messages: conversation("/messages", { methods: POST, maxBytes: INFERENCE_BYTES }),
   undelete: conversation("/undelete", { methods: POST, maxBytes: SMALL_BYTES }),
   erase: conversation("/erase", { methods: POST, maxBytes: SMALL_BYTES }),
+  /** Takes the one-time secret of ten words; errors in plain JSON. See pairing_words.ts. */
+  pairing: route("sealed", "ollama", "/sealed/v1/pair", {
+    methods: POST,
+    maxBytes: SMALL_BYTES,
+    open: true,
+  }),
   sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
 
   pageScript: route("page", "ollama", "/secllama/page/app.js"),

@@ -5,7 +5,14 @@
 import type { Config } from "../config/config.ts";
 import { SecLlamaError } from "../errors.ts";
 import { isLoopbackHost } from "../loopback.ts";
-import { type ClientSource, type KeyFacts, ManifestFile, type StorageSource } from "../keys/mod.ts";
+import {
+  type ClientSource,
+  type KeyFacts,
+  ManifestFile,
+  PairingOffers,
+  type RingSource,
+  type StorageSource,
+} from "../keys/mod.ts";
 import { GatewayAuthority, type TlsCredentials } from "../tls/authority.ts";
 import { covers, readCertificate } from "../tls/files.ts";
 import { inUrl, isHostName, nameOfUrl } from "../tls/names.ts";
@@ -29,11 +36,11 @@ export interface ListenAddress {
 export async function gatewayListenAddress(
   config: Config,
   dataDir: string,
-  keys: ClientSource & StorageSource & Pick<KeyFacts, "ephemeral">,
+  keys: ClientSource & RingSource & StorageSource & Pick<KeyFacts, "ephemeral">,
 ): Promise<ListenAddress> {
   const hostname = bare(config.host);
   const beyond = !isLoopbackHost(hostname);
-  if (beyond) await refuseUnlessPaired(config, keys);
+  if (beyond) await refuseUnlessPaired(config, dataDir, keys);
   const own = await ownCertificate(config);
   if (own === undefined && !beyond) {
     return {
@@ -63,13 +70,16 @@ export async function gatewayListenAddress(
   return { hostname, remote: true, tls, names, warnings: [] };
 }
 
-/** Where a new client is to find the gateway, and the certificate that it has to be given. */
+/**
+ * Where a new client is to find the gateway, the certificate that it has to be given, and the one (PEM) that it can know the
+ * gateway by: its authority's, or the operator's own. `vouched` is undefined on loopback without TLS.
+ */
 export async function pairingAddress(
   config: Config,
   dataDir: string,
   keys: StorageSource,
   urlOption: string | undefined,
-): Promise<{ url: string; certificate?: string; newName?: string }> {
+): Promise<{ url: string; certificate?: string; vouched?: string; newName?: string }> {
   const url = urlOption ?? defaultUrl(config);
   const parsed = URL.parse(url);
   if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
@@ -93,7 +103,11 @@ export async function pairingAddress(
         hint: `it is for ${own.names.join(", ") || "no name"}: use one of these in --url`,
       });
     }
-    return { url: parsed.href, ...(own.selfSigned ? { certificate: own.cert } : {}) };
+    return {
+      url: parsed.href,
+      vouched: own.cert,
+      ...(own.selfSigned ? { certificate: own.cert } : {}),
+    };
   }
   if (!isHostName(name)) {
     throw new SecLlamaError("usage", "--url names no host that a certificate can be made for", {
@@ -106,6 +120,7 @@ export async function pairingAddress(
   return {
     url: parsed.href,
     certificate,
+    vouched: certificate,
     ...(before.length === 0 || covers(before, name) ? {} : { newName: name }),
   };
 }
@@ -117,7 +132,8 @@ export function authorityOf(dataDir: string, keys: StorageSource): GatewayAuthor
 
 async function refuseUnlessPaired(
   config: Config,
-  keys: ClientSource & Pick<KeyFacts, "ephemeral">,
+  dataDir: string,
+  keys: ClientSource & RingSource & StorageSource & Pick<KeyFacts, "ephemeral">,
 ): Promise<void> {
   const refuse = (why: string, hint: string) =>
     new SecLlamaError("remote-refused", `not listening on ${config.host}: ${why}`, {
@@ -138,6 +154,8 @@ async function refuseUnlessPaired(
   }
   const { clients } = await keys.clients().read();
   if (clients.some((client) => client.revoked === null)) return;
+  // The first client by words needs a gateway to come to.
+  if (await new PairingOffers(new ManifestFile(dataDir), keys).anyOpen()) return;
   throw refuse(
     "no client is paired, so nobody could use it",
     `pair one first: secllama pair NAME --url https://HOST:${config.port}`,

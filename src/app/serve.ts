@@ -11,7 +11,9 @@ import type { ModelManagement } from "../gateway/management.ts";
 import {
   type KeySource,
   type KeySourceOptions,
+  ManifestFile,
   openKeySource,
+  PairingOffers,
   type StorageSource,
 } from "../keys/mod.ts";
 import { type Logger, makeLogger } from "../log.ts";
@@ -89,6 +91,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       version: VERSION,
       management,
       keys,
+      offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       activity,
       audit,
     };

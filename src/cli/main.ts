@@ -58,6 +58,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
   } catch (error) {
     tui.error(error);
+    await tui.dropTyped();
     return toSecLlamaError(error).exitCode;
   }
 }

@@ -9,6 +9,7 @@ import { openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { pairingAddress } from "../app/listen_address.ts";
+import { noteNewName, offerWords } from "./offer_words.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
@@ -16,7 +17,7 @@ import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 export const pairCommand: Command = {
   path: ["pair"],
   example: "secllama pair laptop --url https://gateway.lan:11435",
-  summary: "Let another machine use this gateway: prints its pairing string, once",
+  summary: "Let another machine use this gateway: shows ten words, or one long string, once",
   arguments: "NAME",
   minPositionals: 1,
   maxPositionals: 1,
@@ -27,12 +28,24 @@ export const pairCommand: Command = {
     name: SETTING_OPTIONS["name"]!,
     "tls-cert": SETTING_OPTIONS["tls-cert"]!,
     "tls-key": SETTING_OPTIONS["tls-key"]!,
+    words: { type: "boolean", help: "show ten words, also where the output is no terminal" },
+    string: {
+      type: "boolean",
+      help: "print the long pairing string, which needs no gateway that runs",
+    },
+    "no-wait": { type: "boolean", help: "with words: do not wait for the other machine" },
+    "may-stop": { type: "boolean", help: "that machine may unload models too" },
     replace: { type: "boolean", help: "end the client that has this name now" },
     "no-qr": { type: "boolean", help: "print no QR code" },
   },
   details:
-    `The pairing string is a secret: whoever has it can use the models of this host, as NAME, until you run
-secllama clients revoke NAME. Nothing of it is kept here. On the other machine: secllama proxy --pair -
+    `On a terminal it shows ten words and waits for the other machine, where you run: secllama proxy --pair URL
+and type them. They are good once, for ten minutes and three tries; Ctrl-C ends them. A gateway must run that the other
+machine can reach: secllama serve --host 0.0.0.0
+
+With --string, or where the output is a file or a pipe, it prints one long line instead. That line is a key: whoever has it
+can use the models of this host, as NAME, until you run: secllama clients revoke NAME. On the other machine:
+secllama proxy --pair -
 More: secllama help remote.`,
   async run(context) {
     hardenSelf(); // before a key is in memory
@@ -41,13 +54,20 @@ More: secllama help remote.`,
     using keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
     const registry = keys.clients();
     const address = await pairingAddress(config, dataDir, keys, stringOption(context, "url"));
+    const terms = {
+      name: context.positionals[0]!,
+      replace: flag(context, "replace"),
+      may: flag(context, "may-stop") ? ["stop"] as const : [],
+    };
+    if (wantsWords(context, address.vouched !== undefined)) {
+      return await offerWords(context, { dataDir, keys, address, terms });
+    }
     const client = await recording(context, keys, async (record) => {
-      const replace = flag(context, "replace");
-      const client = await registry.add(context.positionals[0]!, { replace });
+      const client = await registry.add(terms.name, terms);
       await record("client-paired", {
         client: label(client.name),
         client_id: label(client.id.slice(0, 8)),
-        replaced: replace,
+        replaced: terms.replace,
       });
       return client;
     });
@@ -62,14 +82,23 @@ More: secllama help remote.`,
       ...(certificate === undefined ? {} : { certificate }),
     });
     show(context, { name: client.name, id: client.id, url, pairing });
-    if (address.newName !== undefined) {
-      context.tui.note(
-        `If secllama serve runs already, restart it: its certificate does not name ${address.newName} yet.`,
-      );
-    }
+    noteNewName(context, address.newName);
     return EXIT.ok;
   },
 };
+
+/** @throws {SecLlamaError} `usage` for options that exclude each other. */
+function wantsWords(context: CommandContext, possible: boolean): boolean {
+  const [words, string] = [flag(context, "words"), flag(context, "string")];
+  if (words && string) throw new SecLlamaError("usage", "--words and --string exclude each other");
+  if (words && !possible) {
+    throw new SecLlamaError("usage", "ten words pair over https only", {
+      field: "--url",
+      hint: "give an https address, or print the long string: --string",
+    });
+  }
+  return words || !string && possible && context.tui.isTerminal && !flag(context, "json");
+}
 
 function show(
   context: CommandContext,

@@ -13,6 +13,7 @@ import { wipe } from "../secret.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
 import { listPairings, PairingStore } from "../keys/mod.ts";
 import { padColumns } from "./columns.ts";
+import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
@@ -21,8 +22,9 @@ import { ensureDataDirectory } from "../config/data_folder.ts";
 export const PAIRING_OPTIONS = {
   pair: {
     type: "string",
-    value: "-",
-    help: "pair this machine with a gateway: reads the pairing string, keeps it in the key store",
+    value: "-|URL",
+    help:
+      "pair with a gateway: asks for its ten words, or the pairing string; keeps the key in the key store",
   },
   as: { type: "string", value: "NAME", help: "with --pair: what to call that gateway here" },
   use: { type: "string", value: "NAME", help: "use this paired gateway from now on" },
@@ -35,8 +37,6 @@ export const PAIRING_OPTIONS = {
 /** Post-quantum between machines: what is recorded on the way today may be opened much later. */
 const REMOTE_SUITE = 2;
 const CHECK_TIMEOUT_MS = 8_000;
-/** A pairing string has about 1,100 characters. */
-const MAX_INPUT_BYTES = 64 * 1024;
 
 /**
  * Does what the pairing options ask for. "done": nothing is left to do; a connection: pair in memory and go on; undefined:
@@ -108,13 +108,7 @@ async function pair(
   context: CommandContext,
   dataDir: string,
 ): Promise<"done" | SealedFetchOptions> {
-  if (stringOption(context, "pair") !== "-") {
-    throw new SecLlamaError("usage", "--pair takes no pairing string: others could read it there", {
-      field: "--pair",
-      hint: "run: secllama proxy --pair -   and paste the line, or pipe it in",
-    });
-  }
-  const pairing = parsePairing(await readString(context));
+  const pairing = await readPairing(context, stringOption(context, "pair")!);
   if (flag(context, "ephemeral")) {
     let credentials: Credentials = pairing;
     return connectionOf(pairing, {
@@ -191,20 +185,4 @@ async function pairingStore(context: CommandContext, dataDir: string): Promise<P
     hint: "use the key store, or a passphrase-wrapped file: --key-file; " +
       "or keep it in memory: secllama proxy --pair - --ephemeral",
   });
-}
-
-/** From the terminal, without showing it, else from standard input. */
-async function readString(context: CommandContext): Promise<string> {
-  if (Deno.stdin.isTerminal()) {
-    const text = await context.tui.askSecret("Pairing string:");
-    if (text !== undefined) return text;
-    throw new SecLlamaError("key-cancelled", "no pairing string was given");
-  }
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of Deno.stdin.readable) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > MAX_INPUT_BYTES || /\n\s*$/.test(text)) break;
-  }
-  return text;
 }

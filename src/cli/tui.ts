@@ -5,6 +5,7 @@
  */
 import { cutColumns } from "./columns.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { askPasted, askSecret, dropTyped, type PasteOptions } from "./terminal_input.ts";
 
 export interface Tui {
   readonly isTerminal: boolean;
@@ -31,6 +32,10 @@ export interface Tui {
   ask(question: string): string | undefined;
   /** Asks without echo; undefined when there is none or the input ended. */
   askSecret(question: string): Promise<string | undefined>;
+  /** Asks for what is mostly pasted, over several lines; see terminal_input.ts. */
+  askPasted(question: string, options: PasteOptions): Promise<string | undefined>;
+  /** Throws away what waits to be read, if anything was asked: the shell would run it. */
+  dropTyped(): Promise<void>;
 }
 
 const encoder = new TextEncoder();
@@ -101,6 +106,7 @@ export function makeTui(
   const stdout = (text: string) => writeAll(Deno.stdout, isTerminal ? printable(text) : text);
   const err = (line: string) =>
     writeAll(Deno.stderr, (errIsTerminal ? printable(line) : line) + "\n");
+  const show = (text: string) => writeAll(Deno.stderr, printable(text));
   return {
     isTerminal,
     canReplace: control && !options.quiet,
@@ -133,31 +139,8 @@ export function makeTui(
     dim: (text) => paint(colour, "2", text),
     ask: (question) =>
       Deno.stdin.isTerminal() ? prompt(printable(question)) ?? undefined : undefined,
-    askSecret,
+    askSecret: (question) => askSecret(question, show),
+    askPasted: (question, options) => askPasted(question, options, show),
+    dropTyped,
   };
-}
-
-/** Reads a line from the terminal with echo off. Raw mode, so the secret never shows; Ctrl-C gives undefined. */
-async function askSecret(question: string): Promise<string | undefined> {
-  if (!Deno.stdin.isTerminal()) return undefined;
-  Deno.stdin.setRaw(true);
-  try {
-    writeAll(Deno.stderr, question + " "); // whoever types once it shows is not echoed
-    let text = "";
-    const decoder = new TextDecoder();
-    const buffer = new Uint8Array(256);
-    for (;;) {
-      const n = await Deno.stdin.read(buffer);
-      if (n === null) return undefined;
-      for (const ch of decoder.decode(buffer.subarray(0, n), { stream: true })) {
-        if (ch === "\r" || ch === "\n") return text;
-        if (ch === "\x03" || ch === "\x04") return undefined;
-        if (ch === "\x7f" || ch === "\b") text = text.slice(0, -1);
-        else text += ch;
-      }
-    }
-  } finally {
-    Deno.stdin.setRaw(false);
-    writeAll(Deno.stderr, "\n");
-  }
 }

@@ -28,6 +28,8 @@ export interface Pairing extends Credentials {
 const FAMILY = "secllama-pair-";
 const VERSION = "1";
 const PSK_BYTES = 32;
+/** Up to its checksum, and the full stop or quote behind it. */
+const WHOLE = /^(secllama-pair-\d+\.[A-Za-z0-9_-]+\.[0-9a-fA-F]{8})[^A-Za-z0-9_-]*/;
 /** A certificate has some 400 bytes; nothing real comes near this. */
 const MAX_TEXT = 64 * 1024;
 
@@ -65,12 +67,13 @@ export function encodePairing(pairing: Pairing): string {
 }
 
 /**
- * Reads a pairing string. White space in it is ignored: terminals and mail break long lines.
+ * Reads a pairing string, from its first word to its checksum: what stands before and behind is ignored, and so is white space in
+ * it, since terminals and mail break long lines.
  * @throws {SecLlamaError} `bad-pairing` saying what is wrong; never with a part of the string.
  */
 export function parsePairing(text: string): Pairing {
   if (text.length > MAX_TEXT) throw bad("the pairing string is too long");
-  const line = text.replace(/\s+/g, "");
+  const line = stringIn(text);
   if (line === "") throw bad("the pairing string is empty");
   if (!line.startsWith(FAMILY)) {
     throw bad(`a pairing string starts with ${FAMILY}${VERSION}.`);
@@ -95,6 +98,30 @@ export function parsePairing(text: string): Pairing {
     throw bad("the pairing string holds no JSON");
   }
   return readFields(value);
+}
+
+/** The string without what mail and chat put around and into it: line ends, quote marks, words before, a signature behind. */
+function stringIn(text: string): string {
+  const pieces = text.split(/\s+/).map((piece) => piece.replace(/^[^A-Za-z0-9_.-]+|=$/g, ""));
+  const start = pieces.findIndex((_, i) => startsFamily(pieces, i));
+  const from = pieces.slice(Math.max(0, start));
+  const line = from.join("");
+  const whole = WHOLE.exec(line);
+  if (whole === null) return line;
+  // What is glued to the checksum is a mistake; what stands apart, or is a mark, is none of the string's.
+  const [end, marked] = [whole[1]!.length, whole[0].length];
+  let at = 0;
+  for (const piece of from) {
+    at += piece.length;
+    if (at >= end) break;
+  }
+  return at === end || at === marked ? whole[1]! : line;
+}
+
+function startsFamily(pieces: readonly string[], from: number): boolean {
+  let line = "";
+  for (let i = from; i < pieces.length && line.length < FAMILY.length; i++) line += pieces[i];
+  return line.startsWith(FAMILY);
 }
 
 /** Fields of a later minor version are left alone. */

@@ -86,3 +86,22 @@ function crc(bytes: Uint8Array): string {
   for (const byte of bytes) value = table[(value ^ byte) & 0xff]! ^ value >>> 8;
   return ((value ^ 0xffffffff) >>> 0).toString(16).padStart(8, "0");
 }
+
+Deno.test("pairing: is found in a mail, quoted, wrapped and signed; what is glued to it is a mistake", () => {
+  const text = encodePairing(full);
+  const lines = text.match(/.{1,60}/g)!;
+  for (
+    const mail of [
+      `Hi Bela,\n\nhere it is:\n\n${lines.join("\n")}\n\n-- \nAmelie`,
+      `> ${lines.join("\n> ")}\n> deadbeef`,
+      `"${lines.join("=\r\n")}".\nrm -rf x\n`,
+      lines.join("\u00a0\n\u200b "),
+      `${text}. See you!`,
+    ]
+  ) {
+    assert.deepEqual(parsePairing(mail), full, JSON.stringify(mail.slice(0, 20)));
+  }
+  for (const glued of [`${text}0`, `${text}ab cd`, `x${text}`, `${text}.00`]) {
+    assert.throws(() => parsePairing(glued), { code: "bad-pairing" });
+  }
+});

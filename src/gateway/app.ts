@@ -15,6 +15,7 @@ import { type ManagementEnv, managementGuard } from "./management.ts";
 import { ProofGate } from "./proof.ts";
 import { managementRoutes } from "./routes/management.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
+import { pairingRoutes } from "./routes/pairing.ts";
 import { plainRoutes } from "./routes/plain.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
 import { securityRoutes } from "./routes/security.ts";
@@ -53,6 +54,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   metadataRoutes(app, context);
   securityRoutes(app, context);
   sealedRoutes(app, context);
+  pairingRoutes(app, context);
   if (context.management) managementRoutes(app, context, context.management);
   plainRoutes(app, context);
 

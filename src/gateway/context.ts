@@ -1,6 +1,6 @@
 /** What every route of the gateway answers from, and the one word that it says of its isolation. */
 import type { Config } from "../config/config.ts";
-import type { KeyFacts } from "../keys/mod.ts";
+import type { KeyFacts, PairingOffers } from "../keys/mod.ts";
 import type { Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -16,6 +16,8 @@ export interface GatewayContext {
   readonly version: string;
   /** Of the host's keys what may be told. */
   readonly keys: Pick<KeyFacts, "backend" | "active" | "warnings">;
+  /** Pairs who knows the words that the host shows; undefined: the key can have no clients. */
+  readonly offers?: Pick<PairingOffers, "redeem"> | undefined;
   /** What it remembers of its run. */
   readonly activity: Activity;
   /** Where it records what it serves; undefined: nowhere, as the settings say. */

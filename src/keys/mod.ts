@@ -1,5 +1,5 @@
 /** The key manager's public face; see source.ts for what a gateway uses and manager.ts for what the commands do. */
-export { type ClientList, type PairedClient } from "./clients/client_list.ts";
+export { type ClientList, type PairedClient, type Permission } from "./clients/client_list.ts";
 export { type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {
@@ -15,6 +15,7 @@ export { type KeySourceOptions, openKeySource } from "./source.ts";
 export { type FileSystem, ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
 export { type BackendOptions, systemStore } from "./stores/backend.ts";
 export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/store.ts";
+export { type OfferState, type OfferTerms, PairingOffers } from "./clients/offers.ts";
 export { listPairings, type PairedGateway, PairingStore } from "./clients/pairings.ts";
 export { type MasterKeys, StorageKeys } from "./keyset/wrap.ts";
 export { type Height, HighWaterMark } from "./high_water.ts";

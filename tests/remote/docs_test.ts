@@ -8,11 +8,12 @@ import { Lab, labIgnored } from "./lab.ts";
 
 /** What each block prints when it worked. */
 const EXPECTED: { readonly [name: string]: RegExp } = {
-  pair: /^$/,
-  more: /^laptop-amelie .*key current\nlaptop-bela .*key current\nlaptop-chloe .*key current\n$/,
+  words: /^([a-z]+ ){9}[a-z]+$/m,
+  take: /^paired with office, https:\/\/127\.0\.0\.1:\d+\/\n$/,
+  run: /network|socket/i,
+  pair: /^laptop-amelie .*key current\nlaptop-bela .*key current\nlaptop-chloe .*key current\n$/,
   laptop:
     /^paired with office, https:\/\/127\.0\.0\.1:\d+\/\n\* office .*https:\/\/127\.0\.0\.1:\d+\/\n$/,
-  run: /network|socket/i,
   end:
     /laptop-bela is now laptop-david\nthe active key is [0-9a-f]{16}[^]*revoked laptop-chloe[^]*"key": "revoked"/,
 };
@@ -40,16 +41,23 @@ Deno.test({
       PATH: `${lab.folder}/bin:/usr/bin:/bin`,
       SECLLAMA_DATA_DIR: `${lab.folder}/${side}/data`,
     });
+    let shown = "";
     for (const [, name, script] of blocks) {
-      const side = name === "laptop" || name === "run" ? "laptop" : "host";
-      if (name === "laptop") {
+      const side = ["take", "run", "laptop"].includes(name!) ? "laptop" : "host";
+      const more = name === "run" ? { SECLLAMA_PROXY_PORT: "1" } : {};
+      const options = { env: { ...env(side), ...more } };
+      if (name === "words") {
+        // It waits for the laptop while the gateway is started in another terminal.
+        const offer = lab.start("host", ["/bin/sh", "-e", "-c", script!], options);
+        shown = (await offer.saw(EXPECTED[name]!))[0];
         assert.ok(page.includes("\nsecllama serve --host 0.0.0.0\n"));
         const serve = [program, "serve", "--host", "0.0.0.0"];
-        await lab.start("host", serve, { env: env("host") }).saw(/isolation strict/);
+        await lab.start("host", serve, options).saw(/isolation strict/);
+        continue;
       }
-      const more = name === "run" ? { SECLLAMA_PROXY_PORT: "1" } : {};
       const { code, out, err } = await lab.run("host", ["/bin/sh", "-e", "-c", script!], {
-        env: { ...env(side), ...more },
+        ...options,
+        ...(name === "take" ? { stdin: shown } : {}),
       });
       assert.equal(code, 0, `${name}:\n${out}\n${err}`);
       assert.match(out, EXPECTED[name!]!, name);

@@ -24,6 +24,8 @@ export interface Running {
   err(): string;
   /** Waits until `pattern` is in its output. */
   saw(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Waits for it to end by itself. Returns its exit code. */
+  ended(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -153,9 +155,10 @@ export class Lab implements AsyncDisposable {
       read(child.stdout, (text) => out += text),
       read(child.stderr, (text) => err += text),
     ];
-    const status = child.status.then(() => {
+    const status = child.status.then(({ code }) => {
       ended = true;
       changed.dispatchEvent(new Event("output"));
+      return code;
     });
     const running: Running = {
       pid: child.pid,
@@ -180,6 +183,11 @@ export class Lab implements AsyncDisposable {
           clearTimeout(timer);
           changed.removeEventListener("output", look);
         });
+      },
+      ended: async () => {
+        const code = await status;
+        await Promise.all(reading);
+        return code;
       },
       stop: async () => {
         this.#running.delete(running);

@@ -14,8 +14,14 @@ import { deriveClientList } from "../derive.ts";
 import { isKid } from "../keyset/kid.ts";
 
 export const CLIENT_LIST_VERSION = 1;
+/** Of a list in which somebody has a permission: an older secllama would drop it, and is told that the list is newer. */
+const WITH_PERMISSIONS = 2;
 /** Some 200,000 clients: a list that is longer was not written by us. */
 export const CLIENT_LIST_CAP_BYTES = 67_108_864;
+
+/** What a client may do besides asking models and listing them. */
+export type Permission = "stop";
+const PERMISSIONS: readonly Permission[] = ["stop"];
 
 /** One machine that was paired with this host. */
 export interface PairedClient {
@@ -29,6 +35,8 @@ export interface PairedClient {
   readonly revoked: string | null;
   /** The key under which it last showed that it has its pre-shared key: the one it was paired under, or a later one. */
   readonly kid: string;
+  /** Absent: nothing more than to ask. */
+  readonly may?: readonly Permission[];
 }
 
 /** The machines that were paired with this host, as one revision of the list has them. */
@@ -50,15 +58,20 @@ export interface SignedClientList {
 
 export const EMPTY_LIST: ClientList = { rev: 0, hid: "", clients: [] };
 
+function versionOf({ clients }: ClientList): number {
+  return clients.some(({ may }) => may?.length) ? WITH_PERMISSIONS : CLIENT_LIST_VERSION;
+}
+
 function canonical(list: ClientList, signer: string): string {
-  const clients = list.clients.map(({ id, name, created, revoked, kid }) => ({
+  const clients = list.clients.map(({ id, name, created, revoked, kid, may }) => ({
     id,
     name,
     created,
     revoked,
     kid,
+    ...(may?.length ? { may } : {}),
   }));
-  return JSON.stringify({ v: CLIENT_LIST_VERSION, rev: list.rev, hid: list.hid, signer, clients });
+  return JSON.stringify({ v: versionOf(list), rev: list.rev, hid: list.hid, signer, clients });
 }
 
 async function macOf(list: ClientList, signer: string, masterKey: Bytes): Promise<Bytes> {
@@ -95,17 +108,20 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
     throw corruptList("is not complete JSON", cause);
   }
   const o = record(value, ["v", "rev", "hid", "signer", "clients", "mac"]);
-  if (typeof o["v"] === "number" && o["v"] > CLIENT_LIST_VERSION) {
+  if (typeof o["v"] === "number" && o["v"] > WITH_PERMISSIONS) {
     throw corruptList(`is version ${o["v"]}: a newer secllama wrote it`);
   }
   const { rev, hid, signer, clients, mac } = o;
-  if (o["v"] !== CLIENT_LIST_VERSION) throw corruptList("has no version");
+  if (o["v"] !== CLIENT_LIST_VERSION && o["v"] !== WITH_PERMISSIONS) {
+    throw corruptList("has no version");
+  }
   if (!Number.isSafeInteger(rev) || (rev as number) < 1) throw corruptList("has a bad rev");
   if (typeof hid !== "string" || !/^[0-9a-f]{32}$/.test(hid)) throw corruptList("has a bad hid");
   if (typeof signer !== "string" || !isKid(signer)) throw corruptList("has a bad signer");
   if (typeof mac !== "string" || !/^[0-9a-f]{64}$/.test(mac)) throw corruptList("has a bad mac");
   if (!Array.isArray(clients)) throw corruptList("has no clients");
   const list = { rev: rev as number, hid, clients: clients.map(parseClient) };
+  if (o["v"] !== versionOf(list)) throw corruptList("has a version that is not its own");
   if (new Set(list.clients.map((c) => c.id)).size !== list.clients.length) {
     throw corruptList("has an id twice");
   }
@@ -113,15 +129,19 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
 }
 
 function parseClient(value: unknown): PairedClient {
-  const o = record(value, ["id", "name", "created", "revoked", "kid"]);
-  const { id, name, created, revoked, kid } = o;
+  const o = record(value, ["id", "name", "created", "revoked", "kid", "may"]);
+  const { id, name, created, revoked, kid, may } = o;
   if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) throw corruptList("has a bad id");
   if (typeof name !== "string" || !isClientName(name)) throw corruptList("has a bad name");
   if (!isDate(created) || !(revoked === null || isDate(revoked))) {
     throw corruptList("has a bad date");
   }
   if (typeof kid !== "string" || !isKid(kid)) throw corruptList("has a bad kid");
-  return { id, name, created, revoked, kid };
+  if (may === undefined) return { id, name, created, revoked, kid };
+  if (!Array.isArray(may) || may.length === 0 || !may.every((one) => PERMISSIONS.includes(one))) {
+    throw corruptList("has a bad permission");
+  }
+  return { id, name, created, revoked, kid, may };
 }
 
 /** Whether `text` may name a client: 1 to 64 letters, digits, spaces and `._-`, beginning and ending with no space. */

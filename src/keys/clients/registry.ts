@@ -15,6 +15,7 @@ import {
   isClientName,
   type PairedClient,
   parseClientList,
+  type Permission,
   serialiseClientList,
   verifyClientList,
 } from "./client_list.ts";
@@ -98,18 +99,26 @@ export class ClientRegistry {
   }
 
   /**
+   * Whether {@link add} would add a client now.
+   * @throws {SecLlamaError} As `add`.
+   */
+  async checkNew(name: string, options: { replace?: boolean } = {}): Promise<void> {
+    checkName(name);
+    replaced(await this.read(), name, options.replace);
+  }
+
+  /**
    * Adds a client under the active key.
+   * @param options `replace` ends the client of that name; `may` is what it may do besides asking.
    * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if the name is taken.
    */
-  async add(name: string, options: { replace?: boolean } = {}): Promise<PairedClient> {
+  async add(
+    name: string,
+    options: { replace?: boolean; may?: readonly Permission[] } = {},
+  ): Promise<PairedClient> {
     checkName(name);
     return await this.#change((list, kid) => {
-      const old = find(list, name);
-      if (old !== undefined && !options.replace) {
-        throw new SecLlamaError("key-refused", `there is a client named ${name} already`, {
-          hint: `to end it and pair it anew, run: secllama pair ${name} --replace --url …`,
-        });
-      }
+      const old = replaced(list, name, options.replace);
       const time = this.#now().toISOString();
       const client: PairedClient = {
         id: toHex(crypto.getRandomValues(new Uint8Array(16))),
@@ -117,6 +126,7 @@ export class ClientRegistry {
         created: time,
         revoked: null,
         kid,
+        ...(options.may?.length ? { may: options.may } : {}),
       };
       const others = list.clients.map((c) => c === old ? { ...c, revoked: time } : c);
       return { clients: [...others, client], result: client };
@@ -275,6 +285,15 @@ export class ClientRegistry {
 function find(list: ClientList, which: string): PairedClient | undefined {
   const live = list.clients.filter((c) => c.revoked === null);
   return live.find((c) => c.name === which) ?? live.find((c) => c.id === which);
+}
+
+/** The client that a new one of this name would end. @throws {SecLlamaError} `key-refused` if it shall not be. */
+function replaced(list: ClientList, name: string, replace = false): PairedClient | undefined {
+  const old = find(list, name);
+  if (old === undefined || replace) return old;
+  throw new SecLlamaError("key-refused", `there is a client named ${name} already`, {
+    hint: `to end it and pair it anew, run: secllama pair ${name} --replace --url …`,
+  });
 }
 
 function checkName(name: string): void {

@@ -1,0 +1,287 @@
+/**
+ * Offers to pair by words: `pairing-offers.json` in the data folder, written by `secllama pair` and by the gateway that redeems
+ * them. Each offer is wrapped under the keyset's storage key, the one-time secret in it, so the file neither gives one away nor
+ * can be edited. An offer ends when it is used, after ten minutes, when it is withdrawn, or by the third wrong try of anybody:
+ * a try names no offer, so it counts against all that are open.
+ */
+import { join } from "node:path";
+import {
+  PAIRING_INFO,
+  PAIRING_LIFE_MS,
+  PAIRING_SECRET_BYTES,
+  PAIRING_SUITE,
+  PAIRING_TRIES,
+  pairingAad,
+} from "../../api/pairing_words.ts";
+import {
+  type Bytes,
+  concat,
+  equalConstantTime,
+  fromBase64Url,
+  toBase64Url,
+  toHex,
+  u16,
+  utf8,
+  utf8Decode,
+} from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { secret, wipe } from "../../secret.ts";
+import { suiteById } from "../../sealed/suite.ts";
+import type { ClientSource, RingSource, StorageSource } from "../key_source.ts";
+import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
+import type { Permission } from "./client_list.ts";
+
+const VERSION = 1;
+const CONTEXT = "pairing offer";
+/** Of a file of {@link MAX_OPEN} offers there are some 10 KiB. */
+const CAP_BYTES = 64 * 1024;
+/** So many can be open at a time: each is one more secret that a guess may hit. */
+const MAX_OPEN = 8;
+
+/** Those that have ended and are kept, since somebody may wait to hear how. */
+const MAX_ENDED = 16;
+
+/** `open`, or how it ended. `gone`: it is not there any more. */
+export type OfferState = "open" | "used" | "guessed" | "expired" | "withdrawn" | "gone";
+
+/** Whom an offer lets in. */
+export interface OfferTerms {
+  /** What the client is called. */
+  readonly name: string;
+  /** End the client that has the name now. */
+  readonly replace: boolean;
+  /** What it may do besides asking. */
+  readonly may: readonly Permission[];
+}
+
+interface Offer extends OfferTerms {
+  readonly id: string;
+  /** base64url of the fingerprint and the one-time secret; the latter empty once it has ended. */
+  readonly fingerprint: string;
+  readonly secret: string;
+  /** Unix ms. */
+  readonly expires: number;
+  readonly tries: number;
+  readonly state: Exclude<OfferState, "expired" | "gone">;
+}
+
+/** The offers of a data folder. */
+export class PairingOffers {
+  readonly #file: ManifestFile;
+  readonly #path: string;
+  readonly #keys: StorageSource & ClientSource & RingSource;
+  readonly #now: () => number;
+  /** Of a file in which no offer is open: it need not be read again until it changes. */
+  #closed = "";
+
+  /** Nothing is read yet. `now` is in unix ms. */
+  constructor(
+    file: ManifestFile,
+    keys: StorageSource & ClientSource & RingSource,
+    now: () => number = Date.now,
+  ) {
+    this.#file = file;
+    this.#path = join(file.dataDir, "pairing-offers.json");
+    this.#keys = keys;
+    this.#now = now;
+  }
+
+  /**
+   * Opens an offer.
+   * @param fingerprint What the client will know the gateway by.
+   * @returns Its id, when it ends (unix ms), and the one-time secret, which is the caller's to wipe.
+   * @throws {SecLlamaError} `key-refused` if the name is taken, or eight offers are open; what the key store throws.
+   */
+  async open(
+    terms: OfferTerms,
+    fingerprint: Uint8Array,
+  ): Promise<{ id: string; secret: Bytes; expires: number }> {
+    await this.#keys.clients().checkNew(terms.name, terms);
+    return await this.#change((offers) => {
+      const open = offers.filter((offer) => this.#isOpen(offer));
+      if (open.length >= MAX_OPEN) {
+        throw new SecLlamaError("key-refused", `${MAX_OPEN} pairings are open already`, {
+          hint: "use them, end one with Ctrl-C, or wait: each ends after ten minutes",
+        });
+      }
+      const own = this.#freshSecret(open);
+      const id = toHex(crypto.getRandomValues(new Uint8Array(8)));
+      const expires = this.#now() + PAIRING_LIFE_MS;
+      const offer: Offer = {
+        ...terms,
+        id,
+        fingerprint: toBase64Url(fingerprint),
+        secret: toBase64Url(own),
+        expires,
+        tries: PAIRING_TRIES,
+        state: "open",
+      };
+      const past = offers.filter((offer) => !open.includes(offer)).slice(-MAX_ENDED);
+      return { offers: [...past, ...open, offer], result: { id, secret: own, expires } };
+    });
+  }
+
+  /** How an offer stands. */
+  async state(id: string): Promise<OfferState> {
+    const offer = (await this.#read()).find((one) => one.id === id);
+    if (offer === undefined) return "gone";
+    return offer.state === "open" && !this.#isOpen(offer) ? "expired" : offer.state;
+  }
+
+  /** Whether anybody could be paired by words now. */
+  async anyOpen(): Promise<boolean> {
+    return (await this.#read()).some((offer) => this.#isOpen(offer));
+  }
+
+  /** Ends an offer that nobody used. Does nothing else. */
+  async withdraw(id: string): Promise<void> {
+    await this.#change((offers) => ({
+      offers: offers.map((o) => o.id === id && o.state === "open" ? ended(o, "withdrawn") : o),
+      result: undefined,
+    }));
+  }
+
+  /**
+   * Pairs whoever knows the secret of an open offer, and ends the offer first: nothing is given twice.
+   * @param tried The one-time secret, {@link PAIRING_SECRET_BYTES}.
+   * @param publicKey Of the client's, for this once: a public key of suite {@link PAIRING_SUITE}.
+   * @returns `u16 length | enc | ciphertext`: the client's credentials, `{psk_id, psk, hid}` as JSON, sealed to that key.
+   * @throws {SecLlamaError} `pairing-refused`, one message for every reason; what the key store throws.
+   */
+  async redeem(tried: Uint8Array, publicKey: Uint8Array): Promise<Bytes> {
+    const { hpke, publicKeyBytes } = suiteById(PAIRING_SUITE);
+    if (tried.length !== PAIRING_SECRET_BYTES || publicKey.length !== publicKeyBytes) {
+      throw new SecLlamaError("malformed", "the request to pair has a field of a wrong length");
+    }
+    // Before anything is taken: a key that is none shall not cost the offer.
+    const recipient = await hpke.kem.DeserializePublicKey(new Uint8Array(publicKey))
+      .catch((cause) => {
+        throw new SecLlamaError("malformed", "the request to pair has a bad public key", { cause });
+      });
+    const offer = await this.#take(tried);
+    const client = await this.#keys.clients().add(offer.name, offer);
+    using ring = await this.#keys.ring();
+    const credentials = ring.credentials(client.id);
+    if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
+    using psk = secret(credentials.psk);
+    using json = secret(utf8(JSON.stringify({
+      psk_id: credentials.pskId,
+      psk: toBase64Url(psk),
+      hid: toBase64Url(credentials.hid),
+    })));
+    const { enc, context } = await hpke.setupSender(recipient, { info: PAIRING_INFO });
+    const aad = pairingAad({
+      fingerprint: fromBase64Url(offer.fingerprint),
+      secret: new Uint8Array(tried),
+    });
+    return concat(u16(enc.length), enc, await context.seal(json, aad));
+  }
+
+  /** The open offer of this secret, ended; else the try is counted. */
+  async #take(tried: Uint8Array): Promise<Offer> {
+    const seen = this.#fingerprint();
+    if (seen === this.#closed) throw refused();
+    const taken = await this.#change<Offer | undefined>((offers) => {
+      const open = offers.filter((offer) => this.#isOpen(offer));
+      if (open.length === 0) return undefined;
+      // All are compared, whichever fits: how long it takes says nothing.
+      let found: Offer | undefined;
+      for (const offer of open) {
+        using own = secret(fromBase64Url(offer.secret));
+        if (equalConstantTime(own, tried)) found = offer;
+      }
+      const next = (offer: Offer): Offer => {
+        if (!open.includes(offer)) return offer;
+        if (found !== undefined) return offer === found ? ended(offer, "used") : offer;
+        const tries = offer.tries - 1;
+        return tries > 0 ? { ...offer, tries } : ended(offer, "guessed");
+      };
+      return { offers: offers.map(next), result: found };
+    });
+    if (taken !== undefined) return taken;
+    if (!await this.anyOpen()) this.#closed = this.#fingerprint();
+    throw refused();
+  }
+
+  #isOpen(offer: Offer): boolean {
+    return offer.state === "open" && this.#now() < offer.expires;
+  }
+
+  /** Different from those that are open: a secret says which offer is meant. */
+  #freshSecret(open: readonly Offer[]): Bytes {
+    for (;;) {
+      const own = crypto.getRandomValues(new Uint8Array(PAIRING_SECRET_BYTES));
+      if (!open.some((offer) => offer.secret === toBase64Url(own))) return own;
+      wipe(own);
+    }
+  }
+
+  /** What changes with the file; empty: there is none. */
+  #fingerprint(): string {
+    try {
+      const { ino, size, mtime, ctime } = Deno.statSync(this.#path);
+      return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return "";
+      throw ioError("read", this.#path, error);
+    }
+  }
+
+  /** Runs `change` under the keyset's lock; undefined changes nothing. */
+  #change<T>(
+    change: (offers: readonly Offer[]) => { offers: readonly Offer[]; result: T } | undefined,
+  ): Promise<T> {
+    return this.#file.withLock(async () => {
+      const changed = change(await this.#read());
+      if (changed === undefined) return undefined as T;
+      const wrapped = await Promise.all(changed.offers.map((offer) => this.#wrap(offer)));
+      const text = JSON.stringify({ v: VERSION, offers: wrapped }, null, 2) + "\n";
+      await writeFileAtomically(this.#path, utf8(text));
+      return changed.result;
+    });
+  }
+
+  async #wrap(offer: Offer): Promise<string> {
+    using json = secret(utf8(JSON.stringify(offer)));
+    return toBase64Url(await this.#keys.storage().wrap(json, CONTEXT));
+  }
+
+  /** Those that open; one that does not was made under a key that is gone, or is not ours. */
+  async #read(): Promise<Offer[]> {
+    let wrapped: unknown;
+    try {
+      if ((await Deno.stat(this.#path)).size > CAP_BYTES) return [];
+      const { v, offers } = Object(JSON.parse(await Deno.readTextFile(this.#path)));
+      wrapped = v === VERSION ? offers : [];
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return [];
+      throw ioError("read", this.#path, error);
+    }
+    const storage = this.#keys.storage();
+    const all = Array.isArray(wrapped) ? wrapped.filter((one) => typeof one === "string") : [];
+    const offers = await Promise.all(all.map(async (text): Promise<Offer[]> => {
+      try {
+        using json = secret(await storage.unwrap(fromBase64Url(text), CONTEXT));
+        return [JSON.parse(utf8Decode(json))];
+      } catch (error) {
+        const damaged = error instanceof SyntaxError ||
+          error instanceof SecLlamaError && error.code === "decrypt-failed";
+        if (damaged) return [];
+        throw error;
+      }
+    }));
+    return offers.flat();
+  }
+}
+
+/** Its secret goes with it. */
+function ended(offer: Offer, state: Exclude<Offer["state"], "open">): Offer {
+  return { ...offer, state, secret: "" };
+}
+
+function refused(): SecLlamaError {
+  return new SecLlamaError("pairing-refused", "the gateway has no open pairing with these words", {
+    hint: "they are good once, for ten minutes, and end after three wrong tries; " +
+      "for new ones, run on the host: secllama pair NAME",
+  });
+}
