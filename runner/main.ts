@@ -56,7 +56,7 @@ async function boot(message: BootMessage): Promise<void> {
     model: message.model,
     version: message.version,
     defaults: message.defaults,
-    onKeepAlive: (ms) => send({ t: "keep_alive", ms: ms === "forever" ? -1 : ms }),
+    onKeepAlive: (ms, client) => send({ t: "keep_alive", ms: ms === "forever" ? -1 : ms, client }),
   });
   const locked = message.lockdown
     ? await lockdown(message.stage2More === null ? {} : { more: message.stage2More })

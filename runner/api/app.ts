@@ -33,8 +33,8 @@ export interface ApiOptions {
   readonly engine: Engine;
   /** Canonical name of the model, "demo:latest": requests for another are 404. */
   readonly model: string;
-  /** Told for each request with `keep_alive`: milliseconds from the end of the request, 0 to unload after it. */
-  onKeepAlive(value: number | "forever"): void;
+  /** Told for each request with `keep_alive`: milliseconds from the end of the request, 0 to unload after it; and whose it was. */
+  onKeepAlive(value: number | "forever", client: string): void;
   /** Told by `GET /api/version`. */
   readonly version: string;
   /** From the model's Modelfile. */

@@ -34,7 +34,7 @@ export interface ServiceOptions {
   /** Canonical name of the one model served here. */
   readonly model: string;
   readonly defaults: ModelDefaults;
-  onKeepAlive(value: number | "forever"): void;
+  onKeepAlive(value: number | "forever", client: string): void;
   /** Of all work on this thread. */
   readonly turns: Turns;
 }

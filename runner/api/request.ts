@@ -232,6 +232,6 @@ export interface Service {
   infer(request: InferenceRequest, call: Call): Reply;
   embed(request: EmbedRequest, call: Call): Promise<EmbedReply>;
   countTokens(request: InferenceRequest, call: Call): Promise<number>;
-  /** Tells the supervisor how long the model is to stay loaded. */
-  keepAlive(value: number | "forever"): void;
+  /** Tells the supervisor how long the model is to stay loaded, and which client asks for it. */
+  keepAlive(value: number | "forever", client: string): void;
 }

@@ -226,6 +226,7 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
       "ms",
       either((ms) => ms === -1, integer(-1, -1), number(0, MAX_DURATION_MS)),
     ),
+    ...o.optional("client", text(255)),
   }),
   // A code that is not ours is no reason to hide that the model failed.
   failed: (o) => {

@@ -131,6 +131,8 @@ export interface RecipientsMessage {
 export interface KeepAliveMessage {
   readonly t: "keep_alive";
   readonly ms: number;
+  /** The psk_id of the request's sender: not every client may have a model unloaded. */
+  readonly client?: string;
 }
 
 /** Runner → gateway: the runner cannot serve. */

@@ -36,3 +36,6 @@ export function printable(value: unknown): string | undefined {
 export function modelNotFoundText(name: string): string {
   return `model '${printable(name.slice(0, 200)) ?? ""}' not found`;
 }
+
+/** Of the list of loaded models: what the asker may do besides asking, "stop" or nothing. */
+export const MAY_HEADER = "Secllama-May";

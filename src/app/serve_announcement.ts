@@ -1,9 +1,11 @@
 /**
  * Where the `serve`s of a data folder are, so that `secllama doctor` and `status` judge what runs and not what might: each writes
  * `serve-PID.json` to the private data folder once it listens, and removes it at its end. One that is left behind by a crash is
- * told by its process.
+ * told by its process, and the next serve removes it.
  */
 import { join } from "node:path";
+import { utf8 } from "../bytes.ts";
+import { writeFileAtomically } from "../keys/mod.ts";
 import { linux } from "../linux/libc.ts";
 
 /** Where one serve is. */
@@ -18,31 +20,43 @@ export interface ServeAnnouncement {
 
 const NAME = /^serve-\d+\.json$/;
 
-/** Writes it. Returns what removes it. */
+/** Writes it, as a whole or not at all, and removes those of serves that are gone. Returns what removes it. */
 export async function announceServe(
   dataDir: string,
   at: Pick<ServeAnnouncement, "gateway" | "proxyPort">,
 ): Promise<() => Promise<void>> {
   const path = join(dataDir, `serve-${Deno.pid}.json`);
   const announcement: ServeAnnouncement = { pid: Deno.pid, began: beganAt(Deno.pid), ...at };
-  await Deno.writeTextFile(path, JSON.stringify(announcement) + "\n", { mode: 0o600 });
+  await removeStale(dataDir);
+  await writeFileAtomically(path, utf8(JSON.stringify(announcement) + "\n"));
   return () => Deno.remove(path).catch(() => {});
 }
 
 /** Those of this data folder whose process lives. */
 export async function announcedServes(dataDir: string): Promise<ServeAnnouncement[]> {
   const found: ServeAnnouncement[] = [];
-  let entries: Deno.DirEntry[];
-  try {
-    entries = await Array.fromAsync(Deno.readDir(dataDir));
-  } catch {
-    return []; // there is none yet
-  }
-  for (const { name } of entries.filter((entry) => NAME.test(entry.name))) {
-    const read = await readAnnouncement(join(dataDir, name));
+  for (const path of await announcements(dataDir)) {
+    const read = await readAnnouncement(path);
     if (read && lives(read)) found.push(read);
   }
   return found.sort((a, b) => a.pid - b.pid);
+}
+
+async function announcements(dataDir: string): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(dataDir));
+    return entries.filter(({ name }) => NAME.test(name)).map(({ name }) => join(dataDir, name));
+  } catch {
+    return []; // there is none yet
+  }
+}
+
+/** A crash leaves its file, and what an older version half wrote stays for ever. */
+async function removeStale(dataDir: string): Promise<void> {
+  for (const path of await announcements(dataDir)) {
+    const read = await readAnnouncement(path);
+    if (read === undefined || !lives(read)) await Deno.remove(path).catch(() => {});
+  }
 }
 
 async function readAnnouncement(path: string): Promise<ServeAnnouncement | undefined> {
@@ -53,7 +67,7 @@ async function readAnnouncement(path: string): Promise<ServeAnnouncement | undef
       typeof gateway === "string" && port;
     return known ? { pid, began, gateway, proxyPort } : undefined;
   } catch {
-    return undefined; // half written, or gone meanwhile
+    return undefined; // not ours, or gone meanwhile
   }
 }
 

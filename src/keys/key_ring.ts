@@ -16,7 +16,7 @@ import {
   parsePskId,
 } from "../sealed/psk.ts";
 import { sealRenewal } from "../sealed/renewal_sealer.ts";
-import type { PairedClient } from "./clients/client_list.ts";
+import type { PairedClient, Permission } from "./clients/client_list.ts";
 import { type Secret, secret, wipe } from "../secret.ts";
 
 /** A key of the keyset that is not destroyed and was not retired as compromised. */
@@ -103,6 +103,14 @@ export class KeyRing implements Disposable {
   /** The name of a paired client; undefined: there is none of this id. */
   clientName(id: string): string | undefined {
     return this.#options.clients.get(id)?.name;
+  }
+
+  /** Whether the holder of this psk_id may do more than ask: this machine's own clients may, paired ones by their terms. */
+  may(pskId: string, what: Permission): boolean {
+    const named = parsePskId(pskId);
+    if (named === undefined) return false;
+    if (named.client === undefined) return true;
+    return this.#options.clients.get(named.client)?.may?.includes(what) ?? false;
   }
 
   /** The psk_ids that this client may come under, or this machine's own clients; the active key's first. */

@@ -5,7 +5,7 @@
 import { type Bytes, fromHex, toHex } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
-import type { ClientRegistry, KeyRing, RingSource } from "../keys/mod.ts";
+import type { ClientRegistry, KeyRing, Permission, RingSource } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { encodeGive, encodeTake } from "../pipe/key_frames.ts";
 
@@ -75,6 +75,11 @@ export class KeyFeed {
   /** The name of a paired client. */
   clientName(id: string): string | undefined {
     return this.#ring?.clientName(id);
+  }
+
+  /** Whether the holder of this psk_id may do that; false for a stranger. */
+  may(id: string, what: Permission): boolean {
+    return this.#ring?.may(id, what) ?? false;
   }
 
   /** Whether a client may come under this id: an unknown one makes the key store be read again, at most once a second. */

@@ -28,7 +28,7 @@ export interface RunnerProcessOptions {
   /** Drawn for this start, 32 bytes; the boot message has it too. */
   readonly rn: Uint8Array;
   readonly onRecipients: (ids: readonly string[]) => void;
-  readonly onKeepAlive: (ms: number) => void;
+  readonly onKeepAlive: (ms: number, client: string | undefined) => void;
   readonly onDead: (error: SecLlamaError) => void;
   readonly timeoutMs: number;
   /** How long it may be silent once it serves. */
@@ -186,7 +186,7 @@ export class RunnerProcess implements KeyReceiver {
         this.#announced = true;
         return this.#options.onRecipients(message.ids);
       case "keep_alive":
-        return this.#options.onKeepAlive(message.ms);
+        return this.#options.onKeepAlive(message.ms, message.client);
       case "failed":
         return this.#ready.reject(
           new SecLlamaError(

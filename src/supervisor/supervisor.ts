@@ -208,6 +208,11 @@ export class Supervisor {
     return this.#keyFeed.clientName(id);
   }
 
+  /** Whether the holder of this psk_id may have models unloaded. */
+  mayStop(id: string): boolean {
+    return this.#keyFeed.may(id, "stop");
+  }
+
   /** See {@link KeyFeed.proofKey}. */
   proofKey(id: string): Promise<{ hid: Uint8Array; key: Uint8Array } | undefined> {
     return this.#keyFeed.proofKey(id);
@@ -471,7 +476,15 @@ export class Supervisor {
           recipients = ids;
           if (model) model.recipients = ids;
         },
-        onKeepAlive: (ms) => model?.setKeepAlive(ms),
+        onKeepAlive: (ms, client) => {
+          // Who may not stop a model may not have it leave early either.
+          const early = ms >= 0 && ms < config.keepAliveMs;
+          model?.setKeepAlive(
+            early && client?.startsWith("client.") && !this.mayStop(client)
+              ? config.keepAliveMs
+              : ms,
+          );
+        },
         onDead: (error) => {
           if (!model) return;
           if (this.#loaded.get(resolved.name) === model) {

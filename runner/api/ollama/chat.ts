@@ -20,7 +20,7 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
   const messages = parseMessages(service, body);
   const tools = parseTools(body);
   const { stream, keepAlive, inference } = commonFields(service, body);
-  const release = announceKeepAlive(service, keepAlive);
+  const release = announceKeepAlive(service, keepAlive, call);
   if (messages.length === 0) {
     release();
     const done_reason = keepAlive === 0 ? "unload" : "load";

@@ -4,7 +4,7 @@ import { parseKeepAlive } from "../duration.ts";
 import { MAX_EMBED_INPUTS } from "../embed.ts";
 import type { Fields } from "../fields.ts";
 import { parseOptions } from "../options.ts";
-import type { Service } from "../request.ts";
+import type { Call, Service } from "../request.ts";
 import { announceKeepAlive } from "./wire.ts";
 
 export const ollamaEmbed: Handler = async (service, body, call) => {
@@ -13,7 +13,7 @@ export const ollamaEmbed: Handler = async (service, body, call) => {
   const truncate = body.boolean("truncate") ?? true;
   // 0 is "all", which is what the field says when a Go client leaves it alone.
   const dimensions = body.integer("dimensions", { min: 0, max: 1_000_000 }) || undefined;
-  const { release, room } = prepare(service, body);
+  const { release, room } = prepare(service, body, call);
   try {
     const request = {
       model,
@@ -40,7 +40,7 @@ export const ollamaEmbed: Handler = async (service, body, call) => {
 export const ollamaEmbeddings: Handler = async (service, body, call) => {
   const model = service.checkModel(body.string("model"));
   const prompt = body.string("prompt") ?? "";
-  const { release, room } = prepare(service, body);
+  const { release, room } = prepare(service, body, call);
   try {
     const inputs = prompt === "" ? [] : [prompt];
     const { vectors } = await service.embed({ model, inputs, truncate: true, ...room }, call);
@@ -50,11 +50,11 @@ export const ollamaEmbeddings: Handler = async (service, body, call) => {
   }
 };
 
-function prepare(service: Service, body: Fields) {
+function prepare(service: Service, body: Fields, call: Call) {
   const { contextLength } = parseOptions(body.object("options"), service.baseOptions);
   const keepAlive = body.has("keep_alive") ? parseKeepAlive(body.raw("keep_alive")) : undefined;
   const room = contextLength === undefined ? {} : { contextLength };
-  return { release: announceKeepAlive(service, keepAlive), room };
+  return { release: announceKeepAlive(service, keepAlive, call), room };
 }
 
 /** A string or strings; nothing, or an empty string, only loads the model. */

@@ -27,7 +27,7 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   const taking = { past: false, pictures: service.sees ? [] : undefined };
   const images = takeImages(body, taking).join("");
   const prompt = parsePrompt(service, body, { raw, images, pictures: pictureField(taking) });
-  const release = announceKeepAlive(service, keepAlive);
+  const release = announceKeepAlive(service, keepAlive, call);
   if ((body.string("prompt") ?? "") === "") {
     release();
     const done_reason = keepAlive === 0 ? "unload" : "load";

@@ -5,7 +5,7 @@ import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
 import { newFrom, pictureField, takeImages } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
-import type { Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
+import type { Call, Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
 import { type Chunks, ndjson } from "../stream.ts";
 
@@ -162,15 +162,19 @@ export async function* withErrorLine(chunks: Chunks): Chunks {
 }
 
 /** Runs `respond`, and tells the supervisor of `keep_alive`: 0 when the reply is over, anything else now. */
-export function announceKeepAlive(service: Service, value: KeepAlive | undefined): () => void {
+export function announceKeepAlive(
+  service: Service,
+  value: KeepAlive | undefined,
+  { client }: Pick<Call, "client">,
+): () => void {
   if (value === undefined) return () => {};
   if (value !== 0) {
-    service.keepAlive(value);
+    service.keepAlive(value, client);
     return () => {};
   }
   let told = false;
   return () => {
-    if (!told) service.keepAlive(0);
+    if (!told) service.keepAlive(0, client);
     told = true;
   };
 }

@@ -1,16 +1,22 @@
 /** `secllama list`. */
+import { ROUTES } from "../../api/routes.ts";
+import type { OllamaTag } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import { findOllamaStore, offerOllamaStore } from "../../models/ollama_store.ts";
-import { type Command, flag, JSON_OPTION } from "../command.ts";
+import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
+import { type PairedModels, pairedModels, WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { humanBytes, printTable } from "./print.ts";
 
 export const listCommand: Command = {
   path: ["list"],
   summary: "List the models that are here",
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, ...WHERE_OPTIONS },
+  details: WHERE_DETAILS,
   async run(context) {
     const { tui } = context;
+    using paired = await pairedModels(context);
+    if (paired !== undefined) return await listGateway(context, paired);
     const rows = await (await modelStoreFor(context)).list();
     if (flag(context, "json")) {
       tui.json({ models: rows.map(rowJson) });
@@ -34,6 +40,37 @@ export const listCommand: Command = {
     return 0;
   },
 };
+
+async function listGateway(context: CommandContext, paired: PairedModels): Promise<number> {
+  const { tui } = context;
+  const { answer } = await paired.metadata(ROUTES.tags.path);
+  const { models } = answer as { models: OllamaTag[] };
+  if (flag(context, "json")) {
+    tui.json({
+      models: models.map((m) => ({
+        name: m.name,
+        source: paired.at,
+        manifestDigest: m.digest,
+        size: m.size,
+        modifiedAt: m.modified_at,
+        architecture: m.details.family,
+        parameterCount: m.details.parameter_size,
+        quantization: m.details.quantization_level,
+      })),
+    });
+    return 0;
+  }
+  const table = models.map((m) => [
+    m.name,
+    m.digest.slice(0, 12),
+    humanBytes(m.size),
+    `${m.details.parameter_size} ${m.details.quantization_level}`,
+    ago(new Date(m.modified_at)),
+    paired.at,
+  ]);
+  printTable(tui, ["NAME", "ID", "SIZE", "MODEL", "MODIFIED", "WHERE"], table);
+  return 0;
+}
 
 /** `3 days ago`, in Ollama's way. */
 function ago(date: Date): string {

@@ -1,14 +1,16 @@
 /** `secllama ps`. */
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
+import { WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { humanBytes, printTable } from "./print.ts";
 import { type RunningModel, runningServe } from "./running.ts";
 
 export const psCommand: Command = {
   path: ["ps"],
   summary: "List the models that are loaded now",
-  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION },
-  details: "Asks the serve that runs on this machine; the exit code is 5 if none does.",
+  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION, ...WHERE_OPTIONS },
+  details:
+    `Asks the serve that runs on this machine; the exit code is 5 if none does. ${WHERE_DETAILS}`,
   async run(context) {
     const { tui } = context;
     const models = await (await runningServe(context)).models();

@@ -1,10 +1,12 @@
-/** Asks the `serve` that runs on this machine, through its proxy on loopback. */
+/** Asks the `serve` that runs on this machine, through its proxy on loopback; or the gateway that this machine is paired with. */
 import { askLocalProxy } from "../../app/local_proxy.ts";
 import { readError } from "../../api/errors.ts";
 import { ROUTES } from "../../api/routes.ts";
+import { MAY_HEADER } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { CommandContext } from "../command.ts";
 import { askedProxy, readSettings } from "../settings.ts";
+import { type PairedModels, pairedModels } from "./paired.ts";
 
 export interface RunningModel {
   readonly name: string;
@@ -19,12 +21,48 @@ export interface RunningModel {
 export interface RunningServe {
   /** The models that are loaded. */
   models(): Promise<RunningModel[]>;
-  /** Unloads one as soon as nothing uses it. */
+  /** Unloads one as soon as nothing uses it. @throws {SecLlamaError} `management-refused` if this machine may not. */
   unload(name: string): Promise<void>;
+}
+
+/** What unloads a model once it has answered, as `ollama stop` does; sealed, as every request about a model is. */
+const unloading = (model: string) => ({ model, prompt: "", keep_alive: 0, stream: false });
+
+function modelsOf(answer: unknown): RunningModel[] {
+  const { models } = Object(answer) as { models?: RunningModel[] };
+  if (Array.isArray(models)) return models;
+  throw new SecLlamaError("internal", "the list of models is none");
+}
+
+/** The gateway that this machine is paired with. */
+function pairedServe(paired: PairedModels): RunningServe {
+  let may = false;
+  return {
+    async models() {
+      const { answer, headers } = await paired.metadata(ROUTES.ps.path);
+      may = headers.get(MAY_HEADER) === "stop";
+      return modelsOf(answer);
+    },
+    async unload(name) {
+      if (!may) {
+        throw new SecLlamaError(
+          "management-refused",
+          `this machine may ask the models of ${paired.at}, and not stop them`,
+          {
+            hint: "others may be using them; to let it, on the host: " +
+              "secllama pair NAME --replace --may-stop --url …",
+          },
+        );
+      }
+      await paired.sealed(ROUTES.generate.path, unloading(name));
+    },
+  };
 }
 
 /** @throws {SecLlamaError} `bad-config`; its methods: `gateway-unreachable` if nothing runs there. */
 export async function runningServe(context: CommandContext): Promise<RunningServe> {
+  const paired = await pairedModels(context);
+  if (paired !== undefined) return pairedServe(paired);
   const proxy = askedProxy(await readSettings(context));
   const ask = async (path: string, body?: object): Promise<unknown> => {
     const answer = await askLocalProxy(proxy, {
@@ -38,13 +76,10 @@ export async function runningServe(context: CommandContext): Promise<RunningServ
   };
   return {
     async models() {
-      const { models } = Object(await ask(ROUTES.ps.path)) as { models?: RunningModel[] };
-      if (Array.isArray(models)) return models;
-      throw new SecLlamaError("internal", "the proxy's list of models is none");
+      return modelsOf(await ask(ROUTES.ps.path));
     },
     async unload(name) {
-      // As `ollama stop` does. Sealed by the proxy, as every request about a model is.
-      await ask(ROUTES.generate.path, { model: name, prompt: "", keep_alive: 0, stream: false });
+      await ask(ROUTES.generate.path, unloading(name));
     },
   };
 }

@@ -3,6 +3,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { isSameModel, parseModelName } from "../../api/model_name.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { ASKED_PROXY_OPTION } from "../settings.ts";
+import { WHERE_DETAILS, WHERE_OPTIONS } from "./paired.ts";
 import { runningServe } from "./running.ts";
 
 const WAIT_MS = 30_000;
@@ -13,9 +14,10 @@ export const stopCommand: Command = {
   arguments: "MODEL",
   minPositionals: 1,
   maxPositionals: 1,
-  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION },
+  options: { ...ASKED_PROXY_OPTION, ...JSON_OPTION, ...WHERE_OPTIONS },
   details:
-    "Requests that it is answering are finished first. Asks the serve that runs on this machine.",
+    `Requests that it is answering are finished first. Asks the serve that runs on this machine. ${WHERE_DETAILS}
+A gateway lets only those machines stop a model that were paired with --may-stop.`,
   async run(context) {
     const { tui } = context;
     const wanted = parseModelName(context.positionals[0]!);

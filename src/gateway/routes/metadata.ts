@@ -2,8 +2,9 @@
 import type { Hono } from "hono";
 import { readJson, requiredModel } from "../../api/body.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
-import { modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
+import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { parseProof, PROOF_HEADER } from "../../sealed/proof.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
@@ -25,6 +26,8 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   });
 
   app.get(ROUTES.ps.path, async (c) => {
+    const asker = parseProof(c.req.header(PROOF_HEADER) ?? "")?.pskId;
+    if (asker !== undefined && supervisor.mayStop(asker)) c.header(MAY_HEADER, "stop");
     const tags = new Map((await models.list()).map((row) => [row.name, ollamaTag(row)]));
     return c.json({
       models: supervisor.loaded().map((m) => ({
