@@ -82,3 +82,42 @@ Deno.test("readme: its settings are settings, and one that is mistyped is refuse
     await Deno.remove(home, { recursive: true });
   }
 });
+
+Deno.test("readme: the figures that it shows are what there is", async () => {
+  const { ATTACKS } = await import("../src/escape/attacks/list.ts");
+  const [, attacks] = /doctor +# (\d+) attacks/.exec(readme)!;
+  assert.equal(Number(attacks), ATTACKS.length);
+  const [, tried] = /its own attack held: (\d+) ways out tried/.exec(readme)!;
+  assert.ok(Number(tried) > 0);
+  const [, digest] = /sha256:([0-9a-f]{12})…/.exec(readme)!;
+  const hash = await crypto.subtle.digest(
+    "SHA-256",
+    await Deno.readFile(join(ROOT, "models/demo.gguf")),
+  );
+  assert.equal(new Uint8Array(hash).toHex().slice(0, 12), digest);
+  const deno = JSON.parse(await Deno.readTextFile(join(ROOT, "package.json")));
+  for (const [, version] of readme.matchAll(/deno@([\d.]+)/g)) {
+    assert.ok(JSON.stringify(deno).includes(version!) || version === Deno.version.deno, version);
+  }
+});
+
+Deno.test("readme: every command in a block is a command, with options that it has", async () => {
+  const { COMMANDS } = await import("../src/cli/commands.ts");
+  const tasks = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json"))).tasks;
+  const { COMMON_OPTIONS } = await import("../src/cli/command.ts");
+  let commands = 0;
+  for (const [, line] of readme.matchAll(/^(?:\$ )?(?:npx -y deno@[\d.]+ task (.+))$/gm)) {
+    const words = line!.replace(/\s+#.*$/, "").trim().split(/\s+/);
+    assert.ok(words[0]! in tasks, line);
+    if (words[0] !== "secllama") continue;
+    const command = COMMANDS
+      .filter(({ path }) => path.every((word, i) => words[i + 1] === word))
+      .sort((a, b) => b.path.length - a.path.length)[0];
+    assert.ok(command, line);
+    commands++;
+    for (const [, option] of line!.matchAll(/ --([a-z-]+)/g)) {
+      assert.ok(option! in { ...command.options, ...COMMON_OPTIONS }, `${line}: --${option}`);
+    }
+  }
+  assert.ok(commands >= 6);
+});

@@ -17,6 +17,7 @@ export interface GatewayAudit {
 /** What the gateway records. */
 export type GatewayEvent =
   | "exchange"
+  | "client-paired"
   | "model-pulled"
   | "model-created"
   | "model-copied"
@@ -31,6 +32,7 @@ const REFUSALS: readonly ErrorCode[] = [
   "peer-refused",
   "management-refused",
   "remote-refused",
+  "pairing-refused",
 ];
 
 /** Notes an error that turned somebody away. */

@@ -128,6 +128,12 @@ export class ModelFolder {
   }
 }
 
+/**
+ * What its Modelfile would say: at Ollama's default temperature a model this small says "I do not know" to "hi" now and then,
+ * and greedily it does not.
+ */
+export const DEMO_PARAMETERS = JSON.stringify({ temperature: 0.1 });
+
 /** The demo model: one GGUF file that comes with SecLlama and stands outside any folder of models. */
 export class EmbeddedDemo {
   #known: { key: string; model: ResolvedModel } | undefined;

@@ -15,6 +15,7 @@ import { readGgufHeader, unreadable } from "./gguf.ts";
 import { attempt, type CopyOptions, exists, hashFile, listFolder, readSmall } from "./files.ts";
 import {
   DEMO_MODEL,
+  DEMO_PARAMETERS,
   EmbeddedDemo,
   ModelFolder,
   type ModelSource,
@@ -197,6 +198,7 @@ export class ModelStore {
    * @throws {SecLlamaError} `model-corrupt` if one is missing or its content is not what its digest says.
    */
   async layerTexts(model: ResolvedModel, kind: LayerKind): Promise<string[]> {
+    if (model.source === "embedded") return kind === "params" ? [DEMO_PARAMETERS] : [];
     const texts: string[] = [];
     for (const layer of layersOf(model.manifest, kind)) {
       const path = await this.#folderOf(model).blobPath(layer);

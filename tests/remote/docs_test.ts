@@ -10,7 +10,7 @@ import { Lab, labIgnored } from "./lab.ts";
 const EXPECTED: { readonly [name: string]: RegExp } = {
   words: /^([a-z]+ ){9}[a-z]+$/m,
   take: /^paired with office, https:\/\/127\.0\.0\.1:\d+\/\n$/,
-  run: /network|socket/i,
+  run: /(?:network|socket)[^]*demo:latest .*127\.0\.0\.1:\d+\n$/i,
   pair: /^laptop-amelie .*key current\nlaptop-bela .*key current\nlaptop-chloe .*key current\n$/,
   laptop:
     /^paired with office, https:\/\/127\.0\.0\.1:\d+\/\n\* office .*https:\/\/127\.0\.0\.1:\d+\/\n$/,

@@ -105,7 +105,7 @@ async function host(folder: string) {
   };
   const redeem = async (body: Record<string, string>): Promise<[number, object]> => {
     try {
-      const sealed = await offers.redeem(
+      const { sealed } = await offers.redeem(
         fromBase64Url(body["secret"]!),
         fromBase64Url(body["pk"]!),
       );

@@ -11,14 +11,21 @@ import type { ManagementEnv } from "../management.ts";
 
 /** Only where other machines come, over TLS that they know by its fingerprint: elsewhere the path is 404. */
 export function pairingRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
-  const { offers, remote, logger } = context;
+  const { offers, remote, logger, audit } = context;
   if (!remote || offers === undefined) return;
   app.post(ROUTES.pairing.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.pairing);
     using tried = secret(bytesField(body, "secret"));
     try {
-      const sealed = await offers.redeem(tried, bytesField(body, "pk"));
-      logger.info("paired", {});
+      audit?.admit();
+      const { sealed, client, replaced } = await offers.redeem(tried, bytesField(body, "pk"));
+      // Before the client has its key: what is not recorded is not given.
+      await audit?.record("client-paired", {
+        client: label(client.name),
+        client_id: label(client.id.slice(0, 8)),
+        replaced,
+      });
+      logger.info("paired");
       return c.json({ sealed: toBase64Url(sealed) });
     } catch (error) {
       if (error instanceof SecLlamaError) {

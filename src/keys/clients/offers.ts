@@ -29,7 +29,7 @@ import { secret, wipe } from "../../secret.ts";
 import { suiteById } from "../../sealed/suite.ts";
 import type { ClientSource, RingSource, StorageSource } from "../key_source.ts";
 import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
-import type { Permission } from "./client_list.ts";
+import type { PairedClient, Permission } from "./client_list.ts";
 
 const VERSION = 1;
 const CONTEXT = "pairing offer";
@@ -145,10 +145,14 @@ export class PairingOffers {
    * Pairs whoever knows the secret of an open offer, and ends the offer first: nothing is given twice.
    * @param tried The one-time secret, {@link PAIRING_SECRET_BYTES}.
    * @param publicKey Of the client's, for this once: a public key of suite {@link PAIRING_SUITE}.
-   * @returns `u16 length | enc | ciphertext`: the client's credentials, `{psk_id, psk, hid}` as JSON, sealed to that key.
+   * @returns `sealed` is `u16 length | enc | ciphertext`: the client's credentials, `{psk_id, psk, hid}` as JSON, sealed to that
+   * key. And the client, and whether it takes another's place.
    * @throws {SecLlamaError} `pairing-refused`, one message for every reason; what the key store throws.
    */
-  async redeem(tried: Uint8Array, publicKey: Uint8Array): Promise<Bytes> {
+  async redeem(
+    tried: Uint8Array,
+    publicKey: Uint8Array,
+  ): Promise<{ sealed: Bytes; client: PairedClient; replaced: boolean }> {
     const { hpke, publicKeyBytes } = suiteById(PAIRING_SUITE);
     if (tried.length !== PAIRING_SECRET_BYTES || publicKey.length !== publicKeyBytes) {
       throw new SecLlamaError("malformed", "the request to pair has a field of a wrong length");
@@ -174,7 +178,8 @@ export class PairingOffers {
       fingerprint: fromBase64Url(offer.fingerprint),
       secret: new Uint8Array(tried),
     });
-    return concat(u16(enc.length), enc, await context.seal(json, aad));
+    const sealed = concat(u16(enc.length), enc, await context.seal(json, aad));
+    return { sealed, client, replaced: offer.replace };
   }
 
   /** The open offer of this secret, ended; else the try is counted. */

@@ -54,7 +54,7 @@ Deno.test("offers: the right secret pairs once, sealed to the client's key and b
     const offer = await offers.open(LAPTOP, FINGERPRINT);
     const own = offer.secret.slice();
     assert.deepEqual((await keys.clients().read()).clients, [], "nobody is in before it is used");
-    const sealed = await offers.redeem(own, PK);
+    const { sealed } = await offers.redeem(own, PK);
     const [client] = (await keys.clients().read()).clients;
     using ring = await keys.ring();
     const expected = ring.credentials(client!.id)!;
