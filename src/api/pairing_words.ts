@@ -140,17 +140,15 @@ function indexOf(word: string): number | undefined {
 }
 
 function unknownWords(typed: readonly string[], wrong: readonly number[]): SecLlamaError {
-  const told = wrong.slice(0, MAX_TOLD).map((i) => {
-    const meant = closest(typed[i]!, WORDS) ?? WORDS[STARTS.get(typed[i]!.slice(0, 4)) ?? -1];
-    return meant === undefined
-      ? `word ${i + 1} is none of the list's`
-      : `word ${i + 1}: did you mean ${meant}?`;
+  const meant = (i: number) =>
+    closest(typed[i]!, WORDS) ?? WORDS[STARTS.get(typed[i]!.slice(0, 4)) ?? -1];
+  const message = `word ${wrong[0]! + 1} is none of a pairing's` +
+    (wrong.length > 1 ? `, and ${wrong.length - 1} more are not` : "") + "; nothing was sent";
+  const told = wrong.slice(0, MAX_TOLD).flatMap((i) => {
+    const word = meant(i);
+    return word === undefined ? [] : [`word ${i + 1}: did you mean ${word}?`];
   });
-  const more = wrong.length > MAX_TOLD ? `; and ${wrong.length - MAX_TOLD} more` : "";
-  return bad(
-    `not every word is one that a pairing has; nothing was sent`,
-    told.join("; ") + more,
-  );
+  return bad(message, told.length > 0 ? told.join(" ") : "compare it with what the host shows");
 }
 
 /** The first bits of the CRC-32 (ISO 3309). */

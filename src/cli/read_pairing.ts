@@ -92,7 +92,7 @@ function gatewayAddress(text: string): URL {
   }
   throw new SecLlamaError(
     "usage",
-    "--pair takes the gateway's address or -, no pairing string and no words: others could read them there",
+    "--pair takes the gateway's address or -, and no pairing: others could read it there",
     {
       field: "--pair",
       hint: "run: secllama proxy --pair https://GATEWAY:11435   and type the words; or: " +

@@ -14,7 +14,9 @@ import { pairedGateway, PAIRING_OPTIONS } from "../pairings.ts";
 export const WHERE_OPTIONS: OptionTable = {
   local: { type: "boolean", help: "this machine's own models, paired or not" },
   use: PAIRING_OPTIONS.use,
-  ...KEY_OPTIONS,
+  // Of the key sources those that can keep a pairing.
+  "key-file": KEY_OPTIONS["key-file"]!,
+  "passphrase-fd": KEY_OPTIONS["passphrase-fd"]!,
 };
 
 export const WHERE_DETAILS =
