@@ -22,6 +22,7 @@ import { attackChecks } from "./doctor_attacks.ts";
 import { keyCheck, portChecks, storeCheck, versionCheck } from "./doctor_surroundings.ts";
 import { runnerChecks } from "./doctor_runner.ts";
 import { Progress } from "./progress.ts";
+import type { Tui } from "./tui.ts";
 import { installationFor } from "./installation.ts";
 import { ASKED_PROXY_OPTION, readSettings } from "./settings.ts";
 
@@ -100,7 +101,7 @@ Exit codes: 0 all holds · 9 something does not hold · 10 nothing failed, but s
       limits,
     };
     if (flag(context, "json")) tui.json(report);
-    else for (const line of reportLines(report)) tui.out(line);
+    else for (const line of reportLines(report)) tui.out(inColour(line, tui));
     return EXIT_OF[verdict];
   },
 };
@@ -161,6 +162,14 @@ function serveChecks({ at, pid, status }: FoundServe): Check[] {
 
 function named(prefix: string, finding: Finding): Check {
   return { ...finding, name: `${prefix}: ${finding.name}` };
+}
+
+/** The word that a line of the report begins with, in its verdict's colour. */
+export function inColour(line: string, { judged }: Pick<Tui, "judged">): string {
+  return line.replace(
+    /^(?:(holds|all holds)|(fails|not everything holds|does not hold)|(not run|nothing failed))(?=\b)/,
+    (word, good, bad) => judged(good ? "good" : bad ? "bad" : "unknown", word),
+  );
 }
 
 /** One line a check, attacks in columns under a heading; then what it comes to, and last what no layer here stops. */

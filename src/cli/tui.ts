@@ -28,6 +28,8 @@ export interface Tui {
   columns(): number;
   bold(text: string): string;
   dim(text: string): string;
+  /** In the colour of a verdict, where the terminal has colours and the user wants them. */
+  judged(verdict: Judgement, text: string): string;
   /** Asks on the terminal; undefined when there is none or the input ended. */
   ask(question: string): string | undefined;
   /** Asks without echo; undefined when there is none or the input ended. */
@@ -37,6 +39,12 @@ export interface Tui {
   /** Throws away what waits to be read, if anything was asked: the shell would run it. */
   dropTyped(): Promise<void>;
 }
+
+export type Judgement = "good" | "bad" | "unknown";
+const JUDGED = { good: "32", bad: "31", unknown: "33" } as const satisfies Record<
+  Judgement,
+  string
+>;
 
 const encoder = new TextEncoder();
 
@@ -81,7 +89,7 @@ function terminalColumns(): number | undefined {
 
 /** Our own colours, and all control characters but tab and line feed. */
 // deno-lint-ignore no-control-regex -- they are what it is about
-const CONTROLS = /\x1b\[(?:0|1|2|31|33|36)m|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+const CONTROLS = /\x1b\[(?:0|1|2|31|32|33|36)m|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
 
 /** As a terminal may be sent it: of control characters only our own colours, tabs and line ends stay. */
 export function printable(text: string): string {
@@ -137,6 +145,7 @@ export function makeTui(
     columns: () => terminalColumns() ?? FILE_COLUMNS,
     bold: (text) => paint(colour, "1", text),
     dim: (text) => paint(colour, "2", text),
+    judged: (verdict, text) => paint(colour, JUDGED[verdict], text),
     ask: (question) =>
       Deno.stdin.isTerminal() ? prompt(printable(question)) ?? undefined : undefined,
     askSecret: (question) => askSecret(question, show),

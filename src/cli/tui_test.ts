@@ -5,6 +5,7 @@ import { readChallenge } from "../api/proxy_identity.ts";
 import { ROUTES } from "../api/routes.ts";
 import { toBase64Url } from "../bytes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
+import { inColour } from "./doctor.ts";
 import { printable } from "./tui.ts";
 
 const MAIN = fileURLToPath(new URL("../../main.ts", import.meta.url));
@@ -84,4 +85,20 @@ Deno.test("tui: our own colours, tabs and line ends stay, every other control ch
     assert.ok(!/[\x1b\x07\x9b\x00\x7f\b]/.test(printable(bad)), JSON.stringify(bad));
   }
   assert.equal(printable("größer 日本 🙂"), "größer 日本 🙂");
+});
+
+Deno.test("tui: a report's line has its verdict's colour on its first word, and stays itself without colours", () => {
+  const painted = (line: string) =>
+    inColour(line, { judged: (verdict, text) => `<${verdict}:${text}>` });
+  assert.equal(painted("holds    the key: in memory"), "<good:holds>    the key: in memory");
+  assert.equal(painted("all holds"), "<good:all holds>");
+  assert.equal(painted("fails    x: it holds nothing"), "<bad:fails>    x: it holds nothing");
+  assert.equal(painted("not everything holds"), "<bad:not everything holds>");
+  assert.equal(painted("does not hold: x"), "<bad:does not hold>: x");
+  assert.equal(painted("not run  x"), "<unknown:not run>  x");
+  assert.equal(painted("         hint: holds"), "         hint: holds");
+  for (const line of ["holds  x", "limits of this machine"]) {
+    assert.equal(inColour(line, { judged: (_, text) => text }), line);
+  }
+  assert.equal(printable("\x1b[32mholds\x1b[0m"), "\x1b[32mholds\x1b[0m");
 });
