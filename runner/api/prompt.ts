@@ -80,6 +80,7 @@ function* countAsked(
 ): LongWork<number | undefined> {
   const { prompt } = request;
   if (prompt.kind === "raw" && typeof prompt.text !== "string") return prompt.text.length;
+  if (prompt.kind !== "chat") return undefined;
   try {
     return yield* countPrompt(model, request, think);
   } catch (error) {
