@@ -85,6 +85,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/sandbox": [...BASE, "src/escape", "sandbox-profiles"],
   // The record of who did what: SQLite, a Merkle tree, signed heads. Of the keys only what authenticates it.
   "src/audit": [...BASE, "src/keys"],
+  // Tokens, roles and limits of those who come.
+  "src/firm": [...BASE, "src/keys"],
   "src/tls": [...BASE, "src/keys"],
   "src/client": [...BASE, "src/sealed"],
   "src/supervisor": [
@@ -122,6 +124,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/http",
     "src/client",
     "src/keys",
+    "src/firm",
     "src/history",
     // Sent as they are.
     "src/page/page.css",
@@ -135,6 +138,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/app": [
     ...BASE,
     "src/audit",
+    "src/firm",
     "src/bundle",
     "src/client",
     "src/config",

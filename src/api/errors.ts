@@ -151,6 +151,7 @@ export async function readError(answer: Response): Promise<SecLlamaError> {
 
 const BY_STATUS: { readonly [status: number]: ErrorCode } = {
   400: "bad-request",
+  401: "token-refused",
   404: "model-not-found",
   503: "busy",
 };
@@ -176,6 +177,7 @@ const OPENAI_CODES: { readonly [code in ErrorCode]?: string } = {
   "model-not-found": "model_not_found",
   "not-found": "unknown_url",
   "rate-limited": "rate_limit_exceeded",
+  "token-refused": "invalid_api_key",
   "too-large": "request_too_large",
   "unsupported-media-type": "unsupported_content_type",
 };

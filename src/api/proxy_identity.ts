@@ -20,8 +20,19 @@ export function announcementName(port: number): string {
 }
 
 /** The content of the announcement. */
-export function announcementText(publicKey: Uint8Array, pid: number): string {
-  return JSON.stringify({ v: 1, pid, public_key: toBase64Url(publicKey) }) + "\n";
+export function announcementText(publicKey: Uint8Array, pid: number, token?: string): string {
+  const own = token === undefined ? {} : { token };
+  return JSON.stringify({ v: 1, pid, public_key: toBase64Url(publicKey), ...own }) + "\n";
+}
+
+/** The token that the proxy takes from this user's own commands; undefined: it asks for none. */
+export function readOwnToken(text: string): string | undefined {
+  try {
+    const { token } = Object(JSON.parse(text)) as Record<string, unknown>;
+    return typeof token === "string" && /^[A-Za-z0-9_-]{16,128}$/.test(token) ? token : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The public key of an announcement; undefined: it is none. */

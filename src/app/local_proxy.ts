@@ -13,6 +13,7 @@ import {
   CHALLENGE_BYTES,
   LAUNCH_HEADER,
   readAnnouncement,
+  readOwnToken,
   readSignature,
   signedText,
 } from "../api/proxy_identity.ts";
@@ -51,13 +52,13 @@ export interface LocalRequest {
  */
 export async function askLocalProxy(proxy: LocalProxy, ask: LocalRequest): Promise<Response> {
   refuseOthers(proxy);
-  const key = await announcedKey(proxy);
+  const { key, token } = await announced(proxy);
   const agent = oneConnection(proxy);
   try {
     await prove(proxy, key, agent, ask.signal);
     // Only to whom has proven itself.
     const launch = await readLaunch(proxy.dataDir, proxy.port);
-    const message = await send(proxy, agent, launch === null ? ask : { ...ask, launch });
+    const message = await send(proxy, agent, launch === null ? ask : { ...ask, launch }, token);
     message.once("close", () => agent.destroy());
     return toResponse(message);
   } catch (cause) {
@@ -78,11 +79,15 @@ function refuseOthers({ hostname, port }: LocalProxy): void {
   throw refused(`another user's program listens on ${hostname}:${port}`);
 }
 
-async function announcedKey({ dataDir, port }: LocalProxy): Promise<Bytes | undefined> {
+/** The proxy's key, and the token that it takes from us: it is shown once the key has proven whose it is. */
+async function announced(
+  { dataDir, port }: LocalProxy,
+): Promise<{ key?: Bytes | undefined; token?: string | undefined }> {
   try {
-    return readAnnouncement(await Deno.readTextFile(join(dataDir, announcementName(port))));
+    const text = await Deno.readTextFile(join(dataDir, announcementName(port)));
+    return { key: readAnnouncement(text), token: readOwnToken(text) };
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -131,7 +136,12 @@ async function prove(
   }
 }
 
-function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<IncomingMessage> {
+function send(
+  proxy: LocalProxy,
+  agent: Agent,
+  ask: LocalRequest,
+  token?: string,
+): Promise<IncomingMessage> {
   const body = typeof ask.body === "string" ? new TextEncoder().encode(ask.body) : ask.body;
   return new Promise((resolve, reject) => {
     const request = httpRequest({
@@ -142,6 +152,7 @@ function send(proxy: LocalProxy, agent: Agent, ask: LocalRequest): Promise<Incom
       headers: {
         ...ask.headers,
         host: `${proxy.hostname}:${proxy.port}`,
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : {
           "content-type": typeof ask.body === "string" ? JSON_TYPE : BYTES_TYPE,
           "content-length": String(body.length),

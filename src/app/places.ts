@@ -22,7 +22,7 @@ export function isOurs(name: string): boolean {
   return /^(?:keyset|clients|pairings|key-usage|tls|host)\.(?:json|lock)(?:\.[\w-]+)?$/.test(
     name,
   ) ||
-    /^(?:config\.toml|audit\.db(?:-wal|-shm|-journal)?|run-history(?:\.tmp)?|(?:proxy|serve|page)-\d+\.json(?:\.tmp)?|profiles|history)$/
+    /^(?:config\.toml|tokens\.json(?:\.tmp)?|audit\.db(?:-wal|-shm|-journal)?|run-history(?:\.tmp)?|(?:proxy|serve|page)-\d+\.json(?:\.tmp)?|profiles|history)$/
       .test(
         name,
       );

@@ -4,13 +4,17 @@ import type { Config } from "../config/config.ts";
 import { startHistoryThread } from "../history/thread.ts";
 import type { VaultKey } from "../history/vault.ts";
 import { type KeySourceOptions, openKeySource } from "../keys/mod.ts";
-import { makeLogger } from "../log.ts";
+import { toBase64Url } from "../bytes.ts";
+import { Guesses } from "../firm/guesses.ts";
+import { TokenCheck } from "../firm/tokens.ts";
+import { type Logger, makeLogger } from "../log.ts";
 import { makeHistoryRoutes } from "../proxy/history_routes.ts";
 import { ROUTES } from "../api/routes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
 import { openPage } from "../proxy/page.ts";
 import { startProxy } from "../proxy/mod.ts";
 import { inUrl } from "../tls/names.ts";
+import type { TokenGateOptions } from "../proxy/token_gate.ts";
 import type { Handover } from "./handover.ts";
 import { openVault } from "./history.ts";
 import { announceLaunch, newLaunch } from "./page_launch.ts";
@@ -54,7 +58,9 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     launch,
     save: (conversation, message) => thread.history.append(conversation, message),
   });
+  const gate = config.requireToken ? makeGate(dataDir, logger) : undefined;
   const starting = startProxy({
+    ...(gate && { gate }),
     identity,
     gateway,
     hostname: "127.0.0.1",
@@ -72,9 +78,11 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   });
   starting.catch(() => thread.close());
   const proxy = await starting;
-  await identity.announce(dataDir, proxy.addr.port);
+  await identity.announce(dataDir, proxy.addr.port, gate?.own);
   const withdrawLaunch = await announceLaunch(dataDir, proxy.addr.port, launch);
-  revokePermissions(holdsKey ? ["run", "read", "write"] : []);
+  // The list of tokens is read again when it changes.
+  const unneeded = gate ? ["run", "write"] as const : ["run", "read", "write"] as const;
+  revokePermissions(holdsKey ? unneeded : []);
   logger.info("permissions", permissionLabels());
   return {
     url: `http://127.0.0.1:${proxy.addr.port}`,
@@ -85,6 +93,11 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
       await withdrawLaunch();
     }),
   };
+}
+
+function makeGate(dataDir: string, logger: Logger): TokenGateOptions {
+  const own = toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
+  return { tokens: new TokenCheck(dataDir), guesses: new Guesses(), own, logger };
 }
 
 /** How to reach a gateway of this machine's own key, and the history's keys beside it. */

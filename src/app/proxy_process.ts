@@ -46,6 +46,7 @@ export function spawnProxy(o: {
   allowModelManagement: boolean;
   /** Origins and names that it lets in besides its own. */
   allowed: { readonly origins: readonly string[]; readonly hosts: readonly string[] };
+  requireToken: boolean;
   env: { readonly [name: string]: string | undefined };
 }): ProxyProcess {
   const argv = selfArgv(
@@ -64,6 +65,8 @@ export function spawnProxy(o: {
   );
   const env: Record<string, string> = {};
   for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
+  // As serve decided, whichever of its sources said so.
+  env["SECLLAMA_REQUIRE_TOKEN"] = String(o.requireToken);
   const child = new Deno.Command(argv[0]!, {
     args: argv.slice(1),
     env,

@@ -194,6 +194,7 @@ function startProxyProcess(
     logLevel: config.logLevel,
     allowModelManagement: config.allowModelManagement,
     allowed: { origins: config.proxyAllowedOrigins, hosts: config.proxyAllowedHosts },
+    requireToken: config.requireToken,
     env,
   });
   shutdown.addEntrance(() => proxy.stop());

@@ -26,6 +26,8 @@ export const AUDIT_EVENTS = [
   "client-revoked",
   "client-renamed",
   "clients-reset",
+  "token-created",
+  "token-revoked",
   "key-made",
   "key-rotated",
   "key-destroyed",

@@ -19,6 +19,7 @@ import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
 import { serviceCommands } from "./service.ts";
 import { statusCommand } from "./status.ts";
+import { tokenCommands } from "./token.ts";
 import { uiCommand } from "./ui.ts";
 import { uninstallCommand } from "./uninstall.ts";
 import { versionCommand } from "./version.ts";
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   ...keyCommands,
   pairCommand,
   ...clientCommands,
+  ...tokenCommands,
   ...auditCommands,
   ...sandboxCommands,
   launchRunnerCommand,

@@ -68,6 +68,8 @@ export interface Config {
   readonly clientGraceMs: number;
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
+  /** Whether the proxy lets in only who shows an API token. */
+  readonly requireToken: boolean;
   /** Whether a record is kept of who did what, and whether it must be. */
   readonly audit: AuditSetting;
 }
@@ -489,6 +491,14 @@ export const FIELDS = [
     default: "",
     help: "an existing Ollama model store to read from, never written",
     parse: fullPath,
+  }),
+  field({
+    name: "requireToken",
+    env: "SECLLAMA_REQUIRE_TOKEN",
+    value: "true|false",
+    default: false,
+    help: "the proxy answers programs that show an API token only: secllama token create",
+    parse: bool,
   }),
   field({
     name: "audit",

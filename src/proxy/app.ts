@@ -30,6 +30,7 @@ import { crossOrigin } from "./cross_origin.ts";
 import type { Page } from "./page.ts";
 import { pullOfPresent } from "./present.ts";
 import { standingHeaders } from "./standing.ts";
+import { type GateEnv, tokenGate, type TokenGateOptions } from "./token_gate.ts";
 
 /** What the proxy passes requests to, and by what. */
 export interface ProxyAppOptions {
@@ -49,6 +50,8 @@ export interface ProxyAppOptions {
   readonly history?: (request: Request) => Promise<Response>;
   /** The page for this user's browser; without it nothing below `/secllama/page/` is there. */
   readonly page?: Page;
+  /** Lets in only who shows a token; without it nobody is asked for one. */
+  readonly gate?: TokenGateOptions;
   /** Model management is passed on to the gateway, which decides; without this it is refused here. */
   readonly management?: { readonly maxBytes: number };
   /** Exact origins of web pages that may use the proxy, as browsers write them; none by default. */
@@ -63,14 +66,17 @@ const REPLY_HEADERS = ["content-type", "retry-after", "request-id", "x-request-i
 const ANSWER_HEADERS = [...REPLY_HEADERS, "allow", "secllama-model-management", "hint"];
 
 /** The proxy's HTTP application. */
-export function makeProxyApp(options: ProxyAppOptions): Hono {
-  const app = new Hono({ getPath: (request) => canonicalPath(new URL(request.url).pathname) });
+export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
+  const app = new Hono<GateEnv>({
+    getPath: (request) => canonicalPath(new URL(request.url).pathname),
+  });
   app.use("*", async (c, next) => {
     await next();
     const said = await standing(options, c.req.raw.signal);
     for (const [name, value] of Object.entries(said)) c.res.headers.set(name, value);
   });
   app.use("*", crossOrigin(options.allowedOrigins));
+  if (options.gate) app.use("*", tokenGate(options.gate));
   app.all("*", async (c) => {
     const { method } = c.req.raw;
     const pathname = c.req.path;

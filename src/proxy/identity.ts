@@ -20,14 +20,18 @@ export class ProxyIdentity {
   /**
    * Writes the public key down. The announcement of an earlier proxy on this port is replaced.
    * @param folder The data folder, private to its user.
+   * @param token What this user's own commands show, where tokens are asked for.
    * @throws {SecLlamaError} `key-io` if it cannot be written.
    */
-  async announce(folder: string, port: number): Promise<void> {
+  async announce(folder: string, port: number, token?: string): Promise<void> {
     const publicKey = await crypto.subtle.exportKey("raw", this.#keys.publicKey);
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
     const path = join(folder, announcementName(port));
     // The port is this process's, so nobody else writes the file.
-    await writeFileAtomically(path, utf8(announcementText(new Uint8Array(publicKey), Deno.pid)));
+    await writeFileAtomically(
+      path,
+      utf8(announcementText(new Uint8Array(publicKey), Deno.pid, token)),
+    );
     this.#announced = { port, path };
   }
 

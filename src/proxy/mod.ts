@@ -46,7 +46,7 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
   return await serveHardened({
     hostname: options.hostname,
     port: options.port,
-    handler: (request) => app.fetch(request),
+    handler: (request, { party }) => app.fetch(request, { party }),
     sameUidOnly: true,
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],

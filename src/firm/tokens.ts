@@ -1,0 +1,190 @@
+/**
+ * API tokens of programs: `tokens.json` in the data folder, with the SHA-256 of each. A token has 256 random bits, so that a plain
+ * hash tells nobody what it was; it is shown once and kept nowhere.
+ *
+ *     slt_ID_SECRET        ID 12 hexadecimal digits, SECRET 32 bytes in base64url
+ */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { equalConstantTime, fromHex, toBase64Url, toHex, utf8, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { ManifestFile, writeFileAtomically } from "../keys/mod.ts";
+
+/** Its name in the data folder. */
+const TOKENS_FILE = "tokens.json";
+const MAX_FILE_BYTES = 16 * 1024 * 1024;
+const TOKEN = /^slt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}$/;
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** A token, as it is listed. */
+export interface TokenEntry {
+  readonly name: string;
+  /** Part of the token itself, and no secret. */
+  readonly id: string;
+  /** SHA-256 of the token, hexadecimal. */
+  readonly hash: string;
+  /** ISO 8601. */
+  readonly created: string;
+  /** ISO 8601; null: it has no end. */
+  readonly expires: string | null;
+  /** ISO 8601; null: it was not revoked. */
+  readonly revoked: string | null;
+}
+
+/** A token that was made just now: the only time that its text is there. */
+export interface NewToken {
+  readonly entry: TokenEntry;
+  readonly text: string;
+}
+
+/** The tokens of a data folder. */
+export class Tokens {
+  readonly #path: string;
+  readonly #lock: ManifestFile;
+  readonly #now: () => Date;
+
+  constructor(dataDir: string, now: () => Date = () => new Date()) {
+    this.#path = join(dataDir, TOKENS_FILE);
+    this.#lock = new ManifestFile(dataDir);
+    this.#now = now;
+  }
+
+  /** All of them, those that were revoked too. @throws {SecLlamaError} `key-corrupt` if the file is none. */
+  async list(): Promise<TokenEntry[]> {
+    return parseTokens(await this.#read(), this.#path);
+  }
+
+  /**
+   * Makes one.
+   * @param lifeMs undefined: it has no end.
+   * @throws {SecLlamaError} `usage` for what cannot be a name, or is one already.
+   */
+  async create(name: string, lifeMs?: number): Promise<NewToken> {
+    if (!NAME.test(name)) {
+      throw new SecLlamaError("usage", "a token's name is 1 to 64 letters, digits and ._-", {
+        hint: "for instance: secllama token create open-webui",
+      });
+    }
+    return await this.#lock.withLock(async () => {
+      const all = await this.list();
+      if (all.some((one) => one.name === name && one.revoked === null)) {
+        throw new SecLlamaError("usage", `there is a token ${name} already`, {
+          hint: `to end it: secllama token revoke ${name}`,
+        });
+      }
+      const id = toHex(crypto.getRandomValues(new Uint8Array(6)));
+      const text = `slt_${id}_${toBase64Url(crypto.getRandomValues(new Uint8Array(32)))}`;
+      const now = this.#now();
+      const entry: TokenEntry = {
+        name,
+        id,
+        hash: hashOf(text),
+        created: now.toISOString(),
+        expires: lifeMs === undefined ? null : new Date(now.getTime() + lifeMs).toISOString(),
+        revoked: null,
+      };
+      await this.#write([...all, entry]);
+      return { entry, text };
+    });
+  }
+
+  /** Ends the token of this name or id. @throws {SecLlamaError} `not-found` if there is none that lives. */
+  async revoke(name: string): Promise<TokenEntry> {
+    return await this.#lock.withLock(async () => {
+      const all = await this.list();
+      const found = all.find((one) => (one.name === name || one.id === name) && !one.revoked);
+      if (found === undefined) {
+        throw new SecLlamaError("not-found", `there is no token ${name}`, {
+          hint: "to see them: secllama token list",
+        });
+      }
+      const ended = { ...found, revoked: this.#now().toISOString() };
+      await this.#write(all.map((one) => one === found ? ended : one));
+      return ended;
+    });
+  }
+
+  async #read(): Promise<string | undefined> {
+    try {
+      if ((await Deno.stat(this.#path)).size > MAX_FILE_BYTES) throw corrupt(this.#path);
+      return utf8Decode(await Deno.readFile(this.#path));
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error instanceof TypeError ? corrupt(this.#path) : error;
+    }
+  }
+
+  async #write(tokens: readonly TokenEntry[]): Promise<void> {
+    await writeFileAtomically(this.#path, utf8(JSON.stringify({ v: 1, tokens }, null, 1) + "\n"));
+  }
+}
+
+/**
+ * The tokens as a proxy checks them: read again when the file changes. A check costs the same for one token and for ten thousand,
+ * and takes a time that says nothing of how much of a guess was right.
+ */
+export class TokenCheck {
+  readonly #path: string;
+  readonly #now: () => number;
+  #seen = "";
+  #byId = new Map<string, TokenEntry>();
+
+  constructor(dataDir: string, now: () => number = Date.now) {
+    this.#path = join(dataDir, TOKENS_FILE);
+    this.#now = now;
+  }
+
+  /** Whose token it is; undefined: nobody's, or not any more. A file that cannot be read lets nobody in. */
+  find(text: string): TokenEntry | undefined {
+    this.#refresh();
+    const id = TOKEN.exec(text)?.[1];
+    const entry = id === undefined ? undefined : this.#byId.get(id);
+    // A guess at an id that is not there is hashed and compared too.
+    const same = equalConstantTime(fromHex(hashOf(text)), fromHex(entry?.hash ?? NOBODY));
+    if (!same || entry === undefined || entry.revoked !== null) return undefined;
+    return entry.expires !== null && Date.parse(entry.expires) <= this.#now() ? undefined : entry;
+  }
+
+  #refresh(): void {
+    try {
+      const { mtime, size, ino } = Deno.statSync(this.#path);
+      const now = `${mtime?.getTime()} ${size} ${ino}`;
+      if (now === this.#seen) return;
+      const tokens = parseTokens(utf8Decode(Deno.readFileSync(this.#path)), this.#path);
+      this.#byId = new Map(tokens.map((entry) => [entry.id, entry]));
+      this.#seen = now;
+    } catch {
+      this.#byId = new Map();
+      this.#seen = "";
+    }
+  }
+}
+
+const NOBODY = "00".repeat(32);
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+function parseTokens(text: string | undefined, path: string): TokenEntry[] {
+  if (text === undefined) return [];
+  try {
+    const { v, tokens } = JSON.parse(text);
+    if (v === 1 && Array.isArray(tokens) && tokens.every(isEntry)) return tokens;
+  } catch { /* said below */ }
+  throw corrupt(path);
+}
+
+function isEntry(value: unknown): value is TokenEntry {
+  const { name, id, hash, created, expires, revoked } = Object(value) as Record<string, unknown>;
+  const isTime = (time: unknown) => typeof time === "string" && !Number.isNaN(Date.parse(time));
+  return typeof name === "string" && NAME.test(name) && /^[0-9a-f]{12}$/.test(String(id)) &&
+    /^[0-9a-f]{64}$/.test(String(hash)) && isTime(created) &&
+    (expires === null || isTime(expires)) && (revoked === null || isTime(revoked));
+}
+
+function corrupt(path: string): SecLlamaError {
+  return new SecLlamaError("key-corrupt", `${path} is no list of tokens`, {
+    hint: "put it back from a copy, or remove it: then every token ends",
+  });
+}

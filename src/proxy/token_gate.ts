@@ -1,0 +1,95 @@
+/** Lets in who shows a token, where the settings ask for one: in whichever header its client has a place for it. */
+import type { MiddlewareHandler } from "hono";
+import { errorResponse } from "../api/errors.ts";
+import { ROUTES } from "../api/routes.ts";
+import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import type { Guesses } from "../firm/guesses.ts";
+import type { TokenCheck } from "../firm/tokens.ts";
+import { label, type Logger } from "../log.ts";
+
+/** What the gate lets in by. */
+export interface TokenGateOptions {
+  readonly tokens: Pick<TokenCheck, "find">;
+  readonly guesses: Guesses;
+  /** For this user's own `secllama`, which finds it in the data folder. */
+  readonly own: string;
+  readonly logger: Logger;
+  /** Waits for so many ms. */
+  readonly sleep?: (ms: number) => Promise<void>;
+}
+
+/** Hono's variables: whose connection it is. */
+export interface GateEnv {
+  Bindings: { party?: string };
+}
+
+/** Before every route but the one by which the proxy proves itself, which tells nothing and takes nothing. */
+export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv> {
+  const { tokens, guesses, own, logger } = options;
+  const sleep = options.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
+  return async (c, next) => {
+    if (c.req.path === ROUTES.identity.path) return await next();
+    const refuse = (error: SecLlamaError, headers: Record<string, string>) => {
+      void c.req.raw.body?.cancel().catch(() => {});
+      const response = errorResponse(error, c.req.path, c.req.method);
+      for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+      return response;
+    };
+    const party = c.env?.party ?? "unknown";
+    const locked = guesses.lockedSeconds(party);
+    if (locked > 0) {
+      return refuse(lockedOut(), { "retry-after": String(locked) });
+    }
+    const shown = shownTokens(c.req.raw.headers);
+    const good = shown.some((text) =>
+      equalConstantTime(utf8(text), utf8(own)) || tokens.find(text) !== undefined
+    );
+    if (good) {
+      guesses.right(party);
+      return await next();
+    }
+    // Who shows none has not guessed.
+    if (shown.length > 0) {
+      const { delayMs, locks } = guesses.wrong(party);
+      logger.warn("token-refused", { party: label(party), locked: locks });
+      if (delayMs > 0) await sleep(delayMs);
+    }
+    return refuse(needsToken(shown.length > 0), {
+      "www-authenticate": 'Bearer realm="secllama", Basic realm="secllama", charset="UTF-8"',
+    });
+  };
+}
+
+/** Every token that a request shows; more than one only where headers differ. */
+export function shownTokens(headers: Headers): string[] {
+  const shown = [headers.get("x-api-key"), headers.get("api-key")];
+  const [, scheme, value] = /^(\S+) +(\S+)$/.exec(headers.get("authorization") ?? "") ?? [];
+  if (scheme?.toLowerCase() === "bearer") shown.push(value!);
+  if (scheme?.toLowerCase() === "basic") shown.push(basicPassword(value!));
+  return [...new Set(shown.filter((text) => text !== null && text !== ""))] as string[];
+}
+
+/** RFC 7617: the user's name says nothing here. */
+function basicPassword(value: string): string | null {
+  try {
+    const text = utf8Decode(fromBase64(value));
+    return text.includes(":") ? text.slice(text.indexOf(":") + 1) : null;
+  } catch {
+    return null;
+  }
+}
+
+function needsToken(shown: boolean): SecLlamaError {
+  return new SecLlamaError(
+    "token-refused",
+    shown ? "the API token is not valid here" : "an API token is needed",
+    { hint: "send it as Authorization: Bearer TOKEN; to make one: secllama token create NAME" },
+  );
+}
+
+function lockedOut(): SecLlamaError {
+  return new SecLlamaError("rate-limited", "too many wrong API tokens came from here", {
+    hint: "wait as long as Retry-After says, and check the token that your program sends",
+  });
+}
