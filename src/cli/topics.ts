@@ -57,7 +57,7 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     read: () => import("../../docs/install.md", { with: { type: "text" } }),
   },
   firm: {
-    summary: "who did what: the audit log, and how you show that it is whole",
+    summary: "tokens for programs; who did what: the audit log, and that it is whole",
     page: "firm.md",
     read: () => import("../../docs/firm.md", { with: { type: "text" } }),
   },

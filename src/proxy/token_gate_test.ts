@@ -1,0 +1,102 @@
+/** The proxy's gate: whom it lets in, by which headers, and how each dialect is told. */
+import assert from "node:assert/strict";
+import { Hono } from "hono";
+import { Guesses } from "../firm/guesses.ts";
+import { silentLogger } from "../log.ts";
+import { type GateEnv, shownTokens, tokenGate } from "./token_gate.ts";
+
+const TOKEN = "slt_0123456789ab_" + "x".repeat(43);
+const OWN = "own-token-of-this-process";
+
+function gated() {
+  const slept: number[] = [];
+  const app = new Hono<GateEnv>();
+  app.use(
+    "*",
+    tokenGate({
+      tokens: { find: (text) => text === TOKEN ? { name: "app" } as never : undefined },
+      guesses: new Guesses(() => 0),
+      own: OWN,
+      logger: silentLogger,
+      sleep: (ms) => Promise.resolve(void slept.push(ms)),
+    }),
+  );
+  app.all("*", (c) => c.text("in"));
+  const ask = (headers: Record<string, string>, path = "/api/chat", party = "uid 1") =>
+    app.request(path, { method: "POST", headers, body: "{}" }, { party });
+  return { ask, slept };
+}
+
+const basic = (user: string, password: string) => `Basic ${btoa(`${user}:${password}`)}`;
+
+Deno.test("token gate: without it anybody is let in; with it who shows a token, in each client's header", async () => {
+  const open = new Hono().all("*", (c) => c.text("in"));
+  assert.equal((await open.request("/api/chat", { method: "POST" })).status, 200);
+  const { ask } = gated();
+  assert.equal((await ask({})).status, 401);
+  const places: Record<string, string>[] = [
+    { authorization: `Bearer ${TOKEN}` },
+    { authorization: `bearer  ${TOKEN}` },
+    { authorization: basic("anyone", TOKEN) },
+    { authorization: basic("", TOKEN) },
+    { "x-api-key": TOKEN },
+    { "api-key": TOKEN },
+    { authorization: "Bearer ollama", "x-api-key": TOKEN },
+    { authorization: `Bearer ${OWN}` },
+  ];
+  for (const headers of places) {
+    assert.equal((await ask(headers)).status, 200, JSON.stringify(headers));
+  }
+  const wrong: Record<string, string>[] = [
+    { authorization: TOKEN },
+    { authorization: `Token ${TOKEN}` },
+    { authorization: `Bearer ${TOKEN}x` },
+    { authorization: `Bearer ${TOKEN.slice(0, -1)}` },
+    { authorization: "Basic !!!" },
+    { authorization: `Basic ${btoa(TOKEN)}` },
+    { authorization: basic(TOKEN, "x") },
+    { "x-api-key": "ollama" },
+    { cookie: `token=${TOKEN}` },
+    { token: TOKEN },
+  ];
+  for (const headers of wrong) {
+    assert.equal((await gated().ask(headers)).status, 401, JSON.stringify(headers));
+  }
+  assert.equal(
+    (await ask({}, `/api/chat?api_key=${TOKEN}`)).status,
+    401,
+    "a URL is logged by many",
+  );
+});
+
+Deno.test("token gate: each dialect is told in its own words, and how to go on; the token is in none", async () => {
+  const { ask } = gated();
+  const headers = { authorization: `Bearer ${TOKEN}x` };
+  const ollama = await ask(headers, "/api/chat");
+  assert.match(ollama.headers.get("www-authenticate")!, /^Bearer/);
+  assert.deepEqual(Object.keys(await ollama.json()), ["error", "code", "hint"]);
+  const openai = await (await ask(headers, "/v1/chat/completions")).json();
+  assert.equal(openai.error.code, "invalid_api_key");
+  const anthropic = await (await ask(headers, "/v1/messages")).json();
+  assert.equal(anthropic.error.type, "authentication_error");
+  for (const body of [openai, anthropic]) assert.equal(JSON.stringify(body).includes(TOKEN), false);
+  assert.equal(openai.code, "token-refused");
+});
+
+Deno.test("token gate: guesses wait, then nothing of theirs is looked at, not even a right one", async () => {
+  const { ask, slept } = gated();
+  for (let i = 0; i < 5; i++) await ask({});
+  assert.deepEqual(slept, [], "who shows none has not guessed");
+  for (let i = 0; i < 20; i++) assert.equal((await ask({ "x-api-key": `guess${i}` })).status, 401);
+  assert.deepEqual(slept.slice(0, 3), [100, 200, 400]);
+  const locked = await ask({ "x-api-key": TOKEN });
+  assert.equal(locked.status, 429);
+  assert.equal(locked.headers.get("retry-after"), "900");
+  assert.equal((await ask({ "x-api-key": TOKEN }, "/api/chat", "uid 2")).status, 200);
+});
+
+Deno.test("token gate: what is shown is read once", () => {
+  const headers = new Headers({ authorization: "Bearer a", "x-api-key": "a", "api-key": "b" });
+  assert.deepEqual(shownTokens(headers).toSorted(), ["a", "b"]);
+  assert.deepEqual(shownTokens(new Headers({ authorization: "Bearer " })), []);
+});

@@ -1,0 +1,188 @@
+/** A firm's host, as its administrator and an auditor meet it: real processes, sandbox and model, and the commands of docs/firm.md. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { chat, cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
+
+const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
+const CANARY = "canary-5f1c2a";
+
+/** What `secllama` of a page's blocks is to be run as, in the page's order. */
+async function commandsOf(page: string, heading: string): Promise<string[]> {
+  const text = await Deno.readTextFile(join(ROOT, page));
+  const section = text.split(/^## /m).find((part) => part.startsWith(heading));
+  assert.ok(section, `${page} has no section ${heading}`);
+  return [...section.matchAll(/```sh\n([^]*?)```/g)].flatMap(([, block]) =>
+    block!.trim().split("\n")
+  )
+    .map((line) => line.replace(/ +#.*/, ""));
+}
+
+Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; no content anywhere", async (t) => {
+  const { home, env: base } = await newHome();
+  const data = join(home, "data");
+  const env = {
+    ...base,
+    SECLLAMA_KEY: KEY,
+    SECLLAMA_DATA_DIR: data,
+    XDG_STATE_HOME: join(home, "state"),
+  };
+  await Deno.mkdir(data, { mode: 0o700 });
+  await Deno.writeTextFile(join(data, "config.toml"), 'audit = "on"\nrequire_token = true\n');
+  const run = async (line: string, expected = 0) => {
+    const [command, file] = line.split(" > ");
+    const words = command!.split(" ").slice(1);
+    const done = await cli(words, { env });
+    assert.equal(done.code, expected, `${line}: ${done.stdout}${done.stderr}`);
+    if (file !== undefined) await Deno.writeTextFile(join(home, file), done.stdout);
+    return done.stdout;
+  };
+  let served: Served | undefined;
+  try {
+    await t.step("the administrator makes tokens, as the page says", async () => {
+      for (const line of await commandsOf("docs/firm.md", "Tokens for programs")) await run(line);
+    });
+    const token = (await run("secllama token create client --expires 1d")).trim();
+    served = await startServe({ args: [], env });
+    const { proxyUrl } = served;
+    const ask = (headers: Record<string, string>, path = "/v1/chat/completions") =>
+      fetch(proxyUrl + path, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({
+          model: "demo",
+          messages: [{ role: "user", content: CANARY }],
+          max_tokens: 4,
+        }),
+      });
+
+    await t.step(
+      "who shows a token is answered, nobody else; this user's own commands need none",
+      async () => {
+        const none = await ask({});
+        assert.equal(none.status, 401);
+        assert.equal((await none.json()).error.code, "invalid_api_key");
+        assert.equal((await chat(proxyUrl, "hello")).status, 401);
+        const places: [string, string][] = [["authorization", `Bearer ${token}`], [
+          "x-api-key",
+          token,
+        ]];
+        for (const [name, value] of places) {
+          const answer = await ask({ [name]: value });
+          assert.equal(answer.status, 200);
+          assert.ok((await answer.json()).choices[0].message);
+        }
+        const { port } = new URL(proxyUrl);
+        const ps = await cli(["ps", "--proxy-port", port], { env });
+        assert.match(ps.stdout, /demo/, ps.stderr);
+      },
+    );
+
+    await t.step(
+      "while the log cannot be written nothing is answered, and then it goes on",
+      async () => {
+        const lock = new DatabaseSync(join(data, "audit.db"));
+        lock.exec("BEGIN IMMEDIATE");
+        try {
+          // The reply's last frame waits for its line, which cannot be written.
+          const broken = await ask({ "x-api-key": token });
+          assert.equal(
+            broken.ok && (await broken.json().catch(() => undefined)) !== undefined,
+            false,
+          );
+          const refused = await ask({ "x-api-key": token });
+          assert.equal(refused.status, 503);
+          assert.equal((await refused.json()).code, "audit-failed");
+        } finally {
+          lock.exec("ROLLBACK");
+          lock.close();
+        }
+        assert.equal((await ask({ "x-api-key": token })).status, 200);
+      },
+    );
+
+    await t.step("a token that is revoked lets nobody in, at once", async () => {
+      await run("secllama token revoke client");
+      const answer = await ask({ "x-api-key": token });
+      assert.equal(answer.status, 401);
+      await answer.body?.cancel();
+    });
+
+    await t.step("the record, as the page says: whole, exported, proven", async () => {
+      for (const heading of ["The audit log", "What an auditor gets"]) {
+        for (const line of await commandsOf("docs/firm.md", heading)) await run(line);
+      }
+      const lines = (await run("secllama audit list --last 0 --json")).trim().split("\n")
+        .map((line) => JSON.parse(line));
+      const events = lines.map(({ event }) => event);
+      assert.deepEqual(events.slice(0, 4), [
+        "audit-begun",
+        "token-created",
+        "token-revoked",
+        "token-created",
+      ]);
+      for (const event of ["serve-started", "model-loaded", "exchange"]) {
+        assert.ok(events.includes(event), event);
+      }
+      const answered = lines.filter(({ event, result }) =>
+        event === "exchange" && result === "answered"
+      );
+      assert.ok(answered.length >= 3);
+      assert.equal(answered[0].isolation, "strict");
+      assert.match(answered[0].digest, /^sha256:[0-9a-f]{64}$/);
+    });
+
+    await t.step("an edited copy is found, by the auditor too", async () => {
+      const file = join(home, "edited.jsonl");
+      const text = await Deno.readTextFile(join(home, "audit.jsonl"));
+      await Deno.writeTextFile(file, text.replace("token-revoked", "token-created"));
+      const said = await run("secllama audit verify edited.jsonl --key audit.pem", 9);
+      assert.match(said, /NOT WHOLE[^]*line/);
+    });
+
+    await served.stop();
+    await t.step("neither a prompt nor a token is in any file or line", async () => {
+      const seen: string[] = [served!.stderr()];
+      const walk = async (folder: string) => {
+        for await (const entry of Deno.readDir(folder)) {
+          const path = join(folder, entry.name);
+          if (entry.isDirectory) await walk(path);
+          else if (entry.isFile) {
+            seen.push(new TextDecoder("latin1").decode(await Deno.readFile(path)));
+          }
+        }
+      };
+      await walk(home);
+      assert.ok(seen.length > 5);
+      for (const text of seen) {
+        assert.equal(text.includes(CANARY), false);
+        assert.equal(text.includes(token), false);
+      }
+    });
+
+    await t.step("retention, as the page says", async () => {
+      for (const line of await commandsOf("docs/firm.md", "Retention")) await run(line);
+      await run("secllama audit prune --before 0s");
+      assert.match(
+        await run("secllama audit verify"),
+        /whole[^]*texts of \d+ lines were taken away/,
+      );
+    });
+  } finally {
+    await served?.stop().catch(() => {});
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("firm: a record needs a key that lasts", async () => {
+  const { home, env } = await newHome();
+  try {
+    const done = await cli(["serve", "--ephemeral", "--port=0", "--proxy-port=0", "--no-preload"], {
+      env: { ...env, SECLLAMA_AUDIT: "on" },
+    });
+    assert.equal(done.code, 2, done.stderr);
+    assert.match(done.stderr, /needs a key that outlives this process/);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
