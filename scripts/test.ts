@@ -57,6 +57,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/minisign", "minisign"],
   ["/usr/bin/shellcheck", "shellcheck"],
   ["/usr/bin/ruby", "ruby"],
+  ["/usr/bin/promtool", "prometheus"],
   ["/usr/bin/systemd-analyze", "systemd"],
   // A systemd of its own, with a user's manager in it.
   ["/usr/lib/systemd/user/dbus.socket", "dbus-user-session"],

@@ -27,6 +27,7 @@ import { type Banner, bannerOf } from "./banner.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
 import type { Installation } from "./installation.ts";
 import { gatewayListenAddress, type ListenAddress } from "./listen_address.ts";
+import { Metrics, openMetrics } from "./metrics.ts";
 import { openModelStore } from "./model_store.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
@@ -83,6 +84,11 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       shutdown,
     );
     const management = await openManagement(options, models, logger);
+    const metrics = config.metricsPort === 0 ? undefined : new Metrics(audit);
+    if (metrics !== undefined) {
+      const measured = { supervisor, models, keys, activity, audit };
+      await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
+    }
     const facts: GatewayFacts = {
       config,
       supervisor,
@@ -93,7 +99,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       keys,
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       activity,
-      audit,
+      audit: metrics ?? audit,
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(

@@ -68,6 +68,8 @@ export interface Config {
   readonly clientGraceMs: number;
   /** An existing Ollama store to read models from, never written; empty: none. */
   readonly ollamaModels: string;
+  /** Port of the metrics on loopback; 0: there are none. */
+  readonly metricsPort: number;
   /** Whether the proxy lets in only who shows an API token. */
   readonly requireToken: boolean;
   /** Whether a record is kept of who did what, and whether it must be. */
@@ -491,6 +493,14 @@ export const FIELDS = [
     default: "",
     help: "an existing Ollama model store to read from, never written",
     parse: fullPath,
+  }),
+  field({
+    name: "metricsPort",
+    env: "SECLLAMA_METRICS_PORT",
+    value: "PORT",
+    default: 0,
+    help: "port on loopback of /metrics (Prometheus), /healthz and /readyz; 0: none",
+    parse: integer(0, 65535),
   }),
   field({
     name: "requireToken",
