@@ -26,7 +26,7 @@ export class Counter {
     const key = JSON.stringify(labels);
     let row = this.#values.get(key);
     if (row === undefined) {
-      if (this.#values.size >= MAX_SERIES) return this.add(othersOf(labels), by);
+      if (isFull(this.#values.size, labels)) return this.add(othersOf(labels), by);
       row = { labels, value: 0 };
       this.#values.set(key, row);
     }
@@ -58,7 +58,7 @@ export class Histogram {
     const key = JSON.stringify(labels);
     let row = this.#values.get(key);
     if (row === undefined) {
-      if (this.#values.size >= MAX_SERIES) return this.observe(othersOf(labels), value);
+      if (isFull(this.#values.size, labels)) return this.observe(othersOf(labels), value);
       row = { labels, counts: this.#bounds.map(() => 0).concat(0), sum: 0 };
       this.#values.set(key, row);
     }
@@ -106,6 +106,11 @@ function sample(name: string, labels: Labels, value: number): string {
 
 function escaped(text: string): string {
   return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}
+
+/** Whether one more label set would be too many; the set of all others always has room. */
+function isFull(size: number, labels: Labels): boolean {
+  return size >= MAX_SERIES && Object.values(labels).some((text) => text !== OTHER);
 }
 
 function othersOf(labels: Labels): Labels {

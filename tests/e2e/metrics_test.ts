@@ -62,7 +62,7 @@ Deno.test({
       const config = join(home, "prometheus.yml");
       await Deno.writeTextFile(
         config,
-        `global: {scrape_interval: 1s}\nscrape_configs: [{job_name: secllama, static_configs: [{targets: ["127.0.0.1:${port}"]}]}]\n`,
+        `global: {scrape_interval: 3s}\nscrape_configs: [{job_name: secllama, static_configs: [{targets: ["127.0.0.1:${port}"]}]}]\n`,
       );
       prometheus = new Deno.Command("/usr/bin/prometheus", {
         args: [
@@ -75,7 +75,7 @@ Deno.test({
       }).spawn();
       await until(async () => {
         const query = `http://127.0.0.1:${promPort}/api/v1/query?query=secllama_exchanges_total`;
-        const found = await fetch(query).then((answer) => answer.json(), () => undefined);
+        const found = await fetch(query).then((answer) => answer.json()).catch(() => undefined);
         return found?.data?.result?.[0]?.value?.[1] === "1";
       }, "Prometheus has the sample");
 
