@@ -8,6 +8,7 @@ import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
 import { standingHeaders } from "./standing.ts";
 
 export type { Page } from "./page.ts";
+export type { TokenGateOptions } from "./token_gate.ts";
 export type { ProxyAppOptions };
 
 /** Where the proxy listens, and for whom it seals. */

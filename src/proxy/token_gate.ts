@@ -4,18 +4,23 @@ import { errorResponse } from "../api/errors.ts";
 import { ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import type { Guesses } from "../firm/guesses.ts";
-import type { TokenCheck } from "../firm/tokens.ts";
 import { label, type Logger } from "../log.ts";
 
 /** What the gate lets in by. */
 export interface TokenGateOptions {
-  readonly tokens: Pick<TokenCheck, "find">;
-  readonly guesses: Guesses;
+  /** Whose token a text is; undefined: nobody's. */
+  readonly tokens: { find(text: string): object | undefined };
+  /** Counts wrong ones for whoever sends them: `Guesses` of src/firm. */
+  readonly guesses: {
+    lockedSeconds(party: string): number;
+    wrong(party: string): { readonly delayMs: number; readonly locks: boolean };
+    right(party: string): void;
+  };
   /** For this user's own `secllama`, which finds it in the data folder. */
   readonly own: string;
+  /** Gets refusals as events. */
   readonly logger: Logger;
-  /** Waits for so many ms. */
+  /** Waits for so many ms; a timer by default. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
