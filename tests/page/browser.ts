@@ -5,8 +5,10 @@ import {
   chromium,
   type Page,
 } from "playwright-core";
-import { type ScriptedOptions, startScripted } from "../support/agent_model.ts";
+import { addModel } from "../support/ollama_folder.ts";
 import { HANG_MS } from "../support/patience.ts";
+import { makeScriptedModel } from "../support/scripted_model.ts";
+import { type Served, startServe } from "../support/serve.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 
@@ -21,16 +23,33 @@ export function hasChromium(): boolean {
   }
 }
 
+/** Its answers: `text`, or `endless` if it is asked `USE:endless`. Few scripts, so that no two go by the same token. */
+const SCRIPTS = {
+  text: { text: "Hello from the scripted model." },
+  after: { text: "Done." },
+  endless: { text: "Forever", endless: true },
+};
+
 /** A serve whose key outlives it, so that conversations are kept, with the demo model and a scripted one. */
-export function serveWithHistory(options: ScriptedOptions = {}) {
+export async function serveWithHistory(): Promise<Served & AsyncDisposable> {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
   const key = crypto.getRandomValues(new Uint8Array(32)).toBase64();
-  return startScripted({
+  await addModel(folder, "scripted:latest", [
+    ["model", makeScriptedModel({ scripts: SCRIPTS, tools: [] })],
     // Sampled, a script may break off.
-    parameters: { temperature: 0 },
-    ...options,
-    args: options.args ?? [],
-    env: { SECLLAMA_KEY: `sl1:${key}`, ...options.env },
+    ["params", { temperature: 0 }],
+  ]);
+  const served = await startServe({
+    args: [],
+    env: { SECLLAMA_KEY: `sl1:${key}`, OLLAMA_MODELS: folder },
   });
+  return {
+    ...served,
+    async [Symbol.asyncDispose]() {
+      await served.stop();
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
 }
 
 export interface Visit {

@@ -29,7 +29,7 @@ for (const scheme of ["light", "dark"] as const) {
     name: `page: ${scheme}, and axe-core finds nothing serious in any of its windows`,
     ignore,
     async fn() {
-      await using served = await serveWithHistory({ thinks: true });
+      await using served = await serveWithHistory();
       await visit(served.proxyUrl, async ({ page }) => {
         await chooseModel(page, "scripted");
         await page.getByText("Ask something", { exact: true }).waitFor();
@@ -39,7 +39,6 @@ for (const scheme of ["light", "dark"] as const) {
         const ground = await page.evaluate("getComputedStyle(document.body).backgroundColor");
         const [red] = /\d+/.exec(String(ground))!;
         assert.equal(Number(red) < 128, scheme === "dark", String(ground));
-        await page.getByText("Thoughts").click();
         await page.getByText("More", { exact: true }).click();
         assert.deepEqual(await serious(page), []);
         await page.keyboard.press("Escape");
@@ -110,7 +109,7 @@ Deno.test({
       await keyboard.press("i");
       await keyboard.type("USE:endless");
       await keyboard.press("Enter");
-      await page.getByText(/And so on: round/).waitFor();
+      await page.getByText(/Forever round/).waitFor();
       await keyboard.press("Escape");
       await page.locator(".message.assistant footer").getByText("stopped").waitFor();
       await keyboard.press("Escape");
