@@ -72,7 +72,10 @@ export function makeScriptedModel(options: ScriptedModelOptions): Uint8Array<Arr
   const [first] = lasts;
   for (const last of lasts) row(last).set(row(first!));
   const output = new Int8Array(embeddings.length);
-  for (const [token, follower] of next) output.set(row(token), follower * WIDTH);
+  // Added: what a circle comes back to follows on two tokens.
+  for (const [token, follower] of next) {
+    row(token).forEach((sign, i) => output[follower * WIDTH + i]! += sign);
+  }
   output.set(row(first!), END * WIDTH);
   return metadata(vocabulary.tokens, chatTemplate(options)).file([
     wholeTensor("token_embd.weight", { width: WIDTH, values: embeddings, scale: 1 }),
