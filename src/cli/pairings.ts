@@ -36,7 +36,7 @@ export const PAIRING_OPTIONS = {
 
 /** Post-quantum between machines: what is recorded on the way today may be opened much later. */
 const REMOTE_SUITE = 2;
-const CHECK_TIMEOUT_MS = 8_000;
+const CHECK_TIMEOUT_MS = 15_000;
 
 /**
  * Does what the pairing options ask for. "done": nothing is left to do; a connection: pair in memory and go on; undefined:

@@ -3,7 +3,7 @@ import { concat, utf8, utf8Decode } from "../bytes.ts";
 import type { SecLlamaError } from "../errors.ts";
 import { encodeFrame, FRAME, FrameReader, MAX_PAYLOAD_BYTES } from "./frame.ts";
 import { type Exchange, type JsonObject, Pipe, WINDOW_BYTES } from "./pipe.ts";
-import { settled } from "../../tests/support/patience.ts";
+import { settled, until } from "../../tests/support/patience.ts";
 
 /** How a frame begins. */
 function length(bytes: number): Uint8Array {
@@ -89,14 +89,14 @@ Deno.test("pipe: a reader that stops holds up its own exchange only, and memory 
   });
   const slow = p.gateway.open({ kind: "flood" });
   await slow.head();
-  await new Promise((r) => setTimeout(r, 50));
+  await until(() => written >= WINDOW_BYTES, "the window is full");
+  await new Promise((r) => setTimeout(r, 50)); // no more comes
   assert.equal(written, WINDOW_BYTES);
   const quick = p.gateway.open({ kind: "quick" });
   await quick.end();
   assert.equal(utf8Decode(await readAll(quick)), "quick");
   slow.cancel("client-gone");
-  await new Promise((r) => setTimeout(r, 10));
-  assert.equal(p.runner.openExchanges, 0);
+  await until(() => p.runner.openExchanges === 0, "no exchange is left");
   await p.stop();
 });
 
@@ -132,7 +132,7 @@ Deno.test("pipe: secrets reach the runner only, and are zeroed on both sides", a
   const p = joined(echo);
   const payload = new Uint8Array(8).fill(7);
   await p.gateway.secret(payload);
-  await new Promise((r) => setTimeout(r, 5));
+  await until(() => p.secrets.length > 0, "the secret has come");
   assert.deepEqual(p.secrets, ["0707070707070707"]);
   await p.stop();
 });

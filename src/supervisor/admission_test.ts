@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { until } from "../../tests/support/patience.ts";
 import { Admission, judgeRoom, type Occupant } from "./admission.ts";
 import { estimateMemory, memoryBudget } from "./memory.ts";
 
@@ -90,7 +91,8 @@ Deno.test("admission: loads come in turn, wait for room, and give up in Ollama's
     admission.leave(name);
   };
   const both = [enter("b"), enter("c")];
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => drained.length > 0, "a is asked to leave");
+  await new Promise((resolve) => setTimeout(resolve, 20)); // nobody enters
   assert.deepEqual([order, drained], [[], ["a"]]);
   loaded.delete("a");
   admission.changed();

@@ -72,8 +72,8 @@ test("wait: 0 when the proxy answers, 5 when the time is over", async () => {
   const { code, stdout, stderr } = await shell(
     `code=0; "$secllama" wait --proxy-port 8198 --timeout 300ms 2>late || code=$?; echo $code
      "$secllama" serve --ephemeral --quiet --port 0 --proxy-port 8198 &
-     "$secllama" wait --proxy-port 8198 --timeout 60s || echo "late: $?"; echo $?
-     "$secllama" wait --proxy-port 8198 --timeout 1s; echo $?
+     "$secllama" wait --proxy-port 8198 --timeout 300s || echo "late: $?"; echo $?
+     "$secllama" wait --proxy-port 8198 --timeout 300s; echo $?
      kill $!; wait $!; cat late`,
     home,
   );

@@ -9,6 +9,7 @@
  * `env` holds HOME, the XDG folders, DBUS_SESSION_BUS_ADDRESS and PATH, and DENO_DIR so that a child deno finds its cache.
  * The session ends with this process even if it is killed: it hangs on a pipe that closes with it.
  */
+import { until } from "../support/patience.ts";
 
 export interface KeyringOptions {
   /** Unlocks, and on the first start makes, the login keyring. Null starts the daemon without unlocking. */
@@ -154,8 +155,8 @@ export class Keyring {
     const stdin = this.#daemon.stdin.getWriter();
     if (password !== null) await stdin.write(new TextEncoder().encode(password));
     await stdin.close();
-    for (let attempt = 0; attempt < 100; attempt++) {
-      const { success } = await this.tool("/usr/bin/gdbus", [
+    const answers = async () =>
+      (await this.tool("/usr/bin/gdbus", [
         "call",
         "--session",
         "--timeout=2",
@@ -163,11 +164,8 @@ export class Keyring {
         "--object-path=/org/freedesktop/secrets",
         "--method=org.freedesktop.Secret.Service.ReadAlias",
         "default",
-      ]);
-      if (success) return;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error("gnome-keyring-daemon did not come up");
+      ])).success;
+    await until(answers, "gnome-keyring-daemon answers");
   }
 
   /** Kills the daemon with SIGKILL and waits for its end. The keyring files stay. */

@@ -9,6 +9,7 @@ import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
 import { type RunProgram, runProgram } from "../../src/keys/stores/program.ts";
 import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { openKeySource } from "../../src/keys/source.ts";
+import { until } from "../support/patience.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
 
 const LINUX = Deno.build.os === "linux";
@@ -87,6 +88,19 @@ async function keyOf(keyring: Keyring, kid: string): Promise<Uint8Array> {
   return Uint8Array.fromBase64(new TextDecoder().decode(stdout).slice("sl1:".length));
 }
 
+/** The programs that this process has started and that run. */
+function childNames(): string[] {
+  return [...Deno.readDirSync("/proc/self/task")].flatMap(({ name }) =>
+    Deno.readTextFileSync(`/proc/self/task/${name}/children`).split(" ").filter(Boolean)
+  ).map((pid) => {
+    try {
+      return Deno.readTextFileSync(`/proc/${pid}/comm`).trim();
+    } catch {
+      return ""; // it has ended
+    }
+  });
+}
+
 Deno.test({
   name: "keyring: the key is in no argv, no environment and no file, in no form",
   ignore: !LINUX || keyringIgnored(),
@@ -101,6 +115,8 @@ Deno.test({
       if (!path.endsWith("secret-tool")) return await runProgram(path, args, options);
       Deno.kill(keyring.daemonPid, "SIGSTOP");
       const running = runProgram(path, args, options);
+      await until(() => childNames().includes("secret-tool"), "secret-tool runs");
+      // A moment more, so that it has read what it is given.
       await new Promise((resolve) => setTimeout(resolve, 60));
       snapshots.push(await snapshot());
       Deno.kill(keyring.daemonPid, "SIGCONT");

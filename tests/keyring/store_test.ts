@@ -4,7 +4,7 @@ import { SecLlamaError } from "../../src/errors.ts";
 import { KeyManager } from "../../src/keys/keyset/manager.ts";
 import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
 import { openKeySource } from "../../src/keys/source.ts";
-import type { RunProgram } from "../../src/keys/stores/program.ts";
+import { type RunProgram, runProgram } from "../../src/keys/stores/program.ts";
 import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { type Keyring, keyringIgnored, startKeyring, writePlaintextKeyring } from "./daemon.ts";
 import { HANG_MS, settled } from "../support/patience.ts";
@@ -268,9 +268,14 @@ test("a daemon that is killed between two steps of a rotation loses nothing", as
 test("a stopped daemon is given up on in time", async () => {
   await using keyring = await startKeyring({ password: "pw" });
   await managerOf(keyring).init();
-  const store = storeOf(keyring, { timeoutMs: 400 });
+  // Short only once the daemon is stopped: a busy machine may need longer for an answer.
+  let timeoutMs = HANG_MS;
+  const store = storeOf(keyring, {
+    run: (path, args, options) => runProgram(path, args, { ...options, timeoutMs }),
+  });
   await store.get("head"); // the answer "unlocked" is remembered: the tool itself is what hangs next
   Deno.kill(keyring.daemonPid, "SIGSTOP");
+  timeoutMs = 400;
   try {
     // Stopped, it would never answer.
     const given = (reading: Promise<unknown>) => code(settled(reading, "that it is given up on"));

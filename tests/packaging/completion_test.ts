@@ -130,7 +130,7 @@ send 'zle -C probe complete-word probe; bindkey "^T" probe'
 for line in ${LINES.map(({ line }) => quoted(line)).join(" ")}; do
   : >./found
   zpty -w -n inner "$line"$'\\C-t'
-  repeat 600; do grep -q '^<end>' found && break; sleep 0.05; done
+  repeat 6000; do grep -q '^<end>' found && break; sleep 0.05; done
   zpty -w -n inner $'\\C-u'
   print -r -- "> $line"; grep -v '^<end>' found
 done

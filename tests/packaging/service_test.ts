@@ -27,8 +27,7 @@ env -i PATH=/usr/bin:/bin HOME=/tmp/home setpriv --reuid 65001 --regid 65001 --c
   --bounding-set -all --no-new-privs unshare --user --map-user=65001 --map-group=65001 \\
   ${folder}/secllama serve --ephemeral --verbose --port 0 --proxy-port 0 --ready-fd 9 \\
   9>/tmp/home/ready &
-timeout 120 head -n 1 /tmp/home/ready >&2
-sleep 1
+head -n 1 /tmp/home/ready >&2 # the banner is printed before it
 kill $!
 wait $! || true
 `;

@@ -1,6 +1,7 @@
 /** Debian's `docker-registry` on loopback, with a folder of its own, and models pushed into it as OCI clients push. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { until } from "../support/patience.ts";
 import { utf8 } from "../../src/bytes.ts";
 
 const PROGRAM = "/usr/bin/docker-registry";
@@ -53,14 +54,15 @@ http: { addr: 127.0.0.1:${port} }
       await status;
       await Deno.remove(folder, { recursive: true }).catch(() => {});
     };
-    for (let i = 0; i < 200 && !ended; i++) {
-      const up = await fetch(`http://${host}/v2/`).then(async (r) => {
+    let up = false;
+    await until(async () => {
+      up = await fetch(`http://${host}/v2/`).then(async (r) => {
         await r.body?.cancel();
         return r.ok;
       }, () => false);
-      if (up) return { host, folder, kill, [Symbol.asyncDispose]: kill };
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+      return up || ended;
+    }, "docker-registry answers");
+    if (up) return { host, folder, kill, [Symbol.asyncDispose]: kill };
     // The port was taken in between.
     if (tries === 3) {
       await kill();

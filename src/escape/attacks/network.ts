@@ -106,6 +106,12 @@ const uringConnect: Attack = {
   },
 };
 
+/**
+ * Who is not answered for so long was not refused either. A refusal comes at once, but for a machine with much to do, on which a shorter
+ * time would be taken for a way out.
+ */
+const UNANSWERED_MS = 2_000;
+
 export const NETWORK: readonly Attack[] = [
   ...TARGETS.map((target): Attack => ({
     name: LABEL[target],
@@ -132,7 +138,7 @@ export const NETWORK: readonly Attack[] = [
       byDeno("fetch", () => {
         // The listener never answers: that the connection was made is what counts.
         const connected = fetch(`http://127.0.0.1:${field.targets.tcp4}/`, {
-          signal: AbortSignal.timeout(500),
+          signal: AbortSignal.timeout(UNANSWERED_MS),
         });
         return connected.then(() => {}, (error: Error) => {
           if (error.name !== "TimeoutError") throw error;
@@ -145,7 +151,7 @@ export const NETWORK: readonly Attack[] = [
       byDeno("Deno.resolveDns", () =>
         Deno.resolveDns("example.com", "A", {
           nameServer: { ipAddr: "127.0.0.1", port: field.targets.udp },
-          signal: AbortSignal.timeout(500),
+          signal: AbortSignal.timeout(UNANSWERED_MS),
         }).catch((error: Error) => {
           if (error.name !== "TimeoutError") throw error;
         })),

@@ -14,7 +14,8 @@ export const SECRET_TOOL = "/usr/bin/secret-tool";
 
 /** `secret-tool store` cuts a longer value there and reports success. */
 const VALUE_CAP_BYTES = 8_192;
-const HEADLESS_TIMEOUT_MS = 3_000;
+/** Nobody waits there; a machine with much to do may need seconds for what takes milliseconds. */
+const HEADLESS_TIMEOUT_MS = 15_000;
 const PROMPT_TIMEOUT_MS = 60_000;
 /** How long an answer "reachable and unlocked" is believed. */
 const PROBE_LIFE_MS = 2_000;

@@ -14,7 +14,7 @@ export const SECURITY = "/usr/bin/security";
 
 /** `security -i` splits a longer line in two. */
 const LINE_CAP_BYTES = 4_095;
-const HEADLESS_TIMEOUT_MS = 3_000;
+const HEADLESS_TIMEOUT_MS = 15_000;
 const PROMPT_TIMEOUT_MS = 60_000;
 
 /** Exit codes: the low byte of the OSStatus. */

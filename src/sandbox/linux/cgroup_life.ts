@@ -75,7 +75,7 @@ export async function moveInto(
 }
 
 /** How long a group may stay busy after its runner was reaped: its last threads are still ending. */
-const BUSY_MS = 5000;
+const BUSY_MS = 60_000;
 
 /** Removes groups once what ran in them is gone. What stays is removed by the next {@link sweepGroups}. */
 export async function closeGroups(folders: readonly string[]): Promise<void> {
