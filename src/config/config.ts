@@ -10,7 +10,8 @@ import { closest } from "../suggest.ts";
 import { type Config, type Field, FIELDS, OTHER_ENV } from "./fields.ts";
 import { readOllamaEnvironment } from "./ollama_env.ts";
 
-export type { Config, GpuSetting } from "./fields.ts";
+export type { Config } from "./fields.ts";
+export type { GpuSetting } from "./field_values.ts";
 
 export interface ConfigSources {
   readonly env: { readonly [name: string]: string | undefined };

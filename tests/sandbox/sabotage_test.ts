@@ -40,7 +40,11 @@ const UNNOTICED: readonly { what: RegExp; index?: number; only?: string; why: st
   },
   { what: /^umask$/, only: "as ordinary user", why: "the root is owned by who reads it" },
   { what: /^umask$/, only: "without namespaces", why: "nothing is made" },
-  { what: /^umask$/, only: "without a private root", why: "nothing is made; see serve_test.ts" },
+  {
+    what: /^umask$/,
+    only: "without a private root",
+    why: "nothing is made; see serve_life_test.ts",
+  },
   {
     what: /^drop the bounding set$/,
     only: "ordinary, without namespaces",

@@ -1,0 +1,126 @@
+/** Parsers of the settings' values. Each takes the text and the setting's name, and throws `bad-config` for what it does not know. */
+import { SecLlamaError } from "../errors.ts";
+import type { LogLevel } from "../log.ts";
+import { parseDurationMs } from "./duration.ts";
+import { type HostEntry, parseHosts } from "./hosts.ts";
+
+export type GpuSetting = "auto" | "off" | "nvidia" | "amd" | "intel" | "metal";
+
+/** `on`: what cannot be recorded is not served. `lenient`: it is. */
+export type AuditSetting = "off" | "on" | "lenient";
+
+/** The error for a value that is not what it should be. */
+export function bad(field: string, wanted: string): SecLlamaError {
+  // The value is not repeated: a variable set by mistake may hold a secret.
+  return new SecLlamaError("bad-config", `${field} must be ${wanted}`, {
+    field,
+    hint: "correct it or remove it; for all settings, run: secllama help config",
+  });
+}
+
+/** Exactly `true` or `false`: a typing mistake must not switch a protection off. */
+export function bool(text: string, name: string): boolean {
+  if (text === "true") return true;
+  if (text === "false") return false;
+  throw bad(name, "true or false");
+}
+
+/** A whole number within bounds. */
+export function integer(min: number, max: number) {
+  return (text: string, name: string): number => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) throw bad(name, `a whole number from ${min} to ${max}`);
+    return value;
+  };
+}
+
+/** `8G`, `512M` (powers of 1024) or bytes; 0. */
+export function size(text: string, name: string): number {
+  const [, digits, unit] = /^(\d{1,12})([KMGT]?)(?:i?B)?$/i.exec(text) ?? [];
+  const value = Number(digits) * 1024 ** " KMGT".indexOf(unit?.toUpperCase() || " ");
+  if (!Number.isSafeInteger(value)) throw bad(name, "a size: 8G, 512M or 0");
+  return value;
+}
+
+/** A host name or address. */
+export function host(text: string, name: string): string {
+  if (!/^[0-9A-Za-z.:-]{1,253}$/.test(text)) throw bad(name, "a host name or address");
+  return text;
+}
+
+/** Names and addresses with commas between. */
+export function names(text: string, name: string): readonly string[] {
+  const list = text.split(",").map((part) => part.trim().toLowerCase());
+  // A letter, digit or the colon of an IPv6 address at both ends; the certificate's own check is stricter.
+  if (!list.every((part) => /^[a-z0-9:](?:[a-z0-9.:-]{0,251}[a-z0-9:])?$/.test(part))) {
+    throw bad(name, "host names or addresses with commas between, without ports");
+  }
+  return list;
+}
+
+/** A duration; `-1` or `forever`: without end. */
+export function keepAlive(text: string, name: string): number {
+  return text === "-1" || text === "forever"
+    ? Infinity
+    : text === "0"
+    ? 0
+    : parseDurationMs(text, name);
+}
+
+/** Exact origins only: a `*`, a path or a missing scheme would let in pages that nobody named. */
+export function origins(text: string, name: string): readonly string[] {
+  if (text === "") return [];
+  return text.split(",").map((part) => {
+    const origin = part.trim();
+    const url = URL.canParse(origin) ? new URL(origin) : undefined;
+    if (!url || !/^https?:$/.test(url.protocol) || url.origin !== origin) {
+      throw bad(name, "origins as browsers write them, such as https://app.example, comma between");
+    }
+    return origin;
+  });
+}
+
+/** Each logs what those after it do, and more. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly LogLevel[];
+
+/** How much is logged. */
+export function logLevel(text: string, name: string): LogLevel {
+  const value = LOG_LEVELS.find((level) => level === text);
+  if (value === undefined) throw bad(name, "debug, info, warn or error");
+  return value;
+}
+
+/** What the setting `gpu` may be. */
+export const GPUS = ["auto", "off", "nvidia", "amd", "intel", "metal"] as const;
+
+/** Which GPU is used. */
+export function gpu(text: string, name: string): GpuSetting {
+  const value = GPUS.find((word) => word === text);
+  if (value === undefined) throw bad(name, "auto, off, nvidia, amd, intel or metal");
+  return value;
+}
+
+/** What the setting `audit` may be. */
+export const AUDITS = ["off", "on", "lenient"] as const satisfies readonly AuditSetting[];
+
+/** Whether there is an audit log. */
+export function audit(text: string, name: string): AuditSetting {
+  const value = AUDITS.find((word) => word === text);
+  if (value === undefined) throw bad(name, "off, on or lenient");
+  return value;
+}
+
+/** A full path, or nothing. */
+export function fullPath(text: string, name: string): string {
+  if (text !== "" && !text.startsWith("/") && !/^[A-Za-z]:/.test(text)) {
+    throw bad(name, "a full path");
+  }
+  return text;
+}
+
+/** Hosts with commas between. */
+export function hosts(text: string, name: string): readonly HostEntry[] {
+  const entries = parseHosts(text);
+  if (!entries) throw bad(name, "hosts such as registry.example, localhost:5000");
+  return entries;
+}
