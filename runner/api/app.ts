@@ -87,6 +87,18 @@ type Env = { Bindings: CallContext };
 
 /**
  * The API in all its dialects, over one engine.
+ *
+ * @example What a runner does with a request that it has opened
+ * ```ts
+ * import type { Engine } from "../engine/types.ts";
+ *
+ * async function version(engine: Engine): Promise<string> {
+ *   const api = makeApi({ engine, model: "demo:latest", version: "1.0.0", onKeepAlive() {} });
+ *   const request = new Request("http://runner/api/version");
+ *   const response = await api.fetch(request, { client: "me" });
+ *   return (await response.json()).version;
+ * }
+ * ```
  * @throws {SecLlamaError} `bad-request`: `defaults` holds a wrong option.
  */
 export function makeApi(o: ApiOptions): Api {

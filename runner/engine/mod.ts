@@ -55,6 +55,20 @@ const WARM_UP_TOKENS = 32;
 
 /**
  * Loads the libraries and the model, makes the contexts and the threads, and runs a first batch through them.
+ *
+ * @example One prompt, as text
+ * ```ts
+ * import { DEFAULT_SAMPLING } from "./types.ts";
+ *
+ * const files = { libDir: "/opt/secllama/lib", modelPath: "/models/demo.gguf" };
+ * const engine = await loadEngine({ ...files, contextLength: 2048, slots: 1, threads: 2 });
+ * const prompt = [{ text: "Where are my keys?", special: false }];
+ * const request = { prompt, client: "me", maxTokens: 32, stop: [], sampling: DEFAULT_SAMPLING };
+ * for await (const event of engine.generate(request, new AbortController().signal)) {
+ *   if (event.type === "token") console.log(event.text);
+ * }
+ * engine.close();
+ * ```
  * @throws {SecLlamaError} `model-failed`: a library is not the pinned one, or llama.cpp's reason why the model is refused;
  * `bad-model`: a kind of model that is not supported.
  */

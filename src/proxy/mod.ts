@@ -28,6 +28,20 @@ const IDLE_MS = 10 * 60_000;
 
 /**
  * Listens on loopback for clients of this machine, and seals what they say.
+ *
+ * @example A proxy of one gateway, until the signal
+ * ```ts
+ * import { silentLogger } from "../log.ts";
+ * import type { SealedFetch } from "../client/sealed_fetch.ts";
+ *
+ * async function serve(gateway: string, fetch: SealedFetch, signal: AbortSignal): Promise<void> {
+ *   const { metadata, outer } = fetch;
+ *   const asks = { gateway, fetch, metadata, outer, logger: silentLogger };
+ *   const proxy = await startProxy({ ...asks, hostname: "127.0.0.1", port: 0, signal });
+ *   console.log(`http://127.0.0.1:${proxy.addr.port}`);
+ *   await proxy.finished;
+ * }
+ * ```
  * @throws {SecLlamaError} `usage` for an address beyond loopback, `port-in-use`.
  */
 export async function startProxy(options: ProxyOptions): Promise<HardenedServer> {
