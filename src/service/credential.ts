@@ -7,6 +7,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { RunProgram } from "../keys/stores/program.ts";
 import { encodeKey } from "../keys/keyset/kid.ts";
 import { wipe } from "../secret.ts";
+import { isThere } from "./there.ts";
 
 /** Where the units look for it (`LoadCredentialEncrypted=`). */
 export const CREDENTIAL_FOLDER = "/etc/secllama";
@@ -23,16 +24,16 @@ const PROGRAMS = ["/usr/bin/systemd-creds", "/bin/systemd-creds"];
  * @throws {SecLlamaError} `not-supported` without systemd-creds, `key-refused` if a keyset of another key lies there already, `key-io`.
  */
 export async function ensureCredential(run: RunProgram): Promise<boolean> {
-  if (await exists(CREDENTIAL_FILE)) return false;
+  if (isThere(CREDENTIAL_FILE)) return false;
   for (const name of ["clients.json", "keyset.json"]) {
     const path = join(SERVICE_DATA, name);
-    if (!await exists(path)) continue;
+    if (!isThere(path)) continue;
     throw new SecLlamaError("key-refused", `${path} is under a key that is not here`, {
       hint:
         `put ${CREDENTIAL_FILE} back from your backup; or, to begin anew and pair every client again, remove ${path}`,
     });
   }
-  const program = await firstThere(PROGRAMS);
+  const program = PROGRAMS.find(isThere);
   if (program === undefined) {
     throw new SecLlamaError(
       "not-supported",
@@ -74,13 +75,4 @@ export async function ensureCredential(run: RunProgram): Promise<boolean> {
 
 function lastLine(text: string): string {
   return text.trim().split("\n").at(-1) ?? "";
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
-}
-
-async function firstThere(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) if (await exists(path)) return path;
-  return undefined;
 }

@@ -10,6 +10,7 @@ import {
   type ServiceManager,
   type ServiceState,
 } from "./manager.ts";
+import { isThere } from "./there.ts";
 import { isOurs, type ServiceFile, systemUnits, userUnits } from "./units.ts";
 
 const SYSTEMCTL = "/usr/bin/systemctl";
@@ -43,7 +44,7 @@ export class Systemd implements ServiceManager {
   constructor(options: SystemdOptions) {
     this.#o = options;
     const { env, scope } = options;
-    if (!there("/run/systemd/system")) {
+    if (!isThere("/run/systemd/system")) {
       throw new SecLlamaError("not-supported", "systemd does not run here", {
         hint:
           "start secllama serve by what starts programs here; in a container it is the command itself",
@@ -59,7 +60,7 @@ export class Systemd implements ServiceManager {
     this.#env = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C.UTF-8" };
     if (scope === "user") {
       const runtime = env["XDG_RUNTIME_DIR"] ?? `/run/user/${Deno.uid()}`;
-      if (!there(join(runtime, "systemd"))) {
+      if (!isThere(join(runtime, "systemd"))) {
         throw new SecLlamaError(
           "not-supported",
           "no systemd of yours runs: you are not logged in through it",
@@ -256,14 +257,5 @@ async function checkProgram(program: string): Promise<void> {
     if (uid !== 0 || open) throw fail(`others than root can change ${folder}`);
     if (((mode ?? 0) & 0o001) === 0) throw fail(`not everybody may enter ${folder}`);
     if (folder === "/") return;
-  }
-}
-
-function there(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -7,7 +7,8 @@
 import { SecLlamaError } from "../../errors.ts";
 import type { Access } from "../../linux/landlock.ts";
 import type { SeccompPolicy } from "../../linux/seccomp.ts";
-import type { Argument, Plan, RunnerTarget, SandboxMode } from "../types.ts";
+import { translate } from "../arguments.ts";
+import type { Plan, RunnerTarget, SandboxMode } from "../types.ts";
 import { type Capabilities, namespacesFor, NS_FILE, unshareArgs } from "./capabilities.ts";
 import { type CgroupLimits, limitFiles } from "./cgroup.ts";
 import type { CgroupPlan } from "./cgroup_life.ts";
@@ -238,13 +239,6 @@ function pathMapper(
     }
     throw new RangeError(`${hostPath} is not among the paths given to the runner`);
   };
-}
-
-function translate(args: readonly Argument[], map: (path: string) => string): string[] {
-  return args.map((arg) => {
-    if (typeof arg === "string") return arg;
-    return "path" in arg ? map(arg.path) : arg.prefix + arg.paths.map(map).join(",");
-  });
 }
 
 function bindsOf(

@@ -7,7 +7,8 @@
 import policy from "../../../sandbox-profiles/macos.json" with { type: "json" };
 import profile from "../../../sandbox-profiles/macos.sb" with { type: "text" };
 import { SecLlamaError } from "../../errors.ts";
-import type { Argument, Plan, RunnerTarget, SandboxMode } from "../types.ts";
+import { translate } from "../arguments.ts";
+import type { Plan, RunnerTarget, SandboxMode } from "../types.ts";
 
 /** By absolute path: a program of that name elsewhere in PATH would isolate nothing. */
 export const SANDBOX_EXEC = "/usr/bin/sandbox-exec";
@@ -178,13 +179,6 @@ function pathMapper(
     }
     throw new RangeError(`${hostPath} is not among the paths given to the runner`);
   };
-}
-
-function translate(args: readonly Argument[], map: (path: string) => string): string[] {
-  return args.map((arg) => {
-    if (typeof arg === "string") return arg;
-    return "path" in arg ? map(arg.path) : arg.prefix + arg.paths.map(map).join(",");
-  });
 }
 
 function describeLayers(

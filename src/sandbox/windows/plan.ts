@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import { SecLlamaError } from "../../errors.ts";
-import type { Argument, LaunchedTarget, Plan, SandboxMode } from "../types.ts";
+import { translate } from "../arguments.ts";
+import type { LaunchedTarget, Plan, SandboxMode } from "../types.ts";
 import { type FirewallCommands, firewallCommands } from "./firewall.ts";
 import { ATTRIBUTES, CREATION_FLAGS, JOB_LIMITS, WINDOWS_POLICY } from "./policy.ts";
 
@@ -262,11 +263,4 @@ function pathMapper(target: LaunchedTarget): (hostPath: string) => string {
     if (!inside) throw new RangeError(`${hostPath} is not among the paths given to the runner`);
     return hostPath;
   };
-}
-
-function translate(args: readonly Argument[], map: (path: string) => string): string[] {
-  return args.map((arg) => {
-    if (typeof arg === "string") return arg;
-    return "path" in arg ? map(arg.path) : arg.prefix + arg.paths.map(map).join(",");
-  });
 }
