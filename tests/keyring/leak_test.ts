@@ -166,7 +166,7 @@ Deno.test({
     // The control: where a key is, this search finds it.
     const key = await keyOf(keyring, first);
     const careless = new Deno.Command("/bin/sleep", {
-      args: ["30"],
+      args: ["86400"],
       env: { CARELESS: key.toHex() },
       clearEnv: true,
     }).spawn();

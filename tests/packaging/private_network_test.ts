@@ -48,7 +48,7 @@ until curl -s -o /dev/null http://192.0.2.1:8099/; do sleep 0.1; done
 
 gateway="env -i PATH=/usr/bin:/bin HOME=/tmp/gateway CREDENTIALS_DIRECTORY=/tmp/gateway/credentials"
 net="${network === "private" ? "unshare --net" : "env"}"
-$net sh -c 'ip link set lo up; exec sleep 300' &
+$net sh -c 'ip link set lo up; exec sleep 86400' &
 holder=$!
 pids="$pids $holder"
 until grep -q sleep /proc/$holder/comm; do sleep 0.1; done

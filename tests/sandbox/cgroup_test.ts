@@ -111,7 +111,7 @@ Deno.test({
     const system = linux();
     const plan = { places: cgroup.places, limits: { memoryBytes: 2 ** 26, tasks: 7 } };
     const groups = openGroups(system, plan);
-    const enter = 'for g in $1; do echo 0 > "$g/cgroup.procs" || exit 1; done; exec sleep 600';
+    const enter = 'for g in $1; do echo 0 > "$g/cgroup.procs" || exit 1; done; exec sleep 86400';
     const child = new Deno.Command("/bin/sh", {
       args: ["-c", enter, "sh", groups.join(" ")],
       stdin: "null",

@@ -72,7 +72,7 @@ export class AttackRun {
     const folder = await Deno.makeTempDir({ dir: parent, prefix: "secllama-attack-" });
     const listeners = ProbeListeners.open({ parent });
     const victim = new Deno.Command("/usr/bin/sleep", {
-      args: ["600"],
+      args: ["86400"], // longer than any run takes
       env: { SECLLAMA_TRIAL_CANARY: canary },
       clearEnv: true,
       stdin: "null",
@@ -141,7 +141,9 @@ export class AttackRun {
   /** Ends the victim, the listeners and the folder. */
   async close(): Promise<void> {
     this.#listeners.close();
-    this.#victim.kill("SIGKILL");
+    try {
+      this.#victim.kill("SIGKILL");
+    } catch { /* an attack has ended it */ }
     await this.#victim.status;
     await Deno.remove(this.field.folder, { recursive: true });
   }
