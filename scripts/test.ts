@@ -95,6 +95,45 @@ async function run(
   }
 }
 
+const failure = new AbortController();
+
+/** As `run`, beside others: what it says comes when it has ended, and the others end when it fails. */
+async function runBeside(args: readonly string[]): Promise<void> {
+  const command = new Deno.Command(deno, {
+    args: [...args],
+    stdout: "piped",
+    stderr: "piped",
+    signal: failure.signal,
+  });
+  const { code, stdout, stderr } = await command.output();
+  if (failure.signal.aborted) return;
+  Deno.stdout.writeSync(stdout);
+  Deno.stderr.writeSync(stderr);
+  if (code === 0) return;
+  failure.abort();
+  console.error(`error: deno ${args.slice(0, 3).join(" ")} ended with ${code}`);
+  Deno.exit(code);
+}
+
+/** Format, lint and types. */
+async function checkSources(): Promise<void> {
+  await runBeside(["fmt", "--check", "--quiet"]);
+  await runBeside(["lint", "--quiet"]);
+  // As whoever clones it and has only the product's own packages. The examples in the documentation too.
+  await runBeside(["check", "--quiet", "--frozen", "--doc", "main.ts", "runner", "src"]);
+  const all = ["main.ts", "runner", "src", "tests", "scripts", "bench"];
+  await runBeside(["check", "--quiet", ...CONFIG, ...all]);
+}
+
+/** What tests use and takes a while to make. */
+async function build(program: boolean): Promise<void> {
+  const script = ["run", "-A", "--frozen"];
+  if (program) await runBeside([...script, "scripts/compile.ts", ...TEST_BINARY]);
+  if (Deno.build.os === "linux") {
+    await runBeside([...script, "scripts/vision/build.ts", "--if-missing"]);
+  }
+}
+
 async function installNeeds(): Promise<void> {
   const missing = new Set<string>();
   for (const [program, name] of NEEDS) if (!await exists(program)) missing.add(name);
@@ -206,28 +245,8 @@ Deno.unrefTimer(setInterval(() => Deno.ppid === parent || Deno.exit(1), 500));
 const lanes = laneCount();
 await installNeeds();
 await run(deno, ["task", "--quiet", "bundle"]);
-if (paths.length === 0) {
-  await run(deno, ["fmt", "--check", "--quiet"]);
-  await run(deno, ["lint", "--quiet"]);
-  // As whoever clones it and has only the product's own packages. The examples in the documentation too.
-  await run(deno, ["check", "--quiet", "--frozen", "--doc", "main.ts", "runner", "src"]);
-  await run(deno, [
-    "check",
-    "--quiet",
-    ...CONFIG,
-    "main.ts",
-    "runner",
-    "src",
-    "tests",
-    "scripts",
-    "bench",
-  ]);
-}
-if (paths.length === 0 && Deno.build.os === "linux") {
-  await run(deno, ["run", "-A", "--frozen", "scripts/vision/build.ts", "--if-missing"]);
-}
 const built = paths.length === 0 && Deno.build.target === "x86_64-unknown-linux-gnu";
-if (built) await run(deno, ["run", "-A", "--frozen", "scripts/compile.ts", ...TEST_BINARY]);
+if (paths.length === 0) await Promise.all([checkSources(), build(built)]);
 // What the compiled program unpacks: once for all files. tests/support/binary.ts has the names.
 const cache = await Deno.makeTempDir({ prefix: "secllama-cache-" });
 const { passed, failed, ignored, failures } = await runTests(lanes, {
