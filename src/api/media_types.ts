@@ -12,6 +12,12 @@ export const NDJSON_TYPE = "application/x-ndjson";
 export const EVENT_STREAM_TYPE = "text/event-stream; charset=utf-8";
 /** RFC 9457: the unsealed errors of sealed/1. */
 export const PROBLEM_TYPE = "application/problem+json";
+/** A signed head of the audit log, as the statement itself says. */
+export const AUDIT_HEAD_TYPE = "application/vnd.secllama.audit-head+cbor";
+/** The page and its files. */
+export const HTML_TYPE = "text/html; charset=utf-8";
+export const SCRIPT_TYPE = "text/javascript; charset=utf-8";
+export const STYLE_TYPE = "text/css; charset=utf-8";
 /** A sealed request or reply. */
 export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
 

@@ -1,4 +1,5 @@
 /** Metrics of `serve`, and whether it is well, on a listener of its own: `/metrics`, `/healthz`, `/readyz`. Off by default. */
+import { METRICS_PATHS } from "../api/metrics_paths.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { errorResponse } from "../api/errors.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
@@ -148,15 +149,15 @@ export async function openMetrics(
       if (request.method !== "GET") {
         return errorResponse(new SecLlamaError("method-not-allowed", "GET only"), path);
       }
-      if (path === "/healthz") return new Response("ok\n");
-      if (path === "/readyz") {
+      if (path === METRICS_PATHS.health) return new Response("ok\n");
+      if (path === METRICS_PATHS.ready) {
         const problems = await problemsOf(measured);
         const status = problems.length === 0 ? 200 : 503;
         return new Response([...(status === 200 ? ["ready"] : problems), ""].join("\n"), {
           status,
         });
       }
-      if (path === "/metrics") {
+      if (path === METRICS_PATHS.metrics) {
         return new Response(await metrics.text(measured), {
           headers: { "content-type": TEXT_TYPE },
         });

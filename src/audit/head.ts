@@ -1,11 +1,10 @@
 /** The signed head of the log: how many lines there are, the root of their tree, and when that was. */
+import { AUDIT_HEAD_TYPE } from "../api/media_types.ts";
 import { type Bytes, toHex } from "../bytes.ts";
 import type { Cbor } from "./cbor.ts";
 import { type CoseStatement, readCose, signCose, type SigningKey } from "./cose.ts";
 import { HASH_BYTES } from "./tree.ts";
 
-/** The payload's media type. */
-const HEAD_TYPE = "application/vnd.secllama.audit-head+cbor";
 const FIELD = { log: 1, size: 2, root: 3, time: 4 } as const;
 
 /** What a head says. */
@@ -27,7 +26,7 @@ export interface SignedHead extends Head {
 export function signHead(key: SigningKey, { log, size, root, timeMs }: Head): Bytes {
   return signCose(
     key,
-    HEAD_TYPE,
+    AUDIT_HEAD_TYPE,
     new Map<number, Cbor>([
       [FIELD.log, log],
       [FIELD.size, size],
@@ -41,7 +40,7 @@ export function signHead(key: SigningKey, { log, size, root, timeMs }: Head): By
 export function readHead(cose: Uint8Array): SignedHead {
   const statement = readCose(cose);
   const { payload } = statement;
-  if (statement.contentType !== HEAD_TYPE || !(payload instanceof Map)) {
+  if (statement.contentType !== AUDIT_HEAD_TYPE || !(payload instanceof Map)) {
     throw new SyntaxError("not a head of an audit log");
   }
   const [log, size, root, timeMs] = Object.values(FIELD).map((key) => payload.get(key));

@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
 /** What the page asks of the proxy, which is the only place that it asks. */
+import { JSON_TYPE } from "../api/media_types.ts";
+import { ROUTES } from "../api/routes.ts";
 import type { Model } from "./types.ts";
 
 /** An error of the proxy: `{error, code, hint}`. */
@@ -37,7 +39,7 @@ export async function send(
       ...(signal ? { signal } : {}),
       ...(body === undefined
         ? {}
-        : { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+        : { body: JSON.stringify(body), headers: { "content-type": JSON_TYPE } }),
     });
   } catch (error) {
     if (signal?.aborted) throw error;
@@ -82,7 +84,7 @@ export async function* jsonLines(answer: Response): AsyncGenerator<Record<string
 export async function models(): Promise<Model[]> {
   const { models } = await ask<{
     models: { name: string; size?: number; details?: Record<string, string> }[];
-  }>("/api/tags");
+  }>(ROUTES.tags.path);
   return models.map(({ name, size, details }) => ({
     name,
     ...(size === undefined ? {} : { size }),
@@ -93,14 +95,14 @@ export async function models(): Promise<Model[]> {
 
 /** What a model can do: "completion", "tools", "vision", "thinking", "embedding". */
 export async function capabilities(model: string): Promise<string[]> {
-  const shown = await ask<{ capabilities?: string[] }>("/api/show", {
+  const shown = await ask<{ capabilities?: string[] }>(ROUTES.show.path, {
     method: "POST",
     body: { model },
   });
   return shown.capabilities ?? [];
 }
 
-const REPLIES = "/secllama/page/replies";
+const REPLIES = ROUTES.pageReplies.path;
 
 export interface HeldReply {
   readonly id: string;
@@ -138,6 +140,6 @@ export async function endReply(id: string): Promise<void> {
 export async function enter(hash: string): Promise<string> {
   const match = /^#launch=([\w-]{1,100})$/.exec(hash);
   if (!match) return hash;
-  await ask("/secllama/page/enter", { method: "POST", body: { launch: match[1] } });
+  await ask(ROUTES.pageEnter.path, { method: "POST", body: { launch: match[1] } });
   return "";
 }

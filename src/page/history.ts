@@ -1,9 +1,10 @@
 /** The proxy's sealed history, as the page asks it. */
 import type { ToolCall } from "../api/reply_lines.ts";
+import { ROUTES } from "../api/routes.ts";
 import { ask } from "./api.ts";
 import type { Conversation, Message, Settings, Summary } from "./types.ts";
 
-const HISTORY = "/secllama/history";
+const HISTORY = ROUTES.history.path;
 /** Of the list, at once. */
 const LISTED = 200;
 

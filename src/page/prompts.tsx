@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /** Texts that a person uses again and again, sealed like the history. */
 import { useEffect, useState } from "preact/hooks";
+import { ROUTES } from "../api/routes.ts";
 import { ApiError, ask } from "./api.ts";
 import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
@@ -17,11 +18,11 @@ export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
   const [text, setText] = useState("");
   const failed = (error: unknown) => setWhy(error instanceof ApiError ? error.message : "failed");
   useEffect(() => {
-    ask<{ prompts: Prompt[] }>("/secllama/prompts").then((r) => setPrompts(r.prompts), failed);
+    ask<{ prompts: Prompt[] }>(ROUTES.prompts.path).then((r) => setPrompts(r.prompts), failed);
   }, []);
   const put = async (next: readonly Prompt[]) => {
     try {
-      await ask("/secllama/prompts", { method: "PUT", body: { prompts: next } });
+      await ask(ROUTES.prompts.path, { method: "PUT", body: { prompts: next } });
       setPrompts(next);
     } catch (error) {
       failed(error);

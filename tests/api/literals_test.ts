@@ -43,7 +43,7 @@ async function* sources(folder: string): AsyncGenerator<string> {
   for await (const entry of Deno.readDir(folder)) {
     const path = join(folder, entry.name);
     if (entry.isDirectory) yield* sources(path);
-    else if (path.endsWith(".ts") && !TEST_SUPPORT.test(path)) yield path;
+    else if (/\.tsx?$/.test(path) && !TEST_SUPPORT.test(path)) yield path;
   }
 }
 

@@ -1,4 +1,5 @@
 /** The page's files: one script, one style, one icon, and the few lines of HTML that name them. All of them come with the program. */
+import { HTML_TYPE, SCRIPT_TYPE, STYLE_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { utf8 } from "../../bytes.ts";
 import style from "../../page/page.css" with { type: "text" };
@@ -71,9 +72,9 @@ export async function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
   }
   const file = (type: string, text: string): PageFile => ({ type, bytes: utf8(text) });
   return new Map([
-    [ROUTES.root.path, file("text/html; charset=utf-8", HTML)],
-    [ROUTES.pageScript.path, file("text/javascript; charset=utf-8", script)],
-    [ROUTES.pageStyle.path, file("text/css; charset=utf-8", style)],
+    [ROUTES.root.path, file(HTML_TYPE, HTML)],
+    [ROUTES.pageScript.path, file(SCRIPT_TYPE, script)],
+    [ROUTES.pageStyle.path, file(STYLE_TYPE, style)],
     [ROUTES.pageIcon.path, file("image/svg+xml", icon)],
   ]);
 }

@@ -1,0 +1,2 @@
+/** Paths of the metrics listener, which serves nothing else: they are no routes of gateway or proxy. */
+export const METRICS_PATHS = { health: "/healthz", ready: "/readyz", metrics: "/metrics" } as const;
