@@ -6,7 +6,7 @@ import { INFERENCE_BYTES } from "../../src/api/routes.ts";
 import { JSON_LIMITS } from "./body.ts";
 
 /** A request: where to, and its body's JSON. */
-export interface Worst {
+interface Worst {
   readonly path: string;
   readonly body: string;
 }

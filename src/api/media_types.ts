@@ -18,6 +18,8 @@ export const AUDIT_HEAD_TYPE = "application/vnd.secllama.audit-head+cbor";
 export const HTML_TYPE = "text/html; charset=utf-8";
 export const SCRIPT_TYPE = "text/javascript; charset=utf-8";
 export const STYLE_TYPE = "text/css; charset=utf-8";
+/** Prometheus's exposition format. */
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** A sealed request or reply. */
 export const SEALED_TYPE = "application/vnd.secllama.sealed;v=1";
 

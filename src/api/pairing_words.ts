@@ -15,7 +15,7 @@ import { WORDS } from "./wordlist.ts";
 
 export const WORD_COUNT = 10;
 /** 80 bits: whoever wants a certificate of this fingerprint has to make 2^80 of them. */
-export const FINGERPRINT_BYTES = 10;
+const FINGERPRINT_BYTES = 10;
 /** 24 bits, of which nobody can try more than {@link PAIRING_TRIES}. */
 export const PAIRING_SECRET_BYTES = 3;
 export const PAIRING_LIFE_MS = 600_000;

@@ -1,4 +1,5 @@
 /** Metrics of `serve`, and whether it is well, on a listener of its own: `/metrics`, `/healthz`, `/readyz`. Off by default. */
+import { METRICS_TYPE } from "../api/media_types.ts";
 import { METRICS_PATHS } from "../api/metrics_paths.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { errorResponse } from "../api/errors.ts";
@@ -16,10 +17,9 @@ import type { ServeAudit } from "./audit.ts";
 import type { Shutdown } from "./shutdown.ts";
 
 const SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
-const TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 /** What is measured. */
-export interface Measured {
+interface Measured {
   readonly supervisor: Supervisor;
   readonly models: ModelStore;
   readonly keys: KeySource;
@@ -159,7 +159,7 @@ export async function openMetrics(
       }
       if (path === METRICS_PATHS.metrics) {
         return new Response(await metrics.text(measured), {
-          headers: { "content-type": TEXT_TYPE },
+          headers: { "content-type": METRICS_TYPE },
         });
       }
       return errorResponse(new SecLlamaError("not-found", "not found"), path);

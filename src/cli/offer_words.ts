@@ -10,7 +10,7 @@ import { type CommandContext, flag } from "./command.ts";
 /** How often it looks whether somebody came. */
 const POLL_MS = 250;
 
-export interface WordsOffer {
+interface WordsOffer {
   readonly dataDir: string;
   readonly keys: KeySource;
   readonly address: { readonly url: string; readonly vouched?: string; readonly newName?: string };

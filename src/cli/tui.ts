@@ -40,7 +40,7 @@ export interface Tui {
   dropTyped(): Promise<void>;
 }
 
-export type Judgement = "good" | "bad" | "unknown";
+type Judgement = "good" | "bad" | "unknown";
 const JUDGED = { good: "32", bad: "31", unknown: "33" } as const satisfies Record<
   Judgement,
   string

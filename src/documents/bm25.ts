@@ -6,7 +6,7 @@ const K1 = 1.2;
 const B = 0.75;
 
 /** Words in one case and form, without the ends that most languages of Europe put to plurals. */
-export function wordsOf(text: string): string[] {
+function wordsOf(text: string): string[] {
   const words = text.normalize("NFKC").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
   return words.map((word) => word.length > 3 ? word.replace(/(?:es|s)$/, "") : word);
 }

@@ -3,7 +3,7 @@ import type { DocumentType } from "../api/documents.ts";
 import type { Piece } from "./chunks.ts";
 
 /** To the thread. */
-export interface Asked {
+interface Asked {
   readonly type: DocumentType;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }

@@ -3,7 +3,7 @@
 type Labels = Readonly<Record<string, string>>;
 
 /** What a family of samples is. */
-export interface Family {
+interface Family {
   readonly name: string;
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";

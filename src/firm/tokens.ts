@@ -32,7 +32,7 @@ export interface TokenEntry {
 }
 
 /** A token that was made just now: the only time that its text is there. */
-export interface NewToken {
+interface NewToken {
   readonly entry: TokenEntry;
   readonly text: string;
 }

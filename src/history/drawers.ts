@@ -8,7 +8,7 @@ import type { VaultKey } from "./vault.ts";
 
 /** The drawers that there are. */
 const NAMES = ["prompts"] as const;
-export type DrawerName = typeof NAMES[number];
+type DrawerName = typeof NAMES[number];
 
 /** The drawers of a database. */
 export class Drawers {

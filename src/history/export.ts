@@ -32,7 +32,7 @@ export async function* exportJson(
 }
 
 /** A conversation as Markdown. Of messages that were edited or asked again, all are there, and say what they follow. */
-export function toMarkdown({ title, messages, missing }: Conversation): string {
+function toMarkdown({ title, messages, missing }: Conversation): string {
   return [
     `# ${title.replace(/\s+/g, " ").trim() || "Conversation"}`,
     ...messages.map((message) => `${headingOf(message)}\n\n${bodyOf(message)}`),

@@ -104,7 +104,7 @@ export async function capabilities(model: string): Promise<string[]> {
 
 const REPLIES = ROUTES.pageReplies.path;
 
-export interface HeldReply {
+interface HeldReply {
   readonly id: string;
   readonly conversation: string;
   readonly started: number;

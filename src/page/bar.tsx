@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** Above the conversation: what it is called, where it is kept, and what can be done with all of it. */
+import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { useRef } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { copyText } from "./clipboard.ts";
@@ -92,7 +93,7 @@ export function Bar({ actions }: { actions: Actions }) {
             type="button"
             disabled={empty}
             onClick={act(() =>
-              download(fileNameOf(open.title, "md"), "text/markdown", markdownOf(open))
+              download(fileNameOf(open.title, "md"), MARKDOWN_TYPE, markdownOf(open))
             )}
           >
             Save as Markdown
@@ -103,7 +104,7 @@ export function Bar({ actions }: { actions: Actions }) {
             onClick={act(() =>
               download(
                 fileNameOf(open.title, "json"),
-                "application/json",
+                JSON_TYPE,
                 JSON.stringify(open, null, 2),
               )
             )}

@@ -13,7 +13,7 @@ const K1 = 1.2;
 const B = 0.75;
 
 /** A piece of a text. */
-export interface Passage {
+interface Passage {
   readonly text: string;
   /** From 1. */
   readonly firstLine: number;

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** Who sees what, and what was measured just now: the gateway's own report, read again at each click. */
+import { ROUTES } from "../api/routes.ts";
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, ask } from "./api.ts";
 import { Dialog } from "./link_dialog.tsx";
@@ -44,7 +45,7 @@ export function ProofPanel({ onEnd }: { onEnd: () => void }) {
   const [at, setAt] = useState(0);
   const measure = async () => {
     try {
-      setStatus(await ask<Status>("/api/security/status"));
+      setStatus(await ask<Status>(ROUTES.securityStatus.path));
     } catch (error) {
       if (error instanceof ApiError) setStatus(error);
     }

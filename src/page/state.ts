@@ -18,7 +18,7 @@ export interface Running {
 export type Panel = "none" | "settings" | "proof" | "help" | "prompts";
 
 /** What of conversations is kept. */
-export type Keeping =
+type Keeping =
   | { readonly kind: "loading" }
   | { readonly kind: "kept"; readonly writable: boolean }
   /** Every conversation is a temporary one, and why. */

@@ -10,14 +10,14 @@ export const OWN_ID = "call_0123456789abcdef01234567";
 export const OTHER_ID = "call_76543210fedcba9876543210";
 
 /** A call of a tool. */
-export interface WrittenCall {
+interface WrittenCall {
   readonly id?: string;
   readonly name: string;
   readonly arguments: Readonly<Record<string, unknown>>;
 }
 
 /** A message of a conversation that a template is given. */
-export interface WrittenMessage {
+interface WrittenMessage {
   readonly role: string;
   readonly content: string;
   readonly toolCalls?: readonly WrittenCall[];

@@ -7,10 +7,10 @@ import { TITLE_CHARACTERS } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
 
-export type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
+type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
 
 /** A conversation for the history. A message's parent is the place of an earlier one, from 1. */
-export interface Imported {
+interface Imported {
   readonly title: string;
   readonly model: string;
   /** Unix milliseconds. */

@@ -4,8 +4,8 @@
  */
 import { SecLlamaError } from "../../errors.ts";
 
-export type Cell = string | number | Uint8Array | null;
-export type Table = readonly { readonly [column: string]: Cell }[];
+type Cell = string | number | Uint8Array | null;
+type Table = readonly { readonly [column: string]: Cell }[];
 
 const MAGIC = "SQLite format 3\0";
 const LEAF = 0x0d;

@@ -23,7 +23,7 @@ export interface ReplyFacts {
 }
 
 /** How a reply is made, and kept. */
-export interface Filling {
+interface Filling {
   /** Asks for it. */
   readonly answer: (signal: AbortSignal) => Promise<Response>;
   /** Its first line: what protected it. */
