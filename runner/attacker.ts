@@ -13,7 +13,7 @@ import { openSide, type Turn } from "../src/escape/channels/serve.ts";
 import type { Battlefield, Outcome } from "../src/escape/attacks/attack.ts";
 import { ATTACKS } from "../src/escape/attacks/list.ts";
 
-export interface AttackOrder {
+interface AttackOrder {
   readonly field: Battlefield;
   /** Names of attacks, made in this order. */
   readonly attacks: readonly string[];
@@ -31,7 +31,7 @@ export interface AttackOrder {
   readonly place?: Place;
 }
 
-export type AttackLine =
+type AttackLine =
   | { readonly t: "ready"; readonly lockdown: readonly LayerResult[]; readonly text: string }
   | { readonly t: "token" }
   | { readonly t: "attack"; readonly name: string; readonly outcome: Outcome }

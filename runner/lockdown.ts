@@ -28,7 +28,7 @@ export interface LayerResult {
   readonly observed: string;
 }
 
-export interface LockdownOptions {
+interface LockdownOptions {
   /** What a GPU's driver needs after load, from its policy. */
   readonly more?: PolicyPart;
 }

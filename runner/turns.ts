@@ -20,7 +20,7 @@ export interface TurnTaker {
 }
 
 /** How long one turn lasts, about: what anybody else waits for at most, per client that works. */
-export const TURN_MS = 5;
+const TURN_MS = 5;
 
 /** Who waits, by client, in the order of the circle. */
 class Circle {

@@ -1,6 +1,6 @@
 /** What Deno lets this process do, as it is now; for the log, the status and the test that lists each role's rights. */
 
-export const PERMISSION_NAMES = [
+const PERMISSION_NAMES = [
   "net",
   "read",
   "write",
@@ -10,7 +10,7 @@ export const PERMISSION_NAMES = [
   "ffi",
   "import",
 ] as const;
-export type PermissionStates = { readonly [name in (typeof PERMISSION_NAMES)[number]]: string };
+type PermissionStates = { readonly [name in (typeof PERMISSION_NAMES)[number]]: string };
 
 /** `granted`: everything of its kind · `partial`: named things only · `denied` or `prompt`: nothing. */
 export function permissionStates(): PermissionStates {

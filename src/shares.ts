@@ -9,7 +9,7 @@
 const FACTOR = 3;
 
 /** How much there is, in whatever unit. */
-export interface PotSize {
+interface PotSize {
   readonly limit: number;
   /** What each may hold whatever the others do, as long as the limit holds. Default: 0. */
   readonly floor?: number;

@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 
 /** What a thread may; everything else it may not, whatever this process may. */
-export interface WorkerRights {
+interface WorkerRights {
   /** Folders and files. */
   readonly read?: readonly string[];
   readonly write?: readonly string[];

@@ -68,54 +68,84 @@ Deno.test("a source file that a comment names is there", async () => {
   ]);
 });
 
-/** Exports for others than the product itself, and for whom. */
+/** Exports that no file of ours imports, or no file that is no test, and for whom they are. */
 const FOR_OTHERS: { readonly [name: string]: string } = {
+  "src/client/library.ts CommonOptions": "a type in the package's face",
+  "src/client/library.ts GatewayOptions": "a type in the package's face",
+  "src/client/library.ts PairingOptions": "a type in the package's face",
+  "src/client/library.ts SealedFetch": "a type in the package's face",
+  "src/jinja/mod.ts RenderOptions": "a type in a room's face",
   "src/keys/stores/memory.ts MemoryStore": "a store for tests and embedders",
+  "src/log.ts Label": "a type in a face",
+  "src/proxy/mod.ts ProxyOptions": "a type in a room's face",
+  "src/templates/mod.ts Specials": "a type in a room's face",
 };
 
 const EXPORT =
   /^export (?:async )?(?:abstract )?(?:function\*?|class|const|let|interface|type|enum) \*?(\w+)/gm;
 const IMPORT = /(?:import|export)\s+(?:type\s+)?(\{[^}]*\}|\*[^{}]*?|\w+)\s+from\s+"(\.[^"]+)"/g;
 
-/** Exports that no file imports and that are named once in their own: nothing calls them. */
-function unused(files: ReadonlyMap<string, string>): string[] {
-  const code = new Map(
-    [...files].map(([path, text]) => [path, text.replace(/\/\*[^]*?\*\//g, "")]),
-  );
+/** What files import of others: "file name", or "file *" for all of it. */
+function importedNames(files: ReadonlyMap<string, string>): Set<string> {
   const imported = new Set<string>();
-  for (const [path, text] of code) {
-    for (const [, names, from] of text.matchAll(IMPORT)) {
+  for (const [path, text] of files) {
+    const code = text.replace(/\/\*[^]*?\*\//g, "");
+    for (const [, names, from] of code.matchAll(IMPORT)) {
       const file = join(path, "..", from!);
       for (const name of names!.replace(/[{}]|\btype /g, "").split(",")) {
         imported.add(`${file} ${name.trim().split(" ")[0]}`);
       }
     }
-    for (const [, from] of text.matchAll(/import\("(\.[^"]+)"\)/g)) {
-      imported.add(`${join(path, "..", from!)} *`);
+    for (const [, from, name] of code.matchAll(/import\(\s*"(\.[^"]+)",?\s*\)(?:\.(\w+))?/g)) {
+      imported.add(`${join(path, "..", from!)} ${name ?? "*"}`);
     }
   }
-  return [...code].flatMap(([path, text]) =>
-    [...text.matchAll(EXPORT)].map(([, name]) => name!).filter((name) =>
-      !imported.has(`${path} ${name}`) && !imported.has(`${path} *`) &&
-      text.match(new RegExp(`\\b${name}\\b`, "g"))!.length === 1
-    ).map((name) => `${path} ${name}`)
+  return imported;
+}
+
+/** Exports of `files` that none of `importers` imports. */
+function notImported(
+  files: ReadonlyMap<string, string>,
+  importers: ReadonlyMap<string, string>,
+): string[] {
+  const imported = importedNames(importers);
+  return [...files].filter(([path]) => !imported.has(`${path} *`)).flatMap(([path, text]) =>
+    [...text.replace(/\/\*[^]*?\*\//g, "").matchAll(EXPORT)].map(([, name]) => `${path} ${name}`)
+      .filter((name) => !imported.has(name))
   );
 }
 
-Deno.test("what is exported is called by something that is no test", async () => {
-  const files = await sources(["src", "runner"]);
-  files.set("main.ts", await Deno.readTextFile(join(ROOT, "main.ts")));
-  for (const path of files.keys()) {
+/** Of these, what is named nowhere else in its own file either: nothing calls it. */
+function unused(files: ReadonlyMap<string, string>): string[] {
+  return notImported(files, files).filter((name) => {
+    const [path, word] = name.split(" ");
+    const code = files.get(path!)!.replace(/\/\*[^]*?\*\//g, "");
+    return code.match(new RegExp(`\\b${word}\\b`, "g"))!.length === 1;
+  });
+}
+
+Deno.test("what is exported is imported, and called by something that is no test", async () => {
+  const all = await sources(["src", "runner", "tests", "scripts", "bench"]);
+  all.set("main.ts", await Deno.readTextFile(join(ROOT, "main.ts")));
+  const isOurs = (path: string) =>
     // The types of the published package stand beside the library that they describe.
-    if (/_test\.ts$|\/(testing|fake_)[a-z0-9_]*\.ts$|\.d\.ts$/.test(path)) files.delete(path);
-  }
-  assert.deepEqual(unused(files).toSorted(), Object.keys(FOR_OTHERS).toSorted());
+    /^(src|runner|main)\b/.test(path) && !path.endsWith(".d.ts");
+  const ours = new Map([...all].filter(([path]) => isOurs(path)));
+  const product = new Map(
+    [...ours].filter(([path]) => !/_test\.ts$|\/(testing|fake_)[a-z0-9_]*\.ts$/.test(path)),
+  );
+  assert.deepEqual(
+    [...new Set([...notImported(ours, all), ...unused(product)])].toSorted(),
+    Object.keys(FOR_OTHERS).toSorted(),
+  );
   const small = new Map([
     ["a.ts", "export const A = 1;\nexport function b() {}\n/** b */\nexport type C = number;"],
     ["b.ts", 'import { A } from "./a.ts";\nexport const D = A;\nexport const E = D;'],
-    ["c.ts", 'const x = await import("./d.ts");'],
+    ["c.ts", 'const x = await import("./d.ts"); type G = import("./e.ts").G;'],
     ["d.ts", "export const F = 1;"],
+    ["e.ts", "export type G = H;\nexport type H = 1;"],
   ]);
+  assert.deepEqual(notImported(small, small), ["a.ts b", "a.ts C", "b.ts D", "b.ts E", "e.ts H"]);
   assert.deepEqual(unused(small), ["a.ts b", "a.ts C", "b.ts E"]);
 });
 

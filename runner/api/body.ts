@@ -11,7 +11,7 @@ import { utf8Decode } from "../../src/bytes.ts";
 import type { Turns, TurnTaker } from "../turns.ts";
 import { Fields } from "./fields.ts";
 
-export interface JsonLimits {
+interface JsonLimits {
   /** Arrays and objects inside each other. */
   readonly depth: number;
   /** Arrays and objects in all: each costs some microseconds wherever it is looked at. */

@@ -25,13 +25,13 @@ const TOKENS_PER_UNIT = 0.3;
 const GUESSES = 6;
 
 /** A conversation and how it is to be rendered. */
-export interface Conversation {
+interface Conversation {
   readonly model: PromptModel;
   readonly chat: ChatPrompt;
   readonly think: Think | undefined;
 }
 
-export interface Rendered {
+interface Rendered {
   readonly parts: PromptPart[];
   /** undefined: more than there is room for. */
   readonly tokens: Int32Array | undefined;

@@ -29,7 +29,7 @@ import type {
   Usage,
 } from "./request.ts";
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly engine: Engine;
   /** Canonical name of the one model served here. */
   readonly model: string;

@@ -9,7 +9,7 @@ import type { Fields, Range } from "./fields.ts";
 import type { GenerationOptions } from "./request.ts";
 
 const INT32_MAX = 2 ** 31 - 1;
-export const MAX_STOP_STRINGS = 64;
+const MAX_STOP_STRINGS = 64;
 export const MAX_STOP_CHARS = 4096;
 
 const PROBABILITY: Range = { min: 0, max: 1 };

@@ -41,7 +41,7 @@ export interface PromptModel {
   readonly pictures: Pictures;
 }
 
-export interface Prompt {
+interface Prompt {
   readonly tokens: Int32Array;
   /** The end of the prompt's text, to see whether it opens a thought. */
   readonly tail: string;

@@ -7,7 +7,7 @@ import type { Engine } from "../engine/types.ts";
 import type { InferenceRequest, NamedToolCall, Think, ToolCallDelta } from "./request.ts";
 
 /** A step of the reply: thought before text, text before calls. */
-export interface Parsed {
+interface Parsed {
   readonly text: string;
   readonly thinking: string;
   readonly toolCalls: readonly NamedToolCall[];

@@ -48,13 +48,13 @@ export interface ChatPrompt {
   readonly templateValues?: Readonly<Record<string, unknown>>;
 }
 
-export interface RawPrompt {
+interface RawPrompt {
   readonly kind: "raw";
   /** The whole prompt as the client wrote it, control tokens included; or its tokens. */
   readonly text: string | Int32Array;
 }
 
-export interface InsertPrompt {
+interface InsertPrompt {
   readonly kind: "insert";
   readonly prefix: string;
   readonly suffix: string;

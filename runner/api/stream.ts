@@ -21,7 +21,7 @@ export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;
 /** The first chunk of a dialect that has nothing to say before there is output: the answer's head may go out. */
 export const BEGUN = new Uint8Array(0);
 
-export interface StreamOptions {
+interface StreamOptions {
   readonly contentType: string;
   readonly cancel: AbortController;
   readonly call: Call;

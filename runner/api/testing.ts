@@ -2,7 +2,7 @@
 import { type Api, type ApiOptions, makeApi } from "./app.ts";
 import { FakeEngine, type FakeScript } from "./fake_engine.ts";
 
-export interface TestApi {
+interface TestApi {
   readonly engine: FakeEngine;
   readonly api: Api;
   /** Every `keep_alive` the API announced. */

@@ -18,7 +18,7 @@ const TRIAL_STEPS = 5;
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 30_000;
 
-export interface AdaptiveThreadsOptions {
+interface AdaptiveThreadsOptions {
   /** All threads. */
   readonly threads: number;
   /** What one thread takes for one token with an empty cache, in milliseconds. */

@@ -7,11 +7,11 @@ import type { EngineOptions } from "./types.ts";
 type Pointer = Deno.PointerValue;
 
 /** `enum llama_flash_attn_type` */
-export const FLASH_ATTENTION = { auto: -1, off: 0, on: 1 } as const;
+const FLASH_ATTENTION = { auto: -1, off: 0, on: 1 } as const;
 /** `enum llama_pooling_type` */
 export const POOLING = { unspecified: -1, none: 0, mean: 1, cls: 2, last: 3, rank: 4 } as const;
 
-export interface ContextOptions {
+interface ContextOptions {
   /** Tokens of all sequences together. */
   readonly totalTokens: number;
   readonly sequences: number;

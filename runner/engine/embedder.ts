@@ -6,7 +6,7 @@ import type { Library } from "./library.ts";
 
 type Pointer = Deno.PointerValue;
 
-export interface EmbedderOptions {
+interface EmbedderOptions {
   readonly library: Library;
   readonly model: Pointer;
   readonly threadpool: Pointer;

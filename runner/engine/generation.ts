@@ -13,9 +13,9 @@ const MAX_LOGPROBS = 20;
 /** Events a consumer may leave unread before its slot pauses. */
 const MAX_UNREAD_EVENTS = 256;
 
-export type Ending = { reason: "stop" | "length"; stopSequence?: string };
+type Ending = { reason: "stop" | "length"; stopSequence?: string };
 
-export interface GenerationHooks {
+interface GenerationHooks {
   /** The consumer is gone, by the signal or by leaving the iteration. */
   onCancel(generation: Generation): void;
   /** The consumer took an event. */

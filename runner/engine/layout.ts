@@ -9,10 +9,10 @@
  */
 import { SecLlamaError } from "../../src/errors.ts";
 
-export type FieldType = "i32" | "u32" | "f32" | "u64" | "bool";
+type FieldType = "i32" | "u32" | "f32" | "u64" | "bool";
 
 /** [offset in bytes, type, value in the library's defaults] */
-export type Field = readonly [offset: number, type: FieldType, expected: number];
+type Field = readonly [offset: number, type: FieldType, expected: number];
 
 export interface Layout {
   readonly name: string;
@@ -128,7 +128,7 @@ export function structType(size: number): { struct: "u64"[] } {
 }
 
 /** Reads a field. A u64 above 2^53 loses digits: pointers are written here, never read. */
-export function readField(bytes: Uint8Array, [offset, type]: Field): number {
+function readField(bytes: Uint8Array, [offset, type]: Field): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   switch (type) {
     case "i32":

@@ -18,7 +18,7 @@ const CANDIDATE_WORDS = 3;
 const FAST_TOP_K = 128;
 const RANDOM_SEED = 0xffffffff;
 
-export interface SamplerOptions {
+interface SamplerOptions {
   readonly sampling: Sampling;
   readonly grammar: string | undefined;
   /** Token ids of the vocabulary, and what is added to their logits. */

@@ -103,10 +103,10 @@ export function request(
   };
 }
 
-export type Done = Extract<GenerateEvent, { type: "done" }>;
+type Done = Extract<GenerateEvent, { type: "done" }>;
 export type Token = Extract<GenerateEvent, { type: "token" }>;
 
-export interface Collected {
+interface Collected {
   text: string;
   tokens: Token[];
   done: Done;

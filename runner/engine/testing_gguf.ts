@@ -154,12 +154,12 @@ export function byteLength({ dims, type }: Tensor): number {
 }
 
 /** A token's text and `enum llama_token_type`: 1 normal, 3 control, 4 user-defined. */
-export interface TestToken {
+interface TestToken {
   readonly text: string;
   readonly type: number;
 }
 
-export interface GgufOptions {
+interface GgufOptions {
   /** `general.name`. */
   readonly name?: string;
   /** In place of the last tokens. */

@@ -12,7 +12,7 @@ export interface Edge {
   readonly target: number;
 }
 
-export interface State {
+interface State {
   readonly accepts: boolean;
   /** Sorted, disjoint; neighbours with the same target are one. */
   readonly edges: readonly Edge[];
@@ -100,7 +100,7 @@ export function explore<T>(
 }
 
 /** Without states that lead to no end, and made as small as it can be. */
-export function tidy(automaton: Automaton): Automaton {
+function tidy(automaton: Automaton): Automaton {
   return minimise(trim(automaton));
 }
 

@@ -1,7 +1,7 @@
 /** Numbers of a schema as exact decimals. A double's shortest notation is what its author wrote. */
 
 /** coefficient × 10^-places */
-export interface Decimal {
+interface Decimal {
   readonly coefficient: bigint;
   readonly places: number;
 }

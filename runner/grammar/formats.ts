@@ -76,7 +76,7 @@ function ipv6(): string {
   return `(?:${branches.join("|")})`;
 }
 
-export interface FormatTexts {
+interface FormatTexts {
   readonly automaton: Automaton;
   readonly rough: Automaton;
 }

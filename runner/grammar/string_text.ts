@@ -14,7 +14,7 @@ import type { StringRules } from "./terms.ts";
 /** States that an automaton may have with the length counted. */
 const MAX_COUNTED = 8000;
 
-export interface Strings {
+interface Strings {
   readonly automaton: Automaton;
   /** Of any characters: only the length counts. */
   readonly least: number;

@@ -75,7 +75,7 @@ export type Field =
   | { readonly kind: "name"; readonly value: Literal };
 
 /** A property that must be there, under one of several names. */
-export interface Some {
+interface Some {
   readonly names: Automaton;
   readonly value: Literal;
   readonly keyword: string;

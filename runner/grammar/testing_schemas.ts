@@ -1,6 +1,6 @@
 /** For tests: random schemas of all keywords, and values that may fit them. */
 
-export type Random = () => number;
+type Random = () => number;
 
 const NAMES = ["a", "b", "c", "x_d", "é"];
 const PATTERNS = [

@@ -4,7 +4,7 @@ import { ANY_CODE, type CodeSet, codeSet, intersect, minus, type Range } from ".
 import { type Grammar, literal, type Part, Rule } from "./gbnf.ts";
 
 /** How characters of a text are written in a reply. */
-export type Notation = "json" | "plain";
+type Notation = "json" | "plain";
 
 /** What JSON writes as an escape (RFC 8259, 7). */
 const ESCAPED = codeSet([[0, 0x1f], [0x22, 0x22], [0x5c, 0x5c]]);
@@ -77,7 +77,7 @@ function byTarget(edges: readonly Edge[]): Map<number, Range[]> {
 }
 
 /** Ways to write one character of a set. */
-export function characters(set: CodeSet, notation: Notation): Part[] {
+function characters(set: CodeSet, notation: Notation): Part[] {
   const whole = intersect(set, ANY_CODE);
   if (notation === "plain") {
     const raw = minus(whole, codeSet([...SURROGATES, ...NUL]));

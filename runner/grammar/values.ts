@@ -16,7 +16,7 @@ export function typeOf(value: unknown): TypeName {
   return Array.isArray(value) ? "array" : typeof value as TypeName;
 }
 
-export function hasType(value: unknown, type: string): boolean {
+function hasType(value: unknown, type: string): boolean {
   return type === "integer" ? Number.isInteger(value) : type === typeOf(value);
 }
 

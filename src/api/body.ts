@@ -41,7 +41,7 @@ export async function readJson(
 }
 
 /** @param most Bytes. */
-export function tooLarge(most: number): SecLlamaError {
+function tooLarge(most: number): SecLlamaError {
   return new SecLlamaError("too-large", `the request's body is over ${size(most)}`, {
     hint: "send less at a time",
   });

@@ -25,7 +25,7 @@ import { toProblem } from "./problems.ts";
 import { allowed, type Dialect, dialectOf, type Route, routeOf, ROUTES } from "./routes.ts";
 import { BUSY_TEXT, printable } from "./texts.ts";
 
-export interface RenderedError {
+interface RenderedError {
   readonly status: number;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;

@@ -13,9 +13,9 @@
  */
 import { SecLlamaError } from "../errors.ts";
 
-export const DEFAULT_HOST = "registry.ollama.ai";
-export const DEFAULT_NAMESPACE = "library";
-export const DEFAULT_TAG = "latest";
+const DEFAULT_HOST = "registry.ollama.ai";
+const DEFAULT_NAMESPACE = "library";
+const DEFAULT_TAG = "latest";
 
 const HOST = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$/;
 const NAMESPACE = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,79}$/;

@@ -26,7 +26,7 @@ const TITLES: { readonly [code in ErrorCode]?: string } = {
   "internal": "An internal error occurred",
 };
 
-export interface Problem {
+interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;

@@ -27,7 +27,7 @@ export type Kind =
   | "history"
   | "page";
 
-export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 export interface Route {
   /** As it is asked for; a part in braces stands for anything that `parameter` matches. */

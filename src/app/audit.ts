@@ -21,7 +21,7 @@ export interface ServeAudit extends GatewayAudit {
 }
 
 /** What it is opened with. */
-export interface ServeAuditOptions {
+interface ServeAuditOptions {
   readonly config: Config;
   readonly dataDir: string;
   readonly stateDir: string | undefined;

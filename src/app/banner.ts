@@ -6,7 +6,7 @@ import type { GpuStatus } from "../supervisor/gpu.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
 import { judgeSettings, type Switches } from "./findings.ts";
 
-export interface BannerFacts {
+interface BannerFacts {
   readonly config: Config;
   readonly gatewayUrl: string;
   /** What other machines call it; empty: it is for this machine only. */

@@ -13,7 +13,7 @@ import type { Shutdown } from "./shutdown.ts";
 /** What every listener of the gateway answers with. */
 export type GatewayFacts = Omit<GatewayContext, "remote">;
 
-export interface GatewayListener {
+interface GatewayListener {
   readonly url: string;
   readonly port: number;
 }

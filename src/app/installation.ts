@@ -33,7 +33,7 @@ function libraryFolder(): string {
   );
 }
 
-export interface InstallationOptions {
+interface InstallationOptions {
   readonly env: { readonly [name: string]: string | undefined };
   /** Gets one line while parts are unpacked, which takes a while the first time. */
   readonly onNote: (line: string) => void;

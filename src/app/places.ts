@@ -6,7 +6,7 @@ import { ownPath } from "../bundle/start_again.ts";
 
 type Env = { readonly [name: string]: string | undefined };
 
-export interface Place {
+interface Place {
   readonly name: string;
   /** A path, or where in words. */
   readonly where: string;

@@ -20,14 +20,14 @@ import { openVault } from "./history.ts";
 import { announceLaunch, newLaunch } from "./page_launch.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 
-export interface RunningProxy {
+interface RunningProxy {
   readonly url: string;
   readonly gateway: string;
   /** Settles when everything is closed after the signal. */
   readonly finished: Promise<void>;
 }
 
-export interface ProxyRoleOptions {
+interface ProxyRoleOptions {
   readonly config: Config;
   readonly dataDir: string;
   readonly connection: SealedFetchOptions;

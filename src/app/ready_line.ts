@@ -13,7 +13,7 @@ export interface ReadyFacts {
   readonly pid: number;
 }
 
-export interface ReadyLine {
+interface ReadyLine {
   /** Writes the line and closes the descriptor, so that the reader also sees the end. */
   send(facts: ReadyFacts): void;
 }

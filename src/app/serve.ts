@@ -36,7 +36,7 @@ import type { HandedKeys } from "./handover.ts";
 import { announceServe } from "./serve_announcement.ts";
 import { Shutdown } from "./shutdown.ts";
 
-export interface ServeOptions {
+interface ServeOptions {
   readonly settings: Settings;
   readonly env: { readonly [name: string]: string | undefined };
   readonly installation: Installation;
@@ -50,7 +50,7 @@ export interface ServeOptions {
   readonly onWarning: (line: string) => void;
 }
 
-export interface RunningServe {
+interface RunningServe {
   readonly banner: Banner;
   readonly ready: Omit<ReadyFacts, "pid">;
   /** Resolves when `signal` is aborted. @throws {SecLlamaError} `internal` if the proxy ends by itself. */

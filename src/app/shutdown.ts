@@ -9,7 +9,7 @@ const DRAIN_MS = 4_000;
 const END_MS = 4_000;
 
 /** Ends one thing; what it throws is dropped, since the others must end all the same. */
-export type Closer = () => Promise<unknown> | void;
+type Closer = () => Promise<unknown> | void;
 
 export class Shutdown {
   readonly #stop = new AbortController();

@@ -8,7 +8,7 @@ import { HASH_BYTES } from "./tree.ts";
 const FIELD = { log: 1, size: 2, root: 3, time: 4 } as const;
 
 /** What a head says. */
-export interface Head {
+interface Head {
   /** The log's id, 16 bytes. */
   readonly log: Bytes;
   readonly size: number;

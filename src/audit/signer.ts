@@ -5,7 +5,7 @@ import { SigningKey } from "./cose.ts";
 import { HmacSha256 } from "./sha256.ts";
 
 /** Bytes of a line's tag. */
-export const TAG_BYTES = 16;
+const TAG_BYTES = 16;
 
 /** Signs heads and tags lines. The key of the lines is wiped when it is disposed of; the other is the runtime's. */
 export class AuditSigner implements Disposable {

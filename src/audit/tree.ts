@@ -9,7 +9,7 @@ import { sha256 } from "./sha256.ts";
 export const HASH_BYTES = 32;
 
 /** The root of a tree without leaves: SHA-256 of nothing. */
-export const EMPTY_ROOT: Bytes = sha256(new Uint8Array(0));
+const EMPTY_ROOT: Bytes = sha256(new Uint8Array(0));
 
 /** `SHA-256(0x00 | entry)`. */
 export function leafHash(entry: Uint8Array): Bytes {
@@ -102,7 +102,7 @@ function split(n: number): number {
 }
 
 /** Hashes of the leaves of a tree, by their number. */
-export type Leaves = (index: number) => Bytes;
+type Leaves = (index: number) => Bytes;
 
 /** The root of the leaves from `start` up to `end`, not included. */
 export function rootOf(leaves: Leaves, start: number, end: number): Bytes {

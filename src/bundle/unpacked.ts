@@ -29,7 +29,7 @@ const FOLDER_ID = /^[0-9a-f]{64}$/;
 const LOCK_TIMEOUT_MS = 60_000;
 const LOCK_POLL_MS = 20;
 
-export interface OpenOptions {
+interface OpenOptions {
   readonly carried: Carried;
   readonly cacheDir: string;
   /** Of this process; null where files have no owner. */

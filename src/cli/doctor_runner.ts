@@ -12,7 +12,7 @@ import { openSandbox } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 
-export interface RunnerFacts {
+interface RunnerFacts {
   readonly installation: Installation;
   readonly settings: Settings;
   readonly switches: Switches;

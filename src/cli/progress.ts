@@ -18,7 +18,7 @@ const BAR_COLUMNS = 24;
 const LOG_COLUMNS = 200;
 
 /** Where work stands. Sizes in bytes. */
-export interface Stand {
+interface Stand {
   readonly label: string;
   readonly done: number;
   /** undefined: nobody knows. */

@@ -11,7 +11,7 @@ import type { Credentials, SealedFetchOptions } from "./options.ts";
 
 export const PSK_ID = "local.0123456789abcdef";
 
-export interface Answer {
+interface Answer {
   readonly status?: number;
   readonly headers?: { readonly [name: string]: string };
   /** A newer key for the client, sealed to it, as after a rotation. */

@@ -9,7 +9,7 @@ import type { Config } from "./fields.ts";
 
 type Env = { readonly [name: string]: string | undefined };
 
-export interface OllamaSettings {
+interface OllamaSettings {
   readonly values: Partial<Config>;
   /** One sentence each. */
   readonly warnings: readonly string[];

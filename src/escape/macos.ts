@@ -29,7 +29,7 @@ export function attackByMacos(system: Macos, targets: LoopbackTargets): AttackRe
   return results;
 }
 
-export interface OwnLayer {
+interface OwnLayer {
   readonly layer: string;
   readonly enforced: boolean;
   readonly observed: string;

@@ -10,7 +10,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { Asking } from "./share.ts";
 
 /** One end of a connection. */
-export interface End {
+interface End {
   readonly hostname: string;
   readonly port: number;
 }

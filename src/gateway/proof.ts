@@ -27,7 +27,7 @@ const MAX_CLIENT_NONCES = 20_000;
 /** Of what a proof lets in, nothing is longer: beyond loopback neither plaintext inference nor management is served. */
 const MAX_BODY = ROUTES.show.maxBytes;
 
-export interface ProofGateOptions {
+interface ProofGateOptions {
   /** The host's id and the proof key of a psk_id, a copy; undefined for a stranger. */
   readonly proofKey: (
     pskId: string,

@@ -12,7 +12,7 @@ import { parseAnswerHead } from "../api/pipe_messages.ts";
 import type { Exchange } from "../pipe/pipe.ts";
 import { ReplyEnd } from "./reply_end.ts";
 
-export interface RelayOptions {
+interface RelayOptions {
   /** The rest of the request's body; null: there is none. */
   readonly body: ReadableStreamDefaultReader<Uint8Array> | null;
   /** Bytes of the body that were read already. */

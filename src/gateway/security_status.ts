@@ -8,7 +8,7 @@ import type { Measured } from "../supervisor/isolation.ts";
 import { type GatewayContext, isolationWord } from "./context.ts";
 
 /** One runner as it is measured now. */
-export interface RunnerStatus extends Measured {
+interface RunnerStatus extends Measured {
   readonly model: string;
   readonly state: string;
   readonly gpu: string;

@@ -23,7 +23,7 @@ export const CALLS = [
   "searchDocuments",
 ] as const satisfies readonly (keyof History)[];
 
-export type Call = typeof CALLS[number];
+type Call = typeof CALLS[number];
 
 /** The history as it is asked from another thread, or over HTTP. */
 export type HistoryCalls = {
@@ -39,7 +39,7 @@ export type Question =
   | { readonly id: number; readonly close: true };
 
 /** An error of ours without its cause, which may hold content. */
-export interface Failure extends Pick<ErrorOptions, "hint" | "field"> {
+interface Failure extends Pick<ErrorOptions, "hint" | "field"> {
   readonly code: ErrorCode;
   readonly message: string;
 }

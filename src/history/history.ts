@@ -35,7 +35,7 @@ import { refuseOldVault, type VaultKey } from "./vault.ts";
 type Opened = ReturnType<Entries["get"]>;
 
 /** What a list is to have. */
-export interface ListOptions {
+interface ListOptions {
   /** Words that the title, the folder or the model has. */
   readonly query?: string | undefined;
   readonly limit?: number | undefined;

@@ -33,10 +33,10 @@ export const KIND = {
   documentKey: 8,
 } as const;
 
-export type Kind = typeof KIND[keyof typeof KIND];
+type Kind = typeof KIND[keyof typeof KIND];
 
 /** Where a record belongs. */
-export interface Place {
+interface Place {
   readonly kind: Kind;
   /** 16 bytes. */
   readonly conversation: Uint8Array;

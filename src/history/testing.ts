@@ -4,7 +4,7 @@ import { historyFolder } from "./folder.ts";
 import { History } from "./history.ts";
 import type { VaultKey } from "./vault.ts";
 
-export interface Place {
+interface Place {
   readonly dataDir: string;
   /** A new connection under the same key each time. */
   open(): History;

@@ -7,7 +7,7 @@ import { historyFolder } from "./folder.ts";
 import type { VaultKey } from "./vault.ts";
 
 /** The running thread. */
-export interface HistoryThread {
+interface HistoryThread {
   readonly history: HistoryCalls;
   /** Closes the database. Without it nothing is lost either. */
   close(): Promise<void>;

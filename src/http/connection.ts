@@ -38,7 +38,7 @@ export interface ConnectionOptions {
 }
 
 /** What is known of a connection at its accept. */
-export interface Accepted {
+interface Accepted {
   /** Whose shares it counts for. */
   readonly party: string;
   /** What its first request is answered with, whatever it is. */

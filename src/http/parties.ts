@@ -13,7 +13,7 @@ const EVICTABLE_MS = 500;
 const SITE_BYTES = 8;
 
 /** Who is at the other end. */
-export interface Party {
+interface Party {
   /** As shares are kept: `uid 1000`, `192.0.2.1`, `2001:db8::/64` in its own way of writing. */
   readonly name: string;
   /** The user whom this process runs as; always true where nobody tells. */

@@ -12,12 +12,12 @@ const COPY_BYTES = 64 * 1024;
 const CRLF = utf8("\r\n");
 const LAST_CHUNK = utf8("0\r\n\r\n");
 
-export interface Sink {
+interface Sink {
   /** Writes all of `bytes`. @throws if the client has gone or takes nothing for too long. */
   write(bytes: Uint8Array): Promise<void>;
 }
 
-export interface WriteOptions {
+interface WriteOptions {
   readonly method: string;
   /** 0: an HTTP/1.0 client, to whom an answer of unknown length ends with the connection. */
   readonly minor: 0 | 1;

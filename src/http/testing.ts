@@ -90,7 +90,7 @@ export async function ask(port: number, text: string | Uint8Array, waitMs = HANG
   return raw;
 }
 
-export type Served = HardenedServer & { stop(): Promise<void> } & { port: number };
+type Served = HardenedServer & { stop(): Promise<void> } & { port: number };
 
 /** The product's rules, but that any path takes a body of `maxBytes`. */
 export function testRules(maxBytes = 64 * 1024 * 1024): Rules {

@@ -16,7 +16,7 @@ import {
   type Value,
 } from "./values.ts";
 
-export interface MacroShape {
+interface MacroShape {
   /** Absent: a call block's body. */
   readonly name: string | undefined;
   readonly parameters: readonly string[];
@@ -26,7 +26,7 @@ export interface MacroShape {
 }
 
 /** `run` gets the parameters in order, `undefined` where not given, then `caller`, `kwargs` and `varargs` if used. */
-export type MacroBody = (values: (Value | undefined)[]) => string | Markup;
+type MacroBody = (values: (Value | undefined)[]) => string | Markup;
 
 export class Macro extends PyObject {
   override readonly typeName = "Macro";

@@ -6,7 +6,7 @@ import type { Activation, Runtime } from "./runtime.ts";
 import { textOf, typeName, type Value } from "./values.ts";
 
 /** How a statement ended. */
-export type Signal = "break" | "continue" | undefined;
+type Signal = "break" | "continue" | undefined;
 export type Steps = Generator<void, Signal>;
 
 /** Either `run`, which is quick, or `steps`. */

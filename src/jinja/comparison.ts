@@ -119,7 +119,7 @@ function compareText(a: string, b: string): number {
 }
 
 /** `item in container` @throws {JinjaError} `type` */
-export function contains(container: Value, item: Value, costs: Costs): boolean {
+function contains(container: Value, item: Value, costs: Costs): boolean {
   const text = textOf(container);
   if (text !== undefined) {
     const part = textOf(item);

@@ -92,7 +92,7 @@ const SPACES_AROUND = new RegExp(`^[${SPACE}]+|[${SPACE}]+$`, "g");
 const PREFIXES: Readonly<Record<string, number>> = { b: 2, o: 8, x: 16 };
 
 /** `int(text, base)` @throws {JinjaError} `value` */
-export function parseInteger(text: string, base: number): bigint {
+function parseInteger(text: string, base: number): bigint {
   const fail = () =>
     valueError(`invalid literal for int() with base ${base}: ${stringRepr(text.slice(0, 200))}`);
   if (base !== 0 && (base < 2 || base > 36)) {
@@ -126,7 +126,7 @@ export function parseInteger(text: string, base: number): bigint {
 }
 
 /** `float(text)` @throws {JinjaError} `value` */
-export function parseFloatText(text: string): number {
+function parseFloatText(text: string): number {
   const trimmed = asciiDigits(text.replace(SPACES_AROUND, ""));
   if (/^[-+]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)(e[-+]?\d+(_\d+)*)?$/i.test(trimmed)) {
     return Number(trimmed.replaceAll("_", ""));

@@ -25,7 +25,7 @@ function scaled(value: number, digits: number): bigint {
 }
 
 /** Of what is not negative. */
-export function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
+function divideHalfEven(numerator: bigint, denominator: bigint): bigint {
   const quotient = numerator / denominator;
   const twice = (numerator % denominator) * 2n;
   if (twice > denominator || (twice === denominator && (quotient & 1n) === 1n)) {

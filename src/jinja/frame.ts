@@ -36,8 +36,8 @@ export class FunctionScope {
   }
 }
 
-export type Getter = (activation: Activation) => Value | undefined;
-export type Setter = (activation: Activation, value: Value | undefined) => void;
+type Getter = (activation: Activation) => Value | undefined;
+type Setter = (activation: Activation, value: Value | undefined) => void;
 
 export interface Frame {
   readonly symbols: Symbols;

@@ -6,7 +6,7 @@ import { needInt, needText } from "./arguments.ts";
 import { ordered } from "./comparison.ts";
 import { type Costs, Dict, intOf, listOf, textOf, Tuple, typeName, type Value } from "./values.ts";
 
-export interface JsonOptions {
+interface JsonOptions {
   readonly ascii: boolean;
   /** `null`: one line; a number of spaces, or a text. */
   readonly indent: Value;

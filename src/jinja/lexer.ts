@@ -5,7 +5,7 @@
 import { JinjaError } from "./errors.ts";
 import { unescape } from "./string_literal.ts";
 
-export type TokenType =
+type TokenType =
   | "data"
   | "block_begin"
   | "block_end"

@@ -18,13 +18,13 @@ export interface Name {
   ctx: "load" | "store" | "param";
 }
 
-export interface NamespaceRef {
+interface NamespaceRef {
   readonly kind: "nsref";
   readonly name: string;
   readonly attribute: string;
 }
 
-export interface TupleNode {
+interface TupleNode {
   readonly kind: "tuple";
   readonly items: readonly Expr[];
 }
@@ -147,7 +147,7 @@ export interface BlockNode {
   readonly line: number;
 }
 
-export interface WithNode {
+interface WithNode {
   readonly kind: "with";
   readonly targets: readonly Target[];
   readonly values: readonly Expr[];

@@ -10,7 +10,7 @@ const FIELD = /^([^.[]*)((?:\.[^.[]+|\[[^\]]+\])*)$/s;
 const STEP = /\.([^.[]+)|\[([^\]]+)\]/gs;
 
 /** How a field's `.name` and `[key]` are looked up. */
-export interface Lookup {
+interface Lookup {
   attribute(value: Value, name: string, costs: Costs): Value;
   item(value: Value, key: Value, costs: Costs): Value;
 }

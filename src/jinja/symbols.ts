@@ -10,7 +10,7 @@ export interface Ref {
 }
 
 /** How a variable begins when its frame is entered. */
-export type Load =
+type Load =
   | { readonly kind: "param" }
   | { readonly kind: "resolve" }
   | { readonly kind: "alias"; readonly of: Ref }

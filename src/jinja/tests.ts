@@ -41,7 +41,7 @@ function isIterable(value: Value): boolean {
   return isSequence(value) || (value instanceof PyObject && value.iterate() !== undefined);
 }
 
-export function isCallable(value: Value): boolean {
+function isCallable(value: Value): boolean {
   return value instanceof PyObject && value.call !== undefined;
 }
 

@@ -19,7 +19,7 @@ const FILE_RIGHTS = FS.execute | FS.writeFile | FS.readFile | FS.truncate | FS.i
 /** r read · x execute · w write; on a device, w includes ioctl. */
 export type Access = "r" | "rx" | "rw";
 
-export interface PathRule {
+interface PathRule {
   readonly path: string;
   readonly access: Access;
 }

@@ -95,7 +95,7 @@ export function widen(policy: SeccompPolicy, part: PolicyPart): SeccompPolicy {
   };
 }
 
-export interface CompileOptions {
+interface CompileOptions {
   readonly arch: Arch;
   readonly variables?: Partial<Record<Variable, number>>;
   /** Where files are mapped, for tests of memory; apart from each other. */

@@ -26,7 +26,7 @@ export const NAME_COUNT = 128;
 /** Where the code and its data are loaded. Data: names, table, and all that the table points to. */
 export const CODE_ADDRESS = 0x400100;
 export const NAMES_ADDRESS = 0x801000;
-export const TABLE_ADDRESS = NAMES_ADDRESS + NAME_COUNT * NAME_BYTES;
+const TABLE_ADDRESS = NAMES_ADDRESS + NAME_COUNT * NAME_BYTES;
 
 /** One instruction: as a disassembler prints it, its bytes, and the label that it jumps to. */
 interface Line {
@@ -36,7 +36,7 @@ interface Line {
   readonly jump?: { readonly to: string; readonly kind: "rel8" | "imm19" | "imm14" | "imm26" };
 }
 
-export interface Assembled {
+interface Assembled {
   readonly code: Uint8Array<ArrayBuffer>;
   /** One line an instruction: address, bytes, text. */
   readonly listing: readonly string[];

@@ -46,9 +46,9 @@ export class Memory {
 }
 
 /** An argument: a number, or the address of a string, of memory, or null. */
-export type Operand = number | bigint | string | Memory | null;
+type Operand = number | bigint | string | Memory | null;
 
-export interface CallStep {
+interface CallStep {
   /** What the error line says: "clone /usr/bin/deno". */
   readonly what: string;
   readonly call: string;
@@ -62,7 +62,7 @@ export interface CallStep {
 }
 
 /** Stops if memory holds this text. */
-export interface DifferStep {
+interface DifferStep {
   readonly what: string;
   readonly memory: Memory;
   readonly mustNotBe: string;

@@ -61,7 +61,7 @@ export interface Workshop {
 }
 
 /** Largest text of a recipe, and of all together. */
-export const RECIPE_TEXT_BYTES = 4 * 1024 * 1024;
+const RECIPE_TEXT_BYTES = 4 * 1024 * 1024;
 
 /**
  * Makes the model and gives it its name; one of that name is replaced.

@@ -12,7 +12,7 @@ export interface ModelMessage {
   readonly content: string;
 }
 
-export interface StoredDefaults {
+interface StoredDefaults {
   /** In Ollama's template language; missing: the GGUF file's own chat template. */
   readonly template?: string;
   readonly system?: string;

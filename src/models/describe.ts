@@ -31,7 +31,7 @@ export interface ModelDetails {
 }
 
 /** A number of the metadata to be given to llama.cpp as it reads it, whatever type the file has for it. */
-export interface RetypedNumber {
+interface RetypedNumber {
   readonly key: string;
   readonly kind: "int" | "float";
   readonly value: number;
@@ -228,7 +228,7 @@ function capabilitiesOf(header: GgufHeader, architecture: string): string[] {
 }
 
 /** `134515008` → `134.5M`, as Ollama shows it. */
-export function humanCount(count: number): string {
+function humanCount(count: number): string {
   if (count >= 1e12) return `${(count / 1e12).toFixed(1)}T`;
   if (count >= 1e9) return `${(count / 1e9).toFixed(1)}B`;
   if (count >= 1e6) return `${(count / 1e6).toFixed(2)}M`;

@@ -47,7 +47,7 @@ export interface ResolvedModel {
   readonly modifiedAt: Date;
 }
 
-export interface FoundManifest {
+interface FoundManifest {
   readonly name: ModelName;
   readonly path: string;
 }

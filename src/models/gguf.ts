@@ -36,7 +36,7 @@ export const GGUF_LIMITS = {
 export type GgufValue = number | bigint | boolean | string | null;
 
 /** What is known of an array without keeping it. */
-export interface GgufArray {
+interface GgufArray {
   /** `gguf_type` of its values. */
   readonly type: number;
   readonly count: number;

@@ -5,7 +5,7 @@
  * the installed library.
  */
 
-export interface TensorType {
+interface TensorType {
   readonly name: string;
   /** Elements in a block. */
   readonly block: number;

@@ -57,7 +57,7 @@ export const RETIRED_PARAMETERS: ReadonlySet<string> = new Set([
 
 /** Most stop texts and most characters of one, as the runner takes them. */
 export const MAX_STOPS = 64;
-export const MAX_STOP_CHARS = 4096;
+const MAX_STOP_CHARS = 4096;
 
 /** Whether a JSON value can be a parameter's. */
 export function isParameterValue(value: unknown): value is ParameterValue {

@@ -8,7 +8,7 @@ import type { ParameterValue } from "./parameters.ts";
 import type { ListedModel, ModelStore } from "./store.ts";
 
 /** `details` of a model, as every metadata answer carries it. */
-export interface OllamaDetails {
+interface OllamaDetails {
   readonly parent_model: string;
   readonly format: "gguf";
   readonly family: string;
@@ -48,7 +48,7 @@ export interface OllamaShow {
 }
 
 /** The `details` object. */
-export function ollamaDetails(details: ModelDetails): OllamaDetails {
+function ollamaDetails(details: ModelDetails): OllamaDetails {
   return {
     parent_model: "",
     format: "gguf",

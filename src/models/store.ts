@@ -33,7 +33,7 @@ export { DEMO_MODEL, type ModelSource, type ResolvedModel } from "./folder.ts";
 /** Largest text layer (template, system prompt, license) that is read. */
 const TEXT_LAYER_BYTES = 4 * 1024 * 1024;
 
-export interface StoreOptions {
+interface StoreOptions {
   /** A folder in Ollama's layout (`OLLAMA_MODELS`), read in place and never written. */
   readonly ollamaDir?: string | undefined;
   /** The GGUF file that `demo` means while the store has no `demo` of its own. */

@@ -10,7 +10,7 @@ import { newId, pathOf, titleOf, withBranch, withMessage } from "./tree.ts";
 import type { Attachment, Message } from "./types.ts";
 
 /** A question that was typed. */
-export interface Question {
+interface Question {
   readonly text: string;
   readonly images?: readonly string[];
   readonly attachments?: readonly Attachment[];

@@ -25,7 +25,7 @@ export async function ask<T>(
 }
 
 /** As {@link ask}, with the answer as it comes. */
-export async function send(
+async function send(
   path: string,
   { method = "GET", body, signal }: { method?: string; body?: unknown; signal?: AbortSignal } = {},
 ): Promise<Response> {
@@ -59,7 +59,7 @@ export async function send(
 }
 
 /** The documents of a body in lines of JSON, one after the other. */
-export async function* jsonLines(answer: Response): AsyncGenerator<Record<string, unknown>> {
+async function* jsonLines(answer: Response): AsyncGenerator<Record<string, unknown>> {
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

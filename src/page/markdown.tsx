@@ -10,7 +10,7 @@ import { piecesOf, withoutHidden } from "./visible.ts";
 const SHOWN = 20_000;
 
 /** Tells who asks for a link: nothing opens by itself. */
-export type OnLink = (url: URL) => void;
+type OnLink = (url: URL) => void;
 
 /** A text in which nothing is hidden. */
 export function Visible({ text }: { text: string }) {
@@ -204,7 +204,7 @@ function link({ href, tokens, text }: Tokens.Link, onLink: OnLink): ComponentChi
 }
 
 /** A block of code, with a button that copies it. */
-export function Code({ text, language }: { text: string; language: string }) {
+function Code({ text, language }: { text: string; language: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     setCopied(await copyText(withoutHidden(text)));

@@ -12,7 +12,7 @@ export type Part =
   | { readonly kind: "plain"; readonly text: string };
 
 /** Beyond this a message is shown as plain text, and that much of it at first. */
-export const MAX_MARKDOWN = 200_000;
+const MAX_MARKDOWN = 200_000;
 /** Some patterns of Markdown cost the square of a line's length. */
 const MAX_LINE = 4_000;
 /** Quotes and lists in each other. */

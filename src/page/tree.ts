@@ -11,7 +11,7 @@ export function newId(): string {
 }
 
 /** The messages that follow on one, the oldest first; null: the first ones. */
-export function childrenOf({ messages }: Pick<Tree, "messages">, parent: string | null): Message[] {
+function childrenOf({ messages }: Pick<Tree, "messages">, parent: string | null): Message[] {
   return messages.filter((message) => message.parent === parent);
 }
 

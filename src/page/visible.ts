@@ -10,7 +10,7 @@ const HIDDEN = new RegExp(
 );
 
 /** A text, or one character of it that is not shown as itself. */
-export type Piece = string | { readonly code: string };
+type Piece = string | { readonly code: string };
 
 /**
  * Cuts a text into what may be shown and what is named instead.

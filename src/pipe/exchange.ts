@@ -19,7 +19,7 @@ export const MAX_HEAD_BYTES = 64 * 1024;
 /** A JSON object as it came: whoever takes it parses it. */
 export type JsonObject = { readonly [key: string]: unknown };
 
-export type SendFrame = (
+type SendFrame = (
   type: FrameType,
   exchange: number,
   payload: Uint8Array,

@@ -2,7 +2,7 @@
  * How many frames of a kind the other side may send: a bucket of `burst` that fills by `perSecond`. A runner is not trusted; frames that
  * carry nothing for a client cost it nothing, and reading them keeps the gateway from everybody else's.
  */
-export interface FrameRate {
+interface FrameRate {
   readonly burst: number;
   readonly perSecond: number;
 }

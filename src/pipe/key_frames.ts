@@ -28,7 +28,7 @@ export interface GivenKey {
   readonly renewal?: Uint8Array | undefined;
 }
 
-export type KeyFrame =
+type KeyFrame =
   | { readonly kind: "give"; readonly keys: readonly GivenKey[] }
   | { readonly kind: "forget" | "revoke"; readonly ids: readonly string[] };
 

@@ -22,9 +22,9 @@ import {
 export { Exchange, type JsonObject, WINDOW_BYTES };
 
 /** Most exchanges open at once on one pipe; with the window this bounds the memory one pipe can hold. */
-export const MAX_EXCHANGES = 4096;
+const MAX_EXCHANGES = 4096;
 
-export interface PipeOptions {
+interface PipeOptions {
   readonly side: "gateway" | "runner";
   readonly readable: ReadableStream<Uint8Array>;
   /** Writes all of `bytes`, in the order of the calls. May be synchronous. */

@@ -4,7 +4,7 @@ import { makeLogger } from "../log.ts";
 import { startProxy } from "./mod.ts";
 import { openPage, type PageOptions } from "./page.ts";
 
-export interface Proxied {
+interface Proxied {
   readonly server: Server;
   readonly url: string;
   /** Plain requests that the gateway saw. */

@@ -9,7 +9,7 @@ const PARALLEL = 4;
 const ATTEMPTS = 5;
 const PROGRESS_BYTES = 64 * 1024;
 
-export interface DownloadOptions {
+interface DownloadOptions {
   readonly signal: AbortSignal;
   /** Wait before the second attempt, doubled each time. */
   readonly backoffMs: number;

@@ -2,7 +2,7 @@
 import type { PullEvent } from "./pull.ts";
 
 /** A line of `/api/pull`. */
-export type PullLine =
+type PullLine =
   | { readonly status: string }
   | {
     readonly status: string;

@@ -44,7 +44,7 @@ export interface PullOptions {
   readonly chunkBytes?: number;
 }
 
-export interface PulledModel {
+interface PulledModel {
   readonly model: ResolvedModel;
   /** The name meant this very manifest before. */
   readonly unchanged: boolean;

@@ -18,7 +18,7 @@ const OCI_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json";
 const TOKEN_BYTES = 64 * 1024;
 const MAX_REDIRECTS = 5;
 
-export interface FetchedManifest {
+interface FetchedManifest {
   readonly bytes: Uint8Array;
   /** `sha256:…` of the bytes. */
   readonly digest: string;

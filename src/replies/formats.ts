@@ -8,7 +8,7 @@ import { RESPONSE_TAGS, TaggedReader } from "./tagged_reader.ts";
 import { type ThoughtTags, thoughtTags, thoughtTagsOf } from "./thought.ts";
 import type { Tool } from "./tools.ts";
 
-export type ReplyFormat = "harmony" | "functionary" | "tagged";
+type ReplyFormat = "harmony" | "functionary" | "tagged";
 
 export function replyFormat(template: string | undefined): ReplyFormat {
   if (template?.includes("<|channel|>") && template.includes("<|message|>")) return "harmony";
@@ -33,7 +33,7 @@ export function namesCallSyntax(template: string): boolean {
     template.includes("<|/tool|>");
 }
 
-export interface ReaderOptions {
+interface ReaderOptions {
   readonly template: string | undefined;
   /** The prompt's last characters. */
   readonly promptTail: string;
@@ -42,7 +42,7 @@ export interface ReaderOptions {
   readonly tools: readonly Tool[];
 }
 
-export interface Reading {
+interface Reading {
   readonly reader: ReplyReader;
   /** Control tokens' texts that the reader must be given. */
   readonly markers: readonly string[];

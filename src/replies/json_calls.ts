@@ -8,7 +8,7 @@ import { isObject, lenientJson, type ParsedCall, type Tools } from "./tools.ts";
 export type Calls = ParsedCall[] | undefined;
 
 /** The calls of a JSON object, or of each in a list. */
-export function callsOf(value: unknown, tools: Tools): Calls {
+function callsOf(value: unknown, tools: Tools): Calls {
   const list = Array.isArray(value) ? value : [value];
   const calls = list.map((one) => callOf(one, tools));
   return calls.length > 0 && calls.every((call) => call !== undefined) ? calls : undefined;
@@ -45,7 +45,7 @@ export function* jsonCalls(
   return calls.length === 0 && values.length > 0 ? [] : callsOf(calls, tools);
 }
 
-export interface JsonCallOptions {
+interface JsonCallOptions {
   readonly shape?: CallShape;
   /** What an element stands for: `undefined` for no call. */
   readonly each?: (value: unknown) => unknown;

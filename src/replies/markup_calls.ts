@@ -5,7 +5,7 @@ import { jsonArguments } from "./json_calls.ts";
 import type { Reading, Source } from "./source.ts";
 import type { ParsedCall, Tools } from "./tools.ts";
 
-export interface MarkupShape {
+interface MarkupShape {
   /** Around one call: `<function=NAME>` … `</function>`. */
   readonly open: readonly [before: string, after: string];
   readonly close: string;

@@ -12,7 +12,7 @@ export const RESPONSE_TAGS: readonly string[] = [
   "[END FINAL RESPONSE]",
 ];
 
-export interface TaggedReaderOptions {
+interface TaggedReaderOptions {
   /** Absent: no thought is looked for. */
   readonly tags?: ThoughtTags;
   /** The prompt ends inside a thought. */

@@ -32,7 +32,7 @@ export function thoughtTags(template: string | undefined): ThoughtTags {
   return thoughtTagsOf(template) ?? KNOWN_TAGS[0]!;
 }
 
-export interface Split {
+interface Split {
   readonly thinking: string;
   readonly text: string;
 }

@@ -4,7 +4,7 @@ import { SecLlamaError } from "../errors.ts";
 import { ByteQueue } from "./frames.ts";
 import { MAX_HEADER_BYTES, parseRequestHeader, type RequestHeader } from "./header.ts";
 
-export interface BodyReaderOptions {
+interface BodyReaderOptions {
   /** Bytes of the whole body. */
   readonly bodyBytes: number;
   /** Asked before a chunk is kept; throws to refuse it. */

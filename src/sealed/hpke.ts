@@ -47,7 +47,7 @@ const LABELS = {
   sec: utf8("sec"),
 };
 
-export interface HpkeOptions {
+interface HpkeOptions {
   readonly info: Uint8Array;
   /** Both or neither: PSK mode or base mode (section 5.1). */
   readonly psk?: Uint8Array;

@@ -50,7 +50,7 @@ export interface KeyAnnouncement {
 }
 
 /** What an announcement is authenticated with. */
-export interface AnnouncementKeys {
+interface AnnouncementKeys {
   readonly runnerPsk: Uint8Array;
   /** The host's attestation, 32 bytes. */
   readonly attest: Uint8Array;

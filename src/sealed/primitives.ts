@@ -21,7 +21,7 @@ export const NONCE_BYTES = 12;
 export const TAG_BYTES = 16;
 export const HASH_BYTES = 32;
 /** From here on WebCrypto is used where the caller can wait. */
-export const LARGE_BYTES = 64 * 1024;
+const LARGE_BYTES = 64 * 1024;
 
 /** The tag did not verify. Says nothing else, on purpose. */
 export class OpenFailed extends Error {

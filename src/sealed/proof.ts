@@ -40,7 +40,7 @@ export interface ProvenRequest {
   readonly body: Uint8Array;
 }
 
-export interface Proof {
+interface Proof {
   readonly pskId: string;
   readonly time: number;
   /** Hexadecimal. */

@@ -19,7 +19,7 @@ export const HID_BYTES = 16;
 /** Bytes of the number that is drawn at each start of a runner. */
 export const RN_BYTES = 32;
 /** Bytes of a paired client's id. */
-export const CLIENT_ID_BYTES = 16;
+const CLIENT_ID_BYTES = 16;
 
 const NO_SALT = new Uint8Array(0);
 

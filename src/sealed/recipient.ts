@@ -37,7 +37,7 @@ import { DEFAULT_REPLAY_ENTRIES } from "./replay.ts";
 import { ReplySealer } from "./reply_sealer.ts";
 import { COMMIT_BYTES, EXPORT_COMMIT, EXPORT_RESPONSE, requestInfo, type Suite } from "./suite.ts";
 
-export interface RecipientLimits {
+interface RecipientLimits {
   /** Bytes of one sealed request, header and all. */
   readonly bodyBytes: number;
   /** Bytes of all requests at one time, from their opening until they are released. */

@@ -22,7 +22,7 @@ export interface RecipientKey {
   readonly window: ReplayWindow;
 }
 
-export interface RecipientKeysOptions {
+interface RecipientKeysOptions {
   readonly suites: readonly number[];
   readonly lifeMs: number;
   readonly replayEntries: number;

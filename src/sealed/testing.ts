@@ -14,7 +14,7 @@ export const PSK_ID = "local.0123456789abcdef";
 export const OTHER_PSK_ID = "client.0123456789abcdef.00112233445566778899aabbccddeeff";
 export const MODEL = "demo:latest";
 
-export interface World {
+interface World {
   host: FakeHost;
   psk: Bytes;
   otherPsk: Bytes;

@@ -10,7 +10,7 @@ import { wipe } from "../secret.ts";
 import { isThere } from "./there.ts";
 
 /** Where the units look for it (`LoadCredentialEncrypted=`). */
-export const CREDENTIAL_FOLDER = "/etc/secllama";
+const CREDENTIAL_FOLDER = "/etc/secllama";
 export const CREDENTIAL_FILE = join(CREDENTIAL_FOLDER, "secllama-key.cred");
 
 /** The data folder of the system's service, as root sees it: `StateDirectory=` of a unit with `DynamicUser=`. */

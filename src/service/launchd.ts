@@ -14,7 +14,7 @@ import { isOurs, launchAgents } from "./units.ts";
 const LAUNCHCTL = "/bin/launchctl";
 const LABEL = "secllama";
 
-export interface LaunchdOptions {
+interface LaunchdOptions {
   readonly env: { readonly [name: string]: string | undefined };
   readonly run: RunProgram;
   readonly uid: number;

@@ -27,7 +27,7 @@ const FIELDS = [
 
 export type Scope = "system" | "user";
 
-export interface SystemdOptions {
+interface SystemdOptions {
   readonly scope: Scope;
   readonly env: { readonly [name: string]: string | undefined };
   readonly run: RunProgram;

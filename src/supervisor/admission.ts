@@ -21,13 +21,13 @@ export interface Occupant {
   readonly users?: readonly string[];
 }
 
-export interface Room {
+interface Room {
   readonly maxModels: number;
   /** For all models together. */
   readonly budgetBytes: number;
 }
 
-export type Verdict =
+type Verdict =
   | { readonly kind: "fits" }
   | { readonly kind: "evict"; readonly names: readonly string[] }
   /** Until something changes; `drain` is to take no more requests meanwhile. */
@@ -78,7 +78,7 @@ function ranked(occupants: readonly Occupant[], asker: string): (one: Occupant) 
     isOthers(one, asker) ? -Math.max(...one.users!.map((user) => counts.get(user)!)) : -Infinity;
 }
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   /** All that is loaded; what is being loaded is known here. */
   readonly occupants: () => readonly Occupant[];
   readonly room: (takenBytes: number) => Room;

@@ -35,7 +35,7 @@ export interface ContextWish {
   readonly wishBytes?: number;
 }
 
-export interface ContextSize {
+interface ContextSize {
   /** Tokens of one sequence. */
   readonly contextLength: number;
   /** Tokens that the cache holds, of all slots together. */

@@ -48,7 +48,7 @@ export interface Sandbox {
 }
 
 /** The runner's own attack on live listeners, as the gateway counted it. */
-export interface AttackReport {
+interface AttackReport {
   /** Every attack was made, every one was refused, and no listener was reached. */
   readonly held: boolean;
   readonly attempted: number;
@@ -57,7 +57,7 @@ export interface AttackReport {
 }
 
 /** `strict`: all that strict promises was measured. `weakened`: less, as the operator allowed. `off`: no sandbox. */
-export type IsolationLevel = "strict" | "weakened" | "off";
+type IsolationLevel = "strict" | "weakened" | "off";
 
 export interface Measured {
   /** Of the runner, as this process sees it. */
@@ -80,7 +80,7 @@ export interface IsolationReport {
   measureNow(): Measured;
 }
 
-export interface PreparedSpawn {
+interface PreparedSpawn {
   readonly start: Confinement["start"];
   /** As the runner sees them. */
   readonly modelPath: string;
@@ -157,7 +157,7 @@ export async function openSandbox(
 }
 
 /** What a runner needs besides its model. */
-export interface RunnerNeeds {
+interface RunnerNeeds {
   readonly adapterPaths?: readonly string[];
   /** The encoder of a model that sees; it takes the installation's library for pictures. */
   readonly projectorPath?: string | undefined;

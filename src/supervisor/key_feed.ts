@@ -39,7 +39,7 @@ export interface FedKeys extends RingSource {
   clients(): Pick<ClientRegistry, "confirm">;
 }
 
-export interface KeyFeedOptions {
+interface KeyFeedOptions {
   readonly keys: FedKeys;
   /** Every runner that serves. */
   readonly receivers: () => Iterable<KeyReceiver>;

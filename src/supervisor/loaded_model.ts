@@ -17,7 +17,7 @@ const USER_MS = 10 * 60_000;
 /** Users that are remembered: the latest. */
 const MAX_USERS = 64;
 
-export interface LoadedModelOptions {
+interface LoadedModelOptions {
   readonly name: string;
   readonly digest: string;
   /** What Ollama calls a model's digest. */
@@ -50,7 +50,7 @@ export interface Opener {
 }
 
 /** An exchange that counts. */
-export interface OpenedExchange {
+interface OpenedExchange {
   readonly exchange: Exchange;
   /** The request's body was sent whole. */
   readonly arrived: () => void;

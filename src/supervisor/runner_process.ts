@@ -17,7 +17,7 @@ import { type Exchange, Pipe } from "../pipe/pipe.ts";
 import type { KeyReceiver } from "./key_feed.ts";
 import { Watchdog } from "./watchdog.ts";
 
-export type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
+type RunnerState = "starting" | "loading" | "proving" | "ready" | "dead";
 
 export interface RunnerProcessOptions {
   /** Spawns it, with pipes for its standard streams. */
@@ -270,7 +270,7 @@ function startFailure(
 }
 
 /** What to do about a runner that ended while it loaded. The sandbox is named only where it may be the cause. */
-export function endHint(stderr: string, signal: Deno.Signal | null): string {
+function endHint(stderr: string, signal: Deno.Signal | null): string {
   if (signal === "SIGSYS" || /NotCapable|Operation not permitted|Permission denied/i.test(stderr)) {
     return "to see what the sandbox allows on this machine, run: secllama doctor";
   }

@@ -42,7 +42,7 @@ export interface SupervisorOptions {
 }
 
 /** A model that a request may be sent to. */
-export interface Acquired {
+interface Acquired {
   readonly model: LoadedModel;
   /** Milliseconds that it took to be loaded; 0 if it was there. */
   readonly waitedMs: number;
@@ -61,7 +61,7 @@ interface Loading {
 type Defaults = Awaited<ReturnType<typeof readDefaults>>;
 
 /** Who asks for a model, and what for. */
-export interface Asker {
+interface Asker {
   /** Whose share it is; the model stays until this client's request comes, if it comes soon. Absent: nobody in particular. */
   readonly client?: string;
   /** Tokens of context that it would have; absent: as many as the model has by default. */

@@ -8,14 +8,14 @@ const PINGS = 4;
 /** A step of a large model on a slow machine may take long; silence of the whole process may not. */
 const STUCK_FACTOR = 10;
 
-export interface Pong {
+interface Pong {
   /** Requests that the engine works on. */
   readonly busy: number;
   /** Batches decoded since the start. */
   readonly steps: number;
 }
 
-export interface WatchdogOptions {
+interface WatchdogOptions {
   /** How long a runner may be silent. */
   readonly timeoutMs: number;
   readonly ping: () => void;

@@ -71,7 +71,7 @@ const user = message("user", N.user);
 const developer = message("developer", N.developer);
 const second = message("user", N.second);
 const assistant = message("assistant", N.assistant);
-export const PROBE_TOOL: Tool = {
+const PROBE_TOOL: Tool = {
   name: N.tool,
   description: N.description,
   parameters: {

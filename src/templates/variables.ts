@@ -99,7 +99,7 @@ function thinkingVariables(think: Asked["think"]): Record<string, unknown> {
 }
 
 /** JSON as Python's `json.dumps` writes it, and so as models have seen it: with spaces behind commas and colons. */
-export function pythonJson(value: unknown): string {
+function pythonJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(", ")}]`;
   if (typeof value === "object" && value !== null) {
     const members = Object.entries(value).filter(([, item]) => item !== undefined)

@@ -30,14 +30,14 @@ const AUTHORITY_KEY_ID = oid("2.5.29.35");
 const SERVER_AUTH = oid("1.3.6.1.5.5.7.3.1");
 
 const DAY_MS = 86_400_000;
-export const AUTHORITY_LIFE_MS = 20 * 365 * DAY_MS;
+const AUTHORITY_LIFE_MS = 20 * 365 * DAY_MS;
 /** A running gateway keeps its certificate until it is started again; no client of ours asks for less than Apple's limit. */
-export const LEAF_LIFE_MS = 800 * DAY_MS;
+const LEAF_LIFE_MS = 800 * DAY_MS;
 /** For clients whose clock is behind. */
 const BACKDATE_MS = 2 * DAY_MS;
 
 /** An authority: its certificate and the key to sign with. */
-export interface Authority {
+interface Authority {
   readonly certificate: Bytes;
   readonly name: string;
   readonly key: CryptoKey;

@@ -4,7 +4,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { TlsCredentials } from "./authority.ts";
 import { addressOfName, isHostName } from "./names.ts";
 
-export interface OwnCertificate extends TlsCredentials {
+interface OwnCertificate extends TlsCredentials {
   /** DNS names without wildcards, and addresses, that it is for. */
   readonly names: readonly string[];
   /** Whether it is signed by its own key, so that clients can only trust it by being given it. */

@@ -3,7 +3,7 @@ import type { WindowsApi } from "./api.ts";
 import { field, STRUCTS } from "./layout.ts";
 
 /** One layer by its name in the plan. */
-export interface OwnLayer {
+interface OwnLayer {
   readonly layer: string;
   readonly enforced: boolean;
   readonly observed: string;

@@ -3,9 +3,9 @@
  * processthreadsapi.h, accctrl.h, tlhelp32.h, sysinfoapi.h). An offset is where the C declaration puts the field under LLP64;
  * `layout_test.ts` recomputes each from the declaration's types.
  */
-export type FieldType = "u16" | "u32" | "u64" | "pointer";
+type FieldType = "u16" | "u32" | "u64" | "pointer";
 /** [offset in bytes, type] */
-export type Field = readonly [offset: number, type: FieldType];
+type Field = readonly [offset: number, type: FieldType];
 
 export interface Struct {
   readonly size: number;

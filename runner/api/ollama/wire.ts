@@ -10,7 +10,7 @@ import { joinTexts } from "../text_parts.ts";
 import { type Chunks, ndjson } from "../stream.ts";
 
 const MAX_MESSAGES = 100_000;
-export const MAX_TOOLS = 1024;
+const MAX_TOOLS = 1024;
 
 /** The fields chat and generate have in common. */
 export function commonFields(service: Service, body: Fields) {

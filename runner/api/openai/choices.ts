@@ -17,7 +17,7 @@ import type {
 const MAX_CHOICES = 128;
 
 /** How many choices are answered of how many that are made: `n` and `best_of`, of each prompt. */
-export interface ChoiceCount {
+interface ChoiceCount {
   readonly n: number;
   readonly made: number;
 }

@@ -194,7 +194,7 @@ export function formatField(format: Fields | undefined): Format | undefined {
   return { kind: "schema", schema, field: holder.at("schema") };
 }
 
-export interface ToolSelection {
+interface ToolSelection {
   readonly choice: ToolChoice;
   /** Whether the model is shown the tool of this name. */
   allows(name: string): boolean;
@@ -260,7 +260,7 @@ export function contentText(message: Fields, name: string, taking: Taking = TEXT
   );
 }
 
-export interface WireToolCall {
+interface WireToolCall {
   readonly id: string;
   readonly type: "function";
   readonly function: { readonly name: string; readonly arguments: string };

@@ -14,7 +14,7 @@ const MAX_CHARS = 8 * 1024 * 1024;
 const LIFE_MS = 30 * 60 * 1000;
 
 /** Its turns, the reply included, without the instructions. */
-export type Conversation = readonly ChatMessage[];
+type Conversation = readonly ChatMessage[];
 
 interface Entry {
   readonly value: OutputItem | Conversation;

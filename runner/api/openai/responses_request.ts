@@ -22,12 +22,12 @@ import { customArguments, ResponsesTools } from "./responses_tools.ts";
 const STATEFUL = ["conversation", "prompt"];
 
 /** What is remembered of the same client. */
-export interface Memory {
+interface Memory {
   item(id: string): Readonly<Record<string, unknown>> | undefined;
   conversation(responseId: string): readonly ChatMessage[] | undefined;
 }
 
-export interface ResponsesRequest extends InferenceRequest {
+interface ResponsesRequest extends InferenceRequest {
   readonly prompt: ChatPrompt;
   /** All turns without the instructions, which are not carried over to the next response. */
   readonly turns: readonly ChatMessage[];

@@ -6,9 +6,9 @@
  * Sources: PNG (ISO/IEC 15948), JPEG (ITU-T T.81, annex B), GIF89a, BMP (BITMAPINFOHEADER, BITMAPCOREHEADER).
  */
 
-export type PictureFormat = "png" | "jpeg" | "gif" | "bmp";
+type PictureFormat = "png" | "jpeg" | "gif" | "bmp";
 
-export interface PictureHead {
+interface PictureHead {
   readonly format: PictureFormat;
   /** In pixels, at least 1. */
   readonly width: number;

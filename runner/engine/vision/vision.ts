@@ -22,7 +22,7 @@ const MARKER = rooted(cString("<__media__>"));
 const REMEMBERED = 1024;
 const ERROR_LEVEL = 4;
 
-export interface VisionOptions {
+interface VisionOptions {
   readonly library: Library;
   readonly model: Pointer;
   /** Path of `libmtmd`. */

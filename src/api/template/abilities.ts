@@ -55,7 +55,7 @@ function opensAsRead(opening: string, source: string): boolean {
  * What the template writes in front of a call that it shows, up to a `{`; "" where that is nothing.
  * As Ollama looks for it: the first text inside of what is there only for `.ToolCalls`.
  */
-export function callOpening(nodes: readonly Node[]): string {
+function callOpening(nodes: readonly Node[]): string {
   const block = findBlock(nodes);
   const text = block === undefined ? undefined : firstText(block);
   return (text ?? "").split("{", 1)[0]!.trim();

@@ -206,7 +206,7 @@ function* render(
 }
 
 /** Messages of one role that follow each other are one; results of tools stay apart. */
-export function collate(messages: readonly TemplateMessage[]): TemplateMessage[] {
+function collate(messages: readonly TemplateMessage[]): TemplateMessage[] {
   const out: TemplateMessage[] = [];
   for (const message of messages) {
     const last = out.at(-1);

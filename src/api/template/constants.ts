@@ -40,7 +40,7 @@ function parseInteger(text: string): bigint | undefined {
 }
 
 /** What Go's `ParseFloat(text, 64)` reads. */
-export function parseFloat64(text: string): number | undefined {
+function parseFloat64(text: string): number | undefined {
   if (!underscoresAreRight(text)) return undefined;
   text = text.replaceAll("_", "");
   if (DECIMAL.test(text)) {

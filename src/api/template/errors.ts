@@ -1,7 +1,7 @@
 /** The one error of the template language. Its text never holds a value that the template was given, only types. */
 
 /** `parse`: what Go's parser refuses; `run`: what ends Go's execution; `limit`: more work than one rendering may take. */
-export type TemplateErrorKind = "parse" | "run" | "limit";
+type TemplateErrorKind = "parse" | "run" | "limit";
 
 export class TemplateError extends Error {
   override readonly name = "TemplateError";

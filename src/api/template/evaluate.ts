@@ -26,7 +26,7 @@ import {
   zero,
 } from "./types.ts";
 
-export interface RenderOptions {
+interface RenderOptions {
   /** Beside Go's own. */
   readonly functions: Readonly<Record<string, TemplateFunction>>;
   /** What a map has for a key that it has not. Default the zero value of its type. */

@@ -21,7 +21,7 @@ import {
 } from "./types.ts";
 
 /** What a call may spend. */
-export interface CallContext {
+interface CallContext {
   /** @throws {TemplateError} `limit`: more is made than one rendering may. */
   charge(units: number): void;
 }

@@ -3,7 +3,7 @@
  */
 import { compareText, GoString } from "./text.ts";
 
-export type Kind =
+type Kind =
   | "bool"
   | "int"
   | "int32"

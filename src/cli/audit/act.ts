@@ -13,7 +13,7 @@ import { keySourceOptions } from "../key_options.ts";
 import { readSettings } from "../settings.ts";
 
 /** Keys with which a line can be authenticated. */
-export type RecordingKeys = AuditSource & Pick<KeyFacts, "hid">;
+type RecordingKeys = AuditSource & Pick<KeyFacts, "hid">;
 
 /** Writes a line on what was done. */
 export type RecordAct = (event: AuditEntry["event"], fields?: LogFields) => Promise<void>;

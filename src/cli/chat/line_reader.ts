@@ -12,7 +12,7 @@ import { PassThrough } from "node:stream";
 export const PASTED_LINE_END = "␤";
 const HISTORY_LINES = 1000;
 
-export type Read =
+type Read =
   | { readonly kind: "line"; readonly text: string }
   /** Ctrl-C: the line was thrown away. */
   | { readonly kind: "interrupt" }

@@ -6,7 +6,7 @@ import { WordWrap } from "./word_wrap.ts";
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const FRAME_MS = 100;
 
-export interface ShowOptions {
+interface ShowOptions {
   readonly wordWrap: boolean;
   readonly verbose: boolean;
 }

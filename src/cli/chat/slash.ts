@@ -18,7 +18,7 @@ export type Slash =
   | { readonly kind: "load" | "save"; readonly model: string }
   | { readonly kind: "file"; readonly path: string };
 
-export const SHOW_PARTS = [
+const SHOW_PARTS = [
   "info",
   "license",
   "modelfile",

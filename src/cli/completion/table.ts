@@ -6,7 +6,7 @@ import { TOPICS } from "../topics.ts";
 import { type Command, COMMON_OPTIONS, type OptionSpec } from "../command.ts";
 
 /** What a value may be. `choice`: one of the words · `none`: the user's to know. */
-export type ValueKind = "choice" | "file" | "folder" | "model" | "none";
+type ValueKind = "choice" | "file" | "folder" | "model" | "none";
 
 export interface Value {
   readonly kind: ValueKind;

@@ -18,7 +18,7 @@ export interface RunningModel {
   readonly context_length: number;
 }
 
-export interface RunningServe {
+interface RunningServe {
   /** The models that are loaded. */
   models(): Promise<RunningModel[]>;
   /** Unloads one as soon as nothing uses it. @throws {SecLlamaError} `management-refused` if this machine may not. */

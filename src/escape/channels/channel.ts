@@ -12,7 +12,7 @@ export interface Place {
   readonly file: string;
 }
 
-export const STRIDE_BYTES = 1 << 20;
+const STRIDE_BYTES = 1 << 20;
 /** One page of its own for each bit, far enough from the next that reading one does not bring it in. */
 export const FILE_BYTES = 9 * STRIDE_BYTES;
 

@@ -16,7 +16,7 @@ export interface AttackRow extends Judgement {
   readonly onlyByCgroup: boolean;
 }
 
-export interface AttackTable {
+interface AttackTable {
   readonly rows: readonly AttackRow[];
   /** The attacker of the long list was in its place; without it nothing is known of files and model. */
   readonly started: boolean;

@@ -10,7 +10,7 @@ import { type HitCounts, ProbeListeners } from "../linux_listeners.ts";
 import type { StartOptions } from "../../sandbox/spawn.ts";
 
 /** As src/escape/attacks/attack.ts has it. */
-export interface Field {
+interface Field {
   readonly targets: AttackTargets;
   readonly victimPid: number;
   readonly canary: string;

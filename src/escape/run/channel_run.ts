@@ -12,7 +12,7 @@ import type { Judgement } from "./judge.ts";
 import { ANOTHER_USER } from "./ordinary.ts";
 
 /** A started side, and its pid as the host names it. */
-export interface Started {
+interface Started {
   readonly child: Deno.ChildProcess;
   /** The pid is not there before the process has said that it is ready. */
   readonly pid: () => number;

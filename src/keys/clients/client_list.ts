@@ -13,7 +13,7 @@ import { secret } from "../../secret.ts";
 import { deriveClientList } from "../derive.ts";
 import { isKid } from "../keyset/kid.ts";
 
-export const CLIENT_LIST_VERSION = 1;
+const CLIENT_LIST_VERSION = 1;
 /** Of a list in which somebody has a permission: an older secllama would drop it, and is told that the list is newer. */
 const WITH_PERMISSIONS = 2;
 /** Some 200,000 clients: a list that is longer was not written by us. */
@@ -49,7 +49,7 @@ export interface ClientList {
   readonly clients: readonly PairedClient[];
 }
 
-export interface SignedClientList {
+interface SignedClientList {
   readonly list: ClientList;
   /** The key whose subkey made the HMAC. */
   readonly signer: string;

@@ -6,7 +6,7 @@ import { SecLlamaError } from "../../errors.ts";
 import type { PairedClient } from "./client_list.ts";
 import type { ClientRegistry } from "./registry.ts";
 
-export type Clients = ReadonlyMap<string, PairedClient>;
+type Clients = ReadonlyMap<string, PairedClient>;
 
 export class LiveClients {
   readonly #registry: ClientRegistry;

@@ -148,7 +148,7 @@ async function verifyAgainst(bytes: Uint8Array, store: KeyStore, profile: string
 }
 
 /** @throws {SecLlamaError} `key-refused` if the manifest names another store or profile than the one in use. */
-export function checkPlace(manifest: Manifest, store: KeyStore, profile: string): void {
+function checkPlace(manifest: Manifest, store: KeyStore, profile: string): void {
   if (manifest.backend !== store.backend) {
     throw new SecLlamaError(
       "key-refused",

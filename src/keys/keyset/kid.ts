@@ -10,7 +10,7 @@ import { type Secret, secret, wipe } from "../../secret.ts";
 import { derive } from "../derive.ts";
 
 /** Length of a master key in bytes. */
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 /** Length of a stored value in bytes: `sl1:` and 44 base64 digits. */
 export const VALUE_BYTES = 48;
 

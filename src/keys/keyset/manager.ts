@@ -29,7 +29,7 @@ import { recordUse } from "./usage.ts";
 import { StorageKeys } from "./wrap.ts";
 
 /** Where a keyset is. */
-export interface KeyManagerOptions {
+interface KeyManagerOptions {
   readonly file: ManifestFile;
   readonly store: KeyStore;
   /** Default `default`. */
@@ -40,17 +40,17 @@ export interface KeyManagerOptions {
 }
 
 /** One key as `key list` shows it. */
-export type KeyListing = ManifestKey & { readonly kid: string };
+type KeyListing = ManifestKey & { readonly kid: string };
 
 /** What a rotation did. */
-export interface RotateResult {
+interface RotateResult {
   readonly kid: string;
   readonly previous: string;
   readonly gen: number;
 }
 
 /** What a deletion did. */
-export interface DeleteResult {
+interface DeleteResult {
   readonly kid: string;
   /** False for an item that no manifest knows. */
   readonly known: boolean;
@@ -347,7 +347,7 @@ export class KeyManager implements Place, AuditSource {
 }
 
 /** The error for a kid that the keyset does not have. */
-export function unknownKid(kid: string): SecLlamaError {
+function unknownKid(kid: string): SecLlamaError {
   return new SecLlamaError("not-found", `the keyset has no key ${kid}`, {
     hint: "to see the keys, run: secllama key list",
   });

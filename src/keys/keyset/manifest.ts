@@ -13,7 +13,7 @@ import { deriveManifest } from "../derive.ts";
 import { isKid } from "./kid.ts";
 import { type Backend, BACKEND_NAMES } from "../stores/store.ts";
 
-export const MANIFEST_VERSION = 1;
+const MANIFEST_VERSION = 1;
 export const MANIFEST_CAP_BYTES = 1_048_576;
 
 export type KeyState = "active" | "decrypt-only" | "destroyed";
@@ -28,7 +28,7 @@ export interface ActiveKey {
   readonly compromised: false;
 }
 
-export interface RetiredKey {
+interface RetiredKey {
   readonly state: "decrypt-only" | "destroyed";
   readonly created: string;
   /** When it stopped being active. */
@@ -64,7 +64,7 @@ export function isCommitted(manifest: Manifest): manifest is CommittedManifest {
   return manifest.active !== null;
 }
 
-export interface SignedManifest {
+interface SignedManifest {
   readonly manifest: Manifest;
   /** HMAC-SHA256, 32 bytes; empty in generation 0, which has no key to make one with. */
   readonly mac: Bytes;

@@ -1,8 +1,8 @@
 /** When to ask for a rotation: by age, and by how often a key was used. */
 
-export const DEFAULT_MAX_AGE_DAYS = 90;
+const DEFAULT_MAX_AGE_DAYS = 90;
 /** NIST SP 800-38D section 8.3 ends a key with random nonces at 2^32 uses; ask long before. */
-export const MAX_WRAPS = 2 ** 31;
+const MAX_WRAPS = 2 ** 31;
 
 const DAY_MS = 86_400_000;
 

@@ -9,7 +9,7 @@ import { ageDays, rotationReminder } from "./reminder.ts";
 import type { Backend, YesNoUnknown } from "../stores/store.ts";
 import { readUsage, useOf } from "./usage.ts";
 
-export interface KeyStatus {
+interface KeyStatus {
   readonly kid: string;
   readonly state: KeyState;
   readonly created: string;

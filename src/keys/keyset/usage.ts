@@ -7,7 +7,7 @@ import { utf8, utf8Decode } from "../../bytes.ts";
 import { isKid } from "./kid.ts";
 import { ManifestFile, writeFileAtomically } from "./manifest_file.ts";
 
-export interface KeyUse {
+interface KeyUse {
   /** Secrets wrapped under it. */
   readonly wraps: number;
   /** Times a gateway or proxy loaded it. */

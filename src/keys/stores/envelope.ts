@@ -99,7 +99,7 @@ export async function sealBox(
   );
 }
 
-export interface Box {
+interface Box {
   readonly kdf: KdfParameters;
   readonly nonce: Bytes;
   readonly data: Bytes;

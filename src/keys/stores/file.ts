@@ -19,7 +19,7 @@ import { checkNewPassphrase } from "./new_passphrase.ts";
 import { ioError, writeFileAtomically } from "../keyset/manifest_file.ts";
 import type { KeyStore, StoreStatus } from "./store.ts";
 
-export interface FileStoreOptions {
+interface FileStoreOptions {
   readonly path: string;
   /** Asks for the passphrase, twice with `confirm`; undefined when nobody answered. The bytes are zeroed after use. */
   readonly passphrase: (question: { confirm: boolean }) => Promise<Bytes | undefined>;

@@ -10,7 +10,7 @@ import { decodeKey, VALUE_BYTES } from "../keyset/kid.ts";
 import { ioError } from "../keyset/manifest_file.ts";
 
 /** The credential's name: `LoadCredentialEncrypted=secllama-key:/etc/secllama/key.cred`. */
-export const CREDENTIAL_NAME = "secllama-key";
+const CREDENTIAL_NAME = "secllama-key";
 
 /** fcntl(2). */
 const F_SETFD = 2;

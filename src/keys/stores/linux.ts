@@ -10,7 +10,7 @@ import { storeHint } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { SecretService, toolEnvironment } from "./secret_service.ts";
 
-export const SECRET_TOOL = "/usr/bin/secret-tool";
+const SECRET_TOOL = "/usr/bin/secret-tool";
 
 /** `secret-tool store` cuts a longer value there and reports success. */
 const VALUE_CAP_BYTES = 8_192;
@@ -20,7 +20,7 @@ const PROMPT_TIMEOUT_MS = 60_000;
 /** How long an answer "reachable and unlocked" is believed. */
 const PROBE_LIFE_MS = 2_000;
 
-export interface SecretServiceStoreOptions {
+interface SecretServiceStoreOptions {
   readonly env: { readonly [name: string]: string | undefined };
   /** Lower-case letters, digits and `-`. `default` uses the attribute `service secllama`. */
   readonly profile: string;

@@ -10,7 +10,7 @@ import { OTHER_SOURCES } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, locked, type StoreStatus, unavailable } from "./store.ts";
 
-export const SECURITY = "/usr/bin/security";
+const SECURITY = "/usr/bin/security";
 
 /** `security -i` splits a longer line in two. */
 const LINE_CAP_BYTES = 4_095;
@@ -23,7 +23,7 @@ const LOCKED = [36, 51];
 const CANCELLED = 128;
 const NO_KEYCHAIN = [37, 50];
 
-export interface MacosStoreOptions {
+interface MacosStoreOptions {
   readonly env: { readonly [name: string]: string | undefined };
   readonly profile: string;
   readonly interactive: boolean;

@@ -3,7 +3,7 @@ import { utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { COMMON_PASSPHRASES } from "./common_passphrases.ts";
 
-export const PASSPHRASE_MIN_CHARACTERS = 8;
+const PASSPHRASE_MIN_CHARACTERS = 8;
 
 const HINT = "take several words that do not belong together: an attacker tries thousands a minute";
 

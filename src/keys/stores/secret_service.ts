@@ -9,11 +9,11 @@ import type { StoreStatus, YesNoUnknown } from "./store.ts";
 import { type RunProgram, runProgram } from "./program.ts";
 import { OTHER_SOURCES, storeHint } from "./packages.ts";
 
-export const GDBUS = "/usr/bin/gdbus";
+const GDBUS = "/usr/bin/gdbus";
 
 type Env = { readonly [name: string]: string | undefined };
 
-export interface SecretServiceOptions {
+interface SecretServiceOptions {
   /** The caller's environment; four variables of it reach the tools. */
   readonly env: Env;
   readonly timeoutMs: number;

@@ -12,9 +12,9 @@ import { OTHER_SOURCES } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, type StoreStatus, unavailable } from "./store.ts";
 
-export const ADVAPI32 = "C:\\Windows\\System32\\advapi32.dll";
-export const KERNEL32 = "C:\\Windows\\System32\\kernel32.dll";
-export const CMDKEY = "C:\\Windows\\System32\\cmdkey.exe";
+const ADVAPI32 = "C:\\Windows\\System32\\advapi32.dll";
+const KERNEL32 = "C:\\Windows\\System32\\kernel32.dll";
+const CMDKEY = "C:\\Windows\\System32\\cmdkey.exe";
 
 /** CREDENTIALW: size in bytes and offsets of the fields that are used. */
 export const CREDENTIAL = {
@@ -41,7 +41,7 @@ export interface CredentialFfi {
   GetLastError(): number;
 }
 
-export interface WindowsStoreOptions {
+interface WindowsStoreOptions {
   readonly env: { readonly [name: string]: string | undefined };
   readonly profile: string;
   readonly run?: RunProgram;

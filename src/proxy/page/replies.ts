@@ -18,9 +18,9 @@ const SWEEP_MS = 30_000;
 const CONVERSATION = /^[0-9a-z-]{1,64}$/;
 
 /** How a reply is asked for: `body` is a request of `/api/chat`. */
-export type Ask = (body: Record<string, unknown>, signal: AbortSignal) => Promise<Response>;
+type Ask = (body: Record<string, unknown>, signal: AbortSignal) => Promise<Response>;
 
-export interface RepliesOptions {
+interface RepliesOptions {
   readonly ask: Ask;
   /** What protected an answer, for its first line. */
   readonly receipt: (answer: Response) => object;

@@ -13,7 +13,7 @@ import { type Keep, ReplyReader } from "./reader.ts";
 const MAX_REPLY_BYTES = 32 << 20;
 
 /** What a page is told of a reply. */
-export interface ReplyFacts {
+interface ReplyFacts {
   readonly id: string;
   /** Of the page's choosing; random. */
   readonly conversation: string;

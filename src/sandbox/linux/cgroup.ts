@@ -6,7 +6,7 @@
 import { type Linux, SystemCallError } from "../../linux/libc.ts";
 import { makeFolder, readOptional, removeFolder, writeFile } from "./cgroup_files.ts";
 
-export type Controller = "memory" | "pids";
+type Controller = "memory" | "pids";
 
 /** A folder of the cgroup file system in which groups can be made, and what they limit. */
 export interface CgroupPlace {

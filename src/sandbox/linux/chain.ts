@@ -16,7 +16,7 @@ import type { LaunchSpec } from "./launch_spec.ts";
 import type { launchSteps, startSteps } from "./launch_steps.ts";
 
 /** A command whose argv is a starter and, from its second word on, the rest of the chain. */
-export interface ChainCommand extends PlannedCommand {
+interface ChainCommand extends PlannedCommand {
   /** What the launcher does. */
   readonly launch: LaunchSpec;
 }

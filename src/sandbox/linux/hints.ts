@@ -15,7 +15,7 @@ export interface Surroundings {
 }
 
 /** What a Landlock probe said: "" where there is one, else the error's name. */
-export type LandlockReason = string;
+type LandlockReason = string;
 
 const DOCTOR = "to see what this machine can enforce, run: secllama doctor";
 const UNCONFINED = "--security-opt seccomp=unconfined";

@@ -43,7 +43,7 @@ export interface LinuxPlan extends Plan<LinuxLayerName> {
 }
 
 /** In an argv: the starter, which is made when the runner is started, and where it puts the launcher. */
-export const STARTER = "{starter}";
+const STARTER = "{starter}";
 const LAUNCHER = `/proc/self/fd/${LAUNCHER_FD}`;
 
 /** The environment of launcher and runner: nothing of the operator's. DENO_DIR points where nothing can be made. */

@@ -12,7 +12,7 @@ export type LinuxGpu = Exclude<Gpu, "metal">;
 
 export type Namespace = "user" | "net" | "ipc" | "uts" | "cgroup" | "pid" | "mount";
 
-export interface FileRule {
+interface FileRule {
   readonly path: string;
   readonly access: Access;
   readonly why?: string;
@@ -21,7 +21,7 @@ export interface FileRule {
 /** Limits of setrlimit(2), by the names of `LIMITS` in launch_steps.ts. */
 export type Limits = { readonly [name: string]: number };
 
-export interface LinuxPolicy {
+interface LinuxPolicy {
   readonly name: string;
   readonly description: string;
   readonly namespaces: readonly Namespace[];
@@ -38,7 +38,7 @@ export interface LinuxPolicy {
   readonly stage2: SeccompPolicy;
 }
 
-export interface GpuPolicy {
+interface GpuPolicy {
   readonly name: string;
   readonly description: string;
   /** Nodes opened for reading and writing; those that do not exist are left out. */

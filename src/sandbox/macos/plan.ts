@@ -151,7 +151,7 @@ export function composeProfile(parts: readonly string[]): string {
 }
 
 /** /tmp, /var and /etc are links into /private on every macOS. */
-export function realMacosPath(path: string): string {
+function realMacosPath(path: string): string {
   return /^\/(tmp|var|etc)(\/|$)/.test(path) ? `/private${path}` : path;
 }
 

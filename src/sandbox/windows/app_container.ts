@@ -7,7 +7,7 @@ import { pack, STRUCTS } from "../../windows/layout.ts";
 import { wide } from "../../windows/text.ts";
 import type { WindowsLaunchSpec } from "./plan.ts";
 
-export type Container = NonNullable<WindowsLaunchSpec["appContainer"]>;
+type Container = NonNullable<WindowsLaunchSpec["appContainer"]>;
 
 const ALREADY_EXISTS = 0x800700B7 | 0;
 const SE_FILE_OBJECT = 1;

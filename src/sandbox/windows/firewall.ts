@@ -77,7 +77,7 @@ function readBackScript(rule: string): string {
 }
 
 /** What the read-back command prints. */
-export interface ReadBack {
+interface ReadBack {
   readonly rules: readonly { readonly [property: string]: string }[];
   readonly profiles: readonly { readonly name: string; readonly enabled: string }[];
 }

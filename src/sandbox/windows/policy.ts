@@ -28,7 +28,7 @@ export const ATTRIBUTES = {
   PROC_THREAD_ATTRIBUTE_CHILD_PROCESS_POLICY: 0x2000e,
 } as const;
 
-export interface WindowsPolicy {
+interface WindowsPolicy {
   readonly name: string;
   readonly description: string;
   readonly appContainer: {
