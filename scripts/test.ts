@@ -128,10 +128,11 @@ async function checkSources(): Promise<void> {
 /** What tests use and takes a while to make. */
 async function build(program: boolean): Promise<void> {
   const script = ["run", "-A", "--frozen"];
-  if (program) await runBeside([...script, "scripts/compile.ts", ...TEST_BINARY]);
+  // First: the program carries it.
   if (Deno.build.os === "linux") {
     await runBeside([...script, "scripts/vision/build.ts", "--if-missing"]);
   }
+  if (program) await runBeside([...script, "scripts/compile.ts", ...TEST_BINARY]);
 }
 
 async function installNeeds(): Promise<void> {
