@@ -72,6 +72,7 @@ export const ERROR_TABLE = {
   "pairing-refused": [403, EXIT.refused],
   "gateway-unreachable": [502, EXIT.unavailable],
   "token-refused": [401, EXIT.refused],
+  "token-scope": [403, EXIT.refused],
   "cancelled": [499, EXIT.internal],
   "timeout": [408, EXIT.unavailable],
   "unsupported-media-type": [415, EXIT.internal],

@@ -1,7 +1,7 @@
 /** Lets in who shows a token, where the settings ask for one: in whichever header its client has a place for it. */
 import type { MiddlewareHandler } from "hono";
 import { errorResponse } from "../api/errors.ts";
-import { ROUTES } from "../api/routes.ts";
+import { routeOf, ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
@@ -47,11 +47,10 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
       return refuse(lockedOut(), { "retry-after": String(locked) });
     }
     const shown = shownTokens(c.req.raw.headers);
-    const good = shown.some((text) =>
-      equalConstantTime(utf8(text), utf8(own)) || tokens.find(text) !== undefined
-    );
-    if (good) {
+    const owner = shown.some((text) => equalConstantTime(utf8(text), utf8(own)));
+    if (owner || shown.some((text) => tokens.find(text) !== undefined)) {
       guesses.right(party);
+      if (!owner && ofTheOwner(c.req.path)) return refuse(beyondToken(), {});
       return await next();
     }
     // Who shows none has not guessed.
@@ -64,6 +63,18 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
       "www-authenticate": 'Bearer realm="secllama", Basic realm="secllama", charset="UTF-8"',
     });
   };
+}
+
+/** What no app is for: this user's conversations and documents, the page, and the models of the host. */
+function ofTheOwner(path: string): boolean {
+  const kind = routeOf(path)?.kind;
+  return kind === "history" || kind === "page" || kind === "management";
+}
+
+function beyondToken(): SecLlamaError {
+  return new SecLlamaError("token-scope", "an API token is for asking models", {
+    hint: "conversations, documents and models are managed by this user's own secllama",
+  });
 }
 
 /** Every token that a request shows; more than one only where headers differ. */

@@ -27,6 +27,31 @@ function gated() {
   return { ask, slept };
 }
 
+Deno.test("token gate: an app's token opens no conversations, no page and no models' management; the owner's does", async () => {
+  const { ask } = gated();
+  const id = "0".repeat(32);
+  const paths = [
+    "/secllama/history",
+    "/secllama/history/",
+    "/secllama/history/search",
+    `/secllama/history/${id}/messages`,
+    "/secllama/docs",
+    "/secllama/prompts",
+    "/secllama/page/replies",
+    "/api/pull",
+    "/api/delete",
+  ];
+  for (const path of paths) {
+    const refused = await ask({ authorization: `Bearer ${TOKEN}` }, path);
+    assert.equal(refused.status, 403, path);
+    assert.match(await refused.text(), /for asking models/);
+    assert.equal((await ask({ authorization: `Bearer ${OWN}` }, path)).status, 200, path);
+  }
+  for (const path of ["/api/chat", "/v1/models", "/api/tags", "/"]) {
+    assert.equal((await ask({ "x-api-key": TOKEN }, path)).status, 200, path);
+  }
+});
+
 const basic = (user: string, password: string) => `Basic ${btoa(`${user}:${password}`)}`;
 
 Deno.test("token gate: without it anybody is let in; with it who shows a token, in each client's header", async () => {
