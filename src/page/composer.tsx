@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** Where a person types, with what goes along. Enter sends, Shift+Enter begins a line. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { takeFiles } from "./files.ts";
 import { Visible } from "./markdown.tsx";
@@ -10,7 +10,7 @@ export function Composer({ actions }: { actions: Actions }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const files = useRef<HTMLInputElement>(null);
   const { open, model, attachments, images } = actions.state;
-  useEffect(() => box.current?.focus(), [open.id]);
+  useLayoutEffect(() => box.current?.focus(), [open.id]);
   const send = async () => {
     const text = box.current!.value.trim();
     if (text === "" || actions.isBusy() || model === "") return;

@@ -9,7 +9,12 @@ interface Shortcut {
   readonly act: (actions: Actions) => void;
 }
 
-const focus = (selector: string) => document.querySelector<HTMLElement>(selector)?.focus();
+/** Whether it was there to be given the focus. */
+function focus(selector: string): boolean {
+  const found = document.querySelector<HTMLElement>(selector);
+  found?.focus();
+  return found !== null;
+}
 
 /** The messages on the screen, and the one that has the focus or holds what has it. */
 function messages(): { all: HTMLElement[]; at: number } {
@@ -43,9 +48,11 @@ export const SHORTCUTS: readonly Shortcut[] = [
   {
     key: "/",
     name: "Search",
+    // At once where the list is shown: what is typed next belongs into it.
     act: ({ store }) => {
+      if (focus("#search")) return;
       store.set({ sidebar: true });
-      queueMicrotask(() => setTimeout(() => focus("#search")));
+      setTimeout(() => focus("#search"));
     },
   },
   {

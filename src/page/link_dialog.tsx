@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** A link of a model's is shown before it is opened: where it leads, in the form that the browser will ask for. */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { copyText } from "./clipboard.ts";
 
@@ -9,7 +9,7 @@ export function Dialog(
   { title, onEnd, children }: { title: string; onEnd: () => void; children: ComponentChildren },
 ) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const { current } = box;
     const before = document.activeElement;
     current?.showModal();

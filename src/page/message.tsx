@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** One message: what it says, what it is about, and what can be done with it. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Receipt, Stats } from "../api/reply_lines.ts";
 import type { Actions } from "./actions.ts";
 import { copyText } from "./clipboard.ts";
@@ -151,7 +151,8 @@ function Edit(
   { actions, message, onEnd }: Pick<Props, "actions" | "message"> & { onEnd: () => void },
 ) {
   const box = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => box.current?.focus(), []);
+  // Before anything else is typed: an effect would come a frame later.
+  useLayoutEffect(() => box.current?.focus(), []);
   const send = () => {
     const text = box.current!.value.trim();
     onEnd();
