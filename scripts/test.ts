@@ -161,6 +161,8 @@ async function testFiles(path: string): Promise<string[]> {
   const found: string[] = [];
   for await (const entry of Deno.readDir(name)) {
     const inside = `${name}/${entry.name}`;
+    // Packages of the tests bring tests of their own.
+    if (entry.name === "node_modules") continue;
     if (entry.isDirectory) found.push(...await testFiles(inside));
     else if (/(^|[._])test\.(ts|js|mjs)$/.test(entry.name)) found.push(inside);
   }

@@ -26,18 +26,20 @@ Deno.test("capabilities: tools are said only where calls are read back", () => {
       { capabilities: ["completion"] },
       `{{ .Tools }}{{ range .Messages }}{{ .Content }}{{ if .ToolCalls }}${calls}{{ end }}{{ end }}`,
     ).includes("tools");
+  const whole = "{{ range .ToolCalls }}{{ json .Function }}{{ end }}";
   const rows: [calls: string, isRead: boolean][] = [
-    ["", true],
-    ['{{ range .ToolCalls }}{"name": "{{ .Function.Name }}"}{{ end }}', true],
-    ["\n[{{ range .ToolCalls }}{{ json .Function }}{{ end }}]", true],
-    ["{{ json .ToolCalls }}", true],
-    ["<tool_call>\n{{ range .ToolCalls }}{{ . }}{{ end }}</tool_call>", true],
-    ["{{ range .ToolCalls }}\n<tool_call>{{ end }}", true],
-    ["[TOOL_CALLS] [{{ range .ToolCalls }}{{ . }}{{ end }}]", true],
-    ["<|tool_call|>[", true],
-    ['<|python_tag|>{"name": ', true],
-    ["Action: \`\`\`json\n[", true],
-    ["<｜tool▁calls▁begin｜>", true],
+    [`<tool_call>\n${whole}\n</tool_call>`, true],
+    [`[TOOL_CALLS] [${whole}]`, true],
+    [
+      '<tool_call>\n{"name": "{{ (index .ToolCalls 0).Function.Name }}", "arguments": {{ json (index .ToolCalls 0).Function.Arguments }}}\n</tool_call>',
+      true,
+    ],
+    // None writes a call that could be read: no name, no arguments, or in nobody's way of writing.
+    ["", false],
+    ['{{ range .ToolCalls }}{"name": "{{ .Function.Name }}"}{{ end }}', false],
+    ["{{ json .ToolCalls }}", false],
+    ["{{ range .ToolCalls }}\n<tool_call>{{ end }}", false],
+    ['<|python_tag|>{"name": ', false],
     ["Action: look", false],
     ["[calls]", false],
     ["to=functions.{{ range .ToolCalls }}{{ .Function.Name }}{{ end }}", false],

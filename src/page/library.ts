@@ -28,6 +28,10 @@ export function emptyConversation(temporary: boolean, settings: Settings = {}): 
   };
 }
 
+/** Of reading the list, while somebody else has the history. */
+const TRIES = 4;
+const RETRY_MS = 300;
+
 export class Library {
   readonly #store: Store;
   readonly #answers: Answers;
@@ -44,14 +48,30 @@ export class Library {
     return this.#store.state;
   }
 
-  /** Reads the list anew, or says why there is none. */
+  /** Reads the list anew, and what was searched for; or says why there is none. */
   async refresh(): Promise<void> {
     try {
-      const { conversations, total, writable } = await history.list();
+      const { conversations, total, writable } = await this.#list();
       this.#store.set({ list: conversations, total, keeping: { kind: "kept", writable } });
+      this.search(this.#state.query);
     } catch (error) {
+      // What is kept goes on being kept.
+      if (this.#state.keeping.kind === "kept") return this.#fail(error);
       const why = error instanceof ApiError ? error.message : "the history cannot be read";
       this.#store.set({ keeping: { kind: "nothing", why } });
+    }
+  }
+
+  /** Somebody else may have the history for a moment. */
+  async #list(): Promise<history.List> {
+    for (let tries = 1;; tries++) {
+      try {
+        return await history.list();
+      } catch (error) {
+        const passes = error instanceof ApiError && /^(?:history-)?busy$/.test(error.code);
+        if (!passes || tries === TRIES) throw error;
+        await new Promise((resolve) => setTimeout(resolve, tries * RETRY_MS));
+      }
     }
   }
 

@@ -132,7 +132,6 @@ Deno.test("pages: a name that was rebound to this machine, and names and origins
         `x.${name}`,
         `${name}.evil.example`,
         `evil-${name}`,
-        `${name}.`,
         "0.0.0.0",
         "[fd00::2]",
         "app.example",

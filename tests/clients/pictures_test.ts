@@ -156,6 +156,7 @@ bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
       }
       const blind = await fetch(`${served.proxyUrl}/api/chat`, {
         method: "POST",
+        headers: { "content-type": "application/json" },
         body: JSON.stringify({
           model: "blind",
           messages: [{ role: "user", content: ASK, images: [base64("red")] }],

@@ -132,7 +132,10 @@ Deno.test({
       await keyboard.type("Be brief.");
       await keyboard.press("Escape");
       await page.getByRole("dialog").waitFor({ state: "detached" });
+      // Out of whatever field has the focus.
+      await keyboard.press("Escape");
       await keyboard.press("/");
+      await page.locator("#search:focus").waitFor({ timeout: 30_000 });
       await keyboard.type("another question");
       await page.getByText("1 found").waitFor();
       await keyboard.press("Escape");
