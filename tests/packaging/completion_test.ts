@@ -15,7 +15,7 @@ const LINES: readonly {
   { line: "secllama ", all: firstWords(completionTable(COMMANDS)).map(([word]) => word) },
   { line: "secllama serv", all: ["serve", "service"] },
   { line: "secllama launch", all: ["launch"] },
-  { line: "secllama launch co", all: ["codex", "copilot"] },
+  { line: "secllama launch co", all: ["codex", "continue", "copilot"] },
   { line: "secllama key ", some: ["init", "status", "rotate"], none: ["serve", "key"] },
   { line: "secllama key ro", all: ["rotate"] },
   { line: "secllama key rotate --comp", all: ["--compromised"] },
