@@ -19,18 +19,11 @@ import { collect } from "../api/body.ts";
 import { readError } from "../api/errors.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
 import { ROUTES } from "../api/routes.ts";
-import {
-  type Bytes,
-  equalConstantTime,
-  fromBase64Url,
-  toBase64Url,
-  utf8,
-  utf8Decode,
-} from "../bytes.ts";
+import { equalConstantTime, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { toPem } from "../pem.ts";
 import { suiteById } from "../sealed/suite.ts";
-import { wipe } from "../secret.ts";
+import { secret } from "../secret.ts";
 import type { Pairing } from "./pairing.ts";
 import { encodePairing, parsePairing } from "./pairing.ts";
 
@@ -45,8 +38,8 @@ const MAX_ANSWER = 64 * 1024;
  * @param gateway Where it is; https.
  * @param signal Ends it, and both connections.
  * @returns The new pairing, as the long string would give it.
- * @throws {SecLlamaError} `pairing-refused` if it is another gateway, or does not know the words; `gateway-unreachable`;
- * `bad-pairing` for an address that cannot be.
+ * @throws {SecLlamaError} `pairing-refused` if it is another gateway, or does not know the words; `gateway-unreachable`, also
+ * if it answers too late; `cancelled`; `bad-pairing` for an address that cannot be.
  */
 export async function pairByWords(
   words: PairingWords,
@@ -58,10 +51,19 @@ export async function pairByWords(
       hint: "give the address that the host shows, as in: https://gateway.lan:11435",
     });
   }
+  try {
+    return await pairWith(words, gateway, signal);
+  } catch (error) {
+    throw signal.aborted ? brokenOff(gateway, signal.reason) : error;
+  }
+}
+
+async function pairWith(words: PairingWords, gateway: URL, signal: AbortSignal): Promise<Pairing> {
   const pinned = await findPinned(words, gateway, signal);
   const own = pinned.subject === pinned.issuer;
   const pem = toPem("CERTIFICATE", new Uint8Array(pinned.raw));
-  const socket = await open(gateway, { signal, ...(own ? { ca: [pem] } : {}) });
+  const ca = own ? { ca: [pem] } : {};
+  const socket = await open(gateway, { signal, rejectUnauthorized: true, ...ca });
   try {
     // The system's authorities are trusted beside the pinned one: what they vouch for is no gateway of these words.
     const leaf = chainOf(socket)[0];
@@ -107,7 +109,8 @@ function chainOf(socket: TLSSocket): X509Certificate[] {
 
 function open(
   gateway: URL,
-  { signal, ...options }: { signal: AbortSignal; ca?: string[]; rejectUnauthorized?: false },
+  // Always said: the default is what NODE_TLS_REJECT_UNAUTHORIZED in the environment says.
+  { signal, ...options }: { signal: AbortSignal; ca?: string[]; rejectUnauthorized: boolean },
 ): Promise<TLSSocket> {
   const host = gateway.hostname.replace(/^\[|\]$/g, "");
   const port = Number(gateway.port) || DEFAULT_PORT;
@@ -121,20 +124,20 @@ function open(
   signal.addEventListener("abort", stop, { once: true });
   socket.once("secureConnect", () => resolve(socket));
   socket.on("error", (cause: Error & { code?: string }) => {
-    reject(options.rejectUnauthorized === false ? unreachable(gateway, cause) : failed());
-    function failed() {
-      // The first connection stood: this one fails for its certificate, or because the network went.
-      return /ECONN|EHOST|ENET|ETIME/.test(cause.code ?? "")
-        ? unreachable(gateway, cause)
-        : anotherGateway(gateway, cause);
-    }
+    // The first connection stood: the second fails for its certificate, or because the network went.
+    const isNetwork = !options.rejectUnauthorized ||
+      /ECONN|EHOST|ENET|ETIME/.test(cause.code ?? "");
+    reject(isNetwork ? unreachable(gateway, cause) : anotherGateway(gateway, cause));
   });
   return promise.finally(() => {
     if (signal.aborted) socket.destroy();
   });
 }
 
-/** HTTP/1.1 by hand: `fetch` opens connections of its own, and this one is the one that was looked at. */
+/**
+ * HTTP by hand: `fetch` opens connections of its own, and this one is the one that was looked at. Version 1.0, so that the answer
+ * is not in chunks and ends with the connection.
+ */
 async function exchange(
   socket: TLSSocket,
   words: PairingWords,
@@ -143,15 +146,16 @@ async function exchange(
   const { hpke } = suiteById(PAIRING_SUITE);
   const pair = await hpke.kem.GenerateKeyPair(false);
   const pk = await hpke.kem.SerializePublicKey(pair.publicKey);
-  const body = utf8(JSON.stringify({ secret: toBase64Url(words.secret), pk: toBase64Url(pk) }));
+  using body = secret(
+    utf8(JSON.stringify({ secret: toBase64Url(words.secret), pk: toBase64Url(pk) })),
+  );
   const path = new URL(ROUTES.pairing.path.slice(1), gateway.href.replace(/\/?$/, "/")).pathname;
   socket.write(
-    `POST ${path} HTTP/1.1\r\nHost: ${gateway.host}\r\nContent-Type: ${JSON_TYPE}\r\n` +
-      `Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`,
+    `POST ${path} HTTP/1.0\r\nHost: ${gateway.host}\r\nContent-Type: ${JSON_TYPE}\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n`,
   );
   socket.write(body);
   const response = await readResponse(socket);
-  wipe(body);
   if (!response.ok) throw await readError(response);
   try {
     const { sealed } = await response.json();
@@ -159,9 +163,8 @@ async function exchange(
     const length = bytes[0]! << 8 | bytes[1]!;
     const enc = bytes.slice(2, 2 + length);
     const context = await hpke.setupRecipient(pair, enc, { info: PAIRING_INFO });
-    const json = await context.open(bytes.slice(2 + length), pairingAad(words));
+    using json = secret(await context.open(bytes.slice(2 + length), pairingAad(words)));
     const { psk_id, psk, hid } = JSON.parse(utf8Decode(json));
-    wipe(json);
     // Checked by the one reader of pairings.
     const text = encodePairing({
       url: gateway.href,
@@ -178,48 +181,16 @@ async function exchange(
   }
 }
 
-/** Reads to the end of the connection, which the request asked for. */
+/** Reads to the end of the connection. */
 async function readResponse(socket: TLSSocket): Promise<Response> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of socket) {
-    parts.push(part);
-    length += part.length;
-    if (length > MAX_ANSWER) break;
-  }
-  const bytes = await collect(new Blob(parts as Bytes[]).stream(), MAX_ANSWER);
+  const bytes = await collect(socket, MAX_ANSWER);
   const text = new TextDecoder("latin1").decode(bytes);
   const end = text.indexOf("\r\n\r\n");
-  const status = /^HTTP\/1\.1 (\d{3})[ \r]/.exec(text)?.[1];
+  const status = /^HTTP\/1\.[01] (200|[45]\d\d)[ \r]/.exec(text)?.[1];
   if (end < 0 || status === undefined) {
-    throw new SecLlamaError("truncated", "the gateway closed the connection without an answer");
+    throw new SecLlamaError("truncated", "the gateway did not answer to the pairing");
   }
-  const head = text.slice(0, end).toLowerCase();
-  const body = bytes.slice(end + 4);
-  return new Response(/\r\ntransfer-encoding: *chunked/.test(head) ? unchunk(body) : body, {
-    status: Number(status),
-    headers: { "content-type": JSON_TYPE },
-  });
-}
-
-/** RFC 9112 section 7.1. */
-function unchunk(body: Bytes): Bytes {
-  const out: Uint8Array[] = [];
-  let at = 0;
-  for (;;) {
-    const line = body.indexOf(0x0d, at);
-    const size = parseInt(new TextDecoder("latin1").decode(body.subarray(at, line)), 16);
-    if (line < 0 || !(size > 0)) break;
-    out.push(body.subarray(line + 2, line + 2 + size));
-    at = line + 2 + size + 2;
-  }
-  const all = new Uint8Array(out.reduce((sum, part) => sum + part.length, 0));
-  let to = 0;
-  for (const part of out) {
-    all.set(part, to);
-    to += part.length;
-  }
-  return all;
+  return new Response(bytes.slice(end + 4), { status: Number(status) });
 }
 
 function anotherGateway(gateway: URL, cause?: unknown): SecLlamaError {
@@ -239,4 +210,11 @@ function unreachable(gateway: URL, cause: unknown): SecLlamaError {
     hint: "it must run beyond loopback: on the host, run: secllama serve --host 0.0.0.0",
     cause,
   });
+}
+
+/** @param reason Of the signal. */
+function brokenOff(gateway: URL, reason: unknown): SecLlamaError {
+  return reason instanceof DOMException && reason.name === "TimeoutError"
+    ? unreachable(gateway, reason)
+    : new SecLlamaError("cancelled", "the pairing was broken off", { cause: reason });
 }

@@ -1,7 +1,7 @@
 /**
- * Attacks on pairing by words, over real TLS on loopback: another authority in between, the genuine chain without its key, an
- * authority that the system trusts, and a guesser. Each first succeeds against a careless client: one that asks the gateway
- * without knowing it.
+ * Attacks on pairing by words, over real TLS on loopback: another authority in between, an authority that the system trusts, an
+ * environment that would have nothing verified, and a guesser. Each first succeeds against a careless client: one that asks the
+ * gateway without knowing it.
  */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
@@ -85,7 +85,7 @@ function listener(
 }
 
 /** A host with an authority of its own and one open offer. */
-async function host(folder: string) {
+async function host(folder: string, names = ["127.0.0.1"]) {
   const keys = await openKeySource({
     dataDir: folder,
     env: {},
@@ -95,8 +95,8 @@ async function host(folder: string) {
   });
   const file = new ManifestFile(folder);
   const authority = new GatewayAuthority(file, keys.storage());
-  const { certificate } = await authority.ensure(["127.0.0.1"]);
-  const tls = await authority.issue(["127.0.0.1"]);
+  const { certificate } = await authority.ensure(names);
+  const tls = await authority.issue(names);
   const offers = new PairingOffers(file, keys);
   const offer = async (name: string) => {
     const fingerprint = await pairingFingerprint(derOfPem(certificate));
@@ -225,6 +225,29 @@ Deno.test("words: an authority that the system trusts is not the gateway's", () 
     assert.equal(between.heard(), before);
   }));
 
+Deno.test("words: the environment cannot have certificates go unverified", () =>
+  withFolder(async (folder) => {
+    // Its certificate does not verify at this address, as that of one would not who has the public chain and another key.
+    const own = await host(folder, ["gateway.lan"]);
+    await using gateway = listener(own.tls, own.redeem);
+    const { words, id } = await own.offer("laptop");
+    Deno.env.set("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    try {
+      // The control: who says nothing of it does not verify now.
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const socket = connect({ host: "127.0.0.1", port: Number(gateway.url.port) });
+      socket.once("secureConnect", resolve);
+      socket.once("error", reject);
+      await promise;
+      socket.destroy();
+      await assert.rejects(pairByWords(parseWords(words), gateway.url, signal()), refusal);
+    } finally {
+      Deno.env.delete("NODE_TLS_REJECT_UNAUTHORIZED");
+    }
+    assert.equal(gateway.heard(), "");
+    assert.equal(await own.offers.state(id), "open");
+  }));
+
 Deno.test("words: a guesser gets three tries, and nobody is paired", () =>
   withFolder(async (folder) => {
     const own = await host(folder);
@@ -259,5 +282,21 @@ Deno.test("words: a gateway that does not run, one that breaks off, and one that
     for (const reply of [{}, { sealed: "" }, { sealed: "AAAA" }, { sealed: 5 }]) {
       await using liar = listener(own.tls, () => Promise.resolve([200, reply]));
       await assert.rejects(pairByWords(parsed, liar.url, signal()), { code: "downgrade" });
+    }
+    for (const status of [101, 204, 302, 999]) {
+      await using odd = listener(own.tls, () => Promise.resolve([status, {}]));
+      await assert.rejects(pairByWords(parsed, odd.url, signal()), { code: "truncated" });
+    }
+    const asked = Promise.withResolvers<void>();
+    await using silent = listener(own.tls, () => (asked.resolve(), new Promise(() => {})));
+    const timeout = new DOMException("", "TimeoutError");
+    for (
+      const [reason, code] of [[timeout, "gateway-unreachable"], [undefined, "cancelled"]] as const
+    ) {
+      const waiting = new AbortController();
+      const pairing = assert.rejects(pairByWords(parsed, silent.url, waiting.signal), { code });
+      await asked.promise;
+      waiting.abort(reason);
+      await pairing;
     }
   }));
