@@ -3,7 +3,13 @@ import { encodeWords, PAIRING_TRIES, pairingFingerprint } from "../api/pairing_w
 import { announcedServes } from "../app/serve_announcement.ts";
 import { derOfPem } from "../client/pairing.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
-import { type KeySource, ManifestFile, type OfferTerms, PairingOffers } from "../keys/mod.ts";
+import {
+  type KeySource,
+  ManifestFile,
+  type OfferState,
+  type OfferTerms,
+  PairingOffers,
+} from "../keys/mod.ts";
 import { secret } from "../secret.ts";
 import { type CommandContext, flag } from "./command.ts";
 
@@ -74,7 +80,7 @@ async function ending(offers: PairingOffers, id: string, signal: AbortSignal) {
   }
 }
 
-function notUsed(state: string): SecLlamaError {
+function notUsed(state: Exclude<OfferState, "open" | "used">): SecLlamaError {
   if (state === "guessed") {
     return new SecLlamaError(
       "pairing-refused",
@@ -84,6 +90,13 @@ function notUsed(state: string): SecLlamaError {
           "if nobody mistyped them, somebody on the network guesses: try again, or pair by the " +
           "long string: --string",
       },
+    );
+  }
+  if (state === "failed") {
+    return new SecLlamaError(
+      "pairing-refused",
+      "the right words came, but the list of clients could not be changed; nobody was paired",
+      { hint: "is the name taken by now? secllama clients list; then run the command again" },
     );
   }
   if (state === "withdrawn") {

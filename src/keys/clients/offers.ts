@@ -28,7 +28,12 @@ import { SecLlamaError } from "../../errors.ts";
 import { secret, wipe } from "../../secret.ts";
 import { suiteById } from "../../sealed/suite.ts";
 import type { ClientSource, RingSource, StorageSource } from "../key_source.ts";
-import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
+import {
+  fileFingerprint,
+  ioError,
+  type ManifestFile,
+  writeFileAtomically,
+} from "../keyset/manifest_file.ts";
 import type { PairedClient, Permission } from "./client_list.ts";
 
 const VERSION = 1;
@@ -41,8 +46,15 @@ const MAX_OPEN = 8;
 /** Those that have ended and are kept, since somebody may wait to hear how. */
 const MAX_ENDED = 16;
 
-/** `open`, or how it ended. `gone`: it is not there any more. */
-export type OfferState = "open" | "used" | "guessed" | "expired" | "withdrawn" | "gone";
+/** `open`, or how it ended. `failed`: the words were right, and nobody could be paired. `gone`: it is not there any more. */
+export type OfferState =
+  | "open"
+  | "used"
+  | "failed"
+  | "guessed"
+  | "expired"
+  | "withdrawn"
+  | "gone";
 
 /** Whom an offer lets in. */
 export interface OfferTerms {
@@ -135,10 +147,7 @@ export class PairingOffers {
 
   /** Ends an offer that nobody used. Does nothing else. */
   async withdraw(id: string): Promise<void> {
-    await this.#change((offers) => ({
-      offers: offers.map((o) => o.id === id && o.state === "open" ? ended(o, "withdrawn") : o),
-      result: undefined,
-    }));
+    await this.#end(id, "open", "withdrawn");
   }
 
   /**
@@ -147,7 +156,8 @@ export class PairingOffers {
    * @param publicKey Of the client's, for this once: a public key of suite {@link PAIRING_SUITE}.
    * @returns `sealed` is `u16 length | enc | ciphertext`: the client's credentials, `{psk_id, psk, hid}` as JSON, sealed to that
    * key. And the client, and whether it takes another's place.
-   * @throws {SecLlamaError} `pairing-refused`, one message for every reason; what the key store throws.
+   * @throws {SecLlamaError} `pairing-refused`, one message for every reason; with the right secret, `key-refused` if the name was
+   * taken meanwhile; what the key store throws.
    */
   async redeem(
     tried: Uint8Array,
@@ -163,7 +173,10 @@ export class PairingOffers {
         throw new SecLlamaError("malformed", "the request to pair has a bad public key", { cause });
       });
     const offer = await this.#take(tried);
-    const client = await this.#keys.clients().add(offer.name, offer);
+    const client = await this.#keys.clients().add(offer.name, offer).catch(async (error) => {
+      await this.#end(offer.id, "used", "failed");
+      throw error;
+    });
     using ring = await this.#keys.ring();
     const credentials = ring.credentials(client.id);
     if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
@@ -184,8 +197,7 @@ export class PairingOffers {
 
   /** The open offer of this secret, ended; else the try is counted. */
   async #take(tried: Uint8Array): Promise<Offer> {
-    const seen = this.#fingerprint();
-    if (seen === this.#closed) throw refused();
+    if (fileFingerprint(this.#path) === this.#closed) throw refused();
     const taken = await this.#change<Offer | undefined>((offers) => {
       const open = offers.filter((offer) => this.#isOpen(offer));
       if (open.length === 0) return undefined;
@@ -204,8 +216,22 @@ export class PairingOffers {
       return { offers: offers.map(next), result: found };
     });
     if (taken !== undefined) return taken;
-    if (!await this.anyOpen()) this.#closed = this.#fingerprint();
+    // Before it is read: an offer that is opened meanwhile is then seen by the next try.
+    const read = fileFingerprint(this.#path);
+    if (!await this.anyOpen()) this.#closed = read;
     throw refused();
+  }
+
+  /** From one state to another; does nothing in any other state. */
+  async #end(
+    id: string,
+    from: Offer["state"],
+    to: Exclude<Offer["state"], "open">,
+  ): Promise<void> {
+    await this.#change((offers) => ({
+      offers: offers.map((o) => o.id === id && o.state === from ? ended(o, to) : o),
+      result: undefined,
+    }));
   }
 
   #isOpen(offer: Offer): boolean {
@@ -218,17 +244,6 @@ export class PairingOffers {
       const own = crypto.getRandomValues(new Uint8Array(PAIRING_SECRET_BYTES));
       if (!open.some((offer) => offer.secret === toBase64Url(own))) return own;
       wipe(own);
-    }
-  }
-
-  /** What changes with the file; empty: there is none. */
-  #fingerprint(): string {
-    try {
-      const { ino, size, mtime, ctime } = Deno.statSync(this.#path);
-      return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "";
-      throw ioError("read", this.#path, error);
     }
   }
 

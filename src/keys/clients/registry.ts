@@ -21,7 +21,12 @@ import {
 } from "./client_list.ts";
 import type { HighWaterMark } from "../high_water.ts";
 import { makeHostId, readHostId } from "../host_id.ts";
-import { ioError, type ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
+import {
+  fileFingerprint,
+  ioError,
+  type ManifestFile,
+  writeFileAtomically,
+} from "../keyset/manifest_file.ts";
 import type { KeyStore } from "../stores/store.ts";
 
 /** The store's item that says how far the list has moved on. */
@@ -58,13 +63,7 @@ export class ClientRegistry {
 
   /** What changes whenever the list is replaced; empty if there is none. Cheap: one look at one file, and synchronous. */
   fingerprint(): string {
-    try {
-      const { ino, size, mtime, ctime } = Deno.statSync(this.#path);
-      return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return "";
-      throw ioError("read", this.#path, error);
-    }
+    return fileFingerprint(this.#path);
   }
 
   /**

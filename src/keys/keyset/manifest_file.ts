@@ -126,6 +126,20 @@ export class ManifestFile {
 }
 
 /**
+ * What changes whenever the file is replaced or written to; empty if there is none. Cheap: one look at one file, and synchronous.
+ * @throws {SecLlamaError} `key-io`.
+ */
+export function fileFingerprint(path: string): string {
+  try {
+    const { ino, size, mtime, ctime } = Deno.statSync(path);
+    return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw ioError("read", path, error);
+  }
+}
+
+/**
  * Writes `bytes` to `path` (0600) so that a crash at any point leaves the old file or the new one whole. The caller keeps
  * other writers of the same file away.
  * @throws {SecLlamaError} `key-io`.
