@@ -9,8 +9,8 @@ export interface Asking {
 /**
  * The client that a request names, as far as whoever asks under that name is concerned: before the runner has opened it, anybody
  * who knows an id can name it, and must fill nobody's share but their own.
- * @param client A psk id.
+ * @param client A psk id; undefined: one that nobody has, of which anybody can make up as many as they like.
  */
-export function shareOf(asking: Asking | undefined, client: string): string {
-  return `${client} ${asking?.party ?? ""}`;
+export function shareOf(asking: Asking | undefined, client: string | undefined): string {
+  return `${client ?? "stranger"} ${asking?.party ?? ""}`;
 }

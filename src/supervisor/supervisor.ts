@@ -193,7 +193,7 @@ export class Supervisor {
     return { model: await loading.done, waitedMs: performance.now() - started };
   }
 
-  /** Whether a client may still exist under this id. */
+  /** Whether a client may come under this id, as the keys are now: what changed meanwhile is read first. */
   knowsPskId(id: string): Promise<boolean> {
     return this.#keyFeed.knows(id);
   }
@@ -235,11 +235,6 @@ export class Supervisor {
     what: { model: string; challenge: string },
   ): HostWord | undefined {
     return this.#keyFeed.attest(model.runner, id, what);
-  }
-
-  /** See {@link KeyFeed.refreshIfChanged}. */
-  refreshIfChanged(): Promise<void> {
-    return this.#keyFeed.refreshIfChanged();
   }
 
   /** Ends a model's runner at once, with whatever it works on. */

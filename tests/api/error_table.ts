@@ -167,7 +167,6 @@ export async function withWorld(use: (world: World) => Promise<void>): Promise<v
       proofKey: () => Promise.resolve(undefined),
       acquire: (name: string) => models.resolve(name),
       dropReplaced: () => Promise.resolve(),
-      refreshIfChanged: () => Promise.resolve(),
       byRecipient: () => undefined,
     },
     models,

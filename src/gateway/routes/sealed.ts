@@ -101,10 +101,10 @@ async function sealedRequest(
   for (;;) {
     const header = parseRequestHeader(first);
     if (header !== "need-more") {
-      // A client that was revoked just now must find its key gone from the runner.
-      if (header.pskId.startsWith("client.")) await context.supervisor.refreshIfChanged();
+      // By this, a client that was revoked just now finds its key gone from the runner.
+      const isKnown = await context.supervisor.knowsPskId(header.pskId);
       await context.supervisor.dropReplaced(header.rk);
-      const client = shareOf(env, header.pskId);
+      const client = shareOf(env, isKnown ? header.pskId : undefined);
       // From here to its opening nothing is waited for: the model could leave meanwhile.
       const model = context.supervisor.byRecipient(header.rk, client);
       if (!model) {
