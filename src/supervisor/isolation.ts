@@ -173,7 +173,7 @@ export function runnerTarget(
 ): RunnerTarget {
   const { gpu = "none" } = o;
   const libDir = libraryFolder(files, gpu);
-  const model = [modelPath, ...moreFiles(files, o)];
+  const model = modelFiles(files, modelPath, o);
   if (files.deno === null) {
     return {
       executable: files.runner, // its flags were fixed when it was compiled
@@ -194,15 +194,21 @@ export function runnerTarget(
   };
 }
 
-/** What a runner reads beside its libraries and its model. */
-function moreFiles(files: RunnerFiles, { adapterPaths = [], projectorPath }: RunnerNeeds) {
+/** What a runner reads beside its libraries. Each once: a manifest may name one file as several things. */
+function modelFiles(
+  files: RunnerFiles,
+  modelPath: string,
+  { adapterPaths = [], projectorPath }: RunnerNeeds,
+): string[] {
   const vision = visionOf(files, projectorPath);
-  if (vision === null) return adapterPaths;
-  const { libraryPath } = vision;
-  // Its folder, as no single file may be run. A compiled program has it among the other libraries, which are given anyhow.
-  const folder = dirname(libraryPath);
-  const own = folder === files.libDir ? [] : [folder];
-  return [...adapterPaths, ...own, vision.projectorPath];
+  const read = [modelPath, ...adapterPaths];
+  if (vision !== null) {
+    // Its folder, as no single file may be run. A compiled program has it among the other libraries, which are given anyhow.
+    const folder = dirname(vision.libraryPath);
+    if (folder !== files.libDir) read.push(folder);
+    read.push(vision.projectorPath);
+  }
+  return [...new Set(read)];
 }
 
 /** As this process sees the files. */
@@ -227,7 +233,7 @@ export function limitedTarget(
   return {
     ...runnerTarget(sandbox.files, modelPath, o),
     memoryLimitBytes,
-    groupMemoryBytes: memoryLimitBytes + mappedBytes([modelPath, ...moreFiles(sandbox.files, o)]),
+    groupMemoryBytes: memoryLimitBytes + mappedBytes(modelFiles(sandbox.files, modelPath, o)),
   };
 }
 

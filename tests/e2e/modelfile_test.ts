@@ -31,6 +31,8 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
     ["model", weights],
     ["adapter", await Deno.readFile(`${dir}/other.gguf`)],
   ]);
+  // One file, named as two things.
+  await addModel(ollama, "itself:latest", [["model", weights], ["adapter", weights]]);
   await addModel(ollama, "hot:latest", [["model", weights], ["params", { temperature: -1 }]]);
   await addModel(ollama, "seeing:latest", [["model", weights], ["projector", weights]]);
   for (const [name, length] of [["long:latest", 150_000], ["huge:latest", 300_000]] as const) {
@@ -87,6 +89,8 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
         const wrong = await generate("wrong", { prompt: "Once" });
         assert.equal(wrong.status, 500);
         assert.match(wrong.body.error, /^model failed to load: the adapter could not be loaded/);
+        const itself = await generate("itself", { prompt: "Once" });
+        assert.match(itself.body.error, /^model failed to load: the adapter could not be loaded/);
         const hot = await generate("hot", { prompt: "Once" });
         assert.ok(hot.status >= 400);
         assert.match(hot.body.error, /^model failed to load: parameters\.temperature is -1/);

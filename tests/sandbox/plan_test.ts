@@ -145,6 +145,33 @@ for (const [name, { gpu = "none", ...o }] of Object.entries(GOLDEN)) {
   });
 }
 
+Deno.test("a file that is named as several things is given to the runner once", () => {
+  const files = {
+    deno: "/deno",
+    runner: "/runner.js",
+    libDir: "/libs",
+    visionLibrary: "/vision/libmtmd.so",
+  };
+  for (
+    const needs of [
+      { projectorPath: MODEL },
+      { adapterPaths: ["/adapter", "/adapter"] },
+      { adapterPaths: [MODEL, "/projector"], projectorPath: "/projector" },
+    ]
+  ) {
+    for (const o of [{}, { namespaces: OFF }, { uid: 0, namespaces: OFF }]) {
+      const plan = makeLinuxPlan(
+        { ...runnerTarget(files, MODEL, needs), ...MEMORY },
+        capabilities(o),
+        STRICT,
+      );
+      const places = plan.launch!.root?.binds.map(({ to }) => to) ??
+        plan.launch!.landlock!.rules.map(({ path }) => path);
+      assert.equal(new Set(places).size, places.length, places.join(" "));
+    }
+  }
+});
+
 Deno.test("strict needs seccomp, and Landlock or a private root; anything less is refused", () => {
   const bare = { usable: true, privateRoot: false, reason: "" };
   const cases: [boolean, Partial<Capabilities>][] = [
