@@ -1,7 +1,7 @@
 /** A document's text, cut into passages of about a paragraph or two, each on one page. */
 
-/** Characters of a passage, and how many of the one before it are repeated. */
-const PASSAGE_CHARACTERS = 1000;
+/** Most characters of a passage, and how many of the one before it are repeated. */
+export const PASSAGE_CHARACTERS = 1000;
 const OVERLAP_CHARACTERS = 150;
 
 /** A piece of text with its page, from 1; null: the document has none. */
@@ -21,8 +21,8 @@ export function chunksOf(pages: readonly Piece[]): Piece[] {
       const end = cutAt(clean, start);
       found.push({ page, text: clean.slice(start, end).trim() });
       if (end >= clean.length) break;
-      const back = clean.lastIndexOf(" ", end - OVERLAP_CHARACTERS);
-      start = back > start ? back + 1 : end;
+      const back = clean.slice(start, end - OVERLAP_CHARACTERS).lastIndexOf(" ");
+      start = back > 0 ? start + back + 1 : end;
     }
     return found.filter((piece) => piece.text !== "");
   });
@@ -31,9 +31,12 @@ export function chunksOf(pages: readonly Piece[]): Piece[] {
 function cutAt(text: string, start: number): number {
   const most = start + PASSAGE_CHARACTERS;
   if (most >= text.length) return text.length;
+  // Looked for in this passage alone: the text before it may be long, and without any of them.
+  const least = start + PASSAGE_CHARACTERS / 2;
+  const half = text.slice(least, most);
   for (const mark of ["\n\n", ". ", "\n", " "]) {
-    const at = text.lastIndexOf(mark, most);
-    if (at > start + PASSAGE_CHARACTERS / 2) return at + mark.length;
+    const at = half.lastIndexOf(mark);
+    if (at >= 0) return least + at + mark.length;
   }
   return most;
 }

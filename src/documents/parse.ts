@@ -1,6 +1,7 @@
 /** Reads a file in a thread without any permission, within a time. */
 import { SecLlamaError } from "../errors.ts";
 import { startWorker } from "../worker.ts";
+import { PASSAGE_CHARACTERS, type Piece } from "./chunks.ts";
 import { typeOf } from "./text_of.ts";
 import type { Parsed, Said } from "./thread_side.ts";
 import type { DocumentType } from "../api/documents.ts";
@@ -10,6 +11,7 @@ const TIME_MS = 5 * 60_000;
 
 /**
  * The passages of a file.
+ * @param bytes Taken over: they are moved into the thread.
  * @throws {SecLlamaError} `bad-request` for what is no document, `unsupported-media-type`, `timeout`.
  */
 export async function parseDocument(
@@ -27,7 +29,7 @@ export async function parseDocument(
     {},
   );
   const said = Promise.withResolvers<Said>();
-  worker.onmessage = ({ data }: MessageEvent<Said>) => said.resolve(data);
+  worker.onmessage = ({ data }: MessageEvent<unknown>) => said.resolve(saidBy(data));
   worker.onerror = (event) => {
     event.preventDefault();
     said.resolve({ why: "it is broken" });
@@ -39,7 +41,7 @@ export async function parseDocument(
       }),
     ), TIME_MS);
   try {
-    worker.postMessage({ type, bytes });
+    worker.postMessage({ type, bytes }, [bytes.buffer]);
     const answer = await said.promise;
     if ("parsed" in answer) return { ...answer.parsed, type };
     throw new SecLlamaError("bad-request", `this document cannot be read: ${answer.why}`, {
@@ -49,4 +51,24 @@ export async function parseDocument(
     clearTimeout(timer);
     worker.terminate();
   }
+}
+
+/** What a thread says, that has read a stranger's file and may be a stranger itself since: in the form that it should have, or nothing. */
+function saidBy(data: unknown): Said {
+  const { parsed, why } = Object(data) as Readonly<Record<string, unknown>>;
+  if (typeof why === "string") return { why: why.slice(0, 200) };
+  const { pages, passages } = Object(parsed) as Readonly<Record<string, unknown>>;
+  if (!isPage(pages) || !Array.isArray(passages)) return { why: "it is broken" };
+  const pieces: Piece[] = [];
+  for (const one of passages) {
+    const { page, text } = Object(one) as Readonly<Record<string, unknown>>;
+    const fits = typeof text === "string" && text.length <= PASSAGE_CHARACTERS;
+    if (!fits || !isPage(page)) return { why: "it is broken" };
+    pieces.push({ page, text });
+  }
+  return { parsed: { pages, passages: pieces } };
+}
+
+function isPage(value: unknown): value is number | null {
+  return value === null || Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -177,6 +177,9 @@ Deno.test("documents: passages keep every word, are bounded, and stay on their p
     );
     for (const word of words.slice((page - 1) * 1500, page * 1500)) assert.ok(seen.has(word), word);
   }
+  // A table of sixteen megabytes has neither paragraphs nor sentences: each passage looks for them in itself alone.
+  const table = chunksOf([{ page: null, text: "12,34,56,78\n".repeat(1_400_000) }]);
+  assert.ok(table.length > 16_000);
   // One word of a million letters.
   assert.ok(
     chunksOf([{ page: null, text: "x".repeat(1_000_000) }]).every(({ text }) =>
