@@ -15,7 +15,8 @@ import { SecLlamaError } from "../errors.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 const ROLES: readonly string[] = ["system", "user", "assistant", "tool"] satisfies Role[];
-const MODEL_CHARACTERS = 600;
+/** Of a model's name, and of a tool's. */
+export const MODEL_CHARACTERS = 600;
 
 function wrong(field: string, what: string): SecLlamaError {
   return new SecLlamaError("bad-request", `${field} must be ${what}`, { field });

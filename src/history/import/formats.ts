@@ -3,8 +3,9 @@
  * JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message that is none is too.
  */
 import type { NewMessage, Role } from "../../api/history.ts";
-import { TITLE_CHARACTERS } from "../../api/history.ts";
+import { FOLDER_CHARACTERS, SETTINGS_BYTES, TITLE_CHARACTERS } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { MODEL_CHARACTERS, readMessage } from "../shapes.ts";
 import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
 
 type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
@@ -126,7 +127,9 @@ function fromOllama(db: SqliteReader): Imported[] {
   const images = new Map<unknown, string[]>();
   for (const { message_id: id, data } of db.table("attachments")) {
     if (!(data instanceof Uint8Array) || !isImage(data)) continue;
-    images.set(id, [...images.get(id) ?? [], data.toBase64()]);
+    const known = images.get(id);
+    if (known === undefined) images.set(id, [data.toBase64()]);
+    else known.push(data.toBase64());
   }
   const byChat = Map.groupBy(messages, (row) => row["chat_id"]);
   return chats.map((chat) => {
@@ -160,18 +163,25 @@ function fromOllama(db: SqliteReader): Imported[] {
 function fromOurs(value: unknown): Imported {
   const one = object(value);
   const nodes = list(one["messages"]).map(object).map((message): Node => {
-    const role = roleOf(message["role"]);
-    const { id: _id, parent: _parent, created: _created, damaged, ...rest } = message;
     return {
       id: String(message["id"]),
       parent: typeof message["parent"] === "string" ? message["parent"] : null,
-      message: role === undefined || damaged === true
-        ? undefined
-        : { ...rest, role, content: text(message["content"]) },
+      message: message["damaged"] === true ? undefined : ours(message),
       created: number(message["created"]),
     };
   });
   return conversation(one, nodes, number(one["created"]));
+}
+
+/** As a program's that saves it: the file may be anybody's. */
+function ours(message: Json): Node["message"] {
+  try {
+    const { parent: _parent, ...rest } = readMessage({ ...message, parent: null });
+    return rest;
+  } catch (error) {
+    if (error instanceof SecLlamaError) return undefined;
+    throw error;
+  }
 }
 
 /** Parents before children, each at a place; what hangs on a node without a message hangs on its nearest one above. */
@@ -184,7 +194,8 @@ function conversation(one: Json, nodes: readonly Node[], created: number): Impor
   const places = new Map<string, string | null>();
   const messages: { message: NewMessage; created: number }[] = [];
   const queue = [...children.get(null) ?? []];
-  for (let node; (node = queue.shift()) !== undefined;) {
+  // It grows while it is gone through; a node may have a million children.
+  for (const node of queue) {
     const parent = node.parent === null ? null : places.get(node.parent) ?? null;
     let place = parent;
     if (node.message !== undefined) {
@@ -192,15 +203,16 @@ function conversation(one: Json, nodes: readonly Node[], created: number): Impor
       place = String(messages.length);
     }
     places.set(node.id, place);
-    queue.push(...children.get(node.id) ?? []);
+    for (const child of children.get(node.id) ?? []) queue.push(child);
   }
+  const settings = object(one["settings"]);
   return {
     title: text(one["title"]).slice(0, TITLE_CHARACTERS),
-    model: text(one["model"]).slice(0, 600),
+    model: text(one["model"]).slice(0, MODEL_CHARACTERS),
     created: created || Date.now(),
     pinned: one["pinned"] === true,
-    folder: text(one["folder"]).slice(0, 200),
-    settings: object(one["settings"]),
+    folder: text(one["folder"]).slice(0, FOLDER_CHARACTERS),
+    settings: JSON.stringify(settings).length > SETTINGS_BYTES ? {} : settings,
     messages,
   };
 }
@@ -212,7 +224,9 @@ function roleOf(value: unknown): Role | undefined {
 }
 
 function model(value: unknown): { model?: string } {
-  return typeof value === "string" && value !== "" ? { model: value.slice(0, 600) } : {};
+  return typeof value === "string" && value !== ""
+    ? { model: value.slice(0, MODEL_CHARACTERS) }
+    : {};
 }
 
 function isImage(bytes: Uint8Array): boolean {
@@ -233,8 +247,12 @@ function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/** The last millisecond that a Date can be (ECMA-262, section 21.4.1.1). */
+const LAST_MS = 8.64e15;
+
+/** A time in ms; 0: it is none. */
 function number(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) && value > 0 ? Math.floor(value) : 0;
+  return typeof value === "number" && value > 0 && value <= LAST_MS ? Math.floor(value) : 0;
 }
 
 function seconds(value: unknown): number {

@@ -171,6 +171,41 @@ Deno.test("import: Ollama's database, with what was written into it later, long 
     assert.deepEqual([a!.parent, a!.thinking, a!.model], ["1", "hm", "gpt-oss:20b"]);
   }));
 
+Deno.test("import: what is taken up can be written out again, whatever its fields were", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const message = { id: "1", parent: null, role: "user", content: "hi" };
+    const ours = {
+      format: "secllama-history",
+      conversations: [{
+        title: "odd",
+        created: 1e300,
+        settings: { a: "x".repeat(100_000) },
+        messages: [
+          { ...message, created: 1e300, extra: "kept?" },
+          { ...message, id: "2", thinking: { trim: 1 } },
+          { ...message, id: "3", images: 5 },
+          { ...message, id: "4", parent: "3", role: "assistant" },
+        ],
+      }],
+    };
+    assert.equal(history.importFile(json(ours)).messages, 2);
+    history.importFile(json([{ ...CHATGPT[0], create_time: 1e200 }]));
+    const { conversations } = history.list();
+    const odd = history.get(conversations.find(({ title }) => title === "odd")!.id);
+    assert.deepEqual(odd.messages.map(({ parent, content }) => [parent, content]), [
+      [null, "hi"],
+      [null, "hi"],
+    ]);
+    assert.ok(!("extra" in odd.messages[0]!));
+    assert.deepEqual(odd.settings, {});
+    let markdown = "";
+    const get = { get: (one: string) => Promise.resolve(history.get(one)) };
+    for await (const part of exportMarkdown(allOf(get, conversations))) markdown += part;
+    assert.match(markdown, /^# odd$/m);
+    assert.match(markdown, /^# Lease$/m);
+  }));
+
 /** A repeatable source of numbers. */
 function random(seed: number): () => number {
   return () => {
@@ -234,6 +269,10 @@ Deno.test("import: what is no export, or a broken one, is refused or read in par
     // A tree that goes in a circle, and fields of wrong types.
     const odd = [{ title: 7, mapping: { a: { parent: "b" }, b: { parent: "a" }, c: 3, d: null } }];
     assert.deepEqual(history.importFile(json(odd)).skipped, 1);
+    // A question with more answers than a call takes arguments.
+    const answers = Array.from({ length: 200_000 }, (_, i) => [`a${i}`, { parent: "q" }]);
+    const wide = [{ mapping: { q: { parent: null }, ...Object.fromEntries(answers) } }];
+    assert.equal(history.importFile(json(wide)).skipped, 1);
     const path = join(place.dataDir, "db.sqlite");
     const db = new DatabaseSync(path);
     db.exec("PRAGMA page_size = 512; CREATE TABLE chats (id TEXT, title TEXT, created_at TEXT)");
@@ -242,6 +281,21 @@ Deno.test("import: what is no export, or a broken one, is refused or read in par
     }
     db.close();
     const whole = Deno.readFileSync(path);
+    // A leaf page whose cells are all one row: more than the file holds.
+    const shared = whole.slice();
+    const view = new DataView(shared.buffer);
+    for (let page = 1; page < shared.length / 512; page++) {
+      const count = view.getUint16(page * 512 + 3);
+      if (shared[page * 512] !== 0x0d || count < 2) continue;
+      const cell = view.getUint16(page * 512 + 8);
+      const room = Math.floor((cell - 8) / 2);
+      view.setUint16(page * 512 + 3, room);
+      for (let i = 0; i < room; i++) view.setUint16(page * 512 + 8 + 2 * i, cell);
+    }
+    assert.throws(() => new SqliteReader(shared).table("chats"), {
+      code: "bad-request",
+      message: /its rows are longer than the file/,
+    });
     const next = random(9);
     let refused = 0;
     for (let i = 0; i < 500; i++) {

@@ -10,8 +10,8 @@ type Table = readonly { readonly [column: string]: Cell }[];
 const MAGIC = "SQLite format 3\0";
 const LEAF = 0x0d;
 const INTERIOR = 0x05;
-/** Rows of one table; an app's history has thousands. */
-const MOST_ROWS = 5_000_000;
+/** Values of one table; an app's history has some hundred thousand. */
+const MOST_VALUES = 10_000_000;
 
 function bad(why: string): SecLlamaError {
   return new SecLlamaError("bad-request", `the file is no whole SQLite database: ${why}`);
@@ -30,6 +30,7 @@ export class SqliteReader {
   readonly #usable: number;
   readonly #decoder: TextDecoder;
   #visits = 0;
+  #taken = 0;
 
   /** @throws {SecLlamaError} `bad-request` if it is none. */
   constructor(bytes: Uint8Array) {
@@ -51,6 +52,8 @@ export class SqliteReader {
 
   /** All rows of a table by the names of its columns; none if there is no such table. */
   table(name: string): Table {
+    // Each byte is in one row once, so more bytes than the file has are rows that share them.
+    this.#taken = 0;
     for (const { values } of this.#rows(1)) {
       const [type, found, , root, sql] = values;
       if (type !== "table" || found !== name || typeof root !== "number") continue;
@@ -60,7 +63,9 @@ export class SqliteReader {
         rows.push(Object.fromEntries(
           columns.map(({ name, isRowid }, i) => [name, isRowid ? rowid : values[i] ?? null]),
         ));
-        if (rows.length > MOST_ROWS) throw bad("a table has too many rows");
+        if (rows.length * Math.max(columns.length, 1) > MOST_VALUES) {
+          throw bad("a table has too many rows");
+        }
       }
       return rows;
     }
@@ -97,7 +102,8 @@ export class SqliteReader {
   #cell(at: number, end: number): { rowid: number; values: Cell[] } {
     const [size, afterSize] = this.#varint(at);
     const [rowid, start] = this.#varint(afterSize);
-    if (size > this.#bytes.length) throw bad("a row is longer than the file");
+    this.#taken += size;
+    if (this.#taken > this.#bytes.length) throw bad("its rows are longer than the file");
     const most = this.#usable - 35;
     const least = Math.floor(((this.#usable - 12) * 32) / 255) - 23;
     const rest = least + ((size - least) % (this.#usable - 4));
