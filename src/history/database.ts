@@ -49,6 +49,9 @@ export class Database implements Disposable {
   readonly #verify: () => void;
   #lock: Deno.FsFile | undefined;
   #verified = false;
+  #rollbacks = 0;
+  /** Deleted bytes may be in the log: also those of a process that was killed before it emptied it. */
+  #traces = true;
 
   private constructor(
     folder: string,
@@ -138,9 +141,9 @@ export class Database implements Disposable {
     this.#verified = true;
   }
 
-  /** Differs after another process has written. */
-  get changes(): number {
-    return Number(this.row("PRAGMA data_version")!["data_version"]);
+  /** Differs after another process has written, and after a change here was taken back. */
+  get changes(): string {
+    return `${this.row("PRAGMA data_version")!["data_version"]} ${this.#rollbacks}`;
   }
 
   /** All rows of a query. @throws {SecLlamaError} `history-corrupt`, `history-busy`. */
@@ -181,10 +184,16 @@ export class Database implements Disposable {
       this.#exec("COMMIT");
       return result;
     } catch (error) {
+      this.#rollbacks++;
       // Some errors have rolled it back already.
       if (this.#db.isTransaction) this.#exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /** Whether {@link forget} has something to do. */
+  get traces(): boolean {
+    return this.#traces;
   }
 
   /**
@@ -192,13 +201,16 @@ export class Database implements Disposable {
    * @throws {SecLlamaError} `history-busy` if a reader keeps the log from being emptied.
    */
   forget(): void {
+    this.#traces = true;
     this.#exec("PRAGMA incremental_vacuum");
     const { busy } = this.row("PRAGMA wal_checkpoint(TRUNCATE)")!;
     if (busy !== 0) {
       throw new SecLlamaError("history-busy", "another process reads the history just now", {
-        hint: "what was erased is gone from it, but not from its log yet: erase once more",
+        hint:
+          "what was erased is gone from it, but not from its log yet: the proxy tries again, and so does whatever erases next",
       });
     }
+    this.#traces = false;
   }
 
   #exec(sql: string): void {

@@ -3,57 +3,65 @@
  * sizes. The index of words is made in memory from the opened passages at the first question, and is on no disk.
  */
 import type { DocumentSummary, DocumentType, Passage } from "../api/documents.ts";
-import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
+import { utf8, utf8Decode } from "../bytes.ts";
 import { Bm25 } from "../documents/bm25.ts";
 import type { Piece } from "../documents/chunks.ts";
+import { parseDocument } from "../documents/parse.ts";
 import { SecLlamaError } from "../errors.ts";
-import { wipe } from "../secret.ts";
-import type { Database, Row } from "./database.ts";
-import { KEY_BYTES, KIND, open, seal } from "./seal.ts";
+import { secret } from "../secret.ts";
+import type { Database } from "./database.ts";
+import { DOCUMENTS, Entries, type Entry, type Opened } from "./entries.ts";
+import { KIND, open, seal } from "./seal.ts";
 import type { VaultKey } from "./vault.ts";
 
 /** What is sealed of a document beside its passages. */
 type Head = Omit<DocumentSummary, "id" | "damaged">;
-
-interface Opened {
-  readonly id: string;
-  readonly bytes: Uint8Array;
-  readonly key: Uint8Array;
-  readonly head: Head;
-}
 
 /** Passages of one record. */
 const PACK = 64;
 /** Passages of all documents that are searched: beyond, the index would take too much memory. */
 const MOST_PASSAGES = 200_000;
 
+const DAMAGED = { name: "", type: "text", size: 0, pages: null, passages: 0, added: 0 } as const;
+
 /** The documents of a database. */
-export class Documents {
+export class Documents implements Disposable {
   readonly #db: Database;
-  readonly #vault: readonly VaultKey[];
+  readonly #entries: Entries<Head>;
+  /** The file that is read now: one thread at a time, whoever sends how many. */
+  #reading: Promise<unknown> = Promise.resolve();
   #index:
-    | { readonly changes: number; readonly words: Bm25; readonly places: Passage[] }
+    | { readonly changes: string; readonly words: Bm25; readonly places: Passage[] }
     | undefined;
 
   constructor(db: Database, vault: readonly VaultKey[]) {
     this.#db = db;
-    this.#vault = vault;
+    this.#entries = new Entries(db, vault, DOCUMENTS);
   }
 
   /** The newest first. */
   list(): DocumentSummary[] {
-    return this.#all().map((one): DocumentSummary =>
-      "head" in one ? { id: one.id, ...one.head } : {
-        id: one.id,
-        name: "",
-        type: "text",
-        size: 0,
-        pages: null,
-        passages: 0,
-        added: 0,
-        damaged: true,
-      }
+    return [...this.#entries.all().values()].map(({ id, opened }): DocumentSummary =>
+      opened === undefined ? { id, ...DAMAGED, damaged: true } : { id, ...opened.head }
     ).sort((a, b) => b.added - a.added);
+  }
+
+  /**
+   * Reads a file in a thread without permissions, and adds it.
+   * @param now Gives unix ms, once it was read.
+   * @throws {SecLlamaError} As parseDocument, and as {@link add}.
+   */
+  async addFile(
+    name: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    now: () => number,
+  ): Promise<DocumentSummary> {
+    this.#db.claim();
+    const size = bytes.length;
+    const reading = this.#reading.then(() => parseDocument(name, bytes));
+    this.#reading = reading.catch(() => {});
+    const parsed = await reading;
+    return this.add({ name, size, added: now(), ...parsed });
   }
 
   /**
@@ -77,9 +85,9 @@ export class Documents {
       });
     }
     this.#db.claim();
-    const all = this.#all();
-    const older = all.filter((one) => "head" in one && one.head.name === o.name);
-    const count = all.reduce((sum, one) => sum + ("head" in one ? one.head.passages : 0), 0);
+    const all = this.#entries.readable();
+    const older = all.filter(({ opened }) => opened.head.name === o.name);
+    const count = all.reduce((sum, { opened }) => sum + opened.head.passages, 0);
     if (count + passages.length > MOST_PASSAGES) {
       throw new SecLlamaError(
         "bad-request",
@@ -89,19 +97,10 @@ export class Documents {
         },
       );
     }
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
-    const vault = this.#vault[0]!;
     const head: Head = { ...rest, passages: passages.length };
-    this.#db.transaction(() => {
-      for (const one of older) this.#delete(one.bytes);
-      this.#db.run(
-        "INSERT INTO documents (id, vault, key, head) VALUES (?, ?, ?, ?)",
-        bytes,
-        fromHex(vault.id),
-        seal(vault.key, place(KIND.documentKey, bytes), key),
-        seal(key, place(KIND.document, bytes), utf8(JSON.stringify(head))),
-      );
+    const id = this.#db.transaction(() => {
+      for (const one of older) this.#delete(one);
+      const { id, bytes, opened: { key } } = this.#entries.add(head);
       for (let at = 0; at < passages.length; at += PACK) {
         this.#db.run(
           "INSERT INTO passages (document, position, sealed) VALUES (?, ?, ?)",
@@ -114,25 +113,20 @@ export class Documents {
           ),
         );
       }
+      return id;
     });
-    wipe(key);
-    if (older.length > 0) this.#db.forget();
     this.#index = undefined;
-    return { id: toHex(bytes), ...head };
+    if (older.length > 0) this.#db.forget();
+    return { id, ...head };
   }
 
   /** Erases a document for good. @throws {SecLlamaError} `not-found`, `history-busy`. */
   remove(id: string): void {
     this.#db.claim();
-    const bytes = fromHex(id);
-    if (this.#db.row("SELECT id FROM documents WHERE id = ?", bytes) === undefined) {
-      throw new SecLlamaError("not-found", "there is no such document", {
-        hint: "to see them: secllama docs list",
-      });
-    }
-    this.#db.transaction(() => this.#delete(bytes));
-    this.#db.forget();
+    const entry = this.#entries.find(id);
+    this.#db.transaction(() => this.#delete(entry));
     this.#index = undefined;
+    this.#db.forget();
   }
 
   /** The passages that share the most telling words with a question, the best first. */
@@ -146,40 +140,32 @@ export class Documents {
 
   /** Seals the documents' keys anew, within a transaction. */
   rekey(next: VaultKey): void {
-    for (const one of this.#all()) {
-      if (!("head" in one)) continue;
-      this.#db.run(
-        "UPDATE documents SET vault = ?, key = ? WHERE id = ?",
-        fromHex(next.id),
-        seal(next.key, place(KIND.documentKey, one.bytes), one.key),
-        one.bytes,
-      );
-    }
+    this.#entries.rekey(next);
   }
 
-  #delete(bytes: Uint8Array): void {
-    this.#db.run("DELETE FROM passages WHERE document = ?", bytes);
-    this.#db.run("DELETE FROM documents WHERE id = ?", bytes);
+  #delete(entry: Entry<Head>): void {
+    this.#db.run("DELETE FROM passages WHERE document = ?", entry.bytes);
+    this.#entries.delete(entry);
   }
 
   #indexed() {
     const { changes } = this.#db;
     if (this.#index?.changes === changes) return this.#index;
     const index = { changes, words: new Bm25(), places: [] as Passage[] };
-    for (const one of this.#all()) {
-      if (!("head" in one)) continue;
+    for (const one of this.#entries.readable()) {
+      const { name } = one.opened.head;
       let passage = 0;
       for (const { page, text } of this.#passages(one)) {
         passage++;
-        index.words.add(`${one.head.name} ${text}`);
-        index.places.push({ document: one.id, name: one.head.name, page, passage, text, score: 0 });
+        index.words.add(`${name} ${text}`);
+        index.places.push({ document: one.id, name, page, passage, text, score: 0 });
       }
     }
     this.#index = index;
     return index;
   }
 
-  *#passages({ bytes, key }: Opened): Generator<Piece> {
+  *#passages({ bytes, opened: { key } }: Opened<Head>): Generator<Piece> {
     const rows = this.#db.rows(
       "SELECT position, sealed FROM passages WHERE document = ? ORDER BY position",
       bytes,
@@ -187,28 +173,15 @@ export class Documents {
     for (const row of rows) {
       try {
         const at = place(KIND.passages, bytes, Number(row["position"]));
-        yield* JSON.parse(utf8Decode(open(key, at, row["sealed"] as Uint8Array))) as Piece[];
+        using plain = secret(open(key, at, row["sealed"] as Uint8Array));
+        yield* JSON.parse(utf8Decode(plain)) as Piece[];
       } catch { /* damaged: the others are still found */ }
     }
   }
 
-  #all(): (Opened | { readonly id: string; readonly bytes: Uint8Array })[] {
-    return this.#db.rows("SELECT id, vault, key, head FROM documents").map((row) =>
-      this.#open(row)
-    );
-  }
-
-  #open(row: Row): Opened | { readonly id: string; readonly bytes: Uint8Array } {
-    const bytes = row["id"] as Uint8Array;
-    const id = toHex(bytes);
-    const vault = this.#vault.find((one) => one.id === toHex(row["vault"] as Uint8Array));
-    try {
-      const key = open(vault!.key, place(KIND.documentKey, bytes), row["key"] as Uint8Array);
-      const head = open(key, place(KIND.document, bytes), row["head"] as Uint8Array);
-      return { id, bytes, key, head: JSON.parse(utf8Decode(head)) as Head };
-    } catch {
-      return { id, bytes };
-    }
+  [Symbol.dispose](): void {
+    this.#index = undefined;
+    this.#entries[Symbol.dispose]();
   }
 }
 

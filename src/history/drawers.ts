@@ -45,10 +45,15 @@ export class Drawers {
     });
   }
 
-  /** Seals all of them anew, within a transaction. */
+  /** Seals all of them anew, within a transaction. What is damaged stays damaged. */
   rekey(next: VaultKey): void {
     for (const name of NAMES) {
-      const value = this.read(name);
+      let value: unknown;
+      try {
+        value = this.read(name);
+      } catch (error) {
+        if (!(error instanceof SecLlamaError) || error.code !== "decrypt-failed") throw error;
+      }
       if (value !== undefined) this.write(name, value, next);
     }
   }

@@ -1,12 +1,12 @@
 /**
- * What the history keeps in memory of its conversations: their keys, and the heads that a list shows. Opened at the first
- * question and again after another process has written; beyond a bound, opened for each question and not kept.
+ * What lies in one table, each thing under a random key of its own, which a key of the vault seals: conversations, documents. Their
+ * heads are opened once and kept in memory, so that a list needs nothing else.
  */
-import { toHex, utf8, utf8Decode } from "../bytes.ts";
+import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret, wipe } from "../secret.ts";
 import type { Database, Row } from "./database.ts";
-import { KEY_BYTES, KIND, open, seal } from "./seal.ts";
+import { KEY_BYTES, KIND, type Kind, open, seal } from "./seal.ts";
 import type { VaultKey } from "./vault.ts";
 
 /** What is sealed of a conversation beside its settings and messages. */
@@ -28,114 +28,202 @@ export interface Head {
   readonly deleted: number | null;
 }
 
-/** A conversation that was opened, or could not be. */
-export interface Entry {
+/** One that was opened, or could not be. */
+export interface Entry<H = Head> {
   readonly id: string;
   readonly bytes: Uint8Array;
   /** Undefined: damaged. */
-  readonly opened: { readonly key: Uint8Array; readonly head: Head } | undefined;
+  readonly opened: { readonly key: Uint8Array; readonly head: H } | undefined;
 }
 
-/** Conversations whose heads are kept in memory, some 700 bytes each. */
+/** One that can be read. */
+export type Opened<H = Head> = Entry<H> & { readonly opened: NonNullable<Entry<H>["opened"]> };
+
+/** A table with the columns id, vault, key and head, and what its errors call what is in it. */
+interface Shelf {
+  readonly table: "conversations" | "documents";
+  readonly key: Kind;
+  readonly head: Kind;
+  readonly noSuch: string;
+  readonly list: string;
+}
+
+export const CONVERSATIONS: Shelf = {
+  table: "conversations",
+  key: KIND.key,
+  head: KIND.head,
+  noSuch: "the history has no such conversation",
+  list: "secllama history list",
+};
+export const DOCUMENTS: Shelf = {
+  table: "documents",
+  key: KIND.documentKey,
+  head: KIND.document,
+  noSuch: "there is no such document",
+  list: "secllama docs list",
+};
+
+/** Entries whose heads are kept in memory, some 700 bytes each. */
 const MOST_KEPT = 50_000;
 
-/** The conversation's key under a key of the vault. */
-export function sealKey(vault: VaultKey, conversation: Uint8Array, key: Uint8Array): Uint8Array {
-  return seal(vault.key, { kind: KIND.key, conversation, position: 0 }, key);
-}
-
-/** The head, for its place in the database. */
-export function sealHead(key: Uint8Array, conversation: Uint8Array, head: Head): Uint8Array {
-  return seal(
-    key,
-    { kind: KIND.head, conversation, position: 0 },
-    utf8(JSON.stringify(head)),
-  );
-}
-
-/** All conversations of a database. */
-export class Entries implements Disposable {
+/** All entries of a table. */
+export class Entries<H> implements Disposable {
   readonly #db: Database;
-  readonly #vault: ReadonlyMap<string, VaultKey>;
-  #kept: Map<string, Entry> | undefined;
-  #changes = -1;
+  readonly #vault: readonly VaultKey[];
+  readonly #shelf: Shelf;
+  #kept: Map<string, Entry<H>> | undefined;
+  /** There are too many to keep them. */
+  #many = false;
+  #changes = "";
 
-  /** @param vault By their ids. */
-  constructor(db: Database, vault: ReadonlyMap<string, VaultKey>) {
+  /** @param vault The key for new ones first. */
+  constructor(db: Database, vault: readonly VaultKey[], shelf: Shelf) {
     this.#db = db;
     this.#vault = vault;
+    this.#shelf = shelf;
   }
 
   /** All of them, by id. */
-  all(): ReadonlyMap<string, Entry> {
+  all(): ReadonlyMap<string, Entry<H>> {
     const { changes } = this.#db;
     if (this.#kept !== undefined && changes === this.#changes) return this.#kept;
-    this.forget();
-    const found = new Map<string, Entry>();
-    for (const row of this.#db.each("SELECT id, vault, key, head FROM conversations")) {
+    this.#forget();
+    const found = new Map<string, Entry<H>>();
+    for (const row of this.#db.each(`SELECT id, vault, key, head FROM ${this.#shelf.table}`)) {
       const entry = this.#open(row);
       found.set(entry.id, entry);
     }
-    if (found.size <= MOST_KEPT) {
+    this.#many = found.size > MOST_KEPT;
+    if (!this.#many) {
       this.#kept = found;
       this.#changes = changes;
     }
     return found;
   }
 
+  /** Those that can be read. */
+  readable(): Opened<H>[] {
+    return [...this.all().values()].filter((entry): entry is Opened<H> =>
+      entry.opened !== undefined
+    );
+  }
+
+  /** One of them, damaged or not. @throws {SecLlamaError} `not-found`. */
+  find(id: string): Entry<H> {
+    const entry = this.#many ? this.#one(id) : this.all().get(id);
+    if (entry !== undefined) return entry;
+    throw new SecLlamaError("not-found", this.#shelf.noSuch, {
+      hint: `to see them: ${this.#shelf.list}`,
+    });
+  }
+
   /**
    * One that can be read.
    * @throws {SecLlamaError} `not-found`, `decrypt-failed` if it is damaged.
    */
-  get(id: string): Entry & { readonly opened: NonNullable<Entry["opened"]> } {
-    const entry = this.all().get(id);
-    if (entry === undefined) {
-      throw new SecLlamaError("not-found", "the history has no such conversation");
-    }
-    const { opened } = entry;
-    if (opened === undefined) {
-      throw new SecLlamaError("decrypt-failed", "this conversation of the history is damaged", {
-        hint: "put the history back from a backup, or erase it: secllama history erase ID",
-      });
-    }
-    return { ...entry, opened };
+  get(id: string): Opened<H> {
+    const entry = this.find(id);
+    if (entry.opened !== undefined) return entry as Opened<H>;
+    throw new SecLlamaError("decrypt-failed", "this conversation of the history is damaged", {
+      hint: "put the history back from a backup, or erase it: secllama history erase ID",
+    });
   }
 
-  /** After a change of this process's own. */
-  set(entry: Entry): void {
-    this.#kept?.set(entry.id, entry);
+  /** A new one, under a new key; within a transaction. */
+  add(head: H): Opened<H> {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
+    const vault = this.#vault[0]!;
+    this.#db.run(
+      `INSERT INTO ${this.#shelf.table} (id, vault, key, head) VALUES (?, ?, ?, ?)`,
+      bytes,
+      fromHex(vault.id),
+      this.#sealKey(vault, bytes, key),
+      this.#sealHead(key, bytes, head),
+    );
+    return this.#set({ id: toHex(bytes), bytes, opened: { key, head } });
   }
 
-  /** After one was erased: its key ends. */
-  delete(id: string): void {
-    wipe(this.#kept?.get(id)?.opened?.key);
+  /** Another head for one; within a transaction. */
+  change({ id, bytes, opened: { key } }: Opened<H>, head: H): void {
+    this.#db.run(
+      `UPDATE ${this.#shelf.table} SET head = ? WHERE id = ?`,
+      this.#sealHead(key, bytes, head),
+      bytes,
+    );
+    this.#set({ id, bytes, opened: { key, head } });
+  }
+
+  /** Its row and its key end; within a transaction. */
+  delete({ id, bytes, opened }: Entry<H>): void {
+    this.#db.run(`DELETE FROM ${this.#shelf.table} WHERE id = ?`, bytes);
+    wipe(opened?.key);
     this.#kept?.delete(id);
   }
 
-  /** Drops all that is kept. */
-  forget(): void {
+  /** Seals the keys of all that can be read under `next`, within a transaction; says how many these are. */
+  rekey(next: VaultKey): number {
+    const entries = this.readable();
+    for (const { bytes, opened: { key } } of entries) {
+      this.#db.run(
+        `UPDATE ${this.#shelf.table} SET vault = ?, key = ? WHERE id = ?`,
+        fromHex(next.id),
+        this.#sealKey(next, bytes, key),
+        bytes,
+      );
+    }
+    return entries.length;
+  }
+
+  /** A change of this process's own, which {@link all} takes back if the transaction is. */
+  #set(entry: Opened<H>): Opened<H> {
+    this.#kept?.set(entry.id, entry);
+    return entry;
+  }
+
+  #sealKey(vault: VaultKey, conversation: Uint8Array, key: Uint8Array): Uint8Array {
+    return seal(vault.key, { kind: this.#shelf.key, conversation, position: 0 }, key);
+  }
+
+  #sealHead(key: Uint8Array, conversation: Uint8Array, head: H): Uint8Array {
+    const place = { kind: this.#shelf.head, conversation, position: 0 };
+    return seal(key, place, utf8(JSON.stringify(head)));
+  }
+
+  #one(id: string): Entry<H> | undefined {
+    if (!/^[0-9a-f]{32}$/.test(id)) return undefined;
+    const row = this.#db.row(
+      `SELECT id, vault, key, head FROM ${this.#shelf.table} WHERE id = ?`,
+      fromHex(id),
+    );
+    return row && this.#open(row);
+  }
+
+  #open(row: Row): Entry<H> {
+    const conversation = row["id"] as Uint8Array;
+    const entry = { id: toHex(conversation), bytes: conversation };
+    const wanted = toHex(row["vault"] as Uint8Array);
+    const vault = this.#vault.find(({ id }) => id === wanted);
+    let key: Uint8Array | undefined;
+    try {
+      const place = { conversation, position: 0 };
+      key = open(vault!.key, { ...place, kind: this.#shelf.key }, row["key"] as Uint8Array);
+      if (key.length !== KEY_BYTES) throw new RangeError("no key");
+      const sealed = row["head"] as Uint8Array;
+      using plain = secret(open(key, { ...place, kind: this.#shelf.head }, sealed));
+      return { ...entry, opened: { key, head: JSON.parse(utf8Decode(plain)) as H } };
+    } catch {
+      wipe(key);
+      return { ...entry, opened: undefined };
+    }
+  }
+
+  #forget(): void {
     for (const { opened } of this.#kept?.values() ?? []) wipe(opened?.key);
     this.#kept = undefined;
   }
 
-  #open(row: Row): Entry {
-    const bytes = row["id"] as Uint8Array;
-    const id = toHex(bytes);
-    const damaged: Entry = { id, bytes, opened: undefined };
-    const vault = this.#vault.get(toHex(row["vault"] as Uint8Array));
-    if (vault === undefined) return damaged;
-    try {
-      const place = { conversation: bytes, position: 0 };
-      const key = open(vault.key, { ...place, kind: KIND.key }, row["key"] as Uint8Array);
-      if (key.length !== KEY_BYTES) return damaged;
-      using plain = secret(open(key, { ...place, kind: KIND.head }, row["head"] as Uint8Array));
-      return { id, bytes, opened: { key, head: JSON.parse(utf8Decode(plain)) as Head } };
-    } catch {
-      return damaged;
-    }
-  }
-
   [Symbol.dispose](): void {
-    this.forget();
+    this.#forget();
   }
 }

@@ -6,48 +6,35 @@ import {
   type Conversation,
   type ConversationFields,
   type ConversationList,
-  type ConversationSummary,
   type ImportReport,
-  LIST_DEFAULT,
-  LIST_MOST,
   type NewMessage,
   type Prompt,
   type SearchHit,
   UNDO_MS,
 } from "../api/history.ts";
 import type { DocumentSummary, Passage } from "../api/documents.ts";
-import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
-import { parseDocument } from "../documents/parse.ts";
+import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { Database } from "./database.ts";
 import { Documents } from "./documents.ts";
 import { Drawers } from "./drawers.ts";
-import { Entries, type Head, sealHead, sealKey } from "./entries.ts";
+import { CONVERSATIONS, Entries, type Head, type Opened } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
 import { readImport } from "./import/formats.ts";
-import { KEY_BYTES, KIND, open, seal } from "./seal.ts";
+import { KIND, open, seal } from "./seal.ts";
 import { openMessage } from "./open_message.ts";
-import { normalised, Searcher, TextWriter } from "./search.ts";
-import { order, sealSettings, summary, titleOf } from "./summaries.ts";
+import { Searcher, TextWriter } from "./search.ts";
+import { listOf, type ListOptions, sealSettings, summary, titleOf } from "./summaries.ts";
 import { refuseOldVault, type VaultKey } from "./vault.ts";
 
-type Opened = ReturnType<Entries["get"]>;
-
-/** What a list is to have. */
-interface ListOptions {
-  /** Words that the title, the folder or the model has. */
-  readonly query?: string | undefined;
-  readonly limit?: number | undefined;
-  /** The last conversation of the list before: this one goes on after it. */
-  readonly before?: string | undefined;
-}
+type ConversationSettings = NonNullable<ConversationFields["settings"]>;
 
 /** The conversations of one data folder. */
 export class History implements Disposable {
   readonly #db: Database;
   readonly #vault: readonly VaultKey[];
-  readonly #entries: Entries;
+  readonly #entries: Entries<Head>;
   readonly #drawers: Drawers;
   readonly #documents: Documents;
   readonly #now: () => number;
@@ -60,10 +47,15 @@ export class History implements Disposable {
   constructor(o: { dataDir: string; vault: readonly VaultKey[]; now?: () => number }) {
     const folder = historyFolder(o.dataDir);
     const verify = () => refuseOldVault(folder, o.vault);
-    verify();
-    this.#db = Database.open(folder, verify);
     this.#vault = o.vault;
-    this.#entries = new Entries(this.#db, new Map(o.vault.map((key) => [key.id, key])));
+    try {
+      verify();
+      this.#db = Database.open(folder, verify);
+    } catch (error) {
+      this.#wipe();
+      throw error;
+    }
+    this.#entries = new Entries(this.#db, o.vault, CONVERSATIONS);
     this.#drawers = new Drawers(this.#db, o.vault);
     this.#documents = new Documents(this.#db, o.vault);
     this.#now = o.now ?? Date.now;
@@ -71,32 +63,11 @@ export class History implements Disposable {
 
   /** Pinned ones first, then the newest. */
   list(o: ListOptions = {}): ConversationList {
-    const words = normalised(o.query ?? "").split(" ").filter((word) => word !== "");
-    const fits = ({ title, folder, model }: ConversationSummary) => {
-      const text = normalised(`${title} ${folder} ${model}`);
-      return words.every((word) => text.includes(word));
-    };
-    const all = this.#shown().filter(fits).sort(order);
-    const start = o.before === undefined ? 0 : all.findIndex(({ id }) => id === o.before) + 1;
-    const limit = Math.min(o.limit ?? LIST_DEFAULT, LIST_MOST);
-    return {
-      conversations: all.slice(start, start + limit),
-      total: all.length,
-      writable: this.#db.writable,
-    };
-  }
-
-  #shown(): ConversationSummary[] {
-    return [...this.#entries.all().values()].filter(({ opened }) =>
-      opened === undefined || opened.head.deleted === null
-    ).map(summary);
+    return { ...listOf(this.#entries.all().values(), o), writable: this.#db.writable };
   }
 
   /** @throws {SecLlamaError} `history-busy`, `disk-full`. */
   create(fields: ConversationFields = {}, created = this.#now()): { id: string } {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    const vault = this.#vault[0]!;
-    const key = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
     const head: Head = {
       title: fields.title ?? "",
       model: fields.model ?? "",
@@ -109,19 +80,11 @@ export class History implements Disposable {
       texts: 0,
       deleted: null,
     };
-    this.#db.transaction(() => {
-      this.#db.run(
-        "INSERT INTO conversations (id, vault, key, head, settings) VALUES (?, ?, ?, ?, ?)",
-        bytes,
-        fromHex(vault.id),
-        sealKey(vault, bytes, key),
-        sealHead(key, bytes, head),
-        fields.settings === undefined ? null : sealSettings(key, bytes, fields.settings),
-      );
+    return this.#db.transaction(() => {
+      const entry = this.#entries.add(head);
+      if (fields.settings !== undefined) this.#setSettings(entry, fields.settings);
+      return { id: entry.id };
     });
-    const id = toHex(bytes);
-    this.#entries.set({ id, bytes, opened: { key, head } });
-    return { id };
   }
 
   /**
@@ -163,14 +126,14 @@ export class History implements Disposable {
     const entry = this.#visible(id);
     const { settings, ...rest } = fields;
     this.#change(entry, { ...entry.opened.head, ...rest }, () => {
-      if (settings === undefined) return;
-      const { bytes, opened: { key } } = entry;
-      this.#db.run(
-        "UPDATE conversations SET settings = ? WHERE id = ?",
-        sealSettings(key, bytes, settings),
-        bytes,
-      );
+      if (settings !== undefined) this.#setSettings(entry, settings);
     });
+  }
+
+  /** Within a transaction. */
+  #setSettings({ bytes, opened: { key } }: Opened, settings: ConversationSettings): void {
+    const sealed = sealSettings(key, bytes, settings);
+    this.#db.run("UPDATE conversations SET settings = ? WHERE id = ?", sealed, bytes);
   }
 
   /**
@@ -235,34 +198,28 @@ export class History implements Disposable {
    */
   erase(ids: readonly string[]): void {
     this.#db.claim();
-    const all = this.#entries.all();
-    const entries = ids.map((id) => {
-      const entry = all.get(id);
-      if (entry === undefined) {
-        throw new SecLlamaError("not-found", "the history has no such conversation");
-      }
-      return entry;
-    });
+    const entries = ids.map((id) => this.#entries.find(id));
     this.#db.transaction(() => {
-      for (const { bytes } of entries) {
-        this.#db.run("DELETE FROM messages WHERE conversation = ?", bytes);
-        this.#db.run("DELETE FROM texts WHERE conversation = ?", bytes);
-        this.#db.run("DELETE FROM conversations WHERE id = ?", bytes);
+      for (const entry of entries) {
+        this.#db.run("DELETE FROM messages WHERE conversation = ?", entry.bytes);
+        this.#db.run("DELETE FROM texts WHERE conversation = ?", entry.bytes);
+        this.#entries.delete(entry);
       }
     });
-    for (const { id } of entries) this.#entries.delete(id);
     this.#db.forget();
   }
 
   /**
-   * Erases what was deleted {@link UNDO_MS} ago.
+   * Erases what was deleted {@link UNDO_MS} ago, and takes what was erased out of the log where that could not be done at once.
    * @returns Milliseconds until the next one is due; undefined: none is.
+   * @throws {SecLlamaError} `history-busy`: to be called again.
    */
   sweep(): number | undefined {
-    const deleted = [...this.#entries.all().values()].flatMap(({ id, opened }) =>
-      opened?.head.deleted == null ? [] : [{ id, due: opened.head.deleted + UNDO_MS - this.#now() }]
+    if (!this.#db.writable) return undefined;
+    if (this.#db.traces) this.#db.forget();
+    const deleted = this.#entries.readable().flatMap(({ id, opened: { head } }) =>
+      head.deleted === null ? [] : [{ id, due: head.deleted + UNDO_MS - this.#now() }]
     );
-    if (deleted.length === 0 || !this.#db.writable) return undefined;
     // A clock that was set back must not keep anything for years.
     const isDue = ({ due }: { due: number }) => due <= 0 || due > UNDO_MS;
     const due = deleted.filter(isDue).map(({ id }) => id);
@@ -273,9 +230,7 @@ export class History implements Disposable {
 
   /** Conversations with all the words in title and messages, the newest first. */
   search(query: string, limit = 50): SearchHit[] {
-    const entries = [...this.#entries.all().values()].flatMap((entry) =>
-      entry.opened !== undefined && entry.opened.head.deleted === null ? [entry as Opened] : []
-    );
+    const entries = this.#entries.readable().filter(({ opened }) => opened.head.deleted === null);
     return new Searcher(this.#db, entries).find(query, limit);
   }
 
@@ -304,7 +259,10 @@ export class History implements Disposable {
   importFile(bytes: Uint8Array): ImportReport {
     this.#db.claim();
     const { format, conversations } = readImport(bytes);
-    const known = new Set(this.#shown().map(({ title, created }) => `${created} ${title}`));
+    const known = new Set(
+      this.#entries.readable().filter(({ opened: { head } }) => head.deleted === null)
+        .map(({ opened: { head } }) => `${head.created} ${head.title}`),
+    );
     const report = { format, imported: 0, messages: 0, skipped: 0 };
     for (const { messages, created, ...fields } of conversations) {
       if (messages.length === 0 || known.has(`${created} ${fields.title}`)) {
@@ -327,23 +285,13 @@ export class History implements Disposable {
    */
   rekey(next: VaultKey): number {
     this.#db.claim();
-    const entries = [...this.#entries.all().values()].flatMap((entry) =>
-      entry.opened === undefined ? [] : [entry as Opened]
-    );
-    this.#db.transaction(() => {
-      for (const { bytes, opened: { key } } of entries) {
-        this.#db.run(
-          "UPDATE conversations SET vault = ?, key = ? WHERE id = ?",
-          fromHex(next.id),
-          sealKey(next, bytes, key),
-          bytes,
-        );
-      }
+    const moved = this.#db.transaction(() => {
       this.#drawers.rekey(next);
       this.#documents.rekey(next);
+      return this.#entries.rekey(next);
     });
     this.#db.forget();
-    return entries.length;
+    return moved;
   }
 
   /** The documents, the newest first. */
@@ -351,11 +299,9 @@ export class History implements Disposable {
     return this.#documents.list();
   }
 
-  /** Reads a file in a thread without permissions, and keeps its passages. @throws As parseDocument and Documents.add. */
+  /** Reads a file, and keeps its passages. @throws As Documents.addFile. */
   async addDocument(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<DocumentSummary> {
-    this.#db.claim();
-    const parsed = await parseDocument(name, bytes);
-    return this.#documents.add({ name, size: bytes.length, added: this.#now(), ...parsed });
+    return await this.#documents.addFile(name, bytes, this.#now);
   }
 
   /** Erases a document for good. */
@@ -369,21 +315,20 @@ export class History implements Disposable {
   }
 
   #change(entry: Opened, head: Head, more: () => void = () => {}): void {
-    const { id, bytes, opened: { key } } = entry;
     this.#db.transaction(() => {
-      this.#db.run(
-        "UPDATE conversations SET head = ? WHERE id = ?",
-        sealHead(key, bytes, head),
-        bytes,
-      );
+      this.#entries.change(entry, head);
       more();
     });
-    this.#entries.set({ id, bytes, opened: { key, head } });
+  }
+
+  #wipe(): void {
+    wipe(...this.#vault.map(({ key }) => key));
   }
 
   [Symbol.dispose](): void {
     this.#entries[Symbol.dispose]();
-    wipe(...this.#vault.map(({ key }) => key));
+    this.#documents[Symbol.dispose]();
+    this.#wipe();
     this.#db[Symbol.dispose]();
   }
 }

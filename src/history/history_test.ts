@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fromHex } from "../bytes.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
+import { History } from "./history.ts";
 import { bytesOf, holds, said, withPlace } from "./testing.ts";
+import { newVaultKey } from "./vault.ts";
 
 Deno.test("history: what was saved is there again, as a tree, and sorted as it should be", () =>
   withPlace((place) => {
@@ -103,6 +105,26 @@ Deno.test("history: of an erased conversation not even the sealed bytes are left
     }
   }));
 
+Deno.test("history: what a reader kept in the log while it was erased goes with the next sweep", () =>
+  withPlace((place) => {
+    using history = place.open();
+    const { id } = history.create({ title: "gone", settings: { a: 1 } });
+    history.append(id, said("y".repeat(4000)));
+    history.sweep();
+    const traces = sealedBytes(place.dataDir, id);
+    const reader = new DatabaseSync(join(historyFolder(place.dataDir), DATABASE_NAME));
+    reader.exec("BEGIN");
+    reader.prepare("SELECT COUNT(*) FROM messages").get();
+    assert.throws(() => history.erase([id]), { code: "history-busy" });
+    assert.throws(() => history.get(id), { code: "not-found" });
+    // The control: they are still there.
+    assert.ok(traces.some((trace) => holds(place.bytes(), trace)));
+    reader.exec("COMMIT");
+    reader.close();
+    history.sweep();
+    for (const trace of traces) assert.ok(!holds(place.bytes(), trace));
+  }));
+
 Deno.test("history: without overwriting, an erased conversation's bytes would be found", () => {
   const folder = Deno.makeTempDirSync();
   const db = new DatabaseSync(join(folder, "plain.db"));
@@ -163,8 +185,14 @@ Deno.test("history: search finds words in titles and messages, in any case, acro
     const [ghent] = history.search("ghent");
     assert.equal(ghent!.message, "1");
     assert.match(ghent!.snippet, /register of Ghent/);
+    // The numbers that messages have in a record are no words of theirs.
+    assert.deepEqual(ids("2"), [long]);
+    history.append(id, said("3 months"));
+    assert.deepEqual(ids("3").sort(), [long, id].sort());
     history.erase([long]);
     assert.deepEqual(ids("pad"), []);
+    assert.deepEqual(ids("2"), []);
+    assert.deepEqual(ids("3"), [id]);
   }));
 
 Deno.test("history: a record that was moved, or changed in any byte, is damaged and nothing else is", () =>
@@ -219,6 +247,47 @@ Deno.test("history: a record that was moved, or changed in any byte, is damaged 
     }
     assert.deepEqual(contents(ids[1]!), ["one", "two"]);
     db.close();
+  }));
+
+Deno.test("history: of what could not be saved as a whole nothing is listed", () =>
+  withPlace((place) => {
+    using history = place.open();
+    history.create({ title: "there" });
+    const file = { conversations: [{ title: "half", messages: [{ id: "1", ...said("x") }] }] };
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({ format: "secllama-history", ...file }),
+    );
+    const full = () => {
+      throw new Error("the disk is full");
+    };
+    const { append } = history;
+    history.append = full;
+    assert.throws(() => history.importFile(bytes), { message: "the disk is full" });
+    assert.deepEqual(history.list().conversations.map(({ title }) => title), ["there"]);
+    history.append = append;
+    assert.equal(history.importFile(bytes).imported, 1);
+  }));
+
+Deno.test("history: what is damaged does not keep the rest from coming under a new key", () =>
+  withPlace((place) => {
+    let id: string;
+    {
+      using history = place.open();
+      id = history.create({ title: "whole" }).id;
+      history.setPrompts([{ title: "p", text: "t" }]);
+    }
+    const db = new DatabaseSync(join(historyFolder(place.dataDir), DATABASE_NAME));
+    db.exec("UPDATE drawers SET sealed = zeroblob(99)");
+    db.close();
+    const next = newVaultKey();
+    const copy = { ...next, key: next.key.slice() };
+    {
+      using history = place.open();
+      assert.throws(() => history.prompts(), { code: "decrypt-failed" });
+      assert.equal(history.rekey(next), 1);
+    }
+    using history = new History({ dataDir: place.dataDir, vault: [copy] });
+    assert.equal(history.get(id).title, "whole");
   }));
 
 Deno.test("history: two processes over one: one writes, the other reads and says so, until the first ends", () =>

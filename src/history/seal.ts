@@ -33,14 +33,14 @@ export const KIND = {
   documentKey: 8,
 } as const;
 
-type Kind = typeof KIND[keyof typeof KIND];
+export type Kind = typeof KIND[keyof typeof KIND];
 
 /** Where a record belongs. */
 interface Place {
   readonly kind: Kind;
-  /** 16 bytes. */
+  /** 16 bytes; of a document, its own id. */
   readonly conversation: Uint8Array;
-  /** Of messages from 1, of texts from 0; else 0. */
+  /** Of messages from 1, of texts and passages from 0; else 0. */
   readonly position: number;
 }
 

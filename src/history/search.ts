@@ -7,11 +7,9 @@
 import type { Role, SearchHit, StoredMessage } from "../api/history.ts";
 import { concat, utf8, utf8Decode } from "../bytes.ts";
 import type { Database } from "./database.ts";
-import type { Entries } from "./entries.ts";
+import type { Opened } from "./entries.ts";
 import { openMessage } from "./open_message.ts";
 import { KIND, open, seal } from "./seal.ts";
-
-type Opened = ReturnType<Entries["get"]>;
 
 /** A record that has this many bytes grows no more. */
 const RECORD_BYTES = 32 * 1024;
@@ -101,7 +99,7 @@ export class Searcher {
       let message: number | undefined;
       for (const text of this.#texts(entry)) {
         for (const [i, pattern] of patterns.entries()) {
-          const at = text.indexOf(pattern as Uint8Array);
+          const at = placeIn(text, pattern);
           if (at < 0) continue;
           missing.delete(i);
           message ??= positionAt(text, at);
@@ -150,6 +148,15 @@ export class Searcher {
 
 function newest(a: Opened, b: Opened): number {
   return b.opened.head.updated - a.opened.head.updated;
+}
+
+/** Where a record's texts have the word, -1: nowhere. The numbers of the messages are no text. */
+function placeIn(record: Buffer, word: Uint8Array): number {
+  let at = record.indexOf(word);
+  while (at >= 0 && record.lastIndexOf(MESSAGE, at) > record.lastIndexOf(TEXT, at)) {
+    at = record.indexOf(word, record.indexOf(TEXT, at));
+  }
+  return at;
 }
 
 /** The position of the message that a place in a record belongs to. */

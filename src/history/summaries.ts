@@ -1,8 +1,41 @@
 /** What a list shows of a conversation, and in which order. */
-import { type ConversationSummary, TITLE_CHARACTERS } from "../api/history.ts";
+import {
+  type ConversationList,
+  type ConversationSummary,
+  LIST_DEFAULT,
+  LIST_MOST,
+  TITLE_CHARACTERS,
+} from "../api/history.ts";
 import { utf8 } from "../bytes.ts";
 import type { Entry } from "./entries.ts";
 import { KIND, seal } from "./seal.ts";
+import { normalised } from "./search.ts";
+
+/** What a list is to have. */
+export interface ListOptions {
+  /** Words that the title, the folder or the model has. */
+  readonly query?: string | undefined;
+  readonly limit?: number | undefined;
+  /** The last conversation of the list before: this one goes on after it. */
+  readonly before?: string | undefined;
+}
+
+/** Those that were not deleted: pinned ones first, then the newest. */
+export function listOf(
+  entries: Iterable<Entry>,
+  o: ListOptions,
+): Omit<ConversationList, "writable"> {
+  const words = normalised(o.query ?? "").split(" ").filter((word) => word !== "");
+  const fits = ({ title, folder, model }: ConversationSummary) => {
+    const text = normalised(`${title} ${folder} ${model}`);
+    return words.every((word) => text.includes(word));
+  };
+  const all = [...entries].filter(({ opened }) => !opened || opened.head.deleted === null)
+    .map(summary).filter((one) => words.length === 0 || fits(one)).sort(order);
+  const start = o.before === undefined ? 0 : all.findIndex(({ id }) => id === o.before) + 1;
+  const limit = Math.min(o.limit ?? LIST_DEFAULT, LIST_MOST);
+  return { conversations: all.slice(start, start + limit), total: all.length };
+}
 
 /** One line of the list. */
 export function summary({ id, opened }: Entry): ConversationSummary {
@@ -15,7 +48,7 @@ export function summary({ id, opened }: Entry): ConversationSummary {
 }
 
 /** Pinned ones first, then the newest. */
-export function order(a: ConversationSummary, b: ConversationSummary): number {
+function order(a: ConversationSummary, b: ConversationSummary): number {
   return Number(b.pinned) - Number(a.pinned) || b.updated - a.updated || (a.id < b.id ? -1 : 1);
 }
 

@@ -13,6 +13,12 @@ interface HistoryThread {
   close(): Promise<void>;
 }
 
+/** The memory of a file, if nothing else is in it. It is moved: a copy of the largest would stop this loop for seconds. */
+function fileOf(value: unknown): ArrayBuffer[] {
+  const whole = value instanceof Uint8Array && value.byteLength === value.buffer.byteLength;
+  return whole ? [value.buffer as ArrayBuffer] : [];
+}
+
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 
 /**
@@ -50,12 +56,12 @@ export function startHistoryThread(
     event.preventDefault();
     end();
   };
-  const ask = (question: Unnumbered<Question>): Promise<unknown> => {
+  const ask = (question: Unnumbered<Question>, moved: ArrayBuffer[] = []): Promise<unknown> => {
     if (closed) return Promise.reject(ended());
     const id = count++;
     const one = Promise.withResolvers<unknown>();
     waiting.set(id, one);
-    worker.postMessage({ id, ...question });
+    worker.postMessage({ id, ...question }, moved);
     return one.promise;
   };
   const open = async () => {
@@ -67,14 +73,15 @@ export function startHistoryThread(
     }
   };
   const call = (name: typeof CALLS[number]) => async (...values: unknown[]) => {
-    opening ??= open();
+    const asked = opening ??= open();
     try {
-      await opening;
+      await asked;
     } catch (error) {
-      opening = undefined;
+      // Another call may have begun anew already.
+      if (opening === asked) opening = undefined;
       throw error;
     }
-    return await ask({ call: name, values });
+    return await ask({ call: name, values }, values.flatMap(fileOf));
   };
   return {
     history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as HistoryCalls,

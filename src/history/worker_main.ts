@@ -1,23 +1,31 @@
 /**
  * The history's thread: it may read and write the history's folder and nothing else. The proxy's own loop neither waits for the
- * disk nor for a search. Answers in the order of the questions.
+ * disk nor for a search. It does one thing after the other, but that it reads documents beside the rest.
  */
+import { UNDO_MS } from "../api/history.ts";
 import { type Answer, CALLS, failureOf, type Question } from "./calls.ts";
 import { History } from "./history.ts";
 
 let history: History | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** Erases what was deleted when its time has come. What fails now is tried again with the next deletion or start. */
+/** Calls after which something may be left to erase. */
+const ERASING: readonly string[] = ["remove", "erase", "addDocument", "removeDocument"];
+
+/** Erases what was deleted when its time has come. What fails now is tried again. */
 function sweep(): void {
   clearTimeout(timer);
+  let wait: number | undefined;
   try {
-    const wait = history?.sweep();
-    if (wait !== undefined) timer = setTimeout(sweep, wait);
-  } catch { /* the next call says what is wrong */ }
+    wait = history?.sweep();
+  } catch {
+    // The next call says what is wrong.
+    wait = UNDO_MS;
+  }
+  if (wait !== undefined) timer = setTimeout(sweep, wait);
 }
 
-function answer(question: Question): unknown {
+async function answer(question: Question): Promise<unknown> {
   if ("open" in question) {
     history ??= new History(question.open);
     sweep();
@@ -31,9 +39,11 @@ function answer(question: Question): unknown {
   }
   const { call, values } = question;
   if (history === undefined || !CALLS.includes(call)) throw new TypeError("no such call");
-  const value = (history[call] as (...values: readonly unknown[]) => unknown)(...values);
-  if (call === "remove") sweep();
-  return value;
+  try {
+    return await (history[call] as (...values: readonly unknown[]) => unknown)(...values);
+  } finally {
+    if (ERASING.includes(call)) sweep();
+  }
 }
 
 /** This thread's side of the pipe; the types of a window know no thread. */
