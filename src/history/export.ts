@@ -1,7 +1,27 @@
 /** Conversations for other programs and for people: JSON that `history import` reads, and Markdown. */
-import type { Conversation, ConversationSummary, StoredMessage } from "../api/history.ts";
+import {
+  type Conversation,
+  type ConversationSummary,
+  LIST_MOST,
+  type StoredMessage,
+} from "../api/history.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "./calls.ts";
+
+/** All conversations that there are, however many lists these take. */
+export async function listAll(
+  history: Pick<HistoryCalls, "list">,
+): Promise<readonly ConversationSummary[]> {
+  const found = new Map<string, ConversationSummary>();
+  for (let before: string | undefined;;) {
+    const { conversations } = await history.list({ limit: LIST_MOST, before });
+    const known = found.size;
+    for (const one of conversations) found.set(one.id, one);
+    // One that was deleted meanwhile begins the list anew.
+    if (conversations.length < LIST_MOST || found.size === known) return [...found.values()];
+    before = conversations.at(-1)!.id;
+  }
+}
 
 /** The conversations of a list, one after the other. What is damaged, or was erased meanwhile, is left out. */
 export async function* allOf(

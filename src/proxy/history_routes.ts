@@ -14,7 +14,7 @@ import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
-import { allOf, exportJson, exportMarkdown } from "../history/export.ts";
+import { allOf, exportJson, exportMarkdown, listAll } from "../history/export.ts";
 import { readFields, readMessage, readPrompts } from "../history/shapes.ts";
 
 const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
@@ -123,7 +123,7 @@ async function exportOf(
   if (format !== "json" && format !== "markdown") throw bad("format", "json or markdown");
   const found = route === ROUTES.conversationExport
     ? one(await history.get(parameterOf(route, url.pathname) ?? ""))
-    : allOf(history, (await history.list({ limit: LIST_MOST })).conversations);
+    : allOf(history, await listAll(history));
   const text = format === "json" ? exportJson(found) : exportMarkdown(found);
   const body = ReadableStream.from(text).pipeThrough(new TextEncoderStream());
   return new Response(body, {

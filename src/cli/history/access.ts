@@ -15,6 +15,7 @@ import { openVaultFrom } from "../../app/history.ts";
 import { askLocalProxy, type LocalProxy, type LocalRequest } from "../../app/local_proxy.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { CALLS, type HistoryCalls } from "../../history/calls.ts";
+import { listAll } from "../../history/export.ts";
 import { History } from "../../history/history.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import type { CommandContext, OptionTable } from "../command.ts";
@@ -50,9 +51,7 @@ export async function openHistory(
   const call = (name: typeof CALLS[number]) => (...values: unknown[]) =>
     Promise.try(() => (history[name] as (...values: unknown[]) => unknown)(...values));
   return {
-    history: Object.fromEntries(
-      CALLS.map((name) => [name, call(name)]),
-    ) as unknown as HistoryCalls,
+    history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as HistoryCalls,
     [Symbol.dispose]: () => history[Symbol.dispose](),
   };
 }
@@ -152,8 +151,7 @@ export async function findConversation(
       hint: "to see them, run: secllama history list",
     });
   }
-  const { conversations } = await history.list({ limit: 20_000 });
-  const found = conversations.filter(({ id }) => id.startsWith(text));
+  const found = (await listAll(history)).filter(({ id }) => id.startsWith(text));
   if (found.length === 1) return found[0]!;
   if (found.length > 1) {
     throw new SecLlamaError("usage", `${found.length} conversations begin with ${text}`, {

@@ -1,9 +1,10 @@
 /** `secllama history erase`: some conversations, all, or some out of reach of backups too. */
 import { join } from "node:path";
-import { type ConversationSummary, LIST_MOST } from "../../api/history.ts";
+import type { ConversationSummary } from "../../api/history.ts";
 import { vaultOf } from "../../app/history.ts";
 import { authorityOf } from "../../app/listen_address.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
+import { listAll } from "../../history/export.ts";
 import { History } from "../../history/history.ts";
 import { newVaultKey, type Vault, type VaultKey } from "../../history/vault.ts";
 import { removeHistory } from "../../history/remove.ts";
@@ -68,17 +69,20 @@ async function eraseSome(context: CommandContext): Promise<number> {
 /** Over the proxy that runs, one by one; else the files, whatever is in them. */
 async function eraseAll(context: CommandContext): Promise<number> {
   const { dataDir } = await readSettings(context);
-  confirm(context, ["the whole history: every conversation, and the prompts"]);
+  confirm(context, ["the whole history: every conversation, every document, and the prompts"]);
   let erased: number | undefined;
   try {
     using open = await openHistory(context);
-    const { conversations } = await open.history.list({ limit: LIST_MOST });
-    await open.history.erase(conversations.map(({ id }) => id));
-    await open.history.setPrompts([]);
+    const { history } = open;
+    const conversations = await listAll(history);
+    await history.erase(conversations.map(({ id }) => id));
+    for (const { id } of await history.documents()) await history.removeDocument(id);
+    await history.setPrompts([]);
     erased = conversations.length;
   } catch (error) {
     // What cannot be opened is what this is for; what another process writes is not.
-    if (!(error instanceof SecLlamaError) || error.code === "history-busy") throw error;
+    const code = error instanceof SecLlamaError ? error.code : "internal";
+    if (["internal", "history-busy", "cancelled"].includes(code)) throw error;
     await removeHistory(dataDir);
   }
   report(

@@ -1,8 +1,7 @@
 /** `secllama history export` and `import`: move out, move in. */
-import { LIST_MOST } from "../../api/history.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
-import { allOf, exportJson, exportMarkdown } from "../../history/export.ts";
+import { allOf, exportJson, exportMarkdown, listAll } from "../../history/export.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
 
@@ -31,9 +30,7 @@ export const exportCommand: Command = {
     using open = await openHistory(context);
     const list = [];
     for (const text of context.positionals) list.push(await findConversation(open.history, text));
-    const wanted = context.positionals.length > 0
-      ? list
-      : (await open.history.list({ limit: LIST_MOST })).conversations;
+    const wanted = context.positionals.length > 0 ? list : await listAll(open.history);
     const damaged = wanted.filter((one) => one.damaged).length;
     const found = allOf(open.history, wanted);
     for await (const piece of format === "json" ? exportJson(found) : exportMarkdown(found)) {
