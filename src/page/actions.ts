@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** What a person can do on the page. Each method changes the state and asks the proxy. */
-import { Answers } from "./answers.ts";
-import { ApiError, capabilities, models } from "./api.ts";
+import { Answers, temporaryOf } from "./answers.ts";
+import { ApiError, capabilities, heldReplies, models } from "./api.ts";
 import { append } from "./history.ts";
 import { emptyConversation, Library } from "./library.ts";
 import type { Notice, Running, State, Store } from "./state.ts";
@@ -20,6 +20,8 @@ export class Actions {
   readonly store: Store;
   readonly library: Library;
   readonly #answers: Answers;
+  /** A question is on its way into its conversation. */
+  #asking = false;
 
   constructor(store: Store) {
     this.store = store;
@@ -39,9 +41,6 @@ export class Actions {
       if (conversation === this.state.open.id) void this.library.reopen();
     });
     await Promise.all([this.loadModels(), this.library.refresh()]);
-    if (this.state.keeping.kind === "nothing" && this.state.open.messages.length === 0) {
-      this.library.begin();
-    }
     await this.#resume(hash);
   }
 
@@ -89,7 +88,8 @@ export class Actions {
   }
 
   async #ask({ text, images, attachments }: Question, parent: string | null): Promise<boolean> {
-    if (this.isBusy()) return false;
+    if (this.isBusy() || this.#asking) return false;
+    this.#asking = true;
     let message: Message = {
       id: newId(),
       parent,
@@ -109,6 +109,8 @@ export class Actions {
     } catch (error) {
       this.fail(error);
       return false;
+    } finally {
+      this.#asking = false;
     }
     this.library.noteAddress();
     void this.#answer(message);
@@ -156,11 +158,12 @@ export class Actions {
     const [, kind, id] = /^#\/([ct])\/([0-9a-f]{32})$/.exec(hash) ?? [];
     if (id === undefined) return;
     if (kind === "c") return await this.library.open(id);
-    const open = await this.#answers.temporary(id).catch(() => undefined);
+    const held = await heldReplies(id).catch(() => []);
+    const open = temporaryOf(held);
     if (open) {
       this.store.set({ open });
       this.library.noteAddress();
-      return await this.#answers.resume(id);
+      return await this.#answers.resume(id, held);
     }
     this.store.set({
       open: emptyConversation(this.state.keeping.kind !== "kept"),

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** Answers as they come: begun, followed to their end whatever the connection does, put into their conversation. */
 import { newProgress, takeLine } from "../api/reply_lines.ts";
-import { ApiError, beginReply, endReply, followReply, heldReplies } from "./api.ts";
+import { ApiError, beginReply, endReply, followReply, heldReplies, type HeldReply } from "./api.ts";
 import { answerOf, requestOf } from "./generate.ts";
 import type { Running, Store } from "./state.ts";
 import { tellTabs } from "./tabs.ts";
@@ -18,6 +18,15 @@ interface Note {
   /** Of a conversation that is not kept, all of it. */
   readonly open?: Conversation;
   readonly answer: Message;
+}
+
+function noteOf(note: unknown): Partial<Note> {
+  return Object(note) as Partial<Note>;
+}
+
+/** The conversation that the proxy holds only replies of, as the last of them has it; undefined: none has. */
+export function temporaryOf(held: readonly HeldReply[]): Conversation | undefined {
+  return held.map(({ note }) => noteOf(note)).findLast(({ open, answer }) => open && answer)?.open;
 }
 
 export class Answers {
@@ -47,7 +56,7 @@ export class Answers {
     const grown = withMessage(open, answer);
     const path = pathOf(grown);
     const asked = path.slice(0, path.findIndex(({ id }) => id === answer.id));
-    const running = this.#start(grown.id, answer.id, Date.now());
+    const running = this.#start(grown.id, answer, Date.now());
     this.#store.set({ open: grown });
     const note: Note = { answer, ...(grown.temporary ? { open: grown } : {}) };
     try {
@@ -70,36 +79,52 @@ export class Answers {
     if (reply) await endReply(reply).catch(() => {});
   }
 
-  /** A conversation of this name that the proxy holds only a reply of; undefined: it holds none. */
-  async temporary(conversation: string): Promise<Conversation | undefined> {
-    const held = await heldReplies(conversation);
-    const notes = held.map(({ note }) => Object(note) as Partial<Note>);
-    const last = notes.findLast(({ open, answer }) => open && answer)?.open;
-    return last;
+  /** Stops what comes in a conversation, and has the proxy forget all that it was answered. */
+  async forget(conversation: string): Promise<void> {
+    for (const { id, done } of await heldReplies(conversation)) {
+      if (!done) {
+        await endReply(id);
+        // Stopped, it goes on until what came of it is kept.
+        for await (const _ of await followReply(id));
+      }
+      await endReply(id);
+    }
   }
 
-  /** Takes up what is still being made in the open conversation, or was made since the page was left. */
-  async resume(conversation: string): Promise<void> {
-    const held = await heldReplies(conversation);
+  /**
+   * Takes up what is still being made in the open conversation, or was made since the page was left.
+   * @param held Asked for before the conversation was read: what is done by then is in it.
+   */
+  async resume(conversation: string, held: readonly HeldReply[]): Promise<void> {
+    const mine = this.in(conversation);
+    // Another conversation was shown meanwhile, and this one read anew.
+    if (mine) this.#put(mine.answer);
     await Promise.all(held.map(async ({ id, started, done, note }) => {
-      const { answer } = Object(note) as Partial<Note>;
+      const { answer } = noteOf(note);
       const { open, running } = this.#store.state;
       if (!answer || open.id !== conversation) return;
-      if (running.some((one) => one.reply === id)) return;
+      if (running.some((one) => one.answer.id === answer.id)) return;
       // A kept conversation has what is done already; a temporary one only what its last reply was asked with.
       const there = open.messages.some((message) => message.id === answer.id);
       if (done && !(open.temporary && there)) return;
-      if (!there) this.#store.set({ open: withMessage(open, answer) });
-      const taken = this.#start(conversation, answer.id, started);
+      this.#put(answer);
+      const taken = this.#start(conversation, answer, started);
       taken.reply = id;
       await this.#follow(taken).catch((error) => this.#fail(taken, error));
     }));
   }
 
-  #start(conversation: string, message: string, started: number): Running {
+  /** Puts the answer that comes into the open conversation, if it is not there. */
+  #put(answer: Message): void {
+    const { open } = this.#store.state;
+    if (open.messages.some(({ id }) => id === answer.id)) return;
+    this.#store.set({ open: withMessage(open, answer) });
+  }
+
+  #start(conversation: string, answer: Message, started: number): Running {
     const running: Running = {
       conversation,
-      message,
+      answer,
       reply: undefined,
       started,
       progress: newProgress(),
@@ -134,12 +159,12 @@ export class Answers {
 
   #end(running: Running): void {
     const { open, running: all, temporaries } = this.#store.state;
-    const { message, conversation, progress } = running;
+    const { answer: { id }, conversation, progress } = running;
     const change = answerOf(progress, Date.now() - running.started);
     const put = (one: Conversation) => {
       if (one.id !== conversation) return one;
-      const changed = withChange(one, message, change);
-      return progress.saved === undefined ? changed : withId(changed, message, progress.saved);
+      const changed = withChange(one, id, change);
+      return progress.saved === undefined ? changed : withId(changed, id, progress.saved);
     };
     this.#store.set({
       running: all.filter((one) => one !== running),

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** What the page asks of the proxy, which is the only place that it asks. */
 import { JSON_TYPE } from "../api/media_types.ts";
-import { ROUTES } from "../api/routes.ts";
+import { pathOf, ROUTES } from "../api/routes.ts";
 import type { Model } from "./types.ts";
 
 /** An error of the proxy: `{error, code, hint}`. */
@@ -83,12 +83,10 @@ async function* jsonLines(answer: Response): AsyncGenerator<Record<string, unkno
 /** The models that are there. */
 export async function models(): Promise<Model[]> {
   const { models } = await ask<{
-    models: { name: string; size?: number; details?: Record<string, string> }[];
+    models: { name: string; details?: Record<string, string> }[];
   }>(ROUTES.tags.path);
-  return models.map(({ name, size, details }) => ({
+  return models.map(({ name, details }) => ({
     name,
-    ...(size === undefined ? {} : { size }),
-    ...(details?.["family"] ? { family: details["family"] } : {}),
     ...(details?.["parameter_size"] ? { parameters: details["parameter_size"] } : {}),
   }));
 }
@@ -104,7 +102,8 @@ export async function capabilities(model: string): Promise<string[]> {
 
 const REPLIES = ROUTES.pageReplies.path;
 
-interface HeldReply {
+/** A reply that the proxy has, done or not. */
+export interface HeldReply {
   readonly id: string;
   readonly conversation: string;
   readonly started: number;
@@ -122,7 +121,7 @@ export function beginReply(
 
 /** The lines of a reply, from its first on. */
 export async function followReply(id: string): Promise<AsyncGenerator<Record<string, unknown>>> {
-  return jsonLines(await send(`${REPLIES}/${id}`));
+  return jsonLines(await send(pathOf(ROUTES.pageReply, id)));
 }
 
 /** Replies that the proxy still has of a conversation. */
@@ -133,7 +132,7 @@ export async function heldReplies(conversation: string): Promise<HeldReply[]> {
 
 /** Stops a reply that is being made; forgets one that is done. */
 export async function endReply(id: string): Promise<void> {
-  await ask(`${REPLIES}/${id}`, { method: "DELETE" });
+  await ask(pathOf(ROUTES.pageReply, id), { method: "DELETE" });
 }
 
 /** Shows the launch secret of the address, if it has one. Returns the address's rest. */

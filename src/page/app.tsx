@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** The whole page. */
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { Bar } from "./bar.tsx";
 import { Composer } from "./composer.tsx";
@@ -18,7 +18,8 @@ import { Thread } from "./thread.tsx";
 export function App({ actions }: { actions: Actions }) {
   const [, redraw] = useState(0);
   const [dropping, setDropping] = useState(false);
-  useEffect(() => actions.store.subscribe(() => redraw((n) => n + 1)), []);
+  // With the first drawing: an effect comes a frame later, in a tab behind others a second, and no change may be missed.
+  useLayoutEffect(() => actions.store.subscribe(() => redraw((n) => n + 1)), []);
   const { open, link, panel, theme, sidebar } = actions.state;
   useEffect(() => {
     const { dataset } = document.documentElement;

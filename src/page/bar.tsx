@@ -5,6 +5,7 @@ import { useRef } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { copyText } from "./clipboard.ts";
 import { download, fileNameOf, markdownOf } from "./export.ts";
+import { LineField } from "./field.tsx";
 
 export function Bar({ actions }: { actions: Actions }) {
   const { open, keeping } = actions.state;
@@ -17,15 +18,12 @@ export function Bar({ actions }: { actions: Actions }) {
   };
   return (
     <div class="bar">
-      <input
-        autocomplete="off"
-        spellcheck={false}
+      <LineField
         class="title"
         aria-label="Title of the conversation"
         value={open.title}
         maxLength={200}
-        onChange={(event) =>
-          library.change({ title: event.currentTarget.value.trim() || "Untitled" })}
+        onTake={(text) => library.change({ title: text.trim() || "Untitled" })}
       />
       {open.temporary
         ? (
@@ -33,7 +31,7 @@ export function Bar({ actions }: { actions: Actions }) {
             temporary
           </span>
         )
-        : (
+        : keeping.kind === "kept" && (
           <span class="badge good" title="Sealed on this machine, under a key of its own">
             kept, sealed
           </span>
@@ -70,12 +68,10 @@ export function Bar({ actions }: { actions: Actions }) {
               </button>
               <label>
                 Folder{" "}
-                <input
-                  autocomplete="off"
-                  spellcheck={false}
+                <LineField
                   value={open.folder ?? ""}
                   maxLength={100}
-                  onChange={(event) => library.change({ folder: event.currentTarget.value.trim() })}
+                  onTake={(text) => library.change({ folder: text.trim() })}
                 />
               </label>
             </>

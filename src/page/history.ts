@@ -1,39 +1,22 @@
 /** The proxy's sealed history, as the page asks it. */
 import type { ToolCall } from "../api/reply_lines.ts";
-import { ROUTES } from "../api/routes.ts";
+import { pathOf, ROUTES } from "../api/routes.ts";
+import type { ConversationList, SearchHit } from "../api/history.ts";
 import { ask } from "./api.ts";
 import type { Conversation, Message, Settings, Summary } from "./types.ts";
 
-const HISTORY = ROUTES.history.path;
 /** Of the list, at once. */
 const LISTED = 200;
 
-/** A part of the list. */
-export interface List {
-  readonly conversations: readonly Summary[];
-  readonly total: number;
-  /** False: another process writes the history. */
-  readonly writable: boolean;
-}
-
-/** A conversation that a search found. */
-export interface Hit {
-  readonly id: string;
-  readonly title: string;
-  readonly updated: number;
-  readonly message: string | null;
-  readonly snippet: string;
-}
-
-/** @throws {ApiError} `key-refused` where nothing is kept, since the key is in memory only. */
-export function list(before?: string): Promise<List> {
+/** A part of the list. @throws {ApiError} `key-refused` where nothing is kept, since the key is in memory only. */
+export function list(before?: string): Promise<ConversationList> {
   const query = new URLSearchParams({ limit: String(LISTED), ...(before ? { before } : {}) });
-  return ask(`${HISTORY}?${query}`);
+  return ask(`${ROUTES.history.path}?${query}`);
 }
 
 /** By words of titles and messages. They stand in the body, not in the address. */
-export async function search(query: string): Promise<readonly Hit[]> {
-  const { hits } = await ask<{ hits: Hit[] }>(`${HISTORY}/search`, {
+export async function search(query: string): Promise<readonly SearchHit[]> {
+  const { hits } = await ask<{ hits: SearchHit[] }>(ROUTES.historySearch.path, {
     method: "POST",
     body: { query, limit: 100 },
   });
@@ -46,11 +29,11 @@ type Fields = Partial<Pick<Summary, "title" | "model" | "folder" | "pinned">> & 
 
 /** Makes one. Returns its id. */
 export async function create(fields: Fields): Promise<string> {
-  return (await ask<{ id: string }>(HISTORY, { method: "POST", body: fields })).id;
+  return (await ask<{ id: string }>(ROUTES.history.path, { method: "POST", body: fields })).id;
 }
 
 export function update(id: string, fields: Fields): Promise<void> {
-  return ask(`${HISTORY}/${id}`, { method: "PATCH", body: fields });
+  return ask(pathOf(ROUTES.conversation, id), { method: "PATCH", body: fields });
 }
 
 interface Kept extends Omit<Message, "toolCalls"> {
@@ -61,7 +44,7 @@ interface Kept extends Omit<Message, "toolCalls"> {
 export async function load(id: string): Promise<Conversation> {
   const { messages, settings, ...summary } = await ask<
     Summary & { messages: Kept[]; settings: Settings }
-  >(`${HISTORY}/${id}`);
+  >(pathOf(ROUTES.conversation, id));
   return {
     ...summary,
     settings,
@@ -78,19 +61,14 @@ export async function load(id: string): Promise<Conversation> {
 export async function append(id: string, message: Message): Promise<string> {
   const { parent, role, content, images, attachments, model } = message;
   const body = { parent, role, content, images, attachments, model };
-  return (await ask<{ id: string }>(`${HISTORY}/${id}/messages`, { method: "POST", body })).id;
+  return (await ask<{ id: string }>(pathOf(ROUTES.messages, id), { method: "POST", body })).id;
 }
 
 /** Hides it for ten seconds; then it is gone. */
 export function remove(id: string): Promise<void> {
-  return ask(`${HISTORY}/${id}`, { method: "DELETE" });
+  return ask(pathOf(ROUTES.conversation, id), { method: "DELETE" });
 }
 
 export function undelete(id: string): Promise<void> {
-  return ask(`${HISTORY}/${id}/undelete`, { method: "POST", body: {} });
-}
-
-/** For good, now. */
-export function erase(id: string): Promise<void> {
-  return ask(`${HISTORY}/${id}/erase`, { method: "POST", body: {} });
+  return ask(pathOf(ROUTES.undelete, id), { method: "POST", body: {} });
 }

@@ -1,24 +1,30 @@
 /// <reference lib="dom" />
 /** The list of conversations: opened, found, renamed, pinned, put away. */
 import type { Answers } from "./answers.ts";
-import { ApiError } from "./api.ts";
+import { type ConversationList, UNDO_MS } from "../api/history.ts";
+import { ApiError, heldReplies } from "./api.ts";
 import * as history from "./history.ts";
 import type { State, Store } from "./state.ts";
 import { tellTabs } from "./tabs.ts";
 import { newId } from "./tree.ts";
 import type { Conversation, Settings, Summary } from "./types.ts";
 
-/** How long a deleted conversation can be taken back, ms. The proxy's own time. */
-const UNDO_MS = 10_000;
 /** Letters of a search are waited for. */
 const SEARCH_MS = 200;
+
+const UNTITLED = "New conversation";
+
+/** Whether the list of conversations would be all that is seen beside nothing: as page.css has it. */
+export function isNarrow(): boolean {
+  return matchMedia("(max-width: 50rem)").matches;
+}
 
 /** A conversation without a message. */
 export function emptyConversation(temporary: boolean, settings: Settings = {}): Conversation {
   const now = Date.now();
   return {
     id: newId(),
-    title: "New conversation",
+    title: UNTITLED,
     created: now,
     updated: now,
     settings,
@@ -36,6 +42,7 @@ export class Library {
   readonly #store: Store;
   readonly #answers: Answers;
   readonly #fail: (error: unknown) => void;
+  readonly #listed = Promise.withResolvers<void>();
   #searching: ReturnType<typeof setTimeout> | undefined;
 
   constructor(o: { store: Store; answers: Answers; fail: (error: unknown) => void }) {
@@ -52,18 +59,30 @@ export class Library {
   async refresh(): Promise<void> {
     try {
       const { conversations, total, writable } = await this.#list();
-      this.#store.set({ list: conversations, total, keeping: { kind: "kept", writable } });
+      this.#store.set({ list: conversations, total });
+      this.#keeps({ kind: "kept", writable });
       this.search(this.#state.query);
     } catch (error) {
       // What is kept goes on being kept.
       if (this.#state.keeping.kind === "kept") return this.#fail(error);
       const why = error instanceof ApiError ? error.message : "the history cannot be read";
-      this.#store.set({ keeping: { kind: "nothing", why } });
+      this.#keeps({ kind: "nothing", why });
+    } finally {
+      this.#listed.resolve();
+    }
+  }
+
+  /** What is known of it now; nothing has been said yet in a conversation without a message, so it goes by that. */
+  #keeps(keeping: State["keeping"]): void {
+    const { open } = this.#state;
+    this.#store.set({ keeping });
+    if (open.messages.length === 0 && !this.#writes()) {
+      this.#store.set({ open: { ...open, temporary: true } });
     }
   }
 
   /** Somebody else may have the history for a moment. */
-  async #list(): Promise<history.List> {
+  async #list(): Promise<ConversationList> {
     for (let tries = 1;; tries++) {
       try {
         return await history.list();
@@ -100,8 +119,9 @@ export class Library {
   }
 
   /** A new one; temporary where nothing is kept, or if it is asked for. */
-  begin(temporary = this.#state.keeping.kind === "nothing"): void {
-    this.#show(emptyConversation(temporary || !this.#writes()));
+  begin(temporary = false): void {
+    const { keeping } = this.#state;
+    this.#show(emptyConversation(temporary || keeping.kind !== "loading" && !this.#writes()));
   }
 
   #writes(): boolean {
@@ -116,11 +136,12 @@ export class Library {
   }
 
   async open(id: string): Promise<void> {
-    const held = this.#state.temporaries.find((one) => one.id === id);
-    if (held) return this.#show(held);
+    const temporary = this.#state.temporaries.find((one) => one.id === id);
+    if (temporary) return this.#show(temporary);
     try {
+      const held = await heldReplies(id);
       this.#show(await history.load(id));
-      await this.#answers.resume(id);
+      await this.#answers.resume(id, held);
     } catch (error) {
       this.#fail(error);
     }
@@ -131,10 +152,11 @@ export class Library {
     const { open } = this.#state;
     if (open.temporary || open.messages.length === 0 || this.#answers.in(open.id)) return;
     try {
+      const held = await heldReplies(open.id);
       const read = await history.load(open.id);
       if (this.#state.open.id !== open.id || this.#answers.in(open.id)) return;
       this.#store.set({ open: { ...read, shown: this.#state.open.shown } });
-      await this.#answers.resume(open.id);
+      await this.#answers.resume(open.id, held);
     } catch (error) {
       if (error instanceof ApiError && error.code === "not-found") this.begin();
       else this.#fail(error);
@@ -151,13 +173,16 @@ export class Library {
       temporaries: [...aside.filter(({ id }) => id !== next.id), ...others],
       attachments: [],
       images: [],
+      ...(isNarrow() ? { sidebar: false } : {}),
     });
     setAddress(next);
   }
 
-  /** Makes the open conversation a kept one, if it is to be. Returns it. */
-  async keep(title: string): Promise<Conversation> {
+  /** Makes the open conversation a kept one, if it is to be, under its own title or else this one. Returns it. */
+  async keep(otherwise: string): Promise<Conversation> {
+    await this.#listed.promise;
     const { open, model } = this.#state;
+    const title = open.title === UNTITLED ? otherwise : open.title;
     if (open.temporary) return { ...open, title };
     const id = await history.create({ title, model, settings: open.settings });
     return { ...open, id, title };
@@ -185,7 +210,7 @@ export class Library {
   /** Hides the open one, with a way back for ten seconds. */
   async remove(): Promise<void> {
     const { open } = this.#state;
-    await this.#answers.stop(open.id);
+    await this.#answers.forget(open.id).catch(this.#fail);
     if (open.temporary) {
       this.begin();
       this.#store.set({

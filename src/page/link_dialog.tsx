@@ -18,11 +18,16 @@ export function Dialog(
       if (before instanceof HTMLElement) before.focus();
     };
   }, []);
+  const end = () => {
+    // A field that is taken away with the focus in it would not say that it was changed.
+    if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
+    onEnd();
+  };
   return (
-    <dialog ref={box} aria-label={title} onCancel={(event) => (event.preventDefault(), onEnd())}>
+    <dialog ref={box} aria-label={title} onCancel={(event) => (event.preventDefault(), end())}>
       <div class="dialog-head">
         <h2>{title}</h2>
-        <button type="button" onClick={onEnd} aria-label={`Close ${title}`}>Close</button>
+        <button type="button" onClick={end} aria-label={`Close ${title}`}>Close</button>
       </div>
       {children}
     </dialog>

@@ -5,7 +5,7 @@ import { Actions } from "./actions.ts";
 import { enter } from "./api.ts";
 import { App } from "./app.tsx";
 import { listenForKeys } from "./keys.ts";
-import { emptyConversation } from "./library.ts";
+import { emptyConversation, isNarrow } from "./library.ts";
 import { Store } from "./state.ts";
 
 const actions = new Actions(
@@ -28,8 +28,7 @@ const actions = new Actions(
     link: undefined,
     theme: "system",
     singleKeys: true,
-    // On a narrow screen the list would be all that is seen.
-    sidebar: innerWidth >= 800,
+    sidebar: !isNarrow(),
   }),
 );
 const { hash } = location;

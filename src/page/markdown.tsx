@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
 /** A model's Markdown as elements. No HTML is made of it: see markdown_parts.ts. */
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { copyText } from "./clipboard.ts";
 import { type Part, partsOf, safeLink, type Token, type Tokens } from "./markdown_parts.ts";
-import { piecesOf, withoutHidden } from "./visible.ts";
+import { piecesOf } from "./visible.ts";
 
 /** Of a text that is not parsed, as much at first: one line of 10 MB takes a browser seconds to lay out. */
 const SHOWN = 20_000;
@@ -47,11 +47,12 @@ export function Plain({ text }: { text: string }) {
 
 /** A whole message. */
 export function Markdown({ text, onLink }: { text: string; onLink: OnLink }) {
-  return (
-    <div class="markdown">
-      {partsOf(text).map((part) => <MarkdownPart part={part} onLink={onLink} />)}
-    </div>
+  // The page is drawn anew at each token of an answer: what is complete is neither read nor compared again.
+  const parts = useMemo(
+    () => partsOf(text).map((part) => <MarkdownPart part={part} onLink={onLink} />),
+    [text],
   );
+  return <div class="markdown">{parts}</div>;
 }
 
 function MarkdownPart({ part, onLink }: { part: Part; onLink: OnLink }) {
@@ -207,7 +208,7 @@ function link({ href, tokens, text }: Tokens.Link, onLink: OnLink): ComponentChi
 function Code({ text, language }: { text: string; language: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    setCopied(await copyText(withoutHidden(text)));
+    setCopied(await copyText(text));
     setTimeout(() => setCopied(false), 2000);
   };
   return (

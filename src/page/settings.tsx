@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /** What a conversation asks of its model. */
 import type { Actions } from "./actions.ts";
+import { NumberField, TextField } from "./field.tsx";
 import { Dialog } from "./link_dialog.tsx";
 import type { Settings } from "./types.ts";
 
@@ -30,12 +31,10 @@ export function SettingsPanel({ actions, onEnd }: { actions: Actions; onEnd: () 
     <Dialog title="Settings of this conversation" onEnd={onEnd}>
       <label class="field">
         System prompt
-        <textarea
-          autocomplete="off"
-          spellcheck={false}
+        <TextField
           rows={4}
           value={settings.system ?? ""}
-          onChange={(event) => put({ system: event.currentTarget.value })}
+          onTake={(system) => void put({ system })}
         />
       </label>
       {capabilities.includes("thinking") && (
@@ -52,13 +51,12 @@ export function SettingsPanel({ actions, onEnd }: { actions: Actions; onEnd: () 
         {OPTIONS.map(([name, label, min, step]) => (
           <label class="field" key={name}>
             {label}
-            <input
-              type="number"
+            <NumberField
               min={min}
               step={step}
               placeholder="the model's own"
-              value={settings.options?.[name] ?? ""}
-              onChange={(event) => putOption(name, event.currentTarget.value)}
+              value={String(settings.options?.[name] ?? "")}
+              onTake={(text) => putOption(name, text)}
             />
           </label>
         ))}

@@ -1,13 +1,13 @@
 /** The page's state, in one place, with who is told of a change. */
+import type { SearchHit } from "../api/history.ts";
 import type { Progress } from "../api/reply_lines.ts";
-import type { Hit } from "./history.ts";
-import type { Attachment, Conversation, Model, Summary } from "./types.ts";
+import type { Attachment, Conversation, Message, Model, Summary } from "./types.ts";
 
 /** An answer that comes. */
 export interface Running {
   readonly conversation: string;
-  /** The message that it becomes. */
-  readonly message: string;
+  /** The message that it becomes, without what has come of it. */
+  readonly answer: Message;
   /** The proxy's name of it; undefined until it said one. */
   reply: string | undefined;
   /** Unix ms. */
@@ -45,7 +45,7 @@ export interface State {
   readonly temporaries: readonly Conversation[];
   readonly query: string;
   /** undefined: no search. */
-  readonly hits: readonly Hit[] | undefined;
+  readonly hits: readonly SearchHit[] | undefined;
   readonly running: readonly Running[];
   /** What goes with the next question. */
   readonly attachments: readonly Attachment[];

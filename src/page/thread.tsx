@@ -49,7 +49,7 @@ export function Thread({ actions }: { actions: Actions }) {
           key={message.id}
           actions={actions}
           message={message}
-          running={running?.message === message.id ? running : undefined}
+          running={running?.answer.id === message.id ? running : undefined}
         />
       ))}
       {last?.role === "user" && !running && (

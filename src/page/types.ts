@@ -38,8 +38,6 @@ export interface Settings {
 
 export interface Model {
   readonly name: string;
-  readonly size?: number;
-  readonly family?: string;
   readonly parameters?: string;
 }
 

@@ -33,7 +33,7 @@ export function piecesOf(text: string): Piece[] {
   return pieces;
 }
 
-/** The text without those characters: what goes to a clipboard, and from there to a terminal. */
+/** The text without those characters. */
 export function withoutHidden(text: string): string {
   return text.replace(HIDDEN, "");
 }
