@@ -88,6 +88,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     url: `http://127.0.0.1:${proxy.addr.port}`,
     gateway,
     finished: proxy.finished.then(async () => {
+      await page.settled();
       await thread.close();
       await identity.withdraw();
       await withdrawLaunch();

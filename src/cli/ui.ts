@@ -61,5 +61,6 @@ async function runs(proxy: LocalProxy, signal: AbortSignal): Promise<boolean> {
 async function showPage(context: CommandContext, dataDir: string, port: number): Promise<void> {
   const url = await pageAddress(dataDir, port);
   const opened = !flag(context, "no-open") && await openInBrowser(url, context.env);
-  context.tui.out(opened ? `opened ${url}` : url);
+  // The secret of its fragment is for a browser: it is printed only where none took it.
+  context.tui.out(opened ? `opened ${url.split("#")[0]}` : url);
 }

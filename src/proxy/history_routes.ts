@@ -35,7 +35,11 @@ export function makeHistoryRoutes(
       : refusedRequestBody(request, route);
     if (refused) throw refused;
     const exported = method === "POST" ? undefined : await exportOf(history, request, route);
-    if (exported) return method === "HEAD" ? new Response(null, exported) : exported;
+    if (exported && method === "HEAD") {
+      await exported.body?.cancel();
+      return new Response(null, exported);
+    }
+    if (exported) return exported;
     const answer = await answerOf(history, request, route, method === "HEAD" ? "GET" : method);
     const response = Response.json(answer, { headers: HEADERS });
     return method === "HEAD" ? new Response(null, response) : response;

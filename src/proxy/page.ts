@@ -36,6 +36,8 @@ export interface Page {
    * @throws {SecLlamaError} `origin-refused`, `auth`, and what each path has.
    */
   answer(request: Request, path: string): Promise<Response | undefined>;
+  /** Settles, after the signal, when what had come of each answer is kept. */
+  settled(): Promise<void>;
 }
 
 /** Opens it. Where the page's script was not bundled there is no page, but what is below `/secllama/` is guarded all the same. */
@@ -81,6 +83,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
         : await replies.answer(request);
       return withHeaders(answer);
     },
+    settled: () => replies.settled(),
   };
 }
 

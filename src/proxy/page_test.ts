@@ -4,6 +4,7 @@ import type { NewMessage } from "../api/history.ts";
 import { SecLlamaError } from "../errors.ts";
 import { encoder, post, rawPost, withProxy } from "./testing.ts";
 import { PAGE_HEADERS } from "./page/files.ts";
+import { Replies } from "./page/replies.ts";
 
 const HTML = { headers: { accept: "text/html,application/xhtml+xml,*/*;q=0.8" } };
 
@@ -76,6 +77,7 @@ Deno.test("page: a reply is made whoever reads it, twice the same, and gone when
     assert.deepEqual((await list("?conversation=c1"))[0].note, { x: 1 });
     assert.equal((await list(""))[0].note, undefined, "not for whoever names no conversation");
     assert.deepEqual(await list("?conversation=c2"), []);
+    assert.equal((await list("/?conversation=c1")).length, 1, "with a slash at its end");
     assert.equal((await fetch(at, { method: "DELETE" })).status, 204);
     const gone = await fetch(at);
     assert.deepEqual([gone.status, (await gone.json()).code], [404, "not-found"]);
@@ -188,4 +190,42 @@ Deno.test("page: an answer is kept once, with nobody reading it, and what could 
       return Promise.resolve({ id: "4" });
     },
   );
+});
+
+Deno.test("page: what had come of an answer is kept when the proxy ends, before the history is closed", async () => {
+  const [end, saving] = [new AbortController(), Promise.withResolvers<void>()];
+  const kept: string[] = [];
+  const replies = new Replies({
+    signal: end.signal,
+    receipt: () => ({}),
+    ask: (_, signal) => {
+      const body = new ReadableStream({
+        start(controller) {
+          controller.enqueue(encoder.encode('{"message":{"content":"some of it"}}\n'));
+          signal.addEventListener("abort", () => controller.error(signal.reason));
+        },
+      });
+      return Promise.resolve(new Response(body));
+    },
+    save: async (_, { content }) => {
+      await saving.promise;
+      kept.push(content);
+      return { id: "2" };
+    },
+  });
+  const at = "http://127.0.0.1/secllama/page/replies";
+  const save = { parent: "1", model: "demo" };
+  const body = post({ conversation: "a".repeat(32), request: {}, save });
+  const { id } = await (await replies.answer(new Request(at, body))).json();
+  const reader = (await replies.answer(new Request(`${at}/${id}`))).body!.getReader();
+  for (let text = ""; !text.includes("some of it");) {
+    text += new TextDecoder().decode((await reader.read()).value);
+  }
+  await reader.cancel();
+  end.abort();
+  const settled = replies.settled();
+  assert.deepEqual(kept, []);
+  saving.resolve();
+  await settled;
+  assert.deepEqual(kept, ["some of it"]);
 });

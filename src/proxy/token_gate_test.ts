@@ -118,6 +118,7 @@ Deno.test("token gate: guesses wait, then nothing of theirs is looked at, not ev
   assert.equal(locked.status, 429);
   assert.equal(locked.headers.get("retry-after"), "900");
   assert.equal((await ask({ "x-api-key": TOKEN }, "/api/chat", "uid 2")).status, 200);
+  assert.equal((await ask({ "x-api-key": OWN })).status, 200, "the owner's commands go on");
 });
 
 Deno.test("token gate: what is shown is read once", () => {

@@ -3,7 +3,7 @@ import { collect, parseJsonObject } from "../../api/body.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { NDJSON_TYPE } from "../../api/media_types.ts";
 import { CONVERSATION_ID, type NewMessage } from "../../api/history.ts";
-import { parameterOf, ROUTES } from "../../api/routes.ts";
+import { parameterOf, routeOf, ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { Keep } from "./reader.ts";
 import { Reply } from "./reply.ts";
@@ -33,6 +33,8 @@ interface RepliesOptions {
 export class Replies {
   readonly #options: RepliesOptions;
   readonly #held = new Map<string, Reply>();
+  /** Those that are being made, or kept. */
+  readonly #filling = new Set<Promise<void>>();
 
   constructor(options: RepliesOptions) {
     this.#options = options;
@@ -51,7 +53,7 @@ export class Replies {
    */
   async answer(request: Request): Promise<Response> {
     const url = new URL(request.url);
-    if (url.pathname === ROUTES.pageReplies.path) {
+    if (routeOf(url.pathname) === ROUTES.pageReplies) {
       return request.method === "POST"
         ? await this.#begin(request)
         : Response.json({ replies: this.#list(url.searchParams.get("conversation")) });
@@ -89,17 +91,24 @@ export class Replies {
     const reply = new Reply(conversation, body["note"] ?? null);
     this.#held.set(reply.id, reply);
     const { ask, receipt, save } = this.#options;
-    void reply.fill({
+    const filled = reply.fill({
       answer: (signal) => ask({ ...chat, stream: true }, signal),
       receipt,
       ...(keep && save
         ? { keep: { as: keep, save: (message) => save(conversation, message) } }
         : {}),
     });
+    this.#filling.add(filled);
+    void filled.then(() => this.#filling.delete(filled));
     return Response.json(reply.facts, { status: 201 });
   }
 
-  /** The note is told to whoever knows the conversation's name, which is random. */
+  /** Settles when nothing is made or kept any more. Once the signal is aborted that is soon. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#filling);
+  }
+
+  /** A note may be a whole conversation: only that of the conversation that was asked for. */
   #list(conversation: string | null): object[] {
     return [...this.#held.values()]
       .filter((reply) => conversation === null || reply.conversation === conversation)
