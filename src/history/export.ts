@@ -13,7 +13,8 @@ export async function listAll(
   history: Pick<HistoryCalls, "list">,
 ): Promise<readonly ConversationSummary[]> {
   const found = new Map<string, ConversationSummary>();
-  for (let before: string | undefined;;) {
+  let before: string | undefined;
+  for (;;) {
     const { conversations } = await history.list({ limit: LIST_MOST, before });
     const known = found.size;
     for (const one of conversations) found.set(one.id, one);
