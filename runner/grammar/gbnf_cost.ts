@@ -3,17 +3,18 @@
  * every token of the reply. It is taken if there are few such ways for certain: it has no recursion and is small when written
  * out, or the next character alone always decides (LL(1), Aho et al., Compilers, section 4.4.3).
  */
-import type { Grammar, Ranges, Term } from "./gbnf_reader.ts";
+import { type CodeSet, intersect, minus, union } from "./code_set.ts";
+import type { Grammar, Term } from "./gbnf_reader.ts";
 import { Inexpressible } from "./refusal.ts";
 
 /** Characters of a grammar that is written out. */
 const MAX_WRITTEN_OUT = 2000;
-/** Terms of a grammar, and how often they may be looked at. */
+/** Terms of a grammar; and how often they, and ranges of characters, may be looked at: some hundredths of a second. */
 const MAX_TERMS = 4000;
 const MAX_STEPS = 150_000;
 
 interface First {
-  readonly ranges: Ranges;
+  readonly ranges: CodeSet;
   readonly nullable: boolean;
 }
 
@@ -25,8 +26,8 @@ export function checkCost(grammar: Grammar): void {
 class Cost {
   readonly #grammar: Grammar;
   readonly #nullable = new Set<string>();
-  readonly #first = new Map<string, Ranges>();
-  readonly #follow = new Map<string, Ranges>();
+  readonly #first = new Map<string, CodeSet>();
+  readonly #follow = new Map<string, CodeSet>();
   #steps = 0;
 
   constructor(grammar: Grammar) {
@@ -123,17 +124,30 @@ class Cost {
     if (this.#steps > MAX_STEPS) throw new Inexpressible("it is too large");
   }
 
-  #grow(map: Map<string, Ranges>, name: string, more: Ranges): boolean {
+  #union(a: CodeSet, b: CodeSet): CodeSet {
+    if (a.length === 0) return b;
+    if (b.length === 0) return a;
+    this.#step(a.length + b.length);
+    return union(a, b);
+  }
+
+  /** A code point of both. */
+  #overlap(a: CodeSet, b: CodeSet): number | undefined {
+    this.#step(a.length + b.length);
+    return intersect(a, b)[0]?.[0];
+  }
+
+  #grow(map: Map<string, CodeSet>, name: string, more: CodeSet): boolean {
     const before = map.get(name)!;
-    const after = union(before, more);
-    map.set(name, after);
-    return JSON.stringify(before) !== JSON.stringify(after);
+    this.#step(before.length + more.length);
+    if (minus(more, before).length === 0) return false;
+    map.set(name, this.#union(before, more));
+    return true;
   }
 
   #firstOf(term: Term): First {
     switch (term.kind) {
       case "codes":
-        this.#step(term.ranges.length);
         return { ranges: term.ranges, nullable: false };
       case "rule":
         return {
@@ -150,11 +164,11 @@ class Cost {
   }
 
   #firstOfSequence(terms: readonly Term[]): First {
-    let ranges: Ranges = [];
+    let ranges: CodeSet = [];
     for (const term of terms) {
       this.#step(1);
       const first = this.#firstOf(term);
-      ranges = union(ranges, first.ranges);
+      ranges = this.#union(ranges, first.ranges);
       if (!first.nullable) return { ranges, nullable: false };
     }
     return { ranges, nullable: true };
@@ -163,7 +177,7 @@ class Cost {
   #firstOfAll(branches: readonly (readonly Term[])[]): First {
     const firsts = branches.map((branch) => this.#firstOfSequence(branch));
     return {
-      ranges: firsts.reduce((all, { ranges }) => union(all, ranges), [] as Ranges),
+      ranges: firsts.reduce((all, { ranges }) => this.#union(all, ranges), [] as CodeSet),
       nullable: firsts.some(({ nullable }) => nullable),
     };
   }
@@ -171,49 +185,49 @@ class Cost {
   /** Tells each term what may come behind it. */
   #each(
     branches: readonly (readonly Term[])[],
-    behind: Ranges,
-    see: (term: Term, behind: Ranges) => void,
+    behind: CodeSet,
+    see: (term: Term, behind: CodeSet) => void,
   ): void {
     for (const branch of branches) {
       for (const [at, term] of branch.entries()) {
         const rest = this.#firstOfSequence(branch.slice(at + 1));
-        see(term, rest.nullable ? union(rest.ranges, behind) : rest.ranges);
+        see(term, rest.nullable ? this.#union(rest.ranges, behind) : rest.ranges);
       }
     }
   }
 
-  #spread(branches: readonly (readonly Term[])[], behind: Ranges): boolean {
+  #spread(branches: readonly (readonly Term[])[], behind: CodeSet): boolean {
     let changed = false;
     this.#each(branches, behind, (term, after) => {
       if (term.kind === "rule") changed = this.#grow(this.#follow, term.name, after) || changed;
       else if (term.kind === "either") changed = this.#spread(term.branches, after) || changed;
       else if (term.kind === "repeat") {
-        const again = term.most === 1 ? after : union(after, this.#firstOf(term.item).ranges);
+        const again = term.most === 1 ? after : this.#union(after, this.#firstOf(term.item).ranges);
         changed = this.#spread([[term.item]], again) || changed;
       }
     });
     return changed;
   }
 
-  #decide(name: string, branches: readonly (readonly Term[])[], behind: Ranges): void {
-    let seen: Ranges = [];
+  #decide(name: string, branches: readonly (readonly Term[])[], behind: CodeSet): void {
+    let seen: CodeSet = [];
     let nullable = false;
     for (const branch of branches) {
       const first = this.#firstOfSequence(branch);
       if (first.nullable && nullable) throw undecided(name, undefined);
       nullable ||= first.nullable;
-      const ranges = first.nullable ? union(first.ranges, behind) : first.ranges;
-      const common = overlap(seen, ranges);
+      const ranges = first.nullable ? this.#union(first.ranges, behind) : first.ranges;
+      const common = this.#overlap(seen, ranges);
       if (common !== undefined) throw undecided(name, common);
-      seen = union(seen, ranges);
+      seen = this.#union(seen, ranges);
     }
     this.#each(branches, behind, (term, after) => {
       if (term.kind === "either") this.#decide(name, term.branches, after);
       if (term.kind !== "repeat") return;
       const first = this.#firstOf(term.item);
-      const common = term.most === term.least ? undefined : overlap(first.ranges, after);
+      const common = term.most === term.least ? undefined : this.#overlap(first.ranges, after);
       if (common !== undefined) throw undecided(name, common);
-      this.#decide(name, [[term.item]], term.most === 1 ? after : union(after, first.ranges));
+      this.#decide(name, [[term.item]], term.most === 1 ? after : this.#union(after, first.ranges));
     });
   }
 }
@@ -233,25 +247,4 @@ function* walk(branches: readonly (readonly Term[])[]): Generator<Term> {
     if (term.kind === "either") yield* walk(term.branches);
     else if (term.kind === "repeat") yield* walk([[term.item]]);
   }
-}
-
-/** Sorted, none touching another. */
-function union(a: Ranges, b: Ranges): Ranges {
-  const out: [number, number][] = [];
-  for (const [first, last] of [...a, ...b].sort(([x], [y]) => x - y)) {
-    const top = out.at(-1);
-    if (top !== undefined && first <= top[1] + 1) top[1] = Math.max(top[1], last);
-    else out.push([first, last]);
-  }
-  return out;
-}
-
-/** A code point of both. */
-function overlap(a: Ranges, b: Ranges): number | undefined {
-  for (const [first, last] of a) {
-    for (const [other, end] of b) {
-      if (first <= end && other <= last) return Math.max(first, other);
-    }
-  }
-  return undefined;
 }

@@ -54,6 +54,13 @@ Deno.test("gbnf: what may cost much, or is none, is refused with the reason", ()
   }
 });
 
+/** Rules that are each other's only content, the last of them a class of characters that do not touch. */
+function namedClass(characters: number, rules: number): string {
+  const lines = Array.from({ length: rules }, (_, at) => `r${rules - 1 - at} ::= r${rules - at}`);
+  const codes = Array.from({ length: characters }, (_, at) => 0x3000 + 2 * at);
+  return `r${rules} ::= [${String.fromCharCode(...codes)}]\n${lines.join("\n")}`;
+}
+
 Deno.test("gbnf: looking at a grammar takes time in proportion, whatever it holds", async () => {
   const chain = Array.from({ length: 1500 }, (_, at) => `r${at} ::= r${at + 1} | "${at}"`).join(
     "\n",
@@ -68,6 +75,7 @@ Deno.test("gbnf: looking at a grammar takes time in proportion, whatever it hold
       `root ::= [${
         Array.from({ length: 9000 }, (_, at) => `\\u${(0x1000 + 2 * at).toString(16)}`).join("")
       }]*`,
+      `root ::= r0\n${namedClass(5000, 3000)}`,
       `root ::= ${'("a"|'.repeat(20_000)}`,
       '"'.repeat(60_000),
     ]

@@ -1,11 +1,9 @@
 /** Reads a grammar that a client wrote in GBNF, llama.cpp's notation (its grammars/README.md). */
+import { ANY_CODE, type CodeSet, codeSet, complement, LAST_CODE, type Range } from "./code_set.ts";
 import { Inexpressible } from "./refusal.ts";
 
-/** Code points, each range with both its ends; sorted by nothing. */
-export type Ranges = readonly (readonly [first: number, last: number])[];
-
 export type Term =
-  | { readonly kind: "codes"; readonly ranges: Ranges }
+  | { readonly kind: "codes"; readonly ranges: CodeSet }
   | { readonly kind: "rule"; readonly name: string }
   | { readonly kind: "either"; readonly branches: readonly (readonly Term[])[] }
   | {
@@ -18,7 +16,6 @@ export type Term =
 
 export type Grammar = ReadonlyMap<string, readonly (readonly Term[])[]>;
 
-const LAST_CODE = 0x10ffff;
 const MAX_DEPTH = 50;
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", r: "\r", t: "\t" };
 
@@ -94,7 +91,7 @@ class Reader {
         return [{ kind: "codes", ranges: this.#class() }];
       case ".":
         this.#at++;
-        return [{ kind: "codes", ranges: [[0, LAST_CODE]] }];
+        return [{ kind: "codes", ranges: ANY_CODE }];
       case "(": {
         this.#at++;
         const branches = this.#branches(true);
@@ -133,9 +130,9 @@ class Reader {
     return { least, most };
   }
 
-  #class(): Ranges {
+  #class(): CodeSet {
     const isNegative = this.#skip("^");
-    const ranges: [number, number][] = [];
+    const ranges: Range[] = [];
     while (this.#text[this.#at] !== "]") {
       const first = this.#code();
       if (this.#text[this.#at] !== "-" || this.#text[this.#at + 1] === "]") {
@@ -148,7 +145,8 @@ class Reader {
       ranges.push([first, last]);
     }
     this.#at++;
-    const codes = isNegative ? others(ranges) : ranges;
+    const set = codeSet(ranges);
+    const codes = isNegative ? complement(set) : set;
     if (codes.length === 0) throw this.#wrong("a class has no characters");
     return codes;
   }
@@ -192,16 +190,4 @@ class Reader {
     const line = this.#text.slice(0, this.#at).split("\n").length;
     return new Inexpressible(`line ${line}: ${what}`);
   }
-}
-
-/** All code points but these. */
-function others(ranges: readonly (readonly [number, number])[]): Ranges {
-  const out: [number, number][] = [];
-  let next = 0;
-  for (const [first, last] of [...ranges].sort(([a], [b]) => a - b)) {
-    if (first > next) out.push([next, first - 1]);
-    next = Math.max(next, last + 1);
-  }
-  if (next <= LAST_CODE) out.push([next, LAST_CODE]);
-  return out;
 }
