@@ -10,7 +10,7 @@ import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
 import { attack } from "./escape.ts";
-import { DEFAULT_SAMPLING, type Engine, type EngineOptions, loadEngine } from "./engine/mod.ts";
+import { DEFAULT_SAMPLING, type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, lockdown } from "./lockdown.ts";
 import { Session } from "./session.ts";
 
@@ -35,23 +35,9 @@ let session: Session | undefined;
 let engine: Engine | undefined;
 let booted = false;
 
-/** A projector that llama.cpp refuses costs the model its sight, not its speech; a request with a picture is told so. */
-async function loadSeeing(
-  options: EngineOptions,
-  vision: BootMessage["vision"],
-): Promise<Engine | undefined> {
-  if (vision === null) return undefined;
-  try {
-    return await loadEngine({ ...options, vision });
-  } catch {
-    writeError("runner: projector-refused");
-    return undefined;
-  }
-}
-
 async function boot(message: BootMessage): Promise<void> {
   const started = performance.now();
-  const options = {
+  const loaded = engine = await loadEngine({
     libDir: message.libDir,
     modelPath: message.modelPath,
     adapterPaths: message.adapterPaths,
@@ -62,8 +48,11 @@ async function boot(message: BootMessage): Promise<void> {
     threads: message.engine.threads,
     queueLimit: message.engine.queueLimit,
     gpuLayers: message.engine.gpu ? ALL_LAYERS : 0,
-  };
-  const loaded = engine = await loadSeeing(options, message.vision) ?? await loadEngine(options);
+    // A projector that llama.cpp refuses costs the model its sight, not its speech; a request with a picture is told so.
+    ...(message.vision && {
+      vision: { ...message.vision, onRefused: () => writeError("runner: projector-refused") },
+    }),
+  });
   const loadMs = performance.now() - started;
   const api = makeApi({
     engine: loaded,

@@ -123,7 +123,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     prompt: prompt.tokens,
     client: call.client,
     maxTokens,
-    pictures: pictures.all,
+    pictures: pictures.in(prompt.tokens),
     stop: request.options.stop,
     sampling: request.options.sampling,
     ...(request.options.logitBias === undefined ? {} : { logitBias: request.options.logitBias }),
@@ -133,6 +133,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       : thoughtLimit(engine, parser, roomFor(engine, prompt, maxTokens))),
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
   }, call.signal)[Symbol.asyncIterator]();
+  // The engine holds what it needs: megabytes, for as long as the reply takes.
+  pictures[Symbol.dispose]();
   let ended = false;
   try {
     yield { type: "start", promptTokens: prompt.tokens.length };

@@ -33,9 +33,11 @@ function randomDigits(): string {
 /** The pictures of a request, read; each is let go of when this is disposed of. */
 export class Pictures implements Disposable {
   readonly #byMarker: ReadonlyMap<string, Picture>;
+  readonly #held: DisposableStack;
 
-  private constructor(byMarker: ReadonlyMap<string, Picture>) {
+  private constructor(byMarker: ReadonlyMap<string, Picture>, held: DisposableStack) {
     this.#byMarker = byMarker;
+    this.#held = held;
   }
 
   /**
@@ -56,23 +58,20 @@ export class Pictures implements Disposable {
       );
     }
     const byMarker = new Map<string, Picture>();
-    using left = new DisposableStack();
+    using held = new DisposableStack();
     for (const { marker, bytes, field } of files) {
       if (call.signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
-      byMarker.set(marker, left.use(await readOne(engine, bytes, { client: call.client, field })));
+      byMarker.set(marker, held.use(await readOne(engine, bytes, { ...call, field })));
     }
-    left.move();
-    return new Pictures(byMarker);
+    return new Pictures(byMarker, held.move());
   }
 
-  /** Those whose markers the prompt has. */
-  in(parts: readonly PromptPart[]): Picture[] {
-    return parts.flatMap(({ picture }) => picture ?? []);
-  }
-
-  /** All of them. */
-  get all(): Picture[] {
-    return [...this.#byMarker.values()];
+  /** Those that a prompt has: of a conversation that was cut, fewer than all. */
+  in(prompt: Int32Array): Picture[] {
+    const ids = new Set(prompt.filter((id) => id < 0));
+    return [...this.#byMarker.values()].filter(({ chunks }) =>
+      chunks.some(({ id }) => ids.has(id))
+    );
   }
 
   /** The parts of a prompt, with pictures in place of their markers. */
@@ -96,17 +95,17 @@ export class Pictures implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const picture of this.#byMarker.values()) picture[Symbol.dispose]();
+    this.#held.dispose();
   }
 }
 
 async function readOne(
   engine: Engine,
   bytes: Uint8Array<ArrayBuffer>,
-  { client, field }: { client: string; field: string },
+  { client, signal, field }: { client: string; signal: AbortSignal; field: string },
 ): Promise<Picture> {
   try {
-    return await engine.readPicture(bytes, { client });
+    return await engine.readPicture(bytes, { client, signal });
   } catch (error) {
     const { code, message, hint } = toSecLlamaError(error);
     if (code !== "bad-request") throw error;

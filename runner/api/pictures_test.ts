@@ -154,6 +154,7 @@ const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] 
     /33 pictures, must be at most 32/,
   ],
   ["/v1/chat/completions", user({ type: "input_audio", input_audio: {} }), /support audio/],
+  ["/api/generate", { prompt: "a", suffix: "b", images: [a] }, /cannot stand beside suffix/],
 ];
 
 for (const [path, body, message] of REFUSED) {
@@ -167,6 +168,22 @@ for (const [path, body, message] of REFUSED) {
     assert.equal(engine.picturesHeld, 0);
   });
 }
+
+Deno.test("a picture that is left out with its message is not held for the reply", async () => {
+  const { post, engine } = testApi({ info: { ...SEES.info, slotContextLength: 128 } });
+  const answer = await post("/api/chat", {
+    model: "demo",
+    messages: [
+      { role: "user", content: "x".repeat(200), images: [a] },
+      { role: "assistant", content: "yes" },
+      { role: "user", content: "and now?", images: [b] },
+    ],
+    stream: false,
+  });
+  assert.equal(answer.status, 200);
+  assert.match(engine.promptText(engine.requests[0]!), /\[picture 2\]and now\?/);
+  assert.deepEqual(engine.requests[0]!.pictures?.map(({ tokens }) => [...tokens]), [[-2]]);
+});
 
 Deno.test("a prompt with a picture that is too long is refused, not cut in the middle of it", async () => {
   const { post, engine } = testApi({ info: { ...SEES.info, slotContextLength: 64 } });

@@ -104,6 +104,29 @@ export const THREADPOOL_PARAMS = {
   },
 } as const satisfies Layout;
 
+/** Of the multimodal library (`tools/mtmd/mtmd.h`). The marker is a pointer: it is taken out before the defaults are compared. */
+export const VISION_PARAMS = {
+  name: "mtmd_context_params",
+  size: 96,
+  fields: {
+    use_gpu: [0, "bool", 1],
+    device: [8, "u64", 0],
+    print_timings: [16, "bool", 1],
+    n_threads: [20, "i32", 4],
+    image_marker: [24, "u64", 0],
+    media_marker: [32, "u64", 0],
+    flash_attn_type: [40, "i32", -1],
+    warmup: [44, "bool", 1],
+    image_min_tokens: [48, "i32", -1],
+    image_max_tokens: [52, "i32", -1],
+    cb_eval: [56, "u64", 0],
+    cb_eval_user_data: [64, "u64", 0],
+    batch_max_tokens: [72, "i32", 1024],
+    progress_callback: [80, "u64", 0],
+    progress_callback_user_data: [88, "u64", 0],
+  },
+} as const satisfies Layout;
+
 /** `llama_batch`: not read back from anywhere, filled by batch.ts. */
 export const BATCH = {
   name: "llama_batch",

@@ -33,13 +33,16 @@ export interface Library {
   gpuDevice(): string | null;
   /** The address of strlen(3): see stop_signal.ts. */
   readonly strlen: Deno.PointerValue;
-  /** A C function that does nothing, for logs: none of JavaScript is safe to call from native threads. */
-  readonly ignore: Deno.PointerValue;
   newThreadpool(params: Uint8Array<ArrayBuffer>): Deno.PointerValue;
   freeThreadpool(pool: Deno.PointerValue): void;
-  /** Runs `action` with llama.cpp's error lines collected: for loading, where they say why it failed. */
-  collectErrors<T>(action: () => T): { result: T; errors: string[] };
+  /**
+   * Runs `action` with llama.cpp's error lines collected: for loading, where they say why it failed.
+   * @param setLog Of another library of llama.cpp's, which is silent afterwards.
+   */
+  collectErrors<T>(action: () => T, setLog?: SetLog): { result: T; errors: string[] };
 }
+
+type SetLog = (callback: Deno.PointerValue, data: Deno.PointerValue) => void;
 
 /** GPU and IGPU of `enum ggml_backend_dev_type`. */
 const GPU_TYPES = [1, 2] as const;
@@ -126,8 +129,7 @@ function load(dir: string, set: LibrarySet): Library {
 
   // A C function serves as log callback, as none of JavaScript is safe to call from native threads. labs(long) looks
   // at one register and touches no memory; perror(message) prints one line.
-  const silence = () => llama.llama_log_set(labs, null);
-  silence();
+  llama.llama_log_set(labs, null);
   base.ggml_set_abort_callback(perror);
 
   const modelDefaults = llama.llama_model_default_params();
@@ -170,14 +172,13 @@ function load(dir: string, set: LibrarySet): Library {
       return device ? readCString(base.ggml_backend_dev_name(device)) : null;
     },
     strlen,
-    ignore: labs,
     newThreadpool: (params) => threadpoolNew.call(params),
     freeThreadpool: (pool) => threadpoolFree.call(pool),
-    collectErrors: (action) => collectErrors(llama, silence, action),
+    collectErrors: (action, setLog = llama.llama_log_set) => collectErrors(setLog, labs, action),
   };
 }
 
-/** Sets the environment that ggml reads. Returns functions of the C library by address: see `silence`. */
+/** Sets the environment that ggml reads. Returns functions of the C library by address: see where logs are set. */
 function prepareC(): Record<"labs" | "perror" | "strlen", Deno.PointerValue> {
   const pointer = { type: "pointer" } as const;
   const addresses = { labs: pointer, perror: pointer, strlen: pointer };
@@ -210,8 +211,8 @@ const CONTINUED_LEVEL = 5;
 
 /** The action must be synchronous and call back on this thread only, as loading does. */
 function collectErrors<T>(
-  llama: LlamaSymbols,
-  silence: () => void,
+  setLog: SetLog,
+  ignore: Deno.PointerValue,
   action: () => T,
 ): { result: T; errors: string[] } {
   const errors: string[] = [];
@@ -228,10 +229,10 @@ function collectErrors<T>(
     },
   );
   try {
-    llama.llama_log_set(callback.pointer, null);
+    setLog(callback.pointer, null);
     return { result: action(), errors };
   } finally {
-    silence();
+    setLog(ignore, null);
     callback.close();
   }
 }

@@ -21,8 +21,9 @@ import { Scheduler } from "./scheduler.ts";
 import type { LongWork } from "../turns.ts";
 import { StopSignal } from "./stop_signal.ts";
 import { ChatRenderer } from "./template.ts";
-import { Vision } from "./vision/vision.ts";
-import { strangerIn, tokenizePictures } from "./vision/picture_prompt.ts";
+import { warmUp } from "./warm_up.ts";
+import { openVision, type Vision } from "./vision/vision.ts";
+import { countPictures, strangerIn, tokenizePictures } from "./vision/picture_prompt.ts";
 import type { Picture } from "./vision/picture.ts";
 import type {
   ChatInput,
@@ -50,8 +51,6 @@ const CONTEXT_GRANULE = 256;
 const GENERATOR_EMBED_TOKENS = 4096;
 /** Below this, threads wait for each other longer than they work. */
 const ONE_THREAD_BYTES = 8 * 1024 * 1024;
-/** Enough for the speed of prompts to be measured, and for every page of the weights to be touched. */
-const WARM_UP_TOKENS = 32;
 
 /**
  * Loads the libraries and the model, makes the contexts and the threads, and runs a first batch through them.
@@ -117,22 +116,31 @@ class LlamaEngine implements Engine {
       ? Math.min(options.contextLength, trained)
       : options.contextLength;
     const gpu = (options.gpuLayers ?? 0) === 0 ? null : library.gpuDevice();
+    const { slots } = options;
+    const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, slots);
+    const threads = model.info.sizeBytes < ONE_THREAD_BYTES ? 1 : options.threads;
     const embedLength = model.generates
       ? Math.min(slotContextLength, GENERATOR_EMBED_TOKENS)
       : slotContextLength;
-    const sees = options.vision !== undefined && model.generates;
+    // The first that is made: where it is refused there is nothing to be freed.
+    this.#vision = options.vision && model.generates
+      ? openVision(options.vision, {
+        library,
+        model: model.pointer,
+        threads,
+        gpu: gpu !== null,
+        batchSize,
+      })
+      : undefined;
     this.info = {
       ...model.info,
       slotContextLength,
       embedLength,
       ...(gpu === null ? {} : { gpu }),
-      ...(sees && { capabilities: [...model.info.capabilities, "vision"] }),
+      ...(this.#vision && { capabilities: [...model.info.capabilities, "vision"] }),
     };
     this.#candidates = new Candidates(vocabulary.size);
     this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
-    const batchSize = Math.max(options.batchSize ?? DEFAULT_BATCH_SIZE, options.slots);
-    const { slots } = options;
-    const threads = model.info.sizeBytes < ONE_THREAD_BYTES ? 1 : options.threads;
     const threadpool = createThreadpool(library, threads);
     this.#embedder = new Embedder({
       library,
@@ -144,16 +152,6 @@ class LlamaEngine implements Engine {
       embeddingLength: model.info.embeddingLength,
       adapters: model.adapters,
     });
-    this.#vision = options.vision && model.generates
-      ? Vision.open({
-        library,
-        model: model.pointer,
-        ...options.vision,
-        threads,
-        gpu: gpu !== null,
-        batchSize,
-      })
-      : undefined;
     const batch = new Batch(batchSize, slots);
     const promptChunker = new PromptChunker(batchSize);
     const share = Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE;
@@ -173,7 +171,8 @@ class LlamaEngine implements Engine {
         flashAttention: chooseFlashAttention(options, model.headLength),
         adapters: model.adapters,
       });
-      aloneMs = this.#warmUp(context, batch, promptChunker, threads);
+      const token = Math.max(0, vocabulary.bos);
+      aloneMs = warmUp(library.llama, context, { token, batch, promptChunker, threads });
     } else this.#embedder.prepare();
     this.#scheduler = new Scheduler({
       llama: library.llama,
@@ -195,40 +194,10 @@ class LlamaEngine implements Engine {
         this.#embedder.free();
         if (context !== null) library.llama.llama_free(context);
         library.freeThreadpool(threadpool);
-        void Promise.all([vocabulary.idle(), this.#vision?.idle()]).then(() => {
-          this.#vision?.[Symbol.dispose]();
-          library.llama.llama_model_free(model.pointer);
-        });
+        void Promise.all([vocabulary.idle(), this.#vision?.close()])
+          .then(() => library.llama.llama_model_free(model.pointer));
       },
     });
-  }
-
-  /** @returns Milliseconds that one thread takes for one token. */
-  #warmUp(context: Pointer, batch: Batch, promptChunker: PromptChunker, threads: number): number {
-    const { llama } = this.#library;
-    const memory = llama.llama_get_memory(context);
-    const token = Math.max(0, this.#model.vocabulary.bos);
-    const decode = (count: number): number => {
-      batch.clear();
-      for (let position = 0; position < count; position++) {
-        batch.add(token, { position, sequence: 0, output: position === count - 1 });
-      }
-      const started = performance.now();
-      const status = llama.llama_decode(context, batch.seal());
-      const ms = performance.now() - started;
-      if (status !== 0) {
-        throw new SecLlamaError("model-failed", `the model refused a batch: status ${status}`);
-      }
-      llama.llama_memory_clear(memory, true);
-      return ms;
-    };
-    const count = Math.min(WARM_UP_TOKENS, batch.capacity);
-    promptChunker.record({ promptTokens: count, decodeTokens: 0, ms: decode(count) });
-    if (threads === 1) return Infinity;
-    llama.llama_set_n_threads(context, 1, 1);
-    const aloneMs = Math.min(decode(1), decode(1));
-    llama.llama_set_n_threads(context, threads, threads);
-    return aloneMs;
   }
 
   tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array {
@@ -251,7 +220,7 @@ class LlamaEngine implements Engine {
 
   countAbout(parts: readonly PromptPart[]): Work<number> {
     this.#mustBeOpen();
-    return this.#model.vocabulary.countAbout(parts);
+    return countPictures(this.#model.vocabulary, parts);
   }
 
   detokenize(tokens: Iterable<number>): string {
@@ -281,11 +250,11 @@ class LlamaEngine implements Engine {
 
   async readPicture(
     bytes: Uint8Array<ArrayBuffer>,
-    { client }: { readonly client: string },
+    o: { readonly client: string; readonly signal?: AbortSignal },
   ): Promise<Picture> {
     this.#mustBeOpen();
     if (!this.#vision) throw new SecLlamaError("bad-request", "the model reads text only");
-    return await this.#vision.prepare(bytes, client);
+    return await this.#vision.prepare(bytes, o);
   }
 
   slotsBusy(): number {

@@ -218,6 +218,20 @@ export class Keys {
   }
 }
 
+export function tokenizerKeys(keys: Keys, tokens: readonly TestToken[]): void {
+  keys.string("tokenizer.ggml.model", "llama");
+  keys.string("tokenizer.ggml.pre", "default");
+  keys.array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
+  for (const { text } of tokens) keys.entries.string(text);
+  keys.array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
+  for (const index of tokens.keys()) keys.entries.f32(-index);
+  keys.array("tokenizer.ggml.token_type", VALUE.i32, tokens.length);
+  for (const token of tokens) keys.entries.u32(token.type);
+  keys.u32("tokenizer.ggml.bos_token_id", 1);
+  keys.u32("tokenizer.ggml.eos_token_id", 2);
+  keys.u32("tokenizer.ggml.unknown_token_id", 0);
+}
+
 function modelKeys(shape: Shape, size: string, type: TypeName, options: GgufOptions): Keys {
   const keys = new Keys();
   keys.string("general.architecture", "llama");
@@ -233,18 +247,7 @@ function modelKeys(shape: Shape, size: string, type: TypeName, options: GgufOpti
   keys.u32("llama.vocab_size", shape.vocabulary);
   keys.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
   keys.f32("llama.rope.freq_base", 10000);
-  keys.string("tokenizer.ggml.model", "llama");
-  keys.string("tokenizer.ggml.pre", "default");
-  const tokens = vocabulary(shape.vocabulary, options.tokens ?? []);
-  keys.array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
-  for (const { text } of tokens) keys.entries.string(text);
-  keys.array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
-  for (const index of tokens.keys()) keys.entries.f32(-index);
-  keys.array("tokenizer.ggml.token_type", VALUE.i32, tokens.length);
-  for (const token of tokens) keys.entries.u32(token.type);
-  keys.u32("tokenizer.ggml.bos_token_id", 1);
-  keys.u32("tokenizer.ggml.eos_token_id", 2);
-  keys.u32("tokenizer.ggml.unknown_token_id", 0);
+  tokenizerKeys(keys, vocabulary(shape.vocabulary, options.tokens ?? []));
   return keys;
 }
 

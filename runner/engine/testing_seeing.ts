@@ -12,6 +12,7 @@ import {
   header,
   Keys,
   type Tensor,
+  tokenizerKeys,
   VALUE,
   vocabulary,
 } from "./testing_gguf.ts";
@@ -65,19 +66,8 @@ function modelKeys(): Keys {
   keys.u32("llama.rope.dimension_count", WIDTH);
   keys.u32("llama.vocab_size", VOCABULARY);
   keys.f32("llama.attention.layer_norm_rms_epsilon", 1e-5);
-  keys.string("tokenizer.ggml.model", "llama");
-  keys.string("tokenizer.ggml.pre", "default");
   keys.string("tokenizer.chat_template", TEMPLATE);
-  const tokens = vocabulary(VOCABULARY, words());
-  keys.array("tokenizer.ggml.tokens", VALUE.string, tokens.length);
-  for (const { text } of tokens) keys.entries.string(text);
-  keys.array("tokenizer.ggml.scores", VALUE.f32, tokens.length);
-  for (const index of tokens.keys()) keys.entries.f32(-index);
-  keys.array("tokenizer.ggml.token_type", VALUE.i32, tokens.length);
-  for (const token of tokens) keys.entries.u32(token.type);
-  keys.u32("tokenizer.ggml.bos_token_id", 1);
-  keys.u32("tokenizer.ggml.eos_token_id", 2);
-  keys.u32("tokenizer.ggml.unknown_token_id", 0);
+  tokenizerKeys(keys, vocabulary(VOCABULARY, words()));
   return keys;
 }
 

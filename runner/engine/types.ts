@@ -15,7 +15,12 @@ export interface EngineOptions {
   /** LoRA adapters for the model, all applied at their full scale. Default none. */
   readonly adapterPaths?: readonly string[];
   /** For a model that sees: llama.cpp's library for pictures, and the file of the encoder. Default: it reads text only. */
-  readonly vision?: { readonly libraryPath: string; readonly projectorPath: string };
+  readonly vision?: {
+    readonly libraryPath: string;
+    readonly projectorPath: string;
+    /** Told that they cannot be used: the model then reads text only. Absent: it is not loaded. */
+    onRefused?(error: unknown): void;
+  };
   /** Numbers of the metadata, by their keys, that count in place of the file's. Default none. */
   readonly retyped?: readonly {
     readonly key: string;
@@ -324,9 +329,12 @@ export interface Engine {
   /**
    * Reads a picture, if the model sees. The caller holds what it gets, and lets go of it with its disposal.
    * @param bytes A PNG, JPEG, GIF or BMP file.
-   * @throws {SecLlamaError} `bad-request`: it is none, is broken or too large; the model reads text only.
+   * @throws {SecLlamaError} `bad-request`: it is none, is broken or too large; the model reads text only; `cancelled`: by the signal.
    */
-  readPicture(bytes: Uint8Array<ArrayBuffer>, o: { readonly client: string }): Promise<Picture>;
+  readPicture(
+    bytes: Uint8Array<ArrayBuffer>,
+    o: { readonly client: string; readonly signal?: AbortSignal },
+  ): Promise<Picture>;
   /** Slots with a request that runs. */
   slotsBusy(): number;
   /** Batches decoded since the start: while slots are busy it must grow. */

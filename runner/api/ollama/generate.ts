@@ -122,7 +122,10 @@ function parsePrompt(
     const given = system === "" ? service.defaults.system ?? "" : system;
     return { kind: "template", template, system: given, prompt, suffix, ...before };
   }
-  if (suffix !== "") return { kind: "insert", prefix: prompt, suffix };
+  if (suffix !== "") {
+    if (images !== "") throw body.fail("images", "cannot stand beside suffix");
+    return { kind: "insert", prefix: prompt, suffix };
+  }
   const messages: ChatMessage[] = [{ role: "user", content: prompt, ...pictures }];
   if (system !== "") messages.unshift({ role: "system", content: system });
   return { kind: "chat", messages, tools: [], toolChoice: "auto", ...before };

@@ -1,4 +1,5 @@
 /** Prompts with pictures: text is tokenized up to each picture and from there on, as llama.cpp's own tools do. */
+import type { Work } from "../../../src/budget.ts";
 import type { LongWork } from "../../turns.ts";
 import type { PromptPart } from "../types.ts";
 import type { Vocabulary } from "../vocabulary.ts";
@@ -36,6 +37,15 @@ export function* tokenizePictures(
     if (count > most) return undefined;
   }
   return joined(all, count);
+}
+
+/** As {@link Vocabulary.countAbout}, with the tokens of pictures. */
+export function* countPictures(
+  vocabulary: Vocabulary,
+  parts: readonly PromptPart[],
+): Work<number> {
+  const pictures = parts.reduce((sum, { picture }) => sum + (picture?.tokens.length ?? 0), 0);
+  return pictures + (yield* vocabulary.countAbout(parts));
 }
 
 function runs(parts: readonly PromptPart[]): Run[] {

@@ -6,21 +6,24 @@
  * beyond that happens in the sandbox of this one model.
  */
 import { SecLlamaError } from "../../../src/errors.ts";
-import { cString, readCString } from "../c_string.ts";
+import { cString } from "../c_string.ts";
 import { failure } from "../context.ts";
-import { checkLayout, writeField } from "../layout.ts";
+import { checkLayout, VISION_PARAMS, writeField } from "../layout.ts";
 import type { Library } from "../library.ts";
+import { TaskCircle } from "../task_circle.ts";
+import type { EngineOptions } from "../types.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
-import { CHUNK, VISION_PARAMS, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
+import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
 
 /** What the library replaces by the picture; the whole text that it is given. Native code keeps the address. */
 const MARKER = rooted(cString("<__media__>"));
+/** `struct mtmd_helper_init_opt`, of video only. Native code reads it in a thread. */
+const NO_OPTIONS = rooted(new Uint8Array(HELPER_OPTIONS_BYTES));
 /** Pictures whose ids are remembered, so that a conversation's next turn finds its cells again. */
 const REMEMBERED = 1024;
-const ERROR_LEVEL = 4;
 
 interface VisionOptions {
   readonly library: Library;
@@ -34,7 +37,7 @@ interface VisionOptions {
   readonly batchSize: number;
 }
 
-export class Vision implements Disposable {
+export class Vision {
   readonly #mtmd: VisionSymbols;
   readonly #context: Pointer;
   readonly #batchSize: number;
@@ -43,8 +46,11 @@ export class Vision implements Disposable {
   /** Client, digest and piece → id. */
   readonly #ids = new Map<string, number>();
   #nextId = -2;
-  /** Settles when all that was begun has ended. */
-  #working: Promise<unknown> = Promise.resolve();
+  /** Pictures that wait to be decoded: one at a time, for it takes hundreds of megabytes, and each client's in turn. */
+  readonly #waiting = new TaskCircle();
+  /** Settles when nothing waits any more. */
+  #working: Promise<void> | undefined;
+  #closed = false;
 
   private constructor(mtmd: VisionSymbols, context: Pointer, batchSize: number) {
     this.#mtmd = mtmd;
@@ -66,7 +72,6 @@ export class Vision implements Disposable {
         cause,
       });
     }
-    mtmd.mtmd_helper_log_set(o.library.ignore, null);
     const defaults = mtmd.mtmd_context_params_default();
     writeField(defaults, VISION_PARAMS.fields.media_marker, 0);
     checkLayout(VISION_PARAMS, defaults);
@@ -76,10 +81,9 @@ export class Vision implements Disposable {
     writeField(params, fields.print_timings, 0);
     writeField(params, fields.n_threads, o.threads);
     writeField(params, fields.media_marker, addressOf(MARKER));
-    const { result, errors } = collectErrors(
-      mtmd,
-      o.library.ignore,
+    const { result, errors } = o.library.collectErrors(
       () => mtmd.mtmd_init_from_file(cString(o.projectorPath), o.model, params),
+      mtmd.mtmd_helper_log_set,
     );
     if (result === null) throw failure("the projector could not be loaded", errors);
     if (!mtmd.mtmd_support_vision(result)) {
@@ -92,31 +96,48 @@ export class Vision implements Disposable {
   /**
    * Decodes and scales a picture, in a thread.
    * @param bytes A PNG, JPEG, GIF (its first frame) or BMP file.
-   * @param client Whose it is: nobody else finds it in the cache.
-   * @throws {SecLlamaError} `bad-request`: it is no such file, is broken, or has too many pixels.
+   * @param o.client Whose it is: nobody else finds it in the cache.
+   * @param o.signal Aborted: one that waits is given up.
+   * @throws {SecLlamaError} `bad-request`: it is no such file, is broken, or has too many pixels; `cancelled`.
    */
-  prepare(bytes: Uint8Array<ArrayBuffer>, client: string): Promise<Picture> {
-    const work = this.#prepare(bytes, client);
-    this.#working = Promise.allSettled([this.#working, work]);
-    return work;
+  async prepare(
+    bytes: Uint8Array<ArrayBuffer>,
+    { client, signal }: { readonly client: string; readonly signal?: AbortSignal },
+  ): Promise<Picture> {
+    checkHead(bytes);
+    return await new Promise((resolve, reject) => {
+      this.#waiting.add(client, async () => {
+        if (this.#closed || signal?.aborted) {
+          return reject(new SecLlamaError("cancelled", "the request was cancelled"));
+        }
+        await this.#prepare(bytes, client).then(resolve, reject);
+      });
+      this.#working ??= this.#work();
+    });
   }
 
-  /** Settles when no other thread reads the context. Nothing may be begun after it was asked for. */
-  async idle(): Promise<void> {
+  async #work(): Promise<void> {
+    for (let task = this.#waiting.next(); task; task = this.#waiting.next()) await task();
+    this.#working = undefined;
+  }
+
+  /** Frees the projector, when no other thread reads it. Nothing may be begun any more. */
+  async close(): Promise<void> {
+    this.#closed = true;
     await this.#working;
+    this.#mtmd.mtmd_free(this.#context);
   }
 
   async #prepare(bytes: Uint8Array<ArrayBuffer>, client: string): Promise<Picture> {
-    checkHead(bytes);
     const mtmd = this.#mtmd;
     const digest = await digestOf(bytes);
-    using rooted = this.#keep(bytes);
+    using rooted = this.#keep();
     const wrapper = await mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
       this.#context,
-      bytes,
+      rooted.add(bytes),
       BigInt(bytes.length),
       false,
-      new Uint8Array(24),
+      NO_OPTIONS,
     );
     const [address] = new BigUint64Array(wrapper.slice().buffer);
     const bitmap = Deno.UnsafePointer.create(address!);
@@ -136,17 +157,15 @@ export class Vision implements Disposable {
     }
   }
 
-  /** Keeps bytes from being collected until it is disposed of. */
-  #keep(bytes: Uint8Array<ArrayBuffer>) {
-    const all = [bytes];
-    const add = (one: Uint8Array<ArrayBuffer>) => {
-      this.#rooted.add(one);
-      all.push(one);
-      return one;
-    };
-    add(bytes);
+  /** Keeps what is added to it from being collected until it is disposed of. */
+  #keep() {
+    const all: Uint8Array[] = [];
     return {
-      add,
+      add: (one: Uint8Array<ArrayBuffer>) => {
+        this.#rooted.add(one);
+        all.push(one);
+        return one;
+      },
       [Symbol.dispose]: () => {
         for (const one of all) this.#rooted.delete(one);
       },
@@ -223,7 +242,7 @@ export class Vision implements Disposable {
     const mtmd = this.#mtmd;
     const status = await mtmd.mtmd_encode_chunk_in_thread(this.#context, chunk.pointer);
     if (status !== 0) return status;
-    using rooted = this.#keep(new Uint8Array());
+    using rooted = this.#keep();
     return await mtmd.mtmd_helper_decode_image_chunk_in_thread(
       this.#context,
       context,
@@ -237,9 +256,19 @@ export class Vision implements Disposable {
       null,
     );
   }
+}
 
-  [Symbol.dispose](): void {
-    this.#mtmd.mtmd_free(this.#context);
+/** Opens it as {@link EngineOptions.vision} says. @returns undefined: it was refused, and who wants to know was told. */
+export function openVision(
+  { onRefused, ...paths }: NonNullable<EngineOptions["vision"]>,
+  o: Omit<VisionOptions, "libraryPath" | "projectorPath">,
+): Vision | undefined {
+  try {
+    return Vision.open({ ...o, ...paths });
+  } catch (error) {
+    if (onRefused === undefined) throw error;
+    onRefused(error);
+    return undefined;
   }
 }
 
@@ -294,29 +323,4 @@ function addressOf(view: Uint8Array<ArrayBuffer>): bigint {
 
 async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-/** As the library of models does it (library.ts): loading is synchronous and calls back on this thread. */
-function collectErrors<T>(
-  mtmd: VisionSymbols,
-  ignore: Pointer,
-  action: () => T,
-): { result: T; errors: string[] } {
-  const errors: string[] = [];
-  const callback = new Deno.UnsafeCallback(
-    { parameters: ["i32", "pointer", "pointer"], result: "void" },
-    (level, text) => {
-      if (level !== ERROR_LEVEL || errors.length >= 100) return;
-      try {
-        errors.push(readCString(text).trim());
-      } catch { /* not UTF-8: the next line may be readable */ }
-    },
-  );
-  try {
-    mtmd.mtmd_helper_log_set(callback.pointer, null);
-    return { result: action(), errors };
-  } finally {
-    mtmd.mtmd_helper_log_set(ignore, null);
-    callback.close();
-  }
 }

@@ -149,6 +149,63 @@ Deno.test({
 });
 
 Deno.test({
+  name: "pictures are decoded one at a time, each client's in turn, and none for who has left",
+  ignore,
+  fn: () =>
+    seeing(async (engine) => {
+      const order: string[] = [];
+      const large = plain("red", 3000);
+      const note = async (client: string, signal?: AbortSignal) => {
+        using _ = await engine.readPicture(large, { client, ...(signal && { signal }) });
+        order.push(client);
+      };
+      const leave = new AbortController();
+      const flood = Array.from({ length: 6 }, () => note("flood"));
+      const left = note("left", leave.signal);
+      leave.abort();
+      await Promise.all([...flood, note("other"), assert.rejects(left, { code: "cancelled" })]);
+      assert.ok(order.indexOf("other") <= 2, order.join());
+    }),
+});
+
+Deno.test({
+  name: "the model is unloaded while pictures wait: they are cancelled, and the one at work ends",
+  ignore,
+  fn: () =>
+    seeing(async (engine) => {
+      const reads = Array.from({ length: 4 }, () => read(engine, plain("red", 2000)));
+      const settled = Promise.allSettled(reads);
+      engine.close();
+      const [first, ...others] = await settled;
+      if (first!.status === "fulfilled") first!.value[Symbol.dispose]();
+      for (const one of others) assert.equal(one.status, "rejected");
+    }),
+});
+
+Deno.test({
+  name: "a projector that is refused costs the sight only, where that is wanted, and is told",
+  ignore,
+  async fn() {
+    const dir = await Deno.makeTempDir({ prefix: "secllama-test-" });
+    try {
+      const [modelPath, projectorPath] = [`${dir}/model.gguf`, `${dir}/projector.gguf`];
+      makeSeeingModel(modelPath, projectorPath);
+      let refused: unknown;
+      const onRefused = (error: unknown) => refused = error;
+      const vision = { libraryPath: VISION_LIBRARY, projectorPath: modelPath, onRefused };
+      await withEngine({ modelPath, vision }, async (engine) => {
+        assert.match(String(refused), /the projector could not be loaded/);
+        assert.ok(!engine.info.capabilities.includes("vision"));
+        assert.equal((await ask(engine, [])).text, "nothing");
+        await assert.rejects(read(engine, plain("red")), /reads text only/);
+      });
+    } finally {
+      await Deno.remove(dir, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
   name: "what is no picture is refused, and the engine goes on",
   ignore,
   fn: () =>
