@@ -154,7 +154,7 @@ Deno.test({
   fn: () =>
     seeing(async (engine) => {
       const order: string[] = [];
-      const large = plain("red", 3000);
+      const large = plain("red", 800);
       const note = async (client: string, signal?: AbortSignal) => {
         using _ = await engine.readPicture(large, { client, ...(signal && { signal }) });
         order.push(client);
@@ -173,7 +173,7 @@ Deno.test({
   ignore,
   fn: () =>
     seeing(async (engine) => {
-      const reads = Array.from({ length: 4 }, () => read(engine, plain("red", 2000)));
+      const reads = Array.from({ length: 4 }, () => read(engine, plain("red", 800)));
       const settled = Promise.allSettled(reads);
       engine.close();
       const [first, ...others] = await settled;
