@@ -79,8 +79,8 @@ class Recorder implements ServeAudit {
     this.#logger = logger;
   }
 
-  admit(): void {
-    if (!this.#lenient) this.#log.check();
+  async admit(): Promise<void> {
+    if (!this.#lenient) await this.#log.check();
   }
 
   async record(event: AuditEntry["event"], fields: LogFields): Promise<void> {

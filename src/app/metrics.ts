@@ -46,8 +46,8 @@ export class Metrics implements GatewayAudit {
     this.#next = next;
   }
 
-  admit(): void {
-    this.#next?.admit();
+  async admit(): Promise<void> {
+    await this.#next?.admit();
   }
 
   async record(event: Parameters<GatewayAudit["record"]>[0], fields: LogFields): Promise<void> {

@@ -11,7 +11,7 @@
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { SecLlamaError } from "../errors.ts";
+import { failing, isBusy, notOurs, stillRead } from "./failing.ts";
 
 /** Its name in the data folder. */
 export const AUDIT_FILE = "audit.db";
@@ -20,6 +20,10 @@ const VERSION = 1;
 const BATCH = 4_096;
 /** Another process that writes has this long to end. */
 const BUSY_MS = 5_000;
+/** So long it is waited for without anything else of this process getting a turn. */
+const TRY_MS = 5;
+/** And so long other work has a turn before the next try. */
+const PAUSE_MS = 20;
 
 const TABLES = `
 CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT;
@@ -90,7 +94,9 @@ export class AuditDatabase implements Disposable {
       }
       const db = new DatabaseSync(path);
       try {
-        return new AuditDatabase(db, path, prepare(db, path));
+        const id = prepare(db, path);
+        db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
+        return new AuditDatabase(db, path, id);
       } catch (error) {
         db.close();
         throw error;
@@ -112,7 +118,7 @@ export class AuditDatabase implements Disposable {
       try {
         db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
         const id = idOf(db, path);
-        if (id === undefined) throw broken(path);
+        if (id === undefined) throw notOurs(path);
         return new AuditDatabase(db, path, id);
       } catch (error) {
         db.close();
@@ -122,24 +128,39 @@ export class AuditDatabase implements Disposable {
   }
 
   /**
-   * Runs `body` as one transaction that no other process writes in. What it throws undoes it.
-   * @param durable Whether it is on the disk, and not only with the system, when this returns.
+   * Runs `body` as one transaction that no other process writes in. What it throws undoes it. While another process writes, this
+   * one goes on with its other work.
+   * @param durable Whether it is on the disk, and not only with the system, when this resolves.
    */
-  transaction<T>(body: () => T, { durable = false } = {}): T {
-    return failing(this.path, () => {
-      if (durable) this.#db.exec("PRAGMA synchronous=FULL");
+  async transaction<T>(body: () => T, { durable = false } = {}): Promise<T> {
+    for (const until = performance.now() + BUSY_MS;;) {
+      let begun = false;
       try {
-        this.#db.exec("BEGIN IMMEDIATE");
-        const result = body();
-        this.#db.exec("COMMIT");
-        return result;
+        return failing(this.path, () =>
+          this.#transaction(() => {
+            begun = true;
+            return body();
+          }, durable));
       } catch (error) {
-        if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-        throw error;
-      } finally {
-        if (durable) this.#db.exec("PRAGMA synchronous=NORMAL");
+        if (begun || !isBusy(error) || performance.now() >= until) throw error;
       }
-    });
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+
+  #transaction<T>(body: () => T, durable: boolean): T {
+    if (durable) this.#db.exec("PRAGMA synchronous=FULL");
+    try {
+      this.#db.exec("BEGIN IMMEDIATE");
+      const result = body();
+      this.#db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    } finally {
+      if (durable) this.#db.exec("PRAGMA synchronous=NORMAL");
+    }
   }
 
   /** Differs when another process has written. */
@@ -168,11 +189,11 @@ export class AuditDatabase implements Disposable {
   }
 
   /** Writes as much as a few lines take, and takes it back. @throws {SecLlamaError} `audit-failed`. */
-  probe(): void {
-    this.transaction(() => {
+  async probe(): Promise<void> {
+    await this.transaction(() => {
       this.#run("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', zeroblob(16384))");
     });
-    this.transaction(() => this.#run("DELETE FROM meta WHERE name = 'probe'"));
+    await this.transaction(() => this.#run("DELETE FROM meta WHERE name = 'probe'"));
   }
 
   /** The newest head. */
@@ -215,11 +236,13 @@ export class AuditDatabase implements Disposable {
     }));
   }
 
-  /** Takes the texts of the lines before `n` away, but of those that `keep`. Returns how many. */
-  forget(n: number, keep: (text: string) => boolean): number {
+  /** Takes the texts of the lines from `from` up to `end`, not included, away, but of those that `keep`. Returns how many. */
+  forget(from: number, end: number, keep: (text: string) => boolean): number {
     let count = 0;
-    const rows = this.#statement("SELECT n, text FROM lines WHERE n < ? AND text IS NOT NULL");
-    for (const row of rows.all(n)) {
+    const rows = this.#statement(
+      "SELECT n, text FROM lines WHERE n >= ? AND n < ? AND text IS NOT NULL",
+    );
+    for (const row of rows.all(from, end)) {
       if (keep(String(row["text"]))) continue;
       this.#run("UPDATE lines SET text = NULL WHERE n = ?", Number(row["n"]));
       count++;
@@ -231,7 +254,9 @@ export class AuditDatabase implements Disposable {
   compact(): void {
     failing(this.path, () => {
       // Deleted bytes are overwritten (secure_delete). VACUUM would attach a file, which the runtime allows no restricted program.
+      this.#db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
       const { busy } = this.#db.prepare("PRAGMA wal_checkpoint(TRUNCATE)").get() as Row;
+      this.#db.exec(`PRAGMA busy_timeout=${TRY_MS}`);
       if (busy !== 0) throw stillRead(this.path);
     });
   }
@@ -311,49 +336,6 @@ function idOf(db: DatabaseSync, path: string): Bytes | undefined {
       .map((row) => [String(row["name"]), row["value"]]),
   );
   const { version, id } = meta as { version?: unknown; id?: unknown };
-  if (version !== VERSION || !(id instanceof Uint8Array) || id.length !== 16) throw broken(path);
+  if (version !== VERSION || !(id instanceof Uint8Array) || id.length !== 16) throw notOurs(path);
   return new Uint8Array(id);
-}
-
-function stillRead(path: string): SecLlamaError {
-  return new SecLlamaError(
-    "audit-failed",
-    `what was taken from ${path} is still in the file beside it: another process reads there`,
-    { hint: "run the command again when that has ended" },
-  );
-}
-
-function broken(path: string): SecLlamaError {
-  return new SecLlamaError("audit-broken", `${path} is no audit log that this version knows`, {
-    hint: "to keep it and begin a new one, move it away, with those beside it that begin alike",
-  });
-}
-
-/** What SQLite says → what it means; its codes are not always passed on. */
-const CAUSES: readonly (readonly [RegExp, string, "audit-failed" | "audit-broken"])[] = [
-  [/locked|busy/, "another process holds it", "audit-failed"],
-  [/readonly/, "it is read-only", "audit-failed"],
-  [/full/, "the disk is full", "audit-failed"],
-  [/unable to open/, "it cannot be opened", "audit-failed"],
-  [/malformed|not a database|no such (table|column)/, "it is damaged", "audit-broken"],
-];
-
-/** What SQLite and the system say becomes an error with a way on. A fault of ours stays one. */
-function failing<T>(path: string, body: () => T): T {
-  try {
-    return body();
-  } catch (cause) {
-    if (cause instanceof SecLlamaError || !(cause instanceof Error)) throw cause;
-    const isSqlite = (cause as { code?: unknown }).code === "ERR_SQLITE_ERROR";
-    const isSystem = Object.values(Deno.errors).some((kind) => cause instanceof kind);
-    if (!isSqlite && !isSystem) throw cause;
-    const [, why, code] = CAUSES.find(([words]) => isSqlite && words.test(cause.message)) ??
-      [null, isSystem ? `the system says ${cause.name}` : "it failed", "audit-failed" as const];
-    throw new SecLlamaError(code, `the audit log ${path} cannot be used: ${why}`, {
-      hint: code === "audit-failed"
-        ? "make room, or give this user the right to write there, and try again"
-        : "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
-      cause,
-    });
-  }
 }

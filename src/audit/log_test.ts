@@ -1,7 +1,8 @@
 /** The audit log: what is done to it is found and named; what happens to it does no harm. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { toSecLlamaError } from "../errors.ts";
+import { DatabaseSync } from "node:sqlite";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
 import { code } from "../keys/testing.ts";
 import { AUDIT_FILE, AuditDatabase } from "./database.ts";
@@ -286,7 +287,7 @@ Deno.test("audit: retention takes texts and leaves what proves the rest", () =>
       assert.equal(olderThan(db, future), log.size);
       await log.record({ event: "audit-pruned", fields: { before: 30 } });
       await log.sign();
-      assert.equal(forgetBefore(db, 30), 28);
+      assert.equal(await forgetBefore(db, 30), 28);
     }
     await log.close();
     const verdict = await rig.verify();
@@ -360,6 +361,85 @@ Deno.test("audit: a line's proof holds under the key, and nothing else does", ()
       ) assert.equal(checkProof(wrong, key).ok, false);
     }
     assert.throws(() => proveLine(db, 31), /the log has 31/);
+  }));
+
+Deno.test("audit: while another process writes, this one goes on with its other work, and the line is written", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    const other = new DatabaseSync(join(rig.folder, AUDIT_FILE));
+    try {
+      other.exec("BEGIN IMMEDIATE");
+      const written = log.record(exchange(1));
+      // Were this thread held up, the lock would never be given back.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      other.exec("ROLLBACK");
+      assert.equal(await written, 1);
+    } finally {
+      other.close();
+    }
+    await log.close();
+    assert.deepEqual((await rig.verify()).problems, []);
+  }));
+
+Deno.test("audit: behind a line that somebody changed nothing may begin, however often it is asked", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    await log.record(exchange(1));
+    rig.attack((db) => setText(db, 1, textOf(db, 1).replace("client-1", "nobody-1")));
+    assert.equal(await code(log.record(exchange(2))), "audit-broken");
+    for (let i = 0; i < 3; i++) assert.equal(await code(log.check()), "audit-broken");
+    rig.attack((db) => setText(db, 1, textOf(db, 1).replace("nobody-1", "client-1")));
+    await Promise.all([log.check(), log.check()]);
+    assert.equal(await log.record(exchange(2)), 2);
+    await log.close();
+  }));
+
+Deno.test("audit: a new key that could not be read at first is taken up later", () =>
+  withLog(async (rig) => {
+    let active = (await rig.manager.verifiedManifest()).active;
+    let locked = false;
+    const log = await rig.open({
+      activeKid: () => active,
+      keys: {
+        auditKeys(kid) {
+          if (locked) throw new SecLlamaError("key-locked", "locked");
+          return rig.manager.auditKeys(kid);
+        },
+      },
+    });
+    await log.record(exchange(1));
+    active = (await rig.manager.rotate()).kid;
+    locked = true;
+    for (let i = 0; i < 2; i++) assert.equal(await code(log.record(exchange(2))), "key-locked");
+    assert.equal(await code(log.check()), "key-locked");
+    locked = false;
+    await log.record(exchange(3));
+    await log.close();
+    using db = AuditDatabase.read(rig.folder)!;
+    assert.equal(db.epochs().at(-1)!.kid, active);
+    assert.deepEqual((await rig.verify()).problems, []);
+  }));
+
+Deno.test("audit: while much is taken away others write", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    await Promise.all(Array.from({ length: 2_500 }, (_, i) => log.record(exchange(i))));
+    await log.record({ event: "audit-pruned", fields: { before: 2_400 } });
+    await log.sign();
+    using db = AuditDatabase.open(rig.folder);
+    let gone = false;
+    const taken = forgetBefore(db, 2_400).finally(() => gone = true);
+    let meanwhile = 0;
+    for (; !gone; meanwhile++) {
+      await log.record(exchange(meanwhile));
+      // A turn for the other's timer: a line that waits for nobody is written within one turn.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    assert.equal(await taken, 2_399, "all but the line that it begins with");
+    assert.ok(meanwhile > 1, `${meanwhile} lines meanwhile`);
+    await log.close();
+    const { problems, forgotten } = await rig.verify();
+    assert.deepEqual([problems, forgotten], [[], 2_399]);
   }));
 
 Deno.test("audit: content cannot be in a line", () =>

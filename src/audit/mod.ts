@@ -16,7 +16,7 @@ export {
   type AuditLine,
   parseLine,
 } from "./line.ts";
-export { AuditLog, type AuditLogOptions } from "./log.ts";
+export { AuditLog } from "./log.ts";
 export { AuditNote, type Seen } from "./note.ts";
 export { forgetBefore, olderThan } from "./retention.ts";
 export { AuditSigner } from "./signer.ts";
@@ -27,3 +27,4 @@ export {
   verifyLog,
   type VerifyOptions,
 } from "./verify.ts";
+export type { AuditLogOptions } from "./writer.ts";

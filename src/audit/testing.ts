@@ -5,10 +5,11 @@ import { label } from "../log.ts";
 import type { KeyManager } from "../keys/keyset/manager.ts";
 import { managerAt, withFolder } from "../keys/testing.ts";
 import { AUDIT_FILE, AuditDatabase } from "./database.ts";
-import { AuditLog, type AuditLogOptions } from "./log.ts";
+import { AuditLog } from "./log.ts";
 import { AuditNote } from "./note.ts";
 import { AuditSigner } from "./signer.ts";
 import { type Verdict, verifyLog, type VerifyOptions } from "./verify.ts";
+import type { AuditLogOptions } from "./writer.ts";
 
 export const HID = new Uint8Array(16).fill(7);
 

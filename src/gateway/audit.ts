@@ -7,7 +7,7 @@ import type { Ending } from "./relay.ts";
 /** Where lines go. */
 export interface GatewayAudit {
   /** Whether an exchange may begin. @throws {SecLlamaError} `audit-failed`: its line could not be written. */
-  admit(): void;
+  admit(): Promise<void>;
   /** Writes a line. @throws {SecLlamaError} `audit-failed`. */
   record(event: GatewayEvent, fields: LogFields): Promise<void>;
   /** Somebody was turned away. Bounded: a stranger cannot fill the log. */

@@ -113,7 +113,7 @@ it was pruned, up to which line, and by whom is a line itself.\n${EXIT_CODES}`,
       if (before > 0) {
         await log.record({ event: "audit-pruned", fields: { before } });
         await log.sign();
-        count = forgetBefore(db, before);
+        count = await forgetBefore(db, before);
       }
     } finally {
       await log.close();

@@ -78,7 +78,7 @@ export function managementRoutes(
       });
     }
     log("pull", name);
-    context.audit?.admit();
+    await context.audit?.admit();
     return await run(c, streams(body), async (o) => {
       await management.pull(name, o);
       await record("model-pulled", name);
@@ -90,7 +90,7 @@ export function managementRoutes(
     const name = parseModelName(requiredModel(body)).shown;
     const recipe = await recipeOf(body, models);
     log("create", name);
-    context.audit?.admit();
+    await context.audit?.admit();
     return await run(c, streams(body), async ({ signal, onLine }) => {
       onLine({ status: "reading model metadata" });
       await models.create(name, recipe, { signal });
@@ -108,7 +108,7 @@ export function managementRoutes(
     }
     parseModelName(destination);
     log("copy", destination);
-    context.audit?.admit();
+    await context.audit?.admit();
     await models.copy(source, destination, { signal: c.req.raw.signal });
     await record("model-copied", destination);
     return c.body(null, 200);
@@ -117,7 +117,7 @@ export function managementRoutes(
   app.delete(ROUTES.delete.path, async (c) => {
     const name = requiredModel(await readJson(c.req.raw, ROUTES.delete));
     log("delete", name);
-    context.audit?.admit();
+    await context.audit?.admit();
     await models.remove(name);
     await record("model-removed", name);
     return c.body(null, 200);

@@ -17,7 +17,7 @@ export function pairingRoutes(app: Hono<ManagementEnv>, context: GatewayContext)
     const body = await readJson(c.req.raw, ROUTES.pairing);
     using tried = secret(bytesField(body, "secret"));
     try {
-      audit?.admit();
+      await audit?.admit();
       const { sealed, client, replaced } = await offers.redeem(tried, bytesField(body, "pk"));
       // Before the client has its key: what is not recorded is not given.
       await audit?.record("client-paired", {

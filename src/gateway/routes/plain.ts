@@ -53,6 +53,7 @@ async function plain(
   if (refused) throw refused;
   const body = await collect(request.body, INFERENCE_BYTES);
   const fields = parseJsonObject(body);
+  await context.audit?.admit();
   const { model, waitedMs } = await context.supervisor.acquire(
     askedModel(requiredModel(fields)),
     { client, contextLength: wantedContext(route.path, fields) },
@@ -62,7 +63,6 @@ async function plain(
     const value = request.headers.get(name);
     if (value !== null) headers[name] = value;
   }
-  context.audit?.admit();
   const { exchange, ...on } = model.open(
     { kind: "plain", method: request.method, path: route.path, headers, waitedMs },
     { client, shared: false },

@@ -61,7 +61,7 @@ async function keyDocument(
     throw new SecLlamaError("auth", "authentication failed");
   }
   // No model is loaded for an exchange that could not be recorded.
-  context.audit?.admit();
+  await context.audit?.admit();
   const { supervisor } = context;
   const asked = askedModel(name);
   const { canonical } = parseModelName(asked);
@@ -101,6 +101,7 @@ async function sealedRequest(
   for (;;) {
     const header = parseRequestHeader(first);
     if (header !== "need-more") {
+      await context.audit?.admit();
       // By this, a client that was revoked just now finds its key gone from the runner.
       const isKnown = await context.supervisor.knowsPskId(header.pskId);
       await context.supervisor.dropReplaced(header.rk);
@@ -117,7 +118,6 @@ async function sealedRequest(
           },
         );
       }
-      context.audit?.admit();
       context.supervisor.giveKey(model, header.pskId);
       const { exchange, ...on } = model.open(
         { kind: "sealed" },

@@ -1,0 +1,54 @@
+/** What SQLite and the system say of the audit log, as errors with a way on. */
+import { SecLlamaError } from "../errors.ts";
+
+/** What SQLite says → what it means; its codes are not always passed on. */
+const BUSY = /locked|busy/;
+const CAUSES: readonly (readonly [RegExp, string, "audit-failed" | "audit-broken"])[] = [
+  [BUSY, "another process holds it", "audit-failed"],
+  [/readonly/, "it is read-only", "audit-failed"],
+  [/full/, "the disk is full", "audit-failed"],
+  [/unable to open/, "it cannot be opened", "audit-failed"],
+  [/malformed|not a database|no such (table|column)/, "it is damaged", "audit-broken"],
+];
+
+/** What SQLite and the system say becomes an error with a way on. A fault of ours stays one. */
+export function failing<T>(path: string, body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    if (cause instanceof SecLlamaError || !(cause instanceof Error)) throw cause;
+    const isSqlite = (cause as { code?: unknown }).code === "ERR_SQLITE_ERROR";
+    const isSystem = Object.values(Deno.errors).some((kind) => cause instanceof kind);
+    if (!isSqlite && !isSystem) throw cause;
+    const [, why, code] = CAUSES.find(([words]) => isSqlite && words.test(cause.message)) ??
+      [null, isSystem ? `the system says ${cause.name}` : "it failed", "audit-failed" as const];
+    throw new SecLlamaError(code, `the audit log ${path} cannot be used: ${why}`, {
+      hint: code === "audit-failed"
+        ? "make room, or give this user the right to write there, and try again"
+        : "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
+      cause,
+    });
+  }
+}
+
+/** Whether an error of {@link failing} says that another process has the lock: it may end. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof SecLlamaError && error.cause instanceof Error &&
+    BUSY.test(error.cause.message);
+}
+
+/** A reader of another process keeps what was taken away in the file. */
+export function stillRead(path: string): SecLlamaError {
+  return new SecLlamaError(
+    "audit-failed",
+    `what was taken from ${path} is still in the file beside it: another process reads there`,
+    { hint: "run the command again when that has ended" },
+  );
+}
+
+/** A file that this version did not make. */
+export function notOurs(path: string): SecLlamaError {
+  return new SecLlamaError("audit-broken", `${path} is no audit log that this version knows`, {
+    hint: "to keep it and begin a new one, move it away, with those beside it that begin alike",
+  });
+}

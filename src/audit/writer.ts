@@ -1,0 +1,319 @@
+/**
+ * Writes lines and heads to the file, each under the keys that are the host's then, and only behind what was checked. One act after
+ * another: what the one knows of the log the next goes on from.
+ */
+import { toBase64Url, toHex, utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import type { AuditSource } from "../keys/mod.ts";
+import { label } from "../log.ts";
+import type { AuditDatabase } from "./database.ts";
+import { readHead, sameBytes, signHead } from "./head.ts";
+import { type AuditEntry, lineText, parseLine } from "./line.ts";
+import { AuditNote } from "./note.ts";
+import { AuditSigner } from "./signer.ts";
+import { Frontier, leafHash } from "./tree.ts";
+
+/** Ms by which two clocks may differ before a line says so. */
+const CLOCK_MS = 5_000;
+
+/** Where the log is, and what it is kept with. */
+export interface AuditLogOptions {
+  /** The folder of the log. */
+  readonly dataDir: string;
+  /** What signs and authenticates it. */
+  readonly keys: AuditSource;
+  /** The host's id. */
+  readonly hid: Uint8Array;
+  /** Where to note how far it has come; undefined: nowhere. */
+  readonly stateDir: string | undefined;
+  /** The master key that is active as far as its holder knows; where it changes, the log's key does. */
+  readonly activeKid?: () => string;
+  /** Unix ms. */
+  readonly now?: () => number;
+  /** Ms of a clock that nobody sets. */
+  readonly monotonic?: () => number;
+}
+
+/** What this process knows of the log as it is now. */
+interface State {
+  readonly frontier: Frontier;
+  /** Lines under the last signed head. */
+  signed: number;
+  /** Of the last line; 0 if there is none. */
+  lastMs: number;
+}
+
+interface Clock {
+  readonly wallMs: number;
+  readonly ownMs: number;
+}
+
+/** The log is under another key than the one that is held. */
+class OtherKey extends Error {
+  constructor(readonly kid: string) {
+    super("the log is under another key");
+  }
+}
+
+/** Writes to one log. */
+export class AuditWriter implements Disposable {
+  readonly #db: AuditDatabase;
+  readonly #options: AuditLogOptions;
+  readonly #note: AuditNote | undefined;
+  readonly #now: () => number;
+  readonly #monotonic: () => number;
+  #signer: AuditSigner;
+  #state: State | undefined;
+  #version = -1;
+  #clock: Clock | undefined;
+  #told: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @param signer Taken over. @throws {SecLlamaError} `audit-broken` if the file was put back from earlier. */
+  constructor(db: AuditDatabase, signer: AuditSigner, options: AuditLogOptions) {
+    this.#db = db;
+    this.#signer = signer;
+    this.#told = options.activeKid?.();
+    this.#options = options;
+    this.#note = options.stateDir === undefined
+      ? undefined
+      : new AuditNote(options.stateDir, options.hid);
+    this.#now = options.now ?? Date.now;
+    this.#monotonic = options.monotonic ?? (() => performance.now());
+    this.#notPutBack();
+  }
+
+  /** Lines of the log. */
+  get size(): number {
+    return this.#state?.frontier.size ?? 0;
+  }
+
+  /** Lines that no head counts yet. */
+  get unsigned(): number {
+    return this.size - (this.#state?.signed ?? 0);
+  }
+
+  /** Writes lines; of a new log its first one, too. Resolves with the number of the first entry's line. */
+  append(entries: readonly AuditEntry[]): Promise<number> {
+    return this.#inTurn(async () => {
+      let clock: Clock | undefined;
+      const first = await this.#underOwnKey(() => {
+        const state = this.#current();
+        clock = this.#noteClock(state);
+        const first = state.frontier.size;
+        for (const entry of entries) this.#append(state, entry);
+        return first;
+      });
+      this.#clock = clock;
+      return first;
+    });
+  }
+
+  /** Signs a head over all lines, if there are any since the last one. */
+  sign(): Promise<void> {
+    return this.#inTurn(async () => {
+      const seen = await this.#underOwnKey(() => {
+        const state = this.#current();
+        if (state.frontier.size === state.signed) return undefined;
+        this.#addHead(this.#signer, state.frontier);
+        state.signed = state.frontier.size;
+        return this.#seen(state);
+      }, true);
+      if (seen !== undefined) this.#note?.write(seen);
+    });
+  }
+
+  /** Fails where lines cannot be written, or would stand behind what is not as it was written. */
+  async probe(): Promise<void> {
+    await this.append([]);
+    await this.#inTurn(() => this.#db.probe());
+  }
+
+  /** Wipes the key of the lines. */
+  [Symbol.dispose](): void {
+    this.#signer[Symbol.dispose]();
+  }
+
+  /** The key changes and the lock is waited for: another act meanwhile would use a key that is wiped. */
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(act);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  /** Runs `write`; if the host's keys were rotated meanwhile, takes the new one up first. */
+  async #underOwnKey<T>(write: () => T, durable = false): Promise<T> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#db.transaction(write, { durable });
+      } catch (error) {
+        // It may have been changed before the transaction was undone.
+        this.#state = undefined;
+        if (!(error instanceof OtherKey) || attempt === 3) throw error;
+        await this.#changeKey(error.kid);
+      }
+    }
+  }
+
+  /** Only inside a transaction. @throws {SecLlamaError} `audit-broken`. */
+  #current(): State {
+    const kid = this.#db.epochs().at(-1)?.kid;
+    if (kid !== undefined && (kid !== this.#signer.kid || this.#isRotated())) {
+      throw new OtherKey(kid);
+    }
+    const version = this.#db.version();
+    if (this.#state === undefined || version !== this.#version) {
+      this.#state = kid === undefined ? this.#begin() : this.#load(this.#signer);
+      this.#version = version;
+    }
+    return this.#state;
+  }
+
+  #isRotated(): boolean {
+    return this.#options.activeKid?.() !== this.#told;
+  }
+
+  #begin(): State {
+    if (this.#db.size() > 0) throw this.#broken("it has lines, and no word on their key");
+    const state: State = { frontier: new Frontier(), signed: 0, lastMs: 0 };
+    const before = this.#note?.read();
+    this.#append(state, {
+      event: "audit-begun",
+      fields: {
+        log: label(toHex(this.#db.id)),
+        host: label(toHex(this.#options.hid)),
+        ...this.#keyFields(this.#signer),
+        ...(before && { before: label(before.log), before_size: before.size }),
+      },
+    });
+    this.#db.addEpoch({ n: 0, kid: this.#signer.kid });
+    return state;
+  }
+
+  /** From the last head on, checked with `signer`'s keys: nothing that somebody else wrote is signed later. */
+  #load(signer: AuditSigner): State {
+    const stored = this.#db.lastHead();
+    let frontier = new Frontier();
+    if (stored !== undefined) {
+      try {
+        frontier = Frontier.decode(stored.size, stored.frontier);
+        const head = readHead(stored.cose);
+        const good = head.size === stored.size && sameBytes(head.log, this.#db.id) &&
+          sameBytes(head.root, frontier.root()) &&
+          head.statement.verify(signer.signing.publicKey);
+        if (!good) throw new RangeError("another head");
+      } catch {
+        throw this.#broken("its last head was not signed with this host's key");
+      }
+    }
+    const signed = frontier.size;
+    let lastMs = parseLine(this.#db.line(signed - 1)?.text ?? "")?.t ?? 0;
+    for (const { n, leaf, tag, text } of this.#db.lines(signed)) {
+      const good = n === frontier.size && text !== null && sameBytes(leafHash(utf8(text)), leaf) &&
+        tag !== undefined && sameBytes(tag, signer.tag(this.#db.id, n, leaf));
+      if (!good) throw this.#broken(`line ${frontier.size} is not as it was written`);
+      frontier.append(leaf);
+      lastMs = parseLine(text)!.t;
+    }
+    const size = this.#db.size();
+    if (size !== frontier.size) {
+      throw this.#broken(`it ends at line ${size}, its head says ${signed}`);
+    }
+    return { frontier, signed, lastMs };
+  }
+
+  #append(state: State, entry: AuditEntry, signer = this.#signer): void {
+    const n = state.frontier.size;
+    const timeMs = this.#now();
+    const text = lineText(n, timeMs, entry);
+    const leaf = leafHash(utf8(text));
+    this.#db.addLine({ n, leaf, tag: signer.tag(this.#db.id, n, leaf), text });
+    state.frontier.append(leaf);
+    state.lastMs = timeMs;
+  }
+
+  /** What both clocks say. Where the one was set, a line says by how much. */
+  #noteClock(state: State): Clock {
+    const now = { wallMs: this.#now(), ownMs: this.#monotonic() };
+    const before = this.#clock;
+    const byMs = before === undefined
+      ? Math.min(0, now.wallMs - state.lastMs)
+      : now.wallMs - before.wallMs - (now.ownMs - before.ownMs);
+    if (Math.abs(byMs) >= CLOCK_MS) {
+      this.#append(state, { event: "clock-moved", fields: { by_ms: Math.round(byMs) } });
+    }
+    return now;
+  }
+
+  /** The log was under `kid`, and this host's active key is another: the old one signs that the new one goes on. */
+  async #changeKey(kid: string): Promise<void> {
+    const { keys } = this.#options;
+    const told = this.#options.activeKid?.();
+    const active = await AuditSigner.of(keys);
+    this.#told = told;
+    const held = this.#signer;
+    this.#signer = active;
+    if (active.kid === kid) return held[Symbol.dispose]();
+    const isHeld = held.kid === kid;
+    if (!isHeld) held[Symbol.dispose]();
+    using old = isHeld ? held : await AuditSigner.of(keys, kid).catch(() => undefined);
+    await this.#db.transaction(() => {
+      // Another process may have done it.
+      if (this.#db.epochs().at(-1)?.kid !== kid) return;
+      const state = old === undefined ? this.#unchecked() : this.#load(old);
+      const n = state.frontier.size;
+      this.#append(state, {
+        event: "audit-key",
+        fields: { ...this.#keyFields(active), endorsed: old !== undefined },
+      }, active);
+      this.#db.addEpoch({ n, kid: active.kid });
+      if (old !== undefined) this.#addHead(old, state.frontier);
+      this.#addHead(active, state.frontier);
+    }, { durable: true });
+  }
+
+  /** The old key is gone: what is there is taken as it is, which `audit verify` will say. */
+  #unchecked(): State {
+    const frontier = new Frontier();
+    for (const { leaf } of this.#db.lines()) frontier.append(leaf);
+    return { frontier, signed: 0, lastMs: 0 };
+  }
+
+  #keyFields(signer: AuditSigner) {
+    return {
+      kid: label(signer.kid),
+      key: label(toBase64Url(signer.signing.publicKey.raw)),
+    };
+  }
+
+  #addHead(signer: AuditSigner, frontier: Frontier): void {
+    const cose = signHead(signer.signing, {
+      log: this.#db.id,
+      size: frontier.size,
+      root: frontier.root(),
+      timeMs: this.#now(),
+    });
+    this.#db.addHead({ size: frontier.size, frontier: frontier.encode(), cose });
+  }
+
+  #seen({ frontier }: State) {
+    return { log: toHex(this.#db.id), size: frontier.size, root: toHex(frontier.root()) };
+  }
+
+  #notPutBack(): void {
+    const seen = this.#note?.read();
+    const size = this.#db.size();
+    if (seen === undefined || seen.log !== toHex(this.#db.id) || size >= seen.size) return;
+    throw this.#broken(
+      `it has ${size} lines, this machine has seen ${seen.size}: it was put back from earlier`,
+    );
+  }
+
+  #broken(what: string): SecLlamaError {
+    return new SecLlamaError("audit-broken", `the audit log ${this.#db.path}: ${what}`, {
+      hint:
+        "to see what is wrong: secllama audit verify; to keep it and begin a new one, move it away " +
+        "with those beside it that begin alike",
+    });
+  }
+}
