@@ -218,6 +218,24 @@ export class FakeEngine implements Engine {
     return Promise.resolve(Float32Array.from(raw, (value) => value / scale));
   }
 
+  *pairInTurns(
+    query: string,
+    document: string,
+    { most }: { most: number },
+  ): LongWork<Int32Array | undefined> {
+    const tokens = this.tokenize(`${query}\n${document}`, { special: false });
+    yield;
+    return tokens.length > most ? undefined : tokens;
+  }
+
+  /** The longer, the better. */
+  rank(tokens: Int32Array, { signal }: { signal: AbortSignal }): Promise<number> {
+    if (signal.aborted) {
+      return Promise.reject(new SecLlamaError("cancelled", "the request was cancelled"));
+    }
+    return Promise.resolve(tokens.length);
+  }
+
   *renderChat(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
     this.chats.push(chat);
     const parts: PromptPart[] = [];

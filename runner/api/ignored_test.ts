@@ -103,26 +103,3 @@ Deno.test("/api/embed: num_ctx bounds an input", async () => {
   assert.equal(await count({ options: { num_ctx: 100_000 } }), whole);
   assert.equal((await ask({ options: { num_ctx: 4 }, truncate: false })).status, 400);
 });
-
-Deno.test("/v1/rerank: what is wrong is said, then that no model here can", async () => {
-  const { post } = testApi();
-  const ask = async (body: Record<string, unknown>) => {
-    const response = await post("/v1/rerank", { model: "demo", ...body });
-    return [response.status, (await response.json()).error];
-  };
-  const [status, error] = await ask({ query: "q", documents: ["a", { text: "b" }], top_n: 1 });
-  assert.equal(status, 501);
-  assert.match(error.message, /does not support reranking/);
-  for (
-    const [body, param] of [
-      [{ documents: ["a"] }, "query"],
-      [{ query: "q" }, "documents"],
-      [{ query: "q", documents: [] }, "documents"],
-      [{ query: "q", documents: [1] }, "documents[0]"],
-      [{ query: "q", documents: ["a"], top_n: 0 }, "top_n"],
-    ] as const
-  ) {
-    const [status, error] = await ask(body);
-    assert.deepEqual([status, error.param], [400, param]);
-  }
-});

@@ -13,6 +13,7 @@ import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit, countPrompt } from "./prompt.ts";
 import { elapsedNs, loadNs, toNs } from "./timing.ts";
 import { Pictures } from "./pictures.ts";
+import { rank } from "./rank.ts";
 import { ReplyParser } from "./reply_parser.ts";
 import type {
   Call,
@@ -74,6 +75,7 @@ export function makeService(options: ServiceOptions): Service {
     },
     infer: (request, call) => infer(o, request, call),
     embed: (request, call) => embed(o, request, call, loadNs(call)),
+    rank: (request, call) => rank(o, request, call),
     async countTokens(request, call) {
       const think = askedThink(o.template, request, call);
       using pictures = await Pictures.read(engine, request, call);

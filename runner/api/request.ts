@@ -207,6 +207,18 @@ export interface EmbedReply {
   readonly loadNs: number;
 }
 
+export interface RankRequest {
+  readonly model: string;
+  readonly query: string;
+  readonly documents: readonly string[];
+}
+
+export interface RankReply {
+  /** In the documents' order; larger is better. */
+  readonly scores: readonly number[];
+  readonly promptTokens: number;
+}
+
 /** What a Modelfile adds to a model: used where the request says nothing. */
 export interface ModelDefaults {
   /** The system message of conversations that have none. */
@@ -231,6 +243,7 @@ export interface Service {
   checkModel(name: string | undefined): string;
   infer(request: InferenceRequest, call: Call): Reply;
   embed(request: EmbedRequest, call: Call): Promise<EmbedReply>;
+  rank(request: RankRequest, call: Call): Promise<RankReply>;
   countTokens(request: InferenceRequest, call: Call): Promise<number>;
   /** Tells the supervisor how long the model is to stay loaded, and which client asks for it. */
   keepAlive(value: number | "forever", client: string): void;

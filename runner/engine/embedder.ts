@@ -1,4 +1,4 @@
-/** Embeddings: a context of its own, as pooling changes what a context puts out. Made when first needed. */
+/** Embeddings and ranks: a context of its own, as pooling changes what a context puts out. Made when first needed. */
 import { SecLlamaError } from "../../src/errors.ts";
 import { Batch } from "./batch.ts";
 import { createContext, POOLING } from "./context.ts";
@@ -58,10 +58,26 @@ export class Embedder {
   }
 
   /**
-   * The embedding of one text, of length 1. Runs in a thread; nothing else may decode meanwhile.
+   * The embedding of one text, of length 1. Runs in a thread; nothing else may decode meanwhile. Not of a model that ranks, whose
+   * output is shorter.
    * @throws {SecLlamaError} `bad-request`: too many tokens; `cancelled`; `model-failed`.
    */
   async embed(tokens: Int32Array, signal: AbortSignal): Promise<Float32Array> {
+    return normalised(await this.#output(tokens, signal, this.#o.embeddingLength));
+  }
+
+  /**
+   * What the head of a model that ranks says of a pair of texts: its first number. Else as {@link embed}.
+   * @throws {SecLlamaError} `bad-request`: too many tokens; `cancelled`; `model-failed`, also where it is no number.
+   */
+  async rank(tokens: Int32Array, signal: AbortSignal): Promise<number> {
+    const [score] = await this.#output(tokens, signal, 1);
+    if (!Number.isFinite(score)) throw new SecLlamaError("model-failed", "the model gave no score");
+    return score!;
+  }
+
+  /** The first `length` numbers that come of the tokens; the array is the model's own. */
+  async #output(tokens: Int32Array, signal: AbortSignal, length: number): Promise<Float32Array> {
     if (tokens.length > this.#o.contextLength) {
       throw new SecLlamaError(
         "bad-request",
@@ -87,11 +103,7 @@ export class Embedder {
     }
     const pointer = llama.llama_get_embeddings_seq(this.#context, 0);
     if (pointer === null) throw new SecLlamaError("model-failed", "the model gave no embedding");
-    const { embeddingLength } = this.#o;
-    const values = new Float32Array(
-      Deno.UnsafePointerView.getArrayBuffer(pointer, 4 * embeddingLength),
-    );
-    return normalised(values);
+    return new Float32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4 * length));
   }
 
   free(): void {

@@ -16,6 +16,7 @@ import { BatchPolicy } from "./batch_policy.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkLogitBias, checkSampling, Sampler } from "./sampler.ts";
+import { pairTokens } from "./pair_prompt.ts";
 import { PromptChunker } from "./prompt_chunker.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { LongWork } from "../turns.ts";
@@ -342,23 +343,60 @@ class LlamaEngine implements Engine {
     return given;
   }
 
-  embed(
+  async embed(
     tokens: Int32Array,
     { client, signal }: { readonly client: string; readonly signal: AbortSignal },
   ): Promise<Float32Array> {
+    this.#mustBeTokens(tokens);
+    if (this.info.capabilities.includes("rerank")) {
+      throw new SecLlamaError("bad-request", "the model ranks texts and makes no embeddings");
+    }
+    const { vocabulary } = this.#model;
+    return await this.#task(
+      client,
+      signal,
+      () => this.#embedder.embed(vocabulary.wholeText(tokens), signal),
+    );
+  }
+
+  pairInTurns(
+    query: string,
+    document: string,
+    { most }: { most: number },
+  ): LongWork<Int32Array | undefined> {
+    this.#mustBeOpen();
+    const { vocabulary, rerankTemplate: template } = this.#model;
+    return pairTokens(vocabulary, { template, query, document, most });
+  }
+
+  async rank(
+    tokens: Int32Array,
+    { client, signal }: { readonly client: string; readonly signal: AbortSignal },
+  ): Promise<number> {
+    this.#mustBeTokens(tokens);
+    if (!this.info.capabilities.includes("rerank")) {
+      throw new SecLlamaError("bad-request", "the model does not rank texts");
+    }
+    return await this.#task(client, signal, () => this.#embedder.rank(tokens, signal));
+  }
+
+  #mustBeTokens(tokens: Int32Array): void {
+    this.#mustBeOpen();
+    if (tokens.length === 0) throw new SecLlamaError("bad-request", "there is no text");
+    if (tokens.some((token) => !this.#model.vocabulary.has(token))) {
+      throw new SecLlamaError("bad-request", "a token is not one of the model's");
+    }
+  }
+
+  /** Runs work for the contexts between two steps, in the client's turn. */
+  #task<T>(client: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#mustBeOpen();
-      if (tokens.length === 0) throw new SecLlamaError("bad-request", "there is no text to embed");
-      if (tokens.some((token) => !this.#model.vocabulary.has(token))) {
-        throw new SecLlamaError("bad-request", "a token is not one of the model's");
-      }
       this.#scheduler.task(client, async () => {
         try {
           if (this.#scheduler.closed || signal.aborted) {
             throw new SecLlamaError("cancelled", "the request was cancelled");
           }
-          const text = this.#model.vocabulary.wholeText(tokens);
-          resolve(await this.#embedder.embed(text, signal));
+          resolve(await work());
         } catch (error) {
           reject(error);
         }

@@ -1,5 +1,5 @@
 /** Loading a model file, and what its metadata says of it. */
-import { fileCapabilities } from "../../src/api/capabilities.ts";
+import { fileCapabilities, POOLING_RANK } from "../../src/api/capabilities.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import { templateAbilities } from "../../src/templates/mod.ts";
 import { cString, readCString } from "./c_string.ts";
@@ -69,8 +69,10 @@ export interface Model {
   readonly info: Omit<ModelInfo, "slotContextLength" | "embedLength" | "gpu">;
   /** Dimensions of one attention head, if the metadata says. */
   readonly headLength: number | undefined;
-  /** Whether it can generate; else it only embeds. */
+  /** Whether it can generate; else it only embeds, or judges pairs of texts. */
   readonly generates: boolean;
+  /** How the file wants a query and a document put together, with `{query}` and `{document}` in their places. */
+  readonly rerankTemplate: string | undefined;
 }
 
 /**
@@ -131,8 +133,10 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
   const metadata = readMetadata(llama, pointer);
   const architecture = metadata["general.architecture"] ?? "unknown";
   const chatTemplate = readCString(llama.llama_model_chat_template(pointer, null));
-  const embeds = metadata[`${architecture}.pooling_type`] !== undefined;
-  const generates = metadata[`${architecture}.attention.causal`] !== "false";
+  const pooling = metadata[`${architecture}.pooling_type`];
+  const ranks = pooling === String(POOLING_RANK);
+  const generates = !ranks && metadata[`${architecture}.attention.causal`] !== "false";
+  const rerankTemplate = readCString(llama.llama_model_chat_template(pointer, cString("rerank")));
   const name = metadata["general.name"];
   return {
     pointer,
@@ -140,6 +144,7 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
     vocabulary,
     headLength: headLength(metadata, architecture),
     generates,
+    rerankTemplate: rerankTemplate === "" ? undefined : rerankTemplate,
     info: {
       ...(name === undefined ? {} : { name }),
       architecture,
@@ -155,8 +160,9 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
       vocabularySize: vocabulary.size,
       capabilities: fileCapabilities({
         byTemplate: templateAbilities(chatTemplate),
-        embeds,
+        embeds: pooling !== undefined,
         generates,
+        ranks,
         fillsGaps: vocabulary.infill !== undefined,
       }),
       metadata,

@@ -74,7 +74,7 @@ export const LLAMA_SYMBOLS = {
   llama_model_ftype: { parameters: ["pointer"], result: "i32" },
   llama_model_has_encoder: { parameters: ["pointer"], result: "bool" },
   llama_model_is_diffusion: { parameters: ["pointer"], result: "bool" },
-  llama_model_chat_template: { parameters: ["pointer", "pointer"], result: "pointer" },
+  llama_model_chat_template: { parameters: ["pointer", "buffer"], result: "pointer" },
   llama_model_meta_count: { parameters: ["pointer"], result: "i32" },
   llama_model_meta_key_by_index: {
     parameters: ["pointer", "i32", "buffer", "u64"],

@@ -6,16 +6,8 @@
  * eight colours. The model has one layer, whose heads attend to everything alike and carry on what the patches say; a colour's own
  * token ends the reply.
  */
-import {
-  ALIGNMENT,
-  byteLength,
-  header,
-  Keys,
-  type Tensor,
-  tokenizerKeys,
-  VALUE,
-  vocabulary,
-} from "./testing_gguf.ts";
+import { Keys, type Tensor, tokenizerKeys, VALUE, vocabulary } from "./testing_gguf.ts";
+import { type Fill, tensor, write } from "./testing_weights.ts";
 
 /** What it can name: red, green and blue of each are 0 or 255. */
 export const COLOURS = {
@@ -43,8 +35,6 @@ const SEEN = 0, HEARD = NAMES.length, END = 40, ALWAYS = 63;
 
 const TEMPLATE =
   "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
-
-type Fill = (at: readonly number[]) => number;
 
 /** Writes the model and its projector. */
 export function makeSeeingModel(modelPath: string, projectorPath: string): void {
@@ -161,29 +151,6 @@ function projectorTensors(): [Tensor, Fill][] {
     tensor("mm.2.weight", [count, WIDTH], ([from, to]) => to === from! + SEEN ? 100 : 0),
     tensor("mm.2.bias", [WIDTH], ([at]) => at === ALWAYS ? 1 : 0),
   ];
-}
-
-function tensor(name: string, dims: number[], fill: Fill): [Tensor, Fill] {
-  return [{ name, dims, type: "f32" }, fill];
-}
-
-/** @param tensors Each with the value at a place; the first number of a place is the fastest. */
-function write(path: string, keys: Keys, tensors: readonly [Tensor, Fill][]): void {
-  using file = Deno.openSync(path, { write: true, create: true, truncate: true });
-  const put = (bytes: Uint8Array) => {
-    for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-  };
-  put(header(keys, tensors.map(([one]) => one)));
-  for (const [one, fill] of tensors) {
-    const values = new Float32Array(byteLength(one) / 4);
-    const at = one.dims.map(() => 0);
-    for (const index of values.keys()) {
-      values[index] = fill(at);
-      for (let dim = 0; dim < at.length && ++at[dim]! === one.dims[dim]; dim++) at[dim] = 0;
-    }
-    put(new Uint8Array(values.buffer));
-    put(new Uint8Array((ALIGNMENT - values.byteLength % ALIGNMENT) % ALIGNMENT));
-  }
 }
 
 /**

@@ -79,7 +79,7 @@ export interface ModelInfo {
   readonly hasDecoder: boolean;
   /** Tokens of the vocabulary. */
   readonly vocabularySize: number;
-  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding", "vision". */
+  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding", "vision"; and "rerank". */
   readonly capabilities: readonly string[];
   /** Scalar GGUF metadata as text; arrays are left out. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -315,6 +315,25 @@ export interface Engine {
     tokens: Int32Array,
     o: { readonly client: string; readonly signal: AbortSignal },
   ): Promise<Float32Array>;
+  /**
+   * The tokens of a query and a document, put together as a model that ranks was trained to see them.
+   * @param o.most Tokens that there is room for; undefined comes back if there are more.
+   */
+  pairInTurns(
+    query: string,
+    document: string,
+    o: { most: number },
+  ): LongWork<Int32Array | undefined>;
+  /**
+   * How well a document answers a query, as the model's head says it: a larger number is a better answer.
+   * @param tokens Of the pair.
+   * @throws {SecLlamaError} `bad-request`: the model does not rank (no capability "rerank"), or they are longer than the
+   * context; `cancelled`; `model-failed`.
+   */
+  rank(
+    tokens: Int32Array,
+    o: { readonly client: string; readonly signal: AbortSignal },
+  ): Promise<number>;
   /**
    * The prompt the model's chat template makes of the messages. Text of control tokens inside messages stays text.
    * @throws {SecLlamaError} `bad-request`: the template refuses the messages, or takes more than the budget holds for them;

@@ -55,6 +55,12 @@ export class Vocabulary {
   readonly #pieces: (Piece | undefined)[];
   readonly #endOfGeneration = new Set<number>();
   readonly #addsSpace: boolean;
+  /** Tokens before, between and behind two texts that are judged together, as llama-server places them. */
+  readonly pairMarks: {
+    readonly begin: readonly number[];
+    readonly between: readonly number[];
+    readonly end: readonly number[];
+  };
   /** The token that ends a text to be embedded, or -1. */
   readonly #textEnd: number;
   readonly #prompts: PromptTokenizer;
@@ -76,11 +82,16 @@ export class Vocabulary {
       middle: llama.llama_vocab_fim_mid(pointer),
     };
     this.infill = Object.values(infill).every((id) => id >= 0) ? infill : undefined;
-    this.#textEnd = llama.llama_vocab_get_add_sep(pointer)
-      ? llama.llama_vocab_sep(pointer)
-      : llama.llama_vocab_get_add_eos(pointer)
-      ? this.eos
-      : -1;
+    const separator = llama.llama_vocab_get_add_sep(pointer) ? llama.llama_vocab_sep(pointer) : -1;
+    const addsEos = llama.llama_vocab_get_add_eos(pointer);
+    this.#textEnd = separator >= 0 ? separator : addsEos ? this.eos : -1;
+    const ending = addsEos ? this.eos >= 0 ? this.eos : llama.llama_vocab_sep(pointer) : -1;
+    const tokens = (...ids: number[]) => ids.filter((id) => this.has(id));
+    this.pairMarks = {
+      begin: this.addBos ? tokens(this.bos) : [],
+      between: tokens(ending, separator),
+      end: tokens(ending),
+    };
     this.#pieces = new Array(this.size);
     const specials: SpecialToken[] = [];
     for (let id = 0; id < this.size; id++) {

@@ -1,5 +1,5 @@
 /**
- * What a model can do, in Ollama's words: "completion", "embedding", "tools", "thinking", "insert". The runner decides by it, and
+ * What a model can do, in Ollama's words ("completion", "embedding", "tools", "thinking", "insert"), and "rerank". The runner decides by it, and
  * metadata says it: there is one answer.
  */
 import { abilities } from "./template/abilities.ts";
@@ -8,6 +8,9 @@ import type { ChatTemplate } from "./template/chat.ts";
 /** What Ollama writes into a model whose prompts it makes without a template: the GGUF file's own is used then. */
 const SAYS_NOTHING = /^\s*\{\{-?\s*\.Prompt\s*-?\}\}\s*$/;
 const BY_TEMPLATE = ["tools", "thinking"];
+
+/** `ARCHITECTURE.pooling_type` of a GGUF file whose last layer judges a pair of texts: llama.cpp's LLAMA_POOLING_TYPE_RANK. */
+export const POOLING_RANK = 4;
 
 export function saysNothing(template: string): boolean {
   return SAYS_NOTHING.test(template);
@@ -19,12 +22,15 @@ export function fileCapabilities(
     /** It makes embeddings; it generates text. */
     readonly embeds: boolean;
     readonly generates: boolean;
+    /** It judges how well a document answers a query, and does nothing else. */
+    readonly ranks: boolean;
     /** Its vocabulary has the tokens that mark a gap. */
     readonly fillsGaps: boolean;
     /** What its own chat template makes of it: "tools", "thinking". */
     readonly byTemplate: readonly string[];
   },
 ): string[] {
+  if (o.ranks) return ["rerank"];
   if (!o.generates) return ["embedding"];
   const found = [o.embeds ? "embedding" : "completion"];
   found.push(...o.byTemplate);

@@ -2,7 +2,7 @@
  * What a model's header says about it: architecture, size, context, quantisation, capabilities; and whether the file
  * can be a model at all (a projector, a vocabulary or one part of a split model cannot).
  */
-import { fileCapabilities } from "../api/capabilities.ts";
+import { fileCapabilities, POOLING_RANK } from "../api/capabilities.ts";
 import type { GgufHeader } from "./gguf.ts";
 import { badModel } from "./gguf_reader.ts";
 import { kvBytesPerToken } from "./kv_size.ts";
@@ -220,6 +220,7 @@ function capabilitiesOf(header: GgufHeader, architecture: string): string[] {
   const fim = ["fim_pre", "fim_suf", "fim_mid", "prefix", "suffix", "middle"];
   return fileCapabilities({
     embeds: metadata.has(`${architecture}.pooling_type`),
+    ranks: metadata.get(`${architecture}.pooling_type`) === POOLING_RANK,
     // What a header does not tell; a file that cannot is found out when it is loaded.
     generates: true,
     fillsGaps: fim.some((name) => metadata.has(`tokenizer.ggml.${name}_token_id`)),

@@ -1,31 +1,48 @@
-/** POST /v1/rerank, as Jina, Cohere and llama-server have it: documents in the order in which they answer a query. */
-import { SecLlamaError } from "../../../src/errors.ts";
+/**
+ * POST /v1/rerank: documents in the order in which they answer a query. The request and the answer are Jina's (`documents`,
+ * which Cohere and vLLM share) or those of Hugging Face's TEI (`texts`), as llama-server tells them apart.
+ */
 import type { Handler } from "../app.ts";
 import type { Fields } from "../fields.ts";
 
 const MAX_DOCUMENTS = 2048;
 const INT32_MAX = 2 ** 31 - 1;
 
-/**
- * The request is judged as one that is served, so that what is wrong with it is said; then the answer is that no model here
- * can: a reranker's last layer is none that the engine reads.
- */
-export const openaiRerank: Handler = (service, body) => {
+export const openaiRerank: Handler = async (service, body, call) => {
   const model = service.checkModel(body.string("model"));
-  body.requiredString("query");
-  const documents = body.array("documents", MAX_DOCUMENTS) ?? body.array("texts", MAX_DOCUMENTS);
-  if (documents === undefined) throw body.missing("documents");
-  if (documents.length === 0) throw body.fail("documents", "must not be empty", "empty-array");
-  documents.forEach((document, index) => checkDocument(body, document, index));
-  body.integer("top_n", { min: 1, max: INT32_MAX });
-  body.boolean("return_documents");
-  throw new SecLlamaError("not-supported", `"${model}" does not support reranking`, {
-    hint: "rank by the embeddings of /v1/embeddings: the dot product of query and document",
+  const query = body.requiredString("query").toWellFormed();
+  const isTei = !body.has("documents") && body.has("texts");
+  const documents = documentsOf(body, isTei ? "texts" : "documents");
+  const count = body.integer("top_n", { min: 1, max: INT32_MAX }) ?? documents.length;
+  const wantsText = body.boolean(isTei ? "return_text" : "return_documents") ?? false;
+  const { scores, promptTokens } = await service.rank({ model, query, documents }, call);
+  const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, count);
+  if (isTei) {
+    return Response.json(order.map((index) => ({
+      index,
+      score: scores[index],
+      ...(wantsText ? { text: documents[index] } : {}),
+    })));
+  }
+  return Response.json({
+    model,
+    object: "list",
+    usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    results: order.map((index) => ({
+      index,
+      relevance_score: scores[index],
+      ...(wantsText ? { document: { text: documents[index] } } : {}),
+    })),
   });
 };
 
-function checkDocument(body: Fields, document: unknown, index: number): void {
-  if (typeof document === "string") return;
-  if (typeof Object(document).text === "string") return;
-  throw body.fail(`documents[${index}]`, "must be a text, or an object with one", "type");
+function documentsOf(body: Fields, name: string): string[] {
+  const given = body.array(name, MAX_DOCUMENTS);
+  if (given === undefined) throw body.missing(name);
+  if (given.length === 0) throw body.fail(name, "must not be empty", "empty-array");
+  return given.map((one, index) => {
+    const text = typeof one === "string" ? one : Object(one).text;
+    if (typeof text === "string") return text.toWellFormed();
+    throw body.fail(`${name}[${index}]`, "must be a text, or an object with one", "type");
+  });
 }
