@@ -31,7 +31,7 @@ export function* pairTokens(
 }
 
 /** The template's text may be control tokens; what is put in may not. */
-export function filledIn(
+function filledIn(
   template: string,
   texts: { readonly query: string; readonly document: string },
 ): PromptPart[] {
