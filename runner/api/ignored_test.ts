@@ -29,7 +29,7 @@ for (const [path, body] of THINKING) {
   });
 }
 
-Deno.test("ignored: tools that only a server could run, a shift of the context", async () => {
+Deno.test("ignored: tools that only a server could run", async () => {
   const { post } = testApi({ info: { capabilities: ["completion", "tools"] } });
   const fn = { type: "function", name: "f" };
   const asked = {
@@ -48,10 +48,6 @@ Deno.test("ignored: tools that only a server could run, a shift of the context",
     response.headers.get(IGNORED_HEADER),
     "tools.local_shell, tools.mcp, tools.web_search",
   );
-  for (const [shift, said] of [[true, "shift"], [false, null], [undefined, null]] as const) {
-    const chat = await post("/api/chat", { model: "demo", messages, shift, stream: false });
-    assert.equal(chat.headers.get(IGNORED_HEADER), said);
-  }
 });
 
 Deno.test("ignored: of what a runner writes, only what is in its form is read", () => {

@@ -2,7 +2,13 @@
 import { isSameModel } from "../../src/api/model_name.ts";
 import { MODEL_REQUIRED_TEXT, modelNotFoundText } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import type { Engine, GenerateEvent, ThoughtLimit, TokenLogprob } from "../engine/types.ts";
+import type {
+  ContextShift,
+  Engine,
+  GenerateEvent,
+  ThoughtLimit,
+  TokenLogprob,
+} from "../engine/types.ts";
 import type { Turns } from "../turns.ts";
 import { Fields } from "./fields.ts";
 import { embed } from "./embed.ts";
@@ -29,6 +35,9 @@ import type {
   TokenLogprobs,
   Usage,
 } from "./request.ts";
+
+/** Contexts that a reply may fill, one after another. */
+const MOST_CONTEXTS = 10;
 
 interface ServiceOptions {
   readonly engine: Engine;
@@ -119,7 +128,11 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   });
   const syntax = callSyntax(template.source);
   const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
-  const maxTokens = replyLimit(engine, request, prompt.tokens.length);
+  // A picture stays whole, so that a reply to one ends where the context does.
+  const shifts = request.shift === true && pictures.all.length === 0;
+  const maxTokens = shifts
+    ? shiftingLimit(engine, request)
+    : replyLimit(engine, request, prompt.tokens.length);
   // What is refused, for a full queue say, is so here, and an answer of its own; from here on it is begun.
   const events = engine.generate({
     prompt: prompt.tokens,
@@ -134,6 +147,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       ? {}
       : thoughtLimit(engine, parser, roomFor(engine, prompt, maxTokens))),
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
+    ...(shifts ? { shift: shiftOf(engine, request, prompt.tokens.length) } : {}),
   }, call.signal)[Symbol.asyncIterator]();
   // The engine holds what it needs: megabytes, for as long as the reply takes.
   pictures[Symbol.dispose]();
@@ -193,6 +207,24 @@ function doneEvent(
     usage,
     context: event.context,
   };
+}
+
+/** A request's own, smaller context is one that shifts, too. */
+function shiftOf(engine: Engine, request: InferenceRequest, promptTokens: number): ContextShift {
+  const { keepTokens } = request.options;
+  return {
+    keep: keepTokens < 0 ? promptTokens : keepTokens,
+    window: contextLimit(engine, request),
+  };
+}
+
+/** As Ollama bounds it: a reply that shifts would have no other end. */
+function shiftingLimit(engine: Engine, request: InferenceRequest): number {
+  const { maxTokens } = request.options;
+  return Math.min(
+    maxTokens < 0 ? Infinity : maxTokens,
+    MOST_CONTEXTS * contextLimit(engine, request),
+  );
 }
 
 /** Tokens the reply may have: what was asked for, within a context made smaller by the request. */

@@ -82,7 +82,7 @@ export function parseOptions(
   const contextLength = whole(fields, "num_ctx", { min: 1, max: INT32_MAX }) ?? base.contextLength;
   return {
     sampling: dropUndefined(sampling),
-    // -2 is Ollama's "fill the context", which is what -1 comes to where nothing shifts out of it.
+    // -2 was "fill the context" in older Ollamas; newer ones take it for -1.
     maxTokens: predict === undefined ? base.maxTokens : Math.max(predict, -1),
     stop: parseStop(fields) ?? base.stop,
     keepTokens: whole(fields, "num_keep", { min: -1, max: INT32_MAX }) ?? base.keepTokens,

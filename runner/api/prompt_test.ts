@@ -131,7 +131,7 @@ Deno.test("prompt: half a surrogate pair at the cut does no harm", async () => {
 Deno.test("prompt: num_ctx makes the context smaller, never larger", async () => {
   const api = testApi({ info: { slotContextLength: 200 } });
   const ask = (num_ctx: number) =>
-    api.post("/api/chat", chat(["hello"], { options: { num_ctx }, truncate: false }));
+    api.post("/api/chat", chat(["hello"], { options: { num_ctx }, truncate: false, shift: false }));
   assert.equal((await ask(30)).status, 400);
   assert.equal((await ask(50)).status, 200);
   // 1 + 8 + 5 + 7 + 13 tokens of prompt.

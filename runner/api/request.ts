@@ -29,7 +29,7 @@ export interface GenerationOptions {
   readonly stop: readonly string[];
   /** Tokens of prompt and reply together; no more than the engine's slot has. */
   readonly contextLength?: number;
-  /** Tokens at the start of a prompt that truncation leaves. */
+  /** Tokens at the start of a prompt that stay, where something is left out; -1: all. */
   readonly keepTokens: number;
   /** What is added to the logits of tokens, by their ids; -Infinity: the token does not come. */
   readonly logitBias?: ReadonlyMap<number, number>;
@@ -81,6 +81,8 @@ export interface InferenceRequest {
   readonly logprobs?: number;
   /** Whether a prompt that is too long is cut instead of refused. */
   readonly truncate: boolean;
+  /** Whether a reply that fills the context goes on without the oldest tokens. Default false: it ends. */
+  readonly shift?: boolean;
   /** Pictures of a prompt that is no conversation: markers in its text stand for them. */
   readonly pictures?: readonly PictureFile[];
   /** Fields that have no effect here. */

@@ -5,7 +5,7 @@ import { type RankedToken, rankLogprobs } from "./logprobs.ts";
 import type { Sampler } from "./sampler.ts";
 import { ThoughtGuard } from "./thought.ts";
 import { StopMatcher, Utf8Joiner } from "./text_stream.ts";
-import type { GenerateEvent, GenerateRequest, TokenLogprob } from "./types.ts";
+import type { ContextShift, GenerateEvent, GenerateRequest, TokenLogprob } from "./types.ts";
 import type { Picture, PictureChunk } from "./vision/picture.ts";
 import { lossyText, type Vocabulary } from "./vocabulary.ts";
 
@@ -89,6 +89,11 @@ export class Generation {
 
   get hasPictures(): boolean {
     return this.#pictures.length > 0;
+  }
+
+  /** How it goes on past the context, if it does. */
+  get shift(): ContextShift | undefined {
+    return this.hasPictures ? undefined : this.#request.shift;
   }
 
   /** The piece of a picture with this id. */

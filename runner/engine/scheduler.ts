@@ -11,6 +11,7 @@
 import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { Batch } from "./batch.ts";
 import type { AdaptiveThreads } from "./adaptive_threads.ts";
+import { cellsToDrop } from "./context_shift.ts";
 import type { Generation } from "./generation.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
 import { promptChunk, type PromptChunker, SHORT_PROMPT_TOKENS } from "./prompt_chunker.ts";
@@ -71,6 +72,8 @@ export class Scheduler {
   readonly #o: SchedulerOptions;
   readonly #slots: Slot[];
   readonly #memory: Pointer;
+  /** Whether cells can be given other positions. */
+  readonly #canShift: boolean;
   #waiting: Generation[] = [];
   /** Other work for the contexts' thread of control: embeddings. */
   readonly #tasks = new TaskCircle();
@@ -97,6 +100,8 @@ export class Scheduler {
     this.#memory = options.context === null
       ? null
       : options.llama.llama_get_memory(options.context);
+    this.#canShift = this.#memory !== null &&
+      options.llama.llama_memory_can_shift(this.#memory);
     void this.#run();
   }
 
@@ -490,13 +495,36 @@ export class Scheduler {
       return new Float32Array(Deno.UnsafePointerView.getArrayBuffer(pointer, 4 * vocabularySize));
     };
     const drawn = generation.draw(context, index, logits);
-    if (typeof drawn === "number" && slot.cells.length < this.#o.slotContextLength) {
-      slot.next = drawn;
+    if (typeof drawn === "number" && this.#hasPlace(slot, drawn)) {
       slot.generatesSince ??= performance.now();
       return;
     }
     this.#release(slot);
     generation.finish(typeof drawn === "number" ? { reason: "length" } : drawn);
+  }
+
+  /** Whether the slot goes on with the next token; if its context is full, the oldest cells make room where they may. */
+  #hasPlace(slot: Slot, next: number): boolean {
+    const { slotContextLength, llama } = this.#o;
+    const { cells, sequence, generation } = slot;
+    const shift = generation?.shift;
+    slot.next = next;
+    if (cells.length < Math.min(shift?.window ?? Infinity, slotContextLength)) return true;
+    if (generation === undefined || shift === undefined) return false;
+    const { from, to } = cellsToDrop(cells.length, shift);
+    if (
+      this.#canShift && llama.llama_memory_seq_rm(this.#memory, sequence, from, to)
+    ) {
+      // What is left keeps what it knew of the tokens that go.
+      llama.llama_memory_seq_add(this.#memory, sequence, to, -1, from - to);
+      slot.drop(from, to);
+      return true;
+    }
+    // A memory that cannot move its cells reads what is left once more.
+    generation.pending = Int32Array.from([...cells.slice(0, from), ...cells.slice(to), next]);
+    slot.next = undefined;
+    if (!this.#forget(slot, from)) this.#forget(slot, 0);
+    return true;
   }
 
   /** Takes the generation from its slot; the tokens stay, for the same client's next prompt. */

@@ -4,6 +4,7 @@ import { until } from "../../tests/support/patience.ts";
 import { AdaptiveThreads } from "./adaptive_threads.ts";
 import { Batch } from "./batch.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
+import type { ContextShift } from "./types.ts";
 import type { Generation } from "./generation.ts";
 import { PromptChunker } from "./prompt_chunker.ts";
 import { Scheduler, type SchedulerOptions } from "./scheduler.ts";
@@ -41,6 +42,7 @@ class Counted {
     readonly prompt: number,
     readonly wanted: number,
     readonly stopsReadingAt = 0,
+    readonly shift?: ContextShift,
   ) {
     this.pending = new Int32Array(prompt);
   }
@@ -205,5 +207,19 @@ Deno.test("scheduler: long prompts of one client in all slots do not keep anothe
     await until(() => small.ended !== "", "the small one ends");
     assert.ok(long.slice(1).every(({ ended }) => ended === ""), "before the others were read");
     await until(() => long.every(({ ended }) => ended !== ""), "all end");
+  });
+});
+
+Deno.test("scheduler: where cells cannot be moved, a reply that shifts reads again what is left", async () => {
+  const shift = { keep: 4, window: 32 };
+  await withScheduler({ cells: 64, slots: 2 }, async (submit) => {
+    const one = submit(new Counted("a", 20, 100, 0, shift));
+    const ending = submit(new Counted("b", 20, 100));
+    await until(() => one.ended !== "" && ending.ended !== "", "both end");
+    assert.deepEqual([one.ended, one.drawn], ["length", 100]);
+    assert.equal(ending.drawn, 64 - 20 + 1);
+    // 4 are kept, 14 go, 14 and the next token are read again: room for 13 more.
+    assert.equal(one.pending.length, 4 + 14 + 1);
+    assert.equal(one.putBack, Math.floor((100 - 13) / 14) + 1);
   });
 });

@@ -31,6 +31,9 @@ export class Slot {
   /** Cells that were there when the request took it. */
   found = 0;
 
+  /** Leading cells that were computed from the tokens before them and no others; those behind saw tokens that are gone. */
+  #exact = Infinity;
+
   constructor(sequence: number) {
     this.sequence = sequence;
   }
@@ -80,7 +83,14 @@ export class Slot {
   /** Notes that only the first cells are left. */
   keep(cells: number): void {
     this.cells.length = cells;
+    if (cells <= this.#exact) this.#exact = Infinity;
     this.#seen = this.#seen.filter(({ start }) => start < cells);
+  }
+
+  /** Notes that cells in the middle are gone, and those behind them moved up. No piece of a picture is among them. */
+  drop(from: number, to: number): void {
+    this.cells.splice(from, to - from);
+    this.#exact = Math.min(this.#exact, from);
   }
 
   /** Whether nothing was done yet for the request that took it. */
@@ -97,7 +107,7 @@ export class Slot {
   /** Leading tokens that the cache and the prompt share, if the client is the same; never the whole prompt. */
   sharedPrefix(client: string, prompt: Int32Array): number {
     if (this.client !== client) return 0;
-    const limit = Math.min(this.cells.length, prompt.length - 1);
+    const limit = Math.min(this.cells.length, prompt.length - 1, this.#exact);
     let length = 0;
     while (length < limit && this.cells[length] === prompt[length]) length++;
     // Never a part of a picture.

@@ -48,6 +48,8 @@ export const LLAMA_SYMBOLS = {
   llama_get_memory: { parameters: ["pointer"], result: "pointer" },
   llama_pooling_type: { parameters: ["pointer"], result: "i32" },
   llama_memory_seq_rm: { parameters: ["pointer", "i32", "i32", "i32"], result: "bool" },
+  llama_memory_seq_add: { parameters: ["pointer", "i32", "i32", "i32", "i32"], result: "void" },
+  llama_memory_can_shift: { parameters: ["pointer"], result: "bool" },
   llama_memory_clear: { parameters: ["pointer", "bool"], result: "void" },
   llama_decode: { parameters: ["pointer", batch], result: "i32" },
   llama_decode_in_thread: {

@@ -28,6 +28,16 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
     tied: false,
     deviation: 0.3,
   },
+  "one layer": {
+    width: 64,
+    layers: 1,
+    heads: 2,
+    kvHeads: 1,
+    feedForward: 128,
+    vocabulary: 640,
+    tied: false,
+    deviation: 0.3,
+  },
   "15M": {
     width: 288,
     layers: 6,

@@ -144,7 +144,7 @@ export interface GenerateRequest {
   readonly pictures?: readonly Picture[];
   /** Whose request it is: a finished prefix is reused for the same client only. */
   readonly client: string;
-  /** -1: until the context is full. 0: only evaluate the prompt. */
+  /** -1: until the context is full, or without end if it shifts. 0: only evaluate the prompt. */
   readonly maxTokens: number;
   /** Texts that end the reply; none of them is part of it. */
   readonly stop: readonly string[];
@@ -154,12 +154,22 @@ export interface GenerateRequest {
   readonly logitBias?: ReadonlyMap<number, number>;
   /** GBNF with a rule `root`. */
   readonly grammar?: string;
+  /** Absent, or with pictures in the prompt: a reply that fills the context ends there. */
+  readonly shift?: ContextShift;
   /** Ends a thought that becomes too long. */
   readonly thought?: ThoughtLimit;
   /** Number of alternatives to report with each token; 0 reports the chosen token's only. Absent: none. At most 20. */
   readonly logprobs?: number;
   /** Whether the prompt begins with the model's BOS token. Default: as the model wants; never doubled. */
   readonly bos?: boolean;
+}
+
+/** How a reply may go on past the context. */
+export interface ContextShift {
+  /** Tokens at the start of the prompt that stay. */
+  readonly keep: number;
+  /** Tokens of prompt and reply at which the oldest go; at most the slot's context. */
+  readonly window: number;
 }
 
 /** How a thought is ended that becomes too long. */

@@ -17,8 +17,6 @@ export function commonFields(service: Service, body: Fields) {
   const options = parseOptions(body.object("options"), service.baseOptions);
   const logprobs = body.boolean("logprobs") ?? false;
   const top = topLogprobs(body) ?? 0;
-  // Nothing shifts out of the context here: a reply that fills it ends.
-  const shift = body.boolean("shift") ?? false;
   const think = parseThink(body);
   const format = parseFormat(body);
   const keepAlive = body.has("keep_alive") ? parseKeepAlive(body.raw("keep_alive")) : undefined;
@@ -28,7 +26,7 @@ export function commonFields(service: Service, body: Fields) {
     inference: {
       options,
       truncate: body.boolean("truncate") ?? true,
-      ...(shift ? { ignored: ["shift"] } : {}),
+      shift: body.boolean("shift") ?? true,
       ...(logprobs ? { logprobs: top } : {}),
       ...(think === undefined ? {} : { think }),
       ...(format === undefined ? {} : { format }),
