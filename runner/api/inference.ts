@@ -128,8 +128,9 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   });
   const syntax = callSyntax(template.source);
   const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
+  const seen = pictures.in(prompt.tokens);
   // A picture stays whole, so that a reply to one ends where the context does.
-  const shifts = request.shift === true && pictures.all.length === 0;
+  const shifts = request.shift === true && seen.length === 0;
   const maxTokens = shifts
     ? shiftingLimit(engine, request)
     : replyLimit(engine, request, prompt.tokens.length);
@@ -138,7 +139,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     prompt: prompt.tokens,
     client: call.client,
     maxTokens,
-    pictures: pictures.in(prompt.tokens),
+    pictures: seen,
     stop: request.options.stop,
     sampling: request.options.sampling,
     ...(request.options.logitBias === undefined ? {} : { logitBias: request.options.logitBias }),
