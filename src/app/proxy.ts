@@ -80,6 +80,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const proxy = await starting;
   await identity.announce(dataDir, proxy.addr.port, gate?.own);
   const withdrawLaunch = await announceLaunch(dataDir, proxy.addr.port, launch);
+  await thread.loaded;
   // The list of tokens is read again when it changes.
   const unneeded = gate ? ["run", "write"] as const : ["run", "read", "write"] as const;
   revokePermissions(holdsKey ? unneeded : []);

@@ -34,6 +34,7 @@ export type HistoryCalls = {
 
 /** To the thread: opens it, or asks it. */
 export type Question =
+  | { readonly id: number; readonly loaded: true }
   | { readonly id: number; readonly open: { dataDir: string; vault: readonly VaultKey[] } }
   | { readonly id: number; readonly call: Call; readonly values: readonly unknown[] }
   | { readonly id: number; readonly close: true };

@@ -9,6 +9,8 @@ import type { VaultKey } from "./vault.ts";
 /** The running thread. */
 interface HistoryThread {
   readonly history: HistoryCalls;
+  /** Settles when its program was read, or could not be. Until then this process must keep its rights: the reading goes by them. */
+  readonly loaded: Promise<void>;
   /** Closes the database. Without it nothing is lost either. */
   close(): Promise<void>;
 }
@@ -22,7 +24,7 @@ function fileOf(value: unknown): ArrayBuffer[] {
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 
 /**
- * Starts the thread. It must be called while this process may still read and write the folder.
+ * Starts the thread. Until `loaded` settles this process must be able to read the program, and to read and write the folder.
  * @param o `vault`: asked at the first call, and again after it failed; the keys are taken over.
  */
 export function startHistoryThread(
@@ -83,7 +85,9 @@ export function startHistoryThread(
     }
     return await ask({ call: name, values }, values.flatMap(fileOf));
   };
+  const loaded = ask({ loaded: true }).then(() => {}, () => {});
   return {
+    loaded,
     history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as HistoryCalls,
     async close() {
       if (!closed) await ask({ close: true }).catch(() => {});

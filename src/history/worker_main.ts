@@ -26,6 +26,7 @@ function sweep(): void {
 }
 
 async function answer(question: Question): Promise<unknown> {
+  if ("loaded" in question) return null;
   if ("open" in question) {
     history ??= new History(question.open);
     sweep();
