@@ -1,5 +1,6 @@
 /** Shared by the page's tests: a serve that keeps conversations, Debian's Chromium, and a count of what it asks for. */
 import {
+  type Browser,
   type BrowserContext,
   type BrowserContextOptions,
   chromium,
@@ -12,15 +13,8 @@ import { type Served, startServe } from "../support/serve.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 
-/**
- * Whether the tests of the page in a browser can run; says so if not. Only in full runs for now: under load two of them were seen to
- * wait for what never came, and why was not found.
- */
+/** Whether the tests of the page in a browser can run; says so if not. */
 export function hasChromium(): boolean {
-  if (!Deno.env.get("SECLLAMA_FULL")) {
-    console.error("SKIPPED the page in a browser: only task test:full runs it");
-    return false;
-  }
   try {
     Deno.statSync(CHROMIUM);
     return true;
@@ -28,6 +22,13 @@ export function hasChromium(): boolean {
     console.error(`SKIPPED the page in a browser: there is no ${CHROMIUM}`);
     return false;
   }
+}
+
+/** Whether what costs many seconds of a processor is to be run too; says so if not. */
+export function isFull(what: string): boolean {
+  if (Deno.env.get("SECLLAMA_FULL")) return true;
+  console.error(`SKIPPED ${what}: only task test:full runs it`);
+  return false;
 }
 
 /** Its answers: `text`, or `endless` if it is asked `USE:endless`. Few scripts, so that no two go by the same token. */
@@ -68,26 +69,49 @@ export interface Visit {
   readonly said: string[];
 }
 
+/** One serve and one browser, which steps share: each in a context of its own. */
+export interface Place {
+  readonly url: string;
+  readonly browser: Browser;
+}
+
+/** Starts both for `body`. */
+export async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
+  await using served = await serveWithHistory();
+  const browser = await launch([]);
+  try {
+    await body({ url: served.proxyUrl, browser });
+  } finally {
+    await browser.close();
+  }
+}
+
+function launch(args: readonly string[]): Promise<Browser> {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", ...args],
+    timeout: HANG_MS,
+  });
+}
+
 export interface VisitOptions extends BrowserContextOptions {
+  /** One that is there already; else one is started. */
+  readonly browser?: Browser;
   /** More arguments of Chromium's. */
   readonly args?: readonly string[];
   /** Called before the first page is opened. */
   readonly before?: (context: BrowserContext) => Promise<void>;
 }
 
-/** Opens `url` in a browser of its own, gives it to `body`, and closes all. */
+/** Opens `url`, gives it to `body`, and closes all that was opened for it. */
 export async function visit(
   url: string,
   body: (visit: Visit) => Promise<void>,
-  { args = [], before, ...options }: VisitOptions = {},
+  { args = [], before, browser: shared, ...options }: VisitOptions = {},
 ): Promise<void> {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", ...args],
-    timeout: HANG_MS,
-  });
+  const browser = shared ?? await launch(args);
+  const context = await browser.newContext(options);
   try {
-    const context = await browser.newContext(options);
     context.setDefaultTimeout(HANG_MS);
     context.setDefaultNavigationTimeout(HANG_MS);
     const [asked, said]: [string[], string[]] = [[], []];
@@ -99,7 +123,7 @@ export async function visit(
     await page.goto(url);
     await body({ page, context, asked, said });
   } finally {
-    await browser.close();
+    await (shared ? context : browser).close();
   }
 }
 

@@ -6,12 +6,13 @@ import {
   askPage,
   chooseModel,
   hasChromium,
+  isFull,
   serveWithHistory,
   visit,
   visitWithProfile,
 } from "./browser.ts";
 
-const ignore = !hasChromium();
+const ignore = !hasChromium() || !isFull("the page's foreigners in a browser");
 
 /** A server without any of our checks: what the attacks work on. */
 function careless() {

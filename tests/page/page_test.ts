@@ -1,15 +1,38 @@
 /** The page in Debian's Chromium, over the whole path: proxy, gateway, sandbox, a real model. */
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { startServe } from "../support/serve.ts";
-import { askPage, chooseModel, hasChromium, serveWithHistory, type, visit } from "./browser.ts";
+import { askPage, hasChromium, isFull, visit, withPlace } from "./browser.ts";
+import { fitsInto, looksGood, SMALL, worksByKeyboard } from "./look.ts";
+import { outlivesItsTab, survivesReload } from "./reload.ts";
+import { asksOfText, keepsConversations } from "./tour.ts";
 
 const ignore = !hasChromium();
+const full = isFull("the page's newcomer, telephone, light windows and temporary conversations");
+
+Deno.test({
+  name: "page: one visit after the other, over one serve and one browser",
+  ignore,
+  fn: (t) =>
+    withPlace(async (place) => {
+      const step = (name: string, fn: () => Promise<void>, ignore = false) =>
+        t.step({ name, ignore, fn });
+      await step("by keyboard alone", () => worksByKeyboard(place));
+      await step("dark, and axe-core finds nothing serious", () => looksGood(place, "dark"));
+      await step("at 200 %", () => fitsInto(place, SMALL[0]));
+      await step("a reload in the middle of an answer", () => survivesReload(place, false));
+      await step("what is kept", () => keepsConversations(place));
+      await step("a text that is dropped on it", () => asksOfText(place));
+      await step("light", () => looksGood(place, "light"), !full);
+      await step("on a telephone", () => fitsInto(place, SMALL[1]), !full);
+      await step("a reload, temporary", () => survivesReload(place, true), !full);
+      await step("an answer whose tab was closed", () => outlivesItsTab(place), !full);
+    }),
+});
 
 Deno.test({
   name:
     "page: a newcomer asks, and nothing leaves the machine or is kept where no key outlives serve",
-  ignore,
+  ignore: ignore || !full,
   async fn() {
     const served = await startServe();
     try {
@@ -34,88 +57,5 @@ Deno.test({
     } finally {
       await served.stop();
     }
-  },
-});
-
-Deno.test({
-  name: "page: a tour of what is kept: edit, branches, search, pin, delete and undo, another tab",
-  ignore,
-  async fn() {
-    await using served = await serveWithHistory();
-    await visit(served.proxyUrl, async ({ page, context }) => {
-      await chooseModel(page, "scripted");
-      assert.match(
-        await askPage(page, "Where is the register of Ghent?"),
-        /Hello from the scripted/,
-      );
-      assert.equal(await page.locator(".badge").innerText(), "kept, sealed");
-      const entry = page.getByRole("navigation").getByRole("button", { name: /register of Ghent/ });
-      await entry.waitFor();
-
-      await page.locator(".message.user").getByRole("button", { name: "Edit" }).click();
-      const box = page.getByRole("textbox", { name: "Your message, to be asked anew" });
-      await box.fill("Where is the register of Bruges?");
-      await box.press("Enter");
-      await page.getByText("2 of 2").waitFor();
-      await page.locator(".message.assistant footer").waitFor();
-      await page.getByRole("button", { name: "Earlier version" }).click();
-      await page.locator(".message.user", { hasText: "Ghent" }).waitFor();
-      await page.getByRole("button", { name: "Later version" }).click();
-      await page.locator(".message.user", { hasText: "Bruges" }).waitFor();
-      await page.getByRole("button", { name: "Regenerate" }).click();
-      await page.locator(".message.assistant").getByText("2 of 2").waitFor();
-      await page.locator(".message.assistant footer").waitFor();
-
-      await page.getByRole("searchbox").fill("bruges");
-      await page.getByText("1 found").waitFor();
-      await page.getByRole("searchbox").fill("");
-      await page.getByText("More", { exact: true }).click();
-      await page.getByRole("button", { name: "Pin" }).click();
-      await page.getByRole("heading", { name: "Pinned" }).waitFor();
-
-      const address = page.url();
-      assert.match(address, /#\/c\/[0-9a-f]{32}$/);
-      const tab = await context.newPage();
-      await tab.goto(address);
-      await tab.locator(".message.user", { hasText: "Bruges" }).waitFor();
-      await type(tab, "And that of Bruges again?");
-      await page.locator(".message.user", { hasText: "again" }).waitFor();
-      await page.locator(".message.assistant footer").nth(1).waitFor();
-
-      await page.getByText("More", { exact: true }).click();
-      await page.getByRole("button", { name: "Delete" }).click();
-      await page.getByText(/its key is overwritten/).waitFor();
-      await entry.waitFor({ state: "detached" });
-      await page.getByRole("button", { name: "Undo" }).click();
-      await entry.waitFor();
-      await page.locator(".message.user", { hasText: "again" }).waitFor();
-    });
-  },
-});
-
-Deno.test({
-  name:
-    "page: what is asked of a text that was dropped on it comes from its passages, which are named",
-  ignore,
-  async fn() {
-    await using served = await serveWithHistory();
-    await visit(served.proxyUrl, async ({ page }) => {
-      await chooseModel(page, "scripted");
-      const filler = Array.from({ length: 200 }, (_, i) => `Line ${i} is about nothing much.\n\n`);
-      filler[120] = "The kestrel nests in the tower of Saint Bavo.\n\n";
-      const file = { name: "birds.txt", mimeType: "text/plain", buffer: filler.join("") };
-      await page.locator("#files").setInputFiles({
-        ...file,
-        buffer: Buffer.from(file.buffer),
-      });
-      await page.locator(".attached").getByText("birds.txt").waitFor();
-      await askPage(page, "Where does the kestrel nest?");
-      const given = page.locator(".given");
-      await given.getByText(/birds\.txt, lines \d+–\d+/).first().waitFor();
-      assert.match(
-        await given.evaluate((node) => (node as { textContent: string }).textContent),
-        /tower of Saint Bavo/,
-      );
-    });
   },
 });
