@@ -78,6 +78,7 @@ async function boot(message: BootMessage): Promise<void> {
   send({
     t: "ready",
     loadMs,
+    sees: loaded.info.capabilities.includes("vision"),
     lockdown: locked,
     attacks,
     permissions: permissionStates(),

@@ -212,6 +212,7 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
   ready: (o) => ({
     t: "ready",
     loadMs: o.get("loadMs", number(0, MAX_DURATION_MS)),
+    sees: o.get("sees", flag),
     lockdown: o.get("lockdown", ownReports),
     attacks: o.get("attacks", attackResults),
     permissions: o.get(

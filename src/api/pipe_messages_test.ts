@@ -61,6 +61,7 @@ const FROM: FromRunner[] = [
   {
     t: "ready",
     loadMs: 1.5,
+    sees: true,
     lockdown: [{ layer: "stage 2", enforced: true, observed: "x" }],
     attacks: [{ target: "tcp4", attempted: true, blocked: true, step: "connect", errno: "EPERM" }],
     permissions: { net: "denied", read: "partial" },

@@ -115,6 +115,8 @@ export interface AttackResult {
 export interface ReadyMessage {
   readonly t: "ready";
   readonly loadMs: number;
+  /** Whether it reads pictures, where it was given what that takes. */
+  readonly sees: boolean;
   readonly lockdown: readonly OwnReport[];
   readonly attacks: readonly AttackResult[];
   /** Deno's, as the runner queried them. */

@@ -1,11 +1,13 @@
 /** Models in the shapes that Ollama's clients read: a row of `/api/tags` and the answer of `/api/show`. */
 import { readDefaults } from "./defaults.ts";
 import { modelCapabilities } from "./capabilities.ts";
-import { describeModel, type ModelDetails } from "./describe.ts";
+import { toSecLlamaError } from "../errors.ts";
+import { describeModel, kindOfFile, type ModelDetails } from "./describe.ts";
 import { type GgufHeader, readGgufHeader } from "./gguf.ts";
+import { layersOf } from "./manifest.ts";
 import { formatModelfile } from "./modelfile.ts";
 import type { ParameterValue } from "./parameters.ts";
-import type { ListedModel, ModelStore } from "./store.ts";
+import type { ListedModel, ModelStore, ResolvedModel } from "./store.ts";
 
 /** `details` of a model, as every metadata answer carries it. */
 interface OllamaDetails {
@@ -81,8 +83,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
   const header = await readGgufHeader(model.blobPath);
   const details = describeModel(header);
   const { template, system, messages, options } = await readDefaults(store, model);
-  const projector = await store.projectorPath(model);
-  const projectorHeader = projector === undefined ? undefined : await readGgufHeader(projector);
+  const projector = await readProjector(store, model);
   const licenses = await store.layerTexts(model, "license");
   const requires = await store.requires(model);
   const parameters = options === undefined ? undefined : parameterLines(options);
@@ -107,14 +108,31 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     details: ollamaDetails(details),
     ...(messages === undefined ? {} : { messages }),
     model_info: modelInfo(header),
-    ...(projectorHeader && { projector_info: modelInfo(projectorHeader) }),
+    ...(projector && { projector_info: modelInfo(projector) }),
     capabilities: [
       ...modelCapabilities(details, template),
-      ...(projectorHeader && store.readsPictures ? ["vision"] : []),
+      ...(projector && store.readsPictures ? ["vision"] : []),
     ],
     ...(requires === undefined ? {} : { requires }),
     modified_at: model.modifiedAt.toISOString(),
   };
+}
+
+/** The header of the model's projector; undefined: it has none, or none that can be used, which costs it its sight only. */
+async function readProjector(
+  store: ModelStore,
+  model: ResolvedModel,
+): Promise<GgufHeader | undefined> {
+  const [layer] = layersOf(model.manifest, "projector");
+  if (layer === undefined || store.refusedProjectors.has(layer.digest)) return undefined;
+  const path = await store.projectorPath(model);
+  try {
+    const header = await readGgufHeader(path!);
+    return kindOfFile(header) === "projector" ? header : undefined;
+  } catch (error) {
+    if (toSecLlamaError(error).code === "bad-model") return undefined;
+    throw error;
+  }
 }
 
 function parameterLines(options: Readonly<Record<string, ParameterValue>>): string {

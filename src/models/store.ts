@@ -62,6 +62,8 @@ export class ModelStore {
   readonly #demo: EmbeddedDemo | undefined;
   /** Whether a model with a projector sees here. */
   readonly readsPictures: boolean;
+  /** Digests of projectors that llama.cpp was seen to refuse: their models read text only, and say so. */
+  readonly refusedProjectors = new Set<string>();
   /** Details by file identity, so that a list does not read every header again. */
   readonly #details = new Map<string, ModelDetails>();
 

@@ -135,7 +135,14 @@ Deno.test({
   name: "a runner that is ready without a key, or names what is none, is ended",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const READY = { t: "ready", loadMs: 1, lockdown: [], attacks: [], permissions: {} };
+    const READY = {
+      t: "ready",
+      loadMs: 1,
+      sees: false,
+      lockdown: [],
+      attacks: [],
+      permissions: {},
+    };
     const id = "0123456789abcdef";
     const cases: readonly (readonly [messages: readonly object[], message: RegExp])[] = [
       [[READY], /ready without a key/],

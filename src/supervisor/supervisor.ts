@@ -334,7 +334,7 @@ export class Supervisor {
     try {
       await models.verify(resolved.digest);
       const size = { ...sized, wantedContext: wanted, retyped: details.retyped };
-      const model = await this.#startSomewhere(resolved, defaults, size);
+      const model = await this.#startSeeing(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
       }
@@ -378,6 +378,32 @@ export class Supervisor {
       await sandbox.files.check();
       return await models.resolve(name);
     }
+  }
+
+  /** With its projector if it has one, else, and if its runner does not survive that, without: it then reads text only. */
+  async #startSeeing(
+    resolved: ResolvedModel,
+    { projector, ...blind }: Defaults,
+    size: ModelSize,
+  ): Promise<LoadedModel> {
+    const { models } = this.#options;
+    if (projector === undefined || models.refusedProjectors.has(projector)) {
+      return await this.#startSomewhere(resolved, blind, size);
+    }
+    try {
+      return await this.#startSomewhere(resolved, { ...blind, projector }, size);
+    } catch (error) {
+      if (this.#stopped || toSecLlamaError(error).code !== "model-failed") throw error;
+      // A model that fails without it too says nothing of the projector.
+      const model = await this.#startSomewhere(resolved, blind, size);
+      this.#projectorRefused(projector, resolved);
+      return model;
+    }
+  }
+
+  #projectorRefused(digest: string, { name }: ResolvedModel): void {
+    this.#options.models.refusedProjectors.add(digest);
+    this.#options.logger.warn("projector-refused", { model: label(name) });
   }
 
   /** On the GPU if there is one, else, and if that fails, on the processor; always in the sandbox. */
@@ -457,8 +483,9 @@ export class Supervisor {
           targets: spawn.targets,
           version,
         },
-        prove(pid, ready) {
+        prove: (pid, ready) => {
           loadMs = ready.loadMs;
+          if (projector && spawn.vision && !ready.sees) this.#projectorRefused(projector, resolved);
           return spawn.prove(pid, ready);
         },
         rn,
