@@ -15,10 +15,12 @@ const ODD = [0, 1, 2, 3, 17, 65536, 2 ** 20, 2 ** 31 - 1, 2 ** 32 - 1];
 
 /** Where the value of each number of the metadata lies, by its key. */
 function numbersOf(projector: Uint8Array): Map<string, number> {
-  const head = String.fromCharCode(...projector.subarray(0, HEAD));
-  // Behind the key comes its type: 4 is a u32.
+  // Behind the key comes its type, four bytes: 4 is a u32. Bytes that are no text are written as digits.
+  const head = String.fromCharCode(
+    ...projector.subarray(0, HEAD).map((byte) => byte < 32 ? 48 + byte : byte),
+  );
   return new Map(
-    [...head.matchAll(/(clip\.vision\.[a-z_.]+)\x04\0\0\0/g)]
+    [...head.matchAll(/(clip\.vision\.[a-z_.]+)4000/g)]
       .map(({ index, 0: whole, 1: key }) => [key!, index + whole.length]),
   );
 }
