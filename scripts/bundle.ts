@@ -1,8 +1,10 @@
 /**
  * Bundles the runner, the attacker and the page to one file each in `build/`: in the sandbox there is no source tree to import
  * from, and in a browser no TypeScript.
- * Does nothing when the bundles are newer than every source file.
+ * Does nothing when the bundles are newer than every source file. The npm packages are got first.
  */
+import { installPackages } from "./packages.ts";
+
 const ENTRIES: readonly (readonly [entry: string, out: string, ...options: string[]])[] = [
   ["runner/main.ts", "build/runner.js"],
   ["runner/attacker.ts", "build/attacker.js"],
@@ -24,6 +26,8 @@ async function newest(folder: string): Promise<number> {
   }
   return latest;
 }
+
+await installPackages();
 
 const sources = Math.max(
   await newest("src"),

@@ -88,7 +88,9 @@ export async function createModel(
   for (const [kind, text] of [["template", recipe.template], ["system", recipe.system]] as const) {
     if (text !== undefined) parts.setText(kind, text === "" ? [] : [text]);
   }
-  if (recipe.parameters !== undefined && Object.keys(recipe.parameters).length > 0) {
+  // The demo's parameters are in no file, so none of its parts brings them along.
+  const embedded = base !== undefined && shop.folderOf(base) === undefined;
+  if (embedded || Object.keys(recipe.parameters ?? {}).length > 0) {
     const params = base ? (await shop.layerTexts(base, "params")).at(-1) : undefined;
     const merged = { ...(params ? readParameters(params) : {}), ...recipe.parameters };
     parts.setText("params", [JSON.stringify(merged)]);

@@ -263,7 +263,15 @@ Deno.test("store: the embedded demo stands in for demo, and nothing else", () =>
       code: "bad-request",
       message: /comes with SecLlama/,
     });
-    assert.equal((await store.copy("demo", "mine")).source, "own");
+    const copy = await store.copy("demo", "mine");
+    assert.equal(copy.source, "own");
+    const texts = await store.layerTexts(demo, "params");
+    assert.deepEqual(await store.layerTexts(copy, "params"), texts, "as cool as the demo");
+    const recipe = { base: demo, files: [], adapters: [] };
+    const made = await store.create("made", { ...recipe, system: "Be brief." });
+    assert.deepEqual(await store.layerTexts(made, "params"), texts);
+    const warm = await store.create("warm", { ...recipe, parameters: { temperature: 1 } });
+    assert.deepEqual(await store.layerTexts(warm, "params"), [JSON.stringify({ temperature: 1 })]);
     // A demo of the user's own comes first, and removing it brings the embedded one back.
     await store.importGguf(await write(`${dir}/t.gguf`, makeGguf()), "demo");
     assert.equal((await store.resolve("demo")).source, "own");
