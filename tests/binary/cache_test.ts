@@ -77,8 +77,8 @@ binaryTest("what is not as it was unpacked is refused and made again", async () 
     assert.equal(again.code, 0, `${what}: ${again.stderr}`);
     assert.match(again.stderr, /are not those of this program: unpacking them again/, what);
     assert.equal(sha256(runner), good, what);
-    assert.deepEqual(await run(USES_PARTS, home).then((r) => r.stderr), "", what);
   }
+  assert.equal((await run(USES_PARTS, home)).stderr, "");
 });
 
 binaryTest("several starts at once unpack once and do no harm", async () => {

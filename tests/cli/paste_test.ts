@@ -10,6 +10,14 @@ import { newHome, ROOT, secllama } from "../support/serve.ts";
 
 type Step = ["expect" | "send", string];
 const PROMPT = "ready$ ";
+/**
+ * The control. It is a file, so that the shell's echo of what was typed has neither its question nor its answer: else the paste
+ * would come before the question.
+ */
+const READS_ONE_LINE = `#!/bin/bash
+read -r -p 'Pairing string: ' line
+echo 'one line was read'
+`;
 /** What an attacker, or a mail, has in the line behind. */
 const COMMAND = "touch ran-it";
 
@@ -40,6 +48,7 @@ async function pasteAtShell(
       `#!/bin/sh\nexec ${program} "$@"\n`,
       { mode: 0o755 },
     );
+    await Deno.writeTextFile(join(home, "read-one-line"), READS_ONE_LINE, { mode: 0o755 });
     const steps: Step[] = [
       ["expect", PROMPT],
       ["send", `${command}\r`],
@@ -77,10 +86,10 @@ const ASKED = "an empty line ends):";
 
 Deno.test("paste: the control: a program that reads one line leaves the rest to the shell", async () => {
   const { ran } = await pasteAtShell(
-    "read -r -p 'Pairing string: ' line; echo read it",
+    "read-one-line",
     "Pairing string: ",
     `${text.slice(0, 60)}\n${COMMAND}\n`,
-    "read it",
+    "one line was read",
   );
   assert.equal(ran, true);
 });

@@ -185,9 +185,11 @@ Deno.test({
     };
     const without = await attack("none");
     console.log(`without a GPU: ${without.join(", ") || "nothing gets out"}`);
-    for (const gpu of ["nvidia", "amd", "intel"] as const) {
-      assert.deepEqual(await attack(gpu), without, gpu);
-    }
+    // The policy with the most of what the others have too; the attack list takes ten seconds of a processor.
+    const gpus = Deno.env.get("SECLLAMA_FULL") === "1"
+      ? ["nvidia", "amd", "intel"] as const
+      : ["nvidia"] as const;
+    for (const gpu of gpus) assert.deepEqual(await attack(gpu), without, gpu);
   },
 });
 

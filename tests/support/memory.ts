@@ -41,6 +41,38 @@ function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+const PAGE_BYTES = 4096;
+/** proc(5), /proc/PID/pagemap: the page is in memory, or on swap. */
+const IN_MEMORY_OR_SWAP = 0b11 << 30;
+
+/** The parts of a range whose pages are there, as [start, end): of what V8 reserves, nine tenths never are. */
+async function pagesThere(
+  pagemap: Deno.FsFile,
+  start: bigint,
+  end: bigint,
+): Promise<[start: bigint, end: bigint][]> {
+  const pages = Number(end - start) / PAGE_BYTES;
+  const entries = new Uint8Array(pages * 8);
+  await pagemap.seek(start / BigInt(PAGE_BYTES) * 8n, Deno.SeekMode.Start);
+  for (let got = 0; got < entries.length;) {
+    const part = await pagemap.read(entries.subarray(got));
+    if (part === null) throw new Error("the page map ends before the range does");
+    got += part;
+  }
+  const words = new Uint32Array(entries.buffer);
+  const found: [bigint, bigint][] = [];
+  for (let page = 0; page < pages; page++) {
+    if ((words[2 * page + 1]! & IN_MEMORY_OR_SWAP) === 0) continue;
+    const first = page;
+    while (page < pages && (words[2 * page + 1]! & IN_MEMORY_OR_SWAP) !== 0) page++;
+    found.push([
+      start + BigInt(first * PAGE_BYTES),
+      start + BigInt(page * PAGE_BYTES),
+    ]);
+  }
+  return found;
+}
+
 /** Names of the forms of each text found in the readable, writable memory of a process. Root only. */
 export async function findInMemory(
   pid: number,
@@ -49,15 +81,16 @@ export async function findInMemory(
   const found = new Map(texts.map((t) => [t, new Set<string>()]));
   const needles = texts.flatMap((text) => formsOf(text).map((form) => ({ text, ...form })));
   const overlap = Math.max(...needles.map((n) => n.bytes.length));
-  // smaps says which ranges have pages at all: V8 reserves far more than it touches.
+  // smaps says which ranges have pages at all, and pagemap which pages.
   const ranges = [...(await Deno.readTextFile(`/proc/${pid}/smaps`)).matchAll(
     /^([0-9a-f]+)-([0-9a-f]+) rw[^]*?^Rss: +(\d+) kB/gm,
   )].filter((m) => m[3] !== "0").map((m) => [BigInt("0x" + m[1]), BigInt("0x" + m[2])] as const);
   const block = new Uint8Array(4 * 1024 * 1024 + overlap);
-  const memory = await Deno.open(`/proc/${pid}/mem`);
+  using memory = await Deno.open(`/proc/${pid}/mem`);
+  using pagemap = await Deno.open(`/proc/${pid}/pagemap`);
   let readBytes = 0;
-  try {
-    for (const [start, end] of ranges) {
+  for (const range of ranges) {
+    for (const [start, end] of await pagesThere(pagemap, ...range)) {
       for (let at = start; at < end; at += 4n * 1024n * 1024n) {
         let n: number | null = 0;
         try {
@@ -70,7 +103,7 @@ export async function findInMemory(
             n = got;
           }
         } catch {
-          if (!n) break; // a reserved range that has no pages
+          if (!n) break; // its pages have gone meanwhile
         }
         readBytes += n ?? 0;
         const buffer = bufferOf(block.subarray(0, n ?? 0));
@@ -81,8 +114,6 @@ export async function findInMemory(
         }
       }
     }
-  } finally {
-    memory.close();
   }
   if (readBytes < 1024 * 1024) {
     throw new Error(`only ${readBytes} bytes of process ${pid} could be read`);
