@@ -2,37 +2,33 @@
  * Which models are loaded, by which runners, with which keys. Loads on demand (once, however many ask), replaces a dead
  * runner at the next request, unloads the idle, and passes key changes on. Does not see a request's content.
  */
-import type { Config } from "../config/config.ts";
-import { toHex, utf8 } from "../bytes.ts";
+import { utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeyFacts } from "../keys/mod.ts";
-import { label, type LogFields, type Logger } from "../log.ts";
+import { label, type LogFields } from "../log.ts";
 import { joinsMessages } from "../models/capabilities.ts";
 import { readDefaults } from "../models/defaults.ts";
-import type { ModelStore, ResolvedModel } from "../models/store.ts";
-import { type BootMessage, MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
-import type { Gpu } from "../sandbox/mod.ts";
+import type { ResolvedModel } from "../models/store.ts";
+import { MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
 import { Admission, isOthers, type Occupant } from "./admission.ts";
-import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
-import { prepareSpawn, type Sandbox } from "./isolation.ts";
+import type { GpuChoice } from "./gpu.ts";
 import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { Pot } from "../shares.ts";
 import { chooseContext } from "./context_size.ts";
 import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
-import { RunnerProcess } from "./runner_process.ts";
+import {
+  type Defaults,
+  type ModelOwner,
+  ModelStarter,
+  type ModelStarterOptions,
+} from "./start_model.ts";
 
 export { LoadedModel };
 
-export interface SupervisorOptions {
-  readonly config: Config;
-  readonly models: ModelStore;
+export interface SupervisorOptions extends ModelStarterOptions {
   readonly keys: FedKeys & Pick<KeyFacts, "hid">;
-  readonly sandbox: Sandbox;
-  readonly gpu: GpuChoice;
-  readonly logger: Logger;
-  readonly version: string;
   /** Is told what belongs into a record. */
   readonly audit?:
     | ((event: "model-loaded" | "isolation-failed" | "model-refused", fields: LogFields) => void)
@@ -58,23 +54,12 @@ interface Loading {
   readonly waiting: Pot;
 }
 
-type Defaults = Awaited<ReturnType<typeof readDefaults>>;
-
 /** Who asks for a model, and what for. */
 interface Asker {
   /** Whose share it is; the model stays until this client's request comes, if it comes soon. Absent: nobody in particular. */
   readonly client?: string;
   /** Tokens of context that it would have; absent: as many as the model has by default. */
   readonly contextLength?: number | undefined;
-}
-
-interface ModelSize {
-  readonly contextLength: number;
-  /** What a client had asked for; 0: nothing. */
-  readonly wantedContext: number;
-  readonly cacheCells: number;
-  readonly needBytes: number;
-  readonly retyped: BootMessage["retyped"];
 }
 
 export class Supervisor {
@@ -87,6 +72,7 @@ export class Supervisor {
   /** Bytes that all models together may take, of which so many are taken. */
   readonly #budget: (takenBytes: number) => number;
   readonly #keyFeed: KeyFeed;
+  readonly #starter: ModelStarter;
   #stopped = false;
 
   constructor(options: SupervisorOptions) {
@@ -100,6 +86,7 @@ export class Supervisor {
       receivers: () => this.loaded().map(({ runner }) => runner),
       logger: options.logger,
     });
+    this.#starter = new ModelStarter(options, this.#owner());
     this.#admission = new Admission({
       occupants: () => this.#occupants(),
       room: (takenBytes) => ({
@@ -334,7 +321,7 @@ export class Supervisor {
     try {
       await models.verify(resolved.digest);
       const size = { ...sized, wantedContext: wanted, retyped: details.retyped };
-      const model = await this.#startSeeing(resolved, defaults, size);
+      const model = await this.#starter.start(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
       }
@@ -380,185 +367,26 @@ export class Supervisor {
     }
   }
 
-  /** With its projector if it has one, else, and if its runner does not survive that, without: it then reads text only. */
-  async #startSeeing(
-    resolved: ResolvedModel,
-    { projector, ...blind }: Defaults,
-    size: ModelSize,
-  ): Promise<LoadedModel> {
-    const { models } = this.#options;
-    if (projector === undefined || models.refusedProjectors.has(projector)) {
-      return await this.#startSomewhere(resolved, blind, size);
-    }
-    try {
-      return await this.#startSomewhere(resolved, { ...blind, projector }, size);
-    } catch (error) {
-      if (this.#stopped || toSecLlamaError(error).code !== "model-failed") throw error;
-      // A model that fails without it too says nothing of the projector.
-      const model = await this.#startSomewhere(resolved, blind, size);
-      this.#projectorRefused(projector, resolved);
-      return model;
-    }
-  }
-
-  #projectorRefused(digest: string, { name }: ResolvedModel): void {
-    this.#options.models.refusedProjectors.add(digest);
-    this.#options.logger.warn("projector-refused", { model: label(name) });
-  }
-
-  /** On the GPU if there is one, else, and if that fails, on the processor; always in the sandbox. */
-  async #startSomewhere(
-    resolved: ResolvedModel,
-    defaults: Defaults,
-    size: ModelSize,
-  ): Promise<LoadedModel> {
-    const gpu = this.gpu.used;
-    try {
-      return await this.#start(resolved, defaults, { ...size, gpu });
-    } catch (error) {
-      if (gpu === "none" || this.#stopped || !mayBeTheGpu(error)) throw error;
-      // A model that fails on the processor too says nothing of the GPU.
-      const model = await this.#start(resolved, defaults, { ...size, gpu: "none" });
-      this.#gpuFailed(error);
-      return model;
-    }
-  }
-
-  #gpuFailed({ message, code }: SecLlamaError): void {
-    const { used } = this.gpu;
-    if (used === "none") return; // two runners failed at once
-    this.gpu.fail(message);
-    this.#options.logger.warn("gpu-failed", { gpu: label(used), code: label(code) });
-  }
-
-  async #start(
-    resolved: ResolvedModel,
-    { adapters, projector, ...defaults }: Defaults,
-    { contextLength, wantedContext, cacheCells, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
-  ): Promise<LoadedModel> {
-    const { config, keys, models, sandbox, logger, version } = this.#options;
-    const adapterPaths: string[] = [];
-    for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
-    const projectorPath = projector && (await models.verify(projector)).path;
-    const spawn = await prepareSpawn(sandbox, resolved.blobPath, {
-      adapterPaths,
-      projectorPath,
-      gpu,
-    });
-    if (projectorPath && !spawn.vision) {
-      logger.warn("no-vision", { model: label(resolved.name) });
-    }
-    let model: LoadedModel | undefined;
-    let recipients: readonly string[] = [];
-    let loadMs = 0;
-    const rn = crypto.getRandomValues(new Uint8Array(32));
-    try {
-      const runner = await RunnerProcess.start({
-        start: spawn.start,
-        boot: {
-          t: "boot",
-          model: resolved.name,
-          modelPath: spawn.modelPath,
-          adapterPaths: spawn.adapterPaths,
-          vision: spawn.vision,
-          retyped,
-          defaults,
-          libDir: spawn.libDir,
-          encryption: config.enableEncryption,
-          hid: toHex(keys.hid),
-          rn: toHex(rn),
-          engine: {
-            contextLength,
-            cacheCells,
-            slots: config.parallel,
-            // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
-            threads: config.threads || Math.max(1, navigator.hardwareConcurrency - 1),
-            // The gateway keeps the queue's limit. In the runner a request that is about to take a free slot still counts as
-            // waiting, so its own limit must not be the tighter one.
-            queueLimit: config.parallel + config.maxQueue,
-            gpu: gpu !== "none",
-          },
-          lockdown: sandbox.mode.sandbox,
-          stage2More: spawn.stage2More,
-          targets: spawn.targets,
-          version,
-        },
-        prove: (pid, ready) => {
-          loadMs = ready.loadMs;
-          if (projector && spawn.vision && !ready.sees) this.#projectorRefused(projector, resolved);
-          return spawn.prove(pid, ready);
-        },
-        rn,
-        onRecipients: (ids) => {
-          // Each was made in its runner's memory: one that another announces was given away, to draw requests off.
-          const others = this.loaded().filter((other) => other !== model);
-          if (others.some((other) => other.recipients.some((id) => ids.includes(id)))) {
-            throw new SecLlamaError("pipe-broken", "pipe to the runner: it names another's keys");
-          }
-          recipients = ids;
-          if (model) model.recipients = ids;
-        },
-        onKeepAlive: (ms, client) => {
-          // Who may not stop a model may not have it leave early either.
-          const early = ms >= 0 && ms < config.keepAliveMs;
-          model?.setKeepAlive(
-            early && client?.startsWith("client.") && !this.mayStop(client)
-              ? config.keepAliveMs
-              : ms,
-          );
-        },
-        onDead: (error) => {
-          if (!model) return;
-          if (this.#loaded.get(resolved.name) === model) {
-            this.#loaded.delete(resolved.name);
-            if (gpu !== "none") this.#gpuFailed(error);
-          }
-          void this.#end(model);
-        },
-        timeoutMs: config.loadTimeoutMs,
-        silenceMs: config.runnerTimeoutMs,
-        logger,
-      });
-      if (this.#stopped || runner.state !== "ready") {
-        await runner.kill();
-        throw new SecLlamaError("runner-died", "the model's runner ended before it answered");
-      }
-      model = new LoadedModel(runner, spawn.report(), {
-        name: resolved.name,
-        digest: resolved.digest,
-        manifestDigest: resolved.manifestDigest,
-        sizeBytes: resolved.sizeBytes,
-        contextLength,
-        wantedContext,
-        needBytes,
-        gpu,
-        slots: config.parallel,
-        maxQueue: config.maxQueue,
-        keepAliveMs: config.keepAliveMs,
-        onExpired: () => void this.#expire(model!),
-        onIdle: () => this.#idle(model!),
-      });
-      model.recipients = recipients;
-      this.#loaded.set(resolved.name, model);
-      logger.info("model-loaded", {
-        model: label(resolved.name),
-        isolation: label(model.isolation.level),
-        loadMs: Math.round(loadMs),
-      });
-      return model;
-    } finally {
-      spawn.close();
-    }
-  }
-
-  async #expire(model: LoadedModel): Promise<void> {
-    if (this.#loaded.get(model.name) === model) this.#loaded.delete(model.name);
-    await this.#end(model);
-  }
-
-  #idle(model: LoadedModel): void {
-    if (this.#leaving.has(model)) void this.#end(model);
-    else this.#admission.changed();
+  /** What the starter may say of models, and nobody else. */
+  #owner(): ModelOwner {
+    const leave = (model: LoadedModel) => {
+      const took = this.#loaded.get(model.name) === model;
+      if (took) this.#loaded.delete(model.name);
+      void this.#end(model);
+      return took;
+    };
+    return {
+      loaded: () => this.loaded(),
+      stopped: () => this.#stopped,
+      mayStop: (id) => this.mayStop(id),
+      ready: (model) => void this.#loaded.set(model.name, model),
+      died: leave,
+      expired: leave,
+      idle: (model) => {
+        if (this.#leaving.has(model)) void this.#end(model);
+        else this.#admission.changed();
+      },
+    };
   }
 }
 

@@ -83,7 +83,9 @@ Deno.test({
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 if (!FULL) {
-  console.log("skipped: two builds, in full runs; tests/packaging/release_test.ts compares two too");
+  console.log(
+    "skipped: two builds, in full runs; tests/packaging/release_test.ts compares two too",
+  );
 }
 
 Deno.test({
