@@ -1,0 +1,80 @@
+/** Files for tests, made here. */
+import { deflateRawSync } from "node:zlib";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** A small PDF of our own making, a line of text a page. */
+export function makePdf(pages: readonly string[]): Uint8Array<ArrayBuffer> {
+  const kids = pages.map((_, i) => `${4 + 2 * i} 0 R`).join(" ");
+  const objects = [
+    "<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >>",
+    `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ...pages.flatMap((text, i) => {
+      const content = `BT /F1 12 Tf 72 720 Td (${text}) Tj ET`;
+      return [
+        `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents ${5 + 2 * i} 0 R ` +
+        "/Resources << /Font << /F1 3 0 R >> >> >>",
+        `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
+      ];
+    }),
+  ];
+  let text = "%PDF-1.4\n";
+  const places = objects.map((object, i) => {
+    const at = text.length;
+    text += `${i + 1} 0 obj\n${object}\nendobj\n`;
+    return at;
+  });
+  const xref = text.length;
+  text += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n` +
+    places.map((at) => `${String(at).padStart(10, "0")} 00000 n \n`).join("") +
+    `trailer << /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${xref}\n%%EOF`;
+  return bytes(text);
+}
+
+/** An archive with one file, packed. */
+export function makeZip(name: string, content: Uint8Array): Uint8Array<ArrayBuffer> {
+  const packed = deflateRawSync(content);
+  const head = (
+    signature: number,
+    size: number,
+    fields: [at: number, value: number, bytes: number][],
+  ) => {
+    const view = new DataView(new ArrayBuffer(size));
+    view.setUint32(0, signature, true);
+    for (const [at, value, width] of fields) {
+      if (width === 2) view.setUint16(at, value, true);
+      else view.setUint32(at, value, true);
+    }
+    return new Uint8Array(view.buffer);
+  };
+  const local = head(0x04034b50, 30, [[8, 8, 2], [18, packed.length, 4], [22, content.length, 4], [
+    26,
+    name.length,
+    2,
+  ]]);
+  const entry = head(0x02014b50, 46, [[10, 8, 2], [20, packed.length, 4], [24, content.length, 4], [
+    28,
+    name.length,
+    2,
+  ]]);
+  const start = local.length + name.length + packed.length;
+  const end = head(0x06054b50, 22, [[8, 1, 2], [10, 1, 2], [12, entry.length + name.length, 4], [
+    16,
+    start,
+    4,
+  ]]);
+  const parts = [local, bytes(name), packed, entry, bytes(name), end];
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** A DOCX with one paragraph. */
+export function makeDocx(text: string): Uint8Array<ArrayBuffer> {
+  return makeZip("word/document.xml", bytes(`<w:p><w:r><w:t>${text}</w:t></w:r></w:p>`));
+}
