@@ -4,8 +4,9 @@
  */
 import { collect } from "../src/api/body.ts";
 import { JSON_TYPE, PROBLEM_TYPE, SEALED_TYPE } from "../src/api/media_types.ts";
+import { RUNNER_HEADER } from "../src/api/runner_name.ts";
 import { INFERENCE_BYTES } from "../src/api/routes.ts";
-import { type Bytes, fromHex, utf8 } from "../src/bytes.ts";
+import { type Bytes, fromBase64Url, fromHex, toHex, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
 import { type AnswerHead, type OpenHead, parseOpenHead } from "../src/api/pipe_messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
@@ -18,6 +19,7 @@ import {
   Recipient,
   type RecipientOptions,
 } from "../src/sealed/recipient.ts";
+import { recipientId } from "../src/sealed/suite.ts";
 import { pacingOf, sendReply } from "./reply_stream.ts";
 import { RunnerKeys } from "./runner_keys.ts";
 
@@ -123,7 +125,13 @@ export class Session {
     this.#announce(); // a suite's key is made when it is first asked for
     await answer(
       exchange,
-      { status: 200, headers: { "content-type": JSON_TYPE } },
+      {
+        status: 200,
+        headers: {
+          "content-type": JSON_TYPE,
+          [RUNNER_HEADER]: toHex(recipientId(fromBase64Url(document.pk))),
+        },
+      },
       utf8(JSON.stringify(document)),
     );
   }

@@ -59,6 +59,10 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/ruby", "ruby"],
   ["/usr/bin/promtool", "prometheus"],
   ["/usr/bin/systemd-analyze", "systemd"],
+  // Balancers before several hosts.
+  ["/usr/sbin/haproxy", "haproxy"],
+  ["/usr/sbin/nginx", "nginx-light"],
+  ["/usr/bin/caddy", "caddy"],
   // A systemd of its own, with a user's manager in it.
   ["/usr/lib/systemd/user/dbus.socket", "dbus-user-session"],
   ["/usr/share/pam-configs/systemd", "libpam-systemd"],

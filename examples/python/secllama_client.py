@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+RUNNER = re.compile(r"(?:[a-z0-9-]{1,63}\.)?[0-9a-f]{16}")
 PSK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 KEM, HPKE = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x02"
 
 
 class SealedError(Exception):
-    """`code` is one of the codes of docs/wire.md."""
-    def __init__(self, code): super().__init__(code); self.code = code
+    """`code` is one of the codes of docs/wire.md; `status` that of the HTTP answer, if there was one."""
+    def __init__(self, code, status=0): super().__init__(code); self.code, self.status = code, status
 
 
 def mac(key, data): return hmac.new(key, data, hashlib.sha256).digest()
@@ -169,6 +170,22 @@ def make_proof(psk, psk_id, hid, method, target, now, nonce=None):
     return f"id={psk_id};t={now};n={nonce.hex()};mac={tag}"
 
 
+def elsewhere(error):
+    """Whether another host may answer what failed like this, or the same one in a moment."""
+    if isinstance(error, SealedError):
+        return error.status == 503 or error.code in ("truncated", "status-502", "key-mismatch")
+    return not isinstance(error, ssl.SSLCertVerificationError)  # else the connection was lost
+
+
+def reader(response):
+    """What reads n bytes of an HTTP answer, or fewer at its end, however it ends."""
+    def read(n):
+        try: return response.read(n)
+        except http.client.IncompleteRead as cut: return cut.partial
+        except OSError: return b""
+    return read
+
+
 class Client:
     """`renewed(new)` stores {psk_id, psk} durably, beside the key it replaces, before a request uses it; see docs/wire.md."""
     def __init__(self, url, psk_id, psk, hid, cert=None, previous=None, renewed=None):
@@ -185,38 +202,42 @@ class Client:
         response = connection.getresponse()
         if response.status != 200:
             try: kind = json.loads(response.read(65536)).get("type", "")
-            except ValueError: kind = ""
+            except (ValueError, AttributeError): kind = ""
             theirs = response.getheader("secllama-now")  # with a 425: the gateway's clock
             if theirs: self.offset = int(theirs) - time.time() * 1000
-            raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}")
+            raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}", response.status)
         return response
 
     def request(self, method, path, body):
         """Yields (status, headers), then body bytes as they come."""
         psk_id, psk = self.psk_id, self.psk
-        for attempt in range(3):
+        tried, others, parts = set(), 0, None  # codes that are tried again once; times we went to another key
+        while parts is None:
             try:
                 challenge, sent = os.urandom(16), time.time()
                 query = {"model": body["model"], "id": psk_id, "c": challenge.hex()}
                 target = "/sealed/v1/key?" + urllib.parse.urlencode(query)
                 proof = make_proof(psk, psk_id, self.hid, "GET", target, round(sent * 1000 + self.offset))
-                doc = json.load(self._send("GET", target, headers={"Secllama-Proof": proof}))
+                answer = self._send("GET", target, headers={"Secllama-Proof": proof})
+                doc = json.load(answer)
                 pk, now, runner_psk, gen = check_key_document(doc, psk, self.hid, body["model"], challenge)
                 now += round((time.time() - sent) * 500)
                 envelope = {"m": method, "p": path, "h": {"content-type": "application/json"}, "t": now}
                 sealed, reply = seal_request(pk, runner_psk, psk_id, envelope, json.dumps(body).encode())
+                rk, said = hashlib.sha256(pk).hexdigest()[:16], answer.getheader("secllama-runner") or ""
                 response = self._send("POST", "/sealed/v1", body=sealed, headers={
-                    "content-type": "application/vnd.secllama.sealed;v=1"})
-                break
-            except SealedError as error:
-                if error.code == "auth" and self.previous and psk != self.previous["psk"]:
+                    "content-type": "application/vnd.secllama.sealed;v=1",  # and for balancers, the runner's name
+                    "Secllama-Runner": said if RUNNER.fullmatch(said) and said.endswith(rk) else rk})
+                parts = open_reply(reader(response), *reply)
+                status, headers, k = next(parts)
+            except (SealedError, OSError, http.client.HTTPException) as error:  # all before the reply's first frame
+                parts, code, http_status = None, getattr(error, "code", None), getattr(error, "status", 0)
+                if code == "auth" and http_status and self.previous and psk != self.previous["psk"]:
                     psk_id, psk = self.previous["psk_id"], self.previous["psk"]  # the new one is refused: back to the old
-                elif attempt or error.code not in ("replay", "key-mismatch", "clock", "replay-window-full"): raise
-        def read(n):
-            try: return response.read(n)
-            except http.client.IncompleteRead as cut: return cut.partial
-        parts = open_reply(read, *reply)
-        status, headers, k = next(parts)
+                elif http_status and code in ("replay", "clock") and code not in tried: tried.add(code)
+                elif others < 3 and elsewhere(error):
+                    time.sleep((0, 0.1, 0.4)[others]); others += 1
+                else: raise
         new = k and self.renewed and open_renewal(k, psk_id, psk, self.hid, gen)
         if new and new["psk"] != self.psk: self.renewed(new)
         yield status, headers

@@ -113,6 +113,8 @@ export const ROUTES = {
 
   root: route("metadata", "ollama", "/", { open: true }),
   health: route("metadata", "ollama", "/healthz", { open: true }),
+  /** For balancers: whether to send requests here. */
+  ready: route("metadata", "ollama", "/readyz", { open: true }),
   version: route("metadata", "ollama", "/api/version", { open: true }),
   tags: route("metadata", "ollama", "/api/tags"),
   ps: route("metadata", "ollama", "/api/ps"),

@@ -62,6 +62,7 @@ async function open(
     ...options,
     allowedOrigins: config.allowedOrigins,
     rules: listenerRules(management?.maxBytes),
+    limits: { drainMs: config.drainMs },
     logger,
     signal: shutdown.signal,
     handler: (request, { peer, party }) => app.fetch(request, { peer, party, local: server.addr }),

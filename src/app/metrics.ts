@@ -3,7 +3,7 @@ import { METRICS_TYPE } from "../api/media_types.ts";
 import { METRICS_PATHS } from "../api/metrics_paths.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { errorResponse } from "../api/errors.ts";
-import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import { Counter, gauge, Histogram } from "../firm/metrics.ts";
 import type { GatewayAudit } from "../gateway/audit.ts";
 import type { Activity } from "../gateway/activity.ts";
@@ -14,6 +14,7 @@ import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import type { ServeAudit } from "./audit.ts";
+import { notReady } from "./readiness.ts";
 import type { Shutdown } from "./shutdown.ts";
 
 const SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
@@ -71,7 +72,7 @@ export class Metrics implements GatewayAudit {
     const { supervisor, keys, activity } = measured;
     const loaded = supervisor.loaded();
     const { createdMs } = keys.active;
-    const problems = await problemsOf(measured);
+    const problems = await notReady(measured);
     return [
       ...this.#exchanges.lines(),
       ...this.#seconds.lines(),
@@ -111,24 +112,6 @@ export class Metrics implements GatewayAudit {
   }
 }
 
-/** Why a request would not be answered now, one word each; none: it would. */
-async function problemsOf({ models, keys, audit }: Measured): Promise<string[]> {
-  const checks: [string, () => unknown][] = [
-    ["models", () => models.list()],
-    ["keys", () => keys.changes()],
-    ["audit", () => audit?.admit()],
-  ];
-  const found = await Promise.all(checks.map(async ([name, check]) => {
-    try {
-      await check();
-      return [];
-    } catch (error) {
-      return [`${name}: ${toSecLlamaError(error).code}`];
-    }
-  }));
-  return found.flat();
-}
-
 /**
  * Listens where the settings say. Loopback only: it asks for no token.
  * @throws {SecLlamaError} `port-in-use`, `address-unavailable`.
@@ -151,7 +134,7 @@ export async function openMetrics(
       }
       if (path === METRICS_PATHS.health) return new Response("ok\n");
       if (path === METRICS_PATHS.ready) {
-        const problems = await problemsOf(measured);
+        const problems = await notReady(measured);
         const status = problems.length === 0 ? 200 : 503;
         return new Response([...(status === 200 ? ["ready"] : problems), ""].join("\n"), {
           status,

@@ -65,6 +65,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     gateway,
     hostname: "127.0.0.1",
     port: config.proxyPort,
+    drainMs: config.drainMs,
     fetch,
     metadata: fetch.metadata,
     outer: fetch.outer,

@@ -47,6 +47,8 @@ export function spawnProxy(o: {
   /** Origins and names that it lets in besides its own. */
   allowed: { readonly origins: readonly string[]; readonly hosts: readonly string[] };
   requireToken: boolean;
+  /** How long its answers under way may take when it is told to end. */
+  drainMs: number;
   env: { readonly [name: string]: string | undefined };
 }): ProxyProcess {
   const argv = selfArgv(
@@ -67,6 +69,7 @@ export function spawnProxy(o: {
   for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
   // As serve decided, whichever of its sources said so.
   env["SECLLAMA_REQUIRE_TOKEN"] = String(o.requireToken);
+  env["SECLLAMA_DRAIN_TIME"] = `${o.drainMs}ms`;
   const child = new Deno.Command(argv[0]!, {
     args: argv.slice(1),
     env,
@@ -82,7 +85,7 @@ export function spawnProxy(o: {
     stopping = true;
     await writer.close().catch(() => {});
     // Before it knows a gateway it has nothing to end in good order.
-    const timer = setTimeout(() => child.kill("SIGKILL"), connected ? 3_000 : 0);
+    const timer = setTimeout(() => child.kill("SIGKILL"), connected ? o.drainMs : 0);
     await child.status;
     clearTimeout(timer);
   };

@@ -31,6 +31,7 @@ import { Metrics, openMetrics } from "./metrics.ts";
 import { openModelStore } from "./model_store.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
+import { notReady } from "./readiness.ts";
 import type { ReadyFacts } from "./ready_line.ts";
 import type { HandedKeys } from "./handover.ts";
 import { announceServe } from "./serve_announcement.ts";
@@ -55,7 +56,7 @@ interface RunningServe {
   readonly ready: Omit<ReadyFacts, "pid">;
   /** Resolves when `signal` is aborted. @throws {SecLlamaError} `internal` if the proxy ends by itself. */
   untilAborted(signal: AbortSignal): Promise<void>;
-  /** Ends everything; what is under way gets some seconds. */
+  /** Ends everything; what is under way gets the drain time. */
   stop(): Promise<void>;
 }
 
@@ -69,7 +70,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
   const logger = activity.noting(makeLogger({ role: "gateway", level: config.logLevel }));
   await ensureDataDirectory(dataDir);
   const probing = probeSandbox(options);
-  const shutdown = new Shutdown();
+  const shutdown = new Shutdown(config.drainMs);
   try {
     const keys = await openKeys(options, shutdown);
     const audit = await openAudit(options, keys, logger, shutdown);
@@ -100,6 +101,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       activity,
       audit: metrics ?? audit,
+      notReady: () => notReady({ models, keys, audit }),
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(
@@ -201,6 +203,7 @@ function startProxyProcess(
     allowModelManagement: config.allowModelManagement,
     allowed: { origins: config.proxyAllowedOrigins, hosts: config.proxyAllowedHosts },
     requireToken: config.requireToken,
+    drainMs: config.drainMs,
     env,
   });
   shutdown.addEntrance(() => proxy.stop());

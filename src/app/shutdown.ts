@@ -3,8 +3,8 @@
  * still there; then everything else. Neither is waited for without end.
  */
 
-/** From the signal to the end of the listeners, which give what is under way 3 s, and of the proxy. */
-const DRAIN_MS = 4_000;
+/** What the listeners and the proxy have to close, beyond the time that they give what is under way. */
+const CLOSE_MS = 1_000;
 /** From then to the end of the runners. */
 const END_MS = 4_000;
 
@@ -12,10 +12,16 @@ const END_MS = 4_000;
 type Closer = () => Promise<unknown> | void;
 
 export class Shutdown {
+  readonly #drainMs: number;
   readonly #stop = new AbortController();
   readonly #entrances: Closer[] = [];
   readonly #others: Closer[] = [];
   readonly #last: Closer[] = [];
+
+  /** @param drainMs How long what is under way may take. */
+  constructor(drainMs: number) {
+    this.#drainMs = drainMs;
+  }
 
   /** Aborted as the first step. */
   get signal(): AbortSignal {
@@ -40,7 +46,7 @@ export class Shutdown {
   /** Ends everything that was added. */
   async run(): Promise<void> {
     this.#stop.abort();
-    await closeWithin(this.#entrances.splice(0), DRAIN_MS);
+    await closeWithin(this.#entrances.splice(0), this.#drainMs + CLOSE_MS);
     await closeWithin(this.#others.splice(0), END_MS);
     await closeWithin(this.#last.splice(0), END_MS);
   }

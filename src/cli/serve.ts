@@ -85,7 +85,11 @@ export async function runServe(
     notifyServiceManager(env, `READY=1\nSTATUS=serves ${running.ready.gateway}`);
     await running.untilAborted(signal);
     notifyServiceManager(env, "STOPPING=1");
-    tui.note("ending: no new requests are taken, what is under way has 3 seconds");
+    tui.note(
+      `ending: no new requests are taken, what is under way has ${
+        settings.config.drainMs / 1000
+      } seconds`,
+    );
     return EXIT.ok;
   } finally {
     await running.stop();

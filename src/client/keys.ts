@@ -1,5 +1,6 @@
 /** Fetches, verifies and keeps the key documents of a gateway's runners. */
 import { ROUTES } from "../api/routes.ts";
+import { namedRunner, RUNNER_HEADER } from "../api/runner_name.ts";
 import { toHex } from "../bytes.ts";
 import { CHALLENGE_BYTES } from "../sealed/key_document.ts";
 import { isUsable, type VerifiedKey, verifyKeyDocument } from "../sealed/sender.ts";
@@ -10,10 +11,16 @@ import { readJson, readRefusal } from "./refusal.ts";
 /** More models than one client talks to; the oldest goes first. */
 const MAX_KEPT = 64;
 
+/** A runner's key, and what a balancer between us and it goes by. */
+export interface RunnerKey extends VerifiedKey {
+  /** The value of `Secllama-Runner` for requests that are sealed to this key. */
+  readonly runner: string;
+}
+
 export class KeyCache {
   readonly #transport: Transport;
   readonly #sender: ProvenSender;
-  readonly #kept = new Map<string, { readonly key: VerifiedKey; readonly contextLength: number }>();
+  readonly #kept = new Map<string, { readonly key: RunnerKey; readonly contextLength: number }>();
 
   constructor(transport: Transport, sender: ProvenSender) {
     this.#transport = transport;
@@ -30,7 +37,7 @@ export class KeyCache {
     model: string,
     credentials: Credentials,
     { contextLength = 0, signal }: { contextLength?: number | undefined; signal: AbortSignal },
-  ): Promise<VerifiedKey> {
+  ): Promise<RunnerKey> {
     const name = keptName(model, credentials);
     const kept = this.#kept.get(name);
     if (
@@ -48,7 +55,7 @@ export class KeyCache {
   }
 
   /** Forgets `key`, unless a newer one has taken its place meanwhile. */
-  forget(model: string, credentials: Credentials, key: VerifiedKey): void {
+  forget(model: string, credentials: Credentials, key: RunnerKey): void {
     const name = keptName(model, credentials);
     if (this.#kept.get(name)?.key === key) this.#kept.delete(name);
   }
@@ -57,7 +64,7 @@ export class KeyCache {
     model: string,
     credentials: Credentials,
     { contextLength, signal }: { contextLength: number; signal: AbortSignal },
-  ): Promise<VerifiedKey> {
+  ): Promise<RunnerKey> {
     const { psk, pskId, hid } = credentials;
     const { suite, now } = this.#transport;
     const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
@@ -74,8 +81,16 @@ export class KeyCache {
     if (!response.ok) throw await readRefusal(response);
     const document = await readJson(response);
     const times = { sentAt, receivedAt };
-    return await verifyKeyDocument(document, { psk, hid, model, challenge, suite, ...times });
+    const about = { psk, hid, model, challenge, suite, ...times };
+    const key = await verifyKeyDocument(document, about);
+    return { ...key, runner: runnerOf(key, response.headers.get(RUNNER_HEADER)) };
   }
+}
+
+/** What the answer said in clear of the key that it has, if that is true; else the key's own name, without a host's. */
+function runnerOf({ rk }: VerifiedKey, said: string | null): string {
+  const own = toHex(rk);
+  return said !== null && namedRunner(said) === own ? said : own;
 }
 
 function keptName(model: string, credentials: Credentials): string {

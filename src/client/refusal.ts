@@ -28,9 +28,12 @@ const BY_STATUS: { readonly [status: number]: ErrorCode } = {
  */
 export class GatewayRefusal extends Error {
   readonly error: SecLlamaError;
-  constructor(error: SecLlamaError) {
+  /** Of the HTTP answer. */
+  readonly status: number;
+  constructor(error: SecLlamaError, status: number) {
     super(error.message);
     this.error = error;
+    this.status = status;
   }
 }
 
@@ -40,12 +43,14 @@ export async function readRefusal(response: Response): Promise<GatewayRefusal> {
   const problem = fromProblem(document);
   if (problem?.code === "auth") {
     // The gateway has one text for every cause. What to do about it is the same for all.
-    return new GatewayRefusal(new SecLlamaError("auth", problem.message, { hint: UNKNOWN_KEY }));
+    const error = new SecLlamaError("auth", problem.message, { hint: UNKNOWN_KEY });
+    return new GatewayRefusal(error, response.status);
   }
-  if (problem !== undefined) return new GatewayRefusal(problem);
+  if (problem !== undefined) return new GatewayRefusal(problem, response.status);
   const code = BY_STATUS[response.status] ?? "gateway-unreachable";
   return new GatewayRefusal(
     new SecLlamaError(code, `the gateway answered with status ${response.status}`),
+    response.status,
   );
 }
 

@@ -8,13 +8,15 @@
 import { SecLlamaError } from "../errors.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
 import { ROUTES } from "../api/routes.ts";
-import { sealRequest, type VerifiedKey } from "../sealed/sender.ts";
+import { RUNNER_HEADER } from "../api/runner_name.ts";
+import { sealRequest } from "../sealed/sender.ts";
 import { CredentialKeeper } from "./credential_keeper.ts";
-import { KeyCache } from "./keys.ts";
+import { KeyCache, type RunnerKey } from "./keys.ts";
 import { type Credentials, makeTransport, type SealedFetchOptions } from "./options.ts";
 import { type ProvenInit, ProvenSender } from "./proven.ts";
 import { GatewayRefusal, readRefusal } from "./refusal.ts";
 import { openReply } from "./reply.ts";
+import { Retries } from "./retries.ts";
 import { type Snapshot, takeSnapshot } from "./snapshot.ts";
 
 const MEDIA_TYPE = SEALED_TYPE.split(";")[0]!;
@@ -37,9 +39,9 @@ export interface SealedFetch {
  * Makes a sealed fetch.
  *
  * It throws {@link SecLlamaError} with the gateway's code (`auth`, `busy`, `model-not-found`, …), `gateway-unreachable`,
- * `downgrade` for an answer that is not sealed, and `truncated` for a reply without its end. Each of 401, 409, 422, 425
- * and a full replay window is tried once more with what recovers it: other credentials, the request sealed again, the key
- * document fetched again. None of these was ever dispatched.
+ * `downgrade` for an answer that is not sealed, and `truncated` for a reply without its end. What fails before the reply's
+ * first frame is tried again with what recovers it: other credentials after 401, else the key document fetched and the request
+ * sealed again, as {@link Retries} says. Nothing is tried again once a frame of the reply has verified.
  * @throws {SecLlamaError} `bad-config` if an option is wrong.
  */
 export function sealedFetch(options: SealedFetchOptions): SealedFetch {
@@ -60,53 +62,35 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
   async function exchange(request: Snapshot): Promise<Response> {
     const { model, contextLength, signal } = request;
     const attempts = keeper.attempts();
-    const tried = new Set<string>();
+    const retries = new Retries(signal);
     let credentials = (await attempts.next())!;
     while (true) {
-      let key: VerifiedKey | undefined;
+      let key: RunnerKey | undefined;
+      let opened = false;
       try {
         key = await keys.get(model, credentials, { contextLength, signal });
-        return await once(request, credentials, key);
+        return await once(request, credentials, key, () => opened = true);
       } catch (error) {
-        if (!(error instanceof GatewayRefusal)) throw error;
-        const { code } = error.error;
-        if (code === "auth") {
+        if (opened) throw error;
+        const thrown = error instanceof GatewayRefusal ? error.error : error;
+        if (error instanceof GatewayRefusal && error.error.code === "auth") {
           const next = await attempts.next();
-          if (next === undefined) throw error.error;
+          if (next === undefined) throw thrown;
           credentials = next;
           continue;
         }
-        if (tried.has(code) || !recover(code, model, credentials, key)) throw error.error;
-        tried.add(code);
+        const again = await retries.after(error);
+        if (again === undefined) throw thrown;
+        if (again === "another-key" && key !== undefined) keys.forget(model, credentials, key);
       }
-    }
-  }
-
-  /** Puts right what the gateway refused, if that is possible. */
-  function recover(
-    code: string,
-    model: string,
-    credentials: Credentials,
-    key: VerifiedKey | undefined,
-  ): boolean {
-    switch (code) {
-      case "replay":
-        return true;
-      case "key-mismatch":
-      case "clock":
-      case "replay-window-full":
-        if (key === undefined) return false;
-        keys.forget(model, credentials, key);
-        return true;
-      default:
-        return false;
     }
   }
 
   async function once(
     request: Snapshot,
     credentials: Credentials,
-    key: VerifiedKey,
+    key: RunnerKey,
+    onOpened: () => void,
   ): Promise<Response> {
     const { signal, method } = request;
     signal.throwIfAborted();
@@ -120,7 +104,7 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
     });
     const response = await transport.send(transport.url(ROUTES.sealedRequest.path), {
       method: "POST",
-      headers: { "content-type": SEALED_TYPE, "accept": MEDIA_TYPE },
+      headers: { "content-type": SEALED_TYPE, "accept": MEDIA_TYPE, [RUNNER_HEADER]: key.runner },
       body: sealed.body,
       signal,
     });
@@ -139,7 +123,10 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
     return await openReply(response.body, sealed.reply, {
       method,
       signal,
-      onOpened: (renewal) => keeper.opened(credentials, key.gen, renewal),
+      onOpened: (renewal) => {
+        onOpened();
+        return keeper.opened(credentials, key.gen, renewal);
+      },
     });
   }
 

@@ -5,7 +5,7 @@ import { problemResponse } from "../api/problems.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { Recipient } from "../sealed/recipient.ts";
 import { sealedFetch } from "./sealed_fetch.ts";
-import { client, post, PSK_ID, serve } from "./testing.ts";
+import { client, keyAnswer, post, PSK_ID, serve } from "./testing.ts";
 
 const CHAT = { model: "demo", messages: [{ role: "user", content: "hello" }] };
 
@@ -201,15 +201,16 @@ Deno.test("401 without end: two tries, then the error", async () => {
   assert.deepEqual([reads, server.counts.keys], [2, 2]);
 });
 
-Deno.test("409, 422, 425 and a full window are recovered from once, then told", async () => {
-  // code, key documents fetched in all when the second try passes
-  const recoveries: [ErrorCode, number][] = [
-    ["replay", 1],
-    ["key-mismatch", 2],
-    ["clock", 2],
-    ["replay-window-full", 2],
+Deno.test("what fails before the first frame is tried again as often as it may help, then told", async () => {
+  // code, key documents fetched in all when the second try passes, requests when none does
+  const recoveries: [ErrorCode, number, number][] = [
+    ["replay", 1, 2],
+    ["clock", 2, 2],
+    ["key-mismatch", 2, 4],
+    ["replay-window-full", 2, 4],
+    ["busy", 2, 4],
   ];
-  for (const [code, keys] of recoveries) {
+  for (const [code, keys, most] of recoveries) {
     await using server = await serve();
     let left = 1;
     server.intercept = (route) => route === "sealed" && left-- > 0 ? problem(code) : undefined;
@@ -218,7 +219,98 @@ Deno.test("409, 422, 425 and a full window are recovered from once, then told", 
     assert.equal(server.opened.length, 1);
     left = 100;
     await fails(client(server)("/api/chat", post(CHAT)), code);
-    assert.equal(server.counts.requests, 4, code);
+    assert.equal(server.counts.requests, 2 + most, code);
+  }
+});
+
+Deno.test("a balancer's own 502 and 503, and a lost connection, are tried again; its 500 and 504 are not", async () => {
+  const lost = () =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => {
+          controller.enqueue(utf8("SLR1"));
+          controller.close();
+        },
+      }),
+      { headers: { "content-type": "application/vnd.secllama.sealed;v=1" } },
+    );
+  const page = (status: number) => () => new Response("<html>no host</html>", { status });
+  const answers: [() => Response, ErrorCode, number][] = [
+    [page(502), "gateway-unreachable", 4],
+    [page(503), "busy", 4],
+    [lost, "truncated", 4],
+    [page(500), "gateway-unreachable", 1],
+    [page(504), "gateway-unreachable", 1],
+  ];
+  for (const [answer, code, most] of answers) {
+    await using server = await serve();
+    let left = 3;
+    server.intercept = (route) => route === "sealed" && left-- > 0 ? answer() : undefined;
+    const fetch = client(server);
+    if (most > 1) {
+      await (await fetch("/api/chat", post(CHAT))).text();
+      assert.deepEqual(server.counts, { keys: 4, requests: 4 }, code);
+    }
+    server.counts.requests = 0;
+    left = 100;
+    await fails(fetch("/api/chat", post(CHAT)), code);
+    assert.equal(server.counts.requests, most, code);
+    assert.equal(server.opened.length, most > 1 ? 1 : 0);
+  }
+});
+
+Deno.test("nothing is tried again once a frame has verified, nor after an abort", async () => {
+  await using server = await serve();
+  server.tamper = (bytes, index) => index === 0 ? bytes : undefined;
+  await fails((await client(server)("/api/chat", post(CHAT))).text(), "truncated");
+  await fails(client(server)("/v1/models/demo", { method: "HEAD" }), "truncated");
+  assert.equal(server.counts.requests, 2);
+  const controller = new AbortController();
+  server.intercept = (route) => {
+    if (route === "key") return;
+    // The pause before the second try is under way, or about to be.
+    queueMicrotask(() => controller.abort());
+    return problem("busy");
+  };
+  server.counts.requests = 0;
+  const { signal } = controller;
+  await assert.rejects(client(server)("/api/chat", post(CHAT, { signal })), { name: "AbortError" });
+  assert.ok(server.counts.requests <= 2);
+});
+
+Deno.test("a request names its runner as the key document's answer did, if that was true", async () => {
+  await using server = await serve();
+  const said: (string | null)[] = [];
+  let label: (rk: string) => string | undefined = () => undefined;
+  server.intercept = async (route, request) => {
+    if (route === "sealed") {
+      said.push(request.headers.get("secllama-runner"));
+      return;
+    }
+    const answer = await keyAnswer(server, request);
+    const pk = Uint8Array.fromBase64((await answer.clone().json()).pk, { alphabet: "base64url" });
+    const rk = new Uint8Array(await crypto.subtle.digest("SHA-256", pk)).slice(0, 8).toHex();
+    own = rk;
+    const value = label(rk);
+    if (value !== undefined) answer.headers.set("secllama-runner", value);
+    return answer;
+  };
+  let own = "";
+  const other = "0011223344556677";
+  const cases: [typeof label, (rk: string) => string][] = [
+    [() => undefined, (rk) => rk],
+    [(rk) => rk, (rk) => rk],
+    [(rk) => `gpu-1.${rk}`, (rk) => `gpu-1.${rk}`],
+    [() => other, (rk) => rk],
+    [() => `gpu-1.${other}`, (rk) => rk],
+    [(rk) => `GPU.${rk}`, (rk) => rk],
+    [(rk) => `a.b.${rk}`, (rk) => rk],
+    [(rk) => `${"a".repeat(64)}.${rk}`, (rk) => rk],
+  ];
+  for (const [how, wanted] of cases) {
+    label = how;
+    await (await client(server)("/api/chat", post(CHAT))).text();
+    assert.equal(said.at(-1), wanted(own));
   }
 });
 

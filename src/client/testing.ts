@@ -84,17 +84,7 @@ async function handle(server: Server, request: Request): Promise<Response> {
   server.signals.push(request.signal);
   const instead = await server.intercept(route, request);
   if (instead) return instead;
-  if (route === "key") {
-    const suite = url.searchParams.get("suite");
-    return Response.json(
-      await server.host.document(server.recipient, {
-        pskId: url.searchParams.get("id")!,
-        model: url.searchParams.get("model")!,
-        challenge: Uint8Array.fromHex(url.searchParams.get("c")!),
-        ...(suite !== null && { suite: Number(suite) }),
-      }),
-    );
-  }
+  if (route === "key") return await keyAnswer(server, request);
   const opened = await server.recipient.open(request.body!);
   server.opened.push(opened);
   const answer = await server.answer(opened);
@@ -115,6 +105,20 @@ async function handle(server: Server, request: Request): Promise<Response> {
   return new Response(ReadableStream.from(wire()), {
     headers: { "content-type": SEALED_TYPE, "cache-control": "no-store, no-transform" },
   });
+}
+
+/** The answer with a key document. */
+export async function keyAnswer(server: Server, request: Request): Promise<Response> {
+  const { searchParams } = new URL(request.url);
+  const suite = searchParams.get("suite");
+  return Response.json(
+    await server.host.document(server.recipient, {
+      pskId: searchParams.get("id")!,
+      model: searchParams.get("model")!,
+      challenge: Uint8Array.fromHex(searchParams.get("c")!),
+      ...(suite !== null && { suite: Number(suite) }),
+    }),
+  );
 }
 
 /** A sealed fetch for the server, with the right credentials unless told otherwise. */

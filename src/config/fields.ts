@@ -2,6 +2,7 @@
  * The settings as a table: one row each, with its name in the config file, its environment variable, its flag, its default
  * and its parser. Help, the README's table and the parsers are all made from it.
  */
+import { HOST_LABEL } from "../api/runner_name.ts";
 import type { LogLevel } from "../log.ts";
 import { parseDurationMs } from "./duration.ts";
 import {
@@ -86,6 +87,10 @@ export interface Config {
   readonly metricsPort: number;
   /** Whether the proxy lets in only who shows an API token. */
   readonly requireToken: boolean;
+  /** What balancers know this host by, in `Secllama-Runner`; empty: nothing. */
+  readonly hostLabel: string;
+  /** How long what is under way may take when `serve` is told to end. */
+  readonly drainMs: number;
   /** Whether a record is kept of who did what, and whether it must be. */
   readonly audit: AuditSetting;
 }
@@ -420,6 +425,28 @@ export const FIELDS = [
     default: false,
     help: "the proxy answers programs that show an API token only: secllama token create",
     parse: bool,
+  }),
+  field({
+    name: "hostLabel",
+    env: "SECLLAMA_HOST_LABEL",
+    flag: "host-label",
+    value: "LABEL",
+    default: "",
+    help: "what a balancer knows this host by, in the header Secllama-Runner",
+    parse(text, name) {
+      if (text !== "" && !HOST_LABEL.test(text)) {
+        throw bad(name, "letters, digits and dashes in lower case, at most 63: gpu-1");
+      }
+      return text;
+    },
+  }),
+  field({
+    name: "drainMs",
+    env: "SECLLAMA_DRAIN_TIME",
+    value: "DURATION",
+    default: 3_000,
+    help: "how long answers under way may take when serve is told to end",
+    parse: (text, name) => text === "0" ? 0 : parseDurationMs(text, name),
   }),
   field({
     name: "audit",

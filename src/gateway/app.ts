@@ -51,6 +51,11 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   app.use("*", managementGuard(context.management, context.remote));
   app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));
   app.get(ROUTES.health.path, (c) => c.json({ status: "ok" }));
+  // Which part fails is for the operator: the metrics' port says it.
+  app.get(ROUTES.ready.path, async (c) => {
+    const isReady = (await context.notReady()).length === 0;
+    return c.json({ status: isReady ? "ready" : "not-ready" }, isReady ? 200 : 503);
+  });
   metadataRoutes(app, context);
   securityRoutes(app, context);
   sealedRoutes(app, context);

@@ -24,14 +24,14 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
     }
     const headers = {
       "Access-Control-Allow-Origin": origin,
-      "Access-Control-Expose-Headers": "secllama-now",
+      "Access-Control-Expose-Headers": "secllama-now, secllama-runner",
       "Vary": "Origin",
     };
     if (c.req.method === "OPTIONS") {
       return c.body(null, 204, {
         ...headers,
         "Access-Control-Allow-Methods": route.methods.join(", "),
-        "Access-Control-Allow-Headers": "content-type, secllama-proof",
+        "Access-Control-Allow-Headers": "content-type, secllama-proof, secllama-runner",
         "Access-Control-Max-Age": PREFLIGHT_SECONDS,
       });
     }

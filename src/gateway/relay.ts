@@ -3,6 +3,7 @@
  * waits for the other, and the end of either ends both: a client that goes away frees the runner's slot.
  */
 import { IGNORED_HEADER } from "../api/ignored.ts";
+import { RUNNER_HEADER } from "../api/runner_name.ts";
 import { TRUNCATED_HEADER } from "../api/truncated.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
 import { inOwnWords, problemResponse } from "../api/problems.ts";
@@ -49,6 +50,8 @@ const ANSWER_HEADERS = [
   "allow",
   TRUNCATED_HEADER,
   IGNORED_HEADER,
+  // Its word is checked where it is passed on.
+  RUNNER_HEADER,
 ];
 
 /** More is no refusal. */

@@ -19,6 +19,8 @@ export interface ProxyOptions extends ProxyAppOptions {
   readonly port: number;
   /** Names that clients may use for it besides the loopback ones, as in a URL and without port; none by default. */
   readonly allowedHosts?: readonly string[];
+  /** How long what is under way may take at the end. Default: the listener's. */
+  readonly drainMs?: number;
   /** Aborted: the proxy ends. */
   readonly signal: AbortSignal;
 }
@@ -66,7 +68,7 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     allowedHosts: options.allowedHosts ?? [],
     allowedOrigins: options.allowedOrigins ?? [],
     allowedSchemes: DESKTOP_SCHEMES,
-    limits: { idleMs: IDLE_MS },
+    limits: { idleMs: IDLE_MS, ...(options.drainMs !== undefined && { drainMs: options.drainMs }) },
     rules: { ...rules, render: renderHere },
     logger: options.logger,
     signal: options.signal,

@@ -86,6 +86,7 @@ export async function withWorld(
     version: "test",
     keys,
     activity: new Activity(),
+    notReady: () => Promise.resolve([]),
     remote: false,
   });
   const stop = new AbortController();

@@ -3,6 +3,7 @@ import type { Hono } from "hono";
 import { concat } from "../../bytes.ts";
 import { SEALED_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
+import { namedRunner, RUNNER_HEADER, runnerName } from "../../api/runner_name.ts";
 import { parseWantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
@@ -75,7 +76,27 @@ async function keyDocument(
     { kind: "key", id, c: c!, model: canonical, waitedMs, suite, ...word },
     { client, shared: supervisor.shared },
   );
-  return await relay(exchange, { body: null, first: undefined, signal, ...on });
+  const answer = await relay(exchange, { body: null, first: undefined, signal, ...on });
+  nameRunner(answer.headers, model.recipients, context.config.hostLabel);
+  return answer;
+}
+
+/** Completes the runner's word on which of its keys the answer has with the host's label; a word that is not true is dropped. */
+function nameRunner(headers: Headers, recipients: readonly string[], label: string): void {
+  const rk = headers.get(RUNNER_HEADER);
+  headers.delete(RUNNER_HEADER);
+  if (rk !== null && recipients.includes(rk)) headers.set(RUNNER_HEADER, runnerName(rk, label));
+}
+
+/**
+ * A balancer goes by the header, we by the body: where they differ, somebody on the way is wrong.
+ * @throws {SecLlamaError} `malformed`.
+ */
+function checkRunnerName(value: string | null, rk: string): void {
+  if (value === null || namedRunner(value) === rk) return;
+  throw new SecLlamaError("malformed", `${RUNNER_HEADER} names another key than the request`, {
+    hint: "send it as it came with the key document, or not at all",
+  });
 }
 
 async function sealedRequest(
@@ -101,6 +122,7 @@ async function sealedRequest(
   for (;;) {
     const header = parseRequestHeader(first);
     if (header !== "need-more") {
+      checkRunnerName(request.headers.get(RUNNER_HEADER), header.rk);
       await context.audit?.admit();
       // By this, a client that was revoked just now finds its key gone from the runner.
       const isKnown = await context.supervisor.knowsPskId(header.pskId);
