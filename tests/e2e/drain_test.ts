@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { bothWays, startServe } from "../support/serve.ts";
 
 bothWays("serve: SIGTERM lets an answer that is under way reach its end", async () => {
-  const served = await startServe();
+  const served = await startServe({ env: { SECLLAMA_DRAIN_TIME: "5m" } });
   try {
     const response = await fetch(`${served.proxyUrl}/api/generate`, {
       method: "POST",
