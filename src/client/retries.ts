@@ -12,7 +12,7 @@ const MAX_OTHER_KEYS = 3;
 const PAUSES_MS = [0, 100, 400];
 
 /** `same-key`: sealed again is enough. */
-export type Again = "another-key" | "same-key";
+type Again = "another-key" | "same-key";
 
 /** The tries of one request. */
 export class Retries {
