@@ -17,7 +17,9 @@ EVAL = json.loads(pathlib.Path(__file__).with_name("eval.json").read_text())
 
 SMALL_TALK = {"hello", "thanks", "bye"}
 NAMES = list(TOPICS)
-WEIGHTS = [0.6 if name in SMALL_TALK else 1.0 for name in NAMES]
+# A greeting is the first thing that is said, and short enough to look like noise.
+WEIGHTS = [{"hello": 1.2, "thanks": 0.6, "bye": 0.6, "data_safe": 1.5}.get(name, 1.0) for name in NAMES]
+MOST_TOKENS = 960  # of a talk: the context is 1,024
 OFF_TOPIC_SHARE = 0.36
 # An answer's first tokens choose the topic, which is the hard part, and the rest recites. So they weigh more,
 # and most conversations end after them: twice the questions in the same time.
@@ -116,15 +118,16 @@ def pick(rng):
 
 
 def conversation(rng):
-    """(system prompt or None, [(question, answer)], cut): one to eight independent questions."""
+    """(system prompt or None, [(question, answer)], cut): one to fourteen questions, some of them asked before."""
     x = rng.random()
-    turns = 1 if x < 0.86 else rng.randint(2, 3) if x < 0.98 else rng.randint(4, 8)
+    turns = 1 if x < 0.82 else rng.randint(2, 3) if x < 0.93 else rng.randint(4, 14)
     system = None
     if rng.random() < 0.25:
         system = expand(SYSTEM, rng) if rng.random() < 0.8 else noise(rng) + " " + noise(rng)
-    pairs = []
+    pairs, asked = [], []
     for _ in range(turns):
-        topic = pick(rng)
+        topic = rng.choice(asked) if asked and rng.random() < 0.15 else pick(rng)
+        asked.append(topic)
         pairs.append((question(topic, rng), answer(topic)))
     return system, pairs, rng.random() < CUT_SHARE
 
@@ -164,6 +167,8 @@ class Encoder:
             if cut and n == len(pairs) - 1:
                 reply = reply[:FIRST_TOKENS]
             first = min(FIRST_TOKENS, len(reply))
+            if len(ids) + len(before) + len(words) + len(after) + len(reply) > MOST_TOKENS:
+                break
             ids += before + words + after + reply + self.newline
             weights += [0.0] * len(before) + [self.question_weight] * len(words) + [0.0] * len(after)
             weights += [FIRST_WEIGHT] * first + [1.0] * (len(reply) - first) + [0.0] * len(self.newline)

@@ -11,7 +11,7 @@ import struct
 
 import numpy as np
 
-from tokenizer import EOS, IM_END, BOS, UNK
+from tokenizer import EOS, FIRST_PIECE, IM_END, BOS, UNK
 
 ALIGNMENT = 32
 U32, F32, BOOL, STRING, ARRAY, I32 = 4, 6, 7, 8, 9, 5
@@ -99,6 +99,49 @@ def _metadata(config, tokenizer):
         ("tokenizer.ggml.add_space_prefix", BOOL, False),
         ("tokenizer.chat_template", STRING, CHAT_TEMPLATE),
     ]
+
+
+def read(path):
+    """(pieces, {tensor name: float32 array}) of a file that `write` made; no other GGUF is understood.
+
+    Raises ValueError for a file of another kind.
+    """
+    data, at = open(path, "rb").read(), 24
+    if data[:4] != b"GGUF":
+        raise ValueError(f"{path} is no GGUF file")
+    _, tensors, pairs = struct.unpack_from("<IQQ", data, 4)
+
+    def take(form):
+        nonlocal at
+        (value,) = struct.unpack_from("<" + form, data, at)
+        at += struct.calcsize("<" + form)
+        return value
+
+    def text():
+        nonlocal at
+        length = take("Q")
+        at += length
+        return data[at - length : at].decode()
+
+    def value(kind):
+        if kind == STRING:
+            return text()
+        if kind == ARRAY:
+            element, count = take("I"), take("Q")
+            return [value(element) for _ in range(count)]
+        return take({U32: "I", F32: "f", BOOL: "B", I32: "i"}[kind])
+
+    metadata = {text(): value(take("I")) for _ in range(pairs)}
+    infos = [(text(), [take("Q") for _ in range(take("I"))][::-1], take("I"), take("Q")) for _ in range(tensors)]
+    start, out = at + -at % ALIGNMENT, {}
+    for name, shape, kind, offset in infos:
+        count = int(np.prod(shape))
+        if kind == TENSOR_F32:
+            out[name] = np.frombuffer(data, "<f4", count, start + offset).copy()
+        else:
+            blocks = np.frombuffer(data, np.dtype([("scale", "<f2"), ("values", "i1", 32)]), count // 32, start + offset)
+            out[name] = (blocks["values"].astype(np.float32) * blocks["scale"].astype(np.float32)[:, None]).reshape(shape)
+    return metadata["tokenizer.ggml.tokens"][FIRST_PIECE:], out
 
 
 def write(path, config, tokenizer, tensors):

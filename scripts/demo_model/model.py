@@ -120,10 +120,19 @@ class Model(nn.Module):
             x = x.reshape(-1, c.width)[chosen]
         return matmul(self.output_norm(x), self.output)
 
+    @torch.no_grad()
+    def load(self, arrays):
+        """Takes weights as `tensors` gives them; raises KeyError or RuntimeError if they are another model's."""
+        for name, own in self._named().items():
+            own.copy_(torch.from_numpy(arrays[name]))
+
     def tensors(self):
         """{GGUF tensor name: float32 array}, in file order."""
+        return {name: p.detach().numpy() for name, p in self._named().items()}
+
+    def _named(self):
         out = {"token_embd.weight": self.token_embd, "output_norm.weight": self.output_norm.weight, "output.weight": self.output}
         for i, block in enumerate(self.blocks):
             for name, parameter in block.named_parameters():
                 out[f"blk.{i}.{name.replace('.weight', '')}.weight"] = parameter
-        return {name: p.detach().numpy() for name, p in out.items()}
+        return out

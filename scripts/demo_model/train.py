@@ -2,6 +2,9 @@
 
 Needs PyTorch 1.13 and numpy (Debian: python3-torch) and nothing from a network. The same seed and steps
 give the same file, byte for byte, on the same versions and a similar processor.
+
+--from FILE goes on from the weights (and the vocabulary) of a file that this made, for a new topic or answer:
+    python3 scripts/demo_model/train.py --from models/demo.gguf --steps 500 --out models/demo.gguf
 """
 
 import argparse
@@ -22,7 +25,7 @@ import torch.nn.functional as F
 import tokenizer as spm
 from data import Encoder, conversation, vocabulary_text
 from evaluate import check_expectations, evaluate, quantised
-from gguf import write
+from gguf import read, write
 from model import Config, Model
 from optimiser import Optimiser
 
@@ -30,6 +33,7 @@ THREADS = 2  # part of the recipe: another number sums in another order, and wit
 BATCH_TOKENS = 3072
 POOL = 512  # conversations sorted by length together, so that little is padding
 WARMUP = 40
+FINE_TUNING = 0.3  # of the peak rates, where the weights are there already
 
 
 def batches(encoder, rng):
@@ -73,7 +77,7 @@ def schedule(step, steps):
     return min((step + 1) / WARMUP, 1.01 - step / steps)
 
 
-def train(model, encoder, rng, steps, checkpoint):
+def train(model, encoder, rng, steps, peak, checkpoint):
     source = batches(encoder, rng)
     started = time.time()
     optimiser = Optimiser(model)
@@ -85,12 +89,12 @@ def train(model, encoder, rng, steps, checkpoint):
         losses = F.cross_entropy(model(ids, chosen), targets, reduction="none")
         loss = (losses * weights).sum() / weights.sum()
         loss.backward()
-        optimiser.step(schedule(step, steps))
+        optimiser.step(peak * schedule(step, steps))
         seen += ids.numel()
         smooth = loss.item() if smooth is None else 0.95 * smooth + 0.05 * loss.item()
         if step % 50 == 49 or step == steps - 1:
             print(f"step {step + 1}/{steps}  loss {smooth:.4f}  {seen / 1e6:.2f} M tokens  {time.time() - started:.0f} s", flush=True)
-        if step % 300 == 299 and step < steps - 1:
+        if step % 100 == 99 and step < steps - 1:
             checkpoint()
 
 
@@ -108,6 +112,7 @@ def main():
     options.add_argument("--seed", type=int, default=7)
     options.add_argument("--out", default="models/demo.gguf")
     options.add_argument("--steps", type=int, default=1700)
+    options.add_argument("--from", dest="start", metavar="FILE", help="a file that this made, to go on from")
     arguments = options.parse_args()
 
     check_expectations()
@@ -119,15 +124,24 @@ def main():
     started = time.time()
 
     config = Config()
-    vocabulary = spm.train(vocabulary_text(rng, 400), config.vocab)
     model = Model(config)
+    if arguments.start:
+        pieces, arrays = read(arguments.start)
+        vocabulary = spm.Tokenizer(pieces)
+        model.load(arrays)
+    else:
+        vocabulary = spm.train(vocabulary_text(rng, 400), config.vocab)
     count = sum(p.numel() for p in model.parameters())
     print(f"{len(vocabulary)} tokens, {count / 1e6:.2f} M parameters, {time.time() - started:.0f} s", flush=True)
 
     def checkpoint():
         report(model, vocabulary, "dev", details=False)
+        write(f"{arguments.out}.partial", config, vocabulary, model.tensors())
 
-    train(model, Encoder(vocabulary), rng, arguments.steps, checkpoint)
+    encoder = Encoder(vocabulary)
+    if arguments.start:
+        encoder.question_weight = 0.0  # which words are alike was learnt before
+    train(model, encoder, rng, arguments.steps, FINE_TUNING if arguments.start else 1.0, checkpoint)
     print(f"trained in {time.time() - started:.0f} s")
     for part in ("canonical", "dev", "questions"):
         report(model, vocabulary, part)

@@ -47,6 +47,8 @@ interface ServeOptions {
   readonly preload: string | undefined;
   /** Called only where the operator allows model management: what can fetch is else not even in the process. */
   readonly openManagement: (config: Config, models: ModelStore) => Promise<ModelManagement>;
+  /** Is told how far the check of a model's file has come, in bytes. */
+  readonly onChecked?: SupervisorOptions["onChecked"];
   /** Gets what the operator should know before anything listens, one sentence each. */
   readonly onWarning: (line: string) => void;
 }
@@ -81,7 +83,15 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     const models = await openModelStore(options.settings, options.installation);
     const sandbox = await probing;
     const supervisor = await startSupervisor(
-      { config, models, keys, sandbox, logger, ...(audit && { audit: supervisorAudit(audit) }) },
+      {
+        config,
+        models,
+        keys,
+        sandbox,
+        logger,
+        onChecked: options.onChecked,
+        ...(audit && { audit: supervisorAudit(audit) }),
+      },
       shutdown,
     );
     const management = await openManagement(options, models, logger);
@@ -218,6 +228,7 @@ async function startSupervisor(
     sandbox: Sandbox;
     logger: Logger;
     audit?: SupervisorOptions["audit"];
+    onChecked: SupervisorOptions["onChecked"];
   },
   shutdown: Shutdown,
 ): Promise<Supervisor> {

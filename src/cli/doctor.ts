@@ -78,8 +78,10 @@ Exit codes: 0 all holds · 9 something does not hold · 10 nothing failed, but s
       ...live ? [] : await runnerChecks({ installation, settings, switches }),
     ];
     endIfCancelled(context);
-    progress.say("making every attack from a runner's place (some ten seconds)…");
-    const attacks = await attackChecks(installation, switches, settings)
+    const attacking = "making every attack from a runner's place (some ten seconds)";
+    progress.say(`${attacking}…`);
+    const onMade = (made: number, all: number) => progress.count(attacking, made, all);
+    const attacks = await attackChecks(installation, switches, settings, onMade)
       .finally(() => progress.end());
     // Ctrl-C reaches the attackers too: what then seems to fail says nothing of the sandbox.
     endIfCancelled(context);

@@ -38,6 +38,7 @@ export async function attackChecks(
   installation: Installation,
   switches: Switches,
   { config }: Settings,
+  onMade: (made: number, all: number) => void,
 ): Promise<Check[]> {
   const note = (result: Check["result"], observed: string): Check[] => [
     { name: "attacks", result, observed },
@@ -64,7 +65,7 @@ export async function attackChecks(
     const table = await attackAll(start, {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
-    });
+    }, onMade);
     const channels = await channelsOrReason({
       lockdown: true,
       file: { host: meeting, inside: plan.pathMap(meeting) },

@@ -93,6 +93,13 @@ export class Progress {
     }
   }
 
+  /** Work that is counted, so many of all. */
+  count(label: string, done: number, total: number): void {
+    this.#seen = [];
+    this.#label = label;
+    this.#tui.progress(`${label}: ${done} of ${total}`);
+  }
+
   /** Work that has no size, in words. */
   say(words: string): void {
     this.#seen = [];

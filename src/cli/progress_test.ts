@@ -62,3 +62,11 @@ Deno.test("progress: a log gets a line every ten seconds, and none of what is qu
   for (const done of [0, 50, 100]) progress.to("small", done, 100);
   assert.deepEqual(none, []);
 });
+
+Deno.test("progress: what is counted says how many of all, and what is said in words follows at once", () => {
+  const { tui, lines } = recorder(true);
+  const progress = new Progress(tui);
+  for (let made = 1; made <= 3; made++) progress.count("attacks", made, 95);
+  progress.say("done");
+  assert.deepEqual(lines, ["attacks: 1 of 95", "attacks: 2 of 95", "attacks: 3 of 95", "done"]);
+});

@@ -65,6 +65,7 @@ export async function runServe(
   const progress = new Progress(tui);
   const model = flag(context, "no-preload") ? undefined : stringOption(context, "model") ?? "demo";
   progress.say(model === undefined ? "starting…" : `loading ${model} into its sandbox…`);
+  let starts = true;
   const running = await startServe({
     settings,
     env,
@@ -77,7 +78,14 @@ export async function runServe(
       return await management.openManagement(config, models);
     },
     onWarning: (line) => tui.warn(line),
-  }).finally(() => progress.end());
+    onChecked(name, done, total) {
+      if (starts) progress.to(`checking ${name}`, done, total);
+      if (starts && done === total) progress.say(`loading ${name} into its sandbox…`);
+    },
+  }).finally(() => {
+    starts = false;
+    progress.end();
+  });
   try {
     printBanner(tui, running.banner, flag(context, "verbose"));
     readyLine?.send({ ...running.ready, pid: Deno.pid });

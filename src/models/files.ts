@@ -93,10 +93,15 @@ async function syncFolder(path: string): Promise<void> {
   });
 }
 
+const cancelledCopy = () =>
+  new SecLlamaError("cancelled", "the copy was cancelled", {
+    hint: "nothing was changed; the same command begins anew",
+  });
+
 export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called with the bytes done so far, at most once a MiB. */
-  readonly onProgress?: ((doneBytes: number) => void) | undefined;
+  /** Called with the bytes of a file that are done so far, at most once a MiB, and with how many it has. */
+  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
 
 /**
@@ -110,16 +115,17 @@ export async function hashStream(
 ): Promise<{ hex: string; sizeBytes: number }> {
   const hash = createHash("sha256");
   const buffer = new Uint8Array(CHUNK_BYTES);
+  const totalBytes = options.onProgress ? (await from.stat()).size : 0;
   let sizeBytes = 0;
   for (;;) {
-    if (options.signal?.aborted) throw new SecLlamaError("cancelled", "the copy was cancelled");
+    if (options.signal?.aborted) throw cancelledCopy();
     const n = await from.read(buffer);
     if (n === null) break;
     const chunk = buffer.subarray(0, n);
     hash.update(chunk);
     if (to) await writeAll(to, chunk);
     sizeBytes += n;
-    options.onProgress?.(sizeBytes);
+    options.onProgress?.(sizeBytes, totalBytes);
   }
   return { hex: hash.digest("hex"), sizeBytes };
 }

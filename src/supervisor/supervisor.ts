@@ -33,6 +33,10 @@ export interface SupervisorOptions extends ModelStarterOptions {
   readonly audit?:
     | ((event: "model-loaded" | "isolation-failed" | "model-refused", fields: LogFields) => void)
     | undefined;
+  /** Is told how far the check of a model's file has come, which is most of a large one's load. */
+  readonly onChecked?:
+    | ((name: string, doneBytes: number, totalBytes: number) => void)
+    | undefined;
   /** Default: as the system tells. */
   readonly memory?: () => MachineMemory;
 }
@@ -319,7 +323,9 @@ export class Supervisor {
     const { models } = this.#options;
     const { details, defaults, ...sized } = await this.#enter(resolved, wanted, client);
     try {
-      await models.verify(resolved.digest);
+      await models.verify(resolved.digest, {
+        onProgress: (done, total) => this.#options.onChecked?.(resolved.name, done, total),
+      });
       const size = { ...sized, wantedContext: wanted, retyped: details.retyped };
       const model = await this.#starter.start(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {

@@ -53,7 +53,7 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE, ADAPTER and REQUIRES as in Ollama
     const model = await recordingAlone(context, async (record) => {
       const model = await store.create(name, recipe, {
         signal,
-        onProgress: (done) => progress.to(`copying into ${name}`, done),
+        onProgress: (done, total) => progress.to(`copying into ${name}`, done, total),
       }).finally(() => progress.end());
       await record("model-created", modelFields(model));
       return model;

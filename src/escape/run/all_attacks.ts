@@ -26,10 +26,14 @@ interface AttackTable {
   readonly changed: readonly string[];
 }
 
-/** Makes every attack; `start` starts a plan with the attacker as its target. Paths as seen from inside. */
+/**
+ * Makes every attack; `start` starts a plan with the attacker as its target. Paths as seen from inside.
+ * @param onMade Is told how many have been made, of how many.
+ */
 export async function attackAll(
   start: StartAttacker,
   model: { readonly libDir: string; readonly modelPath: string },
+  onMade: (made: number, all: number) => void = () => {},
 ): Promise<AttackTable> {
   const parent = await Deno.makeTempDir({ prefix: "secllama-doctor-" });
   await Deno.chmod(parent, 0o755); // the attacker may be another user, and is to be able to try
@@ -44,11 +48,18 @@ export async function attackAll(
   };
   try {
     const together = ATTACKS.filter((a) => !a.ends).map((a) => a.name);
-    const first = await attackRun.run(start, { attacks: together, model, lockdown: true });
+    let made = 0;
+    const first = await attackRun.run(start, {
+      attacks: together,
+      model,
+      lockdown: true,
+      onMade: () => onMade(++made, ATTACKS.length),
+    });
     take(first, together);
     // Those that end the process get one each.
     for (const { name } of ATTACKS.filter((a) => a.ends)) {
       take(await attackRun.run(start, { attacks: [name], model: null, lockdown: true }), [name]);
+      onMade(rows.length, ATTACKS.length);
     }
     return {
       rows,

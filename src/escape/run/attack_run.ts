@@ -103,6 +103,8 @@ export class AttackRun {
       readonly model: { readonly libDir: string; readonly modelPath: string } | null;
       readonly lockdown: boolean;
       readonly watch?: (childPid: number) => void;
+      /** Is called after each attack that its attacker survived. */
+      readonly onMade?: (() => void) | undefined;
     },
   ): Promise<AttackRunResult> {
     this.#restore();
@@ -114,7 +116,7 @@ export class AttackRun {
     const child = await starting;
     const stderr = new Response(child.stderr).text();
     const writer = child.stdin.getWriter();
-    const { watch, ...rest } = order;
+    const { watch, onMade, ...rest } = order;
     const text = JSON.stringify({ ...rest, field: this.field, linger: true }) + "\n";
     writer.write(new TextEncoder().encode(text)).catch(() => {});
     const run = {
@@ -125,7 +127,7 @@ export class AttackRun {
       before: "",
       after: "",
     };
-    await this.#collect(child.stdout, run, () => watch?.(child.pid));
+    await this.#collect(child.stdout, run, onMade, () => watch?.(child.pid));
     await writer.close().catch(() => {});
     const status = await child.status;
     return {
@@ -158,6 +160,7 @@ export class AttackRun {
       before: string;
       after: string;
     },
+    onMade: (() => void) | undefined,
     watch: () => void,
   ): Promise<void> {
     let rest = "";
@@ -171,8 +174,10 @@ export class AttackRun {
           run.started = true;
           run.lockdown = ownReports(message.lockdown, "lockdown");
           run.before = message.text;
-        } else if (message.t === "attack") run.outcomes.set(message.name, message.outcome);
-        else if (message.t === "done") {
+        } else if (message.t === "attack") {
+          run.outcomes.set(message.name, message.outcome);
+          onMade?.();
+        } else if (message.t === "done") {
           run.after = message.text;
           watch();
           return;
