@@ -17,7 +17,10 @@ await withEngine({ modelPath: DEMO_MODEL, contextLength: 1024, slots: 2 }, async
     const bytes = new TextEncoder().encode(body);
     let status = 0;
     const ms = await longestPiece(async () => {
-      const request = new Request(`http://runner${path}`, { method: "POST", body: bytes });
+      const request = new Request(`http://runner${path}`, {
+        method: "POST",
+        body: ReadableStream.from([bytes]),
+      });
       const response = await api.fetch(request, { client: "a" });
       status = response.status;
       await response.bytes();

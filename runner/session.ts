@@ -215,7 +215,8 @@ export class Session {
         method: request.method,
         headers: { ...request.headers },
         signal: exchange.signal,
-        ...(bodyless ? {} : { body: request.body }),
+        // Bytes would be copied, which takes a tenth of a second for ten megabytes.
+        ...(bodyless ? {} : { body: ReadableStream.from([request.body]) }),
       }),
       context,
     );

@@ -7,9 +7,9 @@ import { INFERENCE_BYTES } from "../../src/api/routes.ts";
 import { MISSING_BODY_TEXT, NOT_JSON_TEXT, NOT_UTF8_TEXT } from "../../src/api/texts.ts";
 import type { Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
-import { utf8Decode } from "../../src/bytes.ts";
 import type { Turns, TurnTaker } from "../turns.ts";
 import { Fields } from "./fields.ts";
+import { NotUtf8, parseJson } from "./json_reader.ts";
 
 interface JsonLimits {
   /** Arrays and objects inside each other. */
@@ -46,22 +46,15 @@ export async function readJsonObject(
 ): Promise<Fields> {
   const bytes = await collect(request.body, INFERENCE_BYTES);
   if (bytes.length === 0) throw new SecLlamaError("bad-request", MISSING_BODY_TEXT);
-  let text: string;
-  try {
-    text = utf8Decode(bytes);
-  } catch {
-    throw new SecLlamaError("bad-request", NOT_UTF8_TEXT);
-  }
   await turns.run(checkShape(bytes, JSON_LIMITS), taker);
-  let value: unknown;
   try {
-    // Some programs write a byte order mark in front, which RFC 8259 section 8.1 lets a reader pass over.
-    value = JSON.parse(text.replace(/^\ufeff/, ""));
-  } catch {
+    return Fields.of(await turns.run(parseJson(bytes), taker));
+  } catch (error) {
+    if (error instanceof NotUtf8) throw new SecLlamaError("bad-request", NOT_UTF8_TEXT);
     // V8's message quotes the text around the error, which may be message content.
-    throw new SecLlamaError("bad-request", NOT_JSON_TEXT);
+    if (error instanceof SyntaxError) throw new SecLlamaError("bad-request", NOT_JSON_TEXT);
+    throw error;
   }
-  return Fields.of(value);
 }
 
 const QUOTE = 0x22,
