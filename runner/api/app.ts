@@ -17,6 +17,7 @@ import type { Call, ModelDefaults, Service } from "./request.ts";
 import { ollamaChat } from "./ollama/chat.ts";
 import { ollamaEmbed, ollamaEmbeddings } from "./ollama/embed.ts";
 import { ollamaGenerate } from "./ollama/generate.ts";
+import { readArguments } from "./openai/call_arguments.ts";
 import { openaiChat } from "./openai/chat.ts";
 import { openaiCompletions } from "./openai/completions.ts";
 import { openaiEmbeddings } from "./openai/embeddings.ts";
@@ -141,6 +142,7 @@ async function run(
     requestId,
   };
   const body = await readJsonObject(request, turns, call);
+  await turns.run(readArguments(body), call);
   // What a handler does before it first waits is bounded, by what a body may hold.
   await turns.take(call);
   const response = await handler(service, body, call, cancel);

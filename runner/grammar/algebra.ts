@@ -1,11 +1,12 @@
 /** From the schemas of a document to terms: conjunctions are multiplied out, and asked whether anything fits them. */
-import { accepts, type Automaton, type Budget } from "./automaton.ts";
+import type { Work } from "../../src/budget.ts";
+import { accepts, type Automaton, type Budget, Pause } from "./automaton.ts";
 import { formatOf } from "./formats.ts";
 import { negativeTerms } from "./negative.ts";
 import { noNumber } from "./number_text.ts";
-import { patternAutomaton, type Reading } from "./pattern.ts";
+import { patternWork, type Reading } from "./pattern.ts";
 import { positiveTerms } from "./positive.ts";
-import { naming, refuse } from "./refusal.ts";
+import { Inexpressible, naming, refuse } from "./refusal.ts";
 import type { SchemaDocument, SchemaNode } from "./schema_document.ts";
 import { emptyStrings } from "./string_text.ts";
 import { fitsTerm } from "./term_values.ts";
@@ -34,7 +35,7 @@ export class Algebra {
   readonly document: SchemaDocument;
   readonly budget: Budget;
   readonly checker: ValueChecker;
-  readonly #patterns = new Map<string, Automaton>();
+  readonly #patterns = new Map<string, Automaton | Inexpressible>();
   readonly #expanded = new Map<Literal, readonly Term[]>();
   readonly #open = new Set<Literal>();
   readonly #terms = new Map<string, readonly Term[]>();
@@ -54,14 +55,23 @@ export class Algebra {
     });
   }
 
+  /** @throws {Pause} the first time; {@link Inexpressible}. */
   pattern(source: string, reading: Reading): Automaton {
     const key = `${reading}:${source}`;
-    let automaton = this.#patterns.get(key);
-    if (automaton === undefined) {
-      automaton = patternAutomaton(source, reading, this.budget);
-      this.#patterns.set(key, automaton);
+    const known = this.#patterns.get(key);
+    if (known === undefined) throw new Pause(this.#make(key, source, reading));
+    if (known instanceof Inexpressible) throw known;
+    return known;
+  }
+
+  *#make(key: string, source: string, reading: Reading): Work<void> {
+    try {
+      this.#patterns.set(key, yield* patternWork(source, reading, this.budget));
+    } catch (error) {
+      if (!(error instanceof Inexpressible)) throw error;
+      // It is said where the pattern is asked for.
+      this.#patterns.set(key, error);
     }
-    return automaton;
   }
 
   literal(node: SchemaNode, negated = false): Literal {
@@ -96,8 +106,14 @@ export class Algebra {
     const known = this.#empty.get(key);
     if (known !== undefined) return known;
     this.#empty.set(key, false); // of what refers to itself
-    const empty = this.terms(of).every((term) => this.isEmptyTerm(term));
+    let empty: boolean | undefined;
+    try {
+      empty = this.terms(of).every((term) => this.isEmptyTerm(term));
+    } finally {
+      if (empty === undefined) this.#empty.delete(key);
+    }
     this.#empty.set(key, empty);
+    this.budget.pauseIfDue();
     return empty;
   }
 
@@ -201,10 +217,13 @@ export class Algebra {
     const node = this.document.at(literal >> 1);
     if (this.#open.has(literal)) refuse("$ref", node.pointer, "it refers to itself without end");
     this.#open.add(literal);
-    const terms = literal % 2 === 0 ? positiveTerms(this, node) : negativeTerms(this, node);
-    this.#open.delete(literal);
-    this.#expanded.set(literal, terms);
-    return terms;
+    try {
+      const terms = literal % 2 === 0 ? positiveTerms(this, node) : negativeTerms(this, node);
+      this.#expanded.set(literal, terms);
+      return terms;
+    } finally {
+      this.#open.delete(literal);
+    }
   }
 }
 

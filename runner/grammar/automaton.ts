@@ -3,6 +3,7 @@
  * complemented. An edge that is absent leads nowhere. Source: Hopcroft, Motwani, Ullman, "Introduction to Automata
  * Theory", chapters 2 and 4.
  */
+import { runAtOnce, type Work } from "../../src/budget.ts";
 import { LAST_CODE } from "./code_set.ts";
 import { Inexpressible } from "./refusal.ts";
 
@@ -23,20 +24,51 @@ export interface Automaton {
   readonly states: readonly State[];
 }
 
-/** What all automata of one schema may come to. */
+/** States of which the ways on are found at a time. */
+const STATES_PER_YIELD = 64;
+/** Steps from which on work stops where it can: about a tenth of a second. */
+const STEPS_PER_PIECE = 100_000;
+/** Steps that work may take where it cannot stop. */
+const MOST_IN_A_PIECE = 4 * STEPS_PER_PIECE;
+
+/** What all automata of one schema may come to, in all and in one piece. */
 export class Budget {
   #left: number;
+  #piece = 0;
 
   constructor(steps: number) {
     this.#left = steps;
   }
 
-  /** @throws {Inexpressible} when the limit is reached. */
+  /** @throws {Inexpressible} when a limit is reached. */
   take(steps: number): void {
     this.#left -= steps;
-    if (this.#left < 0) throw new Inexpressible("it makes the grammar too large");
+    this.#piece += steps;
+    if (this.#left < 0 || this.#piece > MOST_IN_A_PIECE) {
+      throw new Inexpressible("it makes the grammar too large");
+    }
+  }
+
+  /** Others have worked meanwhile. */
+  begin(): void {
+    this.#piece = 0;
+  }
+
+  /**
+   * Stops here if it is time, to be begun anew from the start: what was found out by then must be remembered.
+   * @throws {Pause}
+   */
+  pauseIfDue(): void {
+    if (this.#piece > STEPS_PER_PIECE) throw new Pause();
   }
 }
+
+/** Not an error: what asked for this work is to be done again when it is done, and goes faster then. */
+export class Pause {
+  constructor(readonly work: Work<unknown> = nothing()) {}
+}
+
+function* nothing(): Work<void> {}
 
 /** States of one automaton. */
 const MAX_STATES = 12_000;
@@ -66,7 +98,7 @@ export function accepts({ states }: Automaton, text: string): boolean {
 }
 
 /** Explores from a start what `step` says of each state. @param step The state's edges by target keys. */
-export function explore<T>(
+export function* exploreWork<T>(
   start: T,
   key: (state: T) => string,
   look: (state: T) => {
@@ -74,7 +106,7 @@ export function explore<T>(
     edges: readonly { from: number; to: number; target: T }[];
   },
   budget: Budget,
-): Automaton {
+): Work<Automaton> {
   const ids = new Map<string, number>([[key(start), 0]]);
   const queue: T[] = [start];
   const states: State[] = [];
@@ -95,13 +127,23 @@ export function explore<T>(
     }
     budget.take(1 + out.length);
     states.push({ accepts, edges: out });
+    if (at % STATES_PER_YIELD === 0) yield;
   }
-  return tidy({ states });
+  return yield* tidyWork({ states });
+}
+
+/** The same at once. */
+export function explore<T>(...of: Parameters<typeof exploreWork<T>>): Automaton {
+  return runAtOnce(exploreWork<T>(...of));
 }
 
 /** Without states that lead to no end, and made as small as it can be. */
+function* tidyWork(automaton: Automaton): Work<Automaton> {
+  return yield* minimise(trim(automaton));
+}
+
 function tidy(automaton: Automaton): Automaton {
-  return minimise(trim(automaton));
+  return runAtOnce(tidyWork(automaton));
 }
 
 function trim({ states }: Automaton): Automaton {
@@ -144,7 +186,7 @@ function renumber(states: readonly State[], classOf: (id: number) => number): Au
 }
 
 /** Moore's algorithm: splits groups of states until those of a group go on alike. */
-function minimise(automaton: Automaton): Automaton {
+function* minimise(automaton: Automaton): Work<Automaton> {
   const { states } = automaton;
   let groups: number[] = states.map(({ accepts }) => accepts ? 1 : 0);
   let count = new Set(groups).size;
@@ -166,6 +208,7 @@ function minimise(automaton: Automaton): Automaton {
       return names.size - 1;
     });
     groups = next;
+    yield;
     if (names.size === count) break;
     count = names.size;
   }
@@ -174,20 +217,30 @@ function minimise(automaton: Automaton): Automaton {
 
 /** Texts that both accept. */
 export function both(a: Automaton, b: Automaton, budget: Budget): Automaton {
+  return runAtOnce(bothWork(a, b, budget));
+}
+
+/** The same in turns. */
+export function* bothWork(a: Automaton, b: Automaton, budget: Budget): Work<Automaton> {
   if (a === ANYTHING) return b;
   if (b === ANYTHING) return a;
-  return explore<readonly [number, number]>([0, 0], ([x, y]) => `${x},${y}`, ([x, y]) => {
-    const [one, two] = [a.states[x]!, b.states[y]!];
-    const edges: { from: number; to: number; target: readonly [number, number] }[] = [];
-    for (let i = 0, j = 0; i < one.edges.length && j < two.edges.length;) {
-      const [e, f] = [one.edges[i]!, two.edges[j]!];
-      const [from, to] = [Math.max(e.from, f.from), Math.min(e.to, f.to)];
-      if (from <= to) edges.push({ from, to, target: [e.target, f.target] });
-      if (e.to < f.to) i++;
-      else j++;
-    }
-    return { accepts: one.accepts && two.accepts, edges };
-  }, budget);
+  return yield* exploreWork<readonly [number, number]>(
+    [0, 0],
+    ([x, y]) => `${x},${y}`,
+    ([x, y]) => {
+      const [one, two] = [a.states[x]!, b.states[y]!];
+      const edges: { from: number; to: number; target: readonly [number, number] }[] = [];
+      for (let i = 0, j = 0; i < one.edges.length && j < two.edges.length;) {
+        const [e, f] = [one.edges[i]!, two.edges[j]!];
+        const [from, to] = [Math.max(e.from, f.from), Math.min(e.to, f.to)];
+        if (from <= to) edges.push({ from, to, target: [e.target, f.target] });
+        if (e.to < f.to) i++;
+        else j++;
+      }
+      return { accepts: one.accepts && two.accepts, edges };
+    },
+    budget,
+  );
 }
 
 /** All texts that it does not accept. */

@@ -7,6 +7,7 @@
  * A pattern is turned into the language of what may follow from a place on, from its end to its start, for each thing
  * that may stand before the place: that is what anchors, boundaries and look-ahead ask about.
  */
+import { runAtOnce, type Work } from "../../src/budget.ts";
 import type { Automaton, Budget } from "./automaton.ts";
 import { type CodeSet, codeSet, codesWhere, complement, minus, union } from "./code_set.ts";
 import { Inexpressible } from "./refusal.ts";
@@ -14,7 +15,7 @@ import { type Member, readPattern, type Shorthand, type Tree } from "./pattern_r
 import {
   all,
   ANY_TEXT,
-  automatonOf,
+  automatonWork,
   codes,
   either,
   EMPTY,
@@ -33,13 +34,18 @@ const MOST_DIGITS = 20;
 
 /** @throws {Inexpressible} saying what of it cannot be kept. */
 export function patternAutomaton(source: string, reading: Reading, budget: Budget): Automaton {
+  return runAtOnce(patternWork(source, reading, budget));
+}
+
+/** The same in turns. @throws {Inexpressible} */
+export function* patternWork(source: string, reading: Reading, budget: Budget): Work<Automaton> {
   const tree = readPattern(source);
   const found = follow(tree, always(ANY_TEXT), reading);
   const later = BEFORE.slice(1).map((before) =>
     sequence(ANY_TEXT, codes(setOf(before)), found[before])
   );
   const language = isSame(found) ? sequence(ANY_TEXT, found.start) : either(found.start, ...later);
-  return automatonOf(language, budget);
+  return yield* automatonWork(language, budget);
 }
 
 /** What may stand before a place: nothing, a character of a word, another, or one on which engines disagree. */

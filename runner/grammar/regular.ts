@@ -1,5 +1,6 @@
 /** Regular expressions as data, and the automaton of one. Intersection and complement are parts like any other. */
-import { type Automaton, both, type Budget, explore, negation } from "./automaton.ts";
+import { runAtOnce, type Work } from "../../src/budget.ts";
+import { type Automaton, bothWork, type Budget, exploreWork, negation } from "./automaton.ts";
 import { ANY_CODE, type CodeSet } from "./code_set.ts";
 import { Inexpressible } from "./refusal.ts";
 
@@ -151,23 +152,35 @@ const made = new WeakMap<Regular, Automaton>();
 
 /** @throws {Inexpressible} when it would be too large. */
 export function automatonOf(node: Regular, budget: Budget): Automaton {
+  return runAtOnce(automatonWork(node, budget));
+}
+
+/** The same in turns. @throws {Inexpressible} */
+export function* automatonWork(node: Regular, budget: Budget): Work<Automaton> {
   if (node.kind === "automaton") return node.automaton;
   const known = made.get(node);
   if (known !== undefined) return known;
-  const automaton = make(node, budget);
+  const automaton = yield* make(node, budget);
   made.set(node, automaton);
   return automaton;
 }
 
-function make(node: Regular, budget: Budget): Automaton {
-  if (node.kind === "not") return negation(automatonOf(node.item, budget));
+function* make(node: Regular, budget: Budget): Work<Automaton> {
+  if (node.kind === "not") return negation(yield* automatonWork(node.item, budget));
   if (node.kind === "all") {
-    return node.parts.map((part) => automatonOf(part, budget)).reduce((a, b) => both(a, b, budget));
+    let all: Automaton | undefined;
+    for (const part of node.parts) {
+      const one = yield* automatonWork(part, budget);
+      all = all === undefined ? one : yield* bothWork(all, one, budget);
+    }
+    return all!;
   }
+  // The network finds them made.
+  for (const part of automataIn(node)) yield* automatonWork(part, budget);
   const network = new Network(budget);
   const start = network.state();
   const end = network.add(node, start);
-  return explore(network.closeAll([start], end), (ids) => ids.join(), (ids) => ({
+  return yield* exploreWork(network.closeAll([start], end), (ids) => ids.join(), (ids) => ({
     accepts: ids.includes(end),
     edges: split(ids.flatMap((id) => network.edges[id]!)).map(({ from, to, targets }) => ({
       from,
@@ -175,6 +188,22 @@ function make(node: Regular, budget: Budget): Automaton {
       target: network.closeAll(targets, end),
     })),
   }), budget);
+}
+
+/** The parts that have automata of their own, the first ones of each way down. */
+function automataIn(node: Regular): Set<Regular> {
+  const found = new Set<Regular>();
+  const seen = new Set<Regular>();
+  const queue = [node];
+  for (let one; (one = queue.pop()) !== undefined;) {
+    if (seen.has(one)) continue;
+    seen.add(one);
+    if (one.kind === "all" || one.kind === "not") found.add(one);
+    else if (one.kind === "sequence") queue.push(...one.parts);
+    else if (one.kind === "either") queue.push(...one.branches);
+    else if (one.kind === "repeat") queue.push(one.item);
+  }
+  return found;
 }
 
 /** Overlapping edges as disjoint ones, each with all targets. */

@@ -1,7 +1,7 @@
 /** Rules for the values that fit schemas. */
 import type { Work } from "../../src/budget.ts";
 import type { Algebra } from "./algebra.ts";
-import { ANYTHING, words } from "./automaton.ts";
+import { ANYTHING, Pause, words } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
 import { type Grammar, literal, type Part, type Rule } from "./gbnf.ts";
 import { isAnyNumber, numberText } from "./number_text.ts";
@@ -51,13 +51,29 @@ export class SchemaRules {
   /** Makes all rules that were asked for, and lets others work in between. */
   *finish(): Work<void> {
     for (let next; (next = this.#waiting.pop()) !== undefined;) {
-      next();
+      const { budget } = this.algebra;
+      budget.begin();
+      let pause: Pause | undefined;
+      try {
+        next();
+      } catch (error) {
+        if (!(error instanceof Pause)) throw error;
+        pause = error;
+        this.#waiting.push(next);
+      }
       yield;
+      budget.begin();
+      for (const _ of pause?.work ?? []) {
+        yield;
+        budget.begin();
+      }
     }
   }
 
   #fill(rule: Rule, of: Formula): void {
     const { pointer } = this.algebra.document.at((of[0] ?? 0) >> 1);
+    // It may be for the second time.
+    rule.alternatives.length = 0;
     naming("schema", pointer, () => {
       for (const term of this.algebra.terms(of)) this.#term(rule, term, pointer);
     });

@@ -1,4 +1,5 @@
 /** POST /v1/chat/completions */
+import { parseArguments } from "./call_arguments.ts";
 import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import { topLogprobs } from "../options.ts";
 import type { Handler } from "../app.ts";
@@ -30,7 +31,6 @@ import {
   contentText,
   MAX_LIST,
   parallelField,
-  parseArguments,
   replyFormat,
   samplingFields,
   thinkOfEffort,

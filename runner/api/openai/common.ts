@@ -3,7 +3,6 @@ import { errorDocument } from "../../../src/api/errors.ts";
 import type { ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { argumentsText } from "../../../src/replies/draft.ts";
-import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
 import { takePart, type Taking, TEXT_ONLY } from "../images.ts";
 import { applySeed, localSampling, MAX_STOP_CHARS, parseStop } from "../options.ts";
 import type {
@@ -227,21 +226,6 @@ export function toolChoiceField(body: Fields): ToolSelection | undefined {
 /** `parallel_tool_calls`: one call at most if it is false. */
 export function parallelField(body: Fields): { oneCall?: true } {
   return body.boolean("parallel_tool_calls") === false ? { oneCall: true } : {};
-}
-
-/** `arguments` of a call in the history: JSON in a string. */
-export function parseArguments(fields: Fields): Readonly<Record<string, unknown>> {
-  const text = fields.string("arguments") ?? "";
-  if (text.trim() === "") return {};
-  try {
-    const value = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch {
-    // Below: the parser's own message would quote the text.
-  }
-  // A call that was cut off comes back with the history.
-  if (isBeginning(text)) return wholeMembers(text);
-  throw fields.fail("arguments", "must be a JSON object in a string");
 }
 
 /** Text of a message's `content`: a string, or parts. Those that are not text are taken as `taking` says. */

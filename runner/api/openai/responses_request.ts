@@ -1,4 +1,5 @@
 /** The request of POST /v1/responses: input items to chat messages. */
+import { parseArguments } from "./call_arguments.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
@@ -11,7 +12,6 @@ import {
   formatField,
   MAX_LIST,
   parallelField,
-  parseArguments,
   samplingFields,
   thinkOfEffort,
   toolChoiceField,

@@ -1,0 +1,72 @@
+/** `arguments` of calls in the history: JSON in a string, which is read in turns before the rest of a request is. */
+import { runAtOnce, type Work } from "../../../src/budget.ts";
+import { utf8 } from "../../../src/bytes.ts";
+import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
+import { checkShape, JSON_LIMITS } from "../body.ts";
+import type { Fields } from "../fields.ts";
+
+/** UTF-16 units of one call's: more than models write in one reply. */
+export const MAX_ARGUMENTS = 1024 * 1024;
+
+type Arguments = Readonly<Record<string, unknown>>;
+/** What they are, or what they must be. */
+type Outcome = { readonly value: Arguments } | { readonly wanted: string };
+
+/** By the object that they stand in. */
+const outcomes = new WeakMap<object, Outcome>();
+
+/** Reads the arguments of all calls of a request, for {@link parseArguments}. What is wrong in any way is said there. */
+export function* readArguments(body: Fields): Work<void> {
+  for (const list of [body.raw("messages"), body.raw("input")]) {
+    if (!Array.isArray(list)) continue;
+    for (const item of list) {
+      yield* note(item);
+      const calls = item?.tool_calls;
+      if (Array.isArray(calls)) { for (const call of calls) yield* note(call?.function); }
+    }
+  }
+}
+
+function* note(holder: unknown): Work<void> {
+  if (typeof holder !== "object" || holder === null || !("arguments" in holder)) return;
+  const text = holder.arguments;
+  if (typeof text !== "string") return;
+  outcomes.set(holder, yield* outcomeOf(text));
+  yield;
+}
+
+/**
+ * The arguments of one call; of one that was cut off, those that are whole.
+ * @throws {SecLlamaError} `bad-request`: they are no JSON object, or one that nests too deep or is too large.
+ */
+export function parseArguments(fields: Fields): Arguments {
+  const text = fields.string("arguments") ?? "";
+  const outcome = outcomes.get(fields.value()) ?? runAtOnce(outcomeOf(text));
+  if ("value" in outcome) return outcome.value;
+  throw fields.fail("arguments", outcome.wanted);
+}
+
+function* outcomeOf(text: string): Work<Outcome> {
+  if (text.length > MAX_ARGUMENTS) {
+    return { wanted: `has ${text.length} characters, it must have at most ${MAX_ARGUMENTS}` };
+  }
+  if (text.trim() === "") return { value: {} };
+  try {
+    // What reads them, and a template that writes them out, go as deep as they are.
+    yield* checkShape(utf8(text), JSON_LIMITS);
+  } catch {
+    return {
+      wanted:
+        `must not nest deeper than ${JSON_LIMITS.depth} levels, nor have ${JSON_LIMITS.values} values`,
+    };
+  }
+  try {
+    const value = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { value };
+  } catch {
+    // Below: the parser's own message would quote the text.
+  }
+  // A call that was cut off comes back with the history.
+  if (isBeginning(text)) return { value: wholeMembers(text) };
+  return { wanted: "must be a JSON object in a string" };
+}

@@ -1,0 +1,98 @@
+/** Schemas are read in pieces: what one costs at most, and that pauses change nothing. */
+import assert from "node:assert/strict";
+import { SecLlamaError } from "../../src/errors.ts";
+import { seeded, TestGrammar } from "./testing_gbnf.ts";
+import { Budget, Pause } from "./automaton.ts";
+import { ReplyGrammar } from "./schema_grammar.ts";
+import { CASES } from "./testing_schema_cases.ts";
+import { SchemaGenerator } from "./testing_schemas.ts";
+
+/** The grammar or the refusal, and the steps of each piece of the work. */
+function make(schema: unknown): { result: string; pieces: number[] } {
+  const { take } = Budget.prototype;
+  const pieces = [0];
+  Budget.prototype.take = function (steps) {
+    pieces[pieces.length - 1]! += steps;
+    take.call(this, steps);
+  };
+  try {
+    const grammar = new ReplyGrammar();
+    const work = grammar.schema(schema);
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return { result: grammar.text(value), pieces };
+      pieces.push(0);
+    }
+  } catch (error) {
+    if (!(error instanceof SecLlamaError)) throw error;
+    return { result: error.message, pieces };
+  } finally {
+    Budget.prototype.take = take;
+  }
+}
+
+/** With another rule of when to pause. */
+function pausing<T>(pauseIfDue: () => void, use: () => T): T {
+  const own = Budget.prototype.pauseIfDue;
+  Budget.prototype.pauseIfDue = pauseIfDue;
+  try {
+    return use();
+  } finally {
+    Budget.prototype.pauseIfDue = own;
+  }
+}
+
+const never = () => {};
+const always = () => {
+  throw new Pause();
+};
+
+const patterns = (count: number) => ({
+  type: "object",
+  properties: Object.fromEntries(
+    Array.from({ length: count }, (_, at) => [`p${at}`, {
+      type: "string",
+      pattern: `^(a|b){1,20}x${at}[0-9]{1,9}$`,
+    }]),
+  ),
+});
+
+const sum = (steps: readonly number[]) => steps.reduce((a, b) => a + b, 0);
+
+for (
+  const [name, schema, wanted] of [
+    ["many patterns", patterns(100), /^root ::=/],
+    ["too many patterns", patterns(500), /too large/],
+    ["one hard pattern", { type: "string", pattern: "(a|b)*a(a|b){12}" }, /^root ::=/],
+  ] as const
+) {
+  Deno.test(`pieces: ${name}: no piece is more than a small part of the whole`, () => {
+    const { result, pieces } = make(schema);
+    assert.match(result.slice(0, 200), wanted);
+    const [most, all] = [Math.max(...pieces), sum(pieces)];
+    assert.ok(most < 25_000 && most < all / 3, `${most} of ${all} steps in one piece`);
+  });
+}
+
+Deno.test("pieces: work that cannot pause is refused before it is too much", () => {
+  const budget = new Budget(Infinity);
+  budget.take(300_000);
+  budget.begin();
+  budget.take(300_000);
+  assert.throws(() => budget.take(300_000), /too large/);
+});
+
+Deno.test("pieces: a pause at each place changes no grammar and no refusal", () => {
+  const schemas = [
+    ...CASES.map(([schema]) => schema),
+    ...Array.from({ length: 150 }, (_, at) => new SchemaGenerator(seeded(at)).document()),
+  ];
+  let paused = 0;
+  for (const schema of schemas) {
+    const wanted = pausing(never, () => make(schema));
+    const got = pausing(always, () => make(schema));
+    paused += got.pieces.length > wanted.pieces.length ? 1 : 0;
+    assert.equal(got.result, wanted.result, JSON.stringify(schema));
+  }
+  assert.ok(paused > 50, `${paused} of ${schemas.length} paused`);
+});
