@@ -1,7 +1,7 @@
 /** Schemas are read in pieces: what one costs at most, and that pauses change nothing. */
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
-import { seeded, TestGrammar } from "./testing_gbnf.ts";
+import { seeded } from "./testing_gbnf.ts";
 import { Budget, Pause } from "./automaton.ts";
 import { ReplyGrammar } from "./schema_grammar.ts";
 import { CASES } from "./testing_schema_cases.ts";
