@@ -59,6 +59,7 @@ async function boot(message: BootMessage): Promise<void> {
     model: message.model,
     version: message.version,
     defaults: message.defaults,
+    templateCompletions: message.templateCompletions,
     onKeepAlive: (ms, client) => send({ t: "keep_alive", ms: ms === "forever" ? -1 : ms, client }),
   });
   const locked = message.lockdown

@@ -23,6 +23,7 @@ import { openaiCompletions } from "./openai/completions.ts";
 import { openaiEmbeddings } from "./openai/embeddings.ts";
 import { openaiRerank } from "./openai/rerank.ts";
 import { openaiResponses } from "./openai/responses.ts";
+import { applyTemplate, chatInputTokens, detokenize, tokenize } from "./openai/tokens.ts";
 import { anthropicCountTokens, anthropicMessages } from "./anthropic/messages.ts";
 
 /** Clients give up on a silent connection after 30 s at the earliest, as far as is known; most after minutes. */
@@ -40,6 +41,8 @@ export interface ApiOptions {
   readonly version: string;
   /** From the model's Modelfile. */
   readonly defaults?: ModelDefaults;
+  /** Whether the prompts of `/v1/completions` go through the template, as in Ollama. Default false: they are taken as they are. */
+  readonly templateCompletions?: boolean;
   /** Milliseconds of silence after which a stream gives a sign of life. Default 10 s; a test may want less. */
   readonly lifeSignMs?: number;
 }
@@ -75,11 +78,15 @@ const routes = (responses = openaiResponses()): Readonly<Record<string, Handler>
   [ROUTES.embed.path]: ollamaEmbed,
   [ROUTES.embeddings.path]: ollamaEmbeddings,
   [ROUTES.openaiChat.path]: openaiChat,
+  [ROUTES.openaiChatTokens.path]: chatInputTokens,
   [ROUTES.openaiCompletions.path]: openaiCompletions,
   [ROUTES.openaiEmbeddings.path]: openaiEmbeddings,
   [ROUTES.rerank.path]: openaiRerank,
   [ROUTES.openaiResponses.path]: responses.create,
   [ROUTES.openaiInputTokens.path]: responses.countTokens,
+  [ROUTES.tokenize.path]: tokenize,
+  [ROUTES.detokenize.path]: detokenize,
+  [ROUTES.applyTemplate.path]: applyTemplate,
   [ROUTES.anthropicMessages.path]: anthropicMessages,
   [ROUTES.anthropicCountTokens.path]: anthropicCountTokens,
 });

@@ -13,6 +13,9 @@ const PATHS = [
   "/v1/embeddings",
   "/v1/responses",
   "/v1/responses/input_tokens",
+  "/v1/chat/completions/input_tokens",
+  "/tokenize",
+  "/apply-template",
   "/v1/messages",
   "/v1/messages/count_tokens",
 ];
@@ -29,6 +32,9 @@ const GOOD: Readonly<Record<string, Record<string, unknown>>> = {
   "/v1/embeddings": { input: SECRET },
   "/v1/responses": { input: SECRET },
   "/v1/responses/input_tokens": { input: SECRET },
+  "/v1/chat/completions/input_tokens": { messages: [{ role: "user", content: SECRET }] },
+  "/tokenize": { content: SECRET },
+  "/apply-template": { messages: [{ role: "user", content: SECRET }] },
   "/v1/messages": { max_tokens: 5, messages: [{ role: "user", content: SECRET }] },
   "/v1/messages/count_tokens": { messages: [{ role: "user", content: SECRET }] },
 };

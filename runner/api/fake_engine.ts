@@ -115,6 +115,11 @@ export class FakeEngine implements Engine {
     return [...tokens].map((id) => id >= FIRST_CONTROL_ID ? "" : String.fromCodePoint(id)).join("");
   }
 
+  bytesOf(token: number): Uint8Array {
+    const control = this.#controls[token - FIRST_CONTROL_ID];
+    return new TextEncoder().encode(control ?? this.detokenize([token]));
+  }
+
   /** The text of a prompt that was handed over as tokens, control tokens written out. */
   promptText(request: GenerateRequest): string {
     return [...request.prompt as Int32Array].map((id) =>

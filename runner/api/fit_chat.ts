@@ -189,6 +189,9 @@ function* renderFrom(
     messages,
     ...(tools.length > 0 ? { tools } : {}),
     ...(think === undefined ? {} : { think }),
+    ...(chat.addGenerationPrompt === undefined
+      ? {}
+      : { addGenerationPrompt: chat.addGenerationPrompt }),
     ...(chat.templateValues === undefined ? {} : { values: chat.templateValues }),
   }, budget);
   return pictures.place(parts);

@@ -16,7 +16,7 @@ import { callSyntax } from "./call_syntax.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
 import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
-import { buildPrompt, contextLimit, countPrompt } from "./prompt.ts";
+import { buildPrompt, contextLimit, countPrompt, promptText, textTokens } from "./prompt.ts";
 import { elapsedNs, loadNs, toNs } from "./timing.ts";
 import { Pictures } from "./pictures.ts";
 import { rank } from "./rank.ts";
@@ -45,6 +45,7 @@ interface ServiceOptions {
   readonly model: string;
   readonly defaults: ModelDefaults;
   onKeepAlive(value: number | "forever", client: string): void;
+  readonly templateCompletions?: boolean;
   /** Of all work on this thread. */
   readonly turns: Turns;
 }
@@ -70,6 +71,7 @@ export function makeService(options: ServiceOptions): Service {
     sees: engine.info.capabilities.includes("vision"),
     supportsThinking: o.template.capabilities.includes("thinking"),
     vocabularySize: engine.info.vocabularySize,
+    templateCompletions: options.templateCompletions ?? false,
     checkModel(name) {
       if (name === undefined || name === "") {
         throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, {
@@ -89,6 +91,14 @@ export function makeService(options: ServiceOptions): Service {
       const think = askedThink(o.template, request, call);
       using pictures = await Pictures.read(engine, request, call);
       return await o.turns.run(countPrompt({ ...o, pictures }, request, think), call);
+    },
+    tokenize: ({ text, ...how }, call) => o.turns.run(textTokens(engine, text, how), call),
+    detokenize: (tokens) => engine.detokenize(tokens),
+    bytesOf: (token) => engine.bytesOf(token),
+    async promptText(request, call) {
+      const think = askedThink(o.template, request, call);
+      using pictures = await Pictures.read(engine, request, call);
+      return await o.turns.run(promptText({ ...o, pictures }, request, think), call);
     },
     keepAlive: o.onKeepAlive,
   };

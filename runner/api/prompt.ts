@@ -142,22 +142,61 @@ export function* countPrompt(
   request: InferenceRequest,
   think: Think | undefined,
 ): LongWork<number> {
-  const { engine, defaults } = model;
-  if (request.prompt.kind !== "chat") {
-    throw new SecLlamaError("internal", "only conversations are counted");
-  }
-  const chat = withDefaults(request.prompt, defaults);
-  const parts = yield* renderChat({ model, chat, think });
-  const units = parts.reduce((sum, { text }) => sum + text.length, 0);
-  if (units > MAX_COUNTED_UNITS) {
-    throw new SecLlamaError(
-      "too-large",
-      `the conversation has ${units} characters, must have at most ${MAX_COUNTED_UNITS}`,
-      { hint: "count it in parts" },
-    );
-  }
+  const { engine } = model;
+  const parts = yield* wholeChat(model, request, think);
   const tokens = yield* engine.tokenizeInTurns(parts, { most: engine.info.slotContextLength });
   return tokens?.length ?? (yield* engine.countAbout(parts));
+}
+
+/**
+ * What the template makes of a whole conversation, as text; `<__media__>` is a picture, as llama-server writes one.
+ * @throws {SecLlamaError} As {@link countPrompt}.
+ */
+export function* promptText(
+  model: PromptModel,
+  request: InferenceRequest,
+  think: Think | undefined,
+): LongWork<string> {
+  const parts = yield* wholeChat(model, request, think);
+  return parts.map(({ text, picture }) => picture ? "<__media__>" : text).join("");
+}
+
+function* wholeChat(
+  model: PromptModel,
+  request: InferenceRequest,
+  think: Think | undefined,
+): LongWork<PromptPart[]> {
+  if (request.prompt.kind !== "chat") {
+    throw new SecLlamaError("internal", "only conversations are rendered");
+  }
+  const chat = withDefaults(request.prompt, model.defaults);
+  const parts = yield* renderChat({ model, chat, think });
+  mustBeCountable(parts.reduce((sum, { text }) => sum + text.length, 0), "conversation");
+  return parts;
+}
+
+function mustBeCountable(units: number, what: string): void {
+  if (units <= MAX_COUNTED_UNITS) return;
+  throw new SecLlamaError(
+    "too-large",
+    `the ${what} has ${units} characters, must have at most ${MAX_COUNTED_UNITS}`,
+    { hint: "count it in parts" },
+  );
+}
+
+/**
+ * The tokens of a text that need not be a prompt.
+ * @throws {SecLlamaError} `too-large`.
+ */
+export function* textTokens(
+  engine: Engine,
+  text: string,
+  { special, bos }: { special: boolean; bos: boolean },
+): LongWork<Int32Array> {
+  mustBeCountable(text.length, "text");
+  // A model that begins its prompts with no token begins this with none either.
+  const begin = bos ? {} : { bos: false };
+  return (yield* engine.tokenizeInTurns([{ text, special }], begin))!;
 }
 
 /** Tokens that prompt and reply may have together. */

@@ -44,6 +44,8 @@ export interface ChatPrompt {
   readonly oneCall?: boolean;
   /** Tokens of earlier turns that stand before the messages (Ollama's `context`). */
   readonly context?: Int32Array;
+  /** Default: a last message of the assistant's is continued, else one is begun. */
+  readonly addGenerationPrompt?: boolean;
   /** What else the model's own template is told, by names. */
   readonly templateValues?: Readonly<Record<string, unknown>>;
 }
@@ -241,12 +243,25 @@ export interface Service {
   /** Whether the model sees; else it reads text only. */
   readonly sees: boolean;
   readonly vocabularySize: number;
+  /** Whether the prompts of `/v1/completions` go through the template. */
+  readonly templateCompletions: boolean;
   /** @throws {SecLlamaError} `bad-request` if `name` is empty, `not-found` if it is another model's. */
   checkModel(name: string | undefined): string;
   infer(request: InferenceRequest, call: Call): Reply;
   embed(request: EmbedRequest, call: Call): Promise<EmbedReply>;
   rank(request: RankRequest, call: Call): Promise<RankReply>;
   countTokens(request: InferenceRequest, call: Call): Promise<number>;
+  /**
+   * The tokens of a text. `special`: text of control tokens becomes those tokens; `bos`: they begin as a prompt does.
+   * @throws {SecLlamaError} `too-large`.
+   */
+  tokenize(o: { text: string; special: boolean; bos: boolean }, call: Call): Promise<Int32Array>;
+  /** Text of tokens of the vocabulary; control tokens that begin or end something have none. */
+  detokenize(tokens: Int32Array): string;
+  /** A token's bytes, of a control token its text's. */
+  bytesOf(token: number): Uint8Array;
+  /** The prompt that the template makes of a conversation, with `<__media__>` for each picture. */
+  promptText(request: InferenceRequest, call: Call): Promise<string>;
   /** Tells the supervisor how long the model is to stay loaded, and which client asks for it. */
   keepAlive(value: number | "forever", client: string): void;
 }

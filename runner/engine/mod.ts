@@ -229,6 +229,13 @@ class LlamaEngine implements Engine {
     return this.#model.vocabulary.detokenize(tokens);
   }
 
+  bytesOf(token: number): Uint8Array {
+    this.#mustBeOpen();
+    const { vocabulary } = this.#model;
+    const { bytes } = vocabulary.piece(token);
+    return bytes.length > 0 ? bytes : new TextEncoder().encode(vocabulary.textOf(token));
+  }
+
   renderChat(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
     return this.#chat.render(chat, budget);
   }

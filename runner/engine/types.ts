@@ -310,6 +310,8 @@ export interface Engine {
   countAbout(parts: readonly PromptPart[]): Work<number>;
   /** Text of tokens; control tokens have none. Broken UTF-8 shows as U+FFFD. */
   detokenize(tokens: Iterable<number>): string;
+  /** The bytes of a token, which need not be whole characters; of a control token, its text's. */
+  bytesOf(token: number): Uint8Array;
   /**
    * Runs one request; waits for a slot if none is free. Breaking out of the iteration, or the signal, frees the slot. What is
    * not taken is refused as the iteration is asked for, before its first event.

@@ -157,6 +157,7 @@ function boot(o: StrictObject): BootMessage {
     ),
     retyped: o.get("retyped", list(MAX_RETYPED, retypedNumber)),
     defaults: o.get("defaults", defaults),
+    templateCompletions: o.get("templateCompletions", flag),
     engine: o.get(
       "engine",
       object((engine) => ({

@@ -25,6 +25,7 @@ const BOOT: BootMessage = {
   adapterPaths: ["/a"],
   vision: { libraryPath: "/v", projectorPath: "/p" },
   retyped: [{ key: "llama.context_length", kind: "int", value: 64 }],
+  templateCompletions: false,
   defaults: {
     template: "{{ .Prompt }}",
     system: "s",

@@ -25,6 +25,8 @@ export interface BootMessage {
     readonly value: number;
   }[];
   readonly defaults: BootDefaults;
+  /** Whether the prompts of `/v1/completions` go through the template. */
+  readonly templateCompletions: boolean;
   readonly engine: {
     readonly contextLength: number;
     readonly cacheCells: number;

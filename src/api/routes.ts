@@ -103,11 +103,16 @@ export const ROUTES = {
   embed: inference("ollama", "/api/embed"),
   embeddings: inference("ollama", "/api/embeddings"),
   openaiChat: inference("openai", "/v1/chat/completions"),
+  openaiChatTokens: inference("openai", "/v1/chat/completions/input_tokens"),
   openaiCompletions: inference("openai", "/v1/completions"),
   openaiEmbeddings: inference("openai", "/v1/embeddings"),
   rerank: inference("openai", "/v1/rerank"),
   openaiResponses: inference("openai", "/v1/responses"),
   openaiInputTokens: inference("openai", "/v1/responses/input_tokens"),
+  /** llama-server's own: what a text is to the model. */
+  tokenize: inference("openai", "/tokenize"),
+  detokenize: inference("openai", "/detokenize"),
+  applyTemplate: inference("openai", "/apply-template"),
   anthropicMessages: inference("anthropic", "/v1/messages"),
   anthropicCountTokens: inference("anthropic", "/v1/messages/count_tokens"),
 

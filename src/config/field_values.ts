@@ -110,6 +110,19 @@ export function audit(text: string, name: string): AuditSetting {
   return value;
 }
 
+/** As it is, control tokens among it; or through the model's template. */
+export type CompletionsSetting = "raw" | "template";
+
+/** What the setting `completions` may be. */
+export const COMPLETIONS = ["raw", "template"] as const satisfies readonly CompletionsSetting[];
+
+/** How the prompts of `/v1/completions` are taken. */
+export function completions(text: string, name: string): CompletionsSetting {
+  const value = COMPLETIONS.find((word) => word === text);
+  if (value === undefined) throw bad(name, "raw or template");
+  return value;
+}
+
 /** A full path, or nothing. */
 export function fullPath(text: string, name: string): string {
   if (text !== "" && !text.startsWith("/") && !/^[A-Za-z]:/.test(text)) {

@@ -11,6 +11,9 @@ import {
   type AuditSetting,
   bad,
   bool,
+  COMPLETIONS,
+  completions,
+  type CompletionsSetting,
   fullPath,
   gpu,
   GPUS,
@@ -91,6 +94,8 @@ export interface Config {
   readonly hostLabel: string;
   /** How long what is under way may take when `serve` is told to end. */
   readonly drainMs: number;
+  /** How the prompts of `/v1/completions` are taken. */
+  readonly completions: CompletionsSetting;
   /** Whether a record is kept of who did what, and whether it must be. */
   readonly audit: AuditSetting;
 }
@@ -218,6 +223,16 @@ export const FIELDS = [
     default: 0,
     help: "tokens of context, the most a request gets; 0: as model and memory allow",
     parse: integer(0, 1_048_576),
+  }),
+  field({
+    name: "completions",
+    env: "SECLLAMA_COMPLETIONS",
+    flag: "completions",
+    value: "raw|template",
+    choices: COMPLETIONS,
+    default: "raw",
+    help: "a prompt of /v1/completions: taken as it is, or a user's message, as in Ollama",
+    parse: completions,
   }),
   field({
     name: "threads",

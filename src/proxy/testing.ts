@@ -85,6 +85,11 @@ export const SEALED = [
   "/v1/embeddings",
   "/v1/responses",
   "/v1/responses/input_tokens",
+  "/v1/rerank",
+  "/v1/chat/completions/input_tokens",
+  "/tokenize",
+  "/detokenize",
+  "/apply-template",
   "/v1/messages",
   "/v1/messages/count_tokens",
 ];

@@ -143,6 +143,7 @@ export class ModelStarter {
           vision: spawn.vision,
           retyped,
           defaults,
+          templateCompletions: config.completions === "template",
           libDir: spawn.libDir,
           encryption: config.enableEncryption,
           hid: toHex(keys.hid),

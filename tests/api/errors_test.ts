@@ -157,7 +157,7 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
   const good = (path: string): Record<string, unknown> => ({
     model: "demo",
     stream: false,
-    ...(/messages|chat/.test(path)
+    ...(/messages|chat|template/.test(path)
       ? { messages: [{ role: "user", content: "Hi" }], max_tokens: 8 }
       : /responses|embed/.test(path)
       ? { input: "Hi" }
@@ -182,13 +182,15 @@ Deno.test("errors: what the runner's API refuses, for every path", async () => {
     check(other, row.path, wanted("noModel", "model 'Other' not found"), "runner");
     const got = await api.fetch(new Request(`http://runner${row.path}`), { client: "x" });
     check(await answerOf(got), row.path, wanted("method"), "runner");
-    if (/chat|generate|responses$/.test(row.path)) {
+    if (
+      /\/chat$|completions$|generate|responses$/.test(row.path) && row.path !== "/v1/completions"
+    ) {
       const body = JSON.stringify({ ...good(row.path), logprobs: true, top_logprobs: 21 });
       const text = "top_logprobs must be between 0 and 20";
       check(await ask(body), row.path, wanted("tooMany", text), "runner");
     }
     // What counts tokens, ranks or makes embeddings asks the engine for no reply.
-    if (/embed|rerank|input_tokens|count_tokens/.test(row.path)) continue;
+    if (/embed|rerank|input_tokens|count_tokens|tokenize|template/.test(row.path)) continue;
     const long = failing("context-too-long", "too long");
     check(
       await answerOf(await long.post(row.path, good(row.path))),

@@ -75,6 +75,10 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
   "/v1/completions": [{ body: { prompt: ASKED, max_tokens: 4 } }],
   "/v1/embeddings": [{ body: { input: ASKED } }],
   "/v1/rerank": [{ body: { query: ASKED, documents: [ASKED] }, refused: true }],
+  "/v1/chat/completions/input_tokens": [{ body: { messages } }],
+  "/tokenize": [{ body: { content: ASKED } }],
+  "/detokenize": [{ body: { tokens: [100, 101] } }, { body: { tokens: ASKED }, refused: true }],
+  "/apply-template": [{ body: { messages } }],
   "/v1/responses": [
     {
       body: {

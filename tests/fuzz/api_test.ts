@@ -11,6 +11,9 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   "/v1/completions": ["prompt", "suffix", "logprobs", "stop", "stream_options", "echo"],
   "/v1/embeddings": ["input", "encoding_format", "dimensions"],
   "/v1/rerank": ["query", "documents", "texts", "top_n", "return_documents"],
+  "/tokenize": ["content", "add_special", "parse_special", "with_pieces"],
+  "/detokenize": ["tokens"],
+  "/apply-template": ["messages", "tools", "add_generation_prompt", "continue_final_message"],
   "/v1/responses": ["input", "instructions", "tools", "text", "reasoning", "include", "metadata"],
   "/v1/messages": ["messages", "system", "tools", "tool_choice", "thinking", "output_config"],
 };

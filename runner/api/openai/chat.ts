@@ -9,6 +9,7 @@ import { newFrom, pictureField } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
 import type {
+  ChatPrompt,
   CollectedReply,
   InferenceRequest,
   ReplyEvent,
@@ -17,7 +18,7 @@ import type {
   ToolCallDelta,
   Usage,
 } from "../request.ts";
-import { BEGUN, type Chunks, sse, streamResponse } from "../stream.ts";
+import { type Chunks, sse, streamResponse } from "../stream.ts";
 import {
   best,
   choiceCount,
@@ -47,7 +48,7 @@ import {
 const FINGERPRINT = "fp_secllama";
 
 export const openaiChat: Handler = async (service, body, call, cancel) => {
-  const request = parseRequest(service, body);
+  const request = parseChat(service, body);
   const stream = body.boolean("stream") ?? false;
   const { n, made } = choiceCount(body, stream);
   const requests = repeat(body, [request], { n, made });
@@ -97,7 +98,8 @@ function choice(reply: CollectedReply, index: number): Record<string, unknown> {
   };
 }
 
-function parseRequest(service: Service, body: Fields): InferenceRequest {
+/** A request of this API, for whoever else takes one. */
+export function parseChat(service: Service, body: Fields): InferenceRequest {
   const model = service.checkModel(body.string("model"));
   const messages = parseMessages(service, body);
   const choice = toolChoiceField(body);
@@ -124,6 +126,7 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
       tools: choice === undefined ? [] : tools.filter(({ name }) => choice.allows(name)),
       toolChoice: choice?.choice ?? "auto",
       ...parallelField(body),
+      ...generationPromptFields(body, messages),
       ...(templateValues === undefined ? {} : { templateValues }),
     },
     options: samplingFields(service, body, ["max_completion_tokens", "max_tokens"]),
@@ -132,6 +135,29 @@ function parseRequest(service: Service, body: Fields): InferenceRequest {
     ...(format === undefined ? {} : { format }),
     ...(logprobs ? { logprobs: top } : {}),
   };
+}
+
+/**
+ * `add_generation_prompt` and `continue_final_message`, as vLLM and llama-server have them: whether a reply is begun, or the last
+ * one is continued.
+ * @throws {SecLlamaError} `bad-request`: both; or there is no reply to continue.
+ */
+function generationPromptFields(
+  body: Fields,
+  messages: readonly ChatMessage[],
+): Pick<ChatPrompt, "addGenerationPrompt"> {
+  const begins = body.boolean("add_generation_prompt");
+  const continues = body.boolean("continue_final_message") ?? false;
+  if (continues && begins === true) {
+    throw body.fail("continue_final_message", "cannot stand beside add_generation_prompt");
+  }
+  const isReply = messages.at(-1)?.role === "assistant";
+  if (continues && !isReply) {
+    throw body.fail("continue_final_message", "must come with a last message of the assistant's");
+  }
+  // Without both, a last message of the assistant's is continued.
+  if (begins === undefined || continues || (isReply && !begins)) return {};
+  return { addGenerationPrompt: begins };
 }
 
 /** Names under which templates know whether to think. */
@@ -255,22 +281,19 @@ async function* events(
 ): Chunks {
   const write = (choices: unknown[], o?: { usage?: unknown; timings?: unknown }) =>
     chunk(head, choices, usageOf, o);
-  let first = true;
   let calls = new CallChunks();
   const usages: Usage[] = [];
   for await (const { index, event } of choices) {
     if (event.type === "start") {
-      first = true;
       calls = new CallChunks();
-      yield BEGUN;
+      // By itself, as OpenAI and llama-server send it.
+      const delta = { role: "assistant", content: null };
+      yield write([{ index, delta, logprobs: null, finish_reason: null }]);
       continue;
     }
-    const role = first ? { role: "assistant" } : {};
     if (event.type === "delta") {
-      first = false;
       const toolCalls = event.toolDeltas.map((delta) => calls.delta(delta));
       const delta = {
-        ...role,
         ...(event.thinking === "" ? {} : { reasoning: event.thinking }),
         ...(event.text === "" && (event.thinking !== "" || toolCalls.length > 0)
           ? {}
@@ -282,10 +305,6 @@ async function* events(
         : { content: wireLogprobs(event.logprobs), refusal: null };
       yield write([{ index, delta, logprobs, finish_reason: null }]);
     } else {
-      if (first) {
-        const delta = { ...role, content: "" };
-        yield write([{ index, delta, logprobs: null, finish_reason: null }]);
-      }
       const finish_reason = finishReason(event);
       usages.push(event.usage);
       const isLast = usageOf === 0 && usages.length === n;

@@ -49,7 +49,8 @@ Deno.test(`${PATH}: a stream of chunks, the role once, the reason by itself, [DO
   const chunks = events.slice(0, -1).map((event) => JSON.parse(event.data));
   assert.equal(new Set(chunks.map((chunk) => chunk.id)).size, 1);
   assert.deepEqual(chunks.map((chunk) => chunk.choices[0]?.delta), [
-    { role: "assistant", content: "Hello" },
+    { role: "assistant", content: null },
+    { content: "Hello" },
     { content: " world" },
     {},
     undefined,
@@ -57,17 +58,18 @@ Deno.test(`${PATH}: a stream of chunks, the role once, the reason by itself, [DO
   assert.deepEqual(chunks.map((chunk) => chunk.choices[0]?.finish_reason), [
     null,
     null,
+    null,
     "length",
     undefined,
   ]);
   assert.equal(chunks[0].usage, null);
-  assert.equal(chunks[3].usage.total_tokens, 33);
+  assert.equal(chunks[4].usage.total_tokens, 33);
 });
 
 Deno.test(`${PATH}: an empty reply still opens with the role`, async () => {
   const { post } = testApi({ pieces: [] });
   const [first] = await readEvents(await post(PATH, { ...HELLO, stream: true }));
-  assert.deepEqual(JSON.parse(first!.data).choices[0].delta, { role: "assistant", content: "" });
+  assert.deepEqual(JSON.parse(first!.data).choices[0].delta, { role: "assistant", content: null });
 });
 
 Deno.test(`${PATH}: fields reach the engine; temperature and top_p are 1 by default`, async () => {
@@ -143,7 +145,7 @@ Deno.test(`${PATH}: tool calls, whole and streamed`, async () => {
   assert.deepEqual(call.function, { name: "weather", arguments: '{"city":"Oslo"}' });
   const events = await readEvents(await post(PATH, { ...HELLO, tools: [TOOL], stream: true }));
   const chunks = events.slice(0, -1).map((event) => JSON.parse(event.data).choices[0]);
-  const streamed = chunks[0].delta.tool_calls[0];
+  const streamed = chunks[1].delta.tool_calls[0];
   assert.deepEqual({ ...streamed, id: "" }, { ...call, index: 0, id: "" });
   assert.equal(chunks.at(-1).finish_reason, "tool_calls");
 });

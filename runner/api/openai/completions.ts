@@ -67,8 +67,8 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
 };
 
 /**
- * Texts and tokens are taken as they are, without a template, as vLLM, llama-server and LM Studio take them. With a
- * `suffix` the model fills in what is between. `echoes`: what `echo` puts before each choice.
+ * Texts and tokens are taken as they are, without a template, as vLLM, llama-server and LM Studio take them; or, if it is so
+ * set, a text is a user's message, as in Ollama. With a `suffix` the model fills in what is between. `echoes`: what `echo` puts before each choice.
  */
 function parseRequests(service: Service, body: Fields, stream: boolean) {
   const model = service.checkModel(body.string("model"));
@@ -96,7 +96,7 @@ function parseRequests(service: Service, body: Fields, stream: boolean) {
   };
   const requests = repeat(
     body,
-    given.map((one): InferenceRequest => ({ ...shared, prompt: promptOf(one, suffix) })),
+    given.map((one): InferenceRequest => ({ ...shared, prompt: promptOf(service, one, suffix) })),
     { n, made },
   );
   // Of the choices that are answered.
@@ -104,9 +104,17 @@ function parseRequests(service: Service, body: Fields, stream: boolean) {
   return { requests, echoes, n, made, wantsLogprobs: logprobs !== undefined };
 }
 
-function promptOf(given: string | Int32Array, suffix: string): InferenceRequest["prompt"] {
+function promptOf(
+  { templateCompletions }: Service,
+  given: string | Int32Array,
+  suffix: string,
+): InferenceRequest["prompt"] {
   if (typeof given !== "string") return { kind: "raw", text: given };
   if (suffix !== "") return { kind: "insert", prefix: given, suffix };
+  if (templateCompletions) {
+    const messages = [{ role: "user", content: given }];
+    return { kind: "chat", messages, tools: [], toolChoice: "auto" };
+  }
   return { kind: "raw", text: given };
 }
 

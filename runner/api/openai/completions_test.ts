@@ -91,3 +91,24 @@ for (
     assert.equal((await response.json()).error.param, param);
   });
 }
+
+Deno.test("/v1/completions: by a setting a prompt is a user's message, as in Ollama; tokens never are", async () => {
+  const control = { controlTokens: ["<|end|>"] };
+  const prompt = "a<|end|>";
+  const ask = async (templateCompletions: boolean, body: Record<string, unknown>) => {
+    const { post, engine } = testApi(control, { templateCompletions });
+    const response = await post("/v1/completions", { model: "demo", ...body });
+    assert.equal(response.status, 200);
+    const { requests, chats } = engine;
+    return { tokens: [...requests.at(-1)!.prompt as Int32Array], chats };
+  };
+  // As it is: the client writes the whole prompt, so what it writes of control tokens are some.
+  const raw = await ask(false, { prompt });
+  assert.deepEqual([raw.tokens, raw.chats], [[1, 97, 0x110000], []]);
+  const message = await ask(true, { prompt });
+  assert.deepEqual(message.chats[0]!.messages, [{ role: "user", content: prompt }]);
+  // The message's own text of a control token stays text.
+  assert.equal(message.tokens.filter((id) => id === 0x110000).length, 1);
+  const tokens = await ask(true, { prompt: [97, 98] });
+  assert.deepEqual([tokens.tokens, tokens.chats], [[97, 98], []]);
+});
