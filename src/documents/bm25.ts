@@ -11,10 +11,33 @@ function wordsOf(text: string): string[] {
   return words.map((word) => word.length > 3 ? word.replace(/(?:es|s)$/, "") : word);
 }
 
-/** An index over texts, each under the number that it was added as, from 0. */
+/** Counts of a word in one text that are told apart; the score hardly grows beyond. */
+const MOST_COUNT = 255;
+
+/** Numbers that grow in number. */
+class Growing {
+  #values = new Uint32Array(2);
+  length = 0;
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const larger = new Uint32Array(2 * this.length);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    this.#values[this.length++] = value;
+  }
+
+  get values(): Uint32Array {
+    return this.#values;
+  }
+}
+
+/** An index over texts, each under the number that it was added as, from 0; at most 2^24. */
 export class Bm25 {
-  readonly #postings = new Map<string, number[]>();
-  readonly #lengths: number[] = [];
+  /** For each text that has the word, the text's number and how often, in 24 and 8 bits. */
+  readonly #postings = new Map<string, Growing>();
+  readonly #lengths = new Growing();
   #total = 0;
 
   /** Adds the next text. */
@@ -24,9 +47,9 @@ export class Bm25 {
     const words = wordsOf(text);
     for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
     for (const [word, count] of counts) {
-      const list = this.#postings.get(word);
-      if (list === undefined) this.#postings.set(word, [id, count]);
-      else list.push(id, count);
+      let list = this.#postings.get(word);
+      if (list === undefined) this.#postings.set(word, list = new Growing());
+      list.push(id * (MOST_COUNT + 1) + Math.min(count, MOST_COUNT));
     }
     this.#lengths.push(words.length);
     this.#total += words.length;
@@ -36,19 +59,32 @@ export class Bm25 {
   search(question: string, limit: number): { id: number; score: number }[] {
     const n = this.#lengths.length;
     const average = this.#total / Math.max(n, 1);
-    const scores = new Map<number, number>();
+    const lengths = this.#lengths.values;
+    const scores = new Float64Array(n);
     for (const word of new Set(wordsOf(question))) {
       const list = this.#postings.get(word);
       if (list === undefined) continue;
-      const df = list.length / 2;
-      const idf = Math.log(1 + (n - df + 0.5) / (df + 0.5));
-      for (let i = 0; i < list.length; i += 2) {
-        const [id, count] = [list[i]!, list[i + 1]!];
-        const norm = K1 * (1 - B + B * (this.#lengths[id]! / average));
-        scores.set(id, (scores.get(id) ?? 0) + (idf * count * (K1 + 1)) / (count + norm));
+      const idf = Math.log(1 + (n - list.length + 0.5) / (list.length + 0.5));
+      const { values, length } = list;
+      for (let i = 0; i < length; i++) {
+        const [id, count] = [values[i]! >>> 8, values[i]! & MOST_COUNT];
+        const norm = K1 * (1 - B + B * (lengths[id]! / average));
+        scores[id]! += (idf * count * (K1 + 1)) / (count + norm);
       }
     }
-    return [...scores].map(([id, score]) => ({ id, score }))
-      .sort((a, b) => b.score - a.score || a.id - b.id).slice(0, limit);
+    return bestOf(scores, limit);
   }
+}
+
+/** The `limit` largest that are over 0, the largest first, of equal ones the first. */
+export function bestOf(scores: Float64Array, limit: number): { id: number; score: number }[] {
+  const best: { id: number; score: number }[] = [];
+  for (let id = 0; id < scores.length; id++) {
+    const score = scores[id]!;
+    if (score <= 0 || best.length === limit && score <= best[limit - 1]!.score) continue;
+    const at = best.findIndex((one) => one.score < score);
+    best.splice(at < 0 ? best.length : at, 0, { id, score });
+    if (best.length > limit) best.pop();
+  }
+  return best;
 }

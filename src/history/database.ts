@@ -30,6 +30,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS texts (
     conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS filters (
+    conversation BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (conversation, position)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS documents (
     id BLOB PRIMARY KEY, vault BLOB NOT NULL, key BLOB NOT NULL, head BLOB NOT NULL
   ) WITHOUT ROWID;

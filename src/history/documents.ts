@@ -22,6 +22,13 @@ const PACK = 64;
 /** Passages of all documents that are searched: beyond, the index would take too much memory. */
 const MOST_PASSAGES = 200_000;
 
+/** Where a passage is. Its text is opened when it is shown. */
+interface Place {
+  readonly document: Opened<Head>;
+  /** From 0. */
+  readonly at: number;
+}
+
 const DAMAGED = { name: "", type: "text", size: 0, pages: null, passages: 0, added: 0 } as const;
 
 /** The documents of a database. */
@@ -31,7 +38,7 @@ export class Documents implements Disposable {
   /** The file that is read now: one thread at a time, whoever sends how many. */
   #reading: Promise<unknown> = Promise.resolve();
   #index:
-    | { readonly changes: string; readonly words: Bm25; readonly places: Passage[] }
+    | { readonly changes: string; readonly words: Bm25; readonly places: Place[] }
     | undefined;
 
   constructor(db: Database, vault: readonly VaultKey[]) {
@@ -132,10 +139,23 @@ export class Documents implements Disposable {
   /** The passages that share the most telling words with a question, the best first. */
   search(question: string, limit: number): Passage[] {
     const { words, places } = this.#indexed();
-    return words.search(question, limit).map(({ id, score }) => ({
-      ...places[id]!,
-      score: Math.round(score * 1000) / 1000,
-    }));
+    const packs = new Map<string, Piece[]>();
+    return words.search(question, limit).flatMap(({ id, score }) => {
+      const { document, at } = places[id]!;
+      const pack = Math.floor(at / PACK);
+      const name = `${document.id} ${pack}`;
+      const pieces = packs.get(name) ?? this.#pack(document, pack);
+      packs.set(name, pieces);
+      const piece = pieces[at % PACK];
+      return piece === undefined ? [] : [{
+        document: document.id,
+        name: document.opened.head.name,
+        page: piece.page,
+        passage: at + 1,
+        text: piece.text,
+        score: Math.round(score * 1000) / 1000,
+      }];
+    });
   }
 
   /** Seals the documents' keys anew, within a transaction. */
@@ -151,31 +171,33 @@ export class Documents implements Disposable {
   #indexed() {
     const { changes } = this.#db;
     if (this.#index?.changes === changes) return this.#index;
-    const index = { changes, words: new Bm25(), places: [] as Passage[] };
-    for (const one of this.#entries.readable()) {
-      const { name } = one.opened.head;
-      let passage = 0;
-      for (const { page, text } of this.#passages(one)) {
-        passage++;
-        index.words.add(`${name} ${text}`);
-        index.places.push({ document: one.id, name, page, passage, text, score: 0 });
+    const index = { changes, words: new Bm25(), places: [] as Place[] };
+    for (const document of this.#entries.readable()) {
+      const { name, passages } = document.opened.head;
+      for (let at = 0; at < passages; at += PACK) {
+        for (const [i, { text }] of this.#pack(document, at / PACK).entries()) {
+          index.words.add(`${name} ${text}`);
+          index.places.push({ document, at: at + i });
+        }
       }
     }
     this.#index = index;
     return index;
   }
 
-  *#passages({ bytes, opened: { key } }: Opened<Head>): Generator<Piece> {
-    const rows = this.#db.rows(
-      "SELECT position, sealed FROM passages WHERE document = ? ORDER BY position",
+  /** Some passages of a document; none if they are damaged, and the others are still found. */
+  #pack({ bytes, opened: { key } }: Opened<Head>, position: number): Piece[] {
+    const row = this.#db.row(
+      "SELECT sealed FROM passages WHERE document = ? AND position = ?",
       bytes,
+      position,
     );
-    for (const row of rows) {
-      try {
-        const at = place(KIND.passages, bytes, Number(row["position"]));
-        using plain = secret(open(key, at, row["sealed"] as Uint8Array));
-        yield* JSON.parse(utf8Decode(plain)) as Piece[];
-      } catch { /* damaged: the others are still found */ }
+    try {
+      const at = place(KIND.passages, bytes, position);
+      using plain = secret(open(key, at, row!["sealed"] as Uint8Array));
+      return JSON.parse(utf8Decode(plain)) as Piece[];
+    } catch {
+      return [];
     }
   }
 

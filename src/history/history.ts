@@ -24,7 +24,7 @@ import { historyFolder } from "./folder.ts";
 import { readImport } from "./import/formats.ts";
 import { KIND, open, seal } from "./seal.ts";
 import { openMessage } from "./open_message.ts";
-import { Searcher, TextWriter } from "./search.ts";
+import { Filters, Searcher, TextWriter } from "./search.ts";
 import { listOf, type ListOptions, sealSettings, summary, titleOf } from "./summaries.ts";
 import { refuseOldVault, type VaultKey } from "./vault.ts";
 
@@ -37,6 +37,7 @@ export class History implements Disposable {
   readonly #entries: Entries<Head>;
   readonly #drawers: Drawers;
   readonly #documents: Documents;
+  readonly #filters: Filters;
   readonly #now: () => number;
 
   /**
@@ -58,6 +59,7 @@ export class History implements Disposable {
     this.#entries = new Entries(this.#db, o.vault, CONVERSATIONS);
     this.#drawers = new Drawers(this.#db, o.vault);
     this.#documents = new Documents(this.#db, o.vault);
+    this.#filters = new Filters(this.#db);
     this.#now = o.now ?? Date.now;
   }
 
@@ -174,6 +176,7 @@ export class History implements Disposable {
         sealed,
       );
       texts.add(position, message.content);
+      this.#filters.forget(id);
     });
     return { id: String(position) };
   }
@@ -203,6 +206,8 @@ export class History implements Disposable {
       for (const entry of entries) {
         this.#db.run("DELETE FROM messages WHERE conversation = ?", entry.bytes);
         this.#db.run("DELETE FROM texts WHERE conversation = ?", entry.bytes);
+        this.#db.run("DELETE FROM filters WHERE conversation = ?", entry.bytes);
+        this.#filters.forget(entry.id);
         this.#entries.delete(entry);
       }
     });
@@ -231,7 +236,7 @@ export class History implements Disposable {
   /** Conversations with all the words in title and messages, the newest first. */
   search(query: string, limit = 50): SearchHit[] {
     const entries = this.#entries.readable().filter(({ opened }) => opened.head.deleted === null);
-    return new Searcher(this.#db, entries).find(query, limit);
+    return new Searcher(this.#db, entries, this.#filters).find(query, limit);
   }
 
   #visible(id: string): Opened {

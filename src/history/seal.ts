@@ -31,6 +31,8 @@ export const KIND = {
   document: 6,
   passages: 7,
   documentKey: 8,
+  /** Which texts a search need not open. */
+  filter: 9,
 } as const;
 
 export type Kind = typeof KIND[keyof typeof KIND];

@@ -1,13 +1,15 @@
 /**
  * Search on this side of the seal: the texts of a conversation are opened, then matched. So that this is quick, what is
- * searched lies apart from the messages, in few records of some KiB: all messages of a short conversation are one.
+ * searched lies apart from the messages, in few records of some KiB: all messages of a short conversation are one. Beside each
+ * record is a filter (filter.ts), sealed as it is, and kept in memory once it was opened.
  *
  *     text record, sealed: for each message  0x1E | position, decimal | 0x1F | its text, in one case and form, spaces joined
  */
 import type { Role, SearchHit, StoredMessage } from "../api/history.ts";
-import { concat, utf8, utf8Decode } from "../bytes.ts";
-import type { Database } from "./database.ts";
+import { concat, toHex, utf8, utf8Decode } from "../bytes.ts";
+import type { Database, Row } from "./database.ts";
 import type { Opened } from "./entries.ts";
+import { filterOf, mayHold } from "./filter.ts";
 import { openMessage } from "./open_message.ts";
 import { KIND, open, seal } from "./seal.ts";
 
@@ -15,6 +17,8 @@ import { KIND, open, seal } from "./seal.ts";
 const RECORD_BYTES = 32 * 1024;
 const MESSAGE = 0x1e;
 const TEXT = 0x1f;
+/** Conversations whose filters are read one by one, rather than all there are. */
+const FEW = 100;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_CHARACTERS = 200;
 
@@ -69,21 +73,86 @@ export class TextWriter {
       at,
       seal(key, place(bytes, at), text),
     );
+    this.#db.run(
+      "INSERT OR REPLACE INTO filters (conversation, position, sealed) VALUES (?, ?, ?)",
+      bytes,
+      at,
+      seal(key, place(bytes, at, KIND.filter), filterOf(text)),
+    );
   }
 }
 
-function place(conversation: Uint8Array, position: number) {
-  return { kind: KIND.text, conversation, position };
+function place(
+  conversation: Uint8Array,
+  position: number,
+  kind: typeof KIND.text | typeof KIND.filter = KIND.text,
+) {
+  return { kind, conversation, position };
+}
+
+/** The filters of all texts, opened at the first search. */
+export class Filters {
+  readonly #db: Database;
+  /** By conversation, then by the record's position; undefined where there is none that can be read: the text is opened. */
+  readonly #kept = new Map<string, (Uint8Array | undefined)[]>();
+  #changes = "";
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Those of a conversation changed, or end. */
+  forget(id: string): void {
+    this.#kept.delete(id);
+  }
+
+  /** All of them that are asked for, for one search. */
+  of(entries: readonly Opened[]): ReadonlyMap<string, readonly (Uint8Array | undefined)[]> {
+    const { changes } = this.#db;
+    if (changes !== this.#changes) this.#kept.clear();
+    this.#changes = changes;
+    const missing = entries.filter(({ id }) => !this.#kept.has(id));
+    if (missing.length > FEW) {
+      const byId = new Map(missing.map((entry) => [entry.id, entry]));
+      for (const row of this.#db.each("SELECT conversation, position, sealed FROM filters")) {
+        const entry = byId.get(toHex(row["conversation"] as Uint8Array));
+        if (entry !== undefined) this.#keep(entry, row);
+      }
+    } else {
+      for (const entry of missing) {
+        const rows = this.#db.rows(
+          "SELECT position, sealed FROM filters WHERE conversation = ?",
+          entry.bytes,
+        );
+        for (const row of rows) this.#keep(entry, row);
+      }
+    }
+    for (const { id } of missing) if (!this.#kept.has(id)) this.#kept.set(id, []);
+    return this.#kept;
+  }
+
+  #keep({ id, bytes, opened: { key } }: Opened, row: Row): void {
+    const position = Number(row["position"]);
+    let filter: Uint8Array | undefined;
+    try {
+      filter = open(key, place(bytes, position, KIND.filter), row["sealed"] as Uint8Array);
+    } catch { /* damaged: its text is opened */ }
+    const list = this.#kept.get(id) ?? [];
+    list[position] = filter;
+    this.#kept.set(id, list);
+  }
 }
 
 /** Searches conversations that were opened. */
 export class Searcher {
   readonly #db: Database;
   readonly #entries: readonly Opened[];
+  readonly #filters: ReturnType<Filters["of"]>;
 
-  constructor(db: Database, entries: readonly Opened[]) {
+  constructor(db: Database, entries: readonly Opened[], filters: Filters) {
     this.#db = db;
     this.#entries = entries;
+    this.#filters = filters.of(entries);
   }
 
   /** The newest `limit` conversations with all the words of `query` in their title and messages. */
@@ -96,8 +165,9 @@ export class Searcher {
       const title = normalised(entry.opened.head.title);
       const missing = new Set(words.keys());
       for (const [i, word] of words.entries()) if (title.includes(word)) missing.delete(i);
+      if (!this.#mayHave(entry, [...missing].map((i) => patterns[i]!))) continue;
       let message: number | undefined;
-      for (const text of this.#texts(entry)) {
+      for (const text of this.#texts(entry, patterns)) {
         for (const [i, pattern] of patterns.entries()) {
           const at = placeIn(text, pattern);
           if (at < 0) continue;
@@ -113,14 +183,30 @@ export class Searcher {
     return hits;
   }
 
-  *#texts({ bytes, opened: { key } }: Opened): Generator<Buffer> {
-    const rows = this.#db.rows(
-      "SELECT position, sealed FROM texts WHERE conversation = ? ORDER BY position",
-      bytes,
-    );
-    for (const row of rows) {
+  /** Whether each of the words may be in one of its texts. */
+  #mayHave({ id, opened: { head: { texts } } }: Opened, words: readonly Uint8Array[]): boolean {
+    const filters = this.#filters.get(id) ?? [];
+    const all = Array.from({ length: texts }, (_, at) => filters[at]);
+    return words.every((word) => all.some((one) => one === undefined || mayHold(one, word)));
+  }
+
+  /** Its texts that may have one of the words. */
+  *#texts(
+    { id, bytes, opened: { key, head: { texts } } }: Opened,
+    words: readonly Uint8Array[],
+  ): Generator<Buffer> {
+    const filters = this.#filters.get(id) ?? [];
+    for (let position = 0; position < texts; position++) {
+      const filter = filters[position];
+      if (filter !== undefined && !words.some((word) => mayHold(filter, word))) continue;
+      const row = this.#db.row(
+        "SELECT sealed FROM texts WHERE conversation = ? AND position = ?",
+        bytes,
+        position,
+      );
+      if (row === undefined) continue;
       try {
-        const at = place(bytes, Number(row["position"]));
+        const at = place(bytes, position);
         const plain = open(key, at, row["sealed"] as Uint8Array);
         yield Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
       } catch { /* it is damaged, which opening the conversation shows */ }

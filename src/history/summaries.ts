@@ -30,11 +30,11 @@ export function listOf(
     const text = normalised(`${title} ${folder} ${model}`);
     return words.every((word) => text.includes(word));
   };
-  const all = [...entries].filter(({ opened }) => !opened || opened.head.deleted === null)
-    .map(summary).filter((one) => words.length === 0 || fits(one)).sort(order);
-  const start = o.before === undefined ? 0 : all.findIndex(({ id }) => id === o.before) + 1;
+  const there = [...entries].filter(({ opened }) => !opened || opened.head.deleted === null)
+    .filter((one) => words.length === 0 || fits(summary(one))).sort(order);
+  const start = o.before === undefined ? 0 : there.findIndex(({ id }) => id === o.before) + 1;
   const limit = Math.min(o.limit ?? LIST_DEFAULT, LIST_MOST);
-  return { conversations: all.slice(start, start + limit), total: all.length };
+  return { conversations: there.slice(start, start + limit).map(summary), total: there.length };
 }
 
 /** One line of the list. */
@@ -47,9 +47,11 @@ export function summary({ id, opened }: Entry): ConversationSummary {
   return { id, title, model, created, updated, pinned, folder, size, messages };
 }
 
-/** Pinned ones first, then the newest. */
-function order(a: ConversationSummary, b: ConversationSummary): number {
-  return Number(b.pinned) - Number(a.pinned) || b.updated - a.updated || (a.id < b.id ? -1 : 1);
+/** Pinned ones first, then the newest; those that are damaged last. */
+function order(a: Entry, b: Entry): number {
+  const [x, y] = [a.opened?.head, b.opened?.head];
+  return Number(y?.pinned ?? false) - Number(x?.pinned ?? false) ||
+    (y?.updated ?? 0) - (x?.updated ?? 0) || (a.id < b.id ? -1 : 1);
 }
 
 /** A conversation's settings, for their place. */

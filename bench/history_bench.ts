@@ -1,0 +1,103 @@
+/**
+ * A history of 10,000 conversations with 20 messages each: how long it takes to open, to list, to search, and what it keeps in memory;
+ * and 100,000 passages of documents: how long a question takes. Times are processor time of the process, which other programs do not lengthen.
+ *
+ *     deno run -A bench/history_bench.ts [CONVERSATIONS [PASSAGES]]
+ */
+import { cpus } from "node:os";
+import { Database } from "../src/history/database.ts";
+import { Documents } from "../src/history/documents.ts";
+import { historyFolder } from "../src/history/folder.ts";
+import { History } from "../src/history/history.ts";
+import { processorMs } from "../tests/support/patience.ts";
+
+const [conversations = 10_000, passages = 100_000] = Deno.args.map(Number);
+const MESSAGES = 20;
+const dataDir = Deno.makeTempDirSync({ prefix: "secllama-bench-" });
+const key = crypto.getRandomValues(new Uint8Array(32));
+const openHistory = () =>
+  new History({ dataDir, vault: [{ id: "0011223344556677", key: key.slice() }] });
+
+/** Words as a language has them: few are frequent, many rare (Zipf). */
+function vocabulary(size: number): () => string {
+  let seed = 7;
+  const random = () => (seed = Math.imul(seed, 48271) >>> 0 & 0x7fffffff) / 0x7fffffff;
+  const letters = "etaoinshrdlucmfwypvbgk";
+  const words = Array.from({ length: size }, () =>
+    Array.from(
+      { length: 2 + Math.floor(random() * 8) },
+      () => letters[Math.floor(random() ** 1.6 * letters.length)],
+    ).join(""));
+  return () => words[Math.floor(size ** random()) - 1]!;
+}
+
+const word = vocabulary(30_000);
+const text = (words: number) => Array.from({ length: words }, word).join(" ");
+
+function row(name: string, work: () => unknown): void {
+  const before = processorMs();
+  const note = work();
+  console.log(
+    `${name.padEnd(52)} ${String(Math.round(processorMs() - before)).padStart(6)} ms  ${
+      note ?? ""
+    }`,
+  );
+}
+
+const memory = () => Math.round(Deno.memoryUsage().rss / 1e6);
+
+console.log(`${cpus()[0]!.model}; ${conversations} conversations of ${MESSAGES} messages`);
+{
+  using history = openHistory();
+  for (let at = 0; at < conversations; at += 1000) {
+    const part = Array.from({ length: Math.min(1000, conversations - at) }, (_, i) => ({
+      title: text(6),
+      created: 1_700_000_000_000 + (at + i) * 60_000,
+      messages: Array.from({ length: MESSAGES }, (_, m) => ({
+        id: String(m + 1),
+        parent: m === 0 ? null : String(m),
+        role: m % 2 === 0 ? "user" : "assistant",
+        content: text(60) + (at + i === 17 && m === 9 ? " kestrelweather" : ""),
+        created: 1_700_000_000_000 + (at + i) * 60_000,
+      })),
+    }));
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({ format: "secllama-history", version: 1, conversations: part }),
+    );
+    history.importFile(bytes);
+  }
+}
+const before = memory();
+{
+  using history = openHistory();
+  row("open it, the first 50 of the list", () => history.list().conversations.length);
+  row("the list again", () => history.list().total);
+  row(
+    "search, first: a word that is in one of the oldest",
+    () => history.search("kestrelweather").length,
+  );
+  row("search: the same again", () => history.search("kestrelweather").length);
+  row("search: two words, in no order", () => history.search(`${word()} kestrel`).length);
+  row("search: a word that is nowhere", () => history.search("quetzalcoatl").length);
+  row("search: two letters", () => history.search("qz").length);
+  row("search: frequent words", () => history.search(`${word()} ${word()} ${word()}`).length);
+  console.log(`memory: ${memory() - before} MB more`);
+}
+{
+  const vault = [{ id: "0011223344556677", key }];
+  using db = Database.open(historyFolder(dataDir), () => {});
+  using documents = new Documents(db, vault);
+  const each = 5000;
+  for (let at = 0; at < passages; at += each) {
+    const pieces = Array.from({ length: each }, (_, i) => ({ page: i, text: text(160) }));
+    const head = { type: "text", size: 1, pages: null, added: at } as const;
+    documents.add({ name: `d${at}`, ...head, passages: pieces });
+  }
+  const base = memory();
+  const question = () => `${word()} ${word()} the ${word()} ${word()}`;
+  const ask = () => documents.search(question(), 5).length;
+  row(`${passages} passages: the first question`, ask);
+  for (let i = 0; i < 3; i++) row("a question", ask);
+  console.log(`memory: ${memory() - base} MB more`);
+}
+Deno.removeSync(dataDir, { recursive: true });
