@@ -58,6 +58,7 @@ export const ERROR_TABLE = {
   "plaintext-refused": [426, EXIT.refused],
   "key-mismatch": [422, EXIT.internal],
   "clock": [425, EXIT.internal],
+  "other-host": [421, EXIT.internal],
   "busy": [503, EXIT.unavailable],
   "rate-limited": [429, EXIT.unavailable],
   "replay-window-full": [503, EXIT.unavailable],
@@ -94,6 +95,8 @@ export const ERROR_TABLE = {
   // audit
   "audit-failed": [503, EXIT.unavailable],
   "audit-broken": [503, EXIT.refused],
+  // a host of a fleet that has heard nothing of its issuer for too long
+  "fleet-silent": [503, EXIT.unavailable],
   // the parts of a compiled program
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],

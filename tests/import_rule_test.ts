@@ -87,6 +87,16 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/audit": [...BASE, "src/keys"],
   // Tokens, roles and limits of those who come.
   "src/firm": [...BASE, "src/keys"],
+  // Hosts of one issuer: it derives, seals and signs; they open what is theirs.
+  "src/fleet": [
+    ...BASE,
+    "src/keys",
+    "src/sealed/key_document.ts",
+    "src/sealed/member.ts",
+    "src/sealed/primitives.ts",
+    "src/sealed/psk.ts",
+    "src/sealed/suite.ts",
+  ],
   "src/tls": [...BASE, "src/keys"],
   "src/client": [...BASE, "src/sealed"],
   "src/supervisor": [
@@ -112,6 +122,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     // own. Nothing that opens.
     "src/sealed/header.ts",
     "src/sealed/proof.ts",
+    "src/sealed/member.ts",
   ],
   // Conversations on the disk, sealed; it is handed its keys by the key manager.
   "src/history": [...BASE, "src/keys", "src/documents"],

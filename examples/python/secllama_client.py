@@ -164,7 +164,7 @@ def parse_pairing(text):
 def make_proof(psk, psk_id, hid, method, target, now, nonce=None):
     """Shows the host `hid` that we hold the key when we ask for a key document."""
     nonce, field = nonce or os.urandom(16), lambda text: len(text).to_bytes(2, "big") + text.encode()
-    tag = mac(hkdf(psk, b"secllama/1 metadata"), b"SLM1" + hid + field(method) + field(target) +
+    tag = mac(hkdf(hkdf(psk, b"secllama/1 host" + hid), b"secllama/1 metadata"), b"SLM1" + hid + field(method) + field(target) +
               now.to_bytes(8, "big") + nonce + hashlib.sha256(b"").digest())
     tag = base64.urlsafe_b64encode(tag).decode().rstrip("=")
     return f"id={psk_id};t={now};n={nonce.hex()};mac={tag}"

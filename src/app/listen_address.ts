@@ -152,6 +152,8 @@ async function refuseUnlessPaired(
       "use the key store or another lasting key source: see secllama help keys",
     );
   }
+  // Whom the issuer has paired is in its file.
+  if (config.fleet !== "") return;
   const { clients } = await keys.clients().read();
   if (clients.some((client) => client.revoked === null)) return;
   // The first client by words needs a gateway to come to.

@@ -26,6 +26,7 @@ interface Measured {
   readonly keys: KeySource;
   readonly activity: Activity;
   readonly audit: ServeAudit | undefined;
+  readonly fleet: { readonly isFresh: boolean } | undefined;
 }
 
 /** Counts what the gateway records, and passes it on to the audit log, if there is one. */

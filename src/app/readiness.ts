@@ -1,5 +1,5 @@
 /** Whether `serve` answers requests: what `/readyz` says, on the metrics' port with the reasons, on the gateway's without. */
-import { toSecLlamaError } from "../errors.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { ServeAudit } from "./audit.ts";
@@ -9,14 +9,19 @@ interface Needed {
   readonly models: Pick<ModelStore, "list">;
   readonly keys: Pick<KeySource, "changes">;
   readonly audit: Pick<ServeAudit, "admit"> | undefined;
+  /** Of a host of a fleet. */
+  readonly fleet: { readonly isFresh: boolean } | undefined;
 }
 
 /** Why a request would not be answered now, one word each; none: it would. */
-export async function notReady({ models, keys, audit }: Needed): Promise<string[]> {
+export async function notReady({ models, keys, audit, fleet }: Needed): Promise<string[]> {
   const checks: [string, () => unknown][] = [
     ["models", () => models.list()],
     ["keys", () => keys.changes()],
     ["audit", () => audit?.admit()],
+    ["fleet", () => {
+      if (fleet?.isFresh === false) throw new SecLlamaError("fleet-silent", "the file is too old");
+    }],
   ];
   const found = await Promise.all(checks.map(async ([name, check]) => {
     try {

@@ -24,6 +24,7 @@ import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervi
 import { VERSION } from "../version.ts";
 import { openServeAudit, type ServeAudit } from "./audit.ts";
 import { type Banner, bannerOf } from "./banner.ts";
+import { openFleet } from "./fleet.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
 import type { Installation } from "./installation.ts";
 import { gatewayListenAddress, type ListenAddress } from "./listen_address.ts";
@@ -78,6 +79,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     const audit = await openAudit(options, keys, logger, shutdown);
     const listen = await gatewayListenAddress(config, dataDir, keys);
     listen.warnings.forEach(options.onWarning);
+    const fleet = await openFleet(config, dataDir, keys, logger);
     // Before the gateway is there: both load their modules side by side.
     const proxy = startProxyProcess(options, listen, shutdown);
     const models = await openModelStore(options.settings, options.installation);
@@ -86,7 +88,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       {
         config,
         models,
-        keys,
+        keys: fleet ?? keys,
         sandbox,
         logger,
         onChecked: options.onChecked,
@@ -97,7 +99,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     const management = await openManagement(options, models, logger);
     const metrics = config.metricsPort === 0 ? undefined : new Metrics(audit);
     if (metrics !== undefined) {
-      const measured = { supervisor, models, keys, activity, audit };
+      const measured = { supervisor, models, keys, activity, audit, fleet };
       await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
     }
     const facts: GatewayFacts = {
@@ -111,7 +113,8 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       activity,
       audit: metrics ?? audit,
-      notReady: () => notReady({ models, keys, audit }),
+      notReady: () => notReady({ models, keys, audit, fleet }),
+      fleet,
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(

@@ -5,6 +5,7 @@ import { clientCommands } from "./clients.ts";
 import { completionCommand } from "./completion/completion.ts";
 import { docsCommands } from "./docs/commands.ts";
 import { doctorCommand } from "./doctor.ts";
+import { fleetCommands } from "./fleet.ts";
 import { helpCommand } from "./help.ts";
 import { historyCommands } from "./history/commands.ts";
 import { keyCommands } from "./key.ts";
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   ...keyCommands,
   pairCommand,
   ...clientCommands,
+  ...fleetCommands,
   ...tokenCommands,
   ...auditCommands,
   ...sandboxCommands,

@@ -5,7 +5,9 @@ import { EXIT, SecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
 import { secret } from "../secret.ts";
 import { recording } from "./audit/act.ts";
-import { openKeySource } from "../keys/mod.ts";
+import { issuerPin } from "../fleet/issuer.ts";
+import { FleetState } from "../fleet/state.ts";
+import { ManifestFile, openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { pairingAddress } from "../app/listen_address.ts";
@@ -59,7 +61,10 @@ More: secllama help remote.`,
       replace: flag(context, "replace"),
       may: flag(context, "may-stop") ? ["stop"] as const : [],
     };
-    if (wantsWords(context, address.vouched !== undefined)) {
+    const state = new FleetState(new ManifestFile(dataDir), keys.storage());
+    const fleet = keys.ephemeral ? undefined : await issuerPin(state, keys.hid);
+    // Ten words have no room for the issuer's key, nor is it known at whose gateway they are typed.
+    if (wantsWords(context, address.vouched !== undefined && fleet === undefined)) {
       return await offerWords(context, { dataDir, keys, address, terms });
     }
     const client = await recording(context, keys, async (record) => {
@@ -79,6 +84,7 @@ More: secllama help remote.`,
     const pairing = encodePairing({
       url,
       ...credentials,
+      ...(fleet && { issuer: fleet.issuer }),
       ...(certificate === undefined ? {} : { certificate }),
     });
     show(context, { name: client.name, id: client.id, url, pairing });

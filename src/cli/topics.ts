@@ -36,6 +36,11 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "remote.md",
     read: () => import("../../docs/remote.md", { with: { type: "text" } }),
   },
+  fleet: {
+    summary: "more than one host: issuer, hosts, balancers",
+    page: "fleet.md",
+    read: () => import("../../docs/fleet.md", { with: { type: "text" } }),
+  },
   ci: {
     summary: "in a pipeline",
     page: "ci.md",

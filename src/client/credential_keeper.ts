@@ -62,7 +62,12 @@ export class CredentialKeeper {
       sameClient(used.pskId, renewal.pskId) && !samePsk(renewal, before)
     ) {
       const { pskId, psk } = used;
-      next = { pskId: renewal.pskId, psk: renewal.psk, hid: used.hid, previous: { pskId, psk } };
+      next = {
+        ...ofHost(used),
+        pskId: renewal.pskId,
+        psk: renewal.psk,
+        previous: { pskId, psk },
+      };
     }
     if (next === before) return;
     try {
@@ -76,8 +81,14 @@ export class CredentialKeeper {
 }
 
 /** Newest first. */
-function candidates({ psk, pskId, hid, previous }: Credentials): Credentials[] {
-  return [{ psk, pskId, hid }, ...(previous ? [{ ...previous, hid }] : [])];
+function candidates({ psk, pskId, previous, ...rest }: Credentials): Credentials[] {
+  const host = ofHost(rest);
+  return [{ psk, pskId, ...host }, ...(previous ? [{ ...previous, ...host }] : [])];
+}
+
+/** What says whom a key is for. */
+function ofHost({ hid, issuer }: Pick<Credentials, "hid" | "issuer">) {
+  return issuer === undefined ? { hid } : { hid, issuer };
 }
 
 /** Whether two psk_ids are of one paired client: `client.<kid>.<id>` with the same id. */

@@ -3,6 +3,7 @@ import { ROUTES } from "../api/routes.ts";
 import { namedRunner, RUNNER_HEADER } from "../api/runner_name.ts";
 import { toHex } from "../bytes.ts";
 import { CHALLENGE_BYTES } from "../sealed/key_document.ts";
+import { MEMBER_HEADER } from "../sealed/member.ts";
 import { isUsable, type VerifiedKey, verifyKeyDocument } from "../sealed/sender.ts";
 import type { Credentials, Transport } from "./options.ts";
 import type { ProvenSender } from "./proven.ts";
@@ -65,7 +66,7 @@ export class KeyCache {
     credentials: Credentials,
     { contextLength, signal }: { contextLength: number; signal: AbortSignal },
   ): Promise<RunnerKey> {
-    const { psk, pskId, hid } = credentials;
+    const { psk, pskId, hid, issuer } = credentials;
     const { suite, now } = this.#transport;
     const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
     const url = this.#transport.url(ROUTES.sealedKey.path);
@@ -81,7 +82,8 @@ export class KeyCache {
     if (!response.ok) throw await readRefusal(response);
     const document = await readJson(response);
     const times = { sentAt, receivedAt };
-    const about = { psk, hid, model, challenge, suite, ...times };
+    const member = response.headers.get(MEMBER_HEADER);
+    const about = { psk, hid, issuer, member, model, challenge, suite, ...times };
     const key = await verifyKeyDocument(document, about);
     return { ...key, runner: runnerOf(key, response.headers.get(RUNNER_HEADER)) };
   }

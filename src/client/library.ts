@@ -141,12 +141,13 @@ function ofPairing({ pairing, renewed }: PairingOptions): GatewayOptions {
 }
 
 function check(credentials: Credentials): Credentials {
-  const { psk, pskId, hid, previous } = credentials ?? {};
+  const { psk, pskId, hid, issuer, previous } = credentials ?? {};
   if (
     isPsk({ psk, pskId }) && hid instanceof Uint8Array && hid.length === HID_BYTES &&
+    (issuer === undefined || issuer instanceof Uint8Array && issuer.length === 32) &&
     (previous === undefined || isPsk(previous))
   ) {
-    return { psk, pskId, hid, ...(previous && { previous }) };
+    return { psk, pskId, hid, ...(issuer && { issuer }), ...(previous && { previous }) };
   }
   throw new SecLlamaError(
     "bad-config",

@@ -2,9 +2,9 @@
  * The pairing string: everything one client needs to talk to one gateway, as one line that can be pasted or scanned.
  *
  * ```
- * secllama-pair-1.<base64url(JSON {url, psk_id, psk, hid, cert?, previous?})>.<CRC-32 of the JSON's bytes, 8 hex digits>
+ * secllama-pair-1.<base64url(JSON {url, psk_id, psk, hid, issuer?, cert?, previous?})>.<CRC-32 of the JSON's bytes, 8 hex digits>
  * ```
- * `psk` is 32 bytes, `hid` the host's id of 16 and `cert` a certificate's DER, all base64url without padding. `previous`
+ * `psk` is 32 bytes, `hid` the host's id of 16, or a fleet's with its `issuer`'s public key of 32, and `cert` a certificate's DER, all base64url without padding. `previous`
  * `{psk_id, psk}` is the key before this one, after a rotation and until this one has opened a reply. The line is a secret: whoever has it can
  * ask the host's models, as this client, until the host revokes it. The checksum finds a mangled paste and proves nothing
  * else. Uses web standards only, so that browsers can read it too.
@@ -28,6 +28,8 @@ export interface Pairing extends Credentials {
 const FAMILY = "secllama-pair-";
 const VERSION = "1";
 const PSK_BYTES = 32;
+/** An Ed25519 public key. */
+const ISSUER_BYTES = 32;
 /** Up to its checksum, and the full stop or quote behind it. */
 const WHOLE = /^(secllama-pair-\d+\.[A-Za-z0-9_-]+\.[0-9a-fA-F]{8})[^A-Za-z0-9_-]*/;
 /** A certificate has some 400 bytes; nothing real comes near this. */
@@ -54,6 +56,7 @@ export function encodePairing(pairing: Pairing): string {
     psk_id: pairing.pskId,
     psk: toBase64Url(pairing.psk),
     hid: toBase64Url(pairing.hid),
+    ...(pairing.issuer && { issuer: toBase64Url(pairing.issuer) }),
     ...(pairing.certificate === undefined
       ? {}
       : { cert: toBase64Url(derOfPem(pairing.certificate)) }),
@@ -127,13 +130,14 @@ function startsFamily(pieces: readonly string[], from: number): boolean {
 /** Fields of a later minor version are left alone. */
 function readFields(value: unknown): Pairing {
   const o = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
-  const { url, hid, cert, previous } = o;
+  const { url, hid, issuer, cert, previous } = o;
   const { pskId, psk } = pskFields(o);
   return {
     url: checkUrl(url),
     pskId,
     psk,
     hid: bytesField(hid, "hid", HID_BYTES),
+    ...(issuer === undefined ? {} : { issuer: bytesField(issuer, "issuer", ISSUER_BYTES) }),
     ...(cert === undefined ? {} : { certificate: pemOfDer(bytesField(cert, "cert")) }),
     ...(previous === undefined ? {} : { previous: pskFields(previous ?? {}) }),
   };

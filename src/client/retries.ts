@@ -63,7 +63,7 @@ function kindOf(error: unknown): "sealed-before" | "clock" | "elsewhere" | undef
     const { error: { code }, status } = error;
     if (code === "replay") return "sealed-before";
     if (code === "clock") return "clock";
-    if (code === "key-mismatch" || status === 503) return "elsewhere";
+    if (code === "key-mismatch" || code === "other-host" || status === 503) return "elsewhere";
     return code === "gateway-unreachable" && status === 502 ? "elsewhere" : undefined;
   }
   const lost = error instanceof SecLlamaError &&

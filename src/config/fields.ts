@@ -92,6 +92,8 @@ export interface Config {
   readonly requireToken: boolean;
   /** What balancers know this host by, in `Secllama-Runner`; empty: nothing. */
   readonly hostLabel: string;
+  /** The file by which this host serves a fleet's clients; empty: it belongs to none. */
+  readonly fleet: string;
   /** How long what is under way may take when `serve` is told to end. */
   readonly drainMs: number;
   /** How the prompts of `/v1/completions` are taken. */
@@ -454,6 +456,15 @@ export const FIELDS = [
       }
       return text;
     },
+  }),
+  field({
+    name: "fleet",
+    env: "SECLLAMA_FLEET",
+    flag: "fleet",
+    value: "FILE",
+    default: "",
+    help: "serve the clients of a fleet, by the file that its issuer writes for this host",
+    parse: fullPath,
   }),
   field({
     name: "drainMs",

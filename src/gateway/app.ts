@@ -45,6 +45,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
       context.supervisor.proven(id);
     },
     required: context.remote,
+    label: config.hostLabel,
   });
   app.use("*", gate.middleware());
 

@@ -22,6 +22,8 @@ export interface GatewayContext {
   readonly activity: Activity;
   /** Where it records what it serves; undefined: nowhere, as the settings say. */
   readonly audit?: GatewayAudit | undefined;
+  /** Of a host of a fleet: the issuer's word for it. */
+  readonly fleet?: { readonly member: string | undefined } | undefined;
   /** Why requests would not be answered now, a word each; none: they would. */
   readonly notReady: () => Promise<readonly string[]>;
   /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */

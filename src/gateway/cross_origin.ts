@@ -24,7 +24,8 @@ export function crossOrigin(origins: readonly string[]): MiddlewareHandler {
     }
     const headers = {
       "Access-Control-Allow-Origin": origin,
-      "Access-Control-Expose-Headers": "secllama-now, secllama-runner",
+      "Access-Control-Expose-Headers":
+        "secllama-now, secllama-runner, secllama-member, secllama-host",
       "Vary": "Origin",
     };
     if (c.req.method === "OPTIONS") {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { loadConfig } from "../config/config.ts";
 import { silentLogger } from "../log.ts";
 import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
-import { deriveProofKey } from "../sealed/psk.ts";
+import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
 import { Activity } from "./activity.ts";
 import { makeGatewayApp } from "./app.ts";
 import type { GatewayContext } from "./context.ts";
@@ -19,7 +19,7 @@ async function deleteThrough(remote: boolean): Promise<{ status: number; removed
     supervisor: {
       loaded: () => [],
       proven: () => {},
-      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(PSK) }),
+      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
     },
     models: { remove: (name: string) => Promise.resolve(void removed.push(name)) },
     logger: silentLogger,

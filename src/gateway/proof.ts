@@ -6,9 +6,12 @@
 import type { MiddlewareHandler } from "hono";
 import { collect } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
+import { runnerName } from "../api/runner_name.ts";
 import { bodyLimit, routeOf, ROUTES, takes } from "../api/routes.ts";
+import { equalConstantTime, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
+import { HOST_HEADER } from "../sealed/member.ts";
 import {
   NOW_HEADER,
   parseProof,
@@ -32,6 +35,8 @@ interface ProofGateOptions {
   readonly proofKey: (
     pskId: string,
   ) => Promise<{ readonly hid: Uint8Array; readonly key: Uint8Array } | undefined>;
+  /** What balancers know this host by. */
+  readonly label?: string;
   /** Called with each psk_id whose key was proved. */
   readonly onProven?: (pskId: string) => void;
   /** False on loopback: whoever gives no proof, or a wrong one, is answered all the same. Default: true. */
@@ -66,6 +71,9 @@ export class ProofGate {
     const host = proof && await this.#options.proofKey(proof.pskId);
     if (proof === undefined || host === undefined) throw refused();
     using _wiped = secret(host.key);
+    if (proof.hid !== undefined && !equalConstantTime(proof.hid, host.hid)) {
+      throw new OtherHost(runnerName(toHex(host.hid), this.#options.label ?? ""));
+    }
     if (!verifyProof(proof, request, host)) throw refused();
     const now = this.#now();
     if (Math.abs(proof.time - now) > PROOF_SKEW_MS || proof.time < this.#startedMs) {
@@ -143,11 +151,21 @@ export class ProofGate {
       } catch (error) {
         if (!(error instanceof SecLlamaError)) throw error;
         const response = errorResponse(error, url.pathname, raw.method);
+        if (error instanceof OtherHost) response.headers.set(HOST_HEADER, error.host);
         if (error.code === "clock") response.headers.set(NOW_HEADER, String(this.#now()));
         return response;
       }
       return await next();
     };
+  }
+}
+
+/** The proof is for another host of the fleet; said to whoever names a client, since it tells nobody anything. */
+class OtherHost extends SecLlamaError {
+  constructor(readonly host: string) {
+    super("other-host", "the proof is for another host of the fleet", {
+      hint: `make it for the host that the answer's header ${HOST_HEADER} names`,
+    });
   }
 }
 

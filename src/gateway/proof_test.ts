@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { randomBytes } from "../sealed/primitives.ts";
 import { makeProof, NOW_HEADER, parseProof, PROOF_HEADER } from "../sealed/proof.ts";
-import { deriveProofKey } from "../sealed/psk.ts";
+import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
 import { PROOF_SKEW_MS, ProofGate } from "./proof.ts";
 
 const PSK_ID = "client.00112233445566ff.0102030405060708090a0b0c0d0e0f10";
@@ -15,7 +15,9 @@ function makeApp(gated: boolean, clock = { now: 1_700_000_000_000 }) {
   const gate = new ProofGate({
     now: () => clock.now,
     proofKey: (id) =>
-      Promise.resolve(id === PSK_ID ? { hid: HID, key: deriveProofKey(PSK) } : undefined),
+      Promise.resolve(
+        id === PSK_ID ? { hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) } : undefined,
+      ),
   });
   if (gated) app.use("*", gate.middleware());
   app.get("/", (c) => c.text("here"));
@@ -110,7 +112,7 @@ Deno.test("proof: one that was shown to a host is nothing at another of the same
     hid,
     gate: new ProofGate({
       now: () => clock.now,
-      proofKey: () => Promise.resolve({ hid, key: deriveProofKey(PSK) }),
+      proofKey: () => Promise.resolve({ hid, key: deriveProofKey(deriveHostPsk(PSK, hid)) }),
     }),
   }));
   const shown = proofOf("GET", request.target, clock.now, { hid: hosts[0]!.hid });
@@ -119,7 +121,11 @@ Deno.test("proof: one that was shown to a host is nothing at another of the same
   // The control: were proofs not bound to a host, the second would take it, for it has not seen this nonce.
   const careless = new ProofGate({
     now: () => clock.now,
-    proofKey: () => Promise.resolve({ hid: hosts[0]!.hid, key: deriveProofKey(PSK) }),
+    proofKey: () =>
+      Promise.resolve({
+        hid: hosts[0]!.hid,
+        key: deriveProofKey(deriveHostPsk(PSK, hosts[0]!.hid)),
+      }),
   });
   await careless.check(shown, request);
 });
@@ -130,7 +136,9 @@ Deno.test("proof: on loopback nobody needs one, and only a right one counts as h
   const gate = new ProofGate({
     now: () => clock.now,
     proofKey: (id) =>
-      Promise.resolve(id === PSK_ID ? { hid: HID, key: deriveProofKey(PSK) } : undefined),
+      Promise.resolve(
+        id === PSK_ID ? { hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) } : undefined,
+      ),
     onProven: (id) => proven.push(id),
     required: false,
   });
@@ -184,7 +192,7 @@ Deno.test("proof: one client that asks without end is told to wait, and the othe
   const clock = { now: 1_700_000_000_000 };
   const gate = new ProofGate({
     now: () => clock.now,
-    proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(PSK) }),
+    proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
   });
   const request = { method: "GET", target: "/api/tags", body: NOTHING };
   const check = (pskId: string) =>

@@ -130,8 +130,19 @@ export class KeyRing implements Disposable {
 
   /** The key of the metadata proofs of `pskId`. The caller zeroes it. */
   proofKey(pskId: string): Bytes | undefined {
-    using psk = this.#psk(pskId);
+    using psk = this.#hostPsk(pskId);
     return psk && deriveProofKey(psk);
+  }
+
+  /** What another host `hid` of this host's fleet makes of the key of `pskId`. The caller zeroes it. */
+  hostPskFor(pskId: string, hid: Uint8Array): Bytes | undefined {
+    using psk = this.#psk(pskId);
+    return psk && deriveHostPsk(psk, hid);
+  }
+
+  /** How many times the keys behind `pskId` were changed. */
+  genOf(_pskId: string): number {
+    return this.gen;
   }
 
   /** What `pskId` shares with the start `rn` of a runner of this host. The caller zeroes it. */

@@ -3,12 +3,12 @@
  * a stranger loads and lists nothing.
  *
  * ```
- * Secllama-Proof: id=<psk_id>;t=<unix ms>;n=<32 hex digits>;mac=<43 base64url digits>
- * mac = HMAC-SHA256(HKDF(psk, info = "secllama/1 metadata", 32),
+ * Secllama-Proof: id=<psk_id>[;h=<hid, 32 hex digits>];t=<unix ms>;n=<32 hex digits>;mac=<43 base64url digits>
+ * mac = HMAC-SHA256(HKDF(host PSK, info = "secllama/1 metadata", 32),
  *                   "SLM1" | hid[16] | u16 | method | u16 | target | t u64 | n[16] | SHA-256(body))
  * ```
  * Each `u16` is the length of what follows it; `hid` is the id of the host that is asked, so that a proof shown to one host is
- * nothing at another. It authenticates and hides nothing: names of models travel as they are, inside
+ * nothing at another. A client of a fleet names that host in `h`, so that another one can say that it is another. It authenticates and hides nothing: names of models travel as they are, inside
  * TLS. Pure; the gateway verifies with a key that opens no message.
  */
 import {
@@ -24,7 +24,7 @@ import {
 import { wipe } from "../secret.ts";
 import { isPskId } from "./header.ts";
 import { hmacSha256, randomBytes, sha256 } from "./primitives.ts";
-import { deriveProofKey } from "./psk.ts";
+import { deriveHostPsk, deriveProofKey } from "./psk.ts";
 import { lengthPrefixed } from "./suite.ts";
 
 export const PROOF_HEADER = "secllama-proof";
@@ -42,6 +42,8 @@ export interface ProvenRequest {
 
 interface Proof {
   readonly pskId: string;
+  /** The host that it says it is for; undefined: it does not say. */
+  readonly hid: Bytes | undefined;
   readonly time: number;
   /** Hexadecimal. */
   readonly nonce: string;
@@ -50,31 +52,42 @@ interface Proof {
 
 /**
  * The header's value. `psk` is the client's, `hid` the id of the host that is asked, `now` its clock as far as the client knows
- * it; `nonce` is for vectors.
+ * it; `named`: the host is one of a fleet's, and the proof says which. `nonce` is for vectors.
  */
 export function makeProof(
   request: ProvenRequest,
-  options: { psk: Uint8Array; pskId: string; hid: Uint8Array; now: number; nonce?: Uint8Array },
+  options: {
+    psk: Uint8Array;
+    pskId: string;
+    hid: Uint8Array;
+    now: number;
+    named?: boolean;
+    nonce?: Uint8Array;
+  },
 ): string {
   const nonce = options.nonce ?? randomBytes(PROOF_NONCE_BYTES);
-  const key = deriveProofKey(options.psk);
+  const hostPsk = deriveHostPsk(options.psk, options.hid);
+  const key = deriveProofKey(hostPsk);
+  const host = options.named ? `;h=${toHex(options.hid)}` : "";
   try {
     const mac = proofMac({ key, hid: options.hid }, request, options.now, nonce);
-    return `id=${options.pskId};t=${options.now};n=${toHex(nonce)};mac=${toBase64Url(mac)}`;
+    return `id=${options.pskId}${host};t=${options.now};n=${toHex(nonce)};mac=${toBase64Url(mac)}`;
   } finally {
     wipe(key);
+    wipe(hostPsk);
   }
 }
 
 /** Reads a header's value; undefined if it is not of the form above. */
 export function parseProof(value: string): Proof | undefined {
-  const match = /^id=([^;]{1,255});t=(\d{1,15});n=([0-9a-f]{32});mac=([A-Za-z0-9_-]{43})$/.exec(
-    value,
-  );
+  const match =
+    /^id=([^;]{1,255})(?:;h=([0-9a-f]{32}))?;t=(\d{1,15});n=([0-9a-f]{32});mac=([A-Za-z0-9_-]{43})$/
+      .exec(value);
   if (!match || !isPskId(match[1]!)) return undefined;
   try {
-    const mac = fromBase64Url(match[4]!);
-    return { pskId: match[1]!, time: Number(match[2]), nonce: match[3]!, mac };
+    const mac = fromBase64Url(match[5]!);
+    const hid = match[2] === undefined ? undefined : fromHex(match[2]);
+    return { pskId: match[1]!, hid, time: Number(match[3]), nonce: match[4]!, mac };
   } catch {
     return undefined;
   }

@@ -69,9 +69,9 @@ export function deriveAttestKey(hostPsk: Uint8Array): Bytes {
   return derive(hostPsk, utf8("secllama/1 attest"));
 }
 
-/** The key of a client's metadata proofs. */
-export function deriveProofKey(clientPsk: Uint8Array): Bytes {
-  return derive(clientPsk, utf8("secllama/1 metadata"));
+/** The key of a client's metadata proofs to one host. */
+export function deriveProofKey(hostPsk: Uint8Array): Bytes {
+  return derive(hostPsk, utf8("secllama/1 metadata"));
 }
 
 /** psk_id of this machine's own clients. */

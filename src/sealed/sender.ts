@@ -20,6 +20,7 @@ import {
 import { encodeRequestHeader } from "./header.ts";
 import type { Context } from "./hpke.ts";
 import { announcementMac, attest, type KeyAnnouncement } from "./key_document.ts";
+import { verifyMember } from "./member.ts";
 import { KEY_BYTES, TAG_BYTES } from "./primitives.ts";
 import { deriveHostPsk, deriveRunnerPsk, HID_BYTES, RN_BYTES } from "./psk.ts";
 import { ReplyOpener } from "./reply_opener.ts";
@@ -54,7 +55,8 @@ export interface VerifiedKey {
 /**
  * Checks a key document: its shape, that it is of the host that the PSK was made for, its mac (in constant time), that its key
  * is valid now and of the suite we asked for.
- * @param options `psk` is ours, `hid` the id of the host that we were paired with; `sentAt` and `receivedAt` are our unix ms
+ * @param options `psk` is ours, `hid` the id of the host that we were paired with, or with `issuer` that of the fleet, whose
+ * hosts show a `member`; `sentAt` and `receivedAt` are our unix ms
  * around the request; `suite` is 1 unless told otherwise.
  * @throws {SecLlamaError} `malformed` if it is no key document; `unsupported-suite` if it offers another suite than
  * asked for; `auth` if it is another host's or the mac is wrong, as it is for a key that the gateway put in; `clock` if the key
@@ -70,6 +72,8 @@ export async function verifyKeyDocument(
     sentAt: number;
     receivedAt: number;
     suite?: number;
+    issuer?: Uint8Array | undefined;
+    member?: string | null;
   },
 ): Promise<VerifiedKey> {
   const wanted = options.suite ?? 1;
@@ -82,12 +86,16 @@ export async function verifyKeyDocument(
   }
   const suite = suiteById(wanted);
   if (announcement.pk.length !== suite.publicKeyBytes) throw notADocument();
-  if (!equalConstantTime(announcement.hid, options.hid)) {
+  if (options.issuer !== undefined) {
+    const pin = { fid: options.hid, issuer: options.issuer };
+    const { receivedAt: now } = options;
+    await verifyMember(options.member ?? "", pin, { hid: announcement.hid, now });
+  } else if (!equalConstantTime(announcement.hid, options.hid)) {
     throw new SecLlamaError("auth", "the gateway is another host than the key was made for", {
       hint: "check its address; or pair this machine anew: on the host, run: secllama pair NAME",
     });
   }
-  const hostPsk = deriveHostPsk(options.psk, options.hid);
+  const hostPsk = deriveHostPsk(options.psk, announcement.hid);
   const { model, challenge } = options;
   const { rn, gen } = announcement;
   let runnerPsk: Bytes;

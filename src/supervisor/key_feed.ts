@@ -34,8 +34,12 @@ export interface HostWord {
   readonly attest: string;
 }
 
+/** A host's keys at one time, its own or with those of a fleet. */
+export type Ring = Pick<KeyRing, keyof KeyRing>;
+
 /** What of the host's keys goes to runners, and where to note which clients have shown their newest one. */
-export interface FedKeys extends RingSource {
+export interface FedKeys extends Pick<RingSource, "changes"> {
+  ring(): Promise<Ring>;
   clients(): Pick<ClientRegistry, "confirm">;
 }
 
@@ -49,7 +53,7 @@ interface KeyFeedOptions {
 export class KeyFeed {
   readonly #options: KeyFeedOptions;
   readonly #timer: ReturnType<typeof setInterval>;
-  #ring: KeyRing | undefined;
+  #ring: Ring | undefined;
   #seen = "";
   #lastUnknown = 0;
   /** The look into the key store that is under way. */
@@ -130,7 +134,7 @@ export class KeyFeed {
     const ring = this.#ring;
     const { model, challenge } = what;
     const word = ring?.attest(id, { rn: to.rn, model, challenge: fromHex(challenge) });
-    return word && { gen: ring!.gen, attest: toHex(word) };
+    return word && { gen: ring!.genOf(id), attest: toHex(word) };
   }
 
   /** Looks whether keys or clients have changed: before a paired client is served, so that a revocation holds at once. */
@@ -163,7 +167,7 @@ export class KeyFeed {
   }
 
   /** Takes away what a runner should no longer have. Who is to change their key is told so when they come. */
-  #update(to: KeyReceiver, ring: KeyRing): void {
+  #update(to: KeyReceiver, ring: Ring): void {
     const gone = { forget: [] as string[], revoke: [] as string[] };
     for (const id of [...to.given.keys()]) {
       if (ring.has(id)) continue;

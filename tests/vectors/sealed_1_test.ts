@@ -189,7 +189,7 @@ Deno.test("metadata proofs, made again and verified", () => {
     const options = { psk, pskId: v.psk_id, hid, now: v.t, nonce: fromHex(v.nonce) };
     assert.equal(makeProof(request, options), v.header, v.comment);
     const proof = parseProof(v.header)!;
-    const host = { hid, key: deriveProofKey(psk) };
+    const host = { hid, key: deriveProofKey(deriveHostPsk(psk, hid)) };
     assert.ok(verifyProof(proof, request, host), v.comment);
     assert.ok(!verifyProof(proof, request, { ...host, hid: new Uint8Array(16) }), v.comment);
     for (const change of [{ method: "PUT" }, { target: "/api/ps" }, { body: utf8("x") }]) {

@@ -7,6 +7,7 @@ import { namedRunner, RUNNER_HEADER, runnerName } from "../../api/runner_name.ts
 import { parseWantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
+import { MEMBER_HEADER } from "../../sealed/member.ts";
 import { parseModelName } from "../../api/model_name.ts";
 import { recordedExchange } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
@@ -78,6 +79,8 @@ async function keyDocument(
   );
   const answer = await relay(exchange, { body: null, first: undefined, signal, ...on });
   nameRunner(answer.headers, model.recipients, context.config.hostLabel);
+  const member = context.fleet?.member;
+  if (member !== undefined) answer.headers.set(MEMBER_HEADER, member);
   return answer;
 }
 

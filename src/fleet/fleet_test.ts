@@ -1,0 +1,262 @@
+/** A fleet whose hosts, and whoever carries their files, lie: each lie first where nothing stands against it, then where it does. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type Bytes, fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { ProofGate } from "../gateway/proof.ts";
+import type { KeySource } from "../keys/mod.ts";
+import { ManifestFile, openKeySource } from "../keys/mod.ts";
+import { withFolder } from "../keys/testing.ts";
+import { type FleetPin, verifyMember } from "../sealed/member.ts";
+import { makeProof } from "../sealed/proof.ts";
+import { openRenewal } from "../sealed/renewal.ts";
+import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
+import { MemoryStore } from "../keys/stores/memory.ts";
+import { parseEnrolment, parsePin } from "./bundle.ts";
+import { FleetMember, joinFleet } from "./host.ts";
+import { enrolHost, fleetHosts, type HostFile, initIssuer, publish, removeHost } from "./issuer.ts";
+import { FleetState } from "./state.ts";
+
+const LABEL = /^[a-z0-9-]+$/;
+const HOUR = 3_600_000;
+const GET = { method: "GET", target: "/api/tags", body: new Uint8Array(0) };
+
+/** A machine with a keyset in memory and a data folder. */
+async function machine(folder: string, name: string) {
+  const dataDir = join(folder, name);
+  await Deno.mkdir(dataDir);
+  const store = new MemoryStore();
+  const open = () => openKeySource({ dataDir, env: {}, interactive: false, autoInit: true, store });
+  const keys = await open();
+  return { dataDir, store, open, keys, state: stateOf(dataDir, keys) };
+}
+
+type Machine = Awaited<ReturnType<typeof machine>>;
+
+function stateOf(dataDir: string, keys: KeySource): FleetState {
+  return new FleetState(new ManifestFile(dataDir), keys.storage());
+}
+
+/** An issuer, two hosts that joined, and a laptop that is paired with the issuer. */
+async function withFleet(
+  test: (fleet: {
+    issuer: Machine;
+    hosts: readonly Machine[];
+    pin: FleetPin;
+    clock: { now: number };
+    publish: () => Promise<readonly string[]>;
+    member: (i: number, text?: string) => Promise<FleetMember>;
+    laptop: { pskId: string; psk: Bytes; hid: Bytes };
+    folder: string;
+  }) => Promise<void>,
+): Promise<void> {
+  await withFolder(async (folder) => {
+    const issuer = await machine(folder, "issuer");
+    const hosts = [await machine(folder, "one"), await machine(folder, "two")];
+    const pin = await initIssuer(issuer.state, issuer.keys);
+    for (const [i, { state, keys }] of hosts.entries()) {
+      const line = await joinFleet(state, { pin, label: `gpu-${i + 1}`, hid: keys.hid });
+      await enrolHost(issuer.state, await parseEnrolment(line, LABEL));
+    }
+    const client = await issuer.keys.clients().add("laptop", { replace: false, may: [] });
+    using ring = await issuer.keys.ring();
+    const clock = { now: 1_800_000_000_000 };
+    const texts = (files: HostFile[]) => files.map(({ text }) => text);
+    await test({
+      issuer,
+      hosts,
+      pin,
+      clock,
+      folder,
+      laptop: ring.credentials(client.id)!,
+      publish: async () =>
+        texts(await publish(issuer.state, issuer.keys, { now: clock.now, lifeMs: HOUR })),
+      async member(i, text) {
+        const path = join(folder, `gpu-${i + 1}.fleet`);
+        if (text !== undefined) await Deno.writeTextFile(path, text);
+        const { state, keys } = hosts[i]!;
+        return new FleetMember(state, keys, { path, now: () => clock.now });
+      },
+    });
+    for (const { keys } of [issuer, ...hosts]) keys[Symbol.dispose]();
+  });
+}
+
+async function refused(promise: Promise<unknown>, what: RegExp): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(error instanceof SecLlamaError, String(error));
+    assert.match(error.message, what);
+    return true;
+  });
+}
+
+Deno.test("fleet: each host has what the client derives for it, and nothing of another's", async () => {
+  await withFleet(async ({ publish, member, laptop, hosts }) => {
+    const texts = await publish();
+    for (const [i, text] of texts.entries()) {
+      const fleet = await member(i, text);
+      await fleet.read();
+      using ring = await fleet.ring();
+      assert.ok(ring.has(laptop.pskId));
+      const ours = deriveHostPsk(laptop.psk, hosts[i]!.keys.hid);
+      assert.equal(toHex(ring.proofKey(laptop.pskId)!), toHex(deriveProofKey(ours)));
+      // Nothing in clear, of any client.
+      for (const secret of [laptop.psk, ours]) {
+        assert.ok(!text.includes(toBase64Url(secret).slice(0, 20)));
+      }
+      assert.ok(!text.includes("laptop"));
+    }
+  });
+});
+
+Deno.test("fleet: an older file, a forged one, a foreign one and a changed one are refused", async () => {
+  await withFleet(async ({ issuer, publish, member, laptop, folder, clock, pin }) => {
+    const old = (await publish())[0]!;
+    await issuer.keys.clients().revoke("laptop");
+    const [newest, foreign] = await publish();
+    // Control: to a host that has seen nothing newer, the old file makes the revoked client welcome.
+    const fresh = await member(0, old);
+    await fresh.read();
+    using before = await fresh.ring();
+    assert.ok(before.has(laptop.pskId));
+
+    const host = await member(0, newest!);
+    await host.read();
+    await refused((await member(0, old)).read(), /older than what was seen/);
+    await refused((await member(0, foreign!)).read(), /for another host/);
+    const renamed = JSON.stringify({ ...JSON.parse(foreign!), hid: JSON.parse(newest!).hid });
+    await refused((await member(0, renamed)).read(), /not signed by the fleet's issuer/);
+
+    // Another issuer, who knows all that is public.
+    const forger = await machine(folder, "forger");
+    await initIssuer(forger.state, forger.keys);
+    await forger.keys.clients().add("thief", { replace: false, may: [] });
+    const target = (await fleetHosts(issuer.state))[0]!;
+    const hid = Uint8Array.fromHex(target.hid);
+    await enrolHost(forger.state, { label: target.label, hid, pk: fromBase64Url(target.pk) });
+    const [forged] = await publish2(forger, clock.now);
+    await refused((await member(0, forged!)).read(), /not signed by the fleet's issuer/);
+    forger.keys[Symbol.dispose]();
+
+    const fields = JSON.parse(newest!);
+    for (const change of [{ rev: fields.rev + 1 }, { sealed: fields.sealed.slice(0, -2) + "AA" }]) {
+      const changed = JSON.stringify({ ...fields, ...change });
+      await refused((await member(0, changed)).read(), /not signed/);
+    }
+    // What was refused changes nothing of what was taken up.
+    using ring = await host.ring();
+    assert.ok(!ring.has(laptop.pskId));
+    assert.ok(host.isFresh);
+    assert.equal(pin.issuer.length, 32);
+  });
+});
+
+const publish2 = async ({ state, keys }: Machine, now: number) =>
+  (await publish(state, keys, { now, lifeMs: HOUR })).map(({ text }) => text);
+
+Deno.test("fleet: a proof that one host was shown is nothing at another, nor can it make one", async () => {
+  await withFleet(async ({ publish, member, laptop, hosts, clock }) => {
+    const texts = await publish();
+    const gateOf = async (i: number) => {
+      const fleet = await member(i, texts[i]!);
+      await fleet.read();
+      const ring = await fleet.ring();
+      const proofKey = (id: string) => {
+        const key = ring.proofKey(id);
+        return Promise.resolve(key && { key, hid: ring.hid });
+      };
+      return { gate: new ProofGate({ proofKey, now: () => clock.now }), ring };
+    };
+    const [a, b] = [await gateOf(0), await gateOf(1)];
+    const { hid } = hosts[0]!.keys;
+    for (const named of [true, false]) {
+      const shown = makeProof(GET, { ...laptop, hid, now: clock.now, named });
+      await a.gate.check(shown, GET);
+      // The second host has not seen this nonce, and would take it from the client.
+      await assert.rejects(b.gate.check(shown, GET), { code: named ? "other-host" : "auth" });
+    }
+    // Control: with the client's own key a proof for the second host is taken there.
+    const own = makeProof(GET, { ...laptop, hid: hosts[1]!.keys.hid, now: clock.now, named: true });
+    await b.gate.check(own, GET);
+    // All that the first host has of this client.
+    const stolen = deriveHostPsk(laptop.psk, hid);
+    const forged = makeProof(GET, {
+      ...{ psk: stolen, pskId: laptop.pskId, hid: hosts[1]!.keys.hid },
+      ...{ now: clock.now + 1, named: true },
+    });
+    await assert.rejects(b.gate.check(forged, GET), { code: "auth" });
+  });
+});
+
+Deno.test("fleet: a membership is its host's, its fleet's and of its time", async () => {
+  await withFleet(async ({ publish, member, hosts, pin, clock, issuer }) => {
+    const fleet = await member(0, (await publish())[0]!);
+    await fleet.read();
+    const word = fleet.member!;
+    const { hid } = hosts[0]!.keys;
+    await verifyMember(word, pin, { hid, now: clock.now });
+    const code = (promise: Promise<unknown>) =>
+      promise.then(() => "ok", (error: SecLlamaError) => error.code);
+    const check = (change: Partial<FleetPin>, about: { hid?: Uint8Array; now?: number } = {}) =>
+      code(verifyMember(word, { ...pin, ...change }, { hid, now: clock.now, ...about }));
+    assert.equal(await check({}, { hid: hosts[1]!.keys.hid }), "auth");
+    assert.equal(await check({ fid: hosts[1]!.keys.hid }), "auth");
+    assert.equal(await check({ issuer: crypto.getRandomValues(new Uint8Array(32)) }), "auth");
+    assert.equal(await check({}, { now: clock.now + 3 * HOUR }), "clock");
+    assert.equal(await check({}, { now: clock.now - 3 * HOUR }), "clock");
+    const bytes = fromBase64Url(word);
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = bytes.slice();
+      changed[at]! ^= 1;
+      assert.equal(
+        await code(verifyMember(toBase64Url(changed), pin, { hid, now: clock.now })),
+        "auth",
+      );
+    }
+    for (const text of ["", "x", word.slice(1), word + word]) {
+      assert.equal(await code(verifyMember(text, pin, { hid, now: clock.now })), "auth");
+    }
+    // Taken out, it gets no further file, and its own goes stale: it has no word for anybody.
+    await removeHost(issuer.state, "gpu-1");
+    assert.equal((await publish()).length, 1);
+    clock.now += HOUR;
+    assert.equal(fleet.member, undefined);
+    using ring = await fleet.ring();
+    assert.deepEqual([ring.holders, fleet.isFresh], [1, false]);
+  });
+});
+
+Deno.test("fleet: after a rotation the hosts pass on the client's new key, and cannot read it", async () => {
+  await withFleet(async ({ issuer, publish, member, laptop, pin }) => {
+    const { KeyManager } = await import("../keys/keyset/manager.ts");
+    const manager = new KeyManager({ file: new ManifestFile(issuer.dataDir), store: issuer.store });
+    await manager.rotate();
+    const fleet = await member(1, (await publish())[1]!);
+    await fleet.read();
+    using ring = await fleet.ring();
+    const sealed = ring.renewal(laptop.pskId)!;
+    const renewal = await openRenewal(sealed, laptop.psk, pin.fid);
+    assert.ok(renewal && renewal.pskId === ring.newer(laptop.pskId));
+    assert.ok(renewal.gen >= ring.genOf(laptop.pskId));
+    assert.ok(ring.has(renewal.pskId), "the new key is good at once");
+    const derived = deriveProofKey(deriveHostPsk(renewal.psk, ring.hid));
+    assert.equal(toHex(ring.proofKey(renewal.pskId)!), toHex(derived));
+    for (const own of [ring.proofKey(laptop.pskId)!, new Uint8Array(32)]) {
+      assert.equal(await openRenewal(sealed, own, pin.fid), undefined);
+    }
+  });
+});
+
+Deno.test("fleet: what is written in the data folder cannot be made or changed by who has no key", async () => {
+  await withFleet(async ({ issuer, hosts }) => {
+    const text = JSON.parse(await Deno.readTextFile(issuer.state.path));
+    const swapped = text.hosts.replace(/"pk":"..../, '"pk":"AAAA');
+    assert.notEqual(swapped, text.hosts);
+    await Deno.writeTextFile(issuer.state.path, JSON.stringify({ ...text, hosts: swapped }));
+    await assert.rejects(fleetHosts(issuer.state), { code: "key-corrupt" });
+    await Deno.copyFile(issuer.state.path, hosts[0]!.state.path);
+    await assert.rejects(hosts[0]!.state.read(), { code: "decrypt-failed" });
+    assert.throws(() => parsePin("secllama-fleet-1.short"), { code: "usage" });
+    await assert.rejects(parseEnrolment("secllama-host-1.e30", LABEL), { code: "usage" });
+  });
+});

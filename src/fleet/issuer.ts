@@ -1,0 +1,181 @@
+/** The issuer of a fleet: enrols hosts, takes them out, and makes for each the file that it serves the fleet's clients by. */
+import { type Bytes, concat, fromBase64Url, fromHex, toBase64Url } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import type { ClientSource, KeyFacts, RingSource } from "../keys/mod.ts";
+import { type FleetPin, memberMessage } from "../sealed/member.ts";
+import { secret, wipe } from "../secret.ts";
+import {
+  type Bundle,
+  type BundleClient,
+  type BundleKey,
+  type Enrolment,
+  sealBundle,
+  type Sign,
+} from "./bundle.ts";
+import { type FleetHost, type FleetState, type IssuerState } from "./state.ts";
+
+/** RFC 8410: what stands before an Ed25519 seed in PKCS #8. */
+const PKCS8 = fromHex("302e020100300506032b657004220420");
+/** A client's or a host's clock may be behind ours. */
+const BEFORE_MS = 60_000;
+
+/** What the issuer needs of its keys. */
+export type IssuerKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
+
+/** A file for one host. */
+export interface HostFile {
+  readonly label: string;
+  readonly text: string;
+}
+
+/** Makes the fleet's issuer of this machine, or finds that it is one. @throws {SecLlamaError} `key-refused` if it is a host. */
+export async function initIssuer(state: FleetState, keys: IssuerKeys): Promise<FleetPin> {
+  return await state.locked(async () => {
+    const there = await state.read();
+    if (there?.role === "host") {
+      throw new SecLlamaError("key-refused", "this machine is a host of a fleet", {
+        hint: "the issuer is one machine; on it, run: secllama fleet init",
+      });
+    }
+    const seed = there?.seed ?? crypto.getRandomValues(new Uint8Array(32));
+    try {
+      if (there === undefined) await state.write({ role: "issuer", seed, rev: 0, hosts: [] });
+      return { fid: keys.hid, issuer: (await signer(seed)).publicKey };
+    } finally {
+      wipe(seed);
+    }
+  });
+}
+
+/** The issuer's pin, or undefined where there is no fleet or this is one of its hosts. */
+export async function issuerPin(state: FleetState, hid: Bytes): Promise<FleetPin | undefined> {
+  const there = await state.read();
+  if (there === undefined) return undefined;
+  using seed = secret(there.seed);
+  return there.role === "issuer" ? { fid: hid, issuer: (await signer(seed)).publicKey } : undefined;
+}
+
+/** The hosts, those that were taken out too. @throws {SecLlamaError} `key-refused` if this is no issuer. */
+export async function fleetHosts(state: FleetState): Promise<readonly FleetHost[]> {
+  const there = await asIssuer(state);
+  wipe(there.seed);
+  return there.hosts;
+}
+
+/** Takes a host in. @throws {SecLlamaError} `key-refused` if its label or id is taken. */
+export async function enrolHost(state: FleetState, host: Enrolment): Promise<void> {
+  const hid = host.hid.toHex();
+  await change(state, (hosts) => {
+    if (
+      hosts.some((one) => one.removed === null && (one.label === host.label || one.hid === hid))
+    ) {
+      throw new SecLlamaError("key-refused", `${host.label} is in the fleet already`, {
+        hint: "to see its hosts, run: secllama fleet hosts; give each a --label of its own",
+      });
+    }
+    const added = new Date().toISOString();
+    return [...hosts, { label: host.label, hid, pk: toBase64Url(host.pk), added, removed: null }];
+  });
+}
+
+/** Takes a host out: it gets no further file. @throws {SecLlamaError} `not-found`. */
+export async function removeHost(state: FleetState, label: string): Promise<void> {
+  await change(state, (hosts) => {
+    const found = hosts.find((one) => one.removed === null && one.label === label);
+    if (found === undefined) {
+      throw new SecLlamaError("not-found", `there is no host ${label} in the fleet`, {
+        hint: "to see its hosts, run: secllama fleet hosts",
+      });
+    }
+    const removed = new Date().toISOString();
+    return hosts.map((one) => one === found ? { ...one, removed } : one);
+  });
+}
+
+/**
+ * A new file for each host, good until `exp`.
+ * @param now Unix ms.
+ */
+export async function publish(
+  state: FleetState,
+  keys: IssuerKeys,
+  { now, lifeMs }: { now: number; lifeMs: number },
+): Promise<HostFile[]> {
+  return await state.locked(async () => {
+    const there = await asIssuer(state);
+    using seed = secret(there.seed);
+    const { sign } = await signer(seed);
+    using ring = await keys.ring();
+    const { clients } = await keys.clients().read();
+    const live = clients.filter(({ revoked }) => revoked === null);
+    const rev = there.rev + 1;
+    const files: HostFile[] = [];
+    for (const { label, hid: hex, pk } of there.hosts.filter(({ removed }) => removed === null)) {
+      const hid = fromHex(hex);
+      const times = { hid, nbf: now - BEFORE_MS, exp: now + lifeMs };
+      const message = memberMessage(keys.hid, times);
+      const word = message.slice(message.length - 48);
+      const bundle: Bundle = {
+        gen: ring.gen,
+        member: toBase64Url(concat(word, await sign(message))),
+        exp: times.exp,
+        clients: live.map(({ id, name, may }): BundleClient => ({
+          id,
+          name,
+          may: may ?? [],
+          keys: ring.idsOf(id).map((pskId) => keyFor(ring, pskId, hid)),
+        })),
+      };
+      const to = { hid, pk: fromBase64Url(pk) };
+      files.push({ label, text: await sealBundle(bundle, { fid: keys.hid, to, rev, sign }) });
+    }
+    await state.write({ ...there, rev });
+    return files;
+  });
+}
+
+function keyFor(
+  ring: Awaited<ReturnType<IssuerKeys["ring"]>>,
+  pskId: string,
+  hid: Bytes,
+): BundleKey {
+  using hostPsk = secret(ring.hostPskFor(pskId, hid)!);
+  const newer = ring.newer(pskId);
+  const renewal = ring.renewal(pskId);
+  return {
+    pskId,
+    hostPsk: toBase64Url(hostPsk),
+    ...(newer !== undefined && renewal !== undefined &&
+      { newer: { pskId: newer, renewal: toBase64Url(renewal) } }),
+  };
+}
+
+async function change(
+  state: FleetState,
+  to: (hosts: readonly FleetHost[]) => readonly FleetHost[],
+): Promise<void> {
+  await state.locked(async () => {
+    const there = await asIssuer(state);
+    using _wiped = secret(there.seed);
+    await state.write({ ...there, hosts: to(there.hosts) });
+  });
+}
+
+async function asIssuer(state: FleetState): Promise<IssuerState> {
+  const there = await state.read();
+  if (there?.role === "issuer") return there;
+  throw new SecLlamaError("key-refused", "this machine is not the issuer of a fleet", {
+    hint: "on the machine that has the fleet's keys and clients, run: secllama fleet init",
+  });
+}
+
+async function signer(seed: Uint8Array): Promise<{ sign: Sign; publicKey: Bytes }> {
+  using pkcs8 = secret(concat(PKCS8, seed));
+  const key = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
+  const { x } = await crypto.subtle.exportKey("jwk", key);
+  return {
+    publicKey: fromBase64Url(x!),
+    sign: async (message) =>
+      new Uint8Array(await crypto.subtle.sign("Ed25519", key, new Uint8Array(message))),
+  };
+}

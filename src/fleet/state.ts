@@ -1,0 +1,120 @@
+/**
+ * What a machine of a fleet keeps in its data folder, `fleet.json`: as the issuer its signing key and the hosts, as a host its own
+ * key and whose word counts. Secrets, and what decides whom to believe, are wrapped under the keyset's storage key: who can write
+ * the folder can put an older file back, and can make none.
+ */
+import { join } from "node:path";
+import { type Bytes, concat, fromBase64Url, toBase64Url, toHex, u64, utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
+import type { FleetPin } from "../sealed/member.ts";
+import { sha256 } from "../sealed/primitives.ts";
+import { secret } from "../secret.ts";
+
+const FILE = "fleet.json";
+const ISSUER = "fleet issuer";
+const HOST = "fleet host";
+const SEED_BYTES = 32;
+
+/** A host as its issuer knows it. */
+export interface FleetHost {
+  readonly label: string;
+  /** 32 hexadecimal digits. */
+  readonly hid: string;
+  /** base64url; its bundles are sealed to it. */
+  readonly pk: string;
+  /** ISO 8601. */
+  readonly added: string;
+  /** ISO 8601; null: it belongs to the fleet. */
+  readonly removed: string | null;
+}
+
+/** The issuer's. */
+export interface IssuerState {
+  readonly role: "issuer";
+  /** Ed25519, 32 bytes. The caller wipes it. */
+  readonly seed: Bytes;
+  /** Grows with each file that is made for a host. */
+  readonly rev: number;
+  readonly hosts: readonly FleetHost[];
+}
+
+/** A host's. */
+export interface HostState {
+  readonly role: "host";
+  /** Of its key pair for bundles, 32 bytes. The caller wipes it. */
+  readonly seed: Bytes;
+  readonly pin: FleetPin;
+  /** Of the newest bundle that was seen; 0: none. */
+  readonly rev: number;
+}
+
+/** The state in a data folder. */
+export class FleetState {
+  readonly #file: ManifestFile;
+  readonly #storage: StorageKeys;
+  readonly path: string;
+
+  constructor(file: ManifestFile, storage: StorageKeys) {
+    this.#file = file;
+    this.#storage = storage;
+    this.path = join(file.dataDir, FILE);
+  }
+
+  /** @throws {SecLlamaError} `key-corrupt` if it was changed, `decrypt-failed` under another keyset. */
+  async read(): Promise<IssuerState | HostState | undefined> {
+    let text: string;
+    try {
+      text = await Deno.readTextFile(this.path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    let fields: Record<string, unknown>;
+    try {
+      fields = Object(JSON.parse(text));
+    } catch {
+      throw this.#corrupt();
+    }
+    const { v, role, hosts, key } = fields;
+    if (v !== 1 || typeof key !== "string" || role !== "issuer" && role !== "host") {
+      throw this.#corrupt();
+    }
+    using opened = secret(
+      await this.#storage.unwrap(fromBase64Url(key), role === "issuer" ? ISSUER : HOST),
+    );
+    const seed = opened.slice(0, SEED_BYTES);
+    const rest = opened.slice(SEED_BYTES);
+    const rev = Number(new DataView(rest.buffer).getBigUint64(0));
+    if (role === "host") {
+      return { role, seed, rev, pin: { fid: rest.slice(8, 24), issuer: rest.slice(24) } };
+    }
+    if (toHex(rest.slice(8)) !== toHex(sha256(utf8(String(hosts))))) throw this.#corrupt();
+    return { role, seed, rev, hosts: JSON.parse(String(hosts)) };
+  }
+
+  /** Replaces it. The caller holds the lock, see {@link change}. */
+  async write(state: IssuerState | HostState): Promise<void> {
+    const { role } = state;
+    const hosts = role === "issuer" ? JSON.stringify(state.hosts) : undefined;
+    const bound = role === "issuer"
+      ? [sha256(utf8(hosts!))]
+      : [new Uint8Array(state.pin.fid), new Uint8Array(state.pin.issuer)];
+    using plain = secret(concat(state.seed, u64(state.rev), ...bound));
+    const wrapped = await this.#storage.wrap(plain, role === "issuer" ? ISSUER : HOST);
+    const key = toBase64Url(wrapped);
+    const text = JSON.stringify({ v: 1, role, key, ...(hosts !== undefined && { hosts }) });
+    await writeFileAtomically(this.path, utf8(text + "\n"));
+  }
+
+  /** Runs `work` while nobody else changes the folder. */
+  locked<T>(work: () => Promise<T>): Promise<T> {
+    return this.#file.withLock(work);
+  }
+
+  #corrupt(): SecLlamaError {
+    return new SecLlamaError("key-corrupt", `${this.path} is damaged or was changed`, {
+      hint: "put it back from a backup; or remove it, and set the fleet up anew",
+    });
+  }
+}
