@@ -150,6 +150,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     ...BASE,
     "src/audit",
     "src/firm",
+    "src/fleet",
     "src/bundle",
     "src/client",
     "src/config",

@@ -64,7 +64,7 @@ export interface Bundle {
 export type Sign = (message: Uint8Array) => Promise<Bytes>;
 
 /** A host's key pair for bundles, opaque to all but HPKE. */
-export type BundleKeyPair = Awaited<ReturnType<Suite["hpke"]["kem"]["DeriveKeyPair"]>>;
+type BundleKeyPair = Awaited<ReturnType<Suite["hpke"]["kem"]["DeriveKeyPair"]>>;
 
 /** The key pair of a seed of 32 bytes, and its public key's bytes. */
 export async function bundleKeys(seed: Uint8Array): Promise<{ pair: BundleKeyPair; pk: Bytes }> {
@@ -74,7 +74,7 @@ export async function bundleKeys(seed: Uint8Array): Promise<{ pair: BundleKeyPai
 }
 
 /** Whether these are the bytes of a host's public key. */
-export async function isBundleKey(pk: Uint8Array): Promise<boolean> {
+async function isBundleKey(pk: Uint8Array): Promise<boolean> {
   const { hpke, publicKeyBytes } = suiteById(SUITE);
   if (pk.length !== publicKeyBytes) return false;
   return await hpke.kem.DeserializePublicKey(new Uint8Array(pk)).then(() => true, () => false);

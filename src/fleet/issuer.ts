@@ -20,7 +20,7 @@ const PKCS8 = fromHex("302e020100300506032b657004220420");
 const BEFORE_MS = 60_000;
 
 /** What the issuer needs of its keys. */
-export type IssuerKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
+type IssuerKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
 
 /** A file for one host. */
 export interface HostFile {

@@ -21,7 +21,7 @@ export const HOST_HEADER = "secllama-host";
 const SIGNATURE_BYTES = 64;
 const MEMBER_BYTES = 2 * HID_BYTES + 16 + SIGNATURE_BYTES;
 /** A client's clock may be wrong by this much, either way. */
-export const MEMBER_SKEW_MS = 3_600_000;
+const MEMBER_SKEW_MS = 3_600_000;
 
 /** What a fleet's client pins. */
 export interface FleetPin {
@@ -32,7 +32,7 @@ export interface FleetPin {
 }
 
 /** Who may answer, and from when until when, unix ms. */
-export interface Membership {
+interface Membership {
   readonly hid: Uint8Array;
   readonly nbf: number;
   readonly exp: number;

@@ -35,7 +35,7 @@ export interface HostWord {
 }
 
 /** A host's keys at one time, its own or with those of a fleet. */
-export type Ring = Pick<KeyRing, keyof KeyRing>;
+type Ring = Pick<KeyRing, keyof KeyRing>;
 
 /** What of the host's keys goes to runners, and where to note which clients have shown their newest one. */
 export interface FedKeys extends Pick<RingSource, "changes"> {
