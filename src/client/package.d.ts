@@ -12,6 +12,8 @@ export interface Psk {
 export interface Credentials extends Psk {
   /** The host's id, 16 bytes, from the same place as the key: no other host is believed. */
   readonly hid: Uint8Array;
+  /** Of a fleet: its issuer's Ed25519 public key, 32 bytes; `hid` is then the fleet's id. */
+  readonly issuer?: Uint8Array;
   /** The key before this one, kept until this one has opened a reply. */
   readonly previous?: Psk;
 }

@@ -12,7 +12,7 @@ import {
   sealBundle,
   type Sign,
 } from "./bundle.ts";
-import { type FleetHost, type FleetState, type IssuerState } from "./state.ts";
+import type { FleetHost, FleetState, IssuerState } from "./state.ts";
 
 /** RFC 8410: what stands before an Ed25519 seed in PKCS #8. */
 const PKCS8 = fromHex("302e020100300506032b657004220420");
