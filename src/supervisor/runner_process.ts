@@ -5,6 +5,7 @@
  */
 import { label, type Logger } from "../log.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { canBecome } from "../linux/id_maps.ts";
 import { startHint } from "../sandbox/mod.ts";
 import {
   type BootMessage,
@@ -242,6 +243,9 @@ export class RunnerProcess implements KeyReceiver {
 const NETWORK_ERROR =
   /network is unreachable|could ?n.t (resolve|connect)|name resolution|requires net access|error sending request|\bsocket\b.*(denied|permitted)/i;
 
+/** The user that root's runners become (sandbox-profiles/linux.json). */
+const RUNNER_ID = 65432;
+
 /** What the launcher or runner said before it died, as an error. Only its own one-line reasons are repeated. */
 function startFailure(
   stderr: string,
@@ -251,7 +255,7 @@ function startFailure(
   const line = stderr.split("\n").find((l) => /^(launcher|runner|unshare|sandbox-exec):/.test(l));
   if (line && !line.startsWith("runner:")) {
     return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
-      hint: startHint(line),
+      hint: startHint(line, { mapped: Deno.build.os !== "linux" || canBecome(RUNNER_ID) }),
     });
   }
   if (NETWORK_ERROR.test(stderr)) {

@@ -6,15 +6,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { addModel } from "../support/ollama_folder.ts";
 import { ROOT, startServe } from "../support/serve.ts";
-import { KNOWN } from "./llama_server/known.ts";
+import { sharedModel } from "../support/shared_models.ts";
+import { KNOWN, SUITE_FILES } from "./llama_server/known.ts";
 import { withTemplate } from "./llama_server/model.ts";
 import { readArguments, relay } from "./llama_server/relay.ts";
 
 const HERE = new URL("./llama_server/", import.meta.url).pathname;
-const STORIES = join(ROOT, "../../shared/models/stories260K.gguf");
 const BUNDLE = join(ROOT, "node_modules/node-llama-cpp/llama/gitRelease.bundle");
-const FILES = (Deno.env.get("SECLLAMA_LLAMA_TESTS") ??
-  "test_chat_completion.py").split(",");
+const FILES = Deno.env.get("SECLLAMA_LLAMA_TESTS")?.split(",") ?? SUITE_FILES;
 /** What llama-server gives a file that has no template. */
 const CHATML = "{%- for message in messages -%}{{ '<|im_start|>' + message.role + '\n' + " +
   "message.content + '<|im_end|>\n' }}{%- endfor -%}" +
@@ -26,7 +25,6 @@ async function there(path: string): Promise<boolean> {
 
 async function skipped(): Promise<string | undefined> {
   if (Deno.env.get("SECLLAMA_FULL") !== "1") return "they are run with SECLLAMA_FULL=1";
-  if (!await there(STORIES)) return "the stories model is not beside this checkout";
   if (!await there("/usr/lib/python3/dist-packages/pytest")) return "there is no python3-pytest";
   return undefined;
 }
@@ -55,15 +53,17 @@ async function extract(folder: string): Promise<void> {
   await Deno.remove(repository, { recursive: true });
 }
 
+const TEST = "llama.cpp's own server tests, unmodified";
 const why = await skipped();
-if (why !== undefined) console.log(`SKIP llama.cpp's server tests: ${why}`);
+if (why !== undefined) console.log(`SKIP ${TEST}: ${why}`);
+const path = why === undefined ? await sharedModel("stories260K.gguf", TEST) : undefined;
 Deno.test({
-  name: "llama.cpp's own server tests, unmodified",
-  ignore: why !== undefined,
+  name: TEST,
+  ignore: path === undefined,
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
     const models = join(folder, "models");
-    const stories = await Deno.readFile(STORIES);
+    const stories = await Deno.readFile(path!);
     const tests = join(folder, "tools/server/tests");
     await extract(folder);
     await addModel(models, "stories:latest", [["model", stories]]);

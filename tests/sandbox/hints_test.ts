@@ -72,6 +72,10 @@ const CAUSES: readonly [line: string, advice: RegExp][] = [
 
 Deno.test("each cause of a refused start has advice that names the cure, and none has another's", () => {
   for (const [line, advice] of CAUSES) assert.match(startHint(line), advice, line);
+  // With every capability in a namespace that has no such user, none of them is what is missing.
+  for (const step of ["setgroups: EPERM", "setresuid 65432: EINVAL", "setresgid 65432: EINVAL"]) {
+    assert.match(startHint(`launcher: ${step}`, { mapped: false }), /65432 are not mapped.*subuid/);
+  }
   // Two causes may share the words only where they share the cure.
   const shared = Map.groupBy(CAUSES, ([line]) => startHint(line));
   const doubled = [...shared.values()].filter((list) => list.length > 1).map((list) =>

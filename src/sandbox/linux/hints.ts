@@ -92,6 +92,10 @@ export function passingHint(reason: string): string {
   return "no process could be made: there are too many (ulimit -u, pids.max), or the machine is busy; try again";
 }
 
+const IDENTITY = /^launcher: set(?:groups|resgid \d+|resuid \d+): \S+$/;
+const UNMAPPED =
+  "user and group 65432 are not mapped in this user namespace, or have too many processes: map them (/etc/subuid, /etc/subgid), or run as an ordinary user";
+
 /** Steps of starter and launcher, and lines of unshare: what refused, and what to do. The first that fits. */
 const STARTS:
   readonly (readonly [line: RegExp, hint: string | ((found: RegExpExecArray) => string)])[] = [
@@ -130,10 +134,7 @@ const STARTS:
       /^launcher: (?:set(?:groups|resgid \d+|resuid \d+): EPERM|(?:drop the bounding set|capset): \S+)$/,
       "root gives itself up, which needs CAP_SETUID, CAP_SETGID and CAP_SETPCAP: give it all three (--cap-add SETUID --cap-add SETGID --cap-add SETPCAP), or run as an ordinary user (--user 1000:1000)",
     ],
-    [
-      /^launcher: set(?:groups|resgid \d+|resuid \d+): \S+$/,
-      "user and group 65432 are not mapped in this user namespace, or have too many processes: map them (/etc/subuid, /etc/subgid), or run as an ordinary user",
-    ],
+    [IDENTITY, UNMAPPED],
     [
       /^launcher: (?:raise )?limit (\w+): \S+$/,
       ([, name]) =>
@@ -178,8 +179,12 @@ function forbiddenMount(): string {
   return "a runner may not mount in namespaces of its own: AppArmor or a seccomp profile forbids it (in a container: --security-opt apparmor=unconfined, --security-opt seccomp=unconfined)";
 }
 
-/** What to do about a start that ended with this line. */
-export function startHint(line: string): string {
+/**
+ * What to do about a start that ended with this line.
+ * @param o `mapped`: false if this user namespace does not know the runner's user: then no capability helps.
+ */
+export function startHint(line: string, o: { mapped: boolean } = { mapped: true }): string {
+  if (!o.mapped && IDENTITY.test(line)) return UNMAPPED;
   if (isPassing(line, { forbids: "" })) return passingHint(line);
   for (const [pattern, hint] of STARTS) {
     const found = pattern.exec(line);

@@ -1,3 +1,13 @@
+/** Files of llama.cpp's tests/unit that ask for what is served here. */
+export const SUITE_FILES = [
+  "test_chat_completion.py",
+  "test_tool_call.py",
+  "test_template.py",
+  "test_tokenize.py",
+  "test_compat_anthropic.py",
+  "test_compat_oai_responses.py",
+] as const;
+
 /** Tests of llama.cpp's server that fail here, and why that is to be so: the first pattern that fits a name counts. */
 export const KNOWN: readonly (readonly [pattern: RegExp, reason: string])[] = [
   [

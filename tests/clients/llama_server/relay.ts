@@ -51,6 +51,10 @@ export function readArguments(
       temperature: number("--temp"),
       seed: number("--seed"),
       ...(predict === undefined ? {} : { max_tokens: predict }),
+      // What llama-server then tells templates by itself.
+      ...(value("--reasoning") === "off"
+        ? { chat_template_kwargs: { enable_thinking: false } }
+        : {}),
     },
   };
 }
@@ -65,7 +69,9 @@ export function relay(started: Started, proxyUrl: string): Deno.HttpServer {
     if (pathname === "/health" || pathname === "/v1/health") {
       return Response.json({ status: "ok" });
     }
-    const path = pathname === "/chat/completions" ? `/v1${pathname}` : pathname;
+    const path = /^\/(?:chat\/completions|responses|rerank)/.test(pathname)
+      ? `/v1${pathname}`
+      : pathname;
     const text = request.body ? await request.text() : "";
     const answer = await fetch(proxyUrl + path, {
       method: request.method,
