@@ -15,6 +15,7 @@ import { parse } from "./parser.ts";
 import { Context, Runtime } from "./runtime.ts";
 
 export { JinjaError, type JinjaErrorKind } from "./errors.ts";
+export { strftime } from "./strftime.ts";
 
 /** What a rendering may cost, and what it may know. */
 export interface RenderOptions {

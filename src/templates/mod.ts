@@ -128,8 +128,9 @@ export class ChatTemplate {
     budget: Budget,
     now?: () => Date,
   ): Work<string> {
-    const variables = { ...specials, ...templateVariables(messages, asked, needs) };
-    return this.#template.render(variables, { budget, ...(now === undefined ? {} : { now }) });
+    const clock = now ?? (() => new Date());
+    const variables = { ...specials, ...templateVariables(messages, asked, needs, clock()) };
+    return this.#template.render(variables, { budget, now: clock });
   }
 }
 

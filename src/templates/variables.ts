@@ -1,4 +1,5 @@
 /** What a template is given: the names that Hugging Face's templates know a conversation's parts by. */
+import { strftime } from "../jinja/mod.ts";
 import type { Needs } from "./needs.ts";
 import { toolsFor } from "./tools.ts";
 import type { Message, Tool } from "./types.ts";
@@ -15,14 +16,21 @@ export interface Asked {
   readonly values?: Readonly<Record<string, unknown>>;
 }
 
-/** @param messages As {@link "./adapt.ts"} made them. */
+/**
+ * @param messages As {@link "./adapt.ts"} made them.
+ * @param now The day that a template may tell.
+ */
 export function templateVariables(
   messages: readonly Message[],
   { tools = [], think, addGenerationPrompt, values = {} }: Asked,
   needs: Needs,
+  now: Date,
 ): Record<string, unknown> {
   const shown = messages.map((message) => templateMessage(message, needs));
   return {
+    // As llama.cpp names it: Llama 3 and firefunction take the day for another one, or refuse, where they are not told.
+    date_string: strftime("%d %b %Y", now),
+    datetime: strftime("%b %d %Y", now),
     ...values,
     ...thinkingVariables(think),
     ...toolVariables(tools, shown, needs),
@@ -65,7 +73,10 @@ function toolVariables(
 ): Record<string, unknown> {
   const bare = toolsFor(tools, needs);
   const none = needs.noTools === "none" ? null : [];
-  if (bare.length === 0) return { messages, tools: none };
+  if (bare.length === 0) {
+    // One that always writes them has no place for none.
+    return { messages, tools: none, ...(needs.tools === "functions" ? { functions: "" } : {}) };
+  }
   const wrapped = bare.map((tool) => ({ type: "function", function: tool }));
   switch (needs.tools) {
     case "wrapped":

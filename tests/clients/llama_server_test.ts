@@ -19,6 +19,15 @@ const CHATML = "{%- for message in messages -%}{{ '<|im_start|>' + message.role 
   "message.content + '<|im_end|>\n' }}{%- endfor -%}" +
   "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}";
 
+/** Those that its tests name: built into llama-server, of our own writing here. */
+const BUILT_IN: Readonly<Record<string, string>> = {
+  "chatml": CHATML,
+  "command-r": "{%- for message in messages -%}{{ '<|START_OF_TURN_TOKEN|><|' + " +
+    "{'system': 'SYSTEM', 'user': 'USER', 'assistant': 'CHATBOT'}[message.role] + '_TOKEN|>' + " +
+    "(message.content | trim) + '<|END_OF_TURN_TOKEN|>' }}{%- endfor -%}" +
+    "{%- if add_generation_prompt -%}{{ '<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>' }}{%- endif -%}",
+};
+
 async function there(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
@@ -70,7 +79,7 @@ Deno.test({
     const served = await startServe({ env: { OLLAMA_MODELS: models } });
     const control = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const serving = serveStarts(control, async (args) => {
-      const started = readArguments(args, tests, (text) => text === "chatml" ? CHATML : text);
+      const started = readArguments(args, tests, (text) => BUILT_IN[text] ?? text);
       if (started.isStories) {
         const template = started.template ?? CHATML;
         const { contextLength = 512 } = started;

@@ -29,7 +29,7 @@ function render({ template }: Member, shape: Shape): Rendered {
   for (const { messages, needs } of template.forms(shape)) {
     const request = {
       template: template.source,
-      variables: { ...PLACEHOLDERS, ...templateVariables(messages, asked, needs) },
+      variables: { ...PLACEHOLDERS, ...templateVariables(messages, asked, needs, NOW) },
     };
     try {
       const budget = new Budget({ what: "the chat template" });

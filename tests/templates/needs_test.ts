@@ -105,6 +105,7 @@ Deno.test("templates: a template without needs is given the messages as they are
     messages,
     { addGenerationPrompt: true },
     NO_NEEDS,
+    new Date(),
   );
   assert.deepEqual(shown, [
     ...messages.slice(0, 3),
