@@ -1,13 +1,16 @@
 /**
  * Every answer and every event of `/v1/responses` has the fields that Open Responses wants, of the types that it wants: what the
  * public compliance suite looks at, written down here by hand from its schemas (openresponses.org, OpenAPI 2.3.0). Its cases
- * (text, system, tool, history, each streamed and not) are sent; its picture is not, as no model sees here.
+ * (text, system, tool, picture, history, each streamed and not) are sent. That a model sees what was sent is in tests/clients.
  */
 import assert from "node:assert/strict";
 import { z } from "zod";
 import { readEvents, testApi } from "../../runner/api/testing.ts";
 
 const PATH = "/v1/responses";
+/** One red pixel, as a PNG. */
+const PIXEL =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 const text = z.string();
 const int = z.number().int();
 const orNull = <T extends z.ZodType>(type: T) => z.union([type, z.null()]);
@@ -161,6 +164,20 @@ const CASES: readonly Case[] = [
   {
     name: "several turns",
     ask: { input: [user("A"), { type: "message", role: "assistant", content: "B" }, user("C")] },
+  },
+  {
+    name: "a picture",
+    ask: {
+      input: [{
+        type: "message",
+        role: "user",
+        content: [
+          { type: "input_text", text: "What is in it?" },
+          { type: "input_image", image_url: `data:image/png;base64,${PIXEL}` },
+        ],
+      }],
+    },
+    script: { info: { capabilities: ["completion", "vision"] } },
   },
   {
     name: "a call of a tool",

@@ -96,9 +96,6 @@ async function check(
       if (text.includes("[object")) wrong.push([where, "an object", text]);
     }
   }
-  if (Deno.env.get("DBG")) {
-    for (const w of wrong as string[][]) console.log("WRONG", JSON.stringify(w).slice(0, 1500));
-  }
   assert.deepEqual(wrong.slice(0, 6), [], `${wrong.length} of ${rows.length} are wrong`);
   return { rendered: rows.length, plainer: rows.filter(({ refused }) => refused > 0).length };
 }
