@@ -19,6 +19,8 @@ interface ContextOptions {
   readonly shared?: boolean;
   readonly batchSize: number;
   readonly microBatchSize: number;
+  /** Tokens of a batch that have an output; not for embeddings. Default: one a sequence. */
+  readonly outputs?: number;
   readonly threads: number;
   readonly flashAttention: keyof typeof FLASH_ATTENTION;
   /** LoRA adapters of the model, applied at their full scale. */
@@ -60,8 +62,8 @@ export function createContext(
     writeField(params, fields.embeddings, 1);
     writeField(params, fields.pooling_type, options.embeddings.pooling);
   } else {
-    // One output a sequence: the default reserves room for the logits of a whole batch.
-    writeField(params, fields.n_outputs_max, options.sequences);
+    // The default reserves room for the logits of a whole batch.
+    writeField(params, fields.n_outputs_max, options.outputs ?? options.sequences);
   }
   const create = () => library.llama.llama_init_from_model(model, params);
   const { result, errors } = options.embeddings

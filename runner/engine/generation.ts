@@ -1,6 +1,7 @@
 /** One request on its way: its prompt, its sampler, and the events it has for its consumer. Decodes nothing itself. */
 import { SecLlamaError } from "../../src/errors.ts";
 import { EventQueue } from "./event_queue.ts";
+import { Guesser } from "./guesser.ts";
 import { type RankedToken, rankLogprobs } from "./logprobs.ts";
 import type { Sampler } from "./sampler.ts";
 import { ThoughtGuard } from "./thought.ts";
@@ -47,6 +48,7 @@ export class Generation {
   readonly #thought: ThoughtGuard | undefined;
   readonly #signal: AbortSignal;
   readonly #hooks: GenerationHooks;
+  #guesser: Guesser | undefined;
   #evalTokens = 0;
   #firstTokenAt = 0;
   readonly #onAbort: () => void;
@@ -108,6 +110,22 @@ export class Generation {
   /** Whether the consumer has fallen so far behind that its slot should pause. */
   get congested(): boolean {
     return this.events.length >= MAX_UNREAD_EVENTS;
+  }
+
+  /** Tokens that it may still generate. */
+  get tokensLeft(): number {
+    const { maxTokens } = this.#request;
+    return maxTokens < 0 ? Infinity : maxTokens - this.generated.length;
+  }
+
+  /** What guesses its tokens, with all so far. */
+  guesser(): Guesser {
+    const { prompt, generated } = this;
+    const guesser = this.#guesser ??= new Guesser(prompt);
+    for (let at = guesser.length - prompt.length; at < generated.length; at++) {
+      guesser.push(generated[at]!);
+    }
+    return guesser;
   }
 
   /** Whether the prompt is all that was asked for. */

@@ -13,6 +13,7 @@ import { AdaptiveThreads } from "./adaptive_threads.ts";
 import { Embedder } from "./embedder.ts";
 import { Generation } from "./generation.ts";
 import { BatchPolicy } from "./batch_policy.ts";
+import { MeasuredGuessCosts, MOST_GUESSES } from "./guess_costs.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkLogitBias, checkSampling, Sampler } from "./sampler.ts";
@@ -158,6 +159,9 @@ class LlamaEngine implements Engine {
     const share = Math.ceil(slotContextLength / CONTEXT_GRANULE) * CONTEXT_GRANULE;
     const wished = Math.ceil((options.cacheCells ?? Infinity) / CONTEXT_GRANULE) * CONTEXT_GRANULE;
     const cells = Math.min(slots * share, Math.max(share, wished));
+    const guessCosts = model.canTakeBack
+      ? options.guessCosts ?? new MeasuredGuessCosts()
+      : undefined;
     let context: Pointer = null;
     let aloneMs = Infinity;
     if (model.generates) {
@@ -168,6 +172,7 @@ class LlamaEngine implements Engine {
         shared: cells < slots * share,
         batchSize,
         microBatchSize: batchSize,
+        outputs: Math.min(batchSize, slots + (guessCosts ? MOST_GUESSES : 0)),
         threads,
         flashAttention: chooseFlashAttention(options, model.headLength),
         adapters: model.adapters,
@@ -182,6 +187,7 @@ class LlamaEngine implements Engine {
       vision: this.#vision,
       promptChunker,
       batchPolicy: new BatchPolicy(),
+      guessCosts,
       stopSignal: context === null
         ? undefined
         : new StopSignal(library.llama, context, library.strlen),

@@ -73,6 +73,8 @@ export interface Model {
   readonly generates: boolean;
   /** How the file wants a query and a document put together, with `{query}` and `{document}` in their places. */
   readonly rerankTemplate: string | undefined;
+  /** Whether its memory can forget the last tokens: one that keeps a state in place of cells cannot. */
+  readonly canTakeBack: boolean;
 }
 
 /**
@@ -145,6 +147,7 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
     headLength: headLength(metadata, architecture),
     generates,
     rerankTemplate: rerankTemplate === "" ? undefined : rerankTemplate,
+    canTakeBack: !llama.llama_model_is_recurrent(pointer) && !llama.llama_model_is_hybrid(pointer),
     info: {
       ...(name === undefined ? {} : { name }),
       architecture,

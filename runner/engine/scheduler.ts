@@ -14,6 +14,7 @@ import type { AdaptiveThreads } from "./adaptive_threads.ts";
 import { cellsToDrop } from "./context_shift.ts";
 import type { Generation } from "./generation.ts";
 import type { BatchPolicy } from "./batch_policy.ts";
+import { type GuessCosts, MOST_GUESSES } from "./guess_costs.ts";
 import { promptChunk, type PromptChunker, SHORT_PROMPT_TOKENS } from "./prompt_chunker.ts";
 import { chooseSlot, chooseWaiting, chooseYielding, Slot } from "./slot.ts";
 import { type Task, TaskCircle } from "./task_circle.ts";
@@ -34,6 +35,8 @@ export interface SchedulerOptions {
   readonly promptChunker: PromptChunker;
   readonly adaptiveThreads: AdaptiveThreads;
   readonly batchPolicy: BatchPolicy;
+  /** Absent: nothing is guessed, as the model's memory cannot take a token back. */
+  readonly guessCosts: GuessCosts | undefined;
   readonly stopSignal: StopSignal | undefined;
   readonly slots: number;
   /** Tokens of context a slot has. */
@@ -64,6 +67,8 @@ interface Plan {
   readonly outputs: readonly Output[];
   /** Slots in the batch, with the number of cells each will have. */
   readonly cells: readonly { slot: Slot; tokens: number[] }[];
+  /** Tokens of the only slot's reply that were guessed: they are in the batch, and in no cell until they are drawn. */
+  readonly guessed?: readonly number[];
   /** In place of a batch: a piece of a picture, which is read alone. */
   readonly picture?: { readonly slot: Slot; readonly chunk: PictureChunk };
 }
@@ -186,8 +191,16 @@ export class Scheduler {
     const plan = this.#plan();
     if (plan.picture) return await this.#readPicture(plan.picture);
     if (this.#o.batch.count === 0) return this.#tasks.size > 0;
-    const { llama, context, batch, promptChunker, adaptiveThreads, batchPolicy, stopSignal } =
-      this.#o;
+    const {
+      llama,
+      context,
+      batch,
+      promptChunker,
+      adaptiveThreads,
+      batchPolicy,
+      guessCosts,
+      stopSignal,
+    } = this.#o;
     if (this.#threads !== adaptiveThreads.threads) {
       this.#threads = adaptiveThreads.threads;
       llama.llama_set_n_threads(context, this.#threads, this.#threads);
@@ -207,7 +220,9 @@ export class Scheduler {
       return true;
     }
     promptChunker.record({ promptTokens, decodeTokens, ms });
-    if (promptTokens === 0) {
+    const { guessed = [] } = plan;
+    if (promptTokens === 0 && decodeTokens === 1) guessCosts?.record(1 + guessed.length, ms);
+    if (promptTokens === 0 && guessed.length === 0) {
       adaptiveThreads.record({ sequences: decodeTokens, ms });
       batchPolicy.record({ sequences: decodeTokens, ms });
     }
@@ -216,8 +231,31 @@ export class Scheduler {
       return true;
     }
     for (const { slot, tokens } of plan.cells) slot.cells.push(...tokens);
-    for (const output of plan.outputs) this.#draw(output);
+    if (guessed.length > 0) this.#drawGuessed(plan.outputs, guessed);
+    else for (const output of plan.outputs) this.#draw(output);
     return true;
+  }
+
+  /**
+   * Draws from each output as long as what was drawn before it is what was guessed: the draws, and the generator's numbers, are
+   * those of tokens one by one. What was guessed wrong is forgotten.
+   */
+  #drawGuessed(outputs: readonly Output[], guessed: readonly number[]): void {
+    const [{ slot }] = outputs as [Output];
+    const { generation } = slot;
+    let right = 0;
+    for (const [index, output] of outputs.entries()) {
+      if (index > 0) {
+        const token = guessed[index - 1]!;
+        if (slot.generation !== generation || generation?.cancelled || slot.next !== token) break;
+        slot.cells.push(token);
+        right++;
+      }
+      this.#draw(output);
+    }
+    if (right === guessed.length || this.#forget(slot, slot.cells.length)) return;
+    if (slot.generation) this.#putBack(slot);
+    else this.#empty(slot);
   }
 
   /** A picture cannot be broken off while it is encoded. */
@@ -322,8 +360,7 @@ export class Scheduler {
     planned: { count: number; slots: Set<Slot> },
     least = 1,
   ): number {
-    const free = () =>
-      this.#o.cells - planned.count - this.#slots.reduce((sum, { cells }) => sum + cells.length, 0);
+    const free = () => this.#free(planned);
     while (free() < wanted) {
       const [kept] = this.#slots
         .filter(({ generation, cells }) => generation === undefined && cells.length > 0)
@@ -347,6 +384,11 @@ export class Scheduler {
     planned.count += count;
     if (count > 0) planned.slots.add(slot);
     return count;
+  }
+
+  #free(planned: { count: number }): number {
+    return this.#slots.reduce((left, { cells }) => left - cells.length, this.#o.cells) -
+      planned.count;
   }
 
   /** Lets a request wait again, as if all that it has were its prompt. */
@@ -419,7 +461,36 @@ export class Scheduler {
       cells.push({ slot, tokens: [next] });
       slot.stepped = this.#steps;
     }
-    return { promptTokens: 0, decodeTokens: chosen.length, outputs, cells };
+    const plan = { promptTokens: 0, decodeTokens: chosen.length, outputs, cells };
+    const [alone] = chosen;
+    if (decoding.length > 1 || alone === undefined) return plan;
+    const guessed = this.#guess(alone, planned);
+    const position = alone.position(alone.cells.length) + 1;
+    for (const [offset, token] of guessed.entries()) {
+      const place = { position: position + offset, sequence: alone.sequence, output: true };
+      outputs.push({ slot: alone, index: batch.add(token, place) });
+    }
+    return { ...plan, guessed };
+  }
+
+  /**
+   * Tokens that may follow the next one of a slot, where it pays to decode them with it. Only of one that generates alone: with a
+   * cache for each sequence, llama.cpp would compute sequences of different lengths one after another.
+   */
+  #guess(slot: Slot, planned: { count: number; slots: Set<Slot> }): number[] {
+    const { guessCosts, slotContextLength, batch } = this.#o;
+    const generation = slot.generation!;
+    if (guessCosts === undefined) return [];
+    const guesser = generation.guesser();
+    if (!guesser.guesses) return [];
+    const most = Math.min(
+      MOST_GUESSES,
+      generation.tokensLeft - 1,
+      slotContextLength - slot.cells.length - 1,
+      batch.capacity - 1,
+      this.#free(planned),
+    );
+    return guesser.guess(guessCosts.choose(guesser.chance, most));
   }
 
   /** The prompt that waits longest, each client's in turn; if it is short, other short ones with it. */

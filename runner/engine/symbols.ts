@@ -74,6 +74,8 @@ export const LLAMA_SYMBOLS = {
   llama_model_size: { parameters: ["pointer"], result: "u64" },
   llama_model_n_params: { parameters: ["pointer"], result: "u64" },
   llama_model_ftype: { parameters: ["pointer"], result: "i32" },
+  llama_model_is_recurrent: { parameters: ["pointer"], result: "bool" },
+  llama_model_is_hybrid: { parameters: ["pointer"], result: "bool" },
   llama_model_has_encoder: { parameters: ["pointer"], result: "bool" },
   llama_model_is_diffusion: { parameters: ["pointer"], result: "bool" },
   llama_model_chat_template: { parameters: ["pointer", "buffer"], result: "pointer" },

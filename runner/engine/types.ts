@@ -4,6 +4,7 @@
  */
 import type { Budget, Work } from "../../src/budget.ts";
 import type { LongWork } from "../turns.ts";
+import type { GuessCosts } from "./guess_costs.ts";
 import type { Picture } from "./vision/picture.ts";
 
 /** How to load a model. */
@@ -21,6 +22,8 @@ export interface EngineOptions {
     /** Told that they cannot be used: the model then reads text only. Absent: it is not loaded. */
     onRefused?(error: unknown): void;
   };
+  /** How many tokens are guessed ahead, which changes nothing of what comes out. Default: as many as are measured to pay. */
+  readonly guessCosts?: GuessCosts;
   /** Numbers of the metadata, by their keys, that count in place of the file's. Default none. */
   readonly retyped?: readonly {
     readonly key: string;
