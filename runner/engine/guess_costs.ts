@@ -10,7 +10,7 @@ export const MOST_GUESSES = SIZES[SIZES.length - 1]! - 1;
 /** Steps of each size that are remembered; the median counts. */
 const REMEMBERED = 7;
 /** Guessing must be quicker by this much, as what was measured may have changed. */
-const WORTH = 1.15;
+const WORTH = 1.2;
 /** What a further token is taken to cost before it was tried, as a part of the first one's cost. */
 const UNKNOWN = 0.3;
 /** Chances below are not looked at. */
@@ -18,9 +18,15 @@ const LEAST_CHANCE = 0.3;
 /** Steps after which a size that did not pay is tried again. */
 const RETRY_STEPS = 500;
 
+/** What each older guess counts, of the newer one's weight. */
+const FADE = 0.8;
+/** Steps without a guess after guesses that took longer than they gave. */
+const FIRST_REST = 32;
+const LAST_REST = 1024;
+
 export interface GuessCosts {
-  /** Notes a step of one sequence. @param tokens Those it decoded. */
-  record(tokens: number, ms: number): void;
+  /** Notes a step of one sequence. @param tokens Those it decoded. @param drawn Those that came of it. */
+  record(step: { readonly tokens: number; readonly drawn: number; readonly ms: number }): void;
   /**
    * @param chance How likely each guess is right if the one before it is.
    * @param most Tokens that may be guessed.
@@ -33,8 +39,16 @@ export class MeasuredGuessCosts implements GuessCosts {
   /** Milliseconds of the last steps, by their tokens. */
   readonly #ms = new Map<number, number[]>();
   #refused = 0;
+  /** What the last guesses gave: tokens, and the milliseconds they took. */
+  #drawn = 0;
+  #took = 0;
+  /** Steps without a guess that are still to come, and those after the next disappointment. */
+  #rest = 0;
+  #nextRest = FIRST_REST;
 
-  record(tokens: number, ms: number): void {
+  record({ tokens, drawn, ms }: { tokens: number; drawn: number; ms: number }): void {
+    if (tokens > 1) this.#look(drawn, ms);
+    else if (this.#rest > 0) this.#rest--;
     const last = this.#ms.get(tokens);
     if (last === undefined) this.#ms.set(tokens, [ms]);
     else {
@@ -44,7 +58,7 @@ export class MeasuredGuessCosts implements GuessCosts {
   }
 
   choose(chance: number, most: number): number {
-    if (chance < LEAST_CHANCE) return 0;
+    if (chance < LEAST_CHANCE || this.#rest > 0) return 0;
     const one = this.#median(1);
     if (one === undefined) return 0;
     let best = 0;
@@ -63,6 +77,21 @@ export class MeasuredGuessCosts implements GuessCosts {
     }
     if (best === 0 && untried && ++this.#refused % RETRY_STEPS === 0) this.#ms.clear();
     return best;
+  }
+
+  /** Whether guessing has given what was expected. If not it rests, each time longer. */
+  #look(drawn: number, ms: number): void {
+    const one = this.#median(1);
+    if (one === undefined) return;
+    this.#drawn = FADE * this.#drawn + drawn;
+    this.#took = FADE * this.#took + ms;
+    const gain = this.#drawn * one / this.#took;
+    if (gain > WORTH) this.#nextRest = FIRST_REST;
+    // The first step in a row may well be the one that is wrong.
+    if (gain >= 1 || this.#took < 4 * one) return;
+    this.#rest = this.#nextRest;
+    this.#nextRest = Math.min(2 * this.#nextRest, LAST_REST);
+    this.#drawn = this.#took = 0;
   }
 
   #median(tokens: number): number | undefined {

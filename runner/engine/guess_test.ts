@@ -9,7 +9,7 @@ import type { GenerateRequest } from "./types.ts";
 class Always {
   guessed = 0;
   steps = 0;
-  record(tokens: number) {
+  record({ tokens }: { tokens: number }) {
     this.steps++;
     this.guessed += tokens - 1;
   }
@@ -28,22 +28,22 @@ modelTest(
     const words = "the cat sat on the mat and the dog sat on the cat and ";
     const cases: Partial<GenerateRequest>[] = [
       {},
-      { maxTokens: 200 },
+      { maxTokens: 100 },
       { maxTokens: 2 },
       { maxTokens: -1 },
       { sampling: { ...GREEDY, repeatPenalty: 1.1 } },
-      { sampling: { ...WARM, seed: 3, topK: 5, repeatPenalty: 1 }, maxTokens: 200 },
+      { sampling: { ...WARM, seed: 3, topK: 5, repeatPenalty: 1 }, maxTokens: 100 },
       { sampling: { ...WARM, seed: 4, temperature: 0.6 } },
       { sampling: { ...WARM, seed: 5, topK: 2, repeatPenalty: 1 }, logprobs: 2 },
-      { sampling: { ...WARM, seed: 7, repeatPenalty: 1 }, logitBias: FEW, maxTokens: 200 },
-    { sampling: { ...WARM, seed: 8, repeatPenalty: 1.2 }, logitBias: FEW, logprobs: 3 },
-    { grammar: 'root ::= ("a" | "b" | " the")+', maxTokens: 60 },
+      { sampling: { ...WARM, seed: 7, repeatPenalty: 1 }, logitBias: FEW, maxTokens: 100 },
+      { sampling: { ...WARM, seed: 8, repeatPenalty: 1.2 }, logitBias: FEW, logprobs: 3 },
+      { grammar: 'root ::= ("a" | "b" | " the")+', maxTokens: 60 },
       { grammar: 'root ::= ("ab")+', sampling: { ...WARM, seed: 6 }, maxTokens: 60 },
     ];
     const run = async (guessCosts: Always | typeof NEVER) => {
       const out: unknown[] = [];
       await withEngine({ modelPath, guessCosts, slots: 2, contextLength: 256 }, async (engine) => {
-        for (const prompt of [...PROMPTS, words.repeat(3)]) {
+        for (const prompt of [PROMPTS[0]!, words.repeat(3)]) {
           for (const change of cases) {
             const { text, tokens, done } = await collect(engine, request(prompt, change));
             const { promptMs: _, evalMs: __, ...rest } = done;
@@ -59,7 +59,7 @@ modelTest(
     };
     const always = new Always();
     const guessed = await run(always);
-    assert.ok(always.guessed > 500, `${always.guessed} guessed`);
+    assert.ok(always.guessed > 100, `${always.guessed} guessed`);
     const plain = await run(NEVER);
     for (const [at, one] of plain.entries()) assert.deepEqual(guessed[at], one, `case ${at}`);
   },
@@ -103,16 +103,32 @@ Deno.test("guess: what stood before is found, and found again behind a changed w
 Deno.test("guess: as many as pay by what was measured", () => {
   const costs = new MeasuredGuessCosts();
   assert.equal(costs.choose(0.9, 15), 0, "nothing is known yet");
-  for (let step = 0; step < 9; step++) costs.record(1, 10);
+  for (let step = 0; step < 9; step++) costs.record({ tokens: 1, drawn: 1, ms: 10 });
   assert.equal(costs.choose(0.1, 15), 0);
   assert.equal(costs.choose(0.95, 0), 0);
   assert.ok(costs.choose(0.95, 15) > 0);
-  for (const size of [2, 4, 8, 16]) costs.record(size, 11);
+  for (const size of [2, 4, 8, 16]) costs.record({ tokens: size, drawn: size, ms: 11 });
   assert.equal(costs.choose(0.95, 15), 15);
   assert.ok(costs.choose(0.5, 15) >= 3);
   assert.equal(costs.choose(0.95, 5), 3, "a size that fits");
   for (let step = 0; step < 9; step++) {
-    for (const size of [2, 4, 8, 16]) costs.record(size, 10 * size);
+    for (const size of [2, 4, 8, 16]) costs.record({ tokens: size, drawn: size, ms: 10 * size });
   }
   assert.equal(costs.choose(0.99, 15), 0, "where a token is no cheaper in company, none");
+});
+
+Deno.test("guess: what disappoints rests, each time longer", () => {
+  const costs = new MeasuredGuessCosts();
+  const plain = (steps: number) => {
+    for (let step = 0; step < steps; step++) costs.record({ tokens: 1, drawn: 1, ms: 10 });
+  };
+  plain(7);
+  let guesses = 0;
+  for (let step = 0; step < 2000; step++) {
+    const tokens = 1 + costs.choose(0.9, 15);
+    // Likely as it seemed, each was wrong.
+    if (tokens > 1) guesses++;
+    costs.record({ tokens, drawn: 1, ms: tokens > 1 ? 15 : 10 });
+  }
+  assert.ok(guesses >= 2 && guesses < 40, `${guesses}`);
 });

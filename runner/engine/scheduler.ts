@@ -221,7 +221,6 @@ export class Scheduler {
     }
     promptChunker.record({ promptTokens, decodeTokens, ms });
     const { guessed = [] } = plan;
-    if (promptTokens === 0 && decodeTokens === 1) guessCosts?.record(1 + guessed.length, ms);
     if (promptTokens === 0 && guessed.length === 0) {
       adaptiveThreads.record({ sequences: decodeTokens, ms });
       batchPolicy.record({ sequences: decodeTokens, ms });
@@ -231,16 +230,22 @@ export class Scheduler {
       return true;
     }
     for (const { slot, tokens } of plan.cells) slot.cells.push(...tokens);
-    if (guessed.length > 0) this.#drawGuessed(plan.outputs, guessed);
-    else for (const output of plan.outputs) this.#draw(output);
+    const tokens = 1 + guessed.length;
+    if (tokens > 1) {
+      guessCosts?.record({ tokens, drawn: this.#drawGuessed(plan.outputs, guessed), ms });
+      return true;
+    }
+    if (promptTokens === 0 && decodeTokens === 1) guessCosts?.record({ tokens, drawn: 1, ms });
+    for (const output of plan.outputs) this.#draw(output);
     return true;
   }
 
   /**
    * Draws from each output as long as what was drawn before it is what was guessed: the draws, and the generator's numbers, are
    * those of tokens one by one. What was guessed wrong is forgotten.
+   * @returns How many were drawn.
    */
-  #drawGuessed(outputs: readonly Output[], guessed: readonly number[]): void {
+  #drawGuessed(outputs: readonly Output[], guessed: readonly number[]): number {
     const [{ slot }] = outputs as [Output];
     const { generation } = slot;
     let right = 0;
@@ -253,9 +258,11 @@ export class Scheduler {
       }
       this.#draw(output);
     }
-    if (right === guessed.length || this.#forget(slot, slot.cells.length)) return;
-    if (slot.generation) this.#putBack(slot);
-    else this.#empty(slot);
+    if (right < guessed.length && !this.#forget(slot, slot.cells.length)) {
+      if (slot.generation) this.#putBack(slot);
+      else this.#empty(slot);
+    }
+    return right + 1;
   }
 
   /** A picture cannot be broken off while it is encoded. */

@@ -174,6 +174,8 @@ interface GgufOptions {
   readonly name?: string;
   /** In place of the last tokens. */
   readonly tokens?: readonly TestToken[];
+  /** After each token comes the next of the vocabulary; all that is computed for it is as large as else. Default false. */
+  readonly counts?: boolean;
 }
 
 /** Bytes, printable characters, then made-up words: enough to tokenize any text. */
@@ -319,8 +321,10 @@ export function makeRandomGguf(
   path: string,
   options: GgufOptions = {},
 ): number {
-  const shape = SHAPES[size];
-  if (!shape) throw new RangeError(`size is ${size}, must be one of ${Object.keys(SHAPES)}`);
+  const { counts = false } = options;
+  const listed = SHAPES[size];
+  if (!listed) throw new RangeError(`size is ${size}, must be one of ${Object.keys(SHAPES)}`);
+  const shape = counts ? { ...listed, tied: false } : listed;
   const list = tensors(shape, type);
   using file = Deno.openSync(path, { write: true, create: true, truncate: true });
   const write = (bytes: Uint8Array) => {
@@ -329,6 +333,7 @@ export function makeRandomGguf(
   write(header(modelKeys(shape, size, type, options), list));
   const pools = new Map<TypeName, Uint8Array>();
   let start = 0;
+  let embeddings = 0;
   for (const tensor of list) {
     const blocks = pools.get(tensor.type) ?? pool(tensor.type, shape.deviation);
     pools.set(tensor.type, blocks);
@@ -337,6 +342,16 @@ export function makeRandomGguf(
     // Each tensor begins at another block of the pool.
     start = (start + 7919 * TYPES[tensor.type].bytes) % blocks.length;
     start -= start % TYPES[tensor.type].bytes;
+    if (counts && tensor.name === "token_embd.weight") embeddings = start;
+    if (counts && tensor.name === "output.weight") {
+      // The row of a token is the embedding of the one before it.
+      const row = left / shape.vocabulary;
+      start = (embeddings + blocks.length - row % blocks.length) % blocks.length;
+    }
+    if (counts && /attn_output|ffn_down/.test(tensor.name)) {
+      write(new Uint8Array(left + padding));
+      continue;
+    }
     for (let at = start; left > 0; at = 0) {
       const piece = blocks.subarray(at, Math.min(blocks.length, at + left));
       write(piece);
