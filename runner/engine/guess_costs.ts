@@ -24,10 +24,12 @@ const FADE = 0.8;
 const FIRST_REST = 32;
 const LAST_REST = 1024;
 
+/** Says how many tokens are guessed, from what steps took. */
 export interface GuessCosts {
   /** Notes a step of one sequence. @param tokens Those it decoded. @param drawn Those that came of it. */
   record(step: { readonly tokens: number; readonly drawn: number; readonly ms: number }): void;
   /**
+   * How many tokens the next step is to guess.
    * @param chance How likely each guess is right if the one before it is.
    * @param most Tokens that may be guessed.
    * @returns How many are to be guessed; 0: none.

@@ -40,6 +40,7 @@ import type {
 export * from "./types.ts";
 export type { Aside, LongWork } from "../turns.ts";
 export { Picture, type PictureChunk } from "./vision/picture.ts";
+export type { GuessCosts } from "./guess_costs.ts";
 
 type Pointer = Deno.PointerValue;
 
