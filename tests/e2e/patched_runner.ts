@@ -5,6 +5,7 @@
  *     "!dump"              answers with everything that it holds
  *     "!renew PSK_ID K"    puts K into each reply to PSK_ID from now on
  *     "!refuse PSK_ID"     answers each request of PSK_ID with 401 from now on
+ *     "!exit"              ends it
  *     "!say JSON"          sends a control message to the gateway
  */
 import "./patched_runner_patches.ts";

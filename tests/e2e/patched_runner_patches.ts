@@ -76,6 +76,8 @@ async function obey(
     case "!refuse":
       refused.add(rest[0]!);
       return Response.json({});
+    case "!exit":
+      return Deno.exit(0);
     case "!say":
       void pipe.control(JSON.parse(rest.join(" ")) as JsonObject);
       return Response.json({});
