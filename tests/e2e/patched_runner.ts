@@ -5,6 +5,8 @@
  *     "!dump"              answers with everything that it holds
  *     "!renew PSK_ID K"    puts K into each reply to PSK_ID from now on
  *     "!refuse PSK_ID"     answers each request of PSK_ID with 401 from now on
+ *     "!head JSON"         puts these headers on the head of each answer, which the gateway sees, from now on
+ *     "!flood N"           sends so many control messages to the gateway
  *     "!exit"              ends it
  *     "!say JSON"          sends a control message to the gateway
  */

@@ -14,6 +14,7 @@ const frames: string[] = [];
 const words: OpenHead[] = [];
 const renewals = new Map<string, Uint8Array>();
 const refused = new Set<string>();
+let forged: Record<string, string> = {};
 
 const run = Pipe.prototype.run;
 Pipe.prototype.run = function () {
@@ -48,6 +49,11 @@ const handle = Session.prototype.handle;
 Session.prototype.handle = function (exchange) {
   const head = exchange.request as unknown as OpenHead;
   if (head.kind === "key") words.push(head);
+  const { respond } = exchange;
+  exchange.respond = (given) => {
+    const answer = given as JsonObject & { headers?: JsonObject };
+    return respond.call(exchange, { ...answer, headers: { ...answer.headers, ...forged } });
+  };
   return handle.call(this, exchange);
 };
 
@@ -78,6 +84,14 @@ async function obey(
       return Response.json({});
     case "!exit":
       return Deno.exit(0);
+    case "!head":
+      forged = JSON.parse(rest.join(" "));
+      return Response.json({});
+    case "!flood":
+      for (let sent = 0; sent < Number(rest[0]); sent++) {
+        await pipe.control({ t: "pong", busy: 0, steps: 0 });
+      }
+      return Response.json({});
     case "!say":
       void pipe.control(JSON.parse(rest.join(" ")) as JsonObject);
       return Response.json({});

@@ -238,6 +238,46 @@ Deno.test("a runner that its model file has taken over, and a client that helps 
       await assert.rejects(ask(believer, "good"), { code: "auth" });
     });
 
+    const get = (path: string) => fetch(new URL(path, served.gatewayUrl));
+    const keyPath = `/sealed/v1/key?model=bad&id=${victim.pskId}&c=${"0".repeat(32)}`;
+
+    await t.step("headers that it makes up are not the gateway's", async () => {
+      const names = ["secllama-encryption", "secllama-isolation", "set-cookie", "x-made-up"];
+      const before = await get(keyPath);
+      await before.body?.cancel();
+      const forged = Object.fromEntries(names.map((name) => [name, "made-up"]));
+      // The last one is a runner's to say: it shows that what is made up gets as far as the gateway.
+      await order(`!head ${JSON.stringify({ ...forged, "cache-control": "private" })}`);
+      const after = await get(keyPath);
+      await after.body?.cancel();
+      assert.equal(after.headers.get("cache-control"), "private");
+      for (const name of names) assert.equal(after.headers.get(name), before.headers.get(name));
+      await order("!head {}");
+    });
+
+    await t.step("a report that it makes up once it runs changes no status", async () => {
+      const status = async () => await (await get("/api/security/status")).text();
+      assert.ok((await status()).includes("stage 2"), "what it said at its start is there");
+      const lockdown = [{ layer: "stage 2", enforced: true, observed: "made-up" }];
+      const ready = { t: "ready", loadMs: 0, sees: true, lockdown, attacks: [], permissions: {} };
+      await order(`!say ${JSON.stringify(ready)}`).catch(() => {});
+      await order("!dump").catch(() => {});
+      assert.ok(!(await status()).includes("made-up"));
+      assert.equal(await ask(victim, "good"), 200);
+    });
+
+    await t.step("a flood of messages ends it, and keeps nobody else waiting", async () => {
+      // The control: some are taken.
+      const { rn } = await order("!dump") as Dump;
+      await order("!flood 1000");
+      assert.equal((await order("!dump") as Dump).rn, rn);
+      const flood = order("!flood 1000000").catch(() => {});
+      assert.equal(await ask(victim, "good"), 200);
+      await flood;
+      assert.notEqual((await order("!dump") as Dump).rn, rn, "it was ended, and is another one");
+      assert.equal(await ask(victim, "good"), 200);
+    });
+
     await t.step("at the next start its keys open nothing", async () => {
       // Who asked for a key document keeps it loaded for minutes: it ends by itself.
       await order("!exit").catch(() => {});
