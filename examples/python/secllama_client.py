@@ -7,11 +7,13 @@ The format is docs/wire.md. Its core is from `check_key_document` to the end of 
 and so no suite 2. A new key after a rotation is handed to `Client.renewed`, if you set it, to be stored.
 """
 import base64, hashlib, hmac, http.client, json, os, re, ssl, sys, time, urllib.parse, zlib
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+HOST = re.compile(r"(?:([a-z0-9-]{1,63})\.)?([0-9a-f]{32})")
 RUNNER = re.compile(r"(?:[a-z0-9-]{1,63}\.)?[0-9a-f]{16}")
 PSK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 KEM, HPKE = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x02"
@@ -53,8 +55,20 @@ def canonical(name):
     return "".join(part + "/" for part in (host, space) if part) + model + ":" + (tag or "latest")
 
 
-def check_key_document(doc, psk, hid, model, challenge):
-    """The runner's public key and clock, the PSK that we share with it, and `gen`, once the document verifies."""
+def check_member(member, fid, issuer, hid, now):
+    """Whether the fleet's issuer says, in the header Secllama-Member, that the host `hid` may answer now (our clock, ms)."""
+    try: data = unb64(member)
+    except ValueError: raise SealedError("auth")
+    if len(data) != 112 or data[:16] != fid or data[16:32] != hid: raise SealedError("auth")
+    try: Ed25519PublicKey.from_public_bytes(issuer).verify(data[48:], b"secllama/1 fleet member" + data[:48])
+    except InvalidSignature: raise SealedError("auth")
+    nbf, exp = (int.from_bytes(data[at:at + 8], "big") for at in (32, 40))
+    if not nbf - 3600000 <= now < exp + 3600000: raise SealedError("clock")
+
+
+def check_key_document(doc, psk, hid, model, challenge, issuer=None, member=""):
+    """The runner's public key and clock, the PSK that we share with it, and `gen`, once the document verifies.
+    With a fleet's `issuer`, `hid` is the fleet's id, and `member` what the host showed."""
     try:
         suite, gen, times = doc["suite"], doc["gen"], [doc[f] for f in ("nbf", "exp", "now")]
         theirs, rn, pk = (unb64(doc[f]) for f in ("hid", "rn", "pk"))
@@ -63,6 +77,7 @@ def check_key_document(doc, psk, hid, model, challenge):
         if "=" in doc["hid"] + doc["rn"] + doc["pk"] + doc["mac"] or (len(theirs), len(rn)) != (16, 32): raise ValueError
     except (KeyError, TypeError, ValueError, AttributeError): raise SealedError("malformed")
     if suite != 1: raise SealedError("unsupported-suite")
+    if issuer: check_member(member, hid, issuer, theirs, time.time() * 1000); hid = theirs
     if theirs != hid: raise SealedError("auth")  # another host
     host_psk, about = hkdf(psk, b"secllama/1 host" + hid), canonical(model).encode() + challenge
     runner_psk = hkdf(host_psk, b"secllama/1 runner", salt=rn)
@@ -153,7 +168,7 @@ def parse_pairing(text):
         data = unb64(body)
         if family != "secllama-pair-1" or f"{zlib.crc32(data):08x}" != checksum.lower(): raise ValueError
         fields = json.loads(data)
-        for name in ("psk", "hid", "cert"):
+        for name in ("psk", "hid", "issuer", "cert"):
             if name in fields: fields[name] = unb64(fields[name])
         if "previous" in fields: fields["previous"]["psk"] = unb64(fields["previous"]["psk"])
         if (len(fields["psk"]), len(fields["hid"])) != (32, 16) or not PSK_ID.fullmatch(fields["psk_id"]): raise ValueError
@@ -161,13 +176,14 @@ def parse_pairing(text):
     except (KeyError, TypeError, ValueError): raise SealedError("bad-pairing")
 
 
-def make_proof(psk, psk_id, hid, method, target, now, nonce=None):
-    """Shows the host `hid` that we hold the key when we ask for a key document."""
+def make_proof(psk, psk_id, hid, method, target, now, nonce=None, named=False):
+    """Shows the host `hid` that we hold the key when we ask for a key document; `named`, if it is one of a fleet's."""
     nonce, field = nonce or os.urandom(16), lambda text: len(text).to_bytes(2, "big") + text.encode()
     tag = mac(hkdf(hkdf(psk, b"secllama/1 host" + hid), b"secllama/1 metadata"), b"SLM1" + hid + field(method) + field(target) +
               now.to_bytes(8, "big") + nonce + hashlib.sha256(b"").digest())
     tag = base64.urlsafe_b64encode(tag).decode().rstrip("=")
-    return f"id={psk_id};t={now};n={nonce.hex()};mac={tag}"
+    host = f";h={hid.hex()}" if named else ""
+    return f"id={psk_id}{host};t={now};n={nonce.hex()};mac={tag}"
 
 
 def elsewhere(error):
@@ -188,9 +204,10 @@ def reader(response):
 
 class Client:
     """`renewed(new)` stores {psk_id, psk} durably, beside the key it replaces, before a request uses it; see docs/wire.md."""
-    def __init__(self, url, psk_id, psk, hid, cert=None, previous=None, renewed=None):
+    def __init__(self, url, psk_id, psk, hid, cert=None, previous=None, renewed=None, issuer=None):
         self.url, self.psk_id, self.psk, self.hid, self.offset = urllib.parse.urlsplit(url), psk_id, psk, hid, 0
         self.previous, self.renewed = previous, renewed
+        self.issuer, self.host, self.label = issuer, hid, None  # of a fleet: the host that answered last
         pem = ssl.DER_cert_to_PEM_cert(cert) if cert else None
         self.context = ssl.create_default_context(cadata=pem) if self.url.scheme == "https" else None
 
@@ -205,22 +222,27 @@ class Client:
             except (ValueError, AttributeError): kind = ""
             theirs = response.getheader("secllama-now")  # with a 425: the gateway's clock
             if theirs: self.offset = int(theirs) - time.time() * 1000
+            other = HOST.fullmatch(response.getheader("secllama-host") or "")  # with a 421: which of the fleet's hosts it is
+            if other and self.issuer: self.label, self.host = other[1], bytes.fromhex(other[2])
             raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}", response.status)
         return response
 
     def request(self, method, path, body):
         """Yields (status, headers), then body bytes as they come."""
         psk_id, psk = self.psk_id, self.psk
-        tried, others, parts = set(), 0, None  # codes that are tried again once; times we went to another key
+        tried, others, hosts, parts = set(), 0, 0, None  # codes tried again once; times we went to another key, or host
         while parts is None:
             try:
                 challenge, sent = os.urandom(16), time.time()
                 query = {"model": body["model"], "id": psk_id, "c": challenge.hex()}
                 target = "/sealed/v1/key?" + urllib.parse.urlencode(query)
-                proof = make_proof(psk, psk_id, self.hid, "GET", target, round(sent * 1000 + self.offset))
-                answer = self._send("GET", target, headers={"Secllama-Proof": proof})
+                now, headers = round(sent * 1000 + self.offset), {}
+                if self.label: headers["Secllama-Runner"] = f"{self.label}.{'0' * 16}"  # so that a balancer sends it there
+                headers["Secllama-Proof"] = make_proof(psk, psk_id, self.host, "GET", target, now, named=bool(self.issuer))
+                answer = self._send("GET", target, headers=headers)
                 doc = json.load(answer)
-                pk, now, runner_psk, gen = check_key_document(doc, psk, self.hid, body["model"], challenge)
+                pk, now, runner_psk, gen = check_key_document(doc, psk, self.hid, body["model"], challenge,
+                                                              self.issuer, answer.getheader("secllama-member") or "")
                 now += round((time.time() - sent) * 500)
                 envelope = {"m": method, "p": path, "h": {"content-type": "application/json"}, "t": now}
                 sealed, reply = seal_request(pk, runner_psk, psk_id, envelope, json.dumps(body).encode())
@@ -235,6 +257,7 @@ class Client:
                 if code == "auth" and http_status and self.previous and psk != self.previous["psk"]:
                     psk_id, psk = self.previous["psk_id"], self.previous["psk"]  # the new one is refused: back to the old
                 elif http_status and code in ("replay", "clock") and code not in tried: tried.add(code)
+                elif code == "other-host" and hosts < 4: hosts += 1
                 elif others < 3 and elsewhere(error):
                     time.sleep((0, 0.1, 0.4)[others]); others += 1
                 else: raise

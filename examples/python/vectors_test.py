@@ -88,9 +88,13 @@ for v in load("proof.json"):
     if v["body"]:
         continue  # this client asks for nothing that has a body
     header = client.make_proof(bytes.fromhex(v["psk"]), v["psk_id"], bytes.fromhex(v["hid"]), v["method"],
-                               v["target"], v["t"], bytes.fromhex(v["nonce"]))
+                               v["target"], v["t"], bytes.fromhex(v["nonce"]), "named" in v)
     assert header == v["header"], v["comment"]
     passed += 1
+
+for v in load("member.json"):
+    fid, issuer, hid = (bytes.fromhex(v[field]) for field in ("fid", "issuer", "hid"))
+    expecting(v, lambda: client.check_member(v["member"], fid, issuer, hid, v["now"]))
 
 for v in load("pairing.json"):
     fields = expecting(v, lambda: client.parse_pairing(v["text"]))

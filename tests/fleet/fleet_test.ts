@@ -4,10 +4,10 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { parsePairing } from "../../src/client/mod.ts";
+import { encodePairing, parsePairing } from "../../src/client/mod.ts";
 import { sealedFetch } from "../../src/client/sealed_fetch.ts";
 import { until } from "../support/patience.ts";
-import { cli, newHome, type Served, startServe } from "../support/serve.ts";
+import { cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
 import { missingPrograms, startBalancer } from "./balancers.ts";
 import { freePort } from "./hosts.ts";
 
@@ -123,6 +123,24 @@ Deno.test({
         const listing = await client(balancer.url, seen).metadata("api/tags");
         assert.equal(listing.status, 200);
         assert.equal((await listing.json()).models[0].name, "demo:latest");
+      });
+
+      await t.step("the Python client, which has nothing of ours", async () => {
+        const said = parsePairing(pairing);
+        const text = encodePairing({ ...said, url: balancer.url });
+        const child = new Deno.Command("/usr/bin/python3", {
+          args: ["-B", "secllama_client.py", "demo", "Hello"],
+          cwd: join(ROOT, "examples/python"),
+          stdin: "piped",
+          stdout: "piped",
+          stderr: "piped",
+        }).spawn();
+        const writer = child.stdin.getWriter();
+        await writer.write(new TextEncoder().encode(text));
+        await writer.close();
+        const { code, stdout, stderr } = await child.output();
+        assert.equal(code, 0, new TextDecoder().decode(stderr));
+        assert.ok(stdout.length > 2);
       });
 
       await t.step("control: a client of one host believes no other", async () => {

@@ -6,8 +6,17 @@
  * made once and kept; only opening them can be repeated.
  */
 import { encodePairing, type Pairing, pemOfDer } from "../../src/client/pairing.ts";
-import { type Bytes, concat, fromHex, toBase64Url, toHex, utf8 } from "../../src/bytes.ts";
+import {
+  type Bytes,
+  concat,
+  fromBase64Url,
+  fromHex,
+  toBase64Url,
+  toHex,
+  utf8,
+} from "../../src/bytes.ts";
 import { attest, type KeyDocument, makeKeyDocument } from "../../src/sealed/key_document.ts";
+import { memberMessage } from "../../src/sealed/member.ts";
 import { makeProof, PROOF_NONCE_BYTES } from "../../src/sealed/proof.ts";
 import { ReplySealer } from "../../src/sealed/reply_sealer.ts";
 import {
@@ -36,6 +45,7 @@ import {
 import type {
   DerivationVector,
   KeyDocumentVector,
+  MemberVector,
   PairingVector,
   ProofVector,
   RenewalVector,
@@ -258,7 +268,13 @@ function renewals(): RenewalVector[] {
 }
 
 function proofs(): ProofVector[] {
-  const make = (comment: string, method: string, target: string, body: string): ProofVector => {
+  const make = (
+    comment: string,
+    method: string,
+    target: string,
+    body: string,
+    fleet: { named?: true } = {},
+  ): ProofVector => {
     const nonce = bytesOf(`nonce ${comment}`, PROOF_NONCE_BYTES);
     const request = { method, target, body: utf8(body) };
     return {
@@ -271,7 +287,8 @@ function proofs(): ProofVector[] {
       body: toHex(request.body),
       t: NOW,
       nonce: toHex(nonce),
-      header: makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now: NOW, nonce }),
+      ...fleet,
+      header: makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now: NOW, nonce, ...fleet }),
     };
   };
   const key = `/sealed/v1/key?model=demo&id=${PSK_ID}&c=${"0".repeat(32)}`;
@@ -279,6 +296,49 @@ function proofs(): ProofVector[] {
     make("a key document", "GET", key, ""),
     make("the list of models", "GET", "/api/tags", ""),
     make("with a body", "POST", "/api/show", '{"model":"demo"}'),
+    make("to a host of a fleet", "GET", key, "", { named: true }),
+  ];
+}
+
+/** RFC 8410: what stands before an Ed25519 seed in PKCS #8. */
+const PKCS8 = fromHex("302e020100300506032b657004220420");
+
+async function members(): Promise<MemberVector[]> {
+  const pkcs8 = concat(PKCS8, bytesOf("issuer"));
+  const key = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
+  const { x } = await crypto.subtle.exportKey("jwk", key);
+  const fid = bytesOf("fleet", 16);
+  const times = { hid: HID, nbf: NOW - 60_000, exp: NOW + 3_600_000 };
+  const sign = async (message: Bytes) =>
+    new Uint8Array(await crypto.subtle.sign("Ed25519", key, message));
+  const message = memberMessage(fid, times);
+  const good = concat(message.slice(-48), await sign(message));
+  const make = (
+    comment: string,
+    expect: string,
+    change: Partial<Omit<MemberVector, "comment" | "expect">> = {},
+  ): MemberVector => ({
+    comment,
+    expect,
+    ...{ fid: toHex(fid), issuer: toHex(fromBase64Url(x!)), hid: toHex(HID), now: NOW },
+    member: toBase64Url(good),
+    ...change,
+  });
+  const flipped = good.slice();
+  flipped[40]! ^= 1;
+  const skew = 3_600_000;
+  return [
+    make("as the issuer signed it", "ok"),
+    make("a clock that is nearly an hour fast", "ok", { now: times.exp + skew - 1 }),
+    make("a clock that is nearly an hour slow", "ok", { now: times.nbf - skew }),
+    make("its time is over", "clock", { now: times.exp + skew }),
+    make("its time has not come", "clock", { now: times.nbf - skew - 1 }),
+    make("another host", "auth", { hid: toHex(bytesOf("another host", 16)) }),
+    make("another fleet", "auth", { fid: toHex(bytesOf("another fleet", 16)) }),
+    make("another issuer", "auth", { issuer: toHex(HID) + toHex(HID) }),
+    make("one bit flipped", "auth", { member: toBase64Url(flipped) }),
+    make("cut short", "auth", { member: toBase64Url(good.slice(0, -1)) }),
+    make("none", "auth", { member: "" }),
   ];
 }
 
@@ -305,6 +365,12 @@ function pairings(): PairingVector[] {
       expect: "ok",
       text: encode({ previous: { pskId, psk: older } }),
       fields: { ...fields, previous: { psk_id: pskId, psk: toHex(older) } },
+    },
+    {
+      comment: "of a fleet",
+      expect: "ok",
+      text: encode({ issuer: bytesOf("an issuer's key") }),
+      fields: { ...fields, issuer: toHex(bytesOf("an issuer's key")) },
     },
     {
       comment: "broken over lines",
@@ -349,6 +415,11 @@ export async function reproducibleFiles(): Promise<{ [name: string]: VectorFile<
     "proof.json": {
       description: "Metadata proofs: the header's value for a request at a time with a nonce.",
       vectors: proofs(),
+    },
+    "member.json": {
+      description:
+        "A host's membership in a fleet, as a client of the fleet checks it by its own clock.",
+      vectors: await members(),
     },
     "pairing.json": {
       description: "Pairing strings and what is in them; `cert` stands for a certificate in DER.",

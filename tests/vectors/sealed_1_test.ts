@@ -6,6 +6,7 @@ import type { ReplyEnvelope } from "../../src/sealed/envelope.ts";
 import { CredentialKeeper } from "../../src/client/credential_keeper.ts";
 import type { Credentials } from "../../src/client/options.ts";
 import { derOfPem, parsePairing } from "../../src/client/pairing.ts";
+import { verifyMember } from "../../src/sealed/member.ts";
 import { makeProof, parseProof, verifyProof } from "../../src/sealed/proof.ts";
 import { Recipient } from "../../src/sealed/recipient.ts";
 import { ReplyOpener } from "../../src/sealed/reply_opener.ts";
@@ -28,6 +29,7 @@ import { FOLDER, render, reproducibleFiles } from "./sealed_1.ts";
 import type {
   DerivationVector,
   KeyDocumentVector,
+  MemberVector,
   PairingVector,
   ProofVector,
   RenewalVector,
@@ -181,12 +183,21 @@ Deno.test("replies, opened and sealed again byte for byte", async () => {
   }
 });
 
+Deno.test("memberships of hosts in a fleet", async () => {
+  for (const v of load<MemberVector>("member.json")) {
+    const pin = { fid: fromHex(v.fid), issuer: fromHex(v.issuer) };
+    const checked = verifyMember(v.member, pin, { hid: fromHex(v.hid), now: v.now });
+    assert.equal(await checked.then(() => "ok", (error) => error.code), v.expect, v.comment);
+  }
+});
+
 Deno.test("metadata proofs, made again and verified", () => {
   for (const v of load<ProofVector>("proof.json")) {
     const psk = fromHex(v.psk);
     const request = { method: v.method, target: v.target, body: fromHex(v.body) };
     const hid = fromHex(v.hid);
-    const options = { psk, pskId: v.psk_id, hid, now: v.t, nonce: fromHex(v.nonce) };
+    const named = v.named === true;
+    const options = { psk, pskId: v.psk_id, hid, now: v.t, nonce: fromHex(v.nonce), named };
     assert.equal(makeProof(request, options), v.header, v.comment);
     const proof = parseProof(v.header)!;
     const host = { hid, key: deriveProofKey(deriveHostPsk(psk, hid)) };
@@ -227,10 +238,11 @@ Deno.test("pairing strings", async () => {
   for (const v of load<PairingVector>("pairing.json")) {
     const pairing = await expecting(v, () => Promise.resolve().then(() => parsePairing(v.text)));
     if (pairing === undefined) continue;
-    const { url, pskId, psk, hid, certificate, previous } = pairing;
+    const { url, pskId, psk, hid, issuer, certificate, previous } = pairing;
     const fields = {
       ...{ url, psk_id: pskId, psk: toHex(psk), hid: toHex(hid) },
       ...(certificate !== undefined && { cert: toHex(derOfPem(certificate)) }),
+      ...(issuer && { issuer: toHex(issuer) }),
       ...(previous && { previous: { psk_id: previous.pskId, psk: toHex(previous.psk) } }),
     };
     assert.deepEqual(fields, v.fields, v.comment);

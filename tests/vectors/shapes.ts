@@ -96,8 +96,22 @@ export interface ProofVector {
   body: string;
   t: number;
   nonce: string;
+  /** The host is one of a fleet's, and the proof names it. */
+  named?: true;
   /** The value of `Secllama-Proof`. */
   header: string;
+}
+
+export interface MemberVector {
+  comment: string;
+  expect: string;
+  fid: string;
+  issuer: string;
+  hid: string;
+  /** The client's clock. */
+  now: number;
+  /** The value of `Secllama-Member`. */
+  member: string;
 }
 
 export interface PairingVector {
@@ -109,6 +123,7 @@ export interface PairingVector {
     psk_id: string;
     psk: string;
     hid: string;
+    issuer?: string;
     cert?: string;
     previous?: { psk_id: string; psk: string };
   };
