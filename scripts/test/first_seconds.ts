@@ -14,6 +14,8 @@ export const FIRST_SECONDS: Readonly<Record<string, number>> = {
   "tests/cli/mistakes_test.ts": 6,
   "tests/cli/status_test.ts": 6,
   "tests/cli/who_is_there_test.ts": 20,
+  "tests/fleet/balancers_test.ts": 40,
+  "tests/fleet/fleet_test.ts": 40,
   "tests/e2e/doctor_test.ts": 30,
   "tests/e2e/management_test.ts": 20,
   "tests/e2e/models_test.ts": 20,

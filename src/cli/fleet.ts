@@ -46,18 +46,20 @@ const joinCommand: Command = {
     label: { type: "string", value: "LABEL", help: "what balancers know this host by: gpu-1" },
   },
   details: `FLEET is what secllama fleet init printed.${EXIT_CODES}`,
-  run: (context) =>
-    withFleet(context, async (state, keys) => {
-      const label = stringOption(context, "label") ?? "";
-      if (!HOST_LABEL.test(label)) {
-        throw new SecLlamaError("usage", "--label must be letters, digits and dashes: gpu-1", {
-          field: "--label",
-        });
-      }
-      const pin = parsePin(context.positionals[0]!);
+  async run(context) {
+    const label = stringOption(context, "label") ?? "";
+    if (!HOST_LABEL.test(label)) {
+      throw new SecLlamaError("usage", "--label must be letters, digits and dashes: gpu-1", {
+        field: "--label",
+        hint: "the balancer's configuration names each host by its label; see secllama help fleet",
+      });
+    }
+    const pin = parsePin(context.positionals[0]!);
+    return await withFleet(context, async (state, keys) => {
       const host = await joinFleet(state, { pin, label, hid: keys.hid });
       report(context, { host }, [host]);
-    }),
+    });
+  },
 };
 
 const enrol: Command = {
@@ -70,12 +72,13 @@ const enrol: Command = {
   options: OPTIONS,
   details:
     `HOST is what secllama fleet join printed there. It is no secret; see that it is that host's own.${EXIT_CODES}`,
-  run: (context) =>
-    withFleet(context, async (state) => {
-      const host = await parseEnrolment(context.positionals[0]!, HOST_LABEL);
+  async run(context) {
+    const host = await parseEnrolment(context.positionals[0]!, HOST_LABEL);
+    return await withFleet(context, async (state) => {
       await enrolHost(state, host);
       report(context, { label: host.label, hid: host.hid.toHex() }, [`enrolled ${host.label}`]);
-    }),
+    });
+  },
 };
 
 const hosts: Command = {

@@ -50,7 +50,6 @@ Deno.test({
     const file = (i: number) => join(folder, `gpu-${i + 1}.fleet`);
 
     const fleet = await issuer.run("fleet", "init");
-    assert.equal(await issuer.run("fleet", "init"), fleet, "once more changes nothing");
     for (const [i, host] of hosts.entries()) {
       const line = await host.run("fleet", "join", "--label", `gpu-${i + 1}`, fleet);
       await issuer.run("fleet", "enrol", line);
@@ -64,10 +63,6 @@ Deno.test({
       const again = await one.run("fleet", "join", "--label", "gpu-1", fleet);
       const enrolled = await issuer.refused("fleet", "enrol", again);
       assert.match(enrolled.stderr, /gpu-1 is in the fleet already/);
-      const noIssuer = await one.refused("fleet", "publish", folder);
-      assert.match(noIssuer.stderr, /not the issuer of a fleet/);
-      const noLine = await one.refused("fleet", "join", "--label", "gpu-1", "hello");
-      assert.match(noLine.stderr, /not a fleet's line/);
       const foreign = await one.refused("serve", "--port=0", "--proxy-port=0", "--fleet", file(1));
       assert.match(foreign.stderr, /the fleet's file is for another host/);
     });
