@@ -5,6 +5,8 @@ export const DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** The header with a file's name, percent-encoded: a name is content, and stands in no URL. */
 export const NAME_HEADER = "secllama-name";
 export const NAME_CHARACTERS = 300;
+/** Documents that a search may be told to keep to. */
+export const DOCUMENTS_NAMED = 1000;
 
 /** A document that was taken up. */
 export interface DocumentSummary {

@@ -55,8 +55,15 @@ export class Bm25 {
     this.#total += words.length;
   }
 
-  /** The best `limit` texts with at least one of the words, the best first. */
-  search(question: string, limit: number): { id: number; score: number }[] {
+  /**
+   * The best `limit` texts with at least one of the words, the best first.
+   * @param counts Which texts are looked at; what a word is worth is learnt from all.
+   */
+  search(
+    question: string,
+    limit: number,
+    counts: (id: number) => boolean = () => true,
+  ): { id: number; score: number }[] {
     const n = this.#lengths.length;
     const average = this.#total / Math.max(n, 1);
     const lengths = this.#lengths.values;
@@ -67,12 +74,12 @@ export class Bm25 {
       const idf = Math.log(1 + (n - list.length + 0.5) / (list.length + 0.5));
       const { values, length } = list;
       for (let i = 0; i < length; i++) {
-        const [id, count] = [values[i]! >>> 8, values[i]! & MOST_COUNT];
+        const [id, times] = [values[i]! >>> 8, values[i]! & MOST_COUNT];
         const norm = K1 * (1 - B + B * (lengths[id]! / average));
-        scores[id]! += (idf * count * (K1 + 1)) / (count + norm);
+        scores[id]! += (idf * times * (K1 + 1)) / (times + norm);
       }
     }
-    return bestOf(scores, limit);
+    return bestOf(scores.map((score, id) => score > 0 && counts(id) ? score : 0), limit);
   }
 }
 

@@ -136,11 +136,15 @@ export class Documents implements Disposable {
     this.#db.forget();
   }
 
-  /** The passages that share the most telling words with a question, the best first. */
-  search(question: string, limit: number): Passage[] {
+  /**
+   * The passages that share the most telling words with a question, the best first.
+   * @param of Ids of the documents to look in; default: all.
+   */
+  search(question: string, limit: number, of?: readonly string[]): Passage[] {
     const { words, places } = this.#indexed();
     const packs = new Map<string, Piece[]>();
-    return words.search(question, limit).flatMap(({ id, score }) => {
+    const counts = (id: number) => of?.includes(places[id]!.document.id) ?? true;
+    return words.search(question, limit, counts).flatMap(({ id, score }) => {
       const { document, at } = places[id]!;
       const pack = Math.floor(at / PACK);
       const name = `${document.id} ${pack}`;

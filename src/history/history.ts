@@ -314,9 +314,9 @@ export class History implements Disposable {
     this.#documents.remove(id);
   }
 
-  /** Passages that fit a question, the best first. */
-  searchDocuments(question: string, limit: number): Passage[] {
-    return this.#documents.search(question, limit);
+  /** Passages that fit a question, the best first; of all documents, or of these. */
+  searchDocuments(question: string, limit: number, of?: readonly string[]): Passage[] {
+    return this.#documents.search(question, limit, of);
   }
 
   #change(entry: Opened, head: Head, more: () => void = () => {}): void {

@@ -2,9 +2,10 @@
 /** What a person can do on the page. Each method changes the state and asks the proxy. */
 import { Answers, temporaryOf } from "./answers.ts";
 import { ApiError, capabilities, heldReplies, models } from "./api.ts";
+import { passagesFor } from "./documents.ts";
 import { append } from "./history.ts";
 import { emptyConversation, Library } from "./library.ts";
-import type { Notice, Running, State, Store } from "./state.ts";
+import type { Notice, Running, Source, State, Store } from "./state.ts";
 import { hearTabs, tellTabs } from "./tabs.ts";
 import { newId, pathOf, titleOf, withBranch, withMessage } from "./tree.ts";
 import type { Attachment, Message } from "./types.ts";
@@ -14,6 +15,8 @@ interface Question {
   readonly text: string;
   readonly images?: readonly string[];
   readonly attachments?: readonly Attachment[];
+  /** Documents whose passages go along. */
+  readonly sources?: readonly Source[];
 }
 
 export class Actions {
@@ -87,34 +90,39 @@ export class Actions {
     return await this.#ask({ ...kept, ...question }, message.parent);
   }
 
-  async #ask({ text, images, attachments }: Question, parent: string | null): Promise<boolean> {
+  async #ask(
+    { text, images, attachments, sources }: Question,
+    parent: string | null,
+  ): Promise<boolean> {
     if (this.isBusy() || this.#asking) return false;
     this.#asking = true;
-    let message: Message = {
-      id: newId(),
-      parent,
-      role: "user",
-      content: text,
-      created: Date.now(),
-      ...(images?.length ? { images } : {}),
-      ...(attachments?.length ? { attachments } : {}),
-    };
     try {
+      const found = sources?.length ? await passagesFor(text, sources.map(({ id }) => id)) : [];
+      const given = [...attachments ?? [], ...found];
+      let message: Message = {
+        id: newId(),
+        parent,
+        role: "user",
+        content: text,
+        created: Date.now(),
+        ...(images?.length ? { images } : {}),
+        ...(given.length > 0 ? { attachments: given } : {}),
+      };
       if (this.state.open.messages.length === 0) {
         this.store.set({ open: await this.library.keep(titleOf(text)) });
       }
       const { open } = this.state;
       if (!open.temporary) message = { ...message, id: await append(open.id, message) };
       this.store.set({ open: { ...withMessage(open, message), updated: Date.now() } });
+      this.library.noteAddress();
+      void this.#answer(message);
+      return true;
     } catch (error) {
       this.fail(error);
       return false;
     } finally {
       this.#asking = false;
     }
-    this.library.noteAddress();
-    void this.#answer(message);
-    return true;
   }
 
   /** Another answer to the same question: a branch. */

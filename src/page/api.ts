@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /** What the page asks of the proxy, which is the only place that it asks. */
-import { JSON_TYPE } from "../api/media_types.ts";
+import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
 import type { Model } from "./types.ts";
 
@@ -11,14 +11,19 @@ export class ApiError extends Error {
   }
 }
 
+interface Question {
+  readonly method?: string;
+  /** Sent as JSON; a file as its bytes. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Asks for JSON.
  * @throws {ApiError} What the proxy said, or that it does not answer.
  */
-export async function ask<T>(
-  path: string,
-  options: { method?: string; body?: unknown; signal?: AbortSignal } = {},
-): Promise<T> {
+export async function ask<T>(path: string, options: Question = {}): Promise<T> {
   const answer = await send(path, options);
   const text = await answer.text();
   return (text === "" ? undefined : JSON.parse(text)) as T;
@@ -27,7 +32,7 @@ export async function ask<T>(
 /** As {@link ask}, with the answer as it comes. */
 async function send(
   path: string,
-  { method = "GET", body, signal }: { method?: string; body?: unknown; signal?: AbortSignal } = {},
+  { method = "GET", body, headers, signal }: Question = {},
 ): Promise<Response> {
   let answer: Response;
   try {
@@ -39,7 +44,9 @@ async function send(
       ...(signal ? { signal } : {}),
       ...(body === undefined
         ? {}
-        : { body: JSON.stringify(body), headers: { "content-type": JSON_TYPE } }),
+        : body instanceof Blob
+        ? { body, headers: { ...headers, "content-type": BYTES_TYPE } }
+        : { body: JSON.stringify(body), headers: { ...headers, "content-type": JSON_TYPE } }),
     });
   } catch (error) {
     if (signal?.aborted) throw error;

@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { Bar } from "./bar.tsx";
 import { Composer } from "./composer.tsx";
+import { DocumentsPanel } from "./documents_panel.tsx";
 import { takeFiles } from "./files.ts";
 import { HelpPanel } from "./help.tsx";
 import { LinkDialog } from "./link_dialog.tsx";
@@ -53,6 +54,7 @@ export function App({ actions }: { actions: Actions }) {
       {panel === "settings" && <SettingsPanel actions={actions} onEnd={end} />}
       {panel === "proof" && <ProofPanel onEnd={end} />}
       {panel === "help" && <HelpPanel actions={actions} onEnd={end} />}
+      {panel === "documents" && <DocumentsPanel actions={actions} onEnd={end} />}
       {panel === "prompts" && <PromptsPanel onEnd={end} />}
     </div>
   );
@@ -91,6 +93,7 @@ function Top({ actions }: { actions: Actions }) {
         ))}
       </span>
       <button type="button" onClick={show("prompts")}>Prompts</button>
+      <button type="button" onClick={show("documents")}>Documents</button>
       <button type="button" onClick={show("proof")}>Proof</button>
       <button type="button" onClick={show("help")} aria-label="Keyboard shortcuts">?</button>
     </header>

@@ -9,7 +9,7 @@ import { chosenOf } from "./passages.ts";
 export function Composer({ actions }: { actions: Actions }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const files = useRef<HTMLInputElement>(null);
-  const { open, model, attachments, images } = actions.state;
+  const { open, model, attachments, images, sources } = actions.state;
   useLayoutEffect(() => box.current?.focus(), [open.id]);
   const send = async () => {
     const text = box.current!.value.trim();
@@ -18,7 +18,7 @@ export function Composer({ actions }: { actions: Actions }) {
     grow(box.current!);
     actions.store.set({ attachments: [], images: [] });
     const chosen = attachments.flatMap((one) => chosenOf(one, text));
-    if (await actions.send({ text, images, attachments: chosen })) return;
+    if (await actions.send({ text, images, attachments: chosen, sources })) return;
     // What was typed is not lost with what failed.
     actions.store.set({ attachments, images });
     if (box.current && box.current.value === "") box.current.value = text;
@@ -26,7 +26,7 @@ export function Composer({ actions }: { actions: Actions }) {
   const leave = (change: Partial<typeof actions.state>) => actions.store.set(change);
   return (
     <div class="composer" role="group" aria-label="Your message">
-      {attachments.length + images.length > 0 && (
+      {attachments.length + images.length + sources.length > 0 && (
         <ul class="attached" aria-label="Goes along">
           {attachments.map(({ name }, at) => (
             <li key={at}>
@@ -34,7 +34,21 @@ export function Composer({ actions }: { actions: Actions }) {
               <button
                 type="button"
                 aria-label={`Leave out ${name}`}
-                onClick={() => leave({ attachments: attachments.filter((_, i) => i !== at) })}
+                onClick={() =>
+                  leave({ attachments: attachments.filter((_, i) => i !== at) })}
+              >
+                ×
+              </button>
+            </li>
+          ))}
+          {sources.map(({ id, name }) => (
+            <li key={id}>
+              looked up in <Visible text={name} />
+              <button
+                type="button"
+                aria-label={`Look up no more in ${name}`}
+                onClick={() =>
+                  leave({ sources: sources.filter((one) => one.id !== id) })}
               >
                 ×
               </button>

@@ -1,6 +1,11 @@
 /// <reference lib="dom" />
-/** Files that were dropped, pasted or chosen: texts become attachments, pictures go to models that see. They go nowhere else. */
+/**
+ * Files that were dropped, pasted or chosen: texts become attachments, pictures go to models that see, PDF and DOCX are read and kept
+ * by the proxy. They go nowhere else.
+ */
 import type { Actions } from "./actions.ts";
+import { ApiError } from "./api.ts";
+import { addDocument, isDocument } from "./documents.ts";
 
 const MAX_TEXT = 20 << 20;
 const MAX_PICTURE = 10 << 20;
@@ -13,6 +18,8 @@ export async function takeFiles(actions: Actions, files: readonly File[]): Promi
   for (const file of files.slice(0, MAX_FILES)) {
     const problem = file.type.startsWith("image/")
       ? await picture(actions, file)
+      : isDocument(file.name)
+      ? await document(actions, file)
       : await textFile(actions, file);
     if (problem) {
       return actions.store.set({ notice: { kind: "error", text: `${file.name}: ${problem}` } });
@@ -35,6 +42,17 @@ async function picture({ store }: Actions, file: File): Promise<string | undefin
   }
   store.set({ images: [...store.state.images, btoa(binary)] });
   return undefined;
+}
+
+async function document({ store }: Actions, file: File): Promise<string | undefined> {
+  try {
+    const { id, name } = await addDocument(file);
+    const others = store.state.sources.filter((one) => one.name !== name);
+    store.set({ sources: [...others, { id, name }] });
+    return undefined;
+  } catch (error) {
+    return error instanceof ApiError ? error.message : "it could not be sent";
+  }
 }
 
 async function textFile({ store }: Actions, file: File): Promise<string | undefined> {

@@ -36,11 +36,17 @@ export function requestOf(
 
 /** A message with the texts that were put to it, each under its name. */
 function contentOf({ content, attachments }: Message): string {
-  const texts = (attachments ?? []).map(({ name, where, text }) => {
+  if (!attachments?.length) return content;
+  const texts = attachments.map(({ name, where, text }, at) => {
     const title = where ? `${name}, ${where}` : name;
-    return `[${title}]\n${text}\n[end of ${title}]`;
+    return `[${at + 1}] ${title}\n${text}\n[end of ${at + 1}]`;
   });
-  return [...texts, content].join("\n\n");
+  const rule = attachments.some(({ where }) => where)
+    ? [
+      "Answer from these passages alone, and name them as [1], [2]. If they do not say it, say so.",
+    ]
+    : [];
+  return [...rule, ...texts, content].join("\n\n");
 }
 
 /** The message that an answer becomes, `ms` after the question. */

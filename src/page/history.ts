@@ -1,7 +1,7 @@
 /** The proxy's sealed history, as the page asks it. */
 import type { ToolCall } from "../api/reply_lines.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
-import type { ConversationList, SearchHit } from "../api/history.ts";
+import type { ConversationList, ImportReport, SearchHit } from "../api/history.ts";
 import { ask } from "./api.ts";
 import type { Conversation, Message, Settings, Summary } from "./types.ts";
 
@@ -62,6 +62,11 @@ export async function append(id: string, message: Message): Promise<string> {
   const { parent, role, content, images, attachments, model } = message;
   const body = { parent, role, content, images, attachments, model };
   return (await ask<{ id: string }>(pathOf(ROUTES.messages, id), { method: "POST", body })).id;
+}
+
+/** Takes up the conversations of another program's file. */
+export function importFile(file: File): Promise<ImportReport> {
+  return ask(ROUTES.historyImport.path, { method: "POST", body: file });
 }
 
 /** Hides it for ten seconds; then it is gone. */

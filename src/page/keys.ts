@@ -69,6 +69,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { key: "c", name: "Copy the message", act: () => press("copy") },
   { key: "m", name: "Choose a model", act: () => focus("#model") },
   { key: "s", name: "Settings", act: ({ store }) => store.set({ panel: "settings" }) },
+  { key: "o", name: "Documents", act: ({ store }) => store.set({ panel: "documents" }) },
   { key: "p", name: "Proof", act: ({ store }) => store.set({ panel: "proof" }) },
   {
     key: "d",

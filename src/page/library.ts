@@ -172,6 +172,7 @@ export class Library {
       open: next,
       temporaries: [...aside.filter(({ id }) => id !== next.id), ...others],
       attachments: [],
+      sources: [],
       images: [],
       ...(isNarrow() ? { sidebar: false } : {}),
     });

@@ -22,6 +22,7 @@ const actions = new Actions(
     hits: undefined,
     running: [],
     attachments: [],
+    sources: [],
     images: [],
     panel: "none",
     notice: undefined,

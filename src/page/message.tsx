@@ -87,6 +87,7 @@ export function MessageView({ actions, message, running }: Props) {
           )}
         </p>
       )}
+      {!mine && <Sources actions={actions} message={message} />}
       {!running && !editing && (
         <footer>
           {message.stats?.stopped && <span class="stats">stopped</span>}
@@ -107,6 +108,26 @@ export function MessageView({ actions, message, running }: Props) {
         </footer>
       )}
     </article>
+  );
+}
+
+/** The passages that the question was asked with, numbered as the model was told to name them. */
+function Sources({ actions, message }: Pick<Props, "actions" | "message">) {
+  const question = actions.state.open.messages.find(({ id }) => id === message.parent);
+  const given = question?.attachments ?? [];
+  if (!given.some(({ where }) => where)) return null;
+  return (
+    <section class="given sources" aria-label="Passages that it was given">
+      {given.map(({ name, where, text }, at) => (
+        <details class="attachment" key={at}>
+          <summary>
+            [{at + 1}] <Visible text={name} />
+            {where && `, ${where}`}
+          </summary>
+          <Plain text={text} />
+        </details>
+      ))}
+    </section>
   );
 }
 

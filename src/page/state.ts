@@ -15,7 +15,13 @@ export interface Running {
   readonly progress: Progress;
 }
 
-export type Panel = "none" | "settings" | "proof" | "help" | "prompts";
+export type Panel = "none" | "settings" | "proof" | "help" | "prompts" | "documents";
+
+/** A document of the proxy's. */
+export interface Source {
+  readonly id: string;
+  readonly name: string;
+}
 
 /** What of conversations is kept. */
 type Keeping =
@@ -49,6 +55,8 @@ export interface State {
   readonly running: readonly Running[];
   /** What goes with the next question. */
   readonly attachments: readonly Attachment[];
+  /** Documents in which the next questions are looked up. */
+  readonly sources: readonly Source[];
   /** Base64. */
   readonly images: readonly string[];
   readonly panel: Panel;

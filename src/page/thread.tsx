@@ -35,7 +35,7 @@ export function Thread({ actions }: { actions: Actions }) {
           <h2>Ask something</h2>
           <p>
             What you type is sealed here and opened only in the model's sandbox, which has no
-            network. Drop a text file to ask about it. <kbd>?</kbd> shows the shortcuts.
+            network. Drop a text, PDF or DOCX to ask about it. <kbd>?</kbd> shows the shortcuts.
           </p>
         </div>
       )}

@@ -2,13 +2,19 @@
 import { collect, readJson } from "../api/body.ts";
 import {
   type Conversation,
+  CONVERSATION_ID,
   type ConversationFields,
   LIST_DEFAULT,
   LIST_MOST,
   type NewMessage,
   QUERY_CHARACTERS,
 } from "../api/history.ts";
-import { NAME_CHARACTERS, NAME_HEADER, type PassageList } from "../api/documents.ts";
+import {
+  DOCUMENTS_NAMED,
+  NAME_CHARACTERS,
+  NAME_HEADER,
+  type PassageList,
+} from "../api/documents.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
@@ -88,7 +94,8 @@ async function answerOf(
       const asked = await readJson(request, route);
       const question = textOf(asked["query"], "query");
       if (question === undefined) throw bad("query", "a text");
-      const passages = await history.searchDocuments(question, countOf(asked["limit"], 5, 100));
+      const limit = countOf(asked["limit"], 5, 100);
+      const passages = await history.searchDocuments(question, limit, idsOf(asked["documents"]));
       return { passages, ranking: "bm25" } satisfies PassageList;
     }
     case ROUTES.document:
@@ -176,6 +183,15 @@ function textOf(value: unknown, field: string): string | undefined {
   if (typeof value !== "string") throw bad(field, "a text");
   if (value.length > QUERY_CHARACTERS) throw bad(field, `at most ${QUERY_CHARACTERS} characters`);
   return value;
+}
+
+/** Ids of documents; undefined: all. */
+function idsOf(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  const fits = Array.isArray(value) && value.length <= DOCUMENTS_NAMED &&
+    value.every((id) => typeof id === "string" && CONVERSATION_ID.test(id));
+  if (fits) return value;
+  throw bad("documents", `an array of at most ${DOCUMENTS_NAMED} ids`);
 }
 
 function countOf(value: unknown, otherwise: number, most: number): number {

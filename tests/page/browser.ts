@@ -72,6 +72,8 @@ export interface Visit {
 /** One serve and one browser, which steps share: each in a context of its own. */
 export interface Place {
   readonly url: string;
+  /** The home folder of the user who serves. */
+  readonly home: string;
   readonly browser: Browser;
 }
 
@@ -80,7 +82,7 @@ export async function withPlace(body: (place: Place) => Promise<void>): Promise<
   await using served = await serveWithHistory();
   const browser = await launch([]);
   try {
-    await body({ url: served.proxyUrl, browser });
+    await body({ url: served.proxyUrl, home: served.home, browser });
   } finally {
     await browser.close();
   }

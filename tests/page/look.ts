@@ -38,7 +38,10 @@ export async function looksGood({ url, browser }: Place, scheme: "light" | "dark
     await page.keyboard.press("Escape");
     await page.locator(".thread").focus();
     for (
-      const [key, name] of [["?", "Keyboard"], ["s", "Settings of this conversation"], [
+      const [key, name] of [["?", "Keyboard"], ["o", "Documents"], [
+        "s",
+        "Settings of this conversation",
+      ], [
         "p",
         "Proof",
       ]]

@@ -1,6 +1,9 @@
+/// <reference lib="dom" />
 /** Steps: what a person does with the page. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { makeDocx, makePdf } from "../../src/documents/testing.ts";
+import { bytesOf, holds } from "../../src/history/testing.ts";
 import { askPage, chooseModel, type Place, type, visit } from "./browser.ts";
 
 /** What is kept: edit, branches, search, pin, delete and undo, another tab. */
@@ -74,5 +77,56 @@ export async function asksOfText({ url, browser }: Place): Promise<void> {
       await given.evaluate((node) => (node as { textContent: string }).textContent),
       /tower of Saint Bavo/,
     );
+  }, { browser });
+}
+
+/** A PDF is looked up in, and cited with its page; then it is erased. Of it and of the question no word is on the disk. */
+export async function asksOfPdf({ url, home, browser }: Place): Promise<void> {
+  await visit(url, async ({ page }) => {
+    await chooseModel(page, "scripted");
+    const pdf = makePdf(["The tenant pays rent.", "Notice of the kestrel lease: three months."]);
+    const drop = await page.evaluateHandle((base64: string) => {
+      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([bytes], "lease.pdf", { type: "application/pdf" }));
+      return transfer;
+    }, pdf.toBase64());
+    await page.dispatchEvent(".page", "drop", { dataTransfer: drop });
+    await page.locator(".attached").getByText("lease.pdf").waitFor();
+    await page.locator("#files").setInputFiles({
+      name: "herons.docx",
+      mimeType: "application/octet-stream",
+      buffer: Buffer.from(makeDocx("Herons give notice in March.")),
+    });
+    await page.locator(".attached").getByText("herons.docx").waitFor();
+    await page.getByRole("button", { name: "Look up no more in herons.docx" }).click();
+    await askPage(page, "Which notice does the kestrel lease ask for?");
+    const sources = page.locator(".message.assistant .sources");
+    await sources.getByText("[1] lease.pdf, page 2").click();
+    await sources.getByText("three months").waitFor();
+    assert.equal(await page.getByText(/herons\.docx, passage/).count(), 0);
+    await page.reload();
+    await sources.getByText("[1] lease.pdf, page 2").waitFor();
+
+    await page.getByRole("button", { name: "Documents" }).click();
+    const panel = page.getByRole("dialog", { name: "Documents" });
+    await panel.getByRole("button", { name: "Erase lease.pdf" }).click();
+    await panel.getByText("Erased: lease.pdf").waitFor();
+    await panel.getByText(/lease\.pdf$/).filter({ visible: true }).first().waitFor();
+    assert.equal(await panel.getByRole("button", { name: "Erase lease.pdf" }).count(), 0);
+    await panel.getByLabel(/Take up conversations/).setInputFiles({
+      name: "conversations.json",
+      mimeType: "application/json",
+      buffer: Buffer.from(JSON.stringify([{
+        title: "Plover from elsewhere",
+        mapping: { a: { message: { author: { role: "user" }, content: { parts: ["hi"] } } } },
+      }])),
+    });
+    await panel.getByText("ChatGPT: 1 conversations, 1 messages; left out: 0").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("navigation").getByRole("button", { name: /Plover/ }).waitFor();
+    const files = bytesOf(`${home}/.local/share/secllama`);
+    assert.ok(files.size > 2, [...files.keys()].join());
+    for (const word of ["kestrel", "lease.pdf", "Herons", "Plover"]) assert.ok(!holds(files, word));
   }, { browser });
 }

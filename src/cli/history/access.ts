@@ -131,8 +131,8 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     addDocument: (name, bytes) =>
       ask("POST", ROUTES.documents.path, bytes, { [NAME_HEADER]: encodeURIComponent(name) }),
     removeDocument: (id) => ask("DELETE", pathOf(ROUTES.document, id)),
-    searchDocuments: async (query, limit) =>
-      (await ask<PassageList>("POST", ROUTES.documentSearch.path, { query, limit }))
+    searchDocuments: async (query, limit, documents) =>
+      (await ask<PassageList>("POST", ROUTES.documentSearch.path, { query, limit, documents }))
         .passages as Passage[],
     importFile: (bytes) => ask("POST", ROUTES.historyImport.path, bytes),
   };

@@ -1,0 +1,42 @@
+/** The proxy's sealed documents, as the page asks them. */
+import { type DocumentSummary, NAME_HEADER, type PassageList } from "../api/documents.ts";
+import { pathOf, ROUTES } from "../api/routes.ts";
+import { ask } from "./api.ts";
+import type { Attachment } from "./types.ts";
+
+/** Passages that go with a question. */
+const PASSAGES = 5;
+
+/** What the proxy reads in a thread without rights, rather than this page. */
+export function isDocument(name: string): boolean {
+  return /\.(?:pdf|docx)$/i.test(name);
+}
+
+/** Has a file read and kept, sealed. @throws {ApiError} Why it cannot be. */
+export function addDocument(file: File): Promise<DocumentSummary> {
+  const headers = { [NAME_HEADER]: encodeURIComponent(file.name) };
+  return ask(ROUTES.documents.path, { method: "POST", body: file, headers });
+}
+
+/** The newest first. */
+export async function documents(): Promise<readonly DocumentSummary[]> {
+  return (await ask<{ documents: DocumentSummary[] }>(ROUTES.documents.path)).documents;
+}
+
+/** For good. */
+export function eraseDocument(id: string): Promise<void> {
+  return ask(pathOf(ROUTES.document, id), { method: "DELETE" });
+}
+
+/** The passages of these documents that fit a question, as they go with it. */
+export async function passagesFor(query: string, of: readonly string[]): Promise<Attachment[]> {
+  const { passages } = await ask<PassageList>(ROUTES.documentSearch.path, {
+    method: "POST",
+    body: { query, limit: PASSAGES, documents: of },
+  });
+  return passages.map(({ name, page, passage, text }) => ({
+    name,
+    text,
+    where: page === null ? `passage ${passage}` : `page ${page}`,
+  }));
+}

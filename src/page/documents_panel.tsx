@@ -1,0 +1,98 @@
+/// <reference lib="dom" />
+/** The documents that this user keeps, sealed: look questions up in them, erase them; and move in from other programs. */
+import { useEffect, useState } from "preact/hooks";
+import type { DocumentSummary } from "../api/documents.ts";
+import type { Actions } from "./actions.ts";
+import { ApiError } from "./api.ts";
+import { documents, eraseDocument } from "./documents.ts";
+import { takeFiles } from "./files.ts";
+import { importFile } from "./history.ts";
+import { Dialog } from "./link_dialog.tsx";
+import { Visible } from "./markdown.tsx";
+
+export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: () => void }) {
+  const [list, setList] = useState<readonly DocumentSummary[]>();
+  const [said, setSaid] = useState("");
+  const { store, state: { sources } } = actions;
+  const failed = (error: unknown) => setSaid(error instanceof ApiError ? error.message : "failed");
+  const read = () => documents().then(setList, failed);
+  useEffect(() => void read(), []);
+  const erase = async ({ id, name }: DocumentSummary) => {
+    try {
+      await eraseDocument(id);
+      store.set({ sources: sources.filter((one) => one.id !== id) });
+      setSaid(`Erased: ${name}`);
+    } catch (error) {
+      failed(error);
+    }
+    await read();
+  };
+  const moveIn = async (file: File | undefined) => {
+    if (!file) return;
+    try {
+      const { format, imported, messages, skipped } = await importFile(file);
+      setSaid(`${format}: ${imported} conversations, ${messages} messages; left out: ${skipped}`);
+      await actions.library.refresh();
+    } catch (error) {
+      failed(error);
+    }
+  };
+  return (
+    <Dialog title="Documents" onEnd={onEnd}>
+      <p role="status">
+        <Visible text={said} />
+      </p>
+      <ul class="prompts">
+        {(list ?? []).map((one) => (
+          <li key={one.id}>
+            <label class="check">
+              <input
+                type="checkbox"
+                checked={sources.some(({ id }) => id === one.id)}
+                disabled={one.damaged === true}
+                onChange={({ currentTarget }) => {
+                  const others = sources.filter(({ id }) => id !== one.id);
+                  const next = { id: one.id, name: one.name };
+                  store.set({ sources: currentTarget.checked ? [...others, next] : others });
+                }}
+              />
+              <Visible text={one.damaged ? "Damaged: cannot be opened" : one.name} />
+              <span class="soft">
+                {one.pages === null ? "" : `${one.pages} pages, `}
+                {one.passages} passages
+              </span>
+            </label>
+            <button type="button" aria-label={`Erase ${one.name}`} onClick={() => erase(one)}>
+              Erase
+            </button>
+          </li>
+        ))}
+      </ul>
+      {list?.length === 0 && <p class="soft">None yet. Those that are ticked are looked up in.</p>}
+      <label class="field">
+        Add PDF or DOCX
+        <input
+          type="file"
+          multiple
+          accept=".pdf,.docx"
+          onChange={async ({ currentTarget }) => {
+            await takeFiles(actions, [...currentTarget.files ?? []]);
+            currentTarget.value = "";
+            await read();
+          }}
+        />
+      </label>
+      <label class="field">
+        Take up conversations of ChatGPT, Open WebUI, Ollama's app or another SecLlama
+        <input
+          type="file"
+          accept=".json,.sqlite,.db"
+          onChange={async ({ currentTarget }) => {
+            await moveIn(currentTarget.files?.[0]);
+            currentTarget.value = "";
+          }}
+        />
+      </label>
+    </Dialog>
+  );
+}
