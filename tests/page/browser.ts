@@ -9,7 +9,7 @@ import {
 import { addModel } from "../support/ollama_folder.ts";
 import { HANG_MS } from "../support/patience.ts";
 import { makeScriptedModel } from "../support/scripted_model.ts";
-import { type Served, startServe } from "../support/serve.ts";
+import { cli, newHome, type Served, startServe } from "../support/serve.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
 
@@ -77,15 +77,27 @@ export interface Place {
   readonly browser: Browser;
 }
 
-/** Starts both for `body`. */
+/** Starts both for `body`, at the address that `secllama ui` prints. */
 export async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
   await using served = await serveWithHistory();
+  const url = await addressOfUi(served);
   const browser = await launch([]);
   try {
-    await body({ url: served.proxyUrl, home: served.home, browser });
+    await body({ url, home: served.home, browser });
   } finally {
     await browser.close();
   }
+}
+
+/** What a newcomer types, and gets an address from. */
+async function addressOfUi({ home, proxyUrl }: Served): Promise<string> {
+  const { env } = await newHome();
+  const { port } = new URL(proxyUrl);
+  const said = await cli(["ui", "--no-open", "--proxy-port", port], {
+    env: { ...env, HOME: home },
+  });
+  if (said.code !== 0) throw new Error(said.stderr);
+  return said.stdout.trim();
 }
 
 function launch(args: readonly string[]): Promise<Browser> {

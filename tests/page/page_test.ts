@@ -4,7 +4,7 @@ import { startServe } from "../support/serve.ts";
 import { askPage, hasChromium, isFull, visit, withPlace } from "./browser.ts";
 import { fitsInto, looksGood, SMALL, worksByKeyboard } from "./look.ts";
 import { outlivesItsTab, survivesReload } from "./reload.ts";
-import { asksOfPdf, asksOfText, keepsConversations } from "./tour.ts";
+import { asksOfPdf, asksOfText, erasesForGood, keepsConversations } from "./tour.ts";
 
 const ignore = !hasChromium();
 const full = isFull("the page's newcomer, telephone, light windows and temporary conversations");
@@ -23,6 +23,7 @@ Deno.test({
       await step("what is kept", () => keepsConversations(place));
       await step("a text that is dropped on it", () => asksOfText(place));
       await step("a PDF, cited with its page; erase; import", () => asksOfPdf(place));
+      await step("an erased conversation is nowhere", () => erasesForGood(place));
       await step("light", () => looksGood(place, "light"), !full);
       await step("on a telephone", () => fitsInto(place, SMALL[1]), !full);
       await step("a reload, temporary", () => survivesReload(place, true), !full);

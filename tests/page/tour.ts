@@ -2,8 +2,10 @@
 /** Steps: what a person does with the page. */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { DatabaseSync } from "node:sqlite";
 import { makeDocx, makePdf } from "../../src/documents/testing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
+import { until } from "../support/patience.ts";
 import { askPage, chooseModel, type Place, type, visit } from "./browser.ts";
 
 /** What is kept: edit, branches, search, pin, delete and undo, another tab. */
@@ -77,6 +79,34 @@ export async function asksOfText({ url, browser }: Place): Promise<void> {
       await given.evaluate((node) => (node as { textContent: string }).textContent),
       /tower of Saint Bavo/,
     );
+  }, { browser });
+}
+
+/** A conversation that was deleted is in no byte of the data folder once it can no longer be taken back, sealed or not. */
+export async function erasesForGood({ url, home, browser }: Place): Promise<void> {
+  const data = `${home}/.local/share/secllama`;
+  await visit(url, async ({ page }) => {
+    await chooseModel(page, "scripted");
+    await askPage(page, "A question about the dunlin");
+    const id = /#\/c\/([0-9a-f]{32})$/.exec(page.url())![1]!;
+    const db = new DatabaseSync(`${data}/history/history.db`, { readOnly: true });
+    const sealed = db.prepare("SELECT sealed FROM messages WHERE conversation = ?")
+      .all(Uint8Array.fromHex(id)).map((row) => row["sealed"] as Uint8Array);
+    db.close();
+    assert.equal(sealed.length, 2);
+    // As long as it is kept it is there, so that the search below finds what it should not.
+    for (const bytes of sealed) assert.ok(holds(bytesOf(data), bytes.subarray(0, 200)));
+    assert.ok(!holds(bytesOf(data), "dunlin"));
+    await page.getByText("More", { exact: true }).click();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByText(/its key is overwritten/).waitFor();
+    // The row's name is in the clear: it is gone with the rest.
+    await until(() => !holds(bytesOf(data), Uint8Array.fromHex(id)), "it was erased");
+    for (const bytes of sealed) {
+      for (let at = 0; at + 16 <= bytes.length; at += 16) {
+        assert.ok(!holds(bytesOf(data), bytes.subarray(at, at + 16)));
+      }
+    }
   }, { browser });
 }
 
