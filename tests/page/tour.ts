@@ -73,7 +73,7 @@ export async function asksOfText({ url, browser }: Place): Promise<void> {
     });
     await page.locator(".attached").getByText("birds.txt").waitFor();
     await askPage(page, "Where does the kestrel nest?");
-    const given = page.locator(".given");
+    const given = page.locator(".message.user .given");
     await given.getByText(/birds\.txt, lines \d+–\d+/).first().waitFor();
     assert.match(
       await given.evaluate((node) => (node as { textContent: string }).textContent),

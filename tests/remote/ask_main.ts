@@ -1,7 +1,7 @@
 /**
  * Asks over HTTP from inside a namespace and tells in JSON what came of it.
  *
- *     ask_main.ts URL [--until-cut] [--ca FILE] [--body JSON]        the body may come on standard input as well
+ *     ask_main.ts URL [--until-cut] [--ca FILE] [--accept TYPE] [--body JSON]        the body may come on standard input as well
  *
  * Prints `{status, text, failed}`. With `--until-cut` it says `first` when the first bytes have come, asks again and again,
  * three at a time, until it is refused or cut off, and prints what a reply that was cut off had come to.
@@ -19,6 +19,7 @@ const option = (name: string) => rest.includes(name) ? rest[rest.indexOf(name) +
 const untilCut = rest.includes("--until-cut");
 const body = option("--body") ?? await new Response(Deno.stdin.readable).text();
 const ca = option("--ca");
+const accept = option("--accept");
 const client = ca && Deno.createHttpClient({ caCerts: [Deno.readTextFileSync(ca)] });
 let first = true;
 
@@ -26,11 +27,11 @@ async function ask(): Promise<Outcome> {
   const outcome = { status: 0, text: "", failed: "" };
   try {
     const response = await fetch(url!, {
-      ...(body === "" ? {} : {
-        method: "POST",
-        body,
-        headers: { "content-type": "application/json" },
-      }),
+      ...(body === "" ? {} : { method: "POST", body }),
+      headers: {
+        ...(body === "" ? {} : { "content-type": "application/json" }),
+        ...(accept === undefined ? {} : { accept }),
+      },
       ...(client ? { client } : {}),
       signal: AbortSignal.timeout(HANG_MS),
     });

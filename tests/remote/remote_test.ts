@@ -159,8 +159,11 @@ Deno.test({
         }),
       );
       assert.ok(direct.out.length > 20, direct.out);
-      proxy = lab.start("laptop", lab.secllama("laptop", ["proxy"]));
+      // With a pairing, ui starts the proxy; all that follows goes through it.
+      proxy = lab.start("laptop", lab.secllama("laptop", ["ui", "--no-open"]));
       await proxy.saw(/proxy ready on/);
+      await proxy.saw(/^http:\/\/127\.0\.0\.1:11434\/$/m);
+      assert.match((await ask("/", "", "--accept", "text/html")).text, /<div id="app">/);
       const chat = await ask("/api/chat", chatBody(`${QUESTION} ${canary}`));
       assert.equal(chat.status, 200, JSON.stringify(chat));
       assert.ok(JSON.parse(chat.text).message.content.length > 20, chat.text);
