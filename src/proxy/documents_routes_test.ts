@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import type { DocumentSummary, PassageList } from "../api/documents.ts";
+import { NAME_HEADER } from "../api/documents.ts";
+import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
+import { pathOf, ROUTES } from "../api/routes.ts";
+import { makePdf } from "../documents/testing.ts";
+import { CALLS, type HistoryCalls } from "../history/calls.ts";
+import { withPlace } from "../history/testing.ts";
+import { makeHistoryRoutes } from "./history_routes.ts";
+
+Deno.test("documents over HTTP: added, looked up in all or in those that are named, erased; bad input is named", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const calls = Object.fromEntries(
+      CALLS.map((
+        name,
+      ) => [
+        name,
+        async (...values: unknown[]) =>
+          await (history[name] as (...values: unknown[]) => unknown)(...values),
+      ]),
+    ) as unknown as HistoryCalls;
+    const answer = makeHistoryRoutes(calls);
+    const ask = async <T>(method: string, path: string, body?: BodyInit, name?: string) => {
+      const request = new Request(`http://127.0.0.1${path}`, {
+        method,
+        ...(body === undefined ? {} : { body }),
+        headers: {
+          "content-type": typeof body === "string" ? JSON_TYPE : BYTES_TYPE,
+          ...(name === undefined ? {} : { [NAME_HEADER]: name }),
+        },
+      });
+      return await (await answer(request)).json() as T;
+    };
+    const add = (name: string, text: string) =>
+      ask<DocumentSummary>(
+        "POST",
+        ROUTES.documents.path,
+        makePdf([text]),
+        encodeURIComponent(name),
+      );
+    const a = await add("Miète ä.pdf", "The heron nests in March.");
+    const b = await add("b.pdf", "The heron leaves in May.");
+    assert.deepEqual([a.name, a.pages, a.type], ["Miète ä.pdf", 1, "pdf"]);
+    const find = async (more: object) => {
+      const body = JSON.stringify({ query: "heron", ...more });
+      const { passages } = await ask<PassageList>("POST", ROUTES.documentSearch.path, body);
+      return passages.map(({ document }) => document).sort();
+    };
+    assert.deepEqual(await find({}), [a.id, b.id].sort());
+    assert.deepEqual(await find({ documents: [b.id] }), [b.id]);
+    assert.deepEqual(await find({ documents: [] }), []);
+    assert.equal((await find({ limit: 1 })).length, 1);
+    for (
+      const [more, field] of [
+        [{ documents: "x" }, "documents"],
+        [{ documents: ["../x"] }, "documents"],
+        [{ documents: Array(1001).fill(a.id) }, "documents"],
+        [{ limit: 0 }, "limit"],
+        [{ query: 7 }, "query"],
+      ] as const
+    ) await assert.rejects(find(more), { code: "bad-request", field });
+    await assert.rejects(ask("POST", ROUTES.documents.path, makePdf(["x"])), {
+      code: "bad-request",
+    });
+    await assert.rejects(ask("POST", ROUTES.documents.path, makePdf(["x"]), "%ff"), {
+      code: "bad-request",
+    });
+    await ask("DELETE", pathOf(ROUTES.document, b.id));
+    assert.deepEqual(await find({}), [a.id]);
+    await assert.rejects(ask("DELETE", pathOf(ROUTES.document, b.id)), { code: "not-found" });
+  }));
