@@ -9,6 +9,7 @@ const BASE = [
   "src/api",
   "src/duration.ts",
   "src/errors.ts",
+  "src/hints.ts",
   "src/loopback.ts",
   "src/pem.ts",
   "src/secret.ts",
@@ -26,6 +27,7 @@ const BASE = [
 ];
 const RULES: { readonly [part: string]: readonly string[] } = {
   "src/errors.ts": [],
+  "src/hints.ts": [],
   "src/budget.ts": ["src/errors.ts"],
   "src/budget_test.ts": ["src/budget.ts"],
   "src/shares.ts": [],

@@ -20,6 +20,8 @@ import {
 import { cString, readCString } from "./c_string.ts";
 import { isThere, namesIn, readLibrary } from "./library_files.ts";
 
+const reinstall = (set: LibrarySet) => `reinstall ${set.package}`;
+
 export interface Library {
   readonly llama: LlamaSymbols;
   readonly set: LibrarySet;
@@ -66,7 +68,7 @@ export function openLibrary(dir: string, options: { verify: boolean }): Library 
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
     throw new SecLlamaError("model-failed", "the llama.cpp libraries could not be loaded", {
-      hint: `reinstall ${set.package}`,
+      hint: reinstall(set),
       cause,
     });
   }
@@ -94,7 +96,7 @@ export function librarySetFor(platform: string, dir?: string): LibrarySet {
  */
 export function verifyLibraries(dir: string, set: LibrarySet): void {
   const fail = (message: string, cause?: unknown) =>
-    new SecLlamaError("model-failed", message, { hint: `reinstall ${set.package}`, cause });
+    new SecLlamaError("model-failed", message, { hint: reinstall(set), cause });
   const present = new Set<string>();
   try {
     for (const name of namesIn(dir)) {

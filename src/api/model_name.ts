@@ -46,7 +46,9 @@ export function parseModelName(text: string): ModelName {
   if (!name) {
     throw new SecLlamaError("bad-model-name", "invalid model name", {
       field: "model",
-      hint: "a name is letters, digits, `_`, `-` and `.`, as in: demo, llama3.2:1b, me/mine:latest",
+      hint: /^https?:/i.test(text)
+        ? "a name is not a web address: leave https:// out, as in registry.example/me/mine:latest"
+        : "a name is letters, digits, `_`, `-` and `.`, as in: demo, llama3.2:1b, me/mine:latest",
     });
   }
   return name;

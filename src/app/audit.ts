@@ -2,6 +2,7 @@
 import { type AuditEntry, AuditLog } from "../audit/mod.ts";
 import type { Config } from "../config/config.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import type { GatewayAudit } from "../gateway/audit.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type LogFields, type Logger } from "../log.ts";
@@ -129,6 +130,6 @@ class Recorder implements ServeAudit {
 function needsKey(): SecLlamaError {
   return new SecLlamaError("bad-config", "an audit log needs a key that outlives this process", {
     field: "SECLLAMA_AUDIT",
-    hint: "use the key store, or name another source: see secllama help keys",
+    hint: HINTS.otherKeySource,
   });
 }

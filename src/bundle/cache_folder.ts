@@ -11,6 +11,7 @@ type Env = { readonly [name: string]: string | undefined };
 
 const ELSEWHERE =
   "set XDG_CACHE_HOME to a folder of your own, on a disk that may hold programs, and try again";
+const FREE = `free some space, or ${ELSEWHERE}`;
 
 /**
  * `$XDG_CACHE_HOME/secllama`, else `~/.cache/secllama` (macOS `~/Library/Caches/SecLlama`, Windows
@@ -133,7 +134,7 @@ export function ioError(path: string, cause: unknown): SecLlamaError {
     : cause instanceof Deno.errors.PermissionDenied || code === "EACCES"
     ? "permission is denied"
     : code ?? (cause instanceof Error ? cause.name : "unknown error");
-  const hint = why === "the disk is full" ? `free some space, or ${ELSEWHERE}` : ELSEWHERE;
+  const hint = why === "the disk is full" ? FREE : ELSEWHERE;
   return new SecLlamaError("unpack-failed", `cannot unpack to ${path}: ${why}`, { hint, cause });
 }
 
@@ -161,6 +162,6 @@ export function mustHaveRoom(path: string, sizeBytes: number): void {
     `cannot unpack to ${path}: the disk is full (${mb(sizeBytes)} needed, ${
       mb(Number(free))
     } free)`,
-    { hint: `free some space, or ${ELSEWHERE}` },
+    { hint: FREE },
   );
 }

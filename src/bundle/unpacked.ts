@@ -20,6 +20,7 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { ioError, mustBePrivate, mustHaveRoom, openCacheDirectory } from "./cache_folder.ts";
 import { fileDigest } from "./digest.ts";
 import { type Carried, findPart, type Part } from "./part_list.ts";
@@ -209,7 +210,7 @@ function payloadOf(carried: Carried): Uint8Array {
   const payload = zstdDecompressSync(Buffer.from(carried.payload()));
   if (payload.length !== carried.list.payloadBytes) {
     throw new SecLlamaError("unpack-failed", "this program's file is damaged", {
-      hint: "install SecLlama again",
+      hint: HINTS.installAgain,
     });
   }
   return payload;
@@ -243,7 +244,7 @@ function writePart(part: Part, folder: string, program: ProgramFile, payload: Ui
   }
   if (hash.digest("hex") !== part.sha256) {
     throw new SecLlamaError("unpack-failed", `this program's file is damaged: ${part.name}`, {
-      hint: "install SecLlama again",
+      hint: HINTS.installAgain,
     });
   }
   if (Deno.build.os !== "windows") Deno.chmodSync(path, modeOf(part));

@@ -83,7 +83,7 @@ export function parseCommandArgs(
   args: readonly string[],
 ): Pick<CommandContext, "values" | "positionals"> {
   const name = command.path.join(" ");
-  const hint = `for the options, run: secllama ${name} --help`;
+  const hint = optionsHint(name);
   let parsed;
   try {
     parsed = parseArgs({
@@ -130,14 +130,14 @@ export function parseCommandArgs(
   return parsed as Pick<CommandContext, "values" | "positionals">;
 }
 
+const optionsHint = (name: string) => `for the options, run: secllama ${name} --help`;
+
 function unknownOption(command: Command, option: string, cause: unknown): SecLlamaError {
   const name = command.path.join(" ");
   const known = Object.keys({ ...command.options, ...COMMON_OPTIONS }).map((key) => `--${key}`);
   const meant = closest(option, known);
   return new SecLlamaError("usage", `secllama ${name} has no option ${option.slice(0, 40)}`, {
-    hint: meant === undefined
-      ? `for the options, run: secllama ${name} --help`
-      : `did you mean: secllama ${name} ${meant}`,
+    hint: meant === undefined ? optionsHint(name) : `did you mean: secllama ${name} ${meant}`,
     cause,
   });
 }

@@ -1,5 +1,6 @@
 /** `secllama key export` and `secllama key import`. */
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { secret } from "../secret.ts";
 import { recordingWith } from "./audit/act.ts";
 import { ENVELOPE_CAP_BYTES } from "../keys/stores/envelope.ts";
@@ -117,7 +118,7 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
       throw new SecLlamaError("usage", `${path} exists already`, {
-        hint: "give a new file's name",
+        hint: HINTS.newFile,
       });
     }
     await Deno.remove(path).catch(() => {});

@@ -3,6 +3,7 @@ import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
 import { settleEnvironment } from "../app/environment.ts";
 import { closest } from "../suggest.ts";
+import { refusePasted } from "./pasted.ts";
 import { makeTui } from "./tui.ts";
 
 /**
@@ -45,6 +46,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
   const onSignal = () => stop.abort();
   try {
     const env = await settleEnvironment();
+    refusePasted(argv);
     const [command, rest] = await findCommand(argv);
     const parsed = parseCommandArgs(command, rest);
     if (parsed.values["help"] === true) {

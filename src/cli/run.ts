@@ -136,6 +136,7 @@ function numberOptions(context: CommandContext): Record<string, number> {
     if (Number.isNaN(value)) {
       throw new SecLlamaError("usage", `--${flagName} must be a number`, {
         field: `--${flagName}`,
+        hint: "write it with digits and a point, as in: --temperature 0.2",
       });
     }
     out[name] = value;

@@ -1,5 +1,6 @@
 /** What a sealed fetch is made from. */
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { connect } from "./connect.ts";
 
 /** A pre-shared key and the name that the host knows it by. */
@@ -83,7 +84,7 @@ export function makeTransport(options: SealedFetchOptions): Transport {
           "gateway-unreachable",
           `cannot reach the gateway at ${base.origin}`,
           {
-            hint: "check that it runs: secllama serve",
+            hint: HINTS.serveRuns,
             cause,
           },
         );

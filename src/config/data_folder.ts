@@ -1,5 +1,6 @@
 /** The data folder on the disk: made if it is not there, and refused if others can write to it. */
 import { SecLlamaError } from "../errors.ts";
+import { ioReason } from "../hints.ts";
 
 /**
  * Makes the data folder, private to its owner.
@@ -27,9 +28,13 @@ export async function ensureDataDirectory(dataDir: string): Promise<void> {
     }
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
-    throw new SecLlamaError("bad-config", `the data folder ${dataDir} cannot be made or read`, {
-      hint: "set SECLLAMA_DATA_DIR to a folder that you can write to",
-      cause,
-    });
+    throw new SecLlamaError(
+      "bad-config",
+      `the data folder ${dataDir} cannot be made or read: ${ioReason(cause)}`,
+      {
+        hint: "set SECLLAMA_DATA_DIR to a folder that you can write to",
+        cause,
+      },
+    );
   }
 }

@@ -1,6 +1,7 @@
 /** The settings of this process: the environment, the flags, and the config file, if it is nobody else's to change. */
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
+import { ioReason } from "../hints.ts";
 import { type Config, type ConfigSources, loadConfig } from "./config.ts";
 import { baseDirectory, dataDirectory } from "./paths.ts";
 
@@ -39,9 +40,11 @@ export async function loadSettings(
     if (named !== undefined || !(cause instanceof Deno.errors.NotFound)) {
       throw new SecLlamaError(
         "bad-config",
-        `cannot read the config file ${named ? "that SECLLAMA_CONFIG names" : path}`,
+        `cannot read the config file ${named ? "that SECLLAMA_CONFIG names" : path}: ${
+          ioReason(cause)
+        }`,
         {
-          hint: "check that it exists and that you may read it",
+          hint: "check that it is there, and whose it is (ls -l)",
           cause,
         },
       );

@@ -1,6 +1,7 @@
 /** A key source of one key: from outside the store, or made in memory. */
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { type Secret, secret, wipe } from "../secret.ts";
 import { deriveTransport } from "../sealed/psk.ts";
 import { auditKeysFrom } from "./audit_keys.ts";
@@ -98,7 +99,7 @@ export class FixedSource implements KeySource {
     throw new SecLlamaError(
       "key-refused",
       "clients cannot be paired under a key that is in memory only",
-      { hint: "use the key store, or name another source: see secllama help keys" },
+      { hint: HINTS.otherKeySource },
     );
   }
 

@@ -4,6 +4,7 @@
  */
 import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { type ModelMessage, readParameters } from "./defaults.ts";
 import { describeAdapter, describeModel, kindOfFile, type ModelDetails } from "./describe.ts";
 import { attempt, type CopyOptions, hashStream, type TempFile } from "./files.ts";
@@ -206,7 +207,7 @@ class Parts implements Disposable {
       // Alone, a projector is named for what it is.
       for (const header of this.#headers.values()) describeModel(header);
       throw new SecLlamaError("bad-model", "no model was given", {
-        hint: "give the GGUF file of a whole model",
+        hint: HINTS.wholeModel,
       });
     }
     const header = this.#headers.get(weights.digest) ?? await readGgufHeader(this.#weightsPath!);

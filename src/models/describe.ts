@@ -8,6 +8,7 @@ import { badModel } from "./gguf_reader.ts";
 import { kvBytesPerToken } from "./kv_size.ts";
 import { FILE_TYPES, VALUE } from "./gguf_types.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { templateAbilities } from "../templates/mod.ts";
 
 export interface ModelDetails {
@@ -124,7 +125,7 @@ function printableToken(text: string): string {
   return JSON.stringify(text.slice(0, 40).replace(/[^\x20-\x7e]/g, "?"));
 }
 
-function refused(message: string, hint = "give the GGUF file of a whole model"): SecLlamaError {
+function refused(message: string, hint = HINTS.wholeModel): SecLlamaError {
   return new SecLlamaError("bad-model", message, { hint });
 }
 

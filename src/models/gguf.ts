@@ -16,6 +16,7 @@
 import { TENSOR_TYPES, VALUE, VALUE_BYTES } from "./gguf_types.ts";
 import { badModel, type ByteSource, HeaderReader } from "./gguf_reader.ts";
 import { SecLlamaError } from "../errors.ts";
+import { ioReason } from "../hints.ts";
 
 /** Caps of the header. Far above any known model; they bound memory and time on a hostile one. */
 export const GGUF_LIMITS = {
@@ -110,12 +111,12 @@ export function unreadable(path: string, cause: unknown): SecLlamaError {
   const missing = cause instanceof Deno.errors.NotFound;
   return new SecLlamaError(
     "model-store-unreadable",
-    missing ? `no such file: ${path}` : `cannot read or write: ${path}`,
+    missing ? `no such file: ${path}` : `cannot read or write: ${path}: ${ioReason(cause)}`,
     {
       cause,
       hint: missing
         ? "check the path"
-        : "check that the file and its folders belong to you and that the disk is not full",
+        : "look whose the file and its folders are (ls -ld), and whether the disk is full (df -h)",
     },
   );
 }

@@ -6,6 +6,7 @@
 import { type Bytes, utf8, utf8Decode } from "../bytes.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { wipe } from "../secret.ts";
 import { Exchange, type JsonObject, MAX_HEAD_BYTES, WINDOW_BYTES } from "./exchange.ts";
 import { CONTROL_RATE, EMPTY_RATE, FrameBudget } from "./frame_budget.ts";
@@ -68,7 +69,7 @@ export class Pipe {
   async run(): Promise<void> {
     const reader = new FrameReader();
     let error = new SecLlamaError("runner-died", "the model's runner ended before it answered", {
-      hint: "try again: the next request starts a new runner",
+      hint: HINTS.nextRunner,
     });
     try {
       for await (const chunk of this.#options.readable) {

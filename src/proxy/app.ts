@@ -5,6 +5,7 @@
 import { Hono } from "hono";
 import { collect } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
+import { HINTS } from "../hints.ts";
 import { INFLATED, inflated } from "../api/inflate.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
@@ -228,7 +229,7 @@ async function forward(
     });
   } catch (cause) {
     throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {
-      hint: "check that it runs: secllama serve",
+      hint: HINTS.serveRuns,
       cause,
     });
   }

@@ -10,6 +10,7 @@ import { isSameModel } from "../api/model_name.ts";
 import { SEALED_BYTES } from "../api/routes.ts";
 import { type Bytes, concat, equalConstantTime, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { secret } from "../secret.ts";
 import type { Pot } from "../shares.ts";
 import { BodyReader } from "./body_reader.ts";
@@ -210,7 +211,7 @@ export class Recipient {
     const key = this.#keys.find(header.rk);
     if (key === undefined || key.suite.id !== header.suite) {
       throw new SecLlamaError("key-mismatch", "the request is sealed to a key that is not in use", {
-        hint: "fetch the key document again",
+        hint: HINTS.keyDocument,
       });
     }
     const { context, enc } = await this.#setUp(reader, key, header, bytes);
@@ -279,7 +280,7 @@ export class Recipient {
       "replay-window-full",
       "the recipient key is used up, a new one is made",
       {
-        hint: "fetch the key document again",
+        hint: HINTS.keyDocument,
       },
     );
   }

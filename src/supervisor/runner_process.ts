@@ -6,6 +6,7 @@
 import { label, type Logger } from "../log.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { canBecome } from "../linux/id_maps.ts";
+import { HINTS } from "../hints.ts";
 import { startHint } from "../sandbox/mod.ts";
 import {
   type BootMessage,
@@ -170,7 +171,7 @@ export class RunnerProcess implements KeyReceiver {
     const error = new SecLlamaError(
       "runner-died",
       "the model's runner stopped answering and was ended",
-      { hint: "try again: the next request starts a new runner" },
+      { hint: HINTS.nextRunner },
     );
     this.#options.onDead(error);
     this.#pipe.close(error);
@@ -210,7 +211,7 @@ export class RunnerProcess implements KeyReceiver {
 
   async #watch(stderrDone: Promise<void>): Promise<void> {
     let error = new SecLlamaError("runner-died", "the model's runner ended before it answered", {
-      hint: "try again: the next request starts a new runner",
+      hint: HINTS.nextRunner,
     });
     try {
       await this.#pipe.run();

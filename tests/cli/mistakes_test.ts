@@ -1,7 +1,9 @@
 /** The mistakes of mistakes.md, each made, and what it is told graded by its text: what, why, how. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { GATEWAY_PERMISSIONS, newHome, ROOT, secllama } from "../support/serve.ts";
+import { keyringIgnored, startKeyring } from "../keyring/daemon.ts";
+import { makeProgram } from "../keyring/program.ts";
+import { cli, GATEWAY_PERMISSIONS, newHome, ROOT, secllama } from "../support/serve.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 
 interface Mistake {
@@ -28,8 +30,10 @@ const FILES = {
   "typo.toml": "prot = 8080\n",
 };
 
-async function table(): Promise<Mistake[]> {
-  const text = await Deno.readTextFile(join(ROOT, "tests/cli/mistakes.md"));
+/** The table under a heading of the page that begins so. */
+async function table(heading: string): Promise<Mistake[]> {
+  const page = await Deno.readTextFile(join(ROOT, "tests/cli/mistakes.md"));
+  const text = page.split(/^#+ /m).find((part) => part.startsWith(heading))!;
   const rows = text.split("\n").filter((line) => line.startsWith("| ")).slice(2);
   return rows.map((line) => {
     const cells = line.slice(2, -2).split(/ (?<!\\)\| /).map((cell) =>
@@ -59,8 +63,38 @@ function wordsOf(command: string): { args: string[]; env: Record<string, string>
   return { args: words.slice(at + 1), env };
 }
 
+const FROM_SOURCE = [
+  ...[Deno.execPath(), "run", ...GATEWAY_PERMISSIONS, "--config", join(ROOT, "deno.json")],
+  new URL("mistakes_main.ts", import.meta.url).pathname,
+];
+
+/** Makes them one after the other, in one process of `mistakes_main.ts`. */
+async function makeAll(
+  mistakes: readonly Mistake[],
+  placed: (text: string) => string,
+  o: { argv: readonly string[]; env: Record<string, string>; cwd: string },
+): Promise<Said[]> {
+  const [program, ...args] = o.argv;
+  const child = new Deno.Command(program!, {
+    args,
+    env: o.env,
+    clearEnv: true,
+    cwd: o.cwd,
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const lines = mistakes.map(({ command }) => JSON.stringify(wordsOf(placed(command))));
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(lines.join("\n")));
+  await writer.close();
+  const { stdout } = await child.output();
+  const answers = new TextDecoder().decode(stdout).trim().split("\n");
+  assert.equal(answers.length, mistakes.length);
+  return answers.map((line) => JSON.parse(line));
+}
+
 Deno.test("mistakes: each is told what is wrong, why, and how to go on", async () => {
-  const mistakes = await table();
+  const mistakes = await table("The mistakes");
   assert.ok(mistakes.length >= 50);
   const { home, env } = await newHome();
   for (const [name, text] of Object.entries(FILES)) {
@@ -82,33 +116,13 @@ Deno.test("mistakes: each is told what is wrong, why, and how to go on", async (
   const alone = mistakes.filter(({ command }) => /[|<>]/.test(command));
   const together = mistakes.filter((mistake) => !alone.includes(mistake));
   try {
-    const lines = together.map(({ command }) => JSON.stringify(wordsOf(placed(command))));
-    const main = new URL("mistakes_main.ts", import.meta.url).pathname;
-    const config = join(ROOT, "deno.json");
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", ...GATEWAY_PERMISSIONS, "--config", config, main],
-      env,
-      clearEnv: true,
-      cwd: home,
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(lines.join("\n")));
-    await writer.close();
-    const { stdout } = await child.output();
-    const answers = new TextDecoder().decode(stdout).trim().split("\n");
-    const said: Said[] = answers.map((line) => JSON.parse(line));
-    assert.equal(said.length, together.length);
+    const said = await makeAll(together, placed, { argv: FROM_SOURCE, env, cwd: home });
     const program = secllama([]).map((word) => `'${word}'`).join(" ");
     for (const { command } of alone) {
       const script = `secllama() { ${program} "$@"; }; ${placed(command)}`;
       said.push(await runToEnd(["/bin/sh", "-c", script], { env, cwd: home }));
     }
-    const faults = [...together, ...alone].flatMap((mistake, i) =>
-      grade(mistake, said[i]!, placed).map((fault) => `${mistake.command}: ${fault}`)
-    );
-    assert.deepEqual(faults, []);
+    assert.deepEqual(faultsOf([...together, ...alone], said, placed), []);
   } finally {
     busy.close();
     await ended.catch(() => {});
@@ -116,6 +130,16 @@ Deno.test("mistakes: each is told what is wrong, why, and how to go on", async (
     await Deno.remove(home, { recursive: true });
   }
 });
+
+function faultsOf(
+  mistakes: readonly Mistake[],
+  said: readonly Said[],
+  placed: (text: string) => string,
+): string[] {
+  return mistakes.flatMap((mistake, i) =>
+    grade(mistake, said[i]!, placed).map((fault) => `${mistake.command}: ${fault}`)
+  );
+}
 
 /** What is missing in an answer. */
 function grade(
@@ -132,3 +156,64 @@ function grade(
   if (/^\s+at |docs\/|\.ts:\d/m.test(stderr)) faults.push(`a stack, or a file: ${stderr}`);
   return faults;
 }
+
+/** Debian's `nobody`. */
+const NOBODY = 65_534;
+const asRoot = Deno.build.os === "linux" && Deno.uid() === 0;
+if (!asRoot) console.log("skipped: mistakes with another user's files are made by root as nobody");
+
+Deno.test({
+  name: "mistakes: with what is another user's, each is told what, why and how",
+  ignore: !asRoot,
+  async fn() {
+    const folder = await Deno.makeTempDir({ prefix: "secllama-other-" });
+    const home = join(folder, "home");
+    try {
+      const { deno, script } = await makeProgram(folder, "tests/cli/mistakes_main.ts");
+      await Deno.mkdir(join(home, "roots"), { recursive: true, mode: 0o700 });
+      await Deno.mkdir(join(home, "notmine"), { mode: 0o755 });
+      for (const name of ["secret.gguf", "secret.toml", "secret.key", "secret.Modelfile"]) {
+        await Deno.writeTextFile(join(home, name), "x", { mode: 0o600 });
+      }
+      await Deno.chown(home, NOBODY, NOBODY);
+      const placed = (text: string) => text.replaceAll("FOLDER", home);
+      const mistakes = await table("What is another user's");
+      const user = ["/usr/bin/setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+      const said = await makeAll(mistakes, placed, {
+        argv: [...user, deno, "run", "--no-config", "--cached-only", "--allow-all", script],
+        env: { HOME: home, PATH: "/usr/bin:/bin", NO_COLOR: "1" },
+        cwd: home,
+      });
+      assert.ok(mistakes.length >= 8);
+      assert.deepEqual(faultsOf(mistakes, said, placed), []);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name: "mistakes: with a key store that is locked, each is told what, why and how",
+  ignore: keyringIgnored(),
+  async fn() {
+    const home = await Deno.makeTempDir({ prefix: "secllama-locked-" });
+    try {
+      {
+        await using keyring = await startKeyring({ password: "pw", home });
+        const made = await cli(["key", "init"], { env: keyring.env });
+        assert.equal(made.code, 0, made.stderr);
+      }
+      await using keyring = await startKeyring({ password: null, home });
+      const mistakes = await table("A key store that is locked");
+      const said = await makeAll(mistakes, (text) => text, {
+        argv: FROM_SOURCE,
+        env: keyring.env,
+        cwd: home,
+      });
+      assert.ok(mistakes.length >= 6);
+      assert.deepEqual(faultsOf(mistakes, said, (text) => text), []);
+    } finally {
+      await Deno.remove(home, { recursive: true });
+    }
+  },
+});

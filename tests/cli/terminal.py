@@ -1,6 +1,7 @@
 """Drives a program on a terminal: reads steps as JSON from standard input, prints what the program showed as JSON.
 
-Each step is ["expect", TEXT] or ["send", TEXT]; the terminal is 60 columns wide.
+Each step is ["expect", TEXT] or ["send", TEXT]; the terminal is 60 columns wide. What was just sent may not hold what is
+expected next: a terminal shows what is typed, and the program would not have been waited for.
 """
 import fcntl, json, os, pty, select, struct, sys, termios, time
 
@@ -26,18 +27,22 @@ def read():
     return data != b""
 
 
-failed = None
+failed, typed = None, ""
 for kind, text in steps:
     if kind == "send":
         os.write(fd, text.encode())
+        typed += text
         continue
+    if text in typed:
+        failed = f"what was typed holds {text!r}, so that its echo would do"
+        break
     while text not in seen[at:]:
         if not read():
             failed = f"never showed {text!r}"
             break
     if failed:
         break
-    at = seen.index(text, at) + len(text)
+    at, typed = seen.index(text, at) + len(text), ""
 while not failed and read():
     pass
 if failed:

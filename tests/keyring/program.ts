@@ -8,14 +8,14 @@ export interface Program {
   readonly script: string;
 }
 
-/** Builds the program in `folder`, which is made readable for everybody. */
-export async function makeProgram(folder: string): Promise<Program> {
+/** Builds the program, or another of this repository's, in `folder`, which is made readable for everybody. */
+export async function makeProgram(folder: string, entry = "main.ts"): Promise<Program> {
   const program = { deno: `${folder}/deno`, script: `${folder}/main.js` };
   await Deno.chmod(folder, 0o755);
   await Deno.copyFile(Deno.execPath(), program.deno);
   await Deno.chmod(program.deno, 0o755);
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform=deno", "--output", program.script, "main.ts"],
+    args: ["bundle", "--quiet", "--platform=deno", "--output", program.script, entry],
     cwd: ROOT,
     stdout: "null",
     stderr: "piped",

@@ -1,5 +1,6 @@
 /** Rows of text to a new file, or to standard output. */
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { ioError } from "../../keys/keyset/manifest_file.ts";
 
 /** Bytes that are written at once. */
@@ -19,7 +20,7 @@ export async function writeRows(path: string, rows: Iterable<string>): Promise<n
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) {
       throw new SecLlamaError("usage", `${path} exists already`, {
-        hint: "give a new file's name",
+        hint: HINTS.newFile,
       });
     }
     throw ioError("write", path, error);

@@ -11,6 +11,7 @@ import {
 } from "../../audit/mod.ts";
 import { stateDirectory } from "../../config/paths.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { type KeySource, openKeySource } from "../../keys/mod.ts";
 import { ioError } from "../../keys/keyset/manifest_file.ts";
 import { fromPem } from "../../pem.ts";
@@ -53,7 +54,7 @@ Exit codes: 0 it is whole, 9 it is not, 2 usage, 5 it cannot be read.`,
     if (proof === undefined) return tell(context, path, verifyLog(readExport(text), { key }));
     if (key === undefined) {
       throw new SecLlamaError("usage", "a proof needs the public key: --key FILE", {
-        hint: "the host's administrator has it from: secllama audit key",
+        hint: HINTS.auditKey,
       });
     }
     const checked = checkProof(proof, key);
@@ -139,7 +140,7 @@ async function readKey(path: string | undefined): Promise<PublicKey | undefined>
     if (error instanceof SecLlamaError) throw error;
     throw new SecLlamaError("usage", `${path} is no Ed25519 public key in PEM`, {
       field: "--key",
-      hint: "the host's administrator has it from: secllama audit key",
+      hint: HINTS.auditKey,
     });
   }
 }

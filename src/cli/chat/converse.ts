@@ -1,6 +1,7 @@
 /** A conversation on the terminal: reads lines, obeys those that are commands, asks with the others. */
 import type { Tui } from "../tui.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { ask, type Post } from "./ask.ts";
 import { textFile } from "./files.ts";
 import { LineReader } from "./line_reader.ts";
@@ -147,7 +148,7 @@ async function setHistory(
 ): Promise<boolean> {
   if (around.history === undefined) {
     throw new SecLlamaError("key-refused", "there is no lasting key to seal what you type with", {
-      hint: "to make one, run: secllama key init",
+      hint: HINTS.keyInit,
     });
   }
   if (on) {

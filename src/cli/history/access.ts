@@ -10,6 +10,7 @@ import {
 } from "../../api/documents.ts";
 import type { ConversationSummary, Prompt } from "../../api/history.ts";
 import { readError } from "../../api/errors.ts";
+import { HINTS } from "../../hints.ts";
 import { pathOf, ROUTES } from "../../api/routes.ts";
 import { openVaultFrom } from "../../app/history.ts";
 import { askLocalProxy, type LocalProxy, type LocalRequest } from "../../app/local_proxy.ts";
@@ -148,7 +149,7 @@ export async function findConversation(
 ): Promise<ConversationSummary> {
   if (!/^[0-9a-f]{2,32}$/.test(text)) {
     throw new SecLlamaError("usage", "a conversation is named by its id, or the id's beginning", {
-      hint: "to see them, run: secllama history list",
+      hint: HINTS.historyList,
     });
   }
   const found = (await listAll(history)).filter(({ id }) => id.startsWith(text));
@@ -159,6 +160,6 @@ export async function findConversation(
     });
   }
   throw new SecLlamaError("not-found", "the history has no such conversation", {
-    hint: "to see them, run: secllama history list",
+    hint: HINTS.historyList,
   });
 }

@@ -6,6 +6,7 @@ import { ROUTES } from "../../api/routes.ts";
 import { namedRunner, RUNNER_HEADER, runnerName } from "../../api/runner_name.ts";
 import { parseWantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { MEMBER_HEADER } from "../../sealed/member.ts";
 import { parseModelName } from "../../api/model_name.ts";
@@ -139,7 +140,7 @@ async function sealedRequest(
           "key-mismatch",
           "no runner holds the key that the request was sealed to",
           {
-            hint: "fetch the key document again",
+            hint: HINTS.keyDocument,
           },
         );
       }

@@ -5,6 +5,7 @@
  */
 import { type Bytes, equalConstantTime, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { type Secret, secret, wipe } from "../../secret.ts";
 import { decodeKeyOf, isKid } from "./kid.ts";
 import {
@@ -88,7 +89,7 @@ export async function readKey(store: KeyStore, kid: string): Promise<Secret> {
 /** The error for a keyset that was never made: the seed's message. */
 export function notInitialised(): SecLlamaError {
   return new SecLlamaError("key-not-initialised", "encryption key not found", {
-    hint: "to make one, run: secllama key init",
+    hint: HINTS.keyInit,
   });
 }
 

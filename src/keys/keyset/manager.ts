@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { type Secret, wipe } from "../../secret.ts";
 import { ClientRegistry } from "../clients/registry.ts";
 import type { HighWaterMark } from "../high_water.ts";
@@ -133,7 +134,7 @@ export class KeyManager implements Place, AuditSource {
       if (kid === previous) return { kid, previous, gen: keyset.manifest.gen };
       if (entry.state === "destroyed") {
         throw new SecLlamaError("key-refused", `the key ${kid} was destroyed`, {
-          hint: "to see the keys, run: secllama key list",
+          hint: HINTS.keyList,
         });
       }
       if (entry.compromised) {
@@ -349,6 +350,6 @@ export class KeyManager implements Place, AuditSource {
 /** The error for a kid that the keyset does not have. */
 function unknownKid(kid: string): SecLlamaError {
   return new SecLlamaError("not-found", `the keyset has no key ${kid}`, {
-    hint: "to see the keys, run: secllama key list",
+    hint: HINTS.keyList,
   });
 }

@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { SecLlamaError } from "../../errors.ts";
+import { ioReason } from "../../hints.ts";
 import { corruptManifest, MANIFEST_CAP_BYTES } from "./manifest.ts";
 
 /** What may go wrong while writing, as a seam: tests make each of these fail in turn. */
@@ -186,19 +187,7 @@ async function readAll(file: Deno.FsFile, size: number): Promise<Uint8Array> {
 /** `key-io` with the system's reason and the file's name. Our own errors pass. */
 export function ioError(action: string, path: string, error: unknown): SecLlamaError {
   if (error instanceof SecLlamaError) return error;
-  const code = (error as { code?: unknown } | null)?.code;
-  const reason = code === "ENOSPC"
-    ? "no space is left on the disk"
-    : code === "EDQUOT"
-    ? "the disk quota is used up"
-    : code === "EROFS"
-    ? "the disk is read-only"
-    : code === "EACCES" || code === "EPERM"
-    ? "permission was denied"
-    : typeof code === "string"
-    ? code
-    : "an input/output error";
-  return new SecLlamaError("key-io", `could not ${action} ${path}: ${reason}`, {
+  return new SecLlamaError("key-io", `could not ${action} ${path}: ${ioReason(error)}`, {
     hint: "no key was lost; put that right and run the command again",
     cause: error,
   });

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { wipe } from "../../secret.ts";
 import { type KeyStore, locked, plaintextKeyring, type StoreStatus, unavailable } from "./store.ts";
 import { storeHint } from "./packages.ts";
@@ -73,7 +74,7 @@ export class SecretServiceStore implements KeyStore {
       throw new SecLlamaError(
         "key-store-unavailable",
         `the key store has the item ${account} but did not return it`,
-        { hint: "to see the state of the key store, run: secllama key status" },
+        { hint: HINTS.keyStoreState },
       );
     }
     return undefined;
@@ -96,7 +97,7 @@ export class SecretServiceStore implements KeyStore {
     if (result.code !== 0) {
       await this.#explainFailure(result);
       throw new SecLlamaError("key-store-unavailable", "the key store did not keep the item", {
-        hint: "to see the state of the key store, run: secllama key status",
+        hint: HINTS.keyStoreState,
       });
     }
     // A keyring that the prompt just made may have a blank password.
@@ -114,7 +115,7 @@ export class SecretServiceStore implements KeyStore {
     if (left === undefined) throw unavailable(await this.probe());
     if (left.length > 0) {
       throw new SecLlamaError("key-store-unavailable", `the item ${account} is still there`, {
-        hint: "to see the state of the key store, run: secllama key status",
+        hint: HINTS.keyStoreState,
       });
     }
   }

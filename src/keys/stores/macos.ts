@@ -5,8 +5,9 @@
  */
 import { type Bytes, concat, equalConstantTime, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { secret, wipe } from "../../secret.ts";
-import { OTHER_SOURCES } from "./packages.ts";
+import { LOG_IN } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, locked, type StoreStatus, unavailable } from "./store.ts";
 
@@ -59,7 +60,7 @@ export class MacosStore implements KeyStore {
         writable: false,
         encryptedAtRest: "yes",
         reason: "the login keychain is locked",
-        hint: "to unlock it, run: security unlock-keychain",
+        hint: HINTS.unlockKeychain,
       };
     }
     return unreachable(
@@ -101,7 +102,7 @@ export class MacosStore implements KeyStore {
     const end = back?.at(-1) === 0x0a ? back.length - 1 : back?.length;
     if (back === undefined || !equalConstantTime(back.subarray(0, end), value)) {
       throw new SecLlamaError("key-store-unavailable", "the keychain did not keep the item", {
-        hint: "to see the state of the key store, run: secllama key status",
+        hint: HINTS.keyStoreState,
       });
     }
   }
@@ -165,7 +166,7 @@ export class MacosStore implements KeyStore {
       return locked({
         ...status,
         reason: "the login keychain is locked or does not allow this",
-        hint: status.hint ?? "to unlock it, run: security unlock-keychain",
+        hint: status.hint ?? HINTS.unlockKeychain,
       });
     }
     return unavailable(
@@ -185,6 +186,6 @@ function unreachable(reason: string): StoreStatus {
     writable: false,
     encryptedAtRest: "unknown",
     reason,
-    hint: `log in to the desktop, or ${OTHER_SOURCES}`,
+    hint: LOG_IN,
   };
 }

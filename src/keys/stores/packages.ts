@@ -19,6 +19,8 @@ const NEEDED: readonly (readonly [programs: readonly string[], debianPackage: st
 /** Sources of a key that need none of it; every hint of a missing key store names them. */
 export const OTHER_SOURCES =
   "name another source of the key (secllama help keys): --ephemeral (in memory, for this time) or --key-file FILE (a file under a passphrase)";
+/** Where the key store is there, and nobody is logged in. */
+export const LOG_IN = `log in to the desktop, or ${OTHER_SOURCES}`;
 
 /** The packages that are missing, by the programs of `NEEDED`. */
 export function missingPackages(isThere: (path: string) => boolean = exists): string[] {

@@ -8,7 +8,7 @@ import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { wipe } from "../../secret.ts";
 import { addressOf } from "../../linux/libc.ts";
-import { OTHER_SOURCES } from "./packages.ts";
+import { LOG_IN } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, type StoreStatus, unavailable } from "./store.ts";
 
@@ -212,6 +212,6 @@ function unreachable(reason: string): StoreStatus {
     writable: false,
     encryptedAtRest: "unknown",
     reason,
-    hint: `log in to the desktop, or ${OTHER_SOURCES}`,
+    hint: LOG_IN,
   };
 }

@@ -9,6 +9,7 @@ import { LAUNCH_HEADER } from "../../api/proxy_identity.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { equalConstantTime, toBase64Url, utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 
 /** Lax would be sent when another site links here. */
 const COOKIE_FLAGS = "Path=/; HttpOnly; SameSite=Strict";
@@ -41,7 +42,7 @@ export class Entrance {
     }
     if (this.#launch === null || this.#holdsCookie(request) || this.#holdsSecret(request)) return;
     throw new SecLlamaError("auth", "this browser has not been let in yet", {
-      hint: "open the page with: secllama ui",
+      hint: HINTS.openPage,
     });
   }
 
@@ -54,7 +55,7 @@ export class Entrance {
     const secret = body["launch"];
     if (typeof secret !== "string" || !SECRET.test(secret) || !equal(secret, this.#launch)) {
       throw new SecLlamaError("auth", "this is not the launch secret of the proxy that runs", {
-        hint: "open the page with: secllama ui",
+        hint: HINTS.openPage,
       });
     }
     const cookie = `${cookieName(request)}=${this.#cookie}; ${COOKIE_FLAGS}`;

@@ -6,6 +6,7 @@
  * what is in effect: a rule that a group policy overrides is not in it.
  */
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { WINDOWS_POLICY } from "./policy.ts";
 
 export interface FirewallCommands {
@@ -166,7 +167,7 @@ async function add(argv: readonly string[], run: Run): Promise<void> {
     throw new SecLlamaError(
       "sandbox-unavailable",
       `Access denied when creating firewall rules (netsh exited with ${code})`,
-      { hint: "run as Administrator" },
+      { hint: HINTS.administrator },
     );
   }
 }

@@ -6,6 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { translate } from "../arguments.ts";
 import type { LaunchedTarget, Plan, SandboxMode } from "../types.ts";
 import { type FirewallCommands, firewallCommands } from "./firewall.ts";
@@ -129,7 +130,7 @@ export function makeWindowsPlan(
       "sandbox-unavailable",
       `failed to apply sandbox: no AppContainer, and ${noRules}`,
       {
-        hint: shared ? "use an installed build, and run as Administrator" : "run as Administrator",
+        hint: shared ? "use an installed build, and run as Administrator" : HINTS.administrator,
       },
     );
   }

@@ -1,0 +1,39 @@
+/** Why the operating system refused a file, in words. */
+export function ioReason(error: unknown): string {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  if (typeof code === "string") return REASONS[code] ?? code;
+  // Deno's own permissions have no number.
+  const denied = name === "PermissionDenied" || name === "NotCapable";
+  return denied ? REASONS["EACCES"]! : "an input/output error";
+}
+
+const REASONS: { readonly [code: string]: string } = {
+  ENOSPC: "no space is left on the disk",
+  EDQUOT: "the disk quota is used up",
+  EROFS: "the disk is read-only",
+  EACCES: "permission was denied",
+  EPERM: "permission was denied",
+  ENOENT: "it is not there",
+};
+
+/**
+ * What to do, where more than one error says it. A hint of one error stands beside that error. `tests/cli/hints_test.ts` finds
+ * those that are written twice, and checks that every command, option, topic and setting that a hint names is one.
+ */
+export const HINTS = {
+  keyStoreState: "to see the state of the key store, run: secllama key status",
+  keyInit: "to make one, run: secllama key init",
+  keyList: "to see the keys, run: secllama key list",
+  otherKeySource: "use the key store, or name another source: see secllama help keys",
+  unlockKeychain: "to unlock it, run: security unlock-keychain",
+  keyDocument: "fetch the key document again",
+  nextRunner: "try again: the next request starts a new runner",
+  installAgain: "install SecLlama again",
+  wholeModel: "give the GGUF file of a whole model",
+  newFile: "give a new file's name",
+  historyList: "to see them, run: secllama history list",
+  auditKey: "the host's administrator has it from: secllama audit key",
+  serveRuns: "check that it runs: secllama serve",
+  administrator: "run as Administrator",
+  openPage: "open the page with: secllama ui",
+};
