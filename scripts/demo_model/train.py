@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import math
 import os
+import pathlib
 import random
 import time
 
@@ -146,6 +147,7 @@ def main():
     for part in ("canonical", "dev", "questions"):
         report(model, vocabulary, part)
     data = write(arguments.out, config, vocabulary, model.tensors())
+    pathlib.Path(f"{arguments.out}.partial").unlink(missing_ok=True)
     print(f"{arguments.out}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
 
 
