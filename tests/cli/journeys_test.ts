@@ -1,8 +1,14 @@
-/** Whole journeys, from nothing to the first answer, in at most two commands; nothing is prepared but what that person has. */
+/**
+ * Whole journeys, from nothing to the first answer, in two commands as they are typed; nothing is prepared but what that person has.
+ * The others: a folder with a base system and a container's root in tests/binary/container_test.ts, a laptop in
+ * tests/remote/words_test.ts.
+ */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { takeWaits, tellWait } from "../support/journey.ts";
 import { addModel } from "../support/ollama_folder.ts";
-import { cli, ROOT, startServe } from "../support/serve.ts";
+import { runToEnd } from "../support/run_to_end.ts";
+import { newHome, ROOT, secllama } from "../support/serve.ts";
 
 const QUESTION = "Where are my keys?";
 
@@ -10,7 +16,7 @@ interface Journey {
   readonly name: string;
   /** What is in the home folder before. */
   readonly has: (home: string) => Promise<void>;
-  /** Of `serve`, besides the ports, which are free ones here. */
+  /** After `secllama serve`. */
   readonly serve: readonly string[];
   readonly env: (home: string) => Record<string, string>;
   readonly model: string;
@@ -37,32 +43,35 @@ const JOURNEYS: readonly Journey[] = [
   },
 ];
 
-for (const { name, has, serve, env, model } of JOURNEYS) {
-  Deno.test(`journey: ${name} has the first answer after two commands`, async () => {
-    const home = await Deno.makeTempDir({ prefix: "secllama-journey-" });
-    try {
-      await has(home);
-      const variables = { ...env(home), HOME: home };
-      const served = await startServe({ args: serve, env: variables }); // the first command
+const asRoot = Deno.build.os === "linux" && Deno.uid() === 0;
+if (!asRoot) {
+  console.log("skipped: journeys have the usual ports in a network of their own: as root");
+}
+
+for (const { name, has, serve, env: more, model } of JOURNEYS) {
+  Deno.test({
+    name: `journey: ${name} has the first answer after two commands`,
+    ignore: !asRoot,
+    async fn() {
+      const { home, env } = await newHome();
       try {
-        const port = new URL(served.proxyUrl).port;
-        const run = await cli(["run", model, QUESTION, `--proxy-port=${port}`], { // the second one
-          env: {
-            PATH: "/usr/bin:/bin",
-            LANG: "C.UTF-8",
-            DENO_DIR: Deno.env.get("DENO_DIR") ??
-              join(Deno.env.get("HOME") ?? "/root", ".cache/deno"),
-            ...variables,
-          },
+        await has(home);
+        const program = secllama([]).map((word) => `'${word}'`).join(" ");
+        const path = join(home, "secllama");
+        await Deno.writeTextFile(path, `#!/bin/sh\nexec ${program} "$@"\n`, { mode: 0o755 });
+        const script = join(ROOT, "tests/cli/journey.sh");
+        const typed = ["/bin/sh", script, model, QUESTION, ...serve];
+        const { code, stdout, stderr } = await runToEnd(["/usr/bin/unshare", "--net", ...typed], {
+          env: { ...env, ...more(home), PATH: `${home}:/usr/bin:/bin:/usr/sbin:/sbin` },
         });
-        assert.equal(run.code, 0, run.stderr);
-        assert.match(run.stdout, /key/i, run.stdout);
-        assert.equal(run.stderr, "", "nothing but the answer");
+        assert.equal(code, 0, `${stdout}${stderr}`);
+        const { lines, waits: [ms] } = takeWaits(stdout);
+        assert.equal(lines.length, 1, `nothing but the answer: ${stdout}`);
+        assert.match(lines[0]!, /^Your keys are in the key store/);
+        tellWait(name, ms!);
       } finally {
-        await served.stop();
+        await Deno.remove(home, { recursive: true });
       }
-    } finally {
-      await Deno.remove(home, { recursive: true });
-    }
+    },
   });
 }

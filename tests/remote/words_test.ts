@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { encodeWords, parseWords } from "../../src/api/pairing_words.ts";
 import { toBase64Url } from "../../src/bytes.ts";
+import { tellWait } from "../support/journey.ts";
 import { findIn } from "../support/memory.ts";
 import { ROOT } from "../support/serve.ts";
 import { type Done, HOST_ADDRESS, Lab, labIgnored } from "./lab.ts";
@@ -62,19 +63,21 @@ Deno.test({
         const mailed = words.split(" ").map((word) => word.slice(0, 4).toUpperCase()).join(
           ",\r\n> ",
         );
+        const began = performance.now();
         const done = ok(await take(mailed, "--as", "office"));
         assert.match(done.out, /paired with office/);
         assert.match(done.err, /It answers, and has 1 model\./);
-        await first.saw(/^paired laptop$/m);
-        const again = await take(words);
-        assert.equal(again.code, 9, again.err);
-        assert.match(again.err, /no open pairing with these words[^]*hint: .*secllama pair NAME/);
         const answer = ok(
           await lab.run("laptop", lab.secllama("laptop", ["run", "demo"]), {
             stdin: "What is network isolation?",
           }),
         );
         assert.ok(answer.out.length > 20);
+        tellWait("a laptop that is given ten words", performance.now() - began);
+        await first.saw(/^paired laptop$/m);
+        const again = await take(words);
+        assert.equal(again.code, 9, again.err);
+        assert.match(again.err, /no open pairing with these words[^]*hint: .*secllama pair NAME/);
       },
     );
 
