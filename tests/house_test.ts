@@ -31,6 +31,7 @@ const CLOCKS: { readonly [path: string]: string } = {
   "runner/reply_stream_test.ts": "frames are never early",
   "runner/turns_test.ts": "work that takes a while",
   "tests/clients/ollama_test.ts": "a duration within one that was measured around it",
+  "tests/remote/words_test.ts": "a journey's duration, printed",
   "tests/scheduling/models_test.ts": "a duration within one that was measured around it",
   "tests/scheduling/requests_test.ts": "one duration against another, half of it",
 };
