@@ -14,6 +14,7 @@ echo "no namespaces"
 # A model in root's own store, too, which nobody else may enter.
 /opt/secllama import /opt/model --name mine >/dev/null 2>log || fail "import: $(cat log)"
 mkfifo ready
+began=$(date +%s%N)
 /opt/secllama serve --ephemeral --verbose --port 0 --ready-fd 3 >banner 2>&1 3>ready &
 server=$!
 read -r line <ready || fail "serve ended: $(cat banner)"
@@ -25,6 +26,7 @@ for model in demo mine; do
     *socket*) echo "$model answers" ;;
     *) fail "$answer" ;;
   esac
+  [ "$model" = mine ] || echo "waited $((($(date +%s%N) - began) / 1000000))"
 done
 printf '%s' "$line" | sed 's/.*\("isolation":"[a-z]*"\).*/\1/'
 echo

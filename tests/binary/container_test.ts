@@ -9,6 +9,7 @@ import {
   inContainer,
   podmanMissing,
 } from "../support/container.ts";
+import { takeWaits, tellWait } from "../support/journey.ts";
 import { ROOT_ONLY } from "./testing.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -44,8 +45,10 @@ for (const engine of ["podman", "fake"] satisfies Engine[]) {
         files: FILES,
         ...(engine === "podman" ? { options: ["--security-opt", `seccomp=${DOCKER}`] } : {}),
       });
+      const { lines, waits: [ms] } = takeWaits(stdout);
+      tellWait(`root in a container (${engine})`, ms!);
       assert.deepEqual(
-        stdout.trim().split("\n"),
+        lines,
         [
           `uid 0, capabilities ${DOCKER_CAPABILITIES}`,
           "no namespaces",
@@ -81,8 +84,12 @@ Deno.test({
     const { stdout, stderr } = await inContainer(engine, ["/bin/sh", "/opt/script"], {
       files: { ...FILES, "/opt/script": `${ROOT}tests/binary/journey.sh` },
     });
+    const { lines, waits } = takeWaits(stdout);
+    const [memory, file] = waits;
+    tellWait("a folder with Debian's base system, key in memory", memory!);
+    tellWait("a folder with Debian's base system, key in a file", file!);
     assert.deepEqual(
-      stdout.trim().split("\n"),
+      lines,
       [
         "without a terminal: error: the key store is not available: /usr/bin/gdbus is not installed",
         "hint: install dbus-daemon libglib2.0-bin libsecret-tools gnome-keyring and log in anew, or name another source of the key (secllama help keys): " +

@@ -18,6 +18,7 @@ said() {
 for choice in 2 1 again; do
   rm -f keys && mkfifo keys
   : >out
+  began=$(date +%s%N)
   script --quiet --flush --return --command '/opt/secllama serve' out <keys >/dev/null &
   server=$!
   exec 5>keys
@@ -35,6 +36,7 @@ for choice in 2 1 again; do
   fi
   said 'is ready' out
   echo "chose $choice: $(echo 'What is network isolation?' | /opt/secllama run demo --temperature 0 2>&1 | grep -o 'no socket')"
+  echo "waited $((($(date +%s%N) - began) / 1000000))"
   sed -n 's/^ *key *[0-9a-f]* \(in [a-z ]*\).*/\1/p' out
   printf '\003' >&5
   wait "$server"
