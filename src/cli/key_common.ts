@@ -1,5 +1,5 @@
 /** What the commands of `secllama key` share: opening the key source, reading a kid, reporting. */
-import { dataDirectory } from "../config/paths.ts";
+import { dataDirectory, stateDirectory } from "../config/paths.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { checkAccess } from "../keys/stores/access.ts";
@@ -42,6 +42,7 @@ export function managerOf(
     store: chosen.store,
     profile: chosen.profile,
     interactive: optionsOf(context).interactive,
+    stateDir: stateDirectory(context.env),
   });
 }
 

@@ -7,7 +7,8 @@ import { SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { type Secret, wipe } from "../../secret.ts";
 import { ClientRegistry } from "../clients/registry.ts";
-import type { HighWaterMark } from "../high_water.ts";
+import { HighWaterMark } from "../high_water.ts";
+import { readHostId } from "../host_id.ts";
 import { auditKeysFrom } from "../audit_keys.ts";
 import type { AuditKeys, AuditSource } from "../key_source.ts";
 import { type Keyset, liveKids, readKey, readKeyset, readManifest } from "./keyset.ts";
@@ -38,6 +39,8 @@ interface KeyManagerOptions {
   /** Whether somebody is there to answer the store's prompt. */
   readonly interactive?: boolean;
   readonly now?: () => Date;
+  /** Where this machine's marks are; see high_water.ts. Without it they follow at the next start. */
+  readonly stateDir?: string | undefined;
 }
 
 /** One key as `key list` shows it. */
@@ -73,6 +76,7 @@ export class KeyManager implements Place, AuditSource {
   readonly now: () => Date;
   /** What this machine has seen of these keys, where no store of the system's says it; set by the key source. */
   mark: HighWaterMark | undefined;
+  readonly #stateDir: string | undefined;
   #last: { fingerprint: string | undefined; manifest: Manifest | undefined } | undefined;
 
   /** Nothing is read yet. */
@@ -82,6 +86,17 @@ export class KeyManager implements Place, AuditSource {
     this.profile = options.profile ?? "default";
     this.interactive = options.interactive ?? false;
     this.now = options.now ?? (() => new Date());
+    this.#stateDir = options.stateDir;
+  }
+
+  /** A backup from before a change is noticed from then on, whether or not anything was started since. */
+  async noteGeneration(gen: number): Promise<void> {
+    // The system's own stores repeat the generation themselves.
+    if (this.mark === undefined && this.#stateDir !== undefined && this.store.backend === "file") {
+      const hid = await readHostId(this.file.dataDir).catch(() => undefined);
+      if (hid !== undefined) this.mark = await HighWaterMark.open(this.#stateDir, hid);
+    }
+    await this.mark?.raise({ gen });
   }
 
   /**

@@ -28,6 +28,8 @@ export interface Place {
   readonly file: ManifestFile;
   readonly store: KeyStore;
   readonly profile: string;
+  /** Told of each generation once it is there. Fails no change. */
+  noteGeneration?(gen: number): Promise<void>;
 }
 
 /**
@@ -127,4 +129,5 @@ export async function commit(
   } catch {
     // Committed all the same. The head is one behind, which every reader accepts and the next change completes.
   }
+  await place.noteGeneration?.(manifest.gen);
 }
