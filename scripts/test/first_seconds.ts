@@ -36,6 +36,6 @@ export const FIRST_SECONDS: Readonly<Record<string, number>> = {
   "tests/remote/remote_test.ts": 20,
   "tests/sandbox/cgroup_test.ts": 15,
   "tests/sandbox/life_test.ts": 15,
-  "tests/sandbox/matrix_test.ts": 130,
+  "tests/sandbox/matrix_test.ts": 30,
   "tests/sandbox/sabotage_test.ts": 60,
 };
