@@ -47,6 +47,7 @@ async function boot(message: BootMessage): Promise<void> {
     slots: message.engine.slots,
     threads: message.engine.threads,
     queueLimit: message.engine.queueLimit,
+    cacheType: message.engine.cacheType,
     gpuLayers: message.engine.gpu ? ALL_LAYERS : 0,
     // A projector that llama.cpp refuses costs the model its sight, not its speech; a request with a picture is told so.
     ...(message.vision && {

@@ -8,6 +8,8 @@ type Pointer = Deno.PointerValue;
 
 /** `enum llama_flash_attn_type` */
 const FLASH_ATTENTION = { auto: -1, off: 0, on: 1 } as const;
+/** `enum ggml_type` */
+const CACHE_TYPE = { f16: 1, q8_0: 8 } as const;
 /** `enum llama_pooling_type` */
 export const POOLING = { unspecified: -1, none: 0, mean: 1, cls: 2, last: 3, rank: 4 } as const;
 
@@ -23,6 +25,8 @@ interface ContextOptions {
   readonly outputs?: number;
   readonly threads: number;
   readonly flashAttention: keyof typeof FLASH_ATTENTION;
+  /** Default `f16`. */
+  readonly cacheType?: keyof typeof CACHE_TYPE;
   /** LoRA adapters of the model, applied at their full scale. */
   readonly adapters: readonly Pointer[];
   /** For a context made after the process is locked: collecting errors would need executable memory. */
@@ -58,6 +62,9 @@ export function createContext(
   writeField(params, fields.n_threads, options.threads);
   writeField(params, fields.n_threads_batch, options.threads);
   writeField(params, fields.flash_attn_type, FLASH_ATTENTION[options.flashAttention]);
+  const cacheType = CACHE_TYPE[options.cacheType ?? "f16"];
+  writeField(params, fields.type_k, cacheType);
+  writeField(params, fields.type_v, cacheType);
   if (options.embeddings) {
     writeField(params, fields.embeddings, 1);
     writeField(params, fields.pooling_type, options.embeddings.pooling);
@@ -111,4 +118,14 @@ export function chooseFlashAttention(
   const wish = options.flashAttention ?? "auto";
   const odd = headLength !== undefined && headLength % 32 !== 0;
   return wish === "auto" && odd && (options.gpuLayers ?? 0) === 0 ? "off" : wish;
+}
+
+/** The type that was asked for, if a head fills its blocks; llama.cpp's kernels for it are those of flash attention. */
+export function chooseCacheType(
+  { cacheType = "f16" }: Pick<EngineOptions, "cacheType">,
+  headLengths: readonly (number | undefined)[],
+  flashAttention: keyof typeof FLASH_ATTENTION,
+): keyof typeof CACHE_TYPE {
+  const fills = headLengths.every((length) => length !== undefined && length % 32 === 0);
+  return fills && flashAttention !== "off" ? cacheType : "f16";
 }

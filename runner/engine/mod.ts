@@ -8,7 +8,12 @@ import { BUSY_TEXT } from "../../src/api/texts.ts";
 import { SecLlamaError, type TokenCount } from "../../src/errors.ts";
 import type { Budget, Work } from "../../src/budget.ts";
 import { Batch } from "./batch.ts";
-import { chooseFlashAttention, createContext, createThreadpool } from "./context.ts";
+import {
+  chooseCacheType,
+  chooseFlashAttention,
+  createContext,
+  createThreadpool,
+} from "./context.ts";
 import { AdaptiveThreads } from "./adaptive_threads.ts";
 import { Embedder } from "./embedder.ts";
 import { Generation } from "./generation.ts";
@@ -163,6 +168,7 @@ class LlamaEngine implements Engine {
     const guessCosts = model.canTakeBack
       ? options.guessCosts ?? new MeasuredGuessCosts()
       : undefined;
+    const flashAttention = chooseFlashAttention(options, model.headLengths[0]);
     let context: Pointer = null;
     let aloneMs = Infinity;
     if (model.generates) {
@@ -175,7 +181,8 @@ class LlamaEngine implements Engine {
         microBatchSize: batchSize,
         outputs: Math.min(batchSize, slots + (guessCosts ? MOST_GUESSES : 0)),
         threads,
-        flashAttention: chooseFlashAttention(options, model.headLength),
+        flashAttention,
+        cacheType: chooseCacheType(options, model.headLengths, flashAttention),
         adapters: model.adapters,
       });
       const token = Math.max(0, vocabulary.bos);

@@ -67,8 +67,8 @@ export interface Model {
   readonly vocabulary: Vocabulary;
   /** All but the context of a slot and the GPU, which are the engine's to decide. */
   readonly info: Omit<ModelInfo, "slotContextLength" | "embedLength" | "gpu">;
-  /** Dimensions of one attention head, if the metadata says. */
-  readonly headLength: number | undefined;
+  /** Dimensions of one attention head's keys and of its values, if the metadata says. */
+  readonly headLengths: readonly [keys: number | undefined, values: number | undefined];
   /** Whether it can generate; else it only embeds, or judges pairs of texts. */
   readonly generates: boolean;
   /** How the file wants a query and a document put together, with `{query}` and `{document}` in their places. */
@@ -144,7 +144,10 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
     pointer,
     vocabularyPointer,
     vocabulary,
-    headLength: headLength(metadata, architecture),
+    headLengths: [
+      headLength(metadata, architecture, "key"),
+      headLength(metadata, architecture, "value"),
+    ],
     generates,
     rerankTemplate: rerankTemplate === "" ? undefined : rerankTemplate,
     canTakeBack: !llama.llama_model_is_recurrent(pointer) && !llama.llama_model_is_hybrid(pointer),
@@ -176,9 +179,10 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
 function headLength(
   metadata: Readonly<Record<string, string>>,
   architecture: string,
+  of: "key" | "value",
 ): number | undefined {
   const number = (key: string) => Number(metadata[`${architecture}.${key}`]);
-  const length = number("attention.key_length") ||
+  const length = number(`attention.${of}_length`) ||
     number("embedding_length") / number("attention.head_count");
   return Number.isInteger(length) ? length : undefined;
 }

@@ -22,6 +22,8 @@ export interface EngineOptions {
     /** Told that they cannot be used: the model then reads text only. Absent: it is not loaded. */
     onRefused?(error: unknown): void;
   };
+  /** Type of the cache; `q8_0` where heads fill its blocks of 32 values and flash attention is not off, else as `f16`. Default `f16`. */
+  readonly cacheType?: "f16" | "q8_0";
   /** How many tokens are guessed ahead, which changes nothing of what comes out. Default: as many as are measured to pay. */
   readonly guessCosts?: GuessCosts;
   /** Numbers of the metadata, by their keys, that count in place of the file's. Default none. */

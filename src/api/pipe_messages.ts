@@ -166,6 +166,7 @@ function boot(o: StrictObject): BootMessage {
         slots: engine.get("slots", integer(1)),
         threads: engine.get("threads", integer(1)),
         queueLimit: engine.get("queueLimit", integer(0)),
+        cacheType: engine.get("cacheType", oneOf("f16", "q8_0")),
         gpu: engine.get("gpu", flag),
       })),
     ),

@@ -38,6 +38,7 @@ const BOOT: BootMessage = {
     slots: 4,
     threads: 2,
     queueLimit: 512,
+    cacheType: "f16",
     gpu: false,
   },
   lockdown: true,

@@ -33,6 +33,8 @@ export interface BootMessage {
     readonly slots: number;
     readonly threads: number;
     readonly queueLimit: number;
+    /** Type of the cache, for a model whose heads allow it. */
+    readonly cacheType: "f16" | "q8_0";
     /** Whether to compute on a GPU; a runner that finds none fails. */
     readonly gpu: boolean;
   };

@@ -11,6 +11,9 @@ import {
   type AuditSetting,
   bad,
   bool,
+  CACHE_TYPES,
+  type CacheType,
+  cacheType,
   COMPLETIONS,
   completions,
   type CompletionsSetting,
@@ -50,6 +53,8 @@ export interface Config {
   readonly contextLength: number;
   /** Threads of inference; 0: one per core. */
   readonly threads: number;
+  /** How the cache of the context is kept. */
+  readonly kvCache: CacheType;
   readonly gpu: GpuSetting;
   /** A folder of llama.cpp's libraries with a GPU backend; empty: none. */
   readonly gpuLibraries: string;
@@ -244,6 +249,17 @@ export const FIELDS = [
     default: 0,
     help: "threads of inference; 0: one less than there are cores",
     parse: integer(0, 512),
+  }),
+  field({
+    name: "kvCache",
+    env: "SECLLAMA_KV_CACHE",
+    flag: "kv-cache",
+    value: "f16|q8_0",
+    choices: CACHE_TYPES,
+    default: "f16",
+    help:
+      "type of the context's cache: q8_0 takes half of the memory, where a model's heads allow it",
+    parse: cacheType,
   }),
   field({
     name: "gpu",

@@ -41,6 +41,8 @@ const READERS: { readonly [name: string]: Reader } = {
   OLLAMA_NUM_PARALLEL: whole("parallel", 64),
   OLLAMA_MAX_LOADED_MODELS: whole("maxLoadedModels", 64),
   OLLAMA_MAX_QUEUE: whole("maxQueue", 4000),
+  OLLAMA_KV_CACHE_TYPE: (text) =>
+    text === "f16" || text === "q8_0" ? { kvCache: text } : "the types here are f16 and q8_0",
   OLLAMA_CONTEXT_LENGTH: whole("contextLength", 1_048_576),
 };
 

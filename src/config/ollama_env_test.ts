@@ -11,6 +11,7 @@ Deno.test("config: Ollama's variables are defaults where they mean the same", ()
     OLLAMA_MAX_QUEUE: "9",
     OLLAMA_CONTEXT_LENGTH: "8192",
     OLLAMA_MODELS: "/models",
+    OLLAMA_KV_CACHE_TYPE: "q8_0",
   };
   const config = loadConfig({ env });
   assert.deepEqual(
@@ -24,6 +25,7 @@ Deno.test("config: Ollama's variables are defaults where they mean the same", ()
     [8080, 5_400_000, 2, 7, 9],
   );
   assert.deepEqual([config.contextLength, config.ollamaModels], [8192, "/models"]);
+  assert.equal(config.kvCache, "q8_0");
   assert.deepEqual(readOllamaEnvironment(env).warnings, []);
   // Whatever is ours goes before it.
   assert.equal(loadConfig({ env: { ...env, SECLLAMA_PROXY_PORT: "1" } }).proxyPort, 1);
@@ -40,6 +42,7 @@ Deno.test("config: each variable of Ollama's without effect is named, and none i
     OLLAMA_ORIGINS: "*",
     OLLAMA_KEEP_ALIVE: "soon",
     OLLAMA_NUM_PARALLEL: "many",
+    OLLAMA_KV_CACHE_TYPE: "q4_0",
     OLLAMA_FLASH_ATTENTION: "1",
     OLLAMA_SOMETHING_NEW: "x",
     OLLAMA_DEBUG: "",
@@ -50,6 +53,7 @@ Deno.test("config: each variable of Ollama's without effect is named, and none i
     "OLLAMA_FLASH_ATTENTION",
     "OLLAMA_HOST",
     "OLLAMA_KEEP_ALIVE",
+    "OLLAMA_KV_CACHE_TYPE",
     "OLLAMA_NUM_PARALLEL",
     "OLLAMA_ORIGINS",
     "OLLAMA_SOMETHING_NEW",

@@ -24,6 +24,8 @@ export interface ModelDetails {
   readonly embeddingLength: number;
   /** See {@link kvBytesPerToken}. */
   readonly kvBytesPerToken: number;
+  /** The same with a cache of q8_0. */
+  readonly kvBytesPerTokenQ8: number;
   readonly chatTemplate?: string;
   /** Numbers that have another type than llama.cpp reads. */
   readonly retyped: readonly RetypedNumber[];
@@ -85,6 +87,7 @@ export function describeModel(header: GgufHeader): ModelDetails {
     contextLength,
     embeddingLength,
     kvBytesPerToken: kvBytesPerToken(header, architecture),
+    kvBytesPerTokenQ8: kvBytesPerToken(header, architecture, "q8_0"),
     ...(typeof template === "string" && template !== "" ? { chatTemplate: template } : {}),
     retyped: retypedNumbers(header, architecture),
     capabilities: capabilitiesOf(header, architecture),

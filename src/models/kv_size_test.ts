@@ -15,6 +15,9 @@ Deno.test("kv size: two values of 16 bits for each layer, head and dimension", (
   assert.equal(kvBytesPerToken(header(shape), "llama"), 22 * 32 * (64 + 64) * 2);
   const odd = header({ ...shape, "attention.key_length": 192, "attention.value_length": 128 });
   assert.equal(kvBytesPerToken(odd, "llama"), 22 * 32 * (192 + 128) * 2);
+  assert.equal(kvBytesPerToken(grouped, "llama", "q8_0"), 22 * 4 * (64 + 64) * 34 / 32);
+  const third = header({ ...shape, "attention.key_length": 48 });
+  assert.equal(kvBytesPerToken(third, "llama", "q8_0"), kvBytesPerToken(third, "llama"));
 });
 
 Deno.test("kv size: 0 where the header does not say", () => {

@@ -157,6 +157,7 @@ export class ModelStarter {
             // The gateway keeps the queue's limit. In the runner a request that is about to take a free slot still counts as
             // waiting, so its own limit must not be the tighter one.
             queueLimit: config.parallel + config.maxQueue,
+            cacheType: config.kvCache,
             gpu: gpu !== "none",
           },
           lockdown: sandbox.mode.sandbox,

@@ -291,7 +291,10 @@ export class Supervisor {
     const details = await models.details(resolved);
     const defaults = await readDefaults(models, resolved);
     checkSize(defaults);
-    const { kvBytesPerToken, embeddingLength } = details;
+    const { embeddingLength } = details;
+    const kvBytesPerToken = config.kvCache === "q8_0"
+      ? details.kvBytesPerTokenQ8
+      : details.kvBytesPerToken;
     const shape = { sizeBytes: resolved.sizeBytes, kvBytesPerToken, embeddingLength };
     const occupants = this.#occupants();
     const budgetBytes = this.#budget(bytesOf(occupants));
