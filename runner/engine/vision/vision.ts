@@ -14,6 +14,7 @@ import { TaskCircle } from "../task_circle.ts";
 import type { EngineOptions } from "../types.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
+import { faultOfPng } from "./png_data.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -130,6 +131,11 @@ export class Vision {
 
   async #prepare(bytes: Uint8Array<ArrayBuffer>, client: string): Promise<Picture> {
     const mtmd = this.#mtmd;
+    const head = readPictureHead(bytes);
+    const fault = typeof head === "object" && head.format === "png"
+      ? await faultOfPng(bytes)
+      : undefined;
+    if (fault !== undefined) throw broken(fault);
     const digest = await digestOf(bytes);
     using rooted = this.#keep();
     const wrapper = await mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
