@@ -10,6 +10,7 @@ const MOST_PER_BYTE = 1032;
 const FREE_BYTES = 32 * 2 ** 20;
 /** Interlaced pictures have more rows, each with a byte in front. */
 const MARGIN = 1.25;
+const PIECE = 2048;
 const MARGIN_BYTES = 65_536;
 /** Samples of a pixel, by colour type. */
 const SAMPLES: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
@@ -26,7 +27,7 @@ export async function faultOfPng(bytes: Uint8Array<ArrayBuffer>): Promise<string
   const bits = view.getUint8(24) * (SAMPLES[view.getUint8(25)] ?? 4);
   const row = 1 + Math.ceil(view.getUint32(16) * bits / 8);
   const most = MARGIN * row * view.getUint32(20) + MARGIN_BYTES;
-  const unpacked = new Blob(packed).stream()
+  const unpacked = ReadableStream.from(piecesOf(packed))
     .pipeThrough(new DecompressionStream(raw ? "deflate-raw" : "deflate"));
   let count = 0;
   try {
@@ -39,6 +40,13 @@ export async function faultOfPng(bytes: Uint8Array<ArrayBuffer>): Promise<string
     return "its data are broken";
   }
   return undefined;
+}
+
+/** Small ones: each is unpacked as a whole, before anything can be counted. */
+function* piecesOf(packed: readonly Uint8Array<ArrayBuffer>[]) {
+  for (const part of packed) {
+    for (let at = 0; at < part.length; at += PIECE) yield part.subarray(at, at + PIECE);
+  }
 }
 
 /** The contents of all IDAT chunks. `raw`: without the head of a zlib stream, as Apple's tools write them. */
