@@ -122,6 +122,8 @@ const QUESTIONS: readonly Question[] = [
       { content: "parts" },
       { noTools: "empty" },
       { noTools: "empty", content: "parts" },
+      // One that writes the text of the tools where there are none, too.
+      { tools: "functions" },
     ],
   },
   {

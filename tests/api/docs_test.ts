@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { render } from "../../src/api/errors.ts";
 import { INFERENCE_BYTES, routes, SEALED_BYTES } from "../../src/api/routes.ts";
+import { documented } from "../clients/llama_server/documented.ts";
+import { SUITE_FILES } from "../clients/llama_server/known.ts";
 import { ERROR_TABLE, type ErrorCode, SecLlamaError } from "../../src/errors.ts";
 
 const DOC = new URL("../../docs/api.md", import.meta.url);
@@ -45,6 +47,17 @@ Deno.test("docs/api.md: what the dialects call an error", async () => {
       `\`${read("/v1/chat/completions").code}\``,
       `\`${read("/v1/messages").type}\``,
     ], code);
+  }
+});
+
+Deno.test("docs/api.md: every file of llama.cpp's tests has its row, and what is left its reason", async () => {
+  for (const file of SUITE_FILES) {
+    const row = await documented(file);
+    assert.ok(row !== undefined, file);
+    const left = [...row.left.matchAll(/\b\d+\b(?= (?:expect|look|want|its|a ref|fetch))/g)]
+      .reduce((sum, [count]) => sum + Number(count), 0);
+    const isOne = /^it wants/.test(row.left);
+    assert.equal(row.cases - row.passed, isOne ? 1 : left, `${file}: ${row.left}`);
   }
 });
 

@@ -8,6 +8,7 @@ import { addModel } from "../support/ollama_folder.ts";
 import { ROOT, startServe } from "../support/serve.ts";
 import { sharedModel } from "../support/shared_models.ts";
 import { KNOWN, SUITE_FILES } from "./llama_server/known.ts";
+import { documented } from "./llama_server/documented.ts";
 import { withTemplate } from "./llama_server/model.ts";
 import { readArguments, relay } from "./llama_server/relay.ts";
 
@@ -114,7 +115,7 @@ Deno.test({
       });
       const results = read(await Deno.readTextFile(report).catch(() => ""));
       assert.ok(results.length > 10, said.slice(-4000));
-      judge(results, said);
+      await judge(results, said);
     } finally {
       control.close();
       await serving;
@@ -182,7 +183,7 @@ function read(xml: string): Result[] {
 }
 
 /** Each test that fails must be known, with a reason, and each that is known to fail must. */
-function judge(results: readonly Result[], said: string): void {
+async function judge(results: readonly Result[], said: string): Promise<void> {
   const reasonOf = (name: string) => KNOWN.find(([pattern]) => pattern.test(name))?.[1];
   const unexpected: string[] = [];
   for (const { name, outcome, message } of results) {
@@ -195,7 +196,10 @@ function judge(results: readonly Result[], said: string): void {
   for (const file of FILES) {
     const own = results.filter(({ name }) => `${name.split("::")[0]}.py` === file);
     const count = (outcome: string) => own.filter((one) => one.outcome === outcome).length;
-    console.log(`${file}: ${count("passed")} of ${own.length - count("skipped")} passed`);
+    const counted = { cases: own.length - count("skipped"), passed: count("passed") };
+    console.log(`${file}: ${counted.passed} of ${counted.cases} passed`);
+    const { cases, passed } = (await documented(file))!;
+    if (own.length > 0) assert.deepEqual({ cases, passed }, counted, `docs/api.md, ${file}`);
   }
   assert.deepEqual(unexpected, [], said.slice(-6000));
 }
