@@ -176,7 +176,7 @@ export async function startBare(o: SideOptions): Promise<Side> {
       };
       for await (const event of engine.generate(request, new AbortController().signal)) {
         if (event.type === "token") firstMs ||= performance.now() - started;
-        else {
+        else if (event.type === "done") {
           return {
             firstMs,
             lastMs: performance.now() - started,

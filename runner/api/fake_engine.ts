@@ -168,6 +168,10 @@ export class FakeEngine implements Engine {
     let count = 0;
     let finished = false;
     try {
+      const total = request.prompt.length;
+      for (const processed of request.progress ? [2, total] : []) {
+        yield { type: "progress", total, cached: 2, processed };
+      }
       for (let index = 0; endless || index < pieces.length; index++) {
         await new Promise((resolve) => setTimeout(resolve, endless ? 1 : 0));
         if (signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");

@@ -158,12 +158,14 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       ? {}
       : thoughtLimit(engine, parser, roomFor(engine, prompt, maxTokens))),
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
+    ...(request.progress ? { progress: true as const } : {}),
     ...(shifts ? { shift: shiftOf(engine, request, prompt.tokens.length) } : {}),
   }, call.signal)[Symbol.asyncIterator]();
   // The engine holds what it needs: megabytes, for as long as the reply takes.
   pictures[Symbol.dispose]();
   let ended = false;
   try {
+    const begun = performance.now();
     yield { type: "start", promptTokens: prompt.tokens.length };
     for (let next = await events.next(); !next.done; next = await events.next()) {
       const event = next.value;
@@ -173,6 +175,10 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
           if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
           logprobs = [];
         }
+      } else if (event.type === "progress") {
+        const { type: _, ...progress } = event;
+        const ms = performance.now() - begun;
+        yield { type: "start", promptTokens: event.total, progress: { ...progress, ms } };
       } else {
         ended = true;
         for (const rest of parser.end(event.reason === "length")) {

@@ -5,6 +5,7 @@
 import type {
   ChatMessage,
   PictureFile,
+  PromptProgress,
   Sampling,
   ToolCall,
   ToolDefinition,
@@ -87,6 +88,8 @@ export interface InferenceRequest {
   readonly shift?: boolean;
   /** Pictures of a prompt that is no conversation: markers in its text stand for them. */
   readonly pictures?: readonly PictureFile[];
+  /** Whether the reply tells how far its prompt is read. */
+  readonly progress?: true;
   /** Fields that have no effect here. */
   readonly ignored?: readonly string[];
 }
@@ -159,9 +162,14 @@ export interface ToolCallDelta {
   readonly call?: NamedToolCall;
 }
 
-/** First one `start`, then deltas, then one `done`; an error is thrown in between. */
+/** First one `start`, or several that tell of the prompt, then deltas, then one `done`; an error is thrown in between. */
 export type ReplyEvent =
-  | { readonly type: "start"; readonly promptTokens: number }
+  | {
+    readonly type: "start";
+    readonly promptTokens: number;
+    /** Where it was asked for, in starts behind the first. */
+    readonly progress?: PromptProgress & { readonly ms: number };
+  }
   | {
     readonly type: "delta";
     readonly text: string;

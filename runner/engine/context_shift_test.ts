@@ -61,13 +61,13 @@ Deno.test("context shift: with one layer, what is left is as if it had been read
     // One pool that all share: moving the cells of one leaves the others' where they are.
     const o = { modelPath: `${folder}/model.gguf`, contextLength: 256, cacheCells: 512, slots: 3 };
     await withEngine(o, async (engine) => {
-      const check = async (text: string) => {
+      const check = async (text: string, bias: [number, number] = [2, -Infinity]) => {
         const prompt = engine.tokenizePrompt([{ text, special: false }]);
         const { tokens, done } = await collect(engine, {
           ...request("", { client: text, maxTokens: 80, shift: SHIFT, logprobs: 0 }),
           prompt,
           // One that ended it would end the test.
-          logitBias: new Map([[2, -Infinity]]),
+          logitBias: new Map([[2, -Infinity], bias]),
         });
         assert.deepEqual([done.reason, tokens.length], ["length", 80]);
         const reply = tokens.map(({ id }) => id);
@@ -77,7 +77,10 @@ Deno.test("context shift: with one layer, what is left is as if it had been read
           return Math.max(...wanted.map((value, at) => Math.abs(value - said[at]!)));
         };
       };
-      const asked = await Promise.all(["once upon a time", "the sea", "a dog"].map(check));
+      const texts = ["once upon a time", "the sea", "a dog"];
+      const asked = await Promise.all(texts.map((text) => check(text)));
+      // Alone, and of one token again and again: what is guessed ahead.
+      asked.push(await check("one day", [300, 100]));
       for (const off of asked) {
         const most = await off(0);
         assert.ok(most < 0.1, `off by ${most}`);

@@ -50,6 +50,8 @@ export class Generation {
   readonly #hooks: GenerationHooks;
   #guesser: Guesser | undefined;
   #evalTokens = 0;
+  /** Tokens of the prompt that were told to be read. */
+  #told = -1;
   #firstTokenAt = 0;
   readonly #onAbort: () => void;
 
@@ -126,6 +128,16 @@ export class Generation {
       guesser.push(generated[at]!);
     }
     return guesser;
+  }
+
+  /** Tells how much of the prompt is in the cache, if that was asked for and it is more than was told. */
+  tellProgress(cells: number): void {
+    if (this.#request.progress !== true || this.generated.length > 0) return;
+    const total = this.prompt.length;
+    const processed = Math.min(cells, total);
+    if (processed <= this.#told) return;
+    this.#told = processed;
+    this.events.push({ type: "progress", total, cached: this.cachedTokens, processed });
   }
 
   /** Whether the prompt is all that was asked for. */

@@ -229,7 +229,10 @@ export class Scheduler {
       this.#failBatch(plan, status);
       return true;
     }
-    for (const { slot, tokens } of plan.cells) slot.cells.push(...tokens);
+    for (const { slot, tokens } of plan.cells) {
+      slot.cells.push(...tokens);
+      if (promptTokens > 0) slot.generation?.tellProgress(slot.cells.length);
+    }
     const tokens = 1 + guessed.length;
     if (tokens > 1) {
       guessCosts?.record({ tokens, drawn: this.#drawGuessed(plan.outputs, guessed), ms });
@@ -324,6 +327,7 @@ export class Scheduler {
       generation.turn = this.#turns++;
       generation.cachedTokens = shared;
       generation.startedAt = performance.now();
+      generation.tellProgress(shared);
     }
   }
 
@@ -485,7 +489,7 @@ export class Scheduler {
    * cache for each sequence, llama.cpp would compute sequences of different lengths one after another.
    */
   #guess(slot: Slot, planned: { count: number; slots: Set<Slot> }): number[] {
-    const { guessCosts, slotContextLength, batch } = this.#o;
+    const { guessCosts, batch } = this.#o;
     const generation = slot.generation!;
     if (guessCosts === undefined) return [];
     const guesser = generation.guesser();
@@ -493,7 +497,8 @@ export class Scheduler {
     const most = Math.min(
       MOST_GUESSES,
       generation.tokensLeft - 1,
-      slotContextLength - slot.cells.length - 1,
+      // Nothing is guessed beyond a shift: it would be drawn with what is to go.
+      this.#window(slot) - slot.cells.length - 1,
       batch.capacity - 1,
       this.#free(planned),
     );
@@ -583,11 +588,11 @@ export class Scheduler {
 
   /** Whether the slot goes on with the next token; if its context is full, the oldest cells make room where they may. */
   #hasPlace(slot: Slot, next: number): boolean {
-    const { slotContextLength, llama } = this.#o;
+    const { llama } = this.#o;
     const { cells, sequence, generation } = slot;
     const shift = generation?.shift;
     slot.next = next;
-    if (cells.length < Math.min(shift?.window ?? Infinity, slotContextLength)) return true;
+    if (cells.length < this.#window(slot)) return true;
     if (generation === undefined || shift === undefined) return false;
     const { from, to } = cellsToDrop(cells.length, shift);
     if (
@@ -603,6 +608,11 @@ export class Scheduler {
     slot.next = undefined;
     if (!this.#forget(slot, from)) this.#forget(slot, 0);
     return true;
+  }
+
+  /** Cells that the slot may fill before it is full. */
+  #window({ generation }: Slot): number {
+    return Math.min(generation?.shift?.window ?? Infinity, this.#o.slotContextLength);
   }
 
   /** Takes the generation from its slot; the tokens stay, for the same client's next prompt. */

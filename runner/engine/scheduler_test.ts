@@ -53,6 +53,7 @@ class Counted {
     this.#pending = tokens;
     this.putBack++;
   }
+  tellProgress() {}
   draw(): number | { reason: "length" } {
     if (++this.drawn === this.stopsReadingAt) this.congested = true;
     return this.drawn < this.wanted ? 1 : { reason: "length" };

@@ -122,7 +122,7 @@ export async function collect(
   let done: Done | undefined;
   for await (const event of engine.generate(of, signal)) {
     if (event.type === "token") tokens.push(event);
-    else done = event;
+    else if (event.type === "done") done = event;
   }
   if (!done) throw new Error("the events ended without done");
   return { text: tokens.map(({ text }) => text).join(""), tokens, done };

@@ -163,6 +163,8 @@ export interface GenerateRequest {
   readonly shift?: ContextShift;
   /** Ends a thought that becomes too long. */
   readonly thought?: ThoughtLimit;
+  /** Whether it tells how far the prompt is read: when it is begun, and after each step. */
+  readonly progress?: true;
   /** Number of alternatives to report with each token; 0 reports the chosen token's only. Absent: none. At most 20. */
   readonly logprobs?: number;
   /** Whether the prompt begins with the model's BOS token. Default: as the model wants; never doubled. */
@@ -201,8 +203,19 @@ export interface TokenLogprob {
   readonly logprob: number;
 }
 
-/** What a generation reports: each token as it comes, and one end. */
+/** How much of a prompt is read, in tokens. */
+export interface PromptProgress {
+  /** Of the prompt. */
+  readonly total: number;
+  /** That were in the slot already. */
+  readonly cached: number;
+  /** That are read, cached ones included. */
+  readonly processed: number;
+}
+
+/** What a generation reports: how far its prompt is, if that was asked for; each token as it comes; and one end. */
 export type GenerateEvent =
+  | ({ readonly type: "progress" } & PromptProgress)
   | {
     readonly type: "token";
     /** New text; "" while UTF-8 is incomplete or a stop string may be forming. */

@@ -62,14 +62,27 @@ function isShown(prompt: string, text: string): boolean {
 
 /**
  * What the maker of a template leaves out whatever is done: Nemo shows the system message with a last message of the user's
- * only, and no text beside calls.
+ * only, and no text beside calls, also where it was a reply of its own that is joined with the call.
  */
 function isLeftOut(name: string, text: string, shape: Shape): boolean {
   if (name !== "mistral-nemo") return false;
   const isBehindUser = shape.messages.at(-1)?.role === "user";
-  return shape.messages.some(({ role, content, toolCalls }) =>
-    content.trim() === text && (toolCalls !== undefined || (role !== "user" && !isBehindUser))
+  return shape.messages.some(({ role, content }, index) =>
+    content.trim() === text &&
+    (isBesideCalls(shape, index) || (role !== "user" && !isBehindUser))
   );
+}
+
+/** Whether a reply is one turn with a call: nothing but rules, which have another place, is between them. */
+function isBesideCalls({ messages }: Shape, index: number): boolean {
+  const others = (role: string) => role !== "system" && role !== "developer";
+  const turns = messages.filter(({ role }, at) => at === index || others(role));
+  const own = turns.indexOf(messages[index]!);
+  let first = own, last = own;
+  while (turns[first - 1]?.role === "assistant") first--;
+  while (turns[last + 1]?.role === "assistant") last++;
+  return turns[own]!.role === "assistant" &&
+    turns.slice(first, last + 1).some(({ toolCalls }) => toolCalls !== undefined);
 }
 
 interface Outcome {

@@ -51,7 +51,9 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
   const request = parseChat(service, body);
   const stream = body.boolean("stream") ?? false;
   const { n, made } = choiceCount(body, stream);
-  const requests = repeat(body, [request], { n, made });
+  const progress = (body.boolean("return_progress") ?? false) && stream;
+  const told = progress ? { ...request, progress: true as const } : request;
+  const requests = repeat(body, [told], { n, made });
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
   if (stream) {
@@ -258,9 +260,9 @@ function chunk(
   head: Head,
   choices: unknown[],
   usageOf: number,
-  o: { usage?: unknown; timings?: unknown } = {},
+  o: { usage?: unknown; timings?: unknown; prompt_progress?: unknown } = {},
 ) {
-  const { usage = null, timings } = o;
+  const { usage = null, ...more } = o;
   return sse({
     id: head.id,
     object: "chat.completion.chunk",
@@ -269,7 +271,7 @@ function chunk(
     system_fingerprint: FINGERPRINT,
     choices,
     ...(usageOf > 0 ? { usage } : {}),
-    ...(timings === undefined ? {} : { timings }),
+    ...more,
   });
 }
 
@@ -279,11 +281,18 @@ async function* events(
   choices: AsyncGenerator<ChoiceEvent, void, void>,
   { n, usageOf }: { n: number; usageOf: number },
 ): Chunks {
-  const write = (choices: unknown[], o?: { usage?: unknown; timings?: unknown }) =>
+  const write = (choices: unknown[], o?: Parameters<typeof chunk>[3]) =>
     chunk(head, choices, usageOf, o);
   let calls = new CallChunks();
   const usages: Usage[] = [];
   for await (const { index, event } of choices) {
+    if (event.type === "start" && event.progress !== undefined) {
+      const { total, cached, processed, ms } = event.progress;
+      const prompt_progress = { total, cache: cached, processed, time_ms: Math.round(ms) };
+      const choices = [{ index, delta: {}, logprobs: null, finish_reason: null }];
+      yield write(choices, { prompt_progress });
+      continue;
+    }
     if (event.type === "start") {
       calls = new CallChunks();
       // By itself, as OpenAI and llama-server send it.

@@ -99,3 +99,27 @@ Deno.test("chat: a stream begins with the role alone", async () => {
     assert.deepEqual(others.at(-1).delta, {});
   }
 });
+
+Deno.test("chat: return_progress tells how far the prompt is, behind the role and before the text", async () => {
+  const { post } = testApi();
+  const chunks = async (body: Record<string, unknown>) => {
+    const asked = { model: "demo", messages, stream: true, ...body };
+    const text = await (await post("/v1/chat/completions", asked)).text();
+    return text.split("\n\n").filter((one) => one.startsWith("data: {"))
+      .map((one) => JSON.parse(one.slice(6)));
+  };
+  const told = await chunks({ return_progress: true });
+  const progress = told.map(({ prompt_progress }) => prompt_progress);
+  assert.deepEqual(progress.map((one) => one !== undefined), [
+    false,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+  const [first, last] = progress.slice(1, 3);
+  assert.deepEqual([first.cache, first.processed, last.processed], [2, 2, last.total]);
+  assert.ok(Number.isInteger(last.time_ms));
+  assert.equal((await chunks({})).length, told.length - 2);
+});

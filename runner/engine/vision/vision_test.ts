@@ -52,7 +52,7 @@ async function ask(
   const asked = { ...request(""), prompt: tokens!, client, pictures };
   for await (const event of engine.generate(asked, o.signal ?? new AbortController().signal)) {
     if (event.type === "token") reply += event.text;
-    else {
+    else if (event.type === "done") {
       assert.ok(event.context.every((token) => token >= 0));
       return { text: reply, promptTokens: event.promptTokens, cachedTokens: event.cachedTokens };
     }
