@@ -76,6 +76,7 @@ async function boot(message: BootMessage): Promise<void> {
     rn: message.rn,
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
+    onUsed: (exchange, tokens) => send({ t: "used", exchange, ...tokens }),
   });
   send({
     t: "ready",

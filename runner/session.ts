@@ -26,6 +26,9 @@ import { RunnerKeys } from "./runner_keys.ts";
 /** How often recipient keys are looked at; they roll hourly. */
 const ROLL_CHECK_MS = 30_000;
 
+/** Tokens of a request and its reply. */
+type UsedTokens = { readonly prompt: number; readonly reply: number };
+
 export interface SessionOptions {
   readonly model: string;
   readonly encryption: boolean;
@@ -34,9 +37,11 @@ export interface SessionOptions {
   readonly rn: string;
   readonly fetch: (
     request: Request,
-    context: { client: string; waitedMs: number },
+    context: { client: string; waitedMs: number; used: (tokens: UsedTokens) => void },
   ) => Promise<Response>;
   readonly onRecipients: (ids: readonly string[]) => void;
+  /** Told what an exchange cost, by its number on the pipe; in parts that add up. */
+  readonly onUsed?: (exchange: number, tokens: UsedTokens) => void;
   /** A clock and short lives, for tests in one process. A runner never sets it. */
   readonly recipient?: Pick<RecipientOptions, "now" | "recipientKeyLifeMs" | "limits">;
 }
@@ -218,7 +223,7 @@ export class Session {
         // Bytes would be copied, which takes a tenth of a second for ten megabytes.
         ...(bodyless ? {} : { body: ReadableStream.from([request.body]) }),
       }),
-      context,
+      { ...context, used: (tokens) => this.#options.onUsed?.(exchange.id, tokens) },
     );
   }
 

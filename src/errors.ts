@@ -74,6 +74,8 @@ export const ERROR_TABLE = {
   "gateway-unreachable": [502, EXIT.unavailable],
   "token-refused": [401, EXIT.refused],
   "token-scope": [403, EXIT.refused],
+  "role-refused": [403, EXIT.refused],
+  "limits-failed": [503, EXIT.unavailable],
   "cancelled": [499, EXIT.internal],
   "timeout": [408, EXIT.unavailable],
   "unsupported-media-type": [415, EXIT.internal],
@@ -81,6 +83,7 @@ export const ERROR_TABLE = {
   "bad-model": [400, EXIT.usage],
   "bad-model-name": [400, EXIT.usage],
   "bad-modelfile": [400, EXIT.usage],
+  "model-not-approved": [403, EXIT.refused],
   "model-corrupt": [500, EXIT.internal],
   "model-store-unreadable": [500, EXIT.internal],
   "model-failed": [500, EXIT.internal],
@@ -145,6 +148,20 @@ export interface TokenCount {
   readonly most: number;
 }
 
+/** How one limit of a client stands. */
+export interface LimitState {
+  /** What is counted; `at-once`: requests under way. */
+  readonly of: "requests" | "tokens" | "at-once";
+  /** In which time; undefined for `at-once`. */
+  readonly per: "minute" | "day" | undefined;
+  /** The most. */
+  readonly limit: number;
+  /** What is left of it. */
+  readonly remaining: number;
+  /** Seconds until it is whole again; of `at-once`, when to try again. */
+  readonly resetS: number;
+}
+
 /** What an error says besides its code and message. */
 export interface ErrorOptions {
   /** What to do next, one line: "to make a key, run: secllama key init". */
@@ -155,6 +172,8 @@ export interface ErrorOptions {
   readonly fault?: FieldFault;
   /** With `context-too-long`. */
   readonly tokens?: TokenCount;
+  /** With `rate-limited`: all limits that the client has. */
+  readonly limits?: readonly LimitState[];
   /** The underlying error. Kept for debuggers, never printed. */
   readonly cause?: unknown;
 }
@@ -173,6 +192,8 @@ export class SecLlamaError extends Error {
   readonly fault: FieldFault | undefined;
   /** With `context-too-long`, where it is known: how long the prompt is, and may be. */
   readonly tokens: TokenCount | undefined;
+  /** With `rate-limited`, where a client's own limits are meant. */
+  readonly limits: readonly LimitState[] | undefined;
 
   /** An error with this code. The message has no final period and nothing secret. */
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -182,6 +203,7 @@ export class SecLlamaError extends Error {
     this.field = options.field;
     this.fault = options.fault;
     this.tokens = options.tokens;
+    this.limits = options.limits;
   }
 
   /** HTTP status for this error. */

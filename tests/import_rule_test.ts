@@ -114,6 +114,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/gateway": [
     ...BASE,
     "src/config",
+    // Counts what each client asked for.
+    "src/firm",
     "src/http",
     "src/keys",
     "src/sandbox",

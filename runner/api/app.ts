@@ -53,6 +53,8 @@ export interface CallContext {
   readonly client: string;
   /** Milliseconds this request waited for the model to load, if it did. Default 0. */
   readonly waitedMs?: number;
+  /** Told how many tokens it cost, in parts that add up, each before the bytes that follow from it. */
+  readonly used?: (tokens: { readonly prompt: number; readonly reply: number }) => void;
 }
 
 /** The API of one model, without a listener. */
@@ -146,6 +148,7 @@ async function run(
     waitedMs: c.env.waitedMs ?? 0,
     lifeSignMs,
     notes: { ignored: [] },
+    used: c.env.used ?? (() => {}),
     requestId,
   };
   const body = await readJsonObject(request, turns, call);

@@ -23,6 +23,7 @@ export async function embed(
   const limit = Math.min(embedLength, contextLength, request.contextLength ?? Infinity);
   const prompts = await turns.run(tokenize(engine, request, limit), call);
   const promptTokens = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
+  call.used?.({ prompt: promptTokens, reply: 0 });
   const vectors: Float32Array[] = [];
   // All are handed over at once, so that the engine can batch them; the first failure ends the others.
   const failed = new AbortController();

@@ -164,12 +164,15 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   // The engine holds what it needs: megabytes, for as long as the reply takes.
   pictures[Symbol.dispose]();
   let ended = false;
+  let made = 0;
+  let told = false;
   try {
     const begun = performance.now();
     yield { type: "start", promptTokens: prompt.tokens.length };
     for (let next = await events.next(); !next.done; next = await events.next()) {
       const event = next.value;
       if (event.type === "token") {
+        made++;
         let logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
         for (const delta of parser.push(event)) {
           if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
@@ -180,7 +183,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
         const ms = performance.now() - begun;
         yield { type: "start", promptTokens: event.total, progress: { ...progress, ms } };
       } else {
-        ended = true;
+        ended = told = true;
+        call.used?.({ prompt: event.promptTokens, reply: event.evalTokens });
         for (const rest of parser.end(event.reason === "length")) {
           if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
         }
@@ -190,6 +194,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     }
     ended = true;
   } finally {
+    // Whoever leaves before the end has used it as well.
+    if (!told) call.used?.({ prompt: prompt.tokens.length, reply: made });
     if (!ended) await events.return?.();
   }
   // The engine's iteration ends without "done" only when it was cancelled.

@@ -106,6 +106,8 @@ export interface Call {
   readonly waitedMs: number;
   /** Milliseconds of silence after which a stream gives a sign of life. */
   readonly lifeSignMs: number;
+  /** Told how many tokens it cost, as soon as that is known. */
+  readonly used?: (tokens: { readonly prompt: number; readonly reply: number }) => void;
   /** What is found out on the way, for the answer's headers. */
   readonly notes: {
     cut?: Cut;

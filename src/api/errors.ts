@@ -20,6 +20,7 @@ import {
   SecLlamaError,
   toSecLlamaError,
 } from "../errors.ts";
+import { limitHeaders, retryHeaders } from "./limits.ts";
 import { JSON_TYPE, PROBLEM_TYPE } from "./media_types.ts";
 import { toProblem } from "./problems.ts";
 import { allowed, type Dialect, dialectOf, type Route, routeOf, ROUTES } from "./routes.ts";
@@ -47,6 +48,9 @@ export function render(thrown: unknown, path: string): RenderedError {
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
       ...(status === 503 || status === 429 ? { "retry-after": "1" } : {}),
+      ...(error.limits === undefined
+        ? {}
+        : { ...limitHeaders(error.limits, dialect), ...retryHeaders(error.limits) }),
       ...(status === 405 && row ? { "allow": allowed(row) } : {}),
       // RFC 9110 section 15.5.22: what to speak instead.
       ...(status === 426 ? { "upgrade": "secllama-sealed/1" } : {}),
@@ -198,7 +202,8 @@ const FAULT_CODES: { readonly [fault in FieldFault]: string } = {
   "decimal-too-large": "decimal_above_max_value",
 };
 
-function openaiType({ code, status }: SecLlamaError): string {
+function openaiType({ code, status, limits }: SecLlamaError): string {
+  if (limits?.some(({ of, remaining }) => of === "tokens" && remaining === 0)) return "tokens";
   if (code === "busy" || code === "rate-limited") return "requests";
   if (status === 403) return "permission_error";
   if (status === 404) return "not_found_error";

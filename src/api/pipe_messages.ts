@@ -45,6 +45,8 @@ const MAX_MESSAGES = 10_000;
 const MAX_REPORTS = 64;
 /** Of two generations, one key a suite. */
 const MAX_RECIPIENTS = 8;
+/** Of one exchange: more than any context, many times over. */
+const MAX_TOKENS = 1_000_000_000;
 const MAX_HEADERS = 64;
 const MAX_HEADER = 8 * 1024;
 const WORD = /^[A-Za-z0-9_]{1,64}$/;
@@ -183,7 +185,7 @@ function boot(o: StrictObject): BootMessage {
  */
 export function parseFromRunner(message: unknown): FromRunner {
   const o = new StrictObject(message, "message");
-  const t = o.get("t", oneOf("ready", "recipients", "keep_alive", "failed", "pong"));
+  const t = o.get("t", oneOf("ready", "recipients", "keep_alive", "used", "failed", "pong"));
   const parsed = FROM_RUNNER[t](o);
   o.end();
   return parsed;
@@ -230,6 +232,12 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
       either((ms) => ms === -1, integer(-1, -1), number(0, MAX_DURATION_MS)),
     ),
     ...o.optional("client", text(255)),
+  }),
+  used: (o) => ({
+    t: "used",
+    exchange: o.get("exchange", integer(1, 0xffff_ffff)),
+    prompt: o.get("prompt", integer(0, MAX_TOKENS)),
+    reply: o.get("reply", integer(0, MAX_TOKENS)),
   }),
   // A code that is not ours is no reason to hide that the model failed.
   failed: (o) => {

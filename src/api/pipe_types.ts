@@ -163,10 +163,22 @@ export interface PongMessage {
 }
 
 export type ToRunner = BootMessage | ServeMessage | PingMessage;
+/** Runner → gateway: tokens that an exchange cost, in parts that add up. The last part comes before the reply's last bytes. */
+export interface UsedMessage {
+  readonly t: "used";
+  /** Its number on the pipe. */
+  readonly exchange: number;
+  /** Of the prompt, those from the cache included. */
+  readonly prompt: number;
+  /** Of the reply. */
+  readonly reply: number;
+}
+
 export type FromRunner =
   | ReadyMessage
   | RecipientsMessage
   | KeepAliveMessage
+  | UsedMessage
   | FailedMessage
   | PongMessage;
 

@@ -5,6 +5,7 @@
  * `auth` has one text for every cause, so it tells a stranger nothing.
  */
 import { type ErrorCode, isErrorCode, SecLlamaError } from "../errors.ts";
+import { readLimits, writeLimits } from "./limits.ts";
 import { PROBLEM_TYPE } from "./media_types.ts";
 import { printable } from "./texts.ts";
 
@@ -32,6 +33,8 @@ interface Problem {
   readonly status: number;
   readonly detail?: string;
   readonly hint?: string;
+  /** As `Secllama-Limits`. */
+  readonly limits?: string;
 }
 
 /** The document for an error. `auth` and `internal` carry no detail, whatever their cause was. */
@@ -43,6 +46,7 @@ export function toProblem(error: SecLlamaError): Problem {
     ...problem,
     detail: error.message,
     ...(error.hint !== undefined && { hint: error.hint }),
+    ...(error.limits !== undefined && { limits: writeLimits(error.limits) }),
   };
 }
 
@@ -75,11 +79,15 @@ export function problemResponse(error: SecLlamaError): Response {
 /** The error a problem document stands for, or undefined if it is not one of ours. Its text is a stranger's: bounded. */
 export function fromProblem(document: unknown): SecLlamaError | undefined {
   if (typeof document !== "object" || document === null) return undefined;
-  const { type, detail, hint } = document as { [field: string]: unknown };
+  const { type, detail, hint, limits } = document as { [field: string]: unknown };
   if (typeof type !== "string" || !type.startsWith(URN)) return undefined;
   const code = type.slice(URN.length);
   if (!isErrorCode(code)) return undefined;
   const message = printable(detail) ?? TITLES[code] ?? code;
   const hintLine = printable(hint);
-  return new SecLlamaError(code, message, hintLine === undefined ? {} : { hint: hintLine });
+  const states = code === "rate-limited" ? readLimits(limits) : undefined;
+  return new SecLlamaError(code, message, {
+    ...(hintLine === undefined ? {} : { hint: hintLine }),
+    ...(states === undefined ? {} : { limits: states }),
+  });
 }

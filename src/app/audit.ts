@@ -12,6 +12,14 @@ import { judgeSettings } from "./findings.ts";
 
 /** Refusals of one kind are one line in so many ms, with their number. */
 const REFUSALS_MS = 60_000;
+/** So many kinds are told apart; of more it is only said why. */
+const MAX_REFUSALS = 1_000;
+
+/** Those of one kind since the first. */
+interface Refusals {
+  readonly fields: LogFields;
+  more: number;
+}
 
 /** What `serve` records. */
 export interface ServeAudit extends GatewayAudit {
@@ -71,7 +79,8 @@ class Recorder implements ServeAudit {
   readonly #log: AuditLog;
   readonly #lenient: boolean;
   readonly #logger: Logger;
-  readonly #refusals = new Map<ErrorCode, number>();
+  /** By who and why; bounded, since only clients that exist are named. */
+  readonly #refusals = new Map<string, Refusals>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
   constructor(log: AuditLog, lenient: boolean, logger: Logger) {
@@ -97,14 +106,19 @@ class Recorder implements ServeAudit {
     await this.record(event, fields);
   }
 
-  refused(code: ErrorCode): void {
-    const count = this.#refusals.get(code);
-    if (count !== undefined) return void this.#refusals.set(code, count + 1);
-    this.#refusals.set(code, 0);
-    void this.record("client-refused", { code: label(code), times: 1 }).catch(() => {});
+  refused(code: ErrorCode, who: LogFields = {}): void {
+    const fields = { code: label(code), ...who };
+    const key = JSON.stringify(fields);
+    const seen = this.#refusals.get(key);
+    if (seen !== undefined) return void seen.more++;
+    if (this.#refusals.size >= MAX_REFUSALS && Object.keys(who).length > 0) {
+      return this.refused(code);
+    }
+    this.#refusals.set(key, { fields, more: 0 });
+    void this.record("client-refused", { ...fields, times: 1 }).catch(() => {});
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.#tell(code);
+      this.#tell(key);
     }, REFUSALS_MS);
     this.#timers.add(timer);
     Deno.unrefTimer(timer);
@@ -112,18 +126,16 @@ class Recorder implements ServeAudit {
 
   async close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const code of this.#refusals.keys()) this.#tell(code);
+    for (const key of this.#refusals.keys()) this.#tell(key);
     await this.note("serve-stopped").catch(() => {});
     await this.#log.close();
   }
 
   /** How many more there were since the line on the first. */
-  #tell(code: ErrorCode): void {
-    const times = this.#refusals.get(code) ?? 0;
-    this.#refusals.delete(code);
-    if (times > 0) {
-      void this.record("client-refused", { code: label(code), times }).catch(() => {});
-    }
+  #tell(key: string): void {
+    const { fields, more } = this.#refusals.get(key)!;
+    this.#refusals.delete(key);
+    if (more > 0) void this.record("client-refused", { ...fields, times: more }).catch(() => {});
   }
 }
 

@@ -1,4 +1,5 @@
 /** What `serve` says once it is ready: addresses, model, key, and each sandbox layer as it was measured. Prints nothing. */
+import { listenText } from "../config/listen_at.ts";
 import type { Config } from "../config/config.ts";
 import type { KeyFacts } from "../keys/mod.ts";
 import type { Measured } from "../supervisor/isolation.ts";
@@ -47,6 +48,9 @@ function serverRows({ config, gatewayUrl, names, proxyUrl, keys }: BannerFacts):
   return [
     ...(proxyUrl === undefined ? [] : [
       ["proxy", `${proxyUrl}  (any Ollama client; sealed from here on)`] as const,
+      ...(config.proxyListen === null
+        ? []
+        : [["", `${listenText(config.proxyListen)}  (with a token only)`] as const]),
       ...alsoLetIn(config).map((line) => ["", line] as const),
       ["page", `${proxyUrl}/  (to type in; secllama ui opens it)`] as const,
     ]),

@@ -42,6 +42,10 @@ export class Metrics implements GatewayAudit {
     SECONDS,
   );
   readonly #bytes = new Counter("secllama_bytes_total", "Bytes of requests and replies, sealed.");
+  readonly #tokens = new Counter(
+    "secllama_tokens_total",
+    "Tokens of prompts and replies, as the runners say.",
+  );
   readonly #refused = new Counter("secllama_refused_total", "Who was turned away, by code.");
 
   constructor(next: GatewayAudit | undefined) {
@@ -59,13 +63,15 @@ export class Metrics implements GatewayAudit {
       this.#seconds.observe({ model: model! }, Number(fields["ms"]) / 1000);
       this.#bytes.add({ direction: "in" }, Number(fields["bytes_in"]));
       this.#bytes.add({ direction: "out" }, Number(fields["bytes_out"]));
+      this.#tokens.add({ model: model!, direction: "in" }, Number(fields["tokens_in"]));
+      this.#tokens.add({ model: model!, direction: "out" }, Number(fields["tokens_out"]));
     }
     await this.#next?.record(event, fields);
   }
 
-  refused(code: ErrorCode): void {
+  refused(code: ErrorCode, who?: LogFields): void {
     this.#refused.add({ code });
-    this.#next?.refused(code);
+    this.#next?.refused(code, who);
   }
 
   /** All of it, with what is now. */
@@ -78,6 +84,7 @@ export class Metrics implements GatewayAudit {
       ...this.#exchanges.lines(),
       ...this.#seconds.lines(),
       ...this.#bytes.lines(),
+      ...this.#tokens.lines(),
       ...this.#refused.lines(),
       ...gauge("secllama_build_info", "Always 1; the version is its label.", [[{
         version: VERSION,

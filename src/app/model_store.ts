@@ -1,5 +1,6 @@
 /** The model store that this installation and the settings name. */
 import type { Settings } from "../config/settings.ts";
+import { ModelPolicy } from "../models/policy.ts";
 import { ModelStore } from "../models/store.ts";
 import type { Installation } from "./installation.ts";
 
@@ -15,5 +16,6 @@ export async function openModelStore(
     ollamaDir: config.ollamaModels || undefined,
     embeddedDemo: await installation.demoModel(),
     readsPictures: await installation.readsPictures(),
+    ...(config.modelPolicy === "" ? {} : { policy: new ModelPolicy(config.modelPolicy) }),
   });
 }

@@ -12,16 +12,19 @@ import { makeHistoryRoutes } from "../proxy/history_routes.ts";
 import { ROUTES } from "../api/routes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
 import { openPage } from "../proxy/page.ts";
-import { startProxy } from "../proxy/mod.ts";
+import { type ProxyAppOptions, startProxy } from "../proxy/mod.ts";
 import { inUrl } from "../tls/names.ts";
 import type { TokenGateOptions } from "../proxy/token_gate.ts";
 import type { Handover } from "./handover.ts";
 import { openVault } from "./history.ts";
+import { openProxyListener } from "./proxy_listener.ts";
 import { announceLaunch, newLaunch } from "./page_launch.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 
 interface RunningProxy {
   readonly url: string;
+  /** Where it is for others, with a token; undefined: nowhere. */
+  readonly openUrl: string | undefined;
   readonly gateway: string;
   /** Settles when everything is closed after the signal. */
   readonly finished: Promise<void>;
@@ -36,6 +39,8 @@ interface ProxyRoleOptions {
   /** Opens the history's keys; asked at the first request for the history. */
   readonly vault: () => Promise<VaultKey[]>;
   readonly signal: AbortSignal;
+  /** Told of each wrong token. */
+  readonly onTokenRefused?: TokenGateOptions["onRefused"];
 }
 
 /**
@@ -58,21 +63,30 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     launch,
     save: (conversation, message) => thread.history.append(conversation, message),
   });
-  const gate = config.requireToken ? makeGate(dataDir, logger) : undefined;
-  const starting = startProxy({
-    ...(gate && { gate }),
-    identity,
+  const anyGate = {
+    ...makeGate(dataDir, logger),
+    onRefused: options.onTokenRefused ?? (() => {}),
+  };
+  const gate = config.requireToken ? anyGate : undefined;
+  const api: ProxyAppOptions = {
     gateway,
-    hostname: "127.0.0.1",
-    port: config.proxyPort,
-    drainMs: config.drainMs,
     fetch,
     metadata: fetch.metadata,
     outer: fetch.outer,
-    history: makeHistoryRoutes(thread.history),
     logger,
-    page,
     allowedOrigins: config.proxyAllowedOrigins,
+  };
+  // First: if it is refused, nothing was begun.
+  const open = await openProxyListener(config, { ...api, gate: anyGate }, signal);
+  const starting = startProxy({
+    ...api,
+    ...(gate && { gate }),
+    identity,
+    hostname: "127.0.0.1",
+    port: config.proxyPort,
+    drainMs: config.drainMs,
+    history: makeHistoryRoutes(thread.history),
+    page,
     allowedHosts: config.proxyAllowedHosts.map(inUrl),
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
     signal,
@@ -83,13 +97,15 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const withdrawLaunch = await announceLaunch(dataDir, proxy.addr.port, launch);
   await thread.loaded;
   // The list of tokens is read again when it changes.
-  const unneeded = gate ? ["run", "write"] as const : ["run", "read", "write"] as const;
+  const unneeded = gate ?? open ? ["run", "write"] as const : ["run", "read", "write"] as const;
   revokePermissions(holdsKey ? unneeded : []);
   logger.info("permissions", permissionLabels());
   return {
     url: `http://127.0.0.1:${proxy.addr.port}`,
+    openUrl: open?.url,
     gateway,
     finished: proxy.finished.then(async () => {
+      await open?.server.finished;
       await page.settled();
       await thread.close();
       await identity.withdraw();

@@ -3,6 +3,8 @@
  * when it ends, however it ends, the proxy sees the end of its input and goes too. It is started before there is a gateway, and
  * loads its modules meanwhile; where the gateway is comes on that pipe, with the pre-shared key where that is in no store.
  */
+import type { Config } from "../config/config.ts";
+import { listenText } from "../config/listen_at.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { StorageSource } from "../keys/mod.ts";
 import { encodeHandover, type HandedKeys } from "./handover.ts";
@@ -49,6 +51,13 @@ export function spawnProxy(o: {
   requireToken: boolean;
   /** How long its answers under way may take when it is told to end. */
   drainMs: number;
+  /** Where else it listens, and with what. */
+  open: Pick<
+    Config,
+    "proxyListen" | "proxyListenMode" | "proxyListenGroup" | "tlsCert" | "tlsKey"
+  >;
+  /** Told of each token that it refused. */
+  onTokenRefused: (refusal: { readonly locked: boolean }) => void;
   env: { readonly [name: string]: string | undefined };
 }): ProxyProcess {
   const argv = selfArgv(
@@ -63,13 +72,20 @@ export function spawnProxy(o: {
       ...listed("--proxy-allow-origin", o.allowed.origins),
       ...listed("--proxy-allow-host", o.allowed.hosts),
     ],
-    proxyPermissions({ dataDir: o.dataDir, gatewayHost: o.gatewayHost }),
+    proxyPermissions({ dataDir: o.dataDir, gatewayHost: o.gatewayHost, open: o.open }),
   );
   const env: Record<string, string> = {};
   for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
   // As serve decided, whichever of its sources said so.
   env["SECLLAMA_REQUIRE_TOKEN"] = String(o.requireToken);
   env["SECLLAMA_DRAIN_TIME"] = `${o.drainMs}ms`;
+  if (o.open.proxyListen !== null) {
+    env["SECLLAMA_PROXY_LISTEN"] = listenText(o.open.proxyListen);
+    env["SECLLAMA_PROXY_LISTEN_MODE"] = o.open.proxyListenMode.toString(8);
+    env["SECLLAMA_PROXY_LISTEN_GROUP"] = o.open.proxyListenGroup;
+    env["SECLLAMA_TLS_CERT"] = o.open.tlsCert;
+    env["SECLLAMA_TLS_KEY"] = o.open.tlsKey;
+  }
   const child = new Deno.Command(argv[0]!, {
     args: argv.slice(1),
     env,
@@ -94,7 +110,7 @@ export function spawnProxy(o: {
       const line = await encodeHandover(gateway, keys, openVault(o.dataDir, keys));
       connected = true;
       await writer.write(new TextEncoder().encode(line + "\n"));
-      return await readyLine(child.stdout);
+      return await readyLine(child.stdout, o.onTokenRefused);
     } catch (error) {
       await stop();
       throw error;
@@ -103,7 +119,14 @@ export function spawnProxy(o: {
   return { died, connect, stop };
 }
 
-async function readyLine(stdout: ReadableStream<Uint8Array>): Promise<string> {
+/** What the proxy says after its first line, when it refused a token, and when that one locked its sender out. */
+export const TOKEN_REFUSED_LINE = "token-refused";
+export const TOKEN_LOCKED_LINE = "token-refused locked";
+
+async function readyLine(
+  stdout: ReadableStream<Uint8Array>,
+  onTokenRefused: (refusal: { readonly locked: boolean }) => void,
+): Promise<string> {
   const reader = stdout.pipeThrough(
     new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
   ).getReader();
@@ -122,13 +145,28 @@ async function readyLine(stdout: ReadableStream<Uint8Array>): Promise<string> {
   } finally {
     clearTimeout(timer);
   }
-  void drain(reader);
-  return text.split("\n")[0]!.trim();
+  const [first, ...rest] = text.split("\n");
+  void listen(reader, rest.join("\n"), onTokenRefused);
+  return first!.trim();
 }
 
-async function drain(reader: ReadableStreamDefaultReader<string>): Promise<void> {
-  while (!(await reader.read().catch(() => ({ done: true }))).done) {
-    /* nothing more is expected */
+async function listen(
+  reader: ReadableStreamDefaultReader<string>,
+  begun: string,
+  onTokenRefused: (refusal: { readonly locked: boolean }) => void,
+): Promise<void> {
+  let text = begun;
+  for (;;) {
+    const lines = text.split("\n");
+    text = lines.pop()!.slice(0, 256);
+    for (const line of lines.map((one) => one.trim())) {
+      if (line === TOKEN_REFUSED_LINE) onTokenRefused({ locked: false });
+      if (line === TOKEN_LOCKED_LINE) onTokenRefused({ locked: true });
+    }
+    const { done, value } = await reader.read()
+      .catch(() => ({ done: true as const, value: undefined }));
+    if (done) return;
+    text += value;
   }
 }
 

@@ -3,20 +3,33 @@
  * a compiled program the program itself.
  */
 import { join } from "node:path";
+import type { Config } from "../config/config.ts";
+import { listenText } from "../config/listen_at.ts";
 import { ownPath } from "../bundle/start_again.ts";
 import { ROOT } from "./installation.ts";
 
 /** What the proxy's process may do. */
 export function proxyPermissions(
-  o: { dataDir: string; gatewayHost: string },
+  o: {
+    dataDir: string;
+    gatewayHost: string;
+    /** Where else it listens. */
+    open?: Pick<Config, "proxyListen" | "tlsCert" | "tlsKey">;
+  },
 ): string[] {
+  const at = o.open?.proxyListen ?? null;
   const hosts = [...new Set(["127.0.0.1", "localhost", "[::1]", o.gatewayHost])];
+  if (at !== null) hosts.push(listenText(at));
+  const files = at?.kind === "tcp" ? [o.open!.tlsCert, o.open!.tlsKey].filter(Boolean) : [];
+  const socket = at?.kind === "unix" ? [at.path] : [];
   return [
     "--no-prompt",
     "--deny-import",
     `--allow-net=${hosts.join(",")}`,
-    `--allow-read=${[o.dataDir, ROOT].join(",")}`,
-    `--allow-write=${o.dataDir}`,
+    `--allow-read=${
+      [o.dataDir, ROOT, ...files, ...socket, ...(at ? ["/etc/group"] : [])].join(",")
+    }`,
+    `--allow-write=${[o.dataDir, ...socket].join(",")}`,
     "--allow-run=/usr/bin/secret-tool,/usr/bin/gdbus",
     "--allow-ffi",
     "--allow-sys=uid",

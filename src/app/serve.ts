@@ -16,7 +16,7 @@ import {
   PairingOffers,
   type StorageSource,
 } from "../keys/mod.ts";
-import { type Logger, makeLogger } from "../log.ts";
+import { label, type Logger, makeLogger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import { openGpu } from "../supervisor/gpu.ts";
 import { openSandbox, type Sandbox } from "../supervisor/isolation.ts";
@@ -28,9 +28,11 @@ import { openFleet } from "./fleet.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
 import type { Installation } from "./installation.ts";
 import { gatewayListenAddress, type ListenAddress } from "./listen_address.ts";
+import { openLimits } from "./limits.ts";
 import { Metrics, openMetrics } from "./metrics.ts";
 import { openModelStore } from "./model_store.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
+import { checkProxyListen } from "./proxy_listener.ts";
 import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
 import { notReady } from "./readiness.ts";
 import type { ReadyFacts } from "./ready_line.ts";
@@ -69,6 +71,7 @@ interface RunningServe {
  */
 export async function startServe(options: ServeOptions): Promise<RunningServe> {
   const { config, dataDir } = options.settings;
+  checkProxyListen(config);
   const activity = new Activity();
   const logger = activity.noting(makeLogger({ role: "gateway", level: config.logLevel }));
   await ensureDataDirectory(dataDir);
@@ -81,7 +84,9 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     listen.warnings.forEach(options.onWarning);
     const fleet = await openFleet(config, dataDir, keys, logger);
     // Before the gateway is there: both load their modules side by side.
-    const proxy = startProxyProcess(options, listen, shutdown);
+    const proxy = startProxyProcess(options, listen, shutdown, (locked) => {
+      audit?.refused("token-refused", { kind_of_client: label("app"), locked });
+    });
     const models = await openModelStore(options.settings, options.installation);
     const sandbox = await probing;
     const supervisor = await startSupervisor(
@@ -115,6 +120,13 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       audit: metrics ?? audit,
       notReady: () => notReady({ models, keys, audit, fleet }),
       fleet,
+      limits: openLimits({
+        dataDir,
+        book: supervisor,
+        logger,
+        shutdown,
+        audit: metrics ?? audit,
+      }),
     };
     const gateway = await openGateway(facts, listen, shutdown);
     const [loaded, proxyUrl] = await bothOrNeither(
@@ -206,6 +218,7 @@ function startProxyProcess(
   { withProxy, settings: { config, dataDir }, env }: ServeOptions,
   listen: ListenAddress,
   shutdown: Shutdown,
+  onTokenRefused: (locked: boolean) => void,
 ): ProxyProcess | undefined {
   if (!withProxy) return undefined;
   const proxy = spawnProxy({
@@ -217,6 +230,8 @@ function startProxyProcess(
     allowed: { origins: config.proxyAllowedOrigins, hosts: config.proxyAllowedHosts },
     requireToken: config.requireToken,
     drainMs: config.drainMs,
+    open: config,
+    onTokenRefused: ({ locked }) => onTokenRefused(locked),
     env,
   });
   shutdown.addEntrance(() => proxy.stop());

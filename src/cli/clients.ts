@@ -1,55 +1,156 @@
-/** `secllama clients …`: the machines that are paired with this gateway. */
-import { EXIT, SecLlamaError } from "../errors.ts";
+/** `secllama clients …`: whoever may use this gateway: machines, people, and the programs that have a token. */
+import { type LimitState, SecLlamaError } from "../errors.ts";
+import { standing, type Usage } from "../firm/limiter.ts";
+import { type TokenEntry, Tokens } from "../firm/tokens.ts";
+import { UsageFile } from "../firm/usage_file.ts";
 import {
-  type ClientSource,
+  type ClientList,
+  DEFAULT_ROLE,
+  hasExpired,
   type KeyRing,
-  type KeySource,
-  openKeySource,
   type PairedClient,
-  type RingSource,
 } from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
-import { hardenSelf } from "../sandbox/mod.ts";
-import { type RecordAct, recording } from "./audit/act.ts";
+import { withKeys, withRecord } from "./client_keys.ts";
 import { padColumns } from "./columns.ts";
-import { type Command, type CommandContext, flag } from "./command.ts";
+import { type Command, flag, stringOption } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
-import { keySourceOptions } from "./key_options.ts";
+import { readEnd } from "./role.ts";
 import { readSettings } from "./settings.ts";
 
 /** What a client's key is worth today. */
-type KeyState = "current" | "older" | "ended" | "revoked";
+type KeyState = "current" | "older" | "ended" | "expired" | "revoked";
 
 const KEY_WORDS: { readonly [state in KeyState]: string } = {
   current: "key current",
   older: "key of before the rotation: it gets the new one with its next answer",
   ended: "its key was rotated away: pair it anew with --replace",
+  expired: "it has had its time: secllama clients set NAME --expires AGE",
   revoked: "revoked",
 };
 
 const list: Command = {
   path: ["clients", "list"],
-  summary: "List the machines that are paired with this gateway",
-  options: { ...OPTIONS, all: { type: "boolean", help: "also those that are revoked" } },
+  summary:
+    "List who may use this gateway: machines, people, programs; their limits and what is left",
+  options: { ...OPTIONS, all: { type: "boolean", help: "also those that have ended" } },
   details: EXIT_CODES,
   run: (context) =>
     withKeys(context, async (keys) => {
-      const { clients } = await keys.clients().read();
+      const list = await keys.clients().read();
       using ring = await keys.ring();
-      const shown = clients.filter((c) => c.revoked === null || flag(context, "all"))
-        .map((client) => ({ ...client, key: keyState(client, ring) }));
+      const { dataDir } = await readSettings(context);
+      const usage = UsageFile.read(dataDir);
+      const now = Date.now();
+      const all = flag(context, "all");
+      const paired = list.clients.filter((c) => all || c.revoked === null).map((client) => ({
+        ...client,
+        kind: client.kind ?? "machine",
+        role: client.role ?? null,
+        expires: client.expires ?? null,
+        key: keyState(client, ring, now),
+        limits: limitsOf(list, client.role, usage.get(`client ${client.id}`), now),
+      }));
+      const apps = (await new Tokens(dataDir).list()).filter((t) => all || lives(t, now))
+        .map(({ hash: _, ...app }) => ({
+          ...app,
+          kind: "app",
+          role: app.role ?? null,
+          limits: limitsOf(list, app.role, usage.get(`app ${app.id}`), now),
+        }));
       report(
         context,
-        { clients: shown },
-        shown.length === 0
+        { clients: paired, apps },
+        paired.length + apps.length === 0
           ? ["no client is paired; to pair one, run: secllama pair NAME"]
-          : shown.map((c) =>
-            `${padColumns(c.name, 20)}  ${c.id.slice(0, 8)}  paired ${c.created.slice(0, 10)}  ${
-              KEY_WORDS[c.key]
-            }${c.revoked === null ? "" : ` ${c.revoked.slice(0, 10)}`}`
-          ),
+          : [
+            ...paired.map((c) =>
+              lineOf(
+                c,
+                `paired ${c.created.slice(0, 10)}  ${KEY_WORDS[c.key]}${
+                  c.revoked === null ? "" : ` ${c.revoked.slice(0, 10)}`
+                }`,
+              )
+            ),
+            ...apps.map((c) =>
+              lineOf(
+                c,
+                `token of ${c.created.slice(0, 10)}${
+                  c.revoked === null ? "" : `  revoked ${c.revoked.slice(0, 10)}`
+                }`,
+              )
+            ),
+          ],
       );
     }),
+};
+
+const set: Command = {
+  path: ["clients", "set"],
+  example: "secllama clients set laptop --role staff --expires 90d",
+  summary: "Give a client, or a program's token, a role; or a client an end",
+  arguments: "NAME",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: {
+    ...OPTIONS,
+    role: { type: "string", value: "NAME", help: "whose limits it has; none: no role of its own" },
+    expires: { type: "string", value: "AGE", help: "from now, as in 90d; never: no end" },
+  },
+  details: `A running gateway needs no restart. NAME may be an id.\n${EXIT_CODES}`,
+  run: async (context) => {
+    const [which] = context.positionals;
+    const [role, end] = [stringOption(context, "role"), stringOption(context, "expires")];
+    if (role === undefined && end === undefined) {
+      throw new SecLlamaError("usage", "nothing to set", {
+        hint: "give --role NAME, --expires AGE, or both",
+      });
+    }
+    return await withRecord(context, async (keys, record) => {
+      const wanted = role === "none" ? null : role;
+      const { dataDir } = await readSettings(context);
+      const list = await keys.clients().read();
+      const isClient = list.clients.some((c) =>
+        c.revoked === null && (c.name === which || c.id === which)
+      );
+      const tokens = new Tokens(dataDir);
+      const token = (await tokens.list()).find((t) =>
+        t.revoked === null && (t.name === which || t.id === which)
+      );
+      if (!isClient && token !== undefined) {
+        if (end !== undefined) {
+          throw new SecLlamaError("usage", "a token's end is set when it is made", {
+            field: "--expires",
+            hint: `make another: secllama token create NAME --expires ${end}`,
+          });
+        }
+        if (typeof wanted === "string") needRoleIn(list, wanted);
+        const { name, id } = await tokens.assign(token.id, wanted ?? null);
+        await record("token-changed", {
+          client: label(name),
+          client_id: label(id),
+          role: label(wanted ?? "none"),
+        });
+        return report(context, { token: { name, id, role: wanted } }, [
+          `${name} has ${wanted === null ? "no role of its own" : `the role ${wanted}`}`,
+        ]);
+      }
+      const client = await keys.clients().assign(which!, {
+        ...(wanted === undefined ? {} : { role: wanted }),
+        ...(end === undefined ? {} : { expires: readEnd(end) }),
+      });
+      await record("client-changed", {
+        ...clientFields(client),
+        role: label(client.role ?? "none"),
+        expires: label(client.expires ?? "never"),
+      });
+      report(context, { client }, [
+        `${client.name} has ${
+          client.role === undefined ? "no role of its own" : `the role ${client.role}`
+        }, and ${client.expires === undefined ? "no end" : `ends ${client.expires.slice(0, 10)}`}`,
+      ]);
+    });
+  },
 };
 
 const revoke: Command = {
@@ -108,10 +209,11 @@ const reset: Command = {
 };
 
 /** The commands of `secllama clients`. */
-export const clientCommands: readonly Command[] = [list, revoke, rename, reset];
+export const clientCommands: readonly Command[] = [list, set, revoke, rename, reset];
 
-function keyState(client: PairedClient, ring: KeyRing): KeyState {
+function keyState(client: PairedClient, ring: KeyRing, now: number): KeyState {
   if (client.revoked !== null) return "revoked";
+  if (hasExpired(client, now)) return "expired";
   if (client.kid === ring.activeKid) return "current";
   return ring.idsOf(client.id).length > 1 ? "older" : "ended";
 }
@@ -121,27 +223,49 @@ function clientFields({ name, id }: PairedClient): LogFields {
   return { client: label(name), client_id: label(id.slice(0, 8)) };
 }
 
-/** As {@link withKeys}, for what belongs into the audit log. */
-function withRecord(
-  context: CommandContext,
-  run: (keys: ClientSource & RingSource, record: RecordAct) => Promise<void>,
-): Promise<number> {
-  return withKeys(
-    context,
-    (keys) => recording(context, keys, (record) => run(keys, record)),
-  );
+/** How a client stands, by its role or by the one for those without. */
+function limitsOf(
+  { roles = [] }: ClientList,
+  name: string | undefined,
+  usage: Usage | undefined,
+  now: number,
+): LimitState[] {
+  const role = roles.find((one) => one.name === (name ?? DEFAULT_ROLE));
+  return role === undefined ? [] : standing(role, usage, now);
 }
 
-async function withKeys(
-  context: CommandContext,
-  run: (keys: KeySource) => Promise<void>,
-): Promise<number> {
-  hardenSelf(); // before a key is in memory
-  const { config, dataDir } = await readSettings(context);
-  using keys = await openKeySource({
-    ...keySourceOptions(context, dataDir),
-    clientGraceMs: config.clientGraceMs,
+function lineOf(
+  c: {
+    name: string;
+    id: string;
+    kind: string;
+    role: string | null;
+    expires: string | null;
+    limits: readonly LimitState[];
+  },
+  since: string,
+): string {
+  const left = c.limits.filter(({ of }) => of !== "at-once")
+    .map(({ of, per, limit, remaining }) => `${remaining} of ${limit} ${of} left this ${per}`);
+  return [
+    padColumns(c.name, 20),
+    c.id.slice(0, 8),
+    padColumns(c.kind, 7),
+    ...(c.role === null ? [] : [`role ${c.role}`]),
+    since,
+    ...(c.expires === null ? [] : [`ends ${c.expires.slice(0, 10)}`]),
+    ...(left.length === 0 ? [] : [left.join(", ")]),
+  ].join("  ");
+}
+
+function lives({ revoked, expires }: TokenEntry, now: number): boolean {
+  return revoked === null && (expires === null || Date.parse(expires) > now);
+}
+
+/** @throws {SecLlamaError} `not-found`. */
+function needRoleIn({ roles = [] }: ClientList, name: string): void {
+  if (roles.some((role) => role.name === name)) return;
+  throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
+    hint: "to see the roles: secllama role list",
   });
-  await run(keys);
-  return EXIT.ok;
 }

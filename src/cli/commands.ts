@@ -20,6 +20,7 @@ import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
 import { serviceCommands } from "./service.ts";
 import { statusCommand } from "./status.ts";
+import { roleCommands } from "./role.ts";
 import { tokenCommands } from "./token.ts";
 import { uiCommand } from "./ui.ts";
 import { uninstallCommand } from "./uninstall.ts";
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   ...clientCommands,
   ...fleetCommands,
   ...tokenCommands,
+  ...roleCommands,
   ...auditCommands,
   ...sandboxCommands,
   launchRunnerCommand,

@@ -3,6 +3,8 @@ import { type Handover, readHandover } from "../app/handover.ts";
 import { alsoLetIn } from "../app/banner.ts";
 import { openVaultFrom } from "../app/history.ts";
 import { type LocalConnection, localConnection, startProxyRole } from "../app/proxy.ts";
+import { checkProxyListen } from "../app/proxy_listener.ts";
+import { TOKEN_LOCKED_LINE, TOKEN_REFUSED_LINE } from "../app/proxy_process.ts";
 import type { SealedFetchOptions } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { notifyServiceManager } from "../linux/service_manager.ts";
@@ -19,6 +21,11 @@ export const proxyCommand: Command = {
     "proxy-port": SETTING_OPTIONS["proxy-port"]!,
     "proxy-allow-origin": SETTING_OPTIONS["proxy-allow-origin"]!,
     "proxy-allow-host": SETTING_OPTIONS["proxy-allow-host"]!,
+    listen: SETTING_OPTIONS["listen"]!,
+    "listen-mode": SETTING_OPTIONS["listen-mode"]!,
+    "listen-group": SETTING_OPTIONS["listen-group"]!,
+    "tls-cert": SETTING_OPTIONS["tls-cert"]!,
+    "tls-key": SETTING_OPTIONS["tls-key"]!,
     "log-level": SETTING_OPTIONS["log-level"]!,
     "allow-model-management": {
       type: "boolean",
@@ -54,6 +61,7 @@ export async function runProxy(
 ): Promise<number> {
   hardenSelf();
   const { config, dataDir } = await readSettings(context);
+  checkProxyListen(config);
   const fromServe = flag(context, "from-serve");
   const asked = await pairingCommand(context, dataDir);
   if (asked === "done") return EXIT.ok;
@@ -77,10 +85,17 @@ export async function runProxy(
     connection,
     vault,
     holdsKey: handover?.credentials !== undefined,
+    // Serve reads it and records it.
+    onTokenRefused: ({ locked }) => {
+      if (fromServe) context.tui.out(locked ? TOKEN_LOCKED_LINE : TOKEN_REFUSED_LINE);
+    },
     signal: stop.signal,
   });
   const { url, gateway } = running;
   context.tui.out(fromServe ? url : `proxy ready on ${url}, sealing to ${gateway}`);
+  if (!fromServe && running.openUrl) {
+    context.tui.out(`and, for who shows a token, on ${running.openUrl}`);
+  }
   if (!fromServe) { for (const line of alsoLetIn(config)) context.tui.out(line); }
   if (!fromServe) notifyServiceManager(context.env, `READY=1\nSTATUS=proxy on ${url}`);
   await onReady(url);

@@ -8,6 +8,7 @@ import { recordingAlone } from "./audit/act.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { report } from "./key_common.ts";
+import { needRole } from "./role.ts";
 import { readSettings } from "./settings.ts";
 
 const create: Command = {
@@ -24,6 +25,7 @@ const create: Command = {
       value: "AGE",
       help: "how long it lives, as in 90d (default: no end)",
     },
+    role: { type: "string", value: "NAME", help: "whose limits it has: secllama role list" },
   },
   details:
     `The proxy asks for tokens with SECLLAMA_REQUIRE_TOKEN=true. A program sends it as Authorization: Bearer, x-api-key,
@@ -33,7 +35,9 @@ api-key, or as the password of basic authentication. Nothing of it is kept but a
     await ensureDataDirectory(dataDir);
     const lifeMs = readLife(stringOption(context, "expires"));
     const { entry, text } = await recordingAlone(context, async (record) => {
-      const made = await new Tokens(dataDir).create(context.positionals[0]!, lifeMs);
+      const role = stringOption(context, "role");
+      if (role !== undefined) await needRole(context, role);
+      const made = await new Tokens(dataDir).create(context.positionals[0]!, lifeMs, role);
       await record("token-created", tokenFields(made.entry));
       return made;
     });
@@ -98,8 +102,8 @@ const revoke: Command = {
 /** The commands of `secllama token`. */
 export const tokenCommands: readonly Command[] = [create, list, revoke];
 
-function shown({ name, id, created, expires, revoked }: TokenEntry) {
-  return { name, id, kind: "app", created, expires, revoked };
+function shown({ name, id, created, expires, revoked, role }: TokenEntry) {
+  return { name, id, kind: "app", created, expires, revoked, role: role ?? null };
 }
 
 function tokenFields({ name, id }: TokenEntry) {

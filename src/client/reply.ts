@@ -1,4 +1,5 @@
 /** A sealed HTTP answer → the `Response` inside it, its body released frame by frame as each verifies. */
+import { LIMITS_HEADER } from "../api/limits.ts";
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { ReplyEnvelope } from "../sealed/envelope.ts";
@@ -21,6 +22,8 @@ export async function openReply(
   options: {
     method: string;
     signal: AbortSignal;
+    /** Headers of the outer answer that are shown with the inner's; the inner's of these names are not. */
+    outer?: { readonly [name: string]: string };
     /** Called once the first frame has verified, with what it carries of the client's next key. */
     onOpened?: (renewal: Uint8Array | undefined) => Promise<void>;
   },
@@ -30,7 +33,8 @@ export async function openReply(
   const { status, headers: fields, renewal } = await parts.next() as ReplyEnvelope;
   await options.onOpened?.(renewal);
   const headers = new Headers({ ...fields });
-  for (const name of DROPPED) headers.delete(name);
+  for (const name of [...DROPPED, LIMITS_HEADER]) headers.delete(name);
+  for (const [name, value] of Object.entries(options.outer ?? {})) headers.set(name, value);
   if (options.method === "HEAD" || NO_BODY.has(status)) {
     while (await parts.next() !== undefined);
     return new Response(null, { status, headers });

@@ -6,6 +6,7 @@
  * `Response`.
  */
 import { SecLlamaError } from "../errors.ts";
+import { APP_HEADER, LIMITS_HEADER } from "../api/limits.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
 import { ROUTES } from "../api/routes.ts";
 import { RUNNER_HEADER } from "../api/runner_name.ts";
@@ -104,7 +105,12 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
     });
     const response = await transport.send(transport.url(ROUTES.sealedRequest.path), {
       method: "POST",
-      headers: { "content-type": SEALED_TYPE, "accept": MEDIA_TYPE, [RUNNER_HEADER]: key.runner },
+      headers: {
+        "content-type": SEALED_TYPE,
+        "accept": MEDIA_TYPE,
+        [RUNNER_HEADER]: key.runner,
+        ...(request.app === undefined ? {} : { [APP_HEADER]: request.app }),
+      },
       body: sealed.body,
       signal,
     });
@@ -120,9 +126,12 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
         },
       );
     }
+    const limits = response.headers.get(LIMITS_HEADER);
     return await openReply(response.body, sealed.reply, {
       method,
       signal,
+      // The gateway's word, whatever the runner says.
+      outer: limits === null ? {} : { [LIMITS_HEADER]: limits },
       onOpened: (renewal) => {
         onOpened();
         return keeper.opened(credentials, key.gen, renewal);

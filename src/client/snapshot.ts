@@ -1,6 +1,7 @@
 /** The request as the caller meant it, read once: method, path, headers, body bytes, and the model it is for. */
 import { type Bytes, utf8 } from "../bytes.ts";
 import { parseJsonObject, requiredModel } from "../api/body.ts";
+import { APP_HEADER } from "../api/limits.ts";
 import { canonicalPath, parameterOf, routeOf, ROUTES } from "../api/routes.ts";
 import { wantedContext } from "../api/wanted_context.ts";
 
@@ -14,6 +15,8 @@ export interface Snapshot {
   /** Tokens of context that it asks for, a power of two; undefined: the usual. */
   readonly contextLength: number | undefined;
   readonly signal: AbortSignal;
+  /** The id of the token of the program that asks, which goes beside the seal; undefined: this machine's own program. */
+  readonly app: string | undefined;
 }
 
 /** Headers that belong to the connection and not to the request (RFC 9110 section 7.6.1), and those fetch sets. */
@@ -50,13 +53,14 @@ export async function takeSnapshot(
   const url = new URL(request.url);
   const headers: { [name: string]: string } = {};
   for (const [name, value] of request.headers) {
-    if (!NOT_SEALED.has(name)) headers[name] = value;
+    if (!NOT_SEALED.has(name) && name !== APP_HEADER) headers[name] = value;
   }
   const body = text === undefined ? new Uint8Array(await request.arrayBuffer()) : utf8(text);
   return {
     method: request.method,
     path: url.pathname + url.search,
     headers,
+    app: request.headers.get(APP_HEADER) ?? undefined,
     body,
     ...namedIn(url.pathname, text ?? body, defaultModel),
     // Not the new Request's: Node 20 lets that one go with the Request, and no abort comes through any more.

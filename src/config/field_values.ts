@@ -143,6 +143,14 @@ export function fullPath(text: string, name: string): string {
   return text;
 }
 
+/** A group of the system: a name or a number, or nothing. */
+export function groupName(text: string, name: string): string {
+  if (!/^(?:|\d{1,9}|[a-z_][a-z0-9_-]{0,31})$/.test(text)) {
+    throw bad(name, "a group's name or number");
+  }
+  return text;
+}
+
 /** Hosts with commas between. */
 export function hosts(text: string, name: string): readonly HostEntry[] {
   const entries = parseHosts(text);

@@ -21,6 +21,7 @@ import {
   gpu,
   GPUS,
   type GpuSetting,
+  groupName,
   host,
   hosts,
   integer,
@@ -32,6 +33,7 @@ import {
   size,
 } from "./field_values.ts";
 import type { HostEntry } from "./hosts.ts";
+import { type ListenAt, listenAt, socketMode } from "./listen_at.ts";
 
 export interface Config {
   readonly host: string;
@@ -103,6 +105,14 @@ export interface Config {
   readonly drainMs: number;
   /** How the prompts of `/v1/completions` are taken. */
   readonly completions: CompletionsSetting;
+  /** A file that says which models may be loaded; empty: all. */
+  readonly modelPolicy: string;
+  /** Where the proxy listens besides loopback. */
+  readonly proxyListen: ListenAt | null;
+  /** Mode of the proxy's Unix socket. */
+  readonly proxyListenMode: number;
+  /** Group of the proxy's Unix socket; empty: that of the process. */
+  readonly proxyListenGroup: string;
   /** Whether a record is kept of who did what, and whether it must be. */
   readonly audit: AuditSetting;
 }
@@ -444,6 +454,14 @@ export const FIELDS = [
     parse: fullPath,
   }),
   field({
+    name: "modelPolicy",
+    env: "SECLLAMA_MODEL_POLICY",
+    value: "FILE",
+    default: "",
+    help: "a file that says which models may be loaded, by digest or by who signed them",
+    parse: fullPath,
+  }),
+  field({
     name: "metricsPort",
     env: "SECLLAMA_METRICS_PORT",
     value: "PORT",
@@ -489,6 +507,33 @@ export const FIELDS = [
     default: 3_000,
     help: "how long answers under way may take when serve is told to end",
     parse: (text, name) => text === "0" ? 0 : parseDurationMs(text, name),
+  }),
+  field({
+    name: "proxyListen",
+    env: "SECLLAMA_PROXY_LISTEN",
+    flag: "listen",
+    value: "ADDRESS|unix:PATH",
+    default: null,
+    help: "where the proxy listens besides loopback, for who shows a token: over TLS, or a socket",
+    parse: listenAt,
+  }),
+  field({
+    name: "proxyListenMode",
+    env: "SECLLAMA_PROXY_LISTEN_MODE",
+    flag: "listen-mode",
+    value: "MODE",
+    default: 0o660,
+    help: "mode of that socket, as chmod has it: 660, or 600 for this user alone",
+    parse: socketMode,
+  }),
+  field({
+    name: "proxyListenGroup",
+    env: "SECLLAMA_PROXY_LISTEN_GROUP",
+    flag: "listen-group",
+    value: "GROUP",
+    default: "",
+    help: "group of that socket, a name or a number",
+    parse: groupName,
   }),
   field({
     name: "audit",

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { ManifestFile, writeFileAtomically } from "../keys/mod.ts";
+import { isRoleName, ManifestFile, writeFileAtomically } from "../keys/mod.ts";
 
 /** Its name in the data folder. */
 const TOKENS_FILE = "tokens.json";
@@ -29,6 +29,8 @@ export interface TokenEntry {
   readonly expires: string | null;
   /** ISO 8601; null: it was not revoked. */
   readonly revoked: string | null;
+  /** The role whose limits are its own; absent: those of the default role, if there is one. */
+  readonly role?: string;
 }
 
 /** A token that was made just now: the only time that its text is there. */
@@ -57,9 +59,10 @@ export class Tokens {
   /**
    * Makes one.
    * @param lifeMs undefined: it has no end.
+   * @param role Whose limits it has; that there is such a role is for the caller to look.
    * @throws {SecLlamaError} `usage` for what cannot be a name, or is one already.
    */
-  async create(name: string, lifeMs?: number): Promise<NewToken> {
+  async create(name: string, lifeMs?: number, role?: string): Promise<NewToken> {
     if (!NAME.test(name)) {
       throw new SecLlamaError("usage", "a token's name is 1 to 64 letters, digits and ._-", {
         hint: "for instance: secllama token create open-webui",
@@ -82,14 +85,30 @@ export class Tokens {
         created: now.toISOString(),
         expires: lifeMs === undefined ? null : new Date(now.getTime() + lifeMs).toISOString(),
         revoked: null,
+        ...(role === undefined ? {} : { role }),
       };
       await this.#write([...all, entry]);
       return { entry, text };
     });
   }
 
+  /** Gives a token another role; null: none of its own. @throws {SecLlamaError} `not-found`. */
+  async assign(name: string, role: string | null): Promise<TokenEntry> {
+    return await this.#edit(name, ({ role: _, ...rest }) => ({
+      ...rest,
+      ...(role === null ? {} : { role }),
+    }));
+  }
+
   /** Ends the token of this name or id. @throws {SecLlamaError} `not-found` if there is none that lives. */
   async revoke(name: string): Promise<TokenEntry> {
+    return await this.#edit(
+      name,
+      (entry) => ({ ...entry, revoked: this.#now().toISOString() }),
+    );
+  }
+
+  async #edit(name: string, edit: (entry: TokenEntry) => TokenEntry): Promise<TokenEntry> {
     return await this.#lock.withLock(async () => {
       const all = await this.list();
       const found = all.find((one) => (one.name === name || one.id === name) && !one.revoked);
@@ -98,9 +117,9 @@ export class Tokens {
           hint: "to see them: secllama token list",
         });
       }
-      const ended = { ...found, revoked: this.#now().toISOString() };
-      await this.#write(all.map((one) => one === found ? ended : one));
-      return ended;
+      const edited = edit(found);
+      await this.#write(all.map((one) => one === found ? edited : one));
+      return edited;
     });
   }
 
@@ -134,6 +153,13 @@ export class TokenCheck {
     this.#now = now;
   }
 
+  /** The token of this id that lives, for who has its id from somebody that saw it. */
+  byId(id: string): TokenEntry | undefined {
+    this.#refresh();
+    const entry = this.#byId.get(id);
+    return entry !== undefined && this.#lives(entry) ? entry : undefined;
+  }
+
   /** Whose token it is; undefined: nobody's, or not any more. A file that cannot be read lets nobody in. */
   find(text: string): TokenEntry | undefined {
     this.#refresh();
@@ -141,8 +167,11 @@ export class TokenCheck {
     const entry = id === undefined ? undefined : this.#byId.get(id);
     // A guess at an id that is not there is hashed and compared too.
     const same = equalConstantTime(fromHex(hashOf(text)), fromHex(entry?.hash ?? NOBODY));
-    if (!same || entry === undefined || entry.revoked !== null) return undefined;
-    return entry.expires !== null && Date.parse(entry.expires) <= this.#now() ? undefined : entry;
+    return same && entry !== undefined && this.#lives(entry) ? entry : undefined;
+  }
+
+  #lives({ revoked, expires }: TokenEntry): boolean {
+    return revoked === null && (expires === null || Date.parse(expires) > this.#now());
   }
 
   #refresh(): void {
@@ -176,11 +205,15 @@ function parseTokens(text: string | undefined, path: string): TokenEntry[] {
 }
 
 function isEntry(value: unknown): value is TokenEntry {
-  const { name, id, hash, created, expires, revoked } = Object(value) as Record<string, unknown>;
+  const { name, id, hash, created, expires, revoked, role } = Object(value) as Record<
+    string,
+    unknown
+  >;
   const isTime = (time: unknown) => typeof time === "string" && !Number.isNaN(Date.parse(time));
   return typeof name === "string" && NAME.test(name) && /^[0-9a-f]{12}$/.test(String(id)) &&
     /^[0-9a-f]{64}$/.test(String(hash)) && isTime(created) &&
-    (expires === null || isTime(expires)) && (revoked === null || isTime(revoked));
+    (expires === null || isTime(expires)) && (revoked === null || isTime(revoked)) &&
+    (role === undefined || typeof role === "string" && isRoleName(role));
 }
 
 function corrupt(path: string): SecLlamaError {

@@ -1,7 +1,9 @@
 /** What the gateway records of the exchanges that it serves, where the settings ask for a record. It knows metadata only. */
 import type { ErrorCode, SecLlamaError } from "../errors.ts";
 import { label, type LogFields } from "../log.ts";
-import type { LoadedModel, Supervisor } from "../supervisor/supervisor.ts";
+import type { Exchange } from "../pipe/exchange.ts";
+import type { UsedTokens } from "../supervisor/runner_process.ts";
+import type { LoadedModel } from "../supervisor/supervisor.ts";
 import type { Ending } from "./relay.ts";
 
 /** Where lines go. */
@@ -10,8 +12,11 @@ export interface GatewayAudit {
   admit(): Promise<void>;
   /** Writes a line. @throws {SecLlamaError} `audit-failed`. */
   record(event: GatewayEvent, fields: LogFields): Promise<void>;
-  /** Somebody was turned away. Bounded: a stranger cannot fill the log. */
-  refused(code: ErrorCode): void;
+  /**
+   * Somebody was turned away. Bounded: a stranger cannot fill the log.
+   * @param who Fields on who it was, where that is known.
+   */
+  refused(code: ErrorCode, who?: LogFields): void;
 }
 
 /** What the gateway records. */
@@ -40,10 +45,35 @@ export function noteRefusal(audit: GatewayAudit | undefined, { code }: SecLlamaE
   if (REFUSALS.includes(code)) audit?.refused(code);
 }
 
+/** An exchange, as far as its line goes. */
+interface Recorded {
+  /** Who it is: fields of the line. */
+  readonly who: LogFields;
+  readonly model: LoadedModel;
+  readonly kind: "sealed" | "plain";
+  /** What it has cost, in tokens; grows. */
+  readonly used: Readonly<UsedTokens>;
+}
+
+/** What the exchange costs, as its runner says; grows. @param told Called with each part. */
+export function countUsed(
+  model: LoadedModel,
+  exchange: Exchange,
+  told?: (tokens: number) => void,
+): Readonly<UsedTokens> {
+  const used = { prompt: 0, reply: 0 };
+  model.runner.onUsed(exchange, ({ prompt, reply }) => {
+    used.prompt += prompt;
+    used.reply += reply;
+    told?.(prompt + reply);
+  });
+  return used;
+}
+
 /** What {@link relay} calls before an exchange's last bytes; undefined: nothing is recorded. */
 export function recordedExchange(
-  { audit, supervisor }: { audit?: GatewayAudit | undefined; supervisor: Supervisor },
-  { pskId, model, kind }: { pskId: string; model: LoadedModel; kind: "sealed" | "plain" },
+  { audit }: { audit?: GatewayAudit | undefined },
+  { who, model, kind, used }: Recorded,
 ): { ending?: (ending: Ending) => Promise<void> } {
   if (audit === undefined) return {};
   const started = performance.now();
@@ -51,24 +81,16 @@ export function recordedExchange(
     ending: ({ result, bytesIn, bytesOut }) =>
       audit.record("exchange", {
         kind: label(kind),
-        ...clientFields(pskId, supervisor),
+        ...who,
         model: label(model.name),
         digest: label(model.digest),
         isolation: label(model.isolation.level),
         bytes_in: bytesIn,
         bytes_out: bytesOut,
+        tokens_in: used.prompt,
+        tokens_out: used.reply,
         ms: Math.round(performance.now() - started),
         result: label(result),
       }),
-  };
-}
-
-/** Who it is: `client.KID.ID` of a paired one, else this machine's own programs. */
-function clientFields(pskId: string, supervisor: Supervisor): LogFields {
-  const [kind, , id] = pskId.split(".");
-  if (kind !== "client" || id === undefined) return { client: label(kind ?? "") };
-  return {
-    client: label(supervisor.clientName(id) ?? "revoked"),
-    client_id: label(id.slice(0, 8)),
   };
 }

@@ -5,6 +5,7 @@ import type { Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { GatewayAudit } from "./audit.ts";
+import type { ClientLimits } from "./limits.ts";
 import type { Activity } from "./activity.ts";
 import type { ModelManagement } from "./management.ts";
 
@@ -26,6 +27,8 @@ export interface GatewayContext {
   readonly fleet?: { readonly member: string | undefined } | undefined;
   /** Why requests would not be answered now, a word each; none: they would. */
   readonly notReady: () => Promise<readonly string[]>;
+  /** Keeps roles and limits. */
+  readonly limits: ClientLimits;
   /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
   readonly remote: boolean;
   /** Only where the operator turned model management on. */

@@ -8,6 +8,7 @@ import { Activity } from "./activity.ts";
 import { makeGatewayApp } from "./app.ts";
 import type { GatewayContext } from "./context.ts";
 import { shareOf } from "./share.ts";
+import { noLimits } from "./testing.ts";
 
 const KNOWN = "local.0011223344556677";
 const RK = new Uint8Array(8).fill(5);
@@ -31,6 +32,7 @@ async function sharesOf(asked: readonly { pskId: string; party: string }[]): Pro
       byRecipient: () => model,
       giveKey: () => {},
     },
+    limits: noLimits(),
     logger: silentLogger,
     activity: new Activity(),
     remote: false,

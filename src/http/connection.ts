@@ -16,7 +16,7 @@ import { writeResponse } from "./response_writer.ts";
 import { SocketReader } from "./socket_reader.ts";
 
 /** A client's connection; TLS is Deno's work and shows here as plain bytes. */
-export type Socket = Deno.TcpConn | Deno.TlsConn;
+export type Socket = Deno.TcpConn | Deno.TlsConn | Deno.UnixConn;
 
 /** Who sent a request. */
 export interface RequestInfo {
@@ -80,7 +80,9 @@ export class Connection {
     this.#accepted = accepted;
     this.#reader = new SocketReader(conn);
     this.#deadline = this.waitingSince + this.#headMs;
-    this.peer = conn.remoteAddr as Deno.NetAddr;
+    this.peer = conn.remoteAddr.transport === "tcp"
+      ? conn.remoteAddr
+      : { transport: "tcp", hostname: "::1", port: 0 };
   }
 
   get #headMs(): number {
@@ -143,7 +145,10 @@ export class Connection {
     this.#abort?.abort(gone());
     // Neither a write that is stuck nor a TLS handshake that never ends is given up by the runtime's close.
     if (this.#writeDeadline !== Infinity || (this.#isTls && !this.#hasSpoken)) {
-      breakSocket(this.#conn.localAddr as Deno.NetAddr, this.peer);
+      // A Unix socket's ends have no addresses to be found by; its writer is a program of this machine.
+      if (this.#conn.remoteAddr.transport === "tcp") {
+        breakSocket(this.#conn.localAddr as Deno.NetAddr, this.peer);
+      }
     }
     try {
       this.#conn.close();

@@ -25,6 +25,8 @@ export interface HardenedOptions {
   readonly port: number;
   /** PEM certificate chain and private key: TLS instead of plaintext. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** A Unix socket instead of address and port; its mode says who may come. */
+  readonly unix?: UnixAddress;
   /** Answers what passed every rule. */
   readonly handler: Handler;
   /** Of what is served. */
@@ -43,6 +45,16 @@ export interface HardenedOptions {
   readonly logger: Logger;
   /** Aborted: no new connections; what is under way gets {@link Limits.drainMs}. */
   readonly signal: AbortSignal;
+}
+
+/** A socket in the file system. */
+export interface UnixAddress {
+  /** Of its file, which is not there yet. */
+  readonly path: string;
+  /** As for chmod: 0o660. */
+  readonly mode: number;
+  /** The group that it belongs to; undefined: that of this process. */
+  readonly gid?: number;
 }
 
 /** A listener that runs until its signal. */
@@ -92,7 +104,9 @@ export function serveHardened(options: HardenedOptions): Promise<HardenedServer>
   return Promise.resolve().then(() => {
     const listener = listen(options);
     const server = new Server(options);
-    const { hostname, port } = listener.addr;
+    const { hostname, port } = listener.addr.transport === "unix"
+      ? { hostname: options.unix!.path, port: 0 }
+      : listener.addr as Deno.NetAddr;
     return {
       addr: { hostname, port },
       finished: server.serve(listener),
@@ -101,10 +115,11 @@ export function serveHardened(options: HardenedOptions): Promise<HardenedServer>
   });
 }
 
-type Listener = Deno.TcpListener | Deno.TlsListener;
+type Listener = Deno.TcpListener | Deno.TlsListener | Deno.UnixListener;
 
 function listen(options: HardenedOptions): Listener {
-  const { hostname, port, tls } = options;
+  const { hostname, port, tls, unix } = options;
+  if (unix !== undefined) return listenUnix(unix);
   try {
     if (tls === undefined) return Deno.listen({ hostname, port });
     const listener = Deno.listenTls({ hostname, port, ...tls, alpnProtocols: ["http/1.1"] });
@@ -130,6 +145,37 @@ function listen(options: HardenedOptions): Listener {
         "use an address of this machine, and a port from 1024 on or the right to use a lower one",
       cause,
     });
+  }
+}
+
+/** @throws {SecLlamaError} `port-in-use` if another listens there, `address-unavailable`. */
+function listenUnix({ path, mode, gid }: UnixAddress): Deno.UnixListener {
+  const unavailable = (why: string, cause: unknown) =>
+    new SecLlamaError("address-unavailable", `cannot listen on the socket ${path}: ${why}`, {
+      hint: "its folder must be there, and this user must have the right to write in it",
+      cause,
+    });
+  try {
+    // For a moment it has the mode of the umask. Whoever comes then is let in by what the handler asks for, as everybody is.
+    const listener = Deno.listen({ transport: "unix", path });
+    try {
+      if (gid !== undefined) Deno.chownSync(path, null, gid);
+      Deno.chmodSync(path, mode);
+      return listener;
+    } catch (cause) {
+      listener.close();
+      Deno.removeSync(path);
+      throw unavailable("its mode or group cannot be set", cause);
+    }
+  } catch (cause) {
+    if (cause instanceof SecLlamaError) throw cause;
+    if (cause instanceof Deno.errors.AddrInUse) {
+      throw new SecLlamaError("port-in-use", `there is a socket ${path} already`, {
+        hint: "is secllama running already? if nothing listens there, remove the file",
+        cause,
+      });
+    }
+    throw unavailable((cause as Error).name, cause);
   }
 }
 
@@ -218,7 +264,7 @@ class Server {
   }
 
   #admit(conn: Socket): void {
-    const peer = (conn.remoteAddr as Deno.NetAddr).hostname;
+    const peer = conn.remoteAddr.transport === "tcp" ? conn.remoteAddr.hostname : "::1";
     const { name: party, isOwn } = partyOf(conn, this.#sameUidOnly);
     if (this.#sameUidOnly && !isOwn) return this.#refuse(conn, party);
     const fromPeer = this.#perPeer.get(peer) ?? 0;

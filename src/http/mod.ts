@@ -2,4 +2,9 @@
 export type { Handler, RequestInfo } from "./connection.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export type { RenderedError, Rules } from "./rules.ts";
-export { type HardenedOptions, type HardenedServer, serveHardened } from "./listener.ts";
+export {
+  type HardenedOptions,
+  type HardenedServer,
+  serveHardened,
+  type UnixAddress,
+} from "./listener.ts";

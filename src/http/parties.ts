@@ -25,6 +25,8 @@ interface Party {
  * @param must Who is not told to be this user is another one.
  */
 export function partyOf(conn: Socket, must: boolean): Party {
+  // Who may open it, its mode says; Deno does not tell who did.
+  if (conn.remoteAddr.transport === "unix") return { name: "unix", isOwn: true };
   const remote = conn.remoteAddr as Deno.NetAddr;
   if (Deno.build.os !== "linux" || !isLoopback(remote.hostname)) {
     return { name: siteOf(remote.hostname), isOwn: !must || Deno.build.os !== "linux" };

@@ -89,6 +89,7 @@ export class FixedSource implements KeySource {
       gen: 1,
       keys: [{ kid: this.kid, transport, active: true, createdMs: 0 }],
       clients,
+      roles: this.#clients?.roles ?? new Map(),
       graceMs: 0,
       now: () => new Date(),
     });

@@ -16,7 +16,8 @@ import {
   parsePskId,
 } from "../sealed/psk.ts";
 import { sealRenewal } from "../sealed/renewal_sealer.ts";
-import type { PairedClient, Permission } from "./clients/client_list.ts";
+import { hasExpired, type PairedClient, type Permission } from "./clients/client_list.ts";
+import { DEFAULT_ROLE, type Role } from "./clients/role.ts";
 import { type Secret, secret, wipe } from "../secret.ts";
 
 /** A key of the keyset that is not destroyed and was not retired as compromised. */
@@ -43,6 +44,8 @@ export interface KeyRingOptions {
   readonly keys: readonly RingKey[];
   /** By id, those that are not revoked. */
   readonly clients: ReadonlyMap<string, PairedClient>;
+  /** By name; absent: none. */
+  readonly roles?: ReadonlyMap<string, Role>;
   /** How long a client is accepted under a key that was rotated away. */
   readonly graceMs: number;
   /** Says when a grace has ended. */
@@ -103,6 +106,16 @@ export class KeyRing implements Disposable {
   /** The name of a paired client; undefined: there is none of this id. */
   clientName(id: string): string | undefined {
     return this.#options.clients.get(id)?.name;
+  }
+
+  /** The paired client of this id. */
+  client(id: string): PairedClient | undefined {
+    return this.#options.clients.get(id);
+  }
+
+  /** The role of this name, or the one for those without; undefined: there is none. */
+  role(name: string = DEFAULT_ROLE): Role | undefined {
+    return this.#options.roles?.get(name);
   }
 
   /** Whether the holder of this psk_id may do more than ask: this machine's own clients may, paired ones by their terms. */
@@ -196,6 +209,7 @@ export class KeyRing implements Disposable {
     if (named!.client === undefined) return { key, client: undefined };
     const client = this.#options.clients.get(named!.client);
     if (client === undefined || !this.#inGrace(key)) return undefined;
+    if (hasExpired(client, this.#options.now().getTime())) return undefined;
     // What came before the key that it has shown is of no use to it any more, only to a thief.
     const shown = this.#keys.get(client.kid);
     const superseded = shown === undefined || key.createdMs < shown.createdMs;

@@ -1,5 +1,21 @@
 /** The key manager's public face; see source.ts for what a gateway uses and manager.ts for what the commands do. */
-export { type ClientList, type PairedClient, type Permission } from "./clients/client_list.ts";
+export {
+  type ClientKind,
+  type ClientList,
+  hasExpired,
+  type PairedClient,
+  type Permission,
+} from "./clients/client_list.ts";
+export {
+  DEFAULT_ROLE,
+  isAmount,
+  isModelPattern,
+  isRoleName,
+  mayAsk,
+  type Role,
+  ROLE_AMOUNTS,
+  type RoleAmount,
+} from "./clients/role.ts";
 export { type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {

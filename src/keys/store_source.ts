@@ -120,6 +120,7 @@ export class StoreSource implements KeySource {
       gen,
       keys,
       clients,
+      roles: this.#clients.roles,
       graceMs: this.#graceMs,
       now: this.#manager.now,
     });

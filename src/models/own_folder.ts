@@ -5,6 +5,7 @@
  * <folder>/blobs/…  manifests/…   as folder.ts says
  *          tmp/part-<uuid>        half-written files, never looked at
  *          partial/sha256-<hex>   downloads that are to go on
+ *          signatures/sha256-<hex>.json  who vouches for a model's weights
  *          uploads/sha256-<hex>   whole files that a client is to make a model of
  *          lock                   held while manifests or blobs change
  * ```
@@ -27,6 +28,7 @@ import { ModelFolder } from "./folder.ts";
 import { openRegularFile } from "./gguf.ts";
 import {
   corrupt,
+  describeBytes,
   type Descriptor,
   type Manifest,
   MANIFEST_BYTES,
@@ -36,15 +38,35 @@ import {
 } from "./manifest.ts";
 import type { ModelName } from "../api/model_name.ts";
 import { digestHex } from "./names.ts";
+import type { ModelPolicy } from "./policy.ts";
+import { MAX_BUNDLE_BYTES } from "./signing.ts";
 import { cleanPartials } from "./partial.ts";
 import { cleanUploads } from "./uploads.ts";
 
 export class OwnFolder extends ModelFolder {
   readonly #temp: string;
 
-  constructor(dir: string) {
+  readonly #policy: ModelPolicy | undefined;
+
+  constructor(dir: string, policy?: ModelPolicy) {
     super(dir, "own");
     this.#temp = join(dir, "tmp");
+    this.#policy = policy;
+  }
+
+  /** Where the signature of a model's weights lies. @param digest Of the weights. */
+  signatureFile(digest: string): string {
+    return join(this.dir, "signatures", `sha256-${digestHex(digest)}.json`);
+  }
+
+  /** The signature of these weights, if there is one. */
+  async signature(digest: string): Promise<Uint8Array | undefined> {
+    return await readSmall(this.signatureFile(digest), MAX_BUNDLE_BYTES);
+  }
+
+  /** Keeps the signature of a model's weights, over an older one; the lock is held. */
+  writeSignature(digest: string, bundle: Uint8Array): Promise<void> {
+    return writeWhole(this.#temp, this.signatureFile(digest), bundle);
   }
 
   /** A new temp file; disposing it removes it unless it was committed. */
@@ -91,6 +113,12 @@ export class OwnFolder extends ModelFolder {
 
   /** As {@link writeManifest}, but byte for byte as it came, so that its digest stays. */
   async writeManifestBytes(name: ModelName, bytes: Uint8Array): Promise<void> {
+    // The one way by which a model gets a name here.
+    await this.#policy?.check({
+      name: name.canonical,
+      manifest: parseManifest(bytes),
+      manifestDigest: digestHex(describeBytes("", bytes).digest),
+    }, (digest) => this.signature(digest));
     const existing = await this.find(name);
     await writeWhole(this.#temp, existing?.path ?? this.manifestFile(name), bytes);
   }

@@ -26,6 +26,7 @@ import { corrupt, describeBytes, type LayerKind, layersOf, MANIFEST_BYTES } from
 import { parseModelName } from "../api/model_name.ts";
 import { digestHex } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
+import type { ModelPolicy } from "./policy.ts";
 import { Uploads } from "./uploads.ts";
 
 export { DEMO_MODEL, type ModelSource, type ResolvedModel } from "./folder.ts";
@@ -40,6 +41,8 @@ interface StoreOptions {
   readonly embeddedDemo?: string | undefined;
   /** Whether the installation has the library for pictures: else no model sees. Default false. */
   readonly readsPictures?: boolean;
+  /** Which models may be loaded, or get a name; absent: all. */
+  readonly policy?: ModelPolicy;
 }
 
 /** A row of the list. `details` is missing, and `problem` says why, when the model cannot be used. */
@@ -60,6 +63,7 @@ export class ModelStore {
   readonly #own: OwnFolder;
   readonly #folders: readonly ModelFolder[];
   readonly #demo: EmbeddedDemo | undefined;
+  readonly #policy: ModelPolicy | undefined;
   /** Whether a model with a projector sees here. */
   readonly readsPictures: boolean;
   /** Digests of projectors that llama.cpp was seen to refuse: their models read text only, and say so. */
@@ -71,7 +75,8 @@ export class ModelStore {
   readonly #manifests = new Map<string, { stamp: string; digest: string }>();
 
   private constructor(dir: string, options: StoreOptions) {
-    this.#own = new OwnFolder(absolute(dir));
+    this.#own = new OwnFolder(absolute(dir), options.policy);
+    this.#policy = options.policy;
     const { ollamaDir, embeddedDemo, readsPictures = false } = options;
     this.readsPictures = readsPictures;
     this.#folders = ollamaDir === undefined
@@ -119,6 +124,26 @@ export class ModelStore {
       hint: await this.#hintFor(name),
       field: "model",
     });
+  }
+
+  /** Whether there is a policy at all. */
+  get hasPolicy(): boolean {
+    return this.#policy !== undefined;
+  }
+
+  /** Whether the policy lets this model be loaded, as it is now. @throws {SecLlamaError} `model-not-approved`, `bad-config`. */
+  async approve(model: ResolvedModel): Promise<void> {
+    await this.#policy?.check(model, (digest) => this.#own.signature(digest));
+  }
+
+  /** The signature of a model's weights, if there is one here. @param digest `sha256:…`. */
+  signature(digest: string): Promise<Uint8Array | undefined> {
+    return this.#own.signature(digest);
+  }
+
+  /** Keeps a signature of these weights; an older one goes. */
+  async keepSignature(digest: string, bundle: Uint8Array): Promise<void> {
+    await this.#own.change(() => this.#own.writeSignature(digest, bundle));
   }
 
   /** What to do where there is no model of this name: another that is nearly called so, or the list. */

@@ -8,6 +8,7 @@ import { errorResponse } from "../api/errors.ts";
 import { HINTS } from "../hints.ts";
 import { INFLATED, inflated } from "../api/inflate.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
+import { APP_HEADER, limitHeaders, LIMITS_HEADER, readLimits } from "../api/limits.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
 import { readChallenge } from "../api/proxy_identity.ts";
 import {
@@ -100,7 +101,7 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
       if (!route || !takes(route, method)) throw notServed(method, route);
       switch (route.kind) {
         case "inference":
-          return await sealed(options, c.req.raw, route);
+          return await sealed(options, c.req.raw, route, c.get("app"));
         case "identity":
           return await identity(options, c.req.raw, route);
         case "history":
@@ -142,16 +143,27 @@ function served(path: string): Route | undefined {
   return route?.kind === "sealed" ? undefined : route;
 }
 
-async function sealed(options: ProxyAppOptions, request: Request, route: Route): Promise<Response> {
+async function sealed(
+  options: ProxyAppOptions,
+  request: Request,
+  route: Route,
+  app: string | undefined,
+): Promise<Response> {
   const refused = refusedRequestBody(request, route, INFLATED);
   if (refused) throw refused;
   const answer = await options.fetch(at(options.gateway, route.path).href, {
     method: "POST",
-    headers: { ...pick(request.headers, REQUEST_HEADERS), "content-type": JSON_TYPE },
+    headers: {
+      ...pick(request.headers, REQUEST_HEADERS),
+      "content-type": JSON_TYPE,
+      ...(app === undefined ? {} : { [APP_HEADER]: app }),
+    },
     body: await collect(inflated(request), route.maxBytes),
     signal: request.signal,
   });
   const headers = pick(answer.headers, REPLY_HEADERS);
+  const limits = readLimits(answer.headers.get(LIMITS_HEADER));
+  if (limits !== undefined) Object.assign(headers, limitHeaders(limits, route.dialect));
   const cut = readTruncated(answer.headers);
   if (cut !== undefined) {
     headers[TRUNCATED_HEADER] = writeTruncated(cut);

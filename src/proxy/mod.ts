@@ -1,11 +1,12 @@
-/** The proxy: a hardened listener on loopback with the plain API, sealed to one gateway. Never listens beyond loopback. */
+/** The proxy: a hardened listener on loopback with the plain API, sealed to one gateway; and one for others, who show a token. */
 import { INFLATED } from "../api/inflate.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
-import { type HardenedServer, serveHardened } from "../http/mod.ts";
+import { type HardenedOptions, type HardenedServer, serveHardened } from "../http/mod.ts";
 import { DESKTOP_SCHEMES } from "./cross_origin.ts";
 import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
 import { standingHeaders } from "./standing.ts";
+import type { TokenGateOptions } from "./token_gate.ts";
 
 export type { Page } from "./page.ts";
 export type { TokenGateOptions } from "./token_gate.ts";
@@ -53,6 +54,42 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
       `the proxy listens on loopback only, not on ${options.hostname}`,
     );
   }
+  const { hostname, port, signal, drainMs } = options;
+  return await listen(options, {
+    hostname,
+    port,
+    signal,
+    ...(drainMs === undefined ? {} : { drainMs }),
+    sameUidOnly: true,
+    allowedHosts: options.allowedHosts ?? [],
+    allowedOrigins: options.allowedOrigins ?? [],
+    allowedSchemes: DESKTOP_SCHEMES,
+  });
+}
+
+/**
+ * Listens beyond loopback, with the API only: what is this user's own is not there, and everybody shows a token.
+ * @throws {SecLlamaError} `remote-refused` for what is neither TLS nor a Unix socket, `port-in-use`, `address-unavailable`.
+ */
+export async function startOpenProxy(
+  options: ProxyAppOptions & { readonly gate: TokenGateOptions },
+  where: Omit<HardenedOptions, "handler" | "rules" | "logger" | "limits"> & {
+    readonly drainMs?: number;
+  },
+): Promise<HardenedServer> {
+  if (where.tls === undefined && where.unix === undefined) {
+    throw new SecLlamaError("remote-refused", "the proxy listens beyond loopback over TLS only");
+  }
+  const { page: _page, history: _history, identity: _identity, management: _m, ...api } = options;
+  return await listen(api, where);
+}
+
+async function listen(
+  options: ProxyAppOptions,
+  where: Omit<HardenedOptions, "handler" | "rules" | "logger" | "limits"> & {
+    readonly drainMs?: number;
+  },
+): Promise<HardenedServer> {
   const app = makeProxyApp(options);
   const rules = listenerRules(options.management?.maxBytes, INFLATED);
   // The listener's own refusals, of a Host say, are answers of the proxy's too.
@@ -61,16 +98,10 @@ export async function startProxy(options: ProxyOptions): Promise<HardenedServer>
     return { ...rendered, headers: { ...rendered.headers, ...standingHeaders(options.outer()) } };
   };
   return await serveHardened({
-    hostname: options.hostname,
-    port: options.port,
+    ...where,
     handler: (request, { party }) => app.fetch(request, { party }),
-    sameUidOnly: true,
-    allowedHosts: options.allowedHosts ?? [],
-    allowedOrigins: options.allowedOrigins ?? [],
-    allowedSchemes: DESKTOP_SCHEMES,
-    limits: { idleMs: IDLE_MS, ...(options.drainMs !== undefined && { drainMs: options.drainMs }) },
+    limits: { idleMs: IDLE_MS, ...(where.drainMs !== undefined && { drainMs: where.drainMs }) },
     rules: { ...rules, render: renderHere },
     logger: options.logger,
-    signal: options.signal,
   });
 }

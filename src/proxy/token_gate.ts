@@ -9,7 +9,7 @@ import { label, type Logger } from "../log.ts";
 /** What the gate lets in by. */
 export interface TokenGateOptions {
   /** Whose token a text is; undefined: nobody's. */
-  readonly tokens: { find(text: string): object | undefined };
+  readonly tokens: { find(text: string): { readonly id: string } | undefined };
   /** Counts wrong ones for whoever sends them: `Guesses` of src/firm. */
   readonly guesses: {
     lockedSeconds(party: string): number;
@@ -20,12 +20,18 @@ export interface TokenGateOptions {
   readonly own: string;
   /** Gets refusals as events. */
   readonly logger: Logger;
+  /** Told of each wrong token, too. */
+  readonly onRefused?: (refusal: { readonly locked: boolean }) => void;
   /** Waits for so many ms; a timer by default. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
 /** Hono's variables: whose connection it is. */
 export interface GateEnv {
+  Variables: {
+    /** The id of the token that a program showed. */
+    app?: string;
+  };
   Bindings: { party?: string };
 }
 
@@ -49,15 +55,18 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
     if (locked > 0) {
       return refuse(lockedOut(), { "retry-after": String(locked) });
     }
-    if (shown.some((text) => tokens.find(text) !== undefined)) {
+    const entry = shown.map((text) => tokens.find(text)).find((found) => found !== undefined);
+    if (entry !== undefined) {
       guesses.right(party);
       if (ofTheOwner(c.req.path)) return refuse(beyondToken(), {});
+      c.set("app", entry.id);
       return await next();
     }
     // Who shows none has not guessed.
     if (shown.length > 0) {
       const { delayMs, locks } = guesses.wrong(party);
       logger.warn("token-refused", { party: label(party), locked: locks });
+      options.onRefused?.({ locked: locks });
       if (delayMs > 0) await sleep(delayMs);
     }
     return refuse(needsToken(shown.length > 0), {

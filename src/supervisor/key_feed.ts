@@ -5,7 +5,14 @@
 import { type Bytes, fromHex, toHex } from "../bytes.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
-import type { ClientRegistry, KeyRing, Permission, RingSource } from "../keys/mod.ts";
+import type {
+  ClientRegistry,
+  KeyRing,
+  PairedClient,
+  Permission,
+  RingSource,
+  Role,
+} from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import { encodeGive, encodeTake } from "../pipe/key_frames.ts";
 
@@ -79,6 +86,16 @@ export class KeyFeed {
   /** The name of a paired client. */
   clientName(id: string): string | undefined {
     return this.#ring?.clientName(id);
+  }
+
+  /** The paired client of this id; see {@link KeyRing.client}. */
+  client(id: string): PairedClient | undefined {
+    return this.#ring?.client(id);
+  }
+
+  /** See {@link KeyRing.role}. */
+  role(name?: string): Role | undefined {
+    return this.#ring?.role(name);
   }
 
   /** Whether the holder of this psk_id may do that; false for a stranger. */

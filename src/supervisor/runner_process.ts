@@ -14,6 +14,7 @@ import {
   type OpenHead,
   parseFromRunner,
   type ReadyMessage,
+  type UsedMessage,
 } from "../api/pipe_messages.ts";
 import { type Exchange, Pipe } from "../pipe/pipe.ts";
 import type { KeyReceiver } from "./key_feed.ts";
@@ -52,6 +53,12 @@ function spawnHint(cause: unknown): string {
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;
 
+/** Exchanges of a runner whose tokens can still be told: those under way, and some that are over. */
+const MAX_USES = 4_096;
+
+/** What an exchange cost, or a part of it. */
+export type UsedTokens = Pick<UsedMessage, "prompt" | "reply">;
+
 export class RunnerProcess implements KeyReceiver {
   readonly rn: Uint8Array;
   readonly given = new Map<string, number>();
@@ -60,6 +67,8 @@ export class RunnerProcess implements KeyReceiver {
   readonly #pipe: Pipe;
   readonly #watchdog: Watchdog;
   readonly #ready = Promise.withResolvers<ReadyMessage>();
+  /** By exchange, who is told what it cost. The oldest first. */
+  readonly #uses = new Map<number, (tokens: UsedTokens) => void>();
   #state: RunnerState = "starting";
   /** It has said which keys a client may seal to. */
   #announced = false;
@@ -151,6 +160,12 @@ export class RunnerProcess implements KeyReceiver {
     return this.#pipe.open(head);
   }
 
+  /** Calls `told` with the tokens that the exchange cost, in parts; the last may come when it is over. */
+  onUsed({ id }: Exchange, told: (tokens: UsedTokens) => void): void {
+    this.#uses.set(id, told);
+    if (this.#uses.size > MAX_USES) this.#uses.delete(this.#uses.keys().next().value!);
+  }
+
   /** Sends a key frame. The payload is copied before this returns. */
   sendKeys(payload: Uint8Array): void {
     void this.#pipe.secret(payload);
@@ -187,6 +202,10 @@ export class RunnerProcess implements KeyReceiver {
       case "recipients":
         this.#announced = true;
         return this.#options.onRecipients(message.ids);
+      case "used": {
+        const { prompt, reply } = message;
+        return this.#uses.get(message.exchange)?.({ prompt, reply });
+      }
       case "keep_alive":
         return this.#options.onKeepAlive(message.ms, message.client);
       case "failed":

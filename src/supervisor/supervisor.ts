@@ -4,7 +4,7 @@
  */
 import { utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import type { KeyFacts } from "../keys/mod.ts";
+import type { KeyFacts, PairedClient, Role } from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
 import { joinsMessages } from "../models/capabilities.ts";
 import { readDefaults } from "../models/defaults.ts";
@@ -66,6 +66,9 @@ interface Asker {
   readonly contextLength?: number | undefined;
 }
 
+/** Refusals of one model by the policy are one line in so many ms. */
+const REFUSED_MS = 60_000;
+
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #loaded = new Map<string, LoadedModel>();
@@ -78,6 +81,8 @@ export class Supervisor {
   readonly #keyFeed: KeyFeed;
   readonly #starter: ModelStarter;
   #stopped = false;
+  /** By name, when a model that is not approved was recorded. There are no more than models. */
+  readonly #refused = new Map<string, number>();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -133,7 +138,8 @@ export class Supervisor {
   async dropReplaced(id: string): Promise<void> {
     for (const [name, model] of this.#loaded) {
       if (!model.recipients.includes(id)) continue;
-      const current = await this.#options.models.isCurrent(name, model.manifestDigest);
+      const current = await this.#options.models.isCurrent(name, model.manifestDigest) &&
+        await this.#isApproved(name);
       if (!current && this.#loaded.get(name) === model) this.#drain(name);
       return;
     }
@@ -149,6 +155,7 @@ export class Supervisor {
     const { config } = this.#options;
     if (this.#stopped) throw shuttingDown();
     const resolved = await this.#resolve(name);
+    await this.#approve(resolved);
     const wanted = contextLength ?? 0;
     let larger: number | undefined;
     const seen = this.#loaded.get(resolved.name);
@@ -197,6 +204,16 @@ export class Supervisor {
   /** See {@link KeyFeed.clientName}. */
   clientName(id: string): string | undefined {
     return this.#keyFeed.clientName(id);
+  }
+
+  /** The paired client of this id. */
+  client(id: string): PairedClient | undefined {
+    return this.#keyFeed.client(id);
+  }
+
+  /** The role of this name, or the one for those without. */
+  role(name?: string): Role | undefined {
+    return this.#keyFeed.role(name);
   }
 
   /** Whether the holder of this psk_id may have models unloaded. */
@@ -373,6 +390,35 @@ export class Supervisor {
       if (toSecLlamaError(error).code !== "model-store-unreadable") throw error;
       await sandbox.files.check();
       return await models.resolve(name);
+    }
+  }
+
+  /** Whether a loaded model may still be asked. */
+  async #isApproved(name: string): Promise<boolean> {
+    if (!this.#options.models.hasPolicy) return true;
+    try {
+      await this.#approve(await this.#resolve(name));
+      return true;
+    } catch {
+      return false; // whoever asks for its key anew is told why
+    }
+  }
+
+  /** For each request: a policy that changes holds at once. Of one model its refusal is one line in a minute. */
+  async #approve(model: ResolvedModel): Promise<void> {
+    try {
+      await this.#options.models.approve(model);
+    } catch (error) {
+      const now = Date.now();
+      if (now - (this.#refused.get(model.name) ?? 0) >= REFUSED_MS) {
+        this.#refused.set(model.name, now);
+        this.#options.audit?.("model-refused", {
+          model: label(model.name),
+          digest: label(model.digest),
+          code: label(toSecLlamaError(error).code),
+        });
+      }
+      throw error;
     }
   }
 

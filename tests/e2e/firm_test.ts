@@ -1,10 +1,25 @@
 /** A firm's host, as its administrator and an auditor meet it: real processes, sandbox and model, and the commands of docs/firm.md. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { chat, cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
+/** By the digest of the file in the repository. */
+const APPROVES_ALL_DEMO = JSON.stringify({
+  version: 1,
+  allow: [{
+    names: ["demo"],
+    digests: [
+      `sha256:${
+        createHash("sha256").update(await Deno.readFile(join(ROOT, "models/demo.gguf"))).digest(
+          "hex",
+        )
+      }`,
+    ],
+  }],
+});
 const CANARY = "canary-5f1c2a";
 
 /** What `secllama` of a page's blocks is to be run as, in the page's order. */
@@ -28,10 +43,15 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     XDG_STATE_HOME: join(home, "state"),
   };
   await Deno.mkdir(data, { mode: 0o700 });
-  await Deno.writeTextFile(join(data, "config.toml"), 'audit = "on"\nrequire_token = true\n');
+  const policyFile = join(home, "models.json");
+  await Deno.writeTextFile(policyFile, APPROVES_ALL_DEMO);
+  await Deno.writeTextFile(
+    join(data, "config.toml"),
+    `audit = "on"\nrequire_token = true\nmodel_policy = "${policyFile}"\n`,
+  );
   const run = async (line: string, expected = 0) => {
     const [command, file] = line.split(" > ");
-    const words = command!.split(" ").slice(1);
+    const words = command!.replaceAll("'", "").split(" ").slice(1);
     const done = await cli(words, { env });
     assert.equal(done.code, expected, `${line}: ${done.stdout}${done.stderr}`);
     if (file !== undefined) await Deno.writeTextFile(join(home, file), done.stdout);
@@ -101,6 +121,92 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
       },
     );
 
+    await t.step(
+      "a role's limit: 429 in each dialect, with its headers, and a model that is not its own",
+      async () => {
+        for (const line of await commandsOf("docs/firm.md", "Roles and limits")) await run(line);
+        await run("secllama role set three --requests-day 3");
+        await run("secllama role set nothing --models other*");
+        const app = (await run("secllama token create app --role three")).trim();
+        const none = (await run("secllama token create none --role nothing")).trim();
+        const key = { "x-api-key": app };
+        for (let left = 2; left >= 0; left--) {
+          const answer = await ask(key);
+          assert.equal(answer.status, 200);
+          assert.equal(answer.headers.get("x-ratelimit-limit-requests"), "3");
+          assert.equal(answer.headers.get("x-ratelimit-remaining-requests"), String(left));
+          await answer.body?.cancel();
+        }
+        const dialects = [
+          ["/v1/chat/completions", "requests", "x-ratelimit-reset-requests"],
+          ["/v1/messages", "rate_limit_error", "anthropic-ratelimit-requests-reset"],
+          ["/api/chat", undefined, "x-ratelimit-reset-requests"],
+        ] as const;
+        for (const [path, type, header] of dialects) {
+          const over = await ask(key, path);
+          assert.equal(over.status, 429, path);
+          assert.ok(Number(over.headers.get("retry-after")) > 0);
+          assert.ok(over.headers.get(header), `${path}: ${header}`);
+          const body = await over.json();
+          assert.equal(body.code, "rate-limited");
+          assert.match(JSON.stringify(body), /limit of 3 requests a day is reached/);
+          if (type !== undefined) assert.equal(body.error.type, type);
+        }
+        // Nobody else's.
+        assert.equal((await ask({ "x-api-key": token })).status, 200);
+        const other = await ask({ "x-api-key": none });
+        assert.equal(other.status, 403);
+        assert.equal((await other.json()).code, "role-refused");
+        // A role that is gone lets nobody in.
+        await run("secllama role remove nothing");
+        assert.equal((await ask({ "x-api-key": none })).status, 403);
+        assert.match(await run("secllama clients list"), /app .*0 of 3 requests left this day/);
+        // A wrong token is recorded, and neither it nor its sender's right one.
+        assert.equal((await ask({ "x-api-key": "slt_nobody" })).status, 401);
+      },
+    );
+
+    await t.step("only approved models: by digest, by signature, and at once", async () => {
+      const [listed] = JSON.parse(await run("secllama list --json")).models;
+      const approve = (allow: unknown) =>
+        Deno.writeTextFile(policyFile, JSON.stringify({ version: 1, allow }));
+      const demo = { names: ["demo"], digests: [listed.digest] };
+      await approve([{ names: ["demo"], digests: [`sha256:${"0".repeat(64)}`] }]);
+      const refused = await ask({ "x-api-key": token });
+      assert.equal(refused.status, 403);
+      const body = await refused.json();
+      assert.equal(body.code, "model-not-approved");
+      assert.match(body.error.message, /demo:latest is not approved/);
+      await approve([demo]);
+      assert.equal((await ask({ "x-api-key": token })).status, 200);
+      // Another file is not imported, until somebody whom the policy names has signed it.
+      const file = join(home, "other.gguf");
+      await Deno.copyFile(join(ROOT, "models/demo.gguf"), file);
+      await run(`secllama import ${file} --name other`, 9);
+      assert.doesNotMatch(await run("secllama list"), /other/);
+      const openssl = async (line: string) => {
+        const { code } = await new Deno.Command("/usr/bin/openssl", {
+          args: line.split(" "),
+          cwd: home,
+          stderr: "null",
+        }).output();
+        assert.equal(code, 0, line);
+      };
+      await openssl("ecparam -genkey -name prime256v1 -noout -out signer.pem");
+      await openssl("ec -in signer.pem -pubout -out signer.pub");
+      await run(`secllama model sign ${file} --key ${join(home, "signer.pem")}`);
+      await run(`secllama model verify ${file} --signer ${join(home, "signer.pub")}`);
+      await run(`secllama import ${file} --name other --signature ${file}.sig`, 9);
+      await approve([demo, { names: ["other"], signers: [join(home, "signer.pub")] }]);
+      await run(`secllama import ${file} --name other --signature ${file}.sig`);
+      await run(`secllama model verify other --signer ${join(home, "signer.pub")}`);
+      await run("secllama cp other unnamed", 9);
+      const bytes = await Deno.readFile(file);
+      bytes[bytes.length - 1]! ^= 1;
+      await Deno.writeFile(file, bytes);
+      await run(`secllama model verify ${file} --signer ${join(home, "signer.pub")}`, 9);
+    });
+
     await t.step("a token that is revoked lets nobody in, at once", async () => {
       await run("secllama token revoke client");
       const answer = await ask({ "x-api-key": token });
@@ -128,6 +234,18 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
         event === "exchange" && result === "answered"
       );
       assert.ok(answered.length >= 3);
+      assert.ok(answered.every(({ tokens_in, tokens_out }) => tokens_in > 0 && tokens_out > 0));
+      assert.ok(answered.some(({ client, kind_of_client }) => client === "app" && kind_of_client));
+      const refused = lines.filter(({ event }) => event === "client-refused");
+      for (const code of ["rate-limited", "role-refused", "token-refused"]) {
+        assert.ok(refused.some((line) => line.code === code), code);
+      }
+      assert.ok(
+        lines.filter(({ event, code }) =>
+          event === "model-refused" && code === "model-not-approved"
+        ).length >= 3,
+      );
+      assert.ok(refused.some(({ code, client }) => code === "rate-limited" && client === "app"));
       assert.equal(answered[0].isolation, "strict");
       assert.match(answered[0].digest, /^sha256:[0-9a-f]{64}$/);
     });
@@ -141,6 +259,10 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     });
 
     await served.stop();
+    await t.step("what was used is there when it starts again", async () => {
+      assert.match(await run("secllama clients list"), /app .*0 of 3 requests left this day/);
+    });
+
     await t.step("neither a prompt nor a token is in any file or line", async () => {
       const seen: string[] = [served!.stderr()];
       const walk = async (folder: string) => {

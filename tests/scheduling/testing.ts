@@ -8,6 +8,7 @@ import { type Credentials, sealedFetch } from "../../src/client/mod.ts";
 import { type Config, loadConfig } from "../../src/config/config.ts";
 import { Activity } from "../../src/gateway/activity.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
+import { noLimits } from "../../src/gateway/testing.ts";
 import { listenerRules } from "../../src/api/listener_rules.ts";
 import { serveHardened } from "../../src/http/mod.ts";
 import { KeyRing, type KeySource, openKeySource } from "../../src/keys/mod.ts";
@@ -79,6 +80,7 @@ export async function withWorld(
     version: "test",
   });
   const app = makeGatewayApp({
+    limits: noLimits(),
     config,
     supervisor,
     models,

@@ -9,6 +9,7 @@ import { pullCommand } from "./pull.ts";
 import { removeCommand } from "./rm.ts";
 import { showCommand } from "./show.ts";
 import { stopCommand } from "./stop.ts";
+import { signingCommands } from "./signing.ts";
 import { verifyCommand } from "./verify.ts";
 
 /** `secllama import`, `pull`, `create` and the others on models. */
@@ -23,4 +24,5 @@ export const modelCommands: Command[] = [
   copyCommand,
   removeCommand,
   verifyCommand,
+  ...signingCommands,
 ];

@@ -1,5 +1,6 @@
 /** `secllama cp`. */
 import { recordingAlone } from "../audit/act.ts";
+import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -16,7 +17,8 @@ export const copyCommand: Command = {
     const { tui, positionals: [from, to], signal } = context;
     const store = await modelStoreFor(context);
     const model = await recordingAlone(context, async (record) => {
-      const model = await store.copy(from!, to!, { signal });
+      const model = await store.copy(from!, to!, { signal })
+        .catch((error) => recordRefusal(error, to!, record));
       await record("model-copied", modelFields(model));
       return model;
     });

@@ -15,6 +15,7 @@ import { parseModelName } from "../../api/model_name.ts";
 import { digestHex } from "../../models/names.ts";
 import type { ModelStore } from "../../models/store.ts";
 import { recordingAlone } from "../audit/act.ts";
+import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -54,7 +55,7 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE, ADAPTER and REQUIRES as in Ollama
       const model = await store.create(name, recipe, {
         signal,
         onProgress: (done, total) => progress.to(`copying into ${name}`, done, total),
-      }).finally(() => progress.end());
+      }).finally(() => progress.end()).catch((error) => recordRefusal(error, name, record));
       await record("model-created", modelFields(model));
       return model;
     });

@@ -8,6 +8,7 @@ import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { Progress } from "../progress.ts";
 import { humanBytes, sizeOf } from "./print.ts";
+import { keepSignature, recordRefusal } from "./signing.ts";
 
 export const importCommand: Command = {
   path: ["import"],
@@ -26,6 +27,11 @@ export const importCommand: Command = {
       type: "string",
       value: "FILE",
       help: "GGUF file of the encoder, for a model that sees pictures",
+    },
+    signature: {
+      type: "string",
+      value: "FILE",
+      help: "who vouches for it: a bundle of OpenSSF Model Signing, kept with the model",
     },
     ...JSON_OPTION,
   },
@@ -51,6 +57,8 @@ A model that sees comes in two files; the second, often called mmproj, is the pr
     const total = sizes.reduce((sum, one) =>
       sum !== undefined && one !== undefined ? sum + one : undefined
     );
+    const signature = stringOption(context, "signature");
+    if (signature !== undefined) await keepSignature(store, signature);
     const model = await recordingAlone(context, async (record) => {
       const model = await store.importGguf(path, name, {
         signal,
@@ -60,7 +68,7 @@ A model that sees comes in two files; the second, often called mmproj, is the pr
           last = done;
           progress.to(`copying ${path.split(/[\\/]/).at(-1)}`, before + done, total);
         },
-      }).finally(() => progress.end());
+      }).finally(() => progress.end()).catch((error) => recordRefusal(error, name, record));
       await record("model-imported", modelFields(model));
       return model;
     });

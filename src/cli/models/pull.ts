@@ -5,6 +5,7 @@ import { pullLine, throttled } from "../../pull/progress.ts";
 import { parseReference, pullModel } from "../../pull/pull.ts";
 import { SYSTEM_NETWORK } from "../../pull/transport.ts";
 import { recordingAlone } from "../audit/act.ts";
+import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -60,7 +61,7 @@ nothing else. NAME@sha256:… means one manifest and no other. A pull never goes
             maxBytes: settings.config.maxModelBytes,
             signal,
             onEvent,
-          });
+          }).catch((error) => recordRefusal(error, context.positionals[0]!, record));
           await record("model-pulled", modelFields(pulled.model));
           return pulled;
         });

@@ -8,7 +8,8 @@ import { refusedRequestBody } from "../../api/listener_rules.ts";
 import { INFERENCE_BYTES, type Route, routes } from "../../api/routes.ts";
 import { wantedContext } from "../../api/wanted_context.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { recordedExchange } from "../audit.ts";
+import { label } from "../../log.ts";
+import { countUsed, recordedExchange } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
@@ -72,6 +73,11 @@ async function plain(
     first: body,
     signal: request.signal,
     ...on,
-    ...recordedExchange(context, { pskId: PLAIN_CLIENT, model, kind: "plain" }),
+    ...recordedExchange(context, {
+      who: { client: label(PLAIN_CLIENT) },
+      model,
+      kind: "plain",
+      used: countUsed(model, exchange),
+    }),
   });
 }

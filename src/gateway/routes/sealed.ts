@@ -5,18 +5,21 @@ import { SEALED_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { namedRunner, RUNNER_HEADER, runnerName } from "../../api/runner_name.ts";
 import { parseWantedContext } from "../../api/wanted_context.ts";
-import { SecLlamaError } from "../../errors.ts";
+import { APP_HEADER, LIMITS_HEADER, writeLimits } from "../../api/limits.ts";
+import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { MEMBER_HEADER } from "../../sealed/member.ts";
 import { parseModelName } from "../../api/model_name.ts";
-import { recordedExchange } from "../audit.ts";
+import { countUsed, recordedExchange } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
+import { type Admission, settle } from "../limits.ts";
 import { relay } from "../relay.ts";
 import { type Asking, shareOf } from "../share.ts";
 import { proxyOf } from "./plain.ts";
+import type { LoadedModel } from "../../supervisor/supervisor.ts";
 
 /** magic 4 + suite 1 + flags 1 + rk 8 + length 1 + id 255. */
 const MAX_HEADER_BYTES = 270;
@@ -68,6 +71,7 @@ async function keyDocument(
   const { supervisor } = context;
   const asked = askedModel(name);
   const { canonical } = parseModelName(asked);
+  context.limits.check(id, canonical);
   const client = shareOf(env, id);
   const { model, waitedMs } = await supervisor.acquire(asked, { client, contextLength });
   const word = supervisor.attest(model, id, { model: canonical, challenge: c! });
@@ -144,17 +148,13 @@ async function sealedRequest(
           },
         );
       }
-      context.supervisor.giveKey(model, header.pskId);
-      const { exchange, ...on } = model.open(
-        { kind: "sealed" },
-        { client, shared: context.supervisor.shared },
-      );
-      return await relay(exchange, {
-        body: reader,
+      return await admitted(context, {
+        model,
+        client,
+        request,
+        reader,
         first,
-        signal: request.signal,
-        ...on,
-        ...recordedExchange(context, { pskId: header.pskId, model, kind: "sealed" }),
+        pskId: header.pskId,
       });
     }
     if (first.length > MAX_HEADER_BYTES) {
@@ -163,5 +163,54 @@ async function sealedRequest(
     const { done, value } = await reader.read();
     if (done) throw new SecLlamaError("malformed", "the request ended inside its header");
     first = concat(first, value);
+  }
+}
+
+/** A request whose runner is known: counted, given its key, and relayed. Up to the opening nothing is waited for. */
+async function admitted(context: GatewayContext, o: {
+  readonly model: LoadedModel;
+  readonly client: string;
+  readonly pskId: string;
+  readonly request: Request;
+  readonly reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly first: Uint8Array;
+}): Promise<Response> {
+  const { model, client, pskId, request, reader, first } = o;
+  let admission: Admission;
+  try {
+    admission = context.limits.admit(pskId, request.headers.get(APP_HEADER), model.name);
+  } catch (error) {
+    void reader.cancel().catch(() => {});
+    throw error;
+  }
+  const { ticket, fields } = admission;
+  try {
+    context.supervisor.giveKey(model, pskId);
+    const { exchange, arrived, done } = model.open(
+      { kind: "sealed" },
+      { client, shared: context.supervisor.shared },
+    );
+    const used = countUsed(model, exchange, (tokens) => ticket?.used(tokens));
+    const { ending } = recordedExchange(context, { who: fields, model, kind: "sealed", used });
+    const response = await relay(exchange, {
+      body: reader,
+      first,
+      signal: request.signal,
+      arrived,
+      done() {
+        done();
+        ticket?.end();
+      },
+      async ending(end) {
+        settle(ticket, end.result);
+        await ending?.(end);
+      },
+    });
+    if (ticket !== undefined) response.headers.set(LIMITS_HEADER, writeLimits(ticket.limits()));
+    return response;
+  } catch (error) {
+    settle(ticket, toSecLlamaError(error).code);
+    ticket?.end();
+    throw error;
   }
 }

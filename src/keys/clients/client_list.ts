@@ -12,10 +12,13 @@ import { SecLlamaError } from "../../errors.ts";
 import { secret } from "../../secret.ts";
 import { deriveClientList } from "../derive.ts";
 import { isKid } from "../keyset/kid.ts";
+import { isRoleName, parseRole, type Role } from "./role.ts";
 
 const CLIENT_LIST_VERSION = 1;
 /** Of a list in which somebody has a permission: an older secllama would drop it, and is told that the list is newer. */
 const WITH_PERMISSIONS = 2;
+/** Of a list with roles, persons or dates on which somebody ends; the same. */
+const WITH_ROLES = 3;
 /** Some 200,000 clients: a list that is longer was not written by us. */
 export const CLIENT_LIST_CAP_BYTES = 67_108_864;
 
@@ -23,7 +26,10 @@ export const CLIENT_LIST_CAP_BYTES = 67_108_864;
 export type Permission = "stop";
 const PERMISSIONS: readonly Permission[] = ["stop"];
 
-/** One machine that was paired with this host. */
+/** What a client is: a machine that was paired, or a person who signed in. */
+export type ClientKind = "machine" | "person";
+
+/** One machine that was paired with this host, or a person who signed in. */
 export interface PairedClient {
   /** 16 random bytes, hex; never reused. */
   readonly id: string;
@@ -37,6 +43,12 @@ export interface PairedClient {
   readonly kid: string;
   /** Absent: nothing more than to ask. */
   readonly may?: readonly Permission[];
+  /** Absent: a machine. */
+  readonly kind?: ClientKind;
+  /** The role whose limits are its own; absent: {@link DEFAULT_ROLE}'s, if there is one. */
+  readonly role?: string;
+  /** From when on it may not come any more, ISO 8601; absent: it has no end. */
+  readonly expires?: string;
 }
 
 /** The machines that were paired with this host, as one revision of the list has them. */
@@ -47,6 +59,8 @@ export interface ClientList {
   readonly hid: string;
   /** Revoked ones included, as far as they are still shown. */
   readonly clients: readonly PairedClient[];
+  /** By name, each once; absent: there is none. */
+  readonly roles?: readonly Role[];
 }
 
 interface SignedClientList {
@@ -58,20 +72,37 @@ interface SignedClientList {
 
 export const EMPTY_LIST: ClientList = { rev: 0, hid: "", clients: [] };
 
-function versionOf({ clients }: ClientList): number {
+function versionOf({ clients, roles }: ClientList): number {
+  if (roles?.length || clients.some(({ kind, role, expires }) => kind ?? role ?? expires)) {
+    return WITH_ROLES;
+  }
   return clients.some(({ may }) => may?.length) ? WITH_PERMISSIONS : CLIENT_LIST_VERSION;
 }
 
 function canonical(list: ClientList, signer: string): string {
-  const clients = list.clients.map(({ id, name, created, revoked, kid, may }) => ({
-    id,
-    name,
-    created,
-    revoked,
-    kid,
-    ...(may?.length ? { may } : {}),
-  }));
-  return JSON.stringify({ v: versionOf(list), rev: list.rev, hid: list.hid, signer, clients });
+  const clients = list.clients.map((client) => {
+    const { id, name, created, revoked, kid, may, kind, role, expires } = client;
+    return {
+      id,
+      name,
+      created,
+      revoked,
+      kid,
+      ...(may?.length ? { may } : {}),
+      ...(kind === undefined ? {} : { kind }),
+      ...(role === undefined ? {} : { role }),
+      ...(expires === undefined ? {} : { expires }),
+    };
+  });
+  const { rev, hid, roles } = list;
+  return JSON.stringify({
+    v: versionOf(list),
+    rev,
+    hid,
+    signer,
+    clients,
+    ...(roles?.length ? { roles } : {}),
+  });
 }
 
 async function macOf(list: ClientList, signer: string, masterKey: Bytes): Promise<Bytes> {
@@ -107,12 +138,12 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
   } catch (cause) {
     throw corruptList("is not complete JSON", cause);
   }
-  const o = record(value, ["v", "rev", "hid", "signer", "clients", "mac"]);
-  if (typeof o["v"] === "number" && o["v"] > WITH_PERMISSIONS) {
+  const o = record(value, ["v", "rev", "hid", "signer", "clients", "roles", "mac"]);
+  if (typeof o["v"] === "number" && o["v"] > WITH_ROLES) {
     throw corruptList(`is version ${o["v"]}: a newer secllama wrote it`);
   }
   const { rev, hid, signer, clients, mac } = o;
-  if (o["v"] !== CLIENT_LIST_VERSION && o["v"] !== WITH_PERMISSIONS) {
+  if (![CLIENT_LIST_VERSION, WITH_PERMISSIONS, WITH_ROLES].includes(o["v"] as number)) {
     throw corruptList("has no version");
   }
   if (!Number.isSafeInteger(rev) || (rev as number) < 1) throw corruptList("has a bad rev");
@@ -120,7 +151,12 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
   if (typeof signer !== "string" || !isKid(signer)) throw corruptList("has a bad signer");
   if (typeof mac !== "string" || !/^[0-9a-f]{64}$/.test(mac)) throw corruptList("has a bad mac");
   if (!Array.isArray(clients)) throw corruptList("has no clients");
-  const list = { rev: rev as number, hid, clients: clients.map(parseClient) };
+  const list: ClientList = {
+    rev: rev as number,
+    hid,
+    clients: clients.map(parseClient),
+    ...(o["roles"] === undefined ? {} : { roles: parseRoles(o["roles"]) }),
+  };
   if (o["v"] !== versionOf(list)) throw corruptList("has a version that is not its own");
   if (new Set(list.clients.map((c) => c.id)).size !== list.clients.length) {
     throw corruptList("has an id twice");
@@ -129,19 +165,63 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
 }
 
 function parseClient(value: unknown): PairedClient {
-  const o = record(value, ["id", "name", "created", "revoked", "kid", "may"]);
-  const { id, name, created, revoked, kid, may } = o;
+  const o = record(value, [...CLIENT_FIELDS]);
+  const { id, name, created, revoked, kid, may, kind, role, expires } = o;
   if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) throw corruptList("has a bad id");
   if (typeof name !== "string" || !isClientName(name)) throw corruptList("has a bad name");
   if (!isDate(created) || !(revoked === null || isDate(revoked))) {
     throw corruptList("has a bad date");
   }
   if (typeof kid !== "string" || !isKid(kid)) throw corruptList("has a bad kid");
-  if (may === undefined) return { id, name, created, revoked, kid };
-  if (!Array.isArray(may) || may.length === 0 || !may.every((one) => PERMISSIONS.includes(one))) {
-    throw corruptList("has a bad permission");
+  if (may !== undefined && !isPermissions(may)) throw corruptList("has a bad permission");
+  if (kind !== undefined && kind !== "person") throw corruptList("has a bad kind");
+  if (role !== undefined && !(typeof role === "string" && isRoleName(role))) {
+    throw corruptList("has a bad role");
   }
-  return { id, name, created, revoked, kid, may };
+  if (expires !== undefined && !isDate(expires)) throw corruptList("has a bad date");
+  return {
+    id,
+    name,
+    created,
+    revoked,
+    kid,
+    ...(may === undefined ? {} : { may }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(role === undefined ? {} : { role }),
+    ...(expires === undefined ? {} : { expires }),
+  };
+}
+
+const CLIENT_FIELDS = [
+  "id",
+  "name",
+  "created",
+  "revoked",
+  "kid",
+  "may",
+  "kind",
+  "role",
+  "expires",
+] as const;
+
+function isPermissions(may: unknown): may is Permission[] {
+  return Array.isArray(may) && may.length > 0 && may.every((one) => PERMISSIONS.includes(one));
+}
+
+function parseRoles(value: unknown): Role[] {
+  const roles = Array.isArray(value) ? value.map(parseRole) : [];
+  if (roles.length === 0 || roles.some((role) => role === undefined)) {
+    throw corruptList("has a bad role");
+  }
+  if (new Set(roles.map((role) => role!.name)).size !== roles.length) {
+    throw corruptList("has a role twice");
+  }
+  return roles as Role[];
+}
+
+/** Whether the client has had its time. @param nowMs Unix ms. */
+export function hasExpired({ expires }: PairedClient, nowMs: number): boolean {
+  return expires !== undefined && nowMs >= Date.parse(expires);
 }
 
 /** Whether `text` may name a client: 1 to 64 letters, digits, spaces and `._-`, beginning and ending with no space. */

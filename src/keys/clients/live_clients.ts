@@ -5,12 +5,14 @@
 import { SecLlamaError } from "../../errors.ts";
 import type { PairedClient } from "./client_list.ts";
 import type { ClientRegistry } from "./registry.ts";
+import type { Role } from "./role.ts";
 
 type Clients = ReadonlyMap<string, PairedClient>;
+type Roles = ReadonlyMap<string, Role>;
 
 export class LiveClients {
   readonly #registry: ClientRegistry;
-  #seen: { fingerprint: string; rev: number; clients: Clients } | undefined;
+  #seen: { fingerprint: string; rev: number; clients: Clients; roles: Roles } | undefined;
 
   constructor(registry: ClientRegistry) {
     this.#registry = registry;
@@ -19,6 +21,11 @@ export class LiveClients {
   /** Differs whenever the list was replaced. Cheap: one look at one file. */
   fingerprint(): string {
     return this.#registry.fingerprint();
+  }
+
+  /** The roles of the list that verified last, by name. */
+  get roles(): Roles {
+    return this.#seen?.roles ?? new Map();
   }
 
   /** @throws {SecLlamaError} What {@link ClientRegistry.read} throws but `key-corrupt`. */
@@ -30,7 +37,8 @@ export class LiveClients {
       const list = await this.#registry.read(atLeast === undefined ? {} : { atLeast });
       const live = list.clients.filter(({ revoked }) => revoked === null);
       const clients = new Map(live.map((client) => [client.id, client]));
-      this.#seen = { fingerprint, rev: list.rev, clients };
+      const roles = new Map((list.roles ?? []).map((role) => [role.name, role]));
+      this.#seen = { fingerprint, rev: list.rev, clients, roles };
       return clients;
     } catch (error) {
       if (!(error instanceof SecLlamaError) || error.code !== "key-corrupt") throw error;

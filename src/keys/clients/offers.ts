@@ -173,7 +173,10 @@ export class PairingOffers {
         throw new SecLlamaError("malformed", "the request to pair has a bad public key", { cause });
       });
     const offer = await this.#take(tried);
-    const client = await this.#keys.clients().add(offer.name, offer).catch(async (error) => {
+    const client = await this.#keys.clients().add(offer.name, {
+      replace: offer.replace,
+      may: offer.may,
+    }).catch(async (error) => {
       await this.#end(offer.id, "used", "failed");
       throw error;
     });

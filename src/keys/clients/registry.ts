@@ -9,6 +9,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { type Secret, wipe } from "../../secret.ts";
 import {
   CLIENT_LIST_CAP_BYTES,
+  type ClientKind,
   type ClientList,
   corruptList,
   EMPTY_LIST,
@@ -19,6 +20,7 @@ import {
   serialiseClientList,
   verifyClientList,
 } from "./client_list.ts";
+import { DEFAULT_ROLE, isRoleName, parseRole, type Role } from "./role.ts";
 import type { HighWaterMark } from "../high_water.ts";
 import { makeHostId, readHostId } from "../host_id.ts";
 import {
@@ -108,12 +110,18 @@ export class ClientRegistry {
 
   /**
    * Adds a client under the active key.
-   * @param options `replace` ends the client of that name; `may` is what it may do besides asking.
+   * @param options `replace` ends the client of that name; `may` is what it may do besides asking; the rest as {@link PairedClient}.
    * @throws {SecLlamaError} `usage` for a bad name, `key-refused` if the name is taken.
    */
   async add(
     name: string,
-    options: { replace?: boolean; may?: readonly Permission[] } = {},
+    options: {
+      replace?: boolean;
+      may?: readonly Permission[];
+      kind?: ClientKind;
+      role?: string;
+      expires?: string;
+    } = {},
   ): Promise<PairedClient> {
     checkName(name);
     return await this.#change((list, kid) => {
@@ -126,6 +134,9 @@ export class ClientRegistry {
         revoked: null,
         kid,
         ...(options.may?.length ? { may: options.may } : {}),
+        ...(options.kind === "person" ? { kind: options.kind } : {}),
+        ...(options.role === undefined ? {} : { role: options.role }),
+        ...(options.expires === undefined ? {} : { expires: options.expires }),
       };
       const others = list.clients.map((c) => c === old ? { ...c, revoked: time } : c);
       return { clients: [...others, client], result: client };
@@ -149,6 +160,62 @@ export class ClientRegistry {
         throw new SecLlamaError("key-refused", `there is a client named ${name} already`);
       }
       return { ...client, name };
+    });
+  }
+
+  /**
+   * Gives a client a role, or an end; null takes it away.
+   * @throws {SecLlamaError} `not-found` if there is no such client, or role.
+   */
+  assign(
+    which: string,
+    { role, expires }: { role?: string | null; expires?: string | null },
+  ): Promise<PairedClient> {
+    return this.#edit(which, (client, list) => {
+      if (typeof role === "string") needRole(list, role);
+      const { role: oldRole, expires: oldEnd, ...rest } = client;
+      const [newRole, newEnd] = [
+        role === undefined ? oldRole : role,
+        expires === undefined ? oldEnd : expires,
+      ];
+      return {
+        ...rest,
+        ...(typeof newRole === "string" ? { role: newRole } : {}),
+        ...(typeof newEnd === "string" ? { expires: newEnd } : {}),
+      };
+    });
+  }
+
+  /** Adds a role, or replaces the one of its name. @throws {SecLlamaError} `usage` for what is none. */
+  async setRole(role: Role): Promise<Role> {
+    const checked = parseRole(role);
+    if (checked === undefined) {
+      throw new SecLlamaError(
+        "usage",
+        "a role has a name of letters, digits and ._-, patterns of " +
+          "model names, and whole numbers from 1 as limits",
+      );
+    }
+    return await this.#change((list) => ({
+      clients: list.clients,
+      roles: [...(list.roles ?? []).filter(({ name }) => name !== checked.name), checked]
+        .sort((a, b) => a.name < b.name ? -1 : 1),
+      result: checked,
+    }));
+  }
+
+  /** Takes a role away. @throws {SecLlamaError} `not-found`, and `key-refused` while a client has it. */
+  async removeRole(name: string): Promise<void> {
+    await this.#change((list) => {
+      needRole(list, name);
+      const user = list.clients.find((c) => c.revoked === null && c.role === name);
+      if (user !== undefined && name !== DEFAULT_ROLE) {
+        throw new SecLlamaError("key-refused", `the client ${user.name} has the role ${name}`, {
+          hint: `to give it another: secllama clients set "${user.name}" --role NAME`,
+        });
+      }
+      const roles = list.roles!.filter((role) => role.name !== name);
+      return { clients: list.clients, roles, result: undefined };
     });
   }
 
@@ -212,7 +279,7 @@ export class ClientRegistry {
   /** Runs `change` under the lock; undefined changes nothing. */
   #change<T>(
     change: (list: ClientList, active: string) =>
-      | { clients: readonly PairedClient[]; result: T }
+      | { clients: readonly PairedClient[]; roles?: readonly Role[]; result: T }
       | undefined,
   ): Promise<T> {
     return this.#file.withLock(async () => {
@@ -221,18 +288,28 @@ export class ClientRegistry {
       wipe(key);
       const changed = change(list, kid);
       if (changed === undefined) return undefined as T;
-      await this.#write({ rev: list.rev + 1, clients: changed.clients });
+      const roles = changed.roles ?? list.roles;
+      await this.#write({
+        rev: list.rev + 1,
+        clients: changed.clients,
+        ...(roles === undefined ? {} : { roles }),
+      });
       return changed.result;
     });
   }
 
   /** The caller holds the lock. */
-  async #write({ rev, clients }: Pick<ClientList, "rev" | "clients">): Promise<void> {
+  async #write({ rev, clients, roles }: Omit<ClientList, "hid">): Promise<void> {
     const gone = clients.filter((c) => c.revoked !== null)
       .sort((a, b) => a.revoked! < b.revoked! ? -1 : 1).slice(0, -MAX_REVOKED);
     const past = new Set(gone);
     const hid = toHex(await readHostId(this.#file.dataDir) ?? await this.#lostHostId());
-    const list = { rev, hid, clients: clients.filter((c) => !past.has(c)) };
+    const list = {
+      rev,
+      hid,
+      clients: clients.filter((c) => !past.has(c)),
+      ...(roles?.length ? { roles } : {}),
+    };
     const { kid, key } = await this.#keys.active();
     using _wiped = key;
     await writeFileAtomically(this.#path, await serialiseClientList(list, kid, key));
@@ -284,6 +361,14 @@ export class ClientRegistry {
 function find(list: ClientList, which: string): PairedClient | undefined {
   const live = list.clients.filter((c) => c.revoked === null);
   return live.find((c) => c.name === which) ?? live.find((c) => c.id === which);
+}
+
+/** @throws {SecLlamaError} `not-found`. */
+function needRole({ roles }: ClientList, name: string): void {
+  if (isRoleName(name) && roles?.some((role) => role.name === name)) return;
+  throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
+    hint: "to see the roles: secllama role list; to make one: secllama role set NAME …",
+  });
 }
 
 /** The client that a new one of this name would end. @throws {SecLlamaError} `key-refused` if it shall not be. */

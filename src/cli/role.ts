@@ -1,0 +1,181 @@
+/** `secllama role …`: what kinds of client may ask, and how much. */
+import { SecLlamaError } from "../errors.ts";
+import { durationMs } from "../duration.ts";
+import {
+  type ClientList,
+  DEFAULT_ROLE,
+  isAmount,
+  isModelPattern,
+  isRoleName,
+  type Role,
+  ROLE_AMOUNTS,
+  type RoleAmount,
+} from "../keys/mod.ts";
+import { label } from "../log.ts";
+import { withKeys, withRecord } from "./client_keys.ts";
+import { padColumns } from "./columns.ts";
+import { type Command, type CommandContext, type OptionTable, stringOption } from "./command.ts";
+import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
+
+/** Option → the amount that it sets, and what it is called in a line. */
+const AMOUNTS: Readonly<Record<RoleAmount, { option: string; words: string; help: string }>> = {
+  requestsPerMinute: {
+    option: "requests-minute",
+    words: "requests a minute",
+    help: "most requests in a minute",
+  },
+  requestsPerDay: { option: "requests-day", words: "requests a day", help: "most in a day (UTC)" },
+  tokensPerMinute: {
+    option: "tokens-minute",
+    words: "tokens a minute",
+    help: "most tokens of prompts and replies in a minute",
+  },
+  tokensPerDay: { option: "tokens-day", words: "tokens a day", help: "most in a day (UTC)" },
+  atOnce: { option: "at-once", words: "at once", help: "most requests under way at a time" },
+};
+
+const set: Command = {
+  path: ["role", "set"],
+  example:
+    "secllama role set staff --models 'demo,llama*' --requests-minute 60 --tokens-day 200000",
+  summary: "Make a role, or replace it: which models its clients may ask, and how much",
+  arguments: "NAME",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: {
+    ...OPTIONS,
+    models: { type: "string", value: "NAMES", help: "with commas; * for anything (default: all)" },
+    ...Object.fromEntries(
+      ROLE_AMOUNTS.map((amount) => [AMOUNTS[amount].option, {
+        type: "string",
+        value: "N",
+        help: AMOUNTS[amount].help,
+      }]),
+    ) as OptionTable,
+  },
+  details:
+    `The role ${DEFAULT_ROLE} is that of clients and tokens without one. This user's own programs have no limit.
+Over a limit: 429, with the headers that the clients of OpenAI and Anthropic read. A running gateway needs no restart.
+What is not given is without a limit.\n${EXIT_CODES}`,
+  run: async (context) => {
+    // Before a key store is asked for anything.
+    const role = readRole(context);
+    return await withRecord(context, async (keys, record) => {
+      await keys.clients().setRole(role);
+      await record("role-set", {
+        role: label(role.name),
+        ...Object.fromEntries(ROLE_AMOUNTS.map((amount) => [
+          AMOUNTS[amount].option.replace("-", "_"),
+          role[amount],
+        ])),
+        ...(role.models === undefined ? {} : { models: label(role.models.join(",")) }),
+      });
+      report(context, { role }, [lineOf(role)]);
+    });
+  },
+};
+
+const list: Command = {
+  path: ["role", "list"],
+  summary: "List the roles and their limits",
+  options: OPTIONS,
+  details: EXIT_CODES,
+  run: (context) =>
+    withKeys(context, async (keys) => {
+      const { roles = [] } = await keys.clients().read();
+      report(
+        context,
+        { roles },
+        roles.length === 0
+          ? ["there is no role: nobody has a limit; to make one, run: secllama role set NAME …"]
+          : roles.map(lineOf),
+      );
+    }),
+};
+
+const remove: Command = {
+  path: ["role", "remove"],
+  summary: "Take a role away that no client has",
+  arguments: "NAME",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: OPTIONS,
+  details: `A token that has it is refused from then on.\n${EXIT_CODES}`,
+  run: (context) =>
+    withRecord(context, async (keys, record) => {
+      const [name] = context.positionals;
+      await keys.clients().removeRole(name!);
+      await record("role-removed", { role: label(name!) });
+      report(context, { removed: name }, [`the role ${name} is gone`]);
+    }),
+};
+
+/** The commands of `secllama role`. */
+export const roleCommands: readonly Command[] = [set, list, remove];
+
+/** @throws {SecLlamaError} `not-found` unless there is a role of this name. */
+export async function needRole(context: CommandContext, name: string): Promise<void> {
+  let found: ClientList["roles"];
+  await withKeys(context, async (keys) => {
+    found = (await keys.clients().read()).roles;
+  });
+  if (found?.some((role) => role.name === name)) return;
+  throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
+    hint: "to see the roles: secllama role list; to make one: secllama role set NAME …",
+  });
+}
+
+/** When a client ends, from an age; "never" is null. @throws {SecLlamaError} `usage`. */
+export function readEnd(text: string, now: Date = new Date()): string | null {
+  if (text === "never") return null;
+  const ms = /^[\d.].*[a-z]$/.test(text) ? durationMs(text, { days: true }) : undefined;
+  if (ms !== undefined && ms > 0) return new Date(now.getTime() + ms).toISOString();
+  throw new SecLlamaError("usage", "--expires must be an age such as 90d, or never", {
+    field: "--expires",
+    hint: "for instance: --expires 90d",
+  });
+}
+
+function lineOf(role: Role): string {
+  const amounts = ROLE_AMOUNTS.filter((amount) => role[amount] !== undefined)
+    .map((amount) => `${role[amount]} ${AMOUNTS[amount].words}`);
+  return `${padColumns(role.name, 20)}  ${amounts.join(", ") || "no limit"}  models: ${
+    role.models?.join(", ") ?? "all"
+  }`;
+}
+
+/** @throws {SecLlamaError} `usage`. */
+function readRole(context: CommandContext): Role {
+  const [name] = context.positionals;
+  if (!isRoleName(name!)) {
+    throw new SecLlamaError("usage", "a role's name is 1 to 64 letters, digits and ._-", {
+      hint: "for instance: secllama role set staff --requests-minute 60",
+    });
+  }
+  const models = stringOption(context, "models")?.split(",").map((one) => one.trim());
+  const wrong = models?.find((pattern) => !isModelPattern(pattern));
+  if (wrong !== undefined) {
+    throw new SecLlamaError("usage", "--models must be names of models with commas between", {
+      field: "--models",
+      hint: "for instance: --models 'demo,llama*'",
+    });
+  }
+  const amounts = ROLE_AMOUNTS.flatMap((amount) => {
+    const { option } = AMOUNTS[amount];
+    const text = stringOption(context, option);
+    if (text === undefined) return [];
+    const value = /^\d{1,13}$/.test(text) ? Number(text) : NaN;
+    if (!isAmount(value)) {
+      throw new SecLlamaError("usage", `--${option} must be a whole number from 1`, {
+        field: `--${option}`,
+        hint: "without it there is no such limit",
+      });
+    }
+    return [[amount, value] as const];
+  });
+  return {
+    name: name!,
+    ...(models === undefined ? {} : { models }),
+    ...Object.fromEntries(amounts),
+  };
+}

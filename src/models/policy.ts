@@ -1,0 +1,196 @@
+/**
+ * Only approved models: a file of the operator's that names, for models by name, the digests that they may have, or who must have
+ * signed them. It is read again when it changes; while it cannot be read, nothing is approved.
+ *
+ * ```json
+ * {"version": 1, "allow": [
+ *   {"names": ["demo"], "digests": ["sha256:…"]},
+ *   {"names": ["llama*"], "signers": ["/etc/secllama/signer.pem"]}
+ * ]}
+ * ```
+ */
+import { utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
+import { layersOf, type Manifest } from "./manifest.ts";
+import { digestHex, isDigest } from "./names.ts";
+import { readSigner, type Signer, verifyBundle } from "./signing.ts";
+
+const MAX_BYTES = 1024 * 1024;
+const PATTERN = /^[A-Za-z0-9._:/*-]{1,600}$/;
+/** Whoever is asked for a thousand models in turn verifies each signature again. */
+const MAX_KNOWN = 1_000;
+
+/** A model that is to be loaded, or to get a name. */
+interface Candidate {
+  /** Canonical: `demo:latest`. */
+  readonly name: string;
+  readonly manifest: Manifest;
+  /** 64 hexadecimal digits. */
+  readonly manifestDigest: string;
+}
+
+interface Rule {
+  readonly names: readonly RegExp[];
+  /** 64 hexadecimal digits each. */
+  readonly digests: ReadonlySet<string>;
+  readonly signers: readonly Signer[];
+}
+
+/** Which models may be loaded. */
+export class ModelPolicy {
+  readonly #path: string;
+  #read: { stamp: string; rules: readonly Rule[]; hasDates: boolean } | undefined;
+  /** Manifests that were approved under this reading of the file, with the name. */
+  #approved = new Set<string>();
+
+  /** @param path Full path of the file. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Whether this model may be loaded under this name.
+   * @param signature Gives the bundle over weights of a digest, if there is one.
+   * @throws {SecLlamaError} `model-not-approved`; `bad-config` for a policy that cannot be read.
+   */
+  async check(
+    model: Candidate,
+    signature: (digest: string) => Promise<Uint8Array | undefined>,
+  ): Promise<void> {
+    const { rules, hasDates } = await this.#rules();
+    const key = `${model.name} ${model.manifestDigest}`;
+    if (this.#approved.has(key)) return;
+    const meant = rules.filter(({ names }) => names.some((name) => name.test(model.name)));
+    if (meant.length === 0) throw refused(model, "the policy does not name it");
+    const parts = weightsOf(model.manifest);
+    let why = "its digest is not in the policy";
+    for (const rule of meant) {
+      if (rule.digests.has(model.manifestDigest)) return this.#remember(key, hasDates);
+      if (parts.every((part) => rule.digests.has(part))) return this.#remember(key, hasDates);
+      if (rule.signers.length === 0) continue;
+      const problem = await isSigned(parts, rule.signers, signature);
+      if (problem === undefined) return this.#remember(key, hasDates);
+      why = problem;
+    }
+    throw refused(model, why);
+  }
+
+  /** Certificates end: what they vouch for is looked at each time. */
+  #remember(key: string, hasDates: boolean): void {
+    if (!hasDates && this.#approved.size < MAX_KNOWN) this.#approved.add(key);
+  }
+
+  async #rules() {
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.stat(this.#path);
+    } catch (cause) {
+      throw bad(this.#path, "cannot be read", cause);
+    }
+    const stamp = `${info.ino} ${info.size} ${info.mtime?.getTime()} ${info.ctime?.getTime()}`;
+    if (this.#read?.stamp === stamp) return this.#read;
+    if (info.size > MAX_BYTES) throw bad(this.#path, "is over 1 MiB");
+    const rules = await readPolicy(this.#path);
+    this.#approved = new Set();
+    const hasDates = rules.some(({ signers }) => signers.some(({ kind }) => kind === "authority"));
+    return this.#read = { stamp, rules, hasDates };
+  }
+}
+
+/** Everything that llama.cpp computes with: digests, 64 hexadecimal digits each. */
+export function weightsOf(manifest: Manifest): string[] {
+  return (["model", "adapter", "projector"] as const).flatMap((kind) =>
+    layersOf(manifest, kind).map(({ digest }) => digestHex(digest))
+  );
+}
+
+/** Undefined: each of the parts is in a bundle of one of the signers; else why not. */
+async function isSigned(
+  parts: readonly string[],
+  signers: readonly Signer[],
+  signature: (digest: string) => Promise<Uint8Array | undefined>,
+): Promise<string | undefined> {
+  const vouched = new Set<string>();
+  for (const part of parts) {
+    if (vouched.has(part)) continue;
+    const bundle = await signature(`sha256:${part}`);
+    if (bundle === undefined) return "it has no signature";
+    try {
+      for (const { sha256 } of verifyBundle(bundle, signers)) vouched.add(sha256);
+    } catch (error) {
+      if (error instanceof SecLlamaError) return error.message;
+      throw error;
+    }
+    if (!vouched.has(part)) return "its signature is over other files";
+  }
+  return undefined;
+}
+
+/** @throws {SecLlamaError} `bad-config`. */
+async function readPolicy(path: string): Promise<Rule[]> {
+  let document: unknown;
+  try {
+    document = JSON.parse(utf8Decode(await Deno.readFile(path)));
+  } catch (cause) {
+    throw bad(path, "is no JSON that can be read", cause);
+  }
+  const { version, allow, ...rest } = Object(document) as Record<string, unknown>;
+  if (version !== 1 || !Array.isArray(allow) || Object.keys(rest).length > 0) {
+    throw bad(path, 'must be {"version": 1, "allow": […]}');
+  }
+  return await Promise.all(allow.map(async (rule, i): Promise<Rule> => {
+    const { names, digests = [], signers = [], ...more } = Object(rule) as Record<string, unknown>;
+    const where = `rule ${i + 1}`;
+    if (Object.keys(more).length > 0) throw bad(path, `${where} has a field that is not known`);
+    if (!isTexts(names) || names.length === 0 || !names.every((name) => PATTERN.test(name))) {
+      throw bad(path, `${where} needs names of models, * for anything`);
+    }
+    if (!isTexts(digests) || !digests.every((digest) => isDigest(digest))) {
+      throw bad(path, `${where} has a digest that is not sha256: and 64 digits`);
+    }
+    if (!isTexts(signers)) throw bad(path, `${where} has signers that are no texts`);
+    if (digests.length + signers.length === 0) {
+      throw bad(path, `${where} names neither digests nor signers`);
+    }
+    return {
+      names: names.map(pattern),
+      digests: new Set(digests.map((digest) => digestHex(digest))),
+      signers: await Promise.all(signers.map(async (signer) => {
+        if (signer.includes("-----BEGIN")) return readSigner(signer);
+        try {
+          return readSigner(await Deno.readTextFile(signer));
+        } catch (cause) {
+          if (cause instanceof SecLlamaError) throw cause;
+          throw bad(path, `${where} names a signer's file that cannot be read`, cause);
+        }
+      })),
+    };
+  }));
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= 10_000 &&
+    value.every((one) => typeof one === "string");
+}
+
+/** A name without a tag means every tag. */
+function pattern(text: string): RegExp {
+  const whole = text.replaceAll(/[.+?^${}()|[\]\\/]/g, "\\$&").replaceAll(/\*+/g, ".*");
+  return new RegExp(`^${whole}${/:[^/]*$/.test(text) || text.endsWith("*") ? "" : ":[^/]*"}$`, "i");
+}
+
+function refused({ name, manifestDigest }: Candidate, why: string): SecLlamaError {
+  return new SecLlamaError("model-not-approved", `the model ${name} is not approved: ${why}`, {
+    hint: `its digest is sha256:${manifestDigest}; the administrator's policy ` +
+      "(SECLLAMA_MODEL_POLICY) says which may be used",
+    field: "model",
+  });
+}
+
+function bad(path: string, what: string, cause?: unknown): SecLlamaError {
+  return new SecLlamaError("bad-config", `the model policy ${path} ${what}`, {
+    field: "SECLLAMA_MODEL_POLICY",
+    hint: "no model is approved until that is put right: see secllama help firm",
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
