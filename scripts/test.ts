@@ -60,6 +60,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/ruby", "ruby"],
   ["/usr/bin/promtool", "prometheus"],
   ["/usr/bin/systemd-analyze", "systemd"],
+  ["/usr/sbin/rsyslogd", "rsyslog"],
   // Balancers before several hosts.
   ["/usr/sbin/haproxy", "haproxy"],
   ["/usr/sbin/nginx", "nginx-light"],

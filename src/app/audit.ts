@@ -1,5 +1,6 @@
 /** The audit log of `serve`: opened before anything listens, told of what weakens, and closed last. */
-import { type AuditEntry, AuditLog } from "../audit/mod.ts";
+import { type AuditEntry, AuditLog, SyslogSink } from "../audit/mod.ts";
+import { toHex } from "../bytes.ts";
 import type { Config } from "../config/config.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
@@ -57,7 +58,15 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
     onWarning(`nothing is recorded: ${toSecLlamaError(error).message}`);
     return undefined;
   }
-  const audit = new Recorder(log, lenient, options.logger);
+  const syslog = config.auditSyslog === null ? undefined : new SyslogSink({
+    dataDir: options.dataDir,
+    host: `secllama-${toHex(keys.hid).slice(0, 8)}`,
+    target: config.auditSyslog,
+    onAway: (error) => {
+      options.logger.warn("syslog-away", { error: label((error as Error)?.name ?? "") });
+    },
+  });
+  const audit = new Recorder(log, lenient, options.logger, syslog);
   try {
     await recordStart(audit, config, keys);
     return audit;
@@ -83,7 +92,10 @@ class Recorder implements ServeAudit {
   readonly #refusals = new Map<string, Refusals>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
-  constructor(log: AuditLog, lenient: boolean, logger: Logger) {
+  readonly #syslog: SyslogSink | undefined;
+
+  constructor(log: AuditLog, lenient: boolean, logger: Logger, syslog?: SyslogSink) {
+    this.#syslog = syslog;
     this.#log = log;
     this.#lenient = lenient;
     this.#logger = logger;
@@ -96,6 +108,7 @@ class Recorder implements ServeAudit {
   async record(event: AuditEntry["event"], fields: LogFields): Promise<void> {
     try {
       await this.#log.record({ event, fields });
+      this.#syslog?.wake();
     } catch (error) {
       this.#logger.error("audit-failed", { code: label(toSecLlamaError(error).code) });
       if (!this.#lenient) throw error;
@@ -129,6 +142,7 @@ class Recorder implements ServeAudit {
     for (const key of this.#refusals.keys()) this.#tell(key);
     await this.note("serve-stopped").catch(() => {});
     await this.#log.close();
+    await this.#syslog?.close();
   }
 
   /** How many more there were since the line on the first. */

@@ -27,4 +27,5 @@ export {
   verifyLog,
   type VerifyOptions,
 } from "./verify.ts";
+export { SyslogSink } from "./syslog.ts";
 export type { AuditLogOptions } from "./writer.ts";

@@ -1,4 +1,5 @@
 /** Parsers of the settings' values. Each takes the text and the setting's name, and throws `bad-config` for what it does not know. */
+import { isLoopbackHost } from "../loopback.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
 import { parseDurationMs } from "./duration.ts";
@@ -141,6 +142,30 @@ export function fullPath(text: string, name: string): string {
     throw bad(name, "a full path");
   }
   return text;
+}
+
+/** A syslog server. */
+export interface SyslogServer {
+  /** Over TLS, or in the clear on loopback. */
+  readonly tls: boolean;
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** `tls://host:6514`, or `tcp://127.0.0.1:514`; empty: null. */
+export function syslogServer(text: string, name: string): SyslogServer | null {
+  if (text === "") return null;
+  const [, scheme, host, port] =
+    /^(tls|tcp):\/\/(\[[0-9a-fA-F:.]+\]|[0-9A-Za-z.-]{1,253})(?::(\d{1,5}))?$/
+      .exec(text) ?? [];
+  const hostname = host?.replace(/^\[|\]$/g, "");
+  const number = port === undefined ? scheme === "tls" ? 6514 : 514 : Number(port);
+  if (!hostname || number < 1 || number > 65_535) throw bad(name, "tls://HOST:PORT");
+  // Who asked which model when is nobody else's to read.
+  if (scheme === "tcp" && !isLoopbackHost(hostname)) {
+    throw bad(name, "tls://HOST:PORT; tcp:// is for a server of this machine, 127.0.0.1");
+  }
+  return { tls: scheme === "tls", hostname, port: number };
 }
 
 /** A group of the system: a name or a number, or nothing. */

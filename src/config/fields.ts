@@ -31,6 +31,8 @@ import {
   names,
   origins,
   size,
+  type SyslogServer,
+  syslogServer,
 } from "./field_values.ts";
 import type { HostEntry } from "./hosts.ts";
 import { type ListenAt, listenAt, socketMode } from "./listen_at.ts";
@@ -115,6 +117,8 @@ export interface Config {
   readonly proxyListenGroup: string;
   /** Whether a record is kept of who did what, and whether it must be. */
   readonly audit: AuditSetting;
+  /** Where the record's lines go besides. */
+  readonly auditSyslog: SyslogServer | null;
 }
 
 export interface Field<K extends keyof Config = keyof Config> {
@@ -534,6 +538,14 @@ export const FIELDS = [
     default: "",
     help: "group of that socket, a name or a number",
     parse: groupName,
+  }),
+  field({
+    name: "auditSyslog",
+    env: "SECLLAMA_AUDIT_SYSLOG",
+    value: "tls://HOST:PORT",
+    default: null,
+    help: "a syslog server that gets the record's lines too; tcp:// on loopback",
+    parse: syslogServer,
   }),
   field({
     name: "audit",
