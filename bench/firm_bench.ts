@@ -1,0 +1,93 @@
+/**
+ * What the record and the limits of a firm cost, in one run on this machine.
+ *
+ *     deno run -A bench/firm_bench.ts [LINES]
+ */
+import { exchange, withLog } from "../src/audit/testing.ts";
+import { AuditDatabase, verifyLog } from "../src/audit/mod.ts";
+import { Limiter } from "../src/firm/limiter.ts";
+import { UsageFile } from "../src/firm/usage_file.ts";
+import type { Role } from "../src/keys/mod.ts";
+
+const CLIENTS = 10_000;
+const ROUNDS = 20_000;
+
+function percentile(times: number[], part: number): number {
+  times.sort((a, b) => a - b);
+  return times[Math.floor(times.length * part)]!;
+}
+
+function row(name: string, value: string): void {
+  console.log(`  ${name.padEnd(56)}${value}`);
+}
+
+/** A request's whole way through the limits, in a list of ten thousand clients. */
+async function benchLimits(): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-bench-" });
+  try {
+    using file = UsageFile.open(folder);
+    const limiter = new Limiter(file);
+    const role: Role = {
+      name: "staff",
+      requestsPerMinute: 1_000_000,
+      requestsPerDay: 1_000_000,
+      tokensPerDay: 1_000_000_000,
+      atOnce: 100,
+    };
+    for (let i = 0; i < CLIENTS; i++) limiter.admit(`client ${i}`, role).end();
+    const times: number[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      const started = performance.now();
+      const ticket = limiter.admit(`client ${i * 7_919 % CLIENTS}`, role);
+      ticket.limits();
+      ticket.used(700);
+      ticket.end();
+      times.push(performance.now() - started);
+      if (i % 500 === 0) await new Promise((resolve) => setTimeout(resolve));
+    }
+    row(
+      `limits of one request, ${CLIENTS} clients`,
+      `p50 ${(percentile(times, 0.5) * 1000).toFixed(1)} µs, p99 ${
+        (percentile(times, 0.99) * 1000).toFixed(1)
+      } µs`,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function benchRecord(lines: number): Promise<void> {
+  await withLog(async (rig) => {
+    const log = await rig.open();
+    let started = performance.now();
+    const times: number[] = [];
+    for (let at = 0; at < lines;) {
+      const batch = Math.min(50, lines - at);
+      const begun = performance.now();
+      await Promise.all(Array.from({ length: batch }, () => log.record(exchange(at++))));
+      times.push((performance.now() - begun) / batch);
+    }
+    await log.close();
+    const s = (performance.now() - started) / 1000;
+    row(
+      `record: ${lines} lines, 50 at a time`,
+      `${Math.round(lines / s)} lines a second, p50 ${
+        (percentile(times, 0.5) * 1000).toFixed(0)
+      } µs each`,
+    );
+    using db = AuditDatabase.read(rig.folder)!;
+    started = performance.now();
+    const verdict = verifyLog(db);
+    const took = (performance.now() - started) / 1000;
+    if (verdict.problems.length > 0) throw new Error(JSON.stringify(verdict.problems));
+    row(
+      `verify: ${verdict.lines} lines, without tags`,
+      `${took.toFixed(1)} s, ${(took / verdict.lines * 1e6).toFixed(1)} s for a million`,
+    );
+  });
+}
+
+if (import.meta.main) {
+  await benchLimits();
+  await benchRecord(Number(Deno.args[0] ?? 100_000));
+}
