@@ -185,6 +185,15 @@ class FleetRing implements Ring {
   clientName(id: string): string | undefined {
     return this.#clients.get(id)?.name ?? this.#own.clientName(id);
   }
+  /** Of the fleet's: as far as this host knows it. Its role is the one of those without. */
+  client(id: string): ReturnType<KeyRing["client"]> {
+    const found = this.#clients.get(id);
+    if (found === undefined) return this.#own.client(id);
+    return { id, name: found.name, created: "", revoked: null, kid: this.#own.activeKid };
+  }
+  role(name?: string): ReturnType<KeyRing["role"]> {
+    return this.#own.role(name);
+  }
   may(pskId: string, what: Parameters<KeyRing["may"]>[1]): boolean {
     const client = this.#keys.has(pskId) ? parsePskId(pskId)?.client : undefined;
     if (client === undefined) return this.#own.may(pskId, what);
