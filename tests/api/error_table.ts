@@ -9,6 +9,7 @@ import { loadConfig } from "../../src/config/config.ts";
 import type { ErrorCode, SecLlamaError } from "../../src/errors.ts";
 import { Activity } from "../../src/gateway/activity.ts";
 import { makeGatewayApp } from "../../src/gateway/app.ts";
+import { noLimits } from "../../src/gateway/testing.ts";
 import type { GatewayContext } from "../../src/gateway/context.ts";
 import { serveHardened } from "../../src/http/mod.ts";
 import { Raw } from "../../src/http/testing.ts";
@@ -174,6 +175,7 @@ export async function withWorld(use: (world: World) => Promise<void>): Promise<v
     version: "0",
     keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
     activity: new Activity(),
+    limits: noLimits(),
     remote: false,
   } as unknown as GatewayContext;
   const app = makeGatewayApp(context);
