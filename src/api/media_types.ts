@@ -64,3 +64,15 @@ export function refusedBody(
   }
   return undefined;
 }
+
+/** A bundle of a model's signature, in a file: Sigstore's, version 0.3. */
+export const SIGSTORE_BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
+/** What such a bundle signs: an in-toto statement. */
+export const IN_TOTO_TYPE = "application/vnd.in-toto+json";
+
+/** Whether a bundle is of a version that is read: 0.3, or as versions 0.1 and 0.2 write it. */
+export function isSigstoreBundleType(text: unknown): boolean {
+  return text === SIGSTORE_BUNDLE_TYPE ||
+    typeof text === "string" &&
+      /^application\/vnd\.dev\.sigstore\.bundle\+json(;version=0\.[123])?$/.test(text);
+}

@@ -14,12 +14,15 @@ import {
   verify,
   X509Certificate,
 } from "node:crypto";
+import {
+  IN_TOTO_TYPE as PAYLOAD_TYPE,
+  isSigstoreBundleType,
+  SIGSTORE_BUNDLE_TYPE as BUNDLE_TYPE,
+} from "../api/media_types.ts";
 import { fromBase64, toBase64, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { extendedKeyUsages } from "./key_usage.ts";
 
-const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
-const PAYLOAD_TYPE = "application/vnd.in-toto+json";
 const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE = "https://model_signing/signature/v1.0";
 /** A model of some thousand files. */
@@ -194,7 +197,7 @@ type Json = any;
 function readBundle(bytes: Uint8Array): Bundle {
   if (bytes.length > MAX_BUNDLE_BYTES) throw new Error("too long");
   const { mediaType, verificationMaterial, dsseEnvelope }: Json = JSON.parse(utf8Decode(bytes));
-  if (!/^application\/vnd\.dev\.sigstore\.bundle(\.v0\.3)?\+json/.test(mediaType)) {
+  if (!isSigstoreBundleType(mediaType)) {
     throw new Error("another media type");
   }
   if (dsseEnvelope.payloadType !== PAYLOAD_TYPE || dsseEnvelope.signatures.length !== 1) {
