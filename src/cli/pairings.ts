@@ -11,7 +11,8 @@ import {
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { chooseBackend } from "../keys/stores/backend.ts";
-import { listPairings, PairingStore } from "../keys/mod.ts";
+import type { KeyStore } from "../keys/stores/store.ts";
+import { type KeySourceOptions, listPairings, PairingStore } from "../keys/mod.ts";
 import { padColumns } from "./columns.ts";
 import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
@@ -85,23 +86,40 @@ export async function pairedGateway(
   context: CommandContext,
   dataDir: string,
 ): Promise<SealedFetchOptions | undefined> {
+  return (await pairedConnection(context, dataDir))?.connection;
+}
+
+/** A paired gateway, and the key source that has its pairing, for whoever needs this machine's own keys too. */
+interface PairedConnection {
+  readonly connection: SealedFetchOptions;
+  /** Over the store that is open: a passphrase that came on a descriptor cannot be read twice. */
+  readonly keySource: KeySourceOptions;
+}
+
+/** As {@link pairedGateway}. */
+export async function pairedConnection(
+  context: CommandContext,
+  dataDir: string,
+): Promise<PairedConnection | undefined> {
   const use = stringOption(context, "use");
   if (flag(context, "local") || stringOption(context, "gateway") !== undefined) {
     if (use === undefined) return undefined;
     throw new SecLlamaError("usage", "--use excludes --local and --gateway");
   }
   if (use === undefined && (await listPairings(dataDir)).every((g) => !g.current)) return undefined;
-  const store = await pairingStore(context, dataDir);
+  const keySource = await storeSource(context, dataDir);
+  const store = new PairingStore(dataDir, keySource.store);
   if (use !== undefined) await store.use(use);
   const first = await store.read(use);
   const pairing = parsePairing(first.text);
   const { name } = first;
   const { url, certificate } = pairing;
   const address = { url, ...(certificate !== undefined && { certificate }) };
-  return connectionOf(pairing, {
+  const connection = connectionOf(pairing, {
     credentials: async () => parsePairing((await store.read(name)).text),
     renewed: (credentials) => store.replace(name, encodePairing({ ...address, ...credentials })),
   });
+  return { connection, keySource };
 }
 
 async function pair(
@@ -178,8 +196,17 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
 
 /** @throws {SecLlamaError} `key-refused` for a key source that keeps nothing. */
 async function pairingStore(context: CommandContext, dataDir: string): Promise<PairingStore> {
+  return new PairingStore(dataDir, (await storeSource(context, dataDir)).store);
+}
+
+/** The key source that the flags name, as the store that it is. @throws {SecLlamaError} As {@link pairingStore}. */
+async function storeSource(
+  context: CommandContext,
+  dataDir: string,
+): Promise<KeySourceOptions & { readonly store: KeyStore }> {
+  const { keyFile: _, passphrase: _asked, ...options } = keySourceOptions(context, dataDir);
   const chosen = await chooseBackend(keySourceOptions(context, dataDir));
-  if (chosen.kind === "store") return new PairingStore(dataDir, chosen.store);
+  if (chosen.kind === "store") return { ...options, store: chosen.store };
   wipe(chosen.key);
   throw new SecLlamaError("key-refused", "this key source cannot keep a pairing", {
     hint: "use the key store, or a passphrase-wrapped file: --key-file; " +

@@ -5,13 +5,12 @@ import { openVaultFrom } from "../app/history.ts";
 import { type LocalConnection, localConnection, startProxyRole } from "../app/proxy.ts";
 import { checkProxyListen } from "../app/proxy_listener.ts";
 import { TOKEN_LOCKED_LINE, TOKEN_REFUSED_LINE } from "../app/proxy_process.ts";
-import type { SealedFetchOptions } from "../client/mod.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { notifyServiceManager } from "../linux/service_manager.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
-import { pairedGateway, PAIRING_OPTIONS, pairingCommand } from "./pairings.ts";
+import { pairedConnection, PAIRING_OPTIONS, pairingCommand } from "./pairings.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 export const proxyCommand: Command = {
@@ -72,12 +71,16 @@ export async function runProxy(
     ? await readHandover(Deno.stdin.readable, () => stop.abort())
     : undefined;
   if (handover === null) return EXIT.ok;
-  const elsewhere = fromServe ? undefined : asked ?? await paired(context, dataDir);
+  const elsewhere = fromServe
+    ? undefined
+    : asked
+    ? { connection: asked, keySource: undefined }
+    : await paired(context, dataDir);
   const { connection, vault } = elsewhere === undefined
     ? await ownGateway(context, { port: config.port, dataDir, handover })
     : {
-      connection: elsewhere,
-      vault: openVaultFrom(() => keySourceOptions(context, dataDir)),
+      connection: elsewhere.connection,
+      vault: openVaultFrom(() => elsewhere.keySource ?? keySourceOptions(context, dataDir)),
     };
   const running = await startProxyRole({
     config,
@@ -106,15 +109,15 @@ export async function runProxy(
 async function paired(
   context: CommandContext,
   dataDir: string,
-): Promise<SealedFetchOptions | undefined> {
-  const connection = await pairedGateway(context, dataDir);
-  if (connection === undefined && flag(context, "ephemeral")) {
+): ReturnType<typeof pairedConnection> {
+  const found = await pairedConnection(context, dataDir);
+  if (found === undefined && flag(context, "ephemeral")) {
     throw new SecLlamaError("usage", "no gateway has the key that --ephemeral makes", {
       field: "--ephemeral",
       hint: "it goes with --pair -; for a gateway on this machine, serve starts its own proxy",
     });
   }
-  return connection;
+  return found;
 }
 
 /** A gateway that has this machine's own key. */

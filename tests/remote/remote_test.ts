@@ -174,6 +174,9 @@ Deno.test({
       assert.equal(JSON.parse((await ask("/v1/models")).text).data.length, 1);
       assert.equal((await ask("/api/show", `{"model":"demo"}`)).status, 200);
       assert.equal((await ask("/api/ps")).status, 200);
+      // The history's keys come from the store that the pairing came from: its passphrase was read once.
+      const history = await ask("/secllama/history");
+      assert.deepEqual([history.status, JSON.parse(history.text).conversations], [200, []]);
       assert.equal((await ask("/api/chat", chatBody("x", { model: "none" }))).status, 404);
     });
 
