@@ -60,7 +60,7 @@ Deno.test({
       }).output();
       return { code, said: new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr) };
     };
-    const [, words] = /`# (Fatal process out of memory: [^`]+)`/.exec(page) ?? [];
+    const [, words] = /`(Fatal process out of memory: [^`]+)`/.exec(page) ?? [];
     const [, gib] = /`ulimit -v` .*?(\d+) GiB/s.exec(page) ?? [];
     const small = await run((Number(gib) - 8) * 2 ** 30);
     assert.notEqual(small.code, 0);
