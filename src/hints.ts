@@ -35,5 +35,7 @@ export const HINTS = {
   auditKey: "the host's administrator has it from: secllama audit key",
   serveRuns: "check that it runs: secllama serve",
   administrator: "run as Administrator",
+  signingKey: "to make one: openssl ecparam -genkey -name prime256v1 -noout -out key.pem",
+  roles: "to see the roles: secllama role list; to make one: secllama role set NAME …",
   openPage: "open the page with: secllama ui",
 };

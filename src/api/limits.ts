@@ -65,13 +65,13 @@ export function limitHeaders(
   nowMs: number = Date.now(),
 ): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const  of of["requests", "tokens"] as const) {
-    const state = nearest(states.filter((one) => one.of === of));
+  for (const kind of ["requests", "tokens"] as const) {
+    const state = nearest(states.filter((one) => one.of === kind));
     if (state === undefined) continue;
     const { limit, remaining, resetS } = state;
     const [first, second] = dialect === "anthropic"
-      ? [`anthropic-ratelimit-${of}-`, ""]
-      : ["x-ratelimit-", `-${of}`];
+      ? [`anthropic-ratelimit-${kind}-`, ""]
+      : ["x-ratelimit-", `-${kind}`];
     headers[`${first}limit${second}`] = String(limit);
     headers[`${first}remaining${second}`] = String(remaining);
     headers[`${first}reset${second}`] = dialect === "anthropic"

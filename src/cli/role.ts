@@ -1,5 +1,6 @@
 /** `secllama role …`: what kinds of client may ask, and how much. */
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { durationMs } from "../duration.ts";
 import {
   type ClientList,
@@ -121,7 +122,7 @@ export async function needRole(context: CommandContext, name: string): Promise<v
   });
   if (found?.some((role) => role.name === name)) return;
   throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
-    hint: "to see the roles: secllama role list; to make one: secllama role set NAME …",
+    hint: HINTS.roles,
   });
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../api/media_types.ts";
 import { fromBase64, toBase64, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { extendedKeyUsages } from "./key_usage.ts";
 
 const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
@@ -91,7 +92,7 @@ export function signFiles(
     key = createPrivateKey(privateKey);
   } catch (cause) {
     throw new SecLlamaError("bad-config", "the key to sign with is no private key in PEM", {
-      hint: "to make one: openssl ecparam -genkey -name prime256v1 -noout -out key.pem",
+      hint: HINTS.signingKey,
       cause,
     });
   }
@@ -287,7 +288,7 @@ function hashOf(key: KeyObject): string {
   const hash = curve === undefined ? undefined : HASHES[curve];
   if (hash !== undefined) return hash;
   throw new SecLlamaError("bad-config", "a signer's key is of the curve P-256, P-384 or P-521", {
-    hint: "to make one: openssl ecparam -genkey -name prime256v1 -noout -out key.pem",
+    hint: HINTS.signingKey,
   });
 }
 

@@ -6,10 +6,15 @@ import { runCli } from "../../src/cli/main.ts";
 import type { Gpu } from "../../src/sandbox/mod.ts";
 import { GpuChoice } from "../../src/supervisor/gpu.ts";
 import { RunnerProcess } from "../../src/supervisor/runner_process.ts";
-import { Supervisor } from "../../src/supervisor/supervisor.ts";
 
 const choice = new GpuChoice("auto", Deno.env.get("FAKE_GPU") as Gpu, "");
-Object.defineProperty(Supervisor.prototype, "gpu", { get: () => choice });
+// Whoever asks what was chosen is told of this one.
+const { used, fail, status } = Object.getOwnPropertyDescriptors(GpuChoice.prototype);
+Object.defineProperties(GpuChoice.prototype, {
+  used: { get: () => used.get!.call(choice) },
+  fail: { value: (reason: string) => fail.value!.call(choice, reason) },
+  status: { value: () => status.value!.call(choice) },
+});
 
 const start = RunnerProcess.start;
 RunnerProcess.start = (options) =>

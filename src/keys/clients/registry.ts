@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { type Bytes, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { type Secret, wipe } from "../../secret.ts";
 import {
   CLIENT_LIST_CAP_BYTES,
@@ -367,7 +368,7 @@ function find(list: ClientList, which: string): PairedClient | undefined {
 function needRole({ roles }: ClientList, name: string): void {
   if (isRoleName(name) && roles?.some((role) => role.name === name)) return;
   throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
-    hint: "to see the roles: secllama role list; to make one: secllama role set NAME …",
+    hint: HINTS.roles,
   });
 }
 
