@@ -40,6 +40,38 @@ Deno.test("package: two builds are the same, name no path of this machine, and b
   assert.match(first["THIRD-PARTY.txt"]!, /@noble\/post-quantum [\d.]+\n\nThe MIT License/);
 });
 
+/** Newer than Node 20, which has no error for them until they are reached: of ECMAScript 2024 and later, and URL.parse. */
+const NEWER = [
+  /\bPromise\.(withResolvers|try)\b/,
+  /\bArray\.fromAsync\b/,
+  /\b(Object|Map)\.groupBy\b/,
+  /\b(Iterator\.from|RegExp\.escape|URL\.parse|Error\.isError|Math\.sumPrecise)\b/,
+  /\.(toBase64|toHex|setFromBase64|setFromHex)\(/,
+  /\bUint8Array\.from(Base64|Hex)\b/,
+  /\.(transfer|isSubsetOf|isSupersetOf|isDisjointFrom|symmetricDifference)\(/,
+  /(?<!\b(Object|Array))\.(entries|keys|values|matchAll)\([^()]*\)\s*\.(map|filter|some|every|find|toArray|reduce)\(/,
+  /^\s*(await )?using \w+ =/,
+];
+/** It asks first whether it is there, or is a method of its own. */
+const ASKS_FIRST = /hasHexBuiltin|typeof|\?\.\(|this\.toHex\(\)/;
+
+function newer(text: string): string[] {
+  return text.split("\n").filter((line) =>
+    !ASKS_FIRST.test(line) && NEWER.some((name) => name.test(line))
+  );
+}
+
+Deno.test("package: nothing in it is newer than Node 20", async () => {
+  const seen = ["x = Promise.withResolvers()", "a.toHex()", "m.keys().map(f)", "using a = b"];
+  assert.deepEqual(newer(seen.join("\n")), seen);
+  const old = "Object.keys(a).map(f)\ntoHex(a)\n[...m.keys()].map(f)\nfromBase64?.(a)";
+  assert.deepEqual(newer(old), []);
+  for (const file of ["node.js", "browser.js"]) {
+    const text = await Deno.readTextFile(join(await builtLibrary(), file));
+    assert.deepEqual(newer(text), [], file);
+  }
+});
+
 Deno.test("package: index.d.ts says what library.ts exports", async () => {
   const check = `
     import type * as Written from "${ROOT}src/client/package.d.ts";
