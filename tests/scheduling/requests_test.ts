@@ -24,9 +24,11 @@ Deno.test("scheduling: one client's queue leaves room for another's, who has the
     // One runs, another may have had its turn while this request was on its way; in the order of coming it were 6.
     assert.ok(order.indexOf("modest") <= 3, order.join(" "));
     const answers = await Promise.all(greedy);
-    assert.equal(answers.filter((a) => a.status === 200).length, 6);
+    // A client tries again up to three times what is refused: by then there may be room.
+    const served = answers.filter((a) => a.status === 200).length;
+    assert.ok(served >= 6, `${served}`);
     const refused = answers.filter((a) => a.status === 503);
-    assert.equal(refused.length, 3);
+    assert.equal(refused.length, 9 - served);
     for (const { body } of refused) assert.equal(body.error, BUSY_TEXT);
   }));
 
