@@ -64,7 +64,7 @@ export class Pipe {
 
   /**
    * Reads frames until the stream ends. Every exchange still open then fails with `runner-died`.
-   * @throws {SecLlamaError} `pipe-broken` if the other side sends garbage.
+   * @throws {SecLlamaError} `pipe-broken` if the other side sends garbage, `runner-died` if it ends inside a frame.
    */
   async run(): Promise<void> {
     const reader = new FrameReader();
@@ -75,7 +75,8 @@ export class Pipe {
       for await (const chunk of this.#options.readable) {
         for (const frame of reader.push(chunk)) this.#receive(frame);
       }
-      if (reader.pendingBytes > 0) throw broken("it ended inside a frame");
+      // Whoever is killed is killed anywhere: that is no garbage.
+      if (reader.pendingBytes > 0) throw error;
     } catch (cause) {
       error = cause instanceof SecLlamaError
         ? cause

@@ -128,6 +128,20 @@ Deno.test("pipe: the end of the runner fails its exchanges with runner-died", as
   await p.stop();
 });
 
+Deno.test("pipe: a runner that is killed inside a frame has died, wherever that was", async () => {
+  const frame = encodeFrame(FRAME.control, 0, utf8('{"t":"pong"}'));
+  for (let at = 1; at < frame.length; at++) {
+    const { gateway, stop, runnerWriter, runs } = joined(() => new Promise(() => {}));
+    const exchange = gateway.open({});
+    const head = exchange.head().catch((error: SecLlamaError) => error.code);
+    await runnerWriter.write(frame.slice(0, at));
+    await runnerWriter.close();
+    assert.equal((await runs[0] as SecLlamaError).code, "runner-died", `${at} bytes`);
+    assert.equal(await head, "runner-died");
+    await stop();
+  }
+});
+
 Deno.test("pipe: secrets reach the runner only, and are zeroed on both sides", async () => {
   const p = joined(echo);
   const payload = new Uint8Array(8).fill(7);
