@@ -25,10 +25,15 @@ export async function rank(
   const most = engine.info.embedLength;
   const scores: number[] = [];
   let promptTokens = 0;
-  for (const document of documents) {
-    const tokens = await turns.run(pair(engine, { query, document, most }), call);
-    scores.push(await engine.rank(tokens, { client: call.client, signal: call.signal }));
-    promptTokens += tokens.length;
+  try {
+    for (const document of documents) {
+      const tokens = await turns.run(pair(engine, { query, document, most }), call);
+      promptTokens += tokens.length;
+      scores.push(await engine.rank(tokens, { client: call.client, signal: call.signal }));
+    }
+  } finally {
+    // Whoever leaves before the end has used them as well.
+    if (promptTokens > 0) call.used?.({ prompt: promptTokens, reply: 0 });
   }
   return { scores, promptTokens };
 }

@@ -53,6 +53,23 @@ Deno.test("/v1/rerank: what is wrong is said, by name", async () => {
   assert.deepEqual([status, error.code], [400, "context_length_exceeded"]);
 });
 
+Deno.test("/v1/rerank: what it cost is told, also when it was not answered", async () => {
+  const { api } = testApi({ info: { capabilities: ["rerank"], embedLength: 10 } });
+  const cost = async (documents: readonly string[]) => {
+    let prompt = 0;
+    const request = new Request("http://runner/v1/rerank", {
+      method: "POST",
+      body: JSON.stringify({ model: "demo", query: "q", documents }),
+    });
+    const used = (tokens: { prompt: number }) => prompt += tokens.prompt;
+    const { status } = await api.fetch(request, { client: "test", used });
+    return [status, prompt];
+  };
+  assert.deepEqual(await cost(["bb", "dddd"]), [200, 2 * 2 + 6]);
+  assert.deepEqual(await cost(["bb", "a".repeat(50)]), [400, 4]);
+  assert.deepEqual(await cost(["a".repeat(50)]), [400, 0]);
+});
+
 Deno.test("/v1/rerank: a model that cannot is named", async () => {
   const ask = ranker({ capabilities: ["completion"] });
   const [status, { error }] = await ask({ query: "q", documents: ["a"] });
