@@ -111,6 +111,11 @@ export class Pipe {
     return exchange;
   }
 
+  /** Whether the exchange of this number is under way. */
+  isOpen(id: number): boolean {
+    return this.#exchanges.has(id);
+  }
+
   /** Ends every exchange with `error` and refuses new ones. */
   close(error: SecLlamaError): void {
     this.#failure ??= error;

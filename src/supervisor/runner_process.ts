@@ -163,7 +163,10 @@ export class RunnerProcess implements KeyReceiver {
   /** Calls `told` with the tokens that the exchange cost, in parts; the last may come when it is over. */
   onUsed({ id }: Exchange, told: (tokens: UsedTokens) => void): void {
     this.#uses.set(id, told);
-    if (this.#uses.size > MAX_USES) this.#uses.delete(this.#uses.keys().next().value!);
+    if (this.#uses.size <= MAX_USES) return;
+    // Of one under way it is still to come, however many came after it.
+    const over = this.#uses.keys().find((one) => !this.#pipe.isOpen(one));
+    if (over !== undefined) this.#uses.delete(over);
   }
 
   /** Sends a key frame. The payload is copied before this returns. */

@@ -4,16 +4,17 @@ import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
 import { encodeFrame, FRAME } from "../pipe/frame.ts";
+import type { Exchange } from "../pipe/pipe.ts";
 import type { BootMessage } from "../api/pipe_messages.ts";
 import { spawnCommand } from "../sandbox/spawn.ts";
 import { RunnerProcess, type RunnerProcessOptions } from "./runner_process.ts";
 
-async function failure(
+function start(
   script: string,
   onRecipients: RunnerProcessOptions["onRecipients"] = () => {},
   prove: RunnerProcessOptions["prove"] = () => Promise.resolve(),
-): Promise<SecLlamaError> {
-  const options = {
+): Promise<RunnerProcess> {
+  return RunnerProcess.start({
     start: () => Promise.resolve(spawnCommand({ argv: ["/bin/sh", "-c", script], env: {} })),
     boot: { t: "boot" } as BootMessage,
     prove,
@@ -24,9 +25,12 @@ async function failure(
     timeoutMs: 60_000,
     silenceMs: 60_000,
     logger: silentLogger,
-  } as unknown as RunnerProcessOptions;
+  } as unknown as RunnerProcessOptions);
+}
+
+async function failure(...of: Parameters<typeof start>): Promise<SecLlamaError> {
   try {
-    await RunnerProcess.start(options);
+    await start(...of);
   } catch (error) {
     assert.ok(error instanceof SecLlamaError, String(error));
     return error;
@@ -34,12 +38,25 @@ async function failure(
   throw new Error("it started");
 }
 
+const READY = {
+  t: "ready",
+  loadMs: 1,
+  sees: false,
+  lockdown: [],
+  attacks: [],
+  permissions: {},
+};
+
 /** A runner that sends control messages and waits. */
 function saying(...messages: readonly object[]): string {
+  return `${printing(...messages)}; exec cat > /dev/null`;
+}
+
+function printing(...messages: readonly object[]): string {
   const octal = messages
     .flatMap((message) => [...encodeFrame(FRAME.control, 0, utf8(JSON.stringify(message)))])
     .map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
-  return `printf '${octal}'; exec cat > /dev/null`;
+  return `printf '${octal}'`;
 }
 
 const CASES: readonly [said: string, code: string, message: RegExp, hint: RegExp][] = [
@@ -135,14 +152,6 @@ Deno.test({
   name: "a runner that is ready without a key, or names what is none, is ended",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const READY = {
-      t: "ready",
-      loadMs: 1,
-      sees: false,
-      lockdown: [],
-      attacks: [],
-      permissions: {},
-    };
     const id = "0123456789abcdef";
     const cases: readonly (readonly [messages: readonly object[], message: RegExp])[] = [
       [[READY], /ready without a key/],
@@ -178,6 +187,30 @@ Deno.test({
     for (const message of wrong) {
       const error = await failure(saying(message));
       assert.equal(error.code, "pipe-broken", JSON.stringify(message));
+    }
+  },
+});
+
+Deno.test({
+  name: "what an exchange cost is told at its end, however many came and went meanwhile",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const begun = printing({ t: "recipients", ids: ["0123456789abcdef"] }, READY);
+    const used = printing({ t: "used", exchange: 1, prompt: 3, reply: 4 });
+    // It speaks when the key frame has come: nothing that is sent before has as many bytes.
+    const runner = await start(`${begun}; head -c 8000 >/dev/null; ${used}; exec cat >/dev/null`);
+    try {
+      const exchange = runner.open({ kind: "sealed" });
+      assert.equal(exchange.id, 1);
+      const told = Promise.withResolvers<unknown>();
+      runner.onUsed(exchange, told.resolve);
+      for (let id = 2; id < 9_000; id++) runner.onUsed({ id } as Exchange, () => {});
+      runner.sendKeys(new Uint8Array(8_000));
+      const late = setTimeout(() => told.reject(new Error("it was forgotten")), 10_000);
+      assert.deepEqual(await told.promise, { prompt: 3, reply: 4 });
+      clearTimeout(late);
+    } finally {
+      await runner.kill();
     }
   },
 });
