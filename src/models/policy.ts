@@ -29,6 +29,16 @@ interface Candidate {
   readonly manifestDigest: string;
 }
 
+/** The file, as it was read once. */
+interface Reading {
+  readonly stamp: string;
+  readonly rules: readonly Rule[];
+  /** Certificates end: what they vouch for is looked at each time. */
+  readonly hasDates: boolean;
+  /** Manifests that were approved by these rules, with the name. */
+  readonly approved: Set<string>;
+}
+
 interface Rule {
   readonly names: readonly RegExp[];
   /** 64 hexadecimal digits each. */
@@ -39,9 +49,7 @@ interface Rule {
 /** Which models may be loaded. */
 export class ModelPolicy {
   readonly #path: string;
-  #read: { stamp: string; rules: readonly Rule[]; hasDates: boolean } | undefined;
-  /** Manifests that were approved under this reading of the file, with the name. */
-  #approved = new Set<string>();
+  #read: Reading | undefined;
 
   /** @param path Full path of the file. */
   constructor(path: string) {
@@ -57,30 +65,28 @@ export class ModelPolicy {
     model: Candidate,
     signature: (digest: string) => Promise<Uint8Array | undefined>,
   ): Promise<void> {
-    const { rules, hasDates } = await this.#rules();
+    const { rules, hasDates, approved } = await this.#reading();
     const key = `${model.name} ${model.manifestDigest}`;
-    if (this.#approved.has(key)) return;
+    if (approved.has(key)) return;
+    const remember = () => {
+      if (!hasDates && approved.size < MAX_KNOWN) approved.add(key);
+    };
     const meant = rules.filter(({ names }) => names.some((name) => name.test(model.name)));
     if (meant.length === 0) throw refused(model, "the policy does not name it");
     const parts = weightsOf(model.manifest);
     let why = "its digest is not in the policy";
     for (const rule of meant) {
-      if (rule.digests.has(model.manifestDigest)) return this.#remember(key, hasDates);
-      if (parts.every((part) => rule.digests.has(part))) return this.#remember(key, hasDates);
+      if (rule.digests.has(model.manifestDigest)) return remember();
+      if (parts.every((part) => rule.digests.has(part))) return remember();
       if (rule.signers.length === 0) continue;
       const problem = await isSigned(parts, rule.signers, signature);
-      if (problem === undefined) return this.#remember(key, hasDates);
+      if (problem === undefined) return remember();
       why = problem;
     }
     throw refused(model, why);
   }
 
-  /** Certificates end: what they vouch for is looked at each time. */
-  #remember(key: string, hasDates: boolean): void {
-    if (!hasDates && this.#approved.size < MAX_KNOWN) this.#approved.add(key);
-  }
-
-  async #rules() {
+  async #reading(): Promise<Reading> {
     let info: Deno.FileInfo;
     try {
       info = await Deno.stat(this.#path);
@@ -91,9 +97,8 @@ export class ModelPolicy {
     if (this.#read?.stamp === stamp) return this.#read;
     if (info.size > MAX_BYTES) throw bad(this.#path, "is over 1 MiB");
     const rules = await readPolicy(this.#path);
-    this.#approved = new Set();
     const hasDates = rules.some(({ signers }) => signers.some(({ kind }) => kind === "authority"));
-    return this.#read = { stamp, rules, hasDates };
+    return this.#read = { stamp, rules, hasDates, approved: new Set() };
   }
 }
 

@@ -84,6 +84,31 @@ Deno.test("policy: a model is let in by its digest, or by all of its weights', a
     }
   }));
 
+Deno.test("policy: what an older policy let in, while it was read anew, the newer one does not know as let in", () =>
+  withFolder(async (folder) => {
+    const { key, pub } = await makeKey(folder, "signer");
+    const path = join(folder, "policy.json");
+    const write = (allow: unknown) =>
+      Deno.writeTextFile(path, JSON.stringify({ version: 1, allow }));
+    const policy = new ModelPolicy(path);
+    const model = { name: "demo:latest", manifest: manifest(["model", "a"]), manifestDigest: "m" };
+    const bundle = utf8(signFiles("m", [{ name: "a", sha256: sha("a") }], key));
+    await write([{ names: ["*"], signers: [pub] }]);
+    const [asked, found] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const slow = policy.check(model, async () => {
+      asked.resolve();
+      await found.promise;
+      return bundle;
+    });
+    await asked.promise;
+    await write([{ names: ["*"], digests: [`sha256:${sha("another")}`] }]);
+    const check = () => code(policy.check(model, () => Promise.resolve(bundle)));
+    assert.equal(await check(), "model-not-approved");
+    found.resolve();
+    await slow;
+    assert.equal(await check(), "model-not-approved");
+  }));
+
 Deno.test("policy: who signed a model's weights, with bare keys of three curves; each change is noticed", () =>
   withFolder(async (folder) => {
     const stranger = await makeKey(folder, "stranger");
