@@ -6,8 +6,10 @@ const LONG_DASH = /^[\u2010-\u2015\u2212]+(?=[A-Za-z])/;
 const QUOTES = /^["'\u00ab\u2018-\u201f]|["'\u00bb\u2018-\u201f]$/g;
 /** Spaces that a shell does not part words at, and marks that are not seen. */
 const ODD_SPACE = /[\u00a0\u2000-\u200d\u202f\u2060\u3000\ufeff]/;
-/** A key, and a pairing, as they are written. */
-const SECRET = /(?:^|=)(?:sl1:[A-Za-z0-9+/=]{20,}|secllama-pair-\d\.\S+)$/;
+/** A key, and a pairing, as they are written, whatever was pasted around them. */
+const SECRET = /sl1:[A-Za-z0-9+/=]{20}|secllama-pair-\d\.\S/;
+/** One of them, and nothing else, as a word or as an option's value. */
+const ONLY_SECRET = /(?:^|=)(?:sl1:[A-Za-z0-9+/=]{20,}|secllama-pair-\d\.\S+)$/;
 const PROMPT_SIGNS = ["$", "#", "%", ">", "\u276f"];
 
 /**
@@ -15,7 +17,9 @@ const PROMPT_SIGNS = ["$", "#", "%", ">", "\u276f"];
  * @throws {SecLlamaError} `usage`, with the line as it should be; a secret is not repeated.
  */
 export function refusePasted(argv: readonly string[]): void {
-  if (argv.some((word) => SECRET.test(word))) {
+  const [first] = argv;
+  const looked = first === "run" ? argv.slice(0, 2) : argv;
+  if (looked.some((word) => SECRET.test(word)) || argv.some((word) => ONLY_SECRET.test(word))) {
     throw new SecLlamaError(
       "usage",
       "a key or a pairing is on the command line: others could read it there",
@@ -24,9 +28,7 @@ export function refusePasted(argv: readonly string[]): void {
       },
     );
   }
-  const [first] = argv;
   if (first === undefined) return;
-  const looked = first === "run" ? argv.slice(0, 2) : argv;
   const refuse = (message: string, words: readonly string[]) => {
     // What follows a model is the prompt, which no error repeats.
     const shown = words[0] === "run" ? words.slice(0, 2) : words;

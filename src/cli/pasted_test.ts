@@ -35,13 +35,33 @@ Deno.test("pasted: whatever a text program makes of a command line, the hint has
 });
 
 Deno.test("pasted: a prompt may hold anything, and is never repeated; a secret neither", () => {
-  for (const prompt of ["“Where”", "—really?", "a\u00a0b", "$ ls", "sl1: what is that?"]) {
+  const key = `sl1:${"A".repeat(44)}`;
+  for (
+    const prompt of [
+      "“Where”",
+      "—really?",
+      "a\u00a0b",
+      "$ ls",
+      "sl1: what is that?",
+      `is ${key} one?`,
+    ]
+  ) {
     assert.equal(hintOf("run", "demo", prompt), undefined);
   }
   assert.equal(hintOf("ollama", "run", "demo", "my secret"), "did you mean: secllama run demo");
   assert.equal(hintOf("run —verbose demo secret"), "did you mean: secllama run —verbose");
-  const key = `sl1:${"A".repeat(44)}`;
-  for (const argv of [["key", "import", key], ["proxy", `--pair=secllama-pair-1.${key}`], [key]]) {
+  const secrets = [
+    ["key", "import", key],
+    ["proxy", `--pair=secllama-pair-1.${key}`],
+    [key],
+    ["key", "import", `\u201c${key}\u201d`],
+    ["key", "import", `${key}\u00a0`],
+    ["key", `import\u00a0${key}`],
+    [`key import ${key}`],
+    ["secllama", "key", "import", `'${key}'`],
+    ["proxy", "\u2014pair", `secllama-pair-1.${key},`],
+  ];
+  for (const argv of secrets) {
     assert.throws(
       () => refusePasted(argv),
       (error: SecLlamaError) =>
