@@ -15,10 +15,16 @@ interface LockedPackage {
 }
 
 /** How many packages of a lock file's text are for this machine. */
-export function countPackages(lock: string, os: string = Deno.build.os): number {
+export function countPackages(
+  lock: string,
+  os: string = Deno.build.os,
+  arch: string = Deno.build.arch,
+): number {
   const { npm } = JSON.parse(lock) as { npm: Record<string, LockedPackage> };
-  const name = { windows: "win32" }[os] ?? os;
-  return Object.values(npm).filter((one) => one.os === undefined || one.os.includes(name)).length;
+  const [system, cpu] = [{ windows: "win32" }[os] ?? os, arch === "aarch64" ? "arm64" : "x64"];
+  return Object.values(npm).filter((one) =>
+    (one.os?.includes(system) ?? true) && (one.cpu?.includes(cpu) ?? true)
+  ).length;
 }
 
 /** Counts what `deno install` reports, a line for each package that is put in place, and knows whom it last asked. */
@@ -49,6 +55,8 @@ export async function installPackages(): Promise<void> {
   const there = await Deno.stat("node_modules/.deno").then(() => true, () => false);
   if (there && stamp === digest) return;
 
+  // Until all are there no lock has them: an install that is broken off has changed some.
+  await Deno.remove(STAMP).catch(() => {});
   const say = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(text));
   const onTerminal = Deno.stderr.isTerminal();
   const total = countPackages(lock);

@@ -61,6 +61,9 @@ Deno.test({
   async fn() {
     const folder = await clone();
     try {
+      const stamp = join(folder, "build/packages.sha256");
+      await Deno.mkdir(join(folder, "build"));
+      await Deno.writeTextFile(stamp, "of another lock");
       const { code, stdout, stderr } = await start(folder, join(folder, "empty"));
       const [getting, error, hint, ...more] = stderr.trimEnd().split("\n");
       assert.equal(code, 1);
@@ -69,6 +72,7 @@ Deno.test({
       assert.match(error!, /^error: the packages cannot be had: .*: .*(connect|dns|network)/i);
       assert.match(hint!, /^hint: check the network, then run the same command again/);
       assert.deepEqual(more, []);
+      await assert.rejects(Deno.stat(stamp), Deno.errors.NotFound, "whose packages are half there");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -91,8 +95,14 @@ Deno.test("first start: what Deno reports is counted, however it is cut; the pac
     ]);
   }
   const lock = JSON.stringify({
-    npm: { a: {}, b: { os: ["linux"] }, c: { os: ["win32"] }, d: { os: ["darwin", "linux"] } },
+    npm: {
+      a: {},
+      b: { os: ["linux"] },
+      c: { os: ["win32"] },
+      d: { os: ["darwin", "linux"], cpu: ["arm64"] },
+    },
   });
-  assert.equal(countPackages(lock, "linux"), 3);
-  assert.equal(countPackages(lock, "windows"), 2);
+  assert.equal(countPackages(lock, "linux", "aarch64"), 3);
+  assert.equal(countPackages(lock, "linux", "x86_64"), 2);
+  assert.equal(countPackages(lock, "windows", "x86_64"), 2);
 });
