@@ -78,6 +78,7 @@ function sealedBytes(dataDir: string, id: string): Uint8Array[] {
     ...db.prepare("SELECT key, head, settings FROM conversations WHERE id = ?").all(bytes),
     ...db.prepare("SELECT sealed FROM messages WHERE conversation = ?").all(bytes),
     ...db.prepare("SELECT sealed FROM texts WHERE conversation = ?").all(bytes),
+    ...db.prepare("SELECT sealed FROM filters WHERE conversation = ?").all(bytes),
   ].flatMap((row) => Object.values(row)) as Uint8Array[];
   db.close();
   // Of a long record that is spread over pages, a piece.
