@@ -96,8 +96,11 @@ export class Actions {
   ): Promise<boolean> {
     if (this.isBusy() || this.#asking) return false;
     this.#asking = true;
+    const { id } = this.state.open;
     try {
       const found = sources?.length ? await passagesFor(text, sources.map(({ id }) => id)) : [];
+      // It was meant for the conversation that was shown, and for no other.
+      if (this.state.open.id !== id) return false;
       const given = [...attachments ?? [], ...found];
       let message: Message = {
         id: newId(),

@@ -1,5 +1,6 @@
 /** The proxy's sealed documents, as the page asks them. */
 import { type DocumentSummary, NAME_HEADER, type PassageList } from "../api/documents.ts";
+import { QUERY_CHARACTERS } from "../api/history.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
 import { ask } from "./api.ts";
 import type { Attachment } from "./types.ts";
@@ -32,7 +33,7 @@ export function eraseDocument(id: string): Promise<void> {
 export async function passagesFor(query: string, of: readonly string[]): Promise<Attachment[]> {
   const { passages } = await ask<PassageList>(ROUTES.documentSearch.path, {
     method: "POST",
-    body: { query, limit: PASSAGES, documents: of },
+    body: { query: query.slice(0, QUERY_CHARACTERS), limit: PASSAGES, documents: of },
   });
   return passages.map(({ name, page, passage, text }) => ({
     name,

@@ -20,7 +20,7 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
   const erase = async ({ id, name }: DocumentSummary) => {
     try {
       await eraseDocument(id);
-      store.set({ sources: sources.filter((one) => one.id !== id) });
+      store.set({ sources: store.state.sources.filter((one) => one.id !== id) });
       setSaid(`Erased: ${name}`);
     } catch (error) {
       failed(error);

@@ -32,7 +32,6 @@ interface Line extends Field {
   readonly class?: string;
   readonly "aria-label"?: string;
   readonly maxLength?: number;
-  readonly placeholder?: string;
 }
 
 /** One line. */
