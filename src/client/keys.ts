@@ -2,6 +2,7 @@
 import { ROUTES } from "../api/routes.ts";
 import { namedRunner, RUNNER_HEADER } from "../api/runner_name.ts";
 import { toHex } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { CHALLENGE_BYTES } from "../sealed/key_document.ts";
 import { MEMBER_HEADER } from "../sealed/member.ts";
 import { isUsable, type VerifiedKey, verifyKeyDocument } from "../sealed/sender.ts";
@@ -80,7 +81,13 @@ export class KeyCache {
     const response = await this.#sender.send(url, credentials, { signal });
     const receivedAt = now();
     if (!response.ok) throw await readRefusal(response);
-    const document = await readJson(response);
+    const document = await readJson(response).catch((cause) => {
+      signal.throwIfAborted();
+      if (cause instanceof SecLlamaError) throw cause;
+      throw new SecLlamaError("truncated", "the connection broke inside the key document", {
+        cause,
+      });
+    });
     const times = { sentAt, receivedAt };
     const member = response.headers.get(MEMBER_HEADER);
     const about = { psk, hid, issuer, member, model, challenge, suite, ...times };

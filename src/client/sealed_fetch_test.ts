@@ -471,6 +471,24 @@ Deno.test("a key document that is not JSON, or endless, is an error and not a ha
   }
 });
 
+Deno.test("a connection that breaks inside a key document is tried again, and is an error of ours", async () => {
+  await using server = await serve();
+  let times = 1;
+  const breaking = (input: RequestInfo | URL, init?: RequestInit) => {
+    if (times-- <= 0) return fetch(input, init);
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(utf8("{")),
+      pull: (controller) => controller.error(new TypeError("the connection broke")),
+    });
+    return Promise.resolve(new Response(body));
+  };
+  const sealed = client(server, { fetch: breaking });
+  await (await sealed("/api/chat", post(CHAT))).text();
+  assert.deepEqual(server.counts, { keys: 1, requests: 1 });
+  times = 4;
+  await fails(client(server, { fetch: breaking })("/api/chat", post(CHAT)), "truncated");
+});
+
 Deno.test("bad requests are named before anything is sent", async () => {
   await using server = await serve();
   const fetch = client(server);
