@@ -143,16 +143,16 @@ signed; whoever carries it can only keep it back.${EXIT_CODES}`,
     withFleet(context, async (state, keys) => {
       const lifeMs = parseDurationMs(stringOption(context, "valid") ?? "1h", "--valid");
       const folder = context.positionals[0]!;
-      await write(context, state, keys, { folder, lifeMs });
-      if (!flag(context, "watch")) return;
-      for (let seen = await look(state, keys), at = Date.now();;) {
-        await pause(WATCH_MS, context.signal);
-        if (context.signal.aborted) return;
-        const found = await look(state, keys);
-        if (found === seen && Date.now() < at + lifeMs / 4) continue;
-        await write(context, state, keys, { folder, lifeMs });
-        [seen, at] = [await look(state, keys), Date.now()];
-      }
+      await publishOnChange({
+        look: () => look(state, keys),
+        write: () => write(context, state, keys, { folder, lifeMs }),
+        everyMs: lifeMs / 4,
+        goOn: async () => {
+          if (!flag(context, "watch")) return false;
+          await pause(WATCH_MS, context.signal);
+          return !context.signal.aborted;
+        },
+      });
     }),
 };
 
@@ -165,6 +165,27 @@ export const fleetCommands: readonly Command[] = [
   remove,
   publishCommand,
 ];
+
+/**
+ * Writes once, and as long as `goOn` says so again: when `look` finds a change, and after `everyMs` without one. It looks before
+ * it writes, so that what changes meanwhile (a client that is revoked) is written the next time.
+ */
+export async function publishOnChange({ look, write, everyMs, goOn }: {
+  look: () => Promise<string>;
+  write: () => Promise<void>;
+  everyMs: number;
+  goOn: () => Promise<boolean>;
+}): Promise<void> {
+  let found = await look();
+  for (;;) {
+    const [seen, at] = [found, Date.now()];
+    await write();
+    do {
+      if (!await goOn()) return;
+      found = await look();
+    } while (found === seen && Date.now() < at + everyMs);
+  }
+}
 
 async function write(
   context: CommandContext,
@@ -188,8 +209,12 @@ async function look(state: FleetState, keys: KeySource): Promise<string> {
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise.finally(() => clearTimeout(timer));
+  const onAbort = () => resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  });
 }
 
 async function withFleet(
