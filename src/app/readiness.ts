@@ -13,6 +13,12 @@ interface Needed {
   readonly fleet: { readonly isFresh: boolean } | undefined;
 }
 
+/** `look`, once for all who ask while it is under way: strangers may, and it reads folders. */
+export function shared<T>(look: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined;
+  return () => underWay ??= look().finally(() => underWay = undefined);
+}
+
 /** Why a request would not be answered now, one word each; none: it would. */
 export async function notReady({ models, keys, audit, fleet }: Needed): Promise<string[]> {
   const checks: [string, () => unknown][] = [

@@ -34,7 +34,7 @@ import { openModelStore } from "./model_store.ts";
 import { permissionLabels, revokePermissions } from "./permissions.ts";
 import { checkProxyListen } from "./proxy_listener.ts";
 import { type ProxyProcess, spawnProxy } from "./proxy_process.ts";
-import { notReady } from "./readiness.ts";
+import { notReady, shared } from "./readiness.ts";
 import type { ReadyFacts } from "./ready_line.ts";
 import type { HandedKeys } from "./handover.ts";
 import { announceServe } from "./serve_announcement.ts";
@@ -118,7 +118,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       activity,
       audit: metrics ?? audit,
-      notReady: () => notReady({ models, keys, audit, fleet }),
+      notReady: shared(() => notReady({ models, keys, audit, fleet })),
       fleet,
       limits: openLimits({
         dataDir,
