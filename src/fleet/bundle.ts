@@ -46,6 +46,8 @@ export interface BundleClient {
   readonly id: string;
   readonly name: string;
   readonly may: readonly Permission[];
+  /** ISO 8601: from then on it may not come, however long the file is good. */
+  readonly expires?: string;
   readonly keys: readonly BundleKey[];
 }
 

@@ -226,6 +226,50 @@ Deno.test("fleet: a membership is its host's, its fleet's and of its time", asyn
   });
 });
 
+Deno.test("fleet: a client whose time is over is refused by hosts whose file is still good", async () => {
+  await withFleet(async ({ issuer, publish, member, laptop, clock }) => {
+    const expires = new Date(clock.now + HOUR / 2).toISOString();
+    await issuer.keys.clients().assign("laptop", { expires });
+    const fleet = await member(0, (await publish())[0]!);
+    await fleet.read();
+    using ring = await fleet.ring();
+    const id = laptop.pskId.split(".")[2]!;
+    assert.ok(ring.has(laptop.pskId));
+    assert.equal(ring.client(id)?.expires, expires);
+    clock.now += HOUR / 2;
+    assert.ok(fleet.isFresh && !ring.has(laptop.pskId));
+    assert.equal(ring.proofKey(laptop.pskId), undefined);
+    assert.equal(ring.runnerPsk(laptop.pskId, new Uint8Array(32)), undefined);
+  });
+});
+
+Deno.test("fleet: a newer file that came while the key store was locked is taken up afterwards", async () => {
+  await withFleet(async ({ issuer, hosts, publish, laptop, folder, clock }) => {
+    const path = join(folder, "gpu-1.fleet");
+    await Deno.writeTextFile(path, (await publish())[0]!);
+    const { keys, state } = hosts[0]!;
+    let locked = false;
+    const read = state.read.bind(state);
+    state.read = () => locked ? Promise.reject(new SecLlamaError("key-locked", "locked")) : read();
+    const told: string[] = [];
+    const onRefused = ({ code }: SecLlamaError) => void told.push(code);
+    const fleet = new FleetMember(state, keys, { path, now: () => clock.now, onRefused });
+    await fleet.read();
+    await issuer.keys.clients().revoke("laptop");
+    await Deno.writeTextFile(path, (await publish())[0]!);
+    locked = true;
+    const before = await fleet.changes();
+    using old = await fleet.ring();
+    assert.ok(old.has(laptop.pskId));
+    using _again = await fleet.ring();
+    locked = false;
+    assert.notEqual(await fleet.changes(), before, "or nobody asks for the ring again");
+    using ring = await fleet.ring();
+    assert.ok(!ring.has(laptop.pskId));
+    assert.deepEqual(told, ["key-locked"]);
+  });
+});
+
 Deno.test("fleet: after a rotation the hosts pass on the client's new key, and cannot read it", async () => {
   await withFleet(async ({ issuer, publish, member, laptop, pin }) => {
     const { KeyManager } = await import("../keys/keyset/manager.ts");

@@ -3,17 +3,39 @@
  * them. When that file's time is over they are gone: a host that hears nothing serves its own machine only.
  */
 import { type Bytes, fromBase64Url } from "../bytes.ts";
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import type { ClientSource, KeyFacts, KeyRing, RingSource } from "../keys/mod.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
+import {
+  type ClientSource,
+  hasExpired,
+  type KeyFacts,
+  type KeyRing,
+  type RingSource,
+} from "../keys/mod.ts";
 import { attest } from "../sealed/key_document.ts";
 import type { FleetPin } from "../sealed/member.ts";
-import { deriveProofKey, deriveRunnerPsk, parsePskId } from "../sealed/psk.ts";
+import { deriveProofKey, deriveRunnerPsk } from "../sealed/psk.ts";
 import { type Secret, secret, wipe } from "../secret.ts";
-import { type Bundle, bundleKeys, encodeEnrolment, openBundle } from "./bundle.ts";
+import {
+  type Bundle,
+  type BundleClient,
+  type BundleKey,
+  bundleKeys,
+  encodeEnrolment,
+  openBundle,
+} from "./bundle.ts";
 import type { FleetState, HostState } from "./state.ts";
 
 type Ring = Pick<KeyRing, keyof KeyRing>;
 type HostKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
+
+/** What says nothing of the file: this machine's keys could not be had just then. */
+const PASSING: readonly ErrorCode[] = [
+  "key-cancelled",
+  "key-io",
+  "key-lock-busy",
+  "key-locked",
+  "key-store-unavailable",
+];
 
 /** Makes a host of this machine, and the line that the issuer enrols it by. @throws {SecLlamaError} `key-refused`. */
 export async function joinFleet(
@@ -42,6 +64,10 @@ export class FleetMember {
   readonly #now: () => number;
   readonly #onRefused: (error: SecLlamaError) => void;
   #seen = "";
+  /** Grows when the file could not be looked at; what it says is then unknown, and it is looked at again. */
+  #missed = 0;
+  /** The file that was last told of as refused: once is enough. */
+  #told: string | undefined;
   #current: { readonly rev: number; readonly bundle: Bundle } | undefined;
 
   /** @param options.path The file that `secllama fleet publish` writes for this host. `now` is in unix ms. */
@@ -79,7 +105,8 @@ export class FleetMember {
 
   /** See {@link RingSource.changes}. */
   async changes(): Promise<string> {
-    return `${await this.#keys.changes()} ${await this.#fingerprint()} ${this.isFresh}`;
+    const [own, file] = [await this.#keys.changes(), await this.#fingerprint()];
+    return `${own} ${file} ${this.isFresh} ${this.#missed}`;
   }
 
   /** Its own keys and the fleet's. A file that is refused changes nothing: the last good one counts until its end. */
@@ -87,10 +114,17 @@ export class FleetMember {
     const found = await this.#fingerprint();
     if (found !== this.#seen) {
       this.#seen = found;
-      await this.read().catch((error) => this.#onRefused(toSecLlamaError(error)));
+      await this.read().catch((thrown) => {
+        const error = toSecLlamaError(thrown);
+        if (this.#told !== found) this.#onRefused(error);
+        this.#told = found;
+        if (!PASSING.includes(error.code)) return;
+        this.#seen = "";
+        this.#missed++;
+      });
     }
     const own = await this.#keys.ring();
-    return new FleetRing(own, this.isFresh ? this.#current : undefined);
+    return new FleetRing(own, this.isFresh ? this.#current : undefined, this.#now);
   }
 
   /** See {@link ClientSource}. */
@@ -152,18 +186,24 @@ export class FleetMember {
 class FleetRing implements Ring {
   readonly #own: KeyRing;
   readonly #bundle: Bundle | undefined;
-  readonly #keys = new Map<string, Bundle["clients"][number]["keys"][number]>();
-  readonly #clients = new Map<string, Bundle["clients"][number]>();
+  readonly #now: () => number;
+  readonly #keys = new Map<string, BundleKey & { readonly client: BundleClient }>();
+  readonly #clients = new Map<string, BundleClient>();
   readonly gen: number;
 
-  constructor(own: KeyRing, current: { rev: number; bundle: Bundle } | undefined) {
+  constructor(
+    own: KeyRing,
+    current: { rev: number; bundle: Bundle } | undefined,
+    now: () => number,
+  ) {
     this.#own = own;
+    this.#now = now;
     this.#bundle = current?.bundle;
     // Runners are given keys anew when it differs.
     this.gen = own.gen * 2 ** 24 + (current?.rev ?? 0) % 2 ** 24;
     for (const client of current?.bundle.clients ?? []) {
       this.#clients.set(client.id, client);
-      for (const key of client.keys) this.#keys.set(key.pskId, key);
+      for (const key of client.keys) this.#keys.set(key.pskId, { ...key, client });
     }
   }
 
@@ -177,7 +217,7 @@ class FleetRing implements Ring {
     return this.#own.holders + this.#clients.size;
   }
   has(pskId: string): boolean {
-    return this.#keys.has(pskId) || this.#own.has(pskId);
+    return this.#key(pskId) !== undefined || this.#own.has(pskId);
   }
   hasClient(id: string): boolean {
     return this.#clients.has(id) || this.#own.hasClient(id);
@@ -189,19 +229,20 @@ class FleetRing implements Ring {
   client(id: string): ReturnType<KeyRing["client"]> {
     const found = this.#clients.get(id);
     if (found === undefined) return this.#own.client(id);
-    return { id, name: found.name, created: "", revoked: null, kid: this.#own.activeKid };
+    const { name, expires } = found;
+    const kid = this.#own.activeKid;
+    return { id, name, created: "", revoked: null, kid, ...(expires !== undefined && { expires }) };
   }
   role(name?: string): ReturnType<KeyRing["role"]> {
     return this.#own.role(name);
   }
   may(pskId: string, what: Parameters<KeyRing["may"]>[1]): boolean {
-    const client = this.#keys.has(pskId) ? parsePskId(pskId)?.client : undefined;
-    if (client === undefined) return this.#own.may(pskId, what);
-    return this.#clients.get(client)?.may.includes(what) ?? false;
+    return this.#key(pskId)?.client.may.includes(what) ?? this.#own.may(pskId, what);
   }
   idsOf(client?: string): string[] {
     const found = client === undefined ? undefined : this.#clients.get(client);
-    return found?.keys.map(({ pskId }) => pskId) ?? this.#own.idsOf(client);
+    return found?.keys.map(({ pskId }) => pskId).filter((pskId) => this.has(pskId)) ??
+      this.#own.idsOf(client);
   }
   credentials(id?: string): ReturnType<KeyRing["credentials"]> {
     return this.#own.credentials(id);
@@ -210,7 +251,7 @@ class FleetRing implements Ring {
     return this.#own.hostPskFor(pskId, hid);
   }
   genOf(pskId: string): number {
-    return this.#keys.has(pskId) ? this.#bundle!.gen : this.#own.genOf(pskId);
+    return this.#key(pskId) ? this.#bundle!.gen : this.#own.genOf(pskId);
   }
   proofKey(pskId: string): Bytes | undefined {
     using psk = this.#hostPsk(pskId);
@@ -225,24 +266,30 @@ class FleetRing implements Ring {
     return psk ? attest(psk, { ...what, gen: this.genOf(pskId) }) : this.#own.attest(pskId, what);
   }
   newer(pskId: string): string | undefined {
-    const key = this.#keys.get(pskId);
+    const key = this.#key(pskId);
     return key ? key.newer?.pskId : this.#own.newer(pskId);
   }
   renewal(pskId: string): Bytes | undefined {
-    const key = this.#keys.get(pskId);
+    const key = this.#key(pskId);
     if (key === undefined) return this.#own.renewal(pskId);
     return key.newer && fromBase64Url(key.newer.renewal);
   }
   /** The issuer alone keeps who has shown which key. */
   isUnconfirmed(pskId: string): boolean {
-    return !this.#keys.has(pskId) && this.#own.isUnconfirmed(pskId);
+    return this.#key(pskId) === undefined && this.#own.isUnconfirmed(pskId);
   }
   [Symbol.dispose](): void {
     this.#own[Symbol.dispose]();
   }
 
-  #hostPsk(pskId: string): Secret | undefined {
+  /** Of the fleet's, unless its client has had its time. */
+  #key(pskId: string): BundleKey & { readonly client: BundleClient } | undefined {
     const key = this.#keys.get(pskId);
+    return key && hasExpired(key.client, this.#now()) ? undefined : key;
+  }
+
+  #hostPsk(pskId: string): Secret | undefined {
+    const key = this.#key(pskId);
     return key && secret(fromBase64Url(key.hostPsk));
   }
 }

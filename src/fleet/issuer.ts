@@ -119,10 +119,11 @@ export async function publish(
         gen: ring.gen,
         member: toBase64Url(concat(word, await sign(message))),
         exp: times.exp,
-        clients: live.map(({ id, name, may }): BundleClient => ({
+        clients: live.map(({ id, name, may, expires }): BundleClient => ({
           id,
           name,
           may: may ?? [],
+          ...(expires !== undefined && { expires }),
           keys: ring.idsOf(id).map((pskId) => keyFor(ring, pskId, hid)),
         })),
       };

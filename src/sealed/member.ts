@@ -69,7 +69,7 @@ export async function verifyMember(
   }
 }
 
-/** Whether `signature` over `message` is of this Ed25519 key; false for what is no key. */
+/** Whether `signature` over `message` is of this Ed25519 key, 32 bytes. */
 export async function verifySignature(
   publicKey: Uint8Array,
   message: Uint8Array,

@@ -220,7 +220,7 @@ function parseRoles(value: unknown): Role[] {
 }
 
 /** Whether the client has had its time. @param nowMs Unix ms. */
-export function hasExpired({ expires }: PairedClient, nowMs: number): boolean {
+export function hasExpired({ expires }: Pick<PairedClient, "expires">, nowMs: number): boolean {
   return expires !== undefined && nowMs >= Date.parse(expires);
 }
 
