@@ -141,6 +141,13 @@ for (const arch of ARCHES) {
       assert.equal(ask2(name), error, name);
     }
     for (const flags of [0, 1, 2, 0o100]) assert.equal(ask2("openat", -100, 0n, flags), "EACCES");
+    if (arch === "x86_64") {
+      const REQUEST = 0x1023;
+      assert.equal(ask2("arch_prctl", REQUEST, 18), "allow", "AMX: llama.cpp asks for each graph");
+      assert.equal(ask2("arch_prctl", REQUEST, 17), "EPERM", "another state");
+      assert.equal(ask2("arch_prctl", 0x1022, 18), "EPERM", "another question");
+      assert.equal(ask2("arch_prctl", 0x1002, 18), "EPERM", "ARCH_SET_FS");
+    }
     const MAP = { shared: 1, private: 2, anonymous: 0x20, huge: 0x40000 };
     for (const prot of [0, 1, 3]) {
       assert.equal(ask2("mmap", 0n, 4096, prot, MAP.private | MAP.anonymous), "allow");
