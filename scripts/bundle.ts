@@ -3,6 +3,7 @@
  * from, and in a browser no TypeScript.
  * Does nothing when the bundles are newer than every source file. The npm packages are got first.
  */
+import { newest, RUNNER_SOURCES } from "./newest.ts";
 import { installPackages } from "./packages.ts";
 
 const ENTRIES: readonly (readonly [entry: string, out: string, ...options: string[]])[] = [
@@ -15,25 +16,9 @@ const ENTRIES: readonly (readonly [entry: string, out: string, ...options: strin
     : []),
 ];
 
-async function newest(folder: string): Promise<number> {
-  let latest = 0;
-  for await (const entry of Deno.readDir(folder)) {
-    const path = `${folder}/${entry.name}`;
-    latest = Math.max(
-      latest,
-      entry.isDirectory ? await newest(path) : (await Deno.stat(path)).mtime!.getTime(),
-    );
-  }
-  return latest;
-}
-
 await installPackages();
 
-const sources = Math.max(
-  await newest("src"),
-  await newest("runner"),
-  (await Deno.stat("deno.lock")).mtime!.getTime(),
-);
+const sources = await newest(RUNNER_SOURCES);
 await Deno.mkdir("build", { recursive: true });
 for (const [entry, out, ...options] of ENTRIES) {
   const built = await Deno.stat(out).then((s) => s.mtime!.getTime(), () => 0);

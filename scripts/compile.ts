@@ -16,6 +16,7 @@ import { compress, holds, pack, sha256, type Source } from "./compile_parts.ts";
 import { findTarget, librariesOf, type Target } from "./compile_targets.ts";
 import { obtainLibraries } from "./compile_libraries.ts";
 import { DENORT_SHA256 } from "./denort.ts";
+import { newest, PROGRAM_SOURCES } from "./newest.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 const STAGE = join(ROOT, "build/stage");
@@ -183,26 +184,14 @@ async function sources(target: Target): Promise<Source[]> {
 /** Whether anything that goes into the program is newer than it. */
 async function isCurrent(output: string): Promise<boolean> {
   const built = await Deno.stat(output).then((s) => s.mtime!.getTime(), () => 0);
-  const newest = async (path: string): Promise<number> => {
-    const info = await Deno.stat(path);
-    if (!info.isDirectory) return info.mtime!.getTime();
-    let latest = 0;
-    for await (const entry of Deno.readDir(path)) {
-      latest = Math.max(latest, await newest(join(path, entry.name)));
-    }
-    return latest;
-  };
   const scripts = [...Deno.readDirSync(join(ROOT, "scripts"))].map(({ name }) => name)
     .filter((name) => /^(compile|denort|bundle)\w*\.ts$/.test(name));
-  for (
-    const path of [
-      ...["src", "runner", "main.ts", "sandbox-profiles", "models/demo.gguf"],
-      ...scripts.map((name) => `scripts/${name}`),
-    ]
-  ) if (await newest(join(ROOT, path)) > built) return false;
-  const folder = join(ROOT, "build/vision");
-  if (await newest(folder).catch(() => 0) > built) return false;
-  return await newest(join(ROOT, "deno.lock")) <= built;
+  const madeOf = [
+    ...PROGRAM_SOURCES,
+    ...scripts.map((name) => `scripts/${name}`),
+    "build/vision",
+  ];
+  return await newest(madeOf.map((path) => join(ROOT, path))) <= built;
 }
 
 async function main(): Promise<void> {
