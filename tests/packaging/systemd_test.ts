@@ -69,8 +69,13 @@ Deno.test({
         "systemd-creds decrypt --name=secllama-key /etc/secllama/secllama-key.cred -",
       );
       assert.match(key, /^sl1:.{44}$/);
-      const journal = await works(machine, "journalctl --unit secllama --output cat");
-      assert.match(journal, /isolation strict/);
+      // The journal reads what was said a moment later.
+      await until(
+        async () =>
+          (await works(machine, "journalctl --unit secllama --output cat"))
+            .includes("isolation strict"),
+        "the journal has the banner",
+      );
     });
 
     await t.step("a user is paired, and chats", async () => {
@@ -120,18 +125,21 @@ Deno.test({
         const conf = "/etc/systemd/system/secllama.service.d/settings.conf";
         await works(machine, `sed -i s/LOG_LEVEL=warn/LOG_LEVEL=loud/ ${conf}`);
         const { code, stderr } = await machine.sh("secllama service install");
-        assert.equal(code, 5);
+        assert.equal(code, 5, stderr);
         assert.match(
           stderr,
           /^error: systemctl restart .* failed: .*\nhint: to see why, run: journalctl --unit secllama --lines 20\n$/m,
         );
         const failed = await status(machine);
-        assert.equal(failed.runs, false, "whatever its socket does");
+        assert.equal(failed.runs, false, `whatever its socket does: ${JSON.stringify(failed)}`);
         const { state, restarts } = failed.units[0]!;
         assert.deepEqual([state, restarts], ["failed (exit-code)", 0]);
-        assert.match(
-          await works(machine, "journalctl --unit secllama --lines 20 --output cat"),
-          /SECLLAMA_LOG_LEVEL|log-level/i,
+        await until(
+          async () =>
+            /SECLLAMA_LOG_LEVEL|log-level/i.test(
+              await works(machine, "journalctl --unit secllama --lines 20 --output cat"),
+            ),
+          "the journal says which setting",
         );
         await works(machine, `rm ${conf} && secllama service install`);
       },
