@@ -177,5 +177,6 @@ export async function* ticked(
 /** Waits for the next multiple of `everyMs` after `started`. */
 function tick(started: number, everyMs: number): Promise<void> {
   const left = everyMs - (performance.now() - started) % everyMs;
-  return new Promise((resolve) => setTimeout(resolve, left));
+  // A timer leaves fractions away: it would come before its tick, and the tick itself would follow at once.
+  return new Promise((resolve) => setTimeout(resolve, Math.ceil(left)));
 }
