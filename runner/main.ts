@@ -77,6 +77,7 @@ async function boot(message: BootMessage): Promise<void> {
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
     onUsed: (exchange, tokens) => send({ t: "used", exchange, ...tokens }),
+    onReceipt: (exchange, word) => send({ t: "receipt", exchange, ...word }),
   });
   send({
     t: "ready",

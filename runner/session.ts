@@ -5,6 +5,7 @@
 import { collect } from "../src/api/body.ts";
 import { JSON_TYPE, PROBLEM_TYPE, SEALED_TYPE } from "../src/api/media_types.ts";
 import { RUNNER_HEADER } from "../src/api/runner_name.ts";
+import { RECEIPT_HEADER } from "../src/api/receipt.ts";
 import { INFERENCE_BYTES } from "../src/api/routes.ts";
 import { type Bytes, fromBase64Url, fromHex, toHex, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
@@ -20,6 +21,7 @@ import {
   type RecipientOptions,
 } from "../src/sealed/recipient.ts";
 import { recipientId } from "../src/sealed/suite.ts";
+import { Receipted, type ReceiptWord } from "./receipted.ts";
 import { pacingOf, sendReply } from "./reply_stream.ts";
 import { RunnerKeys } from "./runner_keys.ts";
 
@@ -42,6 +44,8 @@ export interface SessionOptions {
   readonly onRecipients: (ids: readonly string[]) => void;
   /** Told what an exchange cost, by its number on the pipe; in parts that add up. */
   readonly onUsed?: (exchange: number, tokens: UsedTokens) => void;
+  /** Told what an exchange's line is to say for its client's receipt, before its reply ends. */
+  readonly onReceipt?: (exchange: number, word: ReceiptWord) => void;
   /** A clock and short lives, for tests in one process. A runner never sets it. */
   readonly recipient?: Pick<RecipientOptions, "now" | "recipientKeyLifeMs" | "limits">;
 }
@@ -157,12 +161,17 @@ export class Session {
   }
 
   async #answer(exchange: Exchange, opened: OpenedRequest): Promise<void> {
-    const { method, path, headers } = opened.request;
-    const response = await this.#run(
+    const { method, path, headers: { [RECEIPT_HEADER]: wanted, ...headers } } = opened.request;
+    const receipted = Receipted.of(wanted, opened.body);
+    const answered = await this.#run(
       exchange,
       { method, path, headers, body: opened.body },
       { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
     );
+    const response = receipted?.watch(
+      answered,
+      (word) => this.#options.onReceipt?.(exchange.id, word),
+    ) ?? answered;
     // Not before there is something to send: each message wakes the gateway and the client.
     await exchange.respond(
       {

@@ -14,6 +14,8 @@ export const EVENT_STREAM_TYPE = "text/event-stream; charset=utf-8";
 export const PROBLEM_TYPE = "application/problem+json";
 /** A signed head of the audit log, as the statement itself says. */
 export const AUDIT_HEAD_TYPE = "application/vnd.secllama.audit-head+cbor";
+/** A COSE_Sign1 (RFC 9052): the host's statement on an exchange. */
+export const COSE_TYPE = 'application/cose; cose-type="cose-sign1"';
 /** The page and its files. */
 export const HTML_TYPE = "text/html; charset=utf-8";
 export const SCRIPT_TYPE = "text/javascript; charset=utf-8";

@@ -185,7 +185,10 @@ function boot(o: StrictObject): BootMessage {
  */
 export function parseFromRunner(message: unknown): FromRunner {
   const o = new StrictObject(message, "message");
-  const t = o.get("t", oneOf("ready", "recipients", "keep_alive", "used", "failed", "pong"));
+  const t = o.get(
+    "t",
+    oneOf("ready", "recipients", "keep_alive", "used", "receipt", "failed", "pong"),
+  );
   const parsed = FROM_RUNNER[t](o);
   o.end();
   return parsed;
@@ -238,6 +241,13 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
     exchange: o.get("exchange", integer(1, 0xffff_ffff)),
     prompt: o.get("prompt", integer(0, MAX_TOKENS)),
     reply: o.get("reply", integer(0, MAX_TOKENS)),
+  }),
+  receipt: (o) => ({
+    t: "receipt",
+    exchange: o.get("exchange", integer(1, 0xffff_ffff)),
+    id: o.get("id", hex(16)),
+    request: o.get("request", hex(32)),
+    reply: o.get("reply", hex(32)),
   }),
   // A code that is not ours is no reason to hide that the model failed.
   failed: (o) => {

@@ -174,11 +174,25 @@ export interface UsedMessage {
   readonly reply: number;
 }
 
+/** Runner → gateway: what the line of an exchange says whose client wants a receipt (receipt.ts). Comes before the reply's last bytes. */
+export interface ReceiptMessage {
+  readonly t: "receipt";
+  /** Its number on the pipe. */
+  readonly exchange: number;
+  /** 32 hexadecimal digits. */
+  readonly id: string;
+  /** 64 hexadecimal digits. */
+  readonly request: string;
+  /** 64 hexadecimal digits. */
+  readonly reply: string;
+}
+
 export type FromRunner =
   | ReadyMessage
   | RecipientsMessage
   | KeepAliveMessage
   | UsedMessage
+  | ReceiptMessage
   | FailedMessage
   | PongMessage;
 

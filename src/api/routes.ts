@@ -6,6 +6,7 @@ import { SecLlamaError } from "../errors.ts";
 import { DOCUMENT_BYTES } from "./documents.ts";
 import { CONVERSATION_ID } from "./history.ts";
 import type { BodyKind } from "./media_types.ts";
+import { RECEIPT_ID } from "./receipt.ts";
 
 /** Whose words and error shapes a path's clients read; `sealed` is our own wire format. */
 export type Dialect = "ollama" | "openai" | "anthropic" | "sealed";
@@ -128,6 +129,7 @@ export const ROUTES = {
   model: route("metadata", "openai", "/v1/models/{model}", {
     parameter: /^[A-Za-z0-9._:/%-]{1,600}$/,
   }),
+  receipt: route("metadata", "ollama", "/secllama/receipts/{id}", { parameter: RECEIPT_ID }),
   securityStatus: route("security", "ollama", "/api/security/status"),
 
   pull: management("/api/pull"),

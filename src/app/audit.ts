@@ -1,6 +1,6 @@
 /** The audit log of `serve`: opened before anything listens, told of what weakens, and closed last. */
 import { type AuditEntry, AuditLog, SyslogSink } from "../audit/mod.ts";
-import { toHex } from "../bytes.ts";
+import { type Bytes, toHex } from "../bytes.ts";
 import type { Config } from "../config/config.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
@@ -26,6 +26,8 @@ interface Refusals {
 export interface ServeAudit extends GatewayAudit {
   /** As {@link GatewayAudit.record}, of what is no exchange. */
   note(event: AuditEntry["event"], fields?: LogFields): Promise<void>;
+  /** The host's statement on the exchange of this receipt. @throws {SecLlamaError} As {@link AuditLog.receipt}. */
+  receipt(id: string): Promise<Bytes>;
   /** Writes that it ends, and closes the log. */
   close(): Promise<void>;
 }
@@ -135,6 +137,10 @@ class Recorder implements ServeAudit {
     }, REFUSALS_MS);
     this.#timers.add(timer);
     Deno.unrefTimer(timer);
+  }
+
+  async receipt(id: string): Promise<Bytes> {
+    return await this.#log.receipt(id);
   }
 
   async close(): Promise<void> {

@@ -118,6 +118,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       activity,
       audit: metrics ?? audit,
+      receipts: audit && ((id) => audit.receipt(id)),
       notReady: shared(() => notReady({ models, keys, audit, fleet })),
       fleet,
       limits: openLimits({

@@ -15,7 +15,8 @@ import { type Cbor, decodeCbor, encodeCbor, Tagged } from "./cbor.ts";
 import { sha256 } from "./sha256.ts";
 
 const TAG_SIGN1 = 18;
-const HEADER = { alg: 1, contentType: 3, kid: 4 } as const;
+/** Labels of headers (RFC 9052, section 3.1). */
+export const HEADER = { alg: 1, contentType: 3, kid: 4 } as const;
 const ALG_EDDSA = -8;
 const SIGNATURE_BYTES = 64;
 /** RFC 8410: what stands before an Ed25519 seed in PKCS #8, and before a public key in SPKI. */
@@ -90,18 +91,80 @@ export function sigStructure(protectedHeader: Bytes, payload: Bytes): Bytes {
   return encodeCbor(["Signature1", protectedHeader, new Uint8Array(0), payload]);
 }
 
-/** A signed statement. @param contentType What the payload is, a media type. */
-export function signCose(key: SigningKey, contentType: string, payload: Cbor): Bytes {
+/** Headers by their label. */
+type CoseHeaders = ReadonlyMap<number | string, Cbor>;
+
+/** What {@link signBytes} signs. */
+interface ToSign {
+  /** Protected headers besides the algorithm and the key's id. */
+  readonly headers: readonly (readonly [label: number | string, value: Cbor])[];
+  /** Headers that the signature does not cover. */
+  readonly open?: CoseHeaders;
+  readonly payload: Bytes;
+  /** The payload is known from elsewhere and is not in it. */
+  readonly detached?: boolean;
+}
+
+/** A COSE_Sign1 of these bytes. */
+export function signBytes(key: SigningKey, o: ToSign): Bytes {
   const header = encodeCbor(
-    new Map<number, Cbor>([
+    new Map<number | string, Cbor>([
       [HEADER.alg, ALG_EDDSA],
-      [HEADER.contentType, contentType],
+      ...o.headers,
       [HEADER.kid, fromHex(key.publicKey.id)],
     ]),
   );
-  const body = encodeCbor(payload);
-  const signature = key.sign(sigStructure(header, body));
-  return encodeCbor(new Tagged(TAG_SIGN1, [header, new Map(), body, signature]));
+  const signature = key.sign(sigStructure(header, o.payload));
+  const payload = o.detached ? null : o.payload;
+  return encodeCbor(new Tagged(TAG_SIGN1, [header, o.open ?? new Map(), payload, signature]));
+}
+
+/** A COSE_Sign1 as it was read; nothing says yet that its signature holds. */
+interface Sign1 {
+  /** The key that it names, hexadecimal. */
+  readonly kid: string;
+  /** Protected. */
+  readonly headers: CoseHeaders;
+  readonly open: CoseHeaders;
+  /** null: it is detached. */
+  readonly payload: Bytes | null;
+  /** Whether this key signed it. @param detached The payload, where it is not in it. */
+  verify(key: PublicKey, detached?: Bytes): boolean;
+}
+
+/** Reads what {@link signBytes} writes. @throws {SyntaxError} For another algorithm, and what is none. */
+export function readBytes(bytes: Uint8Array): Sign1 {
+  const item = decodeCbor(bytes);
+  if (!(item instanceof Tagged) || item.tag !== TAG_SIGN1 || !Array.isArray(item.value)) {
+    throw new SyntaxError("not a COSE_Sign1");
+  }
+  const [header, open, payload, signature] = item.value as Cbor[];
+  if (
+    item.value.length !== 4 || !(header instanceof Uint8Array) || !(open instanceof Map) ||
+    !(payload instanceof Uint8Array || payload === null) || !(signature instanceof Uint8Array) ||
+    signature.length !== SIGNATURE_BYTES
+  ) throw new SyntaxError("not a COSE_Sign1");
+  const headers = decodeCbor(header);
+  if (!(headers instanceof Map)) throw new SyntaxError("unknown headers");
+  if (headers.get(HEADER.alg) !== ALG_EDDSA) throw new SyntaxError("its algorithm is not EdDSA");
+  const kid = headers.get(HEADER.kid);
+  if (!(kid instanceof Uint8Array)) throw new SyntaxError("unknown headers");
+  return {
+    kid: toHex(kid),
+    headers,
+    open,
+    payload,
+    verify(key, detached) {
+      const body = payload ?? detached;
+      return body !== undefined && key.verify(sigStructure(header, body), signature);
+    },
+  };
+}
+
+/** A signed statement. @param contentType What the payload is, a media type. */
+export function signCose(key: SigningKey, contentType: string, payload: Cbor): Bytes {
+  const headers = [[HEADER.contentType, contentType]] as const;
+  return signBytes(key, { headers, payload: encodeCbor(payload) });
 }
 
 /** A statement as it was read; nothing says yet that its signature holds. */
@@ -118,29 +181,13 @@ export interface CoseStatement {
 
 /** Reads a statement. @throws {SyntaxError} For anything that {@link signCose} does not write. */
 export function readCose(bytes: Uint8Array): CoseStatement {
-  const item = decodeCbor(bytes);
-  if (!(item instanceof Tagged) || item.tag !== TAG_SIGN1 || !Array.isArray(item.value)) {
-    throw new SyntaxError("not a COSE_Sign1");
+  const { kid, headers, open, payload, verify } = readBytes(bytes);
+  if (payload === null || open.size !== 0) {
+    throw new SyntaxError("not a COSE_Sign1 with its payload");
   }
-  const [header, open, body, signature] = item.value as Cbor[];
-  if (
-    item.value.length !== 4 || !(header instanceof Uint8Array) || !(body instanceof Uint8Array) ||
-    !(open instanceof Map) || open.size !== 0 || !(signature instanceof Uint8Array) ||
-    signature.length !== SIGNATURE_BYTES
-  ) throw new SyntaxError("not a COSE_Sign1 with its payload");
-  const headers = decodeCbor(header);
-  if (!(headers instanceof Map) || headers.size !== 3) throw new SyntaxError("unknown headers");
-  const [alg, contentType, kid] = [HEADER.alg, HEADER.contentType, HEADER.kid].map((label) =>
-    headers.get(label)
-  );
-  if (alg !== ALG_EDDSA) throw new SyntaxError("its algorithm is not EdDSA");
-  if (typeof contentType !== "string" || !(kid instanceof Uint8Array)) {
+  const contentType = headers.get(HEADER.contentType);
+  if (headers.size !== 3 || typeof contentType !== "string") {
     throw new SyntaxError("unknown headers");
   }
-  return {
-    kid: toHex(kid),
-    contentType,
-    payload: decodeCbor(body),
-    verify: (key) => key.verify(sigStructure(header, body), signature),
-  };
+  return { kid, contentType, payload: decodeCbor(payload), verify: (key) => verify(key) };
 }

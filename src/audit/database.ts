@@ -6,33 +6,23 @@
  * lines   n, the leaf's hash, its tag, and its text, which retention takes away
  * heads   the tree's size, its frontier, and the signed head; the last row is the newest
  * epochs  from which line on which key authenticates; each of them is also said by a line
+receipts  which line a client may have a receipt of, by the id that it knows
  * ```
  */
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
 import { failing, isBusy, notOurs, stillRead } from "./failing.ts";
+import { BUSY_MS, idOf, prepare } from "./tables.ts";
 
 /** Its name in the data folder. */
 export const AUDIT_FILE = "audit.db";
-const VERSION = 1;
 /** Rows that are read at once. */
 const BATCH = 4_096;
-/** Another process that writes has this long to end. */
-const BUSY_MS = 5_000;
 /** So long it is waited for without anything else of this process getting a turn. */
 const TRY_MS = 5;
 /** And so long other work has a turn before the next try. */
 const PAUSE_MS = 20;
-
-const TABLES = `
-CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT;
-CREATE TABLE lines (n INTEGER PRIMARY KEY, leaf BLOB NOT NULL, tag BLOB NOT NULL, text TEXT) STRICT;
-CREATE TABLE heads (
-  id INTEGER PRIMARY KEY, size INTEGER NOT NULL, frontier BLOB NOT NULL, cose BLOB NOT NULL
-) STRICT;
-CREATE TABLE epochs (n INTEGER PRIMARY KEY, kid TEXT NOT NULL) STRICT;
-`;
 
 /** A line as it lies in the file. */
 export interface StoredLine {
@@ -183,6 +173,17 @@ export class AuditDatabase implements Disposable {
     this.#run("INSERT INTO heads (size, frontier, cose) VALUES (?, ?, ?)", size, frontier, cose);
   }
 
+  /** Notes of which line a receipt may be asked. Only inside a transaction. */
+  addReceipt(id: string, n: number): void {
+    this.#run("INSERT OR REPLACE INTO receipts (id, n) VALUES (?, ?)", id, n);
+  }
+
+  /** The line that this is the receipt of; undefined: none. */
+  receiptLine(id: string): number | undefined {
+    const row = this.#get("SELECT n FROM receipts WHERE id = ?", id);
+    return row && Number(row["n"]);
+  }
+
   /** Notes the key from a line on. */
   addEpoch({ n, kid }: StoredEpoch): void {
     this.#run("INSERT INTO epochs (n, kid) VALUES (?, ?)", n, kid);
@@ -222,6 +223,12 @@ export class AuditDatabase implements Disposable {
     }
   }
 
+  /** Hashes of the lines from `from` up to `end`, not included. */
+  leaves(from: number, end: number): Bytes[] {
+    return this.#statement("SELECT leaf FROM lines WHERE n >= ? AND n < ? ORDER BY n")
+      .all(from, end).map((row) => row["leaf"] as Bytes);
+  }
+
   /** One line. */
   line(n: number): StoredLine | undefined {
     const row = this.#get("SELECT n, leaf, tag, text FROM lines WHERE n = ?", n);
@@ -247,6 +254,7 @@ export class AuditDatabase implements Disposable {
       this.#run("UPDATE lines SET text = NULL WHERE n = ?", Number(row["n"]));
       count++;
     }
+    this.#run("DELETE FROM receipts WHERE n >= ? AND n < ?", from, end);
     return count;
   }
 
@@ -302,40 +310,4 @@ function headOf(row: Row): StoredHead {
     frontier: row["frontier"] as Bytes,
     cose: row["cose"] as Bytes,
   };
-}
-
-/** Makes the tables where there are none. Returns the log's id. */
-function prepare(db: DatabaseSync, path: string): Bytes {
-  db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
-  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON");
-  const known = idOf(db, path);
-  if (known !== undefined) return known;
-  const id = crypto.getRandomValues(new Uint8Array(16));
-  db.exec("BEGIN IMMEDIATE");
-  try {
-    // Another process may have made them just now.
-    const there = idOf(db, path);
-    if (there === undefined) {
-      db.exec(TABLES);
-      const insert = db.prepare("INSERT INTO meta (name, value) VALUES (?, ?)");
-      insert.run("version", VERSION);
-      insert.run("id", id);
-    }
-    db.exec("COMMIT");
-    return there ?? id;
-  } catch (error) {
-    if (db.isTransaction) db.exec("ROLLBACK");
-    throw error;
-  }
-}
-
-function idOf(db: DatabaseSync, path: string): Bytes | undefined {
-  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get()) return undefined;
-  const meta = Object.fromEntries(
-    db.prepare("SELECT name, value FROM meta WHERE name IN ('version', 'id')").all()
-      .map((row) => [String(row["name"]), row["value"]]),
-  );
-  const { version, id } = meta as { version?: unknown; id?: unknown };
-  if (version !== VERSION || !(id instanceof Uint8Array) || id.length !== 16) throw notOurs(path);
-  return new Uint8Array(id);
 }

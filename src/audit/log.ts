@@ -2,10 +2,15 @@
  * The audit log, as those write it who act: the gateway for each exchange, the command line for each act of administration. Several
  * processes may; SQLite keeps them apart. What is recorded in one turn of the event loop becomes one transaction.
  */
-import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
+import type { Bytes } from "../bytes.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { Blocks } from "./blocks.ts";
 import { AuditDatabase } from "./database.ts";
+import { sameBytes } from "./head.ts";
 import type { AuditEntry } from "./line.ts";
+import { signReceipt } from "./receipt.ts";
 import { AuditSigner } from "./signer.ts";
+import { Frontier, rootFromInclusion } from "./tree.ts";
 import { type AuditLogOptions, AuditWriter } from "./writer.ts";
 
 /** A line waits at most so long for a signed head, ms. */
@@ -28,10 +33,12 @@ export class AuditLog {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failure: SecLlamaError | undefined;
   #checking: Promise<void> | undefined;
+  readonly #blocks: Blocks;
 
   private constructor(db: AuditDatabase, writer: AuditWriter) {
     this.#db = db;
     this.#writer = writer;
+    this.#blocks = new Blocks(db);
   }
 
   /**
@@ -84,6 +91,31 @@ export class AuditLog {
     await this.#writer.sign();
   }
 
+  /**
+   * The receipt of this id: the host's statement on one line, for its client.
+   * @throws {SecLlamaError} `not-found` if there is none, or retention took the line's text; `audit-failed`, `audit-broken`.
+   */
+  async receipt(id: string): Promise<Bytes> {
+    const n = this.#db.receiptLine(id);
+    const line = n === undefined ? undefined : this.#db.line(n);
+    if (n === undefined || line === undefined || line.text === null) throw noReceipt();
+    const { leaf, text } = line;
+    if (n >= (this.#db.lastHead()?.size ?? 0)) await this.sign();
+    const head = this.#db.lastHead()!;
+    const { size } = head;
+    const path = await this.#blocks.proof(n, size);
+    const root = Frontier.decode(size, head.frontier).root();
+    const made = rootFromInclusion(leaf, { index: n, size, path });
+    if (made === undefined || !sameBytes(made, root)) {
+      throw new SecLlamaError("audit-broken", `line ${n} is not in the tree that was signed`, {
+        hint: "to see what is wrong: secllama audit verify",
+      });
+    }
+    return await this.#writer.signWith((key) =>
+      signReceipt(key, text, { index: n, size, path }, root)
+    );
+  }
+
   /** Writes what waits, signs a last head, and closes the file. */
   async close(): Promise<void> {
     clearTimeout(this.#timer);
@@ -125,4 +157,10 @@ export class AuditLog {
     }, HEAD_MS);
     Deno.unrefTimer(this.#timer);
   }
+}
+
+function noReceipt(): SecLlamaError {
+  return new SecLlamaError("not-found", "there is no receipt of this id", {
+    hint: "a receipt is there once the reply has ended, while the audit log has its line",
+  });
 }

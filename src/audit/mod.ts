@@ -18,6 +18,7 @@ export {
 } from "./line.ts";
 export { AuditLog } from "./log.ts";
 export { AuditNote, type Seen } from "./note.ts";
+export { checkReceipt, type Claims, type ReceiptVerdict } from "./receipt.ts";
 export { forgetBefore, olderThan } from "./retention.ts";
 export { AuditSigner } from "./signer.ts";
 export {

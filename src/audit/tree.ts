@@ -117,6 +117,15 @@ export function rootOf(leaves: Leaves, start: number, end: number): Bytes {
  * @throws {RangeError} If there is no such leaf.
  */
 export function inclusionProof(leaves: Leaves, index: number, size: number): Bytes[] {
+  return inclusionProofBy((start, end) => rootOf(leaves, start, end), index, size);
+}
+
+/** {@link inclusionProof} where roots are known from elsewhere: `root` is that of the leaves from `start` up to `end`, not included. */
+export function inclusionProofBy(
+  root: (start: number, end: number) => Bytes,
+  index: number,
+  size: number,
+): Bytes[] {
   if (!(index >= 0 && index < size)) throw new RangeError("there is no such leaf");
   const path: Bytes[] = [];
   let start = 0;
@@ -124,10 +133,10 @@ export function inclusionProof(leaves: Leaves, index: number, size: number): Byt
   while (end - start > 1) {
     const middle = start + split(end - start);
     if (index < middle) {
-      path.push(rootOf(leaves, middle, end));
+      path.push(root(middle, end));
       end = middle;
     } else {
-      path.push(rootOf(leaves, start, middle));
+      path.push(root(start, middle));
       start = middle;
     }
   }

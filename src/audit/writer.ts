@@ -6,6 +6,7 @@ import { toBase64Url, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { AuditSource } from "../keys/mod.ts";
 import { label } from "../log.ts";
+import type { SigningKey } from "./cose.ts";
 import type { AuditDatabase } from "./database.ts";
 import { readHead, sameBytes, signHead } from "./head.ts";
 import { type AuditEntry, lineText, parseLine } from "./line.ts";
@@ -123,6 +124,16 @@ export class AuditWriter implements Disposable {
     });
   }
 
+  /** Lets `make` sign something else with the key that signed the newest head. @throws {SecLlamaError} As `append`. */
+  signWith<T>(make: (key: SigningKey) => T): Promise<T> {
+    return this.#inTurn(() =>
+      this.#underOwnKey(() => {
+        this.#current();
+        return make(this.#signer.signing);
+      })
+    );
+  }
+
   /** Fails where lines cannot be written, or would stand behind what is not as it was written. */
   async probe(): Promise<void> {
     await this.append([]);
@@ -228,6 +239,8 @@ export class AuditWriter implements Disposable {
     const text = lineText(n, timeMs, entry);
     const leaf = leafHash(utf8(text));
     this.#db.addLine({ n, leaf, tag: signer.tag(this.#db.id, n, leaf), text });
+    const receipt = entry.fields?.["receipt"];
+    if (typeof receipt === "string") this.#db.addReceipt(receipt, n);
     state.frontier.append(leaf);
     state.lastMs = timeMs;
   }

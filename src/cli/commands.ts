@@ -15,6 +15,7 @@ import { modelCommands } from "./models/commands.ts";
 import { pairCommand } from "./pair.ts";
 import { pathsCommand } from "./paths.ts";
 import { proxyCommand } from "./proxy.ts";
+import { receiptCommands } from "./receipt.ts";
 import { runCommand } from "./run.ts";
 import { sandboxCommands } from "./sandbox.ts";
 import { serveCommand } from "./serve.ts";
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   ...tokenCommands,
   ...roleCommands,
   ...auditCommands,
+  ...receiptCommands,
   ...sandboxCommands,
   launchRunnerCommand,
   ...serviceCommands,

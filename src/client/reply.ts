@@ -1,5 +1,6 @@
 /** A sealed HTTP answer → the `Response` inside it, its body released frame by frame as each verifies. */
 import { LIMITS_HEADER } from "../api/limits.ts";
+import { RECEIPT_HEADER, RECEIPT_SECRET_HEADER } from "../api/receipt.ts";
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { ReplyEnvelope } from "../sealed/envelope.ts";
@@ -33,7 +34,9 @@ export async function openReply(
   const { status, headers: fields, renewal } = await parts.next() as ReplyEnvelope;
   await options.onOpened?.(renewal);
   const headers = new Headers({ ...fields });
-  for (const name of [...DROPPED, LIMITS_HEADER]) headers.delete(name);
+  for (const name of [...DROPPED, LIMITS_HEADER, RECEIPT_HEADER, RECEIPT_SECRET_HEADER]) {
+    headers.delete(name);
+  }
   for (const [name, value] of Object.entries(options.outer ?? {})) headers.set(name, value);
   if (options.method === "HEAD" || NO_BODY.has(status)) {
     while (await parts.next() !== undefined);

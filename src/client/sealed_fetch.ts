@@ -15,6 +15,7 @@ import { CredentialKeeper } from "./credential_keeper.ts";
 import { KeyCache, type RunnerKey } from "./keys.ts";
 import { type Credentials, makeTransport, type SealedFetchOptions } from "./options.ts";
 import { type ProvenInit, ProvenSender } from "./proven.ts";
+import { receiptHeaders } from "./receipts.ts";
 import { GatewayRefusal, readRefusal } from "./refusal.ts";
 import { openReply } from "./reply.ts";
 import { Retries } from "./retries.ts";
@@ -131,7 +132,10 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
       method,
       signal,
       // The gateway's word, whatever the runner says.
-      outer: limits === null ? {} : { [LIMITS_HEADER]: limits },
+      outer: {
+        ...(limits === null ? {} : { [LIMITS_HEADER]: limits }),
+        ...await receiptHeaders(request.receipt),
+      },
       onOpened: (renewal) => {
         onOpened();
         return keeper.opened(credentials, key.gen, renewal);

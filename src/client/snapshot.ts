@@ -2,6 +2,7 @@
 import { type Bytes, utf8 } from "../bytes.ts";
 import { parseJsonObject, requiredModel } from "../api/body.ts";
 import { APP_HEADER } from "../api/limits.ts";
+import { newReceiptSecret, RECEIPT_HEADER, RECEIPT_WANTED } from "../api/receipt.ts";
 import { canonicalPath, parameterOf, routeOf, ROUTES } from "../api/routes.ts";
 import { wantedContext } from "../api/wanted_context.ts";
 
@@ -17,6 +18,8 @@ export interface Snapshot {
   readonly signal: AbortSignal;
   /** The id of the token of the program that asks, which goes beside the seal; undefined: this machine's own program. */
   readonly app: string | undefined;
+  /** The secret of the receipt that it asks for. */
+  readonly receipt: string | undefined;
 }
 
 /** Headers that belong to the connection and not to the request (RFC 9110 section 7.6.1), and those fetch sets. */
@@ -55,12 +58,16 @@ export async function takeSnapshot(
   for (const [name, value] of request.headers) {
     if (!NOT_SEALED.has(name) && name !== APP_HEADER) headers[name] = value;
   }
+  const wanted = headers[RECEIPT_HEADER];
+  // A secret that the caller drew stays as it is.
+  if (wanted === RECEIPT_WANTED) headers[RECEIPT_HEADER] = newReceiptSecret();
   const body = text === undefined ? new Uint8Array(await request.arrayBuffer()) : utf8(text);
   return {
     method: request.method,
     path: url.pathname + url.search,
     headers,
     app: request.headers.get(APP_HEADER) ?? undefined,
+    receipt: headers[RECEIPT_HEADER],
     body,
     ...namedIn(url.pathname, text ?? body, defaultModel),
     // Not the new Request's: Node 20 lets that one go with the Request, and no abort comes through any more.

@@ -2,7 +2,7 @@
 import type { ErrorCode, SecLlamaError } from "../errors.ts";
 import { label, type LogFields } from "../log.ts";
 import type { Exchange } from "../pipe/exchange.ts";
-import type { UsedTokens } from "../supervisor/runner_process.ts";
+import type { ReceiptWord, UsedTokens } from "../supervisor/runner_process.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
 import type { Ending } from "./relay.ts";
 
@@ -51,8 +51,14 @@ interface Recorded {
   readonly who: LogFields;
   readonly model: LoadedModel;
   readonly kind: "sealed" | "plain";
-  /** What it has cost, in tokens; grows. */
-  readonly used: Readonly<UsedTokens>;
+  /** What its runner says of it; grows. */
+  readonly used: Readonly<SaidOfExchange>;
+}
+
+/** What a runner says of an exchange. */
+interface SaidOfExchange extends UsedTokens {
+  /** Where its client wants one. */
+  readonly receipt?: ReceiptWord | undefined;
 }
 
 /** What the exchange costs, as its runner says; grows. @param told Called with each part. */
@@ -60,14 +66,23 @@ export function countUsed(
   model: LoadedModel,
   exchange: Exchange,
   told?: (tokens: number) => void,
-): Readonly<UsedTokens> {
-  const used = { prompt: 0, reply: 0 };
-  model.runner.onUsed(exchange, ({ prompt, reply }) => {
-    used.prompt += prompt;
-    used.reply += reply;
-    told?.(prompt + reply);
+): Readonly<SaidOfExchange> {
+  const said = { prompt: 0, reply: 0, receipt: undefined as ReceiptWord | undefined };
+  model.runner.onSaid(exchange, {
+    used({ prompt, reply }) {
+      said.prompt += prompt;
+      said.reply += reply;
+      told?.(prompt + reply);
+    },
+    receipt: (word) => said.receipt = word,
   });
-  return used;
+  return said;
+}
+
+function receiptFields(word: ReceiptWord | undefined): LogFields {
+  if (word === undefined) return {};
+  const { id, request, reply } = word;
+  return { receipt: label(id), request_mac: label(request), reply_mac: label(reply) };
 }
 
 /** What {@link relay} calls before an exchange's last bytes; undefined: nothing is recorded. */
@@ -91,6 +106,7 @@ export function recordedExchange(
         tokens_out: used.reply,
         ms: Math.round(performance.now() - started),
         result: label(result),
+        ...receiptFields(used.receipt),
       }),
   };
 }

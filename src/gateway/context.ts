@@ -1,4 +1,5 @@
 /** What every route of the gateway answers from, and the one word that it says of its isolation. */
+import type { Bytes } from "../bytes.ts";
 import type { Config } from "../config/config.ts";
 import type { KeyFacts, PairingOffers } from "../keys/mod.ts";
 import type { Logger } from "../log.ts";
@@ -23,6 +24,8 @@ export interface GatewayContext {
   readonly activity: Activity;
   /** Where it records what it serves; undefined: nowhere, as the settings say. */
   readonly audit?: GatewayAudit | undefined;
+  /** The host's statement on an exchange; undefined: it keeps no audit log. @throws {SecLlamaError} `not-found`, `audit-failed`. */
+  readonly receipts?: ((id: string) => Promise<Bytes>) | undefined;
   /** Of a host of a fleet: the issuer's word for it. */
   readonly fleet?: { readonly member: string | undefined } | undefined;
   /** Why requests would not be answered now, a word each; none: they would. */

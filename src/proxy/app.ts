@@ -21,6 +21,7 @@ import {
   ROUTES,
   takes,
 } from "../api/routes.ts";
+import { RECEIPT_HEADER, RECEIPT_SECRET_HEADER } from "../api/receipt.ts";
 import { IGNORED_HEADER, readIgnored, writeIgnored } from "../api/ignored.ts";
 import { readTruncated, TRUNCATED_HEADER, writeTruncated } from "../api/truncated.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
@@ -61,7 +62,13 @@ export interface ProxyAppOptions {
 }
 
 /** Headers of a request that mean something to the API. What else a client sends stays on this machine. */
-const REQUEST_HEADERS = ["content-type", "accept", "anthropic-version", "anthropic-beta"];
+const REQUEST_HEADERS = [
+  "content-type",
+  "accept",
+  "anthropic-version",
+  "anthropic-beta",
+  RECEIPT_HEADER,
+];
 /** Headers that a runner may set in a sealed reply. It has no word on what protects the reply, nor on what to do about it. */
 const REPLY_HEADERS = ["content-type", "retry-after", "request-id", "x-request-id"];
 /** Headers of the gateway's own answers that are passed on. */
@@ -162,6 +169,7 @@ async function sealed(
     signal: request.signal,
   });
   const headers = pick(answer.headers, REPLY_HEADERS);
+  Object.assign(headers, pick(answer.headers, [RECEIPT_HEADER, RECEIPT_SECRET_HEADER]));
   const limits = readLimits(answer.headers.get(LIMITS_HEADER));
   if (limits !== undefined) Object.assign(headers, limitHeaders(limits, route.dialect));
   const cut = readTruncated(answer.headers);

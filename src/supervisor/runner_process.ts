@@ -14,6 +14,7 @@ import {
   type OpenHead,
   parseFromRunner,
   type ReadyMessage,
+  type ReceiptMessage,
   type UsedMessage,
 } from "../api/pipe_messages.ts";
 import { type Exchange, Pipe } from "../pipe/pipe.ts";
@@ -59,6 +60,15 @@ const MAX_USES = 4_096;
 /** What an exchange cost, or a part of it. */
 export type UsedTokens = Pick<UsedMessage, "prompt" | "reply">;
 
+/** What its line is to say of an exchange whose client wants a receipt. */
+export type ReceiptWord = Omit<ReceiptMessage, "t" | "exchange">;
+
+/** Who is told what a runner says of one exchange. */
+interface Told {
+  readonly used: (tokens: UsedTokens) => void;
+  readonly receipt: (word: ReceiptWord) => void;
+}
+
 export class RunnerProcess implements KeyReceiver {
   readonly rn: Uint8Array;
   readonly given = new Map<string, number>();
@@ -68,7 +78,7 @@ export class RunnerProcess implements KeyReceiver {
   readonly #watchdog: Watchdog;
   readonly #ready = Promise.withResolvers<ReadyMessage>();
   /** By exchange, who is told what it cost. The oldest first. */
-  readonly #uses = new Map<number, (tokens: UsedTokens) => void>();
+  readonly #uses = new Map<number, Told>();
   #state: RunnerState = "starting";
   /** It has said which keys a client may seal to. */
   #announced = false;
@@ -160,8 +170,8 @@ export class RunnerProcess implements KeyReceiver {
     return this.#pipe.open(head);
   }
 
-  /** Calls `told` with the tokens that the exchange cost, in parts; the last may come when it is over. */
-  onUsed({ id }: Exchange, told: (tokens: UsedTokens) => void): void {
+  /** Calls `told.used` with the tokens that the exchange cost, in parts; the last may come when it is over. */
+  onSaid({ id }: Exchange, told: Told): void {
     this.#uses.set(id, told);
     if (this.#uses.size <= MAX_USES) return;
     // Of one under way it is still to come, however many came after it.
@@ -207,7 +217,11 @@ export class RunnerProcess implements KeyReceiver {
         return this.#options.onRecipients(message.ids);
       case "used": {
         const { prompt, reply } = message;
-        return this.#uses.get(message.exchange)?.({ prompt, reply });
+        return this.#uses.get(message.exchange)?.used({ prompt, reply });
+      }
+      case "receipt": {
+        const { id, request, reply } = message;
+        return this.#uses.get(message.exchange)?.receipt({ id, request, reply });
       }
       case "keep_alive":
         return this.#options.onKeepAlive(message.ms, message.client);

@@ -203,8 +203,11 @@ Deno.test({
       const exchange = runner.open({ kind: "sealed" });
       assert.equal(exchange.id, 1);
       const told = Promise.withResolvers<unknown>();
-      runner.onUsed(exchange, told.resolve);
-      for (let id = 2; id < 9_000; id++) runner.onUsed({ id } as Exchange, () => {});
+      const receipt = () => {};
+      runner.onSaid(exchange, { used: told.resolve, receipt });
+      for (let id = 2; id < 9_000; id++) {
+        runner.onSaid({ id } as Exchange, { used() {}, receipt });
+      }
       runner.sendKeys(new Uint8Array(8_000));
       const late = setTimeout(() => told.reject(new Error("it was forgotten")), 10_000);
       assert.deepEqual(await told.promise, { prompt: 3, reply: 4 });

@@ -99,6 +99,58 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     );
 
     await t.step(
+      "a receipt: which request and reply it was, for who has the key alone",
+      async () => {
+        const body = JSON.stringify({
+          model: "demo",
+          messages: [{ role: "user", content: CANARY }],
+          max_tokens: 4,
+          stream: true,
+        });
+        const answer = await fetch(`${proxyUrl}/v1/chat/completions`, {
+          method: "POST",
+          headers: {
+            "content-type": "application/json",
+            "x-api-key": token,
+            "secllama-receipt": "request",
+          },
+          body,
+        });
+        assert.equal(answer.status, 200);
+        const id = answer.headers.get("secllama-receipt")!;
+        const at = (name: string) => join(home, name);
+        await Deno.writeTextFile(at("request.json"), body);
+        await Deno.writeFile(at("reply.json"), new Uint8Array(await answer.arrayBuffer()));
+        await Deno.writeTextFile(
+          at("secret.txt"),
+          answer.headers.get("secllama-receipt-secret")!,
+        );
+        const { port } = new URL(proxyUrl);
+        await run(`secllama receipt get ${id} ${at("receipt.cose")} --proxy-port ${port}`);
+        await run("secllama audit key > audit.pem");
+        const files = `--request ${at("request.json")} --reply ${at("reply.json")}`;
+        const verify = `secllama receipt verify ${at("receipt.cose")} --key ${at("audit.pem")} ` +
+          `--secret ${at("secret.txt")} ${files}`;
+        const said = await run(verify);
+        assert.match(said, /the request is this one[^]*the reply is this one/);
+        assert.match(said, /client=client\n[^]*model=demo:latest[^]*isolation=strict/);
+        const python = new Deno.Command("/usr/bin/python3", {
+          args: [
+            join(ROOT, "scripts/receipt.py"),
+            ...["audit.pem", "secret.txt", "request.json", "reply.json", "receipt.cose"].map(at),
+          ],
+        });
+        assert.match(new TextDecoder().decode((await python.output()).stdout), /^holds /);
+        await Deno.writeTextFile(at("reply.json"), "data: something else\n\n");
+        assert.match(await run(verify, 9), /DOES NOT HOLD: the reply was another one/);
+        await run(`secllama receipt get ${"0".repeat(32)} ${at("none")} --proxy-port ${port}`, 1);
+        await Deno.remove(at("request.json"));
+        // Who asks for none gets none.
+        assert.equal((await ask({ "x-api-key": token })).headers.get("secllama-receipt"), null);
+      },
+    );
+
+    await t.step(
       "while the log cannot be written nothing is answered, and then it goes on",
       async () => {
         const lock = new DatabaseSync(join(data, "audit.db"));

@@ -4,7 +4,6 @@ import {
   AuditNote,
   AuditSigner,
   checkProof,
-  PublicKey,
   readExport,
   type Verdict,
   verifyLog,
@@ -13,8 +12,6 @@ import { stateDirectory } from "../../config/paths.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { type KeySource, openKeySource } from "../../keys/mod.ts";
-import { ioError } from "../../keys/keyset/manifest_file.ts";
-import { fromPem } from "../../pem.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, stringOption } from "../command.ts";
 import { OPTIONS, plural, report } from "../key_common.ts";
@@ -22,9 +19,7 @@ import { keySourceOptions } from "../key_options.ts";
 import { Progress } from "../progress.ts";
 import { readSettings } from "../settings.ts";
 import { openForReading } from "./open.ts";
-
-/** An export of some million lines is below this. */
-const MAX_FILE_BYTES = 1 << 30;
+import { readFileUpTo, readPublicKey } from "./read.ts";
 
 export const verifyCommand: Command = {
   path: ["audit", "verify"],
@@ -47,9 +42,9 @@ With FILE: an export or a proof; nothing of this host is read.
 Exit codes: 0 it is whole, 9 it is not, 2 usage, 5 it cannot be read.`,
   async run(context) {
     const path = context.positionals[0];
-    const key = await readKey(stringOption(context, "key"));
+    const key = await readPublicKey(stringOption(context, "key"));
     if (path === undefined) return await ownLog(context, key);
-    const text = await readText(path);
+    const text = new TextDecoder().decode(await readFileUpTo(path));
     const proof = proofIn(text);
     if (proof === undefined) return tell(context, path, verifyLog(readExport(text), { key }));
     if (key === undefined) {
@@ -65,7 +60,10 @@ Exit codes: 0 it is whole, 9 it is not, 2 usage, 5 it cannot be read.`,
   },
 };
 
-async function ownLog(context: CommandContext, key: PublicKey | undefined): Promise<number> {
+async function ownLog(
+  context: CommandContext,
+  key: Awaited<ReturnType<typeof readPublicKey>>,
+): Promise<number> {
   using db = await openForReading(context);
   if (flag(context, "public-only")) return tell(context, db.path, verifyLog(db, { key }));
   hardenSelf(); // before a key is in memory
@@ -129,33 +127,5 @@ function proofIn(text: string): { line?: unknown } | undefined {
     return value?.secllama_proof === 1 ? value : undefined;
   } catch {
     return undefined; // lines of JSON
-  }
-}
-
-async function readKey(path: string | undefined): Promise<PublicKey | undefined> {
-  if (path === undefined) return undefined;
-  try {
-    return PublicKey.fromSpki(fromPem("PUBLIC KEY", await readText(path)));
-  } catch (error) {
-    if (error instanceof SecLlamaError) throw error;
-    throw new SecLlamaError("usage", `${path} is no Ed25519 public key in PEM`, {
-      field: "--key",
-      hint: HINTS.auditKey,
-    });
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    if ((await Deno.stat(path)).size > MAX_FILE_BYTES) {
-      throw new SecLlamaError("usage", `${path} is over 1 GiB`);
-    }
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof SecLlamaError) throw error;
-    if (error instanceof Deno.errors.NotFound) {
-      throw new SecLlamaError("usage", `there is no file ${path}`);
-    }
-    throw ioError("read", path, error);
   }
 }

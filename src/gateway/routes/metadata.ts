@@ -1,6 +1,7 @@
 /** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
 import type { Hono } from "hono";
 import { readJson, requiredModel } from "../../api/body.ts";
+import { COSE_TYPE } from "../../api/media_types.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
@@ -47,6 +48,16 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   app.post(ROUTES.show.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.show);
     return c.json(await showModel(models, requiredModel(body)));
+  });
+
+  app.get(pattern(ROUTES.receipt), async (c) => {
+    const id = parameterOf(ROUTES.receipt, c.req.path) ?? "";
+    if (context.receipts === undefined) {
+      throw new SecLlamaError("not-found", "this host gives no receipts: it keeps no audit log", {
+        hint: "its administrator turns it on with SECLLAMA_AUDIT=on",
+      });
+    }
+    return c.body(await context.receipts(id), 200, { "content-type": COSE_TYPE });
   });
 
   app.get(ROUTES.models.path, async (c) => {

@@ -1,0 +1,61 @@
+/** The tables of the audit log's file, and the log's id. */
+import type { DatabaseSync } from "node:sqlite";
+import type { Bytes } from "../bytes.ts";
+import { notOurs } from "./failing.ts";
+
+const VERSION = 1;
+/** Another process that writes has this long to end. */
+export const BUSY_MS = 5_000;
+
+const TABLES = `
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT;
+CREATE TABLE lines (n INTEGER PRIMARY KEY, leaf BLOB NOT NULL, tag BLOB NOT NULL, text TEXT) STRICT;
+CREATE TABLE heads (
+  id INTEGER PRIMARY KEY, size INTEGER NOT NULL, frontier BLOB NOT NULL, cose BLOB NOT NULL
+) STRICT;
+CREATE TABLE epochs (n INTEGER PRIMARY KEY, kid TEXT NOT NULL) STRICT;
+`;
+/** Of logs that were begun before there were receipts, too. */
+const MORE_TABLES =
+  "CREATE TABLE IF NOT EXISTS receipts (id TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT";
+
+/** Makes the tables where there are none. Returns the log's id. */
+export function prepare(db: DatabaseSync, path: string): Bytes {
+  db.exec(`PRAGMA busy_timeout=${BUSY_MS}`);
+  db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON");
+  const known = idOf(db, path);
+  if (known !== undefined) {
+    db.exec(MORE_TABLES);
+    return known;
+  }
+  const id = crypto.getRandomValues(new Uint8Array(16));
+  db.exec("BEGIN IMMEDIATE");
+  try {
+    // Another process may have made them just now.
+    const there = idOf(db, path);
+    if (there === undefined) {
+      db.exec(TABLES);
+      db.exec(MORE_TABLES);
+      const insert = db.prepare("INSERT INTO meta (name, value) VALUES (?, ?)");
+      insert.run("version", VERSION);
+      insert.run("id", id);
+    }
+    db.exec("COMMIT");
+    return there ?? id;
+  } catch (error) {
+    if (db.isTransaction) db.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+/** The id of the log that is in `db`; undefined: there is none yet. @throws {SecLlamaError} `audit-broken` if it is none of ours. */
+export function idOf(db: DatabaseSync, path: string): Bytes | undefined {
+  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'meta'").get()) return undefined;
+  const meta = Object.fromEntries(
+    db.prepare("SELECT name, value FROM meta WHERE name IN ('version', 'id')").all()
+      .map((row) => [String(row["name"]), row["value"]]),
+  );
+  const { version, id } = meta as { version?: unknown; id?: unknown };
+  if (version !== VERSION || !(id instanceof Uint8Array) || id.length !== 16) throw notOurs(path);
+  return new Uint8Array(id);
+}
