@@ -66,8 +66,8 @@ async function boot(message: BootMessage): Promise<void> {
   const locked = message.lockdown
     ? await lockdown(message.stage2More === null ? {} : { more: message.stage2More })
     : [];
-  // A driver may open devices or compile only now; one that stage 2 stops must not be found out by a user.
-  if (message.engine.gpu && loaded.info.hasDecoder) await tryToken(loaded);
+  // What a processor's libraries or a GPU's driver do only when they compute may be what stage 2 stops: no user is to find it out.
+  await tryOut(loaded);
   const attacks = message.targets === null ? [] : attack(message.targets);
   session = await Session.start({
     model: message.model,
@@ -89,16 +89,30 @@ async function boot(message: BootMessage): Promise<void> {
   });
 }
 
-/** @throws {SecLlamaError} If one token cannot be made. */
-async function tryToken(engine: Engine): Promise<void> {
+/**
+ * Has the model compute something, once.
+ * @throws {SecLlamaError} `model-failed`: it cannot. llama.cpp may also end the process.
+ */
+async function tryOut(engine: Engine): Promise<void> {
+  const client = "self-test";
+  const { signal } = new AbortController();
+  if (!engine.info.hasDecoder) {
+    const tokens = engine.tokenize("a", { special: false });
+    const ranks = engine.info.capabilities.includes("rerank");
+    await (ranks ? engine.rank(tokens, { client, signal }) : engine.embed(tokens, {
+      client,
+      signal,
+    }));
+    return;
+  }
   const request = {
     prompt: [{ text: "a", special: false }],
-    client: "self-test",
+    client,
     maxTokens: 1,
     stop: [],
     sampling: { ...DEFAULT_SAMPLING, temperature: 0 },
   };
-  for await (const _ of engine.generate(request, new AbortController().signal));
+  for await (const _ of engine.generate(request, signal));
 }
 
 function send(message: FromRunner): void {

@@ -324,7 +324,8 @@ function endHint(stderr: string, signal: Deno.Signal | null): string {
     case "SIGSEGV":
     case "SIGBUS":
     case "SIGFPE":
-      return "llama.cpp does not bear this file: check it with: secllama verify; then get the model from elsewhere, or a newer SecLlama";
+      return "llama.cpp does not bear this file: check it with: secllama verify; then get the model from elsewhere, or a newer SecLlama; " +
+        "if the demo model ends so too, it does not bear this processor inside the sandbox: secllama doctor shows it";
     default:
       return "check the file with: secllama verify";
   }
