@@ -136,6 +136,7 @@ async function checkSources(): Promise<void> {
 /** What tests use and takes a while to make. */
 async function build(program: boolean): Promise<void> {
   const script = ["run", "-A", "--frozen"];
+  await runBeside([...script, "scripts/test/program.ts", "--if-changed"]);
   // First: the program carries it.
   if (Deno.build.os === "linux") {
     await runBeside([...script, "scripts/vision/build.ts", "--if-missing"]);
@@ -263,6 +264,7 @@ if (paths.length === 0) await Promise.all([checkSources(), build(built)]);
 const cache = await Deno.makeTempDir({ prefix: "secllama-cache-" });
 const { passed, failed, ignored, failures } = await runTests(lanes, {
   TESTS_CACHE: cache,
+  ...(paths.length === 0 ? { TESTS_BUNDLED: "1" } : {}),
   ...(built ? { TESTS_BUILT: "1" } : {}),
 }).finally(() => Deno.remove(cache, { recursive: true }));
 if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join("\n  ")}`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { makeGguf } from "../../src/models/testing.ts";
 import { addModel } from "../support/ollama_folder.ts";
-import { cli, GATEWAY_PERMISSIONS, newHome, ROOT, startServe } from "../support/serve.ts";
+import { cli, newHome, ROOT, secllama, startServe } from "../support/serve.ts";
 
 /** What each block prints when it worked. */
 const EXPECTED: { readonly [name: string]: RegExp } = {
@@ -22,9 +22,7 @@ Deno.test("docs/from-ollama.md: every command that is marked as tested works as 
     await addModel(join(home, ".ollama/models"), "tiny:latest", [["model", makeGguf()]]);
     await Deno.writeTextFile(
       join(home, "secllama"),
-      `#!/bin/sh\nexec ${Deno.execPath()} run ${
-        GATEWAY_PERMISSIONS.join(" ")
-      } ${ROOT}main.ts "$@"\n`,
+      `#!/bin/sh\nexec ${secllama([]).join(" ")} "$@"\n`,
       { mode: 0o755 },
     );
     let offered = "";

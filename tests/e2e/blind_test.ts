@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { findIn, findInMemory } from "../support/memory.ts";
 import { Recorder } from "../support/recorder.ts";
-import { chat, GATEWAY_PERMISSIONS, newHome, ROOT, startServe } from "../support/serve.ts";
+import { chat, newHome, ROOT, secllama, startServe } from "../support/serve.ts";
 import { until } from "../support/patience.ts";
 
 interface Findings {
@@ -20,15 +20,9 @@ interface Findings {
 /** Starts `secllama proxy` towards `gateway` with the same key and data folder. */
 async function startProxy(gateway: string, key: string, dataDir: string) {
   const { home, env } = await newHome();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      ...GATEWAY_PERMISSIONS,
-      join(ROOT, "main.ts"),
-      "proxy",
-      `--gateway=${gateway}`,
-      "--proxy-port=0",
-    ],
+  const [program, ...args] = secllama(["proxy", `--gateway=${gateway}`, "--proxy-port=0"]);
+  const child = new Deno.Command(program!, {
+    args,
     env: { ...env, SECLLAMA_KEY: key, SECLLAMA_DATA_DIR: dataDir },
     clearEnv: true,
     stdin: "null",

@@ -1,5 +1,7 @@
-/** SecLlama as a program that any user of the machine can run: a copy of deno and one bundle of main.ts. */
+/** SecLlama as a program that any user of the machine can run: a copy of deno, and the bundled program's pieces. */
 import assert from "node:assert/strict";
+import { basename, dirname } from "node:path";
+import { bundledPieces } from "../support/binary.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
@@ -10,12 +12,18 @@ export interface Program {
 
 /** Builds the program, or another of this repository's, in `folder`, which is made readable for everybody. */
 export async function makeProgram(folder: string, entry = "main.ts"): Promise<Program> {
-  const program = { deno: `${folder}/deno`, script: `${folder}/main.js` };
+  const name = basename(entry, ".ts");
+  const program = { deno: `${folder}/deno`, script: `${folder}/app/${name}.js` };
   await Deno.chmod(folder, 0o755);
   await Deno.copyFile(Deno.execPath(), program.deno);
   await Deno.chmod(program.deno, 0o755);
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--platform=deno", "--output", program.script, entry],
+  // In pieces, so that a command reads no more than it needs: no user here has a cache of compiled code.
+  const [command, ...args] = entry === "main.ts" ? ["/bin/cp", "-R", bundledPieces()] : [
+    ...[Deno.execPath(), "bundle", "--quiet", "--platform=deno", "--code-splitting"],
+    ...[entry, "--outdir"],
+  ];
+  const { success, stderr } = await new Deno.Command(command!, {
+    args: [...args, dirname(program.script)],
     cwd: ROOT,
     stdout: "null",
     stderr: "piped",

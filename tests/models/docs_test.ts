@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { makeGguf } from "../../src/models/testing.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "../pull/docker_registry.ts";
-import { GATEWAY_PERMISSIONS, newHome, ROOT } from "../support/serve.ts";
+import { newHome, secllama } from "../support/serve.ts";
 
 /** What each block prints when it worked. */
 const EXPECTED: { readonly [name: string]: RegExp } = {
@@ -27,9 +27,7 @@ Deno.test({
     try {
       await Deno.writeTextFile(
         `${home}/secllama`,
-        `#!/bin/sh\nexec ${Deno.execPath()} run ${
-          GATEWAY_PERMISSIONS.join(" ")
-        } ${ROOT}main.ts "$@"\n`,
+        `#!/bin/sh\nexec ${secllama([]).join(" ")} "$@"\n`,
         { mode: 0o755 },
       );
       await Deno.writeFile(`${home}/my-model.gguf`, makeGguf());

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { completionTable, firstWords } from "../../src/cli/completion/table.ts";
-import { fromSource, runToEnd, shim } from "./testing.ts";
+import { runToEnd, secllama, shim } from "./testing.ts";
 
 /** A command line up to the cursor, and what the shell is to offer there: all of it, or at least. */
 const LINES: readonly {
@@ -49,7 +49,7 @@ function judge(shell: string, line: string, offered: readonly string[]) {
 async function offers(shell: string, driver: string): Promise<void> {
   using folder = await shim();
   await Deno.writeTextFile(join(folder.path, "model file.gguf"), "");
-  const script = await fromSource(["completion", shell], folder.env);
+  const script = await secllama(["completion", shell], folder.env);
   assert.equal(script.code, 0, script.stderr);
   await Deno.writeTextFile(join(folder.path, "completion"), script.stdout);
   await Deno.writeTextFile(join(folder.path, "driver"), driver);
@@ -83,7 +83,7 @@ ${LINES.map(({ line }) => `try ${quoted(line)}`).join("\n")}
 
 Deno.test("completion in bash: after = and after a colon bash replaces only what follows", async () => {
   using folder = await shim();
-  const script = await fromSource(["completion", "bash"], folder.env);
+  const script = await secllama(["completion", "bash"], folder.env);
   await Deno.writeTextFile(join(folder.path, "completion"), script.stdout);
   const { stdout } = await runToEnd([
     "/usr/bin/bash",
@@ -141,7 +141,7 @@ zpty -d inner
 
 Deno.test("completion in PowerShell: every word of the table is in it (the script was never run)", async () => {
   using folder = await shim();
-  const { code, stdout } = await fromSource(["completion", "powershell"], folder.env);
+  const { code, stdout } = await secllama(["completion", "powershell"], folder.env);
   assert.equal(code, 0);
   for (const { path, options } of completionTable(COMMANDS).commands) {
     const row = stdout.split("\n").find((l) => l.startsWith(`    '${path.join(" ")}' = `));
@@ -151,7 +151,7 @@ Deno.test("completion in PowerShell: every word of the table is in it (the scrip
 
 Deno.test("completion of an unknown shell is an error with a hint", async () => {
   using folder = await shim();
-  const { code, stdout, stderr } = await fromSource(["completion", "csh"], folder.env);
+  const { code, stdout, stderr } = await secllama(["completion", "csh"], folder.env);
   assert.equal(code, 2);
   assert.equal(stdout, "");
   assert.match(stderr, /hint: one of: bash, zsh, fish, powershell/);

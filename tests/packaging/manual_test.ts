@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { FIELDS } from "../../src/config/fields.ts";
-import { fromSource, runToEnd, shim } from "./testing.ts";
+import { runToEnd, secllama, shim } from "./testing.ts";
 
 Deno.test("help --man: groff and mandoc have nothing to complain of, and every word is there", async () => {
   using folder = await shim();
-  const { code, stdout, stderr } = await fromSource(["help", "--man"], folder.env);
+  const { code, stdout, stderr } = await secllama(["help", "--man"], folder.env);
   assert.equal(code, 0, stderr);
   const page = join(folder.path, "secllama.1");
   await Deno.writeTextFile(page, stdout);
@@ -42,5 +42,5 @@ Deno.test("the linters above do complain of a broken page", async () => {
 
 Deno.test("help --man with an argument is an error", async () => {
   using folder = await shim();
-  assert.equal((await fromSource(["help", "--man", "serve"], folder.env)).code, 2);
+  assert.equal((await secllama(["help", "--man", "serve"], folder.env)).code, 2);
 });

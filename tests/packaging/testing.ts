@@ -1,21 +1,22 @@
-/** Runs secllama from source, and other programs, in a folder of their own. */
+/** Runs secllama, and other programs, in a folder of their own. */
 import { join } from "node:path";
+import { bundledProgram } from "../support/binary.ts";
 import { type Ended, runToEnd } from "../support/run_to_end.ts";
 
 export { runToEnd };
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
 
-function sourceArgv(args: readonly string[]): string[] {
-  return [Deno.execPath(), "run", "-A", "--quiet", "--frozen", join(ROOT, "main.ts"), ...args];
+function bundledArgv(args: readonly string[]): string[] {
+  return [Deno.execPath(), "run", "-A", "--quiet", "--frozen", bundledProgram(), ...args];
 }
 
-/** `secllama ARGS` from source. */
-export function fromSource(
+/** `secllama ARGS`, bundled. */
+export function secllama(
   args: readonly string[],
   env: Record<string, string>,
 ): Promise<Ended> {
-  return runToEnd(sourceArgv(args), { env, cwd: ROOT });
+  return runToEnd(bundledArgv(args), { env, cwd: ROOT });
 }
 
 export interface Shim extends Disposable {
@@ -23,12 +24,12 @@ export interface Shim extends Disposable {
   readonly env: Record<string, string>;
 }
 
-/** An empty home whose PATH has a `secllama` that runs the source. */
+/** An empty home whose PATH has a `secllama`. */
 export async function shim(): Promise<Shim> {
   const path = await Deno.makeTempDir({ prefix: "secllama-packaging-" });
   const bin = join(path, ".bin");
   await Deno.mkdir(bin);
-  const words = sourceArgv([]).map((word) => `'${word}'`).join(" ");
+  const words = bundledArgv([]).map((word) => `'${word}'`).join(" ");
   await Deno.writeTextFile(join(bin, "secllama"), `#!/bin/sh\nexec ${words} "$@"\n`, {
     mode: 0o755,
   });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { makeGguf } from "../../src/models/testing.ts";
-import { cli, GATEWAY_PERMISSIONS, newHome, ROOT } from "../support/serve.ts";
+import { cli, newHome, secllama } from "../support/serve.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "./docker_registry.ts";
 import { HANG_MS } from "../support/patience.ts";
 
@@ -11,7 +11,7 @@ async function onTerminal(
   args: readonly string[],
   o: { env: Record<string, string>; answer: string },
 ): Promise<{ code: number; text: string }> {
-  const line = [Deno.execPath(), "run", ...GATEWAY_PERMISSIONS, join(ROOT, "main.ts"), ...args]
+  const line = secllama(args)
     .map((word) => `'${word}'`).join(" ");
   const child = new Deno.Command("/usr/bin/script", {
     args: ["-qec", line, "/dev/null"],

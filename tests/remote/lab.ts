@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { newHome, ROOT, secllama } from "../support/serve.ts";
+import { makeCheapKeyFile } from "../support/key_file.ts";
 import { HANG_MS } from "../support/patience.ts";
 
 export type Side = "host" | "laptop";
@@ -99,6 +100,11 @@ export class Lab implements AsyncDisposable {
       }
       const passphrase = crypto.getRandomValues(new Uint8Array(24)).toBase64();
       await Deno.writeTextFile(`${home}/passphrase`, passphrase, { mode: 0o600 });
+      for (
+        const file of ["host/keys.json", "host/data.key", "laptop/keys.json", "laptop/data.key"]
+      ) {
+        await makeCheapKeyFile(`${home}/${file}`, passphrase);
+      }
       return lab;
     } catch (error) {
       await lab[Symbol.asyncDispose]();

@@ -1,5 +1,6 @@
-/** The compiled program that the tests use, and what they need to know of its inside. */
+/** The bundled and the compiled program that the tests use, and what they need to know of its inside. */
 import { join } from "node:path";
+import { PIECES, PROGRAM_ENTRY } from "../../scripts/test/program.ts";
 import { oneAtATimeSync } from "./start_lock.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -20,15 +21,6 @@ export function compiledProgram(): string {
     console.log(`skipped: the test base is for x86_64 Linux, not for ${Deno.build.target}`);
     return made = "";
   }
-  const deno = (args: string[]) => {
-    const { code, stderr } = new Deno.Command(Deno.execPath(), {
-      args,
-      cwd: ROOT,
-      stdout: "null",
-      stderr: "piped",
-    }).outputSync();
-    if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
-  };
   oneAtATimeSync(() => {
     deno(["task", "--quiet", "bundle"]);
     deno([
@@ -43,6 +35,36 @@ export function compiledProgram(): string {
     ]);
   });
   return made = PROGRAM;
+}
+
+let bundled: string | undefined;
+
+/** What `deno run` is given to run the bundled program of scripts/test/program.ts, made now if it is older than the source. */
+export function bundledProgram(): string {
+  if (bundled !== undefined) return bundled;
+  if (Deno.env.get("TESTS_BUNDLED") !== "1") {
+    oneAtATimeSync(() => {
+      deno(["task", "--quiet", "bundle"]);
+      deno(["run", "-A", "--frozen", "scripts/test/program.ts", "--if-changed"]);
+    });
+  }
+  return bundled = PROGRAM_ENTRY;
+}
+
+/** The folder of its pieces, of which `main.js` can be run wherever they are. */
+export function bundledPieces(): string {
+  return join(bundledProgram(), "..", PIECES);
+}
+
+/** Runs it to its end. @throws {Error} What it wrote, if it fails. */
+function deno(args: string[]): void {
+  const { code, stderr } = new Deno.Command(Deno.execPath(), {
+    args,
+    cwd: ROOT,
+    stdout: "null",
+    stderr: "piped",
+  }).outputSync();
+  if (code !== 0) throw new Error(new TextDecoder().decode(stderr));
 }
 
 let cache: string | undefined;

@@ -14,6 +14,7 @@ import {
   deriveTransport,
   localPskId,
 } from "../../src/sealed/psk.ts";
+import { makeCheapKeyFile } from "./key_file.ts";
 
 const PASSPHRASE = "a passphrase that nobody else has";
 const idOf = (i: number) => i.toString(16).padStart(32, "0");
@@ -25,6 +26,7 @@ export async function keysetHost(folder: string, count: number, rotations = 0) {
     passphrase: () => Promise.resolve(utf8(PASSPHRASE)),
   });
   await Deno.writeTextFile(join(folder, "passphrase"), PASSPHRASE, { mode: 0o600 });
+  await makeCheapKeyFile(join(folder, "keys.json"), PASSPHRASE);
   const dataDir = join(folder, "data");
   await Deno.mkdir(dataDir, { mode: 0o700 });
   const file = new ManifestFile(dataDir);

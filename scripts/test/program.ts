@@ -1,0 +1,84 @@
+/**
+ * `build/test/program/`: SecLlama as most tests run it, a small tree of its own in which `src/` is bundled. It is what the source
+ * does, by the same bundler as the compiled program's, and a start of it costs half as much as one that loads 400 modules. Tests of
+ * the source and of the compiled program themselves are in tests/support/serve.ts's `bothWays`.
+ *
+ *     deno run -A scripts/test/program.ts [--if-changed]
+ */
+import { dirname, join } from "node:path";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const PROGRAM = join(ROOT, "build/test/program");
+/** What is started. */
+export const PROGRAM_ENTRY = join(PROGRAM, "main.ts");
+
+/** Bundled files, where src/app/installation.ts and src/worker.ts find the rest from: two folders below the tree's root. */
+export const PIECES = "src/app";
+/** As in scripts/compile.ts: src/worker.ts starts them by name. */
+const WORKERS = ["history/worker_main", "documents/parse_main", "documents/parse_pdf_main"];
+const COPIED = ["build/runner.js", "build/attacker.js", "build/page.js", "models/demo.gguf"];
+const LINKED = ["node_modules", "build/vision"];
+
+/** Makes the tree, beside the old one until it is whole. @throws {Error} What the bundler says. */
+async function makeProgram(): Promise<void> {
+  const fresh = `${PROGRAM}.${Deno.pid}`;
+  const pieces = join(fresh, PIECES);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bundle", "--quiet", "--platform=deno", "--code-splitting", "--outdir", pieces],
+      ...["main.ts", ...WORKERS.map((path) => `src/${path}.ts`)],
+    ],
+    cwd: ROOT,
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  // Its pieces are named from where they lie.
+  const main = await Deno.readTextFile(join(pieces, "main.js"));
+  await Deno.writeTextFile(
+    join(fresh, "main.ts"),
+    `// deno-lint-ignore-file\n// @ts-nocheck: a bundle\n${
+      main.replaceAll(/(?<=")\.\/(?=[\w-]+\.js")/g, `./${PIECES}/`)
+    }`,
+  );
+  for (const path of WORKERS) {
+    const file = join(pieces, `${path}.ts`);
+    await Deno.mkdir(dirname(file), { recursive: true });
+    await Deno.writeTextFile(file, `import "../src/${path}.js";\n`);
+  }
+  for (const path of COPIED) {
+    await Deno.mkdir(dirname(join(fresh, path)), { recursive: true });
+    await Deno.copyFile(join(ROOT, path), join(fresh, path));
+  }
+  for (const path of LINKED) {
+    const there = await Deno.stat(join(ROOT, path)).then(() => true, () => false);
+    if (there) await Deno.symlink(join(ROOT, path), join(fresh, path));
+  }
+  await Deno.writeTextFile(join(fresh, "deno.json"), '{ "unstable": ["worker-options"] }\n');
+  await Deno.remove(PROGRAM, { recursive: true }).catch(() => {});
+  await Deno.rename(fresh, PROGRAM);
+}
+
+/** When the newest file in it was changed; 0: it is not there. */
+async function changed(path: string): Promise<number> {
+  const info = await Deno.stat(path).catch(() => null);
+  if (info === null || !info.isDirectory) return info?.mtime?.getTime() ?? 0;
+  let latest = 0;
+  for await (const { name } of Deno.readDir(path)) {
+    latest = Math.max(latest, await changed(join(path, name)));
+  }
+  return latest;
+}
+
+async function isCurrent(): Promise<boolean> {
+  const made = await changed(PROGRAM_ENTRY);
+  const sources = ["main.ts", "src", "deno.lock", "scripts/test/program.ts", ...COPIED];
+  for (const path of sources) {
+    if (await changed(join(ROOT, path)) > made) return false;
+  }
+  return made > 0;
+}
+
+if (import.meta.main && !(Deno.args.includes("--if-changed") && await isCurrent())) {
+  await makeProgram();
+}
