@@ -5,7 +5,8 @@
  *     deno task release --url URL --key FILE --public-key FILE [--output FOLDER] [--target TRIPLE]…
  *
  * URL is where the files will lie. The key is minisign's; it asks for the password on the terminal.
- * `--rehearse` runs all steps on the test base, for this machine only, and what it makes says so. It is no release.
+ * `--rehearse` runs all steps on the test base, for this machine only, and what it makes says so. It is no release. With
+ * `--first FILE` a rehearsal takes that file, which was built before, as the first of the two builds.
  */
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -34,6 +35,8 @@ interface Plan {
   readonly output: string;
   readonly targets: readonly Target[];
   readonly rehearsal: boolean;
+  /** A build that is there; "": both are to be made. */
+  readonly first: string;
   readonly version: string;
 }
 
@@ -47,6 +50,7 @@ async function readArgs(): Promise<Plan> {
       output: { type: "string" },
       target: { type: "string", multiple: true },
       rehearse: { type: "boolean" },
+      first: { type: "string" },
     },
   });
   const rehearsal = values.rehearse === true;
@@ -57,6 +61,7 @@ async function readArgs(): Promise<Plan> {
     throw new Error("--url must be https, without a query or a slash at the end");
   }
   if (rehearsal && values.output === undefined) throw new Error("--rehearse needs --output");
+  if (!rehearsal && values.first !== undefined) throw new Error("--first is for --rehearse");
   if (Deno.env.has("DENORT_BIN")) {
     throw new Error("unset DENORT_BIN: a release takes Deno's own runtime");
   }
@@ -69,6 +74,7 @@ async function readArgs(): Promise<Plan> {
       ? [findTarget("x86_64-unknown-linux-gnu")]
       : values.target?.map(findTarget) ?? TARGETS,
     rehearsal,
+    first: values.first ?? "",
     version: rehearsal ? `${VERSION}+rehearsal` : VERSION,
   };
 }
@@ -86,8 +92,9 @@ async function output(program: string, args: readonly string[]): Promise<string>
 /** Builds a target twice. @throws {Error} If the two differ, or may not be released. */
 async function build(plan: Plan, target: Target): Promise<[Artefact, Uint8Array]> {
   const file = artefactName(plan.version, target);
-  const builds: Uint8Array[] = [];
-  for (const path of [join(plan.output, ".second"), join(plan.output, file)]) {
+  const builds = plan.first === "" ? [] : [await Deno.readFile(plan.first)];
+  const paths = [join(plan.output, ".second"), join(plan.output, file)];
+  for (const path of paths.slice(builds.length)) {
     await output(Deno.execPath(), [
       "run",
       "-A",
@@ -101,7 +108,7 @@ async function build(plan: Plan, target: Target): Promise<[Artefact, Uint8Array]
     ]);
     builds.push(await Deno.readFile(path));
   }
-  await Deno.remove(join(plan.output, ".second"));
+  if (plan.first === "") await Deno.remove(join(plan.output, ".second"));
   const [first, second] = builds as [Uint8Array, Uint8Array];
   const differs = difference(first, second);
   if (differs !== "") throw new Error(`two builds of ${file} differ: ${differs}`);

@@ -8,6 +8,11 @@ import { emptyHome, IGNORE, onlyFolder, ROOT_ONLY, run, runToEnd } from "./testi
 /** A command that needs the parts and starts nothing. */
 const USES_PARTS = ["list", "--json"];
 
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+/** At once. */
+const STARTS = FULL ? 6 : 3;
+const KILLS = FULL ? 6 : 2;
+
 function sha256(path: string): string {
   return createHash("sha256").update(Deno.readFileSync(path)).digest("hex");
 }
@@ -83,7 +88,7 @@ binaryTest("what is not as it was unpacked is refused and made again", async () 
 
 binaryTest("several starts at once unpack once and do no harm", async () => {
   await using home = await emptyHome();
-  const all = await Promise.all(Array.from({ length: 6 }, () => run(USES_PARTS, home)));
+  const all = await Promise.all(Array.from({ length: STARTS }, () => run(USES_PARTS, home)));
   assert.deepEqual(all.map((r) => r.code), all.map(() => 0), all.map((r) => r.stderr).join());
   assert.equal(all.filter((r) => r.stderr.includes("once")).length, 1);
   onlyFolder(home.cache);
@@ -92,7 +97,7 @@ binaryTest("several starts at once unpack once and do no harm", async () => {
 binaryTest("a start that is killed while it unpacks leaves nothing that is believed", async () => {
   await using home = await emptyHome();
   let killed = 0;
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < KILLS; i++) {
     const child = new Deno.Command(compiledProgram(), {
       args: USES_PARTS,
       env: home.env,
@@ -110,7 +115,7 @@ binaryTest("a start that is killed while it unpacks leaves nothing that is belie
     let ended = false;
     void child.status.then(() => ended = true);
     while (!half() && !ended) await new Promise((r) => setTimeout(r, 1));
-    await new Promise((r) => setTimeout(r, i * 15));
+    await new Promise((r) => setTimeout(r, i * 90 / KILLS));
     if (!ended) {
       child.kill("SIGKILL");
       if ((await child.status).signal === "SIGKILL") killed++;

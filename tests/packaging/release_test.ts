@@ -10,6 +10,7 @@ import { compiledProgram } from "../support/binary.ts";
 import { ROOT, runToEnd } from "./testing.ts";
 
 const IGNORE = compiledProgram() === "";
+const full = Deno.env.get("SECLLAMA_FULL") === "1";
 const PATH = "/usr/local/bin:/usr/bin:/bin";
 
 type Fault = "none" | "file" | "sums" | "cut" | "redirect" | "signature";
@@ -115,13 +116,22 @@ Deno.test(
         assert.deepEqual([named.code, /DENORT_BIN/.test(named.stderr)], [1, true], named.stderr);
         const plain = await release(["--url", "http://example.org/x"]);
         assert.deepEqual([plain.code, /must be https/.test(plain.stderr)], [1, true], plain.stderr);
+        const given = await release([
+          "--url",
+          "https://example.org/x",
+          "--first",
+          compiledProgram(),
+        ]);
+        assert.deepEqual([given.code, /is for --rehearse/.test(given.stderr)], [1, true]);
         assert.match(difference(Uint8Array.of(1, 2, 3), Uint8Array.of(1, 9, 3)), /from 0x1$/);
       });
 
       await t.step(
         "two builds are the same, and the sums and the signature are right",
         async () => {
-          const made = await release(["--rehearse", "--url", url, "--output", output]);
+          // The tests' own program is the first of the two: made before, at another place.
+          const first = full ? [] : ["--first", compiledProgram()];
+          const made = await release(["--rehearse", "--url", url, "--output", output, ...first]);
           assert.equal(made.code, 0, made.stderr);
           assert.match(made.stdout, /secllama-[^ ]+\+rehearsal-linux-x86_64: two builds, the same/);
           const sums = await runToEnd([

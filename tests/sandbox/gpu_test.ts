@@ -183,13 +183,18 @@ Deno.test({
       assert.ok(rows.length > 80 && inferred);
       return [...rows.filter((r) => r.verdict === "out").map((r) => r.attack), ...changed];
     };
-    const without = await attack("none");
-    console.log(`without a GPU: ${without.join(", ") || "nothing gets out"}`);
     // The policy with the most of what the others have too; the attack list takes ten seconds of a processor.
     const gpus = Deno.env.get("SECLLAMA_FULL") === "1"
       ? ["nvidia", "amd", "intel"] as const
       : ["nvidia"] as const;
-    for (const gpu of gpus) assert.deepEqual(await attack(gpu), without, gpu);
+    let without: readonly string[] | undefined;
+    for (const gpu of gpus) {
+      const out = await attack(gpu);
+      if (out.length === 0) continue;
+      without ??= await attack("none");
+      console.log(`without a GPU: ${without.join(", ") || "nothing gets out"}`);
+      assert.deepEqual(out, without, gpu);
+    }
   },
 });
 
