@@ -28,6 +28,9 @@ function writeError(line: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(line + "\n"));
 }
 
+/** What a gateway looks for where a runner ends before it is ready: src/supervisor/runner_process.ts. */
+const COMPUTES = "runner: computes";
+
 /** More than any model has. */
 const ALL_LAYERS = 9999;
 
@@ -67,6 +70,7 @@ async function boot(message: BootMessage): Promise<void> {
     ? await lockdown(message.stage2More === null ? {} : { more: message.stage2More })
     : [];
   // What a processor's libraries or a GPU's driver do only when they compute may be what stage 2 stops: no user is to find it out.
+  writeError(COMPUTES);
   await tryOut(loaded);
   const attacks = message.targets === null ? [] : attack(message.targets);
   session = await Session.start({

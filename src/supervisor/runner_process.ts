@@ -315,6 +315,8 @@ function endHint(stderr: string, signal: Deno.Signal | null): string {
   if (signal === "SIGSYS" || /NotCapable|Operation not permitted|Permission denied/i.test(stderr)) {
     return "to see what the sandbox allows on this machine, run: secllama doctor";
   }
+  // The runner's line between stage 2 and its first computation.
+  const computed = /^runner: computes$/m.test(stderr);
   switch (signal) {
     case "SIGKILL":
       return "there may be too little memory for it: unload others (secllama ps, secllama stop), or take a smaller model";
@@ -324,8 +326,9 @@ function endHint(stderr: string, signal: Deno.Signal | null): string {
     case "SIGSEGV":
     case "SIGBUS":
     case "SIGFPE":
-      return "llama.cpp does not bear this file: check it with: secllama verify; then get the model from elsewhere, or a newer SecLlama; " +
-        "if the demo model ends so too, it does not bear this processor inside the sandbox: secllama doctor shows it";
+      return computed
+        ? "what the model computes with on this processor may be what the sandbox stops: try: secllama run demo; then: secllama doctor"
+        : "llama.cpp does not bear this file: check it with: secllama verify; then get the model from elsewhere, or a newer SecLlama";
     default:
       return "check the file with: secllama verify";
   }

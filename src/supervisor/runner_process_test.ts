@@ -128,6 +128,16 @@ for (const [signal, hint] of ENDS) {
 }
 
 Deno.test({
+  name:
+    "a runner that is ended by its first computation, after stage 2: the sandbox may be the cause",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const error = await failure("echo 'runner: computes' >&2; kill -ABRT $$");
+    assert.match(error.hint ?? "", /on this processor.*secllama doctor/);
+  },
+});
+
+Deno.test({
   name: "a runner's word for its failure is one of our codes, not a property that every object has",
   ignore: Deno.build.os === "windows",
   async fn() {
