@@ -24,15 +24,15 @@ export async function embed(
   const prompts = await turns.run(tokenize(engine, request, limit), call);
   const promptTokens = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
   call.used?.({ prompt: promptTokens, reply: 0 });
-  const vectors: Float32Array[] = [];
+  let vectors: Float32Array[];
   // All are handed over at once, so that the engine can batch them; the first failure ends the others.
   const failed = new AbortController();
   const signal = AbortSignal.any([call.signal, failed.signal]);
   try {
-    const whole = await Promise.all(
-      prompts.map((tokens) => engine.embed(tokens, { client: call.client, signal })),
-    );
-    for (const vector of whole) vectors.push(shorten(vector, request.dimensions));
+    vectors = await Promise.all(prompts.map(async (tokens) => {
+      const vector = await engine.embed(tokens, { client: call.client, signal });
+      return shorten(vector, request.dimensions);
+    }));
   } finally {
     failed.abort();
   }

@@ -29,6 +29,13 @@ interface Conversation {
   readonly model: PromptModel;
   readonly chat: ChatPrompt;
   readonly think: Think | undefined;
+  readonly seen: Seen;
+}
+
+/** What is known of a conversation from an earlier attempt at the same room: it is large, and not made twice. */
+export interface Seen {
+  /** All of it. */
+  whole?: Rendered;
 }
 
 interface Rendered {
@@ -64,10 +71,14 @@ export function* fitChat(
   let ratio = TOKENS_PER_UNIT;
   let whole: Rendered | undefined;
   if (last <= 0 || costs[0]! <= room * HOPEFUL_UNITS_PER_TOKEN) {
-    whole = yield* attempt(0);
+    // Of what was cut before, an earlier attempt does not tell.
+    whole = messages === given.chat.messages ? given.seen.whole : undefined;
+    whole ??= yield* attempt(0);
+    if (messages === given.chat.messages) given.seen.whole = whole;
     if (fits(whole.tokens, room) || last <= 0) return whole;
     if (whole.tokens !== undefined) ratio = whole.tokens.length / costs[0]!;
-    low = 0;
+    // Without what stands before the first that may be left out it is the same conversation.
+    low = Math.max(0, messages.findIndex(({ role }) => role !== "system"));
   }
   if (!request.truncate) {
     const about = whole === undefined
@@ -92,7 +103,8 @@ export function* fitChat(
       ? Math.max(ratio, 1.2 * room / costs[from]!)
       : tried.tokens.length / costs[from]!;
   }
-  return best ?? (yield* attempt(last));
+  if (best !== undefined) return best;
+  return low === last && whole !== undefined ? whole : yield* attempt(last);
 }
 
 /** The whole conversation, however long. */

@@ -10,7 +10,9 @@ import type {
   TokenLogprob,
 } from "../engine/types.ts";
 import type { Turns } from "../turns.ts";
+import { writeJson } from "../json_work.ts";
 import { Fields } from "./fields.ts";
+import { jsonResponse } from "./stream.ts";
 import { embed } from "./embed.ts";
 import { callSyntax } from "./call_syntax.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
@@ -100,6 +102,8 @@ export function makeService(options: ServiceOptions): Service {
       using pictures = await Pictures.read(engine, request, call);
       return await o.turns.run(promptText({ ...o, pictures }, request, think), call);
     },
+    inTurns: (work, call) => o.turns.run(work, call),
+    json: async (value, call) => jsonResponse(await o.turns.run(writeJson(value), call)),
     keepAlive: o.onKeepAlive,
   };
 }

@@ -17,7 +17,7 @@ import {
   lastTokens,
   type Room,
 } from "./cut_prompt.ts";
-import { fitChat, renderChat } from "./fit_chat.ts";
+import { fitChat, renderChat, type Seen } from "./fit_chat.ts";
 import { parseGoTemplate, renderGoChat, renderGoInsert } from "./go_template.ts";
 import type { ModelTemplate } from "./model_template.ts";
 import type {
@@ -61,13 +61,14 @@ export function* buildPrompt(
   think: Think | undefined,
 ): LongWork<Prompt> {
   const whole = { ...request, truncate: false };
+  const seen: Seen = {};
   try {
-    return yield* fitPrompt(model, whole, think);
+    return yield* fitPrompt(model, whole, think, seen);
   } catch (error) {
     if (!request.truncate || !isTooLong(error)) throw error;
   }
-  const asked = yield* countAsked(model, request, think);
-  const prompt = yield* fitPrompt(model, request, think);
+  const asked = yield* countAsked(model, request, think, seen);
+  const prompt = yield* fitPrompt(model, request, think, seen);
   const kept = prompt.tokens.length;
   return { ...prompt, cut: { ...(asked === undefined ? {} : { prompt: asked }), kept } };
 }
@@ -77,12 +78,15 @@ function* countAsked(
   model: PromptModel,
   request: InferenceRequest,
   think: Think | undefined,
+  { whole }: Seen,
 ): LongWork<number | undefined> {
   const { prompt } = request;
   if (prompt.kind === "raw" && typeof prompt.text !== "string") return prompt.text.length;
   if (prompt.kind !== "chat") return undefined;
   try {
-    return yield* countPrompt(model, request, think);
+    return whole === undefined
+      ? yield* countPrompt(model, request, think)
+      : yield* countParts(model.engine, whole.parts);
   } catch (error) {
     // Longer than is counted: the refusal or the reply says what there is to say. What is no fault of the request's is one of ours.
     if (error instanceof SecLlamaError && error.code !== "internal") return undefined;
@@ -94,6 +98,7 @@ function* fitPrompt(
   model: PromptModel,
   request: InferenceRequest,
   think: Think | undefined,
+  seen: Seen,
 ): LongWork<Prompt> {
   const { engine, template: own } = model;
   const limit = contextLimit(engine, request);
@@ -102,7 +107,7 @@ function* fitPrompt(
     case "chat": {
       const chat = withDefaults(prompt, model.defaults);
       const room = { limit, context: chat.context };
-      const rendered = yield* fitChat({ model, chat, think }, request, room);
+      const rendered = yield* fitChat({ model, chat, think, seen }, request, room);
       const tokens = yield* finish(engine, request, rendered, room);
       return { tokens, tail: tailOf(rendered.parts) };
     }
@@ -142,8 +147,11 @@ export function* countPrompt(
   request: InferenceRequest,
   think: Think | undefined,
 ): LongWork<number> {
-  const { engine } = model;
-  const parts = yield* wholeChat(model, request, think);
+  return yield* countParts(model.engine, yield* wholeChat(model, request, think));
+}
+
+function* countParts(engine: Engine, parts: PromptPart[]): LongWork<number> {
+  mustBeCountable(parts.reduce((sum, { text }) => sum + text.length, 0), "conversation");
   const tokens = yield* engine.tokenizeInTurns(parts, { most: engine.info.slotContextLength });
   return tokens?.length ?? (yield* engine.countAbout(parts));
 }
@@ -170,7 +178,7 @@ function* wholeChat(
     throw new SecLlamaError("internal", "only conversations are rendered");
   }
   const chat = withDefaults(request.prompt, model.defaults);
-  const parts = yield* renderChat({ model, chat, think });
+  const parts = yield* renderChat({ model, chat, think, seen: {} });
   mustBeCountable(parts.reduce((sum, { text }) => sum + text.length, 0), "conversation");
   return parts;
 }

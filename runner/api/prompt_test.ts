@@ -49,6 +49,16 @@ Deno.test("prompt: as many messages are kept as fit", async () => {
   assert.ok(api.engine.chats.length < 12);
 });
 
+Deno.test("prompt: what is too long is made as a whole once, however often it is asked for", async () => {
+  for (const contents of [["S", "old1", "old2", "old3", "last"], ["x".repeat(90)]]) {
+    const api = testApi({ info: { slotContextLength: 80 } });
+    const response = await api.post("/api/chat", chat(contents));
+    assert.match(response.headers.get("secllama-truncated") ?? "", /^prompt=\d+/);
+    const whole = api.engine.chats.filter(({ messages }) => messages.length === contents.length);
+    assert.equal(whole.length, 1, `of ${api.engine.chats.length}`);
+  }
+});
+
 Deno.test("prompt: a last message that is too long is cut in front, its end stays", async () => {
   const api = testApi(SMALL);
   const response = await api.post("/api/chat", chat(["x".repeat(500) + "THE END"]));

@@ -2,6 +2,7 @@
  * The one request and the one reply that every dialect of the API is an adapter over. Nothing here names a dialect,
  * and nothing here names the engine's machinery: the engine's own data types are used as they are.
  */
+import type { LongWork } from "../turns.ts";
 import type {
   ChatMessage,
   PictureFile,
@@ -272,6 +273,10 @@ export interface Service {
   bytesOf(token: number): Uint8Array;
   /** The prompt that the template makes of a conversation, with `<__media__>` for each picture. */
   promptText(request: InferenceRequest, call: Call): Promise<string>;
+  /** Does work in turns with whatever else is done on this thread. @throws What the work throws. */
+  inTurns<T>(work: LongWork<T>, call: Call): Promise<T>;
+  /** A whole answer, written in turns. */
+  json(value: unknown, call: Call): Promise<Response>;
   /** Tells the supervisor how long the model is to stay loaded, and which client asks for it. */
   keepAlive(value: number | "forever", client: string): void;
 }

@@ -1,4 +1,5 @@
 /** Streaming: events to bytes as they come, one chunk each, with the client's leaving felt at once. */
+import { JSON_TYPE } from "../../src/api/media_types.ts";
 import type { Call } from "./request.ts";
 
 const encoder = new TextEncoder();
@@ -14,6 +15,21 @@ export function sse(data: unknown, event?: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(
     `${name}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`,
   );
+}
+
+/** An answer whose JSON was written in pieces. */
+export function jsonResponse(pieces: readonly string[]): Response {
+  const headers = { "content-type": JSON_TYPE };
+  if (pieces.length <= 1) return new Response(pieces.join(""), { headers });
+  const left = pieces.values();
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const { value, done } = left.next();
+      if (done) controller.close();
+      else controller.enqueue(encoder.encode(value));
+    },
+  }, { highWaterMark: 0 });
+  return new Response(body, { headers });
 }
 
 export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;

@@ -139,6 +139,7 @@ export const WORST: Readonly<Record<string, () => Worst>> = {
     openai("/v1/embeddings", `"input":${list(2048, `"${fill("a ", 15_000)}"`)}`),
   "lists of tokens to embed": () =>
     openai("/v1/embeddings", `"input":${list(2000, `[${fill("5,", 800)}5]`)}`),
+  "many short texts to embed": () => openai("/v1/embeddings", `"input":${list(2048, '"a"')}`),
   "a long suffix": () => ({
     path: "/api/generate",
     body: `{${MODEL},${ONE},"prompt":"${fill("a ", TEXT / 2)}","suffix":"${
@@ -161,6 +162,8 @@ export const WORST: Readonly<Record<string, () => Worst>> = {
         fill("a ", TEXT)
       }"}]`,
     ),
+  "metadata": () =>
+    openai("/v1/responses", `"input":"hi","metadata":{"a":"${fill('\\\\"', TEXT)}"}`),
   "blocks": () => ({
     path: "/v1/messages",
     body: `{"model":"demo","max_tokens":1,"messages":[{"role":"user","content":${
@@ -177,6 +180,8 @@ export const WORST: Readonly<Record<string, () => Worst>> = {
   }),
   "a schema with many values": () =>
     format({ enum: Array.from({ length: 90_000 }, (_, at) => `v${at}`) }),
+  "a schema with a few long texts": () =>
+    format({ enum: Array.from({ length: 5 }, (_, at) => `${at}${"long text ".repeat(700)}`) }),
   "a schema with many properties": () =>
     format({ type: "object", properties: schemaOf(3900, (at) => [`p${at}`, { type: "string" }]) }),
   "a schema whose parts are multiplied": () =>

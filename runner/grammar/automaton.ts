@@ -31,6 +31,9 @@ const STEPS_PER_PIECE = 100_000;
 /** Steps that work may take where it cannot stop. */
 const MOST_IN_A_PIECE = 4 * STEPS_PER_PIECE;
 
+/** Steps for a state of listed texts, or one that is written as a rule. */
+export const STEPS_PER_STATE = 5;
+
 /** What all automata of one schema may come to, in all and in one piece. */
 export class Budget {
   #left: number;
@@ -142,10 +145,6 @@ function* tidyWork(automaton: Automaton): Work<Automaton> {
   return yield* minimise(trim(automaton));
 }
 
-function tidy(automaton: Automaton): Automaton {
-  return runAtOnce(tidyWork(automaton));
-}
-
 function trim({ states }: Automaton): Automaton {
   const before: number[][] = states.map(() => []);
   states.forEach(({ edges }, from) => edges.forEach(({ target }) => before[target]!.push(from)));
@@ -243,7 +242,10 @@ export function* bothWork(a: Automaton, b: Automaton, budget: Budget): Work<Auto
   );
 }
 
-/** All texts that it does not accept. */
+/**
+ * All texts that it does not accept. As small as what it is made of, since states that go on differently still do: so it costs a look
+ * at each state and edge, which cost as much when they were made.
+ */
 export function negation({ states }: Automaton): Automaton {
   const rest = states.length;
   const out: State[] = states.map(({ accepts, edges }) => {
@@ -258,43 +260,63 @@ export function negation({ states }: Automaton): Automaton {
     return { accepts: !accepts, edges: full };
   });
   out.push({ accepts: true, edges: [{ from: 0, to: LAST_CODE, target: rest }] });
-  return tidy({ states: out });
+  return trim({ states: out });
 }
 
-/** Just these texts. */
-export function words(texts: readonly string[]): Automaton {
+/** Just these texts. @throws {Inexpressible} when a limit is reached. */
+export function words(texts: readonly string[], budget: Budget): Automaton {
   interface Node {
     accepts: boolean;
     readonly next: Map<number, Node>;
   }
   const make = (): Node => ({ accepts: false, next: new Map() });
   const root = make();
+  const nodes = [root];
   for (const text of texts) {
     let node = root;
+    let made = 0;
     for (const character of text) {
       const code = character.codePointAt(0)!;
       let child = node.next.get(code);
-      if (child === undefined) node.next.set(code, child = make());
+      if (child === undefined) {
+        node.next.set(code, child = make());
+        nodes.push(child);
+        // Often enough that a text of megabytes is refused at its beginning.
+        if (++made % 1000 === 0) budget.take(1000 * STEPS_PER_STATE);
+      }
       node = child;
     }
+    budget.take(1 + made % 1000 * STEPS_PER_STATE);
     node.accepts = true;
   }
-  const order = [root];
-  const ids = new Map([[root, 0]]);
+  // From the ends to the start, so that what goes on alike is one state at once: no rounds are needed.
+  const ids = new Map<Node, number>();
+  const known = new Map<string, number>();
   const states: State[] = [];
-  for (let at = 0; at < order.length; at++) {
-    const { accepts, next } = order[at]!;
-    const sorted = [...next].sort(([a], [b]) => a - b);
-    states.push({
-      accepts,
-      edges: sorted.map(([code, child]) => {
-        ids.set(child, order.length);
-        order.push(child);
-        return { from: code, to: code, target: ids.get(child)! };
-      }),
-    });
+  for (const node of nodes.reverse()) {
+    const edges = [...node.next].sort(([a], [b]) => a - b).map(([code, child]) => ({
+      from: code,
+      to: code,
+      target: ids.get(child)!,
+    }));
+    const name = `${node.accepts}${edges.map(({ from, target }) => `,${from}>${target}`).join("")}`;
+    let id = known.get(name);
+    if (id === undefined) {
+      known.set(name, id = states.length);
+      states.push({ accepts: node.accepts, edges });
+    }
+    ids.set(node, id);
   }
-  return tidy({ states });
+  const start = ids.get(root)!;
+  // The start comes first; nothing leads to it, as a text has an end.
+  const last = states.length - 1;
+  const moved = (id: number) => id === start ? 0 : id === 0 ? last : id;
+  const ordered = states.map(({ accepts, edges }) => ({
+    accepts,
+    edges: edges.map((edge) => ({ ...edge, target: moved(edge.target) })),
+  }));
+  [ordered[0], ordered[last]] = [ordered[last]!, ordered[0]!];
+  return trim({ states: ordered });
 }
 
 /** All texts of an automaton that accepts no more than `most`; else `undefined`. */

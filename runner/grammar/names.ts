@@ -16,7 +16,7 @@ export function nameAutomaton(
   },
 ): Automaton {
   const { budget } = algebra;
-  let names = o.except.length === 0 ? ANYTHING : negation(words(o.except));
+  let names = o.except.length === 0 ? ANYTHING : negation(words(o.except, budget));
   for (const pattern of o.outside ?? []) names = both(names, negation(pattern), budget);
   if (o.fits === undefined || o.fits.length === 0) return names;
   return both(names, textsOf(algebra, o.fits), budget);
@@ -29,7 +29,9 @@ function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
   for (const term of algebra.terms(formula(fits))) {
     if ((term.types & BITS.string) === 0) continue;
     if (term.values !== undefined) {
-      branches.push(words(algebra.valuesOf(term).filter((value) => typeof value === "string")));
+      branches.push(
+        words(algebra.valuesOf(term).filter((value) => typeof value === "string"), budget),
+      );
       continue;
     }
     const { automaton, least, most } = strings(term.string, budget);

@@ -112,7 +112,7 @@ function values(algebra: Algebra, node: SchemaNode, schema: Keywords): readonly 
         ...ANY_STRING,
         languages: [{
           key: `except:${JSON.stringify(texts)}`,
-          automaton: negation(words(texts)),
+          automaton: negation(words(texts, algebra.budget)),
         }],
       },
     }];

@@ -208,7 +208,12 @@ class Others {
     const { grammar } = this.#rules;
     const rule = grammar.rule();
     for (const { names, value } of kinds) {
-      rule.or(`"\\""`, textRule(grammar, names, "json"), `"\\"" ":" ws`, this.#rules.value(value));
+      rule.or(
+        `"\\""`,
+        textRule(grammar, names, "json", this.#rules.algebra.budget),
+        `"\\"" ":" ws`,
+        this.#rules.value(value),
+      );
     }
     return rule;
   }

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { seeded } from "./testing_gbnf.ts";
-import { Budget, Pause } from "./automaton.ts";
+import { inProportion } from "../../tests/support/patience.ts";
+import { accepts, Budget, negation, Pause, words } from "./automaton.ts";
 import { ReplyGrammar } from "./schema_grammar.ts";
 import { CASES } from "./testing_schema_cases.ts";
 import { SchemaGenerator } from "./testing_schemas.ts";
@@ -95,4 +96,62 @@ Deno.test("pieces: a pause at each place changes no grammar and no refusal", () 
     assert.equal(got.result, wanted.result, JSON.stringify(schema));
   }
   assert.ok(paused > 50, `${paused} of ${schemas.length} paused`);
+});
+
+/** So many texts of so many letters, which have little in common. */
+function texts(count: number, length: number): string[] {
+  const random = seeded(count);
+  const letter = () => String.fromCharCode(97 + Math.floor(random() * 26));
+  return Array.from({ length: count }, () => Array.from({ length }, letter).join(""));
+}
+
+Deno.test("pieces: listed texts, long or many, cost time in proportion", async () => {
+  for (const [count, length] of [[5, 1200], [2000, 10]] as const) {
+    for (
+      const schema of [{ enum: texts(count, length) }, { not: { enum: texts(count, length) } }]
+    ) {
+      await inProportion(
+        `${count} texts of ${length}`,
+        () => assert.match(make(schema).result, /^root ::=|too large/),
+      );
+    }
+  }
+});
+
+Deno.test("pieces: long texts are refused at their beginning", () => {
+  const taken = make({ enum: texts(5, 190_000) });
+  assert.match(taken.result, /too large/);
+  assert.ok(sum(taken.pieces) < 500_000, `${sum(taken.pieces)} steps`);
+});
+
+Deno.test("pieces: an automaton of texts takes these, its opposite all others, with no state too many", () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const random = seeded(seed);
+    const text = () =>
+      Array.from({ length: random() * 5 }, () => ["a", "b", "😀"][Math.floor(random() * 3)]).join(
+        "",
+      );
+    const list = Array.from({ length: Math.floor(random() * 8) }, text);
+    const automaton = words(list, new Budget(Infinity));
+    const opposite = negation(automaton);
+    for (const one of [...list, ...Array.from({ length: 30 }, text)]) {
+      assert.equal(accepts(automaton, one), list.includes(one));
+      assert.equal(accepts(opposite, one), !list.includes(one));
+    }
+    // Myhill and Nerode: as many states as there are different sets of endings.
+    const beginnings = new Set(list.flatMap((one) => {
+      const all = [...one];
+      return [...all.keys(), all.length].map((end) => all.slice(0, end).join(""));
+    }));
+    const endings = new Set(
+      [...beginnings].map((begin) =>
+        [...new Set(list)].filter((one) => one.startsWith(begin)).map((one) =>
+          one.slice(begin.length)
+        )
+          .sort().join("|") + list.includes(begin)
+      ),
+    );
+    assert.equal(automaton.states.length, Math.max(1, endings.size), JSON.stringify(list));
+    assert.ok(opposite.states.length <= automaton.states.length + 1);
+  }
 });

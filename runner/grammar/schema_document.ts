@@ -2,6 +2,8 @@
  * A JSON schema as it was sent: its parts with their places, what `$ref` refers to, and a check of every keyword's own type.
  * Reads 2020-12 and 2019-09, and of drafts 4, 6 and 7 what is written otherwise there. Keywords of no draft are notes.
  */
+import type { Work } from "../../src/budget.ts";
+import { jsonSize } from "../json_work.ts";
 import { isObject, isSchema, wrongKeyword } from "./keywords.ts";
 import { Inexpressible, refuse } from "./refusal.ts";
 
@@ -18,7 +20,7 @@ export interface SchemaNode {
 }
 
 const MAX_NODES = 4000;
-/** Of its JSON. */
+/** Of its JSON, about. */
 const MAX_CHARS = 1_000_000;
 const MAX_DEPTH = 100;
 
@@ -44,6 +46,12 @@ const MAPS = [
   "definitions",
 ];
 
+/** Before a schema is read: it is not too long to be. @throws {SecLlamaError} `bad-request` */
+export function* checkLength(schema: unknown): Work<void> {
+  if ((yield* jsonSize(schema, MAX_CHARS)) <= MAX_CHARS) return;
+  refuse("schema", "#", `it has more than ${MAX_CHARS} characters`);
+}
+
 export class SchemaDocument {
   readonly #nodes: SchemaNode[] = [];
   readonly #known = new Map<unknown, SchemaNode>();
@@ -57,9 +65,6 @@ export class SchemaDocument {
 
   /** @throws {SecLlamaError} `bad-request` */
   constructor(schema: unknown) {
-    if (JSON.stringify(schema)?.length > MAX_CHARS) {
-      refuse("schema", "#", `it has more than ${MAX_CHARS} characters`);
-    }
     this.yes = this.#add(true, "#", "");
     this.no = this.#add(false, "#", "");
     const dialect = isObject(schema) && typeof schema.$schema === "string" ? schema.$schema : "";

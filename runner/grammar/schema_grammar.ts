@@ -12,7 +12,7 @@ import { Grammar, type Rule } from "./gbnf.ts";
 import { naming, refuse } from "./refusal.ts";
 import { all, ANY_TEXT, automatonOf, codes, not, plain, sequence } from "./regular.ts";
 import { ANY_CODE } from "./code_set.ts";
-import { SchemaDocument } from "./schema_document.ts";
+import { checkLength, SchemaDocument } from "./schema_document.ts";
 import { SchemaRules } from "./schema_rules.ts";
 import { formula } from "./terms.ts";
 import { textRule } from "./text_rules.ts";
@@ -30,6 +30,7 @@ export class ReplyGrammar extends Grammar {
    * @throws {SecLlamaError} `bad-request` naming the keyword, its place and the reason.
    */
   *schema(schema: unknown, also: unknown = true): Work<Rule> {
+    yield* checkLength(schema);
     const algebra = naming(
       "schema",
       "#",
@@ -50,14 +51,14 @@ export class ReplyGrammar extends Grammar {
   /** Any text, not of JSON, that `tag` does not occur in. @param tag Not empty. */
   without(tag: string): Rule {
     const has = sequence(ANY_TEXT, plain(tag), ANY_TEXT);
-    return textRule(this, automatonOf(not(has), this.#budget), "plain");
+    return textRule(this, automatonOf(not(has), this.#budget), "plain", this.#budget);
   }
 
   /** Any text up to the first `tag`, and that. */
   upTo(tag: string): Rule {
     const ends = sequence(ANY_TEXT, plain(tag));
     const before = sequence(ANY_TEXT, plain(tag), codes(ANY_CODE), ANY_TEXT);
-    return textRule(this, automatonOf(all(ends, not(before)), this.#budget), "plain");
+    return textRule(this, automatonOf(all(ends, not(before)), this.#budget), "plain", this.#budget);
   }
 
   /** @throws {SecLlamaError} `bad-request`: it is too large. */

@@ -85,7 +85,13 @@ export class SchemaRules {
       const values = this.algebra.valuesOf(term);
       const texts = values.filter((value) => typeof value === "string");
       // Many texts share their beginnings.
-      if (texts.length > 4) rule.or(`"\\""`, textRule(this.grammar, words(texts), "json"), `"\\""`);
+      if (texts.length > 4) {
+        rule.or(
+          `"\\""`,
+          textRule(this.grammar, words(texts, this.algebra.budget), "json", this.algebra.budget),
+          `"\\""`,
+        );
+      }
       for (const value of values) {
         if (texts.length <= 4 || typeof value !== "string") rule.or(this.constant(value));
       }
@@ -133,14 +139,22 @@ export class SchemaRules {
   #text(automaton: Parameters<typeof textRule>[1]): Rule {
     let rule = this.#texts.get(automaton);
     if (rule === undefined) {
-      this.#texts.set(automaton, rule = textRule(this.grammar, automaton, "json"));
+      this.#texts.set(
+        automaton,
+        rule = textRule(this.grammar, automaton, "json", this.algebra.budget),
+      );
     }
     return rule;
   }
 
   #number({ number }: Term): Part {
     if (isAnyNumber(number)) return number.whole === true ? "integer" : "number";
-    return textRule(this.grammar, numberText(number, this.algebra.budget), "plain");
+    return textRule(
+      this.grammar,
+      numberText(number, this.algebra.budget),
+      "plain",
+      this.algebra.budget,
+    );
   }
 
   /** A value as JSON, with white space where it may be. */

@@ -1,5 +1,12 @@
 /** Rules for the texts that an automaton accepts, as they stand in JSON, or as they are. */
-import { ANYTHING, type Automaton, type Edge, isEmpty } from "./automaton.ts";
+import {
+  ANYTHING,
+  type Automaton,
+  type Budget,
+  type Edge,
+  isEmpty,
+  STEPS_PER_STATE,
+} from "./automaton.ts";
 import { ANY_CODE, type CodeSet, codeSet, intersect, minus, type Range } from "./code_set.ts";
 import { type Grammar, literal, type Part, Rule } from "./gbnf.ts";
 
@@ -22,11 +29,17 @@ const SHORT: readonly (readonly [code: number, letter: string])[] = [
   [9, "t"],
 ];
 
-/** A rule for an automaton's texts; nothing may fit it. */
-export function textRule(grammar: Grammar, automaton: Automaton, notation: Notation): Rule {
+/** A rule for an automaton's texts; nothing may fit it. @throws {Inexpressible} when a limit is reached. */
+export function textRule(
+  grammar: Grammar,
+  automaton: Automaton,
+  notation: Notation,
+  budget: Budget,
+): Rule {
   if (isEmpty(automaton)) return grammar.rule();
   if (automaton === ANYTHING && notation === "json") return grammar.of("char*");
   const { states } = automaton;
+  budget.take(STEPS_PER_STATE * states.length);
   const uses = states.map(() => 0);
   uses[0]!++;
   states.forEach(({ edges }) => edges.forEach(({ target }) => uses[target]!++));
@@ -38,27 +51,61 @@ export function textRule(grammar: Grammar, automaton: Automaton, notation: Notat
     }
     if (accepts) rule.or();
   });
-  const single = new Set(rules.filter((_, id) => uses[id] === 1));
-  rules.forEach((rule) => joinChains(rule, single));
+  joinChains(rules, new Set(rules.filter((_, id) => uses[id] === 1)));
   return rules[0]!;
 }
 
-/** What has one way on is written with what follows, if nothing else leads there. */
-function joinChains(rule: Rule, single: ReadonlySet<Rule>): void {
-  for (const [at, alternative] of rule.alternatives.entries()) {
-    const parts: Part[] = [...alternative];
-    for (;;) {
-      const last = parts.at(-1);
-      if (!(last instanceof Rule) || !single.has(last) || last.alternatives.length !== 1) break;
-      parts.pop();
-      for (const part of last.alternatives[0]!) {
-        const before = parts.at(-1);
-        if (isLiteral(before) && isLiteral(part)) {
-          parts[parts.length - 1] = before.slice(0, -1) + part.slice(1);
-        } else parts.push(part);
+/**
+ * What has one way on is written with what follows, if nothing else leads there. Each rule is gone through once: those that are
+ * written with another come behind it, and are left out.
+ */
+function joinChains(rules: readonly Rule[], single: ReadonlySet<Rule>): void {
+  const gone = new Set<Rule>();
+  for (const rule of rules) {
+    if (gone.has(rule)) continue;
+    for (const [at, alternative] of rule.alternatives.entries()) {
+      const parts = new Joined();
+      for (let next: readonly Part[] | undefined = alternative; next !== undefined;) {
+        const after = onlyNext(next, single);
+        parts.add(after === undefined ? next : next.slice(0, -1));
+        if (after !== undefined) gone.add(after);
+        next = after?.alternatives[0];
+      }
+      rule.alternatives[at] = parts.parts();
+    }
+  }
+}
+
+/** The rule at the end that nothing else leads to and that goes on in one way. */
+function onlyNext(parts: readonly Part[], single: ReadonlySet<Rule>): Rule | undefined {
+  const last = parts.at(-1);
+  const is = last instanceof Rule && single.has(last) && last.alternatives.length === 1;
+  return is ? last : undefined;
+}
+
+/** Parts, of which literals that stand together are one. */
+class Joined {
+  readonly #parts: Part[] = [];
+  #literal: string[] = [];
+
+  add(parts: readonly Part[]): void {
+    for (const part of parts) {
+      if (isLiteral(part)) this.#literal.push(part.slice(1, -1));
+      else {
+        this.#close();
+        this.#parts.push(part);
       }
     }
-    rule.alternatives[at] = parts;
+  }
+
+  parts(): Part[] {
+    this.#close();
+    return this.#parts;
+  }
+
+  #close(): void {
+    if (this.#literal.length > 0) this.#parts.push(`"${this.#literal.join("")}"`);
+    this.#literal = [];
   }
 }
 
@@ -78,6 +125,8 @@ function byTarget(edges: readonly Edge[]): Map<number, Range[]> {
 
 /** Ways to write one character of a set. */
 function characters(set: CodeSet, notation: Notation): Part[] {
+  // The usual case of listed texts.
+  if (set.length === 1 && set[0]![0] === set[0]![1] && isPlain(set[0]![0])) return [classOf(set)];
   const whole = intersect(set, ANY_CODE);
   if (notation === "plain") {
     const raw = minus(whole, codeSet([...SURROGATES, ...NUL]));
@@ -98,6 +147,11 @@ function characters(set: CodeSet, notation: Notation): Part[] {
     out.push(`"\\\\u00${high.toString(16)}" [${low.join("")}]`);
   }
   return out;
+}
+
+/** A character of ASCII that is written as it is, in either notation. */
+function isPlain(code: number): boolean {
+  return code >= 0x20 && code < 0x7f && code !== 0x22 && code !== 0x5c;
 }
 
 function classOf(set: CodeSet): string {

@@ -29,12 +29,12 @@ export const anthropicMessages: Handler = async (service, body, call, cancel) =>
   if (thinking !== "") content.push({ type: "thinking", thinking, signature: newId("sig_") });
   if (text !== "") content.push({ type: "text", text });
   for (const one of toolCalls) content.push(toolUse(one, one.arguments));
-  return Response.json({
+  return await service.json({
     ...head,
     content,
     ...stop(done),
     usage: wireUsage(done.usage, cached),
-  });
+  }, call);
 };
 
 export const anthropicCountTokens: Handler = async (service, body, call) => {

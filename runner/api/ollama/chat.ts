@@ -44,7 +44,7 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
   }
   try {
     const { text, thinking, toolCalls, logprobs, done } = await collect(reply);
-    return Response.json({
+    return await service.json({
       model,
       created_at: createdAt(),
       message: message(text, thinking, toolCalls),
@@ -52,7 +52,7 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
       done_reason: done.reason,
       ...logprobFields(logprobs),
       ...metrics(done.usage),
-    });
+    }, call);
   } finally {
     release();
   }

@@ -23,15 +23,15 @@ export const ollamaEmbed: Handler = async (service, body, call) => {
       ...(dimensions === undefined ? {} : { dimensions }),
     };
     const { vectors, promptTokens, totalNs, loadNs } = await service.embed(request, call);
-    return Response.json({
+    return await service.json({
       model,
-      embeddings: vectors.map((vector) => [...vector]),
+      embeddings: vectors,
       ...(vectors.length === 0 ? {} : {
         total_duration: totalNs,
         load_duration: loadNs,
         prompt_eval_count: promptTokens,
       }),
-    });
+    }, call);
   } finally {
     release();
   }
@@ -44,7 +44,7 @@ export const ollamaEmbeddings: Handler = async (service, body, call) => {
   try {
     const inputs = prompt === "" ? [] : [prompt];
     const { vectors } = await service.embed({ model, inputs, truncate: true, ...room }, call);
-    return Response.json({ embedding: [...vectors[0] ?? []] });
+    return await service.json({ embedding: vectors[0] ?? [] }, call);
   } finally {
     release();
   }

@@ -44,7 +44,7 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   }
   try {
     const { text, thinking, logprobs, done } = await collect(reply);
-    return Response.json({
+    return await service.json({
       model,
       created_at: createdAt(),
       response: text,
@@ -54,7 +54,7 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
       ...(raw ? {} : { context: done.context }),
       ...metrics(done.usage),
       ...logprobFields(logprobs),
-    });
+    }, call);
   } finally {
     release();
   }

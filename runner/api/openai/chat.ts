@@ -69,7 +69,7 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
   }
   const replies = await collectChoices(service, requests, call);
   const usage = sumUsage(replies.map(({ done }) => done.usage), made);
-  return Response.json({
+  return await service.json({
     id: head.id,
     object: "chat.completion",
     created: head.created,
@@ -80,7 +80,7 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
     ),
     usage: wireUsage(usage),
     timings: wireTimings(usage),
-  });
+  }, call);
 };
 
 function choice(reply: CollectedReply, index: number): Record<string, unknown> {

@@ -53,7 +53,7 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
   }
   const replies = await collectChoices(service, requests, call);
   const usage = sumUsage(replies.map(({ done }) => done.usage), made);
-  return Response.json({
+  return await service.json({
     ...head,
     choices: best(replies, n, made).map(({ text, thinking, logprobs, done }, index) => ({
       text: echoes[index] + (thinking === "" ? text : `${thinking}\n\n${text}`),
@@ -63,7 +63,7 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
     })),
     usage: wireUsage(usage),
     timings: wireTimings(usage),
-  });
+  }, call);
 };
 
 /**

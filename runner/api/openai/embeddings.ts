@@ -17,16 +17,16 @@ export const openaiEmbeddings: Handler = async (service, body, call) => {
     ...(dimensions === undefined ? {} : { dimensions }),
   };
   const { vectors, promptTokens } = await service.embed(request, call);
-  return Response.json({
+  return await service.json({
     object: "list",
     data: vectors.map((vector, index) => ({
       object: "embedding",
       index,
-      embedding: base64 ? toBase64(vector) : [...vector],
+      embedding: base64 ? toBase64(vector) : vector,
     })),
     model,
     usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
-  });
+  }, call);
 };
 
 /** In any case of letters, as Ollama takes it. */
@@ -78,9 +78,7 @@ export function tokenIds(
   });
 }
 
-/** Little-endian 32-bit floats. */
-function toBase64(vector: Float32Array): string {
-  const view = new DataView(new ArrayBuffer(vector.length * 4));
-  vector.forEach((value, index) => view.setFloat32(index * 4, value, true));
-  return new Uint8Array(view.buffer).toBase64();
+/** Little-endian 32-bit floats, as every processor that this runs on has them. */
+function toBase64({ buffer, byteOffset, byteLength }: Float32Array): string {
+  return new Uint8Array(buffer, byteOffset, byteLength).toBase64();
 }

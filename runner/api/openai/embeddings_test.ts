@@ -28,6 +28,29 @@ Deno.test(`${PATH}: tokens, and arrays of tokens`, async () => {
   assert.equal(two.data.length, 2);
 });
 
+Deno.test(`${PATH}: a hundred megabytes of numbers are written in pieces`, async () => {
+  const { post, engine } = testApi();
+  const vector = Float32Array.from({ length: 4096 }, (_, at) => at / 7);
+  engine.embed = () => Promise.resolve(vector);
+  const ask = { model: "demo", input: Array(60).fill("a") };
+  const response = await post(PATH, ask);
+  const [longest, chunks, body] = await piecesOf(response);
+  assert.ok(longest < 256 * 1024 && chunks > 30, `${longest} bytes in one of ${chunks}`);
+  const { data } = JSON.parse(body);
+  assert.equal(data.length, 60);
+  assert.deepEqual(data[59].embedding, [...vector]);
+});
+
+async function piecesOf(response: Response): Promise<[number, number, string]> {
+  let [longest, chunks, body] = [0, 0, ""];
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    longest = Math.max(longest, chunk.length);
+    chunks++;
+    body += chunk;
+  }
+  return [longest, chunks, body];
+}
+
 for (const input of ["", [], [""], [[]], [-1], [1.5], [[1], "a", 3], {}, 7, undefined]) {
   Deno.test(`${PATH}: input ${JSON.stringify(input)} is 400`, async () => {
     const response = await testApi().post(PATH, { model: "demo", input });

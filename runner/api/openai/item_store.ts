@@ -5,10 +5,12 @@
  * and nothing outlives the model's being loaded. Each client has a map of its own. Where there is too much, who holds the most
  * loses its oldest: so a client alone may use all, and one that floods pushes out nobody's but its own.
  */
+import type { Work } from "../../../src/budget.ts";
+import { jsonSize } from "../../json_work.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { OutputItem } from "./responses_events.ts";
 
-/** Of all clients together. */
+/** Of all clients together; characters of JSON, about. */
 const MAX_ENTRIES = 1024;
 const MAX_CHARS = 8 * 1024 * 1024;
 const LIFE_MS = 30 * 60 * 1000;
@@ -60,12 +62,16 @@ export class ItemStore {
     this.#now = now;
   }
 
-  rememberItems(client: string, items: readonly OutputItem[]): void {
-    for (const item of items) this.#remember(client, String(item.id), item);
+  *rememberItems(client: string, items: readonly OutputItem[]): Work<void> {
+    for (const item of items) yield* this.#remember(client, String(item.id), item);
   }
 
-  rememberConversation(client: string, responseId: string, conversation: Conversation): void {
-    this.#remember(client, responseId, conversation);
+  *rememberConversation(
+    client: string,
+    responseId: string,
+    conversation: Conversation,
+  ): Work<void> {
+    yield* this.#remember(client, responseId, conversation);
   }
 
   /** The client's own item, if it is still there. */
@@ -80,10 +86,11 @@ export class ItemStore {
     return Array.isArray(value) ? value : undefined;
   }
 
-  #remember(client: string, id: string, value: OutputItem | Conversation): void {
+  *#remember(client: string, id: string, value: OutputItem | Conversation): Work<void> {
+    // No more than is kept: what is larger goes at once.
+    const chars = yield* jsonSize(value, MAX_CHARS);
     const share = this.#shares.get(client) ?? new Share();
     this.#shares.set(client, share);
-    const chars = JSON.stringify(value).length;
     share.add(id, { value, chars, until: this.#now() + LIFE_MS });
     this.#forgetExpired();
     this.#makeRoom((one) => one.entries.size, MAX_ENTRIES);

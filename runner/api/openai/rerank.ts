@@ -18,13 +18,16 @@ export const openaiRerank: Handler = async (service, body, call) => {
   const { scores, promptTokens } = await service.rank({ model, query, documents }, call);
   const order = [...scores.keys()].sort((a, b) => scores[b]! - scores[a]! || a - b).slice(0, count);
   if (isTei) {
-    return Response.json(order.map((index) => ({
-      index,
-      score: scores[index],
-      ...(wantsText ? { text: documents[index] } : {}),
-    })));
+    return await service.json(
+      order.map((index) => ({
+        index,
+        score: scores[index],
+        ...(wantsText ? { text: documents[index] } : {}),
+      })),
+      call,
+    );
   }
-  return Response.json({
+  return await service.json({
     model,
     object: "list",
     usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
@@ -33,7 +36,7 @@ export const openaiRerank: Handler = async (service, body, call) => {
       relevance_score: scores[index],
       ...(wantsText ? { document: { text: documents[index] } } : {}),
     })),
-  });
+  }, call);
 };
 
 function documentsOf(body: Fields, name: string): string[] {

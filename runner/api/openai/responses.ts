@@ -7,10 +7,14 @@ import type { Fields } from "../fields.ts";
 import { newId } from "../reply_parser.ts";
 import type { Call, InferenceRequest, Reply, ReplyEvent, Service, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
+import { jsonSize } from "../../json_work.ts";
 import { INT32_MAX, MAX_TOOLS, unixSeconds } from "./common.ts";
 import { ItemStore } from "./item_store.ts";
 import { type OutputItem, type ResponseEvent, ResponseEvents } from "./responses_events.ts";
 import { parseResponsesRequest, turnsOf } from "./responses_request.ts";
+
+/** Characters of what a response repeats that is no part of the prompt: each event that tells of the whole has it. */
+const MAX_ECHO = 2 * 1024 * 1024;
 
 /** The handlers, with their own memory of what was answered. */
 export function openaiResponses(): { create: Handler; countTokens: Handler } {
@@ -25,6 +29,10 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
     const stream = body.boolean("stream") ?? false;
     const keep = body.boolean("store") ?? true;
     const frame = new ResponseFrame(request, body);
+    if (await service.inTurns(jsonSize(frame.besidePrompt, MAX_ECHO), call) > MAX_ECHO) {
+      const wanted = `and what else is only echoed must have at most ${MAX_ECHO} characters`;
+      throw body.fail("metadata", wanted);
+    }
     const reply = remembering(service.infer(request, call));
     if (stream) {
       const writer = new EventWriter();
@@ -39,7 +47,9 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
     }
     let response: Response | undefined;
     for await (const { builder, event } of reply) {
-      if (event.type === "done") response = Response.json(frame.finished(builder, event));
+      if (event.type === "done") {
+        response = await service.json(frame.finished(builder, event), call);
+      }
     }
     if (response !== undefined) return response;
     throw new SecLlamaError("model-failed", "the engine ended the reply without a result");
@@ -49,9 +59,10 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
       for await (const event of reply) {
         const written = builder.process(event);
         if (event.type === "done" && keep) {
-          store.rememberItems(call.client, builder.items);
+          await service.inTurns(store.rememberItems(call.client, builder.items), call);
           const conversation = [...request.turns, ...turnsOf(builder.items, request.tools)];
-          store.rememberConversation(call.client, frame.id, conversation);
+          const remember = store.rememberConversation(call.client, frame.id, conversation);
+          await service.inTurns(remember, call);
         }
         yield { builder, event, written };
       }
@@ -150,6 +161,12 @@ class ResponseFrame {
       store: body.boolean("store") ?? true,
       service_tier: "default",
     };
+  }
+
+  /** What of the request is repeated, and no context bounds. */
+  get besidePrompt(): Readonly<Record<string, unknown>> {
+    const { instructions: _, tools: __, ...rest } = this.#echo;
+    return rest;
   }
 
   build(status: string, output: readonly OutputItem[], usage: unknown): Record<string, unknown> {

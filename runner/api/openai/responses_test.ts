@@ -7,6 +7,16 @@ const TOOL = { type: "function", name: "weather", parameters: { type: "object" }
 const types = (events: { event: string | undefined }[]) =>
   events.map(({ event }) => event!.replace(/^response\./, ""));
 
+Deno.test(`${PATH}: what is only repeated in each event is bounded`, async () => {
+  const ask = { model: "demo", input: "Hi", metadata: { a: "b".repeat(3_000_000) } };
+  const response = await testApi().post(PATH, ask);
+  assert.equal(response.status, 400);
+  assert.equal((await response.json()).error.param, "metadata");
+  const some = { ...ask, metadata: { a: "b".repeat(1_000_000) } };
+  const body = await (await testApi().post(PATH, some)).json();
+  assert.equal(body.metadata.a.length, 1_000_000);
+});
+
 Deno.test(`${PATH}: a whole response echoes the request and holds the message`, async () => {
   const { post, engine } = testApi();
   const ask = { model: "demo", input: "Hi", instructions: "S", metadata: { a: "b" } };

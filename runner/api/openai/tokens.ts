@@ -16,11 +16,11 @@ export const tokenize: Handler = async (service, body, call) => {
   const special = body.boolean("parse_special") ?? true;
   const withPieces = body.boolean("with_pieces") ?? false;
   const tokens = await service.tokenize({ text: text.toWellFormed(), special, bos }, call);
-  return Response.json({
+  return await service.json({
     tokens: withPieces
       ? Array.from(tokens, (id) => ({ id, piece: pieceOf(service.bytesOf(id)) }))
       : [...tokens],
-  });
+  }, call);
 };
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
