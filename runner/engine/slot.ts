@@ -93,6 +93,15 @@ export class Slot {
     this.#exact = Math.min(this.#exact, from);
   }
 
+  /** Takes its request out; the tokens stay, for the same client's next prompt. */
+  release(): Generation | undefined {
+    const { generation } = this;
+    this.generation = undefined;
+    this.next = undefined;
+    this.usedAt = performance.now();
+    return generation;
+  }
+
   /** Whether nothing was done yet for the request that took it. */
   get untouched(): boolean {
     return this.next === undefined && this.cells.length === this.found;
