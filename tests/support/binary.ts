@@ -1,7 +1,7 @@
 /** The bundled and the compiled program that the tests use, and what they need to know of its inside. */
 import { join } from "node:path";
 import { PIECES, PROGRAM_ENTRY } from "../../scripts/test/program.ts";
-import { oneAtATimeSync } from "./start_lock.ts";
+import { oneBuildAtATime } from "./start_lock.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PROGRAM = join(ROOT, "build/test/secllama");
@@ -21,7 +21,7 @@ export function compiledProgram(): string {
     console.log(`skipped: the test base is for x86_64 Linux, not for ${Deno.build.target}`);
     return made = "";
   }
-  oneAtATimeSync(() => {
+  oneBuildAtATime(() => {
     deno(["task", "--quiet", "bundle"]);
     deno([
       "run",
@@ -43,7 +43,7 @@ let bundled: string | undefined;
 export function bundledProgram(): string {
   if (bundled !== undefined) return bundled;
   if (Deno.env.get("TESTS_BUNDLED") !== "1") {
-    oneAtATimeSync(() => {
+    oneBuildAtATime(() => {
       deno(["task", "--quiet", "bundle"]);
       deno(["run", "-A", "--frozen", "scripts/test/program.ts", "--if-changed"]);
     });

@@ -4,22 +4,23 @@
  */
 import { join } from "node:path";
 
-const PATH = join(Deno.env.get("TMPDIR") ?? "/tmp", `secllama-test-start-${Deno.uid()}.lock`);
-
-function openLock(): Deno.FsFile {
-  return Deno.openSync(PATH, { create: true, write: true, mode: 0o600 });
+/** A start may have to build what it starts: the two have a lock each, else it would wait for itself. */
+function openLock(what: "start" | "build"): Deno.FsFile {
+  const name = `secllama-test-${what}-${Deno.uid()}.lock`;
+  const path = join(Deno.env.get("TMPDIR") ?? "/tmp", name);
+  return Deno.openSync(path, { create: true, write: true, mode: 0o600 });
 }
 
 /** Runs `start` while nobody else's runs; time limits begin within. */
 export async function oneAtATime<T>(start: () => Promise<T>): Promise<T> {
-  using file = openLock();
+  using file = openLock("start");
   await file.lock(true);
   return await start();
 }
 
-/** The same, for what cannot be waited for. */
-export function oneAtATimeSync<T>(start: () => T): T {
-  using file = openLock();
+/** The same for a build, which cannot be waited for. */
+export function oneBuildAtATime<T>(build: () => T): T {
+  using file = openLock("build");
   file.lockSync(true);
-  return start();
+  return build();
 }
