@@ -37,6 +37,8 @@ export const AUDIT_EVENTS = [
   "key-destroyed",
   "key-exported",
   "key-imported",
+  "backup-made",
+  "backup-restored",
   "model-imported",
   "model-pulled",
   "model-created",

@@ -1,6 +1,7 @@
 /** All commands, in the order of `secllama help`. */
 import type { Command } from "./command.ts";
 import { auditCommands } from "./audit/commands.ts";
+import { backupCommands } from "./backup.ts";
 import { clientCommands } from "./clients.ts";
 import { completionCommand } from "./completion/completion.ts";
 import { docsCommands } from "./docs/commands.ts";
@@ -39,6 +40,7 @@ export const COMMANDS: readonly Command[] = [
   ...historyCommands,
   ...docsCommands,
   ...keyCommands,
+  ...backupCommands,
   pairCommand,
   ...clientCommands,
   ...fleetCommands,

@@ -4,6 +4,7 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import { FixedSource } from "./fixed_source.ts";
+import { refuseHalfRestored } from "./half_restored.ts";
 import type { KeySource } from "./key_source.ts";
 import { newKey } from "./keyset/kid.ts";
 import { KeyManager } from "./keyset/manager.ts";
@@ -42,6 +43,7 @@ export interface KeySourceOptions extends BackendOptions {
  */
 export async function openKeySource(options: KeySourceOptions): Promise<KeySource> {
   const chosen = await chooseBackend(options);
+  await refuseHalfRestored(options.dataDir);
   if (chosen.kind === "fixed") return await FixedSource.make(chosen, options);
   const { store, profile } = chosen;
   const manager = new KeyManager({

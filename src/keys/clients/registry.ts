@@ -33,7 +33,7 @@ import {
 import type { KeyStore } from "../stores/store.ts";
 
 /** The store's item that says how far the list has moved on. */
-const REVISION = "clients";
+export const REVISION = "clients";
 /** Revoked clients that the list still shows, the latest. Without a limit it would one day be too long to be read. */
 const MAX_REVOKED = 1_000;
 

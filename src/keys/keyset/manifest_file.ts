@@ -5,6 +5,7 @@
 import { dirname, join } from "node:path";
 import { SecLlamaError } from "../../errors.ts";
 import { ioReason } from "../../hints.ts";
+import { refuseHalfRestored } from "../half_restored.ts";
 import { corruptManifest, MANIFEST_CAP_BYTES } from "./manifest.ts";
 
 /** What may go wrong while writing, as a seam: tests make each of these fail in turn. */
@@ -55,6 +56,7 @@ export class ManifestFile {
    * @throws {SecLlamaError} `key-corrupt` if it is over 1 MiB, `key-io` if it cannot be read.
    */
   async read(): Promise<Uint8Array | undefined> {
+    await refuseHalfRestored(this.dataDir);
     try {
       using file = await Deno.open(this.path);
       const { size } = await file.stat();

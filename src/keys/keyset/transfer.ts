@@ -148,7 +148,7 @@ async function isIntact(kid: string, value: Bytes): Promise<boolean> {
 }
 
 /** Puts the keys of an export into `keys`; returns which is active. */
-async function readExport(
+export async function readExport(
   file: Uint8Array,
   passphrase: Bytes,
   keys: SecretMap,

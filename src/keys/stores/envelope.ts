@@ -129,7 +129,7 @@ export function parseBox(bytes: Uint8Array, what: string): Box {
       p: p!,
       salt: kdf["salt"] as string,
     };
-    checkParameters(parameters, what);
+    checkKdf(parameters, what);
     const nonce = fromBase64Url(o["nonce"] as string);
     const data = fromBase64Url(o["data"] as string);
     if (nonce.length !== 12 || data.length < 16) throw new Error("bad lengths");
@@ -165,7 +165,8 @@ export async function openBox(box: Box, key: CryptoKey, what: string): Promise<S
   return decodeItems(plain);
 }
 
-function checkParameters(kdf: KdfParameters, what: string): void {
+/** @throws {SecLlamaError} `key-refused` for parameters that are too weak, or ask for too much. */
+export function checkKdf(kdf: KdfParameters, what: string): void {
   const { m, t, p } = kdf;
   const whole = [m, t, p].every((n) => Number.isSafeInteger(n) && n > 0);
   if (!whole || m > MAX_M_KIB || t > MAX_T || p > MAX_P) {
@@ -180,7 +181,8 @@ function checkParameters(kdf: KdfParameters, what: string): void {
   }
 }
 
-function ordered({ name, m, t, p, salt }: KdfParameters): KdfParameters {
+/** The parameters in the order in which they are written. */
+export function ordered({ name, m, t, p, salt }: KdfParameters): KdfParameters {
   return { name, m, t, p, salt };
 }
 
