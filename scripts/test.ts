@@ -4,7 +4,7 @@
  *
  *     deno run -A scripts/test.ts [--full] [--lanes=N] [PATH…]
  *
- * Test files run in N processes at a time, one more than there are processors and four at most if it is not said, from a queue with
+ * Test files run in N processes at a time, two more than there are processors and four at most if it is not said, from a queue with
  * the longest first (scripts/test/queue.ts).
  */
 import { type Ran, runGroup } from "./test/lane.ts";
@@ -245,8 +245,8 @@ function title({ files }: Group, { took }: Ran): string {
 
 function laneCount(): number {
   const said = Deno.args.find((arg) => arg.startsWith("--lanes="))?.slice("--lanes=".length);
-  // A test waits a third of its time, for a process to start or to end: one lane more than processors. More than that was not tried.
-  if (said === undefined) return Math.min(navigator.hardwareConcurrency + 1, 4);
+  // A test waits a good part of its time, for a process to start or to end: two lanes more than processors. More was not tried.
+  if (said === undefined) return Math.min(navigator.hardwareConcurrency + 2, 4);
   if (/^[1-9]\d?$/.test(said)) return Number(said);
   console.error(`error: --lanes=${said}: a number from 1 to 99 is expected`);
   Deno.exit(1);

@@ -1,17 +1,21 @@
 /** Rules of the house that a reader of one file cannot see: they hold for all files, so a test looks at all. */
 import assert from "node:assert/strict";
 import { join, relative } from "node:path";
+import { HANG_MS } from "./support/patience.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
-/** Every TypeScript file of ours below these folders, by its path from the root. */
-async function sources(folders: readonly string[]): Promise<Map<string, string>> {
+/** Every TypeScript file of ours below these folders, or every one of such a name, by its path from the root. */
+async function sources(
+  folders: readonly string[],
+  names = /\.tsx?$/,
+): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   async function walk(folder: string): Promise<void> {
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
       const path = join(folder, name);
       if (isDirectory && name !== "node_modules") await walk(path);
-      else if (/\.tsx?$/.test(name)) {
+      else if (names.test(name)) {
         found.set(relative(ROOT, path), await Deno.readTextFile(path));
       }
     }
@@ -44,6 +48,52 @@ Deno.test("no test says how long a thing may take", async () => {
     /performance\.now\(|(const|let) (deadline|end|until|started) = Date\.now/.test(text)
   ).map(([path]) => path);
   assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
+});
+
+/** Where a test gives up, or is told to, before {@link HANG_MS} are over; and why a busy machine does not make it fail. */
+const LIMITS: { readonly [path: string]: string } = {
+  "src/http/listener_test.ts": "two timers of one process, in their order",
+  "src/keys/keyset/manager_test.ts": "what is tested is that it gives up",
+  "src/keys/stores/macos_test.ts": "what is tested is that it gives up",
+  "src/supervisor/watchdog_test.ts": "a clock that the test moves",
+  "tests/e2e/serve_test.ts": "a request that does not end before others do",
+  "tests/keyring/daemon.ts": "asked again until it answers",
+  "tests/keyring/store_test.ts": "what is tested is that it gives up",
+  "tests/sandbox/delegation.ts": "cleaning up, which nothing is said of",
+  "tests/scheduling/models_test.ts": "what is tested is that it gives up",
+  "tests/scheduling/requests_test.ts": "what is tested is that it gives up",
+};
+
+/** Limits of waiting in a text, in milliseconds: of timers that do more than wait, options, commands and counted tries. */
+function limitsIn(text: string): number[] {
+  const ms = (digits: string) => Number(digits.replaceAll("_", ""));
+  const all = (pattern: RegExp, unit: number) =>
+    [...text.matchAll(pattern)].map((found) => ms(found[1]!) * unit);
+  return [
+    ...all(/AbortSignal\.timeout\(\s*([\d_]+)/g, 1),
+    ...all(/setTimeout\((?!\w+,|\(\) => \{\},)[^;]{0,300}?,\s*([\d_]{4,})\s*\)/g, 1),
+    ...all(/[tT]imeoutMs\s*[:=]\s*([\d_]+)/g, 1),
+    ...all(/[tT]imeoutSeconds\s*[:=]\s*([\d_]+)/g, 1000),
+    ...all(/(?<![\w.])(?:--)?(?:timeout[ =]|max-time[ =])(\d+)\b/g, 1000),
+    ...all(/\b(?:tries|attempts)\w*\s*<\s*([\d_]+)(?!.*\*)/g, 1),
+  ];
+}
+
+Deno.test("no test gives up because the machine is busy", async () => {
+  const files = await sources(["src", "runner", "tests"], /\.(tsx?|mjs|py|sh)$/);
+  const short = [...files].filter(([path, text]) =>
+    /^tests\/|_test\.ts$|(^|\/)testing/.test(path) && path !== "tests/house_test.ts" &&
+    limitsIn(text).some((limit) => limit < HANG_MS)
+  ).map(([path]) => path);
+  assert.deepEqual(short.toSorted(), Object.keys(LIMITS).toSorted());
+  assert.deepEqual(
+    limitsIn(
+      "AbortSignal.timeout(5_000) setTimeout(() => child.kill(), 10_000) loadTimeoutMs: 30 " +
+        "get(url, timeout=60) timeout 7 head; curl --max-time 8; tries < 20",
+    ),
+    [5_000, 10_000, 30, 60_000, 7_000, 8_000, 20],
+  );
+  assert.deepEqual(limitsIn("setTimeout(resolve, 10_000) setTimeout(() => {}, 600_000)"), []);
 });
 
 Deno.test("a source file that a comment names is there", async () => {

@@ -52,4 +52,5 @@ bothWays(
       await served.stop();
     }
   },
+  "source",
 );

@@ -1,5 +1,6 @@
 /** LoRA adapters over a random model. */
 import assert from "node:assert/strict";
+import { HANG_MS } from "../../tests/support/patience.ts";
 import { loadEngine } from "./mod.ts";
 import { makeAdapter, makeRandomGguf } from "./testing_gguf.ts";
 import { collect, libraryFolder, request, withEngine } from "./testing.ts";
@@ -27,7 +28,7 @@ Deno.test("adapter: it changes what the model says and embeds, one of no strengt
         vector = new Float32Array(
           await engine.embed(text, {
             client: "a",
-            signal: AbortSignal.timeout(60_000),
+            signal: AbortSignal.timeout(HANG_MS),
           }),
         );
       });

@@ -1,4 +1,5 @@
 /** Helpers of this folder's tests: a place in a temporary folder, and a machine that fails or dies at a chosen step. */
+import { HANG_MS } from "../../tests/support/patience.ts";
 import { SecLlamaError } from "../errors.ts";
 import { EMPTY_LIST } from "./clients/client_list.ts";
 import type { ClientSource, RingSource } from "./key_source.ts";
@@ -35,7 +36,7 @@ export function managerAt(
   store: KeyStore = new MemoryStore(),
   fs: FileSystem = denoFileSystem,
 ): KeyManager {
-  return new KeyManager({ file: new ManifestFile(folder, { fs, lockTimeoutMs: 2_000 }), store });
+  return new KeyManager({ file: new ManifestFile(folder, { fs, lockTimeoutMs: HANG_MS }), store });
 }
 
 export class Died extends Error {}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { until } from "../../tests/support/patience.ts";
+import { HANG_MS, until } from "../../tests/support/patience.ts";
 import { Admission, judgeRoom, type Occupant } from "./admission.ts";
 import { estimateMemory, memoryBudget } from "./memory.ts";
 
@@ -121,7 +121,7 @@ function machine(maxModels: number) {
     room: () => ({ maxModels, budgetBytes: 100 * GIB }),
     evict: (name) => Promise.resolve(loaded.delete(name)),
     drain: () => {},
-    timeoutMs: 60_000,
+    timeoutMs: HANG_MS,
     maxWaiting: 512,
   });
   const ask = async (client: string, name: string): Promise<boolean> => {
@@ -169,7 +169,7 @@ Deno.test("admission: loads of one client's wait in its own line; another's next
     room: () => ({ maxModels: 1, budgetBytes: 100 * GIB }),
     evict: (name) => Promise.resolve(loaded.delete(name)),
     drain: () => {},
-    timeoutMs: 60_000,
+    timeoutMs: HANG_MS,
     maxWaiting: 512,
   });
   const order: string[] = [];
@@ -194,7 +194,7 @@ Deno.test("admission: one client's loads that wait leave room for another's", as
     room: () => ({ maxModels: 1, budgetBytes: 100 * GIB }),
     evict: () => Promise.resolve(),
     drain: () => {},
-    timeoutMs: 60_000,
+    timeoutMs: HANG_MS,
     maxWaiting: 15,
   });
   let refused = 0;

@@ -1,5 +1,6 @@
 /** What a runner that does not start is reported as: the launcher's word, a network that it wanted, or just its end. */
 import assert from "node:assert/strict";
+import { HANG_MS, settled } from "../../tests/support/patience.ts";
 import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
@@ -22,8 +23,8 @@ function start(
     onRecipients,
     onKeepAlive: () => {},
     onDead: () => {},
-    timeoutMs: 60_000,
-    silenceMs: 60_000,
+    timeoutMs: HANG_MS,
+    silenceMs: HANG_MS,
     logger: silentLogger,
   } as unknown as RunnerProcessOptions);
 }
@@ -219,9 +220,7 @@ Deno.test({
         runner.onSaid({ id } as Exchange, { used() {}, receipt });
       }
       runner.sendKeys(new Uint8Array(8_000));
-      const late = setTimeout(() => told.reject(new Error("it was forgotten")), 10_000);
-      assert.deepEqual(await told.promise, { prompt: 3, reply: 4 });
-      clearTimeout(late);
+      assert.deepEqual(await settled(told.promise, "what it used"), { prompt: 3, reply: 4 });
     } finally {
       await runner.kill();
     }

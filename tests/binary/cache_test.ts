@@ -22,7 +22,7 @@ function binaryTest(name: string, body: () => Promise<void>, ignore = IGNORE): v
 }
 
 binaryTest("unpacked once, to a private folder; used as it is the next time", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   const first = await run(USES_PARTS, home);
   assert.equal(first.code, 0, first.stderr);
   assert.match(first.stderr, /^unpacking to .*, once\n$/);
@@ -42,7 +42,7 @@ binaryTest("unpacked once, to a private folder; used as it is the next time", as
 });
 
 binaryTest("what is not as it was unpacked is refused and made again", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   assert.equal((await run(USES_PARTS, home)).code, 0);
   const folder = onlyFolder(home.cache);
   const runner = join(folder, "secllama-runner");
@@ -87,7 +87,7 @@ binaryTest("what is not as it was unpacked is refused and made again", async () 
 });
 
 binaryTest("several starts at once unpack once and do no harm", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   const all = await Promise.all(Array.from({ length: STARTS }, () => run(USES_PARTS, home)));
   assert.deepEqual(all.map((r) => r.code), all.map(() => 0), all.map((r) => r.stderr).join());
   assert.equal(all.filter((r) => r.stderr.includes("once")).length, 1);
@@ -95,7 +95,7 @@ binaryTest("several starts at once unpack once and do no harm", async () => {
 });
 
 binaryTest("a start that is killed while it unpacks leaves nothing that is believed", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   let killed = 0;
   for (let i = 0; i < KILLS; i++) {
     const child = new Deno.Command(compiledProgram(), {
@@ -133,7 +133,7 @@ binaryTest("a start that is killed while it unpacks leaves nothing that is belie
 });
 
 binaryTest("other versions' parts go, unless a process uses them", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   assert.equal((await run(USES_PARTS, home)).code, 0);
   const own = onlyFolder(home.cache);
   const old = join(home.cache, "1".repeat(64));
@@ -156,7 +156,7 @@ binaryTest("other versions' parts go, unless a process uses them", async () => {
 });
 
 binaryTest("a folder that others may write to is refused, also one above it", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   assert.equal((await run(USES_PARTS, home)).code, 0);
   const folder = onlyFolder(home.cache);
   for (const path of [home.cache, folder, join(home.home, ".cache")]) {
@@ -183,7 +183,7 @@ binaryTest("a folder that others may write to is refused, also one above it", as
 });
 
 binaryTest("a folder of another user is refused", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   Deno.mkdirSync(home.cache, { recursive: true });
   Deno.chownSync(home.cache, 12345, 12345);
   const own = await run(USES_PARTS, home);
@@ -212,7 +212,7 @@ async function onTmpfs(options: string, home: { home: string; env: Record<string
 binaryTest(
   "a disk that is full, read-only or noexec: a clear error, and nothing half there",
   async () => {
-    await using home = await emptyHome();
+    await using home = await emptyHome("here");
     const roomy = await onTmpfs("size=300m", home);
     assert.equal(roomy.code, 0, roomy.stderr);
     assert.match(roomy.stderr, /left: [0-9a-f]{64} lock/);

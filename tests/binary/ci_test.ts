@@ -20,7 +20,7 @@ function shell(script: string, home: Home, env: Record<string, string> = {}) {
 }
 
 test("the script of docs/ci.md", async () => {
-  await using home = await emptyHome();
+  await using home = await emptyHome("here");
   const env = { ...home.env, SECLLAMA: compiledProgram(), TMPDIR: home.home };
   const script = join(ROOT, "examples/ci/pipeline.sh");
   const answer = await runToEnd([script, QUESTION], { env });

@@ -120,7 +120,7 @@ Deno.test({
   name: "binary: version names the build, its base and every part, with digests",
   ignore: IGNORE,
   async fn() {
-    await using home = await emptyHome();
+    await using home = await emptyHome("here");
     const short = await run(["version"], home);
     assert.match(short.stdout, /^secllama \d+\.\d+\.\d+\+testbase \(sealed\/1, deno 2\.9\.4, /);
     const facts = JSON.parse((await run(["version", "--json"], home)).stdout);

@@ -1,6 +1,6 @@
 /** Runs the compiled program in a home of its own. */
 import { join } from "node:path";
-import { compiledProgram } from "../support/binary.ts";
+import { compiledProgram, sharedCache } from "../support/binary.ts";
 import { type Ended, runToEnd as toEnd } from "../support/run_to_end.ts";
 import { HANG_MS } from "../support/patience.ts";
 
@@ -16,12 +16,14 @@ export interface Home extends AsyncDisposable {
   readonly env: Record<string, string>;
 }
 
-export async function emptyHome(): Promise<Home> {
+/** @param unpacked What the program unpacked is shared by all tests; "here": it unpacks to `cache`, which is not there yet. */
+export async function emptyHome(unpacked: "here" | "shared" = "shared"): Promise<Home> {
+  const shared = unpacked === "shared" && !IGNORE ? { XDG_CACHE_HOME: sharedCache() } : {};
   const home = await Deno.makeTempDir({ prefix: "secllama-binary-" });
   return {
     home,
     cache: join(home, ".cache/secllama"),
-    env: { HOME: home, PATH: "/usr/bin:/bin", LANG: "C.UTF-8" },
+    env: { HOME: home, PATH: "/usr/bin:/bin", LANG: "C.UTF-8", ...shared },
     [Symbol.asyncDispose]: () => Deno.remove(home, { recursive: true }),
   };
 }

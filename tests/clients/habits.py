@@ -37,13 +37,13 @@ def text_of(lines):
 
 def with_httpx():
     headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "ollama-python/0.5"}
-    with httpx.Client(base_url=URL, headers=headers, follow_redirects=True, timeout=60) as client:
+    with httpx.Client(base_url=URL, headers=headers, follow_redirects=True, timeout=300) as client:
         show("httpx tags", [m["name"] for m in client.request("GET", "/api/tags").json()["models"]])
         show("httpx chat", client.post("/api/chat", json={**ASK, "stream": False, "tools": []}).json()["message"]["content"])
         with client.stream("POST", "/api/chat", json={**ASK, "stream": True}) as response:
             show("httpx stream", text_of(response.iter_lines()))
         show("httpx show", client.post("/api/show", json={"model": "demo"}).json()["details"]["family"])
-    with httpx.Client(base_url=f"{URL}/v1/", headers=OPENAI_HEADERS, timeout=60) as client:
+    with httpx.Client(base_url=f"{URL}/v1/", headers=OPENAI_HEADERS, timeout=300) as client:
         show("openai models", [m["id"] for m in client.get("models").json()["data"]])
         body = {"model": "demo", "messages": ASK["messages"], "temperature": 0, "max_tokens": 12}
         show("openai chat", client.post("chat/completions", json=body).json()["choices"][0]["message"]["content"])
@@ -53,16 +53,16 @@ def with_httpx():
         show("openai stream", ["".join(pieces), events[-1]])
     headers = {"x-api-key": "anything", "anthropic-version": "2023-06-01", "anthropic-beta": "tools-2024-04-04,x"}
     body = {"model": "demo", "messages": ASK["messages"], "temperature": 0, "max_tokens": 12}
-    answer = httpx.post(f"{URL}/v1/messages?beta=true", headers=headers, json=body, timeout=60).json()
+    answer = httpx.post(f"{URL}/v1/messages?beta=true", headers=headers, json=body, timeout=300).json()
     show("anthropic", answer["content"][0]["text"])
 
 
 def with_requests():
     session = requests.Session()
-    answer = session.post(f"{URL}/api/chat/", json={**ASK, "stream": False}, timeout=60)
+    answer = session.post(f"{URL}/api/chat/", json={**ASK, "stream": False}, timeout=300)
     show("requests slash", answer.json()["message"]["content"])
     # data= without a content type, as scripts have it.
-    answer = session.post(f"{URL}/api/chat", data=json.dumps(ASK), stream=True, timeout=60)
+    answer = session.post(f"{URL}/api/chat", data=json.dumps(ASK), stream=True, timeout=300)
     show("requests stream", text_of(answer.iter_lines()))
 
     def pieces():
@@ -70,7 +70,7 @@ def with_requests():
         for at in range(0, len(body), 7):
             yield body[at : at + 7]
 
-    show("requests chunked", session.post(f"{URL}/api/chat", data=pieces(), timeout=60).json()["message"]["content"])
+    show("requests chunked", session.post(f"{URL}/api/chat", data=pieces(), timeout=300).json()["message"]["content"])
     show("requests version", sorted(session.get(f"{URL}/api/version/").json()))
 
 

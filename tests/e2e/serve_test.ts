@@ -225,4 +225,4 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
     assert.equal((await served.stop()).code, 0, served.stderr());
     assert.deepEqual(await processesNaming(served.home), []);
   }
-});
+}, "source");

@@ -159,7 +159,7 @@ export class Keyring {
       (await this.tool("/usr/bin/gdbus", [
         "call",
         "--session",
-        "--timeout=2",
+        "--timeout=20",
         "--dest=org.freedesktop.secrets",
         "--object-path=/org/freedesktop/secrets",
         "--method=org.freedesktop.Secret.Service.ReadAlias",

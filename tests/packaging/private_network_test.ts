@@ -55,7 +55,7 @@ until grep -q sleep /proc/$holder/comm; do sleep 0.1; done
 inside="nsenter --net=/proc/$holder/ns/net ${as(GATEWAY)}"
 $inside ${check} && echo "guard: starts" || echo "guard: refuses"
 for address in 127.0.0.1 192.0.2.1; do
-  $inside curl -s -o /dev/null --max-time 10 http://$address:8099/ &&
+  $inside curl -s -o /dev/null --max-time 300 http://$address:8099/ &&
     echo "$address: reached" || echo "$address: not reached"
 done
 # PrivateUsers= maps root and the unit's own user, and nobody else.
@@ -69,7 +69,7 @@ serve() {
     printf '0 0 1\\n${GATEWAY} ${GATEWAY} 1\\n' >/proc/$serve/$map
   done
   echo >/tmp/mapped
-  timeout 60 head -n 1 /tmp/ready >/tmp/started
+  timeout 300 head -n 1 /tmp/ready >/tmp/started
   [ -s /tmp/started ]
 }
 # UID: whose systemd-socket-proxyd is
@@ -85,7 +85,7 @@ async function onHost(script: string): Promise<string> {
   const { code, stdout, stderr } = await runToEnd([
     "/usr/bin/timeout",
     "--signal=KILL",
-    "120",
+    "1200",
     "/usr/bin/unshare",
     "--mount",
     "--net",
@@ -138,8 +138,8 @@ $gateway ${as(GATEWAY)} ${file.path} pair person --no-qr --url http://127.0.0.1:
 env -i PATH=/usr/bin:/bin HOME=/tmp/person ${as(PERSON)} \\
   ${file.path} proxy --ephemeral --pair - </tmp/pairing >/tmp/proxy &
 pids="$pids $!"
-timeout 60 grep -m 1 'proxy ready' </tmp/proxy
-echo "chat: $(${as(PERSON)} curl -sS --max-time 60 http://127.0.0.1:11434/api/chat -d \\
+timeout 300 grep -m 1 'proxy ready' </tmp/proxy
+echo "chat: $(${as(PERSON)} curl -sS --max-time 300 http://127.0.0.1:11434/api/chat -d \\
   '{"model":"demo","stream":false,"messages":[{"role":"user","content":"What is network isolation?"}]}')"
 `);
     assert.match(out, /^guard: starts$/m);
@@ -162,7 +162,7 @@ Deno.test({
   fn: async () => {
     await using file = await program();
     const copy = (port: number) =>
-      `${as(PERSON)} curl -sS --max-time 60 -o /tmp/person/answer -w '%{http_code} ' \\
+      `${as(PERSON)} curl -sS --max-time 300 -o /tmp/person/answer -w '%{http_code} ' \\
   http://127.0.0.1:${port}/api/copy -d '{"source":"nothing","destination":"something"}'
 cat /tmp/person/answer; echo`;
     const out = await onHost(`${begin(file.path, await guard(), "private")}
@@ -200,8 +200,8 @@ seen
 key="sl1:$(head -c 32 /dev/urandom | base64 -w0)"
 env -i PATH=/usr/bin:/bin HOME=/tmp/nobody SECLLAMA_KEY="$key" ${nobody} ${file.path} proxy >/tmp/proxy &
 trap 'kill $!; wait' EXIT
-timeout 60 grep -m 1 'proxy ready' </tmp/proxy
-${as(PERSON)} curl -sS --max-time 60 http://127.0.0.1:11434/api/version
+timeout 300 grep -m 1 'proxy ready' </tmp/proxy
+${as(PERSON)} curl -sS --max-time 300 http://127.0.0.1:11434/api/version
 `);
     assert.match(out, /another user: 65534$/m, "the namespace hides who it is");
     assert.match(out, /"code":"peer-refused"/, out);

@@ -14,6 +14,7 @@ import { backendsIn, chooseGpu, mayBeTheGpu } from "../../src/supervisor/gpu.ts"
 import { libraryFolder } from "../../runner/engine/testing.ts";
 import { attackAll, ATTACKER_MEMORY } from "../../src/escape/run/all_attacks.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
+import { until } from "../support/patience.ts";
 import { chat, cli, newHome, ROOT, startServe } from "../support/serve.ts";
 
 Deno.test("GPUs are found by device nodes, render nodes by their vendor", () => {
@@ -150,9 +151,8 @@ for (const gpu of ["nvidia", "amd", "intel"]) {
         assert.equal((await chat(served.proxyUrl, "Where are my keys?")).status, 200);
         Deno.kill(runner.pid, "SIGKILL");
         // The first answer may still be the dead runner's.
-        for (let tries = 0; (await chat(served.proxyUrl, "Hello")).status !== 200; tries++) {
-          assert.ok(tries < 20, "no runner replaced the dead one");
-        }
+        const answered = async () => (await chat(served.proxyUrl, "Hello")).status === 200;
+        await until(answered, "a runner replaces the dead one");
         const after = await status();
         assert.equal(after.gpu.used, "none");
         assert.match(after.gpu.reason, new RegExp(`the ${gpu} GPU failed inside the sandbox`));

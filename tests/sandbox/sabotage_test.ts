@@ -11,7 +11,7 @@ import { IDENTITIES, linuxOnly, makeStage, runStaged, type Staged } from "./stag
 import { until } from "../support/patience.ts";
 
 const full = Deno.env.get("SECLLAMA_FULL") === "1";
-const SAMPLE = 10;
+const SAMPLE = 6;
 /** A plain run draws the same steps everywhere: what it has not met, it does not meet for the first time on somebody else's machine. */
 const FIXED_SEED = 20260401;
 

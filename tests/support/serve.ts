@@ -41,9 +41,16 @@ export function secllama(args: readonly string[], entry?: string): string[] {
   return [Deno.execPath(), "run", ...GATEWAY_PERMISSIONS, program, ...args];
 }
 
-/** A test that is run twice: from source, and on the compiled program. */
-export function bothWays(name: string, body: (t: Deno.TestContext) => Promise<void>): void {
-  for (const each of ["source", "binary"] as const) {
+/**
+ * A test that is run twice: on the compiled program, and bundled; in full runs from source instead.
+ * @param as What it is run as besides compiled: "source" where the source's own start is what is tested.
+ */
+export function bothWays(
+  name: string,
+  body: (t: Deno.TestContext) => Promise<void>,
+  as: Way = Deno.env.get("SECLLAMA_FULL") === "1" ? "source" : "bundled",
+): void {
+  for (const each of [as, "binary"] as const) {
     Deno.test({
       name: `${each}: ${name}`,
       ignore: each === "binary" && compiledProgram() === "",
@@ -147,7 +154,7 @@ async function start(options: ServeOptions): Promise<Served> {
   ];
   const child = new Deno.Command(program!, {
     args: argv,
-    env: { ...env, ...options.env },
+    env: { ...env, ...(options.program ? { XDG_CACHE_HOME: sharedCache() } : {}), ...options.env },
     clearEnv: true,
     cwd: home,
     stdin: "null",
