@@ -6,6 +6,7 @@
  *     deno run -A scripts/test/program.ts [--if-changed]
  */
 import { dirname, join } from "node:path";
+import { newest, PROGRAM_SOURCES } from "../newest.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PROGRAM = join(ROOT, "build/test/program");
@@ -59,24 +60,10 @@ async function makeProgram(): Promise<void> {
   await Deno.rename(fresh, PROGRAM);
 }
 
-/** When the newest file in it was changed; 0: it is not there. */
-async function changed(path: string): Promise<number> {
-  const info = await Deno.stat(path).catch(() => null);
-  if (info === null || !info.isDirectory) return info?.mtime?.getTime() ?? 0;
-  let latest = 0;
-  for await (const { name } of Deno.readDir(path)) {
-    latest = Math.max(latest, await changed(join(path, name)));
-  }
-  return latest;
-}
-
 async function isCurrent(): Promise<boolean> {
-  const made = await changed(PROGRAM_ENTRY);
-  const sources = ["main.ts", "src", "deno.lock", "scripts/test/program.ts", ...COPIED];
-  for (const path of sources) {
-    if (await changed(join(ROOT, path)) > made) return false;
-  }
-  return made > 0;
+  const made = await newest([PROGRAM_ENTRY]);
+  const madeOf = [...PROGRAM_SOURCES, "scripts/test/program.ts", ...COPIED];
+  return made > 0 && await newest(madeOf.map((path) => join(ROOT, path))) <= made;
 }
 
 if (import.meta.main && !(Deno.args.includes("--if-changed") && await isCurrent())) {
