@@ -10,8 +10,8 @@ import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
-const KILLS = FULL ? 200 : 30;
-const MIN_RECORDS = FULL ? 1_000 : 100;
+const KILLS = FULL ? 200 : 16;
+const MIN_RECORDS = FULL ? 1_000 : 50;
 const SEED = Number(Deno.env.get("SECLLAMA_SEED") ?? 20260401);
 /** At first. A life that adds no record was too short for this machine, as loaded as it is: the next ones may last longer. */
 const LONGEST_LIFE_MS = 600;
