@@ -6,7 +6,7 @@
 The format is docs/wire.md. Its core is from `check_key_document` to the end of `open_reply`, some 80 lines. It has no ML-KEM
 and so no suite 2. A new key after a rotation is handed to `Client.renewed`, if you set it, to be stored.
 """
-import base64, hashlib, hmac, http.client, json, os, re, ssl, sys, time, urllib.parse, zlib
+import base64, hashlib, hmac, http.client, json, os, random, re, ssl, sys, time, urllib.parse, zlib
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -20,8 +20,8 @@ KEM, HPKE = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x02"
 
 
 class SealedError(Exception):
-    """`code` is one of the codes of docs/wire.md; `status` that of the HTTP answer, if there was one."""
-    def __init__(self, code, status=0): super().__init__(code); self.code, self.status = code, status
+    """`code` is one of the codes of docs/wire.md; `status` that of the HTTP answer, if there was one; `wait`: its Retry-After, s."""
+    def __init__(self, code, status=0, wait=0): super().__init__(code); self.code, self.status, self.wait = code, status, wait
 
 
 def mac(key, data): return hmac.new(key, data, hashlib.sha256).digest()
@@ -187,10 +187,15 @@ def make_proof(psk, psk_id, hid, method, target, now, nonce=None, named=False):
 
 
 def elsewhere(error):
-    """Whether another host may answer what failed like this, or the same one in a moment."""
-    if isinstance(error, SealedError):
-        return error.status == 503 or error.code in ("truncated", "status-502", "key-mismatch")
-    return not isinstance(error, ssl.SSLCertVerificationError)  # else the connection was lost
+    """Whether another host may answer what failed like this, or the same one in a moment; a runner that died of it may not."""
+    return lost(error) or getattr(error, "code", "") in (
+        "key-mismatch", "busy", "replay-window-full", "fleet-silent", "status-503")
+
+
+def lost(error):
+    """Whether the connection was lost: a runner may have had the request."""
+    if isinstance(error, SealedError): return error.code in ("truncated", "status-502")
+    return not isinstance(error, ssl.SSLCertVerificationError)
 
 
 def reader(response):
@@ -224,14 +229,17 @@ class Client:
             if theirs: self.offset = int(theirs) - time.time() * 1000
             other = HOST.fullmatch(response.getheader("secllama-host") or "")  # with a 421: which of the fleet's hosts it is
             if other and self.issuer: self.label, self.host = other[1], bytes.fromhex(other[2])
-            raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}", response.status)
+            wait = response.getheader("retry-after") or ""
+            raise SealedError(kind.rsplit(":", 1)[-1] or f"status-{response.status}", response.status,
+                              int(wait) if wait.isdecimal() else 0)
         return response
 
     def request(self, method, path, body):
         """Yields (status, headers), then body bytes as they come."""
         psk_id, psk = self.psk_id, self.psk
-        tried, others, hosts, parts = set(), 0, 0, None  # codes tried again once; times we went to another key, or host
+        tried, others, hosts, losses, parts = set(), 0, 0, 0, None  # codes tried again once; how often for each reason
         while parts is None:
+            posted = False
             try:
                 challenge, sent = os.urandom(16), time.time()
                 query = {"model": body["model"], "id": psk_id, "c": challenge.hex()}
@@ -247,6 +255,7 @@ class Client:
                 envelope = {"m": method, "p": path, "h": {"content-type": "application/json"}, "t": now}
                 sealed, reply = seal_request(pk, runner_psk, psk_id, envelope, json.dumps(body).encode())
                 rk, said = hashlib.sha256(pk).hexdigest()[:16], answer.getheader("secllama-runner") or ""
+                posted = True
                 response = self._send("POST", "/sealed/v1", body=sealed, headers={
                     "content-type": "application/vnd.secllama.sealed;v=1",  # and for balancers, the runner's name
                     "Secllama-Runner": said if RUNNER.fullmatch(said) and said.endswith(rk) else rk})
@@ -258,8 +267,10 @@ class Client:
                     psk_id, psk = self.previous["psk_id"], self.previous["psk"]  # the new one is refused: back to the old
                 elif http_status and code in ("replay", "clock") and code not in tried: tried.add(code)
                 elif code == "other-host" and hosts < 4: hosts += 1
-                elif others < 3 and elsewhere(error):
-                    time.sleep((0, 0.1, 0.4)[others]); others += 1
+                elif posted and lost(error) and losses: raise  # what ended one runner is not sent to a third
+                elif others < 3 and elsewhere(error) and getattr(error, "wait", 0) <= 5:
+                    losses += posted and lost(error)
+                    time.sleep(getattr(error, "wait", 0) + (0.1, 0.2, 0.4)[others] * random.uniform(0.5, 1)); others += 1
                 else: raise
         new = k and self.renewed and open_renewal(k, psk_id, psk, self.hid, gen)
         if new and new["psk"] != self.psk: self.renewed(new)

@@ -30,10 +30,14 @@ export class GatewayRefusal extends Error {
   readonly error: SecLlamaError;
   /** Of the HTTP answer. */
   readonly status: number;
-  constructor(error: SecLlamaError, status: number) {
+  /** How long the answer asks to wait, ms; undefined: it does not say. */
+  readonly retryAfterMs: number | undefined;
+  constructor(error: SecLlamaError, { status, headers }: Response) {
     super(error.message);
     this.error = error;
     this.status = status;
+    const seconds = headers.get("retry-after") ?? "";
+    this.retryAfterMs = /^\d{1,6}$/.test(seconds) ? Number(seconds) * 1000 : undefined;
   }
 }
 
@@ -44,13 +48,13 @@ export async function readRefusal(response: Response): Promise<GatewayRefusal> {
   if (problem?.code === "auth") {
     // The gateway has one text for every cause. What to do about it is the same for all.
     const error = new SecLlamaError("auth", problem.message, { hint: UNKNOWN_KEY });
-    return new GatewayRefusal(error, response.status);
+    return new GatewayRefusal(error, response);
   }
-  if (problem !== undefined) return new GatewayRefusal(problem, response.status);
+  if (problem !== undefined) return new GatewayRefusal(problem, response);
   const code = BY_STATUS[response.status] ?? "gateway-unreachable";
   return new GatewayRefusal(
     new SecLlamaError(code, `the gateway answered with status ${response.status}`),
-    response.status,
+    response,
   );
 }
 

@@ -81,7 +81,7 @@ export function sealedFetch(options: SealedFetchOptions): SealedFetch {
           credentials = next;
           continue;
         }
-        const again = await retries.after(error);
+        const again = await retries.after(error, key !== undefined);
         if (again === undefined) throw thrown;
         if (again === "another-key" && key !== undefined) keys.forget(model, credentials, key);
       }

@@ -235,21 +235,23 @@ Deno.test("a balancer's own 502 and 503, and a lost connection, are tried again;
       { headers: { "content-type": "application/vnd.secllama.sealed;v=1" } },
     );
   const page = (status: number) => () => new Response("<html>no host</html>", { status });
+  // What comes first, its code, and how often it is sent when nothing else comes.
   const answers: [() => Response, ErrorCode, number][] = [
-    [page(502), "gateway-unreachable", 4],
     [page(503), "busy", 4],
-    [lost, "truncated", 4],
+    // A runner may have had these, so one more has to do.
+    [page(502), "gateway-unreachable", 2],
+    [lost, "truncated", 2],
     [page(500), "gateway-unreachable", 1],
     [page(504), "gateway-unreachable", 1],
   ];
   for (const [answer, code, most] of answers) {
     await using server = await serve();
-    let left = 3;
+    let left = most - 1;
     server.intercept = (route) => route === "sealed" && left-- > 0 ? answer() : undefined;
     const fetch = client(server);
     if (most > 1) {
       await (await fetch("/api/chat", post(CHAT))).text();
-      assert.deepEqual(server.counts, { keys: 4, requests: 4 }, code);
+      assert.deepEqual(server.counts, { keys: most, requests: most }, code);
     }
     server.counts.requests = 0;
     left = 100;

@@ -160,7 +160,10 @@ export class ProofGate {
   }
 }
 
-/** The proof is for another host of the fleet; said to whoever names a client, since it tells nobody anything. */
+/**
+ * The proof is for another host of the fleet, so this one has no key that could check it. Whoever names a client's psk_id learns
+ * this host's label and id by it, and that the psk_id exists: what a balancer sees too (SECURITY.md).
+ */
 class OtherHost extends SecLlamaError {
   constructor(readonly host: string) {
     super("other-host", "the proof is for another host of the fleet", {
