@@ -65,6 +65,8 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/sbin/haproxy", "haproxy"],
   ["/usr/sbin/nginx", "nginx-light"],
   ["/usr/bin/caddy", "caddy"],
+  // The store of a fleet.
+  ["/usr/sbin/nats-server", "nats-server"],
   // A systemd of its own, with a user's manager in it.
   ["/usr/lib/systemd/user/dbus.socket", "dbus-user-session"],
   ["/usr/share/pam-configs/systemd", "libpam-systemd"],

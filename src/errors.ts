@@ -100,6 +100,8 @@ export const ERROR_TABLE = {
   "audit-broken": [503, EXIT.refused],
   // a host of a fleet that has heard nothing of its issuer for too long
   "fleet-silent": [503, EXIT.unavailable],
+  // what keeps a fleet's records
+  "fleet-unreachable": [503, EXIT.unavailable],
   // the parts of a compiled program
   "unpack-failed": [500, EXIT.unavailable],
   "unpack-refused": [500, EXIT.refused],

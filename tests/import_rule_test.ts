@@ -190,6 +190,8 @@ const PACKAGES: { readonly [name: string]: readonly string[] } = {
   hono: ["src/gateway", "src/proxy", "runner/api"],
   "node-llama-cpp": ["runner/engine"],
   hpke: ["src/sealed"],
+  "@nats-io/kv": ["src/fleet"],
+  "@nats-io/transport-node": ["src/fleet"],
   "hash-wasm": ["src/keys"],
   "smol-toml": ["src/config"],
   qr: ["src/cli"],

@@ -1,26 +1,98 @@
-/** The fleet's part of `serve`, where the settings name a file of its issuer. */
+/** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import type { Config } from "../config/config.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { toHex } from "../bytes.ts";
+import { RECORDS } from "../fleet/bundle.ts";
 import { FleetMember } from "../fleet/host.ts";
+import { LateSource } from "../fleet/late_source.ts";
 import { FleetState } from "../fleet/state.ts";
+import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
+import type { Shutdown } from "./shutdown.ts";
+
+/** A host's part in its fleet. */
+interface OpenFleet {
+  readonly member: FleetMember;
+  /** Where hosts report; undefined: they do not, since a file brought the records. */
+  readonly store: (() => FleetStore | undefined) | undefined;
+}
 
 /**
- * Opens it, and takes the file up.
- * @throws {SecLlamaError} `key-refused` if this machine is no host of a fleet, or the file is refused.
+ * Opens it, and takes up what there is. NATS may be away: this host's own programs are served meanwhile, and it is looked for.
+ * @throws {SecLlamaError} `key-refused` if this machine is no host of a fleet, or what is there is refused.
  */
 export async function openFleet(
-  config: Pick<Config, "fleet">,
-  dataDir: string,
-  keys: KeySource,
-  logger: Logger,
-): Promise<FleetMember | undefined> {
+  config: Pick<Config, "fleet" | "fleetCa">,
+  { dataDir, keys, logger, shutdown }: {
+    readonly dataDir: string;
+    readonly keys: KeySource;
+    readonly logger: Logger;
+    readonly shutdown: Shutdown;
+  },
+): Promise<OpenFleet | undefined> {
   if (config.fleet === "") return undefined;
   const state = new FleetState(new ManifestFile(dataDir), keys.storage());
+  const opened = await openSource(config, state, { hid: toHex(keys.hid), logger, shutdown });
   const member = new FleetMember(state, keys, {
-    path: config.fleet,
+    source: opened.source,
     onRefused: ({ code }) => logger.error("fleet-file-refused", { code: label(code) }),
   });
-  await member.read();
-  return member;
+  try {
+    await member.read();
+  } catch (thrown) {
+    const error = toSecLlamaError(thrown);
+    // A host may come before its issuer has written anything for it, and before NATS.
+    const isWaiting = opened.store !== undefined &&
+      (error.code === "fleet-unreachable" ||
+        !await opened.source.get(RECORDS.head(toHex(keys.hid))));
+    if (!isWaiting) throw error;
+    logger.error("fleet-file-refused", { code: label(error.code) });
+  }
+  return { member, store: opened.store };
+}
+
+async function openSource(
+  { fleet, fleetCa }: Pick<Config, "fleet" | "fleetCa">,
+  state: FleetState,
+  { hid, logger, shutdown }: { hid: string; logger: Logger; shutdown: Shutdown },
+): Promise<{ source: RecordSource; store: OpenFleet["store"] }> {
+  if (!fleet.startsWith("tls://")) return { source: new FileSource(fleet), store: undefined };
+  // Only here is what speaks to NATS in the process; and while it may still be loaded.
+  const { NatsStore, parseNatsServers } = await import("../fleet/nats_store.ts");
+  const servers = parseNatsServers(fleet, "--fleet");
+  const ca = await readCa(fleetCa);
+  const there = await state.read();
+  if (there === undefined) {
+    throw new SecLlamaError("key-refused", "this machine is no host of a fleet", {
+      hint: "run: secllama fleet join --label NAME, with the issuer's line",
+    });
+  }
+  // Kept: each try to connect shows by it who we are.
+  const { seed } = there;
+  const open = () =>
+    NatsStore.open({
+      ...{ servers, seed },
+      ...(ca !== undefined && { ca }),
+      onReached: (isThere) => logger.warn(isThere ? "fleet-store-back" : "fleet-store-lost"),
+    });
+  const late = await LateSource.start(
+    open,
+    (store) => StoreSource.watching(store, RECORDS.head(hid)),
+  );
+  shutdown.add(() => late[Symbol.asyncDispose]());
+  return { source: late, store: () => late.store };
+}
+
+async function readCa(path: string): Promise<string | undefined> {
+  if (path === "") return undefined;
+  try {
+    return await Deno.readTextFile(path);
+  } catch (cause) {
+    throw new SecLlamaError("bad-config", `${path} cannot be read`, {
+      field: "--fleet-ca",
+      hint: "name the PEM file of the authority that signed the certificates of NATS",
+      cause,
+    });
+  }
 }

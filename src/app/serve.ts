@@ -82,7 +82,8 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     const audit = await openAudit(options, keys, logger, shutdown);
     const listen = await gatewayListenAddress(config, dataDir, keys);
     listen.warnings.forEach(options.onWarning);
-    const fleet = await openFleet(config, dataDir, keys, logger);
+    const opened = await openFleet(config, { dataDir, keys, logger, shutdown });
+    const fleet = opened?.member;
     // Before the gateway is there: both load their modules side by side.
     const proxy = startProxyProcess(options, listen, shutdown, (locked) => {
       audit?.refused("token-refused", { kind_of_client: label("app"), locked });

@@ -1,24 +1,15 @@
 /** `secllama fleet …`: hosts that serve the clients of one issuer. */
-import { join } from "node:path";
 import { HOST_LABEL } from "../api/runner_name.ts";
-import { parseDurationMs } from "../config/duration.ts";
-import { ensureDataDirectory } from "../config/data_folder.ts";
-import { EXIT, SecLlamaError } from "../errors.ts";
-import { encodePin, parseEnrolment, parsePin } from "../fleet/bundle.ts";
-import { joinFleet } from "../fleet/host.ts";
-import { enrolHost, fleetHosts, initIssuer, publish, removeHost } from "../fleet/issuer.ts";
-import { FleetState } from "../fleet/state.ts";
-import { type KeySource, ManifestFile, openKeySource, writeFileAtomically } from "../keys/mod.ts";
-import { utf8 } from "../bytes.ts";
-import { hardenSelf } from "../sandbox/mod.ts";
+import { SecLlamaError } from "../errors.ts";
+import { joinFleet } from "../fleet/join.ts";
+import { asIssuer, enrolHost, fleetHosts, initIssuer, removeHost } from "../fleet/issuer.ts";
+import { encodePin, parseEnrolment, parsePin } from "../fleet/lines.ts";
+import { secret } from "../secret.ts";
 import { padColumns } from "./columns.ts";
-import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
+import { type Command, flag, stringOption } from "./command.ts";
+import { withFleet } from "./fleet_common.ts";
+import { publishCommand } from "./fleet_publish.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
-import { keySourceOptions } from "./key_options.ts";
-import { readSettings } from "./settings.ts";
-
-/** How often `publish --watch` looks for a change of keys or clients. */
-const WATCH_MS = 250;
 
 const init: Command = {
   path: ["fleet", "init"],
@@ -113,7 +104,7 @@ const remove: Command = {
   maxPositionals: 1,
   options: OPTIONS,
   details:
-    `The host gets no further file. What it has ends when the file's time is over: publish with a short --valid.${EXIT_CODES}`,
+    `The host gets nothing further. What it has ends when its time is over: publish with a short --valid.${EXIT_CODES}`,
   run: (context) =>
     withFleet(context, async (state) => {
       await removeHost(state, context.positionals[0]!);
@@ -121,38 +112,26 @@ const remove: Command = {
     }),
 };
 
-const publishCommand: Command = {
-  path: ["fleet", "publish"],
-  example: "secllama fleet publish /srv/fleet --watch",
-  summary: "Write each host's file, LABEL.fleet, into a folder, on the issuer",
-  arguments: "FOLDER",
-  minPositionals: 1,
-  maxPositionals: 1,
-  options: {
-    ...OPTIONS,
-    valid: { type: "string", value: "AGE", help: "how long hosts may serve by it (default 1h)" },
-    watch: {
-      type: "boolean",
-      help: "go on: again when keys, clients or hosts change, and in time",
-    },
-  },
+const nats: Command = {
+  path: ["fleet", "nats"],
+  summary: "Print what NATS is to allow the issuer and each host, for its configuration",
+  options: OPTIONS,
   details:
-    `Bring each file to its host, which serves by it: secllama serve --fleet FILE. A file is sealed to its host and
-signed; whoever carries it can only keep it back.${EXIT_CODES}`,
+    `Put it into a file, and include that file in nats-server's configuration; again after enrol and remove, then
+nats-server --signal reload. It holds public keys only.${EXIT_CODES}`,
   run: (context) =>
-    withFleet(context, async (state, keys) => {
-      const lifeMs = parseDurationMs(stringOption(context, "valid") ?? "1h", "--valid");
-      const folder = context.positionals[0]!;
-      await publishOnChange({
-        look: () => look(state, keys),
-        write: () => write(context, state, keys, { folder, lifeMs }),
-        everyMs: lifeMs / 4,
-        goOn: async () => {
-          if (!flag(context, "watch")) return false;
-          await pause(WATCH_MS, context.signal);
-          return !context.signal.aborted;
-        },
-      });
+    withFleet(context, async (state) => {
+      const { natsIdentity } = await import("../fleet/nkey.ts");
+      const { natsPermissions } = await import("../fleet/nats_store.ts");
+      const { seed, hosts } = await asIssuer(state);
+      using _wiped = secret(seed);
+      const users = [
+        natsPermissions(natsIdentity(seed).user, "issuer"),
+        ...hosts.filter(({ removed }) => removed === null).map(({ nats, hid }) =>
+          natsPermissions(nats, { hid })
+        ),
+      ];
+      report(context, { users }, [`authorization: ${JSON.stringify({ users }, null, 2)}`]);
     }),
 };
 
@@ -164,76 +143,5 @@ export const fleetCommands: readonly Command[] = [
   hosts,
   remove,
   publishCommand,
+  nats,
 ];
-
-/**
- * Writes once, and as long as `goOn` says so again: when `look` finds a change, and after `everyMs` without one. It looks before
- * it writes, so that what changes meanwhile (a client that is revoked) is written the next time.
- */
-export async function publishOnChange({ look, write, everyMs, goOn }: {
-  look: () => Promise<string>;
-  write: () => Promise<void>;
-  everyMs: number;
-  goOn: () => Promise<boolean>;
-}): Promise<void> {
-  let found = await look();
-  for (;;) {
-    const [seen, at] = [found, Date.now()];
-    await write();
-    do {
-      if (!await goOn()) return;
-      found = await look();
-    } while (found === seen && Date.now() < at + everyMs);
-  }
-}
-
-async function write(
-  context: CommandContext,
-  state: FleetState,
-  keys: KeySource,
-  { folder, lifeMs }: { folder: string; lifeMs: number },
-): Promise<void> {
-  const files = await publish(state, keys, { now: Date.now(), lifeMs });
-  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  const paths = files.map(({ label }) => join(folder, `${label}.fleet`));
-  for (const [i, { text }] of files.entries()) await writeFileAtomically(paths[i]!, utf8(text));
-  report(context, { files: paths }, paths);
-}
-
-/** What changes when the files should. */
-async function look(state: FleetState, keys: KeySource): Promise<string> {
-  const hosts = await fleetHosts(state);
-  return `${await keys.changes()} ${hosts.map(({ hid, removed }) => `${hid}${removed}`)}`;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const onAbort = () => resolve();
-  signal.addEventListener("abort", onAbort, { once: true });
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  });
-}
-
-async function withFleet(
-  context: CommandContext,
-  run: (state: FleetState, keys: KeySource) => Promise<void>,
-): Promise<number> {
-  hardenSelf(); // before a key is in memory
-  const { config, dataDir } = await readSettings(context);
-  await ensureDataDirectory(dataDir);
-  using keys = await openKeySource({
-    ...keySourceOptions(context, dataDir),
-    clientGraceMs: config.clientGraceMs,
-    autoInit: true,
-  });
-  if (keys.ephemeral) {
-    throw new SecLlamaError("key-refused", "a key in memory has no fleet", {
-      hint: "use a key store, or a key file: see secllama help keys",
-    });
-  }
-  await run(new FleetState(new ManifestFile(dataDir), keys.storage()), keys);
-  return EXIT.ok;
-}

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { publishOnChange } from "./fleet.ts";
+import { publishOnChange } from "./fleet_publish.ts";
 
 Deno.test("fleet publish --watch: what changes while the files are written is written the next time", async () => {
   let revoked = false;

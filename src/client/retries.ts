@@ -30,7 +30,7 @@ const AT_ONCE: readonly ErrorCode[] = ["key-mismatch", "other-host"];
 type Again = "another-key" | "same-key";
 
 /** Waits; rejects with the signal's reason. */
-export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
+type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
 
 /** The tries of one request. */
 export class Retries {

@@ -101,8 +101,10 @@ export interface Config {
   readonly requireToken: boolean;
   /** What balancers know this host by, in `Secllama-Runner`; empty: nothing. */
   readonly hostLabel: string;
-  /** The file by which this host serves a fleet's clients; empty: it belongs to none. */
+  /** By what this host serves a fleet's clients: a file, or `tls://` servers of NATS; empty: it belongs to none. */
   readonly fleet: string;
+  /** PEM file of the authority of these servers; empty: the system's. */
+  readonly fleetCa: string;
   /** How long what is under way may take when `serve` is told to end. */
   readonly drainMs: number;
   /** How the prompts of `/v1/completions` are taken. */
@@ -499,9 +501,19 @@ export const FIELDS = [
     name: "fleet",
     env: "SECLLAMA_FLEET",
     flag: "fleet",
+    value: "FROM",
+    default: "",
+    help:
+      "serve the clients of a fleet: its issuer's file for this host, or tls://SERVER:4222,… of NATS",
+    parse: (text, name) => text.startsWith("tls://") ? text : fullPath(text, name),
+  }),
+  field({
+    name: "fleetCa",
+    env: "SECLLAMA_FLEET_CA",
+    flag: "fleet-ca",
     value: "FILE",
     default: "",
-    help: "serve the clients of a fleet, by the file that its issuer writes for this host",
+    help: "PEM of the authority of the fleet's NATS servers",
     parse: fullPath,
   }),
   field({

@@ -1,94 +1,21 @@
 /** A fleet whose hosts, and whoever carries their files, lie: each lie first where nothing stands against it, then where it does. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Bytes, fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
+import { fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { ProofGate } from "../gateway/proof.ts";
-import type { KeySource } from "../keys/mod.ts";
-import { ManifestFile, openKeySource } from "../keys/mod.ts";
-import { withFolder } from "../keys/testing.ts";
+import { ManifestFile } from "../keys/mod.ts";
 import { type FleetPin, verifyMember } from "../sealed/member.ts";
 import { makeProof } from "../sealed/proof.ts";
-import { openRenewal } from "../sealed/renewal.ts";
 import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
-import { MemoryStore } from "../keys/stores/memory.ts";
-import { parseEnrolment, parsePin } from "./bundle.ts";
-import { FleetMember, joinFleet } from "./host.ts";
-import { enrolHost, fleetHosts, type HostFile, initIssuer, publish, removeHost } from "./issuer.ts";
-import { FleetState } from "./state.ts";
+import { openRenewal } from "../sealed/renewal.ts";
+import { FleetMember } from "./host.ts";
+import { enrolHost, fleetHosts, initIssuer, removeHost } from "./issuer.ts";
+import { parseEnrolment, parsePin } from "./lines.ts";
+import { FileSource, packRecords } from "./store.ts";
+import { edited, filesOf, HOUR, LABEL, machine, refused, withFleet } from "./testing.ts";
 
-const LABEL = /^[a-z0-9-]+$/;
-const HOUR = 3_600_000;
 const GET = { method: "GET", target: "/api/tags", body: new Uint8Array(0) };
-
-/** A machine with a keyset in memory and a data folder. */
-async function machine(folder: string, name: string) {
-  const dataDir = join(folder, name);
-  await Deno.mkdir(dataDir);
-  const store = new MemoryStore();
-  const open = () => openKeySource({ dataDir, env: {}, interactive: false, autoInit: true, store });
-  const keys = await open();
-  return { dataDir, store, open, keys, state: stateOf(dataDir, keys) };
-}
-
-type Machine = Awaited<ReturnType<typeof machine>>;
-
-function stateOf(dataDir: string, keys: KeySource): FleetState {
-  return new FleetState(new ManifestFile(dataDir), keys.storage());
-}
-
-/** An issuer, two hosts that joined, and a laptop that is paired with the issuer. */
-async function withFleet(
-  test: (fleet: {
-    issuer: Machine;
-    hosts: readonly Machine[];
-    pin: FleetPin;
-    clock: { now: number };
-    publish: () => Promise<readonly string[]>;
-    member: (i: number, text?: string) => Promise<FleetMember>;
-    laptop: { pskId: string; psk: Bytes; hid: Bytes };
-    folder: string;
-  }) => Promise<void>,
-): Promise<void> {
-  await withFolder(async (folder) => {
-    const issuer = await machine(folder, "issuer");
-    const hosts = [await machine(folder, "one"), await machine(folder, "two")];
-    const pin = await initIssuer(issuer.state, issuer.keys);
-    for (const [i, { state, keys }] of hosts.entries()) {
-      const line = await joinFleet(state, { pin, label: `gpu-${i + 1}`, hid: keys.hid });
-      await enrolHost(issuer.state, await parseEnrolment(line, LABEL));
-    }
-    const client = await issuer.keys.clients().add("laptop", { replace: false, may: [] });
-    using ring = await issuer.keys.ring();
-    const clock = { now: 1_800_000_000_000 };
-    const texts = (files: HostFile[]) => files.map(({ text }) => text);
-    await test({
-      issuer,
-      hosts,
-      pin,
-      clock,
-      folder,
-      laptop: ring.credentials(client.id)!,
-      publish: async () =>
-        texts(await publish(issuer.state, issuer.keys, { now: clock.now, lifeMs: HOUR })),
-      async member(i, text) {
-        const path = join(folder, `gpu-${i + 1}.fleet`);
-        if (text !== undefined) await Deno.writeTextFile(path, text);
-        const { state, keys } = hosts[i]!;
-        return new FleetMember(state, keys, { path, now: () => clock.now });
-      },
-    });
-    for (const { keys } of [issuer, ...hosts]) keys[Symbol.dispose]();
-  });
-}
-
-async function refused(promise: Promise<unknown>, what: RegExp): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(error instanceof SecLlamaError, String(error));
-    assert.match(error.message, what);
-    return true;
-  });
-}
 
 Deno.test("fleet: each host has what the client derives for it, and nothing of another's", async () => {
   await withFleet(async ({ publish, member, laptop, hosts }) => {
@@ -123,9 +50,15 @@ Deno.test("fleet: an older file, a forged one, a foreign one and a changed one a
     const host = await member(0, newest!);
     await host.read();
     await refused((await member(0, old)).read(), /older than what was seen/);
-    await refused((await member(0, foreign!)).read(), /for another host/);
-    const renamed = JSON.stringify({ ...JSON.parse(foreign!), hid: JSON.parse(newest!).hid });
-    await refused((await member(0, renamed)).read(), /not signed by the fleet's issuer/);
+    await refused((await member(0, foreign!)).read(), /nothing for this host/);
+    const [own, its] = (await fleetHosts(issuer.state)).map(({ hid }) => hid);
+    const renamed = edited(foreign!, (name, text) => [name.replace(its!, own!), text]);
+    await refused((await member(0, renamed)).read(), /for another host/);
+    const passedOff = edited(foreign!, (name, text) => [
+      name.replace(its!, own!),
+      text.replace(its!, own!),
+    ]);
+    await refused((await member(0, passedOff)).read(), /not signed by the fleet's issuer/);
 
     // Another issuer, who knows all that is public.
     const forger = await machine(folder, "forger");
@@ -133,15 +66,38 @@ Deno.test("fleet: an older file, a forged one, a foreign one and a changed one a
     await forger.keys.clients().add("thief", { replace: false, may: [] });
     const target = (await fleetHosts(issuer.state))[0]!;
     const hid = Uint8Array.fromHex(target.hid);
-    await enrolHost(forger.state, { label: target.label, hid, pk: fromBase64Url(target.pk) });
-    const [forged] = await publish2(forger, clock.now);
+    const { label, nats } = target;
+    await enrolHost(forger.state, { label, hid, pk: fromBase64Url(target.pk), nats });
+    const [forged] = await filesOf(forger, clock.now);
     await refused((await member(0, forged!)).read(), /not signed by the fleet's issuer/);
     forger.keys[Symbol.dispose]();
 
-    const fields = JSON.parse(newest!);
-    for (const change of [{ rev: fields.rev + 1 }, { sealed: fields.sealed.slice(0, -2) + "AA" }]) {
-      const changed = JSON.stringify({ ...fields, ...change });
-      await refused((await member(0, changed)).read(), /not signed/);
+    // Each field of each record, changed; and one record in the place of another.
+    const names = Object.keys(JSON.parse(newest!).records);
+    assert.equal(names.length, 2);
+    for (const victim of names) {
+      for (const field of ["clear", "sealed", "signature"]) {
+        const changed = edited(newest!, (name, text) => {
+          const fields = JSON.parse(text);
+          const value = field === "clear"
+            ? fields.clear.replace(/"base":/, '"base":1')
+            : fields[field].slice(0, -8) + "AAAAAAAA";
+          return [name, name === victim ? JSON.stringify({ ...fields, [field]: value }) : text];
+        });
+        await refused((await member(0, changed)).read(), /not signed/);
+      }
+      const other = names.find((name) => name !== victim)!;
+      const swapped = edited(newest!, (name, text) => [
+        name,
+        name === victim ? JSON.parse(newest!).records[other] : text,
+      ]);
+      await refused((await member(0, swapped)).read(), /has no head|mixed up/);
+      const without = packRecords(
+        new Map(
+          Object.entries<string>(JSON.parse(newest!).records).filter(([name]) => name !== victim),
+        ),
+      );
+      await refused((await member(0, without)).read(), /nothing for this host|not whole/);
     }
     // What was refused changes nothing of what was taken up.
     using ring = await host.ring();
@@ -150,9 +106,6 @@ Deno.test("fleet: an older file, a forged one, a foreign one and a changed one a
     assert.equal(pin.issuer.length, 32);
   });
 });
-
-const publish2 = async ({ state, keys }: Machine, now: number) =>
-  (await publish(state, keys, { now, lifeMs: HOUR })).map(({ text }) => text);
 
 Deno.test("fleet: a proof that one host was shown is nothing at another, nor can it make one", async () => {
   await withFleet(async ({ publish, member, laptop, hosts, clock }) => {
@@ -253,7 +206,8 @@ Deno.test("fleet: a newer file that came while the key store was locked is taken
     state.read = () => locked ? Promise.reject(new SecLlamaError("key-locked", "locked")) : read();
     const told: string[] = [];
     const onRefused = ({ code }: SecLlamaError) => void told.push(code);
-    const fleet = new FleetMember(state, keys, { path, now: () => clock.now, onRefused });
+    const source = new FileSource(path);
+    const fleet = new FleetMember(state, keys, { source, now: () => clock.now, onRefused });
     await fleet.read();
     await issuer.keys.clients().revoke("laptop");
     await Deno.writeTextFile(path, (await publish())[0]!);

@@ -1,35 +1,32 @@
 /**
- * A host of a fleet: the keys of this machine, and beside them those of the fleet's clients, as the newest file of the issuer has
- * them. When that file's time is over they are gone: a host that hears nothing serves its own machine only.
+ * A host of a fleet: the keys of this machine, and beside them those of the fleet's clients, as the issuer's newest head has them.
+ * When its time is over they are overwritten: a host that hears nothing serves its own machine only.
  */
-import { type Bytes, fromBase64Url } from "../bytes.ts";
+import { type Bytes, toHex } from "../bytes.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
-import {
-  type ClientSource,
-  hasExpired,
-  type KeyFacts,
-  type KeyRing,
-  type RingSource,
-} from "../keys/mod.ts";
-import { attest } from "../sealed/key_document.ts";
+import type { ClientSource, KeyFacts, RingSource } from "../keys/mod.ts";
 import type { FleetPin } from "../sealed/member.ts";
-import { deriveProofKey, deriveRunnerPsk } from "../sealed/psk.ts";
-import { type Secret, secret, wipe } from "../secret.ts";
+import { secret, wipe } from "../secret.ts";
+import { type BundleHead, RECORDS } from "./bundle.ts";
+import { ClientTable } from "./client_table.ts";
 import {
-  type Bundle,
-  type BundleClient,
-  type BundleKey,
+  type BundleKeyPair,
   bundleKeys,
-  encodeEnrolment,
-  openBundle,
-} from "./bundle.ts";
+  openTo,
+  openUnder,
+  refused,
+  type SignedRecord,
+  verifyRecord,
+} from "./record.ts";
+import { FleetRing, type Ring } from "./ring.ts";
 import type { FleetState, HostState } from "./state.ts";
+import type { RecordSource } from "./store.ts";
 
-type Ring = Pick<KeyRing, keyof KeyRing>;
 type HostKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
 
-/** What says nothing of the file: this machine's keys could not be had just then. */
+/** What says nothing of the file: this machine's keys, or the store, could not be had just then. */
 const PASSING: readonly ErrorCode[] = [
+  "fleet-unreachable",
   "key-cancelled",
   "key-io",
   "key-lock-busy",
@@ -37,52 +34,48 @@ const PASSING: readonly ErrorCode[] = [
   "key-store-unavailable",
 ];
 
-/** Makes a host of this machine, and the line that the issuer enrols it by. @throws {SecLlamaError} `key-refused`. */
-export async function joinFleet(
-  state: FleetState,
-  { pin, label, hid }: { pin: FleetPin; label: string; hid: Bytes },
-): Promise<string> {
-  return await state.locked(async () => {
-    const there = await state.read();
-    if (there?.role === "issuer") {
-      wipe(there.seed);
-      throw new SecLlamaError("key-refused", "this machine is the issuer of a fleet", {
-        hint: "run this on the host that is to join",
-      });
-    }
-    using seed = secret(there?.seed ?? crypto.getRandomValues(new Uint8Array(32)));
-    await state.write({ role: "host", seed, pin, rev: there?.rev ?? 0 });
-    return encodeEnrolment({ label, hid, pk: (await bundleKeys(seed)).pk });
-  });
+/** What a host has of the fleet's. */
+interface Current {
+  /** Of the head. */
+  readonly at: number;
+  readonly base: number;
+  /** Since the base, that were taken up. */
+  readonly changes: number;
+  /** Of the base's records, 32 bytes. */
+  readonly key: Bytes;
+  readonly head: BundleHead;
+  /** Of the hosts' reports, 32 bytes. */
+  readonly reportKey: Bytes;
+  readonly table: ClientTable;
 }
 
 /** The fleet's part of a host's keys. */
 export class FleetMember {
   readonly #state: FleetState;
-  readonly #path: string;
+  readonly #source: RecordSource;
   readonly #keys: HostKeys;
   readonly #now: () => number;
   readonly #onRefused: (error: SecLlamaError) => void;
-  #seen = "";
-  /** Grows when the file could not be looked at; what it says is then unknown, and it is looked at again. */
+  #seen: string | undefined;
+  /** Grows when it could not be looked at; what it says is then unknown, and it is looked at again. */
   #missed = 0;
-  /** The file that was last told of as refused: once is enough. */
+  /** The version that was last told of as refused: once is enough. */
   #told: string | undefined;
-  #current: { readonly rev: number; readonly bundle: Bundle } | undefined;
+  #current: Current | undefined;
 
-  /** @param options.path The file that `secllama fleet publish` writes for this host. `now` is in unix ms. */
+  /** @param options.source Of this host's records. `now` is in unix ms. */
   constructor(
     state: FleetState,
     keys: HostKeys,
-    { path, now = Date.now, onRefused = () => {} }: {
-      path: string;
+    { source, now = Date.now, onRefused = () => {} }: {
+      source: RecordSource;
       now?: () => number;
-      /** Told of a file that is not taken up. */
+      /** Told of what is not taken up. */
       onRefused?: (error: SecLlamaError) => void;
     },
   ) {
     this.#state = state;
-    this.#path = path;
+    this.#source = source;
     this.#keys = keys;
     this.#now = now;
     this.#onRefused = onRefused;
@@ -95,23 +88,33 @@ export class FleetMember {
 
   /** Its word of the issuer for clients, base64url; undefined: its time is over. */
   get member(): string | undefined {
-    return this.isFresh ? this.#current!.bundle.member : undefined;
+    return this.isFresh ? this.#current!.head.member : undefined;
   }
 
-  /** Whether the newest file is of this time. */
+  /** Whether the newest head is of this time. */
   get isFresh(): boolean {
-    return this.#current !== undefined && this.#now() < this.#current.bundle.exp;
+    return this.#current !== undefined && this.#now() < this.#current.head.exp;
+  }
+
+  /** Which head counts here: grows with each. 0: none. */
+  get version(): number {
+    return this.#current?.at ?? 0;
+  }
+
+  /** The key of the hosts' reports, the member's own; undefined: it has no time left. */
+  get reportKey(): Bytes | undefined {
+    return this.isFresh ? this.#current!.reportKey : undefined;
   }
 
   /** See {@link RingSource.changes}. */
   async changes(): Promise<string> {
-    const [own, file] = [await this.#keys.changes(), await this.#fingerprint()];
-    return `${own} ${file} ${this.isFresh} ${this.#missed}`;
+    const [own, found] = [await this.#keys.changes(), await this.#source.version()];
+    return `${own} ${found} ${this.isFresh} ${this.#missed}`;
   }
 
-  /** Its own keys and the fleet's. A file that is refused changes nothing: the last good one counts until its end. */
+  /** Its own keys and the fleet's. What is refused changes nothing: the last good head counts until its end. */
   async ring(): Promise<Ring> {
-    const found = await this.#fingerprint();
+    const found = await this.#source.version();
     if (found !== this.#seen) {
       this.#seen = found;
       await this.read().catch((thrown) => {
@@ -119,12 +122,13 @@ export class FleetMember {
         if (this.#told !== found) this.#onRefused(error);
         this.#told = found;
         if (!PASSING.includes(error.code)) return;
-        this.#seen = "";
+        this.#seen = undefined;
         this.#missed++;
       });
     }
+    if (!this.isFresh) this.#drop();
     const own = await this.#keys.ring();
-    return new FleetRing(own, this.isFresh ? this.#current : undefined, this.#now);
+    return new FleetRing(own, this.#current, this.#now);
   }
 
   /** See {@link ClientSource}. */
@@ -133,28 +137,113 @@ export class FleetMember {
   }
 
   /**
-   * Takes the file up.
-   * @throws {SecLlamaError} `key-refused` if it is not this host's, not the issuer's, or older than what was seen.
+   * Takes up what there is.
+   * @throws {SecLlamaError} `key-refused` if it is not this host's, not the issuer's, not whole, or older than what was seen;
+   * `fleet-unreachable`.
    */
   async read(): Promise<void> {
+    // Outside of the lock, which this machine's other commands wait for.
+    const text = await this.#source.get(RECORDS.head(toHex(this.hid)));
+    if (text === undefined) throw refused("has nothing for this host");
     await this.#state.locked(async () => {
       const state = await this.#asHost();
       using seed = secret(state.seed);
       const { pair } = await bundleKeys(seed);
-      const text = await this.#text();
-      const { pin } = state;
-      const { rev, bundle } = await openBundle(text, { pin, hid: this.hid, pair });
-      if (rev < state.rev) {
+      const next = await this.#follow(text, state.pin, pair);
+      if (next.at < state.rev) {
+        if (next.table !== this.#current?.table) next.table[Symbol.dispose]();
         throw new SecLlamaError("key-refused", "the fleet's file is older than what was seen", {
           hint: "bring the newest one from the issuer: secllama fleet publish",
         });
       }
       // At the start it is written as it is: wrapped under the key that is active now.
-      if (rev > state.rev || this.#current === undefined) {
-        await this.#state.write({ ...state, rev });
+      if (next.at > state.rev || this.#current === undefined) {
+        await this.#state.write({ ...state, rev: next.at });
       }
-      this.#current = { rev, bundle };
+      if (this.#current?.table !== next.table) this.#drop();
+      wipe(this.#current?.reportKey);
+      this.#current = next;
     });
+  }
+
+  /** What a head leads to, from what is here already. */
+  async #follow(text: string, pin: FleetPin, pair: BundleKeyPair): Promise<Current> {
+    const record = await verifyRecord(text, pin, toHex(this.hid));
+    const { kind, base, at, parts = 0, changes = 0 } = record.clear;
+    if (kind !== "head") throw refused("has no head");
+    const current = this.#current;
+    // An older head of this base would have us forget what has been taken away since.
+    const goesOn = current?.base === base && changes >= current.changes && at >= current.at;
+    const begun = goesOn ? current : { ...await this.#base(pin, pair, base, parts), changes: 0 };
+    try {
+      const { json, secrets: [reportKey] } = openUnder(begun.key, record);
+      // All are opened before the first is taken up: a change that is missing leaves what is here as it was.
+      const opened = [];
+      for (let i = begun.changes + 1; i <= changes; i++) {
+        const name = RECORDS.change(toHex(this.hid), base, i);
+        opened.push(
+          openUnder(begun.key, await this.#record(name, pin, { kind: "change", base, at: i })),
+        );
+      }
+      for (const contents of opened) begun.table.apply(contents);
+      const head = json as BundleHead;
+      return { at, base, changes, key: begun.key, head, reportKey: reportKey!, table: begun.table };
+    } catch (error) {
+      if (!goesOn) {
+        wipe(begun.key);
+        begun.table[Symbol.dispose]();
+      }
+      throw error;
+    }
+  }
+
+  async #base(
+    pin: FleetPin,
+    pair: BundleKeyPair,
+    base: number,
+    parts: number,
+  ): Promise<{ key: Bytes; table: ClientTable }> {
+    const table = new ClientTable();
+    let key: Bytes | undefined;
+    try {
+      for (let part = 0; part < parts; part++) {
+        const name = RECORDS.base(toHex(this.hid), base, part);
+        const record = await this.#record(name, pin, { kind: "base", base, at: part });
+        if (key === undefined) {
+          const { json, secrets } = await openTo(pair, record);
+          key = secrets[0]!;
+          table.apply({ json, secrets: secrets.slice(1) });
+        } else table.apply(openUnder(key, record));
+      }
+      if (key === undefined) throw refused("is not whole");
+      return { key, table };
+    } catch (error) {
+      wipe(key);
+      table[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #record(
+    name: string,
+    pin: FleetPin,
+    { kind, base, at }: { kind: string; base: number; at: number },
+  ): Promise<SignedRecord> {
+    const text = await this.#source.get(name);
+    if (text === undefined) throw refused("is not whole");
+    const record = await verifyRecord(text, pin, toHex(this.hid));
+    const { clear } = record;
+    if (clear.kind !== kind || clear.base !== base || clear.at !== at) throw refused("is mixed up");
+    return record;
+  }
+
+  #drop(): void {
+    if (this.#current === undefined) return;
+    const { table, key, reportKey } = this.#current;
+    table[Symbol.dispose]();
+    wipe(key, reportKey);
+    this.#current = undefined;
+    this.#seen = undefined;
   }
 
   async #asHost(): Promise<HostState> {
@@ -163,133 +252,5 @@ export class FleetMember {
     throw new SecLlamaError("key-refused", "this machine is no host of a fleet", {
       hint: "run: secllama fleet join --label NAME, with the issuer's line on standard input",
     });
-  }
-
-  async #text(): Promise<string> {
-    try {
-      return await Deno.readTextFile(this.#path);
-    } catch (cause) {
-      throw new SecLlamaError("key-refused", `the fleet's file ${this.#path} cannot be read`, {
-        hint: "bring it from the issuer: secllama fleet publish FOLDER",
-        cause,
-      });
-    }
-  }
-
-  async #fingerprint(): Promise<string> {
-    const info = await Deno.stat(this.#path).catch(() => undefined);
-    return info ? `${info.ino} ${info.size} ${info.mtime?.getTime()}` : "";
-  }
-}
-
-/** A ring with the fleet's clients beside this machine's own. */
-class FleetRing implements Ring {
-  readonly #own: KeyRing;
-  readonly #bundle: Bundle | undefined;
-  readonly #now: () => number;
-  readonly #keys = new Map<string, BundleKey & { readonly client: BundleClient }>();
-  readonly #clients = new Map<string, BundleClient>();
-  readonly gen: number;
-
-  constructor(
-    own: KeyRing,
-    current: { rev: number; bundle: Bundle } | undefined,
-    now: () => number,
-  ) {
-    this.#own = own;
-    this.#now = now;
-    this.#bundle = current?.bundle;
-    // Runners are given keys anew when it differs.
-    this.gen = own.gen * 2 ** 24 + (current?.rev ?? 0) % 2 ** 24;
-    for (const client of current?.bundle.clients ?? []) {
-      this.#clients.set(client.id, client);
-      for (const key of client.keys) this.#keys.set(key.pskId, { ...key, client });
-    }
-  }
-
-  get hid(): Bytes {
-    return this.#own.hid;
-  }
-  get activeKid(): string {
-    return this.#own.activeKid;
-  }
-  get holders(): number {
-    return this.#own.holders + this.#clients.size;
-  }
-  has(pskId: string): boolean {
-    return this.#key(pskId) !== undefined || this.#own.has(pskId);
-  }
-  hasClient(id: string): boolean {
-    return this.#clients.has(id) || this.#own.hasClient(id);
-  }
-  clientName(id: string): string | undefined {
-    return this.#clients.get(id)?.name ?? this.#own.clientName(id);
-  }
-  /** Of the fleet's: as far as this host knows it. Its role is the one of those without. */
-  client(id: string): ReturnType<KeyRing["client"]> {
-    const found = this.#clients.get(id);
-    if (found === undefined) return this.#own.client(id);
-    const { name, expires } = found;
-    const kid = this.#own.activeKid;
-    return { id, name, created: "", revoked: null, kid, ...(expires !== undefined && { expires }) };
-  }
-  role(name?: string): ReturnType<KeyRing["role"]> {
-    return this.#own.role(name);
-  }
-  may(pskId: string, what: Parameters<KeyRing["may"]>[1]): boolean {
-    return this.#key(pskId)?.client.may.includes(what) ?? this.#own.may(pskId, what);
-  }
-  idsOf(client?: string): string[] {
-    const found = client === undefined ? undefined : this.#clients.get(client);
-    return found?.keys.map(({ pskId }) => pskId).filter((pskId) => this.has(pskId)) ??
-      this.#own.idsOf(client);
-  }
-  credentials(id?: string): ReturnType<KeyRing["credentials"]> {
-    return this.#own.credentials(id);
-  }
-  hostPskFor(pskId: string, hid: Uint8Array): Bytes | undefined {
-    return this.#own.hostPskFor(pskId, hid);
-  }
-  genOf(pskId: string): number {
-    return this.#key(pskId) ? this.#bundle!.gen : this.#own.genOf(pskId);
-  }
-  proofKey(pskId: string): Bytes | undefined {
-    using psk = this.#hostPsk(pskId);
-    return psk ? deriveProofKey(psk) : this.#own.proofKey(pskId);
-  }
-  runnerPsk(pskId: string, rn: Uint8Array): Bytes | undefined {
-    using psk = this.#hostPsk(pskId);
-    return psk ? deriveRunnerPsk(psk, rn) : this.#own.runnerPsk(pskId, rn);
-  }
-  attest(pskId: string, what: Parameters<KeyRing["attest"]>[1]): Bytes | undefined {
-    using psk = this.#hostPsk(pskId);
-    return psk ? attest(psk, { ...what, gen: this.genOf(pskId) }) : this.#own.attest(pskId, what);
-  }
-  newer(pskId: string): string | undefined {
-    const key = this.#key(pskId);
-    return key ? key.newer?.pskId : this.#own.newer(pskId);
-  }
-  renewal(pskId: string): Bytes | undefined {
-    const key = this.#key(pskId);
-    if (key === undefined) return this.#own.renewal(pskId);
-    return key.newer && fromBase64Url(key.newer.renewal);
-  }
-  /** The issuer alone keeps who has shown which key. */
-  isUnconfirmed(pskId: string): boolean {
-    return this.#key(pskId) === undefined && this.#own.isUnconfirmed(pskId);
-  }
-  [Symbol.dispose](): void {
-    this.#own[Symbol.dispose]();
-  }
-
-  /** Of the fleet's, unless its client has had its time. */
-  #key(pskId: string): BundleKey & { readonly client: BundleClient } | undefined {
-    const key = this.#keys.get(pskId);
-    return key && hasExpired(key.client, this.#now()) ? undefined : key;
-  }
-
-  #hostPsk(pskId: string): Secret | undefined {
-    const key = this.#key(pskId);
-    return key && secret(fromBase64Url(key.hostPsk));
   }
 }

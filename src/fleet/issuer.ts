@@ -1,32 +1,18 @@
-/** The issuer of a fleet: enrols hosts, takes them out, and makes for each the file that it serves the fleet's clients by. */
+/** The issuer of a fleet: enrols hosts and takes them out. What each of them gets is publisher.ts's. */
 import { type Bytes, concat, fromBase64Url, fromHex, toBase64Url } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { ClientSource, KeyFacts, RingSource } from "../keys/mod.ts";
-import { type FleetPin, memberMessage } from "../sealed/member.ts";
+import type { FleetPin } from "../sealed/member.ts";
 import { secret, wipe } from "../secret.ts";
-import {
-  type Bundle,
-  type BundleClient,
-  type BundleKey,
-  type Enrolment,
-  sealBundle,
-  type Sign,
-} from "./bundle.ts";
+import type { Enrolment } from "./lines.ts";
+import type { Sign } from "./record.ts";
 import type { FleetHost, FleetState, IssuerState } from "./state.ts";
 
 /** RFC 8410: what stands before an Ed25519 seed in PKCS #8. */
 const PKCS8 = fromHex("302e020100300506032b657004220420");
-/** A client's or a host's clock may be behind ours. */
-const BEFORE_MS = 60_000;
 
 /** What the issuer needs of its keys. */
-type IssuerKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
-
-/** A file for one host. */
-export interface HostFile {
-  readonly label: string;
-  readonly text: string;
-}
+export type IssuerKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
 
 /** Makes the fleet's issuer of this machine, or finds that it is one. @throws {SecLlamaError} `key-refused` if it is a host. */
 export async function initIssuer(state: FleetState, keys: IssuerKeys): Promise<FleetPin> {
@@ -74,7 +60,8 @@ export async function enrolHost(state: FleetState, host: Enrolment): Promise<voi
       });
     }
     const added = new Date().toISOString();
-    return [...hosts, { label: host.label, hid, pk: toBase64Url(host.pk), added, removed: null }];
+    const { label, nats } = host;
+    return [...hosts, { label, hid, pk: toBase64Url(host.pk), nats, added, removed: null }];
   });
 }
 
@@ -92,65 +79,6 @@ export async function removeHost(state: FleetState, label: string): Promise<void
   });
 }
 
-/**
- * A new file for each host, good until `exp`.
- * @param now Unix ms.
- */
-export async function publish(
-  state: FleetState,
-  keys: IssuerKeys,
-  { now, lifeMs }: { now: number; lifeMs: number },
-): Promise<HostFile[]> {
-  return await state.locked(async () => {
-    const there = await asIssuer(state);
-    using seed = secret(there.seed);
-    const { sign } = await signer(seed);
-    using ring = await keys.ring();
-    const { clients } = await keys.clients().read();
-    const live = clients.filter(({ revoked }) => revoked === null);
-    const rev = there.rev + 1;
-    const files: HostFile[] = [];
-    for (const { label, hid: hex, pk } of there.hosts.filter(({ removed }) => removed === null)) {
-      const hid = fromHex(hex);
-      const times = { hid, nbf: now - BEFORE_MS, exp: now + lifeMs };
-      const message = memberMessage(keys.hid, times);
-      const word = message.slice(message.length - 48);
-      const bundle: Bundle = {
-        gen: ring.gen,
-        member: toBase64Url(concat(word, await sign(message))),
-        exp: times.exp,
-        clients: live.map(({ id, name, may, expires }): BundleClient => ({
-          id,
-          name,
-          may: may ?? [],
-          ...(expires !== undefined && { expires }),
-          keys: ring.idsOf(id).map((pskId) => keyFor(ring, pskId, hid)),
-        })),
-      };
-      const to = { hid, pk: fromBase64Url(pk) };
-      files.push({ label, text: await sealBundle(bundle, { fid: keys.hid, to, rev, sign }) });
-    }
-    await state.write({ ...there, rev });
-    return files;
-  });
-}
-
-function keyFor(
-  ring: Awaited<ReturnType<IssuerKeys["ring"]>>,
-  pskId: string,
-  hid: Bytes,
-): BundleKey {
-  using hostPsk = secret(ring.hostPskFor(pskId, hid)!);
-  const newer = ring.newer(pskId);
-  const renewal = ring.renewal(pskId);
-  return {
-    pskId,
-    hostPsk: toBase64Url(hostPsk),
-    ...(newer !== undefined && renewal !== undefined &&
-      { newer: { pskId: newer, renewal: toBase64Url(renewal) } }),
-  };
-}
-
 async function change(
   state: FleetState,
   to: (hosts: readonly FleetHost[]) => readonly FleetHost[],
@@ -162,7 +90,8 @@ async function change(
   });
 }
 
-async function asIssuer(state: FleetState): Promise<IssuerState> {
+/** The issuer's state; the caller wipes its seed. @throws {SecLlamaError} `key-refused` if this is none. */
+export async function asIssuer(state: FleetState): Promise<IssuerState> {
   const there = await state.read();
   if (there?.role === "issuer") return there;
   throw new SecLlamaError("key-refused", "this machine is not the issuer of a fleet", {
@@ -170,7 +99,8 @@ async function asIssuer(state: FleetState): Promise<IssuerState> {
   });
 }
 
-async function signer(seed: Uint8Array): Promise<{ sign: Sign; publicKey: Bytes }> {
+/** Signs by the issuer's seed. */
+export async function signer(seed: Uint8Array): Promise<{ sign: Sign; publicKey: Bytes }> {
   using pkcs8 = secret(concat(PKCS8, seed));
   const key = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
   const { x } = await crypto.subtle.exportKey("jwk", key);

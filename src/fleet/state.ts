@@ -21,8 +21,10 @@ export interface FleetHost {
   readonly label: string;
   /** 32 hexadecimal digits. */
   readonly hid: string;
-  /** base64url; its bundles are sealed to it. */
+  /** base64url; its records are sealed to it. */
   readonly pk: string;
+  /** The public key by which NATS knows it, `U…`. */
+  readonly nats: string;
   /** ISO 8601. */
   readonly added: string;
   /** ISO 8601; null: it belongs to the fleet. */
@@ -34,7 +36,7 @@ export interface IssuerState {
   readonly role: "issuer";
   /** Ed25519, 32 bytes. The caller wipes it. */
   readonly seed: Bytes;
-  /** Grows with each file that is made for a host. */
+  /** Grows with each time that records are written. */
   readonly rev: number;
   readonly hosts: readonly FleetHost[];
 }
@@ -42,10 +44,10 @@ export interface IssuerState {
 /** A host's. */
 export interface HostState {
   readonly role: "host";
-  /** Of its key pair for bundles, 32 bytes. The caller wipes it. */
+  /** Of its key pair for records, 32 bytes. The caller wipes it. */
   readonly seed: Bytes;
   readonly pin: FleetPin;
-  /** Of the newest bundle that was seen; 0: none. */
+  /** Of the newest head that was seen; 0: none. */
   readonly rev: number;
 }
 

@@ -1,17 +1,20 @@
 /**
- * A fleet by its commands: an issuer and two hosts, each with a key of its own, behind HAProxy. One pairing is good for both; a
- * client that is revoked on the issuer is nobody's; a host whose file grows old serves nobody of the fleet.
+ * A fleet by its commands: an issuer and two hosts, each with a key of its own, behind HAProxy, and NATS between them. One pairing is
+ * good for both; a client that is revoked on the issuer is nobody's at once; while NATS is away all goes on until the time that
+ * the issuer gave is over, and then this machine's own programs are served and nobody else.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodePairing, parsePairing } from "../../src/client/mod.ts";
 import { sealedFetch } from "../../src/client/sealed_fetch.ts";
 import { until } from "../support/patience.ts";
-import { cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
+import { cli, newHome, ROOT, secllama, type Served, startServe } from "../support/serve.ts";
 import { missingPrograms, startBalancer } from "./balancers.ts";
 import { freePort } from "./hosts.ts";
+import { noNats, startNats } from "./nats.ts";
 
 const missing = await missingPrograms();
+if (noNats) missing.push(noNats);
 if (missing.length > 0) console.log(`skipped: a fleet; not there: ${missing.join(", ")}`);
 
 /** A machine of the fleet: a home and a key of its own. */
@@ -37,17 +40,36 @@ async function machine() {
   };
 }
 
+/** `fleet publish --watch`, a process of its own. */
+async function publishing(env: Record<string, string>, args: readonly string[]) {
+  const [program, ...rest] = secllama(["fleet", "publish", ...args, "--watch"]);
+  const child = new Deno.Command(program!, {
+    ...{ args: rest, env, clearEnv: true, stdin: "null" },
+    ...{ stdout: "piped", stderr: "inherit" },
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const { value } = await lines.read();
+  assert.match(value ?? "", /gpu-1/);
+  const read = (async () => {
+    while (!(await lines.read()).done);
+  })();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGTERM");
+      await Promise.all([child.status, read]);
+    },
+  };
+}
+
 Deno.test({
-  name: "a fleet: one pairing for two hosts behind HAProxy",
+  name: "a fleet: one pairing for two hosts behind HAProxy, and NATS between them",
   ignore: missing.length > 0,
   fn: async (t) => {
     await using issuer = await machine();
     await using one = await machine();
     await using two = await machine();
     const hosts = [one, two];
-    const folder = join(issuer.home, "out");
     const ports = [freePort(), freePort()];
-    const file = (i: number) => join(folder, `gpu-${i + 1}.fleet`);
 
     const fleet = await issuer.run("fleet", "init");
     for (const [i, host] of hosts.entries()) {
@@ -57,14 +79,21 @@ Deno.test({
     const pairing = await issuer.run(
       ..."pair laptop --string --no-qr --url http://127.0.0.1:11435".split(" "),
     );
-    await issuer.run("fleet", "publish", folder, "--valid", "1h");
+    await using nats = await startNats(await issuer.run("fleet", "nats"));
+    const servers = nats.servers.join(",");
+    await using _publisher = await publishing(issuer.env, [
+      ...[servers, "--ca", nats.caPath, "--valid", "15s"],
+    ]);
 
     await t.step("what is not right is refused by name", async () => {
       const again = await one.run("fleet", "join", "--label", "gpu-1", fleet);
       const enrolled = await issuer.refused("fleet", "enrol", again);
       assert.match(enrolled.stderr, /gpu-1 is in the fleet already/);
-      const foreign = await one.refused("serve", "--port=0", "--proxy-port=0", "--fleet", file(1));
-      assert.match(foreign.stderr, /the fleet's file is for another host/);
+      const folder = join(issuer.home, "out");
+      await issuer.run("fleet", "publish", folder);
+      const foreign = join(folder, "gpu-2.fleet");
+      const served = await one.refused("serve", "--port=0", "--proxy-port=0", "--fleet", foreign);
+      assert.match(served.stderr, /the fleet's file has nothing for this host/);
     });
 
     const served: Served[] = [];
@@ -76,18 +105,23 @@ Deno.test({
               ...host.env,
               SECLLAMA_NAMES: "secllama.lan",
               SECLLAMA_HOST_LABEL: `gpu-${i + 1}`,
+              SECLLAMA_FLEET_CA: nats.caPath,
             },
-            args: ["--no-proxy", `--port=${ports[i]}`, "--fleet", file(i)],
+            args: [
+              ...i === 0 ? [] : ["--no-proxy"],
+              `--port=${ports[i]}`,
+              ...["--fleet", servers],
+            ],
           }),
         );
       }
       await using balancer = await startBalancer("haproxy", ports);
       const { issuer: issuerKey, ...parsed } = parsePairing(pairing);
       assert.equal(issuerKey?.length, 32);
-      const client = (gateway: string, seen: Set<string>) =>
+      const clientOf = (pairing: string, gateway: string, seen = new Set<string>()) =>
         sealedFetch({
           gateway,
-          credentials: () => Promise.resolve({ ...parsed, issuer: issuerKey! }),
+          credentials: () => Promise.resolve(parsePairing(pairing)),
           fetch: async (input, init) => {
             const answer = await fetch(input, init);
             const label = answer.headers.get("secllama-runner")?.split(".")[0];
@@ -95,17 +129,24 @@ Deno.test({
             return answer;
           },
         });
-      const ask = async (fetch: ReturnType<typeof client>) => {
-        const answer = await fetch("/api/generate", {
-          method: "POST",
-          body: JSON.stringify({
-            model: "demo",
-            prompt: "Hello",
-            stream: false,
-            options: { num_predict: 1 },
-          }),
-        });
+      const client = (gateway: string, seen?: Set<string>) => clientOf(pairing, gateway, seen);
+      const direct = (i: number) => `http://127.0.0.1:${ports[i]}`;
+      const QUESTION = {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          ...{ model: "demo", prompt: "Hello", stream: false },
+          options: { num_predict: 1 },
+        }),
+      };
+      const ask = async (fetch: (path: string, init: RequestInit) => Promise<Response>) => {
+        const answer = await fetch("/api/generate", QUESTION);
         assert.equal((await answer.json()).done, true);
+      };
+      const isReady = async (i: number) => {
+        const answer = await fetch(`${direct(i)}/readyz`);
+        await answer.body?.cancel();
+        return answer.status === 200;
       };
 
       await t.step("one pairing, whichever host answers", async () => {
@@ -147,36 +188,45 @@ Deno.test({
         await assert.rejects(alone("/api/generate", init), { code: "auth" });
       });
 
-      await t.step("revoked on the issuer, it is nobody's", async () => {
+      const later = await issuer.run(
+        ..."pair desktop --string --no-qr --url http://127.0.0.1:11435".split(" "),
+      );
+
+      await t.step("paired while the hosts run, it is everybody's; revoked, nobody's", async () => {
+        for (const i of [0, 1]) {
+          const desktop = clientOf(later, direct(i));
+          await until(() => ask(desktop).then(() => true, () => false), "the desktop is known");
+        }
         await issuer.run("clients", "revoke", "laptop");
-        await issuer.run("fleet", "publish", folder);
-        for (const port of ports) {
-          const direct = client(`http://127.0.0.1:${port}`, new Set());
-          await assert.rejects(ask(direct), { code: "auth" });
+        for (const i of [0, 1]) {
+          await until(async () => {
+            const answer = await client(direct(i)).metadata("api/tags");
+            await answer.body?.cancel();
+            return answer.status === 401;
+          }, "the laptop is nobody's");
+          await assert.rejects(ask(client(direct(i))), { code: "auth" });
         }
       });
 
+      await t.step("without NATS: all goes on, then this machine's own programs only", async () => {
+        await issuer.run("fleet", "remove", "gpu-2");
+        await until(() => isReady(1).then((is) => !is), "gpu-2 has had its time");
+        assert.ok(await isReady(0));
+        await assert.rejects(ask(clientOf(later, direct(1))), { code: "auth" });
+        await nats.kill(0);
+        await ask(clientOf(later, direct(0)));
+        await until(() => isReady(0).then((is) => !is), "gpu-1 has had its time");
+        await assert.rejects(ask(clientOf(later, direct(0))), { code: "auth" });
+        await ask((path, init) => fetch(served[0]!.proxyUrl + path, init));
+      });
+
       await t.step(
-        "a host whose file grows old says so, and serves nobody of the fleet",
+        "NATS is there again, and so is the fleet, without whom was taken out",
         async () => {
-          const later = await issuer.run(
-            ..."pair desktop --string --no-qr --url http://127.0.0.1:11435".split(" "),
-          );
-          await issuer.run("fleet", "remove", "gpu-2");
-          await issuer.run("fleet", "publish", folder, "--valid", "5m");
-          const credentials = () => Promise.resolve(parsePairing(later));
-          const at = (i: number) =>
-            sealedFetch({ gateway: `http://127.0.0.1:${ports[i]}`, credentials });
-          await ask(at(0) as ReturnType<typeof client>);
-          // gpu-2 has had no file since, and knows nobody of this name.
-          await assert.rejects(ask(at(1) as ReturnType<typeof client>), { code: "auth" });
-          await issuer.run("fleet", "publish", folder, "--valid", "100ms");
-          await until(async () => {
-            const answer = await fetch(`http://127.0.0.1:${ports[0]}/readyz`);
-            await answer.body?.cancel();
-            return answer.status === 503;
-          }, "gpu-1 is not ready");
-          await assert.rejects(ask(at(0) as ReturnType<typeof client>), { code: "auth" });
+          await nats.start(0);
+          await until(() => isReady(0), "gpu-1 is of the fleet again");
+          await ask(clientOf(later, direct(0)));
+          await assert.rejects(ask(clientOf(later, direct(1))), { code: "auth" });
         },
       );
     } finally {

@@ -1,0 +1,182 @@
+/** `secllama fleet publish`: what each host of the fleet is to have, into a folder or into NATS. */
+import { join } from "node:path";
+import { utf8 } from "../bytes.ts";
+import { parseDurationMs } from "../config/duration.ts";
+import { SecLlamaError } from "../errors.ts";
+import { RECORDS } from "../fleet/bundle.ts";
+import { asIssuer, fleetHosts } from "../fleet/issuer.ts";
+import { Publisher } from "../fleet/publisher.ts";
+import type { FleetHost, FleetState } from "../fleet/state.ts";
+import { type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
+import { type KeySource, writeFileAtomically } from "../keys/mod.ts";
+import { secret } from "../secret.ts";
+import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
+import { withFleet } from "./fleet_common.ts";
+import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
+
+/** How often `publish --watch` looks for a change of keys or clients. */
+const WATCH_MS = 250;
+
+/** How NATS is reached, of the commands that do. */
+const NATS_OPTIONS = {
+  ca: { type: "string", value: "FILE", help: "PEM of the authority of the NATS servers" },
+} as const;
+
+/** `secllama fleet publish`. */
+export const publishCommand: Command = {
+  path: ["fleet", "publish"],
+  example: "secllama fleet publish tls://nats-1:4222,tls://nats-2:4222 --watch",
+  summary:
+    "Write what each host is to have into a folder, LABEL.fleet, or into NATS, on the issuer",
+  arguments: "TO",
+  minPositionals: 1,
+  maxPositionals: 1,
+  options: {
+    ...OPTIONS,
+    ...NATS_OPTIONS,
+    valid: { type: "string", value: "AGE", help: "how long hosts may serve by it (default 1h)" },
+    replicas: { type: "string", value: "N", help: "nodes of NATS that keep it (default 1)" },
+    watch: {
+      type: "boolean",
+      help: "go on: again when keys, clients or hosts change, and in time",
+    },
+  },
+  details:
+    `TO is a folder, or servers of NATS: tls://nats-1:4222,tls://nats-2:4222. A host serves by its
+file, or by these servers: secllama serve --fleet. All of it is sealed to its host and signed; whoever
+carries it can only keep it back.${EXIT_CODES}`,
+  run: (context) =>
+    withFleet(context, async (state, keys) => {
+      const lifeMs = parseDurationMs(stringOption(context, "valid") ?? "1h", "--valid");
+      const to = context.positionals[0]!;
+      await using target = await openTarget(context, state, to);
+      using publisher = new Publisher(state, keys, target.store);
+      await publishOnChange({
+        look: () => look(state, keys),
+        write: async () => {
+          const hosts = await publisher.publish({ now: Date.now(), lifeMs });
+          const paths = await target.written(hosts);
+          report(context, { files: paths }, paths);
+        },
+        everyMs: lifeMs / 4,
+        goOn: async () => {
+          if (!flag(context, "watch")) return false;
+          await pause(WATCH_MS, context.signal);
+          return !context.signal.aborted;
+        },
+        // A store that is away comes back; what fails at the first time is told.
+        onFailed: (error) => context.tui.warn(error.message),
+      });
+    }),
+};
+
+interface Target extends AsyncDisposable {
+  readonly store: FleetStore;
+  /** Called after each writing. @returns What to tell of it. */
+  written(hosts: readonly FleetHost[]): Promise<string[]>;
+}
+
+async function openTarget(
+  context: CommandContext,
+  state: FleetState,
+  to: string,
+): Promise<Target> {
+  if (!to.startsWith("tls://")) return folderTarget(to);
+  const replicas = stringOption(context, "replicas") ?? "1";
+  if (!/^[135]$/.test(replicas)) {
+    throw new SecLlamaError("usage", "--replicas must be 1, 3 or 5", { field: "--replicas" });
+  }
+  const store = await openNats(context, state, to, Number(replicas));
+  return {
+    store,
+    written: (hosts) => Promise.resolve(hosts.map(({ label }) => label)),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+/** The fleet's NATS, as the issuer. @param replicas Makes the bucket if it is not there. */
+async function openNats(
+  context: CommandContext,
+  state: FleetState,
+  to: string,
+  replicas?: number,
+): Promise<FleetStore> {
+  const { NatsStore, parseNatsServers } = await import("../fleet/nats_store.ts");
+  const there = await asIssuer(state);
+  using seed = secret(there.seed);
+  const path = stringOption(context, "ca");
+  return await NatsStore.open({
+    ...{ servers: parseNatsServers(to, "TO"), seed },
+    ...(path !== undefined && { ca: await Deno.readTextFile(path) }),
+    ...(replicas !== undefined && { replicas }),
+  });
+}
+
+function folderTarget(folder: string): Target {
+  const store = new MemoryFleetStore();
+  return {
+    store,
+    async written(hosts) {
+      await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+      const paths: string[] = [];
+      for (const { label, hid } of hosts) {
+        const records = new Map<string, string>();
+        for (const name of await store.list(RECORDS.of(hid))) {
+          records.set(name, (await store.get(name))!);
+        }
+        const path = join(folder, `${label}.fleet`);
+        await writeFileAtomically(path, utf8(packRecords(records)));
+        paths.push(path);
+      }
+      return paths;
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+/**
+ * Writes once, and as long as `goOn` says so again: when `look` finds a change, and after `everyMs` without one. It looks before
+ * it writes, so that what changes meanwhile (a client that is revoked) is written the next time. What fails after the first time
+ * is tried again.
+ */
+export async function publishOnChange({ look, write, everyMs, goOn, onFailed = () => {} }: {
+  look: () => Promise<string>;
+  write: () => Promise<void>;
+  everyMs: number;
+  goOn: () => Promise<boolean>;
+  onFailed?: (error: Error) => void;
+}): Promise<void> {
+  let found = await look();
+  for (let times = 0;; times++) {
+    let seen: string | undefined = found;
+    const at = Date.now();
+    try {
+      await write();
+    } catch (error) {
+      if (times === 0 || !(error instanceof SecLlamaError)) throw error;
+      onFailed(error);
+      seen = undefined;
+    }
+    do {
+      if (!await goOn()) return;
+      found = await look();
+    } while (found === seen && Date.now() < at + everyMs);
+  }
+}
+
+/** What changes when the files should. */
+async function look(state: FleetState, keys: KeySource): Promise<string> {
+  const hosts = await fleetHosts(state);
+  return `${await keys.changes()} ${hosts.map(({ hid, removed }) => `${hid}${removed}`)}`;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const onAbort = () => resolve();
+  signal.addEventListener("abort", onAbort, { once: true });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", onAbort);
+  });
+}

@@ -1,0 +1,150 @@
+/** What hosts are given piece by piece, and what happens when a piece is kept back. */
+import assert from "node:assert/strict";
+import { toHex } from "../bytes.ts";
+import { RECORDS } from "./bundle.ts";
+import { ClientTable } from "./client_table.ts";
+import { FleetMember } from "./host.ts";
+import { Publisher } from "./publisher.ts";
+import { MemoryFleetStore, StoreSource } from "./store.ts";
+import { HOUR, type Machine, withFleet } from "./testing.ts";
+
+/** A host that follows a store in memory, beside a publisher that goes on. */
+async function following(
+  { issuer, hosts, clock }: { issuer: Machine; hosts: readonly Machine[]; clock: { now: number } },
+  hide: (name: string) => boolean = () => false,
+) {
+  const store = new MemoryFleetStore();
+  const shown = new MemoryFleetStore();
+  await store.watch("", async (name) => {
+    const text = await store.get(name);
+    if (hide(name)) return;
+    await (text === undefined ? shown.remove(name) : shown.put(name, text));
+  });
+  const publisher = new Publisher(issuer.state, issuer.keys, store);
+  const { state, keys } = hosts[0]!;
+  const source = await StoreSource.watching(shown, RECORDS.head(toHex(keys.hid)));
+  const refusals: string[] = [];
+  const fleet = new FleetMember(state, keys, {
+    ...{ source, now: () => clock.now },
+    onRefused: ({ message }) => void refusals.push(message),
+  });
+  return {
+    ...{ store, fleet, refusals },
+    publish: async () => {
+      await publisher.publish({ now: clock.now, lifeMs: HOUR });
+      // The host is told after what is under way.
+      await new Promise((resolve) => setTimeout(resolve));
+    },
+  };
+}
+
+Deno.test("fleet: a change costs a record of what changed, and comes at once", async () => {
+  await withFleet(async (made) => {
+    const { issuer, laptop, hosts } = made;
+    const { store, fleet, publish, refusals } = await following(made);
+    for (let i = 0; i < 40; i++) {
+      await issuer.keys.clients().add(`c${i}`, { replace: false, may: [] });
+    }
+    await publish();
+    using ring = await fleet.ring();
+    assert.ok(ring.has(laptop.pskId));
+    const hid = toHex(hosts[0]!.keys.hid);
+    const small = async (name: string) => (await store.get(name))!.length;
+    const all = await small(RECORDS.base(hid, 1, 0));
+    // Nothing changed: a head, for its time.
+    await publish();
+    assert.deepEqual((await store.list(RECORDS.of(hid))).length, 2);
+    const added = await issuer.keys.clients().add("new", { replace: false, may: [] });
+    await publish();
+    await issuer.keys.clients().revoke("laptop");
+    await publish();
+    const changes = [1, 2].map((at) => RECORDS.change(hid, 1, at));
+    for (const name of changes) assert.ok(await small(name) < all / 5, name);
+    const before = await fleet.changes();
+    using after = await fleet.ring();
+    assert.ok(
+      after.hasClient(added.id) && !after.has(laptop.pskId) && !after.hasClient(laptop.pskId),
+    );
+    assert.equal(after.holders, 1 + 41);
+    assert.equal(await fleet.changes(), before);
+    // A host that comes anew reads the base and both changes.
+    const { state, keys } = hosts[0]!;
+    const source = await StoreSource.watching(store, RECORDS.head(hid));
+    const anew = new FleetMember(state, keys, { source, now: () => made.clock.now });
+    using same = await anew.ring();
+    assert.ok(same.hasClient(added.id) && !same.has(laptop.pskId));
+    assert.deepEqual(refusals, []);
+  });
+});
+
+Deno.test("fleet: whoever keeps a change back keeps the head back: nothing newer is believed without it", async () => {
+  await withFleet(async (made) => {
+    const { issuer, laptop, clock } = made;
+    const { fleet, publish, refusals } = await following(made, (name) => name.includes(".change."));
+    await publish();
+    using ring = await fleet.ring();
+    assert.ok(ring.has(laptop.pskId));
+    await issuer.keys.clients().revoke("laptop");
+    clock.now += HOUR / 2;
+    await publish();
+    using still = await fleet.ring();
+    assert.ok(still.has(laptop.pskId), "it cannot know");
+    assert.deepEqual(refusals, ["the fleet's file is not whole"]);
+    // The head that was kept back would have been good for an hour; the old one ends.
+    clock.now += HOUR / 2;
+    using over = await fleet.ring();
+    assert.ok(!over.has(laptop.pskId) && !still.has(laptop.pskId));
+  });
+});
+
+Deno.test("fleet: what ended is overwritten in the host's memory", async () => {
+  await withFleet(async (made) => {
+    const { clock, laptop } = made;
+    const { fleet, publish } = await following(made);
+    await publish();
+    const seen: Uint8Array[] = [];
+    using ring = await fleet.ring();
+    assert.ok(ring.proofKey(laptop.pskId));
+    const key = ClientTable.prototype.key;
+    ClientTable.prototype.key = function (id) {
+      const found = key.call(this, id);
+      if (found) seen.push(found.psk);
+      return found;
+    };
+    try {
+      ring.proofKey(laptop.pskId);
+    } finally {
+      ClientTable.prototype.key = key;
+    }
+    assert.ok(seen[0]!.some((byte) => byte !== 0));
+    clock.now += HOUR;
+    using _after = await fleet.ring();
+    assert.ok(seen[0]!.every((byte) => byte === 0));
+    // The next head, and all is there again.
+    await publish();
+    using again = await fleet.ring();
+    assert.ok(again.has(laptop.pskId));
+  });
+});
+
+Deno.test("fleet: the issuer's roles hold at hosts, beside those of the host", async () => {
+  await withFleet(async (made) => {
+    const { issuer, hosts, laptop } = made;
+    const roles = (machine: Machine) => machine.keys.clients();
+    await roles(issuer).setRole({ name: "default", models: ["demo"], requestsPerMinute: 3 });
+    await roles(issuer).setRole({ name: "guest", models: ["small"] });
+    await roles(hosts[0]!).setRole({ name: "guest", models: ["*"] });
+    const { fleet, publish } = await following(made);
+    const id = laptop.pskId.split(".")[2]!;
+    await publish();
+    using ring = await fleet.ring();
+    const roleOf = (ring: Awaited<ReturnType<FleetMember["ring"]>>) =>
+      ring.role(ring.client(id)!.role);
+    assert.deepEqual(roleOf(ring)?.models, ["demo"]);
+    await roles(issuer).assign("laptop", { role: "guest" });
+    await publish();
+    using after = await fleet.ring();
+    assert.deepEqual(roleOf(after)?.models, ["small"]);
+    assert.deepEqual(after.role("guest")?.models, ["*"]);
+  });
+});

@@ -1,0 +1,157 @@
+/**
+ * Where a fleet's records are, by name. Whoever keeps them is not trusted: it can keep one back or show an older one. One that is
+ * here in memory, one in a file for each host, and one in NATS (nats_store.ts).
+ */
+import { SecLlamaError } from "../errors.ts";
+
+/** A store that cannot be reached says `fleet-unreachable`. */
+export interface FleetStore extends AsyncDisposable {
+  /** A record's text; undefined: there is none. */
+  get(name: string): Promise<string | undefined>;
+  /** Replaces it. */
+  put(name: string, text: string): Promise<void>;
+  /** Removes it, if it is there. */
+  remove(name: string): Promise<void>;
+  /** The names that begin so. */
+  list(prefix: string): Promise<string[]>;
+  /** Calls with the name of each record that is there and, from then on, that is written; ends when the returned is called. */
+  watch(prefix: string, onChange: (name: string) => void): Promise<() => void>;
+}
+
+/** In memory: for one process. */
+export class MemoryFleetStore implements FleetStore {
+  readonly #records = new Map<string, string>();
+  readonly #watchers = new Set<(name: string) => void>();
+  /** Bytes that were written, and how often. */
+  readonly written = { bytes: 0, records: 0 };
+
+  get(name: string): Promise<string | undefined> {
+    return Promise.resolve(this.#records.get(name));
+  }
+
+  put(name: string, text: string): Promise<void> {
+    this.#records.set(name, text);
+    this.written.bytes += text.length;
+    this.written.records++;
+    for (const told of this.#watchers) told(name);
+    return Promise.resolve();
+  }
+
+  remove(name: string): Promise<void> {
+    this.#records.delete(name);
+    for (const told of this.#watchers) told(name);
+    return Promise.resolve();
+  }
+
+  list(prefix: string): Promise<string[]> {
+    return Promise.resolve([...this.#records.keys()].filter((name) => name.startsWith(prefix)));
+  }
+
+  async watch(prefix: string, onChange: (name: string) => void): Promise<() => void> {
+    const told = (name: string) => {
+      if (name.startsWith(prefix)) onChange(name);
+    };
+    this.#watchers.add(told);
+    (await this.list(prefix)).forEach(onChange);
+    return () => this.#watchers.delete(told);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** What a host reads its records from. */
+export interface RecordSource {
+  /** Another text when they may have changed. */
+  version(): Promise<string>;
+  get(name: string): Promise<string | undefined>;
+}
+
+/** Of a file that {@link packRecords} made. */
+export class FileSource implements RecordSource {
+  readonly #path: string;
+  #read: { readonly version: string; readonly records: ReadonlyMap<string, string> } | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async version(): Promise<string> {
+    const info = await Deno.stat(this.#path).catch(() => undefined);
+    return info ? `${info.ino} ${info.size} ${info.mtime?.getTime()}` : "";
+  }
+
+  /** @throws {SecLlamaError} `key-refused` if the file cannot be read or is none. */
+  async get(name: string): Promise<string | undefined> {
+    const version = await this.version();
+    if (version === "" || this.#read?.version !== version) {
+      this.#read = { version, records: unpackRecords(await this.#text()) };
+    }
+    return this.#read.records.get(name);
+  }
+
+  async #text(): Promise<string> {
+    try {
+      return await Deno.readTextFile(this.#path);
+    } catch (cause) {
+      throw new SecLlamaError("key-refused", `the fleet's file ${this.#path} cannot be read`, {
+        hint: "bring it from the issuer: secllama fleet publish FOLDER",
+        cause,
+      });
+    }
+  }
+}
+
+/** Of a store: its head is watched, so a change is seen when it comes. */
+export class StoreSource implements RecordSource {
+  readonly #store: FleetStore;
+  #end: () => void = () => {};
+  #version = 0;
+
+  private constructor(store: FleetStore) {
+    this.#store = store;
+  }
+
+  /** @param head The record that is written last. `onChange` is called after each change of it. */
+  static async watching(
+    store: FleetStore,
+    head: string,
+    onChange: () => void = () => {},
+  ): Promise<StoreSource> {
+    const source = new StoreSource(store);
+    source.#end = await store.watch(head, () => {
+      source.#version++;
+      onChange();
+    });
+    return source;
+  }
+
+  version(): Promise<string> {
+    return Promise.resolve(String(this.#version));
+  }
+
+  get(name: string): Promise<string | undefined> {
+    return this.#store.get(name);
+  }
+
+  /** Ends the watch. */
+  close(): void {
+    this.#end();
+  }
+}
+
+/** Records in one text. */
+export function packRecords(records: ReadonlyMap<string, string>): string {
+  return JSON.stringify({ v: 2, records: Object.fromEntries(records) }) + "\n";
+}
+
+function unpackRecords(text: string): ReadonlyMap<string, string> {
+  try {
+    const { v, records } = Object(JSON.parse(text));
+    if (v === 2) {
+      return new Map(Object.entries(Object(records)).map(([name, text]) => [name, String(text)]));
+    }
+  } catch { /* said below */ }
+  throw new SecLlamaError("key-refused", "the fleet's file is damaged or of another version", {
+    hint: "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
+  });
+}

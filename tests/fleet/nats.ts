@@ -1,0 +1,111 @@
+/** A NATS for tests: as many nodes as are wanted, over TLS, with what the issuer says each machine may do. */
+import { join } from "node:path";
+import { until } from "../support/patience.ts";
+import { freePort } from "./hosts.ts";
+
+export const NATS_SERVER = "/usr/sbin/nats-server";
+
+/** Why it cannot run here, or undefined. */
+export const noNats = await Deno.stat(NATS_SERVER).then(() => undefined, () => "no nats-server");
+
+export interface Nats extends AsyncDisposable {
+  readonly servers: readonly string[];
+  /** PEM, and its file. */
+  readonly ca: string;
+  readonly caPath: string;
+  /** Process ids, by node. */
+  readonly pids: readonly number[];
+  /** Ends one node, or starts it again. */
+  kill(node: number, signal?: Deno.Signal): Promise<void>;
+  start(node: number): Promise<void>;
+}
+
+/** A name and an authority for it, made by openssl. */
+async function certificates(folder: string): Promise<string> {
+  const run = async (...args: string[]) => {
+    const { success, stderr } = await new Deno.Command("/usr/bin/openssl", {
+      args,
+      cwd: folder,
+      stderr: "piped",
+      stdout: "null",
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+  };
+  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  await run("req", "-x509", ...ec, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=fleet");
+  await run("req", ...ec, "-keyout", "nats.key", "-out", "nats.csr", "-subj", "/CN=nats");
+  await Deno.writeTextFile(join(folder, "ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+  const sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
+  await run("x509", "-req", "-in", "nats.csr", ...sign, "-extfile", "ext", "-out", "nats.pem");
+  return await Deno.readTextFile(join(folder, "ca.pem"));
+}
+
+/** Starts it. @param users What `secllama fleet nats` printed, or blocks of natsPermissions as JSON. */
+export async function startNats(users: string, nodes = 1): Promise<Nats> {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-test-nats-" });
+  const ca = await certificates(folder);
+  const ports = Array.from({ length: nodes }, freePort);
+  const routes = Array.from({ length: nodes }, freePort);
+  const children: (Deno.ChildProcess | undefined)[] = [];
+  const tls = `cert_file: "${folder}/nats.pem", key_file: "${folder}/nats.key"`;
+  const start = async (i: number) => {
+    const cluster = nodes === 1 ? "" : `cluster {
+  name: fleet, listen: "127.0.0.1:${routes[i]}"
+  tls { ${tls}, ca_file: "${folder}/ca.pem", verify: true }
+  routes: [${routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ")}]
+}`;
+    await Deno.writeTextFile(
+      join(folder, `nats-${i}.conf`),
+      `server_name: n${i}
+listen: "127.0.0.1:${ports[i]}"
+tls { ${tls} }
+jetstream { store_dir: "${folder}/store-${i}" }
+${cluster}
+include users.conf
+`,
+    );
+    const child = new Deno.Command(NATS_SERVER, {
+      args: ["-c", join(folder, `nats-${i}.conf`), "-l", join(folder, `nats-${i}.log`)],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    children[i] = child;
+    let ended = false;
+    void child.status.then(() => ended = true);
+    await until(async () => {
+      if (ended) throw new Error(await Deno.readTextFile(join(folder, `nats-${i}.log`)));
+      const log = await Deno.readTextFile(join(folder, `nats-${i}.log`)).catch(() => "");
+      return log.includes("Server is ready");
+    }, "NATS is ready");
+  };
+  const kill = async (i: number, signal: Deno.Signal = "SIGKILL") => {
+    const child = children[i];
+    if (child === undefined) return;
+    children[i] = undefined;
+    child.kill(signal);
+    await child.status;
+    await Deno.remove(join(folder, `nats-${i}.log`)).catch(() => {});
+  };
+  const stop = async () => {
+    for (let i = 0; i < nodes; i++) await kill(i);
+    await Deno.remove(folder, { recursive: true });
+  };
+  await Deno.writeTextFile(join(folder, "users.conf"), users);
+  try {
+    for (let i = 0; i < nodes; i++) await start(i);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    servers: ports.map((port) => `tls://localhost:${port}`),
+    ca,
+    caPath: join(folder, "ca.pem"),
+    get pids() {
+      return children.flatMap((child) => child?.pid ?? []);
+    },
+    kill,
+    start,
+    [Symbol.asyncDispose]: stop,
+  };
+}
