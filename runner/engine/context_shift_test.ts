@@ -108,7 +108,7 @@ modelTest(
     withEngine({ modelPath, contextLength: 256, slots: 1 }, async (engine) => {
       const prompt = engine.tokenizePrompt([{ text: "one day a dog and a cat", special: false }]);
       const of = { ...request(""), prompt, logitBias: new Map([[2, -Infinity]]) };
-      const { tokens } = await collect(engine, { ...of, maxTokens: 60, shift: SHIFT });
+      const { tokens } = await collect(engine, { ...of, maxTokens: 54, shift: SHIFT });
       const cells = cellsOf([...prompt], tokens.map(({ id }) => id)).at(-1)!;
       assert.ok(cells.length > 20 && cells.length < SHIFT.window);
       const again = await collect(engine, {

@@ -50,7 +50,11 @@ modelTest(
   async (modelPath) => {
     const options = { modelPath, slots: 4, contextLength: 512, cacheCells: 512 };
     await withEngine(options, async (engine) => {
-      const fill = request("A long one", { maxTokens: -1, stop: [], client: "a" });
+      const fill = request("A long one of a dog and a cat by the sea", {
+        maxTokens: -1,
+        stop: [],
+        client: "a",
+      });
       for (const client of ["a", "b", "c"]) {
         const { done } = await collect(engine, { ...fill, client });
         if (done.reason === "length") assert.ok(done.promptTokens + done.evalTokens >= 512);

@@ -1,5 +1,6 @@
 /** Prompts are tokenized as one text, by every vocabulary that is here, and nobody's text becomes a control token. */
 import assert from "node:assert/strict";
+import { sharedModel } from "../../tests/support/shared_models.ts";
 import { openLibrary } from "./library.ts";
 import { loadModel } from "./model.ts";
 import { DEMO_MODEL, exists, libraryFolder } from "./testing.ts";
@@ -7,7 +8,7 @@ import { makeRandomGguf } from "./testing_gguf.ts";
 import type { PromptPart } from "./types.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
-const STORIES = Deno.env.get("SECLLAMA_TEST_STORIES") ?? "";
+const STORIES = sharedModel("stories260K.gguf", "prompt tokens (stories)") ?? "";
 const CONTROL = [
   "<|im_start|>",
   "<|im_end|>",
@@ -83,7 +84,6 @@ const VOCABULARIES: [
 ];
 for (const [name, path] of [["demo", DEMO_MODEL], ["stories", STORIES]] as const) {
   if (exists(path)) VOCABULARIES.push([name, (use) => withVocabulary(path, use)]);
-  else console.log(`skipped: the model "${name}" is not here`);
 }
 
 /** mulberry32: numbers in [0, 1). */

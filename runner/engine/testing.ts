@@ -1,6 +1,7 @@
 /** For this folder's tests and benches: where the libraries and a model to try lie. Not used by the runner. */
 import { Budget, runAtOnce, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import { storiesModel } from "../../tests/support/shared_models.ts";
 import type { LongWork } from "../turns.ts";
 import { librarySetFor } from "./library.ts";
 import { loadEngine } from "./mod.ts";
@@ -53,11 +54,17 @@ function tinyModel(): string {
   return made;
 }
 
-/** Registers a test for the tiny random model, and for one that tells stories if SECLLAMA_TEST_STORIES names its file. */
-export function modelTest(name: string, test: (model: string) => Promise<void>): void {
+/** Registers a test for the tiny random model, and, in full runs, for one that tells stories if it is there and can. */
+export function modelTest(
+  name: string,
+  test: (model: string) => Promise<void>,
+  o: { readonly notStories?: string } = {},
+): void {
   Deno.test(`${name} (random)`, () => test(tinyModel()));
-  const stories = Deno.env.get("SECLLAMA_TEST_STORIES") ?? "";
-  if (exists(stories)) Deno.test(`${name} (stories)`, () => test(stories));
+  const stories = storiesModel();
+  if (stories === undefined) return;
+  if (o.notStories !== undefined) console.log(`SKIP ${name} (stories): ${o.notStories}`);
+  else Deno.test(`${name} (stories)`, () => test(stories));
 }
 
 /** Registers a test for the demo model; without it, says so and is ignored. */

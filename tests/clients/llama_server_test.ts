@@ -66,7 +66,7 @@ async function extract(folder: string): Promise<void> {
 const TEST = "llama.cpp's own server tests, unmodified";
 const why = await skipped();
 if (why !== undefined) console.log(`SKIP ${TEST}: ${why}`);
-const path = why === undefined ? await sharedModel("stories260K.gguf", TEST) : undefined;
+const path = why === undefined ? sharedModel("stories260K.gguf", TEST) : undefined;
 Deno.test({
   name: TEST,
   ignore: path === undefined,

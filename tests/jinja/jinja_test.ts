@@ -4,6 +4,7 @@ import { compareAll } from "./compare.ts";
 import { Generator, Random } from "./generate.ts";
 import { TemplateGenerator } from "./generate_templates.ts";
 import { VARIABLES } from "./words.ts";
+import { seeds } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 
@@ -86,7 +87,7 @@ Deno.test("jinja: what was reported of others is rendered as Jinja2 does", async
   assert.ok(rendered > 45);
 });
 
-for (const seed of FULL ? [1, 2, 3, 4, 5, 6, 7, 8] : [1]) {
+for (const seed of seeds(FULL ? 8 : 1)) {
   const count = FULL ? 3000 : 250;
   Deno.test(`jinja: ${count} generated expressions, seed ${seed}`, async () => {
     const generator = new Generator(new Random(seed));

@@ -11,6 +11,7 @@ import { Random } from "../jinja/generate.ts";
 import { askJinja2, NOW, type Request } from "../jinja/oracle.ts";
 import { corpus, type Member } from "./corpus.ts";
 import { randomShape, type Shape, SHAPES } from "./shapes.ts";
+import { seeds } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const MEMBERS = corpus();
@@ -128,7 +129,7 @@ Deno.test("templates: every shape through every family's template is what Jinja2
   );
 });
 
-for (const seed of FULL ? [1, 2, 3, 4] : [1]) {
+for (const seed of seeds(FULL ? 4 : 1)) {
   const each = FULL ? 60 : 3;
   Deno.test(`templates: ${each} random conversations through each, seed ${seed}`, async () => {
     const random = new Random(seed);

@@ -9,6 +9,7 @@ import { replyOf, type Write } from "../../src/replies/written_calls.ts";
 import type { Call } from "../../src/templates/types.ts";
 import { Random } from "../jinja/generate.ts";
 import { corpus, type Member } from "./corpus.ts";
+import { seeds } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const MEMBERS = corpus();
@@ -166,7 +167,7 @@ const sorted = (value: unknown) =>
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
     : value;
 
-for (const seed of FULL ? [1, 2, 3] : [1]) {
+for (const seed of seeds(FULL ? 3 : 1)) {
   const each = FULL ? 300 : 12;
   Deno.test(`templates: ${each} replies of each family, cut anywhere, are read as written, seed ${seed}`, () => {
     const random = new Random(seed);

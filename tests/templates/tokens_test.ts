@@ -110,7 +110,7 @@ Deno.test("prompts: in the demo model's vocabulary, tokenized as a whole", () =>
   }));
 
 const NAME = "prompts: in a vocabulary that llama.cpp's authors trained, tokenized as a whole";
-const stories = await sharedModel("stories260K.gguf", NAME);
+const stories = sharedModel("stories260K.gguf", NAME);
 Deno.test({
   name: NAME,
   ignore: stories === undefined,
