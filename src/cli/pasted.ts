@@ -6,10 +6,11 @@ const LONG_DASH = /^[\u2010-\u2015\u2212]+(?=[A-Za-z])/;
 const QUOTES = /^["'\u00ab\u2018-\u201f]|["'\u00bb\u2018-\u201f]$/g;
 /** Spaces that a shell does not part words at, and marks that are not seen. */
 const ODD_SPACE = /[\u00a0\u2000-\u200d\u202f\u2060\u3000\ufeff]/;
-/** A key, and a pairing, as they are written, whatever was pasted around them. */
-const SECRET = /sl1:[A-Za-z0-9+/=]{20}|secllama-pair-\d\.\S/;
+/** A key, a pairing and a program's token, as they are written, whatever was pasted around them. */
+const SECRET = /sl1:[A-Za-z0-9+/=]{20}|secllama-pair-\d+\.\S|slt_[0-9a-f]{12}_[\w-]{8}/i;
 /** One of them, and nothing else, as a word or as an option's value. */
-const ONLY_SECRET = /(?:^|=)(?:sl1:[A-Za-z0-9+/=]{20,}|secllama-pair-\d\.\S+)$/;
+const ONLY_SECRET =
+  /(?:^|=)(?:sl1:[A-Za-z0-9+/=]{20,}|secllama-pair-\d+\.\S+|slt_[0-9a-f]{12}_[\w-]{8,})$/i;
 const PROMPT_SIGNS = ["$", "#", "%", ">", "\u276f"];
 
 /**
@@ -22,7 +23,7 @@ export function refusePasted(argv: readonly string[]): void {
   if (looked.some((word) => SECRET.test(word)) || argv.some((word) => ONLY_SECRET.test(word))) {
     throw new SecLlamaError(
       "usage",
-      "a key or a pairing is on the command line: others could read it there",
+      "a key, a pairing or a token is on the command line: others could read it there",
       {
         hint: "take it as known, and make another; how to hand one over: secllama help keys",
       },

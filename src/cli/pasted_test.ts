@@ -36,6 +36,7 @@ Deno.test("pasted: whatever a text program makes of a command line, the hint has
 
 Deno.test("pasted: a prompt may hold anything, and is never repeated; a secret neither", () => {
   const key = `sl1:${"A".repeat(44)}`;
+  const token = `slt_0123456789ab_${"A".repeat(43)}`;
   for (
     const prompt of [
       "“Where”",
@@ -44,6 +45,7 @@ Deno.test("pasted: a prompt may hold anything, and is never repeated; a secret n
       "$ ls",
       "sl1: what is that?",
       `is ${key} one?`,
+      `what is ${token} for?`,
     ]
   ) {
     assert.equal(hintOf("run", "demo", prompt), undefined);
@@ -60,6 +62,13 @@ Deno.test("pasted: a prompt may hold anything, and is never repeated; a secret n
     [`key import ${key}`],
     ["secllama", "key", "import", `'${key}'`],
     ["proxy", "\u2014pair", `secllama-pair-1.${key},`],
+    ["proxy", "--pair", `SECLLAMA-PAIR-12.${key}`],
+    ["token", "revoke", token],
+    ["status", `--token=${token}`],
+    [token],
+    ["run", "demo", token],
+    ["token", "revoke", `\u201c${token}\u201d`],
+    [`token revoke ${token}`],
   ];
   for (const argv of secrets) {
     assert.throws(

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AFTER, PROOF, startScripted } from "../support/agent_model.ts";
-import { AGENTS_SKIPPED, installedAgents } from "./agents/installed.ts";
+import { AGENTS_SKIPPED, installed } from "./agents/installed.ts";
 
 /** Some 20,000 tokens. */
 const LONG = "Read the file, then change a line of it. ".repeat(2000);
@@ -11,12 +11,22 @@ const SCRIPTS = new URL("./agents/", import.meta.url).pathname;
 /** By script: how often each asks each prompt. */
 const LIBRARIES = { openai_agents: 4, mastra: 2, langchain: 2 } as const;
 
+const LIBRARY_PACKAGES = [
+  "@langchain/core",
+  "@langchain/openai",
+  "@mastra/core",
+  "@openai/agents",
+  "langchain",
+  "openai",
+  "zod",
+];
+
 if (AGENTS_SKIPPED !== undefined) console.log(`SKIP agent libraries: ${AGENTS_SKIPPED}`);
 Deno.test({
   name: "agent libraries: a tool's loop over 20,000 tokens, and two calls at once",
   ignore: AGENTS_SKIPPED !== undefined,
   async fn(t) {
-    const programs = await installedAgents();
+    const programs = await installed("libraries", LIBRARY_PACKAGES);
     await using served = await startScripted();
     const proof = join(programs, PROOF);
     for (const [script, times] of Object.entries(LIBRARIES)) {

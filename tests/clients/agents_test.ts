@@ -7,7 +7,7 @@ import { delimiter, dirname, join } from "node:path";
 import { AFTER, PROOF, startScripted, TEXT } from "../support/agent_model.ts";
 import { HANG_MS, until } from "../support/patience.ts";
 import { newHome, secllama, type Served } from "../support/serve.ts";
-import { AGENTS_SKIPPED, installedAgents } from "./agents/installed.ts";
+import { AGENTS_SKIPPED, installed } from "./agents/installed.ts";
 
 /** Some 20,000 tokens beside what the agent itself says. */
 const LONG = "Read the file, then change a line of it. ".repeat(2000);
@@ -16,6 +16,8 @@ const MCP = new URL("./agents/mcp_server.mjs", import.meta.url).pathname;
 interface Case {
   /** The word for `secllama launch`. */
   readonly agent: string;
+  /** Its package. */
+  readonly npm: string;
   /** Its shell tool. */
   readonly tool: string;
   /** Its name of the MCP server's tool. */
@@ -53,6 +55,7 @@ async function put(folder: string, name: string, value: unknown): Promise<string
 const CASES: readonly Case[] = [
   {
     agent: "claude",
+    npm: "@anthropic-ai/claude-code",
     tool: "Bash",
     mcpTool: "mcp__proof__write_proof",
     ask: (stdin) => ({ args: ["-p", "--allowedTools", "Bash,mcp__proof__write_proof"], stdin }),
@@ -64,6 +67,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "codex",
+    npm: "@openai/codex",
     tool: "exec_command",
     mcpTool: "mcp__proof__write_proof",
     ask: (stdin) => ({
@@ -89,6 +93,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "opencode",
+    npm: "opencode-ai",
     tool: "bash",
     mcpTool: "proof_write_proof",
     ask: (stdin) => ({ args: ["run"], stdin }),
@@ -102,6 +107,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "qwen",
+    npm: "@qwen-code/qwen-code",
     tool: "run_shell_command",
     // Tools of servers are deferred: the model is shown their names, and this tool to call them by.
     mcpTool: "tool_call",
@@ -115,6 +121,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "copilot",
+    npm: "@github/copilot",
     tool: "bash",
     mcpTool: "proof-write_proof",
     ask: (prompt) => ({ args: ["--allow-all-tools", "-p", prompt] }),
@@ -127,6 +134,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "cline",
+    npm: "cline",
     tool: "run_commands",
     mcpTool: "proof__write_proof",
     ask: (prompt) => ({ args: [prompt] }),
@@ -139,6 +147,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "pi",
+    npm: "@mariozechner/pi-coding-agent",
     tool: "bash",
     mcpTool: "",
     ask: (prompt) => ({ args: ["-p", prompt] }),
@@ -147,6 +156,7 @@ const CASES: readonly Case[] = [
   },
   {
     agent: "continue",
+    npm: "@continuedev/cli",
     tool: "Bash",
     mcpTool: "write_proof",
     ask: (prompt) => ({ args: ["--auto", "-p", prompt] }),
@@ -230,14 +240,14 @@ class Desk {
 
 const only = (Deno.env.get("SECLLAMA_AGENT") ?? "").split(",").filter((one) => one !== "");
 
-for (const { agent, tool, mcpTool, ask, again, mcp } of CASES) {
+for (const { agent, npm, tool, mcpTool, ask, again, mcp } of CASES) {
   if (only.length > 0 && !only.includes(agent)) continue;
   if (AGENTS_SKIPPED !== undefined) console.log(`SKIP ${agent}: ${AGENTS_SKIPPED}`);
   Deno.test({
     name: `agents: ${agent}, started by launch`,
     ignore: AGENTS_SKIPPED !== undefined,
     async fn(t) {
-      const programs = await installedAgents();
+      const programs = await installed(agent, [npm]);
       await using served = await startScripted();
       const { env } = await newHome();
       const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
