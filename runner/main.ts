@@ -33,6 +33,8 @@ const COMPUTES = "runner: computes";
 
 /** More than any model has. */
 const ALL_LAYERS = 9999;
+/** How often it is told how much of a model is loaded. */
+const LOADING_STEPS = 20;
 
 let session: Session | undefined;
 let engine: Engine | undefined;
@@ -52,6 +54,7 @@ async function boot(message: BootMessage): Promise<void> {
     queueLimit: message.engine.queueLimit,
     cacheType: message.engine.cacheType,
     gpuLayers: message.engine.gpu ? ALL_LAYERS : 0,
+    onLoading: inSteps((percent) => send({ t: "loading", percent })),
     // A projector that llama.cpp refuses costs the model its sight, not its speech; a request with a picture is told so.
     ...(message.vision && {
       vision: { ...message.vision, onRefused: () => writeError("runner: projector-refused") },
@@ -91,6 +94,17 @@ async function boot(message: BootMessage): Promise<void> {
     attacks,
     permissions: permissionStates(),
   });
+}
+
+/** Tells a share at each of {@link LOADING_STEPS} only. */
+function inSteps(tell: (percent: number) => void): (share: number) => void {
+  let told = 0;
+  return (share) => {
+    const step = Math.floor(share * LOADING_STEPS);
+    if (!(step > told && step <= LOADING_STEPS)) return;
+    told = step;
+    tell(100 * step / LOADING_STEPS);
+  };
 }
 
 /**

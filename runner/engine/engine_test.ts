@@ -189,3 +189,30 @@ Deno.test("engine: files that are no models are refused with llama.cpp's reason"
     await Deno.remove(dir, { recursive: true });
   }
 });
+
+modelTest(
+  "engine: it tells how much of the file is loaded, more each time, and all of it",
+  async (modelPath) => {
+    const shares: number[] = [];
+    await withEngine(
+      { modelPath, onLoading: (share) => shares.push(share) },
+      () => Promise.resolve(),
+    );
+    assert.ok(shares.length > 2, `${shares}`);
+    assert.deepEqual(
+      shares,
+      shares.toSorted((a, b) => a - b),
+    );
+    assert.equal(shares.at(-1), 1);
+    const failing = {
+      modelPath,
+      onLoading: () => {
+        throw new Error("nobody watches any more");
+      },
+    };
+    await withEngine(
+      failing,
+      (engine) => collect(engine, request("Once", { maxTokens: 1 })).then(() => {}),
+    );
+  },
+);

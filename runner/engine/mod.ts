@@ -96,6 +96,7 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
     gpuLayers,
     adapterPaths: options.adapterPaths ?? [],
     retyped: options.retyped ?? [],
+    onLoading: options.onLoading,
   });
   try {
     return new LlamaEngine(library, model, options);

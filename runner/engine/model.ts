@@ -88,6 +88,7 @@ export function loadModel(
     gpuLayers: number;
     adapterPaths?: readonly string[];
     retyped?: EngineOptions["retyped"];
+    onLoading?: EngineOptions["onLoading"];
   },
 ): Model {
   const params = library.defaults.modelParams();
@@ -100,9 +101,18 @@ export function loadModel(
     writeField(params, fields.kv_overrides, address);
   }
   const { llama } = library;
-  const { result, errors } = library.collectErrors(() =>
-    llama.llama_model_load_from_file(cString(path), params)
-  );
+  const progress = progressCallback(options.onLoading);
+  if (progress !== undefined) {
+    const address = Deno.UnsafePointer.value(progress.pointer);
+    writeField(params, fields.progress_callback, address);
+  }
+  let loaded;
+  try {
+    loaded = library.collectErrors(() => llama.llama_model_load_from_file(cString(path), params));
+  } finally {
+    progress?.close();
+  }
+  const { result, errors } = loaded;
   if (result === null) throw failure("the model could not be loaded", errors);
   try {
     // Before any context is made: its compute graph is measured with them.
@@ -112,6 +122,21 @@ export function loadModel(
     llama.llama_model_free(result);
     throw error;
   }
+}
+
+/** `llama_progress_callback`, which says whether to go on. It is called on the thread that loads. */
+function progressCallback(onLoading: EngineOptions["onLoading"]) {
+  if (onLoading === undefined) return undefined;
+  return new Deno.UnsafeCallback(
+    { parameters: ["f32", "pointer"], result: "bool" },
+    (share) => {
+      // Nothing may be thrown into native code, and a model is loaded whether or not somebody watches.
+      try {
+        onLoading(share);
+      } catch { /* it goes on */ }
+      return true;
+    },
+  );
 }
 
 /** @throws {SecLlamaError} `model-failed` with llama.cpp's reason: not an adapter, or one of another model. */

@@ -32,6 +32,8 @@ export interface EngineOptions {
     readonly kind: "int" | "float";
     readonly value: number;
   }[];
+  /** Told now and then how much of the model's file is loaded, from 0 to 1, while the thread does nothing else. Default: nobody is. */
+  readonly onLoading?: (share: number) => void;
   /** Tokens of context that one sequence may have. */
   readonly contextLength: number;
   /** Cells of the cache, of one token each, that all slots share. Default: the whole context for each slot. */

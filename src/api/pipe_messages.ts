@@ -187,7 +187,7 @@ export function parseFromRunner(message: unknown): FromRunner {
   const o = new StrictObject(message, "message");
   const t = o.get(
     "t",
-    oneOf("ready", "recipients", "keep_alive", "used", "receipt", "failed", "pong"),
+    oneOf("loading", "ready", "recipients", "keep_alive", "used", "receipt", "failed", "pong"),
   );
   const parsed = FROM_RUNNER[t](o);
   o.end();
@@ -227,6 +227,7 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
       record(16, /^[a-z]{1,16}$/, oneOf("granted", "denied", "prompt", "partial")),
     ),
   }),
+  loading: (o) => ({ t: "loading", percent: o.get("percent", integer(0, 100)) }),
   recipients: (o) => ({ t: "recipients", ids: o.get("ids", list(MAX_RECIPIENTS, hex(8), 1)) }),
   keep_alive: (o) => ({
     t: "keep_alive",

@@ -73,6 +73,7 @@ const FROM: FromRunner[] = [
   { t: "keep_alive", ms: 300_000 },
   { t: "failed", code: "model-failed", message: "it failed" },
   { t: "pong", busy: 1, steps: 12 },
+  { t: "loading", percent: 40 },
 ];
 
 const HEADS: OpenHead[] = [

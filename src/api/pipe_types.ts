@@ -127,6 +127,12 @@ export interface ReadyMessage {
   readonly permissions: { readonly [name: string]: string };
 }
 
+/** Runner → gateway: how much of the model's file is loaded. */
+export interface LoadingMessage {
+  readonly t: "loading";
+  readonly percent: number;
+}
+
 /** Runner → gateway: the ids (hex) of the recipient keys that are valid now. */
 export interface RecipientsMessage {
   readonly t: "recipients";
@@ -188,6 +194,7 @@ export interface ReceiptMessage {
 }
 
 export type FromRunner =
+  | LoadingMessage
   | ReadyMessage
   | RecipientsMessage
   | KeepAliveMessage

@@ -52,6 +52,7 @@ interface ServeOptions {
   readonly openManagement: (config: Config, models: ModelStore) => Promise<ModelManagement>;
   /** Is told how far the check of a model's file has come, in bytes. */
   readonly onChecked?: SupervisorOptions["onChecked"];
+  readonly onLoading?: SupervisorOptions["onLoading"];
   /** Gets what the operator should know before anything listens, one sentence each. */
   readonly onWarning: (line: string) => void;
 }
@@ -98,6 +99,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
         sandbox,
         logger,
         onChecked: options.onChecked,
+        onLoading: options.onLoading,
         ...(audit && { audit: supervisorAudit(audit) }),
       },
       shutdown,
@@ -249,6 +251,7 @@ async function startSupervisor(
     logger: Logger;
     audit?: SupervisorOptions["audit"];
     onChecked: SupervisorOptions["onChecked"];
+    onLoading: SupervisorOptions["onLoading"];
   },
   shutdown: Shutdown,
 ): Promise<Supervisor> {

@@ -82,6 +82,9 @@ export async function runServe(
       if (starts) progress.to(`checking ${name}`, done, total);
       if (starts && done === total) progress.say(`loading ${name} into its sandbox…`);
     },
+    onLoading(name, done, total) {
+      if (starts) progress.to(`loading ${name} into its sandbox`, done, total);
+    },
   }).finally(() => {
     starts = false;
     progress.end();

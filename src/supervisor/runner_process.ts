@@ -31,6 +31,8 @@ export interface RunnerProcessOptions {
   readonly prove: (childPid: number, ready: ReadyMessage) => Promise<void>;
   /** Drawn for this start, 32 bytes; the boot message has it too. */
   readonly rn: Uint8Array;
+  /** How much of the file is loaded. */
+  readonly onLoading: (percent: number) => void;
   readonly onRecipients: (ids: readonly string[]) => void;
   readonly onKeepAlive: (ms: number, client: string | undefined) => void;
   readonly onDead: (error: SecLlamaError) => void;
@@ -210,6 +212,8 @@ export class RunnerProcess implements KeyReceiver {
     switch (message.t) {
       case "pong":
         return this.#watchdog.pong(message);
+      case "loading":
+        return this.#options.onLoading(message.percent);
       case "ready":
         return this.#ready.resolve(message);
       case "recipients":

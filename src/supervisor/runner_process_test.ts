@@ -20,6 +20,7 @@ function start(
     boot: { t: "boot" } as BootMessage,
     prove,
     keys: () => Promise.resolve(new Uint8Array(0)),
+    onLoading: () => {},
     onRecipients,
     onKeepAlive: () => {},
     onDead: () => {},

@@ -33,6 +33,8 @@ export interface ModelStarterOptions {
   readonly gpu: GpuChoice;
   readonly logger: Logger;
   readonly version: string;
+  /** Is told how much of a model is loaded. */
+  readonly onLoading?: ((name: string, doneBytes: number, totalBytes: number) => void) | undefined;
 }
 
 /** Whose models they are. */
@@ -171,6 +173,10 @@ export class ModelStarter {
           return spawn.prove(pid, ready);
         },
         rn,
+        onLoading: (percent) => {
+          const { name, sizeBytes } = resolved;
+          this.#options.onLoading?.(name, Math.round(sizeBytes * percent / 100), sizeBytes);
+        },
         onRecipients: (ids) => {
           // Each was made in its runner's memory: one that another announces was given away, to draw requests off.
           const others = this.#owner.loaded().filter((other) => other !== model);
