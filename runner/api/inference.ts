@@ -23,6 +23,7 @@ import { elapsedNs, loadNs, toNs } from "./timing.ts";
 import { Pictures } from "./pictures.ts";
 import { rank } from "./rank.ts";
 import { ReplyParser } from "./reply_parser.ts";
+import { SoFar } from "./so_far.ts";
 import type {
   Call,
   CollectedReply,
@@ -162,7 +163,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       ? {}
       : thoughtLimit(engine, parser, roomFor(engine, prompt, maxTokens))),
     ...(request.logprobs === undefined ? {} : { logprobs: request.logprobs }),
-    ...(request.progress ? { progress: true as const } : {}),
+    ...(request.progress || request.timings ? { progress: true as const } : {}),
     ...(shifts ? { shift: shiftOf(engine, request, prompt.tokens.length) } : {}),
   }, call.signal)[Symbol.asyncIterator]();
   // The engine holds what it needs: megabytes, for as long as the reply takes.
@@ -171,7 +172,9 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   let made = 0;
   let told = false;
   try {
-    const begun = performance.now();
+    const soFar = new SoFar({ call, loadNs: load, promptTokens: prompt.tokens.length });
+    const cost = () =>
+      request.timings ? { soFar: soFar.usage(made, parser.thinkingTokens) } : undefined;
     yield { type: "start", promptTokens: prompt.tokens.length };
     for (let next = await events.next(); !next.done; next = await events.next()) {
       const event = next.value;
@@ -179,18 +182,21 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
         made++;
         let logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
         for (const delta of parser.push(event)) {
-          if (hasContent(delta) || logprobs.length > 0) yield { type: "delta", ...delta, logprobs };
+          if (hasContent(delta) || logprobs.length > 0) {
+            yield { type: "delta", ...delta, logprobs, ...cost() };
+          }
           logprobs = [];
         }
       } else if (event.type === "progress") {
         const { type: _, ...progress } = event;
-        const ms = performance.now() - begun;
+        const ms = soFar.prompt(progress);
+        if (!request.progress) continue;
         yield { type: "start", promptTokens: event.total, progress: { ...progress, ms } };
       } else {
         ended = told = true;
         call.used?.({ prompt: event.promptTokens, reply: event.evalTokens });
         for (const rest of parser.end(event.reason === "length")) {
-          if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [] };
+          if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [], ...cost() };
         }
         yield doneEvent(event, parser, load, call);
         return;

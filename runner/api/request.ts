@@ -91,6 +91,8 @@ export interface InferenceRequest {
   readonly pictures?: readonly PictureFile[];
   /** Whether the reply tells how far its prompt is read. */
   readonly progress?: true;
+  /** Whether each piece of the reply tells what it cost so far. */
+  readonly timings?: true;
   /** Fields that have no effect here. */
   readonly ignored?: readonly string[];
 }
@@ -182,6 +184,8 @@ export type ReplyEvent =
     /** What came of calls, `toolCalls` among it, in order. One call is whole before the next begins. */
     readonly toolDeltas: readonly ToolCallDelta[];
     readonly logprobs: readonly TokenLogprobs[];
+    /** Where it was asked for: what the reply cost up to here. */
+    readonly soFar?: Usage;
   }
   | {
     readonly type: "done";

@@ -34,11 +34,13 @@ import {
   parallelField,
   replyFormat,
   samplingFields,
+  telemetryFields,
   thinkOfEffort,
   toolChoiceField,
   toolDefinition,
   unixSeconds,
   wireLogprobs,
+  wireProgress,
   wireTimings,
   wireToolCall,
   wireUsage,
@@ -51,8 +53,7 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
   const request = parseChat(service, body);
   const stream = body.boolean("stream") ?? false;
   const { n, made } = choiceCount(body, stream);
-  const progress = (body.boolean("return_progress") ?? false) && stream;
-  const told = progress ? { ...request, progress: true as const } : request;
+  const told = { ...request, ...telemetryFields(body) };
   const requests = repeat(body, [told], { n, made });
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
@@ -287,8 +288,7 @@ async function* events(
   const usages: Usage[] = [];
   for await (const { index, event } of choices) {
     if (event.type === "start" && event.progress !== undefined) {
-      const { total, cached, processed, ms } = event.progress;
-      const prompt_progress = { total, cache: cached, processed, time_ms: Math.round(ms) };
+      const prompt_progress = wireProgress(event.progress);
       const choices = [{ index, delta: {}, logprobs: null, finish_reason: null }];
       yield write(choices, { prompt_progress });
       continue;
@@ -312,7 +312,8 @@ async function* events(
       const logprobs = event.logprobs.length === 0
         ? null
         : { content: wireLogprobs(event.logprobs), refusal: null };
-      yield write([{ index, delta, logprobs, finish_reason: null }]);
+      const timings = event.soFar && { timings: wireTimings(event.soFar) };
+      yield write([{ index, delta, logprobs, finish_reason: null }], timings);
     } else {
       const finish_reason = finishReason(event);
       usages.push(event.usage);

@@ -1,6 +1,6 @@
 /** What the OpenAI endpoints share: sampling fields, messages, tools and the shape of usage. */
 import { errorDocument } from "../../../src/api/errors.ts";
-import type { ToolDefinition } from "../../engine/types.ts";
+import type { PromptProgress, ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { argumentsText } from "../../../src/replies/draft.ts";
 import { takePart, type Taking, TEXT_ONLY } from "../images.ts";
@@ -8,6 +8,7 @@ import { applySeed, localSampling, MAX_STOP_CHARS, parseStop } from "../options.
 import type {
   Format,
   GenerationOptions,
+  InferenceRequest,
   Logprob,
   NamedToolCall,
   Service,
@@ -142,6 +143,20 @@ export function wireTimings(usage: Usage) {
     ...speed("prompt", evaluated, usage.promptNs),
     ...speed("predicted", usage.evalTokens, usage.evalNs),
   };
+}
+
+/** llama-server's fields of a stream that tells how it goes. */
+export function telemetryFields(body: Fields): Pick<InferenceRequest, "progress" | "timings"> {
+  if (!(body.boolean("stream") ?? false)) return {};
+  return {
+    ...(body.boolean("return_progress") ? { progress: true } : {}),
+    ...(body.boolean("timings_per_token") ? { timings: true } : {}),
+  };
+}
+
+/** `prompt_progress`, as llama-server writes it. */
+export function wireProgress({ total, cached, processed, ms }: PromptProgress & { ms: number }) {
+  return { total, cache: cached, processed, time_ms: Math.round(ms) };
 }
 
 function stopField(body: Fields): readonly string[] | undefined {

@@ -18,7 +18,9 @@ import {
   MAX_LIST,
   replyFormat,
   samplingFields,
+  telemetryFields,
   unixSeconds,
+  wireProgress,
   wireTimings,
   wireUsage,
   withErrorEvent,
@@ -37,7 +39,9 @@ export const openaiCompletions: Handler = async (service, body, call, cancel) =>
     system_fingerprint: "fp_secllama",
   };
   if (stream) {
-    const choices = streamChoices(service, requests, call);
+    const telemetry = telemetryFields(body);
+    const told = requests.map((request) => ({ ...request, ...telemetry }));
+    const choices = streamChoices(service, told, call);
     const chunks = events(head, choices, echoes, { n, usageOf: includeUsage ? n : 0 });
     return await streamResponse(withErrorEvent(chunks), {
       contentType: EVENT_STREAM_TYPE,
@@ -139,12 +143,15 @@ async function* events(
   echoes: readonly string[],
   { n, usageOf }: { n: number; usageOf: number },
 ): Chunks {
-  const chunk = (choices: unknown[], more: { usage?: unknown; timings?: unknown } = {}) =>
+  const chunk = (choices: unknown[], more: Record<string, unknown> = {}) =>
     sse({ ...head, choices, ...(usageOf > 0 ? { usage: null } : {}), ...more });
   let offset = 0;
   const usages: Usage[] = [];
   for await (const { index, event } of choices) {
-    if (event.type === "start") {
+    if (event.type === "start" && event.progress !== undefined) {
+      const choices = [{ text: "", index, logprobs: null, finish_reason: null }];
+      yield chunk(choices, { prompt_progress: wireProgress(event.progress) });
+    } else if (event.type === "start") {
       offset = 0;
       const text = echoes[index];
       yield text ? chunk([{ text, index, logprobs: null, finish_reason: null }]) : BEGUN;
@@ -152,7 +159,8 @@ async function* events(
       const text = event.thinking + event.text;
       const logprobs = wireLogprobs(event.logprobs, offset);
       offset += text.length;
-      yield chunk([{ text, index, logprobs, finish_reason: null }]);
+      const timings = event.soFar && { timings: wireTimings(event.soFar) };
+      yield chunk([{ text, index, logprobs, finish_reason: null }], timings);
     } else {
       usages.push(event.usage);
       const isLast = usageOf === 0 && usages.length === echoes.length;

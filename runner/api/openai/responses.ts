@@ -8,7 +8,14 @@ import { newId } from "../reply_parser.ts";
 import type { Call, InferenceRequest, Reply, ReplyEvent, Service, Usage } from "../request.ts";
 import { type Chunks, sse, streamResponse } from "../stream.ts";
 import { jsonSize } from "../../json_work.ts";
-import { INT32_MAX, MAX_TOOLS, unixSeconds } from "./common.ts";
+import {
+  INT32_MAX,
+  MAX_TOOLS,
+  telemetryFields,
+  unixSeconds,
+  wireProgress,
+  wireTimings,
+} from "./common.ts";
 import { ItemStore } from "./item_store.ts";
 import { type OutputItem, type ResponseEvent, ResponseEvents } from "./responses_events.ts";
 import { parseResponsesRequest, turnsOf } from "./responses_request.ts";
@@ -33,17 +40,23 @@ export function openaiResponses(): { create: Handler; countTokens: Handler } {
       const wanted = `and what else is only echoed must have at most ${MAX_ECHO} characters`;
       throw body.fail("metadata", wanted);
     }
-    const reply = remembering(service.infer(request, call));
+    const telemetry = telemetryFields(body);
+    const reply = remembering(service.infer({ ...request, ...telemetry }, call));
     if (stream) {
       const writer = new EventWriter();
-      return await streamResponse(events(frame, reply, writer), {
-        contentType: EVENT_STREAM_TYPE,
-        cancel,
-        call,
-        // Clients count events, not comments: one that is valid at any time.
-        lifeSign: () =>
-          writer.write("response.in_progress", { response: frame.build("in_progress", [], null) }),
-      });
+      return await streamResponse(
+        events(frame, reply, { writer, timed: telemetry.timings === true }),
+        {
+          contentType: EVENT_STREAM_TYPE,
+          cancel,
+          call,
+          // Clients count events, not comments: one that is valid at any time.
+          lifeSign: () =>
+            writer.write("response.in_progress", {
+              response: frame.build("in_progress", [], null),
+            }),
+        },
+      );
     }
     let response: Response | undefined;
     for await (const { builder, event } of reply) {
@@ -92,10 +105,11 @@ class EventWriter {
   }
 }
 
+/** `timed`: whether events tell what the reply cost, as llama-server's do. */
 async function* events(
   frame: ResponseFrame,
   reply: AsyncGenerator<Step>,
-  writer: EventWriter,
+  { writer, timed }: { writer: EventWriter; timed: boolean },
 ): Chunks {
   let items: readonly OutputItem[] = [];
   const write = (type: string, fields: Record<string, unknown>) => writer.write(type, fields);
@@ -103,15 +117,24 @@ async function* events(
   try {
     for await (const { builder, event, written } of reply) {
       items = builder.items;
-      if (event.type === "start") {
+      if (event.type === "start" && event.progress !== undefined) {
+        const response = frame.brief("in_progress");
+        const prompt_progress = wireProgress(event.progress);
+        yield write("response.in_progress", { response, prompt_progress });
+      } else if (event.type === "start") {
         yield write("response.created", { response: frame.build("in_progress", [], null) });
         yield write("response.in_progress", { response: frame.build("in_progress", [], null) });
         begun = true;
       }
-      for (const [type, fields] of written) yield write(type, fields);
+      const soFar = event.type === "delta" && event.soFar;
+      for (const [type, fields] of written) {
+        const timings = soFar && type.endsWith(".delta") && { timings: wireTimings(soFar) };
+        yield write(type, { ...fields, ...timings });
+      }
       if (event.type === "done") {
         const response = frame.finished(builder, event);
-        yield write(`response.${response.status}`, { response });
+        const timings = timed && { timings: wireTimings(event.usage) };
+        yield write(`response.${response.status}`, { response, ...timings });
       }
     }
   } catch (thrown) {
@@ -182,6 +205,11 @@ class ResponseFrame {
       usage,
       ...this.#echo,
     };
+  }
+
+  /** Without what the request said: it comes often. */
+  brief(status: string): Record<string, unknown> {
+    return { id: this.id, object: "response", created_at: this.#created, status, output: [] };
   }
 
   finished(builder: ResponseEvents, done: Done): Record<string, unknown> {
