@@ -54,6 +54,18 @@ const MOSTLY: typeof ALWAYS = [
   ["Can the AI leak what I tell it?", HOME],
 ];
 
+const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+
+/** The questions of the eval that training never saw, each with what only the right answer has. */
+function heldOut() {
+  const { topics } = JSON.parse(
+    Deno.readTextFileSync(new URL("../scripts/demo_model/eval.json", import.meta.url)),
+  ) as { topics: Record<string, { expect: string; questions: string[] }> };
+  return Object.entries(topics).flatMap(([topic, { expect, questions }]) =>
+    questions.map((question) => ({ question, expect, offTopic: topic === "off_topic" }))
+  );
+}
+
 Deno.test("demo: answers right at its default temperature and greedily, and talks of ten turns stay sane", async (t) => {
   const served = await startServe();
   const ask = async (messages: readonly object[], options: object = {}): Promise<string> => {
@@ -93,6 +105,26 @@ Deno.test("demo: answers right at its default temperature and greedily, and talk
         }
       }
       assert.ok(wrong.length <= all / 10, `${wrong.length} of ${all}:\n${wrong.join("\n")}`);
+    });
+    await t.step("as many held-out questions are answered right as the README says", async () => {
+      const [, ...said] = /answered right: (\d+) of (\d+); [^:]+: (\d+) of (\d+)/s
+        .exec(README)!.map(Number);
+      const asked = heldOut();
+      // Each a twelfth in plain runs.
+      const some = FULL ? asked : asked.filter((_, at) => at % 12 === 0);
+      const count = { right: 0, all: 0, declined: 0, others: 0 };
+      for (const { question, expect, offTopic } of some) {
+        const messages = [{ role: "user", content: question }];
+        const right = (await ask(messages, { temperature: 0, num_predict: 72 })).includes(expect);
+        count[offTopic ? "others" : "all"]++;
+        if (right) count[offTopic ? "declined" : "right"]++;
+      }
+      console.log(`demo, held-out questions: ${JSON.stringify(count)}`);
+      const found = [count.right, count.all, count.declined, count.others];
+      if (!FULL) return assert.ok(count.right + count.declined >= 0.85 * some.length);
+      assert.deepEqual([found[1], found[3]], [said[1], said[3]], "questions");
+      // Another processor rounds otherwise, where two words are about as likely.
+      for (const at of [0, 2]) assert.ok(Math.abs(found[at]! - said[at]!) <= 2, `${found}`);
     });
     await t.step("ten turns: every answer is whole, and at most one is wrong", async () => {
       for (let seed = 1; seed <= (FULL ? 5 : 1); seed++) {

@@ -5,6 +5,7 @@ Out: {"text": TEXT} or {"error": the exception's class, "kind": ..., "message": 
 Jinja2 is Debian's python3-jinja2; what the immutable sandbox refuses is tried in the mutable one.
 """
 import json
+import resource
 import sys
 from datetime import datetime
 
@@ -95,6 +96,8 @@ def answer(request):
 
 
 sys.setrecursionlimit(2000)
+# A text repeated without end is a MemoryError here, not the end of the oracle.
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 for line in sys.stdin:
     sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
     sys.stdout.flush()
