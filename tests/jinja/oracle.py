@@ -1,7 +1,8 @@
 """Renders templates as Hugging Face's transformers sets Jinja2 up, one JSON line in, one out.
 
 In:  {"template": TEXT, "variables": {NAME: JSON}}
-Out: {"text": TEXT} or {"error": the exception's class, "kind": ..., "message": TEXT}
+Out: {"text": TEXT} or {"error": the exception's class, "kind": ..., "message": TEXT},
+     where there are powers with "unfolded", the same without Jinja2's optimiser
 Jinja2 is Debian's python3-jinja2; what the immutable sandbox refuses is tried in the mutable one.
 """
 import json
@@ -39,8 +40,8 @@ def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)
     )
 
 
-def environment(kind):
-    env = kind(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols])
+def environment(kind, **more):
+    env = kind(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, jinja2.ext.loopcontrols], **more)
     env.filters["tojson"] = tojson
     env.globals["raise_exception"] = raise_exception
     env.globals["strftime_now"] = lambda format: NOW.strftime(format)
@@ -49,6 +50,7 @@ def environment(kind):
 
 IMMUTABLE = environment(ImmutableSandboxedEnvironment)
 MUTABLE = environment(SandboxedEnvironment)
+UNFOLDED = [environment(kind, optimized=False) for kind in (ImmutableSandboxedEnvironment, SandboxedEnvironment)]
 
 
 def kind_of(error):
@@ -79,8 +81,16 @@ def render(env, template, variables):
 
 
 def answer(request):
+    found = answer_of((IMMUTABLE, MUTABLE), request)
+    # Its optimiser writes a negative constant without parentheses, so that (-7) ** n becomes -(7 ** n).
+    if "**" in request["template"]:
+        found["unfolded"] = answer_of(UNFOLDED, request)
+    return found
+
+
+def answer_of(environments, request):
     template, variables = request["template"], request["variables"]
-    for env in (IMMUTABLE, MUTABLE):
+    for env in environments:
         try:
             return render(env, template, variables)
         except jinja2.exceptions.SecurityError as error:

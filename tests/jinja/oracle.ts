@@ -6,8 +6,14 @@ export interface Request {
 }
 
 export type Answer =
-  | { readonly text: string; readonly error?: undefined }
-  | { readonly error: string; readonly kind: string; readonly message: string };
+  & (
+    | { readonly text: string; readonly error?: undefined }
+    | { readonly error: string; readonly kind: string; readonly message: string }
+  )
+  & {
+    /** What it is without Jinja2's optimiser, where that changes what some templates mean. */
+    readonly unfolded?: Answer;
+  };
 
 /** What the oracle's clock shows. */
 export const NOW = new Date(2026, 2, 4, 15, 6, 7);
