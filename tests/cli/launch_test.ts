@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { delimiter, join } from "node:path";
 import { AGENTS } from "../../src/cli/launch/agents.ts";
 import { startScripted } from "../support/agent_model.ts";
-import { cli, ROOT } from "../support/serve.ts";
+import { until } from "../support/patience.ts";
+import { cli, ROOT, secllama } from "../support/serve.ts";
 
 const page = await Deno.readTextFile(join(ROOT, "docs/agents.md"));
 const commands = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line]) => line!);
@@ -11,6 +12,15 @@ const commands = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line
 /** As a shell takes them apart: words, and texts between double quotes. */
 function words(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+}
+
+/** A process that has ended and that nobody waits for is gone. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(Deno.readTextFileSync(`/proc/${pid}/status`));
+  } catch {
+    return false;
+  }
 }
 
 Deno.test("launch: docs/agents.md has a section for each agent, which names its package", () => {
@@ -124,6 +134,29 @@ exit 7
         answer.stderr,
         /not installed: no codex in PATH\n.*npm install --global @openai/,
       );
+    });
+    await t.step("ended, it leaves nothing of an agent that passes no signal on", async () => {
+      const pids = join(folder, "pids");
+      // The real one is started by a program that waits for it.
+      const script = `#!/bin/sh\nsh -c 'sleep 86400 & echo $! $$ > ${pids}; wait' &\nwait\n`;
+      await Deno.writeTextFile(join(folder, "codex"), script, { mode: 0o755 });
+      const [program, ...args] = secllama(["launch", "codex"]);
+      const child = new Deno.Command(program!, {
+        args,
+        env,
+        clearEnv: true,
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      const read = () => Deno.readTextFile(pids).catch(() => "");
+      await until(async () => (await read()).endsWith("\n"), "the agent runs");
+      const started = (await read()).trim().split(" ").map(Number);
+      const alive = () => started.filter((pid) => isAlive(pid));
+      assert.equal(alive().length, 2);
+      child.kill("SIGTERM");
+      await child.status;
+      await until(() => alive().length === 0, "both are gone");
     });
     await t.step("what is not SecLlama gets nothing", async () => {
       const seen: string[] = [];

@@ -7,6 +7,7 @@ import { type Command, type CommandContext, flag, stringOption } from "../comman
 import { ASKED_PROXY_OPTION } from "../settings.ts";
 import { type Agent, AGENTS, type Setup } from "./agents.ts";
 import { chooseModel } from "./model.ts";
+import { endTree } from "./process_tree.ts";
 
 export const launchCommand: Command = {
   path: ["launch"],
@@ -118,7 +119,7 @@ async function runAgent(
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
-  const end = () => child.kill("SIGTERM");
+  const end = () => endTree(child.pid);
   signal.addEventListener("abort", end, { once: true });
   try {
     return (await child.status).code;

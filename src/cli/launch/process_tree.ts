@@ -1,0 +1,37 @@
+/** A program with all that it has started: some agents are a small program that waits for the real one and passes no signal on. */
+
+/** Sends SIGTERM to a process and to what came of it, as far as the system tells (Linux: proc(5), `children`). */
+export function endTree(pid: number): void {
+  // Before the first is told: the children of one that has ended are somebody else's.
+  for (const one of [pid, ...descendants(pid)]) {
+    try {
+      Deno.kill(one, "SIGTERM");
+    } catch { /* it has ended */ }
+  }
+}
+
+function descendants(pid: number): number[] {
+  if (Deno.build.os !== "linux") return [];
+  const found: number[] = [];
+  collect(pid, found);
+  return found;
+}
+
+function collect(pid: number, found: number[]): void {
+  for (const child of childrenOf(pid)) {
+    if (found.includes(child)) continue;
+    found.push(child);
+    collect(child, found);
+  }
+}
+
+/** Of each of its threads. */
+function childrenOf(pid: number): number[] {
+  try {
+    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
+      Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).trim().split(" ")
+    ).filter((text) => text !== "").map(Number);
+  } catch {
+    return []; // it has ended, or the kernel does not tell
+  }
+}
