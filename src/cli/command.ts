@@ -132,12 +132,24 @@ export function parseCommandArgs(
 
 const optionsHint = (name: string) => `for the options, run: secllama ${name} --help`;
 
+/** Options of Ollama's that there are none of here → what to do instead. */
+const OPTIONS_OF_OLLAMA: { readonly [commandAndOption: string]: string } = {
+  "run --hidethinking": "for answers without thoughts: secllama run --think false",
+  "run --insecure": "registries are asked over TLS; for one of your own: secllama help models",
+  "pull --insecure": "registries are asked over TLS; for one of your own: secllama help models",
+  "run --dimensions": "embeddings are made by the API: secllama help api",
+  "run --truncate": "embeddings are made by the API: secllama help api",
+  "create --quantize": "a model is taken as it is: quantize it with llama.cpp first",
+};
+
 function unknownOption(command: Command, option: string, cause: unknown): SecLlamaError {
   const name = command.path.join(" ");
   const known = Object.keys({ ...command.options, ...COMMON_OPTIONS }).map((key) => `--${key}`);
   const meant = closest(option, known);
+  const other = OPTIONS_OF_OLLAMA[`${name} ${option}`] ??
+    (meant === undefined ? optionsHint(name) : `did you mean: secllama ${name} ${meant}`);
   return new SecLlamaError("usage", `secllama ${name} has no option ${option.slice(0, 40)}`, {
-    hint: meant === undefined ? optionsHint(name) : `did you mean: secllama ${name} ${meant}`,
+    hint: other,
     cause,
   });
 }

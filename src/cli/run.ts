@@ -7,7 +7,7 @@ import { readError } from "../api/errors.ts";
 import { ROUTES } from "../api/routes.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { answerTo, converse } from "./chat/converse.ts";
-import { imageFile, textFile } from "./chat/files.ts";
+import { imageFile, picturesNamedIn, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
 import { type Message, Session, type Settings } from "./chat/session.ts";
 import { formatOf, type Think } from "./chat/slash.ts";
@@ -77,6 +77,12 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
       throw new SecLlamaError("usage", "the prompt is empty", {
         hint: "give it as an argument or on standard input",
       });
+    }
+    const given = listOption(context, "image");
+    for (const path of await picturesNamedIn(prompt)) {
+      if (!given.includes(path)) {
+        tui.note(`${path} goes as a word: the picture itself is given with --image ${path}`);
+      }
     }
     const message: Message = {
       role: "user",

@@ -152,7 +152,7 @@ export class ModelStore {
     const meant = closest(name, names) ??
       closest(name, names.map((one) => one.replace(/:latest$/, "")));
     return meant === undefined
-      ? "to see the models that are here, run: secllama list"
+      ? "to see the models that are here, run: secllama list; to get one: secllama help models"
       : `did you mean ${meant}? To see the models that are here, run: secllama list`;
   }
 

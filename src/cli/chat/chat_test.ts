@@ -5,6 +5,7 @@ import { MemoryStore } from "../../keys/stores/memory.ts";
 import { withFolder } from "../../keys/testing.ts";
 import { PASTED_LINE_END, PasteFilter } from "./line_reader.ts";
 import { SealedHistory } from "./sealed_history.ts";
+import { picturesNamedIn } from "./files.ts";
 import { Session } from "./session.ts";
 import { describeTotals } from "./show_answer.ts";
 import { parseSlash } from "./slash.ts";
@@ -94,6 +95,19 @@ Deno.test("chat: a session sends what was said, the system message first, and as
   assert.equal(session.forgetOldest(), false);
   assert.equal(session.bodyFor({ role: "user", content: "c" }).messages.length, 2);
 });
+
+Deno.test("chat: a picture that a prompt names by its path is found, whatever stands around it", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/a.PNG`;
+    await Deno.writeTextFile(path, "");
+    await Deno.mkdir(`${folder}/b.png`);
+    for (const around of [path, `what is in "${path}"?`, `(${path}), or ${path}.`]) {
+      assert.deepEqual(await picturesNamedIn(around), [path]);
+    }
+    for (const other of ["a.png", `${folder}/c.png`, `${folder}/b.png`, folder, "", "sl.txt"]) {
+      assert.deepEqual(await picturesNamedIn(other), []);
+    }
+  }));
 
 Deno.test("chat: counts and times in a line each", () => {
   const lines = describeTotals({ total_duration: 2e9, eval_count: 10, eval_duration: 1e9 });

@@ -29,6 +29,19 @@ export async function imageFile(path: string): Promise<string> {
   return Buffer.from(await readWhole(path, MAX_IMAGE_BYTES)).toString("base64");
 }
 
+const PICTURE = /\.(?:png|jpe?g|webp|gif|bmp)$/i;
+
+/** Words of a prompt that are files with a picture's ending. Ollama takes such a file along; here a file is named as one. */
+export async function picturesNamedIn(prompt: string): Promise<string[]> {
+  const found: string[] = [];
+  const words = prompt.split(/\s+/).map((word) => word.replace(/^["'(]+|["'),.;:?!]+$/g, ""));
+  for (const path of new Set(words)) {
+    if (!PICTURE.test(path)) continue;
+    if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) found.push(path);
+  }
+  return found;
+}
+
 async function readWhole(path: string, most: number): Promise<Uint8Array> {
   try {
     const { isFile, size } = await Deno.stat(path);

@@ -70,9 +70,9 @@ PARAMETER, SYSTEM, TEMPLATE, MESSAGE, LICENSE, ADAPTER and REQUIRES as in Ollama
 
 async function readFile(path: string): Promise<Uint8Array> {
   if (!(await exists(path))) {
-    throw new SecLlamaError("bad-modelfile", `there is no Modelfile ${path}`, {
+    throw new SecLlamaError("bad-modelfile", `there is no file ${path}`, {
       field: "file",
-      hint: "name it: secllama create NAME -f FILE",
+      hint: "name the Modelfile: secllama create NAME -f FILE",
     });
   }
   using file = await openRegularFile(path);
