@@ -37,8 +37,10 @@ export function objectRule(rules: SchemaRules, object: ObjectRules): Rule {
   }));
   const wanted = object.open || named.size === 0 || object.least > list.length;
   const others = new Others(rules, object, kinds, wanted);
+  // One without a name of its own may be asked for where none is offered.
+  const most = list.length + (object.some.length > 0 ? 1 : 0);
   const counts = object.least > object.required.length ||
-    (object.most !== undefined && (object.most < list.length || wanted && kinds.length > 0));
+    (object.most !== undefined && (object.most < most || wanted && kinds.length > 0));
   const members = counts ? counted(rules, object, list, others) : uncounted(rules, list, others);
   return grammar.of(`"{" ws`, members, `ws "}"`);
 }

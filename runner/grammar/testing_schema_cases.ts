@@ -129,6 +129,16 @@ export const CASES: readonly [unknown, readonly unknown[], readonly string[]][] 
   [
     {
       type: "object",
+      properties: { a: { type: "integer" } },
+      maxProperties: 1,
+      not: { enum: [{ b: 1 }] },
+    },
+    [{}, { a: 1 }],
+    ['{"a": 1, "c": 2}', '{"a": 1, "b": 2}', '{"b": 1}'],
+  ],
+  [
+    {
+      type: "object",
       properties: { a: { type: "null" } },
       required: ["a"],
       anyOf: [{ required: ["b"] }, { required: ["c"] }],
