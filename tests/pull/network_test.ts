@@ -1,5 +1,6 @@
 /** Names, addresses and TLS: a stand-in for the name service says where names are, the rest is real. */
 import assert from "node:assert/strict";
+import { HANG_MS } from "../support/patience.ts";
 import { join } from "node:path";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { makeGguf } from "../../src/models/testing.ts";
@@ -94,7 +95,7 @@ async function withTls(
           maxBytes: 2 ** 40,
           signal: new AbortController().signal,
           backoffMs: 1,
-          idleMs: 5_000,
+          idleMs: HANG_MS,
           network,
         }),
     });

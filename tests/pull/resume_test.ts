@@ -1,5 +1,6 @@
 /** Going on: after breaks, with a registry that knows no ranges, over what a crash of the machine left, beside another pull. */
 import assert from "node:assert/strict";
+import { HANG_MS } from "../support/patience.ts";
 import { join } from "node:path";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { listFolder } from "../../src/models/files.ts";
@@ -40,7 +41,7 @@ async function withStore(
           maxBytes: 2 ** 40,
           signal: new AbortController().signal,
           backoffMs: 1,
-          idleMs: 10_000,
+          idleMs: HANG_MS,
           chunkBytes: CHUNK_BYTES,
           onEvent: (event) => events.push(event),
         });
