@@ -19,8 +19,9 @@ export async function embed(
   call: Call,
   loadNs: number,
 ): Promise<EmbedReply> {
-  const { embedLength, contextLength } = engine.info;
-  const limit = Math.min(embedLength, contextLength, request.contextLength ?? Infinity);
+  const { embedLength, embedEnd = 0, contextLength } = engine.info;
+  const room = Math.min(embedLength, contextLength, request.contextLength ?? Infinity);
+  const limit = Math.max(1, room - embedEnd);
   const prompts = await turns.run(tokenize(engine, request, limit), call);
   const promptTokens = prompts.reduce((sum, tokens) => sum + tokens.length, 0);
   call.used?.({ prompt: promptTokens, reply: 0 });

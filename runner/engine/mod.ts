@@ -145,6 +145,7 @@ class LlamaEngine implements Engine {
       ...model.info,
       slotContextLength,
       embedLength,
+      embedEnd: vocabulary.textEnd < 0 ? 0 : 1,
       ...(gpu === null ? {} : { gpu }),
       ...(this.#vision && { capabilities: [...model.info.capabilities, "vision"] }),
     };

@@ -70,6 +70,8 @@ export interface ModelInfo {
   readonly slotContextLength: number;
   /** Tokens that a text to embed may have. */
   readonly embedLength: number;
+  /** Of these, tokens that the engine puts behind the text; absent: none. */
+  readonly embedEnd?: number;
   /** Numbers of one embedding. */
   readonly embeddingLength: number;
   /** Blocks of the network. */

@@ -62,7 +62,7 @@ export class Vocabulary {
     readonly end: readonly number[];
   };
   /** The token that ends a text to be embedded, or -1. */
-  readonly #textEnd: number;
+  readonly textEnd: number;
   readonly #prompts: PromptTokenizer;
   readonly #thread: ThreadTokenizer;
   #buffer = new Uint8Array(256);
@@ -84,7 +84,7 @@ export class Vocabulary {
     this.infill = Object.values(infill).every((id) => id >= 0) ? infill : undefined;
     const separator = llama.llama_vocab_get_add_sep(pointer) ? llama.llama_vocab_sep(pointer) : -1;
     const addsEos = llama.llama_vocab_get_add_eos(pointer);
-    this.#textEnd = separator >= 0 ? separator : addsEos ? this.eos : -1;
+    this.textEnd = separator >= 0 ? separator : addsEos ? this.eos : -1;
     const ending = addsEos ? this.eos >= 0 ? this.eos : llama.llama_vocab_sep(pointer) : -1;
     const tokens = (...ids: number[]) => ids.filter((id) => this.has(id));
     this.pairMarks = {
@@ -251,7 +251,7 @@ export class Vocabulary {
   /** A whole text, with the tokens that the model was trained to see at its ends; none is doubled. */
   wholeText(tokens: Int32Array): Int32Array {
     const begun = this.addBos ? this.#withBos(tokens) : tokens;
-    const end = this.#textEnd;
+    const end = this.textEnd;
     return end < 0 || begun.at(-1) === end ? begun : Int32Array.from([...begun, end]);
   }
 

@@ -5,6 +5,8 @@ export const DOCUMENT_BYTES = 64 * 1024 * 1024;
 /** The header with a file's name, percent-encoded: a name is content, and stands in no URL. */
 export const NAME_HEADER = "secllama-name";
 export const NAME_CHARACTERS = 300;
+/** Characters of a question by which passages are looked up. */
+export const QUESTION_CHARACTERS = 8000;
 /** Documents that a search may be told to keep to. */
 export const DOCUMENTS_NAMED = 1000;
 
@@ -42,6 +44,21 @@ export interface Passage {
 /** What a search answers. */
 export interface PassageList {
   readonly passages: readonly Passage[];
-  /** How they were ranked. BM25 goes by words alone: no model has made vectors of the passages. */
-  readonly ranking: "bm25";
+  /** By words alone (BM25), or by words and by a model's vectors, as one ranking (reciprocal rank fusion). */
+  readonly ranking: "bm25" | "hybrid";
+  /** What it did not go by, in a sentence: a model that does not answer, passages without vectors. */
+  readonly note?: string;
+}
+
+/** The model that makes vectors of the passages, and how far it is: what `GET` and `PUT` of its path answer. */
+export interface EmbeddingReport {
+  /** Null: none was named, and passages are found by their words alone. */
+  readonly model: string | null;
+  /** Passages of all documents, and those that have vectors of this model. */
+  readonly passages: number;
+  readonly embedded: number;
+  /** Whether it is being made now. */
+  readonly running: boolean;
+  /** Why it stopped before all were done. It goes on with the next document or question. */
+  readonly error?: string;
 }

@@ -182,6 +182,11 @@ export const ROUTES = {
     methods: POST,
     maxBytes: SMALL_BYTES,
   }),
+  /** The model that makes vectors of documents. */
+  documentModel: route("history", "ollama", "/secllama/docs/model", {
+    methods: [...GET, "PUT"],
+    maxBytes: SMALL_BYTES,
+  }),
   document: route("history", "ollama", "/secllama/docs/{id}", {
     methods: ["DELETE"],
     maxBytes: SMALL_BYTES,

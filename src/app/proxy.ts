@@ -8,6 +8,7 @@ import { toBase64Url } from "../bytes.ts";
 import { Guesses } from "../firm/guesses.ts";
 import { TokenCheck } from "../firm/tokens.ts";
 import { type Logger, makeLogger } from "../log.ts";
+import { Embeddings } from "../proxy/embeddings.ts";
 import { makeHistoryRoutes } from "../proxy/history_routes.ts";
 import { ROUTES } from "../api/routes.ts";
 import { ProxyIdentity } from "../proxy/identity.ts";
@@ -54,6 +55,13 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const gateway = String(connection.gateway);
   const identity = await ProxyIdentity.make();
   const thread = startHistoryThread({ dataDir, vault });
+  const embeddings = new Embeddings({
+    gateway,
+    fetch,
+    metadata: fetch.metadata,
+    history: thread.history,
+    signal,
+  });
   const launch = newLaunch();
   const page = await openPage({
     fetch,
@@ -85,7 +93,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     hostname: "127.0.0.1",
     port: config.proxyPort,
     drainMs: config.drainMs,
-    history: makeHistoryRoutes(thread.history),
+    history: makeHistoryRoutes(thread.history, embeddings),
     page,
     allowedHosts: config.proxyAllowedHosts.map(inUrl),
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
@@ -107,6 +115,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     finished: proxy.finished.then(async () => {
       await open?.server.finished;
       await page.settled();
+      await embeddings.settled();
       await thread.close();
       await identity.withdraw();
       await withdrawLaunch();

@@ -21,6 +21,10 @@ export const CALLS = [
   "addDocument",
   "removeDocument",
   "searchDocuments",
+  "embedding",
+  "setEmbedding",
+  "unembedded",
+  "addVectors",
 ] as const satisfies readonly (keyof History)[];
 
 type Call = typeof CALLS[number];

@@ -39,6 +39,12 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS passages (
     document BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (document, position)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS words (
+    document BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (document, position)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS vectors (
+    document BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (document, position)
+  ) WITHOUT ROWID;
 `;
 
 type Value = Uint8Array | number | string | null;

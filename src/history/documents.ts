@@ -1,32 +1,45 @@
 /**
  * Documents, sealed like conversations: each under a key of its own, which a key of the vault seals. In the clear are ids and
- * sizes. The index of words is made in memory from the opened passages at the first question, and is on no disk.
+ * sizes. What they are found by lies beside them (passage_index.ts).
  */
 import type { DocumentSummary, DocumentType, Passage } from "../api/documents.ts";
 import { utf8, utf8Decode } from "../bytes.ts";
-import { Bm25 } from "../documents/bm25.ts";
 import type { Piece } from "../documents/chunks.ts";
 import { parseDocument } from "../documents/parse.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 import type { Database } from "./database.ts";
 import { DOCUMENTS, Entries, type Entry, type Opened } from "./entries.ts";
+import { PACK, PassageIndex, type QuestionVector } from "./passage_index.ts";
 import { KIND, open, seal } from "./seal.ts";
 import type { VaultKey } from "./vault.ts";
 
 /** What is sealed of a document beside its passages. */
 type Head = Omit<DocumentSummary, "id" | "damaged">;
 
-/** Passages of one record. */
-const PACK = 64;
 /** Passages of all documents that are searched: beyond, the index would take too much memory. */
 const MOST_PASSAGES = 200_000;
 
-/** Where a passage is. Its text is opened when it is shown. */
-interface Place {
-  readonly document: Opened<Head>;
-  /** From 0. */
-  readonly at: number;
+/** Passages that a model is to make vectors of. */
+export interface Unembedded {
+  /** The document's id, and which of its packs. */
+  readonly document: string;
+  readonly pack: number;
+  readonly texts: readonly string[];
+}
+
+/** A model that makes vectors of passages. */
+export interface EmbeddingModel {
+  readonly name: string;
+  /** Of its manifest. Another model of that name makes other vectors. */
+  readonly digest: string;
+}
+
+/** How far the vectors are. */
+export interface EmbeddingState {
+  readonly chosen: EmbeddingModel | null;
+  readonly passages: number;
+  readonly embedded: number;
 }
 
 const DAMAGED = { name: "", type: "text", size: 0, pages: null, passages: 0, added: 0 } as const;
@@ -37,13 +50,15 @@ export class Documents implements Disposable {
   readonly #entries: Entries<Head>;
   /** The file that is read now: one thread at a time, whoever sends how many. */
   #reading: Promise<unknown> = Promise.resolve();
-  #index:
-    | { readonly changes: string; readonly words: Bm25; readonly places: Place[] }
-    | undefined;
+  readonly #index: PassageIndex<Opened<Head>>;
 
   constructor(db: Database, vault: readonly VaultKey[]) {
     this.#db = db;
     this.#entries = new Entries(db, vault, DOCUMENTS);
+    this.#index = new PassageIndex(
+      db,
+      (document, pack) => this.#pack(document, pack).map(({ text }) => text),
+    );
   }
 
   /** The newest first. */
@@ -107,7 +122,8 @@ export class Documents implements Disposable {
     const head: Head = { ...rest, passages: passages.length };
     const id = this.#db.transaction(() => {
       for (const one of older) this.#delete(one);
-      const { id, bytes, opened: { key } } = this.#entries.add(head);
+      const entry = this.#entries.add(head);
+      const { id, bytes, opened: { key } } = entry;
       for (let at = 0; at < passages.length; at += PACK) {
         this.#db.run(
           "INSERT INTO passages (document, position, sealed) VALUES (?, ?, ?)",
@@ -120,9 +136,9 @@ export class Documents implements Disposable {
           ),
         );
       }
+      this.#index.add(entry, passages.map(({ text }) => text));
       return id;
     });
-    this.#index = undefined;
     if (older.length > 0) this.#db.forget();
     return { id, ...head };
   }
@@ -132,20 +148,25 @@ export class Documents implements Disposable {
     this.#db.claim();
     const entry = this.#entries.find(id);
     this.#db.transaction(() => this.#delete(entry));
-    this.#index = undefined;
     this.#db.forget();
   }
 
   /**
-   * The passages that share the most telling words with a question, the best first.
+   * The passages that fit a question, the best first: those that share its most telling words, and, with a vector of it, those
+   * whose own are nearest.
    * @param of Ids of the documents to look in; default: all.
    */
-  search(question: string, limit: number, of?: readonly string[]): Passage[] {
-    const { words, places } = this.#indexed();
-    const packs = new Map<string, Piece[]>();
-    const counts = (id: number) => of?.includes(places[id]!.document.id) ?? true;
-    return words.search(question, limit, counts).flatMap(({ id, score }) => {
-      const { document, at } = places[id]!;
+  async search(
+    text: string,
+    limit: number,
+    of?: readonly string[],
+    vector?: QuestionVector,
+  ): Promise<Passage[]> {
+    await this.#index.load(() => this.#entries.readable());
+    const packs = new Map<string, readonly Piece[]>();
+    const counts = ({ id }: Opened<Head>) => of?.includes(id) ?? true;
+    const found = this.#index.rank(this.#entries.readable(), { text, vector }, limit, counts);
+    return found.flatMap(({ document, at, score }) => {
       const pack = Math.floor(at / PACK);
       const name = `${document.id} ${pack}`;
       const pieces = packs.get(name) ?? this.#pack(document, pack);
@@ -157,9 +178,42 @@ export class Documents implements Disposable {
         page: piece.page,
         passage: at + 1,
         text: piece.text,
-        score: Math.round(score * 1000) / 1000,
+        score: Math.round(score * 1e6) / 1e6,
       }];
     });
+  }
+
+  /** How many passages there are, and how many have vectors of the model of that digest. */
+  async embedded(model: string | undefined): Promise<{ passages: number; embedded: number }> {
+    const passages = this.#entries.readable().reduce(
+      (sum, { opened }) => sum + opened.head.passages,
+      0,
+    );
+    if (model === undefined) return { passages, embedded: 0 };
+    await this.#index.load(() => this.#entries.readable());
+    return { passages, embedded: this.#index.countOf(this.#entries.readable(), model) };
+  }
+
+  /** Passages of which that model has made no vectors yet; null: there are none. */
+  async unembedded(model: string): Promise<Unembedded | null> {
+    await this.#index.load(() => this.#entries.readable());
+    return this.#index.without(this.#entries.readable(), model) ?? null;
+  }
+
+  /** Keeps vectors of {@link unembedded} passages. @throws {SecLlamaError} `not-found`, `bad-request`, `history-busy`. */
+  addVectors(
+    { document, pack }: Pick<Unembedded, "document" | "pack">,
+    model: string,
+    vectors: readonly Float32Array[],
+  ): void {
+    this.#db.claim();
+    this.#index.addVectors(this.#entries.get(document), pack, model, vectors);
+  }
+
+  /** Erases all vectors. @throws {SecLlamaError} `history-busy`. */
+  deleteVectors(): void {
+    this.#db.transaction(() => this.#index.deleteVectors());
+    this.#db.forget();
   }
 
   /** Seals the documents' keys anew, within a transaction. */
@@ -169,24 +223,8 @@ export class Documents implements Disposable {
 
   #delete(entry: Entry<Head>): void {
     this.#db.run("DELETE FROM passages WHERE document = ?", entry.bytes);
+    this.#index.delete(entry);
     this.#entries.delete(entry);
-  }
-
-  #indexed() {
-    const { changes } = this.#db;
-    if (this.#index?.changes === changes) return this.#index;
-    const index = { changes, words: new Bm25(), places: [] as Place[] };
-    for (const document of this.#entries.readable()) {
-      const { name, passages } = document.opened.head;
-      for (let at = 0; at < passages; at += PACK) {
-        for (const [i, { text }] of this.#pack(document, at / PACK).entries()) {
-          index.words.add(`${name} ${text}`);
-          index.places.push({ document, at: at + i });
-        }
-      }
-    }
-    this.#index = index;
-    return index;
   }
 
   /** Some passages of a document; none if they are damaged, and the others are still found. */
@@ -206,7 +244,7 @@ export class Documents implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#index = undefined;
+    this.#index[Symbol.dispose]();
     this.#entries[Symbol.dispose]();
   }
 }

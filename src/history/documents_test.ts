@@ -27,14 +27,17 @@ Deno.test("documents: each kind is read, found by its words with file and page, 
     );
     await history.addDocument("c.csv", bytes("name,bird\nAnna,falcon\n"));
     await history.addDocument("d.md", bytes("# Birds\n\nThe plover nests."));
-    const found = (question: string) =>
-      history.searchDocuments(question, 5).map(({ name, page }) => [name, page]);
-    assert.deepEqual(found("which notice, in months?"), [["lease.pdf", 2]]);
-    assert.deepEqual(found("HERONS"), [["a.docx", null]]);
-    assert.deepEqual(found("kestrel ärzte"), [["b.html", null]]);
-    assert.deepEqual(found("osprey wren"), []);
-    assert.deepEqual(found("falcon"), [["c.csv", null]]);
-    assert.equal(history.searchDocuments("stork", 5)[0]!.text, "Clause one: heron & stork\nx");
+    const found = async (question: string) =>
+      (await history.searchDocuments(question, 5)).map(({ name, page }) => [name, page]);
+    assert.deepEqual(await found("which notice, in months?"), [["lease.pdf", 2]]);
+    assert.deepEqual(await found("HERONS"), [["a.docx", null]]);
+    assert.deepEqual(await found("kestrel ärzte"), [["b.html", null]]);
+    assert.deepEqual(await found("osprey wren"), []);
+    assert.deepEqual(await found("falcon"), [["c.csv", null]]);
+    assert.equal(
+      (await history.searchDocuments("stork", 5))[0]!.text,
+      "Clause one: heron & stork\nx",
+    );
     assert.deepEqual(history.documents().map(({ type }) => type).sort(), [
       "csv",
       "docx",
@@ -48,11 +51,11 @@ Deno.test("documents: each kind is read, found by its words with file and page, 
     }
     // The same name again takes the older one's place.
     await history.addDocument("d.md", bytes("The dunlin nests."));
-    assert.deepEqual(found("plover"), []);
-    assert.deepEqual(found("dunlin"), [["d.md", null]]);
+    assert.deepEqual(await found("plover"), []);
+    assert.deepEqual(await found("dunlin"), [["d.md", null]]);
     const { id } = history.documents().find(({ name }) => name === "lease.pdf")!;
     history.removeDocument(id);
-    assert.deepEqual(found("notice"), []);
+    assert.deepEqual(await found("notice"), []);
     assert.throws(() => history.removeDocument(id), { code: "not-found" });
   }));
 

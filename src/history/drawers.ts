@@ -1,4 +1,4 @@
-/** What a user keeps beside conversations, a JSON document each: the prompt library. Sealed under the vault's key. */
+/** What a user keeps beside conversations, a JSON document each: the prompt library, the model for embeddings. Sealed under the vault's key. */
 import { createHash } from "node:crypto";
 import { fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -7,7 +7,7 @@ import { KIND, open, seal } from "./seal.ts";
 import type { VaultKey } from "./vault.ts";
 
 /** The drawers that there are. */
-const NAMES = ["prompts"] as const;
+const NAMES = ["prompts", "embedding"] as const;
 type DrawerName = typeof NAMES[number];
 
 /** The drawers of a database. */

@@ -17,11 +17,16 @@ import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { Database } from "./database.ts";
-import { Documents } from "./documents.ts";
+import {
+  Documents,
+  type EmbeddingModel,
+  type EmbeddingState,
+  type Unembedded,
+} from "./documents.ts";
 import { Drawers } from "./drawers.ts";
 import { CONVERSATIONS, Entries, type Head, type Opened } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
-import { readImport } from "./import/formats.ts";
+import { readImport, takeUp } from "./import/formats.ts";
 import { KIND, open, seal } from "./seal.ts";
 import { openMessage } from "./open_message.ts";
 import { Filters, Searcher, TextWriter } from "./search.ts";
@@ -263,25 +268,17 @@ export class History implements Disposable {
    */
   importFile(bytes: Uint8Array): ImportReport {
     this.#db.claim();
-    const { format, conversations } = readImport(bytes);
-    const known = new Set(
-      this.#entries.readable().filter(({ opened: { head } }) => head.deleted === null)
-        .map(({ opened: { head } }) => `${head.created} ${head.title}`),
+    const known = this.#entries.readable().map(({ opened: { head } }) => head)
+      .filter(({ deleted }) => deleted === null);
+    return takeUp(
+      readImport(bytes),
+      known,
+      ({ messages, created, ...fields }) =>
+        this.#db.transaction(() => {
+          const { id } = this.create(fields, created);
+          for (const one of messages) this.append(id, one.message, one.created);
+        }),
     );
-    const report = { format, imported: 0, messages: 0, skipped: 0 };
-    for (const { messages, created, ...fields } of conversations) {
-      if (messages.length === 0 || known.has(`${created} ${fields.title}`)) {
-        report.skipped++;
-        continue;
-      }
-      this.#db.transaction(() => {
-        const { id } = this.create(fields, created);
-        for (const one of messages) this.append(id, one.message, one.created);
-      });
-      report.imported++;
-      report.messages += messages.length;
-    }
-    return report;
   }
 
   /**
@@ -314,9 +311,31 @@ export class History implements Disposable {
     this.#documents.remove(id);
   }
 
-  /** Passages that fit a question, the best first; of all documents, or of these. */
-  searchDocuments(question: string, limit: number, of?: readonly string[]): Passage[] {
-    return this.#documents.search(question, limit, of);
+  /** Passages that fit a question, the best first. As Documents.search. */
+  searchDocuments(...asked: Parameters<Documents["search"]>): Promise<Passage[]> {
+    return this.#documents.search(...asked);
+  }
+
+  /** The model that makes vectors of documents, and how far it is. */
+  async embedding(): Promise<EmbeddingState> {
+    const chosen = (this.#drawers.read("embedding") ?? null) as EmbeddingModel | null;
+    return { chosen, ...await this.#documents.embedded(chosen?.digest) };
+  }
+
+  /** Names another model for that; null: none, and the vectors there are end. @throws {SecLlamaError} `history-busy`. */
+  setEmbedding(chosen: EmbeddingModel | null): void {
+    this.#drawers.write("embedding", chosen);
+    if (chosen === null) this.#documents.deleteVectors();
+  }
+
+  /** As Documents.unembedded. */
+  unembedded(digest: string): Promise<Unembedded | null> {
+    return this.#documents.unembedded(digest);
+  }
+
+  /** As Documents.addVectors. */
+  addVectors(...made: Parameters<Documents["addVectors"]>): void {
+    this.#documents.addVectors(...made);
   }
 
   #change(entry: Opened, head: Head, more: () => void = () => {}): void {

@@ -6,7 +6,21 @@ import { pathOf, ROUTES } from "../api/routes.ts";
 import { makePdf } from "../documents/testing.ts";
 import { CALLS, type HistoryCalls } from "../history/calls.ts";
 import { withPlace } from "../history/testing.ts";
+import { Embeddings } from "./embeddings.ts";
 import { makeHistoryRoutes } from "./history_routes.ts";
+
+/** Where no model was named, none is asked. */
+function embeddingsOf(history: HistoryCalls): Embeddings {
+  const asked = () => Promise.reject(new Error("nothing is to be asked"));
+  const { signal } = new AbortController();
+  return new Embeddings({
+    gateway: "http://127.0.0.1:9",
+    fetch: asked,
+    metadata: asked,
+    history,
+    signal,
+  });
+}
 
 Deno.test("documents over HTTP: added, looked up in all or in those that are named, erased; bad input is named", () =>
   withPlace(async (place) => {
@@ -20,7 +34,7 @@ Deno.test("documents over HTTP: added, looked up in all or in those that are nam
           await (history[name] as (...values: unknown[]) => unknown)(...values),
       ]),
     ) as unknown as HistoryCalls;
-    const answer = makeHistoryRoutes(calls);
+    const answer = makeHistoryRoutes(calls, embeddingsOf(calls));
     const ask = async <T>(method: string, path: string, body?: BodyInit, name?: string) => {
       const request = new Request(`http://127.0.0.1${path}`, {
         method,
@@ -58,6 +72,7 @@ Deno.test("documents over HTTP: added, looked up in all or in those that are nam
         [{ documents: Array(1001).fill(a.id) }, "documents"],
         [{ limit: 0 }, "limit"],
         [{ query: 7 }, "query"],
+        [{ query: "x".repeat(8001) }, "query"],
       ] as const
     ) await assert.rejects(find(more), { code: "bad-request", field });
     await assert.rejects(ask("POST", ROUTES.documents.path, makePdf(["x"])), {

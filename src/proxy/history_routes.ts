@@ -7,21 +7,15 @@ import {
   LIST_DEFAULT,
   LIST_MOST,
   type NewMessage,
-  QUERY_CHARACTERS,
 } from "../api/history.ts";
-import {
-  DOCUMENTS_NAMED,
-  NAME_CHARACTERS,
-  NAME_HEADER,
-  type PassageList,
-} from "../api/documents.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
-import { SecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
 import { allOf, exportJson, exportMarkdown, listAll } from "../history/export.ts";
 import { readFields, readMessage, readPrompts } from "../history/shapes.ts";
+import { documentsAnswer, type DocumentsService } from "./documents_routes.ts";
+import { bad, countOf, noBody, textOf } from "./fields.ts";
 
 const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
@@ -31,7 +25,9 @@ const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosnif
  */
 export function makeHistoryRoutes(
   history: HistoryCalls,
+  embeddings: DocumentsService["embeddings"],
 ): (request: Request) => Promise<Response> {
+  const documents = { history, embeddings };
   return async (request) => {
     const { method } = request;
     const route = routeOf(new URL(request.url).pathname);
@@ -46,18 +42,19 @@ export function makeHistoryRoutes(
       return new Response(null, exported);
     }
     if (exported) return exported;
-    const answer = await answerOf(history, request, route, method === "HEAD" ? "GET" : method);
+    const answer = await answerOf(documents, request, route, method === "HEAD" ? "GET" : method);
     const response = Response.json(answer, { headers: HEADERS });
     return method === "HEAD" ? new Response(null, response) : response;
   };
 }
 
 async function answerOf(
-  history: HistoryCalls,
+  documents: DocumentsService,
   request: Request,
   route: Route,
   method: string,
 ): Promise<unknown> {
+  const { history } = documents;
   const url = new URL(request.url);
   const query = (name: string) => url.searchParams.get(name) ?? undefined;
   const id = parameterOf(route, url.pathname) ?? "";
@@ -85,23 +82,6 @@ async function answerOf(
       if (method === "GET") return { prompts: await history.prompts() };
       await history.setPrompts(readPrompts(await readJson(request, route)));
       return {};
-    case ROUTES.documents: {
-      if (method === "GET") return { documents: await history.documents() };
-      const name = nameOf(request);
-      return await history.addDocument(name, await collect(request.body, route.maxBytes));
-    }
-    case ROUTES.documentSearch: {
-      const asked = await readJson(request, route);
-      const question = textOf(asked["query"], "query");
-      if (question === undefined) throw bad("query", "a text");
-      const limit = countOf(asked["limit"], 5, 100);
-      const passages = await history.searchDocuments(question, limit, idsOf(asked["documents"]));
-      return { passages, ranking: "bm25" } satisfies PassageList;
-    }
-    case ROUTES.document:
-      await noBody(request, route);
-      await history.removeDocument(id);
-      return {};
     case ROUTES.conversation:
       if (method === "GET") return await history.get(id);
       if (method === "PATCH") await history.update(id, await fields(request, route));
@@ -118,7 +98,7 @@ async function answerOf(
       await history.erase([id]);
       return {};
     default:
-      throw notServed(method, undefined);
+      return await documentsAnswer(documents, request, route, method);
   }
 }
 
@@ -156,49 +136,4 @@ async function fields(request: Request, route: Route): Promise<ConversationField
 
 async function message(request: Request, route: Route): Promise<NewMessage> {
   return readMessage(await readJson(request, route));
-}
-
-/** Whatever was sent is read within the limit and means nothing. */
-async function noBody(request: Request, route: Route): Promise<void> {
-  await collect(request.body, route.maxBytes);
-}
-
-/** A file's name, from its header. */
-function nameOf(request: Request): string {
-  let name = "";
-  try {
-    name = decodeURIComponent(request.headers.get(NAME_HEADER) ?? "");
-  } catch { /* said below */ }
-  name = name.split(/[/\\]/).at(-1)!.trim();
-  if (name !== "" && name.length <= NAME_CHARACTERS) return name;
-  throw bad(`the header ${NAME_HEADER}`, "the file's name, percent-encoded");
-}
-
-function bad(field: string, what: string): SecLlamaError {
-  return new SecLlamaError("bad-request", `${field} must be ${what}`, { field });
-}
-
-function textOf(value: unknown, field: string): string | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== "string") throw bad(field, "a text");
-  if (value.length > QUERY_CHARACTERS) throw bad(field, `at most ${QUERY_CHARACTERS} characters`);
-  return value;
-}
-
-/** Ids of documents; undefined: all. */
-function idsOf(value: unknown): readonly string[] | undefined {
-  if (value === undefined) return undefined;
-  const fits = Array.isArray(value) && value.length <= DOCUMENTS_NAMED &&
-    value.every((id) => typeof id === "string" && CONVERSATION_ID.test(id));
-  if (fits) return value;
-  throw bad("documents", `an array of at most ${DOCUMENTS_NAMED} ids`);
-}
-
-function countOf(value: unknown, otherwise: number, most: number): number {
-  if (value === undefined) return otherwise;
-  const count = typeof value === "string" && /^\d{1,6}$/.test(value) ? Number(value) : value;
-  if (typeof count === "number" && Number.isInteger(count) && count >= 1 && count <= most) {
-    return count;
-  }
-  throw bad("limit", `a whole number from 1 to ${most}`);
 }

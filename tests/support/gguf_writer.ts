@@ -1,6 +1,6 @@
 /** Writes a GGUF file from its metadata and tensors. Source: the GGUF specification, docs/gguf.md of ggml. */
 
-const VALUE = { u32: 4, i32: 5, f32: 6, string: 8, array: 9 } as const;
+const VALUE = { u32: 4, i32: 5, f32: 6, boolean: 7, string: 8, array: 9 } as const;
 const ALIGNMENT = 32;
 /** `ggml_type` of f32 and q8_0. */
 const F32 = 0;
@@ -24,6 +24,12 @@ export function constantTensor(name: string, dims: readonly number[], value: num
     type: F32,
     bytes: new Uint8Array(new Float32Array(count).fill(value).buffer),
   };
+}
+
+/** A tensor of any values. */
+export function floatTensor(name: string, dims: readonly number[], values: Float32Array): Tensor {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return { name, dims, type: F32, bytes };
 }
 
 /**
@@ -56,6 +62,9 @@ export class Metadata {
   }
   f32(key: string, value: number): void {
     this.#key(key, VALUE.f32).f32(value);
+  }
+  boolean(key: string, value: boolean): void {
+    this.#key(key, VALUE.boolean).u8(Number(value));
   }
   string(key: string, value: string): void {
     this.#key(key, VALUE.string).string(value);
@@ -118,6 +127,9 @@ class Bytes {
   #bytes = new Uint8Array(1 << 20);
   #length = 0;
 
+  u8(value: number): void {
+    this.#view(1).setUint8(0, value);
+  }
   u32(value: number): void {
     this.#view(4).setUint32(0, value, true);
   }

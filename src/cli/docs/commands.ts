@@ -2,7 +2,7 @@
 import { basename, join } from "node:path";
 import { DOCUMENT_BYTES, type DocumentSummary } from "../../api/documents.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
-import type { HistoryCalls } from "../../history/calls.ts";
+import { HINTS } from "../../hints.ts";
 import { answerTo } from "../chat/converse.ts";
 import { makePost } from "../chat/post.ts";
 import { Session } from "../chat/session.ts";
@@ -92,8 +92,8 @@ const ask: Command = {
     find: { type: "boolean", help: "show the passages and ask nothing" },
   },
   details:
-    `The passages are found by their words (BM25) and shown after the answer, with file and page. They go to the model sealed, as
-every prompt does.`,
+    `The passages are found by their words (BM25), and by embeddings where a model for these was named (secllama docs embed). They are
+shown after the answer, with file and page, and go to the model sealed, as every prompt does.`,
   async run(context) {
     const [model, ...words] = context.positionals;
     const question = words.join(" ");
@@ -105,11 +105,13 @@ every prompt does.`,
     }
     using open = await openHistory(context);
     const { tui } = context;
-    const found = await open.history.searchDocuments(question, limit);
+    const list = await open.find(question, limit);
     if (flag(context, "json")) {
-      tui.json({ ranking: "bm25", passages: found });
+      tui.json(list);
       return EXIT.ok;
     }
+    const { passages: found, note } = list;
+    if (note !== undefined) tui.warn(`found by words alone, or not by all: ${printable(note)}`);
     const cite = (i: number) => {
       const { name, page, passage } = found[i]!;
       return `[${i + 1}] ${printable(name)}, ${
@@ -135,6 +137,49 @@ every prompt does.`,
   },
 };
 
+const embed: Command = {
+  path: ["docs", "embed"],
+  summary: "Say which model makes embeddings of the documents, and have it make them",
+  arguments: "[MODEL]",
+  example: "secllama docs embed all-minilm",
+  maxPositionals: 1,
+  options: {
+    ...HISTORY_OPTIONS,
+    ...JSON_OPTION,
+    off: { type: "boolean", help: "no model: passages are found by their words alone" },
+  },
+  details:
+    `Passages go to the model sealed, as every prompt does, and what it makes of them is kept sealed beside them. The proxy goes on with
+it by itself, also with documents that are added later. Without MODEL it says how far it is.`,
+  async run(context) {
+    const [model] = context.positionals;
+    const off = flag(context, "off");
+    if (off && model !== undefined) {
+      throw new SecLlamaError("usage", "give a model or --off, not both", { field: "--off" });
+    }
+    using open = await openHistory(context);
+    const { tui } = context;
+    const report = await open.embedding(off ? null : model);
+    if (report === undefined) {
+      throw new SecLlamaError("gateway-unreachable", "no proxy runs, and the models are there", {
+        hint: HINTS.serveRuns,
+      });
+    }
+    if (flag(context, "json")) {
+      tui.json(report);
+      return EXIT.ok;
+    }
+    const { passages, embedded, running, error } = report;
+    if (report.model === null) tui.out("no model: passages are found by their words alone");
+    else {
+      const how = running && embedded < passages ? ", the others are being made" : "";
+      tui.out(`${report.model}: ${embedded} of ${passages} passages have embeddings${how}`);
+    }
+    if (error !== undefined) tui.warn(`it stopped: ${printable(error)}`);
+    return EXIT.ok;
+  },
+};
+
 const remove: Command = {
   path: ["docs", "rm"],
   summary: "Erase documents, their passages too",
@@ -155,9 +200,9 @@ const remove: Command = {
 };
 
 /** The commands of `secllama docs`. */
-export const docsCommands: Command[] = [add, list, ask, remove];
+export const docsCommands: Command[] = [add, list, ask, embed, remove];
 
-function idOf(documents: Awaited<ReturnType<HistoryCalls["documents"]>>, text: string): string {
+function idOf(documents: readonly DocumentSummary[], text: string): string {
   const found = /^[0-9a-f]{2,32}$/.test(text)
     ? documents.filter(({ id }) => id.startsWith(text))
     : [];

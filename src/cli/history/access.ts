@@ -4,9 +4,10 @@
  */
 import {
   type DocumentSummary,
+  type EmbeddingReport,
   NAME_HEADER,
-  type Passage,
   type PassageList,
+  QUESTION_CHARACTERS,
 } from "../../api/documents.ts";
 import type { ConversationSummary, Prompt } from "../../api/history.ts";
 import { readError } from "../../api/errors.ts";
@@ -26,9 +27,19 @@ import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "../settings.ts";
 /** The options of every command that needs the history. */
 export const HISTORY_OPTIONS: OptionTable = { ...ASKED_PROXY_OPTION, ...KEY_OPTIONS };
 
+/** What a command asks; how vectors are made is between the proxy and the history. */
+type AskedCalls = Omit<
+  HistoryCalls,
+  "searchDocuments" | "embedding" | "setEmbedding" | "unembedded" | "addVectors"
+>;
+
 /** The history, and its end. */
 export interface OpenHistory extends Disposable {
-  readonly history: HistoryCalls;
+  readonly history: AskedCalls;
+  /** Passages that fit a question. Without a proxy, by their words alone. */
+  find(question: string, limit: number): Promise<PassageList>;
+  /** The model that makes vectors of documents, after it was changed if one is given; null: none. Undefined: no proxy runs. */
+  embedding(chosen?: string | null): Promise<EmbeddingReport | undefined>;
 }
 
 /**
@@ -43,7 +54,7 @@ export async function openHistory(
   const settings = await readSettings(context);
   const proxy = askedProxy(settings);
   if (await runs(proxy, signal)) {
-    return { history: overHttp(proxy, signal), [Symbol.dispose]() {} };
+    return { ...overHttp(proxy, signal), [Symbol.dispose]() {} };
   }
   hardenSelf(); // before a key is in memory
   const { dataDir } = settings;
@@ -52,7 +63,15 @@ export async function openHistory(
   const call = (name: typeof CALLS[number]) => (...values: unknown[]) =>
     Promise.try(() => (history[name] as (...values: unknown[]) => unknown)(...values));
   return {
-    history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as HistoryCalls,
+    history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as AskedCalls,
+    find: async (question, limit) => ({
+      passages: await history.searchDocuments(question, limit),
+      ranking: "bm25",
+      ...((await history.embedding()).chosen === null
+        ? {}
+        : { note: "no proxy runs that could ask for embeddings of the question" }),
+    }),
+    embedding: () => Promise.resolve(undefined),
     [Symbol.dispose]: () => history[Symbol.dispose](),
   };
 }
@@ -81,7 +100,7 @@ async function runs(proxy: LocalProxy, signal: AbortSignal): Promise<boolean> {
   }
 }
 
-function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
+function overHttp(proxy: LocalProxy, signal: AbortSignal): Omit<OpenHistory, keyof Disposable> {
   const ask = async <T>(
     method: LocalRequest["method"],
     path: string,
@@ -101,7 +120,7 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     return await answer.json();
   };
   const { history, conversation, messages, undelete, erase, prompts } = ROUTES;
-  return {
+  const asked: AskedCalls = {
     list: ({ query, limit, before } = {}) => {
       const asked = Object.entries({ query, limit, before }).filter(([, value]) =>
         value !== undefined
@@ -132,10 +151,18 @@ function overHttp(proxy: LocalProxy, signal: AbortSignal): HistoryCalls {
     addDocument: (name, bytes) =>
       ask("POST", ROUTES.documents.path, bytes, { [NAME_HEADER]: encodeURIComponent(name) }),
     removeDocument: (id) => ask("DELETE", pathOf(ROUTES.document, id)),
-    searchDocuments: async (query, limit, documents) =>
-      (await ask<PassageList>("POST", ROUTES.documentSearch.path, { query, limit, documents }))
-        .passages as Passage[],
     importFile: (bytes) => ask("POST", ROUTES.historyImport.path, bytes),
+  };
+  return {
+    history: asked,
+    find: (question, limit) => {
+      const query = question.slice(0, QUESTION_CHARACTERS);
+      return ask("POST", ROUTES.documentSearch.path, { query, limit });
+    },
+    embedding: (model) => {
+      const { path } = ROUTES.documentModel;
+      return model === undefined ? ask("GET", path) : ask("PUT", path, { model });
+    },
   };
 }
 

@@ -2,7 +2,7 @@
  * What other programs export, as conversations: ChatGPT's `conversations.json`, Open WebUI's chats, Ollama's app database, and our own
  * JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message that is none is too.
  */
-import type { NewMessage, Role } from "../../api/history.ts";
+import type { ImportReport, NewMessage, Role } from "../../api/history.ts";
 import { FOLDER_CHARACTERS, SETTINGS_BYTES, TITLE_CHARACTERS } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { MODEL_CHARACTERS, readMessage } from "../shapes.ts";
@@ -66,6 +66,29 @@ function unknown(why: string): SecLlamaError {
     hint: "give ChatGPT's conversations.json, Open WebUI's export of chats, the db.sqlite of " +
       "Ollama's app, or what secllama history export wrote",
   });
+}
+
+/**
+ * Takes conversations up, each whole or not at all. Those that are known by title and time are left out.
+ * @param add Adds one.
+ */
+export function takeUp(
+  { format, conversations }: ReturnType<typeof readImport>,
+  known: readonly { readonly created: number; readonly title: string }[],
+  add: (one: Imported) => void,
+): ImportReport {
+  const names = new Set(known.map(({ created, title }) => `${created} ${title}`));
+  const report = { format, imported: 0, messages: 0, skipped: 0 };
+  for (const one of conversations) {
+    if (one.messages.length === 0 || names.has(`${one.created} ${one.title}`)) {
+      report.skipped++;
+      continue;
+    }
+    add(one);
+    report.imported++;
+    report.messages += one.messages.length;
+  }
+  return report;
 }
 
 function fromChatGpt(one: Json): Imported {

@@ -1,0 +1,129 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { DATABASE_NAME, historyFolder } from "./folder.ts";
+import type { History } from "./history.ts";
+import { holds, withPlace } from "./testing.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+/** Seventy passages: of two packs. */
+const LONG = Array.from({ length: 70 }, (_, i) => `${"filler ".repeat(100)} bird${i}.`).join(
+  "\n\n",
+);
+
+async function found(history: History, question: string, vector?: Float32Array, model = "m") {
+  const asked = vector && { model, vector };
+  const passages = await history.searchDocuments(question, 3, undefined, asked);
+  return passages.map(({ name, passage }) => `${name} ${passage}`);
+}
+
+/** Vectors that a model would make: as `of` says, for each passage that has none yet. */
+async function embed(history: History, model: string, of: (text: string) => Float32Array) {
+  for (;;) {
+    const next = await history.unembedded(model);
+    if (next === null) return;
+    history.addVectors(next, model, next.texts.map(of));
+  }
+}
+
+const axis = (at: number) => Float32Array.from({ length: 64 }, (_, i) => i === at ? 1 : 0);
+
+Deno.test("passage index: kept sealed, taken up as it lies, made anew where it is damaged or of an earlier version", () =>
+  withPlace(async (place) => {
+    const path = join(historyFolder(place.dataDir), DATABASE_NAME);
+    {
+      using history = place.open();
+      await history.addDocument("long.txt", bytes(LONG));
+      assert.deepEqual(await found(history, "bird69"), ["long.txt 70"]);
+    }
+    const words = () => {
+      using db = new DatabaseSync(path);
+      return db.prepare("SELECT sealed FROM words").all() as { sealed: Uint8Array }[];
+    };
+    const [first] = words();
+    {
+      using history = place.open();
+      assert.deepEqual(await found(history, "bird69"), ["long.txt 70"]);
+      assert.deepEqual(words(), [first], "nothing was made anew");
+    }
+    for (
+      const damage of [
+        "DELETE FROM words",
+        "UPDATE words SET sealed = x'00'",
+        "DROP TABLE words; DROP TABLE vectors",
+      ]
+    ) {
+      {
+        using db = new DatabaseSync(path);
+        db.exec(damage);
+      }
+      {
+        using history = place.open();
+        assert.deepEqual(await found(history, "bird69"), ["long.txt 70"], damage);
+        assert.equal(words().length, 1, damage);
+        assert.ok(words()[0]!.sealed.length > 1000, damage);
+      }
+      {
+        // And a reader of such a database, while another process has the lock.
+        using writer = place.open();
+        writer.create();
+        using db = new DatabaseSync(path);
+        db.exec(damage);
+        using reader = place.open();
+        assert.deepEqual(await found(reader, "bird69"), ["long.txt 70"], damage);
+      }
+    }
+  }));
+
+Deno.test("passage index: vectors find what words do not, of the named model only; they are sealed, and end with their document and their model", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const { id } = await history.addDocument("long.txt", bytes(LONG));
+    await history.addDocument("short.txt", bytes("The heron sleeps."));
+    assert.deepEqual(await found(history, "stork"), []);
+    const sleeps = (text: string) =>
+      axis(/heron/.test(text) ? 3 : Number(text.match(/\d+/g)!.at(-1)) % 2);
+    await embed(history, "m", sleeps);
+    assert.deepEqual(await found(history, "stork", axis(3)), ["short.txt 1"]);
+    assert.deepEqual(await found(history, "stork", axis(3), "another"), []);
+    // Both rankings count: the word alone says bird69, the vector all odd ones.
+    assert.equal((await found(history, "bird69", axis(1)))[0], "long.txt 70");
+    assert.deepEqual(
+      await history.searchDocuments("stork", 3, [id], { model: "m", vector: axis(3) }),
+      [],
+    );
+    assert.deepEqual(await history.embedding(), { chosen: null, passages: 71, embedded: 0 });
+    history.setEmbedding({ name: "n", digest: "m" });
+    assert.deepEqual(await history.embedding(), {
+      chosen: { name: "n", digest: "m" },
+      passages: 71,
+      embedded: 71,
+    });
+    assert.equal(await history.unembedded("m"), null);
+    assert.equal((await history.unembedded("other"))!.texts.length, 64);
+    // A vector of one number, in eight bits: 127 among zeros.
+    const canary = new Uint8Array(64);
+    canary[3] = 127;
+    assert.ok(!holds(place.bytes(), canary.subarray(0, 32)), "vectors lie in the clear");
+    using later = place.open();
+    assert.deepEqual(await found(later, "stork", axis(3)), ["short.txt 1"]);
+    for (
+      const wrong of [[axis(1)], Array.from({ length: 64 }, () => Float32Array.of(NaN))]
+    ) {
+      assert.throws(() => history.addVectors({ document: id, pack: 0 }, "m", wrong), {
+        code: "bad-request",
+      });
+    }
+    history.removeDocument(id);
+    assert.throws(() => history.addVectors({ document: id, pack: 0 }, "m", []), {
+      code: "not-found",
+    });
+    const count = (table: string) => {
+      using db = new DatabaseSync(join(historyFolder(place.dataDir), DATABASE_NAME));
+      return (db.prepare(`SELECT COUNT(*) AS n FROM ${table}`).get() as { n: number }).n;
+    };
+    assert.deepEqual([count("vectors"), count("words")], [1, 1]);
+    history.setEmbedding(null);
+    assert.deepEqual([count("vectors"), count("words")], [0, 1]);
+    assert.deepEqual(await found(history, "stork", axis(3)), []);
+  }));

@@ -1,0 +1,79 @@
+/** The proxy's own paths below the documents: this user's, kept on this machine. Passages go to the model that the user named, sealed. */
+import { collect, readJson } from "../api/body.ts";
+import {
+  DOCUMENTS_NAMED,
+  NAME_CHARACTERS,
+  NAME_HEADER,
+  QUESTION_CHARACTERS,
+} from "../api/documents.ts";
+import { CONVERSATION_ID } from "../api/history.ts";
+import { notServed, parameterOf, type Route, ROUTES } from "../api/routes.ts";
+import type { HistoryCalls } from "../history/calls.ts";
+import type { Embeddings } from "./embeddings.ts";
+import { bad, countOf, noBody, textOf } from "./fields.ts";
+
+/** What answers about documents. */
+export interface DocumentsService {
+  readonly history: HistoryCalls;
+  readonly embeddings: Pick<Embeddings, "choose" | "goOn" | "report" | "search">;
+}
+
+/**
+ * Answers one request.
+ * @throws {SecLlamaError} `bad-request`, `not-found`, and what the history and the model throw.
+ */
+export async function documentsAnswer(
+  { history, embeddings }: DocumentsService,
+  request: Request,
+  route: Route,
+  method: string,
+): Promise<unknown> {
+  switch (route) {
+    case ROUTES.documents: {
+      if (method === "GET") return { documents: await history.documents() };
+      const name = nameOf(request);
+      const added = await history.addDocument(name, await collect(request.body, route.maxBytes));
+      embeddings.goOn();
+      return added;
+    }
+    case ROUTES.documentSearch: {
+      const asked = await readJson(request, route);
+      const question = textOf(asked["query"], "query", QUESTION_CHARACTERS);
+      if (question === undefined) throw bad("query", "a text");
+      const limit = countOf(asked["limit"], 5, 100);
+      return await embeddings.search(question, limit, idsOf(asked["documents"]));
+    }
+    case ROUTES.documentModel: {
+      if (method === "GET") return await embeddings.report();
+      const { model } = await readJson(request, route);
+      if (model !== null && typeof model !== "string") throw bad("model", "a name, or null");
+      return await embeddings.choose(model);
+    }
+    case ROUTES.document:
+      await noBody(request, route);
+      await history.removeDocument(parameterOf(route, new URL(request.url).pathname) ?? "");
+      return {};
+    default:
+      throw notServed(method, undefined);
+  }
+}
+
+/** A file's name, from its header. */
+function nameOf(request: Request): string {
+  let name = "";
+  try {
+    name = decodeURIComponent(request.headers.get(NAME_HEADER) ?? "");
+  } catch { /* said below */ }
+  name = name.split(/[/\\]/).at(-1)!.trim();
+  if (name !== "" && name.length <= NAME_CHARACTERS) return name;
+  throw bad(`the header ${NAME_HEADER}`, "the file's name, percent-encoded");
+}
+
+/** Ids of documents; undefined: all. */
+function idsOf(value: unknown): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  const fits = Array.isArray(value) && value.length <= DOCUMENTS_NAMED &&
+    value.every((id) => typeof id === "string" && CONVERSATION_ID.test(id));
+  if (fits) return value;
+  throw bad("documents", `an array of at most ${DOCUMENTS_NAMED} ids`);
+}
