@@ -8,6 +8,8 @@
  *     | words of the text u32 × texts | posting u16 × postings: text × 64 + how often          little-endian, as all our systems are
  */
 
+import { wipe } from "../secret.ts";
+
 const K1 = 1.2;
 const B = 0.75;
 
@@ -111,7 +113,7 @@ export class Segment {
 
   /** Overwrites it: words could be tried out on it. */
   wipe(): void {
-    new Uint8Array(this.#hashes.buffer).fill(0);
+    wipe(new Uint8Array(this.#hashes.buffer));
   }
 }
 

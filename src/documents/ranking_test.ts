@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { bestOf, scoresByWords, SEGMENT, Segment, segmentOf, wordsOf } from "./bm25.ts";
 import { fused } from "./fusion.ts";
+import { nearest } from "./nearest.ts";
 import { packVectors, questionOf, VectorPack } from "./vectors.ts";
 
 /** Numbers from 0 to 1, the same each time. */
@@ -68,30 +69,65 @@ Deno.test("vectors: eight bits are as good as a cosine, to a hundredth; other mo
     moved.set(bytes, 1);
     const pack = new VectorPack(moved.subarray(1));
     const asked = vector();
-    const scores = new Float64Array(60);
-    pack.compare(questionOf(asked), scores, 5);
+    const question = questionOf(asked);
     const dot = (a: Float32Array, b: Float32Array) =>
       a.reduce((sum, one, i) => sum + one * b[i]!, 0);
     for (const [i, one] of all.entries()) {
       const cosine = dot(one, asked) / Math.sqrt(dot(one, one) * dot(asked, asked));
-      assert.ok(Math.abs(scores[5 + i]! - cosine) < 0.01, `${dimensions}: ${scores[5 + i]}`);
+      assert.ok(Math.abs(pack.cosine(question, i) - cosine) < 0.01, `${dimensions}: ${cosine}`);
     }
-    assert.deepEqual([...scores.subarray(0, 5)], [0, 0, 0, 0, 0]);
+    const distances = new Uint16Array(60);
+    pack.signDistances(question, distances, 5);
+    for (const [i, one] of all.entries()) {
+      // A number near zero may have become zero, which has no sign.
+      const certain = one.map((value, k) =>
+        Math.abs(value) > 0.02 && Math.abs(asked[k]!) > 0.02 ? 1 : 0
+      );
+      const differ = one.reduce(
+        (sum, value, k) => sum + (certain[k]! && value * asked[k]! < 0 ? 1 : 0),
+        0,
+      );
+      const unsure = certain.filter((sure) => !sure).length;
+      assert.ok(distances[5 + i]! >= differ && distances[5 + i]! <= differ + unsure);
+    }
     assert.ok(pack.isOf(model) && !pack.isOf(new Uint8Array(8)));
-    pack.compare(questionOf(new Float32Array(dimensions + 1).fill(1)), scores.fill(0), 0);
-    assert.ok(scores.every((score) => score === 0));
+    const longer = questionOf(new Float32Array(dimensions + 1).fill(1));
+    assert.deepEqual(nearest([{ pack, first: 0 }], longer, 3, 50), []);
     pack.wipe();
     assert.ok(moved.subarray(1).every((byte) => byte === 0) || !pack.isOf(model));
   }
   const zero = new VectorPack(packVectors(model, [new Float32Array(3)]));
-  const scores = new Float64Array(1);
-  zero.compare(questionOf(Float32Array.of(1, 2, 3)), scores, 0);
-  assert.equal(scores[0], 0);
+  assert.equal(zero.cosine(questionOf(Float32Array.of(1, 2, 3)), 0), 0);
   for (
     const bad of [[], [new Float32Array(0)], [new Float32Array(2), new Float32Array(3)], [
       Float32Array.of(NaN),
     ], [Float32Array.of(Infinity, 1)]]
   ) assert.throws(() => packVectors(model, bad), RangeError);
+});
+
+Deno.test("nearest: of many vectors, those that are near are found among all others; of few, exactly those", () => {
+  const random = chance(3);
+  const dimensions = 96;
+  const vector = () => Float32Array.from({ length: dimensions }, () => random() + random() - 1);
+  const near = (one: Float32Array) => one.map((value) => value + 0.5 * (random() + random() - 1));
+  const model = new Uint8Array(8);
+  const many = Array.from({ length: 45_000 }, vector);
+  const packs = Array.from({ length: 450 }, (_, i) => ({
+    pack: new VectorPack(packVectors(model, many.slice(100 * i, 100 * i + 100))),
+    first: 100 * i + 7,
+  }));
+  for (let i = 0; i < 20; i++) {
+    const at = Math.floor(many.length * random());
+    const found = nearest(packs, questionOf(near(many[at]!)), 50, many.length + 7);
+    assert.equal(found[0], at + 7);
+    assert.equal(new Set(found).size, 50);
+  }
+  const question = questionOf(vector());
+  const exact = packs.slice(0, 5).flatMap(({ pack, first }) =>
+    Array.from({ length: 100 }, (_, i) => ({ id: first + i, cosine: pack.cosine(question, i) }))
+  ).sort((a, b) => b.cosine - a.cosine).slice(0, 20);
+  assert.deepEqual(nearest(packs.slice(0, 5), question, 20, 507), exact.map(({ id }) => id));
+  assert.deepEqual(nearest([], question, 20, 0), []);
 });
 
 Deno.test("fusion: what both rankings have comes before what one has first", () => {

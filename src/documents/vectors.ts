@@ -5,11 +5,12 @@
  *     model[8] | dimensions u32 | vectors u32 | scale f32 × vectors | i8 × dimensions × vectors          little-endian
  */
 import { type Bytes, concat } from "../bytes.ts";
+import { wipe } from "../secret.ts";
 
 export const MODEL_BYTES = 8;
 const HEAD_BYTES = MODEL_BYTES + 8;
 /** Larger ones than any model makes. */
-export const MOST_DIMENSIONS = 16_384;
+const MOST_DIMENSIONS = 16_384;
 const MOST = 127;
 
 /**
@@ -49,6 +50,7 @@ export class VectorPack {
   readonly #bytes: Bytes;
   readonly #scales: Float32Array;
   readonly #values: Int8Array;
+  #signs: Int32Array | undefined;
 
   /** @param bytes Used as they lie. @throws {RangeError} If they are no pack. */
   constructor(bytes: Bytes) {
@@ -67,29 +69,48 @@ export class VectorPack {
     return model.every((byte, i) => this.#bytes[i] === byte);
   }
 
-  /** Puts the cosine of each with `question` into `scores`, from `first` on. Where dimensions differ: nothing. */
-  compare({ values, scale }: Question, scores: Float64Array, first: number): void {
-    const { dimensions, count } = this;
-    if (values.length !== dimensions) return;
+  /** The cosine of one of them with a question of as many dimensions. */
+  cosine({ values, scale }: Question, at: number): number {
     const own = this.#values;
-    let at = 0;
-    for (let i = 0; i < count; i++) {
-      let [sum, other] = [0, 0];
-      const end = at + dimensions - 1;
-      let k = 0;
-      // Two sums, so that one addition need not wait for the other.
-      for (; at < end; at += 2, k += 2) {
-        sum = sum + own[at]! * values[k]! | 0;
-        other = other + own[at + 1]! * values[k + 1]! | 0;
-      }
-      if (at === end) sum = sum + own[at++]! * values[k]! | 0;
-      scores[first + i] = (sum + other) * this.#scales[i]! * scale;
+    const start = at * this.dimensions;
+    const end = start + this.dimensions;
+    let [sum, other] = [0, 0];
+    let [i, k] = [start, 0];
+    // Two sums, so that one addition need not wait for the other.
+    for (; i < end - 1; i += 2, k += 2) {
+      sum = sum + Math.imul(own[i]!, values[k]!) | 0;
+      other = other + Math.imul(own[i + 1]!, values[k + 1]!) | 0;
     }
+    if (i < end) sum = sum + Math.imul(own[i]!, values[k]!) | 0;
+    return (sum + other) * this.#scales[at]! * scale;
+  }
+
+  /** Puts into `distances`, from `first` on, in how many dimensions the sign of each is not the question's. */
+  signDistances({ signs }: Question, distances: Uint16Array, first: number): void {
+    const own = this.#signs ??= this.#makeSigns();
+    const words = signs.length;
+    for (let i = 0, at = 0; i < this.count; i++) {
+      let sum = 0;
+      for (let k = 0; k < words; k++, at++) sum += bitsOf(own[at]! ^ signs[k]!);
+      distances[first + i] = sum;
+    }
+  }
+
+  #makeSigns(): Int32Array {
+    const { dimensions, count } = this;
+    const words = Math.ceil(dimensions / 32);
+    const signs = new Int32Array(words * count);
+    for (let i = 0; i < count; i++) {
+      const own = this.#values.subarray(i * dimensions, (i + 1) * dimensions);
+      signsOf(own, signs.subarray(i * words, (i + 1) * words));
+    }
+    return signs;
   }
 
   /** Overwrites it: much of a text can be told from its vector. */
   wipe(): void {
-    this.#bytes.fill(0);
+    const signs = this.#signs;
+    wipe(this.#bytes, signs && new Uint8Array(signs.buffer));
   }
 }
 
@@ -97,6 +118,8 @@ export class VectorPack {
 export interface Question {
   readonly values: Int8Array;
   readonly scale: number;
+  /** Whether each of them is under zero, 32 in a number. */
+  readonly signs: Int32Array;
 }
 
 /** @throws {RangeError} As {@link packVectors}. */
@@ -104,5 +127,18 @@ export function questionOf(vector: Float32Array): Question {
   const pack = packVectors(new Uint8Array(MODEL_BYTES), [vector]);
   const view = new DataView(pack.buffer, pack.byteOffset);
   const values = new Int8Array(pack.buffer, pack.byteOffset + HEAD_BYTES + 4, vector.length);
-  return { values, scale: view.getFloat32(HEAD_BYTES, true) };
+  const signs = signsOf(values, new Int32Array(Math.ceil(values.length / 32)));
+  return { values, scale: view.getFloat32(HEAD_BYTES, true), signs };
+}
+
+function signsOf(values: Int8Array, into: Int32Array): Int32Array {
+  for (let i = 0; i < values.length; i++) if (values[i]! < 0) into[i >> 5]! |= 1 << (i & 31);
+  return into;
+}
+
+/** How many bits are set (Warren, Hacker's Delight 2012, section 5-1). */
+function bitsOf(word: number): number {
+  let x = word - (word >>> 1 & 0x55555555);
+  x = (x & 0x33333333) + (x >>> 2 & 0x33333333);
+  return Math.imul(x + (x >>> 4) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { bestOf, scoresByWords, SEGMENT, Segment, segmentOf } from "../documents/bm25.ts";
 import { fused } from "../documents/fusion.ts";
+import { nearest, type Placed } from "../documents/nearest.ts";
 import { MODEL_BYTES, packVectors, questionOf, VectorPack } from "../documents/vectors.ts";
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -34,7 +35,7 @@ interface Kept {
 }
 
 /** Where a passage is; `at` from 0. */
-export interface Found<D> {
+interface Found<D> {
   readonly document: D;
   readonly at: number;
   readonly score: number;
@@ -185,25 +186,25 @@ export class PassageIndex<D extends Document> implements Disposable {
     });
     const words = scoresByWords(places.flatMap(({ kept }) => kept.segments), question.text);
     const starts: number[] = [];
-    const vectors = new Float64Array(words.length);
+    const vectors: Placed[] = [];
     const asked = question.vector && questionOf(question.vector.vector);
     const model = question.vector && idOf(question.vector.model);
     let first = 0;
     for (const { document, kept } of places) {
       starts.push(first);
       const last = first + document.opened.head.passages;
-      if (!counts(document)) words.fill(0, first, last);
-      else if (asked && model) {
-        for (const [pack, one] of kept.vectors) {
-          if (one.isOf(model)) one.compare(asked, vectors, first + pack * PACK);
+      if (!counts(document)) words.set(new Float64Array(last - first), first);
+      else if (model) {
+        for (const [at, pack] of kept.vectors) {
+          if (pack.isOf(model)) vectors.push({ pack, first: first + at * PACK });
         }
       }
       first = last;
     }
     const most = Math.max(limit, CANDIDATES);
-    const byWords = bestOf(words, question.vector ? most : limit);
-    const best = question.vector === undefined ? byWords : fused(
-      [byWords, bestOf(vectors, most)].map((ranking) => ranking.map(({ id }) => id)),
+    const byWords = bestOf(words, asked ? most : limit);
+    const best = asked === undefined ? byWords : fused(
+      [byWords.map(({ id }) => id), nearest(vectors, asked, most, words.length)],
     );
     return best.slice(0, limit).map(({ id, score }) => {
       const at = starts.findLastIndex((start) => start <= id);

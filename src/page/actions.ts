@@ -98,7 +98,10 @@ export class Actions {
     this.#asking = true;
     const { id } = this.state.open;
     try {
-      const found = sources?.length ? await passagesFor(text, sources.map(({ id }) => id)) : [];
+      const { found, note } = sources?.length
+        ? await passagesFor(text, sources.map(({ id }) => id))
+        : { found: [] };
+      if (note) this.store.set({ notice: { kind: "done", text: `Passages: ${note}` } });
       // It was meant for the conversation that was shown, and for no other.
       if (this.state.open.id !== id) return false;
       const given = [...attachments ?? [], ...found];

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { QUERY_CHARACTERS } from "../api/history.ts";
+import { QUESTION_CHARACTERS } from "../api/documents.ts";
 import { ROUTES } from "../api/routes.ts";
 import { Actions } from "./actions.ts";
 import { emptyConversation } from "./library.ts";
@@ -33,7 +33,7 @@ Deno.test("page: a question goes into the conversation that was shown when it wa
     await actions.library.refresh();
     asked.length = 0;
     const sending = actions.send({
-      text: "q".repeat(QUERY_CHARACTERS + 1),
+      text: "q".repeat(QUESTION_CHARACTERS + 1),
       sources: [{ id: "a".repeat(32), name: "lease.pdf" }],
     });
     const other = emptyConversation(true);
@@ -42,7 +42,7 @@ Deno.test("page: a question goes into the conversation that was shown when it wa
     assert.equal(await sending, false);
     assert.deepEqual(store.state.open, other);
     assert.deepEqual(asked, [], "nothing was asked of a model");
-    assert.equal(query.length, QUERY_CHARACTERS, "a long question is looked up by its beginning");
+    assert.equal(query.length, QUESTION_CHARACTERS, "a long question is looked up by its beginning");
   } finally {
     globalThis.fetch = fetch;
   }

@@ -1,6 +1,11 @@
 /** The proxy's sealed documents, as the page asks them. */
-import { type DocumentSummary, NAME_HEADER, type PassageList } from "../api/documents.ts";
-import { QUERY_CHARACTERS } from "../api/history.ts";
+import {
+  type DocumentSummary,
+  type EmbeddingReport,
+  NAME_HEADER,
+  type PassageList,
+  QUESTION_CHARACTERS,
+} from "../api/documents.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
 import { ask } from "./api.ts";
 import type { Attachment } from "./types.ts";
@@ -29,15 +34,29 @@ export function eraseDocument(id: string): Promise<void> {
   return ask(pathOf(ROUTES.document, id), { method: "DELETE" });
 }
 
-/** The passages of these documents that fit a question, as they go with it. */
-export async function passagesFor(query: string, of: readonly string[]): Promise<Attachment[]> {
-  const { passages } = await ask<PassageList>(ROUTES.documentSearch.path, {
+/** The model that makes embeddings of documents, and how far it is. */
+export function embedding(): Promise<EmbeddingReport> {
+  return ask(ROUTES.documentModel.path);
+}
+
+/** Names another one; null: none. @throws {ApiError} Why it cannot be. */
+export function setEmbedding(model: string | null): Promise<EmbeddingReport> {
+  return ask(ROUTES.documentModel.path, { method: "PUT", body: { model } });
+}
+
+/** The passages of these documents that fit a question, as they go with it, and what they were not found by. */
+export async function passagesFor(
+  query: string,
+  of: readonly string[],
+): Promise<{ readonly found: Attachment[]; readonly note?: string | undefined }> {
+  const { passages, note } = await ask<PassageList>(ROUTES.documentSearch.path, {
     method: "POST",
-    body: { query: query.slice(0, QUERY_CHARACTERS), limit: PASSAGES, documents: of },
+    body: { query: query.slice(0, QUESTION_CHARACTERS), limit: PASSAGES, documents: of },
   });
-  return passages.map(({ name, page, passage, text }) => ({
+  const found = passages.map(({ name, page, passage, text }) => ({
     name,
     text,
     where: page === null ? `passage ${passage}` : `page ${page}`,
   }));
+  return { found, note };
 }

@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
 /** The documents that this user keeps, sealed: look questions up in them, erase them; and move in from other programs. */
 import { useEffect, useState } from "preact/hooks";
-import type { DocumentSummary } from "../api/documents.ts";
+import type { DocumentSummary, EmbeddingReport } from "../api/documents.ts";
 import type { Actions } from "./actions.ts";
 import { ApiError } from "./api.ts";
-import { documents, eraseDocument } from "./documents.ts";
+import { documents, embedding, eraseDocument, setEmbedding } from "./documents.ts";
 import { takeFiles } from "./files.ts";
 import { importFile } from "./history.ts";
 import { Dialog } from "./link_dialog.tsx";
@@ -69,6 +69,7 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
         ))}
       </ul>
       {list?.length === 0 && <p class="soft">None yet. Those that are ticked are looked up in.</p>}
+      <Embedding actions={actions} list={list} failed={failed} />
       <label class="field">
         Add PDF or DOCX
         <input
@@ -94,5 +95,43 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
         />
       </label>
     </Dialog>
+  );
+}
+
+/** Which model makes embeddings of the documents: with none, passages are found by their words alone. */
+function Embedding({ actions, list, failed }: {
+  actions: Actions;
+  list: readonly DocumentSummary[] | undefined;
+  failed: (error: unknown) => void;
+}) {
+  const [report, setReport] = useState<EmbeddingReport>();
+  useEffect(() => void embedding().then(setReport, () => {}), [list]);
+  const { models } = actions.state;
+  const names = models.map(({ name }) => name);
+  const chosen = report?.model ?? "";
+  return (
+    <label class="field">
+      Find passages by words, and by embeddings of
+      <select
+        value={chosen}
+        onChange={({ currentTarget }) => {
+          setEmbedding(currentTarget.value || null).then(setReport, (error) => {
+            currentTarget.value = chosen;
+            failed(error);
+          });
+        }}
+      >
+        <option value="">no model</option>
+        {[...new Set([...names, ...chosen ? [chosen] : []])].map((name) => (
+          <option key={name} value={name}>{name}</option>
+        ))}
+      </select>
+      {report?.model && (
+        <span class="soft">
+          {report.embedded} of {report.passages} passages have embeddings
+          {report.error ? `; it stopped: ${report.error}` : ""}
+        </span>
+      )}
+    </label>
   );
 }

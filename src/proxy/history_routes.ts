@@ -2,7 +2,6 @@
 import { collect, readJson } from "../api/body.ts";
 import {
   type Conversation,
-  CONVERSATION_ID,
   type ConversationFields,
   LIST_DEFAULT,
   LIST_MOST,

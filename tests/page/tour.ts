@@ -140,6 +140,8 @@ export async function asksOfPdf({ url, home, browser }: Place): Promise<void> {
 
     await page.getByRole("button", { name: "Documents" }).click();
     const panel = page.getByRole("dialog", { name: "Documents" });
+    await panel.getByLabel(/by embeddings of/).selectOption("demo:latest");
+    await panel.getByText(/demo:latest makes no embeddings/).waitFor();
     await panel.getByRole("button", { name: "Erase lease.pdf" }).click();
     await panel.getByText("Erased: lease.pdf").waitFor();
     await panel.getByText(/lease\.pdf$/).filter({ visible: true }).first().waitFor();

@@ -1,6 +1,7 @@
 /** How often a passage that answers a question is among the first five, by words, by vectors, and by both. */
 import { bestOf, scoresByWords, SEGMENT, Segment, segmentOf } from "../../src/documents/bm25.ts";
 import { fused } from "../../src/documents/fusion.ts";
+import { nearest } from "../../src/documents/nearest.ts";
 import { packVectors, questionOf, VectorPack } from "../../src/documents/vectors.ts";
 import type { Labelled, Question } from "./labelled.ts";
 
@@ -26,9 +27,8 @@ export async function recallOf(
   const ids = (scores: Float64Array) => bestOf(scores, CANDIDATES).map(({ id }) => id);
   const hits = questions.map(({ text, answers }, i): Record<Ranking, boolean> => {
     const words = ids(scoresByWords(segments, text));
-    const cosines = new Float64Array(passages.length);
-    pack.compare(questionOf(asked[i]!), cosines, 0);
-    const vectors = ids(cosines);
+    const question = questionOf(asked[i]!);
+    const vectors = nearest([{ pack, first: 0 }], question, CANDIDATES, passages.length);
     const hit = (ranking: readonly number[]) =>
       ranking.slice(0, FIRST).some((id) => answers.includes(id));
     const hybrid = hit(fused([words, vectors]).map(({ id }) => id));

@@ -111,7 +111,10 @@ function leadingVectors(rows: readonly SparseRow[], dimensions: number): Float64
       }
       return out;
     });
-  let basis = Array.from({ length: dimensions }, () => Float64Array.from(rows, random));
+  let basis: Float64Array[] = Array.from(
+    { length: dimensions },
+    () => Float64Array.from(rows, random),
+  );
   let sizes: number[] = [];
   for (let i = 0; i < ITERATIONS; i++) [basis, sizes] = orthonormal(times(basis));
   return rows.map((_, i) =>
