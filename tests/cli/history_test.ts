@@ -105,10 +105,11 @@ Deno.test("history and documents on the terminal: the pages as printed, nothing 
         said.push(await run(line.replace("4008a3fd", id)));
         [, id = id] = /^([0-9a-f]{8}) .*lease\.pdf/m.exec(said.at(-1)!) ?? [];
       }
-      const [added, asked, found, list, removed] = said;
+      const [added, asked, found, embedding, list, removed] = said;
       assert.match(added!, /lease\.pdf: 2 passages\nnotes\/herons\.docx: 1 passage/);
       assert.match(asked!, /^\[1\] lease\.pdf, page 2$/m);
       assert.match(found!, /^\[1\] lease\.pdf, page 2\n {4}Notice of the lease/m);
+      assert.match(embedding!, /no model: passages are found by their words alone/);
       assert.match(list!, /pdf .* 2 .*lease\.pdf/);
       assert.match(removed!, /erased 1 document/);
       assert.doesNotMatch(await run("secllama docs list"), /lease/);
