@@ -42,7 +42,11 @@ Deno.test("page: a question goes into the conversation that was shown when it wa
     assert.equal(await sending, false);
     assert.deepEqual(store.state.open, other);
     assert.deepEqual(asked, [], "nothing was asked of a model");
-    assert.equal(query.length, QUESTION_CHARACTERS, "a long question is looked up by its beginning");
+    assert.equal(
+      query.length,
+      QUESTION_CHARACTERS,
+      "a long question is looked up by its beginning",
+    );
   } finally {
     globalThis.fetch = fetch;
   }
