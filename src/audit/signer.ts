@@ -1,8 +1,9 @@
 /** What authenticates the audit log under one master key: the key of its heads, and that of its lines. */
-import { type Bytes, concat, u64 } from "../bytes.ts";
+import type { Bytes } from "../bytes.ts";
 import type { AuditKeys, AuditSource } from "../keys/mod.ts";
 import { SigningKey } from "./cose.ts";
 import { HmacSha256 } from "./sha256.ts";
+import { HASH_BYTES, sameHash } from "./tree.ts";
 
 /** Bytes of a line's tag. */
 const TAG_BYTES = 16;
@@ -14,6 +15,10 @@ export class AuditSigner implements Disposable {
   /** Signs heads. */
   readonly signing: SigningKey;
   readonly #line: HmacSha256;
+  /** What is authenticated of a line: the log's id, the line's number, its leaf. */
+  readonly #tagged = new Uint8Array(16 + 8 + 32);
+  readonly #made = new Uint8Array(HASH_BYTES);
+  readonly #view = new DataView(this.#tagged.buffer);
 
   /** Over these keys. @param keys Stay the caller's to wipe. */
   constructor(keys: AuditKeys) {
@@ -30,7 +35,20 @@ export class AuditSigner implements Disposable {
 
   /** The tag of line `n` of the log `id`: nobody without the key can change, move or add a line. */
   tag(id: Uint8Array, n: number, leaf: Uint8Array): Bytes {
-    return this.#line.of(concat(id, u64(n), leaf)).slice(0, TAG_BYTES);
+    return this.#hash(id, n, leaf).slice(0, TAG_BYTES);
+  }
+
+  /** Whether it is {@link AuditSigner.tag}'s. */
+  isTag(tag: Uint8Array, id: Uint8Array, n: number, leaf: Uint8Array): boolean {
+    return sameHash(this.#hash(id, n, leaf), tag, TAG_BYTES);
+  }
+
+  #hash(id: Uint8Array, n: number, leaf: Uint8Array): Bytes {
+    this.#tagged.set(id);
+    this.#view.setUint32(16, Math.floor(n / 2 ** 32));
+    this.#view.setUint32(20, n % 2 ** 32);
+    this.#tagged.set(leaf, 24);
+    return this.#line.of(this.#tagged, this.#made);
   }
 
   /** Wipes the key of the lines. */

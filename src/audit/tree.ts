@@ -18,6 +18,29 @@ export function leafHash(entry: Uint8Array): Bytes {
   return sha256(input);
 }
 
+/** A line's text is some hundred bytes; a longer one is encoded by itself. */
+const scratch = new Uint8Array(1 + 4_096);
+const encoder = new TextEncoder();
+
+const behind = scratch.subarray(1);
+const hashed = new Uint8Array(HASH_BYTES);
+
+/** Whether `leaf` is the {@link leafHash} of a text's UTF-8. Makes no arrays: a log has millions of texts. */
+export function isTextHash(text: string, leaf: Uint8Array): boolean {
+  const { read, written } = encoder.encodeInto(text, behind);
+  const hash = read < text.length
+    ? leafHash(encoder.encode(text))
+    : sha256(scratch.subarray(0, 1 + written), hashed);
+  return sameHash(hash, leaf, HASH_BYTES);
+}
+
+/** Whether the first `length` bytes of a hash are these, and no more. */
+export function sameHash(hash: Uint8Array, bytes: Uint8Array, length: number): boolean {
+  if (bytes.length !== length) return false;
+  for (let i = 0; i < length; i++) if (hash[i] !== bytes[i]) return false;
+  return true;
+}
+
 const pair = new Uint8Array(1 + 2 * HASH_BYTES);
 pair[0] = 1;
 

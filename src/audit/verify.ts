@@ -2,14 +2,14 @@
  * Checks an audit log, whole: each line against its hash, its place and its tag, the tree of all lines against each signed head, and
  * the heads against the keys that are trusted. Names what is wrong by the numbers of the lines. Reads; changes nothing.
  */
-import { type Bytes, fromBase64Url, toHex, utf8 } from "../bytes.ts";
+import { type Bytes, fromBase64Url, toHex } from "../bytes.ts";
 import { PublicKey } from "./cose.ts";
 import type { StoredHead, StoredLine } from "./database.ts";
 import { readHead, sameBytes, type SignedHead } from "./head.ts";
 import { type AuditLine, parseLine } from "./line.ts";
 import type { Seen } from "./note.ts";
 import type { AuditSigner } from "./signer.ts";
-import { Frontier, leafHash } from "./tree.ts";
+import { Frontier, isTextHash } from "./tree.ts";
 
 /** Findings that are listed; the rest are counted. */
 const MAX_FINDINGS = 50;
@@ -154,7 +154,7 @@ class Check {
       this.#forgotten++;
       this.#lastForgotten = n;
     } else {
-      if (!sameHash(leafHash(utf8(text)), leaf)) {
+      if (!isTextHash(text, leaf)) {
         this.#problem(n, n, "changed: its text is not the one that was recorded");
         good = false;
       }
@@ -176,7 +176,7 @@ class Check {
       this.#untagged++;
       return;
     }
-    if (sameHash(signer.tag(this.file.id, n, leaf), tag) || !good) return;
+    if (signer.isTag(tag, this.file.id, n, leaf) || !good) return;
     this.#problem(n, n, "changed, moved or added by somebody without the host's key");
   }
 
@@ -311,11 +311,4 @@ class Check {
       this.#unlisted++;
     }
   }
-}
-
-/** Whether two hashes are the same, without making texts of them. */
-function sameHash(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }
