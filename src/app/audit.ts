@@ -1,5 +1,5 @@
 /** The audit log of `serve`: opened before anything listens, told of what weakens, and closed last. */
-import { type AuditEntry, AuditLog, SyslogSink } from "../audit/mod.ts";
+import { type AuditEntry, AuditLog, OtlpSink, SyslogSink } from "../audit/mod.ts";
 import { type Bytes, toHex } from "../bytes.ts";
 import type { Config } from "../config/config.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
@@ -62,13 +62,22 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
   }
   const syslog = config.auditSyslog === null ? undefined : new SyslogSink({
     dataDir: options.dataDir,
-    host: `secllama-${toHex(keys.hid).slice(0, 8)}`,
+    host: hostName(keys),
     target: config.auditSyslog,
     onAway: (error) => {
       options.logger.warn("syslog-away", { error: label((error as Error)?.name ?? "") });
     },
   });
-  const audit = new Recorder(log, lenient, options.logger, syslog);
+  const otlp = config.auditOtlp === "" ? undefined : new OtlpSink({
+    dataDir: options.dataDir,
+    host: hostName(keys),
+    url: config.auditOtlp,
+    onAway: (error) => {
+      options.logger.warn("otlp-away", { error: label((error as Error)?.name ?? "") });
+    },
+  });
+  const sinks = [syslog, otlp].filter((sink) => sink !== undefined);
+  const audit = new Recorder(log, lenient, options.logger, sinks);
   try {
     await recordStart(audit, config, keys);
     return audit;
@@ -76,6 +85,11 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
     await audit.close();
     throw error;
   }
+}
+
+/** What this host is called at a sink: nothing that its owner chose. */
+function hostName({ hid }: KeySource): string {
+  return `secllama-${toHex(hid).slice(0, 8)}`;
 }
 
 async function recordStart(audit: ServeAudit, config: Config, keys: KeySource): Promise<void> {
@@ -86,6 +100,9 @@ async function recordStart(audit: ServeAudit, config: Config, keys: KeySource): 
   }
 }
 
+/** What gets the lines, too. */
+type Sink = Pick<SyslogSink, "wake" | "close">;
+
 class Recorder implements ServeAudit {
   readonly #log: AuditLog;
   readonly #lenient: boolean;
@@ -94,10 +111,10 @@ class Recorder implements ServeAudit {
   readonly #refusals = new Map<string, Refusals>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
-  readonly #syslog: SyslogSink | undefined;
+  readonly #sinks: readonly Sink[];
 
-  constructor(log: AuditLog, lenient: boolean, logger: Logger, syslog?: SyslogSink) {
-    this.#syslog = syslog;
+  constructor(log: AuditLog, lenient: boolean, logger: Logger, sinks: readonly Sink[]) {
+    this.#sinks = sinks;
     this.#log = log;
     this.#lenient = lenient;
     this.#logger = logger;
@@ -110,7 +127,7 @@ class Recorder implements ServeAudit {
   async record(event: AuditEntry["event"], fields: LogFields): Promise<void> {
     try {
       await this.#log.record({ event, fields });
-      this.#syslog?.wake();
+      for (const sink of this.#sinks) sink.wake();
     } catch (error) {
       this.#logger.error("audit-failed", { code: label(toSecLlamaError(error).code) });
       if (!this.#lenient) throw error;
@@ -148,7 +165,7 @@ class Recorder implements ServeAudit {
     for (const key of this.#refusals.keys()) this.#tell(key);
     await this.note("serve-stopped").catch(() => {});
     await this.#log.close();
-    await this.#syslog?.close();
+    await Promise.all(this.#sinks.map((sink) => sink.close()));
   }
 
   /** How many more there were since the line on the first. */

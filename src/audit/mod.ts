@@ -28,5 +28,6 @@ export {
   verifyLog,
   type VerifyOptions,
 } from "./verify.ts";
+export { OtlpSink } from "./otlp.ts";
 export { SyslogSink } from "./syslog.ts";
 export type { AuditLogOptions } from "./writer.ts";

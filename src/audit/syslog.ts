@@ -1,23 +1,17 @@
 /**
  * The audit log's lines to a syslog server as well: RFC 5424, each with its length before it (RFC 6587 section 3.4.1), over TLS
- * (RFC 5425) or to a server of this machine. It reads the log itself and remembers how far it came: while the server is away nothing is
- * lost, and after that some lines may come twice. Each has its number.
+ * (RFC 5425) or to a server of this machine.
  */
-import { join } from "node:path";
-import { utf8, utf8Decode } from "../bytes.ts";
-import { writeFileAtomically } from "../keys/mod.ts";
-import { AuditDatabase } from "./database.ts";
+import { utf8 } from "../bytes.ts";
 import { parseLine } from "./line.ts";
+import { POLL_MS, SinkClock, SinkPosition } from "./sink.ts";
 
 /** Facility 13, log audit; severity 6, informational. */
 const PRIORITY = 13 * 8 + 6;
 /** Lines that are written at once. */
 const BATCH = 200;
-/** Lines of other processes are looked for so often, ms. */
-const POLL_MS = 5_000;
 /** A connection that a server closes shows it within this time, ms: until then what was written counts as not sent. */
 const SETTLED_MS = 1_000;
-const MAX_WAIT_MS = 60_000;
 /** How far it came, in the data folder. */
 const POSITION_FILE = "audit-syslog.json";
 
@@ -41,50 +35,34 @@ interface SyslogOptions {
 /** Sends until it is closed. */
 export class SyslogSink {
   readonly #o: SyslogOptions;
+  readonly #position: SinkPosition;
+  readonly #clock = new SinkClock();
   readonly #running: Promise<void>;
-  #wake = () => {};
-  #closing = false;
-  #closeBy = Infinity;
 
   /** Begins at once, where the last one stopped. */
   constructor(options: SyslogOptions) {
     this.#o = options;
-    this.#running = this.#run();
+    this.#position = new SinkPosition(options.dataDir, POSITION_FILE, BATCH);
+    this.#running = this.#clock.run((onSent) => this.#connected(onSent), options.onAway);
   }
 
   /** There are new lines. */
   wake(): void {
-    this.#wake();
+    this.#clock.wake();
   }
 
   /** Sends what there is, if that can be done in so many ms, and ends. */
   async close(ms = 2_000): Promise<void> {
-    this.#closeBy = performance.now() + ms;
-    this.#closing = true;
-    this.wake();
+    this.#clock.close(ms);
     // Its other timers keep no process alive.
     const hold = setTimeout(() => {}, ms + SETTLED_MS + POLL_MS);
     await this.#running;
     clearTimeout(hold);
   }
 
-  async #run(): Promise<void> {
-    for (let failures = 0;;) {
-      try {
-        await this.#connected(() => failures = 0);
-        return;
-      } catch (error) {
-        if (failures++ === 0) this.#o.onAway(error);
-        if (this.#closing) return;
-        await this.#sleep(Math.min(MAX_WAIT_MS, 500 * 2 ** Math.min(failures, 10)));
-        if (this.#closing && performance.now() >= this.#closeBy) return;
-      }
-    }
-  }
-
   /** One connection. Returns when it is closed from here, throws when it is from there. */
   async #connected(onSent: () => void): Promise<void> {
-    let sent = await this.#position();
+    let sent = await this.#position.read();
     const { target: { tls, hostname, port }, host } = this.#o;
     using conn = tls
       ? await Deno.connectTls({ hostname, port })
@@ -103,68 +81,21 @@ export class SyslogSink {
     })();
     void watching;
     for (;;) {
-      const lines = [...this.#after(sent)];
+      const lines = this.#position.after(sent);
       if (lines.length > 0) {
-        const text = lines.map(({ line }) => frame(line, host)).join("");
+        const text = lines.map(({ text }) => frame(text, host)).join("");
         await writeAll(conn, utf8(text));
-        await this.#sleep(SETTLED_MS, true);
+        await this.#clock.sleep(SETTLED_MS, true);
         if (broken !== undefined) throw broken;
         sent = lines.at(-1)!.n + 1;
-        await this.#keep(sent);
+        await this.#position.keep(sent);
         onSent();
         continue;
       }
-      if (this.#closing) return;
-      await this.#sleep(POLL_MS);
+      if (this.#clock.closing) return;
+      await this.#clock.sleep(POLL_MS);
       if (broken !== undefined) throw broken;
     }
-  }
-
-  *#after(from: number): Generator<{ n: number; line: string }> {
-    using db = AuditDatabase.read(this.#o.dataDir);
-    if (db === undefined) return;
-    let count = 0;
-    for (const { n, text } of db.lines(from)) {
-      if (text !== null) yield { n, line: text };
-      if (++count >= BATCH) return;
-    }
-  }
-
-  get #path(): string {
-    return join(this.#o.dataDir, POSITION_FILE);
-  }
-
-  /** The number of the first line that was not sent; of another log, 0. */
-  async #position(): Promise<number> {
-    try {
-      const { log, next } = JSON.parse(utf8Decode(await Deno.readFile(this.#path)));
-      return log === this.#log() && Number.isSafeInteger(next) ? next : 0;
-    } catch {
-      return 0;
-    }
-  }
-
-  async #keep(next: number): Promise<void> {
-    const text = JSON.stringify({ log: this.#log(), next }) + "\n";
-    await writeFileAtomically(this.#path, utf8(text));
-  }
-
-  #log(): string {
-    using db = AuditDatabase.read(this.#o.dataDir);
-    return db?.id.toHex() ?? "";
-  }
-
-  /** @param whole Not ended by new lines. */
-  #sleep(ms: number, whole = false): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      Deno.unrefTimer(timer);
-      if (whole) return;
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
 

@@ -168,6 +168,21 @@ export function syslogServer(text: string, name: string): SyslogServer | null {
   return { tls: scheme === "tls", hostname, port: number };
 }
 
+/** Where an OpenTelemetry collector takes logs: `https://host:4318/v1/logs`, or http on loopback; empty: nowhere. */
+export function otlpCollector(text: string, name: string): string {
+  if (text === "") return "";
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url?.protocol === "http:" &&
+    isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ""));
+  // What is in a URL is in logs on the way.
+  const bare = url?.username === "" && url.password === "" && url.search === "" && url.hash === "";
+  if (url === undefined || !bare || url.protocol !== "https:" && !plain) {
+    throw bad(name, "https://HOST:4318/v1/logs; http:// is for a collector of this machine");
+  }
+  if (url.pathname === "/") url.pathname = "/v1/logs";
+  return url.href;
+}
+
 /** A group of the system: a name or a number, or nothing. */
 export function groupName(text: string, name: string): string {
   if (!/^(?:|\d{1,9}|[a-z_][a-z0-9_-]{0,31})$/.test(text)) {

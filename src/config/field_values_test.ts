@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { syslogServer } from "./field_values.ts";
+import { otlpCollector, syslogServer } from "./field_values.ts";
 
 Deno.test("settings: a syslog server is over TLS, or of this machine", () => {
   assert.deepEqual(syslogServer("tls://logs.example", "S"), {
@@ -24,4 +24,24 @@ Deno.test("settings: a syslog server is over TLS, or of this machine", () => {
       "logs.example",
     ]
   ) assert.throws(() => syslogServer(text, "S"), { code: "bad-config" }, text);
+});
+
+Deno.test("settings: a collector is over TLS, or of this machine, and its address has no secret", () => {
+  assert.equal(
+    otlpCollector("https://logs.example:4318", "S"),
+    "https://logs.example:4318/v1/logs",
+  );
+  assert.equal(otlpCollector("http://127.0.0.1:4318/x", "S"), "http://127.0.0.1:4318/x");
+  assert.equal(otlpCollector("http://[::1]:4318", "S"), "http://[::1]:4318/v1/logs");
+  assert.equal(otlpCollector("", "S"), "");
+  for (
+    const text of [
+      "http://logs.example:4318",
+      "http://10.0.0.1",
+      "grpc://127.0.0.1:4317",
+      "https://a:b@logs.example",
+      "https://logs.example/?key=1",
+      "logs.example",
+    ]
+  ) assert.throws(() => otlpCollector(text, "S"), { code: "bad-config" }, text);
 });

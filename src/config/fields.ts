@@ -30,6 +30,7 @@ import {
   logLevel,
   names,
   origins,
+  otlpCollector,
   size,
   type SyslogServer,
   syslogServer,
@@ -121,6 +122,7 @@ export interface Config {
   readonly audit: AuditSetting;
   /** Where the record's lines go besides. */
   readonly auditSyslog: SyslogServer | null;
+  readonly auditOtlp: string;
 }
 
 export interface Field<K extends keyof Config = keyof Config> {
@@ -558,6 +560,14 @@ export const FIELDS = [
     default: null,
     help: "a syslog server that gets the record's lines too; tcp:// on loopback",
     parse: syslogServer,
+  }),
+  field({
+    name: "auditOtlp",
+    env: "SECLLAMA_AUDIT_OTLP",
+    value: "https://HOST:4318",
+    default: "",
+    help: "an OpenTelemetry collector that gets the record's lines too; http:// on loopback",
+    parse: otlpCollector,
   }),
   field({
     name: "audit",

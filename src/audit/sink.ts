@@ -1,0 +1,119 @@
+/**
+ * What every sink of the log's lines does: reads the log itself, remembers how far it came, waits while its server is away. Nothing is
+ * lost meanwhile, and after that some lines may come twice. Each has its number. No request waits for a sink.
+ */
+import { join } from "node:path";
+import { utf8, utf8Decode } from "../bytes.ts";
+import { writeFileAtomically } from "../keys/mod.ts";
+import { AuditDatabase } from "./database.ts";
+
+/** Lines of other processes are looked for so often, ms. */
+export const POLL_MS = 5_000;
+const MAX_WAIT_MS = 60_000;
+
+/** A line to be sent. */
+export interface SinkLine {
+  readonly n: number;
+  readonly text: string;
+}
+
+/** The log, from where a sink stopped. */
+export class SinkPosition {
+  readonly #dataDir: string;
+  readonly #path: string;
+  readonly #batch: number;
+
+  /** @param file Of the data folder, where it is noted. @param batch Lines at once. */
+  constructor(dataDir: string, file: string, batch: number) {
+    this.#dataDir = dataDir;
+    this.#path = join(dataDir, file);
+    this.#batch = batch;
+  }
+
+  /** The number of the first line that was not sent; of another log, 0. */
+  async read(): Promise<number> {
+    try {
+      const { log, next } = JSON.parse(utf8Decode(await Deno.readFile(this.#path)));
+      return log === this.#log() && Number.isSafeInteger(next) ? next : 0;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Notes it. */
+  async keep(next: number): Promise<void> {
+    const text = JSON.stringify({ log: this.#log(), next }) + "\n";
+    await writeFileAtomically(this.#path, utf8(text));
+  }
+
+  /** The next lines from `from` on. What retention took is left out. */
+  after(from: number): SinkLine[] {
+    using db = AuditDatabase.read(this.#dataDir);
+    const some: SinkLine[] = [];
+    let count = 0;
+    for (const { n, text } of db?.lines(from) ?? []) {
+      if (text !== null) some.push({ n, text });
+      if (++count >= this.#batch) break;
+    }
+    return some;
+  }
+
+  #log(): string {
+    using db = AuditDatabase.read(this.#dataDir);
+    return db?.id.toHex() ?? "";
+  }
+}
+
+/** How a sink waits: for new lines, for a pause to be over, for its end. */
+export class SinkClock {
+  #wake = () => {};
+  #closing = false;
+  #closeBy = Infinity;
+
+  /** It is to send what there is, and end. */
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  /** There is something new. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** From now on nothing is waited for longer than so many ms. */
+  close(ms: number): void {
+    this.#closeBy = performance.now() + ms;
+    this.#closing = true;
+    this.wake();
+  }
+
+  /** Calls `connected` again and again until it returns, with longer pauses while it throws. `onAway` is told of the first failure. */
+  async run(
+    connected: (onSent: () => void) => Promise<void>,
+    onAway: (error: unknown) => void,
+  ): Promise<void> {
+    for (let failures = 0;;) {
+      try {
+        return await connected(() => failures = 0);
+      } catch (error) {
+        if (failures++ === 0) onAway(error);
+        if (this.#closing) return;
+        await this.sleep(Math.min(MAX_WAIT_MS, 500 * 2 ** Math.min(failures, 10)));
+        if (this.#closing && performance.now() >= this.#closeBy) return;
+      }
+    }
+  }
+
+  /** @param whole Not ended by new lines. */
+  sleep(ms: number, whole = false): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      Deno.unrefTimer(timer);
+      if (whole) return;
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
