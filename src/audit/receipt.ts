@@ -92,18 +92,18 @@ function checkClaims(line: AuditLine, claims: Claims): ReceiptVerdict {
   if (secret !== undefined && line["receipt"] !== receiptId(secret)) {
     return { ok: false, why: "its secret is another exchange's" };
   }
-  for (const  of of["request", "reply"] as const) {
-    const body = claims[of];
+  for (const part of ["request", "reply"] as const) {
+    const body = claims[part];
     if (body === undefined) continue;
     if (secret === undefined) {
-      return { ok: false, why: `without its secret it says nothing of a ${of}` };
+      return { ok: false, why: `without its secret it says nothing of a ${part}` };
     }
-    const mac = receiptMac(secret, of);
+    const mac = receiptMac(secret, part);
     mac.update(body);
-    if (line[`${of}_mac`] !== mac.digest()) {
-      return { ok: false, why: `the ${of} was another one, byte by byte` };
+    if (line[`${part}_mac`] !== mac.digest()) {
+      return { ok: false, why: `the ${part} was another one, byte by byte` };
     }
-    proven.push(of);
+    proven.push(part);
   }
   return { ok: true, line, proven };
 }

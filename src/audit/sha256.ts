@@ -96,10 +96,10 @@ function finish(
   const rest = bytes.length - at;
   for (let i = 0; i < rest; i++) block[i] = bytes[at + i]!;
   block[rest] = 0x80;
-  block.fill(0, rest + 1);
+  for (let i = rest + 1; i < 64; i++) block[i] = 0;
   if (rest >= 56) {
     compress(state, block, 0);
-    block.fill(0, 0, 56);
+    for (let i = 0; i < 56; i++) block[i] = 0;
   }
   const bits = (done + bytes.length) * 8;
   const high = Math.floor(bits / 2 ** 32);
