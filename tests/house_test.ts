@@ -57,6 +57,7 @@ const LIMITS: { readonly [path: string]: string } = {
   "src/keys/stores/macos_test.ts": "what is tested is that it gives up",
   "src/supervisor/watchdog_test.ts": "a clock that the test moves",
   "tests/e2e/serve_test.ts": "a request that does not end before others do",
+  "tests/audit/otlp_test.ts": "what is tested is that it gives up",
   "tests/keyring/daemon.ts": "asked again until it answers",
   "tests/keyring/store_test.ts": "what is tested is that it gives up",
   "tests/sandbox/delegation.ts": "cleaning up, which nothing is said of",

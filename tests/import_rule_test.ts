@@ -86,7 +86,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   ],
   "src/sandbox": [...BASE, "src/escape", "sandbox-profiles"],
   // The record of who did what: SQLite, a Merkle tree, signed heads. Of the keys only what authenticates it.
-  "src/audit": [...BASE, "src/keys"],
+  "src/audit": [...BASE, "src/keys", "src/version.ts"],
   // All that a host keeps, in one sealed file.
   "src/backup": [...BASE, "src/keys", "src/audit", "src/version.ts"],
   // Tokens, roles and limits of those who come.

@@ -1,4 +1,5 @@
 /** Parsers of the settings' values. Each takes the text and the setting's name, and throws `bad-config` for what it does not know. */
+import { OTLP_LOGS_PATH } from "../api/metrics_paths.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { LogLevel } from "../log.ts";
@@ -179,7 +180,7 @@ export function otlpCollector(text: string, name: string): string {
   if (url === undefined || !bare || url.protocol !== "https:" && !plain) {
     throw bad(name, "https://HOST:4318/v1/logs; http:// is for a collector of this machine");
   }
-  if (url.pathname === "/") url.pathname = "/v1/logs";
+  if (url.pathname === "/") url.pathname = OTLP_LOGS_PATH;
   return url.href;
 }
 
