@@ -106,7 +106,8 @@ export const TOOL_PROPERTY: GoType = struct("api.ToolProperty", () => [
 
 /** Properties of a property, which Ollama keeps in the order of the request; its one field cannot be named. */
 const PROPERTIES_MAP: GoType = struct("api.ToolPropertiesMap", () => [
-  { name: "", type: mapOf(TOOL_PROPERTY) },
+  // A pointer, so that printing it shows an address.
+  { name: "", type: pointerTo(mapOf(TOOL_PROPERTY)) },
 ], {
   methods: {
     Len: (value) => int(entries(propertiesOf(value)).length),
