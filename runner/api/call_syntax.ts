@@ -1,7 +1,9 @@
 /**
- * How a model writes tool calls, for grammars that hold it to them: the other side of what src/replies reads. A family of
- * models is one {@link CallSyntax}; which one a model has is told by its template.
+ * How a model writes tool calls, for grammars that hold it to them: the other side of what src/replies reads, from the same
+ * table. Which way a model has is told by its template.
  */
+import type { JsonForm } from "../../src/replies/syntax.ts";
+import { SYNTAXES } from "../../src/replies/syntaxes.ts";
 import type { Part, Rule } from "../grammar/gbnf.ts";
 import { literal } from "../grammar/gbnf.ts";
 import type { ReplyGrammar } from "../grammar/schema_grammar.ts";
@@ -11,8 +13,6 @@ export interface CallableTool {
   readonly name: string;
   /** Its arguments as a JSON object. */
   readonly arguments: Rule;
-  /** JSON schema of the arguments, for families that do not write JSON. */
-  readonly parameters: unknown;
 }
 
 export interface CallSyntax {
@@ -22,14 +22,21 @@ export interface CallSyntax {
   calls(grammar: ReplyGrammar, tools: readonly CallableTool[], most: number): Rule;
 }
 
+const KEYS = ["name", "arguments"] as const;
+
 /** `{"name": …, "arguments": {…}}`, one of the tools. */
-function jsonCall(grammar: ReplyGrammar, tools: readonly CallableTool[], key: string): Rule {
+function jsonCall(
+  grammar: ReplyGrammar,
+  tools: readonly CallableTool[],
+  [name, args]: readonly [string, string],
+  gap = "ws",
+): Rule {
   const rule = grammar.rule();
   for (const tool of tools) {
     rule.or(
-      `"{" ws ${literal('"name"')} ":" ws`,
+      `"{" ${gap} ${literal(JSON.stringify(name))} ":" ws`,
       literal(JSON.stringify(tool.name)),
-      `ws "," ws ${literal(JSON.stringify(key))} ":" ws`,
+      `ws "," ws ${literal(JSON.stringify(args))} ":" ws`,
       tool.arguments,
       `ws "}"`,
     );
@@ -42,46 +49,31 @@ function listed(grammar: ReplyGrammar, one: Rule, between: string, most: number)
   return most > 1 ? [one, grammar.repeat(grammar.of(between, one), 0, most - 1)] : [one];
 }
 
-/** Each call between tags of its own: Hermes, Qwen, and what is trained like them. */
-function tagged(open: string, close: string): CallSyntax {
+function tagged(open: string, { list, close, keys = KEYS }: JsonForm): CallSyntax {
+  const end = close === "" ? "" : `ws ${literal(close)}`;
   return {
     open,
     calls(grammar, tools, most) {
-      const call = jsonCall(grammar, tools, "arguments");
-      const one = grammar.of(`${literal(open)} ws`, call, `ws ${literal(close)}`);
+      const call = jsonCall(grammar, tools, keys);
+      if (list) {
+        const calls = listed(grammar, call, `ws "," ws`, most);
+        return grammar.of(`${literal(open)} ws "[" ws`, ...calls, `ws "]" ${end}`);
+      }
+      const one = grammar.of(`${literal(open)} ws`, call, end);
       return grammar.of(...listed(grammar, one, "ws", most));
     },
   };
 }
 
-/** A tag, then a list of calls. */
-function list(open: string): CallSyntax {
-  return {
-    open,
-    calls(grammar, tools, most) {
-      const call = jsonCall(grammar, tools, "arguments");
-      return grammar.of(
-        `${literal(open)} ws "[" ws`,
-        ...listed(grammar, call, `ws "," ws`, most),
-        `ws "]"`,
-      );
-    },
-  };
-}
-
-/** A call is the whole reply. */
+/** A call is the whole reply. It is told from other JSON by its first key, for which nobody looks far. */
 function bare(key: string): CallSyntax {
-  return { calls: (grammar, tools) => jsonCall(grammar, tools, key) };
+  return { calls: (grammar, tools) => jsonCall(grammar, tools, ["name", key], `" "?`) };
 }
-
-const FAMILIES: readonly { readonly sign: string; readonly syntax: CallSyntax }[] = [
-  { sign: "<tool_call>", syntax: tagged("<tool_call>", "</tool_call>") },
-  { sign: "[TOOL_CALLS]", syntax: list("[TOOL_CALLS]") },
-  { sign: "<|tool_call|>", syntax: list("<|tool_call|>") },
-];
 
 /** @param template The source of the chat template; absent: the model has none. */
 export function callSyntax(template: string | undefined): CallSyntax {
-  const family = FAMILIES.find(({ sign }) => template?.includes(sign));
-  return family?.syntax ?? bare(template?.includes('"parameters":') ? "parameters" : "arguments");
+  for (const { open, form } of SYNTAXES) {
+    if (form !== undefined && template?.includes(open)) return tagged(open, form);
+  }
+  return bare(template?.includes('"parameters":') ? "parameters" : "arguments");
 }

@@ -100,7 +100,7 @@ function* callableTools(
     // Arguments are an object, also where a schema leaves that out.
     const made = grammar.schema(parameters ?? true, { type: "object" });
     const rule = yield* within("tools", made, `"${name.slice(0, 64)}": `);
-    out.push({ name, arguments: rule, parameters });
+    out.push({ name, arguments: rule });
   }
   return out;
 }

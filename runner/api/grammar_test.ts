@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { runAtOnce } from "../../src/budget.ts";
 import { GrammarProbe } from "../engine/testing_grammar.ts";
 import { demoTest } from "../engine/testing.ts";
-import { TestGrammar } from "../grammar/testing_gbnf.ts";
+import { seeded, TestGrammar } from "../grammar/testing_gbnf.ts";
 import { callSyntax } from "./call_syntax.ts";
 import { buildGrammar, type Thought } from "./grammar.ts";
 import { DEFAULT_OPTIONS } from "./options.ts";
 import type { ChatPrompt, InferenceRequest } from "./request.ts";
+import { readerFor } from "../../src/replies/formats.ts";
+import { SYNTAXES } from "../../src/replies/syntaxes.ts";
 import { KNOWN_TAGS } from "../../src/replies/thought.ts";
 
 const SCHEMA = { type: "object", properties: { root: { type: "null" } }, required: ["root"] };
@@ -115,6 +117,39 @@ Deno.test("grammar: calls are written as the model's template has them", () => {
     assert.ok(!several.accepts(one), "without the sign");
     const single = grammarOf(calling({ toolChoice: "required", oneCall: true }), NONE, template);
     assert.ok(!single.accepts(text));
+  }
+});
+
+Deno.test("grammar: what each family is held to is read back as calls, and as nothing else", () => {
+  const random = seeded(3);
+  const signs = [...SYNTAXES.filter(({ form }) => form !== undefined).map(({ open }) => open), ""];
+  assert.ok(signs.length >= 8);
+  for (const sign of signs) {
+    for (const oneCall of [false, true]) {
+      const grammar = grammarOf(calling({ toolChoice: "required", oneCall }), NONE, sign);
+      let most = 0;
+      for (let round = 0; round < 30; round++) {
+        const text = grammar.sample(random, 120);
+        const { reader } = readerFor({
+          template: sign,
+          promptTail: "",
+          thought: false,
+          tools: TOOLS,
+        });
+        const said = [reader.push(text), reader.end(false)];
+        const calls = said.flatMap((one) => one.calls);
+        const rest = said.map((one) => one.text + one.thinking).join("");
+        assert.equal(rest.trim(), "", text);
+        assert.ok(calls.length > 0, text);
+        assert.ok(!oneCall || calls.length === 1, text);
+        for (const { name, arguments: given } of calls) {
+          if (name === "one") assert.ok(Number.isInteger(given["n"]), text);
+          else assert.equal(name, "two");
+        }
+        most = Math.max(most, calls.length);
+      }
+      assert.ok(oneCall || sign === "" || most > 1, `${sign}: several`);
+    }
   }
 });
 

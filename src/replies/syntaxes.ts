@@ -9,14 +9,15 @@ import { gemmaCall } from "./gemma_calls.ts";
 import { pythonCall, pythonList } from "./pythonic_calls.ts";
 import type { Reading, Source } from "./source.ts";
 import { deepSeek, KIMI } from "./section_calls.ts";
-import { repeated, type Syntax } from "./syntax.ts";
+import { type JsonForm, repeated, type Syntax } from "./syntax.ts";
 import { isObject, lenientJson, type Tools } from "./tools.ts";
 
 /** JSON objects or lists between tags. */
-function json(open: string, ...close: string[]): Syntax {
+function json(open: string, close: string, keys?: JsonForm["keys"]): Syntax {
   return {
     open,
-    read: (source, tools) => repeated(source, close, () => jsonCalls(source, tools)),
+    form: { list: true, close, ...(keys && { keys }) },
+    read: (source, tools) => repeated(source, [close], () => jsonCalls(source, tools)),
   };
 }
 
@@ -35,6 +36,7 @@ function* oneJson(source: Source, tools: Tools, close: string): Reading<Calls> {
 /** Hermes' and Qwen's JSON, Qwen3-Coder's markup, GLM's pairs: all between the same tags. */
 const TOOL_CALL: Syntax = {
   open: "<tool_call>",
+  form: { list: false, close: "</tool_call>" },
   *read(source, tools) {
     const close = "</tool_call>";
     yield* source.space();
@@ -74,6 +76,7 @@ function invokes(open: string, close: string, shape: typeof INVOKE_TAGS): Syntax
 
 const MISTRAL: Syntax = {
   open: "[TOOL_CALLS]",
+  form: { list: true, close: "" },
   *read(source, tools) {
     yield* source.space();
     const next = yield* source.peek();
@@ -239,12 +242,17 @@ export const SYNTAXES: readonly Syntax[] = [
   json("<tool_calls>", "</tool_calls>"),
   json("<TOOLCALL>", "</TOOLCALL>"),
   json("<toolcall>", "</toolcall>"),
-  json("<|START_ACTION|>", "<|END_ACTION|>"),
+  json("<|START_ACTION|>", "<|END_ACTION|>", ["tool_name", "parameters"]),
   {
     open: "<|tool_call|>",
+    form: { list: true, close: "" },
     read: (source, tools) => oneJson(source, tools, "<|/tool_call|>"),
   },
-  { open: "functools", read: (source, tools) => oneJson(source, tools, "") },
+  {
+    open: "functools",
+    form: { list: true, close: "" },
+    read: (source, tools) => oneJson(source, tools, ""),
+  },
   gemma("<|tool_call>", "<tool_call|>", '<|"|>'),
   gemma("<start_function_call>", "<end_function_call>", "<escape>"),
   python("<|python_start|>", "<|python_end|>"),
