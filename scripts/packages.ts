@@ -47,6 +47,14 @@ export class Progress {
   }
 }
 
+/** What to do about a download that failed for this reason. */
+export function hintOf(reason: string): string {
+  // A firm's network that opens TLS signs with a certificate of its own, which Deno does not look for.
+  return /UnknownIssuer|invalid peer certificate/.test(reason)
+    ? "if this network opens TLS, have Deno trust its certificate (DENO_TLS_CA_STORE=system, or DENO_CERT=FILE)"
+    : "check the network";
+}
+
 /** @throws Never: it ends the program with what went wrong. */
 export async function installPackages(): Promise<void> {
   const lock = await Deno.readTextFile("deno.lock");
@@ -95,7 +103,7 @@ export async function installPackages(): Promise<void> {
     const [what = `deno install ended with ${code}`, why] = progress.errors;
     const reason = why === undefined ? "" : `: ${why.replace(/^\d+: /, "")}`;
     say(`error: the packages cannot be had: ${what.replace(/^error: /, "")}${reason}\n`);
-    say("hint: check the network, then run the same command again; what has come is kept\n");
+    say(`hint: ${hintOf(reason)}, then run the same command again; what has come is kept\n`);
     Deno.exit(1);
   }
   await Deno.mkdir("build", { recursive: true });

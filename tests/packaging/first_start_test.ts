@@ -1,7 +1,7 @@
 /** What the first command in a fresh clone says while it gets its packages: with a cache and no network, and with neither. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { countPackages, Progress } from "../../scripts/packages.ts";
+import { countPackages, hintOf, Progress } from "../../scripts/packages.ts";
 import { type Ended, runToEnd } from "../support/run_to_end.ts";
 import { ROOT } from "../support/serve.ts";
 
@@ -105,4 +105,17 @@ Deno.test("first start: what Deno reports is counted, however it is cut; the pac
   assert.equal(countPackages(lock, "linux", "aarch64"), 3);
   assert.equal(countPackages(lock, "linux", "x86_64"), 2);
   assert.equal(countPackages(lock, "windows", "x86_64"), 2);
+});
+
+Deno.test("first start: behind a firm's proxy that opens TLS, the hint is to trust it, not to look for a network", () => {
+  const said =
+    "error sending request for url (https://registry.example/x.tgz): client error (Connect): ";
+  assert.match(
+    hintOf(`${said}invalid peer certificate: UnknownIssuer`),
+    /DENO_TLS_CA_STORE=system/,
+  );
+  assert.equal(
+    hintOf(`${said}dns error: failed to lookup address information`),
+    "check the network",
+  );
 });

@@ -63,7 +63,8 @@ function isShown(prompt: string, text: string): boolean {
 
 /**
  * What the maker of a template leaves out whatever is done: Nemo shows the system message with a last message of the user's
- * only, and no text beside calls, also where it was a reply of its own that is joined with the call.
+ * only, and no text beside calls, also where it was a reply of its own that is joined with the call. Left apart, that text
+ * and the answer behind the call's result would be two replies without a user between them, which the template refuses.
  */
 function isLeftOut(name: string, text: string, shape: Shape): boolean {
   if (name !== "mistral-nemo") return false;
