@@ -24,6 +24,8 @@ export interface Head {
   readonly size: number;
   /** Texts for the search, of which the last may grow. */
   readonly texts: number;
+  /** The last message of each of them: the version of the text and of its filter. */
+  readonly through?: readonly number[];
   /** When it was deleted: it is erased UNDO_MS after that; null: it was not. */
   readonly deleted: number | null;
 }

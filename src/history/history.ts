@@ -85,6 +85,7 @@ export class History implements Disposable {
       messages: 0,
       size: 0,
       texts: 0,
+      through: [],
       deleted: null,
     };
     return this.#db.transaction(() => {
@@ -171,7 +172,7 @@ export class History implements Disposable {
       updated: Math.max(created, head.updated),
       messages: position,
       size: head.size + sealed.length,
-      texts: texts.countWith(message.content),
+      ...texts.headWith(position, message.content),
     };
     this.#change(entry, next, () => {
       this.#db.run(
@@ -351,6 +352,7 @@ export class History implements Disposable {
 
   [Symbol.dispose](): void {
     this.#entries[Symbol.dispose]();
+    this.#filters[Symbol.dispose]();
     this.#documents[Symbol.dispose]();
     this.#wipe();
     this.#db[Symbol.dispose]();

@@ -196,6 +196,45 @@ Deno.test("history: search finds words in titles and messages, in any case, acro
     assert.deepEqual(ids("3"), [id]);
   }));
 
+Deno.test("history: an earlier text or filter, put back in its place, or one that is gone, hides nothing from a search", () =>
+  withPlace((place) => {
+    const path = join(historyFolder(place.dataDir), DATABASE_NAME);
+    let id = "";
+    {
+      using history = place.open();
+      ({ id } = history.create());
+      history.append(id, said("the heron"));
+    }
+    using db = new DatabaseSync(path);
+    const rows = (table: string) =>
+      db.prepare(`SELECT conversation, position, sealed FROM ${table}`).all() as {
+        conversation: Uint8Array;
+        position: number;
+        sealed: Uint8Array;
+      }[];
+    const [text, filter] = [rows("texts"), rows("filters")];
+    {
+      using history = place.open();
+      history.append(id, said("the osprey", "1"));
+      assert.equal(history.search("osprey").length, 1);
+    }
+    for (const [table, [earlier]] of [["texts", text], ["filters", filter]] as const) {
+      assert.equal(rows(table).length, 1);
+      assert.notDeepEqual(rows(table)[0]!.sealed, earlier!.sealed);
+      db.prepare(`UPDATE ${table} SET sealed = ?`).run(earlier!.sealed);
+      using history = place.open();
+      assert.equal(history.search("osprey heron").length, 1, table);
+      assert.equal(history.search("osprey")[0]!.message, "2");
+    }
+    db.exec("DELETE FROM texts; DELETE FROM filters");
+    using history = place.open();
+    assert.equal(history.search("osprey heron").length, 1);
+    assert.equal(history.search("wren").length, 0);
+    // And it goes on from there.
+    history.append(id, said("the wren", "2"));
+    assert.equal(history.search("wren heron").length, 1);
+  }));
+
 Deno.test("history: a record that was moved, or changed in any byte, is damaged and nothing else is", () =>
   withPlace((place) => {
     let ids: string[];

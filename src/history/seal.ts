@@ -4,6 +4,7 @@
  *     nonce[12] | ciphertext | tag[16]        AAD = "SLC1" | what it is, one byte | conversation[16] | position u64, big-endian
  *
  * A record opens in its own place only: one that was moved to another conversation, another position or another kind does not.
+ * What is written anew as it grows has a version too, u64, at the end of the AAD, which the conversation's head names.
  * Nonces are random; a conversation would need 2^32 of them before that is too few. Synchronous, since SQLite is.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
@@ -48,10 +49,13 @@ interface Place {
   readonly conversation: Uint8Array;
   /** Of messages from 1, of texts and passages from 0; else 0. */
   readonly position: number;
+  /** Of records that are written anew in their place: an earlier one does not open. */
+  readonly version?: number | undefined;
 }
 
-function aad({ kind, conversation, position }: Place): Bytes {
-  return concat(MAGIC, new Uint8Array([kind]), conversation, u64(position));
+function aad({ kind, conversation, position, version }: Place): Bytes {
+  const last = version === undefined ? [] : [u64(version)];
+  return concat(MAGIC, new Uint8Array([kind]), conversation, u64(position), ...last);
 }
 
 /** `plain` under `key`, 28 bytes longer, for that place alone. */

@@ -8,7 +8,8 @@
 import type { Role, SearchHit, StoredMessage } from "../api/history.ts";
 import { concat, toHex, utf8, utf8Decode } from "../bytes.ts";
 import type { Database, Row } from "./database.ts";
-import type { Opened } from "./entries.ts";
+import { wipe } from "../secret.ts";
+import type { Head, Opened } from "./entries.ts";
 import { filterOf, mayHold } from "./filter.ts";
 import { openMessage } from "./open_message.ts";
 import { KIND, open, seal } from "./seal.ts";
@@ -27,6 +28,12 @@ export function normalised(text: string): string {
   return text.normalize("NFKC").toLowerCase().replace(/[\s\p{Cc}]+/gu, " ").trim();
 }
 
+/** A message in a record. */
+function partOf(position: number, content: string): Uint8Array {
+  const [message, text] = [new Uint8Array([MESSAGE]), new Uint8Array([TEXT])];
+  return concat(message, utf8(String(position)), text, utf8(normalised(content)));
+}
+
 /** Adds one message to the texts of a conversation. */
 export class TextWriter {
   readonly #db: Database;
@@ -37,22 +44,26 @@ export class TextWriter {
   constructor(db: Database, entry: Opened) {
     this.#db = db;
     this.#entry = entry;
-    const { bytes, opened: { key, head: { texts } } } = entry;
-    const sealed = texts === 0 ? undefined : db.row(
+    const { bytes, opened: { key, head } } = entry;
+    const sealed = head.texts === 0 ? undefined : db.row(
       "SELECT sealed FROM texts WHERE conversation = ? AND position = ?",
       bytes,
-      texts - 1,
+      head.texts - 1,
     )?.["sealed"] as Uint8Array | undefined;
     if (sealed === undefined || sealed.length >= RECORD_BYTES) return;
     try {
-      this.#last = open(key, place(bytes, texts - 1), sealed);
+      this.#last = open(key, placeOf(entry, head.texts - 1, KIND.text), sealed);
     } catch { /* damaged: what is new goes into a new record */ }
   }
 
-  /** How many records there are once `content` is in them. */
-  countWith(content: string): number {
-    const { texts } = this.#entry.opened.head;
-    return content === "" || this.#last !== undefined ? texts : texts + 1;
+  /** What the head says of the texts once `content` is in them, the message at `position`. */
+  headWith(position: number, content: string): Pick<Head, "texts" | "through"> {
+    const { texts, through = [] } = this.#entry.opened.head;
+    if (content === "") return { texts, through };
+    const count = this.#last !== undefined ? texts : texts + 1;
+    // Those of an earlier version of this program have none.
+    const known = Array.from({ length: count - 1 }, (_, i) => through[i] ?? 0);
+    return { texts: count, through: [...known, position] };
   }
 
   /** Within a transaction. */
@@ -60,38 +71,37 @@ export class TextWriter {
     if (content === "") return;
     const { bytes, opened: { key, head: { texts } } } = this.#entry;
     const at = this.#last === undefined ? texts : texts - 1;
-    const text = concat(
-      this.#last ?? new Uint8Array(),
-      new Uint8Array([MESSAGE]),
-      utf8(String(position)),
-      new Uint8Array([TEXT]),
-      utf8(normalised(content)),
-    );
+    const text = concat(this.#last ?? new Uint8Array(), partOf(position, content));
     this.#db.run(
       "INSERT OR REPLACE INTO texts (conversation, position, sealed) VALUES (?, ?, ?)",
       bytes,
       at,
-      seal(key, place(bytes, at), text),
+      seal(key, { kind: KIND.text, conversation: bytes, position: at, version: position }, text),
     );
     this.#db.run(
       "INSERT OR REPLACE INTO filters (conversation, position, sealed) VALUES (?, ?, ?)",
       bytes,
       at,
-      seal(key, place(bytes, at, KIND.filter), filterOf(text)),
+      seal(
+        key,
+        { kind: KIND.filter, conversation: bytes, position: at, version: position },
+        filterOf(text),
+      ),
     );
   }
 }
 
-function place(
-  conversation: Uint8Array,
+function placeOf(
+  { bytes, opened: { head: { through = [] } } }: Opened,
   position: number,
-  kind: typeof KIND.text | typeof KIND.filter = KIND.text,
+  kind: typeof KIND.text | typeof KIND.filter,
 ) {
-  return { kind, conversation, position };
+  // No message is at 0: it stands for what an earlier version of this program wrote.
+  return { kind, conversation: bytes, position, version: through[position] || undefined };
 }
 
 /** The filters of all texts, opened at the first search. */
-export class Filters {
+export class Filters implements Disposable {
   readonly #db: Database;
   /** By conversation, then by the record's position; undefined where there is none that can be read: the text is opened. */
   readonly #kept = new Map<string, (Uint8Array | undefined)[]>();
@@ -103,13 +113,18 @@ export class Filters {
 
   /** Those of a conversation changed, or end. */
   forget(id: string): void {
+    wipe(...this.#kept.get(id) ?? []);
     this.#kept.delete(id);
+  }
+
+  [Symbol.dispose](): void {
+    for (const id of [...this.#kept.keys()]) this.forget(id);
   }
 
   /** All of them that are asked for, for one search. */
   of(entries: readonly Opened[]): ReadonlyMap<string, readonly (Uint8Array | undefined)[]> {
     const { changes } = this.#db;
-    if (changes !== this.#changes) this.#kept.clear();
+    if (changes !== this.#changes) this[Symbol.dispose]();
     this.#changes = changes;
     const missing = entries.filter(({ id }) => !this.#kept.has(id));
     if (missing.length > FEW) {
@@ -131,12 +146,13 @@ export class Filters {
     return this.#kept;
   }
 
-  #keep({ id, bytes, opened: { key } }: Opened, row: Row): void {
+  #keep(entry: Opened, row: Row): void {
+    const { id, opened: { key } } = entry;
     const position = Number(row["position"]);
     let filter: Uint8Array | undefined;
     try {
-      filter = open(key, place(bytes, position, KIND.filter), row["sealed"] as Uint8Array);
-    } catch { /* damaged: its text is opened */ }
+      filter = open(key, placeOf(entry, position, KIND.filter), row["sealed"] as Uint8Array);
+    } catch { /* damaged, or an earlier one put back: its text is opened */ }
     const list = this.#kept.get(id) ?? [];
     list[position] = filter;
     this.#kept.set(id, list);
@@ -191,10 +207,8 @@ export class Searcher {
   }
 
   /** Its texts that may have one of the words. */
-  *#texts(
-    { id, bytes, opened: { key, head: { texts } } }: Opened,
-    words: readonly Uint8Array[],
-  ): Generator<Buffer> {
+  *#texts(entry: Opened, words: readonly Uint8Array[]): Generator<Buffer> {
+    const { id, bytes, opened: { key, head: { texts } } } = entry;
     const filters = this.#filters.get(id) ?? [];
     for (let position = 0; position < texts; position++) {
       const filter = filters[position];
@@ -204,13 +218,29 @@ export class Searcher {
         bytes,
         position,
       );
-      if (row === undefined) continue;
+      let plain: Uint8Array;
       try {
-        const at = place(bytes, position);
-        const plain = open(key, at, row["sealed"] as Uint8Array);
-        yield Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
-      } catch { /* it is damaged, which opening the conversation shows */ }
+        const at = placeOf(entry, position, KIND.text);
+        plain = open(key, at, row!["sealed"] as Uint8Array);
+      } catch {
+        plain = this.#made(entry, position);
+      }
+      yield Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
     }
+  }
+
+  /** A text that is damaged, gone, or an earlier one put back, made anew of the messages. */
+  #made({ bytes, opened: { key, head: { through = [], messages } } }: Opened, position: number) {
+    const rows = this.#db.rows(
+      "SELECT position, sealed FROM messages WHERE conversation = ? AND position BETWEEN ? AND ?",
+      bytes,
+      (through[position - 1] ?? 0) + 1,
+      through[position] || messages,
+    );
+    return concat(...rows.map((row) => {
+      const at = Number(row["position"]);
+      return partOf(at, openMessage(key, bytes, at, row["sealed"] as Uint8Array).content);
+    }));
   }
 
   #hit({ id, bytes, opened: { key, head } }: Opened, words: string[], at?: number): SearchHit {
