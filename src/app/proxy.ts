@@ -93,7 +93,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     hostname: "127.0.0.1",
     port: config.proxyPort,
     drainMs: config.drainMs,
-    history: makeHistoryRoutes(thread.history, embeddings),
+    history: makeHistoryRoutes(thread, embeddings),
     page,
     allowedHosts: config.proxyAllowedHosts.map(inUrl),
     ...(config.allowModelManagement ? { management: { maxBytes: config.maxModelBytes } } : {}),
@@ -104,6 +104,8 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   await identity.announce(dataDir, proxy.addr.port, gate?.own);
   const withdrawLaunch = await announceLaunch(dataDir, proxy.addr.port, launch);
   await thread.loaded;
+  // Where the key is at hand already; a key store that asks its user is not asked before its user asks.
+  if (holdsKey) void thread.warm();
   // The list of tokens is read again when it changes.
   const unneeded = gate ?? open ? ["run", "write"] as const : ["run", "read", "write"] as const;
   revokePermissions(holdsKey ? unneeded : []);

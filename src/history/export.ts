@@ -5,8 +5,9 @@ import {
   LIST_MOST,
   type StoredMessage,
 } from "../api/history.ts";
+import { type Bytes, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import type { HistoryCalls } from "./calls.ts";
+import type { HistoryCalls, Written } from "./calls.ts";
 
 /** All conversations that there are, however many lists these take. */
 export async function listAll(
@@ -24,32 +25,39 @@ export async function listAll(
   }
 }
 
-/** The conversations of a list, one after the other. What is damaged, or was erased meanwhile, is left out. */
-export async function* allOf(
-  history: Pick<HistoryCalls, "get">,
+/** Those of a list, one after the other. What is damaged, or was erased meanwhile, is left out. */
+export async function* allOf<T = Conversation>(
+  get: (id: string) => Promise<T>,
   list: readonly ConversationSummary[],
-): AsyncGenerator<Conversation> {
+): AsyncGenerator<T> {
   for (const { id, damaged } of list) {
     if (damaged) continue;
     try {
-      yield await history.get(id);
+      yield await get(id);
     } catch (error) {
       if (!(error instanceof SecLlamaError) || error.code !== "not-found") throw error;
     }
   }
 }
 
-/** One JSON document of several conversations, piece by piece: they may be more than fits in memory. */
-export async function* exportJson(
-  conversations: AsyncIterable<Conversation>,
-): AsyncGenerator<string> {
-  yield '{"format":"secllama-history","version":1,"conversations":[';
+/** Several conversations, each written already, as one document, piece by piece: they may be more than fits in memory. */
+export async function* joined(
+  as: Written,
+  conversations: AsyncIterable<Bytes>,
+): AsyncGenerator<Bytes> {
+  if (as === "json") yield utf8('{"format":"secllama-history","version":1,"conversations":[\n');
   let first = true;
   for await (const one of conversations) {
-    yield `${first ? "" : ","}\n${JSON.stringify(one)}`;
+    if (!first) yield utf8(as === "json" ? ",\n" : "\n---\n\n");
+    yield one;
     first = false;
   }
-  yield "\n]}\n";
+  if (as === "json") yield utf8("\n]}\n");
+}
+
+/** A conversation's bytes. */
+export function writtenAs(as: Written, value: unknown): Bytes {
+  return utf8(as === "json" ? JSON.stringify(value) : toMarkdown(value as Conversation));
 }
 
 /** A conversation as Markdown. Of messages that were edited or asked again, all are there, and say what they follow. */
@@ -59,17 +67,6 @@ function toMarkdown({ title, messages, missing }: Conversation): string {
     ...messages.map((message) => `${headingOf(message)}\n\n${bodyOf(message)}`),
     ...(missing ? [`_${missing} messages are missing._`] : []),
   ].join("\n\n") + "\n";
-}
-
-/** Several, with a line between them. */
-export async function* exportMarkdown(
-  conversations: AsyncIterable<Conversation>,
-): AsyncGenerator<string> {
-  let first = true;
-  for await (const one of conversations) {
-    yield `${first ? "" : "\n---\n\n"}${toMarkdown(one)}`;
-    first = false;
-  }
 }
 
 const NAMES = { user: "You", assistant: "Answer", system: "System", tool: "Tool" } as const;

@@ -35,6 +35,9 @@ import { refuseOldVault, type VaultKey } from "./vault.ts";
 
 type ConversationSettings = NonNullable<ConversationFields["settings"]>;
 
+/** Conversations of one breath: some ten milliseconds. */
+const WARM = 50;
+
 /** The conversations of one data folder. */
 export class History implements Disposable {
   readonly #db: Database;
@@ -243,6 +246,16 @@ export class History implements Disposable {
   search(query: string, limit = 50): SearchHit[] {
     const entries = this.#entries.readable().filter(({ opened }) => opened.head.deleted === null);
     return new Searcher(this.#db, entries, this.#filters).find(query, limit);
+  }
+
+  /**
+   * Opens a part of what the first list and the first search need, which then need not wait for it.
+   * @param at How much was opened. @returns How much is now; undefined: all.
+   */
+  warm(at: number): number | undefined {
+    const part = this.#entries.readable().slice(at, at + WARM);
+    this.#filters.of(part);
+    return part.length < WARM ? undefined : at + WARM;
   }
 
   #visible(id: string): Opened {

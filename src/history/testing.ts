@@ -1,7 +1,11 @@
 /** Helpers of this folder's tests: a data folder with a history, and what lies in its files. */
 import { join } from "node:path";
+import { parseJsonObject } from "../api/body.ts";
+import { type Call, CALLS, type HistoryBytes, type HistoryCalls } from "./calls.ts";
+import { writtenAs } from "./export.ts";
 import { historyFolder } from "./folder.ts";
 import { History } from "./history.ts";
+import { readMessage } from "./shapes.ts";
 import type { VaultKey } from "./vault.ts";
 
 interface Place {
@@ -37,6 +41,19 @@ export async function withPlace(test: (place: Place) => Promise<void> | void): P
   } finally {
     await Deno.remove(dataDir, { recursive: true });
   }
+}
+
+/** A history of this thread, as the routes ask the one of the history's. */
+export function serviceOf(history: History): HistoryBytes & { readonly history: HistoryCalls } {
+  const call = async (name: Call, values: readonly unknown[]) =>
+    await (history[name] as (...values: readonly unknown[]) => unknown)(...values);
+  const calls = CALLS.map((name) => [name, (...values: unknown[]) => call(name, values)]);
+  return {
+    history: Object.fromEntries(calls),
+    written: async (as, name, ...values) => writtenAs(as, await call(name, values)),
+    appendJson: async (id, body) =>
+      await Promise.resolve(history.append(id, readMessage(parseJsonObject(body)))),
+  };
 }
 
 /** The files below a folder with their bytes. */

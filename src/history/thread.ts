@@ -1,14 +1,27 @@
 /** The history in a thread of its own, as the proxy has it. */
+import { join } from "node:path";
+import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { PROGRAM, startWorker } from "../worker.ts";
-import { type Answer, CALLS, errorOf, type HistoryCalls, type Question } from "./calls.ts";
-import { historyFolder } from "./folder.ts";
+import {
+  type Answer,
+  type Call,
+  CALLS,
+  errorOf,
+  type HistoryBytes,
+  type HistoryCalls,
+  type Question,
+  type Written,
+} from "./calls.ts";
+import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import type { VaultKey } from "./vault.ts";
 
 /** The running thread. */
-interface HistoryThread {
+interface HistoryThread extends HistoryBytes {
   readonly history: HistoryCalls;
+  /** Opens the history before somebody asks for it, if there is one. */
+  warm(): Promise<void>;
   /** Settles when its program was read, or could not be. Until then this process must keep its rights: the reading goes by them. */
   readonly loaded: Promise<void>;
   /** Closes the database. Without it nothing is lost either. */
@@ -74,7 +87,7 @@ export function startHistoryThread(
       wipe(...vault.map(({ key }) => key));
     }
   };
-  const call = (name: typeof CALLS[number]) => async (...values: unknown[]) => {
+  const opened = async () => {
     const asked = opening ??= open();
     try {
       await asked;
@@ -83,12 +96,26 @@ export function startHistoryThread(
       if (opening === asked) opening = undefined;
       throw error;
     }
-    return await ask({ call: name, values }, values.flatMap(fileOf));
+  };
+  const call = async (name: Call, values: readonly unknown[], written?: Written) => {
+    await opened();
+    const how = written === undefined ? {} : { written };
+    return await ask({ call: name, values, ...how }, values.flatMap(fileOf));
   };
   const loaded = ask({ loaded: true }).then(() => {}, () => {});
   return {
     loaded,
-    history: Object.fromEntries(CALLS.map((name) => [name, call(name)])) as unknown as HistoryCalls,
+    history: Object.fromEntries(
+      CALLS.map((name) => [name, (...values: unknown[]) => call(name, values)]),
+    ) as unknown as HistoryCalls,
+    written: (as, name, ...values) => call(name, values, as) as Promise<Bytes>,
+    appendJson: (conversation, body) =>
+      call("append", [conversation, body]) as Promise<{ id: string }>,
+    async warm() {
+      try {
+        if ((await Deno.stat(join(folder, DATABASE_NAME))).size > 0) await opened();
+      } catch { /* the first call says what is wrong */ }
+    },
     async close() {
       if (!closed) await ask({ close: true }).catch(() => {});
       end();

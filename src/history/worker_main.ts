@@ -2,12 +2,17 @@
  * The history's thread: it may read and write the history's folder and nothing else. The proxy's own loop neither waits for the
  * disk nor for a search. It does one thing after the other, but that it reads documents beside the rest.
  */
+import { parseJsonObject } from "../api/body.ts";
 import { UNDO_MS } from "../api/history.ts";
+import type { Bytes } from "../bytes.ts";
 import { type Answer, CALLS, failureOf, type Question } from "./calls.ts";
+import { writtenAs } from "./export.ts";
 import { History } from "./history.ts";
+import { readMessage } from "./shapes.ts";
 
 let history: History | undefined;
 let timer: ReturnType<typeof setTimeout> | undefined;
+let warming: ReturnType<typeof setTimeout> | undefined;
 
 /** Calls after which something may be left to erase. */
 const ERASING: readonly string[] = ["remove", "erase", "addDocument", "removeDocument"];
@@ -25,23 +30,42 @@ function sweep(): void {
   if (wait !== undefined) timer = setTimeout(sweep, wait);
 }
 
+/** Opens, in breaths, what the first list and the first search would have to wait for. */
+function warm(at = 0): void {
+  let next: number | undefined;
+  try {
+    next = history?.warm(at);
+  } catch {
+    // The next call says what is wrong.
+  }
+  if (next !== undefined) warming = setTimeout(() => warm(next), 0);
+}
+
 async function answer(question: Question): Promise<unknown> {
   if ("loaded" in question) return null;
   if ("open" in question) {
     history ??= new History(question.open);
     sweep();
+    warming = setTimeout(warm, 0);
     return null;
   }
   if ("close" in question) {
     clearTimeout(timer);
+    clearTimeout(warming);
     history?.[Symbol.dispose]();
     history = undefined;
     return null;
   }
-  const { call, values } = question;
+  const { call, written } = question;
   if (history === undefined || !CALLS.includes(call)) throw new TypeError("no such call");
+  const values = question.values.map((value, i) =>
+    call === "append" && i === 1 && value instanceof Uint8Array
+      ? readMessage(parseJsonObject(value))
+      : value
+  );
   try {
-    return await (history[call] as (...values: readonly unknown[]) => unknown)(...values);
+    const said = await (history[call] as (...values: readonly unknown[]) => unknown)(...values);
+    return written === undefined ? said : writtenAs(written, said);
   } finally {
     if (ERASING.includes(call)) sweep();
   }
@@ -50,7 +74,7 @@ async function answer(question: Question): Promise<unknown> {
 /** This thread's side of the pipe; the types of a window know no thread. */
 const thread = self as unknown as {
   onmessage: (event: MessageEvent<Question>) => void;
-  postMessage(said: Answer): void;
+  postMessage(said: Answer, moved: ArrayBuffer[]): void;
 };
 
 thread.onmessage = async ({ data }) => {
@@ -60,5 +84,8 @@ thread.onmessage = async ({ data }) => {
   } catch (error) {
     said = { id: data.id, failure: failureOf(error) };
   }
-  thread.postMessage(said);
+  // Moved: a copy of the largest would stop both threads.
+  const value = "value" in said ? said.value : undefined;
+  const whole = value instanceof Uint8Array && value.byteLength === value.buffer.byteLength;
+  thread.postMessage(said, whole ? [(value as Bytes).buffer] : []);
 };

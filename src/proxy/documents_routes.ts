@@ -8,6 +8,7 @@ import {
 } from "../api/documents.ts";
 import { CONVERSATION_ID } from "../api/history.ts";
 import { notServed, parameterOf, type Route, ROUTES } from "../api/routes.ts";
+import { SecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
 import type { Embeddings } from "./embeddings.ts";
 import { bad, countOf, noBody, textOf } from "./fields.ts";
@@ -16,14 +17,21 @@ import { bad, countOf, noBody, textOf } from "./fields.ts";
 export interface DocumentsService {
   readonly history: HistoryCalls;
   readonly embeddings: Pick<Embeddings, "choose" | "goOn" | "report" | "search">;
+  /** Files that are being sent, or wait to be read: each is in memory as a whole. */
+  readonly uploads: { now: number };
 }
+
+/** They are read one after the other; a program that sends more at once waits for some. */
+const MOST_UPLOADS = 4;
+const BUSY_TEXT = "other documents are being read";
+const BUSY_HINT = { hint: "send it again in a moment, and a few at a time" };
 
 /**
  * Answers one request.
  * @throws {SecLlamaError} `bad-request`, `not-found`, and what the history and the model throw.
  */
 export async function documentsAnswer(
-  { history, embeddings }: DocumentsService,
+  { history, embeddings, uploads }: DocumentsService,
   request: Request,
   route: Route,
   method: string,
@@ -32,9 +40,15 @@ export async function documentsAnswer(
     case ROUTES.documents: {
       if (method === "GET") return { documents: await history.documents() };
       const name = nameOf(request);
-      const added = await history.addDocument(name, await collect(request.body, route.maxBytes));
-      embeddings.goOn();
-      return added;
+      if (uploads.now >= MOST_UPLOADS) throw new SecLlamaError("busy", BUSY_TEXT, BUSY_HINT);
+      uploads.now++;
+      try {
+        const added = await history.addDocument(name, await collect(request.body, route.maxBytes));
+        embeddings.goOn();
+        return added;
+      } finally {
+        uploads.now--;
+      }
     }
     case ROUTES.documentSearch: {
       const asked = await readJson(request, route);

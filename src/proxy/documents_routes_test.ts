@@ -4,8 +4,8 @@ import { NAME_HEADER } from "../api/documents.ts";
 import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
 import { makePdf } from "../documents/testing.ts";
-import { CALLS, type HistoryCalls } from "../history/calls.ts";
-import { withPlace } from "../history/testing.ts";
+import type { HistoryCalls } from "../history/calls.ts";
+import { serviceOf, withPlace } from "../history/testing.ts";
 import { Embeddings } from "./embeddings.ts";
 import { makeHistoryRoutes } from "./history_routes.ts";
 
@@ -25,16 +25,8 @@ function embeddingsOf(history: HistoryCalls): Embeddings {
 Deno.test("documents over HTTP: added, looked up in all or in those that are named, erased; bad input is named", () =>
   withPlace(async (place) => {
     using history = place.open();
-    const calls = Object.fromEntries(
-      CALLS.map((
-        name,
-      ) => [
-        name,
-        async (...values: unknown[]) =>
-          await (history[name] as (...values: unknown[]) => unknown)(...values),
-      ]),
-    ) as unknown as HistoryCalls;
-    const answer = makeHistoryRoutes(calls, embeddingsOf(calls));
+    const service = serviceOf(history);
+    const answer = makeHistoryRoutes(service, embeddingsOf(service.history));
     const ask = async <T>(method: string, path: string, body?: BodyInit, name?: string) => {
       const request = new Request(`http://127.0.0.1${path}`, {
         method,
@@ -84,4 +76,33 @@ Deno.test("documents over HTTP: added, looked up in all or in those that are nam
     await ask("DELETE", pathOf(ROUTES.document, b.id));
     assert.deepEqual(await find({}), [a.id]);
     await assert.rejects(ask("DELETE", pathOf(ROUTES.document, b.id)), { code: "not-found" });
+  }));
+
+Deno.test("documents over HTTP: of many files that are sent at once, only as many are taken as are to be held in memory", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const { history: calls, ...bytes } = serviceOf(history);
+    const gate = Promise.withResolvers<void>();
+    const addDocument: HistoryCalls["addDocument"] = async (name, content) => {
+      await gate.promise;
+      return await calls.addDocument(name, content);
+    };
+    const slow = { ...calls, addDocument };
+    const answer = makeHistoryRoutes({ ...bytes, history: slow }, embeddingsOf(slow));
+    const send = (i: number) =>
+      answer(
+        new Request(`http://127.0.0.1${ROUTES.documents.path}`, {
+          method: "POST",
+          body: new TextEncoder().encode(`heron ${i}`),
+          headers: { "content-type": BYTES_TYPE, [NAME_HEADER]: `${i}.txt` },
+        }),
+      );
+    const sent = Array.from({ length: 10 }, (_, i) => send(i));
+    await assert.rejects(sent[9]!, { code: "busy" });
+    gate.resolve();
+    const done = await Promise.allSettled(sent);
+    assert.equal(done.filter(({ status }) => status === "fulfilled").length, 4);
+    // Those that were refused can be sent again.
+    assert.equal((await send(9)).status, 200);
+    assert.equal(history.documents().length, 5);
   }));

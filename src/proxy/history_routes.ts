@@ -1,18 +1,12 @@
 /** The proxy's own paths below the history: this user's conversations, kept on this machine. None of it goes to a gateway. */
 import { collect, readJson } from "../api/body.ts";
-import {
-  type Conversation,
-  type ConversationFields,
-  LIST_DEFAULT,
-  LIST_MOST,
-  type NewMessage,
-} from "../api/history.ts";
+import { type ConversationFields, LIST_DEFAULT, LIST_MOST } from "../api/history.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
-import type { HistoryCalls } from "../history/calls.ts";
-import { allOf, exportJson, exportMarkdown, listAll } from "../history/export.ts";
-import { readFields, readMessage, readPrompts } from "../history/shapes.ts";
+import type { HistoryBytes, HistoryCalls } from "../history/calls.ts";
+import { allOf, joined, listAll } from "../history/export.ts";
+import { readFields, readPrompts } from "../history/shapes.ts";
 import { documentsAnswer, type DocumentsService } from "./documents_routes.ts";
 import { bad, countOf, noBody, textOf } from "./fields.ts";
 
@@ -23,10 +17,11 @@ const HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosnif
  * @returns A function that throws `bad-request` and what the history throws.
  */
 export function makeHistoryRoutes(
-  history: HistoryCalls,
+  bytes: HistoryBytes & { readonly history: HistoryCalls },
   embeddings: DocumentsService["embeddings"],
 ): (request: Request) => Promise<Response> {
-  const documents = { history, embeddings };
+  const { history } = bytes;
+  const documents = { history, embeddings, bytes, uploads: { now: 0 } };
   return async (request) => {
     const { method } = request;
     const route = routeOf(new URL(request.url).pathname);
@@ -35,12 +30,15 @@ export function makeHistoryRoutes(
       ? undefined
       : refusedRequestBody(request, route);
     if (refused) throw refused;
-    const exported = method === "POST" ? undefined : await exportOf(history, request, route);
+    const exported = method === "POST" ? undefined : await exportOf(bytes, request, route);
     if (exported && method === "HEAD") {
       await exported.body?.cancel();
       return new Response(null, exported);
     }
     if (exported) return exported;
+    const large = method === "POST" ? undefined : await largeOf(bytes, request, route);
+    if (large && method === "HEAD") return new Response(null, large);
+    if (large) return large;
     const answer = await answerOf(documents, request, route, method === "HEAD" ? "GET" : method);
     const response = Response.json(answer, { headers: HEADERS });
     return method === "HEAD" ? new Response(null, response) : response;
@@ -48,23 +46,18 @@ export function makeHistoryRoutes(
 }
 
 async function answerOf(
-  documents: DocumentsService,
+  documents: DocumentsService & { readonly bytes: HistoryBytes },
   request: Request,
   route: Route,
   method: string,
 ): Promise<unknown> {
-  const { history } = documents;
+  const { history, bytes } = documents;
   const url = new URL(request.url);
   const query = (name: string) => url.searchParams.get(name) ?? undefined;
   const id = parameterOf(route, url.pathname) ?? "";
   switch (route) {
     case ROUTES.history: {
-      if (method === "POST") return await history.create(await fields(request, route));
-      return await history.list({
-        query: textOf(query("query"), "query"),
-        limit: countOf(query("limit"), LIST_DEFAULT, LIST_MOST),
-        before: query("before"),
-      });
+      return await history.create(await fields(request, route));
     }
     case ROUTES.historySearch: {
       // What is searched for is content, and stands in no URL where the program can help it.
@@ -82,12 +75,11 @@ async function answerOf(
       await history.setPrompts(readPrompts(await readJson(request, route)));
       return {};
     case ROUTES.conversation:
-      if (method === "GET") return await history.get(id);
       if (method === "PATCH") await history.update(id, await fields(request, route));
       else await history.remove(id);
       return {};
     case ROUTES.messages:
-      return await history.append(id, await message(request, route));
+      return await bytes.appendJson(id, await collect(request.body, route.maxBytes));
     case ROUTES.undelete:
       await noBody(request, route);
       await history.undelete(id);
@@ -101,9 +93,29 @@ async function answerOf(
   }
 }
 
+/** A list, or a conversation: it may be large, and goes through this loop as bytes. */
+async function largeOf(
+  { written }: HistoryBytes,
+  request: Request,
+  route: Route,
+): Promise<Response | undefined> {
+  const { pathname, searchParams } = new URL(request.url);
+  const query = (name: string) => searchParams.get(name) ?? undefined;
+  const get = request.method === "GET" || request.method === "HEAD";
+  if (!get || (route !== ROUTES.history && route !== ROUTES.conversation)) return undefined;
+  const bytes = route === ROUTES.history
+    ? await written("json", "list", {
+      query: textOf(query("query"), "query"),
+      limit: countOf(query("limit"), LIST_DEFAULT, LIST_MOST),
+      before: query("before"),
+    })
+    : await written("json", "get", parameterOf(route, pathname) ?? "");
+  return new Response(bytes, { headers: { ...HEADERS, "content-type": JSON_TYPE } });
+}
+
 /** One conversation, or all of them: `?format=json` or `markdown`. */
 async function exportOf(
-  history: HistoryCalls,
+  { history, written }: HistoryBytes & { readonly history: HistoryCalls },
   request: Request,
   route: Route,
 ): Promise<Response | undefined> {
@@ -111,11 +123,11 @@ async function exportOf(
   const url = new URL(request.url);
   const format = url.searchParams.get("format") ?? "json";
   if (format !== "json" && format !== "markdown") throw bad("format", "json or markdown");
+  const get = (id: string) => written(format, "get", id);
   const found = route === ROUTES.conversationExport
-    ? one(await history.get(parameterOf(route, url.pathname) ?? ""))
-    : allOf(history, await listAll(history));
-  const text = format === "json" ? exportJson(found) : exportMarkdown(found);
-  const body = ReadableStream.from(text).pipeThrough(new TextEncoderStream());
+    ? one(await get(parameterOf(route, url.pathname) ?? ""))
+    : allOf(get, await listAll(history));
+  const body = ReadableStream.from(joined(format, found));
   return new Response(body, {
     headers: {
       ...HEADERS,
@@ -125,14 +137,10 @@ async function exportOf(
   });
 }
 
-async function* one(conversation: Conversation): AsyncGenerator<Conversation> {
-  yield await Promise.resolve(conversation);
+async function* one<T>(value: T): AsyncGenerator<T> {
+  yield await Promise.resolve(value);
 }
 
 async function fields(request: Request, route: Route): Promise<ConversationFields> {
   return readFields(await readJson(request, route));
-}
-
-async function message(request: Request, route: Route): Promise<NewMessage> {
-  return readMessage(await readJson(request, route));
 }

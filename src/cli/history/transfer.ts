@@ -1,7 +1,8 @@
 /** `secllama history export` and `import`: move out, move in. */
 import { ROUTES } from "../../api/routes.ts";
+import { utf8Decode } from "../../bytes.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
-import { allOf, exportJson, exportMarkdown, listAll } from "../../history/export.ts";
+import { allOf, joined, listAll, writtenAs } from "../../history/export.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
 
@@ -32,9 +33,9 @@ export const exportCommand: Command = {
     for (const text of context.positionals) list.push(await findConversation(open.history, text));
     const wanted = context.positionals.length > 0 ? list : await listAll(open.history);
     const damaged = wanted.filter((one) => one.damaged).length;
-    const found = allOf(open.history, wanted);
-    for await (const piece of format === "json" ? exportJson(found) : exportMarkdown(found)) {
-      context.tui.write(piece);
+    const get = async (id: string) => writtenAs(format, await open.history.get(id));
+    for await (const piece of joined(format, allOf(get, wanted))) {
+      context.tui.write(utf8Decode(piece));
     }
     if (damaged > 0) context.tui.warn(`${damaged} of them are damaged and were left out`);
     return EXIT.ok;

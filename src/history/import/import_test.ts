@@ -1,10 +1,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { allOf, exportJson, exportMarkdown } from "../export.ts";
+import type { Written } from "../calls.ts";
+import { allOf, joined, writtenAs } from "../export.ts";
+import type { History } from "../history.ts";
 import { said, withPlace } from "../testing.ts";
 import { readImport } from "./formats.ts";
 import { SqliteReader } from "./sqlite_reader.ts";
+
+async function exported(history: History, as: Written): Promise<string> {
+  const get = (id: string) => Promise.resolve(writtenAs(as, history.get(id)));
+  const parts: Uint8Array[] = [];
+  for await (const part of joined(as, allOf(get, history.list().conversations))) parts.push(part);
+  return new TextDecoder().decode(Buffer.concat(parts));
+}
 
 const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 
@@ -106,29 +115,20 @@ Deno.test("import: twice is once; export and import give the same conversations"
       content: "two",
       stats: { eval_count: 3 },
     });
-    const all = async (from: typeof history) => {
-      const text: string[] = [];
-      const get = { get: (one: string) => Promise.resolve(from.get(one)) };
-      for await (const part of exportJson(allOf(get, from.list().conversations))) text.push(part);
-      return text.join("");
-    };
-    const exported = await all(history);
+    const all = (from: History) => exported(from, "json");
+    const ours = await all(history);
     await withPlace(async (other) => {
       using second = other.open();
-      assert.equal(second.importFile(new TextEncoder().encode(exported)).imported, 2);
+      assert.equal(second.importFile(new TextEncoder().encode(ours)).imported, 2);
       const plain = (text: string) =>
         JSON.parse(text).conversations.map(({ id: _id, size: _size, updated: _u, ...rest }: {
           [name: string]: unknown;
         }) => rest).sort((a: { title: string }, b: { title: string }) =>
           a.title < b.title ? 1 : -1
         );
-      assert.deepEqual(plain(await all(second)), plain(exported));
+      assert.deepEqual(plain(await all(second)), plain(ours));
     });
-    let markdown = "";
-    const get = { get: (one: string) => Promise.resolve(history.get(one)) };
-    for await (const part of exportMarkdown(allOf(get, history.list().conversations))) {
-      markdown += part;
-    }
+    const markdown = await exported(history, "markdown");
     assert.match(markdown, /^# mine\n\n## 1\. You, .*Z\n\none\n\n_1 pictures\._\n\n## 2\. Answer/);
     assert.match(markdown, /\n---\n\n# Lease\n/);
   }));
@@ -199,9 +199,7 @@ Deno.test("import: what is taken up can be written out again, whatever its field
     ]);
     assert.ok(!("extra" in odd.messages[0]!));
     assert.deepEqual(odd.settings, {});
-    let markdown = "";
-    const get = { get: (one: string) => Promise.resolve(history.get(one)) };
-    for await (const part of exportMarkdown(allOf(get, conversations))) markdown += part;
+    const markdown = await exported(history, "markdown");
     assert.match(markdown, /^# odd$/m);
     assert.match(markdown, /^# Lease$/m);
   }));
