@@ -3,12 +3,18 @@ import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
+import { Heartbeat } from "../fleet/heartbeat.ts";
 import { FleetMember } from "../fleet/host.ts";
 import { LateSource } from "../fleet/late_source.ts";
 import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
+import type { FleetPart } from "../gateway/context.ts";
+import { loadedRows, tags } from "../gateway/routes/metadata.ts";
+import type { ModelStore } from "../models/store.ts";
+import type { Supervisor } from "../supervisor/supervisor.ts";
+import { VERSION } from "../version.ts";
 import type { Shutdown } from "./shutdown.ts";
 
 /** A host's part in its fleet. */
@@ -50,6 +56,36 @@ export async function openFleet(
     logger.error("fleet-file-refused", { code: label(error.code) });
   }
   return { member, store: opened.store };
+}
+
+/** What the gateway asks of the fleet. Where a store is named, this host reports there, and hears of the others. */
+export function fleetPart(
+  { member, store }: OpenFleet,
+  { config, models, supervisor, shutdown }: {
+    readonly config: Pick<Config, "hostLabel" | "parallel">;
+    readonly models: ModelStore;
+    readonly supervisor: Supervisor;
+    readonly shutdown: Shutdown;
+  },
+): FleetPart {
+  const beat = store && new Heartbeat({
+    ...{ member, store },
+    look: async () => ({
+      ...{ label: config.hostLabel, version: VERSION, parallel: config.parallel },
+      models: await tags(models),
+      loaded: await loadedRows({ models, supervisor }),
+      active: supervisor.loaded().reduce((sum, model) => sum + model.active, 0),
+    }),
+  });
+  beat?.start();
+  if (beat !== undefined) shutdown.add(() => beat[Symbol.dispose]());
+  return {
+    get member() {
+      return member.member;
+    },
+    place: (about) => beat?.place(about),
+    others: () => beat?.others().map(({ report }) => report) ?? [],
+  };
 }
 
 async function openSource(

@@ -24,7 +24,7 @@ import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervi
 import { VERSION } from "../version.ts";
 import { openServeAudit, type ServeAudit } from "./audit.ts";
 import { type Banner, bannerOf } from "./banner.ts";
-import { openFleet } from "./fleet.ts";
+import { fleetPart, openFleet } from "./fleet.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
 import type { Installation } from "./installation.ts";
 import { gatewayListenAddress, type ListenAddress } from "./listen_address.ts";
@@ -110,6 +110,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       const measured = { supervisor, models, keys, activity, audit, fleet };
       await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
     }
+    const part = opened && fleetPart(opened, { config, models, supervisor, shutdown });
     const facts: GatewayFacts = {
       config,
       supervisor,
@@ -123,7 +124,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       audit: metrics ?? audit,
       receipts: audit && ((id) => audit.receipt(id)),
       notReady: shared(() => notReady({ models, keys, audit, fleet })),
-      fleet,
+      fleet: part,
       limits: openLimits({
         dataDir,
         book: supervisor,

@@ -9,6 +9,7 @@ import { padColumns } from "./columns.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
 import { publishCommand } from "./fleet_publish.ts";
+import { statusCommand } from "./fleet_status.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 
 const init: Command = {
@@ -143,5 +144,6 @@ export const fleetCommands: readonly Command[] = [
   hosts,
   remove,
   publishCommand,
+  statusCommand,
   nats,
 ];

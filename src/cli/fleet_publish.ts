@@ -18,7 +18,7 @@ import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 const WATCH_MS = 250;
 
 /** How NATS is reached, of the commands that do. */
-const NATS_OPTIONS = {
+export const NATS_OPTIONS = {
   ca: { type: "string", value: "FILE", help: "PEM of the authority of the NATS servers" },
 } as const;
 
@@ -95,7 +95,7 @@ async function openTarget(
 }
 
 /** The fleet's NATS, as the issuer. @param replicas Makes the bucket if it is not there. */
-async function openNats(
+export async function openNats(
   context: CommandContext,
   state: FleetState,
   to: string,

@@ -1,12 +1,13 @@
 /** Writes what each host is to have into a store: all clients once, then what changes. */
-import { type Bytes, concat, fromBase64Url, fromHex, toBase64Url, utf8 } from "../bytes.ts";
+import { type Bytes, concat, fromBase64Url, fromHex, toBase64Url } from "../bytes.ts";
 import type { PairedClient } from "../keys/mod.ts";
 import { memberMessage } from "../sealed/member.ts";
-import { randomBytes, sha256 } from "../sealed/primitives.ts";
+import { randomBytes } from "../sealed/primitives.ts";
 import { secret, wipe } from "../secret.ts";
 import { type BundleClient, type BundleClients, type BundleHead, RECORDS } from "./bundle.ts";
 import { asIssuer, type IssuerKeys, signer } from "./issuer.ts";
 import { type Clear, type Contents, sealRecord, type Sign } from "./record.ts";
+import { reportKeyOf } from "./report.ts";
 import type { FleetHost, FleetState } from "./state.ts";
 import type { FleetStore } from "./store.ts";
 
@@ -86,9 +87,7 @@ export class Publisher implements Disposable {
       const shown = new Map([...live].map(([id, client]) => [id, JSON.stringify(client)]));
       const gone = there.hosts.filter(({ removed }) => removed !== null);
       const hosts = there.hosts.filter(({ removed }) => removed === null);
-      using reportKey = secret(
-        sha256(concat(utf8("secllama/1 fleet reports"), seed, utf8(`${gone.length}`))),
-      );
+      using reportKey = secret(reportKeyOf(seed, gone.length));
       const exp = now + lifeMs;
       const round: Round = {
         ...{ ring, rev, sign, now, exp, reportKey },

@@ -12,6 +12,7 @@ import { noteRefusal } from "./audit.ts";
 import { type GatewayContext, isolationWord } from "./context.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import { type ManagementEnv, managementGuard } from "./management.ts";
+import { placeOf } from "./place.ts";
 import { ProofGate } from "./proof.ts";
 import { managementRoutes } from "./routes/management.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
@@ -46,6 +47,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     },
     required: context.remote,
     label: config.hostLabel,
+    place: ({ pskId, target, hid }) => placeOf(context, { pskId, target, without: hid }),
   });
   app.use("*", gate.middleware());
 

@@ -10,6 +10,27 @@ import type { ClientLimits } from "./limits.ts";
 import type { Activity } from "./activity.ts";
 import type { ModelManagement } from "./management.ts";
 
+/** What a host of a fleet knows of it. */
+export interface FleetPart {
+  /** The issuer's word for this host; undefined: its time is over. */
+  readonly member: string | undefined;
+  /** Which host, `<label>.<hid>`, is to be asked for this model by this psk_id's holder; undefined: no other one has it. */
+  readonly place: (o: {
+    readonly client: string;
+    readonly model: string;
+    /** A host that was not reached, its id in hexadecimal. */
+    readonly without?: string;
+    /** Whether this host may be it. */
+    readonly here: boolean;
+  }) => string | undefined;
+  /** What the other hosts have, as rows of `/api/tags` and `/api/ps`. */
+  readonly others: () => readonly {
+    readonly label: string;
+    readonly models: readonly { readonly name: string }[];
+    readonly loaded: readonly { readonly name: string }[];
+  }[];
+}
+
 export interface GatewayContext {
   readonly config: Config;
   readonly supervisor: Supervisor;
@@ -26,8 +47,8 @@ export interface GatewayContext {
   readonly audit?: GatewayAudit | undefined;
   /** The host's statement on an exchange; undefined: it keeps no audit log. @throws {SecLlamaError} `not-found`, `audit-failed`. */
   readonly receipts?: ((id: string) => Promise<Bytes>) | undefined;
-  /** Of a host of a fleet: the issuer's word for it. */
-  readonly fleet?: { readonly member: string | undefined } | undefined;
+  /** Of a host of a fleet. */
+  readonly fleet?: FleetPart | undefined;
   /** Why requests would not be answered now, a word each; none: they would. */
   readonly notReady: () => Promise<readonly string[]>;
   /** Keeps roles and limits. */

@@ -37,6 +37,10 @@ interface ProofGateOptions {
   ) => Promise<{ readonly hid: Uint8Array; readonly key: Uint8Array } | undefined>;
   /** What balancers know this host by. */
   readonly label?: string;
+  /** Which host of the fleet is better for this request, `<label>.<hid>`; undefined: this one. */
+  readonly place?: (
+    o: { readonly pskId: string; readonly target: string; readonly hid: string },
+  ) => string | undefined;
   /** Called with each psk_id whose key was proved. */
   readonly onProven?: (pskId: string) => void;
   /** False on loopback: whoever gives no proof, or a wrong one, is answered all the same. Default: true. */
@@ -72,7 +76,9 @@ export class ProofGate {
     if (proof === undefined || host === undefined) throw refused();
     using _wiped = secret(host.key);
     if (proof.hid !== undefined && !equalConstantTime(proof.hid, host.hid)) {
-      throw new OtherHost(runnerName(toHex(host.hid), this.#options.label ?? ""));
+      const { pskId, hid } = proof;
+      const better = this.#options.place?.({ pskId, target: request.target, hid: toHex(hid) });
+      throw new OtherHost(better ?? runnerName(toHex(host.hid), this.#options.label ?? ""));
     }
     if (!verifyProof(proof, request, host)) throw refused();
     const now = this.#now();
@@ -164,7 +170,7 @@ export class ProofGate {
  * The proof is for another host of the fleet, so this one has no key that could check it. Whoever names a client's psk_id learns
  * this host's label and id by it, and that the psk_id exists: what a balancer sees too (SECURITY.md).
  */
-class OtherHost extends SecLlamaError {
+export class OtherHost extends SecLlamaError {
   constructor(readonly host: string) {
     super("other-host", "the proof is for another host of the fleet", {
       hint: `make it for the host that the answer's header ${HOST_HEADER} names`,

@@ -83,6 +83,11 @@ export class KeyFeed {
     return this.#ring?.holders ?? 0;
   }
 
+  /** Whether somebody may come under this psk_id, without a look into the key store. */
+  has(id: string): boolean {
+    return this.#ring?.has(id) ?? false;
+  }
+
   /** The name of a paired client. */
   clientName(id: string): string | undefined {
     return this.#ring?.clientName(id);

@@ -117,6 +117,11 @@ export class Supervisor {
     return [...this.#loaded.values(), ...this.#leaving];
   }
 
+  /** Whether somebody may come under this psk_id, as far as it was read. */
+  isKnown(pskId: string): boolean {
+    return this.#keyFeed.has(pskId);
+  }
+
   /** Whether there is more than one client. */
   get shared(): boolean {
     return this.#keyFeed.holders > 1;

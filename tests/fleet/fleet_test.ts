@@ -150,16 +150,59 @@ Deno.test({
       };
 
       await t.step("one pairing, whichever host answers", async () => {
+        for (const i of [0, 1]) {
+          const seen = new Set<string>();
+          await ask(client(direct(i), seen));
+          assert.deepEqual([...seen], [`gpu-${i + 1}`]);
+        }
         const seen = new Set<string>();
-        await until(async () => {
-          await ask(client(balancer.url, seen));
-          return seen.size === 2;
-        }, "both hosts have answered");
+        await ask(client(balancer.url, seen));
         // A listing needs no runner, and a proof that is the host's own.
         const listing = await client(balancer.url, seen).metadata("api/tags");
         assert.equal(listing.status, 200);
         assert.equal((await listing.json()).models[0].name, "demo:latest");
       });
+
+      await t.step(
+        "a model on one host only is found there; status, list and ps know all",
+        async () => {
+          await two.run("cp", "demo", "only-two");
+          const named = JSON.stringify({ ...JSON.parse(QUESTION.body), model: "only-two" });
+          // Control: to whom the fleet says nothing, the other host does not have it.
+          const alone = await fetch(`${served[0]!.proxyUrl}/api/generate`, {
+            ...QUESTION,
+            body: named,
+          });
+          assert.equal(alone.status, 404);
+          await alone.body?.cancel();
+          const listed = async () => {
+            const answer = await client(direct(0)).metadata("api/tags");
+            return (await answer.json()).models.map(({ name }: { name: string }) => name);
+          };
+          await until(async () => (await listed()).includes("only-two:latest"), "gpu-1 has heard");
+          for (let i = 0; i < 4; i++) {
+            const seen = new Set<string>();
+            const answer = await client(balancer.url, seen)("/api/generate", {
+              ...QUESTION,
+              body: named,
+            });
+            assert.equal((await answer.json()).done, true);
+            assert.deepEqual([...seen], ["gpu-2"]);
+          }
+          const ps = await (await client(direct(0)).metadata("api/ps")).json();
+          assert.ok(
+            ps.models.some((row: { host?: string }) => row.host === "gpu-2"),
+            JSON.stringify(ps),
+          );
+          const status = await issuer.run("fleet", "status", servers, "--ca", nats.caPath);
+          assert.match(status, /gpu-1 .*models demo:latest {2}loaded/);
+          assert.match(status, /gpu-2 .*only-two:latest/);
+          // The hosts know of each other: one client and model stay with one of them.
+          const seen = new Set<string>();
+          for (let i = 0; i < 6; i++) await ask(client(balancer.url, seen));
+          assert.equal(seen.size, 1);
+        },
+      );
 
       await t.step("the Python client, which has nothing of ours", async () => {
         const said = parsePairing(pairing);

@@ -21,28 +21,21 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   );
 
   app.get(ROUTES.tags.path, async (c) => {
-    return c.json({
-      models: (await models.list()).map(ollamaTag).filter((tag) => tag !== undefined),
-    });
+    const own = await tags(models);
+    const names = new Set(own.map(({ name }) => name));
+    const others = othersFor(context, c.req.header(PROOF_HEADER)).flatMap(({ models }) =>
+      models.filter(({ name }) => !names.has(name) && names.add(name))
+    );
+    return c.json({ models: [...own, ...others] });
   });
 
   app.get(ROUTES.ps.path, async (c) => {
     const asker = parseProof(c.req.header(PROOF_HEADER) ?? "")?.pskId;
     if (asker !== undefined && supervisor.mayStop(asker)) c.header(MAY_HEADER, "stop");
-    const tags = new Map((await models.list()).map((row) => [row.name, ollamaTag(row)]));
-    return c.json({
-      models: supervisor.loaded().map((m) => ({
-        name: m.name,
-        model: m.name,
-        size: m.sizeBytes,
-        digest: m.manifestDigest,
-        details: tags.get(m.name)?.details ?? {},
-        // Ollama's clients parse a date: "for ever" is a far one.
-        expires_at: new Date(Math.min(m.expiresAtMs, Date.UTC(2300, 0))).toISOString(),
-        size_vram: 0,
-        context_length: m.contextLength,
-      })),
-    });
+    const others = othersFor(context, c.req.header(PROOF_HEADER)).flatMap(({ label, loaded }) =>
+      loaded.map((row) => ({ ...row, host: label }))
+    );
+    return c.json({ models: [...await loadedRows(context), ...others] });
   });
 
   app.post(ROUTES.show.path, async (c) => {
@@ -79,6 +72,35 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
     // Clients compare it with what they asked for.
     return c.json({ ...listedModel(row), id: asked });
   });
+}
+
+/** Rows of `/api/tags`. */
+export async function tags(models: GatewayContext["models"]) {
+  return (await models.list()).map(ollamaTag).filter((tag) => tag !== undefined);
+}
+
+/** Rows of `/api/ps`. */
+export async function loadedRows(
+  { models, supervisor }: Pick<GatewayContext, "models" | "supervisor">,
+) {
+  const details = new Map((await tags(models)).map((row) => [row.name, row.details]));
+  return supervisor.loaded().map((m) => ({
+    name: m.name,
+    model: m.name,
+    size: m.sizeBytes,
+    digest: m.manifestDigest,
+    details: details.get(m.name) ?? {},
+    // Ollama's clients parse a date: "for ever" is a far one.
+    expires_at: new Date(Math.min(m.expiresAtMs, Date.UTC(2300, 0))).toISOString(),
+    size_vram: 0,
+    context_length: m.contextLength,
+  }));
+}
+
+/** The fleet's other hosts, for its clients: this host's own programs cannot use them. */
+function othersFor({ fleet, supervisor }: GatewayContext, proof: string | undefined) {
+  const asker = parseProof(proof ?? "")?.pskId;
+  return asker?.startsWith("client.") && supervisor.isKnown(asker) ? fleet?.others() ?? [] : [];
 }
 
 /** A model as OpenAI's clients read it, and, in the fields after those, as Anthropic's do: they ask at the same path. */

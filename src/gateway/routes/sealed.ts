@@ -16,6 +16,7 @@ import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { type Admission, settle } from "../limits.ts";
+import { elsewhere } from "../place.ts";
 import { relay } from "../relay.ts";
 import { type Asking, shareOf } from "../share.ts";
 import { proxyOf } from "./plain.ts";
@@ -72,6 +73,8 @@ async function keyDocument(
   const asked = askedModel(name);
   const { canonical } = parseModelName(asked);
   context.limits.check(id, canonical);
+  const other = await elsewhere(context, { pskId: id, model: canonical });
+  if (other !== undefined) return other;
   const client = shareOf(env, id);
   const { model, waitedMs } = await supervisor.acquire(asked, { client, contextLength });
   const word = supervisor.attest(model, id, { model: canonical, challenge: c! });

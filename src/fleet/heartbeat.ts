@@ -1,0 +1,113 @@
+/** A host's reports, out and in: it says what it has, and knows what the others said. */
+import { toHex } from "../bytes.ts";
+import type { FleetMember } from "./host.ts";
+import { RECORDS } from "./bundle.ts";
+import { type Candidate, placeFor } from "./placement.ts";
+import { type HostReport, openReport, sealReport } from "./report.ts";
+import type { FleetStore } from "./store.ts";
+
+/** Between reports at least, ms. */
+const BEAT_MS = 2_000;
+/** For each host of the fleet, ms: none hears of more than 50 reports a second, however many hosts there are. */
+const BEAT_FOR_EACH_MS = 20;
+/** A host of which nothing was heard for so many beats is not there. */
+const MISSED = 3;
+
+interface HeartbeatOptions {
+  readonly member: Pick<FleetMember, "hid" | "reportKey" | "version">;
+  /** Undefined while it has not been reached. */
+  readonly store: () => FleetStore | undefined;
+  /** What this host says now. */
+  readonly look: () => Promise<Omit<HostReport, "at" | "head">>;
+  /** Unix ms. */
+  readonly now?: () => number;
+}
+
+/** Of one host. */
+export class Heartbeat implements Disposable {
+  readonly #o: HeartbeatOptions;
+  readonly #now: () => number;
+  readonly #heard = new Map<string, { readonly report: HostReport; readonly atMs: number }>();
+  #own: HostReport | undefined;
+  #watched: { readonly store: FleetStore; readonly end: () => void } | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isEnded = false;
+
+  constructor(options: HeartbeatOptions) {
+    this.#o = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Reports from now on. */
+  start(): void {
+    void this.beat().finally(() => this.#again());
+  }
+
+  /** Reports once. That the store is away is no error: nobody hears, and this host is not there for the others. */
+  async beat(): Promise<void> {
+    try {
+      const { store: there, member } = this.#o;
+      const [store, key] = [there(), member.reportKey?.slice()];
+      if (store === undefined) return;
+      await this.#watch(store);
+      const report = { ...await this.#o.look(), at: this.#now(), head: member.version };
+      this.#own = report;
+      if (key === undefined) return;
+      const hid = toHex(member.hid);
+      await store.put(RECORDS.report(hid), sealReport(report, key, hid));
+    } catch { /* The next one may go out. */ }
+  }
+
+  /** The other hosts that are there. */
+  others(): Candidate[] {
+    const since = this.#now() - MISSED * this.#beatMs;
+    return [...this.#heard].filter(([, { atMs }]) => atMs >= since)
+      .map(([hid, { report }]) => ({ hid, report }));
+  }
+
+  /**
+   * Where a client's model should be asked for, `<label>.<hid>`; undefined: nobody else that is there has it.
+   * @param o.without A host that was not reached, 32 hexadecimal digits. `here`: whether this host may be it.
+   */
+  place(o: { client: string; model: string; without?: string; here: boolean }): string | undefined {
+    const own = toHex(this.#o.member.hid);
+    const others = this.others().filter(({ hid }) => hid !== o.without);
+    const us = o.here && this.#own !== undefined ? [{ hid: own, report: this.#own }] : [];
+    const found = placeFor([...us, ...others], o);
+    return found && `${found.report.label}.${found.hid}`;
+  }
+
+  [Symbol.dispose](): void {
+    this.#isEnded = true;
+    clearTimeout(this.#timer);
+    this.#watched?.end();
+  }
+
+  get #beatMs(): number {
+    return Math.max(BEAT_MS, BEAT_FOR_EACH_MS * this.#heard.size);
+  }
+
+  #again(): void {
+    if (this.#isEnded) return;
+    this.#timer = setTimeout(() => void this.beat().finally(() => this.#again()), this.#beatMs);
+    Deno.unrefTimer(this.#timer as unknown as number);
+  }
+
+  async #watch(store: FleetStore): Promise<void> {
+    if (this.#watched?.store === store) return;
+    const end = await store.watch(RECORDS.reports, (name) => void this.#hear(store, name));
+    this.#watched = { store, end };
+  }
+
+  async #hear(store: FleetStore, name: string): Promise<void> {
+    const hid = name.slice(RECORDS.reports.length);
+    if (hid === toHex(this.#o.member.hid)) return;
+    const text = await store.get(name).catch(() => undefined);
+    const key = this.#o.member.reportKey;
+    if (text === undefined) return void this.#heard.delete(hid);
+    const report = key && openReport(text, key, hid);
+    // An older one is shown by whoever keeps them, and says nothing of now.
+    if (!report || report.at <= (this.#heard.get(hid)?.report.at ?? 0)) return;
+    this.#heard.set(hid, { report, atMs: this.#now() });
+  }
+}

@@ -1,0 +1,105 @@
+/** Which host a client's model is at, and what hosts know of each other. */
+import assert from "node:assert/strict";
+import { toHex } from "../bytes.ts";
+import { RECORDS } from "./bundle.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { type Candidate, placeFor } from "./placement.ts";
+import { type HostReport, openReport, reportKeyOf, sealReport } from "./report.ts";
+import { MemoryFleetStore } from "./store.ts";
+
+const report = (about: Partial<HostReport> = {}): HostReport => ({
+  ...{ label: "gpu-1", at: 1, version: "0", head: 1, models: [{ name: "demo:latest" }] },
+  ...{ loaded: [], active: 0, parallel: 4 },
+  ...about,
+});
+const hidOf = (i: number) => i.toString(16).padStart(32, "0");
+const hosts = (count: number, about?: (i: number) => Partial<HostReport>): Candidate[] =>
+  Array.from({ length: count }, (_, i) => ({ hid: hidOf(i + 1), report: report(about?.(i)) }));
+
+Deno.test("placement: who has the model, with room if any has; one client and model stay together", () => {
+  const ten = hosts(10, (i) => ({ models: i < 4 ? [{ name: "demo:latest" }] : [] }));
+  const where = (all: Candidate[], client: string, model = "demo:latest") =>
+    placeFor(all, { client, model })?.hid;
+  const clients = Array.from({ length: 400 }, (_, i) => `c${i}`);
+  const counts = new Map<string, number>();
+  for (const client of clients) {
+    const hid = where(ten, client)!;
+    assert.equal(where([...ten].reverse(), client), hid);
+    counts.set(hid, (counts.get(hid) ?? 0) + 1);
+  }
+  // Those four and no other; none with less than half of its share.
+  assert.deepEqual([...counts.keys()].sort(), [1, 2, 3, 4].map(hidOf));
+  assert.ok([...counts.values()].every((count) => count > 50), `${[...counts]}`);
+  // A host that goes moves its own clients only.
+  const without = ten.filter(({ hid }) => hid !== hidOf(2));
+  for (const client of clients) {
+    const before = where(ten, client);
+    if (before !== hidOf(2)) assert.equal(where(without, client), before);
+  }
+  const full = (...which: number[]) =>
+    ten.map((host, i) =>
+      which.includes(i) ? { ...host, report: { ...host.report, active: 4 } } : host
+    );
+  for (const client of clients) {
+    assert.notEqual(where(full(0), client), hidOf(1));
+    // All are full: the one that it was.
+    assert.equal(where(full(0, 1, 2, 3), client), where(ten, client));
+  }
+  assert.equal(where(ten, "c", "other:latest"), undefined);
+});
+
+Deno.test("a report is its host's, and under the key of those who belong to the fleet now", () => {
+  const seed = new Uint8Array(32).fill(1);
+  const key = reportKeyOf(seed, 0);
+  const text = sealReport(report(), key, hidOf(1));
+  assert.deepEqual(openReport(text, key, hidOf(1)), report());
+  assert.ok(
+    !text.includes("demo") && !atob(text.replace(/-/g, "+").replace(/_/g, "/")).includes("demo"),
+  );
+  assert.equal(openReport(text, key, hidOf(2)), undefined);
+  assert.equal(openReport(text, reportKeyOf(seed, 1), hidOf(1)), undefined);
+  for (const other of ["", "AAAA", text.slice(4)]) {
+    assert.equal(openReport(other, key, hidOf(1)), undefined);
+  }
+});
+
+Deno.test("heartbeat: hosts know of each other while they are heard, and no old report counts", async () => {
+  await using store = new MemoryFleetStore();
+  const clock = { now: 1_000_000 };
+  const key = new Uint8Array(32).fill(7);
+  const heart = (i: number, models: string[]) =>
+    new Heartbeat({
+      member: { hid: Uint8Array.fromHex(hidOf(i)), reportKey: key, version: 1 },
+      store: () => store,
+      now: () => clock.now,
+      look: () =>
+        Promise.resolve(report({ label: `gpu-${i}`, models: models.map((name) => ({ name })) })),
+    });
+  using one = heart(1, ["demo:latest"]);
+  using two = heart(2, ["demo:latest", "other:latest"]);
+  const beat = async (...which: Heartbeat[]) => {
+    for (const each of which) await each.beat();
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  await beat(one, two, one);
+  const at = (here: boolean, model: string, without?: string) =>
+    one.place({ client: "c", model, here, ...(without && { without }) });
+  assert.equal(at(true, "other:latest"), `gpu-2.${hidOf(2)}`);
+  assert.equal(at(false, "demo:latest"), `gpu-2.${hidOf(2)}`);
+  assert.equal(at(true, "demo:latest", hidOf(2)), `gpu-1.${hidOf(1)}`);
+  assert.equal(at(false, "none:latest"), undefined);
+  const old = (await store.get(RECORDS.report(hidOf(2))))!;
+  clock.now += 6_001;
+  assert.deepEqual(one.others(), [], "not heard for three beats");
+  // What was said then is shown again by whoever keeps it.
+  await store.put(RECORDS.report(hidOf(2)), old);
+  await beat();
+  assert.deepEqual(one.others(), []);
+  await beat(two);
+  assert.deepEqual(one.others().map(({ hid }) => hid), [hidOf(2)]);
+  // Control: a host writes under another's name, where the store would let it.
+  await store.put(RECORDS.report(hidOf(3)), sealReport(report({ at: 9 }), key, hidOf(1)));
+  await beat();
+  assert.equal(one.others().length, 1);
+  assert.equal(toHex(key), "07".repeat(32));
+});

@@ -1,0 +1,50 @@
+/** Which host of a fleet is asked for a model, said to a client with 421 before its model is looked for here. */
+import { ROUTES } from "../api/routes.ts";
+import { parseModelName } from "../api/model_name.ts";
+import { errorResponse } from "../api/errors.ts";
+import { SecLlamaError } from "../errors.ts";
+import { HOST_HEADER } from "../sealed/member.ts";
+import { askedModel } from "./asked_model.ts";
+import type { GatewayContext } from "./context.ts";
+import { OtherHost } from "./proof.ts";
+
+/** For a client that may come to any host: the one that is to have it. Undefined: this one, as for all that names no model. */
+export function placeOf(
+  { fleet }: GatewayContext,
+  { pskId, target, without }: { pskId: string; target: string; without: string },
+): string | undefined {
+  const url = new URL(target, "http://gateway");
+  const name = url.searchParams.get("model");
+  if (fleet === undefined || url.pathname !== ROUTES.sealedKey.path || !name) return undefined;
+  try {
+    const model = parseModelName(askedModel(name)).canonical;
+    return fleet.place({ client: clientOf(pskId), model, without, here: true });
+  } catch {
+    return undefined; // what the name is not is said to who has proved itself
+  }
+}
+
+/** The answer to a fleet's client whose model this host does not have, and another has; undefined: it is to be looked for here. */
+export async function elsewhere(
+  context: GatewayContext,
+  { pskId, model }: { pskId: string; model: string },
+): Promise<Response | undefined> {
+  const { fleet, models } = context;
+  if (fleet === undefined || !pskId.startsWith("client.")) return undefined;
+  try {
+    await models.resolve(model);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof SecLlamaError && error.code === "model-not-found")) throw error;
+  }
+  const host = fleet.place({ client: clientOf(pskId), model, here: false });
+  if (host === undefined) return undefined;
+  const answer = errorResponse(new OtherHost(host), ROUTES.sealedKey.path, "GET");
+  answer.headers.set(HOST_HEADER, host);
+  return answer;
+}
+
+/** The same one under each of its keys. */
+function clientOf(pskId: string): string {
+  return pskId.split(".")[2] ?? pskId;
+}
