@@ -1,5 +1,5 @@
 /**
- * The page's launch secret, where the kernel does not say whose a connection is (macOS, Windows): the proxy writes it to the private
+ * The page's launch secret, where the kernel does not say whose a connection is (macOS, Windows) or where tokens are asked for: the proxy writes it to the private
  * data folder at its start, `secllama ui` and the commands that ask the proxy read it there. It dies with the proxy.
  */
 import { join } from "node:path";
@@ -12,9 +12,12 @@ function pathOf(dataDir: string, port: number): string {
   return join(dataDir, `page-${port}.json`);
 }
 
-/** A new secret of 32 bytes in base64url; null on Linux, where none is needed. */
-export function newLaunch(): string | null {
-  if (Deno.build.os === "linux") return null;
+/**
+ * A new secret of 32 bytes in base64url; null on Linux, where the kernel says who connects.
+ * @param tokens Whether every program shows a token: a browser has none, and shows this.
+ */
+export function newLaunch(tokens: boolean): string | null {
+  if (Deno.build.os === "linux" && !tokens) return null;
   return toBase64Url(crypto.getRandomValues(new Uint8Array(32)));
 }
 

@@ -62,7 +62,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     history: thread.history,
     signal,
   });
-  const launch = newLaunch();
+  const launch = newLaunch(config.requireToken);
   const page = await openPage({
     fetch,
     chatUrl: new URL(ROUTES.chat.path, gateway).href,
@@ -75,7 +75,9 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     ...makeGate(dataDir, logger),
     onRefused: options.onTokenRefused ?? (() => {}),
   };
-  const gate = config.requireToken ? anyGate : undefined;
+  const gate = config.requireToken
+    ? { ...anyGate, browser: (request: Request) => page.admits(request) }
+    : undefined;
   const api: ProxyAppOptions = {
     gateway,
     fetch,

@@ -1,6 +1,6 @@
 /** The page that people type in, and the part of the proxy that is for it: what its requests may be, and the replies that it may ask for again. */
 import { JSON_TYPE } from "../api/media_types.ts";
-import { notServed, routeOf, ROUTES, takes } from "../api/routes.ts";
+import { canonicalPath, notServed, routeOf, ROUTES, takes } from "../api/routes.ts";
 import { readTruncated } from "../api/truncated.ts";
 import { utf8 } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
@@ -36,6 +36,11 @@ export interface Page {
    * @throws {SecLlamaError} `origin-refused`, `auth`, and what each path has.
    */
   answer(request: Request, path: string): Promise<Response | undefined>;
+  /**
+   * Whether a request is answered where all others show a token: it is for the page's own program, or of a browser that showed the
+   * launch secret.
+   */
+  admits(request: Request): boolean;
   /** Settles, after the signal, when what had come of each answer is kept. */
   settled(): Promise<void>;
 }
@@ -82,6 +87,11 @@ export async function openPage(options: PageOptions): Promise<Page> {
         ? await entrance.enter(request)
         : await replies.answer(request);
       return withHeaders(answer);
+    },
+    admits(request) {
+      const path = canonicalPath(new URL(request.url).pathname);
+      if (path === ROUTES.root.path) return files.has(path) && wantsHtml(request);
+      return files.has(path) || routeOf(path) === ROUTES.pageEnter || entrance.knows(request);
     },
     settled: () => replies.settled(),
   };

@@ -1,5 +1,7 @@
 /** The page's part of the proxy: who gets the page, what protects it, and replies that outlive a connection. */
 import assert from "node:assert/strict";
+import { Guesses } from "../firm/guesses.ts";
+import { silentLogger } from "../log.ts";
 import type { NewMessage } from "../api/history.ts";
 import { SecLlamaError } from "../errors.ts";
 import { encoder, post, rawPost, withProxy } from "./testing.ts";
@@ -228,4 +230,37 @@ Deno.test("page: what had come of an answer is kept when the proxy ends, before 
   saving.resolve();
   await settled;
   assert.deepEqual(kept, ["some of it"]);
+});
+
+Deno.test("page: where tokens are asked for, a browser that showed the launch secret is let in from our own page, and nobody else", () => {
+  const launch = "x".repeat(43);
+  const find = () => undefined;
+  const gate = { tokens: { find }, guesses: new Guesses(), own: "own", logger: silentLogger };
+  return withProxy(
+    async ({ url }) => {
+      const status = async (path: string, headers: Record<string, string> = {}) => {
+        const answer = await fetch(url + path, { headers });
+        await answer.body?.cancel();
+        return answer.status;
+      };
+      // Anybody of this user's gets the program, which holds nothing of theirs.
+      assert.equal(await status("/", { accept: "text/html" }), 200);
+      assert.equal(await status("/secllama/page/app.js"), 200);
+      for (const path of ["/", "/api/tags", "/secllama/page/replies"]) {
+        assert.equal(await status(path), 401, path);
+      }
+      const answer = await fetch(`${url}/secllama/page/enter`, post({ launch }));
+      const [cookie] = answer.headers.get("set-cookie")!.split(";");
+      for (const path of ["/api/tags", "/secllama/page/replies"]) {
+        assert.equal(await status(path, { cookie: cookie! }), 200, path);
+        assert.equal(await status(path, { cookie: `${cookie!}x` }), 401, path);
+        // Pages of other ports of this host get the cookie sent, too.
+        const foreign = { cookie: cookie!, origin: "http://127.0.0.1:9" };
+        assert.equal(await status(path, foreign), 403, path);
+      }
+    },
+    launch,
+    undefined,
+    gate,
+  );
 });

@@ -1,7 +1,7 @@
 /** Shared by the tests of this folder: a proxy before a gateway and a runner in one. */
 import { client, serve, type Server } from "../client/testing.ts";
 import { makeLogger } from "../log.ts";
-import { startProxy } from "./mod.ts";
+import { startProxy, type TokenGateOptions } from "./mod.ts";
 import { openPage, type PageOptions } from "./page.ts";
 
 interface Proxied {
@@ -17,11 +17,13 @@ export const encoder = new TextEncoder();
 /**
  * @param launch The page's launch secret; null: the kernel says who connects.
  * @param save Stands for the history.
+ * @param gate Asks for tokens; the page's browser is let in.
  */
 export async function withProxy(
   body: (o: Proxied) => Promise<void>,
   launch: string | null = null,
   save?: PageOptions["save"],
+  gate?: TokenGateOptions,
 ): Promise<void> {
   await using server = await serve();
   const plain: Proxied["plain"] = [];
@@ -51,6 +53,7 @@ export async function withProxy(
   });
   const proxy = await startProxy({
     page,
+    ...(gate ? { gate: { ...gate, browser: (request: Request) => page.admits(request) } } : {}),
     gateway: server.gateway,
     hostname: "127.0.0.1",
     port: 0,

@@ -20,6 +20,8 @@ export interface TokenGateOptions {
   readonly own: string;
   /** Gets refusals as events. */
   readonly logger: Logger;
+  /** Whether a request is of this user's browser, which was let in otherwise, or gets nothing but the page's program. */
+  readonly browser?: (request: Request) => boolean;
   /** Told of each wrong token, too. */
   readonly onRefused?: (refusal: { readonly locked: boolean }) => void;
   /** Waits for so many ms; a timer by default. */
@@ -47,6 +49,7 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
       for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
       return response;
     };
+    if (options.browser?.(c.req.raw)) return await next();
     const party = c.env?.party ?? "unknown";
     const shown = shownTokens(c.req.raw.headers);
     // Nobody guesses it, and an app's wrong token must not lock this user's own commands out.

@@ -1,7 +1,7 @@
 /**
  * Who may use the page. A browser names the page that asks (`Origin`, `Sec-Fetch-Site`), and the listener has refused all but our
  * own origin and desktop programs; these have no business here. Whose connection it is the kernel says on Linux. Where it
- * does not, a launch secret that only this user can read makes a cookie of this browser.
+ * does not, and where programs show tokens, a launch secret that only this user can read makes a cookie of this browser.
  */
 import { collect, parseJsonObject } from "../../api/body.ts";
 import { refusedRequestBody } from "../../api/listener_rules.ts";
@@ -33,9 +33,7 @@ export class Entrance {
    * @throws {SecLlamaError} `origin-refused` for a page that is not ours, `auth` without the cookie where one is needed.
    */
   check(request: Request): void {
-    const { origin } = new URL(request.url);
-    const said = request.headers.get("origin");
-    if (said !== null && said.toLowerCase() !== origin.toLowerCase()) {
+    if (isForeign(request)) {
       throw new SecLlamaError("origin-refused", "only the page itself may ask for this", {
         hint: "conversations are for the page of this proxy: secllama ui",
       });
@@ -44,6 +42,11 @@ export class Entrance {
     throw new SecLlamaError("auth", "this browser has not been let in yet", {
       hint: HINTS.openPage,
     });
+  }
+
+  /** Whether it is of a browser that showed the launch secret, and of our own page there. */
+  knows(request: Request): boolean {
+    return this.#launch !== null && !isForeign(request) && this.#holdsCookie(request);
   }
 
   /** Takes the launch secret for a cookie. @throws {SecLlamaError} `auth`, `bad-request`. */
@@ -73,6 +76,12 @@ export class Entrance {
     const held = (request.headers.get("cookie") ?? "").split(/; */).find((c) => c.startsWith(name));
     return held !== undefined && equal(held.slice(name.length), this.#cookie);
   }
+}
+
+/** Whether a page of another origin asks. */
+function isForeign(request: Request): boolean {
+  const said = request.headers.get("origin");
+  return said !== null && said.toLowerCase() !== new URL(request.url).origin.toLowerCase();
 }
 
 /** Two proxies of one host have a cookie each. */
