@@ -112,7 +112,7 @@ export function parseCommandArgs(
     const count = parsed.positionals.length;
     if (count < (command.minPositionals ?? 0)) {
       throw new SecLlamaError("usage", `secllama ${name} needs: ${command.arguments}`, {
-        hint: command.example === undefined ? hint : `for instance: ${command.example}`,
+        hint: usageHint(command),
       });
     }
     if (count > (command.maxPositionals ?? 0)) {
@@ -128,6 +128,11 @@ export function parseCommandArgs(
     }
   }
   return parsed as Pick<CommandContext, "values" | "positionals">;
+}
+
+/** How a command is used: its example, or where its options are. */
+export function usageHint({ path, example }: Pick<Command, "path" | "example">): string {
+  return example === undefined ? optionsHint(path.join(" ")) : `for instance: ${example}`;
 }
 
 const optionsHint = (name: string) => `for the options, run: secllama ${name} --help`;

@@ -25,6 +25,7 @@ import {
 import { printStatus } from "./key_status.ts";
 import { vaultOf } from "../app/history.ts";
 import { authorityOf } from "../app/listen_address.ts";
+import { announcedServes } from "../app/serve_announcement.ts";
 import { countHistory } from "../history/remove.ts";
 import { humanBytes } from "./models/print.ts";
 import { readSettings } from "./settings.ts";
@@ -85,6 +86,10 @@ const status: Command = {
     const found = await managerOf(context, chosen).status({ maxAgeDays });
     if (flag(context, "json")) context.tui.json(found);
     else printStatus(context.tui, found);
+    const { dataDir } = await readSettings(context);
+    if (found.problem && (await announcedServes(dataDir)).length > 0) {
+      context.tui.note("a serve runs with a key of its own, which it shows: secllama status");
+    }
     return found.exitCode;
   },
 };

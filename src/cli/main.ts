@@ -1,6 +1,6 @@
 /** Finds the command that argv names, parses the rest by its table, runs it and turns errors into exit codes. */
 import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { type Command, commandHelp, parseCommandArgs } from "./command.ts";
+import { type Command, commandHelp, parseCommandArgs, usageHint } from "./command.ts";
 import { settleEnvironment } from "../app/environment.ts";
 import { closest } from "../suggest.ts";
 import { refusePasted } from "./pasted.ts";
@@ -63,12 +63,29 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, quiet: true });
     const { profile } = parsed.values;
     const ownEnv = typeof profile === "string" ? { ...env, SECLLAMA_PROFILE: profile } : env;
-    return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
+    try {
+      return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
+    } catch (error) {
+      throw withUsage(command, error);
+    }
   } catch (error) {
     tui.error(error);
     await tui.dropTyped();
     return toSecLlamaError(error).exitCode;
   }
+}
+
+/** An error of usage that says nothing of how it is done gets the command's example, or where its options are. */
+function withUsage(command: Command, error: unknown): unknown {
+  if (!(error instanceof SecLlamaError) || error.code !== "usage" || error.hint !== undefined) {
+    return error;
+  }
+  const { message, field } = error;
+  return new SecLlamaError("usage", message, {
+    ...(field === undefined ? {} : { field }),
+    hint: usageHint(command),
+    cause: error,
+  });
 }
 
 function groupHint([first, second]: readonly string[], group: readonly string[]): string {
@@ -102,7 +119,12 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
       { hint: groupHint(args, group) },
     );
   }
-  const instead = Object.hasOwn(NOT_HERE, args[0]!) ? NOT_HERE[args[0]!] : undefined;
+  const { TOPICS } = await import("./topics.ts");
+  const instead = Object.hasOwn(NOT_HERE, args[0]!)
+    ? NOT_HERE[args[0]!]
+    : Object.hasOwn(TOPICS, args[0]!)
+    ? `there is a page of that name: secllama help ${args[0]}`
+    : undefined;
   const words = COMMANDS.filter((c) => !c.hidden).map((c) => c.path[0]!);
   const meant = closest(args[0]!, [...words, ...Object.keys(ALIASES)]);
   throw new SecLlamaError(
