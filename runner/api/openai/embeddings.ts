@@ -29,9 +29,9 @@ export const openaiEmbeddings: Handler = async (service, body, call) => {
   }, call);
 };
 
-/** In any case of letters, as Ollama takes it. */
+/** In any case of letters, and "" for none, as Ollama takes it. */
 function encodingField(body: Fields): string | undefined {
-  const asked = body.string("encoding_format")?.toLowerCase();
+  const asked = body.string("encoding_format")?.toLowerCase() || undefined;
   if (asked === undefined || asked === "float" || asked === "base64") return asked;
   throw body.fail("encoding_format", 'must be "float" or "base64"');
 }

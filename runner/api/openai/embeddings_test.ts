@@ -14,6 +14,8 @@ Deno.test(`${PATH}: floats, and the same in base64`, async () => {
   for (const encoding_format of ["BASE64", "Base64"]) {
     assert.deepEqual(await (await post(PATH, { ...ask, encoding_format })).json(), base64);
   }
+  const plain = await (await post(PATH, ask)).json();
+  assert.deepEqual(await (await post(PATH, { ...ask, encoding_format: "" })).json(), plain);
   assert.equal((await post(PATH, { ...ask, encoding_format: "int8" })).status, 400);
   const bytes = Uint8Array.fromBase64(base64.data[0].embedding);
   assert.deepEqual([...new Float32Array(bytes.buffer)], floats.data[0].embedding);
