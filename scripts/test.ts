@@ -71,6 +71,8 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/lib/systemd/user/dbus.socket", "dbus-user-session"],
   ["/usr/share/pam-configs/systemd", "libpam-systemd"],
   ["/usr/bin/chromium", "chromium"],
+  // Ends a process at the n-th of its writes.
+  ["/usr/bin/strace", "strace"],
   // RFC 9180's vectors.
   [
     "/usr/share/gocode/src/github.com/cloudflare/circl/hpke/testdata/vectors_v08_779d028.json",

@@ -4,10 +4,18 @@ import { startServe } from "../support/serve.ts";
 import { askPage, hasChromium, isFull, visit, withPlace } from "./browser.ts";
 import { fitsInto, looksGood, SMALL, worksByKeyboard } from "./look.ts";
 import { outlivesItsTab, survivesReload } from "./reload.ts";
-import { asksOfPdf, asksOfText, erasesForGood, keepsConversations } from "./tour.ts";
+import {
+  asksOfPdf,
+  asksOfText,
+  drawsFewOfMany,
+  erasesForGood,
+  keepsConversations,
+} from "./tour.ts";
 
 const ignore = !hasChromium();
-const full = isFull("the page's newcomer, telephone, light windows and temporary conversations");
+const full = isFull(
+  "the page's 10,000 messages, newcomer, telephone, light windows and temporary conversations",
+);
 
 Deno.test({
   name: "page: one visit after the other, over one serve and one browser",
@@ -24,6 +32,7 @@ Deno.test({
       await step("a text that is dropped on it", () => asksOfText(place));
       await step("a PDF, cited with its page; erase; import", () => asksOfPdf(place));
       await step("an erased conversation is nowhere", () => erasesForGood(place));
+      await step("10,000 messages", () => drawsFewOfMany(place), !full);
       await step("light", () => looksGood(place, "light"), !full);
       await step("on a telephone", () => fitsInto(place, SMALL[1]), !full);
       await step("a reload, temporary", () => survivesReload(place, true), !full);

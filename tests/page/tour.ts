@@ -162,3 +162,31 @@ export async function asksOfPdf({ url, home, browser }: Place): Promise<void> {
     for (const word of ["kestrel", "lease.pdf", "Herons", "Plover"]) assert.ok(!holds(files, word));
   }, { browser });
 }
+
+/** Of 10,000 messages a hundred are drawn, and more when they are asked for: the rest costs the browser nothing. */
+export async function drawsFewOfMany({ url, browser }: Place): Promise<void> {
+  const messages = Array.from({ length: 10_000 }, (_, i) => ({
+    id: String(i + 1),
+    parent: i === 0 ? null : String(i),
+    role: i % 2 === 0 ? "user" : "assistant",
+    content: `Message ${i + 1} of many. `.repeat(3),
+    created: 1_700_000_000_000 + i,
+  }));
+  const conversations = [{ title: "Many messages", created: 1_700_000_000_000, messages }];
+  const taken = await fetch(`${url}secllama/history/import`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: JSON.stringify({ format: "secllama-history", version: 1, conversations }),
+  });
+  assert.equal((await taken.json()).messages, 10_000);
+  await visit(url, async ({ page }) => {
+    await page.getByRole("navigation").getByRole("button", { name: /Many messages/ }).click();
+    await page.getByText("Message 10000 of many.").first().waitFor();
+    assert.equal(await page.locator(".message").count(), 100);
+    await page.getByRole("button", { name: "Show earlier messages (9900)" }).click();
+    await page.getByText("Message 9801 of many.").first().waitFor();
+    assert.equal(await page.locator(".message").count(), 200);
+    await page.getByRole("searchbox").fill("9999");
+    await page.getByText("1 found").waitFor();
+  }, { browser });
+}

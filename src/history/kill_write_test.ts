@@ -1,0 +1,176 @@
+/**
+ * kill -9 at a write of the history's files: strace ends the process as it enters the n-th call that writes, syncs or cuts them.
+ * `SECLLAMA_FULL=1` takes up to 1,000 such points, every one there is if these are fewer; else a few, others each day.
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { historyFolder } from "./folder.ts";
+import { History } from "./history.ts";
+import { bytesOf, holds } from "./testing.ts";
+
+const STRACE = "/usr/bin/strace";
+const MOST = 1000;
+const SAMPLE = 4;
+const CALLS = ["pwrite64", "fdatasync", "fsync", "ftruncate"];
+const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const KEY = "cd".repeat(32);
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+/** Conversations of a run: some 100 points each. */
+const ROUNDS = FULL ? "9" : "3";
+const CANARY = "kestrelcanary";
+
+/** Everything that writes: messages, settings, documents with vectors, deletions, erasing, another key for all. */
+const CHILD = `
+import { History } from ${JSON.stringify(new URL("./history.ts", import.meta.url).href)};
+const [dataDir, key, rounds] = Deno.args;
+const say = (line) => Deno.stdout.writeSync(new TextEncoder().encode(line + "\\n"));
+const id = "0011223344556677";
+const history = new History({ dataDir, vault: [{ id, key: Uint8Array.fromHex(key) }] });
+const word = ${JSON.stringify(CANARY)};
+for (let i = 0; i < Number(rounds); i++) {
+  const made = history.create({ title: word, settings: { system: word } });
+  say("made " + made.id);
+  for (let k = 1; k <= 3; k++) {
+    const content = word + " " + "x".repeat(7000 * (i % 3 + k)) + word;
+    history.append(made.id, { parent: null, role: "user", content });
+    say("saved " + made.id + " " + k + " " + content.length);
+  }
+  history.update(made.id, { title: word + "renamed" });
+  say("named " + made.id);
+  if (i === 1) { history.erase([made.id]); say("gone " + made.id); }
+}
+const text = new TextEncoder().encode((word + " sleeps. ").repeat(300));
+const document = await history.addDocument(word + ".txt", text);
+say("document " + document.id);
+for (let next; (next = await history.unembedded("m")) !== null;) {
+  history.addVectors(next, "m", next.texts.map(() => new Float32Array(64).fill(1)));
+  say("vectors " + next.pack);
+}
+history.setPrompts([{ title: word, text: word }]);
+say("prompts");
+history.removeDocument(document.id);
+say("forgotten " + document.id);
+history[Symbol.dispose]();
+say("end");
+`;
+
+interface Ended {
+  readonly lines: string[];
+  readonly killed: boolean;
+  readonly stderr: string;
+}
+
+async function run(dataDir: string, script: string, strace: readonly string[]): Promise<Ended> {
+  const deno = [
+    "run",
+    "-A",
+    "--no-check",
+    "--frozen",
+    "--config",
+    CONFIG,
+    script,
+    dataDir,
+    KEY,
+    ROUNDS,
+  ];
+  const { stdout, stderr, signal, code } = await new Deno.Command(STRACE, {
+    args: ["-f", "--seccomp-bpf", "-qq", ...strace, Deno.execPath(), ...deno],
+    stdin: "null",
+  }).output();
+  const lines = new TextDecoder().decode(stdout).split("\n").slice(0, -1);
+  // strace ends by the signal that ended what it traces.
+  const killed = signal === "SIGKILL" || code === 137;
+  return { lines, killed, stderr: new TextDecoder().decode(stderr) };
+}
+
+/** What must be so in what a killed process left behind. */
+async function check(dataDir: string, lines: readonly string[], where: string): Promise<void> {
+  const folder = historyFolder(dataDir);
+  assert.ok(!holds(bytesOf(folder), CANARY), `${where}: a word lies unsealed`);
+  const vault = () => [{ id: "0011223344556677", key: Uint8Array.fromHex(KEY) }];
+  using history = new History({ dataDir, vault: vault() });
+  history.sweep();
+  const said = lines.map((line) => line.split(" "));
+  const ids = (word: string) => said.filter(([one]) => one === word).map(([, id]) => id!);
+  const gone = new Set(ids("gone"));
+  const there = new Set(history.list().conversations.map(({ id }) => id));
+  for (const id of ids("made")) {
+    const saved = said.filter(([word, of]) => word === "saved" && of === id);
+    if (gone.has(id)) {
+      assert.ok(!there.has(id), `${where}: erased, and there again`);
+      assert.ok(!holds(bytesOf(folder), Uint8Array.fromHex(id)), `${where}: not erased`);
+    } else if (there.has(id)) {
+      const { messages, missing, title } = history.get(id);
+      assert.equal(missing, undefined, where);
+      for (const [, , at, length] of saved) {
+        assert.equal(messages[Number(at) - 1]?.content.length, Number(length), where);
+      }
+      assert.ok(messages.every((one) => !one.damaged), where);
+      if (ids("named").includes(id)) assert.equal(title, `${CANARY}renamed`, where);
+      if (saved.length > 0) assert.ok(history.search(CANARY).some((hit) => hit.id === id), where);
+    } else {
+      // The second one may have been erased by a call whose end was not seen.
+      assert.ok(ids("named").indexOf(id) === 1, `${where}: lost`);
+    }
+  }
+  for (const id of ids("document")) {
+    const kept = history.documents().some((one) => one.id === id);
+    const found = await history.searchDocuments(CANARY, 3);
+    const vector = { model: "m", vector: new Float32Array(64).fill(1) };
+    const near = await history.searchDocuments("nothing", 3, undefined, vector);
+    if (ids("forgotten").includes(id)) assert.ok(!kept, `${where}: a document is there again`);
+    assert.equal(found.length > 0, kept, where);
+    if (kept && ids("vectors").length > 0) assert.ok(near.length > 0, where);
+  }
+  if (said.some(([word]) => word === "prompts")) assert.equal(history.prompts().length, 1, where);
+  // And it goes on from there.
+  const { id } = history.create({ title: "after" });
+  history.append(id, { parent: null, role: "user", content: "after" });
+}
+
+Deno.test("history: kill -9 at its writes loses nothing that was shown as saved, and leaves no word unsealed", async () => {
+  const base = await Deno.makeTempDir({ prefix: "secllama-write-" });
+  try {
+    const script = join(base, "child.ts");
+    await Deno.writeTextFile(script, CHILD);
+    const log = join(base, "calls");
+    const whole = await run(join(base, "whole"), script, [
+      ...["-o", log, "-y", "-e", `trace=${CALLS.join(",")}`],
+    ]).catch((error) => ({ lines: [], killed: false, stderr: String(error) }));
+    if (/ptrace|PTRACE|NotFound|Operation not permitted/.test(whole.stderr)) {
+      console.log(`skipped: strace cannot be used here: ${whole.stderr.split("\n")[0]}`);
+      return;
+    }
+    assert.equal(whole.lines.at(-1), "end", whole.stderr);
+    const counts = new Map<string, number>();
+    const points: { call: string; at: number }[] = [];
+    for (const line of (await Deno.readTextFile(log)).split("\n")) {
+      const [, thread, call, path] = /^(\d+) +(\w+)\(\d+<([^>]*)>/.exec(line) ?? [];
+      if (call === undefined) continue;
+      // strace counts the calls of each thread apart.
+      const at = (counts.get(`${thread} ${call}`) ?? 0) + 1;
+      counts.set(`${thread} ${call}`, at);
+      if (path!.includes("/history/")) points.push({ call, at });
+    }
+    assert.ok(points.length > 100, `${points.length} points`);
+    const step = Math.max(1, points.length / (FULL ? MOST : SAMPLE));
+    const first = FULL ? 0 : Math.floor(Date.now() / 86_400_000) * 7 % Math.floor(step);
+    if (!FULL) console.error(`only ${SAMPLE} of ${points.length} points: task test:full takes all`);
+    let killed = 0;
+    for (let i = first; i < points.length; i += step) {
+      const { call, at } = points[Math.floor(i)]!;
+      const where = `${call} ${at}`;
+      const dataDir = join(base, "killed");
+      const inject = `inject=${call}:signal=SIGKILL:when=${at}`;
+      const ended = await run(dataDir, script, ["-o", "/dev/null", "-e", inject]);
+      if (ended.killed) killed++;
+      else assert.equal(ended.lines.at(-1), "end", `${where}: ${ended.stderr}`);
+      await check(dataDir, ended.lines, where);
+      await Deno.remove(dataDir, { recursive: true });
+    }
+    assert.ok(killed > 0, "nothing was killed");
+    console.log(`${killed} killed, of ${points.length} points`);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+});
