@@ -194,6 +194,8 @@ const PACKAGES: { readonly [name: string]: readonly string[] } = {
   "@nats-io/transport-node": ["src/fleet"],
   "hash-wasm": ["src/keys"],
   "smol-toml": ["src/config"],
+  jose: ["src/firm"],
+  "openid-client": ["src/cli"],
   qr: ["src/cli"],
   unpdf: ["src/documents"],
   preact: ["src/page"],

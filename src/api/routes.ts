@@ -206,6 +206,17 @@ export const ROUTES = {
     maxBytes: SMALL_BYTES,
     open: true,
   }),
+  /** Who the identity provider is; and takes its ID token, for a person's session. See sign_in.ts. */
+  signIn: route("sealed", "ollama", "/sealed/v1/sign-in", {
+    methods: ["GET", "POST"],
+    maxBytes: 2 * SMALL_BYTES,
+    open: true,
+  }),
+  /** A newer ID token, for who is signed in. */
+  session: route("metadata", "ollama", "/secllama/session", {
+    methods: POST,
+    maxBytes: SMALL_BYTES,
+  }),
   sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
 
   pageScript: route("page", "ollama", "/secllama/page/app.js"),

@@ -3,6 +3,7 @@
  * operator's setting.
  */
 import type { Config } from "../config/config.ts";
+import { IdTokens } from "../firm/id_tokens.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import type { Settings } from "../config/settings.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -120,6 +121,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       management,
       keys,
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
+      signIn: signInOf(config, keys),
       activity,
       audit: metrics ?? audit,
       receipts: audit && ((id) => audit.receipt(id)),
@@ -324,4 +326,13 @@ function aborted(signal: AbortSignal): Promise<void> {
 async function proxyEnded(proxy: ProxyProcess | undefined): Promise<never> {
   await (proxy?.died ?? new Promise<never>(() => {}));
   throw new SecLlamaError("internal", "the proxy ended by itself");
+}
+
+/** Where people sign in, if they can. */
+function signInOf(config: Config, keys: KeySource): GatewayFacts["signIn"] {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcRoles: roles } = config;
+  if (issuer === "" || keys.ephemeral) return undefined;
+  const { oidcGroupsClaim: groupsClaim, oidcSessionMs: sessionMs, oidcDevice: device } = config;
+  const terms = { issuer, clientId, roles, groupsClaim, sessionMs, device };
+  return { terms, tokens: new IdTokens(terms), keys };
 }

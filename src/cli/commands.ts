@@ -10,6 +10,7 @@ import { fleetCommands } from "./fleet.ts";
 import { helpCommand } from "./help.ts";
 import { historyCommands } from "./history/commands.ts";
 import { keyCommands } from "./key.ts";
+import { loginCommand } from "./login.ts";
 import { launchCommand } from "./launch/command.ts";
 import { launchRunnerCommand } from "./launch_runner.ts";
 import { modelCommands } from "./models/commands.ts";
@@ -41,6 +42,7 @@ export const COMMANDS: readonly Command[] = [
   ...docsCommands,
   ...keyCommands,
   ...backupCommands,
+  loginCommand,
   pairCommand,
   ...clientCommands,
   ...fleetCommands,

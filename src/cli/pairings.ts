@@ -85,8 +85,9 @@ export async function pairingCommand(
 export async function pairedGateway(
   context: CommandContext,
   dataDir: string,
+  source?: StoreSource,
 ): Promise<SealedFetchOptions | undefined> {
-  return (await pairedConnection(context, dataDir))?.connection;
+  return (await pairedConnection(context, dataDir, source))?.connection;
 }
 
 /** A paired gateway, and the key source that has its pairing, for whoever needs this machine's own keys too. */
@@ -100,6 +101,7 @@ interface PairedConnection {
 export async function pairedConnection(
   context: CommandContext,
   dataDir: string,
+  source?: StoreSource,
 ): Promise<PairedConnection | undefined> {
   const use = stringOption(context, "use");
   if (flag(context, "local") || stringOption(context, "gateway") !== undefined) {
@@ -107,7 +109,7 @@ export async function pairedConnection(
     throw new SecLlamaError("usage", "--use excludes --local and --gateway");
   }
   if (use === undefined && (await listPairings(dataDir)).every((g) => !g.current)) return undefined;
-  const keySource = await storeSource(context, dataDir);
+  const keySource = source ?? await storeSource(context, dataDir);
   const store = new PairingStore(dataDir, keySource.store);
   if (use !== undefined) await store.use(use);
   const first = await store.read(use);
@@ -199,11 +201,14 @@ async function pairingStore(context: CommandContext, dataDir: string): Promise<P
   return new PairingStore(dataDir, (await storeSource(context, dataDir)).store);
 }
 
+/** A key source that is a store, opened: a passphrase that came on a descriptor cannot be read twice. */
+type StoreSource = KeySourceOptions & { readonly store: KeyStore };
+
 /** The key source that the flags name, as the store that it is. @throws {SecLlamaError} As {@link pairingStore}. */
-async function storeSource(
+export async function storeSource(
   context: CommandContext,
   dataDir: string,
-): Promise<KeySourceOptions & { readonly store: KeyStore }> {
+): Promise<StoreSource> {
   const { keyFile: _, passphrase: _asked, ...options } = keySourceOptions(context, dataDir);
   const chosen = await chooseBackend(keySourceOptions(context, dataDir));
   if (chosen.kind === "store") return { ...options, store: chosen.store };

@@ -184,6 +184,28 @@ export function otlpCollector(text: string, name: string): string {
   return url.href;
 }
 
+/** An identity provider: https, or http on loopback; empty: none. */
+export function issuer(text: string, name: string): string {
+  if (text === "") return "";
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const own = url?.protocol === "http:" && isLoopbackHost(url.hostname.replace(/^\[|\]$/g, ""));
+  if (
+    url === undefined || url.search !== "" || url.hash !== "" || url.username !== "" ||
+    url.protocol !== "https:" && !own
+  ) throw bad(name, "the issuer's address, https://…");
+  // As it is in its tokens, letter by letter.
+  return text;
+}
+
+/** `ml=staff,*=guest`; in order. */
+export function groupRoles(text: string, name: string): readonly (readonly [string, string])[] {
+  return text.split(",").map((part) => part.trim()).filter((part) => part !== "").map((part) => {
+    const [, group, role] = /^(.{1,256})=([A-Za-z0-9._-]{1,64})$/.exec(part) ?? [];
+    if (group === undefined) throw bad(name, "groups with their roles: ml=staff,*=guest");
+    return [group, role!] as const;
+  });
+}
+
 /** A group of the system: a name or a number, or nothing. */
 export function groupName(text: string, name: string): string {
   if (!/^(?:|\d{1,9}|[a-z_][a-z0-9_-]{0,31})$/.test(text)) {

@@ -22,9 +22,11 @@ import {
   GPUS,
   type GpuSetting,
   groupName,
+  groupRoles,
   host,
   hosts,
   integer,
+  issuer,
   keepAlive,
   LOG_LEVELS,
   logLevel,
@@ -100,6 +102,12 @@ export interface Config {
   readonly metricsPort: number;
   /** Whether the proxy lets in only who shows an API token. */
   readonly requireToken: boolean;
+  readonly oidcIssuer: string;
+  readonly oidcClientId: string;
+  readonly oidcRoles: readonly (readonly [group: string, role: string])[];
+  readonly oidcDevice: boolean;
+  readonly oidcGroupsClaim: string;
+  readonly oidcSessionMs: number;
   /** What balancers know this host by, in `Secllama-Runner`; empty: nothing. */
   readonly hostLabel: string;
   /** By what this host serves a fleet's clients: a file, or `tls://` servers of NATS; empty: it belongs to none. */
@@ -484,6 +492,54 @@ export const FIELDS = [
     default: false,
     help: "the proxy answers programs that show an API token only: secllama token create",
     parse: bool,
+  }),
+  field({
+    name: "oidcIssuer",
+    env: "SECLLAMA_OIDC_ISSUER",
+    value: "URL",
+    default: "",
+    help: "the identity provider by which people sign in: secllama login",
+    parse: issuer,
+  }),
+  field({
+    name: "oidcClientId",
+    env: "SECLLAMA_OIDC_CLIENT_ID",
+    value: "ID",
+    default: "secllama",
+    help: "what SecLlama is called there",
+    parse: (text) => text,
+  }),
+  field({
+    name: "oidcRoles",
+    env: "SECLLAMA_OIDC_ROLES",
+    value: "GROUP=ROLE,…",
+    default: [],
+    help: "which groups may come, and their roles; the first that fits; * is everybody",
+    parse: groupRoles,
+  }),
+  field({
+    name: "oidcDevice",
+    env: "SECLLAMA_OIDC_DEVICE",
+    value: "true|false",
+    default: false,
+    help: "people may sign in by a code for another device: such a token names no key of theirs",
+    parse: bool,
+  }),
+  field({
+    name: "oidcGroupsClaim",
+    env: "SECLLAMA_OIDC_GROUPS_CLAIM",
+    value: "NAME",
+    default: "groups",
+    help: "the claim of an ID token that has the groups",
+    parse: (text) => text,
+  }),
+  field({
+    name: "oidcSessionMs",
+    env: "SECLLAMA_OIDC_SESSION",
+    value: "DURATION",
+    default: 3_600_000,
+    help: "how long who signed in may come without a newer ID token",
+    parse: parseDurationMs,
   }),
   field({
     name: "hostLabel",

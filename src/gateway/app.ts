@@ -19,6 +19,7 @@ import { metadataRoutes } from "./routes/metadata.ts";
 import { pairingRoutes } from "./routes/pairing.ts";
 import { plainRoutes } from "./routes/plain.ts";
 import { sealedRoutes } from "./routes/sealed.ts";
+import { signInRoutes } from "./routes/sign_in.ts";
 import { securityRoutes } from "./routes/security.ts";
 
 /** The gateway's HTTP application. */
@@ -63,6 +64,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   securityRoutes(app, context);
   sealedRoutes(app, context);
   pairingRoutes(app, context);
+  signInRoutes(app, context);
   if (context.management) managementRoutes(app, context, context.management);
   plainRoutes(app, context);
 

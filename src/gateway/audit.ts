@@ -23,6 +23,8 @@ export interface GatewayAudit {
 export type GatewayEvent =
   | "exchange"
   | "client-paired"
+  | "client-changed"
+  | "client-revoked"
   | "model-pulled"
   | "model-created"
   | "model-copied"

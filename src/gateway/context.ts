@@ -7,6 +7,7 @@ import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { GatewayAudit } from "./audit.ts";
 import type { ClientLimits } from "./limits.ts";
+import type { SignIn } from "./routes/sign_in.ts";
 import type { Activity } from "./activity.ts";
 import type { ModelManagement } from "./management.ts";
 
@@ -41,6 +42,8 @@ export interface GatewayContext {
   readonly keys: Pick<KeyFacts, "backend" | "active" | "warnings">;
   /** Pairs who knows the words that the host shows; undefined: the key can have no clients. */
   readonly offers?: Pick<PairingOffers, "redeem"> | undefined;
+  /** Lets people in; undefined: no identity provider is configured. */
+  readonly signIn?: SignIn | undefined;
   /** What it remembers of its run. */
   readonly activity: Activity;
   /** Where it records what it serves; undefined: nowhere, as the settings say. */

@@ -31,6 +31,7 @@ export { type KeySourceOptions, openKeySource } from "./source.ts";
 export { type FileSystem, ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
 export { type BackendOptions, systemStore } from "./stores/backend.ts";
 export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/store.ts";
+export { sealerTo, type SealTo } from "./clients/sealed_credentials.ts";
 export { type OfferState, type OfferTerms, PairingOffers } from "./clients/offers.ts";
 export { listPairings, type PairedGateway, PairingStore } from "./clients/pairings.ts";
 export { type MasterKeys, StorageKeys } from "./keyset/wrap.ts";

@@ -49,6 +49,8 @@ export interface PairedClient {
   readonly role?: string;
   /** From when on it may not come any more, ISO 8601; absent: it has no end. */
   readonly expires?: string;
+  /** Of a person: who it is at the identity provider, 32 hexadecimal digits. */
+  readonly subject?: string;
 }
 
 /** The machines that were paired with this host, as one revision of the list has them. */
@@ -81,7 +83,7 @@ function versionOf({ clients, roles }: ClientList): number {
 
 function canonical(list: ClientList, signer: string): string {
   const clients = list.clients.map((client) => {
-    const { id, name, created, revoked, kid, may, kind, role, expires } = client;
+    const { id, name, created, revoked, kid, may, kind, role, expires, subject } = client;
     return {
       id,
       name,
@@ -92,6 +94,7 @@ function canonical(list: ClientList, signer: string): string {
       ...(kind === undefined ? {} : { kind }),
       ...(role === undefined ? {} : { role }),
       ...(expires === undefined ? {} : { expires }),
+      ...(subject === undefined ? {} : { subject }),
     };
   });
   const { rev, hid, roles } = list;
@@ -166,7 +169,7 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
 
 function parseClient(value: unknown): PairedClient {
   const o = record(value, [...CLIENT_FIELDS]);
-  const { id, name, created, revoked, kid, may, kind, role, expires } = o;
+  const { id, name, created, revoked, kid, may, kind, role, expires, subject } = o;
   if (typeof id !== "string" || !/^[0-9a-f]{32}$/.test(id)) throw corruptList("has a bad id");
   if (typeof name !== "string" || !isClientName(name)) throw corruptList("has a bad name");
   if (!isDate(created) || !(revoked === null || isDate(revoked))) {
@@ -179,6 +182,9 @@ function parseClient(value: unknown): PairedClient {
     throw corruptList("has a bad role");
   }
   if (expires !== undefined && !isDate(expires)) throw corruptList("has a bad date");
+  const isSubject = kind === "person" && typeof subject === "string" &&
+    /^[0-9a-f]{32}$/.test(subject);
+  if (subject !== undefined && !isSubject) throw corruptList("has a bad subject");
   return {
     id,
     name,
@@ -189,6 +195,7 @@ function parseClient(value: unknown): PairedClient {
     ...(kind === undefined ? {} : { kind }),
     ...(role === undefined ? {} : { role }),
     ...(expires === undefined ? {} : { expires }),
+    ...(subject === undefined ? {} : { subject: subject as string }),
   };
 }
 
@@ -202,6 +209,7 @@ const CLIENT_FIELDS = [
   "kind",
   "role",
   "expires",
+  "subject",
 ] as const;
 
 function isPermissions(may: unknown): may is Permission[] {

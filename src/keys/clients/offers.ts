@@ -9,24 +9,20 @@ import {
   PAIRING_INFO,
   PAIRING_LIFE_MS,
   PAIRING_SECRET_BYTES,
-  PAIRING_SUITE,
   PAIRING_TRIES,
   pairingAad,
 } from "../../api/pairing_words.ts";
 import {
   type Bytes,
-  concat,
   equalConstantTime,
   fromBase64Url,
   toBase64Url,
   toHex,
-  u16,
   utf8,
   utf8Decode,
 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { secret, wipe } from "../../secret.ts";
-import { suiteById } from "../../sealed/suite.ts";
 import type { ClientSource, RingSource, StorageSource } from "../key_source.ts";
 import {
   fileFingerprint,
@@ -35,6 +31,7 @@ import {
   writeFileAtomically,
 } from "../keyset/manifest_file.ts";
 import type { PairedClient, Permission } from "./client_list.ts";
+import { sealerTo } from "./sealed_credentials.ts";
 
 const VERSION = 1;
 const CONTEXT = "pairing offer";
@@ -163,15 +160,11 @@ export class PairingOffers {
     tried: Uint8Array,
     publicKey: Uint8Array,
   ): Promise<{ sealed: Bytes; client: PairedClient; replaced: boolean }> {
-    const { hpke, publicKeyBytes } = suiteById(PAIRING_SUITE);
-    if (tried.length !== PAIRING_SECRET_BYTES || publicKey.length !== publicKeyBytes) {
+    if (tried.length !== PAIRING_SECRET_BYTES) {
       throw new SecLlamaError("malformed", "the request to pair has a field of a wrong length");
     }
     // Before anything is taken: a key that is none shall not cost the offer.
-    const recipient = await hpke.kem.DeserializePublicKey(new Uint8Array(publicKey))
-      .catch((cause) => {
-        throw new SecLlamaError("malformed", "the request to pair has a bad public key", { cause });
-      });
+    const sealTo = await sealerTo(publicKey);
     const offer = await this.#take(tried);
     const client = await this.#keys.clients().add(offer.name, {
       replace: offer.replace,
@@ -180,21 +173,11 @@ export class PairingOffers {
       await this.#end(offer.id, "used", "failed");
       throw error;
     });
-    using ring = await this.#keys.ring();
-    const credentials = ring.credentials(client.id);
-    if (credentials === undefined) throw new SecLlamaError("internal", "the client has no key");
-    using psk = secret(credentials.psk);
-    using json = secret(utf8(JSON.stringify({
-      psk_id: credentials.pskId,
-      psk: toBase64Url(psk),
-      hid: toBase64Url(credentials.hid),
-    })));
-    const { enc, context } = await hpke.setupSender(recipient, { info: PAIRING_INFO });
     const aad = pairingAad({
       fingerprint: fromBase64Url(offer.fingerprint),
       secret: new Uint8Array(tried),
     });
-    const sealed = concat(u16(enc.length), enc, await context.seal(json, aad));
+    const sealed = await sealTo(this.#keys, client.id, { info: PAIRING_INFO, aad });
     return { sealed, client, replaced: offer.replace };
   }
 

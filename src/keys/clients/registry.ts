@@ -14,6 +14,7 @@ import {
   type ClientList,
   corruptList,
   EMPTY_LIST,
+  hasExpired,
   isClientName,
   type PairedClient,
   parseClientList,
@@ -34,6 +35,8 @@ import type { KeyStore } from "../stores/store.ts";
 
 /** The store's item that says how far the list has moved on. */
 export const REVISION = "clients";
+/** Of one person, at a time. */
+const MAX_SESSIONS = 10;
 /** Revoked clients that the list still shows, the latest. Without a limit it would one day be too long to be read. */
 const MAX_REVOKED = 1_000;
 
@@ -140,6 +143,54 @@ export class ClientRegistry {
         ...(options.expires === undefined ? {} : { expires: options.expires }),
       };
       const others = list.clients.map((c) => c === old ? { ...c, revoked: time } : c);
+      return { clients: [...others, client], result: client };
+    });
+  }
+
+  /**
+   * Adds a person's session: their name, or the next that is free. Sessions of theirs whose time is over are ended.
+   * @throws {SecLlamaError} `not-found` for a role that is not there, `key-refused` if they have ten already.
+   */
+  async signIn(
+    { name, subject, role, expires }: {
+      name: string;
+      subject: string;
+      role: string;
+      expires: string;
+    },
+  ): Promise<PairedClient> {
+    checkName(name);
+    return await this.#change((list, kid) => {
+      needRole(list, role);
+      const now = this.#now();
+      const time = now.toISOString();
+      const over = (c: PairedClient) =>
+        c.revoked === null && c.subject === subject && hasExpired(c, now.getTime());
+      const others = list.clients.map((c) => over(c) ? { ...c, revoked: time } : c);
+      const alive = others.filter(({ revoked }) => revoked === null);
+      if (alive.filter((c) => c.subject === subject).length >= MAX_SESSIONS) {
+        throw new SecLlamaError(
+          "key-refused",
+          `${name} is signed in ${MAX_SESSIONS} times already`,
+          {
+            hint: "end one: secllama clients revoke NAME, on the host",
+          },
+        );
+      }
+      const taken = new Set(alive.map((c) => c.name));
+      let free = name;
+      for (let n = 2; taken.has(free); n++) free = `${name} ${n}`;
+      const client: PairedClient = {
+        id: toHex(crypto.getRandomValues(new Uint8Array(16))),
+        name: free,
+        created: time,
+        revoked: null,
+        kid,
+        kind: "person",
+        role,
+        expires,
+        subject,
+      };
       return { clients: [...others, client], result: client };
     });
   }

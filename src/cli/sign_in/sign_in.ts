@@ -1,0 +1,97 @@
+/** The gateway's part of signing in: which provider, and credentials for an ID token that names our key. */
+import { PAIRING_SUITE } from "../../api/pairing_words.ts";
+import { JSON_TYPE } from "../../api/media_types.ts";
+import { readError } from "../../api/errors.ts";
+import { ROUTES } from "../../api/routes.ts";
+import { SIGN_IN_INFO, signInNonceInput } from "../../api/sign_in.ts";
+import { fromBase64Url, toBase64Url, utf8, utf8Decode } from "../../bytes.ts";
+import { SecLlamaError } from "../../errors.ts";
+import { suiteById } from "../../sealed/suite.ts";
+import { secret } from "../../secret.ts";
+
+/** The identity provider, as the gateway names it. */
+export interface Provider {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly scope: string;
+}
+
+/** A sign-in that has begun. */
+export interface SignIn {
+  readonly provider: Provider;
+  /** What the ID token must have. */
+  readonly nonce: string;
+  /** Credentials for the token. @throws {SecLlamaError} The gateway's refusal. */
+  redeem(idToken: string): Promise<{
+    readonly credentials: { pskId: string; psk: Uint8Array; hid: Uint8Array };
+    readonly name: string;
+    readonly role: string;
+    readonly expires: string;
+  }>;
+}
+
+/** @throws {SecLlamaError} `downgrade` for what is no provider. */
+export function readProvider(
+  o: { issuer?: unknown; clientId?: unknown; scope?: unknown },
+): Provider {
+  const { issuer, clientId, scope } = o;
+  if (![issuer, clientId, scope].every((one) => typeof one === "string" && one !== "")) {
+    throw new SecLlamaError("downgrade", "the gateway names no identity provider");
+  }
+  return { issuer, clientId, scope } as Provider;
+}
+
+/**
+ * Asks the gateway who the provider is, and makes the key that what it gives is sealed to.
+ * @param certificate PEM; undefined: an authority that the system trusts vouches for it.
+ * @throws {SecLlamaError} `gateway-unreachable`, `not-found` where nobody can sign in.
+ */
+export async function newSignIn(gateway: URL, certificate: string | undefined): Promise<SignIn> {
+  const path = new URL(ROUTES.signIn.path.slice(1), gateway.href.replace(/\/?$/, "/"));
+  const ask = async (init: RequestInit) => {
+    const connection = certificate === undefined
+      ? {}
+      : { client: Deno.createHttpClient({ caCerts: [certificate] }) };
+    const answer = await fetch(path, { ...init, ...connection, redirect: "error" })
+      .catch((cause) => {
+        throw new SecLlamaError("gateway-unreachable", `cannot reach the gateway at ${path.host}`, {
+          hint: "is it the right address, and its certificate one that is trusted here? --ca FILE",
+          cause,
+        });
+      });
+    if (!answer.ok) throw await readError(answer);
+    return await answer.json();
+  };
+  const { issuer, client_id: clientId, scope } = await ask({});
+  const provider = readProvider({ issuer, clientId, scope });
+  const { hpke } = suiteById(PAIRING_SUITE);
+  const pair = await hpke.kem.GenerateKeyPair(false);
+  const pk = new Uint8Array(await hpke.kem.SerializePublicKey(pair.publicKey));
+  const hash = await crypto.subtle.digest("SHA-256", signInNonceInput(pk));
+  return {
+    provider,
+    nonce: toBase64Url(new Uint8Array(hash)),
+    async redeem(idToken) {
+      const { sealed, name, role, expires } = await ask({
+        method: "POST",
+        headers: { "content-type": JSON_TYPE },
+        body: JSON.stringify({ id_token: idToken, pk: toBase64Url(pk) }),
+      });
+      try {
+        const bytes = fromBase64Url(sealed);
+        const end = 2 + (bytes[0]! << 8 | bytes[1]!);
+        const context = await hpke.setupRecipient(pair, bytes.slice(2, end), {
+          info: SIGN_IN_INFO,
+        });
+        using json = secret(await context.open(bytes.slice(end), utf8(idToken)));
+        const { psk_id: pskId, psk, hid } = JSON.parse(utf8Decode(json));
+        const credentials = { pskId, psk: fromBase64Url(psk), hid: fromBase64Url(hid) };
+        return { credentials, name, role, expires };
+      } catch (cause) {
+        throw new SecLlamaError("downgrade", "the gateway's answer to the sign-in is none", {
+          cause,
+        });
+      }
+    },
+  };
+}

@@ -1,0 +1,257 @@
+/** People sign in by a real OpenID provider (npm's oidc-provider): in a browser, by a code for another device; they go on, and leave. */
+import assert from "node:assert/strict";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import Provider from "oidc-provider";
+import { cli, newHome, secllama, type Served, startServe } from "../support/serve.ts";
+import { runToEnd } from "../support/run_to_end.ts";
+
+const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
+const GRANTS = [
+  "authorization_code",
+  "refresh_token",
+  "urn:ietf:params:oauth:grant-type:device_code",
+];
+
+interface Idp {
+  readonly issuer: string;
+  readonly groups: Map<string, string[]>;
+  close(): Promise<void>;
+}
+
+async function startProvider(): Promise<Idp> {
+  const groups = new Map<string, string[]>();
+  let handle: (request: IncomingMessage, response: ServerResponse) => void = () => {};
+  const server: Server = createServer((request, response) => handle(request, response));
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const issuer = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+  const provider = new Provider(issuer, {
+    clients: [{
+      client_id: "secllama",
+      token_endpoint_auth_method: "none",
+      application_type: "native",
+      grant_types: GRANTS,
+      response_types: ["code"],
+      redirect_uris: ["http://127.0.0.1/callback"],
+    }],
+    scopes: ["openid", "offline_access", "email", "profile", "groups"],
+    claims: {
+      openid: ["sub"],
+      email: ["email"],
+      profile: ["preferred_username"],
+      groups: ["groups"],
+    },
+    conformIdTokenClaims: false,
+    features: { deviceFlow: { enabled: true } },
+    cookies: { keys: ["of this test"] },
+    findAccount: (_: unknown, id: string) => ({
+      accountId: id,
+      claims: () => ({ sub: id, preferred_username: id, groups: groups.get(id) ?? [] }),
+    }),
+  });
+  provider.on("server_error", (_: unknown, error: unknown) => console.error(error));
+  handle = provider.callback();
+  return {
+    issuer,
+    groups,
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** A browser without a screen: it keeps cookies, follows redirects, and fills in the provider's own forms. */
+class Browser {
+  readonly #cookies = new Map<string, string>();
+
+  async open(address: string, init: RequestInit = {}): Promise<{ at: string; text: string }> {
+    for (let at = address, how = init;;) {
+      const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+      const answer = await fetch(at, {
+        ...how,
+        headers: { ...how.headers as Record<string, string>, cookie },
+        redirect: "manual",
+      });
+      for (const line of answer.headers.getSetCookie()) {
+        const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)!;
+        this.#cookies.set(name!, value!);
+      }
+      const next = answer.headers.get("location");
+      const text = await answer.text();
+      if (next === null) return { at, text };
+      at = new URL(next, at).href;
+      how = {};
+    }
+  }
+
+  /** Sends the page's form, with what is typed into it. */
+  async submit(page: { at: string; text: string }, typed: Record<string, string>) {
+    const action = /<form[^>]*action="([^"]+)"/.exec(page.text)?.[1];
+    assert.ok(action, page.text.slice(0, 2_000));
+    const body = new URLSearchParams(typed);
+    for (const [input] of page.text.matchAll(/<input[^>]*type="hidden"[^>]*>/g)) {
+      const [name, value] = ["name", "value"].map((key) =>
+        new RegExp(`${key}="([^"]*)"`).exec(input!)?.[1]
+      );
+      if (name !== undefined && !body.has(name)) body.set(name, value ?? "");
+    }
+    return await this.open(new URL(action.replaceAll("&amp;", "&"), page.at).href, {
+      method: "POST",
+      body,
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+    });
+  }
+
+  async signIn(page: { at: string; text: string }, who: string) {
+    const consent = await this.submit(page, { prompt: "login", login: who, password: "any" });
+    return await this.submit(consent, { prompt: "consent" });
+  }
+}
+
+Deno.test("sign-in: a browser, a device, groups to roles, going on, and being taken out of the group", async (t) => {
+  const idp = await startProvider();
+  const { home, env: base } = await newHome();
+  const env = {
+    ...base,
+    SECLLAMA_KEY: KEY,
+    SECLLAMA_DATA_DIR: join(home, "data"),
+    SECLLAMA_OIDC_ISSUER: idp.issuer,
+    SECLLAMA_OIDC_ROLES: "ml=staff,interns=trial",
+    SECLLAMA_OIDC_DEVICE: "true",
+    SECLLAMA_AUDIT: "on",
+  };
+  await Deno.mkdir(join(home, "data"), { mode: 0o700 });
+  const host = async (line: string, expected = 0) => {
+    const done = await cli(line.split(" "), { env });
+    assert.equal(done.code, expected, `${line}: ${done.stdout}${done.stderr}`);
+    return done.stdout;
+  };
+  const words = (person: string, args: string[]) => [
+    "/bin/sh",
+    "-c",
+    `exec "$@" 3<"${home}/words"`,
+    "sh",
+    ...secllama([...args, `--key-file=${home}/${person}/keys.json`, "--passphrase-fd=3"]),
+  ];
+  const envOf = (person: string) => ({ ...base, SECLLAMA_DATA_DIR: join(home, person) });
+  const as = async (person: string, args: string[], expected = 0) => {
+    const done = await runToEnd(words(person, args), {
+      env: envOf(person),
+      cwd: home,
+      timeoutSeconds: 600,
+    });
+    assert.equal(done.code, expected, `${args.join(" ")}: ${done.stdout}${done.stderr}`);
+    return done.stdout + done.stderr;
+  };
+  /** Runs `login`; `act` gets its lines as they come, and drives the browser. */
+  const login = async (
+    person: string,
+    args: string[],
+    act: (lines: AsyncIterator<string>, browser: Browser) => Promise<void>,
+  ) => {
+    const [program, ...rest] = words(person, ["login", served!.gatewayUrl, ...args]);
+    const child = new Deno.Command(program!, {
+      args: rest,
+      env: envOf(person),
+      clearEnv: true,
+      cwd: home,
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const errors = new Response(child.stderr).text();
+    const lines = linesOf(child.stdout);
+    await act(lines, new Browser());
+    const left: string[] = [];
+    for (let next = await lines.next(); !next.done; next = await lines.next()) {
+      left.push(next.value);
+    }
+    const { code } = await child.status;
+    return { code, said: left.join("\n"), error: await errors };
+  };
+  let served: Served | undefined;
+  try {
+    await Deno.writeTextFile(join(home, "words"), "a passphrase that nobody else has");
+    for (const person of ["anna", "ben", "eve"]) await Deno.mkdir(join(home, person));
+    idp.groups.set("anna", ["ml", "all"]).set("ben", ["interns"]).set("eve", ["all"]);
+    await host("role set staff --requests-minute 1000");
+    await host("role set trial --requests-day 1");
+    served = await startServe({ args: ["--no-proxy"], env });
+
+    await t.step("in a browser: the group's role, and a model answers", async () => {
+      const done = await login("anna", [], async (lines, browser) => {
+        const address = (await lines.next()).value;
+        const page = await browser.signIn(await browser.open(address), "anna");
+        assert.match(page.text, /close this page/);
+      });
+      assert.equal(done.code, 0, done.error);
+      assert.match(done.said, /signed in at 127\.0\.0\.1 as anna, role staff/);
+      assert.ok((await as("anna", ["run", "demo", "Hello", "--num-predict=4"])).length > 0);
+      assert.match(await host("clients list"), /anna .*staff/);
+    });
+    await t.step("by a code for another device; the role's limit is theirs", async () => {
+      const done = await login("ben", ["--device"], async (lines, browser) => {
+        const address = (await lines.next()).value;
+        await lines.next(); // the code, which the address has
+        // The code is in it; then it is to be confirmed.
+        const asked = await browser.submit(await browser.open(address), {});
+        const end = await browser.signIn(await browser.submit(asked, {}), "ben");
+        assert.match(end.text, /Success/i);
+      });
+      assert.equal(done.code, 0, done.error);
+      assert.match(done.said, /as ben, role trial/);
+      await as("ben", ["run", "demo", "Hello", "--num-predict=4"]);
+      assert.match(await as("ben", ["run", "demo", "Hello"], 5), /limit of 1 requests a day/);
+    });
+    await t.step("who is in no group of the list is told so, and is no client", async () => {
+      const done = await login("eve", [], async (lines, browser) => {
+        await browser.signIn(await browser.open((await lines.next()).value), "eve");
+      });
+      assert.notEqual(done.code, 0);
+      assert.match(done.error, /eve is in no group that may come here/);
+      assert.doesNotMatch(await host("clients list"), /eve/);
+    });
+    await t.step("the session goes on, with the role of the group then", async () => {
+      idp.groups.set("ben", ["ml"]);
+      assert.match(await as("ben", ["login", "--refresh"]), /role staff, until/);
+      await as("ben", ["run", "demo", "Hello", "--num-predict=4"]);
+    });
+    await t.step("who is taken out of the group is out at the next refresh", async () => {
+      idp.groups.set("anna", []);
+      await as("anna", ["run", "demo", "Hello", "--num-predict=4"]);
+      assert.match(await as("anna", ["login", "--refresh"], 9), /in no group/);
+      await as("anna", ["run", "demo", "Hello"], 9);
+      const lines = (await host("audit list --last 0 --json")).trim().split("\n").map((line) =>
+        JSON.parse(line)
+      );
+      const said = (event: string) => lines.filter((line) => line.event === event);
+      assert.deepEqual(said("client-paired").map(({ client }) => client), ["anna", "ben"]);
+      assert.deepEqual(said("client-changed").map(({ client }) => client), ["ben"]);
+      assert.deepEqual(said("client-revoked").map(({ client }) => client), ["anna"]);
+      assert.ok(
+        said("client-refused").some(({ client, code }) =>
+          client === "eve" && code === "role-refused"
+        ),
+      );
+      assert.doesNotMatch(served!.stderr(), /eyJ/, "no token is in a log");
+    });
+  } finally {
+    await served?.stop().catch(() => {});
+    await idp.close();
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const piece of stream) {
+    text += decoder.decode(piece, { stream: true });
+    const lines = text.split("\n");
+    text = lines.pop()!;
+    yield* lines;
+  }
+  return text;
+}
