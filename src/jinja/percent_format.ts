@@ -91,6 +91,7 @@ class Values {
     }
     const given = this.#given;
     this.#named = true;
+    if (given instanceof Undefined) given.fail();
     if (!isMapping(given)) throw typeError("format requires a mapping");
     const value = given instanceof Dict ? given.get(key) : undefined;
     if (value === undefined) throw new JinjaError("lookup", `'${key}'`);

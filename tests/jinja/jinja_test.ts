@@ -77,6 +77,9 @@ const REPORTED: readonly string[] = [
   "{% break %}",
   "{% set k = 2 %}{{ (-7) ** k }}{{ (0-7) ** k }}{{ -7 ** k }}{{ (-7) ** 2 }}",
   "{{ ((-7) ** 0.5) | tojson }}",
+  "{% set unseen = (-7) ** 0.5 %}",
+  "{{ '%(a)s' % missing }}",
+  "{{ '%s' % missing }}{{ 'x' % missing }}",
 ];
 
 Deno.test("jinja: what was reported of others is rendered as Jinja2 does", async () => {
