@@ -50,6 +50,23 @@ Deno.test("ignored: tools that only a server could run", async () => {
   );
 });
 
+Deno.test("ignored: strict, of tools whose calls nothing can hold to their schema", async () => {
+  const tool = (strict: boolean) => ({ type: "function", function: { name: "f", strict } });
+  const header = async (chatTemplate: string, o: { strict: boolean; tool_choice?: string }) => {
+    const { post } = testApi({ info: { capabilities: ["completion", "tools"], chatTemplate } });
+    const { strict, ...more } = o;
+    const asked = { model: "demo", messages, tools: [tool(strict)], ...more };
+    const response = await post("/v1/chat/completions", asked);
+    assert.equal(response.status, 200);
+    return response.headers.get(IGNORED_HEADER);
+  };
+  const shown = "{{ messages[0].content }}{{ tools }}";
+  assert.equal(await header(shown, { strict: true }), "tools.strict");
+  assert.equal(await header(shown, { strict: false }), null);
+  assert.equal(await header(shown, { strict: true, tool_choice: "required" }), null);
+  assert.equal(await header(`${shown}<tool_call>`, { strict: true }), null);
+});
+
 Deno.test("ignored: of what a runner writes, only what is in its form is read", () => {
   const of = (value: string) => readIgnored(new Headers({ [IGNORED_HEADER]: value }));
   assert.deepEqual(of("thinking, tools.mcp"), ["thinking", "tools.mcp"]);

@@ -143,6 +143,8 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   });
   const syntax = callSyntax(template.source);
   const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
+  // A call without a sign in front cannot be told from text before it is over, so nothing holds it to its schema.
+  if (grammar === undefined && wantsStrict(request)) call.notes.ignored.push("tools.strict");
   const seen = pictures.in(prompt.tokens);
   // A picture stays whole, so that a reply to one ends where the context does.
   const shifts = request.shift === true && seen.length === 0;
@@ -299,6 +301,10 @@ function askedThink(
   if (capabilities.includes("thinking")) return think ?? true;
   if (think !== undefined && think !== false) notes.ignored.push("thinking");
   return undefined;
+}
+
+function wantsStrict({ prompt }: InferenceRequest): boolean {
+  return prompt.kind === "chat" && prompt.tools.some(({ strict }) => strict);
 }
 
 function* ignoredOf({ go }: ModelTemplate, { ignored, prompt }: InferenceRequest) {
