@@ -37,5 +37,9 @@ export const HINTS = {
   administrator: "run as Administrator",
   signingKey: "to make one: openssl ecparam -genkey -name prime256v1 -noout -out key.pem",
   roles: "to see the roles: secllama role list; to make one: secllama role set NAME …",
+  passphraseAgain: "try the passphrase again; if it is right, the file was changed: use a copy",
+  newerWrote: "a newer secllama wrote it: use that one",
+  newestFleetFile:
+    "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
   openPage: "open the page with: secllama ui",
 };

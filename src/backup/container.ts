@@ -10,6 +10,7 @@
  */
 import { type Bytes, concat, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import {
   checkKdf,
   deriveBoxKey,
@@ -108,7 +109,7 @@ export class SealedReader {
       await reader.#record();
     } catch (cause) {
       throw new SecLlamaError("key-locked", "the passphrase does not open the backup", {
-        hint: "try the passphrase again; if it is right, the file was changed: use a copy",
+        hint: HINTS.passphraseAgain,
         cause,
       });
     }
@@ -179,7 +180,7 @@ function readOutside(line: Bytes): { kdf: KdfParameters; prefix: Bytes } {
   if (o["type"] !== TYPE) throw damaged("it is no backup of secllama");
   if (o["v"] !== VERSION) {
     throw new SecLlamaError("key-corrupt", `the backup is of version ${Number(o["v"])}, want 1`, {
-      hint: "a newer secllama wrote it: use that one",
+      hint: HINTS.newerWrote,
     });
   }
   try {

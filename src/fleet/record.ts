@@ -13,6 +13,7 @@
  */
 import { type Bytes, concat, fromBase64Url, toBase64Url, u16, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { type FleetPin, verifySignature } from "../sealed/member.ts";
 import {
   gcmOpen,
@@ -160,7 +161,7 @@ export function openUnder(key: Uint8Array, { about, sealed }: SignedRecord): Con
 /** What is wrong with the fleet's file, or with what its store has. */
 export function refused(what: string, cause?: unknown): SecLlamaError {
   return new SecLlamaError("key-refused", `the fleet's file ${what}`, {
-    hint: "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
+    hint: HINTS.newestFleetFile,
     ...(cause === undefined ? {} : { cause }),
   });
 }

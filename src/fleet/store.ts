@@ -3,6 +3,7 @@
  * here in memory, one in a file for each host, and one in NATS (nats_store.ts).
  */
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 
 /** A store that cannot be reached says `fleet-unreachable`. */
 export interface FleetStore extends AsyncDisposable {
@@ -152,6 +153,6 @@ function unpackRecords(text: string): ReadonlyMap<string, string> {
     }
   } catch { /* said below */ }
   throw new SecLlamaError("key-refused", "the fleet's file is damaged or of another version", {
-    hint: "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
+    hint: HINTS.newestFleetFile,
   });
 }

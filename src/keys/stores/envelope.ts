@@ -19,6 +19,7 @@ import {
   utf8Decode,
 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { HINTS } from "../../hints.ts";
 import { secret, SecretMap } from "../../secret.ts";
 
 export interface KdfParameters {
@@ -118,7 +119,7 @@ export function parseBox(bytes: Uint8Array, what: string): Box {
     if (o["type"] !== TYPE || kdf["name"] !== "argon2id") throw new Error("another type");
     if (typeof o["v"] === "number" && o["v"] > 1) {
       throw new SecLlamaError("key-corrupt", `${what} is of version ${o["v"]}, want 1`, {
-        hint: "a newer secllama wrote it: use that one",
+        hint: HINTS.newerWrote,
       });
     }
     const { m, t, p } = kdf as { [name: string]: number };
@@ -157,7 +158,7 @@ export async function openBox(box: Box, key: CryptoKey, what: string): Promise<S
     );
   } catch (cause) {
     throw new SecLlamaError("key-locked", `the passphrase does not open ${what}`, {
-      hint: "try the passphrase again; if it is right, the file was changed: use a copy",
+      hint: HINTS.passphraseAgain,
       cause,
     });
   }
