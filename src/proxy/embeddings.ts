@@ -11,6 +11,7 @@ import { utf8 } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { HistoryCalls } from "../history/calls.ts";
+import type { EmbeddingModel } from "../history/documents.ts";
 
 interface EmbeddingsOptions {
   /** Address of the gateway. */
@@ -22,6 +23,9 @@ interface EmbeddingsOptions {
   /** Aborted: the proxy ends. */
   readonly signal: AbortSignal;
 }
+
+/** That it is this text, and not the model or the way to it. */
+const REFUSED: ReadonlySet<string> = new Set(["bad-request", "context-too-long"]);
 
 /** Finds passages, and has vectors made of them. */
 export class Embeddings {
@@ -115,7 +119,7 @@ export class Embeddings {
           const { chosen } = await history.embedding();
           const next = chosen && await history.unembedded(chosen.digest);
           if (!chosen || !next || signal.aborted) break;
-          const vectors = await this.#embed(chosen, next.texts);
+          const vectors = await this.#embedAll(chosen, next.texts);
           const { document, pack } = next;
           await history.addVectors({ document, pack }, chosen.digest, vectors).catch((error) => {
             // It was erased meanwhile.
@@ -130,9 +134,33 @@ export class Embeddings {
     }
   }
 
+  /** As {@link #embed}, but that a text which the model refuses keeps no other from being found: its vector is zero. */
+  async #embedAll(chosen: EmbeddingModel, texts: readonly string[]): Promise<Float32Array[]> {
+    const isRefused = (error: unknown) => error instanceof SecLlamaError && REFUSED.has(error.code);
+    try {
+      return await this.#embed(chosen, texts);
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+    }
+    const found: (Float32Array | undefined)[] = [];
+    for (const text of texts) {
+      try {
+        found.push(...await this.#embed(chosen, [text]));
+      } catch (error) {
+        if (!isRefused(error)) throw error;
+        found.push(undefined);
+      }
+    }
+    const dimensions = found.find((one) => one !== undefined)?.length;
+    if (dimensions === undefined) {
+      throw new SecLlamaError("model-failed", `${chosen.name} refuses these passages`);
+    }
+    return found.map((one) => one ?? new Float32Array(dimensions));
+  }
+
   /** @throws {SecLlamaError} What the model answers; `model-failed` for what are no vectors. */
   async #embed(
-    { name, digest }: { readonly name: string; readonly digest: string },
+    { name, digest }: EmbeddingModel,
     input: readonly string[],
   ): Promise<Float32Array[]> {
     const { fetch, gateway, signal } = this.#options;
@@ -156,7 +184,7 @@ export class Embeddings {
     return lists.map((one) => Float32Array.from(one as number[]));
   }
 
-  /** @throws {SecLlamaError} */
+  /** @throws {SecLlamaError} `bad-request` for a model that makes no embeddings. */
   async #refuseUnfit(model: string): Promise<void> {
     const { metadata, signal } = this.#options;
     const answer = await metadata(ROUTES.show.path.slice(1), {
