@@ -21,13 +21,17 @@ bothWays("serve: a full queue answers 503 in Ollama's words, and what runs goes 
       format: { type: "array", items: { type: "integer" }, minItems: 60 },
       options: { num_predict: 400 },
     };
-    const all = await Promise.all(
-      Array.from({ length: 6 }, () => chat(served.proxyUrl, "numbers", body)),
-    );
-    const statuses = all.map((a) => a.status);
-    assert.ok(statuses.filter((s) => s === 200).length >= 2, String(statuses));
-    const busy = all.find((a) => a.status === 503);
-    assert.ok(busy, String(statuses));
+    // The proxy asks again for a while. A machine that is fast enough to serve so many in that time gets twice as many.
+    let busy: Awaited<ReturnType<typeof chat>> | undefined;
+    for (let count = 6; busy === undefined; count *= 2) {
+      assert.ok(count < 1_000, "no request was ever refused");
+      const all = await Promise.all(
+        Array.from({ length: count }, () => chat(served.proxyUrl, "numbers", body)),
+      );
+      const statuses = all.map((a) => a.status);
+      assert.ok(statuses.filter((s) => s === 200).length >= 2, String(statuses));
+      busy = all.find((a) => a.status === 503);
+    }
     assert.equal(
       busy.body.error,
       "server busy, please try again.  maximum pending requests exceeded",
