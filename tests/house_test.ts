@@ -208,14 +208,17 @@ Deno.test("each room's face, and the client library, say what everything in them
   const files = [...(await sources(["src", "runner"])).keys()];
   const faces = [...files.filter((path) => path.endsWith("/mod.ts")), "src/client/library.ts"];
   assert.ok(faces.length >= 9, faces.join(" "));
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["doc", "--lint", ...faces, ...SHARED],
-    cwd: ROOT,
-    env: { NO_COLOR: "1" },
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
+  // What is published is to be so by itself: its readers have nothing else.
+  for (const files of [[...faces, ...SHARED], ["src/client/library.ts"]]) {
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["doc", "--lint", ...files],
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+      stdout: "null",
+      stderr: "piped",
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+  }
 });
 
 Deno.test("contributing: each question's file is there, and holds what to look for", async () => {

@@ -10,7 +10,14 @@ import type { Credentials, Psk } from "./options.ts";
 import { encodePairing, parsePairing } from "./pairing.ts";
 import { sealedFetch as makeSealedFetch } from "./sealed_fetch.ts";
 
-export { type ErrorCode, SecLlamaError } from "../errors.ts";
+export {
+  type ERROR_TABLE,
+  type ErrorCode,
+  type FieldFault,
+  type LimitState,
+  SecLlamaError,
+  type TokenCount,
+} from "../errors.ts";
 export type { Credentials, Psk };
 
 /** Usable wherever a `fetch` is. */
