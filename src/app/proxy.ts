@@ -62,7 +62,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     history: thread.history,
     signal,
   });
-  const launch = newLaunch(config.requireToken);
+  const launch = newLaunch(config.requireToken ?? false);
   const page = await openPage({
     fetch,
     chatUrl: new URL(ROUTES.chat.path, gateway).href,

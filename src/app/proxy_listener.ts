@@ -61,8 +61,24 @@ export async function openProxyListener(
   return { url: `https://${inUrl(tls.names[0] ?? at.hostname)}:${server.addr.port}`, server };
 }
 
-/** Before anything is opened. @throws {SecLlamaError} `remote-refused` for an address without TLS. */
-export function checkProxyListen({ proxyListen: at, tlsCert, tlsKey }: Config): void {
+/**
+ * Before anything is opened.
+ * @throws {SecLlamaError} `remote-refused` for an address without TLS, `bad-config` for one where no token is to be asked for: it is
+ * asked for all the same, and who said that it is not would not know.
+ */
+export function checkProxyListen(
+  { proxyListen: at, tlsCert, tlsKey, requireToken }: Config,
+): void {
+  if (at !== null && requireToken === false) {
+    throw new SecLlamaError(
+      "bad-config",
+      "beyond this user's loopback the proxy always asks for a token",
+      {
+        field: "SECLLAMA_REQUIRE_TOKEN",
+        hint: "take SECLLAMA_REQUIRE_TOKEN=false out, or do not listen there",
+      },
+    );
+  }
   if (at?.kind !== "tcp" || tlsCert !== "" && tlsKey !== "") return;
   throw new SecLlamaError(
     "remote-refused",

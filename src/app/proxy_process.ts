@@ -48,7 +48,7 @@ export function spawnProxy(o: {
   allowModelManagement: boolean;
   /** Origins and names that it lets in besides its own. */
   allowed: { readonly origins: readonly string[]; readonly hosts: readonly string[] };
-  requireToken: boolean;
+  requireToken: boolean | null;
   /** How long its answers under way may take when it is told to end. */
   drainMs: number;
   /** Where else it listens, and with what. */
@@ -77,7 +77,7 @@ export function spawnProxy(o: {
   const env: Record<string, string> = {};
   for (const name of PROXY_ENV) if (o.env[name] !== undefined) env[name] = o.env[name];
   // As serve decided, whichever of its sources said so.
-  env["SECLLAMA_REQUIRE_TOKEN"] = String(o.requireToken);
+  if (o.requireToken !== null) env["SECLLAMA_REQUIRE_TOKEN"] = String(o.requireToken);
   env["SECLLAMA_DRAIN_TIME"] = `${o.drainMs}ms`;
   if (o.open.proxyListen !== null) {
     env["SECLLAMA_PROXY_LISTEN"] = listenText(o.open.proxyListen);

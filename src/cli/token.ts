@@ -4,7 +4,7 @@ import { EXIT, SecLlamaError } from "../errors.ts";
 import { type TokenEntry, Tokens } from "../firm/tokens.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { label } from "../log.ts";
-import { recordingAlone } from "./audit/act.ts";
+import { RECORDING_OPTIONS, recordingAlone } from "./audit/act.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { report } from "./key_common.ts";
@@ -20,6 +20,7 @@ const create: Command = {
   maxPositionals: 1,
   options: {
     ...JSON_OPTION,
+    ...RECORDING_OPTIONS,
     expires: {
       type: "string",
       value: "AGE",
@@ -85,7 +86,7 @@ const revoke: Command = {
   arguments: "NAME",
   minPositionals: 1,
   maxPositionals: 1,
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, ...RECORDING_OPTIONS },
   details: "NAME may be the token's id as well. A running proxy needs no restart.",
   async run(context) {
     const { dataDir } = await readSettings(context);

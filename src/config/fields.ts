@@ -101,7 +101,8 @@ export interface Config {
   /** Port of the metrics on loopback; 0: there are none. */
   readonly metricsPort: number;
   /** Whether the proxy lets in only who shows an API token. */
-  readonly requireToken: boolean;
+  /** null: nobody said it. */
+  readonly requireToken: boolean | null;
   readonly oidcIssuer: string;
   readonly oidcClientId: string;
   readonly oidcRoles: readonly (readonly [group: string, role: string])[];
@@ -489,7 +490,7 @@ export const FIELDS = [
     name: "requireToken",
     env: "SECLLAMA_REQUIRE_TOKEN",
     value: "true|false",
-    default: false,
+    default: null,
     help: "the proxy answers programs that show an API token only: secllama token create",
     parse: bool,
   }),

@@ -1,116 +1,11 @@
 /** People sign in by a real OpenID provider (npm's oidc-provider): in a browser, by a code for another device; they go on, and leave. */
 import assert from "node:assert/strict";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { createServer } from "node:http";
 import { join } from "node:path";
-import Provider from "oidc-provider";
+import { Browser, linesOf, startProvider } from "../support/identity_provider.ts";
 import { cli, newHome, secllama, type Served, startServe } from "../support/serve.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
-const GRANTS = [
-  "authorization_code",
-  "refresh_token",
-  "urn:ietf:params:oauth:grant-type:device_code",
-];
-
-interface Idp {
-  readonly issuer: string;
-  readonly groups: Map<string, string[]>;
-  close(): Promise<void>;
-}
-
-async function startProvider(): Promise<Idp> {
-  const groups = new Map<string, string[]>();
-  let handle: (request: IncomingMessage, response: ServerResponse) => void = () => {};
-  const server: Server = createServer((request, response) => handle(request, response));
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const issuer = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
-  const provider = new Provider(issuer, {
-    clients: [{
-      client_id: "secllama",
-      token_endpoint_auth_method: "none",
-      application_type: "native",
-      grant_types: GRANTS,
-      response_types: ["code"],
-      redirect_uris: ["http://127.0.0.1/callback"],
-    }],
-    scopes: ["openid", "offline_access", "email", "profile", "groups"],
-    claims: {
-      openid: ["sub"],
-      email: ["email"],
-      profile: ["preferred_username"],
-      groups: ["groups"],
-    },
-    conformIdTokenClaims: false,
-    features: { deviceFlow: { enabled: true } },
-    cookies: { keys: ["of this test"] },
-    findAccount: (_: unknown, id: string) => ({
-      accountId: id,
-      claims: () => ({ sub: id, preferred_username: id, groups: groups.get(id) ?? [] }),
-    }),
-  });
-  provider.on("server_error", (_: unknown, error: unknown) => console.error(error));
-  handle = provider.callback();
-  return {
-    issuer,
-    groups,
-    close: () =>
-      new Promise((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
-  };
-}
-
-/** A browser without a screen: it keeps cookies, follows redirects, and fills in the provider's own forms. */
-class Browser {
-  readonly #cookies = new Map<string, string>();
-
-  async open(address: string, init: RequestInit = {}): Promise<{ at: string; text: string }> {
-    for (let at = address, how = init;;) {
-      const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
-      const answer = await fetch(at, {
-        ...how,
-        headers: { ...how.headers as Record<string, string>, cookie },
-        redirect: "manual",
-      });
-      for (const line of answer.headers.getSetCookie()) {
-        const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)!;
-        this.#cookies.set(name!, value!);
-      }
-      const next = answer.headers.get("location");
-      const text = await answer.text();
-      if (next === null) return { at, text };
-      at = new URL(next, at).href;
-      how = {};
-    }
-  }
-
-  /** Sends the page's form, with what is typed into it. */
-  async submit(page: { at: string; text: string }, typed: Record<string, string>) {
-    const action = /<form[^>]*action="([^"]+)"/.exec(page.text)?.[1];
-    assert.ok(action, page.text.slice(0, 2_000));
-    const body = new URLSearchParams(typed);
-    for (const [input] of page.text.matchAll(/<input[^>]*type="hidden"[^>]*>/g)) {
-      const [name, value] = ["name", "value"].map((key) =>
-        new RegExp(`${key}="([^"]*)"`).exec(input!)?.[1]
-      );
-      if (name !== undefined && !body.has(name)) body.set(name, value ?? "");
-    }
-    return await this.open(new URL(action.replaceAll("&amp;", "&"), page.at).href, {
-      method: "POST",
-      body,
-      headers: { "content-type": "application/x-www-form-urlencoded" },
-    });
-  }
-
-  async signIn(page: { at: string; text: string }, who: string) {
-    const consent = await this.submit(page, { prompt: "login", login: who, password: "any" });
-    return await this.submit(consent, { prompt: "consent" });
-  }
-}
-
 Deno.test("sign-in: a browser, a device, groups to roles, going on, and being taken out of the group", async (t) => {
   const idp = await startProvider();
   const { home, env: base } = await newHome();
@@ -243,15 +138,3 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
     await Deno.remove(home, { recursive: true });
   }
 });
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const piece of stream) {
-    text += decoder.decode(piece, { stream: true });
-    const lines = text.split("\n");
-    text = lines.pop()!;
-    yield* lines;
-  }
-  return text;
-}

@@ -8,9 +8,16 @@ import { ensureHostId } from "../../keys/host_id.ts";
 import type { KeyManager } from "../../keys/keyset/manager.ts";
 import { type AuditSource, type KeyFacts, openKeySource } from "../../keys/mod.ts";
 import { label, type LogFields } from "../../log.ts";
-import type { CommandContext } from "../command.ts";
-import { keySourceOptions } from "../key_options.ts";
+import type { CommandContext, OptionTable } from "../command.ts";
+import { KEY_OPTIONS, keySourceOptions } from "../key_options.ts";
 import { readSettings } from "../settings.ts";
+
+/** Options of commands that need a key for their line in the record only. */
+export const RECORDING_OPTIONS: OptionTable = {
+  "key-fd": KEY_OPTIONS["key-fd"]!,
+  "key-file": KEY_OPTIONS["key-file"]!,
+  "passphrase-fd": KEY_OPTIONS["passphrase-fd"]!,
+};
 
 /** Keys with which a line can be authenticated. */
 type RecordingKeys = AuditSource & Pick<KeyFacts, "hid">;

@@ -1,5 +1,5 @@
 /** `secllama cp`. */
-import { recordingAlone } from "../audit/act.ts";
+import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
@@ -12,7 +12,7 @@ export const copyCommand: Command = {
   arguments: "MODEL NAME",
   minPositionals: 2,
   maxPositionals: 2,
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, ...RECORDING_OPTIONS },
   async run(context) {
     const { tui, positionals: [from, to], signal } = context;
     const store = await modelStoreFor(context);

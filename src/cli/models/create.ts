@@ -14,7 +14,7 @@ import {
 import { parseModelName } from "../../api/model_name.ts";
 import { digestHex } from "../../models/names.ts";
 import type { ModelStore } from "../../models/store.ts";
-import { recordingAlone } from "../audit/act.ts";
+import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
@@ -30,6 +30,7 @@ export const createCommand: Command = {
   minPositionals: 1,
   maxPositionals: 1,
   options: {
+    ...RECORDING_OPTIONS,
     file: {
       type: "string",
       short: "f",

@@ -2,7 +2,7 @@
 import { SecLlamaError } from "../../errors.ts";
 import { joinsMessages } from "../../models/capabilities.ts";
 import { nameOfFile } from "../../models/names.ts";
-import { recordingAlone } from "../audit/act.ts";
+import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
@@ -18,6 +18,7 @@ export const importCommand: Command = {
   minPositionals: 1,
   maxPositionals: 1,
   options: {
+    ...RECORDING_OPTIONS,
     name: {
       type: "string",
       value: "NAME",

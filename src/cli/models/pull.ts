@@ -4,7 +4,7 @@ import { parseHosts } from "../../config/hosts.ts";
 import { pullLine, throttled } from "../../pull/progress.ts";
 import { parseReference, pullModel } from "../../pull/pull.ts";
 import { SYSTEM_NETWORK } from "../../pull/transport.ts";
-import { recordingAlone } from "../audit/act.ts";
+import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
@@ -24,6 +24,7 @@ export const pullCommand: Command = {
   minPositionals: 1,
   maxPositionals: 1,
   options: {
+    ...RECORDING_OPTIONS,
     offline: SETTING_OPTIONS["offline"]!,
     json: { ...JSON_OPTION.json, help: "print progress and result as JSON lines" },
   },

@@ -1,6 +1,6 @@
 /** `secllama rm`. */
 import { label } from "../../log.ts";
-import { recordingAlone } from "../audit/act.ts";
+import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { type Command, flag, JSON_OPTION } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
 import { humanBytes } from "./print.ts";
@@ -12,7 +12,7 @@ export const removeCommand: Command = {
   arguments: "MODEL...",
   minPositionals: 1,
   maxPositionals: 1000,
-  options: JSON_OPTION,
+  options: { ...JSON_OPTION, ...RECORDING_OPTIONS },
   async run(context) {
     const { tui } = context;
     const store = await modelStoreFor(context);
