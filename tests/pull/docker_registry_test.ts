@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { readDefaults } from "../../src/models/defaults.ts";
 import { listFolder } from "../../src/models/files.ts";
 import { makeGguf, tensor } from "../../src/models/testing.ts";
+import { ModelPolicy } from "../../src/models/policy.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { parseHosts } from "../../src/config/hosts.ts";
 import { type PullEvent, pullModel, type PullOptions } from "../../src/pull/pull.ts";
@@ -48,6 +49,26 @@ Deno.test({
       ]);
       const store = await ModelStore.open(join(dir, "models"));
       const name = `${host}/me/mine:v1`;
+
+      await t.step("one that no rule approves gets no name here, until one does", async () => {
+        const policyFile = join(dir, "policy.json");
+        const approve = (digests: readonly string[]) =>
+          Deno.writeTextFile(
+            policyFile,
+            JSON.stringify({ version: 1, allow: [{ names: ["*"], digests }] }),
+          );
+        await approve([`sha256:${"0".repeat(64)}`]);
+        const strict = await ModelStore.open(join(dir, "strict"), {
+          policy: new ModelPolicy(policyFile),
+        });
+        const pulled = () => pullModel(strict, `${host}/me/mine:v1`, options(host));
+        await assert.rejects(pulled(), { code: "model-not-approved" });
+        assert.deepEqual(await strict.list(), []);
+        await approve([digest]);
+        await pulled();
+        assert.equal((await strict.list()).length, 1);
+        await Deno.remove(join(dir, "strict"), { recursive: true });
+      });
 
       await t.step("a whole model, with its texts, under its own digest", async () => {
         const events: PullEvent[] = [];
