@@ -1,5 +1,6 @@
 /** Running out of file descriptors: bare `Deno.serve` ends its process, the listener goes on. */
 import assert from "node:assert/strict";
+import { settled } from "../../tests/support/patience.ts";
 import { ask, pause, Raw } from "./testing.ts";
 
 const LIMIT = 48;
@@ -47,10 +48,11 @@ async function exhaust(hardened: boolean): Promise<{ alive: boolean; served: boo
       const raw = await Raw.open(port).catch(() => undefined);
       if (raw) open.push(raw);
     }
+    if (!hardened) await settled(child.status, "the end of bare Deno.serve");
     await pause(500);
     if (ended) return { alive: false, served: false };
     // Still under siege.
-    using raw = await ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 3000);
+    using raw = await ask(port, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     return { alive: !ended, served: raw.text.endsWith("served") };
   } finally {
     open.forEach((raw) => raw[Symbol.dispose]());
