@@ -3,7 +3,7 @@
  * model is loaded: a filter on every thread after which nothing can be executed, forked, mapped executable or opened. All
  * libraries must be open by then, and V8 must not compile (`--jitless`).
  */
-import policy from "../sandbox-profiles/linux.json" with { type: "json" };
+import profile from "../sandbox-profiles/linux.json" with { type: "json" };
 import { tryProfile } from "../src/escape/macos.ts";
 import { openMacosLibc } from "../src/macos/libc.ts";
 import { errnoName } from "../src/linux/errno.ts";
@@ -14,8 +14,8 @@ import {
   installFilter,
   type PolicyPart,
   type SeccompPolicy,
-  widen,
 } from "../src/linux/seccomp.ts";
+import { stage2Of } from "../src/linux/stage2.ts";
 import { joined, type MappedFile, mappedFiles } from "../src/linux/mapped_files.ts";
 import { openWindowsApi } from "../src/windows/api.ts";
 import { jobReport } from "../src/windows/job_report.ts";
@@ -88,10 +88,7 @@ function settleSignals(): void {
 
 /** The policy of stage 2 for these options. */
 export function stage2Policy(options: LockdownOptions = {}): SeccompPolicy {
-  const stage2 = policy.stage2 as unknown as SeccompPolicy;
-  const errors = policy.seccomp.errors;
-  const whole = { ...stage2, errors: { ...errors, ...stage2.errors } };
-  return options.more ? widen(whole, options.more) : whole;
+  return stage2Of(profile as unknown as Parameters<typeof stage2Of>[0], options.more);
 }
 
 /**

@@ -94,12 +94,23 @@ export function startSteps(o: {
   ];
 }
 
+function limitsOf(spec: LaunchSpec): LaunchSpec["limits"] & { readonly nofile: number } {
+  return { nofile: DEFAULT_NOFILE, ...spec.limits };
+}
+
+/**
+ * The number under which the launcher executes the program: above RLIMIT_NOFILE, so that no later descriptor can have it. The
+ * filter lets execveat pass for it only.
+ */
+export function programDescriptor(spec: LaunchSpec): number {
+  return limitsOf(spec).nofile;
+}
+
 /** @throws {TypeError} If the specification names a limit that is not known. */
 export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
   const fds = new Descriptors();
-  const limits = { nofile: DEFAULT_NOFILE, ...spec.limits };
-  // Above RLIMIT_NOFILE, as set below: no later descriptor can have this number, and the filter lets execveat pass for it only.
-  const program = limits.nofile;
+  const limits = limitsOf(spec);
+  const program = programDescriptor(spec);
   return [
     { what: "close the launcher", call: "close", args: [LAUNCHER_FD] },
     ...mustHaveLeft(spec.leave),

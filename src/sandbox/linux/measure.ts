@@ -6,6 +6,7 @@ import { type Linux, linux, SystemCallError } from "../../linux/libc.ts";
 import { problemsOf } from "../judge.ts";
 import type { LayerReport, LayerState, OwnReport } from "../types.ts";
 import { NS_FILE } from "./capabilities.ts";
+import { checkFilters, type FilterCheck } from "./filter_check.ts";
 import { readGroups } from "./cgroup_life.ts";
 import type { Bind } from "./launch_spec.ts";
 import type { LinuxLayerName, LinuxPlan } from "./plan.ts";
@@ -88,6 +89,10 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
   // A process inherits its parent's filters: under a service manager the gateway may have a score of its own.
   const inherited = Number(readStatus(system, "/proc/self/status").get("Seccomp_filters") ?? NaN);
   const filters = threads.map((status) => Number(status.get("Seccomp_filters") ?? NaN) - inherited);
+  // A process with filters of its own is shown nobody's.
+  const check = Math.min(...filters) >= 2 && inherited === 0
+    ? checkFilters(system, pid, plan)
+    : undefined;
   return [
     ...BASE_POLICY.namespaces.map((name) => namespaceReport(system, pid, name, report)),
     rootReport(system, pid, plan, report),
@@ -95,14 +100,8 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
     capabilityReport(threads, plan, report),
     every("no new privileges", "NoNewPrivs", (value) => value === "1"),
     landlockReport(system, pid, plan, report),
-    seccompReport(threads, filters, report),
-    report(
-      "stage 2",
-      filters.some(Number.isNaN) ? undefined : Math.min(...filters) >= 2,
-      `${Math.min(...filters)} filters on every thread${
-        inherited > 0 ? ` beside the gateway's ${inherited}` : ""
-      }; what the second says is the runner's word`,
-    ),
+    seccompReport(threads, { filters, check }, report),
+    stage2Report({ filters, inherited, check }, report),
     limitsReport(system, pid, plan, report),
     groupReport(system, pid, plan, report),
     report(
@@ -195,7 +194,7 @@ function userReport(threads: readonly Status[], plan: LinuxPlan, report: Report)
 /** A filter of the launcher's, on top of those that the gateway has itself. Kernels before 5.9 do not show how many there are. */
 function seccompReport(
   threads: readonly Status[],
-  added: readonly number[],
+  { filters: added, check }: Filters,
   report: Report,
 ): LayerReport {
   const good =
@@ -203,9 +202,36 @@ function seccompReport(
   const seen = [...new Set(threads.map((status) => status.get("Seccomp") ?? "absent"))].join(", ");
   return report(
     "seccomp",
-    good === threads.length,
-    `${good} of ${threads.length} threads: Seccomp ${seen}`,
+    good === threads.length && check?.first !== false,
+    `${good} of ${threads.length} threads: Seccomp ${seen}${readBack(check?.first, check)}`,
   );
+}
+
+/** Filters beside the gateway's own, by thread, and what was read of them. */
+interface Filters {
+  readonly filters: readonly number[];
+  readonly check: FilterCheck | undefined;
+}
+
+/** A second filter, on top of the launcher's. What it says is read back where that can be; else it is the runner's word. */
+function stage2Report(
+  { filters, inherited, check }: Filters & { readonly inherited: number },
+  report: Report,
+): LayerReport {
+  const beside = inherited > 0 ? ` beside the gateway's ${inherited}` : "";
+  const word = "; what the second says is the runner's word";
+  const why = check === undefined || check.second !== undefined ? "" : ` (${check.observed})`;
+  return report(
+    "stage 2",
+    filters.some(Number.isNaN) ? undefined : Math.min(...filters) >= 2 && check?.second !== false,
+    `${Math.min(...filters)} filters on every thread${beside}` +
+      (check?.second === undefined ? word + why : readBack(check.second, check)),
+  );
+}
+
+function readBack(asPlanned: boolean | undefined, check: FilterCheck | undefined): string {
+  if (asPlanned === undefined || check === undefined) return "";
+  return `; ${check.observed}: ${asPlanned ? "as planned" : "another than was planned"}`;
 }
 
 function capabilityReport(
