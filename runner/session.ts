@@ -191,7 +191,7 @@ export class Session {
   }
 
   async #plain(exchange: Exchange, head: Extract<OpenHead, { kind: "plain" }>): Promise<void> {
-    const client = "plain";
+    const { client } = head;
     const held = new HeldBytes(this.#pot);
     held.begin(client, 0);
     try {

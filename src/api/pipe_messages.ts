@@ -288,6 +288,7 @@ const OPEN_HEADS: { readonly [kind in OpenHead["kind"]]: (o: StrictObject) => Op
   }),
   plain: (o) => ({
     kind: "plain",
+    client: o.get("client", text(255, /^plain [\x20-\x7e]*$/)),
     method: o.get("method", text(16, /^[A-Z]+$/)),
     path: o.get("path", text(MAX_HEADER, /^\/[\x21-\x7e]*$/)),
     headers: o.get("headers", headers),

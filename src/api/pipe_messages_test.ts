@@ -88,7 +88,14 @@ const HEADS: OpenHead[] = [
     gen: 3,
     attest: "b".repeat(64),
   },
-  { kind: "plain", method: "POST", path: "/x", headers: { "content-type": "a/b" }, waitedMs: 0 },
+  {
+    kind: "plain",
+    client: "plain uid 1000",
+    method: "POST",
+    path: "/x",
+    headers: { "content-type": "a/b" },
+    waitedMs: 0,
+  },
 ];
 const ANSWER: AnswerHead = { status: 200, headers: { "content-type": "a/b" } };
 

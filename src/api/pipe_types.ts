@@ -221,6 +221,8 @@ export type OpenHead =
   | { readonly kind: "sealed" }
   | {
     readonly kind: "plain";
+    /** Whose it is, as far as the gateway can tell: "plain uid 1000". No psk id has a space. */
+    readonly client: string;
     readonly method: string;
     readonly path: string;
     readonly headers: { readonly [name: string]: string };

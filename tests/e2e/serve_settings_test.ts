@@ -92,3 +92,54 @@ bothWays("serve: malformed settings are errors, not weaker settings", async () =
     await Deno.remove(home, { recursive: true });
   }
 });
+
+/** Posts as another user of this machine; the answer's status and text. */
+async function postAsAnother(url: string, path: string, body: string) {
+  const { hostname, port } = new URL(url);
+  const request = `POST ${path} HTTP/1.1\r\nhost: ${hostname}:${port}\r\nconnection: close\r\n` +
+    `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+  const script = `exec 3<>/dev/tcp/${hostname}/${port}; printf '%s' "$1" >&3; cat <&3`;
+  const { stdout } = await new Deno.Command("/usr/bin/setpriv", {
+    args: ["--reuid=65534", "--clear-groups", "/bin/bash", "-c", script, "bash", request],
+  }).output();
+  const text = new TextDecoder().decode(stdout);
+  return { status: Number(text.split(" ")[1]), text };
+}
+
+const notTwo = Deno.build.os !== "linux" || Deno.uid() !== 0
+  ? "only root can be another user"
+  : undefined;
+if (notTwo !== undefined) console.log(`SKIP plaintext of two users: ${notTwo}`);
+
+Deno.test({
+  name: "serve: in plaintext too, another user of the machine is another client",
+  ignore: notTwo !== undefined,
+  async fn() {
+    const served = await startServe({
+      env: { SECLLAMA_ENABLE_ENCRYPTION: "false" },
+      args: ["--no-proxy", "--ephemeral"],
+    });
+    try {
+      const path = "/v1/responses";
+      const ask = { model: "demo", input: "Hi", max_output_tokens: 16 };
+      const post = (more: object) =>
+        fetch(served.gatewayUrl + path, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify({ ...ask, ...more }),
+        });
+      const { id } = await (await post({})).json();
+      // The control: whose it is may go on with it.
+      const mine = await post({ previous_response_id: id });
+      assert.equal(mine.status, 200, await mine.text());
+      const others = await postAsAnother(served.gatewayUrl, path, JSON.stringify(ask));
+      assert.equal(others.status, 200, others.text);
+      const stolen = JSON.stringify({ ...ask, previous_response_id: id });
+      const { status, text } = await postAsAnother(served.gatewayUrl, path, stolen);
+      assert.equal(status, 400, text);
+      assert.match(text, /previous_response_id/);
+    } finally {
+      await served.stop();
+    }
+  },
+});

@@ -16,7 +16,7 @@ import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
 import { shareOf } from "../share.ts";
 
-/** All who send plaintext are one client: nothing tells them apart. */
+/** Who sends plaintext has no key; a user of this machine is told apart by the kernel's word. */
 const PLAIN_CLIENT = "plain";
 
 /** Where plaintext belongs, for hints. */
@@ -65,7 +65,7 @@ async function plain(
     if (value !== null) headers[name] = value;
   }
   const { exchange, ...on } = model.open(
-    { kind: "plain", method: request.method, path: route.path, headers, waitedMs },
+    { kind: "plain", client, method: request.method, path: route.path, headers, waitedMs },
     { client, shared: false },
   );
   return await relay(exchange, {
