@@ -257,12 +257,15 @@ Deno.test("a runner that its model file has taken over, and a client that helps 
 
     await t.step("a report that it makes up once it runs changes no status", async () => {
       const status = async () => await (await get("/api/security/status")).text();
-      assert.ok((await status()).includes("stage 2"), "what it said at its start is there");
+      assert.ok((await status()).includes("madeupatstart"), "the attack works at its start");
       const lockdown = [{ layer: "stage 2", enforced: true, observed: "made-up" }];
-      const ready = { t: "ready", loadMs: 0, sees: true, lockdown, attacks: [], permissions: {} };
+      const permissions = { madeuplater: "granted" };
+      const ready = { t: "ready", loadMs: 0, sees: true, lockdown, attacks: [], permissions };
       await order(`!say ${JSON.stringify(ready)}`).catch(() => {});
       await order("!dump").catch(() => {});
-      assert.ok(!(await status()).includes("made-up"));
+      assert.ok(
+        !(await status()).includes('"made-up"') && !(await status()).includes("madeuplater"),
+      );
       assert.equal(await ask(victim, "good"), 200);
     });
 
