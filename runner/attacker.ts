@@ -6,6 +6,7 @@
  * Standard input: a line, {@link AttackOrder}, then perhaps turns. Standard output: {@link AttackLine}s.
  */
 import { linux } from "../src/linux/libc.ts";
+import type { PolicyPart } from "../src/linux/seccomp.ts";
 import { type Engine, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, type LayerResult, lockdown } from "./lockdown.ts";
 import type { Done, Place, Seen } from "../src/escape/channels/channel.ts";
@@ -20,6 +21,8 @@ interface AttackOrder {
   /** Paths as seen from inside; null: do not infer. */
   readonly model: { readonly libDir: string; readonly modelPath: string } | null;
   readonly lockdown: boolean;
+  /** What its second filter leaves open beside its own list. */
+  readonly more?: PolicyPart;
   /** Tokens of the second inference, each said in a line of its own, as a runner sends a frame for each; for the benchmark. */
   readonly stream?: number;
   /**
@@ -80,7 +83,7 @@ async function main(order: AttackOrder, lines: AsyncIterator<string>): Promise<v
     threads: order.stream ? 1 : 2,
   });
   const takeTurn = order.place ? openSide(linux(), order.place) : null;
-  const locked = order.lockdown ? await lockdown() : [];
+  const locked = order.lockdown ? await lockdown(order.more ? { more: order.more } : {}) : [];
   say({ t: "ready", lockdown: locked, text: await infer(engine) });
   for (const name of order.attacks) {
     const attack = ATTACKS.find((a) => a.name === name);

@@ -10,7 +10,8 @@ import { permissionStates } from "../src/permissions.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { makeApi } from "./api/mod.ts";
 import { attack } from "./escape.ts";
-import { DEFAULT_SAMPLING, type Engine, loadEngine } from "./engine/mod.ts";
+import { openForeignEngine } from "./engine/foreign/engine.ts";
+import { DEFAULT_SAMPLING, type Engine, type EngineOptions, loadEngine } from "./engine/mod.ts";
 import { hardenEarly, lockdown } from "./lockdown.ts";
 import { Session } from "./session.ts";
 
@@ -42,7 +43,7 @@ let booted = false;
 
 async function boot(message: BootMessage): Promise<void> {
   const started = performance.now();
-  const loaded = engine = await loadEngine({
+  const options: EngineOptions = {
     libDir: message.libDir,
     modelPath: message.modelPath,
     adapterPaths: message.adapterPaths,
@@ -59,7 +60,15 @@ async function boot(message: BootMessage): Promise<void> {
     ...(message.vision && {
       vision: { ...message.vision, onRefused: () => writeError("runner: projector-refused") },
     }),
-  });
+  };
+  const loaded = engine = message.foreign === null
+    ? await loadEngine(options)
+    : await openForeignEngine({
+      ...options,
+      ...message.foreign,
+      // Nothing can be answered without it, and a new one is only started with a new runner.
+      onEnded: () => fatal(new SecLlamaError("runner-died", "the model's engine ended")),
+    });
   const loadMs = performance.now() - started;
   const api = makeApi({
     engine: loaded,

@@ -5,8 +5,7 @@
  * It knows tokens and text, not HTTP; and it trusts its caller, but neither the model file nor the text.
  */
 import { BUSY_TEXT } from "../../src/api/texts.ts";
-import { SecLlamaError, type TokenCount } from "../../src/errors.ts";
-import type { Budget, Work } from "../../src/budget.ts";
+import { SecLlamaError } from "../../src/errors.ts";
 import { Batch } from "./batch.ts";
 import {
   chooseCacheType,
@@ -22,25 +21,14 @@ import { MeasuredGuessCosts, MOST_GUESSES } from "./guess_costs.ts";
 import { type Library, openLibrary } from "./library.ts";
 import { loadModel, type Model } from "./model.ts";
 import { Candidates, checkLogitBias, checkSampling, Sampler } from "./sampler.ts";
-import { pairTokens } from "./pair_prompt.ts";
 import { PromptChunker } from "./prompt_chunker.ts";
 import { Scheduler } from "./scheduler.ts";
-import type { LongWork } from "../turns.ts";
 import { StopSignal } from "./stop_signal.ts";
-import { ChatRenderer } from "./template.ts";
+import { TextEngine } from "./text_engine.ts";
 import { warmUp } from "./warm_up.ts";
 import { openVision, type Vision } from "./vision/vision.ts";
-import { countPictures, strangerIn, tokenizePictures } from "./vision/picture_prompt.ts";
 import type { Picture } from "./vision/picture.ts";
-import type {
-  ChatInput,
-  Engine,
-  EngineOptions,
-  GenerateEvent,
-  GenerateRequest,
-  ModelInfo,
-  PromptPart,
-} from "./types.ts";
+import type { Engine, EngineOptions, GenerateEvent, GenerateRequest, ModelInfo } from "./types.ts";
 
 export * from "./types.ts";
 export type { Aside, LongWork } from "../turns.ts";
@@ -51,8 +39,6 @@ type Pointer = Deno.PointerValue;
 
 const DEFAULT_BATCH_SIZE = 512;
 const DEFAULT_QUEUE_LIMIT = 512;
-/** Characters that a token may stand for; the longest known are runs of some hundred spaces. */
-const MAX_TOKEN_LENGTH = 512;
 /** llama.cpp rounds a sequence's share of the cache up to this. */
 const CONTEXT_GRANULE = 256;
 /** Tokens of a text that a model embeds which is made to generate: that takes a cache of its own. */
@@ -106,17 +92,17 @@ export async function loadEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-class LlamaEngine implements Engine {
+class LlamaEngine extends TextEngine implements Engine {
   readonly info: ModelInfo;
   readonly #library: Library;
   readonly #model: Model;
   readonly #candidates: Candidates;
-  readonly #chat: ChatRenderer;
   readonly #scheduler: Scheduler;
   readonly #embedder: Embedder;
   readonly #vision: Vision | undefined;
 
   constructor(library: Library, model: Model, options: EngineOptions) {
+    super(model);
     this.#library = library;
     this.#model = model;
     const { vocabulary } = model;
@@ -150,7 +136,6 @@ class LlamaEngine implements Engine {
       ...(this.#vision && { capabilities: [...model.info.capabilities, "vision"] }),
     };
     this.#candidates = new Candidates(vocabulary.size);
-    this.#chat = new ChatRenderer(vocabulary, model.info.chatTemplate);
     const threadpool = createThreadpool(library, threads);
     this.#embedder = new Embedder({
       library,
@@ -217,68 +202,17 @@ class LlamaEngine implements Engine {
     });
   }
 
-  tokenize(text: string, o: { special: boolean; bos?: boolean }): Int32Array {
-    this.#mustBeOpen();
-    return this.#model.vocabulary.tokenize(text, o);
-  }
-
-  tokenizePrompt(parts: readonly PromptPart[], o: { bos?: boolean } = {}): Int32Array {
-    this.#mustBeOpen();
-    return this.#model.vocabulary.tokenizePrompt(parts, o);
-  }
-
-  tokenizeInTurns(
-    parts: readonly PromptPart[],
-    o: { bos?: boolean; most?: number } = {},
-  ): LongWork<Int32Array | undefined> {
-    this.#mustBeOpen();
-    return tokenizePictures(this.#model.vocabulary, parts, o);
-  }
-
-  countAbout(parts: readonly PromptPart[]): Work<number> {
-    this.#mustBeOpen();
-    return countPictures(this.#model.vocabulary, parts);
-  }
-
-  detokenize(tokens: Iterable<number>): string {
-    this.#mustBeOpen();
-    return this.#model.vocabulary.detokenize(tokens);
-  }
-
-  bytesOf(token: number): Uint8Array {
-    this.#mustBeOpen();
-    const { vocabulary } = this.#model;
-    const { bytes } = vocabulary.piece(token);
-    return bytes.length > 0 ? bytes : new TextEncoder().encode(vocabulary.textOf(token));
-  }
-
-  renderChat(chat: ChatInput, budget: Budget): Work<PromptPart[]> {
-    return this.#chat.render(chat, budget);
-  }
-
-  infill(prefix: Int32Array, suffix: Int32Array): Int32Array {
-    this.#mustBeOpen();
-    const { vocabulary } = this.#model;
-    const { infill } = vocabulary;
-    if (!infill) throw new SecLlamaError("bad-request", "the model does not support insert");
-    const start = vocabulary.addBos ? [vocabulary.bos] : [];
-    return Int32Array.from([
-      ...start,
-      infill.prefix,
-      ...prefix,
-      infill.suffix,
-      ...suffix,
-      infill.middle,
-    ]);
-  }
-
   async readPicture(
     bytes: Uint8Array<ArrayBuffer>,
     o: { readonly client: string; readonly signal?: AbortSignal },
   ): Promise<Picture> {
-    this.#mustBeOpen();
+    this.mustBeOpen();
     if (!this.#vision) throw new SecLlamaError("bad-request", "the model reads text only");
     return await this.#vision.prepare(bytes, o);
+  }
+
+  protected get closed(): boolean {
+    return this.#scheduler.closed;
   }
 
   slotsBusy(): number {
@@ -294,7 +228,7 @@ class LlamaEngine implements Engine {
   }
 
   #start(request: GenerateRequest, signal: AbortSignal): AsyncIterator<GenerateEvent> {
-    this.#mustBeOpen();
+    this.mustBeOpen();
     if (signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
     if (!this.#model.generates) {
       throw new SecLlamaError("bad-request", "the model makes embeddings and cannot generate");
@@ -305,7 +239,7 @@ class LlamaEngine implements Engine {
     checkSampling(request.sampling);
     checkLogitBias(request.logitBias, this.#model.vocabulary.size);
     const { vocabulary } = this.#model;
-    const prompt = this.#promptTokens(request);
+    const prompt = this.promptTokens(request);
     const sampler = new Sampler(
       this.#library.llama,
       { pointer: this.#model.vocabularyPointer, size: vocabulary.size },
@@ -339,38 +273,11 @@ class LlamaEngine implements Engine {
     return generation.events;
   }
 
-  #promptTokens(request: GenerateRequest): Int32Array {
-    const { vocabulary } = this.#model;
-    const { prompt } = request;
-    const limit = this.info.slotContextLength;
-    if (!(prompt instanceof Int32Array)) {
-      // Not worth the seconds it takes to tokenize.
-      const length = prompt.reduce((sum, { text }) => sum + text.length, 0);
-      if (length > limit * MAX_TOKEN_LENGTH) throw tooLong(`${length} characters`, limit);
-    }
-    const given = prompt instanceof Int32Array
-      ? prompt
-      : vocabulary.tokenizePrompt(prompt, request.bos === undefined ? {} : { bos: request.bos });
-    if (given.length === 0) throw new SecLlamaError("bad-request", "the prompt is empty");
-    if (given.length >= limit) {
-      throw tooLong(`${given.length} tokens`, limit, { have: given.length, most: limit - 1 });
-    }
-    const pieces = request.pictures?.flatMap(({ chunks }) => chunks) ?? [];
-    const stranger = strangerIn(given, vocabulary, pieces);
-    if (stranger !== undefined) {
-      throw new SecLlamaError("bad-request", `${stranger} is not a token of the model`);
-    }
-    if (given.at(-1)! < 0) {
-      throw new SecLlamaError("bad-request", "a text must follow the picture");
-    }
-    return given;
-  }
-
   async embed(
     tokens: Int32Array,
     { client, signal }: { readonly client: string; readonly signal: AbortSignal },
   ): Promise<Float32Array> {
-    this.#mustBeTokens(tokens);
+    this.mustBeTokens(tokens);
     if (this.info.capabilities.includes("rerank")) {
       throw new SecLlamaError("bad-request", "the model ranks texts and makes no embeddings");
     }
@@ -382,33 +289,15 @@ class LlamaEngine implements Engine {
     );
   }
 
-  pairInTurns(
-    query: string,
-    document: string,
-    { most }: { most: number },
-  ): LongWork<Int32Array | undefined> {
-    this.#mustBeOpen();
-    const { vocabulary, rerankTemplate: template } = this.#model;
-    return pairTokens(vocabulary, { template, query, document, most });
-  }
-
   async rank(
     tokens: Int32Array,
     { client, signal }: { readonly client: string; readonly signal: AbortSignal },
   ): Promise<number> {
-    this.#mustBeTokens(tokens);
+    this.mustBeTokens(tokens);
     if (!this.info.capabilities.includes("rerank")) {
       throw new SecLlamaError("bad-request", "the model does not rank texts");
     }
     return await this.#task(client, signal, () => this.#embedder.rank(tokens, signal));
-  }
-
-  #mustBeTokens(tokens: Int32Array): void {
-    this.#mustBeOpen();
-    if (tokens.length === 0) throw new SecLlamaError("bad-request", "there is no text");
-    if (tokens.some((token) => !this.#model.vocabulary.has(token))) {
-      throw new SecLlamaError("bad-request", "a token is not one of the model's");
-    }
   }
 
   /** Runs work for the contexts between two steps, in the client's turn. */
@@ -427,19 +316,7 @@ class LlamaEngine implements Engine {
     });
   }
 
-  #mustBeOpen(): void {
-    if (this.#scheduler.closed) throw new SecLlamaError("cancelled", "the model was unloaded");
-  }
-
   close(): void {
     if (!this.#scheduler.closed) this.#scheduler.close();
   }
-}
-
-function tooLong(size: string, limit: number, tokens?: TokenCount): SecLlamaError {
-  return new SecLlamaError(
-    "context-too-long",
-    `the prompt has ${size}, must have fewer than the context's ${limit} tokens`,
-    { field: "prompt", ...(tokens && { tokens }) },
-  );
 }

@@ -89,12 +89,15 @@ export function loadModel(
     adapterPaths?: readonly string[];
     retyped?: EngineOptions["retyped"];
     onLoading?: EngineOptions["onLoading"];
+    /** Not its weights: for one that somebody else's engine computes. */
+    vocabularyOnly?: boolean;
   },
 ): Model {
   const params = library.defaults.modelParams();
   const { fields } = MODEL_PARAMS;
   writeField(params, fields.n_gpu_layers, options.gpuLayers);
   if (options.gpuLayers === 0) writeField(params, fields.load_mode, LOAD_MODE_MMAP);
+  if (options.vocabularyOnly) writeField(params, fields.vocab_only, 1);
   const overrides = overrideTable(options.retyped ?? []);
   if (overrides !== undefined) {
     const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(overrides));
@@ -117,7 +120,12 @@ export function loadModel(
   try {
     // Before any context is made: its compute graph is measured with them.
     const adapters = (options.adapterPaths ?? []).map((one) => loadAdapter(library, result, one));
-    return { ...describe(llama, result), adapters };
+    const described = describe(llama, result);
+    return {
+      ...described,
+      ...(options.vocabularyOnly ? { info: bySaying(described.info) } : {}),
+      adapters,
+    };
   } catch (error) {
     llama.llama_model_free(result);
     throw error;
@@ -198,6 +206,19 @@ function describe(llama: LlamaSymbols, pointer: Pointer): Omit<Model, "adapters"
       }),
       metadata,
     },
+  };
+}
+
+/** Without its weights llama.cpp tells no dimensions: those that the metadata says. */
+function bySaying(info: Model["info"]): Model["info"] {
+  const said = (key: string) => Number(info.metadata[`${info.architecture}.${key}`]) || 0;
+  return {
+    ...info,
+    contextLength: said("context_length"),
+    embeddingLength: said("embedding_length_out") || said("embedding_length"),
+    layerCount: said("block_count"),
+    quantization: FILE_TYPES[Number(info.metadata["general.file_type"]) & ~GUESSED_FILE_TYPE] ??
+      "unknown",
   };
 }
 

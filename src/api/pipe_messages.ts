@@ -4,6 +4,7 @@
  */
 import { MAX_DURATION_MS } from "../duration.ts";
 import { isErrorCode } from "../errors.ts";
+import { ENGINE_KINDS } from "./engine_kinds.ts";
 import type {
   AnswerHead,
   AttackResult,
@@ -155,6 +156,14 @@ function boot(o: StrictObject): BootMessage {
       nullable(object((vision) => ({
         libraryPath: vision.get("libraryPath", path),
         projectorPath: vision.get("projectorPath", path),
+      }))),
+    ),
+    foreign: o.get(
+      "foreign",
+      nullable(object((foreign) => ({
+        kind: foreign.get("kind", oneOf(...ENGINE_KINDS)),
+        socket: foreign.get("socket", path),
+        outputFd: foreign.get("outputFd", integer(3, 1024)),
       }))),
     ),
     retyped: o.get("retyped", list(MAX_RETYPED, retypedNumber)),

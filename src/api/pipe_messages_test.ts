@@ -24,6 +24,7 @@ const BOOT: BootMessage = {
   rn: "a".repeat(64),
   adapterPaths: ["/a"],
   vision: { libraryPath: "/v", projectorPath: "/p" },
+  foreign: { kind: "llama-server", socket: "/run/engine/engine.sock", outputFd: 4 },
   retyped: [{ key: "llama.context_length", kind: "int", value: 64 }],
   templateCompletions: false,
   defaults: {
@@ -189,7 +190,7 @@ function holdsTo(parse: (value: Json) => unknown, sample: object): number {
         continue;
       }
       // Absent where the operator switched the sandbox off, or no GPU is used.
-      if (other === null && /^\.(?:stage2More|vision)$/.test(where)) continue;
+      if (other === null && /^\.(?:stage2More|vision|foreign)$/.test(where)) continue;
       refused(replace(other), `${where} by ${JSON.stringify(other)?.slice(0, 20)}`);
     }
     if (typeof old === "string" && !/\.(?:options|targets)\./.test(where)) {

@@ -1,5 +1,6 @@
 /** The JSON that gateway and runner exchange on the pipe; the secrets go in src/pipe/key_frames.ts. No behaviour. */
 import type { ErrorCode } from "../errors.ts";
+import type { EngineKind } from "./engine_kinds.ts";
 
 /** Gateway → runner: the first message. Holds no secret. Paths are as the runner sees them. */
 export interface BootMessage {
@@ -18,6 +19,14 @@ export interface BootMessage {
   readonly adapterPaths: readonly string[];
   /** For a model that sees, as the runner sees them; null: it reads text only. */
   readonly vision: { readonly libraryPath: string; readonly projectorPath: string } | null;
+  /** Somebody else's engine that computes the model, beside the runner; null: the runner does. */
+  readonly foreign: {
+    readonly kind: EngineKind;
+    /** Path of its Unix socket, as the runner sees it. */
+    readonly socket: string;
+    /** The descriptor of what it prints. */
+    readonly outputFd: number;
+  } | null;
   /** Numbers of the model's metadata that llama.cpp is to take from here, not with the type they have in the file. */
   readonly retyped: readonly {
     readonly key: string;

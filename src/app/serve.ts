@@ -20,6 +20,7 @@ import {
 import { label, type Logger, makeLogger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import { openGpu } from "../supervisor/gpu.ts";
+import { checkEngine } from "../supervisor/engine.ts";
 import { openSandbox, type Sandbox } from "../supervisor/isolation.ts";
 import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
@@ -74,6 +75,7 @@ interface RunningServe {
 export async function startServe(options: ServeOptions): Promise<RunningServe> {
   const { config, dataDir } = options.settings;
   checkProxyListen(config);
+  checkEngine(config);
   const activity = new Activity();
   const logger = activity.noting(makeLogger({ role: "gateway", level: config.logLevel }));
   await ensureDataDirectory(dataDir);

@@ -106,6 +106,11 @@ export const TOPICS: { readonly [name: string]: Topic } = {
     page: "gpu.md",
     read: () => import("../../docs/gpu.md", { with: { type: "text" } }),
   },
+  engines: {
+    summary: "llama-server or vLLM in the own engine's place",
+    page: "engines.md",
+    read: () => import("../../docs/engines.md", { with: { type: "text" } }),
+  },
   api: {
     summary: "paths, fields and errors of the three APIs",
     page: "api.md",

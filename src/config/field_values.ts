@@ -1,4 +1,5 @@
 /** Parsers of the settings' values. Each takes the text and the setting's name, and throws `bad-config` for what it does not know. */
+import { ENGINE_KINDS, type EngineKind } from "../api/engine_kinds.ts";
 import { OTLP_LOGS_PATH } from "../api/metrics_paths.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -112,6 +113,36 @@ export function cacheType(text: string, name: string): CacheType {
   const value = CACHE_TYPES.find((word) => word === text);
   if (value === undefined) throw bad(name, "f16 or q8_0");
   return value;
+}
+
+/** An engine of somebody else's, or `none`: the own one. */
+export type EngineSetting = "none" | EngineKind;
+
+/** What the setting may be. */
+export const ENGINES: readonly EngineSetting[] = ["none", ...ENGINE_KINDS];
+
+/** What computes models. */
+export function engine(text: string, name: string): EngineSetting {
+  const value = ENGINES.find((word) => word === text);
+  if (value === undefined) throw bad(name, ENGINES.join(" or "));
+  return value;
+}
+
+/** Full paths with colons between. */
+export function fullPaths(text: string, name: string): readonly string[] {
+  const list = text === "" ? [] : text.split(":");
+  const good = (path: string) => /^\/[^\0]*[^/\0]$/.test(path) && !path.split("/").includes("..");
+  if (!list.every(good)) throw bad(name, "full paths with colons between");
+  return list;
+}
+
+/** Names of models, with commas between. */
+export function modelNames(text: string, name: string): readonly string[] {
+  const list = text === "" ? [] : text.split(",").map((part) => part.trim());
+  if (!list.every((part) => /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}$/.test(part))) {
+    throw bad(name, "names of models with commas between");
+  }
+  return list;
 }
 
 /** What the setting `audit` may be. */

@@ -17,7 +17,11 @@ import {
   COMPLETIONS,
   completions,
   type CompletionsSetting,
+  engine,
+  ENGINES,
+  type EngineSetting,
   fullPath,
+  fullPaths,
   gpu,
   GPUS,
   type GpuSetting,
@@ -30,6 +34,7 @@ import {
   keepAlive,
   LOG_LEVELS,
   logLevel,
+  modelNames,
   names,
   origins,
   otlpCollector,
@@ -65,6 +70,14 @@ export interface Config {
   readonly gpu: GpuSetting;
   /** A folder of llama.cpp's libraries with a GPU backend; empty: none. */
   readonly gpuLibraries: string;
+  /** What computes models: `none` is the own engine. */
+  readonly engine: EngineSetting;
+  /** Its program; empty: there is none. */
+  readonly enginePath: string;
+  /** Files and folders that it reads besides its own libraries. */
+  readonly engineFiles: readonly string[];
+  /** The models that it computes; none named: all. */
+  readonly engineModels: readonly string[];
   readonly loadTimeoutMs: number;
   /** How long a runner may be silent before it is replaced. */
   readonly runnerTimeoutMs: number;
@@ -308,6 +321,44 @@ export const FIELDS = [
     default: "",
     help: "the pinned llama.cpp build with CUDA or Vulkan; see secllama help gpu",
     parse: fullPath,
+  }),
+  field({
+    name: "engine",
+    env: "SECLLAMA_ENGINE",
+    flag: "engine",
+    value: "none|llama-server|vllm",
+    choices: ENGINES,
+    default: "none",
+    help:
+      "another engine, inside the models' sandbox; isolation is then `engine`: see docs/engines.md",
+    parse: engine,
+  }),
+  field({
+    name: "enginePath",
+    env: "SECLLAMA_ENGINE_PATH",
+    flag: "engine-path",
+    value: "FILE",
+    default: "",
+    help: "that engine's program",
+    parse: fullPath,
+  }),
+  field({
+    name: "engineFiles",
+    env: "SECLLAMA_ENGINE_FILES",
+    flag: "engine-files",
+    value: "PATH:PATH",
+    default: [],
+    help: "what that engine reads besides the libraries that its program names",
+    parse: fullPaths,
+  }),
+  field({
+    name: "engineModels",
+    env: "SECLLAMA_ENGINE_MODELS",
+    flag: "engine-models",
+    value: "NAME,NAME",
+    default: [],
+    help: "models that it computes; the others are the own engine's. Default: all",
+    parse: modelNames,
   }),
   field({
     name: "loadTimeoutMs",

@@ -62,11 +62,12 @@ export interface GatewayContext {
   readonly management?: ModelManagement | undefined;
 }
 
-/** `strict`, `weakened` or `off`: as configured, or worse if a running model measured worse. */
+/** `strict`, `engine`, `weakened` or `off`: as configured, or worse if a running model measured worse. */
 export function isolationWord(context: GatewayContext): string {
   if (!context.config.enableSandbox) return "off";
   const measured = context.supervisor.loaded().map((m) => m.isolation.level);
   if (measured.includes("off")) return "off";
   if (measured.includes("weakened") || !context.config.strictNetworkIsolation) return "weakened";
-  return "strict";
+  // What the operator named computes some models, whether one of them is loaded or not.
+  return context.config.engine === "none" ? "strict" : "engine";
 }

@@ -10,14 +10,22 @@ const FS = {
   writeFile: 1n << 1n,
   readFile: 1n << 2n,
   readDir: 1n << 3n,
+  removeDir: 1n << 4n,
+  removeFile: 1n << 5n,
+  makeDir: 1n << 7n,
+  makeFile: 1n << 8n,
+  makeSocket: 1n << 9n,
   ioctlDev: 1n << 15n,
   truncate: 1n << 14n,
 };
 /** Rights that mean something for a file; the kernel refuses any other in a rule on a file. */
 const FILE_RIGHTS = FS.execute | FS.writeFile | FS.readFile | FS.truncate | FS.ioctlDev;
 
-/** r read · x execute · w write; on a device, w includes ioctl. */
-export type Access = "r" | "rx" | "rw";
+/**
+ * r read · x execute · w write; on a device, w includes ioctl. socket: a folder for sockets · scratch: one for sockets, files and
+ * folders.
+ */
+export type Access = "r" | "rx" | "rw" | "socket" | "scratch";
 
 interface PathRule {
   readonly path: string;
@@ -56,6 +64,10 @@ export function ruleRights(access: Access, abi: number, directory: boolean): big
   let rights = FS.readFile | FS.readDir;
   if (access === "rx") rights |= FS.execute;
   if (access === "rw") rights |= FS.writeFile | FS.truncate | FS.ioctlDev;
+  if (access === "socket" || access === "scratch") rights |= FS.makeSocket | FS.removeFile;
+  if (access === "scratch") {
+    rights |= FS.writeFile | FS.truncate | FS.makeFile | FS.makeDir | FS.removeDir;
+  }
   if (!directory) rights &= FILE_RIGHTS;
   return rights & handledFsRights(abi);
 }

@@ -1,6 +1,6 @@
 /**
  * The interpreter: some 200 bytes of machine code that make the system calls of a table, one after the other, and stop at the
- * first that does not answer as the table says. It has no loop, no condition and no memory beyond that; all that is decided is
+ * first that does not answer as the table says. It has no loop, no memory and no condition beyond that; all that is decided is
  * decided in the table, which TypeScript computes. `tests/sandbox/syscall_interpreter_test.ts` disassembles these bytes and compares them with
  * the text beside them, and runs them.
  *
@@ -9,11 +9,11 @@
  *      0  number of the call; negative: compare
  *      8  six arguments; to compare: two addresses and a length in bytes, which must not be 0
  *     56  address that gets the low 32 bits of the result
- *     64  the result that is wanted; negative: any that is not an error
+ *     64  the result that is wanted; negative: any that is not an error. Of a comparison: the record to go on with; 0: none
  *     72  an error number that is as good; 0: none
  *     80  address and length of the text for the error line
  *
- * A comparison goes on if the bytes differ and stops if they are equal. To stop: the text and the error's name are written to
+ * A comparison goes on if the bytes differ. If they are equal it goes on elsewhere, as it says, or stops. To stop: the text and the error's name are written to
  * standard error, and the process ends with 126. The last record's call is one that does not return.
  */
 import type { Arch } from "./syscalls.ts";
@@ -26,7 +26,7 @@ export const NAME_COUNT = 128;
 /** Where the code and its data are loaded. Data: names, table, and all that the table points to. */
 export const CODE_ADDRESS = 0x400100;
 export const NAMES_ADDRESS = 0x801000;
-const TABLE_ADDRESS = NAMES_ADDRESS + NAME_COUNT * NAME_BYTES;
+export const TABLE_ADDRESS = NAMES_ADDRESS + NAME_COUNT * NAME_BYTES;
 
 /** One instruction: as a disassembler prints it, its bytes, and the label that it jumps to. */
 interface Line {
@@ -124,6 +124,11 @@ const X86_64: readonly Line[] = [
   at("compare", x("mov rcx, rdx", 0x48, 0x89, 0xd1)),
   x("repe cmpsb byte ptr [rsi], byte ptr [rdi]", 0xf3, 0xa6),
   xj("jne", "done", 0x75),
+  x("mov rcx, qword ptr [rbx + 0x40]", 0x48, 0x8b, 0x4b, 0x40),
+  x("test rcx, rcx", 0x48, 0x85, 0xc9),
+  xj("je", "wrong", 0x74),
+  x("mov rbx, rcx", 0x48, 0x89, 0xcb),
+  xj("jmp", "next", 0xeb),
   at("wrong", x("xor eax, eax", 0x31, 0xc0)),
   xj("jmp", "report", 0xeb),
   at("error", x("neg rax", 0x48, 0xf7, 0xd8)),
@@ -190,6 +195,10 @@ const AARCH64: readonly Line[] = [
   aj("b.ne #", "done", "imm19", 0x54000001),
   a("subs x2, x2, #1", 0xf1000442),
   aj("b.ne #", "compare", "imm19", 0x54000001),
+  a("ldr x9, [x19, #0x40]", 0xf9402269),
+  aj("cbz x9, #", "wrong", "imm19", 0xb4000009),
+  a("mov x19, x9", 0xaa0903f3),
+  aj("b #", "next", "imm26", 0x14000000),
   at("wrong", a("movz x20, #0", 0xd2800014)),
   aj("b #", "report", "imm26", 0x14000000),
   at("error", a("neg x20, x0", 0xcb0003f4)),

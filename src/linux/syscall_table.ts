@@ -14,6 +14,7 @@ import {
   NAME_COUNT,
   NAMES_ADDRESS,
   RECORD_BYTES,
+  TABLE_ADDRESS,
 } from "./syscall_interpreter.ts";
 
 /** Bytes in the program's memory, which calls are given the address of. One object is one place. */
@@ -68,7 +69,15 @@ interface DifferStep {
   readonly mustNotBe: string;
 }
 
-export type Step = CallStep | DifferStep;
+/** Goes on with another step if all of the memory is zero: in the child, where a clone(2) was stored there. */
+interface BranchStep {
+  readonly what: string;
+  readonly memory: Memory;
+  /** One of the same table. */
+  readonly ifZero: Step;
+}
+
+export type Step = CallStep | DifferStep | BranchStep;
 
 /** An argument as a step is printed with it. */
 export function show(operand: Operand): string {
@@ -158,15 +167,37 @@ export function executable(steps: readonly Step[], arch: Arch): Uint8Array<Array
   const data = new Data(NAMES_ADDRESS + NAME_COUNT * NAME_BYTES + table.byteLength);
   const unused = data.word(new Memory("unused", alloc(8)));
   steps.forEach((step, i) => {
-    const words = record(step, arch, data, unused);
+    const words = "ifZero" in step
+      ? branch(step, steps, data, unused)
+      : record(step, arch, data, unused);
     words.forEach((word, j) => table.setBigInt64(i * RECORD_BYTES + 8 * j, word, true));
   });
   return elf(arch, [errorNames(), new Uint8Array(table.buffer), data.bytes()]);
 }
 
-function record(step: Step, arch: Arch, data: Data, unused: bigint): bigint[] {
-  const text = `launcher: ${step.what}: `;
-  const message = [data.word(text), BigInt(new TextEncoder().encode(text).length)];
+function messageOf(what: string, data: Data): bigint[] {
+  const text = `launcher: ${what}: `;
+  return [data.word(text), BigInt(new TextEncoder().encode(text).length)];
+}
+
+/** @throws {TypeError} If the step to go on with is not in the table. */
+function branch(step: BranchStep, all: readonly Step[], data: Data, unused: bigint): bigint[] {
+  const at = all.indexOf(step.ifZero);
+  if (at < 0) throw new TypeError(`${step.what}: the table lacks the step to go on with`);
+  const { memory } = step;
+  const zeros = new Memory("zeros", alloc(memory.bytes.length));
+  const operands = [data.word(memory), data.word(zeros), BigInt(memory.bytes.length)];
+  const target = BigInt(TABLE_ADDRESS + at * RECORD_BYTES);
+  return [-1n, ...operands, 0n, 0n, 0n, unused, target, 0n, ...messageOf(step.what, data)];
+}
+
+function record(
+  step: Exclude<Step, BranchStep>,
+  arch: Arch,
+  data: Data,
+  unused: bigint,
+): bigint[] {
+  const message = messageOf(step.what, data);
   if (!("call" in step)) {
     const length = new TextEncoder().encode(step.mustNotBe).length + 1; // with the NUL that ends it
     const operands = [data.word(step.memory), data.word(step.mustNotBe), BigInt(length)];

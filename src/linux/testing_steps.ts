@@ -17,6 +17,9 @@ export function printSteps(steps: readonly Step[]): string {
 }
 
 function printStep(step: Step): string {
+  if ("ifZero" in step) {
+    return `${step.what}: ${step.memory.shown} is 0 → ${step.ifZero.what}`;
+  }
   if (!("call" in step)) {
     return `${step.what}: ${step.memory.shown} is not ${JSON.stringify(step.mustNotBe)}`;
   }

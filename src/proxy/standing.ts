@@ -1,7 +1,7 @@
 /** What the gateway says of what protects a request, in the words that there are. */
 const STANDING: Readonly<Record<string, readonly string[]>> = {
   "secllama-encryption": ["sealed", "off"],
-  "secllama-isolation": ["strict", "weakened", "off"],
+  "secllama-isolation": ["strict", "engine", "weakened", "off"],
 };
 
 /** The headers that say what protects a request, by the gateway's newest answer. */

@@ -5,10 +5,14 @@
 import { SecLlamaError } from "../errors.ts";
 import { type Hardening, hardenProcess } from "../linux/harden.ts";
 import { linux } from "../linux/libc.ts";
+import { ENGINE_POLICY } from "./linux/policy.ts";
 
 export * from "./types.ts";
 export { type Confinement, openPlatform, type Platform } from "./platform.ts";
 export type { StartOptions } from "./spawn.ts";
+export { type EngineProgram, findEngine } from "./linux/engine_files.ts";
+export type { EngineKind } from "../api/engine_kinds.ts";
+export { ENGINE_OUTPUT_FD } from "./linux/launch_steps.ts";
 export { layerHint, startHint } from "./linux/hints.ts";
 export type { Hardening } from "../linux/harden.ts";
 export type { AttackResult, Listeners } from "../escape/types.ts";
@@ -23,6 +27,9 @@ export type {
   Variable,
 } from "../linux/seccomp.ts";
 export type { Arch } from "../linux/syscalls.ts";
+
+/** Where an engine listens, as it and its runner see it. */
+export const ENGINE_SOCKET: string = ENGINE_POLICY.socket;
 
 /**
  * Makes this process (gateway, proxy) undumpable: other processes of the same user can then neither trace it nor read its

@@ -4,6 +4,8 @@
  * report never repeats a plan: it says what was seen.
  */
 
+import type { EngineKind } from "../api/engine_kinds.ts";
+
 /** A program with its arguments; `{path}` arguments are host paths, which the plan translates. */
 export interface Program {
   /** Absolute host path. */
@@ -34,6 +36,21 @@ export interface RunnerTarget extends Program {
   readonly memoryLimitBytes?: number;
   /** Bytes of all its memory, as a cgroup counts it: mapped files included as far as they are in memory. */
   readonly groupMemoryBytes?: number;
+  /** Absent: the runner is alone. */
+  readonly companion?: Companion;
+}
+
+/**
+ * An engine of somebody else's that runs beside the runner, in the same sandbox, and that the runner reaches over one Unix socket.
+ * Linux only. It sees its own files where they are on the host, and the runner's where the runner sees them.
+ */
+export interface Companion extends Program {
+  /** Whose policy it gets. */
+  readonly kind: EngineKind;
+  /** Host paths of what it reads besides its executable and the runner's model: libraries, folders of its own. */
+  readonly readOnly: readonly string[];
+  /** Of what the runner reads, what it reads as well: the model. */
+  readonly shared: readonly string[];
 }
 
 /** Where a system's sandbox is entered by a program of ours, which restricts itself and starts the target: Windows. */

@@ -7,7 +7,10 @@ import { dirname } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import type { BootMessage, ReadyMessage } from "../api/pipe_messages.ts";
 import {
+  type Companion,
   type Confinement,
+  ENGINE_OUTPUT_FD,
+  ENGINE_SOCKET,
   type Gpu,
   layerHint,
   type LayerReport,
@@ -56,8 +59,11 @@ interface AttackReport {
   readonly problems: readonly string[];
 }
 
-/** `strict`: all that strict promises was measured. `weakened`: less, as the operator allowed. `off`: no sandbox. */
-type IsolationLevel = "strict" | "weakened" | "off";
+/**
+ * `strict`: all that strict promises was measured. `engine`: all that is promised of an engine of somebody else's, which is less.
+ * `weakened`: less than that, as the operator allowed. `off`: no sandbox.
+ */
+type IsolationLevel = "strict" | "engine" | "weakened" | "off";
 
 export interface Measured {
   /** Of the runner, as this process sees it. */
@@ -69,6 +75,8 @@ export interface Measured {
   /** What the plan itself leaves out. */
   readonly warnings: readonly string[];
   readonly attacks: AttackReport | null;
+  /** What computes the model, if it is somebody else's engine. */
+  readonly engine?: string;
   /** Deno's permissions of the runner, in its own words: they bind JavaScript only. */
   readonly permissions: { readonly [name: string]: string };
 }
@@ -86,6 +94,7 @@ interface PreparedSpawn {
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
   readonly vision: BootMessage["vision"];
+  readonly foreign: BootMessage["foreign"];
   readonly libDir: string;
   readonly targets: object | null;
   /** What stage 2 leaves open beside its own list. */
@@ -163,6 +172,8 @@ interface RunnerNeeds {
   readonly projectorPath?: string | undefined;
   /** Default: none. */
   readonly gpu?: Gpu;
+  /** What computes the model in its place; it reads the model, its adapters and its own files. */
+  readonly companion?: Companion | undefined;
 }
 
 /** The runner as a target of the sandbox: what is started, and all that it may read. */
@@ -232,6 +243,7 @@ export function limitedTarget(
   const memoryLimitBytes = memoryLimit(sandbox.platform.memoryBytes);
   return {
     ...runnerTarget(sandbox.files, modelPath, o),
+    ...(o.companion ? { companion: o.companion } : {}),
     memoryLimitBytes,
     groupMemoryBytes: memoryLimitBytes + mappedBytes(modelFiles(sandbox.files, modelPath, o)),
   };
@@ -251,6 +263,7 @@ export async function prepareSpawn(
   await files.check();
   const confinement = platform.plan(limitedTarget(sandbox, modelPath, o), sandbox.mode);
   const { plan } = confinement;
+  const { companion } = o;
   const vision = visionOf(files, o.projectorPath);
   const listeners = sandbox.mode.sandbox ? await platform.openListeners() : null;
   let report: IsolationReport | undefined;
@@ -262,6 +275,9 @@ export async function prepareSpawn(
       libraryPath: plan.pathMap(vision.libraryPath),
       projectorPath: plan.pathMap(vision.projectorPath),
     },
+    foreign: companion
+      ? { kind: companion.kind, socket: ENGINE_SOCKET, outputFd: ENGINE_OUTPUT_FD }
+      : null,
     libDir: plan.pathMap(libraryFolder(files, gpu)),
     targets: listeners?.targets ?? null,
     stage2More: confinement.stage2More,
@@ -283,10 +299,11 @@ export async function prepareSpawn(
         const problems = sandbox.mode.sandbox ? confinement.judge(layers, ready.lockdown) : [];
         return {
           pid,
-          level: levelOf(sandbox.mode, plan, problems, attacks),
+          level: levelOf(sandbox.mode, plan, { problems, attacks, companion }),
           layers,
           problems,
           warnings: plan.warnings,
+          ...(companion ? { engine: companion.kind } : {}),
           attacks,
           permissions: ready.permissions,
         };
@@ -330,10 +347,14 @@ function refuseUnlessEnforced(missing: readonly string[], attacks: AttackReport 
 function levelOf(
   mode: SandboxMode,
   plan: Plan,
-  missing: readonly string[],
-  attacks: AttackReport | null,
+  { problems, attacks, companion }: {
+    problems: readonly string[];
+    attacks: AttackReport | null;
+    companion: Companion | undefined;
+  },
 ): IsolationLevel {
   if (!mode.sandbox) return "off";
-  const holds = missing.length === 0 && attacks?.held === true;
-  return mode.strict && holds && plan.level !== "weak" ? "strict" : "weakened";
+  const holds = problems.length === 0 && attacks?.held === true;
+  if (!mode.strict || !holds || plan.level === "weak") return "weakened";
+  return companion ? "engine" : "strict";
 }

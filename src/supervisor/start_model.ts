@@ -8,6 +8,7 @@ import type { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import type { BootMessage } from "../api/pipe_messages.ts";
 import type { Gpu } from "../sandbox/mod.ts";
+import { companionFor, usesEngine } from "./engine.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
 import { LoadedModel } from "./loaded_model.ts";
@@ -23,6 +24,8 @@ interface ModelSize {
   readonly cacheCells: number;
   readonly needBytes: number;
   readonly retyped: BootMessage["retyped"];
+  /** Whether it makes embeddings, or ranks, and does not generate. */
+  readonly embeds: boolean;
 }
 
 export interface ModelStarterOptions {
@@ -67,8 +70,10 @@ export class ModelStarter {
     { projector, ...blind }: Defaults,
     size: ModelSize,
   ): Promise<LoadedModel> {
-    const { models } = this.#options;
-    if (projector === undefined || models.refusedProjectors.has(projector)) {
+    const { models, config, logger } = this.#options;
+    const blinded = projector !== undefined && usesEngine(config, resolved.name);
+    if (blinded) logger.warn("no-vision", { model: label(resolved.name) });
+    if (projector === undefined || blinded || models.refusedProjectors.has(projector)) {
       return await this.#startSomewhere(resolved, blind, size);
     }
     try {
@@ -116,16 +121,33 @@ export class ModelStarter {
   async #start(
     resolved: ResolvedModel,
     { adapters, projector, ...defaults }: Defaults,
-    { contextLength, wantedContext, cacheCells, needBytes, retyped, gpu }: ModelSize & { gpu: Gpu },
+    { contextLength, wantedContext, cacheCells, needBytes, retyped, embeds, gpu }:
+      & ModelSize
+      & { gpu: Gpu },
   ): Promise<LoadedModel> {
     const { config, keys, models, sandbox, logger, version } = this.#options;
     const adapterPaths: string[] = [];
     for (const digest of adapters) adapterPaths.push((await models.verify(digest)).path);
     const projectorPath = projector && (await models.verify(projector)).path;
+    // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
+    const threads = config.threads || Math.max(1, navigator.hardwareConcurrency - 1);
+    const companion = usesEngine(config, resolved.name)
+      ? companionFor(config, {
+        modelPath: resolved.blobPath,
+        adapterPaths,
+        contextLength,
+        slots: config.parallel,
+        threads,
+        cacheType: config.kvCache,
+        retyped,
+        embeds,
+      })
+      : undefined;
     const spawn = await prepareSpawn(sandbox, resolved.blobPath, {
       adapterPaths,
       projectorPath,
       gpu,
+      companion,
     });
     if (projectorPath && !spawn.vision) {
       logger.warn("no-vision", { model: label(resolved.name) });
@@ -143,6 +165,7 @@ export class ModelStarter {
           modelPath: spawn.modelPath,
           adapterPaths: spawn.adapterPaths,
           vision: spawn.vision,
+          foreign: spawn.foreign,
           retyped,
           defaults,
           templateCompletions: config.completions === "template",
@@ -154,13 +177,12 @@ export class ModelStarter {
             contextLength,
             cacheCells,
             slots: config.parallel,
-            // One core is left to the gateway and the clients: threads that wait for each other suffer most from company.
-            threads: config.threads || Math.max(1, navigator.hardwareConcurrency - 1),
+            threads,
             // The gateway keeps the queue's limit. In the runner a request that is about to take a free slot still counts as
             // waiting, so its own limit must not be the tighter one.
             queueLimit: config.parallel + config.maxQueue,
             cacheType: config.kvCache,
-            gpu: gpu !== "none",
+            gpu: gpu !== "none" && companion === undefined,
           },
           lockdown: sandbox.mode.sandbox,
           stage2More: spawn.stage2More,

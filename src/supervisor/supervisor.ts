@@ -351,7 +351,8 @@ export class Supervisor {
       await models.verify(resolved.digest, {
         onProgress: (done, total) => this.#options.onChecked?.(resolved.name, done, total),
       });
-      const size = { ...sized, wantedContext: wanted, retyped: details.retyped };
+      const embeds = !details.capabilities.includes("completion");
+      const size = { ...sized, wantedContext: wanted, retyped: details.retyped, embeds };
       const model = await this.#starter.start(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });

@@ -6,7 +6,7 @@ import { type LinuxPlan, makeLinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { printSteps } from "../../src/linux/testing_steps.ts";
 import { type LaunchHost, launchSteps, startSteps } from "../../src/sandbox/linux/launch_steps.ts";
 import { BASE_POLICY, GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
-import type { Gpu } from "../../src/sandbox/types.ts";
+import type { Companion, Gpu } from "../../src/sandbox/types.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 
 const STRICT = { sandbox: true, strict: true };
@@ -17,6 +17,13 @@ const TARGET = runnerTarget({
   libDir: "/home/user/secllama/libs",
 }, MODEL);
 
+const COMPANION: Companion = {
+  kind: "llama-server",
+  executable: "/opt/llama.cpp/llama-server",
+  args: ["--host", "/run/engine/engine.sock", "-m", { path: MODEL }],
+  readOnly: ["/opt/llama.cpp/libllama.so.0", "/lib/x86_64-linux-gnu/libc.so.6"],
+  shared: [MODEL],
+};
 const MEMORY = { memoryLimitBytes: 12 * 2 ** 30, groupMemoryBytes: 13 * 2 ** 30 };
 const OFF = { usable: false, privateRoot: false, reason: "unshare failed: EPERM" };
 
@@ -103,8 +110,10 @@ const HOST: LaunchHost = {
     !/[.-]/.test(path.slice(path.lastIndexOf("/"))) && !/^\/dev\/|info$|stat$|deno$/.test(path),
 };
 
-const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu }> = {
+const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu; companion?: Companion }> = {
   "user-full": {},
+  "user-engine": { companion: COMPANION },
+  "root-engine": { uid: 0, companion: COMPANION },
   "root-full": { uid: 0 },
   "user-fallback": { namespaces: OFF },
   "root-fallback": { uid: 0, namespaces: OFF },
@@ -136,9 +145,10 @@ const GOLDEN: Record<string, Partial<Capabilities> & { gpu?: Gpu }> = {
   "intel": { gpu: "intel" },
 };
 
-for (const [name, { gpu = "none", ...o }] of Object.entries(GOLDEN)) {
+for (const [name, { gpu = "none", companion, ...o }] of Object.entries(GOLDEN)) {
   Deno.test(`the plan ${name} is the golden one`, async () => {
-    const text = print(makeLinuxPlan({ ...TARGET, gpu, ...MEMORY }, capabilities(o), STRICT));
+    const target = { ...TARGET, gpu, ...MEMORY, ...(companion ? { companion } : {}) };
+    const text = print(makeLinuxPlan(target, capabilities(o), STRICT));
     const path = new URL(`../golden/sandbox/linux-${name}.txt`, import.meta.url);
     if (Deno.env.get("SECLLAMA_UPDATE_GOLDEN")) await Deno.writeTextFile(path, text);
     assert.equal(text, await Deno.readTextFile(path));

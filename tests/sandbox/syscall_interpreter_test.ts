@@ -190,6 +190,30 @@ for (const arch of ARCHES) {
     ], arch);
     assert.equal(code, 0);
   });
+
+  test("what a clone stores leads the child elsewhere, and the parent on", async () => {
+    const child = new Memory("the child", alloc(4));
+    const SIGCHLD = 17;
+    const clone: Step = {
+      what: "clone",
+      call: "clone",
+      args: [SIGCHLD, null],
+      store: { into: child, at: 0 },
+    };
+    const there = say("child ");
+    const steps = (ifZero: Step): Step[] => [
+      clone,
+      { what: "is it the child", memory: child, ifZero },
+      { what: "wait", call: "wait4", args: [-1, null, 0, null], wanted: "any" },
+      say("parent"),
+      become(["/bin/true"]),
+      there,
+      become(["/bin/true"]),
+    ];
+    const { code, stdout, stderr } = await run(steps(there), arch);
+    assert.deepEqual([code, stdout, stderr], [0, "child parent", ""]);
+    assert.throws(() => executable(steps(say("elsewhere")), arch), /lacks the step/);
+  });
 }
 
 Deno.test("a table that ends in neither exec nor exit, or names what is not there, is refused", () => {

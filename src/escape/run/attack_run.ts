@@ -7,6 +7,7 @@ import { type OwnReport, ownReports } from "../../api/pipe_messages.ts";
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
 import type { AttackTargets } from "../types.ts";
 import { type HitCounts, ProbeListeners } from "../linux_listeners.ts";
+import type { PolicyPart } from "../../linux/seccomp.ts";
 import type { StartOptions } from "../../sandbox/spawn.ts";
 
 /** As src/escape/attacks/attack.ts has it. */
@@ -102,6 +103,8 @@ export class AttackRun {
       readonly attacks: readonly string[];
       readonly model: { readonly libDir: string; readonly modelPath: string } | null;
       readonly lockdown: boolean;
+      /** What its second filter leaves open, as a plan says it. */
+      readonly more?: PolicyPart;
       readonly watch?: (childPid: number) => void;
       /** Is called after each attack that its attacker survived. */
       readonly onMade?: (() => void) | undefined;

@@ -64,6 +64,7 @@ export async function startChain(
   Promise.allSettled([moving, child.status]).then(() => closeGroups(groups));
   try {
     await moving;
+    if (command.launch.companion !== null) await letGo(child);
     return child;
   } catch (cause) {
     try {
@@ -75,6 +76,17 @@ export async function startChain(
       hint: groupHint(cause.message),
       cause,
     });
+  }
+}
+
+/** The launcher of two programs waits for a byte, so that the second one starts in the groups too. */
+async function letGo(child: Deno.ChildProcess): Promise<void> {
+  const writer = child.stdin.getWriter();
+  try {
+    // One that has ended already says why by itself.
+    await writer.write(Uint8Array.of(0)).catch(() => {});
+  } finally {
+    writer.releaseLock();
   }
 }
 

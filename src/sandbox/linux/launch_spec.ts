@@ -1,7 +1,8 @@
 /** What the launcher does, as the plan says it; `launch_steps.ts` makes system calls of it. Holds no secret. */
 import type { CgroupPlan } from "./cgroup_life.ts";
 import type { Access } from "../../linux/landlock.ts";
-import type { Limits, LinuxGpu } from "./policy.ts";
+import type { EngineKind } from "../../api/engine_kinds.ts";
+import type { FilterOf, Limits, LinuxGpu } from "./policy.ts";
 
 /**
  * program: executable and loader · library: mapped executable · content: a folder may hold libraries, a file is data ·
@@ -20,6 +21,15 @@ export interface PrivateRoot {
   readonly binds: readonly Bind[];
   /** Symbolic links: where they are, where they lead. */
   readonly links: readonly { readonly at: string; readonly to: string }[];
+  /** A folder in memory that can be written to, for an engine's socket; absent: there is none. */
+  readonly writable?: {
+    readonly at: string;
+    readonly bytes: number;
+    /** Whether what is in it may be executed. */
+    readonly executable: boolean;
+    /** Whose it is; null: of who launches. */
+    readonly user: number | null;
+  };
 }
 
 /** A file or folder that is opened while the launcher is still root, because the runner's user may be unable to reach its path. */
@@ -36,6 +46,29 @@ export function handlePath(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
+/** What is executed. */
+export interface Exec {
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: { readonly [name: string]: string };
+  /** The working folder; absent: `/`. */
+  readonly folder?: string;
+}
+
+/** Landlock's part of a launch. */
+interface LandlockPlan {
+  readonly abi: number;
+  readonly rules: readonly { readonly path: string; readonly access: Access }[];
+}
+
+/** A second program, which is started before the runner, as its child, in everything that the runner is in. */
+export interface CompanionSpec {
+  readonly kind: EngineKind;
+  readonly landlock: LandlockPlan | null;
+  readonly limits: Limits;
+  readonly exec: Exec;
+}
+
 export interface LaunchSpec {
   /** Groups that are made for the runner and that it starts in. */
   readonly cgroup: CgroupPlan | null;
@@ -50,16 +83,13 @@ export interface LaunchSpec {
   readonly handles: readonly Handle[];
   /** Give up root for this user and group id. */
   readonly user: number | null;
-  readonly landlock: {
-    readonly abi: number;
-    readonly rules: readonly { readonly path: string; readonly access: Access }[];
-  } | null;
+  readonly landlock: LandlockPlan | null;
   /** The allowlist of this GPU's policy; null: no filter. */
   readonly seccomp: LinuxGpu | null;
+  /** Whose allowlist. */
+  readonly filter: FilterOf;
   readonly limits: Limits;
-  readonly exec: {
-    readonly path: string;
-    readonly argv: readonly string[];
-    readonly env: { readonly [name: string]: string };
-  };
+  readonly exec: Exec;
+  /** Null: the runner is alone. */
+  readonly companion: CompanionSpec | null;
 }

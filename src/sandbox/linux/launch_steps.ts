@@ -5,12 +5,18 @@
 import { Memory, type Step } from "../../linux/syscall_table.ts";
 import { placesOf } from "../../linux/bpf.ts";
 import { landlockSteps } from "../../linux/landlock.ts";
-import { AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
+import { alloc, AT_EMPTY_PATH, AT_FDCWD, O } from "../../linux/libc.ts";
 import { compile, filterProgram, SECCOMP_SET_MODE_FILTER } from "../../linux/seccomp.ts";
 import type { Arch } from "../../linux/syscalls.ts";
 import { Descriptors } from "./descriptors.ts";
-import { type Handle, handlePath, type LaunchSpec } from "./launch_spec.ts";
-import { seccompFor } from "./policy.ts";
+import {
+  type CompanionSpec,
+  type Exec,
+  type Handle,
+  handlePath,
+  type LaunchSpec,
+} from "./launch_spec.ts";
+import { type FilterOf, seccompFor } from "./policy.ts";
 import { enterPrivateRoot } from "./private_root.ts";
 
 /** What the steps depend on beside the specification: the machine, as it is when a runner is started. */
@@ -132,12 +138,115 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
       call: "faccessat",
       args: [AT_FDCWD, path, 4],
     })),
-    ...openProgram(spec, program, host.nofile, fds),
+    ...openProgram(spec, spec.exec, program, host.nofile, fds),
     { what: "PR_SET_NO_NEW_PRIVS", call: "prctl", args: [PR.setNoNewPrivs, 1, 0, 0, 0] },
-    ...(spec.landlock === null ? [] : landlock(spec, host, fds)),
+    ...(spec.companion === null ? [] : startCompanion(spec, spec.companion, host, fds)),
+    ...(spec.landlock === null ? [] : landlock(
+      spec,
+      spec.landlock,
+      host,
+      spec.companion === null ? fds : new Descriptors([ENGINE_OUTPUT_FD]),
+    )),
     ...setLimits(limits), // before the filter, which lets nobody set one
-    ...(spec.seccomp === null ? [] : installFilter(spec.seccomp, host.arch, program)),
-    execute(program, spec),
+    ...installFilter(spec, host.arch, { whose: spec.filter, program }),
+    execute(program, spec, spec.exec),
+    ...(spec.companion === null ? [] : becomeCompanion(spec, spec.companion, host)),
+  ];
+}
+
+/** Where the runner finds what its engine prints, which ends when the engine does. */
+export const ENGINE_OUTPUT_FD = 4;
+/** Descriptors of the companion's part of a launch. Its program's is the number that its own limit makes free. */
+const COMPANION = { nothing: 3, output: ENGINE_OUTPUT_FD, outputIn: 5 } as const;
+const companionProgram = ({ limits }: CompanionSpec) => limits["nofile"] ?? DEFAULT_NOFILE;
+const SIGCHLD = 17;
+
+const IN_THE_CHILD = "in the engine's process";
+const forget = (fd: number): Step => ({ what: "close", call: "close", args: [fd] });
+const inTheChild: Step = { what: IN_THE_CHILD, call: "getpid", args: [], wanted: "any" };
+
+/**
+ * Makes the engine's process. Not before the gateway says so: it may still be moving this process into a cgroup, where only what
+ * is started afterwards would be too. The runner keeps the reading end of a pipe that the engine alone holds the other end of.
+ */
+function startCompanion(
+  spec: LaunchSpec,
+  companion: CompanionSpec,
+  host: LaunchHost,
+  fds: Descriptors,
+): Step[] {
+  const child = new Memory("the child", alloc(4));
+  const at = companionProgram(companion);
+  return [
+    {
+      what: "wait for the gateway",
+      call: "read",
+      args: [0, new Memory("a byte", alloc(8)), 1],
+      wanted: 1,
+    },
+    ...openProgram(spec, companion.exec, at, host.nofile, fds),
+    // What was opened for the steps above is closed: the numbers from here on are fixed.
+    {
+      what: "close all but the programs",
+      call: "close_range",
+      args: [LAUNCHER_FD, Math.min(at, spec.limits["nofile"] ?? DEFAULT_NOFILE) - 1, 0],
+    },
+    {
+      what: "open /dev/null",
+      call: "openat",
+      args: [AT_FDCWD, "/dev/null", O.readWrite | O.closeOnExec, 0],
+      wanted: COMPANION.nothing,
+    },
+    {
+      what: "a pipe for what the engine prints",
+      call: "pipe2",
+      args: [new Memory("both ends", alloc(8)), 0],
+    },
+    {
+      what: "make the engine's process",
+      call: "clone",
+      args: [SIGCHLD, null],
+      store: { into: child, at: 0 },
+    },
+    { what: "is it the engine's process", memory: child, ifZero: inTheChild },
+    forget(at),
+    forget(COMPANION.nothing),
+    forget(COMPANION.outputIn),
+  ];
+}
+
+/** The other way on: what the engine's process does, of which the runner's does nothing. */
+function becomeCompanion(spec: LaunchSpec, companion: CompanionSpec, host: LaunchHost): Step[] {
+  const { nothing, output, outputIn } = COMPANION;
+  const at = companionProgram(companion);
+  const standard = (fd: number, to: number): Step => ({
+    what: IN_THE_CHILD,
+    call: "dup3",
+    args: [fd, to, 0],
+    wanted: to,
+  });
+  return [
+    inTheChild,
+    // Nothing of the gateway's: neither what it says to the runner nor where the runner answers.
+    standard(nothing, 0),
+    standard(outputIn, 1),
+    standard(outputIn, 2),
+    forget(nothing),
+    forget(output),
+    forget(outputIn),
+    forget(spec.limits["nofile"] ?? DEFAULT_NOFILE),
+    dieWithParent(),
+    ...(companion.exec.folder === undefined ? [] : [{
+      what: "enter its folder",
+      call: "chdir",
+      args: [companion.exec.folder],
+    }]),
+    ...(companion.landlock === null
+      ? []
+      : landlock(spec, companion.landlock, host, new Descriptors())),
+    ...setLimits({ nofile: DEFAULT_NOFILE, ...companion.limits }),
+    ...installFilter(spec, host.arch, { whose: companion.kind, program: at }),
+    execute(at, spec, companion.exec),
   ];
 }
 
@@ -217,11 +326,11 @@ function dieWithParent(): Step {
 /** Opens what will be executed, at descriptor `at`, which closes on exec. */
 function openProgram(
   spec: LaunchSpec,
+  { path }: Exec,
   at: number,
   nofile: LaunchHost["nofile"],
   fds: Descriptors,
 ): Step[] {
-  const { path } = spec.exec;
   const what = `open ${hostPath(spec, path)}`;
   const enough = (limit: bigint) => limit > BigInt(at) ? limit : BigInt(at) + 1n;
   const room = Memory.words(enough(nofile.soft), enough(nofile.hard));
@@ -237,20 +346,28 @@ function openProgram(
   ];
 }
 
-function landlock(spec: LaunchSpec, host: LaunchHost, fds: Descriptors): Step[] {
-  const { abi, rules } = spec.landlock!;
+function landlock(
+  spec: LaunchSpec,
+  { abi, rules }: NonNullable<LaunchSpec["landlock"]>,
+  host: LaunchHost,
+  fds: Descriptors,
+): Step[] {
   return landlockSteps(abi, rules, {
     open: () => fds.open(),
-    isDirectory: (path) => host.isDirectory(hostPath(spec, path)),
+    isDirectory: (path) =>
+      path === spec.root?.writable?.at || host.isDirectory(hostPath(spec, path)),
   });
 }
 
+/** The allowlist; nothing where the kernel has no filters. */
 function installFilter(
-  gpu: NonNullable<LaunchSpec["seccomp"]>,
+  { seccomp: gpu }: LaunchSpec,
   arch: Arch,
-  program: number,
+  { whose, program }: { whose: FilterOf; program: number },
 ): Step[] {
-  const code = compile(seccompFor(gpu), { arch, variables: { self: SELF, execFd: program } });
+  if (gpu === null) return [];
+  const policy = seccompFor(gpu, whose);
+  const code = compile(policy, { arch, variables: { self: SELF, execFd: program } });
   const filter = filterProgram(code);
   return [
     ...placesOf(code, SELF).map((at): Step => ({
@@ -276,8 +393,7 @@ function setLimits(limits: LaunchSpec["limits"]): Step[] {
   });
 }
 
-function execute(fd: number, spec: LaunchSpec): Step {
-  const { path, argv, env } = spec.exec;
+function execute(fd: number, spec: LaunchSpec, { path, argv, env }: Exec): Step {
   return {
     what: `execute ${hostPath(spec, path)}`,
     call: "execveat",

@@ -12,6 +12,7 @@ import type { Bind } from "./launch_spec.ts";
 import type { LinuxLayerName, LinuxPlan } from "./plan.ts";
 import { isDirectory } from "./executables.ts";
 import { BASE_POLICY, type Namespace } from "./policy.ts";
+import { measureCompanion } from "./measure_companion.ts";
 
 /**
  * The host's pid of the runner: where `unshare` forks, the only child of the process that was spawned; else that process. The
@@ -104,11 +105,22 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
     stage2Report({ filters, inherited, check }, report),
     limitsReport(system, pid, plan, report),
     groupReport(system, pid, plan, report),
+    ...(plan.launch?.companion ? companionReports(system, pid, plan) : []),
     report(
       "dies with the gateway",
       isGuarded(system, pid, plan),
       plan.forks ? "unshare --kill-child, and PR_SET_PDEATHSIG" : "PR_SET_PDEATHSIG",
     ),
+  ];
+}
+
+function companionReports(system: Linux, pid: number, plan: LinuxPlan): LayerReport[] {
+  const { inside, confined } = measureCompanion(system, pid, plan);
+  const state = (holds: boolean | undefined): LayerState =>
+    holds === undefined ? "unreadable" : holds ? "enforced" : "missing";
+  return [
+    { layer: "engine in the sandbox", state: state(inside.holds), observed: inside.observed },
+    { layer: "engine confined", state: state(confined.holds), observed: confined.observed },
   ];
 }
 
@@ -147,7 +159,11 @@ function rootReport(system: Linux, pid: number, plan: LinuxPlan, report: Report)
       };
     });
     const roots = mounts.filter(({ at }) => at === "/");
-    const writable = mounts.filter(({ options }) => !options.includes("ro")).map(({ at }) => at);
+    // The one folder in memory that an engine has its socket in.
+    const own = plan.launch?.root?.writable?.at;
+    const writable = mounts.filter(({ options, at, type }) =>
+      !options.includes("ro") && !(at === own && type === "tmpfs" && options.includes("nosuid"))
+    ).map(({ at }) => at);
     const binds = plan.launch?.root?.binds ?? [];
     const wrong = binds.filter((bind) => {
       const options = mounts.find(({ at }) => at === bind.to)?.options;
@@ -162,7 +178,11 @@ function rootReport(system: Linux, pid: number, plan: LinuxPlan, report: Report)
       "private root",
       type === "tmpfs" && problems.length === 0,
       [`/ is ${type}`, ...problems, `${mounts.length} mounts`].join(", ") +
-        (writable.length === 0 ? ", all read-only" : ""),
+        (writable.length > 0
+          ? ""
+          : own === undefined
+          ? ", all read-only"
+          : `, all but ${own} read-only`),
     );
   } catch (error) {
     if (error instanceof SystemCallError) return report("private root", undefined, error.message);

@@ -15,7 +15,21 @@ import type { CgroupPlan } from "./cgroup_life.ts";
 import { type Bind, type Handle, handlePath, type LaunchSpec } from "./launch_spec.ts";
 import { unavailableHint } from "./hints.ts";
 import { LAUNCHER_FD } from "./launch_steps.ts";
-import { BASE_POLICY, GPU_POLICIES, type Limits, linuxGpu, type Namespace } from "./policy.ts";
+import {
+  companionBinds,
+  companionLacks,
+  companionSpec,
+  mustHoldCompanion,
+  writableFolder,
+} from "./companion.ts";
+import {
+  BASE_POLICY,
+  ENGINE_POLICY,
+  GPU_POLICIES,
+  type Limits,
+  linuxGpu,
+  type Namespace,
+} from "./policy.ts";
 
 export type LinuxLayerName =
   | "user namespace"
@@ -34,6 +48,8 @@ export type LinuxLayerName =
   | "stage 2"
   | "limits"
   | "cgroup"
+  | "engine in the sandbox"
+  | "engine confined"
   | "dies with the gateway";
 
 /** A Linux plan also shows what the launcher is told; null if there is no launcher. */
@@ -76,6 +92,7 @@ export function makeLinuxPlan(
     ...(landlock || privateRoot ? [] : ["neither Landlock nor a private root: files are readable"]),
     ...(namespaces ? [] : [`no namespaces: ${caps.namespaces.reason}`]),
     ...(landlock ? [] : [`no Landlock: ${landlockMissing(caps.landlockReason)}`]),
+    ...(target.companion ? companionLacks(target.companion) : []),
   ];
   if (!meets && mode.strict) {
     throw new SecLlamaError(
@@ -91,10 +108,14 @@ export function makeLinuxPlan(
       },
     );
   }
+  const { companion } = target;
+  if (companion) mustHoldCompanion({ privateRoot, landlock, seccomp });
   const root = caps.uid === 0;
   const handles = root && !privateRoot ? handlesOf(target) : [];
   const map = pathMapper(target, placement(target, privateRoot, handles));
-  const binds = bindsOf(target, caps, map);
+  const own = bindsOf(target, caps, map);
+  const beside = companion ? companionBinds(companion, own) : [];
+  const user = root ? BASE_POLICY.uid : null;
   const spec: LaunchSpec = {
     cgroup: caps.cgroup.places.length > 0
       ? { places: caps.cgroup.places, limits: groupLimits(target) }
@@ -111,25 +132,39 @@ export function makeLinuxPlan(
       // Deno asks where its executable is.
       ? {
         hostname: "secllama",
-        binds,
+        binds: [...own, ...beside],
         links: [{ at: "/proc/self/exe", to: map(target.executable) }],
+        ...(companion ? { writable: writableFolder(companion, user) } : {}),
       }
       : null,
     handles,
-    user: root ? BASE_POLICY.uid : null,
+    user,
     landlock: landlock
       ? {
         abi: caps.landlockAbi,
-        rules: binds.map((bind) => ({ path: bind.to, access: landlockAccess(bind) })),
+        rules: own.map((bind) => ({ path: bind.to, access: landlockAccess(bind) })),
       }
       : null,
     seccomp: seccomp ? gpu : null,
+    filter: companion ? "runner with an engine" : "runner",
     limits: limitsOf(target, { namespaces, root }),
     exec: {
       path: map(target.executable),
       argv: [map(target.executable), ...translate(target.args, map)],
       env: ENVIRONMENT,
     },
+    companion: companion
+      ? companionSpec(companion, {
+        abi: caps.landlockAbi,
+        runner: own.filter(({ from, kind }) =>
+          kind !== "content" && from !== target.executable || companion.shared.includes(from)
+        ),
+        beside,
+        access: landlockAccess,
+        map,
+        limits: limitsOf(target, { namespaces, root }),
+      })
+      : null,
   };
   const argv = namespaces
     ? [
@@ -142,7 +177,11 @@ export function makeLinuxPlan(
     : [STARTER, LAUNCHER];
   return {
     os: "linux",
-    policy: gpu === "none" ? BASE_POLICY.name : `${BASE_POLICY.name} + ${GPU_POLICIES[gpu].name}`,
+    policy: [
+      BASE_POLICY.name,
+      ...(gpu === "none" ? [] : [GPU_POLICIES[gpu].name]),
+      ...(companion ? [`${ENGINE_POLICY.name} (${companion.kind})`] : []),
+    ].join(" + "),
     level: !meets ? "weak" : namespaces && privateRoot && landlock ? "full" : "reduced",
     argv,
     env: ENVIRONMENT,
@@ -381,6 +420,15 @@ function describeLayers(
       groupDetail(spec.cgroup, caps),
       `unavailable (${caps.cgroup.reason})`,
     ),
+    ...(spec.companion === null ? [] : [
+      layer("engine in the sandbox", true, "the runner's namespaces, root, user and groups", ""),
+      layer(
+        "engine confined",
+        true,
+        `its own Landlock rules and allowlist (${spec.companion.kind}); no second filter`,
+        "",
+      ),
+    ]),
     layer("dies with the gateway", true, "parent-death signal", ""),
   ];
 }

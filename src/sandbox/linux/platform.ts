@@ -6,7 +6,7 @@ import { sweepGroups } from "./cgroup_life.ts";
 import { findGpus } from "./gpu.ts";
 import { findRunnerPid, judgeRunner, measureRunner } from "./measure.ts";
 import { makeLinuxPlan } from "./plan.ts";
-import { GPU_POLICIES, linuxGpu } from "./policy.ts";
+import { linuxGpu, stage2More } from "./policy.ts";
 import { startRunner } from "./spawn.ts";
 import { ProbeListeners } from "../../escape/linux_listeners.ts";
 
@@ -27,7 +27,7 @@ export async function openLinux(): Promise<Platform> {
       const gpu = linuxGpu(target.gpu);
       return {
         plan,
-        stage2More: gpu === "none" ? null : GPU_POLICIES[gpu].stage2,
+        stage2More: stage2More(gpu, target.companion !== undefined),
         start: (options) => startRunner(plan, options),
         findRunner: (childPid) => findRunnerPid(childPid, plan.forks),
         measure: (pid) => measureRunner(pid, plan),

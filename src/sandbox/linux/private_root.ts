@@ -78,6 +78,7 @@ export function enterPrivateRoot(
       args: [to, AT_FDCWD, at],
     });
   }
+  if (root.writable) steps.push(...mountWritable(root.writable, made));
   return [
     ...steps,
     setAttributes("make the root read-only", AT_FDCWD, "/", ATTR.readOnly, 0),
@@ -89,6 +90,25 @@ export function enterPrivateRoot(
       args: [root.hostname, new TextEncoder().encode(root.hostname).length],
     },
   ];
+}
+
+/** A folder in memory, by its own mount: the root around it is made read-only without it. */
+function mountWritable(
+  { at, bytes, executable, user }: NonNullable<PrivateRoot["writable"]>,
+  made: Set<string>,
+): Step[] {
+  const owner = user === null ? "" : `,uid=${user},gid=${user}`;
+  return [...makeParents(at, made), ...make(at, made), {
+    what: `mount a tmpfs on ${at}`,
+    call: "mount",
+    args: [
+      "tmpfs",
+      at,
+      "tmpfs",
+      MS.nosuid | MS.nodev | (executable ? 0 : MS.noexec),
+      `mode=0700,size=${bytes},nr_inodes=${executable ? "64k" : "16"}${owner}`,
+    ],
+  }];
 }
 
 function clonePath(bind: Bind, clone: Clone): Step[] {

@@ -54,6 +54,34 @@ export function planWithout(
   };
 }
 
+/**
+ * A plan with an engine, whose target is put in the engine's place: with that one's filter, limits and folder. What it reads stays its
+ * own, and there is nobody beside it.
+ */
+export function inEnginesPlace(plan: LinuxPlan): LinuxPlan {
+  const { launch } = plan;
+  const companion = launch?.companion;
+  if (!launch || !companion) throw new TypeError("the plan has no engine");
+  const folder = companion.landlock?.rules.at(-1);
+  return {
+    ...plan,
+    layers: plan.layers.map((layer) =>
+      ["engine in the sandbox", "engine confined", "stage 2"].includes(layer.layer)
+        ? { ...layer, planned: false, detail: "the engine's place" }
+        : layer
+    ),
+    launch: {
+      ...launch,
+      filter: companion.kind,
+      limits: companion.limits,
+      landlock: launch.landlock && folder
+        ? { ...launch.landlock, rules: [...launch.landlock.rules, folder] }
+        : null,
+      companion: null,
+    },
+  };
+}
+
 export interface Sabotage {
   /** Changes the tables before they are made. */
   readonly alter?: (steps: readonly Step[], table: "starter" | "launcher") => readonly Step[];

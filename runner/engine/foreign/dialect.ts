@@ -1,0 +1,58 @@
+/** What engines of others are asked, and how their answers are read. One file each implements it. */
+import type { GenerateRequest } from "../types.ts";
+
+/** A token that an engine has said, or what it said when it was several. */
+export interface Said {
+  /** Tokens of the reply, in their order. */
+  readonly tokens: readonly number[];
+  /** Their text, where the engine kept back tokens that are no whole characters; else absent: the vocabulary has it. */
+  readonly text?: string;
+  /** Present when asked for: of the last of them. */
+  readonly logprob?: number;
+  /** The most probable in its place, best first. */
+  readonly top?: readonly { readonly id: number; readonly logprob: number }[];
+}
+
+/** A piece of an engine's answer. */
+export type Piece =
+  | ({ readonly type: "said" } & Said)
+  | {
+    readonly type: "progress";
+    readonly total: number;
+    readonly cached: number;
+    readonly processed: number;
+  }
+  | {
+    readonly type: "end";
+    readonly reason: "stop" | "length";
+    /** Of the prompt, those that it had already. */
+    readonly cached?: number;
+    /** Of the reply, the one that ended it included. */
+    readonly made?: number;
+  };
+
+/** How one engine is spoken to. */
+export interface Dialect {
+  /** Asked until it answers 200: then the model is loaded. */
+  readonly healthPath: string;
+  /** Where, and what, of one prompt. */
+  readonly path: string;
+  body(
+    request: GenerateRequest,
+    prompt: Int32Array,
+    o: {
+      /** Which of its slots; whether what that holds is this client's own. */
+      readonly slot: number;
+      readonly keeps: boolean;
+    },
+  ): unknown;
+  /** Reads one event of the answer. @param made Tokens that were read before. @throws {HttpError} */
+  read(event: unknown, made: number): Iterable<Piece>;
+  /** Absent: it makes no embeddings. */
+  readonly embedding?: {
+    readonly path: string;
+    body(tokens: Int32Array): unknown;
+    /** @throws {HttpError} */
+    read(answer: unknown): number[];
+  };
+}

@@ -1,0 +1,132 @@
+/** What holds an engine that runs beside a runner, read from outside: it and all that it has started, every thread. */
+import { type Linux, SystemCallError } from "../../linux/libc.ts";
+import { NS_FILE } from "./capabilities.ts";
+import { readOptional } from "./cgroup_files.ts";
+import { readGroups } from "./cgroup_life.ts";
+import type { LinuxPlan } from "./plan.ts";
+
+interface Reading {
+  /** undefined: it could not be read. */
+  readonly holds: boolean | undefined;
+  readonly observed: string;
+}
+
+const MOST_PROCESSES = 512;
+
+/** The processes that descend from `pid`, itself left out. */
+function descendants(system: Linux, pid: number): number[] {
+  const found: number[] = [];
+  const waiting = [pid];
+  for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+    if (found.length > MOST_PROCESSES) break;
+    for (const tid of listThreads(system, one)) {
+      const text = readOptional(system, `/proc/${one}/task/${tid}/children`) ?? "";
+      const children = text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
+      found.push(...children);
+      waiting.push(...children);
+    }
+  }
+  return found;
+}
+
+function listThreads(system: Linux, pid: number): string[] {
+  try {
+    return system.readDirectory(`/proc/${pid}/task`);
+  } catch (error) {
+    if (error instanceof SystemCallError) return [];
+    throw error;
+  }
+}
+
+/** Every layer of the engine's, in two: that it is where the runner is, and that it is held there. */
+export function measureCompanion(
+  system: Linux,
+  runner: number,
+  plan: LinuxPlan,
+): { inside: Reading; confined: Reading } {
+  const processes = descendants(system, runner);
+  if (processes.length === 0) {
+    const gone = { holds: undefined, observed: "the engine is not there" };
+    return { inside: gone, confined: gone };
+  }
+  try {
+    return {
+      inside: insideReading(system, runner, processes, plan),
+      confined: confinedReading(system, processes, plan),
+    };
+  } catch (error) {
+    if (!(error instanceof SystemCallError)) throw error;
+    const unread = { holds: undefined, observed: error.message };
+    return { inside: unread, confined: unread };
+  }
+}
+
+function insideReading(
+  system: Linux,
+  runner: number,
+  processes: readonly number[],
+  plan: LinuxPlan,
+): Reading {
+  const where = (pid: number) =>
+    Object.values(NS_FILE).map((file) => system.readLink(`/proc/${pid}/ns/${file}`)).join(" ");
+  const its = where(runner);
+  const outside = processes.filter((pid) => where(pid) !== its);
+  const root = system.readText(`/proc/${runner}/mountinfo`);
+  const other = processes.filter((pid) => system.readText(`/proc/${pid}/mountinfo`) !== root);
+  const group = plan.launch?.cgroup;
+  const ungrouped = group
+    ? processes.filter((pid) => readGroups(system, pid, group).holds !== true)
+    : [];
+  const problems = [
+    ...(outside.length > 0 ? [`${outside.length} in other namespaces`] : []),
+    ...(other.length > 0 ? [`${other.length} with another root`] : []),
+    ...(ungrouped.length > 0 ? [`${ungrouped.length} outside the runner's groups`] : []),
+  ];
+  return {
+    holds: problems.length === 0,
+    observed: [
+      `${processes.length} ${processes.length === 1 ? "process" : "processes"}`,
+      ...(problems.length > 0 ? problems : ["where the runner is"]),
+    ].join(", "),
+  };
+}
+
+function confinedReading(
+  system: Linux,
+  processes: readonly number[],
+  plan: LinuxPlan,
+): Reading {
+  const user = plan.launch?.user ?? null;
+  const filters = (status: string) => Number(/^Seccomp_filters:\s*(\d+)$/m.exec(status)?.[1]);
+  // A process inherits its parent's: those of a service manager's are not the engine's own.
+  const inherited = filters(system.readText("/proc/self/status"));
+  let threads = 0;
+  const problems = new Set<string>();
+  for (const pid of processes) {
+    for (const tid of listThreads(system, pid)) {
+      const text = readOptional(system, `/proc/${pid}/task/${tid}/status`);
+      if (text === null) continue; // it ended in between
+      threads++;
+      const value = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, "m").exec(text)?.[1] ?? "";
+      if (value("NoNewPrivs") !== "1") problems.add("NoNewPrivs is not set");
+      if (value("Seccomp") !== "2" || filters(text) - inherited < 1) problems.add("no filter");
+      for (const set of ["CapInh", "CapPrm", "CapEff", "CapAmb"]) {
+        if (!/^0+$/.test(value(set))) problems.add(`${set} ${value(set)}`);
+      }
+      const ids = [...value("Uid").split(/\s+/), ...value("Gid").split(/\s+/)];
+      const good = user === null
+        ? value("Uid").split(/\s+/).every((id) => id !== "0")
+        : ids.every((id) => id === String(user));
+      if (!good) problems.add(`ids ${ids.join(" ")}`);
+    }
+  }
+  return {
+    holds: threads === 0 ? undefined : problems.size === 0,
+    observed: [
+      `${threads} threads`,
+      ...(problems.size > 0
+        ? problems
+        : ["one filter of their own, no capability, not root; Landlock rests on the launcher"]),
+    ].join(", "),
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * `serve` with an engine of somebody else's behind the door, as clients see it. The engine is a fake (fake_llama_server.py): it says
+ * the prompt's last tokens again. The real llama-server is in llama_server_test.ts.
+ */
+import assert from "node:assert/strict";
+import { chat, cli, newHome, startServe } from "../support/serve.ts";
+import { fakeEngine, withoutFake } from "./fake.ts";
+
+const skipped = withoutFake();
+if (skipped) console.error(`SKIP: no engine is put behind the door: ${skipped}`);
+const test = (name: string, fn: () => Promise<void>) =>
+  Deno.test({ name, ignore: skipped !== undefined, fn });
+
+test("an engine answers through the sealed path, and every report says whose it is", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-engine-test-" });
+  const served = await startServe({ env: await fakeEngine(folder) });
+  try {
+    assert.match(served.banner, /isolation +engine/);
+    assert.match(served.stderr(), /llama-server is a program of the operator's: no digest/);
+    assert.match(served.stderr(), /llama-server has no second filter/);
+    const answer = await chat(served.proxyUrl, "one two three");
+    assert.equal(answer.status, 200, JSON.stringify(answer.body) + served.stderr());
+    assert.equal(answer.headers.get("secllama-isolation"), "engine");
+    const response = await fetch(`${served.gatewayUrl}/api/security/status`);
+    const status = await response.json();
+    assert.equal(status.isolation.level, "engine");
+    const [runner] = status.runners;
+    assert.equal(runner.level, "engine");
+    assert.equal(runner.engine, "llama-server");
+    assert.deepEqual(runner.problems, []);
+    assert.equal(runner.attacks.held, true);
+    for (const layer of ["engine in the sandbox", "engine confined", "stage 2", "private root"]) {
+      const found = runner.layers.find((l: { layer: string }) => l.layer === layer);
+      assert.equal(found?.state, "enforced", `${layer}: ${found?.observed}`);
+    }
+    // Tokens in, tokens out: what is said again is what was asked last.
+    const raw = await fetch(`${served.proxyUrl}/api/generate`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({
+        model: "demo",
+        prompt: "the same again",
+        stream: false,
+        options: { num_predict: 3 },
+      }),
+    });
+    const reply = await raw.json();
+    assert.equal(raw.status, 200, JSON.stringify(reply));
+    assert.equal(reply.done_reason, "length");
+    assert.equal(reply.eval_count, 3);
+    const prompt = reply.context.slice(0, reply.prompt_eval_count);
+    assert.ok(prompt.length >= 3);
+    assert.deepEqual(reply.context.slice(prompt.length), prompt.slice(-3).reverse());
+    // The engine's end is its runner's, and the next request gets a new one.
+    const seeded = (seed: number) =>
+      fetch(`${served.proxyUrl}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: "demo", messages: [{ role: "user", content: "x" }], seed }),
+      });
+    const died = await seeded(666);
+    await died.body?.cancel();
+    assert.equal(died.status >= 500, true, String(died.status));
+    // One that comes while the old one is ending is told to try again.
+    let again = await seeded(1);
+    for (let i = 0; again.status === 502 && i < 20; i++) {
+      await again.body?.cancel();
+      again = await seeded(1);
+    }
+    assert.equal(again.status, 200, await again.text());
+  } finally {
+    await served.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+test("an engine that ends while it loads is an error with its last words", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-engine-test-" });
+  const env = await fakeEngine(folder);
+  await Deno.writeTextFile(
+    env["SECLLAMA_ENGINE_PATH"]!,
+    "#!/usr/bin/python3 -SB\nimport sys\nsys.exit('no such model kind')\n",
+  );
+  const { home, env: userEnv } = await newHome();
+  try {
+    const { code, stderr } = await cli(
+      ["serve", "--ephemeral", "--port", "0", "--proxy-port", "0"],
+      { env: { ...userEnv, ...env } },
+    );
+    assert.notEqual(code, 0);
+    assert.match(stderr, /llama-server ended while it loaded the model: no such model kind/);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+    await Deno.remove(folder, { recursive: true });
+  }
+});
