@@ -127,5 +127,6 @@ await benchServer({
   threads: [DEFAULT_THREADS],
   rounds: 5,
   tokens: 64,
+  peer: Deno.env.get("LLAMA_SERVER"),
 });
 Deno.exit(0);

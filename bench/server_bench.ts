@@ -1,15 +1,16 @@
 /**
  * Our whole path (proxy → sealed → gateway → sandbox → engine) against llama-server: same file, threads, slots, context,
- * prompts and greedy choice, in turn (A, B, A, B, …), as ratios with the goal beside each. docs/bench.md says how to build
- * the peer; without one, the peer is our engine called bare.
+ * prompts and greedy choice, in turn (A, B, A, B, …), as ratios with the goal beside each. The peer is built from the pinned package
+ * with --peer-from-package (once, minutes), or is the one that LLAMA_SERVER names; without either it is our engine called bare.
  *
- *     LLAMA_SERVER=… deno run -A bench/server_bench.ts MODEL… [--type q8_0] [--threads 1,2] [--rounds 5] [--tokens 64]
+ *     deno run -A bench/server_bench.ts MODEL… [--peer-from-package] [--type q8_0] [--threads 1,2] [--rounds 5] [--tokens 64]
  *
  * A MODEL is a file, or 15M, 135M or 1B: one of that size with random weights is then made.
  */
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/testing_gguf.ts";
+import { buildServer, defaultEngineFolder } from "../scripts/engine/build.ts";
 import { bytesPerToken, readBandwidth } from "./memory_bandwidth.ts";
 import { type Load, type Side, startBare, startLlamaServer, startOurs } from "./server_sides.ts";
 
@@ -21,6 +22,8 @@ export interface ServerBenchOptions {
   readonly threads: readonly number[];
   readonly rounds: number;
   readonly tokens: number;
+  /** Path of a llama-server; absent: the peer is the engine called bare. */
+  readonly peer?: string | undefined;
 }
 
 const STREAMS = 8;
@@ -77,25 +80,38 @@ function median(list: readonly number[]): number {
   return list.toSorted((a, b) => a - b)[list.length >> 1] ?? NaN;
 }
 
-function row(name: string, a: string, b: string, ratio: string, goal: string): void {
-  console.log(
-    `  ${name.padEnd(46)}${a.padStart(10)}${b.padStart(14)}${ratio.padStart(8)}   ${goal}`,
-  );
+function row(
+  name: string,
+  a: string,
+  b: string,
+  ratio: string,
+  range: string,
+  goal: string,
+): void {
+  const figures = `${a.padStart(10)}${b.padStart(14)}${ratio.padStart(8)}${range.padStart(18)}`;
+  console.log(`  ${name.padEnd(46)}${figures}   ${goal}`);
+}
+
+/** The processor's own name, and how many of them there are. */
+async function processor(): Promise<string> {
+  const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
+  const name = /^model name\s*: (.*)$/m.exec(info)?.[1] ?? Deno.build.arch;
+  const amx = /\bamx_int8\b/.test(info) ? ", AMX" : /\bavx512f\b/.test(info) ? ", AVX-512" : "";
+  return `${name}${amx}, ${navigator.hardwareConcurrency} processors`;
 }
 
 async function compare(
   model: string,
   threads: number,
-  { rounds, tokens }: Pick<ServerBenchOptions, "rounds" | "tokens">,
+  { rounds, tokens, peer: program }: Pick<ServerBenchOptions, "rounds" | "tokens" | "peer">,
 ): Promise<void> {
   const options = { model, slots: STREAMS, context: CONTEXT, threads };
-  const program = Deno.env.get("LLAMA_SERVER");
   const ours = await startOurs(options);
   let peer: Side | undefined;
   try {
     peer = program ? await startLlamaServer(program, options) : await startBare(options);
     console.log(`\n${basename(model)}, ${threads} thread${threads > 1 ? "s" : ""}`);
-    row("medians; ratios pair by pair", ours.name, peer.name, "ratio", "goal");
+    row("medians; ratios pair by pair", ours.name, peer.name, "ratio", "lowest – highest", "goal");
     // The same prompts to both; the first round warms up.
     const pairs: [Measured, Measured][] = [];
     for (let round = 0; round <= rounds; round++) {
@@ -112,8 +128,9 @@ async function compare(
       goal: string,
     ) => {
       const [a, b] = [median(pairs.map((p) => pick(p[0]))), median(pairs.map((p) => pick(p[1])))];
-      const ratio = median(pairs.map(([x, y]) => pick(x) / pick(y)));
-      row(name, a.toFixed(digits), b.toFixed(digits), ratio.toFixed(2), goal);
+      const ratios = pairs.map(([x, y]) => pick(x) / pick(y));
+      const range = `${Math.min(...ratios).toFixed(2)} – ${Math.max(...ratios).toFixed(2)}`;
+      row(name, a.toFixed(digits), b.toFixed(digits), median(ratios).toFixed(2), range, goal);
       return a;
     };
     const last = pairs.at(-1)!;
@@ -131,6 +148,7 @@ async function compare(
       median(repeated).toFixed(2),
       median(peers).toFixed(2),
       "",
+      "",
       "≤ 0.30",
     );
     const [a, b] = [await ours.memory(), await peer.memory()];
@@ -141,9 +159,17 @@ async function compare(
         mb(a.model),
         mb(b.model),
         ratioOf(a.model, b.model),
+        "",
         "≤ 1.10",
       );
-      row("memory with gateway and proxy, MiB", mb(a.all), mb(b.all), ratioOf(a.all, b.all), "");
+      row(
+        "memory with gateway and proxy, MiB",
+        mb(a.all),
+        mb(b.all),
+        ratioOf(a.all, b.all),
+        "",
+        "",
+      );
     }
     const bandwidth = await readBandwidth(threads);
     const bound = bandwidth / await bytesPerToken(model);
@@ -165,11 +191,9 @@ function ratioOf(a: number, b: number): string {
 /** Prints one table for each model and number of threads. */
 export async function benchServer(o: ServerBenchOptions): Promise<void> {
   console.log(
-    `the whole path against ${
-      Deno.env.get("LLAMA_SERVER") ? "llama-server" : "the engine bare"
-    }: ` +
+    `the whole path against ${o.peer ? "llama-server" : "the engine bare"}: ` +
       `${STREAMS} slots of ${CONTEXT} tokens, ${o.rounds} pairs, ${o.tokens} tokens each, ` +
-      `load ${Deno.loadavg()[0]?.toFixed(1)} before`,
+      `load ${Deno.loadavg()[0]?.toFixed(1)} before; ${await processor()}`,
   );
   const dir = await Deno.makeTempDir({ prefix: "secllama-bench-" });
   try {
@@ -189,6 +213,14 @@ export async function benchServer(o: ServerBenchOptions): Promise<void> {
 /** What `serve` takes by default. */
 export const DEFAULT_THREADS = Math.max(1, navigator.hardwareConcurrency - 1);
 
+/** The peer of the pinned package, built if it is not there. @throws {Error} If it cannot be. */
+async function peerFromPackage(): Promise<string> {
+  const folder = new URL(`../${defaultEngineFolder()}`, import.meta.url).pathname;
+  const program = `${folder}/llama-server`;
+  if (!await Deno.stat(program).then(() => true, () => false)) await buildServer(folder);
+  return program;
+}
+
 if (import.meta.main) {
   const { values, positionals } = parseArgs({
     args: Deno.args,
@@ -198,11 +230,13 @@ if (import.meta.main) {
       threads: { type: "string", default: String(DEFAULT_THREADS) },
       rounds: { type: "string", default: "5" },
       tokens: { type: "string", default: "64" },
+      "peer-from-package": { type: "boolean", default: false },
     },
   });
   if (positionals.length === 0 || !["q8_0", "q4_0", "f16"].includes(values.type)) {
     console.error(
-      "usage: server_bench.ts MODEL.gguf|15M|135M|1B… [--type q8_0|q4_0|f16] [--threads 1,2] [--rounds N] [--tokens N]",
+      "usage: server_bench.ts MODEL.gguf|15M|135M|1B… [--peer-from-package] [--type q8_0|q4_0|f16] " +
+        "[--threads 1,2] [--rounds N] [--tokens N]",
     );
     Deno.exit(2);
   }
@@ -212,6 +246,7 @@ if (import.meta.main) {
     threads: values.threads.split(",").map(Number),
     rounds: Number(values.rounds),
     tokens: Number(values.tokens),
+    peer: values["peer-from-package"] ? await peerFromPackage() : Deno.env.get("LLAMA_SERVER"),
   });
   Deno.exit(0);
 }
