@@ -86,6 +86,8 @@ async function run(dataDir: string, script: string, strace: readonly string[]): 
 /** What must be so in what a killed process left behind. */
 async function check(dataDir: string, lines: readonly string[], where: string): Promise<void> {
   const folder = historyFolder(dataDir);
+  // Another thread of the runtime may have made such a call before there was a history.
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   assert.ok(!holds(bytesOf(folder), CANARY), `${where}: a word lies unsealed`);
   const vault = () => [{ id: "0011223344556677", key: Uint8Array.fromHex(KEY) }];
   using history = new History({ dataDir, vault: vault() });
