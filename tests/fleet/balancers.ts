@@ -22,17 +22,21 @@ export async function missingPrograms(): Promise<string[]> {
 /** A balancer that runs. */
 export interface Balancer extends AsyncDisposable {
   readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  /** SIGKILL. */
+  kill(): Promise<void>;
 }
 
-/** Starts one before hosts on `ports`; `edit` changes its configuration's text first. */
+/** Starts one before hosts on `ports`; `edit` changes its configuration's text first. `port`: where another one listens too. */
 export async function startBalancer(
   kind: keyof typeof BALANCERS,
   ports: readonly number[],
   edit = (text: string) => text,
+  port = freePort(),
 ): Promise<Balancer> {
   const [file, program, ...args] = BALANCERS[kind];
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-balancer-" });
-  const port = freePort();
   const text = edit(await Deno.readTextFile(join(ROOT, "packaging/balancers", file)))
     .replaceAll(/10\.0\.0\.(\d):11435/g, (_, i) => `127.0.0.1:${ports[Number(i) - 1]}`)
     .replaceAll("127.0.0.1:11435", `127.0.0.1:${port}`)
@@ -70,7 +74,11 @@ export async function startBalancer(
     await stop();
     throw error;
   }
-  return { url, [Symbol.asyncDispose]: stop };
+  const kill = async () => {
+    child.kill("SIGKILL");
+    await status;
+  };
+  return { url, port, pid: child.pid, kill, [Symbol.asyncDispose]: stop };
 }
 
 function temporaryFolders(folder: string): string {

@@ -8,58 +8,15 @@ import { join } from "node:path";
 import { encodePairing, parsePairing } from "../../src/client/mod.ts";
 import { sealedFetch } from "../../src/client/sealed_fetch.ts";
 import { until } from "../support/patience.ts";
-import { cli, newHome, ROOT, secllama, type Served, startServe } from "../support/serve.ts";
+import { ROOT, type Served, startServe } from "../support/serve.ts";
 import { missingPrograms, startBalancer } from "./balancers.ts";
 import { freePort } from "./hosts.ts";
+import { machine, publishing } from "./machines.ts";
 import { noNats, startNats } from "./nats.ts";
 
 const missing = await missingPrograms();
 if (noNats) missing.push(noNats);
 if (missing.length > 0) console.log(`skipped: a fleet; not there: ${missing.join(", ")}`);
-
-/** A machine of the fleet: a home and a key of its own. */
-async function machine() {
-  const { home, env } = await newHome();
-  const key = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
-  const own = { ...env, SECLLAMA_KEY: key, SECLLAMA_DATA_DIR: join(home, "data") };
-  const run = async (...args: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await cli(args, { env: own });
-    assert.equal(code, 0, `${args.join(" ")}\n${stderr}`);
-    return stdout.trim();
-  };
-  const refused = async (...args: string[]) => {
-    const { code, stderr } = await cli(args, { env: own });
-    return { code, stderr };
-  };
-  return {
-    home,
-    env: own,
-    run,
-    refused,
-    [Symbol.asyncDispose]: () => Deno.remove(home, { recursive: true }),
-  };
-}
-
-/** `fleet publish --watch`, a process of its own. */
-async function publishing(env: Record<string, string>, args: readonly string[]) {
-  const [program, ...rest] = secllama(["fleet", "publish", ...args, "--watch"]);
-  const child = new Deno.Command(program!, {
-    ...{ args: rest, env, clearEnv: true, stdin: "null" },
-    ...{ stdout: "piped", stderr: "inherit" },
-  }).spawn();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const { value } = await lines.read();
-  assert.match(value ?? "", /gpu-1/);
-  const read = (async () => {
-    while (!(await lines.read()).done);
-  })();
-  return {
-    [Symbol.asyncDispose]: async () => {
-      child.kill("SIGTERM");
-      await Promise.all([child.status, read]);
-    },
-  };
-}
 
 Deno.test({
   name: "a fleet: one pairing for two hosts behind HAProxy, and NATS between them",

@@ -1,0 +1,124 @@
+/**
+ * What a fleet costs as it grows: with many hosts and clients, what one client that is revoked has the issuer write and how long that
+ * takes, and what a host holds. All in one process, with a store in memory: hosts are keys only, one of them reads. Times are of a processor.
+ *
+ *     deno run -A --frozen bench/fleet_bench.ts [HOSTSxCLIENTS…]
+ */
+import { join } from "node:path";
+import process from "node:process";
+import { toHex } from "../src/bytes.ts";
+import { RECORDS } from "../src/fleet/bundle.ts";
+import { FleetMember } from "../src/fleet/host.ts";
+import { enrolHost, initIssuer } from "../src/fleet/issuer.ts";
+import { joinFleet } from "../src/fleet/join.ts";
+import { parseEnrolment } from "../src/fleet/lines.ts";
+import { Publisher } from "../src/fleet/publisher.ts";
+import { FleetState } from "../src/fleet/state.ts";
+import { MemoryFleetStore, StoreSource } from "../src/fleet/store.ts";
+import { type KeySource, ManifestFile, openKeySource, type PairedClient } from "../src/keys/mod.ts";
+import { MemoryStore } from "../src/keys/stores/memory.ts";
+
+const SIZES = Deno.args.length > 0
+  ? Deno.args
+  : ["1x1000", "10x1000", "100x1000", "1000x1000", "2x10000", "2x100000"];
+const HOUR = 3_600_000;
+
+async function machine(folder: string, name: string) {
+  const dataDir = join(folder, name);
+  await Deno.mkdir(dataDir);
+  const store = new MemoryStore();
+  const keys = await openKeySource({ dataDir, env: {}, interactive: false, autoInit: true, store });
+  return { keys, state: new FleetState(new ManifestFile(dataDir), keys.storage()) };
+}
+
+/** The issuer's keys with so many clients: a list of them on the disk is another matter. */
+function withClients(keys: KeySource, count: number) {
+  const made = new Date().toISOString();
+  const clients = new Map<string, PairedClient>();
+  for (let i = 0; i < count; i++) {
+    const id = i.toString(16).padStart(32, "0");
+    clients.set(id, { id, name: `c${i}`, created: made, revoked: null, kid: "" } as PairedClient);
+  }
+  return {
+    hid: keys.hid,
+    changes: () => keys.changes(),
+    clients: () => ({ read: () => Promise.resolve({ clients: [...clients.values()] }) }),
+    /** A ring that knows them all: of the host's own, but for who is in it. */
+    ring: async () => {
+      const ring = await keys.ring();
+      return new Proxy(ring, {
+        get(target, name) {
+          if (name === "idsOf") return (id: string) => [`client.${ring.activeKid}.${id}`];
+          if (name === "newer") return () => undefined;
+          if (name === "hostPskFor") return () => crypto.getRandomValues(new Uint8Array(32));
+          const value = Reflect.get(target, name, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+    },
+    revoke: (i: number) => clients.delete(i.toString(16).padStart(32, "0")),
+  };
+}
+
+/** Of this process, with its threads: other work on the machine does not count. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+function memoryMiB(): number {
+  return Deno.memoryUsage().rss / 2 ** 20;
+}
+
+console.log(
+  "hosts clients | all written: CPU s  MiB | one revoked: CPU ms  KiB  KiB a host | a host: MiB more  CPU ms to read",
+);
+for (const size of SIZES) {
+  const [hosts, clients] = size.split("x").map(Number);
+  const folder = await Deno.makeTempDir({ prefix: "secllama-bench-" });
+  try {
+    const issuer = await machine(folder, "issuer");
+    const pin = await initIssuer(issuer.state, issuer.keys);
+    const first = await machine(folder, "host");
+    const line = await joinFleet(first.state, { pin, label: "gpu-0", hid: first.keys.hid });
+    const enrolment = await parseEnrolment(line, /^[a-z0-9-]+$/);
+    await enrolHost(issuer.state, enrolment);
+    for (let i = 1; i < hosts!; i++) {
+      const hid = crypto.getRandomValues(new Uint8Array(16));
+      await enrolHost(issuer.state, { ...enrolment, label: `gpu-${i}`, hid });
+    }
+    const store = new MemoryFleetStore();
+    const keys = withClients(issuer.keys, clients!);
+    // deno-lint-ignore no-explicit-any
+    using publisher = new Publisher(issuer.state, keys as any, store);
+    const publish = async () => {
+      const before = { ...store.written };
+      const at = cpuMs();
+      await publisher.publish({ now: Date.now(), lifeMs: HOUR });
+      return { ms: cpuMs() - at, bytes: store.written.bytes - before.bytes };
+    };
+    const all = await publish();
+    const source = await StoreSource.watching(store, RECORDS.head(toHex(first.keys.hid)));
+    const member = new FleetMember(first.state, first.keys, { source });
+    const rss = memoryMiB();
+    const at = cpuMs();
+    await member.read();
+    const [readMs, more] = [cpuMs() - at, memoryMiB() - rss];
+    const times = [];
+    for (let i = 0; i < 5; i++) {
+      keys.revoke(i);
+      times.push(await publish());
+    }
+    times.sort((a, b) => a.ms - b.ms);
+    const { ms, bytes } = times[2]!;
+    console.log(
+      `${hosts} ${clients} | ${(all.ms / 1000).toFixed(1)} ${(all.bytes / 2 ** 20).toFixed(1)} | ${
+        ms.toFixed(0)
+      } ${(bytes / 1024).toFixed(0)} ${(bytes / 1024 / hosts!).toFixed(1)} | ${more.toFixed(0)} ${
+        readMs.toFixed(0)
+      }`,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

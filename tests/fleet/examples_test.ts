@@ -1,0 +1,54 @@
+/** The files of examples/fleet, as the programs that they are for read them. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { natsPermissions } from "../../src/fleet/nats_store.ts";
+import { natsIdentity } from "../../src/fleet/nkey.ts";
+import { ROOT } from "../support/serve.ts";
+import { BALANCERS, missingPrograms } from "./balancers.ts";
+import { NATS_SERVER, noNats } from "./nats.ts";
+
+const EXAMPLES = join(ROOT, "examples/fleet");
+const missing = await missingPrograms();
+if (noNats) missing.push(noNats);
+if (missing.length > 0) console.log(`skipped: examples/fleet; not there: ${missing.join(", ")}`);
+
+async function checked(program: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(program, { args }).output();
+  return `${code} ${new TextDecoder().decode(stdout)}${new TextDecoder().decode(stderr)}`;
+}
+
+Deno.test({
+  name: "examples/fleet: HAProxy and nats-server take the files",
+  ignore: missing.length > 0,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "secllama-test-examples-" });
+    try {
+      const haproxy = await Deno.readTextFile(join(EXAMPLES, "haproxy.cfg"));
+      const packaged = await Deno.readTextFile(join(ROOT, "packaging/balancers/haproxy.cfg"));
+      assert.equal(haproxy.replace("    server gpu-3 10.0.0.3:11435\n", ""), packaged);
+      const [, program] = BALANCERS.haproxy;
+      assert.match(await checked(program, "-c", "-f", join(EXAMPLES, "haproxy.cfg")), /^0 /);
+      const { user } = natsIdentity(new Uint8Array(32));
+      const users = { users: [natsPermissions(user, "issuer")] };
+      const path = join(folder, "secllama.conf");
+      await Deno.writeTextFile(path, `authorization: ${JSON.stringify(users, null, 2)}\n`);
+      // A certificate, since it reads it: its own authority.
+      const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+      const out = ["-keyout", join(folder, "key"), "-out", join(folder, "pem"), "-subj", "/CN=n"];
+      assert.match(await checked("/usr/bin/openssl", "req", "-x509", ...ec, ...out), /^0 /);
+      for (const node of [1, 2, 3]) {
+        const text = await Deno.readTextFile(join(EXAMPLES, `nats-${node}.conf`));
+        const own = text.replaceAll(/\/etc\/nats\/[a-z0-9-]+\.(pem|key)/g, `${folder}/$1`)
+          .replace("/var/lib/nats", `${folder}/store`);
+        const conf = join(folder, `nats-${node}.conf`);
+        await Deno.writeTextFile(conf, own);
+        assert.match(await checked(NATS_SERVER, "-t", "-c", conf), /^0 /);
+        // Control: it does say what is wrong.
+        await Deno.writeTextFile(conf, own.replace("routes:", "rotes:"));
+        assert.doesNotMatch(await checked(NATS_SERVER, "-t", "-c", conf), /^0 /);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
