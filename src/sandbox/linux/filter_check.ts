@@ -5,9 +5,9 @@ import { joined, mappedFiles } from "../../linux/mapped_files.ts";
 import { readFilters } from "../../linux/read_filters.ts";
 import { compile } from "../../linux/seccomp.ts";
 import { stage2Of } from "../../linux/stage2.ts";
-import { programDescriptor } from "./launch_steps.ts";
+import { companionProgram, programDescriptor } from "./launch_steps.ts";
 import type { LinuxPlan } from "./plan.ts";
-import { BASE_POLICY, seccompFor } from "./policy.ts";
+import { BASE_POLICY, seccompFor, stage2More } from "./policy.ts";
 
 /** What was read; `undefined` for the filters: they could not be, and `observed` says why. */
 export interface FilterCheck {
@@ -48,15 +48,17 @@ function unread(why: string): FilterCheck {
 }
 
 function compare(system: Linux, pid: number, plan: LinuxPlan): FilterCheck {
-  const self = Number(/^NSpid:.*?(\d+)$/m.exec(system.readText(`/proc/${pid}/status`))?.[1] ?? pid);
+  const self = pidInside(system, pid);
   const execFd = programDescriptor(plan.launch!);
   const { arch } = system;
-  const first = encode(compile(seccompFor("none"), { arch, variables: { self, execFd } }));
+  const { filter, companion } = plan.launch!;
+  const first = encode(compile(seccompFor("none", filter), { arch, variables: { self, execFd } }));
+  const more = stage2More("none", companion !== null) ?? undefined;
   const maps = system.readText(`/proc/${pid}/maps`);
   // Shared memory without a file looks like one, and may have come later.
   const later = maps.split("\n").filter((line) => !line.endsWith("/dev/zero (deleted)")).join("\n");
   const second = [maps, later].map((text) =>
-    encode(compile(stage2Of(BASE_POLICY), { arch, files: joined(mappedFiles(text)) }))
+    encode(compile(stage2Of(BASE_POLICY, more), { arch, files: joined(mappedFiles(text)) }))
   );
   let threads = 0;
   let [asFirst, asSecond] = [0, 0];
@@ -74,6 +76,35 @@ function compare(system: Linux, pid: number, plan: LinuxPlan): FilterCheck {
     observed: `read back by ptrace from ${threads} threads`,
   };
 }
+
+/** As the process itself sees it. */
+function pidInside(system: Linux, pid: number): number {
+  return Number(/^NSpid:.*?(\d+)$/m.exec(system.readText(`/proc/${pid}/status`))?.[1] ?? pid);
+}
+
+/**
+ * Whether the engine beside a runner has the planned filter, on every thread of its first process.
+ * @returns undefined: it could not be read.
+ */
+export function checkCompanion(system: Linux, pid: number, plan: LinuxPlan): boolean | undefined {
+  const { companion, seccomp: gpu } = plan.launch!;
+  if (companion === null || gpu === null) return undefined;
+  const before = companions.get(plan)?.get(pid);
+  if (before) return true;
+  const { arch } = system;
+  const variables = { self: pidInside(system, pid), execFd: companionProgram(companion) };
+  const wanted = encode(compile(seccompFor(gpu, companion.kind), { arch, variables }));
+  const filters = system.readDirectory(`/proc/${pid}/task`)
+    .map((tid) => readFilters(system, Number(tid))).filter((one) => one !== undefined);
+  if (filters.length === 0) return undefined;
+  const good = filters.every(([first]) => isSame(first, wanted));
+  if (good) {
+    companions.set(plan, (companions.get(plan) ?? new Map<number, true>()).set(pid, true));
+  }
+  return good;
+}
+
+const companions = new WeakMap<LinuxPlan, Map<number, true>>();
 
 function isSame(got: Uint8Array | undefined, wanted: Uint8Array): boolean {
   return got?.length === wanted.length && wanted.every((byte, at) => byte === got[at]);

@@ -158,7 +158,11 @@ export function launchSteps(spec: LaunchSpec, host: LaunchHost): Step[] {
 export const ENGINE_OUTPUT_FD = 4;
 /** Descriptors of the companion's part of a launch. Its program's is the number that its own limit makes free. */
 const COMPANION = { nothing: 3, output: ENGINE_OUTPUT_FD, outputIn: 5 } as const;
-const companionProgram = ({ limits }: CompanionSpec) => limits["nofile"] ?? DEFAULT_NOFILE;
+
+/** As {@link programDescriptor}, for the engine. */
+export function companionProgram({ limits }: CompanionSpec): number {
+  return limits["nofile"] ?? DEFAULT_NOFILE;
+}
 const SIGCHLD = 17;
 
 const IN_THE_CHILD = "in the engine's process";

@@ -2,6 +2,7 @@
 import { type Linux, SystemCallError } from "../../linux/libc.ts";
 import { NS_FILE } from "./capabilities.ts";
 import { readOptional } from "./cgroup_files.ts";
+import { checkCompanion } from "./filter_check.ts";
 import { readGroups } from "./cgroup_life.ts";
 import type { LinuxPlan } from "./plan.ts";
 
@@ -91,6 +92,15 @@ function insideReading(
   };
 }
 
+function readBack(system: Linux, pid: number, plan: LinuxPlan): boolean | undefined {
+  try {
+    return checkCompanion(system, pid, plan);
+  } catch (error) {
+    if (error instanceof SystemCallError) return undefined;
+    throw error;
+  }
+}
+
 function confinedReading(
   system: Linux,
   processes: readonly number[],
@@ -120,13 +130,17 @@ function confinedReading(
       if (!good) problems.add(`ids ${ids.join(" ")}`);
     }
   }
+  // A process with filters of its own is shown nobody's; whoever is not root neither.
+  const asPlanned = inherited === 0 ? readBack(system, processes[0]!, plan) : undefined;
+  if (asPlanned === false) problems.add("another filter than was planned");
   return {
     holds: threads === 0 ? undefined : problems.size === 0,
     observed: [
       `${threads} threads`,
-      ...(problems.size > 0
-        ? problems
-        : ["one filter of their own, no capability, not root; Landlock rests on the launcher"]),
+      ...(problems.size > 0 ? problems : [
+        `one filter of their own${asPlanned ? ", read back by ptrace: as planned" : ""}`,
+        "no capability, not root; Landlock rests on the launcher",
+      ]),
     ].join(", "),
   };
 }
