@@ -130,8 +130,7 @@ async function checkSources(): Promise<void> {
   await runBeside(["fmt", "--check", "--quiet"]);
   await runBeside(["lint", "--quiet"]);
   // As whoever clones it and has only the product's own packages. The examples in the documentation too.
-  // Deno takes Node's types for it from its own cache, which a folder that is kept by hand would have to hold.
-  const check = ["check", "--quiet", "--frozen", "--node-modules-dir=auto", "--doc"];
+  const check = ["check", "--quiet", "--frozen", "--doc"];
   await runBeside([...check, "main.ts", "runner", "src"]);
   const all = ["main.ts", "runner", "src", "tests", "scripts", "bench"];
   await runBeside(["check", "--quiet", ...CONFIG, ...all]);

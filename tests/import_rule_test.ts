@@ -424,8 +424,9 @@ Deno.test("the tests run on the same versions of the product's packages", async 
   const imports = async (path: string) =>
     JSON.parse(await Deno.readTextFile(join(ROOT, path))).imports as Record<string, string>;
   const [product, tests] = [await imports("deno.json"), await imports("tests/deps.json")];
-  // node-llama-cpp is never imported: it brings the libraries, and its overrides hold for the product's install only.
-  const { "node-llama-cpp": _, ...shared } = product;
+  // node-llama-cpp is never imported: it brings the libraries, and its overrides hold for the product's install only. Node's types
+  // are no code: without them a plain `deno check` does not find what node-llama-cpp's own types refer to.
+  const { "node-llama-cpp": _, "@types/node": __, ...shared } = product;
   for (const [name, version] of Object.entries(shared)) assert.equal(tests[name], version, name);
   for (const version of Object.values({ ...product, ...tests })) {
     assert.match(version, /@\d+\.\d+\.\d+\/?$/);
