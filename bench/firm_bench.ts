@@ -4,6 +4,8 @@
  *     deno run -A bench/firm_bench.ts [LINES]
  */
 import process from "node:process";
+import { receiptId, receiptMac } from "../src/api/receipt_mac.ts";
+import { label } from "../src/log.ts";
 import { exchange, withLog } from "../src/audit/testing.ts";
 import { AuditDatabase, AuditSigner, verifyLog } from "../src/audit/mod.ts";
 import { Limiter } from "../src/firm/limiter.ts";
@@ -96,7 +98,55 @@ async function benchRecord(lines: number): Promise<void> {
   });
 }
 
+/** What a client waits for that fetches a receipt, once the log's blocks are known. */
+async function benchReceipts(lines: number): Promise<void> {
+  await withLog(async (rig) => {
+    const log = await rig.open();
+    const ids = Array.from({ length: 200 }, (_, i) => i.toString(16).padStart(32, "0"));
+    for (let at = 0; at < lines; at += 1_000) {
+      const batch = Array.from({ length: Math.min(1_000, lines - at) }, (_, i) => exchange(at + i));
+      await Promise.all(batch.map((entry) => log.record(entry)));
+    }
+    for (const id of ids) {
+      const { event, fields } = exchange(1);
+      await log.record({ event, fields: { ...fields, receipt: label(id) } });
+    }
+    const first = performance.now();
+    await log.receipt(ids[0]!);
+    const times: number[] = [];
+    const began = performance.now();
+    for (const id of ids) {
+      const started = performance.now();
+      await log.receipt(id);
+      times.push(performance.now() - started);
+    }
+    row(
+      `receipt, a log of ${lines} lines`,
+      `first ${(began - first).toFixed(0)} ms, then p50 ${percentile(times, 0.5).toFixed(2)} ms`,
+    );
+    await log.close();
+    const secret = new Uint8Array(32);
+    const body = new Uint8Array(2_048);
+    const macs: number[] = [];
+    for (let i = 0; i < 5_000; i++) {
+      const started = performance.now();
+      receiptId(secret);
+      for (const part of ["request", "reply"] as const) {
+        const mac = receiptMac(secret, part);
+        mac.update(body);
+        mac.digest();
+      }
+      macs.push(performance.now() - started);
+    }
+    row(
+      "receipt: what a message pays that asks for one, 2 KiB each way",
+      `p50 ${(percentile(macs, 0.5) * 1000).toFixed(0)} µs`,
+    );
+  });
+}
+
 if (import.meta.main) {
   await benchLimits();
   await benchRecord(Number(Deno.args[0] ?? 100_000));
+  await benchReceipts(Number(Deno.args[0] ?? 100_000));
 }
