@@ -112,5 +112,6 @@ export function configured(config: Config): Switches {
     strict: config.strictNetworkIsolation,
     modelManagement: config.allowModelManagement,
     lenientAudit: config.audit === "lenient",
+    unboundSignIn: config.oidcIssuer !== "" && config.oidcDevice,
   };
 }

@@ -26,6 +26,8 @@ export interface Switches {
   readonly modelManagement: boolean;
   /** Whether what cannot be recorded is served all the same. */
   readonly lenientAudit?: boolean | undefined;
+  /** Whether people may sign in by a token that names no key of theirs. */
+  readonly unboundSignIn?: boolean | undefined;
 }
 
 /** Of a status, its settings. */
@@ -43,7 +45,7 @@ export function switchesOf(
 
 /** Each protection that can be switched off, and what it means that it is. `NAME is OBSERVED` is a sentence. */
 export function judgeSettings(switches: Switches): Finding[] {
-  const { encryption, sandbox, strict, modelManagement, lenientAudit } = switches;
+  const { encryption, sandbox, strict, modelManagement, lenientAudit, unboundSignIn } = switches;
   const off = (variable: string, means: string) => `off (${variable}=false): ${means}`;
   const rows: [name: string, on: boolean, observed: string][] = [
     [
@@ -72,6 +74,13 @@ export function judgeSettings(switches: Switches): Finding[] {
       name: "the audit log",
       result: "fails",
       observed: "lenient (SECLLAMA_AUDIT=lenient): what cannot be recorded is served all the same",
+    });
+  }
+  if (unboundSignIn) {
+    findings.push({
+      name: "sign-in by a device's code",
+      result: "note",
+      observed: "on (SECLLAMA_OIDC_DEVICE=true): such an ID token is good once for whoever has it",
     });
   }
   if (!modelManagement) return findings;
