@@ -4,7 +4,7 @@
  */
 import type { Bytes } from "../bytes.ts";
 import type { AuditDatabase } from "./database.ts";
-import { Frontier, inclusionProofBy } from "./tree.ts";
+import { Frontier, inclusionProofBy, nodeHash } from "./tree.ts";
 
 /** Leaves of a block: a power of two. */
 const BLOCK = 256;
@@ -13,12 +13,13 @@ const AT_ONCE = 32;
 
 /** The blocks of one log, for one process. */
 export class Blocks {
-  readonly #db: AuditDatabase;
-  readonly #roots: Bytes[] = [];
+  readonly #db: Pick<AuditDatabase, "leaves">;
+  /** Of the blocks; of each two of these; of each two of those; … */
+  readonly #levels: Bytes[][] = [[]];
   #reading: Promise<void> = Promise.resolve();
 
   /** Reads nothing yet. */
-  constructor(db: AuditDatabase) {
+  constructor(db: Pick<AuditDatabase, "leaves">) {
     this.#db = db;
   }
 
@@ -29,21 +30,34 @@ export class Blocks {
   }
 
   async #read(blocks: number): Promise<void> {
-    while (this.#roots.length < blocks) {
-      const start = this.#roots.length * BLOCK;
-      this.#roots.push(rootOf(this.#db.leaves(start, start + BLOCK)));
-      if (this.#roots.length % AT_ONCE === 0) await new Promise((next) => setTimeout(next));
+    for (let known = this.#levels[0]!.length; known < blocks; known++) {
+      const start = known * BLOCK;
+      this.#add(0, rootOf(this.#db.leaves(start, start + BLOCK)));
+      if (known % AT_ONCE === 0) await new Promise((next) => setTimeout(next));
     }
   }
 
-  /** A block's root stands in the tree where its leaves do, since ranges are split at multiples of powers of two. */
+  #add(level: number, root: Bytes): void {
+    const roots = this.#levels[level] ??= [];
+    roots.push(root);
+    if (roots.length % 2 === 0) this.#add(level + 1, nodeHash(roots.at(-2)!, root));
+  }
+
+  /** Ranges of a proof begin at multiples of the power of two that they are at most as long as: whole subtrees, the largest first. */
   #root(start: number, end: number): Bytes {
     if (start % BLOCK !== 0 || end - start < BLOCK) return rootOf(this.#db.leaves(start, end));
-    const frontier = new Frontier();
+    const roots: Bytes[] = [];
     let at = start;
-    for (; at + BLOCK <= end; at += BLOCK) frontier.append(this.#roots[at / BLOCK]!);
-    if (at < end) frontier.append(rootOf(this.#db.leaves(at, end)));
-    return frontier.root();
+    while (at + BLOCK <= end) {
+      let level = 0;
+      const fits = (size: number) => at % size === 0 && at + size <= end;
+      while (fits(BLOCK * 2 ** (level + 1))) level++;
+      const size = BLOCK * 2 ** level;
+      roots.push(this.#levels[level]![at / size]!);
+      at += size;
+    }
+    if (at < end) roots.push(rootOf(this.#db.leaves(at, end)));
+    return roots.reduceRight((right, left) => nodeHash(left, right));
   }
 }
 

@@ -4,13 +4,15 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { newReceiptSecret, readReceiptSecret } from "../api/receipt.ts";
 import { receiptId, receiptMac } from "../api/receipt_mac.ts";
-import { type Bytes, toBase64Url, utf8 } from "../bytes.ts";
+import { type Bytes, toBase64Url, toHex, utf8 } from "../bytes.ts";
 import { label } from "../log.ts";
 import { toPem } from "../pem.ts";
+import { Blocks } from "./blocks.ts";
 import { AuditDatabase } from "./database.ts";
 import { checkReceipt } from "./receipt.ts";
 import { AuditSigner } from "./signer.ts";
 import { exchange, withLog } from "./testing.ts";
+import { inclusionProof, leafHash } from "./tree.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const SCRIPT = new URL("../../scripts/receipt.py", import.meta.url).pathname;
@@ -87,6 +89,21 @@ Deno.test("receipt: each of many lines, and no other's; after a rotation, too", 
     assert.equal(checkReceipt(newest, key, made[3]).ok, false, "the old key signs no more");
     await again.close();
   }));
+
+Deno.test("receipt: proofs by kept blocks are those by all leaves", async () => {
+  const leaves = Array.from({ length: 2_100 }, (_, i) => leafHash(utf8(String(i))));
+  const blocks = new Blocks({ leaves: (from, end) => leaves.slice(from, end) });
+  const hex = (path: readonly Uint8Array[]) => path.map((hash) => toHex(hash)).join();
+  for (const size of [1, 255, 256, 257, 511, 512, 768, 1_000, 1_025, 1_792, 2_048, 2_100]) {
+    for (let i = 0; i < size; i += 1 + size % 97) {
+      assert.equal(
+        hex(await blocks.proof(i, size)),
+        hex(inclusionProof((n) => leaves[n]!, i, size)),
+        `${i} of ${size}`,
+      );
+    }
+  }
+});
 
 Deno.test("receipt: of a line that was changed in the file there is none, and none that retention took", () =>
   withLog(async (rig) => {
