@@ -1,5 +1,7 @@
 /** A program with all that it has started: some agents are a small program that waits for the real one and passes no signal on. */
 
+import { linux } from "../../linux/libc.ts";
+
 /** Sends SIGTERM to a process and to what came of it, as far as the system tells (Linux: proc(5), `children`). */
 export function endTree(pid: number): void {
   // Before the first is told: the children of one that has ended are somebody else's.
@@ -25,12 +27,11 @@ function collect(pid: number, found: number[]): void {
   }
 }
 
-/** Of each of its threads. */
+/** Those that its first thread has started. Deno's own reading does not reach proc(5) with the permissions that there are. */
 function childrenOf(pid: number): number[] {
   try {
-    return [...Deno.readDirSync(`/proc/${pid}/task`)].flatMap(({ name }) =>
-      Deno.readTextFileSync(`/proc/${pid}/task/${name}/children`).trim().split(" ")
-    ).filter((text) => text !== "").map(Number);
+    const text = linux().readText(`/proc/${pid}/task/${pid}/children`);
+    return text.trim().split(" ").filter((one) => one !== "").map(Number);
   } catch {
     return []; // it has ended, or the kernel does not tell
   }
