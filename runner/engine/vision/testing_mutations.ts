@@ -1,0 +1,127 @@
+/** Pictures of every format that is taken, and changes of them by a seed. For tests; not used by the runner. */
+import { deflateSync } from "node:zlib";
+import { bmp } from "../testing_seeing.ts";
+import { png } from "./testing_pictures.ts";
+
+/** Numbers from a seed (mulberry32). */
+function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return (t ^ (t >>> 14)) >>> 0;
+  };
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+function pngOf(next: () => number): Bytes {
+  const [width, height] = [1 + next() % 24, 1 + next() % 24];
+  const rows = new Uint8Array(height * (1 + 3 * width)).map(() => next());
+  for (let y = 0; y < height; y++) rows[y * (1 + 3 * width)] = next() % 5;
+  return png(width, height, new Uint8Array(deflateSync(rows)));
+}
+
+/** GIF89a of two colours, 8 by 8: LZW codes that always clear, so that they are all of one size. */
+function gifOf(next: () => number): Bytes {
+  const [width, height] = [1 + next() % 12, 1 + next() % 12];
+  const codes: number[] = [];
+  for (let i = 0; i < width * height; i++) codes.push(4, next() % 2); // clear, then a colour
+  codes.push(5);
+  const packed: number[] = [];
+  let bits = 0, have = 0;
+  for (const code of codes) {
+    bits |= code << have;
+    have += 3;
+    while (have >= 8) {
+      packed.push(bits & 255);
+      bits >>= 8;
+      have -= 8;
+    }
+  }
+  packed.push(bits & 255);
+  const blocks: number[] = [];
+  for (let at = 0; at < packed.length; at += 255) {
+    const part = packed.slice(at, at + 255);
+    blocks.push(part.length, ...part);
+  }
+  const head = [...new TextEncoder().encode("GIF89a"), width, 0, height, 0, 0x80, 0, 0];
+  const colours = [0, 0, 0, 255, 255, 255];
+  const frame = [0x2c, 0, 0, 0, 0, width, 0, height, 0, 0, 2, ...blocks, 0, 0x3b];
+  return Uint8Array.from([...head, ...colours, ...frame]);
+}
+
+/** A JPEG of 8 by 8 pixels of one grey, baseline (ITU-T T.81): one table of each kind, one block. */
+function jpegOf(next: () => number): Bytes {
+  const table = Array.from({ length: 64 }, () => 1 + next() % 32);
+  // One code of one bit for a difference of no bits, and one for the end of the block.
+  const huffman = (kind: number) => [0xff, 0xc4, 0, 20, kind, 1, ...new Array(15).fill(0), 0];
+  return Uint8Array.from([
+    ...[0xff, 0xd8, 0xff, 0xdb, 0, 67, 0, ...table],
+    ...[0xff, 0xc0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0],
+    ...huffman(0x00),
+    ...huffman(0x10),
+    ...[0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 0x3f, 0xff, 0xd9],
+  ]);
+}
+
+function bmpOf(next: () => number): Bytes {
+  return new Uint8Array(bmp(1 + next() % 16, 1 + next() % 16, () => [next(), next(), next()]));
+}
+
+const MAKERS = [pngOf, gifOf, jpegOf, bmpOf];
+
+/** The picture of this number: a whole one, changed none to four times. */
+export function mutatedPicture(seed: number, number: number): Bytes {
+  const next = random(Math.imul(seed, 0x9e3779b1) ^ number);
+  let bytes: Bytes = MAKERS[next() % MAKERS.length]!(next);
+  for (let changes = next() % 5; changes > 0; changes--) bytes = mutate(bytes, next);
+  return bytes;
+}
+
+const EXTREME = [0, 1, 0x7f, 0x80, 0xff, 0xfe];
+
+function mutate(bytes: Bytes, next: () => number): Bytes {
+  const out = bytes.slice();
+  const at = () => next() % Math.max(1, out.length);
+  const view = new DataView(out.buffer);
+  switch (next() % 8) {
+    case 0: // cut
+      return out.slice(0, at());
+    case 1: // a bit
+      out[at()]! ^= 1 << next() % 8;
+      return out;
+    case 2: // an extreme byte
+      out[at()] = EXTREME[next() % EXTREME.length]!;
+      return out;
+    case 3: { // a size, most are in the head
+      if (out.length < 32) return out;
+      view.setUint32(
+        next() % 28,
+        [0xffffffff, 0x7fffffff, 0x10000, 0][next() % 4]!,
+        next() % 2 > 0,
+      );
+      return out;
+    }
+    case 4: { // a piece twice
+      const [a, b] = [at(), at()].sort((x, y) => x - y) as [number, number];
+      return Uint8Array.from([...out.subarray(0, b), ...out.subarray(a)]);
+    }
+    case 5: { // a piece left out
+      const a = at();
+      return Uint8Array.from([...out.subarray(0, a), ...out.subarray(a + 1 + next() % 16)]);
+    }
+    case 6: { // bytes put in
+      const a = at();
+      const more = Array.from({ length: next() % 64 }, () => next() & 255);
+      return Uint8Array.from([...out.subarray(0, a), ...more, ...out.subarray(a)]);
+    }
+    default: { // two places exchanged
+      const [a, b] = [at(), at()];
+      [out[a], out[b]] = [out[b]!, out[a]!];
+      return out;
+    }
+  }
+}
