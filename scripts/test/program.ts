@@ -51,10 +51,8 @@ async function makeProgram(): Promise<void> {
     await Deno.mkdir(dirname(join(fresh, path)), { recursive: true });
     await Deno.copyFile(join(ROOT, path), join(fresh, path));
   }
-  for (const path of LINKED) {
-    const there = await Deno.stat(join(ROOT, path)).then(() => true, () => false);
-    if (there) await Deno.symlink(join(ROOT, path), join(fresh, path));
-  }
+  // Also to what is made only later: scripts/test.ts makes the library for pictures beside this.
+  for (const path of LINKED) await Deno.symlink(join(ROOT, path), join(fresh, path));
   await Deno.writeTextFile(join(fresh, "deno.json"), '{ "unstable": ["worker-options"] }\n');
   await Deno.remove(PROGRAM, { recursive: true }).catch(() => {});
   await Deno.rename(fresh, PROGRAM);

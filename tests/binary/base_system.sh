@@ -62,9 +62,17 @@ kill -TERM "$server"
 code=0
 wait "$server" || code=$?
 [ "$code" = 0 ] || fail "serve ended with $code: $(cat errors)"
-for process in /proc/[0-9]*; do
-  if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q secllama-runner; then
-    fail "a runner is left"
-  fi
+# What was killed has ended once its processor gets to it.
+runners() {
+  for process in /proc/[0-9]*; do
+    if tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q secllama-runner; then return 0; fi
+  done
+  return 1
+}
+tries=0
+while runners; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 600 ] || fail "a runner is left"
+  sleep 0.1
 done
 echo "ended cleanly"
