@@ -192,8 +192,13 @@ def elsewhere(error):
         "key-mismatch", "busy", "replay-window-full", "fleet-silent", "status-503")
 
 
+def cut(error):
+    """Whether an answer broke off after its head: a runner had the request."""
+    return getattr(error, "code", "") == "truncated"
+
+
 def lost(error):
-    """Whether the connection was lost: a runner may have had the request."""
+    """Whether the connection was lost, or the answer broke off."""
     if isinstance(error, SealedError): return error.code in ("truncated", "status-502")
     return not isinstance(error, ssl.SSLCertVerificationError)
 
@@ -237,7 +242,7 @@ class Client:
     def request(self, method, path, body):
         """Yields (status, headers), then body bytes as they come."""
         psk_id, psk = self.psk_id, self.psk
-        tried, others, hosts, losses, parts = set(), 0, 0, 0, None  # codes tried again once; how often for each reason
+        tried, others, hosts, cuts, parts = set(), 0, 0, 0, None  # codes tried again once; how often for each reason
         while parts is None:
             posted = False
             try:
@@ -267,9 +272,9 @@ class Client:
                     psk_id, psk = self.previous["psk_id"], self.previous["psk"]  # the new one is refused: back to the old
                 elif http_status and code in ("replay", "clock") and code not in tried: tried.add(code)
                 elif code == "other-host" and hosts < 4: hosts += 1
-                elif posted and lost(error) and losses: raise  # what ended one runner is not sent to a third
+                elif posted and cut(error) and cuts: raise  # what ended one runner is not sent to a third
                 elif others < 3 and elsewhere(error) and getattr(error, "wait", 0) <= 5:
-                    losses += posted and lost(error)
+                    cuts += posted and cut(error)
                     time.sleep(getattr(error, "wait", 0) + (0.1, 0.2, 0.4)[others] * random.uniform(0.5, 1)); others += 1
                 else: raise
         new = k and self.renewed and open_renewal(k, psk_id, psk, self.hid, gen)

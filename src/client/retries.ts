@@ -8,8 +8,8 @@ import { GatewayRefusal } from "./refusal.ts";
 
 /** Times in all that a request goes to another key. */
 const MAX_OTHER_KEYS = 3;
-/** Of these, after a connection that was lost when a runner may have had the request: what ended one may end the next. */
-const MAX_LOST = 1;
+/** Of these, after an answer that had begun and broke off: what ended one runner may end the next. */
+const MAX_CUT = 1;
 /** Before each of them, ms at most; at least half of it, so that many clients do not come back together. */
 const PAUSES_MS = [100, 200, 400];
 /** A host that wants a longer pause than this is not waited for: the caller is told. */
@@ -38,7 +38,7 @@ export class Retries {
   readonly #pause: Pause;
   readonly #once = new Set<string>();
   #others = 0;
-  #lost = 0;
+  #cut = 0;
 
   /** @param signal Aborted: nothing is waited for. */
   constructor(signal: AbortSignal, wait: Pause = pause) {
@@ -48,7 +48,7 @@ export class Retries {
 
   /**
    * What to do about a failure, once the pause before it is over; undefined: nothing, it is to be told.
-   * @param wasSent Whether it was the sealed request that failed: a runner may have had it.
+   * @param wasSent Whether it was the sealed request that failed.
    * @throws The signal's reason if it is aborted.
    */
   async after(error: unknown, wasSent: boolean): Promise<Again | undefined> {
@@ -58,8 +58,8 @@ export class Retries {
       case "clock":
         // Another host's clock is another reason; the same one's would be as wrong again.
         return this.#first("clock") ? "another-key" : undefined;
-      case "lost":
-        if (wasSent && ++this.#lost > MAX_LOST) return undefined;
+      case "cut":
+        if (wasSent && ++this.#cut > MAX_CUT) return undefined;
         return await this.#elsewhere(error);
       case "elsewhere":
         return await this.#elsewhere(error);
@@ -92,21 +92,22 @@ export class Retries {
 }
 
 /**
- * Why it failed. `elsewhere`: it may go well at another host, or here in a moment. `lost`: the connection, or what a balancer
- * says of one that it lost (502); a host may have had the request. Never what failed to verify, and never a runner that died of
- * the request: its gateway says so (`runner-died`).
+ * Why it failed. `elsewhere`: it may go well at another host, or here in a moment; so may what was lost with its connection, and what
+ * a balancer says of one that it lost (502), since no gateway dies of a request that it cannot read. `cut`: after the answer's head,
+ * so that a runner had it. Never what failed to verify, and never a runner that died of the request: its gateway says so
+ * (`runner-died`).
  */
-function kindOf(error: unknown): "sealed-before" | "clock" | "elsewhere" | "lost" | undefined {
+function kindOf(error: unknown): "sealed-before" | "clock" | "elsewhere" | "cut" | undefined {
   if (error instanceof GatewayRefusal) {
     const { error: { code }, status } = error;
     if (code === "replay") return "sealed-before";
     if (code === "clock") return "clock";
     if (ELSEWHERE.includes(code)) return "elsewhere";
-    return code === "gateway-unreachable" && status === 502 ? "lost" : undefined;
+    return code === "gateway-unreachable" && status === 502 ? "elsewhere" : undefined;
   }
-  const lost = error instanceof SecLlamaError &&
-    (error.code === "gateway-unreachable" || error.code === "truncated");
-  return lost ? "lost" : undefined;
+  if (!(error instanceof SecLlamaError)) return undefined;
+  if (error.code === "truncated") return "cut";
+  return error.code === "gateway-unreachable" ? "elsewhere" : undefined;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

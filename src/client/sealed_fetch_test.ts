@@ -238,8 +238,8 @@ Deno.test("a balancer's own 502 and 503, and a lost connection, are tried again;
   // What comes first, its code, and how often it is sent when nothing else comes.
   const answers: [() => Response, ErrorCode, number][] = [
     [page(503), "busy", 4],
-    // A runner may have had these, so one more has to do.
-    [page(502), "gateway-unreachable", 2],
+    [page(502), "gateway-unreachable", 4],
+    // A runner had this one, so one more has to do.
     [lost, "truncated", 2],
     [page(500), "gateway-unreachable", 1],
     [page(504), "gateway-unreachable", 1],

@@ -330,7 +330,7 @@ export const FIELDS = [
     choices: ENGINES,
     default: "none",
     help:
-      "another engine, inside the models' sandbox; isolation is then `engine`: see docs/engines.md",
+      "another engine, inside the models' sandbox; isolation is then `engine`: see secllama help engines",
     parse: engine,
   }),
   field({

@@ -105,9 +105,12 @@ Deno.test("flaws of peers over the whole path", async (t) => {
           format: { type: "array", items: { type: "integer" }, minItems: 120 },
           options: { num_predict: 600 },
         });
-        const statuses = async (headersOf: (index: number) => Record<string, string>) => {
+        const statuses = async (
+          count: number,
+          headersOf: (i: number) => Record<string, string>,
+        ) => {
           const all = Array.from(
-            { length: 8 },
+            { length: count },
             (_, index) => post(served, "/api/chat", slow, headersOf(index)),
           );
           return await Promise.all(all.map(async (one) => {
@@ -116,8 +119,12 @@ Deno.test("flaws of peers over the whole path", async (t) => {
             return response.status;
           }));
         };
-        const same = await statuses(() => ({}));
-        assert.ok(same.includes(503), "the limit must be met without the trick");
+        const refused = (all: number[]) => all.filter((one) => one === 503).length;
+        // The proxy asks again for a while. A machine that is fast enough to serve so many in that time gets twice as many.
+        let count = 8;
+        for (; refused(await statuses(count, () => ({}))) < 6; count *= 2) {
+          assert.ok(count < 1_000, "the limit must be met without the trick");
+        }
         for (
           const trick of [
             (index: number) => ({ authorization: `Bearer key-${index}` }),
@@ -128,8 +135,8 @@ Deno.test("flaws of peers over the whole path", async (t) => {
             }),
           ]
         ) {
-          const tricked = await statuses(trick);
-          assert.ok(tricked.filter((one) => one === 503).length >= 3, String(tricked));
+          const tricked = await statuses(count, trick);
+          assert.ok(refused(tricked) >= 3, String(tricked));
         }
       },
     );

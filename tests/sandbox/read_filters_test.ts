@@ -14,7 +14,7 @@ const LAYERS = ["seccomp", "stage 2"] as const;
 /** Of a plan what is measured here. */
 const plan = () => ({
   layers: LAYERS.map((layer) => ({ layer, planned: true, detail: "" })),
-  launch: { seccomp: "none", limits: {}, exec: { argv: [] } },
+  launch: { seccomp: "none", filter: "runner", companion: null, limits: {}, exec: { argv: [] } },
   forks: false,
 } as unknown as LinuxPlan);
 

@@ -286,7 +286,7 @@ async function refusal(
   for await (const _ of body);
   return status >= 400 && status < 500
     ? new SecLlamaError("bad-request", `${kind} refused the request with status ${status}`, {
-      hint: "docs/engines.md says what works through it",
+      hint: "to see what works through it: secllama help engines",
     })
     : new SecLlamaError("model-failed", `${kind} failed with status ${status}`);
 }

@@ -170,6 +170,10 @@ const STARTS:
       ([, path]) => `${path} cannot be opened: look at the disk and the file system that it is on`,
     ],
     [
+      /^launcher: (?:wait for the gateway|a pipe for what the engine prints|in the engine's process|enter its folder): \S+$/,
+      "another engine is started inside the models' sandbox, and a step of it was refused: look at the seccomp profile of the container or the unit (SystemCallFilter=), and at what secllama help engines says it needs",
+    ],
+    [
       /^sandbox-exec:/,
       "sandbox-exec refused the profile: to see it, run: secllama sandbox plan; please report it with the version of macOS",
     ],
@@ -214,6 +218,10 @@ const LAYERS: { readonly [layer: string]: string } = {
     "the kernel took the filter and does not show it: update the kernel, or look for a sandbox such as gVisor around it",
   "stage 2":
     "the runner's second filter is not in force: a filter around this process may refuse seccomp(2); in a container: --security-opt seccomp=unconfined",
+  "engine in the sandbox":
+    "the engine is not where it was started: another program moved it, or it ended: start serve again",
+  "engine confined":
+    "the engine's filter, rights or limits are not those that were planned: please report this with the output of: secllama doctor --json",
   "limits": "another program changed the runner's limits (prlimit): find it and end it",
   "cgroup":
     "the runner is not in its cgroup: another program moved it, or took its delegation back: start serve again",
