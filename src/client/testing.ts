@@ -1,6 +1,7 @@
 /** Shared by the tests of this folder: a gateway and runner in one, on a real port, without a sandbox. */
+import assert from "node:assert/strict";
 import type { Bytes } from "../bytes.ts";
-import { toSecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { SEALED_TYPE } from "../api/media_types.ts";
 import { FakeHost } from "../sealed/fake_host.ts";
 import { problemResponse } from "../api/problems.ts";
@@ -10,6 +11,29 @@ import { type SealedFetch, sealedFetch } from "./sealed_fetch.ts";
 import type { Credentials, SealedFetchOptions } from "./options.ts";
 
 export const PSK_ID = "local.0123456789abcdef";
+
+/** What the tests ask. */
+export const CHAT = { model: "demo", messages: [{ role: "user", content: "hello" }] };
+
+/** The error that it fails with, which has this code. */
+export async function fails(
+  promise: Promise<unknown>,
+  code: ErrorCode,
+): Promise<SecLlamaError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.ok(error instanceof SecLlamaError, `not a SecLlamaError: ${error}`);
+    assert.equal(error.code, code);
+    return error;
+  }
+  assert.fail(`passed, but should have failed with ${code}`);
+}
+
+/** A gateway's answer with this code. */
+export function problem(code: ErrorCode): Response {
+  return problemResponse(new SecLlamaError(code, "told by the test"));
+}
 
 interface Answer {
   readonly status?: number;
