@@ -14,8 +14,8 @@ def cbor(b, i=0):
     if major < 4:
         assert i + n <= len(b), "cut"
         return (b[i:i + n] if major == 2 else b[i:i + n].decode()), i + n
-    items = [None] * {4: n, 5: 2 * n, 6: 1}[major]
-    for k in range(len(items)): items[k], i = cbor(b, i)
+    items, more = [], lambda found: items.append(found[0]) or found[1]
+    for _ in range({4: n, 5: 2 * n, 6: 1}[major]): i = more(cbor(b, i))  # grows with what is there, whatever it says
     if major == 5: return dict(zip(items[::2], items[1::2])), i
     return (items if major == 4 else (n, *items)), i
 

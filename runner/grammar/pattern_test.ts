@@ -47,12 +47,21 @@ function expression(random: () => number, depth = 3): string {
   return random() < 0.15 ? `${text}|${expression(random, 0)}` : text;
 }
 
+/** As ECMAScript says: from one character to the next. V8 tries inside a surrogate pair too: it finds /(?!\W*$)/u in "🍬" at 1. */
+function matchesSomewhere(sticky: RegExp, text: string): boolean {
+  for (let at = 0;; at += text.codePointAt(at)! > 0xffff ? 2 : 1) {
+    sticky.lastIndex = at;
+    if (sticky.test(text)) return true;
+    if (at >= text.length) return false;
+  }
+}
+
 Deno.test("pattern: what must match matches in ECMAScript, and what may not does not", () => {
   let tried = 0;
   for (let seed = 0; seed < COUNT; seed++) {
     const random = seeded(seed);
     const source = expression(random);
-    const reference = new RegExp(source, "u");
+    const reference = new RegExp(source, "uy");
     try {
       const must = patternAutomaton(source, "must", new Budget(500_000));
       const mayNot = negation(patternAutomaton(source, "may", new Budget(500_000)));
@@ -65,7 +74,7 @@ Deno.test("pattern: what must match matches in ECMAScript, and what may not does
         for (let count = 0; count < 8; count++) {
           const text = texts.sample(random, 25);
           assert.equal(
-            reference.test(text),
+            matchesSomewhere(reference, text),
             expected,
             `${seed}: /${source}/ and ${JSON.stringify(text)}`,
           );

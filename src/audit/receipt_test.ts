@@ -154,6 +154,8 @@ Deno.test({
         if (!same(mixed, good)) cases.push(mixed);
       }
       cases.push(Uint8Array.from([...good, 0]));
+      // A list of 2^40 items, in ten bytes: who makes room first has none left.
+      cases.push(Uint8Array.of(0xd2, 0x9b, 0, 0, 1, 0, 0, 0, 0, 0));
       await withLog(async (stranger) => {
         const log = await stranger.open();
         await log.record(entry);
