@@ -32,6 +32,7 @@ export class OtlpSink {
   readonly #o: OtlpOptions;
   readonly #position: SinkPosition;
   readonly #clock = new SinkClock();
+  readonly #end = new AbortController();
   readonly #running: Promise<void>;
 
   /** Begins at once, where the last one stopped. */
@@ -50,9 +51,9 @@ export class OtlpSink {
   async close(ms = 2_000): Promise<void> {
     this.#clock.close(ms);
     // Its other timers keep no process alive.
-    const hold = setTimeout(() => {}, ms + TIMEOUT_MS + POLL_MS);
-    await Promise.race([this.#running, new Promise((resolve) => setTimeout(resolve, ms))]);
-    clearTimeout(hold);
+    const timer = setTimeout(() => this.#end.abort(), ms);
+    await this.#running;
+    clearTimeout(timer);
   }
 
   async #send(onSent: () => void): Promise<void> {
@@ -83,7 +84,7 @@ export class OtlpSink {
         body,
         // It was told where they go.
         redirect: "manual",
-        signal: controller.signal,
+        signal: AbortSignal.any([this.#end.signal, controller.signal]),
       });
       await answer.body?.cancel();
       if (!answer.ok) throw new Error(`the collector answered ${answer.status}`);

@@ -91,8 +91,7 @@ Deno.test("otlp: a collector that is away, hangs, answers garbage or a redirect 
       assert.deepEqual(order, Array.from({ length: 451 }, (_, n) => n));
     } finally {
       clearInterval(waking);
-      // Its last write ends with it.
-      await sink.close();
+      await sink.close(0);
       clearInterval(hold);
       listener.close();
       for (const conn of open) {
