@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { Browser, linesOf, startProvider } from "../support/identity_provider.ts";
+import { type Act, loginBy, startProvider } from "../support/identity_provider.ts";
 import { keysetHost } from "../support/keyset_host.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 import { newHome, ROOT, secllama, type Served, startServe } from "../support/serve.ts";
@@ -65,30 +65,11 @@ Deno.test("firm: a day, and what an auditor makes of it", async (t) => {
   const personEnv = (person: string) => ({ ...base, SECLLAMA_DATA_DIR: at(person) });
   const as = (person: string, args: string[], expected = 0) =>
     run(words(at(person), args), personEnv(person), expected);
-  const login = async (
-    person: string,
-    args: string[],
-    act: (lines: AsyncIterator<string>, browser: Browser) => Promise<void>,
-  ) => {
-    const [program, ...rest] = words(at(person), ["login", served!.gatewayUrl, ...args]);
-    const child = new Deno.Command(program!, {
-      args: rest,
+  const login = (person: string, args: string[], act: Act) =>
+    loginBy(words(at(person), ["login", served!.gatewayUrl, ...args]), act, {
       env: personEnv(person),
-      clearEnv: true,
       cwd: home,
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const errors = new Response(child.stderr).text();
-    const lines = linesOf(child.stdout);
-    await act(lines, new Browser());
-    const left: string[] = [];
-    for (let next = await lines.next(); !next.done; next = await lines.next()) {
-      left.push(next.value);
-    }
-    const { code } = await child.status;
-    return { code, said: left.join("\n"), error: await errors };
-  };
+    });
   const byBrowser = (person: string) =>
     login(person, [], async (lines, browser) => {
       await browser.signIn(await browser.open((await lines.next()).value), person);

@@ -1,7 +1,7 @@
 /** People sign in by a real OpenID provider (npm's oidc-provider): in a browser, by a code for another device; they go on, and leave. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Browser, linesOf, startProvider } from "../support/identity_provider.ts";
+import { type Act, loginBy, startProvider } from "../support/identity_provider.ts";
 import { cli, newHome, secllama, type Served, startServe } from "../support/serve.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 
@@ -42,30 +42,11 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
     return done.stdout + done.stderr;
   };
   /** Runs `login`; `act` gets its lines as they come, and drives the browser. */
-  const login = async (
-    person: string,
-    args: string[],
-    act: (lines: AsyncIterator<string>, browser: Browser) => Promise<void>,
-  ) => {
-    const [program, ...rest] = words(person, ["login", served!.gatewayUrl, ...args]);
-    const child = new Deno.Command(program!, {
-      args: rest,
+  const login = (person: string, args: string[], act: Act) =>
+    loginBy(words(person, ["login", served!.gatewayUrl, ...args]), act, {
       env: envOf(person),
-      clearEnv: true,
       cwd: home,
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const errors = new Response(child.stderr).text();
-    const lines = linesOf(child.stdout);
-    await act(lines, new Browser());
-    const left: string[] = [];
-    for (let next = await lines.next(); !next.done; next = await lines.next()) {
-      left.push(next.value);
-    }
-    const { code } = await child.status;
-    return { code, said: left.join("\n"), error: await errors };
-  };
+    });
   let served: Served | undefined;
   try {
     await Deno.writeTextFile(join(home, "words"), "a passphrase that nobody else has");

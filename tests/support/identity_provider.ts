@@ -109,7 +109,7 @@ export class Browser {
 }
 
 /** The lines of a stream, as they come. */
-export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, string> {
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, string> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const piece of stream) {
@@ -119,4 +119,29 @@ export async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerat
     yield* lines;
   }
   return text;
+}
+
+/** Gets the lines of `login` as they come, and drives the browser. */
+export type Act = (lines: AsyncIterator<string>, browser: Browser) => Promise<void>;
+
+/** Runs `login` to its end, with somebody at the browser. @returns `said`: the lines that `act` left. */
+export async function loginBy(
+  [program, ...args]: readonly string[],
+  act: Act,
+  at: { readonly env: Record<string, string>; readonly cwd: string },
+): Promise<{ code: number; said: string; error: string }> {
+  const child = new Deno.Command(program!, {
+    args,
+    ...at,
+    clearEnv: true,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const errors = new Response(child.stderr).text();
+  const lines = linesOf(child.stdout);
+  await act(lines, new Browser());
+  const left: string[] = [];
+  for (let next = await lines.next(); !next.done; next = await lines.next()) left.push(next.value);
+  const { code } = await child.status;
+  return { code, said: left.join("\n"), error: await errors };
 }

@@ -7,6 +7,7 @@ import { alloc, AT_FDCWD, cstr, type Linux, linux, SystemCallError } from "../..
 import { landlockAbi } from "../../linux/landlock.ts";
 import { seccompAvailable } from "../../linux/seccomp.ts";
 import type { Arch } from "../../linux/syscalls.ts";
+import { libraryFolders } from "./library_folders.ts";
 import { type CgroupSupport, probeCgroups } from "./cgroup.ts";
 import { readOptional } from "./cgroup_files.ts";
 import { BASE_POLICY, GPU_POLICIES, type Namespace } from "./policy.ts";
@@ -323,15 +324,7 @@ function findTool(system: Linux, folders: readonly string[], name: string): stri
 
 /** The loader, and each library where the loader would find it without a cache file. */
 function findLibraries(system: Linux, names: readonly string[]): string[] {
-  const triplet = `${system.arch}-linux-gnu`;
-  const folders = [
-    `/lib/${triplet}`,
-    `/usr/lib/${triplet}`,
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-  ];
+  const folders = libraryFolders(system.arch);
   const found = names.flatMap((name) => {
     const folder = folders.find((path) => exists(system, `${path}/${name}`));
     return folder === undefined ? [] : [`${folder}/${name}`];

@@ -6,6 +6,7 @@ import { basename, dirname } from "node:path";
 import { SecLlamaError } from "../../errors.ts";
 import { elfNeeds } from "../../linux/elf.ts";
 import type { EngineKind } from "../../api/engine_kinds.ts";
+import { libraryFolders } from "./library_folders.ts";
 
 /** A program as it is started. */
 export interface EngineProgram {
@@ -52,7 +53,7 @@ export function findEngine(kind: EngineKind, path: string): EngineProgram {
     const folders = [
       ...runPath.map((p) => p.replace(/\$\{?ORIGIN\}?/g, dirname(file!))),
       ...runPath.map((p) => p.replace(/\$\{?ORIGIN\}?/g, origin)),
-      ...systemFolders(),
+      ...libraryFolders(Deno.build.arch),
     ];
     for (const name of needed) {
       const found = folders.map((folder) => `${folder}/${name}`).find(isFile);
@@ -81,18 +82,6 @@ export function findEngine(kind: EngineKind, path: string): EngineProgram {
 function backendsIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].map(({ name }) => name)
     .filter((name) => /^libggml-.*\.so$/.test(name)).sort().map((name) => `${folder}/${name}`);
-}
-
-function systemFolders(): string[] {
-  const triplet = `${Deno.build.arch}-linux-gnu`;
-  return [
-    `/lib/${triplet}`,
-    `/usr/lib/${triplet}`,
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-  ];
 }
 
 function readStart(path: string): string | undefined {
