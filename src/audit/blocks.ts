@@ -25,7 +25,9 @@ export class Blocks {
 
   /** The inclusion proof of line `index` in the tree of the first `size` lines, which there must be. */
   async proof(index: number, size: number): Promise<Bytes[]> {
-    await (this.#reading = this.#reading.then(() => this.#read(Math.floor(size / BLOCK))));
+    // One that failed is no reason for the next to fail.
+    const read = () => this.#read(Math.floor(size / BLOCK));
+    await (this.#reading = this.#reading.then(read, read));
     return inclusionProofBy((start, end) => this.#root(start, end), index, size);
   }
 

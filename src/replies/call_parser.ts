@@ -126,7 +126,9 @@ export class CallParser {
       SYNTAXES.some(({ open }) => open.length > trimmed.length && open.startsWith(trimmed));
     if (partly) return false;
     const tagged = SYNTAXES.some(({ open }) => trimmed.startsWith(open));
-    if (this.#called && !tagged) this.#held = trimmed;
+    // White space in front of a call that begins the reply, or between two, is no text.
+    if (tagged) this.#held = this.#held.trimStart();
+    else if (this.#called) this.#held = trimmed;
     if (!tagged && !this.#gaveUp && (trimmed[0] === "{" || trimmed[0] === "[")) {
       const before = this.#held.slice(0, this.#held.length - trimmed.length);
       this.#begin(undefined, trimmed, ended, cut);
@@ -170,9 +172,7 @@ export class CallParser {
     }
     const text = this.#held.slice(0, at);
     this.#begin(first, this.#held.slice(at + first.open.length), ended, cut);
-    // White space in front of a call that begins the reply, or between two, is no text.
-    const isBlank = text.trim() === "" && (!this.#said || this.#called);
-    return { text: isBlank ? "" : this.#take(text), attempt: true };
+    return { text: this.#take(text), attempt: true };
   }
 
   #take(text: string): string {

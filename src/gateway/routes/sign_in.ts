@@ -55,7 +55,7 @@ async function begin(context: GatewayContext, signIn: SignIn, token: string, pub
   return { sealed: toBase64Url(sealed), name: client.name, role, expires: client.expires };
 }
 
-/** Whoever is no member any more is out at once. */
+/** Whoever is no member any more is out at once. A failure of this host throws nobody out. */
 async function goOn(
   context: GatewayContext,
   signIn: SignIn,
@@ -74,16 +74,14 @@ async function goOn(
   await context.audit?.admit();
   const person = await signIn.tokens.check(token, undefined);
   if (person.subject !== client.subject) throw new SecLlamaError("auth", "another person's token");
-  try {
-    const role = roleOf(context, person);
-    const next = await registry.assign(client.id, { role, expires: endOf(signIn.terms) });
-    await context.audit?.record("client-changed", fieldsOf(next));
-    return { name: next.name, role, expires: next.expires };
-  } catch (error) {
+  if (person.role === undefined) {
     const ended = await registry.revoke(client.id);
     await context.audit?.record("client-revoked", fieldsOf(ended));
-    throw error;
   }
+  const role = roleOf(context, person);
+  const next = await registry.assign(client.id, { role, expires: endOf(signIn.terms) });
+  await context.audit?.record("client-changed", fieldsOf(next));
+  return { name: next.name, role, expires: next.expires };
 }
 
 /** @throws {SecLlamaError} `role-refused` for who is in no group that is let in. */
