@@ -7,13 +7,16 @@ import { alloc, type Linux, SystemCallError } from "./libc.ts";
 const PTRACE = { detach: 17, seize: 0x4206, interrupt: 0x4207, getFilter: 0x420c };
 /** wait4(2): for threads that are nobody's children, too. */
 const WALL = 0x40000000;
-const ENOENT = 2, ESRCH = 3, EINTR = 4;
+const NOHANG = 1;
+const ENOENT = 2, ESRCH = 3, EINTR = 4, ETIMEDOUT = 110;
+/** A thread that waits for a disk or for a vfork(2) stops when that is over. Nothing of ours waits longer for it than this, ms. */
+const PATIENCE_MS = 2_000;
 /** What waitpid(2) says of one that stopped, in the lowest byte. */
 const STOPPED = 0x7f;
 
 /**
  * Each filter's program, the oldest first. The thread stands still meanwhile, for a tenth of a millisecond or so, and this one waits
- * for it: not for long, as it needs nobody to stop.
+ * for it, for two seconds at most.
  * @returns undefined: the thread has ended.
  * @throws {SystemCallError} they cannot be read.
  */
@@ -26,7 +29,13 @@ export function readFilters(linux: Linux, tid: number): Uint8Array[] | undefined
     if (linux.call("ptrace", PTRACE.interrupt, tid, 0, 0) === -ESRCH) return undefined;
     const status = alloc(4);
     let waited: number;
-    do waited = linux.call("wait4", tid, status, WALL, null); while (waited === -EINTR);
+    const until = performance.now() + PATIENCE_MS;
+    for (;;) {
+      waited = linux.call("wait4", tid, status, WALL | NOHANG, null);
+      if (waited !== 0 && waited !== -EINTR) break;
+      if (performance.now() > until) throw new SystemCallError("wait for a thread", ETIMEDOUT);
+      linux.call("sched_yield");
+    }
     if (waited < 0) throw new SystemCallError("wait for a thread", -waited);
     const word = new DataView(status.buffer).getInt32(0, true);
     if ((word & 0xff) !== STOPPED) return undefined;

@@ -89,6 +89,8 @@ function pidInside(system: Linux, pid: number): number {
 export function checkCompanion(system: Linux, pid: number, plan: LinuxPlan): boolean | undefined {
   const { companion, seccomp: gpu } = plan.launch!;
   if (companion === null || gpu === null) return undefined;
+  // One that may vfork(2) has threads that do not stop when they are asked to, and would stop for good later.
+  if (companion.kind === "vllm") return undefined;
   const before = companions.get(plan)?.get(pid);
   if (before) return true;
   const { arch } = system;
