@@ -126,7 +126,11 @@ for (const arch of ARCHES) {
     assert.equal(ask("clone", THREAD), "allow");
     assert.equal(ask("clone", 17), "EPERM", "fork");
     assert.equal(ask("clone", THREAD | 0x10000000), "EPERM", "a thread in a new user namespace");
-    assert.equal(ask("clone", THREAD | 0x4000), "EPERM", "one whose maker cannot be stopped (vfork)");
+    assert.equal(
+      ask("clone", THREAD | 0x4000),
+      "EPERM",
+      "one whose maker cannot be stopped (vfork)",
+    );
     assert.equal(ask("socketpair", 1, 1 | 0o2004000, 0), "allow");
     assert.equal(ask("socketpair", 1, 2, 0), "EPERM", "datagram");
     assert.equal(ask("socketpair", 2, 1, 0), "EPERM", "not Unix");

@@ -31,6 +31,7 @@ export class Connection implements Disposable {
   readonly #fd: number;
   #open = true;
   #reading: Promise<unknown> = Promise.resolve();
+  #writing: Promise<unknown> = Promise.resolve();
 
   private constructor(system: Linux, fd: number) {
     this.#system = system;
@@ -60,7 +61,9 @@ export class Connection implements Disposable {
       if (!this.#open) throw new ConnectionError("write", 32);
       const part = bytes.subarray(at);
       // Only what fits is taken at once; what the other end is slow to take must not stop this thread.
-      const sent = await this.#system.writeAside(this.#fd, part);
+      const writing = this.#system.writeAside(this.#fd, part);
+      this.#writing = writing;
+      const sent = await writing;
       if (sent <= 0) throw new ConnectionError("write", 32);
       at += sent;
     }
@@ -101,8 +104,9 @@ export class Connection implements Disposable {
     if (!this.#open) return;
     this.#open = false;
     this.#system.call("shutdown", this.#fd, SHUT_RDWR);
-    // Its number may be another's as soon as it is closed: not while a thread still reads from it.
-    void this.#reading.finally(() => this.#system.call("close", this.#fd));
+    // Its number may be another's as soon as it is closed: not while a thread still uses it.
+    void Promise.allSettled([this.#reading, this.#writing])
+      .then(() => this.#system.call("close", this.#fd));
   }
 
   [Symbol.dispose](): void {

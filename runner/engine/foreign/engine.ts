@@ -166,6 +166,7 @@ class ForeignEngine extends TextEngine implements Engine {
       using slot = await this.#slots.take(request.client, signal);
       try {
         for await (const piece of this.#pieces(request, prompt, { slot, signal, reply })) {
+          slot.begun();
           this.#steps++;
           yield* reply.take(piece);
           // A stop string, or all that was asked for: leaving ends the engine's work too.

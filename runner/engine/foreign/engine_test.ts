@@ -145,6 +145,25 @@ test("a slot's prompt is kept for its own client only", async () => {
   assert.deepEqual(asked.map(({ body }) => body["id_slot"]), [0, 0, 0, 0]);
 });
 
+test("a slot whose request the engine refused is not that client's: another's prompt may still be in it", async () => {
+  await using fake = await open("llama-server", 1);
+  const { engine } = fake;
+  await all(engine.generate(request(engine, { client: "one" }), quiet()));
+  const refused = request(engine, { client: "two" });
+  const sampling = { ...refused.sampling, seed: 500 };
+  await assert.rejects(all(engine.generate({ ...refused, sampling }, quiet())));
+  await all(engine.generate(request(engine, { client: "two" }), quiet()));
+  const asked = await fake.asked();
+  assert.deepEqual(asked.map(({ body }) => body["cache_prompt"]), [false, false, false]);
+});
+
+test("who has left already asks for nothing", async () => {
+  await using fake = await open("llama-server", 1);
+  const left = AbortSignal.abort();
+  await assert.rejects(all(fake.engine.generate(request(fake.engine), left)), coded("cancelled"));
+  assert.deepEqual(await fake.asked(), []);
+});
+
 test("who goes at the last event leaves no slot taken", async () => {
   await using fake = await open("llama-server", 1);
   const { engine } = fake;

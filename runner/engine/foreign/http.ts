@@ -36,6 +36,7 @@ export async function ask(
   const connection = Connection.open(socket);
   const end = () => connection.close();
   o.signal?.addEventListener("abort", end);
+  if (o.signal?.aborted) end();
   const done = () => {
     o.signal?.removeEventListener("abort", end);
     connection.close();

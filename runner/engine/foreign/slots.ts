@@ -5,7 +5,7 @@ import { TaskCircle } from "../task_circle.ts";
 
 interface Slot {
   readonly index: number;
-  /** Who had it last: what it holds is theirs. */
+  /** Whose prompt the engine has in it; undefined: that is not sure, or nobody's. */
   client: string | undefined;
   busy: boolean;
   usedAt: number;
@@ -14,8 +14,10 @@ interface Slot {
 /** A slot, until it is disposed of. */
 export interface Taken extends Disposable {
   readonly index: number;
-  /** Whether its client had it last. */
+  /** Whether what the engine has in it is its client's. */
   readonly keeps: boolean;
+  /** The engine has begun with its client's prompt: what was in it before is gone. */
+  begun(): void;
 }
 
 export class Slots {
@@ -49,6 +51,7 @@ export class Slots {
    * @throws {SecLlamaError} `busy`: too many wait; `cancelled`: by the signal.
    */
   async take(client: string, signal: AbortSignal): Promise<Taken> {
+    if (signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
     if (this.#waiting.size === 0) {
       const free = this.#takeFree(client);
       if (free) return free;
@@ -75,13 +78,15 @@ export class Slots {
     const slot = free.find((one) => one.client === client) ?? free[0];
     if (!slot) return undefined;
     const keeps = slot.client === client;
-    slot.client = client;
+    // An engine that refuses the request, or is told to give it up, may leave the slot as it was.
+    slot.client = keeps ? client : undefined;
     slot.busy = true;
     slot.usedAt = ++this.#used;
     let held = true;
     return {
       index: slot.index,
       keeps,
+      begun: () => void (slot.client = client),
       [Symbol.dispose]: () => {
         if (!held) return;
         held = false;
