@@ -16,6 +16,7 @@ import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import type { Shutdown } from "./shutdown.ts";
+import { wipe } from "../secret.ts";
 
 /** A host's part in its fleet. */
 interface OpenFleet {
@@ -99,7 +100,8 @@ async function openSource(
   const servers = parseNatsServers(fleet, "--fleet");
   const ca = await readCa(fleetCa);
   const there = await state.read();
-  if (there === undefined) {
+  if (there?.role !== "host") {
+    wipe(there?.seed);
     throw new SecLlamaError("key-refused", "this machine is no host of a fleet", {
       hint: "run: secllama fleet join --label NAME, with the issuer's line",
     });

@@ -147,6 +147,18 @@ export async function publishOnChange({ look, write, everyMs, goOn, onFailed = (
   onFailed?: (error: Error) => void;
 }): Promise<void> {
   let found = await look();
+  let isBlind = false;
+  /** A key store that is locked for a moment ends nothing. It is told once. */
+  const lookAgain = async () => {
+    try {
+      found = await look();
+      isBlind = false;
+    } catch (error) {
+      if (!(error instanceof SecLlamaError)) throw error;
+      if (!isBlind) onFailed(error);
+      isBlind = true;
+    }
+  };
   for (let times = 0;; times++) {
     let seen: string | undefined = found;
     const at = Date.now();
@@ -159,7 +171,7 @@ export async function publishOnChange({ look, write, everyMs, goOn, onFailed = (
     }
     do {
       if (!await goOn()) return;
-      found = await look();
+      await lookAgain();
     } while (found === seen && Date.now() < at + everyMs);
   }
 }

@@ -30,8 +30,8 @@ async function following(
   });
   return {
     ...{ store, fleet, refusals },
-    publish: async () => {
-      await publisher.publish({ now: clock.now, lifeMs: HOUR });
+    publish: async (by = publisher) => {
+      await by.publish({ now: clock.now, lifeMs: HOUR });
       // The host is told after what is under way.
       await new Promise((resolve) => setTimeout(resolve));
     },
@@ -73,6 +73,24 @@ Deno.test("fleet: a change costs a record of what changed, and comes at once", a
     const anew = new FleetMember(state, keys, { source, now: () => made.clock.now });
     using same = await anew.ring();
     assert.ok(same.hasClient(added.id) && !same.has(laptop.pskId));
+    assert.deepEqual(refusals, []);
+  });
+});
+
+Deno.test("fleet: two that publish for one issuer, in turn: each host goes on", async () => {
+  await withFleet(async (made) => {
+    const { issuer, laptop } = made;
+    const { store, fleet, publish, refusals } = await following(made);
+    using other = new Publisher(issuer.state, issuer.keys, store);
+    for (const by of [undefined, other, undefined, other, undefined]) {
+      await publish(by);
+      using ring = await fleet.ring();
+      assert.ok(ring.has(laptop.pskId));
+    }
+    await issuer.keys.clients().revoke("laptop");
+    await publish();
+    using ring = await fleet.ring();
+    assert.ok(!ring.has(laptop.pskId));
     assert.deepEqual(refusals, []);
   });
 });

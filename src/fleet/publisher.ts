@@ -61,6 +61,8 @@ export class Publisher implements Disposable {
   readonly #removed = new Set<string>();
   /** By id, what of a client the hosts have. */
   #shown = new Map<string, string>();
+  /** The number that this one gave last. */
+  #rev: number | undefined;
 
   constructor(state: FleetState, keys: IssuerKeys, store: FleetStore) {
     this.#state = state;
@@ -83,6 +85,11 @@ export class Publisher implements Disposable {
       const rev = there.rev + 1;
       // Before anything goes out: a number is never given twice.
       await this.#state.write({ ...there, rev });
+      // Another process has published since, and removed what this one wrote: all is written anew.
+      if (there.rev !== this.#rev) {
+        for (const hid of [...this.#written.keys()]) this.#forget(hid);
+      }
+      this.#rev = rev;
       const live = clientsOf(ring, clients);
       const shown = new Map([...live].map(([id, client]) => [id, JSON.stringify(client)]));
       const gone = there.hosts.filter(({ removed }) => removed !== null);
@@ -112,6 +119,7 @@ export class Publisher implements Disposable {
       }));
       this.#shown = shown;
       const back = new Set(hosts.map(({ hid }) => hid));
+      for (const hid of back) this.#removed.delete(hid);
       for (const { hid } of gone) {
         if (back.has(hid) || this.#removed.has(hid)) continue;
         this.#forget(hid);
