@@ -47,14 +47,20 @@ async function filled(dataDir: string): Promise<Host> {
   return made;
 }
 
-async function backUp({ manager, dataDir }: Host, path: string): Promise<void> {
+/** @param meanwhile Between the keys and the rest. */
+async function backUp(
+  { manager, dataDir }: Host,
+  path: string,
+  { policy, meanwhile }: { policy?: string; meanwhile?: () => Promise<unknown> } = {},
+): Promise<void> {
   const { gen, active: kid } = await manager.verifiedManifest();
   const { file: box } = await exportKeys(manager, PASSPHRASE, quick());
+  await meanwhile?.();
   await makeBackup(path, {
     file: manager.file,
     passphrase: PASSPHRASE,
     keys: { kid, gen, box },
-    policy: undefined,
+    policy,
     kdf: quick(),
   });
   assert.deepEqual(
@@ -95,6 +101,37 @@ async function isWhole({ dataDir, store, stateDir }: Host): Promise<void> {
   await manager.clients().add("another");
   await manager.clients().revoke("another");
 }
+
+Deno.test("backup: keys that change while it is made are no backup", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "host.backup");
+    const first = await filled(join(folder, "first"));
+    const meanwhile = () => first.manager.rotate();
+    assert.equal(await code(backUp(first, path, { meanwhile })), "key-lock-busy");
+    await backUp(first, path);
+    const second = await host(join(folder, "second"));
+    await restore(second, path);
+    await isWhole(second);
+  }));
+
+Deno.test("backup: a policy goes where it was; where that cannot be, nothing has been changed", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "host.backup");
+    const policy = join(folder, "etc", "policy.json");
+    await Deno.mkdir(join(folder, "etc"));
+    await Deno.writeTextFile(policy, "{}");
+    await backUp(await filled(join(folder, "first")), path, { policy });
+    await Deno.remove(join(folder, "etc"), { recursive: true });
+    await Deno.writeTextFile(join(folder, "etc"), "a file, so that no folder can be");
+    const second = await host(join(folder, "second"));
+    assert.equal(await code(restore(second, path)), "key-io");
+    const left = (await Array.fromAsync(Deno.readDir(second.dataDir))).map(({ name }) => name);
+    assert.deepEqual(left.filter((name) => name !== "keyset.lock"), []);
+    await Deno.remove(join(folder, "etc"));
+    assert.equal((await restore(second, path)).policy, policy);
+    assert.equal(await Deno.readTextFile(policy), "{}");
+    await isWhole(second);
+  }));
 
 Deno.test("backup: to another machine, and over a host that has gone on since", () =>
   withFolder(async (folder) => {

@@ -4,6 +4,7 @@ import { type Bytes, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { readHostId } from "../keys/host_id.ts";
+import { isCommitted, parseManifest } from "../keys/keyset/manifest.ts";
 import { ioError, type ManifestFile } from "../keys/keyset/manifest_file.ts";
 import type { KdfParameters } from "../keys/stores/envelope.ts";
 import { VERSION } from "../version.ts";
@@ -118,6 +119,7 @@ async function collect(staging: string, dataDir: string, what: ToBackUp): Promis
   const names = await contentsOf(dataDir);
   for (const name of names) await snapshot(join(dataDir, name), join(staging, fileName(name)));
   if (what.keys.gen !== null) {
+    await checkUnchanged(join(staging, "keyset.json"), what.keys);
     await Deno.writeFile(join(staging, KEYS_ENTRY), what.keys.box, { mode: 0o600 });
     names.push(KEYS_ENTRY);
   }
@@ -139,6 +141,15 @@ async function collect(staging: string, dataDir: string, what: ToBackUp): Promis
     policy: what.policy ?? null,
     entries,
   };
+}
+
+/** The keys were wrapped before this machine's other commands had to wait: none may have changed them since. */
+async function checkUnchanged(path: string, { kid, gen }: BackedUpKeys): Promise<void> {
+  const { manifest } = parseManifest(await Deno.readFile(path));
+  if (isCommitted(manifest) && manifest.gen === gen && manifest.active === kid) return;
+  throw new SecLlamaError("key-lock-busy", "the keys changed while the backup was made", {
+    hint: "run it again",
+  });
 }
 
 /** As it lies in a staging folder, which has no folders in it. */

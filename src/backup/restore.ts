@@ -61,11 +61,13 @@ export async function restoreBackup(path: string, o: RestoreOptions): Promise<Re
         : differences(await summaryOf(o.dataDir), await summaryOf(staging));
       if (there.length > 0 && !o.replace) throw notEmpty(o.dataDir, superseded);
       const step = o.onStep ?? (() => {});
+      // It may be where this user may not write: then nothing has been changed yet.
+      const policy = await putPolicy(staging, index);
       step("mark");
       const mark = join(o.dataDir, RESTORING);
       await writeFileAtomically(mark, utf8(JSON.stringify({ v: 1 }) + "\n"));
       const kept = await moveAway(o.dataDir, there, step);
-      const policy = await putFiles(staging, o.dataDir, index, step);
+      await putFiles(staging, o.dataDir, index, step);
       step("marks");
       await forgetMarks(o.stateDir, index.hid);
       step("keys");
@@ -158,29 +160,33 @@ async function moveAway(
   return kept;
 }
 
+/** Puts the policy where it was, unless one is there. Returns where it is now; undefined: none was put. */
+async function putPolicy(staging: string, { entries, policy }: Index): Promise<string | undefined> {
+  if (policy === null || !entries.some(({ name }) => name === POLICY_ENTRY)) return undefined;
+  if (await Deno.lstat(policy).then(() => true, () => false)) return undefined;
+  try {
+    await Deno.mkdir(dirname(policy), { recursive: true });
+    // It may be on another file system.
+    await Deno.copyFile(join(staging, fileName(POLICY_ENTRY)), policy);
+    return policy;
+  } catch (error) {
+    throw ioError("write", policy, error);
+  }
+}
+
 async function putFiles(
   staging: string,
   dataDir: string,
   index: Index,
   step: (step: string) => void,
-): Promise<string | undefined> {
-  let policy: string | undefined;
+): Promise<void> {
   for (const { name } of index.entries) {
-    if (name === KEYS_ENTRY) continue;
+    if (name === KEYS_ENTRY || name === POLICY_ENTRY) continue;
     step(`put ${name}`);
-    const from = join(staging, fileName(name));
-    const to = name === POLICY_ENTRY ? index.policy! : join(dataDir, name);
-    if (name === POLICY_ENTRY) {
-      if (await Deno.lstat(to).then(() => true, () => false)) continue;
-      policy = to;
-      // It may be on another file system.
-      await Deno.copyFile(from, to);
-      continue;
-    }
+    const to = join(dataDir, name);
     await Deno.mkdir(dirname(to), { recursive: true, mode: 0o700 });
-    await Deno.rename(from, to);
+    await Deno.rename(join(staging, fileName(name)), to);
   }
-  return policy;
 }
 
 /** What this machine has noted of the host would make of what comes back something that was put back. */

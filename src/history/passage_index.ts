@@ -77,7 +77,10 @@ export class PassageIndex<D extends Document> implements Disposable {
    */
   async load(documents: () => readonly D[]): Promise<void> {
     for (;;) {
-      await this.#loading;
+      // Of several who waited for it, the first goes on with the next.
+      const before = this.#loading;
+      await before;
+      if (before !== this.#loading) continue;
       const missing = this.#missing(documents());
       if (missing === undefined) return;
       const isThere = () => documents().some(({ id }) => id === missing.id);
@@ -107,6 +110,7 @@ export class PassageIndex<D extends Document> implements Disposable {
       const bytes = words.get(at) ?? await this.#makeSegment(document, at);
       kept.segments.push(new Segment(bytes));
     }
+    this.#forget(id);
     this.#kept.set(id, kept);
     // It was erased meanwhile.
     if (!isThere()) this.#forget(id);
