@@ -347,8 +347,12 @@ export class History implements Disposable {
     return this.#documents.unembedded(digest);
   }
 
-  /** As Documents.addVectors. */
+  /** As Documents.addVectors. @throws {SecLlamaError} `not-found` also for a model that is no more the one that was named. */
   addVectors(...made: Parameters<Documents["addVectors"]>): void {
+    const chosen = this.#drawers.read("embedding") as EmbeddingModel | null | undefined;
+    if (chosen !== undefined && chosen?.digest !== made[1]) {
+      throw new SecLlamaError("not-found", "another model for embeddings was named, or none");
+    }
     this.#documents.addVectors(...made);
   }
 

@@ -76,16 +76,24 @@ export class Embeddings {
   /** The passages that fit a question, and how they were ranked. */
   async search(text: string, limit: number, of?: readonly string[]): Promise<PassageList> {
     const { history } = this.#options;
-    const { chosen, passages, embedded } = await history.embedding();
-    if (chosen === null || passages === 0) {
-      return { passages: await history.searchDocuments(text, limit, of), ranking: "bm25" };
-    }
-    if (embedded < passages) this.goOn();
     const byWords = async (note: string): Promise<PassageList> => ({
       passages: await history.searchDocuments(text, limit, of),
       ranking: "bm25",
       note,
     });
+    let state: Awaited<ReturnType<typeof history.embedding>>;
+    try {
+      state = await history.embedding();
+    } catch (error) {
+      // Which model it was cannot be read any more: the words can.
+      if (!(error instanceof SecLlamaError) || error.code !== "decrypt-failed") throw error;
+      return await byWords(`no embeddings: ${error.message}`);
+    }
+    const { chosen, passages, embedded } = state;
+    if (chosen === null || passages === 0) {
+      return { passages: await history.searchDocuments(text, limit, of), ranking: "bm25" };
+    }
+    if (embedded < passages) this.goOn();
     if (embedded === 0) return await byWords("no passage has embeddings yet");
     let vector: Float32Array;
     try {

@@ -42,6 +42,7 @@ class FakeModel {
 async function withEmbeddings(
   body: (
     o: { model: FakeModel; embeddings: Embeddings; add: (text: string) => Promise<void> },
+    history: ReturnType<typeof serviceOf>["history"],
   ) => Promise<void>,
 ): Promise<void> {
   await withPlace(async (place) => {
@@ -62,13 +63,44 @@ async function withEmbeddings(
       await history.addDocument(`${n++}.txt`, new TextEncoder().encode(text));
     };
     try {
-      await body({ model, embeddings, add });
+      await body({ model, embeddings, add }, service.history);
     } finally {
       controller.abort();
       await embeddings.settled();
     }
   });
 }
+
+Deno.test("embeddings: what is under way when they are switched off is not kept", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    history.setEmbedding({ name: "bge", digest: "one" });
+    await history.addDocument("0.txt", new TextEncoder().encode("The heron wades."));
+    const next = (await history.unembedded("one"))!;
+    const keep = () => history.addVectors(next, "one", [new Float32Array([1, 0])]);
+    for (const other of [null, { name: "bge", digest: "two" }]) {
+      history.setEmbedding(other);
+      assert.throws(keep, { code: "not-found" });
+    }
+    history.setEmbedding({ name: "bge", digest: "one" });
+    keep();
+    assert.equal(await history.unembedded("one"), null);
+  }));
+
+Deno.test("embeddings: a name of the model that cannot be read keeps no word from being found", () =>
+  withEmbeddings(async ({ model, embeddings, add }, history) => {
+    await add("The heron wades.");
+    Object.assign(history, {
+      embedding: () => Promise.reject(new SecLlamaError("decrypt-failed", "its key is gone")),
+    });
+    const { passages, ranking, note } = await embeddings.search("heron", 5);
+    assert.deepEqual([passages.length, ranking, note], [
+      1,
+      "bm25",
+      "no embeddings: its key is gone",
+    ]);
+    assert.equal(model.asked, 0);
+  }));
 
 const isDone = (embeddings: Embeddings, count: number) =>
   until(async () => {
