@@ -94,6 +94,9 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   // Hosts of one issuer: it derives, seals and signs; they open what is theirs.
   "src/fleet": [
     ...BASE,
+    // Limits and audit logs hold over all hosts.
+    "src/audit",
+    "src/firm",
     "src/keys",
     "src/sealed/key_document.ts",
     "src/sealed/member.ts",

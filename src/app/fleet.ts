@@ -3,8 +3,10 @@ import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
+import { UsageFile } from "../firm/usage_file.ts";
 import { Heartbeat } from "../fleet/heartbeat.ts";
 import { FleetMember } from "../fleet/host.ts";
+import { FleetUsage } from "../fleet/usage.ts";
 import { LateSource } from "../fleet/late_source.ts";
 import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
@@ -59,16 +61,17 @@ export async function openFleet(
   return { member, store: opened.store };
 }
 
-/** What the gateway asks of the fleet. Where a store is named, this host reports there, and hears of the others. */
+/** What the gateway and its limits ask of the fleet. Where a store is named, this host reports there, and hears of the others. */
 export function fleetPart(
   { member, store }: OpenFleet,
-  { config, models, supervisor, shutdown }: {
+  { config, dataDir, models, supervisor, shutdown }: {
     readonly config: Pick<Config, "hostLabel" | "parallel">;
+    readonly dataDir: string;
     readonly models: ModelStore;
     readonly supervisor: Supervisor;
     readonly shutdown: Shutdown;
   },
-): FleetPart {
+): { readonly gateway: FleetPart; readonly usage: FleetUsage } {
   const beat = store && new Heartbeat({
     ...{ member, store },
     look: async () => ({
@@ -80,13 +83,22 @@ export function fleetPart(
   });
   beat?.start();
   if (beat !== undefined) shutdown.add(() => beat[Symbol.dispose]());
-  return {
+  const usage = new FleetUsage({
+    member,
+    store: store ?? (() => undefined),
+    kept: () => UsageFile.read(dataDir),
+    isThere: (hid) => beat?.isThere(hid) ?? false,
+  });
+  if (store !== undefined) usage.start();
+  shutdown.add(() => usage[Symbol.dispose]());
+  const gateway: FleetPart = {
     get member() {
       return member.member;
     },
     place: (about) => beat?.place(about),
     others: () => beat?.others().map(({ report }) => report) ?? [],
   };
+  return { gateway, usage };
 }
 
 async function openSource(

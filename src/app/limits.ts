@@ -1,5 +1,5 @@
 /** Roles and limits of `serve`: what was used is in a file from the first client that has a limit. */
-import { Limiter } from "../firm/limiter.ts";
+import { Limiter, type OtherCounts } from "../firm/limiter.ts";
 import { TokenCheck } from "../firm/tokens.ts";
 import { UsageFile } from "../firm/usage_file.ts";
 import type { GatewayAudit } from "../gateway/audit.ts";
@@ -14,6 +14,8 @@ export function openLimits(o: {
   readonly logger: Logger;
   readonly shutdown: Shutdown;
   readonly audit: GatewayAudit | undefined;
+  /** Of a host of a fleet: what its clients used at the others. */
+  readonly others: OtherCounts | undefined;
 }): ClientLimits {
   let limiter: Limiter | undefined;
   return new ClientLimits({
@@ -25,7 +27,7 @@ export function openLimits(o: {
         o.logger.error("usage-not-saved", { cause: label((error as Error)?.name ?? "") });
       });
       o.shutdown.addLast(() => file[Symbol.dispose]());
-      return limiter = new Limiter(file);
+      return limiter = new Limiter(file, Date.now, o.others);
     },
     onRefused: (code, who) => o.audit?.refused(code, who),
   });

@@ -113,7 +113,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       const measured = { supervisor, models, keys, activity, audit, fleet };
       await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
     }
-    const part = opened && fleetPart(opened, { config, models, supervisor, shutdown });
+    const part = opened && fleetPart(opened, { config, dataDir, models, supervisor, shutdown });
     const facts: GatewayFacts = {
       config,
       supervisor,
@@ -128,13 +128,14 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       audit: metrics ?? audit,
       receipts: audit && ((id) => audit.receipt(id)),
       notReady: shared(() => notReady({ models, keys, audit, fleet })),
-      fleet: part,
+      fleet: part?.gateway,
       limits: openLimits({
         dataDir,
         book: supervisor,
         logger,
         shutdown,
         audit: metrics ?? audit,
+        others: part?.usage,
       }),
     };
     const gateway = await openGateway(facts, listen, shutdown);

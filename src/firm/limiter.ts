@@ -45,6 +45,24 @@ export interface Ticket {
   end(): void;
 }
 
+/** What was counted of a client in the same minute and day, elsewhere. */
+export interface Elsewhere {
+  readonly minute: Pick<Window, "requests" | "tokens">;
+  readonly day: Pick<Window, "requests" | "tokens">;
+  /** Requests under way. */
+  readonly open: number;
+  /** Among so many hosts each has its share alone, since they hear nothing of each other; 1: what is said here is all. */
+  readonly sharedBy: number;
+}
+
+/** Other hosts that count the same clients. */
+export interface OtherCounts {
+  /** What they counted in these windows; undefined: the client is this host's only. */
+  of(client: string, usage: Usage): Elsewhere | undefined;
+  /** Told what was counted here, each time. */
+  counted(client: string, usage: Usage, open: number): void;
+}
+
 interface Counted {
   usage: Usage;
   /** Requests under way. */
@@ -58,19 +76,21 @@ const MAX_REMEMBERED = 10_000;
 export class Limiter {
   readonly #store: UsageStore;
   readonly #now: () => number;
+  readonly #others: OtherCounts | undefined;
   /** The one that asked last is last. */
   readonly #clients = new Map<string, Counted>();
 
   /** @param now Unix ms. */
-  constructor(store: UsageStore, now: () => number = Date.now) {
+  constructor(store: UsageStore, now: () => number = Date.now, others?: OtherCounts) {
     this.#store = store;
     this.#now = now;
+    this.#others = others;
   }
 
   /** Whether this client may ask now. @throws {SecLlamaError} `rate-limited`, with all limits and when to come again. */
   check(client: string, role: Role): void {
     const counted = this.#of(client);
-    const states = statesOf(role, counted, this.#now());
+    const states = this.#states(client, role, counted);
     const full = states.filter(({ remaining }) => remaining === 0);
     if (full.length > 0) throw overLimit(role, full, states);
   }
@@ -84,7 +104,7 @@ export class Limiter {
     let [over, refunded] = [false, false];
     const { minute, day } = counted.usage;
     return {
-      limits: () => statesOf(role, counted, this.#now()),
+      limits: () => this.#states(client, role, counted),
       used: (tokens) => this.#add(client, counted, { tokens }),
       refund: () => {
         if (refunded) return;
@@ -94,12 +114,13 @@ export class Limiter {
           minute: now.minute.at === minute.at ? less(now.minute) : now.minute,
           day: now.day.at === day.at ? less(now.day) : now.day,
         };
-        this.#store.save(client, counted.usage);
+        this.#save(client, counted);
       },
       end: () => {
         if (over) return;
         over = true;
         counted.open--;
+        this.#others?.counted(client, counted.usage, counted.open);
       },
     };
   }
@@ -131,7 +152,17 @@ export class Limiter {
       tokens: tokens + (more.tokens ?? 0),
     });
     counted.usage = { minute: sum(minute), day: sum(day) };
-    this.#store.save(client, counted.usage);
+    this.#save(client, counted);
+  }
+
+  #save(client: string, { usage, open }: Counted): void {
+    this.#store.save(client, usage);
+    this.#others?.counted(client, usage, open);
+  }
+
+  #states(client: string, role: Role, counted: Counted): LimitState[] {
+    const usage = this.#rolled(counted.usage);
+    return statesOf(role, counted, this.#now(), this.#others?.of(client, usage));
   }
 
   #rolled({ minute, day }: Usage): Usage {
@@ -160,27 +191,44 @@ function less({ at, requests, tokens }: Window): Window {
   return { at, requests: Math.max(0, requests - 1), tokens };
 }
 
-function statesOf(role: Role, { usage, open }: Counted, nowMs: number): LimitState[] {
+/** Nobody else counts. */
+const ALONE: Elsewhere = {
+  minute: { requests: 0, tokens: 0 },
+  day: { requests: 0, tokens: 0 },
+  open: 0,
+  sharedBy: 1,
+};
+
+function statesOf(
+  role: Role,
+  { usage, open }: Counted,
+  nowMs: number,
+  elsewhere: Elsewhere = ALONE,
+): LimitState[] {
   const states: LimitState[] = [];
   const add = (
     of: LimitState["of"],
     per: LimitState["per"],
     limit: number | undefined,
-    used: number,
+    [here, there]: readonly [number, number],
     endMs: number,
   ) => {
     if (limit === undefined) return;
     const resetS = Math.max(1, (endMs - nowMs) / 1000);
-    states.push({ of, per, limit, remaining: Math.max(0, limit - used), resetS });
+    const share = Math.ceil(limit / elsewhere.sharedBy);
+    const remaining = Math.max(0, Math.min(limit - there, share) - here);
+    states.push({ of, per, limit, remaining, resetS });
   };
   const { minute, day } = usage;
+  const used = (window: "minute" | "day", what: "requests" | "tokens") =>
+    [usage[window][what], elsewhere[window][what]] as const;
   const minuteEnd = (minute.at + 1) * MINUTE_MS;
   const dayEnd = (day.at + 1) * DAY_MS;
-  add("requests", "minute", role.requestsPerMinute, minute.requests, minuteEnd);
-  add("requests", "day", role.requestsPerDay, day.requests, dayEnd);
-  add("tokens", "minute", role.tokensPerMinute, minute.tokens, minuteEnd);
-  add("tokens", "day", role.tokensPerDay, day.tokens, dayEnd);
-  add("at-once", undefined, role.atOnce, open, nowMs);
+  add("requests", "minute", role.requestsPerMinute, used("minute", "requests"), minuteEnd);
+  add("requests", "day", role.requestsPerDay, used("day", "requests"), dayEnd);
+  add("tokens", "minute", role.tokensPerMinute, used("minute", "tokens"), minuteEnd);
+  add("tokens", "day", role.tokensPerDay, used("day", "tokens"), dayEnd);
+  add("at-once", undefined, role.atOnce, [open, elsewhere.open], nowMs);
   return states;
 }
 

@@ -39,6 +39,8 @@ export interface BundleHead {
   /** Unix ms, the issuer's clock: from then on the host serves no client of the fleet. */
   readonly exp: number;
   readonly roles: readonly Role[];
+  /** How many hosts the fleet has. */
+  readonly hosts: number;
 }
 
 /** Names of records in a store. */
@@ -51,4 +53,8 @@ export const RECORDS = {
   /** What a host says of itself; it alone may write it. */
   report: (hid: string) => `report.${hid}`,
   reports: "report.",
+  /** What the fleet's clients used at a host, in parts; it alone may write them. */
+  usage: (hid: string, part: number) => `usage.${hid}.${part}`,
+  usageOf: (hid: string) => `usage.${hid}.`,
+  usages: "usage.",
 } as const;

@@ -166,3 +166,83 @@ Deno.test("fleet: the issuer's roles hold at hosts, beside those of the host", a
     assert.deepEqual(after.role("guest")?.models, ["*"]);
   });
 });
+
+Deno.test("fleet: a store that does not answer keeps nobody from changing keys and clients", async () => {
+  await withFleet(async (made) => {
+    const { issuer, hosts } = made;
+    const { store, fleet, publish } = await following(made);
+    await publish();
+    const answer = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const { put, get } = store;
+    store.put = async (...record) => {
+      asked.resolve();
+      await answer.promise;
+      await put.apply(store, record);
+    };
+    const published = publish();
+    await asked.promise;
+    // As `clients revoke` does, and all other commands that change something.
+    await issuer.keys.clients().revoke("laptop");
+    await issuer.state.locked(() => Promise.resolve());
+    // Control: another one that publishes waits.
+    let isOver = false;
+    const other = publish().then(() => isOver = true);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.ok(!isOver);
+    answer.resolve();
+    await Promise.all([published, other]);
+
+    const heard = Promise.withResolvers<void>();
+    const late = Promise.withResolvers<void>();
+    const { state, keys } = hosts[0]!;
+    const source = await StoreSource.watching(store, RECORDS.head(toHex(keys.hid)));
+    store.get = async (name) => {
+      heard.resolve();
+      await late.promise;
+      return await get.call(store, name);
+    };
+    const anew = new FleetMember(state, keys, { source, now: () => made.clock.now });
+    const ring = anew.ring();
+    await heard.promise;
+    await state.locked(() => Promise.resolve());
+    late.resolve();
+    using _ring = await ring;
+    assert.ok(anew.isFresh);
+    using _other = await fleet.ring();
+  });
+});
+
+Deno.test("fleet: what has ended is not read again until there is something newer", async () => {
+  await withFleet(async (made) => {
+    const { clock, hosts, laptop } = made;
+    const { store, publish } = await following(made);
+    await publish();
+    const { state, keys } = hosts[0]!;
+    const source = await StoreSource.watching(store, RECORDS.head(toHex(keys.hid)));
+    let reads = 0;
+    const get = source.get.bind(source);
+    source.get = (name) => {
+      reads++;
+      return get(name);
+    };
+    const fleet = new FleetMember(state, keys, { source, now: () => clock.now });
+    const has = async () => {
+      using ring = await fleet.ring();
+      return ring.has(laptop.pskId);
+    };
+    assert.ok(await has());
+    const once = reads;
+    clock.now += HOUR;
+    for (let i = 0; i < 5; i++) assert.ok(!await has());
+    assert.equal(reads, once);
+    // A clock that was wrong and is right again.
+    clock.now -= HOUR / 2;
+    assert.ok(await has());
+    assert.equal(reads, 2 * once);
+    clock.now += HOUR / 2;
+    assert.ok(!await has());
+    await publish();
+    assert.ok(await has());
+  });
+});

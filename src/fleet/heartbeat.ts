@@ -4,6 +4,7 @@ import type { FleetMember } from "./host.ts";
 import { RECORDS } from "./bundle.ts";
 import { type Candidate, placeFor } from "./placement.ts";
 import { type HostReport, openReport, sealReport } from "./report.ts";
+import { secret } from "../secret.ts";
 import type { FleetStore } from "./store.ts";
 
 /** Between reports at least, ms. */
@@ -47,7 +48,9 @@ export class Heartbeat implements Disposable {
   async beat(): Promise<void> {
     try {
       const { store: there, member } = this.#o;
-      const [store, key] = [there(), member.reportKey?.slice()];
+      const store = there();
+      // Ours: the member may wipe its own while we wait.
+      using key = secret(member.reportKey?.slice());
       if (store === undefined) return;
       await this.#watch(store);
       const report = { ...await this.#o.look(), at: this.#now(), head: member.version };
@@ -56,6 +59,11 @@ export class Heartbeat implements Disposable {
       const hid = toHex(member.hid);
       await store.put(RECORDS.report(hid), sealReport(report, key, hid));
     } catch { /* The next one may go out. */ }
+  }
+
+  /** Whether another host is there. @param hid 32 hexadecimal digits. */
+  isThere(hid: string): boolean {
+    return (this.#heard.get(hid)?.atMs ?? 0) >= this.#now() - MISSED * this.#beatMs;
   }
 
   /** The other hosts that are there. */
@@ -95,14 +103,14 @@ export class Heartbeat implements Disposable {
 
   async #watch(store: FleetStore): Promise<void> {
     if (this.#watched?.store === store) return;
-    const end = await store.watch(RECORDS.reports, (name) => void this.#hear(store, name));
+    this.#watched?.end();
+    const end = await store.watch(RECORDS.reports, (name, text) => this.#hear(name, text));
     this.#watched = { store, end };
   }
 
-  async #hear(store: FleetStore, name: string): Promise<void> {
+  #hear(name: string, text: string | undefined): void {
     const hid = name.slice(RECORDS.reports.length);
     if (hid === toHex(this.#o.member.hid)) return;
-    const text = await store.get(name).catch(() => undefined);
     const key = this.#o.member.reportKey;
     if (text === undefined) return void this.#heard.delete(hid);
     const report = key && openReport(text, key, hid);

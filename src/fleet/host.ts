@@ -62,6 +62,8 @@ export class FleetMember {
   /** The version that was last told of as refused: once is enough. */
   #told: string | undefined;
   #current: Current | undefined;
+  /** When the head that was last here ended, unix ms; undefined: one is here, or none was. */
+  #ended: number | undefined;
 
   /** @param options.source Of this host's records. `now` is in unix ms. */
   constructor(
@@ -101,6 +103,16 @@ export class FleetMember {
     return this.#current?.at ?? 0;
   }
 
+  /** How many hosts the fleet has, as far as this one knows. */
+  get hosts(): number {
+    return this.#current?.head.hosts ?? 1;
+  }
+
+  /** Whether this client is the fleet's, and so known at other hosts too. @param id 32 hexadecimal digits. */
+  hasClient(id: string): boolean {
+    return this.#current?.table.client(id) !== undefined;
+  }
+
   /** The key of the hosts' reports, the member's own; undefined: it has no time left. */
   get reportKey(): Bytes | undefined {
     return this.isFresh ? this.#current!.reportKey : undefined;
@@ -115,7 +127,7 @@ export class FleetMember {
   /** Its own keys and the fleet's. What is refused changes nothing: the last good head counts until its end. */
   async ring(): Promise<Ring> {
     const found = await this.#source.version();
-    if (found !== this.#seen) {
+    if (found !== this.#seen || this.#now() < (this.#ended ?? 0)) {
       this.#seen = found;
       await this.read().catch((thrown) => {
         const error = toSecLlamaError(thrown);
@@ -126,7 +138,11 @@ export class FleetMember {
         this.#missed++;
       });
     }
-    if (!this.isFresh) this.#drop();
+    if (this.#current !== undefined && !this.isFresh) {
+      // It is not read again each time: only if the clock was set back.
+      this.#ended = this.#current.head.exp;
+      this.#drop();
+    }
     const own = await this.#keys.ring();
     return new FleetRing(own, this.#current, this.#now);
   }
@@ -142,28 +158,43 @@ export class FleetMember {
    * `fleet-unreachable`.
    */
   async read(): Promise<void> {
-    // Outside of the lock, which this machine's other commands wait for.
+    // All that is asked of the store, outside of the lock: this machine's other commands wait for it.
     const text = await this.#source.get(RECORDS.head(toHex(this.hid)));
     if (text === undefined) throw refused("has nothing for this host");
-    await this.#state.locked(async () => {
-      const state = await this.#asHost();
-      using seed = secret(state.seed);
-      const { pair } = await bundleKeys(seed);
-      const next = await this.#follow(text, state.pin, pair);
-      if (next.at < state.rev) {
-        if (next.table !== this.#current?.table) next.table[Symbol.dispose]();
-        throw new SecLlamaError("key-refused", "the fleet's file is older than what was seen", {
-          hint: "bring the newest one from the issuer: secllama fleet publish",
-        });
+    const next = await this.#open(text);
+    try {
+      await this.#state.locked(async () => {
+        const state = await this.#asHost();
+        using _wiped = secret(state.seed);
+        if (next.at < state.rev) {
+          throw new SecLlamaError("key-refused", "the fleet's file is older than what was seen", {
+            hint: "bring the newest one from the issuer: secllama fleet publish",
+          });
+        }
+        // At the start it is written as it is: wrapped under the key that is active now.
+        if (next.at > state.rev || this.#current === undefined) {
+          await this.#state.write({ ...state, rev: next.at });
+        }
+      });
+    } catch (error) {
+      if (next.table !== this.#current?.table) {
+        next.table[Symbol.dispose]();
+        wipe(next.key);
       }
-      // At the start it is written as it is: wrapped under the key that is active now.
-      if (next.at > state.rev || this.#current === undefined) {
-        await this.#state.write({ ...state, rev: next.at });
-      }
-      if (this.#current?.table !== next.table) this.#drop();
-      wipe(this.#current?.reportKey);
-      this.#current = next;
-    });
+      wipe(next.reportKey);
+      throw error;
+    }
+    if (this.#current?.table !== next.table) this.#drop();
+    wipe(this.#current?.reportKey);
+    this.#current = next;
+    this.#ended = undefined;
+  }
+
+  async #open(text: string): Promise<Current> {
+    const { seed, pin } = await this.#asHost();
+    using own = secret(seed);
+    const { pair } = await bundleKeys(own);
+    return await this.#follow(text, pin, pair);
   }
 
   /** What a head leads to, from what is here already. */
@@ -243,7 +274,6 @@ export class FleetMember {
     table[Symbol.dispose]();
     wipe(key, reportKey);
     this.#current = undefined;
-    this.#seen = undefined;
   }
 
   async #asHost(): Promise<HostState> {

@@ -2,19 +2,21 @@
  * A fleet's records in NATS JetStream's key-value store, over TLS. Each machine comes with a key of its own (nkey.ts), and NATS lets
  * it write what is its own to write: {@link natsPermissions}. What is in the store it need not be believed.
  */
-import { type KV, Kvm } from "@nats-io/kv";
+import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECORDS } from "./bundle.ts";
 import { natsIdentity } from "./nkey.ts";
-import type { FleetStore } from "./store.ts";
+import type { FleetStore, OnRecord } from "./store.ts";
 
 /** Of the bucket. */
 const BUCKET = "secllama";
 const STREAM = `KV_${BUCKET}`;
 /** For an answer of NATS, ms. */
 const ANSWER_MS = 5_000;
+/** For a connection, ms: where a network is cut and whole again, the next try is soon. */
+const CONNECT_MS = 2_500;
 /** A connection of which nothing is heard for twice this, ms, is made anew. */
 const PING_MS = 5_000;
 /** Between tries to reach it again, ms. */
@@ -36,11 +38,6 @@ export interface NatsOptions {
   readonly onReached?: (isThere: boolean) => void;
 }
 
-/** Whether a setting names such a store, and not a file. */
-export function isNatsAddress(text: string): boolean {
-  return /^tls:\/\//.test(text);
-}
-
 /** Servers of a setting: `tls://nats-1:4222,tls://nats-2:4222`. @throws {SecLlamaError} `bad-config`. */
 export function parseNatsServers(text: string, field: string): string[] {
   const servers = text.split(",");
@@ -57,8 +54,10 @@ export function natsPermissions(
   who: { readonly hid: string } | "issuer",
 ): Record<string, unknown> {
   const own = who === "issuer"
-    ? [`$KV.${BUCKET}.>`, `$JS.API.STREAM.CREATE.${STREAM}`]
-    : [`$KV.${BUCKET}.${RECORDS.report(who.hid)}`];
+    ? [`$KV.${BUCKET}.>`, ...["CREATE", "PURGE"].map((what) => `$JS.API.STREAM.${what}.${STREAM}`)]
+    : [RECORDS.report(who.hid), `${RECORDS.usageOf(who.hid)}>`].map((own) =>
+      `$KV.${BUCKET}.${own}`
+    );
   return {
     nkey: user,
     permissions: {
@@ -87,7 +86,11 @@ function inboxOf(user: string): string {
 export class NatsStore implements FleetStore {
   readonly #connection: NatsConnection;
   readonly #kv: KV;
-  #ended = false;
+  readonly #ended = new AbortController();
+  /** Of each watch: has it made anew. */
+  readonly #watches = new Set<() => void>();
+  /** Something was not answered: watches may have missed what came meanwhile. */
+  #isInDoubt = false;
 
   private constructor(connection: NatsConnection, kv: KV) {
     this.#connection = connection;
@@ -102,7 +105,7 @@ export class NatsStore implements FleetStore {
     try {
       connection = await connect({
         ...{ servers: [...servers], authenticator, inboxPrefix: inboxOf(user) },
-        ...{ timeout: ANSWER_MS, pingInterval: PING_MS, maxPingOut: 1 },
+        ...{ timeout: CONNECT_MS, pingInterval: PING_MS, maxPingOut: 1 },
         ...{ reconnectTimeWait: AGAIN_MS, maxReconnectAttempts: -1, ignoreAuthErrorAbort: true },
         // The addresses are the operator's, not what a server says of its cluster.
         ignoreClusterUpdates: true,
@@ -114,8 +117,9 @@ export class NatsStore implements FleetStore {
         // Else any node might answer, with what was before the change that we were just told of.
         allow_direct: false,
       });
-      if (onReached !== undefined) void tell(connection, onReached);
-      return new NatsStore(connection, kv);
+      const store = new NatsStore(connection, kv);
+      void store.#follow(onReached);
+      return store;
     } catch (cause) {
       await connection?.close();
       throw unreachable(cause);
@@ -123,38 +127,62 @@ export class NatsStore implements FleetStore {
   }
 
   async get(name: string): Promise<string | undefined> {
-    const entry = await reached(this.#kv.get(name));
-    return entry === null || entry.operation !== "PUT" ? undefined : utf8Decode(entry.value);
+    const entry = await this.#reached(this.#kv.get(name));
+    return entry === null ? undefined : textOf(entry);
   }
 
   async put(name: string, text: string): Promise<void> {
-    await reached(this.#kv.put(name, utf8(text)));
+    await this.#reached(this.#kv.put(name, utf8(text)));
   }
 
+  /** Without the mark that the library's deletion leaves, for each name that there ever was, for ever. */
   async remove(name: string): Promise<void> {
-    await reached(this.#kv.purge(name));
+    const filter = JSON.stringify({ filter: `$KV.${BUCKET}.${name}` });
+    const asked = this.#connection.request(`$JS.API.STREAM.PURGE.${STREAM}`, filter, {
+      timeout: ANSWER_MS,
+    });
+    const { error } = (await this.#reached(asked)).json<{ error?: { description?: string } }>();
+    if (error !== undefined) throw unreachable(new Error(error.description));
   }
 
   async list(prefix: string): Promise<string[]> {
     const names: string[] = [];
-    await reached((async () => {
+    await this.#reached((async () => {
       for await (const name of await this.#kv.keys(`${prefix}>`)) names.push(name);
     })());
     return names;
   }
 
-  /** @param prefix A record's whole name, or one that ends in a dot. */
-  async watch(prefix: string, onChange: (name: string) => void): Promise<() => void> {
+  /** @param prefix A record's whole name, or one that ends in a dot. A watch that NATS ends is made anew. */
+  async watch(prefix: string, onChange: OnRecord): Promise<() => void> {
     const key = prefix.endsWith(".") ? `${prefix}>` : prefix;
-    const entries = await reached(this.#kv.watch({ key }));
-    void (async () => {
+    const stopped = new AbortController();
+    const signal = AbortSignal.any([stopped.signal, this.#ended.signal]);
+    let entries: Awaited<ReturnType<KV["watch"]>> | undefined = await this.#reached(
+      this.#kv.watch({ key }),
+    );
+    let isAsked = false;
+    const anew = () => {
+      isAsked = true;
+      entries?.stop();
+    };
+    this.#watches.add(anew);
+    signal.addEventListener("abort", anew, { once: true });
+    const follow = async () => {
       try {
-        for await (const { key } of entries) onChange(key);
-      } catch {
-        // The connection was closed under it.
-      }
+        entries ??= await this.#kv.watch({ key });
+        isAsked = false;
+        if (signal.aborted) return entries.stop();
+        for await (const entry of entries) onChange(entry.key, textOf(entry));
+      } catch { /* It is made anew. */ }
+      entries = undefined;
+      if (!isAsked) await pause(AGAIN_MS, signal);
+    };
+    void (async () => {
+      while (!signal.aborted) await follow();
+      this.#watches.delete(anew);
     })();
-    return () => entries.stop();
+    return () => stopped.abort();
   }
 
   /** What was received and sent, bytes. */
@@ -163,29 +191,55 @@ export class NatsStore implements FleetStore {
     return { inBytes, outBytes };
   }
 
+  async #reached<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const got = await answer;
+      if (this.#isInDoubt) this.#anew();
+      return got;
+    } catch (cause) {
+      this.#isInDoubt = true;
+      throw unreachable(cause);
+    }
+  }
+
+  /** What was written while nothing came through is told again, now and not when NATS notices. */
+  #anew(): void {
+    this.#isInDoubt = false;
+    for (const anew of this.#watches) anew();
+  }
+
+  async #follow(onReached: (isThere: boolean) => void = () => {}): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === "disconnect") onReached(false);
+      if (type !== "reconnect") continue;
+      this.#anew();
+      onReached(true);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort();
     await this.#connection.close();
   }
 }
 
-async function tell(
-  connection: NatsConnection,
-  onReached: (isThere: boolean) => void,
-): Promise<void> {
-  for await (const { type } of connection.status()) {
-    if (type === "disconnect") onReached(false);
-    if (type === "reconnect") onReached(true);
-  }
+function textOf({ operation, value }: KvEntry): string | undefined {
+  return operation === "PUT" ? utf8Decode(value) : undefined;
 }
 
-async function reached<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    throw unreachable(cause);
-  }
+/** Keeps no process alive. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  Deno.unrefTimer(timer as unknown as number);
+  const onAbort = () => {
+    clearTimeout(timer);
+    resolve();
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  return promise.finally(() => signal.removeEventListener("abort", onAbort));
 }
 
 function unreachable(cause: unknown): SecLlamaError {

@@ -76,15 +76,11 @@ export class Publisher implements Disposable {
    * the next time.
    */
   async publish({ now, lifeMs }: { now: number; lifeMs: number }): Promise<readonly FleetHost[]> {
-    return await this.#state.locked(async () => {
-      const there = await asIssuer(this.#state);
+    return await this.#state.publishing(async () => {
+      const { there, rev, ring: keys, clients, roles } = await this.#begin();
       using seed = secret(there.seed);
+      using ring = keys;
       const { sign } = await signer(seed);
-      using ring = await this.#keys.ring();
-      const { clients, roles } = await this.#keys.clients().read();
-      const rev = there.rev + 1;
-      // Before anything goes out: a number is never given twice.
-      await this.#state.write({ ...there, rev });
       // Another process has published since, and removed what this one wrote: all is written anew.
       if (there.rev !== this.#rev) {
         for (const hid of [...this.#written.keys()]) this.#forget(hid);
@@ -104,7 +100,7 @@ export class Publisher implements Disposable {
           clients: [...live.values()].filter(({ id }) => this.#shown.get(id) !== shown.get(id)),
           gone: [...this.#shown.keys()].filter((id) => !live.has(id)),
         },
-        head: { gen: ring.gen, exp, roles: roles ?? [] },
+        head: { gen: ring.gen, exp, roles: roles ?? [], hosts: hosts.length },
       };
       const queue = hosts.values();
       const failed: unknown[] = [];
@@ -124,6 +120,9 @@ export class Publisher implements Disposable {
         if (back.has(hid) || this.#removed.has(hid)) continue;
         this.#forget(hid);
         for (const name of await this.#store.list(RECORDS.of(hid))) await this.#store.remove(name);
+        for (const name of await this.#store.list(RECORDS.usageOf(hid))) {
+          await this.#store.remove(name);
+        }
         await this.#store.remove(RECORDS.report(hid));
         this.#removed.add(hid);
       }
@@ -134,6 +133,24 @@ export class Publisher implements Disposable {
 
   [Symbol.dispose](): void {
     for (const hid of [...this.#written.keys()]) this.#forget(hid);
+  }
+
+  /** What is to be written. The keyset's lock ends before the store is asked for anything: commands wait for it. */
+  async #begin() {
+    return await this.#state.locked(async () => {
+      const there = await asIssuer(this.#state);
+      try {
+        const ring = await this.#keys.ring();
+        const { clients, roles } = await this.#keys.clients().read();
+        const rev = there.rev + 1;
+        // Before anything goes out: a number is never given twice.
+        await this.#state.write({ ...there, rev });
+        return { there, rev, ring, clients, roles };
+      } catch (error) {
+        wipe(there.seed);
+        throw error;
+      }
+    });
   }
 
   #forget(hid: string): void {

@@ -3,7 +3,7 @@
  * under a key that the fleet's hosts have, so whatever carries it cannot read it; a host that was taken out has an older key.
  *
  * ```
- * report = base64url(nonce[12] | AES-256-GCM(report key, AAD "secllama/1 fleet report" | hid, JSON))
+ * said = base64url(nonce[12] | AES-256-GCM(report key, AAD "secllama/1 fleet " what | hid, JSON))
  * ```
  */
 import {
@@ -17,7 +17,12 @@ import {
 } from "../bytes.ts";
 import { gcmOpen, gcmSeal, NONCE_BYTES, randomBytes, sha256 } from "../sealed/primitives.ts";
 
-const INFO = utf8("secllama/1 fleet report");
+function about(what: Said, hid: string): Bytes {
+  return concat(utf8(`secllama/1 fleet ${what}`), fromHex(hid));
+}
+
+/** What is said under the report key: `report`, or `usage 5` for the fifth part of what clients used. */
+type Said = "report" | `usage ${number}`;
 
 /** A host's word on itself. */
 export interface HostReport {
@@ -41,21 +46,30 @@ export function reportKeyOf(seed: Uint8Array, removed: number): Bytes {
   return sha256(concat(utf8("secllama/1 fleet reports"), seed, utf8(`${removed}`)));
 }
 
+/** @param hid 32 hexadecimal digits: who says it. */
+export function sealSaid(what: Said, value: unknown, key: Uint8Array, hid: string): string {
+  const nonce = randomBytes(NONCE_BYTES);
+  const text = utf8(JSON.stringify(value));
+  return toBase64Url(concat(nonce, gcmSeal(key, nonce, about(what, hid), text)));
+}
+
+/** What was said, or undefined if another host said it, of something else, or under another key. */
+export function openSaid(what: Said, text: string, key: Uint8Array, hid: string): unknown {
+  try {
+    const sealed = fromBase64Url(text);
+    const [nonce, rest] = [sealed.subarray(0, NONCE_BYTES), sealed.subarray(NONCE_BYTES)];
+    return JSON.parse(utf8Decode(gcmOpen(key, nonce, about(what, hid), rest)));
+  } catch {
+    return undefined;
+  }
+}
+
 /** @param hid 32 hexadecimal digits. */
 export function sealReport(report: HostReport, key: Uint8Array, hid: string): string {
-  const nonce = randomBytes(NONCE_BYTES);
-  const about = concat(INFO, fromHex(hid));
-  return toBase64Url(concat(nonce, gcmSeal(key, nonce, about, utf8(JSON.stringify(report)))));
+  return sealSaid("report", report, key, hid);
 }
 
 /** The report, or undefined if it is another host's, or under another key. */
 export function openReport(text: string, key: Uint8Array, hid: string): HostReport | undefined {
-  try {
-    const sealed = fromBase64Url(text);
-    const about = concat(INFO, fromHex(hid));
-    const json = gcmOpen(key, sealed.subarray(0, NONCE_BYTES), about, sealed.subarray(NONCE_BYTES));
-    return JSON.parse(utf8Decode(json));
-  } catch {
-    return undefined;
-  }
+  return openSaid("report", text, key, hid) as HostReport | undefined;
 }

@@ -15,6 +15,9 @@ const FILE = "fleet.json";
 const ISSUER = "fleet issuer";
 const HOST = "fleet host";
 const SEED_BYTES = 32;
+/** Held by the process that publishes. */
+const LOCK_FILE = "fleet.lock";
+const [LOCK_MS, LOCK_POLL_MS] = [10_000, 20];
 
 /** A host as its issuer knows it. */
 export interface FleetHost {
@@ -56,11 +59,13 @@ export class FleetState {
   readonly #file: ManifestFile;
   readonly #storage: StorageKeys;
   readonly path: string;
+  readonly #lock: string;
 
   constructor(file: ManifestFile, storage: StorageKeys) {
     this.#file = file;
     this.#storage = storage;
     this.path = join(file.dataDir, FILE);
+    this.#lock = join(file.dataDir, LOCK_FILE);
   }
 
   /** @throws {SecLlamaError} `key-corrupt` if it was changed, `decrypt-failed` under another keyset. */
@@ -109,9 +114,27 @@ export class FleetState {
     await writeFileAtomically(this.path, utf8(text + "\n"));
   }
 
-  /** Runs `work` while nobody else changes the folder. */
+  /** Runs `work` while nobody else changes the folder. Nothing that waits for another machine: all commands wait for this. */
   locked<T>(work: () => Promise<T>): Promise<T> {
     return this.#file.withLock(work);
+  }
+
+  /**
+   * Runs `work` while no other process of this machine publishes; keys and clients may change meanwhile.
+   * @throws {SecLlamaError} `key-lock-busy` if another one does for 10 s.
+   */
+  async publishing<T>(work: () => Promise<T>): Promise<T> {
+    using file = await Deno.open(this.#lock, { create: true, write: true, mode: 0o600 });
+    const deadline = Date.now() + LOCK_MS;
+    while (!await file.tryLock(true)) {
+      if (Date.now() >= deadline) {
+        throw new SecLlamaError("key-lock-busy", "another secllama fleet publish is at it", {
+          hint: "one with --watch is enough; end the other one, or wait for it",
+        });
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+    }
+    return await work();
   }
 
   #corrupt(): SecLlamaError {

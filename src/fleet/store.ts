@@ -5,24 +5,27 @@
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 
+/** Told of a record. @param text Undefined: it was removed. */
+export type OnRecord = (name: string, text: string | undefined) => void;
+
 /** A store that cannot be reached says `fleet-unreachable`. */
 export interface FleetStore extends AsyncDisposable {
   /** A record's text; undefined: there is none. */
   get(name: string): Promise<string | undefined>;
   /** Replaces it. */
   put(name: string, text: string): Promise<void>;
-  /** Removes it, if it is there. */
+  /** Removes it, if it is there. Those who watch need not be told. */
   remove(name: string): Promise<void>;
   /** The names that begin so. */
   list(prefix: string): Promise<string[]>;
-  /** Calls with the name of each record that is there and, from then on, that is written; ends when the returned is called. */
-  watch(prefix: string, onChange: (name: string) => void): Promise<() => void>;
+  /** Calls with each record that is there and, from then on, that is written; ends when the returned is called. */
+  watch(prefix: string, onChange: OnRecord): Promise<() => void>;
 }
 
 /** In memory: for one process. */
 export class MemoryFleetStore implements FleetStore {
   readonly #records = new Map<string, string>();
-  readonly #watchers = new Set<(name: string) => void>();
+  readonly #watchers = new Set<OnRecord>();
   /** Bytes that were written, and how often. */
   readonly written = { bytes: 0, records: 0 };
 
@@ -34,13 +37,13 @@ export class MemoryFleetStore implements FleetStore {
     this.#records.set(name, text);
     this.written.bytes += text.length;
     this.written.records++;
-    for (const told of this.#watchers) told(name);
+    for (const told of this.#watchers) told(name, text);
     return Promise.resolve();
   }
 
   remove(name: string): Promise<void> {
     this.#records.delete(name);
-    for (const told of this.#watchers) told(name);
+    for (const told of this.#watchers) told(name, undefined);
     return Promise.resolve();
   }
 
@@ -48,12 +51,12 @@ export class MemoryFleetStore implements FleetStore {
     return Promise.resolve([...this.#records.keys()].filter((name) => name.startsWith(prefix)));
   }
 
-  async watch(prefix: string, onChange: (name: string) => void): Promise<() => void> {
-    const told = (name: string) => {
-      if (name.startsWith(prefix)) onChange(name);
+  async watch(prefix: string, onChange: OnRecord): Promise<() => void> {
+    const told: OnRecord = (name, text) => {
+      if (name.startsWith(prefix)) onChange(name, text);
     };
     this.#watchers.add(told);
-    (await this.list(prefix)).forEach(onChange);
+    for (const name of await this.list(prefix)) onChange(name, this.#records.get(name));
     return () => this.#watchers.delete(told);
   }
 

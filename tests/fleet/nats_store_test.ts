@@ -1,21 +1,28 @@
 /** The store of a fleet in a real NATS, and what NATS keeps each host from. */
 import assert from "node:assert/strict";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { natsIdentity } from "../../src/fleet/nkey.ts";
 import { natsPermissions, NatsStore } from "../../src/fleet/nats_store.ts";
 import { RECORDS } from "../../src/fleet/bundle.ts";
 import { MemoryFleetStore } from "../../src/fleet/store.ts";
 import type { FleetStore } from "../../src/fleet/store.ts";
+import { HANG_MS } from "../support/patience.ts";
 import { noNats, startNats } from "./nats.ts";
 
 if (noNats) console.log(`skipped: NATS; ${noNats}`);
 
-const seeds = [1, 2, 3].map((byte) => new Uint8Array(32).fill(byte));
+/** The issuer's, two hosts', and of somebody who may do all: what an administrator of NATS sees. */
+const seeds = [1, 2, 3, 4].map((byte) => new Uint8Array(32).fill(byte));
 const hids = ["a1", "b2"].map((byte) => byte.repeat(16));
 const users = JSON.stringify({
   authorization: {
     users: [
       natsPermissions(natsIdentity(seeds[0]!).user, "issuer"),
       ...hids.map((hid, i) => natsPermissions(natsIdentity(seeds[i + 1]!).user, { hid })),
+      {
+        nkey: natsIdentity(seeds[3]!).user,
+        permissions: { publish: ">", subscribe: ">" },
+      },
     ],
   },
 }).slice(1, -1);
@@ -49,6 +56,22 @@ async function keepsRecords(store: FleetStore): Promise<void> {
   end();
 }
 
+/** A connection that says to NATS what nobody's store would. */
+async function raw(nats: { servers: readonly string[]; ca: string }, who: number) {
+  const { user, authenticator } = natsIdentity(seeds[who]!);
+  const connection: NatsConnection = await connect({
+    ...{ servers: [...nats.servers], authenticator, inboxPrefix: `_INBOX_${user}` },
+    tls: { ca: nats.ca },
+  });
+  return {
+    connection,
+    // deno-lint-ignore no-explicit-any
+    ask: async (what: string, body = ""): Promise<any> =>
+      (await connection.request(`$JS.API.${what}`, body, { timeout: HANG_MS })).json(),
+    [Symbol.asyncDispose]: () => connection.close(),
+  };
+}
+
 Deno.test("a fleet's store in memory keeps records, and tells of them", async () => {
   await using store = new MemoryFleetStore();
   await keepsRecords(store);
@@ -72,6 +95,13 @@ Deno.test({
     assert.equal(await promise, own);
     end();
     assert.equal(await other.get(own), "here");
+    // What is removed leaves nothing: the stream has a message for each record that there is.
+    await using admin = await raw(nats, 3);
+    const size = async () => (await admin.ask("STREAM.INFO.KV_secllama")).state.messages;
+    for (let i = 0; i < 20; i++) await issuer.put(RECORDS.change(hids[0]!, 1, i), "x");
+    const full = await size();
+    for (let i = 0; i < 20; i++) await issuer.remove(RECORDS.change(hids[0]!, 1, i));
+    assert.equal(await size(), full - 20);
     for (const name of [RECORDS.report(hids[1]!), RECORDS.head(hids[0]!)]) {
       await issuer.put(name, "right");
       await assert.rejects(host.put(name, "wrong"), { code: "fleet-unreachable" }, name);
@@ -86,5 +116,53 @@ Deno.test({
     await assert.rejects(NatsStore.open({ servers, seed: seeds[1]! }), {
       code: "fleet-unreachable",
     });
+  },
+});
+
+Deno.test({
+  name: "NATS: a host finds nobody else's watch, and one that is ended is made anew",
+  ignore: noNats !== undefined,
+  fn: async () => {
+    await using nats = await startNats(users);
+    const { servers, ca } = nats;
+    await using issuer = await NatsStore.open({ servers, ca, seed: seeds[0]!, replicas: 1 });
+    await using victim = await NatsStore.open({ servers, ca, seed: seeds[2]! });
+    await using admin = await raw(nats, 3);
+    await using liar = await raw(nats, 1);
+    const head = RECORDS.head(hids[1]!);
+    let told = Promise.withResolvers<string | undefined>();
+    const end = await victim.watch(head, (_, text) => told.resolve(text));
+    await issuer.put(head, "one");
+    assert.equal(await told.promise, "one");
+    // Control: whoever may do all finds it.
+    const { consumers: [name] } = await admin.ask("CONSUMER.NAMES.KV_secllama");
+    assert.match(name, /./);
+    const refused = [
+      ...["CONSUMER.NAMES.KV_secllama", "CONSUMER.LIST.KV_secllama", "STREAM.NAMES", "STREAM.LIST"],
+      ...["STREAM.PURGE.KV_secllama", "STREAM.DELETE.KV_secllama", "STREAM.UPDATE.KV_secllama"],
+      ...["STREAM.MSG.DELETE.KV_secllama", "STREAM.SNAPSHOT.KV_secllama", "STREAM.CREATE.other"],
+      ...["CONSUMER.DURABLE.CREATE.KV_secllama.x", "CONSUMER.MSG.NEXT.KV_secllama.x"],
+    ];
+    for (const what of refused) await assert.rejects(liar.ask(what, "{}"), /[Pp]ermissions/, what);
+    // Nor what is said to others, and of them.
+    for (
+      const subject of [">", "$JS.EVENT.>", "$KV.>", `_INBOX_${natsIdentity(seeds[2]!).user}.>`]
+    ) {
+      const heard = liar.connection.subscribe(subject);
+      await assert.rejects(
+        async () => {
+          for await (const _ of heard) assert.fail("it hears");
+        },
+        /[Pp]ermissions/,
+        subject,
+      );
+    }
+    if (Deno.env.get("SECLLAMA_FULL") !== "1") return end();
+    // It takes NATS' library ten seconds to notice. Did the liar know the name:
+    told = Promise.withResolvers();
+    assert.equal((await liar.ask(`CONSUMER.DELETE.KV_secllama.${name}`)).success, true);
+    await issuer.put(head, "two");
+    assert.equal(await told.promise, "two");
+    end();
   },
 });

@@ -1,0 +1,202 @@
+/** A limit over three hosts: against one list of all that was asked, by generation; and when a host hears nothing of the others. */
+import assert from "node:assert/strict";
+import { toHex } from "../bytes.ts";
+import { Limiter, type Ticket, type Usage, type UsageStore } from "../firm/limiter.ts";
+import type { Role } from "../keys/mod.ts";
+import { RECORDS } from "./bundle.ts";
+import { reportKeyOf } from "./report.ts";
+import { type FleetStore, MemoryFleetStore } from "./store.ts";
+import { FleetUsage } from "./usage.ts";
+
+const [MINUTE, DAY] = [60_000, 86_400_000];
+const hidOf = (i: number) => Uint8Array.from({ length: 16 }, () => i + 1);
+const IDS = ["a1", "b2", "c3"].map((byte) => byte.repeat(16));
+
+class Memory implements UsageStore {
+  readonly kept = new Map<string, Usage>();
+  load(client: string) {
+    return this.kept.get(client);
+  }
+  save(client: string, usage: Usage) {
+    this.kept.set(client, usage);
+  }
+}
+
+/** Three hosts at one store. */
+function fleet(clock: { now: number }, reach: (i: number) => FleetStore | undefined) {
+  const keys = { now: reportKeyOf(new Uint8Array(32), 0) };
+  const gone = new Set<number>();
+  const files = [0, 1, 2].map(() => new Memory());
+  const start = (i: number) => {
+    const usage = new FleetUsage({
+      member: {
+        hid: hidOf(i),
+        get reportKey() {
+          return keys.now;
+        },
+        hosts: 3,
+        hasClient: (id) => IDS.includes(id),
+      },
+      store: () => reach(i),
+      kept: () => files[i]!.kept,
+      isThere: (hid) => ![...gone].some((i) => toHex(hidOf(i)) === hid),
+      now: () => clock.now,
+    });
+    return { usage, limiter: new Limiter(files[i]!, () => clock.now, usage) };
+  };
+  const hosts = [0, 1, 2].map(start);
+  return { hosts, keys, gone, start };
+}
+
+const left = (limiter: Limiter, client: string, role: Role) => {
+  try {
+    limiter.check(client, role);
+    return true;
+  } catch (error) {
+    assert.equal((error as { code: string }).code, "rate-limited");
+    return false;
+  }
+};
+
+/** mulberry32. */
+function generator(seed: number): () => number {
+  return () => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return ((t ^ t >>> 14) >>> 0) / 4294967296;
+  };
+}
+
+Deno.test("limits over hosts: what one list of all hosts would have, once what was counted is told", async () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const random = generator(seed);
+    const upTo = (n: number) => 1 + Math.floor(random() * n);
+    const some = (n: number) => random() < 0.5 ? upTo(n) : undefined;
+    const amounts = {
+      ...{ requestsPerMinute: some(9), requestsPerDay: some(30), tokensPerMinute: some(400) },
+      ...{ tokensPerDay: some(1500), atOnce: some(4) },
+    };
+    const role = JSON.parse(JSON.stringify({ name: "r", ...amounts })) as Role;
+    const clock = { now: 1_800_000_000_000 + upTo(DAY) };
+    await using store = new MemoryFleetStore();
+    const { hosts, keys, start } = fleet(clock, () => store);
+    const log: { client: string; of: "requests" | "tokens"; at: number; n: number }[] = [];
+    const open: { client: string; host: number; ticket: Ticket }[] = [];
+    for (const { usage } of hosts) await usage.flush();
+    for (let step = 0; step < 120; step++) {
+      clock.now += random() < 0.1 ? upTo(DAY / 2) : upTo(15_000);
+      const client = `client ${IDS[upTo(3) - 1]!}`;
+      const host = upTo(3) - 1;
+      const used = (of: "requests" | "tokens", length: number) =>
+        log.filter((one) =>
+          one.client === client && one.of === of &&
+          Math.floor(one.at / length) === Math.floor(clock.now / length)
+        ).reduce((sum, { n }) => sum + n, 0);
+      const isFull = [
+        [role.requestsPerMinute, used("requests", MINUTE)],
+        [role.requestsPerDay, used("requests", DAY)],
+        [role.tokensPerMinute, used("tokens", MINUTE)],
+        [role.tokensPerDay, used("tokens", DAY)],
+        [role.atOnce, open.filter((one) => one.client === client).length],
+      ].some(([limit, n]) => limit !== undefined && n! >= limit);
+      const about = `seed ${seed} step ${step}`;
+      assert.equal(left(hosts[host]!.limiter, client, role), !isFull, about);
+      if (!isFull && random() < 0.8) {
+        open.push({ client, host, ticket: hosts[host]!.limiter.admit(client, role) });
+        log.push({ client, of: "requests", at: clock.now, n: 1 });
+      }
+      if (open.length > 0 && random() < 0.6) {
+        const [one] = open.splice(upTo(open.length) - 1, 1);
+        const n = upTo(150);
+        one!.ticket.used(n);
+        one!.ticket.end();
+        log.push({ client: one!.client, of: "tokens", at: clock.now, n });
+      }
+      if (random() < 0.03) keys.now = reportKeyOf(new Uint8Array(32), step);
+      // A host that starts anew finds what it said before.
+      const idle = [0, 1, 2].find((i) => open.every((one) => one.host !== i));
+      if (idle !== undefined && random() < 0.1) {
+        hosts[idle]!.usage[Symbol.dispose]();
+        hosts[idle] = start(idle);
+      }
+      for (const { usage } of hosts) await usage.flush();
+      for (const { usage } of hosts) await usage.flush();
+    }
+    for (const { usage } of hosts) usage[Symbol.dispose]();
+  }
+});
+
+Deno.test("limits over hosts: who hears nothing of the others gives its share, and no more", async () => {
+  const clock = { now: 1_800_000_000_000 };
+  const role: Role = { name: "r", requestsPerDay: 10, atOnce: 5 };
+  const client = `client ${IDS[0]}`;
+  await using store = new MemoryFleetStore();
+  const away = { isAway: false };
+  const { hosts, gone } = fleet(clock, () => away.isAway ? undefined : store);
+  const admitted = (i: number) => {
+    let count = 0;
+    for (; left(hosts[i]!.limiter, client, role); count++) {
+      hosts[i]!.limiter.admit(client, role).end();
+    }
+    return count;
+  };
+  for (const { usage } of hosts) await usage.flush();
+  // Control: each for itself lets three times as much through.
+  const alone = [0, 1, 2].map(() => new Limiter(new Memory(), () => clock.now));
+  assert.equal(
+    alone.reduce((sum, limiter) => {
+      for (let i = 0; i < 100 && left(limiter, client, role); i++, sum++) {
+        limiter.admit(client, role).end();
+      }
+      return sum;
+    }, 0),
+    30,
+  );
+  away.isAway = true;
+  assert.deepEqual([0, 1, 2].map(admitted), [4, 4, 4]);
+  away.isAway = false;
+  for (const { usage } of hosts) await usage.flush();
+  assert.deepEqual([0, 1, 2].map(admitted), [0, 0, 0]);
+  // This host's own clients are nobody else's business.
+  assert.equal(hosts[0]!.usage.of("client ff", { minute: NOW, day: NOW }), undefined);
+
+  // What is under way at a host that is gone is over.
+  clock.now += DAY;
+  const tickets = [0, 1, 2, 3, 4].map(() => hosts[0]!.limiter.admit(client, role));
+  for (const { usage } of hosts) await usage.flush();
+  assert.ok(!left(hosts[1]!.limiter, client, role));
+  gone.add(0);
+  assert.ok(left(hosts[1]!.limiter, client, role));
+  tickets.forEach((ticket) => ticket.end());
+  for (const { usage } of hosts) usage[Symbol.dispose]();
+});
+
+const NOW = { at: 0, requests: 0, tokens: 0 };
+
+Deno.test("limits over hosts: counts are a host's own, sealed, in so many records and no more", async () => {
+  const clock = { now: 1_800_000_000_000 };
+  const role: Role = { name: "r", requestsPerDay: 1_000_000 };
+  await using store = new MemoryFleetStore();
+  const { hosts } = fleet(clock, () => store);
+  hosts[0]!.limiter.admit(`client ${IDS[0]}`, role).used(5);
+  for (const { usage } of hosts) await usage.flush();
+  const names = await store.list(RECORDS.usageOf(toHex(hidOf(0))));
+  assert.equal(names.length, 1);
+  const text = (await store.get(names[0]!))!;
+  assert.ok(!atob(text.replace(/-/g, "+").replace(/_/g, "/")).includes(IDS[0]!.slice(0, 8)));
+  const count = () =>
+    hosts[1]!.usage.of(`client ${IDS[0]}`, {
+      minute: { ...NOW, at: Math.floor(clock.now / MINUTE) },
+      day: { ...NOW, at: Math.floor(clock.now / DAY) },
+    })!.day;
+  assert.deepEqual(count(), { requests: 1, tokens: 5 });
+  // Passed off as a third host's, or as another part, it says nothing.
+  await store.put(RECORDS.usage(toHex(hidOf(2)), 1), text);
+  const [, part] = /(\d+)$/.exec(names[0]!)!;
+  await store.put(RECORDS.usage(toHex(hidOf(2)), Number(part)), text);
+  await store.put(names[0]!.replace(/\d+$/, "63"), text);
+  await store.put(names[0]!, "nothing");
+  assert.deepEqual(count(), { requests: 1, tokens: 5 });
+  for (const { usage } of hosts) usage[Symbol.dispose]();
+});
