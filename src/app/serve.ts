@@ -5,6 +5,7 @@
 import type { Config } from "../config/config.ts";
 import { IdTokens } from "../firm/id_tokens.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
+import { shareFolder } from "../config/folder_lock.ts";
 import type { Settings } from "../config/settings.ts";
 import { SecLlamaError } from "../errors.ts";
 import { Activity } from "../gateway/activity.ts";
@@ -79,8 +80,10 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
   const activity = new Activity();
   const logger = activity.noting(makeLogger({ role: "gateway", level: config.logLevel }));
   await ensureDataDirectory(dataDir);
+  const folder = await shareFolder(dataDir);
   const probing = probeSandbox(options);
   const shutdown = new Shutdown(config.drainMs);
+  shutdown.addLast(() => folder[Symbol.dispose]());
   try {
     const keys = await openKeys(options, shutdown);
     const audit = await openAudit(options, keys, logger, shutdown);

@@ -25,19 +25,22 @@ interface OtlpOptions {
   readonly onAway: (error: unknown) => void;
   /** By default {@link TIMEOUT_MS}. */
   readonly timeoutMs?: number;
+  /** As {@link SinkClock} has it. */
+  readonly firstWaitMs?: number;
 }
 
 /** Sends until it is closed. */
 export class OtlpSink {
   readonly #o: OtlpOptions;
   readonly #position: SinkPosition;
-  readonly #clock = new SinkClock();
+  readonly #clock: SinkClock;
   readonly #end = new AbortController();
   readonly #running: Promise<void>;
 
   /** Begins at once, where the last one stopped. */
   constructor(options: OtlpOptions) {
     this.#o = options;
+    this.#clock = new SinkClock(options.firstWaitMs);
     this.#position = new SinkPosition(options.dataDir, "audit-otlp.json", BATCH);
     this.#running = this.#clock.run((onSent) => this.#send(onSent), options.onAway);
   }

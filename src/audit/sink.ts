@@ -10,6 +10,7 @@ import { AuditDatabase } from "./database.ts";
 /** Lines of other processes are looked for so often, ms. */
 export const POLL_MS = 5_000;
 const MAX_WAIT_MS = 60_000;
+const FIRST_WAIT_MS = 1_000;
 
 /** A line to be sent. */
 export interface SinkLine {
@@ -67,8 +68,16 @@ export class SinkPosition {
 /** How a sink waits: for new lines, for a pause to be over, for its end. */
 export class SinkClock {
   #wake = () => {};
+  /** Its server is away: that there is something new is no reason to ask it sooner. */
+  #pausing = false;
   #closing = false;
   #closeBy = Infinity;
+  readonly #firstWaitMs: number;
+
+  /** @param firstWaitMs The first pause while its server is away; each further one is twice as long. */
+  constructor(firstWaitMs = FIRST_WAIT_MS) {
+    this.#firstWaitMs = firstWaitMs;
+  }
 
   /** It is to send what there is, and end. */
   get closing(): boolean {
@@ -77,7 +86,7 @@ export class SinkClock {
 
   /** There is something new. */
   wake(): void {
-    this.#wake();
+    if (!this.#pausing || this.#closing) this.#wake();
   }
 
   /** From now on nothing is waited for longer than so many ms. */
@@ -98,7 +107,11 @@ export class SinkClock {
       } catch (error) {
         if (failures++ === 0) onAway(error);
         if (this.#closing) return;
-        await this.sleep(Math.min(MAX_WAIT_MS, 500 * 2 ** Math.min(failures, 10)));
+        this.#pausing = true;
+        await this.sleep(
+          Math.min(MAX_WAIT_MS, this.#firstWaitMs * 2 ** Math.min(failures - 1, 10)),
+        );
+        this.#pausing = false;
         if (this.#closing && performance.now() >= this.#closeBy) return;
       }
     }

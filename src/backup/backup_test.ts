@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { AuditDatabase, AuditLog } from "../audit/mod.ts";
 import { type Bytes, utf8 } from "../bytes.ts";
-import { openKeySource } from "../keys/mod.ts";
+import { listPairings, openKeySource, PairingStore } from "../keys/mod.ts";
 import type { KeyManager } from "../keys/keyset/manager.ts";
 import { exportKeys } from "../keys/keyset/transfer.ts";
 import { newKdf } from "../keys/stores/envelope.ts";
@@ -14,6 +14,7 @@ import { makeBackup } from "./make.ts";
 import { restoreBackup } from "./restore.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+const PAIRING = "secllama-pair-1.of-a-test.00000000";
 const PASSPHRASE = utf8("a cow on the moon");
 /** The least that is taken. */
 const quick = () => ({ ...newKdf(), m: 7_168, t: 5 });
@@ -40,6 +41,10 @@ async function filled(dataDir: string): Promise<Host> {
   await manager.clients().add("laptop");
   await Deno.mkdir(join(dataDir, "history"));
   await Deno.writeTextFile(join(dataDir, "history", "index.bin"), "x".repeat(3_000_000));
+  for (const left of [".DS_Store", "history.lock", "key.json.tmp", "history.db-wal", "a b"]) {
+    await Deno.writeTextFile(join(dataDir, "history", left), "not ours, or not for long");
+  }
+  await new PairingStore(dataDir, made.store).add("lab", "https://lab.example/", PAIRING);
   await Deno.writeTextFile(join(dataDir, "config.toml"), 'audit = "on"\n');
   const log = await AuditLog.open({ dataDir, keys: manager, hid, stateDir: made.stateDir });
   for (let i = 0; i < 20; i++) await log.record({ event: "exchange", fields: { i } });
@@ -53,13 +58,14 @@ async function backUp(
   path: string,
   { policy, meanwhile }: { policy?: string; meanwhile?: () => Promise<unknown> } = {},
 ): Promise<void> {
+  using pairings = await new PairingStore(dataDir, manager.store).exported();
   const { gen, active: kid } = await manager.verifiedManifest();
-  const { file: box } = await exportKeys(manager, PASSPHRASE, quick());
+  const { file: box } = await exportKeys(manager, PASSPHRASE, quick(), pairings.items);
   await meanwhile?.();
   await makeBackup(path, {
     file: manager.file,
     passphrase: PASSPHRASE,
-    keys: { kid, gen, box },
+    keys: { kid, gen, box, pairings },
     policy,
     kdf: quick(),
   });
@@ -91,6 +97,7 @@ async function isWhole({ dataDir, store, stateDir }: Host): Promise<void> {
   const { clients } = await manager.clients().read();
   assert.deepEqual(clients.map(({ name }) => name), ["laptop"]);
   assert.equal((await Deno.stat(join(dataDir, "history", "index.bin"))).size, 3_000_000);
+  assert.equal((await new PairingStore(dataDir, store).read("lab")).text, PAIRING);
   using keys = await openKeySource({ dataDir, env: {}, interactive: false, store, stateDir });
   const log = await AuditLog.open({ dataDir, keys, hid: keys.hid, stateDir });
   await log.close();
@@ -106,12 +113,45 @@ Deno.test("backup: keys that change while it is made are no backup", () =>
   withFolder(async (folder) => {
     const path = join(folder, "host.backup");
     const first = await filled(join(folder, "first"));
-    const meanwhile = () => first.manager.rotate();
-    assert.equal(await code(backUp(first, path, { meanwhile })), "key-lock-busy");
+    const pairings = new PairingStore(first.dataDir, first.store);
+    for (
+      const meanwhile of [
+        () => first.manager.rotate(),
+        () => pairings.add("lab", "https://lab.example/", PAIRING), // a new item, as in a renewal
+        () => pairings.add("home", "https://home.example/", PAIRING),
+      ]
+    ) assert.equal(await code(backUp(first, path, { meanwhile })), "key-lock-busy");
     await backUp(first, path);
     const second = await host(join(folder, "second"));
     await restore(second, path);
     await isWhole(second);
+  }));
+
+Deno.test("backup: pairings come back into another kind of store; without their keys they are named, and no more", () =>
+  withFolder(async (folder) => {
+    const path = join(folder, "host.backup");
+    const first = await filled(join(folder, "first"));
+    const pairings = new PairingStore(first.dataDir, first.store);
+    await pairings.add("home", "https://home.example/", `${PAIRING}home`);
+    await pairings.use("lab");
+    const file = join(first.dataDir, "pairings.json");
+    const { gateways } = JSON.parse(await Deno.readTextFile(file));
+    await first.store.remove(`pairing${gateways.home.id}`);
+    using exported = await pairings.exported();
+    assert.deepEqual(exported.without, ["home"]);
+    await backUp(first, path);
+    const bytes = new TextDecoder("latin1").decode(await Deno.readFile(path));
+    assert.equal(bytes.includes(PAIRING), false);
+    const second = await host(join(folder, "second"));
+    Object.defineProperty(second.store, "backend", { value: "file" });
+    assert.equal((await restore(second, path)).pairings, 1);
+    const there = new PairingStore(second.dataDir, second.store);
+    assert.equal((await there.read()).text, PAIRING);
+    assert.equal(await code(there.read("home")), "key-lost");
+    assert.equal((await listPairings(second.dataDir)).length, 2);
+    const left = (await Array.fromAsync(Deno.readDir(join(second.dataDir, "history"))))
+      .map(({ name }) => name);
+    assert.deepEqual(left, ["index.bin"]);
   }));
 
 Deno.test("backup: a policy goes where it was; where that cannot be, nothing has been changed", () =>

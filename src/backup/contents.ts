@@ -8,8 +8,8 @@ const FILES =
   /^(?:(?:keyset|clients|pairings|key-usage|tls|host|tokens|audit-syslog|audit-otlp|fleet)\.json|config\.toml|audit\.db|usage\.db|run-history)$/;
 /** A folder of it, whole. */
 const FOLDER = "history";
-/** SQLite's files beside a database: a copy made by SQLite has what is in them. */
-const BESIDE = /\.db-(?:wal|shm|journal)$/;
+/** SQLite's files beside a database, which a copy made by SQLite has in it; locks; what was being written. */
+const NOT_KEPT = /\.(?:db-(?:wal|shm|journal)|lock|tmp)$/;
 
 /** The names in `folder` that a backup has, with a slash below the history's folder. Sorted. */
 export async function contentsOf(folder: string): Promise<string[]> {
@@ -18,7 +18,9 @@ export async function contentsOf(folder: string): Promise<string[]> {
     if (entry.isFile && FILES.test(entry.name)) names.push(entry.name);
     if (!entry.isDirectory || entry.name !== FOLDER) continue;
     for (const { name, isFile } of await entries(join(folder, FOLDER))) {
-      if (isFile && !BESIDE.test(name)) names.push(`${FOLDER}/${name}`);
+      const path = `${FOLDER}/${name}`;
+      // What a backup has can be put back: not what a file manager leaves there.
+      if (isFile && isContent(path) && !NOT_KEPT.test(name)) names.push(path);
     }
   }
   return names.sort();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Bytes, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
+import { type ExportedPairings, isOfPairings } from "../keys/mod.ts";
 import { readHostId } from "../keys/host_id.ts";
 import { isCommitted, parseManifest } from "../keys/keyset/manifest.ts";
 import { ioError, type ManifestFile } from "../keys/keyset/manifest_file.ts";
@@ -42,7 +43,12 @@ export const POLICY_ENTRY = "@policy";
 export type BackedUpKeys =
   & { readonly kid: string }
   & (
-    | { readonly gen: number; readonly box: Bytes }
+    | {
+      readonly gen: number;
+      readonly box: Bytes;
+      /** What the box has of pairings. */
+      readonly pairings: ExportedPairings;
+    }
     | { readonly gen: null }
   );
 
@@ -119,7 +125,7 @@ async function collect(staging: string, dataDir: string, what: ToBackUp): Promis
   const names = await contentsOf(dataDir);
   for (const name of names) await snapshot(join(dataDir, name), join(staging, fileName(name)));
   if (what.keys.gen !== null) {
-    await checkUnchanged(join(staging, "keyset.json"), what.keys);
+    await checkUnchanged(staging, what.keys);
     await Deno.writeFile(join(staging, KEYS_ENTRY), what.keys.box, { mode: 0o600 });
     names.push(KEYS_ENTRY);
   }
@@ -144,9 +150,13 @@ async function collect(staging: string, dataDir: string, what: ToBackUp): Promis
 }
 
 /** The keys were wrapped before this machine's other commands had to wait: none may have changed them since. */
-async function checkUnchanged(path: string, { kid, gen }: BackedUpKeys): Promise<void> {
-  const { manifest } = parseManifest(await Deno.readFile(path));
-  if (isCommitted(manifest) && manifest.gen === gen && manifest.active === kid) return;
+async function checkUnchanged(
+  staging: string,
+  { kid, gen, pairings }: BackedUpKeys & { readonly pairings: ExportedPairings },
+): Promise<void> {
+  const { manifest } = parseManifest(await Deno.readFile(join(staging, "keyset.json")));
+  const same = isCommitted(manifest) && manifest.gen === gen && manifest.active === kid;
+  if (same && await isOfPairings(staging, pairings)) return;
   throw new SecLlamaError("key-lock-busy", "the keys changed while the backup was made", {
     hint: "run it again",
   });

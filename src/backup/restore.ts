@@ -40,6 +40,8 @@ interface Restored {
   readonly superseded: readonly string[];
   /** Where that is now. */
   readonly kept: string | undefined;
+  /** How many pairings with gateways came back with their keys. */
+  readonly pairings: number;
   /** Where the policy is; undefined: there was none, or another one was there already, which stayed. */
   readonly policy: string | undefined;
 }
@@ -75,7 +77,7 @@ export async function restoreBackup(path: string, o: RestoreOptions): Promise<Re
       step("done");
       await Deno.remove(mark);
       if (half) superseded.push("a restore that was not finished");
-      return { index, superseded, kept, policy };
+      return { index, superseded, kept, policy, pairings: keyset?.pairings ?? 0 };
     });
   } finally {
     await Deno.remove(staging, { recursive: true }).catch(() => {});

@@ -6,13 +6,14 @@ import { restoreBackup } from "../backup/restore.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { stateDirectory } from "../config/paths.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { ownFolder } from "../config/folder_lock.ts";
 import { FixedSource } from "../keys/fixed_source.ts";
 import { kidOf } from "../keys/keyset/kid.ts";
 import type { KeyManager } from "../keys/keyset/manager.ts";
-import { ManifestFile } from "../keys/mod.ts";
+import { type ExportedPairings, listPairings, ManifestFile, PairingStore } from "../keys/mod.ts";
 import { checkNewPassphrase } from "../keys/stores/new_passphrase.ts";
 import { label } from "../log.ts";
-import { secret } from "../secret.ts";
+import { secret, SecretMap } from "../secret.ts";
 import { type RecordAct, recording, recordingWith } from "./audit/act.ts";
 import { type Command, type CommandContext, flag, type OptionTable } from "./command.ts";
 import { choose, EXIT_CODES, managerOf, OPTIONS, plural, report } from "./key_common.ts";
@@ -46,23 +47,33 @@ outside (--key-fd, a credential, SECLLAMA_KEY). serve may run meanwhile.\n${EXIT
     using passphrase = secret(await passphraseOf(context, true));
     checkNewPassphrase(passphrase);
     await using keys = await openKeys(context, dataDir);
+    using pairings = await keys.pairings();
     const index = await keys.recording(async (record) => {
       // Before it is out of hand, and so that it is in the log that is backed up.
       await record("backup-made");
       return await makeBackup(path, {
         file: new ManifestFile(dataDir),
         passphrase,
-        keys: await keys.exported(passphrase),
+        keys: await keys.exported(passphrase, pairings),
         policy: config.modelPolicy || undefined,
       });
     });
     const bytes = (await Deno.stat(path)).size;
-    report(context, { path, bytes, ...index }, [
-      `wrote ${path}: ${plural(index.entries.length, "part")}, ${bytes} bytes`,
-      index.gen === null
-        ? `the key ${index.kid} is not in it: it comes from outside`
-        : `keys: generation ${index.gen}, the active one is ${index.kid}`,
-    ]);
+    const { items, without } = pairings;
+    report(
+      context,
+      { path, bytes, ...index, pairings: items.size, pairings_without_key: without },
+      [
+        `wrote ${path}: ${plural(index.entries.length, "part")}, ${bytes} bytes`,
+        index.gen === null
+          ? `the key ${index.kid} is not in it: it comes from outside`
+          : `keys: generation ${index.gen}, the active one is ${index.kid}`,
+        ...(items.size === 0 ? [] : [`pairings with gateways: ${items.size}`]),
+        ...(without.length === 0 ? [] : [
+          `their key is in another store, so pair them anew after a restore: ${without.join(", ")}`,
+        ]),
+      ],
+    );
     return EXIT.ok;
   },
 };
@@ -93,6 +104,8 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
         hint: "end it first",
       });
     }
+    // Until it is done: while the passphrase is asked for, too, none starts.
+    using _alone = await ownFolder(dataDir);
     using passphrase = secret(await passphraseOf(context, false));
     await using keys = await openKeys(context, dataDir);
     const done = await restoreBackup(path, {
@@ -103,7 +116,7 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
       replace: flag(context, "replace"),
       withLock: (change) => new ManifestFile(dataDir).withLock(change),
     });
-    const { index, superseded, kept, policy } = done;
+    const { index, superseded, kept, policy, pairings } = done;
     await keys.recording((record) =>
       record("backup-restored", {
         made: label(index.made),
@@ -115,6 +128,7 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
       ...superseded.map((line) => `  ${line}`),
       ...(kept === undefined ? [] : [`what was here is in ${kept}; remove it when all is well`]),
       ...(policy === undefined ? [] : [`the model policy is ${policy}`]),
+      ...(pairings === 0 ? [] : [`pairings with gateways: ${pairings}`]),
       "models are not in a backup: secllama import or pull them",
     ]);
     return EXIT.ok;
@@ -126,7 +140,8 @@ export const backupCommands: readonly Command[] = [backupCommand, restoreCommand
 
 interface Keys extends AsyncDisposable {
   readonly place: KeyManager | { readonly kid: string };
-  exported(passphrase: Bytes): Promise<BackedUpKeys>;
+  exported(passphrase: Bytes, pairings: ExportedPairings): Promise<BackedUpKeys>;
+  pairings(): Promise<ExportedPairings>;
   recording<T>(act: (record: RecordAct) => Promise<T>): Promise<T>;
 }
 
@@ -137,11 +152,12 @@ async function openKeys(context: CommandContext, dataDir: string): Promise<Keys>
     const manager = managerOf(context, chosen);
     return {
       place: manager,
-      async exported(passphrase) {
+      async exported(passphrase, pairings) {
         const { gen, active: kid } = await manager.verifiedManifest();
-        const { file: box } = await manager.exportTo(passphrase);
-        return { kid, gen, box };
+        const { file: box } = await manager.exportTo(passphrase, pairings.items);
+        return { kid, gen, box, pairings };
       },
+      pairings: () => new PairingStore(dataDir, manager.store).exported(),
       recording: (act) => recordingWith(context, manager, act),
       [Symbol.asyncDispose]: () => Promise.resolve(),
     };
@@ -153,6 +169,10 @@ async function openKeys(context: CommandContext, dataDir: string): Promise<Keys>
   return {
     place: { kid },
     exported: () => Promise.resolve({ kid, gen: null }),
+    async pairings() {
+      const without = (await listPairings(dataDir)).map(({ name }) => name);
+      return { items: new SecretMap(), without, [Symbol.dispose]() {} };
+    },
     async recording(act) {
       const stateDir = stateDirectory(context.env);
       const from = { backend, key: copy.slice() };

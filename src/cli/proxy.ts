@@ -5,6 +5,7 @@ import { openVaultFrom } from "../app/history.ts";
 import { type LocalConnection, localConnection, startProxyRole } from "../app/proxy.ts";
 import { checkProxyListen } from "../app/proxy_listener.ts";
 import { TOKEN_LOCKED_LINE, TOKEN_REFUSED_LINE } from "../app/proxy_process.ts";
+import { shareFolder } from "../config/folder_lock.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { notifyServiceManager } from "../linux/service_manager.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
@@ -71,6 +72,8 @@ export async function runProxy(
     ? await readHandover(Deno.stdin.readable, () => stop.abort())
     : undefined;
   if (handover === null) return EXIT.ok;
+  // Beside serve, serve has it.
+  using _folder = fromServe ? undefined : await shareFolder(dataDir);
   const elsewhere = fromServe
     ? undefined
     : asked

@@ -3,7 +3,13 @@
  * claims are checked by `jose`; what is ours is whom a token is good for: whoever made the key that its nonce names, and once.
  */
 import { createHash } from "node:crypto";
-import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from "jose";
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  type JWTPayload,
+  jwtVerify,
+} from "jose";
 import { signInNonceInput } from "../api/sign_in.ts";
 import { type Bytes, toBase64Url, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -72,15 +78,17 @@ export class IdTokens {
   /**
    * Whom a token is about, the first time it comes.
    * @param publicKey Whom it is good for; undefined: who is known already, by their subject.
-   * @throws {SecLlamaError} `auth`, one message for every reason; `gateway-unreachable` if the provider's keys cannot be had.
+   * @throws {SecLlamaError} `auth`, one message for every reason; `gateway-unreachable` if the provider's keys cannot be had, or
+   * what it gives for them is none.
    */
   async check(token: string, publicKey: Uint8Array | undefined): Promise<Person> {
     if (token.length > MAX_TOKEN) throw refused();
     const { issuer, clientId, groupsClaim, roles } = this.#terms;
     const keys = await (this.#keys ??= this.#findKeys());
     let claims: JWTPayload;
+    let typ: string | undefined;
     try {
-      ({ payload: claims } = await jwtVerify(token, keys, {
+      ({ payload: claims, protectedHeader: { typ } } = await jwtVerify(token, keys, {
         issuer,
         audience: clientId,
         algorithms: ALGORITHMS,
@@ -90,10 +98,13 @@ export class IdTokens {
         currentDate: new Date(this.#now()),
       }));
     } catch (cause) {
-      if (cause instanceof errors.JWKSTimeout) throw unreachable(issuer, cause);
+      if (cause instanceof SecLlamaError) throw cause; // of #fetchKeys
       throw refused(cause);
     }
     const { sub, azp, aud, nonce } = claims;
+    // A provider signs other things for us with the same key, which sign nobody in: logout+jwt, at+jwt (RFC 8725, section 3.11).
+    if (typ !== undefined && !/^(?:application\/)?jwt$/i.test(typ)) throw refused();
+    if (typeof sub !== "string" || !/^[\x20-\x7e]{1,255}$/.test(sub)) throw refused();
     // Of several audiences the one that asked for it must be named (section 3.1.3.7, 4 and 5).
     const others = Array.isArray(aud) && aud.length > 1 || azp !== undefined;
     if (others && azp !== clientId) throw refused();
@@ -116,12 +127,27 @@ export class IdTokens {
       if (until > now) break;
       this.#used.delete(used);
     }
-    const key = hash(token);
+    // Without the signature: base64url and ECDSA have several texts for one.
+    const key = hash(token.slice(0, token.lastIndexOf(".")));
     if (this.#used.has(key)) throw refused();
     if (this.#used.size >= MAX_USED) {
       throw new SecLlamaError("busy", "too many people sign in at once");
     }
     this.#used.set(key, now + (MAX_AGE_S + 2 * SKEW_S) * 1_000);
+  }
+
+  /** The provider's keys, whose failure is no fault of the token's. @throws {SecLlamaError} `gateway-unreachable`. */
+  async #fetchKeys(url: string, init: RequestInit): Promise<Response> {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    try {
+      const answer = await this.#fetch(url, { ...init, signal });
+      const text = await answer.text();
+      if (answer.status !== 200) throw new Error(`it answered ${answer.status}`);
+      createLocalJWKSet(JSON.parse(text));
+      return new Response(text);
+    } catch (cause) {
+      throw unreachable(this.#terms.issuer, cause);
+    }
   }
 
   async #findKeys(): Promise<ReturnType<typeof createRemoteJWKSet>> {
@@ -137,7 +163,9 @@ export class IdTokens {
       // OpenID Connect Discovery 1.0, section 4.3.
       if (!answer.ok || found.issuer !== issuer) throw new Error("another issuer");
       if (uri.protocol !== new URL(issuer).protocol) throw new Error("another protocol");
-      return createRemoteJWKSet(uri, { timeoutDuration: TIMEOUT_MS });
+      return createRemoteJWKSet(uri, {
+        [customFetch]: (url: string, init: RequestInit) => this.#fetchKeys(url, init),
+      });
     } catch (cause) {
       // The next one tries again.
       this.#keys = undefined;

@@ -7,6 +7,7 @@ import type { MiddlewareHandler } from "hono";
 import { routeOf } from "../api/routes.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
+import type { ProofEnv } from "./proof.ts";
 import type { Asking } from "./share.ts";
 
 /** One end of a connection. */
@@ -31,7 +32,7 @@ export interface ModelManagement {
 }
 
 /** What `app.fetch` is given beside the request: the connection's ends, as the listener saw them. */
-export interface ManagementEnv {
+export interface ManagementEnv extends ProofEnv {
   Bindings: { peer?: End; local?: End } & Asking;
 }
 

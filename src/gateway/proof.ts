@@ -7,8 +7,8 @@ import type { MiddlewareHandler } from "hono";
 import { collect } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
 import { runnerName } from "../api/runner_name.ts";
-import { bodyLimit, routeOf, ROUTES, takes } from "../api/routes.ts";
-import { equalConstantTime, toHex } from "../bytes.ts";
+import { bodyLimit, isMetadata, routeOf, ROUTES, takes } from "../api/routes.ts";
+import { type Bytes, equalConstantTime, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 import { HOST_HEADER } from "../sealed/member.ts";
@@ -47,6 +47,14 @@ interface ProofGateOptions {
   readonly required?: boolean;
   /** Unix ms. */
   readonly now?: () => number;
+}
+
+/** What a handler learns. */
+export interface ProofEnv {
+  Variables: {
+    /** The psk_id whose key this request proved; undefined: none. */
+    proven?: string;
+  };
 }
 
 export class ProofGate {
@@ -111,25 +119,30 @@ export class ProofGate {
   }
 
   /** The gateway's first middleware. */
-  middleware(): MiddlewareHandler {
+  middleware(): MiddlewareHandler<ProofEnv> {
     return this.#options.required === false ? this.#optional() : this.#required();
   }
 
-  /** Only notes who has proved a key. */
-  #optional(): MiddlewareHandler {
+  /** Only notes who has proved a key; a wrong proof is none. */
+  #optional(): MiddlewareHandler<ProofEnv> {
     return async (c, next) => {
-      const { method, url, headers } = c.req.raw;
-      const proof = headers.get(PROOF_HEADER);
-      if (method === "GET" && proof !== null) {
-        const { pathname, search } = new URL(url);
-        const request = { method, target: pathname + search, body: new Uint8Array(0) };
-        await this.check(proof, request).catch(() => {});
+      const { raw } = c.req;
+      const header = raw.headers.get(PROOF_HEADER);
+      if (header !== null && (raw.method === "GET" || isMetadata(raw.method, pathOf(raw)))) {
+        const body = await collect(raw.body, most(raw));
+        c.req.raw = withBody(raw, body);
+        try {
+          await this.check(header, provenRequest(raw, body));
+          c.set("proven", parseProof(header)!.pskId);
+        } catch (error) {
+          if (!(error instanceof SecLlamaError)) throw error;
+        }
       }
       await next();
     };
   }
 
-  #required(): MiddlewareHandler {
+  #required(): MiddlewareHandler<ProofEnv> {
     return async (c, next) => {
       const { raw } = c.req;
       const url = new URL(raw.url);
@@ -140,20 +153,10 @@ export class ProofGate {
         // Nothing of a stranger's body is read before its header looks like a proof.
         const header = raw.headers.get(PROOF_HEADER);
         if (header === null || parseProof(header) === undefined) throw refused();
-        const body = await collect(
-          raw.body,
-          Math.min(bodyLimit(raw.method, url.pathname), MAX_BODY),
-        );
-        const { method } = raw;
-        await this.check(header, { method, target: url.pathname + url.search, body });
-        if (body.length > 0) {
-          c.req.raw = new Request(raw.url, {
-            method,
-            headers: raw.headers,
-            body,
-            signal: raw.signal,
-          });
-        }
+        const body = await collect(raw.body, most(raw));
+        await this.check(header, provenRequest(raw, body));
+        c.req.raw = withBody(raw, body);
+        c.set("proven", parseProof(header)!.pskId);
       } catch (error) {
         if (!(error instanceof SecLlamaError)) throw error;
         const response = errorResponse(error, url.pathname, raw.method);
@@ -164,6 +167,27 @@ export class ProofGate {
       return await next();
     };
   }
+}
+
+function pathOf(request: Request): string {
+  return new URL(request.url).pathname;
+}
+
+/** Most bytes of a body that a proof is for. */
+function most(request: Request): number {
+  return Math.min(bodyLimit(request.method, pathOf(request)), MAX_BODY);
+}
+
+function provenRequest({ method, url }: Request, body: Uint8Array): ProvenRequest {
+  const { pathname, search } = new URL(url);
+  return { method, target: pathname + search, body };
+}
+
+/** The request again, whose body was read. */
+function withBody(request: Request, body: Bytes): Request {
+  if (body.length === 0) return request;
+  const { url, method, headers, signal } = request;
+  return new Request(url, { method, headers, body, signal });
 }
 
 /**

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { randomBytes } from "../sealed/primitives.ts";
 import { makeProof, NOW_HEADER, parseProof, PROOF_HEADER } from "../sealed/proof.ts";
 import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
-import { PROOF_SKEW_MS, ProofGate } from "./proof.ts";
+import { PROOF_SKEW_MS, type ProofEnv, ProofGate } from "./proof.ts";
 
 const PSK_ID = "client.00112233445566ff.0102030405060708090a0b0c0d0e0f10";
 const PSK = randomBytes(32);
@@ -161,6 +161,45 @@ Deno.test("proof: on loopback nobody needs one, and only a right one counts as h
   assert.deepEqual(proven, []);
   for (let i = 0; i < 2; i++) assert.equal((await ask(app, "/api/tags", good)).status, 200);
   assert.deepEqual(proven, [PSK_ID], "once: the second time its nonce is known");
+});
+
+Deno.test("proof: on loopback a handler is told who proved a key, and by which body; the body is there all the same", async () => {
+  const clock = { now: 1_700_000_000_000 };
+  const app = new Hono<ProofEnv>();
+  const gate = new ProofGate({
+    now: () => clock.now,
+    proofKey: (id) =>
+      Promise.resolve(
+        id === PSK_ID ? { hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) } : undefined,
+      ),
+    required: false,
+  });
+  app.use("*", gate.middleware());
+  app.post(
+    "/secllama/session",
+    async (c) => c.text(`${c.get("proven") ?? "nobody"} ${await c.req.raw.text()}`),
+  );
+  const body = new TextEncoder().encode('{"id_token":"x"}');
+  const said = async (proof: string | undefined) =>
+    await (await ask(app as unknown as Hono, "/secllama/session", proof, { method: "POST", body }))
+      .text();
+  const proof = (more: Parameters<typeof proofOf>[3]) =>
+    proofOf("POST", "/secllama/session", clock.now, { body, ...more });
+  const text = new TextDecoder().decode(body);
+  assert.equal(await said(proof({})), `${PSK_ID} ${text}`);
+  // The id alone, which travels in the clear, made anybody the session's owner before.
+  for (
+    const wrong of [
+      undefined,
+      "nonsense",
+      proof({ psk: randomBytes(32) }),
+      proof({ body: NOTHING }),
+      proofOf("GET", "/secllama/session", clock.now, { body }),
+      proof({}).replace(/mac=.*/, `mac=${"A".repeat(43)}`),
+    ]
+  ) {
+    assert.equal(await said(wrong), `nobody ${text}`);
+  }
 });
 
 Deno.test("proof: a wrong clock gets the right time; proofs from before the gateway's start are refused", async () => {

@@ -33,6 +33,12 @@ export { type BackendOptions, systemStore } from "./stores/backend.ts";
 export type { Backend, KeyStore, StoreStatus, YesNoUnknown } from "./stores/store.ts";
 export { sealerTo, type SealTo } from "./clients/sealed_credentials.ts";
 export { type OfferState, type OfferTerms, PairingOffers } from "./clients/offers.ts";
-export { listPairings, type PairedGateway, PairingStore } from "./clients/pairings.ts";
+export {
+  type ExportedPairings,
+  isOfPairings,
+  listPairings,
+  type PairedGateway,
+  PairingStore,
+} from "./clients/pairings.ts";
 export { type MasterKeys, StorageKeys } from "./keyset/wrap.ts";
 export { type Height, HighWaterMark } from "./high_water.ts";

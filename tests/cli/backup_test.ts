@@ -61,6 +61,52 @@ Deno.test("backup: a host moves to another machine; a restore that is killed is 
       const refused = await there.run(withWords("restore", "host.backup"), 7);
       assert.match(refused, /come back: laptop 0/);
     });
+    await t.step(
+      "while it waits for the passphrase no serve starts; while one runs, it does not",
+      async () => {
+        if (Deno.build.os !== "linux") {
+          return console.log("skipped: /proc/locks says who holds a lock");
+        }
+        const [data, pipe] = [join(other, "data"), join(home, "pipe")];
+        await runToEnd(["mkfifo", pipe], { env });
+        const [program, ...args] = words(
+          withWords("restore", "host.backup", "--replace"),
+          other,
+          join(other, "passphrase"),
+        ).map((word) => word.replace(backupWords!, pipe));
+        const restoring = new Deno.Command(program!, {
+          args,
+          env: there.env,
+          clearEnv: true,
+          cwd: home,
+          stdout: "null",
+          stderr: "piped",
+        }).spawn();
+        const writer = await Deno.open(pipe, { write: true });
+        try {
+          // Looking with a lock of our own would be in its way.
+          const held = new RegExp(`FLOCK .*WRITE ${restoring.pid} `);
+          let ended = false;
+          void restoring.status.then(() => ended = true);
+          while (!held.test(await Deno.readTextFile("/proc/locks"))) {
+            assert.ok(!ended, "it ended");
+            await new Promise((resolve) => setTimeout(resolve, 20));
+          }
+          assert.match(await there.run(["serve", "--no-proxy"], 8), /a restore runs on/);
+        } finally {
+          writer.close(); // no passphrase
+        }
+        const { code, stderr } = await restoring.output();
+        assert.equal(code, 4, new TextDecoder().decode(stderr));
+        {
+          // As a serve has it.
+          using lock = await Deno.open(join(data, "in-use.lock"), { write: true });
+          await lock.lock(false);
+          const refused = await there.run(withWords("restore", "host.backup", "--replace"), 8);
+          assert.match(refused, /a serve, a proxy or another restore runs on/);
+        }
+      },
+    );
     await t.step("killed in the middle: nothing runs, and it is run again", async () => {
       if (Deno.env.get("SECLLAMA_FULL") !== "1") {
         return console.log("skipped: six commands more; set SECLLAMA_FULL=1 to run them");

@@ -15,17 +15,22 @@ interface Tokens {
   readonly refreshToken: string | undefined;
 }
 
-/** Signs in, as the options say. @throws {SecLlamaError} `gateway-unreachable`, `auth` if it was refused, `cancelled`. */
+/**
+ * Signs in, as the options say.
+ * @throws {SecLlamaError} `gateway-unreachable` if the provider is away, `auth` if it refused, `cancelled`, `timeout`.
+ */
 export async function signedInBy(context: CommandContext, signIn: SignIn): Promise<Tokens> {
+  const { signal } = context;
+  const waiting = AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]);
   return await asked(async () => {
     const config = await discovered(signIn.provider);
     return flag(context, "device")
-      ? await byDevice(context, config, signIn)
-      : await byBrowser(context, config, signIn);
-  });
+      ? await byDevice(context, config, signIn, waiting)
+      : await byBrowser(context, config, signIn, waiting);
+  }, waiting);
 }
 
-/** New tokens for a refresh token. @throws {SecLlamaError} `auth` if the session is over. */
+/** New tokens for a refresh token. @throws {SecLlamaError} `auth` if the session is over, `gateway-unreachable`: try it again. */
 export async function refreshed(provider: Provider, refreshToken: string): Promise<Tokens> {
   return await asked(async () =>
     tokensOf(await oidc.refreshTokenGrant(await discovered(provider), refreshToken))
@@ -38,13 +43,25 @@ async function discovered({ issuer, clientId }: Provider): Promise<oidc.Configur
   const plain = url.protocol === "http:" && isLoopback(url.hostname);
   return await oidc.discovery(url, clientId, undefined, oidc.None(), {
     ...(plain ? { execute: [oidc.allowInsecureRequests] } : {}),
+    [oidc.customFetch]: heard,
   });
 }
 
+/** Tells a provider that is away from one that refuses. */
+async function heard(url: string, options: oidc.CustomFetchOptions): Promise<Response> {
+  const answer = await fetch(url, options as RequestInit).catch((cause) => {
+    throw away(cause);
+  });
+  if (answer.status < 500) return answer;
+  await answer.body?.cancel();
+  throw away(new Error(`status ${answer.status}`));
+}
+
 async function byBrowser(
-  { env, tui, signal }: CommandContext,
+  { env, tui }: CommandContext,
   config: oidc.Configuration,
   { provider: { scope }, nonce }: SignIn,
+  waiting: AbortSignal,
 ): Promise<Tokens> {
   const pkceCodeVerifier = oidc.randomPKCECodeVerifier();
   const expectedState = oidc.randomState();
@@ -72,7 +89,6 @@ async function byBrowser(
   });
   if (!await openInBrowser(address.href, env)) tui.note("Open this address in a browser:");
   tui.out(address.href);
-  const waiting = AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]);
   waiting.addEventListener("abort", () => came.reject(waiting.reason), { once: true });
   const current = await came.promise;
   return tokensOf(
@@ -86,15 +102,15 @@ async function byBrowser(
 }
 
 async function byDevice(
-  { tui, signal }: CommandContext,
+  { tui }: CommandContext,
   config: oidc.Configuration,
   { provider: { scope }, nonce }: SignIn,
+  waiting: AbortSignal,
 ): Promise<Tokens> {
   const device = await oidc.initiateDeviceAuthorization(config, { scope, nonce });
   tui.note("On any device with a browser, open this address and confirm this code:");
   tui.out(device.verification_uri_complete ?? device.verification_uri);
   tui.out(device.user_code);
-  const waiting = AbortSignal.any([signal, AbortSignal.timeout(WAIT_MS)]);
   return tokensOf(
     await oidc.pollDeviceAuthorizationGrant(config, device, undefined, { signal: waiting }),
   );
@@ -107,17 +123,50 @@ function tokensOf(answer: oidc.TokenEndpointResponse): Tokens {
   throw new SecLlamaError("auth", "the identity provider gave no ID token");
 }
 
+/** What `openid-client` says of answers that no provider gives. */
+const GARBAGE = [
+  "OAUTH_RESPONSE_IS_NOT_CONFORM",
+  "OAUTH_RESPONSE_IS_NOT_JSON",
+  "OAUTH_PARSE_ERROR",
+  "OAUTH_INVALID_RESPONSE",
+  "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED",
+  "OAUTH_TIMEOUT",
+];
+
 /** What the provider says is a stranger's word, and may have a token in it. */
-async function asked<T>(ask: () => Promise<T>): Promise<T> {
+async function asked<T>(ask: () => Promise<T>, waiting?: AbortSignal): Promise<T> {
   try {
     return await ask();
   } catch (cause) {
-    if (cause instanceof SecLlamaError) throw cause;
-    const code = (cause as { error?: unknown }).error;
-    const said = typeof code === "string" && /^[a-z_]{1,40}$/.test(code) ? `: ${code}` : "";
+    if (waiting?.aborted) throw waitedFor(waiting.reason);
+    for (let at = cause; at instanceof Error; at = at.cause) {
+      if (at instanceof SecLlamaError) throw at;
+    }
+    const { error, code, status } = cause as { error?: unknown; code?: unknown; status?: unknown };
+    // RFC 6749, section 4.1.2.1.
+    const isAway = error === "temporarily_unavailable" || error === "server_error" ||
+      error === undefined && (GARBAGE.includes(String(code)) || status === 429);
+    if (isAway) throw away(cause);
+    const said = typeof error === "string" && /^[a-z_]{1,40}$/.test(error) ? `: ${error}` : "";
     throw new SecLlamaError("auth", `the identity provider did not sign you in${said}`, {
       hint: "sign in again: secllama login URL",
       cause,
     });
   }
+}
+
+function away(cause: unknown): SecLlamaError {
+  return new SecLlamaError("gateway-unreachable", "the identity provider does not answer", {
+    hint: "is it reachable from this machine? then try again",
+    cause,
+  });
+}
+
+function waitedFor(reason: unknown): SecLlamaError {
+  return reason instanceof DOMException && reason.name === "TimeoutError"
+    ? new SecLlamaError("timeout", "nobody signed in within ten minutes", {
+      hint: "run the command again",
+      cause: reason,
+    })
+    : new SecLlamaError("cancelled", "the sign-in was broken off", { cause: reason });
 }

@@ -8,7 +8,6 @@ import { SecLlamaError } from "../../errors.ts";
 import type { IdTokens, Person, SignInTerms } from "../../firm/id_tokens.ts";
 import { type ClientSource, type PairedClient, type RingSource, sealerTo } from "../../keys/mod.ts";
 import { label } from "../../log.ts";
-import { parseProof, PROOF_HEADER } from "../../sealed/proof.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 
@@ -33,8 +32,8 @@ export function signInRoutes(app: Hono<ManagementEnv>, context: GatewayContext):
   });
   app.post(ROUTES.session.path, async (c) => {
     const body = await readJson(c.req.raw, ROUTES.session);
-    const pskId = parseProof(c.req.header(PROOF_HEADER) ?? "")?.pskId;
-    return c.json(await goOn(context, signIn, pskId, textField(body, "id_token")));
+    // Whose session it is says the proof, also where a gateway asks for none.
+    return c.json(await goOn(context, signIn, c.get("proven"), textField(body, "id_token")));
   });
 }
 

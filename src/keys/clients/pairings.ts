@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { secret } from "../../secret.ts";
+import { secret, SecretMap } from "../../secret.ts";
 import { isClientName } from "./client_list.ts";
 import { ioError, ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
 import { type Backend, BACKEND_NAMES, type KeyStore } from "../stores/store.ts";
@@ -35,6 +35,32 @@ export interface PairedGateway {
   readonly url: string;
   /** Whether it is used unless another is named. */
   readonly current: boolean;
+}
+
+/** Pairings on their way into a backup. */
+export interface ExportedPairings extends Disposable {
+  /** By the names that their store has for them. */
+  readonly items: SecretMap;
+  /** Names of those whose key is in another store, or lost. */
+  readonly without: readonly string[];
+}
+
+/** Whether exactly these items are what `pairings.json` in a copy of the data folder names, but for those `without` a key. */
+export async function isOfPairings(
+  folder: string,
+  { items, without }: ExportedPairings,
+): Promise<boolean> {
+  const all = Object.entries((await readFile(folder))?.gateways ?? {});
+  const rest = all.filter(([name]) => !without.includes(name));
+  return all.length - rest.length === without.length && rest.length === items.size &&
+    rest.every(([, { id }]) => items.has(account(id)));
+}
+
+/** Says that the pairings in `dataDir` are in a store of this kind, where they were put. The caller holds the lock. */
+export async function adoptPairings(dataDir: string, backend: Backend): Promise<void> {
+  const pairings = await readFile(dataDir);
+  if (pairings === undefined || pairings.backend === backend) return;
+  await write(dataDir, { ...pairings, backend });
 }
 
 /** The gateways in `dataDir`, by name. Reads no key store. @throws {SecLlamaError} `key-corrupt`, `key-io`. */
@@ -143,6 +169,26 @@ export class PairingStore {
     return removed;
   }
 
+  /** What a backup needs of them. @throws {SecLlamaError} `key-corrupt`, `key-io`, the store's. */
+  async exported(): Promise<ExportedPairings> {
+    const items = new SecretMap();
+    const without: string[] = [];
+    try {
+      const file = await readFile(this.#dataDir);
+      for (const [name, { id }] of Object.entries(file?.gateways ?? {})) {
+        const value = file!.backend === this.#store.backend
+          ? await this.#store.get(account(id))
+          : undefined;
+        if (value === undefined) without.push(name);
+        else items.set(account(id), value);
+      }
+    } catch (error) {
+      items[Symbol.dispose]();
+      throw error;
+    }
+    return { items, without, [Symbol.dispose]: () => items[Symbol.dispose]() };
+  }
+
   async #put(text: string): Promise<string> {
     const id = toHex(crypto.getRandomValues(new Uint8Array(8)));
     using value = secret(utf8(text));
@@ -158,8 +204,7 @@ export class PairingStore {
         { backend: this.#store.backend, current: null, gateways: {} };
       if (Object.keys(old.gateways).length > 0) this.#checkBackend(old);
       const { next, stale } = await change({ ...old, backend: this.#store.backend });
-      const text = JSON.stringify({ v: VERSION, ...next }, null, 2) + "\n";
-      await writeFileAtomically(pathIn(this.#dataDir), utf8(text));
+      await write(this.#dataDir, next);
       if (stale !== undefined) await this.#store.remove(account(stale));
     });
   }
@@ -182,6 +227,11 @@ function account(id: string): string {
 
 function pathIn(dataDir: string): string {
   return join(dataDir, "pairings.json");
+}
+
+async function write(dataDir: string, pairings: Pairings): Promise<void> {
+  const text = JSON.stringify({ v: VERSION, ...pairings }, null, 2) + "\n";
+  await writeFileAtomically(pathIn(dataDir), utf8(text));
 }
 
 async function readFile(dataDir: string): Promise<Pairings | undefined> {

@@ -220,9 +220,12 @@ export class KeyManager implements Place, AuditSource {
     return keyStatus(this, options);
   }
 
-  /** Every key that is not destroyed, wrapped under a passphrase; see transfer.ts. */
-  exportTo(passphrase: Bytes): Promise<{ file: Bytes; kids: string[] }> {
-    return exportKeys(this, passphrase);
+  /** Every key that is not destroyed, wrapped under a passphrase, and `more`; see transfer.ts. */
+  exportTo(
+    passphrase: Bytes,
+    more?: ReadonlyMap<string, Bytes>,
+  ): Promise<{ file: Bytes; kids: string[] }> {
+    return exportKeys(this, passphrase, undefined, more);
   }
 
   /** Adds the keys of an export; see transfer.ts. */

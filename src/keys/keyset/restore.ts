@@ -4,6 +4,7 @@ import { utf8 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { SecretMap } from "../../secret.ts";
 import { parseClientList } from "../clients/client_list.ts";
+import { adoptPairings } from "../clients/pairings.ts";
 import { REVISION } from "../clients/registry.ts";
 import { HEAD, readHead } from "./keyset.ts";
 import { isCommitted, parseManifest, verifyManifest } from "./manifest.ts";
@@ -23,6 +24,8 @@ interface KeysetToRestore {
 export interface CheckedKeyset extends Disposable {
   readonly gen: number;
   readonly active: string;
+  /** How many pairings with gateways come with it. */
+  readonly pairings: number;
   /**
    * Puts it in the place of whatever is there, with a generation above both. Keys that the store has besides stay in it. The caller
    * holds the lock, and has put the list of clients where it belongs.
@@ -36,8 +39,9 @@ export async function checkKeyset(
   passphrase: Bytes,
 ): Promise<CheckedKeyset> {
   const keys = new SecretMap();
+  const pairings = new SecretMap();
   try {
-    const active = await readExport(box, passphrase, keys);
+    const active = await readExport(box, passphrase, keys, pairings);
     const signed = parseManifest(bytes);
     const { manifest } = signed;
     await verifyManifest(signed, keys.get(active)!);
@@ -48,9 +52,12 @@ export async function checkKeyset(
     return {
       gen: manifest.gen,
       active,
+      pairings: pairings.size,
       async put(place) {
         const { store, profile } = place;
         await storeKeys(store, keys);
+        for (const [account, value] of pairings) await store.put(account, value);
+        await adoptPairings(place.file.dataDir, store.backend);
         const head = await readHead(store).catch(() => null);
         const gen = Math.max(manifest.gen, head?.gen ?? 0) + 1;
         // A head that names another key would make the new manifest an older one's.
@@ -62,10 +69,14 @@ export async function checkKeyset(
           keys.get(active)!,
         );
       },
-      [Symbol.dispose]: () => keys[Symbol.dispose](),
+      [Symbol.dispose]() {
+        keys[Symbol.dispose]();
+        pairings[Symbol.dispose]();
+      },
     };
   } catch (error) {
     keys[Symbol.dispose]();
+    pairings[Symbol.dispose]();
     throw error;
   }
 }

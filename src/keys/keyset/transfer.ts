@@ -25,6 +25,9 @@ import {
 } from "./manifest.ts";
 import { changeKeysetLocked, commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
 
+/** What the pairing with a gateway is called in a key store. */
+const PAIRING_ACCOUNT = /^pairing[0-9a-f]{16}$/;
+
 export interface ImportReport {
   /** Kids that were added as decrypt-only, or all of them for a new keyset. */
   readonly added: readonly string[];
@@ -39,12 +42,14 @@ export interface ImportReport {
 
 /**
  * The content of an export file: every key that is not destroyed, and which is active.
+ * @param more Items that are no keys, for a backup: see {@link PAIRING_ACCOUNT}.
  * @throws {SecLlamaError} `usage` for a passphrase that is too short or too common, and what reading the keyset throws.
  */
 export async function exportKeys(
   place: Place,
   passphrase: Bytes,
   kdf: KdfParameters = newKdf(),
+  more: ReadonlyMap<string, Bytes> = new Map(),
 ): Promise<{ file: Bytes; kids: string[] }> {
   checkNewPassphrase(passphrase);
   const manifest = await readManifest(place.file, place.store, place.profile);
@@ -54,6 +59,7 @@ export async function exportKeys(
     items.set(kid, encodeKey(key));
   }
   const kids = [...items.keys()];
+  for (const [account, value] of more) items.set(account, value.slice());
   items.set(HEAD, encodeHead({ gen: manifest.gen, active: manifest.active }));
   return { file: await sealBox(items, await deriveBoxKey(passphrase, kdf), kdf), kids };
 }
@@ -147,11 +153,12 @@ async function isIntact(kid: string, value: Bytes): Promise<boolean> {
   }
 }
 
-/** Puts the keys of an export into `keys`; returns which is active. */
+/** Puts the keys of an export into `keys`, and a backup's pairings into `pairings`; returns which key is active. */
 export async function readExport(
   file: Uint8Array,
   passphrase: Bytes,
   keys: SecretMap,
+  pairings?: SecretMap,
 ): Promise<string> {
   const what = "the export";
   const box = parseBox(file, what);
@@ -159,6 +166,7 @@ export async function readExport(
   let active: string | undefined;
   for (const [account, value] of items) {
     if (isKid(account)) keys.set(account, await decodeKeyOf(account, value));
+    else if (PAIRING_ACCOUNT.test(account)) pairings?.set(account, value.slice());
     else if (account === HEAD) {
       active = /^sl1h:\d+:([0-9a-f]{16})$/.exec(new TextDecoder().decode(value))?.[1];
     }
