@@ -1,6 +1,7 @@
 /** The {@link Service}: a request of any dialect to the engine, and the engine's tokens to reply events. */
+import { modelRequired } from "../../src/api/body.ts";
 import { isSameModel } from "../../src/api/model_name.ts";
-import { MODEL_REQUIRED_TEXT, modelNotFoundText } from "../../src/api/texts.ts";
+import { modelNotFoundText } from "../../src/api/texts.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type {
   ContextShift,
@@ -77,10 +78,7 @@ export function makeService(options: ServiceOptions): Service {
     templateCompletions: options.templateCompletions ?? false,
     checkModel(name) {
       if (name === undefined || name === "") {
-        throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, {
-          field: "model",
-          fault: "missing",
-        });
+        throw modelRequired();
       }
       if (!isSameModel(name, o.model)) {
         throw new SecLlamaError("model-not-found", modelNotFoundText(name), { field: "model" });

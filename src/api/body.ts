@@ -40,15 +40,19 @@ export async function readJson(
   return parseJsonObject(await collect(request.body, route.maxBytes));
 }
 
-/** @param most Bytes. */
-function tooLarge(most: number): SecLlamaError {
+/** A body over the limit of its path. @param most Bytes; 0: the path takes none. */
+export function tooLarge(most: number): SecLlamaError {
+  if (most === 0) {
+    return new SecLlamaError("too-large", "this path takes no body", {
+      hint: "send the request without one",
+    });
+  }
   return new SecLlamaError("too-large", `the request's body is over ${size(most)}`, {
     hint: "send less at a time",
   });
 }
 
 function size(bytes: number): string {
-  if (bytes === 0) return "nothing, which is what this path takes";
   const mib = bytes / (1024 * 1024);
   return mib >= 1 ? `${Math.floor(mib)} MiB` : `${bytes / 1024} KiB`;
 }
@@ -84,8 +88,14 @@ export function parseJsonObject(body: Uint8Array | string): Record<string, unkno
 export function requiredModel({ model, name }: Record<string, unknown>): string {
   // `name` is how Ollama's older endpoints have it.
   for (const asked of [model, name]) if (typeof asked === "string" && asked !== "") return asked;
-  throw new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, {
+  throw modelRequired();
+}
+
+/** A request that names no model. */
+export function modelRequired(): SecLlamaError {
+  return new SecLlamaError("bad-request", MODEL_REQUIRED_TEXT, {
     field: "model",
+    fault: "missing",
     hint: 'add "model" to the JSON body',
   });
 }

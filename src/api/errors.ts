@@ -90,7 +90,7 @@ export function errorDocument(
         ? withHint(error)
         : `This model's maximum context length is ${tokens.most} tokens. However, your messages ` +
           `resulted in ${tokens.have} tokens. Please reduce the length of the messages.`;
-      const param = error.field || promptField(error, about.row);
+      const param = error.field || fieldOf(error, about.row);
       return { error: { message, type: openaiType(error), param, code }, ...ours };
     }
     case "anthropic": {
@@ -118,8 +118,9 @@ function sizesOf({ tokens }: SecLlamaError): string | undefined {
   return tokens && `the prompt has ${tokens.have} tokens, the context has room for ${tokens.most}`;
 }
 
-/** The field with the prompt, which OpenAI's API names where it is too long. */
-function promptField({ code }: SecLlamaError, row: Route | undefined): string | null {
+/** The field that OpenAI's API names for what happened, also of an error that came through a problem document, which names none. */
+function fieldOf({ code }: SecLlamaError, row: Route | undefined): string | null {
+  if (code === "model-not-found") return "model";
   if (code !== "context-too-long") return null;
   if (row === ROUTES.openaiChat) return "messages";
   return row === ROUTES.openaiResponses ? "input" : null;

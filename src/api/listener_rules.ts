@@ -1,5 +1,6 @@
 /** What the listeners of gateway and proxy are handed, since src/http knows no API. */
 import type { SecLlamaError } from "../errors.ts";
+import { tooLarge } from "./body.ts";
 import { render } from "./errors.ts";
 import { refusedBody } from "./media_types.ts";
 import { bodyLimit, type Route, routeOf } from "./routes.ts";
@@ -13,6 +14,7 @@ type BodyHeaders = Parameters<typeof refusedBody>[0];
 export function listenerRules(modelBytes = 0, inflated: readonly string[] = []) {
   return {
     maxBodyBytes: (method: string, path: string) => bodyLimit(method, path, modelBytes),
+    tooLarge,
     refusedBody: (path: string, headers: BodyHeaders) =>
       refusedBody(headers, routeOf(path)?.body ?? "bytes", inflated),
     render,

@@ -4,7 +4,15 @@
  */
 import { Hono } from "hono";
 import { errorResponse } from "../api/errors.ts";
-import { allowed, canonicalPath, notServed, routeOf, ROUTES } from "../api/routes.ts";
+import {
+  allowed,
+  canonicalPath,
+  notServed,
+  type Route,
+  routeOf,
+  ROUTES,
+  takes,
+} from "../api/routes.ts";
 import { RUNNING_TEXT } from "../api/texts.ts";
 import { toSecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
@@ -53,6 +61,14 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   app.use("*", gate.middleware());
 
   app.use("*", managementGuard(context.management, context.remote));
+  app.use("*", async (c, next) => {
+    const { method, path } = c.req;
+    const route = servedHere(context, path);
+    if (route && method === "OPTIONS") return c.body(null, 204, { allow: allowed(route) });
+    // Hono would take HEAD wherever it takes GET.
+    if (!route || !takes(route, method)) throw notServed(method, route);
+    return await next();
+  });
   app.get(ROUTES.root.path, (c) => c.text(RUNNING_TEXT));
   app.get(ROUTES.health.path, (c) => c.json({ status: "ok" }));
   // Which part fails is for the operator: the metrics' port says it.
@@ -68,12 +84,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   if (context.management) managementRoutes(app, context, context.management);
   plainRoutes(app, context);
 
-  app.notFound((c) => {
-    const { method, path } = c.req;
-    const route = routeOf(path);
-    if (route && method === "OPTIONS") return c.body(null, 204, { allow: allowed(route) });
-    return errorResponse(notServed(method, route), path, method);
-  });
+  app.notFound((c) => errorResponse(notServed(c.req.method, undefined), c.req.path, c.req.method));
   app.onError((error, c) => {
     const e = toSecLlamaError(error);
     noteRefusal(context.audit, e);
@@ -83,6 +94,20 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     return errorResponse(e, c.req.path, c.req.method);
   });
   return app;
+}
+
+/** The row of a path that is answered here: not what the proxy has for itself, nor what this host was not set up for. */
+function servedHere({ remote, offers, signIn }: GatewayContext, path: string): Route | undefined {
+  const route = routeOf(path);
+  switch (route?.kind) {
+    case "identity":
+    case "history":
+    case "page":
+      return undefined;
+  }
+  if (route === ROUTES.pairing && !(remote && offers)) return undefined;
+  if ((route === ROUTES.signIn || route === ROUTES.session) && !signIn) return undefined;
+  return route;
 }
 
 function firstFrame(cause: unknown): string {

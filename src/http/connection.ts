@@ -7,7 +7,15 @@
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { breakSocket } from "./break_socket.ts";
-import { type Head, headEnd, type HeadPolicy, parseHead, pathOf, pathOfHead } from "./head.ts";
+import {
+  asksForHead,
+  type Head,
+  headEnd,
+  type HeadPolicy,
+  parseHead,
+  pathOf,
+  pathOfHead,
+} from "./head.ts";
 import type { Limits } from "./limits.ts";
 import { Refusal, refusalBytes } from "./refusal.ts";
 import { RequestBody } from "./request_body.ts";
@@ -61,6 +69,7 @@ export class Connection {
   readonly #reader: SocketReader;
   /** Of the request that is being read or answered, as far as it is known. */
   #path = "/";
+  #isHead = false;
   #phase: "head" | "exchange" | "linger" = "head";
   /** When this connection began to wait for a head, on `performance.now()`. */
   waitingSince = performance.now();
@@ -164,7 +173,7 @@ export class Connection {
     if (now <= this.#deadline) return;
     this.#deadline = Infinity;
     if (this.#phase === "head" && this.#reader.length > 0) {
-      this.#path = pathOfHead(this.#reader.bytes);
+      this.#look();
       const timeout = new Refusal(408, "timeout", "the request head came too slowly");
       void this.#refuse(timeout).catch(() => {}).finally(() => this.close());
     } else {
@@ -187,7 +196,7 @@ export class Connection {
     for (;;) {
       const end = headEnd(reader.bytes, searched);
       if (end > limits.headBytes || (end < 0 && reader.length >= limits.headBytes)) {
-        this.#path = pathOfHead(reader.bytes);
+        this.#look();
         throw new Refusal(431, "bad-request", "the request head is too large");
       }
       if (end >= 0) {
@@ -196,7 +205,7 @@ export class Connection {
         this.#phase = "exchange";
         this.#hasSpoken = true;
         this.#headCame = performance.now();
-        this.#path = pathOfHead(reader.bytes);
+        this.#look();
         if (refusal !== undefined) throw refusal;
         return parseHead(reader.take(end), policy);
       }
@@ -207,6 +216,12 @@ export class Connection {
     }
   }
 
+  /** What an error answer must know of the head that has come, or of what there is of it. */
+  #look(): void {
+    this.#path = pathOfHead(this.#reader.bytes);
+    this.#isHead = asksForHead(this.#reader.bytes);
+  }
+
   /** One request and its answer; whether another may follow. */
   async #exchange(head: Head): Promise<boolean> {
     const { limits, logger, rules } = this.#options;
@@ -214,6 +229,7 @@ export class Connection {
     const body = this.#body = new RequestBody(this.#reader, {
       contentLength: head.contentLength,
       maxBytes: rules.maxBodyBytes(head.method, pathOf(head.target)),
+      tooLarge: rules.tooLarge,
       limits,
       onFirstWait: () => {
         if (head.expectsContinue) void this.#write(CONTINUE).catch(() => {});
@@ -311,7 +327,8 @@ export class Connection {
       code: label(refusal.code),
       status: refusal.status,
     });
-    await this.#write(refusalBytes(this.#options.rules.render(refusal, this.#path)));
+    const rendered = this.#options.rules.render(refusal, this.#path);
+    await this.#write(refusalBytes(rendered, this.#isHead));
     await this.#linger();
   }
 

@@ -4,6 +4,7 @@
  *
  * RFC 9112 (HTTP/1.1 messages), RFC 9110 section 7.2 (Host), RFC 6454 (Origin).
  */
+import type { SecLlamaError } from "../errors.ts";
 import { Refusal } from "./refusal.ts";
 
 const MAX_TARGET_BYTES = 8 * 1024;
@@ -49,6 +50,8 @@ export interface HeadPolicy {
   readonly allowedSchemes?: ReadonlySet<string>;
   /** Most bytes of a request's body. */
   readonly maxBodyBytes: (method: string, path: string) => number;
+  /** The refusal of a body of more than `most` bytes. */
+  readonly tooLarge: (most: number) => SecLlamaError;
 }
 
 /** Index just after the blank line that ends the head, or -1. `from`: where to begin, at least 3 before new bytes. */
@@ -86,9 +89,8 @@ export function parseHead(raw: Uint8Array, policy: HeadPolicy): Head {
   checkOrigin(all("origin"), all("sec-fetch-site"), host, policy);
 
   const contentLength = bodyLength(method, all("content-length"), all("transfer-encoding"), minor);
-  if (contentLength !== undefined && contentLength > policy.maxBodyBytes(method, pathOf(target))) {
-    throw new Refusal(413, "too-large", "the body is too large");
-  }
+  const most = policy.maxBodyBytes(method, pathOf(target));
+  if (contentLength !== undefined && contentLength > most) throw Refusal.of(policy.tooLarge(most));
   const expectations = all("expect");
   if (expectations.length > 0 && expectations.join().toLowerCase() !== "100-continue") {
     throw bad(400, "the expectation is not known");
@@ -118,6 +120,11 @@ export function pathOfHead(raw: Uint8Array): string {
   return asked.split(/[?#]/, 1)[0]!.replace(/\/{2,}/g, "/");
 }
 
+/** Whether a head asks for no body of the answer, however malformed the rest of it is. */
+export function asksForHead(raw: Uint8Array): boolean {
+  return decoder.decode(raw.subarray(0, 5)) === "HEAD ";
+}
+
 function bad(status: 400 | 405 | 414 | 431 | 501 | 505, message: string): Refusal {
   return new Refusal(status, status === 405 ? "method-not-allowed" : "bad-request", message);
 }
@@ -140,7 +147,8 @@ function requestLine(line: string): [method: string, target: string, minor: 0 | 
   const [, method, target, version] = match;
   if (version !== "1.1" && version !== "1.0") throw bad(505, "only HTTP/1.1 is spoken");
   if (!METHODS.has(method!)) {
-    throw bad(method === "CONNECT" || method === "TRACE" ? 405 : 501, "the method is not served");
+    const isKnown = method === "CONNECT" || method === "TRACE";
+    throw isKnown ? bad(405, "method not allowed") : bad(501, "the method is not known");
   }
   if (target!.length > MAX_TARGET_BYTES) throw bad(414, "the target is too long");
   return [method!, target!, version === "1.1" ? 1 : 0];

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { type Head, headEnd, type HeadPolicy, parseHead } from "./head.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -7,6 +8,7 @@ const POLICY: HeadPolicy = {
   allowedHosts: new Set(["127.0.0.1", "localhost", "[::1]"]),
   allowedOrigins: new Set(["https://app.example"]),
   maxBodyBytes: () => 1000,
+  tooLarge: (most) => new SecLlamaError("too-large", `over ${most} bytes`),
 };
 const HOST = "Host: localhost:11434";
 

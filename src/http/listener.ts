@@ -207,6 +207,7 @@ class Server {
         allowedOrigins: new Set((options.allowedOrigins ?? []).map((o) => o.toLowerCase())),
         allowedSchemes: new Set(options.allowedSchemes),
         maxBodyBytes: rules.maxBodyBytes,
+        tooLarge: rules.tooLarge,
       },
     };
   }

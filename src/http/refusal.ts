@@ -12,20 +12,31 @@ export class Refusal extends SecLlamaError {
     this.#status = status;
   }
 
+  /** An error as one. */
+  static of(error: SecLlamaError): Refusal {
+    const { status, code, message, hint } = error;
+    return new Refusal(status, code, message, hint === undefined ? {} : { hint });
+  }
+
   /** HTTP has finer statuses for a malformed head than the table of codes does. */
   override get status(): number {
     return this.#status;
   }
 }
 
-/** A complete error answer that ends the connection. */
-export function refusalBytes({ status, headers, body }: RenderedError): Uint8Array<ArrayBuffer> {
+/** A complete error answer that ends the connection. @param toHead Without its body, as the answer to `HEAD`. */
+export function refusalBytes(
+  { status, headers, body }: RenderedError,
+  toHead = false,
+): Uint8Array<ArrayBuffer> {
   const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("");
   // RFC 9110 section 7.8: a server that sends Upgrade names it in Connection.
   const connection = "upgrade" in headers ? "close, upgrade" : "close";
   return utf8(
     `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${fields}` +
-      `content-length: ${utf8(body).length}\r\nconnection: ${connection}\r\n\r\n${body}`,
+      `content-length: ${utf8(body).length}\r\nconnection: ${connection}\r\n\r\n${
+        toHead ? "" : body
+      }`,
   );
 }
 

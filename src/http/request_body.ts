@@ -16,6 +16,7 @@ export class RequestBody {
   readonly #reader: SocketReader;
   readonly #limits: Limits;
   readonly #maxBytes: number;
+  readonly #tooLarge: (most: number) => SecLlamaError;
   readonly #failed = Promise.withResolvers<never>();
   readonly #complete = Promise.withResolvers<void>();
   readonly #onFirstWait: () => void;
@@ -39,6 +40,7 @@ export class RequestBody {
     options: {
       contentLength: number | undefined;
       maxBytes: number;
+      tooLarge: (most: number) => SecLlamaError;
       limits: Limits;
       onFirstWait: () => void;
     },
@@ -46,6 +48,7 @@ export class RequestBody {
     this.#reader = reader;
     this.#limits = options.limits;
     this.#maxBytes = options.maxBytes;
+    this.#tooLarge = options.tooLarge;
     this.#onFirstWait = options.onFirstWait;
     this.#length = options.contentLength;
     this.#left = options.contentLength ?? 0;
@@ -138,9 +141,7 @@ export class RequestBody {
       this.#finish();
       return false;
     }
-    if (this.#received + size > this.#maxBytes) {
-      throw new SecLlamaError("too-large", "the body is too large");
-    }
+    if (this.#received + size > this.#maxBytes) throw this.#tooLarge(this.#maxBytes);
     this.#left = size;
     return true;
   }

@@ -15,6 +15,8 @@ export interface RenderedError {
 export interface Rules {
   /** Most bytes of a request's body. */
   maxBodyBytes(method: string, path: string): number;
+  /** The refusal of a body of more than `most` bytes. */
+  tooLarge(most: number): SecLlamaError;
   /** Why a body with these headers is not taken at `path`; undefined: it is. */
   refusedBody(
     path: string,

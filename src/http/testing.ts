@@ -90,7 +90,7 @@ export async function ask(port: number, text: string | Uint8Array, waitMs = HANG
   return raw;
 }
 
-type Served = HardenedServer & { stop(): Promise<void> } & { port: number };
+type Served = HardenedServer & AsyncDisposable & { stop(): Promise<void>; port: number };
 
 /** The product's rules, but that any path takes a body of `maxBytes`. */
 export function testRules(maxBytes = 64 * 1024 * 1024): Rules {
@@ -111,13 +111,15 @@ export async function hardened(
     signal: controller.signal,
     ...options,
   });
+  const stop = async () => {
+    controller.abort();
+    await server.finished;
+  };
   return {
     ...server,
     port: server.addr.port,
-    async stop() {
-      controller.abort();
-      await server.finished;
-    },
+    stop,
+    [Symbol.asyncDispose]: stop,
   };
 }
 

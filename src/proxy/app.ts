@@ -3,7 +3,7 @@
  * logs none of it.
  */
 import { Hono } from "hono";
-import { collect } from "../api/body.ts";
+import { collect, parseJsonObject } from "../api/body.ts";
 import { errorResponse } from "../api/errors.ts";
 import { HINTS } from "../hints.ts";
 import { INFLATED, inflated } from "../api/inflate.ts";
@@ -25,7 +25,7 @@ import { RECEIPT_HEADER, RECEIPT_SECRET_HEADER } from "../api/receipt.ts";
 import { IGNORED_HEADER, readIgnored, writeIgnored } from "../api/ignored.ts";
 import { readTruncated, TRUNCATED_HEADER, writeTruncated } from "../api/truncated.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
-import { type Bytes, toBase64Url, utf8Decode } from "../bytes.ts";
+import { type Bytes, toBase64Url } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
@@ -83,6 +83,8 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
     await next();
     const said = await standing(options, c.req.raw.signal);
     for (const [name, value] of Object.entries(said)) c.res.headers.set(name, value);
+    c.res.headers.set("X-Content-Type-Options", "nosniff");
+    if (!c.res.headers.has("Cache-Control")) c.res.headers.set("Cache-Control", "no-store");
   });
   app.use("*", crossOrigin(options.allowedOrigins));
   if (options.gate) app.use("*", tokenGate(options.gate));
@@ -92,7 +94,7 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
     try {
       const page = await options.page?.answer(c.req.raw, pathname);
       if (page) return page;
-      const route = served(pathname);
+      const route = served(options, pathname);
       if (route && method === "OPTIONS") {
         return new Response(null, { status: 204, headers: { allow: allowed(route) } });
       }
@@ -112,12 +114,9 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
         case "identity":
           return await identity(options, c.req.raw, route);
         case "history":
-          if (options.history === undefined) throw new SecLlamaError("not-found", "not found");
-          return await options.history(c.req.raw);
+          return await options.history!(c.req.raw);
         case "management":
           return await forward(options, c.req.raw, pathname);
-        case "page":
-          throw new SecLlamaError("not-found", "this proxy has no page");
         default:
           return await metadata(options, c.req.raw, pathname);
       }
@@ -144,10 +143,21 @@ async function standing(
   return standingHeaders(options.outer());
 }
 
-/** The row of a path that is served here; sealed requests are made here and not taken. Nothing unknown is passed on. */
-function served(path: string): Route | undefined {
+/**
+ * The row of a path that is served here: sealed requests are made here and not taken, and what is this user's own is only there
+ * where the proxy was given it. Nothing unknown is passed on.
+ */
+function served(options: ProxyAppOptions, path: string): Route | undefined {
   const route = routeOf(path);
-  return route?.kind === "sealed" ? undefined : route;
+  switch (route?.kind) {
+    case "sealed":
+      return undefined;
+    case "identity":
+    case "history":
+    case "page":
+      return options[route.kind] && route;
+  }
+  return route;
 }
 
 async function sealed(
@@ -191,22 +201,16 @@ async function identity(
   request: Request,
   route: Route,
 ): Promise<Response> {
-  if (identity === undefined) throw new SecLlamaError("not-found", "not found");
   const refused = refusedRequestBody(request, route, INFLATED);
   if (refused) throw refused;
-  let body: unknown;
-  try {
-    body = JSON.parse(utf8Decode(await collect(inflated(request), route.maxBytes)));
-  } catch (error) {
-    if (error instanceof SecLlamaError) throw error;
-  }
+  const body = parseJsonObject(await collect(inflated(request), route.maxBytes));
   const challenge = readChallenge(body);
   if (challenge === undefined) {
     throw new SecLlamaError("bad-request", "challenge must be 32 bytes in base64url", {
       field: "challenge",
     });
   }
-  const signature = await identity.sign(challenge);
+  const signature = await identity!.sign(challenge);
   if (signature === undefined) throw new SecLlamaError("not-found", "not found");
   return Response.json({ signature: toBase64Url(signature) });
 }

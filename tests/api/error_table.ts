@@ -1,4 +1,7 @@
-/** The faults, what an answer to each must be, and the processes that answer: for errors_test.ts. */
+/**
+ * The faults, what an answer to each must be, and the processes that answer. The shapes are written here a second time, from the
+ * dialects' own documents, and not taken from the renderer.
+ */
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
@@ -39,6 +42,7 @@ export interface Wanted {
 export const FAULTS = {
   notFound: ["not-found", 404, "unknown_url", "not_found_error"],
   method: ["method-not-allowed", 405, "method_not_supported", "invalid_request_error"],
+  unknownMethod: ["bad-request", 501, null, "api_error"],
   mediaType: ["unsupported-media-type", 415, "unsupported_content_type", "invalid_request_error"],
   tooLarge: ["too-large", 413, "request_too_large", "request_too_large"],
   badHead: ["bad-request", 400, null, "invalid_request_error"],
@@ -51,6 +55,9 @@ export const FAULTS = {
   noModel: ["model-not-found", 404, "model_not_found", "not_found_error"],
   plaintext: ["plaintext-refused", 426, null, "invalid_request_error"],
   management: ["management-refused", 403, null, "permission_error"],
+  stranger: ["auth", 401, "invalid_api_key", "authentication_error"],
+  slow: ["timeout", 408, null, "timeout_error"],
+  noGateway: ["gateway-unreachable", 502, null, "api_error"],
   busy: ["busy", 503, "rate_limit_exceeded", "overloaded_error"],
   tooLong: ["context-too-long", 400, "context_length_exceeded", "invalid_request_error"],
 } as const satisfies Record<string, readonly [ErrorCode, number, string | null, string]>;
@@ -156,7 +163,14 @@ export interface World {
   fault: SecLlamaError | undefined;
 }
 
-export async function withWorld(use: (world: World) => Promise<void>): Promise<void> {
+/**
+ * Starts it all, and ends it.
+ * @param as `remote`: the gateway is for other machines. `gateway`: "gone" before the first request comes.
+ */
+export async function withWorld(
+  use: (world: World) => Promise<void>,
+  as: { readonly remote?: boolean; readonly gateway?: "gone" } = {},
+): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
   const models = await ModelStore.open(join(folder, "models"));
   const stop = new AbortController();
@@ -176,7 +190,7 @@ export async function withWorld(use: (world: World) => Promise<void>): Promise<v
     keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
     activity: new Activity(),
     limits: noLimits(),
-    remote: false,
+    remote: as.remote ?? false,
   } as unknown as GatewayContext;
   const app = makeGatewayApp(context);
   const listener = {
@@ -187,7 +201,12 @@ export async function withWorld(use: (world: World) => Promise<void>): Promise<v
     logger: silentLogger,
     signal: stop.signal,
   };
-  const gateway = await serveHardened(listener);
+  const gone = new AbortController();
+  const gateway = await serveHardened({
+    ...listener,
+    signal: as.gateway === "gone" ? gone.signal : stop.signal,
+  });
+  gone.abort();
   const url = `http://127.0.0.1:${gateway.addr.port}`;
   const authority = await makeAuthority(new Date());
   const authorityPem = toPem("CERTIFICATE", authority.certificate);
@@ -242,38 +261,4 @@ export const JSON_TYPE = "Content-Type: application/json\r\n";
 
 export function posted(method: string, path: string, body: string, fields = JSON_TYPE): string {
   return `${method} ${path} HTTP/1.1\r\n${HOST}${fields}Content-Length: ${body.length}\r\n${END}${body}`;
-}
-
-/** Where a row is served: the proxy has no sealed endpoints. */
-export function doors(world: World, row: Route): [string, number][] {
-  const both: [string, number][] = [["proxy", world.proxy], ["gateway", world.gateway]];
-  return row.kind === "sealed" ? both.slice(1) : both;
-}
-
-/** What any listener finds in a request's head or body, whatever the path: [fault, request]. */
-export function* headFaults(row: Route): Generator<[keyof typeof FAULTS, string]> {
-  const path = pathOf(row);
-  const method = row.methods.includes("POST") ? "POST" : row.methods[0]!;
-  yield ["badHead", `${method} ${path} HTTP/1.1\r\n${HOST}Bad Name: x\r\n${END}`];
-  yield ["badHead", `${method} ${path} HTTP/1.1\r\n${HOST}${HOST}${END}`];
-  yield ["longHead", `${method} ${path} HTTP/1.1\r\n${HOST}X: ${"a".repeat(40_000)}`];
-  yield ["host", `${method} ${path} HTTP/1.1\r\nHost: evil.example\r\n${END}`];
-  yield ["origin", `${method} ${path} HTTP/1.1\r\n${HOST}Origin: http://evil.example\r\n${END}`];
-  yield ["origin", `${method} ${path} HTTP/1.1\r\n${HOST}Sec-Fetch-Site: cross-site\r\n${END}`];
-  if (method === "GET") return;
-  yield ["mediaType", posted(method, path, "{}", "Content-Type: text/plain\r\n")];
-  yield [
-    "mediaType",
-    posted(method, path, "{}", "Content-Type: multipart/form-data; boundary=x\r\n"),
-  ];
-  yield ["mediaType", posted(method, path, "{}", `${JSON_TYPE}Content-Encoding: br\r\n`)];
-  if (row.body === "json") {
-    yield ["mediaType", posted(method, path, "{}", "Content-Type: application/xml\r\n")];
-  }
-  if (row.maxBytes === Infinity) return;
-  const most = row.maxBytes;
-  yield [
-    "tooLarge",
-    `${method} ${path} HTTP/1.1\r\n${HOST}${JSON_TYPE}Content-Length: ${most + 1}\r\n${END}`,
-  ];
 }

@@ -125,8 +125,9 @@ export function managementRoutes(
 
   // Hono takes HEAD for a GET whose body is dropped.
   app.get(pattern(ROUTES.blob), async (c) => {
-    const here = await models.uploads.has(digestOf(parameterOf(ROUTES.blob, c.req.path)));
-    return c.body(null, here ? 200 : 404);
+    const digest = digestOf(parameterOf(ROUTES.blob, c.req.path));
+    if (await models.uploads.has(digest)) return c.body(null, 200);
+    throw new SecLlamaError("not-found", `blob "${digest}" not found`);
   });
 
   app.post(pattern(ROUTES.blob), async (c) => {
