@@ -80,7 +80,12 @@ for (const size of SIZES) {
     const issuer = await machine(folder, "issuer");
     const pin = await initIssuer(issuer.state, issuer.keys);
     const first = await machine(folder, "host");
-    const line = await joinFleet(first.state, { pin, label: "gpu-0", hid: first.keys.hid });
+    const line = await joinFleet(first.state, {
+      pin,
+      label: "gpu-0",
+      hid: first.keys.hid,
+      audit: new Uint8Array(32),
+    });
     const enrolment = await parseEnrolment(line, /^[a-z0-9-]+$/);
     await enrolHost(issuer.state, enrolment);
     for (let i = 1; i < hosts!; i++) {

@@ -28,6 +28,8 @@ export interface ServeAudit extends GatewayAudit {
   note(event: AuditEntry["event"], fields?: LogFields): Promise<void>;
   /** The host's statement on the exchange of this receipt. @throws {SecLlamaError} As {@link AuditLog.receipt}. */
   receipt(id: string): Promise<Bytes>;
+  /** As {@link AuditLog.head}. */
+  head(): Bytes | undefined;
   /** Writes that it ends, and closes the log. */
   close(): Promise<void>;
 }
@@ -158,6 +160,10 @@ class Recorder implements ServeAudit {
 
   async receipt(id: string): Promise<Bytes> {
     return await this.#log.receipt(id);
+  }
+
+  head(): Bytes | undefined {
+    return this.#log.head();
   }
 
   async close(): Promise<void> {

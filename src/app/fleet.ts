@@ -1,13 +1,14 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { toHex } from "../bytes.ts";
+import { toBase64Url, toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { UsageFile } from "../firm/usage_file.ts";
 import { Heartbeat } from "../fleet/heartbeat.ts";
 import { FleetMember } from "../fleet/host.ts";
 import { FleetUsage } from "../fleet/usage.ts";
 import { LateSource } from "../fleet/late_source.ts";
+import type { HostReport } from "../fleet/report.ts";
 import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
@@ -17,6 +18,7 @@ import { loadedRows, tags } from "../gateway/routes/metadata.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
+import type { ServeAudit } from "./audit.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { wipe } from "../secret.ts";
 
@@ -64,17 +66,19 @@ export async function openFleet(
 /** What the gateway and its limits ask of the fleet. Where a store is named, this host reports there, and hears of the others. */
 export function fleetPart(
   { member, store }: OpenFleet,
-  { config, dataDir, models, supervisor, shutdown }: {
+  { config, dataDir, models, supervisor, audit, shutdown }: {
     readonly config: Pick<Config, "hostLabel" | "parallel">;
     readonly dataDir: string;
     readonly models: ModelStore;
     readonly supervisor: Supervisor;
+    readonly audit: Pick<ServeAudit, "head"> | undefined;
     readonly shutdown: Shutdown;
   },
 ): { readonly gateway: FleetPart; readonly usage: FleetUsage } {
   const beat = store && new Heartbeat({
     ...{ member, store },
     look: async () => ({
+      ...headOf(audit),
       ...{ label: config.hostLabel, version: VERSION, parallel: config.parallel },
       models: await tags(models),
       loaded: await loadedRows({ models, supervisor }),
@@ -99,6 +103,12 @@ export function fleetPart(
     others: () => beat?.others().map(({ report }) => report) ?? [],
   };
   return { gateway, usage };
+}
+
+/** What the issuer keeps of this host's audit log. */
+function headOf(audit: Pick<ServeAudit, "head"> | undefined): Pick<HostReport, "audit"> {
+  const head = audit?.head();
+  return head === undefined ? {} : { audit: toBase64Url(head) };
 }
 
 async function openSource(

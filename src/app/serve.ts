@@ -116,7 +116,8 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       const measured = { supervisor, models, keys, activity, audit, fleet };
       await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
     }
-    const part = opened && fleetPart(opened, { config, dataDir, models, supervisor, shutdown });
+    const part = opened &&
+      fleetPart(opened, { config, dataDir, models, supervisor, audit, shutdown });
     const facts: GatewayFacts = {
       config,
       supervisor,

@@ -51,6 +51,17 @@ export function readHead(cose: Uint8Array): SignedHead {
   return { log: new Uint8Array(log), size, root: new Uint8Array(root), timeMs, statement };
 }
 
+/**
+ * What a head names, whoever signed it: its log and its key, hexadecimal, and how many lines.
+ * @throws {SyntaxError} If it is no signed head.
+ */
+export function headNames(
+  cose: Uint8Array,
+): { readonly log: string; readonly kid: string; readonly size: number } {
+  const { log, size, statement } = readHead(cose);
+  return { log: toHex(log), kid: statement.kid, size };
+}
+
 /** Whether two hashes are the same; they are no secrets. */
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return toHex(a) === toHex(b);

@@ -72,6 +72,11 @@ export class AuditLog {
     return promise;
   }
 
+  /** The newest signed head, a COSE_Sign1; undefined: there is none yet. */
+  head(): Bytes | undefined {
+    return this.#db.lastHead()?.cose;
+  }
+
   /** Whether lines can be written: tries, if the last one could not. @throws {SecLlamaError} `audit-failed`, `audit-broken`. */
   async check(): Promise<void> {
     if (this.#failure === undefined) return;

@@ -5,7 +5,7 @@ import { ioError } from "../keys/keyset/manifest_file.ts";
 
 /** Of the data folder itself. Not: models, which are large and can be had again; locks; what says that a process runs. */
 const FILES =
-  /^(?:(?:keyset|clients|pairings|key-usage|tls|host|tokens|audit-syslog|audit-otlp|fleet)\.json|config\.toml|audit\.db|usage\.db|run-history)$/;
+  /^(?:(?:keyset|clients|pairings|key-usage|tls|host|tokens|audit-syslog|audit-otlp|fleet|fleet-heads)\.json|config\.toml|audit\.db|usage\.db|run-history)$/;
 /** A folder of it, whole. */
 const FOLDER = "history";
 /** SQLite's files beside a database, which a copy made by SQLite has in it; locks; what was being written. */

@@ -1,4 +1,5 @@
 /** `secllama fleet …`: hosts that serve the clients of one issuer. */
+import { AuditSigner } from "../audit/mod.ts";
 import { HOST_LABEL } from "../api/runner_name.ts";
 import { SecLlamaError } from "../errors.ts";
 import { joinFleet } from "../fleet/join.ts";
@@ -8,6 +9,7 @@ import { secret } from "../secret.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
+import { fleetAuditCommand } from "./fleet_audit.ts";
 import { publishCommand } from "./fleet_publish.ts";
 import { statusCommand } from "./fleet_status.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
@@ -48,7 +50,9 @@ const joinCommand: Command = {
     }
     const pin = parsePin(context.positionals[0]!);
     return await withFleet(context, async (state, keys) => {
-      const host = await joinFleet(state, { pin, label, hid: keys.hid });
+      using signer = await AuditSigner.of(keys);
+      const audit = signer.signing.publicKey.raw;
+      const host = await joinFleet(state, { pin, label, hid: keys.hid, audit });
       report(context, { host }, [host]);
     });
   },
@@ -84,7 +88,7 @@ const hosts: Command = {
       const shown = all.filter(({ removed }) => removed === null || flag(context, "all"));
       report(
         context,
-        { hosts: shown.map(({ pk: _, ...host }) => host) },
+        { hosts: shown.map(({ pk: _, audit: __, ...host }) => host) },
         shown.length === 0
           ? ["the fleet has no host; on one, run: secllama fleet join --label NAME FLEET"]
           : shown.map(({ label, hid, added, removed }) =>
@@ -145,5 +149,6 @@ export const fleetCommands: readonly Command[] = [
   remove,
   publishCommand,
   statusCommand,
+  fleetAuditCommand,
   nats,
 ];

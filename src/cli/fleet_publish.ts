@@ -4,6 +4,7 @@ import { utf8 } from "../bytes.ts";
 import { parseDurationMs } from "../config/duration.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECORDS } from "../fleet/bundle.ts";
+import { HeadKeeper } from "../fleet/heads.ts";
 import { asIssuer, fleetHosts } from "../fleet/issuer.ts";
 import { Publisher } from "../fleet/publisher.ts";
 import type { FleetHost, FleetState } from "../fleet/state.ts";
@@ -51,10 +52,14 @@ carries it can only keep it back.${EXIT_CODES}`,
       const to = context.positionals[0]!;
       await using target = await openTarget(context, state, to);
       using publisher = new Publisher(state, keys, target.store);
+      await using heads = flag(context, "watch") && target.isShared
+        ? await HeadKeeper.start(state, target.store)
+        : undefined;
       await publishOnChange({
         look: () => look(state, keys),
         write: async () => {
           const hosts = await publisher.publish({ now: Date.now(), lifeMs });
+          await heads?.look();
           const paths = await target.written(hosts);
           report(context, { files: paths }, paths);
         },
@@ -72,6 +77,8 @@ carries it can only keep it back.${EXIT_CODES}`,
 
 interface Target extends AsyncDisposable {
   readonly store: FleetStore;
+  /** Whether hosts say something there. */
+  readonly isShared: boolean;
   /** Called after each writing. @returns What to tell of it. */
   written(hosts: readonly FleetHost[]): Promise<string[]>;
 }
@@ -89,6 +96,7 @@ async function openTarget(
   const store = await openNats(context, state, to, Number(replicas));
   return {
     store,
+    isShared: true,
     written: (hosts) => Promise.resolve(hosts.map(({ label }) => label)),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
@@ -116,6 +124,7 @@ function folderTarget(folder: string): Target {
   const store = new MemoryFleetStore();
   return {
     store,
+    isShared: false,
     async written(hosts) {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
       const paths: string[] = [];

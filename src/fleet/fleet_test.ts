@@ -67,7 +67,8 @@ Deno.test("fleet: an older file, a forged one, a foreign one and a changed one a
     const target = (await fleetHosts(issuer.state))[0]!;
     const hid = Uint8Array.fromHex(target.hid);
     const { label, nats } = target;
-    await enrolHost(forger.state, { label, hid, pk: fromBase64Url(target.pk), nats });
+    const keys = { pk: fromBase64Url(target.pk), audit: fromBase64Url(target.audit) };
+    await enrolHost(forger.state, { label, hid, ...keys, nats });
     const [forged] = await filesOf(forger, clock.now);
     await refused((await member(0, forged!)).read(), /not signed by the fleet's issuer/);
     forger.keys[Symbol.dispose]();

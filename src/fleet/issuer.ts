@@ -61,7 +61,8 @@ export async function enrolHost(state: FleetState, host: Enrolment): Promise<voi
     }
     const added = new Date().toISOString();
     const { label, nats } = host;
-    return [...hosts, { label, hid, pk: toBase64Url(host.pk), nats, added, removed: null }];
+    const keys = { pk: toBase64Url(host.pk), audit: toBase64Url(host.audit) };
+    return [...hosts, { label, hid, ...keys, nats, added, removed: null }];
   });
 }
 

@@ -8,10 +8,14 @@ import { natsIdentity } from "./nkey.ts";
 import { bundleKeys } from "./record.ts";
 import type { FleetState } from "./state.ts";
 
-/** Makes a host of this machine, and the line that the issuer enrols it by. @throws {SecLlamaError} `key-refused`. */
+/**
+ * Makes a host of this machine, and the line that the issuer enrols it by.
+ * @param o.audit The public key of its audit log, 32 bytes.
+ * @throws {SecLlamaError} `key-refused`.
+ */
 export async function joinFleet(
   state: FleetState,
-  { pin, label, hid }: { pin: FleetPin; label: string; hid: Bytes },
+  { pin, label, hid, audit }: { pin: FleetPin; label: string; hid: Bytes; audit: Bytes },
 ): Promise<string> {
   return await state.locked(async () => {
     const there = await state.read();
@@ -24,6 +28,6 @@ export async function joinFleet(
     using seed = secret(there?.seed ?? crypto.getRandomValues(new Uint8Array(32)));
     await state.write({ role: "host", seed, pin, rev: there?.rev ?? 0 });
     const { pk } = await bundleKeys(seed);
-    return encodeEnrolment({ label, hid, pk, nats: natsIdentity(seed).user });
+    return encodeEnrolment({ label, hid, pk, audit, nats: natsIdentity(seed).user });
   });
 }

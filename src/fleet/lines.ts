@@ -40,6 +40,8 @@ export interface Enrolment {
   readonly hid: Bytes;
   /** Records are sealed to it. */
   readonly pk: Bytes;
+  /** The public key of its audit log, Ed25519. */
+  readonly audit: Bytes;
   /** The public key by which NATS knows it, `U…`. */
   readonly nats: string;
 }
@@ -47,8 +49,9 @@ export interface Enrolment {
 const NATS_USER = /^U[A-Z2-7]{55}$/;
 
 /** The line that `secllama fleet join` prints. */
-export function encodeEnrolment({ label, hid, pk, nats }: Enrolment): string {
-  const json = JSON.stringify({ label, hid: toHex(hid), pk: toBase64Url(pk), nats });
+export function encodeEnrolment({ label, hid, pk, audit, nats }: Enrolment): string {
+  const bytes = { pk: toBase64Url(pk), audit: toBase64Url(audit) };
+  const json = JSON.stringify({ label, hid: toHex(hid), ...bytes, nats });
   return `secllama-host-1.${toBase64Url(utf8(json))}`;
 }
 
@@ -56,10 +59,14 @@ export function encodeEnrolment({ label, hid, pk, nats }: Enrolment): string {
 export async function parseEnrolment(text: string, isLabel: RegExp): Promise<Enrolment> {
   try {
     const [, body] = /^secllama-host-1\.([A-Za-z0-9_-]{1,4096})$/.exec(text.trim())!;
-    const { label, hid, pk, nats } = JSON.parse(utf8Decode(fromBase64Url(body!)));
-    const enrolment = { label, hid: fromHex(hid), pk: fromBase64Url(pk), nats };
+    const { label, hid, pk, audit, nats } = JSON.parse(utf8Decode(fromBase64Url(body!)));
+    const enrolment = {
+      ...{ label, hid: fromHex(hid), nats },
+      ...{ pk: fromBase64Url(pk), audit: fromBase64Url(audit) },
+    };
     if (
-      isLabel.test(enrolment.label) && enrolment.hid.length === 16 && NATS_USER.test(nats) &&
+      isLabel.test(enrolment.label) && enrolment.hid.length === 16 &&
+      enrolment.audit.length === 32 && NATS_USER.test(nats) &&
       await isBundleKey(enrolment.pk)
     ) return enrolment;
   } catch { /* said below */ }

@@ -39,6 +39,8 @@ export interface HostReport {
   /** Requests under way in all, and how many it works on at once for each model. */
   readonly active: number;
   readonly parallel: number;
+  /** The newest signed head of its audit log, base64url; absent: it has none. */
+  readonly audit?: string;
 }
 
 /** The key of the hosts' reports, 32 bytes: another one after each host that is taken out. @param seed The issuer's. */

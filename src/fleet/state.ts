@@ -14,6 +14,9 @@ import { secret } from "../secret.ts";
 const FILE = "fleet.json";
 const ISSUER = "fleet issuer";
 const HOST = "fleet host";
+const HEADS = "fleet heads";
+/** Of the hosts' audit logs, on the issuer. */
+const HEADS_FILE = "fleet-heads.json";
 const SEED_BYTES = 32;
 /** Held by the process that publishes. */
 const LOCK_FILE = "fleet.lock";
@@ -26,6 +29,8 @@ export interface FleetHost {
   readonly hid: string;
   /** base64url; its records are sealed to it. */
   readonly pk: string;
+  /** base64url; heads of its audit log are signed by it, or by one that it vouches for. */
+  readonly audit: string;
   /** The public key by which NATS knows it, `U…`. */
   readonly nats: string;
   /** ISO 8601. */
@@ -33,6 +38,23 @@ export interface FleetHost {
   /** ISO 8601; null: it belongs to the fleet. */
   readonly removed: string | null;
 }
+
+/** A signed head of a host's audit log, as the issuer keeps it. */
+export interface KeptHead {
+  /** The log's id, hexadecimal. */
+  readonly log: string;
+  /** The key that signed it. */
+  readonly kid: string;
+  /** Lines that it counts. */
+  readonly size: number;
+  /** Unix ms, the issuer's clock: when it came. */
+  readonly at: number;
+  /** The COSE_Sign1, base64url. */
+  readonly cose: string;
+}
+
+/** By host, 32 hexadecimal digits. */
+export type KeptHeads = { readonly [hid: string]: readonly KeptHead[] };
 
 /** The issuer's. */
 export interface IssuerState {
@@ -60,12 +82,14 @@ export class FleetState {
   readonly #storage: StorageKeys;
   readonly path: string;
   readonly #lock: string;
+  readonly #heads: string;
 
   constructor(file: ManifestFile, storage: StorageKeys) {
     this.#file = file;
     this.#storage = storage;
     this.path = join(file.dataDir, FILE);
     this.#lock = join(file.dataDir, LOCK_FILE);
+    this.#heads = join(file.dataDir, HEADS_FILE);
   }
 
   /** @throws {SecLlamaError} `key-corrupt` if it was changed, `decrypt-failed` under another keyset. */
@@ -81,11 +105,11 @@ export class FleetState {
     try {
       fields = Object(JSON.parse(text));
     } catch {
-      throw this.#corrupt();
+      throw corrupt(this.path);
     }
     const { v, role, hosts, key } = fields;
     if (v !== 1 || typeof key !== "string" || role !== "issuer" && role !== "host") {
-      throw this.#corrupt();
+      throw corrupt(this.path);
     }
     using opened = secret(
       await this.#storage.unwrap(fromBase64Url(key), role === "issuer" ? ISSUER : HOST),
@@ -96,7 +120,7 @@ export class FleetState {
     if (role === "host") {
       return { role, seed, rev, pin: { fid: rest.slice(8, 24), issuer: rest.slice(24) } };
     }
-    if (toHex(rest.slice(8)) !== toHex(sha256(utf8(String(hosts))))) throw this.#corrupt();
+    if (toHex(rest.slice(8)) !== toHex(sha256(utf8(String(hosts))))) throw corrupt(this.path);
     return { role, seed, rev, hosts: JSON.parse(String(hosts)) };
   }
 
@@ -112,6 +136,30 @@ export class FleetState {
     const key = toBase64Url(wrapped);
     const text = JSON.stringify({ v: 1, role, key, ...(hosts !== undefined && { hosts }) });
     await writeFileAtomically(this.path, utf8(text + "\n"));
+  }
+
+  /** The heads that an issuer keeps. @throws {SecLlamaError} `key-corrupt` if they were changed. */
+  async readHeads(): Promise<KeptHeads> {
+    let text: string;
+    try {
+      text = await Deno.readTextFile(this.#heads);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return {};
+      throw error;
+    }
+    try {
+      const { v, heads, key } = JSON.parse(text);
+      const sum = await this.#storage.unwrap(fromBase64Url(String(key)), HEADS);
+      if (v === 1 && toHex(sum) === toHex(sha256(utf8(String(heads))))) return JSON.parse(heads);
+    } catch { /* said below */ }
+    throw corrupt(this.#heads);
+  }
+
+  /** Replaces them. Their hash is wrapped: nobody without the key takes one away. The caller holds the lock. */
+  async writeHeads(all: KeptHeads): Promise<void> {
+    const heads = JSON.stringify(all);
+    const key = toBase64Url(await this.#storage.wrap(sha256(utf8(heads)), HEADS));
+    await writeFileAtomically(this.#heads, utf8(JSON.stringify({ v: 1, heads, key }) + "\n"));
   }
 
   /** Runs `work` while nobody else changes the folder. Nothing that waits for another machine: all commands wait for this. */
@@ -136,10 +184,10 @@ export class FleetState {
     }
     return await work();
   }
+}
 
-  #corrupt(): SecLlamaError {
-    return new SecLlamaError("key-corrupt", `${this.path} is damaged or was changed`, {
-      hint: "put it back from a backup; or remove it, and set the fleet up anew",
-    });
-  }
+function corrupt(path: string): SecLlamaError {
+  return new SecLlamaError("key-corrupt", `${path} is damaged or was changed`, {
+    hint: "put it back from a backup; or remove it, and set the fleet up anew",
+  });
 }

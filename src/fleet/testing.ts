@@ -1,6 +1,7 @@
 /** For tests: a fleet's machines in one process. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { AuditSigner } from "../audit/mod.ts";
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { KeySource } from "../keys/mod.ts";
@@ -79,7 +80,9 @@ export async function withFleet(
     const hosts = [await machine(folder, "one"), await machine(folder, "two")];
     const pin = await initIssuer(issuer.state, issuer.keys);
     for (const [i, { state, keys }] of hosts.entries()) {
-      const line = await joinFleet(state, { pin, label: `gpu-${i + 1}`, hid: keys.hid });
+      using signer = await AuditSigner.of(keys);
+      const audit = signer.signing.publicKey.raw;
+      const line = await joinFleet(state, { pin, label: `gpu-${i + 1}`, hid: keys.hid, audit });
       await enrolHost(issuer.state, await parseEnrolment(line, LABEL));
     }
     const client = await issuer.keys.clients().add("laptop", { replace: false, may: [] });

@@ -61,6 +61,7 @@ Deno.test({
             env: {
               ...host.env,
               SECLLAMA_NAMES: "secllama.lan",
+              SECLLAMA_AUDIT: "on",
               SECLLAMA_HOST_LABEL: `gpu-${i + 1}`,
               SECLLAMA_FLEET_CA: nats.caPath,
             },
@@ -187,6 +188,34 @@ Deno.test({
         const init = { method: "POST", body: JSON.stringify({ model: "demo", prompt: "Hello" }) };
         await assert.rejects(alone("/api/generate", init), { code: "auth" });
       });
+
+      await t.step(
+        "the audit logs of all hosts are one check; one that is cut is named",
+        async () => {
+          const folder = join(issuer.home, "audit");
+          const paths = [1, 2].map((i) => join(folder, `gpu-${i}.jsonl`));
+          await Deno.mkdir(folder);
+          const exportAll = async () => {
+            for (const [i, host] of hosts.entries()) {
+              await Deno.remove(paths[i]!).catch(() => {});
+              await host.run("audit", "export", paths[i]!);
+            }
+          };
+          // The issuer writes what it has heard every five seconds.
+          await until(async () => {
+            await exportAll();
+            const said = await issuer.run("fleet", "audit", "verify", folder);
+            return said.match(/gpu-[12]: whole, \d+ lines, last heard/g)?.length === 2;
+          }, "the issuer has heard both");
+          const rows = (await Deno.readTextFile(paths[0]!)).split("\n");
+          await Deno.writeTextFile(paths[0]!, rows.slice(0, 4).join("\n") + "\n");
+          const cut = await issuer.refused("fleet", "audit", "verify", ...paths);
+          assert.equal(cut.code, 9);
+          await Deno.remove(paths[0]!);
+          const missing = await issuer.refused("fleet", "audit", "verify", folder);
+          assert.equal(missing.code, 9);
+        },
+      );
 
       const later = await issuer.run(
         ..."pair desktop --string --no-qr --url http://127.0.0.1:11435".split(" "),

@@ -1,0 +1,180 @@
+/**
+ * Heads of the hosts' audit logs: each host says its newest one with its report, and the issuer keeps the longest of each log. A host
+ * whose log was cut, put back from earlier or begun anew cannot take back what it has signed.
+ */
+import {
+  type AuditSourceFile,
+  headNames,
+  PublicKey,
+  type Verdict,
+  verifyLog,
+} from "../audit/mod.ts";
+import { fromBase64Url, toHex } from "../bytes.ts";
+import { secret, wipe } from "../secret.ts";
+import { RECORDS } from "./bundle.ts";
+import { asIssuer } from "./issuer.ts";
+import { openReport, reportKeyOf } from "./report.ts";
+import type { FleetHost, FleetState, KeptHead, KeptHeads } from "./state.ts";
+import type { FleetStore } from "./store.ts";
+
+/** Between writings at least, ms. */
+const EVERY_MS = 5_000;
+/** Of one host: a log for each time that it was begun anew, and each key. A host that floods hides nothing of before. */
+const MAX_HEADS = 64;
+
+/** What is kept when a head has come; undefined: nothing new. */
+export function kept(
+  heads: readonly KeptHead[],
+  text: string,
+  at: number,
+): readonly KeptHead[] | undefined {
+  let names: ReturnType<typeof headNames>;
+  try {
+    names = headNames(fromBase64Url(text));
+  } catch {
+    return undefined;
+  }
+  const { log, kid, size } = names;
+  const there = heads.find((one) => one.log === log && one.kid === kid);
+  if (there !== undefined && there.size >= size) return undefined;
+  if (there === undefined && heads.length >= MAX_HEADS) return undefined;
+  return [...heads.filter((one) => one !== there), { log, kid, size, at, cose: text }];
+}
+
+/** Keeps what comes with the hosts' reports, as long as it lives. */
+export class HeadKeeper implements AsyncDisposable {
+  readonly #state: FleetState;
+  readonly #heads: Map<string, readonly KeptHead[]>;
+  #key: Uint8Array | undefined;
+  #end: () => void = () => {};
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isChanged = false;
+
+  private constructor(state: FleetState, heads: KeptHeads) {
+    this.#state = state;
+    this.#heads = new Map(Object.entries(heads));
+  }
+
+  /** Hears the reports in `store` from now on. @throws {SecLlamaError} `fleet-unreachable`, what reading the file throws. */
+  static async start(state: FleetState, store: FleetStore): Promise<HeadKeeper> {
+    const keeper = new HeadKeeper(state, await state.readHeads());
+    await keeper.look();
+    // At the start they are written as they are: wrapped under the key that is active now.
+    await keeper.#write();
+    keeper.#end = await store.watch(RECORDS.reports, (name, text) => keeper.#hear(name, text));
+    return keeper;
+  }
+
+  /** After a change of hosts: their reports are under another key then. */
+  async look(): Promise<void> {
+    const { seed, hosts } = await asIssuer(this.#state);
+    using own = secret(seed);
+    wipe(this.#key);
+    this.#key = reportKeyOf(own, hosts.filter(({ removed }) => removed !== null).length);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#end();
+    clearTimeout(this.#timer);
+    wipe(this.#key);
+    this.#key = undefined;
+    if (this.#isChanged) await this.#write();
+  }
+
+  #hear(name: string, text: string | undefined): void {
+    const hid = name.slice(RECORDS.reports.length);
+    const said = text && this.#key && openReport(text, this.#key, hid);
+    if (!said || typeof said.audit !== "string") return;
+    const heads = kept(this.#heads.get(hid) ?? [], said.audit, Date.now());
+    if (heads === undefined) return;
+    this.#heads.set(hid, heads);
+    this.#isChanged = true;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      // What could not be written is written with what comes next.
+      void this.#write().catch(() => this.#isChanged = true);
+    }, EVERY_MS);
+    Deno.unrefTimer(this.#timer as unknown as number);
+  }
+
+  async #write(): Promise<void> {
+    this.#isChanged = false;
+    await this.#state.locked(() => this.#state.writeHeads(Object.fromEntries(this.#heads)));
+  }
+}
+
+/** What came of one host's logs. */
+export interface HostVerdict {
+  readonly label: string;
+  readonly hid: string;
+  /** Of each of its logs that was given. */
+  readonly logs: readonly Verdict[];
+  /** What is wrong besides. */
+  readonly problems: readonly string[];
+  /** When its newest head came, unix ms; undefined: the issuer has none. */
+  readonly heard: number | undefined;
+}
+
+/**
+ * Checks exports of all hosts' logs as one: each is whole, signed by its host's key as it was enrolled, and as long as its host had
+ * said; none is missing.
+ * @param logs Exports, in any order.
+ * @returns Of each host, and the ids of logs that are nobody's.
+ */
+export function verifyFleet(
+  hosts: readonly FleetHost[],
+  heads: KeptHeads,
+  logs: readonly AuditSourceFile[],
+): { readonly hosts: readonly HostVerdict[]; readonly foreign: readonly string[] } {
+  const taken = new Set<AuditSourceFile>();
+  // One that was taken out and came again is one host, as it is now.
+  const each = [...new Map(hosts.map((host) => [host.hid, host])).values()];
+  const verdicts = each.map((host): HostVerdict => {
+    const known = heads[host.hid] ?? [];
+    const key = new PublicKey(fromBase64Url(host.audit));
+    const ids = new Set(known.map(({ log }) => log));
+    const problems: string[] = [];
+    const checked: Verdict[] = [];
+    for (const file of logs) {
+      const log = toHex(file.id);
+      // A log of which no head has come is the host's if its key has signed it.
+      if (!ids.has(log) && !isSignedBy(file, key)) continue;
+      taken.add(file);
+      const mine = known.filter((head) => head.log === log);
+      const verdict = verifyLog(withHeads(file, mine), { key });
+      checked.push(verdict);
+      for (const { kid, size } of mine) {
+        if (kid === key.id || verdict.keys.includes(kid)) continue;
+        problems.push(`its log ${log} has no key ${kid}, which signed a head over ${size} lines`);
+      }
+    }
+    for (const log of ids) {
+      if (checked.some((verdict) => verdict.log === log)) continue;
+      const lines = Math.max(...known.filter((head) => head.log === log).map(({ size }) => size));
+      problems.push(`its log ${log} is missing: it had ${lines} lines`);
+    }
+    if (checked.length === 0 && ids.size === 0 && host.removed === null) {
+      problems.push("none of its logs is here, and no head of one has come");
+    }
+    const heard = known.length > 0 ? Math.max(...known.map(({ at }) => at)) : undefined;
+    return { label: host.label, hid: host.hid, logs: checked, problems, heard };
+  });
+  return {
+    hosts: verdicts,
+    foreign: logs.filter((file) => !taken.has(file)).map(({ id }) => toHex(id)),
+  };
+}
+
+function isSignedBy(file: AuditSourceFile, key: PublicKey): boolean {
+  return verifyLog(file, { key }).keys.includes(key.id);
+}
+
+/** The log with the heads that were kept elsewhere: it must be what they were signed over. */
+function withHeads(file: AuditSourceFile, heads: readonly KeptHead[]): AuditSourceFile {
+  const more = heads.map(({ size, cose }) => ({ size, cose: fromBase64Url(cose) }));
+  return {
+    id: file.id,
+    lines: () => file.lines(),
+    heads: () => [...file.heads(), ...more].sort((a, b) => a.size - b.size),
+  };
+}
