@@ -42,6 +42,8 @@ let engine: Engine | undefined;
 let booted = false;
 
 async function boot(message: BootMessage): Promise<void> {
+  // From here on its lines are a runner's, not the launcher's: before the model is looked at, which may take it over.
+  send({ t: "loading", percent: 0 });
   const started = performance.now();
   const options: EngineOptions = {
     libDir: message.libDir,

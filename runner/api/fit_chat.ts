@@ -7,6 +7,7 @@ import { Budget, DEFAULT_BUDGET, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 import type { ChatMessage, PromptPart } from "../engine/types.ts";
 import { MAX_UNITS_PER_TOKEN } from "../engine/long_text.ts";
+import { jsonSize } from "../json_work.ts";
 import type { LongWork } from "../turns.ts";
 import { beginning, fits, type Room, roomForPrompt, tooLong } from "./cut_prompt.ts";
 import { renderGoChat } from "./go_template.ts";
@@ -56,7 +57,7 @@ export function* fitChat(
 ): LongWork<Rendered> {
   const { model: { engine } } = given;
   checkCount(given.chat.messages, limit);
-  const messages = cutMessages(given.chat.messages, request, limit);
+  const messages = yield* cutMessages(given.chat.messages, request, limit);
   const conversation = { ...given, chat: { ...given.chat, messages } };
   const room = limit - (context?.length ?? 0);
   const budget = budgetFor(limit);
@@ -65,7 +66,7 @@ export function* fitChat(
     const options = { ...beginning(context), most: Math.max(room, 0) };
     return { parts, tokens: yield* engine.tokenizeInTurns(parts, options) };
   }
-  const costs = costsFrom(messages);
+  const costs = yield* costsFrom(messages);
   const last = messages.length - 1;
   let low = -1;
   let ratio = TOKENS_PER_UNIT;
@@ -129,11 +130,11 @@ function checkCount(messages: readonly ChatMessage[], tokens: number): void {
  * Of a message that is longer than any that fits, the end.
  * @throws {SecLlamaError} `context-too-long`: it may not be cut; or the system messages, which all stay, are longer together.
  */
-function cutMessages(
+function* cutMessages(
   messages: readonly ChatMessage[],
   request: InferenceRequest,
   limit: number,
-): readonly ChatMessage[] {
+): Work<readonly ChatMessage[]> {
   const mostUnits = limit * MAX_UNITS_PER_TOKEN;
   const about = (units: number) => ({
     have: Math.max(Math.ceil(units * TOKENS_PER_UNIT), limit),
@@ -150,7 +151,9 @@ function cutMessages(
   }
   if (messages.every(({ content }) => content.length <= mostUnits)) return messages;
   if (!request.truncate) {
-    throw tooLong(about(messages.reduce((sum, one) => sum + cost(one), 0)).have, limit - 1);
+    let units = 0;
+    for (const message of messages) units += yield* cost(message);
+    throw tooLong(about(units).have, limit - 1);
   }
   return messages.map((message) => {
     const { content } = message;
@@ -167,8 +170,9 @@ function budgetFor(limit: number): Budget {
 }
 
 /** By index: what a prompt costs, in units of text, that begins with this message. */
-function costsFrom(messages: readonly ChatMessage[]): number[] {
-  const costs = messages.map(cost);
+function* costsFrom(messages: readonly ChatMessage[]): Work<number[]> {
+  const costs: number[] = [];
+  for (const message of messages) costs.push(yield* cost(message));
   let sum = 0;
   for (const [index, message] of messages.entries()) {
     if (message.role === "system") sum += costs[index]!;
@@ -180,8 +184,12 @@ function costsFrom(messages: readonly ChatMessage[]): number[] {
   return costs;
 }
 
-function cost({ content, thinking, toolCalls }: ChatMessage): number {
-  const calls = toolCalls?.length ? JSON.stringify(toolCalls).length : 0;
+function* cost({ content, thinking, toolCalls }: ChatMessage): Work<number> {
+  let calls = 0;
+  for (const call of toolCalls ?? []) {
+    calls += yield* jsonSize(call);
+    yield;
+  }
   return MESSAGE_UNITS + content.length + (thinking?.length ?? 0) + calls;
 }
 

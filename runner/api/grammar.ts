@@ -36,7 +36,7 @@ export function* buildGrammar(
   const answer = yield* answerRule(grammar, request, syntax);
   if (answer === undefined) return undefined;
   const { tags, opensThought } = thought;
-  return grammar.text(
+  return yield* grammar.text(
     tags === undefined ? answer : afterThought(grammar, answer, tags, opensThought),
   );
 }

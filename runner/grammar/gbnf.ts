@@ -2,6 +2,7 @@
  * Grammars in GBNF, llama.cpp's notation, built from rules that may refer to each other. What can never be completed, such as an
  * object that must hold itself, is left out when the grammar is written.
  */
+import type { Work } from "../../src/budget.ts";
 import { renameRules } from "./foreign_grammar.ts";
 import { COMMON } from "./json_rules.ts";
 import { Inexpressible } from "./refusal.ts";
@@ -17,6 +18,9 @@ const LIMITS = {
   /** Blocks of one repetition: a longer maximum counts as this one, a text that is shorter being permitted, too. */
   blocks: 1000,
 } as const;
+
+/** Rules that are gone through between two places to yield. */
+const RULES_PER_YIELD = 256;
 
 export class Rule {
   /** Each a sequence. */
@@ -115,13 +119,13 @@ export class Grammar {
   }
 
   /** Whether some text can be completed. */
-  permitsSomething(root: Rule): boolean {
-    return fruitfulRules(root).has(root);
+  *permitsSomething(root: Rule): Work<boolean> {
+    return (yield* fruitfulRules(root)).has(root);
   }
 
-  /** The grammar's text; `undefined` if nothing can be completed. */
-  write(root: Rule): string | undefined {
-    const fruitful = fruitfulRules(root);
+  /** The grammar's text; `undefined` if nothing can be completed. @throws {Inexpressible} */
+  *write(root: Rule): Work<string | undefined> {
+    const fruitful = yield* fruitfulRules(root);
     if (!fruitful.has(root)) return undefined;
     const names = new Map<Rule, string>([[root, "root"]]);
     const queue = [root];
@@ -154,6 +158,7 @@ export class Grammar {
       bytes += line.length;
       if (bytes > LIMITS.bytes) throw new Inexpressible("it makes the grammar too large");
       lines.push(line);
+      if (at % RULES_PER_YIELD === 0) yield;
     }
     const common = Object.entries(COMMON).map(([name, body]) => `${name} ::= ${body}\n`);
     return [...lines, ...common, ...this.#foreign].join("");
@@ -166,10 +171,12 @@ function isFruitful(part: Part, fruitful: ReadonlySet<Rule>): boolean {
 }
 
 /** The rules below `root` of which some text can be completed. */
-function fruitfulRules(root: Rule): Set<Rule> {
+function* fruitfulRules(root: Rule): Work<Set<Rule>> {
   const all = new Set<Rule>([root]);
   const users = new Map<Rule, Rule[]>();
+  let looked = 0;
   for (const rule of all) {
+    if (++looked % RULES_PER_YIELD === 0) yield;
     for (const part of rule.alternatives.flat()) {
       if (typeof part === "string") continue;
       const used = part instanceof Rule ? part : part.item;
@@ -183,6 +190,7 @@ function fruitfulRules(root: Rule): Set<Rule> {
   const queue = [...all];
   for (let rule; (rule = queue.pop()) !== undefined;) {
     if (fruitful.has(rule)) continue;
+    if (++looked % RULES_PER_YIELD === 0) yield;
     if (!rule.alternatives.some((parts) => parts.every((part) => isFruitful(part, fruitful)))) {
       continue;
     }

@@ -1,4 +1,5 @@
 /** Schemas are read in pieces: what one costs at most, and that pauses change nothing. */
+import { runAtOnce } from "../../src/budget.ts";
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { seeded } from "./testing_gbnf.ts";
@@ -21,7 +22,7 @@ function make(schema: unknown): { result: string; pieces: number[] } {
     const work = grammar.schema(schema);
     for (;;) {
       const { done, value } = work.next();
-      if (done) return { result: grammar.text(value), pieces };
+      if (done) return { result: runAtOnce(grammar.text(value)), pieces };
       pieces.push(0);
     }
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import type { Work } from "../../src/budget.ts";
 import { jsonSize } from "../json_work.ts";
+import { Pause } from "./automaton.ts";
 import { isObject, isSchema, wrongKeyword } from "./keywords.ts";
 import { Inexpressible, refuse } from "./refusal.ts";
 
@@ -139,7 +140,7 @@ export class SchemaDocument {
     return this.#refIsAlone && typeof schema === "object" && "$ref" in schema;
   }
 
-  /** What a node's `$ref` refers to. */
+  /** What a node's `$ref` refers to. @throws {Pause} the first time that addresses are asked for; {@link SecLlamaError}. */
   target(node: SchemaNode): SchemaNode {
     const reference = (node.schema as Keywords).$ref as string;
     const fail = (why: string) => refuse("$ref", node.pointer, why);
@@ -180,14 +181,17 @@ export class SchemaDocument {
   }
 
   #address(address: string): SchemaNode | undefined {
-    if (this.#addresses === undefined) {
-      this.#addresses = new Map();
-      this.#walk(this.#root, this.#addresses, 0);
-    }
+    if (this.#addresses === undefined) throw new Pause(this.#findAddresses());
     return this.#addresses.get(address);
   }
 
-  #walk(node: SchemaNode, found: Map<string, SchemaNode>, depth: number): void {
+  *#findAddresses(): Work<void> {
+    const found = new Map<string, SchemaNode>();
+    yield* this.#walk(this.#root, found, 0);
+    this.#addresses = found;
+  }
+
+  *#walk(node: SchemaNode, found: Map<string, SchemaNode>, depth: number): Work<void> {
     const { schema } = node;
     if (typeof schema === "boolean") return;
     if (depth > MAX_DEPTH) refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
@@ -196,19 +200,24 @@ export class SchemaDocument {
     for (const anchor of [schema.$anchor, id?.startsWith("#") ? id.slice(1) : undefined]) {
       if (typeof anchor === "string") found.set(`${node.base}#${anchor}`, node);
     }
-    const visit = (...path: (string | number)[]) => {
+    yield;
+    for (const path of places(schema)) {
       const value = path.reduce<unknown>((at, part) => (at as Keywords)[part], schema);
-      if (isObject(value)) this.#walk(this.child(node, ...path), found, depth + 1);
-    };
-    for (const keyword of ONE) if (keyword in schema) visit(keyword);
-    for (const keyword of LISTS) {
-      const list = schema[keyword];
-      if (Array.isArray(list)) list.forEach((_, at) => visit(keyword, at));
+      if (isObject(value)) yield* this.#walk(this.child(node, ...path), found, depth + 1);
     }
-    for (const keyword of MAPS) {
-      const map = schema[keyword];
-      if (isObject(map)) Object.keys(map).forEach((name) => visit(keyword, name));
-    }
+  }
+}
+
+/** Where a schema's own parts are. */
+function* places(schema: Keywords): Generator<readonly (string | number)[], void, void> {
+  for (const keyword of ONE) if (keyword in schema) yield [keyword];
+  for (const keyword of LISTS) {
+    const list = schema[keyword];
+    if (Array.isArray(list)) { for (const at of list.keys()) yield [keyword, at]; }
+  }
+  for (const keyword of MAPS) {
+    const map = schema[keyword];
+    if (isObject(map)) { for (const name of Object.keys(map)) yield [keyword, name]; }
   }
 }
 

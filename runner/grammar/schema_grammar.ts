@@ -43,7 +43,7 @@ export class ReplyGrammar extends Grammar {
       const rules = new SchemaRules(this, algebra, { guessTypes });
       const root = naming("schema", "#", () => this.of(rules.value(wanted)));
       yield* rules.finish();
-      if (this.permitsSomething(root)) return root;
+      if (yield* this.permitsSomething(root)) return root;
     }
     return refuse("schema", "#", "it permits nothing, or nothing that comes to an end");
   }
@@ -62,8 +62,16 @@ export class ReplyGrammar extends Grammar {
   }
 
   /** @throws {SecLlamaError} `bad-request`: it is too large. */
-  text(root: Rule): string {
-    return naming("schema", "#", () => this.write(root)) ??
-      refuse("schema", "#", "it permits nothing, or nothing that comes to an end");
+  *text(root: Rule): Work<string> {
+    let text: string | undefined;
+    try {
+      text = yield* this.write(root);
+    } catch (error) {
+      // Says where it is, in the same words.
+      naming("schema", "#", () => {
+        throw error;
+      });
+    }
+    return text ?? refuse("schema", "#", "it permits nothing, or nothing that comes to an end");
   }
 }

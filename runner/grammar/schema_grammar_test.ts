@@ -1,3 +1,4 @@
+import { runAtOnce } from "../../src/budget.ts";
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { TestGrammar } from "./testing_gbnf.ts";
@@ -37,7 +38,7 @@ modelTest("schema: each grammar takes what fits and nothing else", (modelPath) =
       }
     }
     const json = new ReplyGrammar();
-    const jsonGrammar = json.text(json.of("object"));
+    const jsonGrammar = runAtOnce(json.text(json.of("object")));
     assert.equal(probe.accepts(jsonGrammar, '{"a": [1, "x\\n", {"b": null}]}'), true);
     assert.equal(probe.accepts(jsonGrammar, "[1]"), false);
   } finally {

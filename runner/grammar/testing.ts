@@ -8,5 +8,5 @@ import { ReplyGrammar } from "./schema_grammar.ts";
  */
 export function schemaGrammar(schema: unknown): string {
   const grammar = new ReplyGrammar();
-  return grammar.text(runAtOnce(grammar.schema(schema)));
+  return runAtOnce(grammar.text(runAtOnce(grammar.schema(schema))));
 }

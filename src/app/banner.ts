@@ -86,22 +86,26 @@ export function gpuLine({ used, reason }: Pick<GpuStatus, "used" | "reason">): s
 
 /** All of a runner's isolation in a line: its level, its layers by number, and what came of its own attack. */
 export function isolationLine({ level, layers, attacks }: Measured): string {
-  const enforced = layers.filter(({ state }) => state === "enforced").length;
+  const enforced = layers.filter(({ state, word }) => state === "enforced" && !word).length;
+  const said = layers.filter(({ state, word }) => state === "enforced" && word);
   const others = layers.filter(({ state }) => state !== "enforced" && state !== "not planned");
   const parts = [
     `${enforced} layers enforced`,
+    ...(said.length === 0
+      ? []
+      : [`${said.length} on the runner's word (${said.map(({ layer }) => layer).join(", ")})`]),
     ...others.map(({ layer, state }) => `${layer} ${state.toUpperCase()}`),
     attacks === null
       ? "its own attack not run"
       : attacks.held
-      ? `its own attack held: ${attacks.attempted} ways out tried, no listener reached`
+      ? `its own attack held: ${attacks.attempted} ways out tried (its word), no listener reached`
       : `its own attack NOT HELD: ${attacks.problems.join("; ")}`,
   ];
   return `${level}: ${parts.join(", ")}`;
 }
 
-function layerRow({ layer, state, observed }: Measured["layers"][number]) {
-  return ["", `${state.padEnd(12)}${layer}: ${observed}`] as const;
+function layerRow({ layer, state, word, observed }: Measured["layers"][number]) {
+  return ["", `${(word ? "on its word" : state).padEnd(12)}${layer}: ${observed}`] as const;
 }
 
 /** The settings in force, as the judge reads them. */

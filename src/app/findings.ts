@@ -103,7 +103,7 @@ export function judgeRunner(measured: Measured): Finding[] {
       result: level === "engine" ? "note" : strict ? "holds" : "fails",
       observed: problems.length === 0 ? level : `${level}: ${problems.join("; ")}`,
     },
-    ...layers.map(({ layer, state, observed }): Finding => ({
+    ...layers.map(({ layer, state, word, observed }): Finding => ({
       name: `layer: ${layer}`,
       result: state === "enforced"
         ? "holds"
@@ -111,7 +111,7 @@ export function judgeRunner(measured: Measured): Finding[] {
         : state === "not planned"
         ? "note"
         : "fails",
-      observed: `${state}, ${observed}`,
+      observed: `${state}${word ? " on the runner's word" : ""}, ${observed}`,
     })),
     ...warnings.map((observed): Finding => ({
       name: "isolation",
@@ -128,7 +128,7 @@ export function judgeRunner(measured: Measured): Finding[] {
         name: "attack on live listeners",
         result: attacks.held ? "holds" : "fails",
         observed: attacks.held
-          ? `${attacks.attempted} ways out tried by native code, each refused, no listener reached`
+          ? `${attacks.attempted} ways out tried by native code and each refused (its word), no listener reached`
           : attacks.problems.join("; "),
       },
   ];

@@ -1,5 +1,6 @@
 /** The doctor's table of attacks: each made from the runner's place, what came of it, and which layer it met. */
 import { attackAll, ATTACKER_MEMORY, type AttackRow } from "../escape/run/all_attacks.ts";
+import { whyOut } from "../escape/attacks/bombs.ts";
 import { CHANNEL_ATTACKS } from "../escape/channels/list.ts";
 import { makeMeetingFile, type Parties, tryChannels } from "../escape/run/channel_run.ts";
 import type { Judgement, Verdict } from "../escape/run/judge.ts";
@@ -59,9 +60,8 @@ export async function attackChecks(
     // One file more, as an adapter would be: what a runner and others could meet over.
     const seen = { adapterPaths: [meeting] };
     const target = { ...runnerTarget(sandbox.files, demo, seen), ...ATTACKER_MEMORY };
-    const { plan, start, findRunner } = sandbox.platform.plan(target, mode);
+    const { plan, start } = sandbox.platform.plan(target, mode);
     const outside = sandbox.platform.plan(target, { sandbox: false, strict: false }).plan;
-    const grouped = plan.layers.some(({ layer, planned }) => layer === "cgroup" && planned);
     const table = await attackAll(start, {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),
@@ -70,8 +70,10 @@ export async function attackChecks(
       lockdown: true,
       file: { host: meeting, inside: plan.pathMap(meeting) },
       async runner(options) {
-        const child = await start(options);
-        return { child, pid: () => findRunner(child.pid) ?? child.pid };
+        // A plan each, as each runner has.
+        const runner = sandbox.platform.plan(target, mode);
+        const child = await runner.start(options);
+        return { child, pid: () => runner.findRunner(child.pid) ?? child.pid };
       },
       ordinary(uid, options) {
         const child = startOrdinary(outside, uid, options);
@@ -83,12 +85,11 @@ export async function attackChecks(
       ...table.rows,
       ...[...channels].map(([attack, judgement]) => ({
         attack,
-        onlyByCgroup: false,
         ...judgement,
       })),
     ];
     return [
-      ...rows.map((row) => attackCheck(row, grouped)),
+      ...rows.map((row) => attackCheck(row, whyOut(row.attack, plan.layers))),
       {
         name: "files of the host",
         result: table.changed.length > 0 ? "fails" : table.started ? "holds" : "not run",
@@ -122,17 +123,17 @@ export async function attackChecks(
   }
 }
 
-function attackCheck(row: AttackRow, grouped: boolean): Check {
+/** @param missing The layer that is not here, if it is one that strict mode does not require. */
+function attackCheck(row: AttackRow, missing: string | undefined): Check {
   const out = row.verdict === "out";
   const detail = row.detail.replace(/\/\S*secllama-attack-[0-9a-f]+/, "…"); // the folder of this one run
-  // The one that only a cgroup stops, which strict mode does not require.
-  const excused = out && row.onlyByCgroup && !grouped;
+  const excused = out && missing !== undefined;
   return {
     name: `attack: ${row.attack}`,
     result: excused ? "note" : RESULT_OF[row.verdict],
     ...(excused ? { limit: true } : {}),
     expected: "refused",
     observed: out ? `GOT OUT, ${detail}` : detail || row.verdict,
-    stoppedBy: excused ? "nothing: no cgroup can be made here" : stoppedBy(row.attack, row),
+    stoppedBy: excused ? `nothing: ${missing}` : stoppedBy(row.attack, row),
   };
 }

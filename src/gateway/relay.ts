@@ -5,15 +5,23 @@
 import { IGNORED_HEADER } from "../api/ignored.ts";
 import { RUNNER_HEADER } from "../api/runner_name.ts";
 import { TRUNCATED_HEADER } from "../api/truncated.ts";
-import { SEALED_TYPE } from "../api/media_types.ts";
+import {
+  BYTES_TYPE,
+  EVENT_STREAM_TYPE,
+  JSON_TYPE,
+  NDJSON_TYPE,
+  SEALED_TYPE,
+} from "../api/media_types.ts";
 import { inOwnWords, problemResponse } from "../api/problems.ts";
 import { concat, utf8Decode } from "../bytes.ts";
 import { type SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { parseAnswerHead } from "../api/pipe_messages.ts";
+import { type OpenHead, parseAnswerHead } from "../api/pipe_messages.ts";
 import type { Exchange } from "../pipe/pipe.ts";
 import { ReplyEnd } from "./reply_end.ts";
 
 interface RelayOptions {
+  /** What is asked: it decides which types the answer may have. */
+  readonly kind: OpenHead["kind"];
   /** The rest of the request's body; null: there is none. */
   readonly body: ReadableStreamDefaultReader<Uint8Array> | null;
   /** Bytes of the body that were read already. */
@@ -50,9 +58,22 @@ const ANSWER_HEADERS = [
   "allow",
   TRUNCATED_HEADER,
   IGNORED_HEADER,
-  // Its word is checked where it is passed on.
-  RUNNER_HEADER,
 ];
+
+/**
+ * The types that an answer may have. The gateway's origin is the gateway's: a runner's document of a type that a browser runs, such as
+ * HTML, would act in it for whoever was led there.
+ */
+const ANSWER_TYPES: { readonly [kind in OpenHead["kind"]]: readonly string[] } = {
+  key: [JSON_TYPE],
+  sealed: [SEALED_TYPE],
+  plain: [JSON_TYPE, NDJSON_TYPE, essence(EVENT_STREAM_TYPE)],
+};
+
+/** "text/html; charset=utf-8" → "text/html". One that is sealed's is named with its version. */
+function essence(type: string): string {
+  return type === SEALED_TYPE ? type : type.split(";")[0]!.trim().toLowerCase();
+}
 
 /** More is no refusal. */
 const MAX_PROBLEM_BYTES = 4096;
@@ -98,6 +119,14 @@ export async function relay(exchange: Exchange, options: RelayOptions): Promise<
     const headers = new Headers();
     for (const name of ANSWER_HEADERS) {
       if (Object.hasOwn(head.headers, name)) headers.set(name, head.headers[name]!);
+    }
+    // Its word is checked where it is passed on.
+    if (options.kind === "key" && Object.hasOwn(head.headers, RUNNER_HEADER)) {
+      headers.set(RUNNER_HEADER, head.headers[RUNNER_HEADER]!);
+    }
+    const type = headers.get("content-type");
+    if (type !== null && !ANSWER_TYPES[options.kind].includes(essence(type))) {
+      headers.set("content-type", BYTES_TYPE);
     }
     const chunks = exchange[Symbol.asyncIterator]();
     const end = headers.get("content-type") === SEALED_TYPE ? new ReplyEnd() : undefined;

@@ -44,6 +44,7 @@ Deno.test("relay: an answer that came before the whole request leaves no exchang
       pull: (controller) => controller.enqueue(new Uint8Array(WINDOW_BYTES)),
     });
     const response = await relay(p.gateway.open({}), {
+      kind: "sealed",
       body: body.getReader(),
       first: undefined,
       signal: new AbortController().signal,
@@ -80,6 +81,7 @@ Deno.test("relay: a runner decides on its content's type and caching, and on not
     await exchange.end();
   });
   const response = await relay(p.gateway.open({}), {
+    kind: "sealed",
     body: null,
     first: undefined,
     signal: new AbortController().signal,
@@ -93,6 +95,39 @@ Deno.test("relay: a runner decides on its content's type and caching, and on not
   ]);
   await response.bytes();
   await p.stop();
+});
+
+Deno.test("relay: no answer of a runner's is of a type that a browser runs, and none of its words names a runner but a key's", async () => {
+  const [json, sealed] = ["application/json", "application/vnd.secllama.sealed;v=1"];
+  const lines = ["application/x-ndjson", "text/event-stream; charset=utf-8"];
+  const allowed = { key: [json], sealed: [sealed], plain: [json, ...lines] };
+  const types = [
+    ...[json, sealed, ...lines, "text/html", "TEXT/HTML; charset=utf-8", "text/xml"],
+    ...["image/svg+xml", "application/xhtml+xml", "text/javascript", "application/pdf", ""],
+    ...["application/json, text/html", `${sealed}, text/html`, "text/html;v=1"],
+  ];
+  for (const kind of ["key", "sealed", "plain"] as const) {
+    for (const type of types) {
+      const p = joined(async (exchange) => {
+        const headers = { "content-type": type, "secllama-runner": "0123456789abcdef" };
+        await exchange.respond({ status: 200, headers });
+        await exchange.end();
+      });
+      const { headers, body } = await relay(p.gateway.open({}), {
+        kind,
+        body: null,
+        first: undefined,
+        signal: new AbortController().signal,
+        arrived: () => {},
+        done: () => {},
+      });
+      await body?.cancel();
+      const passed = allowed[kind].includes(type);
+      assert.equal(headers.get("content-type"), passed ? type : "application/octet-stream");
+      assert.equal(headers.has("secllama-runner"), kind === "key");
+      await p.stop();
+    }
+  }
 });
 
 Deno.test("relay: what a runner says in clear is the gateway's own word for it, or an internal error", async () => {
@@ -128,6 +163,7 @@ Deno.test("relay: what a runner says in clear is the gateway's own word for it, 
       await exchange.end();
     });
     const response = await relay(p.gateway.open({}), {
+      kind: "sealed",
       body: null,
       first: undefined,
       signal: new AbortController().signal,

@@ -30,6 +30,7 @@ interface Status {
       readonly layer: string;
       readonly state: string;
       readonly observed: string;
+      readonly word?: string;
     }[];
     readonly problems: readonly string[];
     readonly attacks: null | {
@@ -104,11 +105,13 @@ function Report({ status, at }: { status: Status; at: number }) {
             <Visible text={runner.model} />, process {runner.pid}
           </h3>
           <p class={runner.level === "strict" ? "good" : "error"}>
-            Isolation {runner.level}: {count(runner.layers)} layers enforced
+            Isolation {runner.level}: {count(runner.layers, false)} layers enforced
+            {count(runner.layers, true) > 0 &&
+              `, ${count(runner.layers, true)} on the runner's word`}
             {runner.attacks === null
               ? "; its own attack was not run"
               : runner.attacks.held
-              ? `; its own attack held: ${runner.attacks.attempted} ways out tried, no listener reached`
+              ? `; its own attack held: ${runner.attacks.attempted} ways out tried (its word), no listener reached`
               : `; its own attack was NOT held: ${runner.attacks.problems.join("; ")}`}
           </p>
           {runner.problems.map((problem) => <p class="error" key={problem}>{problem}</p>)}
@@ -122,10 +125,12 @@ function Report({ status, at }: { status: Status; at: number }) {
                 </tr>
               </thead>
               <tbody>
-                {runner.layers.map(({ layer, state, observed }) => (
+                {runner.layers.map(({ layer, state, word, observed }) => (
                   <tr key={layer}>
                     <td>{layer}</td>
-                    <td class={state === "enforced" ? "good" : ""}>{state}</td>
+                    <td class={state === "enforced" && !word ? "good" : ""}>
+                      {word ? "on its word" : state}
+                    </td>
                     <td>
                       <Visible text={observed} />
                     </td>
@@ -146,8 +151,10 @@ function Report({ status, at }: { status: Status; at: number }) {
   );
 }
 
-function count(layers: readonly { readonly state: string }[]): number {
-  return layers.filter(({ state }) => state === "enforced").length;
+/** How many are in force; those on the runner's word apart. */
+function count(layers: Status["runners"][number]["layers"], onWord: boolean): number {
+  return layers.filter(({ state, word }) => state === "enforced" && (word !== undefined) === onWord)
+    .length;
 }
 
 /** A span in words, of ms. */

@@ -19,7 +19,7 @@ export function problemsOf(
   for (const layer of wanted) {
     const report = own.find((report) => report.layer === layer);
     if (report?.enforced === true) continue;
-    problems.push(`${layer}: ${report ? `missing (${report.observed})` : "not reported"}`);
+    problems.push(`${layer}: ${report ? `missing (it says: ${report.observed})` : "not reported"}`);
   }
   return problems;
 }

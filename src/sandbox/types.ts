@@ -114,6 +114,8 @@ export interface LayerReport<Name extends string = string> {
   readonly state: LayerState;
   /** The reading: "5 of 5 threads: Seccomp 2". */
   readonly observed: string;
+  /** Of a layer in force that the kernel does not show as a whole: the runner's own report stands for the rest. */
+  readonly word?: "runner";
 }
 
 /** What a runner says of itself: the gateway does not trust it, and only holds it against the runner. */

@@ -4,7 +4,7 @@
  * as such, of scheduling, or of HTTP.
  */
 import { label, type Logger } from "../log.ts";
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { canBecome } from "../linux/id_maps.ts";
 import { HINTS } from "../hints.ts";
 import { startHint } from "../sandbox/mod.ts";
@@ -53,6 +53,9 @@ function spawnHint(cause: unknown): string {
   return "no process could be made: there are too many (ulimit -u), or too little memory; try again";
 }
 
+/** Codes by which a load may fail, in a runner's own word. Another would pass for a refusal of the gateway's. */
+const LOAD_FAILURES: readonly ErrorCode[] = ["model-failed", "bad-request", "not-supported"];
+
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;
 
@@ -84,6 +87,8 @@ export class RunnerProcess implements KeyReceiver {
   #state: RunnerState = "starting";
   /** It has said which keys a client may seal to. */
   #announced = false;
+  /** The launcher is over: what is printed is the runner's. */
+  #spoke = false;
   #stderr = "";
   #stopping = false;
 
@@ -209,6 +214,7 @@ export class RunnerProcess implements KeyReceiver {
   }
 
   #control(message: FromRunner): void {
+    this.#spoke = true;
     switch (message.t) {
       case "pong":
         return this.#watchdog.pong(message);
@@ -229,14 +235,16 @@ export class RunnerProcess implements KeyReceiver {
       }
       case "keep_alive":
         return this.#options.onKeepAlive(message.ms, message.client);
-      case "failed":
+      case "failed": {
+        const code = LOAD_FAILURES.includes(message.code) ? message.code : "model-failed";
         return this.#ready.reject(
           new SecLlamaError(
-            message.code === "internal" ? "model-failed" : message.code,
-            `model failed to load: ${message.message}`,
+            code,
+            `model failed to load: its runner says: ${message.message}`,
             { hint: "check the file with: secllama verify" },
           ),
         );
+      }
     }
   }
 
@@ -268,7 +276,9 @@ export class RunnerProcess implements KeyReceiver {
     } catch { /* it has ended */ }
     const status = await this.#child.status;
     await stderrDone.catch(() => {});
-    if (early && !this.#stopping) error = startFailure(this.#stderr, status, error);
+    if (early && !this.#stopping) {
+      error = startFailure({ stderr: this.#stderr, spoke: this.#spoke }, status, error);
+    }
     this.#ready.reject(error);
     if (!this.#stopping) {
       this.#options.logger.error("runner-died", {
@@ -287,13 +297,18 @@ const NETWORK_ERROR =
 /** The user that root's runners become (sandbox-profiles/linux.json). */
 const RUNNER_ID = 65432;
 
-/** What the launcher or runner said before it died, as an error. Only its own one-line reasons are repeated. */
+/**
+ * What the launcher or runner said before it died, as an error. Only the launcher's one-line reasons are repeated, with what to do
+ * about them: a runner's own, which a model may have taken over, are not taken for the launcher's.
+ */
 function startFailure(
-  stderr: string,
+  { stderr, spoke }: { readonly stderr: string; readonly spoke: boolean },
   status: Deno.CommandStatus,
   fallback: SecLlamaError,
 ): SecLlamaError {
-  const line = stderr.split("\n").find((l) => /^(launcher|runner|unshare|sandbox-exec):/.test(l));
+  const line = spoke
+    ? undefined
+    : stderr.split("\n").find((l) => /^(launcher|runner|unshare|sandbox-exec):/.test(l));
   if (line && !line.startsWith("runner:")) {
     return new SecLlamaError("sandbox-failed", `failed to apply sandbox: ${line.slice(0, 200)}`, {
       hint: startHint(line, { mapped: Deno.build.os !== "linux" || canBecome(RUNNER_ID) }),

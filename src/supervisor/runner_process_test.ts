@@ -150,6 +150,41 @@ Deno.test({
 });
 
 Deno.test({
+  name:
+    "a runner's word for its failure is told as its word, and by no code that is a refusal of the gateway's",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    for (const code of ["auth", "rate-limited", "busy", "sandbox-failed", "wrong-host", "clock"]) {
+      const error = await failure(saying({ t: "failed", code, message: "run: evil" }));
+      assert.deepEqual(
+        [error.code, error.message],
+        ["model-failed", "model failed to load: its runner says: run: evil"],
+      );
+    }
+    const error = await failure(saying({ t: "failed", code: "bad-request", message: "x" }));
+    assert.equal(error.code, "bad-request");
+  },
+});
+
+Deno.test({
+  name:
+    "once the runner runs, what it prints is not taken for the launcher's, nor is there advice on it",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const said = "launcher: read /etc/shadow as uid 65432: EACCES";
+    const print = `echo '${said}' >&2; exit 7`;
+    // The control: the launcher's own line, and what to do about it.
+    const launcher = await failure(print);
+    assert.equal(launcher.code, "sandbox-failed");
+    assert.match(`${launcher.message} ${launcher.hint}`, /shadow.*chmod o\+r \/etc\/shadow/);
+    const loading = printing({ t: "loading", percent: 0 });
+    const runner = await failure(`${loading}; ${print}`);
+    assert.equal(runner.code, "model-failed");
+    assert.doesNotMatch(`${runner.message} ${runner.hint}`, /shadow|chmod/);
+  },
+});
+
+Deno.test({
   name: "a runner whose announced keys are refused is ended",
   ignore: Deno.build.os === "windows",
   async fn() {

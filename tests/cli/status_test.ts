@@ -39,7 +39,10 @@ Deno.test("status: what serves, what is enforced, the key; as a screen and as JS
     assert.match(stdout, new RegExp(`proxy +${served.proxyUrl}\n`));
     assert.match(stdout, new RegExp(`gateway +${served.gatewayUrl} +\\(sealed requests only\\)`));
     assert.match(stdout, /model +demo:latest, ready, runner \d+\n/);
-    assert.match(stdout, /isolation +weakened: \d+ layers enforced, its own attack held/);
+    assert.match(
+      stdout,
+      /isolation +weakened: \d+ layers enforced, \d+ on the runner's word \([^)]+\),\s+its own attack held/,
+    );
     assert.match(stdout, /key +[0-9a-f]{16} in .*, \d+ seconds? old\n/);
     assert.match(stdout, /clients +0 paired\n/);
     assert.match(stdout, /warnings +strict isolation is off/);

@@ -88,12 +88,21 @@ Deno.test("modelfile: template, system, messages, parameters and adapter reach t
       async () => {
         const wrong = await generate("wrong", { prompt: "Once" });
         assert.equal(wrong.status, 500);
-        assert.match(wrong.body.error, /^model failed to load: the adapter could not be loaded/);
+        assert.match(
+          wrong.body.error,
+          /^model failed to load: its runner says: the adapter could not be loaded/,
+        );
         const itself = await generate("itself", { prompt: "Once" });
-        assert.match(itself.body.error, /^model failed to load: the adapter could not be loaded/);
+        assert.match(
+          itself.body.error,
+          /^model failed to load: its runner says: the adapter could not be loaded/,
+        );
         const hot = await generate("hot", { prompt: "Once" });
         assert.ok(hot.status >= 400);
-        assert.match(hot.body.error, /^model failed to load: parameters\.temperature is -1/);
+        assert.match(
+          hot.body.error,
+          /^model failed to load: its runner says: parameters\.temperature is -1/,
+        );
       },
     );
     await t.step("a projector that llama.cpp refuses costs the model its sight only", async () => {

@@ -252,6 +252,12 @@ Deno.test("a runner that its model file has taken over, and a client that helps 
       await after.body?.cancel();
       assert.equal(after.headers.get("cache-control"), "private");
       for (const name of names) assert.equal(after.headers.get(name), before.headers.get(name));
+      // Whoever is led to this address would run what it says, in the gateway's origin.
+      await order(`!head ${JSON.stringify({ "content-type": "text/html" })}`);
+      const page = await get(keyPath);
+      await page.body?.cancel();
+      assert.equal(page.headers.get("content-type"), "application/octet-stream");
+      assert.equal(page.headers.get("x-content-type-options"), "nosniff");
       await order("!head {}");
     });
 

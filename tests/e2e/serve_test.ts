@@ -16,7 +16,10 @@ bothWays("serve: the whole path, with the unmodified Ollama client", async (t) =
       assert.match(served.banner, /key +.*memory/);
       assert.match(served.banner, /model +demo:latest/);
       assert.match(served.banner, /isolation +strict/);
-      assert.match(served.banner, /isolation +strict: \d+ layers enforced, its own attack held/);
+      assert.match(
+        served.banner,
+        /isolation +strict: \d+ layers enforced, \d+ on the runner's word \([^)]+\), its own attack held/,
+      );
       assert.ok(served.banner.trimEnd().split("\n").length <= 8, served.banner);
     });
 

@@ -42,7 +42,10 @@ Deno.test({
       return { status: response.status, body: await response.json() };
     };
     try {
-      assert.match(served.banner, /isolation +engine: \d+ layers enforced, its own attack held/);
+      assert.match(
+        served.banner,
+        /isolation +engine: \d+ layers enforced, \d+ on the runner's word \([^)]+\), its own attack held/,
+      );
       const got = await chat(served.proxyUrl, QUESTION, { options: { temperature: 0 } });
       assert.equal(got.status, 200, JSON.stringify(got.body));
       assert.equal(got.headers.get("secllama-isolation"), "engine");

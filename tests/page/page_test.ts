@@ -54,7 +54,9 @@ Deno.test({
         assert.equal(await page.locator(".badge").innerText(), "temporary");
         await page.getByRole("button", { name: "Proof" }).click();
         const proof = page.getByRole("dialog", { name: "Proof" });
-        await proof.getByText(/Isolation strict: \d+ layers enforced; its own attack held/)
+        await proof.getByText(
+          /Isolation strict: \d+ layers enforced, \d+ on the runner's word; its own attack held/,
+        )
           .waitFor();
         assert.match(await proof.innerText(), /ciphertext \(sealed\/1\)/);
         assert.match(await proof.innerText(), /less than a minute old|minutes? old/);

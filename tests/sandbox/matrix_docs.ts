@@ -26,7 +26,9 @@ export function renderMatrix(results: readonly MatrixResult[]): string {
     "serve without seccomp, and without both Landlock and a private root.\n",
   ];
   for (const { uid, configurations } of results) {
-    parts.push(`## As ${uid === 0 ? "root (which becomes uid 65432)" : "an ordinary user"}\n`);
+    parts.push(
+      `## As ${uid === 0 ? "root (each runner becomes a user of its own)" : "an ordinary user"}\n`,
+    );
     parts.push(`| attack | ${configurations.map((c) => c.name).join(" | ")} |`);
     parts.push(`|---|${configurations.map(() => "---|").join("")}`);
     for (const name of [...ATTACKS.map((attack) => attack.name), ...CHANNEL_ATTACKS]) {

@@ -9,6 +9,8 @@ import { judge, type Judgement } from "../../src/escape/run/judge.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 import { findRunnerPid, judgeRunner, measureRunner } from "../../src/sandbox/linux/measure.ts";
 import { startRunner } from "../../src/sandbox/linux/spawn.ts";
+import { runnerUser } from "../../src/sandbox/linux/users.ts";
+import { linux } from "../../src/linux/libc.ts";
 import type { LinuxPlan } from "../../src/sandbox/linux/plan.ts";
 import { startOrdinary } from "../../src/escape/run/ordinary.ts";
 import { makeMeetingFile, tryChannels } from "../../src/escape/run/channel_run.ts";
@@ -53,6 +55,8 @@ export interface ConfigurationResult {
   readonly hits: { readonly [target: string]: number };
   readonly inference: { readonly before: string; readonly after: string };
   readonly level: string;
+  /** What is to hold. */
+  readonly planned: LinuxPlan["layers"];
   /** What the gateway would hold against this process. */
   readonly shortcomings: readonly string[];
 }
@@ -134,10 +138,13 @@ async function runConfiguration(
 ): Promise<ConfigurationResult> {
   const { without, lockdown } = configuration;
   const outside = without === null;
-  const plan = planWithout(target(stage, meeting), caps, {
-    mode: { sandbox: true, strict: false },
-    without: without ?? [],
-  });
+  const newPlan = () =>
+    planWithout(target(stage, meeting), caps, {
+      mode: { sandbox: true, strict: false },
+      without: without ?? [],
+      ...(caps.uid === 0 ? { user: runnerUser(linux()) } : {}),
+    });
+  const plan = newPlan();
   // Outside there is no permission of Deno's either: what is shown is that the attack itself works.
   const start: StartAttacker = outside
     ? (options) => Promise.resolve(startOutside(stage, options))
@@ -185,7 +192,8 @@ async function runConfiguration(
   }
   if (CHANNEL_ATTACKS.some((name) => configuration.only?.includes(name) ?? true)) {
     const channels = await channelCells(stage, {
-      start,
+      // A plan each, as each runner has.
+      start: outside ? start : (options) => startRunner(newPlan(), options),
       plan: outside ? null : plan,
       meeting,
       lockdown,
@@ -201,6 +209,7 @@ async function runConfiguration(
     hits,
     inference,
     level: outside ? "none" : plan.level,
+    planned: outside ? [] : plan.layers,
     shortcomings: outside ? [] : judgeRunner(plan, layers, stage2),
   };
 }

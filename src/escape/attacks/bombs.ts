@@ -1,5 +1,6 @@
 /** Attempts to take more than a share: processes, threads, memory. Bounded: none does harm where it works. */
-import { alloc, type Linux } from "../../linux/libc.ts";
+import type { Linux } from "../../linux/libc.ts";
+import { WaitingThreads } from "../threads.ts";
 import { type Attack, byResult, type Outcome } from "./attack.ts";
 
 /** As many as no policy allows and any machine bears. */
@@ -8,21 +9,13 @@ const PROCESSES = 20;
 const MEMORY_BYTES = 2 ** 36;
 const SHARED_BYTES = 2 ** 30;
 
-// Opened when the program starts: stage 2 lets nothing be loaded afterwards.
-const PTHREAD = Deno.dlopen("libc.so.6", {
-  pthread_create: { parameters: ["buffer", "pointer", "pointer", "pointer"], result: "i32" },
-  dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
-});
-
 function threadBomb(_linux: Linux): Outcome {
-  const name = alloc(6);
-  name.set(new TextEncoder().encode("pause"));
-  const pause = PTHREAD.symbols.dlsym(null, name);
-  for (let made = 0; made < THREADS; made++) {
-    const error = PTHREAD.symbols.pthread_create(alloc(8), null, pause, null);
-    if (error !== 0) return { ...byResult("pthread_create", -error), proof: `${made} threads` };
-  }
-  return { out: true, step: "pthread_create", errno: "", proof: `${THREADS} threads` };
+  const threads = new WaitingThreads();
+  const error = threads.make(THREADS);
+  const proof = `${threads.count} threads`;
+  return error === 0
+    ? { out: true, step: "pthread_create", errno: "", proof }
+    : { ...byResult("pthread_create", -error), proof };
 }
 
 function forkBomb(linux: Linux): Outcome {
@@ -55,12 +48,42 @@ function sharedMemoryBomb(linux: Linux): Outcome {
   return { out: true, step: "touch 1 GiB shared", errno: "" };
 }
 
-/** The attack that holds only where a cgroup for memory can be made. */
 export const SHARED_MEMORY_BOMB = "shared memory bomb";
+const THREAD_BOMB = "thread bomb";
+
+interface Need {
+  /** A planned layer says so of itself. */
+  readonly by: RegExp;
+  readonly missing: string;
+}
+
+/** Attacks that not every machine has a layer against, which strict mode does not promise either: what that layer is. */
+const NEEDS: { readonly [attack: string]: Need } = {
+  [SHARED_MEMORY_BOMB]: {
+    by: /\bmemory\.(?:max|limit_in_bytes) \d/,
+    missing: "no cgroup for memory can be made here",
+  },
+  [THREAD_BOMB]: {
+    by: /\b(?:nproc|pids\.max) \d/,
+    missing: "neither a user namespace nor a cgroup for tasks can be made here",
+  },
+};
+
+/** Why this attack gets out with these layers; undefined: it does not. */
+export function whyOut(
+  attack: string,
+  layers: readonly { readonly planned: boolean; readonly detail: string }[],
+): string | undefined {
+  const need = Object.hasOwn(NEEDS, attack) ? NEEDS[attack] : undefined;
+  if (need === undefined) return undefined;
+  return layers.some(({ planned, detail }) => planned && need.by.test(detail))
+    ? undefined
+    : need.missing;
+}
 
 export const BOMBS: readonly Attack[] = [
   { name: "fork bomb", run: forkBomb },
   { name: "memory bomb", run: memoryBomb },
   { name: SHARED_MEMORY_BOMB, ends: "killed", run: sharedMemoryBomb },
-  { name: "thread bomb", ends: "exhausted", run: threadBomb },
+  { name: THREAD_BOMB, ends: "exhausted", run: threadBomb },
 ];

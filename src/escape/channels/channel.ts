@@ -5,6 +5,7 @@
  */
 import { errnoName } from "../../linux/errno.ts";
 import { alloc, AT_FDCWD, cstr, type Linux, O } from "../../linux/libc.ts";
+import type { WaitingThreads } from "../threads.ts";
 
 /** What one side of a meeting knows. JSON. */
 export interface Place {
@@ -28,7 +29,9 @@ export interface Side {
   /** Which bit it is: what is used once can be another each time. */
   readonly index: number;
   /** What the channel keeps between its calls. */
-  readonly memory: { [name: string]: number | bigint | readonly number[] | Promise<number> };
+  readonly memory: {
+    [name: string]: number | bigint | readonly number[] | Promise<number> | WaitingThreads;
+  };
 }
 
 /** What was done: the call that was refused, or the last one. */

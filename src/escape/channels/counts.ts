@@ -1,6 +1,7 @@
 /** Channels over what the kernel counts or shows of processes: names, clocks, limits of a user, memory of the machine. */
 import { alloc, AT_FDCWD, cstr, type Linux, O } from "../../linux/libc.ts";
 import { AF, SOCK } from "../../linux/sockets.ts";
+import { WaitingThreads } from "../threads.ts";
 import { type Channel, done, NOTHING, readText, seen, type Side, unseen } from "./channel.ts";
 
 const threadName: Channel = {
@@ -143,6 +144,43 @@ function closeAll({ linux, memory }: Side, name: string): void {
   for (const fd of memory[name] as readonly number[] | undefined ?? []) linux.call("close", fd);
   memory[name] = [];
 }
+
+const THREADS = 300;
+/** RLIMIT_NPROC of a runner's plan; elsewhere a process may set it for itself. */
+const MOST_THREADS = 512;
+
+function threadsOf({ memory }: Side): WaitingThreads {
+  const threads = (memory["threads"] ?? new WaitingThreads()) as WaitingThreads;
+  memory["threads"] = threads;
+  return threads;
+}
+
+const threads: Channel = {
+  name: "threads of the user",
+  object: "how many threads all processes of a user may have together",
+  intoRunnersOnly: "how many threads a runner has shows outside in /proc, see SECURITY.md",
+  arm({ linux }) {
+    const RLIMIT_NPROC = 6;
+    const limit = alloc(16);
+    const view = new DataView(limit.buffer);
+    for (const at of [0, 8]) view.setBigUint64(at, BigInt(MOST_THREADS), true);
+    linux.call("prlimit64", 0, RLIMIT_NPROC, limit, null); // a runner may not: it has that limit
+    return NOTHING;
+  },
+  send(side, bit) {
+    const made = threadsOf(side);
+    made.end();
+    return done("pthread_create", bit ? -made.make(THREADS) : 0);
+  },
+  receive(side) {
+    const EAGAIN = 11;
+    const made = threadsOf(side);
+    const error = made.make(THREADS);
+    made.end();
+    if (error !== 0 && error !== EAGAIN) return unseen("pthread_create", -error);
+    return seen("pthread_create", error === EAGAIN);
+  },
+};
 
 const PIPES = 70;
 const F = { setPipeSize: 1031, getPipeSize: 1032 } as const;
@@ -295,6 +333,7 @@ export const COUNT_CHANNELS: readonly Channel[] = [
   clock,
   affinities,
   signals,
+  threads,
   pipes,
   socketCount,
   memoryOfTheMachine,

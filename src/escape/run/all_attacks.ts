@@ -2,7 +2,6 @@
  * The whole attack list in a fresh sandbox, the same that `serve` gives a runner, with the attacker in the runner's place and a
  * model that must still answer before and after. Linux only; makes and removes a folder under the temp folder.
  */
-import { SHARED_MEMORY_BOMB } from "../attacks/bombs.ts";
 import { ATTACKS } from "../attacks/list.ts";
 import { AttackRun, type AttackRunResult, type StartAttacker } from "./attack_run.ts";
 import { judge, type Judgement } from "./judge.ts";
@@ -12,8 +11,6 @@ export const ATTACKER_MEMORY = { memoryLimitBytes: 4 * 2 ** 30, groupMemoryBytes
 
 export interface AttackRow extends Judgement {
   readonly attack: string;
-  /** No other layer stops it. */
-  readonly onlyByCgroup: boolean;
 }
 
 interface AttackTable {
@@ -42,7 +39,7 @@ export async function attackAll(
   const changed = new Set<string>();
   const take = (run: AttackRunResult, names: readonly string[]) => {
     for (const attack of names) {
-      rows.push({ attack, onlyByCgroup: attack === SHARED_MEMORY_BOMB, ...judge(attack, run) });
+      rows.push({ attack, ...judge(attack, run) });
     }
     for (const file of run.changed) if (!file.startsWith("core")) changed.add(file);
   };

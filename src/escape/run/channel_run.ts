@@ -29,6 +29,8 @@ export interface Parties {
   readonly otherUsers: boolean;
   /** A file made by {@link makeMeetingFile}, as the host and as a runner names it. */
   readonly file: { readonly host: string; readonly inside: string };
+  /** Channels by name; default: all. */
+  readonly only?: readonly string[];
 }
 
 const BITS = 8;
@@ -69,6 +71,7 @@ export async function tryChannels(parties: Parties): Promise<Map<string, Judgeme
     const same = await start(parties.ordinary(own, options), file.host, false);
     const rows = new Map<string, Judgement>();
     for (const channel of CHANNELS) {
+      if (parties.only?.includes(channel.name) === false) continue;
       for (const party of PARTIES) {
         const other = channel.sameUser && party === "an ordinary process" ? same : others[party];
         rows.set(

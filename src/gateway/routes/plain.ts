@@ -69,6 +69,7 @@ async function plain(
     { client, shared: false },
   );
   return await relay(exchange, {
+    kind: "plain",
     body: null,
     first: body,
     signal: request.signal,

@@ -85,7 +85,13 @@ async function keyDocument(
     { kind: "key", id, c: c!, model: canonical, waitedMs, suite, ...word },
     { client, shared: supervisor.shared },
   );
-  const answer = await relay(exchange, { body: null, first: undefined, signal, ...on });
+  const answer = await relay(exchange, {
+    kind: "key",
+    body: null,
+    first: undefined,
+    signal,
+    ...on,
+  });
   nameRunner(answer.headers, model.recipients, context.config.hostLabel);
   const member = context.fleet?.member;
   if (member !== undefined) answer.headers.set(MEMBER_HEADER, member);
@@ -196,6 +202,7 @@ async function admitted(context: GatewayContext, o: {
     const used = countUsed(model, exchange, (tokens) => ticket?.used(tokens));
     const { ending } = recordedExchange(context, { who: fields, model, kind: "sealed", used });
     const response = await relay(exchange, {
+      kind: "sealed",
       body: reader,
       first,
       signal: request.signal,

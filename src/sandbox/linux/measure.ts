@@ -100,7 +100,7 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
     userReport(threads, plan, report),
     capabilityReport(threads, plan, report),
     every("no new privileges", "NoNewPrivs", (value) => value === "1"),
-    landlockReport(system, pid, plan, report),
+    onItsWord(landlockReport(system, pid, plan, report)),
     seccompReport(threads, { filters, check }, report),
     stage2Report({ filters, inherited, check }, report),
     limitsReport(system, pid, plan, report),
@@ -112,6 +112,11 @@ export function measureRunner(pid: number, plan: LinuxPlan): LayerReport[] {
       plan.forks ? "unshare --kill-child, and PR_SET_PDEATHSIG" : "PR_SET_PDEATHSIG",
     ),
   ];
+}
+
+/** Marks what is in force as far as can be seen, and for the rest by the runner's own report. */
+function onItsWord(seen: LayerReport): LayerReport {
+  return seen.state === "enforced" ? { ...seen, word: "runner" } : seen;
 }
 
 function companionReports(system: Linux, pid: number, plan: LinuxPlan): LayerReport[] {
@@ -223,7 +228,10 @@ function seccompReport(
   return report(
     "seccomp",
     good === threads.length && check?.first !== false,
-    `${good} of ${threads.length} threads: Seccomp ${seen}${readBack(check?.first, check)}`,
+    `${good} of ${threads.length} threads: Seccomp ${seen}` +
+      (check?.first === undefined
+        ? "; what it says is the launcher's word"
+        : readBack(check.first, check)),
   );
 }
 
@@ -241,16 +249,16 @@ function stage2Report(
   const beside = inherited > 0 ? ` beside the gateway's ${inherited}` : "";
   const word = "; what the second says is the runner's word";
   const why = check === undefined || check.second !== undefined ? "" : ` (${check.observed})`;
-  return report(
+  const seen = report(
     "stage 2",
     filters.some(Number.isNaN) ? undefined : Math.min(...filters) >= 2 && check?.second !== false,
     `${Math.min(...filters)} filters on every thread${beside}` +
       (check?.second === undefined ? word + why : readBack(check.second, check)),
   );
+  return check?.second === undefined ? onItsWord(seen) : seen;
 }
 
-function readBack(asPlanned: boolean | undefined, check: FilterCheck | undefined): string {
-  if (asPlanned === undefined || check === undefined) return "";
+function readBack(asPlanned: boolean, check: FilterCheck): string {
   return `; ${check.observed}: ${asPlanned ? "as planned" : "another than was planned"}`;
 }
 
@@ -280,7 +288,13 @@ function landlockReport(system: Linux, pid: number, plan: LinuxPlan, report: Rep
   try {
     const [name] = system.readText(`/proc/${pid}/cmdline`).split("\0");
     const launched = name === plan.launch?.exec.argv[0];
-    return report("landlock", launched, launched ? "applied before exec" : "not yet applied");
+    return report(
+      "landlock",
+      launched,
+      launched
+        ? "applied before exec; that it holds is the runner's word, as the kernel shows it to nobody"
+        : "not yet applied",
+    );
   } catch (error) {
     if (error instanceof SystemCallError) return report("landlock", undefined, error.message);
     throw error;

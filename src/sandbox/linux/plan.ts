@@ -73,12 +73,14 @@ const ENVIRONMENT = {
 
 /**
  * The best plan that this machine allows.
+ * @param uid Whom root's runner becomes.
  * @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if that plan does not meet what strict requires.
  */
 export function makeLinuxPlan(
   target: RunnerTarget,
   caps: Capabilities,
   mode: SandboxMode,
+  uid: number = BASE_POLICY.uid,
 ): LinuxPlan {
   if (!mode.sandbox) return unsandboxed(target);
   const gpu = linuxGpu(target.gpu);
@@ -115,7 +117,7 @@ export function makeLinuxPlan(
   const map = pathMapper(target, placement(target, privateRoot, handles));
   const own = bindsOf(target, caps, map);
   const beside = companion ? companionBinds(companion, own) : [];
-  const user = root ? BASE_POLICY.uid : null;
+  const user = root ? uid : null;
   const spec: LaunchSpec = {
     cgroup: caps.cgroup.places.length > 0
       ? { places: caps.cgroup.places, limits: groupLimits(target) }

@@ -8,6 +8,7 @@ import { findRunnerPid, judgeRunner, measureRunner } from "./measure.ts";
 import { makeLinuxPlan } from "./plan.ts";
 import { linuxGpu, stage2More } from "./policy.ts";
 import { startRunner } from "./spawn.ts";
+import { runnerUser } from "./users.ts";
 import { ProbeListeners } from "../../escape/linux_listeners.ts";
 
 /** Probes this machine, and removes the cgroups that a killed gateway left. */
@@ -23,7 +24,8 @@ export async function openLinux(): Promise<Platform> {
     memoryBytes: capabilities.memoryBytes,
     gpus: findGpus(capabilities.files, vendorOf),
     plan(target, mode) {
-      const plan = makeLinuxPlan(target, capabilities, mode);
+      const user = capabilities.uid === 0 ? runnerUser(linux()) : undefined;
+      const plan = makeLinuxPlan(target, capabilities, mode, user);
       const gpu = linuxGpu(target.gpu);
       return {
         plan,

@@ -41,9 +41,9 @@ export function capabilitiesWithout(
 export function planWithout(
   target: RunnerTarget,
   caps: Capabilities,
-  o: { mode: SandboxMode; without: readonly LeftOut[] },
+  o: { mode: SandboxMode; without: readonly LeftOut[]; user?: number },
 ): LinuxPlan {
-  const plan = makeLinuxPlan(target, capabilitiesWithout(caps, o.without), o.mode);
+  const plan = makeLinuxPlan(target, capabilitiesWithout(caps, o.without), o.mode, o.user);
   if (!o.without.includes("limits") || plan.launch === null) return plan;
   return {
     ...plan,
