@@ -1,79 +1,151 @@
 /**
- * How a model writes tool calls, for grammars that hold it to them: the other side of what src/replies reads, from the same
- * table. Which way a model has is told by its template.
+ * How a model writes tool calls, for grammars that hold it to them: the other side of what src/replies reads. Which way a model
+ * has is told by what its template writes.
  */
-import type { JsonForm } from "../../src/replies/syntax.ts";
-import { SYNTAXES } from "../../src/replies/syntaxes.ts";
-import type { Part, Rule } from "../grammar/gbnf.ts";
-import { literal } from "../grammar/gbnf.ts";
+import { type CallForm, callForm, JSON_CALL } from "../../src/replies/call_forms.ts";
+import { replyFormat } from "../../src/replies/formats.ts";
+import { Tools } from "../../src/replies/tools.ts";
+import { argumentsNotation, formText } from "../grammar/call_notation.ts";
+import { literal, type Part, type Rule } from "../grammar/gbnf.ts";
+import type { Notation } from "../grammar/notation.ts";
 import type { ReplyGrammar } from "../grammar/schema_grammar.ts";
+import type { ToolDefinition } from "../engine/types.ts";
 
 /** A tool whose arguments have a rule. */
 export interface CallableTool {
   readonly name: string;
-  /** Its arguments as a JSON object. */
+  /** Its arguments in the model's notation. */
   readonly arguments: Rule;
 }
 
 export interface CallSyntax {
-  /** What a reply's first call begins with, which its text before does not contain. Absent: a call is the whole reply. */
-  readonly open?: string;
-  /** A rule for one call, or up to `most`, of any of the tools: all that is written, `open` included. */
+  /** How these tools' arguments are written. */
+  notation(tools: readonly ToolDefinition[]): (name: string) => Notation;
+  /** A rule for one call, or up to `most`, of any of the tools: all that is written. */
   calls(grammar: ReplyGrammar, tools: readonly CallableTool[], most: number): Rule;
+  /** A rule for what is said to the user; absent: as it is. */
+  said?(grammar: ReplyGrammar, text: Rule): Rule;
+  /** A rule for any text, and calls behind it if there are any; absent: they cannot be told from text before they are over. */
+  free?(grammar: ReplyGrammar, calls: Rule): Rule;
 }
 
-const KEYS = ["name", "arguments"] as const;
+/** What a template writes, and what it is. */
+interface Writing {
+  /** Calls in a reply, as the template shows them; absent: it shows none. */
+  readonly calls?: string | undefined;
+  /** The template; absent: the model has none. */
+  readonly source: string | undefined;
+  /** The prompt's last characters. */
+  readonly promptTail?: string;
+}
 
-/** `{"name": …, "arguments": {…}}`, one of the tools. */
-function jsonCall(
+export function callSyntax({ calls, source, promptTail = "" }: Writing): CallSyntax {
+  const format = replyFormat(source);
+  if (format === "harmony") return HARMONY;
+  if (format === "functionary" && promptTail.endsWith(">>>")) return FUNCTIONARY;
+  return ofForm(callForm(calls, source), source);
+}
+
+/** One of `alternatives` of each tool. */
+function oneOf(
   grammar: ReplyGrammar,
   tools: readonly CallableTool[],
-  [name, args]: readonly [string, string],
-  gap = "ws",
+  before: readonly Part[],
+  between: readonly Part[],
+  after: readonly Part[],
 ): Rule {
   const rule = grammar.rule();
   for (const tool of tools) {
-    rule.or(
-      `"{" ${gap} ${literal(JSON.stringify(name))} ":" ws`,
-      literal(JSON.stringify(tool.name)),
-      `ws "," ws ${literal(JSON.stringify(args))} ":" ws`,
-      tool.arguments,
-      `ws "}"`,
-    );
+    rule.or(...before, literal(tool.name), ...between, tool.arguments, ...after);
   }
   return rule;
 }
 
-/** One, and up to `most` in all with `between` them. */
-function listed(grammar: ReplyGrammar, one: Rule, between: string, most: number): Part[] {
-  return most > 1 ? [one, grammar.repeat(grammar.of(between, one), 0, most - 1)] : [one];
+/** One, and up to `most` in all with `join` between them. */
+function listed(grammar: ReplyGrammar, one: Rule, join: string, most: number): Part[] {
+  return most > 1 ? [one, grammar.repeat(grammar.of(join, one), 0, most - 1)] : [one];
 }
 
-function tagged(open: string, { list, close, keys = KEYS }: JsonForm): CallSyntax {
-  const end = close === "" ? "" : `ws ${literal(close)}`;
+function ofForm(form: CallForm, source: string | undefined): CallSyntax {
+  const { open } = form;
   return {
-    open,
-    calls(grammar, tools, most) {
-      const call = jsonCall(grammar, tools, keys);
-      if (list) {
-        const calls = listed(grammar, call, `ws "," ws`, most);
-        return grammar.of(`${literal(open)} ws "[" ws`, ...calls, `ws "]" ${end}`);
-      }
-      const one = grammar.of(`${literal(open)} ws`, call, end);
-      return grammar.of(...listed(grammar, one, "ws", most));
+    notation(tools) {
+      const read = new Tools(tools);
+      return (name) => argumentsNotation(form.arguments, read, name);
     },
+    calls(grammar, tools, most) {
+      const [before, between, after] = form.call.map(formText) as [string, string, string];
+      const may = form.mayFollow === undefined ? "" : `(${formText(form.mayFollow)})?`;
+      const call = oneOf(grammar, tools, [before], [between], [may, after]);
+      const several = form.join === undefined ? 1 : most;
+      const all = listed(grammar, call, formText(form.join ?? ""), several);
+      const [first, last] = (form.around ?? ["", ""]).map(formText) as [string, string];
+      return grammar.of(first, ...all, last);
+    },
+    ...(open === "" ? {} : {
+      free(grammar: ReplyGrammar, calls: Rule) {
+        const text = grammar.without(open);
+        return grammar.rule().or(text).or(text, calls, "ws");
+      },
+    }),
+    ...(source?.includes(RESPONSE[0]) && source.includes(RESPONSE[1])
+      ? {
+        said: (grammar: ReplyGrammar, text: Rule) =>
+          grammar.of(literal(RESPONSE[0]), text, literal(RESPONSE[1])),
+      }
+      : {}),
   };
 }
 
-/** A call is the whole reply. It is told from other JSON by its first key, for which nobody looks far. */
-function bare(key: string): CallSyntax {
-  return { calls: (grammar, tools) => jsonCall(grammar, tools, ["name", key], `" "?`) };
-}
+const RESPONSE = ["<|START_RESPONSE|>", "<|END_RESPONSE|>"] as const;
 
-/** @param template The source of the chat template; absent: the model has none. */
-export function callSyntax(template: string | undefined): CallSyntax {
-  for (const { open, form } of SYNTAXES) {
-    if (form !== undefined && template?.includes(open)) return tagged(open, form);
-  }
-  return bare(template?.includes('"parameters":') ? "parameters" : "arguments");
-}
+/** Apart from what stands before it. */
+const TYPE = `(" "? "<|constrain|>json" | " json" | " ")?`;
+
+/** gpt-oss: a call is a message of its own, and ends the reply. */
+const HARMONY: CallSyntax = {
+  notation: () => () => argumentsNotation(JSON_CALL.arguments, new Tools([]), ""),
+  calls(grammar, tools) {
+    const header = oneOf(
+      grammar,
+      tools,
+      [`"<|channel|>commentary to=functions."`],
+      [`${TYPE} "<|message|>"`],
+      [],
+    );
+    const recipient = oneOf(
+      grammar,
+      tools,
+      [`" to=functions."`],
+      [`" "? "<|channel|>commentary" ${TYPE} "<|message|>"`],
+      [],
+    );
+    return grammar.rule().or(header).or(recipient);
+  },
+  said: (grammar, text) =>
+    grammar.of(`"<|channel|>final" (" <|constrain|>json")? "<|message|>"`, text),
+  free(grammar, calls) {
+    const text = grammar.without("<|");
+    const preamble = grammar.of(
+      `"<|channel|>commentary<|message|>"`,
+      text,
+      `"<|end|><|start|>assistant"`,
+    );
+    return grammar.rule().or(calls).or(preamble, calls)
+      .or(`"<|channel|>final<|message|>"`, text);
+  },
+};
+
+/** functionary 3.2: each part has a line with whom it is for, behind a sign that the prompt ends with. */
+const FUNCTIONARY: CallSyntax = {
+  notation: () => () => argumentsNotation(JSON_CALL.arguments, new Tools([]), ""),
+  calls(grammar, tools, most) {
+    const call = oneOf(grammar, tools, [], [`"\\n"`], []);
+    return grammar.of(...listed(grammar, call, `">>>"`, most));
+  },
+  said: (grammar, text) => grammar.of(`"all\\n"`, text),
+  free(grammar, calls) {
+    const text = grammar.of(`"all\\n"`, grammar.without(">>>"));
+    return grammar.rule().or(text).or(calls).or(text, `">>>"`, calls);
+  },
+};

@@ -57,20 +57,21 @@ function* answerRule(
         field: "tool_choice",
       });
     }
-    const callable = yield* callableTools(grammar, wanted);
+    const callable = yield* callableTools(grammar, wanted, syntax);
     return syntax.calls(grammar, callable, choice === "required" ? most : 1);
   }
   if (format === undefined && !tools.some(({ strict }) => strict)) return undefined;
   let calls: Rule | undefined;
-  if (tools.length > 0) calls = syntax.calls(grammar, yield* callableTools(grammar, tools), most);
+  if (tools.length > 0) {
+    calls = syntax.calls(grammar, yield* callableTools(grammar, tools, syntax), most);
+  }
   if (format !== undefined) {
-    const value = yield* formatRule(grammar, format);
+    const wanted = yield* formatRule(grammar, format);
+    const value = syntax.said?.(grammar, wanted) ?? wanted;
     return calls === undefined ? value : grammar.rule().or(calls).or(value);
   }
   // A call without a sign in front cannot be told from text before it is over.
-  if (syntax.open === undefined) return undefined;
-  const text = grammar.without(syntax.open);
-  return grammar.rule().or(text).or(text, calls!, "ws");
+  return syntax.free?.(grammar, calls!);
 }
 
 function* formatRule(grammar: ReplyGrammar, format: Format): Work<Rule> {
@@ -94,11 +95,13 @@ function* formatRule(grammar: ReplyGrammar, format: Format): Work<Rule> {
 function* callableTools(
   grammar: ReplyGrammar,
   tools: readonly ToolDefinition[],
+  syntax: CallSyntax,
 ): Work<CallableTool[]> {
   const out: CallableTool[] = [];
+  const notation = syntax.notation(tools);
   for (const { name, parameters } of tools) {
     // Arguments are an object, also where a schema leaves that out.
-    const made = grammar.schema(parameters ?? true, { type: "object" });
+    const made = grammar.schema(parameters ?? true, { type: "object" }, notation(name));
     const rule = yield* within("tools", made, `"${name.slice(0, 64)}": `);
     out.push({ name, arguments: rule });
   }
@@ -121,7 +124,7 @@ function* within<T>(field: string, work: Work<T>, part = ""): Work<T> {
 /** A rule with a thought in front: allowed, or where the prompt has opened one, required. */
 function afterThought(grammar: ReplyGrammar, answer: Rule, tags: ThoughtTags, open: boolean): Rule {
   const rest = grammar.upTo(tags.close);
-  const space = "[ \\t\\n]{0,20}";
+  const space = tags.next === undefined ? "[ \\t\\n]{0,20}" : literal(tags.next);
   if (open) return grammar.of(rest, space, answer);
-  return grammar.rule().or(answer).or(space, literal(tags.open), rest, space, answer);
+  return grammar.rule().or(answer).or("[ \\t\\n]{0,20}", literal(tags.open), rest, space, answer);
 }

@@ -139,7 +139,11 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     promptTail: prompt.tail,
     template: template.source,
   });
-  const syntax = callSyntax(template.source);
+  const syntax = callSyntax({
+    calls: hasTools(request) ? template.writtenCalls() : undefined,
+    source: template.source,
+    promptTail: prompt.tail,
+  });
   const grammar = await o.turns.run(buildGrammar(request, parser, syntax), call);
   // A call without a sign in front cannot be told from text before it is over, so nothing holds it to its schema.
   if (grammar === undefined && wantsStrict(request)) call.notes.ignored.push("tools.strict");
@@ -299,6 +303,10 @@ function askedThink(
   if (capabilities.includes("thinking")) return think ?? true;
   if (think !== undefined && think !== false) notes.ignored.push("thinking");
   return undefined;
+}
+
+function hasTools({ prompt }: InferenceRequest): boolean {
+  return prompt.kind === "chat" && prompt.tools.length > 0;
 }
 
 function wantsStrict({ prompt }: InferenceRequest): boolean {

@@ -4,6 +4,8 @@
  */
 import type { ModelInfo } from "../engine/types.ts";
 import { capabilitiesWith, templateInUse } from "../../src/api/capabilities.ts";
+import { goWrittenCalls } from "../../src/api/template/abilities.ts";
+import { readChatTemplate } from "../../src/templates/mod.ts";
 import type { ChatTemplate } from "../../src/api/template/chat.ts";
 import { parseGoTemplate } from "./go_template.ts";
 import type { ModelDefaults } from "./request.ts";
@@ -15,6 +17,8 @@ export interface ModelTemplate {
   readonly inserts: boolean;
   /** Where a thought's tags are looked for. */
   readonly source: string | undefined;
+  /** A reply's calls, as the template shows them; `undefined`: it shows none, or there is none. */
+  writtenCalls(): string | undefined;
   /** Ollama's words; what of them a template decides is decided by the one in use. */
   readonly capabilities: readonly string[];
 }
@@ -22,11 +26,20 @@ export interface ModelTemplate {
 /** @throws {SecLlamaError} `bad-request`: the Modelfile's template cannot be read, and the file has none instead. */
 export function modelTemplate(info: ModelInfo, defaults: ModelDefaults): ModelTemplate {
   const { template } = defaults;
+  let calls: { readonly written: string | undefined } | undefined;
   const go = templateInUse(template, info.chatTemplate !== undefined, parseGoTemplate);
   return {
     ...(go === undefined ? {} : { go }),
     inserts: go?.fields.has("suffix") ?? false,
     source: go === undefined ? info.chatTemplate : template,
+    writtenCalls: () => {
+      calls ??= {
+        written: go !== undefined
+          ? goWrittenCalls(go)
+          : readChatTemplate(info.chatTemplate ?? "")?.writtenCalls,
+      };
+      return calls.written;
+    },
     capabilities: capabilitiesWith(info.capabilities, go),
   };
 }

@@ -6,6 +6,7 @@
  */
 export const COMMON = {
   ws: `| " " | "\\n" [ \\t]{0,20}`,
+  gap: `" "{0,4} | "\\n" [ \\t]{0,20}`,
   char: `[^"\\\\\\x00-\\x1F] | escape`,
   escape:
     `"\\\\" (["\\\\bfnrt/] | "u" (unit | [dD] [89abAB] hex hex "\\\\u" [dD] [c-fC-F] hex hex))`,

@@ -3,12 +3,12 @@
  * where the schema speaks of such, names none, or asks for more of them: models would go on with them.
  */
 import { allWords, type Automaton, both, isEmpty, negation } from "./automaton.ts";
-import { literal, type Part, type Rule } from "./gbnf.ts";
+import type { Part, Rule } from "./gbnf.ts";
 import { nameAutomaton, namesOfLength } from "./names.ts";
+import { nameRule, namesOf } from "./notation.ts";
 import { naming, refuse } from "./refusal.ts";
 import type { SchemaRules } from "./schema_rules.ts";
 import { type Formula, formula, type Literal, type ObjectRules } from "./terms.ts";
-import { textRule } from "./text_rules.ts";
 
 /** Tunables. */
 const LIMITS = {
@@ -28,11 +28,14 @@ interface Kind {
 
 /** @returns What stands in an object, or nothing if no object fits. */
 export function objectRule(rules: SchemaRules, object: ObjectRules): Rule {
-  const { grammar } = rules;
+  const { grammar, notation } = rules;
   const { named, kinds } = properties(rules, object);
   if (object.required.some((name) => !named.has(name))) return grammar.rule();
-  const list = [...named].map(([name, value]) => ({
-    pair: grammar.of(literal(JSON.stringify(name)), `":" ws`, rules.value(value)),
+  const members = notation.sorted === true
+    ? [...named].sort(([a], [b]) => a.toLowerCase() < b.toLowerCase() ? -1 : 1)
+    : [...named];
+  const list = members.map(([name, value]) => ({
+    pair: memberRule(rules, nameRule(grammar, notation, name), rules.memberValue(value, name)),
     required: object.required.includes(name),
   }));
   const wanted = object.open || named.size === 0 || object.least > list.length;
@@ -41,8 +44,13 @@ export function objectRule(rules: SchemaRules, object: ObjectRules): Rule {
   const most = list.length + (object.some.length > 0 ? 1 : 0);
   const counts = object.least > object.required.length ||
     (object.most !== undefined && (object.most < most || wanted && kinds.length > 0));
-  const members = counts ? counted(rules, object, list, others) : uncounted(rules, list, others);
-  return grammar.of(`"{" ws`, members, `ws "}"`);
+  const chain = counts ? counted(rules, object, list, others) : uncounted(rules, list, others);
+  return grammar.of(notation.object[0], chain, notation.object[1]);
+}
+
+function memberRule({ grammar, notation }: SchemaRules, name: Part, value: Part): Rule {
+  const [before, between, after] = notation.member;
+  return grammar.of(before, name, between, value, after);
 }
 
 interface Listed {
@@ -51,12 +59,16 @@ interface Listed {
 }
 
 /** Two chains, built from the end: while no property is written yet, and with a comma to come. */
-function uncounted({ grammar }: SchemaRules, list: readonly Listed[], others: Others): Rule {
+function uncounted(
+  { grammar, notation }: SchemaRules,
+  list: readonly Listed[],
+  others: Others,
+): Rule {
   let next = others.rule(0, undefined, false);
   let first = others.rule(0, undefined, true);
   for (const { pair, required } of list.toReversed()) {
     const [nextBefore, firstBefore] = [next, first];
-    next = grammar.of(`"," ws`, pair, nextBefore);
+    next = grammar.of(notation.object[2], pair, nextBefore);
     first = grammar.of(pair, nextBefore);
     if (!required) {
       next.or(nextBefore);
@@ -97,7 +109,9 @@ function counted(
     chain = chain.map((skip, count) => {
       const more = chain[Math.min(count + 1, top)]!;
       const rule = grammar.rule();
-      if (most === undefined || count < most) rule.or(count === 0 ? '""' : `"," ws`, pair, more);
+      if (most === undefined || count < most) {
+        rule.or(count === 0 ? '""' : rules.notation.object[2], pair, more);
+      }
       if (!required) rule.or(skip);
       return rule;
     });
@@ -134,7 +148,7 @@ class Others {
   #sequence(least: number, most: number | undefined, first: boolean): Rule {
     const { grammar } = this.#rules;
     this.#any ??= this.#oneOf(this.#kinds);
-    const following = grammar.of(`"," ws`, this.#any);
+    const following = grammar.of(this.#comma, this.#any);
     const left = most === undefined ? undefined : most - least;
     if (left !== undefined && left < 0) return grammar.rule();
     if (least === 0) {
@@ -145,7 +159,7 @@ class Others {
     }
     const parts: Part[] = [];
     for (let at = 0; at < least; at++) {
-      if (at > 0 || !first) parts.push(`"," ws`);
+      if (at > 0 || !first) parts.push(this.#comma);
       // A name that comes twice counts once, so those that count are of different lengths.
       parts.push(least === 1 ? this.#any : this.#ofLength(at, least));
     }
@@ -198,26 +212,26 @@ class Others {
     if (before > 0) {
       refuse(some!.keyword, some!.pointer, "with minProperties its opposite cannot be kept");
     }
-    const rule = grammar.of(first ? '""' : `"," ws`, last);
+    const rule = grammar.of(first ? '""' : this.#comma, last);
     if (this.#wanted && (most === undefined || most > 1)) {
       const room = most === undefined ? undefined : most - 1;
-      rule.or(this.#sequence(1, room, first), `"," ws`, last);
+      rule.or(this.#sequence(1, room, first), this.#comma, last);
     }
     return rule;
   }
 
   #oneOf(kinds: readonly Kind[]): Rule {
-    const { grammar } = this.#rules;
-    const rule = grammar.rule();
+    const rules = this.#rules;
+    const rule = rules.grammar.rule();
     for (const { names, value } of kinds) {
-      rule.or(
-        `"\\""`,
-        textRule(grammar, names, "json", this.#rules.algebra.budget),
-        `"\\"" ":" ws`,
-        this.#rules.value(value),
-      );
+      const name = namesOf(rules.grammar, rules.notation, names, rules.algebra.budget);
+      rule.or(memberRule(rules, name, rules.memberValue(value)));
     }
     return rule;
+  }
+
+  get #comma(): string {
+    return this.#rules.notation.object[2];
   }
 }
 

@@ -9,6 +9,7 @@ import type { Work } from "../../src/budget.ts";
 import { Algebra } from "./algebra.ts";
 import { Budget } from "./automaton.ts";
 import { Grammar, type Rule } from "./gbnf.ts";
+import { JSON_NOTATION } from "./notation.ts";
 import { naming, refuse } from "./refusal.ts";
 import { all, ANY_TEXT, automatonOf, codes, not, plain, sequence } from "./regular.ts";
 import { ANY_CODE } from "./code_set.ts";
@@ -27,9 +28,10 @@ export class ReplyGrammar extends Grammar {
   /**
    * A rule for the JSON values that fit a schema.
    * @param also A second schema that they fit, without references.
+   * @param notation How the values are written.
    * @throws {SecLlamaError} `bad-request` naming the keyword, its place and the reason.
    */
-  *schema(schema: unknown, also: unknown = true): Work<Rule> {
+  *schema(schema: unknown, also: unknown = true, notation = JSON_NOTATION): Work<Rule> {
     yield* checkLength(schema);
     const algebra = naming(
       "schema",
@@ -40,7 +42,7 @@ export class ReplyGrammar extends Grammar {
     const both = [document.root, document.node(also, "#", "")];
     const wanted = formula(both.map((node) => algebra.literal(node)));
     for (const guessTypes of [true, false]) {
-      const rules = new SchemaRules(this, algebra, { guessTypes });
+      const rules = new SchemaRules(this, algebra, { guessTypes }, notation);
       const root = naming("schema", "#", () => this.of(rules.value(wanted)));
       yield* rules.finish();
       if (yield* this.permitsSomething(root)) return root;

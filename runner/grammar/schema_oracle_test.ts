@@ -7,36 +7,15 @@ import { DEFAULT_SAMPLING } from "../engine/types.ts";
 import { seeded, TestGrammar } from "./testing_gbnf.ts";
 import { SchemaGenerator } from "./testing_schemas.ts";
 import { schemaGrammar } from "./testing.ts";
+import { judge } from "./testing_judge.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
-const PYTHON = "/usr/bin/python3";
-const SCRIPT = new URL("schema_check.py", import.meta.url).pathname;
 
 interface Case {
   readonly schema: unknown;
   readonly written: readonly string[];
   readonly others: readonly string[];
   readonly grammar: TestGrammar;
-}
-
-/** Python's word on each text; `undefined` for a schema that is none. */
-async function judge(cases: readonly { schema: unknown; texts: readonly string[] }[]) {
-  const child = new Deno.Command(PYTHON, {
-    args: ["-I", SCRIPT],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const lines = cases.map(({ schema, texts }) =>
-    JSON.stringify({ schema: JSON.stringify(schema), texts }) + "\n"
-  );
-  const fed = new Blob(lines).stream().pipeTo(child.stdin);
-  const { stdout, stderr, success } = await child.output();
-  await fed;
-  assert.ok(success, new TextDecoder().decode(stderr).slice(-2000));
-  const out = new TextDecoder().decode(stdout).trim().split("\n").map((line) => JSON.parse(line));
-  assert.equal(out.length, cases.length);
-  return out.map((answer) => Array.isArray(answer) ? answer as (boolean | string)[] : undefined);
 }
 
 /** Texts of a value with the properties of its objects in all orders, up to a number. */

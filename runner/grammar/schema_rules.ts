@@ -1,12 +1,14 @@
 /** Rules for the values that fit schemas. */
 import type { Work } from "../../src/budget.ts";
 import type { Algebra } from "./algebra.ts";
-import { ANYTHING, Pause, words } from "./automaton.ts";
+import { accepts, ANYTHING, type Automaton, both, Pause, words } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
+import { bareTerm } from "./bare_rules.ts";
 import { type Grammar, literal, type Part, type Rule } from "./gbnf.ts";
+import { JSON_NOTATION, nameRule, type Notation } from "./notation.ts";
 import { isAnyNumber, numberText } from "./number_text.ts";
 import { objectRule } from "./object_rules.ts";
-import { naming } from "./refusal.ts";
+import { Inexpressible, naming } from "./refusal.ts";
 import { strings } from "./string_text.ts";
 import {
   ANY_ARRAY,
@@ -15,25 +17,53 @@ import {
   ANY_VALUE,
   BITS,
   type Formula,
+  type StringRules,
   type Term,
 } from "./terms.ts";
 import { textRule } from "./text_rules.ts";
 import type { TypeName } from "./values.ts";
 
+/** What rules of all notations of one schema share. */
+interface Shared {
+  /** Whether a schema without a type is of those that its keywords are about. */
+  readonly guessTypes: boolean;
+  readonly waiting: (() => void)[];
+  readonly byNotation: Map<string, SchemaRules>;
+}
+
 export class SchemaRules {
   readonly grammar: Grammar;
   readonly algebra: Algebra;
+  readonly notation: Notation;
   readonly #values = new Map<string, Rule>();
   readonly #texts = new Map<unknown, Rule>();
-  readonly #waiting: (() => void)[] = [];
-
-  readonly #guessTypes: boolean;
+  readonly #shared: Shared;
 
   /** @param options.guessTypes Whether a schema without a type is of those that its keywords are about. */
-  constructor(grammar: Grammar, algebra: Algebra, options: { readonly guessTypes: boolean }) {
+  constructor(
+    grammar: Grammar,
+    algebra: Algebra,
+    options: { readonly guessTypes: boolean },
+    notation = JSON_NOTATION,
+    shared?: Shared,
+  ) {
     this.grammar = grammar;
     this.algebra = algebra;
-    this.#guessTypes = options.guessTypes;
+    this.notation = notation;
+    this.#shared = shared ??
+      { guessTypes: options.guessTypes, waiting: [], byNotation: new Map() };
+    this.#shared.byNotation.set(notation.id, this);
+  }
+
+  /** Rules for values of the same schema in another notation. */
+  in(notation: Notation): SchemaRules {
+    return this.#shared.byNotation.get(notation.id) ??
+      new SchemaRules(this.grammar, this.algebra, this.#shared, notation, this.#shared);
+  }
+
+  /** The rule for what stands behind a member's name. @param name Absent: any other than those that are named. */
+  memberValue(of: Formula, name?: string): Part {
+    return this.in(this.notation.inner?.(name) ?? this.notation).value(of);
   }
 
   /** The rule for values that fit; it is filled by {@link finish}. */
@@ -43,14 +73,14 @@ export class SchemaRules {
     if (rule === undefined) {
       const made = rule = this.grammar.rule();
       this.#values.set(key, made);
-      this.#waiting.push(() => this.#fill(made, of));
+      this.#shared.waiting.push(() => this.#fill(made, of));
     }
     return rule;
   }
 
   /** Makes all rules that were asked for, and lets others work in between. */
   *finish(): Work<void> {
-    for (let next; (next = this.#waiting.pop()) !== undefined;) {
+    for (let next; (next = this.#shared.waiting.pop()) !== undefined;) {
       const { budget } = this.algebra;
       budget.begin();
       let pause: Pause | undefined;
@@ -59,7 +89,7 @@ export class SchemaRules {
       } catch (error) {
         if (!(error instanceof Pause)) throw error;
         pause = error;
-        this.#waiting.push(next);
+        this.#shared.waiting.push(next);
       }
       yield;
       budget.begin();
@@ -75,74 +105,107 @@ export class SchemaRules {
     // It may be for the second time.
     rule.alternatives.length = 0;
     naming("schema", pointer, () => {
-      for (const term of this.algebra.terms(of)) this.#term(rule, term, pointer);
+      const { bare } = this.notation;
+      for (const term of this.algebra.terms(of)) {
+        if (bare === undefined) this.term(rule, term, pointer);
+        else bareTerm(this, bare, { rule, term, pointer });
+      }
     });
   }
 
-  #term(rule: Rule, term: Term, pointer: string): void {
-    if (term === ANY_VALUE) return void rule.or("value");
+  /** Adds what fits a term to a rule. */
+  term(rule: Rule, term: Term, pointer: string): void {
+    const { isJson } = this.notation;
+    if (term === ANY_VALUE && isJson) return void rule.or("value");
     if (term.values !== undefined) {
       const values = this.algebra.valuesOf(term);
       const texts = values.filter((value) => typeof value === "string");
       // Many texts share their beginnings.
-      if (texts.length > 4) {
-        rule.or(
-          `"\\""`,
-          textRule(this.grammar, words(texts, this.algebra.budget), "json", this.algebra.budget),
-          `"\\""`,
-        );
-      }
+      const many = texts.length > 4;
+      if (many) rule.or(this.#quoted(this.#text(words(texts, this.algebra.budget))));
       for (const value of values) {
-        if (texts.length <= 4 || typeof value !== "string") rule.or(this.constant(value));
+        if (!many || typeof value !== "string") rule.or(this.constant(value));
       }
       return;
     }
-    let { types } = term;
-    if (this.#guessTypes && !term.typed && term.implied !== 0) {
-      const meant = { ...term, types: types & term.implied };
-      if (meant.types !== 0 && !this.algebra.isEmptyTerm(meant)) types = meant.types;
-    }
+    const types = this.typesOf(term);
     const has = (type: TypeName) => (types & BITS[type]) !== 0;
     if (has("object")) {
       rule.or(
-        term.object === ANY_OBJECT
+        term.object === ANY_OBJECT && isJson
           ? "object"
           : naming("properties", pointer, () => objectRule(this, term.object)),
       );
     }
     if (has("array")) {
       rule.or(
-        term.array === ANY_ARRAY ? "array" : naming("items", pointer, () => arrayRule(this, term)),
+        term.array === ANY_ARRAY && isJson
+          ? "array"
+          : naming("items", pointer, () => arrayRule(this, term)),
       );
     }
     if (has("string")) {
       rule.or(
-        term.string === ANY_STRING
+        term.string === ANY_STRING && this.notation.text === JSON_NOTATION.text
           ? "string"
-          : naming("pattern", pointer, () => this.#string(term)),
+          : naming("pattern", pointer, () => this.string(term)),
       );
     }
     if (has("number")) rule.or(naming("multipleOf", pointer, () => this.#number(term)));
-    if (has("boolean")) rule.or("boolean");
-    if (has("null")) rule.or("null");
+    if (has("boolean")) rule.or(this.notation.words[0]);
+    if (has("null")) rule.or(this.notation.words[1]);
   }
 
-  #string({ string }: Term): Part {
-    const { grammar } = this;
-    const { automaton, least, most } = strings(string, this.algebra.budget);
-    const body = automaton === ANYTHING
-      ? naming("maxLength", "#", () => grammar.repeat(grammar.of("char"), least, most))
-      : this.#text(automaton);
-    return grammar.of(`"\\""`, body, `"\\""`);
+  /** The types of what fits a term: where it has none, those that its keywords are about. */
+  typesOf(term: Term): number {
+    const { types } = term;
+    if (!this.#shared.guessTypes || term.typed || term.implied === 0) return types;
+    const meant = { ...term, types: types & term.implied };
+    return meant.types === 0 || this.algebra.isEmptyTerm(meant) ? types : meant.types;
   }
 
-  #text(automaton: Parameters<typeof textRule>[1]): Rule {
+  /** The texts that fit a term, with what stands around a text. */
+  string({ string }: Term): Part {
+    const { grammar, algebra } = this;
+    const { texts, character } = this.notation.text;
+    const { automaton, least, most } = strings(string, algebra.budget);
+    if (automaton !== ANYTHING) {
+      return this.#quoted(this.#text(both(automaton, texts, algebra.budget)));
+    }
+    const counted = least > 0 || most !== undefined;
+    if (texts !== ANYTHING && !counted) return this.#quoted(this.#text(texts));
+    if (character === undefined) return this.#quoted(this.#countedText(string));
+    const repeated = () =>
+      naming("maxLength", "#", () => grammar.repeat(grammar.of(character), least, most));
+    const rule = grammar.of(this.#quoted(repeated()));
+    if (texts === ANYTHING) return rule;
+    // Any character, as far as that can be counted.
+    try {
+      rule.or(this.#quoted(this.#countedText(string)));
+    } catch (error) {
+      if (!(error instanceof Inexpressible)) throw error;
+    }
+    return rule;
+  }
+
+  #countedText(string: StringRules): Rule {
+    const { texts } = this.notation.text;
+    const languages = [...string.languages, { key: "notation", automaton: texts }];
+    return this.#text(strings({ ...string, languages }, this.algebra.budget).automaton);
+  }
+
+  #quoted(body: Part): Rule {
+    const { around: [open, close] } = this.notation.text;
+    return this.grammar.of(open, body, close);
+  }
+
+  #text(automaton: Automaton): Rule {
+    const { text } = this.notation;
+    const { budget } = this.algebra;
     let rule = this.#texts.get(automaton);
     if (rule === undefined) {
-      this.#texts.set(
-        automaton,
-        rule = textRule(this.grammar, automaton, "json", this.algebra.budget),
-      );
+      const fitting = both(automaton, text.texts, budget);
+      this.#texts.set(automaton, rule = textRule(this.grammar, fitting, text.way, budget));
     }
     return rule;
   }
@@ -157,9 +220,9 @@ export class SchemaRules {
     );
   }
 
-  /** A value as JSON, with white space where it may be. */
+  /** A value as it is written, with white space where it may be; a rule without alternatives if it cannot be. */
   constant(value: unknown): Part {
-    const { grammar } = this;
+    const { grammar, notation } = this;
     if (Array.isArray(value)) {
       const parts = value.flatMap((item, at): Part[] =>
         at === 0 ? [this.constant(item)] : [`"," ws`, this.constant(item)]
@@ -167,12 +230,30 @@ export class SchemaRules {
       return grammar.of(`"[" ws`, ...parts, `ws "]"`);
     }
     if (value !== null && typeof value === "object") {
+      const [open, close, comma] = notation.object;
       const parts = Object.entries(value).flatMap(([name, inner], at): Part[] => {
-        const pair = [literal(JSON.stringify(name)), `":" ws`, this.constant(inner)];
-        return at === 0 ? pair : [`"," ws`, ...pair];
+        const of = this.in(notation.inner?.(name) ?? notation);
+        const [before, between, after] = notation.member;
+        const written = nameRule(grammar, notation, name);
+        const pair = [before, written, between, of.constant(inner), after];
+        return at === 0 ? pair : [comma, ...pair];
       });
-      return grammar.of(`"{" ws`, ...parts, `ws "}"`);
+      return grammar.of(open, ...parts, close);
     }
-    return literal(JSON.stringify(value));
+    if (typeof value === "string") return this.#constantText(value);
+    if (typeof value === "boolean") return notation.constants(value);
+    return value === null ? notation.words[1] : literal(JSON.stringify(value));
   }
+
+  #constantText(value: string): Part {
+    const { grammar, notation: { text } } = this;
+    if (text.way === "json") return literal(written(value, text.texts));
+    return accepts(text.texts, value) ? this.#quoted(literal(value)) : grammar.rule();
+  }
+}
+
+/** A text as JSON, in which a mark that it may not hold is broken by an escape. */
+function written(value: string, texts: Automaton): string {
+  const json = JSON.stringify(value);
+  return accepts(texts, value) ? json : json.replaceAll("<", "\\u003c");
 }

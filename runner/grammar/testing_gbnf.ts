@@ -222,6 +222,11 @@ class Reader {
           const code = this.#character();
           parts.push({ kind: "class", ranges: [[code, code]], negated: false });
         }
+        // As llama.cpp has it: a repetition is of the whole literal.
+        const alternatives = [parts.splice(0)];
+        parts.push(
+          alternatives[0]!.length === 1 ? alternatives[0]![0]! : { kind: "group", alternatives },
+        );
       } else if (next === "[") parts.push(this.#class());
       else if (this.#take("(")) {
         this.#space(true);

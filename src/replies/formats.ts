@@ -1,7 +1,7 @@
 /** Which way of writing a model has, by its chat template. */
 import { CALL_MARKERS } from "./call_parser.ts";
 import { FunctionaryReader } from "./functionary.ts";
-import { HARMONY_MARKERS, HarmonyReader } from "./harmony.ts";
+import { HARMONY_MARKERS, HARMONY_THOUGHT, HarmonyReader } from "./harmony.ts";
 import type { ReplyReader } from "./reader.ts";
 import { SYNTAXES } from "./syntaxes.ts";
 import { RESPONSE_TAGS, TaggedReader } from "./tagged_reader.ts";
@@ -56,7 +56,8 @@ export function readerFor({ template, promptTail, thought, tools }: ReaderOption
   const format = replyFormat(template);
   if (format === "harmony") {
     const reader = new HarmonyReader(tools);
-    return { reader, markers: HARMONY_MARKERS, tags: undefined, opensThought: false };
+    const tags = thought ? HARMONY_THOUGHT : undefined;
+    return { reader, markers: HARMONY_MARKERS, tags, opensThought: false };
   }
   if (format === "functionary" && promptTail.endsWith(">>>")) {
     const reader = new FunctionaryReader(tools);

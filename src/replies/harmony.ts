@@ -8,6 +8,7 @@ import { BodyCall } from "./body_call.ts";
 import { CallParser } from "./call_parser.ts";
 import { partialSuffix } from "./partial_suffix.ts";
 import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
+import type { ThoughtTags } from "./thought.ts";
 import type { Tool } from "./tools.ts";
 
 export const HARMONY_MARKERS: readonly string[] = [
@@ -19,8 +20,15 @@ export const HARMONY_MARKERS: readonly string[] = [
   "<|call|>",
   "<|return|>",
 ];
+/** A thought is a message of its own: another must come behind it. */
+export const HARMONY_THOUGHT: ThoughtTags = {
+  open: "<|channel|>analysis<|message|>",
+  close: "<|end|>",
+  next: "<|start|>assistant",
+};
 /** What a message ends with. */
 const ENDS = ["<|end|>", "<|call|>", "<|return|>", "<|start|>", "<|channel|>"];
+const LONGEST_END = Math.max(...ENDS.map((one) => one.length));
 const MESSAGE = "<|message|>";
 const HEADER_STARTS = ["<|start|>", "<|channel|>"];
 /** Behind a prompt that ends with the header's role, the recipient may come first. */
@@ -32,6 +40,59 @@ type Body = { readonly kind: "text" | "thought" | "none" } | {
   readonly call: BodyCall;
 };
 
+/** Where a message ends, and with what; without a mark, as far as that is certain not to begin one. */
+interface End {
+  readonly at: number;
+  readonly mark?: string;
+}
+
+function firstEnd(text: string, ended: boolean): End {
+  let at = -1, mark = "";
+  for (const one of ENDS) {
+    const index = text.indexOf(one);
+    if (index >= 0 && (at < 0 || index < at)) [at, mark] = [index, one];
+  }
+  if (at >= 0) return { at, mark };
+  const keep = ended ? 0 : Math.max(...ENDS.map((one) => partialSuffix(text, one)));
+  return { at: text.length - keep };
+}
+
+/** A call's arguments, in whose strings marks are text. What begins as no object has no strings. */
+class Strings {
+  #begun = false;
+  #inside = false;
+  #escaped = false;
+  #isJson = false;
+
+  /** @param text What comes behind the texts before, up to where they were said to reach. */
+  firstOutside(text: string, ended: boolean): End {
+    for (let at = 0; at < text.length; at++) {
+      const char = text[at]!;
+      if (!this.#inside && char === "<") {
+        const mark = ENDS.find((one) => text.startsWith(one, at));
+        if (mark !== undefined) return { at, mark };
+        const rest = text.slice(at, at + LONGEST_END);
+        if (!ended && ENDS.some((one) => one.startsWith(rest))) return { at };
+      }
+      this.#see(char);
+    }
+    return { at: text.length };
+  }
+
+  #see(char: string): void {
+    if (!this.#begun) {
+      if (/\s/.test(char)) return;
+      this.#begun = true;
+      this.#isJson = char === "{";
+    }
+    if (!this.#isJson) return;
+    if (!this.#inside) this.#inside = char === '"';
+    else if (this.#escaped) this.#escaped = false;
+    else if (char === "\\") this.#escaped = true;
+    else if (char === '"') this.#inside = false;
+  }
+}
+
 export class HarmonyReader implements ReplyReader {
   readonly #tools: ReadonlySet<string>;
   /** For a reply without headers, as a grammar makes it. */
@@ -39,6 +100,7 @@ export class HarmonyReader implements ReplyReader {
   #state: "start" | "header" | "body" | "bare" = "start";
   #held = "";
   #body: Body = { kind: "text" };
+  #strings = new Strings();
   #calls = 0;
   /** Where the header's end is looked for next. */
   #from = 0;
@@ -92,20 +154,18 @@ export class HarmonyReader implements ReplyReader {
         this.#from = end < 0 ? Math.max(0, this.#held.length - MESSAGE.length) : 0;
         if (end < 0) return false;
         this.#body = this.#bodyOf(this.#held.slice(0, end));
+        this.#strings = new Strings();
         this.#held = this.#held.slice(end + MESSAGE.length);
         this.#state = "body";
         return true;
       }
       case "body": {
-        let at = -1, mark = "";
-        for (const one of ENDS) {
-          const index = this.#held.indexOf(one);
-          if (index >= 0 && (at < 0 || index < at)) [at, mark] = [index, one];
-        }
-        if (at < 0) {
-          const keep = ended ? 0 : Math.max(...ENDS.map((one) => partialSuffix(this.#held, one)));
-          this.#say(said, this.#held.slice(0, this.#held.length - keep));
-          this.#held = this.#held.slice(this.#held.length - keep);
+        const { at, mark } = this.#body.kind === "call"
+          ? this.#strings.firstOutside(this.#held, ended)
+          : firstEnd(this.#held, ended);
+        if (mark === undefined) {
+          this.#say(said, this.#held.slice(0, at));
+          this.#held = this.#held.slice(at);
           return false;
         }
         this.#say(said, this.#held.slice(0, at));

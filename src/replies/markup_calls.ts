@@ -24,6 +24,9 @@ export const FUNCTION_TAGS: MarkupShape = {
   trim: true,
 };
 
+/** Seed-OSS: a value stands between its tags as it is. */
+export const SEED_TAGS: MarkupShape = { ...FUNCTION_TAGS, trim: false };
+
 export const INVOKE_TAGS: MarkupShape = {
   open: ['<invoke name="', '">'],
   close: "</invoke>",

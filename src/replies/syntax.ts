@@ -3,20 +3,8 @@ import type { Calls } from "./json_calls.ts";
 import type { Reading, Source } from "./source.ts";
 import type { ParsedCall, Tools } from "./tools.ts";
 
-/** Calls as JSON, for a grammar that a reply is held to. */
-export interface JsonForm {
-  /** Whether what stands behind `open` is a list of calls; else one call, and each has tags of its own. */
-  readonly list: boolean;
-  /** Behind it; "": nothing. */
-  readonly close: string;
-  /** The keys of name and arguments. Default `name` and `arguments`. */
-  readonly keys?: readonly [name: string, args: string];
-}
-
 export interface Syntax {
   readonly open: string;
-  /** Absent: a model that must call is held to JSON without tags, which is read of every model. */
-  readonly form?: JsonForm;
   /** Reads on behind `open`, closing tags included. */
   read(source: Source, tools: Tools): Reading<Calls>;
 }

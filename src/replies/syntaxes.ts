@@ -4,19 +4,25 @@
  */
 import { type Calls, jsonArguments, jsonCalls } from "./json_calls.ts";
 import { DraftText } from "./draft.ts";
-import { argKeyCall, DSML_TAGS, FUNCTION_TAGS, INVOKE_TAGS, markupCall } from "./markup_calls.ts";
+import {
+  argKeyCall,
+  DSML_TAGS,
+  FUNCTION_TAGS,
+  INVOKE_TAGS,
+  markupCall,
+  SEED_TAGS,
+} from "./markup_calls.ts";
 import { gemmaCall } from "./gemma_calls.ts";
 import { pythonCall, pythonList } from "./pythonic_calls.ts";
 import type { Reading, Source } from "./source.ts";
 import { deepSeek, KIMI } from "./section_calls.ts";
-import { type JsonForm, repeated, type Syntax } from "./syntax.ts";
+import { repeated, type Syntax } from "./syntax.ts";
 import { isObject, lenientJson, type Tools } from "./tools.ts";
 
 /** JSON objects or lists between tags. */
-function json(open: string, close: string, keys?: JsonForm["keys"]): Syntax {
+function json(open: string, close: string): Syntax {
   return {
     open,
-    form: { list: true, close, ...(keys && { keys }) },
     read: (source, tools) => repeated(source, [close], () => jsonCalls(source, tools)),
   };
 }
@@ -36,7 +42,6 @@ function* oneJson(source: Source, tools: Tools, close: string): Reading<Calls> {
 /** Hermes' and Qwen's JSON, Qwen3-Coder's markup, GLM's pairs: all between the same tags. */
 const TOOL_CALL: Syntax = {
   open: "<tool_call>",
-  form: { list: false, close: "</tool_call>" },
   *read(source, tools) {
     const close = "</tool_call>";
     yield* source.space();
@@ -52,12 +57,17 @@ const TOOL_CALL: Syntax = {
   },
 };
 
-function* functions(source: Source, tools: Tools, close: string): Reading<Calls> {
+function* functions(
+  source: Source,
+  tools: Tools,
+  close: string,
+  shape = FUNCTION_TAGS,
+): Reading<Calls> {
   return yield* repeated(source, [close], function* () {
     if (!(yield* source.skip(FUNCTION_TAGS.open[0]))) {
       return (yield* source.peek()) === undefined && source.cut ? [] : undefined;
     }
-    return yield* markupCall(source, tools, FUNCTION_TAGS);
+    return yield* markupCall(source, tools, shape);
   });
 }
 
@@ -76,7 +86,6 @@ function invokes(open: string, close: string, shape: typeof INVOKE_TAGS): Syntax
 
 const MISTRAL: Syntax = {
   open: "[TOOL_CALLS]",
-  form: { list: true, close: "" },
   *read(source, tools) {
     yield* source.space();
     const next = yield* source.peek();
@@ -187,6 +196,8 @@ const APERTUS: Syntax = {
         return entry === undefined ? one : { name: entry[0], arguments: entry[1] };
       },
     });
+    if (calls === undefined) return undefined;
+    yield* source.space();
     yield* source.skip("<|tools_suffix|>");
     return calls;
   },
@@ -242,15 +253,13 @@ export const SYNTAXES: readonly Syntax[] = [
   json("<tool_calls>", "</tool_calls>"),
   json("<TOOLCALL>", "</TOOLCALL>"),
   json("<toolcall>", "</toolcall>"),
-  json("<|START_ACTION|>", "<|END_ACTION|>", ["tool_name", "parameters"]),
+  json("<|START_ACTION|>", "<|END_ACTION|>"),
   {
     open: "<|tool_call|>",
-    form: { list: true, close: "" },
     read: (source, tools) => oneJson(source, tools, "<|/tool_call|>"),
   },
   {
     open: "functools",
-    form: { list: true, close: "" },
     read: (source, tools) => oneJson(source, tools, ""),
   },
   gemma("<|tool_call>", "<tool_call|>", '<|"|>'),
@@ -262,7 +271,7 @@ export const SYNTAXES: readonly Syntax[] = [
   invokes("<｜DSML｜function_calls>", "</｜DSML｜function_calls>", DSML_TAGS),
   {
     open: "<seed:tool_call>",
-    read: (source, tools) => functions(source, tools, "</seed:tool_call>"),
+    read: (source, tools) => functions(source, tools, "</seed:tool_call>", SEED_TAGS),
   },
   deepSeek("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
   deepSeek("<｜tool_calls_begin｜>", "<｜tool_calls_end｜>"),

@@ -60,6 +60,10 @@ export const qwenCoder = (call: ParsedCall) =>
       "",
     )
   }</function>`;
+export const seedOss = (call: ParsedCall) =>
+  `<function=${call.name}>\n${
+    entries(call).map(([key, value]) => `<parameter=${key}>${bare(value)}</parameter>\n`).join("")
+  }</function>`;
 export const glm = (call: ParsedCall) =>
   `<tool_call>${call.name}\n${
     entries(call).map(([key, value]) =>
@@ -118,7 +122,7 @@ export const FAMILIES:
       "<tool_call>\n<function=weather>\n</function>\n</tool_call>",
       [NONE],
     ],
-    ["Seed-OSS", `<seed:tool_call>\n${qwenCoder(WRITE)}\n</seed:tool_call>`, [WRITE]],
+    ["Seed-OSS", `<seed:tool_call>\n${seedOss(WRITE)}\n</seed:tool_call>`, [WRITE]],
     ["GLM 4.5 to 5", [WRITE, WEATHER, NONE].map(glm).join("\n"), [WRITE, WEATHER, NONE]],
     [
       "GLM on one line",

@@ -11,6 +11,7 @@ import {
   named,
   python,
   qwenCoder,
+  seedOss,
 } from "./testing_calls.ts";
 import type { ParsedCall } from "./tools.ts";
 
@@ -37,7 +38,7 @@ export const WRITERS: readonly Writer[] = [
   { family: "Hermes", write: each((c) => `<tool_call>\n${named(c)}\n</tool_call>`, "\n") },
   { family: "Qwen3-Coder", write: each((c) => `<tool_call>\n${qwenCoder(c)}\n</tool_call>`, "\n") },
   { family: "Qwen3-Coder, bare", write: each(qwenCoder, "\n") },
-  { family: "Seed-OSS", write: around("<seed:tool_call>", each(qwenCoder), "</seed:tool_call>") },
+  { family: "Seed-OSS", write: around("<seed:tool_call>", each(seedOss), "</seed:tool_call>") },
   { family: "GLM", write: each(glm, "\n") },
   {
     family: "MiniMax M2",

@@ -4,6 +4,8 @@ import { partialSuffix } from "./partial_suffix.ts";
 export interface ThoughtTags {
   readonly open: string;
   readonly close: string;
+  /** What must come behind it, where that is not for the model to choose. */
+  readonly next?: string;
 }
 
 export const KNOWN_TAGS: readonly ThoughtTags[] = [

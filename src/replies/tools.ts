@@ -17,9 +17,17 @@ export interface ParsedCall {
   readonly json?: string;
 }
 
+/**
+ * How a parameter's bare text is read. `text`: it stays text. `typed`: JSON of one of the types is that. `unknown`: the schema does
+ * not say which parameters there are.
+ */
+export type Reading =
+  | { readonly kind: "text" | "unknown" }
+  | { readonly kind: "typed"; readonly types: ReadonlySet<string> };
+
 /** How far a `$ref` or a choice is followed to find out which types a value may have. */
 const MAX_SCHEMA_DEPTH = 8;
-const PYTHON_WORDS: ReadonlyMap<string, unknown> = new Map([
+export const PYTHON_WORDS: ReadonlyMap<string, unknown> = new Map([
   ["True", true],
   ["False", false],
   ["None", null],
@@ -57,6 +65,15 @@ export class Tools {
     return types.size === 1 && types.has("string");
   }
 
+  /** @param parameter Absent: any that the schema does not name. */
+  reading(tool: string, parameter?: string): Reading {
+    if (parameter === undefined && speaksOfPatterns(this.#schema(tool))) {
+      return { kind: "unknown" };
+    }
+    const types = this.#types(tool, parameter);
+    return types.size === 1 && types.has("string") ? { kind: "text" } : { kind: "typed", types };
+  }
+
   /** The names of a tool's parameters, in the order of its schema. */
   parameters(tool: string): string[] {
     return Object.keys(propertiesOf(this.#schema(tool)));
@@ -72,18 +89,16 @@ export class Tools {
     // Templates write Python's words, and so models do.
     const word = PYTHON_WORDS.get(text.trim());
     const parsed = word === undefined ? lenientJson(text.trim()) : word;
-    if (parsed === undefined || (word !== undefined && types.has("string"))) return text;
+    if (parsed === undefined) return text;
     return types.has(typeOf(parsed)) || (types.has("number") && typeof parsed === "number") ||
         !types.has("string")
       ? parsed
       : text;
   }
 
-  #types(tool: string, parameter: string): Set<string> {
+  #types(tool: string, parameter: string | undefined): Set<string> {
     const schema = this.#schema(tool);
-    const properties = propertiesOf(schema);
-    const own = Object.hasOwn(properties, parameter) ? properties[parameter] : undefined;
-    return own === undefined ? new Set(TYPES) : typesOf(own, schema, 0);
+    return parameterTypes(schema, schema, parameter, 0) ?? new Set(TYPES);
   }
 
   #schema(tool: string): unknown {
@@ -91,28 +106,93 @@ export class Tools {
   }
 }
 
-function propertiesOf(schema: unknown): Record<string, unknown> {
-  return isObject(schema) && isObject(schema.properties) ? schema.properties : {};
+/** What the schemas that hold for an object together say of one of its members; `undefined`: nothing. */
+function parameterTypes(
+  schema: unknown,
+  root: unknown,
+  name: string | undefined,
+  depth: number,
+): Set<string> | undefined {
+  if (!isObject(schema) || depth > MAX_SCHEMA_DEPTH) return undefined;
+  const found: (Set<string> | undefined)[] = [];
+  const { properties, patternProperties, additionalProperties } = schema;
+  let named = false;
+  if (name !== undefined && isObject(properties) && Object.hasOwn(properties, name)) {
+    named = true;
+    found.push(typesOf(properties[name], root, 0));
+  }
+  for (
+    const [pattern, value] of Object.entries(isObject(patternProperties) ? patternProperties : {})
+  ) {
+    if (name === undefined || !matches(pattern, name)) continue;
+    named = true;
+    found.push(typesOf(value, root, 0));
+  }
+  if (!named && isObject(additionalProperties)) found.push(typesOf(additionalProperties, root, 0));
+  const further = (part: unknown) => parameterTypes(part, root, name, depth + 1);
+  if (typeof schema.$ref === "string") found.push(further(refer(schema.$ref, root)));
+  for (const part of Array.isArray(schema.allOf) ? schema.allOf : []) found.push(further(part));
+  for (const key of ["anyOf", "oneOf"]) {
+    const branches = schema[key];
+    if (!Array.isArray(branches)) continue;
+    const types = branches.map(further);
+    // A branch that does not speak of it allows all.
+    if (types.every((one) => one !== undefined)) {
+      found.push(types.reduce((a, b) => a.union(b), new Set<string>()));
+    }
+  }
+  return found.filter((one) => one !== undefined)
+    .reduce<Set<string> | undefined>((a, b) => a === undefined ? b : both(a, b), undefined);
 }
 
-/** The types that a schema allows; all where it does not say. */
+/** Whether what a parameter is read as goes by its name where the schema does not name it. */
+function speaksOfPatterns(schema: unknown): boolean {
+  return JSON.stringify(schema ?? null).includes('"patternProperties"');
+}
+
+function propertiesOf(schema: unknown, root = schema, depth = 0): Record<string, unknown> {
+  if (!isObject(schema) || depth > MAX_SCHEMA_DEPTH) return {};
+  const parts = [
+    ...(typeof schema.$ref === "string" ? [refer(schema.$ref, root)] : []),
+    ...(Array.isArray(schema.allOf) ? schema.allOf : []),
+  ].map((part) => propertiesOf(part, root, depth + 1));
+  return Object.assign({}, isObject(schema.properties) ? schema.properties : {}, ...parts);
+}
+
+/** The types that a schema allows, by all that it says; all where it does not say. */
 function typesOf(schema: unknown, root: unknown, depth: number): Set<string> {
   const all = new Set(TYPES);
   if (!isObject(schema) || depth > MAX_SCHEMA_DEPTH) return all;
-  if (typeof schema.$ref === "string") return typesOf(refer(schema.$ref, root), root, depth + 1);
-  if (typeof schema.type === "string") return new Set([schema.type]);
-  if (Array.isArray(schema.type)) return new Set(schema.type);
-  if (Array.isArray(schema.enum)) return new Set(schema.enum.map(typeOf));
-  if ("const" in schema) return new Set([typeOf(schema.const)]);
-  const choices = schema.anyOf ?? schema.oneOf;
-  if (Array.isArray(choices)) {
-    return new Set(choices.flatMap((choice) => [...typesOf(choice, root, depth + 1)]));
+  const of = (part: unknown) => typesOf(part, root, depth + 1);
+  const found: Set<string>[] = [];
+  if (typeof schema.$ref === "string") found.push(of(refer(schema.$ref, root)));
+  if (typeof schema.type === "string") found.push(new Set([schema.type]));
+  if (Array.isArray(schema.type)) found.push(new Set(schema.type));
+  if (Array.isArray(schema.enum)) found.push(new Set(schema.enum.map(typeOf)));
+  if ("const" in schema) found.push(new Set([typeOf(schema.const)]));
+  for (const choices of [schema.anyOf, schema.oneOf]) {
+    if (Array.isArray(choices)) found.push(new Set(choices.flatMap((choice) => [...of(choice)])));
   }
-  if (Array.isArray(schema.allOf)) {
-    return schema.allOf.map((part) => typesOf(part, root, depth + 1))
-      .reduce((a, b) => a.intersection(b), all);
+  if (Array.isArray(schema.allOf)) found.push(...schema.allOf.map(of));
+  return found.reduce(both, all);
+}
+
+/** The types in both, where an integer is a number. */
+function both(a: ReadonlySet<string>, b: ReadonlySet<string>): Set<string> {
+  const types = a.intersection(b);
+  for (const [one, other] of [[a, b], [b, a]] as const) {
+    if (one.has("integer") && other.has("number")) types.add("integer");
   }
-  return all;
+  return types;
+}
+
+/** A pattern that is none matches nothing here: the schema is judged elsewhere. */
+function matches(pattern: string, name: string): boolean {
+  try {
+    return new RegExp(pattern, "u").test(name);
+  } catch {
+    return false;
+  }
 }
 
 function refer(pointer: string, root: unknown): unknown {

@@ -89,6 +89,15 @@ function withoutEnd(text: string, end: string): string {
   );
 }
 
+/** Two calls, or one if the template refuses two, as it shows them; `undefined`: it shows none. */
+export function writtenCalls(write: Write): string | undefined {
+  for (const calls of [[callOf(0, BOTH), callOf(1, BOTH)], [callOf(0, BOTH)]]) {
+    const text = replyOf(write, calls)?.text;
+    if (text !== undefined && calls.every(({ name }) => text.includes(name))) return text;
+  }
+  return undefined;
+}
+
 /** Whether a reply as the template shows it is read as the calls that it shows. */
 export function readsBack(write: Write, source: string): boolean {
   const reply = replyOf(write, [callOf(0, BOTH)]);

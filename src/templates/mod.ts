@@ -7,7 +7,7 @@ import { SecLlamaError } from "../errors.ts";
 import { JinjaError, Template } from "../jinja/mod.ts";
 import { namesCallSyntax, thinks } from "../replies/formats.ts";
 import { adapt } from "./adapt.ts";
-import { readsBack, type Write } from "../replies/written_calls.ts";
+import { readsBack, type Write, writtenCalls } from "../replies/written_calls.ts";
 import { type Needs, plainer } from "./needs.ts";
 import { probeNeeds, type Render } from "./probe.ts";
 import type { Conversation, Message } from "./types.ts";
@@ -58,6 +58,11 @@ export class ChatTemplate {
       (this.needs.calls === "text"
         ? namesCallSyntax(this.source)
         : readsBack(this.#write, this.source));
+  }
+
+  /** A reply's calls, as the template shows them; `undefined`: it shows none. */
+  get writtenCalls(): string | undefined {
+    return this.needs.calls === "text" ? undefined : writtenCalls(this.#write);
   }
 
   /** Whether a reply may begin with a thought that can be told from the rest. */

@@ -1,7 +1,6 @@
 /** What a model can do by its template in Ollama's language. Metadata and the runner both ask here, so that they agree. */
-import { opensCall, replyFormat } from "../../replies/formats.ts";
-import { thoughtTagsOf } from "../../replies/thought.ts";
-import { readsBack } from "../../replies/written_calls.ts";
+import { opensCall, replyFormat, thinks } from "../../replies/formats.ts";
+import { readsBack, type Write, writtenCalls } from "../../replies/written_calls.ts";
 import { Budget, runAtOnce } from "../../budget.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { type ChatTemplate, renderChat } from "./chat.ts";
@@ -16,9 +15,7 @@ export function abilities(template: ChatTemplate): string[] {
   const { fields, source } = template;
   const found: string[] = [];
   if (fields.has("tools") && isRead(template)) found.push("tools");
-  if (fields.has("thinking") && thoughtTagsOf(source) !== undefined) {
-    found.push("thinking");
-  }
+  if (fields.has("thinking") && thinks(source)) found.push("thinking");
   if (fields.has("suffix")) found.push("insert");
   return found;
 }
@@ -31,18 +28,27 @@ function isRead(template: ChatTemplate): boolean {
   const { tree, fields, source } = template;
   if (!fields.has("toolcalls")) return true;
   let refused = false;
-  const isWritten = readsBack((messages, tools) => {
+  const isWritten = readsBack(writer(template, () => refused = true), source);
+  return refused ? opensAsRead(callOpening(tree.root), source) : isWritten;
+}
+
+/** A reply's calls, as a template in Ollama's language shows them; `undefined`: it shows none. */
+export function goWrittenCalls(template: ChatTemplate): string | undefined {
+  return template.fields.has("toolcalls") ? writtenCalls(writer(template)) : undefined;
+}
+
+function writer(template: ChatTemplate, refused: () => void = () => {}): Write {
+  return (messages, tools) => {
     const budget = new Budget({ what: "the template" }, { steps: STEPS });
     try {
       const runs = runAtOnce(renderChat(template, { messages, tools }, budget));
       return runs.map(({ text }) => text).join("");
     } catch (error) {
       if (!(error instanceof TemplateError || error instanceof SecLlamaError)) throw error;
-      refused = true;
+      refused();
       return undefined;
     }
-  }, source);
-  return refused ? opensAsRead(callOpening(tree.root), source) : isWritten;
+  };
 }
 
 function opensAsRead(opening: string, source: string): boolean {
