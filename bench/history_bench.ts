@@ -118,9 +118,10 @@ const openDocuments = (db: Database) =>
   const pieces = Array.from({ length: each }, (_, i) => ({ page: i, text: text(160) }));
   for (let at = 0; at < passages; at += each) {
     const head = { type: "text", size: 1, pages: null, added: at } as const;
-    const add = () => documents.add({ name: `d${at}`, ...head, passages: pieces }).passages;
-    if (at === 0) row("5,000 passages taken up", add);
-    else add();
+    const add = async () =>
+      (await documents.add({ name: `d${at}`, ...head, passages: pieces })).passages;
+    if (at === 0) await asyncRow("5,000 passages taken up", add);
+    else await add();
   }
   for (;;) {
     const next = await documents.unembedded("m");

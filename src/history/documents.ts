@@ -10,7 +10,7 @@ import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 import type { Database } from "./database.ts";
 import { DOCUMENTS, Entries, type Entry, type Opened } from "./entries.ts";
-import { PACK, PassageIndex, type QuestionVector } from "./passage_index.ts";
+import { PACK, PassageIndex, type QuestionVector, wordsOfDocument } from "./passage_index.ts";
 import { KIND, open, seal } from "./seal.ts";
 import type { VaultKey } from "./vault.ts";
 
@@ -83,14 +83,14 @@ export class Documents implements Disposable {
     const reading = this.#reading.then(() => parseDocument(name, bytes));
     this.#reading = reading.catch(() => {});
     const parsed = await reading;
-    return this.add({ name, size, added: now(), ...parsed });
+    return await this.add({ name, size, added: now(), ...parsed });
   }
 
   /**
    * Adds a document; one of the same name takes the older one's place.
    * @throws {SecLlamaError} `bad-request` if it has no text or there are too many, `history-busy`, `disk-full`.
    */
-  add(
+  async add(
     o: {
       name: string;
       type: DocumentType;
@@ -99,13 +99,15 @@ export class Documents implements Disposable {
       passages: readonly Piece[];
       added: number;
     },
-  ): DocumentSummary {
+  ): Promise<DocumentSummary> {
     const { passages, ...rest } = o;
     if (passages.length === 0) {
       throw new SecLlamaError("bad-request", "there is no text in this document", {
         hint: "pages that were scanned are pictures: have their text recognised first",
       });
     }
+    const texts = passages.map(({ text }) => text);
+    const words = passages.length > MOST_PASSAGES ? [] : await wordsOfDocument(o.name, texts);
     this.#db.claim();
     const all = this.#entries.readable();
     const older = all.filter(({ opened }) => opened.head.name === o.name);
@@ -136,7 +138,7 @@ export class Documents implements Disposable {
           ),
         );
       }
-      this.#index.add(entry, passages.map(({ text }) => text));
+      this.#index.add(entry, words);
       return id;
     });
     if (older.length > 0) this.#db.forget();
@@ -210,10 +212,9 @@ export class Documents implements Disposable {
     this.#index.addVectors(this.#entries.get(document), pack, model, vectors);
   }
 
-  /** Erases all vectors. @throws {SecLlamaError} `history-busy`. */
+  /** Erases all vectors, within a transaction. */
   deleteVectors(): void {
-    this.#db.transaction(() => this.#index.deleteVectors());
-    this.#db.forget();
+    this.#index.deleteVectors();
   }
 
   /** Seals the documents' keys anew, within a transaction. */

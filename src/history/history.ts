@@ -338,8 +338,11 @@ export class History implements Disposable {
 
   /** Names another model for that; null: none, and the vectors there are end. @throws {SecLlamaError} `history-busy`. */
   setEmbedding(chosen: EmbeddingModel | null): void {
-    this.#drawers.write("embedding", chosen);
-    if (chosen === null) this.#documents.deleteVectors();
+    this.#db.transaction(() => {
+      this.#drawers.write("embedding", chosen);
+      if (chosen === null) this.#documents.deleteVectors();
+    });
+    if (chosen === null) this.#db.forget();
   }
 
   /** As Documents.unembedded. */

@@ -55,12 +55,9 @@ export class PassageIndex<D extends Document> implements Disposable {
     this.#texts = texts;
   }
 
-  /** The words of a new document; within a transaction. */
-  add({ bytes, opened: { key, head } }: D, texts: readonly string[]): void {
-    for (let at = 0; at < texts.length; at += SEGMENT) {
-      const named = texts.slice(at, at + SEGMENT).map((text) => `${head.name} ${text}`);
-      this.#write("words", bytes, at / SEGMENT, key, segmentOf(named));
-    }
+  /** The words of a new document, from {@link wordsOfDocument}; within a transaction. */
+  add({ bytes, opened: { key } }: D, words: readonly Bytes[]): void {
+    for (const [at, segment] of words.entries()) this.#write("words", bytes, at, key, segment);
   }
 
   /** All of a document; within a transaction. */
@@ -83,8 +80,8 @@ export class PassageIndex<D extends Document> implements Disposable {
       if (before !== this.#loading) continue;
       const missing = this.#missing(documents());
       if (missing === undefined) return;
-      const isThere = () => documents().some(({ id }) => id === missing.id);
-      const loading = this.#loadOne(missing, isThere);
+      const now = () => documents().find(({ id }) => id === missing.id);
+      const loading = this.#loadOne(missing, now);
       this.#loading = loading.catch(() => {});
       await loading;
     }
@@ -98,7 +95,8 @@ export class PassageIndex<D extends Document> implements Disposable {
     return documents.find(({ id }) => !this.#kept.has(id));
   }
 
-  async #loadOne(document: D, isThere: () => boolean): Promise<void> {
+  /** @param now The document as it is after a pause, in which it may be erased, or its key overwritten and opened anew. */
+  async #loadOne(document: D, now: () => D | undefined): Promise<void> {
     const { id, opened: { head: { passages } } } = document;
     const kept: Kept = { segments: [], vectors: new Map() };
     const [words, vectors] = await Promise.all([
@@ -107,19 +105,23 @@ export class PassageIndex<D extends Document> implements Disposable {
     ]);
     for (const [pack, bytes] of vectors) kept.vectors.set(pack, new VectorPack(bytes));
     for (let at = 0; at < Math.ceil(passages / SEGMENT); at++) {
-      const bytes = words.get(at) ?? await this.#makeSegment(document, at);
+      let bytes = words.get(at);
+      if (bytes === undefined) {
+        await breath();
+        const there = now();
+        if (there === undefined) break;
+        bytes = this.#makeSegment(there, at);
+      }
       kept.segments.push(new Segment(bytes));
     }
     this.#forget(id);
     this.#kept.set(id, kept);
     // It was erased meanwhile.
-    if (!isThere()) this.#forget(id);
+    if (now() === undefined) this.#forget(id);
   }
 
   /** Documents of earlier versions have none, and one may be damaged. It is kept if this process writes. */
-  async #makeSegment(document: D, at: number): Promise<Bytes> {
-    // One after the other, with a breath between: this thread serves conversations too.
-    await new Promise((resolve) => setTimeout(resolve, 0));
+  #makeSegment(document: D, at: number): Bytes {
     const { bytes, opened: { key, head: { name, passages } } } = document;
     const count = Math.min(SEGMENT, passages - at * SEGMENT);
     const texts: string[] = [];
@@ -278,6 +280,21 @@ export class PassageIndex<D extends Document> implements Disposable {
   [Symbol.dispose](): void {
     for (const id of [...this.#kept.keys()]) this.#forget(id);
   }
+}
+
+/** The words of a document of that name, as {@link PassageIndex.add} takes them; made in breaths. */
+export async function wordsOfDocument(name: string, texts: readonly string[]): Promise<Bytes[]> {
+  const made: Bytes[] = [];
+  for (let at = 0; at < texts.length; at += SEGMENT) {
+    if (at > 0) await breath();
+    made.push(segmentOf(texts.slice(at, at + SEGMENT).map((text) => `${name} ${text}`)));
+  }
+  return made;
+}
+
+/** This thread serves conversations too: they come first. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** A model in a pack: the first bytes of a hash of its digest. */

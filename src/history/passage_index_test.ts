@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { Database } from "./database.ts";
+import { Documents } from "./documents.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import type { History } from "./history.ts";
+import { KIND, open as unsealed } from "./seal.ts";
 import { holds, withPlace } from "./testing.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -126,4 +129,65 @@ Deno.test("passage index: vectors find what words do not, of the named model onl
     history.setEmbedding(null);
     assert.deepEqual([count("vectors"), count("words")], [0, 1]);
     assert.deepEqual(await found(history, "stork", axis(3)), []);
+  }));
+
+Deno.test("passage index: made anew under the document's own key, also if all keys were overwritten and opened anew meanwhile; and in breaths", () =>
+  withPlace(async (place) => {
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    const open = () => new Documents(db, [{ id: "0011223344556677", key }]);
+    using db = Database.open(historyFolder(place.dataDir), () => {});
+    using documents = open();
+    const passages = Array.from({ length: 2100 }, (_, i) => ({ page: null, text: `bird${i}` }));
+    const head = { type: "text", size: 1, pages: null, added: 1 } as const;
+    let breaths = 0;
+    const counting = setInterval(() => breaths++, 0);
+    await documents.add({ name: "birds", ...head, passages });
+    assert.ok(breaths > 0, "the other calls of this thread had to wait");
+    clearInterval(counting);
+
+    db.transaction(() => db.run("DELETE FROM words"));
+    using later = open();
+    let disturbed = 0;
+    let underNoKey = 0;
+    const disturbing = setInterval(() => {
+      for (const row of db.rows("SELECT document, position, sealed FROM words")) {
+        const position = Number(row["position"]);
+        const at = { kind: KIND.words, conversation: row["document"] as Uint8Array, position };
+        try {
+          unsealed(new Uint8Array(32), at, row["sealed"] as Uint8Array);
+          underNoKey++;
+        } catch { /* as it should be */ }
+      }
+      if (disturbed === 3) return;
+      const fail = () =>
+        db.transaction(() => {
+          throw new Error("taken back");
+        });
+      assert.throws(fail, /taken back/);
+      disturbed += later.list().length;
+    }, 0);
+    const search = async (where: Documents, word: string) =>
+      (await where.search(word, 3)).map(({ passage }) => passage);
+    try {
+      assert.deepEqual(await search(later, "bird2050"), [2051]);
+    } finally {
+      clearInterval(disturbing);
+    }
+    assert.deepEqual([disturbed, underNoKey], [3, 0]);
+    const words = () => db.rows("SELECT sealed FROM words ORDER BY position");
+    const kept = words();
+    assert.equal(kept.length, 3);
+    using third = open();
+    assert.deepEqual(await search(third, "bird3"), [4]);
+    assert.deepEqual(words(), kept, "they open: none was made anew");
+  }));
+
+Deno.test("passage index: the model for embeddings and all vectors end together, or neither does", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    history.setEmbedding({ name: "n", digest: "m" });
+    using db = new DatabaseSync(join(historyFolder(place.dataDir), DATABASE_NAME));
+    db.exec("DROP TABLE vectors");
+    assert.throws(() => history.setEmbedding(null), { code: "history-corrupt" });
+    assert.equal((await history.embedding()).chosen?.name, "n");
   }));

@@ -58,8 +58,12 @@ function aad({ kind, conversation, position, version }: Place): Bytes {
   return concat(MAGIC, new Uint8Array([kind]), conversation, u64(position), ...last);
 }
 
-/** `plain` under `key`, 28 bytes longer, for that place alone. */
+/**
+ * `plain` under `key`, 28 bytes longer, for that place alone.
+ * @throws {RangeError} For a key that was overwritten: who holds one across a pause must look it up anew.
+ */
 export function seal(key: Uint8Array, place: Place, plain: Uint8Array): Bytes {
+  if (key.every((byte) => byte === 0)) throw new RangeError("the key was overwritten");
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   cipher.setAAD(aad(place));

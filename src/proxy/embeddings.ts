@@ -27,6 +27,9 @@ interface EmbeddingsOptions {
 /** That it is this text, and not the model or the way to it. */
 const REFUSED: ReadonlySet<string> = new Set(["bad-request", "context-too-long"]);
 
+/** A text that a model can refuse only if it makes no embeddings at all. */
+const HARMLESS = "a";
+
 /** Finds passages, and has vectors made of them. */
 export class Embeddings {
   readonly #options: EmbeddingsOptions;
@@ -159,10 +162,9 @@ export class Embeddings {
         found.push(undefined);
       }
     }
-    const dimensions = found.find((one) => one !== undefined)?.length;
-    if (dimensions === undefined) {
-      throw new SecLlamaError("model-failed", `${chosen.name} refuses these passages`);
-    }
+    // If it refuses all of these, the next may be others: only how long its vectors are has to be learnt elsewhere.
+    const dimensions = (found.find((one) => one !== undefined) ??
+      (await this.#embed(chosen, [HARMLESS]))[0])!.length;
     return found.map((one) => one ?? new Float32Array(dimensions));
   }
 

@@ -161,6 +161,19 @@ Deno.test("embeddings: a text that the model refuses keeps no other from being f
     await isDone(embeddings, 3);
     const { passages } = await embeddings.search("stork", 5);
     assert.match(passages[0]!.text, /heron/);
+    // Nor do whole documents of such texts, whichever of them comes first.
+    for (let i = 0; i < 8; i++) await add(paragraph(i === 4 ? "heron" : "poison"));
+    embeddings.goOn();
+    await isDone(embeddings, 11);
+    assert.equal((await embeddings.search("stork", 2)).passages.length, 2);
+    // One that refuses all that there is ends it, and says so.
+    model.embeddings = () => {
+      throw new SecLlamaError("bad-request", "it has no tokens");
+    };
+    await add(paragraph("sea"));
+    embeddings.goOn();
+    await until(async () => (await embeddings.report()).error !== undefined, "it failed");
+    assert.match((await embeddings.report()).error!, /it has no tokens/);
   }));
 
 Deno.test("embeddings: a model that makes none is not taken, and without one nothing is asked", () =>
