@@ -203,6 +203,7 @@ const PACKAGES: { readonly [name: string]: readonly string[] } = {
   unpdf: ["src/documents"],
   preact: ["src/page"],
   marked: ["src/page"],
+  temml: ["src/page"],
 };
 
 /** Helpers, fakes, and what leaves out parts of a protection: for tests and benches only. */

@@ -10,6 +10,9 @@ export const QUESTION_CHARACTERS = 8000;
 /** Documents that a search may be told to keep to. */
 export const DOCUMENTS_NAMED = 1000;
 
+/** Of a folder, files of these names are taken; a file that is named itself is judged by what is in it. */
+export const DOCUMENT_NAME = /\.(?:txt|text|md|markdown|html?|csv|tsv|docx|pdf|log|tex|rst)$/i;
+
 /** A document that was taken up. */
 export interface DocumentSummary {
   readonly id: string;

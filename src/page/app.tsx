@@ -6,6 +6,7 @@ import { Bar } from "./bar.tsx";
 import { Composer } from "./composer.tsx";
 import { DocumentsPanel } from "./documents_panel.tsx";
 import { takeFiles } from "./files.ts";
+import { foldersOf, takeFolders } from "./folders.ts";
 import { HelpPanel } from "./help.tsx";
 import { LinkDialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
@@ -39,7 +40,15 @@ export function App({ actions }: { actions: Actions }) {
       onDrop={(event) => {
         event.preventDefault();
         setDropping(false);
-        void takeFiles(actions, [...event.dataTransfer?.files ?? []]);
+        const folders = foldersOf(event.dataTransfer);
+        const files = [...event.dataTransfer?.files ?? []];
+        // A folder is among the files too, as one that cannot be read.
+        if (folders.length === 0) void takeFiles(actions, files);
+        else {
+          const names = new Set(folders.map(({ name }) => name));
+          void takeFiles(actions, files.filter(({ name }) => !names.has(name)))
+            .then(() => takeFolders(actions, folders));
+        }
       }}
     >
       <Top actions={actions} />
@@ -103,7 +112,7 @@ function Top({ actions }: { actions: Actions }) {
 function NoticeBox({ actions }: { actions: Actions }) {
   const { notice } = actions.state;
   if (!notice) return null;
-  const { kind, text, hint, undo } = notice;
+  const { kind, text, hint, undo, undoName = "Undo" } = notice;
   return (
     <aside class={`notice ${kind}`} aria-label="Notice">
       <div role={kind === "error" ? "alert" : "status"}>
@@ -114,7 +123,7 @@ function NoticeBox({ actions }: { actions: Actions }) {
           </span>
         )}
       </div>
-      {undo && <button type="button" class="primary" onClick={undo}>Undo</button>}
+      {undo && <button type="button" class="primary" onClick={undo}>{undoName}</button>}
       <button type="button" onClick={() => actions.store.set({ notice: undefined })}>Close</button>
     </aside>
   );

@@ -6,6 +6,9 @@ import { takeFiles } from "./files.ts";
 import { Visible } from "./markdown.tsx";
 import { chosenOf } from "./passages.ts";
 
+/** More documents are counted. */
+const MOST_NAMED = 6;
+
 export function Composer({ actions }: { actions: Actions }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const files = useRef<HTMLInputElement>(null);
@@ -41,19 +44,32 @@ export function Composer({ actions }: { actions: Actions }) {
               </button>
             </li>
           ))}
-          {sources.map(({ id, name }) => (
-            <li key={id}>
-              looked up in <Visible text={name} />
-              <button
-                type="button"
-                aria-label={`Look up no more in ${name}`}
-                onClick={() =>
-                  leave({ sources: sources.filter((one) => one.id !== id) })}
-              >
-                ×
-              </button>
-            </li>
-          ))}
+          {sources.length > MOST_NAMED
+            ? (
+              <li>
+                looked up in {sources.length} documents
+                <button
+                  type="button"
+                  aria-label="Look up in no documents"
+                  onClick={() => leave({ sources: [] })}
+                >
+                  ×
+                </button>
+              </li>
+            )
+            : sources.map(({ id, name }) => (
+              <li key={id}>
+                looked up in <Visible text={name} />
+                <button
+                  type="button"
+                  aria-label={`Look up no more in ${name}`}
+                  onClick={() =>
+                    leave({ sources: sources.filter((one) => one.id !== id) })}
+                >
+                  ×
+                </button>
+              </li>
+            ))}
           {images.map((_, at) => (
             <li key={`i${at}`}>
               picture {at + 1}

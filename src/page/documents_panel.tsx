@@ -6,6 +6,7 @@ import type { Actions } from "./actions.ts";
 import { ApiError } from "./api.ts";
 import { documents, embedding, eraseDocument, setEmbedding } from "./documents.ts";
 import { takeFiles } from "./files.ts";
+import { takeChosenFolder } from "./folders.ts";
 import { importFile } from "./history.ts";
 import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
@@ -78,6 +79,18 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
           accept=".pdf,.docx"
           onChange={async ({ currentTarget }) => {
             await takeFiles(actions, [...currentTarget.files ?? []]);
+            currentTarget.value = "";
+            await read();
+          }}
+        />
+      </label>
+      <label class="field">
+        Add a folder
+        <input
+          type="file"
+          {...{ webkitdirectory: true }}
+          onChange={async ({ currentTarget }) => {
+            await takeChosenFolder(actions, [...currentTarget.files ?? []]);
             currentTarget.value = "";
             await read();
           }}

@@ -4,6 +4,8 @@ import type { ComponentChildren } from "preact";
 import { useMemo, useState } from "preact/hooks";
 import { copyText } from "./clipboard.ts";
 import { type Part, partsOf, safeLink, type Token, type Tokens } from "./markdown_parts.ts";
+import { Maths } from "./maths.tsx";
+import type { MathsToken } from "./maths_tokens.ts";
 import { piecesOf } from "./visible.ts";
 
 /** Of a text that is not parsed, as much at first: one line of 10 MB takes a browser seconds to lay out. */
@@ -70,6 +72,7 @@ function block(token: Token, onLink: OnLink): ComponentChildren {
     case "def":
       return null;
     case "code":
+      if ((token as Tokens.Code).lang === "math") return maths(mathsOf(token as Tokens.Code));
       return (
         <Code text={(token as Tokens.Code).text} language={(token as Tokens.Code).lang ?? ""} />
       );
@@ -103,9 +106,18 @@ function block(token: Token, onLink: OnLink): ComponentChildren {
 }
 
 function isInline({ type }: Token): boolean {
-  return ["strong", "em", "del", "codespan", "br", "link", "image", "escape", "checkbox"].includes(
-    type,
-  );
+  return [
+    ...["strong", "em", "del", "codespan", "br", "link", "image", "escape", "checkbox", "maths"],
+  ].includes(type);
+}
+
+function maths({ tex, raw, display }: MathsToken): ComponentChildren {
+  return <Maths tex={tex} raw={raw} display={display} />;
+}
+
+/** A fenced block of it, as GitHub has them. */
+function mathsOf({ text, raw }: Tokens.Code): MathsToken {
+  return { type: "maths", tex: text, raw, display: true };
 }
 
 function list({ ordered, start, items }: Tokens.List, onLink: OnLink): ComponentChildren {
@@ -175,6 +187,8 @@ function inline(token: Token, onLink: OnLink): ComponentChildren {
         </span>
       );
     }
+    case "maths":
+      return maths(token as MathsToken);
     case "escape":
       return <Visible text={(token as Tokens.Escape).text} />;
     case "text": {

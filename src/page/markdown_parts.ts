@@ -3,6 +3,7 @@
  * anywhere, so there is none to clean. HTML in the text is text. What is too long or too deep for a parser stays plain text.
  */
 import { Lexer, type Token } from "marked";
+import { mathsIn } from "./maths_tokens.ts";
 
 export type { Token, Tokens } from "marked";
 
@@ -22,7 +23,8 @@ const MAX_DEPTH = 20;
 export function partsOf(text: string): Part[] {
   if (text.length > MAX_MARKDOWN || tooWild(text)) return [{ kind: "plain", text }];
   try {
-    return [{ kind: "tokens", tokens: new Lexer({ gfm: true }).lex(text) }];
+    const lexer = new Lexer({ gfm: true, extensions: mathsIn(text) ?? null });
+    return [{ kind: "tokens", tokens: lexer.lex(text) }];
   } catch {
     return [{ kind: "plain", text }];
   }

@@ -35,6 +35,8 @@ export interface Notice {
   readonly hint?: string | undefined;
   readonly kind: "error" | "done";
   readonly undo?: (() => void) | undefined;
+  /** What the button for it says, if not "Undo". */
+  readonly undoName?: string;
 }
 
 export interface State {

@@ -1,6 +1,6 @@
 /** `secllama docs …`: documents in which answers are looked up, sealed on this machine. */
 import { basename, join } from "node:path";
-import { DOCUMENT_BYTES, type DocumentSummary } from "../../api/documents.ts";
+import { DOCUMENT_BYTES, DOCUMENT_NAME, type DocumentSummary } from "../../api/documents.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { answerTo } from "../chat/converse.ts";
@@ -13,7 +13,6 @@ import { askedProxy, readSettings } from "../settings.ts";
 
 /** Files of one folder, so that a wrong one does not take the whole disk up. */
 const MOST_FILES = 10_000;
-const READABLE = /\.(?:txt|text|md|markdown|html?|csv|tsv|docx|pdf|log|tex|rst)$/i;
 
 const add: Command = {
   path: ["docs", "add"],
@@ -228,7 +227,7 @@ async function filesOf(paths: readonly string[]): Promise<string[]> {
       }
       if (name.startsWith(".")) continue;
       if (isDirectory) await walk(join(folder, name));
-      else if (isFile && READABLE.test(name)) found.push(join(folder, name));
+      else if (isFile && DOCUMENT_NAME.test(name)) found.push(join(folder, name));
     }
   }
   for (const path of paths) {
