@@ -18,9 +18,9 @@ export function isDocument(name: string): boolean {
   return /\.(?:pdf|docx)$/i.test(name);
 }
 
-/** Has a file read and kept, sealed. @throws {ApiError} Why it cannot be. */
-export function addDocument(file: File): Promise<DocumentSummary> {
-  const headers = { [NAME_HEADER]: encodeURIComponent(file.name) };
+/** Has a file read and kept, sealed; of a folder, under its path there. @throws {ApiError} Why it cannot be. */
+export function addDocument(file: File, name = file.name): Promise<DocumentSummary> {
+  const headers = { [NAME_HEADER]: encodeURIComponent(name) };
   return ask(ROUTES.documents.path, { method: "POST", body: file, headers });
 }
 

@@ -10,9 +10,15 @@ const MOST_FILES = 500;
 const MOST_ENTRIES = 20_000;
 const MOST_DEEP = 16;
 
+/** A file, and where it is: folder, folder in it, name. */
+interface Placed {
+  readonly path: string;
+  readonly file: File;
+}
+
 /** What was found in folders. */
 interface Found {
-  readonly files: File[];
+  readonly files: Placed[];
   /** There are more than are taken. */
   more: boolean;
 }
@@ -49,11 +55,10 @@ async function filesBelow(folders: readonly FileSystemDirectoryEntry[]): Promise
       if (entry.name.startsWith(".")) continue;
       if (entry.isDirectory) await walk(entry as FileSystemDirectoryEntry, deep + 1);
       else if (isTaken(entry.name)) {
-        found.files.push(
-          await new Promise((resolve, reject) =>
-            (entry as FileSystemFileEntry).file(resolve, reject)
-          ),
+        const file = await new Promise<File>((resolve, reject) =>
+          (entry as FileSystemFileEntry).file(resolve, reject)
         );
+        found.files.push({ path: entry.fullPath.slice(1), file });
       }
     }
   };
@@ -79,7 +84,7 @@ export async function takeChosenFolder(actions: Actions, files: readonly File[])
     isTaken(file.webkitRelativePath.split("/").slice(1).join("/"))
   );
   await take(actions, {
-    files: fitting.slice(0, MOST_FILES),
+    files: fitting.slice(0, MOST_FILES).map((file) => ({ path: file.webkitRelativePath, file })),
     more: fitting.length > MOST_FILES,
   });
 }
@@ -88,20 +93,20 @@ export async function takeChosenFolder(actions: Actions, files: readonly File[])
 async function take({ store }: Actions, { files, more }: Found): Promise<void> {
   let stopped = false;
   const refused: string[] = [];
-  for (const [at, file] of files.entries()) {
+  for (const [at, { path, file }] of files.entries()) {
     const notice = {
       kind: "done",
-      text: `Reading ${at + 1} of ${files.length}: ${file.name}`,
+      text: `Reading ${at + 1} of ${files.length}: ${path}`,
       undo: () => void (stopped = true),
       undoName: "Stop",
     } as const;
     store.set({ notice });
     try {
-      const { id, name } = await addDocument(file);
+      const { id, name } = await addDocument(file, path);
       const others = store.state.sources.filter((one) => one.name !== name);
       store.set({ sources: [...others, { id, name }] });
     } catch (error) {
-      refused.push(`${file.name}: ${error instanceof ApiError ? error.message : "not readable"}`);
+      refused.push(`${path}: ${error instanceof ApiError ? error.message : "not readable"}`);
     }
     if (stopped) break;
   }

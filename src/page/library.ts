@@ -14,9 +14,16 @@ const SEARCH_MS = 200;
 
 const UNTITLED = "New conversation";
 
-/** Whether the list of conversations would be all that is seen beside nothing: as page.css has it. */
+/** As page.css has it: the list of conversations is then all that is seen. */
+const NARROW = "(max-width: 50rem)";
+
 export function isNarrow(): boolean {
-  return matchMedia("(max-width: 50rem)").matches;
+  return matchMedia(NARROW).matches;
+}
+
+/** Calls `act` when the window has become so, as by zooming in. */
+export function whenNarrow(act: () => void): void {
+  matchMedia(NARROW).addEventListener("change", ({ matches }) => matches && act());
 }
 
 /** A conversation without a message. */

@@ -5,7 +5,7 @@ import { Actions } from "./actions.ts";
 import { enter } from "./api.ts";
 import { App } from "./app.tsx";
 import { listenForKeys } from "./keys.ts";
-import { emptyConversation, isNarrow } from "./library.ts";
+import { emptyConversation, isNarrow, whenNarrow } from "./library.ts";
 import { Store } from "./state.ts";
 
 const actions = new Actions(
@@ -41,4 +41,5 @@ const rest = await enter(hash).catch((error) => {
 });
 render(<App actions={actions} />, document.getElementById("app")!);
 listenForKeys(actions);
+whenNarrow(() => actions.store.set({ sidebar: false }));
 await actions.start(rest);

@@ -72,13 +72,14 @@ export async function documentsAnswer(
   }
 }
 
-/** A file's name, from its header. */
+/** A file's name, from its header; of a file of a folder, with its path in it, since others may be called the same. */
 function nameOf(request: Request): string {
   let name = "";
   try {
     name = decodeURIComponent(request.headers.get(NAME_HEADER) ?? "");
   } catch { /* said below */ }
-  name = name.split(/[/\\]/).at(-1)!.trim();
+  name = name.split(/[/\\]/).map((part) => part.trim())
+    .filter((part) => !["", ".", ".."].includes(part)).join("/");
   if (name !== "" && name.length <= NAME_CHARACTERS) return name;
   throw bad(`the header ${NAME_HEADER}`, "the file's name, percent-encoded");
 }

@@ -32,7 +32,7 @@ export function isFull(what: string): boolean {
 }
 
 /** Its answers: `text`, or `endless` if it is asked `USE:endless`. Few scripts, so that no two go by the same token. */
-const SCRIPTS = {
+export const SCRIPTS = {
   text: { text: "Hello from the scripted model." },
   after: { text: "Done." },
   endless: { text: "Forever", endless: true },
@@ -166,6 +166,22 @@ export async function visitWithProfile(
 export async function chooseModel(page: Page, name: string): Promise<void> {
   await page.locator("#model option").first().waitFor({ state: "attached" });
   await page.locator("#model").selectOption(`${name}:latest`);
+}
+
+/** Drops a file on the page. */
+export async function dropFile(
+  page: Page,
+  name: string,
+  type: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  const dataTransfer = await page.evaluateHandle(({ name, type, base64 }) => {
+    const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], name, { type }));
+    return transfer;
+  }, { name, type, base64: bytes.toBase64() });
+  await page.dispatchEvent(".page", "drop", { dataTransfer });
 }
 
 /** Types a question and sends it. */

@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { askPage, chooseModel, type Place, visit } from "./browser.ts";
 
 /** What axe-core finds that is serious or critical. */
-async function serious(page: Page): Promise<string[]> {
+export async function serious(page: Page): Promise<string[]> {
   // The page's own policy refuses a script that is put into it; the browser's own hand may.
   const found = await page.evaluate(
     `(() => { ${axe.source}; return axe.run(document, { resultTypes: ["violations"] }); })()`,
@@ -18,7 +18,7 @@ async function serious(page: Page): Promise<string[]> {
 }
 
 /** Whether anything is wider than the window. */
-function overflows(page: Page): Promise<boolean> {
+export function overflows(page: Page): Promise<boolean> {
   return page.evaluate("document.documentElement.scrollWidth > innerWidth");
 }
 

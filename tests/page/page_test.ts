@@ -10,20 +10,19 @@ import {
   drawsFewOfMany,
   erasesForGood,
   keepsConversations,
+  takesFolder,
 } from "./tour.ts";
 
-const ignore = !hasChromium();
-const full = isFull(
-  "the page's 10,000 messages, newcomer, telephone, light windows and temporary conversations",
-);
+// The newcomer's tour (newcomer_test.ts) is what a plain run has of this.
+const ignore = !hasChromium() ||
+  !isFull("the page's visits one by one, beside the newcomer's tour");
 
 Deno.test({
   name: "page: one visit after the other, over one serve and one browser",
   ignore,
   fn: (t) =>
     withPlace(async (place) => {
-      const step = (name: string, fn: () => Promise<void>, ignore = false) =>
-        t.step({ name, ignore, fn });
+      const step = (name: string, fn: () => Promise<void>) => t.step(name, fn);
       await step("by keyboard alone", () => worksByKeyboard(place));
       await step("dark, and axe-core finds nothing serious", () => looksGood(place, "dark"));
       await step("at 200 %", () => fitsInto(place, SMALL[0]));
@@ -31,19 +30,20 @@ Deno.test({
       await step("what is kept", () => keepsConversations(place));
       await step("a text that is dropped on it", () => asksOfText(place));
       await step("a PDF, cited with its page; erase; import", () => asksOfPdf(place));
+      await step("a folder, and a formula", () => takesFolder(place));
       await step("an erased conversation is nowhere", () => erasesForGood(place));
-      await step("10,000 messages", () => drawsFewOfMany(place), !full);
-      await step("light", () => looksGood(place, "light"), !full);
-      await step("on a telephone", () => fitsInto(place, SMALL[1]), !full);
-      await step("a reload, temporary", () => survivesReload(place, true), !full);
-      await step("an answer whose tab was closed", () => outlivesItsTab(place), !full);
+      await step("10,000 messages", () => drawsFewOfMany(place));
+      await step("light", () => looksGood(place, "light"));
+      await step("on a telephone", () => fitsInto(place, SMALL[1]));
+      await step("a reload, temporary", () => survivesReload(place, true));
+      await step("an answer whose tab was closed", () => outlivesItsTab(place));
     }),
 });
 
 Deno.test({
   name:
     "page: a newcomer asks, and nothing leaves the machine or is kept where no key outlives serve",
-  ignore: ignore || !full,
+  ignore,
   async fn() {
     const served = await startServe();
     try {

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { makeDocx, makePdf } from "../../src/documents/testing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
 import { until } from "../support/patience.ts";
-import { askPage, chooseModel, type Place, type, visit } from "./browser.ts";
+import { askPage, chooseModel, dropFile, type Place, type, visit } from "./browser.ts";
 
 /** What is kept: edit, branches, search, pin, delete and undo, another tab. */
 export async function keepsConversations({ url, browser }: Place): Promise<void> {
@@ -115,13 +115,7 @@ export async function asksOfPdf({ url, home, browser }: Place): Promise<void> {
   await visit(url, async ({ page }) => {
     await chooseModel(page, "scripted");
     const pdf = makePdf(["The tenant pays rent.", "Notice of the kestrel lease: three months."]);
-    const drop = await page.evaluateHandle((base64: string) => {
-      const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-      const transfer = new DataTransfer();
-      transfer.items.add(new File([bytes], "lease.pdf", { type: "application/pdf" }));
-      return transfer;
-    }, pdf.toBase64());
-    await page.dispatchEvent(".page", "drop", { dataTransfer: drop });
+    await dropFile(page, "lease.pdf", "application/pdf", pdf);
     await page.locator(".attached").getByText("lease.pdf").waitFor();
     await page.locator("#files").setInputFiles({
       name: "herons.docx",
@@ -161,6 +155,61 @@ export async function asksOfPdf({ url, home, browser }: Place): Promise<void> {
     assert.ok(files.size > 2, [...files.keys()].join());
     for (const word of ["kestrel", "lease.pdf", "Herons", "Plover"]) assert.ok(!holds(files, word));
   }, { browser });
+}
+
+/** A folder of hostile shape is dropped: what can be read of it is looked up in. Maths is drawn as such. */
+export async function takesFolder({ url, browser }: Place): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-folder-" });
+  try {
+    let deep = folder;
+    for (let i = 0; i < 30; i++) {
+      deep += "/d";
+      await Deno.mkdir(deep);
+      await Deno.writeTextFile(`${deep}/deep${i}.txt`, `The crane nests ${i} deep.`);
+    }
+    for (const part of ["a", "b"]) {
+      await Deno.mkdir(`${folder}/${part}`);
+      await Deno.writeTextFile(`${folder}/${part}/same.txt`, `The dotterel is in ${part}.`);
+    }
+    await Deno.mkdir(`${folder}/.git`);
+    await Deno.writeTextFile(`${folder}/.git/config.txt`, "The shrike is secret.");
+    await Deno.writeTextFile(`${folder}/.hidden.txt`, "The shrike is secret.");
+    await Deno.writeTextFile(`${folder}/a\u0007b\u202ec.txt`, "The plover has an odd name.");
+    await Deno.writeFile(`${folder}/picture.png`, new Uint8Array([0x89, 0x50]));
+    await Deno.writeFile(`${folder}/broken.pdf`, new TextEncoder().encode("%PDF-1.4 broken"));
+    await Deno.symlink(folder, `${folder}/around`);
+    await Deno.symlink("/etc/passwd", `${folder}/passwd.txt`);
+    await visit(url, async ({ page, context }) => {
+      await chooseModel(page, "scripted");
+      const devtools = await context.newCDPSession(page);
+      const data = { items: [], files: [folder], dragOperationsMask: 1 };
+      for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+        await devtools.send("Input.dispatchDragEvent", { type, x: 300, y: 300, data });
+      }
+      const notice = page.locator(".notice");
+      await notice.getByText(/documents were taken; there are more/).waitFor();
+      assert.match(await notice.innerText(), /broken\.pdf: this document cannot be read/);
+      await page.locator(".attached").getByText(/looked up in \d+ documents/).waitFor();
+      await askPage(page, "Where does the plover have its name?");
+      const sources = page.locator(".message.assistant .sources");
+      await sources.getByText(/odd name/).first().waitFor({ state: "attached" });
+      await page.getByRole("button", { name: "Documents", exact: true }).click();
+      const panel = page.getByRole("dialog", { name: "Documents" });
+      const names = await panel.locator(".check").allInnerTexts();
+      assert.ok(names.some((name) => name.includes("deep3.txt")), names.join());
+      assert.ok(names.some((name) => name.includes("U+202E")), names.join());
+      const same = names.filter((name) => name.includes("/same.txt"));
+      assert.equal(same.length, 2, "a file takes the place of another folder's");
+      for (const not of [".hidden", "config.txt", "deep29", "picture"]) {
+        assert.ok(!names.some((name) => name.includes(not)), not);
+      }
+      await panel.getByLabel("Add a folder").setInputFiles(folder);
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+    }, { browser });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 
 /** Of 10,000 messages a hundred are drawn, and more when they are asked for: the rest costs the browser nothing. */

@@ -30,13 +30,13 @@ place. Of folders, all that can be read is taken; symbolic links are not followe
     const { tui } = context;
     const done: DocumentSummary[] = [];
     let failed = 0;
-    for (const path of await filesOf(context.positionals)) {
+    for (const { path, name } of await filesOf(context.positionals)) {
       try {
         const { size } = await Deno.stat(path);
         if (size > DOCUMENT_BYTES) {
           throw new SecLlamaError("too-large", `it is over ${DOCUMENT_BYTES / 1024 / 1024} MiB`);
         }
-        const one = await open.history.addDocument(basename(path), await Deno.readFile(path));
+        const one = await open.history.addDocument(name, await Deno.readFile(path));
         done.push(one);
         if (!flag(context, "json")) tui.out(`${path}: ${one.passages} passages`);
       } catch (error) {
@@ -215,10 +215,15 @@ function idOf(documents: readonly DocumentSummary[], text: string): string {
   );
 }
 
-/** Files as they are named, and of folders those that can be read, without following links. */
-async function filesOf(paths: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  async function walk(folder: string): Promise<void> {
+/**
+ * Files as they are named, and of folders those that can be read, without following links; each with the name that it gets, which
+ * in a folder is its path there: others may be called the same.
+ */
+async function filesOf(
+  paths: readonly string[],
+): Promise<{ readonly path: string; readonly name: string }[]> {
+  const found: { path: string; name: string }[] = [];
+  async function walk(folder: string, at: string): Promise<void> {
     for await (const { name, isFile, isDirectory } of Deno.readDir(folder)) {
       if (found.length >= MOST_FILES) {
         throw new SecLlamaError("usage", `there are more than ${MOST_FILES} files`, {
@@ -226,15 +231,16 @@ async function filesOf(paths: readonly string[]): Promise<string[]> {
         });
       }
       if (name.startsWith(".")) continue;
-      if (isDirectory) await walk(join(folder, name));
-      else if (isFile && DOCUMENT_NAME.test(name)) found.push(join(folder, name));
+      const path = join(folder, name);
+      if (isDirectory) await walk(path, `${at}/${name}`);
+      else if (isFile && DOCUMENT_NAME.test(name)) found.push({ path, name: `${at}/${name}` });
     }
   }
   for (const path of paths) {
     const info = await Deno.stat(path).catch(() => undefined);
     if (info === undefined) throw new SecLlamaError("usage", `${path} is not there`);
-    if (info.isDirectory) await walk(path);
-    else if (info.isFile) found.push(path);
+    if (info.isDirectory) await walk(path, basename(await Deno.realPath(path)));
+    else if (info.isFile) found.push({ path, name: basename(path) });
     else throw new SecLlamaError("usage", `${path} is neither a file nor a folder`);
   }
   return found;
