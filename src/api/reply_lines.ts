@@ -17,6 +17,9 @@ export interface Receipt {
   readonly encryption?: string;
   readonly isolation?: string;
   readonly truncated?: { readonly prompt?: number; readonly kept: number } | null;
+  /** Names the host's signed word on this exchange, and what proves later what it was (receipt.ts). */
+  readonly id?: string;
+  readonly secret?: string;
 }
 
 /** How an answer was made. */

@@ -131,6 +131,11 @@ export const ROUTES = {
   }),
   receipt: route("metadata", "ollama", "/secllama/receipts/{id}", { parameter: RECEIPT_ID }),
   securityStatus: route("security", "ollama", "/api/security/status"),
+  /** Runs the doctor on the host, for its own user. */
+  doctor: route("security", "ollama", "/secllama/doctor", {
+    methods: POST,
+    maxBytes: SMALL_BYTES,
+  }),
 
   pull: management("/api/pull"),
   push: management("/api/push"),

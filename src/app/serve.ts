@@ -27,6 +27,7 @@ import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervi
 import { VERSION } from "../version.ts";
 import { openServeAudit, type ServeAudit } from "./audit.ts";
 import { type Banner, bannerOf } from "./banner.ts";
+import { runDoctor } from "./doctor.ts";
 import { fleetPart, openFleet } from "./fleet.ts";
 import { type GatewayFacts, openGateway, openLocalGateway } from "./gateway_listeners.ts";
 import type { Installation } from "./installation.ts";
@@ -131,6 +132,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       activity,
       audit: metrics ?? audit,
       receipts: audit && ((id) => audit.receipt(id)),
+      doctor: (signal) => runDoctor(signal),
       notReady: shared(() => notReady({ models, keys, audit, fleet })),
       fleet: part?.gateway,
       limits: openLimits({

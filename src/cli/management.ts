@@ -1,8 +1,7 @@
 /** Model management for the gateway, where the operator turned it on: the one way by which the gateway may fetch anything. */
 import type { Config } from "../config/config.ts";
 import type { ModelManagement } from "../gateway/management.ts";
-import { ownUid, peerUid } from "../http/peer.ts";
-import { isLoopback } from "../loopback.ts";
+import { isOwnConnection } from "../gateway/own_user.ts";
 import type { ModelStore } from "../models/store.ts";
 import { pullLine, throttled } from "../pull/progress.ts";
 import { pullModel } from "../pull/pull.ts";
@@ -18,13 +17,7 @@ export async function openManagement(
   const policy = { registries: config.registries, blobHosts: config.registryBlobHosts };
   return {
     maxBytes: config.maxModelBytes,
-    isOwn(peer, local) {
-      if (!isLoopback(peer.hostname)) return false;
-      // Other systems have no such check: there any user of the machine counts.
-      if (Deno.build.os !== "linux") return true;
-      const tcp = { transport: "tcp" } as const;
-      return peerUid({ ...tcp, ...peer }, { ...tcp, ...local }) === ownUid();
-    },
+    isOwn: isOwnConnection,
     async pull(reference, { signal, onLine }) {
       refuseOffline(config.offline);
       await pullModel(models, reference, {

@@ -22,6 +22,7 @@ import { crossOrigin } from "./cross_origin.ts";
 import { type ManagementEnv, managementGuard } from "./management.ts";
 import { placeOf } from "./place.ts";
 import { ProofGate } from "./proof.ts";
+import { doctorRoutes } from "./routes/doctor.ts";
 import { managementRoutes } from "./routes/management.ts";
 import { metadataRoutes } from "./routes/metadata.ts";
 import { pairingRoutes } from "./routes/pairing.ts";
@@ -78,6 +79,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
   });
   metadataRoutes(app, context);
   securityRoutes(app, context);
+  doctorRoutes(app, context);
   sealedRoutes(app, context);
   pairingRoutes(app, context);
   signInRoutes(app, context);

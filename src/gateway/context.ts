@@ -7,6 +7,7 @@ import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { GatewayAudit } from "./audit.ts";
 import type { ClientLimits } from "./limits.ts";
+import type { Doctor } from "./routes/doctor.ts";
 import type { SignIn } from "./routes/sign_in.ts";
 import type { Activity } from "./activity.ts";
 import type { ModelManagement } from "./management.ts";
@@ -58,6 +59,8 @@ export interface GatewayContext {
   readonly limits: ClientLimits;
   /** Whether it can be reached from beyond loopback: what is not sealed then needs a proof. */
   readonly remote: boolean;
+  /** Runs `secllama doctor` on this host, for its own user; undefined: it cannot be run from here. */
+  readonly doctor?: Doctor | undefined;
   /** Only where the operator turned model management on. */
   readonly management?: ModelManagement | undefined;
 }

@@ -8,13 +8,8 @@ import { routeOf } from "../api/routes.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { ProofEnv } from "./proof.ts";
+import type { End } from "./own_user.ts";
 import type { Asking } from "./share.ts";
-
-/** One end of a connection. */
-interface End {
-  readonly hostname: string;
-  readonly port: number;
-}
 
 export interface ModelManagement {
   /** Whether the connection is from this machine and this user. */

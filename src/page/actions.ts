@@ -131,6 +131,15 @@ export class Actions {
     }
   }
 
+  /** The next questions are looked up in a document too. */
+  lookUpIn(source: Source): void {
+    const { sources } = this.state;
+    if (!sources.some(({ id }) => id === source.id)) {
+      this.store.set({ sources: [...sources, source] });
+    }
+    document.querySelector<HTMLElement>("#question")?.focus();
+  }
+
   /** Another answer to the same question: a branch. */
   async regenerate(answer: Message): Promise<void> {
     const question = this.state.open.messages.find(({ id }) => id === answer.parent);

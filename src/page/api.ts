@@ -142,6 +142,40 @@ export async function endReply(id: string): Promise<void> {
   await ask(pathOf(ROUTES.pageReply, id), { method: "DELETE" });
 }
 
+/** A file of the proxy's, as it is. @throws {ApiError} */
+export async function fileOf(path: string): Promise<Blob> {
+  return await (await send(path)).blob();
+}
+
+/** Has the host's doctor run. Gives how long it has, in seconds, and in the end its report. @throws {ApiError} */
+export async function runDoctor(onRunning: (seconds: number) => void): Promise<DoctorReport> {
+  const answer = await send(ROUTES.doctor.path, { method: "POST", body: {} });
+  for await (const line of jsonLines(answer)) {
+    const { running, report, error, code, hint } = line;
+    if (typeof running === "number") onRunning(running);
+    if (report !== undefined) return Object(report) as DoctorReport;
+    if (error !== undefined) {
+      throw new ApiError(String(error), String(code), hint === undefined ? undefined : `${hint}`);
+    }
+  }
+  throw new ApiError("the doctor's answer broke off", "unknown", "secllama doctor");
+}
+
+/** Of what `secllama doctor --json` prints, what is shown (docs/doctor.md). */
+export interface DoctorReport {
+  readonly verdict: "holds" | "fails" | "not judged";
+  readonly checks: readonly DoctorCheck[];
+  readonly limits: readonly DoctorCheck[];
+}
+
+interface DoctorCheck {
+  readonly name: string;
+  readonly result: "holds" | "fails" | "not run" | "note";
+  readonly observed: string;
+  readonly expected?: string;
+  readonly stoppedBy?: string;
+}
+
 /** Shows the launch secret of the address, if it has one. Returns the address's rest. */
 export async function enter(hash: string): Promise<string> {
   const match = /^#launch=([\w-]{1,100})$/.exec(hash);

@@ -61,7 +61,7 @@ export function App({ actions }: { actions: Actions }) {
       <NoticeBox actions={actions} />
       {link && <LinkDialog link={link} onEnd={() => actions.store.set({ link: undefined })} />}
       {panel === "settings" && <SettingsPanel actions={actions} onEnd={end} />}
-      {panel === "proof" && <ProofPanel onEnd={end} />}
+      {panel === "proof" && <ProofPanel actions={actions} onEnd={end} />}
       {panel === "help" && <HelpPanel actions={actions} onEnd={end} />}
       {panel === "documents" && <DocumentsPanel actions={actions} onEnd={end} />}
       {panel === "prompts" && <PromptsPanel onEnd={end} />}

@@ -3,6 +3,7 @@ import {
   type DocumentSummary,
   type EmbeddingReport,
   NAME_HEADER,
+  type Passage,
   type PassageList,
   QUESTION_CHARACTERS,
 } from "../api/documents.ts";
@@ -42,6 +43,17 @@ export function embedding(): Promise<EmbeddingReport> {
 /** Names another one; null: none. @throws {ApiError} Why it cannot be. */
 export function setEmbedding(model: string | null): Promise<EmbeddingReport> {
   return ask(ROUTES.documentModel.path, { method: "PUT", body: { model } });
+}
+
+/** Passages of all documents with a search's words, of whichever document the best one of each. No model is asked. */
+export async function passagesWith(query: string): Promise<Passage[]> {
+  const { passages } = await ask<PassageList>(ROUTES.documentSearch.path, {
+    method: "POST",
+    body: { query: query.slice(0, QUESTION_CHARACTERS), limit: 30, words: true },
+  });
+  const best = new Map<string, Passage>();
+  for (const one of passages) if (!best.has(one.document)) best.set(one.document, one);
+  return [...best.values()];
 }
 
 /** The passages of these documents that fit a question, as they go with it, and what they were not found by. */

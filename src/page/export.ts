@@ -17,8 +17,8 @@ export function markdownOf(conversation: Conversation): string {
 }
 
 /** Offers a file: it is made here, and goes to wherever this browser puts downloads. */
-export function download(name: string, type: string, text: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type }));
+export function download(name: string, type: string, content: string | Blob): void {
+  const address = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement("a");
   link.href = address;
   link.download = name;

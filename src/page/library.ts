@@ -3,6 +3,7 @@
 import type { Answers } from "./answers.ts";
 import { type ConversationList, UNDO_MS } from "../api/history.ts";
 import { ApiError, heldReplies } from "./api.ts";
+import { passagesWith } from "./documents.ts";
 import * as history from "./history.ts";
 import type { State, Store } from "./state.ts";
 import { tellTabs } from "./tabs.ts";
@@ -112,13 +113,16 @@ export class Library {
   }
 
   search(query: string): void {
-    this.#store.set({ query, ...(query.trim() === "" ? { hits: undefined } : {}) });
+    this.#store.set({ query, ...(query.trim() === "" ? { hits: undefined, passages: [] } : {}) });
     clearTimeout(this.#searching);
     if (query.trim() === "") return;
     this.#searching = setTimeout(async () => {
       try {
-        const hits = await history.search(query);
-        if (this.#state.query === query) this.#store.set({ hits });
+        const [hits, passages] = await Promise.all([
+          history.search(query),
+          passagesWith(query),
+        ]);
+        if (this.#state.query === query) this.#store.set({ hits, passages });
       } catch (error) {
         this.#fail(error);
       }

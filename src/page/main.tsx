@@ -20,6 +20,7 @@ const actions = new Actions(
     temporaries: [],
     query: "",
     hits: undefined,
+    passages: [],
     running: [],
     attachments: [],
     sources: [],

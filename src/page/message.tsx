@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
 /** One message: what it says, what it is about, and what can be done with it. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import type { Receipt, Stats } from "../api/reply_lines.ts";
+import type { Stats } from "../api/reply_lines.ts";
 import type { Actions } from "./actions.ts";
 import { copyText } from "./clipboard.ts";
 import type { Running } from "./state.ts";
 import { Markdown, Plain, Visible } from "./markdown.tsx";
+import { ReceiptLine } from "./receipt.tsx";
 import { branchOf } from "./tree.ts";
 import type { Message } from "./types.ts";
 
@@ -238,22 +239,6 @@ function StatsLine({ stats }: { stats: Stats }) {
       {parts.join(", ")}
       {stats.receipt && <ReceiptLine receipt={stats.receipt} />}
     </span>
-  );
-}
-
-function ReceiptLine({ receipt: { encryption, isolation, truncated } }: { receipt: Receipt }) {
-  const good = encryption === "sealed" && isolation === "strict";
-  return (
-    <>
-      {" "}
-      <span class={good ? "receipt good" : "receipt weak"}>
-        {encryption === "sealed" ? "sealed" : `encryption ${encryption}`},{" "}
-        {isolation === "strict" ? "isolated" : `isolation ${isolation}`}
-      </span>
-      {truncated && (
-        <span class="receipt weak">the question was cut to {truncated.kept} tokens</span>
-      )}
-    </>
   );
 }
 

@@ -2,9 +2,13 @@
 /** Who sees what, and what was measured just now: the gateway's own report, read again at each click. */
 import { ROUTES } from "../api/routes.ts";
 import { useEffect, useState } from "preact/hooks";
+import type { Actions } from "./actions.ts";
 import { ApiError, ask } from "./api.ts";
+import { Doctor } from "./doctor.tsx";
 import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
+import { Plot } from "./plot.tsx";
+import type { Message } from "./types.ts";
 
 /** Of `/api/security/status`, what is shown. */
 interface Status {
@@ -41,7 +45,7 @@ interface Status {
   }[];
 }
 
-export function ProofPanel({ onEnd }: { onEnd: () => void }) {
+export function ProofPanel({ actions, onEnd }: { actions: Actions; onEnd: () => void }) {
   const [status, setStatus] = useState<Status | ApiError>();
   const [at, setAt] = useState(0);
   const measure = async () => {
@@ -67,9 +71,8 @@ export function ProofPanel({ onEnd }: { onEnd: () => void }) {
       <p class="buttons">
         <button type="button" onClick={measure}>Measure again</button>
       </p>
-      <p class="soft">
-        To attack a fresh sandbox yourself, in a terminal: <code>secllama doctor</code>
-      </p>
+      <Answers messages={actions.state.open.messages} />
+      <Doctor />
     </Dialog>
   );
 }
@@ -147,6 +150,27 @@ function Report({ status, at }: { status: Status; at: number }) {
         {key.created_ms === null ? "its age is not known" : `${ageOf(at - key.created_ms)} old`}
       </p>
       {(key.warnings ?? []).map((warning) => <p class="soft" key={warning}>{warning}</p>)}
+    </>
+  );
+}
+
+/** The answers of the open conversation: what protected them, and how quick they were. */
+function Answers({ messages }: { messages: readonly Message[] }) {
+  const stats = messages.flatMap((one) => one.role === "assistant" && one.stats ? [one.stats] : []);
+  if (stats.length === 0) return null;
+  const sealed = stats.filter(({ receipt }) =>
+    receipt?.encryption === "sealed" && receipt.isolation === "strict"
+  );
+  const speeds = stats.flatMap(({ perSecond }) => perSecond === undefined ? [] : [perSecond]);
+  const seconds = stats.flatMap(({ ms }) => ms === undefined ? [] : [ms / 1000]);
+  return (
+    <>
+      <h3>Answers of this conversation</h3>
+      <p class={sealed.length === stats.length ? "good" : "error"}>
+        {sealed.length} of {stats.length} were sealed, and made in strict isolation
+      </p>
+      <Plot title="Tokens a second" unit="a second" values={speeds} />
+      <Plot title="Time until complete" unit="s" values={seconds} />
     </>
   );
 }

@@ -6,7 +6,7 @@ import type { Summary } from "./types.ts";
 
 export function Sidebar({ actions }: { actions: Actions }) {
   const { state, library } = actions;
-  const { keeping, list, total, temporaries, query, hits } = state;
+  const { keeping, list, total, temporaries, query, hits, passages } = state;
   return (
     <nav class="sidebar" aria-label="Conversations">
       <div class="sidebar-head">
@@ -31,7 +31,7 @@ export function Sidebar({ actions }: { actions: Actions }) {
           spellcheck={false}
           type="search"
           id="search"
-          aria-label="Search in titles and messages"
+          aria-label="Search in titles, messages and documents"
           placeholder="Search"
           value={query}
           onInput={(event) => library.search(event.currentTarget.value)}
@@ -48,6 +48,24 @@ export function Sidebar({ actions }: { actions: Actions }) {
                     <Visible text={hit.title || "Untitled"} />
                     <span class="soft">
                       <Visible text={hit.snippet} />
+                    </span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+            {passages.length > 0 && <h2>In documents</h2>}
+            <ul>
+              {passages.map(({ document, name, page, text }) => (
+                <li key={document}>
+                  <button
+                    type="button"
+                    class="entry"
+                    title="Look the next question up in it"
+                    onClick={() => actions.lookUpIn({ id: document, name })}
+                  >
+                    <Visible text={page === null ? name : `${name}, page ${page}`} />
+                    <span class="soft">
+                      <Visible text={snippetOf(text, query)} />
                     </span>
                   </button>
                 </li>
@@ -72,6 +90,15 @@ export function Sidebar({ actions }: { actions: Actions }) {
         )}
     </nav>
   );
+}
+
+/** A passage's text around the first of the words. */
+export function snippetOf(text: string, query: string): string {
+  const lower = text.toLowerCase();
+  const places = query.toLowerCase().split(/\s+/).filter((word) => word !== "")
+    .map((word) => lower.indexOf(word)).filter((at) => at >= 0);
+  const start = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - 60);
+  return (start > 0 ? "…" : "") + text.slice(start, start + 200).replace(/\s+/g, " ");
 }
 
 /** Pinned, then folders by name, then the others. */

@@ -1,4 +1,5 @@
 /** The page's state, in one place, with who is told of a change. */
+import type { Passage } from "../api/documents.ts";
 import type { SearchHit } from "../api/history.ts";
 import type { Progress } from "../api/reply_lines.ts";
 import type { Attachment, Conversation, Message, Model, Summary } from "./types.ts";
@@ -54,6 +55,8 @@ export interface State {
   readonly query: string;
   /** undefined: no search. */
   readonly hits: readonly SearchHit[] | undefined;
+  /** Of the documents, what was found for the same words. */
+  readonly passages: readonly Passage[];
   readonly running: readonly Running[];
   /** What goes with the next question. */
   readonly attachments: readonly Attachment[];

@@ -55,7 +55,12 @@ export async function documentsAnswer(
       const question = textOf(asked["query"], "query", QUESTION_CHARACTERS);
       if (question === undefined) throw bad("query", "a text");
       const limit = countOf(asked["limit"], 5, 100);
-      return await embeddings.search(question, limit, idsOf(asked["documents"]));
+      const of = idsOf(asked["documents"]);
+      const words = asked["words"] ?? false;
+      if (typeof words !== "boolean") throw bad("words", "true or false");
+      return words
+        ? { passages: await history.searchDocuments(question, limit, of), ranking: "bm25" }
+        : await embeddings.search(question, limit, of);
     }
     case ROUTES.documentModel: {
       if (method === "GET") return await embeddings.report();

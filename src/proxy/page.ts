@@ -1,5 +1,7 @@
 /** The page that people type in, and the part of the proxy that is for it: what its requests may be, and the replies that it may ask for again. */
 import { JSON_TYPE } from "../api/media_types.ts";
+import { RECEIPT_HEADER, RECEIPT_SECRET_HEADER, RECEIPT_WANTED } from "../api/receipt.ts";
+import type { Receipt } from "../api/reply_lines.ts";
 import { canonicalPath, notServed, routeOf, ROUTES, takes } from "../api/routes.ts";
 import { readTruncated } from "../api/truncated.ts";
 import { utf8 } from "../bytes.ts";
@@ -55,7 +57,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
     ask: (body, signal) =>
       options.fetch(options.chatUrl, {
         method: "POST",
-        headers: { "content-type": JSON_TYPE },
+        headers: { "content-type": JSON_TYPE, [RECEIPT_HEADER]: RECEIPT_WANTED },
         body: utf8(JSON.stringify(body)),
         signal,
       }),
@@ -63,6 +65,7 @@ export async function openPage(options: PageOptions): Promise<Page> {
       status: answer.status,
       ...standingOf(options.outer()),
       truncated: readTruncated(answer.headers) ?? null,
+      ...receiptOf(answer.headers),
     }),
   });
   return {
@@ -95,6 +98,12 @@ export async function openPage(options: PageOptions): Promise<Page> {
     },
     settled: () => replies.settled(),
   };
+}
+
+/** By what the exchange can be shown later; nothing of an answer that failed. */
+function receiptOf(headers: Headers): Pick<Receipt, "id" | "secret"> {
+  const [id, secret] = [headers.get(RECEIPT_HEADER), headers.get(RECEIPT_SECRET_HEADER)];
+  return id === null || secret === null ? {} : { id, secret };
 }
 
 /** Only who names it: programs send a star, and are told what Ollama tells them. */

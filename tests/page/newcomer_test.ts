@@ -41,7 +41,10 @@ async function startUi(models: string): Promise<Ui> {
     stderr: "piped",
   }).spawn();
   let [out, err] = ["", ""];
-  const read = async (stream: ReadableStream<Uint8Array>, take: (text: string) => void) => {
+  const read = async (
+    stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+    take: (text: string) => void,
+  ) => {
     for await (const text of stream.pipeThrough(new TextDecoderStream())) take(text);
   };
   const found = Promise.withResolvers<string>();

@@ -10,6 +10,7 @@ import {
   drawsFewOfMany,
   erasesForGood,
   keepsConversations,
+  provesItself,
   takesFolder,
 } from "./tour.ts";
 
@@ -30,7 +31,8 @@ Deno.test({
       await step("what is kept", () => keepsConversations(place));
       await step("a text that is dropped on it", () => asksOfText(place));
       await step("a PDF, cited with its page; erase; import", () => asksOfPdf(place));
-      await step("a folder, and a formula", () => takesFolder(place));
+      await step("the proof: a receipt, plots, the doctor", () => provesItself(place));
+      await step("a folder", () => takesFolder(place));
       await step("an erased conversation is nowhere", () => erasesForGood(place));
       await step("10,000 messages", () => drawsFewOfMany(place));
       await step("light", () => looksGood(place, "light"));

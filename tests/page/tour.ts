@@ -6,7 +6,9 @@ import { DatabaseSync } from "node:sqlite";
 import { makeDocx, makePdf } from "../../src/documents/testing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
 import { until } from "../support/patience.ts";
+import { cli } from "../support/serve.ts";
 import { askPage, chooseModel, dropFile, type Place, type, visit } from "./browser.ts";
+import { serious } from "./look.ts";
 
 /** What is kept: edit, branches, search, pin, delete and undo, another tab. */
 export async function keepsConversations({ url, browser }: Place): Promise<void> {
@@ -210,6 +212,40 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** The proof: answers as plots, the host's signed word on one of them, and the doctor, run from the page. */
+export async function provesItself({ url, home, browser }: Place): Promise<void> {
+  await visit(url, async ({ page }) => {
+    await chooseModel(page, "demo");
+    await askPage(page, "What is network isolation?");
+    await page.locator(".signed summary").click();
+    const saving = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save the receipt" }).click();
+    const file = `${home}/receipt.cose`;
+    await (await saving).saveAs(file);
+    const env = { HOME: home, PATH: "/usr/bin:/bin" };
+    const key = await cli(["audit", "key", "--out", `${home}/audit.pem`], { env });
+    assert.equal(key.code, 0, key.stderr);
+    const held = await cli(["receipt", "verify", file, "--key", `${home}/audit.pem`], { env });
+    assert.equal(held.code, 0, held.stderr);
+    assert.match(held.stdout, /holds: line \d+ of the log/);
+    const secret = await page.locator(".signed code").nth(1).innerText();
+    assert.match(secret, /^[\w-]{43}$/);
+    assert.ok(!held.stdout.includes(secret), "the host knows the secret");
+
+    await page.getByRole("button", { name: "Proof" }).click();
+    const proof = page.getByRole("dialog", { name: "Proof" });
+    await proof.getByText("1 of 1 were sealed, and made in strict isolation").waitFor();
+    await proof.getByRole("img", { name: /Tokens a second: the last [\d.]+ a second/ }).waitFor();
+    await proof.getByRole("button", { name: "Run the doctor" }).click();
+    const verdict = proof.getByText(/\d+ of \d+ attacks were stopped/);
+    await verdict.waitFor();
+    const [, stopped, all] = /(\d+) of (\d+)/.exec(await verdict.innerText())!;
+    assert.ok(Number(all) >= 90 && Number(stopped) >= Number(all) - 2, `${stopped} of ${all}`);
+    await proof.getByRole("cell", { name: /attack: TCP over IPv4/ }).waitFor();
+    assert.deepEqual(await serious(page), []);
+  }, { browser });
 }
 
 /** Of 10,000 messages a hundred are drawn, and more when they are asked for: the rest costs the browser nothing. */
