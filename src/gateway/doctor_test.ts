@@ -32,7 +32,7 @@ async function withGateway(
     },
   } as unknown as GatewayContext;
   const app = makeGatewayApp(context);
-  const server = Deno.serve(
+  const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request, { remoteAddr }) => {
       const peer = remoteAddr as Deno.NetAddr;
