@@ -30,7 +30,7 @@ export function foldersOf(data: DataTransfer | null): FileSystemDirectoryEntry[]
 }
 
 /** Whether a file of a folder is taken: none that is hidden, or in what is. */
-export function isTaken(path: string): boolean {
+function isTaken(path: string): boolean {
   return DOCUMENT_NAME.test(path) && !path.split("/").some((part) => part.startsWith("."));
 }
 

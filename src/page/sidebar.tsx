@@ -93,7 +93,7 @@ export function Sidebar({ actions }: { actions: Actions }) {
 }
 
 /** A passage's text around the first of the words. */
-export function snippetOf(text: string, query: string): string {
+function snippetOf(text: string, query: string): string {
   const lower = text.toLowerCase();
   const places = query.toLowerCase().split(/\s+/).filter((word) => word !== "")
     .map((word) => lower.indexOf(word)).filter((at) => at >= 0);
