@@ -102,3 +102,53 @@ export function isSameModel(a: string, b: string): boolean {
   const name = tryParseModelName(a);
   return name !== undefined && name.canonical === tryParseModelName(b)?.canonical;
 }
+
+/** The name with its parts in the canonical spelling: where a model lies that was stored under no other one. */
+export function canonicalParts({ host, namespace, model, tag }: ModelName): ModelName {
+  const [h, n, m, t] = [host, namespace, model, tag].map((part) => part.toLowerCase());
+  return makeModelName({ host: h!, namespace: n!, model: m!, tag: t! })!;
+}
+
+/** Whether `text` may be a pattern of names: a name's characters, and `*` for any run of them. */
+export function isModelPattern(text: unknown, most = MAX_LENGTH): text is string {
+  return typeof text === "string" && text.length <= most && /^[A-Za-z0-9._:/*-]+$/.test(text);
+}
+
+/**
+ * Whether a model is one of those that a pattern names. A pattern without a tag means any tag. One that begins with the default
+ * host, or with the default namespace, is held against the name written out that far; all others against the canonical name.
+ * @param name Canonical, or as it is shown.
+ */
+export function fitsModel(pattern: string, name: string): boolean {
+  const wanted = pattern.toLowerCase();
+  const canonical = name.toLowerCase();
+  return spellingsOf(canonical, wanted).some((spelling) =>
+    fits(wanted, /:[^/]*$/.test(wanted) ? spelling : spelling.replace(/:[^/]*$/, ""))
+  );
+}
+
+/** The canonical name, and it written out as far as the pattern is. */
+function spellingsOf(canonical: string, pattern: string): string[] {
+  const slashes = canonical.split("/").length - 1;
+  const inNamespace = slashes === 0 ? `${DEFAULT_NAMESPACE}/${canonical}` : canonical;
+  if (pattern.startsWith(`${DEFAULT_NAMESPACE}/`)) return [canonical, inNamespace];
+  if (pattern.startsWith(`${DEFAULT_HOST}/`)) {
+    return [slashes < 2 ? `${DEFAULT_HOST}/${inNamespace}` : canonical];
+  }
+  return [canonical];
+}
+
+/** Linear in the product of both lengths at most: patterns are an administrator's, names are anybody's. */
+function fits(pattern: string, text: string): boolean {
+  const [first, ...rest] = pattern.split("*");
+  if (!text.startsWith(first!)) return false;
+  let left = text.slice(first!.length);
+  const last = rest.pop();
+  if (last === undefined) return left === "";
+  for (const part of rest) {
+    const at = left.indexOf(part);
+    if (at < 0) return false;
+    left = left.slice(at + part.length);
+  }
+  return left.endsWith(last);
+}

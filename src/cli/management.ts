@@ -20,7 +20,7 @@ export async function openManagement(
     isOwn: isOwnConnection,
     async pull(reference, { signal, onLine }) {
       refuseOffline(config.offline);
-      await pullModel(models, reference, {
+      return await pullModel(models, reference, {
         policy,
         network,
         maxBytes: config.maxModelBytes,

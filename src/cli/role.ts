@@ -6,8 +6,8 @@ import {
   type ClientList,
   DEFAULT_ROLE,
   isAmount,
-  isModelPattern,
   isRoleName,
+  isRolePattern,
   type Role,
   ROLE_AMOUNTS,
   type RoleAmount,
@@ -154,7 +154,7 @@ function readRole(context: CommandContext): Role {
     });
   }
   const models = stringOption(context, "models")?.split(",").map((one) => one.trim());
-  const wrong = models?.find((pattern) => !isModelPattern(pattern));
+  const wrong = models?.find((pattern) => !isRolePattern(pattern));
   if (wrong !== undefined) {
     throw new SecLlamaError("usage", "--models must be names of models with commas between", {
       field: "--models",

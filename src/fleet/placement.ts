@@ -2,6 +2,7 @@
  * Which host of the fleet a client's model is at: one that has it, with room if any has, and for one client and model the same one
  * as long as it is there, since it has the beginning of the conversation in its cache. Never by content, which nobody here sees.
  */
+import { isSameModel } from "../api/model_name.ts";
 import { concat, toHex, utf8 } from "../bytes.ts";
 import { sha256 } from "../sealed/primitives.ts";
 import type { HostReport } from "./report.ts";
@@ -20,13 +21,15 @@ function isFull({ report: { active, parallel } }: Candidate): boolean {
 
 /**
  * The host for this client and model; undefined: none of them has it.
- * @param model Its name with the tag.
+ * @param model Its canonical name.
  */
 export function placeFor(
   hosts: readonly Candidate[],
   { client, model }: { readonly client: string; readonly model: string },
 ): Candidate | undefined {
-  const having = hosts.filter(({ report }) => report.models.some(({ name }) => name === model));
+  const having = hosts.filter(({ report }) =>
+    report.models.some(({ name }) => isSameModel(name, model))
+  );
   const free = having.filter((host) => !isFull(host));
   // Rendezvous hashing: a host that comes or goes moves its own clients only.
   const weight = ({ hid }: Candidate) =>

@@ -21,7 +21,7 @@ export interface ModelManagement {
   pull(
     reference: string,
     o: { signal: AbortSignal; onLine: (line: object) => void },
-  ): Promise<unknown>;
+  ): Promise<{ readonly model: { readonly name: string } }>;
   /** Of an uploaded file. */
   readonly maxBytes: number;
 }

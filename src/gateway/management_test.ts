@@ -21,7 +21,7 @@ async function deleteThrough(remote: boolean): Promise<{ status: number; removed
       proven: () => {},
       proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
     },
-    models: { remove: (name: string) => Promise.resolve(void removed.push(name)) },
+    models: { remove: (name: string) => Promise.resolve((removed.push(name), { name })) },
     logger: silentLogger,
     version: "0",
     keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },

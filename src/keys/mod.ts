@@ -9,8 +9,8 @@ export {
 export {
   DEFAULT_ROLE,
   isAmount,
-  isModelPattern,
   isRoleName,
+  isRolePattern,
   mayAsk,
   type Role,
   ROLE_AMOUNTS,

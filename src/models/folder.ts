@@ -22,7 +22,7 @@ import {
   parseManifest,
   serializeManifest,
 } from "./manifest.ts";
-import type { ModelName } from "../api/model_name.ts";
+import { canonicalParts, type ModelName } from "../api/model_name.ts";
 import { digestHex, manifestPath, nameOfManifestPath } from "./names.ts";
 
 /** The name under which the model that comes with SecLlama is found. */
@@ -55,7 +55,10 @@ interface FoundManifest {
 export class ModelFolder {
   constructor(readonly dir: string, readonly source: Exclude<ModelSource, "embedded">) {}
 
-  /** The manifests, exactly four folders deep; anything else there is not ours and is passed over. */
+  /**
+   * The manifests, exactly four folders deep; anything else there is not ours and is passed over. Of two whose names are one, the
+   * one that a name means comes first.
+   */
   async manifests(): Promise<FoundManifest[]> {
     const found: FoundManifest[] = [];
     const walk = async (parts: string[]): Promise<void> => {
@@ -69,11 +72,14 @@ export class ModelFolder {
       }
     };
     await walk([]);
-    return found;
+    const rank = ({ name, path }: FoundManifest) =>
+      `${path === this.manifestFile(canonicalParts(name)) ? 0 : 1}${path}`;
+    return found.sort((a, b) => rank(a) < rank(b) ? -1 : 1);
   }
 
-  /** The manifest of this name, upper and lower case alike. */
-  async find(name: ModelName): Promise<FoundManifest | undefined> {
+  /** The manifest of this name, upper and lower case alike: however it is asked for, it is the one that the list has. */
+  async find(wanted: ModelName): Promise<FoundManifest | undefined> {
+    const name = canonicalParts(wanted);
     const path = this.manifestFile(name);
     if (await exists(path)) return { name, path };
     return (await this.manifests()).find((other) => other.name.canonical === name.canonical);

@@ -12,17 +12,17 @@
 import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { layersOf, type Manifest } from "./manifest.ts";
+import { fitsModel, isModelPattern } from "../api/model_name.ts";
 import { digestHex, isDigest } from "./names.ts";
 import { readSigner, type Signer, verifyBundle } from "./signing.ts";
 
 const MAX_BYTES = 1024 * 1024;
-const PATTERN = /^[A-Za-z0-9._:/*-]{1,600}$/;
 /** Whoever is asked for a thousand models in turn verifies each signature again. */
 const MAX_KNOWN = 1_000;
 
 /** A model that is to be loaded, or to get a name. */
 interface Candidate {
-  /** Canonical: `demo:latest`. */
+  /** With the tag: `demo:latest`. */
   readonly name: string;
   readonly manifest: Manifest;
   /** 64 hexadecimal digits. */
@@ -40,7 +40,8 @@ interface Reading {
 }
 
 interface Rule {
-  readonly names: readonly RegExp[];
+  /** Patterns. */
+  readonly names: readonly string[];
   /** 64 hexadecimal digits each. */
   readonly digests: ReadonlySet<string>;
   readonly signers: readonly Signer[];
@@ -71,7 +72,7 @@ export class ModelPolicy {
     const remember = () => {
       if (!hasDates && approved.size < MAX_KNOWN) approved.add(key);
     };
-    const meant = rules.filter(({ names }) => names.some((name) => name.test(model.name)));
+    const meant = rules.filter(({ names }) => names.some((name) => fitsModel(name, model.name)));
     if (meant.length === 0) throw refused(model, "the policy does not name it");
     const parts = weightsOf(model.manifest);
     let why = "its digest is not in the policy";
@@ -147,7 +148,7 @@ async function readPolicy(path: string): Promise<Rule[]> {
     const { names, digests = [], signers = [], ...more } = Object(rule) as Record<string, unknown>;
     const where = `rule ${i + 1}`;
     if (Object.keys(more).length > 0) throw bad(path, `${where} has a field that is not known`);
-    if (!isTexts(names) || names.length === 0 || !names.every((name) => PATTERN.test(name))) {
+    if (!isTexts(names) || names.length === 0 || !names.every((name) => isModelPattern(name))) {
       throw bad(path, `${where} needs names of models, * for anything`);
     }
     if (!isTexts(digests) || !digests.every((digest) => isDigest(digest))) {
@@ -158,7 +159,7 @@ async function readPolicy(path: string): Promise<Rule[]> {
       throw bad(path, `${where} names neither digests nor signers`);
     }
     return {
-      names: names.map(pattern),
+      names,
       digests: new Set(digests.map((digest) => digestHex(digest))),
       signers: await Promise.all(signers.map(async (signer) => {
         if (signer.includes("-----BEGIN")) return readSigner(signer);
@@ -176,12 +177,6 @@ async function readPolicy(path: string): Promise<Rule[]> {
 function isTexts(value: unknown): value is string[] {
   return Array.isArray(value) && value.length <= 10_000 &&
     value.every((one) => typeof one === "string");
-}
-
-/** A name without a tag means every tag. */
-function pattern(text: string): RegExp {
-  const whole = text.replaceAll(/[.+?^${}()|[\]\\/]/g, "\\$&").replaceAll(/\*+/g, ".*");
-  return new RegExp(`^${whole}${/:[^/]*$/.test(text) || text.endsWith("*") ? "" : ":[^/]*"}$`, "i");
 }
 
 function refused({ name, manifestDigest }: Candidate, why: string): SecLlamaError {

@@ -80,8 +80,8 @@ export function managementRoutes(
     log("pull", name);
     await context.audit?.admit();
     return await run(c, streams(body), async (o) => {
-      await management.pull(name, o);
-      await record("model-pulled", name);
+      const { model } = await management.pull(name, o);
+      await record("model-pulled", model.name);
     });
   });
 
@@ -93,8 +93,8 @@ export function managementRoutes(
     await context.audit?.admit();
     return await run(c, streams(body), async ({ signal, onLine }) => {
       onLine({ status: "reading model metadata" });
-      await models.create(name, recipe, { signal });
-      await record("model-created", name);
+      const made = await models.create(name, recipe, { signal });
+      await record("model-created", made.name);
       onLine({ status: "writing manifest" });
     });
   });
@@ -109,8 +109,8 @@ export function managementRoutes(
     parseModelName(destination);
     log("copy", destination);
     await context.audit?.admit();
-    await models.copy(source, destination, { signal: c.req.raw.signal });
-    await record("model-copied", destination);
+    const copied = await models.copy(source, destination, { signal: c.req.raw.signal });
+    await record("model-copied", copied.name);
     return c.body(null, 200);
   });
 
@@ -118,8 +118,8 @@ export function managementRoutes(
     const name = requiredModel(await readJson(c.req.raw, ROUTES.delete));
     log("delete", name);
     await context.audit?.admit();
-    await models.remove(name);
-    await record("model-removed", name);
+    const removed = await models.remove(name);
+    await record("model-removed", removed.name);
     return c.body(null, 200);
   });
 

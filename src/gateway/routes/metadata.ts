@@ -6,7 +6,7 @@ import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { parseProof, PROOF_HEADER } from "../../sealed/proof.ts";
-import { parseModelName } from "../../api/model_name.ts";
+import { isSameModel, parseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../context.ts";
@@ -67,7 +67,7 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   app.get(pattern(ROUTES.model), async (c) => {
     const asked = parameterOf(ROUTES.model, c.req.path) ?? "";
     const { name } = await models.resolve(asked);
-    const row = (await models.list()).find((m) => m.name === name);
+    const row = (await models.list()).find((m) => isSameModel(m.name, name));
     if (!row) throw new SecLlamaError("model-not-found", modelNotFoundText(asked));
     // Clients compare it with what they asked for.
     return c.json({ ...listedModel(row), id: asked });
