@@ -91,7 +91,7 @@ async function spawning(): Promise<void> {
       models,
       keys,
       gpu: chooseGpu("off", { sandbox, found: [], backends: [] }),
-      sandbox: await openSandbox({ files, mode: { sandbox, strict: sandbox } }),
+      sandbox: await openSandbox({ files, mode: sandbox ? "strict" : "off" }),
       logger: silentLogger,
       version: "bench",
     });

@@ -41,7 +41,7 @@ const target = {
 };
 const plans = KINDS.map(([, without]) =>
   planWithout(target, caps, {
-    mode: { sandbox: without !== null, strict: false },
+    mode: without === null ? "off" : "best-effort",
     without: without ?? [],
   })
 );

@@ -19,10 +19,7 @@ export interface TargetCheck {
 export function planOf(target: Target): string {
   const os = target.platform.split("-")[0]!;
   if (os === "linux") return `${BASE_POLICY.name}, measured`;
-  const { policy } = samplePlan(os === "darwin" ? "macos" : "windows", {
-    sandbox: true,
-    strict: true,
-  });
+  const { policy } = samplePlan(os === "darwin" ? "macos" : "windows", "strict");
   return `${policy}, never run`;
 }
 

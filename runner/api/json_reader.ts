@@ -35,14 +35,17 @@ export function* parseJson(bytes: Uint8Array): Work<unknown> {
   return value;
 }
 
-/** An array or object that is being read: one of both is there. */
-interface Open {
-  readonly items?: unknown[];
-  readonly members?: Record<string, unknown>;
-  /** Of the member that is being read. */
-  name: string;
-  isEmpty: boolean;
-}
+/** An array or object that is being read. */
+type Open =
+  & (
+    | { readonly items: unknown[]; readonly members?: never }
+    | { readonly members: Record<string, unknown>; readonly items?: never }
+  )
+  & {
+    /** Of the member that is being read. */
+    name: string;
+    isEmpty: boolean;
+  };
 
 class Reader {
   readonly #bytes: Uint8Array;
@@ -182,13 +185,13 @@ function addRun(of: Open, text: string, isLast: boolean): void {
     for (const item of JSON.parse(`[${text}]`)) of.items.push(item);
   } else {
     const members = JSON.parse(`{${text}}`);
-    for (const name of Object.keys(members)) set(of.members!, name, members[name]);
+    for (const name of Object.keys(members)) set(of.members, name, members[name]);
   }
 }
 
-function addOne({ items, members, name }: Open, value: unknown): void {
-  if (items === undefined) set(members!, name, value);
-  else items.push(value);
+function addOne(of: Open, value: unknown): void {
+  if (of.items === undefined) set(of.members, of.name, value);
+  else of.items.push(value);
 }
 
 /** Where the string ends that begins at `at`, or the end of the bytes. */

@@ -5,16 +5,17 @@
 import { MAX_DURATION_MS } from "../duration.ts";
 import { isErrorCode } from "../errors.ts";
 import { ENGINE_KINDS } from "./engine_kinds.ts";
-import type {
-  AnswerHead,
-  AttackResult,
-  BootDefaults,
-  BootMessage,
-  FromRunner,
-  OpenHead,
-  OwnReport,
-  PolicyMessage,
-  ToRunner,
+import {
+  type AnswerHead,
+  ATTACK_OUTCOMES,
+  type AttackResult,
+  type BootDefaults,
+  type BootMessage,
+  type FromRunner,
+  type OpenHead,
+  type OwnReport,
+  type PolicyMessage,
+  type ToRunner,
 } from "./pipe_types.ts";
 import {
   anything,
@@ -217,8 +218,7 @@ const attackResults: Read<AttackResult[]> = list(
   MAX_REPORTS,
   object((result) => ({
     target: result.get("target", line(100)),
-    attempted: result.get("attempted", flag),
-    blocked: result.get("blocked", flag),
+    outcome: result.get("outcome", oneOf(...ATTACK_OUTCOMES)),
     step: result.get("step", line(200)),
     errno: result.get("errno", line(100)),
   })),

@@ -66,7 +66,7 @@ const FROM: FromRunner[] = [
     loadMs: 1.5,
     sees: true,
     lockdown: [{ layer: "stage 2", enforced: true, observed: "x" }],
-    attacks: [{ target: "tcp4", attempted: true, blocked: true, step: "connect", errno: "EPERM" }],
+    attacks: [{ target: "tcp4", outcome: "blocked", step: "connect", errno: "EPERM" }],
     permissions: { net: "denied", read: "partial" },
   },
   { t: "recipients", ids: ["0011223344556677"] },

@@ -110,14 +110,15 @@ export interface OwnReport {
   readonly observed: string;
 }
 
+export const ATTACK_OUTCOMES = ["blocked", "out", "not run"] as const;
+type AttackOutcome = (typeof ATTACK_OUTCOMES)[number];
+
 /** What a runner says of its attack on one listener. */
 export interface AttackResult {
   /** Which listener. */
   readonly target: string;
-  /** A native call was made and its answer read. False where there is no target. */
-  readonly attempted: boolean;
-  /** The kernel refused a call on the way. */
-  readonly blocked: boolean;
+  /** blocked: the kernel refused a call on the way. out: no call was refused. not run: there is no target, or no way to call. */
+  readonly outcome: AttackOutcome;
   /** The call that was refused, or the last one. */
   readonly step: string;
   /** "EACCES", or "" if nothing was refused. */

@@ -22,7 +22,7 @@ import { label, type Logger, makeLogger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import { openGpu } from "../supervisor/gpu.ts";
 import { checkEngine } from "../supervisor/engine.ts";
-import { openSandbox, type Sandbox } from "../supervisor/isolation.ts";
+import { openSandbox, type Sandbox, sandboxMode } from "../supervisor/isolation.ts";
 import { type LoadedModel, Supervisor, type SupervisorOptions } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import { openServeAudit, type ServeAudit } from "./audit.ts";
@@ -189,7 +189,7 @@ function probeSandbox({ settings: { config }, installation }: ServeOptions): Pro
   files.catch(() => {}); // openSandbox awaits it
   const probing = openSandbox({
     files,
-    mode: { sandbox: config.enableSandbox, strict: config.strictNetworkIsolation },
+    mode: sandboxMode(config),
   });
   probing.catch(() => {}); // awaited when the other steps are done
   return probing;

@@ -55,13 +55,13 @@ export async function attackChecks(
     const meeting = `${folder}/meeting.bin`;
     makeMeetingFile(meeting);
     using attacker = await installation.attacker(files);
-    const mode = { sandbox: true, strict: switches.strict };
+    const mode = switches.strict ? "strict" : "best-effort";
     const sandbox = await openSandbox({ files: { ...files, runner: attacker.path }, mode });
     // One file more, as an adapter would be: what a runner and others could meet over.
     const seen = { adapterPaths: [meeting] };
     const target = { ...runnerTarget(sandbox.files, demo, seen), ...ATTACKER_MEMORY };
     const { plan, start } = sandbox.platform.plan(target, mode);
-    const outside = sandbox.platform.plan(target, { sandbox: false, strict: false }).plan;
+    const outside = sandbox.platform.plan(target, "off").plan;
     const table = await attackAll(start, {
       libDir: plan.pathMap(files.libDir),
       modelPath: plan.pathMap(demo),

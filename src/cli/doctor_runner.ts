@@ -29,7 +29,7 @@ export async function runnerChecks(
   try {
     const sandbox = await openSandbox({
       files: await installation.runnerFiles(config),
-      mode: { sandbox: switches.sandbox, strict: switches.strict },
+      mode: !switches.sandbox ? "off" : switches.strict ? "strict" : "best-effort",
     });
     findings.push({ name: "this machine", result: "note", observed: sandbox.platform.facts });
     const gpu = await openGpu(config, sandbox);

@@ -1,7 +1,7 @@
 /** `secllama sandbox plan`: the argv and the layers that would be used for a model. Starts nothing. */
 import { EXIT, SecLlamaError } from "../errors.ts";
 import type { Plan, SandboxMode } from "../sandbox/mod.ts";
-import { limitedTarget, openSandbox } from "../supervisor/isolation.ts";
+import { limitedTarget, openSandbox, sandboxMode } from "../supervisor/isolation.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { openModelStore } from "../app/model_store.ts";
 import type { Settings } from "../config/settings.ts";
@@ -33,10 +33,7 @@ const planCommand: Command = {
       });
     }
     const settings = await readSettings(context);
-    const mode = {
-      sandbox: settings.config.enableSandbox,
-      strict: settings.config.strictNetworkIsolation,
-    };
+    const mode = sandboxMode(settings.config);
     const plan = os === "linux" ? await ownPlan(context, settings, mode) : samplePlan(os, mode);
     const { policy, level, layers, warnings, argv, env } = plan;
     if (flag(context, "json")) {

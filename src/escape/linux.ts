@@ -18,13 +18,13 @@ export function attackByLinux(
   const add = (target: TargetName, attempt: (() => Outcome) | null) => {
     if (only && !only.includes(target)) return;
     if (attempt === null) {
-      results.push({ target, attempted: false, blocked: true, step: "", errno: "" });
+      results.push({ target, outcome: "not run", step: "", errno: "" });
       return;
     }
     const { step, result } = attempt();
     const refused = result < 0 && !IN_PROGRESS.has(-result);
     const errno = refused ? errnoName(-result) : "";
-    results.push({ target, attempted: true, blocked: refused, step, errno });
+    results.push({ target, outcome: refused ? "blocked" : "out", step, errno });
   };
   const tcp = (family: number, protocol: number, address: Uint8Array) => () =>
     connect(linux, [family, SOCK.stream, protocol], address);

@@ -83,9 +83,9 @@ export class ProbeListeners {
       if (count! > 0) problems.push(`${target}: the listener was reached ${count} times`);
     }
     for (const { target } of this.#listeners) {
-      const result = results.find((r) => r.target === target);
-      if (!result?.attempted) problems.push(`${target}: was not attacked`);
-      else if (!result.blocked) problems.push(`${target}: nothing refused the attack`);
+      const outcome = results.find((r) => r.target === target)?.outcome ?? "not run";
+      if (outcome === "not run") problems.push(`${target}: was not attacked`);
+      else if (outcome !== "blocked") problems.push(`${target}: nothing refused the attack`);
     }
     const missed = this.#unreached();
     if (missed.length > 0) problems.push(`${missed.join(", ")}: the listener no longer counts`);

@@ -83,9 +83,9 @@ async function judge(
     } catch {
       problems.push(`${target}: the listener no longer counts`);
     }
-    const result = results.find((r) => r.target === target);
-    if (result?.attempted !== true) problems.push(`${target}: was not attacked`);
-    else if (result.blocked !== true) problems.push(`${target}: nothing refused the attack`);
+    const outcome = results.find((r) => r.target === target)?.outcome ?? "not run";
+    if (outcome === "not run") problems.push(`${target}: was not attacked`);
+    else if (outcome !== "blocked") problems.push(`${target}: nothing refused the attack`);
   }
   return problems;
 }

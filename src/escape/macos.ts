@@ -15,8 +15,7 @@ export function attackByMacos(system: Macos, targets: LoopbackTargets): AttackRe
   const add = (target: keyof LoopbackTargets, { step, errno }: Outcome) =>
     results.push({
       target,
-      attempted: true,
-      blocked: errno !== 0,
+      outcome: errno === 0 ? "out" : "blocked",
       step,
       errno: errno === 0 ? "" : `errno ${errno}`,
     });

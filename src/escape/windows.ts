@@ -38,15 +38,14 @@ export function attackByWindows(winsock: Winsock, targets: LoopbackTargets): Att
   const started = winsock.WSAStartup(0x0202, bytes(512)); // WSADATA has 408
   const results: AttackResult[] = [];
   const add = (target: "tcp4" | "tcp6" | "udp", attempt: () => Outcome) => {
-    // Without Winsock nothing is attempted, which the judge holds against the runner.
+    // Without Winsock nothing is tried, which the judge holds against the runner.
     if (started !== 0) {
-      results.push({ target, attempted: false, blocked: true, step: "", errno: "" });
+      results.push({ target, outcome: "not run", step: "", errno: "" });
     } else {
       const { step, error } = attempt();
       results.push({
         target,
-        attempted: true,
-        blocked: error !== 0,
+        outcome: error === 0 ? "out" : "blocked",
         step,
         errno: error === 0 ? "" : `WSA ${error}`,
       });

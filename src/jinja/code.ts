@@ -10,17 +10,16 @@ type Signal = "break" | "continue" | undefined;
 export type Steps = Generator<void, Signal>;
 
 /** Either `run`, which is quick, or `steps`. */
-export interface Code {
-  readonly run?: (activation: Activation) => Signal;
-  readonly steps?: (activation: Activation) => Steps;
-}
+export type Code =
+  | { readonly run: (activation: Activation) => Signal; readonly steps?: never }
+  | { readonly steps: (activation: Activation) => Steps; readonly run?: never };
 
 /** Compiles statements that stand inside another. */
 export type CompileBody = (statements: readonly Stmt[], frame: Frame) => Code;
 
 export function* stepsOf(code: Code, activation: Activation): Steps {
   if (code.run !== undefined) return code.run(activation);
-  return yield* code.steps!(activation);
+  return yield* code.steps(activation);
 }
 
 /** Steps of a macro, or a recursive loop, with all that it calls: they are made in one go. */
@@ -32,7 +31,7 @@ export function finish(code: Code, activation: Activation): Signal {
   const { runtime } = activation;
   const outermost = runtime.macroStart === undefined;
   runtime.macroStart ??= runtime.costs.steps;
-  const steps = code.steps!(activation);
+  const steps = code.steps(activation);
   for (;;) {
     const next = steps.next();
     if (runtime.costs.steps - runtime.macroStart > MAX_MACRO_STEPS) {
@@ -62,7 +61,7 @@ export function around<State>(
   return {
     *steps(a) {
       const state = before(a);
-      return after(a, state, yield* steps!(a));
+      return after(a, state, yield* steps(a));
     },
   };
 }

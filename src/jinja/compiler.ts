@@ -86,7 +86,7 @@ class Compiler {
     return {
       *steps(a) {
         for (const code of codes) {
-          const signal = code.run === undefined ? yield* code.steps!(a) : code.run(a);
+          const signal = code.run === undefined ? yield* code.steps(a) : code.run(a);
           if (signal !== undefined) return signal;
         }
         return undefined;

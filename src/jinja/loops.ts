@@ -62,7 +62,7 @@ export function compileFor(node: ForNode, outer: Frame, compileBody: CompileBody
       assign(a, next);
       if (setLoop !== undefined) setLoop(a, context!);
       enter(a);
-      const signal = body.run === undefined ? yield* body.steps!(a) : body.run(a);
+      const signal = body.run === undefined ? yield* body.steps(a) : body.run(a);
       if (costs.due()) yield;
       if (signal === "break") break;
       if (signal === undefined) completed = true;

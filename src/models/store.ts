@@ -46,7 +46,14 @@ interface StoreOptions {
 }
 
 /** A row of the list. `details` is missing, and `problem` says why, when the model cannot be used. */
-export interface ListedModel {
+export type ListedModel =
+  & ListedFile
+  & (
+    | { readonly details: ModelDetails; readonly problem?: never }
+    | { readonly problem: SecLlamaError; readonly details?: never }
+  );
+
+interface ListedFile {
   readonly name: string;
   readonly source: ModelSource;
   /** As in {@link ResolvedModel}; empty if the manifest cannot be read. */
@@ -55,8 +62,6 @@ export interface ListedModel {
   /** Of all parts. */
   readonly sizeBytes: number;
   readonly modifiedAt: Date;
-  readonly details?: ModelDetails;
-  readonly problem?: SecLlamaError;
 }
 
 export class ModelStore {
@@ -377,7 +382,7 @@ export class ModelStore {
     source: ModelSource,
     resolve: () => Promise<ResolvedModel>,
   ): Promise<ListedModel> {
-    let row: ListedModel = {
+    let row: ListedFile = {
       name,
       source,
       digest: "",

@@ -26,16 +26,22 @@ export type Argument =
 /** What a runner may compute on besides the processor: on Linux a vendor's GPU, on macOS any GPU, by Metal. */
 export type Gpu = "none" | "nvidia" | "amd" | "intel" | "metal";
 
+/** How much memory a runner may take, as the two that count it do. */
+export interface MemoryLimits {
+  /** Bytes of private memory (weights are mapped and not counted). */
+  readonly privateBytes: number;
+  /** Bytes of all its memory, as a cgroup counts it: mapped files included as far as they are in memory. */
+  readonly groupBytes: number;
+}
+
 /** What is to run inside. */
 export interface RunnerTarget extends Program {
   /** Host paths of files and folders that it reads: bundle, libraries, the one model. All else is out of its sight. */
   readonly readOnly: readonly string[];
   /** What else it computes on. */
   readonly gpu: Gpu;
-  /** Bytes of private memory that the runner may take (weights are mapped and not counted). */
-  readonly memoryLimitBytes?: number;
-  /** Bytes of all its memory, as a cgroup counts it: mapped files included as far as they are in memory. */
-  readonly groupMemoryBytes?: number;
+  /** Absent: as much as there is. */
+  readonly memory?: MemoryLimits;
   /** Absent: the runner is alone. */
   readonly companion?: Companion;
 }
@@ -59,13 +65,8 @@ export interface LaunchedTarget extends RunnerTarget {
   readonly launcher: Program;
 }
 
-/** What the operator asks of the sandbox. */
-export interface SandboxMode {
-  /** SECLLAMA_ENABLE_SANDBOX */
-  readonly sandbox: boolean;
-  /** SECLLAMA_STRICT_NETWORK_ISOLATION */
-  readonly strict: boolean;
-}
+/** What the operator asks of the sandbox: all of it or no start, what this machine has of it, or none. */
+export type SandboxMode = "strict" | "best-effort" | "off";
 
 /** One layer of a system's sandbox; each system has layer names of its own. */
 export interface PlannedLayer<Name extends string = string> {

@@ -6,6 +6,7 @@
 import { dirname } from "node:path";
 import { SecLlamaError } from "../errors.ts";
 import type { BootMessage, ReadyMessage } from "../api/pipe_messages.ts";
+import type { Config } from "../config/config.ts";
 import {
   type Companion,
   type Confinement,
@@ -153,6 +154,17 @@ function mappedBytes(paths: readonly string[]): number {
   }
 }
 
+/** What the settings ask of the sandbox. */
+export function sandboxMode(
+  { enableSandbox, strictNetworkIsolation }: Pick<
+    Config,
+    "enableSandbox" | "strictNetworkIsolation"
+  >,
+): SandboxMode {
+  if (!enableSandbox) return "off";
+  return strictNetworkIsolation ? "strict" : "best-effort";
+}
+
 /**
  * Probes the machine, while the files are still being checked.
  * @throws {SecLlamaError} `sandbox-unavailable` on an operating system whose sandbox is not there yet; what `files` throws.
@@ -240,12 +252,12 @@ export function limitedTarget(
   modelPath: string,
   o: RunnerNeeds = {},
 ): RunnerTarget {
-  const memoryLimitBytes = memoryLimit(sandbox.platform.memoryBytes);
+  const privateBytes = memoryLimit(sandbox.platform.memoryBytes);
+  const groupBytes = privateBytes + mappedBytes(modelFiles(sandbox.files, modelPath, o));
   return {
     ...runnerTarget(sandbox.files, modelPath, o),
     ...(o.companion ? { companion: o.companion } : {}),
-    memoryLimitBytes,
-    groupMemoryBytes: memoryLimitBytes + mappedBytes(modelFiles(sandbox.files, modelPath, o)),
+    memory: { privateBytes, groupBytes },
   };
 }
 
@@ -265,7 +277,7 @@ export async function prepareSpawn(
   const { plan } = confinement;
   const { companion } = o;
   const vision = visionOf(files, o.projectorPath);
-  const listeners = sandbox.mode.sandbox ? await platform.openListeners() : null;
+  const listeners = sandbox.mode !== "off" ? await platform.openListeners() : null;
   let report: IsolationReport | undefined;
   return {
     start: confinement.start,
@@ -296,7 +308,7 @@ export async function prepareSpawn(
       const attacks = listeners ? await judgeAttacks(listeners, ready) : null;
       const measureNow = (): Measured => {
         const layers = confinement.measure(pid);
-        const problems = sandbox.mode.sandbox ? confinement.judge(layers, ready.lockdown) : [];
+        const problems = sandbox.mode !== "off" ? confinement.judge(layers, ready.lockdown) : [];
         return {
           pid,
           level: levelOf(sandbox.mode, plan, { problems, attacks, companion }),
@@ -309,7 +321,7 @@ export async function prepareSpawn(
         };
       };
       const { problems, level } = measureNow();
-      if (sandbox.mode.sandbox && sandbox.mode.strict) refuseUnlessEnforced(problems, attacks);
+      if (sandbox.mode === "strict") refuseUnlessEnforced(problems, attacks);
       report = { level, measureNow };
     },
     report: () => report!,
@@ -322,7 +334,7 @@ async function judgeAttacks(listeners: Listeners, ready: ReadyMessage): Promise<
   const problems = await listeners.judge(results);
   return {
     held: problems.length === 0,
-    attempted: results.filter((r) => r.attempted).length,
+    attempted: results.filter(({ outcome }) => outcome !== "not run").length,
     problems,
   };
 }
@@ -353,8 +365,8 @@ function levelOf(
     companion: Companion | undefined;
   },
 ): IsolationLevel {
-  if (!mode.sandbox) return "off";
+  if (mode === "off") return "off";
   const holds = problems.length === 0 && attacks?.held === true;
-  if (!mode.strict || !holds || plan.level === "weak") return "weakened";
+  if (mode !== "strict" || !holds || plan.level === "weak") return "weakened";
   return companion ? "engine" : "strict";
 }

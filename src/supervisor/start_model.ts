@@ -184,7 +184,7 @@ export class ModelStarter {
             cacheType: config.kvCache,
             gpu: gpu !== "none" && companion === undefined,
           },
-          lockdown: sandbox.mode.sandbox,
+          lockdown: sandbox.mode !== "off",
           stage2More: spawn.stage2More,
           targets: spawn.targets,
           version,

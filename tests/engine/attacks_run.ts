@@ -55,7 +55,7 @@ export async function attackPlaces(
       shared: [stage.model],
     },
   };
-  const beside = makeLinuxPlan(target, caps, { sandbox: true, strict: true });
+  const beside = makeLinuxPlan(target, caps, "strict");
   const parent = Deno.makeTempDirSync({ prefix: "secllama-matrix-" });
   Deno.chmodSync(parent, 0o755);
   const attackRun = await AttackRun.open(parent);

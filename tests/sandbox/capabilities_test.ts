@@ -61,7 +61,7 @@ for (const [name, script, reason] of STUBS) {
         { deno: "/bin/true", runner: "/r", libDir: "/d" },
         "/m",
       );
-      const strict = { sandbox: true, strict: true };
+      const strict = "strict";
       assert.throws(
         () => makeLinuxPlan(target, { ...caps, landlockAbi: 0, landlockReason: "ENOSYS" }, strict),
         {

@@ -175,7 +175,7 @@ Deno.test({
     const files = { deno: Deno.execPath(), runner: join(ROOT, "build/attacker.js"), libDir };
     const attack = async (gpu: Gpu) => {
       const target = { ...runnerTarget(files, model, { gpu }), ...ATTACKER_MEMORY };
-      const { plan, start } = platform.plan(target, { sandbox: true, strict: true });
+      const { plan, start } = platform.plan(target, "strict");
       const { rows, inferred, changed } = await attackAll(start, {
         libDir: plan.pathMap(libDir),
         modelPath: plan.pathMap(model),

@@ -30,7 +30,7 @@ const probed = capabilitiesWithout(
 );
 const caps: Capabilities = order.stub === null ? probed : { ...probed, unshare: order.stub };
 const target = runnerTarget({ ...stage, runner: stage.attacker }, stage.model);
-const plan = makeLinuxPlan(target, caps, { sandbox: true, strict: true });
+const plan = makeLinuxPlan(target, caps, "strict");
 const listeners = ProbeListeners.open();
 const { sabotage } = order;
 const child = await startSabotaged(plan, {

@@ -36,7 +36,7 @@ const target = {
   ...runnerTarget({ ...stage, runner: stage.attacker }, stage.model),
   ...ATTACKER_MEMORY,
 };
-const plan = planWithout(target, caps, { mode: { sandbox: true, strict: true }, without: [] });
+const plan = planWithout(target, caps, { mode: "strict", without: [] });
 const parent = Deno.makeTempDirSync({ prefix: "secllama-inherited-" });
 Deno.chmodSync(parent, 0o755);
 const attackRun = await AttackRun.open(parent);

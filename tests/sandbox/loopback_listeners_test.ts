@@ -7,7 +7,7 @@ import { openLoopbackListeners } from "../../src/escape/loopback_listeners.ts";
 function blocked(targets: LoopbackTargets): AttackResult[] {
   return (Object.keys(targets) as (keyof LoopbackTargets)[])
     .filter((target) => targets[target] !== null)
-    .map((target) => ({ target, attempted: true, blocked: true, step: "connect", errno: "x" }));
+    .map((target) => ({ target, outcome: "blocked", step: "connect", errno: "x" }));
 }
 
 async function withListeners(
@@ -66,9 +66,9 @@ Deno.test("an attack that was not made, or not refused, is held against the runn
   withListeners(async ({ targets, judge }) => {
     const count = blocked(targets).length;
     assert.equal((await judge([])).length, count);
-    const open = blocked(targets).map((r) => ({ ...r, blocked: false }));
+    const open = blocked(targets).map((r) => ({ ...r, outcome: "out" as const }));
     assert.match((await judge(open)).join(), /tcp4: nothing refused the attack/);
-    const idle = blocked(targets).map((r) => ({ ...r, attempted: false }));
+    const idle = blocked(targets).map((r) => ({ ...r, outcome: "not run" as const }));
     assert.equal((await judge(idle)).length, count);
   }));
 

@@ -10,8 +10,8 @@ import { MACOS_POLICY, SANDBOX_EXEC } from "../../src/sandbox/macos/plan.ts";
 import type { MacosHost } from "../../src/sandbox/macos/probe.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 
-const STRICT = { sandbox: true, strict: true };
-const WEAK = { sandbox: true, strict: false };
+const STRICT = "strict";
+const WEAK = "best-effort";
 const DENO = "/opt/homebrew/bin/deno";
 const REAL_DENO = "/opt/homebrew/Cellar/deno/2.9.4/bin/deno";
 const TARGET = runnerTarget(
@@ -136,19 +136,19 @@ Deno.test("macOS (fake FFI): the runner attacks each listener by native calls", 
   const targets = { tcp4: 0x1234, tcp6: 5, udp: 6, pathStream: "/private/tmp/p" };
   const refused = new FakeMacos({ allow: ["socket"] });
   assert.deepEqual(
-    attackByMacos(refused, targets).map((r) => [r.target, r.attempted, r.blocked, r.step]),
+    attackByMacos(refused, targets).map((r) => [r.target, r.outcome, r.step]),
     [
-      ["tcp4", true, true, "connect"],
-      ["tcp6", true, true, "connect"],
-      ["udp", true, true, "sendto"],
-      ["pathStream", true, true, "connect"],
+      ["tcp4", "blocked", "connect"],
+      ["tcp6", "blocked", "connect"],
+      ["udp", "blocked", "sendto"],
+      ["pathStream", "blocked", "connect"],
     ],
   );
   assert.ok(refused.calls.includes("connect 16,2,18,52,127,0,0,1"));
   assert.ok(refused.calls.includes("connect 17,1,47,112,114,105,118,97"), "length, family, path");
   assert.ok(attackByMacos(new FakeMacos(), targets).every((r) => r.step === "socket"));
   const open = new FakeMacos({ allow: ["socket", "connect", "sendto"] });
-  assert.ok(attackByMacos(open, targets).every((r) => !r.blocked && r.errno === ""));
+  assert.ok(attackByMacos(open, targets).every((r) => r.outcome === "out" && r.errno === ""));
 });
 
 Deno.test("macOS (fake FFI): what the profile must refuse is tried, and a success is reported", () => {

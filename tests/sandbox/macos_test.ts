@@ -14,9 +14,9 @@ import {
 } from "../../src/sandbox/macos/plan.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 
-const STRICT = { sandbox: true, strict: true };
-const WEAK = { sandbox: true, strict: false };
-const OFF = { sandbox: false, strict: true };
+const STRICT = "strict";
+const WEAK = "best-effort";
+const OFF = "off";
 const MODEL = "/Users/user/models/blobs/sha256-00";
 const DENO = "/opt/homebrew/bin/deno";
 const REAL_DENO = "/opt/homebrew/Cellar/deno/2.9.4/bin/deno";

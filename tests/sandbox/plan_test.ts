@@ -9,7 +9,7 @@ import { BASE_POLICY, GPU_POLICIES } from "../../src/sandbox/linux/policy.ts";
 import type { Companion, Gpu } from "../../src/sandbox/types.ts";
 import { runnerTarget } from "../../src/supervisor/isolation.ts";
 
-const STRICT = { sandbox: true, strict: true };
+const STRICT = "strict";
 const MODEL = "/home/user/.local/share/secllama/models/blobs/sha256-00";
 const TARGET = runnerTarget({
   deno: "/home/user/.deno/bin/deno",
@@ -24,7 +24,7 @@ const COMPANION: Companion = {
   readOnly: ["/opt/llama.cpp/libllama.so.0", "/lib/x86_64-linux-gnu/libc.so.6"],
   shared: [MODEL],
 };
-const MEMORY = { memoryLimitBytes: 12 * 2 ** 30, groupMemoryBytes: 13 * 2 ** 30 };
+const MEMORY = { memory: { privateBytes: 12 * 2 ** 30, groupBytes: 13 * 2 ** 30 } };
 const OFF = { usable: false, privateRoot: false, reason: "unshare failed: EPERM" };
 
 function capabilities(o: Partial<Capabilities> = {}): Capabilities {
@@ -203,7 +203,7 @@ Deno.test("strict needs seccomp, and Landlock or a private root; anything less i
         assert.match(error.hint ?? "", /Landlock|CONFIG_SECCOMP_FILTER/);
         return true;
       });
-      const weak = makeLinuxPlan(TARGET, capabilities(o), { sandbox: true, strict: false });
+      const weak = makeLinuxPlan(TARGET, capabilities(o), "best-effort");
       assert.equal(weak.level, "weak");
       assert.ok(weak.warnings.length > 0, "a weaker plan says what it lacks");
     }
@@ -211,7 +211,7 @@ Deno.test("strict needs seccomp, and Landlock or a private root; anything less i
 });
 
 Deno.test("without the sandbox the target runs directly, and the plan says so", () => {
-  const plan = makeLinuxPlan(TARGET, capabilities(), { sandbox: false, strict: true });
+  const plan = makeLinuxPlan(TARGET, capabilities(), "off");
   assert.equal(plan.argv[0], TARGET.executable);
   assert.equal(plan.level, "none");
   assert.match(plan.warnings.join(), /disabled by the operator/);

@@ -174,7 +174,7 @@ if (import.meta.main) {
   const caps = await probeCapabilities();
   const files = { ...stage, runner: stage.attacker };
   const target = { ...runnerTarget(files, stage.model), ...ATTACKER_MEMORY };
-  const plan = planWithout(target, caps, { mode: { sandbox: true, strict: true }, without });
+  const plan = planWithout(target, caps, { mode: "strict", without });
   const parent = Deno.makeTempDirSync({ prefix: "secllama-sabotage-" });
   Deno.chmodSync(parent, 0o755);
   const attackRun = await AttackRun.open(parent);

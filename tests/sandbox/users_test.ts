@@ -68,7 +68,7 @@ Deno.test({
         ...ATTACKER_MEMORY,
       };
       const planFor = (user: number) =>
-        makeLinuxPlan(target, caps, { sandbox: true, strict: true }, user);
+        makeLinuxPlan(target, caps, "strict", user);
       const judge = async (user: () => number) => {
         const plan = planFor(user());
         const rows = await tryChannels({

@@ -13,7 +13,7 @@ import { FAKE, type FakeOptions, FakeWindows } from "../../src/windows/fake_wind
 import { jobReport } from "../../src/windows/job_report.ts";
 import { attackByWindows, type Winsock } from "../../src/escape/windows.ts";
 
-const STRICT = { sandbox: true, strict: true };
+const STRICT = "strict";
 const APP = "C:\\Program Files\\SecLlama";
 const MODEL = "C:\\Users\\user\\SecLlama\\models\\blobs\\sha256-00";
 const TARGET: RunnerTarget = {
@@ -21,7 +21,7 @@ const TARGET: RunnerTarget = {
   args: ["--x"],
   readOnly: [`${APP}\\secllama-lib\\lib`, MODEL],
   gpu: "none",
-  memoryLimitBytes: 8 * 2 ** 30,
+  memory: { privateBytes: 8 * 2 ** 30, groupBytes: 9 * 2 ** 30 },
 };
 const LAUNCHER = { executable: `${APP}\\secllama.exe`, args: ["launch-runner"] };
 
@@ -277,18 +277,18 @@ Deno.test("Windows (fake Winsock): what is refused, dropped, let through or neve
     return { seen, results: attackByWindows(winsock, targets) };
   };
   const refused = tried({});
-  assert.deepEqual(refused.results.map((r) => [r.target, r.attempted, r.blocked, r.errno]), [
-    ["tcp4", true, true, "WSA 10013"],
-    ["tcp6", true, true, "WSA 10013"],
-    ["udp", true, true, "WSA 10013"],
+  assert.deepEqual(refused.results.map((r) => [r.target, r.outcome, r.errno]), [
+    ["tcp4", "blocked", "WSA 10013"],
+    ["tcp6", "blocked", "WSA 10013"],
+    ["udp", "blocked", "WSA 10013"],
   ]);
   assert.deepEqual(refused.seen.slice(0, 2), ["socket 2 1", "connect 2,0,18,52,127,0,0,1"]);
   assert.equal(tried({ connect: 10035 }).results[0]!.errno, "WSA 10060", "dropped in silence");
-  assert.equal(tried({ connect: 10035, late: 10013 }).results[0]!.blocked, true);
-  assert.equal(tried({ connect: 10035, late: 0 }).results[0]!.blocked, false);
+  assert.equal(tried({ connect: 10035, late: 10013 }).results[0]!.outcome, "blocked");
+  assert.equal(tried({ connect: 10035, late: 0 }).results[0]!.outcome, "out");
   assert.deepEqual(
-    tried({ connect: 0, send: 0 }).results.map((r) => r.blocked),
-    [false, false, false],
+    tried({ connect: 0, send: 0 }).results.map((r) => r.outcome),
+    ["out", "out", "out"],
   );
-  assert.ok(tried({ start: 10091 }).results.every((r) => !r.attempted));
+  assert.ok(tried({ start: 10091 }).results.every((r) => r.outcome === "not run"));
 });

@@ -18,8 +18,8 @@ import {
 } from "../../src/sandbox/windows/plan.ts";
 import type { LaunchedTarget } from "../../src/sandbox/types.ts";
 
-const STRICT = { sandbox: true, strict: true };
-const WEAK = { sandbox: true, strict: false };
+const STRICT = "strict";
+const WEAK = "best-effort";
 const APP = "C:\\Program Files\\SecLlama";
 const MODEL = "C:\\Users\\user\\AppData\\Local\\secllama\\models\\blobs\\sha256-00";
 const TARGET: LaunchedTarget = {
@@ -28,7 +28,7 @@ const TARGET: LaunchedTarget = {
   readOnly: [`${APP}\\libs`, MODEL],
   gpu: "none",
   launcher: { executable: `${APP}\\secllama.exe`, args: ["launch-runner"] },
-  memoryLimitBytes: 12 * 2 ** 30,
+  memory: { privateBytes: 12 * 2 ** 30, groupBytes: 13 * 2 ** 30 },
 };
 const SHARED = { ...TARGET, executable: `${APP}\\SECLLAMA.exe` };
 const CAPS: WindowsCapabilities = {
@@ -76,7 +76,7 @@ const GOLDEN: Record<string, () => WindowsPlan> = {
   "user": () => makeWindowsPlan(TARGET, { ...CAPS, elevated: false }, STRICT),
   "firewall-only": () => makeWindowsPlan(TARGET, { ...CAPS, appContainer: false }, STRICT),
   "weak": () => makeWindowsPlan(TARGET, { ...CAPS, appContainer: false, elevated: false }, WEAK),
-  "off": () => makeWindowsPlan(TARGET, CAPS, { sandbox: false, strict: true }),
+  "off": () => makeWindowsPlan(TARGET, CAPS, "off"),
 };
 
 for (const [name, make] of Object.entries(GOLDEN)) {
@@ -116,7 +116,7 @@ Deno.test("a job that ends with its handle, holds one process and caps memory, w
     assert.equal(job.limitFlags & 0x8, 0x8, "ACTIVE_PROCESS");
     assert.equal(job.activeProcesses, 1);
     assert.equal(job.limitFlags & 0x200, 0x200, "JOB_MEMORY");
-    assert.equal(job.memoryBytes, TARGET.memoryLimitBytes);
+    assert.equal(job.memoryBytes, TARGET.memory!.privateBytes);
     assert.equal(job.limitFlags & 0x1800, 0, "no breakaway");
     assert.equal(process.creationFlags & 0x4, 0x4, "suspended until it is in the job");
     assert.equal(process.creationFlags & 0x80000, 0x80000, "attributes are used");
@@ -125,7 +125,7 @@ Deno.test("a job that ends with its handle, holds one process and caps memory, w
     assert.deepEqual(process.handles, ["stdin", "stdout", "stderr"]);
     assert.equal(process.childProcesses, "restricted");
   }
-  const { memoryLimitBytes: _, ...unlimited } = TARGET;
+  const { memory: _, ...unlimited } = TARGET;
   const plan = makeWindowsPlan(unlimited, CAPS, STRICT);
   assert.equal(plan.launch!.job.limitFlags & 0x200, 0);
   assert.ok(!plan.layers.find((layer) => layer.layer === "limits")!.planned);
@@ -170,7 +170,7 @@ Deno.test("the gateway is never bound by the runner's rule, and a rule alone is 
 });
 
 Deno.test("off runs the target itself and says so", () => {
-  const plan = makeWindowsPlan(TARGET, CAPS, { sandbox: false, strict: true });
+  const plan = makeWindowsPlan(TARGET, CAPS, "off");
   assert.equal(plan.argv[0], TARGET.executable);
   assert.equal(plan.level, "none");
   assert.match(plan.warnings.join(), /disabled by the operator/);

@@ -68,7 +68,7 @@ export async function withWorld(
   }
   const sandbox = await openSandbox({
     files: await new Installation({ env: {}, onNote: () => {} }).runnerFiles(),
-    mode: { sandbox: true, strict: true },
+    mode: "strict",
   });
   const supervisor = new Supervisor({
     config,

@@ -32,7 +32,7 @@ export const listCommand: Command = {
       humanBytes(row.sizeBytes),
       row.details
         ? `${row.details.parameterSize} ${row.details.quantization}`
-        : `damaged: ${row.problem?.message}`,
+        : `damaged: ${row.problem.message}`,
       ago(row.modifiedAt),
       row.source,
     ]);
@@ -109,6 +109,6 @@ function rowJson(row: ListedModel) {
         contextLength: row.details.contextLength,
         capabilities: row.details.capabilities,
       }
-      : { problem: row.problem?.message ?? "unknown" }),
+      : { problem: row.problem.message ?? "unknown" }),
   };
 }

@@ -117,7 +117,7 @@ export const NETWORK: readonly Attack[] = [
     name: LABEL[target],
     run(linux, field) {
       const result = attackByLinux(linux, field.targets, [target])[0]!;
-      return { out: !result.blocked, step: result.step, errno: result.errno };
+      return { out: result.outcome === "out", step: result.step, errno: result.errno };
     },
   })),
   { ...socketOf("raw IP socket", AF.inet, SOCK.raw, 1), privileged: true },

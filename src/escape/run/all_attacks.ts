@@ -7,7 +7,9 @@ import { AttackRun, type AttackRunResult, type StartAttacker } from "./attack_ru
 import { judge, type Judgement } from "./judge.ts";
 
 /** Memory bombs are among the attacks: they are to meet a limit, not the machine's end. The group's is below what the bomb takes. */
-export const ATTACKER_MEMORY = { memoryLimitBytes: 4 * 2 ** 30, groupMemoryBytes: 3 * 2 ** 28 };
+export const ATTACKER_MEMORY = {
+  memory: { privateBytes: 4 * 2 ** 30, groupBytes: 3 * 2 ** 28 },
+};
 
 export interface AttackRow extends Judgement {
   readonly attack: string;

@@ -6,7 +6,7 @@ import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { HEAD, manifestLost, readHead, storeHoldsKeys } from "./keyset.ts";
 import { kidOf, newKey } from "./kid.ts";
-import { type Manifest, type ManifestKey, parseManifest } from "./manifest.ts";
+import { type ManifestKey, parseManifest } from "./manifest.ts";
 import { BACKEND_NAMES, locked, plaintextKeyring, unavailable } from "../stores/store.ts";
 import { commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
 
@@ -40,14 +40,7 @@ export async function createKeyset(
   keys: ReadonlyMap<string, Bytes>,
   active: string,
 ): Promise<void> {
-  const empty: Manifest = {
-    gen: 0,
-    backend: place.store.backend,
-    profile: place.profile,
-    active: null,
-    pending: null,
-    keys: {},
-  };
+  const about = { backend: place.store.backend, profile: place.profile };
   const time = place.now().toISOString();
   const entries: { [kid: string]: ManifestKey } = {};
   for (const kid of keys.keys()) {
@@ -56,9 +49,14 @@ export async function createKeyset(
       : { state: "decrypt-only", created: time, retired: time, compromised: false };
   }
   try {
-    await writeIntent(place, empty, { op: "add", kids: [...keys.keys()] }, null);
+    const pending = { op: "add", kids: [...keys.keys()] } as const;
+    await writeIntent(place, { ...about, gen: 0, active: null, pending, keys: {} }, null);
     await storeKeys(place.store, keys);
-    await commit(place, { ...empty, gen: 1, active, keys: entries }, keys.get(active)!);
+    await commit(
+      place,
+      { ...about, gen: 1, active, pending: null, keys: entries },
+      keys.get(active)!,
+    );
   } catch (error) {
     try {
       await undoUnfinishedInit(place);

@@ -122,7 +122,8 @@ export class KeyManager implements Place, AuditSource {
     return changeKeyset(this, async (keyset) => {
       using key = newKey();
       const kid = await kidOf(key);
-      await writeIntent(this, keyset.manifest, { op: "add", kids: [kid] }, keyset.activeKey);
+      const pending = { op: "add", kids: [kid] } as const;
+      await writeIntent(this, { ...keyset.manifest, pending }, keyset.activeKey);
       await storeKeys(this.store, new Map([[kid, key]]));
       const next = this.#activate(
         keyset,
@@ -210,7 +211,7 @@ export class KeyManager implements Place, AuditSource {
           hint: `run the command again: secllama key delete ${kid}`,
         });
       }
-      await writeIntent(this, next, null, activeKey);
+      await writeIntent(this, { ...next, pending: null }, activeKey);
       return { kid, known: true, already: false };
     });
   }

@@ -44,20 +44,28 @@ export interface Pending {
   readonly kids: readonly string[];
 }
 
-export interface Manifest {
-  /** Counts committed changes from 1; 0 is an `init` that has not committed. */
-  readonly gen: number;
+export type Manifest = InitialManifest | CommittedManifest;
+
+interface AnyManifest {
   readonly backend: Backend;
   readonly profile: string;
-  /** The active key; null in generation 0, which has none. */
-  readonly active: string | null;
-  readonly pending: Pending | null;
+}
+
+/** Of an `init` that has not committed: there is a key to add, and none that is active. */
+export interface InitialManifest extends AnyManifest {
+  readonly gen: 0;
+  readonly active: null;
+  readonly pending: Pending & { readonly op: "add" };
   readonly keys: { readonly [kid: string]: ManifestKey };
 }
 
 /** A manifest that was committed: it has an active key. */
-export interface CommittedManifest extends Manifest {
+export interface CommittedManifest extends AnyManifest {
+  /** Counts committed changes from 1. */
+  readonly gen: number;
   readonly active: string;
+  readonly pending: Pending | null;
+  readonly keys: { readonly [kid: string]: ManifestKey };
 }
 
 export function isCommitted(manifest: Manifest): manifest is CommittedManifest {
@@ -149,14 +157,17 @@ export function parseManifest(bytes: Uint8Array): SignedManifest {
     throw corruptManifest("has a bad mac");
   }
   const actives = Object.keys(keys).filter((kid) => keys[kid]!.state === "active");
-  const consistent = gen === 0
-    ? active === null && actives.length === 0 && macText === "" && pending?.op === "add"
-    : actives.length === 1 && actives[0] === active && macText !== "";
-  if (!consistent) throw corruptManifest("contradicts itself on the active key");
-  return {
-    manifest: { gen: gen as number, backend: backend as Backend, profile, active, pending, keys },
-    mac: fromHex(macText),
-  };
+  const about = { backend: backend as Backend, profile };
+  const mac = fromHex(macText);
+  if (gen === 0) {
+    if (active === null && actives.length === 0 && macText === "" && pending?.op === "add") {
+      const { kids } = pending;
+      return { manifest: { ...about, gen, active, pending: { op: "add", kids }, keys }, mac };
+    }
+  } else if (active !== null && actives.join() === active && macText !== "") {
+    return { manifest: { ...about, gen: gen as number, active, pending, keys }, mac };
+  }
+  throw corruptManifest("contradicts itself on the active key");
 }
 
 /** Whether the content says it is of a version that this program does not know. */

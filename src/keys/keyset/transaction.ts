@@ -18,7 +18,6 @@ import { encodeKey } from "./kid.ts";
 import {
   type CommittedManifest,
   type Manifest,
-  type Pending,
   serialiseManifest,
 } from "./manifest.ts";
 import type { ManifestFile } from "./manifest_file.ts";
@@ -89,14 +88,13 @@ async function recover(place: Place, keyset: Keyset): Promise<Keyset> {
   }
 }
 
-/** Step 2. Writes what is about to happen to the store. */
+/** Step 2. Writes what is about to happen to the store: `pending` of the manifest. */
 export async function writeIntent(
   place: Place,
   manifest: Manifest,
-  pending: Pending | null,
   activeKey: Bytes | null,
 ): Promise<void> {
-  await place.file.write(await serialiseManifest({ ...manifest, pending }, activeKey));
+  await place.file.write(await serialiseManifest(manifest, activeKey));
 }
 
 /**

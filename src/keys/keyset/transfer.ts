@@ -117,7 +117,11 @@ async function addKeys(
   for (const kid of keys.keys()) {
     entries[kid] = { state: "decrypt-only", created: time, retired: time, compromised: false };
   }
-  await writeIntent(place, manifest, { op: "add", kids: [...keys.keys()] }, activeKey);
+  await writeIntent(
+    place,
+    { ...manifest, pending: { op: "add", kids: [...keys.keys()] } },
+    activeKey,
+  );
   await storeKeys(place.store, keys);
   await commit(place, {
     ...manifest,

@@ -82,7 +82,7 @@ export function makeLinuxPlan(
   mode: SandboxMode,
   uid: number = BASE_POLICY.uid,
 ): LinuxPlan {
-  if (!mode.sandbox) return unsandboxed(target);
+  if (mode === "off") return unsandboxed(target);
   const gpu = linuxGpu(target.gpu);
   const namespaces = caps.namespaces.usable;
   const privateRoot = namespaces && caps.namespaces.privateRoot;
@@ -96,7 +96,7 @@ export function makeLinuxPlan(
     ...(landlock ? [] : [`no Landlock: ${landlockMissing(caps.landlockReason)}`]),
     ...(target.companion ? companionLacks(target.companion) : []),
   ];
-  if (!meets && mode.strict) {
+  if (!meets && mode === "strict") {
     throw new SecLlamaError(
       "sandbox-unavailable",
       `failed to apply sandbox: ${warnings.join("; ")}`,
@@ -320,14 +320,14 @@ function limitsOf(
     ...limits,
     // Outside a user namespace of its own, and under the operator's id, this counts all of the operator's threads.
     ...(nproc !== undefined && (o.namespaces || o.root) ? { nproc } : {}),
-    ...(target.memoryLimitBytes === undefined ? {} : { data: target.memoryLimitBytes }),
+    ...(target.memory ? { data: target.memory.privateBytes } : {}),
   };
 }
 
-function groupLimits({ groupMemoryBytes }: RunnerTarget): CgroupLimits {
+function groupLimits({ memory }: RunnerTarget): CgroupLimits {
   return {
     tasks: BASE_POLICY.tasks,
-    ...(groupMemoryBytes === undefined ? {} : { memoryBytes: groupMemoryBytes }),
+    ...(memory ? { memoryBytes: memory.groupBytes } : {}),
   };
 }
 

@@ -67,24 +67,24 @@ export function makeMacosPlan(
   const metal = target.gpu !== "none";
   const command = [map(target.executable), ...translate(target.args, map)];
   const base = { os: "macos", env: ENVIRONMENT, forks: false, pathMap: map } as const;
-  if (!mode.sandbox || !caps.sandboxExec) {
+  if (mode === "off" || !caps.sandboxExec) {
     const missing = caps.reason ?? `sandbox-exec not found at ${SANDBOX_EXEC}`;
-    if (mode.sandbox && mode.strict) {
+    if (mode === "strict") {
       throw new SecLlamaError("sandbox-unavailable", `failed to apply sandbox: ${missing}`, {
         hint: "sandbox-exec is part of macOS: restore it, then run: secllama doctor",
       });
     }
-    const why = mode.sandbox ? missing : "disabled by the operator";
+    const why = mode === "off" ? "disabled by the operator" : missing;
     return {
       ...base,
       policy: "none",
-      level: mode.sandbox ? "weak" : "none",
+      level: mode === "off" ? "none" : "weak",
       argv: command,
       layers: describeLayers({ on: false, why, metal, cache: false }),
       warnings: [
-        mode.sandbox
-          ? `no sandbox: ${missing}; the runner may use the network and read your files`
-          : "sandbox disabled by the operator (SECLLAMA_ENABLE_SANDBOX=false)",
+        mode === "off"
+          ? "sandbox disabled by the operator (SECLLAMA_ENABLE_SANDBOX=false)"
+          : `no sandbox: ${missing}; the runner may use the network and read your files`,
       ],
       profile: null,
       parameters: {},

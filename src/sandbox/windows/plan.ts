@@ -94,7 +94,7 @@ export function makeWindowsPlan(
     SystemRoot: caps.systemRoot,
   };
   const command = [target.executable, ...translate(target.args, map)];
-  if (!mode.sandbox) {
+  if (mode === "off") {
     const detail = "disabled by the operator";
     return {
       os: "windows",
@@ -125,7 +125,7 @@ export function makeWindowsPlan(
       ? ["firewall rules alone leave loopback and the system's DNS client reachable"]
       : []),
   ];
-  if (!caps.appContainer && !rules && mode.strict) {
+  if (!caps.appContainer && !rules && mode === "strict") {
     throw new SecLlamaError(
       "sandbox-unavailable",
       `failed to apply sandbox: no AppContainer, and ${noRules}`,
@@ -136,7 +136,7 @@ export function makeWindowsPlan(
   }
   const id = `${hash([target.executable, ...target.readOnly])}-${caps.instance}`;
   const { limits, activeProcesses } = WINDOWS_POLICY.job;
-  const memory = target.memoryLimitBytes ?? null;
+  const memory = target.memory?.privateBytes ?? null;
   const jobLimits = [...limits, ...(memory === null ? [] : ["JOB_OBJECT_LIMIT_JOB_MEMORY"])];
   const { namePrefix, ...profile } = WINDOWS_POLICY.appContainer;
   const { PROC_THREAD_ATTRIBUTE_SECURITY_CAPABILITIES: security, ...attributes } = ATTRIBUTES;
