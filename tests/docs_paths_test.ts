@@ -41,3 +41,15 @@ Deno.test("docs: each file that a page names or links to is there", async () => 
   assert.ok(count > 100, `only ${count} names were seen`);
   assert.deepEqual(missing, []);
 });
+
+Deno.test("docs: each decision has a number of its own, and its line in the index, in order", async () => {
+  const folder = join(ROOT, "docs/decisions");
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(folder)) if (name !== "README.md") files.push(name);
+  files.sort();
+  const numbers = files.map((name) => name.slice(0, 4));
+  assert.deepEqual(numbers.filter((number, i) => numbers.indexOf(number) !== i), [], "twice");
+  const index = await Deno.readTextFile(join(folder, "README.md"));
+  assert.deepEqual([...index.matchAll(/^- \[.+\]\((.+)\)$/gm)].map(([, name]) => name), files);
+  for (const name of files) assert.match(name, /^\d{4}-[a-z0-9-]+\.md$/);
+});

@@ -67,8 +67,7 @@ Deno.test({
         ...runnerTarget(files, stage.model, { adapterPaths: [meeting] }),
         ...ATTACKER_MEMORY,
       };
-      const planFor = (user: number) =>
-        makeLinuxPlan(target, caps, "strict", user);
+      const planFor = (user: number) => makeLinuxPlan(target, caps, "strict", user);
       const judge = async (user: () => number) => {
         const plan = planFor(user());
         const rows = await tryChannels({

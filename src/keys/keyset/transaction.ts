@@ -15,11 +15,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { wipe } from "../../secret.ts";
 import { encodeHead, HEAD, type Keyset, readKey, readKeyset } from "./keyset.ts";
 import { encodeKey } from "./kid.ts";
-import {
-  type CommittedManifest,
-  type Manifest,
-  serialiseManifest,
-} from "./manifest.ts";
+import { type CommittedManifest, type Manifest, serialiseManifest } from "./manifest.ts";
 import type { ManifestFile } from "./manifest_file.ts";
 import type { KeyStore } from "../stores/store.ts";
 
