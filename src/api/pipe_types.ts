@@ -110,15 +110,12 @@ export interface OwnReport {
   readonly observed: string;
 }
 
-export const ATTACK_OUTCOMES = ["blocked", "out", "not run"] as const;
-type AttackOutcome = (typeof ATTACK_OUTCOMES)[number];
-
 /** What a runner says of its attack on one listener. */
 export interface AttackResult {
   /** Which listener. */
   readonly target: string;
   /** blocked: the kernel refused a call on the way. out: no call was refused. not run: there is no target, or no way to call. */
-  readonly outcome: AttackOutcome;
+  readonly outcome: "blocked" | "out" | "not run";
   /** The call that was refused, or the last one. */
   readonly step: string;
   /** "EACCES", or "" if nothing was refused. */

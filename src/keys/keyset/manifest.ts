@@ -38,7 +38,7 @@ interface RetiredKey {
 }
 
 /** What a change is about to do to the store, written before it does; see transaction.ts. */
-export interface Pending {
+interface Pending {
   /** `add` is undone after a crash, `delete` is completed. */
   readonly op: "add" | "delete";
   readonly kids: readonly string[];
@@ -52,7 +52,7 @@ interface AnyManifest {
 }
 
 /** Of an `init` that has not committed: there is a key to add, and none that is active. */
-export interface InitialManifest extends AnyManifest {
+interface InitialManifest extends AnyManifest {
   readonly gen: 0;
   readonly active: null;
   readonly pending: Pending & { readonly op: "add" };
