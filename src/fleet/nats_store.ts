@@ -17,8 +17,8 @@ const STREAM = `KV_${BUCKET}`;
 const ANSWER_MS = 5_000;
 /** For a connection, ms: where a network is cut and whole again, the next try is soon. */
 const CONNECT_MS = 2_500;
-/** A connection of which nothing is heard for twice this, ms, is made anew. */
-const PING_MS = 5_000;
+/** A connection on which two questions have had no answer for this long each, ms, is made anew. */
+const [PING_MS, PINGS] = [2_000, 2];
 /** Between tries to reach it again, ms. */
 const AGAIN_MS = 500;
 /** NATS' own default for one record. */
@@ -84,46 +84,26 @@ function inboxOf(user: string): string {
 
 /** One connection to it; made anew when it is lost, for as long as this lives. */
 export class NatsStore implements FleetStore {
-  readonly #connection: NatsConnection;
-  readonly #kv: KV;
+  readonly #options: NatsOptions;
+  #connection: NatsConnection;
+  #kv: KV;
   readonly #ended = new AbortController();
   /** Of each watch: has it made anew. */
   readonly #watches = new Set<() => void>();
   /** Something was not answered: watches may have missed what came meanwhile. */
   #isInDoubt = false;
 
-  private constructor(connection: NatsConnection, kv: KV) {
+  private constructor(options: NatsOptions, { connection, kv }: Link) {
+    this.#options = options;
     this.#connection = connection;
     this.#kv = kv;
   }
 
   /** @throws {SecLlamaError} `fleet-unreachable` if no server lets us in. */
   static async open(options: NatsOptions): Promise<NatsStore> {
-    const { servers, ca, seed, replicas, onReached } = options;
-    const { user, authenticator } = natsIdentity(seed);
-    let connection: NatsConnection | undefined;
-    try {
-      connection = await connect({
-        ...{ servers: [...servers], authenticator, inboxPrefix: inboxOf(user) },
-        ...{ timeout: CONNECT_MS, pingInterval: PING_MS, maxPingOut: 1 },
-        ...{ reconnectTimeWait: AGAIN_MS, maxReconnectAttempts: -1, ignoreAuthErrorAbort: true },
-        // The addresses are the operator's, not what a server says of its cluster.
-        ignoreClusterUpdates: true,
-        tls: ca === undefined ? {} : { ca },
-      });
-      const kvm = new Kvm(connection);
-      const kv = replicas === undefined ? await kvm.open(BUCKET) : await kvm.create(BUCKET, {
-        ...{ replicas, history: 1, maxValueSize: MAX_RECORD_BYTES },
-        // Else any node might answer, with what was before the change that we were just told of.
-        allow_direct: false,
-      });
-      const store = new NatsStore(connection, kv);
-      void store.#follow(onReached);
-      return store;
-    } catch (cause) {
-      await connection?.close();
-      throw unreachable(cause);
-    }
+    const store = new NatsStore(options, await linked(options));
+    void store.#follow();
+    return store;
   }
 
   async get(name: string): Promise<string | undefined> {
@@ -208,19 +188,82 @@ export class NatsStore implements FleetStore {
     for (const anew of this.#watches) anew();
   }
 
-  async #follow(onReached: (isThere: boolean) => void = () => {}): Promise<void> {
-    for await (const { type } of this.#connection.status()) {
-      if (type === "disconnect") onReached(false);
-      if (type !== "reconnect") continue;
-      this.#anew();
-      onReached(true);
+  async #follow(): Promise<void> {
+    const { onReached = () => {} } = this.#options;
+    while (!this.#ended.signal.aborted) {
+      for await (const { type } of this.#connection.status()) {
+        // Where the network was cut, the library would wait until its last word has gone out, which it never does.
+        if (type === "staleConnection") break;
+        if (type === "disconnect") onReached(false);
+        if (type !== "reconnect") continue;
+        this.#anew();
+        onReached(true);
+      }
+      if (this.#ended.signal.aborted) return;
+      onReached(false);
+      if (await this.#connectAgain()) onReached(true);
     }
+  }
+
+  async #connectAgain(): Promise<boolean> {
+    await this.#connection.close().catch(() => {});
+    while (!this.#ended.signal.aborted) {
+      try {
+        const { connection, kv } = await linked({ ...this.#options, replicas: undefined });
+        if (this.#ended.signal.aborted) {
+          await connection.close();
+          return false;
+        }
+        [this.#connection, this.#kv] = [connection, kv];
+        this.#anew();
+        return true;
+      } catch {
+        await pause(AGAIN_MS, this.#ended.signal);
+      }
+    }
+    return false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
     await this.#connection.close();
+  }
+}
+
+/** A connection, and the bucket over it. */
+interface Link {
+  readonly connection: NatsConnection;
+  readonly kv: KV;
+}
+
+/** @throws {SecLlamaError} `fleet-unreachable`. */
+async function linked(
+  { servers, ca, seed, replicas }: Omit<NatsOptions, "replicas"> & {
+    readonly replicas?: number | undefined;
+  },
+): Promise<Link> {
+  const { user, authenticator } = natsIdentity(seed);
+  let connection: NatsConnection | undefined;
+  try {
+    connection = await connect({
+      ...{ servers: [...servers], authenticator, inboxPrefix: inboxOf(user) },
+      ...{ timeout: CONNECT_MS, pingInterval: PING_MS, maxPingOut: PINGS },
+      ...{ reconnectTimeWait: AGAIN_MS, maxReconnectAttempts: -1, ignoreAuthErrorAbort: true },
+      // The addresses are the operator's, not what a server says of its cluster.
+      ignoreClusterUpdates: true,
+      tls: ca === undefined ? {} : { ca },
+    });
+    const kvm = new Kvm(connection);
+    const kv = replicas === undefined ? await kvm.open(BUCKET) : await kvm.create(BUCKET, {
+      ...{ replicas, history: 1, maxValueSize: MAX_RECORD_BYTES },
+      // Else any node might answer, with what was before the change that we were just told of.
+      allow_direct: false,
+    });
+    return { connection, kv };
+  } catch (cause) {
+    await connection?.close();
+    throw unreachable(cause);
   }
 }
 

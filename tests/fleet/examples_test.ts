@@ -25,9 +25,11 @@ Deno.test({
     try {
       const haproxy = await Deno.readTextFile(join(EXAMPLES, "haproxy.cfg"));
       const packaged = await Deno.readTextFile(join(ROOT, "packaging/balancers/haproxy.cfg"));
-      assert.equal(haproxy.replace("    server gpu-3 10.0.0.3:11435\n", ""), packaged);
-      const [, program] = BALANCERS.haproxy;
-      assert.match(await checked(program, "-c", "-f", join(EXAMPLES, "haproxy.cfg")), /^0 /);
+      // The packaged one, with a third host and with TLS on both sides.
+      const plain = haproxy.replace(/ {4}server gpu-3 .*\n/, "")
+        .replaceAll(/ ssl verify required ca-file \S+ verifyhost gpu-\d/g, "")
+        .replace(/bind :11435 ssl crt \S+/, "bind 127.0.0.1:11435");
+      assert.equal(plain, packaged.replace(/^# With hosts that speak TLS.*\n/m, ""));
       const { user } = natsIdentity(new Uint8Array(32));
       const users = { users: [natsPermissions(user, "issuer")] };
       const path = join(folder, "secllama.conf");
@@ -36,6 +38,15 @@ Deno.test({
       const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
       const out = ["-keyout", join(folder, "key"), "-out", join(folder, "pem"), "-subj", "/CN=n"];
       assert.match(await checked("/usr/bin/openssl", "req", "-x509", ...ec, ...out), /^0 /);
+      const both = await Deno.readTextFile(join(folder, "pem")) +
+        await Deno.readTextFile(join(folder, "key"));
+      await Deno.writeTextFile(join(folder, "both.pem"), both);
+      const config = join(folder, "haproxy.cfg");
+      const own = haproxy.replace(/crt \S+/, `crt ${folder}/both.pem`)
+        .replaceAll(/ca-file \S+/g, `ca-file ${folder}/pem`);
+      await Deno.writeTextFile(config, own);
+      const [, program] = BALANCERS.haproxy;
+      assert.match(await checked(program, "-c", "-f", config), /^0 /);
       for (const node of [1, 2, 3]) {
         const text = await Deno.readTextFile(join(EXAMPLES, `nats-${node}.conf`));
         const own = text.replaceAll(/\/etc\/nats\/[a-z0-9-]+\.(pem|key)/g, `${folder}/$1`)
