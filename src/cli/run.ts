@@ -11,6 +11,7 @@ import { imageFile, picturesNamedIn, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
 import { type Message, Session, type Settings } from "./chat/session.ts";
 import { formatOf, type Think } from "./chat/slash.ts";
+import { showWork } from "./chat/work_sign.ts";
 import { surroundings } from "./chat/surroundings.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
@@ -66,7 +67,10 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     if (
       words.length === 0 && files.length === 0 && images.length === 0 && Deno.stdin.isTerminal()
     ) {
-      await converse(await surroundings(context, post, settings.dataDir, keep), session);
+      const around = await surroundings(context, post, settings.dataDir, keep);
+      // A name that is none, or a load that fails, is said before anything is typed.
+      await around.load(model!, session.settings.keepAlive, signal);
+      await converse(around, session);
       return EXIT.ok;
     }
     const input = words.length === 0 && !Deno.stdin.isTerminal() || await hasInput(context)
@@ -91,7 +95,8 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     };
     if (flag(context, "json")) {
       const body = JSON.stringify({ ...session.bodyFor(message), stream: false });
-      const response = await post(ROUTES.chat.path, body, signal);
+      const stopSign = showWork(tui, model!, post, signal);
+      const response = await post(ROUTES.chat.path, body, signal).finally(stopSign);
       if (!response.ok) throw await readError(response);
       const answer = await response.json();
       tui.json(answer);

@@ -83,7 +83,7 @@ export async function runServe(
       if (starts && done === total) progress.say(`loading ${name} into its sandbox…`);
     },
     onLoading(name, done, total) {
-      if (starts) progress.to(`loading ${name} into its sandbox`, done, total);
+      if (starts) progress.load(name, done, total);
     },
   }).finally(() => {
     starts = false;

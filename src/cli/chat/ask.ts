@@ -4,8 +4,15 @@ import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { ChatBody } from "./session.ts";
 
-/** Posts JSON to the API of the proxy, or to a gateway, sealed. Throws if nothing that is ours answers. */
-export type Post = (path: string, body: string, signal: AbortSignal) => Promise<Response>;
+/**
+ * Posts JSON to the API of the proxy, or to a gateway, sealed; without a body, gets what a path of metadata has. Throws if nothing
+ * that is ours answers.
+ */
+export type Post = (
+  path: string,
+  body: string | undefined,
+  signal: AbortSignal,
+) => Promise<Response>;
 
 /** The last line of an answer: counts, and times in nanoseconds, as Ollama's API has them. */
 export interface Totals {
