@@ -5,6 +5,7 @@
 import { fstatSync } from "node:fs";
 import { readError } from "../api/errors.ts";
 import { ROUTES } from "../api/routes.ts";
+import { durationMs } from "../duration.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { answerTo, converse } from "./chat/converse.ts";
 import { imageFile, picturesNamedIn, textFile } from "./chat/files.ts";
@@ -129,8 +130,18 @@ function sessionSettings(context: CommandContext): Settings {
     ...(think === undefined
       ? {}
       : { think: think === "true" || think === "false" ? think === "true" : think as Think }),
-    ...(keepAlive === undefined ? {} : { keepAlive }),
+    ...(keepAlive === undefined ? {} : { keepAlive: keepAliveOf(keepAlive) }),
   };
+}
+
+/** Seconds, or a duration, as the API takes it. @throws {SecLlamaError} `usage`. */
+function keepAliveOf(text: string): string | number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text);
+  if (durationMs(text) !== undefined) return text;
+  throw new SecLlamaError("usage", `--keepalive: ${JSON.stringify(text)} is not a duration`, {
+    field: "--keepalive",
+    hint: "write it like 5m or 1h30m; 0 lets the model go at once, -1s keeps it",
+  });
 }
 
 function listOption(context: CommandContext, name: string): string[] {
@@ -166,15 +177,19 @@ function hasInput(context: CommandContext): boolean {
   }
 }
 
-/** Its whole text. @throws {SecLlamaError} `cancelled` */
+/** Its whole text. @throws {SecLlamaError} `cancelled`; `usage` for what is no text. */
 async function readStdin(signal: AbortSignal): Promise<string> {
-  const parts = new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>;
+  const decoder = new TextDecoderStream("utf-8", { fatal: true });
+  const parts = decoder as unknown as TransformStream<Uint8Array, string>;
   let text = "";
   try {
     for await (const part of Deno.stdin.readable.pipeThrough(parts, { signal })) text += part;
+    return text;
   } catch (error) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
-    throw error;
+    if (!(error instanceof TypeError)) throw error;
+    throw new SecLlamaError("usage", "standard input is not text in UTF-8", {
+      hint: "convert it (iconv -t UTF-8); a picture is given with --image FILE",
+    });
   }
-  return text;
 }

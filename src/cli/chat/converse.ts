@@ -26,7 +26,11 @@ export interface Surroundings {
   /** Whether the terminal can move its cursor. */
   readonly edits: boolean;
   /** Loads a model, so that the first answer does not wait for it. @throws {SecLlamaError} `model-not-found`, … */
-  load(model: string, keepAlive: string | undefined, signal: AbortSignal): Promise<void>;
+  load(
+    model: string,
+    keepAlive: Session["settings"]["keepAlive"],
+    signal: AbortSignal,
+  ): Promise<void>;
   show(session: Session, part: ShowPart, signal: AbortSignal): Promise<string>;
   /** Makes a model of the session's system message and parameters. */
   save(name: string, session: Session, signal: AbortSignal): Promise<string>;

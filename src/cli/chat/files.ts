@@ -95,25 +95,24 @@ export async function picturesNamedIn(prompt: string): Promise<string[]> {
 }
 
 async function readWhole(path: string, most: number): Promise<Uint8Array> {
+  const fail = (message: string, hint: string, cause?: unknown) =>
+    new SecLlamaError("usage", message, { hint, cause });
   try {
-    const { isFile, size } = await Deno.stat(path);
-    if (!isFile) throw new SecLlamaError("usage", `${path} is not a file`);
+    const { isFile, isDirectory, size } = await Deno.stat(path);
+    if (isDirectory) throw fail(`${path} is a folder`, "give the files in it one by one");
+    if (!isFile) throw fail(`${path} is not a file`, "give the path of a file");
     if (size > most) {
-      throw new SecLlamaError(
-        "usage",
+      throw fail(
         `${path} has ${size} bytes, and at most ${most} can be part of a message`,
+        "give a part of it",
       );
     }
     return await Deno.readFile(path);
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
-    const missing = cause instanceof Deno.errors.NotFound;
-    throw new SecLlamaError(
-      "usage",
-      missing ? `there is no file ${path}` : `${path} cannot be read`,
-      {
-        cause,
-      },
-    );
+    if (cause instanceof Deno.errors.NotFound) {
+      throw fail(`there is no file ${path}`, "check the path, from the folder you are in", cause);
+    }
+    throw fail(`${path} cannot be read`, `see whose it is: ls -ld ${path}`, cause);
   }
 }

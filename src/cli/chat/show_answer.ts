@@ -31,6 +31,10 @@ export async function showAnswer(
         if (options.verbose) { for (const line of describeTotals(piece.totals)) tui.note(line); }
         continue;
       }
+      if (piece.kind === "ignored") {
+        tui.note(`This model does without: ${piece.fields.join(", ")}`);
+        continue;
+      }
       wrote = true;
       if (piece.kind === "thinking") {
         // For a script the thoughts are no part of the answer.
