@@ -26,7 +26,7 @@ export function isOurs(name: string): boolean {
 const OURS = [
   /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
   /^(?:proxy|serve|page)-\d+\.json(?:\.tmp)?$/,
-  /^keyset\.lock$/,
+  /^(?:keyset|in-use)\.lock$/,
   /^(?:audit|usage)\.db(?:-wal|-shm|-journal)?$/,
   /^(?:config\.toml|\.config-[\da-f-]{36})$/,
   /^run-history(?:\.tmp)?$/,

@@ -2,13 +2,14 @@
 import { readError } from "../api/errors.ts";
 import { JSON_TYPE } from "../api/media_types.ts";
 import { ROUTES } from "../api/routes.ts";
-import { utf8 } from "../bytes.ts";
+import { utf8, utf8Decode } from "../bytes.ts";
 import { encodePairing, sealedFetch } from "../client/mod.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
 import { PairingStore } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
+import { readFileUpTo } from "./audit/read.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { KEY_OPTIONS } from "./key_options.ts";
 import { report } from "./key_common.ts";
@@ -50,7 +51,7 @@ What the gateway gives is sealed to a key made for this once, and is kept in the
     }
     const url = gatewayOf(text);
     const caFile = stringOption(context, "ca");
-    const certificate = caFile === undefined ? undefined : await Deno.readTextFile(caFile);
+    const certificate = caFile === undefined ? undefined : utf8Decode(await readFileUpTo(caFile));
     const signIn = await newSignIn(url, certificate);
     const tokens = await signedInBy(context, signIn);
     const { credentials, name: person, role, expires } = await signIn.redeem(tokens.idToken);

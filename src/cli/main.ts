@@ -125,7 +125,8 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
     ? `there is a page of that name: secllama help ${args[0]}`
     : undefined;
   const words = COMMANDS.filter((c) => !c.hidden).map((c) => c.path[0]!);
-  const meant = closest(args[0]!, [...words, ...Object.keys(ALIASES)]);
+  const pages = Object.keys(TOPICS);
+  const meant = closest(args[0]!, [...words, ...Object.keys(ALIASES), ...pages]);
   throw new SecLlamaError(
     "usage",
     `unknown command ${JSON.stringify(String(args[0]).slice(0, 40))}`,
@@ -133,7 +134,9 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
       hint: instead ??
         (meant === undefined
           ? "for all commands, run: secllama help"
-          : `did you mean: secllama ${meant}`),
+          : `did you mean: secllama ${
+            words.includes(meant) ? "" : pages.includes(meant) ? "help " : ""
+          }${meant}`),
     },
   );
 }

@@ -16,7 +16,7 @@ export {
   ROLE_AMOUNTS,
   type RoleAmount,
 } from "./clients/role.ts";
-export { type ClientKeys, ClientRegistry } from "./clients/registry.ts";
+export { checkClientName, type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {
   AuditKeys,

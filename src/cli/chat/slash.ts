@@ -99,7 +99,7 @@ export function parseSlash(line: string): Slash {
     }
     case "/load":
     case "/save":
-      if (rest.length !== 1) throw wrong(`${word} needs a model's name`);
+      if (rest.length !== 1) throw wrong(`${word} needs one model's name, without spaces`);
       return { kind: word === "/load" ? "load" : "save", model: rest[0]! };
     case "/file":
       if (after === "") throw wrong("/file needs a path");
@@ -188,7 +188,9 @@ export function formatOf(text: string): "json" | object {
     const schema: unknown = JSON.parse(text);
     if (typeof schema === "object" && schema !== null && !Array.isArray(schema)) return schema;
   } catch { /* said below */ }
-  throw wrong("a format is json, or a JSON schema: an object");
+  throw new SecLlamaError("usage", "a format is json, or a JSON schema: an object", {
+    hint: 'nothing was sent; as in: json, or {"type":"object"}',
+  });
 }
 
 function wrong(message: string): SecLlamaError {
