@@ -432,7 +432,7 @@ function replaced(list: ClientList, name: string, replace = false): PairedClient
   });
 }
 
-/** @throws {SecLlamaError} `usage` for what cannot be a client's name. */
+/** Refuses what cannot be a client's name. @throws {SecLlamaError} `usage`. */
 export function checkClientName(name: string): void {
   if (isClientName(name)) return;
   throw new SecLlamaError(
