@@ -9,13 +9,17 @@ export {
 export {
   DEFAULT_ROLE,
   isAmount,
+  isKinds,
   isRoleName,
   isRolePattern,
   mayAsk,
+  mayAskAt,
   type Role,
   ROLE_AMOUNTS,
   type RoleAmount,
+  termsOf,
 } from "./clients/role.ts";
+export { canonicalHours, isTimeZone } from "./clients/hours.ts";
 export { checkClientName, type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {

@@ -119,6 +119,11 @@ export class Supervisor {
     return this.#options.gpu;
   }
 
+  /** Loads that wait for room, or for another. */
+  get waiting(): number {
+    return this.#admission.waiting;
+  }
+
   loaded(): readonly LoadedModel[] {
     return [...this.#loaded.values(), ...this.#leaving];
   }
@@ -214,8 +219,8 @@ export class Supervisor {
   }
 
   /** Whether a client may come under this id, as the keys are now: what changed meanwhile is read first. */
-  knowsPskId(id: string): Promise<boolean> {
-    return this.#keyFeed.knows(id);
+  knowsPskId(id: string, fresh?: boolean): Promise<boolean> {
+    return this.#keyFeed.knows(id, fresh);
   }
 
   /** How many machines are paired, by the keys as they were read last. */
@@ -374,6 +379,7 @@ export class Supervisor {
       this.#stands.to(resolved.name, "loading", 0);
       const embeds = !details.capabilities.includes("completion");
       const size = { ...sized, wantedContext: wanted, retyped: details.retyped, embeds };
+      const startedMs = performance.now();
       const model = await this.#starter.start(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
@@ -383,6 +389,7 @@ export class Supervisor {
       this.#options.audit?.("model-loaded", {
         ...modelLabels(resolved),
         isolation: label(model.isolation.level),
+        load_ms: Math.round(performance.now() - startedMs),
       });
       return model;
     } catch (error) {

@@ -75,7 +75,7 @@ async function plain(
       who: { client: label(PLAIN_CLIENT) },
       model,
       kind: "plain",
-      used: countUsed(model, exchange),
+      used: countUsed(context, model, exchange),
     }),
   });
 }
