@@ -6,6 +6,7 @@ import { durationMs } from "../duration.ts";
 import {
   canonicalHours,
   type ClientList,
+  type ClientSource,
   DEFAULT_ROLE,
   isAmount,
   isKinds,
@@ -122,12 +123,21 @@ const remove: Command = {
 /** The commands of `secllama role`. */
 export const roleCommands: readonly Command[] = [set, list, remove];
 
-/** @throws {SecLlamaError} `not-found` unless there is a role of this name. */
-export async function needRole(context: CommandContext, name: string): Promise<void> {
+/**
+ * @param open Keys that are open: a passphrase that came on a descriptor cannot be read twice.
+ * @throws {SecLlamaError} `not-found` unless there is a role of this name.
+ */
+export async function needRole(
+  context: CommandContext,
+  name: string,
+  open?: ClientSource,
+): Promise<void> {
   let found: ClientList["roles"];
-  await withKeys(context, async (keys) => {
+  const read = async (keys: ClientSource) => {
     found = (await keys.clients().read()).roles;
-  });
+  };
+  if (open === undefined) await withKeys(context, read);
+  else await read(open);
   if (found?.some((role) => role.name === name)) return;
   throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
     hint: HINTS.roles,
@@ -151,7 +161,9 @@ function labels({ models, kinds, replyTokens, hours, timeZone }: Role): LogField
     ...(models === undefined ? {} : { models: label(models.join(",")) }),
     ...(kinds === undefined ? {} : { kinds: label(kinds.join(",")) }),
     ...(replyTokens === undefined ? {} : { reply_tokens: replyTokens }),
-    ...(hours === undefined ? {} : { hours: label(hours) }),
+    ...(hours === undefined
+      ? {}
+      : { hours: label(hours.replaceAll(", ", ",").replaceAll(" ", "_")) }),
     ...(timeZone === undefined ? {} : { time_zone: label(timeZone) }),
   };
 }
