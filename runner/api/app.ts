@@ -55,7 +55,13 @@ export interface CallContext {
   /** Milliseconds this request waited for the model to load, if it did. Default 0. */
   readonly waitedMs?: number;
   /** Told how many tokens it cost, in parts that add up, each before the bytes that follow from it. */
-  readonly used?: Call["used"];
+  readonly used?: (tokens: {
+    readonly prompt: number;
+    readonly reply: number;
+    /** Ms from its coming to the reply's first token, and from there to its last; absent: there was none. */
+    readonly firstMs?: number;
+    readonly restMs?: number;
+  }) => void;
   /** What its client's role lets it be; absent: anything. */
   readonly terms?: CallTerms;
   /** Told that it is something else, before the answer says so. */

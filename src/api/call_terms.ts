@@ -5,10 +5,16 @@ import { SecLlamaError } from "../errors.ts";
  * What is asked of a model. `chat`: conversations, and counting their tokens; `completions`: a text goes on (Ollama's generate, too);
  * `tokens`: what a text is to the model.
  */
-export const CALL_KINDS = ["chat", "completions", "embeddings", "rerank", "tokens"] as const;
+export type CallKind = "chat" | "completions" | "embeddings" | "rerank" | "tokens";
 
-/** One of {@link CALL_KINDS}. */
-export type CallKind = typeof CALL_KINDS[number];
+/** All kinds. */
+export const CALL_KINDS: readonly CallKind[] = [
+  "chat",
+  "completions",
+  "embeddings",
+  "rerank",
+  "tokens",
+];
 
 /** What a role lets its clients' calls be. */
 export interface CallTerms {

@@ -204,7 +204,7 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
 }
 
 /** A key source that is a store, opened: a passphrase that came on a descriptor cannot be read twice. */
-export type StoreSource = KeySourceOptions & { readonly store: KeyStore };
+type StoreSource = KeySourceOptions & { readonly store: KeyStore };
 
 /** The key source that the flags name, as the store that it is. @throws {SecLlamaError} `key-refused` for one that keeps nothing. */
 export async function storeSource(

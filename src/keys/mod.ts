@@ -19,6 +19,7 @@ export {
   type RoleAmount,
   termsOf,
 } from "./clients/role.ts";
+export type { CallKind, CallTerms } from "../api/call_terms.ts";
 export { canonicalHours, isTimeZone } from "./clients/hours.ts";
 export { checkClientName, type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
