@@ -64,7 +64,7 @@ console.log(`${cpus()[0]!.model}; ${conversations} conversations of ${MESSAGES} 
     const bytes = new TextEncoder().encode(
       JSON.stringify({ format: "secllama-history", version: 1, conversations: part }),
     );
-    history.importFile(bytes);
+    await history.importFile(bytes);
   }
 }
 const before = memory();

@@ -18,7 +18,6 @@ import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
-import { SessionStore } from "./sign_in/session_store.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 
 export const PAIRING_OPTIONS = {
@@ -72,9 +71,7 @@ export async function pairingCommand(
   }
   const name = stringOption(context, "unpair");
   if (name === undefined) return undefined;
-  const { store } = await storeSource(context, dataDir);
-  const removed = await new PairingStore(dataDir, store).remove(name);
-  await new SessionStore(store, removed).remove();
+  const removed = await (await pairingStore(context, dataDir)).remove(name);
   report(context, { name: removed }, [`forgot ${removed} and its key`]);
   context.tui.note("On the gateway it is a client still; to end it there: secllama clients revoke");
   return "done";
@@ -95,11 +92,9 @@ export async function pairedGateway(
 
 /** A paired gateway, and the key source that has its pairing, for whoever needs this machine's own keys too. */
 interface PairedConnection {
-  /** What the gateway is called here. */
-  readonly name: string;
   readonly connection: SealedFetchOptions;
   /** Over the store that is open: a passphrase that came on a descriptor cannot be read twice. */
-  readonly keySource: StoreSource;
+  readonly keySource: KeySourceOptions;
 }
 
 /** As {@link pairedGateway}. */
@@ -126,7 +121,7 @@ export async function pairedConnection(
     credentials: async () => parsePairing((await store.read(name)).text),
     renewed: (credentials) => store.replace(name, encodePairing({ ...address, ...credentials })),
   });
-  return { name, connection, keySource };
+  return { connection, keySource };
 }
 
 async function pair(
@@ -153,10 +148,8 @@ async function pair(
   await ensureDataDirectory(dataDir);
   const name = stringOption(context, "as") ?? new URL(pairing.url).hostname.replace(/[[\]:]/g, "-")
     .replace(/^-+|-+$/g, "");
-  const { store } = await storeSource(context, dataDir);
-  await new PairingStore(dataDir, store).add(name, pairing.url, encodePairing(pairing));
-  // Of who had signed in there under this name.
-  await new SessionStore(store, name).remove();
+  const store = await pairingStore(context, dataDir);
+  await store.add(name, pairing.url, encodePairing(pairing));
   const { reached, line } = await tryOut(pairing);
   report(context, { name, url: pairing.url, reached }, [`paired with ${name}, ${pairing.url}`]);
   if (reached) context.tui.note(line);
@@ -203,10 +196,15 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
   }
 }
 
+/** @throws {SecLlamaError} `key-refused` for a key source that keeps nothing. */
+async function pairingStore(context: CommandContext, dataDir: string): Promise<PairingStore> {
+  return new PairingStore(dataDir, (await storeSource(context, dataDir)).store);
+}
+
 /** A key source that is a store, opened: a passphrase that came on a descriptor cannot be read twice. */
 type StoreSource = KeySourceOptions & { readonly store: KeyStore };
 
-/** The key source that the flags name, as the store that it is. @throws {SecLlamaError} `key-refused` for one that keeps nothing. */
+/** The key source that the flags name, as the store that it is. @throws {SecLlamaError} As {@link pairingStore}. */
 export async function storeSource(
   context: CommandContext,
   dataDir: string,

@@ -9,14 +9,20 @@ import type { DocumentType } from "../api/documents.ts";
 /** Longer than a thousand pages take on a slow machine. */
 const TIME_MS = 5 * 60_000;
 
+/** More memory of this process than any honest document takes: a PDF's streams unpack to a thousand times what they are. */
+const MOST_MEMORY = 1 << 30;
+const LOOK_MS = 50;
+
 /**
  * The passages of a file.
  * @param bytes Taken over: they are moved into the thread.
- * @throws {SecLlamaError} `bad-request` for what is no document, `unsupported-media-type`, `timeout`.
+ * @param mostMemory Bytes by which this process may grow meanwhile.
+ * @throws {SecLlamaError} `bad-request` for what is no document, or takes too much memory; `unsupported-media-type`, `timeout`.
  */
 export async function parseDocument(
   name: string,
   bytes: Uint8Array<ArrayBuffer>,
+  mostMemory = MOST_MEMORY,
 ): Promise<Parsed & { readonly type: DocumentType }> {
   const type = typeOf(name, bytes);
   if (type === undefined) {
@@ -40,6 +46,13 @@ export async function parseDocument(
         hint: "split it, or save it as text",
       }),
     ), TIME_MS);
+  const before = Deno.memoryUsage().rss;
+  const looking = setInterval(() => {
+    if (Deno.memoryUsage().rss - before > mostMemory) {
+      // Said like the rest; the thread ends below.
+      said.resolve({ why: "it takes too much memory" });
+    }
+  }, LOOK_MS);
   try {
     worker.postMessage({ type, bytes }, [bytes.buffer]);
     const answer = await said.promise;
@@ -49,6 +62,7 @@ export async function parseDocument(
     });
   } finally {
     clearTimeout(timer);
+    clearInterval(looking);
     worker.terminate();
   }
 }

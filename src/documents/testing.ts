@@ -1,21 +1,24 @@
 /** Files for tests, made here. */
-import { deflateRawSync } from "node:zlib";
+import { deflateRawSync, deflateSync } from "node:zlib";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
-/** A small PDF of our own making, a line of text a page. */
-export function makePdf(pages: readonly string[]): Uint8Array<ArrayBuffer> {
+/** A small PDF of our own making, a line of text a page. @param packed Whether the pages are deflated. */
+export function makePdf(pages: readonly string[], packed = false): Uint8Array<ArrayBuffer> {
   const kids = pages.map((_, i) => `${4 + 2 * i} 0 R`).join(" ");
   const objects = [
     "<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert(1)) >> >>",
     `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ...pages.flatMap((text, i) => {
-      const content = `BT /F1 12 Tf 72 720 Td (${text}) Tj ET`;
+      const plain = `BT /F1 12 Tf 72 720 Td (${text}) Tj ET`;
+      const content = packed ? deflateSync(plain, { level: 9 }).toString("latin1") : plain;
       return [
         `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents ${5 + 2 * i} 0 R ` +
         "/Resources << /Font << /F1 3 0 R >> >> >>",
-        `<< /Length ${content.length} >>\nstream\n${content}\nendstream`,
+        `<< /Length ${content.length}${
+          packed ? " /Filter /FlateDecode" : ""
+        } >>\nstream\n${content}\nendstream`,
       ];
     }),
   ];
@@ -29,7 +32,7 @@ export function makePdf(pages: readonly string[]): Uint8Array<ArrayBuffer> {
   text += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n` +
     places.map((at) => `${String(at).padStart(10, "0")} 00000 n \n`).join("") +
     `trailer << /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${xref}\n%%EOF`;
-  return bytes(text);
+  return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
 /** An archive with one file, packed. */

@@ -44,12 +44,14 @@ export async function textOf(
   return [{ page: null, text: type === "html" ? htmlText(text) : text }];
 }
 
+// A tag ends before the next one begins, also where it is never closed: each is looked at once.
+
 /** Paragraphs, tabs, line breaks and cells of WordprocessingML; everything else of it is left out. */
 function wordText(xml: string): string {
   return unescaped(
-    xml.replace(/<w:(?:instrText|delText)\b[^>]*>[^<]*<\/w:(?:instrText|delText)>/g, "")
-      .replace(/<w:tab\b[^>]*>/g, "\t").replace(/<w:br\b[^>]*>/g, "\n")
-      .replace(/<\/w:p>/g, "\n").replace(/<\/w:tc>/g, "\t").replace(/<[^>]*>/g, ""),
+    xml.replace(/<w:(?:instrText|delText)\b[^<>]*>[^<]*<\/w:(?:instrText|delText)>/g, "")
+      .replace(/<w:tab\b[^<>]*>/g, "\t").replace(/<w:br\b[^<>]*>/g, "\n")
+      .replace(/<\/w:p>/g, "\n").replace(/<\/w:tc>/g, "\t").replace(/<[^<>]*>/g, ""),
   );
 }
 
@@ -57,8 +59,8 @@ function htmlText(html: string): string {
   return unescaped(
     html.replace(/<!--[^]*?(?:-->|$)/g, "")
       .replace(/<(script|style|template|noscript|svg)\b[^]*?(?:<\/\1\s*>|$)/gi, "")
-      .replace(/<\/?(?:p|div|br|li|tr|h[1-6]|section|article|table|ul|ol|title)\b[^>]*>/gi, "\n")
-      .replace(/<[^>]*>/g, " "),
+      .replace(/<\/?(?:p|div|br|li|tr|h[1-6]|section|article|table|ul|ol|title)\b[^<>]*>/gi, "\n")
+      .replace(/<[^<>]*>/g, " "),
   );
 }
 

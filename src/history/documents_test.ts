@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { chunksOf } from "../documents/chunks.ts";
+import { parseDocument } from "../documents/parse.ts";
 import { makePdf, makeZip } from "../documents/testing.ts";
+import { textOf } from "../documents/text_of.ts";
 import { holds, withPlace } from "./testing.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -123,4 +125,42 @@ Deno.test("documents: passages keep every word, are bounded, and stay on their p
       text.length <= 1000
     ),
   );
+});
+
+Deno.test("documents: what unpacks to more memory than it may is ended, and others are read after it", async () => {
+  const bomb = () => makePdf([" ".repeat(150_000_000)], true);
+  assert.ok(bomb().length < 1_000_000);
+  await assert.rejects(parseDocument("bomb.pdf", bomb(), 60_000_000), {
+    code: "bad-request",
+    message: /takes too much memory/,
+  });
+  const { passages } = await parseDocument("lease.pdf", makePdf(["The tenant pays."], true));
+  assert.match(passages[0]!.text, /The tenant pays/);
+});
+
+Deno.test("documents: tags that are never closed are read in one go, each once", async () => {
+  const many = 300_000;
+  for (
+    const [type, text] of [
+      ["html", "<".repeat(many)],
+      ["html", "<p ".repeat(many)],
+      ["html", "<!-".repeat(many)],
+      ["html", "<script ".repeat(many)],
+      ["html", "<a href='x' ".repeat(many) + "end"],
+      ["html", "&#".repeat(many)],
+    ] as const
+  ) {
+    const [page] = await textOf(type, bytes(text));
+    assert.equal(typeof page!.text, "string");
+  }
+  for (const tag of ["<", "<w:tab ", "<w:br ", "<w:instrText ", "</w:p "]) {
+    const docx = makeZip("word/document.xml", bytes(tag.repeat(many) + "<w:t>end</w:t>"));
+    const [page] = await textOf("docx", docx);
+    assert.match(page!.text, /end/);
+  }
+  const [page] = await textOf(
+    "html",
+    bytes('<p class="x">one<br>two</p><!-- no --><script>no</script>'),
+  );
+  assert.equal(page!.text.replace(/\s+/g, " ").trim(), "one two");
 });

@@ -32,6 +32,7 @@ import { openMessage } from "./open_message.ts";
 import { Filters, Searcher, TextWriter } from "./search.ts";
 import { listOf, type ListOptions, sealSettings, summary, titleOf } from "./summaries.ts";
 import { refuseOldVault, type VaultKey } from "./vault.ts";
+import { writeMessages } from "./whole.ts";
 
 type ConversationSettings = NonNullable<ConversationFields["settings"]>;
 
@@ -277,20 +278,21 @@ export class History implements Disposable {
   }
 
   /**
-   * Takes up the conversations of a file, each whole or not at all. Those that are here by title and time are left out.
+   * Takes up the conversations of a file, each whole or not at all, in breaths. Those that are here by title and time are left out.
    * @throws {SecLlamaError} `bad-request` for a file that is none.
    */
-  importFile(bytes: Uint8Array): ImportReport {
+  async importFile(bytes: Uint8Array): Promise<ImportReport> {
     this.#db.claim();
     const known = this.#entries.readable().map(({ opened: { head } }) => head)
       .filter(({ deleted }) => deleted === null);
-    return takeUp(
+    return await takeUp(
       readImport(bytes),
       known,
       ({ messages, created, ...fields }) =>
         this.#db.transaction(() => {
           const { id } = this.create(fields, created);
-          for (const one of messages) this.append(id, one.message, one.created);
+          const entry = this.#entries.get(id);
+          this.#entries.change(entry, writeMessages(this.#db, entry, messages));
         }),
     );
   }

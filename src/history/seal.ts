@@ -8,7 +8,7 @@
  * Nonces are random; a conversation would need 2^32 of them before that is too few. Synchronous, since SQLite is.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
-import { type Bytes, concat, u64, utf8 } from "../bytes.ts";
+import { type Bytes, concat, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
 
@@ -53,9 +53,27 @@ interface Place {
   readonly version?: number | undefined;
 }
 
+/** In one piece, since a start needs some ten thousand of them: concat() of parts takes as long as opening the record. */
 function aad({ kind, conversation, position, version }: Place): Bytes {
-  const last = version === undefined ? [] : [u64(version)];
-  return concat(MAGIC, new Uint8Array([kind]), conversation, u64(position), ...last);
+  const start = MAGIC.length + 1 + conversation.length;
+  const bytes = new Uint8Array(start + (version === undefined ? 8 : 16));
+  bytes.set(MAGIC);
+  bytes[MAGIC.length] = kind;
+  bytes.set(conversation, MAGIC.length + 1);
+  putU64(bytes, start, position);
+  if (version !== undefined) putU64(bytes, start + 8, version);
+  return bytes;
+}
+
+/** Big-endian. @param value A whole number up to 2^53. */
+function putU64(bytes: Uint8Array, at: number, value: number): void {
+  let [high, low] = [Math.floor(value / 2 ** 32), value % 2 ** 32];
+  for (let i = 3; i >= 0; i--) {
+    bytes[at + i] = high;
+    bytes[at + 4 + i] = low;
+    high >>>= 8;
+    low >>>= 8;
+  }
 }
 
 /**

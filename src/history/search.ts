@@ -91,6 +91,47 @@ export class TextWriter {
   }
 }
 
+/** Writes the texts of a whole conversation that has none yet, each record once; within a transaction. Says what its head says of them. */
+export function writeTexts(
+  db: Database,
+  { bytes, opened: { key } }: Opened,
+  contents: readonly string[],
+): Pick<Head, "texts" | "through"> {
+  const through: number[] = [];
+  let [parts, size]: [Uint8Array[], number] = [[], 0];
+  const close = (version: number) => {
+    if (parts.length === 0) return;
+    const text = concat(...parts);
+    const place = { conversation: bytes, position: through.length, version };
+    for (
+      const [table, kind, plain] of [
+        ["texts", KIND.text, text],
+        ["filters", KIND.filter, filterOf(text)],
+      ] as const
+    ) {
+      db.run(
+        `INSERT INTO ${table} (conversation, position, sealed) VALUES (?, ?, ?)`,
+        bytes,
+        place.position,
+        seal(key, { ...place, kind }, plain),
+      );
+    }
+    through.push(version);
+    [parts, size] = [[], 0];
+  };
+  let last = 0;
+  for (const [i, content] of contents.entries()) {
+    if (content === "") continue;
+    if (size >= RECORD_BYTES) close(last);
+    last = i + 1;
+    const part = partOf(last, content);
+    parts.push(part);
+    size += part.length;
+  }
+  close(last);
+  return { texts: through.length, through };
+}
+
 function placeOf(
   { bytes, opened: { head: { through = [] } } }: Opened,
   position: number,

@@ -19,6 +19,9 @@ interface Question {
   readonly sources?: readonly Source[];
 }
 
+/** Models that are asked what they can do, to find one to begin with. */
+const LOOKED_AT = 8;
+
 export class Actions {
   readonly store: Store;
   readonly library: Library;
@@ -59,13 +62,30 @@ export class Actions {
     this.store.set({ notice: { kind: "done", text } });
   }
 
-  /** The models, and the one to begin with. */
+  /** There is nobody to ask. */
+  noModel(): void {
+    this.store.set({
+      notice: {
+        kind: "error",
+        text: "There is no model to ask",
+        hint: "get one on the machine that computes: secllama pull, or secllama import",
+      },
+    });
+  }
+
+  /** The models, and the one to begin with: the first that answers, rather than one that makes embeddings alone. */
   async loadModels(): Promise<void> {
     try {
       const found = await models();
       this.store.set({ models: found });
-      const kept = found.some(({ name }) => name === this.state.model);
-      if (!kept && found[0]) await this.chooseModel(found[0].name);
+      if (found.some(({ name }) => name === this.state.model)) return;
+      for (const { name } of found.slice(0, LOOKED_AT)) {
+        await this.chooseModel(name);
+        if (this.state.model !== name) return;
+        if (this.state.capabilities.includes("completion")) return;
+      }
+      if (found[0]) await this.chooseModel(found[0].name);
+      else this.store.set({ model: "", capabilities: [] });
     } catch (error) {
       this.fail(error);
     }

@@ -64,7 +64,7 @@ export function App({ actions }: { actions: Actions }) {
       {panel === "proof" && <ProofPanel actions={actions} onEnd={end} />}
       {panel === "help" && <HelpPanel actions={actions} onEnd={end} />}
       {panel === "documents" && <DocumentsPanel actions={actions} onEnd={end} />}
-      {panel === "prompts" && <PromptsPanel onEnd={end} />}
+      {panel === "prompts" && <PromptsPanel actions={actions} onEnd={end} />}
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { useRef } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { copyText } from "./clipboard.ts";
-import { download, fileNameOf, markdownOf } from "./export.ts";
+import { download, fileNameOf, jsonOf, markdownOf } from "./export.ts";
 import { LineField } from "./field.tsx";
 
 export function Bar({ actions }: { actions: Actions }) {
@@ -97,13 +97,7 @@ export function Bar({ actions }: { actions: Actions }) {
           <button
             type="button"
             disabled={empty}
-            onClick={act(() =>
-              download(
-                fileNameOf(open.title, "json"),
-                JSON_TYPE,
-                JSON.stringify(open, null, 2),
-              )
-            )}
+            onClick={act(() => download(fileNameOf(open.title, "json"), JSON_TYPE, jsonOf(open)))}
           >
             Save as JSON
           </button>

@@ -16,7 +16,12 @@ export function Composer({ actions }: { actions: Actions }) {
   useLayoutEffect(() => box.current?.focus(), [open.id]);
   const send = async () => {
     const text = box.current!.value.trim();
-    if (text === "" || actions.isBusy() || model === "") return;
+    if (text === "" || actions.isBusy()) return;
+    if (model === "") {
+      // Some may be there by now.
+      await actions.loadModels();
+      if (actions.state.model === "") return actions.noModel();
+    }
     box.current!.value = "";
     grow(box.current!);
     actions.store.set({ attachments: [], images: [] });

@@ -16,6 +16,23 @@ export function markdownOf(conversation: Conversation): string {
   return `# ${conversation.title}\n\n${parts.join("\n")}`;
 }
 
+/** All of it, with every branch, as `secllama history import` and the page read it back. */
+export function jsonOf(conversation: Conversation): string {
+  const { title, created, updated, model, pinned, folder, settings, messages } = conversation;
+  const one = {
+    ...{ title, created, updated, model, pinned, folder, settings },
+    messages: messages.map(({ toolCalls, error: _, ...message }) => ({
+      ...message,
+      ...(toolCalls ? { tool_calls: toolCalls } : {}),
+    })),
+  };
+  return JSON.stringify(
+    { format: "secllama-history", version: 1, conversations: [one] },
+    null,
+    2,
+  );
+}
+
 /** Offers a file: it is made here, and goes to wherever this browser puts downloads. */
 export function download(name: string, type: string, content: string | Blob): void {
   const address = URL.createObjectURL(new Blob([content], { type }));

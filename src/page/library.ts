@@ -130,9 +130,10 @@ export class Library {
   }
 
   /** A new one; temporary where nothing is kept, or if it is asked for. */
-  begin(temporary = false): void {
+  begin(temporary = false, settings: Settings = {}): void {
     const { keeping } = this.#state;
-    this.#show(emptyConversation(temporary || keeping.kind !== "loading" && !this.#writes()));
+    const forgets = keeping.kind !== "loading" && !this.#writes();
+    this.#show(emptyConversation(temporary || forgets, settings));
   }
 
   #writes(): boolean {

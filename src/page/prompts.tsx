@@ -2,6 +2,7 @@
 /** Texts that a person uses again and again, sealed like the history. */
 import { useEffect, useState } from "preact/hooks";
 import { ROUTES } from "../api/routes.ts";
+import type { Actions } from "./actions.ts";
 import { ApiError, ask } from "./api.ts";
 import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
@@ -11,7 +12,7 @@ interface Prompt {
   readonly text: string;
 }
 
-export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
+export function PromptsPanel({ actions, onEnd }: { actions: Actions; onEnd: () => void }) {
   const [prompts, setPrompts] = useState<readonly Prompt[]>();
   const [why, setWhy] = useState("");
   const [name, setName] = useState("");
@@ -49,6 +50,16 @@ export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
               <span class="soft">
                 <Visible text={prompt.text.slice(0, 100)} />
               </span>
+            </button>
+            <button
+              type="button"
+              aria-label={`New conversation with ${prompt.title} as system prompt`}
+              onClick={() => {
+                onEnd();
+                actions.library.begin(false, { system: prompt.text });
+              }}
+            >
+              As system prompt
             </button>
             <button
               type="button"
@@ -95,7 +106,6 @@ export function PromptsPanel({ onEnd }: { onEnd: () => void }) {
           </button>
         </>
       )}
-      <p class="soft">A new conversation's settings are in "Settings".</p>
     </Dialog>
   );
 }

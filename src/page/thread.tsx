@@ -1,8 +1,9 @@
 /// <reference lib="dom" />
 /** The messages of the open conversation, along the path that is shown. */
-import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { MessageView } from "./message.tsx";
+import { beforePrint } from "./print.ts";
 import { pathOf } from "./tree.ts";
 
 /** Messages that are drawn at once; more on request. */
@@ -19,6 +20,7 @@ export function Thread({ actions }: { actions: Actions }) {
   useLayoutEffect(() => {
     if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   });
+  useEffect(() => beforePrint(() => setDrawn(Infinity)), []);
   const last = path.at(-1);
   return (
     <section

@@ -39,9 +39,11 @@ export const SCRIPTS = {
 };
 
 /** A serve whose key outlives it, so that conversations are kept, with the demo model and a scripted one. */
-export async function serveWithHistory(): Promise<Served & AsyncDisposable> {
+export async function serveWithHistory(): Promise<
+  Served & AsyncDisposable & { readonly key: string }
+> {
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
-  const key = crypto.getRandomValues(new Uint8Array(32)).toBase64();
+  const key = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
   await addModel(folder, "scripted:latest", [
     ["model", makeScriptedModel({ scripts: SCRIPTS, tools: [] })],
     // Sampled, a script may break off.
@@ -49,10 +51,12 @@ export async function serveWithHistory(): Promise<Served & AsyncDisposable> {
   ]);
   const served = await startServe({
     args: [],
-    env: { SECLLAMA_KEY: `sl1:${key}`, OLLAMA_MODELS: folder },
+    // Receipts are lines of the audit log.
+    env: { SECLLAMA_KEY: key, OLLAMA_MODELS: folder, SECLLAMA_AUDIT: "on" },
   });
   return {
     ...served,
+    key,
     async [Symbol.asyncDispose]() {
       await served.stop();
       await Deno.remove(folder, { recursive: true });
@@ -74,6 +78,8 @@ export interface Place {
   readonly url: string;
   /** The home folder of the user who serves. */
   readonly home: string;
+  /** What this user's commands are given as key. */
+  readonly key: string;
   readonly browser: Browser;
 }
 
@@ -83,7 +89,7 @@ export async function withPlace(body: (place: Place) => Promise<void>): Promise<
   const url = await addressOfUi(served);
   const browser = await launch([]);
   try {
-    await body({ url, home: served.home, browser });
+    await body({ url, home: served.home, key: served.key, browser });
   } finally {
     await browser.close();
   }

@@ -1,6 +1,8 @@
 /** The page's parts that need no browser: the tree, passages, Markdown's parts, hidden characters, the list's groups. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { readImport } from "../../src/history/import/formats.ts";
+import { jsonOf } from "../../src/page/export.ts";
 import { ageOf } from "../../src/page/proof.tsx";
 import { groupsOf } from "../../src/page/sidebar.tsx";
 import { partsOf, safeLink } from "../../src/page/markdown_parts.ts";
@@ -148,6 +150,55 @@ Deno.test("markdown: whatever is said has parts, and only http, https and mailto
   for (const good of ["http://a.example/", "https://a.example/", "mailto:a@a.example"]) {
     assert.equal(safeLink(good)?.href, good);
   }
+});
+
+Deno.test("what is saved as JSON is read back, with each branch, thought, call and passage", () => {
+  fc.assert(fc.property(trees, ({ messages, shown }) => {
+    const conversation: Conversation = {
+      id: "c",
+      title: "Lease",
+      created: 1_700_000_000_000,
+      updated: 1,
+      pinned: true,
+      folder: "f",
+      settings: { system: "Be brief.", options: { seed: 1 } },
+      temporary: false,
+      shown,
+      messages: messages.map((one, i) => ({
+        ...one,
+        ...(i % 3 === 1
+          ? { thinking: "hm", toolCalls: [{ function: { name: "f", arguments: { a: 1 } } }] }
+          : {}),
+        ...(i % 4 === 2
+          ? { attachments: [{ name: "a.pdf", where: "page 2", text: "t" }], images: ["aGk="] }
+          : {}),
+      })),
+    };
+    const bytes = new TextEncoder().encode(jsonOf(conversation));
+    const { format, conversations: [back] } = readImport(bytes);
+    assert.equal(format, "SecLlama");
+    const { title, created, pinned, folder, settings } = conversation;
+    assert.deepEqual(
+      [back!.title, back!.created, back!.pinned, back!.folder, back!.settings],
+      [title, created, pinned, folder, settings],
+    );
+    // Ids become places; what hangs on what stays.
+    const content = (place: string | null) =>
+      place === null ? null : back!.messages[Number(place) - 1]!.message.content;
+    const said = back!.messages.map(({ message: { parent, role: _, ...rest } }) => ({
+      ...rest,
+      parent: content(parent),
+    }));
+    const wanted = conversation.messages.map((one) => ({
+      content: one.content,
+      parent: one.parent,
+      ...(one.thinking ? { thinking: one.thinking, tool_calls: one.toolCalls } : {}),
+      ...(one.images ? { images: one.images, attachments: one.attachments } : {}),
+    }));
+    const sorted = (list: { content: string }[]) =>
+      list.toSorted((a, b) => a.content < b.content ? -1 : 1);
+    assert.deepEqual(sorted(said), sorted(wanted));
+  }));
 });
 
 Deno.test("the list: pinned, then folders by name, then the rest; spans in words", () => {

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { makeDocx, makePdf } from "../../src/documents/testing.ts";
 import { bytesOf, holds } from "../../src/history/testing.ts";
 import { until } from "../support/patience.ts";
-import { cli } from "../support/serve.ts";
+import { cli, newHome } from "../support/serve.ts";
 import { askPage, chooseModel, dropFile, type Place, type, visit } from "./browser.ts";
 import { serious } from "./look.ts";
 
@@ -215,7 +215,7 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
 }
 
 /** The proof: answers as plots, the host's signed word on one of them, and the doctor, run from the page. */
-export async function provesItself({ url, home, browser }: Place): Promise<void> {
+export async function provesItself({ url, home, key, browser }: Place): Promise<void> {
   await visit(url, async ({ page }) => {
     await chooseModel(page, "demo");
     await askPage(page, "What is network isolation?");
@@ -224,9 +224,10 @@ export async function provesItself({ url, home, browser }: Place): Promise<void>
     await page.getByRole("button", { name: "Save the receipt" }).click();
     const file = `${home}/receipt.cose`;
     await (await saving).saveAs(file);
-    const env = { HOME: home, PATH: "/usr/bin:/bin" };
-    const key = await cli(["audit", "key", "--out", `${home}/audit.pem`], { env });
-    assert.equal(key.code, 0, key.stderr);
+    const env = { ...(await newHome()).env, HOME: home, SECLLAMA_KEY: key };
+    const pem = await cli(["audit", "key"], { env });
+    assert.equal(pem.code, 0, pem.stderr);
+    await Deno.writeTextFile(`${home}/audit.pem`, pem.stdout);
     const held = await cli(["receipt", "verify", file, "--key", `${home}/audit.pem`], { env });
     assert.equal(held.code, 0, held.stderr);
     assert.match(held.stdout, /holds: line \d+ of the log/);

@@ -14,8 +14,7 @@ export interface Settings {
   readonly options: { readonly [name: string]: ParameterValue };
   readonly format?: "json" | object;
   readonly think?: Think;
-  /** A duration, or seconds. */
-  readonly keepAlive?: string | number;
+  readonly keepAlive?: string;
   readonly verbose: boolean;
   readonly wordWrap: boolean;
 }
@@ -27,7 +26,7 @@ export interface ChatBody {
   readonly options: { readonly [name: string]: ParameterValue };
   readonly format?: "json" | object;
   readonly think?: Think;
-  readonly keep_alive?: string | number;
+  readonly keep_alive?: string;
   /** Never cut in silence: what does not fit is an error. */
   readonly truncate: false;
 }

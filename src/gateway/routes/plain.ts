@@ -14,7 +14,10 @@ import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
-import { PLAIN_CLIENT, shareOf } from "../share.ts";
+import { shareOf } from "../share.ts";
+
+/** Who sends plaintext has no key; a user of this machine is told apart by the kernel's word. */
+const PLAIN_CLIENT = "plain";
 
 /** Where plaintext belongs, for hints. */
 export function proxyOf({ config }: GatewayContext): string {
@@ -75,7 +78,7 @@ async function plain(
       who: { client: label(PLAIN_CLIENT) },
       model,
       kind: "plain",
-      used: countUsed(context, model, exchange),
+      used: countUsed(model, exchange),
     }),
   });
 }

@@ -142,9 +142,7 @@ async function sealedRequest(
       checkRunnerName(request.headers.get(RUNNER_HEADER), header.rk);
       await context.audit?.admit();
       // By this, a client that was revoked just now finds its key gone from the runner.
-      // A program's role may have been changed, too.
-      const fresh = request.headers.has(APP_HEADER);
-      const isKnown = await context.supervisor.knowsPskId(header.pskId, fresh);
+      const isKnown = await context.supervisor.knowsPskId(header.pskId);
       await context.supervisor.dropReplaced(header.rk);
       const client = shareOf(env, isKnown ? header.pskId : undefined);
       // From here to its opening nothing is waited for: the model could leave meanwhile.
@@ -194,14 +192,14 @@ async function admitted(context: GatewayContext, o: {
     void reader.cancel().catch(() => {});
     throw error;
   }
-  const { ticket, fields, terms } = admission;
+  const { ticket, fields } = admission;
   try {
     context.supervisor.giveKey(model, pskId);
     const { exchange, arrived, done } = model.open(
-      { kind: "sealed", ...(terms === undefined ? {} : { terms }) },
+      { kind: "sealed" },
       { client, shared: context.supervisor.shared },
     );
-    const used = countUsed(context, model, exchange, (tokens) => ticket?.used(tokens));
+    const used = countUsed(model, exchange, (tokens) => ticket?.used(tokens));
     const { ending } = recordedExchange(context, { who: fields, model, kind: "sealed", used });
     const response = await relay(exchange, {
       kind: "sealed",
@@ -214,7 +212,7 @@ async function admitted(context: GatewayContext, o: {
         ticket?.end();
       },
       async ending(end) {
-        settle(ticket, used.refused ?? end.result);
+        settle(ticket, end.result);
         await ending?.(end);
       },
     });

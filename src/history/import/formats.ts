@@ -11,7 +11,7 @@ import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
 type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
 
 /** A conversation for the history. A message's parent is the place of an earlier one, from 1. */
-interface Imported {
+export interface Imported {
   readonly title: string;
   readonly model: string;
   /** Unix milliseconds. */
@@ -72,14 +72,20 @@ function unknown(why: string): SecLlamaError {
  * Takes conversations up, each whole or not at all. Those that are known by title and time are left out.
  * @param add Adds one.
  */
-export function takeUp(
+export async function takeUp(
   { format, conversations }: ReturnType<typeof readImport>,
   known: readonly { readonly created: number; readonly title: string }[],
   add: (one: Imported) => void,
-): ImportReport {
+): Promise<ImportReport> {
   const names = new Set(known.map(({ created, title }) => `${created} ${title}`));
   const report = { format, imported: 0, messages: 0, skipped: 0 };
+  let last = Date.now();
   for (const one of conversations) {
+    // A file may be of a hundred megabytes, and this thread has others to serve.
+    if (Date.now() - last > BREATH_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      last = Date.now();
+    }
     if (one.messages.length === 0 || names.has(`${one.created} ${one.title}`)) {
       report.skipped++;
       continue;
@@ -90,6 +96,9 @@ export function takeUp(
   }
   return report;
 }
+
+/** Others wait about so long. */
+const BREATH_MS = 50;
 
 function fromChatGpt(one: Json): Imported {
   const nodes = Object.entries(object(one["mapping"])).map(([id, value]): Node => {
@@ -124,13 +133,21 @@ function fromOpenWebUi(one: Json): Imported {
   }));
   const nodes = (tree.length > 0 ? tree : flat as Json[]).map((message): Node => {
     const role = roleOf(message["role"]);
-    const said = text(message["content"]);
+    const content = message["content"];
+    const images = [...list(message["files"]), ...list(content)].flatMap((file) =>
+      imageOf(object(file))
+    );
     return {
       id: String(message["id"]),
       parent: typeof message["parentId"] === "string" ? message["parentId"] : null,
       message: role === undefined ? undefined : {
         role,
-        content: said,
+        content: Array.isArray(content)
+          ? content.map((part) => text(object(part)["text"])).filter((part) => part !== "").join(
+            "\n",
+          )
+          : text(content),
+        ...(images.length === 0 ? {} : { images }),
         ...model(message["model"]),
       },
       created: seconds(message["timestamp"]),
@@ -143,17 +160,21 @@ function fromOpenWebUi(one: Json): Imported {
   );
 }
 
+/** A picture that is in the file itself: of Open WebUI's own files it has addresses only. */
+function imageOf({ type, url, image_url: part }: Json): string[] {
+  const address = type === "image" ? text(url) : text(object(part)["url"]);
+  const [, data] =
+    /^data:image\/(?:png|jpeg|gif|bmp);base64,([A-Za-z0-9+/]+={0,2})$/.exec(address) ??
+      [];
+  return data === undefined ? [] : [data];
+}
+
 function fromOllama(db: SqliteReader): Imported[] {
   const chats = db.table("chats");
   const messages = db.table("messages");
   if (chats.length === 0 && messages.length === 0) throw unknown("it has no chats");
-  const images = new Map<unknown, string[]>();
-  for (const { message_id: id, data } of db.table("attachments")) {
-    if (!(data instanceof Uint8Array) || !isImage(data)) continue;
-    const known = images.get(id);
-    if (known === undefined) images.set(id, [data.toBase64()]);
-    else known.push(data.toBase64());
-  }
+  const attached = Map.groupBy(db.table("attachments"), (row) => row["message_id"]);
+  const calls = Map.groupBy(db.table("tool_calls"), (row) => row["message_id"]);
   const byChat = Map.groupBy(messages, (row) => row["chat_id"]);
   return chats.map((chat) => {
     let last: string | null = null;
@@ -163,7 +184,12 @@ function fromOllama(db: SqliteReader): Imported[] {
     const nodes = rows.map((row): Node => {
       const role = roleOf(row["role"]);
       const thinking = text(row["thinking"]);
-      const pictures = images.get(row["id"]);
+      const files = attached.get(row["id"]) ?? [];
+      const images = files.flatMap(({ data }) =>
+        data instanceof Uint8Array && isImage(data) ? [data.toBase64()] : []
+      );
+      const texts = files.flatMap(({ data, filename }) => attachmentOf(text(filename), data));
+      const asked = (calls.get(row["id"]) ?? []).map(callOf);
       const node = {
         id: String(row["id"]),
         parent: last,
@@ -171,7 +197,9 @@ function fromOllama(db: SqliteReader): Imported[] {
           role,
           content: text(row["content"]),
           ...(thinking === "" ? {} : { thinking }),
-          ...(pictures === undefined ? {} : { images: pictures }),
+          ...(images.length === 0 ? {} : { images }),
+          ...(texts.length === 0 ? {} : { attachments: texts }),
+          ...(asked.length === 0 ? {} : { tool_calls: asked }),
           ...model(row["model_name"]),
         },
         created: date(row["created_at"]),
@@ -181,6 +209,25 @@ function fromOllama(db: SqliteReader): Imported[] {
     });
     return conversation(chat, nodes, date(chat["created_at"]));
   });
+}
+
+/** A text that went along with a message. */
+function attachmentOf(name: string, data: unknown): { name: string; text: string }[] {
+  if (!(data instanceof Uint8Array) || isImage(data) || data.includes(0)) return [];
+  try {
+    return [{ name, text: new TextDecoder("utf-8", { fatal: true }).decode(data) }];
+  } catch {
+    return [];
+  }
+}
+
+/** A row of Ollama's `tool_calls`, as its API has them. */
+function callOf({ function_name: name, function_arguments: said }: Json): object {
+  let args: unknown = said;
+  try {
+    args = JSON.parse(text(said));
+  } catch { /* as it is written */ }
+  return { function: { name: text(name), arguments: args } };
 }
 
 function fromOurs(value: unknown): Imported {

@@ -97,16 +97,83 @@ Deno.test("import: ChatGPT's and Open WebUI's trees keep their branches", () => 
   assert.deepEqual(old!.messages.map(({ message: m }) => m.parent), [null, "1"]);
 });
 
+Deno.test("import: Open WebUI's pictures and messages in parts; no address is followed", () => {
+  const part = (type: string, more: object) => ({ type, ...more });
+  const messages = [
+    {
+      id: "a",
+      parentId: null,
+      role: "user",
+      content: "look",
+      files: [
+        part("image", { url: "data:image/png;base64,iVBORw0KGgo=" }),
+        part("image", { url: "https://evil.example/x.png" }),
+        part("file", { url: "data:image/png;base64,iVBORw0KGgo=" }),
+        part("image", { url: "data:image/svg+xml;base64,PHN2Zz4=" }),
+        7,
+        null,
+      ],
+    },
+    {
+      id: "b",
+      parentId: "a",
+      role: "user",
+      content: [
+        part("text", { text: "and" }),
+        part("image_url", { image_url: { url: "data:image/jpeg;base64,/9j/" } }),
+        part("text", { text: "this" }),
+      ],
+    },
+    { id: "c", parentId: "b", role: "function", content: "not one of ours" },
+    { id: "d", parentId: "c", role: "tool", content: "42" },
+  ];
+  const history = { messages: Object.fromEntries(messages.map((one) => [one.id, one])) };
+  const [one] = readImport(json([{ title: "t", chat: { history } }])).conversations;
+  assert.deepEqual(one!.messages.map(({ message: m }) => [m.parent, m.role, m.content, m.images]), [
+    [null, "user", "look", ["iVBORw0KGgo="]],
+    ["1", "user", "and\nthis", ["/9j/"]],
+    ["2", "tool", "42", undefined],
+  ]);
+});
+
+Deno.test("import: a long conversation is found by each of its words, as one that was said message by message", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const contents = Array.from(
+      { length: 300 },
+      (_, i) => i % 7 === 3 ? "" : `word${i} ${"filler ".repeat(i % 60)}`,
+    );
+    const messages = contents.map((content, i) => ({
+      id: `${i}`,
+      parent: i === 0 ? null : `${i - 1}`,
+      role: i % 2 ? "assistant" : "user",
+      content,
+    }));
+    const file = { format: "secllama-history", conversations: [{ title: "", messages }] };
+    assert.equal((await history.importFile(json(file))).messages, 300);
+    const { id } = history.create({ created: 1 } as object);
+    let parent: string | null = null;
+    for (const content of contents) parent = history.append(id, said(content, parent)).id;
+    for (const i of [0, 1, 151, 299]) {
+      const hits = history.search(`word${i}`);
+      assert.deepEqual(hits.map(({ message }) => message), [`${i + 1}`, `${i + 1}`], `${i}`);
+    }
+    assert.equal(history.search("word3").some(({ message }) => message === "4"), false);
+    const [taken, typed] = history.list().conversations.map((one) => history.get(one.id));
+    assert.equal(taken!.title, typed!.title);
+    assert.equal(taken!.messages.length, typed!.messages.length);
+  }));
+
 Deno.test("import: twice is once; export and import give the same conversations", () =>
   withPlace(async (place) => {
     using history = place.open();
-    assert.deepEqual(history.importFile(json(CHATGPT)), {
+    assert.deepEqual(await history.importFile(json(CHATGPT)), {
       format: "ChatGPT",
       imported: 1,
       messages: 3,
       skipped: 0,
     });
-    assert.equal(history.importFile(json(CHATGPT)).skipped, 1);
+    assert.equal((await history.importFile(json(CHATGPT))).skipped, 1);
     const { id } = history.create({ title: "mine", pinned: true, folder: "f", settings: { a: 1 } });
     history.append(id, { ...said("one"), images: ["aGk="], attachments: [{ name: "x" }] });
     history.append(id, {
@@ -119,7 +186,7 @@ Deno.test("import: twice is once; export and import give the same conversations"
     const ours = await all(history);
     await withPlace(async (other) => {
       using second = other.open();
-      assert.equal(second.importFile(new TextEncoder().encode(ours)).imported, 2);
+      assert.equal((await second.importFile(new TextEncoder().encode(ours))).imported, 2);
       const plain = (text: string) =>
         JSON.parse(text).conversations.map(({ id: _id, size: _size, updated: _u, ...rest }: {
           [name: string]: unknown;
@@ -133,8 +200,8 @@ Deno.test("import: twice is once; export and import give the same conversations"
     assert.match(markdown, /\n---\n\n# Lease\n/);
   }));
 
-Deno.test("import: Ollama's database, with what was written into it later, long texts and pictures", () =>
-  withPlace((place) => {
+Deno.test("import: Ollama's database, with what was written into it later, long texts, pictures, files and calls", () =>
+  withPlace(async (place) => {
     const path = join(place.dataDir, "db.sqlite");
     const db = new DatabaseSync(path);
     db.exec(`CREATE TABLE chats (
@@ -145,6 +212,9 @@ Deno.test("import: Ollama's database, with what was written into it later, long 
       content TEXT NOT NULL DEFAULT '', thinking TEXT NOT NULL DEFAULT '', model_name TEXT,
       model_cloud BOOLEAN, -- deprecated, with a comma
       created_at TIMESTAMP, FOREIGN KEY (chat_id) REFERENCES chats(id) ON DELETE CASCADE);
+    CREATE TABLE tool_calls (
+      id INTEGER PRIMARY KEY, message_id INTEGER, type TEXT, function_name TEXT,
+      function_arguments TEXT, function_result TEXT);
     CREATE TABLE attachments (id INTEGER PRIMARY KEY, message_id INTEGER, filename TEXT, data BLOB);
     ALTER TABLE messages ADD COLUMN tool_result TEXT;`);
     db.prepare("INSERT INTO chats VALUES (?, ?, ?)").run(
@@ -160,14 +230,20 @@ Deno.test("import: Ollama's database, with what was written into it later, long 
     insert.run("c1", "assistant", "ok", "hm", "gpt-oss:20b");
     db.prepare("INSERT INTO attachments VALUES (1, 1, 'a.png', ?)")
       .run(new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1]));
+    db.prepare("INSERT INTO attachments VALUES (2, 1, 'note.txt', ?)").run(json("a note"));
+    db.exec(`INSERT INTO tool_calls VALUES (1, 2, 'function', 'weather', '{"at":"Ghent"}', '')`);
     db.close();
     using history = place.open();
-    const report = history.importFile(Deno.readFileSync(path));
+    const report = await history.importFile(Deno.readFileSync(path));
     assert.deepEqual([report.format, report.imported, report.messages], ["Ollama", 1, 2]);
     const { created, messages: [q, a] } = history.get(history.list().conversations[0]!.id);
     assert.equal(created, Date.parse("2025-08-01T12:00:00.123+02:00"));
     assert.equal(q!.content, long);
     assert.equal(q!.images?.length, 1);
+    assert.deepEqual(q!.attachments, [{ name: "note.txt", text: '"a note"' }]);
+    assert.deepEqual(a!.tool_calls, [{
+      function: { name: "weather", arguments: { at: "Ghent" } },
+    }]);
     assert.deepEqual([a!.parent, a!.thinking, a!.model], ["1", "hm", "gpt-oss:20b"]);
   }));
 
@@ -189,8 +265,8 @@ Deno.test("import: what is taken up can be written out again, whatever its field
         ],
       }],
     };
-    assert.equal(history.importFile(json(ours)).messages, 2);
-    history.importFile(json([{ ...CHATGPT[0], create_time: 1e200 }]));
+    assert.equal((await history.importFile(json(ours))).messages, 2);
+    await history.importFile(json([{ ...CHATGPT[0], create_time: 1e200 }]));
     const { conversations } = history.list();
     const odd = history.get(conversations.find(({ title }) => title === "odd")!.id);
     assert.deepEqual(odd.messages.map(({ parent, content }) => [parent, content]), [
@@ -257,20 +333,20 @@ Deno.test("import: our reader of SQLite gives what SQLite gives, for tables of a
 });
 
 Deno.test("import: what is no export, or a broken one, is refused or read in part, and never hangs", () =>
-  withPlace((place) => {
+  withPlace(async (place) => {
     using history = place.open();
     for (const bad of ["", "no json", "[]", "{}", "3", '[{"a":1}]', '{"chats":[]}']) {
-      assert.throws(() => history.importFile(new TextEncoder().encode(bad)), {
+      await assert.rejects(history.importFile(new TextEncoder().encode(bad)), {
         code: "bad-request",
       });
     }
     // A tree that goes in a circle, and fields of wrong types.
     const odd = [{ title: 7, mapping: { a: { parent: "b" }, b: { parent: "a" }, c: 3, d: null } }];
-    assert.deepEqual(history.importFile(json(odd)).skipped, 1);
+    assert.deepEqual((await history.importFile(json(odd))).skipped, 1);
     // A question with more answers than a call takes arguments.
     const answers = Array.from({ length: 200_000 }, (_, i) => [`a${i}`, { parent: "q" }]);
     const wide = [{ mapping: { q: { parent: null }, ...Object.fromEntries(answers) } }];
-    assert.equal(history.importFile(json(wide)).skipped, 1);
+    assert.equal((await history.importFile(json(wide))).skipped, 1);
     const path = join(place.dataDir, "db.sqlite");
     const db = new DatabaseSync(path);
     db.exec("PRAGMA page_size = 512; CREATE TABLE chats (id TEXT, title TEXT, created_at TEXT)");

@@ -1,0 +1,38 @@
+/** A conversation of another program, taken up whole: each of its records is written once. */
+import { utf8 } from "../bytes.ts";
+import type { Database } from "./database.ts";
+import type { Head, Opened } from "./entries.ts";
+import type { Imported } from "./import/formats.ts";
+import { KIND, seal } from "./seal.ts";
+import { writeTexts } from "./search.ts";
+import { titleOf } from "./summaries.ts";
+
+/** Writes the messages of a new conversation; within a transaction. Gives the head that it has with them. */
+export function writeMessages(
+  db: Database,
+  entry: Opened,
+  messages: Imported["messages"],
+): Head {
+  const { bytes, opened: { key, head } } = entry;
+  let { size, title, model, updated } = head;
+  for (const [i, { message, created }] of messages.entries()) {
+    const position = i + 1;
+    const sealed = seal(
+      key,
+      { kind: KIND.message, conversation: bytes, position },
+      utf8(JSON.stringify({ ...message, created })),
+    );
+    db.run(
+      "INSERT INTO messages (conversation, position, sealed) VALUES (?, ?, ?)",
+      bytes,
+      position,
+      sealed,
+    );
+    size += sealed.length;
+    if (title === "" && message.role === "user") title = titleOf(message.content);
+    model = message.model || model;
+    updated = Math.max(updated, created);
+  }
+  const texts = writeTexts(db, entry, messages.map(({ message }) => message.content));
+  return { ...head, size, title, model, updated, messages: messages.length, ...texts };
+}
