@@ -11,6 +11,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/testing_gguf.ts";
 import { buildServer, defaultEngineFolder } from "../scripts/engine/build.ts";
+import { words } from "./words.ts";
 import { bytesPerToken, readBandwidth } from "./memory_bandwidth.ts";
 import { type Load, type Side, startBare, startLlamaServer, startOurs } from "./server_sides.ts";
 
@@ -28,15 +29,6 @@ export interface ServerBenchOptions {
 
 const STREAMS = 8;
 const CONTEXT = 2048;
-
-/** Words that no tokenizer knows whole: each model of random weights makes some tokens of one. */
-function words(count: number, seed: number): string {
-  let state = seed;
-  return Array.from({ length: count }, () => {
-    state = (state * 1103515245 + 12345) % 2 ** 31;
-    return `${"bcdfghklmnprst"[state % 14]}${"aeiou"[state % 5]}${"lmnrst"[state % 6]}`;
-  }).join(" ");
-}
 
 const PROMPT = words(40, 1);
 const LONG = words(200, 2);
@@ -93,7 +85,7 @@ function row(
 }
 
 /** The processor's own name, and how many of them there are. */
-async function processor(): Promise<string> {
+export async function processor(): Promise<string> {
   const info = await Deno.readTextFile("/proc/cpuinfo").catch(() => "");
   const name = /^model name\s*: (.*)$/m.exec(info)?.[1] ?? Deno.build.arch;
   const amx = /\bamx_int8\b/.test(info) ? ", AMX" : /\bavx512f\b/.test(info) ? ", AVX-512" : "";
@@ -214,7 +206,7 @@ export async function benchServer(o: ServerBenchOptions): Promise<void> {
 export const DEFAULT_THREADS = Math.max(1, navigator.hardwareConcurrency - 1);
 
 /** The peer of the pinned package, built if it is not there. @throws {Error} If it cannot be. */
-async function peerFromPackage(): Promise<string> {
+export async function peerFromPackage(): Promise<string> {
   const folder = new URL(`../${defaultEngineFolder()}`, import.meta.url).pathname;
   const program = `${folder}/llama-server`;
   if (!await Deno.stat(program).then(() => true, () => false)) await buildServer(folder);

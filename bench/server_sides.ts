@@ -19,11 +19,16 @@ export interface Seen {
   readonly lastMs: number;
   readonly tokens: number;
   readonly promptTokens: number;
+  /** The longest wait between two pieces of the reply. */
+  readonly gapMs: number;
 }
 
 export interface Side {
   readonly name: string;
-  ask(load: Load): Promise<Seen>;
+  /** Where our proxy listens; of others absent. */
+  readonly url?: string;
+  /** @param onFirst Called when the first piece of the reply is there. */
+  ask(load: Load, onFirst?: () => void): Promise<Seen>;
   /** Resident memory of its processes, shared pages counted in parts (PSS): all, and the one with the model alone. */
   memory(): Promise<{ all: number; model: number } | undefined>;
   stop(): Promise<void>;
@@ -54,8 +59,9 @@ export async function startOurs(o: SideOptions): Promise<Side> {
   let serial = 0;
   return {
     name: "SecLlama",
+    url: served.proxyUrl,
     // Without a cache: a first word of its own keeps the prompt's prefix from being known.
-    async ask({ prompt, tokens, cache }) {
+    async ask({ prompt, tokens, cache }, onFirst) {
       const started = performance.now();
       const response = await fetch(`${served.proxyUrl}/api/generate`, {
         method: "POST",
@@ -67,13 +73,12 @@ export async function startOurs(o: SideOptions): Promise<Side> {
           options: { temperature: 0, repeat_penalty: 1, num_predict: tokens },
         }),
       });
-      let firstMs = 0;
-      const text = await readAll(response, () => firstMs ||= performance.now() - started);
+      const watch = new Watch(started, onFirst);
+      const text = await readAll(response, () => watch.piece());
       const last = JSON.parse(text.trim().split("\n").at(-1)!);
       if (last.error) throw new Error(last.error);
       return {
-        firstMs,
-        lastMs: performance.now() - started,
+        ...watch.seen(),
         tokens: last.eval_count,
         promptTokens: last.prompt_eval_count,
       };
@@ -99,7 +104,7 @@ export async function startLlamaServer(program: string, o: SideOptions): Promise
       ...["--model", o.model, "--host", "127.0.0.1", "--port", String(port)],
       ...["--threads", String(o.threads), "--threads-batch", String(o.threads)],
       ...["--parallel", String(o.slots), "--ctx-size", String(o.slots * o.context)],
-      "--no-webui",
+      ...["--no-webui", "--cache-ram", "0"],
     ],
     env: { LD_LIBRARY_PATH: dirname(program) },
     stdout: "null",
@@ -118,7 +123,7 @@ export async function startLlamaServer(program: string, o: SideOptions): Promise
   let serial = 0;
   return {
     name: "llama-server",
-    async ask({ prompt, tokens, cache }) {
+    async ask({ prompt, tokens, cache }, onFirst) {
       const started = performance.now();
       const response = await fetch(`${url}/completion`, {
         method: "POST",
@@ -131,12 +136,11 @@ export async function startLlamaServer(program: string, o: SideOptions): Promise
           cache_prompt: cache,
         }),
       });
-      let firstMs = 0;
-      const text = await readAll(response, () => firstMs ||= performance.now() - started);
+      const watch = new Watch(started, onFirst);
+      const text = await readAll(response, () => watch.piece());
       const last = JSON.parse(text.trim().split("\n").at(-1)!.replace(/^data: /, ""));
       return {
-        firstMs,
-        lastMs: performance.now() - started,
+        ...watch.seen(),
         tokens: last.tokens_predicted,
         promptTokens: last.tokens_evaluated,
       };
@@ -164,9 +168,8 @@ export async function startBare(o: SideOptions): Promise<Side> {
   let serial = 0;
   return {
     name: "bare engine",
-    async ask({ prompt, tokens, cache }) {
-      const started = performance.now();
-      let firstMs = 0;
+    async ask({ prompt, tokens, cache }, onFirst) {
+      const watch = new Watch(performance.now(), onFirst);
       const request = {
         prompt: [{ text: prompt, special: false }],
         client: cache ? "bench" : `bench ${serial++}`,
@@ -175,11 +178,10 @@ export async function startBare(o: SideOptions): Promise<Side> {
         sampling: { ...DEFAULT_SAMPLING, temperature: 0, repeatPenalty: 1 },
       };
       for await (const event of engine.generate(request, new AbortController().signal)) {
-        if (event.type === "token") firstMs ||= performance.now() - started;
+        if (event.type === "token") watch.piece();
         else if (event.type === "done") {
           return {
-            firstMs,
-            lastMs: performance.now() - started,
+            ...watch.seen(),
             tokens: event.evalTokens,
             promptTokens: event.promptTokens,
           };
@@ -190,6 +192,37 @@ export async function startBare(o: SideOptions): Promise<Side> {
     memory: () => Promise.resolve(undefined),
     stop: () => Promise.resolve(engine.close()),
   };
+}
+
+/** When the pieces of a reply came. */
+class Watch {
+  readonly #started: number;
+  readonly #onFirst: (() => void) | undefined;
+  #firstMs = 0;
+  #lastAt = 0;
+  #gapMs = 0;
+
+  constructor(started: number, onFirst?: () => void) {
+    this.#started = started;
+    this.#onFirst = onFirst;
+  }
+
+  piece(): void {
+    const now = performance.now();
+    if (this.#firstMs === 0) {
+      this.#firstMs = now - this.#started;
+      this.#onFirst?.();
+    } else this.#gapMs = Math.max(this.#gapMs, now - this.#lastAt);
+    this.#lastAt = now;
+  }
+
+  seen() {
+    return {
+      firstMs: this.#firstMs,
+      lastMs: performance.now() - this.#started,
+      gapMs: this.#gapMs,
+    };
+  }
 }
 
 async function readAll(response: Response, onChunk: () => void): Promise<string> {
@@ -218,7 +251,8 @@ async function pss(pids: readonly number[]): Promise<number> {
   return bytes;
 }
 
-async function descendants(root: number): Promise<Set<number>> {
+/** A process and all that it has started. */
+export async function descendants(root: number): Promise<Set<number>> {
   const parents = new Map<number, number>();
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;

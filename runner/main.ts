@@ -100,7 +100,7 @@ async function boot(message: BootMessage): Promise<void> {
   send({
     t: "ready",
     loadMs,
-    sees: loaded.info.capabilities.includes("vision"),
+    sees: loaded.info.capabilities.some((one) => one === "vision" || one === "audio"),
     lockdown: locked,
     attacks,
     permissions: permissionStates(),

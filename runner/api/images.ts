@@ -1,11 +1,12 @@
 /**
- * Pictures, sound and files in a request. A model that sees is given the pictures: each becomes a marker in its message's text
+ * Pictures, sound and files in a request. A model that sees is given the pictures, one that hears the sounds: each becomes a marker in its message's text
  * (pictures.ts). Of a model that reads text only, and of sound and files, each is refused that a user sends now, and what is no
  * picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back by anybody: a
  * text stands in its place.
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";
+import type { MediaKind } from "../engine/types.ts";
 import { MAX_PICTURES, SentPicture } from "./pictures.ts";
 
 const MAX_IMAGES = 1024;
@@ -30,18 +31,30 @@ const KINDS: ReadonlyMap<string, string> = new Map([
 export interface Taking {
   /** They cannot be taken back: a text stands for each that the model cannot read. */
   readonly past: boolean;
-  /** Where pictures go; undefined: the model reads text only. */
+  /** Where pictures go; undefined: the model does not see. */
   readonly pictures: SentPicture[] | undefined;
+  /** Where sounds go, the same place; undefined: the model does not hear. */
+  readonly sounds: SentPicture[] | undefined;
+}
+
+/** For one message. @param past As {@link Taking} has it. */
+export function takingFor(
+  { sees, hears }: { readonly sees: boolean; readonly hears: boolean },
+  past: boolean,
+): Taking {
+  const all: SentPicture[] = [];
+  return { past, pictures: sees ? all : undefined, sounds: hears ? all : undefined };
 }
 
 /** What a text-only place does with them: it refuses. */
-export const TEXT_ONLY: Taking = { past: false, pictures: undefined };
+export const TEXT_ONLY: Taking = { past: false, pictures: undefined, sounds: undefined };
 
 /** As fields of a message: those that it has. */
 export function pictureField(
-  { pictures }: Taking,
+  { pictures, sounds }: Taking,
 ): { pictures?: readonly SentPicture[] } {
-  return pictures?.length ? { pictures } : {};
+  const all = pictures ?? sounds;
+  return all?.length ? { pictures: all } : {};
 }
 
 /** Where the new part of a conversation begins: behind the last message of the assistant's. */
@@ -70,7 +83,8 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
  * @throws {SecLlamaError} `bad-request`: it is refused.
  */
 export function takePart(part: Fields, type: string, taking: Taking): string {
-  const { past, pictures } = taking;
+  const { past, pictures, sounds } = taking;
+  if (type === "input_audio" && sounds !== undefined) return takeSound(part, sounds);
   const isPicture = type === "image_url" || type === "input_image";
   if (isPicture && pictures !== undefined) {
     const url = urlOf(part);
@@ -119,8 +133,20 @@ function leftOut(type: string): string | undefined {
   return kind === undefined ? undefined : `[a ${kind} was left out: this model reads text only]`;
 }
 
+/** OpenAI's `input_audio`. What format it says is not believed: the file says it itself. @returns The marker. */
+function takeSound(part: Fields, sounds: SentPicture[]): string {
+  const sound = part.object("input_audio");
+  if (sound === undefined) throw part.missing("input_audio");
+  return take(sound.requiredString("data"), sound.at("data"), sounds, "sound");
+}
+
 /** @returns The marker. */
-function take(base64: string, field: string, pictures: SentPicture[]): string {
+function take(
+  base64: string,
+  field: string,
+  pictures: SentPicture[],
+  kind: MediaKind = "picture",
+): string {
   const fail = () =>
     new SecLlamaError("bad-request", `${field} must be base64`, { field, fault: "value" });
   if (pictures.length >= MAX_PICTURES) {
@@ -137,7 +163,7 @@ function take(base64: string, field: string, pictures: SentPicture[]): string {
   } catch {
     throw fail();
   }
-  const picture = new SentPicture(bytes, field);
+  const picture = new SentPicture(bytes, field, kind);
   pictures.push(picture);
   return picture.marker;
 }
@@ -169,6 +195,12 @@ function isBase64(text: string): boolean {
   return text !== "" && BASE64.test(text) && text.replaceAll(/[\r\n]/g, "").length % 4 === 0;
 }
 
+/** What to do with a file. */
+export const FILE_HINT = "of a PDF send the text, or its pages as PNG or JPEG pictures";
+
 function unsupported(what: "images" | "audio" | "files", field: string): SecLlamaError {
-  return new SecLlamaError("bad-request", `this model does not support ${what}`, { field });
+  return new SecLlamaError("bad-request", `this model does not support ${what}`, {
+    field,
+    ...(what === "files" ? { hint: FILE_HINT } : {}),
+  });
 }

@@ -73,6 +73,7 @@ export function makeService(options: ServiceOptions): Service {
     defaults,
     baseOptions: parseOptions(parameters, DEFAULT_OPTIONS),
     sees: engine.info.capabilities.includes("vision"),
+    hears: engine.info.capabilities.includes("audio"),
     supportsThinking: o.template.capabilities.includes("thinking"),
     vocabularySize: engine.info.vocabularySize,
     templateCompletions: options.templateCompletions ?? false,

@@ -1,10 +1,11 @@
 /**
- * Pictures of a request, from its fields to its prompt. In a message's text a marker stands where a picture does, so that any
+ * Pictures and sounds of a request, from its fields to its prompt. In a message's text a marker stands where a picture does, so that any
  * template carries it to its place; in the prompt the marker becomes the picture. A marker is drawn at random for each picture:
  * nobody can write one.
  */
 import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { Engine, Picture, PictureFile, PromptPart } from "../engine/mod.ts";
+import type { MediaKind } from "../engine/types.ts";
 import type { InferenceRequest } from "./request.ts";
 
 /** Pictures of one request: each costs seconds. */
@@ -17,7 +18,11 @@ export class SentPicture implements PictureFile {
   readonly marker = `[[picture-${randomDigits()}]]`;
 
   /** @param field Where it was in the request. */
-  constructor(readonly bytes: Uint8Array<ArrayBuffer>, readonly field: string) {}
+  constructor(
+    readonly bytes: Uint8Array<ArrayBuffer>,
+    readonly field: string,
+    readonly kind: MediaKind = "picture",
+  ) {}
 
   /** What is remembered is measured as JSON: as many characters as it has bytes. */
   toJSON(): string {
@@ -59,9 +64,9 @@ export class Pictures implements Disposable {
     }
     const byMarker = new Map<string, Picture>();
     using held = new DisposableStack();
-    for (const { marker, bytes, field } of files) {
+    for (const { marker, bytes, field, kind } of files) {
       if (call.signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
-      byMarker.set(marker, held.use(await readOne(engine, bytes, { ...call, field })));
+      byMarker.set(marker, held.use(await readOne(engine, bytes, { ...call, field, kind })));
     }
     return new Pictures(byMarker, held.move());
   }
@@ -102,10 +107,10 @@ export class Pictures implements Disposable {
 async function readOne(
   engine: Engine,
   bytes: Uint8Array<ArrayBuffer>,
-  { client, signal, field }: { client: string; signal: AbortSignal; field: string },
+  { field, ...o }: { client: string; signal: AbortSignal; field: string; kind: MediaKind },
 ): Promise<Picture> {
   try {
-    return await engine.readPicture(bytes, { client, signal });
+    return await engine.readPicture(bytes, o);
   } catch (error) {
     const { code, message, hint } = toSecLlamaError(error);
     if (code !== "bad-request") throw error;

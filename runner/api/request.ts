@@ -255,8 +255,9 @@ export interface Service {
   readonly defaults: ModelDefaults;
   readonly baseOptions: GenerationOptions;
   readonly supportsThinking: boolean;
-  /** Whether the model sees; else it reads text only. */
+  /** Whether the model sees, and hears; else it reads text only. */
   readonly sees: boolean;
+  readonly hears: boolean;
   readonly vocabularySize: number;
   /** Whether the prompts of `/v1/completions` go through the template. */
   readonly templateCompletions: boolean;

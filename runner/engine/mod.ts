@@ -133,7 +133,13 @@ class LlamaEngine extends TextEngine implements Engine {
       embedLength,
       embedEnd: vocabulary.textEnd < 0 ? 0 : 1,
       ...(gpu === null ? {} : { gpu }),
-      ...(this.#vision && { capabilities: [...model.info.capabilities, "vision"] }),
+      ...(this.#vision && {
+        capabilities: [
+          ...model.info.capabilities,
+          ...(this.#vision.sees ? ["vision"] : []),
+          ...(this.#vision.hears ? ["audio"] : []),
+        ],
+      }),
     };
     this.#candidates = new Candidates(vocabulary.size);
     const threadpool = createThreadpool(library, threads);
@@ -204,7 +210,7 @@ class LlamaEngine extends TextEngine implements Engine {
 
   async readPicture(
     bytes: Uint8Array<ArrayBuffer>,
-    o: { readonly client: string; readonly signal?: AbortSignal },
+    o: Parameters<Engine["readPicture"]>[1],
   ): Promise<Picture> {
     this.mustBeOpen();
     if (!this.#vision) throw new SecLlamaError("bad-request", "the model reads text only");

@@ -70,7 +70,7 @@ export const SHAPES: Readonly<Record<string, Shape>> = {
   },
 };
 
-/** Context the model claims to be trained with. */
+/** Context the model claims to be trained with, where none is asked for. */
 const CONTEXT_LENGTH = 4096;
 export const ALIGNMENT = 32;
 
@@ -172,6 +172,8 @@ interface TestToken {
 interface GgufOptions {
   /** `general.name`. */
   readonly name?: string;
+  /** Context that it claims to be trained with. */
+  readonly contextLength?: number;
   /** In place of the last tokens. */
   readonly tokens?: readonly TestToken[];
   /** After each token comes the next of the vocabulary; all that is computed for it is as large as else. Default false. */
@@ -249,7 +251,7 @@ function modelKeys(shape: Shape, size: string, type: TypeName, options: GgufOpti
   keys.string("general.architecture", "llama");
   keys.string("general.name", options.name ?? `random ${size}`);
   keys.u32("general.file_type", TYPES[type].fileType);
-  keys.u32("llama.context_length", CONTEXT_LENGTH);
+  keys.u32("llama.context_length", options.contextLength ?? CONTEXT_LENGTH);
   keys.u32("llama.embedding_length", shape.width);
   keys.u32("llama.block_count", shape.layers);
   keys.u32("llama.feed_forward_length", shape.feedForward);

@@ -88,7 +88,7 @@ export interface ModelInfo {
   readonly hasDecoder: boolean;
   /** Tokens of the vocabulary. */
   readonly vocabularySize: number;
-  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding", "vision"; and "rerank". */
+  /** Ollama's words: "completion", "tools", "thinking", "insert", "embedding", "vision"; and "audio", "rerank". */
   readonly capabilities: readonly string[];
   /** Scalar GGUF metadata as text; arrays are left out. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -262,7 +262,9 @@ export interface ToolCall {
 export interface PictureFile {
   /** The text that stands for it. */
   readonly marker: string;
-  /** A PNG, JPEG, GIF or BMP file, or what somebody takes for one. */
+  /** What it is sent as; whether it is that is found out. */
+  readonly kind: MediaKind;
+  /** As it was sent. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where it was in the request. */
   readonly field: string;
@@ -311,6 +313,9 @@ export interface ChatInput {
   /** What else the template is told, by names. */
   readonly values?: Readonly<Record<string, unknown>>;
 }
+
+/** What a file of a request holds. */
+export type MediaKind = "picture" | "sound";
 
 /** One loaded model. `close` frees it. */
 export interface Engine {
@@ -380,13 +385,14 @@ export interface Engine {
    */
   infill(prefix: Int32Array, suffix: Int32Array): Int32Array;
   /**
-   * Reads a picture, if the model sees. The caller holds what it gets, and lets go of it with its disposal.
-   * @param bytes A PNG, JPEG, GIF or BMP file.
+   * Reads a picture, if the model sees, or a sound, if it hears. The caller holds what it gets, and lets go of it with its disposal.
+   * @param bytes A PNG, JPEG, GIF or BMP file; of a sound a WAV or MP3 file.
+   * @param o.kind Default: a picture.
    * @throws {SecLlamaError} `bad-request`: it is none, is broken or too large; the model reads text only; `cancelled`: by the signal.
    */
   readPicture(
     bytes: Uint8Array<ArrayBuffer>,
-    o: { readonly client: string; readonly signal?: AbortSignal },
+    o: { readonly client: string; readonly signal?: AbortSignal; readonly kind?: MediaKind },
   ): Promise<Picture>;
   /** Slots with a request that runs. */
   slotsBusy(): number;

@@ -35,6 +35,11 @@ def quantise(weights):
     return scale.astype(np.float16), values
 
 
+def is_quantised(name, weights):
+    """Whether `write` makes Q8_0 of it."""
+    return weights.ndim == 2 and "position" not in name
+
+
 def dequantise(weights):
     """What the engine will read back for `weights` after Q8_0."""
     scale, values = quantise(weights)
@@ -63,13 +68,18 @@ def _pair(key, kind, value):
     return out + np.asarray(items, dtype={F32: "<f4", I32: "<i4"}[element]).tobytes()
 
 
-def _metadata(config, tokenizer):
+DEMO = ("SecLlama demo", "Answers about two dozen questions on SecLlama, and says it does not know otherwise.")
+
+
+def metadata(config, tokenizer, about=DEMO):
+    """The pairs of a model file. `about`: its name, and what it does."""
     c = config
+    name, description = about
     return [
         ("general.architecture", STRING, "llama"),
-        ("general.name", STRING, "SecLlama demo"),
+        ("general.name", STRING, name),
         ("general.type", STRING, "model"),
-        ("general.description", STRING, "Answers about two dozen questions on SecLlama, and says it does not know otherwise."),
+        ("general.description", STRING, description),
         ("general.license", STRING, "MIT"),
         ("general.file_type", U32, 7),  # MOSTLY_Q8_0
         ("general.quantization_version", U32, 2),
@@ -144,12 +154,14 @@ def read(path):
     return metadata["tokenizer.ggml.tokens"][FIRST_PIECE:], out
 
 
-def write(path, config, tokenizer, tensors):
-    """Writes {name: float32 array} to `path` by a temporary file and a rename, so a reader never sees half."""
-    pairs = _metadata(config, tokenizer)
+def write(path, pairs, tensors):
+    """Writes {name: float32 array} to `path` by a temporary file and a rename, so a reader never sees half.
+
+    Matrices become Q8_0; vectors, kernels and what is looked up by position stay F32.
+    """
     infos, blobs, offset = [], [], 0
     for name, weights in tensors.items():
-        if weights.ndim == 1:
+        if not is_quantised(name, weights):
             kind, blob = TENSOR_F32, np.ascontiguousarray(weights, dtype="<f4").tobytes()
         else:
             scale, values = quantise(weights)

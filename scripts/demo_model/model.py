@@ -108,12 +108,15 @@ class Model(nn.Module):
 
     def forward(self, ids, chosen=None):
         """Logits for ids [batch, time], or only at the flat positions `chosen` (targets are few in a chat)."""
-        c, t = self.config, ids.shape[1]
+        return self.run(F.embedding(ids, self.token_embd), chosen)
+
+    def run(self, x, chosen=None):
+        """As `forward`, for embeddings [batch, time, width]: of tokens, or of whatever else stands among them."""
+        c, t = self.config, x.shape[1]
         size = c.width // c.heads
         angles = torch.arange(t)[:, None] * c.rope_base ** (-torch.arange(0, size, 2) / size)[None, :]
         rope = (angles.cos(), angles.sin())
         bias = torch.full((t, t), float("-inf")).tril(-1)  # [key, query]: a key after its query is hidden
-        x = F.embedding(ids, self.token_embd)
         for block in self.blocks:
             x = block(x, rope, bias)
         if chosen is not None:

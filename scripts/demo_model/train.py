@@ -26,7 +26,7 @@ import torch.nn.functional as F
 import tokenizer as spm
 from data import Encoder, conversation, vocabulary_text
 from evaluate import check_expectations, evaluate, quantised
-from gguf import read, write
+from gguf import metadata, read, write
 from model import Config, Model
 from optimiser import Optimiser
 
@@ -137,7 +137,7 @@ def main():
 
     def checkpoint():
         report(model, vocabulary, "dev", details=False)
-        write(f"{arguments.out}.partial", config, vocabulary, model.tensors())
+        write(f"{arguments.out}.partial", metadata(config, vocabulary), model.tensors())
 
     encoder = Encoder(vocabulary)
     if arguments.start:
@@ -146,7 +146,7 @@ def main():
     print(f"trained in {time.time() - started:.0f} s")
     for part in ("canonical", "dev", "questions"):
         report(model, vocabulary, part)
-    data = write(arguments.out, config, vocabulary, model.tensors())
+    data = write(arguments.out, metadata(config, vocabulary), model.tensors())
     pathlib.Path(f"{arguments.out}.partial").unlink(missing_ok=True)
     print(f"{arguments.out}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
 

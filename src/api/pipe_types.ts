@@ -126,7 +126,7 @@ export interface AttackResult {
 export interface ReadyMessage {
   readonly t: "ready";
   readonly loadMs: number;
-  /** Whether it reads pictures, where it was given what that takes. */
+  /** Whether it reads pictures or sound, where it was given what that takes. */
   readonly sees: boolean;
   readonly lockdown: readonly OwnReport[];
   readonly attacks: readonly AttackResult[];

@@ -63,7 +63,10 @@ async function ownPlan(
   const { blobPath } = await models.resolve(context.positionals[0] ?? "demo");
   const sandbox = await openSandbox({ files: await installation.runnerFiles(config), mode });
   return sandbox.platform.plan(
-    limitedTarget(sandbox, blobPath, { gpu: (await openGpu(config, sandbox)).used }),
+    limitedTarget(sandbox, blobPath, {
+      gpu: (await openGpu(config, sandbox)).used,
+      limitBytes: config.maxMemoryBytes,
+    }),
     mode,
   ).plan;
 }

@@ -111,7 +111,7 @@ export async function showModel(store: ModelStore, name: string): Promise<Ollama
     ...(projector && { projector_info: modelInfo(projector) }),
     capabilities: [
       ...modelCapabilities(details, template),
-      ...(projector && store.readsPictures ? ["vision"] : []),
+      ...(projector && store.readsPictures ? sensesOf(projector) : []),
     ],
     ...(requires === undefined ? {} : { requires }),
     modified_at: model.modifiedAt.toISOString(),
@@ -133,6 +133,13 @@ async function readProjector(
     if (toSecLlamaError(error).code === "bad-model") return undefined;
     throw error;
   }
+}
+
+/** What a projector is for, by its own word; one that says nothing is for pictures. */
+function sensesOf({ metadata }: GgufHeader): string[] {
+  const hears = metadata.get("clip.has_audio_encoder") === true;
+  const sees = (metadata.get("clip.has_vision_encoder") ?? !hears) === true;
+  return [...(sees ? ["vision"] : []), ...(hears ? ["audio"] : [])];
 }
 
 function parameterLines(options: Readonly<Record<string, ParameterValue>>): string {

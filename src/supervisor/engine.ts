@@ -91,6 +91,8 @@ const ARGUMENTS: { readonly [kind in EngineKind]: (load: EngineLoad) => Companio
     "--offline",
     "--no-webui",
     "--no-slots",
+    // By it the runner sees that it computes.
+    "--metrics",
     // What a client's prompt left must not be another's: neither kept aside, nor found again by likeness.
     "--cache-ram",
     "0",
@@ -102,7 +104,8 @@ const ARGUMENTS: { readonly [kind in EngineKind]: (load: EngineLoad) => Companio
       "--override-kv",
       `${key}=${kind}:${value}`,
     ]),
-    ...(load.embeds ? ["--embeddings"] : []),
+    // A text to be embedded is one batch; a prompt is read in pieces, so that each is a step that shows.
+    ...(load.embeds ? ["--embeddings"] : ["-b", "512"]),
   ],
   vllm: (load) => [
     "serve",

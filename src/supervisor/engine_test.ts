@@ -37,6 +37,28 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "a script whose program is not there is an error that names it",
+  ignore: linuxOnly,
+  async fn() {
+    const script = await Deno.makeTempFile({ prefix: "secllama-test-" });
+    try {
+      await Deno.writeTextFile(script, "#!/opt/gone/bin/python3 -S\nprint()\n");
+      assert.throws(() => checkEngine({ ...CONFIG, enginePath: script }), (error) => {
+        assert.ok(error instanceof SecLlamaError);
+        assert.equal(error.code, "bad-config");
+        assert.match(
+          error.message,
+          /is a script for \/opt\/gone\/bin\/python3, which is not there/,
+        );
+        return true;
+      });
+    } finally {
+      await Deno.remove(script);
+    }
+  },
+});
+
 Deno.test("an engine computes all models, or those that are named", () => {
   assert.equal(usesEngine({ ...CONFIG, engine: "none" }, "demo:latest"), false);
   assert.equal(usesEngine(CONFIG, "demo:latest"), true);

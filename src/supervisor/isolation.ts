@@ -23,6 +23,7 @@ import {
   type RunnerTarget,
   type SandboxMode,
 } from "../sandbox/mod.ts";
+import { memoryCeiling } from "./memory.ts";
 
 /** Where the runner's parts are on this installation. */
 export interface RunnerFiles {
@@ -134,9 +135,16 @@ const DENIED = [
 export const RUNNER_V8_FLAGS =
   "--v8-flags=--jitless,--max-old-space-size=4096,--max-semi-space-size=32";
 
-/** Private memory (not the mapped weights) that one runner may take: three quarters of the machine's, at least 2 GiB. */
-function memoryLimit(machineBytes: number): number {
-  return Math.max(2 * 2 ** 30, Math.floor(machineBytes * 3 / 4));
+/** Memory that is asked for and never touched, which the limit counts and an estimate does not: stacks, heaps that may grow. */
+const UNTOUCHED_BYTES = 2 ** 29;
+const LEAST_MEMORY = 2 * 2 ** 30;
+
+/**
+ * Private memory that one runner may take (RLIMIT_DATA). Weights that are copied into another order are private: whatever is
+ * admitted must be able to load.
+ */
+export function privateMemory(machineBytes: number, limitBytes = 0): number {
+  return Math.max(LEAST_MEMORY, memoryCeiling(machineBytes, limitBytes)) + UNTOUCHED_BYTES;
 }
 
 /** The executable and llama.cpp's libraries, as far as they are mapped. */
@@ -186,6 +194,8 @@ interface RunnerNeeds {
   readonly gpu?: Gpu;
   /** What computes the model in its place; it reads the model, its adapters and its own files. */
   readonly companion?: Companion | undefined;
+  /** What all models together may take, as the operator said; 0: what the machine has. */
+  readonly limitBytes?: number;
 }
 
 /** The runner as a target of the sandbox: what is started, and all that it may read. */
@@ -252,7 +262,7 @@ export function limitedTarget(
   modelPath: string,
   o: RunnerNeeds = {},
 ): RunnerTarget {
-  const privateBytes = memoryLimit(sandbox.platform.memoryBytes);
+  const privateBytes = privateMemory(sandbox.platform.memoryBytes, o.limitBytes);
   const groupBytes = privateBytes + mappedBytes(modelFiles(sandbox.files, modelPath, o));
   return {
     ...runnerTarget(sandbox.files, modelPath, o),

@@ -73,16 +73,21 @@ function groupNumber(name: string): number | undefined {
   }
 }
 
+/** Bytes that all loaded models together never take more than. @param limitBytes The operator's own; 0: nine tenths of the machine's. */
+export function memoryCeiling(totalBytes: number, limitBytes: number): number {
+  return limitBytes || Math.floor(totalBytes * (1 - KEPT_FREE));
+}
+
 /**
- * Bytes that all loaded models together may take.
- * @param options.limitBytes The operator's own; 0: nine tenths of the machine's.
+ * Bytes that all loaded models together may take now.
+ * @param options.limitBytes As {@link memoryCeiling} has it.
  * @param options.takenBytes Estimates of what is loaded: it is not available any more, but may be had by unloading.
  */
 export function memoryBudget(
   machine: MachineMemory,
   options: { limitBytes: number; takenBytes: number },
 ): number {
-  const limit = options.limitBytes || machine.totalBytes * (1 - KEPT_FREE);
+  const limit = memoryCeiling(machine.totalBytes, options.limitBytes);
   return Math.min(limit, machine.availableBytes + options.takenBytes);
 }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { privateMemory } from "./isolation.ts";
+import { memoryBudget } from "./memory.ts";
 
 const ignore = Deno.build.os !== "linux" || Deno.uid() !== 0;
 if (ignore) {
@@ -37,4 +39,17 @@ exec "$1" run --quiet --no-lock --allow-read --allow-ffi --ext=ts - `;
     assert.equal(totalBytes, 1_073_741_824);
     assert.ok(availableBytes <= 1_000_000_000, String(availableBytes));
   },
+});
+
+Deno.test("memory: what is admitted may be private, as weights in another order are", () => {
+  const GIB = 2 ** 30;
+  for (const totalBytes of [1, 2, 7.5, 24, 512].map((gib) => gib * GIB)) {
+    for (const limitBytes of [0, GIB, totalBytes / 2, totalBytes * 0.97]) {
+      const machine = { totalBytes, availableBytes: totalBytes };
+      const admitted = memoryBudget(machine, { limitBytes, takenBytes: totalBytes });
+      const may = privateMemory(totalBytes, limitBytes);
+      assert.ok(may >= admitted, `${totalBytes} ${limitBytes}`);
+      assert.ok(may <= Math.max(2 * GIB, admitted) + GIB, `${totalBytes} ${limitBytes}`);
+    }
+  }
 });

@@ -148,6 +148,7 @@ export class ModelStarter {
       projectorPath,
       gpu,
       companion,
+      limitBytes: config.maxMemoryBytes,
     });
     if (projectorPath && !spawn.vision) {
       logger.warn("no-vision", { model: label(resolved.name) });

@@ -13,6 +13,7 @@ import {
   makeSeeingModel,
   plain,
 } from "../../runner/engine/testing_seeing.ts";
+import { makeHearingModel, type Tone, tone } from "../../runner/engine/testing_hearing.ts";
 import { bothWays, cli, startServe } from "../support/serve.ts";
 
 const NAMES = Object.keys(COLOURS) as Colour[];
@@ -80,8 +81,15 @@ bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
       assert.equal(none.response?.trim(), "nothing");
     });
 
+    const openai = new OpenAI({ baseURL: `${served.proxyUrl}/v1`, apiKey: "x", maxRetries: 0 });
+    const anthropic = new Anthropic({ baseURL: served.proxyUrl, apiKey: "x", maxRetries: 0 });
+    const dataUrl = (colour: Colour) => `data:image/bmp;base64,${base64(colour)}`;
+    const image = (colour: Colour) => ({
+      type: "image" as const,
+      source: { type: "base64" as const, media_type: "image/png" as const, data: base64(colour) },
+    });
+
     await t.step("npm openai: chat and responses, streamed", async () => {
-      const openai = new OpenAI({ baseURL: `${served.proxyUrl}/v1`, apiKey: "x", maxRetries: 0 });
       const url = `data:image/bmp;base64,${base64("magenta", 300)}`;
       const stream = await openai.chat.completions.create({
         model: "eye",
@@ -107,12 +115,7 @@ bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
       assert.equal(response.output_text.trim(), "magenta");
     });
 
-    await t.step("npm @anthropic-ai/sdk: a block, and a tool's result", async () => {
-      const anthropic = new Anthropic({ baseURL: served.proxyUrl, apiKey: "x", maxRetries: 0 });
-      const image = (colour: Colour) => ({
-        type: "image" as const,
-        source: { type: "base64" as const, media_type: "image/png" as const, data: base64(colour) },
-      });
+    await t.step("npm @anthropic-ai/sdk: a block, streamed, and its tokens counted", async () => {
       const answer = await anthropic.messages.create({
         model: "eye",
         max_tokens: 10,
@@ -125,7 +128,194 @@ bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
         messages: [{ role: "user", content: [image("yellow"), { type: "text", text: ASK }] }],
       });
       assert.equal(input_tokens, answer.usage.input_tokens);
+      const streamed = await anthropic.messages.stream({
+        model: "eye",
+        max_tokens: 10,
+        messages: [{ role: "user", content: [{ type: "text", text: ASK }, image("blue")] }],
+      }).finalText();
+      assert.equal(streamed.trim(), "blue");
     });
+
+    await t.step("a picture that a tool answered with is seen, in each client", async () => {
+      const call = { id: "call_1", name: "look", input: {} };
+      const { message } = await ollama.chat({
+        model: "eye",
+        messages: [
+          { role: "user", content: ASK },
+          {
+            role: "assistant",
+            content: "",
+            tool_calls: [{ function: { name: call.name, arguments: call.input } }],
+          },
+          { role: "tool", tool_name: call.name, content: "here", images: [base64("red")] },
+        ],
+      });
+      assert.equal(message.content.trim(), "red");
+      const response = await openai.responses.create({
+        model: "eye",
+        input: [
+          { role: "user", content: ASK },
+          { type: "function_call", call_id: call.id, name: call.name, arguments: "{}" },
+          {
+            type: "function_call_output",
+            call_id: call.id,
+            output: [
+              { type: "input_text", text: "here" },
+              { type: "input_image", image_url: dataUrl("green"), detail: "auto" },
+            ],
+          },
+        ],
+      });
+      assert.equal(response.output_text.trim(), "green");
+      const { content: [block] } = await anthropic.messages.create({
+        model: "eye",
+        max_tokens: 10,
+        messages: [
+          { role: "user", content: ASK },
+          { role: "assistant", content: [{ type: "tool_use", ...call }] },
+          {
+            role: "user",
+            content: [{ type: "tool_result", tool_use_id: call.id, content: [image("cyan")] }],
+          },
+        ],
+      });
+      assert.equal(block?.type === "text" && block.text.trim(), "cyan");
+    });
+
+    await t.step("the next turn of a response still has its picture", async () => {
+      const first = await openai.responses.create({
+        model: "eye",
+        input: [{
+          role: "user",
+          content: [{ type: "input_image", image_url: dataUrl("white"), detail: "auto" }],
+        }],
+      });
+      const next = await openai.responses.create({
+        model: "eye",
+        previous_response_id: first.id,
+        input: ASK,
+      });
+      assert.equal(next.output_text.trim(), "white");
+    });
+
+    await t.step(
+      "URLs are not fetched, and files and sound refused, with a 400 that says so",
+      async () => {
+        const seen: string[] = [];
+        const web = Deno.serve(
+          { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+          ({ url }) => {
+            seen.push(url);
+            return new Response(plain("red"));
+          },
+        );
+        const url = `http://127.0.0.1:${web.addr.port}/x.bmp`;
+        type Parts = OpenAI.ChatCompletionContentPart[];
+        const chatted = (...content: Parts) =>
+          openai.chat.completions.create({ model: "eye", messages: [{ role: "user", content }] });
+        const responded = (part: OpenAI.Responses.ResponseInputContent) =>
+          openai.responses.create({ model: "eye", input: [{ role: "user", content: [part] }] });
+        const asked = (...content: Anthropic.ContentBlockParam[]) =>
+          anthropic.messages.create({
+            model: "eye",
+            max_tokens: 5,
+            messages: [{ role: "user", content }],
+          });
+        const pdf = new TextEncoder().encode("%PDF-1.7 of no pages").toBase64();
+        const file = `data:application/pdf;base64,${pdf}`;
+        const refused: [refusal: () => Promise<unknown>, says: RegExp][] = [
+          [
+            () => chatted({ type: "image_url", image_url: { url } }),
+            /image URLs are not .* base64/,
+          ],
+          [
+            () => responded({ type: "input_image", image_url: url, detail: "auto" }),
+            /image URLs are not/,
+          ],
+          [() => asked({ type: "image", source: { type: "url", url } }), /image URLs are not/],
+          [() => chatted({ type: "file", file: { file_data: file } }), /does not support files/],
+          [() => responded({ type: "input_file", file_data: file }), /does not support files/],
+          [
+            () =>
+              asked({
+                type: "document",
+                source: { type: "base64", media_type: "application/pdf", data: pdf },
+              }),
+            /of a PDF send the text/,
+          ],
+          [
+            () => chatted({ type: "input_audio", input_audio: { data: "AAAA", format: "wav" } }),
+            /does not support audio/,
+          ],
+        ];
+        try {
+          for (const [refusal, says] of refused) {
+            await assert.rejects(refusal(), (error: { status: number; message: string }) => {
+              assert.equal(error.status, 400, error.message);
+              assert.match(error.message, says);
+              return true;
+            });
+          }
+          assert.deepEqual(seen, []);
+          // It would have been there.
+          assert.equal((await (await fetch(url)).bytes()).length, plain("red").length);
+        } finally {
+          await web.shutdown();
+        }
+      },
+    );
+
+    await t.step(
+      "npm openai: a sound, of a model that hears; none of one that only sees",
+      async () => {
+        const [model, projector] = ["ear", "ear-mmproj"].map((name) =>
+          `${served.home}/${name}.gguf`
+        );
+        makeHearingModel(model!, projector!);
+        const done = await cli(["import", model!, "--projector", projector!, "--name=ear"], {
+          env,
+        });
+        assert.equal(done.code, 0, done.stderr);
+        const { capabilities } = await ollama.show({ model: "ear" });
+        assert.ok(capabilities.includes("audio") && !capabilities.includes("vision"));
+        const audio = (of: Tone) => ({
+          type: "input_audio" as const,
+          input_audio: { data: tone(of).toBase64(), format: "wav" as const },
+        });
+        for (const  of of["high", "low"] as const) {
+          const { choices } = await openai.chat.completions.create({
+            model: "ear",
+            messages: [{
+              role: "user",
+              content: [{ type: "text", text: "What is it?" }, audio(of)],
+            }],
+          });
+          assert.equal(choices[0]!.message.content!.trim(), of);
+        }
+        const picture = { type: "image_url" as const, image_url: { url: dataUrl("red") } };
+        for (
+          const [name, part, says] of [
+            ["ear", picture, /does not support images/],
+            ["eye", audio("low"), /does not support audio/],
+            [
+              "ear",
+              { type: "input_audio" as const, input_audio: { data: base64("red"), format: "mp3" } },
+              /no WAV or MP3 file/,
+            ],
+          ] as const
+        ) {
+          const messages = [{ role: "user" as const, content: [part] }];
+          await assert.rejects(
+            openai.chat.completions.create({ model: name, messages }),
+            (error: { status: number; message: string }) => {
+              assert.equal(error.status, 400);
+              assert.match(error.message, says);
+              return true;
+            },
+          );
+        }
+      },
+    );
 
     await t.step("hostile files: refused by name, and the model goes on", async () => {
       const say = async (image: string) => {

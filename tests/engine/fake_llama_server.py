@@ -16,6 +16,8 @@ arguments = sys.argv[1:]
 vllm = "--uds" in arguments
 path = arguments[arguments.index("--uds" if vllm else "--host") + 1]
 asked = []
+steps = 0  # of its computation, as /metrics tells them
+HUNG, READS_LONG = 777, 778  # seeds by which it computes nothing for ever, or without saying anything
 
 
 def attempt(name, action):
@@ -76,8 +78,20 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def do_GET(self):
+        global steps
         if self.path == "/asked":
             self.answer(asked)
+        elif self.path == "/metrics":
+            if any(one["body"].get("seed") == READS_LONG for one in asked):
+                steps += 1
+            asked.append({"path": self.path, "body": {}})
+            name = "vllm:iteration_tokens_total_count" if vllm else "llamacpp:n_decode_total"
+            text = f"# HELP {name} steps\n# TYPE {name} counter\n{name} {steps}\nother_seconds {len(asked)}\n".encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
         else:
             self.answer({"status": "ok"})
 
@@ -99,6 +113,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if body.get("seed") in (HUNG, READS_LONG):
+            self.rfile.read(1)  # until who asked has left
+            return
         try:
             (self.vllm if vllm else self.llama)(body)
             self.wfile.write(b"0\r\n\r\n")

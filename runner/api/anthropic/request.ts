@@ -1,7 +1,15 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { newFrom, pictureField, takeBlock, type Taking, TEXT_ONLY } from "../images.ts";
+import {
+  FILE_HINT,
+  newFrom,
+  pictureField,
+  takeBlock,
+  type Taking,
+  takingFor,
+  TEXT_ONLY,
+} from "../images.ts";
 import { parseStop } from "../options.ts";
 import type { Format, InferenceRequest, Service, Think, ToolChoice } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
@@ -129,7 +137,7 @@ function parseTools(body: Fields) {
 
 /** One message; results of tools become messages of their own, before the user's text. */
 function parseMessage(service: Service, message: Fields, past: boolean): ChatMessage[] {
-  const take = (past: boolean): Taking => ({ past, pictures: service.sees ? [] : undefined });
+  const take = (past: boolean): Taking => takingFor(service, past);
   const role = message.oneOf("role", ["user", "assistant", "system"]);
   if (role === undefined) throw message.missing("role");
   const value = message.raw("content");
@@ -199,7 +207,7 @@ function blockText(block: Fields, taking: Taking): string {
   if (type === "document") {
     const source = block.object("source");
     if (source?.string("type") === "text") return source.requiredString("data");
-    throw block.fail("source", "must be plain text");
+    throw block.fail("source", `must be plain text: ${FILE_HINT}`);
   }
   throw block.fail("type", "is not a block this server supports");
 }

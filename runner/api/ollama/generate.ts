@@ -5,7 +5,7 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import { collect } from "../inference.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { pictureField, takeImages } from "../images.ts";
+import { pictureField, takeImages, takingFor } from "../images.ts";
 import type { InferenceRequest, Reply, Service } from "../request.ts";
 import { BEGUN, type Chunks, ndjson, streamResponse } from "../stream.ts";
 import {
@@ -24,7 +24,7 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   const model = service.checkModel(body.string("model"));
   const { stream, keepAlive, inference } = commonFields(service, body);
   const raw = body.boolean("raw") ?? false;
-  const taking = { past: false, pictures: service.sees ? [] : undefined };
+  const taking = takingFor(service, false);
   const images = takeImages(body, taking).join("");
   const prompt = parsePrompt(service, body, { raw, images, pictures: pictureField(taking) });
   const release = announceKeepAlive(service, keepAlive, call);

@@ -3,7 +3,7 @@ import { errorDocument } from "../../../src/api/errors.ts";
 import type { ChatMessage, ToolCall, ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
-import { newFrom, pictureField, takeImages } from "../images.ts";
+import { newFrom, pictureField, takeImages, takingFor } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
 import type { Call, Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
@@ -61,7 +61,7 @@ export function parseMessages(service: Service, body: Fields): ChatMessage[] {
     const role = message.requiredString("role").toLowerCase();
     if (role === "") throw message.fail("role", "must not be empty", "empty-string");
     const past = role === "tool" || index < isNew;
-    const taking = { past, pictures: service.sees ? [] : undefined };
+    const taking = takingFor(service, past);
     const images = takeImages(message, taking);
     const thinking = message.string("thinking");
     const toolCalls = message.objects("tool_calls", MAX_TOOLS)?.map(parseToolCall);

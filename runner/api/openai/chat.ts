@@ -5,7 +5,7 @@ import { topLogprobs } from "../options.ts";
 import type { Handler } from "../app.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
-import { newFrom, pictureField } from "../images.ts";
+import { newFrom, pictureField, takingFor } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
 import type {
@@ -237,7 +237,7 @@ function parseMessages(service: Service, body: Fields): ChatMessage[] {
     const toolCallId = message.string("tool_call_id");
     const toolName = role === "tool" ? message.string("name") : undefined;
     const past = role === "tool" || index < isNew;
-    const taking = { past, pictures: service.sees ? [] : undefined };
+    const taking = takingFor(service, past);
     return {
       // Templates know "system"; "developer" is its newer name.
       role: role === "developer" ? "system" : role,

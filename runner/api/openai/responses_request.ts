@@ -4,7 +4,7 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import { Fields } from "../fields.ts";
-import { newFrom, pictureField } from "../images.ts";
+import { newFrom, pictureField, takingFor, TEXT_ONLY } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import type { ChatPrompt, InferenceRequest, Service } from "../request.ts";
 import {
@@ -37,8 +37,9 @@ interface ResponsesRequest extends InferenceRequest {
 /** What the items of a conversation refer to. */
 interface Known {
   readonly memory: Memory;
-  /** Whether the model sees. */
+  /** Whether the model sees, and hears. */
   readonly sees: boolean;
+  readonly hears: boolean;
   readonly tools: ResponsesTools;
 }
 
@@ -62,7 +63,7 @@ export function parseResponsesRequest(
   const tools = new ResponsesTools(body);
   const turns = nameToolMessages([
     ...earlierTurns(body, memory),
-    ...parseInput(body, { memory, tools, sees: service.sees }),
+    ...parseInput(body, { memory, tools, sees: service.sees, hears: service.hears }),
   ]);
   const choice = toolChoiceField(body);
   const reasoning = body.object("reasoning");
@@ -114,7 +115,7 @@ function earlierTurns(body: Fields, memory: Memory): readonly ChatMessage[] {
   return turns;
 }
 
-function parseInput(body: Fields, { memory, tools, sees }: Known): ChatMessage[] {
+function parseInput(body: Fields, { memory, ...known }: Known): ChatMessage[] {
   const input = body.raw("input");
   if (typeof input === "string") return [{ role: "user", content: input.toWellFormed() }];
   const items = body.objects("input", MAX_LIST);
@@ -126,7 +127,7 @@ function parseInput(body: Fields, { memory, tools, sees }: Known): ChatMessage[]
   const whole = items.map((item) => resolve(item, memory));
   const isNew = newFrom(whole, isReply);
   for (const [index, item] of whole.entries()) {
-    addItem(turns, item, { tools, sees, past: index < isNew });
+    addItem(turns, item, { ...known, past: index < isNew });
   }
   return turns.finish();
 }
@@ -137,7 +138,7 @@ export function turnsOf(
   tools: ResponsesTools,
 ): ChatMessage[] {
   const turns = new Turns();
-  const how = { tools, sees: false, past: true };
+  const how = { tools, sees: false, hears: false, past: true };
   for (const item of items) addItem(turns, Fields.of(item, "output"), how);
   return turns.finish();
 }
@@ -164,17 +165,21 @@ function isReply(item: Fields): boolean {
 function addItem(
   turns: Turns,
   item: Fields,
-  { tools, sees, past }: { tools: ResponsesTools; sees: boolean; past: boolean },
+  { tools, past, ...senses }: {
+    tools: ResponsesTools;
+    sees: boolean;
+    hears: boolean;
+    past: boolean;
+  },
 ): void {
-  const pictures = sees ? [] : undefined;
   const type = item.string("type") ?? (item.has("role") ? "message" : undefined);
   switch (type) {
     case "message": {
       const role = item.requiredString("role").toLowerCase();
       if (role === "assistant") {
-        return turns.text(contentText(item, "content", { past, pictures: undefined }));
+        return turns.text(contentText(item, "content", { ...TEXT_ONLY, past }));
       }
-      const taking = { past, pictures };
+      const taking = takingFor(senses, past);
       return turns.other({
         role: role === "developer" ? "system" : role,
         content: contentText(item, "content", taking),
@@ -195,7 +200,7 @@ function addItem(
       });
     case "function_call_output":
     case "custom_tool_call_output": {
-      const taking = { past: true, pictures };
+      const taking = takingFor(senses, true);
       return turns.other({
         role: "tool",
         content: contentText(item, "output", taking),

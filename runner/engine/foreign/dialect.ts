@@ -35,6 +35,8 @@ export type Piece =
 export interface Dialect {
   /** Asked until it answers 200: then the model is loaded. */
   readonly healthPath: string;
+  /** Where it tells of its work, and what of that changes with each step that it computes; undefined: nothing does. */
+  readonly progress: { readonly path: string; read(text: string): string | undefined };
   /** Where, and what, of one prompt. */
   readonly path: string;
   body(

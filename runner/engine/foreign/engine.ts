@@ -12,7 +12,7 @@ import { TextEngine } from "../text_engine.ts";
 import type { Engine, EngineOptions, GenerateEvent, GenerateRequest, ModelInfo } from "../types.ts";
 import { ConnectionError } from "./connection.ts";
 import type { Dialect, Piece } from "./dialect.ts";
-import { ask, events, HttpError, json } from "./http.ts";
+import { ask, events, HttpError, json, wholeText } from "./http.ts";
 import { ForeignReply } from "./reply.ts";
 import { LLAMA_SERVER } from "./llama_server.ts";
 import { Slots, type Taken } from "./slots.ts";
@@ -100,6 +100,8 @@ class ForeignEngine extends TextEngine implements Engine {
   readonly #closing = new AbortController();
   #steps = 0;
   #probing = false;
+  /** What the engine told of its work last. */
+  #told: string | undefined;
 
   constructor(
     o: {
@@ -177,10 +179,10 @@ class ForeignEngine extends TextEngine implements Engine {
           }
         }
       } catch (error) {
-        throw this.#told(error, signal);
+        throw this.#inWords(error, signal);
       }
     }
-    if (!reply.ended) throw this.#told(new HttpError("it was cut short"), signal);
+    if (!reply.ended) throw this.#inWords(new HttpError("it was cut short"), signal);
     yield* reply.last();
   }
 
@@ -221,7 +223,7 @@ class ForeignEngine extends TextEngine implements Engine {
       this.#steps++;
       return normalised(numbers);
     } catch (error) {
-      throw this.#told(error, both);
+      throw this.#inWords(error, both);
     }
   }
 
@@ -238,7 +240,7 @@ class ForeignEngine extends TextEngine implements Engine {
   }
 
   /** What went wrong, in the words that clients know. */
-  #told(error: unknown, signal: AbortSignal): unknown {
+  #inWords(error: unknown, signal: AbortSignal): unknown {
     if (error instanceof SecLlamaError) return error;
     if (signal.aborted) return new SecLlamaError("cancelled", "the request was cancelled");
     if (error instanceof ConnectionError || error instanceof HttpError) {
@@ -251,7 +253,7 @@ class ForeignEngine extends TextEngine implements Engine {
     return this.#slots.busy;
   }
 
-  /** While it works, an engine that still answers at all is not stuck: it may be reading a long prompt. */
+  /** While it works, what it tells of its work is asked for: that it answers is no step, but that it computed something is. */
   steps(): number {
     if (this.slotsBusy() > 0 && !this.#probing) {
       this.#probing = true;
@@ -261,13 +263,15 @@ class ForeignEngine extends TextEngine implements Engine {
   }
 
   async #probe(): Promise<void> {
-    const { dialect, options } = this.#o;
+    const { dialect: { progress }, options } = this.#o;
     try {
-      const { status, body } = await ask(options.socket, dialect.healthPath, {
+      const { status, body } = await ask(options.socket, progress.path, {
         signal: this.#closing.signal,
       });
-      for await (const _ of body);
-      if (status === 200) this.#steps++;
+      const told = status === 200 ? progress.read(await wholeText(body)) : undefined;
+      if (told === undefined || told === this.#told) return;
+      this.#told = told;
+      this.#steps++;
     } catch { /* it says nothing: no step */ }
   }
 

@@ -19,6 +19,7 @@ interface Fake extends AsyncDisposable {
   readonly engine: Engine;
   readonly process: Deno.ChildProcess;
   asked(): Promise<{ path: string; body: Record<string, unknown> }[]>;
+  healthy(): Promise<boolean>;
 }
 
 async function open(kind: "llama-server" | "vllm", slots = 2): Promise<Fake> {
@@ -50,6 +51,11 @@ async function open(kind: "llama-server" | "vllm", slots = 2): Promise<Fake> {
     async asked() {
       const { body } = await ask(socket, "/asked");
       return await json(body) as { path: string; body: Record<string, unknown> }[];
+    },
+    async healthy() {
+      const { status, body } = await ask(socket, "/health");
+      await json(body);
+      return status === 200;
     },
     async [Symbol.asyncDispose]() {
       engine.close();
@@ -223,3 +229,29 @@ test("a prompt of more than the context is refused before the engine sees it", a
   );
   assert.deepEqual(await fake.asked(), []);
 });
+
+for (const kind of ["llama-server", "vllm"] as const) {
+  for (const [what, seed, moves] of [["has hung", 777, false], ["reads", 778, true]] as const) {
+    test(`${kind} (a fake) that ${what} ${moves ? "makes steps" : "makes none, though it answers"}`, async () => {
+      await using fake = await open(kind);
+      const { engine } = fake;
+      const leave = new AbortController();
+      const sampling = { ...DEFAULT_SAMPLING, seed };
+      const waits = all(engine.generate(request(engine, { sampling }), leave.signal));
+      waits.catch(() => {});
+      const probes = async () =>
+        (await fake.asked()).filter(({ path }) => path === "/metrics").length;
+      const until = async (count: number) => {
+        while (await probes() < count) engine.steps();
+      };
+      // What it tells first is news in any case.
+      await until(2);
+      const before = engine.steps();
+      await until(6);
+      assert.equal(engine.steps() > before, moves);
+      assert.equal(await fake.healthy(), true, "it answers all the while");
+      leave.abort();
+      await assert.rejects(waits, coded("cancelled"));
+    });
+  }
+}

@@ -32,3 +32,9 @@ export function number(value: unknown): number {
   }
   return value;
 }
+
+/** The lines of these counters, as Prometheus' text format has them; undefined: there are none. */
+export function counters(text: string, names: readonly string[]): string | undefined {
+  const lines = text.split("\n").filter((line) => names.includes(/^[\w:]+/.exec(line)?.[0] ?? ""));
+  return lines.length === 0 ? undefined : lines.join("\n");
+}

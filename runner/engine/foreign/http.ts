@@ -7,6 +7,8 @@ import { Connection } from "./connection.ts";
 
 const MAX_HEAD_BYTES = 64 * 1024;
 const MAX_LINE_BYTES = 1024;
+/** Of one event: a token with its likeliest neighbours takes a few thousand. */
+const MAX_EVENT_CHARS = 2 ** 20;
 
 /** An engine that answers in another way than HTTP says. */
 export class HttpError extends Error {
@@ -166,15 +168,26 @@ async function* readChunks(reader: ByteReader): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The data of each event of a stream (text/event-stream), until `[DONE]` or the end. */
+/**
+ * The data of each event of a stream (text/event-stream), until `[DONE]` or the end.
+ * @throws {HttpError} If an event is too long, or no JSON.
+ */
 export async function* events(body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
   let text = "";
+  let searched = 0;
   const decoder = new TextDecoder();
   for await (const bytes of body) {
     text += decoder.decode(bytes, { stream: true });
-    for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
+    for (;;) {
+      const end = text.indexOf("\n\n", searched);
+      if (end < 0) {
+        searched = Math.max(0, text.length - 1);
+        if (text.length > MAX_EVENT_CHARS) throw new HttpError("an event is too long");
+        break;
+      }
       const event = text.slice(0, end);
       text = text.slice(end + 2);
+      searched = 0;
       const data = event.split("\n").filter((line) => line.startsWith("data:"))
         .map((line) => line.slice(5).trim()).join("\n");
       if (data === "[DONE]") return;
@@ -184,7 +197,15 @@ export async function* events(body: AsyncIterable<Uint8Array>): AsyncGenerator<u
 }
 
 /** A whole body as JSON. @throws {HttpError} If it is none, or too long. */
-export async function json(body: AsyncIterable<Uint8Array>, most = 64 * 2 ** 20): Promise<unknown> {
+export async function json(body: AsyncIterable<Uint8Array>): Promise<unknown> {
+  return parse(await wholeText(body));
+}
+
+/** A whole body. @throws {HttpError} If it is too long. */
+export async function wholeText(
+  body: AsyncIterable<Uint8Array>,
+  most = 64 * 2 ** 20,
+): Promise<string> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const bytes of body) {
@@ -192,7 +213,7 @@ export async function json(body: AsyncIterable<Uint8Array>, most = 64 * 2 ** 20)
     if (length > most) throw new HttpError("it is too long");
     chunks.push(bytes);
   }
-  return parse(new TextDecoder().decode(concat(...chunks)));
+  return new TextDecoder().decode(concat(...chunks));
 }
 
 function parse(text: string): unknown {

@@ -1,13 +1,18 @@
 /** llama.cpp's own server, `/completion` and `/embedding` (tools/server/README.md of the pinned source). */
 import type { Sampling } from "../types.ts";
 import type { Dialect, Piece } from "./dialect.ts";
-import { count, list, number, record } from "./fields.ts";
+import { count, counters, list, number, record } from "./fields.ts";
 
 /** In the order of the own engine's. */
 const SAMPLERS = ["penalties", "top_k", "typ_p", "top_p", "min_p", "temperature"];
 
+/** Of `/metrics`; `/health` is answered by another thread than the one that computes. */
+const COUNTERS = ["n_decode_total", "prompt_tokens_total", "tokens_predicted_total"]
+  .map((name) => `llamacpp:${name}`);
+
 export const LLAMA_SERVER: Dialect = {
   healthPath: "/health",
+  progress: { path: "/metrics", read: (text) => counters(text, COUNTERS) },
   path: "/completion",
   body(request, prompt, { slot, keeps }) {
     return {

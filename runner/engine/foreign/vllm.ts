@@ -5,14 +5,19 @@
 import { ROUTES } from "../../../src/api/routes.ts";
 import type { Sampling } from "../types.ts";
 import type { Dialect, Piece } from "./dialect.ts";
-import { count, list, number, record } from "./fields.ts";
+import { count, counters, list, number, record } from "./fields.ts";
 import { HttpError } from "./http.ts";
 
 /** The name that it serves the one model under. */
 const VLLM_MODEL = "model";
 
+/** Of `/metrics` (vLLM's documentation, "Production Metrics"): each step of its engine changes one. */
+const COUNTERS = ["iteration_tokens_total_count", "prompt_tokens_total", "generation_tokens_total"]
+  .map((name) => `vllm:${name}`);
+
 export const VLLM: Dialect = {
   healthPath: "/health",
+  progress: { path: "/metrics", read: (text) => counters(text, COUNTERS) },
   path: ROUTES.openaiCompletions.path,
   body(request, prompt) {
     return {

@@ -20,6 +20,7 @@ export const VISION_SYMBOLS = {
   },
   mtmd_free: { parameters: ["pointer"], result: "void" },
   mtmd_support_vision: { parameters: ["pointer"], result: "bool" },
+  mtmd_support_audio: { parameters: ["pointer"], result: "bool" },
   mtmd_decode_use_non_causal: { parameters: ["pointer", "pointer"], result: "bool" },
 
   mtmd_helper_bitmap_init_from_buf_in_thread: {

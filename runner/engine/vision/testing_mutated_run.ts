@@ -1,14 +1,17 @@
-/** Reads mutated pictures one after the other, and says how far it is: the other half of mutated_test.ts. */
+/** Reads mutated pictures or sounds one after the other, and says how far it is: the other half of mutated_test.ts. */
 import { SecLlamaError } from "../../../src/errors.ts";
 import { libraryFolder, VISION_LIBRARY } from "../testing.ts";
+import { makeHearingModel } from "../testing_hearing.ts";
 import { makeSeeingModel } from "../testing_seeing.ts";
+import type { MediaKind } from "../types.ts";
 import { loadEngine } from "../mod.ts";
-import { mutatedPicture } from "./testing_mutations.ts";
+import { mutatedFile } from "./testing_mutations.ts";
 
 export interface MutatedOrder {
   readonly from: number;
   readonly to: number;
   readonly seed: number;
+  readonly kind: MediaKind;
 }
 
 /** The last line is what counts: one is written before each thousandth picture, and before each where it could be the last. */
@@ -20,10 +23,10 @@ export interface MutatedAnswer {
 }
 
 const encoder = new TextEncoder();
-const { from, to, seed }: MutatedOrder = JSON.parse(Deno.args[0]!);
+const { from, to, seed, kind }: MutatedOrder = JSON.parse(Deno.args[0]!);
 const dir = await Deno.makeTempDir({ prefix: "secllama-test-" });
 const [modelPath, projectorPath] = [`${dir}/model.gguf`, `${dir}/projector.gguf`];
-makeSeeingModel(modelPath, projectorPath);
+(kind === "picture" ? makeSeeingModel : makeHearingModel)(modelPath, projectorPath);
 const engine = await loadEngine({
   libDir: libraryFolder(),
   modelPath,
@@ -39,7 +42,7 @@ const say = (at: number) =>
 for (let at = from; at < to; at++) {
   say(at);
   try {
-    using _picture = await engine.readPicture(mutatedPicture(seed, at), { client: "a" });
+    using _picture = await engine.readPicture(mutatedFile(kind, seed, at), { client: "a", kind });
     read++;
   } catch (error) {
     if (!(error instanceof SecLlamaError) || error.code !== "bad-request") throw error;

@@ -1,6 +1,8 @@
-/** Pictures of every format that is taken, and changes of them by a seed. For tests; not used by the runner. */
+/** Pictures and sounds of every format that is taken, and changes of them by a seed. For tests; not used by the runner. */
 import { deflateSync } from "node:zlib";
+import { wav } from "../testing_hearing.ts";
 import { bmp } from "../testing_seeing.ts";
+import type { MediaKind } from "../types.ts";
 import { png } from "./testing_pictures.ts";
 
 /** Numbers from a seed (mulberry32). */
@@ -71,12 +73,38 @@ function bmpOf(next: () => number): Bytes {
   return new Uint8Array(bmp(1 + next() % 16, 1 + next() % 16, () => [next(), next(), next()]));
 }
 
-const MAKERS = [pngOf, gifOf, jpegOf, bmpOf];
+/** Samples of every kind, rates and channels; some milliseconds. */
+function wavOf(next: () => number): Bytes {
+  const bits = ([8, 16, 32] as const)[next() % 3]!;
+  const options = { rate: 4000 + next() % 44_100, channels: 1 + next() % 2, bits };
+  return wav((1 + next() % 20) / 1000, () => next() / 2 ** 31 - 1, options);
+}
 
-/** The picture of this number: a whole one, changed none to four times. */
-export function mutatedPicture(seed: number, number: number): Bytes {
+/** Frames of layer III whose sides are noise: most say of themselves what cannot be. */
+function mp3Of(next: () => number): Bytes {
+  const heads = [[0xff, 0xfb, 0x10, 0x00], [0xff, 0xf3, 0x18, 0xc0], [0xff, 0xe3, 0x18, 0x00]];
+  const head = heads[next() % heads.length]!;
+  const length = head[1] === 0xfb ? 104 : 72;
+  const frames = 2 + next() % 4;
+  const out = new Uint8Array(frames * length);
+  const quiet = next() % 2 === 0;
+  for (let i = 0; i < frames; i++) {
+    if (!quiet) out.set(Array.from({ length }, () => next() & 255), i * length);
+    out.set(head, i * length);
+  }
+  return out;
+}
+
+const MAKERS = {
+  picture: [pngOf, gifOf, jpegOf, bmpOf],
+  sound: [wavOf, mp3Of],
+} as const;
+
+/** The picture or sound of this number: a whole one, changed none to four times. */
+export function mutatedFile(kind: MediaKind, seed: number, number: number): Bytes {
   const next = random(Math.imul(seed, 0x9e3779b1) ^ number);
-  let bytes: Bytes = MAKERS[next() % MAKERS.length]!(next);
+  const makers = MAKERS[kind];
+  let bytes: Bytes = makers[next() % makers.length]!(next);
   for (let changes = next() % 5; changes > 0; changes--) bytes = mutate(bytes, next);
   return bytes;
 }

@@ -1,9 +1,9 @@
 /**
- * The projector of a model that sees: llama.cpp's multimodal library, opened beside `libllama`, and the file with the encoder's
+ * The projector of a model that sees or hears: llama.cpp's multimodal library, opened beside `libllama`, and the file with the encoder's
  * weights. Like the model it is loaded once, before the process gives up the right to open anything more.
  *
- * Pictures are strangers' input to a decoder written in C: format and size are looked at here first, and what the decoder does
- * beyond that happens in the sandbox of this one model.
+ * Pictures and sounds are strangers' input to decoders written in C: format and size are looked at here first, and what a decoder
+ * does beyond that happens in the sandbox of this one model. All that is said of pictures is true of sounds.
  */
 import { SecLlamaError } from "../../../src/errors.ts";
 import { cString } from "../c_string.ts";
@@ -11,10 +11,11 @@ import { failure } from "../context.ts";
 import { checkLayout, VISION_PARAMS, writeField } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { TaskCircle } from "../task_circle.ts";
-import type { EngineOptions } from "../types.ts";
+import type { EngineOptions, MediaKind } from "../types.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
 import { faultOfPng } from "./png_data.ts";
+import { isSound, MAX_SECONDS, readSoundHead } from "./sound_format.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -42,6 +43,9 @@ export class Vision {
   readonly #mtmd: VisionSymbols;
   readonly #context: Pointer;
   readonly #batchSize: number;
+  /** What the projector is for. */
+  readonly sees: boolean;
+  readonly hears: boolean;
   /** What native code reads in a thread now: nothing else may hold it, and a collection would take it away. */
   readonly #rooted = new Set<Uint8Array>();
   /** Client, digest and piece → id. */
@@ -57,6 +61,8 @@ export class Vision {
     this.#mtmd = mtmd;
     this.#context = context;
     this.#batchSize = batchSize;
+    this.sees = mtmd.mtmd_support_vision(context);
+    this.hears = mtmd.mtmd_support_audio(context);
   }
 
   /**
@@ -87,25 +93,36 @@ export class Vision {
       mtmd.mtmd_helper_log_set,
     );
     if (result === null) throw failure("the projector could not be loaded", errors);
-    if (!mtmd.mtmd_support_vision(result)) {
+    const vision = new Vision(mtmd, result, o.batchSize);
+    if (!vision.sees && !vision.hears) {
       mtmd.mtmd_free(result);
-      throw new SecLlamaError("bad-model", "its projector is not one for pictures");
+      throw new SecLlamaError("bad-model", "its projector is not one for pictures or sound");
     }
-    return new Vision(mtmd, result, o.batchSize);
+    return vision;
   }
 
   /**
-   * Decodes and scales a picture, in a thread.
-   * @param bytes A PNG, JPEG, GIF (its first frame) or BMP file.
+   * Decodes and scales a picture, or decodes a sound, in a thread.
+   * @param bytes A PNG, JPEG, GIF (its first frame) or BMP file; of a sound a WAV or MP3 file.
+   * @param o.kind Which of them it must be; default: a picture.
    * @param o.client Whose it is: nobody else finds it in the cache.
    * @param o.signal Aborted: one that waits is given up.
    * @throws {SecLlamaError} `bad-request`: it is no such file, is broken, or has too many pixels; `cancelled`.
    */
   async prepare(
     bytes: Uint8Array<ArrayBuffer>,
-    { client, signal }: { readonly client: string; readonly signal?: AbortSignal },
+    { client, signal, kind = "picture" }: {
+      readonly client: string;
+      readonly signal?: AbortSignal;
+      readonly kind?: MediaKind;
+    },
   ): Promise<Picture> {
-    checkHead(bytes);
+    if (!(kind === "picture" ? this.sees : this.hears)) {
+      const what = kind === "picture" ? "images" : "audio";
+      throw new SecLlamaError("bad-request", `this model does not support ${what}`);
+    }
+    if (kind === "picture") checkHead(bytes);
+    else checkSound(bytes);
     return await new Promise((resolve, reject) => {
       this.#waiting.add(client, async () => {
         if (this.#closed || signal?.aborted) {
@@ -136,6 +153,7 @@ export class Vision {
       ? await faultOfPng(bytes)
       : undefined;
     if (fault !== undefined) throw broken(fault);
+    const what: MediaKind = isSound(bytes) ? "sound" : "picture";
     const digest = await digestOf(bytes);
     using rooted = this.#keep();
     const wrapper = await mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
@@ -147,13 +165,13 @@ export class Vision {
     );
     const [address] = new BigUint64Array(wrapper.slice().buffer);
     const bitmap = Deno.UnsafePointer.create(address!);
-    if (bitmap === null) throw broken("it cannot be decoded");
+    if (bitmap === null) throw broken("it cannot be decoded", {}, what);
     const chunks = mtmd.mtmd_input_chunks_init();
     try {
       const list = rooted.add(pointerTo(bitmap));
       const text = rooted.add(inputText());
       const status = await mtmd.mtmd_tokenize_in_thread(this.#context, chunks, text, list, 1n);
-      if (status !== 0) throw broken("it cannot be scaled");
+      if (status !== 0) throw broken("it cannot be scaled", {}, what);
       return this.#read(chunks, `${client}\n${digest}`);
     } catch (error) {
       mtmd.mtmd_input_chunks_free(chunks);
@@ -295,8 +313,28 @@ function checkHead(bytes: Uint8Array): void {
   }
 }
 
-function broken(why: string, o: { hint?: string } = {}): SecLlamaError {
-  return new SecLlamaError("bad-request", `the picture cannot be read: ${why}`, o);
+/** @throws {SecLlamaError} `bad-request`. */
+function checkSound(bytes: Uint8Array): void {
+  const head = readSoundHead(bytes);
+  if (head === undefined) throw broken("it is no WAV or MP3 file", {}, "sound");
+  if (head === "flac") {
+    throw broken("it is a FLAC file", { hint: "send it as WAV or MP3" }, "sound");
+  }
+  if (head.seconds > MAX_SECONDS) {
+    throw broken(
+      `it lasts ${Math.ceil(head.seconds)} seconds, must be at most ${MAX_SECONDS}`,
+      { hint: "send it in parts" },
+      "sound",
+    );
+  }
+}
+
+function broken(
+  why: string,
+  o: { hint?: string } = {},
+  what: MediaKind = "picture",
+): SecLlamaError {
+  return new SecLlamaError("bad-request", `the ${what} cannot be read: ${why}`, o);
 }
 
 /** `struct mtmd_input_text`: control tokens around the picture are wanted, those at the ends of a text are not. */

@@ -17,12 +17,17 @@ const NAMES = Object.keys(COLOURS) as Colour[];
 
 async function seeing(
   test: (engine: Engine) => Promise<void>,
-  o: { slots?: number; cacheCells?: number; contextLength?: number } = {},
+  { layout, ...o }: {
+    slots?: number;
+    cacheCells?: number;
+    contextLength?: number;
+    layout?: "qwen2vl";
+  } = {},
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "secllama-test-" });
   try {
     const [modelPath, projectorPath] = [`${dir}/model.gguf`, `${dir}/projector.gguf`];
-    makeSeeingModel(modelPath, projectorPath);
+    makeSeeingModel(modelPath, projectorPath, layout);
     const vision = { libraryPath: VISION_LIBRARY, projectorPath };
     await withEngine({ modelPath, vision, ...o }, test);
   } finally {
@@ -108,6 +113,34 @@ Deno.test({
       assert.notDeepEqual(foreign.tokens, picture.tokens);
       assert.equal((await ask(engine, [foreign], { client: "b" })).text, "green");
     }, { slots: 1 }),
+});
+
+Deno.test({
+  name:
+    "where rows and columns are positions (M-RoPE), pictures of any size are seen, twice and in turns",
+  ignore,
+  fn: () =>
+    seeing(async (engine) => {
+      for (const [index, colour] of NAMES.entries()) {
+        using picture = await read(engine, plain(colour, 40 + 61 * index));
+        const [{ cells, positions }] = picture.chunks as [Picture["chunks"][0]];
+        assert.ok(positions < cells, `${positions} of ${cells}`);
+        assert.equal((await ask(engine, [picture])).text, colour);
+      }
+      // Wide, and beside another.
+      using wide = await read(engine, bmp(400, 60, () => COLOURS.cyan));
+      using tall = await read(engine, bmp(60, 300, () => COLOURS.cyan));
+      const both = await ask(engine, [wide, tall], { text: "These two? " });
+      assert.equal(both.text, "cyan");
+      // The text goes on behind them, from the cache and anew.
+      const next = await ask(engine, [wide, tall], { text: "These two? And once more?" });
+      assert.equal(next.text, "cyan");
+      assert.ok(next.cachedTokens >= both.promptTokens - 1, String(next.cachedTokens));
+      const other = await ask(engine, [wide, tall], { client: "b", text: "These two? And now?" });
+      assert.equal(other.text, "cyan");
+      using red = await read(engine, plain("red", 90));
+      assert.equal((await ask(engine, [red], { text: "These two? And once more?" })).text, "red");
+    }, { slots: 2, contextLength: 1024, layout: "qwen2vl" }),
 });
 
 Deno.test({

@@ -4,7 +4,7 @@
  */
 import { basename, dirname } from "node:path";
 import { SecLlamaError } from "../../errors.ts";
-import { elfNeeds } from "../../linux/elf.ts";
+import { elfNeedsOf } from "../../linux/elf.ts";
 import type { EngineKind } from "../../api/engine_kinds.ts";
 import { libraryFolders } from "./library_folders.ts";
 
@@ -33,14 +33,21 @@ export function findEngine(kind: EngineKind, path: string): EngineProgram {
     throw bad(`${path} cannot be read`, "give the full path of the engine's program");
   }
   const script = /^#! *(\/\S+)(?: +(\S+))? *\n/.exec(start);
-  const program = Deno.realPathSync(script?.[1] ?? path);
+  const named = script?.[1] ?? path;
+  if (!isFile(named)) {
+    throw bad(
+      `${path} is a script for ${named}, which is not there`,
+      "in its first line, give the full path of a program that is there",
+    );
+  }
+  const program = Deno.realPathSync(named);
   if (script && basename(program) === "env") {
     throw bad(
       `${path} is a script that looks for its program by env`,
       "in its first line, give the full path of the program",
     );
   }
-  if (!elfNeeds(Deno.readFileSync(program))) {
+  if (!needsOf(program)) {
     throw bad(`${program} is no program of this machine`, "give the path of an ELF executable");
   }
   const beside = kind === "llama-server" ? backendsIn(dirname(program)) : [];
@@ -48,7 +55,7 @@ export function findEngine(kind: EngineKind, path: string): EngineProgram {
   const waiting = [program, ...beside];
   for (const one of beside) files.add(one);
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
-    const { needed = [], runPath = [] } = elfNeeds(Deno.readFileSync(file)) ?? {};
+    const { needed = [], runPath = [] } = needsOf(file) ?? {};
     const origin = dirname(Deno.realPathSync(file));
     const folders = [
       ...runPath.map((p) => p.replace(/\$\{?ORIGIN\}?/g, dirname(file!))),
@@ -76,6 +83,18 @@ export function findEngine(kind: EngineKind, path: string): EngineProgram {
     first: script ? [...(script[2] === undefined ? [] : [script[2]]), path] : [],
     files: [...files],
   };
+}
+
+/** @throws {SecLlamaError} `bad-config`: it may not be read. */
+function needsOf(file: string): ReturnType<typeof elfNeedsOf> {
+  try {
+    return elfNeedsOf(file);
+  } catch (cause) {
+    throw new SecLlamaError("bad-config", `SECLLAMA_ENGINE_PATH: ${file} cannot be read`, {
+      hint: "the engine's program and its libraries must be readable by who runs serve",
+      cause,
+    });
+  }
 }
 
 /** Of llama.cpp built with GGML_BACKEND_DL. */

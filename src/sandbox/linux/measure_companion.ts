@@ -14,20 +14,38 @@ interface Reading {
 
 const MOST_PROCESSES = 512;
 
-/** The processes that descend from `pid`, itself left out. */
-function descendants(system: Linux, pid: number): number[] {
+/** The processes that descend from `pid`, itself left out; undefined: they are more than are read. */
+function descendants(system: Linux, pid: number): number[] | undefined {
   const found: number[] = [];
   const waiting = [pid];
   for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
-    if (found.length > MOST_PROCESSES) break;
     for (const tid of listThreads(system, one)) {
       const text = readOptional(system, `/proc/${one}/task/${tid}/children`) ?? "";
       const children = text.trim().split(/\s+/).filter((word) => word !== "").map(Number);
       found.push(...children);
       waiting.push(...children);
+      if (found.length > MOST_PROCESSES) return undefined;
     }
   }
   return found;
+}
+
+/** Whether it has ended, also if nobody has asked for its status yet: then it has no namespaces and no root to read. */
+function hasEnded(system: Linux, pid: number): boolean {
+  const status = readOptional(system, `/proc/${pid}/status`);
+  return status === null || /^State:\s*[ZX]/m.test(status);
+}
+
+/** What is read of each process that still runs. @throws {SystemCallError} If one that runs cannot be read. */
+function readEach<T>(system: Linux, pids: readonly number[], read: (pid: number) => T): T[] {
+  return pids.flatMap((pid) => {
+    try {
+      return [read(pid)];
+    } catch (error) {
+      if (error instanceof SystemCallError && hasEnded(system, pid)) return [];
+      throw error;
+    }
+  });
 }
 
 function listThreads(system: Linux, pid: number): string[] {
@@ -46,7 +64,14 @@ export function measureCompanion(
   plan: LinuxPlan,
 ): { inside: Reading; confined: Reading } {
   const processes = descendants(system, runner);
-  if (processes.length === 0) {
+  if (processes === undefined) {
+    const many = {
+      holds: undefined,
+      observed: `more than ${MOST_PROCESSES} processes: not all are read`,
+    };
+    return { inside: many, confined: many };
+  }
+  if (processes.every((pid) => hasEnded(system, pid))) {
     const gone = { holds: undefined, observed: "the engine is not there" };
     return { inside: gone, confined: gone };
   }
@@ -71,22 +96,29 @@ function insideReading(
   const where = (pid: number) =>
     Object.values(NS_FILE).map((file) => system.readLink(`/proc/${pid}/ns/${file}`)).join(" ");
   const its = where(runner);
-  const outside = processes.filter((pid) => where(pid) !== its);
   const root = system.readText(`/proc/${runner}/mountinfo`);
-  const other = processes.filter((pid) => system.readText(`/proc/${pid}/mountinfo`) !== root);
   const group = plan.launch?.cgroup;
-  const ungrouped = group
-    ? processes.filter((pid) => readGroups(system, pid, group).holds !== true)
-    : [];
+  const readings = readEach(system, processes, (pid) => {
+    const reading = {
+      outside: where(pid) !== its,
+      other: system.readText(`/proc/${pid}/mountinfo`) !== root,
+      ungrouped: group ? readGroups(system, pid, group).holds !== true : false,
+    };
+    // What is read of one that ends meanwhile says nothing of where it was.
+    if (Object.values(reading).some(Boolean) && hasEnded(system, pid)) return undefined;
+    return reading;
+  }).filter((reading) => reading !== undefined);
+  const count = (name: "outside" | "other" | "ungrouped") =>
+    readings.filter((reading) => reading[name]).length;
   const problems = [
-    ...(outside.length > 0 ? [`${outside.length} in other namespaces`] : []),
-    ...(other.length > 0 ? [`${other.length} with another root`] : []),
-    ...(ungrouped.length > 0 ? [`${ungrouped.length} outside the runner's groups`] : []),
+    ...(count("outside") > 0 ? [`${count("outside")} in other namespaces`] : []),
+    ...(count("other") > 0 ? [`${count("other")} with another root`] : []),
+    ...(count("ungrouped") > 0 ? [`${count("ungrouped")} outside the runner's groups`] : []),
   ];
   return {
-    holds: problems.length === 0,
+    holds: readings.length === 0 ? undefined : problems.length === 0,
     observed: [
-      `${processes.length} ${processes.length === 1 ? "process" : "processes"}`,
+      `${readings.length} ${readings.length === 1 ? "process" : "processes"}`,
       ...(problems.length > 0 ? problems : ["where the runner is"]),
     ].join(", "),
   };

@@ -1,0 +1,167 @@
+/** The goals of the whole path, each with what it is measured by, and why it is missed where it is. */
+
+/** How a row is read. */
+export interface Goal {
+  /** The table that it is in. */
+  readonly table: "Tokens" | "Prompts" | "Memory" | "The door" | "Guessing ahead";
+  readonly name: string;
+  readonly unit: "×" | "ms" | "µs" | "KB" | "requests";
+  readonly goal: number;
+  /** Whether it may be no more than the goal, or no less. */
+  readonly sense: "at most" | "at least";
+  /** A sentence for the row when it is missed. */
+  readonly why: string;
+}
+
+const TOKENS = (name: string, why: string): Goal => ({
+  table: "Tokens",
+  name,
+  unit: "×",
+  goal: 1,
+  sense: "at least",
+  why,
+});
+const CHUNKS =
+  "A new prompt is read in chunks of a quarter of a second, so that those who read a reply go on; llama-server reads up to 2,048 tokens at once.";
+const SCRIPT =
+  "Between two steps of a model this small lie 0.3 ms of JavaScript without a compiler (sampling, text, sealing), a tenth of the step.";
+const FIRST = (name: string, why: string): Goal => ({
+  table: "Prompts",
+  name,
+  unit: "×",
+  goal: 1,
+  sense: "at most",
+  why,
+});
+const ODD =
+  "Heads of 48 numbers: flash attention computes them one number at a time on processors without a kernel for that length, so it is off for them, which is quicker for tokens and slower for long prompts.";
+const MEMORY = (name: string): Goal => ({
+  table: "Memory",
+  name,
+  unit: "×",
+  goal: 1.1,
+  sense: "at most",
+  why:
+    "Three processes of a runtime of 40 to 60 MB each stand beside the model, which a small model does not hide.",
+});
+
+/** By the name under which a run keeps its samples. */
+export const GOALS: Readonly<Record<string, Goal>> = {
+  "15M q8_0 1": TOKENS("15 M Q8_0, one stream", SCRIPT),
+  "15M q8_0 8": TOKENS("15 M Q8_0, eight streams", SCRIPT),
+  "15M q8_0 32": TOKENS("15 M Q8_0, 32 streams", SCRIPT),
+  "135M q8_0 1": TOKENS("135 M Q8_0, one stream", SCRIPT),
+  "135M q8_0 8": TOKENS("135 M Q8_0, eight streams", CHUNKS),
+  "135M q4_0 1": TOKENS("135 M Q4_0, one stream", SCRIPT),
+  "135M q4_0 8": TOKENS("135 M Q4_0, eight streams", CHUNKS),
+  "135M q4_0 32": TOKENS("135 M Q4_0, 32 streams", CHUNKS),
+  "1B q4_0 1": TOKENS("1 B Q4_0, one stream", SCRIPT),
+  "1B q4_0 4": TOKENS("1 B Q4_0, four streams", CHUNKS),
+  "1B q4_0 8": TOKENS("1 B Q4_0, eight streams", CHUNKS),
+  "first short": FIRST(
+    "first token of a short prompt, 15 M",
+    "The way through proxy, gateway and sandbox costs some milliseconds, as much as this model's first step.",
+  ),
+  "first 513": FIRST("first token after 513, 135 M", CHUNKS),
+  "first 2029": FIRST("first token after 2,029, 135 M", CHUNKS),
+  "whole 4005": FIRST("a prompt of 4,005, heads of 48", ODD),
+  "whole 13605": FIRST("a prompt of 13,605, heads of 48", ODD),
+  "gap": {
+    table: "Prompts",
+    name: "longest gap in a reply while another's prompt of 2,029 is read, 135 M",
+    unit: "×",
+    goal: 0.1,
+    sense: "at most",
+    why:
+      "A chunk is at least 64 tokens, for smaller ones cost more a token; on a slow machine that is more than the quarter of a second aimed for.",
+  },
+  "memory 15M": MEMORY("all processes, 15 M, 8 × 2,048"),
+  "memory 135M": MEMORY("all processes, 135 M, 8 × 2,048"),
+  "memory 1B": MEMORY("all processes, 1 B, 8 × 2,048"),
+  "start": {
+    table: "The door",
+    name: "`serve` to ready, less llama-server with the same model to its health",
+    unit: "ms",
+    goal: 150,
+    sense: "at most",
+    why:
+      "Three processes start one after another, each proves its sandbox by attacks of its own, and each loads a bundle in a runtime that keeps no compiled code.",
+  },
+  "message": {
+    table: "The door",
+    name: "added by sealing to a message of 1 KB, p50",
+    unit: "ms",
+    goal: 0.3,
+    sense: "at most",
+    why:
+      "X25519 and AES run in WebCrypto and in a runner without a compiler; a native library for both was looked for among the packages and not taken (docs/decisions/0023).",
+  },
+  "token": {
+    table: "The door",
+    name: "gateway and proxy, of one token",
+    unit: "µs",
+    goal: 100,
+    sense: "at most",
+    why: "Each frame is a read, a check and a write of the runtime's in two processes.",
+  },
+  "request": {
+    table: "The door",
+    name: "a request through the proxy, 32 at once",
+    unit: "ms",
+    goal: 0.5,
+    sense: "at most",
+    why:
+      "Each request is sealed to a key of its own and opened by one thread of the runner, without a compiler.",
+  },
+  "unread": {
+    table: "The door",
+    name: "of 1,000 streams at the default limits, refused without an answer that could be read",
+    unit: "requests",
+    goal: 0,
+    sense: "at most",
+    why: "Beyond its limit of connections the listener closes a connection before it has read it.",
+  },
+  "stream": {
+    table: "The door",
+    name: "memory of all processes for an open stream",
+    unit: "KB",
+    goal: 150,
+    sense: "at most",
+    why:
+      "Each stream holds a connection, a request and two ends of a reply in two processes of the runtime.",
+  },
+  "guess copy": {
+    table: "Guessing ahead",
+    name: "a copy of the prompt, 15 M Q8_0",
+    unit: "×",
+    goal: 1.5,
+    sense: "at least",
+    why: "A step of several tokens costs more than one of one on this processor.",
+  },
+  "guess edit": {
+    table: "Guessing ahead",
+    name: "an edit of it, each 40th word another, 15 M Q8_0",
+    unit: "×",
+    goal: 1.5,
+    sense: "at least",
+    why: "A step of several tokens costs more than one of one on this processor.",
+  },
+  "guess nothing": {
+    table: "Guessing ahead",
+    name: "a text with nothing in common, 15 M Q8_0",
+    unit: "×",
+    goal: 0.98,
+    sense: "at least",
+    why: "No step differs here: what is below 1 is how much two runs of the same differ.",
+  },
+};
+
+/** Whether a median meets its goal. */
+export function isMet({ goal, sense }: Goal, median: number): boolean {
+  return sense === "at most" ? median <= goal : median >= goal;
+}
+
+/** The one in the middle; of an even number the higher of both. */
+export function median(samples: readonly number[]): number {
+  return samples.toSorted((a, b) => a - b)[samples.length >> 1] ?? NaN;
+}

@@ -1,0 +1,135 @@
+"""The encoder and the projector, as llama.cpp's `clip_graph_llava` computes them (tools/mtmd/models/llava.cpp).
+
+A convolution cuts the picture into patches; layers with LayerNorm and GELU (its tanh form) follow, then two
+linear layers into the width of the text model. The metadata names the last layer as the one that is taken,
+where LLaVA's own default is the last but one.
+"""
+
+import dataclasses
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from gguf import ARRAY, BOOL, F32, I32, STRING, U32
+from model import attend, matmul
+
+
+@dataclasses.dataclass(frozen=True)
+class EyeConfig:
+    picture: int = 48
+    patch: int = 8
+    width: int = 96
+    layers: int = 4
+    heads: int = 3
+    hidden: int = 256
+    epsilon: float = 1e-5
+
+    @property
+    def patches(self):
+        return (self.picture // self.patch) ** 2
+
+
+class Linear(nn.Module):
+    def __init__(self, columns, rows, gain=1.0):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(rows, columns) * gain * columns**-0.5)
+        self.bias = nn.Parameter(torch.zeros(rows))
+
+    def forward(self, x):
+        return matmul(x, self.weight) + self.bias
+
+
+class Norm(nn.Module):
+    def __init__(self, width, epsilon):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+        self.epsilon = epsilon
+
+    def forward(self, x):
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.epsilon)
+
+
+class Layer(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.c = c
+        self.ln1, self.ln2 = Norm(c.width, c.epsilon), Norm(c.width, c.epsilon)
+        self.attn_q, self.attn_k, self.attn_v = (Linear(c.width, c.width) for _ in range(3))
+        self.attn_out = Linear(c.width, c.width, 0)
+        self.ffn_up, self.ffn_down = Linear(c.width, c.hidden), Linear(c.hidden, c.width, 0)
+
+    def forward(self, x):
+        c = self.c
+        b, t, _ = x.shape
+        h = self.ln1(x)
+        q, k, v = (
+            m(h).view(b, t, c.heads, -1).transpose(1, 2).reshape(b * c.heads, t, -1)
+            for m in (self.attn_q, self.attn_k, self.attn_v)
+        )
+        mixed = attend(q, k, v, 0.0).reshape(b, c.heads, t, -1).transpose(1, 2).reshape(b, t, c.width)
+        x = x + self.attn_out(mixed)
+        return x + self.ffn_down(F.gelu(self.ffn_up(self.ln2(x)), approximate="tanh"))
+
+
+class Eye(nn.Module):
+    """`forward` gives (features of each patch, embeddings for the text model), both [batch, patches, …]."""
+
+    def __init__(self, config, out):
+        super().__init__()
+        self.config = c = config
+        self.out = out
+        self.patch_embd = nn.Parameter(torch.randn(c.width, 3, c.patch, c.patch) * (3 * c.patch**2) ** -0.5)
+        self.position_embd = nn.Parameter(torch.randn(c.patches, c.width) * 0.3)
+        self.blocks = nn.ModuleList(Layer(c) for _ in range(c.layers))
+        self.post_ln = Norm(c.width, c.epsilon)
+        self.mm0, self.mm2 = Linear(c.width, c.hidden), Linear(c.hidden, out)
+
+    def forward(self, pixels, learns=True):
+        """`pixels` [batch, 3, side, side] from 0 to 255. `learns`: whether what is before the projector does."""
+        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
+            x = self.encode(pixels)
+        return x, self.mm2(F.gelu(self.mm0(x), approximate="tanh"))
+
+    def encode(self, pixels):
+        x = F.conv2d(pixels / 127.5 - 1, self.patch_embd, stride=self.config.patch)
+        x = x.flatten(2).transpose(1, 2) + self.position_embd
+        for block in self.blocks:
+            x = block(x)
+        return self.post_ln(x)
+
+    def tensors(self):
+        """{GGUF tensor name: float32 array}, in file order."""
+        names = {"patch_embd": "v.patch_embd.weight", "position_embd": "v.position_embd.weight"}
+        out = {}
+        for name, parameter in self.named_parameters():
+            for ours, theirs in (("blocks.", "v.blk."), ("post_ln.", "v.post_ln."), ("mm0.", "mm.0."), ("mm2.", "mm.2.")):
+                if name.startswith(ours):
+                    names[name] = theirs + name[len(ours) :]
+            out[names[name]] = parameter.detach().numpy()
+        return out
+
+    def metadata(self, name):
+        c = self.config
+        half = (ARRAY, (F32, [0.5] * 3))
+        return [
+            ("general.architecture", STRING, "clip"),
+            ("general.type", STRING, "mmproj"),
+            ("general.name", STRING, name),
+            ("general.license", STRING, "MIT"),
+            ("general.file_type", U32, 7),  # MOSTLY_Q8_0
+            ("clip.has_vision_encoder", BOOL, True),
+            ("clip.projector_type", STRING, "mlp"),
+            ("clip.use_gelu", BOOL, True),
+            ("clip.vision.image_size", U32, c.picture),
+            ("clip.vision.patch_size", U32, c.patch),
+            ("clip.vision.embedding_length", U32, c.width),
+            ("clip.vision.feed_forward_length", U32, c.hidden),
+            ("clip.vision.projection_dim", U32, self.out),
+            ("clip.vision.block_count", U32, c.layers),
+            ("clip.vision.feature_layer", ARRAY, (I32, [c.layers])),
+            ("clip.vision.attention.head_count", U32, c.heads),
+            ("clip.vision.attention.layer_norm_epsilon", F32, c.epsilon),
+            ("clip.vision.image_mean", *half),
+            ("clip.vision.image_std", *half),
+        ]
