@@ -46,13 +46,13 @@ found=0
 for process in /proc/[0-9]*; do
   [ "$(sed -n 's/^Name:[[:space:]]*//p' "$process/status")" = secllama-runner ] || continue
   found=$((found + 1))
-  for word in 'Uid:	65432	65432	65432	65432' 'CapEff:	0000000000000000' 'CapBnd:	0000000000000000' \
+  for word in 'Uid:	\(654[3-9][0-9]\)	\1	\1	\1' 'CapEff:	0000000000000000' 'CapBnd:	0000000000000000' \
     'NoNewPrivs:	1' 'Seccomp:	2'; do
     grep -q "^$word" "$process/status" || fail "runner: no $word: $(cat "$process/status")"
   done
 done
 echo "$found runners, each without root, rights and calls"
-sed -n 's/^ *enforced *\([a-z 0-9]*\):.*/enforced \1/p; s/^ *missing.*/&/p' banner
+sed -n 's/^ *\(enforced\|on its word\) *\([a-z 0-9]*\):.*/\1 \2/p; s/^ *missing.*/&/p' banner
 kill -TERM "$server"
 wait "$server" || fail "serve ended with $?: $(cat banner)"
 for process in /proc/[0-9]*; do

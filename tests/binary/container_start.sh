@@ -11,6 +11,6 @@ fi
 echo 'What is network isolation?' | /opt/secllama run demo --temperature 0 2>&1 | grep -o 'no socket' || cat banner
 printf '%s' "$line" | sed 's/.*"isolation":"\([a-z]*\)".*/\1/'
 echo
-sed -n 's/^ *\(enforced\|not planned\) *\(network namespace\|private root\|landlock\|unprivileged user\):.*/\1 \2/p' banner
+sed -n 's/^ *\(enforced\|on its word\|not planned\) *\(network namespace\|private root\|landlock\|unprivileged user\):.*/\1 \2/p' banner
 kill -TERM "$server"
 wait "$server"

@@ -62,9 +62,9 @@ for (const engine of ["podman", "fake"] satisfies Engine[]) {
           "enforced unprivileged user",
           "enforced no capabilities",
           "enforced no new privileges",
-          "enforced landlock",
+          "on its word landlock",
           "enforced seccomp",
-          "enforced stage 2",
+          "on its word stage 2",
           "enforced limits",
           "enforced dies with the gateway",
           "ended cleanly",
@@ -113,11 +113,11 @@ const USER = [
 ];
 const FULL = [
   ...["no socket", "strict", "enforced network namespace", "enforced private root"],
-  ...["enforced unprivileged user", "enforced landlock"],
+  ...["enforced unprivileged user", "on its word landlock"],
 ];
 const REDUCED = [
   ...["no socket", "strict", "not planned network namespace", "not planned private root"],
-  ...["enforced unprivileged user", "enforced landlock"],
+  ...["enforced unprivileged user", "on its word landlock"],
 ];
 const GIVE_UP = ["SETUID", "SETGID", "SETPCAP"].flatMap((name) => ["--cap-add", name]);
 

@@ -34,6 +34,9 @@ const BY_NAME: { readonly [attack: string]: string } = {
   "x32 entry": "seccomp",
   "read on a worker thread": "private root or Landlock",
   "list a folder outside": "private root or Landlock",
+  // Counted apart: a runner of root's is a user of its own, another has a user namespace.
+  "threads of the user, another runner": "a user of its own",
+  "threads of the user, an ordinary process": "a user of its own",
 };
 
 /** "nothing" for an attack that got out; "the kernel" where no layer of ours gives such an answer. */
