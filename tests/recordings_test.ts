@@ -10,6 +10,8 @@ Deno.test("recordings: each is what its recording draws (to draw them: scripts/r
   const names = [...Deno.readDirSync(FOLDER)].map((entry) => entry.name);
   const casts = names.filter((name) => name.endsWith(".cast"));
   assert.ok(casts.length >= 3);
+  // tests/readme_test.ts compares it with what serve says today.
+  const [isolation] = /isolation strict: .*/.exec(readme)!;
   for (const name of casts) {
     const events = parseCast(await Deno.readTextFile(new URL(name, FOLDER)));
     const svg = await Deno.readTextFile(new URL(name.replace(/cast$/, "svg"), FOLDER));
@@ -17,6 +19,7 @@ Deno.test("recordings: each is what its recording draws (to draw them: scripts/r
     assert.ok(readme.includes(`docs/recordings/${name.replace(/cast$/, "svg")}`), name);
     // What stays on the screen names no path of whoever recorded it, and only commands that there are.
     const screen = linesOf(events).map((versions) => versions.at(-1)?.text ?? "").join("\n");
+    assert.ok(screen.includes(isolation), `${name} is of an older version: scripts/recordings.ts`);
     assert.doesNotMatch(screen, /\/(tmp|root|home)\/|\berror:/, name);
     const words = new Set(COMMANDS.map(({ path }) => path[0]!));
     for (const [, word] of screen.matchAll(/^.*\$.*secllama ([a-z]+)/gm)) {

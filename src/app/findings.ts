@@ -32,7 +32,10 @@ export interface Switches {
 
 /** Of a status, its settings. */
 export function switchesOf(
-  status: Pick<SecurityStatus, "encryption" | "isolation" | "model_management" | "audit">,
+  status: Pick<
+    SecurityStatus,
+    "encryption" | "isolation" | "model_management" | "audit" | "sign_in"
+  >,
 ): Switches {
   return {
     encryption: status.encryption.enabled,
@@ -40,6 +43,7 @@ export function switchesOf(
     strict: status.isolation.strict,
     modelManagement: status.model_management !== "off",
     lenientAudit: status.audit === "lenient",
+    unboundSignIn: status.sign_in === "device",
   };
 }
 

@@ -124,6 +124,7 @@ function switchesInForce(serves: readonly FoundServe[], { config }: Settings): S
     strict: running.every(({ strict }) => strict),
     modelManagement: running.some(({ modelManagement }) => modelManagement),
     lenientAudit: running.some(({ lenientAudit }) => lenientAudit),
+    unboundSignIn: running.some(({ unboundSignIn }) => unboundSignIn),
   };
 }
 

@@ -29,6 +29,8 @@ export interface SecurityStatus {
     readonly strict: boolean;
   };
   readonly model_management: string;
+  /** Whether people sign in: `off`, `on`, or `device` where an ID token that names no key of theirs is let in too. */
+  readonly sign_in: string;
   /** Whether a record is kept: `on`, `off`, or `lenient` where what cannot be recorded is served all the same. */
   readonly audit: string;
   readonly gpu: GpuStatus;
@@ -66,6 +68,18 @@ export interface SecurityStatus {
   readonly runners: readonly RunnerStatus[];
 }
 
+/** Of the settings in force those that let more in, besides encryption and sandbox. */
+export function weakenings(
+  { audit, oidcIssuer, oidcDevice }: GatewayContext["config"],
+  managed: boolean,
+): Pick<SecurityStatus, "audit" | "model_management" | "sign_in"> {
+  return {
+    model_management: managed ? "on, for this user on loopback" : "off",
+    audit,
+    sign_in: oidcIssuer === "" ? "off" : oidcDevice ? "device" : "on",
+  };
+}
+
 /** The status now. */
 export function securityStatus(context: GatewayContext): SecurityStatus {
   const { config, supervisor, activity } = context;
@@ -82,8 +96,7 @@ export function securityStatus(context: GatewayContext): SecurityStatus {
       sandbox: config.enableSandbox,
       strict: config.strictNetworkIsolation,
     },
-    model_management: context.management ? "on, for this user on loopback" : "off",
-    audit: config.audit,
+    ...weakenings(config, context.management !== undefined),
     gpu: supervisor.gpu.status(),
     key: {
       backend: context.keys.backend,

@@ -5,8 +5,12 @@ import {
   judgeSettings,
   type Result,
   type Switches,
+  switchesOf,
   verdictOf,
 } from "../../src/app/findings.ts";
+import { configured } from "../../src/app/banner.ts";
+import { loadConfig } from "../../src/config/config.ts";
+import { weakenings } from "../../src/gateway/security_status.ts";
 import { findServes } from "../../src/app/running_serve.ts";
 import { announcedServes, announceServe } from "../../src/app/serve_announcement.ts";
 import { type Check, reportLines } from "../../src/cli/doctor.ts";
@@ -101,6 +105,35 @@ Deno.test("judge: each setting that is off fails, each that weakens is said", ()
     const failed = findings.filter(({ result }) => result === "fails").length;
     assert.equal(failed, [encryption, sandbox, strict].filter((on) => !on).length);
     assert.equal(findings.some(({ name }) => name === "model management"), modelManagement);
+  }
+});
+
+Deno.test("judge: of a running serve the same is known as of a configuration", () => {
+  const some = { oidcIssuer: "https://id.example", allowModelManagement: true };
+  for (
+    const change of [
+      {},
+      { enableEncryption: false },
+      { enableSandbox: false },
+      { strictNetworkIsolation: false },
+      { allowModelManagement: true },
+      { audit: "lenient" as const },
+      { oidcDevice: true },
+      { ...some, oidcDevice: true },
+      { ...some, oidcDevice: false },
+    ]
+  ) {
+    const config = { ...loadConfig({ env: {} }), ...change };
+    const said = switchesOf({
+      encryption: { enabled: config.enableEncryption, format: "", plaintext_requests: "refused" },
+      isolation: {
+        level: "",
+        sandbox: config.enableSandbox,
+        strict: config.strictNetworkIsolation,
+      },
+      ...weakenings(config, config.allowModelManagement),
+    });
+    assert.deepEqual(judgeSettings(said), judgeSettings(configured(config)));
   }
 });
 

@@ -54,7 +54,10 @@ Deno.test("from Ollama: words that are nearly a command's, or Ollama's own", asy
     assert.match(await hint("lits"), /hint: did you mean: secllama list\n/);
     assert.match(await hint("docter"), /hint: did you mean: secllama doctor\n/);
     assert.match(await hint("push", "x"), /hint: SecLlama sends no model anywhere\n/);
-    assert.match(await hint("signin"), /hint: there are no accounts/);
+    assert.match(
+      await hint("signin"),
+      /hint: to sign in to a gateway of .*: secllama login ADDRESS/,
+    );
     assert.match(await hint("frobnicate"), /hint: for all commands, run: secllama help\n/);
     assert.match(await hint("show", "dmeo"), /hint: did you mean demo\?/);
     assert.match((await cli(["-v"], { env })).stdout, /^secllama /);
