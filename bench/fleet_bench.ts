@@ -1,8 +1,9 @@
 /**
  * What a fleet costs as it grows: with many hosts and clients, what one client that is revoked has the issuer write and how long that
- * takes, and what a host holds. All in one process, with a store in memory: hosts are keys only, one of them reads. Times are of a processor.
+ * takes, and what a host holds. Hosts are keys only, one of them reads. The store is in memory, or one node of a real NATS, whose
+ * traffic is then counted at the issuer's connection. Times are of this process' processor.
  *
- *     deno run -A --frozen bench/fleet_bench.ts [HOSTSxCLIENTS…]
+ *     deno run -A --frozen --config tests/deps.json bench/fleet_bench.ts [--nats] [--plot=FILE.svg] [HOSTSxCLIENTS…]
  */
 import { join } from "node:path";
 import process from "node:process";
@@ -14,13 +15,22 @@ import { joinFleet } from "../src/fleet/join.ts";
 import { parseEnrolment } from "../src/fleet/lines.ts";
 import { Publisher } from "../src/fleet/publisher.ts";
 import { FleetState } from "../src/fleet/state.ts";
+import { natsPermissions, NatsStore } from "../src/fleet/nats_store.ts";
+import { natsIdentity } from "../src/fleet/nkey.ts";
 import { MemoryFleetStore, StoreSource } from "../src/fleet/store.ts";
+import { startNats } from "../tests/fleet/nats.ts";
+import { growthPlot, type Point } from "./fleet_plot.ts";
 import { type KeySource, ManifestFile, openKeySource, type PairedClient } from "../src/keys/mod.ts";
 import { MemoryStore } from "../src/keys/stores/memory.ts";
 
-const SIZES = Deno.args.length > 0
-  ? Deno.args
-  : ["1x1000", "10x1000", "100x1000", "1000x1000", "2x10000", "2x100000"];
+const option = (name: string) => Deno.args.find((arg) => arg.startsWith(name));
+const named = Deno.args.filter((arg) => /^\d+x\d+$/.test(arg));
+const SIZES = named.length > 0 ? named : [
+  ...["1x1000", "3x1000", "10x1000", "30x1000", "100x1000", "300x1000", "1000x1000"],
+  ...["2x1000", "2x3000", "2x10000", "2x30000", "2x100000"],
+];
+const plot = option("--plot=")?.slice("--plot=".length);
+const points: Point[] = [];
 const HOUR = 3_600_000;
 
 async function machine(folder: string, name: string) {
@@ -70,6 +80,31 @@ function memoryMiB(): number {
   return Deno.memoryUsage().rss / 2 ** 20;
 }
 
+/** A store, what was written to it, and its end. */
+async function openStore(seed: Uint8Array) {
+  if (option("--nats") === undefined) {
+    const store = new MemoryFleetStore();
+    return { store, bytes: () => store.written.bytes, [Symbol.asyncDispose]: async () => {} };
+  }
+  const { user } = natsIdentity(seed);
+  const users = { users: [natsPermissions(user, "issuer")] };
+  const nats = await startNats(`authorization: ${JSON.stringify(users)}`);
+  const { servers, ca } = nats;
+  const store = await NatsStore.open({ servers, ca, seed, replicas: 1 });
+  return {
+    store,
+    /** Both ways. */
+    bytes() {
+      const { inBytes, outBytes } = store.stats();
+      return inBytes + outBytes;
+    },
+    async [Symbol.asyncDispose]() {
+      await store[Symbol.asyncDispose]();
+      await nats[Symbol.asyncDispose]();
+    },
+  };
+}
+
 console.log(
   "hosts clients | all written: CPU s  MiB | one revoked: CPU ms  KiB  KiB a host | a host: MiB more  CPU ms to read",
 );
@@ -92,15 +127,16 @@ for (const size of SIZES) {
       const hid = crypto.getRandomValues(new Uint8Array(16));
       await enrolHost(issuer.state, { ...enrolment, label: `gpu-${i}`, hid });
     }
-    const store = new MemoryFleetStore();
+    await using opened = await openStore(new Uint8Array(32).fill(7));
+    const { store } = opened;
     const keys = withClients(issuer.keys, clients!);
     // deno-lint-ignore no-explicit-any
     using publisher = new Publisher(issuer.state, keys as any, store);
     const publish = async () => {
-      const before = { ...store.written };
+      const before = opened.bytes();
       const at = cpuMs();
       await publisher.publish({ now: Date.now(), lifeMs: HOUR });
-      return { ms: cpuMs() - at, bytes: store.written.bytes - before.bytes };
+      return { ms: cpuMs() - at, bytes: opened.bytes() - before };
     };
     const all = await publish();
     const source = await StoreSource.watching(store, RECORDS.head(toHex(first.keys.hid)));
@@ -116,6 +152,7 @@ for (const size of SIZES) {
     }
     times.sort((a, b) => a.ms - b.ms);
     const { ms, bytes } = times[2]!;
+    points.push({ hosts: hosts!, clients: clients!, ms, kib: bytes / 1024, readMs });
     console.log(
       `${hosts} ${clients} | ${(all.ms / 1000).toFixed(1)} ${(all.bytes / 2 ** 20).toFixed(1)} | ${
         ms.toFixed(0)
@@ -127,3 +164,4 @@ for (const size of SIZES) {
     await Deno.remove(folder, { recursive: true });
   }
 }
+if (plot !== undefined) await Deno.writeTextFile(plot, growthPlot(points));

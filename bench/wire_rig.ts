@@ -2,7 +2,9 @@
  * A gateway and a runner for `wire_bench.ts`, each a process of its own: the real listener, sealed routes, pipe and session,
  * with a scripted API in the engine's place, as no engine makes frames fast enough to show the relay's limit.
  *
- *     deno run -A bench/wire_rig.ts gateway       prints "<port> <its pid> <the runner's pid> <psk> <hid>", the latter in hex
+ *     deno run -A bench/wire_rig.ts gateway [LABEL PSK HID]
+ *
+ * prints "<port> <its pid> <the runner's pid> <psk> <hid>", the latter in hex.
  */
 import { Hono } from "hono";
 import { fromHex, toHex, utf8 } from "../src/bytes.ts";
@@ -17,6 +19,7 @@ import { encodeGive } from "../src/pipe/key_frames.ts";
 import { Pipe } from "../src/pipe/pipe.ts";
 import { FakeHost } from "../src/sealed/fake_host.ts";
 import { randomBytes } from "../src/sealed/primitives.ts";
+import { noLimits } from "../src/gateway/testing.ts";
 import { Session } from "../runner/session.ts";
 
 export const RIG_PSK_ID = "local.0123456789abcdef";
@@ -26,9 +29,29 @@ const LINE = utf8(
   '{"model":"demo","created_at":"2026-01-01T00:00:00.000Z","message":{"role":"assistant","content":" the"},"done":false}\n',
 );
 
-/** `/flood/<n>`: n lines as fast as they are taken; `/idle`: one line, and then nothing until the client goes. */
+/** Requests that the simulated engine works on at once, for `/wait`. */
+export const SLOTS = 4;
+const free: (() => void)[] = [];
+let busy = 0;
+
+/** One line after `ms` in one of the slots: an engine's time, as waiting. */
+async function waited(ms: number): Promise<Response> {
+  if (busy < SLOTS) busy++;
+  else await new Promise<void>((resolve) => free.push(resolve));
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  const next = free.shift();
+  if (next !== undefined) next();
+  else busy--;
+  return new Response(LINE);
+}
+
+/**
+ * `/flood/<n>`: n lines as fast as they are taken; `/idle`: one line, and then nothing until the client goes; `/wait/<ms>`: see
+ * {@link waited}.
+ */
 function scripted(request: Request): Promise<Response> {
   const { pathname } = new URL(request.url);
+  if (pathname.startsWith("/wait/")) return waited(Number(pathname.split("/").at(-1)));
   let left = pathname === "/idle" ? 1 : Number(pathname.split("/").at(-1));
   return Promise.resolve(
     new Response(
@@ -66,9 +89,9 @@ async function runner(hid: string, rn: string): Promise<void> {
   await pipe.run();
 }
 
-async function gateway(): Promise<void> {
-  const psk = randomBytes(32);
+async function gateway(label = "", psk: Uint8Array = randomBytes(32), hid?: string): Promise<void> {
   const host = new FakeHost(() => psk);
+  if (hid !== undefined) host.hid.set(fromHex(hid));
   const child = new Deno.Command(Deno.execPath(), {
     // As a runner runs: without a compiler.
     args: [
@@ -83,13 +106,22 @@ async function gateway(): Promise<void> {
     side: "gateway",
     readable: child.stdout,
     write: (bytes) => writer.write(bytes),
-    onControl() {},
+    onControl({ ids }) {
+      if (Array.isArray(ids)) model.recipients = ids.map(String);
+    },
   });
   void pipe.run().catch(() => {});
   const given = { pskId: RIG_PSK_ID, psk: host.runnerPsk(RIG_PSK_ID)! };
   for (const payload of encodeGive([given])) await pipe.secret(payload);
   const model = {
-    open: (head: { readonly [key: string]: unknown }) => ({ exchange: pipe.open(head), done() {} }),
+    name: MODEL,
+    runner: { onSaid() {} },
+    recipients: [] as string[],
+    open: (head: { readonly [key: string]: unknown }) => ({
+      ...{ exchange: pipe.open(head), kind: head["kind"] },
+      arrived() {},
+      done() {},
+    }),
   };
   const supervisor = {
     knowsPskId: () => Promise.resolve(true),
@@ -105,9 +137,13 @@ async function gateway(): Promise<void> {
     shared: () => false,
   };
   const app = new Hono<ManagementEnv>();
-  sealedRoutes(app, { supervisor } as unknown as GatewayContext);
+  const context = { supervisor, limits: noLimits(), config: { hostLabel: label } };
+  sealedRoutes(app, context as unknown as GatewayContext);
+  app.get("/readyz", (c) => c.text(""));
   const { addr } = await serveHardened({
     rules: listenerRules(),
+    // As packaging/balancers asks for it.
+    allowedHosts: ["secllama.lan"],
     hostname: "127.0.0.1",
     port: 0,
     handler: (request) => app.fetch(request),
@@ -127,9 +163,14 @@ export interface Rig {
 }
 
 /** Starts both. */
-export async function startRig(): Promise<Rig> {
+export async function startRig(
+  like?: { readonly label: string; readonly credentials: Credentials },
+): Promise<Rig> {
+  const own = like === undefined
+    ? []
+    : [like.label, toHex(like.credentials.psk), toHex(like.credentials.hid)];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", import.meta.filename!, "gateway"],
+    args: ["run", "-A", "--no-check", import.meta.filename!, "gateway", ...own],
     stdin: "null",
     stdout: "piped",
   }).spawn();
@@ -150,6 +191,8 @@ export async function startRig(): Promise<Rig> {
 }
 
 if (import.meta.main) {
-  const [role, hid, rn] = Deno.args;
-  await (role === "runner" ? runner(hid!, rn!) : gateway());
+  const [role, first, second, third] = Deno.args;
+  await (role === "runner"
+    ? runner(first!, second!)
+    : gateway(first, second === undefined ? undefined : fromHex(second), third));
 }

@@ -14,7 +14,7 @@ import type { FleetStore, OnRecord } from "./store.ts";
 const BUCKET = "secllama";
 const STREAM = `KV_${BUCKET}`;
 /** For an answer of NATS, ms. */
-const ANSWER_MS = 5_000;
+const ANSWER_MS = 10_000;
 /** For a connection, ms: where a network is cut and whole again, the next try is soon. */
 const CONNECT_MS = 2_500;
 /** A connection on which two questions have had no answer for this long each, ms, is made anew. */
@@ -149,9 +149,9 @@ export class NatsStore implements FleetStore {
     this.#watches.add(anew);
     signal.addEventListener("abort", anew, { once: true });
     const follow = async () => {
+      isAsked = false;
       try {
         entries ??= await this.#kv.watch({ key });
-        isAsked = false;
         if (signal.aborted) return entries.stop();
         for await (const entry of entries) onChange(entry.key, textOf(entry));
       } catch { /* It is made anew. */ }
@@ -207,9 +207,14 @@ export class NatsStore implements FleetStore {
 
   async #connectAgain(): Promise<boolean> {
     await this.#connection.close().catch(() => {});
-    while (!this.#ended.signal.aborted) {
+    for (let tries = 1; !this.#ended.signal.aborted; tries++) {
       try {
-        const { connection, kv } = await linked({ ...this.#options, replicas: undefined });
+        // Each third time longer, for a machine that is slow and not cut off.
+        const timeout = tries % 3 === 0 ? ANSWER_MS : CONNECT_MS;
+        const { connection, kv } = await linked(
+          { ...this.#options, replicas: undefined },
+          timeout,
+        );
         if (this.#ended.signal.aborted) {
           await connection.close();
           return false;
@@ -242,13 +247,14 @@ async function linked(
   { servers, ca, seed, replicas }: Omit<NatsOptions, "replicas"> & {
     readonly replicas?: number | undefined;
   },
+  timeout = ANSWER_MS,
 ): Promise<Link> {
   const { user, authenticator } = natsIdentity(seed);
   let connection: NatsConnection | undefined;
   try {
     connection = await connect({
       ...{ servers: [...servers], authenticator, inboxPrefix: inboxOf(user) },
-      ...{ timeout: CONNECT_MS, pingInterval: PING_MS, maxPingOut: PINGS },
+      ...{ timeout, pingInterval: PING_MS, maxPingOut: PINGS },
       ...{ reconnectTimeWait: AGAIN_MS, maxReconnectAttempts: -1, ignoreAuthErrorAbort: true },
       // The addresses are the operator's, not what a server says of its cluster.
       ignoreClusterUpdates: true,

@@ -166,3 +166,43 @@ Deno.test({
     end();
   },
 });
+
+Deno.test({
+  name:
+    "NATS: where nothing comes through any more a connection is given up, and made anew with its watches",
+  ignore: noNats !== undefined || Deno.env.get("SECLLAMA_FULL") !== "1",
+  fn: async () => {
+    await using nats = await startNats(users);
+    const { servers, ca } = nats;
+    const reached: boolean[] = [];
+    let changed = Promise.withResolvers<void>();
+    await using issuer = await NatsStore.open({
+      ...{ servers, ca, seed: seeds[0]!, replicas: 1 },
+      onReached(isThere) {
+        reached.push(isThere);
+        changed.resolve();
+      },
+    });
+    const head = RECORDS.head(hids[0]!);
+    let told = Promise.withResolvers<string | undefined>();
+    const end = await issuer.watch(head, (_, text) => told.resolve(text));
+    await issuer.put(head, "one");
+    assert.equal(await told.promise, "one");
+    // As a network that is cut: no answer, no end.
+    Deno.kill(nats.pids[0]!, "SIGSTOP");
+    await changed.promise;
+    assert.deepEqual(reached, [false]);
+    await assert.rejects(issuer.put(head, "two"), { code: "fleet-unreachable" });
+    changed = Promise.withResolvers();
+    told = Promise.withResolvers();
+    Deno.kill(nats.pids[0]!, "SIGCONT");
+    await changed.promise;
+    assert.deepEqual(reached, [false, true]);
+    // What is there is told again, whether it was missed or not.
+    assert.equal(await told.promise, "one");
+    told = Promise.withResolvers();
+    await issuer.put(head, "three");
+    assert.equal(await told.promise, "three");
+    end();
+  },
+});

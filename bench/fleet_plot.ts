@@ -1,0 +1,86 @@
+/** How a fleet's costs grow, as a picture: both axes by powers of ten, so that what grows in proportion is a line at 45 degrees. */
+
+/** What was measured at one size. */
+export interface Point {
+  readonly hosts: number;
+  readonly clients: number;
+  /** Of a processor, for one client that is revoked. */
+  readonly ms: number;
+  /** Written for it. */
+  readonly kib: number;
+  /** Of a processor, for a host that reads all. */
+  readonly readMs: number;
+}
+
+interface Line {
+  readonly name: string;
+  readonly color: string;
+  readonly at: readonly (readonly [x: number, y: number])[];
+}
+
+const [WIDTH, HEIGHT, PAD] = [420, 320, 52];
+
+/** The exponent between the first and the last of these: 1 is in proportion, 0 not at all. */
+function exponent(at: Line["at"]): number {
+  const [[x0, y0], [x1, y1]] = [at[0]!, at.at(-1)!];
+  return Math.log(y1 / y0) / Math.log(x1 / x0);
+}
+
+/** SVG of two plots: over hosts at the smallest number of clients there, over clients at the smallest number of hosts. */
+export function growthPlot(points: readonly Point[]): string {
+  const overHosts = points.filter(({ clients }) => clients === 1000)
+    .sort((a, b) => a.hosts - b.hosts);
+  const overClients = points.filter(({ hosts }) => hosts === 2);
+  const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[]): Line[] => [
+    { name: "ms of a processor, one revoked", color: "#1f6feb", at: of.map((p) => [x(p), p.ms]) },
+    { name: "KiB written, one revoked", color: "#b35900", at: of.map((p) => [x(p), p.kib]) },
+    ...more,
+  ];
+  const read: Line = {
+    name: "ms of a processor, a host reads all",
+    color: "#116329",
+    at: overClients.map((p) => [p.clients, p.readMs]),
+  };
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * WIDTH} ${
+    HEIGHT + 60
+  }" font-family="sans-serif" font-size="11">
+<rect width="100%" height="100%" fill="#ffffff"/>
+${chart("hosts (1,000 clients)", lines(overHosts, (p) => p.hosts, []), 0)}
+${chart("clients (two hosts)", lines(overClients, (p) => p.clients, [read]), WIDTH)}
+</svg>
+`;
+}
+
+function chart(title: string, lines: readonly Line[], left: number): string {
+  const all = lines.flatMap(({ at }) => at);
+  const range = (which: 0 | 1) => {
+    const values = all.map((at) => Math.log10(Math.max(at[which], 0.1)));
+    return [Math.floor(Math.min(...values)), Math.ceil(Math.max(...values))] as const;
+  };
+  const [[x0, x1], [y0, y1]] = [range(0), range(1)];
+  const x = (value: number) =>
+    left + PAD + (Math.log10(value) - x0) / (x1 - x0) * (WIDTH - 2 * PAD);
+  const y = (value: number) =>
+    HEIGHT - PAD - (Math.log10(Math.max(value, 0.1)) - y0) / (y1 - y0) * (HEIGHT - 2 * PAD);
+  const out = [`<text x="${left + PAD}" y="24" font-size="13">over ${title}</text>`];
+  for (let power = x0; power <= x1; power++) {
+    const at = x(10 ** power);
+    out.push(`<path d="M${at} ${PAD}V${HEIGHT - PAD}" stroke="#dddddd"/>`);
+    out.push(`<text x="${at - 12}" y="${HEIGHT - PAD + 16}">${10 ** power}</text>`);
+  }
+  for (let power = y0; power <= y1; power++) {
+    const at = y(10 ** power);
+    out.push(`<path d="M${left + PAD} ${at}H${left + WIDTH - PAD}" stroke="#dddddd"/>`);
+    out.push(`<text x="${left + 14}" y="${at + 4}">${10 ** power}</text>`);
+  }
+  lines.forEach(({ name, color, at }, i) => {
+    const path = at.map(([px, py], n) => `${n === 0 ? "M" : "L"}${x(px)} ${y(py)}`).join("");
+    out.push(`<path d="${path}" stroke="${color}" stroke-width="2" fill="none"/>`);
+    out.push(
+      ...at.map(([px, py]) => `<circle cx="${x(px)}" cy="${y(py)}" r="3" fill="${color}"/>`),
+    );
+    const label = `${name}: to the power of ${exponent(at).toFixed(2)}`;
+    out.push(`<text x="${left + PAD}" y="${HEIGHT - 14 + 16 * i}" fill="${color}">${label}</text>`);
+  });
+  return out.join("\n");
+}
