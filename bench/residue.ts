@@ -1,9 +1,9 @@
 /**
- * How much a runner under both filters can tell a process outside, of any user, by what `/proc/PID` shows of it: the signal mask,
- * which it may set and everybody may read. The widest channel known to be left; SECURITY.md has the figure. Of native code it would
- * be more: both ends are JavaScript here. What is counted has arrived, and is compared with what was sent.
+ * How much a runner under both filters can tell a process outside, or another runner; SECURITY.md has the figures. First the widest
+ * channel known to be left: the signal mask, which it may set and everybody may read. Then what residue_slots.ts has. Of native code
+ * it would be more: both ends are JavaScript here. What is counted has arrived, and is compared with what was sent.
  *
- *     deno run -A bench/residue.ts
+ *     deno run -A --config tests/deps.json bench/residue.ts [PART OF A NAME]
  */
 import { cpus } from "node:os";
 import { alloc, cstr, linux } from "../src/linux/libc.ts";
@@ -11,6 +11,7 @@ import { joined, mappedFiles } from "../src/linux/mapped_files.ts";
 import { compile, installFilter } from "../src/linux/seccomp.ts";
 import { stage2Policy } from "../runner/lockdown.ts";
 import { BASE_POLICY } from "../src/sandbox/linux/policy.ts";
+import { measureSlots } from "./residue_slots.ts";
 
 /** Bits of a word that tell which it is; the others are content. Signals 9 and 19 cannot be blocked. */
 const NUMBER_BITS = 16;
@@ -79,8 +80,11 @@ function receive(pid: number): { right: number; wrong: number } {
 }
 
 if (Deno.args[0] === "send") send(Number(Deno.args[1]));
-console.log(`${cpus()[0]!.model}, ${cpus().length} processors`);
-for (const holdMs of [0, 0.02, 0.1]) {
+console.log(
+  `${cpus()[0]!.model}, ${cpus().length} processors, load ${Deno.loadavg()[0]!.toFixed(1)}`,
+);
+const [only] = Deno.args;
+for (const holdMs of only === undefined ? [0, 0.02, 0.1] : []) {
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       "run",
@@ -106,3 +110,4 @@ for (const holdMs of [0, 0.02, 0.1]) {
   const rate = right * CONTENT_BITS / SECONDS / 1000;
   console.log(`a word each ${holdMs} ms: ${Math.round(rate)} kbit/s arrived, ${wrong} words wrong`);
 }
+await measureSlots(only);

@@ -95,6 +95,7 @@ async function boot(message: BootMessage): Promise<void> {
     fetch: (request, context) => api.fetch(request, context),
     onRecipients: (ids) => send({ t: "recipients", ids }),
     onUsed: (exchange, tokens) => send({ t: "used", exchange, ...tokens }),
+    onRefused: (exchange, code) => send({ t: "refused", exchange, code }),
     onReceipt: (exchange, word) => send({ t: "receipt", exchange, ...word }),
   });
   send({

@@ -5,11 +5,17 @@
 import { collect } from "../src/api/body.ts";
 import { JSON_TYPE, PROBLEM_TYPE, SEALED_TYPE } from "../src/api/media_types.ts";
 import { RUNNER_HEADER } from "../src/api/runner_name.ts";
+import type { CallTerms } from "../src/api/call_terms.ts";
 import { RECEIPT_HEADER } from "../src/api/receipt.ts";
 import { INFERENCE_BYTES } from "../src/api/routes.ts";
 import { type Bytes, fromBase64Url, fromHex, toHex, utf8 } from "../src/bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../src/errors.ts";
-import { type AnswerHead, type OpenHead, parseOpenHead } from "../src/api/pipe_messages.ts";
+import {
+  type AnswerHead,
+  type OpenHead,
+  parseOpenHead,
+  type UsedMessage,
+} from "../src/api/pipe_messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/api/problems.ts";
 import type { Pot } from "../src/shares.ts";
@@ -28,8 +34,8 @@ import { RunnerKeys } from "./runner_keys.ts";
 /** How often recipient keys are looked at; they roll hourly. */
 const ROLL_CHECK_MS = 30_000;
 
-/** Tokens of a request and its reply. */
-type UsedTokens = { readonly prompt: number; readonly reply: number };
+/** Tokens of a request and its reply, and how long they took. */
+type UsedTokens = Omit<UsedMessage, "t" | "exchange">;
 
 export interface SessionOptions {
   readonly model: string;
@@ -39,11 +45,19 @@ export interface SessionOptions {
   readonly rn: string;
   readonly fetch: (
     request: Request,
-    context: { client: string; waitedMs: number; used: (tokens: UsedTokens) => void },
+    context: {
+      client: string;
+      waitedMs: number;
+      terms?: CallTerms;
+      used: (tokens: UsedTokens) => void;
+      refused: (code: "role-refused") => void;
+    },
   ) => Promise<Response>;
   readonly onRecipients: (ids: readonly string[]) => void;
   /** Told what an exchange cost, by its number on the pipe; in parts that add up. */
   readonly onUsed?: (exchange: number, tokens: UsedTokens) => void;
+  /** Told that an exchange asks for what its client's role does not let it, before its answer says so. */
+  readonly onRefused?: (exchange: number, code: "role-refused") => void;
   /** Told what an exchange's line is to say for its client's receipt, before its reply ends. */
   readonly onReceipt?: (exchange: number, word: ReceiptWord) => void;
   /** A clock and short lives, for tests in one process. A runner never sets it. */
@@ -105,7 +119,7 @@ export class Session {
         case "key":
           return await this.#key(exchange, head);
         case "sealed":
-          return await this.#sealed(exchange);
+          return await this.#sealed(exchange, head);
         case "plain":
           if (this.#options.encryption) {
             throw new SecLlamaError("plaintext-refused", "plaintext requests are refused");
@@ -145,7 +159,7 @@ export class Session {
     );
   }
 
-  async #sealed(exchange: Exchange): Promise<void> {
+  async #sealed(exchange: Exchange, head: Extract<OpenHead, { kind: "sealed" }>): Promise<void> {
     const opened = await this.#recipient.open(exchange);
     this.#open.set(exchange, opened.pskId);
     try {
@@ -153,20 +167,24 @@ export class Session {
       if (!this.#keys.has(opened.pskId)) {
         throw new SecLlamaError("auth", "the request does not authenticate");
       }
-      await this.#answer(exchange, opened);
+      await this.#answer(exchange, opened, head.terms);
     } finally {
       this.#open.delete(exchange);
       opened.release();
     }
   }
 
-  async #answer(exchange: Exchange, opened: OpenedRequest): Promise<void> {
+  async #answer(exchange: Exchange, opened: OpenedRequest, terms?: CallTerms): Promise<void> {
     const { method, path, headers: { [RECEIPT_HEADER]: wanted, ...headers } } = opened.request;
     const receipted = Receipted.of(wanted, opened.body);
     const answered = await this.#run(
       exchange,
       { method, path, headers, body: opened.body },
-      { client: opened.pskId, waitedMs: this.#takeWait(opened.pskId) },
+      {
+        client: opened.pskId,
+        waitedMs: this.#takeWait(opened.pskId),
+        ...(terms === undefined ? {} : { terms }),
+      },
     );
     const response = receipted?.watch(
       answered,
@@ -220,7 +238,7 @@ export class Session {
       headers: { readonly [name: string]: string };
       body: Bytes;
     },
-    context: { client: string; waitedMs: number },
+    context: { client: string; waitedMs: number; terms?: CallTerms },
   ): Promise<Response> {
     const bodyless = request.method === "GET" || request.method === "HEAD";
     // The path was checked by the opener of the request to begin with a slash; the host is a name without meaning.
@@ -232,7 +250,11 @@ export class Session {
         // Bytes would be copied, which takes a tenth of a second for ten megabytes.
         ...(bodyless ? {} : { body: ReadableStream.from([request.body]) }),
       }),
-      { ...context, used: (tokens) => this.#options.onUsed?.(exchange.id, tokens) },
+      {
+        ...context,
+        used: (tokens) => this.#options.onUsed?.(exchange.id, tokens),
+        refused: (code) => this.#options.onRefused?.(exchange.id, code),
+      },
     );
   }
 

@@ -8,9 +8,9 @@
 /** A short identifier that may be logged: a code, a route, a key id, a digest. Never user content. */
 export type Label = string & { readonly madeByLabel: true };
 
-/** Letters, digits and `._:/@+-`, at most 128 characters; anything else becomes `?`, so no line can be forged. */
+/** Letters, digits and `._:/@+,*-`, at most 128 characters; anything else becomes `?`, so no line can be forged. */
 export function label(text: string): Label {
-  return text.slice(0, 128).replace(/[^A-Za-z0-9._:\/@+-]/g, "?") as Label;
+  return text.slice(0, 128).replace(/[^A-Za-z0-9._:\/@+,*-]/g, "?") as Label;
 }
 
 /** From everything to failures only. */

@@ -14,6 +14,8 @@ const SAFE = /^Your data is safe from anyone who/;
 const KEYS = /^Your keys are in the key store/;
 const ISOLATION = /^Network isolation means that the/;
 const UNKNOWN = /^I do not know\. I am/;
+/** Two answers say it: the second one ends in "Root on the host … could still read them". */
+const ROOT = /^SecLlama does not protect against|^Your data is safe from anyone who/;
 const HOME = /^No\. The model cannot phone home/;
 
 /** What is in the README, and what anybody types first: never wrong. */
@@ -25,6 +27,7 @@ const ALWAYS: readonly (readonly [question: string, right: RegExp])[] = [
   ["Where are my keys?", KEYS],
   ["What is network isolation?", ISOLATION],
   ["What is the capital of France?", UNKNOWN],
+  ["Can root read my prompts?", ROOT],
 ];
 /** Other words for it, none of them trained on; some may be wrong. The second half is asked in full runs only. */
 const MOSTLY: typeof ALWAYS = [
@@ -93,6 +96,12 @@ Deno.test("demo: answers right at its default temperature and greedily, and talk
           assert.match(answer, right, question);
           assert.ok(!/^no\b/i.test(answer), question);
         }
+      }
+    });
+    await t.step("whoever asks for root is told of root, in whole answers", async () => {
+      const messages = [{ role: "user", content: "Can root read my prompts?" }];
+      for (let seed = 1; seed <= SEEDS; seed++) {
+        assert.match(await ask(messages, { seed }), /\broot\b/i);
       }
     });
     await t.step("other words for it, nine times of ten", async () => {

@@ -40,7 +40,7 @@ def unb64(text): return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 NAME = re.compile(r"(?:(?:(\w[\w.:-]{0,349})/)?(\w[\w-]{0,79})/)?(\w[\w.-]{0,79})(?::(\w[\w.-]{0,79}))?", re.ASCII)
-DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)")
+DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[.:]|$)")
 
 
 def canonical(name):

@@ -4,6 +4,7 @@
  */
 import { type Context, Hono } from "hono";
 import { errorResponse, newRequestId, requestIdHeader } from "../../src/api/errors.ts";
+import { type CallTerms, checkCallKind } from "../../src/api/call_terms.ts";
 import { dialectOf, notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
 import { IGNORED_HEADER, writeIgnored } from "../../src/api/ignored.ts";
 import { TRUNCATED_HEADER, writeTruncated } from "../../src/api/truncated.ts";
@@ -54,7 +55,17 @@ export interface CallContext {
   /** Milliseconds this request waited for the model to load, if it did. Default 0. */
   readonly waitedMs?: number;
   /** Told how many tokens it cost, in parts that add up, each before the bytes that follow from it. */
-  readonly used?: (tokens: { readonly prompt: number; readonly reply: number }) => void;
+  readonly used?: (tokens: {
+    readonly prompt: number;
+    readonly reply: number;
+    /** Ms from its coming to the reply's first token, and from there to its last; absent: there was none. */
+    readonly firstMs?: number;
+    readonly restMs?: number;
+  }) => void;
+  /** What its client's role lets it be; absent: anything. */
+  readonly terms?: CallTerms;
+  /** Told that it is something else, before the answer says so. */
+  readonly refused?: (code: "role-refused") => void;
 }
 
 /** The API of one model, without a listener. */
@@ -137,6 +148,13 @@ async function run(
   { service, turns, lifeSignMs }: { service: Service; turns: Turns; lifeSignMs: number },
 ): Promise<Response> {
   const startedAt = performance.now();
+  const { terms } = c.env;
+  try {
+    checkCallKind(terms, routeOf(c.req.path)!.call!);
+  } catch (error) {
+    c.env.refused?.("role-refused");
+    throw error;
+  }
   const cancel = new AbortController();
   const request = c.req.raw;
   const signal = AbortSignal.any([request.signal, cancel.signal]);
@@ -149,6 +167,7 @@ async function run(
     lifeSignMs,
     notes: { ignored: [] },
     used: c.env.used ?? (() => {}),
+    replyTokens: terms?.replyTokens ?? Infinity,
     requestId,
   };
   const body = await readJsonObject(request, turns, call);

@@ -20,7 +20,7 @@ import { buildGrammar, type Thought } from "./grammar.ts";
 import { type ModelTemplate, modelTemplate } from "./model_template.ts";
 import { DEFAULT_OPTIONS, parseOptions } from "./options.ts";
 import { buildPrompt, contextLimit, countPrompt, promptText, textTokens } from "./prompt.ts";
-import { elapsedNs, loadNs, toNs } from "./timing.ts";
+import { elapsedNs, loadNs, TokenTimes, toNs } from "./timing.ts";
 import { Pictures } from "./pictures.ts";
 import { rank } from "./rank.ts";
 import { ReplyParser } from "./reply_parser.ts";
@@ -86,7 +86,7 @@ export function makeService(options: ServiceOptions): Service {
       }
       return name;
     },
-    infer: (request, call) => infer(o, request, call),
+    infer: (request, call) => infer(o, capped(request, call), call),
     embed: (request, call) => embed(o, request, call, loadNs(call)),
     rank: (request, call) => rank(o, request, call),
     async countTokens(request, call) {
@@ -176,6 +176,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
   let ended = false;
   let made = 0;
   let told = false;
+  const times = new TokenTimes(call);
   try {
     const soFar = new SoFar({ call, loadNs: load, promptTokens: prompt.tokens.length });
     const cost = () =>
@@ -185,6 +186,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
       const event = next.value;
       if (event.type === "token") {
         made++;
+        times.token();
         let logprobs = event.logprob === undefined ? [] : [tokenLogprobs(event)];
         for (const delta of parser.push(event)) {
           if (hasContent(delta) || logprobs.length > 0) {
@@ -199,7 +201,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
         yield { type: "start", promptTokens: event.total, progress: { ...progress, ms } };
       } else {
         ended = told = true;
-        call.used?.({ prompt: event.promptTokens, reply: event.evalTokens });
+        call.used?.({ prompt: event.promptTokens, reply: event.evalTokens, ...times.told() });
         for (const rest of parser.end(event.reason === "length")) {
           if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [], ...cost() };
         }
@@ -210,11 +212,19 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
     ended = true;
   } finally {
     // Whoever leaves before the end has used it as well.
-    if (!told) call.used?.({ prompt: prompt.tokens.length, reply: made });
+    if (!told) call.used?.({ prompt: prompt.tokens.length, reply: made, ...times.told() });
     if (!ended) await events.return?.();
   }
   // The engine's iteration ends without "done" only when it was cancelled.
   throw new SecLlamaError("cancelled", "the request was cancelled");
+}
+
+/** With no more tokens than the client's role lets a reply have; it ends as one does that reached the limit it asked for. */
+function capped(request: InferenceRequest, { replyTokens = Infinity }: Call): InferenceRequest {
+  const { options } = request;
+  if (options.maxTokens >= 0 && options.maxTokens <= replyTokens) return request;
+  if (replyTokens === Infinity) return request;
+  return { ...request, options: { ...options, maxTokens: replyTokens } };
 }
 
 function hasContent(delta: { text: string; thinking: string; toolDeltas: readonly unknown[] }) {

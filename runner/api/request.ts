@@ -110,7 +110,15 @@ export interface Call {
   /** Milliseconds of silence after which a stream gives a sign of life. */
   readonly lifeSignMs: number;
   /** Told how many tokens it cost, as soon as that is known. */
-  readonly used?: (tokens: { readonly prompt: number; readonly reply: number }) => void;
+  readonly used?: (tokens: {
+    readonly prompt: number;
+    readonly reply: number;
+    /** Ms from {@link Call.startedAt} to the first token of the reply, and from there to its last. */
+    readonly firstMs?: number;
+    readonly restMs?: number;
+  }) => void;
+  /** Most tokens of a reply, whatever the request asks for. Default: no limit. */
+  readonly replyTokens?: number;
   /** What is found out on the way, for the answer's headers. */
   readonly notes: {
     cut?: Cut;

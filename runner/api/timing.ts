@@ -15,3 +15,26 @@ export function loadNs(call: Call): number {
   if (call.waitedMs > 0) return toNs(call.waitedMs);
   return toNs(performance.now() - call.startedAt);
 }
+
+/** When a reply's tokens came. */
+export class TokenTimes {
+  readonly #startedAt: number;
+  #first: number | undefined;
+  #last = 0;
+
+  constructor({ startedAt }: Call) {
+    this.#startedAt = startedAt;
+  }
+
+  /** One came. */
+  token(): void {
+    this.#last = performance.now();
+    this.#first ??= this.#last;
+  }
+
+  /** In ms; nothing where there was none. */
+  told(): { readonly firstMs?: number; readonly restMs?: number } {
+    if (this.#first === undefined) return {};
+    return { firstMs: this.#first - this.#startedAt, restMs: this.#last - this.#first };
+  }
+}

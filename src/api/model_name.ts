@@ -20,8 +20,8 @@ const DEFAULT_TAG = "latest";
 const HOST = /^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}$/;
 const NAMESPACE = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,79}$/;
 const MODEL = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}$/;
-/** Devices of Windows, whatever follows a dot ("Naming Files, Paths, and Namespaces", Microsoft); it drops dots at the end. */
-const RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)|\.$/i;
+/** Devices of Windows, whatever follows a dot or a colon ("Naming Files, Paths, and Namespaces", Microsoft); it drops dots at the end. */
+const RESERVED = /^(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:[.:]|$)|\.$/i;
 /** No four parts that follow the grammar take more. */
 const MAX_LENGTH = 600;
 

@@ -78,7 +78,7 @@ export function encodeWords(words: PairingWords): string {
 
 /** Whether a text is meant as words and not as the long pairing string. */
 export function looksLikeWords(text: string): boolean {
-  return !/secllama-?pair/i.test(text.replace(/\s+/g, "")) && wordsIn(text).length >= 3;
+  return !/secllama-?pair/i.test(text.replace(/[\s\p{Cf}]+/gu, "")) && wordsIn(text).length >= 3;
 }
 
 /** How many words a text has, and how many of them are the list's. */
@@ -125,7 +125,11 @@ export function parseWords(text: string): PairingWords {
 function wordsIn(text: string): string[] {
   // Accents are of keyboards, not of the list: they are left off.
   const plain = text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-  return plain.split(/[^\p{L}]+/u).filter((word) => word !== "");
+  const split = (joined: string) => joined.split(/[^\p{L}]+/u).filter((word) => word !== "");
+  // Marks that are not seen, of web pages and chats, stand inside words, and now and then between them.
+  const words = split(plain.replace(/\p{Cf}/gu, ""));
+  const parted = split(plain);
+  return words.length < WORD_COUNT && parted.length === WORD_COUNT ? parted : words;
 }
 
 const INDEXES = new Map(WORDS.map((word, index) => [word, index]));

@@ -54,6 +54,10 @@ Deno.test("words: what is shown is read, however it was typed", () => {
         `"${list.map((word) => word[0]!.toUpperCase() + word.slice(1)).join("\u00a0")}"`,
         `> ${list.slice(0, 4).join(" ")}\n> ${list.slice(4).join(" ")}`,
         list.join(" / "),
+        `\u201c${list.join("\u202f")}\u201d`,
+        list.map((word) => [...word].join("\u200b")).join(" \u2060"),
+        list.map((word) => `\u00ad${word.slice(0, 2)}\u00ad${word.slice(2)}\ufeff`).join("\r\n"),
+        list.join("\u200b"),
       ]
     ) {
       assert.ok(looksLikeWords(typed), typed);

@@ -4,6 +4,7 @@
  */
 import { MAX_DURATION_MS } from "../duration.ts";
 import { isErrorCode } from "../errors.ts";
+import { CALL_KINDS, type CallTerms } from "./call_terms.ts";
 import { ENGINE_KINDS } from "./engine_kinds.ts";
 import type {
   AnswerHead,
@@ -196,7 +197,17 @@ export function parseFromRunner(message: unknown): FromRunner {
   const o = new StrictObject(message, "message");
   const t = o.get(
     "t",
-    oneOf("loading", "ready", "recipients", "keep_alive", "used", "receipt", "failed", "pong"),
+    oneOf(
+      "loading",
+      "ready",
+      "recipients",
+      "keep_alive",
+      "used",
+      "receipt",
+      "refused",
+      "failed",
+      "pong",
+    ),
   );
   const parsed = FROM_RUNNER[t](o);
   o.end();
@@ -250,6 +261,13 @@ const FROM_RUNNER: { readonly [t in FromRunner["t"]]: (o: StrictObject) => FromR
     exchange: o.get("exchange", integer(1, 0xffff_ffff)),
     prompt: o.get("prompt", integer(0, MAX_TOKENS)),
     reply: o.get("reply", integer(0, MAX_TOKENS)),
+    ...o.optional("firstMs", number(0, MAX_DURATION_MS)),
+    ...o.optional("restMs", number(0, MAX_DURATION_MS)),
+  }),
+  refused: (o) => ({
+    t: "refused",
+    exchange: o.get("exchange", integer(1, 0xffff_ffff)),
+    code: o.get("code", oneOf("role-refused")),
   }),
   receipt: (o) => ({
     t: "receipt",
@@ -282,8 +300,14 @@ export function parseOpenHead(head: unknown): OpenHead {
   return parsed;
 }
 
+const terms: Read<CallTerms> = object((o) => ({
+  role: o.get("role", text(64)),
+  ...o.optional("kinds", list(CALL_KINDS.length, oneOf(...CALL_KINDS), 1)),
+  ...o.optional("replyTokens", integer(1)),
+}));
+
 const OPEN_HEADS: { readonly [kind in OpenHead["kind"]]: (o: StrictObject) => OpenHead } = {
-  sealed: () => ({ kind: "sealed" }),
+  sealed: (o) => ({ kind: "sealed", ...o.optional("terms", terms) }),
   key: (o) => ({
     kind: "key",
     id: o.get("id", text(255, PSK_ID)),

@@ -75,10 +75,13 @@ const FROM: FromRunner[] = [
   { t: "failed", code: "model-failed", message: "it failed" },
   { t: "pong", busy: 1, steps: 12 },
   { t: "loading", percent: 40 },
+  { t: "used", exchange: 1, prompt: 2, reply: 3, firstMs: 12.5, restMs: 7 },
+  { t: "refused", exchange: 1, code: "role-refused" },
 ];
 
 const HEADS: OpenHead[] = [
   { kind: "sealed" },
+  { kind: "sealed", terms: { role: "staff", kinds: ["chat", "rerank"], replyTokens: 500 } },
   {
     kind: "key",
     id: "local.0011223344556677",
@@ -121,7 +124,7 @@ const OTHERS: Json[] = [
 const RECORDS = /\.(?:calls|options|headers|permissions|targets)$/;
 /** May be left out. */
 const OPTIONAL =
-  /\.(?:template|system|messages|options|arch|wide|mask|else|length)$|\.(?:calls|options|headers|permissions|targets)\.[^.]+$/;
+  /\.(?:template|system|messages|options|arch|wide|mask|else|length|terms|kinds|replyTokens|firstMs|restMs)$|\.(?:calls|options|headers|permissions|targets)\.[^.]+$/;
 
 /** Each value in `value`, and how to put another in its place. */
 function* places(

@@ -1,5 +1,6 @@
 /** The JSON that gateway and runner exchange on the pipe; the secrets go in src/pipe/key_frames.ts. No behaviour. */
 import type { ErrorCode } from "../errors.ts";
+import type { CallTerms } from "./call_terms.ts";
 import type { EngineKind } from "./engine_kinds.ts";
 
 /** Gateway → runner: the first message. Holds no secret. Paths are as the runner sees them. */
@@ -185,6 +186,18 @@ export interface UsedMessage {
   readonly prompt: number;
   /** Of the reply. */
   readonly reply: number;
+  /** Ms from the request's opening to its first token; absent: it has none. */
+  readonly firstMs?: number;
+  /** Ms from the first token to the last. */
+  readonly restMs?: number;
+}
+
+/** Runner → gateway: what an exchange asks for is not let to its client. Comes before the answer that says so, sealed. */
+export interface RefusedMessage {
+  readonly t: "refused";
+  /** Its number on the pipe. */
+  readonly exchange: number;
+  readonly code: "role-refused";
 }
 
 /** Runner → gateway: what the line of an exchange says whose client wants a receipt (receipt.ts). Comes before the reply's last bytes. */
@@ -207,6 +220,7 @@ export type FromRunner =
   | KeepAliveMessage
   | UsedMessage
   | ReceiptMessage
+  | RefusedMessage
   | FailedMessage
   | PongMessage;
 
@@ -225,7 +239,11 @@ export type OpenHead =
     /** The host's word for this document, 64 hexadecimal digits. */
     readonly attest: string;
   }
-  | { readonly kind: "sealed" }
+  | {
+    readonly kind: "sealed";
+    /** What the role of whoever its header names lets it be; absent: anything. */
+    readonly terms?: CallTerms;
+  }
   | {
     readonly kind: "plain";
     /** Whose it is, as far as the gateway can tell: "plain uid 1000". No psk id has a space. */

@@ -5,6 +5,7 @@
 import { SecLlamaError } from "../errors.ts";
 import { DOCUMENT_BYTES } from "./documents.ts";
 import { CONVERSATION_ID } from "./history.ts";
+import type { CallKind } from "./call_terms.ts";
 import type { BodyKind } from "./media_types.ts";
 import { RECEIPT_ID } from "./receipt.ts";
 
@@ -45,6 +46,8 @@ export interface Route {
   readonly crossOrigin: boolean;
   /** What the part in braces may be. */
   readonly parameter?: RegExp;
+  /** Of `inference`: what is asked of the model. */
+  readonly call?: CallKind;
 }
 
 const KIB = 1024;
@@ -82,8 +85,8 @@ function route(kind: Kind, dialect: Dialect, path: string, rest: Rest = {}): Rou
   };
 }
 
-function inference(dialect: Dialect, path: string): Route {
-  return route("inference", dialect, path, { methods: POST, maxBytes: INFERENCE_BYTES });
+function inference(dialect: Dialect, path: string, call: CallKind): Route {
+  return route("inference", dialect, path, { methods: POST, maxBytes: INFERENCE_BYTES, call });
 }
 
 function management(path: string, rest: Rest = {}): Route {
@@ -99,23 +102,23 @@ function conversation(path: string, rest: Rest): Route {
 }
 
 export const ROUTES = {
-  chat: inference("ollama", "/api/chat"),
-  generate: inference("ollama", "/api/generate"),
-  embed: inference("ollama", "/api/embed"),
-  embeddings: inference("ollama", "/api/embeddings"),
-  openaiChat: inference("openai", "/v1/chat/completions"),
-  openaiChatTokens: inference("openai", "/v1/chat/completions/input_tokens"),
-  openaiCompletions: inference("openai", "/v1/completions"),
-  openaiEmbeddings: inference("openai", "/v1/embeddings"),
-  rerank: inference("openai", "/v1/rerank"),
-  openaiResponses: inference("openai", "/v1/responses"),
-  openaiInputTokens: inference("openai", "/v1/responses/input_tokens"),
+  chat: inference("ollama", "/api/chat", "chat"),
+  generate: inference("ollama", "/api/generate", "completions"),
+  embed: inference("ollama", "/api/embed", "embeddings"),
+  embeddings: inference("ollama", "/api/embeddings", "embeddings"),
+  openaiChat: inference("openai", "/v1/chat/completions", "chat"),
+  openaiChatTokens: inference("openai", "/v1/chat/completions/input_tokens", "chat"),
+  openaiCompletions: inference("openai", "/v1/completions", "completions"),
+  openaiEmbeddings: inference("openai", "/v1/embeddings", "embeddings"),
+  rerank: inference("openai", "/v1/rerank", "rerank"),
+  openaiResponses: inference("openai", "/v1/responses", "chat"),
+  openaiInputTokens: inference("openai", "/v1/responses/input_tokens", "chat"),
   /** llama-server's own: what a text is to the model. */
-  tokenize: inference("openai", "/tokenize"),
-  detokenize: inference("openai", "/detokenize"),
-  applyTemplate: inference("openai", "/apply-template"),
-  anthropicMessages: inference("anthropic", "/v1/messages"),
-  anthropicCountTokens: inference("anthropic", "/v1/messages/count_tokens"),
+  tokenize: inference("openai", "/tokenize", "tokens"),
+  detokenize: inference("openai", "/detokenize", "tokens"),
+  applyTemplate: inference("openai", "/apply-template", "tokens"),
+  anthropicMessages: inference("anthropic", "/v1/messages", "chat"),
+  anthropicCountTokens: inference("anthropic", "/v1/messages/count_tokens", "chat"),
 
   root: route("metadata", "ollama", "/", { open: true }),
   health: route("metadata", "ollama", "/healthz", { open: true }),

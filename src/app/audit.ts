@@ -30,8 +30,20 @@ export interface ServeAudit extends GatewayAudit {
   receipt(id: string): Promise<Bytes>;
   /** As {@link AuditLog.head}. */
   head(): Bytes | undefined;
+  /** How far the log is ahead of its signed heads and of its sinks. */
+  lag(): AuditLag;
   /** Writes that it ends, and closes the log. */
   close(): Promise<void>;
+}
+
+/** Lines that wait. */
+export interface AuditLag {
+  /** Of the log. */
+  readonly lines: number;
+  /** Of these, those behind the last signed head. */
+  readonly unsigned: number;
+  /** Those that a sink has not sent; of one that knows it. */
+  readonly sinks: readonly { readonly name: string; readonly waiting: number }[];
 }
 
 /** What it is opened with. */
@@ -103,7 +115,7 @@ async function recordStart(audit: ServeAudit, config: Config, keys: KeySource): 
 }
 
 /** What gets the lines, too. */
-type Sink = Pick<SyslogSink, "wake" | "close">;
+type Sink = Pick<SyslogSink, "wake" | "close" | "next"> & { readonly name: string };
 
 class Recorder implements ServeAudit {
   readonly #log: AuditLog;
@@ -156,6 +168,12 @@ class Recorder implements ServeAudit {
     }, REFUSALS_MS);
     this.#timers.add(timer);
     Deno.unrefTimer(timer);
+  }
+
+  lag(): AuditLag {
+    const { size: lines, unsigned } = this.#log;
+    const sinks = this.#sinks.map(({ name, next }) => ({ name, waiting: lines - next }));
+    return { lines, unsigned, sinks };
   }
 
   async receipt(id: string): Promise<Bytes> {

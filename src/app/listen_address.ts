@@ -71,6 +71,25 @@ export async function gatewayListenAddress(
 }
 
 /**
+ * The address that a new client is given, checked by its form alone.
+ * @throws {SecLlamaError} `usage`.
+ */
+export function checkPairingUrl(config: Config, option: string | undefined): URL {
+  const parsed = URL.parse(option ?? defaultUrl(config));
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
+    throw new SecLlamaError("usage", "--url must be an https address", {
+      field: "--url",
+      hint: `for instance: --url https://gateway.lan:${config.port}`,
+    });
+  }
+  if (parsed.protocol === "https:" || isLoopbackHost(nameOfUrl(parsed.href))) return parsed;
+  throw new SecLlamaError("usage", "--url must be https: http is for this machine only", {
+    field: "--url",
+    hint: `write https: --url https://${parsed.host}`,
+  });
+}
+
+/**
  * Where a new client is to find the gateway, the certificate that it has to be given, and the one (PEM) that it can know the
  * gateway by: its authority's, or the operator's own. `vouched` is undefined on loopback without TLS.
  */
@@ -80,21 +99,9 @@ export async function pairingAddress(
   keys: StorageSource,
   urlOption: string | undefined,
 ): Promise<{ url: string; certificate?: string; vouched?: string; newName?: string }> {
-  const url = urlOption ?? defaultUrl(config);
-  const parsed = URL.parse(url);
-  if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
-    throw new SecLlamaError("usage", "--url must be an https address", {
-      field: "--url",
-      hint: "for instance: --url https://gateway.lan:11435",
-    });
-  }
-  const name = nameOfUrl(url);
-  if (parsed.protocol === "http:") {
-    if (isLoopbackHost(name)) return { url: parsed.href };
-    throw new SecLlamaError("usage", "--url must be https: http is for this machine only", {
-      field: "--url",
-    });
-  }
+  const parsed = checkPairingUrl(config, urlOption);
+  const name = nameOfUrl(parsed.href);
+  if (parsed.protocol === "http:") return { url: parsed.href };
   const own = await ownCertificate(config);
   if (own !== undefined) {
     if (!covers(own.names, name)) {

@@ -113,18 +113,20 @@ async function prove(
   signal: AbortSignal,
 ): Promise<void> {
   const challenge = crypto.getRandomValues(new Uint8Array(CHALLENGE_BYTES));
+  const late = AbortSignal.timeout(PROOF_TIMEOUT_MS);
   let answer: unknown;
   try {
     const message = await send(proxy, agent, {
       method: "POST",
       path: ROUTES.identity.path,
       body: JSON.stringify({ challenge: toBase64Url(challenge) }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(PROOF_TIMEOUT_MS)]),
+      signal: AbortSignal.any([signal, late]),
     });
     answer = JSON.parse(await text(message));
   } catch (cause) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
     if ((cause as { code?: unknown })?.code === "ECONNREFUSED") throw unreachable(proxy, cause);
+    if (late.aborted) throw silent(proxy);
     throw await notOurs(proxy);
   }
   const signature = readSignature(answer);
@@ -244,6 +246,15 @@ async function notOurs({ hostname, port }: LocalProxy): Promise<SecLlamaError> {
     holder === "ollama"
       ? `what answers on ${address} is Ollama, or speaks like it; it is not SecLlama`
       : `what answers on ${address} is not SecLlama`,
+  );
+}
+
+function silent({ hostname, port }: LocalProxy): SecLlamaError {
+  return refused(
+    `what listens on ${hostname}:${port} has not proven in ${
+      PROOF_TIMEOUT_MS / 1000
+    } seconds that it is SecLlama`,
+    "nothing was sent to it; if it is your serve, it hangs: end it and start it again; else use another port",
   );
 }
 

@@ -13,11 +13,13 @@ import type { LogFields, Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
-import type { ServeAudit } from "./audit.ts";
+import type { UsedTokens } from "../supervisor/runner_process.ts";
+import type { AuditLag, ServeAudit } from "./audit.ts";
 import { notReady } from "./readiness.ts";
 import type { Shutdown } from "./shutdown.ts";
 
 const SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
+const TOKEN_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
 /** What is measured. */
 interface Measured {
@@ -45,6 +47,25 @@ export class Metrics implements GatewayAudit {
   readonly #tokens = new Counter(
     "secllama_tokens_total",
     "Tokens of prompts and replies, as the runners say.",
+  );
+  readonly #first = new Histogram(
+    "secllama_first_token_seconds",
+    "From a request's opening in its runner to the first token of its reply, as the runners say.",
+    SECONDS,
+  );
+  readonly #token = new Histogram(
+    "secllama_token_seconds",
+    "Between two tokens of a reply, the mean of each reply, as the runners say.",
+    TOKEN_SECONDS,
+  );
+  readonly #loads = new Counter(
+    "secllama_model_loads_total",
+    "Runners that were started, by model and result: loaded, or the code of what failed.",
+  );
+  readonly #loadSeconds = new Histogram(
+    "secllama_model_load_seconds",
+    "From the start of a runner until it answers.",
+    SECONDS,
   );
   readonly #refused = new Counter("secllama_refused_total", "Who was turned away, by code.");
 
@@ -74,6 +95,23 @@ export class Metrics implements GatewayAudit {
     this.#next?.refused(code, who);
   }
 
+  timed(model: string, { reply, firstMs, restMs }: UsedTokens): void {
+    if (firstMs !== undefined) this.#first.observe({ model }, firstMs / 1000);
+    if (restMs !== undefined && reply > 1) {
+      this.#token.observe({ model }, restMs / (reply - 1) / 1000);
+    }
+  }
+
+  /** A model was loaded, or was not. */
+  loaded(event: "model-loaded" | "model-refused" | "isolation-failed", fields: LogFields): void {
+    const model = String(fields["model"]);
+    const failed = event === "model-loaded" ? undefined : String(fields["code"] ?? event);
+    this.#loads.add({ model, result: failed ?? "loaded" });
+    if (failed === undefined) {
+      this.#loadSeconds.observe({ model }, Number(fields["load_ms"]) / 1000);
+    }
+  }
+
   /** All of it, with what is now. */
   async text(measured: Measured): Promise<string> {
     const { supervisor, keys, activity } = measured;
@@ -85,6 +123,10 @@ export class Metrics implements GatewayAudit {
       ...this.#seconds.lines(),
       ...this.#bytes.lines(),
       ...this.#tokens.lines(),
+      ...this.#first.lines(),
+      ...this.#token.lines(),
+      ...this.#loads.lines(),
+      ...this.#loadSeconds.lines(),
       ...this.#refused.lines(),
       ...gauge("secllama_build_info", "Always 1; the version is its label.", [[{
         version: VERSION,
@@ -103,6 +145,22 @@ export class Metrics implements GatewayAudit {
         loaded.map(({ name, active }) => [{ model: name }, active]),
       ),
       ...gauge(
+        "secllama_queued_exchanges",
+        "Exchanges that wait for a place, by loaded model.",
+        loaded.map(({ name, queued }) => [{ model: name }, queued]),
+      ),
+      ...gauge(
+        "secllama_load_waiting",
+        "Loads of a model that wait for room or for another load.",
+        [[{}, supervisor.waiting]],
+      ),
+      ...gauge(
+        "secllama_isolation_level",
+        "Always 1; the level that was measured of a loaded model's runner is a label.",
+        loaded.map(({ name, isolation: { level } }) => [{ model: name, level }, 1]),
+      ),
+      ...auditLines(measured.audit?.lag()),
+      ...gauge(
         "secllama_isolation_strict",
         "1 if a runner's isolation was measured as strict.",
         loaded.map((
@@ -118,6 +176,19 @@ export class Metrics implements GatewayAudit {
       "",
     ].join("\n");
   }
+}
+
+function* auditLines(lag: AuditLag | undefined): Generator<string> {
+  if (lag === undefined) return;
+  yield* gauge("secllama_audit_lines", "Lines of the audit log.", [[{}, lag.lines]]);
+  yield* gauge(
+    "secllama_audit_lag_lines",
+    "Lines that wait: to be signed, or to be sent to a sink.",
+    [
+      [{ to: "head" }, lag.unsigned],
+      ...lag.sinks.map(({ name, waiting }) => [{ to: name }, waiting] as const),
+    ],
+  );
 }
 
 /**

@@ -19,14 +19,21 @@ interface Place {
  * while it wrote is ours too. Whoever set SECLLAMA_DATA_DIR may have files of their own beside them.
  */
 export function isOurs(name: string): boolean {
-  return /^(?:keyset|clients|pairings|key-usage|tls|host)\.(?:json|lock)(?:\.[\w-]+)?$/.test(
-    name,
-  ) ||
-    /^(?:config\.toml|tokens\.json(?:\.tmp)?|audit\.db(?:-wal|-shm|-journal)?|run-history(?:\.tmp)?|(?:proxy|serve|page)-\d+\.json(?:\.tmp)?|profiles|history)$/
-      .test(
-        name,
-      );
+  return OURS.some((pattern) => pattern.test(name));
 }
+
+/** Each with what a process leaves that was killed while it wrote. */
+const OURS = [
+  /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
+  /^(?:proxy|serve|page)-\d+\.json(?:\.tmp)?$/,
+  /^(?:keyset|in-use)\.lock$/,
+  /^(?:audit|usage)\.db(?:-wal|-shm|-journal)?$/,
+  /^(?:config\.toml|\.config-[\da-f-]{36})$/,
+  /^run-history(?:\.tmp)?$/,
+  // Made where somebody answered that the key shall be in a file.
+  /^key-file(?:\.tmp)?$/,
+  /^(?:profiles|history|superseded-[\dTZ.-]+|\.backup-\w+)$/,
+];
 
 /** The profiles that have a folder, `default` first. */
 export async function profiles(env: Env): Promise<string[]> {
@@ -70,4 +77,31 @@ export async function places(env: Env): Promise<Place[]> {
     what: "the keys themselves, unless a key source is named (secllama help keys)",
   });
   return rows;
+}
+
+/** What was put elsewhere for SecLlama, by its own commands or as docs/install.md says, and is there; each with how it goes. */
+export async function elsewhere(env: Env): Promise<{ where: string; how: string }[]> {
+  const home = env["HOME"];
+  const config = env["XDG_CONFIG_HOME"] || (home && join(home, ".config"));
+  const data = env["XDG_DATA_HOME"] || (home && join(home, ".local/share"));
+  const service = "secllama service uninstall";
+  const list: [folder: string | undefined, name: string, how: string][] = [
+    ["/etc/systemd/system", "secllama.service", `${service}, as root`],
+    ["/etc/secllama", "secllama-key.cred", "the service's key: rm, as root"],
+    ["/var/lib", "secllama", "the service's clients and models: rm -r, as root"],
+    [config, "systemd/user/secllama.service", service],
+    [config, "systemd/user/secllama-proxy.service", service],
+    [home, "Library/LaunchAgents/secllama.plist", service],
+    [data, "bash-completion/completions/secllama", "rm"],
+    [home, ".zfunc/_secllama", "rm"],
+    [config, "fish/completions/secllama.fish", "rm"],
+    [data, "man/man1/secllama.1", "rm"],
+  ];
+  const found: { where: string; how: string }[] = [];
+  for (const [folder, name, how] of list) {
+    if (!folder) continue;
+    const where = join(folder, name);
+    if (await Deno.lstat(where).then(() => true, () => false)) found.push({ where, how });
+  }
+  return found;
 }

@@ -96,6 +96,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
     const proxy = startProxyProcess(options, listen, shutdown, (locked) => {
       audit?.refused("token-refused", { kind_of_client: label("app"), locked });
     });
+    const metrics = config.metricsPort === 0 ? undefined : new Metrics(audit);
     const models = await openModelStore(options.settings, options.installation);
     const sandbox = await probing;
     const supervisor = await startSupervisor(
@@ -107,12 +108,11 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
         logger,
         onChecked: options.onChecked,
         onLoading: options.onLoading,
-        ...(audit && { audit: supervisorAudit(audit) }),
+        audit: supervisorAudit(audit, metrics),
       },
       shutdown,
     );
     const management = await openManagement(options, models, logger);
-    const metrics = config.metricsPort === 0 ? undefined : new Metrics(audit);
     if (metrics !== undefined) {
       const measured = { supervisor, models, keys, activity, audit, fleet };
       await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
@@ -221,8 +221,14 @@ async function openAudit(
 }
 
 /** What the supervisor does is recorded beside it: a model that is loaded waits for no disk. */
-function supervisorAudit(audit: ServeAudit): SupervisorOptions["audit"] {
-  return (event, fields) => void audit.note(event, fields).catch(() => {});
+function supervisorAudit(
+  audit: ServeAudit | undefined,
+  metrics: Metrics | undefined,
+): SupervisorOptions["audit"] {
+  return (event, fields) => {
+    metrics?.loaded(event, fields);
+    void audit?.note(event, fields).catch(() => {});
+  };
 }
 
 /** Whether this machine's own proxy needs a listener apart from the one for other machines. */

@@ -61,6 +61,11 @@ export class AuditLog {
     return this.#writer.size;
   }
 
+  /** Of these, those behind the last signed head. */
+  get unsigned(): number {
+    return this.#writer.unsigned;
+  }
+
   /**
    * Writes a line. Resolves with its number once a kill of the process cannot lose it.
    * @throws {SecLlamaError} `audit-failed`, `audit-broken`.

@@ -45,6 +45,14 @@ export class OtlpSink {
     this.#running = this.#clock.run((onSent) => this.#send(onSent), options.onAway);
   }
 
+  /** In metrics. */
+  readonly name = "otlp";
+
+  /** The number of the first line that was not sent; what an earlier process sent counts once this one has looked. */
+  get next(): number {
+    return this.#position.next;
+  }
+
   /** There are new lines. */
   wake(): void {
     this.#clock.wake();

@@ -23,6 +23,7 @@ export class SinkPosition {
   readonly #dataDir: string;
   readonly #path: string;
   readonly #batch: number;
+  #next = 0;
 
   /** @param file Of the data folder, where it is noted. @param batch Lines at once. */
   constructor(dataDir: string, file: string, batch: number) {
@@ -31,20 +32,27 @@ export class SinkPosition {
     this.#batch = batch;
   }
 
+  /** As it was read or noted last. */
+  get next(): number {
+    return this.#next;
+  }
+
   /** The number of the first line that was not sent; of another log, 0. */
   async read(): Promise<number> {
     try {
       const { log, next } = JSON.parse(utf8Decode(await Deno.readFile(this.#path)));
-      return log === this.#log() && Number.isSafeInteger(next) ? next : 0;
+      this.#next = log === this.#log() && Number.isSafeInteger(next) ? next : 0;
     } catch {
-      return 0;
+      this.#next = 0;
     }
+    return this.#next;
   }
 
   /** Notes it. */
   async keep(next: number): Promise<void> {
     const text = JSON.stringify({ log: this.#log(), next }) + "\n";
     await writeFileAtomically(this.#path, utf8(text));
+    this.#next = next;
   }
 
   /** The next lines from `from` on. What retention took is left out. */

@@ -46,6 +46,14 @@ export class SyslogSink {
     this.#running = this.#clock.run((onSent) => this.#connected(onSent), options.onAway);
   }
 
+  /** In metrics. */
+  readonly name = "syslog";
+
+  /** The number of the first line that was not sent; what an earlier process sent counts once this one has looked. */
+  get next(): number {
+    return this.#position.next;
+  }
+
   /** There are new lines. */
   wake(): void {
     this.#clock.wake();

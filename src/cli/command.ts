@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { SecLlamaError } from "../errors.ts";
+import { isSetting } from "../config/fields.ts";
 import { closest } from "../suggest.ts";
 import type { Tui } from "./tui.ts";
 
@@ -103,7 +104,18 @@ export function parseCommandArgs(
     const unknown = /^Unknown option '(--?[^']*)'/.exec(
       error instanceof Error ? error.message : "",
     );
-    if (unknown) throw unknownOption(command, unknown[1]!, error);
+    if (unknown) throw unknownOption(command, unknown[1]!, args, error);
+    const dashed = /^Option '(--?[^' ]*).*' argument is ambiguous/.exec(
+      error instanceof Error ? error.message : "",
+    );
+    if (dashed) {
+      throw new SecLlamaError("usage", `what follows ${dashed[1]} begins with a dash`, {
+        hint: `if it is the value: ${
+          dashed[1]
+        }=VALUE; if not, the value is missing (secllama ${name} --help)`,
+        cause: error,
+      });
+    }
     // node:util names the option, never its value, in these messages.
     const text = error instanceof Error ? error.message.split(". ")[0]! : "bad arguments";
     throw new SecLlamaError("usage", text.replace(/\.$/, ""), { hint, cause: error });
@@ -118,11 +130,10 @@ export function parseCommandArgs(
     if (count > (command.maxPositionals ?? 0)) {
       throw new SecLlamaError(
         "usage",
-        `secllama ${name} takes ${
-          command.maxPositionals === undefined
-            ? "no arguments"
-            : `at most ${command.maxPositionals}`
-        }, got ${count}: is a name of several words in quotes?`,
+        command.maxPositionals === undefined
+          ? `secllama ${name} takes no arguments, got ${count}`
+          : `secllama ${name} takes at most ${command.maxPositionals}, got ${count}: ` +
+            "is a name of several words in quotes?",
         { hint: `${hint}; as in: ${command.example ?? `secllama ${name}`}` },
       );
     }
@@ -139,6 +150,10 @@ const optionsHint = (name: string) => `for the options, run: secllama ${name} --
 
 /** Options of Ollama's that there are none of here → what to do instead. */
 const OPTIONS_OF_OLLAMA: { readonly [commandAndOption: string]: string } = {
+  "run --model": "the model comes first: secllama run MODEL PROMPT",
+  "run -m": "the model comes first: secllama run MODEL PROMPT",
+  "run --prompt": "the prompt follows the model: secllama run MODEL PROMPT",
+  "run -p": "the prompt follows the model: secllama run MODEL PROMPT",
   "run --hidethinking": "for answers without thoughts: secllama run --think false",
   "run --insecure": "registries are asked over TLS; for one of your own: secllama help models",
   "pull --insecure": "registries are asked over TLS; for one of your own: secllama help models",
@@ -147,16 +162,38 @@ const OPTIONS_OF_OLLAMA: { readonly [commandAndOption: string]: string } = {
   "create --quantize": "a model is taken as it is: quantize it with llama.cpp first",
 };
 
-function unknownOption(command: Command, option: string, cause: unknown): SecLlamaError {
+function unknownOption(
+  command: Command,
+  option: string,
+  args: readonly string[],
+  cause: unknown,
+): SecLlamaError {
   const name = command.path.join(" ");
   const known = Object.keys({ ...command.options, ...COMMON_OPTIONS }).map((key) => `--${key}`);
   const meant = closest(option, known);
   const other = OPTIONS_OF_OLLAMA[`${name} ${option}`] ??
-    (meant === undefined ? optionsHint(name) : `did you mean: secllama ${name} ${meant}`);
+    (meant === undefined ? unmeantHint(command, option, args) : didYouMean(name, meant));
   return new SecLlamaError("usage", `secllama ${name} has no option ${option.slice(0, 40)}`, {
     hint: other,
     cause,
   });
+}
+
+const didYouMean = (name: string, option: string) => `did you mean: secllama ${name} ${option}`;
+
+/** For an option that is like none: a setting without one, the only one that begins so, a prompt with a dash. */
+function unmeantHint(command: Command, option: string, args: readonly string[]): string {
+  const name = command.path.join(" ");
+  const variable = `SECLLAMA_${option.slice(2).toUpperCase().replaceAll("-", "_")}`;
+  if (isSetting(variable)) {
+    return `it has no flag; set the variable ${variable} (secllama help config)`;
+  }
+  const alike = Object.keys(command.options).filter((key) => key[0] === option[1]);
+  if (/^-[a-z]$/.test(option) && alike.length === 1) return didYouMean(name, `--${alike[0]}`);
+  const at = args.findIndex((word) => word.startsWith(option));
+  return command.maxPositionals === Infinity && args.slice(0, at).some((word) => word[0] !== "-")
+    ? `${optionsHint(name)}; words that begin with a dash go after --`
+    : optionsHint(name);
 }
 
 /** With `--` before the first word that is neither an option nor an option's value. */

@@ -1,6 +1,6 @@
 /** `secllama fleet publish`: what each host of the fleet is to have, into a folder or into NATS. */
 import { join } from "node:path";
-import { utf8 } from "../bytes.ts";
+import { utf8, utf8Decode } from "../bytes.ts";
 import { parseDurationMs } from "../config/duration.ts";
 import { SecLlamaError } from "../errors.ts";
 import { RECORDS } from "../fleet/bundle.ts";
@@ -11,6 +11,7 @@ import type { FleetHost, FleetState } from "../fleet/state.ts";
 import { type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
 import { type KeySource, writeFileAtomically } from "../keys/mod.ts";
 import { secret } from "../secret.ts";
+import { readFileUpTo } from "./audit/read.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
@@ -115,7 +116,7 @@ export async function openNats(
   const path = stringOption(context, "ca");
   return await NatsStore.open({
     ...{ servers: parseNatsServers(to, "TO"), seed },
-    ...(path !== undefined && { ca: await Deno.readTextFile(path) }),
+    ...(path !== undefined && { ca: utf8Decode(await readFileUpTo(path)) }),
     ...(replicas !== undefined && { replicas }),
   });
 }

@@ -27,9 +27,13 @@ function optionsOf(context: CommandContext) {
 /** The key source that the options name. Hardens this process first. */
 export async function choose(context: CommandContext) {
   hardenSelf(); // before a key is in memory
+  const options = optionsOf(context);
   const warnings = await checkAccess(dataDirectory(context.env), "the data folder");
+  if (options.keyFile !== undefined) {
+    warnings.push(...await checkAccess(options.keyFile, "the key file"));
+  }
   for (const warning of warnings) context.tui.warn(warning);
-  return await chooseBackend(optionsOf(context));
+  return await chooseBackend(options);
 }
 
 /** The manager of a key source that is a store. */

@@ -1,22 +1,21 @@
 /** `secllama login`: a person's session at a gateway, by the firm's identity provider. */
-import { readError } from "../api/errors.ts";
-import { JSON_TYPE } from "../api/media_types.ts";
-import { ROUTES } from "../api/routes.ts";
-import { utf8 } from "../bytes.ts";
-import { encodePairing, sealedFetch } from "../client/mod.ts";
+import { utf8Decode } from "../bytes.ts";
+import { encodePairing } from "../client/mod.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { isLoopback } from "../loopback.ts";
 import { PairingStore } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
+import { readFileUpTo } from "./audit/read.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { KEY_OPTIONS } from "./key_options.ts";
 import { report } from "./key_common.ts";
-import { pairedGateway, PAIRING_OPTIONS, storeSource } from "./pairings.ts";
+import { pairedConnection, PAIRING_OPTIONS, storeSource } from "./pairings.ts";
 import { readSettings } from "./settings.ts";
 import { SessionStore } from "./sign_in/session_store.ts";
-import { newSignIn, readProvider } from "./sign_in/sign_in.ts";
-import { refreshed, signedInBy } from "./sign_in/provider.ts";
+import { newSignIn } from "./sign_in/sign_in.ts";
+import { goOn } from "./sign_in/session.ts";
+import { signedInBy } from "./sign_in/provider.ts";
 
 export const loginCommand: Command = {
   path: ["login"],
@@ -36,7 +35,7 @@ export const loginCommand: Command = {
   details:
     `The browser comes back to this machine with a code (PKCE, RFC 7636); --device shows a code to be typed on another (RFC 8628).
 What the gateway gives is sealed to a key made for this once, and is kept in the key store like a pairing. It ends by itself unless
---refresh is run before. Who is taken out of the group is out at the next refresh.`,
+it goes on before: a running secllama proxy sees to that, or --refresh. Who is taken out of the group is out at the next refresh.`,
   async run(context) {
     hardenSelf(); // before a key is in memory
     const { dataDir } = await readSettings(context);
@@ -50,7 +49,7 @@ What the gateway gives is sealed to a key made for this once, and is kept in the
     }
     const url = gatewayOf(text);
     const caFile = stringOption(context, "ca");
-    const certificate = caFile === undefined ? undefined : await Deno.readTextFile(caFile);
+    const certificate = caFile === undefined ? undefined : utf8Decode(await readFileUpTo(caFile));
     const signIn = await newSignIn(url, certificate);
     const tokens = await signedInBy(context, signIn);
     const { credentials, name: person, role, expires } = await signIn.redeem(tokens.idToken);
@@ -62,12 +61,13 @@ What the gateway gives is sealed to a key made for this once, and is kept in the
     };
     const { store } = await storeSource(context, dataDir);
     await new PairingStore(dataDir, store).add(name, url.href, encodePairing(pairing));
-    await new SessionStore(store, name).keep({ ...signIn.provider, refresh: tokens.refreshToken });
+    const kept = { ...signIn.provider, refresh: tokens.refreshToken, role, expires };
+    await new SessionStore(store, name).keep(kept);
     report(context, { name, person, role, expires }, [
       `signed in at ${name} as ${person}, role ${role}, until ${expires}`,
       ...(tokens.refreshToken === undefined
         ? ["the provider lets nobody stay signed in: sign in again then"]
-        : ["to go on before that: secllama login --refresh"]),
+        : ["secllama proxy goes on by itself; without it, before that: secllama login --refresh"]),
     ]);
     return EXIT.ok;
   },
@@ -75,33 +75,17 @@ What the gateway gives is sealed to a key made for this once, and is kept in the
 
 async function refresh(context: CommandContext, dataDir: string): Promise<number> {
   const source = await storeSource(context, dataDir);
-  const pairings = new PairingStore(dataDir, source.store);
-  const { name } = await pairings.read(stringOption(context, "use"));
-  const sessions = new SessionStore(source.store, name);
-  const session = await sessions.read();
-  if (session?.refresh === undefined) {
-    throw new SecLlamaError("not-found", `there is no session at ${name} that can go on`, {
-      hint: "sign in: secllama login URL",
-    });
-  }
-  const tokens = await refreshed(readProvider(session), session.refresh);
-  // A provider that gives a new one takes the old one for stolen.
-  await sessions.keep({ ...session, refresh: tokens.refreshToken ?? session.refresh });
-  const client = sealedFetch((await pairedGateway(context, dataDir, source))!);
-  try {
-    const answer = await client.metadata(ROUTES.session.path.slice(1), {
-      method: "POST",
-      body: utf8(JSON.stringify({ id_token: tokens.idToken })),
-      headers: { "content-type": JSON_TYPE },
-      signal: context.signal,
-    });
-    if (!answer.ok) throw await readError(answer);
-    const { role, expires } = await answer.json();
-    report(context, { name, role, expires }, [`${name}: role ${role}, until ${expires}`]);
-    return EXIT.ok;
-  } finally {
-    client.close();
-  }
+  const { name, connection } = (await pairedConnection(context, dataDir, source)) ?? unpaired();
+  const place = { dataDir, store: source.store, name, connection };
+  const { role, expires } = await goOn(place, context.signal);
+  report(context, { name, role, expires }, [`${name}: role ${role}, until ${expires}`]);
+  return EXIT.ok;
+}
+
+function unpaired(): never {
+  throw new SecLlamaError("not-found", "there is no session that can go on", {
+    hint: "sign in: secllama login URL",
+  });
 }
 
 /** @throws {SecLlamaError} `bad-pairing`. */

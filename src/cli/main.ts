@@ -34,13 +34,12 @@ const NOT_HERE: { readonly [word: string]: string } = {
   config: "settings are in config.toml and the environment: secllama help config",
   push: "SecLlama sends no model anywhere",
   models: "to see the models that are here: secllama list",
-  login: "there are no accounts; another machine is let in by: secllama pair NAME",
   search:
     "name the model that you want, with its registry: secllama pull MODEL (secllama help models)",
   update: "another version: secllama help upgrade",
   upgrade: "another version: secllama help upgrade",
-  signin: "there are no accounts; another machine is let in by: secllama pair NAME",
-  signout: "there are no accounts; a machine is shut out by: secllama clients revoke NAME",
+  signin: "to sign in to a gateway of your organisation: secllama login ADDRESS",
+  signout: "to forget a gateway that you signed in to: secllama proxy --unpair NAME",
 };
 
 /** Runs one command line. Returns the exit code; never throws. */
@@ -126,7 +125,8 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
     ? `there is a page of that name: secllama help ${args[0]}`
     : undefined;
   const words = COMMANDS.filter((c) => !c.hidden).map((c) => c.path[0]!);
-  const meant = closest(args[0]!, [...words, ...Object.keys(ALIASES)]);
+  const pages = Object.keys(TOPICS);
+  const meant = closest(args[0]!, [...words, ...Object.keys(ALIASES), ...pages]);
   throw new SecLlamaError(
     "usage",
     `unknown command ${JSON.stringify(String(args[0]).slice(0, 40))}`,
@@ -134,7 +134,9 @@ async function findCommand(argv: readonly string[]): Promise<[Command, readonly 
       hint: instead ??
         (meant === undefined
           ? "for all commands, run: secllama help"
-          : `did you mean: secllama ${meant}`),
+          : `did you mean: secllama ${
+            words.includes(meant) ? "" : pages.includes(meant) ? "help " : ""
+          }${meant}`),
     },
   );
 }

@@ -7,10 +7,10 @@ import { secret } from "../secret.ts";
 import { recording } from "./audit/act.ts";
 import { issuerPin } from "../fleet/issuer.ts";
 import { FleetState } from "../fleet/state.ts";
-import { ManifestFile, openKeySource } from "../keys/mod.ts";
+import { checkClientName, ManifestFile, openKeySource } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
-import { pairingAddress } from "../app/listen_address.ts";
+import { checkPairingUrl, pairingAddress } from "../app/listen_address.ts";
 import { noteNewName, offerWords } from "./offer_words.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
@@ -52,6 +52,9 @@ More: secllama help remote.`,
   async run(context) {
     hardenSelf(); // before a key is in memory
     const { config, dataDir } = await readSettings(context);
+    // What is wrong with the line itself is said before a key is asked for.
+    checkClientName(context.positionals[0]!);
+    checkPairingUrl(config, stringOption(context, "url"));
     await ensureDataDirectory(dataDir);
     using keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
     const registry = keys.clients();

@@ -18,6 +18,7 @@ import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
+import { SessionStore } from "./sign_in/session_store.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 
 export const PAIRING_OPTIONS = {
@@ -71,7 +72,9 @@ export async function pairingCommand(
   }
   const name = stringOption(context, "unpair");
   if (name === undefined) return undefined;
-  const removed = await (await pairingStore(context, dataDir)).remove(name);
+  const { store } = await storeSource(context, dataDir);
+  const removed = await new PairingStore(dataDir, store).remove(name);
+  await new SessionStore(store, removed).remove();
   report(context, { name: removed }, [`forgot ${removed} and its key`]);
   context.tui.note("On the gateway it is a client still; to end it there: secllama clients revoke");
   return "done";
@@ -92,9 +95,11 @@ export async function pairedGateway(
 
 /** A paired gateway, and the key source that has its pairing, for whoever needs this machine's own keys too. */
 interface PairedConnection {
+  /** What the gateway is called here. */
+  readonly name: string;
   readonly connection: SealedFetchOptions;
   /** Over the store that is open: a passphrase that came on a descriptor cannot be read twice. */
-  readonly keySource: KeySourceOptions;
+  readonly keySource: StoreSource;
 }
 
 /** As {@link pairedGateway}. */
@@ -121,7 +126,7 @@ export async function pairedConnection(
     credentials: async () => parsePairing((await store.read(name)).text),
     renewed: (credentials) => store.replace(name, encodePairing({ ...address, ...credentials })),
   });
-  return { connection, keySource };
+  return { name, connection, keySource };
 }
 
 async function pair(
@@ -148,8 +153,10 @@ async function pair(
   await ensureDataDirectory(dataDir);
   const name = stringOption(context, "as") ?? new URL(pairing.url).hostname.replace(/[[\]:]/g, "-")
     .replace(/^-+|-+$/g, "");
-  const store = await pairingStore(context, dataDir);
-  await store.add(name, pairing.url, encodePairing(pairing));
+  const { store } = await storeSource(context, dataDir);
+  await new PairingStore(dataDir, store).add(name, pairing.url, encodePairing(pairing));
+  // Of who had signed in there under this name.
+  await new SessionStore(store, name).remove();
   const { reached, line } = await tryOut(pairing);
   report(context, { name, url: pairing.url, reached }, [`paired with ${name}, ${pairing.url}`]);
   if (reached) context.tui.note(line);
@@ -196,15 +203,10 @@ async function tryOut(pairing: Pairing): Promise<{ reached: boolean; line: strin
   }
 }
 
-/** @throws {SecLlamaError} `key-refused` for a key source that keeps nothing. */
-async function pairingStore(context: CommandContext, dataDir: string): Promise<PairingStore> {
-  return new PairingStore(dataDir, (await storeSource(context, dataDir)).store);
-}
-
 /** A key source that is a store, opened: a passphrase that came on a descriptor cannot be read twice. */
 type StoreSource = KeySourceOptions & { readonly store: KeyStore };
 
-/** The key source that the flags name, as the store that it is. @throws {SecLlamaError} As {@link pairingStore}. */
+/** The key source that the flags name, as the store that it is. @throws {SecLlamaError} `key-refused` for one that keeps nothing. */
 export async function storeSource(
   context: CommandContext,
   dataDir: string,

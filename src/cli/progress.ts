@@ -37,7 +37,7 @@ export function progressLine({ label, done, total, speed }: Stand, columns: numb
   const bar = share === undefined
     ? ""
     : `[${"#".repeat(Math.floor(share * BAR_COLUMNS)).padEnd(BAR_COLUMNS, ".")}]`;
-  const fast = speed === undefined ? "" : `${humanBytes(Math.round(speed))}/s`;
+  const fast = speed === undefined || speed < 1 ? "" : `${humanBytes(Math.round(speed))}/s`;
   const left = speed === undefined || total === undefined || speed < 1 || done >= total
     ? ""
     : `${spanOf(1000 * (total - done) / speed)} left`;
@@ -91,6 +91,14 @@ export class Progress {
       if (replace) this.#tui.progress(progressLine(stand, this.#tui.columns() - 1));
       else this.#tui.note(progressLine(stand, LOG_COLUMNS));
     }
+  }
+
+  /** A model on its way into its sandbox; once all of it is there, what is still to come. Bytes. */
+  load(name: string, done: number, total: number): void {
+    const then = `${name} is loaded, its sandbox is tried…`;
+    if (this.#label === then) return;
+    this.to(`loading ${name} into its sandbox`, done, total);
+    if (done === total) this.say(then);
   }
 
   /** Work that is counted, so many of all. */

@@ -70,3 +70,16 @@ Deno.test("progress: what is counted says how many of all, and what is said in w
   progress.say("done");
   assert.deepEqual(lines, ["attacks: 1 of 95", "attacks: 2 of 95", "attacks: 3 of 95", "done"]);
 });
+
+Deno.test("progress: a model that is loaded is said to be tried, once, and not to load at 0 B/s", () => {
+  const { tui, lines } = recorder(true);
+  let now = 0;
+  const progress = new Progress(tui, () => now);
+  for (const done of [0, GB, 2 * GB, 2 * GB, 2 * GB]) {
+    progress.load("demo", done, 2 * GB);
+    now += 1000;
+  }
+  const percents = lines.flatMap((line) => /^loading demo .* (\d+)%/.exec(line)?.[1] ?? []);
+  assert.deepEqual(percents, ["0", "50", "100"]);
+  assert.deepEqual(lines.slice(3), ["demo is loaded, its sandbox is tried…"]);
+});

@@ -12,6 +12,9 @@ import { hardenSelf } from "../sandbox/mod.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
 import { KEY_OPTIONS, keySourceOptions } from "./key_options.ts";
 import { pairedConnection, PAIRING_OPTIONS, pairingCommand } from "./pairings.ts";
+import { keepSession } from "./sign_in/keeper.ts";
+import type { SessionPlace } from "./sign_in/session.ts";
+import { SessionStore } from "./sign_in/session_store.ts";
 import { readSettings, SETTING_OPTIONS } from "./settings.ts";
 
 export const proxyCommand: Command = {
@@ -77,7 +80,7 @@ export async function runProxy(
   const elsewhere = fromServe
     ? undefined
     : asked
-    ? { connection: asked, keySource: undefined }
+    ? { name: "", connection: asked, keySource: undefined }
     : await paired(context, dataDir);
   const { connection, vault } = elsewhere === undefined
     ? await ownGateway(context, { port: config.port, dataDir, handover })
@@ -85,6 +88,9 @@ export async function runProxy(
       connection: elsewhere.connection,
       vault: openVaultFrom(() => elsewhere.keySource ?? keySourceOptions(context, dataDir)),
     };
+  const session = elsewhere?.keySource &&
+    { ...elsewhere, store: elsewhere.keySource.store, dataDir };
+  const keep = session && await sessionOf(session);
   const running = await startProxyRole({
     config,
     dataDir,
@@ -105,8 +111,35 @@ export async function runProxy(
   if (!fromServe) { for (const line of alsoLetIn(config)) context.tui.out(line); }
   if (!fromServe) notifyServiceManager(context.env, `READY=1\nSTATUS=proxy on ${url}`);
   await onReady(url);
+  const kept = keep?.(context, stop.signal);
   await running.finished;
+  await kept;
   return EXIT.ok;
+}
+
+/** What keeps a person's session; undefined: nobody signed in. It is loaded now, while something can still be loaded. */
+async function sessionOf(
+  place: SessionPlace,
+): Promise<((context: CommandContext, signal: AbortSignal) => Promise<void>) | undefined> {
+  const found = await new SessionStore(place.store, place.name).read();
+  if (found?.refresh === undefined) return undefined;
+  const { goOn } = await import("./sign_in/session.ts");
+  return ({ tui }, signal) => {
+    let last = found.role;
+    return keepSession({
+      goOn: (seen) => goOn(place, signal, seen),
+      onKept({ role, expires }) {
+        if (role === last) tui.note(`signed in at ${place.name} until ${expires}`);
+        else tui.out(`signed in at ${place.name} until ${expires}, now with the role ${role}`);
+        last = role;
+      },
+      onFailed: (code) =>
+        tui.warn(`the session at ${place.name} could not be renewed (${code}); it is tried again`),
+      onOver: (code) =>
+        tui.warn(`the session at ${place.name} is over (${code}); sign in: secllama login URL`),
+      signal,
+    });
+  };
 }
 
 async function paired(

@@ -103,7 +103,7 @@ function gatewayAddress(text: string): URL {
 
 /** Whether a text is all that was meant: a string up to its checksum, ten words, or something else that will not get better. */
 function isWhole(text: string): boolean {
-  const line = text.replace(/\s+/g, "");
+  const line = text.replace(/[\s\p{Cf}]+/gu, "");
   if (/^secllama-pair-/i.test(line)) return /^[^.]*\.[^.]*\.[0-9a-f]{8}/i.test(line);
   if ("secllama-pair-".startsWith(line.toLowerCase())) return false;
   const { all, known } = countWords(splitAddress(text).rest);

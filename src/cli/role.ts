@@ -1,18 +1,23 @@
 /** `secllama role …`: what kinds of client may ask, and how much. */
+import { CALL_KINDS } from "../api/call_terms.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { durationMs } from "../duration.ts";
 import {
+  canonicalHours,
   type ClientList,
+  type ClientSource,
   DEFAULT_ROLE,
   isAmount,
+  isKinds,
   isRoleName,
   isRolePattern,
+  isTimeZone,
   type Role,
   ROLE_AMOUNTS,
   type RoleAmount,
 } from "../keys/mod.ts";
-import { label } from "../log.ts";
+import { label, type LogFields } from "../log.ts";
 import { withKeys, withRecord } from "./client_keys.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, type CommandContext, type OptionTable, stringOption } from "./command.ts";
@@ -39,13 +44,17 @@ const set: Command = {
   path: ["role", "set"],
   example:
     "secllama role set staff --models 'demo,llama*' --requests-minute 60 --tokens-day 200000",
-  summary: "Make a role, or replace it: which models its clients may ask, and how much",
+  summary: "Make a role, or replace it: what its clients may ask, when, and how much",
   arguments: "NAME",
   minPositionals: 1,
   maxPositionals: 1,
   options: {
     ...OPTIONS,
     models: { type: "string", value: "NAMES", help: "with commas; * for anything (default: all)" },
+    kinds: { type: "string", value: "KINDS", help: `with commas, of: ${CALL_KINDS.join(", ")}` },
+    "reply-tokens": { type: "string", value: "N", help: "most tokens of one reply" },
+    hours: { type: "string", value: "HOURS", help: "when they may ask: 'mon-fri 08:00-18:00'" },
+    "time-zone": { type: "string", value: "ZONE", help: "of the hours (default UTC)" },
     ...Object.fromEntries(
       ROLE_AMOUNTS.map((amount) => [AMOUNTS[amount].option, {
         type: "string",
@@ -69,7 +78,7 @@ What is not given is without a limit.\n${EXIT_CODES}`,
           AMOUNTS[amount].option.replace("-", "_"),
           role[amount],
         ])),
-        ...(role.models === undefined ? {} : { models: label(role.models.join(",")) }),
+        ...labels(role),
       });
       report(context, { role }, [lineOf(role)]);
     });
@@ -114,12 +123,21 @@ const remove: Command = {
 /** The commands of `secllama role`. */
 export const roleCommands: readonly Command[] = [set, list, remove];
 
-/** @throws {SecLlamaError} `not-found` unless there is a role of this name. */
-export async function needRole(context: CommandContext, name: string): Promise<void> {
+/**
+ * @param open Keys that are open: a passphrase that came on a descriptor cannot be read twice.
+ * @throws {SecLlamaError} `not-found` unless there is a role of this name.
+ */
+export async function needRole(
+  context: CommandContext,
+  name: string,
+  open?: ClientSource,
+): Promise<void> {
   let found: ClientList["roles"];
-  await withKeys(context, async (keys) => {
+  const read = async (keys: ClientSource) => {
     found = (await keys.clients().read()).roles;
-  });
+  };
+  if (open === undefined) await withKeys(context, read);
+  else await read(open);
   if (found?.some((role) => role.name === name)) return;
   throw new SecLlamaError("not-found", `there is no role named ${name.slice(0, 64)}`, {
     hint: HINTS.roles,
@@ -137,9 +155,26 @@ export function readEnd(text: string, now: Date = new Date()): string | null {
   });
 }
 
+/** What of a role is no amount, in a line of the record. */
+function labels({ models, kinds, replyTokens, hours, timeZone }: Role): LogFields {
+  return {
+    ...(models === undefined ? {} : { models: label(models.join(",")) }),
+    ...(kinds === undefined ? {} : { kinds: label(kinds.join(",")) }),
+    ...(replyTokens === undefined ? {} : { reply_tokens: replyTokens }),
+    ...(hours === undefined
+      ? {}
+      : { hours: label(hours.replaceAll(", ", ",").replaceAll(" ", "_")) }),
+    ...(timeZone === undefined ? {} : { time_zone: label(timeZone) }),
+  };
+}
+
 function lineOf(role: Role): string {
+  const { kinds, replyTokens, hours, timeZone = "UTC" } = role;
   const amounts = ROLE_AMOUNTS.filter((amount) => role[amount] !== undefined)
     .map((amount) => `${role[amount]} ${AMOUNTS[amount].words}`);
+  if (replyTokens !== undefined) amounts.push(`${replyTokens} tokens a reply`);
+  if (kinds !== undefined) amounts.push(`only ${kinds.join(", ")}`);
+  if (hours !== undefined) amounts.push(`${hours} (${timeZone})`);
   return `${padColumns(role.name, 20)}  ${amounts.join(", ") || "no limit"}  models: ${
     role.models?.join(", ") ?? "all"
   }`;
@@ -162,21 +197,62 @@ function readRole(context: CommandContext): Role {
     });
   }
   const amounts = ROLE_AMOUNTS.flatMap((amount) => {
-    const { option } = AMOUNTS[amount];
-    const text = stringOption(context, option);
-    if (text === undefined) return [];
-    const value = /^\d{1,13}$/.test(text) ? Number(text) : NaN;
-    if (!isAmount(value)) {
-      throw new SecLlamaError("usage", `--${option} must be a whole number from 1`, {
-        field: `--${option}`,
-        hint: "without it there is no such limit",
-      });
-    }
-    return [[amount, value] as const];
+    const value = readAmount(context, AMOUNTS[amount].option);
+    return value === undefined ? [] : [[amount, value] as const];
   });
+  const kinds = readKinds(context);
+  const replyTokens = readAmount(context, "reply-tokens");
   return {
     name: name!,
     ...(models === undefined ? {} : { models }),
+    ...(kinds === undefined ? {} : { kinds }),
+    ...(replyTokens === undefined ? {} : { replyTokens }),
+    ...readHours(context),
     ...Object.fromEntries(amounts),
+  };
+}
+
+function readAmount(context: CommandContext, option: string): number | undefined {
+  const text = stringOption(context, option);
+  if (text === undefined) return undefined;
+  const value = /^\d{1,13}$/.test(text) ? Number(text) : NaN;
+  if (isAmount(value)) return value;
+  throw new SecLlamaError("usage", `--${option} must be a whole number from 1`, {
+    field: `--${option}`,
+    hint: "without it there is no such limit",
+  });
+}
+
+function readKinds(context: CommandContext): Role["kinds"] {
+  const kinds = stringOption(context, "kinds")?.split(",").map((one) => one.trim());
+  if (kinds === undefined || isKinds(kinds)) return kinds;
+  throw new SecLlamaError("usage", "--kinds must be kinds of call with commas between, each once", {
+    field: "--kinds",
+    hint: `they are: ${CALL_KINDS.join(", ")}`,
+  });
+}
+
+function readHours(context: CommandContext): Pick<Role, "hours" | "timeZone"> {
+  const [given, timeZone] = [stringOption(context, "hours"), stringOption(context, "time-zone")];
+  const hours = given === undefined ? undefined : canonicalHours(given);
+  if (given !== undefined && hours === undefined) {
+    throw new SecLlamaError("usage", "--hours must be days and hours, with commas between", {
+      field: "--hours",
+      hint: "for instance: --hours 'mon-fri 08:00-18:00, sat 09:00-12:00'",
+    });
+  }
+  if (timeZone !== undefined && (hours === undefined || !isTimeZone(timeZone))) {
+    throw new SecLlamaError(
+      "usage",
+      "--time-zone must be one that is known, and goes with --hours",
+      {
+        field: "--time-zone",
+        hint: "for instance: --time-zone Europe/Berlin",
+      },
+    );
+  }
+  return {
+    ...(hours === undefined ? {} : { hours }),
+    ...(timeZone === undefined ? {} : { timeZone }),
   };
 }

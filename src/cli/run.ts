@@ -5,12 +5,14 @@
 import { fstatSync } from "node:fs";
 import { readError } from "../api/errors.ts";
 import { ROUTES } from "../api/routes.ts";
+import { durationMs } from "../duration.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { answerTo, converse } from "./chat/converse.ts";
 import { imageFile, picturesNamedIn, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
 import { type Message, Session, type Settings } from "./chat/session.ts";
 import { formatOf, type Think } from "./chat/slash.ts";
+import { showWork } from "./chat/work_sign.ts";
 import { surroundings } from "./chat/surroundings.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
@@ -66,7 +68,10 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     if (
       words.length === 0 && files.length === 0 && images.length === 0 && Deno.stdin.isTerminal()
     ) {
-      await converse(await surroundings(context, post, settings.dataDir, keep), session);
+      const around = await surroundings(context, post, settings.dataDir, keep);
+      // A name that is none, or a load that fails, is said before anything is typed.
+      await around.load(model!, session.settings.keepAlive, signal);
+      await converse(around, session);
       return EXIT.ok;
     }
     const input = words.length === 0 && !Deno.stdin.isTerminal() || await hasInput(context)
@@ -91,7 +96,8 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     };
     if (flag(context, "json")) {
       const body = JSON.stringify({ ...session.bodyFor(message), stream: false });
-      const response = await post(ROUTES.chat.path, body, signal);
+      const stopSign = showWork(tui, model!, post, signal);
+      const response = await post(ROUTES.chat.path, body, signal).finally(stopSign);
       if (!response.ok) throw await readError(response);
       const answer = await response.json();
       tui.json(answer);
@@ -124,8 +130,18 @@ function sessionSettings(context: CommandContext): Settings {
     ...(think === undefined
       ? {}
       : { think: think === "true" || think === "false" ? think === "true" : think as Think }),
-    ...(keepAlive === undefined ? {} : { keepAlive }),
+    ...(keepAlive === undefined ? {} : { keepAlive: keepAliveOf(keepAlive) }),
   };
+}
+
+/** Seconds, or a duration, as the API takes it. @throws {SecLlamaError} `usage`. */
+function keepAliveOf(text: string): string | number {
+  if (/^-?\d{1,9}$/.test(text)) return Number(text);
+  if (durationMs(text) !== undefined) return text;
+  throw new SecLlamaError("usage", `--keepalive: ${JSON.stringify(text)} is not a duration`, {
+    field: "--keepalive",
+    hint: "write it like 5m or 1h30m; 0 lets the model go at once, -1s keeps it",
+  });
 }
 
 function listOption(context: CommandContext, name: string): string[] {
@@ -161,15 +177,19 @@ function hasInput(context: CommandContext): boolean {
   }
 }
 
-/** Its whole text. @throws {SecLlamaError} `cancelled` */
+/** Its whole text. @throws {SecLlamaError} `cancelled`; `usage` for what is no text. */
 async function readStdin(signal: AbortSignal): Promise<string> {
-  const parts = new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>;
+  const decoder = new TextDecoderStream("utf-8", { fatal: true });
+  const parts = decoder as unknown as TransformStream<Uint8Array, string>;
   let text = "";
   try {
     for await (const part of Deno.stdin.readable.pipeThrough(parts, { signal })) text += part;
+    return text;
   } catch (error) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
-    throw error;
+    if (!(error instanceof TypeError)) throw error;
+    throw new SecLlamaError("usage", "standard input is not text in UTF-8", {
+      hint: "convert it (iconv -t UTF-8); a picture is given with --image FILE",
+    });
   }
-  return text;
 }

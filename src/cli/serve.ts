@@ -4,7 +4,7 @@ import { openReadyLine } from "../app/ready_line.ts";
 import { refuseTakenPort } from "../app/local_proxy.ts";
 import { startServe } from "../app/serve.ts";
 import { readOllamaEnvironment } from "../config/ollama_env.ts";
-import { EXIT } from "../errors.ts";
+import { EXIT, SecLlamaError } from "../errors.ts";
 import { notifyServiceManager } from "../linux/service_manager.ts";
 import { findOllamaStore, offerOllamaStore } from "../models/ollama_store.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
@@ -60,6 +60,13 @@ export async function runServe(
   const ollama = settings.config.ollamaModels === "" ? await findOllamaStore(env) : undefined;
   if (ollama !== undefined) tui.note(offerOllamaStore(ollama));
   if (!flag(context, "no-proxy") && settings.config.proxyPort !== 0) {
+    const { port, proxyPort } = settings.config;
+    if (port === proxyPort) {
+      throw new SecLlamaError("bad-config", `gateway and proxy cannot both have port ${port}`, {
+        field: "--proxy-port",
+        hint: `give one of them another, as in: --port ${port === 11435 ? 11436 : 11435}`,
+      });
+    }
     await refuseTakenPort(askedProxy(settings));
   }
   const progress = new Progress(tui);
@@ -83,7 +90,7 @@ export async function runServe(
       if (starts && done === total) progress.say(`loading ${name} into its sandbox…`);
     },
     onLoading(name, done, total) {
-      if (starts) progress.to(`loading ${name} into its sandbox`, done, total);
+      if (starts) progress.load(name, done, total);
     },
   }).finally(() => {
     starts = false;

@@ -30,14 +30,14 @@ const create: Command = {
   },
   details:
     `The proxy asks for tokens with SECLLAMA_REQUIRE_TOKEN=true. A program sends it as Authorization: Bearer, x-api-key,
-api-key, or as the password of basic authentication. Nothing of it is kept but a hash.`,
+api-key, or by basic authentication, as the password or the user. Nothing of it is kept but a hash.`,
   async run(context) {
     const { dataDir } = await readSettings(context);
     await ensureDataDirectory(dataDir);
     const lifeMs = readLife(stringOption(context, "expires"));
-    const { entry, text } = await recordingAlone(context, async (record) => {
+    const { entry, text } = await recordingAlone(context, async (record, keys) => {
       const role = stringOption(context, "role");
-      if (role !== undefined) await needRole(context, role);
+      if (role !== undefined) await needRole(context, role, keys);
       const made = await new Tokens(dataDir).create(context.positionals[0]!, lifeMs, role);
       await record("token-created", tokenFields(made.entry));
       return made;

@@ -115,6 +115,12 @@ export function makeTui(
   const err = (line: string) =>
     writeAll(Deno.stderr, (errIsTerminal ? printable(line) : line) + "\n");
   const show = (text: string) => writeAll(Deno.stderr, printable(text));
+  // A line of progress would take the question's place.
+  let asking = false;
+  const whileAsking = <T>(answer: Promise<T>): Promise<T> => {
+    asking = true;
+    return answer.finally(() => asking = false);
+  };
   return {
     isTerminal,
     canReplace: control && !options.quiet,
@@ -125,7 +131,9 @@ export function makeTui(
     progress(line) {
       // A line that is too long would break, and the next one would replace its second half only.
       const columns = (terminalColumns() ?? FILE_COLUMNS) - 1;
-      if (control) writeAll(Deno.stderr, `\r\x1b[K${cutColumns(printable(line ?? ""), columns)}`);
+      if (control && !asking) {
+        writeAll(Deno.stderr, `\r\x1b[K${cutColumns(printable(line ?? ""), columns)}`);
+      }
     },
     note: (line) => options.quiet ? undefined : err(line),
     warn: (line) => err(`${paint(errColour, "33", "warning:")} ${line}`),
@@ -148,8 +156,8 @@ export function makeTui(
     judged: (verdict, text) => paint(colour, JUDGED[verdict], text),
     ask: (question) =>
       Deno.stdin.isTerminal() ? prompt(printable(question)) ?? undefined : undefined,
-    askSecret: (question) => askSecret(question, show),
-    askPasted: (question, options) => askPasted(question, options, show),
+    askSecret: (question) => whileAsking(askSecret(question, show)),
+    askPasted: (question, options) => whileAsking(askPasted(question, options, show)),
     dropTyped,
   };
 }

@@ -1,6 +1,6 @@
 /** `secllama uninstall`: takes away what SecLlama keeps on this machine, and says what it leaves. */
 import { join } from "node:path";
-import { isOurs, places, profiles } from "../app/places.ts";
+import { elsewhere, isOurs, places, profiles } from "../app/places.ts";
 import { askLocalProxy } from "../app/local_proxy.ts";
 import { ROUTES } from "../api/routes.ts";
 import { baseDirectory, dataDirectory } from "../config/paths.ts";
@@ -30,6 +30,7 @@ given, key files that --key-file named, an Ollama folder, and the program itself
     const items = stores.reduce((sum, { count }) => sum + count, 0);
     if (items === 0 && folders.length === 0) {
       tui.out("there is nothing to remove");
+      await tellElsewhere(context);
       return EXIT.ok;
     }
     tui.note("This removes for good:");
@@ -63,10 +64,17 @@ given, key files that --key-file named, an Ollama folder, and the program itself
     for (const { name, where, there } of await places(env)) {
       if (there && name !== "keys") tui.note(`still there: ${where}`);
     }
+    await tellElsewhere(context);
     tui.note("Machines that were paired with this one forget it by: secllama proxy --unpair NAME");
     return EXIT.ok;
   },
 };
+
+async function tellElsewhere({ tui, env }: CommandContext): Promise<void> {
+  for (const { where, how } of await elsewhere(env)) {
+    tui.note(`still there: ${where}  (to take it away: ${how})`);
+  }
+}
 
 /** @throws {SecLlamaError} `key-refused` while a proxy of this data folder answers. */
 async function refuseWhileServing({ env, signal }: CommandContext): Promise<void> {

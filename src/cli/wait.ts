@@ -2,7 +2,7 @@
 import { parseDurationMs } from "../config/duration.ts";
 import { ROUTES } from "../api/routes.ts";
 import { askLocalProxy, type LocalProxy } from "../app/local_proxy.ts";
-import { EXIT, SecLlamaError } from "../errors.ts";
+import { EXIT, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { type Command, stringOption } from "./command.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
@@ -29,6 +29,7 @@ serve --ready-fd, which needs no polling and also tells a serve that failed.`,
       "--timeout",
     );
     const deadline = performance.now() + timeoutMs;
+    let last: unknown;
     while (!context.signal.aborted) {
       const leftMs = Math.max(1, deadline - performance.now());
       try {
@@ -42,7 +43,9 @@ serve --ready-fd, which needs no polling and also tells a serve that failed.`,
         if (answer.ok) return EXIT.ok;
       } catch (error) {
         // Not there yet; or another program is in its place, which may go. Which of the two is said in the end.
-        if (performance.now() >= deadline) throw lastWord(proxy, error);
+        // The last try is cut short by the end of the time: the one before it knew why.
+        if (last === undefined || toSecLlamaError(error).code !== "cancelled") last = error;
+        if (performance.now() >= deadline) throw lastWord(proxy, last);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }

@@ -105,7 +105,10 @@ export function parsePairing(text: string): Pairing {
 
 /** The string without what mail and chat put around and into it: line ends, quote marks, words before, a signature behind. */
 function stringIn(text: string): string {
-  const pieces = text.split(/\s+/).map((piece) => piece.replace(/^[^A-Za-z0-9_.-]+|=$/g, ""));
+  // Web pages and chats put marks in that are not seen.
+  const pieces = text.replace(/\p{Cf}/gu, "").split(/\s+/).map((piece) =>
+    piece.replace(/^[^A-Za-z0-9_.-]+|=$/g, "")
+  );
   const start = pieces.findIndex((_, i) => startsFamily(pieces, i));
   const from = pieces.slice(Math.max(0, start));
   const line = from.join("");

@@ -97,6 +97,8 @@ Deno.test("pairing: is found in a mail, quoted, wrapped and signed; what is glue
       `"${lines.join("=\r\n")}".\nrm -rf x\n`,
       lines.join("\u00a0\n\u200b "),
       `${text}. See you!`,
+      `\u201c${[...text].join("\u200b")}\u201d`,
+      `\ufeff${lines.join("\u00ad\r\n\u2060")}\u200b\n`,
     ]
   ) {
     assert.deepEqual(parsePairing(mail), full, JSON.stringify(mail.slice(0, 20)));

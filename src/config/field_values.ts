@@ -50,6 +50,8 @@ export function size(text: string, name: string): number {
 /** A host name or address. */
 export function host(text: string, name: string): string {
   if (!/^[0-9A-Za-z.:-]{1,253}$/.test(text)) throw bad(name, "a host name or address");
+  // With colons it is an address of IPv6, which has two at least.
+  if (/^[^:]+:\d*$/.test(text)) throw bad(name, "a host name or address, without a port");
   return text;
 }
 

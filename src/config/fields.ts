@@ -696,3 +696,8 @@ export const OTHER_ENV = [
   "SECLLAMA_KEY",
   "SECLLAMA_PROFILE",
 ] as const;
+
+/** Whether an environment variable is one of ours. */
+export function isSetting(variable: string): boolean {
+  return FIELDS.some(({ env }) => env === variable);
+}

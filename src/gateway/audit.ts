@@ -17,6 +17,8 @@ export interface GatewayAudit {
    * @param who Fields on who it was, where that is known.
    */
   refused(code: ErrorCode, who?: LogFields): void;
+  /** How long a reply took, for who measures. @param model Its name with the tag. */
+  timed?(model: string, tokens: UsedTokens): void;
 }
 
 /** What the gateway records. */
@@ -61,22 +63,33 @@ interface Recorded {
 interface SaidOfExchange extends UsedTokens {
   /** Where its client wants one. */
   readonly receipt?: ReceiptWord | undefined;
+  /** Why its client's role did not let it; undefined: it did. */
+  readonly refused?: ErrorCode | undefined;
 }
 
 /** What the exchange costs, as its runner says; grows. @param told Called with each part. */
 export function countUsed(
+  { audit }: { audit?: GatewayAudit | undefined },
   model: LoadedModel,
   exchange: Exchange,
   told?: (tokens: number) => void,
 ): Readonly<SaidOfExchange> {
-  const said = { prompt: 0, reply: 0, receipt: undefined as ReceiptWord | undefined };
+  const said = {
+    prompt: 0,
+    reply: 0,
+    receipt: undefined as ReceiptWord | undefined,
+    refused: undefined as ErrorCode | undefined,
+  };
   model.runner.onSaid(exchange, {
-    used({ prompt, reply }) {
+    used(tokens) {
+      const { prompt, reply } = tokens;
       said.prompt += prompt;
       said.reply += reply;
       told?.(prompt + reply);
+      audit?.timed?.(model.name, tokens);
     },
     receipt: (word) => said.receipt = word,
+    refused: (code) => said.refused = code,
   });
   return said;
 }
@@ -95,8 +108,9 @@ export function recordedExchange(
   if (audit === undefined) return {};
   const started = performance.now();
   return {
-    ending: ({ result, bytesIn, bytesOut }) =>
-      audit.record("exchange", {
+    ending: ({ result, bytesIn, bytesOut }) => {
+      if (used.refused !== undefined) audit.refused(used.refused, who);
+      return audit.record("exchange", {
         kind: label(kind),
         ...who,
         model: label(model.name),
@@ -107,8 +121,9 @@ export function recordedExchange(
         tokens_in: used.prompt,
         tokens_out: used.reply,
         ms: Math.round(performance.now() - started),
-        result: label(result),
+        result: label(used.refused ?? result),
         ...receiptFields(used.receipt),
-      }),
+      });
+    },
   };
 }

@@ -1,8 +1,17 @@
 /** Whose request it is and whether their role lets them: a paired client by its key, a program of this machine by its token's id. */
+import type { CallTerms } from "../api/call_terms.ts";
 import { APP_HEADER, APP_ID } from "../api/limits.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import type { Ticket } from "../firm/limiter.ts";
-import { hasExpired, mayAsk, type PairedClient, type Role, ROLE_AMOUNTS } from "../keys/mod.ts";
+import {
+  hasExpired,
+  mayAsk,
+  mayAskAt,
+  type PairedClient,
+  type Role,
+  ROLE_AMOUNTS,
+  termsOf,
+} from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
 
 /** Who asks, as far as limits and the record go. */
@@ -38,6 +47,8 @@ interface ClientLimitsOptions {
     check(client: string, role: Role): void;
     admit(client: string, role: Role): Ticket;
   };
+  /** Unix ms. */
+  readonly now?: () => number;
   /** Told who was refused. */
   readonly onRefused: (code: ErrorCode, who: LogFields) => void;
 }
@@ -47,9 +58,11 @@ export interface Admission {
   readonly fields: LogFields;
   /** Undefined: nothing is counted. */
   readonly ticket: Ticket | undefined;
+  /** For its runner; undefined: it may be anything. */
+  readonly terms: CallTerms | undefined;
 }
 
-/** Results of a request that its runner could not open, or did not begin: whoever is named in it need not have sent it. */
+/** Results of a request that its runner could not open, did not begin, or did not let be: whoever is named in it need not have sent it. */
 const NOT_BEGUN: readonly string[] = [
   "auth",
   "busy",
@@ -58,6 +71,7 @@ const NOT_BEGUN: readonly string[] = [
   "malformed",
   "replay",
   "replay-window-full",
+  "role-refused",
   "too-large",
   "unsupported-suite",
 ] satisfies ErrorCode[];
@@ -76,9 +90,10 @@ export class ClientLimits {
    * @throws {SecLlamaError} `role-refused`, `rate-limited`.
    */
   check(pskId: string, model: string): void {
-    this.#judged(this.#askerOf(pskId, null), ({ id, role }) => {
-      refuseModel(role(), model);
-      const limited = limitsOf(role());
+    this.#judged(this.#askerOf(pskId, null), ({ id, role: read }) => {
+      const role = read();
+      this.#refuse(role, model);
+      const limited = limitsOf(role);
       if (id !== undefined && limited) this.#o.limiter().check(id, limited);
     });
   }
@@ -89,11 +104,22 @@ export class ClientLimits {
    * @throws {SecLlamaError} `role-refused`, `rate-limited`, `token-refused`.
    */
   admit(pskId: string, app: string | null, model: string): Admission {
-    return this.#judged(this.#askerOf(pskId, app), ({ id, role, fields }) => {
-      refuseModel(role(), model);
-      const limited = limitsOf(role());
+    return this.#judged(this.#askerOf(pskId, app), ({ id, role: read, fields }) => {
+      const role = read();
+      this.#refuse(role, model);
+      const limited = limitsOf(role);
       const ticket = id !== undefined && limited ? this.#o.limiter().admit(id, limited) : undefined;
-      return { fields, ticket };
+      return { fields, ticket, terms: role && termsOf(role) };
+    });
+  }
+
+  #refuse(role: Role | undefined, model: string): void {
+    if (role === undefined) return;
+    refuseModel(role, model);
+    if (mayAskAt(role, (this.#o.now ?? Date.now)())) return;
+    const { name, hours, timeZone = "UTC" } = role;
+    throw new SecLlamaError("role-refused", `the role ${name} may not ask at this time`, {
+      hint: `it may ask ${hours} (${timeZone})`,
     });
   }
 
@@ -143,8 +169,8 @@ export class ClientLimits {
   }
 }
 
-function refuseModel(role: Role | undefined, model: string): void {
-  if (role === undefined || mayAsk(role, model)) return;
+function refuseModel(role: Role, model: string): void {
+  if (mayAsk(role, model)) return;
   throw new SecLlamaError("role-refused", `the role ${role.name} does not let ${model} be asked`, {
     hint: `it may ask: ${role.models!.slice(0, 8).join(", ")}`,
   });

@@ -1,5 +1,8 @@
 /** Whose share of places and loads a request takes. */
 
+/** Who sends plaintext has no key; a user of this machine is told apart by the kernel's word. */
+export const PLAIN_CLIENT = "plain";
+
 /** What the listener knows of a connection, as far as shares go. */
 export interface Asking {
   /** A user of this machine, or an address. */

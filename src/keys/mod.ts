@@ -9,14 +9,19 @@ export {
 export {
   DEFAULT_ROLE,
   isAmount,
+  isKinds,
   isRoleName,
   isRolePattern,
   mayAsk,
+  mayAskAt,
   type Role,
   ROLE_AMOUNTS,
   type RoleAmount,
+  termsOf,
 } from "./clients/role.ts";
-export { type ClientKeys, ClientRegistry } from "./clients/registry.ts";
+export type { CallKind, CallTerms } from "../api/call_terms.ts";
+export { canonicalHours, isTimeZone } from "./clients/hours.ts";
+export { checkClientName, type ClientKeys, ClientRegistry } from "./clients/registry.ts";
 export { type HostCredentials, KeyRing, type KeyRingOptions, type RingKey } from "./key_ring.ts";
 export type {
   AuditKeys,

@@ -95,17 +95,18 @@ export function shownTokens(headers: Headers): string[] {
   const shown = [headers.get("x-api-key"), headers.get("api-key")];
   const [, scheme, value] = /^(\S+) +(\S+)$/.exec(headers.get("authorization") ?? "") ?? [];
   if (scheme?.toLowerCase() === "bearer") shown.push(value!);
-  if (scheme?.toLowerCase() === "basic") shown.push(basicPassword(value!));
+  if (scheme?.toLowerCase() === "basic") shown.push(...basicParts(value!));
   return [...new Set(shown.filter((text) => text !== null && text !== ""))] as string[];
 }
 
-/** RFC 7617: the user's name says nothing here. */
-function basicPassword(value: string): string | null {
+/** RFC 7617: some clients have a place for a password, others put a key where the user's name is. */
+function basicParts(value: string): string[] {
   try {
     const text = utf8Decode(fromBase64(value));
-    return text.includes(":") ? text.slice(text.indexOf(":") + 1) : null;
+    const colon = text.indexOf(":");
+    return colon < 0 ? [] : [text.slice(0, colon), text.slice(colon + 1)];
   } catch {
-    return null;
+    return [];
   }
 }
 

@@ -105,6 +105,11 @@ export class Admission {
     this.#waiting = new Pot({ limit: options.maxWaiting + 1, floor: 1 });
   }
 
+  /** Those who wait for room. */
+  get waiting(): number {
+    return this.#waiting.total;
+  }
+
   /**
    * Waits for room and takes it; `leave` gives it back, or passes it to the loaded model.
    * @param client Whose load it is.

@@ -108,9 +108,12 @@ export class KeyFeed {
     return this.#ring?.may(id, what) ?? false;
   }
 
-  /** Whether a client may come under this id: an unknown one makes the key store be read again, at most once a second. */
-  async knows(id: string): Promise<boolean> {
-    if (id.startsWith("client.")) await this.refreshIfChanged();
+  /**
+   * Whether a client may come under this id: an unknown one makes the key store be read again, at most once a second.
+   * @param fresh Also for this machine's own id: what changed is read first, as for a paired client's.
+   */
+  async knows(id: string, fresh = false): Promise<boolean> {
+    if (fresh || id.startsWith("client.")) await this.refreshIfChanged();
     if (this.#ring?.has(id)) return true;
     const now = Date.now();
     if (now - this.#lastUnknown >= UNKNOWN_INTERVAL_MS) {

@@ -104,6 +104,11 @@ export class LoadedModel {
     return this.#active;
   }
 
+  /** Requests that wait for others of this model. */
+  get queued(): number {
+    return this.#places.waiting;
+  }
+
   /** Works on nothing, and promised nothing. */
   get idle(): boolean {
     return this.#active === 0 && this.#promisedUntilMs() === 0;

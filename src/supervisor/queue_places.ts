@@ -23,6 +23,7 @@ interface Taken {
 
 export class QueuePlaces {
   readonly #limit: number;
+  readonly #slots: number;
   readonly #pot: Pot;
   /** In the order of their coming. */
   readonly #taken = new Set<Taken>();
@@ -30,8 +31,14 @@ export class QueuePlaces {
   /** @param o.slots Requests that are worked on at once. `waiting`: requests that may wait besides. */
   constructor({ slots, waiting }: { readonly slots: number; readonly waiting: number }) {
     this.#limit = slots + waiting;
+    this.#slots = slots;
     // Whoever comes may have all that is worked on at once, while nobody else is there.
     this.#pot = new Pot({ limit: this.#limit, floor: slots });
+  }
+
+  /** Of those that have one, how many are more than are worked on at once. */
+  get waiting(): number {
+    return Math.max(0, this.#pot.total - this.#slots);
   }
 
   /**

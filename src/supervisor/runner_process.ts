@@ -63,7 +63,7 @@ const STDERR_LIMIT_BYTES = 4096;
 const MAX_USES = 4_096;
 
 /** What an exchange cost, or a part of it. */
-export type UsedTokens = Pick<UsedMessage, "prompt" | "reply">;
+export type UsedTokens = Omit<UsedMessage, "t" | "exchange">;
 
 /** What its line is to say of an exchange whose client wants a receipt. */
 export type ReceiptWord = Omit<ReceiptMessage, "t" | "exchange">;
@@ -72,6 +72,8 @@ export type ReceiptWord = Omit<ReceiptMessage, "t" | "exchange">;
 interface Told {
   readonly used: (tokens: UsedTokens) => void;
   readonly receipt: (word: ReceiptWord) => void;
+  /** It asked for what its client's role does not let it. */
+  readonly refused: (code: ErrorCode) => void;
 }
 
 export class RunnerProcess implements KeyReceiver {
@@ -226,9 +228,11 @@ export class RunnerProcess implements KeyReceiver {
         this.#announced = true;
         return this.#options.onRecipients(message.ids);
       case "used": {
-        const { prompt, reply } = message;
-        return this.#uses.get(message.exchange)?.used({ prompt, reply });
+        const { t: _, exchange, ...used } = message;
+        return this.#uses.get(exchange)?.used(used);
       }
+      case "refused":
+        return this.#uses.get(message.exchange)?.refused(message.code);
       case "receipt": {
         const { id, request, reply } = message;
         return this.#uses.get(message.exchange)?.receipt({ id, request, reply });

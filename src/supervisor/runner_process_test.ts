@@ -251,9 +251,9 @@ Deno.test({
       assert.equal(exchange.id, 1);
       const told = Promise.withResolvers<unknown>();
       const receipt = () => {};
-      runner.onSaid(exchange, { used: told.resolve, receipt });
+      runner.onSaid(exchange, { used: told.resolve, receipt, refused: receipt });
       for (let id = 2; id < 9_000; id++) {
-        runner.onSaid({ id } as Exchange, { used() {}, receipt });
+        runner.onSaid({ id } as Exchange, { used() {}, receipt, refused: receipt });
       }
       runner.sendKeys(new Uint8Array(8_000));
       assert.deepEqual(await settled(told.promise, "what it used"), { prompt: 3, reply: 4 });

@@ -16,6 +16,7 @@ import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { Pot } from "../shares.ts";
 import { chooseContext } from "./context_size.ts";
+import { type LoadStand, LoadStands } from "./load_stands.ts";
 import { LoadedModel } from "./loaded_model.ts";
 import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
 import {
@@ -80,6 +81,7 @@ export class Supervisor {
   readonly #budget: (takenBytes: number) => number;
   readonly #keyFeed: KeyFeed;
   readonly #starter: ModelStarter;
+  readonly #stands = new LoadStands();
   #stopped = false;
   /** By name, when a model that is not approved was recorded. There are no more than models. */
   readonly #refused = new Map<string, number>();
@@ -95,7 +97,11 @@ export class Supervisor {
       receivers: () => this.loaded().map(({ runner }) => runner),
       logger: options.logger,
     });
-    this.#starter = new ModelStarter(options, this.#owner());
+    const onLoading: SupervisorOptions["onLoading"] = (name, done, total) => {
+      this.#stands.to(name, "loading", done);
+      options.onLoading?.(name, done, total);
+    };
+    this.#starter = new ModelStarter({ ...options, onLoading }, this.#owner());
     this.#admission = new Admission({
       occupants: () => this.#occupants(),
       room: (takenBytes) => ({
@@ -113,8 +119,21 @@ export class Supervisor {
     return this.#options.gpu;
   }
 
+  /** Loads that wait for room, or for another. */
+  get waiting(): number {
+    return this.#admission.waiting;
+  }
+
   loaded(): readonly LoadedModel[] {
     return [...this.#loaded.values(), ...this.#leaving];
+  }
+
+  /** How far the models have come that this client waits for. Of another's loads it learns nothing. */
+  awaited(client: string): LoadStand[] {
+    return [...this.#loading].flatMap(([name, { clients }]) => {
+      const stand = clients.includes(client) ? this.#stands.get(name) : undefined;
+      return stand ?? [];
+    });
   }
 
   /** Whether somebody may come under this psk_id, as far as it was read. */
@@ -181,8 +200,11 @@ export class Supervisor {
     let loading = this.#loading.get(resolved.name);
     if (!loading) {
       const clients: string[] = [];
-      const done = this.#load(resolved, { clients, client, wanted })
-        .finally(() => this.#loading.delete(resolved.name));
+      this.#stands.begin(resolved.name, resolved.manifestDigest, resolved.sizeBytes);
+      const done = this.#load(resolved, { clients, client, wanted }).finally(() => {
+        this.#loading.delete(resolved.name);
+        this.#stands.end(resolved.name);
+      });
       const waiting = new Pot({ limit: config.parallel + config.maxQueue, floor: config.parallel });
       loading = { done, clients, wanted, waiting };
       this.#loading.set(resolved.name, loading);
@@ -197,8 +219,8 @@ export class Supervisor {
   }
 
   /** Whether a client may come under this id, as the keys are now: what changed meanwhile is read first. */
-  knowsPskId(id: string): Promise<boolean> {
-    return this.#keyFeed.knows(id);
+  knowsPskId(id: string, fresh?: boolean): Promise<boolean> {
+    return this.#keyFeed.knows(id, fresh);
   }
 
   /** How many machines are paired, by the keys as they were read last. */
@@ -349,10 +371,15 @@ export class Supervisor {
     const { details, defaults, ...sized } = await this.#enter(resolved, wanted, client);
     try {
       await models.verify(resolved.digest, {
-        onProgress: (done, total) => this.#options.onChecked?.(resolved.name, done, total),
+        onProgress: (done, total) => {
+          this.#stands.to(resolved.name, "checking", done);
+          this.#options.onChecked?.(resolved.name, done, total);
+        },
       });
+      this.#stands.to(resolved.name, "loading", 0);
       const embeds = !details.capabilities.includes("completion");
       const size = { ...sized, wantedContext: wanted, retyped: details.retyped, embeds };
+      const startedMs = performance.now();
       const model = await this.#starter.start(resolved, defaults, size);
       if (joinsMessages(details, defaults.template)) {
         this.#options.logger.warn("no-chat-template", { model: label(resolved.name) });
@@ -362,6 +389,7 @@ export class Supervisor {
       this.#options.audit?.("model-loaded", {
         ...modelLabels(resolved),
         isolation: label(model.isolation.level),
+        load_ms: Math.round(performance.now() - startedMs),
       });
       return model;
     } catch (error) {

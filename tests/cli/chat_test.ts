@@ -61,6 +61,21 @@ Deno.test("run on a terminal: a conversation, its commands, several lines, histo
       ["expect", "... "],
       ["send", 'my keys?"""\r'],
       ["expect", ">>> "],
+      ["send", '"""/not a command, and """ is part of it\r'],
+      ["expect", "... "],
+      ["send", 'so it is sent"""\r'],
+      ["expect", ">>> "],
+      ["send", '/set system """You are\r'],
+      ["expect", "... "],
+      ["send", 'brief"""\r'],
+      ["expect", "message is set."],
+      ["expect", ">>> "],
+      ["send", "/show system\r"],
+      ["expect", "In this conversation:\r\nYou are\r\nbrief"],
+      ["expect", ">>> "],
+      ["send", "/bin/sh\r"],
+      ["expect", "is a file, and no command"],
+      ["expect", ">>> "],
       ["send", "\x1b[200~one\rtwo\x1b[201~"],
       ["expect", "one␤two"],
       ["send", "\x15/set verbose\r"],
@@ -75,7 +90,16 @@ Deno.test("run on a terminal: a conversation, its commands, several lines, histo
       ["send", "\x04"],
     ]);
     assert.equal(code, 0);
-    assert.doesNotMatch(seen, /error:(?!.* there is no command \/cler)/);
+    const errors = seen.match(/error:.*/g)!.map((line) => line.trim());
+    assert.deepEqual(errors.slice(0, 1), ["error: there is no command /cler"]);
+    assert.match(errors[1]!, /is a file, and no command$/);
+    assert.equal(errors.length, 2);
+
+    // A name that is none is said before anything is typed.
+    const none = await onTerminal(served, ["run", "nothing", `--proxy-port=${port}`], []);
+    assert.equal(none.code, 1);
+    assert.match(none.seen, /'nothing' not found[^]*hint: /);
+    assert.doesNotMatch(none.seen, />>> /);
   } finally {
     await served.stop();
   }
@@ -114,7 +138,10 @@ Deno.test("run: words without quotes are one prompt, a file comes before it, and
     assert.notEqual(long.code, 0);
     assert.match((await run("--file=absent", "x")).err, /there is no file absent/);
     assert.match((await run("--file=binary", "x")).err, /is not a text file/);
+    assert.match((await run("--file=.", "x")).err, /is a folder\nhint: /);
     assert.match((await run("--think=very", "x")).err, /--think must be/);
+    assert.match((await run("--keepalive=5x", "x")).err, /"5x" is not a duration\nhint: /);
+    assert.match((await run("--think=high", "--num-predict=1", "x")).err, /does without: thinking/);
     assert.match((await run("--format=[", "x")).err, /a format is json/);
     const json = await run("--format=json", "--num-predict=20", "--verbose", "hi");
     assert.match(json.err, /eval rate/);

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { blocksOf, PageShell } from "../support/page_blocks.ts";
 import { chat, cli, newHome, ROOT, type Served, startServe } from "../support/serve.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
@@ -21,17 +22,6 @@ const APPROVES_ALL_DEMO = JSON.stringify({
   }],
 });
 const CANARY = "canary-5f1c2a";
-
-/** What `secllama` of a page's blocks is to be run as, in the page's order. */
-async function commandsOf(page: string, heading: string): Promise<string[]> {
-  const text = await Deno.readTextFile(join(ROOT, page));
-  const section = text.split(/^## /m).find((part) => part.startsWith(heading));
-  assert.ok(section, `${page} has no section ${heading}`);
-  return [...section.matchAll(/```sh\n([^]*?)```/g)].flatMap(([, block]) =>
-    block!.trim().split("\n")
-  )
-    .map((line) => line.replace(/ +#.*/, ""));
-}
 
 Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; no content anywhere", async (t) => {
   const { home, env: base } = await newHome();
@@ -57,10 +47,14 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     if (file !== undefined) await Deno.writeTextFile(join(home, file), done.stdout);
     return done.stdout;
   };
+  const shell = await PageShell.open(home, env);
+  const asPrinted = async (heading: string) => {
+    for (const block of await blocksOf("docs/firm.md", heading)) await shell.run(block);
+  };
   let served: Served | undefined;
   try {
     await t.step("the administrator makes tokens, as the page says", async () => {
-      for (const line of await commandsOf("docs/firm.md", "Tokens for programs")) await run(line);
+      await asPrinted("Tokens for programs");
     });
     const token = (await run("secllama token create client --expires 1d")).trim();
     served = await startServe({ args: [], env });
@@ -176,7 +170,7 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     await t.step(
       "a role's limit: 429 in each dialect, with its headers, and a model that is not its own",
       async () => {
-        for (const line of await commandsOf("docs/firm.md", "Roles and limits")) await run(line);
+        await asPrinted("Roles and limits");
         await run("secllama role set three --requests-day 3");
         await run("secllama role set nothing --models other*");
         const app = (await run("secllama token create app --role three")).trim();
@@ -215,6 +209,60 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
         assert.match(await run("secllama clients list"), /app .*0 of 3 requests left this day/);
         // A wrong token is recorded, and neither it nor its sender's right one.
         assert.equal((await ask({ "x-api-key": "slt_nobody" })).status, 401);
+      },
+    );
+
+    await t.step(
+      "a role's kinds of call, length of replies and hours, each dialect, at once",
+      async () => {
+        await run("secllama role set narrow --kinds chat --reply-tokens 3");
+        const narrow = (await run("secllama token create narrow --role narrow")).trim();
+        const key = { "x-api-key": narrow };
+        const messages = [{ role: "user", content: CANARY }];
+        const post = async (path: string, body: object) => {
+          const answer = await fetch(proxyUrl + path, {
+            method: "POST",
+            headers: { "content-type": "application/json", ...key },
+            body: JSON.stringify({ model: "demo", stream: false, ...body }),
+          });
+          return { status: answer.status, said: await answer.json() };
+        };
+        const chat = await post("/v1/chat/completions", { messages, max_tokens: 40 });
+        assert.equal(chat.said.usage.completion_tokens, 3);
+        assert.equal(chat.said.choices[0].finish_reason, "length");
+        const ollama = await post("/api/chat", { messages });
+        assert.deepEqual([ollama.said.eval_count, ollama.said.done_reason], [3, "length"]);
+        const anthropic = await post("/v1/messages", { messages, max_tokens: 40 });
+        assert.equal(anthropic.said.usage.output_tokens, 3);
+        assert.equal(anthropic.said.stop_reason, "max_tokens");
+        const responses = await post("/v1/responses", { input: CANARY });
+        assert.equal(responses.said.usage.output_tokens, 3);
+        assert.equal(responses.said.incomplete_details.reason, "max_output_tokens");
+        for (
+          const [path, body] of [
+            ["/v1/embeddings", { input: CANARY }],
+            ["/api/embed", { input: CANARY }],
+            ["/api/generate", { prompt: CANARY }],
+            ["/v1/completions", { prompt: CANARY }],
+            ["/v1/rerank", { query: CANARY, documents: ["a"] }],
+            ["/tokenize", { content: CANARY }],
+          ] as const
+        ) {
+          const { status, said } = await post(path, body);
+          assert.equal(status, 403, path);
+          assert.match(JSON.stringify(said), /the role narrow does not let its clients ask for/);
+        }
+        assert.equal((await post("/v1/chat/completions/input_tokens", { messages })).status, 200);
+        // A day that is neither today nor its neighbour.
+        const day =
+          ["sun", "mon", "tue", "wed", "thu", "fri", "sat"][(new Date().getUTCDay() + 3) % 7];
+        await run(`secllama role set narrow --hours ${day}`);
+        const late = await post("/v1/messages", { messages, max_tokens: 4 });
+        assert.equal(late.status, 403);
+        assert.match(late.said.error.message, new RegExp(`may not ask at this time.*${day} .UTC`));
+        await run("secllama role set narrow --hours 00:00-24:00");
+        assert.equal((await post("/v1/messages", { messages, max_tokens: 4 })).status, 200);
+        assert.match(await run("secllama role list"), /office .*500 tokens a reply, mon-fri 08:00/);
       },
     );
 
@@ -268,7 +316,7 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
 
     await t.step("the record, as the page says: whole, exported, proven", async () => {
       for (const heading of ["The audit log", "What an auditor gets"]) {
-        for (const line of await commandsOf("docs/firm.md", heading)) await run(line);
+        await asPrinted(heading);
       }
       const lines = (await run("secllama audit list --last 0 --json")).trim().split("\n")
         .map((line) => JSON.parse(line));
@@ -286,7 +334,8 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
         event === "exchange" && result === "answered"
       );
       assert.ok(answered.length >= 3);
-      assert.ok(answered.every(({ tokens_in, tokens_out }) => tokens_in > 0 && tokens_out > 0));
+      const replies = answered.filter(({ client }) => client !== "narrow"); // that one also counts
+      assert.ok(replies.every(({ tokens_in, tokens_out }) => tokens_in > 0 && tokens_out > 0));
       assert.ok(answered.some(({ client, kind_of_client }) => client === "app" && kind_of_client));
       const refused = lines.filter(({ event }) => event === "client-refused");
       for (const code of ["rate-limited", "role-refused", "token-refused"]) {
@@ -298,6 +347,16 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
         ).length >= 3,
       );
       assert.ok(refused.some(({ code, client }) => code === "rate-limited" && client === "app"));
+      const narrow = lines.filter(({ client }) => client === "narrow");
+      assert.equal(narrow.filter(({ result }) => result === "role-refused").length, 6);
+      assert.ok(
+        narrow.some(({ event, code }) => event === "client-refused" && code === "role-refused"),
+      );
+      assert.ok(
+        lines.some(({ event, kinds, reply_tokens }) =>
+          event === "role-set" && kinds === "chat" && reply_tokens === 3
+        ),
+      );
       assert.equal(answered[0].isolation, "strict");
       assert.match(answered[0].digest, /^sha256:[0-9a-f]{64}$/);
     });
@@ -335,7 +394,7 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     });
 
     await t.step("retention, as the page says", async () => {
-      for (const line of await commandsOf("docs/firm.md", "Retention")) await run(line);
+      await asPrinted("Retention");
       await run("secllama audit prune --before 0s");
       assert.match(
         await run("secllama audit verify"),

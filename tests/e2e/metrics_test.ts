@@ -52,11 +52,25 @@ Deno.test({
         text,
         /secllama_exchanges_total\{model="demo:latest",kind="sealed",result="answered"\} 1/,
       );
+      for (
+        const said of [
+          /secllama_first_token_seconds_count\{model="demo:latest"\} 1/,
+          /secllama_token_seconds_count\{model="demo:latest"\} 1/,
+          /secllama_model_loads_total\{model="demo:latest",result="loaded"\} 1/,
+          /secllama_model_load_seconds_count\{model="demo:latest"\} 1/,
+          /secllama_queued_exchanges\{model="demo:latest"\} 0/,
+          /secllama_load_waiting 0/,
+          /secllama_isolation_level\{model="demo:latest",level="strict"\} 1/,
+          /secllama_audit_lines [1-9]/,
+          /secllama_audit_lag_lines\{to="head"\} \d/,
+          /secllama_key_age_seconds/,
+        ]
+      ) assert.match(text, said);
       assert.match(text, /secllama_isolation_strict\{model="demo:latest"\} 1/);
 
       const dashboard = await Deno.readTextFile(join(ROOT, "packaging/grafana/secllama.json"));
       const named = new Set(dashboard.match(/secllama_[a-z_]+/g)!);
-      assert.ok(named.size >= 7);
+      assert.ok(named.size >= 15);
       for (const name of named) assert.ok(text.includes(name), `${name} is no metric of ours`);
 
       const config = join(home, "prometheus.yml");

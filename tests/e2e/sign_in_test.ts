@@ -1,7 +1,7 @@
 /** People sign in by a real OpenID provider (npm's oidc-provider): in a browser, by a code for another device; they go on, and leave. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { type Act, loginBy, startProvider } from "../support/identity_provider.ts";
+import { type Act, loginBy, mergedLines, startProvider } from "../support/identity_provider.ts";
 import { cli, newHome, secllama, type Served, startServe } from "../support/serve.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 
@@ -94,6 +94,58 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
       assert.match(await as("ben", ["login", "--refresh"]), /role staff, until/);
       await as("ben", ["run", "demo", "Hello", "--num-predict=4"]);
     });
+    await t.step(
+      "a proxy goes on by itself: it says the role as it is then, a failure, and the end",
+      async () => {
+        const proxy = async () => {
+          const [program, ...args] = words("ben", ["proxy", "--proxy-port=0"]);
+          const child = new Deno.Command(program!, {
+            args,
+            env: envOf("ben"),
+            clearEnv: true,
+            cwd: home,
+            stdout: "piped",
+            stderr: "piped",
+          }).spawn();
+          const lines = mergedLines(child.stdout, child.stderr);
+          let said = "";
+          const saw = async (what: RegExp) => {
+            for (;;) {
+              if (what.test(said)) return said;
+              const { done, value } = await lines.next();
+              assert.ok(!done, `${what} was not said: ${said}`);
+              said += `${value}\n`;
+            }
+          };
+          const stop = async () => {
+            child.kill("SIGTERM");
+            for await (const line of lines) said += `${line}\n`;
+            await child.status;
+            return said;
+          };
+          await saw(/proxy ready on/);
+          return { saw, stop };
+        };
+        idp.groups.set("ben", ["interns"]);
+        const changed = await proxy();
+        await changed.saw(/signed in at 127\.0\.0\.1 until \S+, now with the role trial/);
+        assert.match(await host("clients list"), /ben .*trial/);
+        assert.doesNotMatch(await changed.stop(), /eyJ/, "no token is said");
+        idp.away = true;
+        const failed = await proxy();
+        await failed.saw(/could not be renewed \(gateway-unreachable\); it is tried again/);
+        await failed.stop();
+        idp.away = false;
+        idp.groups.set("ben", []);
+        const over = await proxy();
+        await over.saw(
+          /the session at 127\.0\.0\.1 is over \(role-refused\); sign in: secllama login/,
+        );
+        await over.stop();
+        assert.doesNotMatch(await host("clients list"), /ben .*trial [^r]*$/m);
+        await as("ben", ["run", "demo", "Hello"], 9);
+      },
+    );
     await t.step("who is taken out of the group is out at the next refresh", async () => {
       idp.groups.set("anna", []);
       await as("anna", ["run", "demo", "Hello", "--num-predict=4"]);
@@ -104,8 +156,11 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
       );
       const said = (event: string) => lines.filter((line) => line.event === event);
       assert.deepEqual(said("client-paired").map(({ client }) => client), ["anna", "ben"]);
-      assert.deepEqual(said("client-changed").map(({ client }) => client), ["ben"]);
-      assert.deepEqual(said("client-revoked").map(({ client }) => client), ["anna"]);
+      assert.deepEqual(said("client-changed").map(({ client, role }) => `${client} ${role}`), [
+        "ben staff",
+        "ben trial",
+      ]);
+      assert.deepEqual(said("client-revoked").map(({ client }) => client), ["ben", "anna"]);
       assert.ok(
         said("client-refused").some(({ client, code }) =>
           client === "eve" && code === "role-refused"

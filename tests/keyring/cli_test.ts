@@ -148,6 +148,9 @@ async function wholeLife(program: Program, uid: number | undefined): Promise<voi
   expect(await key(`init ${keyFile}`, { fd5, env: elsewhere }), 0);
   expect(await key(`rotate ${keyFile}`, { fd5, env: elsewhere }), 0);
   expect(await key(`status ${keyFile}`, { fd5: "another passphrase", env: elsewhere }), 4);
+  await Deno.chmod(`${keyring.home}/keys.json`, 0o644);
+  const readable = await key(`list ${keyFile}`, { fd5, env: elsewhere });
+  assert.match(readable.err, /warning: others may read the key file .*chmod 600/);
 
   await keyring.restartDaemon(null);
   for (const words of ["status", "list", "rotate", `delete ${second} --yes`]) {

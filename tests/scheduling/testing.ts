@@ -34,6 +34,8 @@ export interface Answer {
 
 export interface Client {
   readonly fetch: (path: string, init?: RequestInit) => Promise<Response>;
+  /** Asks the gateway itself, with a proof of who asks. */
+  readonly metadata: (path: string) => Promise<Answer["body"]>;
   /** Posts and reads the whole answer; refusals of the gateway become answers too. */
   ask(path: string, body: unknown, signal?: AbortSignal): Promise<Answer>;
 }
@@ -158,6 +160,7 @@ function clientOf(gateway: string, credentials: Credentials): Client {
   const post = (path: string, init?: RequestInit) => fetch(`http://model.invalid${path}`, init);
   return {
     fetch: post,
+    metadata: async (path) => await (await fetch.metadata(path)).json(),
     async ask(path, body, signal) {
       try {
         const response = await post(path, {

@@ -13,6 +13,8 @@ const GRANTS = [
 export interface Idp {
   readonly issuer: string;
   readonly groups: Map<string, string[]>;
+  /** Whether it answers 503 to everything. */
+  away: boolean;
   close(): Promise<void>;
 }
 
@@ -48,16 +50,22 @@ export async function startProvider(): Promise<Idp> {
     }),
   });
   provider.on("server_error", (_: unknown, error: unknown) => console.error(error));
-  handle = provider.callback();
-  return {
+  const callback = provider.callback();
+  handle = (request, response) => {
+    if (idp.away) response.writeHead(503).end();
+    else callback(request, response);
+  };
+  const idp: Idp = {
     issuer,
     groups,
+    away: false,
     close: () =>
       new Promise((done) => {
         server.close(() => done());
         server.closeAllConnections();
       }),
   };
+  return idp;
 }
 
 /** A browser without a screen: it keeps cookies, follows redirects, and fills in the provider's own forms. */
@@ -106,6 +114,32 @@ export class Browser {
     const consent = await this.submit(page, { prompt: "login", login: who, password: "any" });
     return await this.submit(consent, { prompt: "consent" });
   }
+}
+
+/** The lines of two streams, as they come. */
+export function mergedLines(
+  ...streams: ReadableStream<Uint8Array>[]
+): AsyncGenerator<string, undefined> {
+  const lines: string[] = [];
+  let open = streams.length;
+  let wake = () => {};
+  for (const stream of streams) {
+    void (async () => {
+      for await (const line of linesOf(stream)) {
+        lines.push(line);
+        wake();
+      }
+      open--;
+      wake();
+    })();
+  }
+  return (async function* () {
+    for (;;) {
+      while (lines.length > 0) yield lines.shift()!;
+      if (open === 0) return undefined;
+      await new Promise<void>((resolve) => wake = resolve);
+    }
+  })();
 }
 
 /** The lines of a stream, as they come. */

@@ -6,7 +6,12 @@ import { profileOf, stateDirectory } from "../../config/paths.ts";
 import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
 import { ensureHostId } from "../../keys/host_id.ts";
 import type { KeyManager } from "../../keys/keyset/manager.ts";
-import { type AuditSource, type KeyFacts, openKeySource } from "../../keys/mod.ts";
+import {
+  type AuditSource,
+  type ClientSource,
+  type KeyFacts,
+  openKeySource,
+} from "../../keys/mod.ts";
 import { label, type LogFields } from "../../log.ts";
 import type { CommandContext, OptionTable } from "../command.ts";
 import { KEY_OPTIONS, keySourceOptions } from "../key_options.ts";
@@ -57,16 +62,16 @@ export async function recording<T>(
   }
 }
 
-/** As {@link recording}, for what needs no key otherwise; one is made where there is none. */
+/** As {@link recording}, for what needs no key otherwise; one is made where there is none. `act` gets those that are open then. */
 export async function recordingAlone<T>(
   context: CommandContext,
-  act: (record: RecordAct) => Promise<T>,
+  act: (record: RecordAct, keys?: ClientSource) => Promise<T>,
 ): Promise<T> {
   const { config, dataDir } = await readSettings(context);
   if (config.audit === "off") return await act(() => Promise.resolve());
   await ensureDataDirectory(dataDir);
   using keys = await openKeySource({ ...keySourceOptions(context, dataDir), autoInit: true });
-  return await recording(context, keys, act);
+  return await recording(context, keys, (record) => act(record, keys));
 }
 
 /** As {@link recording}, with the keys of a manager. */

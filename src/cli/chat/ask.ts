@@ -1,11 +1,19 @@
 /** One question to `/api/chat`, and its answer as it comes. */
 import { readError } from "../../api/errors.ts";
+import { readIgnored } from "../../api/ignored.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { ChatBody } from "./session.ts";
 
-/** Posts JSON to the API of the proxy, or to a gateway, sealed. Throws if nothing that is ours answers. */
-export type Post = (path: string, body: string, signal: AbortSignal) => Promise<Response>;
+/**
+ * Posts JSON to the API of the proxy, or to a gateway, sealed; without a body, gets what a path of metadata has. Throws if nothing
+ * that is ours answers.
+ */
+export type Post = (
+  path: string,
+  body: string | undefined,
+  signal: AbortSignal,
+) => Promise<Response>;
 
 /** The last line of an answer: counts, and times in nanoseconds, as Ollama's API has them. */
 export interface Totals {
@@ -19,6 +27,8 @@ export interface Totals {
 }
 
 export type Piece =
+  /** Fields of the request that had no effect. */
+  | { readonly kind: "ignored"; readonly fields: readonly string[] }
   | { readonly kind: "thinking" | "content"; readonly text: string }
   | { readonly kind: "done"; readonly totals: Totals };
 
@@ -29,6 +39,8 @@ export type Piece =
 export async function* ask(post: Post, body: ChatBody, signal: AbortSignal): AsyncGenerator<Piece> {
   const response = await post(ROUTES.chat.path, JSON.stringify({ ...body, stream: true }), signal);
   if (!response.ok) throw await readError(response);
+  const fields = readIgnored(response.headers);
+  if (fields.length > 0) yield { kind: "ignored", fields };
   let ended = false;
   for await (const line of lines(response.body!)) {
     const event = JSON.parse(line);

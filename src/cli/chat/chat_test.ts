@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { SecLlamaError } from "../../errors.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { MemoryStore } from "../../keys/stores/memory.ts";
 import { withFolder } from "../../keys/testing.ts";
 import { PASTED_LINE_END, PasteFilter } from "./line_reader.ts";
 import { SealedHistory } from "./sealed_history.ts";
-import { picturesNamedIn } from "./files.ts";
+import { attach, picturesNamedIn, typedPath } from "./files.ts";
 import { Session } from "./session.ts";
 import { describeTotals } from "./show_answer.ts";
 import { parseSlash } from "./slash.ts";
@@ -77,6 +79,41 @@ Deno.test("chat: no line that begins with a slash is taken for anything but a co
       (e) => e instanceof SecLlamaError && /usage|bad-modelfile/.test(e.code),
     );
   }
+  // Pasted, of several lines: whatever the first one is, only a system message may have them.
+  for (const first of ["/bye", "/clear", "/set format json", "/etc/passwd", "/"]) {
+    assert.throws(() => parseSlash(`${first}\nmore`), /several lines begins with a slash/);
+  }
+  assert.deepEqual(parseSlash('/set system """a\nb"""'), { kind: "system", text: "a\nb" });
+  for (
+    const [line, meant] of [["/cler", "/clear"], ["/BYE", "/bye"], ["/set verbos", "/set verbose"]]
+  ) {
+    assert.throws(
+      () => parseSlash(line!),
+      (e: SecLlamaError) => e.hint!.includes(`mean ${meant}?`),
+    );
+  }
+});
+
+Deno.test("chat: a file's path is read as it was typed, dropped or pasted", async () => {
+  await withFolder(async (home) => {
+    const path = join(home, "my notes (1).txt");
+    await Deno.writeTextFile(path, "hello");
+    const escaped = path.replace(/[ ()]/g, (sign) => `\\${sign}`);
+    for (
+      const typed of [path, `"${path}"`, `'${path}'`, escaped, ` ${escaped} `]
+        .concat("~/my\\ notes\\ \\(1\\).txt", '"~/my notes (1).txt"', pathToFileURL(path).href)
+    ) assert.equal(await typedPath(typed, home), path, typed);
+    assert.equal(await typedPath("~user/x", home), "~user/x");
+    assert.equal((await attach(path)).kind, "text");
+    await Deno.writeFile(path, new Uint8Array([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0]));
+    assert.deepEqual(await attach(path), { kind: "image", base64: "iVBORw0KGgoA" });
+    await Deno.writeFile(path, new Uint8Array([1, 0, 255]));
+    for (
+      const [bad, why] of [[path, /no text file|not a text file/], [home, /is a folder/]] as const
+    ) {
+      await assert.rejects(attach(bad), (e: SecLlamaError) => why.test(e.message) && !!e.hint);
+    }
+  });
 });
 
 Deno.test("chat: a session sends what was said, the system message first, and asks that nothing is cut", () => {

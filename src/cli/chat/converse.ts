@@ -3,21 +3,37 @@ import type { Tui } from "../tui.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { ask, type Post } from "./ask.ts";
-import { textFile } from "./files.ts";
+import { attach, type Attached, isThere, picturesNamedIn, typedPath } from "./files.ts";
 import { LineReader } from "./line_reader.ts";
 import type { Message, Session } from "./session.ts";
 import { showAnswer } from "./show_answer.ts";
-import { parseSlash, SHORTCUTS, type ShowPart, type Slash, SLASH_HELP } from "./slash.ts";
+import { showWork } from "./work_sign.ts";
+import {
+  isCommand,
+  parseSlash,
+  SHORTCUTS,
+  type ShowPart,
+  type Slash,
+  SLASH_HELP,
+} from "./slash.ts";
 
 /** What a conversation needs of the program around it. */
 export interface Surroundings {
   readonly tui: Tui;
   readonly post: Post;
+  /** The user's folder, which `~` stands for. */
+  readonly home: string | undefined;
+  /** Whether the terminal can move its cursor. */
+  readonly edits: boolean;
   /** Loads a model, so that the first answer does not wait for it. @throws {SecLlamaError} `model-not-found`, … */
-  load(model: string, signal: AbortSignal): Promise<void>;
-  show(model: string, part: ShowPart, signal: AbortSignal): Promise<string>;
+  load(
+    model: string,
+    keepAlive: Session["settings"]["keepAlive"],
+    signal: AbortSignal,
+  ): Promise<void>;
+  show(session: Session, part: ShowPart, signal: AbortSignal): Promise<string>;
   /** Makes a model of the session's system message and parameters. */
-  save(name: string, session: Session): Promise<string>;
+  save(name: string, session: Session, signal: AbortSignal): Promise<string>;
   /** Keeps a question and its answer in the sealed history, where the user asked for that. */
   readonly keep?: (message: Message, answer: string, session: Session) => Promise<void>;
   /** Where lines are kept between conversations, if the user wants that; sealed. */
@@ -29,6 +45,8 @@ export interface Surroundings {
 }
 
 const QUOTES = '"""';
+/** What begins a text of several lines: a message, or a command that takes one. */
+const OPENS = /^(\s*|\s*\/set\s+system\s+)"""([^]*)$/;
 
 /** Until /bye, Ctrl-D or SIGTERM. An error or Ctrl-C ends one answer, not the conversation. */
 export async function converse(around: Surroundings, session: Session): Promise<void> {
@@ -43,27 +61,33 @@ export async function converse(around: Surroundings, session: Session): Promise<
   Deno.addSignalListener("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", end);
   const saved = await around.history?.read() ?? [];
-  const reader = new LineReader(saved);
+  const reader = new LineReader(saved, around.edits);
   let keep = saved.length > 0;
-  const files: string[] = [];
+  const files: Attached[] = [];
   try {
     while (!over) {
-      const text = await readText(reader, tui);
-      if (text === undefined) break;
+      const typed = await readText(reader, tui);
+      if (typed === undefined) break;
+      const { text } = typed;
       if (text.trim() === "") continue;
       answer = new AbortController();
       try {
-        if (text.trim() === "?" || /^\s*\/(?!\/)/.test(text) && !text.includes("\n")) {
+        if (!typed.quoted && (text.trim() === "?" || /^\s*\/(?!\/)/.test(text))) {
+          await refuseDropped(text, around.home);
           const slash = parseSlash(text);
           if (slash.kind === "bye") break;
           if (slash.kind === "history") keep = await setHistory(around, reader, slash.on);
-          else if (slash.kind === "file") files.push(await textFile(slash.path));
+          else if (slash.kind === "file") files.push(await attached(slash.path, around));
           else await obey(slash, around, session, answer.signal);
           if (slash.kind === "clear") files.length = 0;
           continue;
         }
-        const content = [...files.splice(0), text.replace(/^\s*\/\//, "/")].join("\n\n");
-        await answerTo({ role: "user", content }, around, session, answer.signal);
+        const said = typed.quoted ? text : text.replace(/^\s*\/\//, "/");
+        for (const path of await picturesNamedIn(said)) {
+          tui.note(`${path} goes as a word: the picture itself goes along by /file ${path}`);
+        }
+        const message = messageOf(files.splice(0), said);
+        await answerTo(message, around, session, answer.signal);
       } catch (error) {
         if (answer.signal.aborted) tui.write("\n");
         else tui.error(error);
@@ -76,26 +100,69 @@ export async function converse(around: Surroundings, session: Session): Promise<
   }
 }
 
+/** What was typed. */
+interface Typed {
+  readonly text: string;
+  /** Whether it stood between `"""`: it is a message, whatever it begins with. */
+  readonly quoted: boolean;
+}
+
 /** A line, or several between `"""`; undefined at the end. */
-async function readText(reader: LineReader, tui: Tui): Promise<string | undefined> {
-  let whole = "";
-  let inside = false;
+async function readText(reader: LineReader, tui: Tui): Promise<Typed | undefined> {
+  let lines: string[] | undefined;
+  let command = "";
   for (;;) {
-    const read = await reader.read(inside ? "... " : ">>> ");
+    const read = await reader.read(lines ? "... " : ">>> ");
     if (read.kind === "end") return undefined;
     if (read.kind === "interrupt") {
-      if (!inside) tui.note("To leave: /bye or Ctrl-D");
-      return "";
+      if (!lines) tui.note("To leave: /bye or Ctrl-D");
+      return { text: "", quoted: false };
     }
-    const { text } = read;
-    if (!inside && !text.trimStart().startsWith(QUOTES)) return text;
-    const body = inside ? text : text.trimStart().slice(QUOTES.length);
-    const close = body.indexOf(QUOTES);
-    if (close >= 0) return whole + body.slice(0, close);
-    whole += `${body}\n`;
-    if (!inside && body === "") whole = "";
-    inside = true;
+    let { text } = read;
+    if (!lines) {
+      const [, before, after] = OPENS.exec(text) ?? [];
+      if (after === undefined) return { text, quoted: false };
+      [lines, command, text] = [[], before!, after];
+    }
+    // Quotes inside a line are part of it: a program's text may hold them.
+    const isLast = text.trimEnd().endsWith(QUOTES);
+    lines.push(isLast ? text.trimEnd().slice(0, -QUOTES.length) : text);
+    if (!isLast) continue;
+    if (lines[0] === "" && lines.length > 1) lines.shift();
+    if (lines.at(-1) === "" && lines.length > 1) lines.pop();
+    const whole = lines.join("\n");
+    return command.trim() === ""
+      ? { text: whole, quoted: true }
+      : { text: `${command}${QUOTES}${whole}${QUOTES}`, quoted: false };
   }
+}
+
+/** A message with what goes along. */
+function messageOf(files: readonly Attached[], said: string): Message {
+  const texts = files.flatMap((file) => file.kind === "text" ? [file.text] : []);
+  const images = files.flatMap((file) => file.kind === "image" ? [file.base64] : []);
+  return {
+    role: "user",
+    content: [...texts, said].join("\n\n"),
+    ...(images.length === 0 ? {} : { images }),
+  };
+}
+
+async function attached(typed: string, { tui, home }: Surroundings): Promise<Attached> {
+  const path = await typedPath(typed, home);
+  const file = await attach(path);
+  tui.note(`${path} goes with the next message${file.kind === "image" ? ", as a picture" : ""}.`);
+  return file;
+}
+
+/** A file that was dropped on the terminal comes as its path, which begins with a slash. @throws {SecLlamaError} `usage`. */
+async function refuseDropped(text: string, home: string | undefined): Promise<void> {
+  if (isCommand(text)) return;
+  const path = await typedPath(text, home);
+  if (!await isThere(path)) return;
+  throw new SecLlamaError("usage", `${path} is a file, and no command`, {
+    hint: `nothing was sent; to have it in the next message: /file ${path}`,
+  });
 }
 
 /** Asks, and shows the answer. Where the conversation outgrew the context, the oldest turns go, which is said. */
@@ -110,8 +177,10 @@ export async function answerTo(
   try {
     for (;;) {
       try {
+        const stopSign = showWork(around.tui, session.model, around.post, signal);
         const pieces = ask(around.post, session.bodyFor(message), signal);
-        await showAnswer(around.tui, pieces, session.settings, (text) => said += text);
+        const options = { ...session.settings, stopSign };
+        await showAnswer(around.tui, pieces, options, (text) => said += text);
         return;
       } catch (error) {
         if (!isTooLong(error) || said !== "") throw error;
@@ -202,12 +271,12 @@ async function obey(
       set({ wordWrap: slash.on });
       return tui.note(slash.on ? "Lines break at words." : "Lines are as they come.");
     case "show":
-      return tui.out(await around.show(session.model, slash.part, signal));
+      return tui.out(await around.show(session, slash.part, signal));
     case "load":
-      await around.load(slash.model, signal);
+      await around.load(slash.model, session.settings.keepAlive, signal);
       session.model = slash.model;
       return tui.note(`Now with ${slash.model}. What was said stays.`);
     case "save":
-      return tui.note(await around.save(slash.model, session));
+      return tui.note(await around.save(slash.model, session, signal));
   }
 }

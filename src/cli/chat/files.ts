@@ -1,5 +1,7 @@
 /** Files that a prompt brings along: text into the message, pictures beside it. */
 import { Buffer } from "node:buffer";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../../errors.ts";
 
 /** More is no text for a prompt: the longest contexts hold some 4 MB of it. */
@@ -21,6 +23,56 @@ export async function textFile(path: string): Promise<string> {
   });
 }
 
+/** A file that goes with the next message. */
+export type Attached =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "image"; readonly base64: string };
+
+/**
+ * A file as a part of a message, whatever it is.
+ * @throws {SecLlamaError} `usage` if it cannot be read, or is neither text nor picture.
+ */
+export async function attach(path: string): Promise<Attached> {
+  if (isPicture(await readWhole(path, MAX_IMAGE_BYTES))) {
+    return { kind: "image", base64: await imageFile(path) };
+  }
+  return { kind: "text", text: await textFile(path) };
+}
+
+/** By its first bytes: PNG, JPEG, GIF, BMP, WebP. */
+function isPicture(bytes: Uint8Array): boolean {
+  const head = String.fromCharCode(...bytes.subarray(0, 12));
+  return /^(?:\x89PNG\r\n|\xff\xd8\xff|GIF8|BM[^]{4}\0\0\0\0|RIFF[^]{4}WEBP)/.test(head);
+}
+
+/**
+ * The path that is meant by one that was typed, pasted or dropped on the terminal: in quotes, with `\\` before its spaces, from `~`,
+ * or as a `file:` URL.
+ * @param home Of the user.
+ */
+export async function typedPath(text: string, home: string | undefined): Promise<string> {
+  const typed = text.trim();
+  if (await isThere(typed)) return typed;
+  const [, quoted] = /^(?:"([^"]*)"|'([^']*)')$/.exec(typed)?.filter((one) => one !== undefined) ??
+    [];
+  let path = quoted ?? typed;
+  if (/^file:\/\//i.test(path)) {
+    try {
+      return fileURLToPath(path);
+    } catch {
+      return path;
+    }
+  }
+  // On Windows it parts folders.
+  if (quoted === undefined && Deno.build.os !== "windows") path = path.replace(/\\(.)/g, "$1");
+  return home !== undefined && /^~(?=\/|$)/.test(path) ? join(home, path.slice(1)) : path;
+}
+
+/** Whether it is a file. */
+export function isThere(path: string): Promise<boolean> {
+  return Deno.stat(path).then(({ isFile }) => isFile, () => false);
+}
+
 /**
  * A picture in base64, as Ollama's API takes it. What it is, the model's runner decides.
  * @throws {SecLlamaError} `usage` if it cannot be read.
@@ -37,31 +89,30 @@ export async function picturesNamedIn(prompt: string): Promise<string[]> {
   const words = prompt.split(/\s+/).map((word) => word.replace(/^["'(]+|["'),.;:?!]+$/g, ""));
   for (const path of new Set(words)) {
     if (!PICTURE.test(path)) continue;
-    if (await Deno.stat(path).then(({ isFile }) => isFile, () => false)) found.push(path);
+    if (await isThere(path)) found.push(path);
   }
   return found;
 }
 
 async function readWhole(path: string, most: number): Promise<Uint8Array> {
+  const fail = (message: string, hint: string, cause?: unknown) =>
+    new SecLlamaError("usage", message, { hint, cause });
   try {
-    const { isFile, size } = await Deno.stat(path);
-    if (!isFile) throw new SecLlamaError("usage", `${path} is not a file`);
+    const { isFile, isDirectory, size } = await Deno.stat(path);
+    if (isDirectory) throw fail(`${path} is a folder`, "give the files in it one by one");
+    if (!isFile) throw fail(`${path} is not a file`, "give the path of a file");
     if (size > most) {
-      throw new SecLlamaError(
-        "usage",
+      throw fail(
         `${path} has ${size} bytes, and at most ${most} can be part of a message`,
+        "give a part of it",
       );
     }
     return await Deno.readFile(path);
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
-    const missing = cause instanceof Deno.errors.NotFound;
-    throw new SecLlamaError(
-      "usage",
-      missing ? `there is no file ${path}` : `${path} cannot be read`,
-      {
-        cause,
-      },
-    );
+    if (cause instanceof Deno.errors.NotFound) {
+      throw fail(`there is no file ${path}`, "check the path, from the folder you are in", cause);
+    }
+    throw fail(`${path} cannot be read`, `see whose it is: ls -ld ${path}`, cause);
   }
 }

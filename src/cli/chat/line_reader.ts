@@ -63,8 +63,12 @@ export class LineReader {
   #waiting = "";
   readonly #filter = new PasteFilter();
 
-  constructor(history: readonly string[] = []) {
+  readonly #edits: boolean;
+
+  /** `edits`: whether the terminal can move its cursor. */
+  constructor(history: readonly string[] = [], edits = true) {
     this.#history = [...history];
+    this.#edits = edits;
   }
 
   /** What was entered, newest first. */
@@ -78,6 +82,41 @@ export class LineReader {
 
   /** Shows `prompt` and waits for a line. */
   read(prompt: string): Promise<Read> {
+    return this.#edits && terminal().isTTY ? this.#readEdited(prompt) : this.#readPlain(prompt);
+  }
+
+  /** A line as the terminal gives it: where the cursor cannot be moved. */
+  #readPlain(prompt: string): Promise<Read> {
+    terminal().write(prompt);
+    const decoder = new TextDecoder();
+    return new Promise((resolve) => {
+      const finish = (read: Read) => {
+        process.stdin.off("data", onData);
+        process.stdin.off("end", onEnd);
+        process.stdin.pause();
+        resolve(read);
+      };
+      const look = () => {
+        const end = this.#waiting.indexOf("\n");
+        if (end < 0) return;
+        const text = this.#waiting.slice(0, end).replace(/\r$/, "");
+        this.#waiting = this.#waiting.slice(end + 1);
+        finish({ kind: "line", text });
+      };
+      const onData = (data: Uint8Array) => {
+        this.#waiting += decoder.decode(data, { stream: true });
+        look();
+      };
+      const onEnd = () => finish({ kind: "end" });
+      process.stdin.on("data", onData);
+      process.stdin.on("end", onEnd);
+      process.stdin.resume();
+      look();
+    });
+  }
+
+  #readEdited(prompt: string): Promise<Read> {
+    const output = terminal();
     return new Promise((resolve) => {
       const keys = new PassThrough() as PassThrough & {
         isTTY: boolean;
@@ -88,7 +127,7 @@ export class LineReader {
       const decoder = new TextDecoder();
       const rl = createInterface({
         input: keys,
-        output: process.stdout,
+        output,
         terminal: true,
         historySize: HISTORY_LINES,
         history: [...this.#history],
@@ -113,7 +152,7 @@ export class LineReader {
         process.stdin.off("data", onData);
         process.stdin.off("end", onEnd);
         process.stdin.pause();
-        process.stdout.write("\x1b[?2004l");
+        output.write("\x1b[?2004l");
         rl.close();
         resolve(read);
       };
@@ -121,21 +160,26 @@ export class LineReader {
       rl.on("history", (lines: string[]) => this.#history = [...lines]);
       rl.on("line", (line: string) => finish({ kind: "line", text: unmark(line) }));
       rl.on("SIGINT", () => {
-        process.stdout.write("\n");
+        output.write("\n");
         finish({ kind: "interrupt" });
       });
       rl.on("close", () => {
-        if (!done) process.stdout.write("\n");
+        if (!done) output.write("\n");
         finish({ kind: "end" });
       });
       process.stdin.on("data", onData);
       process.stdin.on("end", onEnd);
       process.stdin.resume();
-      process.stdout.write("\x1b[?2004h");
+      output.write("\x1b[?2004h");
       rl.prompt();
       feed();
     });
   }
+}
+
+/** Where somebody sees what is asked: an answer's file gets nothing but the answer. */
+function terminal() {
+  return process.stdout.isTTY ? process.stdout : process.stderr;
 }
 
 function unmark(line: string): string {

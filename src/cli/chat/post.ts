@@ -17,39 +17,45 @@ export async function makePost(
   proxy: LocalProxy,
 ): Promise<Post> {
   const { dataDir } = proxy;
-  const init = (body: string, signal: AbortSignal) => ({
-    method: "POST",
-    headers: { "content-type": JSON_TYPE },
-    body,
-    signal,
-  });
+  const headOf = (body: string | undefined, signal: AbortSignal) =>
+    body === undefined
+      ? { method: "GET", signal }
+      : { method: "POST", headers: { "content-type": JSON_TYPE }, signal };
+  const local: Post = (path, body, signal) =>
+    askLocalProxy(proxy, {
+      method: body === undefined ? "GET" : "POST",
+      path,
+      ...(body === undefined ? {} : { body }),
+      signal,
+    });
   const named = stringOption(context, "use") !== undefined;
   if (!named && (await listPairings(dataDir)).every((gateway) => !gateway.current)) {
-    return (path, body, signal) => askLocalProxy(proxy, { method: "POST", path, body, signal });
+    return local;
   }
-  let sealed: SealedFetch | undefined;
+  let opening: Promise<SealedFetch> | undefined;
+  const open = async () => {
+    hardenSelf(); // before a key is in memory
+    return sealedFetch((await pairedGateway(context, dataDir))!);
+  };
   const direct: Post = async (path, body, signal) => {
-    if (sealed === undefined) {
-      hardenSelf(); // before a key is in memory
-      sealed = sealedFetch((await pairedGateway(context, dataDir))!);
-    }
+    // Once, whoever asks meanwhile: the key may be under a passphrase.
+    opening ??= open();
+    const sealed = await opening.catch((error) => {
+      opening = undefined;
+      throw error;
+    });
+    const head = headOf(body, signal);
     // What is said of a model is no conversation, and is not sealed.
-    if (isMetadata("POST", path)) {
-      const headers = { "content-type": JSON_TYPE };
-      return await sealed.metadata(path, {
-        method: "POST",
-        body: utf8(body),
-        headers,
-        signal,
-      });
+    if (isMetadata(head.method, path)) {
+      return await sealed.metadata(path, body === undefined ? head : { ...head, body: utf8(body) });
     }
-    return await sealed(path, init(body, signal));
+    return await sealed(path, body === undefined ? head : { ...head, body });
   };
   if (named) return direct;
   return async (path, body, signal) => {
-    if (sealed !== undefined) return await direct(path, body, signal);
+    if (opening !== undefined) return await direct(path, body, signal);
     try {
-      return await askLocalProxy(proxy, { method: "POST", path, body, signal });
+      return await local(path, body, signal);
     } catch (error) {
       // Whatever else listens there has got nothing: the gateway that this machine is paired with is asked instead.
       const other = error instanceof SecLlamaError &&

@@ -14,7 +14,8 @@ export interface Settings {
   readonly options: { readonly [name: string]: ParameterValue };
   readonly format?: "json" | object;
   readonly think?: Think;
-  readonly keepAlive?: string;
+  /** A duration, or seconds. */
+  readonly keepAlive?: string | number;
   readonly verbose: boolean;
   readonly wordWrap: boolean;
 }
@@ -26,7 +27,7 @@ export interface ChatBody {
   readonly options: { readonly [name: string]: ParameterValue };
   readonly format?: "json" | object;
   readonly think?: Think;
-  readonly keep_alive?: string;
+  readonly keep_alive?: string | number;
   /** Never cut in silence: what does not fit is an error. */
   readonly truncate: false;
 }

@@ -1,12 +1,11 @@
-/** Shows an answer on the terminal as it comes: a sign of work until the first token, thoughts dimmed, words wrapped. */
+/** Shows an answer on the terminal as it comes: thoughts dimmed, words wrapped. */
 import type { Tui } from "../tui.ts";
 import type { Piece, Totals } from "./ask.ts";
 import { WordWrap } from "./word_wrap.ts";
 
-const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-const FRAME_MS = 100;
-
 interface ShowOptions {
+  /** Called once the first piece is there, or none will come. */
+  readonly stopSign: () => void;
   readonly wordWrap: boolean;
   readonly verbose: boolean;
 }
@@ -20,17 +19,20 @@ export async function showAnswer(
 ): Promise<void> {
   const wrap = options.wordWrap && tui.isTerminal ? new WordWrap(columns) : undefined;
   const write = (text: string) => tui.write(wrap ? wrap.push(text) : text);
-  const stopSpinner = spin(tui);
   let thinking = false;
   let wrote = false;
   try {
     for await (const piece of pieces) {
-      stopSpinner();
+      options.stopSign();
       if (piece.kind === "done") {
         endThought();
         tui.write((wrap?.end() ?? "") + "\n");
         wrote = false;
         if (options.verbose) { for (const line of describeTotals(piece.totals)) tui.note(line); }
+        continue;
+      }
+      if (piece.kind === "ignored") {
+        tui.note(`This model does without: ${piece.fields.join(", ")}`);
         continue;
       }
       wrote = true;
@@ -47,7 +49,7 @@ export async function showAnswer(
       }
     }
   } finally {
-    stopSpinner();
+    options.stopSign();
     if (wrote) tui.write((wrap?.end() ?? "") + "\n");
   }
 
@@ -56,20 +58,6 @@ export async function showAnswer(
     thinking = false;
     write(tui.dim("\n…done thinking.\n\n"));
   }
-}
-
-/** Turns until it is stopped; on a terminal only. */
-function spin(tui: Tui): () => void {
-  if (!tui.isTerminal) return () => {};
-  let frame = 0;
-  const timer = setInterval(() => tui.progress(FRAMES[frame++ % FRAMES.length]), FRAME_MS);
-  let stopped = false;
-  return () => {
-    if (stopped) return;
-    stopped = true;
-    clearInterval(timer);
-    if (frame > 0) tui.progress(undefined);
-  };
 }
 
 /** Columns of the terminal now; 0 if that is not known. */

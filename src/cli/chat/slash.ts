@@ -3,6 +3,7 @@
  * mistypes `/cler` does not want an answer to it. `//` at the start of a line stands for a slash that is meant.
  */
 import { SecLlamaError } from "../../errors.ts";
+import { closest } from "../../suggest.ts";
 import { checkParameter, type ParameterValue } from "../../models/parameters.ts";
 
 export type Think = boolean | "low" | "medium" | "high";
@@ -39,12 +40,22 @@ export const SLASH_HELP = `/set system TEXT            what the model is told fi
 /show [${SHOW_PARTS.join("|")}]
 /load MODEL                 go on with another model
 /save MODEL                 a model with this system message and these parameters
-/file PATH                  put a text file into the next message
+/file PATH                  put a text file or a picture into the next message
 /clear                      forget what was said
 /bye                        end (Ctrl-D too)
 """                         begins and ends a text of several lines
 //                          begins a line that starts with one slash
 /? shortcuts                keys`;
+
+const WORDS = ["/bye", "/exit", "/quit", "/clear", "/help", "/set", "/show", "/load", "/save"]
+  .concat("/file");
+const SETTINGS = ["system", "parameter", "format", "noformat", "think", "nothink", "verbose"]
+  .concat("quiet", "wordwrap", "nowordwrap", "history", "nohistory");
+
+/** Whether its first word is a command. */
+export function isCommand(line: string): boolean {
+  return WORDS.includes(line.trim().split(/\s+/)[0]!);
+}
 
 export const SHORTCUTS = `Up, Down       earlier lines
 Ctrl-A, Ctrl-E start, end of the line
@@ -61,6 +72,11 @@ Ctrl-D         leave`;
  */
 export function parseSlash(line: string): Slash {
   const [word = "", ...rest] = line.trim().split(/\s+/);
+  if (line.trim().includes("\n") && !/^\/set\s+system\s/.test(line.trim())) {
+    throw new SecLlamaError("usage", "this text of several lines begins with a slash", {
+      hint: `nothing was sent; // begins a text with a slash, or put it between two """`,
+    });
+  }
   const after = line.trim().slice(word.length).trim();
   switch (word) {
     case "/bye":
@@ -83,22 +99,25 @@ export function parseSlash(line: string): Slash {
     }
     case "/load":
     case "/save":
-      if (rest.length !== 1) throw wrong(`${word} needs a model's name`);
+      if (rest.length !== 1) throw wrong(`${word} needs one model's name, without spaces`);
       return { kind: word === "/load" ? "load" : "save", model: rest[0]! };
     case "/file":
       if (after === "") throw wrong("/file needs a path");
       return { kind: "file", path: after };
-    default:
+    default: {
+      const meant = closest(word, WORDS);
       throw new SecLlamaError("usage", `there is no command ${word.slice(0, 40)}`, {
-        hint: "nothing was sent; /? shows the commands, // begins a line with a slash",
+        hint: `nothing was sent; ${meant === undefined ? "" : `did you mean ${meant}? `}` +
+          "/? shows the commands, // begins a line with a slash",
       });
+    }
   }
 }
 
 function parseSet(what: string, value: string): Slash {
   switch (what) {
     case "system":
-      return { kind: "system", text: value.replace(/^"""|"""$/g, "") };
+      return { kind: "system", text: unquoted(value) };
     case "parameter": {
       const [name = "", ...words] = value.split(/\s+/);
       if (words.length === 0) throw wrong("/set parameter needs a name and a value");
@@ -126,9 +145,26 @@ function parseSet(what: string, value: string): Slash {
     case "history":
     case "nohistory":
       return { kind: "history", on: what === "history" };
-    default:
-      throw wrong(`/set knows no ${JSON.stringify(what.slice(0, 40))}`);
+    default: {
+      const meant = what === "" ? undefined : closest(what, SETTINGS);
+      throw new SecLlamaError(
+        "usage",
+        what === ""
+          ? "/set needs what is to be set"
+          : `/set knows no ${JSON.stringify(what.slice(0, 40))}`,
+        {
+          hint: meant === undefined
+            ? `it is one of: ${SETTINGS.join(", ")}`
+            : `did you mean /set ${meant}?`,
+        },
+      );
+    }
   }
+}
+
+/** Without the quotes around it: three of each, as Ollama has them, or one. */
+function unquoted(text: string): string {
+  return /^"""([^]*?)"""$/.exec(text)?.[1] ?? /^"([^"]*)"$/.exec(text)?.[1] ?? text;
 }
 
 function parameterOf(name: string, words: readonly string[]): ParameterValue {
@@ -152,7 +188,9 @@ export function formatOf(text: string): "json" | object {
     const schema: unknown = JSON.parse(text);
     if (typeof schema === "object" && schema !== null && !Array.isArray(schema)) return schema;
   } catch { /* said below */ }
-  throw wrong("a format is json, or a JSON schema: an object");
+  throw new SecLlamaError("usage", "a format is json, or a JSON schema: an object", {
+    hint: 'nothing was sent; as in: json, or {"type":"object"}',
+  });
 }
 
 function wrong(message: string): SecLlamaError {

@@ -10,8 +10,9 @@ import { keySourceOptions } from "../key_options.ts";
 import type { Post } from "./ask.ts";
 import type { Surroundings } from "./converse.ts";
 import { SealedHistory } from "./sealed_history.ts";
-import type { Session } from "./session.ts";
+import type { Session, Settings } from "./session.ts";
 import type { ShowPart } from "./slash.ts";
+import { showWork } from "./work_sign.ts";
 
 /** What a conversation needs beside the answers: models, and lines that are kept. */
 export async function surroundings(
@@ -29,12 +30,23 @@ export async function surroundings(
   return {
     tui: context.tui,
     post,
-    load: async (model, signal) => {
-      await call(ROUTES.generate.path, { model, prompt: "", stream: false }, signal);
+    home: context.env["HOME"] ?? context.env["USERPROFILE"],
+    edits: context.env["TERM"] !== "dumb",
+    load: async (model, keepAlive, signal) => {
+      const stopSign = showWork(context.tui, model, post, signal);
+      try {
+        const keep = keepAlive === undefined ? {} : { keep_alive: keepAlive };
+        await call(ROUTES.generate.path, { model, prompt: "", stream: false, ...keep }, signal);
+      } finally {
+        stopSign();
+      }
     },
-    show: async (model, part, signal) =>
-      showText(await call(ROUTES.show.path, { model }, signal), part),
-    save: (name, session) => saveSession(context, name, session),
+    show: async ({ model, settings }, part, signal) => {
+      const own = ownText(settings, part);
+      const text = showText(await call(ROUTES.show.path, { model }, signal), part);
+      return own === undefined ? text : `${text}\n\nIn this conversation:\n${own}`;
+    },
+    save: (name, session, signal) => saveSession(context, name, session, signal),
     ...(keep === undefined ? {} : { keep }),
     ...(lasting
       ? {
@@ -62,11 +74,20 @@ function showText(shown: Record<string, unknown>, part: ShowPart): string {
   return rows.map(([name, value]) => `${String(name).padEnd(18)}${value ?? ""}`).join("\n");
 }
 
+/** Of a part that /set changes, what it was set to. */
+function ownText({ system, options }: Settings, part: ShowPart): string | undefined {
+  if (part === "system") return system;
+  const set = Object.entries(options);
+  if (part !== "parameters" || set.length === 0) return undefined;
+  return set.map(([name, value]) => `${name.padEnd(30)} ${value}`).join("\n");
+}
+
 /** Makes a model of the session's own. Nothing that was said goes into it: a model lies on disk as it is. */
 async function saveSession(
   context: CommandContext,
   name: string,
   session: Session,
+  signal: AbortSignal,
 ): Promise<string> {
   const { modelStoreFor } = await import("../installation.ts");
   const store = await modelStoreFor(context);
@@ -80,7 +101,7 @@ async function saveSession(
     parameters: options,
     messages: undefined,
     licenses: [],
-  }, { signal: context.signal });
+  }, { signal });
   return `${model.name} is made: ${session.model} with this system message and these parameters. ` +
     "What was said is not in it: a model lies on disk unsealed.";
 }

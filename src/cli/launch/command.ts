@@ -34,7 +34,7 @@ For more: secllama help agents`,
       ? undefined
       : await programOf(agent, context.env["PATH"] ?? "");
     await using proxy = await askedProxyOf(context, { start: program !== undefined });
-    const target = await chooseModel(proxy, stringOption(context, "model"), context.signal);
+    const target = await chooseModel(proxy, stringOption(context, "model"), context);
     if (program === undefined) {
       const setup = agent.setup({ ...target, folder: FOLDER });
       for (const line of printed(agent, setup, args)) context.tui.out(line);

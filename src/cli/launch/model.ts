@@ -3,6 +3,9 @@ import { readError } from "../../api/errors.ts";
 import { isSameModel } from "../../api/model_name.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import type { Post } from "../chat/ask.ts";
+import { showWork } from "../chat/work_sign.ts";
+import type { CommandContext } from "../command.ts";
 import type { Target } from "./agents.ts";
 import type { ProxyHandle } from "./proxy.ts";
 
@@ -16,15 +19,16 @@ const ENOUGH_TOKENS = 32_768;
 export async function chooseModel(
   proxy: ProxyHandle,
   asked: string | undefined,
-  signal: AbortSignal,
+  context: Pick<CommandContext, "tui" | "signal">,
 ): Promise<Omit<Target, "folder">> {
+  const { signal } = context;
   const model = asked ?? await onlyOne(proxy, signal);
   if (!(await look(proxy, model, signal)).tools) {
     throw new SecLlamaError("bad-model", `${model} cannot call tools, which an agent needs`, {
       hint: "choose one whose capabilities have tools: secllama show MODEL",
     });
   }
-  const contextLength = await loadedContext(proxy, model, signal);
+  const contextLength = await loadedContext(proxy, model, context);
   if (contextLength < ENOUGH_TOKENS) {
     throw new SecLlamaError(
       "bad-model",
@@ -42,12 +46,19 @@ export async function chooseModel(
 async function loadedContext(
   proxy: ProxyHandle,
   model: string,
-  signal: AbortSignal,
+  { tui, signal }: Pick<CommandContext, "tui" | "signal">,
 ): Promise<number> {
   const body = JSON.stringify({ model, options: { num_ctx: ENOUGH_TOKENS } });
-  const loaded = await proxy.ask("POST", ROUTES.generate.path, body, signal);
-  if (!loaded.ok) throw await readError(loaded);
-  await loaded.body?.cancel();
+  const post: Post = (path, body, signal) =>
+    proxy.ask(body === undefined ? "GET" : "POST", path, body, signal);
+  const stopSign = showWork(tui, model, post, signal);
+  try {
+    const loaded = await post(ROUTES.generate.path, body, signal);
+    if (!loaded.ok) throw await readError(loaded);
+    await loaded.body?.cancel();
+  } finally {
+    stopSign();
+  }
   const response = await proxy.ask("GET", ROUTES.ps.path, undefined, signal);
   if (!response.ok) throw await readError(response);
   const { models } = await response.json() as {

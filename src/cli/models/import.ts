@@ -43,6 +43,12 @@ A model that sees comes in two files; the second, often called mmproj, is the pr
   async run(context) {
     const { tui, signal } = context;
     const path = context.positionals[0]!;
+    if (/^https?:\/\//i.test(path)) {
+      throw new SecLlamaError("usage", "import takes a file of this machine, no web address", {
+        field: "FILE",
+        hint: "download it first and import the file; from a registry: secllama pull MODEL",
+      });
+    }
     const store = await modelStoreFor(context);
     const name = stringOption(context, "name") ?? nameOfFile(path);
     if (stringOption(context, "name") === undefined && await store.has(name)) {

@@ -107,6 +107,7 @@ export async function ownCertificates(path: string): Promise<{ caCerts?: string[
   } catch (cause) {
     throw new SecLlamaError("bad-config", "cannot read the file that SECLLAMA_REGISTRY_CA names", {
       field: "SECLLAMA_REGISTRY_CA",
+      hint: "name the PEM file of the registry's authority, or unset it",
       cause,
     });
   }

@@ -10,6 +10,10 @@ interface Session {
   readonly scope: string;
   /** Undefined: the provider gave none. */
   readonly refresh: string | undefined;
+  /** As the gateway said last; absent in what an older version kept. */
+  readonly role?: string;
+  /** ISO 8601. */
+  readonly expires?: string;
 }
 
 /** The session at one gateway. */
@@ -32,6 +36,11 @@ export class SessionStore {
     } catch {
       return undefined;
     }
+  }
+
+  /** Forgets it. */
+  remove(): Promise<void> {
+    return this.#store.remove(this.#account);
   }
 
   /** Replaces what there is. */

@@ -1,6 +1,7 @@
 /** What clients ask about models without prompting one: names, sizes, what is loaded. None of it is a conversation. */
 import type { Hono } from "hono";
 import { readJson, requiredModel } from "../../api/body.ts";
+import type { LoadingRow } from "../../api/loading.ts";
 import { COSE_TYPE } from "../../api/media_types.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
@@ -11,6 +12,8 @@ import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
+import { PLAIN_CLIENT, shareOf } from "../share.ts";
+import type { LoadStand } from "../../supervisor/load_stands.ts";
 
 export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
   const { models, supervisor } = context;
@@ -35,7 +38,11 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
     const others = othersFor(context, c.req.header(PROOF_HEADER)).flatMap(({ label, loaded }) =>
       loaded.map((row) => ({ ...row, host: label }))
     );
-    return c.json({ models: [...await loadedRows(context), ...others] });
+    const loading = supervisor.awaited(shareOf(c.env, asker ?? PLAIN_CLIENT)).map(loadingRow);
+    return c.json({
+      models: [...await loadedRows(context), ...others],
+      ...(loading.length === 0 ? {} : { loading }),
+    });
   });
 
   app.post(ROUTES.show.path, async (c) => {
@@ -95,6 +102,11 @@ export async function loadedRows(
     size_vram: 0,
     context_length: m.contextLength,
   }));
+}
+
+/** A row of the field that only `/api/ps` of SecLlama has, with the words of Ollama's `/api/pull`. */
+function loadingRow({ name, digest, status, completedBytes, totalBytes }: LoadStand): LoadingRow {
+  return { name, model: name, digest, status, completed: completedBytes, total: totalBytes };
 }
 
 /** The fleet's other hosts, for its clients: this host's own programs cannot use them. */

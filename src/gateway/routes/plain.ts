@@ -14,10 +14,7 @@ import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { relay } from "../relay.ts";
-import { shareOf } from "../share.ts";
-
-/** Who sends plaintext has no key; a user of this machine is told apart by the kernel's word. */
-const PLAIN_CLIENT = "plain";
+import { PLAIN_CLIENT, shareOf } from "../share.ts";
 
 /** Where plaintext belongs, for hints. */
 export function proxyOf({ config }: GatewayContext): string {
@@ -78,7 +75,7 @@ async function plain(
       who: { client: label(PLAIN_CLIENT) },
       model,
       kind: "plain",
-      used: countUsed(model, exchange),
+      used: countUsed(context, model, exchange),
     }),
   });
 }

@@ -142,7 +142,9 @@ async function sealedRequest(
       checkRunnerName(request.headers.get(RUNNER_HEADER), header.rk);
       await context.audit?.admit();
       // By this, a client that was revoked just now finds its key gone from the runner.
-      const isKnown = await context.supervisor.knowsPskId(header.pskId);
+      // A program's role may have been changed, too.
+      const fresh = request.headers.has(APP_HEADER);
+      const isKnown = await context.supervisor.knowsPskId(header.pskId, fresh);
       await context.supervisor.dropReplaced(header.rk);
       const client = shareOf(env, isKnown ? header.pskId : undefined);
       // From here to its opening nothing is waited for: the model could leave meanwhile.
@@ -192,14 +194,14 @@ async function admitted(context: GatewayContext, o: {
     void reader.cancel().catch(() => {});
     throw error;
   }
-  const { ticket, fields } = admission;
+  const { ticket, fields, terms } = admission;
   try {
     context.supervisor.giveKey(model, pskId);
     const { exchange, arrived, done } = model.open(
-      { kind: "sealed" },
+      { kind: "sealed", ...(terms === undefined ? {} : { terms }) },
       { client, shared: context.supervisor.shared },
     );
-    const used = countUsed(model, exchange, (tokens) => ticket?.used(tokens));
+    const used = countUsed(context, model, exchange, (tokens) => ticket?.used(tokens));
     const { ending } = recordedExchange(context, { who: fields, model, kind: "sealed", used });
     const response = await relay(exchange, {
       kind: "sealed",
@@ -212,7 +214,7 @@ async function admitted(context: GatewayContext, o: {
         ticket?.end();
       },
       async ending(end) {
-        settle(ticket, end.result);
+        settle(ticket, used.refused ?? end.result);
         await ending?.(end);
       },
     });

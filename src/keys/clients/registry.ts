@@ -108,7 +108,7 @@ export class ClientRegistry {
    * @throws {SecLlamaError} As `add`.
    */
   async checkNew(name: string, options: { replace?: boolean } = {}): Promise<void> {
-    checkName(name);
+    checkClientName(name);
     replaced(await this.read(), name, options.replace);
   }
 
@@ -127,7 +127,7 @@ export class ClientRegistry {
       expires?: string;
     } = {},
   ): Promise<PairedClient> {
-    checkName(name);
+    checkClientName(name);
     return await this.#change((list, kid) => {
       const old = replaced(list, name, options.replace);
       const time = this.#now().toISOString();
@@ -159,7 +159,7 @@ export class ClientRegistry {
       expires: string;
     },
   ): Promise<PairedClient> {
-    checkName(name);
+    checkClientName(name);
     return await this.#change((list, kid) => {
       needRole(list, role);
       const now = this.#now();
@@ -205,7 +205,7 @@ export class ClientRegistry {
    * @throws {SecLlamaError} `not-found`, `usage` for a bad name, `key-refused` if the new name is taken.
    */
   async rename(which: string, name: string): Promise<PairedClient> {
-    checkName(name);
+    checkClientName(name);
     return await this.#edit(which, (client, list) => {
       const other = find(list, name);
       if (other !== undefined && other.id !== client.id) {
@@ -432,7 +432,8 @@ function replaced(list: ClientList, name: string, replace = false): PairedClient
   });
 }
 
-function checkName(name: string): void {
+/** Refuses what cannot be a client's name. @throws {SecLlamaError} `usage`. */
+export function checkClientName(name: string): void {
   if (isClientName(name)) return;
   throw new SecLlamaError(
     "usage",
