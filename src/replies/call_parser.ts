@@ -62,6 +62,8 @@ export class CallParser {
   /** Units of the reply, and those that were read for nothing. */
   #total = 0;
   #wasted = 0;
+  /** The reply was cut within a call: what is left of it is no text. */
+  #broken = false;
   #attempt: { source: Source; reading: Reading<Calls>; syntax: Syntax | undefined } | undefined;
 
   constructor(tools: Iterable<Tool>) {
@@ -77,9 +79,10 @@ export class CallParser {
 
   /** What is still held when the reply ends. `cut`: for want of room; a call that was begun stays one. */
   end(cut: boolean): Said {
+    this.#broken = cut && this.#attempt?.syntax !== undefined;
     this.#attempt?.source.end(cut);
     const said = this.#run(true, cut);
-    said.say(this.#take(this.#held));
+    if (!(cut && this.#mayOpen())) said.say(this.#take(this.#held));
     this.#held = "";
     return said;
   }
@@ -102,6 +105,12 @@ export class CallParser {
     return said;
   }
 
+  /** Whether what is held behind a call begins one more. */
+  #mayOpen(): boolean {
+    const begun = this.#held.trim();
+    return this.#called && !this.#said && SYNTAXES.some(({ open }) => open.startsWith(begun));
+  }
+
   /** What is new of the attempt's drafts. */
   *#grown(): Generator<CallDelta> {
     const { drafts } = this.#attempt!.source;
@@ -122,7 +131,7 @@ export class CallParser {
   #atStart(ended: boolean, cut: boolean): boolean {
     const trimmed = this.#held.replace(this.#called ? BETWEEN_CALLS : /^\s+/, "");
     if (trimmed === "") return false;
-    const partly = !ended &&
+    const partly = (!ended || cut) &&
       SYNTAXES.some(({ open }) => open.length > trimmed.length && open.startsWith(trimmed));
     if (partly) return false;
     const tagged = SYNTAXES.some(({ open }) => trimmed.startsWith(open));
@@ -162,7 +171,7 @@ export class CallParser {
         first = syntax;
         at = index;
       }
-      if (!ended) keep = Math.max(keep, partialSuffix(this.#held, syntax.open));
+      if (!ended || cut) keep = Math.max(keep, partialSuffix(this.#held, syntax.open));
     }
     if (first === undefined) {
       const end = this.#held.length - keep;
@@ -202,6 +211,7 @@ export class CallParser {
     this.#before = "";
     const [draft] = source.drafts.slice(this.#shown);
     if (found === undefined && source.drafts.length === 0) {
+      if (this.#broken) return void (this.#state = "start");
       this.#wasted += source.position;
       // The opening is text; what follows may still open something else.
       this.#held = source.all;
@@ -221,7 +231,7 @@ export class CallParser {
     });
     this.#called = true;
     this.#shown = 0;
-    this.#held = source.rest;
+    this.#held = this.#broken ? "" : source.rest;
     this.#state = "start";
   }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { inProportion } from "../../tests/support/patience.ts";
 import { CallParser } from "./call_parser.ts";
+import { SYNTAXES } from "./syntaxes.ts";
 import { FAMILIES, named, TOOLS, WEATHER } from "./testing_calls.ts";
 import type { ParsedCall } from "./tools.ts";
 
@@ -35,12 +36,15 @@ for (const [family, reply, calls] of FAMILIES) {
 
   Deno.test(`calls: ${family}, cut short, stays a call`, () => {
     const opening = reply.search(/[^\s]/);
+    const tag = SYNTAXES.find(({ open }) => reply.startsWith(open, opening))?.open;
     let named = 0;
     for (let length = opening + 1; length < reply.length; length++) {
       const part = reply.slice(0, length);
       const { text, calls: found } = run([part], true);
       assert.deepEqual(run([...part], true), { text, calls: found }, part);
       assert.ok(found.length <= calls.length);
+      // What is left of a call, or of the next one's tag, is no text.
+      if (tag !== undefined && length >= opening + tag.length) assert.equal(text, "", part);
       found.forEach((call, index) => {
         assert.equal(call.name, calls[index]!.name, part);
         if (call.partial === undefined) {
