@@ -60,7 +60,6 @@ const LIMITS: { readonly [path: string]: string } = {
   "tests/audit/otlp_test.ts": "what is tested is that it gives up",
   "tests/keyring/daemon.ts": "asked again until it answers",
   "tests/keyring/store_test.ts": "what is tested is that it gives up",
-  "tests/sandbox/delegation.ts": "cleaning up, which nothing is said of",
   "tests/scheduling/models_test.ts": "what is tested is that it gives up",
   "tests/scheduling/requests_test.ts": "what is tested is that it gives up",
 };

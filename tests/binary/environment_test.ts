@@ -153,7 +153,8 @@ test("an HTTP proxy gets neither a prompt nor anything else", async () => {
     "run",
     "demo",
     "a prompt",
-    "--proxy-port=8199",
+    // Where nobody listens any more.
+    `--proxy-port=${new URL(served.proxyUrl).port}`,
   ], {
     env: {
       ...home.env,

@@ -4,6 +4,7 @@
  */
 import { linux } from "../../src/linux/libc.ts";
 import { listOptional, makeFolder, removeFolder } from "../../src/sandbox/linux/cgroup_files.ts";
+import { until } from "../support/patience.ts";
 import { probeCapabilities } from "../../src/sandbox/linux/capabilities.ts";
 
 export interface Delegation {
@@ -51,13 +52,10 @@ export async function delegateGroups(uid: number): Promise<Delegation> {
           .map((name) => `${folder}/${name}`)
       );
       const left = [...groups, ...own, ...folders.map(({ folder }) => folder)];
-      for (
-        let tries = 0;
-        tries < 200 && !left.map((f) => removeFolder(linux(), f)).every(Boolean);
-        tries++
-      ) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+      await until(
+        () => left.map((f) => removeFolder(linux(), f)).every(Boolean),
+        "no group is left",
+      );
     },
   };
 }

@@ -124,14 +124,15 @@ function exists(pid: number): boolean {
 }
 
 for (
-  const [how, signal, code] of [
-    ["is killed", "SIGKILL", /^(runner-died|truncated)$/],
-    ["hangs", "SIGSTOP", /^(runner-died|truncated)$/],
+  const [how, signal, config] of [
+    ["is killed", "SIGKILL", {}],
+    // Long enough for the other runner, which is not to be taken for hung on a busy machine.
+    ["hangs", "SIGSTOP", { runnerTimeoutMs: 5_000 }],
   ] as const
 ) {
   Deno.test(`scheduling: a runner that ${how} is replaced, and only its own requests fail`, () =>
     withWorld(
-      { config: { runnerTimeoutMs: 1000 } },
+      { config },
       async ({ first, second, supervisor, pidOf }) => {
         await Promise.all([
           first.ask("/api/generate", ONE),
@@ -144,7 +145,7 @@ for (
         await until(() => active() === "1,1", "both work");
         Deno.kill(before, signal);
         const failed = await own;
-        assert.match(failed.code ?? failed.body.code, code);
+        assert.match(failed.code ?? failed.body.code, /^(runner-died|truncated)$/);
         assert.match(failed.message ?? failed.body.error, /runner|broke/);
         assert.equal((await first.ask("/api/generate", ONE)).status, 200);
         assert.notEqual(pidOf("a"), before);
