@@ -1,7 +1,7 @@
 /** Large JSON in pieces, against `JSON.stringify`, which does it in one. */
 import assert from "node:assert/strict";
 import { runAtOnce, type Work } from "../src/budget.ts";
-import { seeded } from "./grammar/testing_gbnf.ts";
+import { seeded } from "../tests/support/seeds.ts";
 import { jsonSize, writeJson } from "./json_work.ts";
 
 /** A value of any kind, with the texts and numbers that are written in some odd way. */

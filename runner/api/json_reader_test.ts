@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { runAtOnce } from "../../src/budget.ts";
 import { utf8 } from "../../src/bytes.ts";
 import { NotUtf8, parseJson, PIECE } from "./json_reader.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const read = (bytes: Uint8Array) => runAtOnce(parseJson(bytes));
 
@@ -28,14 +29,9 @@ function same(text: string): void {
   assert.equal(JSON.stringify(got), JSON.stringify(wanted));
 }
 
-/** A small random generator: mulberry32, public domain (Tommy Ettinger). */
 function randomOf(seed: number): (below: number) => number {
-  return (below) => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) % below;
-  };
+  const next = seeded(seed);
+  return (below) => Math.floor(next() * below);
 }
 
 const ATOMS = [

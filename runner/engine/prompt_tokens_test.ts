@@ -7,6 +7,7 @@ import { DEMO_MODEL, exists, libraryFolder } from "./testing.ts";
 import { makeRandomGguf } from "./testing_gguf.ts";
 import type { PromptPart } from "./types.ts";
 import type { Vocabulary } from "./vocabulary.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const STORIES = sharedModel("stories260K.gguf", "prompt tokens (stories)") ?? "";
 const CONTROL = [
@@ -84,17 +85,6 @@ const VOCABULARIES: [
 ];
 for (const [name, path] of [["demo", DEMO_MODEL], ["stories", STORIES]] as const) {
   if (exists(path)) VOCABULARIES.push([name, (use) => withVocabulary(path, use)]);
-}
-
-/** mulberry32: numbers in [0, 1). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 const pick = <T>(random: () => number, list: readonly T[]): T =>

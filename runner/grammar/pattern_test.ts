@@ -5,7 +5,8 @@ import { ReplyGrammar } from "./schema_grammar.ts";
 import { patternAutomaton } from "./pattern.ts";
 import { Inexpressible } from "./refusal.ts";
 import { textRule } from "./text_rules.ts";
-import { seeded, TestGrammar } from "./testing_gbnf.ts";
+import { TestGrammar } from "./testing_gbnf.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 1500 : 40;
 

@@ -2,7 +2,7 @@
 import { runAtOnce } from "../../src/budget.ts";
 import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
-import { seeded } from "./testing_gbnf.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 import { inProportion } from "../../tests/support/patience.ts";
 import { accepts, Budget, negation, Pause, words } from "./automaton.ts";
 import { ReplyGrammar } from "./schema_grammar.ts";

@@ -12,6 +12,7 @@ import {
 } from "jose";
 import { code } from "../keys/testing.ts";
 import { IdTokens, signInNonce, type SignInTerms } from "./id_tokens.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const PK = new Uint8Array(32).fill(5);
 const NOW = Date.parse("2026-11-29T12:00:00Z");
@@ -159,7 +160,7 @@ Deno.test(`id tokens: ${COUNT} mixtures of changes: one that is wrong is enough,
   const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
   const rig = new Rig([{ ...await exportJWK(publicKey), kid: "one", alg: "ES256", use: "sig" }]);
   const tokens = rig.tokens();
-  const random = generator(20261129);
+  const random = seeded(20261129);
   const said = { let: 0, refused: 0 };
   for (let i = 0; i < COUNT; i++) {
     // Each by itself first.
@@ -291,13 +292,3 @@ Deno.test("id tokens: a provider whose keys cannot be had is away, and no sign-i
   rig.instead = undefined;
   assert.equal((await tokens.check(token, PK)).role, "guest", "and it has not been used up");
 });
-
-/** mulberry32. */
-function generator(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 4294967296;
-  };
-}

@@ -6,6 +6,7 @@ import { SecLlamaError } from "../errors.ts";
 import type { Role } from "../keys/mod.ts";
 import { Limiter, standing, type Ticket, type Usage, type UsageStore } from "./limiter.ts";
 import { UsageFile } from "./usage_file.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -31,19 +32,9 @@ function refusal(run: () => unknown): SecLlamaError | undefined {
   }
 }
 
-/** mulberry32. */
-function generator(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 4294967296;
-  };
-}
-
 Deno.test("limits: as a list of everything that was asked would have it", () => {
   for (let seed = 1; seed <= 60; seed++) {
-    const random = generator(seed);
+    const random = seeded(seed);
     const upTo = (n: number) => 1 + Math.floor(random() * n);
     const some = (n: number) => random() < 0.3 ? {} : { n: upTo(n) };
     const role: Role = {

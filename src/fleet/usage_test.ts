@@ -7,6 +7,7 @@ import { RECORDS } from "./bundle.ts";
 import { reportKeyOf } from "./report.ts";
 import { type FleetStore, MemoryFleetStore } from "./store.ts";
 import { FleetUsage } from "./usage.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const [MINUTE, DAY] = [60_000, 86_400_000];
 const hidOf = (i: number) => Uint8Array.from({ length: 16 }, () => i + 1);
@@ -58,19 +59,9 @@ const left = (limiter: Limiter, client: string, role: Role) => {
   }
 };
 
-/** mulberry32. */
-function generator(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 4294967296;
-  };
-}
-
 Deno.test("limits over hosts: what one list of all hosts would have, once what was counted is told", async () => {
   for (let seed = 1; seed <= 12; seed++) {
-    const random = generator(seed);
+    const random = seeded(seed);
     const upTo = (n: number) => 1 + Math.floor(random() * n);
     const some = (n: number) => random() < 0.5 ? upTo(n) : undefined;
     const amounts = {

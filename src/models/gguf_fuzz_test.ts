@@ -8,19 +8,10 @@ import { describeModel } from "./describe.ts";
 import { readGgufHeader } from "./gguf.ts";
 import { makeGguf } from "./testing.ts";
 import { processorMs } from "../../tests/support/patience.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const DEMO = new URL("../../models/demo.gguf", import.meta.url).pathname;
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
-
-/** mulberry32: small, seeded, good enough to pick bytes. */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let x = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-    return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const INTERESTING = [
   0n,
@@ -36,7 +27,7 @@ const INTERESTING = [
 
 /** One mutant of `base`: bytes flipped, numbers replaced, parts cut, doubled or swapped, within the header mostly. */
 function mutate(base: Uint8Array, headerBytes: number, seed: number): Uint8Array {
-  const rnd = random(seed);
+  const rnd = seeded(seed);
   const pick = (n: number) => Math.floor(rnd() * n);
   let bytes = base.slice();
   for (let k = 1 + pick(4); k > 0; k--) {

@@ -7,6 +7,7 @@ import type { Part } from "./reader.ts";
 import { FAMILIES, TOOLS } from "./testing_calls.ts";
 import { type Writer, WRITERS } from "./testing_writers.ts";
 import type { ParsedCall } from "./tools.ts";
+import { seeded } from "../../tests/support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const ROUNDS = FULL ? 30 : 1;
@@ -63,13 +64,7 @@ const cuts = (reply: string) =>
 
 /** Of a seed: the same numbers at each run. */
 function random(seed: number) {
-  let state = seed >>> 0;
-  const next = () => {
-    state = state + 0x6d2b79f5 >>> 0;
-    let mixed = Math.imul(state ^ state >>> 15, state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ mixed >>> 7, mixed | 61);
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32;
-  };
+  const next = seeded(seed);
   const below = (count: number) => Math.floor(next() * count);
   const one = <T>(list: readonly T[]) => list[below(list.length)]!;
   return { below, one };

@@ -76,7 +76,9 @@ binaryTest("what is not as it was unpacked is refused and made again", async () 
       Deno.copyFileSync(join(folder, "lib/libggml-base.so"), join(folder, "lib/libggml-evil.so"));
     }],
   ];
-  for (const [what, spoil] of damage) {
+  // Each costs an unpacking: a plain run takes what is hardest to see.
+  const hardest = /^(one byte|a link|one library)/;
+  for (const [what, spoil] of damage.filter(([what]) => FULL || hardest.test(what))) {
     spoil();
     const again = await run(USES_PARTS, home);
     assert.equal(again.code, 0, `${what}: ${again.stderr}`);

@@ -8,6 +8,7 @@ import { makeGguf } from "../../src/models/testing.ts";
 import { ModelStore } from "../../src/models/store.ts";
 import { chat, cli, newHome, startServe } from "../support/serve.ts";
 import { settled } from "../support/patience.ts";
+import { seeded } from "../support/seeds.ts";
 
 const MUTANTS = Deno.env.get("SECLLAMA_FULL") === "1" ? 100 : 8;
 const DEMO = new URL("../../models/demo.gguf", import.meta.url);
@@ -108,7 +109,7 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
     await t.step(`${MUTANTS} mutants that pass the check`, async () => {
       const original = await Deno.readFile(DEMO);
       const { dataOffset } = await readGgufHeader(original);
-      const random = mulberry(20261125);
+      const random = numbersFrom(20261125);
       let loaded = 0;
       let failed = 0;
       for (let tries = 0; loaded + failed < MUTANTS; tries++) {
@@ -147,12 +148,7 @@ Deno.test("a model that the engine cannot load says so, and the gateway goes on"
 });
 
 /** Repeatable numbers, whole and positive. */
-function mulberry(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return (t ^ (t >>> 14)) >>> 0;
-  };
+function numbersFrom(seed: number): () => number {
+  const next = seeded(seed);
+  return () => Math.floor(next() * 2 ** 32);
 }

@@ -2,18 +2,6 @@
 import type { TemplateMessage, TemplateTool } from "../../src/api/template/chat.ts";
 import type { Case } from "./oracle.ts";
 
-/** mulberry32: numbers in [0, 1). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 type Kind = "string" | "number" | "bool" | "list" | "any";
 
 const STRINGS = [

@@ -5,7 +5,8 @@
 import assert from "node:assert/strict";
 import { checkTemplate } from "../../src/models/template_check.ts";
 import { CONVERSATIONS } from "./conversations.ts";
-import { conversation, seeded, TemplateGenerator } from "./generate.ts";
+import { conversation, TemplateGenerator } from "./generate.ts";
+import { seeded } from "../support/seeds.ts";
 import { type Case, GO, goVersion, type Outcome, removeOracle, renderWithGo } from "./oracle.ts";
 import { renderWithOurs } from "./ours.ts";
 import { seeds } from "../support/seeds.ts";

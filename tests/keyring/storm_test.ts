@@ -8,6 +8,7 @@ import { KeyManager } from "../../src/keys/keyset/manager.ts";
 import { ManifestFile } from "../../src/keys/keyset/manifest_file.ts";
 import { SecretServiceStore } from "../../src/keys/stores/linux.ts";
 import { type Keyring, keyringIgnored, startKeyring } from "./daemon.ts";
+import { seeded } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const KILLS = FULL ? 200 : 16;
@@ -21,16 +22,6 @@ function managerOf(keyring: Keyring): KeyManager {
     file: new ManifestFile(`${keyring.dataHome}/secllama`),
     store: new SecretServiceStore({ env: keyring.env, profile: "default", interactive: false }),
   });
-}
-
-/** A small generator with a seed (mulberry32): numbers in [0, 1). */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 async function readRecords(path: string): Promise<[index: number, wrapped: Uint8Array][]> {
@@ -78,7 +69,7 @@ Deno.test({
   fn: async () => {
     await using keyring = await startKeyring();
     const records = `${keyring.home}/records`;
-    const next = random(SEED);
+    const next = seeded(SEED);
     const seen = new Set<string>([(await managerOf(keyring).init()).kid]);
     let interrupted = 0;
     const check = async () => {

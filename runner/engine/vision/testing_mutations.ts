@@ -4,17 +4,12 @@ import { wav } from "../testing_hearing.ts";
 import { bmp } from "../testing_seeing.ts";
 import type { MediaKind } from "../types.ts";
 import { png } from "./testing_pictures.ts";
+import { seeded } from "../../../tests/support/seeds.ts";
 
 /** Numbers from a seed (mulberry32). */
 function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return (t ^ (t >>> 14)) >>> 0;
-  };
+  const next = seeded(seed);
+  return () => Math.floor(next() * 2 ** 32);
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
