@@ -24,7 +24,7 @@ const TOKENS = (name: string, why: string): Goal => ({
 const CHUNKS =
   "A new prompt is read in chunks of a quarter of a second, so that those who read a reply go on; llama-server reads up to 2,048 tokens at once.";
 const SCRIPT =
-  "Between two steps of a model this small lie 0.3 ms of JavaScript without a compiler (sampling, text, sealing), a tenth of the step.";
+  "Between two steps lie 0.3 ms of JavaScript without a compiler (sampling, text, sealing), which a small model's step does not hide.";
 const FIRST = (name: string, why: string): Goal => ({
   table: "Prompts",
   name,
@@ -42,7 +42,7 @@ const MEMORY = (name: string): Goal => ({
   goal: 1.1,
   sense: "at most",
   why:
-    "Three processes of a runtime of 40 to 60 MB each stand beside the model, which a small model does not hide.",
+    "Three processes of a runtime stand beside the model (proxy, gateway, runner), which a small model does not hide.",
 });
 
 /** By the name under which a run keeps its samples. */
@@ -85,7 +85,7 @@ export const GOALS: Readonly<Record<string, Goal>> = {
     goal: 150,
     sense: "at most",
     why:
-      "Three processes start one after another, each proves its sandbox by attacks of its own, and each loads a bundle in a runtime that keeps no compiled code.",
+      "Three processes start, each loads its bundle in a runtime that keeps no compiled code (docs/decisions/0042-no-v8-code-cache.md), and the runner proves its sandbox by attacks.",
   },
   "message": {
     table: "The door",
@@ -94,7 +94,7 @@ export const GOALS: Readonly<Record<string, Goal>> = {
     goal: 0.3,
     sense: "at most",
     why:
-      "X25519 and AES run in WebCrypto and in a runner without a compiler; a native library for both was looked for among the packages and not taken (docs/decisions/0023).",
+      "The runner's half runs without a compiler (docs/decisions/0023-jitless-runner.md), and each message has a key of its own to agree on.",
   },
   "token": {
     table: "The door",
@@ -119,7 +119,8 @@ export const GOALS: Readonly<Record<string, Goal>> = {
     unit: "requests",
     goal: 0,
     sense: "at most",
-    why: "Beyond its limit of connections the listener closes a connection before it has read it.",
+    why:
+      "Where more come at once than have places, the listener closes those whose request it has not read yet, the oldest first, so that a flood pushes out itself; they learn nothing.",
   },
   "stream": {
     table: "The door",

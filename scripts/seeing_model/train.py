@@ -1,12 +1,14 @@
 """Makes the model that sees: python3 scripts/seeing_model/train.py --seed 3 --out models/seeing
 
-Writes OUT.gguf and OUT.mmproj.gguf. Needs PyTorch 1.13 and numpy (Debian: python3-torch) and nothing from a
-network. Encoder, projector and text model learn together, from nothing. Beside the answers, the encoder is
-told what each patch shows: without that, it takes many times as long until the answers say anything of it.
+Writes OUT.gguf and OUT.mmproj.gguf, and what came out to made.json. Needs PyTorch 1.13 and numpy (Debian:
+python3-torch) and nothing from a network. The encoder learns first, from what each patch shows; then projector
+and text model learn from answers; then all together. From answers alone the encoder would learn many times as
+slowly: nothing tells it at first that a picture matters.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import pathlib
 import sys
@@ -203,56 +205,72 @@ def report(tally):
     return f"{right}/{asked}: " + ", ".join(f"{k} {a}/{b}" for k, (a, b) in sorted(tally.items()))
 
 
+def learn(model, vocabulary, phase, steps, seed, state):
+    """One phase: a rise of the rates, and a fall to almost nothing. Keeps the weights in `state` every 100 steps."""
+    learning = {"eye": [model.eye, model.kind, model.colour], "text": [model.text, model.eye.mm0, model.eye.mm2], "all": [model]}
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    for part in learning[phase]:
+        for parameter in part.parameters():
+            parameter.requires_grad_(True)
+    optimiser = Optimiser(Learning(model))
+    talks = Talks(vocabulary, np.random.default_rng([seed, len(phase)]), model.eye.config.patches)
+    started, smooth = time.time(), [None, None]
+    for step in range(steps):
+        loss, *parts = loss_of(model, talks.batch(BATCH), phase)
+        loss.backward()
+        optimiser.step(min((step + 1) / WARMUP, 1.01 - step / steps))
+        for i, one in enumerate(parts):
+            smooth[i] = one.item() if smooth[i] is None else 0.95 * smooth[i] + 0.05 * one.item()
+        if step % 20 == 19:
+            print(f"{phase} {step + 1}/{steps}  answers {smooth[0]:.4f}  patches {smooth[1]:.4f}  {time.time() - started:.0f} s", flush=True)
+        if step % 100 == 99 or step == steps - 1:
+            torch.save(model.state_dict(), state)
+            if phase != "eye":
+                print(report(evaluate(model, vocabulary, 10**6)), flush=True)
+
+
 def main():
     options = argparse.ArgumentParser(description="Trains the model that sees and writes it as two GGUF files.")
     options.add_argument("--seed", type=int, default=3)
     options.add_argument("--out", default="models/seeing")
-    options.add_argument("--steps", type=int, default=600)
-    options.add_argument("--rate", type=float, default=1.0, help="share of the optimiser's rates")
-    options.add_argument("--phase", choices=["eye", "text", "all"], default="all", help="what learns; eye: from the patches alone")
-    options.add_argument("--resume", action="store_true", help="go on from the weights in OUT.state, which a run leaves every 100 steps")
+    options.add_argument("--plan", default="eye:400,text:400,all:300", help="what learns, and for how many steps: eye, text, all")
+    options.add_argument("--state", default="build/seeing.state", help="where the weights are kept meanwhile")
+    options.add_argument("--resume", action="store_true", help="go on from the weights that are kept")
+    options.add_argument("--report", default="scripts/seeing_model/made.json", help="what came out")
     arguments = options.parse_args()
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(arguments.seed)
     torch.set_flush_denormal(True)
+    started = time.time()
 
     vocabulary = spm.train(all_texts(), 560)
     text = Config(vocab=len(vocabulary), width=96, layers=3, heads=3, kv_heads=3, hidden=256, context=1024)
     model = Seeing(EyeConfig(), text)
     print(f"{len(vocabulary)} tokens, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
-    state = pathlib.Path(f"{arguments.out}.state")
+    state = pathlib.Path(arguments.state)
+    state.parent.mkdir(parents=True, exist_ok=True)
     if arguments.resume:
         model.load_state_dict(torch.load(state))
-    learning = {"eye": [model.eye, model.kind, model.colour], "text": [model.text, model.eye.mm0, model.eye.mm2], "all": [model]}
+    for phase, steps in (part.split(":") for part in arguments.plan.split(",")):
+        learn(model, vocabulary, phase, int(steps), arguments.seed, state)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    for part in learning[arguments.phase]:
-        for parameter in part.parameters():
-            parameter.requires_grad_(True)
-    optimiser = Optimiser(Learning(model), arguments.rate * 0.02, arguments.rate * 3e-3)
-    talks = Talks(vocabulary, np.random.default_rng([arguments.seed, len(arguments.phase)]), model.eye.config.patches)
-    started, smooth = time.time(), [None, None]
-    for step in range(arguments.steps):
-        loss, *parts = loss_of(model, talks.batch(BATCH), arguments.phase)
-        loss.backward()
-        optimiser.step(min((step + 1) / WARMUP, 1.01 - step / arguments.steps))
-        for i, one in enumerate(parts):
-            smooth[i] = one.item() if smooth[i] is None else 0.95 * smooth[i] + 0.05 * one.item()
-        if step % 20 == 19:
-            print(f"step {step + 1}/{arguments.steps}  answers {smooth[0]:.4f}  patches {smooth[1]:.4f}  {time.time() - started:.0f} s", flush=True)
-        if step % 100 == 99 or step == arguments.steps - 1:
-            torch.save(model.state_dict(), state)
-            if arguments.phase != "eye":
-                print(report(evaluate(model, vocabulary, 10**6)), flush=True)
-    print("held out:", report(evaluate(model, vocabulary, 10**6 + 1, 2000)), flush=True)
+    held_out = evaluate(model, vocabulary, 10**6 + 1, 2000)
+    print("held out:", report(held_out), flush=True)
     files = {
         f"{arguments.out}.gguf": (metadata(text, vocabulary, ABOUT), model.text.tensors()),
         f"{arguments.out}.mmproj.gguf": (model.eye.metadata(ABOUT[0]), model.eye.tensors()),
     }
+    made = {"seed": arguments.seed, "plan": arguments.plan, "resumed": arguments.resume}
+    made["seconds"] = {"clock": round(time.time() - started), "processor": round(time.process_time())}
+    made["right of asked, held out"] = {kind: counts for kind, counts in sorted(held_out.items())}
     for path, (pairs, tensors) in files.items():
         data = write(path, pairs, tensors)
-        print(f"{path}: {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()}")
+        made[path] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        print(f"{path}: {len(data)} bytes")
+    pathlib.Path(arguments.report).write_text(json.dumps(made, indent=2) + "\n")
 
 
 if __name__ == "__main__":
