@@ -143,6 +143,66 @@ Deno.test(`${PATH}: blocks of the history become messages`, async () => {
   ]);
 });
 
+Deno.test(`${PATH}: what Anthropic's own servers ran stays a call and its result`, async () => {
+  const { post, engine } = testApi({ info: { capabilities: ["completion", "tools"] } });
+  const { status } = await post(PATH, {
+    ...HELLO,
+    messages: [
+      {
+        role: "user",
+        content: [
+          {
+            type: "search_result",
+            title: "T",
+            source: "https://x.test",
+            content: [{ type: "text", text: "found" }],
+          },
+          { type: "text", text: "Q" },
+        ],
+      },
+      {
+        role: "assistant",
+        content: [
+          { type: "text", text: "I look." },
+          { type: "server_tool_use", id: "s", name: "web_search", input: { query: "q" } },
+          {
+            type: "web_search_tool_result",
+            tool_use_id: "s",
+            content: [{ type: "web_search_result", title: "W", encrypted_content: "e" }],
+          },
+          { type: "mcp_tool_use", id: "m", name: "ask", server_name: "x", input: {} },
+          {
+            type: "mcp_tool_result",
+            tool_use_id: "m",
+            content: [{ type: "text", text: "said" }],
+          },
+          { type: "text", text: "It is so." },
+        ],
+      },
+      { role: "user", content: "And?" },
+    ],
+  });
+  assert.equal(status, 200);
+  assert.deepEqual(engine.chats.at(-1)!.messages, [
+    { role: "user", content: "T\nhttps://x.test\nfound\nQ" },
+    {
+      role: "assistant",
+      content: "I look.",
+      toolCalls: [{ id: "s", name: "web_search", arguments: { query: "q" } }],
+    },
+    {
+      role: "tool",
+      content: '[{"type":"web_search_result","title":"W"}]',
+      toolCallId: "s",
+      toolName: "web_search",
+    },
+    { role: "assistant", content: "", toolCalls: [{ id: "m", name: "ask", arguments: {} }] },
+    { role: "tool", content: "said", toolCallId: "m", toolName: "ask" },
+    { role: "assistant", content: "It is so." },
+    { role: "user", content: "And?" },
+  ]);
+});
+
 Deno.test(`${PATH}: tool_choice any and a tool force a call, none hides the tools`, async () => {
   const { post, engine } = testApi({ info: { capabilities: ["completion", "tools"] } });
   for (const tool_choice of [{ type: "any" }, { type: "tool", name: "weather" }]) {

@@ -143,13 +143,26 @@ function parseMessage(service: Service, message: Fields, past: boolean): ChatMes
   const value = message.raw("content");
   if (value === undefined) throw message.missing("content");
   if (typeof value === "string") return [{ role, content: value.toWellFormed() }];
-  const taking = take(past);
+  let taking = take(past);
   let content = "", thinking = "";
-  const toolCalls: ToolCall[] = [];
+  let toolCalls: ToolCall[] = [];
   const results: ChatMessage[] = [];
+  const flush = () => {
+    results.push({
+      role,
+      content,
+      ...pictureField(taking),
+      ...(thinking === "" ? {} : { thinking }),
+      ...(toolCalls.length === 0 ? {} : { toolCalls }),
+    });
+    [content, thinking, toolCalls, taking] = ["", "", [], take(past)];
+  };
   for (const block of message.objects("content", MAX_LIST)!) {
-    switch (block.requiredString("type")) {
+    const type = block.requiredString("type");
+    switch (type) {
       case "tool_use":
+      case "server_tool_use":
+      case "mcp_tool_use":
         toolCalls.push({
           id: block.requiredString("id"),
           name: block.requiredString("name"),
@@ -172,20 +185,31 @@ function parseMessage(service: Service, message: Fields, past: boolean): ChatMes
       case "redacted_thinking":
         break;
       default:
-        content = joinTexts([content, blockText(block, taking)]);
+        if (!type.endsWith("_tool_result")) {
+          content = joinTexts([content, blockText(block, taking)]);
+          break;
+        }
+        // A tool that Anthropic's servers ran within the assistant's turn: the rest of it comes behind the result.
+        flush();
+        results.push({
+          role: "tool",
+          content: serverResult(block),
+          toolCallId: block.requiredString("tool_use_id"),
+        });
     }
   }
-  const rest = content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0;
-  if (rest) {
-    results.push({
-      role,
-      content,
-      ...pictureField(taking),
-      ...(thinking === "" ? {} : { thinking }),
-      ...(toolCalls.length === 0 ? {} : { toolCalls }),
-    });
-  }
+  if (content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0) flush();
   return results;
+}
+
+/** What a server's tool found, as text: its own blocks as JSON, without what only that server can read. */
+function serverResult(block: Fields): string {
+  const value = block.raw("content");
+  const isText = Array.isArray(value) && value.every((part) => part?.type === "text");
+  if (value === undefined || typeof value === "string" || isText) {
+    return blocksText(block, "content");
+  }
+  return JSON.stringify(value, (key, inner) => key.startsWith("encrypted_") ? undefined : inner);
 }
 
 /** Text of a field that is a string or an array of blocks. */
@@ -201,6 +225,10 @@ function blocksText(fields: Fields, name: string, taking: Taking = TEXT_ONLY): s
 function blockText(block: Fields, taking: Taking): string {
   const type = block.requiredString("type");
   if (type === "text") return block.requiredString("text");
+  if (type === "search_result") {
+    const from = [block.string("title") ?? "", block.string("source") ?? ""];
+    return joinTexts([...from, blocksText(block, "content")].filter((text) => text !== ""));
+  }
   const plain = type === "document" && block.object("source")?.string("type") === "text";
   const instead = plain ? undefined : takeBlock(block, type, taking);
   if (instead !== undefined) return instead;

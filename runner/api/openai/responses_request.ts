@@ -155,6 +155,16 @@ function resolve(item: Fields, memory: Memory): Fields {
   return Fields.of(found, item.path);
 }
 
+/** Of a history that OpenAI's servers made: they say that something was done, and not what came of it. */
+const LEFT_OUT: ReadonlySet<string> = new Set([
+  "web_search_call",
+  "file_search_call",
+  "image_generation_call",
+  "mcp_list_tools",
+  "mcp_approval_request",
+  "mcp_approval_response",
+]);
+
 /** Whether an item is of a reply. */
 function isReply(item: Fields): boolean {
   return item.string("role") === "assistant" ||
@@ -213,7 +223,20 @@ function addItem(
       if (parts.length === 0) parts.push(...item.objects("summary", MAX_LIST) ?? []);
       return turns.thought(parts.map((part) => part.string("text") ?? "").join("\n\n"));
     }
+    case "mcp_call":
+      return turns.ran({
+        id: item.requiredString("id"),
+        name: item.requiredString("name"),
+        arguments: parseArguments(item),
+      }, item.string("output") ?? item.string("error") ?? "");
+    case "code_interpreter_call":
+      return turns.ran({
+        id: item.requiredString("id"),
+        name: "code_interpreter",
+        arguments: { code: item.string("code") ?? "" },
+      }, JSON.stringify(item.raw("outputs") ?? []));
     default:
+      if (LEFT_OUT.has(type ?? "")) return;
       throw new SecLlamaError(
         "bad-request",
         `${
@@ -245,6 +268,12 @@ class Turns {
 
   call(call: ToolCall): void {
     this.#assistant().toolCalls.push(call);
+  }
+
+  /** A call that OpenAI's servers answered within the turn. */
+  ran(call: ToolCall & { readonly id: string }, result: string): void {
+    this.call(call);
+    this.other({ role: "tool", content: result, toolCallId: call.id });
   }
 
   other(message: ChatMessage): void {

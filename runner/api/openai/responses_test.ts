@@ -126,6 +126,38 @@ Deno.test(`${PATH}: items of the history become messages again`, async () => {
   ]);
 });
 
+Deno.test(`${PATH}: what OpenAI's own servers ran does not lock a conversation`, async () => {
+  const { post, engine } = testApi({ info: { capabilities: ["completion", "tools"] } });
+  const { status } = await post(PATH, {
+    model: "demo",
+    input: [
+      { role: "user", content: "Q" },
+      { type: "web_search_call", id: "w", status: "completed", action: { type: "search" } },
+      { type: "mcp_list_tools", id: "l", server_label: "s", tools: [] },
+      { type: "mcp_call", id: "m", server_label: "s", name: "ask", arguments: "{}", output: "O" },
+      { type: "code_interpreter_call", id: "i", code: "1+1", outputs: null },
+      { role: "assistant", content: "A" },
+      { role: "user", content: "R" },
+    ],
+  });
+  assert.equal(status, 200);
+  assert.deepEqual(engine.chats.at(-1)!.messages, [
+    { role: "user", content: "Q" },
+    { role: "assistant", content: "", toolCalls: [{ id: "m", name: "ask", arguments: {} }] },
+    { role: "tool", content: "O", toolCallId: "m", toolName: "ask" },
+    {
+      role: "assistant",
+      content: "",
+      toolCalls: [{ id: "i", name: "code_interpreter", arguments: { code: "1+1" } }],
+    },
+    { role: "tool", content: "[]", toolCallId: "i", toolName: "code_interpreter" },
+    { role: "assistant", content: "A" },
+    { role: "user", content: "R" },
+  ]);
+  const unknown = { model: "demo", input: [{ type: "weird_call", id: "x" }] };
+  assert.equal((await post(PATH, unknown)).status, 400);
+});
+
 Deno.test(`${PATH}: items may be referred to by id, unless store is false`, async () => {
   const { post, engine } = testApi();
   const id = async (store: boolean) => {
