@@ -8,12 +8,14 @@ import { Heartbeat } from "../fleet/heartbeat.ts";
 import { FleetMember } from "../fleet/host.ts";
 import { FleetUsage } from "../fleet/usage.ts";
 import { LateSource } from "../fleet/late_source.ts";
-import type { HostReport } from "../fleet/report.ts";
+import { FleetPulls } from "../fleet/pulls.ts";
+import type { HostReport, PullState } from "../fleet/report.ts";
 import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
 import { label, type Logger } from "../log.ts";
 import type { FleetPart } from "../gateway/context.ts";
+import type { ModelManagement } from "../gateway/management.ts";
 import { loadedRows, tags } from "../gateway/routes/metadata.ts";
 import type { ModelStore } from "../models/store.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
@@ -66,19 +68,30 @@ export async function openFleet(
 /** What the gateway and its limits ask of the fleet. Where a store is named, this host reports there, and hears of the others. */
 export function fleetPart(
   { member, store }: OpenFleet,
-  { config, dataDir, models, supervisor, audit, shutdown }: {
+  { config, dataDir, models, supervisor, audit, pull, shutdown }: {
     readonly config: Pick<Config, "hostLabel" | "parallel">;
     readonly dataDir: string;
     readonly models: ModelStore;
     readonly supervisor: Supervisor;
-    readonly audit: Pick<ServeAudit, "head"> | undefined;
+    readonly audit: Pick<ServeAudit, "head" | "note"> | undefined;
+    /** Undefined: the issuer may not have this host pull. */
+    readonly pull: ModelManagement["pull"] | undefined;
     readonly shutdown: Shutdown;
   },
 ): { readonly gateway: FleetPart; readonly usage: FleetUsage } {
+  const pulls = new FleetPulls({
+    member,
+    pull: pull && (async (model, o) => {
+      const pulled = await pull(model, o);
+      await audit?.note("model-pulled", { model: label(pulled.model.name), by: label("issuer") });
+    }),
+  });
+  shutdown.add(() => pulls[Symbol.dispose]());
   const beat = store && new Heartbeat({
     ...{ member, store },
     look: async () => ({
       ...headOf(audit),
+      ...pullsOf(pulls.look()),
       ...{ label: config.hostLabel, version: VERSION, parallel: config.parallel },
       models: await tags(models),
       loaded: await loadedRows({ models, supervisor }),
@@ -103,6 +116,10 @@ export function fleetPart(
     others: () => beat?.others().map(({ report }) => report) ?? [],
   };
   return { gateway, usage };
+}
+
+function pullsOf(pulls: readonly PullState[]): Pick<HostReport, "pulls"> {
+  return pulls.length === 0 ? {} : { pulls };
 }
 
 /** What the issuer keeps of this host's audit log. */

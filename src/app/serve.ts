@@ -118,14 +118,18 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       await openMetrics(metrics, measured, { port: config.metricsPort, logger, shutdown });
     }
     const part = opened &&
-      fleetPart(opened, { config, dataDir, models, supervisor, audit, shutdown });
+      fleetPart(opened, {
+        ...{ config, dataDir, models, supervisor, audit, shutdown },
+        pull: config.fleetPulls ? management?.pull : undefined,
+      });
     const facts: GatewayFacts = {
       config,
       supervisor,
       models,
       logger,
       version: VERSION,
-      management,
+      // What may fetch is there for the fleet too; the API has it only where the operator said so.
+      management: config.allowModelManagement ? management : undefined,
       keys,
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
       signIn: signInOf(config, keys),
@@ -287,9 +291,10 @@ async function openManagement(
   models: ModelStore,
   logger: Logger,
 ): Promise<ModelManagement | undefined> {
-  if (!config.allowModelManagement) return undefined;
+  if (!config.allowModelManagement && !config.fleetPulls) return undefined;
   const management = await openManagement(config, models);
-  logger.warn("model-management-on");
+  if (config.allowModelManagement) logger.warn("model-management-on");
+  if (config.fleetPulls) logger.warn("fleet-pulls-on");
   return management;
 }
 

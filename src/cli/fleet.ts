@@ -10,6 +10,7 @@ import { padColumns } from "./columns.ts";
 import { type Command, flag, stringOption } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
 import { fleetAuditCommand } from "./fleet_audit.ts";
+import { fleetPullCommand } from "./fleet_pull.ts";
 import { publishCommand } from "./fleet_publish.ts";
 import { statusCommand } from "./fleet_status.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
@@ -88,7 +89,7 @@ const hosts: Command = {
       const shown = all.filter(({ removed }) => removed === null || flag(context, "all"));
       report(
         context,
-        { hosts: shown.map(({ pk: _, audit: __, ...host }) => host) },
+        { hosts: shown.map(({ pk: _, audit: __, pulls: ___, ...host }) => host) },
         shown.length === 0
           ? ["the fleet has no host; on one, run: secllama fleet join --label NAME FLEET"]
           : shown.map(({ label, hid, added, removed }) =>
@@ -150,5 +151,6 @@ export const fleetCommands: readonly Command[] = [
   publishCommand,
   statusCommand,
   fleetAuditCommand,
+  fleetPullCommand,
   nats,
 ];

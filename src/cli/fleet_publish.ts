@@ -189,7 +189,9 @@ export async function publishOnChange({ look, write, everyMs, goOn, onFailed = (
 /** What changes when the files should. */
 async function look(state: FleetState, keys: KeySource): Promise<string> {
   const hosts = await fleetHosts(state);
-  return `${await keys.changes()} ${hosts.map(({ hid, removed }) => `${hid}${removed}`)}`;
+  return `${await keys.changes()} ${
+    hosts.map(({ hid, removed, pulls }) => `${hid}${removed}${pulls?.map(({ at }) => at)}`)
+  }`;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

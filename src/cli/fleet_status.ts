@@ -52,5 +52,7 @@ function line(isThere: boolean, said: HostReport | undefined): string {
   if (!isThere) return `silent since ${new Date(said.at).toISOString()}`;
   const models = said.models.map(({ name }) => name).join(" ");
   const loaded = said.loaded.map(({ name }) => name).join(" ") || "none";
-  return `head ${said.head}  ${said.active} under way  models ${models}  loaded ${loaded}`;
+  const pulls = said.pulls?.map(({ model, state }) => `${model} ${state}`).join(", ");
+  const pulled = pulls ? `  pulls ${pulls}` : "";
+  return `head ${said.head}  ${said.active} under way  models ${models}  loaded ${loaded}${pulled}`;
 }

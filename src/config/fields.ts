@@ -128,6 +128,8 @@ export interface Config {
   readonly fleet: string;
   /** PEM file of the authority of these servers; empty: the system's. */
   readonly fleetCa: string;
+  /** Whether the issuer may ask this host to pull models. */
+  readonly fleetPulls: boolean;
   /** How long what is under way may take when `serve` is told to end. */
   readonly drainMs: number;
   /** How the prompts of `/v1/completions` are taken. */
@@ -625,6 +627,16 @@ export const FIELDS = [
     default: "",
     help: "PEM of the authority of the fleet's NATS servers",
     parse: fullPath,
+  }),
+  field({
+    name: "fleetPulls",
+    env: "SECLLAMA_FLEET_PULLS",
+    flag: "fleet-pulls",
+    switch: true,
+    value: "true|false",
+    default: false,
+    help: "pull what the fleet's issuer asks for, from the registries that this host lists",
+    parse: bool,
   }),
   field({
     name: "drainMs",

@@ -3,6 +3,7 @@
  * which of them count and until when. A change of one client costs each host a record of that client, however many there are.
  */
 import type { Permission, Role } from "../keys/mod.ts";
+import type { Wish } from "./state.ts";
 
 /** A key that a client may come under. Its host PSK is a secret of the record. */
 export interface BundleKey {
@@ -41,6 +42,8 @@ export interface BundleHead {
   readonly roles: readonly Role[];
   /** How many hosts the fleet has. */
   readonly hosts: number;
+  /** Models that this host is asked to pull. */
+  readonly pulls: readonly Wish[];
 }
 
 /** Names of records in a store. */

@@ -19,7 +19,7 @@ import {
   verifyRecord,
 } from "./record.ts";
 import { FleetRing, type Ring } from "./ring.ts";
-import type { FleetState, HostState } from "./state.ts";
+import type { FleetState, HostState, Wish } from "./state.ts";
 import type { RecordSource } from "./store.ts";
 
 type HostKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
@@ -106,6 +106,11 @@ export class FleetMember {
   /** How many hosts the fleet has, as far as this one knows. */
   get hosts(): number {
     return this.#current?.head.hosts ?? 1;
+  }
+
+  /** Models that it is asked to pull; none once its time is over. */
+  get pulls(): readonly Wish[] {
+    return this.isFresh ? this.#current!.head.pulls : [];
   }
 
   /** Whether this client is the fleet's, and so known at other hosts too. @param id 32 hexadecimal digits. */

@@ -11,6 +11,11 @@ import type { FleetHost, FleetState, IssuerState } from "./state.ts";
 /** RFC 8410: what stands before an Ed25519 seed in PKCS #8. */
 const PKCS8 = fromHex("302e020100300506032b657004220420");
 
+/** A wish that a host has not seen for so long, ms, is none any more. */
+export const WISH_MS = 86_400_000;
+/** Of one host. */
+const MAX_WISHES = 16;
+
 /** What the issuer needs of its keys. */
 export type IssuerKeys = RingSource & ClientSource & Pick<KeyFacts, "hid">;
 
@@ -70,13 +75,44 @@ export async function enrolHost(state: FleetState, host: Enrolment): Promise<voi
 export async function removeHost(state: FleetState, label: string): Promise<void> {
   await change(state, (hosts) => {
     const found = hosts.find((one) => one.removed === null && one.label === label);
-    if (found === undefined) {
-      throw new SecLlamaError("not-found", `there is no host ${label} in the fleet`, {
-        hint: "to see its hosts, run: secllama fleet hosts",
-      });
-    }
+    if (found === undefined) throw noHost(label);
     const removed = new Date().toISOString();
     return hosts.map((one) => one === found ? { ...one, removed } : one);
+  });
+}
+
+/**
+ * Asks hosts to pull a model. They find it in what is published for them.
+ * @param o.label Undefined: all hosts.
+ * @returns Their labels. @throws {SecLlamaError} `not-found`.
+ */
+export async function wishPull(
+  state: FleetState,
+  { model, label, at }: { model: string; label: string | undefined; at: number },
+): Promise<readonly string[]> {
+  let labels: string[] = [];
+  await change(state, (hosts) => {
+    const asked = (host: FleetHost) =>
+      host.removed === null && (label === undefined || host.label === label);
+    labels = hosts.filter(asked).map((host) => host.label);
+    if (labels.length === 0) throw noHost(label);
+    return hosts.map((host) => {
+      if (!asked(host)) return host;
+      const others = (host.pulls ?? []).filter((wish) =>
+        wish.model !== model && wish.at > at - WISH_MS
+      );
+      return { ...host, pulls: [...others, { model, at }].slice(-MAX_WISHES) };
+    });
+  });
+  return labels;
+}
+
+function noHost(label: string | undefined): SecLlamaError {
+  const message = label === undefined
+    ? "the fleet has no host"
+    : `there is no host ${label} in the fleet`;
+  return new SecLlamaError("not-found", message, {
+    hint: "to see its hosts, run: secllama fleet hosts",
   });
 }
 

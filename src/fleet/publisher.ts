@@ -5,7 +5,7 @@ import { memberMessage } from "../sealed/member.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { secret, wipe } from "../secret.ts";
 import { type BundleClient, type BundleClients, type BundleHead, RECORDS } from "./bundle.ts";
-import { asIssuer, type IssuerKeys, signer } from "./issuer.ts";
+import { asIssuer, type IssuerKeys, signer, WISH_MS } from "./issuer.ts";
 import { type Clear, type Contents, sealRecord, type Sign } from "./record.ts";
 import { reportKeyOf } from "./report.ts";
 import type { FleetHost, FleetState } from "./state.ts";
@@ -47,7 +47,7 @@ interface Round {
   readonly clients: ReadonlyMap<string, Client>;
   /** Since the round before. */
   readonly changed: { readonly clients: readonly Client[]; readonly gone: readonly string[] };
-  readonly head: Omit<BundleHead, "member">;
+  readonly head: Omit<BundleHead, "member" | "pulls">;
   readonly reportKey: Bytes;
 }
 
@@ -181,12 +181,16 @@ export class Publisher implements Disposable {
     }
     const { base, parts, changes, key } = written;
     const times = { hid: fromHex(hid), nbf: round.now - BEFORE_MS, exp: round.exp };
+    const pulls = (host.pulls ?? []).filter(({ at }) => at > round.now - WISH_MS);
     const message = memberMessage(round.fid, times);
     const word = message.slice(message.length - 48);
     const member = toBase64Url(concat(word, await round.sign(message)));
     await this.#put(RECORDS.head(hid), {
       clear: { kind: "head", hid, base, at: rev, parts, changes },
-      contents: { json: { ...round.head, member }, secrets: [new Uint8Array(round.reportKey)] },
+      contents: {
+        json: { ...round.head, member, pulls },
+        secrets: [new Uint8Array(round.reportKey)],
+      },
       ...{ round, to: { key } },
     });
     // Only now is nothing led to them.

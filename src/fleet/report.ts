@@ -24,6 +24,13 @@ function about(what: Said, hid: string): Bytes {
 /** What is said under the report key: `report`, or `usage 5` for the fifth part of what clients used. */
 type Said = "report" | `usage ${number}`;
 
+/** How far a pull has come. */
+export interface PullState {
+  readonly model: string;
+  /** `waiting`, `refused`, `pulling 40 %`, `done`, or `failed: <code>`. */
+  readonly state: string;
+}
+
 /** A host's word on itself. */
 export interface HostReport {
   readonly label: string;
@@ -41,6 +48,8 @@ export interface HostReport {
   readonly parallel: number;
   /** The newest signed head of its audit log, base64url; absent: it has none. */
   readonly audit?: string;
+  /** What came of the models that it was asked to pull; absent: it was asked for none. */
+  readonly pulls?: readonly PullState[];
 }
 
 /** The key of the hosts' reports, 32 bytes: another one after each host that is taken out. @param seed The issuer's. */

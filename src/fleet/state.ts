@@ -37,6 +37,16 @@ export interface FleetHost {
   readonly added: string;
   /** ISO 8601; null: it belongs to the fleet. */
   readonly removed: string | null;
+  /** Models that it is asked to pull; absent: none. */
+  readonly pulls?: readonly Wish[];
+}
+
+/** A model that a host is asked to pull. It does so only where its own settings say so. */
+export interface Wish {
+  /** `registry.example/me/model`, with a tag or a digest if wanted. */
+  readonly model: string;
+  /** Unix ms, the issuer's clock: a host does each wish once. */
+  readonly at: number;
 }
 
 /** A signed head of a host's audit log, as the issuer keeps it. */
