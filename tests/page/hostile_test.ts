@@ -42,6 +42,10 @@ const MARKDOWN = [
   "```html\n<script>hit=1</script>\n```",
   `| a |\n|---|\n| <img src=x onerror=hit=1> |`,
   `- [ ] <svg/onload=hit=1>`,
+  `$\\href{javascript:hit=1}{x}$ $\\url{http://evil.example/}$ \\(\\htmlId{app}{x}\\)`,
+  `$$\\includegraphics{http://evil.example/x.png}$$`,
+  `$\\text{<img src=x onerror=hit=1>}$ $\\htmlStyle{position:fixed}{x}$ $\\class{composer}{x}$`,
+  "```math\n\\style{position:fixed;inset:0}{\\rule{9999em}{9999em}}\n```",
   `http://evil.example/auto and www.evil.example and x@evil.example`,
 ];
 
@@ -83,11 +87,11 @@ Deno.test({
     try {
       await visit(served.proxyUrl, async ({ page, context, asked, said }) => {
         // The attacks work: on a page that makes HTML of them, most of them run, and the others ask for evil.example.
-        const victim = await context.newPage();
         let alive = 0;
         for (const markup of MARKUP) {
           const from = asked.length;
-          await victim.goto("about:blank");
+          // Each has a page of its own: where one leads away to, that comes late.
+          const victim = await context.newPage();
           await victim.evaluate(
             `document.open(); document.write(${JSON.stringify(markup)}); document.close()`,
           )
@@ -97,9 +101,9 @@ Deno.test({
           ).catch(() => {});
           const hit = await victim.evaluate("globalThis.hit === 1").catch(() => true);
           if (hit || asked.slice(from).some((url) => url.includes("evil.example"))) alive++;
+          await victim.close();
         }
         assert.ok(alive >= 7, `only ${alive} attacks work where nothing stops them`);
-        await victim.close();
 
         await page.locator("#model option").first().waitFor({ state: "attached" });
         const from = asked.length;
@@ -214,6 +218,12 @@ Deno.test({
       ("[x](" + "(".repeat(3000) + "\n\n").repeat(40),
       "\n".repeat(150_000),
       "&".repeat(150_000),
+      "$x^2$ and\n".repeat(15_000),
+      "$".repeat(150_000),
+      ("\\(".repeat(900) + "\n").repeat(50),
+      ("$" + "{".repeat(990) + "}".repeat(990) + "$\n").repeat(70),
+      ("$" + "\\frac12".repeat(220) + "$\n").repeat(90),
+      ("$$" + "x^2+".repeat(450) + "y$$\n\n").repeat(90),
     ];
     let content = "";
     try {
