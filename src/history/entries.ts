@@ -74,6 +74,8 @@ export class Entries<H> implements Disposable {
   readonly #vault: readonly VaultKey[];
   readonly #shelf: Shelf;
   #kept: Map<string, Entry<H>> | undefined;
+  /** Those that were opened so far, in the order of their ids, and the last of them. */
+  #partial: { found: Map<string, Entry<H>>; after: Uint8Array; changes: string } | undefined;
   /** There are too many to keep them. */
   #many = false;
   #changes = "";
@@ -90,17 +92,46 @@ export class Entries<H> implements Disposable {
     const { changes } = this.#db;
     if (this.#kept !== undefined && changes === this.#changes) return this.#kept;
     this.#forget();
-    const found = new Map<string, Entry<H>>();
-    for (const row of this.#db.each(`SELECT id, vault, key, head FROM ${this.#shelf.table}`)) {
-      const entry = this.#open(row);
-      found.set(entry.id, entry);
-    }
+    this.#openSome();
+    const { found } = this.#partial!;
+    this.#partial = undefined;
     this.#many = found.size > MOST_KEPT;
     if (!this.#many) {
       this.#kept = found;
       this.#changes = changes;
     }
     return found;
+  }
+
+  /** Opens some more of them, so that {@link all} need not open them in one piece. Says whether that was the last of them. */
+  warm(count: number): boolean {
+    if (this.#many || this.#kept !== undefined && this.#db.changes === this.#changes) return true;
+    if (!this.#openSome(count)) return false;
+    this.all();
+    return true;
+  }
+
+  /** Goes on with what was opened already, if nobody else has written since. Says whether these are all. */
+  #openSome(count?: number): boolean {
+    const { changes } = this.#db;
+    if (this.#partial?.changes !== changes) {
+      this.#forgetPartial();
+      this.#partial = { found: new Map(), after: new Uint8Array(), changes };
+    }
+    const partial = this.#partial!;
+    let seen = 0;
+    const rows = this.#db.each(
+      `SELECT id, vault, key, head FROM ${this.#shelf.table} WHERE id > ? ORDER BY id LIMIT ?`,
+      partial.after,
+      count ?? -1,
+    );
+    for (const row of rows) {
+      const entry = this.#open(row);
+      partial.found.set(entry.id, entry);
+      partial.after = entry.bytes;
+      seen++;
+    }
+    return count === undefined || seen < count;
   }
 
   /** Those that can be read. */
@@ -161,6 +192,7 @@ export class Entries<H> implements Disposable {
     this.#db.run(`DELETE FROM ${this.#shelf.table} WHERE id = ?`, bytes);
     wipe(opened?.key);
     this.#kept?.delete(id);
+    this.#partial?.found.delete(id);
   }
 
   /** Seals the keys of all that can be read under `next`, within a transaction; says how many these are. */
@@ -180,6 +212,7 @@ export class Entries<H> implements Disposable {
   /** A change of this process's own, which {@link all} takes back if the transaction is. */
   #set(entry: Opened<H>): Opened<H> {
     this.#kept?.set(entry.id, entry);
+    this.#partial?.found.set(entry.id, entry);
     return entry;
   }
 
@@ -225,7 +258,13 @@ export class Entries<H> implements Disposable {
     this.#kept = undefined;
   }
 
+  #forgetPartial(): void {
+    for (const { opened } of this.#partial?.found.values() ?? []) wipe(opened?.key);
+    this.#partial = undefined;
+  }
+
   [Symbol.dispose](): void {
     this.#forget();
+    this.#forgetPartial();
   }
 }

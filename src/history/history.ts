@@ -38,6 +38,7 @@ type ConversationSettings = NonNullable<ConversationFields["settings"]>;
 
 /** Conversations of one breath: some ten milliseconds. */
 const WARM = 50;
+const WARM_HEADS = 500;
 
 /** The conversations of one data folder. */
 export class History implements Disposable {
@@ -254,6 +255,7 @@ export class History implements Disposable {
    * @param at How much was opened. @returns How much is now; undefined: all.
    */
   warm(at: number): number | undefined {
+    if (!this.#entries.warm(WARM_HEADS)) return at;
     const part = this.#entries.readable().slice(at, at + WARM);
     this.#filters.of(part);
     return part.length < WARM ? undefined : at + WARM;
