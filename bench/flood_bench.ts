@@ -1,11 +1,18 @@
 /**
  * How long real requests take while a port is flooded with connections that show little: 2,000 silent ones, 600 bodies that stop,
- * 600 heads of a byte a second. At the proxy by this user, at the gateway by another one where this is run as root.
+ * 600 heads of a byte a second; at the gateway also 600 sealed requests that name this machine's own key and stop, or drip. At the
+ * proxy by this user, at the gateway by another one where this is run as root.
  *
  *     deno run -A bench/flood_bench.ts
  */
 import { startServe } from "../tests/support/serve.ts";
-import { type FloodKind, PLAIN_FLOODS, startFlood, whyNoFlood } from "../tests/support/flood.ts";
+import {
+  type FloodKind,
+  PLAIN_FLOODS,
+  sealedFlood,
+  startFlood,
+  whyNoFlood,
+} from "../tests/support/flood.ts";
 
 const REQUESTS = 50;
 const another = await whyNoFlood(true) === undefined;
@@ -48,10 +55,17 @@ async function flooded(url: string, kind: FloodKind, o: { another: boolean; at: 
 }
 
 try {
+  console.log(`load ${Deno.loadavg()[0]!.toFixed(1)}`);
   await measure("no flood");
   for (const kind of PLAIN_FLOODS) {
     await flooded(served.proxyUrl, kind, { another: false, at: "proxy by this user" });
     if (!another) continue;
+    await flooded(served.gatewayUrl, kind, { another: true, at: "gateway by another user" });
+  }
+  const own = `local.${/key +([0-9a-f]{16})/.exec(served.banner)![1]}`;
+  for (const drips of [false, true]) {
+    if (!another) break;
+    const kind = await sealedFlood(served.gatewayUrl, own, { drips });
     await flooded(served.gatewayUrl, kind, { another: true, at: "gateway by another user" });
   }
 } finally {
