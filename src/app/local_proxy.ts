@@ -4,7 +4,7 @@
  * request, may get it: both go over the one connection.
  */
 import { Agent, type IncomingMessage, request as httpRequest } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, Socket } from "node:net";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BYTES_TYPE, JSON_TYPE } from "../api/media_types.ts";
@@ -97,7 +97,12 @@ function oneConnection({ hostname, port }: LocalProxy): Agent {
   let made = false;
   Object.assign(agent, {
     createConnection(): Socket {
-      if (made) throw new Error("the proven connection was closed");
+      // The agent tries again by itself, from within an event, also for who has given up: what it is given fails as a
+      // connection does, whether somebody listens or not.
+      if (made) {
+        return new Socket().on("error", () => {})
+          .destroy(new Error("the proven connection was closed"));
+      }
       made = true;
       return connect({ host: hostname, port });
     },
