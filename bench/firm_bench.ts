@@ -8,6 +8,8 @@ import { receiptId, receiptMac } from "../src/api/receipt_mac.ts";
 import { label } from "../src/log.ts";
 import { exchange, withLog } from "../src/audit/testing.ts";
 import { AuditDatabase, AuditSigner, verifyLog } from "../src/audit/mod.ts";
+import { Metrics } from "../src/app/metrics.ts";
+import { ERROR_TABLE, type ErrorCode } from "../src/errors.ts";
 import { Limiter } from "../src/firm/limiter.ts";
 import { UsageFile } from "../src/firm/usage_file.ts";
 import type { Role } from "../src/keys/mod.ts";
@@ -145,8 +147,55 @@ async function benchReceipts(lines: number): Promise<void> {
   });
 }
 
+/** What Prometheus waits for, of a host that has asked thirty models and refused for every reason. */
+async function benchMetrics(): Promise<void> {
+  const metrics = new Metrics(undefined);
+  const models = Array.from({ length: 30 }, (_, i) => `model-${i}:latest`);
+  const codes = Object.keys(ERROR_TABLE) as ErrorCode[];
+  for (const [i, model] of models.entries()) {
+    for (let n = 0; n < 200; n++) {
+      const result = n % 10 === 0 ? codes[(n + i) % codes.length]! : "answered";
+      const fields = { model: label(model), kind: label("sealed"), result: label(result) };
+      const numbers = { ms: n, bytes_in: 400, bytes_out: 900, tokens_in: 20, tokens_out: 40 };
+      await metrics.record("exchange", { ...fields, ...numbers });
+      metrics.timed(model, { prompt: 20, reply: 40, firstMs: n, restMs: 40 * n });
+    }
+    metrics.loaded("model-loaded", { model: label(model), load_ms: 900 });
+  }
+  for (const code of codes) metrics.refused(code);
+  const loaded = models.map((name) => ({
+    name,
+    active: 1,
+    queued: 2,
+    isolation: { level: "strict" },
+  }));
+  const measured = {
+    supervisor: { loaded: () => loaded, waiting: 0, paired: CLIENTS },
+    models: { list: () => [] },
+    keys: { active: { createdMs: 0 }, changes: () => "" },
+    activity: { startedMs: 0 },
+    audit: { admit() {}, lag: () => ({ lines: 1e6, unsigned: 3, sinks: [] }) },
+    fleet: undefined,
+  } as unknown as Parameters<Metrics["text"]>[0];
+  const times: number[] = [];
+  let bytes = 0;
+  const before = process.cpuUsage().user;
+  for (let i = 0; i < 300; i++) {
+    const started = performance.now();
+    bytes = (await metrics.text(measured)).length;
+    times.push(performance.now() - started);
+  }
+  row(
+    `/metrics: ${models.length} models, ${bytes} bytes`,
+    `p50 ${percentile(times, 0.5).toFixed(2)} ms, p99 ${percentile(times, 0.99).toFixed(2)} ms, ${
+      ((process.cpuUsage().user - before) / 3e5).toFixed(2)
+    } ms of a processor`,
+  );
+}
+
 if (import.meta.main) {
   await benchLimits();
+  await benchMetrics();
   await benchRecord(Number(Deno.args[0] ?? 100_000));
   await benchReceipts(Number(Deno.args[0] ?? 100_000));
 }

@@ -12,6 +12,8 @@ const PRIORITY = 13 * 8 + 6;
 const BATCH = 200;
 /** A connection that a server closes shows it within this time, ms: until then what was written counts as not sent. */
 const SETTLED_MS = 1_000;
+/** A server that takes no connection, or no bytes, in this time, ms, is away. */
+const TIMEOUT_MS = 10_000;
 /** How far it came, in the data folder. */
 const POSITION_FILE = "audit-syslog.json";
 
@@ -30,18 +32,23 @@ interface SyslogOptions {
   readonly target: SyslogTarget;
   /** Told when the server cannot be reached, once until it can. */
   readonly onAway: (error: unknown) => void;
+  /** By default {@link TIMEOUT_MS}. */
+  readonly timeoutMs?: number;
+  /** As {@link SinkClock} has it. */
+  readonly firstWaitMs?: number;
 }
 
 /** Sends until it is closed. */
 export class SyslogSink {
   readonly #o: SyslogOptions;
   readonly #position: SinkPosition;
-  readonly #clock = new SinkClock();
+  readonly #clock: SinkClock;
   readonly #running: Promise<void>;
 
   /** Begins at once, where the last one stopped. */
   constructor(options: SyslogOptions) {
     this.#o = options;
+    this.#clock = new SinkClock(options.firstWaitMs);
     this.#position = new SinkPosition(options.dataDir, POSITION_FILE, BATCH);
     this.#running = this.#clock.run((onSent) => this.#connected(onSent), options.onAway);
   }
@@ -71,10 +78,10 @@ export class SyslogSink {
   /** One connection. Returns when it is closed from here, throws when it is from there. */
   async #connected(onSent: () => void): Promise<void> {
     let sent = await this.#position.read();
-    const { target: { tls, hostname, port }, host } = this.#o;
-    using conn = tls
-      ? await Deno.connectTls({ hostname, port })
-      : await Deno.connect({ hostname, port });
+    const { target: { tls, hostname, port }, host, timeoutMs = TIMEOUT_MS } = this.#o;
+    const tcp = await within(timeoutMs, Deno.connect({ hostname, port }), (late) => late.close());
+    // The handshake comes with the first write.
+    using conn = tls ? await Deno.startTls(tcp, { hostname }) : tcp;
     let broken: unknown;
     const watching = (async () => {
       try {
@@ -92,7 +99,8 @@ export class SyslogSink {
       const lines = this.#position.after(sent);
       if (lines.length > 0) {
         const text = lines.map(({ text }) => frame(text, host)).join("");
-        await writeAll(conn, utf8(text));
+        // One that reads nothing fills what lies between, and then holds the writer.
+        await within(timeoutMs, writeAll(conn, utf8(text)));
         await this.#clock.sleep(SETTLED_MS, true);
         if (broken !== undefined) throw broken;
         sent = lines.at(-1)!.n + 1;
@@ -114,6 +122,25 @@ function frame(text: string, host: string): string {
   const event = line?.event.replaceAll(/[^\x21-\x7e]/g, "").slice(0, 32) || "-";
   const message = `<${PRIORITY}>1 ${time} ${host} secllama - ${event} - ${text}`;
   return `${utf8(message).length} ${message}`;
+}
+
+/** What comes in so many ms. @throws {Error} If it does not; `late` is called with what comes then. */
+async function within<T>(
+  ms: number,
+  coming: Promise<T>,
+  late: (value: T) => void = () => {},
+): Promise<T> {
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(() => over.reject(new Error("the server does not answer")), ms);
+  Deno.unrefTimer(timer);
+  try {
+    return await Promise.race([coming, over.promise]);
+  } catch (error) {
+    coming.then(late, () => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {

@@ -16,7 +16,7 @@ const OTHER = "other";
 /** Adds up by label. */
 export class Counter {
   readonly family: Family;
-  readonly #values = new Map<string, { labels: Labels; value: number }>();
+  readonly #values = new Map<string, { head: string; value: number }>();
 
   constructor(name: string, help: string) {
     this.family = { name, help, type: "counter" };
@@ -27,7 +27,7 @@ export class Counter {
     let row = this.#values.get(key);
     if (row === undefined) {
       if (isFull(this.#values.size, labels)) return this.add(othersOf(labels), by);
-      row = { labels, value: 0 };
+      row = { head: headOfSample(this.family.name, labels), value: 0 };
       this.#values.set(key, row);
     }
     row.value += by;
@@ -36,9 +36,7 @@ export class Counter {
   /** The family's lines. */
   *lines(): Generator<string> {
     yield* headOf(this.family);
-    for (const { labels, value } of this.#values.values()) {
-      yield sample(this.family.name, labels, value);
-    }
+    for (const { head, value } of this.#values.values()) yield head + value;
   }
 }
 
@@ -46,7 +44,11 @@ export class Counter {
 export class Histogram {
   readonly family: Family;
   readonly #bounds: readonly number[];
-  readonly #values = new Map<string, { labels: Labels; counts: number[]; sum: number }>();
+  /** What stands before each number is made once: there are many, and a scrape writes them all. */
+  readonly #values = new Map<
+    string,
+    { heads: string[]; sumHead: string; countHead: string; counts: number[]; sum: number }
+  >();
 
   /** @param bounds Upper bounds, ascending. */
   constructor(name: string, help: string, bounds: readonly number[]) {
@@ -59,7 +61,16 @@ export class Histogram {
     let row = this.#values.get(key);
     if (row === undefined) {
       if (isFull(this.#values.size, labels)) return this.observe(othersOf(labels), value);
-      row = { labels, counts: this.#bounds.map(() => 0).concat(0), sum: 0 };
+      const { name } = this.family;
+      row = {
+        heads: [...this.#bounds.map(String), "+Inf"].map((le) =>
+          headOfSample(`${name}_bucket`, { ...labels, le })
+        ),
+        sumHead: headOfSample(`${name}_sum`, labels),
+        countHead: headOfSample(`${name}_count`, labels),
+        counts: this.#bounds.map(() => 0).concat(0),
+        sum: 0,
+      };
       this.#values.set(key, row);
     }
     const at = this.#bounds.findIndex((bound) => value <= bound);
@@ -70,16 +81,14 @@ export class Histogram {
   /** The family's lines: each bucket counts those below it, too. */
   *lines(): Generator<string> {
     yield* headOf(this.family);
-    const { name } = this.family;
-    for (const { labels, counts, sum } of this.#values.values()) {
+    for (const { heads, sumHead, countHead, counts, sum } of this.#values.values()) {
       let total = 0;
-      for (const [i, count] of counts.entries()) {
-        total += count;
-        const le = i < this.#bounds.length ? String(this.#bounds[i]) : "+Inf";
-        yield sample(`${name}_bucket`, { ...labels, le }, total);
+      for (let i = 0; i < counts.length; i++) {
+        total += counts[i]!;
+        yield heads[i]! + total;
       }
-      yield sample(`${name}_sum`, labels, sum);
-      yield sample(`${name}_count`, labels, total);
+      yield sumHead + sum;
+      yield countHead + total;
     }
   }
 }
@@ -91,7 +100,7 @@ export function* gauge(
   values: readonly (readonly [labels: Labels, value: number])[],
 ): Generator<string> {
   yield* headOf({ name, help, type: "gauge" });
-  for (const [labels, value] of values) yield sample(name, labels, value);
+  for (const [labels, value] of values) yield headOfSample(name, labels) + value;
 }
 
 function* headOf({ name, help, type }: Family): Generator<string> {
@@ -99,9 +108,10 @@ function* headOf({ name, help, type }: Family): Generator<string> {
   yield `# TYPE ${name} ${type}`;
 }
 
-function sample(name: string, labels: Labels, value: number): string {
+/** A sample's line without its number. */
+function headOfSample(name: string, labels: Labels): string {
   const inner = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`).join(",");
-  return `${name}${inner === "" ? "" : `{${inner}}`} ${value}`;
+  return `${name}${inner === "" ? "" : `{${inner}}`} `;
 }
 
 function escaped(text: string): string {

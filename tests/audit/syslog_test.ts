@@ -104,3 +104,51 @@ Deno.test("syslog: a real rsyslog gets every line in order, and what it missed w
       await Deno.remove(folder, { recursive: true });
     }
   }));
+
+Deno.test("syslog: a server that hangs, talks garbage, hangs up or is not there is away, and nothing counts as sent", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    for (let i = 0; i < 5; i++) await log.record({ event: "exchange", fields: { i } });
+    const hold = setInterval(() => {}, 1_000);
+    const ways: Record<string, (conn: Deno.Conn) => Promise<unknown> | void> = {
+      "says nothing": () => {},
+      "talks garbage": (conn) => conn.write(new TextEncoder().encode("220 smtp.example hello\r\n")),
+      "hangs up": (conn) => conn.close(),
+    };
+    try {
+      for (const [name, act] of [...Object.entries(ways), ["is not there", undefined] as const]) {
+        const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+        const { port } = listener.addr as Deno.NetAddr;
+        const open: Deno.Conn[] = [];
+        const serving = (async () => {
+          for await (const conn of listener) {
+            open.push(conn);
+            void act?.(conn);
+          }
+        })();
+        if (act === undefined) listener.close();
+        const away = Promise.withResolvers<unknown>();
+        const sink = new SyslogSink({
+          dataDir: rig.folder,
+          host: "secllama-0707",
+          target: { tls: true, hostname: "127.0.0.1", port },
+          onAway: away.resolve,
+          timeoutMs: 300,
+          firstWaitMs: 20,
+        });
+        assert.ok(await away.promise instanceof Error, name);
+        await sink.close(0);
+        assert.equal(sink.next, 0, name);
+        if (act !== undefined) listener.close();
+        await serving;
+        for (const conn of open) {
+          try {
+            conn.close();
+          } catch { /* it is */ }
+        }
+      }
+    } finally {
+      clearInterval(hold);
+      await log.close();
+    }
+  }));
