@@ -62,6 +62,12 @@ const notMeasured: string[] = [];
 const wanted = (name: string) =>
   values.only.length === 0 || values.only.some((part) => name.includes(part));
 
+function fail(what: string, error: unknown): void {
+  const [reason] = String(error instanceof Error ? error.message : error).split("\n");
+  console.error(`  not measured: ${reason}`);
+  notMeasured.push(`${what} (${reason})`);
+}
+
 /** One part that fails leaves the others: its reason is kept with the run. */
 async function part(name: string, measure: () => Promise<Readonly<Record<string, number[]>>>) {
   const began = performance.now();
@@ -71,9 +77,7 @@ async function part(name: string, measure: () => Promise<Readonly<Record<string,
       if (found.length > 0) samples[id] = found;
     }
   } catch (error) {
-    const [reason] = String(error instanceof Error ? error.message : error).split("\n");
-    console.error(`  not measured: ${reason}`);
-    notMeasured.push(`${name} (${reason})`);
+    fail(name, error);
   }
   console.log(`  ${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
@@ -86,7 +90,7 @@ const models = values.only.filter((name) => /\d/.test(name));
 if (values.only.length === 0 || models.length > 0) {
   await part(
     "tokens, prompts, memory",
-    () => measureServers({ peer, rounds, threads: DEFAULT_THREADS, only: models }),
+    () => measureServers({ peer, rounds, threads: DEFAULT_THREADS, only: models, onFailed: fail }),
   );
 }
 if (wanted("door")) {

@@ -15,6 +15,8 @@ interface Comparison {
   /** Tokens of one slot. */
   readonly context: number;
   readonly rounds: number;
+  /** Whether the first round counts as well: of prompts so long that nothing is left to warm up. */
+  readonly cold?: boolean;
   /** Figures of one side, by the goals that they count for; a goal's ratio is ours to llama-server's. */
   readonly measure: Measure;
   /** The goal that the memory of all processes counts for, read at the end. */
@@ -31,8 +33,11 @@ function load(prompt: string, tokens: number): Load {
 }
 
 /** Tokens a second of so many at once, their prompts included; of one alone, of those after the first. */
-async function rate(side: Side, streams: number, tokens: number): Promise<number> {
-  const prompt = streams > 8 ? SHORTER : SHORT;
+async function rate(
+  side: Side,
+  streams: number,
+  { tokens, prompt }: { tokens: number; prompt: string },
+): Promise<number> {
   if (streams === 1) {
     const { firstMs, lastMs, tokens: made } = await side.ask(load(prompt, tokens));
     return (made - 1) / (lastMs - firstMs);
@@ -45,9 +50,13 @@ async function rate(side: Side, streams: number, tokens: number): Promise<number
 }
 
 const rates =
-  (name: string, streams: readonly number[], tokens: number): Measure => async (side) => {
+  (name: string, streams: readonly number[], tokens: number, prompt?: string): Measure =>
+  async (side) => {
     const found: Record<string, number> = {};
-    for (const count of streams) found[`${name} ${count}`] = await rate(side, count, tokens);
+    for (const count of streams) {
+      const load = { tokens, prompt: prompt ?? (count > 8 ? SHORTER : SHORT) };
+      found[`${name} ${count}`] = await rate(side, count, load);
+    }
     return found;
   };
 
@@ -64,7 +73,7 @@ async function gap(side: Side): Promise<number> {
   let began = () => {};
   const reading = new Promise<void>((resolve) => began = resolve);
   const reply = side.ask(load(SHORT, 160), () => began());
-  await reading;
+  await Promise.race([reading, reply]);
   const [{ gapMs }] = await Promise.all([reply, side.ask(load(LONG_2029, 1))]);
   return gapMs;
 }
@@ -98,7 +107,8 @@ function comparisons(rounds: number): readonly Comparison[] {
       type: "q8_0",
       slots: 1,
       context: 16_384,
-      rounds: few,
+      rounds: Math.max(1, rounds - 4),
+      cold: true,
       measure: firsts({ "whole 4005": words(1000, 4), "whole 13605": words(3400, 5) }),
     },
     {
@@ -128,7 +138,7 @@ function comparisons(rounds: number): readonly Comparison[] {
       slots: 8,
       context: 2048,
       rounds: few,
-      measure: rates("1B q4_0", [1, 4, 8], 24),
+      measure: rates("1B q4_0", [1, 4, 8], 24, SHORTER),
       memory: "memory 1B",
     },
   ];
@@ -143,6 +153,8 @@ export async function measureServers(o: {
   readonly rounds: number;
   readonly threads: number;
   readonly only: readonly string[];
+  /** Told what could not be compared; the others are. */
+  onFailed(what: string, error: unknown): void;
 }): Promise<Samples> {
   const samples: Samples = {};
   const dir = await Deno.makeTempDir({ prefix: "secllama-bench-" });
@@ -155,7 +167,11 @@ export async function measureServers(o: {
       if (!await Deno.stat(model).then(() => true, () => false)) {
         makeRandomGguf(one.size, one.type, model, { contextLength: 16_384 });
       }
-      await compare(one, { ...o, model }, samples);
+      try {
+        await compare(one, { ...o, model }, samples);
+      } catch (error) {
+        o.onFailed(`${name}, ${one.slots} × ${one.context}`, error);
+      }
     }
   } finally {
     await Deno.remove(dir, { recursive: true });
@@ -164,7 +180,7 @@ export async function measureServers(o: {
 }
 
 async function compare(
-  { slots, context, rounds, measure, memory }: Comparison,
+  { slots, context, rounds, cold, measure, memory }: Comparison,
   { peer, threads, model }: { peer: string; threads: number; model: string },
   samples: Samples,
 ): Promise<void> {
@@ -175,13 +191,14 @@ async function compare(
   try {
     theirs = await startLlamaServer(peer, options);
     // The first round warms up; which side begins alternates.
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = cold ? 1 : 0; round <= rounds; round++) {
       const sides = round % 2 === 0 ? [ours, theirs] : [theirs, ours];
       const found = new Map<Side, Readonly<Record<string, number>>>();
       for (const side of sides) found.set(side, await measure(side, round));
       if (round === 0) continue;
       for (const [name, value] of Object.entries(found.get(ours)!)) {
         const ratio = value / found.get(theirs)![name]!;
+        if (!Number.isFinite(ratio)) throw new Error(`${name}: a side made nothing`);
         if (!name.startsWith("memory")) add(name, ratio);
         console.log(`  ${name}: ${ratio.toFixed(2)}`);
       }
