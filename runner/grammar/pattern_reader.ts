@@ -2,6 +2,8 @@
  * Reads the regular expressions of `pattern`: ECMAScript's with the flag `u` (ECMA-262, 22.2.1), as JSON Schema has them, plus
  * what older ones let pass (a `{` or `-` that stands for itself). Never runs one. What is not read says why.
  */
+import { type CodeSet, complement } from "./code_set.ts";
+import { propertySet } from "./properties.ts";
 import { Inexpressible } from "./refusal.ts";
 
 /** Tunables. */
@@ -10,6 +12,8 @@ const LIMITS = {
   /** Characters, classes and groups. */
   parts: 2000,
   depth: 40,
+  /** Classes of Unicode's properties: each has up to a thousand ranges. */
+  properties: 4,
   /** One repetition's count. */
   repetition: 2000,
 } as const;
@@ -54,6 +58,7 @@ class Reader {
   #at = 0;
   #parts = 0;
   #depth = 0;
+  #properties = 0;
 
   constructor(source: string) {
     this.#text = [...source];
@@ -132,6 +137,9 @@ class Reader {
     if (/[dwsDWS]/.test(character)) {
       return { kind: "class", members: [character as Shorthand], negated: false };
     }
+    if (character === "p" || character === "P") {
+      return { kind: "class", members: this.#property(character === "P"), negated: false };
+    }
     if (character === "b" || character === "B") {
       return { kind: "boundary", negated: character === "B" };
     }
@@ -148,9 +156,19 @@ class Reader {
       return this.#next().codePointAt(0)! % 32;
     }
     if (/[1-9k]/.test(character)) fail("back-references are not read");
-    if (character === "p" || character === "P") fail("classes of Unicode properties are not read");
     if (/[0-9A-Za-z]/.test(character)) fail(`the escape \\${character} is not read`);
     return character.codePointAt(0)!;
+  }
+
+  #property(negated: boolean): CodeSet {
+    if (++this.#properties > LIMITS.properties) {
+      fail(`it has more than ${LIMITS.properties} classes of Unicode properties`);
+    }
+    if (!this.#take("{")) noExpression();
+    let name = "";
+    for (let next; (next = this.#next()) !== "}";) name += next;
+    const set = propertySet(name) ?? fail(`there is no Unicode property ${name.slice(0, 40)}`);
+    return negated ? complement(set) : set;
   }
 
   #unicode(): number {
@@ -191,16 +209,19 @@ class Reader {
         const last = this.#member();
         if (typeof last !== "number" || last < first) return noExpression();
         members.push([first, last]);
-      } else members.push(typeof first === "number" ? [first, first] : first);
+      } else if (typeof first === "number") members.push([first, first]);
+      else if (typeof first === "string") members.push(first);
+      else members.push(...first);
     }
     return { kind: "class", members, negated };
   }
 
-  #member(): number | Shorthand {
+  #member(): number | Shorthand | CodeSet {
     const character = this.#next();
     if (character !== "\\") return character.codePointAt(0)!;
     const escaped = this.#next();
     if (/[dwsDWS]/.test(escaped)) return escaped as Shorthand;
+    if (escaped === "p" || escaped === "P") return this.#property(escaped === "P");
     return escaped === "b" ? 8 : this.#escapedCode(escaped);
   }
 

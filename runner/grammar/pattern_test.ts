@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Budget, isEmpty, negation } from "./automaton.ts";
 import { ReplyGrammar } from "./schema_grammar.ts";
 import { patternAutomaton } from "./pattern.ts";
+import { propertySet } from "./properties.ts";
 import { Inexpressible } from "./refusal.ts";
 import { textRule } from "./text_rules.ts";
 import { TestGrammar } from "./testing_gbnf.ts";
@@ -35,6 +36,10 @@ function expression(random: () => number, depth = 3): string {
       "[\\w.]",
       "\\.",
       "é",
+      "\\p{L}",
+      "\\P{ASCII}",
+      "[\\p{Script=Greek}\\P{L}b]",
+      "[^\\p{Lu}\\d]",
     ]);
   };
   const parts = Array.from({ length: 1 + Math.floor(random() * 3) }, () => {
@@ -57,6 +62,25 @@ function matchesSomewhere(sticky: RegExp, text: string): boolean {
     if (at >= text.length) return false;
   }
 }
+
+Deno.test("pattern: Unicode's properties are those of the engine, character by character", () => {
+  for (const name of ["L", "Lu", "Script=Greek", "Emoji", "ASCII", "Any", "Cn", "Co"]) {
+    const set = propertySet(name)!;
+    const expression = new RegExp(`^\\p{${name}}$`, "u");
+    const isIn = (code: number) => set.some(([from, to]) => from <= code && code <= to);
+    // Around each end of a range, and every 997th.
+    const codes = set.flatMap(([from, to]) => [from - 1, from, to, to + 1]);
+    for (let code = 0; code <= 0x10ffff; code += 997) codes.push(code);
+    for (const code of codes) {
+      if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) continue;
+      const text = String.fromCodePoint(code);
+      assert.equal(isIn(code), expression.test(text), `${name} ${code.toString(16)}`);
+    }
+  }
+  for (const name of ["Nope", "Script=Nope", "L}|\\p{L", "", "RGI_Emoji"]) {
+    assert.equal(propertySet(name), undefined);
+  }
+});
 
 Deno.test("pattern: what must match matches in ECMAScript, and what may not does not", () => {
   let tried = 0;

@@ -13,6 +13,8 @@ import { type Grammar, literal, type Part, Rule } from "./gbnf.ts";
 /** How characters of a text are written in a reply. */
 type Notation = "json" | "plain";
 
+/** In characters of the grammar. */
+const LONG_CLASS = 200;
 /** What JSON writes as an escape (RFC 8259, 7). */
 const ESCAPED = codeSet([[0, 0x1f], [0x22, 0x22], [0x5c, 0x5c]]);
 /** No character of UTF-8 stands for one of them alone. */
@@ -44,10 +46,18 @@ export function textRule(
   uses[0]!++;
   states.forEach(({ edges }) => edges.forEach(({ target }) => uses[target]!++));
   const rules = states.map(() => grammar.rule());
+  const long = new Map<Part, Rule>();
+  /** A class of Unicode's is written once. */
+  const once = (part: Part): Part => {
+    if (typeof part !== "string" || part.length < LONG_CLASS) return part;
+    const known = long.get(part) ?? grammar.of(part);
+    long.set(part, known);
+    return known;
+  };
   states.forEach(({ accepts, edges }, id) => {
     const rule = rules[id]!;
     for (const [target, group] of byTarget(edges)) {
-      for (const part of characters(codeSet(group), notation)) rule.or(part, rules[target]!);
+      for (const part of characters(codeSet(group), notation)) rule.or(once(part), rules[target]!);
     }
     if (accepts) rule.or();
   });
