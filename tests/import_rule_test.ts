@@ -84,7 +84,7 @@ const RULES: { readonly [part: string]: readonly string[] } = {
     "src/sealed/key_document.ts",
     "src/sealed/renewal_sealer.ts",
   ],
-  "src/sandbox": [...BASE, "src/escape", "sandbox-profiles"],
+  "src/sandbox": [...BASE, "sandbox-profiles"],
   // The record of who did what: SQLite, a Merkle tree, signed heads. Of the keys only what authenticates it.
   "src/audit": [...BASE, "src/keys", "src/version.ts"],
   // All that a host keeps, in one sealed file.

@@ -15,7 +15,6 @@ export type { EngineKind } from "../api/engine_kinds.ts";
 export { ENGINE_OUTPUT_FD } from "./linux/launch_steps.ts";
 export { layerHint, startHint } from "./linux/hints.ts";
 export type { Hardening } from "../linux/harden.ts";
-export type { AttackResult, Listeners } from "../escape/types.ts";
 export type {
   ConditionalRule,
   MemoryTest,

@@ -4,7 +4,6 @@
  * typed error.
  */
 import { SecLlamaError } from "../errors.ts";
-import type { Listeners } from "../escape/types.ts";
 import { openLinux } from "./linux/platform.ts";
 import { openMacos } from "./macos/platform.ts";
 import type { PolicyPart } from "../linux/seccomp.ts";
@@ -55,8 +54,6 @@ export interface Platform {
    * @throws {SecLlamaError} `sandbox-unavailable` in strict mode, if the machine cannot enforce what strict requires.
    */
   plan(target: RunnerTarget, mode: SandboxMode): Confinement;
-  /** Opens listeners for a runner to attack. */
-  openListeners(): Listeners | Promise<Listeners>;
   /** Takes back what starts have changed on this machine. @returns What could not be taken back, one line each. */
   close(): Promise<readonly string[]>;
 }

@@ -5,6 +5,8 @@
  */
 import { dirname } from "node:path";
 import { SecLlamaError } from "../errors.ts";
+import { openListeners } from "../escape/listeners.ts";
+import type { Listeners } from "../escape/types.ts";
 import type { BootMessage, ReadyMessage } from "../api/pipe_messages.ts";
 import type { Config } from "../config/config.ts";
 import {
@@ -15,7 +17,6 @@ import {
   type Gpu,
   layerHint,
   type LayerReport,
-  type Listeners,
   openPlatform,
   type Plan,
   type Platform,
@@ -287,7 +288,7 @@ export async function prepareSpawn(
   const { plan } = confinement;
   const { companion } = o;
   const vision = visionOf(files, o.projectorPath);
-  const listeners = sandbox.mode !== "off" ? await platform.openListeners() : null;
+  const listeners = sandbox.mode !== "off" ? await openListeners() : null;
   let report: IsolationReport | undefined;
   return {
     start: confinement.start,

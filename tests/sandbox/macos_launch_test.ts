@@ -37,7 +37,7 @@ async function mac(
     },
   };
   const system = new FakeMacos({ readable: REAL_DENO, ...o });
-  const platform = await macosPlatform({ host, system, folder: "/tmp" });
+  const platform = await macosPlatform({ host, system });
   return { platform, ran, system };
 }
 

@@ -9,7 +9,6 @@ import { makeLinuxPlan } from "./plan.ts";
 import { linuxGpu, stage2More } from "./policy.ts";
 import { startRunner } from "./spawn.ts";
 import { runnerUser } from "./users.ts";
-import { ProbeListeners } from "../../escape/linux_listeners.ts";
 
 /** Probes this machine, and removes the cgroups that a killed gateway left. */
 export async function openLinux(): Promise<Platform> {
@@ -34,14 +33,6 @@ export async function openLinux(): Promise<Platform> {
         findRunner: (childPid) => findRunnerPid(childPid, plan.forks),
         measure: (pid) => measureRunner(pid, plan),
         judge: (layers, own) => judgeRunner(plan, layers, own),
-      };
-    },
-    openListeners() {
-      const listeners = ProbeListeners.open();
-      return {
-        targets: listeners.targets,
-        judge: (results) => listeners.judge(results),
-        close: () => listeners.close(),
       };
     },
     close: () => Promise.resolve([]),

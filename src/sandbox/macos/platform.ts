@@ -3,7 +3,6 @@
  * attack that was not made or not refused, and no key is given. Never run on macOS; see SECURITY.md.
  */
 import { type Macos, openMacosLibc } from "../../macos/libc.ts";
-import { openLoopbackListeners } from "../../escape/loopback_listeners.ts";
 import { plannedOf, problemsOf } from "../judge.ts";
 import type { Platform } from "../platform.ts";
 import { spawnCommand } from "../spawn.ts";
@@ -17,12 +16,12 @@ const OWN_LAYERS = ["private files", "no writes", "no other program"];
 /** Probes this Mac. */
 export async function openMacos(): Promise<Platform> {
   const system = openMacosLibc();
-  return await macosPlatform({ system, host: thisHost(system), folder: "/private/tmp" });
+  return await macosPlatform({ system, host: thisHost(system) });
 }
 
-/** The platform on top of a host; `folder`: where listeners put their sockets. */
+/** The platform on top of a host. */
 export async function macosPlatform(
-  { system, host, folder }: { system: Macos; host: MacosHost; folder: string },
+  { system, host }: { system: Macos; host: MacosHost },
 ): Promise<Platform> {
   const capabilities = await probeMacos(host);
   const { arch, sandboxExec, reason } = capabilities;
@@ -44,7 +43,6 @@ export async function macosPlatform(
         judge: (layers, own) => problemsOf(layers, own, plannedOf(plan, OWN_LAYERS)),
       };
     },
-    openListeners: () => openLoopbackListeners({ folder }),
     close: () => Promise.resolve([]),
   };
 }

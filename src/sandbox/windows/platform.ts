@@ -3,7 +3,6 @@
  * first runner of their plan starts; rules, profiles and access are taken back when the gateway ends. Never run on Windows.
  */
 import { openWindowsApi, type WindowsApi } from "../../windows/api.ts";
-import { openLoopbackListeners } from "../../escape/loopback_listeners.ts";
 import { plannedOf, problemsOf } from "../judge.ts";
 import type { Platform } from "../platform.ts";
 import { spawnCommand } from "../spawn.ts";
@@ -61,7 +60,6 @@ export function windowsPlatform(
         judge: (layers, own) => problemsOf(layers, own, plannedOf(plan, OWN_LAYERS)),
       };
     },
-    openListeners: () => openLoopbackListeners(),
     close: () => inForce.removeAll(),
   };
 }
