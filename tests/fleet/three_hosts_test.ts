@@ -121,8 +121,9 @@ Deno.test({
       return (await on.sh(line)).stdout === "200";
     };
     const headsOf = async () => {
-      const said = await ok(issuer, "secllama fleet status tls://nats-1:4222 --ca ca.pem");
-      return [...said.matchAll(/^gpu-\d +head (\d+)/gm)].map(([, head]) => Number(head));
+      // While NATS chooses who leads it, it does not answer.
+      const { stdout } = await issuer.sh("secllama fleet status tls://nats-1:4222 --ca ca.pem");
+      return [...stdout.matchAll(/^gpu-\d +head (\d+)/gm)].map(([, head]) => Number(head));
     };
     /** Until all three hosts have what was published last, and nothing since. */
     const allHave = async (after: number) => {
@@ -170,32 +171,12 @@ Deno.test({
       },
     );
 
-    await t.step("NATS is cut off: all goes on, then paired machines are refused", async () => {
-      for (const i of NUMBERED) await machine(`nats-${i}`).plug(false);
-      assert.ok(await isAnswered(laptop));
-      await until(
-        async () => !(await Promise.all(gpus.map(isReady))).some(Boolean),
-        "none is ready",
-      );
-      assert.ok(!await isAnswered(laptop));
-      for (const gpu of gpus) assert.ok(await isAnswered(gpu), `${gpu.name}'s own programs`);
-      for (const i of NUMBERED) await machine(`nats-${i}`).plug(true);
-      await until(
-        async () => (await Promise.all(gpus.map(isReady))).every(Boolean),
-        "all are back",
-      );
-      await until(() => isAnswered(laptop), "the laptop is answered again");
-    });
-
-    await t.step("a rotation is at all hosts, and so is a revocation", async () => {
+    await t.step("a revocation is at all hosts", async () => {
       const before = await allHave(0);
-      await ok(issuer, "secllama key rotate");
-      const rotated = await allHave(before);
-      assert.ok(await isAnswered(laptop), "by its old key it gets the new one");
-      const prompt = { text: CANARY };
-      assert.ok(await isAnswered(laptop, prompt.text));
+      assert.ok(await isAnswered(laptop, CANARY));
       await ok(issuer, "secllama clients revoke laptop");
-      await allHave(rotated);
+      await until(async () => !await isAnswered(laptop), "the laptop is nobody's");
+      await allHave(before);
       assert.ok(!await isAnswered(laptop));
     });
 
