@@ -224,6 +224,35 @@ function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   return result.data;
 }
 
+/** What comes between an item's first and last event. */
+const WITHIN: Readonly<Record<string, RegExp>> = {
+  message: /^(content_part.added (output_text.delta )*output_text.done content_part.done )+$/,
+  function_call: /^(function_call_arguments.delta )+function_call_arguments.done $/,
+  reasoning: new RegExp(
+    "^(reasoning_summary_part.added (reasoning_summary_text.delta )+" +
+      "reasoning_summary_text.done reasoning_summary_part.done )+$",
+  ),
+};
+
+/** Each item's events are its own, in their order, and its pieces joined are what it ends as. */
+function inOrder(seen: readonly z.infer<typeof events>[]): void {
+  let within = "", joined = "", id = "";
+  for (const one of seen) {
+    const name = one.type.slice("response.".length);
+    if (one.type === "response.output_item.added") [within, joined, id] = ["", "", one.item.id];
+    else if (one.type === "response.output_item.done") {
+      assert.match(within, WITHIN[one.item.type]!, one.item.type);
+      assert.equal(one.item.id, id);
+    } else if ("item_id" in one) {
+      within += `${name} `;
+      assert.equal(one.item_id, id, name);
+      if ("delta" in one) joined += one.delta;
+      if ("text" in one) assert.equal(one.text, joined, name);
+      if ("arguments" in one) assert.equal(one.arguments, joined, name);
+    }
+  }
+}
+
 for (const { name, ask, script, output = ["message"], status = "completed" } of CASES) {
   Deno.test(`open responses: ${name}, whole and streamed`, async () => {
     const whole = await testApi(script).post(PATH, { model: "demo", ...ask });
@@ -252,6 +281,7 @@ for (const { name, ask, script, output = ["message"], status = "completed" } of 
       items,
       output.flatMap(() => ["response.output_item.added", "response.output_item.done"]),
     );
+    inOrder(seen);
     const last = seen.at(-1)!;
     assert.ok("response" in last);
     assert.deepEqual(last.response.output.map((one) => one.type), output);
