@@ -41,5 +41,8 @@ export const HINTS = {
   newerWrote: "a newer secllama wrote it: use that one",
   newestFleetFile:
     "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
+  writableData: "set SECLLAMA_DATA_DIR to a folder that you can write to",
+  endFirst: "end it first",
+  signIn: "sign in: secllama login URL",
   openPage: "open the page with: secllama ui",
 };

@@ -79,7 +79,7 @@ export function checkPairingUrl(config: Config, option: string | undefined): URL
   if (parsed === null || !/^https?:$/.test(parsed.protocol)) {
     throw new SecLlamaError("usage", "--url must be an https address", {
       field: "--url",
-      hint: `for instance: --url https://gateway.lan:${config.port}`,
+      hint: urlExample(config),
     });
   }
   if (parsed.protocol === "https:" || isLoopbackHost(nameOfUrl(parsed.href))) return parsed;
@@ -182,6 +182,8 @@ async function ownCertificate(config: Config) {
     : await readCertificate(config.tlsCert, config.tlsKey, new Date());
 }
 
+const urlExample = ({ port }: Config) => `for instance: --url https://gateway.lan:${port}`;
+
 function defaultUrl(config: Config): string {
   const host = bare(config.host);
   const name = config.names[0] ??
@@ -189,7 +191,7 @@ function defaultUrl(config: Config): string {
   if (name !== undefined) return `https://${inUrl(name)}:${config.port}`;
   throw new SecLlamaError("usage", "--url is needed: where the other machine finds this gateway", {
     field: "--url",
-    hint: `for instance: --url https://gateway.lan:${config.port}`,
+    hint: urlExample(config),
   });
 }
 

@@ -6,6 +6,7 @@ import { restoreBackup } from "../backup/restore.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { stateDirectory } from "../config/paths.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { ownFolder } from "../config/folder_lock.ts";
 import { FixedSource } from "../keys/fixed_source.ts";
 import { kidOf } from "../keys/keyset/kid.ts";
@@ -101,7 +102,7 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
     const running = await announcedServes(dataDir);
     if (running.length > 0) {
       throw new SecLlamaError("key-lock-busy", `a serve runs here, process ${running[0]!.pid}`, {
-        hint: "end it first",
+        hint: HINTS.endFirst,
       });
     }
     // Until it is done: while the passphrase is asked for, too, none starts.

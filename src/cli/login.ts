@@ -3,6 +3,7 @@ import { utf8Decode } from "../bytes.ts";
 import { encodePairing } from "../client/mod.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import { isLoopback } from "../loopback.ts";
 import { PairingStore } from "../keys/mod.ts";
 import { hardenSelf } from "../sandbox/mod.ts";
@@ -84,7 +85,7 @@ async function refresh(context: CommandContext, dataDir: string): Promise<number
 
 function unpaired(): never {
   throw new SecLlamaError("not-found", "there is no session that can go on", {
-    hint: "sign in: secllama login URL",
+    hint: HINTS.signIn,
   });
 }
 

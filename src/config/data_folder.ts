@@ -1,6 +1,6 @@
 /** The data folder on the disk: made if it is not there, and refused if others can write to it. */
 import { SecLlamaError } from "../errors.ts";
-import { ioReason } from "../hints.ts";
+import { HINTS, ioReason } from "../hints.ts";
 
 /**
  * Makes the data folder, private to its owner.
@@ -32,7 +32,7 @@ export async function ensureDataDirectory(dataDir: string): Promise<void> {
       "bad-config",
       `the data folder ${dataDir} cannot be made or read: ${ioReason(cause)}`,
       {
-        hint: "set SECLLAMA_DATA_DIR to a folder that you can write to",
+        hint: HINTS.writableData,
         cause,
       },
     );

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
-import { ioReason } from "../hints.ts";
+import { HINTS, ioReason } from "../hints.ts";
 
 const FILE = "in-use.lock";
 
@@ -20,7 +20,7 @@ export function shareFolder(dataDir: string): Promise<Disposable> {
 export function ownFolder(dataDir: string): Promise<Disposable> {
   return hold(dataDir, true, {
     message: `a serve, a proxy or another restore runs on ${dataDir}`,
-    hint: "end it first",
+    hint: HINTS.endFirst,
   });
 }
 
@@ -40,7 +40,7 @@ async function hold(
     const { code } = cause as { code?: unknown };
     if (!alone && (code === "ENOENT" || code === "EROFS")) return { [Symbol.dispose]() {} };
     throw new SecLlamaError("bad-config", `${dataDir} cannot be locked: ${ioReason(cause)}`, {
-      hint: "set SECLLAMA_DATA_DIR to a folder that you can write to",
+      hint: HINTS.writableData,
       cause,
     });
   }

@@ -1,6 +1,7 @@
 /** Going on with a person's session: new tokens of the provider, shown to the gateway with a proof of the session's own key. */
 import { join } from "node:path";
 import { readError } from "../../api/errors.ts";
+import { HINTS } from "../../hints.ts";
 import { JSON_TYPE } from "../../api/media_types.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { utf8 } from "../../bytes.ts";
@@ -50,7 +51,7 @@ export async function goOn(
   const session = await sessions.read();
   if (session?.refresh === undefined) {
     throw new SecLlamaError("not-found", `there is no session at ${place.name} that can go on`, {
-      hint: "sign in: secllama login URL",
+      hint: HINTS.signIn,
     });
   }
   const { role, expires } = session;
