@@ -230,8 +230,10 @@ async function readAll(response: Response, onChunk: () => void): Promise<string>
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of response.body!) {
-    onChunk();
-    text += decoder.decode(chunk, { stream: true });
+    const piece = decoder.decode(chunk, { stream: true });
+    // A line without text says every ten seconds that a long prompt is still being read.
+    if (/"(?:response|content)": ?"[^"]/.test(piece)) onChunk();
+    text += piece;
   }
   return text;
 }
