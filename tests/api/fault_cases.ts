@@ -29,6 +29,7 @@ const WITH_MODEL: readonly Route[] = [
 const WITH_OBJECT: readonly Route[] = [
   ROUTES.copy,
   ROUTES.identity,
+  ROUTES.doctor,
   ROUTES.history,
   ROUTES.historySearch,
   ROUTES.prompts,
