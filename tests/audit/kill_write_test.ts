@@ -1,6 +1,6 @@
 /**
  * kill -9 at each write of the audit log: strace ends the process as it enters the n-th call that writes, syncs, cuts or renames one of
- * its files. `SECLLAMA_FULL=1` takes 1,000 such points; else a few, others each day.
+ * its files. `SECLLAMA_FULL=1` takes 1,000 such points; else a few.
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -71,6 +71,11 @@ Deno.test(`audit: kill -9 at ${FULL ? "1,000" : "some"} of its writes`, async ()
   const folder = join(base, "log");
   try {
     await Deno.mkdir(folder, { mode: 0o700 });
+    // Deno's own cache is filled first: a start that fills it makes other calls, and no later one would come to the same points.
+    const args = ["run", "--quiet", "--no-check", "-A", WRITER, folder, KEY, "2"];
+    assert.ok((await new Deno.Command(Deno.execPath(), { args }).output()).success);
+    await Deno.remove(folder, { recursive: true });
+    await Deno.mkdir(folder, { mode: 0o700 });
     const log = join(base, "calls");
     const trace = ["-o", log, "-y", "-e", `trace=${CALLS.join(",")}`];
     const whole = await run(folder, trace).catch((error) => ({
@@ -96,9 +101,8 @@ Deno.test(`audit: kill -9 at ${FULL ? "1,000" : "some"} of its writes`, async ()
     }
     assert.ok(points.length > 60, `${points.length} points`);
     const step = Math.max(1, points.length / MOST);
-    const first = FULL ? 0 : Math.floor(Date.now() / 86_400_000) * 7 % Math.floor(step);
     let killed = 0;
-    for (let i = first; i < points.length; i += step) {
+    for (let i = 0; i < points.length; i += step) {
       const { call, at } = points[Math.floor(i)]!;
       const where = `${call} ${at}`;
       await Deno.mkdir(folder, { mode: 0o700 });

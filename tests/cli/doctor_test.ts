@@ -33,6 +33,7 @@ function endedAfter(done: number, more: Partial<AttackRunResult> = {}): AttackRu
     before: "",
     after: "",
     hits: {},
+    absent: new Set(),
     changed: [],
     code: 1,
     signal: null,
@@ -66,6 +67,16 @@ Deno.test("judge: a listener that was reached outweighs an attacker that says no
   for (const [name, target] of COUNTED) {
     const run = endedAfter(0, { started: false, ordered: [name], hits: { [target]: 1 } });
     assert.notEqual(judge(name, run).verdict, "not run", name);
+  }
+});
+
+Deno.test("judge: a way that this machine does not have was not tried, whatever the attacker says of it", () => {
+  for (const [name, target] of COUNTED) {
+    const attacks = NAMES.map((other): [string, AttackRunOutcome] => [other, REFUSED]);
+    const run = { ...endedAfter(0), outcomes: new Map(attacks) };
+    assert.equal(judge(name, run).verdict, "blocked", name);
+    const without = judge(name, { ...run, absent: new Set([target]) });
+    assert.deepEqual([without.verdict, without.absent], ["not run", true], name);
   }
 });
 

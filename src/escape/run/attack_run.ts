@@ -5,7 +5,7 @@
  */
 import { type OwnReport, ownReports } from "../../api/pipe_messages.ts";
 import { alloc, AT_FDCWD, cstr, linux, O } from "../../linux/libc.ts";
-import type { AttackTargets } from "../types.ts";
+import type { AttackTargets, TargetName } from "../types.ts";
 import { type HitCounts, ProbeListeners } from "../linux_listeners.ts";
 import type { PolicyPart } from "../../linux/seccomp.ts";
 import type { StartOptions } from "../../sandbox/spawn.ts";
@@ -40,6 +40,8 @@ export interface AttackRunResult {
   readonly before: string;
   readonly after: string;
   readonly hits: HitCounts;
+  /** Listeners that this machine cannot have: there is no such way for anybody. */
+  readonly absent: ReadonlySet<TargetName>;
   /** Names in the folder that were made, changed or removed. */
   readonly changed: readonly string[];
   readonly code: number;
@@ -54,6 +56,10 @@ export type StartAttacker = (options: StartOptions) => Promise<Deno.ChildProcess
 const SECRET = ["secret", "key.json", "other-model.gguf"];
 const PLAIN = ["plain", "expendable"];
 const LEAKED_FD = 77;
+
+function absentTargets(targets: AttackTargets): Set<TargetName> {
+  return new Set((Object.keys(targets) as TargetName[]).filter((name) => targets[name] === null));
+}
 
 export class AttackRun {
   readonly field: Field;
@@ -136,6 +142,7 @@ export class AttackRun {
     return {
       ...run,
       hits: this.#listeners.hits(),
+      absent: absentTargets(this.field.targets),
       changed: this.#difference(before),
       code: status.code,
       signal: status.signal,

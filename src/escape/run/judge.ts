@@ -17,6 +17,8 @@ export interface Judgement {
   readonly step: string;
   /** "EACCES", the name of a signal or of Deno's error; "" if nothing was refused. */
   readonly errno: string;
+  /** Not run, as this machine has no such way at all. */
+  readonly absent?: true;
 }
 
 const SIGSYS = "SIGSYS";
@@ -31,6 +33,11 @@ function endedBySignal(run: AttackRunResult): boolean {
 
 /** Judges attack `name` of a run. */
 export function judge(name: string, run: AttackRunResult): Judgement {
+  const listener = COUNTED.get(name);
+  if (listener !== undefined && run.absent.has(listener)) {
+    const detail = "this machine has no such socket";
+    return { verdict: "not run", detail, step: "", errno: "", absent: true };
+  }
   const reason = whyNotRun(name, run);
   if (reason !== undefined) return { verdict: "not run", detail: reason, step: "", errno: "" };
   if (name === CORE_DUMP) {
@@ -38,7 +45,6 @@ export function judge(name: string, run: AttackRunResult): Judgement {
     const detail = core ?? `no file, ${run.signal ?? run.code}`;
     return { verdict: core ? "out" : "blocked", detail, step: "", errno: "" };
   }
-  const counted = COUNTED.get(name);
   const outcome = run.outcomes.get(name);
   if (!outcome) {
     if (run.signal === SIGSYS || run.code === 128 + 31) {
@@ -52,8 +58,8 @@ export function judge(name: string, run: AttackRunResult): Judgement {
   }
   const { step, errno } = outcome;
   const detail = `${outcome.step}${outcome.errno === "" ? "" : `: ${outcome.errno}`}`;
-  if (counted !== undefined && run.outcomes.size === 1) {
-    const out = (run.hits[counted] ?? 0) > 0;
+  if (listener !== undefined && run.outcomes.size === 1) {
+    const out = (run.hits[listener] ?? 0) > 0;
     return { verdict: out ? "out" : "blocked", detail, step, errno };
   }
   return { verdict: outcome.out ? "out" : "blocked", detail, step, errno };
