@@ -1,4 +1,5 @@
 /** What the gateway records of the exchanges that it serves, where the settings ask for a record. It knows metadata only. */
+import type { CallTerms } from "../api/call_terms.ts";
 import type { ErrorCode, SecLlamaError } from "../errors.ts";
 import { label, type LogFields } from "../log.ts";
 import type { Exchange } from "../pipe/exchange.ts";
@@ -67,11 +68,27 @@ interface SaidOfExchange extends UsedTokens {
   readonly refused?: ErrorCode | undefined;
 }
 
-/** What the exchange costs, as its runner says; grows. @param told Called with each part. */
+/** A sealed refusal is shorter; a runner that has answered at length did not refuse. */
+const MOST_OF_A_REFUSAL = 8 << 10;
+
+/**
+ * What the gateway writes down as an exchange's result. A runner's word that it refused is taken for what its reply may be: one
+ * that has given an answer cannot say so, which would not count the request.
+ */
+export function resultOf(used: Readonly<SaidOfExchange>, end: Ending): string {
+  return end.bytesOut <= MOST_OF_A_REFUSAL ? used.refused ?? end.result : end.result;
+}
+
+/**
+ * What the exchange costs, as its runner says; grows.
+ * @param terms What the runner was told of the client's role; undefined: there is nothing that it could refuse by.
+ * @param told Called with each part.
+ */
 export function countUsed(
   { audit }: { audit?: GatewayAudit | undefined },
   model: LoadedModel,
   exchange: Exchange,
+  terms?: CallTerms,
   told?: (tokens: number) => void,
 ): Readonly<SaidOfExchange> {
   const said = {
@@ -89,7 +106,9 @@ export function countUsed(
       audit?.timed?.(model.name, tokens);
     },
     receipt: (word) => said.receipt = word,
-    refused: (code) => said.refused = code,
+    refused(code) {
+      if (terms?.kinds !== undefined) said.refused = code;
+    },
   });
   return said;
 }
@@ -108,8 +127,10 @@ export function recordedExchange(
   if (audit === undefined) return {};
   const started = performance.now();
   return {
-    ending: ({ result, bytesIn, bytesOut }) => {
-      if (used.refused !== undefined) audit.refused(used.refused, who);
+    ending: (end) => {
+      const { bytesIn, bytesOut } = end;
+      const result = resultOf(used, end);
+      if (used.refused !== undefined && result === used.refused) audit.refused(used.refused, who);
       return audit.record("exchange", {
         kind: label(kind),
         ...who,
@@ -121,7 +142,7 @@ export function recordedExchange(
         tokens_in: used.prompt,
         tokens_out: used.reply,
         ms: Math.round(performance.now() - started),
-        result: label(used.refused ?? result),
+        result: label(result),
         ...receiptFields(used.receipt),
       });
     },

@@ -157,7 +157,8 @@ function served(options: ProxyAppOptions, path: string): Route | undefined {
     case "page":
       return options[route.kind] && route;
   }
-  return route;
+  // Who may use the page may ask for the doctor, nobody else.
+  return route === ROUTES.doctor ? options.page && route : route;
 }
 
 async function sealed(

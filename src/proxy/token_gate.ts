@@ -78,10 +78,11 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
   };
 }
 
-/** What no app is for: this user's conversations and documents, the page, and the models of the host. */
+/** What no app is for: this user's conversations and documents, the page, the models of the host, and its doctor. */
 function ofTheOwner(path: string): boolean {
-  const kind = routeOf(path)?.kind;
-  return kind === "history" || kind === "page" || kind === "management";
+  const route = routeOf(path);
+  const kind = route?.kind;
+  return kind === "history" || kind === "page" || kind === "management" || route === ROUTES.doctor;
 }
 
 function beyondToken(): SecLlamaError {

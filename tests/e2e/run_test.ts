@@ -54,13 +54,35 @@ bothWays("run: an answer on standard output, nothing else", async () => {
   }
 });
 
-bothWays("run: a conversation has commands, and goes on after an error", async () => {
+bothWays("run: a conversation without a proxy ends before the first question", async () => {
   const { home, env } = await newHome();
   try {
-    const script = new Deno.Command("script", {
-      // Nothing listens on port 1.
-      args: ["-qec", secllama(["run", "demo", "--proxy-port=1"]).join(" "), "/dev/null"],
+    // Nothing listens on port 1.
+    const run = secllama(["run", "demo", "--proxy-port=1"]).join(" ");
+    const { code, stdout } = await new Deno.Command("script", {
+      args: ["-qec", run, "/dev/null"],
       env,
+      clearEnv: true,
+      stdin: "null",
+    }).output();
+    const shown = new TextDecoder().decode(stdout);
+    assert.equal(code, 5, shown);
+    assert.match(shown, /error: no proxy answers[^]*hint: .*secllama serve/);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+bothWays("run: a conversation has commands, and goes on after an error", async () => {
+  const served = await startServe();
+  const { home, env } = await newHome();
+  let stopped: Promise<unknown> | undefined;
+  try {
+    const port = new URL(served.proxyUrl).port;
+    const run = secllama(["run", "demo", `--proxy-port=${port}`]).join(" ");
+    const script = new Deno.Command("script", {
+      args: ["-qec", run, "/dev/null"],
+      env: { ...env, HOME: served.home },
       clearEnv: true,
       stdin: "piped",
       stdout: "piped",
@@ -77,12 +99,16 @@ bothWays("run: a conversation has commands, and goes on after an error", async (
     ];
     for await (const chunk of script.stdout.pipeThrough(new TextDecoderStream())) {
       shown += chunk;
-      if (lines.length > 0 && lines[0]![0].test(shown)) await type(lines.shift()![1]);
+      if (lines.length === 0 || !lines[0]![0].test(shown)) continue;
+      const [, line] = lines.shift()!;
+      if (line === "Hello\n") await (stopped = served.stop());
+      await type(line);
     }
     assert.equal((await script.status).code, 0, shown);
     assert.match(shown, /\/clear[^]*there is no command[^]*error: no proxy answers[^]*$/);
     await keys.close().catch(() => {});
   } finally {
+    await (stopped ?? served.stop());
     await Deno.remove(home, { recursive: true });
   }
 });

@@ -11,7 +11,7 @@ import { HINTS } from "../../hints.ts";
 import { KNOWN_SUITES, parseRequestHeader } from "../../sealed/header.ts";
 import { MEMBER_HEADER } from "../../sealed/member.ts";
 import { parseModelName } from "../../api/model_name.ts";
-import { countUsed, recordedExchange } from "../audit.ts";
+import { countUsed, recordedExchange, resultOf } from "../audit.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
@@ -201,7 +201,7 @@ async function admitted(context: GatewayContext, o: {
       { kind: "sealed", ...(terms === undefined ? {} : { terms }) },
       { client, shared: context.supervisor.shared },
     );
-    const used = countUsed(context, model, exchange, (tokens) => ticket?.used(tokens));
+    const used = countUsed(context, model, exchange, terms, (tokens) => ticket?.used(tokens));
     const { ending } = recordedExchange(context, { who: fields, model, kind: "sealed", used });
     const response = await relay(exchange, {
       kind: "sealed",
@@ -214,7 +214,7 @@ async function admitted(context: GatewayContext, o: {
         ticket?.end();
       },
       async ending(end) {
-        settle(ticket, used.refused ?? end.result);
+        settle(ticket, resultOf(used, end));
         await ending?.(end);
       },
     });
