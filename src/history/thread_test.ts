@@ -8,7 +8,7 @@ const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
 const CHILD = `
 import { startHistoryThread } from ${JSON.stringify(new URL("./thread.ts", import.meta.url).href)};
 const [dataDir, waits] = Deno.args;
-const vault = [{ id: "0011223344556677", key: new Uint8Array(32) }];
+const vault = [{ id: "0011223344556677", key: new Uint8Array(32).fill(7) }];
 const thread = startHistoryThread({ dataDir, vault: () => Promise.resolve(vault) });
 if (waits.startsWith("w")) await thread.loaded;
 for (const name of ["env", "sys", "import", "read", "write"]) Deno.permissions.revokeSync({ name });
