@@ -134,7 +134,9 @@ function assertHolds(
   { outside, root }: { outside: ConfigurationResult; root: boolean },
 ): void {
   const out = Object.entries(result.cells).filter(([, c]) => c.verdict === "out").map(([n]) => n);
-  const unknown = Object.entries(result.cells).filter(([, c]) => c.verdict === "not run" && !c.absent);
+  const unknown = Object.entries(result.cells).filter(([, c]) =>
+    c.verdict === "not run" && !c.absent
+  );
   assert.deepEqual(unknown, [], `${result.name}: what was not run`);
   // A layer that is left out and lets nothing more through would not be needed: the sets are equal.
   const unstopped = ATTACKS.map(({ name }) => name)
