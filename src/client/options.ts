@@ -1,4 +1,5 @@
 /** What a sealed fetch is made from. */
+import { cannotReach, certificateFault } from "./certificate_fault.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { connect } from "./connect.ts";
@@ -80,14 +81,11 @@ export function makeTransport(options: SealedFetchOptions): Transport {
         return await connection.fetch(url, full);
       } catch (cause) {
         if (init.signal?.aborted) throw init.signal.reason;
-        throw new SecLlamaError(
-          "gateway-unreachable",
-          `cannot reach the gateway at ${base.origin}`,
-          {
-            hint: HINTS.serveRuns,
-            cause,
-          },
-        );
+        const fault = certificateFault(cause);
+        throw new SecLlamaError("gateway-unreachable", cannotReach(base.origin, fault), {
+          hint: fault?.hint ?? HINTS.serveRuns,
+          cause,
+        });
       }
     },
     close: () => connection.close(),

@@ -6,6 +6,7 @@
  * Deno only: a page cannot see certificates. Why not one connection: who does not verify a certificate does not verify either
  * that the other side has its key, and the chain of a gateway is public.
  */
+import { cannotReach, certificateFault } from "./certificate_fault.ts";
 import { X509Certificate } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import {
@@ -206,8 +207,10 @@ function anotherGateway(gateway: URL, cause?: unknown): SecLlamaError {
 }
 
 function unreachable(gateway: URL, cause: unknown): SecLlamaError {
-  return new SecLlamaError("gateway-unreachable", `cannot reach the gateway at ${gateway.host}`, {
-    hint: "it must run beyond loopback: on the host, run: secllama serve --host 0.0.0.0",
+  const fault = certificateFault(cause);
+  return new SecLlamaError("gateway-unreachable", cannotReach(gateway.host, fault), {
+    hint: fault?.hint ??
+      "it must run beyond loopback: on the host, run: secllama serve --host 0.0.0.0",
     cause,
   });
 }

@@ -1,4 +1,5 @@
 /** The gateway's part of signing in: which provider, and credentials for an ID token that names our key. */
+import { cannotReach, certificateFault } from "../../client/certificate_fault.ts";
 import { PAIRING_SUITE } from "../../api/pairing_words.ts";
 import { JSON_TYPE } from "../../api/media_types.ts";
 import { readError } from "../../api/errors.ts";
@@ -54,8 +55,10 @@ export async function newSignIn(gateway: URL, certificate: string | undefined): 
       : { client: Deno.createHttpClient({ caCerts: [certificate] }) };
     const answer = await fetch(path, { ...init, ...connection, redirect: "error" })
       .catch((cause) => {
-        throw new SecLlamaError("gateway-unreachable", `cannot reach the gateway at ${path.host}`, {
-          hint: "is it the right address, and its certificate one that is trusted here? --ca FILE",
+        const fault = certificateFault(cause);
+        throw new SecLlamaError("gateway-unreachable", cannotReach(path.host, fault), {
+          hint: fault?.hint ??
+            "is it the right address, and its certificate one that is trusted here? --ca FILE",
           cause,
         });
       });
