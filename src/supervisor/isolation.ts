@@ -24,7 +24,7 @@ import {
   type RunnerTarget,
   type SandboxMode,
 } from "../sandbox/mod.ts";
-import { memoryCeiling } from "./memory.ts";
+import { memoryCeiling, readMachineMemory } from "./memory.ts";
 
 /** Where the runner's parts are on this installation. */
 export interface RunnerFiles {
@@ -140,12 +140,25 @@ export const RUNNER_V8_FLAGS =
 const UNTOUCHED_BYTES = 2 ** 29;
 const LEAST_MEMORY = 2 * 2 ** 30;
 
+/** Of the machine's memory, what no runner gets past; and what the operator's own limit can raise that to. */
+const [MOST, MOST_BY_ORDER] = [0.95, 0.98];
+
 /**
  * Private memory that one runner may take (RLIMIT_DATA). Weights that are copied into another order are private: whatever is
- * admitted must be able to load.
+ * admitted must be able to load. It is never all that the machine has.
+ * @param machineBytes 0: not known.
  */
 export function privateMemory(machineBytes: number, limitBytes = 0): number {
-  return Math.max(LEAST_MEMORY, memoryCeiling(machineBytes, limitBytes)) + UNTOUCHED_BYTES;
+  const wanted = Math.max(LEAST_MEMORY, memoryCeiling(machineBytes, limitBytes)) + UNTOUCHED_BYTES;
+  if (machineBytes === 0) return wanted;
+  const most = Math.max(MOST * machineBytes, Math.min(limitBytes, MOST_BY_ORDER * machineBytes));
+  return Math.min(wanted, Math.floor(most));
+}
+
+/** The machine's memory, or its control group's, as admission counts it; 0: not known. */
+function totalMemory({ memoryBytes }: Platform): number {
+  const total = Math.min(memoryBytes || Infinity, readMachineMemory().totalBytes);
+  return total === Infinity ? 0 : total;
 }
 
 /** The executable and llama.cpp's libraries, as far as they are mapped. */
@@ -263,7 +276,7 @@ export function limitedTarget(
   modelPath: string,
   o: RunnerNeeds = {},
 ): RunnerTarget {
-  const privateBytes = privateMemory(sandbox.platform.memoryBytes, o.limitBytes);
+  const privateBytes = privateMemory(totalMemory(sandbox.platform), o.limitBytes);
   const groupBytes = privateBytes + mappedBytes(modelFiles(sandbox.files, modelPath, o));
   return {
     ...runnerTarget(sandbox.files, modelPath, o),
