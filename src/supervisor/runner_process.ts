@@ -53,8 +53,16 @@ function spawnHint(cause: unknown): string {
   return "no process could be made: there are too many (ulimit -u), or too little memory; try again";
 }
 
-/** Codes by which a load may fail, in a runner's own word. Another would pass for a refusal of the gateway's. */
-const LOAD_FAILURES: readonly ErrorCode[] = ["model-failed", "bad-request", "not-supported"];
+/**
+ * Codes by which a load may fail, in a runner's own word. Another would pass for a refusal of the gateway's. `bad-model` is of the file:
+ * it is not tried again elsewhere, as `model-failed` is.
+ */
+const LOAD_FAILURES: readonly ErrorCode[] = [
+  "model-failed",
+  "bad-model",
+  "bad-request",
+  "not-supported",
+];
 
 /** Bytes of a dead runner's standard error that are looked at, to name the reason. */
 const STDERR_LIMIT_BYTES = 4096;

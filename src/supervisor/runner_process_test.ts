@@ -161,8 +161,10 @@ Deno.test({
         ["model-failed", "model failed to load: its runner says: run: evil"],
       );
     }
-    const error = await failure(saying({ t: "failed", code: "bad-request", message: "x" }));
-    assert.equal(error.code, "bad-request");
+    for (const code of ["bad-request", "bad-model", "not-supported"]) {
+      const error = await failure(saying({ t: "failed", code, message: "x" }));
+      assert.equal(error.code, code);
+    }
   },
 });
 
