@@ -53,6 +53,8 @@ interface Loading {
   readonly done: Promise<LoadedModel>;
   /** Clients to be promised the model as soon as it is there. */
   readonly clients: string[];
+  /** Clients that wait for its end only: they want more context. */
+  readonly watchers: string[];
   /** Tokens of context that were asked for; 0: none. */
   readonly wanted: number;
   /** Those who wait until it is loaded. */
@@ -130,9 +132,9 @@ export class Supervisor {
 
   /** How far the models have come that this client waits for. Of another's loads it learns nothing. */
   awaited(client: string): LoadStand[] {
-    return [...this.#loading].flatMap(([name, { clients }]) => {
-      const stand = clients.includes(client) ? this.#stands.get(name) : undefined;
-      return stand ?? [];
+    return [...this.#loading].flatMap(([name, { clients, watchers }]) => {
+      const waits = clients.includes(client) || watchers.includes(client);
+      return (waits ? this.#stands.get(name) : undefined) ?? [];
     });
   }
 
@@ -206,11 +208,12 @@ export class Supervisor {
         this.#stands.end(resolved.name);
       });
       const waiting = new Pot({ limit: config.parallel + config.maxQueue, floor: config.parallel });
-      loading = { done, clients, wanted, waiting };
+      loading = { done, clients, watchers: [], wanted, waiting };
       this.#loading.set(resolved.name, loading);
     }
     if (!loading.waiting.take(client ?? "", 1)) throw new SecLlamaError("busy", BUSY_TEXT);
     if (loading.wanted < wanted) {
+      if (client !== undefined) loading.watchers.push(client);
       await loading.done;
       return await this.acquire(name, asker);
     }
