@@ -24,9 +24,9 @@ export function isOurs(name: string): boolean {
 
 /** Each with what a process leaves that was killed while it wrote. */
 const OURS = [
-  /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
+  /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|fleet-heads|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
   /^(?:proxy|serve|page)-\d+\.json(?:\.tmp)?$/,
-  /^(?:keyset|in-use)\.lock$/,
+  /^(?:keyset|in-use|sessions|fleet)\.lock$/,
   /^(?:audit|usage)\.db(?:-wal|-shm|-journal)?$/,
   /^(?:config\.toml|\.config-[\da-f-]{36})$/,
   /^run-history(?:\.tmp)?$/,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { elsewhere, isOurs, places, profiles } from "../app/places.ts";
 import { askLocalProxy } from "../app/local_proxy.ts";
 import { ROUTES } from "../api/routes.ts";
+import { ownFolder } from "../config/folder_lock.ts";
 import { baseDirectory, dataDirectory } from "../config/paths.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { destroyAll, mayUseStore } from "../keys/keyset/destroy_all.ts";
@@ -39,6 +40,7 @@ given, key files that --key-file named, an Ollama folder, and the program itself
     }
     for (const folder of folders) tui.note(`  ${folder}`);
     if (flag(context, "dry-run")) return EXIT.ok;
+    using _alone = await ownFolders(context);
     if (!flag(context, "yes")) {
       const typed = tui.ask("To go on, type yes:");
       if (typed === undefined) {
@@ -93,6 +95,21 @@ async function refuseWhileServing({ env, signal }: CommandContext): Promise<void
       });
     }
   }
+}
+
+/**
+ * Has the data folder of every profile to itself, until it is disposed.
+ * @throws {SecLlamaError} `key-lock-busy` while a serve or proxy of one runs, whatever it listens on; `bad-config`.
+ */
+async function ownFolders({ env }: CommandContext): Promise<Disposable> {
+  using held = new DisposableStack();
+  for (const profile of await profiles(env)) {
+    const dataDir = dataDirectory({ ...env, SECLLAMA_PROFILE: profile });
+    if (await Deno.lstat(dataDir).then(() => true, () => false)) {
+      held.use(await ownFolder(dataDir));
+    }
+  }
+  return held.move();
 }
 
 function announcedPorts(dataDir: string): number[] {
