@@ -5,6 +5,8 @@ import { selfArgv } from "./role_command.ts";
 
 /** Longer than it takes on a machine that is busy. */
 const TIME_MS = 5 * 60_000;
+/** So long it has to end by itself when it is told to; it notes SIGTERM, and looks at it between two steps. */
+const GRACE_MS = 5_000;
 
 /** What a command of this program may do, run from source. */
 const PERMISSIONS = [
@@ -21,18 +23,24 @@ const PERMISSIONS = [
 
 /**
  * Its report, as `secllama doctor --json` prints it (docs/doctor.md).
+ * @param o.env Of serve, with its profile.
+ * @param o.proxyPort Of the proxy beside it, as set; 0: none, or any, which the data folder tells.
  * @throws {SecLlamaError} `internal` if it came to none; `cancelled`.
  */
-export async function runDoctor(signal: AbortSignal): Promise<unknown> {
-  const [program, ...args] = selfArgv(["doctor", "--json"], PERMISSIONS);
-  const child = new Deno.Command(program!, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "null",
-    signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MS)]),
-  }).spawn();
-  const { stdout } = await child.output();
+export async function runDoctor(
+  signal: AbortSignal,
+  { env, proxyPort }: {
+    readonly env: { readonly [name: string]: string | undefined };
+    readonly proxyPort: number;
+  },
+): Promise<unknown> {
+  const stdout = await outputOf(
+    selfArgv(["doctor", "--json", "--proxy-port", String(proxyPort)], PERMISSIONS),
+    {
+      env,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MS)]),
+    },
+  );
   if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
   try {
     return JSON.parse(utf8Decode(stdout));
@@ -41,5 +49,40 @@ export async function runDoctor(signal: AbortSignal): Promise<unknown> {
       hint: "run it yourself, it says why: secllama doctor",
       cause,
     });
+  }
+}
+
+/** What a program prints. When `signal` is aborted it is told to end, and is ended if it does not. */
+export async function outputOf(
+  [program, ...args]: readonly string[],
+  { env, signal, graceMs = GRACE_MS }: {
+    readonly env: { readonly [name: string]: string | undefined };
+    readonly signal: AbortSignal;
+    readonly graceMs?: number;
+  },
+): Promise<Uint8Array<ArrayBuffer>> {
+  const child = new Deno.Command(program!, {
+    args,
+    env: Object.fromEntries(Object.entries(env).filter((one) => one[1] !== undefined)) as Record<
+      string,
+      string
+    >,
+    clearEnv: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+    signal,
+  }).spawn();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const endLater = () => {
+    timer = setTimeout(() => child.kill("SIGKILL"), graceMs);
+  };
+  if (signal.aborted) endLater();
+  else signal.addEventListener("abort", endLater, { once: true });
+  try {
+    return (await child.output()).stdout;
+  } finally {
+    signal.removeEventListener("abort", endLater);
+    clearTimeout(timer);
   }
 }

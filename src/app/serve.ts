@@ -136,7 +136,8 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       activity,
       audit: metrics ?? audit,
       receipts: audit && ((id) => audit.receipt(id)),
-      doctor: (signal) => runDoctor(signal),
+      doctor: (signal) =>
+        runDoctor(signal, { env: options.env, proxyPort: proxy ? config.proxyPort : 0 }),
       notReady: shared(() => notReady({ models, keys, audit, fleet })),
       fleet: part?.gateway,
       limits: openLimits({
