@@ -30,26 +30,45 @@ export async function signedInBy(context: CommandContext, signIn: SignIn): Promi
   }, waiting);
 }
 
-/** New tokens for a refresh token. @throws {SecLlamaError} `auth` if the session is over, `gateway-unreachable`: try it again. */
-export async function refreshed(provider: Provider, refreshToken: string): Promise<Tokens> {
-  return await asked(async () =>
-    tokensOf(await oidc.refreshTokenGrant(await discovered(provider), refreshToken))
-  );
+/**
+ * New tokens for a refresh token.
+ * @param signal Ends it as long as the refresh token was not sent: one that was may have a successor, which is waited for.
+ * @throws {SecLlamaError} `auth` if the session is over, `gateway-unreachable`: try it again; `cancelled`.
+ */
+export async function refreshed(
+  provider: Provider,
+  refreshToken: string,
+  signal?: AbortSignal,
+): Promise<Tokens> {
+  const config = await asked(async () => await discovered(provider, signal), signal);
+  if (signal?.aborted) throw waitedFor(signal.reason);
+  return await asked(async () => tokensOf(await oidc.refreshTokenGrant(config, refreshToken)));
 }
 
-async function discovered({ issuer, clientId }: Provider): Promise<oidc.Configuration> {
+async function discovered(
+  { issuer, clientId }: Provider,
+  signal?: AbortSignal,
+): Promise<oidc.Configuration> {
   const url = new URL(issuer);
   // Of this machine, for who tries it out; anything else is https.
   const plain = url.protocol === "http:" && isLoopback(url.hostname);
-  return await oidc.discovery(url, clientId, undefined, oidc.None(), {
+  const config = await oidc.discovery(url, clientId, undefined, oidc.None(), {
     ...(plain ? { execute: [oidc.allowInsecureRequests] } : {}),
-    [oidc.customFetch]: heard,
+    [oidc.customFetch]: (url, options) => heard(url, options, signal),
   });
+  config[oidc.customFetch] = heard;
+  return config;
 }
 
 /** Tells a provider that is away from one that refuses. */
-async function heard(url: string, options: oidc.CustomFetchOptions): Promise<Response> {
-  const answer = await fetch(url, options as RequestInit).catch((cause) => {
+async function heard(
+  url: string,
+  options: oidc.CustomFetchOptions,
+  signal?: AbortSignal,
+): Promise<Response> {
+  const signals = [options.signal, signal].filter((one) => one !== undefined);
+  const init = { ...options, signal: AbortSignal.any(signals) } as RequestInit;
+  const answer = await fetch(url, init).catch((cause) => {
     throw away(cause);
   });
   if (answer.status < 500) return answer;

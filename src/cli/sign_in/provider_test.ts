@@ -61,3 +61,37 @@ Deno.test("sign-in: a provider that refuses ends the session; one that is away, 
   }
   assert.equal(await said(), "gateway-unreachable", "nobody listens");
 });
+
+Deno.test("sign-in: what waits for a provider is broken off before the refresh token was sent, and not after", async () => {
+  const held = Promise.withResolvers<void>();
+  const stop = [new AbortController(), new AbortController()];
+  let [issuer, asks] = ["", 0];
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      if (!new URL(request.url).pathname.startsWith("/.well-known")) {
+        stop[1]!.abort();
+        return Response.json({ error: "invalid_grant" }, { status: 400 });
+      }
+      if (asks++ === 0) {
+        stop[0]!.abort();
+        await held.promise;
+      }
+      return Response.json({
+        issuer,
+        token_endpoint: `${issuer}/token`,
+        authorization_endpoint: `${issuer}/auth`,
+      });
+    },
+  );
+  issuer = `http://127.0.0.1:${server.addr.port}`;
+  const provider = { issuer, clientId: "secllama", scope: "openid" };
+  try {
+    assert.equal(await code(refreshed(provider, "a refresh token", stop[0]!.signal)), "cancelled");
+    // The provider's own answer, which could have been a new token.
+    assert.equal(await code(refreshed(provider, "a refresh token", stop[1]!.signal)), "auth");
+  } finally {
+    held.resolve();
+    await server.shutdown();
+  }
+});

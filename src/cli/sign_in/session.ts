@@ -12,6 +12,9 @@ import { refreshed } from "./provider.ts";
 import { SessionStore } from "./session_store.ts";
 import { readProvider } from "./sign_in.ts";
 
+/** While another process goes on. Waiting for the lock itself could not be broken off. */
+const LOCK_POLL_MS = 50;
+
 /** How a session stands. */
 export interface Standing {
   /** By the person's groups as they are now. */
@@ -46,7 +49,10 @@ export async function goOn(
     write: true,
     mode: 0o600,
   });
-  await lock.lock(true);
+  while (!await lock.tryLock(true)) {
+    if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
+    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+  }
   const sessions = new SessionStore(place.store, place.name);
   const session = await sessions.read();
   if (session?.refresh === undefined) {
@@ -58,7 +64,7 @@ export async function goOn(
   if (seen !== undefined && role !== undefined && expires !== undefined && expires > seen) {
     return { role, expires };
   }
-  const tokens = await refreshed(readProvider(session), session.refresh);
+  const tokens = await refreshed(readProvider(session), session.refresh, signal);
   // A provider that gives a new one takes the old one for stolen.
   const kept = { ...session, refresh: tokens.refreshToken ?? session.refresh };
   await sessions.keep(kept);
