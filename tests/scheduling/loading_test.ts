@@ -50,3 +50,19 @@ Deno.test("loading: a load that fails leaves no row, and who comes to a load tha
     assert.deepEqual(saw, [true, true]);
   });
 });
+
+Deno.test("loading: who wants more context than the load under way will have sees how far it has come", async () => {
+  await withWorld({}, async ({ supervisor }) => {
+    const turn = () => new Promise((resolve) => setTimeout(resolve));
+    let ended = false;
+    const first = supervisor.acquire("a", { client: "one" }).finally(() => ended = true);
+    while (supervisor.awaited("one").length === 0) await turn();
+    const larger = supervisor.acquire("a", { client: "two", contextLength: 512 });
+    let seen = 0;
+    for (; !ended; await turn()) seen += supervisor.awaited("two").length;
+    assert.ok(seen > 0, "it waits for that load too");
+    assert.equal(supervisor.awaited("three").length, 0);
+    await first;
+    assert.ok((await larger).model.contextLength > 0);
+  });
+});
