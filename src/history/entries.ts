@@ -116,6 +116,8 @@ export class Entries<H> implements Disposable {
     const { changes } = this.#db;
     if (this.#partial?.changes !== changes) {
       this.#forgetPartial();
+      // What was kept is out of date; a key that is added from now on must not be in both.
+      this.#forget();
       this.#partial = { found: new Map(), after: new Uint8Array(), changes };
     }
     const partial = this.#partial!;

@@ -49,6 +49,8 @@ export class History implements Disposable {
   readonly #documents: Documents;
   readonly #filters: Filters;
   readonly #now: () => number;
+  /** The file that is taken up now. */
+  #importing: Promise<unknown> = Promise.resolve();
 
   /**
    * Opens the history, and makes it where there is none.
@@ -285,9 +287,16 @@ export class History implements Disposable {
    */
   async importFile(bytes: Uint8Array): Promise<ImportReport> {
     this.#db.claim();
+    // One after the other: what the one before takes up is known then.
+    const importing = this.#importing.then(() => this.#takeUp(bytes));
+    this.#importing = importing.catch(() => {});
+    return await importing;
+  }
+
+  #takeUp(bytes: Uint8Array): Promise<ImportReport> {
     const known = this.#entries.readable().map(({ opened: { head } }) => head)
       .filter(({ deleted }) => deleted === null);
-    return await takeUp(
+    return takeUp(
       readImport(bytes),
       known,
       ({ messages, created, ...fields }) =>

@@ -34,6 +34,11 @@ interface Kept {
   readonly vectors: Map<number, VectorPack>;
 }
 
+/** Of one load: whether something could not be written, after which nothing more is tried. */
+interface Writing {
+  failed: boolean;
+}
+
 /** Where a passage is; `at` from 0. */
 interface Found<D> {
   readonly document: D;
@@ -73,6 +78,7 @@ export class PassageIndex<D extends Document> implements Disposable {
    * @param documents Those that there are: called again after each pause, since some may come and go.
    */
   async load(documents: () => readonly D[]): Promise<void> {
+    const writing: Writing = { failed: false };
     for (;;) {
       // Of several who waited for it, the first goes on with the next.
       const before = this.#loading;
@@ -81,7 +87,7 @@ export class PassageIndex<D extends Document> implements Disposable {
       const missing = this.#missing(documents());
       if (missing === undefined) return;
       const now = () => documents().find(({ id }) => id === missing.id);
-      const loading = this.#loadOne(missing, now);
+      const loading = this.#loadOne(missing, now, writing);
       this.#loading = loading.catch(() => {});
       await loading;
     }
@@ -96,7 +102,7 @@ export class PassageIndex<D extends Document> implements Disposable {
   }
 
   /** @param now The document as it is after a pause, in which it may be erased, or its key overwritten and opened anew. */
-  async #loadOne(document: D, now: () => D | undefined): Promise<void> {
+  async #loadOne(document: D, now: () => D | undefined, writing: Writing): Promise<void> {
     const { id, opened: { head: { passages } } } = document;
     const kept: Kept = { segments: [], vectors: new Map() };
     const [words, vectors] = await Promise.all([
@@ -110,7 +116,7 @@ export class PassageIndex<D extends Document> implements Disposable {
         await breath();
         const there = now();
         if (there === undefined) break;
-        bytes = this.#makeSegment(there, at);
+        bytes = this.#makeSegment(there, at, writing);
       }
       kept.segments.push(new Segment(bytes));
     }
@@ -121,7 +127,7 @@ export class PassageIndex<D extends Document> implements Disposable {
   }
 
   /** Documents of earlier versions have none, and one may be damaged. It is kept if this process writes. */
-  #makeSegment(document: D, at: number): Bytes {
+  #makeSegment(document: D, at: number, writing: Writing): Bytes {
     const { bytes, opened: { key, head: { name, passages } } } = document;
     const count = Math.min(SEGMENT, passages - at * SEGMENT);
     const texts: string[] = [];
@@ -131,14 +137,16 @@ export class PassageIndex<D extends Document> implements Disposable {
       for (let i = 0; i < wanted; i++) texts.push(`${name} ${found[i] ?? ""}`);
     }
     const made = segmentOf(texts);
+    if (writing.failed) return made;
     try {
       this.#db.transaction(() => {
         const there = this.#db.row("SELECT id FROM documents WHERE id = ?", bytes);
         if (there !== undefined) this.#write("words", bytes, at, key, made);
       });
     } catch (error) {
-      // A reader keeps it in memory only.
+      // A reader keeps it in memory only, and so does who has no room: what is taken back has all be loaded anew.
       if (!(error instanceof SecLlamaError)) throw error;
+      writing.failed = true;
     }
     return made;
   }

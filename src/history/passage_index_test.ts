@@ -5,6 +5,7 @@ import { Database } from "./database.ts";
 import { Documents } from "./documents.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import type { History } from "./history.ts";
+import { PassageIndex } from "./passage_index.ts";
 import { KIND, open as unsealed } from "./seal.ts";
 import { holds, withPlace } from "./testing.ts";
 
@@ -190,4 +191,32 @@ Deno.test("passage index: the model for embeddings and all vectors end together,
     db.exec("DROP TABLE vectors");
     assert.throws(() => history.setEmbedding(null), { code: "history-corrupt" });
     assert.equal((await history.embedding()).chosen?.name, "n");
+  }));
+
+Deno.test("passage index: where there is no room for it, it is made in memory, once", () =>
+  withPlace(async (place) => {
+    using db = Database.open(historyFolder(place.dataDir), () => {});
+    const id = new Uint8Array(16).fill(1);
+    db.transaction(() => {
+      db.run("INSERT INTO documents VALUES (?, ?, ?, ?)", id, id, id, id);
+      db.run(
+        "CREATE TRIGGER full BEFORE INSERT ON words BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+      );
+    });
+    let read = 0;
+    using index = new PassageIndex(db, () => {
+      // Without the bound it begins anew for ever.
+      if (++read > 20) throw new Error("it begins again and again");
+      return ["The heron sleeps."];
+    });
+    const head = { name: "birds", passages: 1 };
+    const document = {
+      id: id.toHex(),
+      bytes: id,
+      opened: { key: new Uint8Array(32).fill(7), head },
+    };
+    await index.load(() => [document]);
+    const found = index.rank([document], { text: "heron" }, 3, () => true);
+    assert.deepEqual(found.map(({ at }) => at), [0]);
+    assert.deepEqual(db.rows("SELECT * FROM words"), []);
   }));

@@ -4,6 +4,7 @@ import {
   type ConversationSummary,
   LIST_DEFAULT,
   LIST_MOST,
+  type NewMessage,
   TITLE_CHARACTERS,
 } from "../api/history.ts";
 import { utf8 } from "../bytes.ts";
@@ -62,6 +63,16 @@ export function sealSettings(
 ): Uint8Array {
   const place = { kind: KIND.settings, conversation, position: 0 };
   return seal(key, place, utf8(JSON.stringify(settings)));
+}
+
+/** The title under which a conversation is kept: its own, else that of the user's first words. */
+export function titleFor(title: string, messages: Iterable<Pick<NewMessage, "role" | "content">>) {
+  if (title !== "") return title;
+  for (const { role, content } of messages) {
+    const first = role === "user" ? titleOf(content) : "";
+    if (first !== "") return first;
+  }
+  return "";
 }
 
 /** The first line of a message, as a title. */

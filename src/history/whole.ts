@@ -5,7 +5,7 @@ import type { Head, Opened } from "./entries.ts";
 import type { Imported } from "./import/formats.ts";
 import { KIND, seal } from "./seal.ts";
 import { writeTexts } from "./search.ts";
-import { titleOf } from "./summaries.ts";
+import { titleFor } from "./summaries.ts";
 
 /** Writes the messages of a new conversation; within a transaction. Gives the head that it has with them. */
 export function writeMessages(
@@ -14,7 +14,8 @@ export function writeMessages(
   messages: Imported["messages"],
 ): Head {
   const { bytes, opened: { key, head } } = entry;
-  let { size, title, model, updated } = head;
+  let { size, model, updated } = head;
+  const title = titleFor(head.title, messages.map(({ message }) => message));
   for (const [i, { message, created }] of messages.entries()) {
     const position = i + 1;
     const sealed = seal(
@@ -29,7 +30,6 @@ export function writeMessages(
       sealed,
     );
     size += sealed.length;
-    if (title === "" && message.role === "user") title = titleOf(message.content);
     model = message.model || model;
     updated = Math.max(updated, created);
   }

@@ -6,6 +6,7 @@ import type { ImportReport, NewMessage, Role } from "../../api/history.ts";
 import { FOLDER_CHARACTERS, SETTINGS_BYTES, TITLE_CHARACTERS } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { MODEL_CHARACTERS, readMessage } from "../shapes.ts";
+import { titleFor } from "../summaries.ts";
 import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
 
 type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
@@ -86,7 +87,8 @@ export async function takeUp(
       await new Promise((resolve) => setTimeout(resolve, 0));
       last = Date.now();
     }
-    if (one.messages.length === 0 || names.has(`${one.created} ${one.title}`)) {
+    const title = titleFor(one.title, one.messages.map(({ message }) => message));
+    if (one.messages.length === 0 || names.has(`${one.created} ${title}`)) {
       report.skipped++;
       continue;
     }

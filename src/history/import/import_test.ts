@@ -200,6 +200,26 @@ Deno.test("import: twice is once; export and import give the same conversations"
     assert.match(markdown, /\n---\n\n# Lease\n/);
   }));
 
+Deno.test("import: the same file twice at once is once, and so is a conversation without a title", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const conversations = Array.from({ length: 400 }, (_, i) => ({
+      ...CHATGPT[0],
+      title: i % 2 ? null : "",
+      create_time: 1_700_000_000 + i,
+    }));
+    const file = json(conversations);
+    const reports = await Promise.all([history.importFile(file), history.importFile(file)]);
+    assert.deepEqual(reports.map(({ imported }) => imported), [400, 0]);
+    assert.equal((await history.importFile(file)).skipped, 400);
+    // What fails lets the next one go on.
+    const failing = history.importFile(json([]));
+    const next = history.importFile(json(CHATGPT));
+    await assert.rejects(failing, { code: "bad-request" });
+    assert.equal((await next).imported, 1);
+    assert.equal(history.list().total, 401);
+  }));
+
 Deno.test("import: Ollama's database, with what was written into it later, long texts, pictures, files and calls", () =>
   withPlace(async (place) => {
     const path = join(place.dataDir, "db.sqlite");
