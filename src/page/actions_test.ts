@@ -1,7 +1,9 @@
+/// <reference lib="dom" />
 import assert from "node:assert/strict";
 import { QUESTION_CHARACTERS } from "../api/documents.ts";
 import { ROUTES } from "../api/routes.ts";
 import { Actions } from "./actions.ts";
+import { takeFolders } from "./folders.ts";
 import { emptyConversation } from "./library.ts";
 import { type State, Store } from "./state.ts";
 
@@ -50,4 +52,81 @@ Deno.test("page: a question goes into the conversation that was shown when it wa
   } finally {
     globalThis.fetch = fetch;
   }
+});
+
+Deno.test("page: what is found in conversations is shown before, and without, what is found in documents", async () => {
+  const state = { open: emptyConversation(true), query: "", passages: [] } as unknown as State;
+  const store = new Store(state);
+  const actions = new Actions(store);
+  const passages = Promise.withResolvers<Response>();
+  const [shown, failed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  store.subscribe(() => {
+    if (store.state.hits) shown.resolve();
+    if (store.state.notice) failed.resolve();
+  });
+  const { fetch } = globalThis;
+  globalThis.fetch = (path) =>
+    path === ROUTES.documentSearch.path
+      ? passages.promise
+      : Promise.resolve(Response.json({ hits: [{ id: "a", title: "t", snippet: "kestrel" }] }));
+  try {
+    actions.library.search("kestrel");
+    await shown.promise;
+    assert.equal(store.state.hits?.length, 1);
+    passages.resolve(Response.json({ error: "no", code: "internal" }, { status: 500 }));
+    await failed.promise;
+    assert.equal(store.state.hits?.length, 1);
+    assert.deepEqual(store.state.passages, []);
+  } finally {
+    globalThis.fetch = fetch;
+  }
+});
+
+/** A dropped folder, as a browser gives it; what is `undefined` in it cannot be read. */
+function entryOf(path: string, inner: unknown): FileSystemEntry {
+  const name = path.split("/").at(-1)!;
+  const common = { name, fullPath: path };
+  if (typeof inner !== "object") {
+    return {
+      ...common,
+      isDirectory: false,
+      file: (resolve: (file: File) => void, reject: (error: Error) => void) =>
+        inner === undefined ? reject(new Error("gone")) : resolve(new File([String(inner)], name)),
+    } as unknown as FileSystemEntry;
+  }
+  const parts = inner && [
+    Object.entries(inner).map(([name, one]) => entryOf(`${path}/${name}`, one)),
+    [],
+  ];
+  const readEntries = (
+    resolve: (entries: FileSystemEntry[]) => void,
+    reject: (error: Error) => void,
+  ) => parts ? resolve(parts.shift()!) : reject(new Error("not allowed"));
+  return {
+    ...common,
+    isDirectory: true,
+    createReader: () => ({ readEntries }),
+  } as unknown as FileSystemEntry;
+}
+
+Deno.test("page: of a dropped folder what can be read is taken, and what cannot be is named", async () => {
+  const store = new Store({ sources: [] } as unknown as State);
+  const { fetch } = globalThis;
+  let sent = 0;
+  globalThis.fetch = () => Promise.resolve(Response.json({ id: `${++sent}`, name: `${sent}` }));
+  try {
+    const folder = entryOf("/f", {
+      "a.txt": "a",
+      "b.txt": undefined,
+      c: null,
+      d: { "e.txt": "e" },
+    });
+    await takeFolders({ store } as unknown as Actions, [folder as FileSystemDirectoryEntry]);
+  } finally {
+    globalThis.fetch = fetch;
+  }
+  assert.equal(sent, 2);
+  const { text, hint } = store.state.notice!;
+  assert.equal(text, "2 of 4 documents were taken");
+  assert.equal(hint, "f/b.txt: not readable; f/c: not readable");
 });

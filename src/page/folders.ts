@@ -19,6 +19,8 @@ interface Placed {
 /** What was found in folders. */
 interface Found {
   readonly files: Placed[];
+  /** What could not be read, and why. */
+  readonly refused: string[];
   /** There are more than are taken. */
   more: boolean;
 }
@@ -36,16 +38,25 @@ function isTaken(path: string): boolean {
 
 /** Files below dropped folders, in the order of their names. */
 async function filesBelow(folders: readonly FileSystemDirectoryEntry[]): Promise<Found> {
-  const found: Found = { files: [], more: false };
+  const found: Found = { files: [], refused: [], more: false };
   let seen = 0;
+  const orRefused = async <T>({ fullPath }: FileSystemEntry, reading: Promise<T>) => {
+    try {
+      return await reading;
+    } catch {
+      found.refused.push(`${fullPath.slice(1)}: not readable`);
+      return undefined;
+    }
+  };
   const walk = async (folder: FileSystemDirectoryEntry, deep: number): Promise<void> => {
     if (deep > MOST_DEEP) return void (found.more = true);
     const entries: FileSystemEntry[] = [];
     const reader = folder.createReader();
     for (;;) {
-      const part = await new Promise<FileSystemEntry[]>((resolve, reject) =>
-        reader.readEntries(resolve, reject)
-      );
+      const part = await orRefused(
+        folder,
+        new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject)),
+      ) ?? [];
       if (part.length === 0) break;
       entries.push(...part);
       if ((seen += part.length) > MOST_ENTRIES) return void (found.more = true);
@@ -55,10 +66,13 @@ async function filesBelow(folders: readonly FileSystemDirectoryEntry[]): Promise
       if (entry.name.startsWith(".")) continue;
       if (entry.isDirectory) await walk(entry as FileSystemDirectoryEntry, deep + 1);
       else if (isTaken(entry.name)) {
-        const file = await new Promise<File>((resolve, reject) =>
-          (entry as FileSystemFileEntry).file(resolve, reject)
+        const file = await orRefused(
+          entry,
+          new Promise<File>((resolve, reject) =>
+            (entry as FileSystemFileEntry).file(resolve, reject)
+          ),
         );
-        found.files.push({ path: entry.fullPath.slice(1), file });
+        if (file !== undefined) found.files.push({ path: entry.fullPath.slice(1), file });
       }
     }
   };
@@ -85,14 +99,15 @@ export async function takeChosenFolder(actions: Actions, files: readonly File[])
   );
   await take(actions, {
     files: fitting.slice(0, MOST_FILES).map((file) => ({ path: file.webkitRelativePath, file })),
+    refused: [],
     more: fitting.length > MOST_FILES,
   });
 }
 
 /** Says how far it is, and in the end what was left out; what is taken is looked up in. */
-async function take({ store }: Actions, { files, more }: Found): Promise<void> {
+async function take({ store }: Actions, { files, refused: unread, more }: Found): Promise<void> {
   let stopped = false;
-  const refused: string[] = [];
+  const refused = [...unread];
   for (const [at, { path, file }] of files.entries()) {
     const notice = {
       kind: "done",
@@ -110,8 +125,9 @@ async function take({ store }: Actions, { files, more }: Found): Promise<void> {
     }
     if (stopped) break;
   }
-  const done = `${files.length - refused.length} of ${files.length} documents were taken`;
-  const text = files.length === 0
+  const all = files.length + unread.length;
+  const done = `${all - refused.length} of ${all} documents were taken`;
+  const text = all === 0
     ? "There is nothing in it that can be read"
     : stopped
     ? "Stopped; what was read is among the documents"
@@ -121,7 +137,7 @@ async function take({ store }: Actions, { files, more }: Found): Promise<void> {
   const hint = refused.slice(0, 5).join("; ");
   store.set({
     notice: {
-      kind: refused.length > 0 || more || files.length === 0 ? "error" : "done",
+      kind: refused.length > 0 || more || all === 0 ? "error" : "done",
       text,
       ...(hint === "" ? {} : { hint }),
     },

@@ -116,16 +116,19 @@ export class Library {
     this.#store.set({ query, ...(query.trim() === "" ? { hits: undefined, passages: [] } : {}) });
     clearTimeout(this.#searching);
     if (query.trim() === "") return;
-    this.#searching = setTimeout(async () => {
+    const show = async (finding: Promise<Partial<State>>, none: Partial<State> = {}) => {
       try {
-        const [hits, passages] = await Promise.all([
-          history.search(query),
-          passagesWith(query),
-        ]);
-        if (this.#state.query === query) this.#store.set({ hits, passages });
+        const found = await finding;
+        if (this.#state.query === query) this.#store.set(found);
       } catch (error) {
+        if (this.#state.query === query) this.#store.set(none);
         this.#fail(error);
       }
+    };
+    // Each when it comes: documents may have to be read first.
+    this.#searching = setTimeout(() => {
+      void show(history.search(query).then((hits) => ({ hits })));
+      void show(passagesWith(query).then((passages) => ({ passages })), { passages: [] });
     }, SEARCH_MS);
   }
 

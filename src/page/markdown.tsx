@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
 /** A model's Markdown as elements. No HTML is made of it: see markdown_parts.ts. */
 import type { ComponentChildren } from "preact";
-import { useMemo, useState } from "preact/hooks";
+import { useContext, useMemo, useState } from "preact/hooks";
 import { copyText } from "./clipboard.ts";
 import { type Part, partsOf, safeLink, type Token, type Tokens } from "./markdown_parts.ts";
 import { Maths } from "./maths.tsx";
 import type { MathsToken } from "./maths_tokens.ts";
+import { Printing } from "./print.ts";
 import { piecesOf } from "./visible.ts";
 
 /** Of a text that is not parsed, as much at first: one line of 10 MB takes a browser seconds to lay out. */
@@ -31,14 +32,15 @@ export function Visible({ text }: { text: string }) {
 
 /** A text of any length, its lines kept. */
 export function Plain({ text }: { text: string }) {
-  const [shown, setShown] = useState(SHOWN);
+  const [asked, setAsked] = useState(SHOWN);
+  const shown = useContext(Printing) ? Infinity : asked;
   const rest = text.length - shown;
   return (
     <div class="plain" dir="auto">
       <Visible text={rest > 0 ? text.slice(0, shown) : text} />
       {rest > 0 && (
         <p>
-          <button type="button" onClick={() => setShown(shown * 4)}>
+          <button type="button" onClick={() => setAsked(asked * 4)}>
             Show more ({rest.toLocaleString("en")} characters left)
           </button>
         </p>
@@ -72,7 +74,6 @@ function block(token: Token, onLink: OnLink): ComponentChildren {
     case "def":
       return null;
     case "code":
-      if ((token as Tokens.Code).lang === "math") return maths(mathsOf(token as Tokens.Code));
       return (
         <Code text={(token as Tokens.Code).text} language={(token as Tokens.Code).lang ?? ""} />
       );
@@ -113,11 +114,6 @@ function isInline({ type }: Token): boolean {
 
 function maths({ tex, raw, display }: MathsToken): ComponentChildren {
   return <Maths tex={tex} raw={raw} display={display} />;
-}
-
-/** A fenced block of it, as GitHub has them. */
-function mathsOf({ text, raw }: Tokens.Code): MathsToken {
-  return { type: "maths", tex: text, raw, display: true };
 }
 
 function list({ ordered, start, items }: Tokens.List, onLink: OnLink): ComponentChildren {
@@ -221,6 +217,7 @@ function link({ href, tokens, text }: Tokens.Link, onLink: OnLink): ComponentChi
 /** A block of code, with a button that copies it. */
 function Code({ text, language }: { text: string; language: string }) {
   const [copied, setCopied] = useState(false);
+  const shown = useContext(Printing) ? Infinity : SHOWN * 10;
   const copy = async () => {
     setCopied(await copyText(text));
     setTimeout(() => setCopied(false), 2000);
@@ -233,7 +230,7 @@ function Code({ text, language }: { text: string; language: string }) {
         </span>
         <button type="button" onClick={copy}>{copied ? "Copied" : "Copy code"}</button>
       </div>
-      <pre tabIndex={0} dir="ltr"><code><Visible text={text.slice(0, SHOWN * 10)} /></code></pre>
+      <pre tabIndex={0} dir="ltr"><code><Visible text={text.slice(0, shown)} /></code></pre>
     </div>
   );
 }

@@ -3,7 +3,7 @@
  * anywhere, so there is none to clean. HTML in the text is text. What is too long or too deep for a parser stays plain text.
  */
 import { Lexer, type Token } from "marked";
-import { mathsIn } from "./maths_tokens.ts";
+import { countMaths, mathsIn, withFenced } from "./maths_tokens.ts";
 
 export type { Token, Tokens } from "marked";
 
@@ -23,8 +23,9 @@ const MAX_DEPTH = 20;
 export function partsOf(text: string): Part[] {
   if (text.length > MAX_MARKDOWN || tooWild(text)) return [{ kind: "plain", text }];
   try {
-    const lexer = new Lexer({ gfm: true, extensions: mathsIn(text) ?? null });
-    return [{ kind: "tokens", tokens: lexer.lex(text) }];
+    const counted = countMaths();
+    const lexer = new Lexer({ gfm: true, extensions: mathsIn(text, counted) ?? null });
+    return [{ kind: "tokens", tokens: withFenced(lexer.lex(text), counted) }];
   } catch {
     return [{ kind: "plain", text }];
   }

@@ -6,6 +6,7 @@
 import { type ComponentChildren, h } from "preact";
 import { useMemo } from "preact/hooks";
 import temml from "temml";
+import { LONGEST } from "./maths_tokens.ts";
 import { piecesOf } from "./visible.ts";
 
 /** A node of Temml's tree. */
@@ -34,6 +35,8 @@ const LARGEST = { em: 20, other: 200 };
 /** Definitions multiply what they are given. */
 const DEFINES =
   /\\(?:[egx]?def|let|futurelet|global|long|(?:re|provide)?(?:new)?command|newenvironment)(?![A-Za-z])/;
+/** Operators that are only meant, as the one between a function and what it is of: they have no width. */
+const MEANT = /^[\u2061-\u2064]$/;
 const MOST_NODES = 4000;
 const MOST_DEEP = 60;
 /** Largest sizes that TeX may ask for: em, pt. */
@@ -46,7 +49,7 @@ const { __renderToMathMLTree: render } = temml as unknown as {
 
 /** The tree of a formula; undefined: it stays a text. Never throws. */
 export function treeOf(tex: string, displayMode: boolean): Node | undefined {
-  if (DEFINES.test(tex)) return undefined;
+  if (tex.length > LONGEST || DEFINES.test(tex)) return undefined;
   try {
     const options = { displayMode, throwOnError: true, maxSize: SIZES, maxExpand: 500 };
     const tree = render(tex, options);
@@ -68,6 +71,7 @@ export function elementOf(node: Node): ComponentChildren {
   if (type === undefined && text !== undefined) {
     return piecesOf(text).map((piece) => typeof piece === "string" ? piece : piece.code).join("");
   }
+  const said = children.length === 1 ? children[0]!.text ?? "" : "";
   const name = type !== undefined && ELEMENTS.has(type) ? type : "mrow";
   const kept = Object.entries(attributes).filter(([key, value]) =>
     ATTRIBUTES.has(key) && isHarmless(value)
@@ -85,7 +89,7 @@ export function elementOf(node: Node): ComponentChildren {
       ...(styles.length > 0 ? { style: Object.fromEntries(styles) as Record<string, string> } : {}),
       ...enclosed,
     },
-    ...children.map(elementOf),
+    ...(type === "mo" && MEANT.test(said) ? [said] : children.map(elementOf)),
   );
 }
 

@@ -1,11 +1,11 @@
 /**
- * Maths in a model's Markdown: `$…$`, `\(…\)`, and in a line of its own `$$…$$`, `\[…\]`. A dollar before white space, or one that
- * would end before a digit, is money (as in Pandoc's manual, "Extension: tex_math_dollars").
+ * Maths in a model's Markdown: `$…$`, `\(…\)`, in a line of its own `$$…$$`, `\[…\]`, and fenced blocks of `math`. A dollar before
+ * white space, or one that would end before a digit, is money (as in Pandoc's manual, "Extension: tex_math_dollars").
  */
-import type { MarkedOptions, Tokens } from "marked";
+import type { MarkedOptions, Token, Tokens } from "marked";
 
-/** A longer one is text. */
-const MOST = 2000;
+/** Characters of a formula; a longer one is text. */
+export const LONGEST = 2000;
 /** Of one message; what is beyond is text. */
 const MOST_FORMULAS = 400;
 const MOST_CHARACTERS = 20_000;
@@ -29,7 +29,7 @@ function mathsAt(src: string): MathsToken | undefined {
   const mark = MARKS.find(({ open }) => src.startsWith(open));
   if (mark === undefined) return undefined;
   const { open, close, display } = mark;
-  const part = src.slice(open.length, open.length + MOST + close.length);
+  const part = src.slice(open.length, open.length + LONGEST + close.length);
   let end = part.indexOf(close);
   while (end > 0 && part[end - 1] === "\\") end = part.indexOf(close, end + 1);
   const tex = part.slice(0, end);
@@ -51,25 +51,52 @@ function mathsBlock(src: string): MathsToken | undefined {
 
 /** Where the next one may begin, not far away: marked asks at each piece of text. */
 function startOf(src: string): number | undefined {
-  const at = src.slice(0, 2 * MOST).search(/\$|\\[([]/);
+  const at = src.slice(0, 2 * LONGEST).search(/\$|\\[([]/);
   return at < 0 ? undefined : at;
 }
 
 function blockStart(src: string): number | undefined {
-  const at = /\n {0,3}(?:\$\$|\\\[)/.exec(src.slice(0, 2 * MOST))?.index;
+  const at = /\n {0,3}(?:\$\$|\\\[)/.exec(src.slice(0, 2 * LONGEST))?.index;
   return at === undefined ? undefined : at + 1;
 }
 
-/** For marked's lexer, for one text; null: there is none in it. */
-export function mathsIn(text: string): MarkedOptions["extensions"] {
-  if (!text.includes("$") && !/\\[([]/.test(text)) return null;
+/** Gives back a formula of a message as long as there are not too many. */
+type Counted = (found: MathsToken | undefined) => MathsToken | undefined;
+
+/** For one message. */
+export function countMaths(): Counted {
   let [formulas, characters] = [0, 0];
-  const counted = (found: MathsToken | undefined) => {
+  return (found) => {
     if (found === undefined) return undefined;
     formulas++;
     characters += found.tex.length;
     return formulas <= MOST_FORMULAS && characters <= MOST_CHARACTERS ? found : undefined;
   };
+}
+
+/** Fenced blocks of `math`, as GitHub has them, become formulas; those beyond the bounds stay code. */
+export function withFenced(tokens: readonly Token[], counted: Counted): Token[] {
+  return tokens.map((token) => {
+    if (token.type === "code") {
+      const { lang, text, raw } = token as Tokens.Code;
+      if (lang !== "math" || text.length > LONGEST) return token;
+      return counted({ type: "maths", raw, tex: text, display: true }) ?? token;
+    }
+    if (token.type === "list") {
+      const items = (token as Tokens.List).items.map((item) => ({
+        ...item,
+        tokens: withFenced(item.tokens, counted),
+      }));
+      return { ...token, items };
+    }
+    if (token.type !== "blockquote") return token;
+    return { ...token, tokens: withFenced((token as Tokens.Blockquote).tokens, counted) };
+  });
+}
+
+/** For marked's lexer, for one text; null: there is none in it. */
+export function mathsIn(text: string, counted: Counted): MarkedOptions["extensions"] {
+  if (!text.includes("$") && !/\\[([]/.test(text)) return null;
   return {
     renderers: {},
     childTokens: {},

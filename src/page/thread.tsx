@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
 /** The messages of the open conversation, along the path that is shown. */
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
 import { MessageView } from "./message.tsx";
-import { beforePrint } from "./print.ts";
+import { Printing, usePrinting } from "./print.ts";
 import { pathOf } from "./tree.ts";
 
 /** Messages that are drawn at once; more on request. */
@@ -12,7 +12,9 @@ const DRAWN = 100;
 const NEAR = 60;
 
 export function Thread({ actions }: { actions: Actions }) {
-  const [drawn, setDrawn] = useState(DRAWN);
+  const [asked, setAsked] = useState(DRAWN);
+  const printing = usePrinting();
+  const drawn = printing ? Infinity : asked;
   const box = useRef<HTMLElement>(null);
   const atEnd = useRef(true);
   const path = pathOf(actions.state.open);
@@ -20,7 +22,6 @@ export function Thread({ actions }: { actions: Actions }) {
   useLayoutEffect(() => {
     if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   });
-  useEffect(() => beforePrint(() => setDrawn(Infinity)), []);
   const last = path.at(-1);
   return (
     <section
@@ -42,18 +43,20 @@ export function Thread({ actions }: { actions: Actions }) {
         </div>
       )}
       {path.length > drawn && (
-        <button type="button" onClick={() => setDrawn(drawn + DRAWN)}>
+        <button type="button" onClick={() => setAsked(asked + DRAWN)}>
           Show earlier messages ({path.length - drawn})
         </button>
       )}
-      {path.slice(-drawn).map((message) => (
-        <MessageView
-          key={message.id}
-          actions={actions}
-          message={message}
-          running={running?.answer.id === message.id ? running : undefined}
-        />
-      ))}
+      <Printing.Provider value={printing}>
+        {path.slice(-drawn).map((message) => (
+          <MessageView
+            key={message.id}
+            actions={actions}
+            message={message}
+            running={running?.answer.id === message.id ? running : undefined}
+          />
+        ))}
+      </Printing.Provider>
       {last?.role === "user" && !running && (
         <p>
           This question has no answer yet.{" "}

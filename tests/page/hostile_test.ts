@@ -224,6 +224,8 @@ Deno.test({
       ("$" + "{".repeat(990) + "}".repeat(990) + "$\n").repeat(70),
       ("$" + "\\frac12".repeat(220) + "$\n").repeat(90),
       ("$$" + "x^2+".repeat(450) + "y$$\n\n").repeat(90),
+      "```math\n" + ("x^2+".repeat(450) + "\n").repeat(105) + "y\n```",
+      "```math\nx^2\n```\n".repeat(10_000),
     ];
     let content = "";
     try {

@@ -41,10 +41,21 @@ Deno.test("maths: dollars and TeX's brackets are formulas; money, code and what 
     ["$$", []],
     ["$a\n\nb$", []],
     [`$${"x".repeat(3000)}$`, []],
+    ["```math\n\\frac12\n```\n\n> ```math\n> x\n> ```\n\n- ```math\n  y\n  ```", [[
+      "\\frac12",
+      true,
+    ], [
+      "x",
+      true,
+    ], ["y", true]]],
+    [`\`\`\`math\n${"x".repeat(3000)}\n\`\`\``, []],
   ];
   for (const [text, formulas] of cases) assert.deepEqual(formulasOf(text), formulas, text);
   // So many are drawn, the others are text.
   assert.equal(formulasOf("$x$ and\n".repeat(5000)).length, 400);
+  assert.equal(formulasOf("```math\nx\n```\n".repeat(5000)).length, 400);
+  assert.equal(formulasOf("$x$\n\n" + "```math\nx\n```\n".repeat(5000)).length, 400);
+  assert.equal(formulasOf(`\`\`\`math\n${"x+".repeat(900)}\n\`\`\`\n`.repeat(20)).length, 11);
 });
 
 Deno.test("maths: what the lexer makes of a text with formulas is all of that text", () => {
@@ -167,4 +178,30 @@ Deno.test("maths: of hostile TeX comes MathML alone, without an address, a name,
     assert.ok(treeOf(tex, true), tex);
   }
   assert.equal(treeOf("\\newcommand{\\a}{x}\\a", true), undefined);
+});
+
+Deno.test("maths: what Temml puts between a function and what it is of is no name of a character", () => {
+  const said = (node: unknown): string =>
+    Array.isArray(node)
+      ? node.map(said).join("")
+      : typeof node === "object" && node !== null
+      ? said((node as { props: Record<string, unknown> }).props["children"])
+      : typeof node === "string"
+      ? node
+      : "";
+  for (
+    const [tex, wanted] of [
+      ["\\sin x", "sin\u2061x"],
+      ["\\lim_{x\\to0} x", "limx→0\u2061x"],
+      ["\\log_2 x", "log2\u2061x"],
+      ["\\operatorname{f}(x)", "f\u2061(x)"],
+      // Elsewhere it is hidden, and named.
+      ["\\text{a\u2061b}", "aU+2061b"],
+    ] as const
+  ) {
+    for (const display of [true, false]) {
+      assert.equal(said(elementOf(treeOf(tex, display)!)), wanted, tex);
+    }
+  }
+  assert.equal(treeOf("x".repeat(2001), true), undefined, "its bound is the lexer's alone");
 });

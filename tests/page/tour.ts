@@ -195,6 +195,7 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
       await askPage(page, "Where does the plover have its name?");
       const sources = page.locator(".message.assistant .sources");
       await sources.getByText(/odd name/).first().waitFor({ state: "attached" });
+      await notice.getByRole("button", { name: "Close" }).click();
       await page.getByRole("button", { name: "Documents", exact: true }).click();
       const panel = page.getByRole("dialog", { name: "Documents" });
       const names = await panel.locator(".check").allInnerTexts();
@@ -206,6 +207,14 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
         assert.ok(!names.some((name) => name.includes(not)), not);
       }
       await panel.getByLabel("Add a folder").setInputFiles(folder);
+      await notice.getByText(/^\d+ of \d+ documents were taken/).waitFor();
+      // A browser lists a chosen folder itself, however deep.
+      await panel.locator(".check", { hasText: "deep29.txt" }).waitFor();
+      const chosen = await panel.locator(".check").allInnerTexts();
+      assert.equal(chosen.filter((name) => name.includes("/same.txt")).length, 2, chosen.join());
+      for (const not of [".hidden", "config.txt", "picture"]) {
+        assert.ok(!chosen.some((name) => name.includes(not)), not);
+      }
       await page.keyboard.press("Escape");
       await page.getByRole("dialog").waitFor({ state: "detached" });
     }, { browser });
