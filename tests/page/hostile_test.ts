@@ -245,6 +245,19 @@ Deno.test({
         await show(page, 0);
         await page.getByRole("button", { name: /Show more \(9,980,000 characters left\)/ }).first()
           .waitFor();
+        // Paper has all of what the window shows a part of.
+        content = "x".repeat(30_000);
+        await page.getByRole("button", { name: "New", exact: true }).click();
+        await show(page, 0);
+        const more = page.locator(".message.assistant .markdown").getByRole("button", {
+          name: /Show more \(10,000 characters left\)/,
+        });
+        await more.waitFor();
+        const printed = await page.evaluate(`dispatchEvent(new Event("beforeprint"));
+          document.querySelector(".message.assistant .markdown .plain").textContent`);
+        assert.equal(printed, content);
+        await page.evaluate(`dispatchEvent(new Event("afterprint"))`);
+        await more.waitFor();
       }, { before: (context) => fakeReplies(context, () => content) });
     } finally {
       await served.stop();

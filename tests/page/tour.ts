@@ -206,6 +206,8 @@ export async function takesFolder({ url, browser }: Place): Promise<void> {
       for (const not of [".hidden", "config.txt", "deep29", "picture"]) {
         assert.ok(!names.some((name) => name.includes(not)), not);
       }
+      // The browser follows it, up to as many files as are taken.
+      await Deno.remove(`${folder}/around`);
       await panel.getByLabel("Add a folder").setInputFiles(folder);
       await notice.getByText(/^\d+ of \d+ documents were taken/).waitFor();
       // A browser lists a chosen folder itself, however deep.
@@ -280,6 +282,12 @@ export async function drawsFewOfMany({ url, browser }: Place): Promise<void> {
     assert.equal(await page.locator(".message").count(), 100);
     await page.getByRole("button", { name: "Show earlier messages (9900)" }).click();
     await page.getByText("Message 9801 of many.").first().waitFor();
+    assert.equal(await page.locator(".message").count(), 200);
+    const printed = await page.evaluate(`dispatchEvent(new Event("beforeprint"));
+      document.querySelectorAll(".message").length`);
+    assert.equal(printed, 10_000, "paper has all of them");
+    await page.evaluate(`dispatchEvent(new Event("afterprint"))`);
+    await page.getByRole("button", { name: "Show earlier messages (9800)" }).waitFor();
     assert.equal(await page.locator(".message").count(), 200);
     await page.getByRole("searchbox").fill("9999");
     await page.getByText("1 found").waitFor();
