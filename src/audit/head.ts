@@ -2,9 +2,11 @@
 import { AUDIT_HEAD_TYPE } from "../api/media_types.ts";
 import { type Bytes, toHex } from "../bytes.ts";
 import type { Cbor } from "./cbor.ts";
-import { type CoseStatement, readCose, signCose, type SigningKey } from "./cose.ts";
+import { type CoseStatement, type PublicKey, readCose, signCose, type SigningKey } from "./cose.ts";
 import { HASH_BYTES } from "./tree.ts";
 
+const LOG_ID_BYTES = 16;
+const KID_DIGITS = 16;
 const FIELD = { log: 1, size: 2, root: 3, time: 4 } as const;
 
 /** What a head says. */
@@ -51,15 +53,34 @@ export function readHead(cose: Uint8Array): SignedHead {
   return { log: new Uint8Array(log), size, root: new Uint8Array(root), timeMs, statement };
 }
 
+/** What a head names, whoever signed it. */
+export interface HeadNames {
+  /** The log's id, hexadecimal. */
+  readonly log: string;
+  /** The key that it says has signed it, 16 hexadecimal digits. */
+  readonly kid: string;
+  /** Lines that it counts. */
+  readonly size: number;
+  /** Of the tree of these lines, hexadecimal. */
+  readonly root: string;
+  /** Whether this key signed it. */
+  isSignedBy(key: PublicKey): boolean;
+}
+
 /**
- * What a head names, whoever signed it: its log and its key, hexadecimal, and how many lines.
- * @throws {SyntaxError} If it is no signed head.
+ * What a head names.
+ * @throws {SyntaxError} If it is no signed head, or one that no log of ours could have.
  */
-export function headNames(
-  cose: Uint8Array,
-): { readonly log: string; readonly kid: string; readonly size: number } {
-  const { log, size, statement } = readHead(cose);
-  return { log: toHex(log), kid: statement.kid, size };
+export function headNames(cose: Uint8Array): HeadNames {
+  const { log, size, root, statement } = readHead(cose);
+  const { kid } = statement;
+  if (log.length !== LOG_ID_BYTES || kid.length !== KID_DIGITS || !Number.isSafeInteger(size)) {
+    throw new SyntaxError("not a head of an audit log");
+  }
+  return {
+    ...{ log: toHex(log), kid, size, root: toHex(root) },
+    isSignedBy: (key) => statement.verify(key),
+  };
 }
 
 /** Whether two hashes are the same; they are no secrets. */

@@ -19,7 +19,7 @@ export {
 export { AuditLog } from "./log.ts";
 export { AuditNote, type Seen } from "./note.ts";
 export { checkReceipt, type Claims, type ReceiptVerdict } from "./receipt.ts";
-export { headNames } from "./head.ts";
+export { type HeadNames, headNames } from "./head.ts";
 export { forgetBefore, olderThan } from "./retention.ts";
 export { AuditSigner } from "./signer.ts";
 export {

@@ -1,9 +1,11 @@
 /**
- * Heads of the hosts' audit logs: each host says its newest one with its report, and the issuer keeps the longest of each log. A host
- * whose log was cut, put back from earlier or begun anew cannot take back what it has signed.
+ * Heads of the hosts' audit logs: each host says its newest one with its report, and the issuer keeps them. A host whose log was cut,
+ * put back from earlier or begun anew cannot take back what it has signed: a longer head does not replace the one before it, since
+ * it may be of a log that was put back and has grown again. There are so many of a log; the others are spread evenly over time.
  */
 import {
   type AuditSourceFile,
+  type HeadNames,
   headNames,
   PublicKey,
   type Verdict,
@@ -20,31 +22,66 @@ import type { FleetStore } from "./store.ts";
 /** Between writings at least, ms. */
 const EVERY_MS = 5_000;
 /** Of one host: a log for each time that it was begun anew, and each key. A host that floods hides nothing of before. */
-const MAX_HEADS = 64;
+const MAX_LOGS = 64;
+/** Of a log and key. */
+const MAX_OF_EACH = 32;
+/** Of base64url; ours have some 250. */
+const MAX_TEXT = 1024;
 
-/** What is kept when a head has come; undefined: nothing new. */
+/**
+ * What is kept when a head has come; undefined: nothing new.
+ * @param audit The key that the host was enrolled with: nobody else's signature passes for it.
+ */
 export function kept(
   heads: readonly KeptHead[],
   text: string,
-  at: number,
+  { at, audit }: { readonly at: number; readonly audit?: PublicKey | undefined },
 ): readonly KeptHead[] | undefined {
-  let names: ReturnType<typeof headNames>;
+  const names = namesOf(text);
+  if (names === undefined) return undefined;
+  const { log, kid, size, root } = names;
+  if (kid === audit?.id && !names.isSignedBy(audit)) return undefined;
+  const there = heads.filter((one) => one.log === log && one.kid === kid);
+  if (there.some((one) => one.size === size && namesOf(one.cose)?.root === root)) return undefined;
+  if (there.length === 0) {
+    if (new Set(heads.map(({ log, kid }) => `${log} ${kid}`)).size >= MAX_LOGS) return undefined;
+  }
+  const all = [...there, { log, kid, size, at, cose: text }];
+  const dropped = all.length > MAX_OF_EACH ? leastMissed(all) : undefined;
+  return [...heads.filter((one) => !there.includes(one)), ...all.filter((one) => one !== dropped)];
+}
+
+function namesOf(text: string): HeadNames | undefined {
+  if (text.length > MAX_TEXT) return undefined;
   try {
-    names = headNames(fromBase64Url(text));
+    return headNames(fromBase64Url(text));
   } catch {
     return undefined;
   }
-  const { log, kid, size } = names;
-  const there = heads.find((one) => one.log === log && one.kid === kid);
-  if (there !== undefined && there.size >= size) return undefined;
-  if (there === undefined && heads.length >= MAX_HEADS) return undefined;
-  return [...heads.filter((one) => one !== there), { log, kid, size, at, cose: text }];
+}
+
+/**
+ * The one whose neighbours came soonest one after the other: what came in a flood goes first. Never the first, the last or the
+ * longest.
+ * @param heads In the order in which they came.
+ */
+function leastMissed(heads: readonly KeptHead[]): KeptHead | undefined {
+  const longest = Math.max(...heads.map(({ size }) => size));
+  let [found, least] = [undefined as KeptHead | undefined, Infinity];
+  for (let i = 1; i < heads.length - 1; i++) {
+    const apart = Math.abs(heads[i + 1]!.at - heads[i - 1]!.at);
+    if (heads[i]!.size === longest || apart > least) continue;
+    [found, least] = [heads[i], apart];
+  }
+  return found;
 }
 
 /** Keeps what comes with the hosts' reports, as long as it lives. */
 export class HeadKeeper implements AsyncDisposable {
   readonly #state: FleetState;
   readonly #heads: Map<string, readonly KeptHead[]>;
+  /** By host. */
+  #audit: ReadonlyMap<string, PublicKey> = new Map();
   #key: Uint8Array | undefined;
   #end: () => void = () => {};
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -65,12 +102,15 @@ export class HeadKeeper implements AsyncDisposable {
     return keeper;
   }
 
-  /** After a change of hosts: their reports are under another key then. */
+  /** After a change of hosts: their reports are under another key then. One that came again has the newest keys. */
   async look(): Promise<void> {
     const { seed, hosts } = await asIssuer(this.#state);
     using own = secret(seed);
     wipe(this.#key);
     this.#key = reportKeyOf(own, hosts.filter(({ removed }) => removed !== null).length);
+    this.#audit = new Map(
+      hosts.map(({ hid, audit }) => [hid, new PublicKey(fromBase64Url(audit))]),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,7 +125,10 @@ export class HeadKeeper implements AsyncDisposable {
     const hid = name.slice(RECORDS.reports.length);
     const said = text && this.#key && openReport(text, this.#key, hid);
     if (!said || typeof said.audit !== "string") return;
-    const heads = kept(this.#heads.get(hid) ?? [], said.audit, Date.now());
+    const heads = kept(this.#heads.get(hid) ?? [], said.audit, {
+      at: Date.now(),
+      audit: this.#audit.get(hid),
+    });
     if (heads === undefined) return;
     this.#heads.set(hid, heads);
     this.#isChanged = true;
@@ -143,7 +186,11 @@ export function verifyFleet(
       const mine = known.filter((head) => head.log === log);
       const verdict = verifyLog(withHeads(file, mine), { key });
       checked.push(verdict);
-      for (const { kid, size } of mine) {
+      // Of each key the longest.
+      const byKid = new Map(
+        [...mine].sort((a, b) => a.size - b.size).map(({ kid, size }) => [kid, size]),
+      );
+      for (const [kid, size] of byKid) {
         if (kid === key.id || verdict.keys.includes(kid)) continue;
         problems.push(`its log ${log} has no key ${kid}, which signed a head over ${size} lines`);
       }

@@ -10,14 +10,16 @@ import {
   readExport,
   verifyLog,
 } from "../audit/mod.ts";
-import { fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
+import { fromHex, toBase64Url, toHex } from "../bytes.ts";
 import { KeyManager } from "../keys/keyset/manager.ts";
 import { ManifestFile } from "../keys/mod.ts";
 import { label } from "../log.ts";
 import { RECORDS } from "./bundle.ts";
+import { signHead } from "../audit/head.ts";
 import { HeadKeeper, kept, verifyFleet } from "./heads.ts";
 import { asIssuer, fleetHosts, removeHost } from "./issuer.ts";
 import { type HostReport, reportKeyOf, sealReport } from "./report.ts";
+import type { KeptHead } from "./state.ts";
 import { MemoryFleetStore } from "./store.ts";
 import { type Machine, withFleet } from "./testing.ts";
 
@@ -92,10 +94,25 @@ Deno.test("fleet audit: each host's log whole, as long as it was, and none missi
     // Put back from earlier by the host itself, and gone on from there past the length that it had.
     const now = exported(one);
     await Deno.writeFile(join(one.dataDir, AUDIT_FILE), folderBefore);
-    await write(one, 20, "other");
+    const regrownHead = await write(one, 20, "other");
     const regrown = exported(one);
     assert.deepEqual(verifyLog(readExport(regrown), { key: publicKey }).problems, [], "control");
     assert.match((await verify(regrown, good)).problems.join(), /one of these is not what was/);
+    // Told to an issuer that listens, it does not take the place of those of before.
+    const path = join(issuer.dataDir, "fleet-heads.json");
+    const untold = await Deno.readTextFile(path);
+    const name = RECORDS.report(toHex(one.keys.hid));
+    const reportBefore = (await store.get(name))!;
+    {
+      await using later = await HeadKeeper.start(issuer.state, store);
+      await say(one, regrownHead);
+      assert.ok(later);
+    }
+    assert.notEqual(await Deno.readTextFile(path), untold);
+    assert.match((await verify(regrown, good)).problems.join(), /one of these is not what was/);
+    assert.match((await verify(now, good)).problems.join(), /gpu-1: missing: a signed head/);
+    await Deno.writeTextFile(path, untold);
+    await store.put(name, reportBefore);
 
     // Begun anew.
     for (const end of ["", "-wal", "-shm"]) {
@@ -123,7 +140,6 @@ Deno.test("fleet audit: each host's log whole, as long as it was, and none missi
     await removeHost(issuer.state, "gpu-2");
     assert.match((await verify(exported(one), now)).problems.join(), /gpu-2: its log \w+ is miss/);
     // Who can write the issuer's folder and has no key takes no head away.
-    const path = join(issuer.dataDir, "fleet-heads.json");
     const { heads, ...rest } = JSON.parse(await Deno.readTextFile(path));
     await Deno.writeTextFile(path, JSON.stringify({ ...rest, heads: "{}" }));
     await assert.rejects(issuer.state.readHeads(), { code: "key-corrupt" });
@@ -142,21 +158,45 @@ async function stranger({ dataDir, open }: Machine): Promise<Machine> {
   return machine;
 }
 
-Deno.test("fleet audit: a head is kept if it is one, longer than before, and its host has not said too many", async () => {
+Deno.test("fleet audit: a head is kept beside those of before, if it is one, and its host has not said too many", async () => {
   await withFleet(async ({ hosts }) => {
     const [one] = hosts as [Machine, Machine];
     const short = await write(one, 1);
     const long = await write(one, 3);
-    const first = kept([], short, 1)!;
-    const second = kept(first, long, 2)!;
-    assert.equal(second.length, 1);
-    assert.ok(second[0]!.size > first[0]!.size);
-    assert.equal(kept(second, short, 3), undefined, "an older one takes nothing back");
-    for (const text of ["", "x", long.slice(4), "A".repeat(200)]) {
-      assert.equal(kept(second, text, 3), undefined);
-    }
+    using signer = await AuditSigner.of(one.keys);
+    const { signing } = signer;
+    const audit = signing.publicKey;
+    const first = kept([], short, { at: 1, audit })!;
+    const second = kept(first, long, { at: 2, audit })!;
+    assert.deepEqual(second.map(({ cose }) => cose), [short, long]);
+    assert.equal(kept(second, short, { at: 3, audit }), undefined, "known already");
+    const forged = (fields: Partial<Parameters<typeof signHead>[1]>, by = signing) => {
+      const head = { log: new Uint8Array(16), size: 1, root: new Uint8Array(32), timeMs: 1 };
+      return signHead(by, { ...head, ...fields });
+    };
+    // Of the host's key, and not signed by it: nothing, however long it says to be.
+    const junk = forged({ log: fromHex(first[0]!.log), size: Number.MAX_SAFE_INTEGER });
+    junk[junk.length - 1]! ^= 1;
+    const texts = ["", "x", long.slice(4), "A".repeat(200), toBase64Url(junk)];
+    texts.push(toBase64Url(forged({ log: new Uint8Array(17) })));
+    texts.push(toBase64Url(forged({ log: new Uint8Array(5000) })));
+    for (const text of texts) assert.equal(kept(second, text, { at: 3, audit }), undefined, text);
+    assert.equal(kept(second, toBase64Url(junk), { at: 3 })!.length, 3, "control: a key unknown");
     const many = Array.from({ length: 64 }, (_, i) => ({ ...second[0]!, log: `${i}` }));
-    assert.equal(kept(many, long, 3), undefined);
-    assert.ok(fromBase64Url(long).length > 64);
+    assert.equal(kept(many, long, { at: 3, audit }), undefined);
+
+    // However many come: the first, the longest, the last; and what came in a flood goes before what came slowly.
+    const log = new Uint8Array(16).fill(7);
+    const sized = (size: number) => toBase64Url(forged({ log, size }));
+    let all: readonly KeptHead[] = second;
+    const say = (size: number, at: number) => all = kept(all, sized(size), { at, audit }) ?? all;
+    for (let i = 1; i <= 20; i++) say(i, i * 60_000);
+    say(1_000_000, 20 * 60_000 + 1);
+    for (let i = 1; i <= 300; i++) say(100 + i, 20 * 60_000 + 2 + i);
+    const sizes = all.slice(2).map(({ size }) => size);
+    assert.equal(sizes.length, 32);
+    assert.deepEqual(sizes.slice(0, 21), [...Array.from({ length: 20 }, (_, i) => i + 1), 1e6]);
+    assert.equal(sizes.at(-1), 400);
+    assert.deepEqual(all.slice(0, 2), second);
   });
 });
