@@ -46,6 +46,9 @@ export interface BundleHead {
   readonly pulls: readonly Wish[];
 }
 
+/** Of what the fleet's clients used at a host. A client is always in the same one. */
+export const USAGE_PARTS = 64;
+
 /** Names of records in a store. */
 export const RECORDS = {
   head: (hid: string) => `bundle.${hid}.head`,
@@ -56,7 +59,7 @@ export const RECORDS = {
   /** What a host says of itself; it alone may write it. */
   report: (hid: string) => `report.${hid}`,
   reports: "report.",
-  /** What the fleet's clients used at a host, in parts; it alone may write them. */
+  /** What the fleet's clients used at a host, in {@link USAGE_PARTS} parts; it alone may write them. */
   usage: (hid: string, part: number) => `usage.${hid}.${part}`,
   usageOf: (hid: string) => `usage.${hid}.`,
   usages: "usage.",

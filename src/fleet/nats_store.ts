@@ -6,7 +6,7 @@ import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
-import { RECORDS } from "./bundle.ts";
+import { RECORDS, USAGE_PARTS } from "./bundle.ts";
 import { natsIdentity } from "./nkey.ts";
 import type { FleetStore, OnRecord } from "./store.ts";
 
@@ -55,9 +55,7 @@ export function natsPermissions(
 ): Record<string, unknown> {
   const own = who === "issuer"
     ? [`$KV.${BUCKET}.>`, ...["CREATE", "PURGE"].map((what) => `$JS.API.STREAM.${what}.${STREAM}`)]
-    : [RECORDS.report(who.hid), `${RECORDS.usageOf(who.hid)}>`].map((own) =>
-      `$KV.${BUCKET}.${own}`
-    );
+    : ownRecords(who.hid).map((own) => `$KV.${BUCKET}.${own}`);
   return {
     nkey: user,
     permissions: {
@@ -76,6 +74,12 @@ export function natsPermissions(
       subscribe: [`${inboxOf(user)}.>`],
     },
   };
+}
+
+/** Each by its name: with a wildcard a host could write so many that the store is full. */
+function ownRecords(hid: string): string[] {
+  const parts = Array.from({ length: USAGE_PARTS }, (_, part) => RECORDS.usage(hid, part));
+  return [RECORDS.report(hid), ...parts];
 }
 
 function inboxOf(user: string): string {

@@ -7,7 +7,7 @@ import { toHex } from "../bytes.ts";
 import type { Elsewhere, OtherCounts, Usage } from "../firm/limiter.ts";
 import { sha256 } from "../sealed/primitives.ts";
 import { secret } from "../secret.ts";
-import { RECORDS } from "./bundle.ts";
+import { RECORDS, USAGE_PARTS } from "./bundle.ts";
 import type { FleetMember } from "./host.ts";
 import { openSaid, sealSaid } from "./report.ts";
 import type { FleetStore } from "./store.ts";
@@ -16,10 +16,13 @@ import type { FleetStore } from "./store.ts";
 const [EVERY_MS, EVERY_FOR_EACH_MS] = [500, 10];
 /** Counts that have not got through for so much longer than that, ms: nothing gets through. */
 const LATE_MS = 500;
-/** Of a host's counts. A client is always in the same one. */
-const PARTS = 64;
+/** Of clients in a record that this host does not know (yet): a host that lies fills nobody's memory. */
+const MAX_UNKNOWN = 16;
+const DAY_MS = 86_400_000;
 /** In the limiter's names of whom it counts. */
 const CLIENT = "client ";
+
+const ID = /^[0-9a-f]{32}$/;
 
 /** Minute, requests, tokens; day, requests, tokens; under way. */
 type Row = readonly [number, number, number, number, number, number, number];
@@ -41,7 +44,7 @@ export class FleetUsage implements OtherCounts, Disposable {
   readonly #o: UsageOptions;
   readonly #now: () => number;
   /** By client, in each part. */
-  readonly #own: Map<string, Row>[] = Array.from({ length: PARTS }, () => new Map());
+  readonly #own: Map<string, Row>[] = Array.from({ length: USAGE_PARTS }, () => new Map());
   #hasBegun = false;
   readonly #changed = new Set<number>();
   /** Since when there is something that has not got through. */
@@ -53,6 +56,7 @@ export class FleetUsage implements OtherCounts, Disposable {
   #day = 0;
   #watched: { readonly store: FleetStore; readonly end: () => void } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #flushing: Promise<void> | undefined;
   #writtenAt = 0;
   #under = "";
   #isEnded = false;
@@ -91,25 +95,10 @@ export class FleetUsage implements OtherCounts, Disposable {
     void this.#flush();
   }
 
-  /** Writes what has changed. That the store is away is no error here: this host knows that it hears nothing. */
-  async flush(): Promise<void> {
-    const store = this.#o.store();
-    // Ours: the member may wipe its own while we wait.
-    using key = secret(this.#o.member.reportKey?.slice());
-    if (store === undefined || key === undefined) return;
-    this.#underKey(toHex(sha256(key)));
-    await this.#watch(store);
-    await this.#begin(store);
-    const parts = [...this.#changed];
-    this.#changed.clear();
-    const begun = this.#now();
-    try {
-      for (const part of parts) await this.#write(store, key, part);
-    } catch (error) {
-      for (const part of parts) this.#changed.add(part);
-      throw error;
-    }
-    this.#since = this.#changed.size > 0 ? begun : undefined;
+  /** Writes what has changed, once at a time. That the store is away is no error here: this host knows that it hears nothing. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flushOnce().finally(() => this.#flushing = undefined);
+    return this.#flushing;
   }
 
   [Symbol.dispose](): void {
@@ -143,7 +132,8 @@ export class FleetUsage implements OtherCounts, Disposable {
   }
 
   #soon(): void {
-    if (this.#timer !== undefined || this.#isEnded) return;
+    // While it is written, what comes is looked for at the end.
+    if (this.#timer !== undefined || this.#flushing !== undefined || this.#isEnded) return;
     const wait = Math.max(0, this.#writtenAt + this.#everyMs - performance.now());
     this.#timer = setTimeout(() => void this.#flush(), wait);
     Deno.unrefTimer(this.#timer as unknown as number);
@@ -151,10 +141,36 @@ export class FleetUsage implements OtherCounts, Disposable {
 
   async #flush(): Promise<void> {
     this.#writtenAt = performance.now();
-    await this.flush().catch(() => {});
     this.#timer = undefined;
+    await this.flush().catch(() => {});
     // Until there is a store to hear from, and all that was counted is told.
     if (this.#watched === undefined || this.#changed.size > 0) this.#soon();
+  }
+
+  async #flushOnce(): Promise<void> {
+    const store = this.#o.store();
+    // Ours: the member may wipe its own while we wait.
+    using key = secret(this.#o.member.reportKey?.slice());
+    if (store === undefined || key === undefined || this.#isEnded) return;
+    this.#underKey(toHex(sha256(key)));
+    await this.#watch(store);
+    await this.#begin(store);
+    if (this.#isEnded) return;
+    const parts = [...this.#changed];
+    this.#changed.clear();
+    const [begun, since] = [this.#now(), this.#since];
+    // At once: one after another they would take so long that this host thinks that it is alone.
+    const written = await Promise.allSettled(parts.map(async (part) => {
+      await this.#write(store, key, part);
+      this.#since = begun;
+    }));
+    const failed = written.findIndex(({ status }) => status === "rejected");
+    if (failed >= 0) {
+      parts.forEach((part, i) => written[i]!.status === "rejected" && this.#changed.add(part));
+      this.#since = since ?? begun;
+      throw (written[failed] as PromiseRejectedResult).reason;
+    }
+    this.#since = this.#changed.size > 0 ? begun : undefined;
   }
 
   async #write(store: FleetStore, key: Uint8Array, part: number): Promise<void> {
@@ -172,7 +188,7 @@ export class FleetUsage implements OtherCounts, Disposable {
     const before = RECORDS.usageOf(toHex(this.#o.member.hid));
     for (const name of await store.list(before)) {
       const part = Number(name.slice(before.length));
-      if (part < PARTS) this.#changed.add(part);
+      if (part < USAGE_PARTS) this.#changed.add(part);
     }
     for (const [client, usage] of this.#o.kept()) {
       const id = this.#fleets(client);
@@ -187,17 +203,24 @@ export class FleetUsage implements OtherCounts, Disposable {
     if (this.#watched?.store === store) return;
     this.#watched?.end();
     const end = await store.watch(RECORDS.usages, (name, text) => this.#hear(name, text));
+    if (this.#isEnded) return end();
     this.#watched = { store, end };
   }
 
   #hear(name: string, text: string | undefined): void {
-    const [, hid, part] = /^usage\.([0-9a-f]{32})\.(\d+)$/.exec(name) ?? [];
+    const [, hid, digits] = /^usage\.([0-9a-f]{32})\.(0|[1-9]\d?)$/.exec(name) ?? [];
+    const part = Number(digits);
     const key = this.#o.member.reportKey;
     if (hid === undefined || hid === toHex(this.#o.member.hid) || !text || !key) return;
-    const rows = rowsIn(text, { key, hid, part: Number(part) });
-    if (rows === undefined) return;
+    if (!(part < USAGE_PARTS)) return;
+    const said = rowsIn(text, { key, hid, part });
+    if (said === undefined) return;
+    const rows = this.#believed(said);
     this.#forgetOlder();
-    for (const id of this.#recorded.get(name) ?? []) this.#heard.get(id)?.delete(hid);
+    for (const id of this.#recorded.get(name) ?? []) {
+      const hosts = this.#heard.get(id);
+      if (hosts?.delete(hid) && hosts.size === 0) this.#heard.delete(id);
+    }
     for (const [id, row] of rows) {
       const hosts = this.#heard.get(id) ?? new Map<string, Row>();
       this.#heard.set(id, hosts.set(hid, row));
@@ -205,9 +228,18 @@ export class FleetUsage implements OtherCounts, Disposable {
     this.#recorded.set(name, rows.map(([id]) => id));
   }
 
+  /** Without what is of a day that no clock of a host can have, and of clients that nobody here has heard of but a few. */
+  #believed(rows: readonly [string, Row][]): [string, Row][] {
+    const tomorrow = Math.floor(this.#now() / DAY_MS) + 1;
+    let unknown = 0;
+    return rows.filter(([id, row]) =>
+      row[3] <= tomorrow && (this.#o.member.hasClient(id) || ++unknown <= MAX_UNKNOWN)
+    );
+  }
+
   /** Once a day. */
   #forgetOlder(): void {
-    const today = Math.floor(this.#now() / 86_400_000);
+    const today = Math.floor(this.#now() / DAY_MS);
     if (today === this.#day) return;
     this.#day = today;
     for (const [id, hosts] of this.#heard) {
@@ -218,7 +250,7 @@ export class FleetUsage implements OtherCounts, Disposable {
 }
 
 function partOf(id: string): number {
-  return parseInt(id.slice(0, 8), 16) % PARTS || 0;
+  return parseInt(id.slice(0, 8), 16) % USAGE_PARTS || 0;
 }
 
 function add(sum: { requests: number; tokens: number }, requests: number, tokens: number): void {
@@ -239,7 +271,7 @@ function rowsIn(
   if (said === undefined) return undefined;
   return Object.entries(Object(said)).filter((entry): entry is [string, Row] => {
     const row = entry[1];
-    return Array.isArray(row) && row.length === 7 &&
-      row.every((n) => Number.isSafeInteger(n) && n >= 0);
+    return ID.test(entry[0]) && partOf(entry[0]) === part && Array.isArray(row) &&
+      row.length === 7 && row.every((n) => Number.isSafeInteger(n) && n >= 0);
   });
 }

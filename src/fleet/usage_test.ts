@@ -4,7 +4,7 @@ import { toHex } from "../bytes.ts";
 import { Limiter, type Ticket, type Usage, type UsageStore } from "../firm/limiter.ts";
 import type { Role } from "../keys/mod.ts";
 import { RECORDS } from "./bundle.ts";
-import { reportKeyOf } from "./report.ts";
+import { reportKeyOf, sealSaid } from "./report.ts";
 import { type FleetStore, MemoryFleetStore } from "./store.ts";
 import { FleetUsage } from "./usage.ts";
 import { seeded } from "../../tests/support/seeds.ts";
@@ -190,4 +190,115 @@ Deno.test("limits over hosts: counts are a host's own, sealed, in so many record
   await store.put(names[0]!, "nothing");
   assert.deepEqual(count(), { requests: 1, tokens: 5 });
   for (const { usage } of hosts) usage[Symbol.dispose]();
+});
+
+Deno.test("limits over hosts: a host that lies fills no other one's memory", async () => {
+  const clock = { now: 1_800_000_000_000 };
+  const day = Math.floor(clock.now / DAY);
+  await using store = new MemoryFleetStore();
+  const { hosts, keys } = fleet(clock, () => store);
+  const { usage } = hosts[1]!;
+  await usage.flush();
+  const [minute, liar] = [{ ...NOW, at: Math.floor(clock.now / MINUTE) }, toHex(hidOf(0))];
+  const say = (part: number, rows: Record<string, unknown>, name = `usage.${liar}.${part}`) =>
+    store.put(name, sealSaid(`usage ${part}`, rows, keys.now, liar));
+  const count = (at = day) =>
+    usage.of(`client ${IDS[0]}`, { minute, day: { ...NOW, at } })!.day.requests;
+  const part = parseInt(IDS[0]!.slice(0, 8), 16) % 64;
+  const row = (requests: number, at = day) => [0, 0, 0, at, requests, 0, 0];
+  await say(part, { [IDS[0]!]: row(1) });
+  assert.equal(count(), 1, "control");
+  // There are 64 parts, each with one name, and with its own clients only.
+  await say(part + 64, { [IDS[0]!]: row(7) });
+  await say(64, { [IDS[0]!]: row(7) });
+  await say(part, { [IDS[0]!]: row(7) }, `usage.${liar}.0${part}`);
+  await say((part + 1) % 64, { [IDS[0]!]: row(7) });
+  assert.equal(count(), 1);
+  // A host's clock may go before: not by years.
+  await say(part, { [IDS[0]!]: row(8, day + 400) });
+  assert.equal(count(day + 400), 0);
+  await say(part, { [IDS[0]!]: row(8, day + 1) });
+  assert.equal(count(day + 1), 8);
+  // Clients that are not known yet are counted, but only so many; those that are known always.
+  const late = Array.from(
+    { length: 50 },
+    (_, i) => (part + 64 * (i + 1)).toString(16).padStart(8, "0") + "0".repeat(24),
+  );
+  await say(part, Object.fromEntries([...late, IDS[0]!].map((id) => [id, row(3)])));
+  assert.equal(count(), 3);
+  IDS.push(...late);
+  const heard = late.map((id) =>
+    usage.of(`client ${id}`, { minute, day: { ...NOW, at: day } })!.day.requests
+  );
+  IDS.splice(-late.length);
+  assert.equal(heard.filter((requests) => requests === 3).length, 16);
+  for (const { usage } of hosts) usage[Symbol.dispose]();
+});
+
+Deno.test("limits over hosts: parts are written at once, by one at a time, and by none that has ended", async () => {
+  const clock = { now: 1_800_000_000_000 };
+  await using memory = new MemoryFleetStore();
+  const puts: PromiseWithResolvers<void>[] = [];
+  let [watches, ended] = [0, 0];
+  let listed = Promise.withResolvers<void>();
+  const store: FleetStore = {
+    get: (name) => memory.get(name),
+    async put(name, text) {
+      const put = Promise.withResolvers<void>();
+      puts.push(put);
+      await put.promise;
+      await memory.put(name, text);
+    },
+    remove: (name) => memory.remove(name),
+    async list(prefix) {
+      listed.resolve();
+      return await memory.list(prefix);
+    },
+    async watch(prefix, onChange) {
+      watches++;
+      const end = await memory.watch(prefix, onChange);
+      return () => {
+        ended++;
+        end();
+      };
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  const { hosts: [one, two] } = fleet(clock, () => store);
+  const role: Role = { name: "r", requestsPerDay: 90 };
+  for (const id of IDS) one!.limiter.admit(`client ${id}`, role);
+  const parts = new Set(IDS.map((id) => parseInt(id.slice(0, 8), 16) % 64)).size;
+  one!.usage.start();
+  const flushes = [one!.usage.flush(), one!.usage.flush()];
+  await listed.promise;
+  await turn();
+  assert.equal(watches, 1);
+  assert.equal(puts.length, parts, "none waits for another one");
+  // While some get through this host is not alone.
+  const sharedBy = () => one!.usage.of(`client ${IDS[0]}`, { minute: NOW, day: NOW })!.sharedBy;
+  clock.now += 2000;
+  assert.equal(sharedBy(), 3);
+  for (const { resolve } of puts) resolve();
+  await Promise.all(flushes);
+  assert.equal(sharedBy(), 1);
+  // What does not get through is written again, and alone it is until then.
+  one!.limiter.admit(`client ${IDS[0]}`, role);
+  const lost = one!.usage.flush();
+  await turn();
+  puts.at(-1)!.reject(new Error("lost"));
+  await assert.rejects(lost);
+  clock.now += 2000;
+  assert.equal(sharedBy(), 3);
+  one!.usage[Symbol.dispose]();
+  const before = puts.length;
+  await one!.usage.flush();
+  assert.equal(puts.length, before);
+  // Ended while it begins: it leaves no watch.
+  listed = Promise.withResolvers();
+  two!.limiter.admit(`client ${IDS[0]}`, role);
+  const late = two!.usage.flush();
+  two!.usage[Symbol.dispose]();
+  await late;
+  assert.deepEqual([watches, ended, puts.length], [2, 2, before]);
 });

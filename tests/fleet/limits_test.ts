@@ -1,6 +1,6 @@
 /** A limit over three hosts with a real NATS between them: what one counts the others refuse; while NATS is away each gives its share. */
 import assert from "node:assert/strict";
-import { RECORDS } from "../../src/fleet/bundle.ts";
+import { RECORDS, USAGE_PARTS } from "../../src/fleet/bundle.ts";
 import { natsPermissions, NatsStore } from "../../src/fleet/nats_store.ts";
 import { natsIdentity } from "../../src/fleet/nkey.ts";
 import { FleetUsage } from "../../src/fleet/usage.ts";
@@ -82,6 +82,9 @@ Deno.test({
     // A host that lies for another one is refused by NATS.
     const others = RECORDS.usage(toHex(hidOf(2)), 0);
     await assert.rejects(hosts[0]!.store.put(others, "x"), { code: "fleet-unreachable" });
+    // And one more part of its own than there are.
+    const more = RECORDS.usage(toHex(hidOf(0)), USAGE_PARTS);
+    await assert.rejects(hosts[0]!.store.put(more, "x"), { code: "fleet-unreachable" });
 
     await nats.kill(0);
     const day = { at: Math.floor(Date.now() / 86_400_000), requests: 0, tokens: 0 };
