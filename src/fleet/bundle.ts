@@ -2,7 +2,7 @@
  * What the issuer has for each host, as records by name: a base of all clients in parts, changes since then, and a head that says
  * which of them count and until when. A change of one client costs each host a record of that client, however many there are.
  */
-import type { Permission, Role } from "../keys/mod.ts";
+import { isRoleName, parseRole, type Permission, type Role } from "../keys/mod.ts";
 import type { Wish } from "./state.ts";
 
 /** A key that a client may come under. Its host PSK is a secret of the record. */
@@ -40,10 +40,42 @@ export interface BundleHead {
   /** Unix ms, the issuer's clock: from then on the host serves no client of the fleet. */
   readonly exp: number;
   readonly roles: readonly Role[];
+  /** Names of roles that this version does not understand, and which let nobody in: what they say may be what forbids. */
+  readonly closed: readonly string[];
   /** How many hosts the fleet has. */
   readonly hosts: number;
   /** Models that this host is asked to pull. */
   readonly pulls: readonly Wish[];
+}
+
+/** A head as its issuer said it; undefined: it is none. */
+export function parseHead(json: unknown): BundleHead | undefined {
+  const { gen, member, exp, roles, hosts, pulls } = Object(json) as Record<string, unknown>;
+  if (!isCount(gen) || !isCount(exp) || !isCount(hosts) || hosts < 1) return undefined;
+  if (typeof member !== "string" || !Array.isArray(roles) || !Array.isArray(pulls)) {
+    return undefined;
+  }
+  const wishes = pulls.map(parseWish).filter((wish) => wish !== undefined);
+  if (wishes.length !== pulls.length) return undefined;
+  const read: Role[] = [];
+  const closed: string[] = [];
+  for (const one of roles) {
+    const role = parseRole(one);
+    const name: unknown = Object(one).name;
+    if (role !== undefined) read.push(role);
+    else if (typeof name === "string" && isRoleName(name)) closed.push(name);
+    else return undefined;
+  }
+  return { gen, member, exp, roles: read, closed, hosts, pulls: wishes };
+}
+
+function parseWish(json: unknown): Wish | undefined {
+  const { model, at } = Object(json) as Record<string, unknown>;
+  return typeof model === "string" && isCount(at) ? { model, at } : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Of what the fleet's clients used at a host. A client is always in the same one. */

@@ -1,7 +1,7 @@
 /** What hosts are given piece by piece, and what happens when a piece is kept back. */
 import assert from "node:assert/strict";
 import { toHex } from "../bytes.ts";
-import { RECORDS } from "./bundle.ts";
+import { parseHead, RECORDS } from "./bundle.ts";
 import { ClientTable } from "./client_table.ts";
 import { FleetMember } from "./host.ts";
 import { Publisher } from "./publisher.ts";
@@ -165,6 +165,69 @@ Deno.test("fleet: the issuer's roles hold at hosts, beside those of the host", a
     assert.deepEqual(roleOf(after)?.models, ["small"]);
     assert.deepEqual(after.role("guest")?.models, ["*"]);
   });
+});
+
+Deno.test("fleet: a role of a later issuer's lets nobody in, and a head that is none is not taken up", async () => {
+  await withFleet(async (made) => {
+    const { issuer, laptop } = made;
+    const id = laptop.pskId.split(".")[2]!;
+    const guest: object = { name: "guest", models: ["small"] };
+    let roles: object[] = [{ name: "default" }, guest];
+    // An issuer that says what this version does not know.
+    const { keys } = issuer;
+    const clients = () => ({ read: async () => ({ ...await keys.clients().read(), roles }) });
+    const later = {
+      hid: keys.hid,
+      ring: () => keys.ring(),
+      clients,
+      changes: () => keys.changes(),
+    };
+    const { fleet, publish, refusals } = await following({
+      ...made,
+      issuer: { ...issuer, keys: later as unknown as typeof keys },
+    });
+    /** Its role's name, and whether there is one of it: the gateway lets nobody in under one that is not there. */
+    const roleNow = async () => {
+      await publish();
+      using ring = await fleet.ring();
+      const { role } = ring.client(id)!;
+      return [role, ring.role(role) !== undefined];
+    };
+    assert.deepEqual(await roleNow(), ["fleet/default", true]);
+    roles = [{ name: "default", colour: "red" }, guest];
+    assert.deepEqual(await roleNow(), ["fleet/default", false]);
+    await keys.clients().setRole({ name: "guest", models: ["small"] });
+    await keys.clients().assign("laptop", { role: "guest" });
+    assert.deepEqual(await roleNow(), ["fleet/guest", true]);
+    roles = [{ name: "default" }, { ...guest, colour: "red" }];
+    assert.deepEqual(await roleNow(), ["fleet/guest", false]);
+    assert.deepEqual(refusals, []);
+    roles = [{ ...guest, name: "" }];
+    assert.deepEqual(await roleNow(), ["fleet/guest", false], "the last good head counts");
+    assert.match(refusals.join(), /a head that this version does not understand/);
+    assert.equal(fleet.hosts, 2);
+  });
+});
+
+Deno.test("fleet: a head is what its issuer writes", () => {
+  const good = {
+    gen: 1,
+    member: "AA",
+    exp: 9,
+    roles: [],
+    hosts: 2,
+    pulls: [{ model: "a", at: 1 }],
+  };
+  assert.deepEqual(parseHead(good), { ...good, closed: [] });
+  const { hosts: _hosts, ...noHosts } = good;
+  const { pulls: _pulls, ...noPulls } = good;
+  const bad = [
+    ...[undefined, null, [], "head", noHosts, noPulls, { ...good, hosts: 0 }],
+    ...[{ ...good, hosts: "2" }, { ...good, hosts: 1.5 }, { ...good, exp: null }],
+    ...[{ ...good, pulls: {} }, { ...good, pulls: [{ model: 1, at: 1 }] }],
+    ...[{ ...good, roles: {} }, { ...good, roles: [null] }, { ...good, member: 1 }],
+  ];
+  for (const one of bad) assert.equal(parseHead(one), undefined, JSON.stringify(one));
 });
 
 Deno.test("fleet: a store that does not answer keeps nobody from changing keys and clients", async () => {

@@ -7,7 +7,7 @@ import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { ClientSource, KeyFacts, RingSource } from "../keys/mod.ts";
 import type { FleetPin } from "../sealed/member.ts";
 import { secret, wipe } from "../secret.ts";
-import { type BundleHead, RECORDS } from "./bundle.ts";
+import { type BundleHead, parseHead, RECORDS } from "./bundle.ts";
 import { ClientTable } from "./client_table.ts";
 import {
   type BundleKeyPair,
@@ -221,8 +221,9 @@ export class FleetMember {
           openUnder(begun.key, await this.#record(name, pin, { kind: "change", base, at: i })),
         );
       }
+      const head = parseHead(json);
+      if (head === undefined) throw refused("has a head that this version does not understand");
       for (const contents of opened) begun.table.apply(contents);
-      const head = json as BundleHead;
       return { at, base, changes, key: begun.key, head, reportKey: reportKey!, table: begun.table };
     } catch (error) {
       if (!goesOn) {

@@ -47,7 +47,7 @@ interface Round {
   readonly clients: ReadonlyMap<string, Client>;
   /** Since the round before. */
   readonly changed: { readonly clients: readonly Client[]; readonly gone: readonly string[] };
-  readonly head: Omit<BundleHead, "member" | "pulls">;
+  readonly head: Omit<BundleHead, "member" | "pulls" | "closed">;
   readonly reportKey: Bytes;
 }
 

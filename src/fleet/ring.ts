@@ -25,14 +25,19 @@ export class FleetRing implements Ring {
   readonly #own: KeyRing;
   readonly #fleet: RingPart | undefined;
   readonly #now: () => number;
-  readonly #roles: ReadonlyMap<string, Role>;
+  /** Undefined: one that lets nobody in. */
+  readonly #roles: ReadonlyMap<string, Role | undefined>;
   readonly gen: number;
 
   constructor(own: KeyRing, fleet: RingPart | undefined, now: () => number) {
     this.#own = own;
     this.#fleet = fleet;
     this.#now = now;
-    this.#roles = new Map(fleet?.head.roles.map((role) => [ISSUERS + role.name, role]));
+    const { roles = [], closed = [] } = fleet?.head ?? {};
+    this.#roles = new Map([
+      ...roles.map((role) => [ISSUERS + role.name, role] as const),
+      ...closed.map((name) => [ISSUERS + name, undefined] as const),
+    ]);
     // What a runner was given is given again when it differs.
     this.gen = own.gen * 2 ** 24 + (fleet?.at ?? 0) % 2 ** 24;
   }

@@ -14,6 +14,7 @@ export {
   isRolePattern,
   mayAsk,
   mayAskAt,
+  parseRole,
   type Role,
   ROLE_AMOUNTS,
   type RoleAmount,
