@@ -4,7 +4,7 @@ import { toHex } from "../bytes.ts";
 import { RECORDS } from "./bundle.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type Candidate, placeFor } from "./placement.ts";
-import { type HostReport, openReport, reportKeyOf, sealReport } from "./report.ts";
+import { type HostReport, openReport, reportKeyOf, sealReport, sealSaid } from "./report.ts";
 import { MemoryFleetStore } from "./store.ts";
 
 const report = (about: Partial<HostReport> = {}): HostReport => ({
@@ -61,6 +61,34 @@ Deno.test("a report is its host's, and under the key of those who belong to the 
   for (const other of ["", "AAAA", text.slice(4)]) {
     assert.equal(openReport(other, key, hidOf(1)), undefined);
   }
+});
+
+Deno.test("a report is one: what a host says that lies is left out, and does not stop the others", () => {
+  const key = new Uint8Array(32).fill(7);
+  const read = (value: unknown) =>
+    openReport(sealSaid("report", value, key, hidOf(1)), key, hidOf(1));
+  const full = report({
+    ...{ label: "", audit: "AA", loaded: [{ name: "demo:latest" }] },
+    pulls: [{ model: "registry.example/me/m@sha256:00", state: "failed: registry-not-allowed" }],
+  });
+  assert.deepEqual(read(full), full, "control");
+  const bad: object[] = [{ at: 1 }, [], { ...full, models: undefined }, { ...full, loaded: {} }];
+  for (const field of ["at", "head", "active", "parallel"]) {
+    for (const value of [undefined, null, -1, 1.5, "1", 1e16]) {
+      bad.push({ ...full, [field]: value });
+    }
+  }
+  for (const label of [undefined, 1, "A B", "\x1b[2J"]) bad.push({ ...full, label });
+  bad.push({ ...full, audit: 1 }, { ...full, version: "\x1b[2J" }, { ...full, at: 8.65e15 });
+  for (const one of [null, 1, "x", ...bad]) assert.equal(read(one), undefined, JSON.stringify(one));
+  // A row that is none goes alone.
+  const rows = [null, 1, "demo", [], {}, { name: 1 }, { name: "../x" }, { name: "\x1b[2J" }];
+  const pulls = [null, { model: "a" }, { model: "a", state: "\x1b[2J" }, {
+    model: "a",
+    state: "done",
+  }];
+  const some = read({ ...full, models: [...rows, ...full.models], loaded: rows, pulls })!;
+  assert.deepEqual(some, { ...full, loaded: [], pulls: [{ model: "a", state: "done" }] });
 });
 
 Deno.test("heartbeat: hosts know of each other while they are heard, and no old report counts", async () => {

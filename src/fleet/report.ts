@@ -6,6 +6,8 @@
  * said = base64url(nonce[12] | AES-256-GCM(report key, AAD "secllama/1 fleet " what | hid, JSON))
  * ```
  */
+import { tryParseModelName } from "../api/model_name.ts";
+import { HOST_LABEL } from "../api/runner_name.ts";
 import {
   type Bytes,
   concat,
@@ -80,7 +82,53 @@ export function sealReport(report: HostReport, key: Uint8Array, hid: string): st
   return sealSaid("report", report, key, hid);
 }
 
-/** The report, or undefined if it is another host's, or under another key. */
+/** The report, or undefined if it is another host's, under another key, or none. */
 export function openReport(text: string, key: Uint8Array, hid: string): HostReport | undefined {
-  return openSaid("report", text, key, hid) as HostReport | undefined;
+  return parseReport(openSaid("report", text, key, hid));
+}
+
+/** Date's own limit, ms. */
+const MAX_AT = 8.64e15;
+const VERSION_TEXT = /^[\w.+-]{1,64}$/;
+/** What {@link PullState} may be: it is shown in a terminal. */
+const PULLED = /^[\x21-\x7e]{1,512}$/;
+const PULL_STATE = /^[a-z0-9 :%-]{1,80}$/;
+
+/** A host may lie: what is no report is none, and rows without the name of a model are left out. */
+function parseReport(json: unknown): HostReport | undefined {
+  const said = Object(json) as Record<string, unknown>;
+  const { label, at, version, head, active, parallel, audit } = said;
+  if (typeof label !== "string" || label !== "" && !HOST_LABEL.test(label)) return undefined;
+  if (typeof version !== "string" || !VERSION_TEXT.test(version)) return undefined;
+  if (![at, head, active, parallel].every((n) => Number.isSafeInteger(n) && n as number >= 0)) {
+    return undefined;
+  }
+  if (at as number > MAX_AT || audit !== undefined && typeof audit !== "string") return undefined;
+  const [models, loaded] = [said["models"], said["loaded"]].map(modelRows);
+  const pulls = said["pulls"] === undefined ? undefined : rowsOf(said["pulls"])?.filter(isPull);
+  if (models === undefined || loaded === undefined) return undefined;
+  return {
+    ...{ label, version, models, loaded },
+    ...{ at: at as number, head: head as number },
+    ...{ active: active as number, parallel: parallel as number },
+    ...(audit !== undefined && { audit }),
+    ...(pulls !== undefined && { pulls }),
+  };
+}
+
+function modelRows(value: unknown): { readonly name: string }[] | undefined {
+  return rowsOf(value)?.filter((row): row is { readonly name: string } =>
+    tryParseModelName((row as { name: string }).name) !== undefined
+  );
+}
+
+function isPull(row: object): row is PullState {
+  const { model, state } = row as Record<string, unknown>;
+  return typeof model === "string" && PULLED.test(model) &&
+    typeof state === "string" && PULL_STATE.test(state);
+}
+
+function rowsOf(value: unknown): object[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  return value.filter((row) => typeof row === "object" && row !== null && !Array.isArray(row));
 }
