@@ -11,6 +11,7 @@ import { serveHardened } from "../http/mod.ts";
 import type { KeySource } from "../keys/mod.ts";
 import type { LogFields, Logger } from "../log.ts";
 import type { ModelStore } from "../models/store.ts";
+import type { LoadedModel } from "../supervisor/loaded_model.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import type { UsedTokens } from "../supervisor/runner_process.ts";
@@ -142,12 +143,12 @@ export class Metrics implements GatewayAudit {
       ...gauge(
         "secllama_active_exchanges",
         "Exchanges under way, by loaded model.",
-        loaded.map(({ name, active }) => [{ model: name }, active]),
+        joined(loaded, ({ name, active }) => [{ model: name }, active], sum),
       ),
       ...gauge(
         "secllama_queued_exchanges",
         "Exchanges that wait for a place, by loaded model.",
-        loaded.map(({ name, queued }) => [{ model: name }, queued]),
+        joined(loaded, ({ name, queued }) => [{ model: name }, queued], sum),
       ),
       ...gauge(
         "secllama_load_waiting",
@@ -157,15 +158,21 @@ export class Metrics implements GatewayAudit {
       ...gauge(
         "secllama_isolation_level",
         "Always 1; the level that was measured of a loaded model's runner is a label.",
-        loaded.map(({ name, isolation: { level } }) => [{ model: name, level }, 1]),
+        joined(
+          loaded,
+          ({ name, isolation }) => [{ model: name, level: isolation.level }, 1],
+          Math.max,
+        ),
       ),
       ...auditLines(measured.audit?.lag()),
       ...gauge(
         "secllama_isolation_strict",
         "1 if a runner's isolation was measured as strict.",
-        loaded.map((
-          { name, isolation },
-        ) => [{ model: name }, isolation.level === "strict" ? 1 : 0]),
+        joined(
+          loaded,
+          ({ name, isolation }) => [{ model: name }, isolation.level === "strict" ? 1 : 0],
+          Math.min,
+        ),
       ),
       ...gauge("secllama_clients_paired", "Machines that are paired.", [[{}, supervisor.paired]]),
       ...gauge(
@@ -176,6 +183,24 @@ export class Metrics implements GatewayAudit {
       "",
     ].join("\n");
   }
+}
+
+const sum = (a: number, b: number) => a + b;
+
+/** One sample for each set of labels: a model may be loaded anew while its runner of before ends what it has begun. */
+function joined(
+  loaded: readonly LoadedModel[],
+  sample: (model: LoadedModel) => readonly [{ readonly [label: string]: string }, number],
+  join: (a: number, b: number) => number,
+): (readonly [{ readonly [label: string]: string }, number])[] {
+  const samples = new Map<string, ReturnType<typeof sample>>();
+  for (const model of loaded) {
+    const [labels, value] = sample(model);
+    const key = JSON.stringify(labels);
+    const before = samples.get(key);
+    samples.set(key, [labels, before === undefined ? value : join(before[1], value)]);
+  }
+  return [...samples.values()];
 }
 
 function* auditLines(lag: AuditLag | undefined): Generator<string> {
