@@ -22,7 +22,8 @@ export const fleetPullCommand: Command = {
   details:
     `secllama fleet publish brings the wish to the hosts, sealed and signed like all else. A host pulls only if its own
 settings say so (serve --fleet-pulls), from the registries that it lists, and only what it approves.
-How far each has come: secllama fleet status. A wish is good for a day.${EXIT_CODES}`,
+How far each has come: secllama fleet status. A wish is good for a day. Hosts that serve by files pull nothing:
+they could not say what came of it; run secllama pull there.${EXIT_CODES}`,
   async run(context) {
     const model = context.positionals[0]!;
     parseReference(model);
