@@ -2,7 +2,8 @@
 import { argumentsText, type CallDelta, Draft, DraftText } from "./draft.ts";
 import { JsonWalker } from "./json_walker.ts";
 import { wholeMembers } from "./partial_json.ts";
-import { isObject, lenientJson, type ParsedCall } from "./tools.ts";
+import { lenientJson, type ParsedCall } from "./tools.ts";
+import { isObject } from "./values.ts";
 
 export class BodyCall {
   readonly #index: number;

@@ -1,6 +1,7 @@
 /** Calls that are known to be calls before they are whole: their arguments are shown as they grow. */
 import { wholeMembers } from "./partial_json.ts";
-import { isObject, lenientJson, type ParsedCall } from "./tools.ts";
+import { lenientJson, type ParsedCall } from "./tools.ts";
+import { isObject } from "./values.ts";
 
 /** What came of a call. The pieces of one call, joined, are the JSON text of its arguments. */
 export interface CallDelta {

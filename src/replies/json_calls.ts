@@ -2,7 +2,8 @@
 import { ARGUMENTS, type CallShape, CallWatcher, NAMES } from "./call_watcher.ts";
 import { topMembers, wholeMembers } from "./partial_json.ts";
 import type { Reading, Source } from "./source.ts";
-import { isObject, lenientJson, type ParsedCall, type Tools } from "./tools.ts";
+import { lenientJson, type ParsedCall, type Tools } from "./tools.ts";
+import { isObject } from "./values.ts";
 
 /** `undefined`: no call of one of the tools. Calls of which there are drafts are not among them. */
 export type Calls = ParsedCall[] | undefined;

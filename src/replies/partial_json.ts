@@ -1,5 +1,6 @@
 /** JSON that ends too early: what of it is whole. */
-import { isObject, lenientJson } from "./tools.ts";
+import { lenientJson } from "./tools.ts";
+import { isObject } from "./values.ts";
 
 /** The members of an object's beginning that are whole; what is cut is left out, for nobody is to act on half a value. */
 export function wholeMembers(text: string): Record<string, unknown> {

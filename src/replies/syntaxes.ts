@@ -17,7 +17,8 @@ import { pythonCall, pythonList } from "./pythonic_calls.ts";
 import type { Reading, Source } from "./source.ts";
 import { deepSeek, KIMI } from "./section_calls.ts";
 import { repeated, type Syntax } from "./syntax.ts";
-import { isObject, lenientJson, type Tools } from "./tools.ts";
+import { lenientJson, type Tools } from "./tools.ts";
+import { isObject } from "./values.ts";
 
 /** JSON objects or lists between tags. */
 function json(open: string, close: string): Syntax {

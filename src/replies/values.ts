@@ -8,3 +8,7 @@ export class Cut {}
 
 /** What is read is no value. */
 export const WRONG = Symbol("no value");
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
