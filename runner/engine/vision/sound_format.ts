@@ -9,7 +9,7 @@
 
 interface SoundHead {
   readonly format: "wav" | "mp3";
-  /** At most so long. */
+  /** At most so long; of what is longer than {@link MAX_SECONDS}, at least. */
   readonly seconds: number;
 }
 
@@ -28,8 +28,14 @@ const BITRATES = [
 ] as const;
 /** Hz of MPEG 1; half of it for 2, a quarter for 2.5. */
 const SAMPLE_RATES = [44_100, 48_000, 32_000] as const;
-/** Bytes of a second at the lowest rate that any layer has: what is no frame that is known may be one of those. */
+/** Bytes of a second at the lowest rate that any layer has. */
 const LEAST_BYTES = 1000;
+/** Behind the last frame other tags may stand. */
+const MAX_REST = 4096;
+/** Zeros before the first frame. */
+const MAX_PADDING = 65_536;
+/** Seconds of a byte in the shortest frames of free format: a head and what must follow it, at 8 kHz. */
+const SLOWEST = 0.072 / 13;
 
 /** Whether it begins as llama.cpp's library takes a sound to. */
 export function isSound(bytes: Uint8Array): boolean {
@@ -77,32 +83,54 @@ function wavRate(fmt: DataView): number | undefined {
   return fits ? rate * align : undefined;
 }
 
-function readMp3(view: DataView): SoundHead {
-  let at = 0;
-  if (view.getUint8(0) === 0x49) { // "ID3": its size is four times seven bits
-    const size = [6, 7, 8, 9].reduce((sum, i) => sum * 128 + (view.getUint8(i) & 127), 0);
-    at = 10 + size;
-  }
-  let seconds = 0;
-  let others = Math.min(at, view.byteLength);
+/**
+ * Only a file of which a decoder can make nothing else: frames of one kind that touch, from the first byte behind a tag to the end.
+ * Where a decoder has to look for frames it may find others, many times as many.
+ */
+function readMp3(view: DataView): SoundHead | undefined {
+  const start = mp3Start(view);
+  let at = start;
+  let kind: number | undefined;
+  let seconds = tagLength(view) / LEAST_BYTES;
   while (at + 4 <= view.byteLength) {
     const frame = mp3Frame(view.getUint32(at));
-    if (frame === undefined) {
-      at++;
-      others++;
-      continue;
-    }
+    if (frame === undefined || frame.kind !== (kind ??= frame.kind)) break;
     seconds += frame.seconds;
     at += frame.bytes;
+    // How long it is altogether makes no difference.
+    if (seconds > MAX_SECONDS) return { format: "mp3", seconds };
   }
-  return { format: "mp3", seconds: seconds + others / LEAST_BYTES };
+  if (at === start) return undefined;
+  let end = view.byteLength;
+  while (end > at && view.getUint8(end - 1) === 0) end--;
+  const rest = Math.max(0, end - at);
+  return rest > MAX_REST ? undefined : { format: "mp3", seconds: seconds + rest * SLOWEST };
+}
+
+/** Bytes of ID3v2's tag. */
+function tagLength(view: DataView): number {
+  if (view.getUint8(0) !== 0x49) return 0;
+  // Four times seven bits.
+  const size = [6, 7, 8, 9].reduce((sum, i) => sum * 128 + (view.getUint8(i) & 127), 0);
+  const footer = (view.getUint8(5) & 0x10) === 0 ? 0 : 10;
+  return Math.min(10 + size + footer, view.byteLength);
+}
+
+/** Behind the tag, and zeros that some programs leave there. */
+function mp3Start(view: DataView): number {
+  const from = tagLength(view);
+  const most = Math.min(from + MAX_PADDING, view.byteLength);
+  let at = from;
+  while (at < most && view.getUint8(at) === 0) at++;
+  return at;
 }
 
 /** By the four bytes of its head; undefined: it is none of layer III with a known rate. */
-function mp3Frame(head: number): { bytes: number; seconds: number } | undefined {
+function mp3Frame(head: number): { bytes: number; seconds: number; kind: number } | undefined {
   const [version, layer] = [head >>> 19 & 3, head >>> 17 & 3];
   const [rateIndex, sampleIndex, padding] = [head >>> 12 & 15, head >>> 10 & 3, head >>> 9 & 1];
   if (head >>> 21 !== 0x7ff || version === 1 || layer !== 1) return undefined;
+  // 0 is free format, whose frames may be as short as they like.
   if (rateIndex === 0 || rateIndex === 15 || sampleIndex === 3) return undefined;
   const first = version === 3;
   const sampleRate = SAMPLE_RATES[sampleIndex]! / (first ? 1 : version === 2 ? 2 : 4);
@@ -111,5 +139,6 @@ function mp3Frame(head: number): { bytes: number; seconds: number } | undefined 
   return {
     bytes: Math.floor(samples / 8 * bitrate / sampleRate) + padding,
     seconds: samples / sampleRate,
+    kind: version << 2 | sampleIndex,
   };
 }

@@ -322,7 +322,7 @@ function checkSound(bytes: Uint8Array): void {
   }
   if (head.seconds > MAX_SECONDS) {
     throw broken(
-      `it lasts ${Math.ceil(head.seconds)} seconds, must be at most ${MAX_SECONDS}`,
+      `it lasts at least ${Math.floor(head.seconds)} seconds, must be at most ${MAX_SECONDS}`,
       { hint: "send it in parts" },
       "sound",
     );
