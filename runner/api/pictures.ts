@@ -6,6 +6,7 @@
 import { SecLlamaError, toSecLlamaError } from "../../src/errors.ts";
 import type { Engine, Picture, PictureFile, PromptPart } from "../engine/mod.ts";
 import type { MediaKind } from "../engine/types.ts";
+import { MAX_SECONDS, readSoundHead } from "../engine/vision/sound_format.ts";
 import type { InferenceRequest } from "./request.ts";
 
 /** Pictures of one request: each costs seconds. */
@@ -62,6 +63,7 @@ export class Pictures implements Disposable {
         { field: files[MAX_PICTURES]!.field },
       );
     }
+    checkSeconds(files);
     const byMarker = new Map<string, Picture>();
     using held = new DisposableStack();
     for (const { marker, bytes, field, kind } of files) {
@@ -101,6 +103,24 @@ export class Pictures implements Disposable {
 
   [Symbol.dispose](): void {
     this.#held.dispose();
+  }
+}
+
+/** Sounds of one request count together: each half a minute takes hundreds of tokens. */
+function checkSeconds(files: readonly PictureFile[]): void {
+  let seconds = 0;
+  for (const { bytes, kind, field } of files) {
+    const head = kind === "sound" ? readSoundHead(bytes) : undefined;
+    // What is none, or too long by itself, is refused where it is read.
+    if (typeof head !== "object" || head.seconds > MAX_SECONDS) continue;
+    seconds += head.seconds;
+    if (seconds > MAX_SECONDS) {
+      throw new SecLlamaError(
+        "bad-request",
+        `the sounds last more than ${MAX_SECONDS} seconds together`,
+        { field, hint: "send them in several requests" },
+      );
+    }
   }
 }
 
