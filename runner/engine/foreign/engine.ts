@@ -99,6 +99,8 @@ class ForeignEngine extends TextEngine implements Engine {
   readonly #slots: Slots;
   readonly #closing = new AbortController();
   #steps = 0;
+  /** Requests of which something is awaited from the engine. */
+  #waiting = 0;
   #probing = false;
   /** What the engine told of its work last. */
   #told: string | undefined;
@@ -167,7 +169,8 @@ class ForeignEngine extends TextEngine implements Engine {
       // Given back before the last event: nobody has to ask for what comes after it.
       using slot = await this.#slots.take(request.client, signal);
       try {
-        for await (const piece of this.#pieces(request, prompt, { slot, signal, reply })) {
+        const pieces = this.#pieces(request, prompt, { slot, signal, reply });
+        for await (const piece of this.#awaited(pieces)) {
           slot.begun();
           this.#steps++;
           yield* reply.take(piece);
@@ -184,6 +187,20 @@ class ForeignEngine extends TextEngine implements Engine {
     }
     if (!reply.ended) throw this.#inWords(new HttpError("it was cut short"), signal);
     yield* reply.last();
+  }
+
+  /** Counts those that wait for the engine: not for who reads the reply. */
+  async *#awaited(pieces: AsyncGenerator<Piece>): AsyncGenerator<Piece> {
+    try {
+      for (;;) {
+        this.#waiting++;
+        const next = await pieces.next().finally(() => this.#waiting--);
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await pieces.return(undefined);
+    }
   }
 
   async *#pieces(
@@ -212,6 +229,7 @@ class ForeignEngine extends TextEngine implements Engine {
     }
     const both = AbortSignal.any([signal, this.#closing.signal]);
     using _slot = await this.#slots.take(client, both);
+    this.#waiting++;
     try {
       const { status, body } = await ask(options.socket, embedding.path, {
         body: embedding.body(model.vocabulary.wholeText(tokens)),
@@ -224,6 +242,8 @@ class ForeignEngine extends TextEngine implements Engine {
       return normalised(numbers);
     } catch (error) {
       throw this.#inWords(error, both);
+    } finally {
+      this.#waiting--;
     }
   }
 
@@ -255,7 +275,9 @@ class ForeignEngine extends TextEngine implements Engine {
 
   /** While it works, what it tells of its work is asked for: that it answers is no step, but that it computed something is. */
   steps(): number {
-    if (this.slotsBusy() > 0 && !this.#probing) {
+    // Who reads a reply slowly keeps a slot busy, and the engine may be done with it: it has not hung.
+    if (this.slotsBusy() > 0 && this.#waiting === 0) this.#steps++;
+    if (this.#waiting > 0 && !this.#probing) {
       this.#probing = true;
       void this.#probe().finally(() => this.#probing = false);
     }

@@ -19,6 +19,8 @@ interface Fake extends AsyncDisposable {
   readonly engine: Engine;
   readonly process: Deno.ChildProcess;
   asked(): Promise<{ path: string; body: Record<string, unknown> }[]>;
+  /** What it was to compute: apart from questions for its work, and from who left before its last words. */
+  computed(): Promise<Record<string, unknown>[]>;
   healthy(): Promise<boolean>;
 }
 
@@ -45,12 +47,16 @@ async function open(kind: "llama-server" | "vllm", slots = 2): Promise<Fake> {
     kind,
     socket,
   });
+  const asked = async () => {
+    const { body } = await ask(socket, "/asked");
+    return await json(body) as { path: string; body: Record<string, unknown> }[];
+  };
   return {
     engine,
     process,
-    async asked() {
-      const { body } = await ask(socket, "/asked");
-      return await json(body) as { path: string; body: Record<string, unknown> }[];
+    asked,
+    async computed() {
+      return (await asked()).map(({ body }) => body).filter((body) => "prompt" in body);
     },
     async healthy() {
       const { status, body } = await ask(socket, "/health");
@@ -146,9 +152,9 @@ test("a slot's prompt is kept for its own client only", async () => {
   for (const client of ["one", "one", "two", "one"]) {
     await all(engine.generate(request(engine, { client }), quiet()));
   }
-  const asked = await fake.asked();
-  assert.deepEqual(asked.map(({ body }) => body["cache_prompt"]), [false, true, false, false]);
-  assert.deepEqual(asked.map(({ body }) => body["id_slot"]), [0, 0, 0, 0]);
+  const asked = await fake.computed();
+  assert.deepEqual(asked.map((body) => body["cache_prompt"]), [false, true, false, false]);
+  assert.deepEqual(asked.map((body) => body["id_slot"]), [0, 0, 0, 0]);
 });
 
 test("a slot whose request the engine refused is not that client's: another's prompt may still be in it", async () => {
@@ -159,8 +165,8 @@ test("a slot whose request the engine refused is not that client's: another's pr
   const sampling = { ...refused.sampling, seed: 500 };
   await assert.rejects(all(engine.generate({ ...refused, sampling }, quiet())));
   await all(engine.generate(request(engine, { client: "two" }), quiet()));
-  const asked = await fake.asked();
-  assert.deepEqual(asked.map(({ body }) => body["cache_prompt"]), [false, false, false]);
+  const asked = await fake.computed();
+  assert.deepEqual(asked.map((body) => body["cache_prompt"]), [false, false, false]);
 });
 
 test("who has left already asks for nothing", async () => {
@@ -230,6 +236,20 @@ test("a prompt of more than the context is refused before the engine sees it", a
   assert.deepEqual(await fake.asked(), []);
 });
 
+test("who reads a reply slowly is no engine that has hung", async () => {
+  await using fake = await open("llama-server", 1);
+  const { engine } = fake;
+  const endless = request(engine, { maxTokens: -1 });
+  const events = engine.generate(endless, quiet())[Symbol.asyncIterator]();
+  await events.next();
+  const before = engine.steps();
+  assert.equal(engine.slotsBusy(), 1);
+  assert.ok(engine.steps() > before);
+  await events.return!();
+  const after = engine.steps();
+  assert.equal(engine.steps(), after);
+});
+
 for (const kind of ["llama-server", "vllm"] as const) {
   for (const [what, seed, moves] of [["has hung", 777, false], ["reads", 778, true]] as const) {
     test(`${kind} (a fake) that ${what} ${moves ? "makes steps" : "makes none, though it answers"}`, async () => {
@@ -242,7 +262,10 @@ for (const kind of ["llama-server", "vllm"] as const) {
       const probes = async () =>
         (await fake.asked()).filter(({ path }) => path === "/metrics").length;
       const until = async (count: number) => {
-        while (await probes() < count) engine.steps();
+        for (let turn = 0; await probes() < count; turn++) {
+          assert.ok(turn < 10_000, "it is not asked for its work");
+          engine.steps();
+        }
       };
       // What it tells first is news in any case.
       await until(2);
