@@ -242,6 +242,8 @@ Deno.test("templates: what a grammar forces is read back as calls that fit, by P
         of = forced(member, promptTail, tools, index % 5 === 4);
       } catch (error) {
         assert.ok(error instanceof SecLlamaError && error.code === "bad-request", `${error}`);
+        // Drawn schemas may be such as no grammar keeps; tools as people write them are not.
+        if (index === 0) wrong.push([member.name, "refused", `${error}`]);
         refused++;
         continue;
       }
@@ -262,6 +264,8 @@ Deno.test("templates: what a grammar forces is read back as calls that fit, by P
       }
     }
   }
+  const drawn = MEMBERS.length * (each - 1);
+  assert.ok(refused < drawn / 2, `${refused} of ${drawn} drawn schemas were refused`);
   const words = await judge(cases);
   words.forEach((word, at) => {
     // What the reference cannot judge it calls by an error's name.
