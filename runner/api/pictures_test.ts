@@ -1,5 +1,6 @@
 /** Pictures in every dialect's own words, for a model that sees: they reach the engine whole, in their order and place. */
 import assert from "node:assert/strict";
+import { wav } from "../engine/testing_hearing.ts";
 import { MAX_PICTURES } from "./pictures.ts";
 import { testApi } from "./testing.ts";
 
@@ -197,4 +198,16 @@ Deno.test("a prompt with a picture that is too long is refused, not cut in the m
   assert.equal(answer.status, 400);
   assert.equal(engine.requests.length, 0);
   assert.equal(engine.picturesHeld, 0);
+});
+
+Deno.test("/v1/chat/completions: sounds of one request are refused that last too long together", async () => {
+  const { post } = testApi({ info: { capabilities: ["completion", "audio"] } });
+  const data = wav(400, () => 0, { rate: 2000, bits: 8 }).toBase64();
+  const sound = { type: "input_audio", input_audio: { data, format: "wav" } };
+  const ask = (...sounds: unknown[]) =>
+    post("/v1/chat/completions", { model: "demo", ...user(text("?"), ...sounds) });
+  assert.equal((await ask(sound)).status, 200);
+  const answer = await ask(sound, sound);
+  assert.equal(answer.status, 400);
+  assert.match((await answer.json()).error.message, /more than 600 seconds together/);
 });

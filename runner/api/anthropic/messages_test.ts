@@ -171,11 +171,13 @@ Deno.test(`${PATH}: what Anthropic's own servers ran stays a call and its result
             content: [{ type: "web_search_result", title: "W", encrypted_content: "e" }],
           },
           { type: "mcp_tool_use", id: "m", name: "ask", server_name: "x", input: {} },
+          { type: "mcp_tool_use", id: "n", name: "ask", server_name: "x", input: {} },
           {
             type: "mcp_tool_result",
             tool_use_id: "m",
             content: [{ type: "text", text: "said" }],
           },
+          { type: "mcp_tool_result", tool_use_id: "n", content: "as well" },
           { type: "text", text: "It is so." },
         ],
       },
@@ -196,8 +198,13 @@ Deno.test(`${PATH}: what Anthropic's own servers ran stays a call and its result
       toolCallId: "s",
       toolName: "web_search",
     },
-    { role: "assistant", content: "", toolCalls: [{ id: "m", name: "ask", arguments: {} }] },
+    {
+      role: "assistant",
+      content: "",
+      toolCalls: [{ id: "m", name: "ask", arguments: {} }, { id: "n", name: "ask", arguments: {} }],
+    },
     { role: "tool", content: "said", toolCallId: "m", toolName: "ask" },
+    { role: "tool", content: "as well", toolCallId: "n", toolName: "ask" },
     { role: "assistant", content: "It is so." },
     { role: "user", content: "And?" },
   ]);

@@ -147,6 +147,9 @@ function parseMessage(service: Service, message: Fields, past: boolean): ChatMes
   let content = "", thinking = "";
   let toolCalls: ToolCall[] = [];
   const results: ChatMessage[] = [];
+  const hasAny = () =>
+    content !== "" || thinking !== "" || toolCalls.length > 0 ||
+    pictureField(taking).pictures !== undefined;
   const flush = () => {
     results.push({
       role,
@@ -190,7 +193,7 @@ function parseMessage(service: Service, message: Fields, past: boolean): ChatMes
           break;
         }
         // A tool that Anthropic's servers ran within the assistant's turn: the rest of it comes behind the result.
-        flush();
+        if (hasAny()) flush();
         results.push({
           role: "tool",
           content: serverResult(block),
@@ -198,7 +201,7 @@ function parseMessage(service: Service, message: Fields, past: boolean): ChatMes
         });
     }
   }
-  if (content !== "" || thinking !== "" || toolCalls.length > 0 || results.length === 0) flush();
+  if (hasAny() || results.length === 0) flush();
   return results;
 }
 

@@ -165,10 +165,21 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   "mcp_approval_response",
 ]);
 
+/** Of a reply, beside its messages. */
+const OF_REPLIES: ReadonlySet<string> = new Set([
+  "function_call",
+  "custom_tool_call",
+  "reasoning",
+  "mcp_call",
+  "code_interpreter_call",
+  "web_search_call",
+  "file_search_call",
+  "image_generation_call",
+]);
+
 /** Whether an item is of a reply. */
 function isReply(item: Fields): boolean {
-  return item.string("role") === "assistant" ||
-    ["function_call", "custom_tool_call", "reasoning"].includes(item.string("type") ?? "");
+  return item.string("role") === "assistant" || OF_REPLIES.has(item.string("type") ?? "");
 }
 
 /** One item; an assistant's thought, text and calls come as items of their own and become one message. */

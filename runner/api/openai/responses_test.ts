@@ -154,6 +154,15 @@ Deno.test(`${PATH}: what OpenAI's own servers ran does not lock a conversation`,
     { role: "assistant", content: "A" },
     { role: "user", content: "R" },
   ]);
+  // What was sent before the last of them cannot be taken back: a text stands for it.
+  for (const type of ["web_search_call", "mcp_call", "code_interpreter_call"]) {
+    const item = { type, id: "x", name: "ask", arguments: "{}" };
+    const content = [{ type: "input_image", image_url: "data:image/png;base64,AAAA" }];
+    const sent = { role: "user", content };
+    const input = [sent, item, { role: "user", content: "R" }];
+    assert.equal((await post(PATH, { model: "demo", input })).status, 200, type);
+    assert.equal((await post(PATH, { model: "demo", input: [item, sent] })).status, 400, type);
+  }
   const unknown = { model: "demo", input: [{ type: "weird_call", id: "x" }] };
   assert.equal((await post(PATH, unknown)).status, 400);
 });
