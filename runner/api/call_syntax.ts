@@ -46,17 +46,18 @@ export function callSyntax({ calls, source, promptTail = "" }: Writing): CallSyn
   return ofForm(callForm(calls, source), source);
 }
 
-/** One of `alternatives` of each tool. */
+/** One call of each tool. @param written How a name stands there. */
 function oneOf(
   grammar: ReplyGrammar,
   tools: readonly CallableTool[],
   before: readonly Part[],
   between: readonly Part[],
   after: readonly Part[],
+  written = (name: string) => name,
 ): Rule {
   const rule = grammar.rule();
   for (const tool of tools) {
-    rule.or(...before, literal(tool.name), ...between, tool.arguments, ...after);
+    rule.or(...before, literal(written(tool.name)), ...between, tool.arguments, ...after);
   }
   return rule;
 }
@@ -76,7 +77,9 @@ function ofForm(form: CallForm, source: string | undefined): CallSyntax {
     calls(grammar, tools, most) {
       const [before, between, after] = form.call.map(formText) as [string, string, string];
       const may = form.mayFollow === undefined ? "" : `(${formText(form.mayFollow)})?`;
-      const call = oneOf(grammar, tools, [before], [between], [may, after]);
+      const isJson = form.arguments.kind === "json" && form.call[0].endsWith('"');
+      const written = (name: string) => isJson ? JSON.stringify(name).slice(1, -1) : name;
+      const call = oneOf(grammar, tools, [before], [between], [may, after], written);
       const several = form.join === undefined ? 1 : most;
       const all = listed(grammar, call, formText(form.join ?? ""), several);
       const [first, last] = (form.around ?? ["", ""]).map(formText) as [string, string];

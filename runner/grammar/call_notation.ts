@@ -1,7 +1,7 @@
 /** How a family of models writes a call's arguments, as a notation for the rules of schemas. */
 import type { ArgumentsForm, MarkupArguments } from "../../src/replies/call_forms.ts";
 import type { Reading, Tools } from "../../src/replies/tools.ts";
-import { type Automaton, Budget } from "./automaton.ts";
+import { accepts, type Automaton, Budget } from "./automaton.ts";
 import { bareTexts, SPACE } from "./bare_rules.ts";
 import { codeSet, complement } from "./code_set.ts";
 import { literal } from "./gbnf.ts";
@@ -55,13 +55,20 @@ export function argumentsNotation(form: ArgumentsForm, tools: Tools, tool: strin
         id: "python-arguments",
         object: ["", "", `"," ws`],
         member: ["", `"="`, ""],
-        names: made("identifiers", () => sequence(LETTER, repeat(either(LETTER, DIGIT), 0))),
+        // No identifiers of Python's only: tools' parameters have names of JSON's.
+        names: made(
+          "identifiers",
+          () => sequence(LETTER, repeat(either(LETTER, DIGIT, plain("."), plain("-")), 0)),
+        ),
         inner: () => PYTHON,
       };
     case "gemma":
       return gemma(form.quote);
-    case "markup":
-      return markup(form, tools, tool);
+    case "markup": {
+      const wanted = form.orJson === undefined ? [] : tools.required(tool);
+      const fits = wanted.every((name) => accepts(WORDS(), name));
+      return fits ? markup(form, tools, tool) : JSON_NOTATION;
+    }
   }
 }
 
@@ -83,7 +90,7 @@ function gemma(quote: string): Notation {
     ...JSON_NOTATION,
     id: `gemma ${quote}`,
     isJson: false,
-    names: made("words", () => repeat(codes(complement(codeSet(NO_WORD))), 1)),
+    names: WORDS(),
     member: ["", `":" ws`, ""],
     // Gemma 4's template sorts.
     sorted: quote === '<|"|>',
@@ -103,6 +110,8 @@ const NO_WORD = [
   ...[...`"'<>{}[],:=&`].map((char) => [char.codePointAt(0)!, char.codePointAt(0)!] as const),
   [0, 0x20],
 ] as const;
+
+const WORDS = () => made("words", () => repeat(codes(complement(codeSet(NO_WORD))), 1));
 
 /** A character with which no tag begins. */
 const PLAIN = "[^<\\x00]";
@@ -164,7 +173,7 @@ function markup(form: MarkupArguments, tools: Tools, tool: string): Notation {
     isJson: false,
     object: ["", "", '""'],
     member: [before, "", ""],
-    names: made("words", () => repeat(codes(complement(codeSet(NO_WORD))), 1)),
+    names: WORDS(),
     inner: (name) => value(form.says === undefined ? tools.reading(tool, name) : { kind: "text" }),
   };
 }

@@ -15,6 +15,8 @@ export interface MarkupArguments {
   readonly next: readonly string[];
   /** A closing tag of anything on a new line ends the value as well. */
   readonly endsByLine?: true;
+  /** One JSON object may stand in place of all. */
+  readonly orJson?: true;
 }
 
 export type ArgumentsForm =
@@ -82,6 +84,7 @@ const FUNCTION_ARGUMENTS: MarkupArguments = {
   close: "</parameter>",
   next: ["<parameter=", "</function>"],
   endsByLine: true,
+  orJson: true,
 };
 const SEED_ARGUMENTS: MarkupArguments = {
   ...FUNCTION_ARGUMENTS,
@@ -96,6 +99,7 @@ function invoke(tag: string, says?: MarkupArguments["says"]): MarkupArguments {
     close: `</${tag}parameter>`,
     next: [`<${tag}parameter name="`, `</${tag}invoke>`],
     endsByLine: true,
+    orJson: true,
   };
 }
 

@@ -24,19 +24,29 @@ export function parameterTypes(schema: unknown, name: string | undefined): Set<s
 
 /** The names of an object's properties, in the order of its schema. */
 export function propertyNames(root: unknown): string[] {
-  const names = new Set<string>();
+  const names = together(root).flatMap(({ properties }) =>
+    isObject(properties) ? Object.keys(properties) : []
+  );
+  return [...new Set(names)];
+}
+
+/** The names of those that must be there. */
+export function requiredNames(root: unknown): string[] {
+  const names = together(root).flatMap(({ required }) => Array.isArray(required) ? required : []);
+  return [...new Set(names.filter((name) => typeof name === "string"))];
+}
+
+/** The parts of a schema that all hold. */
+function together(root: unknown): Schema[] {
   const seen = new Set<Schema>();
   const look = (schema: unknown): void => {
     if (!isObject(schema) || seen.has(schema) || seen.size >= MAX_PARTS) return;
     seen.add(schema);
-    if (isObject(schema.properties)) {
-      for (const name of Object.keys(schema.properties)) names.add(name);
-    }
     if (typeof schema.$ref === "string") look(refer(schema.$ref, root));
     for (const part of Array.isArray(schema.allOf) ? schema.allOf : []) look(part);
   };
   look(root);
-  return [...names];
+  return [...seen];
 }
 
 /** Of one parameter. What is met again while it is looked at says nothing. */

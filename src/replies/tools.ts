@@ -1,5 +1,11 @@
 /** The tools of a request, as far as reading calls of them needs. */
-import { hasParts, parameterTypes, propertyNames, typeOf } from "./parameter_types.ts";
+import {
+  hasParts,
+  parameterTypes,
+  propertyNames,
+  requiredNames,
+  typeOf,
+} from "./parameter_types.ts";
 
 export interface Tool {
   readonly name: string;
@@ -82,6 +88,11 @@ export class Tools {
       this.#parameters.set(tool, names = propertyNames(this.#schema(tool)));
     }
     return names;
+  }
+
+  /** Of them, those that must be there. */
+  required(tool: string): readonly string[] {
+    return requiredNames(this.#schema(tool));
   }
 
   /**

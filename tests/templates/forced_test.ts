@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { Budget, runAtOnce } from "../../src/budget.ts";
-import { readerFor } from "../../src/replies/formats.ts";
+import { callForm } from "../../src/replies/call_forms.ts";
+import { readerFor, replyFormat } from "../../src/replies/formats.ts";
 import { replyOf, type Write } from "../../src/replies/written_calls.ts";
 import { PLACEHOLDERS } from "../../src/templates/mod.ts";
 import { adapt } from "../../src/templates/adapt.ts";
@@ -273,4 +274,40 @@ Deno.test("templates: what a grammar forces is read back as calls that fit, by P
   });
   assert.deepEqual(wrong.slice(0, 6), [], `${wrong.length} of ${cases.length}`);
   console.log(`templates: ${cases.length} forced calls fit, ${refused} schemas were refused`);
+});
+
+Deno.test("templates: names that are no identifiers are written and read back, of tools and of their parameters", () => {
+  const random = new Random(1);
+  const wrong: unknown[] = [];
+  let odd = 0;
+  for (const member of MEMBERS) {
+    const promptTail = tailOf(member);
+    const { template } = member;
+    const form = callForm(template.writtenCalls, template.source);
+    const quotes = replyFormat(template.source) === "tagged" && form.call[0].endsWith('"');
+    const inJson = form.arguments.kind === "json";
+    const orJson = form.arguments.kind === "markup" && form.arguments.orJson === true;
+    const parameters = ["max-results", ...(inJson || orJson ? ["a b", 'it"s'] : [])];
+    const names = ["find", ...(inJson && quotes ? ['say "it"', "back\\slash"] : [])];
+    odd += parameters.length + names.length - 2;
+    for (const name of names) {
+      for (const parameter of parameters) {
+        const schema = {
+          type: "object",
+          properties: { [parameter]: { type: "integer" } },
+          required: [parameter],
+        };
+        const tools: Tools = [{ name, parameters: schema }];
+        const { grammar } = forced(member, promptTail, tools, true);
+        const text = grammar.sample(() => random.next(), 150);
+        const { calls } = readAll(member, promptTail, tools, [text]);
+        const is = calls.map((call) => [call.name, Object.keys(call.arguments)]);
+        if (JSON.stringify(is) !== JSON.stringify([[name, [parameter]]])) {
+          wrong.push([member.name, name, parameter, text, calls]);
+        }
+      }
+    }
+  }
+  assert.deepEqual(wrong.slice(0, 6), [], `${wrong.length}`);
+  assert.ok(odd > MEMBERS.length);
 });
