@@ -5,7 +5,7 @@
  */
 import { BodyCall } from "./body_call.ts";
 import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
-import { type Tool } from "./tools.ts";
+import type { Tool } from "./tools.ts";
 import { isObject } from "./values.ts";
 
 const MARK = ">>>";

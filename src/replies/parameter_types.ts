@@ -6,7 +6,7 @@ import { isObject } from "./values.ts";
 
 /** Parts of a schema that are looked at for one parameter; behind that it says nothing. */
 const MAX_PARTS = 1000;
-export const TYPES = ["string", "number", "integer", "boolean", "object", "array", "null"] as const;
+const TYPES = ["string", "number", "integer", "boolean", "object", "array", "null"] as const;
 /** Keywords that let a property without a name of its own have one in another part of the schema. */
 const PARTS = ["$ref", "allOf", "anyOf", "oneOf", "patternProperties"] as const;
 

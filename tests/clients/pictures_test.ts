@@ -282,15 +282,15 @@ bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
           type: "input_audio" as const,
           input_audio: { data: tone(of).toBase64(), format: "wav" as const },
         });
-        for (const  of of["high", "low"] as const) {
+        for (const pitch of ["high", "low"] as const) {
           const { choices } = await openai.chat.completions.create({
             model: "ear",
             messages: [{
               role: "user",
-              content: [{ type: "text", text: "What is it?" }, audio(of)],
+              content: [{ type: "text", text: "What is it?" }, audio(pitch)],
             }],
           });
-          assert.equal(choices[0]!.message.content!.trim(), of);
+          assert.equal(choices[0]!.message.content!.trim(), pitch);
         }
         const picture = { type: "image_url" as const, image_url: { url: dataUrl("red") } };
         for (

@@ -42,10 +42,10 @@ Deno.test({
         engine.info.capabilities.filter((one) => one === "audio" || one === "vision"),
         ["audio"],
       );
-      for (const  of of["low", "high"] as Tone[]) {
-        assert.equal(await heard(engine, tone(of)), of);
-        assert.equal(await heard(engine, tone(of, 0.5, { rate: 44_100, channels: 2 })), of);
-        assert.equal(await heard(engine, tone(of, 2, { rate: 48_000, bits: 32 })), of);
+      for (const pitch of ["low", "high"] as Tone[]) {
+        assert.equal(await heard(engine, tone(pitch)), pitch);
+        assert.equal(await heard(engine, tone(pitch, 0.5, { rate: 44_100, channels: 2 })), pitch);
+        assert.equal(await heard(engine, tone(pitch, 2, { rate: 48_000, bits: 32 })), pitch);
       }
       assert.equal(await heard(engine, tone("high", 0.7, { rate: 22_050, bits: 8 })), "high");
       // Longer than the half minute that is encoded at once: most of it counts.
