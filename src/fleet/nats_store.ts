@@ -19,6 +19,8 @@ const ANSWER_MS = 10_000;
 const CONNECT_MS = 2_500;
 /** A connection on which two questions have had no answer for this long each, ms, is made anew. */
 const [PING_MS, PINGS] = [2_000, 2];
+/** A watch that tells nothing for this long, ms, is asked for at NATS. */
+const SILENT_MS = 5_000;
 /** Between tries to reach it again, ms. */
 const AGAIN_MS = 500;
 /** NATS' own default for one record. */
@@ -145,10 +147,15 @@ export class NatsStore implements FleetStore {
     let entries: Awaited<ReturnType<KV["watch"]>> | undefined = await this.#reached(
       this.#kv.watch({ key }),
     );
-    let isAsked = false;
+    let [isAsked, heardMs] = [false, performance.now()];
     const anew = () => {
       isAsked = true;
       entries?.stop();
+    };
+    const look = async () => {
+      const looked = entries;
+      if (looked === undefined || performance.now() - heardMs < SILENT_MS) return;
+      if (!await isHeld(looked) && looked === entries) anew();
     };
     this.#watches.add(anew);
     signal.addEventListener("abort", anew, { once: true });
@@ -157,7 +164,10 @@ export class NatsStore implements FleetStore {
       try {
         entries ??= await this.#kv.watch({ key });
         if (signal.aborted) return entries.stop();
-        for await (const entry of entries) onChange(entry.key, textOf(entry));
+        for await (const entry of entries) {
+          heardMs = performance.now();
+          onChange(entry.key, textOf(entry));
+        }
       } catch { /* It is made anew. */ }
       entries = undefined;
       if (!isAsked) await pause(AGAIN_MS, signal);
@@ -165,6 +175,9 @@ export class NatsStore implements FleetStore {
     void (async () => {
       while (!signal.aborted) await follow();
       this.#watches.delete(anew);
+    })();
+    void (async () => {
+      for (; !signal.aborted; await pause(SILENT_MS, signal)) await look();
     })();
     return () => stopped.abort();
   }
@@ -279,6 +292,16 @@ async function linked(
 
 function textOf({ operation, value }: KvEntry): string | undefined {
   return operation === "PUT" ? utf8Decode(value) : undefined;
+}
+
+/**
+ * Whether NATS still has a watch. It is at one node; where that one is cut off, nothing else fails, and the library notices
+ * after two heartbeats of its own 30 seconds.
+ */
+async function isHeld(entries: Awaited<ReturnType<KV["watch"]>>): Promise<boolean> {
+  // The library's consumer, which it shows nowhere else.
+  const { _data: consumer } = entries as { _data?: { info(): Promise<unknown> } };
+  return await consumer?.info().then(() => true, () => false) ?? true;
 }
 
 /** Keeps no process alive. */
