@@ -171,6 +171,14 @@ Deno.test({
       },
     );
 
+    await t.step("a node of NATS whose cable is pulled is not missed", async () => {
+      const before = await allHave(0);
+      await machine("nats-2").plug(false);
+      assert.match(await ok(issuer, pair.replace("laptop", "spare")), /./);
+      await allHave(before);
+      await machine("nats-2").plug(true);
+    });
+
     await t.step("a revocation is at all hosts", async () => {
       const before = await allHave(0);
       assert.ok(await isAnswered(laptop, CANARY));
