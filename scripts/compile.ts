@@ -9,6 +9,7 @@
  */
 import { dirname, join, resolve } from "node:path";
 import type { BuildFacts, PartList } from "../src/bundle/part_list.ts";
+import { PROGRAM_PERMISSIONS } from "../src/permissions.ts";
 import { RUNNER_V8_FLAGS } from "../src/supervisor/isolation.ts";
 import { VERSION } from "../src/version.ts";
 import { carriedPackages } from "./compile_packages.ts";
@@ -80,17 +81,7 @@ const RUNNER_FLAGS = [
 /** Programs of threads, which nothing imports: src/worker.ts starts them by these names. */
 const WORKERS = ["history/worker_main", "documents/parse_main", "documents/parse_pdf_main"];
 
-const PROGRAM_FLAGS = [
-  "--unstable-worker-options",
-  "--deny-import",
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-env",
-  "--allow-ffi",
-  "--allow-sys=uid",
-];
+const PROGRAM_FLAGS = ["--unstable-worker-options", ...PROGRAM_PERMISSIONS];
 
 async function compile(
   target: Target,

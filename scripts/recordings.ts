@@ -6,6 +6,7 @@
  *     deno run -A scripts/recordings.ts --draw   draws what was recorded before
  */
 import { join } from "node:path";
+import { PROGRAM_PERMISSIONS } from "../src/permissions.ts";
 import { addModel } from "../tests/support/ollama_folder.ts";
 import { drawRecording, type Event, parseCast } from "./recordings/draw.ts";
 
@@ -54,8 +55,7 @@ async function record({ serve, commands, prepare }: Journey): Promise<Event[]> {
   const home = await Deno.makeTempDir({ prefix: "recording-" });
   try {
     await prepare?.(home);
-    const flags =
-      "--quiet --frozen --no-prompt --deny-import --allow-net --allow-read --allow-write --allow-run --allow-env --allow-ffi --allow-sys=uid";
+    const flags = ["--quiet", "--frozen", "--no-prompt", ...PROGRAM_PERMISSIONS].join(" ");
     const program =
       `#!/bin/sh\nexec ${Deno.execPath()} run ${flags} --config ${ROOT}deno.json ${ROOT}main.ts "$@"\n`;
     await Deno.writeTextFile(join(home, "secllama"), program, { mode: 0o755 });

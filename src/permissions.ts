@@ -19,3 +19,18 @@ export function permissionStates(): PermissionStates {
     return [name, status.partial ? "partial" : status.state];
   })) as PermissionStates;
 }
+
+/**
+ * What the program's commands may do, as flags of `deno run`: as `deno task secllama` gives it, and as the compiled program is made
+ * with. A role that needs less is started with less (src/app/role_command.ts), or gives up the rest.
+ */
+export const PROGRAM_PERMISSIONS = [
+  "--deny-import",
+  "--allow-net",
+  "--allow-read",
+  "--allow-write",
+  "--allow-run",
+  "--allow-env",
+  "--allow-ffi",
+  "--allow-sys=uid",
+] as const;

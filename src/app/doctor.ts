@@ -1,25 +1,13 @@
 /** `secllama doctor` as a process of its own, which serve starts for its page: it needs rights that serve has given up. */
 import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { PROGRAM_PERMISSIONS } from "../permissions.ts";
 import { selfArgv } from "./role_command.ts";
 
 /** Longer than it takes on a machine that is busy. */
 const TIME_MS = 5 * 60_000;
 /** So long it has to end by itself when it is told to; it notes SIGTERM, and looks at it between two steps. */
 const GRACE_MS = 5_000;
-
-/** What a command of this program may do, run from source. */
-const PERMISSIONS = [
-  "--no-prompt",
-  "--deny-import",
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-env",
-  "--allow-ffi",
-  "--allow-sys=uid",
-];
 
 /**
  * Its report, as `secllama doctor --json` prints it (docs/doctor.md).
@@ -35,7 +23,10 @@ export async function runDoctor(
   },
 ): Promise<unknown> {
   const stdout = await outputOf(
-    selfArgv(["doctor", "--json", "--proxy-port", String(proxyPort)], PERMISSIONS),
+    selfArgv(["doctor", "--json", "--proxy-port", String(proxyPort)], [
+      "--no-prompt",
+      ...PROGRAM_PERMISSIONS,
+    ]),
     {
       env,
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIME_MS)]),

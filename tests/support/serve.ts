@@ -3,6 +3,7 @@
  * is mocked: gateway, proxy, sandbox and model are the real ones.
  */
 import { join } from "node:path";
+import { PROGRAM_PERMISSIONS } from "../../src/permissions.ts";
 import { bundledProgram, compiledProgram, sharedCache } from "./binary.ts";
 import { HANG_MS, settled } from "./patience.ts";
 import { oneAtATime } from "./start_lock.ts";
@@ -13,14 +14,7 @@ export const GATEWAY_PERMISSIONS = [
   "--quiet",
   "--frozen",
   "--no-prompt",
-  "--deny-import",
-  "--allow-net",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-env",
-  "--allow-ffi",
-  "--allow-sys=uid",
+  ...PROGRAM_PERMISSIONS,
 ];
 
 /**
