@@ -10,6 +10,7 @@ import { Publisher } from "../fleet/publisher.ts";
 import type { FleetHost, FleetState } from "../fleet/state.ts";
 import { type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
 import { type KeySource, writeFileAtomically } from "../keys/mod.ts";
+import { pause } from "../pause.ts";
 import { secret } from "../secret.ts";
 import { readFileUpTo } from "./audit/read.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
@@ -192,15 +193,4 @@ async function look(state: FleetState, keys: KeySource): Promise<string> {
   return `${await keys.changes()} ${
     hosts.map(({ hid, removed, pulls }) => `${hid}${removed}${pulls?.map(({ at }) => at)}`)
   }`;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const onAbort = () => resolve();
-  signal.addEventListener("abort", onAbort, { once: true });
-  return promise.finally(() => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  });
 }

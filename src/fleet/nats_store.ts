@@ -6,6 +6,7 @@ import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { idlePause } from "../pause.ts";
 import { RECORDS, USAGE_PARTS } from "./bundle.ts";
 import { natsIdentity } from "./nkey.ts";
 import type { FleetStore, OnRecord } from "./store.ts";
@@ -170,14 +171,14 @@ export class NatsStore implements FleetStore {
         }
       } catch { /* It is made anew. */ }
       entries = undefined;
-      if (!isAsked) await pause(AGAIN_MS, signal);
+      if (!isAsked) await idlePause(AGAIN_MS, signal);
     };
     void (async () => {
       while (!signal.aborted) await follow();
       this.#watches.delete(anew);
     })();
     void (async () => {
-      for (; !signal.aborted; await pause(SILENT_MS, signal)) await look();
+      for (; !signal.aborted; await idlePause(SILENT_MS, signal)) await look();
     })();
     return () => stopped.abort();
   }
@@ -240,7 +241,7 @@ export class NatsStore implements FleetStore {
         this.#anew();
         return true;
       } catch {
-        await pause(AGAIN_MS, this.#ended.signal);
+        await idlePause(AGAIN_MS, this.#ended.signal);
       }
     }
     return false;
@@ -302,20 +303,6 @@ async function isHeld(entries: Awaited<ReturnType<KV["watch"]>>): Promise<boolea
   // The library's consumer, which it shows nowhere else.
   const { _data: consumer } = entries as { _data?: { info(): Promise<unknown> } };
   return await consumer?.info().then(() => true, () => false) ?? true;
-}
-
-/** Keeps no process alive. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  Deno.unrefTimer(timer as unknown as number);
-  const onAbort = () => {
-    clearTimeout(timer);
-    resolve();
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  return promise.finally(() => signal.removeEventListener("abort", onAbort));
 }
 
 function unreachable(cause: unknown): SecLlamaError {

@@ -4,6 +4,7 @@
  */
 import { loadOf } from "../../api/loading.ts";
 import { ROUTES } from "../../api/routes.ts";
+import { pause } from "../../pause.ts";
 import { Progress } from "../progress.ts";
 import type { Tui } from "../tui.ts";
 import type { Post } from "./ask.ts";
@@ -36,7 +37,8 @@ export function showWork(
   const timer = tui.canReplace ? setInterval(turn, FRAME_MS) : undefined;
   const ask = async () => {
     const asked = AbortSignal.any([signal, stop.signal]);
-    while (await pause(tui.canReplace ? ASK_MS : ASK_LOG_MS, asked)) {
+    const everyMs = tui.canReplace ? ASK_MS : ASK_LOG_MS;
+    for (await pause(everyMs, asked); !asked.aborted; await pause(everyMs, asked)) {
       const answer = await post(ROUTES.ps.path, undefined, asked);
       const load = loadOf(await answer.json(), model);
       if (stop.signal.aborted || load === "loaded") return;
@@ -57,20 +59,4 @@ export function showWork(
     clearInterval(timer);
     if (shown) tui.progress(undefined);
   };
-}
-
-/** @returns Whether the time is over; false: it was ended. */
-function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve(false);
-    const ended = () => {
-      clearTimeout(timer);
-      resolve(false);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", ended);
-      resolve(true);
-    }, ms);
-    signal.addEventListener("abort", ended, { once: true });
-  });
 }

@@ -1,5 +1,6 @@
 /** Keeps a session going for as long as the proxy runs: at its start, and whenever two thirds of what is left have gone by. */
 import { type ErrorCode, toSecLlamaError } from "../../errors.ts";
+import { idlePause } from "../../pause.ts";
 import type { Standing } from "./session.ts";
 
 /** What the first pause is after a provider that is away, and the longest, ms. */
@@ -28,7 +29,7 @@ interface KeeperOptions {
 
 /** Returns when the signal is aborted, or the session is over. */
 export async function keepSession(o: KeeperOptions): Promise<void> {
-  const { signal, now = Date.now, sleep = timer } = o;
+  const { signal, now = Date.now, sleep = idlePause } = o;
   let seen: string | undefined;
   for (let failures = 0; !signal.aborted;) {
     let nextMs: number;
@@ -50,17 +51,4 @@ export async function keepSession(o: KeeperOptions): Promise<void> {
       await sleep(Math.min(LOOK_MS, nextMs - now()), signal);
     }
   }
-}
-
-function timer(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timeout);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timeout = setTimeout(done, ms);
-    Deno.unrefTimer(timeout);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

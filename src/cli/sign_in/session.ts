@@ -8,6 +8,7 @@ import { utf8 } from "../../bytes.ts";
 import { sealedFetch, type SealedFetchOptions } from "../../client/mod.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { KeyStore } from "../../keys/mod.ts";
+import { pause } from "../../pause.ts";
 import { refreshed } from "./provider.ts";
 import { SessionStore } from "./session_store.ts";
 import { readProvider } from "./sign_in.ts";
@@ -51,7 +52,7 @@ export async function goOn(
   });
   while (!await lock.tryLock(true)) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
-    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+    await pause(LOCK_POLL_MS, signal);
   }
   const sessions = new SessionStore(place.store, place.name);
   const session = await sessions.read();
