@@ -2,6 +2,7 @@
 import { readError } from "../../api/errors.ts";
 import { readIgnored } from "../../api/ignored.ts";
 import { ROUTES } from "../../api/routes.ts";
+import { askLocalProxy, type LocalProxy } from "../../app/local_proxy.ts";
 import { SecLlamaError } from "../../errors.ts";
 import type { ChatBody } from "./session.ts";
 
@@ -14,6 +15,17 @@ export type Post = (
   body: string | undefined,
   signal: AbortSignal,
 ) => Promise<Response>;
+
+/** To the proxy of this machine. */
+export function postToProxy(proxy: LocalProxy): Post {
+  return (path, body, signal) =>
+    askLocalProxy(proxy, {
+      method: body === undefined ? "GET" : "POST",
+      path,
+      ...(body === undefined ? {} : { body }),
+      signal,
+    });
+}
 
 /** The last line of an answer: counts, and times in nanoseconds, as Ollama's API has them. */
 export interface Totals {

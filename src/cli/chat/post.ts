@@ -1,5 +1,5 @@
 /** Where `secllama run` sends a request: to the proxy of this machine, or sealed from here to a gateway. */
-import { askLocalProxy, type LocalProxy } from "../../app/local_proxy.ts";
+import type { LocalProxy } from "../../app/local_proxy.ts";
 import { JSON_TYPE } from "../../api/media_types.ts";
 import { isMetadata } from "../../api/routes.ts";
 import { type SealedFetch, sealedFetch } from "../../client/mod.ts";
@@ -9,7 +9,7 @@ import { listPairings } from "../../keys/mod.ts";
 import { hardenSelf } from "../../sandbox/mod.ts";
 import { type CommandContext, stringOption } from "../command.ts";
 import { pairedGateway } from "../pairings.ts";
-import type { Post } from "./ask.ts";
+import { type Post, postToProxy } from "./ask.ts";
 
 /** To the proxy; or, where there is none and this machine is paired, sealed from here. */
 export async function makePost(
@@ -21,13 +21,7 @@ export async function makePost(
     body === undefined
       ? { method: "GET", signal }
       : { method: "POST", headers: { "content-type": JSON_TYPE }, signal };
-  const local: Post = (path, body, signal) =>
-    askLocalProxy(proxy, {
-      method: body === undefined ? "GET" : "POST",
-      path,
-      ...(body === undefined ? {} : { body }),
-      signal,
-    });
+  const local = postToProxy(proxy);
   const named = stringOption(context, "use") !== undefined;
   if (!named && (await listPairings(dataDir)).every((gateway) => !gateway.current)) {
     return local;

@@ -3,7 +3,6 @@ import { readError } from "../../api/errors.ts";
 import { isSameModel } from "../../api/model_name.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError } from "../../errors.ts";
-import type { Post } from "../chat/ask.ts";
 import { showWork } from "../chat/work_sign.ts";
 import type { CommandContext } from "../command.ts";
 import type { Target } from "./agents.ts";
@@ -49,17 +48,15 @@ async function loadedContext(
   { tui, signal }: Pick<CommandContext, "tui" | "signal">,
 ): Promise<number> {
   const body = JSON.stringify({ model, options: { num_ctx: ENOUGH_TOKENS } });
-  const post: Post = (path, body, signal) =>
-    proxy.ask(body === undefined ? "GET" : "POST", path, body, signal);
-  const stopSign = showWork(tui, model, post, signal);
+  const stopSign = showWork(tui, model, proxy.post, signal);
   try {
-    const loaded = await post(ROUTES.generate.path, body, signal);
+    const loaded = await proxy.post(ROUTES.generate.path, body, signal);
     if (!loaded.ok) throw await readError(loaded);
     await loaded.body?.cancel();
   } finally {
     stopSign();
   }
-  const response = await proxy.ask("GET", ROUTES.ps.path, undefined, signal);
+  const response = await proxy.post(ROUTES.ps.path, undefined, signal);
   if (!response.ok) throw await readError(response);
   const { models } = await response.json() as {
     models: { name: string; context_length: number }[];
@@ -68,7 +65,7 @@ async function loadedContext(
 }
 
 async function onlyOne(proxy: ProxyHandle, signal: AbortSignal): Promise<string> {
-  const response = await proxy.ask("GET", ROUTES.tags.path, undefined, signal);
+  const response = await proxy.post(ROUTES.tags.path, undefined, signal);
   if (!response.ok) throw await readError(response);
   const { models } = await response.json() as { models: { name: string }[] };
   const able: string[] = [];
@@ -89,7 +86,7 @@ async function onlyOne(proxy: ProxyHandle, signal: AbortSignal): Promise<string>
 
 async function look(proxy: ProxyHandle, model: string, signal: AbortSignal) {
   const body = JSON.stringify({ model });
-  const response = await proxy.ask("POST", ROUTES.show.path, body, signal);
+  const response = await proxy.post(ROUTES.show.path, body, signal);
   if (!response.ok) throw await readError(response);
   const shown = await response.json() as { capabilities?: string[] };
   return { tools: shown.capabilities?.includes("tools") ?? false };

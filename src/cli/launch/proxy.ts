@@ -1,20 +1,16 @@
 /** The proxy that an agent is to use: the one that runs, once it has proven itself, else one for as long as the agent runs. */
-import { askLocalProxy, type LocalProxy } from "../../app/local_proxy.ts";
+import type { LocalProxy } from "../../app/local_proxy.ts";
 import { proxyPermissions, selfArgv } from "../../app/role_command.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
+import { type Post, postToProxy } from "../chat/ask.ts";
 import type { CommandContext } from "../command.ts";
 import { askedProxy, readSettings } from "../settings.ts";
 
 export interface ProxyHandle extends AsyncDisposable {
   readonly url: string;
   /** Asks it, on a connection whose other end has proven itself. */
-  ask(
-    method: "GET" | "POST",
-    path: string,
-    body: string | undefined,
-    signal: AbortSignal,
-  ): Promise<Response>;
+  readonly post: Post;
 }
 
 /**
@@ -27,18 +23,17 @@ export async function askedProxyOf(
 ): Promise<ProxyHandle> {
   const settings = await readSettings(context);
   const proxy = askedProxy(settings);
-  const ask: ProxyHandle["ask"] = (method, path, body, signal) =>
-    askLocalProxy(proxy, { method, path, signal, ...(body === undefined ? {} : { body }) });
+  const post = postToProxy(proxy);
   let stop = async () => {};
   try {
-    await (await ask("GET", ROUTES.version.path, undefined, context.signal)).body?.cancel();
+    await (await post(ROUTES.version.path, undefined, context.signal)).body?.cancel();
   } catch (error) {
     if (!start || toSecLlamaError(error).code !== "gateway-unreachable") throw error;
     stop = await startProxy(proxy, context);
   }
   return {
     url: `http://${proxy.hostname}:${proxy.port}`,
-    ask,
+    post,
     [Symbol.asyncDispose]: () => stop(),
   };
 }
