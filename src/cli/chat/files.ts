@@ -13,7 +13,11 @@ const MAX_IMAGE_BYTES = 32 * 2 ** 20;
  * @throws {SecLlamaError} `usage` if it cannot be read or is no text.
  */
 export async function textFile(path: string): Promise<string> {
-  const bytes = await readWhole(path, MAX_TEXT_BYTES);
+  return textIn(path, await readWhole(path, MAX_TEXT_BYTES));
+}
+
+function textIn(path: string, bytes: Uint8Array): string {
+  if (bytes.length > MAX_TEXT_BYTES) throw tooLong(path, bytes.length, MAX_TEXT_BYTES);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     if (!text.includes("\0")) return `${path}:\n${text.trimEnd()}`;
@@ -33,10 +37,10 @@ export type Attached =
  * @throws {SecLlamaError} `usage` if it cannot be read, or is neither text nor picture.
  */
 export async function attach(path: string): Promise<Attached> {
-  if (isPicture(await readWhole(path, MAX_IMAGE_BYTES))) {
-    return { kind: "image", base64: await imageFile(path) };
-  }
-  return { kind: "text", text: await textFile(path) };
+  const bytes = await readWhole(path, MAX_IMAGE_BYTES);
+  return isPicture(bytes)
+    ? { kind: "image", base64: Buffer.from(bytes).toString("base64") }
+    : { kind: "text", text: textIn(path, bytes) };
 }
 
 /** By its first bytes: PNG, JPEG, GIF, BMP, WebP. */
@@ -94,25 +98,31 @@ export async function picturesNamedIn(prompt: string): Promise<string[]> {
   return found;
 }
 
+const refusal = (message: string, hint: string, cause?: unknown) =>
+  new SecLlamaError("usage", message, { hint, cause });
+
+const tooLong = (path: string, size: number, most: number) =>
+  refusal(
+    `${path} has ${size} bytes, and at most ${most} can be part of a message`,
+    "give a part of it",
+  );
+
 async function readWhole(path: string, most: number): Promise<Uint8Array> {
-  const fail = (message: string, hint: string, cause?: unknown) =>
-    new SecLlamaError("usage", message, { hint, cause });
   try {
     const { isFile, isDirectory, size } = await Deno.stat(path);
-    if (isDirectory) throw fail(`${path} is a folder`, "give the files in it one by one");
-    if (!isFile) throw fail(`${path} is not a file`, "give the path of a file");
-    if (size > most) {
-      throw fail(
-        `${path} has ${size} bytes, and at most ${most} can be part of a message`,
-        "give a part of it",
-      );
-    }
+    if (isDirectory) throw refusal(`${path} is a folder`, "give the files in it one by one");
+    if (!isFile) throw refusal(`${path} is not a file`, "give the path of a file");
+    if (size > most) throw tooLong(path, size, most);
     return await Deno.readFile(path);
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
     if (cause instanceof Deno.errors.NotFound) {
-      throw fail(`there is no file ${path}`, "check the path, from the folder you are in", cause);
+      throw refusal(
+        `there is no file ${path}`,
+        "check the path, from the folder you are in",
+        cause,
+      );
     }
-    throw fail(`${path} cannot be read`, `see whose it is: ls -ld ${path}`, cause);
+    throw refusal(`${path} cannot be read`, `see whose it is: ls -ld ${path}`, cause);
   }
 }
