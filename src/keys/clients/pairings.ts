@@ -225,6 +225,11 @@ function account(id: string): string {
   return `pairing${id}`;
 }
 
+/** Whether a key store's item is a pairing with a gateway, by what it is called there. */
+export function isPairingAccount(name: string): boolean {
+  return /^pairing[0-9a-f]{16}$/.test(name);
+}
+
 function pathIn(dataDir: string): string {
   return join(dataDir, "pairings.json");
 }

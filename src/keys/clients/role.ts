@@ -2,9 +2,8 @@
  * What a firm lets a kind of client do: a name for models and amounts. The list of clients holds the roles, so that its HMAC covers
  * them and a list that is put back from earlier, with a more generous role, is noticed.
  */
-import { fitsModel, isModelPattern } from "../../api/model_name.ts";
-
 import { CALL_KINDS, type CallKind, type CallTerms } from "../../api/call_terms.ts";
+import { fitsModel, isModelPattern } from "../../api/model_name.ts";
 import { canonicalHours, isTimeZone, isWithinHours } from "./hours.ts";
 
 /** The amounts that a role can set, each a whole number; absent: without a limit. */

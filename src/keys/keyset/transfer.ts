@@ -5,6 +5,7 @@
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { secret, SecretMap, wipe } from "../../secret.ts";
+import { isPairingAccount } from "../clients/pairings.ts";
 import {
   deriveBoxKey,
   type KdfParameters,
@@ -25,9 +26,6 @@ import {
 } from "./manifest.ts";
 import { changeKeysetLocked, commit, type Place, storeKeys, writeIntent } from "./transaction.ts";
 
-/** What the pairing with a gateway is called in a key store. */
-const PAIRING_ACCOUNT = /^pairing[0-9a-f]{16}$/;
-
 export interface ImportReport {
   /** Kids that were added as decrypt-only, or all of them for a new keyset. */
   readonly added: readonly string[];
@@ -42,7 +40,7 @@ export interface ImportReport {
 
 /**
  * The content of an export file: every key that is not destroyed, and which is active.
- * @param more Items that are no keys, for a backup: see {@link PAIRING_ACCOUNT}.
+ * @param more Items that are no keys, for a backup: see {@link isPairingAccount}.
  * @throws {SecLlamaError} `usage` for a passphrase that is too short or too common, and what reading the keyset throws.
  */
 export async function exportKeys(
@@ -170,7 +168,7 @@ export async function readExport(
   let active: string | undefined;
   for (const [account, value] of items) {
     if (isKid(account)) keys.set(account, await decodeKeyOf(account, value));
-    else if (PAIRING_ACCOUNT.test(account)) pairings?.set(account, value.slice());
+    else if (isPairingAccount(account)) pairings?.set(account, value.slice());
     else if (account === HEAD) {
       active = /^sl1h:\d+:([0-9a-f]{16})$/.exec(new TextDecoder().decode(value))?.[1];
     }
