@@ -8,7 +8,7 @@ import { toSecLlamaError } from "../errors.ts";
 import { openKeySource } from "../keys/mod.ts";
 import { silentLogger } from "../log.ts";
 import { openGpu } from "../supervisor/gpu.ts";
-import { openSandbox } from "../supervisor/isolation.ts";
+import { openSandbox, sandboxMode } from "../supervisor/isolation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 
@@ -29,7 +29,10 @@ export async function runnerChecks(
   try {
     const sandbox = await openSandbox({
       files: await installation.runnerFiles(config),
-      mode: !switches.sandbox ? "off" : switches.strict ? "strict" : "best-effort",
+      mode: sandboxMode({
+        enableSandbox: switches.sandbox,
+        strictNetworkIsolation: switches.strict,
+      }),
     });
     findings.push({ name: "this machine", result: "note", observed: sandbox.platform.facts });
     const gpu = await openGpu(config, sandbox);
