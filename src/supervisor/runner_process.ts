@@ -306,7 +306,7 @@ export class RunnerProcess implements KeyReceiver {
 const NETWORK_ERROR =
   /network is unreachable|could ?n.t (resolve|connect)|name resolution|requires net access|error sending request|\bsocket\b.*(denied|permitted)/i;
 
-/** The user that root's runners become (sandbox-profiles/linux.json). */
+/** The first of the users that root's runners become (src/sandbox/linux/users.ts). */
 const RUNNER_ID = 65432;
 
 /**

@@ -2,29 +2,22 @@
  * Which models are loaded, by which runners, with which keys. Loads on demand (once, however many ask), replaces a dead
  * runner at the next request, unloads the idle, and passes key changes on. Does not see a request's content.
  */
-import { utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import type { KeyFacts, PairedClient, Role } from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
 import { joinsMessages } from "../models/capabilities.ts";
-import { readDefaults } from "../models/defaults.ts";
 import type { ResolvedModel } from "../models/store.ts";
-import { MAX_DEFAULTS_BYTES } from "../api/pipe_messages.ts";
-import { Admission, isOthers, type Occupant } from "./admission.ts";
+import { Admission, type Occupant } from "./admission.ts";
+import { ApprovedModels, modelLabels } from "./approved_models.ts";
 import type { GpuChoice } from "./gpu.ts";
 import { type FedKeys, type HostWord, KeyFeed } from "./key_feed.ts";
 import { BUSY_TEXT } from "../api/texts.ts";
 import { Pot } from "../shares.ts";
-import { chooseContext } from "./context_size.ts";
+import { loadSize } from "./load_size.ts";
 import { type LoadStand, LoadStands } from "./load_stands.ts";
 import { LoadedModel } from "./loaded_model.ts";
-import { estimateMemory, type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
-import {
-  type Defaults,
-  type ModelOwner,
-  ModelStarter,
-  type ModelStarterOptions,
-} from "./start_model.ts";
+import { type MachineMemory, memoryBudget, readMachineMemory } from "./memory.ts";
+import { type ModelOwner, ModelStarter, type ModelStarterOptions } from "./start_model.ts";
 
 export { LoadedModel };
 
@@ -69,9 +62,6 @@ interface Asker {
   readonly contextLength?: number | undefined;
 }
 
-/** Refusals of one model by the policy are one line in so many ms. */
-const REFUSED_MS = 60_000;
-
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #loaded = new Map<string, LoadedModel>();
@@ -84,9 +74,8 @@ export class Supervisor {
   readonly #keyFeed: KeyFeed;
   readonly #starter: ModelStarter;
   readonly #stands = new LoadStands();
+  readonly #approved: ApprovedModels;
   #stopped = false;
-  /** By name, when a model that is not approved was recorded. There are no more than models. */
-  readonly #refused = new Map<string, number>();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -94,6 +83,11 @@ export class Supervisor {
     const memory = options.memory ?? readMachineMemory;
     this.#budget = (takenBytes) =>
       memoryBudget(memory(), { limitBytes: config.maxMemoryBytes, takenBytes });
+    this.#approved = new ApprovedModels({
+      models: options.models,
+      sandbox: options.sandbox,
+      onRefused: (fields) => options.audit?.("model-refused", fields),
+    });
     this.#keyFeed = new KeyFeed({
       keys: options.keys,
       receivers: () => this.loaded().map(({ runner }) => runner),
@@ -165,7 +159,7 @@ export class Supervisor {
     for (const [name, model] of this.#loaded) {
       if (!model.recipients.includes(id)) continue;
       const current = await this.#options.models.isCurrent(name, model.manifestDigest) &&
-        await this.#isApproved(name);
+        await this.#approved.isApproved(name);
       if (!current && this.#loaded.get(name) === model) this.#drain(name);
       return;
     }
@@ -180,8 +174,8 @@ export class Supervisor {
     const { client, contextLength } = asker;
     const { config } = this.#options;
     if (this.#stopped) throw shuttingDown();
-    const resolved = await this.#resolve(name);
-    await this.#approve(resolved);
+    const resolved = await this.#approved.resolve(name);
+    await this.#approved.approve(resolved);
     const wanted = contextLength ?? 0;
     let larger: number | undefined;
     const seen = this.#loaded.get(resolved.name);
@@ -332,34 +326,11 @@ export class Supervisor {
     ];
   }
 
-  /** With how much context the model would be loaded now, and what it would take. */
-  async #size(resolved: ResolvedModel, wanted: number, client = "") {
+  /** See {@link loadSize}. */
+  #size(resolved: ResolvedModel, wanted: number, client = "") {
     const { config, models } = this.#options;
-    const details = await models.details(resolved);
-    const defaults = await readDefaults(models, resolved);
-    checkSize(defaults);
-    const { embeddingLength } = details;
-    const kvBytesPerToken = config.kvCache === "q8_0"
-      ? details.kvBytesPerTokenQ8
-      : details.kvBytesPerToken;
-    const shape = { sizeBytes: resolved.sizeBytes, kvBytesPerToken, embeddingLength };
-    const occupants = this.#occupants();
-    const budgetBytes = this.#budget(bytesOf(occupants));
-    // What nobody else used lately may go for it, and the model itself as it is.
-    const others = occupants.filter((o) => o.name !== resolved.name && isOthers(o, client));
-    const { contextLength, cacheCells } = chooseContext({
-      trained: details.contextLength,
-      configured: config.contextLength,
-      modelfile: defaults.options?.["num_ctx"],
-      ...(wanted > 0 ? { asked: wanted } : {}),
-      embeds: !details.capabilities.includes("completion"),
-      slots: config.parallel,
-      shape,
-      budgetBytes,
-      wishBytes: budgetBytes - bytesOf(others),
-    });
-    const needBytes = estimateMemory({ ...shape, cacheCells });
-    return { details, defaults, contextLength, cacheCells, needBytes };
+    const [occupants, budget] = [() => this.#occupants(), this.#budget];
+    return loadSize(resolved, { config, models, wanted, client, occupants, budget });
   }
 
   async #load(
@@ -418,47 +389,6 @@ export class Supervisor {
     return sized;
   }
 
-  /** The demo model may be one of a compiled program's unpacked files: those may be gone, and can be made again. */
-  async #resolve(name: string): Promise<ResolvedModel> {
-    const { models, sandbox } = this.#options;
-    try {
-      return await models.resolve(name);
-    } catch (error) {
-      if (toSecLlamaError(error).code !== "model-store-unreadable") throw error;
-      await sandbox.files.check();
-      return await models.resolve(name);
-    }
-  }
-
-  /** Whether a loaded model may still be asked. */
-  async #isApproved(name: string): Promise<boolean> {
-    if (!this.#options.models.hasPolicy) return true;
-    try {
-      await this.#approve(await this.#resolve(name));
-      return true;
-    } catch {
-      return false; // whoever asks for its key anew is told why
-    }
-  }
-
-  /** For each request: a policy that changes holds at once. Of one model its refusal is one line in a minute. */
-  async #approve(model: ResolvedModel): Promise<void> {
-    try {
-      await this.#options.models.approve(model);
-    } catch (error) {
-      const now = Date.now();
-      if (now - (this.#refused.get(model.name) ?? 0) >= REFUSED_MS) {
-        this.#refused.set(model.name, now);
-        this.#options.audit?.("model-refused", {
-          model: label(model.name),
-          digest: label(model.digest),
-          code: label(toSecLlamaError(error).code),
-        });
-      }
-      throw error;
-    }
-  }
-
   /** What the starter may say of models, and nobody else. */
   #owner(): ModelOwner {
     const leave = (model: LoadedModel) => {
@@ -482,26 +412,6 @@ export class Supervisor {
   }
 }
 
-function bytesOf(occupants: readonly Occupant[]): number {
-  return occupants.reduce((sum, { needBytes }) => sum + needBytes, 0);
-}
-
 function shuttingDown(): SecLlamaError {
   return new SecLlamaError("busy", "the server is shutting down");
-}
-
-/** @throws {SecLlamaError} `bad-model` if what the Modelfile says does not fit the boot message. */
-function checkSize(defaults: Defaults): void {
-  const sizeBytes = utf8(JSON.stringify(defaults)).length;
-  if (sizeBytes <= MAX_DEFAULTS_BYTES) return;
-  throw new SecLlamaError(
-    "bad-model",
-    `template, system message, messages and parameters of the model have ${sizeBytes} bytes ` +
-      `together, must have at most ${MAX_DEFAULTS_BYTES}`,
-    { hint: "make the model again with a shorter Modelfile" },
-  );
-}
-
-function modelLabels({ name, digest }: ResolvedModel): LogFields {
-  return { model: label(name), digest: label(digest) };
 }
