@@ -1,9 +1,11 @@
-/** What lies in a data folder is known by its name to who takes it away, and what a backup has is among it. */
+/** What lies in a data folder, and what was put elsewhere, is known by its name to who takes it away; what a backup has is among it. */
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isContent } from "../backup/contents.ts";
-import { isOurs } from "./places.ts";
+import { withFolder } from "../keys/testing.ts";
+import { launchAgents, userUnits } from "../service/units.ts";
+import { elsewhere, isOurs } from "./places.ts";
 
 const SOURCE = fileURLToPath(new URL("../", import.meta.url));
 /** File names in the source that are of no data folder itself; each with whose they are. */
@@ -41,3 +43,22 @@ Deno.test("places: every file that the source names and a data folder may have i
   assert.ok(kept.includes("keyset.json"));
   for (const name of kept) assert.ok(isOurs(name), `a backup has ${name}`);
 });
+
+Deno.test("places: what install.md puts into a home, and the units of a user's service, are found when all else goes", () =>
+  withFolder(async (home) => {
+    const page = await Deno.readTextFile(join(SOURCE, "../docs/install.md"));
+    const named = [...page.matchAll(/^secllama .* > ~\/(\S+)/gm)].map(([, path]) => path!);
+    assert.ok(named.length > 3, `found: ${named}`);
+    const units = [true, false].flatMap((proxy) => userUnits("/secllama", { proxy }));
+    const made = [
+      ...named,
+      ...units.map(({ name }) => `.config/systemd/user/${name}`),
+      ...launchAgents("/secllama").map(({ name }) => `Library/LaunchAgents/${name}`),
+    ].map((path) => join(home, path));
+    for (const path of made) {
+      await Deno.mkdir(dirname(path), { recursive: true });
+      await Deno.writeTextFile(path, "");
+    }
+    const found = (await elsewhere({ HOME: home })).map(({ where }) => where);
+    assert.deepEqual(found.filter((path) => path.startsWith(home)).sort(), made.sort());
+  }));

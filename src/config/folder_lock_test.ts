@@ -1,25 +1,8 @@
 /** Who may be in a data folder at once. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { code, withFolder } from "../keys/testing.ts";
 import { ownFolder, shareFolder } from "./folder_lock.ts";
-
-async function code(locked: Promise<Disposable>): Promise<string> {
-  try {
-    (await locked)[Symbol.dispose]();
-    return "ok";
-  } catch (error) {
-    return (error as { code: string }).code;
-  }
-}
-
-async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
-  try {
-    await body(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const HOLDER = `
 import { shareFolder } from ${JSON.stringify(import.meta.resolve("./folder_lock.ts"))};

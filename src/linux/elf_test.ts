@@ -1,5 +1,6 @@
-/** ELF files of this machine against what `readelf` of binutils would say by the file's own strings, and broken ones. */
+/** ELF files of this machine, read in small pieces and as a whole, and broken ones. */
 import assert from "node:assert/strict";
+import { seeded } from "../../tests/support/seeds.ts";
 import { elfNeeds, elfNeedsOf } from "./elf.ts";
 
 const ignore = Deno.build.os !== "linux";
@@ -21,8 +22,8 @@ Deno.test({
   ignore,
   fn() {
     const whole = Deno.readFileSync("/bin/sh");
-    let state = 4711;
-    const below = (most: number) => (state = (state * 1103515245 + 12345) & 0x7fffffff) % most;
+    const random = seeded(4711);
+    const below = (most: number) => Math.floor(random() * most);
     for (let round = 0; round < 3000; round++) {
       const bytes = whole.slice(0, round % 3 === 0 ? below(1024) : whole.length);
       for (let change = 1 + below(4); change > 0; change--) bytes[below(1024)] = below(256);

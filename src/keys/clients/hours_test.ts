@@ -1,22 +1,13 @@
 /** Days and hours of a role, against a list of all minutes that they name. */
 import assert from "node:assert/strict";
+import { seeded } from "../../../tests/support/seeds.ts";
 import { canonicalHours, isTimeZone, isWithinHours } from "./hours.ts";
 
 const MINUTE = 60_000;
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/** mulberry32. */
-function generator(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 4294967296;
-  };
-}
-
 Deno.test("hours: of a week, each minute that is named and no other", () => {
-  const random = generator(7);
+  const random = seeded(7);
   const upTo = (n: number) => Math.floor(random() * n);
   const clock = (minute: number) =>
     `${String(Math.floor(minute / 60)).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
