@@ -18,6 +18,7 @@ export type Dialect = "ollama" | "openai" | "anthropic" | "sealed";
  * is how sealed requests reach the gateway; the proxy does not have it. `identity` is the proxy's alone: it proves itself there.
  * So is `history`: what this user keeps on this machine, which goes to no gateway.
  * `page` is the proxy's alone too: the page that people type in, for this user's browser only.
+ * `owner` is asked of the gateway as `metadata` is, and is for the host's own user: of proxies only one with the page has it.
  */
 export type Kind =
   | "inference"
@@ -27,7 +28,8 @@ export type Kind =
   | "sealed"
   | "identity"
   | "history"
-  | "page";
+  | "page"
+  | "owner";
 
 type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
 
@@ -135,7 +137,7 @@ export const ROUTES = {
   receipt: route("metadata", "ollama", "/secllama/receipts/{id}", { parameter: RECEIPT_ID }),
   securityStatus: route("security", "ollama", "/api/security/status"),
   /** Runs the doctor on the host, for its own user. */
-  doctor: route("security", "ollama", "/secllama/doctor", {
+  doctor: route("owner", "ollama", "/secllama/doctor", {
     methods: POST,
     maxBytes: SMALL_BYTES,
   }),
@@ -321,11 +323,12 @@ export function dialectOf(path: string): Dialect {
   return /^\/sealed(?:\/|$)/.test(path) ? "sealed" : "ollama";
 }
 
+const METADATA: readonly Kind[] = ["metadata", "security", "owner"];
+
 /** Whether a request is for the gateway itself, with a proof of who asks; nothing in it is a conversation. */
 export function isMetadata(method: string, path: string): boolean {
   const row = routeOf(path);
-  return row !== undefined && (row.kind === "metadata" || row.kind === "security") &&
-    takes(row, method);
+  return row !== undefined && METADATA.includes(row.kind) && takes(row, method);
 }
 
 /**

@@ -68,8 +68,7 @@ export class Heartbeat implements Disposable {
 
   /** The other hosts that are there. */
   others(): Candidate[] {
-    const since = this.#now() - MISSED * this.#beatMs;
-    return [...this.#heard].filter(([, { atMs }]) => atMs >= since)
+    return [...this.#heard].filter(([hid]) => this.isThere(hid))
       .map(([hid, { report }]) => ({ hid, report }));
   }
 

@@ -36,7 +36,7 @@ export interface NatsOptions {
   /** What {@link natsIdentity} is made from, 32 bytes. */
   readonly seed: Uint8Array;
   /** Copies that NATS keeps, where the bucket is made: on as many nodes. */
-  readonly replicas?: number;
+  readonly replicas?: number | undefined;
   /** Told of a connection that is lost (false) or there again (true). */
   readonly onReached?: (isThere: boolean) => void;
 }
@@ -229,10 +229,7 @@ export class NatsStore implements FleetStore {
       try {
         // Each third time longer, for a machine that is slow and not cut off.
         const timeout = tries % 3 === 0 ? ANSWER_MS : CONNECT_MS;
-        const { connection, kv } = await linked(
-          { ...this.#options, replicas: undefined },
-          timeout,
-        );
+        const { connection, kv } = await linked({ ...this.#options, replicas: undefined }, timeout);
         if (this.#ended.signal.aborted) {
           await connection.close();
           return false;
@@ -262,9 +259,7 @@ interface Link {
 
 /** @throws {SecLlamaError} `fleet-unreachable`. */
 async function linked(
-  { servers, ca, seed, replicas }: Omit<NatsOptions, "replicas"> & {
-    readonly replicas?: number | undefined;
-  },
+  { servers, ca, seed, replicas }: NatsOptions,
   timeout = ANSWER_MS,
 ): Promise<Link> {
   const { user, authenticator } = natsIdentity(seed);

@@ -8,7 +8,7 @@ import { routeOf } from "../api/routes.ts";
 import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { ProofEnv } from "./proof.ts";
-import type { End } from "./own_user.ts";
+import { type End, type Ends, isOwnUsers } from "./own_user.ts";
 import type { Asking } from "./share.ts";
 
 export interface ModelManagement {
@@ -28,14 +28,10 @@ export interface ModelManagement {
 
 /** What `app.fetch` is given beside the request: the connection's ends, as the listener saw them. */
 export interface ManagementEnv extends ProofEnv {
-  Bindings: { peer?: End; local?: End } & Asking;
+  Bindings: Ends & Asking;
 }
 
-/**
- * Refuses management unless it is on and asked for by one of this user's own programs.
- * @param remote At an address for other machines nobody may: behind a reverse proxy or a tunnel of this user's, a paired client's
- * connection comes from this user on loopback too.
- */
+/** Refuses management unless it is on and asked for by one of this user's own programs. */
 export function managementGuard(
   management: ModelManagement | undefined,
   remote: boolean,
@@ -45,8 +41,7 @@ export function managementGuard(
     if (!management) {
       throw refused("model management over the network is off");
     }
-    const { peer, local } = c.env ?? {};
-    if (remote || !peer || !local || !management.isOwn(peer, local)) {
+    if (!isOwnUsers(c.env, remote, management.isOwn)) {
       throw refused("model management is for this machine's user only");
     }
     await next();

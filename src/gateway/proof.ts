@@ -74,11 +74,11 @@ export class ProofGate {
   }
 
   /**
-   * Checks one proof, once.
+   * Checks one proof, once. Gives the psk_id whose key it proves.
    * @throws {SecLlamaError} `auth` for none, a stranger's, a wrong or a used one; `clock` for an honest one whose time is off;
    * `rate-limited` if too many of one client's are remembered; `busy` if too many of all are.
    */
-  async check(value: string | null, request: ProvenRequest): Promise<void> {
+  async check(value: string | null, request: ProvenRequest): Promise<string> {
     const proof = value === null ? undefined : parseProof(value);
     const host = proof && await this.#options.proofKey(proof.pskId);
     if (proof === undefined || host === undefined) throw refused();
@@ -110,6 +110,7 @@ export class ProofGate {
     this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
     this.#count(proof.pskId, 1);
     this.#options.onProven?.(proof.pskId);
+    return proof.pskId;
   }
 
   #count(pskId: string, by: number): void {
@@ -132,8 +133,7 @@ export class ProofGate {
         const body = await collect(raw.body, most(raw));
         c.req.raw = withBody(raw, body);
         try {
-          await this.check(header, provenRequest(raw, body));
-          c.set("proven", parseProof(header)!.pskId);
+          c.set("proven", await this.check(header, provenRequest(raw, body)));
         } catch (error) {
           if (!(error instanceof SecLlamaError)) throw error;
         }
@@ -154,9 +154,8 @@ export class ProofGate {
         const header = raw.headers.get(PROOF_HEADER);
         if (header === null || parseProof(header) === undefined) throw refused();
         const body = await collect(raw.body, most(raw));
-        await this.check(header, provenRequest(raw, body));
+        c.set("proven", await this.check(header, provenRequest(raw, body)));
         c.req.raw = withBody(raw, body);
-        c.set("proven", parseProof(header)!.pskId);
       } catch (error) {
         if (!(error instanceof SecLlamaError)) throw error;
         const response = errorResponse(error, url.pathname, raw.method);

@@ -156,9 +156,11 @@ function served(options: ProxyAppOptions, path: string): Route | undefined {
     case "history":
     case "page":
       return options[route.kind] && route;
+    case "owner":
+      // Who may use the page may ask for it, nobody else.
+      return options.page && route;
   }
-  // Who may use the page may ask for the doctor, nobody else.
-  return route === ROUTES.doctor ? options.page && route : route;
+  return route;
 }
 
 async function sealed(

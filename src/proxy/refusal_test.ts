@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { ROUTES } from "../api/routes.ts";
 import { utf8 } from "../bytes.ts";
-import { makeLogger } from "../log.ts";
+import { makeLogger, silentLogger } from "../log.ts";
+import { makeProxyApp } from "./app.ts";
 import { startProxy } from "./mod.ts";
+import type { Page } from "./page.ts";
 import { post, withProxy } from "./testing.ts";
 
 Deno.test("proxy: management is refused with a hint (CVE-2025-63389)", () =>
@@ -211,3 +214,28 @@ Deno.test("proxy: the window of a desktop program is let in, no page of the web 
     assert.equal(plain.headers.get("access-control-allow-origin"), null);
     await plain.body?.cancel();
   }));
+
+Deno.test("proxy: the host's doctor is there for who may use the page, and for no other page", async () => {
+  const page = { answer: () => Promise.resolve(undefined) } as unknown as Page;
+  const origin = "https://chat.example";
+  const ask = async (options: { page?: Page }, headers: Record<string, string> = {}) => {
+    let asked = 0;
+    const app = makeProxyApp({
+      gateway: "http://127.0.0.1:1",
+      fetch: () => Promise.reject(new Error("not reached")),
+      metadata: (path) => {
+        if (`/${path}` === ROUTES.doctor.path) asked++;
+        return Promise.resolve(new Response());
+      },
+      outer: () => undefined,
+      logger: silentLogger,
+      allowedOrigins: [origin],
+      ...options,
+    });
+    const { status } = await app.request(ROUTES.doctor.path, post({}, { headers }));
+    return [status, asked];
+  };
+  assert.deepEqual(await ask({ page }), [200, 1]);
+  assert.deepEqual(await ask({}), [404, 0]);
+  assert.deepEqual(await ask({ page }, { origin }), [403, 0]);
+});

@@ -1,7 +1,7 @@
 /** Lets in who shows a token, where the settings ask for one: in whichever header its client has a place for it. */
 import type { MiddlewareHandler } from "hono";
 import { errorResponse } from "../api/errors.ts";
-import { routeOf, ROUTES } from "../api/routes.ts";
+import { type Kind, routeOf, ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
@@ -79,10 +79,11 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
 }
 
 /** What no app is for: this user's conversations and documents, the page, the models of the host, and its doctor. */
+const OF_THE_OWNER: readonly Kind[] = ["history", "page", "management", "owner"];
+
 function ofTheOwner(path: string): boolean {
-  const route = routeOf(path);
-  const kind = route?.kind;
-  return kind === "history" || kind === "page" || kind === "management" || route === ROUTES.doctor;
+  const kind = routeOf(path)?.kind;
+  return kind !== undefined && OF_THE_OWNER.includes(kind);
 }
 
 function beyondToken(): SecLlamaError {

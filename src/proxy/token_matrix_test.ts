@@ -97,8 +97,7 @@ Deno.test("tokens: every path, every place, every state", async () => {
             continue;
           }
           const answer = await ask(row, headersOf(text));
-          const ofTheOwner = ["history", "page", "management"].includes(row.kind) ||
-            row.path === ROUTES.doctor.path;
+          const ofTheOwner = ["history", "page", "management", "owner"].includes(row.kind);
           assert.equal(answer.status, ofTheOwner ? 403 : 200, what);
           await answer.body?.cancel();
         }

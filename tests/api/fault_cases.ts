@@ -1,5 +1,5 @@
 /**
- * Which faults can occur at which path, and a request that has each: what errors_test.ts asks of a `serve` and its proxy. Every
+ * Which faults can occur at which path, and a request that has each: what live_errors_test.ts asks of a `serve` and its proxy. Every
  * path of src/api/routes.ts is in the table by what it reads; one that is in no list fails the test.
  */
 import { type Route, ROUTES, routes, takes } from "../../src/api/routes.ts";

@@ -1,43 +1,9 @@
 /** The audit log on a machine that fails: processes that are killed, disks that are full, folders that cannot be written. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { AuditDatabase, AuditNote, AuditSigner, verifyLog } from "../../src/audit/mod.ts";
-import { openKeySource } from "../../src/keys/mod.ts";
+import { toldIn, verdictOf, writer } from "./writer.ts";
 
-const WRITER = new URL("../../src/audit/testing_writer.ts", import.meta.url).pathname;
-const KEY = `sl1:${new Uint8Array(32).fill(5).toBase64()}`;
 const KILLS = Deno.env.get("SECLLAMA_FULL") ? 1_000 : 12;
-
-function writer(folder: string, count: number, under: readonly string[] = []) {
-  const [program, ...args] = [
-    ...under,
-    Deno.execPath(),
-    "run",
-    "--quiet",
-    "--no-check",
-    "-A",
-    WRITER,
-    folder,
-    KEY,
-    String(count),
-  ];
-  return new Deno.Command(program!, { args, stdout: "piped", stderr: "inherit" });
-}
-
-async function check(folder: string) {
-  using keys = await openKeySource({
-    dataDir: folder,
-    env: { SECLLAMA_KEY: KEY },
-    interactive: false,
-  });
-  using signer = await AuditSigner.of(keys);
-  using db = AuditDatabase.open(folder);
-  return verifyLog(db, {
-    key: signer.signing.publicKey,
-    signers: new Map([[signer.kid, signer]]),
-    seen: new AuditNote(join(folder, "state"), keys.hid).read(),
-  });
-}
 
 Deno.test(`audit: killed at ${KILLS} points, no line that was told of is lost, and the log goes on`, async () => {
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
@@ -55,11 +21,11 @@ Deno.test(`audit: killed at ${KILLS} points, no line that was told of is lost, a
         } catch { /* it ended */ }
       }
       await child.status;
-      const told = text.split("\n").filter((line) => /^\d+$/.test(line)).map(Number);
+      const told = toldIn(text.split("\n"));
       assert.ok(told.length >= wanted, text.slice(-200));
       assert.ok(told[0]! > last, "a number was given twice");
       last = told.at(-1)!;
-      const { problems, lines } = await check(folder);
+      const { problems, lines } = await verdictOf(folder);
       assert.deepEqual(problems, []);
       assert.ok(lines > last, `${lines} lines, line ${last} was told of`);
     }
@@ -101,15 +67,17 @@ Deno.test({
   fn: () =>
     withDisk(async (folder, keep) => {
       const mount = 'mount -t tmpfs -o size=600k,mode=700 none "$mnt"';
-      const lines = await said(writer(folder, 100_000, inNamespace(mount, folder, keep)));
+      const lines = await said(
+        writer(folder, 100_000, { under: inNamespace(mount, folder, keep) }),
+      );
       assert.equal(lines.at(-1), "error audit-failed");
-      const told = lines.filter((line) => /^\d+$/.test(line)).map(Number);
+      const told = toldIn(lines);
       assert.ok(told.length > 20, `${told.length} lines`);
-      const verdict = await check(keep);
+      const verdict = await verdictOf(keep);
       assert.deepEqual(verdict.problems, []);
       assert.ok(verdict.lines > told.at(-1)!);
       assert.equal((await said(writer(keep, 5))).at(-1), "done");
-      assert.deepEqual((await check(keep)).problems, []);
+      assert.deepEqual((await verdictOf(keep)).problems, []);
     }),
 });
 
@@ -120,8 +88,8 @@ Deno.test({
     withDisk(async (folder, keep) => {
       assert.equal((await said(writer(folder, 3))).at(-1), "done");
       const mount = 'mount --bind "$mnt" "$mnt" && mount -o remount,bind,ro "$mnt"';
-      const lines = await said(writer(folder, 3, inNamespace(mount, folder, keep)));
+      const lines = await said(writer(folder, 3, { under: inNamespace(mount, folder, keep) }));
       assert.deepEqual(lines, ["error audit-failed"]);
-      assert.deepEqual((await check(folder)).problems, []);
+      assert.deepEqual((await verdictOf(folder)).problems, []);
     }),
 });

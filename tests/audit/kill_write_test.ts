@@ -4,16 +4,13 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { AuditDatabase, AuditNote, AuditSigner, verifyLog } from "../../src/audit/mod.ts";
-import { openKeySource } from "../../src/keys/mod.ts";
+import { toldIn, verdictOf, writer } from "./writer.ts";
 
 const STRACE = "/usr/bin/strace";
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const MOST = FULL ? 1_000 : 3;
-const LINES = FULL ? "150" : "20";
+const LINES = FULL ? 150 : 20;
 const CALLS = ["pwrite64", "write", "fdatasync", "fsync", "ftruncate", "rename"];
-const WRITER = new URL("../../src/audit/testing_writer.ts", import.meta.url).pathname;
-const KEY = `sl1:${new Uint8Array(32).fill(5).toBase64()}`;
 
 interface Ended {
   readonly lines: string[];
@@ -22,10 +19,9 @@ interface Ended {
 }
 
 async function run(folder: string, strace: readonly string[]): Promise<Ended> {
-  const deno = ["run", "--quiet", "--no-check", "-A", WRITER, folder, KEY, LINES];
-  const { stdout, stderr, signal, code } = await new Deno.Command(STRACE, {
-    args: ["-f", "--seccomp-bpf", "-qq", ...strace, Deno.execPath(), ...deno],
-    stdin: "null",
+  const { stdout, stderr, signal, code } = await writer(folder, LINES, {
+    under: [STRACE, "-f", "--seccomp-bpf", "-qq", ...strace],
+    stderr: "piped",
   }).output();
   return {
     lines: new TextDecoder().decode(stdout).split("\n").slice(0, -1),
@@ -36,34 +32,19 @@ async function run(folder: string, strace: readonly string[]): Promise<Ended> {
 
 /** What must be so in what a killed process left behind: nothing that was told of is lost, and nobody is accused. */
 async function check(folder: string, said: readonly string[], where: string): Promise<void> {
-  const told = said.filter((line) => /^\d+$/.test(line)).map(Number);
-  const verdict = async () => {
-    using keys = await openKeySource({
-      dataDir: folder,
-      env: { SECLLAMA_KEY: KEY },
-      interactive: false,
-    });
-    using signer = await AuditSigner.of(keys);
-    using db = AuditDatabase.open(folder);
-    return verifyLog(db, {
-      key: signer.signing.publicKey,
-      signers: new Map([[signer.kid, signer]]),
-      seen: new AuditNote(join(folder, "state"), keys.hid).read(),
-    });
-  };
+  const told = toldIn(said);
   // Before the log was there, or its first line was, there is nothing to verify.
   if (told.length > 0) {
-    const { problems, lines } = await verdict();
+    const { problems, lines } = await verdictOf(folder);
     assert.deepEqual(problems, [], where);
     assert.ok(lines > told.at(-1)!, `${where}: ${lines} lines, ${told.at(-1)} was told of`);
   }
   // And it goes on, from the next number.
-  const deno = ["run", "--quiet", "--no-check", "-A", WRITER, folder, KEY, "2"];
-  const { stdout } = await new Deno.Command(Deno.execPath(), { args: deno }).output();
+  const { stdout } = await writer(folder, 2).output();
   const after = new TextDecoder().decode(stdout).trim().split("\n");
   assert.equal(after.at(-1), "done", `${where}: ${after}`);
   assert.ok(Number(after[0]) > (told.at(-1) ?? -1), `${where}: a number was given twice`);
-  assert.deepEqual((await verdict()).problems, [], `${where}, and then`);
+  assert.deepEqual((await verdictOf(folder)).problems, [], `${where}, and then`);
 }
 
 Deno.test(`audit: kill -9 at ${FULL ? "1,000" : "some"} of its writes`, async () => {
@@ -72,8 +53,7 @@ Deno.test(`audit: kill -9 at ${FULL ? "1,000" : "some"} of its writes`, async ()
   try {
     await Deno.mkdir(folder, { mode: 0o700 });
     // Deno's own cache is filled first: a start that fills it makes other calls, and no later one would come to the same points.
-    const args = ["run", "--quiet", "--no-check", "-A", WRITER, folder, KEY, "2"];
-    assert.ok((await new Deno.Command(Deno.execPath(), { args }).output()).success);
+    assert.ok((await writer(folder, 2).output()).success);
     await Deno.remove(folder, { recursive: true });
     await Deno.mkdir(folder, { mode: 0o700 });
     const log = join(base, "calls");

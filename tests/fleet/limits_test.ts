@@ -30,10 +30,7 @@ Deno.test({
     await using stack = new AsyncDisposableStack();
     const open = async (i: number, replicas?: number) =>
       stack.use(
-        await NatsStore.open({
-          ...{ servers, ca, seed: seedOf(i) },
-          ...(replicas !== undefined && { replicas }),
-        }),
+        await NatsStore.open({ servers, ca, seed: seedOf(i), replicas }),
       );
     await open(0, 1);
     const member = (i: number) => ({

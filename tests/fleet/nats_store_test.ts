@@ -158,6 +158,12 @@ Deno.test({
         subject,
       );
     }
+    // Where our store looks whether NATS still has a watch is the library's own.
+    const bucket = await new Kvm(admin.connection).open("secllama");
+    const entries = await bucket.watch({ key: head });
+    const { _data: consumer } = entries as { _data?: { info?: unknown } };
+    assert.equal(typeof consumer?.info, "function");
+    entries.stop();
     if (Deno.env.get("SECLLAMA_FULL") !== "1") return end();
     // It takes NATS' library ten seconds to notice. Did the liar know the name:
     told = Promise.withResolvers();

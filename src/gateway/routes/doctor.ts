@@ -10,7 +10,7 @@ import { type Bytes, utf8 } from "../../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../../errors.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
-import { isOwnConnection } from "../own_user.ts";
+import { isOwnUsers } from "../own_user.ts";
 
 /** Runs it, and gives its report. @throws {SecLlamaError} `internal` if it came to none. */
 export type Doctor = (signal: AbortSignal) => Promise<unknown>;
@@ -22,9 +22,8 @@ export function doctorRoutes(app: Hono<ManagementEnv>, context: GatewayContext):
   let running = false;
   app.post(ROUTES.doctor.path, async (c) => {
     await readJson(c.req.raw, ROUTES.doctor);
-    const { doctor, remote } = context;
-    const { peer, local } = c.env ?? {};
-    if (remote || doctor === undefined || !peer || !local || !isOwnConnection(peer, local)) {
+    const { doctor } = context;
+    if (doctor === undefined || !isOwnUsers(c.env, false)) {
       throw new SecLlamaError("management-refused", "the doctor is for the host's own user", {
         hint: "on the host itself: secllama doctor",
       });

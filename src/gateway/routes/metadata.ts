@@ -6,7 +6,6 @@ import { COSE_TYPE } from "../../api/media_types.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { parseProof, PROOF_HEADER } from "../../sealed/proof.ts";
 import { isSameModel, parseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
@@ -26,16 +25,16 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   app.get(ROUTES.tags.path, async (c) => {
     const own = await tags(models);
     const names = new Set(own.map(({ name }) => name));
-    const others = othersFor(context, c.req.header(PROOF_HEADER)).flatMap(({ models }) =>
+    const others = othersFor(context, c.get("proven")).flatMap(({ models }) =>
       models.filter(({ name }) => !names.has(name) && names.add(name))
     );
     return c.json({ models: [...own, ...others] });
   });
 
   app.get(ROUTES.ps.path, async (c) => {
-    const asker = parseProof(c.req.header(PROOF_HEADER) ?? "")?.pskId;
+    const asker = c.get("proven");
     if (asker !== undefined && supervisor.mayStop(asker)) c.header(MAY_HEADER, "stop");
-    const others = othersFor(context, c.req.header(PROOF_HEADER)).flatMap(({ label, loaded }) =>
+    const others = othersFor(context, asker).flatMap(({ label, loaded }) =>
       loaded.map((row) => ({ ...row, host: label }))
     );
     const loading = supervisor.awaited(shareOf(c.env, asker ?? PLAIN_CLIENT)).map(loadingRow);
@@ -110,8 +109,7 @@ function loadingRow({ name, digest, status, completedBytes, totalBytes }: LoadSt
 }
 
 /** The fleet's other hosts, for its clients: this host's own programs cannot use them. */
-function othersFor({ fleet, supervisor }: GatewayContext, proof: string | undefined) {
-  const asker = parseProof(proof ?? "")?.pskId;
+function othersFor({ fleet, supervisor }: GatewayContext, asker: string | undefined) {
   return asker?.startsWith("client.") && supervisor.isKnown(asker) ? fleet?.others() ?? [] : [];
 }
 
