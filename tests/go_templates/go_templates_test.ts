@@ -4,12 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { checkTemplate } from "../../src/models/template_check.ts";
-import { CONVERSATIONS } from "./conversations.ts";
-import { conversation, TemplateGenerator } from "./generate.ts";
-import { seeded } from "../support/seeds.ts";
+import { conversation, CONVERSATIONS } from "./conversations.ts";
+import { TemplateGenerator } from "./generate.ts";
 import { type Case, GO, goVersion, type Outcome, removeOracle, renderWithGo } from "./oracle.ts";
 import { renderWithOurs } from "./ours.ts";
-import { seeds } from "../support/seeds.ts";
+import { seeded, seeds } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
 const CORPUS = new URL("./corpus/", import.meta.url);
