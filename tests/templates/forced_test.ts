@@ -3,12 +3,10 @@
  * is permitted is read back as calls that fit their tool's schema.
  */
 import assert from "node:assert/strict";
-import { Budget, runAtOnce } from "../../src/budget.ts";
+import { runAtOnce } from "../../src/budget.ts";
 import { callForm } from "../../src/replies/call_forms.ts";
 import { readerFor, replyFormat } from "../../src/replies/formats.ts";
-import { replyOf, type Write } from "../../src/replies/written_calls.ts";
-import { PLACEHOLDERS } from "../../src/templates/mod.ts";
-import { adapt } from "../../src/templates/adapt.ts";
+import { replyOf } from "../../src/replies/written_calls.ts";
 import type { Call } from "../../src/templates/types.ts";
 import { callSyntax } from "../../runner/api/call_syntax.ts";
 import { buildGrammar } from "../../runner/api/grammar.ts";
@@ -19,6 +17,7 @@ import { judge } from "../../runner/grammar/testing_judge.ts";
 import { SchemaGenerator } from "../../runner/grammar/testing_schemas.ts";
 import { Random } from "../jinja/generate.ts";
 import { corpus, type Member } from "./corpus.ts";
+import { cut, readReply, writer } from "./replies.ts";
 import { seeds } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
@@ -107,40 +106,17 @@ function randomCall(random: Random, flat: boolean): Call {
   };
 }
 
-function writer({ template }: Member): Write {
-  return (messages, tools, addGenerationPrompt) => {
-    const o = { tools, addGenerationPrompt, specials: PLACEHOLDERS };
-    const budget = new Budget({ what: "the chat template" });
-    return runAtOnce(template.renderAs(adapt({ messages, tools }, template.needs), o, budget));
-  };
-}
-
 type Tools = readonly { readonly name: string; readonly parameters: unknown }[];
 
-function readAll(
-  { template }: Member,
-  promptTail: string,
-  tools: Tools,
-  pieces: readonly string[],
-) {
-  const { reader } = readerFor({
-    template: template.source,
-    promptTail,
-    thought: template.thinks,
-    tools,
-  });
-  const said = [...pieces.map((piece) => reader.push(piece)), reader.end(false)];
-  return { text: said.map(({ text }) => text).join(""), calls: said.flatMap(({ calls }) => calls) };
+/** How a member's replies are read. */
+function reading({ template }: Member, promptTail: string, tools: Tools) {
+  return { template: template.source, promptTail, thought: template.thinks, tools };
 }
 
 /** A family's grammar for calls that must be made, and what a thought is between. */
-function forced({ template }: Member, promptTail: string, tools: Tools, oneCall = false) {
-  const { tags, opensThought } = readerFor({
-    template: template.source,
-    promptTail,
-    thought: template.thinks,
-    tools,
-  });
+function forced(member: Member, promptTail: string, tools: Tools, oneCall = false) {
+  const { template } = member;
+  const { tags, opensThought } = readerFor(reading(member, promptTail, tools));
   const syntax = callSyntax({
     calls: template.writtenCalls,
     source: template.source,
@@ -176,16 +152,6 @@ function sorted(value: unknown): unknown {
 const shown = (calls: readonly Pick<Call, "name" | "arguments">[]) =>
   JSON.stringify(calls.map(({ name, arguments: values }) => ({ name, values: sorted(values) })));
 
-function cut(text: string, random: Random): string[] {
-  const pieces: string[] = [];
-  for (let at = 0; at < text.length;) {
-    const length = 1 + random.below(random.below(3) === 0 ? 20 : 3);
-    pieces.push(text.slice(at, at + length));
-    at += length;
-  }
-  return pieces;
-}
-
 for (const seed of seeds(FULL ? 3 : 1)) {
   const each = FULL ? 200 : 4;
   Deno.test(`templates: calls that ${each} times each family's template writes are such as a grammar forces, seed ${seed}`, () => {
@@ -209,7 +175,7 @@ for (const seed of seeds(FULL ? 3 : 1)) {
         const text = closed ? said : `hm${tags!.close}${said}`;
         replies++;
         if (!grammar.accepts(text)) wrong.push([name, "not permitted", text]);
-        const read = readAll(member, promptTail, TOOLS, [text]);
+        const read = readReply(reading(member, promptTail, TOOLS), [text]);
         if (shown(read.calls) !== shown(calls)) wrong.push([name, text, read.calls, calls]);
       }
     }
@@ -250,8 +216,8 @@ Deno.test("templates: what a grammar forces is read back as calls that fit, by P
       }
       for (let round = 0; round < (FULL ? 4 : 2); round++) {
         const text = of.grammar.sample(() => random.next(), 150);
-        const whole = readAll(member, promptTail, tools, [text]);
-        const pieces = readAll(member, promptTail, tools, cut(text, random));
+        const whole = readReply(reading(member, promptTail, tools), [text]);
+        const pieces = readReply(reading(member, promptTail, tools), cut(text, random));
         if (whole.calls.length === 0 || whole.text.trim() !== "") {
           wrong.push([member.name, "no calls, or text", text, whole]);
         }
@@ -300,7 +266,7 @@ Deno.test("templates: names that are no identifiers are written and read back, o
         const tools: Tools = [{ name, parameters: schema }];
         const { grammar } = forced(member, promptTail, tools, true);
         const text = grammar.sample(() => random.next(), 150);
-        const { calls } = readAll(member, promptTail, tools, [text]);
+        const { calls } = readReply(reading(member, promptTail, tools), [text]);
         const is = calls.map((call) => [call.name, Object.keys(call.arguments)]);
         if (JSON.stringify(is) !== JSON.stringify([[name, [parameter]]])) {
           wrong.push([member.name, name, parameter, text, calls]);

@@ -1,14 +1,11 @@
 /** Calls as each family's template writes them are read back, and only where they are is it said that tools can be called. */
 import assert from "node:assert/strict";
-import { Budget, runAtOnce } from "../../src/budget.ts";
 import { readerFor } from "../../src/replies/formats.ts";
-import type { ParsedCall } from "../../src/replies/tools.ts";
-import { PLACEHOLDERS } from "../../src/templates/mod.ts";
-import { adapt } from "../../src/templates/adapt.ts";
-import { replyOf, type Write } from "../../src/replies/written_calls.ts";
+import { replyOf } from "../../src/replies/written_calls.ts";
 import type { Call } from "../../src/templates/types.ts";
 import { Random } from "../jinja/generate.ts";
-import { corpus, type Member } from "./corpus.ts";
+import { corpus } from "./corpus.ts";
+import { cut, readReply, writer } from "./replies.ts";
 import { seeds } from "../support/seeds.ts";
 
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
@@ -126,42 +123,6 @@ function randomCall(random: Random): Call {
   return { name: "write_file", arguments: Object.fromEntries(names.map((key) => [key, all[key]])) };
 }
 
-function writer({ template }: Member): Write {
-  return (messages, tools, addGenerationPrompt) => {
-    const o = { tools, addGenerationPrompt, specials: PLACEHOLDERS };
-    const budget = new Budget({ what: "the chat template" });
-    return runAtOnce(
-      template.renderAs(adapt({ messages, tools }, template.needs), o, budget),
-    );
-  };
-}
-
-/** A reply in pieces, read. */
-function read({ template }: Member, promptTail: string, pieces: readonly string[]) {
-  const { reader } = readerFor({
-    template: template.source,
-    promptTail,
-    thought: true,
-    tools: TOOLS,
-  });
-  const said = [...pieces.map((piece) => reader.push(piece)), reader.end(false)];
-  return {
-    text: said.map(({ text }) => text).join(""),
-    thinking: said.map(({ thinking }) => thinking).join(""),
-    calls: said.flatMap(({ calls }): readonly ParsedCall[] => calls),
-  };
-}
-
-function cut(text: string, random: Random): string[] {
-  const pieces: string[] = [];
-  for (let at = 0; at < text.length;) {
-    const length = 1 + random.below(random.below(3) === 0 ? 20 : 3);
-    pieces.push(text.slice(at, at + length));
-    at += length;
-  }
-  return pieces;
-}
-
 const sorted = (value: unknown) =>
   typeof value === "object" && value !== null && !Array.isArray(value)
     ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
@@ -184,16 +145,13 @@ for (const seed of seeds(FULL ? 3 : 1)) {
           wrong.push([name, "not written"]);
           continue;
         }
-        const opens = readerFor({
-          template: template.source,
-          promptTail: reply.promptTail,
-          thought: true,
-          tools: TOOLS,
-        });
+        const { promptTail } = reply;
+        const reading = { template: template.source, promptTail, thought: true, tools: TOOLS };
+        const opens = readerFor(reading);
         const closed = !opens.opensThought || reply.text.includes(opens.tags!.close);
         const text = closed ? reply.text : `hm${opens.tags!.close}${reply.text}`;
-        const whole = read(member, reply.promptTail, [text]);
-        const pieces = read(member, reply.promptTail, cut(text, random));
+        const whole = readReply(reading, [text]);
+        const pieces = readReply(reading, cut(text, random));
         replies++;
         const wanted = calls.map(({ name, arguments: values }) => ({
           name,
