@@ -6,10 +6,9 @@
  */
 import { startBalancer } from "../tests/fleet/balancers.ts";
 import { Hosts } from "../tests/fleet/hosts.ts";
+import { median } from "./median.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 400);
-
-const middle = (times: number[]) => times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 
 await using hosts = await Hosts.start(1);
 await using balancer = await startBalancer(
@@ -38,6 +37,6 @@ for (let round = -20; round < ROUNDS; round++) {
     if (round >= 0) times.get(way)!.push(performance.now() - at);
   }
 }
-const [straight, through] = [...times.values()].map(middle);
-for (const [way, all] of times) console.log(`${way.padEnd(16)} p50 ${middle(all).toFixed(2)} ms`);
+const [straight, through] = [...times.values()].map(median);
+for (const [way, all] of times) console.log(`${way.padEnd(16)} p50 ${median(all).toFixed(2)} ms`);
 console.log(`HAProxy adds      p50 ${(through! - straight!).toFixed(2)} ms`);

@@ -8,12 +8,9 @@
  */
 import { join } from "node:path";
 import { compiledProgram } from "../tests/support/binary.ts";
+import { median } from "./median.ts";
 
 const ROUNDS = 9;
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
-}
 
 function row(name: string, value: string, goal: string): void {
   console.log(`  ${name.padEnd(50)}${value.padEnd(14)}goal ${goal}`);

@@ -7,6 +7,7 @@
  */
 import { startBalancer } from "../tests/fleet/balancers.ts";
 import { sealedFetch } from "../src/client/mod.ts";
+import { median } from "./median.ts";
 import { SLOTS, startRig } from "./wire_rig.ts";
 
 const [ROUNDS, SECONDS] = [Number(Deno.args[0] ?? 5), Number(Deno.args[1] ?? 8)];
@@ -54,7 +55,6 @@ async function load(url: string): Promise<{ rate: number; failed: number }> {
   return { rate: done / SECONDS, failed };
 }
 
-const middle = (all: number[]) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)]!;
 const rates = { one: [] as number[], two: [] as number[] };
 let failed = 0;
 try {
@@ -69,7 +69,7 @@ try {
   for (const balancer of Object.values(balancers)) await balancer[Symbol.asyncDispose]();
   for (const rig of rigs) await rig.stop();
 }
-const [one, two] = [middle(rates.one), middle(rates.two)];
+const [one, two] = [median(rates.one), median(rates.two)];
 console.log(
   `one host  ${one.toFixed(1)} requests/s of ${(SLOTS * 1000 / ENGINE_MS).toFixed(0)} at most`,
 );

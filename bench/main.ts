@@ -14,6 +14,7 @@ import { type Exchange, Pipe } from "../src/pipe/pipe.ts";
 import { chooseGpu } from "../src/supervisor/gpu.ts";
 import { openSandbox } from "../src/supervisor/isolation.ts";
 import { Supervisor } from "../src/supervisor/supervisor.ts";
+import { median } from "./median.ts";
 import { benchServer, DEFAULT_THREADS } from "./server_bench.ts";
 import { benchBinary } from "./binary_bench.ts";
 import { benchKeys } from "./keys_bench.ts";
@@ -22,11 +23,6 @@ import { benchWire } from "./wire_bench.ts";
 const ROOT = new URL("../", import.meta.url).pathname;
 const MODEL = Deno.args[0] ?? join(ROOT, "models/demo.gguf");
 const ROUNDS = 7;
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
-}
 
 function row(name: string, value: string): void {
   console.log(`  ${name.padEnd(64)}${value}`);

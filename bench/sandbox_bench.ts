@@ -10,6 +10,7 @@ import { runnerTarget } from "../src/supervisor/isolation.ts";
 import { makeRandomGguf } from "../runner/engine/testing_gguf.ts";
 import { ATTACKER_MEMORY } from "../src/escape/run/all_attacks.ts";
 import { makeStage } from "../tests/sandbox/stage.ts";
+import { median } from "./median.ts";
 
 const ROUNDS = Number(Deno.args[0] ?? 15);
 const TOKENS = 200;
@@ -88,10 +89,6 @@ async function run(
   if (model && tokens !== TOKENS) throw new Error(`${tokens} tokens, wanted ${TOKENS}`);
   if (!text.includes('"done"')) throw new Error("the runner ended before it was done");
   return times;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 const samples: Sample[][] = KINDS.map(() => []);

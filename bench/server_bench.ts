@@ -11,6 +11,7 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeRandomGguf, SHAPES, type TypeName } from "../runner/engine/testing_gguf.ts";
 import { buildServer, defaultEngineFolder } from "../scripts/engine/build.ts";
+import { median } from "./median.ts";
 import { words } from "./words.ts";
 import { bytesPerToken, readBandwidth } from "./memory_bandwidth.ts";
 import { type Load, type Side, startBare, startLlamaServer, startOurs } from "./server_sides.ts";
@@ -66,10 +67,6 @@ async function measure(side: Side, round: number, tokens: number): Promise<Measu
     promptTokens: single.promptTokens,
     longTokens: whole.promptTokens,
   };
-}
-
-function median(list: readonly number[]): number {
-  return list.toSorted((a, b) => a - b)[list.length >> 1] ?? NaN;
 }
 
 function row(

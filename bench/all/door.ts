@@ -7,7 +7,7 @@ import { compiledProgram } from "../../tests/support/binary.ts";
 import { localCredentials } from "../../tests/support/credentials.ts";
 import { type Served, startServe } from "../../tests/support/serve.ts";
 import { descendants, startLlamaServer, startOurs } from "../server_sides.ts";
-import { median } from "./goals.ts";
+import { median } from "../median.ts";
 import type { Samples } from "./server.ts";
 
 const DEMO = new URL("../../models/demo.gguf", import.meta.url).pathname;
@@ -173,10 +173,7 @@ export async function measureStreams(): Promise<Pick<Samples, "unread" | "stream
     if (before && grown) samples.stream.push((grown.all - before.all) / 200 / 1024);
     const gone = new AbortController();
     const asked = Array.from({ length: 1000 }, () => endless(ours.url!, gone.signal));
-    const counted = Promise.allSettled(asked.map(async (one) => {
-      const status = await one;
-      return status;
-    }));
+    const counted = Promise.allSettled(asked);
     // Enough for the listener to have answered all that it refuses.
     await new Promise((resolve) => setTimeout(resolve, 10_000));
     gone.abort();

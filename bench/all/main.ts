@@ -9,9 +9,10 @@
  *     --dry     prints the run, and keeps and writes nothing
  */
 import { parseArgs } from "node:util";
+import { median } from "../median.ts";
 import { DEFAULT_THREADS, peerFromPackage, processor } from "../server_bench.ts";
 import { measureChain, measureMessages, measureStart, measureStreams } from "./door.ts";
-import { GOALS, isMet, median } from "./goals.ts";
+import { GOALS, isMet } from "./goals.ts";
 import { writeReport } from "./report.ts";
 import { keepRun, type Run } from "./results.ts";
 import { measureServers, type Samples } from "./server.ts";

@@ -1,5 +1,6 @@
 /** A plot of one table: each row's samples as parts of its goal, on a scale where ten times as much is as far as a tenth. */
-import { type Goal, isMet, median } from "./goals.ts";
+import { median } from "../median.ts";
+import { type Goal, isMet } from "./goals.ts";
 
 const WIDTH = 860, LEFT = 420, RIGHT = 40, TOP = 48, STEP = 26;
 const MARKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20];

@@ -1,5 +1,6 @@
 /** The kept runs as the section of docs/bench.md, and a plot for each table. The same runs give the same bytes. */
-import { type Goal, isMet, median } from "./goals.ts";
+import { median } from "../median.ts";
+import { type Goal, isMet } from "./goals.ts";
 import { plot } from "./plot.ts";
 import { collected, readRuns, RESULTS, type Run } from "./results.ts";
 
