@@ -2,12 +2,13 @@
  * How a model writes tool calls, for grammars that hold it to them: the other side of what src/replies reads. Which way a model
  * has is told by what its template writes.
  */
-import { type CallForm, callForm, JSON_CALL } from "../../src/replies/call_forms.ts";
+import { type CallForm, callForm } from "../../src/replies/call_forms.ts";
 import { replyFormat } from "../../src/replies/formats.ts";
+import { RESPONSE_PAIR } from "../../src/replies/tagged_reader.ts";
 import { Tools } from "../../src/replies/tools.ts";
 import { argumentsNotation, formText } from "../grammar/call_notation.ts";
 import { literal, type Part, type Rule } from "../grammar/gbnf.ts";
-import type { Notation } from "../grammar/notation.ts";
+import { JSON_NOTATION, type Notation } from "../grammar/notation.ts";
 import type { ReplyGrammar } from "../grammar/schema_grammar.ts";
 import type { ToolDefinition } from "../engine/types.ts";
 
@@ -69,6 +70,7 @@ function listed(grammar: ReplyGrammar, one: Rule, join: string, most: number): P
 
 function ofForm(form: CallForm, source: string | undefined): CallSyntax {
   const { open } = form;
+  const [start, end] = RESPONSE_PAIR;
   return {
     notation(tools) {
       const read = new Tools(tools);
@@ -91,23 +93,20 @@ function ofForm(form: CallForm, source: string | undefined): CallSyntax {
         return grammar.rule().or(text).or(text, calls, "ws");
       },
     }),
-    ...(source?.includes(RESPONSE[0]) && source.includes(RESPONSE[1])
+    ...(source?.includes(start) && source.includes(end)
       ? {
-        said: (grammar: ReplyGrammar, text: Rule) =>
-          grammar.of(literal(RESPONSE[0]), text, literal(RESPONSE[1])),
+        said: (grammar: ReplyGrammar, text: Rule) => grammar.of(literal(start), text, literal(end)),
       }
       : {}),
   };
 }
-
-const RESPONSE = ["<|START_RESPONSE|>", "<|END_RESPONSE|>"] as const;
 
 /** Apart from what stands before it. */
 const TYPE = `(" "? "<|constrain|>json" | " json" | " ")?`;
 
 /** gpt-oss: a call is a message of its own, and ends the reply. */
 const HARMONY: CallSyntax = {
-  notation: () => () => argumentsNotation(JSON_CALL.arguments, new Tools([]), ""),
+  notation: () => () => JSON_NOTATION,
   calls(grammar, tools) {
     const header = oneOf(
       grammar,
@@ -141,7 +140,7 @@ const HARMONY: CallSyntax = {
 
 /** functionary 3.2: each part has a line with whom it is for, behind a sign that the prompt ends with. */
 const FUNCTIONARY: CallSyntax = {
-  notation: () => () => argumentsNotation(JSON_CALL.arguments, new Tools([]), ""),
+  notation: () => () => JSON_NOTATION,
   calls(grammar, tools, most) {
     const call = oneOf(grammar, tools, [], [`"\\n"`], []);
     return grammar.of(...listed(grammar, call, `">>>"`, most));

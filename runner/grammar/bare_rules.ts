@@ -1,6 +1,6 @@
 /** Values that stand as they are, of which a reader tells by the schema whether they are texts. */
 import { accepts, ANYTHING, type Automaton, both, Budget, negation } from "./automaton.ts";
-import { codeSet } from "./code_set.ts";
+import { TRIMMED } from "./code_set.ts";
 import { literal, type Rule } from "./gbnf.ts";
 import type { Notation } from "./notation.ts";
 import type { Reading } from "../../src/replies/tools.ts";
@@ -9,6 +9,7 @@ import {
   ANY_TEXT,
   automatonOf,
   codes,
+  DIGIT,
   either,
   plain,
   type Regular,
@@ -57,30 +58,14 @@ export function bareTerm(
       if (accepts(rules.notation.text.texts, value)) rule.or(text[0], literal(value), text[1]);
     }
   }
-  if (quotes && reading.types.size > 1) {
+  if (quotes) {
     const quoted = grammar.rule();
     inJson.term(quoted, texts, pointer);
     if (quoted.alternatives.length > 0) rule.or(text[0], quoted, text[1]);
   }
 }
 
-/** White space as JavaScript trims it. */
-export const SPACE = {
-  codes: codeSet([
-    [9, 13],
-    [0x20, 0x20],
-    [0xa0, 0xa0],
-    [0x1680, 0x1680],
-    [0x2000, 0x200a],
-    [0x2028, 0x2029],
-    [0x202f, 0x202f],
-    [0x205f, 0x205f],
-    [0x3000, 0x3000],
-    [0xfeff, 0xfeff],
-  ]),
-} as const;
-const SPACES = repeat(codes(SPACE.codes), 0);
-const DIGIT = codes(codeSet([[0x30, 0x39]]));
+const SPACES = repeat(codes(TRIMMED), 0);
 const oneOf = (text: string): Regular => either(...[...text].map((char) => plain(char)));
 const optional = (item: Regular): Regular => repeat(item, 0, 1);
 const between = (open: string, close: string): Regular =>
@@ -112,7 +97,6 @@ function leftAlone(reading: Reading): Automaton {
       const isRead = types.has(kind) || (kind === "number" && types.has("integer"));
       if (!isRead) kinds.delete(kind);
     }
-    if (types.size === 1) return ANYTHING;
   }
   const key = [...kinds].join();
   let automaton = known.get(key);

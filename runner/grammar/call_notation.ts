@@ -2,8 +2,8 @@
 import type { ArgumentsForm, MarkupArguments } from "../../src/replies/call_forms.ts";
 import type { Reading, Tools } from "../../src/replies/tools.ts";
 import { accepts, type Automaton, Budget } from "./automaton.ts";
-import { bareTexts, SPACE } from "./bare_rules.ts";
-import { codeSet, complement } from "./code_set.ts";
+import { bareTexts } from "./bare_rules.ts";
+import { codeSet, complement, TRIMMED } from "./code_set.ts";
 import { literal } from "./gbnf.ts";
 import { JSON_NOTATION, type Notation, type TextNotation } from "./notation.ts";
 import {
@@ -11,6 +11,7 @@ import {
   ANY_TEXT,
   automatonOf,
   codes,
+  DIGIT,
   either,
   not,
   plain,
@@ -73,7 +74,6 @@ export function argumentsNotation(form: ArgumentsForm, tools: Tools, tool: strin
 }
 
 const LETTER = codes(codeSet([[0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]));
-const DIGIT = codes(codeSet([[0x30, 0x39]]));
 
 /** Python's values, of which the texts and the rest are JSON's. */
 const PYTHON: Notation = {
@@ -106,7 +106,7 @@ function gemma(quote: string): Notation {
 
 /** What a name in markup does not hold: white space, quotes, and what tags and objects are made of. */
 const NO_WORD = [
-  ...SPACE.codes,
+  ...TRIMMED,
   ...[...`"'<>{}[],:=&`].map((char) => [char.codePointAt(0)!, char.codePointAt(0)!] as const),
   [0, 0x20],
 ] as const;
@@ -119,7 +119,7 @@ const PLAIN = "[^<\\x00]";
 function markup(form: MarkupArguments, tools: Tools, tool: string): Notation {
   const [before, after, end] = form.name.map(formText) as [string, string, string];
   const key = JSON.stringify(form.name);
-  const space = repeat(codes(SPACE.codes), 0);
+  const space = repeat(codes(TRIMMED), 0);
   const ends = either(
     sequence(plain(form.close), space, either(...form.next.map(plain)), ANY_TEXT),
     ...(form.endsByLine

@@ -18,6 +18,21 @@ export function codeSet(ranges: readonly Range[]): CodeSet {
   return out;
 }
 
+/** White space to ECMAScript, and to others. */
+export const WHITE_SPACE: CodeSet = [
+  [9, 13],
+  [0x20, 0x20],
+  [0xa0, 0xa0],
+  [0x1680, 0x1680],
+  [0x2000, 0x200a],
+  [0x2028, 0x2029],
+  [0x202f, 0x202f],
+  [0x205f, 0x205f],
+  [0x3000, 0x3000],
+];
+/** As JavaScript trims it. */
+export const TRIMMED: CodeSet = [...WHITE_SPACE, [0xfeff, 0xfeff]];
+
 export function union(...sets: readonly CodeSet[]): CodeSet {
   return codeSet(sets.flat());
 }

@@ -11,6 +11,7 @@ import {
   all,
   automatonOf,
   codes,
+  DIGIT,
   either,
   EMPTY,
   NEVER,
@@ -52,7 +53,6 @@ const DIGITS = 15;
 const MAX_STATES = 6000;
 
 const digit = (from: number, to: number): Regular => codes([[0x30 + from, 0x30 + to]]);
-const ANY_DIGIT = digit(0, 9);
 
 /** Whether no number fits; `false` may also mean that none can be written. */
 export function noNumber({ whole, least, most }: NumberRules): boolean {
@@ -96,10 +96,10 @@ export function numberText(rules: NumberRules, budget: Budget): Automaton {
   let automaton = automatonOf(range(rules, places, window), budget);
   const narrow = (other: Automaton) => automaton = both(automaton, other, budget);
   if (rules.whole === false) {
-    const fraction = sequence(repeat(ANY_DIGIT, 0), digit(1, 9), repeat(ANY_DIGIT, 0));
+    const fraction = sequence(repeat(DIGIT, 0), digit(1, 9), repeat(DIGIT, 0));
     narrow(
       automatonOf(
-        sequence(repeat(plain("-"), 0, 1), repeat(ANY_DIGIT, 1), plain("."), fraction),
+        sequence(repeat(plain("-"), 0, 1), repeat(DIGIT, 1), plain("."), fraction),
         budget,
       ),
     );
@@ -221,9 +221,7 @@ function magnitudes(low: bigint, high: bigint, places: number): Regular {
   const to = places === 0 ? EMPTY : fractionTo(fraction(high));
   if (first > last) return NEVER;
   if (first === last) return sequence(plain(String(first)), all(from, to));
-  const any = places === 0
-    ? EMPTY
-    : repeat(sequence(plain("."), repeat(ANY_DIGIT, 1, places)), 0, 1);
+  const any = places === 0 ? EMPTY : repeat(sequence(plain("."), repeat(DIGIT, 1, places)), 0, 1);
   const branches = [sequence(plain(String(first)), from), sequence(plain(String(last)), to)];
   if (first + 1n < last) branches.push(sequence(naturals(first + 1n, last - 1n), any));
   return either(...branches);
@@ -236,7 +234,7 @@ function fractionFrom(wanted: string): Regular {
     const here = Number(wanted[at]);
     const left = wanted.length - at - 1;
     const branches = [sequence(digit(here, here), digits(at + 1))];
-    if (here < 9) branches.push(sequence(digit(here + 1, 9), repeat(ANY_DIGIT, 0, left)));
+    if (here < 9) branches.push(sequence(digit(here + 1, 9), repeat(DIGIT, 0, left)));
     if (/^0+$/.test(wanted.slice(at)) && at > 0) branches.push(EMPTY);
     return either(...branches);
   };
@@ -251,7 +249,7 @@ function fractionTo(wanted: string): Regular {
     const here = Number(wanted[at]);
     const left = wanted.length - at - 1;
     const branches = [sequence(digit(here, here), digits(at + 1))];
-    if (here > 0) branches.push(sequence(digit(0, here - 1), repeat(ANY_DIGIT, 0, left)));
+    if (here > 0) branches.push(sequence(digit(0, here - 1), repeat(DIGIT, 0, left)));
     if (at > 0) branches.push(EMPTY);
     return either(...branches);
   };
@@ -273,7 +271,7 @@ function naturals(low: bigint, high: bigint): Regular {
 
 /** Between two of the same number of digits. */
 function sameLength(from: string, to: string): Regular {
-  if (/^0*$/.test(from) && /^9*$/.test(to)) return repeat(ANY_DIGIT, from.length, from.length);
+  if (/^0*$/.test(from) && /^9*$/.test(to)) return repeat(DIGIT, from.length, from.length);
   const [first, last] = [Number(from[0]), Number(to[0])];
   const rest = from.length - 1;
   if (first === last) return sequence(digit(first, first), sameLength(from.slice(1), to.slice(1)));
@@ -282,7 +280,7 @@ function sameLength(from: string, to: string): Regular {
     sequence(digit(last, last), sameLength("0".repeat(rest), to.slice(1))),
   ];
   if (first + 1 < last) {
-    branches.push(sequence(digit(first + 1, last - 1), repeat(ANY_DIGIT, rest, rest)));
+    branches.push(sequence(digit(first + 1, last - 1), repeat(DIGIT, rest, rest)));
   }
   return either(...branches);
 }

@@ -9,7 +9,16 @@
  */
 import { runAtOnce, type Work } from "../../src/budget.ts";
 import type { Automaton, Budget } from "./automaton.ts";
-import { type CodeSet, codeSet, codesWhere, complement, minus, union } from "./code_set.ts";
+import {
+  type CodeSet,
+  codeSet,
+  codesWhere,
+  complement,
+  minus,
+  TRIMMED,
+  union,
+  WHITE_SPACE,
+} from "./code_set.ts";
 import { Inexpressible } from "./refusal.ts";
 import { type Member, readPattern, type Shorthand, type Tree } from "./pattern_reader.ts";
 import {
@@ -224,19 +233,7 @@ function classCodes(members: readonly Member[], negated: boolean, reading: Readi
 }
 
 const LINE_ENDS = codeSet([[10, 10], [13, 13], [0x2028, 0x2029]]);
-/** White space to ECMAScript, and to others. */
-const SPACE = codeSet([
-  [9, 13],
-  [32, 32],
-  [0xa0, 0xa0],
-  [0x1680, 0x1680],
-  [0x2000, 0x200a],
-  [0x2028, 0x2029],
-  [0x202f, 0x202f],
-  [0x205f, 0x205f],
-  [0x3000, 0x3000],
-]);
-const MAYBE_SPACE = codeSet([...SPACE, [0x1c, 0x1f], [0x85, 0x85], [0xfeff, 0xfeff]]);
+const MAYBE_SPACE = codeSet([...TRIMMED, [0x1c, 0x1f], [0x85, 0x85]]);
 
 /** No letter or number stands above it, but ideographs of the third plane. */
 const LAST_LETTER = 0x3ffff;
@@ -265,7 +262,7 @@ function shorthand(name: Shorthand, reading: Reading): CodeSet {
     case "w":
       return reading === "must" ? WORD : LETTERS;
     case "s":
-      return reading === "must" ? SPACE : MAYBE_SPACE;
+      return reading === "must" ? WHITE_SPACE : MAYBE_SPACE;
     default:
       return complement(shorthand(name.toLowerCase() as Shorthand, opposite(reading)));
   }

@@ -35,6 +35,8 @@ export const repeat = (item: Regular, least: number, most?: number): Regular => 
 export const plain = (text: string): Regular =>
   sequence(...[...text].map((c) => codes([[c.codePointAt(0)!, c.codePointAt(0)!]])));
 
+/** One of ASCII's. */
+export const DIGIT: Regular = codes([[0x30, 0x39]]);
 /** The empty text. */
 export const EMPTY: Regular = { kind: "sequence", parts: [] };
 export const NEVER: Regular = { kind: "either", branches: [] };

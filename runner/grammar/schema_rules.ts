@@ -36,7 +36,7 @@ export class SchemaRules {
   readonly algebra: Algebra;
   readonly notation: Notation;
   readonly #values = new Map<string, Rule>();
-  readonly #texts = new Map<unknown, Rule>();
+  readonly #texts = new Map<Automaton, Rule>();
   readonly #shared: Shared;
 
   /** @param options.guessTypes Whether a schema without a type is of those that its keywords are about. */
@@ -169,9 +169,7 @@ export class SchemaRules {
     const { grammar, algebra } = this;
     const { texts, character } = this.notation.text;
     const { automaton, least, most } = strings(string, algebra.budget);
-    if (automaton !== ANYTHING) {
-      return this.#quoted(this.#text(both(automaton, texts, algebra.budget)));
-    }
+    if (automaton !== ANYTHING) return this.#quoted(this.#text(automaton));
     const counted = least > 0 || most !== undefined;
     if (texts !== ANYTHING && !counted) return this.#quoted(this.#text(texts));
     if (character === undefined) return this.#quoted(this.#countedText(string));
@@ -199,6 +197,7 @@ export class SchemaRules {
     return this.grammar.of(open, body, close);
   }
 
+  /** Those of the automaton's texts that can be written. */
   #text(automaton: Automaton): Rule {
     const { text } = this.notation;
     const { budget } = this.algebra;

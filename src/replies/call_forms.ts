@@ -269,9 +269,6 @@ const BARE_PARAMETERS = bare("parameters");
 const BARE_LIST: CallForm = { ...BARE, around: ["[", "~]"], join: "~,~" };
 const BARE_PYTHON: CallForm = { ...python("", ""), open: "" };
 
-/** For every model whose own way is not known, or cannot hold these arguments. */
-export { BARE as JSON_CALL };
-
 /**
  * The form of a template's calls.
  * @param written Calls that it shows for a conversation with some; absent: it shows none.

@@ -2,7 +2,7 @@
 import { type Draft, DraftText } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
 import type { Reading, Source } from "./source.ts";
-import { lenientJson, PYTHON_WORDS, type Tools } from "./tools.ts";
+import { bareJson, type Tools } from "./tools.ts";
 import { Cut, MAX_DEPTH, WRONG } from "./values.ts";
 
 /** One call, up to its closing brace. */
@@ -71,17 +71,10 @@ function* gemmaValue(
   if (!closed) return new Cut();
   // Nothing at all is no value: in a list it would be found for ever.
   if (text.trim() === "") return WRONG;
-  const value = bareValue(text.trim());
+  const parsed = bareJson(text.trim());
+  const value = parsed === undefined ? text.trim() : parsed;
   into.add(JSON.stringify(value));
   return value;
-}
-
-/** Templates write Python's words, and so models do. */
-function bareValue(text: string): unknown {
-  const word = PYTHON_WORDS.get(text);
-  if (word !== undefined) return word;
-  const parsed = lenientJson(text);
-  return parsed === undefined ? text : parsed;
 }
 
 function* gemmaObject(

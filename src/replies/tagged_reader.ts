@@ -5,12 +5,9 @@ import { MutableSaid, type ReplyReader, type Said } from "./reader.ts";
 import { ThoughtSplitter, type ThoughtTags } from "./thought.ts";
 import type { Tool } from "./tools.ts";
 
-/** Tags around what is said, of models that mark that as well. */
-export const RESPONSE_TAGS: readonly string[] = [
-  "<|START_RESPONSE|>",
-  "<|END_RESPONSE|>",
-  "[END FINAL RESPONSE]",
-];
+/** Around what is said, of models that mark that as well. */
+export const RESPONSE_PAIR = ["<|START_RESPONSE|>", "<|END_RESPONSE|>"] as const;
+export const RESPONSE_TAGS: readonly string[] = [...RESPONSE_PAIR, "[END FINAL RESPONSE]"];
 
 interface TaggedReaderOptions {
   /** Absent: no thought is looked for. */

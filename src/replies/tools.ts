@@ -32,7 +32,7 @@ export type Reading =
   | { readonly kind: "text" | "unknown" }
   | { readonly kind: "typed"; readonly types: ReadonlySet<string> };
 
-export const PYTHON_WORDS: ReadonlyMap<string, unknown> = new Map([
+const PYTHON_WORDS: ReadonlyMap<string, unknown> = new Map([
   ["True", true],
   ["False", false],
   ["None", null],
@@ -102,9 +102,7 @@ export class Tools {
   valueOf(tool: string, parameter: string, text: string): unknown {
     const types = this.#types(tool, parameter);
     if (types.size === 1 && types.has("string")) return text;
-    // Templates write Python's words, and so models do.
-    const word = PYTHON_WORDS.get(text.trim());
-    const parsed = word === undefined ? lenientJson(text.trim()) : word;
+    const parsed = bareJson(text.trim());
     if (parsed === undefined) return text;
     return types.has(typeOf(parsed)) || (types.has("number") && typeof parsed === "number") ||
         !types.has("string")
@@ -124,6 +122,12 @@ export class Tools {
   #schema(tool: string): unknown {
     return this.#tools.get(tool)?.parameters;
   }
+}
+
+/** JSON that stands bare, or one of Python's words: templates write those, and so models do. `undefined` if it is neither. */
+export function bareJson(text: string): unknown {
+  const word = PYTHON_WORDS.get(text);
+  return word === undefined ? lenientJson(text) : word;
 }
 
 /** JSON; also with line breaks and tabs as such inside strings, as models write them. `undefined` if it is none. */
