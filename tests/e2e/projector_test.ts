@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { canSee } from "../../runner/engine/testing.ts";
 import { makeSeeingModel, plain } from "../../runner/engine/testing_seeing.ts";
 import { addModel } from "../support/ollama_folder.ts";
+import { seeded } from "../support/seeds.ts";
 import { startServe } from "../support/serve.ts";
 
 const MUTATED = Deno.env.get("SECLLAMA_FULL") ? 40 : 0;
@@ -33,8 +34,8 @@ function withNumber(projector: Uint8Array, key: string, value: number): Uint8Arr
 
 /** An odd number in the metadata, or some other bytes in the head. */
 function mutate(projector: Uint8Array, seed: number): Uint8Array<ArrayBuffer> {
-  let state = seed * 7919 + 12345;
-  const below = (most: number) => (state = (state * 1103515245 + 12345) & 0x7fffffff) % most;
+  const random = seeded(seed);
+  const below = (most: number) => Math.floor(random() * most);
   if (seed % 2 === 0) {
     const keys = [...numbersOf(projector).keys()];
     return withNumber(projector, keys[below(keys.length)]!, ODD[below(ODD.length)]!);

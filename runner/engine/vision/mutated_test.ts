@@ -39,8 +39,8 @@ for (const kind of ["picture", "sound"] as const) {
         const { answer, ended } = await run({ from, to: COUNT, seed: 1, kind });
         read += answer.read;
         refused += answer.refused;
-        // It said where it was before each: the next one began after the picture that ended it.
-        if (ended !== "") deaths.push(`picture ${answer.at}: ${ended}`);
+        // It said where it was before each: the next one began after the one that ended it.
+        if (ended !== "") deaths.push(`${kind} ${answer.at}: ${ended}`);
         else assert.equal(answer.at, COUNT);
         from = answer.at + (ended === "" ? 0 : 1);
       }

@@ -38,7 +38,7 @@ const MAX_PADDING = 65_536;
 const SLOWEST = 0.072 / 13;
 
 /** Whether it begins as llama.cpp's library takes a sound to. */
-export function isSound(bytes: Uint8Array): boolean {
+function isSound(bytes: Uint8Array): boolean {
   const ascii = (from: number, to: number) => String.fromCharCode(...bytes.subarray(from, to));
   return ascii(0, 4) === "RIFF" && ascii(8, 12) === "WAVE" || ascii(0, 3) === "ID3" ||
     ascii(0, 4) === "fLaC" || bytes[0] === 0xff && (bytes[1]! & 0xe0) === 0xe0;

@@ -1,5 +1,6 @@
 /** The engine with a model that hears, whose weights are written by hand; and what sound files say of themselves. */
 import assert from "node:assert/strict";
+import { seeded } from "../../../tests/support/seeds.ts";
 import { makeHearingModel, type Tone, tone, wav } from "../testing_hearing.ts";
 import { canSee, coded, request, runLongWork, VISION_LIBRARY, withEngine } from "../testing.ts";
 import type { Engine } from "../types.ts";
@@ -134,8 +135,8 @@ Deno.test("sound: an MP3 file in which a decoder may find other frames than thos
 
 Deno.test("sound: any cut or changed head is read without a fault", () => {
   const seeds = [tone("low", 0.01), mp3(4)];
-  let state = 12345;
-  const random = (below: number) => (state = (state * 1103515245 + 12345) & 0x7fffffff) % below;
+  const next = seeded(1);
+  const random = (below: number) => Math.floor(next() * below);
   for (let round = 0; round < 5000; round++) {
     const bytes = seeds[round % seeds.length]!.slice(0, random(128));
     for (let change = random(5); change > 0 && bytes.length > 0; change--) {

@@ -3,6 +3,7 @@
  * other drawings, by other code and other random numbers: here each pixel is the mean of sixteen points. Not used by the runner.
  */
 import { deflateSync } from "node:zlib";
+import { seeded } from "../../../tests/support/seeds.ts";
 import { png } from "./testing_pictures.ts";
 
 /** Units of a side; the model was taught in these. */
@@ -50,17 +51,6 @@ interface Drawn {
   readonly answer: string;
 }
 
-/** From 0 to 1 (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 function isInside({ kind, x, y, radius: r }: Thing, px: number, py: number): boolean {
   const [dx, dy] = [px - x, py - y];
   switch (kind) {
@@ -104,7 +94,7 @@ function place({ x, y }: Thing): string {
 
 /** The picture of this number. */
 export function drawing(seed: number, number: number): Drawn {
-  const random = randomOf(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b));
+  const random = seeded(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b));
   const below = (count: number) => Math.floor(random() * count);
   const pick = <T>(list: readonly T[]) => list[below(list.length)]!;
   const between = (low: number, high: number) => low + random() * (high - low);

@@ -15,7 +15,7 @@ import type { EngineOptions, MediaKind } from "../types.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
 import { faultOfPng } from "./png_data.ts";
-import { isSound, MAX_SECONDS, readSoundHead } from "./sound_format.ts";
+import { MAX_SECONDS, readSoundHead } from "./sound_format.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -128,7 +128,7 @@ export class Vision {
         if (this.#closed || signal?.aborted) {
           return reject(new SecLlamaError("cancelled", "the request was cancelled"));
         }
-        await this.#prepare(bytes, client).then(resolve, reject);
+        await this.#prepare(bytes, client, kind).then(resolve, reject);
       });
       this.#working ??= this.#work();
     });
@@ -146,14 +146,17 @@ export class Vision {
     this.#mtmd.mtmd_free(this.#context);
   }
 
-  async #prepare(bytes: Uint8Array<ArrayBuffer>, client: string): Promise<Picture> {
+  async #prepare(
+    bytes: Uint8Array<ArrayBuffer>,
+    client: string,
+    kind: MediaKind,
+  ): Promise<Picture> {
     const mtmd = this.#mtmd;
     const head = readPictureHead(bytes);
     const fault = typeof head === "object" && head.format === "png"
       ? await faultOfPng(bytes)
       : undefined;
     if (fault !== undefined) throw broken(fault);
-    const what: MediaKind = isSound(bytes) ? "sound" : "picture";
     const digest = await digestOf(bytes);
     using rooted = this.#keep();
     const wrapper = await mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
@@ -165,13 +168,13 @@ export class Vision {
     );
     const [address] = new BigUint64Array(wrapper.slice().buffer);
     const bitmap = Deno.UnsafePointer.create(address!);
-    if (bitmap === null) throw broken("it cannot be decoded", {}, what);
+    if (bitmap === null) throw broken("it cannot be decoded", {}, kind);
     const chunks = mtmd.mtmd_input_chunks_init();
     try {
       const list = rooted.add(pointerTo(bitmap));
       const text = rooted.add(inputText());
       const status = await mtmd.mtmd_tokenize_in_thread(this.#context, chunks, text, list, 1n);
-      if (status !== 0) throw broken("it cannot be scaled", {}, what);
+      if (status !== 0) throw broken("it cannot be scaled", {}, kind);
       return this.#read(chunks, `${client}\n${digest}`);
     } catch (error) {
       mtmd.mtmd_input_chunks_free(chunks);
