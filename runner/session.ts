@@ -14,7 +14,7 @@ import {
   type AnswerHead,
   type OpenHead,
   parseOpenHead,
-  type UsedMessage,
+  type UsedTokens,
 } from "../src/api/pipe_messages.ts";
 import type { Exchange } from "../src/pipe/pipe.ts";
 import { toProblem } from "../src/api/problems.ts";
@@ -33,9 +33,6 @@ import { RunnerKeys } from "./runner_keys.ts";
 
 /** How often recipient keys are looked at; they roll hourly. */
 const ROLL_CHECK_MS = 30_000;
-
-/** Tokens of a request and its reply, and how long they took. */
-type UsedTokens = Omit<UsedMessage, "t" | "exchange">;
 
 export interface SessionOptions {
   readonly model: string;

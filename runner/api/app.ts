@@ -5,6 +5,7 @@
 import { type Context, Hono } from "hono";
 import { errorResponse, newRequestId, requestIdHeader } from "../../src/api/errors.ts";
 import { type CallTerms, checkCallKind } from "../../src/api/call_terms.ts";
+import type { UsedTokens } from "../../src/api/pipe_messages.ts";
 import { dialectOf, notServed, routeOf, ROUTES } from "../../src/api/routes.ts";
 import { IGNORED_HEADER, writeIgnored } from "../../src/api/ignored.ts";
 import { TRUNCATED_HEADER, writeTruncated } from "../../src/api/truncated.ts";
@@ -55,13 +56,7 @@ export interface CallContext {
   /** Milliseconds this request waited for the model to load, if it did. Default 0. */
   readonly waitedMs?: number;
   /** Told how many tokens it cost, in parts that add up, each before the bytes that follow from it. */
-  readonly used?: (tokens: {
-    readonly prompt: number;
-    readonly reply: number;
-    /** Ms from its coming to the reply's first token, and from there to its last; absent: there was none. */
-    readonly firstMs?: number;
-    readonly restMs?: number;
-  }) => void;
+  readonly used?: (tokens: UsedTokens) => void;
   /** What its client's role lets it be; absent: anything. */
   readonly terms?: CallTerms;
   /** Told that it is something else, before the answer says so. */

@@ -1,4 +1,3 @@
 /** The API inside the runner, without what its dialects are made of. */
 export { type Api, type ApiOptions, type CallContext, makeApi } from "./app.ts";
-export type { CallKind, CallTerms } from "../../src/api/call_terms.ts";
 export type { ModelDefaults } from "./request.ts";

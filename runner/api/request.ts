@@ -2,6 +2,7 @@
  * The one request and the one reply that every dialect of the API is an adapter over. Nothing here names a dialect,
  * and nothing here names the engine's machinery: the engine's own data types are used as they are.
  */
+import type { UsedTokens } from "../../src/api/pipe_messages.ts";
 import type { LongWork } from "../turns.ts";
 import type {
   ChatMessage,
@@ -110,13 +111,7 @@ export interface Call {
   /** Milliseconds of silence after which a stream gives a sign of life. */
   readonly lifeSignMs: number;
   /** Told how many tokens it cost, as soon as that is known. */
-  readonly used?: (tokens: {
-    readonly prompt: number;
-    readonly reply: number;
-    /** Ms from {@link Call.startedAt} to the first token of the reply, and from there to its last. */
-    readonly firstMs?: number;
-    readonly restMs?: number;
-  }) => void;
+  readonly used?: (tokens: UsedTokens) => void;
   /** Most tokens of a reply, whatever the request asks for. Default: no limit. */
   readonly replyTokens?: number;
   /** What is found out on the way, for the answer's headers. */

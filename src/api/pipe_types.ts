@@ -192,6 +192,9 @@ export interface UsedMessage {
   readonly restMs?: number;
 }
 
+/** What an exchange cost, or a part of it. */
+export type UsedTokens = Omit<UsedMessage, "t" | "exchange">;
+
 /** Runner → gateway: what an exchange asks for is not let to its client. Comes before the answer that says so, sealed. */
 export interface RefusedMessage {
   readonly t: "refused";

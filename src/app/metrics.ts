@@ -1,6 +1,7 @@
 /** Metrics of `serve`, and whether it is well, on a listener of its own: `/metrics`, `/healthz`, `/readyz`. Off by default. */
 import { METRICS_TYPE } from "../api/media_types.ts";
 import { METRICS_PATHS } from "../api/metrics_paths.ts";
+import type { UsedTokens } from "../api/pipe_messages.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { errorResponse } from "../api/errors.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
@@ -14,7 +15,6 @@ import type { ModelStore } from "../models/store.ts";
 import type { LoadedModel } from "../supervisor/loaded_model.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
-import type { UsedTokens } from "../supervisor/runner_process.ts";
 import type { AuditLag, ServeAudit } from "./audit.ts";
 import { notReady } from "./readiness.ts";
 import type { Shutdown } from "./shutdown.ts";

@@ -3,7 +3,8 @@ import type { CallTerms } from "../api/call_terms.ts";
 import type { ErrorCode, SecLlamaError } from "../errors.ts";
 import { label, type LogFields } from "../log.ts";
 import type { Exchange } from "../pipe/exchange.ts";
-import type { ReceiptWord, UsedTokens } from "../supervisor/runner_process.ts";
+import type { UsedTokens } from "../api/pipe_messages.ts";
+import type { ReceiptWord } from "../supervisor/runner_process.ts";
 import type { LoadedModel } from "../supervisor/supervisor.ts";
 import type { Ending } from "./relay.ts";
 

@@ -15,7 +15,7 @@ import {
   parseFromRunner,
   type ReadyMessage,
   type ReceiptMessage,
-  type UsedMessage,
+  type UsedTokens,
 } from "../api/pipe_messages.ts";
 import { type Exchange, Pipe } from "../pipe/pipe.ts";
 import type { KeyReceiver } from "./key_feed.ts";
@@ -69,9 +69,6 @@ const STDERR_LIMIT_BYTES = 4096;
 
 /** Exchanges of a runner whose tokens can still be told: those under way, and some that are over. */
 const MAX_USES = 4_096;
-
-/** What an exchange cost, or a part of it. */
-export type UsedTokens = Omit<UsedMessage, "t" | "exchange">;
 
 /** What its line is to say of an exchange whose client wants a receipt. */
 export type ReceiptWord = Omit<ReceiptMessage, "t" | "exchange">;
