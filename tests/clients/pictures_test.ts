@@ -31,17 +31,7 @@ function brokenPng(): Uint8Array<ArrayBuffer> {
 bothWays("pictures through ollama, openai and anthropic clients", async (t) => {
   if (!canSee()) return;
   const served = await startServe();
-  const env = {
-    HOME: served.home,
-    PATH: "/usr/bin:/bin",
-    NO_COLOR: "1",
-    ...Object.fromEntries(
-      ["DENO_DIR", "XDG_CACHE_HOME"].flatMap((name) => {
-        const value = Deno.env.get(name);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ),
-  };
+  const { env } = served;
   try {
     const [model, projector] = ["model", "mmproj"].map((name) => `${served.home}/${name}.gguf`);
     makeSeeingModel(model!, projector!);

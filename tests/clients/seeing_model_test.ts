@@ -22,15 +22,13 @@ Deno.test({
   async fn() {
     const served = await startServe();
     try {
-      const env = { HOME: served.home, PATH: "/usr/bin:/bin", NO_COLOR: "1" };
-      const cache = Deno.env.get("DENO_DIR");
       const imported = await cli([
         "import",
         `${ROOT}models/seeing.gguf`,
         "--projector",
         `${ROOT}models/seeing.mmproj.gguf`,
         "--name=seeing",
-      ], { env: { ...env, ...(cache === undefined ? {} : { DENO_DIR: cache }) } });
+      ], { env: served.env });
       assert.equal(imported.code, 0, imported.stderr);
       const ollama = new Ollama({ host: served.proxyUrl });
       const tally = new Map<string, { right: number; all: number }>();

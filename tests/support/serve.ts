@@ -67,6 +67,8 @@ export interface Served {
   /** Pid of the gateway. */
   readonly pid: number;
   readonly home: string;
+  /** Of the user whose home it is, for {@link cli}. */
+  readonly env: Record<string, string>;
   stderr(): string;
   /** SIGTERM, then waits. Returns the exit code. */
   stop(): Promise<{ code: number }>;
@@ -193,6 +195,7 @@ async function start(options: ServeOptions): Promise<Served> {
     banner: out,
     pid: child.pid,
     home,
+    env,
     stderr: () => err,
     async stop() {
       if (!ended) child.kill("SIGTERM");
