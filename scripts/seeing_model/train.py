@@ -104,7 +104,7 @@ class Talks:
             return [None, text]
         return [None, f"\n{text}"] if kind < 0.75 else [f"{text}\n", None]
 
-    def example(self, things=None):
+    def example(self):
         """(pixels, owners, things, ids with -1 - patch for pictures, [(position, target)])."""
         rng = self.rng
         things, pixels, owners = scene(rng)
