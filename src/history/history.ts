@@ -229,12 +229,14 @@ export class History implements Disposable {
 
   /**
    * Erases what was deleted {@link UNDO_MS} ago, and takes what was erased out of the log where that could not be done at once.
-   * @returns Milliseconds until the next one is due; undefined: none is.
+   * @returns Milliseconds until it is to be called again: when the next one is due, or at once, if heads are still to be opened;
+   * undefined: none is due.
    * @throws {SecLlamaError} `history-busy`: to be called again.
    */
   sweep(): number | undefined {
     if (!this.#db.writable) return undefined;
     if (this.#db.traces) this.#db.forget();
+    if (!this.#entries.warm(WARM_HEADS)) return 0;
     const deleted = this.#entries.readable().flatMap(({ id, opened: { head } }) =>
       head.deleted === null ? [] : [{ id, due: head.deleted + UNDO_MS - this.#now() }]
     );

@@ -165,6 +165,29 @@ Deno.test("history: a deletion can be taken back for ten seconds, and is for goo
     assert.equal(history.list().total, 0);
   }));
 
+Deno.test("history: what is to be erased is looked for in pieces, so that no start opens all heads at once", () =>
+  withPlace((place) => {
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    const vault = () => [{ id: "0011223344556677", key: key.slice() }];
+    const { now } = place;
+    {
+      const none = { title: "", model: "", pinned: false, folder: "", messages: 0, size: 0 };
+      const head = { ...none, texts: 0, through: [], created: now, updated: now };
+      using db = Database.open(historyFolder(place.dataDir), () => {});
+      using entries = new Entries(db, vault(), CONVERSATIONS);
+      db.transaction(() => {
+        for (let i = 0; i < 1200; i++) {
+          entries.add({ ...head, deleted: i === 0 ? now - 10_000 : null });
+        }
+      });
+    }
+    using history = new History({ dataDir: place.dataDir, vault: vault(), now: () => now });
+    using other = new DatabaseSync(join(historyFolder(place.dataDir), DATABASE_NAME));
+    const rows = () => other.prepare("SELECT COUNT(*) AS n FROM conversations").get()!["n"];
+    assert.deepEqual([history.sweep(), history.sweep(), rows()], [0, 0, 1200]);
+    assert.deepEqual([history.sweep(), rows()], [undefined, 1199]);
+  }));
+
 Deno.test("history: search finds words in titles and messages, in any case, across messages", () =>
   withPlace((place) => {
     using history = place.open();
