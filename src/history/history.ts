@@ -13,7 +13,7 @@ import {
   UNDO_MS,
 } from "../api/history.ts";
 import type { DocumentSummary, Passage } from "../api/documents.ts";
-import { utf8, utf8Decode } from "../bytes.ts";
+import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { wipe } from "../secret.ts";
 import { Database } from "./database.ts";
@@ -27,10 +27,10 @@ import { Drawers } from "./drawers.ts";
 import { CONVERSATIONS, Entries, type Head, type Opened } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
 import { readImport, takeUp } from "./import/formats.ts";
-import { KIND, open, seal } from "./seal.ts";
-import { openMessage } from "./open_message.ts";
+import { openMessage, sealMessage, writeMessage } from "./message.ts";
+import { KIND, open } from "./seal.ts";
 import { Filters, Searcher, TextWriter } from "./search.ts";
-import { listOf, type ListOptions, sealSettings, summary, titleOf } from "./summaries.ts";
+import { listOf, type ListOptions, sealSettings, summary, titleFor } from "./summaries.ts";
 import { refuseOldVault, type VaultKey } from "./vault.ts";
 import { writeMessages } from "./whole.ts";
 
@@ -166,15 +166,11 @@ export class History implements Disposable {
         field: "parent",
       });
     }
-    const sealed = seal(
-      key,
-      { kind: KIND.message, conversation: bytes, position },
-      utf8(JSON.stringify({ ...message, created })),
-    );
+    const sealed = sealMessage(key, bytes, position, message, created);
     const texts = new TextWriter(this.#db, entry);
     const next: Head = {
       ...head,
-      title: head.title || (message.role === "user" ? titleOf(message.content) : ""),
+      title: titleFor(head.title, [message]),
       model: message.model || head.model,
       updated: Math.max(created, head.updated),
       messages: position,
@@ -182,12 +178,7 @@ export class History implements Disposable {
       ...texts.headWith(position, message.content),
     };
     this.#change(entry, next, () => {
-      this.#db.run(
-        "INSERT INTO messages (conversation, position, sealed) VALUES (?, ?, ?)",
-        bytes,
-        position,
-        sealed,
-      );
+      writeMessage(this.#db, bytes, position, sealed);
       texts.add(position, message.content);
       this.#filters.forget(id);
     });

@@ -9,6 +9,7 @@ import { nearest, type Placed } from "../documents/nearest.ts";
 import { MODEL_BYTES, packVectors, questionOf, VectorPack } from "../documents/vectors.ts";
 import type { Bytes } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { breath } from "./breath.ts";
 import type { Database } from "./database.ts";
 import type { Opened } from "./entries.ts";
 import { KIND, openLarge, seal } from "./seal.ts";
@@ -298,11 +299,6 @@ export async function wordsOfDocument(name: string, texts: readonly string[]): P
     made.push(segmentOf(texts.slice(at, at + SEGMENT).map((text) => `${name} ${text}`)));
   }
   return made;
-}
-
-/** This thread serves conversations too: they come first. */
-function breath(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** A model in a pack: the first bytes of a hash of its digest. */

@@ -11,7 +11,7 @@ import type { Database, Row } from "./database.ts";
 import { wipe } from "../secret.ts";
 import type { Head, Opened } from "./entries.ts";
 import { filterOf, mayHold } from "./filter.ts";
-import { openMessage } from "./open_message.ts";
+import { openMessage } from "./message.ts";
 import { KIND, open, seal } from "./seal.ts";
 
 /** A record that has this many bytes grows no more. */
@@ -69,24 +69,33 @@ export class TextWriter {
   /** Within a transaction. */
   add(position: number, content: string): void {
     if (content === "") return;
-    const { bytes, opened: { key, head: { texts } } } = this.#entry;
+    const { texts } = this.#entry.opened.head;
     const at = this.#last === undefined ? texts : texts - 1;
     const text = concat(this.#last ?? new Uint8Array(), partOf(position, content));
-    this.#db.run(
-      "INSERT OR REPLACE INTO texts (conversation, position, sealed) VALUES (?, ?, ?)",
+    writeRecord(this.#db, this.#entry, at, position, text);
+  }
+}
+
+/** A record and its filter, in the place of an older one, with the position of its last message; within a transaction. */
+function writeRecord(
+  db: Database,
+  { bytes, opened: { key } }: Opened,
+  position: number,
+  version: number,
+  text: Uint8Array,
+): void {
+  const place = { conversation: bytes, position, version };
+  for (
+    const [table, kind, plain] of [
+      ["texts", KIND.text, text],
+      ["filters", KIND.filter, filterOf(text)],
+    ] as const
+  ) {
+    db.run(
+      `INSERT OR REPLACE INTO ${table} (conversation, position, sealed) VALUES (?, ?, ?)`,
       bytes,
-      at,
-      seal(key, { kind: KIND.text, conversation: bytes, position: at, version: position }, text),
-    );
-    this.#db.run(
-      "INSERT OR REPLACE INTO filters (conversation, position, sealed) VALUES (?, ?, ?)",
-      bytes,
-      at,
-      seal(
-        key,
-        { kind: KIND.filter, conversation: bytes, position: at, version: position },
-        filterOf(text),
-      ),
+      position,
+      seal(key, { ...place, kind }, plain),
     );
   }
 }
@@ -94,28 +103,14 @@ export class TextWriter {
 /** Writes the texts of a whole conversation that has none yet, each record once; within a transaction. Says what its head says of them. */
 export function writeTexts(
   db: Database,
-  { bytes, opened: { key } }: Opened,
+  entry: Opened,
   contents: readonly string[],
 ): Pick<Head, "texts" | "through"> {
   const through: number[] = [];
   let [parts, size]: [Uint8Array[], number] = [[], 0];
   const close = (version: number) => {
     if (parts.length === 0) return;
-    const text = concat(...parts);
-    const place = { conversation: bytes, position: through.length, version };
-    for (
-      const [table, kind, plain] of [
-        ["texts", KIND.text, text],
-        ["filters", KIND.filter, filterOf(text)],
-      ] as const
-    ) {
-      db.run(
-        `INSERT INTO ${table} (conversation, position, sealed) VALUES (?, ?, ?)`,
-        bytes,
-        place.position,
-        seal(key, { ...place, kind }, plain),
-      );
-    }
+    writeRecord(db, entry, through.length, version, concat(...parts));
     through.push(version);
     [parts, size] = [[], 0];
   };

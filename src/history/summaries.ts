@@ -76,7 +76,7 @@ export function titleFor(title: string, messages: Iterable<Pick<NewMessage, "rol
 }
 
 /** The first line of a message, as a title. */
-export function titleOf(content: string): string {
+function titleOf(content: string): string {
   const line = content.trim().split("\n", 1)[0]!.trim();
   const most = Math.min(TITLE_CHARACTERS, 80);
   return line.length <= most ? line : `${line.slice(0, most - 1).trimEnd()}…`;

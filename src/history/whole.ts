@@ -1,9 +1,8 @@
 /** A conversation of another program, taken up whole: each of its records is written once. */
-import { utf8 } from "../bytes.ts";
 import type { Database } from "./database.ts";
 import type { Head, Opened } from "./entries.ts";
 import type { Imported } from "./import/formats.ts";
-import { KIND, seal } from "./seal.ts";
+import { sealMessage, writeMessage } from "./message.ts";
 import { writeTexts } from "./search.ts";
 import { titleFor } from "./summaries.ts";
 
@@ -18,17 +17,8 @@ export function writeMessages(
   const title = titleFor(head.title, messages.map(({ message }) => message));
   for (const [i, { message, created }] of messages.entries()) {
     const position = i + 1;
-    const sealed = seal(
-      key,
-      { kind: KIND.message, conversation: bytes, position },
-      utf8(JSON.stringify({ ...message, created })),
-    );
-    db.run(
-      "INSERT INTO messages (conversation, position, sealed) VALUES (?, ?, ?)",
-      bytes,
-      position,
-      sealed,
-    );
+    const sealed = sealMessage(key, bytes, position, message, created);
+    writeMessage(db, bytes, position, sealed);
     size += sealed.length;
     model = message.model || model;
     updated = Math.max(updated, created);

@@ -5,6 +5,7 @@
 import type { ImportReport, NewMessage, Role } from "../../api/history.ts";
 import { FOLDER_CHARACTERS, SETTINGS_BYTES, TITLE_CHARACTERS } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { breath } from "../breath.ts";
 import { MODEL_CHARACTERS, readMessage } from "../shapes.ts";
 import { titleFor } from "../summaries.ts";
 import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
@@ -84,7 +85,7 @@ export async function takeUp(
   for (const one of conversations) {
     // A file may be of a hundred megabytes, and this thread has others to serve.
     if (Date.now() - last > BREATH_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await breath();
       last = Date.now();
     }
     const title = titleFor(one.title, one.messages.map(({ message }) => message));
