@@ -172,7 +172,6 @@ interface DoctorCheck {
   readonly name: string;
   readonly result: "holds" | "fails" | "not run" | "note";
   readonly observed: string;
-  readonly expected?: string;
   readonly stoppedBy?: string;
 }
 

@@ -59,12 +59,8 @@ function Verdict({ report: { verdict, checks } }: { report: DoctorReport }) {
 
 function Checks({ report: { checks, limits } }: { report: DoctorReport }) {
   // What does not hold is seen first.
-  const rows = [
-    ...checks.filter(({ result }) => result === "fails"),
-    ...checks.filter(
-      ({ result }) => result !== "fails",
-    ),
-  ];
+  const fails = ({ result }: { result: string }) => Number(result === "fails");
+  const rows = checks.toSorted((a, b) => fails(b) - fails(a));
   return (
     <>
       <div class="table tall" tabIndex={0} role="region" aria-label="What the doctor found">

@@ -23,8 +23,8 @@ export function isDocument(name: string): boolean {
   return /\.(?:pdf|docx)$/i.test(name);
 }
 
-/** Has a file read and kept, sealed; of a folder, under its path there. @throws {ApiError} Why it cannot be. */
-export function addDocument(file: File, name = file.name): Promise<DocumentSummary> {
+/** Has a file read and kept, sealed, under a name. @throws {ApiError} Why it cannot be. */
+export function addDocument(file: File, name: string): Promise<DocumentSummary> {
   const headers = { [NAME_HEADER]: encodeURIComponent(name) };
   return ask(ROUTES.documents.path, { method: "POST", body: file, headers });
 }

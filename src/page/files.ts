@@ -19,7 +19,7 @@ export async function takeFiles(actions: Actions, files: readonly File[]): Promi
     const problem = file.type.startsWith("image/")
       ? await picture(actions, file)
       : isDocument(file.name)
-      ? await document(actions, file)
+      ? await takeDocument(actions, file)
       : await textFile(actions, file);
     if (problem) {
       return actions.store.set({ notice: { kind: "error", text: `${file.name}: ${problem}` } });
@@ -44,9 +44,15 @@ async function picture({ store }: Actions, file: File): Promise<string | undefin
   return undefined;
 }
 
-async function document({ store }: Actions, file: File): Promise<string | undefined> {
+/** Has a file kept, of a folder under its path there, and looked up in. Says why not. */
+export async function takeDocument(
+  { store }: Actions,
+  file: File,
+  path = file.name,
+): Promise<string | undefined> {
   try {
-    const { id, name } = await addDocument(file);
+    const { id, name } = await addDocument(file, path);
+    // The older one of that name is gone.
     const others = store.state.sources.filter((one) => one.name !== name);
     store.set({ sources: [...others, { id, name }] });
     return undefined;

@@ -2,8 +2,7 @@
 /** Folders that were dropped or chosen: what can be read of them becomes documents of the proxy's, one after the other. */
 import { DOCUMENT_NAME } from "../api/documents.ts";
 import type { Actions } from "./actions.ts";
-import { ApiError } from "./api.ts";
-import { addDocument } from "./documents.ts";
+import { takeDocument } from "./files.ts";
 
 /** As many files of all folders together, and so deep: a link may lead around in a circle. */
 const MOST_FILES = 500;
@@ -105,7 +104,8 @@ export async function takeChosenFolder(actions: Actions, files: readonly File[])
 }
 
 /** Says how far it is, and in the end what was left out; what is taken is looked up in. */
-async function take({ store }: Actions, { files, refused: unread, more }: Found): Promise<void> {
+async function take(actions: Actions, { files, refused: unread, more }: Found): Promise<void> {
+  const { store } = actions;
   let stopped = false;
   const refused = [...unread];
   for (const [at, { path, file }] of files.entries()) {
@@ -116,13 +116,8 @@ async function take({ store }: Actions, { files, refused: unread, more }: Found)
       undoName: "Stop",
     } as const;
     store.set({ notice });
-    try {
-      const { id, name } = await addDocument(file, path);
-      const others = store.state.sources.filter((one) => one.name !== name);
-      store.set({ sources: [...others, { id, name }] });
-    } catch (error) {
-      refused.push(`${path}: ${error instanceof ApiError ? error.message : "not readable"}`);
-    }
+    const problem = await takeDocument(actions, file, path);
+    if (problem) refused.push(`${path}: ${problem}`);
     if (stopped) break;
   }
   const all = files.length + unread.length;

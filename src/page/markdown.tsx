@@ -107,13 +107,7 @@ function block(token: Token, onLink: OnLink): ComponentChildren {
 }
 
 function isInline({ type }: Token): boolean {
-  return [
-    ...["strong", "em", "del", "codespan", "br", "link", "image", "escape", "checkbox", "maths"],
-  ].includes(type);
-}
-
-function maths({ tex, raw, display }: MathsToken): ComponentChildren {
-  return <Maths tex={tex} raw={raw} display={display} />;
+  return /^(?:strong|em|del|codespan|br|link|image|escape|checkbox|maths)$/.test(type);
 }
 
 function list({ ordered, start, items }: Tokens.List, onLink: OnLink): ComponentChildren {
@@ -183,8 +177,10 @@ function inline(token: Token, onLink: OnLink): ComponentChildren {
         </span>
       );
     }
-    case "maths":
-      return maths(token as MathsToken);
+    case "maths": {
+      const { tex, raw, display } = token as MathsToken;
+      return <Maths tex={tex} raw={raw} display={display} />;
+    }
     case "escape":
       return <Visible text={(token as Tokens.Escape).text} />;
     case "text": {

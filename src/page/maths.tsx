@@ -7,7 +7,7 @@ import { type ComponentChildren, h } from "preact";
 import { useMemo } from "preact/hooks";
 import temml from "temml";
 import { LONGEST } from "./maths_tokens.ts";
-import { piecesOf } from "./visible.ts";
+import { visibleOf } from "./visible.ts";
 
 /** A node of Temml's tree. */
 interface Node {
@@ -69,7 +69,7 @@ function countOf({ children = [] }: Node, deep: number): number {
 export function elementOf(node: Node): ComponentChildren {
   const { type, text, attributes = {}, children = [], style = {} } = node;
   if (type === undefined && text !== undefined) {
-    return piecesOf(text).map((piece) => typeof piece === "string" ? piece : piece.code).join("");
+    return visibleOf(text);
   }
   const said = children.length === 1 ? children[0]!.text ?? "" : "";
   const name = type !== undefined && ELEMENTS.has(type) ? type : "mrow";
@@ -110,13 +110,7 @@ export function Maths({ tex, raw, display }: { tex: string; raw: string; display
     return tree && elementOf(tree);
   }, [tex, display]);
   if (made === undefined) {
-    return (
-      <code>
-        {piecesOf(raw.trim()).map((piece) => typeof piece === "string" ? piece : piece.code).join(
-          "",
-        )}
-      </code>
-    );
+    return <code>{visibleOf(raw.trim())}</code>;
   }
   return display
     ? <span class="maths" tabIndex={0} role="group" aria-label="formula">{made}</span>

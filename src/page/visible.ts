@@ -33,6 +33,11 @@ export function piecesOf(text: string): Piece[] {
   return pieces;
 }
 
+/** The text with those characters named, where no element can be. */
+export function visibleOf(text: string): string {
+  return piecesOf(text).map((piece) => typeof piece === "string" ? piece : piece.code).join("");
+}
+
 /** The text without those characters. */
 export function withoutHidden(text: string): string {
   return text.replace(HIDDEN, "");
