@@ -95,7 +95,7 @@ function groupHint([first, second]: readonly string[], group: readonly string[])
 }
 
 /** The command whose words are the longest beginning of `argv`, and what follows them. */
-async function findCommand(argv: readonly string[]): Promise<[Command, readonly string[]]> {
+export async function findCommand(argv: readonly string[]): Promise<[Command, readonly string[]]> {
   const args = argv.length === 0
     ? ["help"]
     : Object.hasOwn(ALIASES, argv[0]!)

@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { COMMANDS } from "../../src/cli/commands.ts";
 import { loadSettings } from "../../src/config/settings.ts";
 import { keysetHost } from "../support/keyset_host.ts";
 import { makeCheapKeyFile } from "../support/key_file.ts";
@@ -32,26 +31,7 @@ function patternOf(output: string): RegExp {
   return new RegExp(`^${lines.join("")}$`);
 }
 
-/** The command that words begin with. */
-function commandOf(words: readonly string[]) {
-  return COMMANDS.find(({ path }) => path.every((word, i) => words[i] === word));
-}
-
-Deno.test("firm's pages: each command that they name is there, with its options; each control names one that is shown", () => {
-  let named = 0;
-  for (const text of [firm, compliance]) {
-    for (const [, line] of text.matchAll(/(?:^|`|\$ )secllama ([a-z][^`\n]*)/gm)) {
-      const words = line!.split(/\s+/);
-      const command = commandOf(words);
-      const group = COMMANDS.some(({ path: [first] }) => first === words[0]);
-      assert.ok(command !== undefined || group, line);
-      for (const [, option] of line!.matchAll(/ --([a-z][a-z-]*)/g)) {
-        assert.ok(option! in (command?.options ?? {}), `${line}: --${option}`);
-      }
-      named++;
-    }
-  }
-  assert.ok(named > 50, String(named));
+Deno.test("firm's pages: each control names a command that is shown", () => {
   const controls = [...compliance.matchAll(/^\| [^|]+ \| [^|]+ \| +([\d, ]+) +\| [^|]*\|$/gm)];
   assert.ok(controls.length >= 45, `${controls.length} controls`);
   const used = new Set(controls.flatMap(([, numbers]) => numbers!.split(",").map(Number)));
