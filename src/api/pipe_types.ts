@@ -179,6 +179,7 @@ export interface PongMessage {
 export type ToRunner = BootMessage | ServeMessage | PingMessage;
 /** Runner → gateway: tokens that an exchange cost, in parts that add up. The last part comes before the reply's last bytes. */
 export interface UsedMessage {
+  /** What the message is. */
   readonly t: "used";
   /** Its number on the pipe. */
   readonly exchange: number;

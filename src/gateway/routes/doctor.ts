@@ -22,8 +22,8 @@ export function doctorRoutes(app: Hono<ManagementEnv>, context: GatewayContext):
   let running = false;
   app.post(ROUTES.doctor.path, async (c) => {
     await readJson(c.req.raw, ROUTES.doctor);
-    const { doctor } = context;
-    if (doctor === undefined || !isOwnUsers(c.env, false)) {
+    const { doctor, remote } = context;
+    if (doctor === undefined || !isOwnUsers(c.env, remote)) {
       throw new SecLlamaError("management-refused", "the doctor is for the host's own user", {
         hint: "on the host itself: secllama doctor",
       });
