@@ -3,6 +3,7 @@
  * client can ask for a hundred megabytes of numbers.
  */
 import type { Work } from "../src/budget.ts";
+import { exactText } from "../src/exact_json.ts";
 
 /** What is done between two places to yield: values, or 64 units of text. */
 const STEPS_PER_YIELD = 4096;
@@ -87,7 +88,7 @@ class Pieces {
 
 function* write(value: unknown, out: Pieces): Work<void> {
   if (typeof value === "string" && value.length > TEXT_UNITS) yield* writeText(value, out);
-  else if (value === null || typeof value !== "object") out.add(JSON.stringify(value) ?? "null");
+  else if (value === null || typeof value !== "object") out.add(exactText(value) ?? "null");
   else if (Array.isArray(value) || value instanceof Float32Array) yield* writeList(value, out);
   else {
     let before = "{";

@@ -8,6 +8,7 @@ const ROOT = new URL("../", import.meta.url).pathname;
 const BASE = [
   "src/api",
   "src/duration.ts",
+  "src/exact_json.ts",
   "src/errors.ts",
   "src/hints.ts",
   "src/loopback.ts",
@@ -43,6 +44,8 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   "src/suggest_test.ts": ["src/suggest.ts"],
   "src/version.ts": [],
   "src/duration.ts": [],
+  "src/exact_json.ts": [],
+  "src/exact_json_test.ts": ["src/exact_json.ts"],
   "src/loopback.ts": [],
   "src/pem.ts": ["src/bytes.ts"],
   // What two processes must agree on. Everything may know it; it knows nothing.
@@ -67,9 +70,15 @@ const RULES: { readonly [part: string]: readonly string[] } = {
   // Jinja2's language: pure, with the budget of whoever runs it.
   "src/jinja": ["src/errors.ts", "src/budget.ts"],
   // A chat template's needs, and conversations in the form that it takes: pure.
-  "src/templates": ["src/errors.ts", "src/budget.ts", "src/jinja", "src/replies"],
+  "src/templates": [
+    "src/errors.ts",
+    "src/budget.ts",
+    "src/exact_json.ts",
+    "src/jinja",
+    "src/replies",
+  ],
   // What a reply of any family means: pure.
-  "src/replies": [],
+  "src/replies": ["src/exact_json.ts"],
   "src/models": [...BASE, "src/jinja", "src/replies", "src/templates"],
   // It is handed what it must know of the API.
   "src/http": BASE.filter((part) => part !== "src/api"),

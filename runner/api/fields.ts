@@ -54,16 +54,17 @@ export class Fields {
     return Object.keys(this.#value).filter((name) => this.#value[name] !== null);
   }
 
-  /** The value as parsed; `undefined` if it is absent or `null`. */
+  /** The value as parsed, a number as a double; `undefined` if it is absent or `null`. */
   raw(name: string): unknown {
-    return Object.hasOwn(this.#value, name) ? this.#value[name] ?? undefined : undefined;
+    const value = Object.hasOwn(this.#value, name) ? this.#value[name] ?? undefined : undefined;
+    return typeof value === "bigint" ? Number(value) : value;
   }
 
   has(name: string): boolean {
     return this.raw(name) !== undefined;
   }
 
-  /** The whole object as parsed. */
+  /** The whole object as parsed: whole numbers beyond 2^53 are a `bigint`. */
   value(): Readonly<Record<string, unknown>> {
     return this.#value;
   }

@@ -54,7 +54,7 @@ const DIALECTS: readonly Dialect[] = [
       stream_options: object,
       max_tokens: whole(-1),
       max_completion_tokens: whole(-1),
-      seed: [["whole", "number"], [-Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]],
+      seed: [["whole", "number"], [-(2 ** 63), 2 ** 64]],
       stop: [["text", "list"]],
       logprobs: flag,
       top_logprobs: whole(0, 20),

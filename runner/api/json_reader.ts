@@ -2,6 +2,7 @@
  * JSON (RFC 8259) in pieces: what `JSON.parse` makes of a text, as work that yields, so that a body of ten megabytes keeps nobody
  * waiting. `JSON.parse` reads runs of elements that are one piece together; what is longer is gone into.
  */
+import { parseExact } from "../../src/exact_json.ts";
 import type { Work } from "../../src/budget.ts";
 import { utf8Decode } from "../../src/bytes.ts";
 
@@ -157,7 +158,7 @@ class Reader {
   #scalar(): unknown {
     const begin = this.#at;
     while (isOfScalar(this.#bytes[this.#at])) this.#at++;
-    return JSON.parse(decoded(this.#bytes.subarray(begin, this.#at)));
+    return parseExact(decoded(this.#bytes.subarray(begin, this.#at)));
   }
 
   *#string(): Work<string> {
@@ -182,9 +183,9 @@ function addRun(of: Open, text: string, isLast: boolean): void {
   // Between two commas, or behind one, there must be something.
   if (!(isLast && of.isEmpty) && !/[^ \n\r\t]/.test(text)) fail();
   if (of.items !== undefined) {
-    for (const item of JSON.parse(`[${text}]`)) of.items.push(item);
+    for (const item of parseExact(`[${text}]`) as unknown[]) of.items.push(item);
   } else {
-    const members = JSON.parse(`{${text}}`);
+    const members = parseExact(`{${text}}`) as Record<string, unknown>;
     for (const name of Object.keys(members)) set(of.members, name, members[name]);
   }
 }

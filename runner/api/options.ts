@@ -132,19 +132,20 @@ export function topLogprobs(fields: Fields): number | undefined {
   });
 }
 
+/** Of 64 bits, with or without a sign. */
+const SEEDS = { min: -(2 ** 63), max: 2 ** 64 };
+
 /** A negative seed is "random". Larger ones than the engine's 32 bits are folded into them, the one that means random spared. */
 export function applySeed(
   sampling: { seed?: number },
   fields: Fields,
   name: string,
 ): void {
-  const seed = whole(fields, name, {
-    min: Number.MIN_SAFE_INTEGER,
-    max: Number.MAX_SAFE_INTEGER,
-  });
-  if (seed === undefined) return;
-  if (seed < 0) delete sampling.seed;
-  else sampling.seed = seed % 0xffff_ffff;
+  const rough = whole(fields, name, SEEDS);
+  if (rough === undefined) return;
+  const given = fields.value()[name];
+  if (rough < 0) delete sampling.seed;
+  else sampling.seed = Number((typeof given === "bigint" ? given : BigInt(rough)) % 0xffff_ffffn);
 }
 
 function dropUndefined<T extends object>(

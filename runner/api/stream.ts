@@ -1,4 +1,5 @@
 /** Streaming: events to bytes as they come, one chunk each, with the client's leaving felt at once. */
+import { exactText } from "../../src/exact_json.ts";
 import { JSON_TYPE } from "../../src/api/media_types.ts";
 import type { Call } from "./request.ts";
 
@@ -6,14 +7,14 @@ const encoder = new TextEncoder();
 
 /** `value` as one line of NDJSON. */
 export function ndjson(value: unknown): Uint8Array<ArrayBuffer> {
-  return encoder.encode(JSON.stringify(value) + "\n");
+  return encoder.encode(exactText(value) + "\n");
 }
 
 /** One server-sent event (HTML standard section 9.2.6); `event` absent: an unnamed one. */
 export function sse(data: unknown, event?: string): Uint8Array<ArrayBuffer> {
   const name = event === undefined ? "" : `event: ${event}\n`;
   return encoder.encode(
-    `${name}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`,
+    `${name}data: ${typeof data === "string" ? data : exactText(data)}\n\n`,
   );
 }
 

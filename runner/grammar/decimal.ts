@@ -6,7 +6,7 @@ interface Decimal {
   readonly places: number;
 }
 
-export function decimal(value: number): Decimal {
+export function decimal(value: number | bigint): Decimal {
   const match = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value))!;
   const [, sign, whole, fraction = "", exponent = "0"] = match;
   let coefficient = BigInt(`${whole}${fraction}`);
@@ -36,7 +36,7 @@ export function ceilUnits(value: Decimal, places: number): bigint {
 }
 
 /** Whether `value` is a whole number of steps, exactly. @param step Above 0. */
-export function isMultiple(value: number, step: number): boolean {
+export function isMultiple(value: number | bigint, step: number): boolean {
   const [a, b] = [decimal(value), decimal(step)];
   const places = Math.max(a.places, b.places);
   return floorUnits(a, places) % floorUnits(b, places) === 0n;

@@ -30,9 +30,10 @@ const COUNT: Check = (value) =>
   Number.isInteger(value) && (value as number) >= 0
     ? undefined
     : "it must be a whole number from 0 on";
-const NUMBER: Check = (value) => typeof value === "number" ? undefined : "it must be a number";
+const isNumber = (value: unknown) => typeof value === "number" || typeof value === "bigint";
+const NUMBER: Check = (value) => isNumber(value) ? undefined : "it must be a number";
 const BOUND: Check = (value) =>
-  typeof value === "number" || typeof value === "boolean" ? undefined : "it must be a number";
+  isNumber(value) || typeof value === "boolean" ? undefined : "it must be a number";
 const TEXT: Check = (value) => typeof value === "string" ? undefined : "it must be a string";
 const NAMES: Check = (value) =>
   Array.isArray(value) && value.every((name) => typeof name === "string")

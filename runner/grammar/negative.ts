@@ -7,7 +7,7 @@ import { negation, words } from "./automaton.ts";
 import { formatOf } from "./formats.ts";
 import { ANY_NUMBER, type Bound, type NumberRules } from "./number_text.ts";
 import { absent, patternNames } from "./positive.ts";
-import { naming, refuse } from "./refusal.ts";
+import { Inexpressible, naming, refuse } from "./refusal.ts";
 import type { Keywords, SchemaNode } from "./schema_document.ts";
 import { nameAutomaton } from "./names.ts";
 import {
@@ -24,7 +24,7 @@ import {
   type Term,
   termOf,
 } from "./terms.ts";
-import { boundsOf, dependenciesOf, itemsOf, type TypeName } from "./values.ts";
+import { boundOf, boundsOf, dependenciesOf, itemsOf, type TypeName } from "./values.ts";
 
 export function negativeTerms(algebra: Algebra, node: SchemaNode): readonly Term[] {
   const { schema } = node;
@@ -98,6 +98,7 @@ function values(algebra: Algebra, node: SchemaNode, schema: Keywords): readonly 
   for (const keyword of ["const", "enum"] as const) {
     if (!(keyword in schema)) continue;
     const list = keyword === "const" ? [schema.const] : schema.enum as readonly unknown[];
+    naming(keyword, node.pointer, () => list.forEach(mustBeDoubles));
     const scalars = list.filter((value) => value === null || typeof value !== "object");
     const booleans = [true, false].filter((value) => !scalars.includes(value));
     let plain = BITS.array | BITS.object | BITS.number | BITS.string;
@@ -149,10 +150,11 @@ function shapeOf(value: unknown): Keywords {
 
 function numbers(schema: Keywords): Term[] {
   const { least, most } = boundsOf(schema);
-  const beyond = ({ value, exclusive }: Bound): Bound => ({ value, exclusive: !exclusive });
+  const beyond = ({ value, exact, exclusive }: Bound, inside: 1 | -1): Bound =>
+    boundOf(exact ?? value, !exclusive, inside);
   const out: Term[] = [];
-  if (least !== undefined) out.push(number({ most: beyond(least) }));
-  if (most !== undefined) out.push(number({ least: beyond(most) }));
+  if (least !== undefined) out.push(number({ most: beyond(least, -1) }));
+  if (most !== undefined) out.push(number({ least: beyond(most, 1) }));
   if (typeof schema.multipleOf === "number") out.push(number({ offSteps: [schema.multipleOf] }));
   return out;
 }
@@ -273,4 +275,12 @@ function objects(algebra: Algebra, node: SchemaNode, schema: Keywords): Term[] {
     );
   }
   return out;
+}
+
+/** @throws {Inexpressible} for a number that grammars cannot leave out. */
+function mustBeDoubles(value: unknown): void {
+  if (typeof value === "bigint") {
+    throw new Inexpressible("whole numbers above 2^53 cannot be left out");
+  }
+  if (value !== null && typeof value === "object") Object.values(value).forEach(mustBeDoubles);
 }

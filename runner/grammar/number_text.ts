@@ -24,6 +24,8 @@ import {
 export interface Bound {
   readonly value: number;
   readonly exclusive: boolean;
+  /** What a schema says of a bound that no double is: `value` is next to it, on the inside. */
+  readonly exact?: bigint;
 }
 
 /** What numbers must be. */
@@ -57,6 +59,10 @@ const digit = (from: number, to: number): Regular => codes([[0x30 + from, 0x30 +
 /** Whether no number fits; `false` may also mean that none can be written. */
 export function noNumber({ whole, least, most }: NumberRules): boolean {
   if (least === undefined || most === undefined) return false;
+  // What is between two doubles cannot be written, but a schema may list it.
+  if (least.exact !== undefined || most.exact !== undefined) {
+    return (least.exact ?? least.value) > (most.exact ?? most.value);
+  }
   let [low, high] = [least.value, most.value];
   if (whole === true && Number.isFinite(low) && Number.isFinite(high)) {
     if (Math.ceil(low) === low && least.exclusive) low += 1;

@@ -17,6 +17,7 @@ import {
   type Names,
   type Term,
   termOf,
+  textOf,
 } from "./terms.ts";
 import { ANY_NUMBER, type NumberRules } from "./number_text.ts";
 import { exactlyOne, joinValues } from "./one_of.ts";
@@ -116,8 +117,8 @@ function valuesOf({ pointer }: SchemaNode, schema: Keywords): readonly unknown[]
   if (list === undefined) return "const" in schema ? [schema.const] : undefined;
   naming("enum", pointer, () => list.forEach(checkExact));
   if (!("const" in schema)) return list;
-  const text = JSON.stringify(schema.const);
-  return list.filter((value) => JSON.stringify(value) === text);
+  const text = textOf(schema.const);
+  return list.filter((value) => textOf(value) === text);
 }
 
 function numberRules(schema: Keywords, whole: true | undefined): NumberRules {

@@ -105,7 +105,7 @@ export class SchemaDocument {
     if (pointer.split("/").length > 2 * MAX_DEPTH) {
       refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
     }
-    const node = this.#add(schema, pointer, base);
+    const node = this.#add(withDoubles(schema), pointer, base);
     this.#known.set(schema, node);
     this.#check(node);
     return node;
@@ -208,6 +208,18 @@ export class SchemaDocument {
   }
 }
 
+/** Keywords whose whole number is kept as it is written; others are computed with. */
+const EXACT = ["const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
+
+/** A schema whose own counts are doubles: nothing has so many. */
+function withDoubles(schema: Keywords): Keywords {
+  const long = Object.entries(schema).filter(([keyword, value]) =>
+    typeof value === "bigint" && !EXACT.includes(keyword)
+  );
+  if (long.length === 0) return schema;
+  return { ...schema, ...Object.fromEntries(long.map(([name, value]) => [name, Number(value)])) };
+}
+
 /** Where a schema's own parts are. */
 function* places(schema: Keywords): Generator<readonly (string | number)[], void, void> {
   for (const keyword of ONE) if (keyword in schema) yield [keyword];
@@ -231,13 +243,13 @@ function pointerOf(from: string, path: readonly string[]): string {
   return [from, ...path.map((part) => part.replaceAll("~", "~0").replaceAll("/", "~1"))].join("/");
 }
 
-/** @throws {Inexpressible} for a whole number that was not read as it was written. */
+/** @throws {Inexpressible} for a number that was not read as it was written. */
 export function checkExact(value: unknown): void {
   if (
     typeof value === "number" &&
     (Math.abs(value) > 2 ** 53 && Number.isInteger(value) || !Number.isFinite(value))
   ) {
-    throw new Inexpressible("whole numbers above 2^53 are not kept exactly");
+    throw new Inexpressible("whole numbers above 2^53 with an exponent are not kept exactly");
   }
   if (value !== null && typeof value === "object") Object.values(value).forEach(checkExact);
 }

@@ -1,4 +1,5 @@
 /** Rules for the values that fit schemas. */
+import { exactText } from "../../src/exact_json.ts";
 import type { Work } from "../../src/budget.ts";
 import type { Algebra } from "./algebra.ts";
 import { accepts, ANYTHING, type Automaton, both, Pause, words } from "./automaton.ts";
@@ -241,7 +242,7 @@ export class SchemaRules {
     }
     if (typeof value === "string") return this.#constantText(value);
     if (typeof value === "boolean") return notation.constants(value);
-    return value === null ? notation.words[1] : literal(JSON.stringify(value));
+    return value === null ? notation.words[1] : literal(exactText(value));
   }
 
   #constantText(value: string): Part {

@@ -11,24 +11,23 @@ import {
   type Term,
   textOf,
 } from "./terms.ts";
-import { lengthOf, typeOf } from "./values.ts";
+import { isWhole, isWithin, lengthOf, typeOf } from "./values.ts";
 
 export function fitsTerm(algebra: Algebra, term: Term, value: unknown): boolean {
   if ((term.types & BITS[typeOf(value)]) === 0) return false;
-  if (typeof value === "number") return fitsNumber(term.number, value);
+  if (typeof value === "number" || typeof value === "bigint") return fitsNumber(term.number, value);
   if (typeof value === "string") return fitsString(term.string, value);
   if (Array.isArray(value)) return fitsArray(algebra, term, term.array, value);
   if (value === null || typeof value !== "object") return true;
   return fitsObject(algebra, term.object, value as Record<string, unknown>);
 }
 
-function fitsNumber(rules: NumberRules, value: number): boolean {
+function fitsNumber(rules: NumberRules, value: number | bigint): boolean {
   const { whole, least, most, steps, offSteps, except } = rules;
-  return (whole === undefined || Number.isInteger(value) === whole) &&
-    (least === undefined || (least.exclusive ? value > least.value : value >= least.value)) &&
-    (most === undefined || (most.exclusive ? value < most.value : value <= most.value)) &&
+  return (whole === undefined || isWhole(value) === whole) &&
+    isWithin(value, least, most) &&
     steps.every((step) => isMultiple(value, step)) &&
-    !offSteps.some((step) => isMultiple(value, step)) && !except.includes(value);
+    !offSteps.some((step) => isMultiple(value, step)) && !except.some((one) => one == value);
 }
 
 function fitsString(rules: StringRules, value: string): boolean {

@@ -3,6 +3,7 @@
  * of that type must be. Schemas of parts (of a property, an item) stay references to the document: a conjunction of
  * schemas that a value fits, or, negated, does not.
  */
+import { exactText } from "../../src/exact_json.ts";
 import type { Automaton } from "./automaton.ts";
 import { ANY_NUMBER, noNumber, type NumberRules } from "./number_text.ts";
 import type { TypeName } from "./values.ts";
@@ -186,7 +187,7 @@ function sharedValues(a: readonly unknown[], b: readonly unknown[]): readonly un
 
 /** A value's JSON with the names of its objects in order, so that equal values have equal texts. */
 export function textOf(value: unknown): string {
-  return JSON.stringify(
+  return exactText(
     value,
     (_, at) =>
       at !== null && typeof at === "object" && !Array.isArray(at)
@@ -207,8 +208,9 @@ function meetNumbers(a: NumberRules, b: NumberRules): NumberRules {
   if (b === ANY_NUMBER) return a;
   const side = (x: NumberRules["least"], y: NumberRules["least"], sign: 1 | -1) => {
     if (x === undefined || y === undefined) return x ?? y;
-    if (x.value === y.value) return x.exclusive ? x : y;
-    return (x.value - y.value) * sign > 0 ? x : y;
+    const [a, b] = [x.exact ?? x.value, y.exact ?? y.value];
+    if (a == b) return x.exclusive ? x : y;
+    return (sign === 1 ? a > b : a < b) ? x : y;
   };
   return {
     whole: clash(a.whole, b.whole) ? undefined : a.whole ?? b.whole,

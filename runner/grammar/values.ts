@@ -1,6 +1,8 @@
 /** Whether a value that a schema names itself, in `enum` or `const`, fits the rest of the schema. */
 import { accepts, type Automaton } from "./automaton.ts";
 import { isMultiple } from "./decimal.ts";
+import { roundedTo } from "../../src/exact_json.ts";
+import type { Bound } from "./number_text.ts";
 import type { Reading } from "./pattern.ts";
 import { refuse } from "./refusal.ts";
 import { textOf } from "./terms.ts";
@@ -13,11 +15,27 @@ export type TypeName = "null" | "boolean" | "number" | "string" | "array" | "obj
 
 export function typeOf(value: unknown): TypeName {
   if (value === null) return "null";
+  if (typeof value === "bigint") return "number";
   return Array.isArray(value) ? "array" : typeof value as TypeName;
 }
 
 function hasType(value: unknown, type: string): boolean {
-  return type === "integer" ? Number.isInteger(value) : type === typeOf(value);
+  return type === "integer" ? isWhole(value) : type === typeOf(value);
+}
+
+/** Of numbers: one of those that have all their digits is. */
+export const isWhole = (value: unknown) => typeof value === "bigint" || Number.isInteger(value);
+
+/** Whether a number is on the inside of both bounds. */
+export function isWithin(
+  value: number | bigint,
+  least: Bound | undefined,
+  most: Bound | undefined,
+): boolean {
+  const low = least?.exact ?? least?.value ?? -Infinity;
+  const high = most?.exact ?? most?.value ?? Infinity;
+  return (least?.exclusive ? value > low : value >= low) &&
+    (most?.exclusive ? value < high : value <= high);
 }
 
 /** Code points. */
@@ -84,7 +102,7 @@ export class ValueChecker {
     }
     const types = schema.type === undefined ? undefined : [schema.type].flat() as string[];
     if (types !== undefined && !types.some((type) => hasType(value, type))) return false;
-    if (typeof value === "number") return this.#number(schema, value);
+    if (typeof value === "number" || typeof value === "bigint") return this.#number(schema, value);
     if (typeof value === "string") return this.#string(node, schema, value, reading);
     if (Array.isArray(value)) return this.#array(node, schema, value, reading, depth);
     if (value !== null && typeof value === "object") {
@@ -99,16 +117,9 @@ export class ValueChecker {
     return reading === "must" ? must === 1 && may === 1 : must <= 1 && may >= 1;
   }
 
-  #number(schema: Keywords, value: number): boolean {
+  #number(schema: Keywords, value: number | bigint): boolean {
     const { least, most } = boundsOf(schema);
-    if (
-      least !== undefined && (value < least.value || (least.exclusive && value === least.value))
-    ) {
-      return false;
-    }
-    if (most !== undefined && (value > most.value || (most.exclusive && value === most.value))) {
-      return false;
-    }
+    if (!isWithin(value, least, most)) return false;
     const step = schema.multipleOf;
     return typeof step !== "number" || isMultiple(value, step);
   }
@@ -201,22 +212,25 @@ function count(value: unknown, absent: number): number {
 
 /** The bounds of numbers; in draft 4 the exclusive ones are flags. */
 export function boundsOf(schema: Keywords) {
-  const side = (
-    bound: unknown,
-    exclusive: unknown,
-    stronger: (a: number, b: number) => boolean,
-  ) => {
-    const inner = typeof bound === "number"
-      ? { value: bound, exclusive: exclusive === true }
-      : undefined;
-    if (typeof exclusive !== "number") return inner;
-    const outer = { value: exclusive, exclusive: true };
-    return inner === undefined || !stronger(inner.value, exclusive) ? outer : inner;
+  const side = (inner: unknown, flagOrOuter: unknown, inside: 1 | -1): Bound | undefined => {
+    const isInner = typeof inner === "number" || typeof inner === "bigint";
+    const isOuter = typeof flagOrOuter === "number" || typeof flagOrOuter === "bigint";
+    // Both are compared as they are written.
+    if (isOuter && !(isInner && (inside === 1 ? inner > flagOrOuter : inner < flagOrOuter))) {
+      return boundOf(flagOrOuter, true, inside);
+    }
+    return isInner ? boundOf(inner, flagOrOuter === true, inside) : undefined;
   };
   return {
-    least: side(schema.minimum, schema.exclusiveMinimum, (a, b) => a > b),
-    most: side(schema.maximum, schema.exclusiveMaximum, (a, b) => a < b),
+    least: side(schema.minimum, schema.exclusiveMinimum, 1),
+    most: side(schema.maximum, schema.exclusiveMaximum, -1),
   };
+}
+
+/** @param inside 1: numbers above it are on its inside, -1: those below. */
+export function boundOf(value: number | bigint, exclusive: boolean, inside: 1 | -1): Bound {
+  if (typeof value === "number") return { value, exclusive };
+  return { value: roundedTo(inside, value), exclusive, exact: value };
 }
 
 /** A tuple's items and what follows them, as 2020-12 and as older drafts write them. */

@@ -1,4 +1,5 @@
 /** Calls that are known to be calls before they are whole: their arguments are shown as they grow. */
+import { exactText } from "../exact_json.ts";
 import { wholeMembers } from "./partial_json.ts";
 import { lenientJson, type ParsedCall } from "./tools.ts";
 import { isObject } from "./values.ts";
@@ -66,14 +67,14 @@ export class Draft {
     if (!isObject(parsed)) {
       return { name: this.name, arguments: wholeMembers(json), partial: json };
     }
-    const same = JSON.stringify(parsed) === json;
+    const same = exactText(parsed) === json;
     return { name: this.name, arguments: parsed, ...(same ? {} : { json }) };
   }
 }
 
 /** The JSON text of a call's arguments, as far as it goes. */
 export function argumentsText(call: ParsedCall): string {
-  return call.partial ?? call.json ?? JSON.stringify(call.arguments);
+  return call.partial ?? call.json ?? exactText(call.arguments);
 }
 
 /** A text as a JSON string that grows. `into` absent: it is only collected. */

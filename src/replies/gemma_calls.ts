@@ -1,4 +1,5 @@
 /** Calls in Gemma's own notation: `call:NAME{key:value, …}`, text between marks of its own. */
+import { exactText } from "../exact_json.ts";
 import { type Draft, DraftText } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
 import type { Reading, Source } from "./source.ts";
@@ -73,7 +74,7 @@ function* gemmaValue(
   if (text.trim() === "") return WRONG;
   const parsed = bareJson(text.trim());
   const value = parsed === undefined ? text.trim() : parsed;
-  into.add(JSON.stringify(value));
+  into.add(exactText(value));
   return value;
 }
 

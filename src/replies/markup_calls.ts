@@ -1,4 +1,5 @@
 /** Calls that are written as markup: a tag for the function, one for each parameter, whose value is bare text. */
+import { exactText } from "../exact_json.ts";
 import { type Draft, DraftText } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
 import { jsonArguments } from "./json_calls.ts";
@@ -133,7 +134,7 @@ class Members {
   take(key: string, read: Value): void {
     const text = read.end();
     const value = read.isShown ? text : this.#tools.valueOf(this.#name, key, text);
-    if (!read.isShown) this.#draft?.add(JSON.stringify(value));
+    if (!read.isShown) this.#draft?.add(exactText(value));
     this.#source.drafted();
     if (this.#draft === undefined) this.#values.push([key, value]);
   }
@@ -150,7 +151,7 @@ class Members {
   cut(): ParsedCall[] {
     if (this.#draft !== undefined) return [];
     const values = Object.fromEntries(this.#values);
-    return [{ name: this.#name, arguments: values, partial: JSON.stringify(values).slice(0, -1) }];
+    return [{ name: this.#name, arguments: values, partial: exactText(values).slice(0, -1) }];
   }
 }
 

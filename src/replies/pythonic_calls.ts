@@ -1,4 +1,5 @@
 /** Calls that are written as Python: `[weather(city="Oslo", days=2)]`, as Llama 4, LFM2 and OLMo 3 do. */
+import { exactNumber, exactText } from "../exact_json.ts";
 import { type Draft, DraftText } from "./draft.ts";
 import type { Calls } from "./json_calls.ts";
 import type { Reading, Source } from "./source.ts";
@@ -17,7 +18,7 @@ export function* pythonCall(source: Source, tools: Tools): Reading<Calls> {
   let draft: Draft | undefined;
   const cut = (): Calls => {
     if (!source.cut) return undefined;
-    const partial = JSON.stringify(values).slice(0, -1);
+    const partial = exactText(values).slice(0, -1);
     return draft === undefined ? [{ name, arguments: values, partial }] : [];
   };
   const whole = (): Calls => {
@@ -63,7 +64,7 @@ export function* pythonCall(source: Source, tools: Tools): Reading<Calls> {
       if (value === WRONG) return undefined;
       if (position === 0) draft = source.draft(name);
       draft?.key(key);
-      draft?.add(JSON.stringify(value));
+      draft?.add(exactText(value));
     }
     if (value === WRONG) return undefined;
     if (value instanceof Cut) return cut();
@@ -123,9 +124,9 @@ function* pythonValue(source: Source, depth: number, into?: Draft): Reading<unkn
   if (next === "{") return yield* mapping(source, depth, into);
   const word = yield* source.takeWhile((char) => /[\w.+-]/.test(char));
   if ((yield* source.peek()) === undefined) return new Cut();
-  const number = /^[-+]?[\d.]/.test(word) ? Number(word.replaceAll("_", "")) : undefined;
+  const number = /^[-+]?[\d.]/.test(word) ? exactNumber(word.replaceAll("_", "")) : undefined;
   const value = number === undefined ? constant(word) : Number.isNaN(number) ? WRONG : number;
-  if (value !== WRONG) into?.add(JSON.stringify(value));
+  if (value !== WRONG) into?.add(exactText(value));
   return value;
 }
 

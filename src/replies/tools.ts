@@ -1,4 +1,5 @@
 /** The tools of a request, as far as reading calls of them needs. */
+import { parseExact } from "../exact_json.ts";
 import {
   hasParts,
   parameterTypes,
@@ -104,7 +105,7 @@ export class Tools {
     if (types.size === 1 && types.has("string")) return text;
     const parsed = bareJson(text.trim());
     if (parsed === undefined) return text;
-    return types.has(typeOf(parsed)) || (types.has("number") && typeof parsed === "number") ||
+    return types.has(typeOf(parsed)) || (types.has("number") && typeOf(parsed) === "integer") ||
         !types.has("string")
       ? parsed
       : text;
@@ -133,10 +134,10 @@ export function bareJson(text: string): unknown {
 /** JSON; also with line breaks and tabs as such inside strings, as models write them. `undefined` if it is none. */
 export function lenientJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExact(text);
   } catch {
     try {
-      return JSON.parse(escapeControls(text));
+      return parseExact(escapeControls(text));
     } catch {
       return undefined;
     }

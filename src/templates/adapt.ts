@@ -2,6 +2,7 @@
  * A conversation of any shape made one that a template takes. Nothing that somebody said is left out: what has no place of
  * its own is told in another's. Pure, and in time proportional to the conversation's length.
  */
+import { exactText } from "../exact_json.ts";
 import { pairResults } from "./ids.ts";
 import type { Needs } from "./needs.ts";
 import type { Call, Conversation, Message, Tool } from "./types.ts";
@@ -93,7 +94,7 @@ function assistant(message: Message, needs: Needs): Message[] {
 }
 
 function callText({ name, arguments: values }: Call): string {
-  return JSON.stringify({ name, arguments: values });
+  return exactText({ name, arguments: values });
 }
 
 /** Results in the role that the template knows, or told in a user's message. */
@@ -114,7 +115,7 @@ function resultsAsText(messages: readonly Message[], needs: Needs): Message[] {
 }
 
 function toolsText(tools: readonly Tool[]): string {
-  const list = tools.map((tool) => JSON.stringify({ type: "function", function: tool }));
+  const list = tools.map((tool) => exactText({ type: "function", function: tool }));
   return `These functions can be called:\n${
     list.join("\n")
   }\nTo call one, answer with nothing but ` +

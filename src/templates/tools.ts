@@ -50,7 +50,8 @@ function typeOf(schema: Schema, depth: number): string {
   const value = values.find((one) => one !== null && one !== undefined);
   if (value !== undefined) {
     if (Array.isArray(value)) return "array";
-    return typeof value === "number" && Number.isInteger(value) ? "integer" : typeof value;
+    const isWhole = typeof value === "bigint" || Number.isInteger(value);
+    return isWhole ? "integer" : typeof value;
   }
   const choices = schema["anyOf"] ?? schema["oneOf"] ?? schema["allOf"];
   if (Array.isArray(choices) && depth < MAX_DEPTH) {

@@ -1,4 +1,5 @@
 /** What a template is given: the names that Hugging Face's templates know a conversation's parts by. */
+import { exactText } from "../exact_json.ts";
 import { strftime } from "../jinja/mod.ts";
 import type { Needs } from "./needs.ts";
 import { toolsFor } from "./tools.ts";
@@ -117,5 +118,5 @@ function pythonJson(value: unknown): string {
       .map(([key, item]) => `${JSON.stringify(key)}: ${pythonJson(item)}`);
     return `{${members.join(", ")}}`;
   }
-  return JSON.stringify(value) ?? "null";
+  return exactText(value) ?? "null";
 }

@@ -1,4 +1,5 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
+import { exactText } from "../../../src/exact_json.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import {
@@ -212,7 +213,7 @@ function serverResult(block: Fields): string {
   if (value === undefined || typeof value === "string" || isText) {
     return blocksText(block, "content");
   }
-  return JSON.stringify(value, (key, inner) => key.startsWith("encrypted_") ? undefined : inner);
+  return exactText(value, (key, inner) => key.startsWith("encrypted_") ? undefined : inner);
 }
 
 /** Text of a field that is a string or an array of blocks. */

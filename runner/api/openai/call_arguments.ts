@@ -1,7 +1,9 @@
 /** `arguments` of calls in the history: JSON in a string, which is read in turns before the rest of a request is. */
+import { parseExact } from "../../../src/exact_json.ts";
 import { runAtOnce, type Work } from "../../../src/budget.ts";
 import { utf8 } from "../../../src/bytes.ts";
 import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
+import { isObject } from "../../../src/replies/values.ts";
 import { checkShape, JSON_LIMITS } from "../body.ts";
 import type { Fields } from "../fields.ts";
 
@@ -61,8 +63,8 @@ function* outcomeOf(text: string): Work<Outcome> {
     };
   }
   try {
-    const value = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { value };
+    const value = parseExact(text);
+    if (isObject(value)) return { value };
   } catch {
     // Below: the parser's own message would quote the text.
   }

@@ -1,4 +1,5 @@
 /** POST /v1/chat/completions */
+import { exactText } from "../../../src/exact_json.ts";
 import { parseArguments } from "./call_arguments.ts";
 import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import { topLogprobs } from "../options.ts";
@@ -205,7 +206,7 @@ function templateValuesField(body: Fields): Readonly<Record<string, unknown>> | 
     }
   }
   const values = kwargs.value();
-  if (JSON.stringify(values).length > MAX_KWARGS_UNITS) {
+  if (exactText(values).length > MAX_KWARGS_UNITS) {
     throw body.fail("chat_template_kwargs", `must have at most ${MAX_KWARGS_UNITS} characters`);
   }
   return values;

@@ -1,4 +1,5 @@
 /** The request of POST /v1/responses: input items to chat messages. */
+import { exactText } from "../../../src/exact_json.ts";
 import { parseArguments } from "./call_arguments.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
@@ -245,7 +246,7 @@ function addItem(
         id: item.requiredString("id"),
         name: "code_interpreter",
         arguments: { code: item.string("code") ?? "" },
-      }, JSON.stringify(item.raw("outputs") ?? []));
+      }, exactText(item.raw("outputs") ?? []));
     default:
       if (LEFT_OUT.has(type ?? "")) return;
       throw new SecLlamaError(

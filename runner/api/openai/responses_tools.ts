@@ -4,6 +4,7 @@
  * `custom` tool becomes a function of one string, and its call a `custom_tool_call`; tools that only a server could run are
  * left out, as no model is told of what nobody can do.
  */
+import { exactText } from "../../../src/exact_json.ts";
 import type { ToolCall, ToolDefinition } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
 import { MAX_TOOLS, toolDefinition } from "./common.ts";
@@ -145,7 +146,7 @@ export function customArguments(input: string): ToolCall["arguments"] {
 /** The client's text of a custom tool's call. What is not as its schema says is passed on as it is. */
 export function customInput(call: ToolCall): string {
   const input = call.arguments[INPUT];
-  return typeof input === "string" ? input : JSON.stringify(call.arguments);
+  return typeof input === "string" ? input : exactText(call.arguments);
 }
 
 /** What of a custom tool's arguments is its input: `{"input":"…"}`, whose JSON text grows. */

@@ -226,6 +226,9 @@ function anyOf(value: unknown): Value | undefined {
       return string(user(value));
     case "number":
       return { type: FLOAT, data: value };
+    case "bigint":
+      // Go's reader would make it the nearest double.
+      return int(value);
     case "boolean":
       return { type: BOOL, data: value };
     case "object":
