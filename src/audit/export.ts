@@ -17,14 +17,14 @@ import { parseLine } from "./line.ts";
 import { inclusionProof, leafHash, rootFromInclusion } from "./tree.ts";
 import type { AuditSourceFile } from "./verify.ts";
 
-/** The export, line by line, each without its end. */
+/** The export, line by line, each without its end: what is under a signed head. For the rest nobody has vouched yet. */
 export function* exportLines(db: AuditDatabase): Generator<string> {
-  const size = db.size();
+  const size = db.lastHead()?.size ?? 0;
   yield JSON.stringify({ secllama_audit: 1, log: toHex(db.id), lines: size });
   const heads = db.heads();
   let head = heads.next();
   for (const { n, leaf, text } of db.lines()) {
-    if (n >= size) break; // written since
+    if (n >= size) break;
     yield JSON.stringify(text === null ? { n, forgotten: toHex(leaf) } : { line: text });
     for (; !head.done && head.value.size <= n + 1; head = heads.next()) {
       yield JSON.stringify({ head: toBase64(head.value.cose) });
@@ -39,7 +39,9 @@ export function* exportLines(db: AuditDatabase): Generator<string> {
 export function readExport(text: string): AuditSourceFile {
   const rows = text.split("\n").filter((row) => row !== "").map((row, i) => parseRow(row, i + 1));
   const first = rows[0];
-  if (first?.["secllama_audit"] !== 1 || !isHex(first["log"], 16)) throw bad(1);
+  if (first?.["secllama_audit"] !== 1 || !isHex(first["log"], 16) || !isCount(first["lines"])) {
+    throw bad(1);
+  }
   const lines: StoredLine[] = [];
   const heads: Pick<StoredHead, "size" | "cose">[] = [];
   rows.slice(1).forEach((row, i) => {
@@ -56,7 +58,8 @@ export function readExport(text: string): AuditSourceFile {
     } else throw bad(i + 2);
   });
   heads.sort((a, b) => a.size - b.size);
-  return { id: fromHex(first["log"] as string), lines: () => lines, heads: () => heads };
+  const id = fromHex(first["log"] as string);
+  return { id, count: first["lines"], lines: () => lines, heads: () => heads };
 }
 
 function headRow(text: string, row: number): Pick<StoredHead, "size" | "cose"> {
@@ -74,6 +77,10 @@ function parseRow(row: string, number: number): Record<string, unknown> {
     if (value !== null && typeof value === "object") return value;
   } catch { /* said below */ }
   throw bad(number);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number >= 0;
 }
 
 function isHex(value: unknown, bytes: number): boolean {

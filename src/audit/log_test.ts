@@ -138,10 +138,31 @@ Deno.test("audit: an export is checked with the public key alone; each row that 
       assert.ok(check(rows.toSpliced(i, 1)).problems.length > 0, "cut out");
       assert.ok(check(rows.toSpliced(i, 0, rows[i]!)).problems.length > 0, "twice");
     }
-    // Cut behind a head it is a shorter log, which only a newer head can tell.
-    const cut = rows.slice(0, last);
-    assert.deepEqual(check(cut).problems, []);
-    assert.match(check(cut).notes.join(), /not under a signed head/);
+    // However it is cut: its first row says how long it was, and what no head counts is nobody's word.
+    const counted = (cut: readonly string[], lines: number) => [
+      rows[0]!.replace(/"lines":\d+/, `"lines":${lines}`),
+      ...cut.slice(1),
+    ];
+    for (let end = 1; end < rows.length; end++) {
+      const cut = rows.slice(0, end);
+      const there = cut.filter((row) => row.startsWith('{"line"')).length;
+      if (there < 31) assert.match(check(cut).problems[0]!.what, /the export says that it has/);
+      const atHead = cut.at(-1)!.startsWith('{"head"');
+      // Cut behind a head, with the first row changed too, it is a shorter log, which only a newer head can tell.
+      assert.equal(check(counted(cut, there)).problems.length === 0, atHead, `${end} rows`);
+    }
+    // Without its last heads, what these counted can be changed at will.
+    const before = rows.findLastIndex((row, i) => i < last && row.startsWith('{"head"'));
+    const beheaded = rows.toSpliced(last, 1).map((row, i) =>
+      i > before ? row.replace(/(\\"t\\":)\d/, "$19") : row
+    );
+    assert.match(check(beheaded).problems[0]!.what, /not under a signed head/);
+    for (const lines of [0, -1, 1e17, "31", null]) {
+      const first = JSON.stringify({ ...JSON.parse(rows[0]!), lines });
+      const read = () => check([first, ...rows.slice(1)]).problems.length;
+      if (lines === 0) assert.ok(read() > 0);
+      else assert.throws(read, (error) => toSecLlamaError(error).code === "bad-request");
+    }
     for (const bad of ["{}", "no", ""]) {
       assert.throws(
         () => readExport(bad),

@@ -18,6 +18,8 @@ const MAX_FINDINGS = 50;
 export interface AuditSourceFile {
   /** Of the log, 16 bytes. */
   readonly id: Bytes;
+  /** Lines that an export says to have, on its own word; undefined: it says nothing. */
+  readonly count?: number;
   /** In the order in which they are found. */
   lines(): Iterable<StoredLine>;
   /** By size. */
@@ -270,12 +272,16 @@ class Check {
     if (seen?.log === toHex(this.file.id) && seen.size > n) {
       this.#problem(n, seen.size - 1, "missing: this machine has seen them; put back from earlier");
     }
+    const { count = n } = this.file;
+    const isExport = this.file.count !== undefined;
+    if (count > n) this.#problem(n, count - 1, "missing: the export says that it has them");
+    if (count < n) this.#problem(count, n - 1, "more than the export says that it has");
     // The host's tags vouch for lines that no head counts yet.
     const tagged = this.options.signers !== undefined && this.#untagged === 0;
-    if (n > 0 && this.#proven === 0 && this.#problems.length === 0 && !tagged) {
+    if ((n > 0 || isExport) && this.#proven === 0 && this.#problems.length === 0 && !tagged) {
       this.#problem(
         0,
-        n - 1,
+        Math.max(0, n - 1),
         key === undefined ? "no head is signed" : "no head is signed by the given key",
       );
     }
@@ -283,7 +289,10 @@ class Check {
       this.#notes.push(`${this.#foreignHeads} heads are of keys that nothing here vouches for`);
     }
     const open = n - this.#proven;
-    if (open > 0 && this.#problems.length === 0) {
+    if (open > 0 && this.#problems.length === 0 && isExport) {
+      // An export ends with a head: these are nobody's word.
+      this.#problem(this.#proven, n - 1, "not under a signed head: anybody can have written them");
+    } else if (open > 0 && this.#problems.length === 0) {
       this.#notes.push(`the last ${open} lines are not under a signed head yet`);
     }
     if (this.#backwards > 0) {

@@ -221,6 +221,7 @@ function withHeads(file: AuditSourceFile, heads: readonly KeptHead[]): AuditSour
   const more = heads.map(({ size, cose }) => ({ size, cose: fromBase64Url(cose) }));
   return {
     id: file.id,
+    ...(file.count === undefined ? {} : { count: file.count }),
     lines: () => file.lines(),
     heads: () => [...file.heads(), ...more].sort((a, b) => a.size - b.size),
   };

@@ -73,8 +73,9 @@ def main(key_path, path):
             fn, sn = fn >> 1, sn >> 1
         assert sn == 0 and r == wanted and size == proof["size"], "not in the tree"
         return print("proven", proof["index"])
-    leaves, heads = [], 0
-    for row in map(json.loads, text.splitlines()):
+    leaves, heads, covered = [], 0, 0
+    first, *rows = map(json.loads, text.splitlines())
+    for row in rows:
         if "line" in row:
             assert json.loads(row["line"])["n"] == len(leaves), "out of order"
             leaves.append(leaf(row["line"].encode()))
@@ -82,7 +83,8 @@ def main(key_path, path):
         elif "head" in row:
             size, wanted = head(row["head"], key)
             assert root(leaves[:size]) == wanted, f"the first {size} lines are not what was signed"
-            heads += 1
+            heads, covered = heads + 1, max(covered, size)
+    assert covered == len(leaves) == first["lines"], "cut"
     print("whole", len(leaves), heads)
 
 

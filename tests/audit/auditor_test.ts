@@ -35,6 +35,8 @@ Deno.test("audit: Python's cryptography finds an export whole, and an edited one
     }
     await Deno.writeTextFile(proof, JSON.stringify({ ...proveLine(db, 17), index: 18 }));
     assert.equal((await audit(key, proof))[0], 1);
+    await Deno.writeTextFile(file, rows.slice(0, -4).join("\n") + "\n");
+    assert.match((await audit(key, file))[1], /not whole: AssertionError/);
     const edited = rows.map((row) => row.replace("client-3", "client-4"));
     await Deno.writeTextFile(file, edited.join("\n") + "\n");
     const [code, said] = await audit(key, file);
