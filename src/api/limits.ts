@@ -15,10 +15,18 @@ import type { Dialect } from "./routes.ts";
 
 /** On the gateway's answers, outside of any seal. */
 export const LIMITS_HEADER = "secllama-limits";
-/** On a sealed request from a proxy of the gateway's own machine: the id of the token of the program that asked. No secret. */
+/**
+ * On a sealed request from a proxy of the gateway's own machine: the id of the token of the program that asked. A proxy that asks for
+ * no tokens does not know them: it adds the SHA-256 of what was shown, `ID.HASH`, and the gateway looks. No secret.
+ */
 export const APP_HEADER = "secllama-app";
-/** What an app's id is. */
-export const APP_ID = /^[0-9a-f]{12}$/;
+const APP = /^([0-9a-f]{12})(?:\.([0-9a-f]{64}))?$/;
+
+/** What {@link APP_HEADER} says; undefined: nothing that could be an app. */
+export function readApp(text: string): { readonly id: string; readonly hash?: string } | undefined {
+  const [, id, hash] = APP.exec(text) ?? [];
+  return id === undefined ? undefined : { id, ...(hash === undefined ? {} : { hash }) };
+}
 
 const MAX_TEXT = 1024;
 const MAX_STATES = 8;

@@ -125,6 +125,8 @@ class Recorder implements ServeAudit {
   readonly #refusals = new Map<string, Refusals>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
 
+  /** Lines that are still to come. */
+  readonly #later = new Set<Promise<void>>();
   readonly #sinks: readonly Sink[];
 
   constructor(log: AuditLog, lenient: boolean, logger: Logger, sinks: readonly Sink[]) {
@@ -150,6 +152,11 @@ class Recorder implements ServeAudit {
 
   async note(event: AuditEntry["event"], fields: LogFields = {}): Promise<void> {
     await this.record(event, fields);
+  }
+
+  later(line: Promise<void>): void {
+    this.#later.add(line);
+    void line.finally(() => this.#later.delete(line));
   }
 
   refused(code: ErrorCode, who: LogFields = {}): void {
@@ -187,6 +194,7 @@ class Recorder implements ServeAudit {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     for (const key of this.#refusals.keys()) this.#tell(key);
+    await Promise.all(this.#later);
     await this.note("serve-stopped").catch(() => {});
     await this.#log.close();
     await Promise.all(this.#sinks.map((sink) => sink.close()));

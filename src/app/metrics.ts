@@ -96,6 +96,10 @@ export class Metrics implements GatewayAudit {
     this.#next?.refused(code, who);
   }
 
+  later(line: Promise<void>): void {
+    this.#next?.later?.(line);
+  }
+
   timed(model: string, { reply, firstMs, restMs }: UsedTokens): void {
     if (firstMs !== undefined) this.#first.observe({ model }, firstMs / 1000);
     if (restMs !== undefined && reply > 1) {

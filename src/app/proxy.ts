@@ -6,7 +6,7 @@ import type { VaultKey } from "../history/vault.ts";
 import { type KeySourceOptions, openKeySource } from "../keys/mod.ts";
 import { toBase64Url } from "../bytes.ts";
 import { Guesses } from "../firm/guesses.ts";
-import { TokenCheck } from "../firm/tokens.ts";
+import { TokenCheck, tokenClaim } from "../firm/tokens.ts";
 import { type Logger, makeLogger } from "../log.ts";
 import { Embeddings } from "../proxy/embeddings.ts";
 import { makeHistoryRoutes } from "../proxy/history_routes.ts";
@@ -90,7 +90,7 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const open = await openProxyListener(config, { ...api, gate: anyGate }, signal);
   const starting = startProxy({
     ...api,
-    ...(gate && { gate }),
+    ...(gate ? { gate } : { claim: tokenClaim }),
     identity,
     hostname: "127.0.0.1",
     port: config.proxyPort,

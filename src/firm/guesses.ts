@@ -12,10 +12,13 @@ const FORGET_MS = 15 * 60_000;
 /** The longest that one waits, ms. */
 const MAX_DELAY_MS = 4_000;
 const MAX_PARTIES = 10_000;
+const NONE = { wrong: 0, forgivenUntilMs: -Infinity };
 
 interface Count {
-  wrong: number;
-  lastMs: number;
+  readonly wrong: number;
+  readonly lastMs: number;
+  /** Until then a right token has forgiven wrong ones, and forgives no more; ms. */
+  readonly forgivenUntilMs: number;
 }
 
 /** How many wrong tokens came from where. */
@@ -38,17 +41,25 @@ export class Guesses {
 
   /** Counts a wrong one. Returns for how many ms its answer waits, and whether it was the one that locks out. */
   wrong(party: string): { delayMs: number; locks: boolean } {
-    const wrong = (this.#of(party)?.wrong ?? 0) + 1;
-    this.#counts.delete(party);
-    this.#counts.set(party, { wrong, lastMs: this.#now() });
-    if (this.#counts.size > MAX_PARTIES) this.#counts.delete(this.#counts.keys().next().value!);
+    const { wrong: before, forgivenUntilMs } = this.#of(party) ?? NONE;
+    const wrong = before + 1;
+    this.#set(party, { wrong, lastMs: this.#now(), forgivenUntilMs });
     const delayMs = wrong <= FREE ? 0 : Math.min(MAX_DELAY_MS, 100 * 2 ** (wrong - FREE - 1));
     return { delayMs, locks: wrong === MOST };
   }
 
-  /** A right one came: what was wrong before was a mistake. */
+  /** A right one came: what was wrong before was a mistake, once in a while. Who has a token of their own guesses no faster by it. */
   right(party: string): void {
+    const count = this.#of(party);
+    const now = this.#now();
+    if (count === undefined || count.wrong === 0 || now < count.forgivenUntilMs) return;
+    this.#set(party, { wrong: 0, lastMs: now, forgivenUntilMs: now + FORGET_MS });
+  }
+
+  #set(party: string, count: Count): void {
     this.#counts.delete(party);
+    this.#counts.set(party, count);
+    if (this.#counts.size > MAX_PARTIES) this.#counts.delete(this.#counts.keys().next().value!);
   }
 
   #of(party: string): Count | undefined {

@@ -160,6 +160,28 @@ export class TokenCheck {
     return entry !== undefined && this.#lives(entry) ? entry : undefined;
   }
 
+  /** The id in a text, if there is or was a token of this id. */
+  idIn(text: string): string | undefined {
+    this.#refresh();
+    const id = TOKEN.exec(text)?.[1];
+    return id !== undefined && this.#byId.has(id) ? id : undefined;
+  }
+
+  /** Whether the token of this id lives, and has this hash. For who was shown it and does not know the tokens. */
+  byHash(id: string, hash: string): TokenEntry | undefined {
+    const entry = this.byId(id);
+    return entry !== undefined && equalConstantTime(fromHex(hash), fromHex(entry.hash))
+      ? entry
+      : undefined;
+  }
+
+  /** Whether the token of this id was revoked, or is no more in the list. One that came to its end was not. */
+  wasRevoked(id: string): boolean {
+    this.#refresh();
+    const entry = this.#byId.get(id);
+    return entry === undefined || entry.revoked !== null;
+  }
+
   /** Whose token it is; undefined: nobody's, or not any more. A file that cannot be read lets nobody in. */
   find(text: string): TokenEntry | undefined {
     this.#refresh();
@@ -190,6 +212,16 @@ export class TokenCheck {
 }
 
 const NOBODY = "00".repeat(32);
+
+/**
+ * What a text that looks like one of our tokens claims, as the gateway is told it: `ID.HASH`; `-`: it cannot be one. undefined: it is
+ * somebody else's key, which many programs must send.
+ */
+export function tokenClaim(text: string): string | undefined {
+  if (!text.startsWith("slt_")) return undefined;
+  const id = TOKEN.exec(text)?.[1];
+  return id === undefined ? "-" : `${id}.${hashOf(text)}`;
+}
 
 function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");

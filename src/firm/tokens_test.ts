@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { code, withFolder } from "../keys/testing.ts";
 import { Guesses } from "./guesses.ts";
-import { TokenCheck, Tokens } from "./tokens.ts";
+import { TokenCheck, tokenClaim, Tokens } from "./tokens.ts";
 
 Deno.test("tokens: one lets in until it is revoked or ends, and its text is in no file", () =>
   withFolder(async (folder) => {
@@ -40,6 +40,33 @@ Deno.test("tokens: one lets in until it is revoked or ends, and its text is in n
     assert.equal(await code(tokens.create("no name")), "usage");
     await tokens.create("other");
     assert.equal(await code(tokens.create("other")), "usage");
+  }));
+
+Deno.test("tokens: what one claims is enough to know it by, and says when it was taken back", () =>
+  withFolder(async (folder) => {
+    let now = Date.parse("2026-01-01T00:00:00Z");
+    const tokens = new Tokens(folder, () => new Date(now));
+    const check = new TokenCheck(folder, () => now);
+    const { entry, text } = await tokens.create("app", 1_000);
+    const other = await tokens.create("other");
+    const [id, hash] = tokenClaim(text)!.split(".") as [string, string];
+    assert.equal(check.byHash(id, hash)?.name, "app");
+    assert.equal(check.byHash(other.entry.id, hash), undefined, "another's hash");
+    assert.equal(tokenClaim(text)!.includes(text.slice(17)), false);
+    assert.equal(tokenClaim(text.slice(0, -1)), "-");
+    for (const foreign of ["ollama", "sk-1", "", "SLT_"]) {
+      assert.equal(tokenClaim(foreign), undefined);
+    }
+    assert.equal(check.idIn(text.slice(0, -1) + "."), undefined);
+    assert.equal(check.idIn(`slt_${entry.id}_${"A".repeat(43)}`), entry.id);
+    assert.equal(check.idIn(`slt_000000000000_${"A".repeat(43)}`), undefined);
+    now += 1_000;
+    assert.equal(check.byHash(id, hash), undefined, "it has ended");
+    assert.equal(check.wasRevoked(id), false, "what runs under it goes on");
+    await tokens.revoke(id);
+    assert.equal(check.wasRevoked(id), true);
+    assert.equal(check.wasRevoked(other.entry.id), false);
+    assert.equal(check.wasRevoked("000000000000"), true);
   }));
 
 Deno.test("tokens: two administrators at once lose nothing of each other", () =>
@@ -103,6 +130,11 @@ Deno.test("guesses: a few are free, then each waits, then none is looked at; a m
   for (let i = 0; i < 19; i++) guesses.wrong("c");
   guesses.right("c");
   assert.equal(guesses.wrong("c").delayMs, 0, "a right one was a mistake's end");
+  for (let i = 0; i < 19; i++) {
+    guesses.right("c");
+    guesses.wrong("c");
+  }
+  assert.ok(guesses.lockedSeconds("c") > 0, "but not each time");
   for (let i = 0; i < 20; i++) guesses.wrong("d");
   for (let i = 0; i < 1_000_000; i++) guesses.wrong(`e${i % 5_000}`);
   assert.ok(guesses.lockedSeconds("e17") > 0);

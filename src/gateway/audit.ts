@@ -19,6 +19,8 @@ export interface GatewayAudit {
    * @param who Fields on who it was, where that is known.
    */
   refused(code: ErrorCode, who?: LogFields): void;
+  /** A line that is still to come, of an exchange that is over: the log is not closed before it. */
+  later?(line: Promise<void>): void;
   /** How long a reply took, for who measures. @param model Its name with the tag. */
   timed?(model: string, tokens: UsedTokens): void;
 }
@@ -63,11 +65,18 @@ interface Recorded {
 
 /** What a runner says of an exchange. */
 interface SaidOfExchange extends UsedTokens {
+  /** Resolves once it has said what tokens it cost. */
+  readonly told: Promise<void>;
   /** Where its client wants one. */
   readonly receipt?: ReceiptWord | undefined;
   /** Why its client's role did not let it; undefined: it did. */
   readonly refused?: ErrorCode | undefined;
 }
+
+/** Results of an exchange that was broken off here: its runner says only then what it cost. */
+const BROKEN_OFF_HERE: readonly string[] = ["client-gone", "token-refused"];
+/** So long its line waits for that, ms. */
+const TOLD_MS = 1_000;
 
 /** A sealed refusal is shorter; a runner that has answered at length did not refuse. */
 const MOST_OF_A_REFUSAL = 8 << 10;
@@ -92,7 +101,9 @@ export function countUsed(
   terms?: CallTerms,
   told?: (tokens: number) => void,
 ): Readonly<SaidOfExchange> {
+  const { promise, resolve } = Promise.withResolvers<void>();
   const said = {
+    told: promise,
     prompt: 0,
     reply: 0,
     receipt: undefined as ReceiptWord | undefined,
@@ -103,6 +114,7 @@ export function countUsed(
       const { prompt, reply } = tokens;
       said.prompt += prompt;
       said.reply += reply;
+      resolve();
       told?.(prompt + reply);
       audit?.timed?.(model.name, tokens);
     },
@@ -128,24 +140,38 @@ export function recordedExchange(
   if (audit === undefined) return {};
   const started = performance.now();
   return {
-    ending: (end) => {
+    async ending(end) {
       const { bytesIn, bytesOut } = end;
       const result = resultOf(used, end);
       if (used.refused !== undefined && result === used.refused) audit.refused(used.refused, who);
-      return audit.record("exchange", {
-        kind: label(kind),
-        ...who,
-        model: label(model.name),
-        digest: label(model.digest),
-        isolation: label(model.isolation.level),
-        bytes_in: bytesIn,
-        bytes_out: bytesOut,
-        tokens_in: used.prompt,
-        tokens_out: used.reply,
-        ms: Math.round(performance.now() - started),
-        result: label(result),
-        ...receiptFields(used.receipt),
-      });
+      const ms = Math.round(performance.now() - started);
+      const write = () =>
+        audit.record("exchange", {
+          kind: label(kind),
+          ...who,
+          model: label(model.name),
+          digest: label(model.digest),
+          isolation: label(model.isolation.level),
+          bytes_in: bytesIn,
+          bytes_out: bytesOut,
+          tokens_in: used.prompt,
+          tokens_out: used.reply,
+          ms,
+          result: label(result),
+          ...receiptFields(used.receipt),
+        });
+      if (!BROKEN_OFF_HERE.includes(result)) return await write();
+      // Nobody waits for it. That it could not be written, the next one is told.
+      const line = within(used.told, TOLD_MS).then(write).catch(() => {});
+      audit.later?.(line);
     },
   };
+}
+
+/** Resolves with `promise`, or after `ms`. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
 }

@@ -1,6 +1,6 @@
 /** Whose request it is and whether their role lets them: a paired client by its key, a program of this machine by its token's id. */
 import type { CallTerms } from "../api/call_terms.ts";
-import { APP_HEADER, APP_ID } from "../api/limits.ts";
+import { readApp } from "../api/limits.ts";
 import { type ErrorCode, SecLlamaError } from "../errors.ts";
 import type { Ticket } from "../firm/limiter.ts";
 import {
@@ -13,9 +13,12 @@ import {
   termsOf,
 } from "../keys/mod.ts";
 import { label, type LogFields } from "../log.ts";
+import { RunningApps } from "./running_apps.ts";
 
 /** Who asks, as far as limits and the record go. */
 interface Asker {
+  /** The id of its token, of a program. */
+  readonly app?: string;
   /** In the counts; undefined: this machine's own programs, which have no limit. */
   readonly id: string | undefined;
   /** Its role; throws where it may not come. */
@@ -40,8 +43,14 @@ interface AppEntry {
 /** Keeps roles and limits; see {@link ClientLimits.admit}. */
 interface ClientLimitsOptions {
   readonly book: ClientBook;
-  /** The token of this id that lives. */
-  readonly apps: { byId(id: string): AppEntry | undefined };
+  readonly apps: {
+    /** The token of this id that lives. */
+    byId(id: string): AppEntry | undefined;
+    /** The same, if it has this hash. */
+    byHash(id: string, hash: string): AppEntry | undefined;
+    /** Whether it was taken back, and did not come to its end. */
+    wasRevoked(id: string): boolean;
+  };
   /** Opened when the first client with limits comes. */
   readonly limiter: () => {
     check(client: string, role: Role): void;
@@ -60,6 +69,8 @@ export interface Admission {
   readonly ticket: Ticket | undefined;
   /** For its runner; undefined: it may be anything. */
   readonly terms: CallTerms | undefined;
+  /** Calls `end` if a program's token is taken back; what it returns is to be called when the request is over. */
+  readonly follow: (end: (error: SecLlamaError) => void) => () => void;
 }
 
 /** Results of a request that its runner could not open, did not begin, or did not let be: whoever is named in it need not have sent it. */
@@ -79,9 +90,12 @@ const NOT_BEGUN: readonly string[] = [
 /** The limits of whoever asks. */
 export class ClientLimits {
   readonly #o: ClientLimitsOptions;
+  /** Of programs. */
+  readonly running: RunningApps;
 
   constructor(options: ClientLimitsOptions) {
     this.#o = options;
+    this.running = new RunningApps((id) => options.apps.wasRevoked(id));
   }
 
   /**
@@ -100,16 +114,18 @@ export class ClientLimits {
 
   /**
    * Counts a request that begins.
-   * @param app The header {@link APP_HEADER}: the word of whoever has this machine's own key, and of nobody else.
+   * @param app The header `Secllama-App`: the word of whoever has this machine's own key, and of nobody else.
    * @throws {SecLlamaError} `role-refused`, `rate-limited`, `token-refused`.
    */
   admit(pskId: string, app: string | null, model: string): Admission {
-    return this.#judged(this.#askerOf(pskId, app), ({ id, role: read, fields }) => {
+    return this.#judged(this.#askerOf(pskId, app), ({ id, app, role: read, fields }) => {
       const role = read();
       this.#refuse(role, model);
       const limited = limitsOf(role);
       const ticket = id !== undefined && limited ? this.#o.limiter().admit(id, limited) : undefined;
-      return { fields, ticket, terms: role && termsOf(role) };
+      const follow: Admission["follow"] = (end) =>
+        app === undefined ? () => {} : this.running.follow(app, () => end(takenBack()));
+      return { fields, ticket, terms: role && termsOf(role), follow };
     });
   }
 
@@ -150,10 +166,13 @@ export class ClientLimits {
       return { id: `client ${id}`, role, fields };
     }
     if (app === null) return { id: undefined, role: () => undefined, fields: owner(kind) };
-    const entry = APP_ID.test(app) ? apps.byId(app) : undefined;
+    const named = readApp(app);
+    const entry = named &&
+      (named.hash === undefined ? apps.byId(named.id) : apps.byHash(named.id, named.hash));
     if (entry === undefined) return { id: undefined, role: endedToken, fields: APP };
     return {
       id: `app ${entry.id}`,
+      app: entry.id,
       role: () => this.#role(entry.role),
       fields: { client: label(entry.name), client_id: label(entry.id), ...APP },
     };
@@ -191,9 +210,13 @@ function unknown(): SecLlamaError {
   return new SecLlamaError("auth", "the request does not authenticate");
 }
 
+function takenBack(): SecLlamaError {
+  return new SecLlamaError("token-refused", "the API token was revoked while its request ran");
+}
+
 function endedToken(): never {
-  throw new SecLlamaError("token-refused", "the API token is not valid here any more", {
-    hint: `${APP_HEADER} names no token of this host that lives: secllama token list`,
+  throw new SecLlamaError("token-refused", "the API token is not valid here, or not any more", {
+    hint: "to see those that live: secllama token list; to make one: secllama token create NAME",
   });
 }
 

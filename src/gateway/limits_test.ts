@@ -6,15 +6,21 @@ import { ClientLimits, settle } from "./limits.ts";
 
 const PSK_ID = "client.0011223344556677.0102030405060708090a0b0c0d0e0f10";
 
+const HASH = "ab".repeat(32);
+
 function rig(role: Role) {
-  const clock = { now: Date.parse("2026-11-30T12:00Z") };
+  const clock = { now: Date.parse("2026-11-30T12:00Z"), revoked: false };
   const refused: unknown[] = [];
   const limits = new ClientLimits({
     book: {
       client: () => ({ name: "laptop", role: "r", kind: "machine" } as unknown as PairedClient),
       role: () => role,
     },
-    apps: { byId: (id) => ({ id, name: "app", role: "r" }) },
+    apps: {
+      byId: (id) => ({ id, name: "app", role: "r" }),
+      byHash: (id, hash) => hash === HASH ? { id, name: "app", role: "r" } : undefined,
+      wasRevoked: () => clock.revoked,
+    },
     limiter() {
       throw new Error("nothing is counted");
     },
@@ -75,4 +81,36 @@ Deno.test("limits: a request that its runner refuses does not count", () => {
     settle({ limits: () => [], used() {}, end() {}, refund: () => refunds++ }, result);
     assert.equal(refunds, counts ? 0 : 1, result);
   }
+});
+
+Deno.test("limits: a token that was shown to a proxy which knows none counts by its hash, and by nothing less", () => {
+  const { limits, refused } = rig({ name: "r", kinds: ["chat"] });
+  const admit = (app: string) => limits.admit("local.00", app, "demo:latest");
+  assert.equal(admit(`0123456789ab.${HASH}`).terms?.role, "r");
+  const wrong = ["-", "", ".", `0123456789ab.`, `0123456789ab.${HASH.slice(1)}`];
+  wrong.push(
+    `0123456789ab.${"ac".repeat(32)}`,
+    `0123456789ab.${HASH}00`,
+    `.${HASH}`,
+    "0123456789AB",
+  );
+  for (const app of wrong) assert.equal(refusal(() => admit(app)).code, "token-refused", app);
+  assert.equal(refused.length, wrong.length);
+});
+
+Deno.test("limits: what runs under a token ends when it is taken back, and nothing else does", () => {
+  const { limits, clock } = rig({ name: "r" });
+  const ended: string[] = [];
+  const run = (app: string | null, pskId = "local.00") =>
+    limits.admit(pskId, app, "demo:latest").follow((error) => ended.push(`${app} ${error.code}`));
+  run("0123456789ab");
+  run("0123456789ab")();
+  run(null);
+  run("0123456789ab", PSK_ID);
+  limits.running.look();
+  assert.deepEqual(ended, [], "it lives");
+  clock.revoked = true;
+  limits.running.look();
+  limits.running.look();
+  assert.deepEqual(ended, ["0123456789ab token-refused"]);
 });

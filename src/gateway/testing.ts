@@ -5,7 +5,7 @@ import { ClientLimits } from "./limits.ts";
 export function noLimits(): ClientLimits {
   return new ClientLimits({
     book: { client: () => undefined, role: () => undefined },
-    apps: { byId: () => undefined },
+    apps: { byId: () => undefined, byHash: () => undefined, wasRevoked: () => true },
     limiter() {
       throw new Error("nobody has a limit");
     },

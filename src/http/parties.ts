@@ -12,6 +12,9 @@ const EVICTABLE_MS = 500;
 /** Of an IPv6 address, what one site has: anybody has 2^64 of the rest. */
 const SITE_BYTES = 8;
 
+/** Of a Unix socket: who may open it, its mode says; Deno does not tell who did. So they are many. */
+export const SHARED_PARTY = "unix";
+
 /** Who is at the other end. */
 interface Party {
   /** As shares are kept: `uid 1000`, `192.0.2.1`, `2001:db8::/64` in its own way of writing. */
@@ -25,8 +28,7 @@ interface Party {
  * @param must Who is not told to be this user is another one.
  */
 export function partyOf(conn: Socket, must: boolean): Party {
-  // Who may open it, its mode says; Deno does not tell who did.
-  if (conn.remoteAddr.transport === "unix") return { name: "unix", isOwn: true };
+  if (conn.remoteAddr.transport === "unix") return { name: SHARED_PARTY, isOwn: true };
   const remote = conn.remoteAddr as Deno.NetAddr;
   if (Deno.build.os !== "linux" || !isLoopback(remote.hostname)) {
     return { name: siteOf(remote.hostname), isOwn: !must || Deno.build.os !== "linux" };

@@ -33,7 +33,7 @@ import { crossOrigin } from "./cross_origin.ts";
 import type { Page } from "./page.ts";
 import { pullOfPresent } from "./present.ts";
 import { standingHeaders } from "./standing.ts";
-import { type GateEnv, tokenGate, type TokenGateOptions } from "./token_gate.ts";
+import { type GateEnv, shownTokens, tokenGate, type TokenGateOptions } from "./token_gate.ts";
 
 /** What the proxy passes requests to, and by what. */
 export interface ProxyAppOptions {
@@ -55,6 +55,11 @@ export interface ProxyAppOptions {
   readonly page?: Page;
   /** Lets in only who shows a token; without it nobody is asked for one. */
   readonly gate?: TokenGateOptions;
+  /**
+   * Where nobody is asked for a token: what one that is shown all the same claims, for the gateway; undefined: it is none of ours.
+   * Whoever has a role shows it by their token, and their limits hold here too.
+   */
+  readonly claim?: (token: string) => string | undefined;
   /** Model management is passed on to the gateway, which decides; without this it is refused here. */
   readonly management?: { readonly maxBytes: number };
   /** Exact origins of web pages that may use the proxy, as browsers write them; none by default. */
@@ -110,7 +115,12 @@ export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
       if (!route || !takes(route, method)) throw notServed(method, route);
       switch (route.kind) {
         case "inference":
-          return await sealed(options, c.req.raw, route, c.get("app"));
+          return await sealed(
+            options,
+            c.req.raw,
+            route,
+            c.get("app") ?? claimed(options, c.req.raw),
+          );
         case "identity":
           return await identity(options, c.req.raw, route);
         case "history":
@@ -161,6 +171,12 @@ function served(options: ProxyAppOptions, path: string): Route | undefined {
       return options.page && route;
   }
   return route;
+}
+
+/** Of whom it says to be, where no gate has looked. */
+function claimed({ gate, claim }: ProxyAppOptions, { headers }: Request): string | undefined {
+  if (gate !== undefined || claim === undefined) return undefined;
+  return shownTokens(headers).map(claim).find((found) => found !== undefined);
 }
 
 async function sealed(

@@ -235,7 +235,12 @@ Deno.test("page: what had come of an answer is kept when the proxy ends, before 
 Deno.test("page: where tokens are asked for, a browser that showed the launch secret is let in from our own page, and nobody else", () => {
   const launch = "x".repeat(43);
   const find = () => undefined;
-  const gate = { tokens: { find }, guesses: new Guesses(), own: "own", logger: silentLogger };
+  const gate = {
+    tokens: { find, idIn: find },
+    guesses: new Guesses(),
+    own: "own",
+    logger: silentLogger,
+  };
   return withProxy(
     async ({ url }) => {
       const status = async (path: string, headers: Record<string, string> = {}) => {

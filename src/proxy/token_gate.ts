@@ -4,12 +4,17 @@ import { errorResponse } from "../api/errors.ts";
 import { type Kind, routeOf, ROUTES } from "../api/routes.ts";
 import { equalConstantTime, fromBase64, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { SHARED_PARTY } from "../http/mod.ts";
 import { label, type Logger } from "../log.ts";
 
 /** What the gate lets in by. */
 export interface TokenGateOptions {
   /** Whose token a text is; undefined: nobody's. */
-  readonly tokens: { find(text: string): { readonly id: string } | undefined };
+  readonly tokens: {
+    find(text: string): { readonly id: string } | undefined;
+    /** The id in a text, if there is or was a token of this id. */
+    idIn(text: string): string | undefined;
+  };
   /** Counts wrong ones for whoever sends them: `Guesses` of src/firm. */
   readonly guesses: {
     lockedSeconds(party: string): number;
@@ -54,20 +59,23 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
     const shown = shownTokens(c.req.raw.headers);
     // Nobody guesses it, and an app's wrong token must not lock this user's own commands out.
     if (shown.some((text) => equalConstantTime(utf8(text), utf8(own)))) return await next();
-    const locked = guesses.lockedSeconds(party);
+    const parties = partiesOf(party, shown, tokens);
+    const locked = Math.max(0, ...parties.map((one) => guesses.lockedSeconds(one)));
     if (locked > 0) {
       return refuse(lockedOut(), { "retry-after": String(locked) });
     }
     const entry = shown.map((text) => tokens.find(text)).find((found) => found !== undefined);
     if (entry !== undefined) {
-      guesses.right(party);
+      parties.forEach((one) => guesses.right(one));
       if (ofTheOwner(c.req.path)) return refuse(beyondToken(), {});
       c.set("app", entry.id);
       return await next();
     }
     // Who shows none has not guessed.
     if (shown.length > 0) {
-      const { delayMs, locks } = guesses.wrong(party);
+      const counts = parties.map((one) => guesses.wrong(one));
+      const locks = counts.some(({ locks }) => locks);
+      const delayMs = Math.max(...counts.map(({ delayMs }) => delayMs));
       logger.warn("token-refused", { party: label(party), locked: locks });
       options.onRefused?.({ locked: locks });
       if (delayMs > 0) await sleep(delayMs);
@@ -76,6 +84,19 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
       "www-authenticate": 'Bearer realm="secllama", Basic realm="secllama", charset="UTF-8"',
     });
   };
+}
+
+/**
+ * Who guesses, as it is counted. On a socket that many share it is whoever guesses at one token: one of them who guesses locks
+ * nobody out of a token that they do not know.
+ */
+function partiesOf(
+  party: string,
+  shown: readonly string[],
+  tokens: TokenGateOptions["tokens"],
+): string[] {
+  if (party !== SHARED_PARTY) return [party];
+  return [...new Set(shown.map((text) => `${party} ${tokens.idIn(text) ?? "none"}`))];
 }
 
 /** What no app is for: this user's conversations and documents, the page, the models of the host, and its doctor. */

@@ -2,10 +2,13 @@
 import assert from "node:assert/strict";
 import { Hono } from "hono";
 import { Guesses } from "../firm/guesses.ts";
+import { tokenClaim } from "../firm/tokens.ts";
 import { silentLogger } from "../log.ts";
+import { makeProxyApp } from "./app.ts";
 import { type GateEnv, shownTokens, tokenGate } from "./token_gate.ts";
 
 const TOKEN = "slt_0123456789ab_" + "x".repeat(43);
+const OTHER = "slt_ba9876543210_" + "y".repeat(43);
 const OWN = "own-token-of-this-process";
 
 function gated() {
@@ -14,7 +17,10 @@ function gated() {
   app.use(
     "*",
     tokenGate({
-      tokens: { find: (text) => text === TOKEN ? { name: "app" } as never : undefined },
+      tokens: {
+        find: (text) => text === TOKEN || text === OTHER ? { name: "app" } as never : undefined,
+        idIn: (text) => [TOKEN, OTHER].find((one) => one.slice(0, 16) === text.slice(0, 16)),
+      },
       guesses: new Guesses(() => 0),
       own: OWN,
       logger: silentLogger,
@@ -123,8 +129,69 @@ Deno.test("token gate: guesses wait, then nothing of theirs is looked at, not ev
   assert.equal((await ask({ "x-api-key": OWN })).status, 200, "the owner's commands go on");
 });
 
+Deno.test("token gate: who has a token and guesses in between is locked out as soon", async () => {
+  const { ask, slept } = gated();
+  const statuses: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    statuses.push((await ask({ "x-api-key": `guess${i}` })).status);
+    await ask({ "x-api-key": TOKEN });
+  }
+  assert.equal(statuses.indexOf(429), 21, "one was forgiven");
+  assert.ok(slept.length > 10);
+});
+
+Deno.test("token gate: on a socket that many share, a guesser locks out guesses, and nobody who has a token", async () => {
+  const { ask } = gated();
+  const shared = (token: string) => ask({ "x-api-key": token }, "/api/chat", "unix");
+  for (let i = 0; i < 20; i++) assert.equal((await shared(`guess${i}`)).status, 401);
+  assert.equal((await shared("guess")).status, 429);
+  assert.equal((await shared(TOKEN)).status, 200);
+  for (let i = 0; i < 20; i++) {
+    assert.equal((await shared(`${TOKEN.slice(0, -2)}${i}`)).status, 401);
+  }
+  assert.equal((await shared(TOKEN)).status, 429, "not even the right one: it was guessed at");
+  assert.equal((await shared(OTHER)).status, 200);
+  // Beside a token that is locked out, the other one is not looked at either.
+  const both = { "x-api-key": OTHER, "api-key": TOKEN };
+  assert.equal((await ask(both, "/api/chat", "unix")).status, 429);
+});
+
 Deno.test("token gate: what is shown is read once", () => {
   const headers = new Headers({ authorization: "Bearer a", "x-api-key": "a", "api-key": "b" });
   assert.deepEqual(shownTokens(headers).toSorted(), ["a", "b"]);
   assert.deepEqual(shownTokens(new Headers({ authorization: "Bearer " })), []);
+});
+
+Deno.test("token gate: where there is none, a token that is shown all the same is told to the gateway, and no other key is", async () => {
+  const told: (string | null)[] = [];
+  const app = makeProxyApp({
+    gateway: "http://127.0.0.1:1",
+    fetch: (_, init) => {
+      told.push(new Headers(init.headers).get("secllama-app"));
+      return Promise.resolve(Response.json({}));
+    },
+    metadata: () => Promise.reject(new Error("nothing is asked")),
+    outer: () => new Headers(),
+    logger: silentLogger,
+    claim: tokenClaim,
+  });
+  const ask = (headers: Record<string, string>) =>
+    app.request("http://127.0.0.1/v1/chat/completions", {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ model: "demo", messages: [] }),
+    });
+  const claim = tokenClaim(TOKEN)!;
+  const cases: [Record<string, string>, string | null][] = [
+    [{}, null],
+    [{ authorization: "Bearer ollama" }, null],
+    [{ "secllama-app": "0123456789ab" }, null],
+    [{ authorization: `Bearer ${TOKEN}` }, claim],
+    [{ authorization: basic("", TOKEN) }, claim],
+    [{ authorization: "Bearer ollama", "api-key": TOKEN, "secllama-app": "x" }, claim],
+    [{ "x-api-key": `${TOKEN}x` }, "-"],
+  ];
+  for (const [headers] of cases) assert.equal((await ask(headers)).status, 200);
+  assert.deepEqual(told, cases.map(([, expected]) => expected));
+  assert.equal(told.some((text) => text?.includes("x".repeat(43))), false);
 });

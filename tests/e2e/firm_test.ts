@@ -145,6 +145,48 @@ Deno.test("firm: tokens, the record, an auditor, a log that cannot be written; n
     );
 
     await t.step(
+      "a token that is taken back ends the answer under way; what was made of it is in the record",
+      async () => {
+        const leaver = (await run("secllama token create leaver")).trim();
+        const answer = await fetch(`${proxyUrl}/v1/chat/completions`, {
+          method: "POST",
+          headers: { "content-type": "application/json", "x-api-key": leaver },
+          body: JSON.stringify({
+            model: "demo",
+            stream: true,
+            messages: [{ role: "user", content: CANARY }],
+            // So long that it does not end by itself while it is waited for.
+            response_format: {
+              type: "json_schema",
+              json_schema: {
+                name: "long",
+                schema: { type: "array", minItems: 3_000, items: { const: 1 } },
+              },
+            },
+          }),
+        });
+        assert.equal(answer.status, 200);
+        const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();
+        const first = await reader.read();
+        assert.match(first.value!, /^data: /);
+        await run("secllama token revoke leaver");
+        let said = "";
+        const end = await (async () => {
+          for (;;) {
+            const { done, value } = await reader.read();
+            if (done) return "whole";
+            said = (said + value).slice(-200);
+          }
+        })().catch(() => "broken off");
+        assert.ok(end === "broken off" || !said.includes("[DONE]"), `${end}: ${said}`);
+        const lines = () => run("secllama audit list --event exchange --last 1");
+        let line = await lines();
+        while (!line.includes("client=leaver")) line = await lines();
+        assert.match(line, /tokens_out=[1-9]\d* .*result=token-refused/);
+      },
+    );
+
+    await t.step(
       "while the log cannot be written nothing is answered, and then it goes on",
       async () => {
         const lock = new DatabaseSync(join(data, "audit.db"));

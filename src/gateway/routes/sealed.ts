@@ -195,12 +195,14 @@ async function admitted(context: GatewayContext, o: {
     throw error;
   }
   const { ticket, fields, terms } = admission;
+  let unfollow = () => {};
   try {
     context.supervisor.giveKey(model, pskId);
     const { exchange, arrived, done } = model.open(
       { kind: "sealed", ...(terms === undefined ? {} : { terms }) },
       { client, shared: context.supervisor.shared },
     );
+    unfollow = admission.follow((error) => exchange.cancel(error.code, error));
     const used = countUsed(context, model, exchange, terms, (tokens) => ticket?.used(tokens));
     const { ending } = recordedExchange(context, { who: fields, model, kind: "sealed", used });
     const response = await relay(exchange, {
@@ -211,6 +213,7 @@ async function admitted(context: GatewayContext, o: {
       arrived,
       done() {
         done();
+        unfollow();
         ticket?.end();
       },
       async ending(end) {
@@ -222,6 +225,7 @@ async function admitted(context: GatewayContext, o: {
     return response;
   } catch (error) {
     settle(ticket, toSecLlamaError(error).code);
+    unfollow();
     ticket?.end();
     throw error;
   }
