@@ -2,8 +2,6 @@
 
 /** Keywords that say something of a value but are not kept. */
 const REFUSED: Readonly<Record<string, string>> = {
-  unevaluatedProperties: "it cannot be kept: say additionalProperties beside properties",
-  unevaluatedItems: "it cannot be kept: say items beside prefixItems",
   $dynamicRef: "it is not read: say $ref",
   $recursiveRef: "it is not read: say $ref",
   extends: "it is of draft 3, which is not read: say allOf",
@@ -60,6 +58,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   patternProperties: NAMED,
   additionalProperties: SCHEMA,
   propertyNames: SCHEMA,
+  unevaluatedProperties: SCHEMA,
   required: NAMES,
   minProperties: COUNT,
   maxProperties: COUNT,
@@ -79,6 +78,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
       : "it must be a schema",
   prefixItems: SCHEMAS,
   additionalItems: SCHEMA,
+  unevaluatedItems: SCHEMA,
   contains: SCHEMA,
   minContains: COUNT,
   maxContains: COUNT,

@@ -6,7 +6,8 @@ import type { Algebra } from "./algebra.ts";
 import { negation, words } from "./automaton.ts";
 import { formatOf } from "./formats.ts";
 import { ANY_NUMBER, type Bound, type NumberRules } from "./number_text.ts";
-import { absent, patternNames } from "./positive.ts";
+import { patternNames } from "./evaluated.ts";
+import { absent } from "./positive.ts";
 import { Inexpressible, naming, refuse } from "./refusal.ts";
 import type { Keywords, SchemaNode } from "./schema_document.ts";
 import { nameAutomaton } from "./names.ts";
@@ -24,11 +25,15 @@ import {
   type Term,
   termOf,
 } from "./terms.ts";
-import { boundOf, boundsOf, dependenciesOf, itemsOf, type TypeName } from "./values.ts";
+import { boundOf, boundsOf } from "./bounds.ts";
+import { dependenciesOf, itemsOf, type TypeName } from "./values.ts";
 
 export function negativeTerms(algebra: Algebra, node: SchemaNode): readonly Term[] {
   const { schema } = node;
   if (typeof schema === "boolean") return schema ? [] : [ANY_VALUE];
+  for (const keyword of ["unevaluatedProperties", "unevaluatedItems"]) {
+    if (keyword in schema) refuse(keyword, node.pointer, "its opposite cannot be kept");
+  }
   const { document } = algebra;
   const not = (child: SchemaNode) => algebra.literal(child, true);
   if ("$ref" in schema && document.ignoresBeside(node)) {

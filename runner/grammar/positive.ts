@@ -14,14 +14,15 @@ import {
   type Field,
   type Language,
   type Literal,
-  type Names,
   type Term,
   termOf,
   textOf,
 } from "./terms.ts";
 import { ANY_NUMBER, type NumberRules } from "./number_text.ts";
+import { patternNames, seenBy, withUnevaluated } from "./evaluated.ts";
 import { exactlyOne, joinValues } from "./one_of.ts";
-import { boundsOf, dependenciesOf, itemsOf, type TypeName } from "./values.ts";
+import { boundsOf } from "./bounds.ts";
+import { dependenciesOf, itemsOf, type TypeName } from "./values.ts";
 
 export function positiveTerms(algebra: Algebra, node: SchemaNode): readonly Term[] {
   const { schema } = node;
@@ -50,11 +51,28 @@ export function positiveTerms(algebra: Algebra, node: SchemaNode): readonly Term
       times([...side(literal("if"), "then"), ...side(literal("if") ^ 1, "else")], "if");
     }
   }
+  const rest = "unevaluatedProperties" in schema || "unevaluatedItems" in schema;
   if ("anyOf" in schema) {
-    times(joinValues(list("anyOf").flatMap((branch) => algebra.expand(branch))), "anyOf");
+    const branches = list("anyOf");
+    // What only some of the branches that hold look at: each set of them is a way of its own.
+    const ways = rest && branches.length <= MOST_SETS
+      ? sets(branches)
+      : branches.map((one) => [one]);
+    times(joinValues(ways.flatMap((way) => algebra.all(way))), "anyOf");
   }
   if ("oneOf" in schema) times(exactlyOne(algebra, node, terms, list("oneOf")), "oneOf");
-  return terms;
+  return rest ? terms.map((term) => withUnevaluated(algebra, node, term)) : terms;
+}
+
+/** Branches of which every set is made: sixteen terms. */
+const MOST_SETS = 4;
+
+/** All sets of some branches that are not empty. */
+function sets(branches: readonly Literal[]): Literal[][] {
+  return branches.reduce<Literal[][]>(
+    (made, branch) => [...made, [branch], ...made.map((one) => [...one, branch])],
+    [],
+  );
 }
 
 /** An object without a property, or anything else. */
@@ -68,6 +86,7 @@ const TYPES_OF: Readonly<Record<string, TypeName>> = {
   patternProperties: "object",
   additionalProperties: "object",
   propertyNames: "object",
+  unevaluatedProperties: "object",
   required: "object",
   minProperties: "object",
   maxProperties: "object",
@@ -75,6 +94,7 @@ const TYPES_OF: Readonly<Record<string, TypeName>> = {
   dependentSchemas: "object",
   items: "array",
   prefixItems: "array",
+  unevaluatedItems: "array",
   contains: "array",
   minItems: "array",
   maxItems: "array",
@@ -108,6 +128,7 @@ function ownTerm(algebra: Algebra, node: SchemaNode, schema: Keywords): Term {
     string: stringRules(algebra, node, schema),
     array: arrayRules(algebra, node, schema),
     object: objectRules(algebra, node, schema),
+    seen: seenBy(algebra, node, schema),
   };
 }
 
@@ -187,17 +208,6 @@ function arrayRules(algebra: Algebra, node: SchemaNode, schema: Keywords) {
     }],
     unique: uniqueItems === true ? node.pointer : undefined,
   };
-}
-
-/** The names that `patternProperties` of a schema speaks of. */
-export function patternNames(algebra: Algebra, { pointer, schema }: SchemaNode): Names[] {
-  return Object.keys((schema as Keywords).patternProperties ?? {}).map((pattern) =>
-    naming("patternProperties", pointer, () => ({
-      key: pattern,
-      must: algebra.pattern(pattern, "must"),
-      may: algebra.pattern(pattern, "may"),
-    }))
-  );
 }
 
 function objectRules(algebra: Algebra, node: SchemaNode, schema: Keywords) {

@@ -29,6 +29,8 @@ const MAX_DEPTH = 100;
 const ONE = [
   "additionalProperties",
   "propertyNames",
+  "unevaluatedProperties",
+  "unevaluatedItems",
   "items",
   "additionalItems",
   "contains",
@@ -61,6 +63,8 @@ export class SchemaDocument {
   #addresses: Map<string, SchemaNode> | undefined;
   readonly #refIsAlone: boolean;
   readonly #idKeyword: "$id" | "id";
+  /** Whether `contains` looks at items, so that `unevaluatedItems` does not speak of them: not in 2019-09. */
+  readonly containsLooks: boolean;
   readonly yes: SchemaNode;
   readonly no: SchemaNode;
 
@@ -70,6 +74,7 @@ export class SchemaDocument {
     this.no = this.#add(false, "#", "");
     const dialect = isObject(schema) && typeof schema.$schema === "string" ? schema.$schema : "";
     this.#refIsAlone = /draft-0[3-7]/.test(dialect);
+    this.containsLooks = !dialect.includes("2019-09");
     this.#idKeyword = /draft-0[34]/.test(dialect) ? "id" : "$id";
     this.#root = this.node(schema, "#", this.#baseOf(schema, ""));
   }

@@ -11,7 +11,8 @@ import {
   type Term,
   textOf,
 } from "./terms.ts";
-import { isWhole, isWithin, lengthOf, typeOf } from "./values.ts";
+import { isWhole, isWithin } from "./bounds.ts";
+import { lengthOf, typeOf } from "./values.ts";
 
 export function fitsTerm(algebra: Algebra, term: Term, value: unknown): boolean {
   if ((term.types & BITS[typeOf(value)]) === 0) return false;

@@ -95,6 +95,16 @@ export interface ObjectRules {
   readonly pointer: string;
 }
 
+/** Members and items that are looked at for certain where a term holds. */
+export interface Seen {
+  readonly names: readonly string[];
+  readonly matching: readonly Names[];
+  readonly allNames: boolean;
+  /** So many from the first. */
+  readonly items: number;
+  readonly allItems: boolean;
+}
+
 export interface Term {
   readonly types: number;
   /** A `type` was given; else the types that `implied` names are meant. */
@@ -106,8 +116,10 @@ export interface Term {
   readonly string: StringRules;
   readonly array: ArrayRules;
   readonly object: ObjectRules;
+  readonly seen: Seen;
 }
 
+const NOTHING: Seen = { names: [], matching: [], allNames: false, items: 0, allItems: false };
 export const ANY_STRING: StringRules = { least: 0, most: undefined, languages: [] };
 export const ANY_ARRAY: ArrayRules = {
   least: 0,
@@ -134,6 +146,7 @@ export const ANY_VALUE: Term = {
   string: ANY_STRING,
   array: ANY_ARRAY,
   object: ANY_OBJECT,
+  seen: NOTHING,
 };
 
 /** A term of one type, with rules. */
@@ -177,6 +190,19 @@ export function meet(a: Term, b: Term): Term | undefined {
     string,
     array,
     object,
+    seen: both(a.seen, b.seen),
+  };
+}
+
+function both(a: Seen, b: Seen): Seen {
+  if (a === NOTHING) return b;
+  if (b === NOTHING) return a;
+  return {
+    names: [...new Set([...a.names, ...b.names])],
+    matching: [...a.matching, ...b.matching],
+    allNames: a.allNames || b.allNames,
+    items: Math.max(a.items, b.items),
+    allItems: a.allItems || b.allItems,
   };
 }
 

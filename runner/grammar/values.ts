@@ -1,8 +1,7 @@
 /** Whether a value that a schema names itself, in `enum` or `const`, fits the rest of the schema. */
 import { accepts, type Automaton } from "./automaton.ts";
 import { isMultiple } from "./decimal.ts";
-import { roundedTo } from "../../src/exact_json.ts";
-import type { Bound } from "./number_text.ts";
+import { boundsOf, isWhole, isWithin } from "./bounds.ts";
 import type { Reading } from "./pattern.ts";
 import { refuse } from "./refusal.ts";
 import { textOf } from "./terms.ts";
@@ -21,21 +20,6 @@ export function typeOf(value: unknown): TypeName {
 
 function hasType(value: unknown, type: string): boolean {
   return type === "integer" ? isWhole(value) : type === typeOf(value);
-}
-
-/** Of numbers: one of those that have all their digits is. */
-export const isWhole = (value: unknown) => typeof value === "bigint" || Number.isInteger(value);
-
-/** Whether a number is on the inside of both bounds. */
-export function isWithin(
-  value: number | bigint,
-  least: Bound | undefined,
-  most: Bound | undefined,
-): boolean {
-  const low = least?.exact ?? least?.value ?? -Infinity;
-  const high = most?.exact ?? most?.value ?? Infinity;
-  return (least?.exclusive ? value > low : value >= low) &&
-    (most?.exclusive ? value < high : value <= high);
 }
 
 /** Code points. */
@@ -157,6 +141,11 @@ export class ValueChecker {
     if (!value.every((item, at) => fits(prefix[at] ?? rest ?? this.#document.yes, item))) {
       return false;
     }
+    if ("unevaluatedItems" in schema) {
+      const seen = this.#seenItems(node, value, reading, depth);
+      const child = this.#document.child(node, "unevaluatedItems");
+      if (!value.every((item, at) => seen.has(at) || fits(child, item))) return false;
+    }
     if (!("contains" in schema)) return true;
     const contains = this.#document.child(node, "contains");
     const found = (how: Reading) =>
@@ -190,6 +179,11 @@ export class ValueChecker {
       if (names !== undefined && !names.every(has)) return false;
       if (schema !== undefined && !fits(schema, value)) return false;
     }
+    if ("unevaluatedProperties" in schema) {
+      const seen = this.#seenNames(node, value, reading, depth);
+      const inner = child("unevaluatedProperties");
+      if (!names.every((name) => seen.has(name) || fits(inner, value[name]))) return false;
+    }
     const patterns = Object.keys(schema.patternProperties ?? {});
     return names.every((name) => {
       if ("propertyNames" in schema && !fits(child("propertyNames"), name)) return false;
@@ -204,33 +198,91 @@ export class ValueChecker {
         fits(child("additionalProperties"), value[name]);
     });
   }
+
+  /** The names that what holds of a schema looks at, but for what `unevaluatedProperties` of its own does. */
+  #seenNames(node: SchemaNode, value: Keywords, reading: Reading, depth: number): Set<string> {
+    const names = Object.keys(value);
+    const seen = new Set<string>();
+    for (
+      const { node: { schema }, node: at, isOwn } of this.#holding(node, value, reading, depth)
+    ) {
+      const { properties, patternProperties } = schema as Keywords;
+      const all = "additionalProperties" in (schema as Keywords) ||
+        (!isOwn && "unevaluatedProperties" in (schema as Keywords));
+      const patterns = Object.keys(patternProperties ?? {});
+      for (const name of names) {
+        const isSeen = all || Object.hasOwn(properties ?? {}, name) ||
+          patterns.some((one) => accepts(this.#pattern(one, reading, at), name));
+        if (isSeen) seen.add(name);
+      }
+    }
+    return seen;
+  }
+
+  #seenItems(
+    node: SchemaNode,
+    value: readonly unknown[],
+    reading: Reading,
+    depth: number,
+  ): Set<number> {
+    const seen = new Set<number>();
+    for (const { node: at, isOwn } of this.#holding(node, value, reading, depth)) {
+      const schema = at.schema as Keywords;
+      const { prefix, rest } = itemsOf(this.#document, at);
+      const all = rest !== undefined || (!isOwn && "unevaluatedItems" in schema);
+      const contains = "contains" in schema && this.#document.containsLooks
+        ? this.#document.child(at, "contains")
+        : undefined;
+      value.forEach((item, index) => {
+        const isSeen = all || index < prefix.length ||
+          (contains !== undefined && this.fits(contains, item, reading, depth + 1));
+        if (isSeen) seen.add(index);
+      });
+    }
+    return seen;
+  }
+
+  /** A schema and those in it that hold of the same value. */
+  *#holding(
+    node: SchemaNode,
+    value: Keywords | readonly unknown[],
+    reading: Reading,
+    depth: number,
+    isOwn = true,
+  ): Generator<{ node: SchemaNode; isOwn: boolean }, void, void> {
+    const { schema } = node;
+    if (typeof schema === "boolean") return;
+    yield { node, isOwn };
+    const child = (...path: (string | number)[]) => this.#document.child(node, ...path);
+    const fits = (inner: SchemaNode) => this.fits(inner, value, reading, depth + 1);
+    const inside: SchemaNode[] = [];
+    if (typeof schema.$ref === "string") inside.push(this.#document.target(node));
+    for (const keyword of ["allOf", "anyOf", "oneOf"]) {
+      const list = (schema[keyword] as unknown[] | undefined ?? []).map((_, at) =>
+        child(keyword, at)
+      );
+      inside.push(...list.filter((one) => keyword === "allOf" || fits(one)));
+    }
+    if ("if" in schema) {
+      const holds = fits(child("if"));
+      // By the other reading it may not hold.
+      const fails = !this.fits(child("if"), value, reading === "must" ? "may" : "must", depth + 1);
+      if (holds) inside.push(child("if"));
+      if (holds && "then" in schema) inside.push(child("then"));
+      if (fails && "else" in schema) inside.push(child("else"));
+    }
+    if (!Array.isArray(value)) {
+      for (const { name, schema } of dependenciesOf(this.#document, node)) {
+        if (schema !== undefined && Object.hasOwn(value, name)) inside.push(schema);
+      }
+    }
+    if (depth > MAX_DEPTH) refuse("$ref", node.pointer, "it refers to itself without end");
+    for (const one of inside) yield* this.#holding(one, value, reading, depth + 1, false);
+  }
 }
 
 function count(value: unknown, absent: number): number {
   return typeof value === "number" ? value : absent;
-}
-
-/** The bounds of numbers; in draft 4 the exclusive ones are flags. */
-export function boundsOf(schema: Keywords) {
-  const side = (inner: unknown, flagOrOuter: unknown, inside: 1 | -1): Bound | undefined => {
-    const isInner = typeof inner === "number" || typeof inner === "bigint";
-    const isOuter = typeof flagOrOuter === "number" || typeof flagOrOuter === "bigint";
-    // Both are compared as they are written.
-    if (isOuter && !(isInner && (inside === 1 ? inner > flagOrOuter : inner < flagOrOuter))) {
-      return boundOf(flagOrOuter, true, inside);
-    }
-    return isInner ? boundOf(inner, flagOrOuter === true, inside) : undefined;
-  };
-  return {
-    least: side(schema.minimum, schema.exclusiveMinimum, 1),
-    most: side(schema.maximum, schema.exclusiveMaximum, -1),
-  };
-}
-
-/** @param inside 1: numbers above it are on its inside, -1: those below. */
-export function boundOf(value: number | bigint, exclusive: boolean, inside: 1 | -1): Bound {
-  if (typeof value === "number") return { value, exclusive };
-  return { value: roundedTo(inside, value), exclusive, exact: value };
 }
 
 /** A tuple's items and what follows them, as 2020-12 and as older drafts write them. */
