@@ -30,7 +30,6 @@ async function output(argv: readonly string[], dataDir: string): Promise<string>
     // A variable of the tests' own would be refused as unknown.
     env: {
       HOME: Deno.env.get("HOME") ?? "/",
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? "",
       SECLLAMA_DATA_DIR: dataDir,
     },
     clearEnv: true,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { compiledProgram } from "../support/binary.ts";
 import { chat, type Served, startServe } from "../support/serve.ts";
 import { emptyHome, IGNORE, run, runToEnd } from "./testing.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const QUESTION = "What is network isolation?";
@@ -158,7 +159,7 @@ test("an HTTP proxy gets neither a prompt nor anything else", async () => {
   ], {
     env: {
       ...home.env,
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? join(Deno.env.get("HOME")!, ".cache/deno"),
+      DENO_DIR: denoDir(),
       ...hostile,
     },
     cwd: ROOT,

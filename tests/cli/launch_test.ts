@@ -5,6 +5,7 @@ import { AGENTS } from "../../src/cli/launch/agents.ts";
 import { startScripted } from "../support/agent_model.ts";
 import { until } from "../support/patience.ts";
 import { cli, ROOT, secllama } from "../support/serve.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 const page = await Deno.readTextFile(join(ROOT, "docs/agents.md"));
 const commands = [...page.matchAll(/^ {4}secllama (launch .*)$/gm)].map(([, line]) => line!);
@@ -56,10 +57,7 @@ exit 7
     ANTHROPIC_API_KEY: "sk-real",
     OPENAI_API_KEY: "sk-real",
     SECLLAMA_PROXY_PORT: port,
-    ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR")! } : {}),
-    ...(Deno.env.get("HOME") && !Deno.env.get("DENO_DIR")
-      ? { DENO_DIR: join(Deno.env.get("HOME")!, ".cache/deno") }
-      : {}),
+    DENO_DIR: denoDir(),
   };
   const files = async () => {
     const names: string[] = [];

@@ -3,13 +3,14 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { shareFolder } from "../../src/config/folder_lock.ts";
 import { cli } from "../support/serve.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 Deno.test("uninstall: refuses while a serve of any profile is there, even one without a proxy", async () => {
   const home = await Deno.makeTempDir({ prefix: "secllama-test-home-" });
   const data = join(home, "data");
   const work = join(data, "profiles", "work");
   const settings = join(data, "config.toml");
-  const env = { HOME: home, SECLLAMA_DATA_DIR: data, DENO_DIR: Deno.env.get("DENO_DIR") ?? "" };
+  const env = { HOME: home, SECLLAMA_DATA_DIR: data, DENO_DIR: denoDir() };
   try {
     await Deno.mkdir(work, { recursive: true });
     await Deno.writeTextFile(settings, "");

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { secllama } from "../support/serve.ts";
 import { until } from "../support/patience.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 const text = new TextDecoder();
 
@@ -152,7 +153,7 @@ async function netMachine(o: {
         SECLLAMA_KEY: `sl1:${keyOf(home)}`,
         SECLLAMA_AUDIT: "on",
         SECLLAMA_DATA_DIR: join(home, "data"),
-        DENO_DIR: Deno.env.get("DENO_DIR") ?? join(Deno.env.get("HOME") ?? "/root", ".cache/deno"),
+        DENO_DIR: denoDir(),
       },
       stdin: "piped",
       stdout: "piped",

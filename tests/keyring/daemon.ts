@@ -6,10 +6,11 @@
  *   await using keyring = await startKeyring();                  // unlocked with a password
  *   const env = keyring.env;                                     // for the process under test, or its `env` option
  *
- * `env` holds HOME, the XDG folders, DBUS_SESSION_BUS_ADDRESS and PATH, and DENO_DIR so that a child deno finds its cache.
+ * `env` holds HOME, the XDG folders, DBUS_SESSION_BUS_ADDRESS, PATH and DENO_DIR.
  * The session ends with this process even if it is killed: it hangs on a pipe that closes with it.
  */
 import { until } from "../support/patience.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 export interface KeyringOptions {
   /** Unlocks, and on the first start makes, the login keyring. Null starts the daemon without unlocking. */
@@ -96,7 +97,8 @@ export class Keyring {
       XDG_RUNTIME_DIR: `${home}/run`,
       PATH: "/usr/bin:/bin",
       LANG: "C.UTF-8",
-      DENO_DIR: Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`,
+      // Another user may not come to ours, and makes a cache of compiled code for itself.
+      DENO_DIR: options.uid === undefined ? denoDir() : `${home}/cache/deno`,
     };
     for (const name of ["XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"]) {
       await Deno.mkdir(env[name]!, { recursive: true, mode: 0o700 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { countPackages, hintOf, Progress } from "../../scripts/packages.ts";
 import { type Ended, runToEnd } from "../support/run_to_end.ts";
 import { ROOT } from "../support/serve.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 const MAIN = `import { installPackages } from "./scripts/packages.ts";
 await installPackages();
@@ -30,8 +31,7 @@ function start(folder: string, cache: string): Promise<Ended> {
   });
 }
 
-const home = Deno.env.get("HOME") ?? "/root";
-const CACHE = Deno.env.get("DENO_DIR") ?? join(home, ".cache/deno");
+const CACHE = denoDir();
 const asRoot = Deno.build.os === "linux" && Deno.uid() === 0;
 if (!asRoot) console.log("skipped: the first start without a network needs root on Linux");
 

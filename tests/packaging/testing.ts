@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { bundledProgram } from "../support/binary.ts";
 import { type Ended, runToEnd } from "../support/run_to_end.ts";
+import { denoDir } from "../support/deno_dir.ts";
 
 export { runToEnd };
 
@@ -38,10 +39,4 @@ export async function shim(): Promise<Shim> {
     env: { HOME: path, PATH: `${bin}:/usr/bin:/bin`, LANG: "C.UTF-8", DENO_DIR: denoDir() },
     [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }),
   };
-}
-
-/** The cache of the Deno that runs the tests: a home of its own would download everything again. */
-function denoDir(): string {
-  return Deno.env.get("DENO_DIR") ??
-    join(Deno.env.get("XDG_CACHE_HOME") ?? join(Deno.env.get("HOME")!, ".cache"), "deno");
 }

@@ -7,6 +7,7 @@ import { PROGRAM_PERMISSIONS } from "../../src/permissions.ts";
 import { bundledProgram, compiledProgram, sharedCache } from "./binary.ts";
 import { HANG_MS, settled } from "./patience.ts";
 import { oneAtATime } from "./start_lock.ts";
+import { denoDir } from "./deno_dir.ts";
 
 export const ROOT = new URL("../../", import.meta.url).pathname;
 /** What `deno task serve` gives, less what the tests set themselves. */
@@ -87,11 +88,7 @@ export async function newHome(): Promise<{ home: string; env: Record<string, str
       NO_COLOR: "1",
       LANG: "C.UTF-8",
       ...(way === "binary" ? { XDG_CACHE_HOME: sharedCache() } : {}),
-      ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR")! } : {}),
-      // The test's own Deno cache: a module that is cached is not fetched again.
-      ...(Deno.env.get("HOME") && !Deno.env.get("DENO_DIR")
-        ? { DENO_DIR: join(Deno.env.get("HOME")!, ".cache", "deno") }
-        : {}),
+      DENO_DIR: denoDir(),
     },
   };
 }
