@@ -2,7 +2,7 @@
  * llama.cpp's source, which the pinned package carries as a git bundle, and compiling from it without a network. The same compiler
  * makes the same bytes each time: no path of this machine and no time is in them.
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { librarySetFor } from "../runner/engine/library.ts";
 import { libraryFolder } from "./compile_libraries.ts";
 import { TARGETS } from "./compile_targets.ts";
@@ -26,6 +26,12 @@ export const FLAGS = [
 
 /** The package's own libraries, which what is built is linked to. */
 export const LLAMA_LIBRARIES = ["libllama.v0.4.0.so", "libggml.v0.4.0.so", "libggml-base.so"];
+
+/** Where `--output PATH` puts what is built, else `standard`, from the project's folder. */
+export function outputOf(args: readonly string[], standard: string): string {
+  const at = args.indexOf("--output");
+  return resolve(ROOT, (at >= 0 && args[at + 1]) || standard);
+}
 
 /** A clone of the source in `folder`, which must not exist. @throws {Error} If the package carries another source. */
 export async function cloneSource(folder: string): Promise<void> {

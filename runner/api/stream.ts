@@ -33,7 +33,22 @@ export function jsonResponse(pieces: readonly string[]): Response {
   return new Response(body, { headers });
 }
 
-export type Chunks = AsyncGenerator<Uint8Array<ArrayBuffer>, void, void>;
+type Chunk = Uint8Array<ArrayBuffer>;
+export type Chunks = AsyncGenerator<Chunk, void, void>;
+
+/** The chunks, and after an error in their middle what `last` makes of it. One before the first is thrown on: it is an answer of its own. */
+export async function* withLast(chunks: Chunks, last: (error: unknown) => Chunk): Chunks {
+  let begun = false;
+  try {
+    for await (const chunk of chunks) {
+      begun = true;
+      yield chunk;
+    }
+  } catch (error) {
+    if (!begun) throw error;
+    yield last(error);
+  }
+}
 
 /** The first chunk of a dialect that has nothing to say before there is output: the answer's head may go out. */
 export const BEGUN = new Uint8Array(0);

@@ -16,19 +16,7 @@ import {
 } from "./control_text.ts";
 import { thoughtTagsOf } from "../../src/replies/thought.ts";
 import type { ChatInput, ChatMessage, PromptPart, ToolDefinition } from "./types.ts";
-
-/** A role may become part of a control token ("<|" + role + "|>"), so it is one of those that mean something. */
-const ROLES = new Set([
-  "system",
-  "user",
-  "assistant",
-  "tool",
-  "developer",
-  "function",
-  "ipython",
-  "model",
-  "control",
-]);
+import { ROLES } from "../../src/api/template/roles.ts";
 
 /** What the renderer needs of a vocabulary. */
 export interface TemplateVocabulary {

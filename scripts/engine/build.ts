@@ -7,21 +7,20 @@
  *
  * The folder then holds `llama-server` and links to the libraries that it needs.
  */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import {
   cloneSource,
   compileObjects,
   FLAGS,
   LLAMA_LIBRARIES,
   mustHave,
+  outputOf,
   ownLibraries,
   place,
   run,
   sourcesIn,
 } from "../llama_source.ts";
 import { isC, visionSources } from "../vision/build.ts";
-
-const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** vendor/cpp-httplib/CMakeLists.txt: what it sets, so that the server behaves as upstream's. */
 const HTTP_FLAGS = [
@@ -34,8 +33,7 @@ const HTTP_FLAGS = [
 if (import.meta.main) await main(Deno.args);
 
 async function main(args: readonly string[]): Promise<void> {
-  const at = args.indexOf("--output");
-  const output = resolve(ROOT, at >= 0 && args[at + 1] ? args[at + 1]! : defaultEngineFolder());
+  const output = outputOf(args, defaultEngineFolder());
   const there = await Deno.stat(`${output}/llama-server`).then(() => true, () => false);
   if (args.includes("--if-missing") && there) return;
   await mustHave(["git", "g++"]);

@@ -4,26 +4,24 @@
  *
  *     deno run -A scripts/vision/build.ts [--output build/vision/linux-x64/libmtmd.so] [--if-missing]
  */
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import {
   cloneSource,
   compileObjects,
   FLAGS,
   LLAMA_LIBRARIES,
   mustHave,
+  outputOf,
   ownLibraries,
   place,
   run,
   sourcesIn,
 } from "../llama_source.ts";
 
-const ROOT = new URL("../../", import.meta.url).pathname;
-
 if (import.meta.main) await main(Deno.args);
 
 async function main(args: readonly string[]): Promise<void> {
-  const at = args.indexOf("--output");
-  const output = resolve(ROOT, args[at + 1] && at >= 0 ? args[at + 1]! : defaultOutput());
+  const output = outputOf(args, defaultOutput());
   if (args.includes("--if-missing") && await isFile(output)) return;
   await mustHave(["git", "g++"]);
   await buildVision(output);

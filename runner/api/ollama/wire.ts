@@ -7,7 +7,7 @@ import { newFrom, pictureField, takeImages, takingFor } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
 import type { Call, Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
-import { type Chunks, ndjson } from "../stream.ts";
+import { type Chunks, ndjson, withLast } from "../stream.ts";
 
 const MAX_MESSAGES = 100_000;
 const MAX_TOOLS = 1024;
@@ -146,17 +146,8 @@ export function logprobFields(logprobs: readonly TokenLogprobs[]): Record<string
 }
 
 /** Turns an error in the middle of a stream into Ollama's last line. */
-export async function* withErrorLine(chunks: Chunks): Chunks {
-  let begun = false;
-  try {
-    for await (const chunk of chunks) {
-      begun = true;
-      yield chunk;
-    }
-  } catch (error) {
-    if (!begun) throw error;
-    yield ndjson(errorDocument(error, "ollama"));
-  }
+export function withErrorLine(chunks: Chunks): Chunks {
+  return withLast(chunks, (error) => ndjson(errorDocument(error, "ollama")));
 }
 
 /** Runs `respond`, and tells the supervisor of `keep_alive`: 0 when the reply is over, anything else now. */

@@ -17,7 +17,7 @@ import type {
   ToolChoice,
   Usage,
 } from "../request.ts";
-import { type Chunks, sse } from "../stream.ts";
+import { type Chunks, sse, withLast } from "../stream.ts";
 import { joinTexts } from "../text_parts.ts";
 
 export const INT32_MAX = 2 ** 31 - 1;
@@ -290,17 +290,8 @@ export function wireLogprobs(logprobs: readonly TokenLogprobs[]) {
 }
 
 /** Turns an error in the middle of a stream into an event, which the SDKs throw. */
-export async function* withErrorEvent(chunks: Chunks): Chunks {
-  let begun = false;
-  try {
-    for await (const chunk of chunks) {
-      begun = true;
-      yield chunk;
-    }
-  } catch (error) {
-    if (!begun) throw error;
-    yield sse(errorDocument(error, "openai"));
-  }
+export function withErrorEvent(chunks: Chunks): Chunks {
+  return withLast(chunks, (error) => sse(errorDocument(error, "openai")));
 }
 
 export function unixSeconds(): number {

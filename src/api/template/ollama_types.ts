@@ -26,6 +26,7 @@ import {
   UINT8,
   type Value,
 } from "./types.ts";
+import { ROLES } from "./roles.ts";
 
 /** A message, as far as templates look at it. */
 export interface TemplateMessage {
@@ -194,19 +195,6 @@ const TYPESCRIPT: Readonly<Record<string, string>> = {
   object: "Record<string, any>",
   null: "null",
 };
-
-/** Roles become part of control tokens ("<|" + role + "|>"), so those that mean something are the template's own words. */
-const ROLES: ReadonlySet<string> = new Set([
-  "system",
-  "user",
-  "assistant",
-  "tool",
-  "developer",
-  "function",
-  "ipython",
-  "model",
-  "control",
-]);
 
 type Json = Readonly<Record<string, unknown>>;
 

@@ -7,9 +7,9 @@ import { type Bytes, concat, equalConstantTime, utf8, utf8Decode } from "../../b
 import { SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { secret, wipe } from "../../secret.ts";
-import { LOG_IN } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, locked, type StoreStatus, unavailable } from "./store.ts";
+import { unreachable } from "./unreachable.ts";
 
 const SECURITY = "/usr/bin/security";
 
@@ -177,15 +177,4 @@ export class MacosStore implements KeyStore {
 
 function isQuote(byte: number): boolean {
   return byte === 0x22 || byte === 0x27 || byte === 0x5c;
-}
-
-function unreachable(reason: string): StoreStatus {
-  return {
-    reachable: false,
-    locked: false,
-    writable: false,
-    encryptedAtRest: "unknown",
-    reason,
-    hint: LOG_IN,
-  };
 }

@@ -8,9 +8,9 @@ import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { wipe } from "../../secret.ts";
 import { addressOf } from "../../linux/libc.ts";
-import { LOG_IN } from "./packages.ts";
 import { type ProgramResult, type RunProgram, runProgram } from "./program.ts";
 import { type KeyStore, type StoreStatus, unavailable } from "./store.ts";
+import { unreachable } from "./unreachable.ts";
 
 const ADVAPI32 = "C:\\Windows\\System32\\advapi32.dll";
 const KERNEL32 = "C:\\Windows\\System32\\kernel32.dll";
@@ -203,15 +203,4 @@ function failure(name: string, error: number): SecLlamaError {
       ? `${name} failed and gave no reason`
       : `${name} failed with error ${error}`,
   ));
-}
-
-function unreachable(reason: string): StoreStatus {
-  return {
-    reachable: false,
-    locked: false,
-    writable: false,
-    encryptedAtRest: "unknown",
-    reason,
-    hint: LOG_IN,
-  };
 }
