@@ -3,7 +3,7 @@
  * has is told by what its template writes.
  */
 import { type CallForm, callForm } from "../../src/replies/call_forms.ts";
-import { replyFormat } from "../../src/replies/formats.ts";
+import { readerFor, replyFormat } from "../../src/replies/formats.ts";
 import { RESPONSE_PAIR } from "../../src/replies/tagged_reader.ts";
 import { Tools } from "../../src/replies/tools.ts";
 import { argumentsNotation, formText } from "../grammar/call_notation.ts";
@@ -24,6 +24,8 @@ export interface CallSyntax {
   notation(tools: readonly ToolDefinition[]): (name: string) => Notation;
   /** A rule for one call, or up to `most`, of any of the tools: all that is written. */
   calls(grammar: ReplyGrammar, tools: readonly CallableTool[], most: number): Rule;
+  /** Whether a call of a tool with this name is read as one. */
+  reads(name: string): boolean;
   /** A rule for what is said to the user; absent: as it is. */
   said?(grammar: ReplyGrammar, text: Rule): Rule;
   /** A rule for any text, and calls behind it if there are any; absent: they cannot be told from text before they are over. */
@@ -42,9 +44,49 @@ interface Writing {
 
 export function callSyntax({ calls, source, promptTail = "" }: Writing): CallSyntax {
   const format = replyFormat(source);
-  if (format === "harmony") return HARMONY;
-  if (format === "functionary" && promptTail.endsWith(">>>")) return FUNCTIONARY;
-  return ofForm(callForm(calls, source), source);
+  const reads = (text: (name: string) => string) => (name: string) =>
+    PLAIN_NAME.test(name) || isRead(text(name), name, { source, promptTail });
+  if (format === "harmony") {
+    const text = (name: string) =>
+      `<|channel|>commentary to=functions.${name}<|channel|>commentary<|message|>{}<|call|>`;
+    return { ...HARMONY, reads: reads(text) };
+  }
+  if (format === "functionary" && promptTail.endsWith(">>>")) {
+    return { ...FUNCTIONARY, reads: reads((name) => `${name}\n{}`) };
+  }
+  const form = callForm(calls, source);
+  return { ...ofForm(form, source), reads: reads((name) => callText(form, name)) };
+}
+
+/** Names that every family's way has room for. */
+const PLAIN_NAME = /^[A-Za-z_][\w-]*$/;
+
+function isRead(
+  text: string,
+  name: string,
+  { source, promptTail }: Required<Omit<Writing, "calls">>,
+): boolean {
+  const tools = [{ name }];
+  const { reader } = readerFor({ template: source, promptTail, thought: false, tools });
+  const said = [reader.push(text), reader.end(false)].flatMap(({ calls }) => calls);
+  return said.length === 1 && said[0]!.name === name;
+}
+
+/** A call without arguments, as short as it can be. */
+function callText(form: CallForm, name: string): string {
+  const short = (text: string) =>
+    text.replace(/[~^#@]/g, (sign) => ({ "#": "0", "@": "a00000000" })[sign] ?? "");
+  const [before, between, after] = form.call.map(short) as [string, string, string];
+  const [open, close] = (form.around ?? ["", ""]).map(short) as [string, string];
+  const { kind } = form.arguments;
+  const none = kind === "json" || kind === "gemma" ? "{}" : "";
+  return open + before + writtenName(form, name) + between + none + after + close;
+}
+
+/** A name as it stands in a call. */
+function writtenName(form: CallForm, name: string): string {
+  const isJson = form.arguments.kind === "json" && form.call[0].endsWith('"');
+  return isJson ? JSON.stringify(name).slice(1, -1) : name;
 }
 
 /** One call of each tool. @param written How a name stands there. */
@@ -68,7 +110,7 @@ function listed(grammar: ReplyGrammar, one: Rule, join: string, most: number): P
   return most > 1 ? [one, grammar.repeat(grammar.of(join, one), 0, most - 1)] : [one];
 }
 
-function ofForm(form: CallForm, source: string | undefined): CallSyntax {
+function ofForm(form: CallForm, source: string | undefined): Omit<CallSyntax, "reads"> {
   const { open } = form;
   const [start, end] = RESPONSE_PAIR;
   return {
@@ -79,8 +121,7 @@ function ofForm(form: CallForm, source: string | undefined): CallSyntax {
     calls(grammar, tools, most) {
       const [before, between, after] = form.call.map(formText) as [string, string, string];
       const may = form.mayFollow === undefined ? "" : `(${formText(form.mayFollow)})?`;
-      const isJson = form.arguments.kind === "json" && form.call[0].endsWith('"');
-      const written = (name: string) => isJson ? JSON.stringify(name).slice(1, -1) : name;
+      const written = (name: string) => writtenName(form, name);
       const call = oneOf(grammar, tools, [before], [between], [may, after], written);
       const several = form.join === undefined ? 1 : most;
       const all = listed(grammar, call, formText(form.join ?? ""), several);
@@ -105,7 +146,7 @@ function ofForm(form: CallForm, source: string | undefined): CallSyntax {
 const TYPE = `(" "? "<|constrain|>json" | " json" | " ")?`;
 
 /** gpt-oss: a call is a message of its own, and ends the reply. */
-const HARMONY: CallSyntax = {
+const HARMONY: Omit<CallSyntax, "reads"> = {
   notation: () => () => JSON_NOTATION,
   calls(grammar, tools) {
     const header = oneOf(
@@ -139,7 +180,7 @@ const HARMONY: CallSyntax = {
 };
 
 /** functionary 3.2: each part has a line with whom it is for, behind a sign that the prompt ends with. */
-const FUNCTIONARY: CallSyntax = {
+const FUNCTIONARY: Omit<CallSyntax, "reads"> = {
   notation: () => () => JSON_NOTATION,
   calls(grammar, tools, most) {
     const call = oneOf(grammar, tools, [], [`"\\n"`], []);

@@ -100,6 +100,14 @@ function* callableTools(
   const out: CallableTool[] = [];
   const notation = syntax.notation(tools);
   for (const { name, parameters } of tools) {
+    if (!syntax.reads(name)) {
+      const shown = JSON.stringify(name.slice(0, 64));
+      throw new SecLlamaError(
+        "bad-request",
+        `tools: ${shown} is a name that this model's calls have no place for: use letters, digits, _ and -`,
+        { field: "tools" },
+      );
+    }
     // Arguments are an object, also where a schema leaves that out.
     const made = grammar.schema(parameters ?? true, { type: "object" }, notation(name));
     const rule = yield* within("tools", made, `"${name.slice(0, 64)}": `);

@@ -33,7 +33,9 @@ const MESSAGE = "<|message|>";
 const HEADER_STARTS = ["<|start|>", "<|channel|>"];
 /** Behind a prompt that ends with the header's role, the recipient may come first. */
 const FIRST_STARTS = [...HEADER_STARTS, "to=functions."];
-const RECIPIENT = /\bto=(?:functions\.)?([^\s<]+)/;
+const RECIPIENT = /\bto=(?:functions\.)?[^\s<]+/;
+/** In front of a tool's name. */
+const TO = /\bto=(?:functions\.)?/;
 
 type Body = { readonly kind: "text" | "thought" | "none" } | {
   readonly kind: "call";
@@ -181,12 +183,19 @@ export class HarmonyReader implements ReplyReader {
   }
 
   #bodyOf(header: string): Body {
-    const name = RECIPIENT.exec(header)?.[1];
-    if (name !== undefined) {
-      if (!this.#tools.has(name)) return { kind: "none" };
-      return { kind: "call", call: new BodyCall(this.#calls, name) };
-    }
+    const name = this.#toolOf(header);
+    if (name !== undefined) return { kind: "call", call: new BodyCall(this.#calls, name) };
+    if (RECIPIENT.test(header)) return { kind: "none" };
     return { kind: /<\|channel\|>\s*analysis/.test(header) ? "thought" : "text" };
+  }
+
+  /** Whose name stands behind `to=`: of two that begin alike, the longer. */
+  #toolOf(header: string): string | undefined {
+    const to = TO.exec(header);
+    if (to === null) return undefined;
+    const rest = header.slice(to.index + to[0].length);
+    return [...this.#tools].filter((name) => /^(\s|<|$)/.test(rest.slice(name.length)))
+      .filter((name) => rest.startsWith(name)).sort((a, b) => b.length - a.length)[0];
   }
 
   #say(said: MutableSaid, text: string): void {

@@ -9,11 +9,12 @@ import { Cut, MAX_DEPTH, WRONG } from "./values.ts";
 const NAME_CHAR = /[\w.-]/;
 /** `name(arg=value, …)` */
 export function* pythonCall(source: Source, tools: Tools): Reading<Calls> {
-  const name = yield* source.takeWhile((char) => NAME_CHAR.test(char));
-  if ((yield* source.peek()) === undefined) {
-    return source.cut && (name === "" || tools.hasPrefix(name)) ? [] : undefined;
+  const { text: name, closed } = yield* source.name(tools, ["("]);
+  if (!closed) {
+    const isCut = (yield* source.peek()) === undefined && source.cut;
+    return isCut && (name === "" || tools.hasPrefix(name)) ? [] : undefined;
   }
-  if (!tools.has(name) || !(yield* source.skip("("))) return undefined;
+  if (!tools.has(name)) return undefined;
   const values: Record<string, unknown> = {};
   let draft: Draft | undefined;
   const cut = (): Calls => {

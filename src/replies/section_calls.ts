@@ -4,11 +4,16 @@ import type { Passage, Reading, Source } from "./source.ts";
 import { repeated, type Syntax } from "./syntax.ts";
 import type { Tools } from "./tools.ts";
 
-/** What stands between two tags: a short text without any. */
+/** What stands in front of one of the tags: a short text. */
 function* head(source: Source, stops: readonly string[]): Reading<Passage> {
-  let length = 0;
-  const text = yield* source.takeWhile((char) => char !== "<" && length++ < MAX_HEAD);
-  return { text, closed: (yield* source.skipOne(stops)) !== undefined };
+  let text = "";
+  for (;;) {
+    text += yield* source.takeWhile((char) => char !== "<" && text.length < MAX_HEAD);
+    if ((yield* source.skipOne(stops)) !== undefined) return { text, closed: true };
+    // A name may have such a character as well.
+    if (text.length >= MAX_HEAD || !(yield* source.skip("<"))) return { text, closed: false };
+    text += "<";
+  }
 }
 const MAX_HEAD = 1024;
 

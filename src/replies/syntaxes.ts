@@ -49,7 +49,9 @@ const TOOL_CALL: Syntax = {
     const next = yield* source.peek();
     if (next === undefined) return source.cut ? [] : undefined;
     if (next === "{" || next === "[") return yield* oneJson(source, tools, close);
-    if (next === "<") return yield* functions(source, tools, close);
+    if (next === "<" && (yield* source.ahead(FUNCTION_TAGS.open[0]))) {
+      return yield* functions(source, tools, close);
+    }
     const calls = yield* argKeyCall(source, tools, close);
     if (calls === undefined) return undefined;
     yield* source.space();
@@ -92,9 +94,11 @@ const MISTRAL: Syntax = {
     const next = yield* source.peek();
     if (next === undefined) return source.cut ? [] : undefined;
     if (next === "[" || next === "{") return yield* jsonCalls(source, tools);
-    const name = yield* source.takeWhile((char) => /[\w.-]/.test(char));
-    if ((yield* source.peek()) === undefined) {
-      return source.cut && tools.hasPrefix(name) ? [] : undefined;
+    const { text, closed } = yield* source.name(tools, ["[CALL_ID]", "[ARGS]", "{"], true);
+    const name = text.trim();
+    if (!closed) {
+      const isCut = (yield* source.peek()) === undefined && source.cut;
+      return isCut && tools.hasPrefix(name) ? [] : undefined;
     }
     if (!tools.has(name)) return undefined;
     if (yield* source.skip("[CALL_ID]")) yield* source.takeWhile((char) => /[\w-]/.test(char));

@@ -277,3 +277,60 @@ Deno.test("templates: names that are no identifiers are written and read back, o
   assert.deepEqual(wrong.slice(0, 6), [], `${wrong.length}`);
   assert.ok(odd > MEMBERS.length);
 });
+
+/** What stands for something in one family's way of writing or another's. */
+const ODD_NAMES = [
+  "my:tool{x}",
+  "a b",
+  "naïve",
+  'x"y',
+  "x'y",
+  "a(b",
+  "a=b",
+  "日本",
+  "<x>",
+  "a,b",
+  "a\nb",
+  "a.b-c",
+  "]",
+  "{a}",
+  "a</function>",
+  "a<|message|>b",
+  "to=functions.a",
+  "functions.a:0",
+  "a<|tool_call_argument_begin|>",
+  "x".repeat(200),
+];
+
+Deno.test("templates: a tool's name, whatever it is, comes back from a forced call, or is refused by name", () => {
+  const random = new Random(3);
+  const wrong: unknown[] = [];
+  let read = 0, refused = 0;
+  for (const member of MEMBERS) {
+    const promptTail = tailOf(member);
+    for (const name of ODD_NAMES) {
+      const parameters = { type: "object", properties: { q: { enum: ["one"] } }, required: ["q"] };
+      const tools: Tools = [{ name, parameters }, { name: "other", parameters }];
+      let text: string;
+      try {
+        const { grammar } = forced(member, promptTail, tools.slice(0, 1), true);
+        text = grammar.sample(() => random.next(), 150);
+      } catch (error) {
+        assert.ok(error instanceof SecLlamaError && error.message.includes("tools: "), `${error}`);
+        refused++;
+        continue;
+      }
+      read++;
+      const { calls } = readReply(reading(member, promptTail, tools), [text]);
+      const pieces = readReply(reading(member, promptTail, tools), [...text]);
+      const is = (made: typeof calls) => made.map((call) => [call.name, call.arguments]);
+      const wanted = JSON.stringify([[name, { q: "one" }]]);
+      if (JSON.stringify(is(calls)) !== wanted || JSON.stringify(is(pieces.calls)) !== wanted) {
+        wrong.push([member.name, name, text, calls]);
+      }
+    }
+  }
+  assert.deepEqual(wrong.slice(0, 6), [], `${wrong.length} of ${read}`);
+  console.log(`templates: ${read} calls of odd names are read, ${refused} names were refused`);
+  assert.ok(read > 10 * MEMBERS.length);
+});
