@@ -8,6 +8,7 @@ import { Heartbeat } from "../fleet/heartbeat.ts";
 import { FleetMember } from "../fleet/host.ts";
 import { FleetUsage } from "../fleet/usage.ts";
 import { LateSource } from "../fleet/late_source.ts";
+import { PulledFile } from "../fleet/pulled_file.ts";
 import { FleetPulls } from "../fleet/pulls.ts";
 import type { HostReport, PullState } from "../fleet/report.ts";
 import { FleetState } from "../fleet/state.ts";
@@ -81,6 +82,7 @@ export function fleetPart(
 ): { readonly gateway: FleetPart; readonly usage: FleetUsage } {
   const pulls = new FleetPulls({
     member,
+    kept: PulledFile.read(dataDir),
     pull: pull && (async (model, o) => {
       const pulled = await pull(model, o);
       await audit?.note("model-pulled", { model: label(pulled.model.name), by: label("issuer") });

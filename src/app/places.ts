@@ -24,7 +24,7 @@ export function isOurs(name: string): boolean {
 
 /** Each with what a process leaves that was killed while it wrote. */
 const OURS = [
-  /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|fleet-heads|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
+  /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|fleet-heads|fleet-pulls|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
   /^(?:proxy|serve|page)-\d+\.json(?:\.tmp)?$/,
   /^(?:keyset|in-use|sessions|fleet)\.lock$/,
   /^(?:audit|usage)\.db(?:-wal|-shm|-journal)?$/,

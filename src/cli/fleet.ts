@@ -128,7 +128,7 @@ nats-server --signal reload. It holds public keys only.${EXIT_CODES}`,
   run: (context) =>
     withFleet(context, async (state) => {
       const { natsIdentity } = await import("../fleet/nkey.ts");
-      const { natsPermissions } = await import("../fleet/nats_store.ts");
+      const { natsPermissions } = await import("../fleet/nats_permissions.ts");
       const { seed, hosts } = await asIssuer(state);
       using _wiped = secret(seed);
       const users = [

@@ -158,7 +158,7 @@ export async function publishOnChange({ look, write, everyMs, goOn, onFailed = (
   onFailed?: (error: Error) => void;
 }): Promise<void> {
   let found = await look();
-  let isBlind = false;
+  let [isBlind, isFailing] = [false, false];
   /** A key store that is locked for a moment ends nothing. It is told once. */
   const lookAgain = async () => {
     try {
@@ -175,9 +175,12 @@ export async function publishOnChange({ look, write, everyMs, goOn, onFailed = (
     const at = Date.now();
     try {
       await write();
+      isFailing = false;
     } catch (error) {
       if (times === 0 || !(error instanceof SecLlamaError)) throw error;
-      onFailed(error);
+      // Four times a second while NATS is away: the first time is enough.
+      if (!isFailing) onFailed(error);
+      isFailing = true;
       seen = undefined;
     }
     do {

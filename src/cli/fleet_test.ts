@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SecLlamaError } from "../errors.ts";
 import { publishOnChange } from "./fleet_publish.ts";
 
 Deno.test("fleet publish --watch: what changes while the files are written is written the next time", async () => {
@@ -16,4 +17,22 @@ Deno.test("fleet publish --watch: what changes while the files are written is wr
     goOn: () => Promise.resolve(++turns <= 4),
   });
   assert.deepEqual(written, [false, true]);
+});
+
+Deno.test("fleet publish --watch: a store that is away is told of once, and again after it was there", async () => {
+  const answers = [true, false, false, true, false, true];
+  const told: string[] = [];
+  const left = answers.values();
+  let turns = 0;
+  await publishOnChange({
+    look: () => Promise.resolve(String(turns)),
+    write() {
+      if (left.next().value === false) throw new SecLlamaError("fleet-unreachable", `${turns}`);
+      return Promise.resolve();
+    },
+    everyMs: 3_600_000,
+    goOn: () => Promise.resolve(++turns < answers.length),
+    onFailed: ({ message }) => told.push(message),
+  });
+  assert.deepEqual(told, ["1", "4"]);
 });

@@ -1,25 +1,28 @@
 /**
  * A fleet's records in NATS JetStream's key-value store, over TLS. Each machine comes with a key of its own (nkey.ts), and NATS lets
- * it write what is its own to write: {@link natsPermissions}. What is in the store it need not be believed.
+ * it write what is its own to write (nats_permissions.ts). What is in the store it need not be believed.
  */
 import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
-import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { idlePause } from "../pause.ts";
-import { RECORDS, USAGE_PARTS } from "./bundle.ts";
+import { firstReached } from "./knock.ts";
+import { BUCKET, inboxOf, STREAM } from "./nats_permissions.ts";
 import { natsIdentity } from "./nkey.ts";
 import type { FleetStore, OnRecord } from "./store.ts";
 
-/** Of the bucket. */
-const BUCKET = "secllama";
-const STREAM = `KV_${BUCKET}`;
 /** For an answer of NATS, ms. */
 const ANSWER_MS = 10_000;
 /** For a connection, ms: where a network is cut and whole again, the next try is soon. */
 const CONNECT_MS = 2_500;
 /** A connection on which two questions have had no answer for this long each, ms, is made anew. */
 const [PING_MS, PINGS] = [2_000, 2];
+/**
+ * A node that has answered nothing for this long, ms, is given up for another one: it may be there, and cut off from the others,
+ * which it notices after minutes.
+ */
+const SILENT_NODE_MS = 8_000;
 /** A watch that tells nothing for this long, ms, is asked for at NATS. */
 const SILENT_MS = 5_000;
 /** Between tries to reach it again, ms. */
@@ -33,7 +36,7 @@ export interface NatsOptions {
   readonly servers: readonly string[];
   /** The authority of their certificates, PEM; absent: the system's. */
   readonly ca?: string;
-  /** What {@link natsIdentity} is made from, 32 bytes. */
+  /** What {@link natsIdentity} is made from, 32 bytes; needed until the store is open, and the caller may wipe it then. */
   readonly seed: Uint8Array;
   /** Copies that NATS keeps, where the bucket is made: on as many nodes. */
   readonly replicas?: number | undefined;
@@ -51,47 +54,9 @@ export function parseNatsServers(text: string, field: string): string[] {
   });
 }
 
-/** What NATS allows a host, or the issuer: a block of `authorization { users = […] }` in its configuration. */
-export function natsPermissions(
-  user: string,
-  who: { readonly hid: string } | "issuer",
-): Record<string, unknown> {
-  const own = who === "issuer"
-    ? [`$KV.${BUCKET}.>`, ...["CREATE", "PURGE"].map((what) => `$JS.API.STREAM.${what}.${STREAM}`)]
-    : ownRecords(who.hid).map((own) => `$KV.${BUCKET}.${own}`);
-  return {
-    nkey: user,
-    permissions: {
-      publish: [
-        ...own,
-        "$JS.API.INFO",
-        `$JS.API.STREAM.INFO.${STREAM}`,
-        `$JS.API.STREAM.MSG.GET.${STREAM}`,
-        // A watch is a consumer: of this stream, and it can change nothing in it.
-        `$JS.API.CONSUMER.CREATE.${STREAM}.>`,
-        `$JS.API.CONSUMER.DELETE.${STREAM}.>`,
-        `$JS.API.CONSUMER.INFO.${STREAM}.>`,
-        `$JS.FC.${STREAM}.>`,
-      ],
-      // Answers to nobody else.
-      subscribe: [`${inboxOf(user)}.>`],
-    },
-  };
-}
-
-/** Each by its name: with a wildcard a host could write so many that the store is full. */
-function ownRecords(hid: string): string[] {
-  const parts = Array.from({ length: USAGE_PARTS }, (_, part) => RECORDS.usage(hid, part));
-  return [RECORDS.report(hid), ...parts];
-}
-
-function inboxOf(user: string): string {
-  return `_INBOX_${user}`;
-}
-
 /** One connection to it; made anew when it is lost, for as long as this lives. */
 export class NatsStore implements FleetStore {
-  readonly #options: NatsOptions;
+  readonly #way: Way;
   #connection: NatsConnection;
   #kv: KV;
   readonly #ended = new AbortController();
@@ -99,16 +64,19 @@ export class NatsStore implements FleetStore {
   readonly #watches = new Set<() => void>();
   /** Something was not answered: watches may have missed what came meanwhile. */
   #isInDoubt = false;
+  /** Of the connection: when the first question was asked that was not answered, and none was since. */
+  #unanswered: number | undefined;
 
-  private constructor(options: NatsOptions, { connection, kv }: Link) {
-    this.#options = options;
+  private constructor(way: Way, { connection, kv }: Link) {
+    this.#way = way;
     this.#connection = connection;
     this.#kv = kv;
   }
 
   /** @throws {SecLlamaError} `fleet-unreachable` if no server lets us in. */
-  static async open(options: NatsOptions): Promise<NatsStore> {
-    const store = new NatsStore(options, await linked(options));
+  static async open({ seed, replicas, ...rest }: NatsOptions): Promise<NatsStore> {
+    const way = { ...rest, identity: natsIdentity(seed) };
+    const store = new NatsStore(way, await linked(way, { replicas }));
     void store.#follow();
     return store;
   }
@@ -124,19 +92,23 @@ export class NatsStore implements FleetStore {
 
   /** Without the mark that the library's deletion leaves, for each name that there ever was, for ever. */
   async remove(name: string): Promise<void> {
-    const filter = JSON.stringify({ filter: `$KV.${BUCKET}.${name}` });
-    const asked = this.#connection.request(`$JS.API.STREAM.PURGE.${STREAM}`, filter, {
-      timeout: ANSWER_MS,
-    });
-    const { error } = (await this.#reached(asked)).json<{ error?: { description?: string } }>();
-    if (error !== undefined) throw unreachable(new Error(error.description));
+    await this.#reached(this.#ask("PURGE", { filter: subjectOf(name) }));
   }
 
+  /**
+   * One question, one answer. The library's own list reads a watch to its end; where that watch's node is cut off, it waits for the
+   * rest of it for more than a minute.
+   */
   async list(prefix: string): Promise<string[]> {
     const names: string[] = [];
-    await this.#reached((async () => {
-      for await (const name of await this.#kv.keys(`${prefix}>`)) names.push(name);
-    })());
+    const about = subjectOf(`${prefix}>`);
+    for (let [offset, total] = [0, 1]; offset < total;) {
+      const got = await this.#reached(this.#ask("INFO", { subjects_filter: about, offset }));
+      const subjects = Object.keys(got.state?.subjects ?? {});
+      names.push(...subjects.map((subject) => subject.slice(subjectOf("").length)));
+      total = subjects.length === 0 ? 0 : got.total ?? 0;
+      offset += subjects.length;
+    }
     return names;
   }
 
@@ -156,14 +128,14 @@ export class NatsStore implements FleetStore {
     const look = async () => {
       const looked = entries;
       if (looked === undefined || performance.now() - heardMs < SILENT_MS) return;
-      if (!await isHeld(looked) && looked === entries) anew();
+      if (!await this.#isHeld(looked) && looked === entries) anew();
     };
     this.#watches.add(anew);
     signal.addEventListener("abort", anew, { once: true });
     const follow = async () => {
       isAsked = false;
       try {
-        entries ??= await this.#kv.watch({ key });
+        entries ??= await this.#reached(this.#kv.watch({ key }));
         if (signal.aborted) return entries.stop();
         for await (const entry of entries) {
           heardMs = performance.now();
@@ -183,21 +155,57 @@ export class NatsStore implements FleetStore {
     return () => stopped.abort();
   }
 
-  /** What was received and sent, bytes. */
-  stats(): { inBytes: number; outBytes: number } {
+  /** What was received and sent, bytes, and by which node, `host:port`. */
+  stats(): { inBytes: number; outBytes: number; node: string } {
     const { inBytes, outBytes } = this.#connection.stats();
-    return { inBytes, outBytes };
+    return { inBytes, outBytes, node: this.#connection.getServer() };
+  }
+
+  /**
+   * Whether NATS still has a watch. It is at one node; where that one is cut off, nothing else fails, and the library notices
+   * after two heartbeats of its own 30 seconds.
+   */
+  async #isHeld(entries: Awaited<ReturnType<KV["watch"]>>): Promise<boolean> {
+    // The library's consumer, which it shows nowhere else.
+    const { _data: consumer } = entries as { _data?: { info(): Promise<unknown> } };
+    if (consumer === undefined) return true;
+    return await this.#reached(consumer.info()).then(() => true, () => false);
+  }
+
+  /** Of JetStream, about the bucket's stream. */
+  async #ask(what: "INFO" | "PURGE", body: object): Promise<StreamAnswer> {
+    const asked = await this.#connection.request(
+      `$JS.API.STREAM.${what}.${STREAM}`,
+      JSON.stringify(body),
+      { timeout: ANSWER_MS },
+    );
+    const answer = asked.json<StreamAnswer>();
+    if (answer.error !== undefined) {
+      const { code: status, description } = answer.error;
+      throw Object.assign(new Error(description), { status });
+    }
+    return answer;
   }
 
   async #reached<T>(answer: Promise<T>): Promise<T> {
+    const [asked, at] = [this.#connection, performance.now()];
     try {
       const got = await answer;
+      if (asked === this.#connection) this.#unanswered = undefined;
       if (this.#isInDoubt) this.#anew();
       return got;
     } catch (cause) {
       this.#isInDoubt = true;
+      if (asked === this.#connection && isSilence(cause)) this.#giveUpLater(at);
       throw unreachable(cause);
     }
+  }
+
+  #giveUpLater(at: number): void {
+    this.#unanswered ??= at;
+    if (performance.now() - this.#unanswered < SILENT_NODE_MS) return;
+    // Followed by a new one, elsewhere.
+    void this.#connection.close().catch(() => {});
   }
 
   /** What was written while nothing came through is told again, now and not when NATS notices. */
@@ -207,15 +215,11 @@ export class NatsStore implements FleetStore {
   }
 
   async #follow(): Promise<void> {
-    const { onReached = () => {} } = this.#options;
+    const { onReached = () => {} } = this.#way;
     while (!this.#ended.signal.aborted) {
       for await (const { type } of this.#connection.status()) {
         // Where the network was cut, the library would wait until its last word has gone out, which it never does.
         if (type === "staleConnection") break;
-        if (type === "disconnect") onReached(false);
-        if (type !== "reconnect") continue;
-        this.#anew();
-        onReached(true);
       }
       if (this.#ended.signal.aborted) return;
       onReached(false);
@@ -225,23 +229,31 @@ export class NatsStore implements FleetStore {
 
   async #connectAgain(): Promise<boolean> {
     await this.#connection.close().catch(() => {});
-    for (let tries = 1; !this.#ended.signal.aborted; tries++) {
+    const { signal } = this.#ended;
+    const { servers } = this.#way;
+    // Each time another one first: hosts spread, and one that takes connections may do nothing else.
+    const offset = Math.floor(Math.random() * servers.length);
+    for (let tries = 1;; tries++) {
+      const from = (offset + tries) % servers.length;
+      const order = [...servers.slice(from), ...servers.slice(0, from)];
+      const reached = await firstReached(order, signal);
+      if (reached === undefined) return false;
       try {
         // Each third time longer, for a machine that is slow and not cut off.
         const timeout = tries % 3 === 0 ? ANSWER_MS : CONNECT_MS;
-        const { connection, kv } = await linked({ ...this.#options, replicas: undefined }, timeout);
-        if (this.#ended.signal.aborted) {
+        const { connection, kv } = await linked({ ...this.#way, servers: [reached] }, { timeout });
+        if (signal.aborted) {
           await connection.close();
           return false;
         }
         [this.#connection, this.#kv] = [connection, kv];
+        this.#unanswered = undefined;
         this.#anew();
         return true;
       } catch {
-        await idlePause(AGAIN_MS, this.#ended.signal);
+        await idlePause(AGAIN_MS, signal);
       }
     }
-    return false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -251,6 +263,11 @@ export class NatsStore implements FleetStore {
   }
 }
 
+/** How each connection is made. */
+type Way = Omit<NatsOptions, "seed" | "replicas"> & {
+  readonly identity: ReturnType<typeof natsIdentity>;
+};
+
 /** A connection, and the bucket over it. */
 interface Link {
   readonly connection: NatsConnection;
@@ -259,16 +276,17 @@ interface Link {
 
 /** @throws {SecLlamaError} `fleet-unreachable`. */
 async function linked(
-  { servers, ca, seed, replicas }: NatsOptions,
-  timeout = ANSWER_MS,
+  { servers, ca, identity }: Way,
+  { replicas, timeout = ANSWER_MS }: { replicas?: number | undefined; timeout?: number },
 ): Promise<Link> {
-  const { user, authenticator } = natsIdentity(seed);
+  const { user, authenticator } = identity;
   let connection: NatsConnection | undefined;
   try {
     connection = await connect({
       ...{ servers: [...servers], authenticator, inboxPrefix: inboxOf(user) },
       ...{ timeout, pingInterval: PING_MS, maxPingOut: PINGS },
-      ...{ reconnectTimeWait: AGAIN_MS, maxReconnectAttempts: -1, ignoreAuthErrorAbort: true },
+      // One that is lost is made anew by us.
+      reconnect: false,
       // The addresses are the operator's, not what a server says of its cluster.
       ignoreClusterUpdates: true,
       tls: ca === undefined ? {} : { ca },
@@ -286,18 +304,27 @@ async function linked(
   }
 }
 
-function textOf({ operation, value }: KvEntry): string | undefined {
-  return operation === "PUT" ? utf8Decode(value) : undefined;
+/** No answer, or a node's word that nobody is there to answer; not: that it is refused. */
+function isSilence(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error instanceof errors.TimeoutError || error instanceof errors.NoRespondersError ||
+    Number((error as { status?: unknown }).status) >= 500 || isSilence(error.cause);
 }
 
-/**
- * Whether NATS still has a watch. It is at one node; where that one is cut off, nothing else fails, and the library notices
- * after two heartbeats of its own 30 seconds.
- */
-async function isHeld(entries: Awaited<ReturnType<KV["watch"]>>): Promise<boolean> {
-  // The library's consumer, which it shows nowhere else.
-  const { _data: consumer } = entries as { _data?: { info(): Promise<unknown> } };
-  return await consumer?.info().then(() => true, () => false) ?? true;
+/** What JetStream says of a stream, as far as it is asked here. */
+interface StreamAnswer {
+  readonly error?: { readonly code?: number; readonly description?: string };
+  /** Of all subjects that were asked for; an answer has so many of them at most. */
+  readonly total?: number;
+  readonly state?: { readonly subjects?: Readonly<Record<string, number>> };
+}
+
+function subjectOf(name: string): string {
+  return `$KV.${BUCKET}.${name}`;
+}
+
+function textOf({ operation, value }: KvEntry): string | undefined {
+  return operation === "PUT" ? utf8Decode(value) : undefined;
 }
 
 function unreachable(cause: unknown): SecLlamaError {

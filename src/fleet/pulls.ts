@@ -4,10 +4,13 @@
  */
 import { toSecLlamaError } from "../errors.ts";
 import type { FleetMember } from "./host.ts";
+import type { PulledFile } from "./pulled_file.ts";
 import type { PullState } from "./report.ts";
 
 interface PullsOptions {
   readonly member: Pick<FleetMember, "pulls">;
+  /** What was fulfilled before this process, and is not done again. */
+  readonly kept: Pick<PulledFile, "doneAt" | "note">;
   /** Undefined: this host takes no pulls from its issuer. */
   readonly pull:
     | ((
@@ -17,7 +20,7 @@ interface PullsOptions {
     | undefined;
 }
 
-/** Pulls what is asked, one after the other, each wish once. */
+/** Pulls what is asked, one after the other, each wish once; what failed or was cut off, once more after the next start. */
 export class FleetPulls implements Disposable {
   readonly #o: PullsOptions;
   readonly #ended = new AbortController();
@@ -30,10 +33,11 @@ export class FleetPulls implements Disposable {
 
   /** Begins what is new. @returns How far each has come that is asked for now. */
   look(): readonly PullState[] {
-    const { member, pull } = this.#o;
+    const { member, pull, kept } = this.#o;
     for (const { model, at } of member.pulls) {
       if ((this.#states.get(model)?.at ?? 0) >= at) continue;
-      this.#states.set(model, { at, state: pull === undefined ? "refused" : "waiting" });
+      const state = kept.doneAt(model) >= at ? "done" : pull === undefined ? "refused" : "waiting";
+      this.#states.set(model, { at, state });
     }
     const isWaiting = [...this.#states.values()].some(({ state }) => state === "waiting");
     if (pull !== undefined && isWaiting) {
@@ -60,6 +64,8 @@ export class FleetPulls implements Disposable {
       try {
         await pull(model, { signal, onLine });
         row.state = "done";
+        // It is there, whether that could be noted or not.
+        await this.#o.kept.note(model, row.at).catch(() => {});
       } catch (error) {
         row.state = `failed: ${toSecLlamaError(error).code}`;
       }

@@ -1,6 +1,9 @@
 /** Models that the issuer asks for: a host that did not say that it takes pulls makes none, and each wish is done once. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { until } from "../../tests/support/patience.ts";
 import { SecLlamaError } from "../errors.ts";
+import { PulledFile } from "./pulled_file.ts";
 import { FleetPulls } from "./pulls.ts";
 import { fleetHosts, wishPull } from "./issuer.ts";
 import { withFleet } from "./testing.ts";
@@ -39,9 +42,12 @@ Deno.test("fleet pull: a wish comes to the host that it is for, and ends after a
 });
 
 Deno.test("fleet pull: a host pulls by its own word only, one after the other, each wish once", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  await using _ = { [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
   const wishes = [{ model: "a", at: 1 }, { model: "b", at: 1 }];
   const member = { pulls: wishes };
-  using closed = new FleetPulls({ member, pull: undefined });
+  const kept = PulledFile.read(folder);
+  using closed = new FleetPulls({ member, kept, pull: undefined });
   const refused = [{ model: "a", state: "refused" }, { model: "b", state: "refused" }];
   assert.deepEqual(closed.look(), refused);
 
@@ -50,6 +56,7 @@ Deno.test("fleet pull: a host pulls by its own word only, one after the other, e
   let line: (line: object) => void = () => {};
   using open = new FleetPulls({
     member,
+    kept,
     pull(model, { onLine }) {
       begun.push(model);
       line = onLine;
@@ -67,7 +74,7 @@ Deno.test("fleet pull: a host pulls by its own word only, one after the other, e
     { model: "b", state: "waiting" },
   ]);
   ends.get("a")!.resolve();
-  await turn();
+  await until(() => ends.has("b"), "the next one begins");
   ends.get("b")!.reject(new SecLlamaError("registry-not-allowed", "no"));
   await turn();
   const over = [
@@ -81,6 +88,23 @@ Deno.test("fleet pull: a host pulls by its own word only, one after the other, e
   open.look();
   await turn();
   assert.deepEqual(begun, ["a", "b", "b"]);
-  ends.get("b")!.resolve();
+  ends.get("b")!.reject(new Error("the host is stopped"));
   await turn();
+
+  // After a start: what was fulfilled is not done again, and what was not is.
+  const again: string[] = [];
+  using later = new FleetPulls({
+    ...{ member, kept: PulledFile.read(folder) },
+    pull: (model) => Promise.resolve(again.push(model)),
+  });
+  const [done] = later.look();
+  assert.deepEqual(done, { model: "a", state: "done" });
+  await until(() => later.look()[1]!.state === "done", "the other one is pulled");
+  assert.deepEqual(again, ["b"]);
+  // Another day only what may still be asked for is noted; a file that is damaged says nothing.
+  await PulledFile.read(folder).note("c", 2 + 86_400_000);
+  const noted = PulledFile.read(folder);
+  assert.deepEqual(["a", "b", "c"].map((model) => noted.doneAt(model)), [0, 0, 86_400_002]);
+  await Deno.writeTextFile(join(folder, "fleet-pulls.json"), "{");
+  assert.equal(PulledFile.read(folder).doneAt("c"), 0);
 });

@@ -1,7 +1,7 @@
 /** The files of examples/fleet, as the programs that they are for read them. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { natsPermissions } from "../../src/fleet/nats_store.ts";
+import { natsPermissions } from "../../src/fleet/nats_permissions.ts";
 import { natsIdentity } from "../../src/fleet/nkey.ts";
 import { ROOT } from "../support/serve.ts";
 import { BALANCERS, missingPrograms } from "./balancers.ts";

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { encodePairing, parsePairing } from "../../src/client/mod.ts";
 import { sealedFetch } from "../../src/client/sealed_fetch.ts";
 import { until } from "../support/patience.ts";
-import { ROOT, type Served, startServe } from "../support/serve.ts";
+import { pushModel, registryIgnored, startDockerRegistry } from "../pull/docker_registry.ts";
+import { cli, ROOT, type Served, startServe } from "../support/serve.ts";
 import { missingPrograms, startBalancer } from "./balancers.ts";
 import { freePort } from "./hosts.ts";
 import { machine, publishing } from "./machines.ts";
@@ -53,26 +54,29 @@ Deno.test({
       assert.match(served.stderr, /the fleet's file has nothing for this host/);
     });
 
+    const isPulling = !registryIgnored();
+    await using stack = new AsyncDisposableStack();
+    const registry = isPulling ? stack.use(await startDockerRegistry()) : undefined;
     const served: Served[] = [];
+    const start = async (i: number) => {
+      served[i] = await startServe({
+        env: {
+          ...hosts[i]!.env,
+          SECLLAMA_NAMES: "secllama.lan",
+          SECLLAMA_AUDIT: "on",
+          SECLLAMA_HOST_LABEL: `gpu-${i + 1}`,
+          SECLLAMA_FLEET_CA: nats.caPath,
+          SECLLAMA_REGISTRIES: registry?.host ?? "",
+        },
+        args: [
+          ...i === 0 ? ["--fleet-pulls"] : ["--no-proxy"],
+          `--port=${ports[i]}`,
+          ...["--fleet", servers],
+        ],
+      });
+    };
     try {
-      for (const [i, host] of hosts.entries()) {
-        served.push(
-          await startServe({
-            env: {
-              ...host.env,
-              SECLLAMA_NAMES: "secllama.lan",
-              SECLLAMA_AUDIT: "on",
-              SECLLAMA_HOST_LABEL: `gpu-${i + 1}`,
-              SECLLAMA_FLEET_CA: nats.caPath,
-            },
-            args: [
-              ...i === 0 ? [] : ["--no-proxy"],
-              `--port=${ports[i]}`,
-              ...["--fleet", servers],
-            ],
-          }),
-        );
-      }
+      for (const i of hosts.keys()) await start(i);
       await using balancer = await startBalancer("haproxy", ports);
       const { issuer: issuerKey, ...parsed } = parsePairing(pairing);
       assert.equal(issuerKey?.length, 32);
@@ -161,6 +165,47 @@ Deno.test({
           assert.equal(seen.size, 1);
         },
       );
+
+      await t.step({
+        name: "fleet pull: who takes pulls has the model, who does not refuses; and once is enough",
+        ignore: !isPulling,
+        fn: async () => {
+          const { host } = registry!;
+          const demo = await Deno.readFile(join(ROOT, "models/demo.gguf"));
+          await pushModel(host, "me/mine:v1", [["model", demo]]);
+          const name = `${host}/me/mine:v1`;
+          const status = () => issuer.run("fleet", "status", servers, "--ca", nats.caPath);
+          const states = async () =>
+            [...(await status()).matchAll(/^(gpu-\d) .*pulls (.+)$/gm)].map(([, ...row]) => row);
+          await issuer.run("fleet", "pull", name, "--all");
+          const [said, elsewhere] = [["gpu-1", `${name} done`], ["gpu-2", `${name} refused`]];
+          await until(
+            async () => JSON.stringify(await states()) === JSON.stringify([said, elsewhere]),
+            "one host has pulled, the other one has refused",
+          );
+          const answer = await client(balancer.url)("/api/generate", {
+            ...QUESTION,
+            body: JSON.stringify({ ...JSON.parse(QUESTION.body), model: name }),
+          });
+          assert.equal((await answer.json()).done, true);
+          // Whose people remove it again do not get it back by a start.
+          await one.run("rm", name);
+          await served[0]!.stop();
+          await start(0);
+          await until(async () => {
+            const row = (await status()).split("\n").find((line) => line.startsWith("gpu-1"))!;
+            return row.includes(`pulls ${name} done`) && !/models [^ ]*mine/.test(row);
+          }, "it says what it did, and what it has");
+          const { stdout } = await cli(["list", "--json"], { env: one.env });
+          assert.ok(!stdout.includes("me/mine"), stdout);
+          // From where it may not pull nothing comes.
+          await issuer.run("fleet", "pull", "registry.invalid/me/mine:v1", "--on", "gpu-1");
+          await until(
+            async () => (await status()).includes("registry.invalid/me/mine:v1 failed: "),
+            "the issuer is told",
+          );
+        },
+      });
 
       await t.step("the Python client, which has nothing of ours", async () => {
         const said = parsePairing(pairing);

@@ -1,7 +1,8 @@
 /** A limit over three hosts with a real NATS between them: what one counts the others refuse; while NATS is away each gives its share. */
 import assert from "node:assert/strict";
 import { RECORDS, USAGE_PARTS } from "../../src/fleet/bundle.ts";
-import { natsPermissions, NatsStore } from "../../src/fleet/nats_store.ts";
+import { natsPermissions } from "../../src/fleet/nats_permissions.ts";
+import { NatsStore } from "../../src/fleet/nats_store.ts";
 import { natsIdentity } from "../../src/fleet/nkey.ts";
 import { FleetUsage } from "../../src/fleet/usage.ts";
 import { Limiter, type Usage } from "../../src/firm/limiter.ts";

@@ -18,6 +18,8 @@ export interface Nats extends AsyncDisposable {
   /** Ends one node, or starts it again. */
   kill(node: number, signal?: Deno.Signal): Promise<void>;
   start(node: number): Promise<void>;
+  /** Cuts one node off from the others, or ends that. Clients reach it as before. */
+  isolate(node: number, isCut: boolean): void;
 }
 
 /** A name and an authority for it, made by openssl. */
@@ -46,13 +48,27 @@ export async function startNats(users: string, nodes = 1): Promise<Nats> {
   const ca = await certificates(folder);
   const ports = Array.from({ length: nodes }, freePort);
   const routes = Array.from({ length: nodes }, freePort);
+  const cut = new Set<number>();
+  let isChanged = Promise.withResolvers<void>();
+  await using stack = new AsyncDisposableStack();
+  /** From each node to each other one: a way that can be cut. */
+  const ways = routes.map((port, to) =>
+    routes.map((_, from) =>
+      from === to ? undefined : stack.use(startWay(port, async () => {
+        while (cut.has(from) || cut.has(to)) await isChanged.promise;
+      }))
+    )
+  );
   const children: (Deno.ChildProcess | undefined)[] = [];
   const tls = `cert_file: "${folder}/nats.pem", key_file: "${folder}/nats.key"`;
   const start = async (i: number) => {
     const cluster = nodes === 1 ? "" : `cluster {
   name: fleet, listen: "127.0.0.1:${routes[i]}"
   tls { ${tls}, ca_file: "${folder}/ca.pem", verify: true }
-  routes: [${routes.map((port) => `"nats://127.0.0.1:${port}"`).join(", ")}]
+  advertise: "127.0.0.1:1"
+  routes: [${
+      ways.flatMap((from) => from[i] ? `"nats://127.0.0.1:${from[i].port}"` : []).join(", ")
+    }]
 }`;
     await Deno.writeTextFile(
       join(folder, `nats-${i}.conf`),
@@ -86,17 +102,24 @@ include users.conf
     await child.status;
     await Deno.remove(join(folder, `nats-${i}.log`)).catch(() => {});
   };
-  const stop = async () => {
-    for (let i = 0; i < nodes; i++) await kill(i);
-    await Deno.remove(folder, { recursive: true });
+  const isolate = (node: number, isCut: boolean) => {
+    cut[isCut ? "add" : "delete"](node);
+    isChanged.resolve();
+    isChanged = Promise.withResolvers();
   };
   await Deno.writeTextFile(join(folder, "users.conf"), users);
-  try {
-    for (let i = 0; i < nodes; i++) await start(i);
-  } catch (error) {
-    await stop();
-    throw error;
+  stack.defer(() => Deno.remove(folder, { recursive: true }));
+  stack.defer(async () => {
+    for (let i = 0; i < nodes; i++) await kill(i);
+    for (let i = 0; i < nodes; i++) isolate(i, false);
+  });
+  for (let i = 0; i < nodes; i++) await start(i);
+  // Before they have a leader they let questions go unanswered.
+  for (let i = 0; nodes > 1 && i < nodes; i++) {
+    const log = () => Deno.readTextFile(join(folder, `nats-${i}.log`));
+    await until(async () => / metadata leader/.test(await log()), "the nodes have a leader");
   }
+  const all = stack.move();
   return {
     servers: ports.map((port) => `tls://localhost:${port}`),
     ca,
@@ -106,6 +129,55 @@ include users.conf
     },
     kill,
     start,
-    [Symbol.asyncDispose]: stop,
+    isolate,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** Passes on what comes to `port`, each part once `mayPass` says so. */
+function startWay(to: number, mayPass: () => Promise<void>): { port: number } & AsyncDisposable {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const open = new Set<Deno.Conn>();
+  const pass = async (from: Deno.Conn, into: Deno.Conn) => {
+    try {
+      for await (const part of from.readable.values({ preventCancel: true })) {
+        await mayPass();
+        for (let at = 0; at < part.length;) at += await into.write(part.subarray(at));
+      }
+    } catch { /* one end is gone, and so is the other */ }
+    for (const end of [from, into]) {
+      if (!open.delete(end)) continue;
+      try {
+        end.close();
+      } catch { /* it is */ }
+    }
+  };
+  const over = (async () => {
+    const passing: Promise<unknown>[] = [];
+    for await (const from of listener) {
+      open.add(from);
+      await mayPass();
+      const into = await Deno.connect({ hostname: "127.0.0.1", port: to }).catch(() => undefined);
+      if (into === undefined) {
+        open.delete(from);
+        from.close();
+        continue;
+      }
+      open.add(into);
+      passing.push(pass(from, into), pass(into, from));
+    }
+    await Promise.all(passing);
+  })();
+  return {
+    port: (listener.addr as Deno.NetAddr).port,
+    async [Symbol.asyncDispose]() {
+      listener.close();
+      for (const end of open) {
+        try {
+          end.close();
+        } catch { /* it is */ }
+      }
+      await over;
+    },
   };
 }

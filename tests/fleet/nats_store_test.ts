@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { Kvm } from "@nats-io/kv";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import { natsIdentity } from "../../src/fleet/nkey.ts";
-import { natsPermissions, NatsStore } from "../../src/fleet/nats_store.ts";
+import { natsPermissions } from "../../src/fleet/nats_permissions.ts";
+import { NatsStore } from "../../src/fleet/nats_store.ts";
 import { RECORDS } from "../../src/fleet/bundle.ts";
 import { MemoryFleetStore } from "../../src/fleet/store.ts";
 import type { FleetStore } from "../../src/fleet/store.ts";
-import { HANG_MS } from "../support/patience.ts";
+import { HANG_MS, settled } from "../support/patience.ts";
 import { noNats, startNats } from "./nats.ts";
 
 if (noNats) console.log(`skipped: NATS; ${noNats}`);
@@ -175,6 +176,30 @@ Deno.test({
 });
 
 Deno.test({
+  name: "NATS: a lost connection is made anew, by whoever has wiped what it was opened with",
+  ignore: noNats !== undefined,
+  fn: async () => {
+    await using nats = await startNats(users);
+    const { servers, ca } = nats;
+    const back = Promise.withResolvers<void>();
+    const seed = seeds[0]!.slice();
+    await using issuer = await NatsStore.open({
+      ...{ servers, ca, seed, replicas: 1 },
+      onReached: (isThere) => isThere && back.resolve(),
+    });
+    seed.fill(0);
+    const head = RECORDS.head(hids[0]!);
+    await issuer.put(head, "one");
+    await nats.kill(0);
+    await assert.rejects(issuer.put(head, "two"), { code: "fleet-unreachable" });
+    await nats.start(0);
+    await settled(back.promise, "it is there again");
+    await issuer.put(head, "three");
+    assert.equal(await issuer.get(head), "three");
+  },
+});
+
+Deno.test({
   name:
     "NATS: where nothing comes through any more a connection is given up, and made anew with its watches",
   ignore: noNats !== undefined || Deno.env.get("SECLLAMA_FULL") !== "1",
@@ -266,5 +291,50 @@ Deno.test({
     await issuer.put(head, "two").catch(() => ours.put(head, "two"));
     assert.equal(await Promise.race([isTold.promise, isTheirs.promise]), "ours");
     for (const end of ends) end();
+  },
+});
+
+Deno.test({
+  name: "NATS: a node that is cut off from the others, and still there, is left for another one",
+  ignore: noNats !== undefined || Deno.env.get("SECLLAMA_FULL") !== "1",
+  fn: async () => {
+    await using nats = await startNats(users, 3);
+    const { servers, ca } = nats;
+    await using store = await NatsStore.open({ servers, ca, seed: seeds[0]!, replicas: 3 });
+    const head = RECORDS.head(hids[0]!);
+    await store.put(head, "one");
+    const { node } = store.stats();
+    const index = servers.findIndex((server) => server.endsWith(node.split(":")[1]!));
+    // The same by the library alone, at the same node: its pings are answered.
+    const { user, authenticator } = natsIdentity(seeds[0]!);
+    const theirs = await connect({
+      servers: [servers[index]!, ...servers],
+      noRandomize: true,
+      ...{ authenticator, inboxPrefix: `_INBOX_${user}`, tls: { ca } },
+      ...{ pingInterval: 2_000, maxPingOut: 2 },
+    });
+    const bucket = await new Kvm(theirs).open("secllama");
+    let isOver = false;
+    const putBy = async (put: () => Promise<unknown>) => {
+      while (!isOver) {
+        const isPut = await put().then(() => true, () => false);
+        if (isPut) return true;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      return false;
+    };
+    nats.isolate(index, true);
+    try {
+      const first = await Promise.race([
+        putBy(() => store.put(head, "two")).then(() => "ours"),
+        putBy(() => bucket.put(head, "three")).then(() => "theirs"),
+      ]);
+      assert.equal(first, "ours");
+      assert.notEqual(store.stats().node, node);
+    } finally {
+      isOver = true;
+      nats.isolate(index, false);
+      await theirs.close();
+    }
   },
 });
