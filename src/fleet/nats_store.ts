@@ -231,12 +231,12 @@ export class NatsStore implements FleetStore {
     await this.#connection.close().catch(() => {});
     const { signal } = this.#ended;
     const { servers } = this.#way;
-    // Each time another one first: hosts spread, and one that takes connections may do nothing else.
-    const offset = Math.floor(Math.random() * servers.length);
     for (let tries = 1;; tries++) {
-      const from = (offset + tries) % servers.length;
-      const order = [...servers.slice(from), ...servers.slice(0, from)];
-      const reached = await firstReached(order, signal);
+      // Each time another one, and last the one that was lost: it may take connections, and do nothing else.
+      const node = this.stats().node;
+      const order = servers.map((server) => ({ server, at: Math.random() }))
+        .sort((a, b) => isAt(a.server, node) - isAt(b.server, node) || a.at - b.at);
+      const reached = await firstReached(order.map(({ server }) => server), signal);
       if (reached === undefined) return false;
       try {
         // Each third time longer, for a machine that is slow and not cut off.
@@ -302,6 +302,11 @@ async function linked(
     await connection?.close();
     throw unreachable(cause);
   }
+}
+
+/** 1: the server is that node, `host:port`; 0: it is not. */
+function isAt(server: string, node: string): number {
+  return Number(server === `tls://${node}` || `${server}:4222` === `tls://${node}`);
 }
 
 /** No answer, or a node's word that nobody is there to answer; not: that it is refused. */
