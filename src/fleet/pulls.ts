@@ -63,9 +63,9 @@ export class FleetPulls implements Disposable {
       };
       try {
         await pull(model, { signal, onLine });
-        row.state = "done";
-        // It is there, whether that could be noted or not.
+        // It is there, whether that can be noted or not.
         await this.#o.kept.note(model, row.at).catch(() => {});
+        row.state = "done";
       } catch (error) {
         row.state = `failed: ${toSecLlamaError(error).code}`;
       }
