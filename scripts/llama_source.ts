@@ -73,6 +73,7 @@ export async function compileObjects(
         ...language,
         ...o.flags,
         `-ffile-prefix-map=${o.source}=.`,
+        `-ffile-prefix-map=${ROOT}=./`,
         ...o.includes.map((name) => `-I${o.source}/${name}`),
         "-c",
         next.file,

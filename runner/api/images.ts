@@ -14,7 +14,9 @@ const MAX_IMAGES = 1024;
 const LOOKED_AT = 4096;
 /** RFC 4648 section 4, line breaks allowed as Go's decoder allows them. One pass, no backtracking. */
 const BASE64 = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
-const DATA_URL = /^data:(?:image\/[a-z0-9.+-]{1,32})?;base64,/i;
+/** RFC 2397, with parameters, which say nothing here. What the type says is not believed: the file says it itself. */
+const DATA_URL =
+  /^data:(?:image\/[a-z0-9.+-]{1,32})?(?:;[a-z0-9-]{1,32}=[a-z0-9.+_-]{1,64}){0,4};base64,/i;
 
 /** How a part is called that stands in the history, by its type in any dialect. */
 const KINDS: ReadonlyMap<string, string> = new Map([

@@ -113,6 +113,27 @@ Deno.test("a picture of an earlier turn is read again, and stays with a response
   assert.deepEqual([...engine.pictures[1]!], [...A]);
 });
 
+Deno.test("a data URL may have parameters, capitals and line breaks; of the type nothing is believed", async () => {
+  for (
+    const head of [
+      "data:image/png;charset=utf-8;base64,",
+      "data:image/png;name=scan-1.png;a=b;base64,",
+      "DATA:IMAGE/PNG;BASE64,",
+      "data:;base64,",
+      "data:image/svg+xml;base64,",
+    ]
+  ) {
+    const { post, engine } = testApi(SEES);
+    const image = {
+      type: "image_url",
+      image_url: { url: `${head}${a.slice(0, 2)}\r\n${a.slice(2)}` },
+    };
+    const answer = await post("/v1/chat/completions", { model: "demo", ...user(image) });
+    assert.equal(answer.status, 200, head);
+    assert.deepEqual([...engine.pictures[0]!], [...A], head);
+  }
+});
+
 Deno.test("text that looks like a marker is text", async () => {
   const { post, engine } = testApi(SEES);
   const marker = `[[picture-${"1".repeat(30)}]]`;
@@ -135,6 +156,25 @@ const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] 
     user({ type: "image", source: { type: "url", url: "http://x" } }),
     /URLs are not/,
   ],
+  ...[
+    `data:image/png,${a}`,
+    `data:text/html;base64,${a}`,
+    `data:image/png;base64;x=y,${a}`,
+    `data:image/png;base64,${a.slice(0, -1)}-`,
+    `data:image/png;base64,${a.slice(0, -1)}`,
+    "data:image/png;base64,",
+    "data:image/png;base64,====",
+    "data:",
+    "",
+    "blob:https://example.org/1",
+    "file:///etc/passwd",
+    "ftp://example.org/x.png",
+    a,
+  ].map((image_url): [string, Record<string, unknown>, RegExp] => [
+    "/v1/chat/completions",
+    user({ type: "image_url", image_url: { url: image_url } }),
+    /invalid image input|is required/,
+  ]),
   ["/v1/messages", user(block("abc")), /must be base64/],
   ["/v1/messages", user(block("ab%=")), /must be base64/],
   ["/v1/messages", user({ type: "image" }), /source is required/],

@@ -18,11 +18,16 @@ import {
   sourcesIn,
 } from "../llama_source.ts";
 
+const ROOT = new URL("../../", import.meta.url).pathname;
+/** What is added to llama.cpp's own, and the function in it. */
+const OWN = join(ROOT, "scripts/vision/picture.cpp");
+const OWN_SYMBOL = "secllama_picture";
+
 if (import.meta.main) await main(Deno.args);
 
 async function main(args: readonly string[]): Promise<void> {
   const output = outputOf(args, defaultOutput());
-  if (args.includes("--if-missing") && await isFile(output)) return;
+  if (args.includes("--if-missing") && await isCurrent(output)) return;
   await mustHave(["git", "g++"]);
   await buildVision(output);
   console.log(output);
@@ -52,7 +57,7 @@ async function compile(source: string, folder: string, libraries: string): Promi
   const objects = await compileObjects({
     source,
     folder,
-    files: visionSources(source),
+    files: [...visionSources(source), OWN],
     // As llama.cpp's own build has them, but for video, which would start `ffmpeg`.
     flags: [...FLAGS, "-fvisibility=hidden", "-DLLAMA_BUILD"],
     includes: ["include", "ggml/include", "vendor", "vendor/hash", "tools/mtmd"],
@@ -93,6 +98,7 @@ export function isC(file: string): boolean {
   return file.endsWith(".c") && !file.endsWith("sha1.c");
 }
 
-async function isFile(path: string): Promise<boolean> {
-  return await Deno.stat(path).then((one) => one.isFile, () => false);
+/** Whether it is there, and was built with what {@link OWN} adds. */
+async function isCurrent(path: string): Promise<boolean> {
+  return await Deno.readTextFile(path).then((text) => text.includes(OWN_SYMBOL), () => false);
 }

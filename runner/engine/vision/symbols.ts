@@ -1,6 +1,6 @@
 /**
  * The C functions of llama.cpp's multimodal library that the engine calls, as `tools/mtmd/mtmd.h` and `mtmd-helper.h` declare
- * them. What takes its time runs in a thread of its own.
+ * them, and one of our own. What takes its time runs in a thread of its own.
  */
 import { structType, VISION_PARAMS } from "../layout.ts";
 import { RETURN_BYTES } from "../symbols.ts";
@@ -27,6 +27,13 @@ export const VISION_SYMBOLS = {
     name: "mtmd_helper_bitmap_init_from_buf",
     parameters: ["pointer", "buffer", "u64", "bool", structType(HELPER_OPTIONS_BYTES)],
     result: { struct: ["pointer", "pointer"] },
+    nonblocking: true,
+  },
+  /** Of our own, in the same library: scripts/vision/picture.cpp. */
+  secllama_picture_in_thread: {
+    name: "secllama_picture",
+    parameters: ["buffer", "u64", "i32"],
+    result: "pointer",
     nonblocking: true,
   },
   mtmd_bitmap_free: { parameters: ["pointer"], result: "void" },

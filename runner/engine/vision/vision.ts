@@ -12,10 +12,9 @@ import { checkLayout, VISION_PARAMS, writeField } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { TaskCircle } from "../task_circle.ts";
 import type { EngineOptions, MediaKind } from "../types.ts";
-import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
+import { broken, checkData, checkKind, checkMedia } from "./check_media.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
-import { faultOfPng } from "./png_data.ts";
-import { MAX_SECONDS, readSoundHead } from "./sound_format.ts";
+import { readOrientation } from "./orientation.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -117,12 +116,8 @@ export class Vision {
       readonly kind?: MediaKind;
     },
   ): Promise<Picture> {
-    if (!(kind === "picture" ? this.sees : this.hears)) {
-      const what = kind === "picture" ? "images" : "audio";
-      throw new SecLlamaError("bad-request", `this model does not support ${what}`);
-    }
-    if (kind === "picture") checkHead(bytes);
-    else checkSound(bytes);
+    checkKind(kind, this);
+    checkMedia(bytes, kind);
     return await new Promise((resolve, reject) => {
       this.#waiting.add(client, async () => {
         if (this.#closed || signal?.aborted) {
@@ -152,22 +147,16 @@ export class Vision {
     kind: MediaKind,
   ): Promise<Picture> {
     const mtmd = this.#mtmd;
-    const head = readPictureHead(bytes);
-    const fault = typeof head === "object" && head.format === "png"
-      ? await faultOfPng(bytes)
-      : undefined;
-    if (fault !== undefined) throw broken(fault);
+    await checkData(bytes);
     const digest = await digestOf(bytes);
     using rooted = this.#keep();
-    const wrapper = await mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
-      this.#context,
-      rooted.add(bytes),
-      BigInt(bytes.length),
-      false,
-      NO_OPTIONS,
-    );
-    const [address] = new BigUint64Array(wrapper.slice().buffer);
-    const bitmap = Deno.UnsafePointer.create(address!);
+    const bitmap = kind === "sound"
+      ? await this.#sound(rooted.add(bytes))
+      : await mtmd.secllama_picture_in_thread(
+        rooted.add(bytes),
+        BigInt(bytes.length),
+        readOrientation(bytes),
+      );
     if (bitmap === null) throw broken("it cannot be decoded", {}, kind);
     const chunks = mtmd.mtmd_input_chunks_init();
     try {
@@ -182,6 +171,18 @@ export class Vision {
     } finally {
       mtmd.mtmd_bitmap_free(bitmap);
     }
+  }
+
+  async #sound(bytes: Uint8Array<ArrayBuffer>): Promise<Pointer> {
+    const wrapper = await this.#mtmd.mtmd_helper_bitmap_init_from_buf_in_thread(
+      this.#context,
+      bytes,
+      BigInt(bytes.length),
+      false,
+      NO_OPTIONS,
+    );
+    const [address] = new BigUint64Array(wrapper.slice().buffer);
+    return Deno.UnsafePointer.create(address!);
   }
 
   /** Keeps what is added to it from being collected until it is disposed of. */
@@ -297,47 +298,6 @@ export function openVision(
     onRefused(error);
     return undefined;
   }
-}
-
-/** @throws {SecLlamaError} `bad-request`. */
-function checkHead(bytes: Uint8Array): void {
-  const head = readPictureHead(bytes);
-  if (head === undefined) throw broken("it is no PNG, JPEG, GIF or BMP file");
-  if (typeof head === "string") {
-    throw broken(`it is ${head === "webp" ? "a WebP" : "an AVIF or HEIC"} file`, {
-      hint: "send it as PNG or JPEG",
-    });
-  }
-  const { width, height } = head;
-  if (width * height > MAX_PIXELS) {
-    throw broken(`it has ${width} × ${height} pixels, must have at most ${MAX_PIXELS}`, {
-      hint: "scale it down: the model sees no more than some hundred thousand",
-    });
-  }
-}
-
-/** @throws {SecLlamaError} `bad-request`. */
-function checkSound(bytes: Uint8Array): void {
-  const head = readSoundHead(bytes);
-  if (head === undefined) throw broken("it is no WAV or MP3 file", {}, "sound");
-  if (head === "flac") {
-    throw broken("it is a FLAC file", { hint: "send it as WAV or MP3" }, "sound");
-  }
-  if (head.seconds > MAX_SECONDS) {
-    throw broken(
-      `it lasts at least ${Math.floor(head.seconds)} seconds, must be at most ${MAX_SECONDS}`,
-      { hint: "send it in parts" },
-      "sound",
-    );
-  }
-}
-
-function broken(
-  why: string,
-  o: { hint?: string } = {},
-  what: MediaKind = "picture",
-): SecLlamaError {
-  return new SecLlamaError("bad-request", `the ${what} cannot be read: ${why}`, o);
 }
 
 /** `struct mtmd_input_text`: control tokens around the picture are wanted, those at the ends of a text are not. */

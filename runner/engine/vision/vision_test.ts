@@ -11,6 +11,7 @@ import {
   plain,
 } from "../testing_seeing.ts";
 import type { Picture } from "./picture.ts";
+import { pngOfKind } from "./testing_pictures.ts";
 
 const ignore = !canSee();
 const NAMES = Object.keys(COLOURS) as Colour[];
@@ -89,6 +90,41 @@ Deno.test({
       const most = bmp(64, 64, (x, y) => COLOURS[x < 32 && y < 32 ? "red" : "blue"]);
       using mixed = await read(engine, most);
       assert.equal((await ask(engine, [mixed])).text, "blue");
+    }),
+});
+
+Deno.test({
+  name: "each of several pictures counts, also one that is there twice, side by side",
+  ignore,
+  fn: () =>
+    seeing(async (engine) => {
+      using red = await read(engine, plain("red"));
+      using again = await read(engine, plain("red"));
+      using blue = await read(engine, plain("blue"));
+      assert.deepEqual(again.tokens, red.tokens);
+      assert.equal((await ask(engine, [blue, red, again])).text, "red");
+      assert.equal((await ask(engine, [red, blue, blue])).text, "blue");
+      assert.equal((await ask(engine, [blue, red, blue, red, red])).text, "red");
+    }, { contextLength: 1024 }),
+});
+
+Deno.test({
+  name: "what is transparent is white: most of black letters on nothing",
+  ignore,
+  fn: () =>
+    seeing(async (engine) => {
+      // A few black letters on nothing: most of what is stored is black and clear.
+      using letters = await read(
+        engine,
+        pngOfKind({
+          width: 64,
+          height: 64,
+          bits: 8,
+          colourType: 6,
+          at: (x, y) => x % 16 < 3 && y % 16 < 8 ? [0, 0, 0, 255] : [0, 0, 0, 0],
+        }),
+      );
+      assert.equal((await ask(engine, [letters])).text, "white");
     }),
 });
 
