@@ -1,6 +1,7 @@
 /** The model's vocabulary: text to tokens and back. Every call is native, and safe while a decode runs. */
 import { runAtOnce, type Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
+import { isStructural } from "./control_text.ts";
 import type { LongWork } from "../turns.ts";
 import { readCString } from "./c_string.ts";
 import {
@@ -49,6 +50,9 @@ export class Vocabulary {
   readonly controlTexts: readonly string[];
   /** Texts of user-defined tokens, which llama.cpp recognises in any text, control tokens parsed or not. */
   readonly userDefinedTexts: readonly string[];
+
+  /** Control tokens, and of the user-defined ones those that structure a prompt. */
+  readonly structural: ReadonlySet<number>;
 
   readonly #llama: LlamaSymbols;
   readonly #pointer: Deno.PointerValue;
@@ -113,6 +117,9 @@ export class Vocabulary {
       specials.filter((one) => one.isUserDefined === isUserDefined).map((one) => one.text);
     this.controlTexts = texts(false);
     this.userDefinedTexts = texts(true);
+    this.structural = new Set(
+      specials.filter((one) => !one.isUserDefined || isStructural(one.text)).map(({ id }) => id),
+    );
     this.#prompts = new PromptTokenizer(specials);
     this.#thread = new ThreadTokenizer(llama, pointer);
     this.#addsSpace = type === SENTENCE_PIECE &&

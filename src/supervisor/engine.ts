@@ -16,6 +16,8 @@ interface EngineLoad {
   /** Host paths. */
   readonly modelPath: string;
   readonly adapterPaths: readonly string[];
+  /** Of a model that sees or hears. */
+  readonly projectorPath?: string | undefined;
   /** Tokens of one slot. */
   readonly contextLength: number;
   readonly slots: number;
@@ -31,6 +33,11 @@ export function usesEngine(config: EngineConfig, model: string): boolean {
   if (config.engine === "none") return false;
   return config.engineModels.length === 0 ||
     config.engineModels.some((name) => isSameModel(name, model));
+}
+
+/** Whether the engine can be given pictures: of the two only llama-server takes a projector's file. */
+export function engineSees(config: EngineConfig): boolean {
+  return config.engine === "llama-server";
 }
 
 /**
@@ -72,7 +79,11 @@ export function companionFor(config: EngineConfig, load: EngineLoad): Companion 
     executable,
     args: [...first, ...ARGUMENTS[kind](load)],
     readOnly: [...files, ...config.engineFiles],
-    shared: [load.modelPath, ...load.adapterPaths],
+    shared: [
+      load.modelPath,
+      ...load.adapterPaths,
+      ...(load.projectorPath === undefined ? [] : [load.projectorPath]),
+    ],
   };
 }
 
@@ -100,6 +111,7 @@ const ARGUMENTS: { readonly [kind in EngineKind]: (load: EngineLoad) => Companio
     "0",
     ...(load.cacheType === "q8_0" ? ["-ctk", "q8_0", "-ctv", "q8_0"] : []),
     ...load.adapterPaths.flatMap((path) => ["--lora", { path }]),
+    ...(load.projectorPath === undefined ? [] : ["--mmproj", { path: load.projectorPath }]),
     ...load.retyped.flatMap(({ key, kind, value }) => [
       "--override-kv",
       `${key}=${kind}:${value}`,

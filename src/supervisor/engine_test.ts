@@ -76,6 +76,7 @@ Deno.test({
     const companion = companionFor(CONFIG, {
       modelPath: "/models/a.gguf",
       adapterPaths: ["/models/b.gguf"],
+      projectorPath: "/models/c.gguf",
       contextLength: 2048,
       slots: 4,
       threads: 2,
@@ -92,6 +93,7 @@ Deno.test({
         ["--slot-prompt-similarity", "0"],
         ["-ctk", "q8_0"],
         ["--lora", '{"path":"/models/b.gguf"}'],
+        ["--mmproj", '{"path":"/models/c.gguf"}'],
         ["--override-kv", "a.b=int:3"],
       ]
     ) {
@@ -99,7 +101,7 @@ Deno.test({
       assert.deepEqual(args.slice(at, at + 2), wanted);
     }
     assert.ok(!args.includes("--embeddings"));
-    assert.deepEqual(companion.shared, ["/models/a.gguf", "/models/b.gguf"]);
+    assert.deepEqual(companion.shared, ["/models/a.gguf", "/models/b.gguf", "/models/c.gguf"]);
     // Deno's own: libc at least, and what that needs.
     assert.ok(companion.readOnly.some((path) => path.endsWith("/libc.so.6")));
   },

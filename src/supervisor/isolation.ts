@@ -245,10 +245,12 @@ export function runnerTarget(
 function modelFiles(
   files: RunnerFiles,
   modelPath: string,
-  { adapterPaths = [], projectorPath }: RunnerNeeds,
+  { adapterPaths = [], projectorPath, companion }: RunnerNeeds,
 ): string[] {
-  const vision = visionOf(files, projectorPath);
+  const vision = visionOf(files, { projectorPath, companion });
   const read = [modelPath, ...adapterPaths];
+  // The engine gets it by way of the runner's files.
+  if (companion && projectorPath !== undefined) read.push(projectorPath);
   if (vision !== null) {
     // Its folder, as no single file may be run. A compiled program has it among the other libraries, which are given anyhow.
     const folder = dirname(vision.libraryPath);
@@ -258,10 +260,13 @@ function modelFiles(
   return [...new Set(read)];
 }
 
-/** As this process sees the files. */
-function visionOf(files: RunnerFiles, projectorPath: string | undefined): BootMessage["vision"] {
+/** As this process sees the files; null: the runner itself reads no pictures. */
+function visionOf(
+  files: RunnerFiles,
+  { projectorPath, companion }: RunnerNeeds,
+): BootMessage["vision"] {
   const { visionLibrary: libraryPath } = files;
-  return projectorPath === undefined || libraryPath === undefined
+  return projectorPath === undefined || libraryPath === undefined || companion
     ? null
     : { libraryPath, projectorPath };
 }
@@ -300,7 +305,7 @@ export async function prepareSpawn(
   const confinement = platform.plan(limitedTarget(sandbox, modelPath, o), sandbox.mode);
   const { plan } = confinement;
   const { companion } = o;
-  const vision = visionOf(files, o.projectorPath);
+  const vision = visionOf(files, o);
   const listeners = sandbox.mode !== "off" ? await openListeners() : null;
   let report: IsolationReport | undefined;
   return {

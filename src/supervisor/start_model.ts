@@ -8,7 +8,7 @@ import type { readDefaults } from "../models/defaults.ts";
 import type { ModelStore, ResolvedModel } from "../models/store.ts";
 import type { BootMessage } from "../api/pipe_messages.ts";
 import type { Gpu } from "../sandbox/mod.ts";
-import { companionFor, usesEngine } from "./engine.ts";
+import { companionFor, engineSees, usesEngine } from "./engine.ts";
 import { type GpuChoice, mayBeTheGpu } from "./gpu.ts";
 import { prepareSpawn, type Sandbox } from "./isolation.ts";
 import { LoadedModel } from "./loaded_model.ts";
@@ -71,7 +71,8 @@ export class ModelStarter {
     size: ModelSize,
   ): Promise<LoadedModel> {
     const { models, config, logger } = this.#options;
-    const blinded = projector !== undefined && usesEngine(config, resolved.name);
+    const blinded = projector !== undefined && usesEngine(config, resolved.name) &&
+      !engineSees(config);
     if (blinded) logger.warn("no-vision", { model: label(resolved.name) });
     if (projector === undefined || blinded || models.refusedProjectors.has(projector)) {
       return await this.#startSomewhere(resolved, blind, size);
@@ -135,6 +136,7 @@ export class ModelStarter {
       ? companionFor(config, {
         modelPath: resolved.blobPath,
         adapterPaths,
+        projectorPath,
         contextLength,
         slots: config.parallel,
         threads,
@@ -150,7 +152,8 @@ export class ModelStarter {
       companion,
       limitBytes: config.maxMemoryBytes,
     });
-    if (projectorPath && !spawn.vision) {
+    const isGiven = companion !== undefined || spawn.vision !== null;
+    if (projectorPath && !isGiven) {
       logger.warn("no-vision", { model: label(resolved.name) });
     }
     let model: LoadedModel | undefined;
@@ -192,7 +195,7 @@ export class ModelStarter {
         },
         prove: (pid, ready) => {
           loadMs = ready.loadMs;
-          if (projector && spawn.vision && !ready.sees) this.#projectorRefused(projector, resolved);
+          if (projector && isGiven && !ready.sees) this.#projectorRefused(projector, resolved);
           return spawn.prove(pid, ready);
         },
         rn,

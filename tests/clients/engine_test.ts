@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
 import { Ollama } from "ollama";
 import OpenAI from "openai";
-import { plain } from "../../runner/engine/testing_seeing.ts";
+import { makeSeeingModel, PICTURE_CELLS, plain } from "../../runner/engine/testing_seeing.ts";
 import { defaultEngineFolder } from "../../scripts/engine/build.ts";
 import { fakeEngine, withoutFake } from "../engine/fake.ts";
-import { ROOT, type Served, startServe } from "../support/serve.ts";
+import { cli, ROOT, type Served, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
 const messages = [{ role: "user" as const, content: QUESTION }];
@@ -137,3 +137,108 @@ Deno.test({
     }
   },
 });
+
+const ASK = "What colour is this?";
+
+/** Asks about a picture through each client. @returns What each said. */
+async function askOfPictures({ proxyUrl }: Served): Promise<Record<string, string>> {
+  const said: Record<string, string> = {};
+  const ollama = new Ollama({ host: proxyUrl });
+  assert.ok((await ollama.show({ model: "eye" })).capabilities.includes("vision"));
+  const ask = (...images: Uint8Array[]) =>
+    ollama.chat({ model: "eye", messages: [{ role: "user", content: ASK, images }] });
+  const without = await ask();
+  said["ollama, without"] = without.message.content.trim();
+  for (const colour of ["red", "cyan"] as const) {
+    const { message, prompt_eval_count } = await ask(plain(colour));
+    said[`ollama, ${colour}`] = message.content.trim();
+    // The picture's own tokens are counted, as the engine tells; the text around it is tokenized in two parts.
+    assert.ok(prompt_eval_count >= without.prompt_eval_count + PICTURE_CELLS);
+  }
+  const openai = new OpenAI({ baseURL: `${proxyUrl}/v1`, apiKey: "x", maxRetries: 0 });
+  const url = `data:image/bmp;base64,${plain("magenta", 300).toBase64()}`;
+  const stream = await openai.chat.completions.create({
+    model: "eye",
+    stream: true,
+    messages: [{
+      role: "user",
+      content: [{ type: "text", text: ASK }, { type: "image_url", image_url: { url } }, {
+        type: "text",
+        text: "Well?",
+      }],
+    }],
+  });
+  said["openai, streamed"] = "";
+  for await (const chunk of stream) {
+    said["openai, streamed"] += chunk.choices[0]?.delta.content ?? "";
+  }
+  const response = await openai.responses.create({
+    model: "eye",
+    input: [{
+      role: "user",
+      content: [{ type: "input_image", image_url: url, detail: "auto" }, {
+        type: "input_text",
+        text: ASK,
+      }],
+    }],
+  });
+  said["openai responses"] = response.output_text.trim();
+  const anthropic = new Anthropic({ baseURL: proxyUrl, apiKey: "x", maxRetries: 0 });
+  const data = plain("yellow").toBase64();
+  const { content: [block] } = await anthropic.messages.create({
+    model: "eye",
+    max_tokens: 10,
+    messages: [{
+      role: "user",
+      content: [
+        { type: "image", source: { type: "base64", media_type: "image/png", data } },
+        { type: "text", text: ASK },
+      ],
+    }],
+  });
+  said["anthropic"] = block?.type === "text" ? block.text.trim() : "";
+  return said;
+}
+
+Deno.test({
+  name: "npm ollama, openai and anthropic show pictures to the real llama-server",
+  ignore: !built,
+  async fn() {
+    const served = await startServe({
+      env: { SECLLAMA_ENGINE: "llama-server", SECLLAMA_ENGINE_PATH: PROGRAM },
+    });
+    try {
+      const [model, projector] = ["model", "mmproj"].map((name) => `${served.home}/${name}.gguf`);
+      makeSeeingModel(model!, projector!);
+      const env = { HOME: served.home, PATH: "/usr/bin:/bin", NO_COLOR: "1" };
+      const done = await cli(["import", model!, "--projector", projector!, "--name=eye"], {
+        env: { ...env, ...denoFolders() },
+      });
+      assert.equal(done.code, 0, done.stderr);
+      const said = await askOfPictures(served);
+      assert.deepEqual(
+        Object.fromEntries(Object.entries(said).map(([who, text]) => [who, text.trim()])),
+        {
+          "ollama, without": "nothing",
+          "ollama, red": "red",
+          "ollama, cyan": "cyan",
+          "openai, streamed": "magenta",
+          "openai responses": "magenta",
+          "anthropic": "yellow",
+        },
+      );
+    } finally {
+      await served.stop();
+    }
+  },
+});
+
+/** Where Deno keeps what it has, for a program with another home. */
+function denoFolders(): Record<string, string> {
+  return Object.fromEntries(
+    ["DENO_DIR", "XDG_CACHE_HOME"].flatMap((name) => {
+      const value = Deno.env.get(name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}

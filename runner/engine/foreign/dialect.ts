@@ -27,9 +27,26 @@ export type Piece =
     readonly reason: "stop" | "length";
     /** Of the prompt, those that it had already. */
     readonly cached?: number;
+    /** Tokens of the prompt, where only the engine knows what its pictures take. */
+    readonly prompt?: number;
     /** Of the reply, the one that ended it included. */
     readonly made?: number;
   };
+
+/** A prompt with pictures, as text: the engine tokenizes it. */
+export interface PromptText {
+  /** Control tokens as their texts, the engine's own marker where a picture stands. */
+  readonly text: string;
+  /** The files, in their order, as base64. */
+  readonly files: readonly string[];
+}
+
+/** What an engine's projector is for, and the text that a picture's place is marked by. */
+export interface Senses {
+  readonly sees: boolean;
+  readonly hears: boolean;
+  readonly marker: string;
+}
 
 /** How one engine is spoken to. */
 export interface Dialect {
@@ -41,7 +58,8 @@ export interface Dialect {
   readonly path: string;
   body(
     request: GenerateRequest,
-    prompt: Int32Array,
+    /** Its tokens, or where there are pictures what {@link withPictures} of pictures.ts made. */
+    prompt: Int32Array | PromptText,
     o: {
       /** Which of its slots; whether what that holds is this client's own. */
       readonly slot: number;
@@ -50,6 +68,8 @@ export interface Dialect {
   ): unknown;
   /** Reads one event of the answer. @param made Tokens that were read before. @throws {HttpError} */
   read(event: unknown, made: number): Iterable<Piece>;
+  /** How it is asked what its projector is for. Absent: it is given no pictures. */
+  readonly pictures?: { readonly path: string; read(answer: unknown): Senses };
   /** Absent: it makes no embeddings. */
   readonly embedding?: {
     readonly path: string;

@@ -1,6 +1,6 @@
 /**
  * An engine of somebody else's behind the interface of the own one. Templates, tokens, grammars and calls of tools are the own code's
- * and the model file's, by its vocabulary alone; only tokens go to the engine, and tokens come back.
+ * and the model file's, by its vocabulary alone; only tokens go to the engine (beside pictures: text), and tokens come back.
  */
 import type { Picture } from "../vision/picture.ts";
 import { BUSY_TEXT } from "../../../src/api/texts.ts";
@@ -9,12 +9,20 @@ import { openLibrary } from "../library.ts";
 import { loadModel, type Model } from "../model.ts";
 import { checkLogitBias, checkSampling } from "../sampler.ts";
 import { TextEngine } from "../text_engine.ts";
-import type { Engine, EngineOptions, GenerateEvent, GenerateRequest, ModelInfo } from "../types.ts";
+import type {
+  Engine,
+  EngineOptions,
+  GenerateEvent,
+  GenerateRequest,
+  MediaKind,
+  ModelInfo,
+} from "../types.ts";
 import { ConnectionError } from "./connection.ts";
-import type { Dialect, Piece } from "./dialect.ts";
+import type { Dialect, Piece, PromptText, Senses } from "./dialect.ts";
 import { ask, events, HttpError, json, wholeText } from "./http.ts";
 import { ForeignReply } from "./reply.ts";
 import { LLAMA_SERVER } from "./llama_server.ts";
+import { ForeignPictures } from "./pictures.ts";
 import { Slots, type Taken } from "./slots.ts";
 import { VLLM } from "./vllm.ts";
 import { type EngineLife, watchEngine } from "./life.ts";
@@ -55,8 +63,9 @@ export async function openForeignEngine(options: ForeignOptions): Promise<Engine
   try {
     const life = watchEngine(options.outputFd);
     await untilReady(options, dialect, life);
+    const senses = await sensesOf(options.socket, dialect);
     life.forget();
-    return new ForeignEngine({ options, dialect, model, life, free });
+    return new ForeignEngine({ options, dialect, model, life, senses, free });
   } catch (error) {
     free();
     throw error;
@@ -87,15 +96,28 @@ async function untilReady(
   }
 }
 
+interface ForeignParts {
+  readonly options: ForeignOptions;
+  readonly dialect: Dialect;
+  readonly model: Model;
+  readonly life: EngineLife;
+  readonly senses: Senses;
+  readonly free: () => void;
+}
+
+/** What its projector is for, if it has one. */
+async function sensesOf(socket: string, { pictures }: Dialect): Promise<Senses> {
+  const none = { sees: false, hears: false, marker: "" };
+  if (pictures === undefined) return none;
+  const { status, body } = await ask(socket, pictures.path);
+  const text = await wholeText(body);
+  return status === 200 ? pictures.read(JSON.parse(text)) : none;
+}
+
 class ForeignEngine extends TextEngine implements Engine {
   readonly info: ModelInfo;
-  readonly #o: {
-    options: ForeignOptions;
-    dialect: Dialect;
-    model: Model;
-    life: EngineLife;
-    free: () => void;
-  };
+  readonly #o: ForeignParts;
+  readonly #pictures: ForeignPictures;
   readonly #slots: Slots;
   readonly #closing = new AbortController();
   #steps = 0;
@@ -105,17 +127,10 @@ class ForeignEngine extends TextEngine implements Engine {
   /** What the engine told of its work last. */
   #told: string | undefined;
 
-  constructor(
-    o: {
-      options: ForeignOptions;
-      dialect: Dialect;
-      model: Model;
-      life: EngineLife;
-      free: () => void;
-    },
-  ) {
+  constructor(o: ForeignParts) {
     super(o.model);
     this.#o = o;
+    this.#pictures = new ForeignPictures(o.senses);
     const { options, dialect, model } = o;
     const trained = model.info.contextLength;
     const slotContextLength = trained > 0
@@ -126,9 +141,13 @@ class ForeignEngine extends TextEngine implements Engine {
       ...model.info,
       slotContextLength,
       embedLength: slotContextLength,
-      capabilities: model.info.capabilities.filter((name) =>
-        name !== "rerank" && (name !== "embedding" || embeds)
-      ),
+      capabilities: [
+        ...model.info.capabilities.filter((name) =>
+          name !== "rerank" && (name !== "embedding" || embeds)
+        ),
+        ...(o.senses.sees ? ["vision" as const] : []),
+        ...(o.senses.hears ? ["audio" as const] : []),
+      ],
     };
     this.#slots = new Slots(options.slots, options.queueLimit ?? DEFAULT_QUEUE_LIMIT);
     void o.life.end.then(() => {
@@ -155,12 +174,14 @@ class ForeignEngine extends TextEngine implements Engine {
     checkSampling(request.sampling);
     checkLogitBias(request.logitBias, this.#o.model.vocabulary.size);
     const prompt = this.promptTokens(request);
-    return this.#run(request, prompt, AbortSignal.any([signal, this.#closing.signal]));
+    // Now: its pictures may be let go of when this returns.
+    const given = this.#pictures.place(prompt, this.#o.model.vocabulary);
+    return this.#run(request, { prompt, given }, AbortSignal.any([signal, this.#closing.signal]));
   }
 
   async *#run(
     request: GenerateRequest,
-    prompt: Int32Array,
+    { prompt, given }: { prompt: Int32Array; given: Int32Array | PromptText },
     signal: AbortSignal,
   ): AsyncGenerator<GenerateEvent> {
     const reply = new ForeignReply(this.#o.model, request, prompt);
@@ -169,7 +190,7 @@ class ForeignEngine extends TextEngine implements Engine {
       // Given back before the last event: nobody has to ask for what comes after it.
       using slot = await this.#slots.take(request.client, signal);
       try {
-        const pieces = this.#pieces(request, prompt, { slot, signal, reply });
+        const pieces = this.#pieces(request, given, { slot, signal, reply });
         for await (const piece of this.#awaited(pieces)) {
           slot.begun();
           this.#steps++;
@@ -205,12 +226,12 @@ class ForeignEngine extends TextEngine implements Engine {
 
   async *#pieces(
     request: GenerateRequest,
-    prompt: Int32Array,
+    given: Int32Array | PromptText,
     o: { slot: Taken; signal: AbortSignal; reply: ForeignReply },
   ): AsyncGenerator<Piece> {
     const { dialect, options } = this.#o;
     const { status, body } = await ask(options.socket, dialect.path, {
-      body: dialect.body(request, prompt, { slot: o.slot.index, keeps: o.slot.keeps }),
+      body: dialect.body(request, given, { slot: o.slot.index, keeps: o.slot.keeps }),
       signal: o.signal,
     });
     if (status !== 200) throw await refusal(options.kind, status, body);
@@ -252,11 +273,11 @@ class ForeignEngine extends TextEngine implements Engine {
     return Promise.reject(new SecLlamaError("bad-request", `${kind} ranks no texts here`));
   }
 
-  readPicture(): Promise<Picture> {
-    const { kind } = this.#o.options;
-    return Promise.reject(
-      new SecLlamaError("bad-request", `the model reads text only: ${kind} is given no pictures`),
-    );
+  readPicture(
+    bytes: Uint8Array<ArrayBuffer>,
+    { kind = "picture" }: { readonly kind?: MediaKind } = {},
+  ): Promise<Picture> {
+    return this.#pictures.take(bytes, kind);
   }
 
   /** What went wrong, in the words that clients know. */

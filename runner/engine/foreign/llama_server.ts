@@ -10,13 +10,18 @@ const SAMPLERS = ["penalties", "top_k", "typ_p", "top_p", "min_p", "temperature"
 const COUNTERS = ["n_decode_total", "prompt_tokens_total", "tokens_predicted_total"]
   .map((name) => `llamacpp:${name}`);
 
+/** Its marker is drawn at each start. An older server's is the same everywhere, and anybody can write it. */
+const MARKER_CHARS = 32;
+
 export const LLAMA_SERVER: Dialect = {
   healthPath: "/health",
   progress: { path: "/metrics", read: (text) => counters(text, COUNTERS) },
   path: "/completion",
   body(request, prompt, { slot, keeps }) {
     return {
-      prompt: [...prompt],
+      prompt: prompt instanceof Int32Array
+        ? [...prompt]
+        : { prompt_string: prompt.text, multimodal_data: prompt.files },
       n_predict: request.maxTokens,
       stream: true,
       id_slot: slot,
@@ -54,6 +59,9 @@ export const LLAMA_SERVER: Dialect = {
         type: "end",
         reason: piece["stop_type"] === "limit" ? "length" : "stop",
         ...(timings["cache_n"] === undefined ? {} : { cached: count(timings["cache_n"]) }),
+        ...(piece["tokens_evaluated"] === undefined ? {} : {
+          prompt: count(piece["tokens_evaluated"]),
+        }),
         made: count(piece["tokens_predicted"]),
       };
       return;
@@ -69,6 +77,17 @@ export const LLAMA_SERVER: Dialect = {
       ...(skipped > 0 ? { text: String(piece["content"] ?? "") } : {}),
       ...(probabilities === undefined ? {} : logprobs(record(list(probabilities)[0]))),
     };
+  },
+  pictures: {
+    path: "/props",
+    read(answer) {
+      const { modalities, media_marker: marker } = record(answer);
+      const { vision, audio } = record(modalities ?? {});
+      const isMarker = typeof marker === "string" && marker.length >= MARKER_CHARS;
+      return isMarker
+        ? { sees: vision === true, hears: audio === true, marker }
+        : { sees: false, hears: false, marker: "" };
+    },
   },
   embedding: {
     path: "/embedding",

@@ -19,12 +19,14 @@ export class ForeignReply {
   readonly #startedAt = performance.now();
   #firstAt = 0;
   #cached = 0;
+  #promptTokens: number;
   #end: { reason: "stop" | "length"; stopSequence?: string; made?: number } | undefined;
 
   constructor(model: Model, request: GenerateRequest, prompt: Int32Array) {
     this.#model = model;
     this.#request = request;
     this.#prompt = prompt;
+    this.#promptTokens = prompt.length;
     this.#stops = new StopMatcher(request.stop);
   }
 
@@ -51,6 +53,7 @@ export class ForeignReply {
       }
       case "end":
         if (piece.cached !== undefined) this.#cached = piece.cached;
+        if (piece.prompt !== undefined) this.#promptTokens = piece.prompt;
         this.#end ??= {
           reason: piece.reason,
           ...(piece.made === undefined ? {} : { made: piece.made }),
@@ -110,12 +113,12 @@ export class ForeignReply {
       type: "done",
       reason,
       ...(stopSequence === undefined ? {} : { stopSequence }),
-      promptTokens: this.#prompt.length,
+      promptTokens: this.#promptTokens,
       cachedTokens: this.#cached,
       evalTokens: made ?? this.made,
       promptMs: first - this.#startedAt,
       evalMs: now - first,
-      context: [...this.#prompt, ...this.#generated],
+      context: [...this.#prompt.filter((id) => id >= 0), ...this.#generated],
     };
   }
 }

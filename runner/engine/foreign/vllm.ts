@@ -20,6 +20,8 @@ export const VLLM: Dialect = {
   progress: { path: "/metrics", read: (text) => counters(text, COUNTERS) },
   path: ROUTES.openaiCompletions.path,
   body(request, prompt) {
+    // None was taken: it is asked for nothing that it could see.
+    if (!(prompt instanceof Int32Array)) throw new TypeError("pictures for an engine without");
     return {
       model: VLLM_MODEL,
       prompt: [...prompt],
