@@ -7,6 +7,7 @@
  * Test files run in N processes at a time, two more than there are processors and four at most if it is not said, from a queue with
  * the longest first (scripts/test/queue.ts).
  */
+import { spawnGuarded } from "./test/guard.ts";
 import { type Ran, runGroup } from "./test/lane.ts";
 import { type Counts, type Group, makeGroups, type Seconds, takeNext } from "./test/queue.ts";
 import { FIRST_SECONDS } from "./test/first_seconds.ts";
@@ -105,22 +106,19 @@ async function run(
   }
 }
 
-const failure = new AbortController();
-
 /** As `run`, beside others: what it says comes when it has ended, and the others end when it fails. */
 async function runBeside(args: readonly string[]): Promise<void> {
-  const command = new Deno.Command(deno, {
-    args: [...args],
-    stdout: "piped",
-    stderr: "piped",
-    signal: failure.signal,
-  });
-  const { code, stdout, stderr } = await command.output();
-  if (failure.signal.aborted) return;
+  // A compiler that it has started must not outlive this script.
+  const child = spawnGuarded([deno, ...args]);
+  const [stdout, stderr] = await Promise.all([
+    new Response(child.stdout).bytes(),
+    new Response(child.stderr).bytes(),
+  ]);
+  const { code } = await child.status;
+  await child.stdin.close().catch(() => {});
   Deno.stdout.writeSync(stdout);
   Deno.stderr.writeSync(stderr);
   if (code === 0) return;
-  failure.abort();
   console.error(`error: deno ${args.slice(0, 3).join(" ")} ended with ${code}`);
   Deno.exit(code);
 }

@@ -1,4 +1,5 @@
 /** One `deno test` over a group of files, and how it ends when whoever started it does. */
+import { spawnGuarded } from "./guard.ts";
 import { type Counts, type Group, readCounts, readFailures, type Seconds } from "./queue.ts";
 
 export interface Ran extends Counts {
@@ -9,24 +10,6 @@ export interface Ran extends Counts {
   /** Of the group, with all that it waited for: seconds on the clock, and of processors. */
   readonly took: { readonly wall: number; readonly processors: number };
 }
-
-/**
- * Runs $@ with everything that it starts in a process group of its own, which ends when standard input does: with the one that holds
- * its other end, however that ended, or when $@ is done. Servers that a test has left end too.
- */
-const GUARD = `
-exec 3<&0 </dev/null
-(
-  trap '' TERM
-  cat <&3 >/dev/null 2>&1
-  kill -TERM 0; sleep 1; kill -KILL 0
-) >/dev/null 2>&1 &
-exec 3<&-
-"$@"
-code=$?
-times >"$TIMES"
-exit $code
-`;
 
 export interface RunOptions {
   readonly deno: string;
@@ -40,18 +23,10 @@ export interface RunOptions {
 
 /** Runs the group's files. What ended without counts counts as one failure, with a line that says how it ended. */
 export async function runGroup(group: Group, o: RunOptions): Promise<Ran> {
-  const words = [o.deno, "test", ...o.args, ...group.files];
-  const posix = Deno.build.os !== "windows";
   const watch = new Stopwatch();
   const begun = performance.now();
-  const child = new Deno.Command(posix ? "/bin/sh" : o.deno, {
-    args: posix ? ["-c", GUARD, "sh", ...words] : words.slice(1),
-    env: { ...o.env, TIMES: o.times },
-    detached: posix,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const words = [o.deno, "test", ...o.args, ...group.files] as const;
+  const child = spawnGuarded([...words], { ...o.env, TIMES: o.times });
   let text = "";
   const read = async (stream: ReadableStream<Uint8Array>) => {
     const decoder = new TextDecoder();
