@@ -12,6 +12,7 @@ import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { PLAIN_CLIENT, shareOf } from "../share.ts";
+import type { LoadedModel } from "../../supervisor/loaded_model.ts";
 import type { LoadStand } from "../../supervisor/load_stands.ts";
 
 export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext): void {
@@ -90,7 +91,10 @@ export async function loadedRows(
   { models, supervisor }: Pick<GatewayContext, "models" | "supervisor">,
 ) {
   const details = new Map((await tags(models)).map((row) => [row.name, row.details]));
-  return supervisor.loaded().map((m) => ({
+  // One that drains while it is loaded anew is the same model to who asks; the newer comes first.
+  const rows = new Map<string, LoadedModel>();
+  for (const one of supervisor.loaded()) if (!rows.has(one.name)) rows.set(one.name, one);
+  return [...rows.values()].map((m) => ({
     name: m.name,
     model: m.name,
     size: m.sizeBytes,
