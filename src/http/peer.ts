@@ -14,6 +14,9 @@ const SOCK_RAW_CLOEXEC = 3 | 0o2000000;
 const NETLINK_SOCK_DIAG = 4;
 const SOCK_DIAG_BY_FAMILY = 20;
 const NLM_F_REQUEST = 1;
+const NLMSG_ERROR = 2;
+const NLMSG_ERROR_BYTES = 20;
+const ENOENT = 2;
 const IPPROTO_TCP = 6;
 const MSG_DONTWAIT = 0x40;
 const TCP_LISTEN = 10;
@@ -24,10 +27,17 @@ export function ownUid(): number {
   return linux().call("geteuid");
 }
 
+/** Whether the kernel has told a user by sock_diag before: what it does not find then is not there. */
+let netlinkTells = false;
+
 /** The uid of the socket whose own address is `remote` and whose peer is `local`; undefined if there is none, or no telling. */
 export function peerUid(remote: Deno.NetAddr, local: Deno.NetAddr): number | undefined {
   const ends = [addressBytes(remote.hostname), addressBytes(local.hostname)] as const;
-  const uid = uidByNetlink(linux(), ends, remote.port, local.port) ?? uidByProc(remote, local);
+  const told = uidByNetlink(linux(), ends, remote.port, local.port);
+  if (typeof told === "number") netlinkTells = true;
+  // The table is as long as the machine has connections: whoever closes at once must not have it read for each.
+  const mustRead = told === "no telling" || told === "none" && !netlinkTells;
+  const uid = mustRead ? uidByProc(remote, local) : told === "none" ? undefined : told;
   return uid === overflowUid() ? undefined : uid;
 }
 
@@ -43,9 +53,9 @@ function uidByNetlink(
   [from, to]: readonly [Uint8Array, Uint8Array],
   fromPort: number,
   toPort: number,
-): number | undefined {
+): number | "none" | "no telling" {
   const fd = os.call("socket", AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_SOCK_DIAG);
-  if (fd < 0) return undefined;
+  if (fd < 0) return "no telling";
   try {
     const request = new Uint8Array(new ArrayBuffer(REQUEST_BYTES));
     const out = new DataView(request.buffer);
@@ -61,17 +71,21 @@ function uidByNetlink(
     request.set(to, 44);
     request.fill(0xff, 64); // INET_DIAG_NOCOOKIE
     if (os.call("sendto", fd, request, REQUEST_BYTES, 0, null, 0) !== REQUEST_BYTES) {
-      return undefined;
+      return "no telling";
     }
     const answer = new Uint8Array(new ArrayBuffer(512));
     const got = os.call("recvfrom", fd, answer, answer.length, MSG_DONTWAIT, null, null);
     const view = new DataView(answer.buffer);
-    if (got < 88 || view.getUint16(4, true) !== SOCK_DIAG_BY_FAMILY) return undefined;
+    if (got < NLMSG_ERROR_BYTES) return "no telling";
+    const type = view.getUint16(4, true);
+    // ENOENT: there is no such socket, or no such module of the kernel.
+    if (type === NLMSG_ERROR && view.getInt32(16, true) === -ENOENT) return "none";
+    if (got < 88 || type !== SOCK_DIAG_BY_FAMILY) return "no telling";
     // A listener on the same port is found when the connection is gone already: not the one we asked for.
-    if (answer[17] === TCP_LISTEN) return undefined;
-    if (view.getUint16(20) !== fromPort || view.getUint16(22) !== toPort) return undefined;
+    if (answer[17] === TCP_LISTEN) return "none";
+    if (view.getUint16(20) !== fromPort || view.getUint16(22) !== toPort) return "none";
     // Closed at its end already: kernels before 6.17 then say root, whoever it was.
-    if (view.getUint32(84, true) === 0) return undefined;
+    if (view.getUint32(84, true) === 0) return "none";
     return view.getUint32(80, true);
   } finally {
     os.call("close", fd);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { linux } from "../linux/libc.ts";
 import { addressBytes, isLoopback } from "../loopback.ts";
 import { listenerUids, listenerUidsInTable, ownUid, peerUid, uidInTable } from "./peer.ts";
 import { hardened, pause, Raw } from "./testing.ts";
@@ -93,6 +94,39 @@ Deno.test({
       listener.close();
       await pause(10);
       assert.notEqual(peerUid({ ...ends[0], port: 1 }, ends[1]), ownUid());
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "peer: one that has closed already is nobody's, and the table of all connections is not read for it",
+  ignore: !LINUX,
+  async fn() {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const os = linux();
+    const readText = os.readText;
+    let read = 0;
+    os.readText = (...args: Parameters<typeof readText>) => {
+      read++;
+      return readText.apply(os, args);
+    };
+    try {
+      for (const closes of [false, true]) {
+        const client = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+        if (closes) client.close();
+        const conn = await listener.accept();
+        // Its end has come.
+        if (closes) assert.equal(await conn.read(new Uint8Array(1)), null);
+        const ends = [conn.remoteAddr, conn.localAddr] as [Deno.NetAddr, Deno.NetAddr];
+        assert.equal(peerUid(...ends), closes ? undefined : ownUid());
+        conn.close();
+        if (!closes) client.close();
+      }
+      assert.equal(read, 0);
+    } finally {
+      os.readText = readText;
+      listener.close();
     }
   },
 });
