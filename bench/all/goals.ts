@@ -120,7 +120,7 @@ export const GOALS: Readonly<Record<string, Goal>> = {
     goal: 0,
     sense: "at most",
     why:
-      "Where more come at once than have places, the listener closes those whose request it has not read yet, the oldest first, so that a flood pushes out itself; they learn nothing.",
+      "This run is older than what the listener does now: whoever has no place is told so, by a 503 that can be read.",
   },
   "stream": {
     table: "The door",

@@ -65,7 +65,9 @@ export class Connection {
   readonly peer: Deno.NetAddr;
   readonly #conn: Socket;
   readonly #options: ConnectionOptions;
-  readonly #accepted: Accepted;
+  readonly #party: string;
+  /** What its next request is answered with, whatever it is. */
+  #refusal: Refusal | undefined;
   readonly #reader: SocketReader;
   /** Of the request that is being read or answered, as far as it is known. */
   #path = "/";
@@ -73,11 +75,13 @@ export class Connection {
   #phase: "head" | "exchange" | "linger" = "head";
   /** When this connection began to wait for a head, on `performance.now()`. */
   waitingSince = performance.now();
-  #headCame = 0;
+  /** When its request began to come: at its accept, or with the first byte after another request. */
+  #cameAt = this.waitingSince;
   #deadline: number;
   #writeDeadline = Infinity;
   #body: RequestBody | undefined;
   #abort: AbortController | undefined;
+  readonly #heard = Promise.withResolvers<void>();
   /** A whole head has come, so that a handshake, if any, is over. */
   #hasSpoken = false;
   #closing = false;
@@ -86,7 +90,8 @@ export class Connection {
   constructor(conn: Socket, options: ConnectionOptions, accepted: Accepted) {
     this.#conn = conn;
     this.#options = options;
-    this.#accepted = accepted;
+    this.#party = accepted.party;
+    this.#refusal = accepted.refusal;
     this.#reader = new SocketReader(conn);
     this.#deadline = this.waitingSince + this.#headMs;
     this.peer = conn.remoteAddr.transport === "tcp"
@@ -96,11 +101,16 @@ export class Connection {
 
   get #headMs(): number {
     const { headMs } = this.#options.limits;
-    return this.#accepted.refusal === undefined ? headMs : Math.min(headMs, REFUSED_HEAD_MS);
+    return this.#refusal === undefined ? headMs : Math.min(headMs, REFUSED_HEAD_MS);
   }
 
   get #isTls(): boolean {
     return !("setNoDelay" in this.#conn);
+  }
+
+  /** Settles when the first bytes have come, or it ended. */
+  get heard(): Promise<void> {
+    return this.#heard.promise;
   }
 
   /** Waits for a request: closing it now breaks nothing that has begun. */
@@ -118,7 +128,19 @@ export class Connection {
     if (this.#phase === "head") return this.#hasSpoken ? undefined : this.waitingSince;
     const awaitsBody = this.#phase === "exchange" && this.#body !== undefined &&
       this.#body.deadline !== Infinity;
-    return awaitsBody ? this.#headCame : undefined;
+    return awaitsBody ? this.#cameAt : undefined;
+  }
+
+  /**
+   * It has no place any more: what it asks, or has asked without its whole body, is answered by `refusal`, and it ends.
+   * An answer that has begun goes on.
+   */
+  turnAway(refusal: Refusal): void {
+    this.#closing = true;
+    if (this.#phase === "exchange") return this.#body?.fail(refusal);
+    if (this.#phase !== "head") return;
+    this.#refusal = refusal;
+    this.#deadline = Math.min(this.#deadline, performance.now() + REFUSED_HEAD_MS);
   }
 
   /** Serves until the end. Never throws. */
@@ -137,6 +159,7 @@ export class Connection {
       if (error instanceof Refusal) await this.#refuse(error).catch(() => {});
       // Anything else: the client went away, or this side closed the connection. There is nobody to answer.
     } finally {
+      this.#heard.resolve();
       this.close();
     }
   }
@@ -184,12 +207,14 @@ export class Connection {
   /** The next head; undefined when the client has ended. @throws {Refusal} */
   async #nextHead(first: boolean): Promise<Head | undefined> {
     const { limits, policy } = this.#options;
-    const { refusal } = this.#accepted;
     const reader = this.#reader;
     this.#phase = "head";
     this.#path = "/";
     this.waitingSince = performance.now();
-    const started = () => this.#deadline = performance.now() + this.#headMs;
+    const started = () => {
+      this.#cameAt = performance.now();
+      this.#deadline = this.#cameAt + this.#headMs;
+    };
     if (first || reader.length > 0) started();
     else this.#deadline = this.waitingSince + limits.idleMs;
     let searched = 0;
@@ -204,14 +229,14 @@ export class Connection {
         if (this.#phase !== "head") return undefined; // timed out while this was on its way
         this.#phase = "exchange";
         this.#hasSpoken = true;
-        this.#headCame = performance.now();
         this.#look();
-        if (refusal !== undefined) throw refusal;
+        if (this.#refusal !== undefined) throw this.#refusal;
         return parseHead(reader.take(end), policy);
       }
       searched = Math.max(0, reader.length - 3);
       const waitedForFirst = !first && reader.length === 0;
       if (!(await reader.fill())) return undefined;
+      this.#heard.resolve();
       if (waitedForFirst) started();
     }
   }
@@ -283,7 +308,7 @@ export class Connection {
       onReading();
       return await this.#options.handler(request, {
         peer: this.peer,
-        party: this.#accepted.party,
+        party: this.#party,
       });
     } catch (error) {
       // The handler passed on why it could not read the body, or failed by itself.

@@ -11,10 +11,11 @@ import { SecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { isLoopback } from "../loopback.ts";
 import { Connection, type ConnectionOptions, type Handler, type Socket } from "./connection.ts";
+import { Leaving } from "./leaving.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { noDelay } from "./no_delay.ts";
 import { partyOf, Places } from "./parties.ts";
-import { Refusal, refusalBytes } from "./refusal.ts";
+import { Refusal } from "./refusal.ts";
 import type { Rules } from "./rules.ts";
 
 /** Where to listen, what to serve, and who may come. */
@@ -74,6 +75,10 @@ const CLOSING_MS = 5;
 const TICK_MS = 100;
 /** Connections of others where only one user is served: enough to tell them so. */
 const MAX_REFUSED = 16;
+/** Of so many newcomers, what they have sent is read before more are accepted. */
+const ACCEPTED_AT_ONCE = 16;
+/** The silent ones are waited for no longer. */
+const HEARD_MS = 20;
 const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 const WILDCARDS = ["0.0.0.0", "::"];
 
@@ -184,15 +189,16 @@ class Server {
   readonly #limits: Limits;
   readonly #connection: ConnectionOptions;
   readonly #places: Places;
+  readonly #leaving: Leaving;
   /** Of those who are not served here, in the order of their coming. */
   readonly #refused = new Set<Connection>();
-  readonly #perPeer = new Map<string, number>();
   readonly #sameUidOnly: boolean;
 
   constructor(options: HardenedOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#places = new Places(this.#limits.connections);
+    const leaving = this.#leaving = new Leaving(this.#limits.connections);
+    this.#places = new Places(this.#limits.connections, (one) => leaving.take(one));
     this.#sameUidOnly = options.sameUidOnly === true && Deno.build.os === "linux";
     const { handler, logger, hostname, rules } = options;
     const own = WILDCARDS.includes(hostname) ? [] : [bracketed(hostname)];
@@ -213,7 +219,7 @@ class Server {
   }
 
   get size(): number {
-    return this.#places.size + this.#refused.size;
+    return this.#places.size + this.#leaving.size + this.#refused.size;
   }
 
   /** Accepts until the signal, then drains. */
@@ -240,6 +246,7 @@ class Server {
   async #accept(listener: Listener): Promise<void> {
     const { signal, logger } = this.#options;
     let quietUntil = 0;
+    const newcomers: Promise<void>[] = [];
     while (!signal.aborted) {
       let conn: Socket;
       try {
@@ -251,39 +258,42 @@ class Server {
           quietUntil = performance.now() + 1_000;
           logger.warn("accept-failed", { error: label((error as Error).name) });
         }
-        const wait = this.#places.spareOne() ? CLOSING_MS : ACCEPT_BACKOFF_MS;
+        const spared = this.#leaving.spareOne() || this.#places.spareOne();
+        const wait = spared ? CLOSING_MS : ACCEPT_BACKOFF_MS;
         await new Promise((resolve) => setTimeout(resolve, wait));
         continue;
       }
-      this.#admit(conn);
+      newcomers.push(this.#admit(conn).heard);
+      if (newcomers.length < ACCEPTED_AT_ONCE) continue;
+      // A crowd is in the system's queue at once, each with its request: who has sent one must not look silent to the next.
+      await within(HEARD_MS, Promise.all(newcomers));
+      newcomers.length = 0;
     }
   }
 
   *#all(): Generator<Connection> {
     yield* this.#places.connections();
+    yield* this.#leaving.connections();
     yield* this.#refused;
   }
 
-  #admit(conn: Socket): void {
+  #admit(conn: Socket): Connection {
     const peer = conn.remoteAddr.transport === "tcp" ? conn.remoteAddr.hostname : "::1";
     const { name: party, isOwn } = partyOf(conn, this.#sameUidOnly);
     if (this.#sameUidOnly && !isOwn) return this.#refuse(conn, party);
-    const fromPeer = this.#perPeer.get(peer) ?? 0;
-    const tooMany = fromPeer >= this.#limits.connectionsPerPeer && !isLoopback(peer);
-    if (tooMany || !this.#places.makeRoom(party)) return turnAway(conn, this.#options.rules);
+    const tooMany = this.#places.from(peer) >= this.#limits.connectionsPerPeer && !isLoopback(peer);
     const connection = new Connection(conn, this.#connection, { party });
-    this.#places.add(connection, party);
-    this.#perPeer.set(peer, fromPeer + 1);
+    if (tooMany || !this.#places.makeRoom(party)) this.#leaving.take(connection);
+    else this.#places.add(connection, party);
     void connection.run().finally(() => {
       this.#places.remove(connection);
-      const left = this.#perPeer.get(peer)! - 1;
-      if (left > 0) this.#perPeer.set(peer, left);
-      else this.#perPeer.delete(peer);
+      this.#leaving.remove(connection);
     });
+    return connection;
   }
 
   /** Another user may ask, to be told; a flood of that takes no place of those who are served. */
-  #refuse(conn: Socket, party: string): void {
+  #refuse(conn: Socket, party: string): Connection {
     const refusal = new Refusal(403, "peer-refused", "connections of other users are refused", {
       hint: "each user of this machine runs a secllama of their own",
     });
@@ -295,6 +305,7 @@ class Server {
     const connection = new Connection(conn, this.#connection, { party, refusal });
     this.#refused.add(connection);
     void connection.run().finally(() => this.#refused.delete(connection));
+    return connection;
   }
 
   async #drain(): Promise<void> {
@@ -312,13 +323,9 @@ function bracketed(hostname: string): string {
   return hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
 }
 
-/** Best effort: the client is told if its socket takes the answer at once, which TLS before its handshake cannot. */
-function turnAway(conn: Socket, rules: Rules): void {
-  if (!("setNoDelay" in conn)) return conn.close();
-  const busy = new Refusal(503, "busy", "too many connections", { hint: "try again later" });
-  void conn.write(refusalBytes(rules.render(busy, "/"))).catch(() => {}).finally(() => {
-    try {
-      conn.close();
-    } catch { /* closed already */ }
-  });
+/** Waits for `what`, at most so long. */
+async function within(ms: number, what: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([what, new Promise((resolve) => timer = setTimeout(resolve, ms))]);
+  clearTimeout(timer);
 }

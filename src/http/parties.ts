@@ -52,10 +52,13 @@ export class Places {
   readonly #pot: Pot;
   /** In the order of their coming. */
   readonly #open = new Map<Connection, string>();
+  readonly #perPeer = new Map<string, number>();
+  readonly #leave: (connection: Connection) => void;
 
-  /** @param limit Connections at once. */
-  constructor(limit: number) {
+  /** @param limit Connections at once. `leave` is given each that loses its place to a newcomer. */
+  constructor(limit: number, leave: (connection: Connection) => void) {
     this.#pot = new Pot({ limit, floor: 1 });
+    this.#leave = leave;
   }
 
   get size(): number {
@@ -67,25 +70,39 @@ export class Places {
     return this.#open.keys();
   }
 
-  /** Whether there is a place for one more of this party's, after closing another if need be. */
+  /** Whether there is a place for one more of this party's, after another has lost its own if need be. */
   makeRoom(party: string): boolean {
     while (!this.#pot.has(party, 1)) {
       const victim = this.#chooseVictim(party);
       if (victim === undefined) return false;
-      victim.close();
       this.remove(victim);
+      // Between two requests there is nothing to be answered.
+      if (victim.unprovenSince === undefined) victim.close();
+      else this.#leave(victim);
     }
     return true;
+  }
+
+  /** How many come from this address. */
+  from(hostname: string): number {
+    return this.#perPeer.get(hostname) ?? 0;
   }
 
   add(connection: Connection, party: string): void {
     this.#pot.take(party, 1);
     this.#open.set(connection, party);
+    this.#perPeer.set(connection.peer.hostname, this.from(connection.peer.hostname) + 1);
   }
 
   remove(connection: Connection): void {
     const party = this.#open.get(connection);
-    if (party !== undefined && this.#open.delete(connection)) this.#pot.give(party, 1);
+    if (party === undefined) return;
+    this.#open.delete(connection);
+    this.#pot.give(party, 1);
+    const { hostname } = connection.peer;
+    const left = this.from(hostname) - 1;
+    if (left > 0) this.#perPeer.set(hostname, left);
+    else this.#perPeer.delete(hostname);
   }
 
   /** Closes one that can be spared, whoever's; false: there is none. */

@@ -7,6 +7,7 @@ interface Fake {
   isIdle: boolean;
   waitingSince: number;
   closed: boolean;
+  peer: { hostname: string };
   close(): void;
 }
 
@@ -18,12 +19,16 @@ function connection(state: "silent" | "body" | "idle" | "busy"): Connection & Fa
     isIdle: state === "silent" || state === "idle",
     waitingSince: -Infinity,
     closed: false,
+    peer: { hostname: "127.0.0.1" },
     close() {
       this.closed = true;
     },
   };
   return fake as unknown as Connection & Fake;
 }
+
+/** Places whose victims are closed at once. */
+const placesOf = (limit: number) => new Places(limit, (one) => one.close());
 
 /** Opens as many as it is let, at most `count`. */
 function open(
@@ -50,7 +55,7 @@ Deno.test("parties: of an address beyond IPv4, the site counts", () => {
 });
 
 Deno.test("parties: one whose every connection is at work leaves places for others, and loses none", () => {
-  const places = new Places(512);
+  const places = placesOf(512);
   const busy = open(places, "a", "busy", 1000);
   assert.equal(busy.length, 384);
   for (const other of ["b", "c", "d"]) assert.equal(open(places, other, "busy", 1).length, 1);
@@ -60,7 +65,7 @@ Deno.test("parties: one whose every connection is at work leaves places for othe
 Deno.test("parties: a flood of any kind pushes out itself, and nobody who has less", () => {
   for (const state of ["silent", "body", "idle"] as const) {
     for (const mine of ["silent", "body", "idle", "busy"] as const) {
-      const places = new Places(64);
+      const places = placesOf(64);
       const own = open(places, "victim", mine, 3);
       const flood = open(places, "flood", state, 1000);
       assert.equal(flood.length, 1000, "all are let in");
@@ -73,7 +78,7 @@ Deno.test("parties: a flood of any kind pushes out itself, and nobody who has le
 });
 
 Deno.test("parties: who has the most at work does not push out the silent ones of who has less", () => {
-  const places = new Places(16);
+  const places = placesOf(16);
   const small = open(places, "small", "silent", 2);
   open(places, "large", "busy", 100);
   assert.ok(small.every(({ closed }) => !closed));
@@ -82,7 +87,7 @@ Deno.test("parties: who has the most at work does not push out the silent ones o
 Deno.test("parties: one that has just come is not the first to go, whatever the others wait for", () => {
   for (const flood of ["silent", "body"] as const) {
     for (const real of ["silent", "body"] as const) {
-      const places = new Places(64);
+      const places = placesOf(64);
       open(places, "a", flood, 100);
       const [mine] = open(places, "a", real, 1);
       open(places, "a", flood, 40);

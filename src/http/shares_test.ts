@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { ownUid } from "./peer.ts";
 import { ask, hardened, Raw } from "./testing.ts";
+import { until } from "../../tests/support/patience.ts";
 
 const HOST = "Host: localhost\r\n";
 const MOST = 16;
@@ -15,6 +16,12 @@ const FLOODS: readonly [what: string, bytes: string][] = [
     "chunked bodies that stop",
     `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n5\r\nab`,
   ],
+];
+
+const CROWDS: readonly [what: string, method: string, bodyBytes?: number][] = [
+  ["requests without a body", "GET"],
+  ["small bodies", "POST", 200],
+  ["bodies of many reads", "POST", 3_000_000],
 ];
 
 for (const [what, bytes] of FLOODS) {
@@ -32,15 +39,59 @@ for (const [what, bytes] of FLOODS) {
         assert.equal(real.status, 200, real.text);
         assert.match(real.text, /read 3$/);
       }
-      assert.ok(server.connections() <= MOST);
+      assert.ok(
+        server.connections() <= 2 * MOST,
+        "as many as the places are told that there is none",
+      );
       assert.ok(flood.some((one) => !one.ended), "the flood is still there");
-      assert.ok(flood.every((one) => one.status !== 503));
     } finally {
       flood.forEach((one) => one[Symbol.dispose]());
       await server.stop();
     }
   });
 }
+
+Deno.test("shares: of a crowd that asks at once, each is served or told that there is no place, to be read", async () => {
+  for (const [what, method, body] of CROWDS) {
+    const release = Promise.withResolvers<void>();
+    const server = await hardened({
+      limits: { connections: MOST },
+      handler: async (request) => {
+        await request.text();
+        await release.promise;
+        return new Response("done");
+      },
+    });
+    try {
+      // As clients do it: by fetch, which throws at a connection that is reset.
+      using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+      let told = 0;
+      const crowd = Array.from({ length: 2 * MOST }, async () => {
+        const response = await fetch(`http://127.0.0.1:${server.port}/api/chat`, {
+          method,
+          client,
+          ...(body === undefined ? {} : { body: new Uint8Array(body) }),
+        });
+        if (response.status === 503) told++;
+        return { status: response.status, text: await response.text() };
+      });
+      await until(() => told >= MOST, `${what}: who is not served is told`);
+      release.resolve();
+      for (const { status, text } of await Promise.all(crowd)) {
+        if (status === 200) assert.equal(text, "done", what);
+        else {
+          assert.equal(status, 503, what);
+          assert.match(text, /"server busy, .*"code":"busy"/, what);
+        }
+      }
+      // A quarter is left to other users.
+      assert.ok(told <= 2 * MOST - MOST / 2, `${what}: ${told} were not served`);
+    } finally {
+      release.resolve();
+      await server.stop();
+    }
+  }
+});
 
 /** The system's own: one in root's home is closed to another user. */
 const PYTHON = "/usr/bin/python3";
