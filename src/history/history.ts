@@ -26,7 +26,8 @@ import {
 import { Drawers } from "./drawers.ts";
 import { CONVERSATIONS, Entries, type Head, type Opened } from "./entries.ts";
 import { historyFolder } from "./folder.ts";
-import { readImport, takeUp } from "./import/formats.ts";
+import { readImport } from "./import/formats.ts";
+import { takeUp } from "./import/take_up.ts";
 import { openMessage, sealMessage, writeMessage } from "./message.ts";
 import { KIND, open } from "./seal.ts";
 import { Filters, Searcher, TextWriter } from "./search.ts";
@@ -81,7 +82,7 @@ export class History implements Disposable {
   }
 
   /** @throws {SecLlamaError} `history-busy`, `disk-full`. */
-  create(fields: ConversationFields = {}, created = this.#now()): { id: string } {
+  create(fields: ConversationFields = {}, created = this.#now(), origin?: string): { id: string } {
     const head: Head = {
       title: fields.title ?? "",
       model: fields.model ?? "",
@@ -93,6 +94,7 @@ export class History implements Disposable {
       size: 0,
       texts: 0,
       through: [],
+      ...(origin === undefined ? {} : { origin }),
       deleted: null,
     };
     return this.#db.transaction(() => {
@@ -275,7 +277,8 @@ export class History implements Disposable {
   }
 
   /**
-   * Takes up the conversations of a file, each whole or not at all, in breaths. Those that are here by title and time are left out.
+   * Takes up the conversations of a file, each whole or not at all, in breaths. Those that were taken up before, or are here by title
+   * and time, are left out.
    * @throws {SecLlamaError} `bad-request` for a file that is none.
    */
   async importFile(bytes: Uint8Array): Promise<ImportReport> {
@@ -292,9 +295,9 @@ export class History implements Disposable {
     return takeUp(
       readImport(bytes),
       known,
-      ({ messages, created, ...fields }) =>
+      ({ messages, created, ...fields }, origin) =>
         this.#db.transaction(() => {
-          const { id } = this.create(fields, created);
+          const { id } = this.create(fields, created ?? this.#now(), origin);
           const entry = this.#entries.get(id);
           this.#entries.change(entry, writeMessages(this.#db, entry, messages));
         }),

@@ -15,7 +15,8 @@ export function writeMessages(
   const { bytes, opened: { key, head } } = entry;
   let { size, model, updated } = head;
   const title = titleFor(head.title, messages.map(({ message }) => message));
-  for (const [i, { message, created }] of messages.entries()) {
+  for (const [i, { message, created: said }] of messages.entries()) {
+    const created = said || head.created;
     const position = i + 1;
     const sealed = sealMessage(key, bytes, position, message, created);
     writeMessage(db, bytes, position, sealed);

@@ -2,12 +2,10 @@
  * What other programs export, as conversations: ChatGPT's `conversations.json`, Open WebUI's chats, Ollama's app database, and our own
  * JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message that is none is too.
  */
-import type { ImportReport, NewMessage, Role } from "../../api/history.ts";
+import type { NewMessage, Role } from "../../api/history.ts";
 import { FOLDER_CHARACTERS, SETTINGS_BYTES, TITLE_CHARACTERS } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { breath } from "../breath.ts";
 import { MODEL_CHARACTERS, readMessage } from "../shapes.ts";
-import { titleFor } from "../summaries.ts";
 import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
 
 type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
@@ -16,11 +14,12 @@ type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
 export interface Imported {
   readonly title: string;
   readonly model: string;
-  /** Unix milliseconds. */
-  readonly created: number;
+  /** Unix milliseconds; undefined: the file does not say. */
+  readonly created: number | undefined;
   readonly pinned: boolean;
   readonly folder: string;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** `created`: 0 where the file does not say. */
   readonly messages: readonly { readonly message: NewMessage; readonly created: number }[];
 }
 
@@ -69,39 +68,6 @@ function unknown(why: string): SecLlamaError {
       "Ollama's app, or what secllama history export wrote",
   });
 }
-
-/**
- * Takes conversations up, each whole or not at all. Those that are known by title and time are left out.
- * @param add Adds one.
- */
-export async function takeUp(
-  { format, conversations }: ReturnType<typeof readImport>,
-  known: readonly { readonly created: number; readonly title: string }[],
-  add: (one: Imported) => void,
-): Promise<ImportReport> {
-  const names = new Set(known.map(({ created, title }) => `${created} ${title}`));
-  const report = { format, imported: 0, messages: 0, skipped: 0 };
-  let last = Date.now();
-  for (const one of conversations) {
-    // A file may be of a hundred megabytes, and this thread has others to serve.
-    if (Date.now() - last > BREATH_MS) {
-      await breath();
-      last = Date.now();
-    }
-    const title = titleFor(one.title, one.messages.map(({ message }) => message));
-    if (one.messages.length === 0 || names.has(`${one.created} ${title}`)) {
-      report.skipped++;
-      continue;
-    }
-    add(one);
-    report.imported++;
-    report.messages += one.messages.length;
-  }
-  return report;
-}
-
-/** Others wait about so long. */
-const BREATH_MS = 50;
 
 function fromChatGpt(one: Json): Imported {
   const nodes = Object.entries(object(one["mapping"])).map(([id, value]): Node => {
@@ -282,7 +248,7 @@ function conversation(one: Json, nodes: readonly Node[], created: number): Impor
   return {
     title: text(one["title"]).slice(0, TITLE_CHARACTERS),
     model: text(one["model"]).slice(0, MODEL_CHARACTERS),
-    created: created || Date.now(),
+    created: created || messages.find((one) => one.created > 0)?.created,
     pinned: one["pinned"] === true,
     folder: text(one["folder"]).slice(0, FOLDER_CHARACTERS),
     settings: JSON.stringify(settings).length > SETTINGS_BYTES ? {} : settings,

@@ -220,6 +220,38 @@ Deno.test("import: the same file twice at once is once, and so is a conversation
     assert.equal(history.list().total, 401);
   }));
 
+Deno.test("import: what a file says no time of is once too, whatever it is called by then; of the same name, others are others", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const chat = (title: string, ...contents: string[]) => ({
+      title,
+      chat: { messages: contents.map((content) => ({ role: "user", content })) },
+    });
+    const file = json([
+      chat("plain", "one"),
+      chat("plain", "two"),
+      chat("", "three"),
+      OPEN_WEBUI[1],
+    ]);
+    assert.deepEqual(await history.importFile(file.slice()), {
+      ...{ format: "Open WebUI", imported: 4, messages: 5, skipped: 0 },
+    });
+    const [first] = history.list({ query: "three" }).conversations;
+    history.update(first!.id, { title: "renamed" });
+    assert.equal((await history.importFile(file.slice())).skipped, 4);
+    // One that was timed and renamed is known as well; one that was erased may come back.
+    const timed = json(CHATGPT);
+    await history.importFile(timed.slice());
+    const [lease] = history.list({ query: "lease" }).conversations;
+    history.update(lease!.id, { title: "other" });
+    assert.equal((await history.importFile(timed.slice())).skipped, 1);
+    history.erase([lease!.id]);
+    assert.equal((await history.importFile(timed.slice())).imported, 1);
+    // No message is of 1970.
+    const { messages } = history.get(first!.id);
+    assert.ok(messages.every(({ created }) => created > 0));
+  }));
+
 Deno.test("import: Ollama's database, with what was written into it later, long texts, pictures, files and calls", () =>
   withPlace(async (place) => {
     const path = join(place.dataDir, "db.sqlite");
