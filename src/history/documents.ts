@@ -157,17 +157,20 @@ export class Documents implements Disposable {
    * The passages that fit a question, the best first: those that share its most telling words, and, with a vector of it, those
    * whose own are nearest.
    * @param of Ids of the documents to look in; default: all.
+   * @param each Of each document the best passage only; by words alone.
    */
   async search(
     text: string,
     limit: number,
     of?: readonly string[],
     vector?: QuestionVector,
+    each = false,
   ): Promise<Passage[]> {
     await this.#index.load(() => this.#entries.readable());
     const packs = new Map<string, readonly Piece[]>();
     const counts = ({ id }: Opened<Head>) => of?.includes(id) ?? true;
-    const found = this.#index.rank(this.#entries.readable(), { text, vector }, limit, counts);
+    const asked = each ? { text } : { text, vector };
+    const found = this.#index.rank(this.#entries.readable(), asked, limit, counts, each);
     return found.flatMap(({ document, at, score }) => {
       const pack = Math.floor(at / PACK);
       const name = `${document.id} ${pack}`;

@@ -188,12 +188,14 @@ export class PassageIndex<D extends Document> implements Disposable {
    * The best passages, once the documents are loaded: by words, and by the vector too where there is one.
    * @param documents All of them: what a word is worth is learnt from all.
    * @param counts Which of them are looked at.
+   * @param each Of each document its best passage by words alone: many that fit leave room for other documents.
    */
   rank(
     documents: readonly D[],
     question: { readonly text: string; readonly vector?: QuestionVector | undefined },
     limit: number,
     counts: (document: D) => boolean,
+    each = false,
   ): Found<D>[] {
     const places = documents.flatMap((document) => {
       const kept = this.#kept.get(document.id);
@@ -214,6 +216,7 @@ export class PassageIndex<D extends Document> implements Disposable {
           if (pack.isOf(model)) vectors.push({ pack, first: first + at * PACK });
         }
       }
+      if (each) keepBest(words.subarray(first, last));
       first = last;
     }
     const most = Math.max(limit, CANDIDATES);
@@ -289,6 +292,13 @@ export class PassageIndex<D extends Document> implements Disposable {
   [Symbol.dispose](): void {
     for (const id of [...this.#kept.keys()]) this.#forget(id);
   }
+}
+
+/** Leaves the largest, of equal ones the first; the others become 0. */
+function keepBest(scores: Float64Array): void {
+  const [best] = bestOf(scores, 1);
+  scores.fill(0);
+  if (best !== undefined) scores[best.id] = best.score;
 }
 
 /** The words of a document of that name, as {@link PassageIndex.add} takes them; made in breaths. */

@@ -79,6 +79,18 @@ Deno.test("passage index: kept sealed, taken up as it lies, made anew where it i
     }
   }));
 
+Deno.test("passage index: a document whose passages all fit leaves room for others, where the best of each is asked for", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    await history.addDocument("many.txt", bytes(`${"stork ".repeat(160)}\n\n`.repeat(150)));
+    await history.addDocument("one.txt", bytes(`A stork. ${"filler ".repeat(100)}`));
+    const names = async (each: boolean) =>
+      (await history.searchDocuments("stork", 100, undefined, undefined, each))
+        .map(({ name }) => name);
+    assert.deepEqual(await names(false), Array(100).fill("many.txt"));
+    assert.deepEqual(await names(true), ["many.txt", "one.txt"]);
+  }));
+
 Deno.test("passage index: vectors find what words do not, of the named model only; they are sealed, and end with their document and their model", () =>
   withPlace(async (place) => {
     using history = place.open();

@@ -11,8 +11,6 @@ import { pathOf, ROUTES } from "../api/routes.ts";
 import { ask } from "./api.ts";
 import type { Attachment } from "./types.ts";
 
-/** Of a search, before the best of each document is taken: as many as the proxy gives. */
-const MOST_FOUND = 100;
 /** Documents that are shown of it. */
 const MOST_SHOWN = 30;
 /** Passages that go with a question. */
@@ -53,11 +51,14 @@ export function setEmbedding(model: string | null): Promise<EmbeddingReport> {
 export async function passagesWith(query: string): Promise<Passage[]> {
   const { passages } = await ask<PassageList>(ROUTES.documentSearch.path, {
     method: "POST",
-    body: { query: query.slice(0, QUESTION_CHARACTERS), limit: MOST_FOUND, words: true },
+    body: {
+      query: query.slice(0, QUESTION_CHARACTERS),
+      limit: MOST_SHOWN,
+      words: true,
+      each: true,
+    },
   });
-  const best = new Map<string, Passage>();
-  for (const one of passages) if (!best.has(one.document)) best.set(one.document, one);
-  return [...best.values()].slice(0, MOST_SHOWN);
+  return [...passages];
 }
 
 /** The passages of these documents that fit a question, as they go with it, and what they were not found by. */

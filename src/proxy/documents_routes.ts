@@ -56,11 +56,13 @@ export async function documentsAnswer(
       if (question === undefined) throw bad("query", "a text");
       const limit = countOf(asked["limit"], 5, 100);
       const of = idsOf(asked["documents"]);
-      const words = asked["words"] ?? false;
+      const [words, each] = [asked["words"] ?? false, asked["each"] ?? false];
       if (typeof words !== "boolean") throw bad("words", "true or false");
-      return words
-        ? { passages: await history.searchDocuments(question, limit, of), ranking: "bm25" }
-        : await embeddings.search(question, limit, of);
+      if (typeof each !== "boolean") throw bad("each", "true or false");
+      if (each && !words) throw bad("words", "true where each is: no model is asked for it");
+      if (!words) return await embeddings.search(question, limit, of);
+      const passages = await history.searchDocuments(question, limit, of, undefined, each);
+      return { passages, ranking: "bm25" };
     }
     case ROUTES.documentModel: {
       if (method === "GET") return await embeddings.report();
