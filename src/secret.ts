@@ -27,13 +27,16 @@ export function secret(bytes: Uint8Array | undefined): (Uint8Array & Disposable)
 /** Where there is no such symbol yet, what compilers of `using` put in its place. */
 const DISPOSE: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
 
+/** A Buffer's own takes twenty microseconds for a few bytes, and whoever replaces a method of an object keeps nothing alive. */
+const { fill } = Uint8Array.prototype;
+
 function overwrite(this: Uint8Array): void {
-  this.fill(0);
+  fill.call(this, 0);
 }
 
 /** Overwrites each of them with zeroes now. */
 export function wipe(...secrets: readonly (Uint8Array | undefined)[]): void {
-  for (const bytes of secrets) bytes?.fill(0);
+  for (const bytes of secrets) if (bytes !== undefined) fill.call(bytes, 0);
 }
 
 /** Named secrets that end together: those that are in it when the block is left. */

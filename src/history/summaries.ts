@@ -50,7 +50,8 @@ export function summary({ id, opened }: Entry): ConversationSummary {
 
 /** Pinned ones first, then the newest; those that are damaged last. */
 function order(a: Entry, b: Entry): number {
-  const [x, y] = [a.opened?.head, b.opened?.head];
+  const x = a.opened?.head;
+  const y = b.opened?.head;
   return Number(y?.pinned ?? false) - Number(x?.pinned ?? false) ||
     (y?.updated ?? 0) - (x?.updated ?? 0) || (a.id < b.id ? -1 : 1);
 }
