@@ -33,6 +33,10 @@ export interface Stats {
   readonly ms?: number;
   readonly receipt?: Receipt;
   readonly stopped?: true;
+  /** It broke off: whoever made it ended, and not it. */
+  readonly broken?: true;
+  /** It was cut at the most tokens that were asked for, or that fit. */
+  readonly cut?: true;
 }
 
 /** A call that a model asks for. */
@@ -94,6 +98,7 @@ function takeMessage(progress: Progress, line: Record<string, unknown>): void {
     ...(promptTokens === undefined ? {} : { promptTokens }),
     // Durations are nanoseconds.
     ...(tokens && duration ? { perSecond: tokens / (duration / 1e9) } : {}),
+    ...(line["done_reason"] === "length" ? { cut: true as const } : {}),
   };
 }
 
@@ -102,11 +107,11 @@ function number(value: unknown): number | undefined {
 }
 
 /** How it was made, `ms` after the question. */
-export function statsOf({ stats, receipt, stopped }: Progress, ms: number): Stats {
+export function statsOf({ stats, receipt, stopped, done }: Progress, ms: number): Stats {
   return {
     ...stats,
     ms,
     ...(receipt ? { receipt } : {}),
-    ...(stopped ? { stopped: true as const } : {}),
+    ...(stopped ? { stopped: true as const } : done ? {} : { broken: true as const }),
   };
 }

@@ -33,7 +33,8 @@ export class Actions {
     this.store = store;
     this.#answers = new Answers(store);
     const fail = (error: unknown) => this.fail(error);
-    this.library = new Library({ store, answers: this.#answers, fail });
+    const shown = (model?: string) => this.#goOnWith(model);
+    this.library = new Library({ store, answers: this.#answers, fail, shown });
   }
 
   get state(): State {
@@ -62,32 +63,46 @@ export class Actions {
     this.store.set({ notice: { kind: "done", text } });
   }
 
-  /** There is nobody to ask. */
-  noModel(): void {
-    this.store.set({
-      notice: {
-        kind: "error",
-        text: "There is no model to ask",
-        hint: "get one on the machine that computes: secllama pull, or secllama import",
-      },
-    });
+  /** Says what could not be done, and what can be instead. */
+  notDone(text: string, hint: string): void {
+    this.store.set({ notice: { kind: "error", text, hint } });
   }
 
-  /** The models, and the one to begin with: the first that answers, rather than one that makes embeddings alone. */
-  async loadModels(): Promise<void> {
+  /** There is nobody to ask. */
+  noModel(): void {
+    const hint = "get one on the machine that computes: secllama pull, or secllama import";
+    this.notDone("There is no model to ask", hint);
+  }
+
+  /** A conversation goes on with the model that it was held with, if that is still there. */
+  #goOnWith(model: string | undefined): void {
+    const { models, model: chosen } = this.state;
+    if (model !== chosen && models.some(({ name }) => name === model)) {
+      void this.chooseModel(model!);
+    }
+  }
+
+  /**
+   * The models, and the one to begin with: the first that answers, rather than one that makes embeddings alone.
+   * Says whether they could be asked for.
+   */
+  async loadModels(): Promise<boolean> {
     try {
       const found = await models();
       this.store.set({ models: found });
-      if (found.some(({ name }) => name === this.state.model)) return;
-      for (const { name } of found.slice(0, LOOKED_AT)) {
+      if (found.some(({ name }) => name === this.state.model)) return true;
+      const held = found.find(({ name }) => name === this.state.open.model);
+      for (const { name } of held ? [held] : found.slice(0, LOOKED_AT)) {
         await this.chooseModel(name);
-        if (this.state.model !== name) return;
-        if (this.state.capabilities.includes("completion")) return;
+        if (this.state.model !== name) return true;
+        if (held || this.state.capabilities.includes("completion")) return true;
       }
       if (found[0]) await this.chooseModel(found[0].name);
       else this.store.set({ model: "", capabilities: [] });
+      return true;
     } catch (error) {
       this.fail(error);
+      return false;
     }
   }
 

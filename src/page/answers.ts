@@ -2,7 +2,7 @@
 /** Answers as they come: begun, followed to their end whatever the connection does, put into their conversation. */
 import { newProgress, takeLine } from "../api/reply_lines.ts";
 import { ApiError, beginReply, endReply, followReply, heldReplies, type HeldReply } from "./api.ts";
-import { answerOf, requestOf } from "./generate.ts";
+import { answerOf, leavesPicturesOut, requestOf } from "./generate.ts";
 import type { Running, Store } from "./state.ts";
 import { tellTabs } from "./tabs.ts";
 import { newId, pathOf, withChange, withId, withMessage } from "./tree.ts";
@@ -44,7 +44,7 @@ export class Answers {
 
   /** Asks for an answer to a question of the open conversation, and sees it to its end. */
   async begin(question: Message): Promise<void> {
-    const { open, model } = this.#store.state;
+    const { open, model, capabilities } = this.#store.state;
     const answer: Message = {
       id: newId(),
       parent: question.id,
@@ -58,10 +58,15 @@ export class Answers {
     const asked = path.slice(0, path.findIndex(({ id }) => id === answer.id));
     const running = this.#start(grown.id, answer, Date.now());
     this.#store.set({ open: grown });
+    if (leavesPicturesOut(asked, capabilities)) {
+      const text =
+        `${model} does not see the pictures of this conversation: it is told that there are some`;
+      this.#store.set({ notice: { kind: "done", text } });
+    }
     const note: Note = { answer, ...(grown.temporary ? { open: grown } : {}) };
     try {
       const reply = await beginReply(grown.id, {
-        request: requestOf(grown, asked, model),
+        request: requestOf(grown, asked, model, capabilities),
         note,
         ...(grown.temporary ? {} : { save: { parent: question.id, model } }),
       });

@@ -80,7 +80,9 @@ export function Bar({ actions }: { actions: Actions }) {
             type="button"
             disabled={empty}
             onClick={act(async () => {
-              if (await copyText(markdownOf(open))) actions.done("Copied as Markdown");
+              const copied = await copyText(markdownOf(open));
+              if (copied) actions.done("Copied as Markdown");
+              else actions.notDone("This browser did not let it be copied", "Save as Markdown");
             })}
           >
             Copy as Markdown

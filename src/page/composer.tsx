@@ -19,7 +19,7 @@ export function Composer({ actions }: { actions: Actions }) {
     if (text === "" || actions.isBusy()) return;
     if (model === "") {
       // Some may be there by now.
-      await actions.loadModels();
+      if (!await actions.loadModels()) return;
       if (actions.state.model === "") return actions.noModel();
     }
     box.current!.value = "";

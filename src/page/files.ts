@@ -6,9 +6,9 @@
 import type { Actions } from "./actions.ts";
 import { ApiError } from "./api.ts";
 import { addDocument, isDocument } from "./documents.ts";
+import { pictureOf } from "./pictures.ts";
 
 const MAX_TEXT = 20 << 20;
-const MAX_PICTURE = 10 << 20;
 const MAX_FILES = 50;
 /** A text file has no such bytes. */
 const BINARY = "\u0000";
@@ -34,14 +34,13 @@ export async function takeFiles(actions: Actions, files: readonly File[]): Promi
 
 async function picture({ store }: Actions, file: File): Promise<string | undefined> {
   if (!store.state.capabilities.includes("vision")) return "this model does not see pictures";
-  if (file.size > MAX_PICTURE) return "larger than 10 MB";
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000) {
-    binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  try {
+    const image = await pictureOf(file);
+    store.set({ images: [...store.state.images, image] });
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : "it cannot be read";
   }
-  store.set({ images: [...store.state.images, btoa(binary)] });
-  return undefined;
 }
 
 /** Has a file kept, of a folder under its path there, and looked up in. Says why not. */

@@ -9,19 +9,41 @@ interface Sent {
   readonly images?: readonly string[];
 }
 
-/** The request for an answer to the last message of `path`. */
+/** Stands for each picture where the model sees none: it would refuse the whole conversation. */
+const UNSEEN = "[a picture that you cannot see]";
+
+/** Whether what is asked has pictures that the model does not see. Where nothing is known of it, it may. */
+export function leavesPicturesOut(
+  path: readonly Message[],
+  capabilities: readonly string[],
+): boolean {
+  return lacks(capabilities, "vision") && path.some(({ images }) => images?.length);
+}
+
+function lacks(capabilities: readonly string[], one: string): boolean {
+  return capabilities.length > 0 && !capabilities.includes(one);
+}
+
+/**
+ * The request for an answer to the last message of `path`.
+ * @param capabilities Of the model: another one may have been asked before, with what this one does not take.
+ */
 export function requestOf(
   { settings }: Pick<Conversation, "settings">,
   path: readonly Message[],
   model: string,
+  capabilities: readonly string[] = [],
 ): Record<string, unknown> {
-  const messages: Sent[] = path.filter(({ error, damaged }) => !error && !damaged).map((
-    message,
-  ) => ({
-    role: message.role,
-    content: contentOf(message),
-    ...(message.images?.length ? { images: message.images } : {}),
-  }));
+  const blind = leavesPicturesOut(path, capabilities);
+  const messages: Sent[] = path.filter(({ error, damaged }) => !error && !damaged).map(
+    (message) => {
+      const { role, images } = message;
+      const content = contentOf(message);
+      if (!images?.length) return { role, content };
+      if (!blind) return { role, content, images };
+      return { role, content: [...images.map(() => UNSEEN), content].join("\n\n") };
+    },
+  );
   return {
     model,
     messages: settings.system
@@ -30,7 +52,9 @@ export function requestOf(
     ...(settings.options && Object.keys(settings.options).length > 0
       ? { options: settings.options }
       : {}),
-    ...(settings.think === undefined ? {} : { think: settings.think }),
+    ...(settings.think === undefined || lacks(capabilities, "thinking")
+      ? {}
+      : { think: settings.think }),
   };
 }
 

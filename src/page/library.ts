@@ -50,13 +50,23 @@ export class Library {
   readonly #store: Store;
   readonly #answers: Answers;
   readonly #fail: (error: unknown) => void;
+  readonly #shown: (model: string | undefined) => void;
   readonly #listed = Promise.withResolvers<void>();
   #searching: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(o: { store: Store; answers: Answers; fail: (error: unknown) => void }) {
+  /** @param o `shown`: told of the model of a conversation that is opened. */
+  constructor(
+    o: {
+      store: Store;
+      answers: Answers;
+      fail: (error: unknown) => void;
+      shown: (model: string | undefined) => void;
+    },
+  ) {
     this.#store = o.store;
     this.#answers = o.answers;
     this.#fail = o.fail;
+    this.#shown = o.shown;
   }
 
   get #state(): State {
@@ -156,6 +166,7 @@ export class Library {
     try {
       const held = await heldReplies(id);
       this.#show(await history.load(id));
+      this.#shown(this.#state.open.model);
       await this.#answers.resume(id, held);
     } catch (error) {
       this.#fail(error);

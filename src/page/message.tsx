@@ -91,7 +91,7 @@ export function MessageView({ actions, message, running }: Props) {
       {!mine && <Sources actions={actions} message={message} />}
       {!running && !editing && (
         <footer>
-          {message.stats?.stopped && <span class="stats">stopped</span>}
+          {message.stats && <EndLine stats={message.stats} />}
           {message.stats && <StatsLine stats={message.stats} />}
           <CopyButton text={content} />
           {mine && !busy && (
@@ -226,6 +226,18 @@ function Working({ running, actions }: { running: Running; actions: Actions }) {
       <button type="button" class="stop" onClick={() => actions.stop()}>Stop</button>
     </p>
   );
+}
+
+/** Why it is not whole, if it is not. */
+function EndLine({ stats: { stopped, broken, cut } }: { stats: Stats }) {
+  const why = stopped
+    ? "stopped"
+    : broken
+    ? "broke off: it is not whole"
+    : cut
+    ? "cut at the most tokens"
+    : undefined;
+  return why ? <span class="stats">{why}</span> : null;
 }
 
 function StatsLine({ stats }: { stats: Stats }) {

@@ -12,6 +12,12 @@ interface Prompt {
   readonly text: string;
 }
 
+/** Of several alike, one goes. */
+function withoutOne(kept: readonly Prompt[], { title, text }: Prompt): readonly Prompt[] {
+  const at = kept.findIndex((one) => one.title === title && one.text === text);
+  return kept.filter((_, i) => i !== at);
+}
+
 export function PromptsPanel({ actions, onEnd }: { actions: Actions; onEnd: () => void }) {
   const [prompts, setPrompts] = useState<readonly Prompt[]>();
   const [why, setWhy] = useState("");
@@ -19,14 +25,20 @@ export function PromptsPanel({ actions, onEnd }: { actions: Actions; onEnd: () =
   const [text, setText] = useState("");
   const failed = (error: unknown) => setWhy(error instanceof ApiError ? error.message : "failed");
   useEffect(() => {
-    ask<{ prompts: Prompt[] }>(ROUTES.prompts.path).then((r) => setPrompts(r.prompts), failed);
+    read().then(setPrompts, failed);
   }, []);
-  const put = async (next: readonly Prompt[]) => {
+  const read = async () => (await ask<{ prompts: Prompt[] }>(ROUTES.prompts.path)).prompts;
+  /** Of what is kept by now: another tab may have changed it. Says whether it is kept. */
+  const change = async (make: (kept: readonly Prompt[]) => readonly Prompt[]) => {
     try {
+      const next = make(await read());
       await ask(ROUTES.prompts.path, { method: "PUT", body: { prompts: next } });
       setPrompts(next);
+      setWhy("");
+      return true;
     } catch (error) {
       failed(error);
+      return false;
     }
   };
   const use = (prompt: Prompt) => {
@@ -64,7 +76,7 @@ export function PromptsPanel({ actions, onEnd }: { actions: Actions; onEnd: () =
             <button
               type="button"
               aria-label={`Remove ${prompt.title}`}
-              onClick={() => put(prompts!.filter((_, i) => i !== at))}
+              onClick={() => change((kept) => withoutOne(kept, prompt))}
             >
               Remove
             </button>
@@ -97,7 +109,7 @@ export function PromptsPanel({ actions, onEnd }: { actions: Actions; onEnd: () =
             class="primary"
             disabled={name.trim() === "" || text.trim() === ""}
             onClick={async () => {
-              await put([...prompts, { title: name.trim(), text }]);
+              if (!await change((kept) => [...kept, { title: name.trim(), text }])) return;
               setName("");
               setText("");
             }}

@@ -2,6 +2,7 @@
 /** The messages of the open conversation, along the path that is shown. */
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Actions } from "./actions.ts";
+import { Visible } from "./markdown.tsx";
 import { MessageView } from "./message.tsx";
 import { Printing, usePrinting } from "./print.ts";
 import { pathOf } from "./tree.ts";
@@ -33,6 +34,9 @@ export function Thread({ actions }: { actions: Actions }) {
         atEnd.current = scrollHeight - scrollTop - clientHeight < NEAR;
       }}
     >
+      <h1 class="paper">
+        <Visible text={actions.state.open.title} />
+      </h1>
       {path.length === 0 && (
         <div class="empty">
           <h2>Ask something</h2>

@@ -232,6 +232,49 @@ Deno.test("page: what had come of an answer is kept when the proxy ends, before 
   assert.deepEqual(kept, ["some of it"]);
 });
 
+Deno.test("page: an answer that is not whole is kept as one that is not, and why", async () => {
+  const message = (content: string, more: object = {}) =>
+    JSON.stringify({ message: { content }, ...more }) + "\n";
+  /** Of a body's chunks; undefined: the connection breaks. */
+  const cases: readonly (readonly [ends: object, chunks: readonly (string | undefined)[]])[] = [
+    [{}, [message("whole"), message("", { done: true, done_reason: "stop" })]],
+    [{ cut: true }, [message("too long"), message("", { done: true, done_reason: "length" })]],
+    [{ broken: true }, [message("half"), undefined]],
+    [{ broken: true }, [message("half")]],
+    [{ broken: true }, [message("half"), '{"error":"the runner ended"}\n']],
+    [{ broken: true }, [message("half"), '{"message":{"cont']],
+  ];
+  for (const [ends, chunks] of cases) {
+    const [end, saved] = [new AbortController(), Promise.withResolvers<NewMessage>()];
+    const replies = new Replies({
+      signal: end.signal,
+      receipt: () => ({}),
+      ask: () => {
+        const left = [...chunks];
+        const pull = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+          if (left.length === 0) return controller.close();
+          const chunk = left.shift();
+          if (chunk === undefined) controller.error(new Error("reset"));
+          else controller.enqueue(encoder.encode(chunk));
+        };
+        return Promise.resolve(new Response(new ReadableStream({ pull })));
+      },
+      save: (_, message) => {
+        saved.resolve(message);
+        return Promise.resolve({ id: "2" });
+      },
+    });
+    const save = { parent: "1", model: "demo" };
+    const body = post({ conversation: "a".repeat(32), request: {}, save });
+    await replies.answer(new Request("http://127.0.0.1/secllama/page/replies", body));
+    const { stats } = await saved.promise;
+    const { broken, cut, stopped } = Object(stats);
+    assert.deepEqual(JSON.parse(JSON.stringify({ broken, cut, stopped })), ends, chunks.join());
+    end.abort();
+    await replies.settled();
+  }
+});
+
 Deno.test("page: where tokens are asked for, a browser that showed the launch secret is let in from our own page, and nobody else", () => {
   const launch = "x".repeat(43);
   const find = () => undefined;

@@ -6,6 +6,8 @@ import {
   chromium,
   type Page,
 } from "playwright-core";
+import { canSee } from "../../runner/engine/testing.ts";
+import { makeSeeingModel } from "../../runner/engine/testing_seeing.ts";
 import { addModel } from "../support/ollama_folder.ts";
 import { HANG_MS } from "../support/patience.ts";
 import { makeScriptedModel } from "../support/scripted_model.ts";
@@ -43,6 +45,14 @@ export async function serveWithHistory(): Promise<
   Served & AsyncDisposable & { readonly key: string }
 > {
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
+  if (canSee()) {
+    const [model, projector] = [`${folder}/eye.gguf`, `${folder}/mmproj.gguf`];
+    makeSeeingModel(model, projector);
+    await addModel(folder, "eye:latest", [
+      ["model", await Deno.readFile(model)],
+      ["projector", await Deno.readFile(projector)],
+    ]);
+  }
   const key = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
   await addModel(folder, "scripted:latest", [
     ["model", makeScriptedModel({ scripts: SCRIPTS, tools: [] })],

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readImport } from "../../src/history/import/formats.ts";
 import { jsonOf } from "../../src/page/export.ts";
+import { leavesPicturesOut, requestOf } from "../../src/page/generate.ts";
 import { ageOf } from "../../src/page/proof.tsx";
 import { groupsOf } from "../../src/page/sidebar.tsx";
 import { partsOf, safeLink } from "../../src/page/markdown_parts.ts";
@@ -199,6 +200,30 @@ Deno.test("what is saved as JSON is read back, with each branch, thought, call a
       list.toSorted((a, b) => a.content < b.content ? -1 : 1);
     assert.deepEqual(sorted(said), sorted(wanted));
   }));
+});
+
+Deno.test("a request has what its model takes, whoever was asked before", () => {
+  const path = [
+    { ...message("what colour?", null), images: ["aGk="] },
+    { ...message("red", "what colour?"), role: "assistant" as const },
+    message("sure?", "red"),
+  ];
+  const asked = (capabilities?: string[]) =>
+    requestOf({ settings: { think: true } }, path, "m", capabilities) as {
+      messages: { content: string; images?: string[] }[];
+      think?: boolean;
+    };
+  for (const known of [undefined, [], ["completion", "vision", "thinking"]]) {
+    const { messages, think } = asked(known);
+    assert.deepEqual(messages[0], { role: "user", content: "what colour?", images: ["aGk="] });
+    assert.equal(think, true);
+  }
+  const { messages, think } = asked(["completion"]);
+  assert.ok(messages.every((one) => !("images" in one)));
+  assert.match(messages[0]!.content, /^\[a picture that you cannot see\]\n\nwhat colour\?$/);
+  assert.equal(think, undefined);
+  assert.ok(leavesPicturesOut(path, ["completion"]));
+  assert.ok(!leavesPicturesOut(path.slice(1), ["completion"]));
 });
 
 Deno.test("the list: pinned, then folders by name, then the rest; spans in words", () => {
