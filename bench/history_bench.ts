@@ -10,6 +10,7 @@ import { Documents } from "../src/history/documents.ts";
 import { historyFolder } from "../src/history/folder.ts";
 import { History } from "../src/history/history.ts";
 import { processorMs } from "../tests/support/patience.ts";
+import { vocabulary } from "./zipf.ts";
 
 const [conversations = 10_000, passages = 100_000] = Deno.args.map(Number);
 const MESSAGES = 20;
@@ -17,19 +18,6 @@ const dataDir = Deno.makeTempDirSync({ prefix: "secllama-bench-" });
 const key = crypto.getRandomValues(new Uint8Array(32));
 const openHistory = () =>
   new History({ dataDir, vault: [{ id: "0011223344556677", key: key.slice() }] });
-
-/** Words as a language has them: few are frequent, many rare (Zipf). */
-function vocabulary(size: number): () => string {
-  let seed = 7;
-  const random = () => (seed = Math.imul(seed, 48271) >>> 0 & 0x7fffffff) / 0x7fffffff;
-  const letters = "etaoinshrdlucmfwypvbgk";
-  const words = Array.from({ length: size }, () =>
-    Array.from(
-      { length: 2 + Math.floor(random() * 8) },
-      () => letters[Math.floor(random() ** 1.6 * letters.length)],
-    ).join(""));
-  return () => words[Math.floor(size ** random()) - 1]!;
-}
 
 const word = vocabulary(30_000);
 const text = (words: number) => Array.from({ length: words }, word).join(" ");

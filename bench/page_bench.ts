@@ -1,0 +1,132 @@
+/**
+ * What a person waits for on the page over a history of 10,000 conversations with 20 messages each, in Debian's Chromium over a real
+ * gateway and proxy: the list, a search; what the proxy takes for it; and an import of 100 MB while somebody else asks for the list.
+ * Times are on the clock: an idle machine is needed.
+ *
+ *     deno run -A --config tests/deps.json bench/page_bench.ts [CONVERSATIONS [MEGABYTES]]
+ */
+import { cpus } from "node:os";
+import { Apart } from "../tests/page/apart.ts";
+import { visit } from "../tests/page/browser.ts";
+import { textsOf } from "./zipf.ts";
+
+const [conversations = 10_000, megabytes = 100] = Deno.args.map(Number);
+const MESSAGES = 20;
+const PART = 1000;
+const text = textsOf(30_000);
+const RARE = "kestrelweather";
+
+function row(name: string, value: string): void {
+  console.log(`${name.padEnd(56)} ${value}`);
+}
+
+const ms = (from: number) => `${Math.round(performance.now() - from)} ms`;
+
+/** Resident memory of a process, MB. */
+function resident(pid: number): number {
+  const [, kib] = /VmRSS:\s+(\d+)/.exec(Deno.readTextFileSync(`/proc/${pid}/status`))!;
+  return Math.round(Number(kib) * 1024 / 1e6);
+}
+
+/** A file of ChatGPT's form. @param times Whether its conversations have one of their own. */
+function exportOf(first: number, count: number, words: number): Uint8Array<ArrayBuffer> {
+  const all = Array.from({ length: count }, (_, i) => ({
+    title: text(6),
+    create_time: 1_700_000_000 + (first + i) * 60,
+    mapping: Object.fromEntries(Array.from({ length: MESSAGES }, (_, m) => [`m${m}`, {
+      id: `m${m}`,
+      parent: m === 0 ? null : `m${m - 1}`,
+      message: {
+        author: { role: m % 2 === 0 ? "user" : "assistant" },
+        content: { parts: [text(words) + (first + i === 17 && m === 9 ? ` ${RARE}` : "")] },
+      },
+    }])),
+  }));
+  return new TextEncoder().encode(JSON.stringify(all));
+}
+
+async function take(url: string, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const answer = await fetch(`${url}/secllama/history/import`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: bytes,
+  });
+  return JSON.stringify(await answer.json());
+}
+
+console.log(`${cpus()[0]!.model}, ${cpus().length} cores, load ${Deno.loadavg()[0]!.toFixed(1)}`);
+await using place = await Apart.make();
+const gateway = await place.gateway();
+{
+  const proxy = await place.proxy(gateway.url);
+  for (let at = 0; at < conversations; at += PART) {
+    await take(proxy.url, exportOf(at, Math.min(PART, conversations - at), 60));
+  }
+  proxy.kill("SIGTERM");
+  await proxy.ended;
+}
+/** One start of the proxy, and what a person does. @param waits Whether the proxy has had time to open what lies sealed. */
+async function visited(waits: boolean): Promise<void> {
+  const when = waits ? "once it is opened" : "at once after the proxy's start";
+  const proxy = await place.proxy(gateway.url);
+  const before = resident(proxy.pid);
+  if (waits) {
+    // One after the other: the answer comes when nothing else is left to do.
+    for (let calm = 0; calm < 20;) {
+      const asked = performance.now();
+      await (await fetch(`${proxy.url}/secllama/history?limit=1`)).text();
+      calm = performance.now() - asked < 15 ? calm + 1 : 0;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+  await visit("about:blank", async ({ page }) => {
+    let begun = performance.now();
+    await page.goto(proxy.url);
+    await page.locator(".sidebar .entry").nth(100).waitFor();
+    row(`the page, ${when}, until its list is drawn`, ms(begun));
+    for (
+      const [name, word, found] of [
+        ["a rare word", RARE, "1 found"],
+        ["a word that is nowhere", "quetzalcoatl", "0 found"],
+        ["the rare word again", RARE, "1 found"],
+      ] as const
+    ) {
+      await page.locator("#search").fill("");
+      begun = performance.now();
+      await page.locator("#search").fill(word);
+      await page.getByText(found).waitFor();
+      row(`search, ${when}: ${name} (200 ms of it: no key was pressed)`, ms(begun));
+    }
+  });
+  row(`memory of the proxy, ${when}`, `${before} MB, then ${resident(proxy.pid)} MB`);
+  proxy.kill("SIGTERM");
+  await proxy.ended;
+}
+await visited(false);
+await visited(true);
+
+// Bytes of a conversation of this kind, which are counted rather than known.
+const PROBE = 100;
+const size = exportOf(0, PROBE, 600).length / PROBE;
+const file = exportOf(1_000_000, Math.ceil(megabytes * 1e6 / size), 600);
+{
+  const proxy = await place.proxy(gateway.url);
+  await (await fetch(`${proxy.url}/secllama/history?limit=1`)).text();
+  const before = resident(proxy.pid);
+  const begun = performance.now();
+  let [done, most, longest, lists] = [false, 0, 0, 0];
+  const taking = take(proxy.url, file).finally(() => done = true);
+  while (!done) {
+    const asked = performance.now();
+    await (await fetch(`${proxy.url}/secllama/history?limit=1`)).text();
+    longest = Math.max(longest, performance.now() - asked);
+    most = Math.max(most, resident(proxy.pid));
+    lists++;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  row(`an import of ${Math.round(file.length / 1e6)} MB: ${await taking}`, ms(begun));
+  row(`meanwhile ${lists} lists, the longest`, `${Math.round(longest)} ms`);
+  row("memory of the proxy", `${before} MB, at most ${most} MB`);
+  proxy.kill("SIGTERM");
+  await proxy.ended;
+}
