@@ -43,6 +43,8 @@ export interface ConversationList {
   readonly conversations: readonly ConversationSummary[];
   /** How many there are that fit the query. */
   readonly total: number;
+  /** All folders by name, whatever the query, and how many conversations each has. */
+  readonly folders: readonly { readonly name: string; readonly conversations: number }[];
   /** False: another process of this user writes the history, and what is sent to this one is refused. */
   readonly writable: boolean;
 }

@@ -30,7 +30,7 @@ import { readImport } from "./import/formats.ts";
 import { takeUp } from "./import/take_up.ts";
 import { openMessage, sealMessage, writeMessage } from "./message.ts";
 import { KIND, open } from "./seal.ts";
-import { Filters, Searcher, TextWriter } from "./search.ts";
+import { Filters, newestOf, Searcher, TextWriter } from "./search.ts";
 import { listOf, type ListOptions, sealSettings, summary, titleFor } from "./summaries.ts";
 import { refuseOldVault, type VaultKey } from "./vault.ts";
 import { writeMessages } from "./whole.ts";
@@ -241,9 +241,15 @@ export class History implements Disposable {
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
-  /** Conversations with all the words in title and messages, the newest first. */
-  search(query: string, limit = 50): SearchHit[] {
-    const entries = this.#entries.readable().filter(({ opened }) => opened.head.deleted === null);
+  /**
+   * Conversations with all the words in title and messages, the newest first.
+   * @param folder Of this one alone; then no word means all of them.
+   */
+  search(query: string, limit = 50, folder?: string): SearchHit[] {
+    const entries = this.#entries.readable().filter(({ opened: { head } }) =>
+      head.deleted === null && (folder === undefined || head.folder === folder)
+    );
+    if (folder !== undefined && query.trim() === "") return newestOf(entries, limit);
     return new Searcher(this.#db, entries, this.#filters).find(query, limit);
   }
 

@@ -216,7 +216,22 @@ Deno.test("history: search finds words in titles and messages, in any case, acro
     assert.deepEqual(ids("2"), [long]);
     history.append(id, said("3 months"));
     assert.deepEqual(ids("3").sort(), [long, id].sort());
+    // In a folder, its own alone, and without a word all of them.
+    history.update(long, { folder: "deeds" });
+    const inside = (query: string, limit?: number, folder = "deeds") =>
+      history.search(query, limit, folder).map((hit) => hit.id);
+    const { id: other } = history.create({ folder: "deeds" });
+    assert.deepEqual(inside("3"), [long]);
+    assert.deepEqual(inside("").sort(), [long, other].sort());
+    assert.equal(inside("", 1).length, 1);
+    assert.deepEqual(inside("", 5, "none"), []);
+    const counts = () => history.list({ query: "nothing" }).folders;
+    assert.deepEqual(counts(), [{ name: "deeds", conversations: 2 }]);
+    history.remove(other);
+    assert.deepEqual(inside(""), [long]);
+    assert.deepEqual(counts(), [{ name: "deeds", conversations: 1 }]);
     history.erase([long]);
+    assert.deepEqual(counts(), []);
     assert.deepEqual(ids("pad"), []);
     assert.deepEqual(ids("2"), []);
     assert.deepEqual(ids("3"), [id]);

@@ -297,7 +297,7 @@ export class PassageIndex<D extends Document> implements Disposable {
 /** Leaves the largest, of equal ones the first; the others become 0. */
 function keepBest(scores: Float64Array): void {
   const [best] = bestOf(scores, 1);
-  scores.fill(0);
+  scores.set(new Float64Array(scores.length));
   if (best !== undefined) scores[best.id] = best.score;
 }
 

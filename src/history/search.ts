@@ -298,6 +298,14 @@ export class Searcher {
   }
 }
 
+/** Conversations as a search without a word finds them. */
+export function newestOf(entries: readonly Opened[], limit: number): SearchHit[] {
+  return entries.toSorted(newest).slice(0, limit).map(({ id, opened: { head } }) => ({
+    ...{ id, title: head.title, updated: head.updated },
+    ...{ message: null, role: null, snippet: "" },
+  }));
+}
+
 function newest(a: Opened, b: Opened): number {
   return b.opened.head.updated - a.opened.head.updated;
 }

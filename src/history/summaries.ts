@@ -31,11 +31,22 @@ export function listOf(
     const text = normalised(`${title} ${folder} ${model}`);
     return words.every((word) => text.includes(word));
   };
-  const there = [...entries].filter(({ opened }) => !opened || opened.head.deleted === null)
-    .filter((one) => words.length === 0 || fits(summary(one))).sort(order);
+  const all = [...entries].filter(({ opened }) => !opened || opened.head.deleted === null);
+  const there = all.filter((one) => words.length === 0 || fits(summary(one))).sort(order);
   const start = o.before === undefined ? 0 : there.findIndex(({ id }) => id === o.before) + 1;
   const limit = Math.min(o.limit ?? LIST_DEFAULT, LIST_MOST);
-  return { conversations: there.slice(start, start + limit).map(summary), total: there.length };
+  const conversations = there.slice(start, start + limit).map(summary);
+  return { conversations, total: there.length, folders: foldersOf(all) };
+}
+
+function foldersOf(entries: readonly Entry[]): ConversationList["folders"] {
+  const counts = new Map<string, number>();
+  for (const { opened } of entries) {
+    const name = opened?.head.folder ?? "";
+    if (name !== "") counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return [...counts].map(([name, conversations]) => ({ name, conversations }))
+    .sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
 /** One line of the list. */

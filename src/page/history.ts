@@ -14,11 +14,16 @@ export function list(before?: string): Promise<ConversationList> {
   return ask(`${ROUTES.history.path}?${query}`);
 }
 
-/** By words of titles and messages. They stand in the body, not in the address. */
-export async function search(query: string): Promise<readonly SearchHit[]> {
+/** Of a search, at most; of a folder. */
+export function mostFound(folder: string | undefined): number {
+  return folder === undefined ? 100 : 1000;
+}
+
+/** By words of titles and messages, in one folder or in all. They stand in the body, not in the address. */
+export async function search(query: string, folder?: string): Promise<readonly SearchHit[]> {
   const { hits } = await ask<{ hits: SearchHit[] }>(ROUTES.historySearch.path, {
     method: "POST",
-    body: { query, limit: 100 },
+    body: { query, limit: mostFound(folder), folder },
   });
   return hits;
 }

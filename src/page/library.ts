@@ -76,8 +76,8 @@ export class Library {
   /** Reads the list anew, and what was searched for; or says why there is none. */
   async refresh(): Promise<void> {
     try {
-      const { conversations, total, writable } = await this.#list();
-      this.#store.set({ list: conversations, total });
+      const { conversations, total, folders, writable } = await this.#list();
+      this.#store.set({ list: conversations, total, folders });
       this.#keeps({ kind: "kept", writable });
       this.search(this.#state.query);
     } catch (error) {
@@ -122,24 +122,34 @@ export class Library {
     }
   }
 
+  /** Looks into a folder, and searches there; undefined: into all conversations. */
+  look(folder: string | undefined): void {
+    this.#store.set({ folder });
+    this.search("");
+  }
+
   search(query: string): void {
-    this.#store.set({ query, ...(query.trim() === "" ? { hits: undefined, passages: [] } : {}) });
+    const { folder } = this.#state;
+    const isEmpty = query.trim() === "";
+    this.#store.set({ query, ...(isEmpty ? { passages: [] } : {}) });
     clearTimeout(this.#searching);
-    if (query.trim() === "") return;
+    if (isEmpty && folder === undefined) return this.#store.set({ hits: undefined });
+    const isAsked = () => this.#state.query === query && this.#state.folder === folder;
     const show = async (finding: Promise<Partial<State>>, none: Partial<State> = {}) => {
       try {
         const found = await finding;
-        if (this.#state.query === query) this.#store.set(found);
+        if (isAsked()) this.#store.set(found);
       } catch (error) {
-        if (this.#state.query === query) this.#store.set(none);
+        if (isAsked()) this.#store.set(none);
         this.#fail(error);
       }
     };
     // Each when it comes: documents may have to be read first.
     this.#searching = setTimeout(() => {
-      void show(history.search(query).then((hits) => ({ hits })));
+      void show(history.search(query, folder).then((hits) => ({ hits })));
+      if (isEmpty || folder !== undefined) return;
       void show(passagesWith(query).then((passages) => ({ passages })), { passages: [] });
-    }, SEARCH_MS);
+    }, isEmpty ? 0 : SEARCH_MS);
   }
 
   /** A new one; temporary where nothing is kept, or if it is asked for. */

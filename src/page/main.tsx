@@ -17,6 +17,8 @@ const actions = new Actions(
     open: emptyConversation(false),
     list: [],
     total: 0,
+    folders: [],
+    folder: undefined,
     temporaries: [],
     query: "",
     hits: undefined,

@@ -1,12 +1,15 @@
 /// <reference lib="dom" />
 /** The conversations: search, those that are pinned, folders, the rest. */
+import type { ComponentChildren } from "preact";
 import type { Actions } from "./actions.ts";
+import { mostFound } from "./history.ts";
 import { Visible } from "./markdown.tsx";
+import type { State } from "./state.ts";
 import type { Summary } from "./types.ts";
 
 export function Sidebar({ actions }: { actions: Actions }) {
   const { state, library } = actions;
-  const { keeping, list, total, temporaries, query, hits, passages } = state;
+  const { keeping, list, total, temporaries, query, hits, passages, folder } = state;
   return (
     <nav class="sidebar" aria-label="Conversations">
       <div class="sidebar-head">
@@ -40,7 +43,20 @@ export function Sidebar({ actions }: { actions: Actions }) {
       {hits
         ? (
           <>
-            <p class="soft" role="status">{hits.length} found</p>
+            {folder !== undefined && (
+              <>
+                <h2>
+                  <Visible text={folder} />
+                </h2>
+                <button type="button" onClick={() => library.look(undefined)}>
+                  All conversations
+                </button>
+              </>
+            )}
+            <p class="soft" role="status">
+              {hits.length}{" "}
+              found{hits.length === mostFound(folder) && ", the newest: there may be more"}
+            </p>
             <ul>
               {hits.map((hit) => (
                 <li key={hit.id}>
@@ -78,8 +94,17 @@ export function Sidebar({ actions }: { actions: Actions }) {
             {temporaries.length > 0 && (
               <Group actions={actions} title="Temporary, this tab only" entries={temporaries} />
             )}
-            {groupsOf(list).map(([title, entries]) => (
-              <Group key={title} actions={actions} title={title} entries={entries} />
+            {groupsOf(list, state.folders).map(({ title, entries, more, folder }) => (
+              <Group key={title} actions={actions} title={title} entries={entries}>
+                {more > 0 && (
+                  <button
+                    type="button"
+                    onClick={() => library.look(folder)}
+                  >
+                    Show all of <Visible text={title} /> ({entries.length + more})
+                  </button>
+                )}
+              </Group>
             ))}
             {list.length < total && (
               <button type="button" onClick={() => library.more()}>
@@ -101,23 +126,40 @@ function snippetOf(text: string, query: string): string {
   return (start > 0 ? "…" : "") + text.slice(start, start + 200).replace(/\s+/g, " ");
 }
 
-/** Pinned, then folders by name, then the others. */
-export function groupsOf(list: readonly Summary[]): [title: string, entries: Summary[]][] {
+/** Conversations under one heading. */
+interface ListGroup {
+  readonly title: string;
+  readonly entries: readonly Summary[];
+  /** A folder's name; undefined: it is none. */
+  readonly folder: string | undefined;
+  /** Conversations of the folder that are not among these: pinned, or too old for the list so far. */
+  readonly more: number;
+}
+
+/** Pinned, then all folders by name, then the others. */
+export function groupsOf(list: readonly Summary[], folders: State["folders"]): ListGroup[] {
   const pinned = list.filter((one) => one.pinned);
-  const folders = Map.groupBy(list.filter((one) => !one.pinned), ({ folder }) => folder ?? "");
-  const named = [...folders].filter(([name]) => name !== "")
-    .toSorted(([a], [b]) => a.localeCompare(b));
-  const rest = folders.get("") ?? [];
+  const inside = Map.groupBy(list.filter((one) => !one.pinned), ({ folder }) => folder ?? "");
+  const plain = (title: string, entries: readonly Summary[]): ListGroup[] =>
+    entries.length > 0 ? [{ title, entries, folder: undefined, more: 0 }] : [];
   return [
-    ...(pinned.length > 0 ? [["Pinned", pinned] as [string, Summary[]]] : []),
-    ...named,
-    ...(rest.length > 0 ? [["Conversations", rest] as [string, Summary[]]] : []),
+    ...plain("Pinned", pinned),
+    ...folders.toSorted((a, b) => a.name.localeCompare(b.name)).map(({ name, conversations }) => {
+      const entries = inside.get(name) ?? [];
+      return { title: name, entries, folder: name, more: conversations - entries.length };
+    }),
+    ...plain("Conversations", inside.get("") ?? []),
   ];
 }
 
-function Group(
-  { actions, title, entries }: { actions: Actions; title: string; entries: readonly Summary[] },
-) {
+interface GroupProps {
+  readonly actions: Actions;
+  readonly title: string;
+  readonly entries: readonly Summary[];
+  readonly children?: ComponentChildren;
+}
+
+function Group({ actions, title, entries, children }: GroupProps) {
   const { open } = actions.state;
   return (
     <>
@@ -140,6 +182,7 @@ function Group(
           </li>
         ))}
       </ul>
+      {children}
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** The page's state, in one place, with who is told of a change. */
 import type { Passage } from "../api/documents.ts";
-import type { SearchHit } from "../api/history.ts";
+import type { ConversationList, SearchHit } from "../api/history.ts";
 import type { Progress } from "../api/reply_lines.ts";
 import type { Attachment, Conversation, Message, Model, Summary } from "./types.ts";
 
@@ -50,6 +50,10 @@ export interface State {
   /** Of the history, as far as it was asked for. */
   readonly list: readonly Summary[];
   readonly total: number;
+  /** All there are, by name. */
+  readonly folders: ConversationList["folders"];
+  /** The one that is looked into; undefined: all conversations are. */
+  readonly folder: string | undefined;
   /** Temporary ones of this tab, apart from the open one. */
   readonly temporaries: readonly Conversation[];
   readonly query: string;

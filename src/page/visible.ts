@@ -1,11 +1,13 @@
 /**
  * Characters that would make a text look other than it is, made visible: control characters, ANSI escapes, and the bidi
- * overrides of "Trojan Source" (CVE-2021-42574; Unicode UAX #9, section 2). Marks that only join letters, as Arabic and emoji need
- * them, stay.
+ * overrides of "Trojan Source" (CVE-2021-42574; Unicode UAX #9, section 2); letters that are blank, and tags and selectors that carry
+ * data unseen (Unicode's plane 14). Marks that only join letters, as Arabic and emoji need them, stay, and so does what chooses a form
+ * of the Han character before it.
  */
 const HIDDEN = new RegExp(
-  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff9-\\ufffb]" +
-    "|[\\u{e0000}-\\u{e007f}]",
+  "[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u2028-\\u202e\\u2060-\\u2069\\ufeff\\ufff0-\\ufffb]" +
+    "|[\\u115f\\u1160\\u180e\\u3164\\uffa0]|[\\u{e0000}-\\u{e00ff}\\u{e01f0}-\\u{e0fff}]" +
+    "|(?<!\\p{Script=Han})[\\u{e0100}-\\u{e01ef}]",
   "gu",
 );
 

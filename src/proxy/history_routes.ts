@@ -1,6 +1,11 @@
 /** The proxy's own paths below the history: this user's conversations, kept on this machine. None of it goes to a gateway. */
 import { collect, readJson } from "../api/body.ts";
-import { type ConversationFields, LIST_DEFAULT, LIST_MOST } from "../api/history.ts";
+import {
+  type ConversationFields,
+  FOLDER_CHARACTERS,
+  LIST_DEFAULT,
+  LIST_MOST,
+} from "../api/history.ts";
 import { refusedRequestBody } from "../api/listener_rules.ts";
 import { JSON_TYPE, MARKDOWN_TYPE } from "../api/media_types.ts";
 import { notServed, parameterOf, type Route, routeOf, ROUTES } from "../api/routes.ts";
@@ -66,7 +71,10 @@ async function answerOf(
         : { query: query("query"), limit: query("limit") };
       const words = textOf(asked["query"], "query");
       if (words === undefined) throw bad("query", "a text");
-      return { hits: await history.search(words, countOf(asked["limit"], 50, 1000)) };
+      const folder = method === "POST"
+        ? textOf(asked["folder"], "folder", FOLDER_CHARACTERS)
+        : undefined;
+      return { hits: await history.search(words, countOf(asked["limit"], 50, 1000), folder) };
     }
     case ROUTES.historyImport:
       return await history.importFile(await collect(request.body, route.maxBytes));

@@ -68,6 +68,42 @@ export async function keepsOrder({ url, browser }: Place): Promise<void> {
   }, { browser });
 }
 
+/** What is in a folder is found there, however much is newer. */
+export async function looksIntoFolders({ url, browser }: Place): Promise<void> {
+  const conversations = Array.from({ length: 300 }, (_, i) => ({
+    title: `Swift ${i}`,
+    created: 1_600_000_000_000 + i * 1000,
+    folder: i < 3 ? "Old summers" : "",
+    messages: [{ id: "1", parent: null, role: "user", content: i === 1 ? "screaming" : "gliding" }],
+  }));
+  const taken = await fetch(`${url}secllama/history/import`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: JSON.stringify({ format: "secllama-history", version: 1, conversations }),
+  });
+  assert.equal((await taken.json()).imported, 300);
+  await visit(url, async ({ page, asked }) => {
+    const list = page.getByRole("navigation");
+    await list.getByRole("heading", { name: "Old summers" }).waitFor();
+    assert.equal(await list.getByRole("button", { name: "Swift 1", exact: true }).count(), 0);
+    await list.getByRole("button", { name: "Show all of Old summers (3)" }).click();
+    await list.getByText("3 found").waitFor();
+    await list.getByRole("button", { name: "Swift 2" }).waitFor();
+    await page.getByRole("searchbox").fill("screaming");
+    await list.getByText("1 found").waitFor();
+    assert.deepEqual(await serious(page), []);
+    await list.getByRole("button", { name: /Swift 1/ }).click();
+    await page.locator(".message.user", { hasText: "screaming" }).waitFor();
+    await page.getByRole("searchbox").fill("");
+    await list.getByText("3 found").waitFor();
+    await list.getByRole("button", { name: "All conversations" }).click();
+    await list.getByRole("heading", { name: "Old summers" }).waitFor();
+    await page.getByRole("searchbox").fill("gliding");
+    await list.getByText("100 found, the newest: there may be more").waitFor();
+    assert.deepEqual(asked.filter((address) => /summers/i.test(address)), [], "in no address");
+  }, { browser });
+}
+
 /** A text of one's own becomes the question, or the system prompt; two tabs lose none of them; what fails keeps what was typed. */
 export async function keepsPrompts({ url, browser }: Place): Promise<void> {
   await visit(url, async ({ page, context }) => {

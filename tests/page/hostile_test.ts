@@ -4,9 +4,9 @@
  * HTML of what it is given.
  */
 import assert from "node:assert/strict";
-import type { BrowserContext, Page } from "playwright-core";
 import { startServe } from "../support/serve.ts";
-import { hasChromium, isFull, type, visit } from "./browser.ts";
+import { hasChromium, isFull, visit } from "./browser.ts";
+import { fakeReplies, show } from "./fake_replies.ts";
 
 const ignore = !hasChromium() || !isFull("hostile answers in a browser");
 
@@ -48,35 +48,6 @@ const MARKDOWN = [
   "```math\n\\style{position:fixed;inset:0}{\\rule{9999em}{9999em}}\n```",
   `http://evil.example/auto and www.evil.example and x@evil.example`,
 ];
-
-/** Makes the browser's requests for replies end here, with `content` as the answer. A fake. */
-async function fakeReplies(context: BrowserContext, content: () => string): Promise<void> {
-  await context.route(
-    /\/secllama\/page\/replies$/,
-    (route) =>
-      route.request().method() === "POST"
-        ? route.fulfill({
-          status: 201,
-          json: { id: "f", conversation: "c", started: 0, done: true },
-        })
-        : route.fulfill({ json: { replies: [] } }),
-  );
-  await context.route(/\/secllama\/page\/replies\/f$/, (route) =>
-    route.fulfill({
-      contentType: "application/x-ndjson",
-      body: [
-        { receipt: { status: 200, encryption: "sealed", isolation: "strict" } },
-        { message: { content: content(), thinking: content() } },
-        { message: { content: "" }, done: true },
-      ].map((line) => JSON.stringify(line)).join("\n"),
-    }));
-}
-
-/** Shows an answer on the page. */
-async function show(page: Page, n: number): Promise<void> {
-  await type(page, `question ${n}`);
-  await page.locator(".message.assistant footer").nth(n).waitFor();
-}
 
 Deno.test({
   name: "hostile: no HTML, script, SVG, picture or link of a model's does anything",

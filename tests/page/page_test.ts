@@ -2,10 +2,11 @@
 import assert from "node:assert/strict";
 import { startServe } from "../support/serve.ts";
 import { askPage, hasChromium, isFull, visit, withPlace } from "./browser.ts";
-import { helpIsTrue, keepsOrder, keepsPrompts, printsAll } from "./desk.ts";
+import { helpIsTrue, keepsOrder, keepsPrompts, looksIntoFolders, printsAll } from "./desk.ts";
 import { fitsInto, looksGood, SMALL, worksByKeyboard } from "./look.ts";
 import { showsPictures } from "./pictures.ts";
 import { outlivesItsTab, survivesReload } from "./reload.ts";
+import { survivesOtherTabs, survivesReloads } from "./tabs.ts";
 import {
   asksOfPdf,
   asksOfText,
@@ -34,8 +35,11 @@ Deno.test({
       await step("a text that is dropped on it", () => asksOfText(place));
       await step("a PDF, cited with its page; erase; import", () => asksOfPdf(place));
       await step("the proof: a receipt, plots, the doctor", () => provesItself(place));
+      await step("several tabs, of which one ends it", () => survivesOtherTabs(place));
+      await step("reloads at any moment of an answer", () => survivesReloads(place, 12));
       await step("pictures", () => showsPictures(place));
       await step("folders, pins, copies", () => keepsOrder(place));
+      await step("a folder of old ones", () => looksIntoFolders(place));
       await step("a library of prompts", () => keepsPrompts(place));
       await step("what is printed", () => printsAll(place));
       await step("each key of the help", () => helpIsTrue(place));

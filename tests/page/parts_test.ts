@@ -128,6 +128,9 @@ Deno.test("hidden characters: what is shown and what is named is the text, and n
     assert.doesNotMatch(shown, /(?![\t\n])\p{Cc}/u);
   }));
   assert.deepEqual(piecesOf("a\u202eb"), ["a", { code: "U+202E" }, "b"]);
+  // A form of a Han character is no hidden text; bytes behind a letter, one selector each, are.
+  assert.deepEqual(piecesOf("\u845b\u{e0100}"), ["\u845b\u{e0100}"]);
+  assert.equal(withoutHidden("\u845b\u{e0100}\u{e0101}a\u{e0148}\u3164"), "\u845b\u{e0100}a");
 });
 
 Deno.test("markdown: whatever is said has parts, and only http, https and mailto are links", () => {
@@ -234,18 +237,28 @@ Deno.test("the list: pinned, then folders by name, then the rest; spans in words
     updated: 0,
     ...more,
   });
-  const groups = groupsOf([
+  const list = [
     one("a"),
     one("b", { folder: "Z" }),
     one("c", { folder: "B" }),
     one("d", { pinned: true, folder: "B" }),
-  ]);
-  assert.deepEqual(groups.map(([title, list]) => [title, list.map(({ id }) => id)]), [
-    ["Pinned", ["d"]],
-    ["B", ["c"]],
-    ["Z", ["b"]],
-    ["Conversations", ["a"]],
-  ]);
+  ];
+  // Of B one is pinned and one is too old for the list so far; of A all are.
+  const counts = { A: 2, B: 3, Z: 1 };
+  const folders = Object.entries(counts).map(([name, conversations]) => ({ name, conversations }));
+  const groups = groupsOf(list, folders);
+  assert.deepEqual(
+    groups.map(({ title, entries, folder, more }) => [
+      ...[title, entries.map(({ id }) => id), folder, more],
+    ]),
+    [
+      ["Pinned", ["d"], undefined, 0],
+      ["A", [], "A", 2],
+      ["B", ["c"], "B", 2],
+      ["Z", ["b"], "Z", 0],
+      ["Conversations", ["a"], undefined, 0],
+    ],
+  );
   assert.deepEqual([0, 61_000, 7_200_000, 86_400_000].map(ageOf), [
     "less than a minute",
     "1 minute",
