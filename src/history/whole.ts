@@ -1,7 +1,7 @@
 /** A conversation of another program, taken up whole: each of its records is written once. */
 import type { Database } from "./database.ts";
 import type { Head, Opened } from "./entries.ts";
-import type { Imported } from "./import/formats.ts";
+import type { Imported } from "./import/tree.ts";
 import { sealMessage, writeMessage } from "./message.ts";
 import { writeTexts } from "./search.ts";
 import { titleFor } from "./summaries.ts";

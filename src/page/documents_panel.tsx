@@ -97,7 +97,7 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
         />
       </label>
       <label class="field">
-        Take up conversations of ChatGPT, Open WebUI, Ollama's app or another SecLlama
+        Take up conversations of ChatGPT, Claude, Open WebUI, Ollama's app or another SecLlama
         <input
           type="file"
           accept=".json,.sqlite,.db"

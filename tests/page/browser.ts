@@ -10,7 +10,7 @@ import { canSee } from "../../runner/engine/testing.ts";
 import { makeSeeingModel } from "../../runner/engine/testing_seeing.ts";
 import { addModel } from "../support/ollama_folder.ts";
 import { HANG_MS } from "../support/patience.ts";
-import { makeScriptedModel } from "../support/scripted_model.ts";
+import { makeScriptedModel, type ScriptedModelOptions } from "../support/scripted_model.ts";
 import { cli, newHome, type Served, startServe } from "../support/serve.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -41,9 +41,9 @@ export const SCRIPTS = {
 };
 
 /** A serve whose key outlives it, so that conversations are kept, with the demo model and a scripted one. */
-export async function serveWithHistory(): Promise<
-  Served & AsyncDisposable & { readonly key: string }
-> {
+export async function serveWithHistory(
+  scripts: ScriptedModelOptions["scripts"] = SCRIPTS,
+): Promise<Served & AsyncDisposable & { readonly key: string }> {
   const folder = await Deno.makeTempDir({ prefix: "secllama-test-" });
   if (canSee()) {
     const [model, projector] = [`${folder}/eye.gguf`, `${folder}/mmproj.gguf`];
@@ -55,7 +55,7 @@ export async function serveWithHistory(): Promise<
   }
   const key = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
   await addModel(folder, "scripted:latest", [
-    ["model", makeScriptedModel({ scripts: SCRIPTS, tools: [] })],
+    ["model", makeScriptedModel({ scripts, tools: [] })],
     // Sampled, a script may break off.
     ["params", { temperature: 0 }],
   ]);

@@ -44,14 +44,14 @@ export const exportCommand: Command = {
 
 export const importCommand: Command = {
   path: ["history", "import"],
-  summary: "Take up the conversations of ChatGPT, Open WebUI or Ollama's app",
+  summary: "Take up the conversations of ChatGPT, Claude, Open WebUI or Ollama's app",
   arguments: "FILE",
   example: "secllama history import conversations.json",
   minPositionals: 1,
   maxPositionals: 1,
   options: { ...HISTORY_OPTIONS, ...JSON_OPTION },
   details:
-    `FILE is ChatGPT's conversations.json, Open WebUI's export of chats, the db.sqlite of Ollama's app (end the app first), or what
+    `FILE is ChatGPT's or Claude's conversations.json, Open WebUI's export of chats, the db.sqlite of Ollama's app (end the app first), or what
 secllama history export wrote. Conversations that are here already, by title and time, are left out. The file stays as it is.`,
   async run(context) {
     const path = context.positionals[0]!;

@@ -1,38 +1,27 @@
 /**
- * What other programs export, as conversations: ChatGPT's `conversations.json`, Open WebUI's chats, Ollama's app database, and our own
+ * What other programs export, as conversations: ChatGPT's and Claude's `conversations.json`, Open WebUI's chats, Ollama's app database, and our own
  * JSON. A file is judged by what is in it, not by its name. Fields of a wrong type are left out; a message that is none is too.
  */
-import type { NewMessage, Role } from "../../api/history.ts";
-import { FOLDER_CHARACTERS, SETTINGS_BYTES, TITLE_CHARACTERS } from "../../api/history.ts";
+import type { NewMessage } from "../../api/history.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { MODEL_CHARACTERS, readMessage } from "../shapes.ts";
+import { readMessage } from "../shapes.ts";
+import { fromClaude } from "./claude.ts";
 import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
+import { conversation, type Imported, type Node } from "./tree.ts";
+import {
+  date,
+  isImage,
+  type Json,
+  list,
+  model,
+  number,
+  object,
+  roleOf,
+  seconds,
+  text,
+} from "./values.ts";
 
-type Format = "ChatGPT" | "Open WebUI" | "Ollama" | "SecLlama";
-
-/** A conversation for the history. A message's parent is the place of an earlier one, from 1. */
-export interface Imported {
-  readonly title: string;
-  readonly model: string;
-  /** Unix milliseconds; undefined: the file does not say. */
-  readonly created: number | undefined;
-  readonly pinned: boolean;
-  readonly folder: string;
-  readonly settings: Readonly<Record<string, unknown>>;
-  /** `created`: 0 where the file does not say. */
-  readonly messages: readonly { readonly message: NewMessage; readonly created: number }[];
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-/** A node of somebody's tree of messages. */
-interface Node {
-  readonly id: string;
-  readonly parent: string | null;
-  /** Undefined: it carries no message, its children follow its parent. */
-  readonly message: Omit<NewMessage, "parent"> | undefined;
-  readonly created: number;
-}
+type Format = "ChatGPT" | "Claude" | "Open WebUI" | "Ollama" | "SecLlama";
 
 /**
  * The conversations of a file.
@@ -46,7 +35,12 @@ export function readImport(bytes: Uint8Array): { format: Format; conversations: 
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    throw unknown("it is neither JSON nor a SQLite database");
+    const isArchive = bytes[0] === 0x50 && bytes[1] === 0x4b;
+    throw unknown(
+      isArchive
+        ? "it is an archive: unpack it, and give the conversations.json that is in it"
+        : "it is neither JSON nor a SQLite database",
+    );
   }
   const ours = object(value);
   if (ours["format"] === "secllama-history") {
@@ -56,6 +50,9 @@ export function readImport(bytes: Uint8Array): { format: Format; conversations: 
   if (all.some((one) => "mapping" in one)) {
     return { format: "ChatGPT", conversations: all.map(fromChatGpt) };
   }
+  if (all.some((one) => "chat_messages" in one)) {
+    return { format: "Claude", conversations: all.map(fromClaude) };
+  }
   if (all.some((one) => "chat" in one)) {
     return { format: "Open WebUI", conversations: all.map(fromOpenWebUi) };
   }
@@ -64,7 +61,8 @@ export function readImport(bytes: Uint8Array): { format: Format; conversations: 
 
 function unknown(why: string): SecLlamaError {
   return new SecLlamaError("bad-request", `nothing can be imported from this file: ${why}`, {
-    hint: "give ChatGPT's conversations.json, Open WebUI's export of chats, the db.sqlite of " +
+    hint:
+      "give ChatGPT's or Claude's conversations.json, Open WebUI's export of chats, the db.sqlite of " +
       "Ollama's app, or what secllama history export wrote",
   });
 }
@@ -74,7 +72,10 @@ function fromChatGpt(one: Json): Imported {
     const node = object(value);
     const message = object(node["message"]);
     const content = object(message["content"]);
-    const parts = list(content["parts"]).filter((part) => typeof part === "string");
+    // What was spoken is in a part of its own.
+    const parts = list(content["parts"])
+      .map((part) => typeof part === "string" ? part : text(object(part)["text"]))
+      .filter((part) => part !== "");
     const said = parts.length > 0 ? parts.join("\n") : text(content["text"]);
     const role = roleOf(object(message["author"])["role"]);
     return {
@@ -221,85 +222,4 @@ function ours(message: Json): Node["message"] {
     if (error instanceof SecLlamaError) return undefined;
     throw error;
   }
-}
-
-/** Parents before children, each at a place; what hangs on a node without a message hangs on its nearest one above. */
-function conversation(one: Json, nodes: readonly Node[], created: number): Imported {
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const children = Map.groupBy(
-    nodes,
-    ({ parent }) => parent !== null && byId.has(parent) ? parent : null,
-  );
-  const places = new Map<string, string | null>();
-  const messages: { message: NewMessage; created: number }[] = [];
-  const queue = [...children.get(null) ?? []];
-  // It grows while it is gone through; a node may have a million children.
-  for (const node of queue) {
-    const parent = node.parent === null ? null : places.get(node.parent) ?? null;
-    let place = parent;
-    if (node.message !== undefined) {
-      messages.push({ message: { ...node.message, parent }, created: node.created || created });
-      place = String(messages.length);
-    }
-    places.set(node.id, place);
-    for (const child of children.get(node.id) ?? []) queue.push(child);
-  }
-  const settings = object(one["settings"]);
-  return {
-    title: text(one["title"]).slice(0, TITLE_CHARACTERS),
-    model: text(one["model"]).slice(0, MODEL_CHARACTERS),
-    created: created || messages.find((one) => one.created > 0)?.created,
-    pinned: one["pinned"] === true,
-    folder: text(one["folder"]).slice(0, FOLDER_CHARACTERS),
-    settings: JSON.stringify(settings).length > SETTINGS_BYTES ? {} : settings,
-    messages,
-  };
-}
-
-function roleOf(value: unknown): Role | undefined {
-  return value === "user" || value === "assistant" || value === "system" || value === "tool"
-    ? value
-    : undefined;
-}
-
-function model(value: unknown): { model?: string } {
-  return typeof value === "string" && value !== ""
-    ? { model: value.slice(0, MODEL_CHARACTERS) }
-    : {};
-}
-
-function isImage(bytes: Uint8Array): boolean {
-  const begins = (...wanted: number[]) => wanted.every((byte, i) => bytes[i] === byte);
-  return begins(0x89, 0x50, 0x4e, 0x47) || begins(0xff, 0xd8, 0xff) ||
-    begins(0x52, 0x49, 0x46, 0x46);
-}
-
-function object(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-/** The last millisecond that a Date can be (ECMA-262, section 21.4.1.1). */
-const LAST_MS = 8.64e15;
-
-/** A time in ms; 0: it is none. */
-function number(value: unknown): number {
-  return typeof value === "number" && value > 0 && value <= LAST_MS ? Math.floor(value) : 0;
-}
-
-function seconds(value: unknown): number {
-  return number(Number(value) * 1000);
-}
-
-/** `2025-08-01 12:00:00.5+02:00` and the like, as Go's driver writes them. */
-function date(value: unknown): number {
-  const ms = Date.parse(text(value).replace(" ", "T").replace(/(\.\d{3})\d+/, "$1"));
-  return Number.isNaN(ms) ? 0 : ms;
 }

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import type { ImportReport } from "../../api/history.ts";
 import { breath } from "../breath.ts";
 import { titleFor } from "../summaries.ts";
-import type { Imported, readImport } from "./formats.ts";
+import type { readImport } from "./formats.ts";
+import type { Imported } from "./tree.ts";
 
 /**
  * Takes conversations up, each whole or not at all. Those that are known by title and time are left out, and those that were taken up

@@ -1,0 +1,64 @@
+/** Somebody's tree of messages, as the history has them: parents before children, each at a place. */
+import {
+  FOLDER_CHARACTERS,
+  type NewMessage,
+  SETTINGS_BYTES,
+  TITLE_CHARACTERS,
+} from "../../api/history.ts";
+import { MODEL_CHARACTERS } from "../shapes.ts";
+import { type Json, object, text } from "./values.ts";
+
+/** A conversation for the history. A message's parent is the place of an earlier one, from 1. */
+export interface Imported {
+  readonly title: string;
+  readonly model: string;
+  /** Unix milliseconds; undefined: the file does not say. */
+  readonly created: number | undefined;
+  readonly pinned: boolean;
+  readonly folder: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** `created`: 0 where the file does not say. */
+  readonly messages: readonly { readonly message: NewMessage; readonly created: number }[];
+}
+
+/** A node of somebody's tree of messages. */
+export interface Node {
+  readonly id: string;
+  readonly parent: string | null;
+  /** Undefined: it carries no message, its children follow its parent. */
+  readonly message: Omit<NewMessage, "parent"> | undefined;
+  readonly created: number;
+}
+
+/** Parents before children, each at a place; what hangs on a node without a message hangs on its nearest one above. */
+export function conversation(one: Json, nodes: readonly Node[], created: number): Imported {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const children = Map.groupBy(
+    nodes,
+    ({ parent }) => parent !== null && byId.has(parent) ? parent : null,
+  );
+  const places = new Map<string, string | null>();
+  const messages: { message: NewMessage; created: number }[] = [];
+  const queue = [...children.get(null) ?? []];
+  // It grows while it is gone through; a node may have a million children.
+  for (const node of queue) {
+    const parent = node.parent === null ? null : places.get(node.parent) ?? null;
+    let place = parent;
+    if (node.message !== undefined) {
+      messages.push({ message: { ...node.message, parent }, created: node.created || created });
+      place = String(messages.length);
+    }
+    places.set(node.id, place);
+    for (const child of children.get(node.id) ?? []) queue.push(child);
+  }
+  const settings = object(one["settings"]);
+  return {
+    title: text(one["title"]).slice(0, TITLE_CHARACTERS),
+    model: text(one["model"]).slice(0, MODEL_CHARACTERS),
+    created: created || messages.find((one) => one.created > 0)?.created,
+    pinned: one["pinned"] === true,
+    folder: text(one["folder"]).slice(0, FOLDER_CHARACTERS),
+    settings: JSON.stringify(settings).length > SETTINGS_BYTES ? {} : settings,
+    messages,
+  };
+}
