@@ -127,11 +127,12 @@ Deno.test({
         await page.locator("#question").press("Enter");
         await ended(page, 0);
       }, {
-        before: (context) =>
-          context.route(
+        before: async (context) => {
+          await context.route(
             /\/api\/tags$/,
             (route) => empty ? route.fulfill({ json: { models: [] } }) : route.continue(),
-          ),
+          );
+        },
       });
     });
   },

@@ -53,6 +53,11 @@ export async function looksGood({ url, browser }: Place, scheme: "light" | "dark
       await page.keyboard.press("Escape");
       await page.getByRole("dialog").waitFor({ state: "detached" });
     }
+    await page.locator(".top").getByRole("button", { name: "Prompts" }).click();
+    await page.getByRole("dialog", { name: "Prompts" }).getByLabel("Name").waitFor();
+    assert.deepEqual(await serious(page), [], "Prompts");
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.locator(".thread").focus();
     await page.keyboard.press("d");
     await page.waitForFunction(
