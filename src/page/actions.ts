@@ -129,7 +129,11 @@ export class Actions {
     { text, images, attachments, sources }: Question,
     parent: string | null,
   ): Promise<boolean> {
-    if (this.isBusy() || this.#asking) return false;
+    if (this.isBusy()) {
+      this.notDone("An answer comes in this conversation", "stop it, or wait until it is there");
+      return false;
+    }
+    if (this.#asking) return false;
     this.#asking = true;
     const { id } = this.state.open;
     try {

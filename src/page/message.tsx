@@ -175,10 +175,10 @@ function Edit(
   const box = useRef<HTMLTextAreaElement>(null);
   // Before anything else is typed: an effect would come a frame later.
   useLayoutEffect(() => box.current?.focus(), []);
-  const send = () => {
+  const send = async () => {
     const text = box.current!.value.trim();
-    onEnd();
-    if (text !== "") void actions.edit(message, { text });
+    // What was typed is not lost with what failed.
+    if (text === "" || await actions.edit(message, { text })) onEnd();
   };
   return (
     <div class="edit">
@@ -190,7 +190,7 @@ function Edit(
         onKeyDown={(event) => {
           if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
             event.preventDefault();
-            send();
+            void send();
           }
           if (event.key === "Escape") {
             event.stopPropagation();
