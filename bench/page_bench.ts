@@ -45,6 +45,13 @@ function exportOf(first: number, count: number, words: number): Uint8Array<Array
   return new TextEncoder().encode(JSON.stringify(all));
 }
 
+/** Processor time of a process so far, in ticks of a hundredth of a second (proc_pid_stat(5)). */
+function processorTicks(pid: number): number {
+  const [, rest] = /\) (.*)/.exec(Deno.readTextFileSync(`/proc/${pid}/stat`))!;
+  const fields = rest!.split(" ");
+  return Number(fields[11]) + Number(fields[12]);
+}
+
 async function take(url: string, bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const answer = await fetch(`${url}/secllama/history/import`, {
     method: "POST",
@@ -71,12 +78,13 @@ async function visited(waits: boolean): Promise<void> {
   const proxy = await place.proxy(gateway.url);
   const before = resident(proxy.pid);
   if (waits) {
-    // One after the other: the answer comes when nothing else is left to do.
-    for (let calm = 0; calm < 20;) {
-      const asked = performance.now();
-      await (await fetch(`${proxy.url}/secllama/history?limit=1`)).text();
-      calm = performance.now() - asked < 15 ? calm + 1 : 0;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    await (await fetch(`${proxy.url}/secllama/history?limit=1`)).text();
+    // It computes nothing any more.
+    for (let [before, calm] = [-1, 0]; calm < 3;) {
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const now = processorTicks(proxy.pid);
+      calm = now - before <= 1 ? calm + 1 : 0;
+      before = now;
     }
   }
   await visit("about:blank", async ({ page }) => {
