@@ -90,7 +90,7 @@ async function visited(waits: boolean): Promise<void> {
   await visit("about:blank", async ({ page }) => {
     let begun = performance.now();
     await page.goto(proxy.url);
-    await page.locator(".sidebar .entry").nth(100).waitFor();
+    await page.locator(".sidebar .entry").nth(Math.min(conversations, 200) - 1).waitFor();
     row(`the page, ${when}, until its list is drawn`, ms(begun));
     for (
       const [name, word, found] of [
