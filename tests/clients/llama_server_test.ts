@@ -23,6 +23,10 @@ const CHATML = "{%- for message in messages -%}{{ '<|im_start|>' + message.role 
 /** Those that its tests name: built into llama-server, of our own writing here. */
 const BUILT_IN: Readonly<Record<string, string>> = {
   "chatml": CHATML,
+  "llama3": "{%- for message in messages -%}{{ '<|start_header_id|>' + message.role + " +
+    "'<|end_header_id|>\n\n' + (message.content | trim) + '<|eot_id|>' }}{%- endfor -%}" +
+    "{%- if add_generation_prompt -%}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}" +
+    "{%- endif -%}",
   "command-r": "{%- for message in messages -%}{{ '<|START_OF_TURN_TOKEN|><|' + " +
     "{'system': 'SYSTEM', 'user': 'USER', 'assistant': 'CHATBOT'}[message.role] + '_TOKEN|>' + " +
     "(message.content | trim) + '<|END_OF_TURN_TOKEN|>' }}{%- endfor -%}" +

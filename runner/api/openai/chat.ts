@@ -1,6 +1,6 @@
 /** POST /v1/chat/completions */
-import { exactText } from "../../../src/exact_json.ts";
 import { parseArguments } from "./call_arguments.ts";
+import { generationPromptFields, templateValuesField, thinkOfTemplate } from "./chat_fields.ts";
 import { EVENT_STREAM_TYPE } from "../../../src/api/media_types.ts";
 import { topLogprobs } from "../options.ts";
 import type { Handler } from "../app.ts";
@@ -9,13 +9,12 @@ import type { Fields } from "../fields.ts";
 import { newFrom, pictureField, takingFor } from "../images.ts";
 import { nameToolMessages } from "../tool_names.ts";
 import { newId } from "../reply_parser.ts";
+import { wireVerbose } from "./verbose.ts";
 import type {
-  ChatPrompt,
   CollectedReply,
   InferenceRequest,
   ReplyEvent,
   Service,
-  Think,
   ToolCallDelta,
   Usage,
 } from "../request.ts";
@@ -56,11 +55,14 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
   const { n, made } = choiceCount(body, stream);
   const told = { ...request, ...telemetryFields(body) };
   const requests = repeat(body, [told], { n, made });
+  const verbose = body.boolean("verbose") ?? false;
   const includeUsage = body.object("stream_options")?.boolean("include_usage") ?? false;
   const head = { id: newId("chatcmpl-"), created: unixSeconds(), model: request.model };
   if (stream) {
     const usageOf = includeUsage ? n : 0;
-    const chunks = events(head, streamChoices(service, requests, call), { n, usageOf });
+    const choices = streamChoices(service, requests, call);
+    const more = verbose ? { verbose: (done: Done) => wireVerbose(service, done, call) } : {};
+    const chunks = events(head, choices, { n, usageOf, ...more });
     return await streamResponse(withErrorEvent(chunks), {
       contentType: EVENT_STREAM_TYPE,
       cancel,
@@ -82,6 +84,7 @@ export const openaiChat: Handler = async (service, body, call, cancel) => {
     ),
     usage: wireUsage(usage),
     timings: wireTimings(usage),
+    ...(verbose ? { __verbose: await wireVerbose(service, replies[0]!.done, call) } : {}),
   }, call);
 };
 
@@ -141,77 +144,6 @@ export function parseChat(service: Service, body: Fields): InferenceRequest {
   };
 }
 
-/**
- * `add_generation_prompt` and `continue_final_message`, as vLLM and llama-server have them: whether a reply is begun, or the last
- * one is continued.
- * @throws {SecLlamaError} `bad-request`: both; or there is no reply to continue.
- */
-function generationPromptFields(
-  body: Fields,
-  messages: readonly ChatMessage[],
-): Pick<ChatPrompt, "addGenerationPrompt"> {
-  const begins = body.boolean("add_generation_prompt");
-  const continues = body.boolean("continue_final_message") ?? false;
-  if (continues && begins === true) {
-    throw body.fail("continue_final_message", "cannot stand beside add_generation_prompt");
-  }
-  const isReply = messages.at(-1)?.role === "assistant";
-  if (continues && !isReply) {
-    throw body.fail("continue_final_message", "must come with a last message of the assistant's");
-  }
-  // Without both, a last message of the assistant's is continued.
-  if (begins === undefined || continues || (isReply && !begins)) return {};
-  return { addGenerationPrompt: begins };
-}
-
-/** Names under which templates know whether to think. */
-const THINK_KWARGS = ["enable_thinking", "thinking"];
-/** What a template is told of by the request itself. */
-const OWN_KWARGS = [
-  "messages",
-  "tools",
-  "functions",
-  "add_generation_prompt",
-  "bos_token",
-  "eos_token",
-];
-const MAX_KWARGS = 32;
-/** UTF-16 units of them all as JSON. */
-const MAX_KWARGS_UNITS = 16 * 1024;
-
-/** Whether to think, as `chat_template_kwargs` says it. */
-function thinkOfTemplate(service: Service, body: Fields): Think | undefined {
-  const kwargs = body.object("chat_template_kwargs");
-  const [think] = THINK_KWARGS.map((name) => kwargs?.boolean(name))
-    .filter((one) => one !== undefined);
-  // A template that does not know the name does not look at it.
-  return service.supportsThinking ? think : undefined;
-}
-
-/**
- * `chat_template_kwargs`, as vLLM and llama-server have it: names and values for the model's own template.
- * @throws {SecLlamaError} `bad-request` naming one that cannot be passed on, or too much of it.
- */
-function templateValuesField(body: Fields): Readonly<Record<string, unknown>> | undefined {
-  const kwargs = body.object("chat_template_kwargs");
-  if (kwargs === undefined) return undefined;
-  const names = kwargs.names();
-  if (names.length > MAX_KWARGS) {
-    throw body.fail("chat_template_kwargs", `must have at most ${MAX_KWARGS} names`);
-  }
-  for (const name of names) {
-    if (OWN_KWARGS.includes(name)) throw kwargs.fail(name, "is made by the server", "unsupported");
-    if (!/^[A-Za-z_]\w{0,63}$/.test(name)) {
-      throw body.fail("chat_template_kwargs", "must have names of letters, digits and _");
-    }
-  }
-  const values = kwargs.value();
-  if (exactText(values).length > MAX_KWARGS_UNITS) {
-    throw body.fail("chat_template_kwargs", `must have at most ${MAX_KWARGS_UNITS} characters`);
-  }
-  return values;
-}
-
 function parseMessages(service: Service, body: Fields): ChatMessage[] {
   const list = body.objects("messages", MAX_LIST);
   if (list === undefined || list.length === 0) {
@@ -262,7 +194,7 @@ function chunk(
   head: Head,
   choices: unknown[],
   usageOf: number,
-  o: { usage?: unknown; timings?: unknown; prompt_progress?: unknown } = {},
+  o: { usage?: unknown; timings?: unknown; prompt_progress?: unknown; __verbose?: unknown } = {},
 ) {
   const { usage = null, ...more } = o;
   return sse({
@@ -277,11 +209,15 @@ function chunk(
   });
 }
 
-/** `n`: the choices, which share a prompt; `usageOf`: 0 for no usage, else `n`. */
+/** `n`: the choices, which share a prompt; `usageOf`: 0 for no usage, else `n`; `verbose`: what the last chunk tells of a choice. */
 async function* events(
   head: Head,
   choices: AsyncGenerator<ChoiceEvent, void, void>,
-  { n, usageOf }: { n: number; usageOf: number },
+  { n, usageOf, verbose }: {
+    n: number;
+    usageOf: number;
+    verbose?: (done: Done) => Promise<unknown>;
+  },
 ): Chunks {
   const write = (choices: unknown[], o?: Parameters<typeof chunk>[3]) =>
     chunk(head, choices, usageOf, o);
@@ -320,7 +256,8 @@ async function* events(
       usages.push(event.usage);
       const isLast = usageOf === 0 && usages.length === n;
       const timings = isLast ? { timings: wireTimings(sumUsage(usages, n)) } : {};
-      yield write([{ index, delta: {}, logprobs: null, finish_reason }], timings);
+      const more = verbose === undefined ? {} : { __verbose: await verbose(event) };
+      yield write([{ index, delta: {}, logprobs: null, finish_reason }], { ...timings, ...more });
     }
   }
   if (usageOf > 0) {
@@ -342,6 +279,8 @@ class CallChunks {
   }
 }
 
-function finishReason(done: Extract<ReplyEvent, { type: "done" }>): string {
+type Done = Extract<ReplyEvent, { type: "done" }>;
+
+function finishReason(done: Done): string {
   return done.calledTools && done.reason === "stop" ? "tool_calls" : done.reason;
 }

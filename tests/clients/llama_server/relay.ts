@@ -48,6 +48,9 @@ export function readArguments(
     contextLength: context === undefined ? undefined : Math.floor(context / slots),
     isStories: (value("--hf-repo") ?? "").includes("stories260K"),
     defaults: {
+      ...OWN_SAMPLING,
+      // Its debugging output has each answer's prompt.
+      ...(args.includes("-v") || args.includes("--verbose") ? { verbose: true } : {}),
       temperature: number("--temp"),
       seed: number("--seed"),
       ...(predict === undefined ? {} : { max_tokens: predict }),
@@ -58,6 +61,9 @@ export function readArguments(
     },
   };
 }
+
+/** What llama-server samples with where it is told nothing else: `common_params_sampling` of its common/common.h. */
+const OWN_SAMPLING = { top_k: 40, top_p: 0.95, min_p: 0.05, repeat_penalty: 1 };
 
 const LIMITS = ["max_tokens", "max_completion_tokens", "n_predict", "max_output_tokens"];
 
