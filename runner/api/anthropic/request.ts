@@ -1,6 +1,7 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
 import { exactText } from "../../../src/exact_json.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
+import { clientTool } from "./client_tools.ts";
 import type { Fields } from "../fields.ts";
 import {
   FILE_HINT,
@@ -119,11 +120,20 @@ function parseToolChoice(body: Fields): ToolChoice | undefined {
 function parseTools(body: Fields) {
   return (body.objects("tools", 1024) ?? []).map((tool) => {
     const type = tool.string("type");
-    if (type !== undefined && type !== "custom") {
-      throw tool.fail("type", 'must be "custom": tools that run on the server are not supported');
+    const known = type === undefined || type === "custom" ? undefined : clientTool(type);
+    if (type !== undefined && type !== "custom" && known === undefined) {
+      throw tool.fail(
+        "type",
+        `"${
+          type.slice(0, 64)
+        }" is not offered here: tools that run on the server are not supported. ` +
+          'Give a tool that you run yourself, with "name" and "input_schema"',
+        "unsupported",
+      );
     }
     const name = tool.requiredString("name");
     if (name === "") throw tool.fail("name", "must not be empty", "empty-string");
+    if (known !== undefined) return { name, ...known };
     const description = tool.string("description");
     const parameters = tool.object("input_schema")?.value();
     const strict = tool.boolean("strict") ?? false;
