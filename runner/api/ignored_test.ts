@@ -50,6 +50,21 @@ Deno.test("ignored: tools that only a server could run", async () => {
   );
 });
 
+Deno.test("ignored: fields of OpenAI's chat that only its own models know", async () => {
+  const body = {
+    model: "demo",
+    messages: [{ role: "user", content: "hi" }],
+    functions: [{ name: "a", parameters: {} }],
+    function_call: "auto",
+    web_search_options: {},
+    audio: { voice: "a", format: "wav" },
+  };
+  const answer = await testApi().post("/v1/chat/completions", body);
+  assert.equal(answer.status, 200);
+  const ignored = readIgnored(answer.headers);
+  assert.deepEqual(ignored, ["functions", "function_call", "web_search_options", "audio"]);
+});
+
 Deno.test("ignored: strict, of tools whose calls nothing can hold to their schema", async () => {
   const tool = (strict: boolean) => ({ type: "function", function: { name: "f", strict } });
   const header = async (chatTemplate: string, o: { strict: boolean; tool_choice?: string }) => {

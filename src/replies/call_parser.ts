@@ -105,10 +105,16 @@ export class CallParser {
     return said;
   }
 
-  /** Whether what is held behind a call begins one more. */
+  /** Whether what is held, where a reply was cut, is the beginning of a call's tag and no text. */
   #mayOpen(): boolean {
     const begun = this.#held.trim();
-    return this.#called && !this.#said && SYNTAXES.some(({ open }) => open.startsWith(begun));
+    return SYNTAXES.some(({ open }) => {
+      if (!open.startsWith(begun)) return false;
+      if (this.#called && !this.#said) return true;
+      // What may be a word, or a sign of a text's, is text.
+      return /^[<[]/.test(begun) &&
+        (this.#said ? 2 * begun.length >= open.length : begun.length > 1);
+    });
   }
 
   /** What is new of the attempt's drafts. */

@@ -200,3 +200,25 @@ Deno.test("calls: a list of Gemma's that holds nothing at all ends", () => {
     assert.equal(text, "}");
   }
 });
+
+Deno.test("calls: a reply that is cut within a call's opening tag has no text of it, and other text stays", () => {
+  const read = (text: string, cut: boolean) => {
+    const parser = new CallParser(TOOLS);
+    const said = [...text].map((char) => parser.push(char));
+    return [...said, parser.end(cut)].map((one) => one.text).join("");
+  };
+  for (const { open } of SYNTAXES) {
+    for (let length = 2; length < open.length; length++) {
+      const begun = open.slice(0, length);
+      if (/^[<[]/.test(begun)) {
+        assert.equal(read(begun, true), "", begun);
+        if (2 * length >= open.length) assert.equal(read(`So. ${begun}`, true), "So. ", begun);
+      } else assert.equal(read(`So. ${begun}`, true), `So. ${begun}`);
+      // A reply that ended by itself said it.
+      assert.equal(read(`So. ${begun}`, false), `So. ${begun}`);
+    }
+  }
+  for (const text of ["1 <", "[", "a <b", "the func", "x < y and <"]) {
+    assert.equal(read(text, true), text);
+  }
+});

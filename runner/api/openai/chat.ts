@@ -105,6 +105,9 @@ function choice(reply: CollectedReply, index: number): Record<string, unknown> {
   };
 }
 
+/** What OpenAI's own models do: search, speak; and functions as they were before `tools`. */
+const WITHOUT_EFFECT = ["functions", "function_call", "web_search_options", "audio"];
+
 /** A request of this API, for whoever else takes one. */
 export function parseChat(service: Service, body: Fields): InferenceRequest {
   const model = service.checkModel(body.string("model"));
@@ -138,6 +141,7 @@ export function parseChat(service: Service, body: Fields): InferenceRequest {
     },
     options: samplingFields(service, body, ["max_completion_tokens", "max_tokens"]),
     truncate: false,
+    ignored: WITHOUT_EFFECT.filter((name) => body.has(name)),
     ...(think === undefined ? {} : { think }),
     ...(format === undefined ? {} : { format }),
     ...(logprobs ? { logprobs: top } : {}),
