@@ -19,6 +19,8 @@ import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 
 /** How often `publish --watch` looks for a change of keys or clients. */
 const WATCH_MS = 250;
+/** For nodes of NATS that were just started, ms. */
+const LEADER_MS = 30_000;
 
 /** How NATS is reached, of the commands that do. */
 export const NATS_OPTIONS = {
@@ -116,7 +118,7 @@ export async function openNats(
   using seed = secret(there.seed);
   const path = stringOption(context, "ca");
   return await NatsStore.open({
-    ...{ servers: parseNatsServers(to, "TO"), seed },
+    ...{ servers: parseNatsServers(to, "TO"), seed, leaderMs: LEADER_MS },
     ...(path !== undefined && { ca: utf8Decode(await readFileUpTo(path)) }),
     ...(replicas !== undefined && { replicas }),
   });

@@ -6,7 +6,7 @@ import { ClientTable } from "./client_table.ts";
 import { FleetMember } from "./host.ts";
 import { Publisher } from "./publisher.ts";
 import { MemoryFleetStore, StoreSource } from "./store.ts";
-import { HOUR, type Machine, withFleet } from "./testing.ts";
+import { HOUR, type Machine, refused, withFleet } from "./testing.ts";
 
 /** A host that follows a store in memory, beside a publisher that goes on. */
 async function following(
@@ -50,7 +50,8 @@ Deno.test("fleet: a change costs a record of what changed, and comes at once", a
     assert.ok(ring.has(laptop.pskId));
     const hid = toHex(hosts[0]!.keys.hid);
     const small = async (name: string) => (await store.get(name))!.length;
-    const all = await small(RECORDS.base(hid, 1, 0));
+    const base = fleet.version;
+    const all = await small(RECORDS.base(hid, base, 0));
     // Nothing changed: a head, for its time.
     await publish();
     assert.deepEqual((await store.list(RECORDS.of(hid))).length, 2);
@@ -58,7 +59,7 @@ Deno.test("fleet: a change costs a record of what changed, and comes at once", a
     await publish();
     await issuer.keys.clients().revoke("laptop");
     await publish();
-    const changes = [1, 2].map((at) => RECORDS.change(hid, 1, at));
+    const changes = [1, 2].map((at) => RECORDS.change(hid, base, at));
     for (const name of changes) assert.ok(await small(name) < all / 5, name);
     const before = await fleet.changes();
     using after = await fleet.ring();
@@ -307,5 +308,25 @@ Deno.test("fleet: what has ended is not read again until there is something newe
     assert.ok(!await has());
     await publish();
     assert.ok(await has());
+  });
+});
+
+Deno.test("fleet: an issuer whose folder was put back from a backup is believed still", async () => {
+  await withFleet(async ({ issuer, publish, member, clock }) => {
+    const first = await publish();
+    const backup = await Deno.readTextFile(issuer.state.path);
+    for (let i = 0; i < 5; i++) {
+      clock.now += 900_000;
+      const fleet = await member(0, (await publish())[0]!);
+      await fleet.read();
+    }
+    await Deno.writeTextFile(issuer.state.path, backup);
+    // Control: what was published then is refused.
+    const old = await member(0, first[0]!);
+    await refused(old.read(), /older/);
+    clock.now += 1_000;
+    const fleet = await member(0, (await publish())[0]!);
+    await fleet.read();
+    assert.ok(fleet.isFresh);
   });
 });

@@ -2,22 +2,27 @@
  * A fleet's records in NATS JetStream's key-value store, over TLS. Each machine comes with a key of its own (nkey.ts), and NATS lets
  * it write what is its own to write (nats_permissions.ts). What is in the store it need not be believed.
  */
-import { type KV, type KvEntry, Kvm } from "@nats-io/kv";
-import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
+import type { KV, KvEntry } from "@nats-io/kv";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { idlePause } from "../pause.ts";
 import { firstReached } from "./knock.ts";
-import { BUCKET, inboxOf, STREAM } from "./nats_permissions.ts";
+import {
+  AGAIN_MS,
+  ANSWER_MS,
+  isSilence,
+  type Link,
+  linked,
+  unreachable,
+  type Way,
+} from "./nats_link.ts";
+import { BUCKET, STREAM } from "./nats_permissions.ts";
 import { natsIdentity } from "./nkey.ts";
 import type { FleetStore, OnRecord } from "./store.ts";
 
-/** For an answer of NATS, ms. */
-const ANSWER_MS = 10_000;
 /** For a connection, ms: where a network is cut and whole again, the next try is soon. */
 const CONNECT_MS = 2_500;
-/** A connection on which two questions have had no answer for this long each, ms, is made anew. */
-const [PING_MS, PINGS] = [2_000, 2];
 /**
  * A node that has answered nothing for this long, ms, is given up for another one: it may be there, and cut off from the others,
  * which it notices after minutes.
@@ -25,21 +30,15 @@ const [PING_MS, PINGS] = [2_000, 2];
 const SILENT_NODE_MS = 8_000;
 /** A watch that tells nothing for this long, ms, is asked for at NATS. */
 const SILENT_MS = 5_000;
-/** Between tries to reach it again, ms. */
-const AGAIN_MS = 500;
-/** NATS' own default for one record. */
-const MAX_RECORD_BYTES = 1024 * 1024;
 
 /** How the store is reached. */
-export interface NatsOptions {
-  /** `tls://nats-1:4222`; each is a way to the same store. */
-  readonly servers: readonly string[];
-  /** The authority of their certificates, PEM; absent: the system's. */
-  readonly ca?: string;
+export interface NatsOptions extends Omit<Way, "identity"> {
   /** What {@link natsIdentity} is made from, 32 bytes; needed until the store is open, and the caller may wipe it then. */
   readonly seed: Uint8Array;
   /** Copies that NATS keeps, where the bucket is made: on as many nodes. */
   readonly replicas?: number | undefined;
+  /** How long nodes that were just started may take to choose who leads, ms; absent: not at all. */
+  readonly leaderMs?: number;
   /** Told of a connection that is lost (false) or there again (true). */
   readonly onReached?: (isThere: boolean) => void;
 }
@@ -56,7 +55,7 @@ export function parseNatsServers(text: string, field: string): string[] {
 
 /** One connection to it; made anew when it is lost, for as long as this lives. */
 export class NatsStore implements FleetStore {
-  readonly #way: Way;
+  readonly #way: Way & Pick<NatsOptions, "onReached">;
   #connection: NatsConnection;
   #kv: KV;
   readonly #ended = new AbortController();
@@ -67,16 +66,16 @@ export class NatsStore implements FleetStore {
   /** Of the connection: when the first question was asked that was not answered, and none was since. */
   #unanswered: number | undefined;
 
-  private constructor(way: Way, { connection, kv }: Link) {
+  private constructor(way: Way & Pick<NatsOptions, "onReached">, { connection, kv }: Link) {
     this.#way = way;
     this.#connection = connection;
     this.#kv = kv;
   }
 
   /** @throws {SecLlamaError} `fleet-unreachable` if no server lets us in. */
-  static async open({ seed, replicas, ...rest }: NatsOptions): Promise<NatsStore> {
+  static async open({ seed, replicas, leaderMs, ...rest }: NatsOptions): Promise<NatsStore> {
     const way = { ...rest, identity: natsIdentity(seed) };
-    const store = new NatsStore(way, await linked(way, { replicas }));
+    const store = new NatsStore(way, await linked(way, { replicas, leaderMs }));
     void store.#follow();
     return store;
   }
@@ -263,57 +262,9 @@ export class NatsStore implements FleetStore {
   }
 }
 
-/** How each connection is made. */
-type Way = Omit<NatsOptions, "seed" | "replicas"> & {
-  readonly identity: ReturnType<typeof natsIdentity>;
-};
-
-/** A connection, and the bucket over it. */
-interface Link {
-  readonly connection: NatsConnection;
-  readonly kv: KV;
-}
-
-/** @throws {SecLlamaError} `fleet-unreachable`. */
-async function linked(
-  { servers, ca, identity }: Way,
-  { replicas, timeout = ANSWER_MS }: { replicas?: number | undefined; timeout?: number },
-): Promise<Link> {
-  const { user, authenticator } = identity;
-  let connection: NatsConnection | undefined;
-  try {
-    connection = await connect({
-      ...{ servers: [...servers], authenticator, inboxPrefix: inboxOf(user) },
-      ...{ timeout, pingInterval: PING_MS, maxPingOut: PINGS },
-      // One that is lost is made anew by us.
-      reconnect: false,
-      // The addresses are the operator's, not what a server says of its cluster.
-      ignoreClusterUpdates: true,
-      tls: ca === undefined ? {} : { ca },
-    });
-    const kvm = new Kvm(connection);
-    const kv = replicas === undefined ? await kvm.open(BUCKET) : await kvm.create(BUCKET, {
-      ...{ replicas, history: 1, maxValueSize: MAX_RECORD_BYTES },
-      // Else any node might answer, with what was before the change that we were just told of.
-      allow_direct: false,
-    });
-    return { connection, kv };
-  } catch (cause) {
-    await connection?.close();
-    throw unreachable(cause);
-  }
-}
-
 /** 1: the server is that node, `host:port`; 0: it is not. */
 function isAt(server: string, node: string): number {
   return Number(server === `tls://${node}` || `${server}:4222` === `tls://${node}`);
-}
-
-/** No answer, or a node's word that nobody is there to answer; not: that it is refused. */
-function isSilence(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return error instanceof errors.TimeoutError || error instanceof errors.NoRespondersError ||
-    Number((error as { status?: unknown }).status) >= 500 || isSilence(error.cause);
 }
 
 /** What JetStream says of a stream, as far as it is asked here. */
@@ -330,11 +281,4 @@ function subjectOf(name: string): string {
 
 function textOf({ operation, value }: KvEntry): string | undefined {
   return operation === "PUT" ? utf8Decode(value) : undefined;
-}
-
-function unreachable(cause: unknown): SecLlamaError {
-  return new SecLlamaError("fleet-unreachable", "the fleet's store does not answer, or refuses", {
-    hint: "look whether NATS runs, and has the lines of secllama fleet nats on the issuer",
-    cause,
-  });
 }

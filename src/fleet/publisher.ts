@@ -77,7 +77,7 @@ export class Publisher implements Disposable {
    */
   async publish({ now, lifeMs }: { now: number; lifeMs: number }): Promise<readonly FleetHost[]> {
     return await this.#state.publishing(async () => {
-      const { there, rev, ring: keys, clients, roles } = await this.#begin();
+      const { there, rev, ring: keys, clients, roles } = await this.#begin(now);
       using seed = secret(there.seed);
       using ring = keys;
       const { sign } = await signer(seed);
@@ -136,13 +136,14 @@ export class Publisher implements Disposable {
   }
 
   /** What is to be written. The keyset's lock ends before the store is asked for anything: commands wait for it. */
-  async #begin() {
+  async #begin(now: number) {
     return await this.#state.locked(async () => {
       const there = await asIssuer(this.#state);
       try {
         const ring = await this.#keys.ring();
         const { clients, roles } = await this.#keys.clients().read();
-        const rev = there.rev + 1;
+        // The time too, so that an issuer whose folder is put back from a backup is not older than what hosts have seen.
+        const rev = Math.max(there.rev + 1, Math.floor(now / 1_000));
         // Before anything goes out: a number is never given twice.
         await this.#state.write({ ...there, rev });
         return { there, rev, ring, clients, roles };

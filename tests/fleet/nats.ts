@@ -114,11 +114,6 @@ include users.conf
     for (let i = 0; i < nodes; i++) isolate(i, false);
   });
   for (let i = 0; i < nodes; i++) await start(i);
-  // Before they have a leader they let questions go unanswered.
-  for (let i = 0; nodes > 1 && i < nodes; i++) {
-    const log = () => Deno.readTextFile(join(folder, `nats-${i}.log`));
-    await until(async () => / metadata leader/.test(await log()), "the nodes have a leader");
-  }
   const all = stack.move();
   return {
     servers: ports.map((port) => `tls://localhost:${port}`),

@@ -245,7 +245,13 @@ Deno.test({
   fn: async () => {
     await using nats = await startNats(users, 3);
     const { servers, ca } = nats;
-    await using issuer = await NatsStore.open({ servers, ca, seed: seeds[0]!, replicas: 3 });
+    await using issuer = await NatsStore.open({
+      servers,
+      ca,
+      seed: seeds[0]!,
+      replicas: 3,
+      leaderMs: HANG_MS,
+    });
     await using admin = await raw(nats, 3);
     const head = RECORDS.head(hids[0]!);
     await issuer.put(head, "one");
@@ -300,7 +306,13 @@ Deno.test({
   fn: async () => {
     await using nats = await startNats(users, 3);
     const { servers, ca } = nats;
-    await using store = await NatsStore.open({ servers, ca, seed: seeds[0]!, replicas: 3 });
+    await using store = await NatsStore.open({
+      servers,
+      ca,
+      seed: seeds[0]!,
+      replicas: 3,
+      leaderMs: HANG_MS,
+    });
     const head = RECORDS.head(hids[0]!);
     await store.put(head, "one");
     const { node } = store.stats();
