@@ -13,6 +13,8 @@ import type { StringRules } from "./terms.ts";
 
 /** States that an automaton may have with the length counted. */
 const MAX_COUNTED = 8000;
+/** Characters that are counted behind the first loop: enough for a web address, and quick to make. */
+const MAX_BEHIND = 600;
 
 interface Strings {
   readonly automaton: Automaton;
@@ -55,7 +57,12 @@ function counted(
   }
   // A shorter text than could be is permitted, too.
   const limit = Math.floor(MAX_COUNTED / states);
-  if (most !== undefined && most > limit) most = Math.max(limit, least, shortest);
+  let known: readonly (number | undefined)[] = [];
+  if (most !== undefined && most > limit) {
+    const behind = least === 0 ? loopsAlone(automaton, most) : undefined;
+    if (behind !== undefined && behind.room > limit) ({ known, most } = behind);
+    else most = Math.max(limit, least, shortest);
+  }
   const top = most ?? least;
   return explore<readonly [number, number]>(
     [0, 0],
@@ -63,15 +70,53 @@ function counted(
     ([id, length]) => {
       const { accepts, edges } = automaton.states[id]!;
       const next = most === undefined ? Math.min(length + 1, top) : length + 1;
+      const counted = edges.map(({ from, to, target }) => ({
+        from,
+        to,
+        target: [target, known[target] ?? next] as const,
+      }));
       return {
         accepts: accepts && length >= least,
-        edges: next > top
-          ? []
-          : edges.map(({ from, to, target }) => ({ from, to, target: [target, next] })),
+        edges: counted.filter(({ target: [, after] }) => after <= top),
       };
     },
     budget,
   );
+}
+
+/**
+ * Counts only behind the first loop: in front of it each state counts as the longest way to it, so that one copy of it is enough.
+ * A web address has a scheme and a host of some length, and then a path of any.
+ * @returns `known`: the ways to the states in front; `room`: characters that are left behind them.
+ */
+function loopsAlone({ states }: Automaton, most: number) {
+  const waiting = states.map(() => 0);
+  for (const { edges } of states) {
+    for (const target of new Set(edges.map((edge) => edge.target))) waiting[target]!++;
+  }
+  const known: (number | undefined)[] = states.map(() => undefined);
+  const longest = states.map(() => 0);
+  const entries: number[] = [];
+  // The start has no way to it but in a loop.
+  const open = waiting[0] === 0 ? [0] : [];
+  for (let id; (id = open.pop()) !== undefined;) {
+    known[id] = longest[id]!;
+    for (const target of new Set(states[id]!.edges.map((edge) => edge.target))) {
+      longest[target] = Math.max(longest[target]!, longest[id]! + 1);
+      if (--waiting[target]! === 0) open.push(target);
+    }
+  }
+  for (const [id, { edges }] of states.entries()) {
+    const way = known[id];
+    if (way !== undefined && edges.some(({ target }) => known[target] === undefined)) {
+      entries.push(way + 1);
+    }
+  }
+  const looping = known.filter((one) => one === undefined).length;
+  if (looping === 0 || entries.length === 0) return undefined;
+  const copies = Math.floor((MAX_COUNTED - (states.length - looping)) / looping);
+  const top = Math.min(most, Math.min(...entries) + Math.min(copies, MAX_BEHIND));
+  return { known, most: top, room: top - Math.max(...entries) };
 }
 
 /** Characters of the shortest and the longest text; no longest one: there is no end. */
