@@ -47,10 +47,14 @@ export function* jsonSize(value: unknown, most = Infinity): Work<number> {
 /**
  * What `JSON.stringify` makes of a value, in pieces of some ten thousand units. A `Float32Array` is an array of numbers.
  * @param value Objects, arrays, texts, numbers, true, false, null; what is undefined is left out of objects.
+ * @param without Whether members of this name are left out as well.
  */
-export function* writeJson(value: unknown): Work<string[]> {
+export function* writeJson(
+  value: unknown,
+  without: (name: string) => boolean = () => false,
+): Work<string[]> {
   const out = new Pieces();
-  yield* write(value, out);
+  yield* write(value, { out, without });
   return out.end();
 }
 
@@ -86,16 +90,22 @@ class Pieces {
   }
 }
 
-function* write(value: unknown, out: Pieces): Work<void> {
+interface Writing {
+  readonly out: Pieces;
+  readonly without: (name: string) => boolean;
+}
+
+function* write(value: unknown, how: Writing): Work<void> {
+  const { out, without } = how;
   if (typeof value === "string" && value.length > TEXT_UNITS) yield* writeText(value, out);
   else if (value === null || typeof value !== "object") out.add(exactText(value) ?? "null");
-  else if (Array.isArray(value) || value instanceof Float32Array) yield* writeList(value, out);
+  else if (Array.isArray(value) || value instanceof Float32Array) yield* writeList(value, how);
   else {
     let before = "{";
     for (const [name, member] of Object.entries(value)) {
-      if (member === undefined) continue;
+      if (member === undefined || without(name)) continue;
       out.add(`${before}${JSON.stringify(name)}:`);
-      yield* write(member, out);
+      yield* write(member, how);
       before = ",";
     }
     out.add(before === "{" ? "{}" : "}");
@@ -103,7 +113,8 @@ function* write(value: unknown, out: Pieces): Work<void> {
   if (out.due()) yield;
 }
 
-function* writeList(list: readonly unknown[] | Float32Array, out: Pieces): Work<void> {
+function* writeList(list: readonly unknown[] | Float32Array, how: Writing): Work<void> {
+  const { out } = how;
   out.add("[");
   for (let at = 0; at < list.length;) {
     if (at > 0) out.add(",");
@@ -113,7 +124,7 @@ function* writeList(list: readonly unknown[] | Float32Array, out: Pieces): Work<
       out.add(JSON.stringify(Array.from(list.slice(at, end) as number[])).slice(1, -1));
       at = end;
       if (out.due()) yield;
-    } else yield* write(list[at++], out);
+    } else yield* write(list[at++], how);
   }
   out.add("]");
 }

@@ -15,6 +15,7 @@ import { readJsonObject } from "./body.ts";
 import { Turns } from "../turns.ts";
 import type { Fields } from "./fields.ts";
 import { makeService } from "./inference.ts";
+import { readAhead } from "./read_ahead.ts";
 import type { Call, ModelDefaults, Service } from "./request.ts";
 import { ollamaChat } from "./ollama/chat.ts";
 import { ollamaEmbed, ollamaEmbeddings } from "./ollama/embed.ts";
@@ -167,6 +168,7 @@ async function run(
   };
   const body = await readJsonObject(request, turns, call);
   await turns.run(readArguments(body), call);
+  await turns.run(readAhead(body), call);
   // What a handler does before it first waits is bounded, by what a body may hold.
   await turns.take(call);
   const response = await handler(service, body, call, cancel);

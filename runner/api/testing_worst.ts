@@ -178,6 +178,27 @@ export const WORST: Readonly<Record<string, () => Worst>> = {
       list(13_000, (at) => `{"type":"tool_result","tool_use_id":"c${12_999 - at}","content":"r"}`)
     }}]}`,
   }),
+  "a server's result of many values": () => ({
+    path: "/v1/messages",
+    body:
+      `{"model":"demo","max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"server_tool_use","id":"c","name":"f","input":{}},{"type":"web_search_tool_result","tool_use_id":"c","content":${
+        list(VALUES, "1.5")
+      }}]},{"role":"user","content":"y"}]}`,
+  }),
+  "a server's result of one long text": () => ({
+    path: "/v1/messages",
+    body:
+      `{"model":"demo","max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"server_tool_use","id":"c","name":"f","input":{}},{"type":"web_search_tool_result","tool_use_id":"c","content":{"a":"${
+        fill("\\n", TEXT)
+      }"}}]},{"role":"user","content":"y"}]}`,
+  }),
+  "what an interpreter put out": () =>
+    openai(
+      "/v1/responses",
+      `"input":[{"type":"message","role":"user","content":"x"},{"type":"code_interpreter_call","id":"c","code":"1","outputs":${
+        list(VALUES, "1.5")
+      }},{"type":"message","role":"user","content":"y"}]`,
+    ),
   "a schema with many values": () =>
     format({ enum: Array.from({ length: 90_000 }, (_, at) => `v${at}`) }),
   "a schema with a few long texts": () =>

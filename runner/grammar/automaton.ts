@@ -24,8 +24,8 @@ export interface Automaton {
   readonly states: readonly State[];
 }
 
-/** States of which the ways on are found at a time. */
-const STATES_PER_YIELD = 64;
+/** States and edges that are looked at between two places to yield. */
+const EDGES_PER_YIELD = 4096;
 /** Steps from which on work stops where it can: about a tenth of a second. */
 const STEPS_PER_PIECE = 100_000;
 /** Steps that work may take where it cannot stop. */
@@ -113,6 +113,7 @@ export function* exploreWork<T>(
   const ids = new Map<string, number>([[key(start), 0]]);
   const queue: T[] = [start];
   const states: State[] = [];
+  let looked = 0;
   for (let at = 0; at < queue.length; at++) {
     const { accepts, edges } = look(queue[at]!);
     const out: { from: number; to: number; target: number }[] = [];
@@ -130,7 +131,11 @@ export function* exploreWork<T>(
     }
     budget.take(1 + out.length);
     states.push({ accepts, edges: out });
-    if (at % STATES_PER_YIELD === 0) yield;
+    // What an edge is made of costs more than the edge.
+    looked += 64 + 8 * edges.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
   }
   return yield* tidyWork({ states });
 }
@@ -142,12 +147,28 @@ export function explore<T>(...of: Parameters<typeof exploreWork<T>>): Automaton 
 
 /** Without states that lead to no end, and made as small as it can be. */
 function* tidyWork(automaton: Automaton): Work<Automaton> {
-  return yield* minimise(trim(automaton));
+  return yield* minimise(yield* trimWork(automaton));
 }
 
-function trim({ states }: Automaton): Automaton {
+function trim(automaton: Automaton): Automaton {
+  return runAtOnce(trimWork(automaton));
+}
+
+function* trimWork({ states }: Automaton): Work<Automaton> {
   const before: number[][] = states.map(() => []);
-  states.forEach(({ edges }, from) => edges.forEach(({ target }) => before[target]!.push(from)));
+  let looked = 0;
+  for (const [from, { edges }] of states.entries()) {
+    let last = -1;
+    for (const { target } of edges) {
+      // Of many edges in a row to one state, one tells as much.
+      if (target !== last) before[target]!.push(from);
+      last = target;
+    }
+    looked += 1 + edges.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
+  }
   const alive = new Set<number>();
   const queue = states.flatMap(({ accepts }, id) => accepts ? [id] : []);
   for (let id; (id = queue.pop()) !== undefined;) {
@@ -156,11 +177,12 @@ function trim({ states }: Automaton): Automaton {
     queue.push(...before[id]!);
   }
   if (!alive.has(0)) return NOTHING;
-  return renumber(states, (id) => alive.has(id) ? id : -1);
+  return yield* renumber(states, (id) => alive.has(id) ? id : -1);
 }
 
 /** Keeps what is reached from the start, under the numbers that `classOf` gives (-1: leave out). */
-function renumber(states: readonly State[], classOf: (id: number) => number): Automaton {
+function* renumber(states: readonly State[], classOf: (id: number) => number): Work<Automaton> {
+  let looked = 0;
   const ids = new Map<number, number>([[classOf(0), 0]]);
   const kept: number[] = [0];
   const out: State[] = [];
@@ -180,6 +202,10 @@ function renumber(states: readonly State[], classOf: (id: number) => number): Au
       else next.push({ from: edge.from, to: edge.to, target: id });
     }
     out.push({ accepts, edges: next });
+    looked += 1 + edges.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
   }
   return { states: out };
 }
@@ -192,7 +218,9 @@ function* minimise(automaton: Automaton): Work<Automaton> {
   for (let round = 0;; round++) {
     if (round === MAX_ROUNDS) return automaton;
     const names = new Map<string, number>();
-    const next = states.map(({ edges }, id) => {
+    const next: number[] = [];
+    let looked = 0;
+    for (const [id, { edges }] of states.entries()) {
       let name = `${groups[id]}`;
       let [lastTo, lastGroup] = [-2, -1];
       for (const { from, to, target } of edges) {
@@ -201,17 +229,20 @@ function* minimise(automaton: Automaton): Work<Automaton> {
         [lastTo, lastGroup] = [to, group];
       }
       name += `,${lastTo}`;
-      const known = names.get(name);
-      if (known !== undefined) return known;
-      names.set(name, names.size);
-      return names.size - 1;
-    });
+      const known = names.get(name) ?? names.size;
+      names.set(name, known);
+      next.push(known);
+      looked += 1 + edges.length;
+      if (looked < EDGES_PER_YIELD) continue;
+      looked = 0;
+      yield;
+    }
     groups = next;
     yield;
     if (names.size === count) break;
     count = names.size;
   }
-  return renumber(states, (id) => groups[id]!);
+  return yield* renumber(states, (id) => groups[id]!);
 }
 
 /** Texts that both accept. */
@@ -265,6 +296,11 @@ export function negation({ states }: Automaton): Automaton {
 
 /** Just these texts. @throws {Inexpressible} when a limit is reached. */
 export function words(texts: readonly string[], budget: Budget): Automaton {
+  return runAtOnce(wordsWork(texts, budget));
+}
+
+/** The same in turns. */
+export function* wordsWork(texts: readonly string[], budget: Budget): Work<Automaton> {
   interface Node {
     accepts: boolean;
     readonly next: Map<number, Node>;
@@ -272,6 +308,7 @@ export function words(texts: readonly string[], budget: Budget): Automaton {
   const make = (): Node => ({ accepts: false, next: new Map() });
   const root = make();
   const nodes = [root];
+  let done = 0;
   for (const text of texts) {
     let node = root;
     let made = 0;
@@ -282,12 +319,20 @@ export function words(texts: readonly string[], budget: Budget): Automaton {
         node.next.set(code, child = make());
         nodes.push(child);
         // Often enough that a text of megabytes is refused at its beginning.
-        if (++made % 1000 === 0) budget.take(1000 * STEPS_PER_STATE);
+        if (++made % 1000 === 0) {
+          budget.take(1000 * STEPS_PER_STATE);
+          // As much as could be made without turns.
+          if (nodes.length * STEPS_PER_STATE > MOST_IN_A_PIECE) {
+            throw new Inexpressible("it makes the grammar too large");
+          }
+          yield;
+        }
       }
       node = child;
     }
     budget.take(1 + made % 1000 * STEPS_PER_STATE);
     node.accepts = true;
+    if (++done % 64 === 0) yield;
   }
   // From the ends to the start, so that what goes on alike is one state at once: no rounds are needed.
   const ids = new Map<Node, number>();
@@ -306,17 +351,22 @@ export function words(texts: readonly string[], budget: Budget): Automaton {
       states.push({ accepts: node.accepts, edges });
     }
     ids.set(node, id);
+    if (++done % 1000 === 0) yield;
   }
   const start = ids.get(root)!;
   // The start comes first; nothing leads to it, as a text has an end.
   const last = states.length - 1;
   const moved = (id: number) => id === start ? 0 : id === 0 ? last : id;
-  const ordered = states.map(({ accepts, edges }) => ({
-    accepts,
-    edges: edges.map((edge) => ({ ...edge, target: moved(edge.target) })),
-  }));
+  const ordered: State[] = [];
+  for (const { accepts, edges } of states) {
+    ordered.push({
+      accepts,
+      edges: edges.map((edge) => ({ ...edge, target: moved(edge.target) })),
+    });
+    if (ordered.length % 1000 === 0) yield;
+  }
   [ordered[0], ordered[last]] = [ordered[last]!, ordered[0]!];
-  return trim({ states: ordered });
+  return yield* trimWork({ states: ordered });
 }
 
 /** All texts of an automaton that accepts no more than `most`; else `undefined`. */

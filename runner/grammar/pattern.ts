@@ -19,8 +19,15 @@ import {
   union,
   WHITE_SPACE,
 } from "./code_set.ts";
+import { propertyNames, propertyWork } from "./properties.ts";
 import { Inexpressible } from "./refusal.ts";
-import { type Member, readPattern, type Shorthand, type Tree } from "./pattern_reader.ts";
+import {
+  type Member,
+  MOST_PROPERTIES,
+  readPattern,
+  type Shorthand,
+  type Tree,
+} from "./pattern_reader.ts";
 import {
   all,
   ANY_TEXT,
@@ -48,6 +55,7 @@ export function patternAutomaton(source: string, reading: Reading, budget: Budge
 
 /** The same in turns. @throws {Inexpressible} */
 export function* patternWork(source: string, reading: Reading, budget: Budget): Work<Automaton> {
+  for (const name of propertyNames(source).slice(0, MOST_PROPERTIES)) yield* propertyWork(name);
   const tree = readPattern(source);
   const found = follow(tree, always(ANY_TEXT), reading);
   const later = BEFORE.slice(1).map((before) =>

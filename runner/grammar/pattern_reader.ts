@@ -6,14 +6,15 @@ import { type CodeSet, complement } from "./code_set.ts";
 import { propertySet } from "./properties.ts";
 import { Inexpressible } from "./refusal.ts";
 
+/** Classes of Unicode's properties: each has up to a thousand ranges. */
+export const MOST_PROPERTIES = 4;
 /** Tunables. */
 const LIMITS = {
   chars: 4000,
   /** Characters, classes and groups. */
   parts: 2000,
   depth: 40,
-  /** Classes of Unicode's properties: each has up to a thousand ranges. */
-  properties: 4,
+  properties: MOST_PROPERTIES,
   /** One repetition's count. */
   repetition: 2000,
 } as const;

@@ -99,6 +99,17 @@ Deno.test("pieces: a pause at each place changes no grammar and no refusal", () 
   assert.ok(paused > 50, `${paused} of ${schemas.length} paused`);
 });
 
+Deno.test("pieces: what is not counted in steps is done in many pieces as well", () => {
+  // The first time, the property is found among all characters.
+  assert.ok(make({ type: "string", pattern: "^\\p{Script=Cherokee}+$" }).pieces.length > 60);
+  const unicode = make({ type: "string", pattern: "^\\p{L}{1,9}[^\\p{N}]\\P{Lu}+$" });
+  assert.match(unicode.result, /^root ::=/);
+  assert.ok(unicode.pieces.length > 200, `${unicode.pieces.length}`);
+  const listed = make({ enum: texts(5, 4000) });
+  assert.match(listed.result, /^root ::=/);
+  assert.ok(listed.pieces.length > 40, `${listed.pieces.length}`);
+});
+
 /** So many texts of so many letters, which have little in common. */
 function texts(count: number, length: number): string[] {
   const random = seeded(count);

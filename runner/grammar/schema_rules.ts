@@ -2,7 +2,7 @@
 import { exactText } from "../../src/exact_json.ts";
 import type { Work } from "../../src/budget.ts";
 import type { Algebra } from "./algebra.ts";
-import { accepts, ANYTHING, type Automaton, both, Pause, words } from "./automaton.ts";
+import { accepts, ANYTHING, type Automaton, both, Pause, words, wordsWork } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
 import { bareTerm } from "./bare_rules.ts";
 import { type Grammar, literal, type Part, type Rule } from "./gbnf.ts";
@@ -25,6 +25,9 @@ import { textRule } from "./text_rules.ts";
 import type { TypeName } from "./values.ts";
 
 /** What rules of all notations of one schema share. */
+/** UTF-16 units of listed texts whose automaton is made in turns. */
+const LONG_LIST = 4096;
+
 interface Shared {
   /** Whether a schema without a type is of those that its keywords are about. */
   readonly guessTypes: boolean;
@@ -38,6 +41,8 @@ export class SchemaRules {
   readonly notation: Notation;
   readonly #values = new Map<string, Rule>();
   readonly #texts = new Map<Automaton, Rule>();
+  /** Of long lists of texts. */
+  readonly #listed = new Map<string, Automaton | Inexpressible>();
   readonly #shared: Shared;
 
   /** @param options.guessTypes Whether a schema without a type is of those that its keywords are about. */
@@ -123,7 +128,7 @@ export class SchemaRules {
       const texts = values.filter((value) => typeof value === "string");
       // Many texts share their beginnings.
       const many = texts.length > 4;
-      if (many) rule.or(this.#quoted(this.#text(words(texts, this.algebra.budget))));
+      if (many) rule.or(this.#quoted(this.#text(this.#words(texts))));
       for (const value of values) {
         if (!many || typeof value !== "string") rule.or(this.constant(value));
       }
@@ -196,6 +201,27 @@ export class SchemaRules {
   #quoted(body: Part): Rule {
     const { around: [open, close] } = this.notation.text;
     return this.grammar.of(open, body, close);
+  }
+
+  /** @throws {Pause} the first time, for long ones; {@link Inexpressible}. */
+  #words(texts: readonly string[]): Automaton {
+    const { budget } = this.algebra;
+    if (texts.reduce((sum, { length }) => sum + length, 0) < LONG_LIST) return words(texts, budget);
+    const key = JSON.stringify(texts);
+    const known = this.#listed.get(key);
+    if (known === undefined) throw new Pause(this.#makeWords(key, texts));
+    if (known instanceof Inexpressible) throw known;
+    return known;
+  }
+
+  *#makeWords(key: string, texts: readonly string[]): Work<void> {
+    try {
+      this.#listed.set(key, yield* wordsWork(texts, this.algebra.budget));
+    } catch (error) {
+      if (!(error instanceof Inexpressible)) throw error;
+      // It is said where they are asked for.
+      this.#listed.set(key, error);
+    }
   }
 
   /** Those of the automaton's texts that can be written. */

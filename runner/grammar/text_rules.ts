@@ -15,6 +15,8 @@ type Notation = "json" | "plain";
 
 /** In characters of the grammar. */
 const LONG_CLASS = 200;
+/** Ranges from on which a class is remembered. */
+const MANY_RANGES = 20;
 /** What JSON writes as an escape (RFC 8259, 7). */
 const ESCAPED = codeSet([[0, 0x1f], [0x22, 0x22], [0x5c, 0x5c]]);
 /** No character of UTF-8 stands for one of them alone. */
@@ -54,10 +56,19 @@ export function textRule(
     long.set(part, known);
     return known;
   };
+  // Many states go on by the same thousand ranges, which take long to write.
+  const written = new Map<string, Part[]>();
+  const charactersOf = (group: readonly Range[]): Part[] => {
+    if (group.length < MANY_RANGES) return characters(codeSet(group), notation);
+    const key = JSON.stringify(group);
+    const known = written.get(key) ?? characters(codeSet(group), notation).map(once);
+    written.set(key, known);
+    return known;
+  };
   states.forEach(({ accepts, edges }, id) => {
     const rule = rules[id]!;
     for (const [target, group] of byTarget(edges)) {
-      for (const part of characters(codeSet(group), notation)) rule.or(once(part), rules[target]!);
+      for (const part of charactersOf(group)) rule.or(once(part), rules[target]!);
     }
     if (accepts) rule.or();
   });

@@ -1,5 +1,6 @@
 /** The request of Anthropic's messages API: blocks to chat messages. */
 import { exactText } from "../../../src/exact_json.ts";
+import { resultText } from "../read_ahead.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import { clientTool } from "./client_tools.ts";
 import type { Fields } from "../fields.ts";
@@ -223,7 +224,7 @@ function serverResult(block: Fields): string {
   if (value === undefined || typeof value === "string" || isText) {
     return blocksText(block, "content");
   }
-  return exactText(value, (key, inner) => key.startsWith("encrypted_") ? undefined : inner);
+  return typeof value === "object" && value !== null ? resultText(value) : exactText(value);
 }
 
 /** Text of a field that is a string or an array of blocks. */

@@ -5,6 +5,7 @@ import { SecLlamaError } from "../../../src/errors.ts";
 import { collect } from "../inference.ts";
 import type { ChatMessage } from "../../engine/types.ts";
 import type { Fields } from "../fields.ts";
+import { contextTokens } from "../read_ahead.ts";
 import { pictureField, takeImages, takingFor } from "../images.ts";
 import type { InferenceRequest, Reply, Service } from "../request.ts";
 import { BEGUN, type Chunks, ndjson, streamResponse } from "../stream.ts";
@@ -135,10 +136,9 @@ function parsePrompt(
 function parseContext(service: Service, body: Fields): Int32Array | undefined {
   const ids = body.array("context", MAX_CONTEXT_TOKENS);
   if (ids === undefined || ids.length === 0) return undefined;
-  return Int32Array.from(ids, (id) => {
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) >= service.vocabularySize) {
-      throw body.fail("context", "must be an array of token ids of this model");
-    }
-    return id as number;
-  });
+  const tokens = contextTokens(ids);
+  if (tokens === undefined || tokens.largest >= service.vocabularySize) {
+    throw body.fail("context", "must be an array of token ids of this model");
+  }
+  return tokens.ids;
 }

@@ -1,6 +1,7 @@
 /** The request of POST /v1/responses: input items to chat messages. */
 import { exactText } from "../../../src/exact_json.ts";
 import { parseArguments } from "./call_arguments.ts";
+import { resultText } from "../read_ahead.ts";
 import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
@@ -246,7 +247,7 @@ function addItem(
         id: item.requiredString("id"),
         name: "code_interpreter",
         arguments: { code: item.string("code") ?? "" },
-      }, exactText(item.raw("outputs") ?? []));
+      }, outputsText(item.raw("outputs") ?? []));
     default:
       if (LEFT_OUT.has(type ?? "")) return;
       throw new SecLlamaError(
@@ -309,4 +310,9 @@ class Turns {
       ...(turn.toolCalls.length === 0 ? {} : { toolCalls: turn.toolCalls }),
     });
   }
+}
+
+/** What an interpreter put out, as JSON. */
+function outputsText(outputs: unknown): string {
+  return typeof outputs === "object" && outputs !== null ? resultText(outputs) : exactText(outputs);
 }
