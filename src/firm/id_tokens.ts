@@ -10,8 +10,9 @@ import {
   type JWTPayload,
   jwtVerify,
 } from "jose";
+import { collect } from "../api/body.ts";
 import { signInNonceInput } from "../api/sign_in.ts";
-import { type Bytes, toBase64Url, toHex } from "../bytes.ts";
+import { type Bytes, toBase64Url, toHex, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 
 /** Signatures by a key that only the provider has: no MAC, and never none. */
@@ -21,6 +22,8 @@ const MAX_AGE_S = 600;
 const SKEW_S = 60;
 const TIMEOUT_MS = 10_000;
 const MAX_TOKEN = 64 * 1024;
+/** Of the provider's description, and of its keys, bytes. */
+const MAX_DOCUMENT = 1024 * 1024;
 /** Tokens that were used and are remembered until they could not be used any more. */
 const MAX_USED = 100_000;
 
@@ -64,6 +67,8 @@ export class IdTokens {
   readonly #terms: SignInTerms;
   readonly #now: () => number;
   readonly #fetch: typeof fetch;
+  /** Unix seconds, as tokens have them. */
+  readonly #startS: number;
   #keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
   /** Token's hash → when it can be forgotten, in the order of their coming. */
   readonly #used = new Map<string, number>();
@@ -73,6 +78,7 @@ export class IdTokens {
     this.#terms = terms;
     this.#now = o.now ?? Date.now;
     this.#fetch = o.fetch ?? fetch;
+    this.#startS = Math.floor(this.#now() / 1000);
   }
 
   /**
@@ -110,6 +116,8 @@ export class IdTokens {
     if (others && azp !== clientId) throw refused();
     const unbound = nonce === undefined && this.#terms.device;
     if (publicKey !== undefined && !unbound && nonce !== signInNonce(publicKey)) throw refused();
+    // What was used before this process's start is not remembered; with a nonce it is good for its key only, however often it comes.
+    if (publicKey !== undefined && unbound && claims.iat! < this.#startS) throw refused();
     this.#once(token);
     const groups = claims[groupsClaim];
     const member = Array.isArray(groups) ? groups : [];
@@ -141,7 +149,7 @@ export class IdTokens {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     try {
       const answer = await this.#fetch(url, { ...init, signal });
-      const text = await answer.text();
+      const text = await textOf(answer);
       if (answer.status !== 200) throw new Error(`it answered ${answer.status}`);
       createLocalJWKSet(JSON.parse(text));
       return new Response(text);
@@ -158,7 +166,7 @@ export class IdTokens {
         redirect: "error",
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
-      const found = await answer.json() as { issuer?: unknown; jwks_uri?: unknown };
+      const found = JSON.parse(await textOf(answer)) as { issuer?: unknown; jwks_uri?: unknown };
       const uri = new URL(String(found.jwks_uri));
       // OpenID Connect Discovery 1.0, section 4.3.
       if (!answer.ok || found.issuer !== issuer) throw new Error("another issuer");
@@ -172,6 +180,11 @@ export class IdTokens {
       throw unreachable(issuer, cause);
     }
   }
+}
+
+/** What a provider says, which may not be without end. */
+async function textOf(answer: Response): Promise<string> {
+  return utf8Decode(await collect(answer.body, MAX_DOCUMENT));
 }
 
 function nameOf({ preferred_username, email, name, sub }: JWTPayload): string {

@@ -237,7 +237,7 @@ Deno.test("id tokens: other keys, no key, the public key as a secret, keys that 
 Deno.test("id tokens: a used one does not come again with its signature written another way", async () => {
   const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
   const jwk = { ...await exportJWK(publicKey), kid: "one", alg: "ES256", use: "sig" };
-  const { nonce: _, ...unbound } = claims();
+  const { nonce: _, ...unbound } = { ...claims(), iat: SECONDS };
   const token = await signed(unbound, privateKey);
   const [head, body, signature] = token.split(".") as [string, string, string];
   // ECDSA: (r, n - s) holds where (r, s) does (SEC 1); base64url: the last character has bits that say nothing.
@@ -280,6 +280,13 @@ Deno.test("id tokens: a provider whose keys cannot be had is away, and no sign-i
     "not JSON": () => new Response("<html>"),
     "no keys": () => Response.json({ keyz: [] }),
     "keys that are none": () => Response.json({ keys: ["x", 1] }),
+    "no end": () =>
+      new Response(
+        new ReadableStream({
+          pull: (controller) => controller.enqueue(new Uint8Array(65_536).fill(0x20)),
+        }),
+      ),
+    "no UTF-8": () => new Response(new Uint8Array([0x7b, 0xff, 0x7d])),
     "no connection": () => Promise.reject(new TypeError("connection refused")),
     "too late": () => Promise.reject(new DOMException("late", "TimeoutError")),
   };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type Act, loginBy, mergedLines, startProvider } from "../support/identity_provider.ts";
+import { blocksOf } from "../support/page_blocks.ts";
 import { cli, newHome, secllama, type Served, startServe } from "../support/serve.ts";
 import { runToEnd } from "../support/run_to_end.ts";
 
@@ -43,11 +44,18 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
   };
   /** Runs `login`; `act` gets its lines as they come, and drives the browser. */
   const login = (person: string, args: string[], act: Act) =>
-    loginBy(words(person, ["login", served!.gatewayUrl, ...args]), act, {
+    loginBy(words(person, [...printed("login https:"), ...args]), act, {
       env: envOf(person),
       cwd: home,
     });
   let served: Served | undefined;
+  const [page] = await blocksOf("docs/firm.md", "People sign in");
+  /** The words of the page's command that begins so, with this host in the place of the page's. */
+  const printed = (start: string) => {
+    const line = page!.split("\n").find((line) => line.startsWith(`secllama ${start}`));
+    assert.ok(line, `docs/firm.md prints no ${start}`);
+    return line.replace(/https:\S+/, served!.gatewayUrl).split(" ").slice(1);
+  };
   try {
     await Deno.writeTextFile(join(home, "words"), "a passphrase that nobody else has");
     for (const person of ["anna", "ben", "eve"]) await Deno.mkdir(join(home, person));
@@ -91,7 +99,7 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
     });
     await t.step("the session goes on, with the role of the group then", async () => {
       idp.groups.set("ben", ["ml"]);
-      assert.match(await as("ben", ["login", "--refresh"]), /role staff, until/);
+      assert.match(await as("ben", printed("login --refresh")), /role staff, until/);
       await as("ben", ["run", "demo", "Hello", "--num-predict=4"]);
     });
     await t.step(
