@@ -211,15 +211,20 @@ export class AuditDatabase implements Disposable {
 
   /** The lines from `from` on, in order. */
   *lines(from = 0): Generator<StoredLine> {
-    // By the batch: a reader that stops in the middle holds nothing up.
+    // By the batch: a reader that stops in the middle holds nothing up. An array of few values is read in half the time of an object
+    // with all: of a million lines that is a second.
     const some = this.#statement(
-      `SELECT n, leaf, tag, text FROM lines WHERE n >= ? ORDER BY n LIMIT ${BATCH}`,
+      `SELECT n, length(leaf), CAST(leaf || tag AS BLOB), text FROM lines WHERE n >= ? ORDER BY n LIMIT ${BATCH}`,
     );
+    some.setReturnArrays(true);
     for (let next = from;;) {
-      const rows = some.all(next);
-      for (const row of rows) yield lineOf(row as Row);
+      const rows = some.all(next) as unknown as LineRow[];
+      for (const [n, length, hashes, text] of rows) {
+        const [leaf, tag] = [hashes.subarray(0, length), hashes.subarray(length)];
+        yield { n, leaf, tag, text };
+      }
       if (rows.length < BATCH) return;
-      next = Number(rows.at(-1)!["n"]) + 1;
+      next = rows.at(-1)![0] + 1;
     }
   }
 
@@ -294,6 +299,8 @@ export class AuditDatabase implements Disposable {
 }
 
 type Row = Record<string, unknown>;
+/** Number, length of the leaf, leaf and tag, text. */
+type LineRow = readonly [number, number, Bytes, string | null];
 
 function lineOf(row: Row): StoredLine {
   return {
