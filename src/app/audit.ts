@@ -1,5 +1,5 @@
 /** The audit log of `serve`: opened before anything listens, told of what weakens, and closed last. */
-import { type AuditEntry, AuditLog, OtlpSink, SyslogSink } from "../audit/mod.ts";
+import { type AuditEntry, AuditLog, type HeadSince, OtlpSink, SyslogSink } from "../audit/mod.ts";
 import { type Bytes, toHex } from "../bytes.ts";
 import type { Config } from "../config/config.ts";
 import { type ErrorCode, SecLlamaError, toSecLlamaError } from "../errors.ts";
@@ -28,8 +28,8 @@ export interface ServeAudit extends GatewayAudit {
   note(event: AuditEntry["event"], fields?: LogFields): Promise<void>;
   /** The host's statement on the exchange of this receipt. @throws {SecLlamaError} As {@link AuditLog.receipt}. */
   receipt(id: string): Promise<Bytes>;
-  /** As {@link AuditLog.head}. */
-  head(): Bytes | undefined;
+  /** As {@link AuditLog.headSince}. */
+  headSince(before?: Uint8Array): HeadSince | undefined;
   /** How far the log is ahead of its signed heads and of its sinks. */
   lag(): AuditLag;
   /** Writes that it ends, and closes the log. */
@@ -187,8 +187,8 @@ class Recorder implements ServeAudit {
     return await this.#log.receipt(id);
   }
 
-  head(): Bytes | undefined {
-    return this.#log.head();
+  headSince(before?: Uint8Array): HeadSince | undefined {
+    return this.#log.headSince(before);
   }
 
   async close(): Promise<void> {

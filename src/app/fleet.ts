@@ -1,7 +1,7 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { toBase64Url, toHex } from "../bytes.ts";
+import { type Bytes, fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { UsageFile } from "../firm/usage_file.ts";
 import { Heartbeat } from "../fleet/heartbeat.ts";
@@ -74,7 +74,7 @@ export function fleetPart(
     readonly dataDir: string;
     readonly models: ModelStore;
     readonly supervisor: Supervisor;
-    readonly audit: Pick<ServeAudit, "head" | "note"> | undefined;
+    readonly audit: Pick<ServeAudit, "headSince" | "note"> | undefined;
     /** Undefined: the issuer may not have this host pull. */
     readonly pull: ModelManagement["pull"] | undefined;
     readonly shutdown: Shutdown;
@@ -89,10 +89,11 @@ export function fleetPart(
     }),
   });
   shutdown.add(() => pulls[Symbol.dispose]());
+  const head = headsOf(audit);
   const beat = store && new Heartbeat({
     ...{ member, store },
-    look: async () => ({
-      ...headOf(audit),
+    look: async (before) => ({
+      ...head(before?.audit),
       ...pullsOf(pulls.look()),
       ...{ label: config.hostLabel, version: VERSION, parallel: config.parallel },
       models: await tags(models),
@@ -124,10 +125,30 @@ function pullsOf(pulls: readonly PullState[]): Pick<HostReport, "pulls"> {
   return pulls.length === 0 ? {} : { pulls };
 }
 
-/** What the issuer keeps of this host's audit log. */
-function headOf(audit: Pick<ServeAudit, "head"> | undefined): Pick<HostReport, "audit"> {
-  const head = audit?.head();
-  return head === undefined ? {} : { audit: toBase64Url(head) };
+/** What came from a store may be anything. */
+function decoded(text: string | undefined): Bytes | undefined {
+  try {
+    return text === undefined ? undefined : fromBase64Url(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the issuer keeps of this host's audit log: the newest head, and that it goes on from the one that was said before it. */
+function headsOf(
+  audit: Pick<ServeAudit, "headSince"> | undefined,
+): (before: string | undefined) => Pick<HostReport, "audit" | "auditSince"> {
+  let last: Pick<HostReport, "audit" | "auditSince"> = {};
+  return (before) => {
+    const head = audit?.headSince(decoded(last.audit ?? before));
+    if (head === undefined) return {};
+    const said = toBase64Url(head.cose);
+    // While it is the same one, it is said in the same words: who missed them hears them again.
+    if (said === last.audit) return last;
+    const since = head.since &&
+      { size: head.since.size, path: head.since.path.map((hash) => toBase64Url(hash)) };
+    return last = { audit: said, ...(since === undefined ? {} : { auditSince: since }) };
+  };
 }
 
 async function openSource(

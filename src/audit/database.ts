@@ -203,6 +203,13 @@ export class AuditDatabase implements Disposable {
     return row && headOf(row);
   }
 
+  /** The newest head of so many lines. */
+  headOf(size: number): StoredHead | undefined {
+    const sql = "SELECT size, frontier, cose FROM heads WHERE size = ? ORDER BY id DESC LIMIT 1";
+    const row = this.#get(sql, size);
+    return row && headOf(row);
+  }
+
   /** Every head, the oldest first. */
   *heads(): Generator<StoredHead> {
     const all = this.#statement("SELECT size, frontier, cose FROM heads ORDER BY size, id");
@@ -216,7 +223,7 @@ export class AuditDatabase implements Disposable {
     const some = this.#statement(
       `SELECT n, length(leaf), CAST(leaf || tag AS BLOB), text FROM lines WHERE n >= ? ORDER BY n LIMIT ${BATCH}`,
     );
-    some.setReturnArrays(true);
+    (some as unknown as Arrays).setReturnArrays(true);
     for (let next = from;;) {
       const rows = some.all(next) as unknown as LineRow[];
       for (const [n, length, hashes, text] of rows) {
@@ -299,6 +306,10 @@ export class AuditDatabase implements Disposable {
 }
 
 type Row = Record<string, unknown>;
+/** Of Node 24 and Deno; not all types know it. */
+interface Arrays {
+  setReturnArrays(enabled: boolean): void;
+}
 /** Number, length of the leaf, leaf and tag, text. */
 type LineRow = readonly [number, number, Bytes, string | null];
 

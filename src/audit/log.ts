@@ -2,15 +2,16 @@
  * The audit log, as those write it who act: the gateway for each exchange, the command line for each act of administration. Several
  * processes may; SQLite keeps them apart. What is recorded in one turn of the event loop becomes one transaction.
  */
-import type { Bytes } from "../bytes.ts";
+import { type Bytes, toHex } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { Blocks } from "./blocks.ts";
+import { consistencyProofBy } from "./consistency.ts";
 import { AuditDatabase } from "./database.ts";
-import { sameBytes } from "./head.ts";
+import { type HeadNames, headNames, sameBytes } from "./head.ts";
 import type { AuditEntry } from "./line.ts";
 import { signReceipt } from "./receipt.ts";
 import { AuditSigner } from "./signer.ts";
-import { Frontier, rootFromInclusion } from "./tree.ts";
+import { Frontier, rootFromInclusion, rootOf } from "./tree.ts";
 import { type AuditLogOptions, AuditWriter } from "./writer.ts";
 
 /** A line waits at most so long for a signed head, ms. */
@@ -23,6 +24,17 @@ interface Waiting {
   readonly resolve: (n: number) => void;
   readonly reject: (error: SecLlamaError) => void;
 }
+
+/** A head, and what shows that its log has only grown since an earlier one. */
+export interface HeadSince {
+  /** The COSE_Sign1. */
+  readonly cose: Bytes;
+  /** A consistency proof (RFC 9162) from the first `size` lines. */
+  readonly since?: { readonly size: number; readonly path: readonly Bytes[] };
+}
+
+/** Lines between two heads of which the one is shown to go on from the other: it takes a tenth of a second. */
+const MAX_LINK = 50_000;
 
 /** An audit log that is open to be written. */
 export class AuditLog {
@@ -80,6 +92,28 @@ export class AuditLog {
   /** The newest signed head, a COSE_Sign1; undefined: there is none yet. */
   head(): Bytes | undefined {
     return this.#db.lastHead()?.cose;
+  }
+
+  /**
+   * The newest head, and that it goes on from one that was given before; without the latter where that cannot be shown.
+   * @param before A signed head, a COSE_Sign1.
+   */
+  headSince(before?: Uint8Array): HeadSince | undefined {
+    const head = this.#db.lastHead();
+    if (head === undefined) return undefined;
+    const { cose, size } = head;
+    const first = before && namesIn(before);
+    const known = first && this.#db.headOf(first.size);
+    if (known === undefined || known.size > size || size - known.size > MAX_LINK) return { cose };
+    const frontier = Frontier.decode(known.size, known.frontier);
+    // Of another log, or one that was put back.
+    if (first!.log !== toHex(this.#db.id) || first!.root !== toHex(frontier.root())) {
+      return { cose };
+    }
+    const edge = new Map(frontier.subtrees().map(({ start, root }) => [start, root]));
+    const root = (start: number, end: number) =>
+      start < known.size ? edge.get(start)! : rootOfAll(this.#db.leaves(start, end));
+    return { cose, since: { size: known.size, path: consistencyProofBy(root, known.size, size) } };
   }
 
   /** Whether lines can be written: tries, if the last one could not. @throws {SecLlamaError} `audit-failed`, `audit-broken`. */
@@ -166,6 +200,18 @@ export class AuditLog {
       this.sign().catch((error) => this.#failure = toSecLlamaError(error));
     }, HEAD_MS);
     Deno.unrefTimer(this.#timer);
+  }
+}
+
+function rootOfAll(leaves: readonly Bytes[]): Bytes {
+  return rootOf((i) => leaves[i]!, 0, leaves.length);
+}
+
+function namesIn(head: Uint8Array): HeadNames | undefined {
+  try {
+    return headNames(head);
+  } catch {
+    return undefined;
   }
 }
 

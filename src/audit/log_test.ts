@@ -2,11 +2,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { type Bytes, toHex } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
 import { code } from "../keys/testing.ts";
+import { isConsistent } from "./consistency.ts";
 import { AUDIT_FILE, AuditDatabase } from "./database.ts";
 import { checkProof, exportLines, proveLine, readExport } from "./export.ts";
+import { readHead } from "./head.ts";
 import { parseLine } from "./line.ts";
 import { AuditSigner } from "./signer.ts";
 import { forgetBefore, olderThan } from "./retention.ts";
@@ -169,6 +172,40 @@ Deno.test("audit: an export is checked with the public key alone; each row that 
         (error) => toSecLlamaError(error).code === "bad-request",
       );
     }
+  }));
+
+Deno.test("audit: a head is shown to go on from one that was given before; of a log that was put back, from none", () =>
+  withLog(async (rig) => {
+    const log = await rig.open();
+    const seen: Bytes[] = [];
+    const record = async (count: number) => {
+      for (let i = 0; i < count; i++) await log.record(exchange(i));
+      await log.sign();
+      seen.push(log.head()!);
+    };
+    for (const count of [1, 1, 5, 9, 40]) await record(count);
+    const newest = readHead(seen.at(-1)!);
+    for (const before of seen) {
+      const { size, root } = readHead(before);
+      const { cose, since } = log.headSince(before)!;
+      assert.equal(toHex(cose), toHex(seen.at(-1)!));
+      const two = { second: newest.size, secondRoot: newest.root, path: since!.path };
+      assert.equal(since!.size, size);
+      assert.equal(isConsistent({ first: size, firstRoot: root, ...two }), true, `${size}`);
+    }
+    assert.equal(log.headSince()!.since, undefined);
+    assert.equal(log.headSince(new Uint8Array(9))!.since, undefined, "no head");
+    await log.close();
+    // Another log has heads of these lengths, too.
+    await withLog(async (other) => {
+      const log = await other.open();
+      for (let i = 0; i < 60; i++) {
+        await log.record(exchange(i));
+        await log.sign();
+      }
+      for (const before of seen) assert.equal(log.headSince(before)!.since, undefined);
+      await log.close();
+    });
   }));
 
 Deno.test("audit: a line's proof holds under the key, and nothing else does", () =>

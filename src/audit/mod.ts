@@ -1,6 +1,7 @@
 /** The audit log's public face: who writes it, who checks it, and what leaves the host. */
 export { type Cbor, Tagged } from "./cbor.ts";
 export { type CoseStatement, PublicKey, readCose, signCose, SigningKey } from "./cose.ts";
+export { type Consistency, isConsistent } from "./consistency.ts";
 export {
   AUDIT_FILE,
   AuditDatabase,
@@ -16,7 +17,7 @@ export {
   type AuditLine,
   parseLine,
 } from "./line.ts";
-export { AuditLog } from "./log.ts";
+export { AuditLog, type HeadSince } from "./log.ts";
 export { AuditNote, type Seen } from "./note.ts";
 export { checkReceipt, type Claims, type ReceiptVerdict } from "./receipt.ts";
 export { type HeadNames, headNames } from "./head.ts";

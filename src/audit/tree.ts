@@ -86,6 +86,16 @@ export class Frontier {
     ) ?? EMPTY_ROOT;
   }
 
+  /** The complete subtrees that it has the roots of, from the left: each is of the leaves from `start` up to `end`, not included. */
+  subtrees(): { readonly start: number; readonly end: number; readonly root: Bytes }[] {
+    let end = 0;
+    return this.#roots.map((root) => {
+      const start = end;
+      end += Math.max(1, split(this.#size - start + 1));
+      return { start, end, root };
+    });
+  }
+
   /** One that grows by itself from here. */
   copy(): Frontier {
     return new Frontier(this.#size, this.#roots);
@@ -118,7 +128,7 @@ function ones(size: number): number {
 }
 
 /** The largest power of two below `n`, for `n` above 1. */
-function split(n: number): number {
+export function split(n: number): number {
   let k = 1;
   while (k * 2 < n) k *= 2;
   return k;

@@ -1,21 +1,23 @@
 /**
  * Heads of the hosts' audit logs: each host says its newest one with its report, and the issuer keeps them. A host whose log was cut,
  * put back from earlier or begun anew cannot take back what it has signed: a longer head does not replace the one before it, since
- * it may be of a log that was put back and has grown again. There are so many of a log; the others are spread evenly over time.
+ * it may be of a log that was put back and has grown again. One that was shown to go on from the one before it stands for that one,
+ * which may then go: so nothing is lost of what was said.
  */
 import {
   type AuditSourceFile,
   type HeadNames,
   headNames,
+  isConsistent,
   PublicKey,
   type Verdict,
   verifyLog,
 } from "../audit/mod.ts";
-import { fromBase64Url, toHex } from "../bytes.ts";
+import { fromBase64Url, fromHex, toHex } from "../bytes.ts";
 import { secret, wipe } from "../secret.ts";
 import { RECORDS } from "./bundle.ts";
 import { asIssuer } from "./issuer.ts";
-import { openReport, reportKeyOf } from "./report.ts";
+import { openReport, type ReportedSince, reportKeyOf } from "./report.ts";
 import type { FleetHost, FleetState, KeptHead, KeptHeads } from "./state.ts";
 import type { FleetStore } from "./store.ts";
 
@@ -23,19 +25,26 @@ import type { FleetStore } from "./store.ts";
 const EVERY_MS = 5_000;
 /** Of one host: a log for each time that it was begun anew, and each key. A host that floods hides nothing of before. */
 const MAX_LOGS = 64;
-/** Of a log and key. */
+/** Of a log and key, where others stand for those that go. */
 const MAX_OF_EACH = 32;
+/** Of those that nothing stands for: one for each time that the issuer, the host or the store was away. */
+const MAX_ALONE = 128;
 /** Of base64url; ours have some 250. */
 const MAX_TEXT = 1024;
 
 /**
  * What is kept when a head has come; undefined: nothing new.
- * @param audit The key that the host was enrolled with: nobody else's signature passes for it.
+ * @param o.audit The key that the host was enrolled with: nobody else's signature passes for it.
+ * @param o.since What the host says to show that it goes on from the one before it.
  */
 export function kept(
   heads: readonly KeptHead[],
   text: string,
-  { at, audit }: { readonly at: number; readonly audit?: PublicKey | undefined },
+  { at, audit, since }: {
+    readonly at: number;
+    readonly audit?: PublicKey | undefined;
+    readonly since?: ReportedSince | undefined;
+  },
 ): readonly KeptHead[] | undefined {
   const names = namesOf(text);
   if (names === undefined) return undefined;
@@ -46,9 +55,36 @@ export function kept(
   if (there.length === 0) {
     if (new Set(heads.map(({ log, kid }) => `${log} ${kid}`)).size >= MAX_LOGS) return undefined;
   }
-  const all = [...there, { log, kid, size, at, cose: text }];
-  const dropped = all.length > MAX_OF_EACH ? leastMissed(all) : undefined;
-  return [...heads.filter((one) => !there.includes(one)), ...all.filter((one) => one !== dropped)];
+  const follows = isShown(there.at(-1), names, since);
+  const all = [...there, { log, kid, size, at, cose: text, ...(follows && { follows }) }];
+  return [...heads.filter((one) => !there.includes(one)), ...thinned(all)];
+}
+
+/** Whether the log of the head `to` was shown to begin with that of `from`; undefined: not. */
+function isShown(
+  from: KeptHead | undefined,
+  to: HeadNames,
+  since: ReportedSince | undefined,
+): true | undefined {
+  const first = from && namesOf(from.cose);
+  if (since === undefined || first?.size !== since.size) return undefined;
+  return isConsistent({
+    ...{ first: first.size, firstRoot: fromHex(first.root) },
+    ...{ second: to.size, secondRoot: fromHex(to.root) },
+    path: since.path.map(fromBase64Url),
+  }) || undefined;
+}
+
+/** One less, if there are too many. */
+function thinned(all: readonly KeptHead[]): readonly KeptHead[] {
+  if (all.length <= MAX_OF_EACH) return all;
+  const at = leastMissed(all, (i) => all[i + 1]!.follows === true) ??
+    (all.length > MAX_ALONE ? leastMissed(all, () => true) : undefined);
+  if (at === undefined) return all;
+  // What followed it follows the one before it, if it did so itself.
+  const { follows: _, ...next } = all[at + 1]!;
+  const follows = all[at]!.follows && all[at + 1]!.follows;
+  return all.toSpliced(at, 2, { ...next, ...(follows && { follows }) });
 }
 
 function namesOf(text: string): HeadNames | undefined {
@@ -64,14 +100,19 @@ function namesOf(text: string): HeadNames | undefined {
  * The one whose neighbours came soonest one after the other: what came in a flood goes first. Never the first, the last or the
  * longest.
  * @param heads In the order in which they came.
+ * @param may Of those that may go.
+ * @returns Its place.
  */
-function leastMissed(heads: readonly KeptHead[]): KeptHead | undefined {
+function leastMissed(
+  heads: readonly KeptHead[],
+  may: (at: number) => boolean,
+): number | undefined {
   const longest = Math.max(...heads.map(({ size }) => size));
-  let [found, least] = [undefined as KeptHead | undefined, Infinity];
+  let [found, least] = [undefined as number | undefined, Infinity];
   for (let i = 1; i < heads.length - 1; i++) {
     const apart = Math.abs(heads[i + 1]!.at - heads[i - 1]!.at);
-    if (heads[i]!.size === longest || apart > least) continue;
-    [found, least] = [heads[i], apart];
+    if (heads[i]!.size === longest || apart > least || !may(i)) continue;
+    [found, least] = [i, apart];
   }
   return found;
 }
@@ -128,6 +169,7 @@ export class HeadKeeper implements AsyncDisposable {
     const heads = kept(this.#heads.get(hid) ?? [], said.audit, {
       at: Date.now(),
       audit: this.#audit.get(hid),
+      since: said.auditSince,
     });
     if (heads === undefined) return;
     this.#heads.set(hid, heads);

@@ -7,15 +7,19 @@ import {
   AuditLog,
   AuditSigner,
   exportLines,
+  headNames,
   readExport,
+  type SigningKey,
   verifyLog,
 } from "../audit/mod.ts";
-import { fromHex, toBase64Url, toHex } from "../bytes.ts";
+import { type Bytes, fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from "../bytes.ts";
 import { KeyManager } from "../keys/keyset/manager.ts";
 import { ManifestFile } from "../keys/mod.ts";
 import { label } from "../log.ts";
 import { RECORDS } from "./bundle.ts";
+import { consistencyProofBy } from "../audit/consistency.ts";
 import { signHead } from "../audit/head.ts";
+import { leafHash, rootOf } from "../audit/tree.ts";
 import { HeadKeeper, kept, verifyFleet } from "./heads.ts";
 import { asIssuer, fleetHosts, removeHost } from "./issuer.ts";
 import { type HostReport, reportKeyOf, sealReport } from "./report.ts";
@@ -194,9 +198,91 @@ Deno.test("fleet audit: a head is kept beside those of before, if it is one, and
     say(1_000_000, 20 * 60_000 + 1);
     for (let i = 1; i <= 300; i++) say(100 + i, 20 * 60_000 + 2 + i);
     const sizes = all.slice(2).map(({ size }) => size);
-    assert.equal(sizes.length, 32);
+    assert.equal(sizes.length, 128);
     assert.deepEqual(sizes.slice(0, 21), [...Array.from({ length: 20 }, (_, i) => i + 1), 1e6]);
     assert.equal(sizes.at(-1), 400);
     assert.deepEqual(all.slice(0, 2), second);
+  });
+});
+
+/** A log of `hashes` as its host can sign it at any length, put back and grown again. */
+function logOf(leaves: readonly Bytes[], signing: SigningKey, log = new Uint8Array(16).fill(9)) {
+  const root = (start: number, end: number) => rootOf((i) => leaves[i]!, start, end);
+  return {
+    head: (size: number) =>
+      toBase64Url(signHead(signing, { log, size, root: root(0, size), timeMs: size })),
+    since: (first: number, second: number) => ({
+      size: first,
+      path: consistencyProofBy(root, first, second).map((hash) => toBase64Url(hash)),
+    }),
+  };
+}
+
+Deno.test("fleet audit: a log that was put back for a while is seen however many heads came since; without proofs it was not", async () => {
+  await withFleet(async ({ hosts }) => {
+    using signer = await AuditSigner.of(hosts[0]!.keys);
+    const { signing } = signer;
+    const leaf = (i: number, what: string) => leafHash(utf8(`${what} ${i}`));
+    const grown = Array.from({ length: 400 }, (_, i) => leaf(i, "line"));
+    // The lines from 180 on are taken back, and others come in their place.
+    const other = grown.map((one, i) => i < 180 ? one : leaf(i, "other"));
+    const [before, after] = [logOf(grown, signing), logOf(other, signing)];
+    const run = (proven: boolean) => {
+      let all: readonly KeptHead[] = [];
+      const say = (log: typeof before, size: number, from?: number) => {
+        const since = from === undefined || !proven ? undefined : log.since(from, size);
+        const audit = signing.publicKey;
+        all = kept(all, log.head(size), { at: size * 60_000, audit, since }) ?? all;
+      };
+      for (let size = 1; size <= 200; size++) say(before, size, size > 1 ? size - 1 : undefined);
+      // It says that it goes on, and cannot show it.
+      say(after, 201, 200);
+      for (let size = 202; size <= 400; size++) say(after, size, size - 1);
+      const roots = new Set(all.map(({ cose }) => headNames(fromBase64Url(cose)).root));
+      const heads = all.filter(({ size }) => size > 180 && size <= 200);
+      const seen = heads.some(({ size }) => {
+        const root = toHex(rootOf((i) => grown[i]!, 0, size));
+        return roots.has(root);
+      });
+      return { count: all.length, seen, newest: all.at(-1)!.size };
+    };
+    assert.deepEqual(run(true), { count: 32, seen: true, newest: 400 });
+    // Without proofs none stands for another: more are kept, and it is seen by number alone.
+    assert.equal(run(false).count, 128);
+  });
+});
+
+Deno.test("fleet audit: of a log that grows as it says any heads may go, and what is no proof makes none", async () => {
+  await withFleet(async ({ hosts }) => {
+    using signer = await AuditSigner.of(hosts[0]!.keys);
+    const { signing } = signer;
+    const leaves = Array.from({ length: 300 }, (_, i) => leafHash(Uint8Array.of(i)));
+    const log = logOf(leaves, signing);
+    const audit = signing.publicKey;
+    let all: readonly KeptHead[] = [];
+    let last = 0;
+    // Now and then one is missed, and what follows stands alone.
+    const alone: number[] = [];
+    for (let size = 1; size <= 300; size++) {
+      const missed = size % 37 === 0;
+      if (missed || last === 0) alone.push(size);
+      const since = last === 0 ? undefined : log.since(missed ? last - 1 || 1 : last, size);
+      all = kept(all, log.head(size), { at: size, audit, since })!;
+      last = size;
+    }
+    assert.equal(all.length, 32);
+    // Each that nothing later stands for is there: those before one that stands alone, and the newest.
+    for (const size of alone.slice(1)) {
+      assert.ok(all.some((one) => one.size === size - 1), `${size}`);
+    }
+    const one = kept([], log.head(5), { at: 1, audit })!;
+    const good = log.since(5, 9);
+    const follows = (since: typeof good) =>
+      kept(one, log.head(9), { at: 2, audit, since })!.at(-1)!.follows;
+    assert.equal(follows(good), true);
+    for (const size of [0, 4, 6, 9]) assert.equal(follows({ ...good, size }), undefined);
+    assert.equal(follows({ ...good, path: good.path.slice(1) }), undefined);
+    assert.equal(follows({ ...good, path: [...good.path.slice(1), "A".repeat(43)] }), undefined);
+    assert.equal(follows({ ...good, path: [] }), undefined);
   });
 });

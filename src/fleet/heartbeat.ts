@@ -18,8 +18,11 @@ interface HeartbeatOptions {
   readonly member: Pick<FleetMember, "hid" | "reportKey" | "version">;
   /** Undefined while it has not been reached. */
   readonly store: () => FleetStore | undefined;
-  /** What this host says now. */
-  readonly look: () => Promise<Omit<HostReport, "at" | "head">>;
+  /**
+   * What this host says now.
+   * @param before What the store has of it, the first time: of before this process.
+   */
+  readonly look: (before: HostReport | undefined) => Promise<Omit<HostReport, "at" | "head">>;
   /** Unix ms. */
   readonly now?: () => number;
 }
@@ -53,10 +56,17 @@ export class Heartbeat implements Disposable {
       using key = secret(member.reportKey?.slice());
       if (store === undefined) return;
       await this.#watch(store);
-      const report = { ...await this.#o.look(), at: this.#now(), head: member.version };
+      const hid = toHex(member.hid);
+      const stored = this.#own || key === undefined
+        ? undefined
+        : await store.get(RECORDS.report(hid));
+      const before = stored && openReport(stored, key!, hid);
+      const report = {
+        ...await this.#o.look(before || undefined),
+        ...{ at: this.#now(), head: member.version },
+      };
       this.#own = report;
       if (key === undefined) return;
-      const hid = toHex(member.hid);
       await store.put(RECORDS.report(hid), sealReport(report, key, hid));
     } catch { /* The next one may go out. */ }
   }

@@ -81,6 +81,13 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
   for (const label of [undefined, 1, "A B", "\x1b[2J"]) bad.push({ ...full, label });
   bad.push({ ...full, audit: 1 }, { ...full, version: "\x1b[2J" }, { ...full, at: 8.65e15 });
   for (const one of [null, 1, "x", ...bad]) assert.equal(read(one), undefined, JSON.stringify(one));
+  // What shows nothing is left out, and the rest counts.
+  const path = ["A".repeat(43)];
+  assert.deepEqual(read({ ...full, auditSince: { size: 3, path } })!.auditSince, { size: 3, path });
+  const none = [null, 1, {}, { size: 3 }, { size: "3", path }, { size: 3, path: ["x"] }];
+  for (const auditSince of [...none, { size: 3, path: Array(129).fill(path[0]) }]) {
+    assert.deepEqual(read({ ...full, auditSince }), full);
+  }
   // A row that is none goes alone.
   const rows = [null, 1, "demo", [], {}, { name: 1 }, { name: "../x" }, { name: "\x1b[2J" }];
   const pulls = [null, { model: "a" }, { model: "a", state: "\x1b[2J" }, {
@@ -95,13 +102,18 @@ Deno.test("heartbeat: hosts know of each other while they are heard, and no old 
   await using store = new MemoryFleetStore();
   const clock = { now: 1_000_000 };
   const key = new Uint8Array(32).fill(7);
+  const told: (string | undefined)[] = [];
   const heart = (i: number, models: string[]) =>
     new Heartbeat({
       member: { hid: Uint8Array.fromHex(hidOf(i)), reportKey: key, version: 1 },
       store: () => store,
       now: () => clock.now,
-      look: () =>
-        Promise.resolve(report({ label: `gpu-${i}`, models: models.map((name) => ({ name })) })),
+      look(before) {
+        told.push(before?.label);
+        return Promise.resolve(
+          report({ label: `gpu-${i}`, models: models.map((name) => ({ name })) }),
+        );
+      },
     });
   using one = heart(1, ["demo:latest"]);
   using two = heart(2, ["demo:latest", "other:latest"]);
@@ -110,6 +122,11 @@ Deno.test("heartbeat: hosts know of each other while they are heard, and no old 
     await new Promise((resolve) => setTimeout(resolve));
   };
   await beat(one, two, one);
+  // A host that starts is told what it said last, once.
+  using again = heart(1, []);
+  await beat(again, again);
+  assert.deepEqual(told, [undefined, undefined, undefined, "gpu-1", undefined]);
+  await beat(one);
   const at = (here: boolean, model: string, without?: string) =>
     one.place({ client: "c", model, here, ...(without && { without }) });
   assert.equal(at(true, "other:latest"), `gpu-2.${hidOf(2)}`);

@@ -33,6 +33,14 @@ export interface PullState {
   readonly state: string;
 }
 
+/** A consistency proof between two heads of a log (RFC 9162). */
+export interface ReportedSince {
+  /** Lines that the earlier head counts. */
+  readonly size: number;
+  /** Hashes, base64url. */
+  readonly path: readonly string[];
+}
+
 /** A host's word on itself. */
 export interface HostReport {
   readonly label: string;
@@ -50,6 +58,8 @@ export interface HostReport {
   readonly parallel: number;
   /** The newest signed head of its audit log, base64url; absent: it has none. */
   readonly audit?: string;
+  /** That this head goes on from one that was said before; absent: it is not shown. */
+  readonly auditSince?: ReportedSince;
   /** What came of the models that it was asked to pull; absent: it was asked for none. */
   readonly pulls?: readonly PullState[];
 }
@@ -104,6 +114,7 @@ function parseReport(json: unknown): HostReport | undefined {
     return undefined;
   }
   if (at as number > MAX_AT || audit !== undefined && typeof audit !== "string") return undefined;
+  const auditSince = sinceIn(said["auditSince"]);
   const [models, loaded] = [said["models"], said["loaded"]].map(modelRows);
   const pulls = said["pulls"] === undefined ? undefined : rowsOf(said["pulls"])?.filter(isPull);
   if (models === undefined || loaded === undefined) return undefined;
@@ -112,8 +123,20 @@ function parseReport(json: unknown): HostReport | undefined {
     ...{ at: at as number, head: head as number },
     ...{ active: active as number, parallel: parallel as number },
     ...(audit !== undefined && { audit }),
+    ...(auditSince !== undefined && { auditSince }),
     ...(pulls !== undefined && { pulls }),
   };
+}
+
+/** Of a tree of 2^53 leaves at most; what is none shows nothing. */
+const MAX_PATH = 128;
+const HASH = /^[A-Za-z0-9_-]{43}$/;
+
+function sinceIn(value: unknown): ReportedSince | undefined {
+  const { size, path } = Object(value) as Record<string, unknown>;
+  const isPath = Array.isArray(path) && path.length <= MAX_PATH &&
+    path.every((hash) => typeof hash === "string" && HASH.test(hash));
+  return isPath && Number.isSafeInteger(size) ? { size: size as number, path } : undefined;
 }
 
 function modelRows(value: unknown): { readonly name: string }[] | undefined {

@@ -61,6 +61,8 @@ export interface KeptHead {
   readonly at: number;
   /** The COSE_Sign1, base64url. */
   readonly cose: string;
+  /** It was shown to go on from the one before it of its log and key, which it stands for. */
+  readonly follows?: true;
 }
 
 /** By host, 32 hexadecimal digits. */
