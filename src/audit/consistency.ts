@@ -6,10 +6,13 @@ import { HASH_BYTES, nodeHash, sameHash, split } from "./tree.ts";
 export interface Consistency {
   /** Leaves of the first tree. */
   readonly first: number;
+  /** Its root. */
   readonly firstRoot: Uint8Array;
   /** Leaves of the second tree. */
   readonly second: number;
+  /** Its root. */
   readonly secondRoot: Uint8Array;
+  /** The proof: hashes in the order of section 2.1.4.1. */
   readonly path: readonly Bytes[];
 }
 
