@@ -1,7 +1,7 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { type Bytes, fromBase64Url, toBase64Url, toHex } from "../bytes.ts";
+import { toHex } from "../bytes.ts";
 import { RECORDS } from "../fleet/bundle.ts";
 import { UsageFile } from "../firm/usage_file.ts";
 import { Heartbeat } from "../fleet/heartbeat.ts";
@@ -11,6 +11,7 @@ import { LateSource } from "../fleet/late_source.ts";
 import { PulledFile } from "../fleet/pulled_file.ts";
 import { FleetPulls } from "../fleet/pulls.ts";
 import type { HostReport, PullState } from "../fleet/report.ts";
+import { saidHeads } from "../fleet/said_heads.ts";
 import { FleetState } from "../fleet/state.ts";
 import { FileSource, type FleetStore, type RecordSource, StoreSource } from "../fleet/store.ts";
 import { type KeySource, ManifestFile } from "../keys/mod.ts";
@@ -89,7 +90,7 @@ export function fleetPart(
     }),
   });
   shutdown.add(() => pulls[Symbol.dispose]());
-  const head = headsOf(audit);
+  const head = saidHeads((before) => audit?.headSince(before));
   const beat = store && new Heartbeat({
     ...{ member, store },
     look: async (before) => ({
@@ -123,32 +124,6 @@ export function fleetPart(
 
 function pullsOf(pulls: readonly PullState[]): Pick<HostReport, "pulls"> {
   return pulls.length === 0 ? {} : { pulls };
-}
-
-/** What came from a store may be anything. */
-function decoded(text: string | undefined): Bytes | undefined {
-  try {
-    return text === undefined ? undefined : fromBase64Url(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** What the issuer keeps of this host's audit log: the newest head, and that it goes on from the one that was said before it. */
-function headsOf(
-  audit: Pick<ServeAudit, "headSince"> | undefined,
-): (before: string | undefined) => Pick<HostReport, "audit" | "auditSince"> {
-  let last: Pick<HostReport, "audit" | "auditSince"> = {};
-  return (before) => {
-    const head = audit?.headSince(decoded(last.audit ?? before));
-    if (head === undefined) return {};
-    const said = toBase64Url(head.cose);
-    // While it is the same one, it is said in the same words: who missed them hears them again.
-    if (said === last.audit) return last;
-    const since = head.since &&
-      { size: head.since.size, path: head.since.path.map((hash) => toBase64Url(hash)) };
-    return last = { audit: said, ...(since === undefined ? {} : { auditSince: since }) };
-  };
 }
 
 async function openSource(

@@ -21,6 +21,7 @@ import { consistencyProofBy } from "../audit/consistency.ts";
 import { signHead } from "../audit/head.ts";
 import { leafHash, rootOf } from "../audit/tree.ts";
 import { HeadKeeper, kept, verifyFleet } from "./heads.ts";
+import { saidHeads } from "./said_heads.ts";
 import { asIssuer, fleetHosts, removeHost } from "./issuer.ts";
 import { type HostReport, reportKeyOf, sealReport } from "./report.ts";
 import type { KeptHead } from "./state.ts";
@@ -284,5 +285,40 @@ Deno.test("fleet audit: of a log that grows as it says any heads may go, and wha
     assert.equal(follows({ ...good, path: good.path.slice(1) }), undefined);
     assert.equal(follows({ ...good, path: [...good.path.slice(1), "A".repeat(43)] }), undefined);
     assert.equal(follows({ ...good, path: [] }), undefined);
+  });
+});
+
+Deno.test("fleet audit: a host shows that its log has grown, over its own end and while it says the same again", async () => {
+  await withFleet(async ({ issuer, hosts }) => {
+    await using store = new MemoryFleetStore();
+    const [host] = hosts as [Machine];
+    const hid = toHex(host.keys.hid);
+    const { seed } = await asIssuer(issuer.state);
+    const key = reportKeyOf(seed, 0);
+    const keeper = await HeadKeeper.start(issuer.state, store);
+    let before: string | undefined;
+    for (let process = 0; process < 3; process++) {
+      const log = await AuditLog.open({ ...host, hid: host.keys.hid, stateDir: undefined });
+      const said = saidHeads((from) => log.headSince(from));
+      for (let i = 0; i < 4; i++) {
+        await log.record({ event: "exchange", fields: { model: label(`model ${i}`) } });
+        await log.sign();
+        for (let again = 0; again < 2; again++) {
+          const heads = said(before);
+          before = heads.audit;
+          await store.put(RECORDS.report(hid), sealReport({ ...report(""), ...heads }, key, hid));
+        }
+      }
+      assert.equal(said("no head").audit, before);
+      await log.close();
+    }
+    await keeper[Symbol.asyncDispose]();
+    const kept = (await issuer.state.readHeads())[hid]!;
+    assert.equal(kept.length, 12);
+    assert.deepEqual(kept.map(({ follows }) => follows === true), kept.map((_, i) => i > 0));
+    const log = await AuditLog.open({ ...host, hid: host.keys.hid, stateDir: undefined });
+    const { audit, auditSince } = saidHeads((from) => log.headSince(from))("no head");
+    assert.deepEqual([typeof audit, auditSince], ["string", undefined]);
+    await log.close();
   });
 });
