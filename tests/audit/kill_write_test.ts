@@ -89,10 +89,10 @@ Deno.test(`audit: kill -9 at ${FULL ? "1,000" : "some"} of its writes`, async ()
       const inject = `inject=${call}:signal=SIGKILL:when=${at}`;
       const ended = await run(folder, ["-o", "/dev/null", "-e", inject]);
       if (ended.killed) killed++;
-      if (ended.killed && killed % 50 === 0) console.log(`${killed} killed so far`);
       else assert.equal(ended.lines.at(-1), "done", `${where}: ${ended.stderr}`);
       await check(folder, ended.lines, where);
       await Deno.remove(folder, { recursive: true });
+      if (ended.killed && killed % 50 === 0) console.log(`${killed} killed so far`);
     }
     assert.ok(killed > 0, "nothing was killed");
     console.log(`${killed} killed, of ${points.length} points`);
