@@ -40,12 +40,33 @@ function singleTypes(schema: Schema, depth: number): Schema {
   };
 }
 
+const TYPES = ["string", "number", "integer", "boolean", "array", "object"];
+/** Names that schemas written by hand have in their place. */
+const OTHER_NAMES: Readonly<Record<string, string>> = {
+  __proto__: null as never,
+  int: "integer",
+  long: "integer",
+  float: "number",
+  double: "number",
+  decimal: "number",
+  bool: "boolean",
+  list: "array",
+  tuple: "array",
+  dict: "object",
+  map: "object",
+};
+
+/** A type that the template knows: of one that it does not, some call themselves without end. */
+function nameOf(type: string): string {
+  return TYPES.includes(type) ? type : OTHER_NAMES[type.toLowerCase()] ?? "string";
+}
+
 function typeOf(schema: Schema, depth: number): string {
-  if (typeof schema["type"] === "string") return schema["type"];
+  if (typeof schema["type"] === "string") return nameOf(schema["type"]);
   const types = Array.isArray(schema["type"])
     ? schema["type"].filter((one): one is string => typeof one === "string" && one !== "null")
     : [];
-  if (types.length > 0) return types[0]!;
+  if (types.length > 0) return nameOf(types[0]!);
   const values = Array.isArray(schema["enum"]) ? schema["enum"] : [schema["const"]];
   const value = values.find((one) => one !== null && one !== undefined);
   if (value !== undefined) {

@@ -6,6 +6,7 @@ import { type Needs, NO_NEEDS } from "../../src/templates/needs.ts";
 import type { Message } from "../../src/templates/types.ts";
 import { templateVariables } from "../../src/templates/variables.ts";
 import { corpus } from "./corpus.ts";
+import { writer } from "./replies.ts";
 
 const NEEDS = new Map(corpus().map(({ name, template }) => [name, template.needs]));
 
@@ -138,4 +139,16 @@ Deno.test("templates: system messages become the next user's text, and none is l
   );
   assert.deepEqual(of(["user", "u"], ["system", "s"]), ["user:u\n\ns"]);
   assert.deepEqual(of(["assistant", "a"]), ["user:", "assistant:a"]);
+});
+
+Deno.test("templates: a tool whose types are no names of JSON Schema's makes a prompt in each family", () => {
+  for (const member of corpus()) {
+    if (!member.template.callsTools) continue;
+    for (const type of ["int", "Float", "null", "any", "date", "constructor", "dict"]) {
+      const parameters = { type: "object", properties: { q: { type, description: "a" } } };
+      const tools = [{ name: "find", description: "finds", parameters }];
+      const text = writer(member)([user("hi")], tools, true);
+      assert.ok(text?.includes("find"), `${member.name}, ${type}`);
+    }
+  }
 });
