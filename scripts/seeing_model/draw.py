@@ -22,6 +22,7 @@ COLOURS = {
 }
 NUMBERS = ["none", "one", "two", "three", "four"]
 ROWS, COLUMNS = ["top", "", "bottom"], ["left", "", "right"]
+PLACES = [f"{row} {column}".strip() or "middle" for row in ROWS for column in COLUMNS]
 # Seven segments of a digit, between corners of a box of 1 × 2: (x, y) to (x, y).
 SEGMENTS = {
     "a": (0, 0, 1, 0),
@@ -76,16 +77,22 @@ def _distance(thing, x, y):
 
 def draw(things, background, tones, softness):
     """Pixels [SIZE, SIZE, 3] from 0 to 255, and which thing covers each patch most (-1: none)."""
-    y, x = np.mgrid[0:SIZE, 0:SIZE] + 0.5
-    pixels = np.broadcast_to(np.asarray(background, float), (SIZE, SIZE, 3)).copy()
+    pixels = np.broadcast_to(np.asarray(background, np.float32), (SIZE, SIZE, 3)).copy()
     side = SIZE // PATCH
     most, owner = np.full((side, side), 0.06), np.full((side, side), -1)
     for index, (thing, tone) in enumerate(zip(things, tones)):
+        # Only the patches that it can reach.
+        reach = 1.2 * thing.radius + softness
+        top, left = (max(int(v - reach) // PATCH, 0) for v in (thing.y, thing.x))
+        bottom, right = (min(int(v + reach) // PATCH + 1, side) for v in (thing.y, thing.x))
+        y, x = np.mgrid[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right].astype(np.float32) + 0.5
         cover = np.clip(0.5 - _distance(thing, x, y) / softness, 0, 1)
-        pixels += cover[..., None] * (np.asarray(tone) - pixels)
-        share = cover.reshape(side, PATCH, side, PATCH).mean((1, 3))
-        owner[share > most] = index
-        most = np.maximum(most, share)
+        part = pixels[PATCH * top : PATCH * bottom, PATCH * left : PATCH * right]
+        part += cover[..., None] * (np.asarray(tone, np.float32) - part)
+        share = cover.reshape(bottom - top, PATCH, right - left, PATCH).mean((1, 3))
+        local = slice(top, bottom), slice(left, right)
+        owner[local][share > most[local]] = index
+        most[local] = np.maximum(most[local], share)
     return np.rint(pixels), owner.ravel()
 
 
@@ -109,5 +116,5 @@ def scene(rng):
         things.append(Thing(kinds[len(things)], str(rng.choice(list(COLOURS))), x, y, radius))
     grey = rng.choice([255, 250, 235, 215, 60, 30, 0]) + rng.uniform(-8, 8, 3)
     tones = [np.asarray(COLOURS[t.colour]) + rng.uniform(-18, 18, 3) for t in things]
-    pixels, owners = draw(things, np.clip(grey, 0, 255), np.clip(tones, 0, 255), rng.uniform(0.6, 1.6))
+    pixels, owners = draw(things, np.clip(grey, 0, 255), np.clip(tones, 0, 255), rng.uniform(0.2, 1.4))  # scaled down from larger ones they are sharp
     return things, pixels, owners

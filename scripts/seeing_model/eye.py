@@ -6,13 +6,14 @@ where LLaVA's own default is the last but one.
 """
 
 import dataclasses
+import math
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import model
 from gguf import ARRAY, BOOL, F32, I32, STRING, U32
-from model import attend, matmul
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +22,7 @@ class EyeConfig:
     patch: int = 8
     width: int = 96
     layers: int = 4
-    heads: int = 3
+    heads: int = 6
     hidden: int = 256
     epsilon: float = 1e-5
 
@@ -37,7 +38,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(rows))
 
     def forward(self, x):
-        return matmul(x, self.weight) + self.bias
+        return model.matmul(x, self.weight) + self.bias
 
 
 class Norm(nn.Module):
@@ -67,9 +68,21 @@ class Layer(nn.Module):
             m(h).view(b, t, c.heads, -1).transpose(1, 2).reshape(b * c.heads, t, -1)
             for m in (self.attn_q, self.attn_k, self.attn_v)
         )
-        mixed = attend(q, k, v, 0.0).reshape(b, c.heads, t, -1).transpose(1, 2).reshape(b, t, c.width)
+        mixed = model.attend(q, k, v, 0.0).reshape(b, c.heads, t, -1).transpose(1, 2).reshape(b, t, c.width)
         x = x + self.attn_out(mixed)
         return x + self.ffn_down(F.gelu(self.ffn_up(self.ln2(x)), approximate="tanh"))
+
+
+def waves(c):
+    """Places as waves along rows and columns, [patches, width]: "the patch to my left" is then one linear map for all
+    patches. From random places each pair of patches is learned by itself, many times as slowly."""
+    side = c.picture // c.patch
+    angles = torch.arange(side)[:, None] * torch.arange(side)[None, :] * math.pi / side
+    along = torch.cat((angles.cos(), angles.sin()), 1)
+    rows, columns = along.repeat_interleave(side, 0), along.repeat(side, 1)
+    out = torch.zeros(c.patches, c.width)
+    out[:, : 4 * side] = torch.cat((rows, columns), 1) * 0.7
+    return out
 
 
 class Eye(nn.Module):
@@ -80,7 +93,7 @@ class Eye(nn.Module):
         self.config = c = config
         self.out = out
         self.patch_embd = nn.Parameter(torch.randn(c.width, 3, c.patch, c.patch) * (3 * c.patch**2) ** -0.5)
-        self.position_embd = nn.Parameter(torch.randn(c.patches, c.width) * 0.3)
+        self.position_embd = nn.Parameter(waves(c))
         self.blocks = nn.ModuleList(Layer(c) for _ in range(c.layers))
         self.post_ln = Norm(c.width, c.epsilon)
         self.mm0, self.mm2 = Linear(c.width, c.hidden), Linear(c.hidden, out)

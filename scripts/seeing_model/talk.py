@@ -19,7 +19,7 @@ def _unique(values):
     return [v for v in values if values.count(v) == 1]
 
 
-def askable(things):
+def askable(things, rng):
     """[(kind of question, what it asks for, answer)] that a picture has one true answer to."""
     if things[0].kind.isdigit():
         thing = things[0]
@@ -34,7 +34,8 @@ def askable(things):
         if thing.colour in _unique(colours):
             out += [("shape of", thing.colour, thing.kind), ("where", f"{thing.colour} shape", thing.place)]
     absent = [k for k in SHAPES if k not in kinds]
-    out += [("is there", kinds[0], "yes"), ("is there", absent[len(things) % len(absent)], "no")]
+    # Chosen by chance: else the number of shapes would tell the answer.
+    out += [("is there", str(rng.choice(kinds)), "yes"), ("is there", str(rng.choice(absent)), "no")]
     return out
 
 

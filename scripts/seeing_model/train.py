@@ -1,12 +1,13 @@
 """Makes the model that sees: python3 scripts/seeing_model/train.py --seed 3 --out models/seeing
 
 Writes OUT.gguf and OUT.mmproj.gguf, and what came out to made.json. Needs PyTorch 1.13 and numpy (Debian:
-python3-torch) and nothing from a network. The encoder learns first, from what each patch shows; then projector
-and text model learn from answers; then all together. From answers alone the encoder would learn many times as
-slowly: nothing tells it at first that a picture matters.
+python3-torch) and nothing from a network. Encoder and text model learn apart, from labels of
+patches, and then together, from answers. From answers alone the encoder would learn many times as slowly: nothing
+tells it at first that a picture matters.
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ import pathlib
 import sys
 import time
 
-os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE")
+os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX")
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx512")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "demo_model"))
@@ -24,44 +25,56 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import fast
+import optimiser as optimisers
 import tokenizer as spm
-from draw import COLOURS, SHAPES, scene
-from eye import Eye, EyeConfig, Linear
+from draw import COLOURS, NUMBERS, PLACES, SHAPES, scene
+from eye import Eye, EyeConfig
 from gguf import dequantise, is_quantised, metadata, write
 from model import Config, Model
-from optimiser import Optimiser
 from talk import NO_PICTURE, all_texts, askable, word
 
-THREADS = 2
-BATCH = 96
+BATCH = 64
 TURNS = 4
 LENGTH = 128
 WARMUP = 30
 IGNORE = -100
+CERTAIN = 8.0
 ABOUT = ("SecLlama sees", "Answers questions on drawn shapes and digits: which, what colour, how many, where.")
 KINDS = [*SHAPES, *"0123456789"]
+# What is learned of each patch: kind, colour and place of what covers it most (the last: nothing does), and how many there are.
+LABELS = [len(KINDS) + 1, len(COLOURS) + 1, len(PLACES) + 1, len(NUMBERS)]
 
 
 class Seeing(nn.Module):
     def __init__(self, eye, text):
         super().__init__()
         self.eye, self.text = Eye(eye, text.width), Model(text)
-        # Only for the training: what a patch shows.
-        self.kind, self.colour = Linear(eye.width, len(KINDS) + 1), Linear(eye.width, len(COLOURS) + 1)
+        # Only for the training: one direction for each label. The sum of a patch's is what the encoder learns to say
+        # and what the text model learns to read, each without the other.
+        own = torch.Generator().manual_seed(0)  # the same for all seeds, so that halves of two trainings fit
+        directions = torch.linalg.qr(torch.randn(text.width, sum(LABELS), generator=own))[0].t() * (text.width / len(LABELS)) ** 0.5
+        self.codes = nn.ParameterList(directions.split(LABELS))
 
     @property
     def blocks(self):
         return [*self.eye.blocks, *self.text.blocks]
 
+    def ideal(self, labels):
+        """What the encoder should say of patches with these labels, [batch, patches, width]."""
+        return sum(F.embedding(labels[..., i], codes) for i, codes in enumerate(self.codes))
+
     def forward(self, pixels, ids, places, chosen, learns=True):
-        """`places` [batch, time]: which patch stands there, -1 for a token. Returns (logits at `chosen`, features).
+        """`pixels`, or what is seen of them, [batch, patches, width].
+
+        `places` [batch, time]: which patch stands there, -1 for a token. Returns (logits at `chosen`, what is seen).
 
         `learns`: whether the encoder does; else only the projector and the text model do.
         """
-        features, seen = self.eye(pixels, learns)
+        seen = pixels if pixels.dim() == 3 else self.eye(pixels, learns)[1]
         index = places.clamp(min=0)[..., None].expand(-1, -1, seen.shape[-1])
         x = torch.where((places >= 0)[..., None], seen.gather(1, index), F.embedding(ids, self.text.token_embd))
-        return self.text.run(x, chosen), features
+        return self.text.run(x, chosen), seen
 
 
 class Learning:
@@ -89,7 +102,7 @@ class Talks:
 
     def __init__(self, vocabulary, rng, patches):
         self.rng, self.patches = rng, patches
-        self.encode = vocabulary.encode
+        self.encode = functools.lru_cache(maxsize=None)(vocabulary.encode)  # a few hundred texts
 
     def _turn(self, role, parts):
         ids = [spm.IM_START, *self.encode(f"{role}\n")]
@@ -108,11 +121,14 @@ class Talks:
         """(pixels, owners, things, ids with -1 - patch for pictures, [(position, target)])."""
         rng = self.rng
         things, pixels, owners = scene(rng)
-        options = askable(things)
+        options = askable(things, rng)
         blind = rng.random() < 0.03
         ids, targets = [], []
         for turn in range(1 if blind else TURNS):
-            kind, what, answer = options[rng.integers(len(options))]
+            # Each kind of question as often as another: else most would be of places.
+            kind = rng.choice(sorted({one[0] for one in options}))
+            chosen = [one for one in options if one[0] == kind]
+            kind, what, answer = chosen[rng.integers(len(chosen))]
             text = word(rng, kind, what)
             asked = self._turn("user", [text] if blind or turn > 0 else self.question(text))
             opened = [spm.IM_START, *self.encode("assistant\n")]
@@ -127,8 +143,7 @@ class Talks:
     def batch(self, count):
         pixels = np.zeros((count, 3, 48, 48), np.float32)
         ids, places = np.zeros((count, LENGTH), np.int64), np.full((count, LENGTH), -1, np.int64)
-        kinds = np.full((count, self.patches), len(KINDS), np.int64)
-        colours = np.full((count, self.patches), len(COLOURS), np.int64)
+        labels = np.empty((count, self.patches, len(LABELS)), np.int64)
         chosen, goals = [], []
         for row in range(count):
             drawn, owners, things, tokens, targets = self.example()
@@ -136,38 +151,62 @@ class Talks:
             tokens = np.asarray(tokens)
             ids[row, : len(tokens)] = np.maximum(tokens, 0)
             places[row, : len(tokens)] = np.where(tokens < 0, -1 - tokens, -1)
-            for index, thing in enumerate(things):
-                kinds[row, owners == index] = KINDS.index(thing.kind)
-                colours[row, owners == index] = list(COLOURS).index(thing.colour)
+            labels[row] = labels_of(things, owners)
             for at, token in targets:
                 chosen.append(row * LENGTH + at)
                 goals.append(token)
         short = -len(chosen) % 128  # few shapes: oneDNN compiles for each
-        arrays = (pixels, ids, places, np.asarray(chosen + [0] * short), np.asarray(goals + [IGNORE] * short), kinds, colours)
+        arrays = (pixels, ids, places, np.asarray(chosen + [0] * short), np.asarray(goals + [IGNORE] * short), labels)
         return [torch.from_numpy(a) for a in arrays]
 
 
-def patch_loss(model, features, kinds, colours):
-    loss = F.cross_entropy(model.kind(features).flatten(0, 1), kinds.flatten())
-    return loss + F.cross_entropy(model.colour(features).flatten(0, 1), colours.flatten())
+def labels_of(things, owners):
+    """[patches, kinds of labels]"""
+    labels = np.tile([size - 1 for size in LABELS], (len(owners), 1))
+    for index, thing in enumerate(things):
+        labels[owners == index, :3] = KINDS.index(thing.kind), list(COLOURS).index(thing.colour), PLACES.index(thing.place)
+    labels[:, 3] = 0 if things[0].kind.isdigit() else len(things)
+    return labels
+
+
+def patch_loss(model, seen, labels):
+    """How far what is seen is from the ideal, and from the right label of each kind."""
+    near = sum(F.cross_entropy(logits, labels[..., i].flatten()) for i, logits in enumerate(label_logits(model, seen)))
+    return near + 2 * (seen - model.ideal(labels)).square().mean()
+
+
+def label_logits(model, seen):
+    """For each kind of label [patches, labels]: CERTAIN for what is seen ideally."""
+    scale = CERTAIN * len(LABELS) / seen.shape[-1]
+    return [F.linear(seen.flatten(0, 1), codes) * scale for codes in model.codes]
+
+
+def blurred(model, labels):
+    """The ideal with the faults that an encoder has."""
+    wrong = torch.tensor([size - 1 for size in LABELS]).expand_as(labels)
+    missed = torch.rand(labels.shape[:2])[..., None] < 0.04
+    seen = model.ideal(torch.where(missed, wrong, labels))
+    return seen + 0.25 * torch.randn_like(seen)
 
 
 def loss_of(model, batch, phase):
     """(what is learned from, of the answers, of the patches)"""
-    pixels, ids, places, chosen, goals, kinds, colours = batch
+    pixels, ids, places, chosen, goals, labels = batch
     if phase == "eye":
-        patches = patch_loss(model, model.eye(pixels)[0], kinds, colours)
+        patches = patch_loss(model, model.eye(pixels)[1], labels)
         return patches, torch.zeros(()), patches
-    logits, features = model(pixels, ids, places, chosen, learns=phase == "all")
+    if phase == "text":
+        pixels = blurred(model, labels)
+    logits, seen = model(pixels, ids, places, chosen)
     answers = F.cross_entropy(logits, goals, ignore_index=IGNORE)
     if phase == "text":
         return answers, answers, torch.zeros(())
-    patches = patch_loss(model, features, kinds, colours)
-    return answers + 0.5 * patches, answers, patches
+    patches = patch_loss(model, seen, labels)
+    return answers + 0.2 * patches, answers, patches
 
 
 @torch.no_grad()
-def evaluate(model, vocabulary, seed, count=400):
+def evaluate(model, vocabulary, seed, count=400, symbols=False):
     """{kind of question: [right, asked]} of first questions on pictures that were not trained on, read back as Q8_0."""
     copy = type(model)(model.eye.config, model.text.config)
     state = {
@@ -177,15 +216,17 @@ def evaluate(model, vocabulary, seed, count=400):
     talks = Talks(vocabulary, np.random.default_rng(seed), model.eye.config.patches)
     tally, rows = {}, []
     while len(rows) < count:
-        things, pixels, _ = scene(talks.rng)
-        options = askable(things)
+        things, pixels, owners = scene(talks.rng)
+        options = askable(things, talks.rng)
         kind, what, answer = options[talks.rng.integers(len(options))]
         prompt = talks._turn("user", talks.question(word(talks.rng, kind, what)))
         prompt += [spm.IM_START, *talks.encode("assistant\n")]
+        if symbols:
+            pixels = blurred(model, torch.from_numpy(labels_of(things, owners)[None]))[0].numpy().T
         rows.append((kind, pixels, prompt, [*talks.encode(answer), spm.IM_END]))
     for start in range(0, count, BATCH):
         part = rows[start : start + BATCH]
-        pixels = torch.from_numpy(np.stack([r[1].transpose(2, 0, 1) for r in part]).astype(np.float32))
+        pixels = torch.from_numpy(np.stack([np.moveaxis(r[1], -1, 0) for r in part]).astype(np.float32))
         tokens = np.zeros((len(part), LENGTH), np.int64)
         for i, (_, _, prompt, answer) in enumerate(part):
             tokens[i, : len(prompt) + len(answer)] = prompt + answer
@@ -200,46 +241,60 @@ def evaluate(model, vocabulary, seed, count=400):
     return tally
 
 
+@torch.no_grad()
+def label_shares(model, batch):
+    """Which share of the patches that show something each head names rightly, in the order of LABELS."""
+    labels = batch[-1].flatten(0, 1)
+    shows = labels[:, 0] < len(KINDS)
+    logits = label_logits(model, model.eye(batch[0])[1])
+    return [round((one.argmax(-1) == labels[:, i])[shows].float().mean().item(), 4) for i, one in enumerate(logits)]
+
+
 def report(tally):
     right, asked = (sum(v[i] for v in tally.values()) for i in (0, 1))
     return f"{right}/{asked}: " + ", ".join(f"{k} {a}/{b}" for k, (a, b) in sorted(tally.items()))
 
 
-def learn(model, vocabulary, phase, steps, seed, state):
-    """One phase: a rise of the rates, and a fall to almost nothing. Keeps the weights in `state` every 100 steps."""
-    learning = {"eye": [model.eye, model.kind, model.colour], "text": [model.text, model.eye.mm0, model.eye.mm2], "all": [model]}
+def learn(model, vocabulary, phase, first, steps, seed, state):
+    """One phase, from step `first` on: a rise of the rates, and a fall to almost nothing. Keeps the weights in `state` every 50."""
+    learning = {"eye": [model.eye], "text": [model.text], "all": [model.eye, model.text]}
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     for part in learning[phase]:
         for parameter in part.parameters():
             parameter.requires_grad_(True)
-    optimiser = Optimiser(Learning(model))
-    talks = Talks(vocabulary, np.random.default_rng([seed, len(phase)]), model.eye.config.patches)
+    optimiser = optimisers.Optimiser(Learning(model))
+    talks = Talks(vocabulary, np.random.default_rng([seed, len(phase), first]), model.eye.config.patches)
     started, smooth = time.time(), [None, None]
-    for step in range(steps):
+    for step in range(first, steps):
         loss, *parts = loss_of(model, talks.batch(BATCH), phase)
         loss.backward()
-        optimiser.step(min((step + 1) / WARMUP, 1.01 - step / steps))
+        optimiser.step(min((step - first + 1) / WARMUP, 1.01 - step / steps))
         for i, one in enumerate(parts):
             smooth[i] = one.item() if smooth[i] is None else 0.95 * smooth[i] + 0.05 * one.item()
         if step % 20 == 19:
             print(f"{phase} {step + 1}/{steps}  answers {smooth[0]:.4f}  patches {smooth[1]:.4f}  {time.time() - started:.0f} s", flush=True)
-        if step % 100 == 99 or step == steps - 1:
+        if step % 50 == 49 or step == steps - 1:
             torch.save(model.state_dict(), state)
+        if step % 100 == 99 or step == steps - 1:
+            if phase != "text":
+                print("labels of patches:", label_shares(model, talks.batch(256)), flush=True)
             if phase != "eye":
-                print(report(evaluate(model, vocabulary, 10**6)), flush=True)
+                print(report(evaluate(model, vocabulary, 10**6, symbols=phase == "text")), flush=True)
 
 
 def main():
     options = argparse.ArgumentParser(description="Trains the model that sees and writes it as two GGUF files.")
+    options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=3)
     options.add_argument("--out", default="models/seeing")
-    options.add_argument("--plan", default="eye:400,text:400,all:300", help="what learns, and for how many steps: eye, text, all")
+    options.add_argument("--plan", default="eye:1500,text:600,all:250", help="what learns, and for how many steps: eye, text, all; FIRST-STEPS goes on")
     options.add_argument("--state", default="build/seeing.state", help="where the weights are kept meanwhile")
-    options.add_argument("--resume", action="store_true", help="go on from the weights that are kept")
+    options.add_argument("--resume", action="append", default=[], help="go on from the weights of this file; of a second, the eye")
     options.add_argument("--report", default="scripts/seeing_model/made.json", help="what came out")
     arguments = options.parse_args()
-    torch.set_num_threads(THREADS)
+    fast.use()
+    torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(arguments.seed)
     torch.set_flush_denormal(True)
@@ -251,12 +306,16 @@ def main():
     print(f"{len(vocabulary)} tokens, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     state = pathlib.Path(arguments.state)
     state.parent.mkdir(parents=True, exist_ok=True)
-    if arguments.resume:
-        model.load_state_dict(torch.load(state))
+    for number, file in enumerate(arguments.resume):
+        kept = torch.load(file)
+        model.load_state_dict({k: v for k, v in kept.items() if number == 0 or k.startswith("eye.")}, strict=number == 0)
     for phase, steps in (part.split(":") for part in arguments.plan.split(",")):
-        learn(model, vocabulary, phase, int(steps), arguments.seed, state)
+        first, last = map(int, steps.split("-")) if "-" in steps else (0, int(steps))
+        learn(model, vocabulary, phase, first, last, arguments.seed, state)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+    if arguments.plan.split(",")[-1].split(":")[0] != "all":
+        return  # a part of the training
     held_out = evaluate(model, vocabulary, 10**6 + 1, 2000)
     print("held out:", report(held_out), flush=True)
     files = {
