@@ -85,8 +85,9 @@ export class Actions {
   /**
    * The models, and the one to begin with: the first that answers, rather than one that makes embeddings alone.
    * Says whether they could be asked for.
+   * @param quietly Why they could not be is said already.
    */
-  async loadModels(): Promise<boolean> {
+  async loadModels(quietly = false): Promise<boolean> {
     try {
       const found = await models();
       this.store.set({ models: found });
@@ -101,7 +102,7 @@ export class Actions {
       else this.store.set({ model: "", capabilities: [] });
       return true;
     } catch (error) {
-      this.fail(error);
+      if (!quietly) this.fail(error);
       return false;
     }
   }
@@ -193,6 +194,11 @@ export class Actions {
   async #answer(question: Message): Promise<void> {
     const { temporary } = this.state.open;
     await this.#answers.begin(question);
+    // The model may be gone: then the list that it is chosen from is old.
+    const failed = this.state.open.messages.some(({ parent, error }) =>
+      parent === question.id && error
+    );
+    if (failed) await this.loadModels(true);
     if (!temporary) await this.library.refresh();
   }
 

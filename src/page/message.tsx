@@ -77,6 +77,7 @@ export function MessageView({ actions, message, running }: Props) {
           ><Visible text={JSON.stringify(call.function?.arguments, null, 2) ?? ""} /></pre>
         </details>
       ))}
+      {!mine && !running && isEmpty(message) && <p class="soft">The model said nothing.</p>}
       {running && <Working running={running} actions={actions} />}
       {message.error && (
         <p class="error" role="alert">
@@ -226,6 +227,12 @@ function Working({ running, actions }: { running: Running; actions: Actions }) {
       <button type="button" class="stop" onClick={() => actions.stop()}>Stop</button>
     </p>
   );
+}
+
+/** Whether nothing of an answer can be seen, and nothing says why. */
+function isEmpty({ content, thinking, toolCalls, error, damaged, stats }: Message): boolean {
+  const said = content.trim() !== "" || Boolean(thinking) || Boolean(toolCalls?.length);
+  return !said && !error && !damaged && !stats?.stopped && !stats?.broken;
 }
 
 /** Why it is not whole, if it is not. */
