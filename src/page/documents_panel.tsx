@@ -11,6 +11,8 @@ import { importFile } from "./history.ts";
 import { Dialog } from "./link_dialog.tsx";
 import { Visible } from "./markdown.tsx";
 
+const PASSAGES_STAY = "Passages that went with a question stay in its conversation.";
+
 export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: () => void }) {
   const [list, setList] = useState<readonly DocumentSummary[]>();
   const [said, setSaid] = useState("");
@@ -22,7 +24,7 @@ export function DocumentsPanel({ actions, onEnd }: { actions: Actions; onEnd: ()
     try {
       await eraseDocument(id);
       store.set({ sources: store.state.sources.filter((one) => one.id !== id) });
-      setSaid(`Erased: ${name}`);
+      setSaid(`Erased: ${name}. ${PASSAGES_STAY}`);
     } catch (error) {
       failed(error);
     }

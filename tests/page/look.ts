@@ -22,6 +22,15 @@ export function overflows(page: Page): Promise<boolean> {
   return page.evaluate("document.documentElement.scrollWidth > innerWidth");
 }
 
+/** The page's windows, each with the key that opens it. */
+const WINDOWS: readonly (readonly [key: string | undefined, name: string])[] = [
+  ["?", "Keyboard"],
+  ["o", "Documents"],
+  ["s", "Settings of this conversation"],
+  ["p", "Proof"],
+  [undefined, "Prompts"],
+];
+
 /** Light or dark as the system is; nothing serious in any of its windows. */
 export async function looksGood({ url, browser }: Place, scheme: "light" | "dark"): Promise<void> {
   await visit(url, async ({ page }) => {
@@ -37,27 +46,16 @@ export async function looksGood({ url, browser }: Place, scheme: "light" | "dark
     assert.deepEqual(await serious(page), []);
     await page.keyboard.press("Escape");
     await page.locator(".thread").focus();
-    for (
-      const [key, name] of [["?", "Keyboard"], ["o", "Documents"], [
-        "s",
-        "Settings of this conversation",
-      ], [
-        "p",
-        "Proof",
-      ]]
-    ) {
-      await page.keyboard.press(key!);
-      await page.getByRole("dialog", { name: name! }).waitFor();
+    for (const [key, name] of WINDOWS) {
+      if (key === undefined) await page.locator(".top").getByRole("button", { name }).click();
+      else await page.keyboard.press(key);
+      await page.getByRole("dialog", { name }).waitFor();
       if (key === "p") await page.getByText(/layers enforced/).first().waitFor();
+      if (name === "Prompts") await page.getByRole("dialog").getByLabel("Name").waitFor();
       assert.deepEqual(await serious(page), [], name);
       await page.keyboard.press("Escape");
       await page.getByRole("dialog").waitFor({ state: "detached" });
     }
-    await page.locator(".top").getByRole("button", { name: "Prompts" }).click();
-    await page.getByRole("dialog", { name: "Prompts" }).getByLabel("Name").waitFor();
-    assert.deepEqual(await serious(page), [], "Prompts");
-    await page.keyboard.press("Escape");
-    await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.locator(".thread").focus();
     await page.keyboard.press("d");
     await page.waitForFunction(
@@ -85,6 +83,21 @@ export async function fitsInto(
       box && box.width > 80 && box.y + box.height <= viewport.height,
       JSON.stringify(box),
     );
+    for (const [key, name] of WINDOWS) {
+      await page.locator(".thread").focus();
+      if (key === undefined) await page.locator(".top").getByRole("button", { name }).click();
+      else await page.keyboard.press(key);
+      const dialog = page.getByRole("dialog", { name });
+      await dialog.waitFor();
+      assert.equal(await overflows(page), false, `${viewport.width}, ${name}`);
+      const isWider = await dialog.evaluate((one) => one.scrollWidth > one.clientWidth);
+      assert.equal(isWider, false, `${viewport.width}: ${name} is wider than its window`);
+      const close = await dialog.getByRole("button", { name: `Close ${name}` }).boundingBox();
+      assert.ok(close && close.x + close.width <= viewport.width, `${name} cannot be closed`);
+      assert.deepEqual(await serious(page), [], name);
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+    }
     await page.getByRole("button", { name: "List of conversations" }).click();
     await page.getByRole("navigation").waitFor();
     assert.equal(await overflows(page), false, `${viewport.width}, the list`);
