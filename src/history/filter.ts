@@ -24,10 +24,16 @@ export function filterOf(text: Uint8Array): Uint8Array<ArrayBuffer> {
   return filter;
 }
 
-/** False: the text of this filter does not have the word. */
-export function mayHold(filter: Uint8Array, word: Uint8Array): boolean {
-  for (const gram of gramsOf(word, Math.min(GRAM, word.length))) {
-    const bit = hash(gram) % (filter.length * 8);
+/** What a word is looked for by in each filter, made once. */
+export function marksOf(word: Uint8Array): Uint32Array {
+  return Uint32Array.from(gramsOf(word, Math.min(GRAM, word.length)), hash);
+}
+
+/** False: the text of this filter does not have the word of these marks. */
+export function mayHold(filter: Uint8Array, marks: Uint32Array): boolean {
+  const bits = filter.length * 8;
+  for (let i = 0; i < marks.length; i++) {
+    const bit = marks[i]! % bits;
     if ((filter[bit >> 3]! & 1 << (bit & 7)) === 0) return false;
   }
   return true;

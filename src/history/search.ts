@@ -10,7 +10,8 @@ import { concat, toHex, utf8, utf8Decode } from "../bytes.ts";
 import type { Database, Row } from "./database.ts";
 import { wipe } from "../secret.ts";
 import type { Head, Opened } from "./entries.ts";
-import { filterOf, mayHold } from "./filter.ts";
+import { filterOf, marksOf, mayHold } from "./filter.ts";
+import { normalised, normalisedTitle } from "./normal.ts";
 import { openMessage } from "./message.ts";
 import { KIND, open, seal } from "./seal.ts";
 
@@ -22,11 +23,6 @@ const TEXT = 0x1f;
 const FEW = 100;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_CHARACTERS = 200;
-
-/** A text as it is searched: in one case and one form of Unicode, white space and control characters joined to one space. */
-export function normalised(text: string): string {
-  return text.normalize("NFKC").toLowerCase().replace(/[\s\p{Cc}]+/gu, " ").trim();
-}
 
 /** A message in a record. */
 function partOf(position: number, content: string): Uint8Array {
@@ -212,14 +208,15 @@ export class Searcher {
     const words = [...new Set(normalised(query).split(" ").filter((word) => word !== ""))];
     if (words.length === 0) return [];
     const patterns = words.map((word) => utf8(word));
+    const marks = patterns.map(marksOf);
     const hits: SearchHit[] = [];
     for (const entry of this.#entries.toSorted(newest)) {
-      const title = normalised(entry.opened.head.title);
+      const title = normalisedTitle(entry.opened.head);
       const missing = new Set(words.keys());
       for (const [i, word] of words.entries()) if (title.includes(word)) missing.delete(i);
-      if (!this.#mayHave(entry, [...missing].map((i) => patterns[i]!))) continue;
+      if (!this.#mayHave(entry, [...missing].map((i) => marks[i]!))) continue;
       let message: number | undefined;
-      for (const text of this.#texts(entry, patterns)) {
+      for (const text of this.#texts(entry, marks)) {
         for (const [i, pattern] of patterns.entries()) {
           const at = placeIn(text, pattern);
           if (at < 0) continue;
@@ -236,14 +233,19 @@ export class Searcher {
   }
 
   /** Whether each of the words may be in one of its texts. */
-  #mayHave({ id, opened: { head: { texts } } }: Opened, words: readonly Uint8Array[]): boolean {
+  #mayHave({ id, opened: { head: { texts } } }: Opened, words: readonly Uint32Array[]): boolean {
     const filters = this.#filters.get(id) ?? [];
-    const all = Array.from({ length: texts }, (_, at) => filters[at]);
-    return words.every((word) => all.some((one) => one === undefined || mayHold(one, word)));
+    return words.every((word) => {
+      for (let at = 0; at < texts; at++) {
+        const filter = filters[at];
+        if (filter === undefined || mayHold(filter, word)) return true;
+      }
+      return false;
+    });
   }
 
   /** Its texts that may have one of the words. */
-  *#texts(entry: Opened, words: readonly Uint8Array[]): Generator<Buffer> {
+  *#texts(entry: Opened, words: readonly Uint32Array[]): Generator<Buffer> {
     const { id, bytes, opened: { key, head: { texts } } } = entry;
     const filters = this.#filters.get(id) ?? [];
     for (let position = 0; position < texts; position++) {

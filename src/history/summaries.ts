@@ -10,7 +10,7 @@ import {
 import { utf8 } from "../bytes.ts";
 import type { Entry } from "./entries.ts";
 import { KIND, seal } from "./seal.ts";
-import { normalised } from "./search.ts";
+import { normalised } from "./normal.ts";
 
 /** What a list is to have. */
 export interface ListOptions {
