@@ -7,7 +7,7 @@ import { append } from "./history.ts";
 import { emptyConversation, Library } from "./library.ts";
 import type { Notice, Running, Source, State, Store } from "./state.ts";
 import { hearTabs, tellTabs } from "./tabs.ts";
-import { newId, pathOf, titleOf, withBranch, withMessage } from "./tree.ts";
+import { keptAbove, newId, pathOf, titleOf, withBranch, withMessage } from "./tree.ts";
 import type { Attachment, Message } from "./types.ts";
 
 /** A question that was typed. */
@@ -145,9 +145,11 @@ export class Actions {
       // It was meant for the conversation that was shown, and for no other.
       if (this.state.open.id !== id) return false;
       const given = [...attachments ?? [], ...found];
+      const { messages, temporary } = this.state.open;
       let message: Message = {
         id: newId(),
-        parent,
+        // An answer that failed, or could not be kept, is in no history: what follows it hangs on its question.
+        parent: temporary ? parent : keptAbove(messages, parent),
         role: "user",
         content: text,
         created: Date.now(),

@@ -102,3 +102,13 @@ export function titleOf(text: string): string {
   const line = text.trim().split("\n", 1)[0]!.trim();
   return line.length <= 60 ? line || "New conversation" : line.slice(0, 57).trimEnd() + "…";
 }
+
+/** The nearest message, itself or above, that the history has: it numbers them. What could not be kept has an id of this page's. */
+export function keptAbove(messages: readonly Message[], id: string | null): string | null {
+  let at = id;
+  // A circle of parents ends.
+  for (let steps = messages.length; at !== null && !/^[1-9]\d*$/.test(at); steps--) {
+    at = steps < 0 ? null : messages.find((one) => one.id === at)?.parent ?? null;
+  }
+  return at;
+}

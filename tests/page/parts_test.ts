@@ -10,6 +10,7 @@ import { partsOf, safeLink } from "../../src/page/markdown_parts.ts";
 import { chosenOf, passagesOf, rank, wordsOf } from "../../src/page/passages.ts";
 import {
   branchOf,
+  keptAbove,
   pathOf,
   titleOf,
   withBranch,
@@ -68,6 +69,14 @@ Deno.test("tree: another id keeps the path, a change keeps the tree, taking away
     const grown = withMessage(tree, message("extra", one.id));
     assert.deepEqual(without(grown, "extra").messages, tree.messages);
   }));
+});
+
+Deno.test("tree: what follows an answer that is in no history hangs on the nearest message that is", () => {
+  const messages = [message("1", null), message("ab", "1"), message("cd", "ab"), message("e", "e")];
+  assert.deepEqual(
+    [null, "1", "ab", "cd", "e", "gone"].map((id) => keptAbove(messages, id)),
+    [null, "1", "1", "1", null, null],
+  );
 });
 
 Deno.test("tree: a circle of parents ends", () => {
