@@ -11,7 +11,7 @@ export const WRITE_LOG = [
 ];
 
 /** One call: a change of a file, a sync of one, or text on standard output. */
-export type WriteCall =
+type WriteCall =
   | {
     readonly kind: "write";
     readonly path: string;
