@@ -74,8 +74,7 @@ class Layer(nn.Module):
 
 
 def waves(c):
-    """Places as waves along rows and columns, [patches, width]: "the patch to my left" is then one linear map for all
-    patches. From random places each pair of patches is learned by itself, many times as slowly."""
+    """Places as waves along rows and columns, [patches, width]: "the patch to my left" is one linear map for all patches."""
     side = c.picture // c.patch
     angles = torch.arange(side)[:, None] * torch.arange(side)[None, :] * math.pi / side
     along = torch.cat((angles.cos(), angles.sin()), 1)

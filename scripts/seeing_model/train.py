@@ -288,7 +288,7 @@ def main():
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--seed", type=int, default=3)
     options.add_argument("--out", default="models/seeing")
-    options.add_argument("--plan", default="eye:1500,text:600,all:250", help="what learns, and for how many steps: eye, text, all; FIRST-STEPS goes on")
+    options.add_argument("--plan", default="eye:2500,text:1200,all:300", help="what learns, and for how many steps: eye, text, all; FIRST-STEPS goes on")
     options.add_argument("--state", default="build/seeing.state", help="where the weights are kept meanwhile")
     options.add_argument("--resume", action="append", default=[], help="go on from the weights of this file; of a second, the eye")
     options.add_argument("--report", default="scripts/seeing_model/made.json", help="what came out")
