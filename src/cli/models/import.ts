@@ -40,7 +40,10 @@ export const importCommand: Command = {
 Without --name the model is named after its file: ./Mine-Q8_0.gguf becomes mine-q8_0. A model that has this name
 already is not replaced, unless --name says so.
 A model that sees comes in two files; the second, often called mmproj, is the projector.`,
-  async run(context) {
+  async run(given) {
+    // The setting of this name is about other things.
+    const { name: chosen, ...values } = given.values;
+    const context = { ...given, values };
     const { tui, signal } = context;
     const path = context.positionals[0]!;
     if (/^https?:\/\//i.test(path)) {
@@ -50,8 +53,8 @@ A model that sees comes in two files; the second, often called mmproj, is the pr
       });
     }
     const store = await modelStoreFor(context);
-    const name = stringOption(context, "name") ?? nameOfFile(path);
-    if (stringOption(context, "name") === undefined && await store.has(name)) {
+    const name = typeof chosen === "string" ? chosen : nameOfFile(path);
+    if (chosen === undefined && await store.has(name)) {
       throw new SecLlamaError("bad-request", `there is a model ${name} already`, {
         field: "name",
         hint: `to replace it: --name ${name}; to keep both: --name ${name}:v2`,

@@ -38,6 +38,23 @@ async function secllama(dataDir: string, ...words: string[]): Promise<Result> {
   return result;
 }
 
+Deno.test("cli models: an import takes any name that a model may have, and none of Windows' devices", async () => {
+  const dir = await Deno.makeTempDir();
+  try {
+    await Deno.writeFile(`${dir}/x.gguf`, makeGguf());
+    const named = (name: string) =>
+      secllama(`${dir}/data`, "import", `${dir}/x.gguf`, "--name", name);
+    for (const name of ["me/mine", "me/mine:v_2", "host.example/me/mine", "under_score"]) {
+      assert.ok((await named(name)).out.startsWith(`imported ${name}`), name);
+    }
+    for (const name of ["CON", "me/con", "aux.gguf", "mine:nul", "x.", "COM1/x"]) {
+      await assert.rejects(named(name), { message: /invalid model name/ }, name);
+    }
+  } finally {
+    await Deno.remove(dir, { recursive: true });
+  }
+});
+
 Deno.test("cli models: import, list, show, cp, verify, rm", async () => {
   const dir = await Deno.makeTempDir();
   try {
