@@ -290,3 +290,54 @@ function noDelayOf(peer: Deno.NetAddr): number[] {
     return os.call("getsockopt", fd, 6, 1, value, length) === 0 ? value[0]! : -1;
   });
 }
+
+Deno.test("tls: of a crowd, each is served or told so; connections that begin no handshake keep nobody out", () =>
+  withFolder(async (folder) => {
+    const authority = await authorityAt(folder);
+    const { certificate } = await authority.ensure(["localhost"]);
+    const stop = new AbortController();
+    const release = Promise.withResolvers<void>();
+    const places = 16;
+    const server = await serveHardened({
+      rules: listenerRules(),
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: await authority.issue(["localhost"]),
+      logger: silentLogger,
+      signal: stop.signal,
+      limits: { connections: places },
+      handler: async ({ url }) => {
+        if (!url.endsWith("/quick")) await release.promise;
+        return new Response("done");
+      },
+    });
+    const { port } = server.addr;
+    using client = Deno.createHttpClient({ caCerts: [certificate], poolMaxIdlePerHost: 0 });
+    const ask = async (path: string) => {
+      const response = await fetch(`https://localhost:${port}${path}`, { client });
+      await response.text();
+      return response.status;
+    };
+    const silent: Deno.Conn[] = [];
+    try {
+      let told = 0;
+      const crowd = Array.from({ length: 2 * places }, async () => {
+        const status = await ask("/slow");
+        if (status === 503) told++;
+        return status;
+      });
+      await until(() => told >= places, "who is not served is told");
+      release.resolve();
+      for (const status of await Promise.all(crowd)) assert.ok(status === 200 || status === 503);
+      for (let n = 0; n < 4 * places; n++) {
+        silent.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+        if (n % places === 0) assert.equal(await ask("/quick"), 200);
+      }
+      assert.equal(await ask("/quick"), 200);
+    } finally {
+      release.resolve();
+      silent.forEach((one) => one.close());
+      stop.abort();
+      await server.finished;
+    }
+  }));
