@@ -321,12 +321,13 @@ Deno.test("tls: of a crowd, each is served or told so; connections that begin no
     const silent: Deno.Conn[] = [];
     try {
       let told = 0;
-      const crowd = Array.from({ length: 2 * places }, async () => {
+      // As many as are served and told at once.
+      const crowd = Array.from({ length: 1.5 * places }, async () => {
         const status = await ask("/slow");
         if (status === 503) told++;
         return status;
       });
-      await until(() => told >= places, "who is not served is told");
+      await until(() => told >= places / 2, "who is not served is told");
       release.resolve();
       for (const status of await Promise.all(crowd)) assert.ok(status === 200 || status === 503);
       for (let n = 0; n < 4 * places; n++) {
