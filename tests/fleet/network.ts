@@ -61,6 +61,8 @@ export interface Ran {
 export interface Running {
   readonly pid: number;
   said(): string;
+  /** Its end. */
+  readonly over: Promise<unknown>;
   /** SIGTERM, and its end. */
   stop(): Promise<void>;
 }
@@ -196,7 +198,7 @@ async function netMachine(o: {
         if (!ended) child.kill("SIGTERM");
         await over;
       };
-      return { pid: child.pid, said: () => said, stop };
+      return { pid: child.pid, said: () => said, over, stop };
     },
     async end() {
       for (const { child, over } of running.reverse()) {

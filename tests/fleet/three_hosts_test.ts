@@ -3,64 +3,27 @@
  * and a laptop, each with a network of its own. Then what the page says of a network that is cut.
  */
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { findInMemory } from "../support/memory.ts";
 import { until } from "../support/patience.ts";
-import { ROOT } from "../support/serve.ts";
 import { missingPrograms } from "./balancers.ts";
 import { noNats } from "./nats.ts";
-import { makeNetwork, type NetMachine, noNetwork, type Running } from "./network.ts";
+import { type NetMachine, noNetwork } from "./network.ts";
+import { NUMBERED, ok, type PageFleet, pageNetwork, startPage } from "./page_fleet.ts";
 
 const missing = [...await missingPrograms(), noNats, await noNetwork()].filter(Boolean);
 if (Deno.env.get("SECLLAMA_FULL") !== "1") missing.push("SECLLAMA_FULL is not 1");
 if (missing.length > 0) console.log(`skipped: three hosts; ${missing.join(", ")}`);
 
-/** The page's tested commands, in order: on which machine, and the line. */
-async function commandsOf(page: string): Promise<[where: string, line: string][]> {
-  const text = await Deno.readTextFile(join(ROOT, page));
-  const found = [...text.matchAll(/<!-- tested: ([^>]*) -->\n\n```sh\n([^]*?)```/g)];
-  return found.map(([, where, line]) => [where!.trim(), line!.trim()]);
-}
-
-/** The folder that the commands are given in. */
-async function copyExamples(to: string): Promise<void> {
-  for await (const { name } of Deno.readDir(join(ROOT, "examples/fleet"))) {
-    const text = await Deno.readTextFile(join(ROOT, "examples/fleet", name));
-    const here = text.replaceAll(/\/etc\/(nats|haproxy)\//g, `${to}/`)
-      .replaceAll("/var/lib/nats", `${to}/${name}.store`);
-    await Deno.writeTextFile(join(to, name), here);
-  }
-}
-
-const NUMBERED = [1, 2, 3];
 const CANARY = "canary-of-three-hosts";
-const READY = {
-  secllama: /SecLlama is ready[^]*\n {2}(model|isolation) [^]*\n/,
-  nats: /Server is ready/,
-} as const;
 
 Deno.test({
   name: "docs/fleet.md: ten commands from one host to three; and a network that is cut",
   ignore: missing.length > 0,
   fn: async (t) => {
-    await using network = await makeNetwork({
-      "issuer": { address: "10.0.0.21" },
-      "laptop": { address: "10.0.0.31" },
-      "balancer": { address: "10.0.0.41", names: ["secllama.lan"] },
-      ...Object.fromEntries(NUMBERED.flatMap((i) => [
-        [`gpu-${i}`, { address: `10.0.0.${i}` }],
-        [`nats-${i}`, { address: `10.0.0.1${i}` }],
-      ])),
-    });
-    await copyExamples(network.folder);
+    await using network = await pageNetwork();
     const { machine } = network;
     const [issuer, laptop] = [machine("issuer"), machine("laptop")];
     const gpus = NUMBERED.map((i) => machine(`gpu-${i}`));
-    const ok = async (on: NetMachine, line: string, stdin?: string): Promise<string> => {
-      const { code, stdout, stderr } = await on.sh(line, stdin);
-      assert.equal(code, 0, `${on.name}: ${line}\n${stderr}`);
-      return stdout.trim();
-    };
 
     /** Of a host: its own proxy. */
     const asked = (on: NetMachine, port: string, prompt = "Hello") =>
@@ -69,49 +32,11 @@ Deno.test({
           JSON.stringify({ model: "demo", prompt, stream: false, options: { num_predict: 1 } })
         }'`,
       );
-    const ports = new Map<string, string>();
-    let [pair, pairing, publish] = ["", "", ""];
-    const [fleet, joined]: [string[], string[]] = [[], []];
-    const running = new Map<string, Running>();
-
+    let made: PageFleet | undefined;
     await t.step("the ten commands of the page, as they stand there", async () => {
-      const commands = await commandsOf("docs/fleet.md");
-      assert.equal(commands.length, 10);
-      for (const [where, line] of commands) {
-        const each = /^each (host|nats)$/.exec(where)?.[1];
-        if (line.startsWith("secllama fleet enrol")) {
-          for (const host of joined) await ok(issuer, line.replace("secllama-host-1.…", host));
-        } else if (each === "host" && line.includes("fleet join")) {
-          for (const i of NUMBERED) {
-            const own = line.replaceAll("gpu-1", `gpu-${i}`)
-              .replace("secllama-fleet-1.…", fleet[0]!);
-            joined.push(await ok(gpus[i - 1]!, own));
-          }
-        } else if (each !== undefined) {
-          for (const i of NUMBERED) {
-            const on = machine(each === "host" ? `gpu-${i}` : `nats-${i}`);
-            const own = line.replaceAll("gpu-1", `gpu-${i}`).replace(
-              /nats-1\.conf/,
-              `nats-${i}.conf`,
-            );
-            const ready = each === "host" ? READY.secllama : READY.nats;
-            const started = await on.start(own, ready);
-            running.set(on.name, started);
-            const port = /proxy +http:\/\/[^:]+:(\d+)/.exec(started.said())?.[1];
-            if (port !== undefined) ports.set(on.name, port);
-          }
-        } else if (where === "issuer, goes on") {
-          publish = line;
-          running.set("publish", await issuer.start(line, /gpu-3/));
-        } else if (where === "balancer") {
-          running.set("balancer", await machine("balancer").start(`${line} -db`, /^/));
-        } else {
-          const said = await ok(issuer, line);
-          if (line === "secllama fleet init") fleet.push(said);
-          if (line.startsWith("secllama pair")) [pair, pairing] = [line, said];
-        }
-      }
+      made = await startPage(network);
     });
+    const { ports, running, pair, pairing, publish } = made!;
 
     const isAnswered = async (on: NetMachine, prompt?: string) =>
       (await asked(on, ports.get(on.name)!, prompt)).stdout.includes('"done":true');
@@ -177,6 +102,20 @@ Deno.test({
       assert.match(await ok(issuer, pair.replace("laptop", "spare")), /./);
       await allHave(before);
       await machine("nats-2").plug(true);
+    });
+
+    await t.step("all nodes of NATS are cut off, and there again: so is the fleet", async () => {
+      const before = await allHave(0);
+      const plugAll = async (isIn: boolean) => {
+        for (const i of NUMBERED) await machine(`nats-${i}`).plug(isIn);
+      };
+      await plugAll(false);
+      for (const gpu of gpus) await until(async () => !await isReady(gpu), "its time is over");
+      assert.ok(await isAnswered(gpus[0]!), "its own programs are served still");
+      await plugAll(true);
+      for (const gpu of gpus) await until(() => isReady(gpu), "it is of the fleet again");
+      await allHave(before);
+      await until(() => isAnswered(laptop), "the laptop is answered");
     });
 
     await t.step("a revocation is at all hosts", async () => {
