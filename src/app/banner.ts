@@ -51,7 +51,6 @@ function serverRows({ config, gatewayUrl, names, proxyUrl, keys }: BannerFacts):
       ...(config.proxyListen === null
         ? []
         : [["", `${listenText(config.proxyListen)}  (with a token only)`] as const]),
-      ...alsoLetIn(config).map((line) => ["", line] as const),
       ["page", `${proxyUrl}/  (to type in; secllama ui opens it)`] as const,
     ]),
     ["gateway", `${gatewayUrl}  (${served})`],
@@ -117,5 +116,7 @@ export function configured(config: Config): Switches {
     modelManagement: config.allowModelManagement,
     lenientAudit: config.audit === "lenient",
     unboundSignIn: config.oidcIssuer !== "" && config.oidcDevice,
+    pages: config.proxyAllowedOrigins,
+    proxyNames: config.proxyAllowedHosts,
   };
 }

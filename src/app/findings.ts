@@ -3,6 +3,7 @@
  * force and what was measured, and says of each what it comes to. Prints nothing.
  */
 import type { SecurityStatus } from "../gateway/security_status.ts";
+import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import type { Measured } from "../supervisor/isolation.ts";
 
 /**
@@ -28,13 +29,17 @@ export interface Switches {
   readonly lenientAudit?: boolean | undefined;
   /** Whether people may sign in by a token that names no key of theirs. */
   readonly unboundSignIn?: boolean | undefined;
+  /** Origins of web pages that may use the proxy. */
+  readonly pages?: readonly string[] | undefined;
+  /** What the proxy answers as besides localhost. */
+  readonly proxyNames?: readonly string[] | undefined;
 }
 
 /** Of a status, its settings. */
 export function switchesOf(
   status: Pick<
     SecurityStatus,
-    "encryption" | "isolation" | "model_management" | "audit" | "sign_in"
+    "encryption" | "isolation" | "model_management" | "audit" | "sign_in" | "proxy"
   >,
 ): Switches {
   return {
@@ -44,12 +49,15 @@ export function switchesOf(
     modelManagement: status.model_management !== "off",
     lenientAudit: status.audit === "lenient",
     unboundSignIn: status.sign_in === "device",
+    pages: status.proxy?.pages,
+    proxyNames: status.proxy?.names,
   };
 }
 
 /** Each protection that can be switched off, and what it means that it is. `NAME is OBSERVED` is a sentence. */
 export function judgeSettings(switches: Switches): Finding[] {
   const { encryption, sandbox, strict, modelManagement, lenientAudit, unboundSignIn } = switches;
+  const { pages = [], proxyNames = [] } = switches;
   const off = (variable: string, means: string) => `off (${variable}=false): ${means}`;
   const rows: [name: string, on: boolean, observed: string][] = [
     [
@@ -87,6 +95,20 @@ export function judgeSettings(switches: Switches): Finding[] {
       observed: "on (SECLLAMA_OIDC_DEVICE=true): such an ID token is good once for whoever has it",
     });
   }
+  if (pages.length > 0) {
+    findings.push({
+      name: "the proxy for web pages",
+      result: "note",
+      observed: `open to ${pages.join(", ")} (SECLLAMA_PROXY_ALLOWED_ORIGINS)`,
+    });
+  }
+  if (proxyNames.length > 0) {
+    findings.push({
+      name: "the proxy by other names",
+      result: "note",
+      observed: `answering as ${proxyNames.join(", ")} (SECLLAMA_PROXY_ALLOWED_HOSTS)`,
+    });
+  }
   if (!modelManagement) return findings;
   return [...findings, {
     name: "model management",
@@ -94,6 +116,21 @@ export function judgeSettings(switches: Switches): Finding[] {
     observed:
       "on (SECLLAMA_ALLOW_MODEL_MANAGEMENT=true): this user's programs may pull, create and delete models",
   }];
+}
+
+/** The key of a serve, and what its user should know of it. */
+export function judgeKey({ backend, kid, warnings }: SecurityStatus["key"]): Finding[] {
+  return [
+    { name: "key", result: "note", observed: `${kid}, ${backendName(backend)}` },
+    ...(warnings ?? []).map((observed): Finding => ({ name: "key", result: "note", observed })),
+  ];
+}
+
+/** What people call the place of a key; a newer version's is called as it is written. */
+export function backendName(backend: string): string {
+  return Object.hasOwn(BACKEND_NAMES, backend)
+    ? BACKEND_NAMES[backend as keyof typeof BACKEND_NAMES]
+    : backend;
 }
 
 /** What holds one runner. */

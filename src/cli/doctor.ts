@@ -7,6 +7,7 @@ import { EXIT, SecLlamaError } from "../errors.ts";
 import { configured } from "../app/banner.ts";
 import {
   type Finding,
+  judgeKey,
   judgeRunner,
   judgeSettings,
   type Switches,
@@ -125,6 +126,8 @@ function switchesInForce(serves: readonly FoundServe[], { config }: Settings): S
     modelManagement: running.some(({ modelManagement }) => modelManagement),
     lenientAudit: running.some(({ lenientAudit }) => lenientAudit),
     unboundSignIn: running.some(({ unboundSignIn }) => unboundSignIn),
+    pages: running.flatMap(({ pages }) => pages ?? []),
+    proxyNames: running.flatMap(({ proxyNames }) => proxyNames ?? []),
   };
 }
 
@@ -156,7 +159,8 @@ function serveChecks({ at, pid, status }: FoundServe): Check[] {
       result: "note",
       observed: `pid ${pid ?? status.process.pid}, version ${status.version}; it is what is judged`,
     },
-    ...judgeSettings(switchesOf(status)).map((finding) => named(name, finding)),
+    ...[...judgeSettings(switchesOf(status)), ...judgeKey(status.key)]
+      .map((finding) => named(name, finding)),
     ...status.runners.flatMap((runner) =>
       judgeRunner(runner).map((finding) => named(`${name}: ${runner.model}`, finding))
     ),

@@ -1,10 +1,15 @@
 /** `secllama status`: one screen on the serve that runs: what serves, who is here, what is enforced, the key's age, what was warned of. */
 import { configured, gpuLine, isolationLine } from "../app/banner.ts";
-import { type Finding, judgeRunner, judgeSettings, switchesOf } from "../app/findings.ts";
+import {
+  backendName,
+  type Finding,
+  judgeRunner,
+  judgeSettings,
+  switchesOf,
+} from "../app/findings.ts";
 import { findServes, type FoundServe } from "../app/running_serve.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import type { SecurityStatus } from "../gateway/security_status.ts";
-import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import { type Command, flag, JSON_OPTION } from "./command.ts";
 import { wrapColumns } from "./columns.ts";
 import { spanOf } from "./spans.ts";
@@ -100,12 +105,6 @@ export function statusLines(
       ? row("warnings", "none")
       : warnings.flatMap((warning, i) => row(i === 0 ? "warnings" : "", warning))),
   ];
-}
-
-function backendName(backend: string): string {
-  return Object.hasOwn(BACKEND_NAMES, backend)
-    ? BACKEND_NAMES[backend as keyof typeof BACKEND_NAMES]
-    : backend;
 }
 
 function clientsLine(

@@ -33,6 +33,13 @@ export interface SecurityStatus {
   readonly sign_in: string;
   /** Whether a record is kept: `on`, `off`, or `lenient` where what cannot be recorded is served all the same. */
   readonly audit: string;
+  /** Whom the proxy of this machine lets in besides this machine's programs; null: not told to other machines. */
+  readonly proxy: {
+    /** Origins of web pages. */
+    readonly pages: readonly string[];
+    /** What clients may call it besides localhost. */
+    readonly names: readonly string[];
+  } | null;
   readonly gpu: GpuStatus;
   readonly key: {
     readonly backend: string;
@@ -70,13 +77,16 @@ export interface SecurityStatus {
 
 /** Of the settings in force those that let more in, besides encryption and sandbox. */
 export function weakenings(
-  { audit, oidcIssuer, oidcDevice }: GatewayContext["config"],
+  { audit, oidcIssuer, oidcDevice, proxyAllowedOrigins, proxyAllowedHosts }:
+    GatewayContext["config"],
   managed: boolean,
-): Pick<SecurityStatus, "audit" | "model_management" | "sign_in"> {
+  remote: boolean,
+): Pick<SecurityStatus, "audit" | "model_management" | "proxy" | "sign_in"> {
   return {
     model_management: managed ? "on, for this user on loopback" : "off",
     audit,
     sign_in: oidcIssuer === "" ? "off" : oidcDevice ? "device" : "on",
+    proxy: remote ? null : { pages: proxyAllowedOrigins, names: proxyAllowedHosts },
   };
 }
 
@@ -96,7 +106,7 @@ export function securityStatus(context: GatewayContext): SecurityStatus {
       sandbox: config.enableSandbox,
       strict: config.strictNetworkIsolation,
     },
-    ...weakenings(config, context.management !== undefined),
+    ...weakenings(config, context.management !== undefined, context.remote),
     gpu: supervisor.gpu.status(),
     key: {
       backend: context.keys.backend,

@@ -132,6 +132,7 @@ Deno.test("judge: of a running serve the same is known as of a configuration", (
       { oidcDevice: true },
       { ...some, oidcDevice: true },
       { ...some, oidcDevice: false },
+      { proxyAllowedOrigins: ["https://page.example"], proxyAllowedHosts: ["host.example"] },
     ]
   ) {
     const config = { ...loadConfig({ env: {} }), ...change };
@@ -142,7 +143,7 @@ Deno.test("judge: of a running serve the same is known as of a configuration", (
         sandbox: config.enableSandbox,
         strict: config.strictNetworkIsolation,
       },
-      ...weakenings(config, config.allowModelManagement),
+      ...weakenings(config, config.allowModelManagement, false),
     });
     assert.deepEqual(judgeSettings(said), judgeSettings(configured(config)));
   }

@@ -192,8 +192,11 @@ Deno.test("pages: a name that was rebound to this machine, and names and origins
       }
     }
     // Whoever starts it sees whom it lets in.
-    assert.match(served.banner, /WEB PAGES of https:\/\/app\.example may use the proxy/);
-    assert.match(served.banner, /also answers as host\.docker\.internal, fd00::1/);
+    assert.match(served.stderr(), /the proxy for web pages is open to https:\/\/app\.example /);
+    assert.match(
+      served.stderr(),
+      /the proxy by other names is answering as host\.docker\.internal, fd00::1 /,
+    );
   } finally {
     await relay.shutdown();
     await served.stop();
