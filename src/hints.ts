@@ -14,6 +14,11 @@ const REASONS: { readonly [code: string]: string } = {
   EACCES: "permission was denied",
   EPERM: "permission was denied",
   ENOENT: "it is not there",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is a file",
+  ELOOP: "its links lead in a circle",
+  ENAMETOOLONG: "its name is too long",
+  EMFILE: "too many files are open",
 };
 
 /**

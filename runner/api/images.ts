@@ -203,6 +203,8 @@ export const FILE_HINT = "of a PDF send the text, or its pages as PNG or JPEG pi
 function unsupported(what: "images" | "audio" | "files", field: string): SecLlamaError {
   return new SecLlamaError("bad-request", `this model does not support ${what}`, {
     field,
-    ...(what === "files" ? { hint: FILE_HINT } : {}),
+    hint: what === "files"
+      ? FILE_HINT
+      : `secllama show MODEL lists what a model takes (${what === "images" ? "vision" : "audio"})`,
   });
 }

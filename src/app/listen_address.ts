@@ -175,6 +175,7 @@ async function ownCertificate(config: Config) {
   if ((config.tlsCert === "") !== (config.tlsKey === "")) {
     throw new SecLlamaError("bad-config", "--tls-cert and --tls-key go together", {
       field: config.tlsCert === "" ? "--tls-cert" : "--tls-key",
+      hint: `give ${config.tlsCert === "" ? "--tls-cert" : "--tls-key"} too, or neither`,
     });
   }
   return config.tlsCert === ""
@@ -200,6 +201,7 @@ function checked(config: Config): readonly string[] {
   if (bad === undefined) return config.names;
   throw new SecLlamaError("bad-config", `${bad} is not a host name or address`, {
     field: "--name",
+    hint: "as clients write it, without scheme and port: --name gateway.lan,192.0.2.7",
   });
 }
 

@@ -8,12 +8,12 @@ import { ROUTES } from "../api/routes.ts";
 import { durationMs } from "../duration.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { answerTo, converse } from "./chat/converse.ts";
-import { imageFile, picturesNamedIn, textFile } from "./chat/files.ts";
+import { imageFile, takePictures, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
 import { type Message, Session, type Settings } from "./chat/session.ts";
 import { formatOf, type Think } from "./chat/slash.ts";
 import { showWork } from "./chat/work_sign.ts";
-import { surroundings } from "./chat/surroundings.ts";
+import { sees, surroundings } from "./chat/surroundings.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
 import { PAIRING_OPTIONS } from "./pairings.ts";
@@ -77,17 +77,20 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
     const input = words.length === 0 && !Deno.stdin.isTerminal() || await hasInput(context)
       ? await readStdin(signal)
       : "";
-    const content = [...files, input.trimEnd(), prompt].filter((part) => part !== "").join("\n\n");
-    if (content === "") {
+    const given = listOption(context, "image");
+    const { text, images: named } = await takePictures(prompt, {
+      home: context.env["HOME"],
+      how: "--image",
+      given,
+      sees: () => sees(post, model!, signal),
+      note: tui.note,
+    });
+    images.push(...named);
+    const content = [...files, input.trimEnd(), text].filter((part) => part !== "").join("\n\n");
+    if (content === "" && images.length === 0) {
       throw new SecLlamaError("usage", "the prompt is empty", {
         hint: "give it as an argument or on standard input",
       });
-    }
-    const given = listOption(context, "image");
-    for (const path of await picturesNamedIn(prompt)) {
-      if (!given.includes(path)) {
-        tui.note(`${path} goes as a word: the picture itself is given with --image ${path}`);
-      }
     }
     const message: Message = {
       role: "user",

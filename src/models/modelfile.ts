@@ -127,7 +127,10 @@ function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder(encoding, { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new SecLlamaError("bad-modelfile", "the Modelfile is not UTF-8 text", { cause });
+    throw new SecLlamaError("bad-modelfile", "the Modelfile is not UTF-8 text", {
+      hint: "a Modelfile is a text file; to take a model's own file: secllama import FILE",
+      cause,
+    });
   }
 }
 

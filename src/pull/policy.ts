@@ -37,6 +37,7 @@ export function allowRegistry(policy: PullPolicy, host: string): Destination {
   if (parseHosts(host)?.length !== 1) {
     throw new SecLlamaError("bad-model-name", "the name's first part is no host", {
       field: "model",
+      hint: "write it as HOST/PATH:TAG: registry.example/me/model:latest",
     });
   }
   const entry = find(policy.registries, host.toLowerCase());

@@ -1,109 +1,79 @@
 /** `secllama run` as a person uses it: on a terminal, with the real serve behind it. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { newHome, ROOT, secllama, startServe } from "../support/serve.ts";
+import { bothWays, newHome, secllama, startServe } from "../support/serve.ts";
+import { onTerminal } from "../support/terminal.ts";
 
-type Step = ["expect" | "send", string];
+bothWays(
+  "run on a terminal: a conversation, its commands, several lines, history, and the end",
+  async () => {
+    const served = await startServe();
+    try {
+      const port = new URL(served.proxyUrl).port;
+      const { seen, code } = await onTerminal(served, ["run", "demo", `--proxy-port=${port}`], [
+        ["expect", ">>> "],
+        ["send", "/cler\r"],
+        ["expect", "there is no command /cler"],
+        ["expect", ">>> "],
+        ["send", "/set parameter temperature 0\r"],
+        ["expect", "temperature is 0."],
+        ["expect", ">>> "],
+        ["send", "What is network isolaton\x1b[D\x1b[Di\x05?\r"], // a letter put in, then to the line's end
+        ["expect", "Network"],
+        ["expect", ">>> "],
+        ["send", "\x1b[A"], // the line before
+        ["expect", "What is network isolation?"],
+        ["send", "\x03"], // thrown away
+        ["expect", "/bye or Ctrl-D"],
+        ["expect", ">>> "],
+        ["send", '"""Where are\r'],
+        ["expect", "... "],
+        ["send", 'my keys?"""\r'],
+        ["expect", ">>> "],
+        ["send", '"""/not a command, and """ is part of it\r'],
+        ["expect", "... "],
+        ["send", 'so it is sent"""\r'],
+        ["expect", ">>> "],
+        ["send", '/set system """You are\r'],
+        ["expect", "... "],
+        ["send", 'brief"""\r'],
+        ["expect", "message is set."],
+        ["expect", ">>> "],
+        ["send", "/show system\r"],
+        ["expect", "In this conversation:\r\nYou are\r\nbrief"],
+        ["expect", ">>> "],
+        ["send", "/bin/sh\r"],
+        ["expect", "is a file, and no command"],
+        ["expect", ">>> "],
+        ["send", "\x1b[200~one\rtwo\x1b[201~"],
+        ["expect", "one␤two"],
+        ["send", "\x15/set verbose\r"],
+        ["expect", "follow each answer"],
+        ["expect", ">>> "],
+        ["send", "hi\r"],
+        ["expect", "eval rate:"],
+        ["expect", ">>> "],
+        ["send", "/save brief\r"],
+        ["expect", "brief:latest is made"],
+        ["expect", ">>> "],
+        ["send", "\x04"],
+      ]);
+      assert.equal(code, 0);
+      const errors = seen.match(/error:.*/g)!.map((line) => line.trim());
+      assert.deepEqual(errors.slice(0, 1), ["error: there is no command /cler"]);
+      assert.match(errors[1]!, /is a file, and no command$/);
+      assert.equal(errors.length, 2);
 
-async function onTerminal(
-  served: { home: string },
-  args: readonly string[],
-  steps: readonly Step[],
-) {
-  const { home, env: own } = await newHome();
-  const env = { ...own, HOME: served.home };
-  try {
-    const child = new Deno.Command("/usr/bin/python3", {
-      args: [join(ROOT, "tests/cli/terminal.py"), ...secllama(args)],
-      env: { ...env, TERM: "xterm" },
-      clearEnv: true,
-      cwd: home,
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(JSON.stringify(steps)));
-    await writer.close();
-    const { stdout } = await child.output();
-    const answer = JSON.parse(new TextDecoder().decode(stdout)) as {
-      seen: string;
-      failed: string | null;
-      code: number;
-    };
-    assert.equal(answer.failed, null, answer.seen);
-    return answer;
-  } finally {
-    await Deno.remove(home, { recursive: true });
-  }
-}
-
-Deno.test("run on a terminal: a conversation, its commands, several lines, history, and the end", async () => {
-  const served = await startServe();
-  try {
-    const port = new URL(served.proxyUrl).port;
-    const { seen, code } = await onTerminal(served, ["run", "demo", `--proxy-port=${port}`], [
-      ["expect", ">>> "],
-      ["send", "/cler\r"],
-      ["expect", "there is no command /cler"],
-      ["expect", ">>> "],
-      ["send", "/set parameter temperature 0\r"],
-      ["expect", "temperature is 0."],
-      ["expect", ">>> "],
-      ["send", "What is network isolaton\x1b[D\x1b[Di\x05?\r"], // a letter put in, then to the line's end
-      ["expect", "Network"],
-      ["expect", ">>> "],
-      ["send", "\x1b[A"], // the line before
-      ["expect", "What is network isolation?"],
-      ["send", "\x03"], // thrown away
-      ["expect", "/bye or Ctrl-D"],
-      ["expect", ">>> "],
-      ["send", '"""Where are\r'],
-      ["expect", "... "],
-      ["send", 'my keys?"""\r'],
-      ["expect", ">>> "],
-      ["send", '"""/not a command, and """ is part of it\r'],
-      ["expect", "... "],
-      ["send", 'so it is sent"""\r'],
-      ["expect", ">>> "],
-      ["send", '/set system """You are\r'],
-      ["expect", "... "],
-      ["send", 'brief"""\r'],
-      ["expect", "message is set."],
-      ["expect", ">>> "],
-      ["send", "/show system\r"],
-      ["expect", "In this conversation:\r\nYou are\r\nbrief"],
-      ["expect", ">>> "],
-      ["send", "/bin/sh\r"],
-      ["expect", "is a file, and no command"],
-      ["expect", ">>> "],
-      ["send", "\x1b[200~one\rtwo\x1b[201~"],
-      ["expect", "one␤two"],
-      ["send", "\x15/set verbose\r"],
-      ["expect", "follow each answer"],
-      ["expect", ">>> "],
-      ["send", "hi\r"],
-      ["expect", "eval rate:"],
-      ["expect", ">>> "],
-      ["send", "/save brief\r"],
-      ["expect", "brief:latest is made"],
-      ["expect", ">>> "],
-      ["send", "\x04"],
-    ]);
-    assert.equal(code, 0);
-    const errors = seen.match(/error:.*/g)!.map((line) => line.trim());
-    assert.deepEqual(errors.slice(0, 1), ["error: there is no command /cler"]);
-    assert.match(errors[1]!, /is a file, and no command$/);
-    assert.equal(errors.length, 2);
-
-    // A name that is none is said before anything is typed.
-    const none = await onTerminal(served, ["run", "nothing", `--proxy-port=${port}`], []);
-    assert.equal(none.code, 1);
-    assert.match(none.seen, /'nothing' not found[^]*hint: /);
-    assert.doesNotMatch(none.seen, />>> /);
-  } finally {
-    await served.stop();
-  }
-});
+      // A name that is none is said before anything is typed.
+      const none = await onTerminal(served, ["run", "nothing", `--proxy-port=${port}`], []);
+      assert.equal(none.code, 1);
+      assert.match(none.seen, /'nothing' not found[^]*hint: /);
+      assert.doesNotMatch(none.seen, />>> /);
+    } finally {
+      await served.stop();
+    }
+  },
+);
 
 Deno.test("run: words without quotes are one prompt, a file comes before it, and what is too long is said", async () => {
   const served = await startServe();

@@ -14,7 +14,14 @@ for (const name of ["stdout", "stderr"] as const) {
   };
 }
 
-const lines = (await new Response(Deno.stdin.readable).text()).split("\n").filter((l) => l !== "");
+// By reads: a command may want the stream, which can be taken once.
+let text = "";
+const buffer = new Uint8Array(1 << 16);
+const input = new TextDecoder();
+for (let n; (n = Deno.stdin.readSync(buffer)) !== null;) {
+  text += input.decode(buffer.subarray(0, n), { stream: true });
+}
+const lines = text.split("\n").filter((l) => l !== "");
 for (const line of lines) {
   const { args, env } = JSON.parse(line) as { args: string[]; env: Record<string, string> };
   said.stdout = said.stderr = "";

@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { keyringIgnored, startKeyring } from "../keyring/daemon.ts";
 import { makeProgram } from "../keyring/program.ts";
-import { cli, GATEWAY_PERMISSIONS, newHome, ROOT, secllama } from "../support/serve.ts";
+import { cli, newHome, ROOT, secllama } from "../support/serve.ts";
 import { runToEnd } from "../support/run_to_end.ts";
+import { FROM_SOURCE, sayAll } from "./mistakes_run.ts";
 
 interface Mistake {
   readonly name: string;
@@ -63,34 +64,13 @@ function wordsOf(command: string): { args: string[]; env: Record<string, string>
   return { args: words.slice(at + 1), env };
 }
 
-const FROM_SOURCE = [
-  ...[Deno.execPath(), "run", ...GATEWAY_PERMISSIONS, "--config", join(ROOT, "deno.json")],
-  new URL("mistakes_main.ts", import.meta.url).pathname,
-];
-
 /** Makes them one after the other, in one process of `mistakes_main.ts`. */
-async function makeAll(
+function makeAll(
   mistakes: readonly Mistake[],
   placed: (text: string) => string,
-  o: { argv: readonly string[]; env: Record<string, string>; cwd: string },
+  o: Parameters<typeof sayAll>[1],
 ): Promise<Said[]> {
-  const [program, ...args] = o.argv;
-  const child = new Deno.Command(program!, {
-    args,
-    env: o.env,
-    clearEnv: true,
-    cwd: o.cwd,
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const lines = mistakes.map(({ command }) => JSON.stringify(wordsOf(placed(command))));
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(lines.join("\n")));
-  await writer.close();
-  const { stdout } = await child.output();
-  const answers = new TextDecoder().decode(stdout).trim().split("\n");
-  assert.equal(answers.length, mistakes.length);
-  return answers.map((line) => JSON.parse(line));
+  return sayAll(mistakes.map(({ command }) => wordsOf(placed(command))), o);
 }
 
 Deno.test("mistakes: each is told what is wrong, why, and how to go on", async () => {

@@ -1,6 +1,6 @@
 """Drives a program on a terminal: reads steps as JSON from standard input, prints what the program showed as JSON.
 
-Each step is ["expect", TEXT] or ["send", TEXT]; the terminal is 60 columns wide. What was just sent may not hold what is
+Each step is ["expect", TEXT], ["send", TEXT] or ["size", COLUMNS]; the terminal is 60 columns wide at first. What was just sent may not hold what is
 expected next: a terminal shows what is typed, and the program would not have been waited for.
 """
 import fcntl, json, os, pty, select, struct, sys, termios, time
@@ -10,7 +10,13 @@ steps = json.load(sys.stdin)
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(argv[0], argv)
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+
+
+def size(columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+
+size(60)
 seen, at = "", 0
 
 
@@ -27,11 +33,24 @@ def read():
     return data != b""
 
 
+def send(data):
+    # A terminal's buffer is small, and the program may wait until what it showed is read.
+    while data:
+        readable, writable, _ = select.select([fd], [fd], [], 120)
+        if not readable and not writable or readable and not read():
+            return
+        if writable:
+            data = data[os.write(fd, data[:1024]) :]
+
+
 failed, typed = None, ""
 for kind, text in steps:
     if kind == "send":
-        os.write(fd, text.encode())
+        send(text.encode())
         typed += text
+        continue
+    if kind == "size":
+        size(text)
         continue
     if text in typed:
         failed = f"what was typed holds {text!r}, so that its echo would do"

@@ -74,6 +74,7 @@ function chosen(): typeof SETS {
 async function plaintextServed({ gatewayUrl }: Served): Promise<boolean> {
   const answer = await fetch(`${gatewayUrl}/api/chat`, {
     method: "POST",
+    headers: { "content-type": "application/json" },
     body: JSON.stringify({
       model: "demo",
       stream: false,

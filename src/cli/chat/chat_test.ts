@@ -5,9 +5,9 @@ import { SecLlamaError } from "../../errors.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { MemoryStore } from "../../keys/stores/memory.ts";
 import { withFolder } from "../../keys/testing.ts";
-import { PASTED_LINE_END, PasteFilter } from "./line_reader.ts";
+import { PASTED_LINE_END, PasteFilter, type Piece } from "./line_reader.ts";
 import { SealedHistory } from "./sealed_history.ts";
-import { attach, picturesNamedIn, typedPath } from "./files.ts";
+import { attach, picturesNamedIn, takePictures, typedPath } from "./files.ts";
 import { Session } from "./session.ts";
 import { describeTotals } from "./show_answer.ts";
 import { parseSlash } from "./slash.ts";
@@ -16,13 +16,24 @@ import { WordWrap } from "./word_wrap.ts";
 Deno.test("chat: what is pasted is one text, wherever the reads cut it", () => {
   const typed = "a\x1b[200~one\r\ntwo\rthree\n\x1b[201~b\r";
   const wanted = `aone${PASTED_LINE_END}two${PASTED_LINE_END}three${PASTED_LINE_END}b\r`;
-  assert.equal(new PasteFilter().push(typed), wanted);
+  const textOf = (pieces: Piece[]) => pieces.map(({ text }) => text).join("");
+  assert.equal(textOf(new PasteFilter().push(typed)), wanted);
   for (let at = 0; at < typed.length; at++) {
     // A read that ends with a lone Escape is that key; one between the two bytes of a line end sees two of them.
     if (typed[at - 1] === "\x1b" || typed.slice(at - 1, at + 1) === "\r\n") continue;
     const filter = new PasteFilter();
-    assert.equal(filter.push(typed.slice(0, at)) + filter.push(typed.slice(at)), wanted, `${at}`);
+    assert.equal(
+      textOf([...filter.push(typed.slice(0, at)), ...filter.push(typed.slice(at))]),
+      wanted,
+      `${at}`,
+    );
   }
+  // Pasted, a key is none: Ctrl-C ends nothing, and nothing colours the terminal.
+  assert.deepEqual(new PasteFilter().push("a\x1b[200~\x03\tx\x1b[31m\x7f\x1b[201~\x03"), [
+    { pasted: false, text: "a" },
+    { pasted: true, text: "\tx[31m" },
+    { pasted: false, text: "\x03" },
+  ]);
 });
 
 Deno.test("chat: lines break at words, never inside one that fits, and code stays as it is", () => {
@@ -135,15 +146,58 @@ Deno.test("chat: a session sends what was said, the system message first, and as
 
 Deno.test("chat: a picture that a prompt names by its path is found, whatever stands around it", () =>
   withFolder(async (folder) => {
-    const path = `${folder}/a.PNG`;
-    await Deno.writeTextFile(path, "");
+    const named = async (prompt: string) =>
+      (await picturesNamedIn(prompt, folder)).map(({ typed, path, exact }) => [typed, path, exact]);
     await Deno.mkdir(`${folder}/b.png`);
-    for (const around of [path, `what is in "${path}"?`, `(${path}), or ${path}.`]) {
-      assert.deepEqual(await picturesNamedIn(around), [path]);
+    for (const name of ["a.PNG", "my cat (1).jpeg", "it's.webp", "日本 語.gif", "a.png.bmp"]) {
+      const path = `${folder}/${name}`;
+      await Deno.writeTextFile(path, "");
+      const escaped = path.replace(/[^\w./-]/g, (sign) => `\\${sign}`);
+      const inQuotes = [`"${path}"`, ...(name.includes("'") ? [] : [`'${path}'`])];
+      const forms = [path, escaped, ...inQuotes, `~/${name}`, pathToFileURL(path).href];
+      for (const typed of forms) {
+        for (
+          const around of ["$", "what is in $?", "($), or $.", "first\n$\nlast", "see $, then"]
+        ) {
+          const prompt = around.replaceAll("$", () => typed);
+          assert.deepEqual(await named(prompt), [[typed, path, true]], prompt);
+        }
+      }
     }
     for (const other of ["a.png", `${folder}/c.png`, `${folder}/b.png`, folder, "", "sl.txt"]) {
-      assert.deepEqual(await picturesNamedIn(other), []);
+      assert.deepEqual(await named(other), []);
     }
+    const cwd = Deno.cwd();
+    Deno.chdir(folder);
+    try {
+      assert.deepEqual(await named("what is a.PNG?"), [["a.PNG", "a.PNG", false]]);
+      assert.deepEqual(await named("what is ./a.PNG?"), [["./a.PNG", "./a.PNG", true]]);
+    } finally {
+      Deno.chdir(cwd);
+    }
+  }));
+
+Deno.test("chat: a picture that is named goes along where the model sees, else it is said", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/my cat.png`;
+    await Deno.writeTextFile(path, "abc");
+    const take = async (prompt: string, sees: boolean) => {
+      const notes: string[] = [];
+      const note = (line: string) => notes.push(line);
+      const asked = { home: folder, how: "/file", sees: () => Promise.resolve(sees), note };
+      return { ...await takePictures(prompt, asked), notes };
+    };
+    assert.deepEqual(await take(`what is in '${path}' here?`, true), {
+      text: "what is in here?",
+      images: ["YWJj"],
+      notes: [`${path} goes along as a picture.`],
+    });
+    const blind = await take(`what is in ${path}?`, false);
+    assert.deepEqual([blind.text, blind.images], [`what is in ${path}?`, []]);
+    assert.match(blind.notes[0]!, /reads no pictures/);
+    // Nobody is asked about a model where no picture is named.
+    const words = { home: folder, how: "/file", sees: () => Promise.reject(), note() {} };
+    assert.equal((await takePictures("a  b", words)).text, "a  b");
   }));
 
 Deno.test("chat: counts and times in a line each", () => {

@@ -3,7 +3,14 @@ import type { Tui } from "../tui.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { ask, type Post } from "./ask.ts";
-import { attach, type Attached, isThere, picturesNamedIn, typedPath } from "./files.ts";
+import {
+  attach,
+  type Attached,
+  isThere,
+  picturesNamedIn,
+  takePictures,
+  typedPath,
+} from "./files.ts";
 import { LineReader } from "./line_reader.ts";
 import type { Message, Session } from "./session.ts";
 import { showAnswer } from "./show_answer.ts";
@@ -31,6 +38,8 @@ export interface Surroundings {
     keepAlive: Session["settings"]["keepAlive"],
     signal: AbortSignal,
   ): Promise<void>;
+  /** Whether a model reads pictures. */
+  sees(model: string, signal: AbortSignal): Promise<boolean>;
   show(session: Session, part: ShowPart, signal: AbortSignal): Promise<string>;
   /** Makes a model of the session's system message and parameters. */
   save(name: string, session: Session, signal: AbortSignal): Promise<string>;
@@ -83,10 +92,14 @@ export async function converse(around: Surroundings, session: Session): Promise<
           continue;
         }
         const said = typed.quoted ? text : text.replace(/^\s*\/\//, "/");
-        for (const path of await picturesNamedIn(said)) {
-          tui.note(`${path} goes as a word: the picture itself goes along by /file ${path}`);
-        }
-        const message = messageOf(files.splice(0), said);
+        const { text: words, images } = await takePictures(said, {
+          home: around.home,
+          how: "/file",
+          sees: () => around.sees(session.model, answer.signal),
+          note: tui.note,
+        });
+        for (const base64 of images) files.push({ kind: "image", base64 });
+        const message = messageOf(files.splice(0), words);
         await answerTo(message, around, session, answer.signal);
       } catch (error) {
         if (answer.signal.aborted) tui.write("\n");
@@ -158,10 +171,14 @@ async function attached(typed: string, { tui, home }: Surroundings): Promise<Att
 /** A file that was dropped on the terminal comes as its path, which begins with a slash. @throws {SecLlamaError} `usage`. */
 async function refuseDropped(text: string, home: string | undefined): Promise<void> {
   if (isCommand(text)) return;
-  const path = await typedPath(text, home);
-  if (!await isThere(path)) return;
+  const dropped = await typedPath(text, home);
+  const path = await isThere(dropped)
+    ? dropped
+    : (await picturesNamedIn(text, home)).find(({ typed }) => text.trim().startsWith(typed))?.path;
+  if (path === undefined) return;
   throw new SecLlamaError("usage", `${path} is a file, and no command`, {
-    hint: `nothing was sent; to have it in the next message: /file ${path}`,
+    hint:
+      `nothing was sent; to have it in the next message: /file ${path}; a message may name it behind its first word`,
   });
 }
 
@@ -174,6 +191,7 @@ export async function answerTo(
 ): Promise<void> {
   let dropped = 0;
   let said = "";
+  const before = session.said();
   try {
     for (;;) {
       try {
@@ -185,6 +203,9 @@ export async function answerTo(
       } catch (error) {
         if (!isTooLong(error) || said !== "") throw error;
         if (!session.forgetOldest()) {
+          // It does not fit alone either: nothing was forgotten for it.
+          session.restore(before);
+          dropped = 0;
           throw new SecLlamaError("too-large", "this text is longer than the model's context", {
             hint:
               "nothing was cut, and nothing was answered; give it a part, or a model with a longer context",

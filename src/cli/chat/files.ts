@@ -85,15 +85,54 @@ export async function imageFile(path: string): Promise<string> {
   return Buffer.from(await readWhole(path, MAX_IMAGE_BYTES)).toString("base64");
 }
 
-const PICTURE = /\.(?:png|jpe?g|webp|gif|bmp)$/i;
+/** A picture that a prompt names by its path. */
+interface Named {
+  /** As it stands in the prompt, its quotes with it. */
+  readonly typed: string;
+  readonly path: string;
+  /** It says where it is: from the root, `~`, `.` or `..`, or as a URL. A bare word may be a word. */
+  readonly exact: boolean;
+}
 
-/** Words of a prompt that are files with a picture's ending. Ollama takes such a file along; here a file is named as one. */
-export async function picturesNamedIn(prompt: string): Promise<string[]> {
-  const found: string[] = [];
+const PICTURE_END = /\.(?:png|jpe?g|webp|gif|bmp)\b/gi;
+const EXACT = /(?<=^|[\s"'(])(?:~\/|\.{0,2}\/|file:\/\/)/gi;
+/** A path has at most so many bytes (limits.h, PATH_MAX). */
+const LONGEST_PATH = 4096;
+/** A prompt is no list of files: more places than this are not looked at. */
+const MOST_TRIES = 200;
+
+/**
+ * The files of a prompt with a picture's ending: quoted, with `\\` before spaces or with bare ones, as a terminal writes a dropped
+ * file. Files that are not there are words.
+ * @param home Of the user.
+ */
+export async function picturesNamedIn(prompt: string, home: string | undefined): Promise<Named[]> {
+  const found: Named[] = [];
+  let tries = 0;
+  const isFile = async (typed: string) => {
+    if (++tries > MOST_TRIES) return undefined;
+    const path = await typedPath(typed, home);
+    return await isThere(path) ? path : undefined;
+  };
+  const free = (typed: string) => !found.some((other) => other.typed.includes(typed));
+  for (const { index } of prompt.matchAll(EXACT)) {
+    const line = prompt.slice(index, index + LONGEST_PATH).split("\n", 1)[0]!;
+    for (const end of line.matchAll(PICTURE_END)) {
+      const bare = line.slice(0, end.index + end[0].length);
+      const path = await isFile(bare);
+      if (path === undefined) continue;
+      const quote = prompt[index - 1] ?? "";
+      const quoted = /["']/.test(quote) && prompt[index + bare.length] === quote;
+      const typed = quoted ? `${quote}${bare}${quote}` : bare;
+      if (free(typed)) found.push({ typed, path, exact: true });
+      break;
+    }
+  }
   const words = prompt.split(/\s+/).map((word) => word.replace(/^["'(]+|["'),.;:?!]+$/g, ""));
-  for (const path of new Set(words)) {
-    if (!PICTURE.test(path)) continue;
-    if (await isThere(path)) found.push(path);
+  for (const typed of new Set(words)) {
+    if (typed.search(PICTURE_END) < 0 || !free(typed)) continue;
+    const path = await isFile(typed);
+    if (path !== undefined) found.push({ typed, path, exact: false });
   }
   return found;
 }
@@ -106,6 +145,42 @@ const tooLong = (path: string, size: number, most: number) =>
     `${path} has ${size} bytes, and at most ${most} can be part of a message`,
     "give a part of it",
   );
+
+/**
+ * Takes along the pictures that a prompt names by their exact paths, as Ollama does, if the model sees; their paths leave the text.
+ * Of every other one it is said that it goes as a word.
+ * @param how What takes one along otherwise: "/file".
+ */
+export async function takePictures(
+  prompt: string,
+  o: {
+    readonly home: string | undefined;
+    readonly how: string;
+    readonly given?: readonly string[];
+    sees(): Promise<boolean>;
+    note(line: string): void;
+  },
+): Promise<{ readonly text: string; readonly images: readonly string[] }> {
+  const named = (await picturesNamedIn(prompt, o.home)).filter(({ path }) =>
+    !o.given?.includes(path)
+  );
+  if (named.length === 0) return { text: prompt, images: [] };
+  const sees = await o.sees();
+  const images: string[] = [];
+  let text = prompt;
+  for (const { typed, path, exact } of named) {
+    if (!sees) {
+      o.note(`${path} goes as a word: this model reads no pictures`);
+    } else if (!exact) {
+      o.note(`${path} goes as a word: the picture itself goes along by ${o.how} ${path}`);
+    } else {
+      images.push(await imageFile(path));
+      text = text.replace(typed, () => "");
+      o.note(`${path} goes along as a picture.`);
+    }
+  }
+  return { text: images.length === 0 ? text : text.replace(/ {2,}/g, " ").trim(), images };
+}
 
 async function readWhole(path: string, most: number): Promise<Uint8Array> {
   try {

@@ -4,13 +4,19 @@
  *
  * Between two reads the terminal is in its ordinary mode, so Ctrl-C during an answer is a signal.
  */
+import { EventEmitter } from "node:events";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { PassThrough } from "node:stream";
 
 /** How a line end inside a pasted text is shown while it is edited. */
 export const PASTED_LINE_END = "␤";
 const HISTORY_LINES = 1000;
+/** So much at once, without a control character, was typed by nobody: it was pasted on a terminal without marks. */
+const MANY_KEYS = 256;
+// deno-lint-ignore no-control-regex -- what a terminal would obey
+const CONTROL = /[\0-\x1f\x7f]/;
+// deno-lint-ignore no-control-regex -- the same, but a tab
+const CONTROLS = /[\0-\x08\x0b-\x1f\x7f]/g;
 
 type Read =
   | { readonly kind: "line"; readonly text: string }
@@ -19,16 +25,26 @@ type Read =
   /** Ctrl-D on an empty line, or the end of the input. */
   | { readonly kind: "end" };
 
+/** What the terminal brought: keys, or a text that was pasted, which is none whatever it holds. */
+export interface Piece {
+  readonly pasted: boolean;
+  readonly text: string;
+}
+
 /** Finds the marks that a terminal puts around what is pasted, also where a read ends inside one (xterm, "Bracketed Paste Mode"). */
 export class PasteFilter {
   #pasting = false;
   #rest = "";
+  /** Of a paste that has not ended: it is put in at once, since each part would draw all of it again. */
+  #pasted = "";
 
-  /** The text as a line editor may take it: no marks, and no line end that was pasted. */
-  push(text: string): string {
+  /** The text as a line editor may take it: no marks, and of what was pasted no line end and no control character. */
+  push(text: string): Piece[] {
+    // A key alone: of a paste whose end was lost, nothing else would come through.
+    if (text === "\x03") [this.#pasting, this.#pasted] = [false, ""];
     let input = this.#rest + text;
     this.#rest = "";
-    let out = "";
+    const pieces: Piece[] = [];
     while (input !== "") {
       const mark = this.#pasting ? "\x1b[201~" : "\x1b[200~";
       const at = input.indexOf(mark);
@@ -39,12 +55,18 @@ export class PasteFilter {
         this.#rest = part.slice(part.length - kept);
         part = part.slice(0, part.length - kept);
       }
-      out += this.#pasting ? part.replace(/\r\n|\r|\n/g, PASTED_LINE_END) : part;
+      if (this.#pasting) {
+        this.#pasted += part;
+        if (at < 0) break;
+        part = this.#pasted.replace(/\r\n|\r|\n/g, PASTED_LINE_END).replace(CONTROLS, "");
+        this.#pasted = "";
+      }
+      if (part !== "") pieces.push({ pasted: this.#pasting, text: part });
       if (at < 0) break;
       this.#pasting = !this.#pasting;
       input = input.slice(at + mark.length);
     }
-    return out;
+    return pieces;
   }
 }
 
@@ -61,6 +83,7 @@ export class LineReader {
   /** Newest first, as readline keeps it. */
   #history: string[];
   #waiting = "";
+  #pieces: Piece[] = [];
   readonly #filter = new PasteFilter();
 
   readonly #edits: boolean;
@@ -118,15 +141,16 @@ export class LineReader {
   #readEdited(prompt: string): Promise<Read> {
     const output = terminal();
     return new Promise((resolve) => {
-      const keys = new PassThrough() as PassThrough & {
-        isTTY: boolean;
-        setRawMode(on: boolean): void;
-      };
-      keys.isTTY = true;
-      keys.setRawMode = (on) => process.stdin.setRawMode(on);
+      // Not a stream: a key has its effect before the next one, or a pasted text, comes.
+      const keys = Object.assign(new EventEmitter(), {
+        isTTY: true,
+        setRawMode: (on: boolean) => process.stdin.setRawMode(on),
+        pause() {},
+        resume() {},
+      });
       const decoder = new TextDecoder();
       const rl = createInterface({
-        input: keys,
+        input: keys as unknown as NodeJS.ReadableStream,
         output,
         terminal: true,
         historySize: HISTORY_LINES,
@@ -134,15 +158,27 @@ export class LineReader {
         removeHistoryDuplicates: true,
         prompt,
       });
+      // Key by key the whole line would be measured for each letter: minutes for 100 kB.
+      const insert = (text: string) => {
+        const line = rl as { line: string; cursor: number };
+        line.line = rl.line.slice(0, rl.cursor) + text + rl.line.slice(rl.cursor);
+        line.cursor = rl.cursor + text.length;
+        rl.prompt(true);
+      };
       const feed = () => {
-        // One line at a time: what follows it belongs to the next read.
-        const end = this.#waiting.search(/[\r\n]/);
-        const now = end < 0 ? this.#waiting : this.#waiting.slice(0, end + 1);
-        this.#waiting = this.#waiting.slice(now.length);
-        if (now !== "") keys.write(now);
+        while (!done && this.#pieces.length > 0) {
+          const { pasted, text } = this.#pieces.shift()!;
+          // One line at a time: what follows it belongs to the next read.
+          const end = pasted ? -1 : text.search(/[\r\n]/);
+          const [now, rest] = end < 0 ? [text, ""] : [text.slice(0, end), text.slice(end + 1)];
+          if (rest !== "") this.#pieces.unshift({ pasted, text: rest });
+          if (pasted || (now.length >= MANY_KEYS && !CONTROL.test(now))) insert(now);
+          else if (now !== "") keys.emit("data", now);
+          if (end >= 0) keys.emit("data", text[end]);
+        }
       };
       const onData = (data: Uint8Array) => {
-        this.#waiting += this.#filter.push(decoder.decode(data, { stream: true }));
+        this.#pieces.push(...this.#filter.push(decoder.decode(data, { stream: true })));
         feed();
       };
       let done = false;
@@ -160,6 +196,7 @@ export class LineReader {
       rl.on("history", (lines: string[]) => this.#history = [...lines]);
       rl.on("line", (line: string) => finish({ kind: "line", text: unmark(line) }));
       rl.on("SIGINT", () => {
+        rl.write(null, { ctrl: true, name: "e" }); // what follows stands below a line of several rows
         output.write("\n");
         finish({ kind: "interrupt" });
       });

@@ -16,7 +16,7 @@ const NONCE_BYTES = 12;
 const MAX_LINES = 1000;
 
 /** The part of the key manager that wraps. */
-interface Wrapper {
+export interface Wrapper {
   wrap(secret: Uint8Array, context: string): Promise<Uint8Array>;
   unwrap(wrapped: Uint8Array, context: string): Promise<Uint8Array>;
 }

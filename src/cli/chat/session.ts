@@ -60,6 +60,15 @@ export class Session {
     return true;
   }
 
+  /** What was said, for {@link restore}. */
+  said(): readonly Message[] {
+    return [...this.#said];
+  }
+
+  restore(said: readonly Message[]): void {
+    this.#said = [...said];
+  }
+
   bodyFor(message: Message): ChatBody {
     const { system, options, format, think, keepAlive } = this.settings;
     return {

@@ -9,7 +9,7 @@ import type { CommandContext } from "../command.ts";
 import { keySourceOptions } from "../key_options.ts";
 import type { Post } from "./ask.ts";
 import type { Surroundings } from "./converse.ts";
-import { SealedHistory } from "./sealed_history.ts";
+import { SealedHistory, type Wrapper } from "./sealed_history.ts";
 import type { Session, Settings } from "./session.ts";
 import type { ShowPart } from "./slash.ts";
 import { showWork } from "./work_sign.ts";
@@ -26,6 +26,7 @@ export async function surroundings(
     if (!response.ok) throw await readError(response);
     return await response.json();
   };
+  let storage: Promise<Wrapper> | undefined;
   const lasting = await exists(join(dataDir, "keyset.json"));
   return {
     tui: context.tui,
@@ -41,6 +42,7 @@ export async function surroundings(
         stopSign();
       }
     },
+    sees: (model, signal) => sees(post, model, signal),
     show: async ({ model, settings }, part, signal) => {
       const own = ownText(settings, part);
       const text = showText(await call(ROUTES.show.path, { model }, signal), part);
@@ -50,13 +52,29 @@ export async function surroundings(
     ...(keep === undefined ? {} : { keep }),
     ...(lasting
       ? {
-        history: new SealedHistory(join(dataDir, "run-history"), async () => {
-          const keys = await openKeySource(keySourceOptions(context, dataDir));
-          return keys.storage();
-        }),
+        history: new SealedHistory(
+          join(dataDir, "run-history"),
+          // Once: nobody is asked for the passphrase of a key file a second time, least of all on leaving.
+          () =>
+            storage ??= openKeySource(keySourceOptions(context, dataDir)).then(
+              (keys) => keys.storage(),
+              (error) => {
+                storage = undefined;
+                throw error;
+              },
+            ),
+        ),
       }
       : {}),
   };
+}
+
+/** Whether a model reads pictures, by `/api/show`. @throws {SecLlamaError} `model-not-found`. */
+export async function sees(post: Post, model: string, signal: AbortSignal): Promise<boolean> {
+  const response = await post(ROUTES.show.path, JSON.stringify({ model }), signal);
+  if (!response.ok) throw await readError(response);
+  const { capabilities } = Object(await response.json()) as Record<string, unknown>;
+  return Array.isArray(capabilities) && capabilities.includes("vision");
 }
 
 /** A part of what `/api/show` says, or a few lines of all. */

@@ -1,6 +1,7 @@
 /** Who else may read or change a file or folder that keys depend on. POSIX modes; nothing is looked at on Windows. */
 import { dirname, resolve } from "node:path";
 import { SecLlamaError } from "../../errors.ts";
+import { ioError } from "../keyset/manifest_file.ts";
 
 /** Bits of a mode (inode(7)): write and read or search, for the group and for others; the sticky bit. */
 const [OTHERS_WRITE, OTHERS_READ, STICKY] = [0o022, 0o055, 0o1000];
@@ -42,7 +43,7 @@ async function statOf(path: string): Promise<Deno.FileInfo | undefined> {
     return await Deno.stat(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    throw ioError("look at", path, error);
   }
 }
 
