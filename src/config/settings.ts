@@ -5,6 +5,9 @@ import { ioReason } from "../hints.ts";
 import { type Config, type ConfigSources, loadConfig } from "./config.ts";
 import { baseDirectory, dataDirectory } from "./paths.ts";
 
+/** Of a config file: some hundred settings have a few KiB. */
+const MAX_BYTES = 1 << 20;
+
 export interface Settings {
   readonly config: Config;
   readonly dataDir: string;
@@ -65,9 +68,9 @@ export async function loadSettings(
 async function readOwn(path: string): Promise<string> {
   using file = await Deno.open(path);
   const { uid, mode, isFile } = await file.stat();
+  const refused = (what: string, hint: string) =>
+    new SecLlamaError("bad-config", `the config file ${path} ${what}`, { hint });
   if (Deno.build.os !== "windows" && isFile) {
-    const refused = (what: string, hint: string) =>
-      new SecLlamaError("bad-config", `the config file ${path} ${what}`, { hint });
     if (uid !== 0 && uid !== Deno.uid()) {
       throw refused("belongs to another user", "use a file of your own, or of root's");
     }
@@ -75,5 +78,15 @@ async function readOwn(path: string): Promise<string> {
       throw refused("may be written to by everybody", `run: chmod 600 ${path}`);
     }
   }
-  return await new Response(file.readable).text();
+  // Read by its bytes: a device's size is 0, and it has no end.
+  const decoder = new TextDecoder();
+  let [text, size] = ["", 0];
+  for await (const part of file.readable) {
+    size += part.length;
+    if (size > MAX_BYTES) {
+      throw refused("is longer than 1 MiB", "name a file of lines like: name = value");
+    }
+    text += decoder.decode(part, { stream: true });
+  }
+  return text + decoder.decode();
 }
