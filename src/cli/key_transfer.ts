@@ -59,7 +59,10 @@ export const importCommand: Command = {
     const path = context.positionals[0]!;
     let file: Uint8Array;
     try {
-      if ((await Deno.stat(path)).size > ENVELOPE_CAP_BYTES) {
+      const { size, isCharDevice } = await Deno.stat(path);
+      // Its size is 0, and it may have no end.
+      if (isCharDevice) throw new SecLlamaError("usage", `${path} is a device, and no file`);
+      if (size > ENVELOPE_CAP_BYTES) {
         throw new SecLlamaError("key-corrupt", `${path} is over 1 MiB: it is no export`);
       }
       file = await Deno.readFile(path);

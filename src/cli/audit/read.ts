@@ -26,7 +26,10 @@ export async function readPublicKey(path: string | undefined): Promise<PublicKey
 /** @throws {SecLlamaError} `usage` if there is none, or it is over 1 GiB; `key-io`. */
 export async function readFileUpTo(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    if ((await Deno.stat(path)).size > MAX_FILE_BYTES) {
+    const { size, isCharDevice } = await Deno.stat(path);
+    // Its size is 0, and it may have no end.
+    if (isCharDevice) throw new SecLlamaError("usage", `${path} is a device, and no file`);
+    if (size > MAX_FILE_BYTES) {
       throw new SecLlamaError("usage", `${path} is over 1 GiB`);
     }
     return await Deno.readFile(path);
