@@ -193,7 +193,7 @@ Deno.test("run: a picture goes along by --image, by its path in the prompt, drop
       ["expect", "goes with the next message, as a picture"],
       READY,
       ["send", `${ask}\r`],
-      ["expect", "\nred"],
+      ["expect", "red"],
       READY,
       ["send", CTRL_D],
     ]);
