@@ -26,7 +26,7 @@ export interface Head {
   readonly texts: number;
   /** The last message of each of them: the version of the text and of its filter. */
   readonly through?: readonly number[];
-  /** What it was imported from, as origin() of import/formats.ts has it; none: it was made here. */
+  /** What it was imported from, as originOf() of import/take_up.ts has it; none: it was made here. */
   readonly origin?: string;
   /** When it was deleted: it is erased UNDO_MS after that; null: it was not. */
   readonly deleted: number | null;

@@ -10,6 +10,7 @@ import {
   type NewMessage,
   type Prompt,
   type SearchHit,
+  type StoredMessage,
   UNDO_MS,
 } from "../api/history.ts";
 import type { DocumentSummary, Passage } from "../api/documents.ts";
@@ -110,22 +111,22 @@ export class History implements Disposable {
    */
   get(id: string): Conversation {
     const entry = this.#visible(id);
-    const { bytes, opened: { key, head } } = entry;
-    const rows = this.#db.rows(
-      "SELECT position, sealed FROM messages WHERE conversation = ? ORDER BY position",
-      bytes,
-    );
-    const messages = rows.map((row) =>
-      openMessage(key, bytes, Number(row["position"]), row["sealed"] as Uint8Array)
-    );
+    const messages = this.#messages(entry);
     const { messages: _count, ...shown } = summary(entry);
-    const missing = head.messages - messages.length;
+    const missing = entry.opened.head.messages - messages.length;
     return {
       ...shown,
       settings: this.#settings(entry),
       messages,
       ...(missing > 0 ? { missing } : {}),
     };
+  }
+
+  #messages({ bytes, opened: { key } }: Opened): StoredMessage[] {
+    return this.#db.rows(
+      "SELECT position, sealed FROM messages WHERE conversation = ? ORDER BY position",
+      bytes,
+    ).map((row) => openMessage(key, bytes, Number(row["position"]), row["sealed"] as Uint8Array));
   }
 
   #settings({ bytes, opened: { key } }: Opened): Record<string, unknown> {
@@ -283,8 +284,8 @@ export class History implements Disposable {
   }
 
   /**
-   * Takes up the conversations of a file, each whole or not at all, in breaths. Those that were taken up before, or are here by title
-   * and time, are left out.
+   * Takes up the conversations of a file, each whole or not at all, in breaths. Those that were taken up before, or are here whole, by
+   * title, time and messages, are left out.
    * @throws {SecLlamaError} `bad-request` for a file that is none.
    */
   async importFile(bytes: Uint8Array): Promise<ImportReport> {
@@ -296,18 +297,16 @@ export class History implements Disposable {
   }
 
   #takeUp(bytes: Uint8Array): Promise<ImportReport> {
-    const known = this.#entries.readable().map(({ opened: { head } }) => head)
-      .filter(({ deleted }) => deleted === null);
-    return takeUp(
-      readImport(bytes),
-      known,
-      ({ messages, created, ...fields }, origin) =>
+    const known = this.#entries.readable().filter(({ opened: { head } }) => head.deleted === null);
+    return takeUp(readImport(bytes), known, {
+      messagesOf: (entry) => this.#messages(entry),
+      add: ({ messages, created, ...fields }, origin) =>
         this.#db.transaction(() => {
           const { id } = this.create(fields, created ?? this.#now(), origin);
           const entry = this.#entries.get(id);
           this.#entries.change(entry, writeMessages(this.#db, entry, messages));
         }),
-    );
+    });
   }
 
   /**

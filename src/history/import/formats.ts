@@ -9,6 +9,7 @@ import { isSqlite, SqliteReader } from "./sqlite_reader.ts";
 import { conversation, type Imported, type Node } from "./tree.ts";
 import {
   date,
+  id,
   isImage,
   type Json,
   list,
@@ -67,7 +68,7 @@ function unknown(why: string): SecLlamaError {
 }
 
 function fromChatGpt(one: Json): Imported {
-  const nodes = Object.entries(object(one["mapping"])).map(([id, value]): Node => {
+  const nodes = Object.entries(object(one["mapping"])).map(([name, value]): Node => {
     const node = object(value);
     const message = object(node["message"]);
     const content = object(message["content"]);
@@ -78,8 +79,8 @@ function fromChatGpt(one: Json): Imported {
     const said = parts.length > 0 ? parts.join("\n") : text(content["text"]);
     const role = roleOf(object(message["author"])["role"]);
     return {
-      id,
-      parent: typeof node["parent"] === "string" ? node["parent"] : null,
+      id: name,
+      parent: id(node["parent"]) ?? null,
       message: role === undefined || said === "" ? undefined : {
         role,
         content: said,
@@ -97,8 +98,8 @@ function fromOpenWebUi(one: Json): Imported {
   // Older ones have a list only, each message following the one before.
   const flat = list(chat["messages"]).map(object).map((message, i, all) => ({
     ...message,
-    id: message["id"] ?? String(i),
-    parentId: message["parentId"] ?? (i === 0 ? null : all[i - 1]!["id"] ?? String(i - 1)),
+    id: id(message["id"]) ?? String(i),
+    parentId: id(message["parentId"]) ?? (i === 0 ? null : id(all[i - 1]!["id"]) ?? String(i - 1)),
   }));
   const nodes = (tree.length > 0 ? tree : flat as Json[]).map((message): Node => {
     const role = roleOf(message["role"]);
@@ -108,7 +109,7 @@ function fromOpenWebUi(one: Json): Imported {
     );
     return {
       id: String(message["id"]),
-      parent: typeof message["parentId"] === "string" ? message["parentId"] : null,
+      parent: id(message["parentId"]) ?? null,
       message: role === undefined ? undefined : {
         role,
         content: Array.isArray(content)
@@ -204,7 +205,7 @@ function fromOurs(value: unknown): Imported {
   const nodes = list(one["messages"]).map(object).map((message): Node => {
     return {
       id: String(message["id"]),
-      parent: typeof message["parent"] === "string" ? message["parent"] : null,
+      parent: id(message["parent"]) ?? null,
       message: message["damaged"] === true ? undefined : ours(message),
       created: number(message["created"]),
     };

@@ -252,6 +252,52 @@ Deno.test("import: what a file says no time of is once too, whatever it is calle
     assert.ok(messages.every(({ created }) => created > 0));
   }));
 
+Deno.test("import: of the same title and time, others are others, and what has grown since is taken up whole", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const chat = (...contents: string[]) =>
+      json([{
+        title: "New Chat",
+        created_at: 1_700_000_000, // in seconds, as Open WebUI has it: two may begin in one
+        chat: { messages: contents.map((content) => ({ role: "user", content })) },
+      }]);
+    const imported = async (file: Uint8Array) => (await history.importFile(file)).imported;
+    assert.equal(await imported(chat("one")), 1);
+    assert.equal(await imported(chat("two")), 1);
+    assert.equal(await imported(chat("one", "one")), 1, "it has grown");
+    for (const again of [chat("one"), chat("two"), chat("one", "one")]) {
+      assert.equal(await imported(again), 0);
+    }
+    // Continued here, or written out by us, it is the same.
+    const [first] = history.search("two");
+    history.append(first!.id, said("three"));
+    assert.equal(await imported(chat("two")), 0);
+    const ours = new TextEncoder().encode(await exported(history, "json"));
+    assert.equal(await imported(ours), 0);
+  }));
+
+Deno.test("import: messages of one id and messages in a circle are each taken up once, and no number of them stops it", () => {
+  const message = (id: unknown, parent: unknown, content: string) => (
+    { id, parent, role: "user", content }
+  );
+  const taken = (...messages: object[]) => {
+    const [one] = readImport(json({ format: "secllama-history", conversations: [{ messages }] }))
+      .conversations;
+    return one!.messages.map(({ message: { parent, content } }) => `${parent} ${content}`);
+  };
+  assert.deepEqual(taken(message("a", null, "q"), message("a", "a", "r")), ["null q", "1 r"]);
+  const twice = Array.from({ length: 200 }, (_, i) => {
+    const level = Math.floor(i / 2);
+    return message(`m${level}`, level === 0 ? null : `m${level - 1}`, String(i));
+  });
+  assert.equal(taken(...twice).length, 200);
+  assert.deepEqual(
+    taken(message("a", "b", "1"), message("b", "a", "2"), message("c", "c", "3")),
+    ["null 1", "1 2", "null 3"],
+  );
+  assert.deepEqual(taken(message(1, null, "q"), message(2, 1, "r")), ["null q", "1 r"]);
+});
+
 Deno.test("import: Ollama's database, with what was written into it later, long texts, pictures, files and calls", () =>
   withPlace(async (place) => {
     const path = join(place.dataDir, "db.sqlite");

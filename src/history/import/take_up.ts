@@ -1,23 +1,27 @@
 /** What was read of a file is taken up: each conversation once. */
 import { createHash } from "node:crypto";
-import type { ImportReport } from "../../api/history.ts";
+import type { ImportReport, NewMessage } from "../../api/history.ts";
 import { breath } from "../breath.ts";
+import type { Head } from "../entries.ts";
 import { titleFor } from "../summaries.ts";
 import type { readImport } from "./formats.ts";
 import type { Imported } from "./tree.ts";
 
 /**
- * Takes conversations up, each whole or not at all. Those that are known by title and time are left out, and those that were taken up
- * as they are in the file, whatever they are called by now.
- * @param add Adds one, with its {@link originOf}.
+ * Takes conversations up, each whole or not at all. Left out are those that were taken up as they are in the file, whatever they are
+ * called by now, and those all of whose messages are in one of the same title and time.
+ * @param o `messagesOf`: what is in a known one. `add`: adds one, with its {@link originOf}.
  */
-export async function takeUp(
+export async function takeUp<K extends { readonly opened: { readonly head: Head } }>(
   { format, conversations }: ReturnType<typeof readImport>,
-  known: readonly { readonly created: number; readonly title: string; readonly origin?: string }[],
-  add: (one: Imported, origin: string) => void,
+  known: readonly K[],
+  o: {
+    messagesOf(one: K): readonly Pick<NewMessage, "role" | "content" | "images">[];
+    add(one: Imported, origin: string): void;
+  },
 ): Promise<ImportReport> {
-  const names = new Set(known.map(({ created, title }) => `${created} ${title}`));
-  const origins = new Set(known.map(({ origin }) => origin));
+  const named = Map.groupBy(known, ({ opened: { head } }) => `${head.created} ${head.title}`);
+  const origins = new Set(known.map(({ opened: { head } }) => head.origin));
   const report = { format, imported: 0, messages: 0, skipped: 0 };
   let last = Date.now();
   for (const one of conversations) {
@@ -28,15 +32,30 @@ export async function takeUp(
     }
     const title = titleFor(one.title, one.messages.map(({ message }) => message));
     const origin = originOf(one);
-    if (one.messages.length === 0 || origins.has(origin) || names.has(`${one.created} ${title}`)) {
+    const isKnown = () =>
+      named.get(`${one.created} ${title}`)?.some((other) =>
+        other.opened.head.messages >= one.messages.length && hasAll(o.messagesOf(other), one)
+      );
+    if (one.messages.length === 0 || origins.has(origin) || isKnown()) {
       report.skipped++;
       continue;
     }
-    add(one, origin);
+    o.add(one, origin);
     report.imported++;
     report.messages += one.messages.length;
   }
   return report;
+}
+
+/** Whether all that is said in a file's conversation is among these messages, as often. */
+function hasAll(
+  messages: readonly Pick<NewMessage, "role" | "content" | "images">[],
+  one: Imported,
+): boolean {
+  const said = ({ role, content, images = [] }: typeof messages[number]) =>
+    JSON.stringify([role, content, ...images]);
+  const there = Map.groupBy(messages, said);
+  return one.messages.every(({ message }) => there.get(said(message))?.pop() !== undefined);
 }
 
 /** What tells an imported conversation from others: 96 bits of a hash of what the file has of it. */

@@ -30,7 +30,10 @@ export interface Node {
   readonly created: number;
 }
 
-/** Parents before children, each at a place; what hangs on a node without a message hangs on its nearest one above. */
+/**
+ * Parents before children, each at a place; what hangs on a node without a message hangs on its nearest one above. Each node is taken
+ * once: where several have one id, what hangs on it hangs on the first, and where they go in a circle, one of them is the beginning.
+ */
 export function conversation(one: Json, nodes: readonly Node[], created: number): Imported {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const children = Map.groupBy(
@@ -39,8 +42,15 @@ export function conversation(one: Json, nodes: readonly Node[], created: number)
   );
   const places = new Map<string, string | null>();
   const messages: { message: NewMessage; created: number }[] = [];
-  const queue = [...children.get(null) ?? []];
   // It grows while it is gone through; a node may have a million children.
+  const queue = new Set(children.get(null));
+  let at = 0;
+  const beginAnother = () => {
+    while (at < nodes.length && queue.has(nodes[at]!)) at++;
+    if (at < nodes.length) queue.add(nodes[at]!);
+  };
+  if (queue.size === 0) beginAnother();
+  let taken = 0;
   for (const node of queue) {
     const parent = node.parent === null ? null : places.get(node.parent) ?? null;
     let place = parent;
@@ -48,8 +58,11 @@ export function conversation(one: Json, nodes: readonly Node[], created: number)
       messages.push({ message: { ...node.message, parent }, created: node.created || created });
       place = String(messages.length);
     }
-    places.set(node.id, place);
-    for (const child of children.get(node.id) ?? []) queue.push(child);
+    if (!places.has(node.id)) {
+      places.set(node.id, place);
+      for (const child of children.get(node.id) ?? []) queue.add(child);
+    }
+    if (++taken === queue.size) beginAnother();
   }
   const settings = object(one["settings"]);
   return {

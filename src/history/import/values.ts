@@ -34,6 +34,11 @@ export function text(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/** An id, which may be a number; undefined: it is none. */
+export function id(value: unknown): string | undefined {
+  return typeof value === "string" ? value : typeof value === "number" ? String(value) : undefined;
+}
+
 /** The last millisecond that a Date can be (ECMA-262, section 21.4.1.1). */
 const LAST_MS = 8.64e15;
 
