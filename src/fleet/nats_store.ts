@@ -4,7 +4,7 @@
  */
 import type { KV, KvEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { utf8, utf8Decode } from "../bytes.ts";
+import { utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { idlePause } from "../pause.ts";
 import { firstReached } from "./knock.ts";
@@ -138,7 +138,9 @@ export class NatsStore implements FleetStore {
         if (signal.aborted) return entries.stop();
         for await (const entry of entries) {
           heardMs = performance.now();
-          onChange(entry.key, textOf(entry));
+          try {
+            onChange(entry.key, textOf(entry));
+          } catch { /* One host's word that cannot be taken hides nobody else's. */ }
         }
       } catch { /* It is made anew. */ }
       entries = undefined;
@@ -279,6 +281,9 @@ function subjectOf(name: string): string {
   return `$KV.${BUCKET}.${name}`;
 }
 
+/** What is not UTF-8 becomes a text that no key opens: a host may write anything, and none must end a watch by it. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 function textOf({ operation, value }: KvEntry): string | undefined {
-  return operation === "PUT" ? utf8Decode(value) : undefined;
+  return operation === "PUT" ? decoder.decode(value) : undefined;
 }

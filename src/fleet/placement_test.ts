@@ -84,8 +84,10 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
   // What shows nothing is left out, and the rest counts.
   const path = ["A".repeat(43)];
   assert.deepEqual(read({ ...full, auditSince: { size: 3, path } })!.auditSince, { size: 3, path });
-  const none = [null, 1, {}, { size: 3 }, { size: "3", path }, { size: 3, path: ["x"] }];
-  for (const auditSince of [...none, { size: 3, path: Array(129).fill(path[0]) }]) {
+  const none = [null, 1, {}, { size: 3 }, { size: "3", path }];
+  // The last of these has bits behind its 32 bytes: no text of theirs.
+  const paths = [["x"], Array(129).fill(path[0]), ["A".repeat(42) + "B"]];
+  for (const auditSince of [...none, ...paths.map((path) => ({ size: 3, path }))]) {
     assert.deepEqual(read({ ...full, auditSince }), full);
   }
   // A row that is none goes alone.

@@ -130,7 +130,8 @@ function parseReport(json: unknown): HostReport | undefined {
 
 /** Of a tree of 2^53 leaves at most; what is none shows nothing. */
 const MAX_PATH = 128;
-const HASH = /^[A-Za-z0-9_-]{43}$/;
+/** 32 bytes: nothing is left in the last digit. */
+const HASH = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
 function sinceIn(value: unknown): ReportedSince | undefined {
   const { size, path } = Object(value) as Record<string, unknown>;

@@ -97,6 +97,22 @@ Deno.test({
     assert.equal(await promise, own);
     end();
     assert.equal(await other.get(own), "here");
+    // One host's report of any bytes, or one that its listener cannot take, hides nobody else's.
+    const heard = Promise.withResolvers<string>();
+    const endHeard = await issuer.watch(RECORDS.reports, (name, text) => {
+      if (text === "odd") throw new Error("it cannot be taken");
+      if (name !== own) heard.resolve(name);
+    });
+    {
+      await using liar = await raw(nats, 1);
+      await liar.connection.request(`$KV.secllama.${own}`, Uint8Array.of(0xff, 0xfe));
+      await host.put(own, "odd");
+      await liar.connection.request(`$KV.secllama.${own}`, Uint8Array.of(0xff, 0xfe));
+    }
+    await other.put(RECORDS.report(hids[1]!), "there");
+    assert.equal(await settled(heard.promise, "the other's is heard"), RECORDS.report(hids[1]!));
+    endHeard();
+    assert.equal(typeof await issuer.get(own), "string");
     // What is removed leaves nothing: the stream has a message for each record that there is.
     await using admin = await raw(nats, 3);
     const size = async () => (await admin.ask("STREAM.INFO.KV_secllama")).state.messages;
