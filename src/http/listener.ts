@@ -13,6 +13,7 @@ import { isLoopback } from "../loopback.ts";
 import { Connection, type ConnectionOptions, type Handler, type Socket } from "./connection.ts";
 import { Leaving } from "./leaving.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { Newcomers } from "./newcomers.ts";
 import { noDelay } from "./no_delay.ts";
 import { partyOf, Places } from "./parties.ts";
 import { Refusal } from "./refusal.ts";
@@ -75,10 +76,6 @@ const CLOSING_MS = 5;
 const TICK_MS = 100;
 /** Connections of others where only one user is served: enough to tell them so. */
 const MAX_REFUSED = 16;
-/** Of so many newcomers, what they have sent is read before more are accepted. */
-const ACCEPTED_AT_ONCE = 16;
-/** The silent ones are waited for no longer. */
-const HEARD_MS = 20;
 const LOOPBACK_NAMES = ["127.0.0.1", "localhost", "[::1]"];
 const WILDCARDS = ["0.0.0.0", "::"];
 
@@ -246,7 +243,7 @@ class Server {
   async #accept(listener: Listener): Promise<void> {
     const { signal, logger } = this.#options;
     let quietUntil = 0;
-    const newcomers: Promise<void>[] = [];
+    const newcomers = new Newcomers(this.#limits.connections);
     while (!signal.aborted) {
       let conn: Socket;
       try {
@@ -263,11 +260,8 @@ class Server {
         await new Promise((resolve) => setTimeout(resolve, wait));
         continue;
       }
-      newcomers.push(this.#admit(conn).heard);
-      if (newcomers.length < ACCEPTED_AT_ONCE) continue;
-      // A crowd is in the system's queue at once, each with its request: who has sent one must not look silent to the next.
-      await within(HEARD_MS, Promise.all(newcomers));
-      newcomers.length = 0;
+      const turn = newcomers.add(this.#admit(conn).heard, performance.now());
+      if (turn) await within(turn.ms, turn.heard);
     }
   }
 

@@ -60,6 +60,8 @@ Deno.test("proxy: what protects a request is the gateway's word on every answer,
         [403, { origin: "https://evil.example" }, "{}"],
         [415, { "content-type": "text/plain" }, "{}"],
         [413, { "content-length": String(2 ** 40) }, "{}"],
+        [400, { "content-length": "1, 2" }, "{}"],
+        [431, { "x-long": "x".repeat(64 << 10) }, "{}"],
       ] as const
     ) {
       const response = await rawPost(url, headers, body);
