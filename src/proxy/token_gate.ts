@@ -59,21 +59,25 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
     const shown = shownTokens(c.req.raw.headers);
     // Nobody guesses it, and an app's wrong token must not lock this user's own commands out.
     if (shown.some((text) => equalConstantTime(utf8(text), utf8(own)))) return await next();
-    const parties = partiesOf(party, shown, tokens);
-    const locked = Math.max(0, ...parties.map((one) => guesses.lockedSeconds(one)));
-    if (locked > 0) {
-      return refuse(lockedOut(), { "retry-after": String(locked) });
+    const countedAs = (text: string) => guesserOf(party, text, tokens);
+    const locked = shown.map((text) => guesses.lockedSeconds(countedAs(text)));
+    const least = shown.length > 0 ? Math.min(...locked) : guesses.lockedSeconds(party);
+    if (least > 0) {
+      return refuse(lockedOut(), { "retry-after": String(least) });
     }
-    const entry = shown.map((text) => tokens.find(text)).find((found) => found !== undefined);
-    if (entry !== undefined) {
-      parties.forEach((one) => guesses.right(one));
+    // A user's name beside a password is none of ours, and may be what others guess by.
+    const open = shown.filter((_, i) => locked[i] === 0);
+    const right = open.map((text) => ({ text, entry: tokens.find(text) }))
+      .find(({ entry }) => entry !== undefined);
+    if (right !== undefined) {
+      guesses.right(countedAs(right.text));
       if (ofTheOwner(c.req.path)) return refuse(beyondToken(), {});
-      c.set("app", entry.id);
+      c.set("app", right.entry!.id);
       return await next();
     }
     // Who shows none has not guessed.
     if (shown.length > 0) {
-      const counts = parties.map((one) => guesses.wrong(one));
+      const counts = [...new Set(open.map(countedAs))].map((one) => guesses.wrong(one));
       const locks = counts.some(({ locks }) => locks);
       const delayMs = Math.max(...counts.map(({ delayMs }) => delayMs));
       logger.warn("token-refused", { party: label(party), locked: locks });
@@ -90,13 +94,8 @@ export function tokenGate(options: TokenGateOptions): MiddlewareHandler<GateEnv>
  * Who guesses, as it is counted. On a socket that many share it is whoever guesses at one token: one of them who guesses locks
  * nobody out of a token that they do not know.
  */
-function partiesOf(
-  party: string,
-  shown: readonly string[],
-  tokens: TokenGateOptions["tokens"],
-): string[] {
-  if (party !== SHARED_PARTY) return [party];
-  return [...new Set(shown.map((text) => `${party} ${tokens.idIn(text) ?? "none"}`))];
+function guesserOf(party: string, text: string, tokens: TokenGateOptions["tokens"]): string {
+  return party === SHARED_PARTY ? `${party} ${tokens.idIn(text) ?? "none"}` : party;
 }
 
 /** What no app is for: this user's conversations and documents, the page, the models of the host, and its doctor. */

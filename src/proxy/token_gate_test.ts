@@ -151,9 +151,15 @@ Deno.test("token gate: on a socket that many share, a guesser locks out guesses,
   }
   assert.equal((await shared(TOKEN)).status, 429, "not even the right one: it was guessed at");
   assert.equal((await shared(OTHER)).status, 200);
-  // Beside a token that is locked out, the other one is not looked at either.
-  const both = { "x-api-key": OTHER, "api-key": TOKEN };
-  assert.equal((await ask(both, "/api/chat", "unix")).status, 429);
+  // Nor of one that they show beside a name or a key that is none of ours, or beside a token that is locked out.
+  const unix = async (headers: Record<string, string>) =>
+    (await ask(headers, "/api/chat", "unix")).status;
+  assert.equal(await unix({ authorization: basic("me", OTHER) }), 200);
+  assert.equal(await unix({ "x-api-key": "none of ours", authorization: `Bearer ${OTHER}` }), 200);
+  assert.equal(await unix({ "x-api-key": OTHER, "api-key": TOKEN }), 200);
+  // None of that forgives a guess.
+  assert.equal((await shared("guess")).status, 429);
+  assert.equal((await shared(TOKEN)).status, 429);
 });
 
 Deno.test("token gate: what is shown is read once", () => {
