@@ -7,8 +7,9 @@ import { seeded } from "../../../tests/support/seeds.ts";
 import { openLibrary } from "../library.ts";
 import { canSee, libraryFolder, VISION_LIBRARY } from "../testing.ts";
 import { readOrientation } from "./orientation.ts";
+import { withoutBackground } from "./picture_format.ts";
 import { VISION_SYMBOLS } from "./symbols.ts";
-import { exif, pngOfKind } from "./testing_pictures.ts";
+import { exif, gif, pngOfKind } from "./testing_pictures.ts";
 
 const ignore = !canSee();
 type Pixel = readonly number[];
@@ -30,7 +31,8 @@ async function decoded(
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Pixel[][] | undefined> {
   const length = BigInt(bytes.length);
-  const bitmap = await lib.secllama_picture(bytes, length, readOrientation(bytes));
+  const given = withoutBackground(bytes);
+  const bitmap = await lib.secllama_picture(given, length, readOrientation(bytes));
   if (bitmap === null) return undefined;
   const [width, height] = [lib.mtmd_bitmap_get_nx(bitmap), lib.mtmd_bitmap_get_ny(bitmap)];
   const data = lib.mtmd_bitmap_get_data(bitmap);
@@ -109,6 +111,26 @@ Deno.test({
       });
       const what = JSON.stringify({ number, width, height, colourType, bits, clear });
       assert.deepEqual(await decoded(lib, bytes), drawn.map((row) => row.map(shown)), what);
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "a GIF: white where its first frame draws nothing, or what is transparent, whatever its background is",
+  ignore,
+  async fn() {
+    const lib = openDecoder();
+    const colours = [[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]];
+    const white = [255, 255, 255];
+    for (const background of [0, 1, 2, 3]) {
+      const small = gif({ colours, background, screen: 2, pixels: [2] });
+      assert.deepEqual(await decoded(lib, small), [[colours[2], white]], `${background}`);
+      for (const clear of [undefined, 0, 1, 3]) {
+        const full = gif({ colours, background, clear, screen: 4, pixels: [0, 1, 2, 3] });
+        const seen = colours.map((colour, i) => i === clear ? white : colour);
+        assert.deepEqual(await decoded(lib, full), [seen], `${background} ${clear}`);
+      }
     }
   },
 });

@@ -87,6 +87,30 @@ export function exif(orientation: number, little = true): Uint8Array<ArrayBuffer
   return bytes;
 }
 
+/** A GIF89a of one row, `screen` pixels wide, whose only frame begins at its left. Four colours. */
+export function gif({ colours, background, clear, screen, pixels }: {
+  readonly colours: readonly (readonly number[])[];
+  /** Index of the screen's background colour. */
+  readonly background: number;
+  /** Index of the transparent colour, if there is one. */
+  readonly clear?: number | undefined;
+  readonly screen: number;
+  /** Indices. */
+  readonly pixels: readonly number[];
+}): Uint8Array<ArrayBuffer> {
+  // Before each pixel the table is cleared (code 4), and 5 ends them: each code has three bits.
+  const codes = [...pixels.flatMap((index) => [4, index]), 5];
+  const bits = codes.map((code) => code.toString(2).padStart(3, "0")).reverse().join("");
+  const bytes = bits.padStart(Math.ceil(bits.length / 8) * 8, "0").match(/.{8}/g)!.reverse();
+  const data = bytes.map((byte) => parseInt(byte, 2));
+  return Uint8Array.of(
+    ...new TextEncoder().encode("GIF89a"),
+    ...[screen, 0, 1, 0, 0x81, background, 0, ...colours.flat()],
+    ...(clear === undefined ? [] : [0x21, 0xf9, 4, 1, 0, 0, clear, 0]),
+    ...[0x2c, 0, 0, 0, 0, pixels.length, 0, 1, 0, 0, 2, data.length, ...data, 0, 0x3b],
+  );
+}
+
 function file(chunks: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const parts = [Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10), ...chunks];
   const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));

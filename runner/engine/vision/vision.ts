@@ -15,6 +15,7 @@ import type { EngineOptions, MediaKind } from "../types.ts";
 import { broken, checkData, checkKind, checkMedia } from "./check_media.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
 import { readOrientation } from "./orientation.ts";
+import { withoutBackground } from "./picture_format.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -153,7 +154,7 @@ export class Vision {
     const bitmap = kind === "sound"
       ? await this.#sound(rooted.add(bytes))
       : await mtmd.secllama_picture_in_thread(
-        rooted.add(bytes),
+        rooted.add(withoutBackground(bytes)),
         BigInt(bytes.length),
         readOrientation(bytes),
       );
