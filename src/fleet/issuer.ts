@@ -98,10 +98,12 @@ export async function wishPull(
     if (labels.length === 0) throw noHost(label);
     return hosts.map((host) => {
       if (!asked(host)) return host;
-      const others = (host.pulls ?? []).filter((wish) =>
-        wish.model !== model && wish.at > at - WISH_MS
-      );
-      return { ...host, pulls: [...others, { model, at }].slice(-MAX_WISHES) };
+      const all = host.pulls ?? [];
+      const others = all.filter((wish) => wish.model !== model && wish.at > at - WISH_MS);
+      // A host does what is newer than what it has done: also where this clock went back.
+      const before = all.find((wish) => wish.model === model)?.at ?? 0;
+      const wish = { model, at: Math.max(at, before + 1) };
+      return { ...host, pulls: [...others, wish].slice(-MAX_WISHES) };
     });
   });
   return labels;

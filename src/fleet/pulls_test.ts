@@ -30,6 +30,9 @@ Deno.test("fleet pull: a wish comes to the host that it is for, and ends after a
     assert.deepEqual(second.pulls, [{ model, at }]);
     clock.now += 3_600_000;
     assert.deepEqual(second.pulls, [], "its time is over");
+    // Asked again by a clock that went back: it is a newer wish all the same.
+    await wishPull(issuer.state, { model, label: "gpu-2", at: at - 60_000 });
+    assert.deepEqual((await fleetHosts(issuer.state))[1]!.pulls, [{ model, at: at + 1 }]);
     for (let i = 0; i < 40; i++) {
       await wishPull(issuer.state, { model: `${model}-${i}`, label: undefined, at: at + i });
     }
