@@ -64,9 +64,22 @@ export async function linked(
   }
 }
 
+/** JetStream's own numbers of what it refuses for good, though its status is one of a server's faults; and what helps. */
+const REFUSALS: ReadonlyMap<unknown, string> = new Map([
+  [10074, "this NATS is one node alone, which keeps one copy: leave out --replicas"],
+  ...[10028, 10047].map((code) =>
+    [code, "NATS has no room left: give its jetstream a larger max_mem or max_file"] as const
+  ),
+]);
+
+/** What helps where JetStream has refused. */
+function refusalHint(error: unknown): string | undefined {
+  return REFUSALS.get((error as { code?: unknown } | undefined)?.code);
+}
+
 /** No answer, or a node's word that nobody is there to answer; not: that it is refused. */
 export function isSilence(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || refusalHint(error) !== undefined) return false;
   return error instanceof errors.TimeoutError || error instanceof errors.NoRespondersError ||
     Number((error as { status?: unknown }).status) >= 500 || isSilence(error.cause);
 }
@@ -86,7 +99,8 @@ async function ledBy<T>(ask: () => Promise<T>, leaderMs: number): Promise<T> {
 /** What every failure of NATS is to the fleet. */
 export function unreachable(cause: unknown): SecLlamaError {
   return new SecLlamaError("fleet-unreachable", "the fleet's store does not answer, or refuses", {
-    hint: "look whether NATS runs, and has the lines of secllama fleet nats on the issuer",
+    hint: refusalHint(cause) ??
+      "look whether NATS runs, and has the lines of secllama fleet nats on the issuer",
     cause,
   });
 }

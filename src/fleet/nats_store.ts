@@ -182,8 +182,8 @@ export class NatsStore implements FleetStore {
     );
     const answer = asked.json<StreamAnswer>();
     if (answer.error !== undefined) {
-      const { code: status, description } = answer.error;
-      throw Object.assign(new Error(description), { status });
+      const { code: status, err_code: code, description } = answer.error;
+      throw Object.assign(new Error(description), { status, code });
     }
     return answer;
   }
@@ -271,7 +271,11 @@ function isAt(server: string, node: string): number {
 
 /** What JetStream says of a stream, as far as it is asked here. */
 interface StreamAnswer {
-  readonly error?: { readonly code?: number; readonly description?: string };
+  readonly error?: {
+    readonly code?: number;
+    readonly err_code?: number;
+    readonly description?: string;
+  };
   /** Of all subjects that were asked for; an answer has so many of them at most. */
   readonly total?: number;
   readonly state?: { readonly subjects?: Readonly<Record<string, number>> };

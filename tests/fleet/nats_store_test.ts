@@ -85,6 +85,11 @@ Deno.test({
   fn: async () => {
     await using nats = await startNats(users);
     const { servers, ca } = nats;
+    // More copies than there are nodes: said at once, and not waited for.
+    await assert.rejects(
+      NatsStore.open({ servers, ca, seed: seeds[0]!, replicas: 3, leaderMs: 10 * HANG_MS }),
+      { code: "fleet-unreachable", hint: /--replicas/ },
+    );
     await using issuer = await NatsStore.open({ servers, ca, seed: seeds[0]!, replicas: 1 });
     await keepsRecords(issuer);
     await using host = await NatsStore.open({ servers, ca, seed: seeds[1]! });
