@@ -15,6 +15,7 @@ import {
 import { EXIT_CODES, openManager, OPTIONS, plural, report } from "./key_common.ts";
 import { descriptor } from "./key_options.ts";
 import { askPassphrase } from "./passphrase.ts";
+import { readUpTo } from "./read_up_to.ts";
 
 export const exportCommand: Command = {
   path: ["key", "export"],
@@ -59,13 +60,13 @@ export const importCommand: Command = {
     const path = context.positionals[0]!;
     let file: Uint8Array;
     try {
-      const { size, isCharDevice } = await Deno.stat(path);
-      // Its size is 0, and it may have no end.
-      if (isCharDevice) throw new SecLlamaError("usage", `${path} is a device, and no file`);
-      if (size > ENVELOPE_CAP_BYTES) {
+      if ((await Deno.stat(path)).isCharDevice) {
+        throw new SecLlamaError("usage", `${path} is a device, and no file`);
+      }
+      file = await readUpTo(path, ENVELOPE_CAP_BYTES);
+      if (file.length > ENVELOPE_CAP_BYTES) {
         throw new SecLlamaError("key-corrupt", `${path} is over 1 MiB: it is no export`);
       }
-      file = await Deno.readFile(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) {
         throw new SecLlamaError("usage", `there is no file ${path}`);

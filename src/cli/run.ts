@@ -8,7 +8,7 @@ import { ROUTES } from "../api/routes.ts";
 import { durationMs } from "../duration.ts";
 import { EXIT, SecLlamaError } from "../errors.ts";
 import { answerTo, converse } from "./chat/converse.ts";
-import { imageFile, takePictures, textFile } from "./chat/files.ts";
+import { imageFile, MAX_TEXT_BYTES, takePictures, textFile } from "./chat/files.ts";
 import { makePost } from "./chat/post.ts";
 import { type Message, Session, type Settings } from "./chat/session.ts";
 import { formatOf, type Think } from "./chat/slash.ts";
@@ -17,6 +17,7 @@ import { sees, surroundings } from "./chat/surroundings.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
 import { PAIRING_OPTIONS } from "./pairings.ts";
+import { takeUpTo } from "./read_up_to.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
 /** Options of a request: flag → name in the API. */
@@ -180,14 +181,19 @@ function hasInput(context: CommandContext): boolean {
   }
 }
 
-/** Its whole text. @throws {SecLlamaError} `cancelled`; `usage` for what is no text. */
+/** Its whole text. @throws {SecLlamaError} `cancelled`; `usage` for what is no text, or has no end. */
 async function readStdin(signal: AbortSignal): Promise<string> {
-  const decoder = new TextDecoderStream("utf-8", { fatal: true });
-  const parts = decoder as unknown as TransformStream<Uint8Array, string>;
-  let text = "";
+  const input = Deno.stdin.readable.pipeThrough(new TransformStream(), { signal });
   try {
-    for await (const part of Deno.stdin.readable.pipeThrough(parts, { signal })) text += part;
-    return text;
+    const bytes = await takeUpTo(input, MAX_TEXT_BYTES);
+    if (bytes.length > MAX_TEXT_BYTES) {
+      throw new SecLlamaError(
+        "usage",
+        `standard input has more than ${MAX_TEXT_BYTES} bytes, and no more can be part of a message`,
+        { hint: "give a part of it" },
+      );
+    }
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
     if (!(error instanceof TypeError)) throw error;

@@ -1,9 +1,11 @@
 /** Files that an auditor's commands are given. */
 import { PublicKey } from "../../audit/mod.ts";
+import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { ioError } from "../../keys/keyset/manifest_file.ts";
 import { fromPem } from "../../pem.ts";
+import { readUpTo } from "../read_up_to.ts";
 
 /** An export of some million lines is below this. */
 const MAX_FILE_BYTES = 1 << 30;
@@ -23,16 +25,16 @@ export async function readPublicKey(path: string | undefined): Promise<PublicKey
   }
 }
 
-/** @throws {SecLlamaError} `usage` if there is none, or it is over 1 GiB; `key-io`. */
-export async function readFileUpTo(path: string): Promise<Uint8Array<ArrayBuffer>> {
+/** A file, or what comes through a pipe. @throws {SecLlamaError} `usage` if there is none, or it is over `most`; `key-io`. */
+export async function readFileUpTo(path: string, most = MAX_FILE_BYTES): Promise<Bytes> {
+  const tooLong = () => new SecLlamaError("usage", `${path} is over ${most / 2 ** 20} MiB`);
   try {
     const { size, isCharDevice } = await Deno.stat(path);
-    // Its size is 0, and it may have no end.
     if (isCharDevice) throw new SecLlamaError("usage", `${path} is a device, and no file`);
-    if (size > MAX_FILE_BYTES) {
-      throw new SecLlamaError("usage", `${path} is over 1 GiB`);
-    }
-    return await Deno.readFile(path);
+    if (size > most) throw tooLong();
+    const bytes = await readUpTo(path, most);
+    if (bytes.length > most) throw tooLong();
+    return bytes;
   } catch (error) {
     if (error instanceof SecLlamaError) throw error;
     if (error instanceof Deno.errors.NotFound) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../../errors.ts";
 
 /** More is no text for a prompt: the longest contexts hold some 4 MB of it. */
-const MAX_TEXT_BYTES = 16 * 2 ** 20;
+export const MAX_TEXT_BYTES = 16 * 2 ** 20;
 const MAX_IMAGE_BYTES = 32 * 2 ** 20;
 
 /**

@@ -18,6 +18,7 @@ import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { takeUpTo } from "../read_up_to.ts";
 import { modelStoreFor } from "../installation.ts";
 import { Progress } from "../progress.ts";
 import { humanBytes } from "./print.ts";
@@ -88,10 +89,11 @@ async function readFile(path: string): Promise<Uint8Array> {
   return bytes.subarray(0, at);
 }
 
+/** As {@link readFile}, what is too large by as much as has come. */
 async function readInput(signal: AbortSignal): Promise<Uint8Array> {
   const input = Deno.stdin.readable.pipeThrough(new TransformStream(), { signal });
   try {
-    return await attempt("standard input", () => new Response(input).bytes());
+    return await attempt("standard input", () => takeUpTo(input, MODELFILE_BYTES));
   } catch (error) {
     if (signal.aborted) throw new SecLlamaError("cancelled", "cancelled");
     throw error;

@@ -18,6 +18,7 @@ import type { ModelStore } from "../../models/store.ts";
 import type { RecordAct } from "../audit/act.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
+import { readUpTo } from "../read_up_to.ts";
 
 /** A bundle that speaks of more files than this is kept for none. */
 const MAX_FILES = 10_000;
@@ -192,8 +193,9 @@ async function meant(
 
 async function readBytes(path: string, field: string): Promise<Uint8Array> {
   try {
-    if ((await Deno.stat(path)).size > MAX_BUNDLE_BYTES) throw new Error("too long");
-    return await Deno.readFile(path);
+    const bytes = await readUpTo(path, MAX_BUNDLE_BYTES);
+    if (bytes.length > MAX_BUNDLE_BYTES) throw new Error("too long");
+    return bytes;
   } catch (cause) {
     throw new SecLlamaError("usage", `${path} cannot be read`, { field, cause });
   }
