@@ -4,7 +4,7 @@
  *
  *     deno run -A scripts/test.ts [--full] [--lanes=N] [PATH…]
  *
- * Test files run in N processes at a time, two more than there are processors and four at most if it is not said, from a queue with
+ * Test files run in N processes at a time, three more than there are processors and five at most if it is not said, from a queue with
  * the longest first (scripts/test/queue.ts).
  */
 import { spawnGuarded } from "./test/guard.ts";

@@ -4,6 +4,7 @@ import { toHex } from "../bytes.ts";
 import { parseHead, RECORDS } from "./bundle.ts";
 import { ClientTable } from "./client_table.ts";
 import { FleetMember } from "./host.ts";
+import { removeHost } from "./issuer.ts";
 import { Publisher } from "./publisher.ts";
 import { MemoryFleetStore, StoreSource } from "./store.ts";
 import { HOUR, type Machine, refused, withFleet } from "./testing.ts";
@@ -320,13 +321,21 @@ Deno.test("fleet: an issuer whose folder was put back from a backup is believed 
       const fleet = await member(0, (await publish())[0]!);
       await fleet.read();
     }
+    await removeHost(issuer.state, "gpu-2");
+    assert.equal((await publish()).length, 1);
     await Deno.writeTextFile(issuer.state.path, backup);
     // Control: what was published then is refused.
     const old = await member(0, first[0]!);
     await refused(old.read(), /older/);
     clock.now += 1_000;
-    const fleet = await member(0, (await publish())[0]!);
+    const texts = await publish();
+    const fleet = await member(0, texts[0]!);
     await fleet.read();
     assert.ok(fleet.isFresh);
+    // What docs/fleet.md says is to be taken away once more.
+    assert.equal(texts.length, 2);
+    const taken = await member(1, texts[1]!);
+    await taken.read();
+    assert.ok(taken.isFresh);
   });
 });
