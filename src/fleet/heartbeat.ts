@@ -13,6 +13,8 @@ const BEAT_MS = 2_000;
 const BEAT_FOR_EACH_MS = 20;
 /** A host of which nothing was heard for so many beats is not there. */
 const MISSED = 3;
+/** How far a clock may have been ahead and still be made up for. */
+const DAY_MS = 86_400_000;
 
 interface HeartbeatOptions {
   readonly member: Pick<FleetMember, "hid" | "reportKey" | "version">;
@@ -63,7 +65,7 @@ export class Heartbeat implements Disposable {
       const before = stored && openReport(stored, key!, hid);
       const report = {
         ...await this.#o.look(before || undefined),
-        ...{ at: this.#now(), head: member.version },
+        ...{ at: this.#next(before || undefined), head: member.version },
       };
       this.#own = report;
       if (key === undefined) return;
@@ -71,9 +73,18 @@ export class Heartbeat implements Disposable {
     } catch { /* The next one may go out. */ }
   }
 
+  /** After what it said last, which others go by: also where its clock went back. @param before Of before this process. */
+  #next(before: HostReport | undefined): number {
+    const now = this.#now();
+    const last = (this.#own ?? before)?.at ?? 0;
+    return last - now < DAY_MS ? Math.max(now, last + 1) : now;
+  }
+
   /** Whether another host is there. @param hid 32 hexadecimal digits. */
   isThere(hid: string): boolean {
-    return (this.#heard.get(hid)?.atMs ?? 0) >= this.#now() - MISSED * this.#beatMs;
+    // What came much later than now came by a clock that went back: the next report is soon.
+    const since = Math.abs(this.#now() - (this.#heard.get(hid)?.atMs ?? 0));
+    return since <= MISSED * this.#beatMs;
   }
 
   /** The other hosts that are there. */

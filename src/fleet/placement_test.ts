@@ -144,6 +144,17 @@ Deno.test("heartbeat: hosts know of each other while they are heard, and no old 
   assert.deepEqual(one.others(), []);
   await beat(two);
   assert.deepEqual(one.others().map(({ hid }) => hid), [hidOf(2)]);
+  // All clocks go back: nobody is taken to be there for an hour, and who reports is heard.
+  clock.now -= 3_600_000;
+  await beat();
+  assert.deepEqual(one.others(), []);
+  await beat(two);
+  assert.deepEqual(one.others().map(({ hid }) => hid), [hidOf(2)]);
+  // The same after it was started anew.
+  using anew = heart(2, []);
+  clock.now -= 60_000;
+  await beat(anew);
+  assert.deepEqual(one.others().map(({ hid }) => hid), [hidOf(2)]);
   // Control: a host writes under another's name, where the store would let it.
   await store.put(RECORDS.report(hidOf(3)), sealReport(report({ at: 9 }), key, hidOf(1)));
   await beat();
