@@ -7,32 +7,73 @@ import { type Linux, linux } from "../linux/libc.ts";
 import { addressBytes } from "../loopback.ts";
 
 const AF_INET = 2;
+const AF_INET6 = 10;
 const SHUT_RDWR = 2;
+
+/** Descriptors by both ends of their sockets, as they were when all were last looked at: a look takes as long as there are many. */
+let seen: ReadonlyMap<string, number> = new Map();
 
 /** Shuts the socket between these addresses down, both ways; false if it was not found or cannot be. */
 export function breakSocket(local: Deno.NetAddr, remote: Deno.NetAddr): boolean {
   if (Deno.build.os !== "linux") return false;
   try {
     const os = linux();
-    for (const name of os.readDirectory("/proc/self/fd")) {
-      const fd = Number(name);
-      if (!isAt(os, "getpeername", fd, remote) || !isAt(os, "getsockname", fd, local)) continue;
-      return os.call("shutdown", fd, SHUT_RDWR) === 0;
-    }
+    const wanted = ends(remote, local);
+    const known = seen.get(wanted);
+    // It may be another one's by now.
+    const isIts = known !== undefined && isAt(os, "getpeername", known, remote) &&
+      isAt(os, "getsockname", known, local);
+    if (!isIts) seen = allSockets(os);
+    const fd = seen.get(wanted);
+    return fd !== undefined && os.call("shutdown", fd, SHUT_RDWR) === 0;
   } catch { /* no /proc: the write stays stuck, and its connection counts until it ends */ }
   return false;
 }
 
-/** Whether `call` (getsockname or getpeername) gives this address: `struct sockaddr_in[6]`: family u16 | port be16 | 4 bytes, or flow u32 | 16 bytes. */
+function allSockets(os: Linux): ReadonlyMap<string, number> {
+  const all = new Map<string, number>();
+  for (const name of os.readDirectory("/proc/self/fd")) {
+    const fd = Number(name);
+    const peer = endOf(os, "getpeername", fd);
+    const own = peer && endOf(os, "getsockname", fd);
+    if (peer && own) all.set(ends(peer, own), fd);
+  }
+  return all;
+}
+
+function ends(
+  ...both: readonly { readonly hostname: string | Uint8Array; readonly port: number }[]
+) {
+  return both.map(({ hostname, port }) => {
+    const bytes = typeof hostname === "string" ? addressBytes(hostname) : hostname;
+    return `${bytes.toHex()} ${port}`;
+  }).join(" ");
+}
+
+/** Whether `call` (getsockname or getpeername) gives this address. */
 export function isAt(os: Linux, call: string, fd: number, address: Deno.NetAddr): boolean {
+  const end = endOf(os, call, fd);
+  return end !== undefined && ends(end) === ends(address);
+}
+
+/**
+ * What `call` gives: `struct sockaddr_in[6]`: family u16 | port be16 | 4 bytes, or flow u32 | 16 bytes. undefined: no end of a network's
+ * socket.
+ */
+function endOf(
+  os: Linux,
+  call: string,
+  fd: number,
+): { readonly hostname: Uint8Array; readonly port: number } | undefined {
   const name = new Uint8Array(new ArrayBuffer(28));
   const length = new Uint8Array(new ArrayBuffer(4));
   length[0] = name.length;
-  if (os.call(call, fd, name, length) !== 0) return false;
+  if (os.call(call, fd, name, length) !== 0) return undefined;
   const view = new DataView(name.buffer);
-  if (view.getUint16(2) !== address.port) return false;
-  const wanted = addressBytes(address.hostname);
-  const found = view.getUint16(0, true) === AF_INET ? name.subarray(4, 8) : name.subarray(8, 24);
+  const family = view.getUint16(0, true);
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  const address = family === AF_INET ? name.subarray(4, 8) : name.subarray(8, 24);
   // An IPv4 client of an IPv6 socket has its address in the last four bytes.
-  return wanted.toHex() === found.subarray(-wanted.length).toHex();
+  const isMapped = address.toHex().startsWith("00000000000000000000ffff");
+  return { hostname: isMapped ? address.subarray(-4) : address, port: view.getUint16(2) };
 }

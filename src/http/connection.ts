@@ -82,8 +82,10 @@ export class Connection {
   #body: RequestBody | undefined;
   #abort: AbortController | undefined;
   readonly #heard = Promise.withResolvers<void>();
-  /** A whole head has come, so that a handshake, if any, is over. */
+  /** A whole head has come. */
   #hasSpoken = false;
+  /** A handshake of TLS may be under way. */
+  #shakes: boolean;
   #closing = false;
   #closed = false;
 
@@ -93,6 +95,7 @@ export class Connection {
     this.#party = accepted.party;
     this.#refusal = accepted.refusal;
     this.#reader = new SocketReader(conn);
+    this.#shakes = this.#isTls;
     this.#deadline = this.waitingSince + this.#headMs;
     this.peer = conn.remoteAddr.transport === "tcp"
       ? conn.remoteAddr
@@ -176,7 +179,7 @@ export class Connection {
     this.#closed = true;
     this.#abort?.abort(gone());
     // Neither a write that is stuck nor a TLS handshake that never ends is given up by the runtime's close.
-    if (this.#writeDeadline !== Infinity || (this.#isTls && !this.#hasSpoken)) {
+    if (this.#writeDeadline !== Infinity || this.#shakes) {
       // A Unix socket's ends have no addresses to be found by; its writer is a program of this machine.
       if (this.#conn.remoteAddr.transport === "tcp") {
         breakSocket(this.#conn.localAddr as Deno.NetAddr, this.peer);
@@ -235,7 +238,7 @@ export class Connection {
       }
       searched = Math.max(0, reader.length - 3);
       const waitedForFirst = !first && reader.length === 0;
-      if (!(await reader.fill())) return undefined;
+      if (!(await reader.fill().finally(() => this.#shakes = false))) return undefined;
       this.#heard.resolve();
       if (waitedForFirst) started();
     }

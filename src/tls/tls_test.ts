@@ -187,6 +187,30 @@ Deno.test("tls: a listener speaks TLS 1.2 and 1.3 and HTTP/1.1 to whoever has th
           await until(() => server.connections() === 0, "its connections are closed");
         },
       );
+      await t.step(
+        "a connection that ends by itself has nobody look for its descriptor",
+        async () => {
+          if (Deno.build.os !== "linux") return console.log("SKIPPED: looked for on Linux only");
+          const os = linux();
+          let looks = 0;
+          os.readDirectory = (path) => {
+            looks++;
+            return Object.getPrototypeOf(os).readDirectory.call(os, path);
+          };
+          try {
+            for (const sent of ["", "no handshake"]) {
+              const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+              await conn.write(new TextEncoder().encode(sent));
+              await until(() => server.connections() === 1, "it is accepted");
+              conn.close();
+              await until(() => server.connections() === 0, "it is closed");
+            }
+            assert.equal(looks, 0);
+          } finally {
+            Reflect.deleteProperty(os, "readDirectory");
+          }
+        },
+      );
       await t.step("its connections have TCP_NODELAY", async () => {
         if (Deno.build.os !== "linux") return console.log("SKIPPED: set on Linux only");
         const client = await Deno.connectTls({
