@@ -28,7 +28,12 @@ import {
 import { boundOf, boundsOf } from "./bounds.ts";
 import { dependenciesOf, itemsOf, type TypeName } from "./values.ts";
 
+/** What does not fit a schema. What is in a `not`, or in an `if` that fails, looks at nothing (2020-12, core 7.7.1.1). */
 export function negativeTerms(algebra: Algebra, node: SchemaNode): readonly Term[] {
+  return opposites(algebra, node).map((term) => ({ ...term, seen: ANY_VALUE.seen }));
+}
+
+function opposites(algebra: Algebra, node: SchemaNode): readonly Term[] {
   const { schema } = node;
   if (typeof schema === "boolean") return schema ? [] : [ANY_VALUE];
   for (const keyword of ["unevaluatedProperties", "unevaluatedItems"]) {

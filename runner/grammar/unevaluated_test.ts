@@ -63,6 +63,26 @@ const CASES: readonly [schema: Record<string, unknown>, good: unknown[], bad: un
     id: 1,
     a: 2,
   }, 3]],
+  [
+    { type: "object", not: { not: { properties: { a: whole } } }, unevaluatedProperties: text },
+    [{}, { b: "x" }],
+    [{ a: 1 }],
+  ],
+  [
+    {
+      type: "object",
+      if: { not: { properties: { a: whole }, required: ["a"] } },
+      else: { required: ["a"] },
+      unevaluatedProperties: false,
+    },
+    [{}],
+    [{ a: 1 }],
+  ],
+  [
+    { type: "array", allOf: [{ not: { not: { prefixItems: [whole] } } }], unevaluatedItems: text },
+    [[]],
+    [[1], [1, "x"]],
+  ],
 ];
 
 Deno.test("schema: what no other keyword looks at is held to unevaluated…", async () => {
