@@ -66,9 +66,10 @@ function* tokensOf(list: readonly unknown[]): Work<Tokens | undefined> {
   let largest = -1;
   for (let at = 0; at < list.length; at++) {
     const id = list[at];
-    ids[at] = id as number;
+    if (typeof id !== "number") return undefined;
+    ids[at] = id;
     // What is no number of 32 bits is another one there.
-    if (typeof id !== "number" || ids[at] !== id || id < 0) return undefined;
+    if (ids[at] !== id || id < 0) return undefined;
     if (id > largest) largest = id;
     if (at % TOKENS_PER_YIELD === 0) yield;
   }

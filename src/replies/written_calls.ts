@@ -2,6 +2,7 @@
  * How a template writes a tool call, found by letting it write some. A reply of the model's is written alike, and so
  * it is known whether calls can be read back.
  */
+import { exactText } from "../exact_json.ts";
 import { readerFor } from "./formats.ts";
 import type { Tool } from "./tools.ts";
 
@@ -114,6 +115,6 @@ export function readsBack(write: Write, source: string): boolean {
   const said = [reader.push(text), reader.end(false)];
   const [call, ...more] = said.flatMap((one) => one.calls);
   return more.length === 0 && call?.name === NAMES[0] &&
-    JSON.stringify(Object.entries(call.arguments).sort()) ===
+    exactText(Object.entries(call.arguments).sort()) ===
       JSON.stringify(Object.entries(BOTH).sort());
 }
