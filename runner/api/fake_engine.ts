@@ -209,7 +209,7 @@ export class FakeEngine implements Engine {
         evalTokens: count,
         promptMs: 1.5,
         evalMs: 2.25,
-        context: [...prompt, 7],
+        context: [...prompt.filter((id) => id >= 0), 7],
       };
     } finally {
       this.running--;

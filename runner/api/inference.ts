@@ -205,7 +205,7 @@ async function* infer(o: Inference, request: InferenceRequest, call: Call): Repl
         for (const rest of parser.end(event.reason === "length")) {
           if (hasContent(rest)) yield { type: "delta", ...rest, logprobs: [], ...cost() };
         }
-        yield doneEvent(event, parser, load, call);
+        yield doneEvent(event, parser, { load, call, prompt: prompt.tokens });
         return;
       }
     }
@@ -234,8 +234,7 @@ function hasContent(delta: { text: string; thinking: string; toolDeltas: readonl
 function doneEvent(
   event: Extract<GenerateEvent, { type: "done" }>,
   parser: ReplyParser,
-  load: number,
-  call: Call,
+  { load, call, prompt }: { load: number; call: Call; prompt: Int32Array },
 ): ReplyEvent {
   const usage: Usage = {
     promptTokens: event.promptTokens,
@@ -254,6 +253,7 @@ function doneEvent(
     calledTools: parser.calledTools,
     usage,
     context: event.context,
+    contextPrompt: prompt.reduce((count, token) => token < 0 ? count : count + 1, 0),
   };
 }
 

@@ -39,7 +39,9 @@ Deno.test("read ahead: tokens of a context are whole numbers of 0 and more", () 
     assert.deepEqual([...contextTokens(list)!.ids], list);
     assert.equal(contextTokens(list)!.largest, list.length === 0 ? -1 : Math.max(...list));
   }
-  for (const bad of [-1, 0.5, "1", null, true, [1], {}, NaN, Infinity, 2 ** 31, 2 ** 32 + 1, 2n ** 64n]) {
+  for (
+    const bad of [-1, 0.5, "1", null, true, [1], {}, NaN, Infinity, 2 ** 31, 2 ** 32 + 1, 2n ** 64n]
+  ) {
     const list = [1, bad, 2];
     assert.equal(contextTokens(list), undefined, String(bad));
     runAtOnce(readAhead(Fields.of({ context: list }, "body")));

@@ -196,8 +196,10 @@ export type ReplyEvent =
     readonly stopSequence?: string;
     readonly calledTools: boolean;
     readonly usage: Usage;
-    /** Prompt and reply as tokens. */
+    /** Prompt and reply as tokens, without pictures. */
     readonly context: readonly number[];
+    /** So many of them are the prompt's. */
+    readonly contextPrompt: number;
   };
 
 export type Reply = AsyncGenerator<ReplyEvent, void, void>;

@@ -132,6 +132,7 @@ Deno.test("/api/generate: images are 400", async () => {
   assert.deepEqual(await response.json(), {
     error: "this model does not support images",
     code: "bad-request",
+    hint: "secllama show MODEL lists what a model takes (vision)",
   });
   assert.equal((await testApi().post("/api/generate", { ...HELLO, images: [] })).status, 200);
 });

@@ -8,10 +8,10 @@ const STEP = 512;
 /** The prompt as text, control tokens among it, and both counts of tokens. */
 export async function wireVerbose(
   service: Service,
-  { context, usage }: Extract<ReplyEvent, { type: "done" }>,
+  { context, contextPrompt, usage }: Extract<ReplyEvent, { type: "done" }>,
   call: Call,
 ): Promise<Record<string, unknown>> {
-  const tokens = context.slice(0, usage.promptTokens);
+  const tokens = context.slice(0, contextPrompt);
   return {
     prompt: await service.inTurns(textOf(service, tokens), call),
     tokens_evaluated: usage.promptTokens,
