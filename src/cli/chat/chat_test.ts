@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { inProportion } from "../../../tests/support/patience.ts";
 import { SecLlamaError } from "../../errors.ts";
 import { openKeySource } from "../../keys/mod.ts";
 import { MemoryStore } from "../../keys/stores/memory.ts";
@@ -177,6 +178,14 @@ Deno.test("chat: a picture that a prompt names by its path is found, whatever st
     }
   }));
 
+Deno.test("chat: a prompt of a hundred thousand paths is looked through at once", () =>
+  withFolder(async (folder) => {
+    const prompt = "/a.png ".repeat(100_000);
+    await inProportion("a prompt", async () => {
+      assert.deepEqual(await picturesNamedIn(prompt, folder), []);
+    });
+  }));
+
 Deno.test("chat: a picture that is named goes along where the model sees, else it is said", () =>
   withFolder(async (folder) => {
     const path = `${folder}/my cat.png`;
@@ -195,6 +204,24 @@ Deno.test("chat: a picture that is named goes along where the model sees, else i
     const blind = await take(`what is in ${path}?`, false);
     assert.deepEqual([blind.text, blind.images], [`what is in ${path}?`, []]);
     assert.match(blind.notes[0]!, /reads no pictures/);
+    // What is cut out is what was meant, and the rest stays as it was typed.
+    await Deno.mkdir(`${folder}/sub`);
+    await Deno.writeTextFile(`${folder}/a.png`, "a");
+    await Deno.writeTextFile(`${folder}/sub/a.png`, "b");
+    const cwd = Deno.cwd();
+    Deno.chdir(`${folder}/sub`);
+    try {
+      const { text, images } = await take("compare ../a.png with ./a.png", true);
+      assert.deepEqual([text, images], ["compare with", ["YQ==", "Yg=="]]);
+      const url = `https://x.example${folder}/a.png`;
+      assert.equal((await take(`see ${url} and ${folder}/a.png`, true)).text, `see ${url} and`);
+      const code = "if x:\n    y  = 1\n\n./a.png shows it, a.png is it";
+      assert.equal((await take(code, true)).text, "if x:\n    y  = 1\n\n shows it, a.png is it");
+      const marked = await take("what is in `./a.png`?", true);
+      assert.deepEqual([marked.images, marked.notes.length], [[], 1]);
+    } finally {
+      Deno.chdir(cwd);
+    }
     // Nobody is asked about a model where no picture is named.
     const words = { home: folder, how: "/file", sees: () => Promise.reject(), note() {} };
     assert.equal((await takePictures("a  b", words)).text, "a  b");

@@ -87,8 +87,9 @@ export async function imageFile(path: string): Promise<string> {
 
 /** A picture that a prompt names by its path. */
 interface Named {
-  /** As it stands in the prompt, its quotes with it. */
+  /** As it stands in the prompt, its quotes with it, and where. */
   readonly typed: string;
+  readonly at: number;
   readonly path: string;
   /** It says where it is: from the root, `~`, `.` or `..`, or as a URL. A bare word may be a word. */
   readonly exact: boolean;
@@ -110,29 +111,42 @@ export async function picturesNamedIn(prompt: string, home: string | undefined):
   const found: Named[] = [];
   let tries = 0;
   const isFile = async (typed: string) => {
-    if (++tries > MOST_TRIES) return undefined;
+    tries++;
     const path = await typedPath(typed, home);
     return await isThere(path) ? path : undefined;
   };
-  const free = (typed: string) => !found.some((other) => other.typed.includes(typed));
+  const free = (at: number, length: number) =>
+    !found.some((other) => at < other.at + other.typed.length && other.at < at + length);
+  const add = (one: Named) => {
+    if (!found.some(({ path }) => path === one.path)) found.push(one);
+  };
+  const ends = [...prompt.matchAll(PICTURE_END)].map((end) => end.index + end[0].length);
+  let first = 0;
   for (const { index } of prompt.matchAll(EXACT)) {
-    const line = prompt.slice(index, index + LONGEST_PATH).split("\n", 1)[0]!;
-    for (const end of line.matchAll(PICTURE_END)) {
-      const bare = line.slice(0, end.index + end[0].length);
+    while (first < ends.length && ends[first]! <= index) first++;
+    for (let i = first; i < ends.length && ends[i]! - index <= LONGEST_PATH; i++) {
+      const bare = prompt.slice(index, ends[i]);
+      if (bare.includes("\n")) break;
+      if (tries >= MOST_TRIES) return found;
       const path = await isFile(bare);
       if (path === undefined) continue;
       const quote = prompt[index - 1] ?? "";
-      const quoted = /["']/.test(quote) && prompt[index + bare.length] === quote;
-      const typed = quoted ? `${quote}${bare}${quote}` : bare;
-      if (free(typed)) found.push({ typed, path, exact: true });
+      const quoted = /["']/.test(quote) && prompt[ends[i]!] === quote;
+      const [typed, at] = quoted ? [`${quote}${bare}${quote}`, index - 1] : [bare, index];
+      if (free(at, typed.length)) add({ typed, at, path, exact: true });
       break;
     }
   }
-  const words = prompt.split(/\s+/).map((word) => word.replace(/^["'(]+|["'),.;:?!]+$/g, ""));
-  for (const typed of new Set(words)) {
-    if (typed.search(PICTURE_END) < 0 || !free(typed)) continue;
+  const tried = new Set<string>();
+  for (const { 0: word, index } of ends.length === 0 ? [] : prompt.matchAll(/\S+/g)) {
+    const before = /^["'(`]*/.exec(word)![0].length;
+    const typed = word.slice(before).replace(/["'),.;:?!`]+$/, "");
+    if (typed.search(PICTURE_END) < 0 || tried.has(typed)) continue;
+    if (!free(index + before, typed.length)) continue;
+    if (tries >= MOST_TRIES) return found;
+    tried.add(typed);
     const path = await isFile(typed);
-    if (path !== undefined) found.push({ typed, path, exact: false });
+    if (path !== undefined) add({ typed, at: index + before, path, exact: false });
   }
   return found;
 }
@@ -167,19 +181,24 @@ export async function takePictures(
   if (named.length === 0) return { text: prompt, images: [] };
   const sees = await o.sees();
   const images: string[] = [];
-  let text = prompt;
-  for (const { typed, path, exact } of named) {
+  let text = "";
+  let from = 0;
+  for (const { typed, at, path, exact } of named) {
     if (!sees) {
       o.note(`${path} goes as a word: this model reads no pictures`);
     } else if (!exact) {
       o.note(`${path} goes as a word: the picture itself goes along by ${o.how} ${path}`);
     } else {
       images.push(await imageFile(path));
-      text = text.replace(typed, () => "");
+      text = `${text}${prompt.slice(from, at)}`;
+      from = at + typed.length;
+      // Of the spaces around it one stays; what else is in the prompt is as it was.
+      if (/(?:^| )$/.test(text) && prompt[from] === " ") from++;
       o.note(`${path} goes along as a picture.`);
     }
   }
-  return { text: images.length === 0 ? text : text.replace(/ {2,}/g, " ").trim(), images };
+  text += prompt.slice(from);
+  return { text: images.length === 0 ? text : text.trim(), images };
 }
 
 async function readWhole(path: string, most: number): Promise<Uint8Array> {
