@@ -50,25 +50,9 @@ function sized(format: PictureFormat, width: number, height: number): PictureHea
   return width > 0 && height > 0 ? { format, width, height } : undefined;
 }
 
-/** Where a GIF says its background's place in the table of colours. */
-const BACKGROUND_AT = 11;
-
 /** The decoder allocates the screen, and reads the first frame into it. */
 function readGif(view: DataView): PictureHead | undefined {
   return sized("gif", view.getUint16(6, true), view.getUint16(8, true));
-}
-
-/**
- * The file as the decoder is to be given it. Where a GIF's first frame draws nothing, viewers show nothing; the decoder would paint
- * it in the screen's background colour, with red and blue changed, unless that is the first of the table.
- */
-export function withoutBackground(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (String.fromCharCode(...bytes.subarray(0, 3)) !== "GIF" || bytes[BACKGROUND_AT] === 0) {
-    return bytes;
-  }
-  const copy = bytes.slice();
-  copy[BACKGROUND_AT] = 0;
-  return copy;
 }
 
 /** Looks for the frame header among the segments before the first scan. */

@@ -7,7 +7,7 @@ import { seeded } from "../../../tests/support/seeds.ts";
 import { openLibrary } from "../library.ts";
 import { canSee, libraryFolder, VISION_LIBRARY } from "../testing.ts";
 import { readOrientation } from "./orientation.ts";
-import { withoutBackground } from "./picture_format.ts";
+import { forDecoder } from "./for_decoder.ts";
 import { VISION_SYMBOLS } from "./symbols.ts";
 import { exif, gif, pngOfKind } from "./testing_pictures.ts";
 
@@ -30,9 +30,8 @@ async function decoded(
   lib: ReturnType<typeof openDecoder>,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<Pixel[][] | undefined> {
-  const length = BigInt(bytes.length);
-  const given = withoutBackground(bytes);
-  const bitmap = await lib.secllama_picture(given, length, readOrientation(bytes));
+  const given = forDecoder(bytes);
+  const bitmap = await lib.secllama_picture(given, BigInt(given.length), readOrientation(given));
   if (bitmap === null) return undefined;
   const [width, height] = [lib.mtmd_bitmap_get_nx(bitmap), lib.mtmd_bitmap_get_ny(bitmap)];
   const data = lib.mtmd_bitmap_get_data(bitmap);
@@ -112,6 +111,31 @@ Deno.test({
       const what = JSON.stringify({ number, width, height, colourType, bits, clear });
       assert.deepEqual(await decoded(lib, bytes), drawn.map((row) => row.map(shown)), what);
     }
+  },
+});
+
+Deno.test({
+  name: "a PNG whose palette is too short: black, and nothing of what lay in memory",
+  ignore,
+  async fn() {
+    const lib = openDecoder();
+    const width = 256;
+    const of = (...chunks: [string, Uint8Array][]) =>
+      pngOfKind({ width, height: 1, bits: 8, colourType: 3, chunks, at: (x) => [x] });
+    // What is decoded before leaves other colours there.
+    const full = Uint8Array.from({ length: 768 }, (_, i) => 1 + i % 255);
+    for (const colours of [1, 2, 255, 256]) {
+      assert.ok(await decoded(lib, of(["PLTE", full])));
+      const palette = full.subarray(0, 3 * colours);
+      const seen = Array.from({ length: width }, (_, x) => {
+        const colour = [...palette.subarray(3 * x, 3 * x + 3)];
+        return colour.length > 0 ? colour : [0, 0, 0];
+      });
+      const chunk: [string, Uint8Array] = ["PLTE", palette];
+      assert.deepEqual(await decoded(lib, of(chunk)), [seen], `${colours}`);
+      assert.deepEqual(await decoded(lib, of(["PLTE", palette.slice(0, 0)], chunk)), [seen]);
+    }
+    assert.equal(await decoded(lib, of(["PLTE", full.subarray(0, 4)])), undefined);
   },
 });
 

@@ -13,9 +13,9 @@ import type { Library } from "../library.ts";
 import { TaskCircle } from "../task_circle.ts";
 import type { EngineOptions, MediaKind } from "../types.ts";
 import { broken, checkData, checkKind, checkMedia } from "./check_media.ts";
+import { forDecoder } from "./for_decoder.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
 import { readOrientation } from "./orientation.ts";
-import { withoutBackground } from "./picture_format.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
 type Pointer = Deno.PointerValue;
@@ -153,11 +153,7 @@ export class Vision {
     using rooted = this.#keep();
     const bitmap = kind === "sound"
       ? await this.#sound(rooted.add(bytes))
-      : await mtmd.secllama_picture_in_thread(
-        rooted.add(withoutBackground(bytes)),
-        BigInt(bytes.length),
-        readOrientation(bytes),
-      );
+      : await this.#picture(rooted.add(forDecoder(bytes)));
     if (bitmap === null) throw broken("it cannot be decoded", {}, kind);
     const chunks = mtmd.mtmd_input_chunks_init();
     try {
@@ -172,6 +168,11 @@ export class Vision {
     } finally {
       mtmd.mtmd_bitmap_free(bitmap);
     }
+  }
+
+  #picture(bytes: Uint8Array<ArrayBuffer>): Promise<Pointer> {
+    const length = BigInt(bytes.length);
+    return this.#mtmd.secllama_picture_in_thread(bytes, length, readOrientation(bytes));
   }
 
   async #sound(bytes: Uint8Array<ArrayBuffer>): Promise<Pointer> {

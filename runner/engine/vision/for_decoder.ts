@@ -1,0 +1,55 @@
+/**
+ * A picture's file as the decoder (stb_image) is to be given it, where it would else show what no viewer does.
+ *
+ * Sources: GIF89a, 18; PNG (ISO/IEC 15948), 11.2.3.
+ */
+
+/** Where a GIF says its background's place in the table of colours. */
+const BACKGROUND_AT = 11;
+const PNG_HEAD = 0x89504e47;
+const PLTE = 0x504c5445;
+/** 256 colours of three bytes. */
+const PALETTE_BYTES = 768;
+
+/** @param bytes A file that readPictureHead of picture_format.ts knows. @returns A copy where it has to be another one. */
+export function forDecoder(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (String.fromCharCode(...bytes.subarray(0, 3)) === "GIF") return withoutBackground(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isIndexed = view.getUint32(0) === PNG_HEAD && bytes[25] === 3;
+  return isIndexed ? withWholePalette(bytes, view) : bytes;
+}
+
+/**
+ * Where a GIF's first frame draws nothing, viewers show nothing. The decoder paints it in the screen's background colour, with red and
+ * blue changed, unless that is the first of the table.
+ */
+function withoutBackground(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (bytes[BACKGROUND_AT] === 0) return bytes;
+  const copy = bytes.slice();
+  copy[BACKGROUND_AT] = 0;
+  return copy;
+}
+
+/**
+ * Colours that a PNG's palette lacks are black. The decoder takes them from memory that it has not written: a model would be shown
+ * what lay there. It looks at no checksum.
+ */
+function withWholePalette(
+  bytes: Uint8Array<ArrayBuffer>,
+  view: DataView,
+): Uint8Array<ArrayBuffer> {
+  for (let at = 8; at + 12 <= bytes.length;) {
+    const length = view.getUint32(at);
+    // One after it replaces colours, and leaves the others.
+    if (view.getUint32(at + 4) === PLTE && length > 0) {
+      if (length >= PALETTE_BYTES || length % 3 !== 0 || at + 12 + length > bytes.length) break;
+      const copy = new Uint8Array(bytes.length + PALETTE_BYTES - length);
+      copy.set(bytes.subarray(0, at + 8 + length));
+      new DataView(copy.buffer).setUint32(at, PALETTE_BYTES);
+      copy.set(bytes.subarray(at + 8 + length), at + 8 + PALETTE_BYTES);
+      return copy;
+    }
+    at += 12 + length;
+  }
+  return bytes;
+}
