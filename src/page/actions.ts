@@ -157,11 +157,18 @@ export class Actions {
         ...(given.length > 0 ? { attachments: given } : {}),
       };
       if (this.state.open.messages.length === 0) {
-        this.store.set({ open: await this.library.keep(titleOf(text)) });
+        const kept = await this.library.keep(titleOf(text));
+        if (this.state.open.id !== id) return false;
+        this.store.set({ open: kept });
       }
+      const asked = this.state.open;
+      if (!asked.temporary) message = { ...message, id: await append(asked.id, message) };
+      // Another conversation may be shown by now; in its own, what other tabs said meanwhile stays.
       const { open } = this.state;
-      if (!open.temporary) message = { ...message, id: await append(open.id, message) };
-      this.store.set({ open: { ...withMessage(open, message), updated: Date.now() } });
+      if (open.id !== asked.id) return true;
+      const isThere = open.messages.some(({ id }) => id === message.id);
+      const grown = isThere ? open : withMessage(open, message);
+      this.store.set({ open: { ...grown, updated: Date.now() } });
       this.library.noteAddress();
       void this.#answer(message);
       return true;

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict";
+import { until } from "../../tests/support/patience.ts";
 import { QUESTION_CHARACTERS } from "../api/documents.ts";
 import { ROUTES } from "../api/routes.ts";
 import { Actions } from "./actions.ts";
@@ -51,6 +52,55 @@ Deno.test("page: a question goes into the conversation that was shown when it wa
     );
   } finally {
     globalThis.fetch = fetch;
+  }
+});
+
+Deno.test("page: while a question is kept, what another tab said stays, and another conversation that is opened too", async () => {
+  const said = { parent: null, role: "user", content: "first", created: 1 } as const;
+  const kept = {
+    ...emptyConversation(false),
+    id: "a".repeat(32),
+    messages: [{ ...said, id: "1" }],
+  };
+  const keeping = { kind: "kept", writable: true };
+  const store = new Store(
+    {
+      ...{ open: kept, models: [], model: "demo", capabilities: [], keeping, query: "" },
+      ...{ list: [], running: [], temporaries: [], folder: undefined },
+    } as unknown as State,
+  );
+  const actions = new Actions(store);
+  let keep = Promise.withResolvers<Response>();
+  let asked = Promise.withResolvers<void>();
+  const page = globalThis as unknown as Record<string, unknown>;
+  const before = { fetch: page["fetch"], location: page["location"], history: page["history"] };
+  const fetch = (path: string) => {
+    if (!path.endsWith("/messages")) {
+      return Promise.resolve(Response.json({ error: "no", code: "internal" }, { status: 500 }));
+    }
+    asked.resolve();
+    return keep.promise;
+  };
+  Object.assign(page, { fetch, location: { pathname: "/" }, history: { replaceState() {} } });
+  try {
+    const sending = actions.send({ text: "second" });
+    await asked.promise;
+    const other = { ...said, id: "2", parent: "1", role: "assistant", content: "other" } as const;
+    store.set({ open: { ...kept, messages: [...kept.messages, other] } });
+    keep.resolve(Response.json({ id: "3" }));
+    assert.equal(await sending, true);
+    assert.deepEqual(store.state.open.messages.slice(0, 3).map(({ id }) => id), ["1", "2", "3"]);
+    await until(() => store.state.running.length === 0, "the answer failed");
+    [keep, asked] = [Promise.withResolvers(), Promise.withResolvers()];
+    const again = actions.send({ text: "third" });
+    await asked.promise;
+    const temporary = { ...emptyConversation(true), messages: [{ ...said, id: "x" }] };
+    store.set({ open: temporary });
+    keep.resolve(Response.json({ id: "4" }));
+    assert.equal(await again, true);
+    assert.equal(store.state.open, temporary);
+  } finally {
+    Object.assign(page, before);
   }
 });
 

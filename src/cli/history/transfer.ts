@@ -52,7 +52,7 @@ export const importCommand: Command = {
   options: { ...HISTORY_OPTIONS, ...JSON_OPTION },
   details:
     `FILE is ChatGPT's or Claude's conversations.json, Open WebUI's export of chats, the db.sqlite of Ollama's app (end the app first), or what
-secllama history export wrote. Conversations that are here already, by title and time, are left out. The file stays as it is.`,
+secllama history export wrote. Conversations that are here already are left out. The file stays as it is.`,
   async run(context) {
     const path = context.positionals[0]!;
     const bytes = await readBounded(path, ROUTES.historyImport.maxBytes);
