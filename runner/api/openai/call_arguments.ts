@@ -1,10 +1,10 @@
 /** `arguments` of calls in the history: JSON in a string, which is read in turns before the rest of a request is. */
-import { parseExact } from "../../../src/exact_json.ts";
 import { runAtOnce, type Work } from "../../../src/budget.ts";
 import { utf8 } from "../../../src/bytes.ts";
 import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
 import { isObject } from "../../../src/replies/values.ts";
 import { checkShape, JSON_LIMITS } from "../body.ts";
+import { parseJson } from "../json_reader.ts";
 import type { Fields } from "../fields.ts";
 
 /** UTF-16 units of one call's: more than models write in one reply. */
@@ -53,9 +53,10 @@ function* outcomeOf(text: string): Work<Outcome> {
     return { wanted: `has ${text.length} characters, it must have at most ${MAX_ARGUMENTS}` };
   }
   if (text.trim() === "") return { value: {} };
+  const bytes = utf8(text);
   try {
     // What reads them, and a template that writes them out, go as deep as they are.
-    yield* checkShape(utf8(text), JSON_LIMITS);
+    yield* checkShape(bytes, JSON_LIMITS);
   } catch {
     return {
       wanted:
@@ -63,7 +64,7 @@ function* outcomeOf(text: string): Work<Outcome> {
     };
   }
   try {
-    const value = parseExact(text);
+    const value = yield* parseJson(bytes);
     if (isObject(value)) return { value };
   } catch {
     // Below: the parser's own message would quote the text.

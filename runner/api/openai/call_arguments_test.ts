@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Fields } from "../fields.ts";
 import { JSON_LIMITS } from "../body.ts";
+import { PIECE } from "../json_reader.ts";
 import { MAX_ARGUMENTS, parseArguments, readArguments } from "./call_arguments.ts";
 
 const holder = (text: string) => ({ name: "f", arguments: text });
@@ -25,6 +26,27 @@ Deno.test("arguments: what is too deep or too large is refused before it is read
   const long = (length: number) => `{"a":"${"x".repeat(length - 8)}"}`;
   parse(long(MAX_ARGUMENTS));
   refused(long(MAX_ARGUMENTS + 1), /must have at most 1048576/);
+});
+
+Deno.test("arguments: many numbers beside one beyond 2^53 are read in pieces", () => {
+  const text = `{"a":[${"1,".repeat(MAX_ARGUMENTS / 2 - 20)}9007199254740993]}`;
+  const { parse } = JSON;
+  let longest = 0;
+  JSON.parse = (text, ...more) => {
+    longest = Math.max(longest, text.length);
+    return parse(text, ...more);
+  };
+  const call = holder(text);
+  try {
+    let turns = 0;
+    for (const _ of readArguments(Fields.of({ input: [call] }))) turns++;
+    assert.ok(turns > 10, `${turns}`);
+  } finally {
+    JSON.parse = parse;
+  }
+  assert.ok(longest <= PIECE + 2, `${longest}`);
+  const { a } = parseArguments(Fields.of(call)) as { a: unknown[] };
+  assert.deepEqual([a.length, a.at(-1)], [MAX_ARGUMENTS / 2 - 19, 9007199254740993n]);
 });
 
 Deno.test("arguments: those of many calls are read one at a time, and once", () => {
