@@ -1,7 +1,7 @@
 /**
  * A picture's file as the decoder (stb_image) is to be given it, where it would else show what no viewer does.
  *
- * Sources: GIF89a, 18; PNG (ISO/IEC 15948), 11.2.3.
+ * Sources: GIF89a, 18; PNG (ISO/IEC 15948), 11.2.3; BMP (BITMAPINFOHEADER, BITMAPCOREHEADER).
  */
 
 /** Where a GIF says its background's place in the table of colours. */
@@ -11,10 +11,19 @@ const PLTE = 0x504c5445;
 /** 256 colours of three bytes. */
 const PALETTE_BYTES = 768;
 
+const BMP_HEAD = 0x424d;
+/** In front of a BMP's own head. */
+const BMP_FILE_HEAD = 14;
+/** Of the oldest kind, whose colours take three bytes and not four. */
+const BMP_CORE_HEAD = 12;
+const BMP_CORE_EXTRA = 12;
+const COLOURS = 256;
+
 /** @param bytes A file that readPictureHead of picture_format.ts knows. @returns A copy where it has to be another one. */
 export function forDecoder(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (String.fromCharCode(...bytes.subarray(0, 3)) === "GIF") return withoutBackground(bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint16(0) === BMP_HEAD) return withWholeTable(bytes, view);
   const isIndexed = view.getUint32(0) === PNG_HEAD && bytes[25] === 3;
   return isIndexed ? withWholePalette(bytes, view) : bytes;
 }
@@ -52,4 +61,26 @@ function withWholePalette(
     at += 12 + length;
   }
   return bytes;
+}
+
+/**
+ * The same of a BMP's table of colours. Of one of the oldest kind the decoder takes the last four, and where its pixels begin, from
+ * another place: it believes that the head is twelve bytes longer. All that it works out is right where the table is whole, with as
+ * many bytes behind it.
+ */
+function withWholeTable(bytes: Uint8Array<ArrayBuffer>, view: DataView): Uint8Array<ArrayBuffer> {
+  const [pixelsAt, headBytes] = [view.getUint32(10, true), view.getUint32(14, true)];
+  const isCore = headBytes === BMP_CORE_HEAD;
+  if (![BMP_CORE_HEAD, 40, 56, 108, 124].includes(headBytes)) return bytes;
+  if (![1, 4, 8].includes(bytes[isCore ? 24 : 28]!)) return bytes;
+  const tableAt = BMP_FILE_HEAD + headBytes;
+  const tableBytes = COLOURS * (isCore ? 3 : 4);
+  const newPixelsAt = tableAt + tableBytes + (isCore ? BMP_CORE_EXTRA : 0);
+  const pixels = bytes.subarray(Math.max(pixelsAt, tableAt));
+  const copy = new Uint8Array(newPixelsAt + pixels.length);
+  copy.set(bytes.subarray(0, tableAt));
+  copy.set(bytes.subarray(tableAt, Math.min(pixelsAt, tableAt + tableBytes)), tableAt);
+  new DataView(copy.buffer).setUint32(10, newPixelsAt, true);
+  copy.set(pixels, newPixelsAt);
+  return copy;
 }

@@ -9,7 +9,7 @@ import { canSee, libraryFolder, VISION_LIBRARY } from "../testing.ts";
 import { readOrientation } from "./orientation.ts";
 import { forDecoder } from "./for_decoder.ts";
 import { VISION_SYMBOLS } from "./symbols.ts";
-import { exif, gif, pngOfKind } from "./testing_pictures.ts";
+import { bmp, exif, gif, pngOfKind } from "./testing_pictures.ts";
 
 const ignore = !canSee();
 type Pixel = readonly number[];
@@ -156,6 +156,38 @@ Deno.test({
         assert.deepEqual(await decoded(lib, full), [seen], `${background} ${clear}`);
       }
     }
+  },
+});
+
+Deno.test({
+  name: "a BMP of few colours: those that its table has, and black; of heads of every length",
+  ignore,
+  async fn() {
+    const lib = openDecoder();
+    for (const head of [12, 40, 108, 124]) {
+      for (const bits of [1, 4, 8] as const) {
+        for (const count of [1, 2, 5, 16, 100, 252, 253, 256]) {
+          if (count > 2 ** bits) continue;
+          for (const gap of [0, 6, 2000]) {
+            const colours = Array.from({ length: count }, (_, i) => [i, 1 + i % 255, 255 - i]);
+            const pixels = Array.from({ length: 2 ** bits }, (_, i) => i);
+            const bytes = bmp({ head, bits, colours, gap, pixels });
+            // What lies between the table and the pixels is taken for colours: here black.
+            const seen = pixels.map((index) => colours[index] ?? [0, 0, 0]);
+            assert.deepEqual(await decoded(lib, bytes), [seen], `${head} ${bits} ${count} ${gap}`);
+            // A table that ends before it begins, or that is not there at all.
+            for (const pixelsAt of [0, 14, 14 + head - 4, bytes.length, 2 ** 31 - 1, 2 ** 32 - 1]) {
+              new DataView(bytes.buffer).setUint32(10, pixelsAt, true);
+              await decoded(lib, bytes);
+            }
+          }
+        }
+      }
+    }
+    // Cut in its head, where the decoder reads on in zeros.
+    const cut = bmp({ head: 40, bits: 8, colours: [[9, 9, 9]], gap: 0, pixels: [0, 1] });
+    assert.deepEqual((await decoded(lib, cut.slice(0, 30)))?.[0]?.length, 2);
+    assert.deepEqual(await decoded(lib, cut.slice(0, 29)), [[[0, 0, 0], [0, 0, 0]]]);
   },
 });
 

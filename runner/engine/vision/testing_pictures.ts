@@ -87,6 +87,41 @@ export function exif(orientation: number, little = true): Uint8Array<ArrayBuffer
   return bytes;
 }
 
+/** A BMP of one row. */
+export function bmp({ head, bits, colours, gap, pixels }: {
+  /** Bytes of its own head: 12, 40, 108 or 124. */
+  readonly head: number;
+  readonly bits: 1 | 4 | 8;
+  readonly colours: readonly (readonly number[])[];
+  /** Bytes between the table and the pixels. */
+  readonly gap: number;
+  /** Indices. */
+  readonly pixels: readonly number[];
+}): Uint8Array<ArrayBuffer> {
+  const table = colours.flatMap(([red, green, blue]) =>
+    [blue!, green!, red!, 0].slice(0, head === 12 ? 3 : 4)
+  );
+  const pixelsAt = 14 + head + table.length + gap;
+  const bytes = new Uint8Array(pixelsAt + 4 * Math.ceil(pixels.length * bits / 32));
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, 0x424d);
+  view.setUint32(2, bytes.length, true);
+  view.setUint32(10, pixelsAt, true);
+  view.setUint32(14, head, true);
+  if (head === 12) {
+    [pixels.length, 1, 1, bits].forEach((value, i) => view.setUint16(18 + 2 * i, value, true));
+  } else {
+    view.setInt32(18, pixels.length, true);
+    view.setInt32(22, 1, true);
+    [1, bits].forEach((value, i) => view.setUint16(26 + 2 * i, value, true));
+  }
+  bytes.set(table, 14 + head);
+  pixels.forEach((index, i) => {
+    bytes[pixelsAt + Math.floor(i * bits / 8)]! |= index << 8 - bits - i * bits % 8;
+  });
+  return bytes;
+}
+
 /** A GIF89a of one row, `screen` pixels wide, whose only frame begins at its left. Four colours. */
 export function gif({ colours, background, clear, screen, pixels }: {
   readonly colours: readonly (readonly number[])[];
