@@ -12,6 +12,7 @@ import {
   type Head,
   headEnd,
   type HeadPolicy,
+  originOfHead,
   parseHead,
   pathOf,
   pathOfHead,
@@ -72,6 +73,7 @@ export class Connection {
   /** Of the request that is being read or answered, as far as it is known. */
   #path = "/";
   #isHead = false;
+  #origin: string | undefined;
   #phase: "head" | "exchange" | "linger" = "head";
   /** When this connection began to wait for a head, on `performance.now()`. */
   waitingSince = performance.now();
@@ -248,6 +250,7 @@ export class Connection {
   #look(): void {
     this.#path = pathOfHead(this.#reader.bytes);
     this.#isHead = asksForHead(this.#reader.bytes);
+    this.#origin = originOfHead(this.#reader.bytes, this.#options.policy);
   }
 
   /** One request and its answer; whether another may follow. */
@@ -355,13 +358,13 @@ export class Connection {
       code: label(refusal.code),
       status: refusal.status,
     });
-    const rendered = this.#options.rules.render(refusal, this.#path);
+    const rendered = this.#options.rules.render(refusal, this.#path, this.#origin);
     await this.#write(refusalBytes(rendered, this.#isHead));
     await this.#linger();
   }
 
   #errorResponse(error: SecLlamaError): Response {
-    const { status, headers, body } = this.#options.rules.render(error, this.#path);
+    const { status, headers, body } = this.#options.rules.render(error, this.#path, this.#origin);
     return new Response(body, { status, headers });
   }
 

@@ -125,6 +125,20 @@ export function asksForHead(raw: Uint8Array): boolean {
   return decoder.decode(raw.subarray(0, 5)) === "HEAD ";
 }
 
+/** The origin of a page that a head says it is from, however malformed the rest of it is, if pages of it may speak to us. */
+export function originOfHead(raw: Uint8Array, policy: HeadPolicy): string | undefined {
+  const end = headEnd(raw);
+  const head = decoder.decode(raw.subarray(0, end < 0 ? raw.length : end));
+  const origins = [...head.matchAll(/\r\norigin:[ \t]*([\x21-\x7e]+)[ \t]*(?=\r\n)/gi)];
+  const [origin] = origins.map(([, value]) => value!);
+  return origins.length === 1 && isAllowed(origin!.toLowerCase(), policy) ? origin : undefined;
+}
+
+function isAllowed(origin: string, { allowedOrigins, allowedSchemes }: HeadPolicy): boolean {
+  const scheme = /^([a-z][a-z0-9+-]*):\/\/[a-z0-9.-]+$/.exec(origin)?.[1] ?? "";
+  return allowedOrigins.has(origin) || allowedSchemes?.has(scheme) === true;
+}
+
 function bad(status: 400 | 405 | 414 | 431 | 501 | 505, message: string): Refusal {
   return new Refusal(status, status === 405 ? "method-not-allowed" : "bad-request", message);
 }
@@ -205,8 +219,7 @@ function checkOrigin(
   if (origins.length === 1) {
     const origin = origins[0]!.toLowerCase();
     const own = origin === `http://${host}` || origin === `https://${host}`;
-    const scheme = /^([a-z][a-z0-9+-]*):\/\/[a-z0-9.-]+$/.exec(origin)?.[1] ?? "";
-    if (!own && !policy.allowedOrigins.has(origin) && !policy.allowedSchemes?.has(scheme)) {
+    if (!own && !isAllowed(origin, policy)) {
       throw refused("this Origin is not served here");
     }
   } else if (sites.some((site) => site !== "same-origin" && site !== "none")) {

@@ -22,6 +22,9 @@ export interface Rules {
     path: string,
     headers: { readonly type: string | null; readonly encoding: string | null },
   ): SecLlamaError | undefined;
-  /** An error for a request to `path`: "/" where the request is not understood that far. */
-  render(error: SecLlamaError, path: string): RenderedError;
+  /**
+   * An error for a request to `path`: "/" where the request is not understood that far.
+   * @param origin Of the page that asked, if pages of it are let in.
+   */
+  render(error: SecLlamaError, path: string, origin?: string): RenderedError;
 }

@@ -5,6 +5,7 @@
  */
 import type { MiddlewareHandler } from "hono";
 import { errorResponse } from "../api/errors.ts";
+import { IGNORED_HEADER } from "../api/ignored.ts";
 import { type Kind, routeOf } from "../api/routes.ts";
 import { TRUNCATED_HEADER } from "../api/truncated.ts";
 import { SecLlamaError } from "../errors.ts";
@@ -23,9 +24,19 @@ const EXPOSED = [
   "secllama-encryption",
   "secllama-isolation",
   TRUNCATED_HEADER,
+  IGNORED_HEADER,
 ].join(", ");
 /** What a web page may do at most: it is no program of the user's, so no models are made or deleted by it. */
 const FOR_PAGES: readonly Kind[] = ["inference", "metadata", "security"];
+
+/** What lets pages of this origin read an answer. */
+export function readableBy(origin: string): Record<string, string> {
+  return {
+    "access-control-allow-origin": origin,
+    "access-control-expose-headers": EXPOSED,
+    "vary": "Origin",
+  };
+}
 
 /**
  * Answers their preflights (Fetch standard, section 3.2), and lets them read what they get.
@@ -47,11 +58,7 @@ export function crossOrigin(pages: readonly string[] = []): MiddlewareHandler {
       );
       return errorResponse(refused, c.req.path, c.req.method);
     }
-    const headers: Record<string, string> = {
-      "access-control-allow-origin": origin,
-      "access-control-expose-headers": EXPOSED,
-      "vary": "Origin",
-    };
+    const headers = readableBy(origin);
     if (c.req.method === "OPTIONS") {
       const asked = c.req.header("access-control-request-headers") ?? "";
       const fromAfar = c.req.header("access-control-request-private-network") === "true";

@@ -2,8 +2,13 @@
 import { INFLATED } from "../api/inflate.ts";
 import { listenerRules } from "../api/listener_rules.ts";
 import { SecLlamaError } from "../errors.ts";
-import { type HardenedOptions, type HardenedServer, serveHardened } from "../http/mod.ts";
-import { DESKTOP_SCHEMES } from "./cross_origin.ts";
+import {
+  type HardenedOptions,
+  type HardenedServer,
+  type Rules,
+  serveHardened,
+} from "../http/mod.ts";
+import { DESKTOP_SCHEMES, readableBy } from "./cross_origin.ts";
 import { makeProxyApp, type ProxyAppOptions } from "./app.ts";
 import { standingHeaders } from "./standing.ts";
 import type { TokenGateOptions } from "./token_gate.ts";
@@ -93,9 +98,11 @@ async function listen(
   const app = makeProxyApp(options);
   const rules = listenerRules(options.management?.maxBytes, INFLATED);
   // The listener's own refusals, of a Host say, are answers of the proxy's too.
-  const renderHere: typeof rules.render = (error, path) => {
+  const renderHere: Rules["render"] = (error, path, origin) => {
     const rendered = rules.render(error, path);
-    return { ...rendered, headers: { ...rendered.headers, ...standingHeaders(options.outer()) } };
+    const standing = standingHeaders(options.outer());
+    const pages = origin === undefined ? {} : readableBy(origin);
+    return { ...rendered, headers: { ...rendered.headers, ...standing, ...pages } };
   };
   return await serveHardened({
     ...where,

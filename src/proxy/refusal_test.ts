@@ -6,7 +6,7 @@ import { makeLogger, silentLogger } from "../log.ts";
 import { makeProxyApp } from "./app.ts";
 import { startProxy } from "./mod.ts";
 import type { Page } from "./page.ts";
-import { post, withProxy } from "./testing.ts";
+import { post, rawPost, withProxy } from "./testing.ts";
 
 Deno.test("proxy: management is refused with a hint (CVE-2025-63389)", () =>
   withProxy(async ({ url, plain }) => {
@@ -213,6 +213,39 @@ Deno.test("proxy: the window of a desktop program is let in, no page of the web 
     const plain = await fetch(`${url}/api/version`);
     assert.equal(plain.headers.get("access-control-allow-origin"), null);
     await plain.body?.cancel();
+  }));
+
+Deno.test("proxy: what the listener refuses, a page that is let in can read, and no other", () =>
+  withProxy(async ({ url }) => {
+    const refusals = [
+      [413, { "content-length": String(2 ** 40) }],
+      [415, { "content-type": "text/plain" }],
+      [400, { "content-length": "1, 2" }],
+      [431, { "x-long": "x".repeat(64 << 10) }],
+    ] as const;
+    for (const [status, headers] of refusals) {
+      const origin = "app://obsidian.md";
+      const readable = await rawPost(url, { origin, ...headers }, "{}");
+      assert.match(readable, new RegExp(`^HTTP/1.1 ${status} `));
+      assert.match(readable, /\r\naccess-control-allow-origin: app:\/\/obsidian\.md\r\n/);
+      assert.match(readable, /\r\nvary: origin\r\n/);
+      for (
+        const others of [
+          {},
+          { origin: "https://evil.example" },
+          { origin: "null" },
+          { origin: "app://x", "Origin": "https://evil.example" },
+        ]
+      ) {
+        const answer = await rawPost(url, { ...others, ...headers }, "{}");
+        assert.match(answer, /^HTTP\/1.1 4\d\d /);
+        assert.doesNotMatch(answer, /access-control/);
+      }
+    }
+    // A line of the body is none of the head.
+    const body = "\r\norigin: app://obsidian.md\r\n\r\n";
+    const answer = await rawPost(url, { "content-type": "text/plain" }, body);
+    assert.doesNotMatch(answer, /access-control/);
   }));
 
 Deno.test("proxy: the host's doctor is there for who may use the page, and for no other page", async () => {
