@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileUpTo } from "./audit/read.ts";
+import { ownCertificates } from "./models/pull.ts";
 import { readUpTo, takeUpTo } from "./read_up_to.ts";
 
 Deno.test({
@@ -8,6 +9,7 @@ Deno.test({
   fn: async () => {
     const { length } = await readUpTo("/dev/zero", 1000);
     assert.ok(length > 1000 && length < 1e6, String(length));
+    await assert.rejects(ownCertificates("/dev/zero"), { code: "bad-config" });
     const folder = await Deno.makeTempDir();
     try {
       const fifo = `${folder}/fifo`;

@@ -41,7 +41,7 @@ export class PasteFilter {
   /** The text as a line editor may take it: no marks, and of what was pasted no line end and no control character. */
   push(text: string): Piece[] {
     // A key alone: of a paste whose end was lost, nothing else would come through.
-    if (text === "\x03") [this.#pasting, this.#pasted] = [false, ""];
+    if (text === "\x03") [this.#pasting, this.#pasted, this.#rest] = [false, "", ""];
     let input = this.#rest + text;
     this.#rest = "";
     const pieces: Piece[] = [];
@@ -50,8 +50,8 @@ export class PasteFilter {
       const at = input.indexOf(mark);
       let part = at < 0 ? input : input.slice(0, at);
       if (at < 0) {
-        // The first bytes of a mark may be the last of this read. A lone Escape is a key.
-        const kept = longestStart(part, mark);
+        // The first bytes of a mark may be the last of this read. A lone Escape is a key, unless it was pasted.
+        const kept = longestStart(part, mark, this.#pasting ? 1 : 2);
         this.#rest = part.slice(part.length - kept);
         part = part.slice(0, part.length - kept);
       }
@@ -70,9 +70,9 @@ export class PasteFilter {
   }
 }
 
-/** How many characters at the end of `text`, at least 2, are a beginning of `mark`. */
-function longestStart(text: string, mark: string): number {
-  for (let n = Math.min(mark.length - 1, text.length); n >= 2; n--) {
+/** How many characters at the end of `text`, if so many as `least`, are a beginning of `mark`. */
+function longestStart(text: string, mark: string, least: number): number {
+  for (let n = Math.min(mark.length - 1, text.length); n >= least; n--) {
     if (text.endsWith(mark.slice(0, n))) return n;
   }
   return 0;

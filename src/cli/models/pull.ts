@@ -8,6 +8,7 @@ import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
+import { readUpTo } from "../read_up_to.ts";
 import { modelStoreFor } from "../installation.ts";
 import { ensureDataDirectory } from "../../config/data_folder.ts";
 import type { Settings } from "../../config/settings.ts";
@@ -99,11 +100,16 @@ export function refuseOffline(offline: boolean): void {
   });
 }
 
+/** All authorities of a system are some hundred KiB. */
+const MAX_PEM_BYTES = 4 << 20;
+
 /** Certificates of the user's own, if the settings name a file of them. */
 export async function ownCertificates(path: string): Promise<{ caCerts?: string[] }> {
   if (path === "") return {};
   try {
-    return { caCerts: [await Deno.readTextFile(path)] };
+    const bytes = await readUpTo(path, MAX_PEM_BYTES);
+    if (bytes.length > MAX_PEM_BYTES) throw new Error("too long");
+    return { caCerts: [new TextDecoder().decode(bytes)] };
   } catch (cause) {
     throw new SecLlamaError("bad-config", "cannot read the file that SECLLAMA_REGISTRY_CA names", {
       field: "SECLLAMA_REGISTRY_CA",
