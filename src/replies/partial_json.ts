@@ -43,22 +43,43 @@ export function topMembers(text: string): Map<string, { text: string; whole: boo
 
 /** Index just past the value that begins at `start`; `undefined` if the text ends before. */
 function endOfValue(text: string, start: number): number | undefined {
-  let depth = 0, inString = false, escaped = false;
-  for (let at = start; at < text.length; at++) {
-    const char = text[at]!;
-    if (inString) {
-      if (escaped) escaped = false;
-      else if (char === "\\") escaped = true;
-      else if (char === '"') {
-        inString = false;
-        if (depth === 0) return at + 1;
+  let depth = 0;
+  for (let at = start;; at++) {
+    // From sign to sign: one character after the other would take a second for a megabyte.
+    const sign = depth === 0 ? /["{}[\],]/g : /["{}[\]]/g;
+    sign.lastIndex = at;
+    const found = sign.exec(text);
+    if (found === null) return undefined;
+    at = found.index;
+    switch (text[at]) {
+      case '"': {
+        const end = endOfString(text, at);
+        if (end === undefined) return undefined;
+        if (depth === 0) return end;
+        at = end - 1;
+        break;
       }
-    } else if (char === '"') inString = true;
-    else if (char === "{" || char === "[") depth++;
-    else if (char === "}" || char === "]") {
-      if (depth === 0) return at;
-      if (--depth === 0) return at + 1;
-    } else if (char === "," && depth === 0) return at;
+      case "{":
+      case "[":
+        depth++;
+        break;
+      case ",":
+        return at;
+      default:
+        if (depth === 0) return at;
+        if (--depth === 0) return at + 1;
+    }
   }
-  return undefined;
+}
+
+/** Index just past the string whose quote is at `start`; `undefined` if the text ends before. */
+function endOfString(text: string, start: number): number | undefined {
+  for (let at = start + 1;;) {
+    const quote = text.indexOf('"', at);
+    if (quote < 0) return undefined;
+    let before = quote;
+    while (before > start + 1 && text[before - 1] === "\\") before--;
+    at = quote + 1;
+    if ((quote - before) % 2 === 0) return at;
+  }
 }

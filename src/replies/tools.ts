@@ -146,7 +146,8 @@ export function lenientJson(text: string): unknown {
 
 const ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-function escapeControls(text: string): string {
+/** Line breaks and tabs that stand as such in strings, as JSON writes them. */
+export function escapeControls(text: string): string {
   return text.replace(
     /"(?:[^"\\]|\\.)*"/gs,
     (string) => string.replace(/[\n\r\t]/g, (char) => ESCAPES[char]!),

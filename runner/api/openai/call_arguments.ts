@@ -1,7 +1,8 @@
 /** `arguments` of calls in the history: JSON in a string, which is read in turns before the rest of a request is. */
 import { runAtOnce, type Work } from "../../../src/budget.ts";
 import { utf8 } from "../../../src/bytes.ts";
-import { isBeginning, wholeMembers } from "../../../src/replies/partial_json.ts";
+import { isBeginning, topMembers } from "../../../src/replies/partial_json.ts";
+import { escapeControls } from "../../../src/replies/tools.ts";
 import { isObject } from "../../../src/replies/values.ts";
 import { checkShape, JSON_LIMITS } from "../body.ts";
 import { parseJson } from "../json_reader.ts";
@@ -70,6 +71,29 @@ function* outcomeOf(text: string): Work<Outcome> {
     // Below: the parser's own message would quote the text.
   }
   // A call that was cut off comes back with the history.
-  if (isBeginning(text)) return { value: wholeMembers(text) };
+  if (isBeginning(text)) return { value: yield* wholeOf(text) };
   return { wanted: "must be a JSON object in a string" };
+}
+
+/** The members of an object's beginning that are whole. */
+function* wholeOf(text: string): Work<Arguments> {
+  const whole: [string, unknown][] = [];
+  for (const [name, member] of topMembers(text)) {
+    if (!member.whole) continue;
+    const value = yield* lenientValue(member.text);
+    if (value !== undefined) whole.push([name, value]);
+    yield;
+  }
+  return Object.fromEntries(whole);
+}
+
+/** As what reads replies does, a value with line breaks and tabs as such in its strings is one. */
+function* lenientValue(text: string): Work<unknown> {
+  for (const write of [String, escapeControls]) {
+    try {
+      return yield* parseJson(utf8(write(text)));
+    } catch {
+      // The other way, or none.
+    }
+  }
 }

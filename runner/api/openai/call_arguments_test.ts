@@ -14,6 +14,10 @@ Deno.test("arguments: an object is read, and of one that was cut off what is who
   assert.deepEqual(parse(' {"a":[1]} '), { a: [1] });
   assert.deepEqual(parse(" "), {});
   assert.deepEqual(parse('{"a":1,"b":"cut o'), { a: 1 });
+  assert.deepEqual(parse('{"a":"x\ty\n","b":[nonsense],"c":[2],"d":{"cut'), {
+    a: "x\ty\n",
+    c: [2],
+  });
   refused("[1]", /must be a JSON object in a string/);
   refused("nonsense", /must be a JSON object in a string/);
 });
@@ -28,25 +32,28 @@ Deno.test("arguments: what is too deep or too large is refused before it is read
   refused(long(MAX_ARGUMENTS + 1), /must have at most 1048576/);
 });
 
-Deno.test("arguments: many numbers beside one beyond 2^53 are read in pieces", () => {
-  const text = `{"a":[${"1,".repeat(MAX_ARGUMENTS / 2 - 20)}9007199254740993]}`;
+Deno.test("arguments: many numbers beside one beyond 2^53 are read in pieces, whole and cut", () => {
+  const numbers = `{"a":[${"1,".repeat(MAX_ARGUMENTS / 2 - 20)}9007199254740993]`;
   const { parse } = JSON;
   let longest = 0;
   JSON.parse = (text, ...more) => {
     longest = Math.max(longest, text.length);
     return parse(text, ...more);
   };
-  const call = holder(text);
+  const calls = [`${numbers}}`, `${numbers},"b":"cut`].map(holder);
   try {
     let turns = 0;
-    for (const _ of readArguments(Fields.of({ input: [call] }))) turns++;
+    for (const _ of readArguments(Fields.of({ input: calls }))) turns++;
     assert.ok(turns > 10, `${turns}`);
   } finally {
     JSON.parse = parse;
   }
   assert.ok(longest <= PIECE + 2, `${longest}`);
-  const { a } = parseArguments(Fields.of(call)) as { a: unknown[] };
-  assert.deepEqual([a.length, a.at(-1)], [MAX_ARGUMENTS / 2 - 19, 9007199254740993n]);
+  for (const call of calls) {
+    const { a, ...more } = parseArguments(Fields.of(call)) as { a: unknown[] };
+    assert.deepEqual([a.length, a.at(-1)], [MAX_ARGUMENTS / 2 - 19, 9007199254740993n]);
+    assert.deepEqual(more, {});
+  }
 });
 
 Deno.test("arguments: those of many calls are read one at a time, and once", () => {
