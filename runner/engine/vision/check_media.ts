@@ -1,6 +1,7 @@
 /** Pictures and sounds are looked at here before any decoder sees them: which format, how large, how much they unpack to. */
 import { SecLlamaError } from "../../../src/errors.ts";
 import type { MediaKind } from "../types.ts";
+import { faultOfJpeg } from "./jpeg_data.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { faultOfPng } from "./png_data.ts";
 import { MAX_SECONDS, readSoundHead } from "./sound_format.ts";
@@ -14,11 +15,15 @@ export function checkMedia(bytes: Uint8Array, kind: MediaKind): void {
   else checkSound(bytes);
 }
 
-/** That what a picture unpacks to is what its size needs. Reads all of it. @throws {SecLlamaError} `bad-request`. */
+/** That a picture has as much data as its size needs, and not much more. Reads all of it. @throws {SecLlamaError} `bad-request`. */
 export async function checkData(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const head = readPictureHead(bytes);
-  const isPng = typeof head === "object" && head.format === "png";
-  const fault = isPng ? await faultOfPng(bytes) : undefined;
+  const format = typeof head === "object" ? head.format : undefined;
+  const fault = format === "png"
+    ? await faultOfPng(bytes)
+    : format === "jpeg"
+    ? faultOfJpeg(bytes)
+    : undefined;
   if (fault !== undefined) throw broken(fault);
 }
 
