@@ -79,6 +79,9 @@ const REPLY_HEADERS = ["content-type", "retry-after", "request-id", "x-request-i
 /** Headers of the gateway's own answers that are passed on. */
 const ANSWER_HEADERS = [...REPLY_HEADERS, "allow", "secllama-model-management", "hint"];
 
+/** So long an answer waits to learn what protects it, if the gateway has said nothing yet. */
+const STANDING_MS = 1_000;
+
 /** The proxy's HTTP application. */
 export function makeProxyApp(options: ProxyAppOptions): Hono<GateEnv> {
   const app = new Hono<GateEnv>({
@@ -148,7 +151,10 @@ async function standing(
   signal: AbortSignal,
 ): Promise<Record<string, string>> {
   if (options.outer() === undefined) {
-    await options.metadata(ROUTES.health.path.slice(1), { method: "HEAD", signal }).catch(() => {});
+    // A gateway that is behind a network that is down answers nothing for minutes; what is answered here must not wait for it.
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(STANDING_MS)]);
+    await options.metadata(ROUTES.health.path.slice(1), { method: "HEAD", signal: soon })
+      .catch(() => {});
   }
   return standingHeaders(options.outer());
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { ROUTES } from "../api/routes.ts";
 import { utf8 } from "../bytes.ts";
+import { settled } from "../../tests/support/patience.ts";
 import { makeLogger, silentLogger } from "../log.ts";
 import { makeProxyApp } from "./app.ts";
 import { startProxy } from "./mod.ts";
@@ -247,6 +248,25 @@ Deno.test("proxy: what the listener refuses, a page that is let in can read, and
     const answer = await rawPost(url, { "content-type": "text/plain" }, body);
     assert.doesNotMatch(answer, /access-control/);
   }));
+
+Deno.test("proxy: its own answers come while its gateway says nothing, not even that it is not there", async () => {
+  const app = makeProxyApp({
+    gateway: "http://127.0.0.1:1",
+    fetch: () => Promise.reject(new Error("not reached")),
+    metadata: (_, init) =>
+      new Promise((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(init.signal!.reason));
+      }),
+    outer: () => undefined,
+    logger: silentLogger,
+  });
+  const answer = await settled(
+    Promise.resolve(app.request("http://127.0.0.1/none")),
+    "its answer",
+  );
+  assert.equal(answer.status, 404);
+  assert.equal(answer.headers.get("secllama-isolation"), "unknown");
+});
 
 Deno.test("proxy: the host's doctor is there for who may use the page, and for no other page", async () => {
   const page = { answer: () => Promise.resolve(undefined) } as unknown as Page;
