@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import type { ConversationSummary } from "../../api/history.ts";
 import { DatabaseSync } from "node:sqlite";
 import type { Written } from "../calls.ts";
 import { allOf, joined, writtenAs } from "../export.ts";
@@ -274,6 +275,11 @@ Deno.test("import: of the same title and time, others are others, and what has g
     assert.equal(await imported(chat("two")), 0);
     const ours = new TextEncoder().encode(await exported(history, "json"));
     assert.equal(await imported(ours), 0);
+    // The page's file has an answer that failed, which is in no history.
+    const [{ title, created }] = history.list().conversations as [ConversationSummary];
+    const failed = { id: "f".repeat(32), parent: "1", role: "assistant", content: "" };
+    const page = { title, created, messages: [{ id: "1", ...said("two") }, failed] };
+    assert.equal(await imported(json({ format: "secllama-history", conversations: [page] })), 0);
   }));
 
 Deno.test("import: messages of one id and messages in a circle are each taken up once, and no number of them stops it", () => {

@@ -47,7 +47,7 @@ export async function takeUp<K extends { readonly opened: { readonly head: Head 
   return report;
 }
 
-/** Whether all that is said in a file's conversation is among these messages, as often. */
+/** Whether all that is said in a file's conversation is among these messages, as often; an answer that failed says nothing. */
 function hasAll(
   messages: readonly Pick<NewMessage, "role" | "content" | "images">[],
   one: Imported,
@@ -55,7 +55,10 @@ function hasAll(
   const said = ({ role, content, images = [] }: typeof messages[number]) =>
     JSON.stringify([role, content, ...images]);
   const there = Map.groupBy(messages, said);
-  return one.messages.every(({ message }) => there.get(said(message))?.pop() !== undefined);
+  return one.messages.every(({ message }) =>
+    message.content === "" && !message.images?.length ||
+    there.get(said(message))?.pop() !== undefined
+  );
 }
 
 /** What tells an imported conversation from others: 96 bits of a hash of what the file has of it. */
