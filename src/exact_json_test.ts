@@ -18,10 +18,32 @@ Deno.test("JSON keeps the digits of whole numbers, and everything else as JavaSc
   for (const text of [...others, '"1234567890123456789"', "true", "null"]) {
     assert.deepEqual(parseExact(text), JSON.parse(text));
   }
-  assert.throws(() => parseExact("[1234567890123456789"), SyntaxError);
+  const beside =
+    '{"1234567890123456789":[0.1234567890123456789,1e-1234567890123456,"\\\\\\"1234567890123456789"]}';
+  assert.deepEqual(parseExact(beside), JSON.parse(beside));
+  for (
+    const text of ["[1234567890123456789", "{1234567890123456789:1}", "[01234567890123456789]"]
+  ) {
+    assert.throws(() => parseExact(text), SyntaxError);
+  }
   const cycle: unknown[] = [];
   cycle.push(cycle);
   assert.throws(() => exactText(cycle), TypeError);
+});
+
+Deno.test("JSON with such a number is read without asking for each of its values", () => {
+  const { parse } = JSON;
+  const given: unknown[][] = [];
+  JSON.parse = (...all) => {
+    given.push(all);
+    return parse(...all);
+  };
+  try {
+    assert.deepEqual(parseExact("[1,9007199254740993]"), [1, 9007199254740993n]);
+  } finally {
+    JSON.parse = parse;
+  }
+  assert.ok(given.length > 0 && given.every((all) => all.length === 1));
 });
 
 Deno.test("the double on one side of a whole number is its neighbour", () => {
