@@ -22,6 +22,12 @@ const ROOT = new URL("../../", import.meta.url).pathname;
 /** What is added to llama.cpp's own, and the function in it. */
 const OWN = join(ROOT, "scripts/vision/picture.cpp");
 const OWN_SYMBOL = "secllama_picture";
+/** stb_image shows of a broken JPEG the memory that it has not written: zeros, and not another's picture. */
+const ZEROED = [
+  "-DSTBI_MALLOC(n)=calloc(1,n)",
+  "-DSTBI_REALLOC(p,n)=realloc(p,n)",
+  "-DSTBI_FREE(p)=free(p)",
+];
 
 if (import.meta.main) await main(Deno.args);
 
@@ -59,7 +65,7 @@ async function compile(source: string, folder: string, libraries: string): Promi
     folder,
     files: [...visionSources(source), OWN],
     // As llama.cpp's own build has them, but for video, which would start `ffmpeg`.
-    flags: [...FLAGS, "-fvisibility=hidden", "-DLLAMA_BUILD"],
+    flags: [...FLAGS, "-fvisibility=hidden", "-DLLAMA_BUILD", ...ZEROED],
     includes: ["include", "ggml/include", "vendor", "vendor/hash", "tools/mtmd"],
     isC,
   });
