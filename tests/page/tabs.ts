@@ -34,7 +34,8 @@ export async function survivesOtherTabs({ url, browser }: Place): Promise<void> 
     await edits.locator(".message.assistant footer").getByText("stopped").waitFor();
     await edits.locator(".message.user").getByRole("button", { name: "Edit" }).click();
     await page.getByRole("button", { name: "Regenerate" }).click();
-    await page.locator(".message .working").waitFor();
+    // Its first words: only then has its turn begun for the other tab as well.
+    await page.locator(".message.assistant:has(.working)", { hasText: "Forever" }).waitFor();
     const box = edits.getByRole("textbox", { name: "Your message, to be asked anew" });
     await box.fill("USE:text the other avocet");
     await box.press("Enter");
