@@ -11,7 +11,7 @@ const ROOT = new URL("../", import.meta.url).pathname;
 const BUNDLE = "node_modules/node-llama-cpp/llama/gitRelease.bundle";
 
 /** The commit that the package's libraries were built from: another one may lay out its structs in another way. */
-const COMMIT = "80fb11ac73e66d89eae2c6a91d8a77428fa733ed";
+export const COMMIT = "80fb11ac73e66d89eae2c6a91d8a77428fa733ed";
 
 /** As llama.cpp's own build has them. */
 export const FLAGS = [
@@ -22,6 +22,13 @@ export const FLAGS = [
   "-DLLAMA_SHARED",
   "-DGGML_SHARED",
   "-DGGML_BACKEND_SHARED",
+];
+
+/** stb_image shows of a broken JPEG the memory that it has not written: zeros, and not another's picture. */
+export const ZEROED = [
+  "-DSTBI_MALLOC(n)=calloc(1,n)",
+  "-DSTBI_REALLOC(p,n)=realloc(p,n)",
+  "-DSTBI_FREE(p)=free(p)",
 ];
 
 /** The package's own libraries, which what is built is linked to. */

@@ -19,6 +19,7 @@ import {
   place,
   run,
   sourcesIn,
+  ZEROED,
 } from "../llama_source.ts";
 import { isC, visionSources } from "../vision/build.ts";
 
@@ -85,7 +86,7 @@ async function compile(source: string, folder: string, libraries: string): Promi
       ...sourcesIn(`${source}/tools/server`),
       `${source}/vendor/cpp-httplib/httplib.cpp`,
     ],
-    flags: [...FLAGS, ...HTTP_FLAGS, `-I${generated}`],
+    flags: [...FLAGS, ...HTTP_FLAGS, ...ZEROED, `-I${generated}`],
     includes: [
       "include",
       "ggml/include",

@@ -7,6 +7,7 @@
 import { join } from "node:path";
 import {
   cloneSource,
+  COMMIT,
   compileObjects,
   FLAGS,
   LLAMA_LIBRARIES,
@@ -16,18 +17,16 @@ import {
   place,
   run,
   sourcesIn,
+  ZEROED,
 } from "../llama_source.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** What is added to llama.cpp's own, and the function in it. */
+/** What is added to llama.cpp's own. */
 const OWN = join(ROOT, "scripts/vision/picture.cpp");
-const OWN_SYMBOL = "secllama_picture";
-/** stb_image shows of a broken JPEG the memory that it has not written: zeros, and not another's picture. */
-const ZEROED = [
-  "-DSTBI_MALLOC(n)=calloc(1,n)",
-  "-DSTBI_REALLOC(p,n)=realloc(p,n)",
-  "-DSTBI_FREE(p)=free(p)",
-];
+/** As llama.cpp's own build has them, but for video, which would start `ffmpeg`. */
+const VISION_FLAGS = [...FLAGS, "-fvisibility=hidden", "-DLLAMA_BUILD", ...ZEROED];
+/** Ends the name of the file beside the library that says what it was made of. */
+const RECIPE = ".made-of";
 
 if (import.meta.main) await main(Deno.args);
 
@@ -54,6 +53,7 @@ export async function buildVision(output: string): Promise<void> {
     const source = join(folder, "llama.cpp");
     await cloneSource(source);
     await place(await compile(source, folder, libraries), output);
+    await Deno.writeTextFile(`${output}${RECIPE}`, await recipe());
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -64,8 +64,7 @@ async function compile(source: string, folder: string, libraries: string): Promi
     source,
     folder,
     files: [...visionSources(source), OWN],
-    // As llama.cpp's own build has them, but for video, which would start `ffmpeg`.
-    flags: [...FLAGS, "-fvisibility=hidden", "-DLLAMA_BUILD", ...ZEROED],
+    flags: VISION_FLAGS,
     includes: ["include", "ggml/include", "vendor", "vendor/hash", "tools/mtmd"],
     isC,
   });
@@ -104,7 +103,16 @@ export function isC(file: string): boolean {
   return file.endsWith(".c") && !file.endsWith("sha1.c");
 }
 
-/** Whether it is there, and was built with what {@link OWN} adds. */
+/** What decides on its bytes, besides the compiler, as SHA-256 in hexadecimal. */
+async function recipe(): Promise<string> {
+  const own = await Deno.readTextFile(OWN);
+  const text = new TextEncoder().encode([COMMIT, ...VISION_FLAGS, own].join("\n"));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", text)).toHex();
+}
+
+/** Whether it is there, and was made of what it would be made of now. */
 async function isCurrent(path: string): Promise<boolean> {
-  return await Deno.readTextFile(path).then((text) => text.includes(OWN_SYMBOL), () => false);
+  if (!await Deno.stat(path).then(() => true, () => false)) return false;
+  const made = await Deno.readTextFile(`${path}${RECIPE}`).catch(() => "");
+  return made === await recipe();
 }
