@@ -90,7 +90,8 @@ Deno.test({
     let kills = 0;
     let count = 0;
     let longest = LONGEST_LIFE_MS;
-    while (kills < KILLS || count < MIN_RECORDS) {
+    // How far a rotation is when the kill comes is luck: the storm goes on until one was hit.
+    while (kills < KILLS || count < MIN_RECORDS || interrupted === 0) {
       const lines = await readRecords(records);
       await liveOneLife(
         keyring,
@@ -105,13 +106,15 @@ Deno.test({
       const after = (await readRecords(records)).length;
       if (after === before) longest *= 1.2;
       count = kills % 25 === 0 || kills >= KILLS ? await check() : after;
-      assert.ok(kills < 3 * KILLS, `only ${count} records after ${kills} kills`);
+      assert.ok(
+        kills < 5 * KILLS,
+        `only ${count} records and ${interrupted} hit rotations after ${kills} kills`,
+      );
     }
     count = await check();
     await managerOf(keyring).rotate();
     const status = await managerOf(keyring).status();
     assert.deepEqual([status.exitCode, status.pending, status.headBehind], [0, null, false]);
-    assert.ok(interrupted > 0, "no kill hit a rotation: the storm tested nothing");
     console.log(
       `storm: seed ${SEED}, ${kills} kills, ${interrupted} inside a change, ${seen.size} keys, ` +
         `${count} records, ${status.orphans!.length} orphans`,
