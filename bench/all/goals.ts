@@ -120,7 +120,7 @@ export const GOALS: Readonly<Record<string, Goal>> = {
     goal: 0,
     sense: "at most",
     why:
-      "342 in the run of 2026-11-29, which is older than what the listener does now; 0 in that of 2026-11-30: whoever has no place is told so, by a 503 that can be read.",
+      "In the run of 2026-11-29, which is older than what the listener does now, they were 342; in that of 2026-11-30 none: whoever has no place is told so, by a 503 that can be read.",
   },
   "stream": {
     table: "The door",
