@@ -4,6 +4,10 @@
  *
  * Source: ITU-T T.81, annexes A and B.
  */
+import { isFrame, isScan, jpegSegments } from "./jpeg_segments.ts";
+
+/** DRI. */
+const RESTART_INTERVAL = 0xdd;
 
 interface Frame {
   readonly width: number;
@@ -31,34 +35,26 @@ export function faultOfJpeg(bytes: Uint8Array<ArrayBuffer>): string | undefined 
 
 /** @throws {RangeError} If the file ends before its pixels do. */
 function hasAll(bytes: Uint8Array, view: DataView): boolean {
+  const segments = jpegSegments(view);
   let frame: Frame | undefined;
   let interval = 0;
   const left = new Set<number>();
-  for (let at = 2; frame === undefined || left.size > 0;) {
-    const marker = view.getUint8(at + 1);
-    if (view.getUint8(at) !== 0xff || marker === 0xd9) return false;
-    if (marker === 0xff || marker === 0x00) { // fill bytes
-      at++;
-      continue;
-    }
-    if (marker === 0x01 || marker >= 0xd0 && marker <= 0xd8) { // markers without a segment
-      at += 2;
-      continue;
-    }
-    const end = at + 2 + view.getUint16(at + 2);
-    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-    if (isFrame && frame === undefined) {
-      frame = readFrame(view, at + 4);
+  for (let next = segments.next(); frame === undefined || left.size > 0;) {
+    if (next.done) return false;
+    const { marker, at, end } = next.value;
+    let behind: number | undefined;
+    if (isFrame(next.value) && frame === undefined) {
+      frame = readFrame(view, at + 2);
       for (const id of frame.components.keys()) left.add(id);
-    } else if (marker === 0xdd) {
-      interval = view.getUint16(at + 4);
-    } else if (marker === 0xda) {
+    } else if (marker === RESTART_INTERVAL) {
+      interval = view.getUint16(at + 2);
+    } else if (isScan(next.value)) {
       if (frame === undefined) return false;
-      const count = view.getUint8(at + 4);
-      const ids = Array.from({ length: count }, (_, i) => view.getUint8(at + 5 + 2 * i));
+      const count = view.getUint8(at + 2);
+      const ids = Array.from({ length: count }, (_, i) => view.getUint8(at + 3 + 2 * i));
       // Of a progressive one only the first scan of the lowest frequency writes all.
-      const isFirst = view.getUint8(at + 5 + 2 * count) === 0 &&
-        view.getUint8(at + 7 + 2 * count) >> 4 === 0;
+      const isFirst = view.getUint8(at + 3 + 2 * count) === 0 &&
+        view.getUint8(at + 5 + 2 * count) >> 4 === 0;
       const scan = readScan(bytes, end);
       if (isFirst) {
         if (interval > 0 && scan.restarts < Math.ceil(unitsOf(frame, ids) / interval) - 1) {
@@ -66,10 +62,9 @@ function hasAll(bytes: Uint8Array, view: DataView): boolean {
         }
         for (const id of ids) left.delete(id);
       }
-      at = scan.end;
-      continue;
+      behind = scan.end;
     }
-    at = end;
+    if (left.size > 0 || frame === undefined) next = segments.next(behind);
   }
   return true;
 }

@@ -4,6 +4,7 @@
  *
  * Sources: Exif 2.32 (CIPA DC-008) section 4.5 and TIFF 6.0, tag 274; PNG third edition, eXIf.
  */
+import { isScan, jpegSegments } from "./jpeg_segments.ts";
 
 const TAG = 0x0112;
 const SHORT = 3;
@@ -30,23 +31,13 @@ export function readOrientation(bytes: Uint8Array): number {
 
 /** The TIFF file in the first segment of application 1 that is Exif, before the first scan. */
 function exifOfJpeg(view: DataView): DataView | undefined {
-  for (let at = 2; view.getUint8(at) === 0xff;) {
-    const marker = view.getUint8(at + 1);
-    if (marker === 0xff) { // a fill byte
-      at++;
-      continue;
-    }
-    if (marker === 0x01 || marker >= 0xd0 && marker <= 0xd8) { // markers without a segment
-      at += 2;
-      continue;
-    }
-    if (marker === 0xd9 || marker === 0xda) return undefined;
-    const length = view.getUint16(at + 2);
+  for (const segment of jpegSegments(view)) {
+    if (isScan(segment)) return undefined;
+    const { marker, at, end } = segment;
     // "Exif", 0, 0
-    if (marker === 0xe1 && view.getUint32(at + 4) === 0x45786966 && view.getUint16(at + 8) === 0) {
-      return part(view, at + 10, length - 8);
+    if (marker === 0xe1 && view.getUint32(at + 2) === 0x45786966 && view.getUint16(at + 6) === 0) {
+      return part(view, at + 8, end - (at + 8));
     }
-    at += 2 + length;
   }
   return undefined;
 }

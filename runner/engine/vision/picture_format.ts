@@ -5,6 +5,7 @@
  *
  * Sources: PNG (ISO/IEC 15948), JPEG (ITU-T T.81, annex B), GIF89a, BMP (BITMAPINFOHEADER, BITMAPCOREHEADER).
  */
+import { isFrame, isScan, jpegSegments } from "./jpeg_segments.ts";
 
 type PictureFormat = "png" | "jpeg" | "gif" | "bmp";
 
@@ -57,25 +58,15 @@ function readGif(view: DataView): PictureHead | undefined {
 
 /** Looks for the frame header among the segments before the first scan. */
 function readJpeg(view: DataView): PictureHead | undefined {
-  let at = 2;
-  while (at + 4 <= view.byteLength) {
-    if (view.getUint8(at) !== 0xff) return undefined;
-    const marker = view.getUint8(at + 1);
-    if (marker === 0xff || marker === 0x00) { // fill bytes
-      at++;
-      continue;
+  try {
+    for (const segment of jpegSegments(view)) {
+      if (isScan(segment)) return undefined;
+      if (!isFrame(segment)) continue;
+      return sized("jpeg", view.getUint16(segment.at + 5), view.getUint16(segment.at + 3));
     }
-    if (marker === 0x01 || marker >= 0xd0 && marker <= 0xd8) { // markers without a segment
-      at += 2;
-      continue;
-    }
-    if (marker === 0xd9 || marker === 0xda) return undefined;
-    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker);
-    if (isFrame) {
-      if (at + 9 > view.byteLength) return undefined;
-      return sized("jpeg", view.getUint16(at + 7), view.getUint16(at + 5));
-    }
-    at += 2 + view.getUint16(at + 2);
+  } catch (error) {
+    // The file ends before it.
+    if (!(error instanceof RangeError)) throw error;
   }
   return undefined;
 }
