@@ -6,6 +6,7 @@
  * Source: freedesktop.org Secret Service API draft 0.2; gnome-keyring's keyring file formats.
  */
 import type { StoreStatus, YesNoUnknown } from "./store.ts";
+import { unreachable } from "./unreachable.ts";
 import { type RunProgram, runProgram } from "./program.ts";
 import { OTHER_SOURCES, storeHint } from "./packages.ts";
 
@@ -143,14 +144,7 @@ export class SecretService {
         "no program on the D-Bus session offers the Secret Service",
         storeHint("start a keyring, such as gnome-keyring-daemon"),
       ];
-    return {
-      reachable: false,
-      locked: false,
-      writable: false,
-      encryptedAtRest: "unknown",
-      reason,
-      hint,
-    };
+    return unreachable(reason, hint);
   }
 }
 

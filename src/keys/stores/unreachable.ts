@@ -2,14 +2,14 @@
 import { LOG_IN } from "./packages.ts";
 import type { StoreStatus } from "./store.ts";
 
-/** The status, with what its program said. */
-export function unreachable(reason: string): StoreStatus {
+/** The status. @param reason Why, one line. @param hint What to do about it. */
+export function unreachable(reason: string, hint: string = LOG_IN): StoreStatus {
   return {
     reachable: false,
     locked: false,
     writable: false,
     encryptedAtRest: "unknown",
     reason,
-    hint: LOG_IN,
+    hint,
   };
 }
