@@ -6,9 +6,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodeWords } from "../../src/api/pairing_words.ts";
 import { encodePairing } from "../../src/client/pairing.ts";
-import { newHome, ROOT, secllama } from "../support/serve.ts";
+import { newHome, secllama } from "../support/serve.ts";
+import { atTerminal, type Step } from "../support/terminal.ts";
 
-type Step = ["expect" | "send", string];
 const PROMPT = "ready$ ";
 /**
  * The control. It is a file, so that the shell's echo of what was typed has neither its question nor its answer: else the paste
@@ -59,20 +59,10 @@ async function pasteAtShell(
       ["expect", PROMPT],
       ["send", "exit\r"],
     ];
-    const child = new Deno.Command("/usr/bin/env", {
-      args: ["python3", join(ROOT, "tests/cli/terminal.py"), "/bin/bash", "--norc", "--noprofile"],
-      env: { ...env, PATH: `${home}:/usr/bin:/bin`, PS1: PROMPT, TERM: "xterm" },
-      clearEnv: true,
+    const { seen } = await atTerminal(["/bin/bash", "--norc", "--noprofile"], steps, {
+      env: { ...env, PATH: `${home}:/usr/bin:/bin`, PS1: PROMPT },
       cwd: home,
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(JSON.stringify(steps)));
-    await writer.close();
-    const { stdout } = await child.output();
-    const { seen, failed } = JSON.parse(new TextDecoder().decode(stdout));
-    assert.equal(failed, null, seen);
+    });
     const ran = await Deno.stat(join(home, "ran-it")).then(() => true, () => false);
     return { seen, ran };
   } finally {
