@@ -136,6 +136,13 @@ export class Connection {
     return awaitsBody ? this.#cameAt : undefined;
   }
 
+  /** When its request began to come, while its body was not read to its end; undefined: it was, or there is none. */
+  get unreadSince(): number | undefined {
+    const isUnread = this.#phase === "exchange" && this.#body !== undefined &&
+      !this.#body.isComplete;
+    return isUnread ? this.#cameAt : undefined;
+  }
+
   /**
    * It has no place any more: what it asks, or has asked without its whole body, is answered by `refusal`, and it ends.
    * An answer that has begun goes on.

@@ -9,6 +9,8 @@ import { ownUid, peerUid } from "./peer.ts";
 
 /** A connection that was used before, and has waited for a head this long, may be closed to make room. */
 const EVICTABLE_MS = 500;
+/** Whoever came within so many ms may be of a crowd. */
+const CROWD_MS = 1_000;
 /** Of an IPv6 address, what one site has: anybody has 2^64 of the rest. */
 const SITE_BYTES = 8;
 
@@ -77,7 +79,7 @@ export class Places {
       if (victim === undefined) return false;
       this.remove(victim);
       // Between two requests there is nothing to be answered.
-      if (victim.unprovenSince === undefined) victim.close();
+      if (victim.isIdle && victim.unprovenSince === undefined) victim.close();
       else this.#leave(victim);
     }
     return true;
@@ -129,7 +131,8 @@ export class Places {
     const largest = [...held.values()].filter(({ length }) => length >= own)
       .sort((a, b) => b.length - a.length);
     for (const connections of largest) {
-      const victim = longestUnproven(connections) ?? longestIdle(connections, since);
+      const victim = longestUnproven(connections) ?? longestIdle(connections, since) ??
+        longestOfCrowd(connections);
       if (victim) return victim;
     }
     return undefined;
@@ -137,9 +140,26 @@ export class Places {
 }
 
 function longestUnproven(connections: readonly Connection[]): Connection | undefined {
+  return longest(connections.map((one) => [one, one.unprovenSince]));
+}
+
+/**
+ * Of a crowd that has just come: its handlers have not read so far yet that it shows who sends no whole request. Without this the
+ * newcomer would pay for it. What has been under way for longer is somebody's.
+ */
+function longestOfCrowd(connections: readonly Connection[]): Connection | undefined {
+  const since = performance.now() - CROWD_MS;
+  return longest(
+    connections.map((one) => [one, one.unreadSince] as const)
+      .filter(([, came]) => came !== undefined && came >= since),
+  );
+}
+
+function longest(
+  rows: readonly (readonly [Connection, since: number | undefined])[],
+): Connection | undefined {
   let longest: { connection: Connection; since: number } | undefined;
-  for (const connection of connections) {
-    const since = connection.unprovenSince;
+  for (const [connection, since] of rows) {
     if (since !== undefined && since < (longest?.since ?? Infinity)) {
       longest = { connection, since };
     }
