@@ -7,7 +7,9 @@
  */
 import { cpus } from "node:os";
 import { Apart } from "../tests/page/apart.ts";
-import { visit } from "../tests/page/browser.ts";
+import type { Browser, Page } from "playwright-core";
+import { startBrowser, visit } from "../tests/page/browser.ts";
+import { noteDrawing, servesOneRow, timesOf, untilFound, untilRows } from "./page_timing.ts";
 import { textsOf } from "./zipf.ts";
 
 const [conversations = 10_000, megabytes = 100] = Deno.args.map(Number);
@@ -72,9 +74,52 @@ const gateway = await place.gateway();
   proxy.kill("SIGTERM");
   await proxy.ended;
 }
+/** Opens a page in a new context of a browser; says how long until so many rows were drawn. */
+async function opened(
+  url: string,
+  rows: number,
+  browser: Browser,
+  more: (page: Page) => Promise<void> = async () => {},
+): Promise<number> {
+  let took = 0;
+  await visit("about:blank", async ({ page, context }) => {
+    await noteDrawing(context, rows);
+    const from = Date.now();
+    await page.goto(url);
+    took = await untilRows(page, from);
+    await more(page);
+  }, { browser });
+  return took;
+}
+
+const median = (all: readonly number[]) => all.toSorted((a, b) => a - b)[all.length >> 1]!;
+const ROWS = Math.min(conversations, 50);
+
+/** Opens it once in a browser that was just started, and again in others of its windows. */
+async function openings(name: string, url: string, rows: number, browser: Browser): Promise<void> {
+  let times = "";
+  const first = await opened(
+    url,
+    rows,
+    browser,
+    async (page) => void (times = await timesOf(page)),
+  );
+  const later: number[] = [];
+  for (let i = 0; i < 9; i++) {
+    later.push(
+      await opened(url, rows, browser, async (page) => void (times = await timesOf(page))),
+    );
+  }
+  const list = later.map(Math.round).join(" ");
+  row(name, `${Math.round(first)} ms, then ${Math.round(median(later))} ms (${list})`);
+  console.log(`    the last: ${times}`);
+}
+
 /** One start of the proxy, and what a person does. @param waits Whether the proxy has had time to open what lies sealed. */
 async function visited(waits: boolean): Promise<void> {
   const when = waits ? "once it is opened" : "at once after the proxy's start";
+  await using browser = await startBrowser();
+  await opened(floor.url, 1, browser);
   const proxy = await place.proxy(gateway.url);
   const before = resident(proxy.pid);
   if (waits) {
@@ -86,12 +131,14 @@ async function visited(waits: boolean): Promise<void> {
       calm = now - before <= 1 ? calm + 1 : 0;
       before = now;
     }
+    await openings(`the page, ${when}, until its list is drawn`, proxy.url, ROWS, browser);
+  } else {
+    row(
+      `the page, ${when}, until its list is drawn`,
+      `${Math.round(await opened(proxy.url, ROWS, browser))} ms`,
+    );
   }
-  await visit("about:blank", async ({ page }) => {
-    let begun = performance.now();
-    await page.goto(proxy.url);
-    await page.locator(".sidebar .entry").nth(Math.min(conversations, 200) - 1).waitFor();
-    row(`the page, ${when}, until its list is drawn`, ms(begun));
+  await opened(proxy.url, ROWS, browser, async (page) => {
     for (
       const [name, word, found] of [
         ["a rare word", RARE, "1 found"],
@@ -100,18 +147,27 @@ async function visited(waits: boolean): Promise<void> {
       ] as const
     ) {
       await page.locator("#search").fill("");
-      begun = performance.now();
       await page.locator("#search").fill(word);
-      await page.getByText(found).waitFor();
-      row(`search, ${when}: ${name} (200 ms of it: no key was pressed)`, ms(begun));
+      row(`search, ${when}: ${name}, pasted`, `${Math.round(await untilFound(page, found))} ms`);
     }
+    await page.locator("#search").fill("");
+    await page.locator("#search").pressSequentially(RARE, { delay: 80 });
+    const took = await untilFound(page, "1 found");
+    row(`search, ${when}: a rare word, after its last letter`, `${Math.round(took)} ms`);
   });
   row(`memory of the proxy, ${when}`, `${before} MB, then ${resident(proxy.pid)} MB`);
   proxy.kill("SIGTERM");
   await proxy.ended;
 }
+/** What the browser itself takes on this machine: a page of one row. */
+const floor = servesOneRow();
+{
+  await using browser = await startBrowser();
+  await openings("a page that has one row, and no script", floor.url, 1, browser);
+}
 await visited(false);
 await visited(true);
+await floor.end();
 
 // Bytes of a conversation of this kind, which are counted rather than known.
 const PROBE = 100;

@@ -10,6 +10,7 @@ const ENTRIES: readonly (readonly [entry: string, out: string, ...options: strin
   ["runner/main.ts", "build/runner.js"],
   ["runner/attacker.ts", "build/attacker.js"],
   ["src/page/main.tsx", "build/page.js", "--platform=browser", "--minify"],
+  ["src/page/reading.ts", "build/page_reading.js", "--platform=browser", "--minify"],
   // On Linux and macOS a runner is started without a program of ours in between.
   ...(Deno.build.os === "windows"
     ? [["src/sandbox/windows/launch_main.ts", "build/launch.js"] satisfies [string, string]]

@@ -17,7 +17,13 @@ export const PROGRAM_ENTRY = join(PROGRAM, "main.ts");
 export const PIECES = "src/app";
 /** As in scripts/compile.ts: src/worker.ts starts them by name. */
 const WORKERS = ["history/worker_main", "documents/parse_main", "documents/parse_pdf_main"];
-const COPIED = ["build/runner.js", "build/attacker.js", "build/page.js", "models/demo.gguf"];
+const COPIED = [
+  "build/runner.js",
+  "build/attacker.js",
+  "build/page.js",
+  "build/page_reading.js",
+  "models/demo.gguf",
+];
 const LINKED = ["node_modules", "build/vision"];
 
 /** Makes the tree, beside the old one until it is whole. @throws {Error} What the bundler says. */

@@ -15,8 +15,9 @@ export const FOLDER_CHARACTERS = 200;
 export const QUERY_CHARACTERS = 1000;
 /** Most bytes of a conversation's settings, as JSON. */
 export const SETTINGS_BYTES = 64 * 1024;
-/** Conversations of one answer: unless told otherwise, and at most. */
+/** Conversations of one answer: unless told otherwise, as the page asks, and at most. */
 export const LIST_DEFAULT = 100;
+export const LIST_OF_PAGE = 200;
 export const LIST_MOST = 20_000;
 
 /** One line of the list. */

@@ -230,6 +230,7 @@ export const ROUTES = {
   sealedKey: route("sealed", "sealed", "/sealed/v1/key", { methods: ["GET"], crossOrigin: true }),
 
   pageScript: route("page", "ollama", "/secllama/page/app.js"),
+  pageReading: route("page", "ollama", "/secllama/page/reading.js"),
   pageStyle: route("page", "ollama", "/secllama/page/app.css"),
   pageIcon: route("page", "ollama", "/secllama/page/icon.svg"),
   pageEnter: route("page", "ollama", "/secllama/page/enter", {

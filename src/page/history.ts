@@ -1,16 +1,18 @@
 /** The proxy's sealed history, as the page asks it. */
 import type { ToolCall } from "../api/reply_lines.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
-import type { ConversationList, ImportReport, SearchHit } from "../api/history.ts";
+import {
+  type ConversationList,
+  type ImportReport,
+  LIST_OF_PAGE,
+  type SearchHit,
+} from "../api/history.ts";
 import { ask } from "./api.ts";
 import type { Conversation, Message, Settings, Summary } from "./types.ts";
 
-/** Of the list, at once. */
-const LISTED = 200;
-
 /** A part of the list. @throws {ApiError} `key-refused` where nothing is kept, since the key is in memory only. */
 export function list(before?: string): Promise<ConversationList> {
-  const query = new URLSearchParams({ limit: String(LISTED), ...(before ? { before } : {}) });
+  const query = new URLSearchParams({ limit: String(LIST_OF_PAGE), ...(before ? { before } : {}) });
   return ask(`${ROUTES.history.path}?${query}`);
 }
 

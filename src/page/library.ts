@@ -11,7 +11,7 @@ import { newId } from "./tree.ts";
 import type { Conversation, Settings, Summary } from "./types.ts";
 
 /** Letters of a search are waited for. */
-const SEARCH_MS = 200;
+const SEARCH_MS = 120;
 
 const UNTITLED = "New conversation";
 

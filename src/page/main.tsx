@@ -6,6 +6,7 @@ import { enter } from "./api.ts";
 import { App } from "./app.tsx";
 import { listenForKeys } from "./keys.ts";
 import { emptyConversation, isNarrow, whenNarrow } from "./library.ts";
+import { fetchReading, whenReading } from "./reading_script.ts";
 import { Store } from "./state.ts";
 
 const actions = new Actions(
@@ -42,7 +43,11 @@ const rest = await enter(hash).catch((error) => {
   actions.fail(error);
   return "";
 });
+// What is asked for comes while the rest is drawn.
+const started = actions.start(rest);
 render(<App actions={actions} />, document.getElementById("app")!);
 listenForKeys(actions);
 whenNarrow(() => actions.store.set({ sidebar: false }));
-await actions.start(rest);
+whenReading(() => actions.store.set({}));
+await started;
+await fetchReading();

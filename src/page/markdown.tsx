@@ -3,10 +3,12 @@
 import type { ComponentChildren } from "preact";
 import { useContext, useMemo, useState } from "preact/hooks";
 import { copyText } from "./clipboard.ts";
-import { type Part, partsOf, safeLink, type Token, type Tokens } from "./markdown_parts.ts";
+import { safeLink } from "./links.ts";
+import type { Part, Token, Tokens } from "./markdown_parts.ts";
 import { Maths } from "./maths.tsx";
 import type { MathsToken } from "./maths_tokens.ts";
 import { Printing } from "./print.ts";
+import { reading } from "./reading_script.ts";
 import { piecesOf } from "./visible.ts";
 
 /** Of a text that is not parsed, as much at first: one line of 10 MB takes a browser seconds to lay out. */
@@ -52,10 +54,11 @@ export function Plain({ text }: { text: string }) {
 /** A whole message. */
 export function Markdown({ text, onLink }: { text: string; onLink: OnLink }) {
   // The page is drawn anew at each token of an answer: what is complete is neither read nor compared again.
-  const parts = useMemo(
-    () => partsOf(text).map((part) => <MarkdownPart part={part} onLink={onLink} />),
-    [text],
-  );
+  const script = reading();
+  const parts = useMemo(() => {
+    const all: readonly Part[] = script?.partsOf(text) ?? [{ kind: "plain", text }];
+    return all.map((part) => <MarkdownPart part={part} onLink={onLink} />);
+  }, [text, script]);
   return <div class="markdown">{parts}</div>;
 }
 

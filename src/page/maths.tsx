@@ -1,22 +1,13 @@
 /// <reference lib="dom" />
 /**
- * TeX as MathML. Temml makes a tree of it, of which the elements, attributes and styles that are named here become the page's, one
- * by one: no HTML is made. What defines commands, is too large or no TeX stays a text.
+ * TeX as MathML. Of the tree that maths_tree.ts makes of it the elements, attributes and styles that are named here become the page's,
+ * one by one: no HTML is made.
  */
 import { type ComponentChildren, h } from "preact";
 import { useMemo } from "preact/hooks";
-import temml from "temml";
-import { LONGEST } from "./maths_tokens.ts";
+import type { MathsNode } from "./maths_tree.ts";
+import { reading } from "./reading_script.ts";
 import { visibleOf } from "./visible.ts";
-
-/** A node of Temml's tree. */
-interface Node {
-  readonly type?: string;
-  readonly attributes?: Readonly<Record<string, unknown>>;
-  readonly children?: readonly Node[];
-  readonly style?: Readonly<Record<string, unknown>>;
-  readonly text?: string;
-}
 
 const ELEMENTS: ReadonlySet<string> = new Set(
   ("math mrow mi mn mo ms mspace mtext mfrac msqrt mroot mstyle merror mpadded mphantom msub msup msubsup munder mover munderover" +
@@ -32,41 +23,11 @@ const STYLES = /^(?:padding|border)(?:Top|Bottom|Left|Right)?$|^textAlign$/;
 const VALUE = /^[\w .%+-]{1,60}$/;
 /** Of a number with a unit, and of one in em. */
 const LARGEST = { em: 20, other: 200 };
-/** Definitions multiply what they are given. */
-const DEFINES =
-  /\\(?:[egx]?def|let|futurelet|global|long|(?:re|provide)?(?:new)?command|newenvironment)(?![A-Za-z])/;
 /** Operators that are only meant, as the one between a function and what it is of: they have no width. */
 const MEANT = /^[\u2061-\u2064]$/;
-const MOST_NODES = 4000;
-const MOST_DEEP = 60;
-/** Largest sizes that TeX may ask for: em, pt. */
-const SIZES: [number, number] = [10, 100];
-
-/** Its types are of another default export than its module has. */
-const { __renderToMathMLTree: render } = temml as unknown as {
-  __renderToMathMLTree(tex: string, options: object): Node;
-};
-
-/** The tree of a formula; undefined: it stays a text. Never throws. */
-export function treeOf(tex: string, displayMode: boolean): Node | undefined {
-  if (tex.length > LONGEST || DEFINES.test(tex)) return undefined;
-  try {
-    const options = { displayMode, throwOnError: true, maxSize: SIZES, maxExpand: 500 };
-    const tree = render(tex, options);
-    return countOf(tree, 0) <= MOST_NODES ? tree : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** How many nodes there are; too many if they are too deep in each other. */
-function countOf({ children = [] }: Node, deep: number): number {
-  if (deep > MOST_DEEP) return Infinity;
-  return children.reduce((sum, child) => sum + countOf(child, deep + 1), 1);
-}
 
 /** A node as an element of the page. */
-export function elementOf(node: Node): ComponentChildren {
+export function elementOf(node: MathsNode): ComponentChildren {
   const { type, text, attributes = {}, children = [], style = {} } = node;
   if (type === undefined && text !== undefined) {
     return visibleOf(text);
@@ -105,10 +66,11 @@ function isHarmless(value: unknown): boolean {
 
 /** A formula; what is none, as it was written. */
 export function Maths({ tex, raw, display }: { tex: string; raw: string; display: boolean }) {
+  const script = reading();
   const made = useMemo(() => {
-    const tree = treeOf(tex, display);
+    const tree = script?.treeOf(tex, display);
     return tree && elementOf(tree);
-  }, [tex, display]);
+  }, [tex, display, script]);
   if (made === undefined) {
     return <code>{visibleOf(raw.trim())}</code>;
   }

@@ -21,7 +21,10 @@ export function Thread({ actions }: { actions: Actions }) {
   const path = pathOf(actions.state.open);
   const running = actions.running();
   useLayoutEffect(() => {
-    if (atEnd.current && box.current) box.current.scrollTop = box.current.scrollHeight;
+    // Reading a height has the browser lay out the whole page.
+    if (path.length > 0 && atEnd.current && box.current) {
+      box.current.scrollTop = box.current.scrollHeight;
+    }
   });
   const last = path.at(-1);
   return (

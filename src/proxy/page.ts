@@ -49,7 +49,7 @@ export interface Page {
 
 /** Opens it. Where the page's script was not bundled there is no page, but what is below `/secllama/` is guarded all the same. */
 export async function openPage(options: PageOptions): Promise<Page> {
-  const files = await pageFiles();
+  const files = await pageFiles(options.launch === null);
   const entrance = new Entrance(options.launch);
   const replies = new Replies({
     signal: options.signal,

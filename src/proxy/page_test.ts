@@ -33,6 +33,7 @@ Deno.test("page: its files are whole, typed and small", () =>
     for (
       const [file, type] of [
         ["app.js", "text/javascript"],
+        ["reading.js", "text/javascript"],
         ["app.css", "text/css"],
         ["icon.svg", "image/svg+xml"],
       ]
@@ -43,6 +44,11 @@ Deno.test("page: its files are whole, typed and small", () =>
       bytes += (await new Response(packed).bytes()).length;
     }
     assert.ok(bytes > 5_000 && bytes <= 300_000, `${bytes} bytes compressed`);
+    const html = await (await fetch(url, HTML)).text();
+    assert.match(
+      html,
+      /<link rel="preload" as="fetch" [^>]*href="\/secllama\/history\?limit=\d+">/,
+    );
   }));
 
 /** What the runner of the test says to a chat, line by line. */
@@ -294,6 +300,9 @@ Deno.test("page: where tokens are asked for, a browser that showed the launch se
       // Anybody of this user's gets the program, which holds nothing of theirs.
       assert.equal(await status("/", { accept: "text/html" }), 200);
       assert.equal(await status("/secllama/page/app.js"), 200);
+      // The list would be refused to a browser that has yet to show the secret, and the page would take that for the answer.
+      const html = await (await fetch(url, { headers: { accept: "text/html" } })).text();
+      assert.ok(html.includes("app.js") && !html.includes("preload"), html);
       for (const path of ["/", "/api/tags", "/secllama/page/replies"]) {
         assert.equal(await status(path), 401, path);
       }

@@ -124,6 +124,11 @@ function launch(args: readonly string[]): Promise<Browser> {
   });
 }
 
+/** A browser for several visits, which ends with its scope. */
+export function startBrowser(): Promise<Browser> {
+  return launch([]);
+}
+
 export interface VisitOptions extends BrowserContextOptions {
   /** One that is there already; else one is started. */
   readonly browser?: Browser;

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Part, partsOf, type Token } from "../../src/page/markdown_parts.ts";
-import { elementOf, treeOf } from "../../src/page/maths.tsx";
+import { elementOf } from "../../src/page/maths.tsx";
+import { treeOf } from "../../src/page/maths_tree.ts";
 
 function allTokens(parts: readonly Part[]): Token[] {
   const found: Token[] = [];

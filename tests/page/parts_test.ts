@@ -6,7 +6,8 @@ import { jsonOf } from "../../src/page/export.ts";
 import { leavesPicturesOut, requestOf } from "../../src/page/generate.ts";
 import { ageOf } from "../../src/page/proof.tsx";
 import { groupsOf } from "../../src/page/sidebar.tsx";
-import { partsOf, safeLink } from "../../src/page/markdown_parts.ts";
+import { safeLink } from "../../src/page/links.ts";
+import { partsOf } from "../../src/page/markdown_parts.ts";
 import { chosenOf, passagesOf, rank, wordsOf } from "../../src/page/passages.ts";
 import {
   branchOf,

@@ -1,5 +1,6 @@
-/** The page's files: one script, one style, one icon, and the few lines of HTML that name them. All of them come with the program. */
+/** The page's files: two scripts, one style, one icon, and the few lines of HTML that name them. All of them come with the program. */
 import { HTML_TYPE, SCRIPT_TYPE, STYLE_TYPE } from "../../api/media_types.ts";
+import { LIST_OF_PAGE } from "../../api/history.ts";
 import { ROUTES } from "../../api/routes.ts";
 import { utf8 } from "../../bytes.ts";
 import style from "../../page/page.css" with { type: "text" };
@@ -12,7 +13,7 @@ export interface PageFile {
 }
 
 /**
- * What the browser is told besides. Nothing but our own script, style and requests runs; a string never becomes HTML or a script
+ * What the browser is told besides. Nothing but our own scripts, style and requests runs; a string never becomes HTML or a script
  * (Trusted Types without a policy); no other page frames, opens or reads this one; nothing is cached.
  * CSP level 3, Trusted Types, Fetch metadata, HTML section 7.1 (COOP).
  */
@@ -40,7 +41,14 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "x-frame-options": "DENY",
 };
 
-const HTML = `<!doctype html>
+/** Of the first list, which comes while the script is read: as the script asks for it, to the letter. */
+const PRELOAD =
+  `<link rel="preload" as="fetch" crossorigin="anonymous" href="${ROUTES.history.path}?limit=${LIST_OF_PAGE}">
+`;
+
+/** @param listed Whether the list may be asked for at once. */
+const htmlOf = (listed: boolean) =>
+  `<!doctype html>
 <html lang="en" translate="no">
 <head>
 <meta charset="utf-8">
@@ -50,7 +58,7 @@ const HTML = `<!doctype html>
 <meta name="color-scheme" content="light dark">
 <link rel="icon" type="image/svg+xml" href="${ROUTES.pageIcon.path}">
 <link rel="stylesheet" href="${ROUTES.pageStyle.path}">
-<script type="module" src="${ROUTES.pageScript.path}"></script>
+${listed ? PRELOAD : ""}<script type="module" src="${ROUTES.pageScript.path}"></script>
 </head>
 <body>
 <div id="app"></div>
@@ -60,20 +68,23 @@ const HTML = `<!doctype html>
 `;
 
 /**
- * Reads the page's script: `build/page.js`, which a compiled program carries.
- * @returns By path; none where the script was not bundled.
+ * Reads the page's scripts: `build/page.js` and `build/page_reading.js`, which a compiled program carries.
+ * @param listed Whether a browser may ask for the list before it has shown who it is.
+ * @returns By path; none where the scripts were not bundled.
  */
-export async function pageFiles(): Promise<ReadonlyMap<string, PageFile>> {
-  let script: string;
+export async function pageFiles(listed: boolean): Promise<ReadonlyMap<string, PageFile>> {
+  let [script, reading]: string[] = [];
   try {
     script = (await import("../../../build/page.js", { with: { type: "text" } })).default;
+    reading = (await import("../../../build/page_reading.js", { with: { type: "text" } })).default;
   } catch {
     return new Map();
   }
   const file = (type: string, text: string): PageFile => ({ type, bytes: utf8(text) });
   return new Map([
-    [ROUTES.root.path, file(HTML_TYPE, HTML)],
+    [ROUTES.root.path, file(HTML_TYPE, htmlOf(listed))],
     [ROUTES.pageScript.path, file(SCRIPT_TYPE, script)],
+    [ROUTES.pageReading.path, file(SCRIPT_TYPE, reading)],
     [ROUTES.pageStyle.path, file(STYLE_TYPE, style)],
     [ROUTES.pageIcon.path, file("image/svg+xml", icon)],
   ]);
