@@ -12,13 +12,13 @@ receipts  which line a client may have a receipt of, by the id that it knows
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { failing, isBusy, notOurs, stillRead } from "./failing.ts";
+import { damaged, failing, isBusy, notOurs, stillRead } from "./failing.ts";
+import { type LineBytes, readRows, ROWS_SQL, textOf } from "./rows.ts";
 import { BUSY_MS, idOf, prepare } from "./tables.ts";
+import { HASH_BYTES } from "./tree.ts";
 
 /** Its name in the data folder. */
 export const AUDIT_FILE = "audit.db";
-/** Rows that are read at once. */
-const BATCH = 4_096;
 /** So long it is waited for without anything else of this process getting a turn. */
 const TRY_MS = 5;
 /** And so long other work has a turn before the next try. */
@@ -200,56 +200,59 @@ export class AuditDatabase implements Disposable {
   /** The newest head. */
   lastHead(): StoredHead | undefined {
     const row = this.#get("SELECT size, frontier, cose FROM heads ORDER BY id DESC LIMIT 1");
-    return row && headOf(row);
+    return row && this.#head(row);
   }
 
   /** The newest head of so many lines. */
   headOf(size: number): StoredHead | undefined {
     const sql = "SELECT size, frontier, cose FROM heads WHERE size = ? ORDER BY id DESC LIMIT 1";
     const row = this.#get(sql, size);
-    return row && headOf(row);
+    return row && this.#head(row);
   }
 
   /** Every head, the oldest first. */
   *heads(): Generator<StoredHead> {
-    const all = this.#statement("SELECT size, frontier, cose FROM heads ORDER BY size, id");
-    for (const row of all.all()) yield headOf(row as Row);
+    const all = this.#all("SELECT size, frontier, cose FROM heads ORDER BY size, id");
+    for (const row of all) yield this.#head(row);
   }
 
   /** The lines from `from` on, in order. */
   *lines(from = 0): Generator<StoredLine> {
-    // By the batch: a reader that stops in the middle holds nothing up. An array of few values is read in half the time of an object
-    // with all: of a million lines that is a second.
-    const some = this.#statement(
-      `SELECT n, length(leaf), CAST(leaf || tag AS BLOB), text FROM lines WHERE n >= ? ORDER BY n LIMIT ${BATCH}`,
-    );
-    (some as unknown as Arrays).setReturnArrays(true);
-    for (let next = from;;) {
-      const rows = some.all(next) as unknown as LineRow[];
-      for (const [n, length, hashes, text] of rows) {
-        const [leaf, tag] = [hashes.subarray(0, length), hashes.subarray(length)];
-        yield { n, leaf, tag, text };
-      }
-      if (rows.length < BATCH) return;
-      next = rows.at(-1)![0] + 1;
+    for (const { n, leaf, tag, entry } of this.entries(from)) {
+      const text = entry === null ? null : textOf(entry);
+      yield { n, leaf: leaf!, tag, text };
     }
   }
 
-  /** Hashes of the lines from `from` up to `end`, not included. */
+  /** As {@link AuditDatabase.lines}, as bytes: for who hashes them all. */
+  entries(from = 0): Generator<LineBytes> {
+    return readRows(this.path, this.#statement(ROWS_SQL), from);
+  }
+
+  /** Hashes of the lines from `from` up to `end`, not included. @throws {SecLlamaError} `audit-broken` if one is missing. */
   leaves(from: number, end: number): Bytes[] {
-    return this.#statement("SELECT leaf FROM lines WHERE n >= ? AND n < ? ORDER BY n")
-      .all(from, end).map((row) => row["leaf"] as Bytes);
+    const sql = "SELECT leaf FROM lines WHERE n >= ? AND n < ? ORDER BY n";
+    const leaves = this.#all(sql, from, end).map((row) => this.#bytes(row["leaf"]));
+    const isWhole = leaves.length === end - from &&
+      leaves.every((leaf) => leaf.length === HASH_BYTES);
+    if (!isWhole) throw damaged(this.path);
+    return leaves;
   }
 
   /** One line. */
   line(n: number): StoredLine | undefined {
     const row = this.#get("SELECT n, leaf, tag, text FROM lines WHERE n = ?", n);
-    return row && lineOf(row);
+    return row && {
+      n: Number(row["n"]),
+      leaf: this.#bytes(row["leaf"]),
+      tag: this.#bytes(row["tag"]),
+      text: row["text"] === null ? null : String(row["text"]),
+    };
   }
 
   /** Which key from which line on, in order. */
   epochs(): StoredEpoch[] {
-    return this.#statement("SELECT n, kid FROM epochs ORDER BY n").all().map((row) => ({
+    return this.#all("SELECT n, kid FROM epochs ORDER BY n").map((row) => ({
       n: Number(row["n"]),
       kid: String(row["kid"]),
     }));
@@ -258,10 +261,8 @@ export class AuditDatabase implements Disposable {
   /** Takes the texts of the lines from `from` up to `end`, not included, away, but of those that `keep`. Returns how many. */
   forget(from: number, end: number, keep: (text: string) => boolean): number {
     let count = 0;
-    const rows = this.#statement(
-      "SELECT n, text FROM lines WHERE n >= ? AND n < ? AND text IS NOT NULL",
-    );
-    for (const row of rows.all(from, end)) {
+    const sql = "SELECT n, text FROM lines WHERE n >= ? AND n < ? AND text IS NOT NULL";
+    for (const row of this.#all(sql, from, end)) {
       if (keep(String(row["text"]))) continue;
       this.#run("UPDATE lines SET text = NULL WHERE n = ?", Number(row["n"]));
       count++;
@@ -297,35 +298,26 @@ export class AuditDatabase implements Disposable {
   }
 
   #get(sql: string, ...values: (number | string)[]): Row | undefined {
-    return this.#statement(sql).get(...values) as Row | undefined;
+    return failing(this.path, () => this.#statement(sql).get(...values)) as Row | undefined;
+  }
+
+  #all(sql: string, ...values: number[]): Row[] {
+    return failing(this.path, () => this.#statement(sql).all(...values)) as Row[];
   }
 
   #run(sql: string, ...values: (number | string | Uint8Array | null)[]): void {
     this.#statement(sql).run(...values);
   }
+
+  #head({ size, frontier, cose }: Row): StoredHead {
+    return { size: Number(size), frontier: this.#bytes(frontier), cose: this.#bytes(cose) };
+  }
+
+  /** Whoever can write the file can change its schema, too. @throws {SecLlamaError} `audit-broken`. */
+  #bytes(value: unknown): Bytes {
+    if (value instanceof Uint8Array) return value as Bytes;
+    throw damaged(this.path);
+  }
 }
 
 type Row = Record<string, unknown>;
-/** Of Node 24 and Deno; not all types know it. */
-interface Arrays {
-  setReturnArrays(enabled: boolean): void;
-}
-/** Number, length of the leaf, leaf and tag, text. */
-type LineRow = readonly [number, number, Bytes, string | null];
-
-function lineOf(row: Row): StoredLine {
-  return {
-    n: Number(row["n"]),
-    leaf: row["leaf"] as Bytes,
-    tag: row["tag"] as Bytes,
-    text: row["text"] as string | null,
-  };
-}
-
-function headOf(row: Row): StoredHead {
-  return {
-    size: Number(row["size"]),
-    frontier: row["frontier"] as Bytes,
-    cose: row["cose"] as Bytes,
-  };
-}

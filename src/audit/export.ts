@@ -11,10 +11,12 @@
 import { type Bytes, fromBase64, fromHex, toBase64, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { PublicKey } from "./cose.ts";
-import type { AuditDatabase, StoredHead, StoredLine } from "./database.ts";
+import type { AuditDatabase, StoredHead } from "./database.ts";
+import { damaged } from "./failing.ts";
 import { readHead, sameBytes } from "./head.ts";
 import { parseLine } from "./line.ts";
-import { inclusionProof, leafHash, rootFromInclusion } from "./tree.ts";
+import { HASH_BYTES, inclusionProof, leafHash, rootFromInclusion } from "./tree.ts";
+import type { LineBytes } from "./rows.ts";
 import type { AuditSourceFile } from "./verify.ts";
 
 /** The export, line by line, each without its end: what is under a signed head. For the rest nobody has vouched yet. */
@@ -33,50 +35,111 @@ export function* exportLines(db: AuditDatabase): Generator<string> {
 }
 
 /**
- * Reads an export.
- * @throws {SecLlamaError} `bad-request` if `text` is none, and where it cannot be read.
+ * Reads an export. Its lines are read when they are asked for: of a log of millions there is nothing in memory but the file.
+ * @param name What the file is called in errors.
+ * @throws {SecLlamaError} `bad-request` if it is none, and where it cannot be read; so do its lines.
  */
-export function readExport(text: string): AuditSourceFile {
-  const rows = text.split("\n").filter((row) => row !== "").map((row, i) => parseRow(row, i + 1));
-  const first = rows[0];
-  if (first?.["secllama_audit"] !== 1 || !isHex(first["log"], 16) || !isCount(first["lines"])) {
-    throw bad(1);
-  }
-  const lines: StoredLine[] = [];
+export function readExport(bytes: Uint8Array, name?: string): AuditSourceFile {
+  const bad = (row: number) =>
+    new SecLlamaError(
+      "bad-request",
+      `${name === undefined ? "" : `${name}: `}row ${row} is not one of an audit export`,
+      { hint: "to make one: secllama audit export FILE" },
+    );
+  let first: ExportRow = {};
   const heads: Pick<StoredHead, "size" | "cose">[] = [];
-  rows.slice(1).forEach((row, i) => {
-    if (typeof row["line"] === "string") {
-      const text = row["line"];
-      const n = parseLine(text)?.n;
-      if (n === undefined) throw bad(i + 2);
-      lines.push({ n, text, leaf: leafHash(utf8(text)), tag: undefined });
-    } else if (isHex(row["forgotten"], 32) && Number.isSafeInteger(row["n"])) {
-      const leaf = fromHex(row["forgotten"] as string);
-      lines.push({ n: row["n"] as number, text: null, leaf, tag: undefined });
-    } else if (typeof row["head"] === "string") {
-      heads.push(headRow(row["head"], i + 2));
-    } else throw bad(i + 2);
-  });
+  for (const { number, row } of rowsOf(bytes)) {
+    if (startsWith(row, LINE_ROW)) continue;
+    const value = parseRow(row);
+    if (value === undefined) throw bad(number);
+    if (number === 1) first = value;
+    else if (typeof value.line === "string" || typeof value.head !== "string") continue;
+    else heads.push(headRow(value.head) ?? thrown(bad(number)));
+  }
+  const { secllama_audit: version, log, lines: count } = first;
+  if (version !== 1 || !isHex(log, 16) || !isCount(count)) throw bad(1);
   heads.sort((a, b) => a.size - b.size);
-  const id = fromHex(first["log"] as string);
-  return { id, count: first["lines"], lines: () => lines, heads: () => heads };
+  return {
+    ...{ id: fromHex(log as string), count },
+    heads: () => heads,
+    *entries() {
+      for (const { number, row } of rowsOf(bytes)) {
+        if (number === 1) continue;
+        const line = lineRow(row);
+        if (line === undefined) throw bad(number);
+        if (line !== "head") yield line;
+      }
+    },
+  };
 }
 
-function headRow(text: string, row: number): Pick<StoredHead, "size" | "cose"> {
+/** Any of the fields may be anything. */
+interface ExportRow {
+  readonly secllama_audit?: unknown;
+  readonly log?: unknown;
+  readonly lines?: unknown;
+  readonly line?: unknown;
+  readonly n?: unknown;
+  readonly forgotten?: unknown;
+  readonly head?: unknown;
+}
+
+/** What most rows begin with. */
+const LINE_ROW = utf8('{"line":"');
+
+function startsWith(bytes: Uint8Array, what: Uint8Array): boolean {
+  for (let i = 0; i < what.length; i++) if (bytes[i] !== what[i]) return false;
+  return true;
+}
+
+/** The rows that are not empty, each with its number from 1 on. */
+function* rowsOf(bytes: Uint8Array): Generator<{ number: number; row: Uint8Array }> {
+  for (let at = 0, number = 0; at < bytes.length;) {
+    const found = bytes.indexOf(0x0a, at);
+    const end = found < 0 ? bytes.length : found;
+    if (end > at) yield { number: ++number, row: bytes.subarray(at, end) };
+    at = end + 1;
+  }
+}
+
+/** A line, or that the row is a head's; undefined: neither. */
+function lineRow(row: Uint8Array): LineBytes | "head" | undefined {
+  const { line, head, n, forgotten } = parseRow(row) ?? {};
+  if (typeof line === "string") {
+    const entry = utf8(`\0${line}`);
+    const own = parseLine(line)?.n;
+    return own === undefined ? undefined : { n: own, leaf: undefined, tag: undefined, entry };
+  }
+  if (isHex(forgotten, 32) && Number.isSafeInteger(n)) {
+    const leaf = fromHex(forgotten as string);
+    return { n: n as number, leaf, tag: undefined, entry: null };
+  }
+  return typeof head === "string" ? "head" : undefined;
+}
+
+function headRow(text: string): Pick<StoredHead, "size" | "cose"> | undefined {
   try {
     const cose = fromBase64(text);
     return { size: readHead(cose).size, cose };
   } catch {
-    throw bad(row);
+    return undefined;
   }
 }
 
-function parseRow(row: string, number: number): Record<string, unknown> {
+// A byte that is no UTF-8 any more is a line that was changed, and no other kind of file.
+const decoder = new TextDecoder();
+
+function parseRow(row: Uint8Array): ExportRow | undefined {
   try {
-    const value = JSON.parse(row);
-    if (value !== null && typeof value === "object") return value;
-  } catch { /* said below */ }
-  throw bad(number);
+    const value = JSON.parse(decoder.decode(row));
+    return value !== null && typeof value === "object" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function thrown(error: Error): never {
+  throw error;
 }
 
 function isCount(value: unknown): value is number {
@@ -85,12 +148,6 @@ function isCount(value: unknown): value is number {
 
 function isHex(value: unknown, bytes: number): boolean {
   return typeof value === "string" && new RegExp(`^[0-9a-f]{${2 * bytes}}$`).test(value);
-}
-
-function bad(row: number): SecLlamaError {
-  return new SecLlamaError("bad-request", `row ${row} is not one of an audit export`, {
-    hint: "to make one: secllama audit export FILE",
-  });
 }
 
 /** That a line is in the log, for whoever has the public key. */
@@ -111,7 +168,8 @@ export interface InclusionProof {
 
 /**
  * The proof of line `n` under the newest head that counts it.
- * @throws {SecLlamaError} `not-found` if there is no such line, its text is gone, or no head counts it yet.
+ * @throws {SecLlamaError} `not-found` if there is no such line, its text is gone, or no head counts it yet; `audit-broken` if a line
+ * before the head is missing.
  */
 export function proveLine(db: AuditDatabase, n: number): InclusionProof {
   const line = db.line(n);
@@ -121,10 +179,12 @@ export function proveLine(db: AuditDatabase, n: number): InclusionProof {
   if (line.text === null) throw none("its text was taken away by retention");
   if (head === undefined || n >= head.size) throw none("no head is signed over it yet");
   const leaves: Bytes[] = [];
-  for (const { leaf } of db.lines()) {
+  for (const { n: at, leaf } of db.entries()) {
     if (leaves.length === head.size) break;
-    leaves.push(leaf);
+    if (at !== leaves.length || leaf?.length !== HASH_BYTES) throw damaged(db.path);
+    leaves.push(leaf.slice()); // of its batch nothing else is kept
   }
+  if (leaves.length < head.size) throw damaged(db.path);
   return {
     secllama_proof: 1,
     line: line.text,

@@ -17,7 +17,10 @@ export function failing<T>(path: string, body: () => T): T {
     return body();
   } catch (cause) {
     if (cause instanceof SecLlamaError || !(cause instanceof Error)) throw cause;
-    const isSqlite = (cause as { code?: unknown }).code === "ERR_SQLITE_ERROR";
+    const { code: said } = cause as { code?: unknown };
+    // A number that no program of ours writes, and that JavaScript does not have.
+    if (said === "ERR_OUT_OF_RANGE") throw damaged(path);
+    const isSqlite = said === "ERR_SQLITE_ERROR";
     const isSystem = Object.values(Deno.errors).some((kind) => cause instanceof kind);
     if (!isSqlite && !isSystem) throw cause;
     const [, why, code] = CAUSES.find(([words]) => isSqlite && words.test(cause.message)) ??
@@ -43,6 +46,27 @@ export function stillRead(path: string): SecLlamaError {
     "audit-failed",
     `what was taken from ${path} is still in the file beside it: another process reads there`,
     { hint: "run the command again when that has ended" },
+  );
+}
+
+/** What was read is nothing that this program writes. */
+export function damaged(path: string): SecLlamaError {
+  return new SecLlamaError("audit-broken", `the audit log ${path} is damaged`, {
+    hint:
+      "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
+  });
+}
+
+/** A log of another version of this program. */
+export function otherVersion(path: string, version: number, own: number): SecLlamaError {
+  return new SecLlamaError(
+    "audit-broken",
+    `${path} is an audit log of version ${version}; this program reads and writes version ${own}`,
+    {
+      hint:
+        `check it with the program that wrote it; to keep it and begin a new one, move it away, ` +
+        "with those beside it that begin alike",
+    },
   );
 }
 

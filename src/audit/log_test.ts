@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type Bytes, toHex } from "../bytes.ts";
+import { type Bytes, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label } from "../log.ts";
 import { code } from "../keys/testing.ts";
@@ -115,7 +115,7 @@ Deno.test("audit: retention takes texts and leaves what proves the rest", () =>
     assert.equal(file.includes('"n":7,'), false, "it is not in the file any more");
     assert.equal(file.includes('"n":35,'), true);
     using db = AuditDatabase.read(rig.folder)!;
-    const exported = readExport([...exportLines(db)].join("\n"));
+    const exported = readExport(utf8([...exportLines(db)].join("\n")));
     assert.deepEqual(verifyLog(exported).problems, []);
   }));
 
@@ -127,7 +127,7 @@ Deno.test("audit: an export is checked with the public key alone; each row that 
     using db = AuditDatabase.read(rig.folder)!;
     const rows = [...exportLines(db)];
     const check = (changed: readonly string[]) =>
-      verifyLog(readExport(changed.join("\n")), { key });
+      verifyLog(readExport(utf8(changed.join("\n"))), { key });
     assert.deepEqual(check(rows).problems, []);
     assert.equal(check(rows).proven, 31);
     const lines = rows.flatMap((row, i) => row.startsWith('{"line"') ? [i] : []);
@@ -168,7 +168,7 @@ Deno.test("audit: an export is checked with the public key alone; each row that 
     }
     for (const bad of ["{}", "no", ""]) {
       assert.throws(
-        () => readExport(bad),
+        () => readExport(utf8(bad)),
         (error) => toSecLlamaError(error).code === "bad-request",
       );
     }

@@ -90,6 +90,7 @@ function finish(
   bytes: Uint8Array,
   done: number,
   out: Bytes = new Uint8Array(HASH_BYTES),
+  outAt = 0,
 ): Bytes {
   let at = 0;
   for (; at + 64 <= bytes.length; at += 64) compress(state, bytes, at);
@@ -108,7 +109,7 @@ function finish(
     block[60 + i] = bits >>> (24 - 8 * i);
   }
   compress(state, block, 0);
-  for (let i = 0, o = 0; i < 8; i++) {
+  for (let i = 0, o = outAt; i < 8; i++) {
     const word = state[i]!;
     out[o++] = word >>> 24;
     out[o++] = word >>> 16;
@@ -121,10 +122,10 @@ function finish(
 const scratch = new Int32Array(8);
 const between = new Uint8Array(HASH_BYTES);
 
-/** SHA-256 of `bytes`, 32 bytes. @param out Where it goes; a new array by default, which costs half as much again. */
-export function sha256(bytes: Uint8Array, out?: Bytes): Bytes {
+/** SHA-256 of `bytes`, 32 bytes. @param out Where it goes, from `at` on; a new array by default, which costs half as much again. */
+export function sha256(bytes: Uint8Array, out?: Bytes, at = 0): Bytes {
   scratch.set(START);
-  return finish(scratch, bytes, 0, out);
+  return finish(scratch, bytes, 0, out, at);
 }
 
 /** HMAC-SHA256 (RFC 2104) under one key of at most 64 bytes. Holds what the key made of the hash until it is disposed of. */

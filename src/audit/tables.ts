@@ -1,9 +1,10 @@
 /** The tables of the audit log's file, and the log's id. */
 import type { DatabaseSync } from "node:sqlite";
 import type { Bytes } from "../bytes.ts";
-import { notOurs } from "./failing.ts";
+import { notOurs, otherVersion } from "./failing.ts";
 
-const VERSION = 1;
+/** 2: the number in a line's tag has seven bytes. */
+const VERSION = 2;
 /** Another process that writes has this long to end. */
 export const BUSY_MS = 5_000;
 
@@ -56,6 +57,9 @@ export function idOf(db: DatabaseSync, path: string): Bytes | undefined {
       .map((row) => [String(row["name"]), row["value"]]),
   );
   const { version, id } = meta as { version?: unknown; id?: unknown };
+  if (Number.isSafeInteger(version) && version !== VERSION) {
+    throw otherVersion(path, version as number, VERSION);
+  }
   if (version !== VERSION || !(id instanceof Uint8Array) || id.length !== 16) throw notOurs(path);
   return new Uint8Array(id);
 }

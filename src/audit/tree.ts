@@ -18,22 +18,6 @@ export function leafHash(entry: Uint8Array): Bytes {
   return sha256(input);
 }
 
-/** A line's text is some hundred bytes; a longer one is encoded by itself. */
-const scratch = new Uint8Array(1 + 4_096);
-const encoder = new TextEncoder();
-
-const behind = scratch.subarray(1);
-const hashed = new Uint8Array(HASH_BYTES);
-
-/** Whether `leaf` is the {@link leafHash} of a text's UTF-8. Makes no arrays: a log has millions of texts. */
-export function isTextHash(text: string, leaf: Uint8Array): boolean {
-  const { read, written } = encoder.encodeInto(text, behind);
-  const hash = read < text.length
-    ? leafHash(encoder.encode(text))
-    : sha256(scratch.subarray(0, 1 + written), hashed);
-  return sameHash(hash, leaf, HASH_BYTES);
-}
-
 /** Whether the first `length` bytes of a hash are these, and no more. */
 export function sameHash(hash: Uint8Array, bytes: Uint8Array, length: number): boolean {
   if (bytes.length !== length) return false;
@@ -51,36 +35,43 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
   return sha256(pair);
 }
 
-/** The right edge of a growing tree: the roots of its complete subtrees, the largest first. Enough to append and to tell the root. */
+/**
+ * The right edge of a growing tree: the roots of its complete subtrees, the largest first. Enough to append and to tell the root. They
+ * lie one behind the other and are joined in place: a log has millions of leaves.
+ */
 export class Frontier {
-  #size: number;
-  readonly #roots: Bytes[];
-
-  /** @param roots One for each bit that is set in `size`. @throws {RangeError} If their number is another. */
-  constructor(size = 0, roots: readonly Bytes[] = []) {
-    if (roots.length !== ones(size)) throw new RangeError(`${roots.length} roots of size ${size}`);
-    this.#size = size;
-    this.#roots = [...roots];
-  }
+  #size = 0;
+  #roots: Bytes = new Uint8Array(8 * HASH_BYTES);
+  /** Roots that there are; behind these lies nothing. */
+  #count = 0;
 
   /** Leaves of the tree. */
   get size(): number {
     return this.#size;
   }
 
-  /** Adds a leaf by its hash. */
-  append(leaf: Bytes): void {
-    let hash = leaf;
-    for (let n = this.#size; n % 2 === 1; n = (n - 1) / 2) {
-      hash = nodeHash(this.#roots.pop()!, hash);
+  /** Adds a leaf by its hash, of which it takes a copy. @throws {RangeError} If it is no hash. */
+  append(leaf: Uint8Array): void {
+    if (leaf.length !== HASH_BYTES) throw new RangeError("not a leaf's hash");
+    let end = this.#count * HASH_BYTES;
+    if (end === this.#roots.length) {
+      const more = new Uint8Array(2 * end);
+      more.set(this.#roots);
+      this.#roots = more;
     }
-    this.#roots.push(hash);
+    this.#roots.set(leaf, end);
+    for (let n = this.#size; n % 2 === 1; n = (n - 1) / 2) {
+      end -= HASH_BYTES;
+      for (let i = 0; i < 2 * HASH_BYTES; i++) pair[1 + i] = this.#roots[end + i]!;
+      sha256(pair, this.#roots, end);
+    }
+    this.#count = end / HASH_BYTES + 1;
     this.#size++;
   }
 
   /** The root of the tree as it is. */
   root(): Bytes {
-    return this.#roots.reduceRight<Bytes | undefined>(
+    return this.#each().reduceRight<Bytes | undefined>(
       (right, left) => right === undefined ? left : nodeHash(left, right),
       undefined,
     ) ?? EMPTY_ROOT;
@@ -89,35 +80,35 @@ export class Frontier {
   /** The complete subtrees that it has the roots of, from the left: each is of the leaves from `start` up to `end`, not included. */
   subtrees(): { readonly start: number; readonly end: number; readonly root: Bytes }[] {
     let end = 0;
-    return this.#roots.map((root) => {
+    return this.#each().map((root) => {
       const start = end;
       end += Math.max(1, split(this.#size - start + 1));
       return { start, end, root };
     });
   }
 
-  /** One that grows by itself from here. */
-  copy(): Frontier {
-    return new Frontier(this.#size, this.#roots);
-  }
-
   /** The roots one after another, 32 bytes each; {@link Frontier.decode} reads them. */
   encode(): Bytes {
-    const out = new Uint8Array(this.#roots.length * HASH_BYTES);
-    this.#roots.forEach((root, i) => out.set(root, i * HASH_BYTES));
-    return out;
+    return this.#roots.slice(0, this.#count * HASH_BYTES);
   }
 
   /** @throws {RangeError} If `bytes` are not the roots of a tree of `size` leaves. */
   static decode(size: number, bytes: Uint8Array): Frontier {
-    if (bytes.length !== ones(size) * HASH_BYTES) {
-      throw new RangeError("not the roots of that size");
-    }
-    const roots: Bytes[] = [];
-    for (let at = 0; at < bytes.length; at += HASH_BYTES) {
-      roots.push(new Uint8Array(bytes.slice(at, at + HASH_BYTES)));
-    }
-    return new Frontier(size, roots);
+    const count = Number.isSafeInteger(size) ? ones(size) : NaN;
+    if (bytes.length !== count * HASH_BYTES) throw new RangeError("not the roots of that size");
+    const frontier = new Frontier();
+    frontier.#size = size;
+    frontier.#count = count;
+    frontier.#roots = new Uint8Array(Math.max(8, count) * HASH_BYTES);
+    frontier.#roots.set(bytes);
+    return frontier;
+  }
+
+  #each(): Bytes[] {
+    return Array.from(
+      { length: this.#count },
+      (_, i) => this.#roots.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES),
+    );
   }
 }
 

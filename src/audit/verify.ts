@@ -4,12 +4,14 @@
  */
 import { type Bytes, fromBase64Url, toHex } from "../bytes.ts";
 import { PublicKey } from "./cose.ts";
-import type { StoredHead, StoredLine } from "./database.ts";
+import type { StoredHead } from "./database.ts";
 import { readHead, sameBytes, type SignedHead } from "./head.ts";
-import { type AuditLine, parseLine } from "./line.ts";
+import { type AuditLine, LineHead, parseLine } from "./line.ts";
 import type { Seen } from "./note.ts";
 import type { AuditSigner } from "./signer.ts";
-import { Frontier, isTextHash } from "./tree.ts";
+import { type LineBytes, textOf } from "./rows.ts";
+import { sha256 } from "./sha256.ts";
+import { Frontier, HASH_BYTES, sameHash } from "./tree.ts";
 
 /** Findings that are listed; the rest are counted. */
 const MAX_FINDINGS = 50;
@@ -20,8 +22,8 @@ export interface AuditSourceFile {
   readonly id: Bytes;
   /** Lines that an export says to have, on its own word; undefined: it says nothing. */
   readonly count?: number;
-  /** In the order in which they are found. */
-  lines(): Iterable<StoredLine>;
+  /** In the order in which they are found. @throws {SecLlamaError} `bad-request` for what is no line, `audit-broken`. */
+  entries(): Iterable<LineBytes>;
   /** By size. */
   heads(): Iterable<Pick<StoredHead, "size" | "cose">>;
 }
@@ -89,6 +91,8 @@ class Check {
   /** Keys that lines have introduced, and that no head has vouched for yet. */
   #introduced: { key: PublicKey; n: number }[] = [];
   readonly #frontier = new Frontier();
+  readonly #lineHead = new LineHead();
+  readonly #hash: Bytes = new Uint8Array(HASH_BYTES);
   /** Lines of which nothing is known: the tree says nothing any more. */
   #broken = false;
   #forgotten = 0;
@@ -111,7 +115,7 @@ class Check {
     const heads = this.file.heads()[Symbol.iterator]();
     let head = heads.next();
     let n = 0;
-    for (const line of this.file.lines()) {
+    for (const line of this.file.entries()) {
       n = this.#place(line, n);
       while (!head.done && head.value.size <= n) {
         this.#head(head.value, n);
@@ -137,7 +141,7 @@ class Check {
   }
 
   /** Takes a line in where line `n` is expected. Returns the number of the next one. */
-  #place(line: StoredLine, n: number): number {
+  #place(line: LineBytes, n: number): number {
     if (line.n < n) {
       this.#problem(line.n, line.n, `stands behind line ${n - 1}: out of order, or twice`);
       return n;
@@ -150,23 +154,25 @@ class Check {
     return line.n + 1;
   }
 
-  #line({ n, leaf, tag, text }: StoredLine): void {
+  #line({ n, leaf: said, tag, entry }: LineBytes): void {
     let good = true;
-    if (text === null) {
+    let leaf = said;
+    if (entry === null) {
       this.#forgotten++;
       this.#lastForgotten = n;
     } else {
-      if (!isTextHash(text, leaf)) {
+      const hash = sha256(entry, this.#hash);
+      leaf ??= hash;
+      if (!sameHash(hash, leaf, HASH_BYTES)) {
         this.#problem(n, n, "changed: its text is not the one that was recorded");
         good = false;
       }
-      // Cheaper than parsing each: what lineText writes begins so.
-      if (!text.startsWith(`{"n":${n},`)) {
-        const says = parseLine(text)?.n;
-        if (good) this.#problem(n, n, says === undefined ? "is no line" : `holds line ${says}`);
-        good = false;
-      }
-      if (good) this.#read(n, text);
+      good = this.#read(n, entry, good) && good;
+    }
+    if (leaf?.length !== HASH_BYTES) {
+      this.#problem(n, n, "has no hash");
+      this.#broken = true;
+      return;
     }
     this.#tag(n, leaf, tag, good);
     if (!this.#broken) this.#frontier.append(leaf);
@@ -182,16 +188,24 @@ class Check {
     this.#problem(n, n, "changed, moved or added by somebody without the host's key");
   }
 
-  /** What the log says of itself. */
-  #read(n: number, text: string): void {
-    const t = Number(text.slice(text.indexOf('"t":') + 4, text.indexOf(",", text.indexOf('"t":'))));
-    if (t < this.#lastMs) this.#backwards++;
-    this.#lastMs = t;
-    if (!/"event":"(audit-|clock-moved)/.test(text)) return;
-    const line = parseLine(text);
-    if (line?.event === "clock-moved") this.#moved++;
-    if (line?.event === "audit-pruned") this.#prunedUpTo = Number(line["before"]);
-    if (line?.event === "audit-begun" || line?.event === "audit-key") this.#newKey(n, line);
+  /** Whether it is line `n`, and what the log says of itself there. @param good Whether its text is the one that was recorded. */
+  #read(n: number, entry: Bytes, good: boolean): boolean {
+    const head = this.#lineHead;
+    // Cheaper than parsing each: what lineText writes begins so.
+    const line = head.read(entry, 1) && !head.isOwn ? head : parseLine(textOf(entry));
+    if (line?.n !== n) {
+      if (good) this.#problem(n, n, line === undefined ? "is no line" : `holds line ${line.n}`);
+      return false;
+    }
+    if (!good) return false;
+    if (line.t < this.#lastMs) this.#backwards++;
+    this.#lastMs = line.t;
+    if (line === head) return true;
+    const own = line as AuditLine;
+    if (own.event === "clock-moved") this.#moved++;
+    if (own.event === "audit-pruned") this.#prunedUpTo = Number(own["before"]);
+    if (own.event === "audit-begun" || own.event === "audit-key") this.#newKey(n, own);
+    return true;
   }
 
   #newKey(n: number, line: AuditLine): void {

@@ -12,7 +12,7 @@ import { readHead, sameBytes, signHead } from "./head.ts";
 import { type AuditEntry, lineText, parseLine } from "./line.ts";
 import { AuditNote } from "./note.ts";
 import { AuditSigner } from "./signer.ts";
-import { Frontier, leafHash } from "./tree.ts";
+import { Frontier, HASH_BYTES, leafHash } from "./tree.ts";
 
 /** Ms by which two clocks may differ before a line says so. */
 const CLOCK_MS = 5_000;
@@ -288,7 +288,10 @@ export class AuditWriter implements Disposable {
   /** The old key is gone: what is there is taken as it is, which `audit verify` will say. */
   #unchecked(): State {
     const frontier = new Frontier();
-    for (const { leaf } of this.#db.lines()) frontier.append(leaf);
+    for (const { n, leaf } of this.#db.entries()) {
+      if (leaf?.length !== HASH_BYTES) throw this.#broken(`line ${n} has no hash`);
+      frontier.append(leaf);
+    }
     return { frontier, signed: 0, lastMs: 0 };
   }
 

@@ -1,7 +1,7 @@
 /** `secllama fleet audit verify`: the audit logs of all hosts, as one. */
 import { join } from "node:path";
 import { type AuditSourceFile, readExport } from "../audit/mod.ts";
-import { EXIT, SecLlamaError } from "../errors.ts";
+import { EXIT } from "../errors.ts";
 import { type HostVerdict, verifyFleet } from "../fleet/heads.ts";
 import { fleetHosts } from "../fleet/issuer.ts";
 import { readFileUpTo } from "./audit/read.ts";
@@ -53,13 +53,7 @@ async function exportsAt(path: string): Promise<AuditSourceFile[]> {
 }
 
 async function exportIn(path: string): Promise<AuditSourceFile> {
-  const text = new TextDecoder().decode(await readFileUpTo(path));
-  try {
-    return readExport(text);
-  } catch (error) {
-    if (!(error instanceof SecLlamaError) || error.hint === undefined) throw error;
-    throw new SecLlamaError(error.code, `${path}: ${error.message}`, { hint: error.hint });
-  }
+  return readExport(await readFileUpTo(path), path);
 }
 
 function isGood({ logs, problems }: HostVerdict): boolean {

@@ -264,7 +264,7 @@ function withHeads(file: AuditSourceFile, heads: readonly KeptHead[]): AuditSour
   return {
     id: file.id,
     ...(file.count === undefined ? {} : { count: file.count }),
-    lines: () => file.lines(),
+    entries: () => file.entries(),
     heads: () => [...file.heads(), ...more].sort((a, b) => a.size - b.size),
   };
 }

@@ -75,7 +75,7 @@ Deno.test("fleet audit: each host's log whole, as long as it was, and none missi
       const { hosts, foreign } = verifyFleet(
         all,
         await issuer.state.readHeads(),
-        texts.map(readExport),
+        texts.map((text) => readExport(utf8(text))),
       );
       const problems = hosts.flatMap(({ label, logs, problems }) => [
         ...problems.map((what) => `${label}: ${what}`),
@@ -90,7 +90,11 @@ Deno.test("fleet audit: each host's log whole, as long as it was, and none missi
     const own = new KeyManager({ file: new ManifestFile(one.dataDir), store: one.store });
     using signer = await AuditSigner.of(own);
     const { publicKey } = signer.signing;
-    assert.deepEqual(verifyLog(readExport(before), { key: publicKey }).problems, [], "control");
+    assert.deepEqual(
+      verifyLog(readExport(utf8(before)), { key: publicKey }).problems,
+      [],
+      "control",
+    );
     assert.match((await verify(before, good)).problems.join(), /gpu-1: missing: a signed head/);
     assert.match((await verify(good)).problems.join(), /gpu-1: its log \w+ is missing: it had/);
     // Another host's, given twice: that of this one is missing all the same.
@@ -101,7 +105,11 @@ Deno.test("fleet audit: each host's log whole, as long as it was, and none missi
     await Deno.writeFile(join(one.dataDir, AUDIT_FILE), folderBefore);
     const regrownHead = await write(one, 20, "other");
     const regrown = exported(one);
-    assert.deepEqual(verifyLog(readExport(regrown), { key: publicKey }).problems, [], "control");
+    assert.deepEqual(
+      verifyLog(readExport(utf8(regrown)), { key: publicKey }).problems,
+      [],
+      "control",
+    );
     assert.match((await verify(regrown, good)).problems.join(), /one of these is not what was/);
     // Told to an issuer that listens, it does not take the place of those of before.
     const path = join(issuer.dataDir, "fleet-heads.json");

@@ -21,6 +21,9 @@ import { readSettings } from "../settings.ts";
 import { openForReading } from "./open.ts";
 import { readFileUpTo, readPublicKey } from "./read.ts";
 
+/** One line, and some sixty hashes. */
+const MAX_PROOF_BYTES = 4 * 2 ** 20;
+
 export const verifyCommand: Command = {
   path: ["audit", "verify"],
   example: "secllama audit verify audit.jsonl --key audit.pem",
@@ -44,9 +47,9 @@ Exit codes: 0 it is whole, 9 it is not, 2 usage, 5 it cannot be read.`,
     const path = context.positionals[0];
     const key = await readPublicKey(stringOption(context, "key"));
     if (path === undefined) return await ownLog(context, key);
-    const text = new TextDecoder().decode(await readFileUpTo(path));
-    const proof = proofIn(text);
-    if (proof === undefined) return tell(context, path, verifyLog(readExport(text), { key }));
+    const bytes = await readFileUpTo(path);
+    const proof = proofIn(bytes);
+    if (proof === undefined) return tell(context, path, verifyLog(readExport(bytes), { key }));
     if (key === undefined) {
       throw new SecLlamaError("usage", "a proof needs the public key: --key FILE", {
         hint: HINTS.auditKey,
@@ -121,9 +124,10 @@ function tell(context: CommandContext, where: string, verdict: Verdict): number 
   return whole ? EXIT.ok : EXIT.refused;
 }
 
-function proofIn(text: string): { line?: unknown } | undefined {
+function proofIn(bytes: Uint8Array): { line?: unknown } | undefined {
+  if (bytes.length > MAX_PROOF_BYTES) return undefined;
   try {
-    const value = JSON.parse(text);
+    const value = JSON.parse(new TextDecoder().decode(bytes));
     return value?.secllama_proof === 1 ? value : undefined;
   } catch {
     return undefined; // lines of JSON
