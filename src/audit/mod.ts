@@ -23,6 +23,7 @@ export { checkReceipt, type Claims, type ReceiptVerdict } from "./receipt.ts";
 export { type HeadNames, headNames } from "./head.ts";
 export { forgetBefore, olderThan } from "./retention.ts";
 export { AuditSigner } from "./signer.ts";
+export type { LineBytes } from "./rows.ts";
 export {
   type AuditSourceFile,
   type Problem,
