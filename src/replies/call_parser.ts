@@ -40,8 +40,37 @@ export const CALL_MARKERS: readonly string[] = [
   "</arg_value>",
 ];
 
-/** Only what can be text in front of it: white space, and what separates calls. */
-const BETWEEN_CALLS = /^[\s;,]+/;
+/** What models write behind a call once too often. */
+const CLOSINGS: readonly string[] = [
+  "</tool_call>",
+  "</tool_calls>",
+  "</TOOLCALL>",
+  "</toolcall>",
+  "[/TOOL_CALLS]",
+  "</function>",
+  "</function_calls>",
+  "<|/tool_call|>",
+  "<tool_call|>",
+  "<|tool_response>",
+  "<end_function_call>",
+  "<start_function_response>",
+  "<|python_end|>",
+  "<|tool_call_end|>",
+  "<|tool_calls_section_end|>",
+  "<｜tool▁call▁end｜>",
+  "<｜tool▁calls▁end｜>",
+  "<|tools_suffix|>",
+  "<|action_end|>",
+  "<|END_ACTION|>",
+  "</minimax:tool_call>",
+  "</seed:tool_call>",
+  "</｜DSML｜function_calls>",
+];
+
+/** White space, what separates calls, and a bracket or a closing too many. */
+const BETWEEN_CALLS = new RegExp(
+  `^(?:[\\s;,}\\]]|${CLOSINGS.map((one) => RegExp.escape(one)).join("|")})+`,
+);
 
 /** Units that may be read for nothing, whatever the reply's length. */
 const MAX_WASTED = 64 * 1024;
@@ -136,14 +165,16 @@ export class CallParser {
   /** Whether the state changed: to an attempt, or to text. */
   #atStart(ended: boolean, cut: boolean): boolean {
     const trimmed = this.#held.replace(this.#called ? BETWEEN_CALLS : /^\s+/, "");
-    if (trimmed === "") return false;
-    const partly = (!ended || cut) &&
-      SYNTAXES.some(({ open }) => open.length > trimmed.length && open.startsWith(trimmed));
-    if (partly) return false;
+    if (trimmed === "") {
+      if (this.#called) this.#held = this.#held.replace(/^\s*\S.*$/s, "");
+      return false;
+    }
+    const begins = (text: string) => text.length > trimmed.length && text.startsWith(trimmed);
+    if ((!ended || cut) && SYNTAXES.some(({ open }) => begins(open))) return false;
+    if (!ended && this.#called && CLOSINGS.some(begins)) return false;
     const tagged = SYNTAXES.some(({ open }) => trimmed.startsWith(open));
     // White space in front of a call that begins the reply, or between two, is no text.
-    if (tagged) this.#held = this.#held.trimStart();
-    else if (this.#called) this.#held = trimmed;
+    if (tagged || this.#called) this.#held = trimmed;
     if (!tagged && !this.#gaveUp && (trimmed[0] === "{" || trimmed[0] === "[")) {
       const before = this.#held.slice(0, this.#held.length - trimmed.length);
       this.#begin(undefined, trimmed, ended, cut);

@@ -192,7 +192,7 @@ const WRONG: readonly (readonly [reply: string, text: string, json: readonly str
   ['<tool_call>{"name":"add","arguments":{"b":"x\\q"}} so', '\\q"}} so', ['{"b":"x']],
   [
     '[{"name":"add","arguments":{}},{"name":"rm","arguments":{}}]',
-    '},{"name":"rm","arguments":{}}]',
+    '{"name":"rm","arguments":{}}]',
     [
       "{}",
     ],

@@ -70,8 +70,7 @@ export function* markupCall(source: Source, tools: Tools, shape: MarkupShape): R
     }
     const head = yield* source.until([shape.parameter[1].slice(-1)]);
     if (!head.closed) return source.cut ? members.cut() : undefined;
-    // DeepSeek says whether the value is text: `name="city" string="true"`.
-    const [, key = head.text, attributes = ""] = /^([^"\s]+)"?(.*)$/s.exec(head.text.trim()) ?? [];
+    const [key, attributes] = keyOf(head.text.trim(), shape);
     const value = members.begin(key, /string="true"/.test(attributes), shape.trim);
     const ends = function* (space: string) {
       if (yield* source.ahead(shape.parameter[0])) return true;
@@ -79,30 +78,51 @@ export function* markupCall(source: Source, tools: Tools, shape: MarkupShape): R
       // Where the function's own tag is left out, what is around the call ends.
       return space.includes("\n") && (yield* source.ahead("</"));
     };
-    if (!(yield* valueText(source, value, shape.parameterClose, ends))) {
+    const closes: [string, ...string[]] = [shape.parameterClose, shape.close, ...AROUND];
+    if (!(yield* valueText(source, value, closes, ends))) {
       return source.cut ? members.cut() : undefined;
     }
     members.take(key, value);
   }
 }
 
+/** A parameter's name, and what is said of it: DeepSeek says whether it is text, by `name="city" string="true"`. */
+function keyOf(head: string, { parameter }: MarkupShape): [key: string, attributes: string] {
+  if (!parameter[0].endsWith('"')) return [/^(["'])(.+)\1$/.exec(head)?.[2] ?? head, ""];
+  const [, key = head, attributes = ""] = /^([^"]+)"?(.*)$/s.exec(head) ?? [];
+  return [key, attributes];
+}
+
+/** What closes a call, around the tags of its function. */
+const AROUND = ["</tool_call>", "</minimax:tool_call>", "</seed:tool_call>"];
+
 /**
  * Reads up to the closing tag after which the call goes on as a call does: a value may hold any tag as text.
+ * @param closes The value's own first, then those around it: models leave the value's out at the end of a reply.
  * @returns Whether it was found.
  */
 function* valueText(
   source: Source,
   value: Value,
-  close: string,
+  [close, ...outer]: readonly [string, ...string[]],
   ends: (space: string) => Reading<boolean>,
 ): Reading<boolean> {
   const each = (text: string) => value.add(text);
   for (;;) {
-    const passage = yield* source.until([close], false, each);
+    const passage = yield* source.until([close, ...outer], true, each);
     if (!passage.closed) return false;
-    const space = yield* source.takeWhile((char) => /\s/.test(char));
-    if ((yield* source.peek()) === undefined || (yield* ends(space))) return true;
-    each(close + space);
+    if (yield* source.skip(close)) {
+      const space = yield* source.takeWhile((char) => /\s/.test(char));
+      if ((yield* source.peek()) === undefined || (yield* ends(space))) return true;
+      each(close + space);
+      continue;
+    }
+    let passed = "";
+    for (let tag; (tag = yield* source.skipOne(outer)) !== undefined;) {
+      passed += tag + (yield* source.takeWhile((char) => /\s/.test(char)));
+    }
+    if ((yield* source.peek()) === undefined && !source.cut) return true;
+    each(passed);
   }
 }
 
@@ -220,13 +240,16 @@ export function* argKeyCall(source: Source, tools: Tools, close: string): Readin
     }
     const key = yield* source.until(["</arg_key>"]);
     yield* source.space();
-    const opened = key.closed && (yield* source.skip("<arg_value>"));
-    if (!opened) return source.cut ? members.cut() : undefined;
+    // Models leave the opening tag out.
+    const next = key.closed && !(yield* source.skip("<arg_value>")) ? yield* source.peek() : "";
+    if (!key.closed || next === undefined || next === "<") {
+      return source.cut ? members.cut() : undefined;
+    }
     const value = members.begin(key.text.trim(), false, false);
     const ends = function* () {
       return (yield* source.ahead(ARG_KEY)) || (yield* source.ahead(close));
     };
-    if (!(yield* valueText(source, value, "</arg_value>", ends))) {
+    if (!(yield* valueText(source, value, ["</arg_value>", close], ends))) {
       return source.cut ? members.cut() : undefined;
     }
     members.take(key.text.trim(), value);

@@ -182,7 +182,7 @@ function gemma(open: string, close: string, quote: string): Syntax {
   return {
     open,
     *read(source, tools) {
-      const calls = yield* gemmaCall(source, tools, quote);
+      const calls = yield* gemmaCall(source, tools, { quote, close });
       if (calls !== undefined) yield* source.skip(close);
       return calls;
     },

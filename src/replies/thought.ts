@@ -6,6 +6,8 @@ export interface ThoughtTags {
   readonly close: string;
   /** What must come behind it, where that is not for the model to choose. */
   readonly next?: string;
+  /** Opens a thought as well; and such a one may follow on another. */
+  readonly bare?: string;
 }
 
 export const KNOWN_TAGS: readonly ThoughtTags[] = [
@@ -16,7 +18,7 @@ export const KNOWN_TAGS: readonly ThoughtTags[] = [
   { open: "<thought>", close: "</thought>" },
   { open: "<|START_THINKING|>", close: "<|END_THINKING|>" },
   { open: "<|inner_prefix|>", close: "<|inner_suffix|>" },
-  { open: "<|channel>thought\n", close: "<channel|>" },
+  { open: "<|channel>thought\n", close: "<channel|>", bare: "<|channel>" },
   { open: "◁think▷", close: "◁/think▷" },
   { open: "Here is my thought process:", close: "Here is my response:" },
   { open: "Here are my reasoning steps:", close: "[BEGIN FINAL RESPONSE]" },
@@ -26,7 +28,18 @@ export const KNOWN_TAGS: readonly ThoughtTags[] = [
 export function thoughtTagsOf(template: string | undefined): ThoughtTags | undefined {
   return KNOWN_TAGS.find((tags) => template?.includes(tags.close)) ??
     // A template that opens a thought leaves its end to the model.
-    KNOWN_TAGS.find((tags) => template?.includes(tags.open));
+    KNOWN_TAGS.find((tags) => template?.includes(tags.open)) ??
+    writtenTags(template ?? "");
+}
+
+const GO_THOUGHT = /\}\}([^{}]*)\{\{-?\s*(?:\$\w*)?\.Thinking\s*-?\}\}([^{}]*)\{\{/;
+
+/** The tags of nobody else's that a template in Ollama's language writes around a message's thought. */
+function writtenTags(template: string): ThoughtTags | undefined {
+  const [, before = "", behind = ""] = GO_THOUGHT.exec(template) ?? [];
+  const open = before.trim().split("\n").at(-1)!.trim();
+  const close = behind.trim().split("\n", 1)[0]!.trim();
+  return open === "" || close === "" ? undefined : { open, close };
 }
 
 /** The same, `<think>` if it names none. */
@@ -53,6 +66,7 @@ export class ThoughtSplitter {
     this.#tags = tags;
     this.#state = open ? "thinking" : "start";
     this.#trimStart = open;
+    this.#wasOpen = open;
   }
 
   /** Whether text (not thought) has begun. */
@@ -61,26 +75,25 @@ export class ThoughtSplitter {
   }
 
   #trimStart: boolean;
+  /** The prompt opened it, and the model has said nothing. */
+  #wasOpen: boolean;
 
   push(piece: string): Split {
     this.#held += piece;
     let thinking = "";
     if (this.#state === "start") {
-      const trimmed = this.#held.trimStart();
-      if (trimmed.startsWith(this.#tags.open)) {
-        this.#held = trimmed.slice(this.#tags.open.length);
-        this.#state = "thinking";
-        this.#trimStart = true;
-      } else if (this.#tags.open.startsWith(trimmed)) {
-        return { thinking: "", text: "" };
-      } else {
-        this.#state = "text";
-      }
+      const opens = this.#opens(this.#held.trimStart());
+      if (opens === undefined) return { thinking: "", text: "" };
+      if (!opens) this.#state = "text";
     }
-    if (this.#state === "thinking") thinking = this.#takeThinking();
-    if (this.#state === "after") {
+    for (;;) {
+      if (this.#state === "thinking") thinking += this.#takeThinking();
+      if (this.#state !== "after") break;
       this.#held = this.#held.trimStart();
-      if (this.#held !== "") this.#state = "text";
+      if (this.#held === "") break;
+      const opens = this.#tags.bare !== undefined && this.#opens(this.#held);
+      if (opens === undefined) break;
+      if (!opens) this.#state = "text";
     }
     if (this.#state !== "text") return { thinking, text: "" };
     const text = this.#held;
@@ -96,10 +109,27 @@ export class ThoughtSplitter {
     return { thinking: "", text: this.#state === "after" ? "" : held };
   }
 
+  /** Whether a thought opens here; `undefined`: that cannot be told yet. */
+  #opens(text: string): boolean | undefined {
+    const { open, bare } = this.#tags;
+    const tag = [open, bare].find((one) => one !== undefined && text.startsWith(one));
+    if (text !== open && open.startsWith(text)) return undefined;
+    if (tag === undefined) return false;
+    this.#held = text.slice(tag.length);
+    this.#state = "thinking";
+    this.#trimStart = true;
+    return true;
+  }
+
   #takeThinking(): string {
     if (this.#trimStart) {
       this.#held = this.#held.trimStart();
-      if (this.#held === "") return "";
+      // The model repeats what the prompt ended with.
+      if (this.#wasOpen && this.#held.startsWith(this.#tags.open)) {
+        this.#held = this.#held.slice(this.#tags.open.length).trimStart();
+        this.#wasOpen = false;
+      }
+      if (this.#held === "" || this.#wasOpen && this.#tags.open.startsWith(this.#held)) return "";
       this.#trimStart = false;
     }
     const close = this.#tags.close;

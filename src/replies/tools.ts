@@ -103,7 +103,8 @@ export class Tools {
   valueOf(tool: string, parameter: string, text: string): unknown {
     const types = this.#types(tool, parameter);
     if (types.size === 1 && types.has("string")) return text;
-    const parsed = bareJson(text.trim());
+    let parsed = bareJson(text.trim());
+    if (parsed === undefined && !types.has("string")) parsed = loosely(text.trim(), types);
     if (parsed === undefined) return text;
     return types.has(typeOf(parsed)) || (types.has("number") && typeOf(parsed) === "integer") ||
         !types.has("string")
@@ -123,6 +124,16 @@ export class Tools {
   #schema(tool: string): unknown {
     return this.#tools.get(tool)?.parameters;
   }
+}
+
+/** What is no JSON, as the value of one of the types that it can only be meant for; else `undefined`. */
+function loosely(text: string, types: ReadonlySet<string>): unknown {
+  const word = text.toLowerCase();
+  if (types.has("boolean") && (word === "true" || word === "false")) return word === "true";
+  if (word === "null" || word === "none") return null;
+  const number = /^([+-]?)0*(\d+(?:\.\d+)?)$/.exec(text);
+  if (number === null || !(types.has("number") || types.has("integer"))) return undefined;
+  return parseExact(`${number[1] === "-" ? "-" : ""}${number[2]}`);
 }
 
 /** JSON that stands bare, or one of Python's words: templates write those, and so models do. `undefined` if it is neither. */
