@@ -8,6 +8,7 @@
  *     | words of the text u32 × texts | posting u16 × postings: text × 64 + how often          little-endian, as all our systems are
  */
 
+import { foldedWords } from "../api/folding.ts";
 import { wipe } from "../secret.ts";
 
 const K1 = 1.2;
@@ -21,8 +22,17 @@ const HEAD_BYTES = 16;
 
 /** Words in one case and form, without the ends that most languages of Europe put to plurals. */
 export function wordsOf(text: string): string[] {
-  const words = text.normalize("NFKC").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return stems(foldedWords(text));
+}
+
+function stems(words: readonly string[]): string[] {
   return words.map((word) => word.length > 3 ? word.replace(/(?:es|s)$/, "") : word);
+}
+
+/** The words of a question, also as they are in an index that an earlier version of this program made. */
+function wordsOfQuestion(text: string): Set<string> {
+  const earlier = text.normalize("NFKC").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+  return new Set([...wordsOf(text), ...stems(earlier)]);
 }
 
 /** 53 bits of a word: two FNV-1a-like hashes, mixed as MurmurHash3 does in the end. */
@@ -126,7 +136,7 @@ export function scoresByWords(segments: readonly Segment[], question: string): F
   );
   const average = total / Math.max(n, 1);
   const scores = new Float64Array(n);
-  for (const hash of new Set(wordsOf(question).map(hashOf))) {
+  for (const hash of new Set([...wordsOfQuestion(question)].map(hashOf))) {
     const lists = segments.map((segment) => segment.postings(hash));
     const having = lists.reduce((sum, { length }) => sum + length, 0);
     const idf = Math.log(1 + (n - having + 0.5) / (having + 0.5));

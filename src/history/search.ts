@@ -6,12 +6,13 @@
  *     text record, sealed: for each message  0x1E | position, decimal | 0x1F | its text, in one case and form, spaces joined
  */
 import type { Role, SearchHit, StoredMessage } from "../api/history.ts";
+import { folded } from "../api/folding.ts";
 import { concat, toHex, utf8, utf8Decode } from "../bytes.ts";
 import type { Database, Row } from "./database.ts";
 import { wipe } from "../secret.ts";
 import type { Head, Opened } from "./entries.ts";
 import { filterOf, marksOf, mayHold } from "./filter.ts";
-import { normalised, normalisedTitle } from "./normal.ts";
+import { normalised, normalisedTitle, wordsOf } from "./normal.ts";
 import { openMessage } from "./message.ts";
 import { KIND, open, seal } from "./seal.ts";
 
@@ -205,40 +206,43 @@ export class Searcher {
 
   /** The newest `limit` conversations with all the words of `query` in their title and messages. */
   find(query: string, limit: number): SearchHit[] {
-    const words = [...new Set(normalised(query).split(" ").filter((word) => word !== ""))];
+    const words = wordsOf(query);
     if (words.length === 0) return [];
-    const patterns = words.map((word) => utf8(word));
-    const marks = patterns.map(marksOf);
+    const patterns = words.map((word) => word.map((form) => utf8(form)));
+    const marks = patterns.map((forms) => forms.map(marksOf));
     const hits: SearchHit[] = [];
     for (const entry of this.#entries.toSorted(newest)) {
       const title = normalisedTitle(entry.opened.head);
       const missing = new Set(words.keys());
-      for (const [i, word] of words.entries()) if (title.includes(word)) missing.delete(i);
+      for (const [i, [word]] of words.entries()) if (title.includes(word)) missing.delete(i);
       if (!this.#mayHave(entry, [...missing].map((i) => marks[i]!))) continue;
       let message: number | undefined;
-      for (const text of this.#texts(entry, marks)) {
-        for (const [i, pattern] of patterns.entries()) {
-          const at = placeIn(text, pattern);
-          if (at < 0) continue;
+      for (const text of this.#texts(entry, marks.flat())) {
+        for (const [i, forms] of patterns.entries()) {
+          const at = forms.map((form) => placeIn(text, form)).find((place) => place >= 0);
+          if (at === undefined) continue;
           missing.delete(i);
           message ??= positionAt(text, at);
         }
         if (missing.size === 0 && message !== undefined) break;
       }
       if (missing.size > 0) continue;
-      hits.push(this.#hit(entry, words, message));
+      hits.push(this.#hit(entry, words.map(([word]) => word), message));
       if (hits.length === limit) break;
     }
     return hits;
   }
 
-  /** Whether each of the words may be in one of its texts. */
-  #mayHave({ id, opened: { head: { texts } } }: Opened, words: readonly Uint32Array[]): boolean {
+  /** Whether each of the words, in one of its forms, may be in one of its texts. */
+  #mayHave(
+    { id, opened: { head: { texts } } }: Opened,
+    words: readonly (readonly Uint32Array[])[],
+  ): boolean {
     const filters = this.#filters.get(id) ?? [];
-    return words.every((word) => {
+    return words.every((forms) => {
       for (let at = 0; at < texts; at++) {
         const filter = filters[at];
-        if (filter === undefined || mayHold(filter, word)) return true;
+        if (filter === undefined || forms.some((form) => mayHold(filter, form))) return true;
       }
       return false;
     });
@@ -330,7 +334,7 @@ function positionAt(text: Buffer, at: number): number {
 /** The text around the first of the words, one line. Offsets of the two forms may differ by a little; nothing depends on it. */
 function snippet(content: string, words: readonly string[]): string {
   const line = content.replace(/[\s\p{Cc}]+/gu, " ").trim();
-  const lower = line.toLowerCase();
+  const lower = folded(line);
   const places = words.map((word) => lower.indexOf(word)).filter((place) => place >= 0);
   const start = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - SNIPPET_BEFORE);
   const part = line.slice(start, start + SNIPPET_CHARACTERS);

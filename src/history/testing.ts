@@ -12,6 +12,8 @@ interface Place {
   readonly dataDir: string;
   /** A new connection under the same key each time. */
   open(): History;
+  /** That key, each time anew. */
+  vault(): VaultKey[];
   /** Everything that lies in the history's folder, by file. */
   bytes(): Map<string, Uint8Array>;
   /** The clock of histories opened here, unix ms. */
@@ -28,12 +30,8 @@ export async function withPlace(test: (place: Place) => Promise<void> | void): P
   const place: Place = {
     dataDir,
     now: 1_800_000_000_000,
-    open: () =>
-      new History({
-        dataDir,
-        vault: [{ ...key, key: key.key.slice() }],
-        now: () => place.now,
-      }),
+    open: () => new History({ dataDir, vault: place.vault(), now: () => place.now }),
+    vault: () => [{ ...key, key: key.key.slice() }],
     bytes: () => bytesOf(historyFolder(dataDir)),
   };
   try {

@@ -9,6 +9,7 @@ import { Maths } from "./maths.tsx";
 import type { MathsToken } from "./maths_tokens.ts";
 import { Printing } from "./print.ts";
 import { reading } from "./reading_script.ts";
+import { blocksOf } from "./text_blocks.ts";
 import { piecesOf } from "./visible.ts";
 
 /** Of a text that is not parsed, as much at first: one line of 10 MB takes a browser seconds to lay out. */
@@ -37,9 +38,15 @@ export function Plain({ text }: { text: string }) {
   const [asked, setAsked] = useState(SHOWN);
   const shown = useContext(Printing) ? Infinity : asked;
   const rest = text.length - shown;
+  const blocks = useMemo(() => blocksOf(rest > 0 ? text.slice(0, shown) : text), [text, shown]);
   return (
     <div class="plain" dir="auto">
-      <Visible text={rest > 0 ? text.slice(0, shown) : text} />
+      {blocks.length === 1
+        ? <Visible text={blocks[0]!.text} />
+        // A block of no text has no height.
+        : blocks.map(({ text }) => (
+          <div dir="auto">{text === "" ? <br /> : <Visible text={text} />}</div>
+        ))}
       {rest > 0 && (
         <p>
           <button type="button" onClick={() => setAsked(asked * 4)}>

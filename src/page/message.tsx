@@ -41,8 +41,8 @@ export function MessageView({ actions, message, running }: Props) {
       </header>
       {message.attachments && message.attachments.length > 0 && (
         <section class="given" aria-label="Given to the model with it">
-          {message.attachments.map(({ name, where, text }) => (
-            <details class="attachment" key={`${name} ${where}`}>
+          {message.attachments.map(({ name, where, text }, at) => (
+            <details class="attachment" key={at}>
               <summary>
                 <Visible text={name} />
                 {where && `, ${where}`}

@@ -2,6 +2,7 @@
  * The passages of a document that a question is about. Robertson's BM25 over pieces of some 1,200 characters, in the page's memory:
  * the document goes nowhere, and is in no index.
  */
+import { foldedWords } from "../api/folding.ts";
 import type { Attachment } from "./types.ts";
 
 /** A document up to this goes into the prompt whole. */
@@ -50,17 +51,12 @@ export function passagesOf(text: string): Passage[] {
   return passages;
 }
 
-/** The words of a text, in lower case and without marks. */
-export function wordsOf(text: string): string[] {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-}
-
 /** Indices of the passages that fit the question, the best first. */
 export function rank(passages: readonly Pick<Passage, "text">[], question: string): number[] {
-  const words = passages.map(({ text }) => wordsOf(text));
+  const words = passages.map(({ text }) => foldedWords(text));
   const mean = words.reduce((sum, { length }) => sum + length, 0) / Math.max(1, words.length);
   const scores = passages.map(() => 0);
-  for (const word of new Set(wordsOf(question))) {
+  for (const word of new Set(foldedWords(question))) {
     const counts = words.map((list) => list.reduce((n, one) => n + (one === word ? 1 : 0), 0));
     const having = counts.filter((n) => n > 0).length;
     const weight = Math.log(1 + (passages.length - having + 0.5) / (having + 0.5));

@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 /** The conversations: search, those that are pinned, folders, the rest. */
+import { folded } from "../api/folding.ts";
 import type { ComponentChildren } from "preact";
 import type { Actions } from "./actions.ts";
 import { mostFound } from "./history.ts";
@@ -95,7 +96,12 @@ export function Sidebar({ actions }: { actions: Actions }) {
               <Group actions={actions} title="Temporary, this tab only" entries={temporaries} />
             )}
             {groupsOf(list, state.folders).map(({ title, entries, more, folder }) => (
-              <Group key={title} actions={actions} title={title} entries={entries}>
+              <Group
+                key={`${folder === undefined} ${title}`}
+                actions={actions}
+                title={title}
+                entries={entries}
+              >
                 {more > 0 && (
                   <button
                     type="button"
@@ -119,8 +125,8 @@ export function Sidebar({ actions }: { actions: Actions }) {
 
 /** A passage's text around the first of the words. */
 function snippetOf(text: string, query: string): string {
-  const lower = text.toLowerCase();
-  const places = query.toLowerCase().split(/\s+/).filter((word) => word !== "")
+  const lower = folded(text);
+  const places = folded(query).split(/\s+/).filter((word) => word !== "")
     .map((word) => lower.indexOf(word)).filter((at) => at >= 0);
   const start = Math.max(0, (places.length === 0 ? 0 : Math.min(...places)) - 60);
   return (start > 0 ? "…" : "") + text.slice(start, start + 200).replace(/\s+/g, " ");

@@ -73,7 +73,8 @@ export async function looksIntoFolders({ url, browser }: Place): Promise<void> {
   const conversations = Array.from({ length: 300 }, (_, i) => ({
     title: `Swift ${i}`,
     created: 1_600_000_000_000 + i * 1000,
-    folder: i < 3 ? "Old summers" : "",
+    folder: i < 3 ? "Old summers" : i === 298 ? "Pinned" : "",
+    pinned: i === 299,
     messages: [{ id: "1", parent: null, role: "user", content: i === 1 ? "screaming" : "gliding" }],
   }));
   const taken = await fetch(`${url}secllama/history/import`, {
@@ -98,6 +99,12 @@ export async function looksIntoFolders({ url, browser }: Place): Promise<void> {
     await list.getByText("3 found").waitFor();
     await list.getByRole("button", { name: "All conversations" }).click();
     await list.getByRole("heading", { name: "Old summers" }).waitFor();
+    // A folder may be called as what is pinned is: neither takes the other's place.
+    const pinned = list.getByRole("heading", { name: "Pinned", exact: true });
+    assert.equal(await pinned.count(), 2);
+    for (const name of ["Swift 298", "Swift 299"]) {
+      assert.equal(await list.getByRole("button", { name, exact: true }).count(), 1, name);
+    }
     await page.getByRole("searchbox").fill("gliding");
     await list.getByText("100 found, the newest: there may be more").waitFor();
     assert.deepEqual(asked.filter((address) => /summers/i.test(address)), [], "in no address");
@@ -178,6 +185,9 @@ async function pagesOf(pdf: Uint8Array): Promise<string[]> {
 /** Letters of a text, whatever a line's end made of the spaces between. */
 const letters = (text: string) => text.replace(/\s/g, "");
 
+/** A megabyte in one line, of which the window shows the beginning. */
+const LONG_LINE = `${"nightjar ".repeat(1e6 / 9)}the end of the long line`;
+
 /** What is printed, as the browser makes a PDF of it: title, question, a wide table to its last column, from a dark window too. */
 export async function printsAll({ url, browser }: Place): Promise<void> {
   const row = (name: string) =>
@@ -194,7 +204,7 @@ export async function printsAll({ url, browser }: Place): Promise<void> {
       id: String(i + 3),
       parent: String(i + 2),
       role: i % 2 === 0 ? "user" : "assistant",
-      content: `Line ${i} of many.`,
+      content: i === 149 ? LONG_LINE : `Line ${i} of many.`,
     })),
   ];
   const conversations = [{ title: "Printed nightjar", created: 1_700_000_000_000, messages }];
@@ -206,7 +216,7 @@ export async function printsAll({ url, browser }: Place): Promise<void> {
   assert.equal((await taken.json()).imported, 1);
   await visit(url, async ({ page }) => {
     await page.getByRole("navigation").getByRole("button", { name: /Printed nightjar/ }).click();
-    await page.getByText("Line 149 of many.").waitFor();
+    await page.getByText("Line 148 of many.").waitFor();
     assert.equal(await page.locator(".message").count(), 100);
     const printed = (await pagesOf(await page.pdf())).join(" ");
 
@@ -218,6 +228,7 @@ export async function printsAll({ url, browser }: Place): Promise<void> {
         "Line0ofmany",
         "Printednightjar",
         "Whatflies?",
+        "theendofthelongline",
       ]
     ) {
       assert.ok(letters(printed).includes(name), `${name} is not on the paper`);

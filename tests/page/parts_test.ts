@@ -1,14 +1,16 @@
 /** The page's parts that need no browser: the tree, passages, Markdown's parts, hidden characters, the list's groups. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { seeded } from "../support/seeds.ts";
 import { readImport } from "../../src/history/import/formats.ts";
 import { jsonOf } from "../../src/page/export.ts";
 import { leavesPicturesOut, requestOf } from "../../src/page/generate.ts";
 import { ageOf } from "../../src/page/proof.tsx";
 import { groupsOf } from "../../src/page/sidebar.tsx";
+import { foldedWords } from "../../src/api/folding.ts";
 import { safeLink } from "../../src/page/links.ts";
 import { partsOf } from "../../src/page/markdown_parts.ts";
-import { chosenOf, passagesOf, rank, wordsOf } from "../../src/page/passages.ts";
+import { chosenOf, passagesOf, rank } from "../../src/page/passages.ts";
 import {
   branchOf,
   keptAbove,
@@ -21,6 +23,7 @@ import {
   without,
 } from "../../src/page/tree.ts";
 import type { Conversation, Message } from "../../src/page/types.ts";
+import { blocksOf } from "../../src/page/text_blocks.ts";
 import { piecesOf, withoutHidden } from "../../src/page/visible.ts";
 
 type Tree = Pick<Conversation, "messages" | "shown">;
@@ -107,7 +110,7 @@ Deno.test("passages: together they are the text, none is large, and lines are wh
 
 Deno.test("passages: the rank is BM25's, by the formula written out", () => {
   const texts = ["the kestrel nests high", "a cat sat", "kestrel kestrel and the cat", ""];
-  const lists = texts.map(wordsOf);
+  const lists = texts.map(foldedWords);
   const mean = lists.reduce((n, l) => n + l.length, 0) / lists.length;
   const score = (i: number, word: string) => {
     const f = lists[i]!.filter((w) => w === word).length;
@@ -116,7 +119,7 @@ Deno.test("passages: the rank is BM25's, by the formula written out", () => {
     return idf * f * 2.2 / (f + 1.2 * (1 - 0.75 + 0.75 * lists[i]!.length / mean));
   };
   for (const question of ["kestrel", "the cat", "high kestrel", "nothing", "Késtrel"]) {
-    const words = [...new Set(wordsOf(question))];
+    const words = [...new Set(foldedWords(question))];
     const wanted = texts.map((_, i) => [words.reduce((s, w) => s + score(i, w), 0), i] as const)
       .filter(([s]) => s > 0).toSorted(([a], [b]) => b - a).map(([, i]) => i);
     assert.deepEqual(rank(texts.map((text) => ({ text })), question), wanted, question);
@@ -141,6 +144,32 @@ Deno.test("hidden characters: what is shown and what is named is the text, and n
   // A form of a Han character is no hidden text; bytes behind a letter, one selector each, are.
   assert.deepEqual(piecesOf("\u845b\u{e0100}"), ["\u845b\u{e0100}"]);
   assert.equal(withoutHidden("\u845b\u{e0100}\u{e0101}a\u{e0148}\u3164"), "\u845b\u{e0100}a");
+});
+
+Deno.test("long texts: in blocks none of which is large, the text is whole, and no character is cut", () => {
+  const random = seeded(1);
+  const parts = [
+    "word ",
+    "\n",
+    "\n\n",
+    "x".repeat(9_000),
+    "🦩".repeat(7_001),
+    "é ",
+    "y".repeat(30_000),
+  ];
+  for (let round = 0; round < 60; round++) {
+    const text = Array.from(
+      { length: Math.floor(random() * 40) },
+      () => parts[Math.floor(random() * parts.length)],
+    ).join("");
+    const blocks = blocksOf(text);
+    assert.equal(blocks.map(({ text, ended }) => ended ? `${text}\n` : text).join(""), text);
+    for (const block of blocks) {
+      assert.ok(block.text.length <= 20_000);
+      assert.ok(block.text.isWellFormed());
+    }
+    assert.ok(blocks.length <= 1 + text.length / 2_000, `${blocks.length} of ${text.length}`);
+  }
 });
 
 Deno.test("markdown: whatever is said has parts, and only http, https and mailto are links", () => {
