@@ -136,7 +136,10 @@ export class Actions {
     }
     if (this.#asking) return false;
     this.#asking = true;
-    const { id } = this.state.open;
+    const { open: before } = this.state;
+    const { id } = before;
+    /** A new conversation that holds nothing yet. */
+    let made: string | undefined;
     try {
       const { found, note } = sources?.length
         ? await passagesFor(text, sources.map(({ id }) => id))
@@ -158,11 +161,13 @@ export class Actions {
       };
       if (this.state.open.messages.length === 0) {
         const kept = await this.library.keep(titleOf(text));
+        if (!kept.temporary) made = kept.id;
         if (this.state.open.id !== id) return false;
         this.store.set({ open: kept });
       }
       const asked = this.state.open;
       if (!asked.temporary) message = { ...message, id: await append(asked.id, message) };
+      made = undefined;
       // Another conversation may be shown by now; in its own, what other tabs said meanwhile stays.
       const { open } = this.state;
       if (open.id !== asked.id) return true;
@@ -176,6 +181,7 @@ export class Actions {
       this.fail(error);
       return false;
     } finally {
+      if (made !== undefined) await this.library.unkeep(made, before);
       this.#asking = false;
     }
   }

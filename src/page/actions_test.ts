@@ -104,6 +104,58 @@ Deno.test("page: while a question is kept, what another tab said stays, and anot
   }
 });
 
+Deno.test("page: a question that cannot be kept leaves no empty conversation, whatever is shown by then", async () => {
+  const keeping = { kind: "kept", writable: true };
+  const store = new Store(
+    {
+      ...{ open: emptyConversation(false), models: [], model: "demo", capabilities: [], keeping },
+      ...{ list: [], running: [], temporaries: [], folder: undefined, query: "" },
+    } as unknown as State,
+  );
+  const actions = new Actions(store);
+  const page = globalThis as unknown as Record<string, unknown>;
+  const before = { fetch: page["fetch"], location: page["location"], history: page["history"] };
+  const there = new Set<string>();
+  const asked: string[] = [];
+  let made = 0;
+  let creating = () => {};
+  const fetch = (path: string, { method } = { method: "GET" }) => {
+    const [, id, what] = /history\/([0-9a-f]{32})\/(\w+)/.exec(path) ?? [];
+    asked.push(`${method} ${what ?? path}`);
+    if (path.startsWith("/secllama/history?")) {
+      return Promise.resolve(Response.json({ conversations: [], folders: [], writable: true }));
+    }
+    if (what === "messages") {
+      return Promise.resolve(Response.json({ error: "full", code: "disk-full" }, { status: 507 }));
+    }
+    if (what === "erase") there.delete(id!);
+    else {
+      there.add(`${++made}`.padStart(32, "0"));
+      creating();
+    }
+    return Promise.resolve(Response.json({ id: `${made}`.padStart(32, "0") }));
+  };
+  Object.assign(page, { fetch, location: { pathname: "/" }, history: { replaceState() {} } });
+  try {
+    await actions.library.refresh();
+    const { open } = store.state;
+    for (let tries = 1; tries <= 2; tries++) {
+      assert.equal(await actions.send({ text: "first" }), false);
+      assert.equal(store.state.notice?.text, "full");
+      assert.equal(store.state.open, open, "it is as it was, and can be asked again");
+      assert.deepEqual([made, [...there]], [tries, []]);
+    }
+    // Another conversation is opened while the new one is made.
+    const other = emptyConversation(false);
+    creating = () => store.set({ open: other });
+    assert.equal(await actions.send({ text: "first" }), false);
+    assert.equal(store.state.open, other);
+    assert.deepEqual([made, [...there]], [3, []], asked.join());
+  } finally {
+    Object.assign(page, before);
+  }
+});
+
 Deno.test("page: what is found in conversations is shown before, and without, what is found in documents", async () => {
   const state = { open: emptyConversation(true), query: "", passages: [] } as unknown as State;
   const store = new Store(state);

@@ -81,6 +81,11 @@ export function remove(id: string): Promise<void> {
   return ask(pathOf(ROUTES.conversation, id), { method: "DELETE" });
 }
 
+/** For good, now. */
+export function erase(id: string): Promise<void> {
+  return ask(pathOf(ROUTES.erase, id), { method: "POST", body: {} });
+}
+
 export function undelete(id: string): Promise<void> {
   return ask(pathOf(ROUTES.undelete, id), { method: "POST", body: {} });
 }

@@ -225,6 +225,13 @@ export class Library {
     return { ...open, id, title };
   }
 
+  /** Takes back what {@link keep} made if nothing could be put into it: it was shown as before, and is again. */
+  async unkeep(made: string, before: Conversation): Promise<void> {
+    if (this.#state.open.id === made) this.#store.set({ open: before });
+    // Whatever it was that failed has been said, and may be why this fails too.
+    await history.erase(made).catch(() => {});
+  }
+
   /** The address leads back here after a reload. It says a random name, and nothing of what was said. */
   noteAddress(): void {
     setAddress(this.#state.open);
