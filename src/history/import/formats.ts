@@ -21,13 +21,30 @@ import {
   text,
 } from "./values.ts";
 
-type Format = "ChatGPT" | "Claude" | "Open WebUI" | "Ollama" | "SecLlama";
+/** What a file of JSON may be made of, one by one: each by the field that no other has. */
+const MADE_OF: readonly {
+  readonly format: string;
+  is(one: Json): boolean;
+  read(one: Json): Imported[];
+}[] = [
+  {
+    format: "SecLlama",
+    is: (one) => one["format"] === "secllama-history",
+    read: (one) => list(one["conversations"]).map(fromOurs),
+  },
+  { format: "ChatGPT", is: (one) => "mapping" in one, read: (one) => [fromChatGpt(one)] },
+  { format: "Claude", is: (one) => "chat_messages" in one, read: (one) => [fromClaude(one)] },
+  { format: "Open WebUI", is: (one) => "chat" in one, read: (one) => [fromOpenWebUi(one)] },
+];
+
+/** Stands for what is no conversation that is known: it is left out, and counted. */
+const NONE = conversation({}, [], 0);
 
 /**
  * The conversations of a file.
  * @throws {SecLlamaError} `bad-request` for what is none of these.
  */
-export function readImport(bytes: Uint8Array): { format: Format; conversations: Imported[] } {
+export function readImport(bytes: Uint8Array): { format: string; conversations: Imported[] } {
   if (isSqlite(bytes)) {
     return { format: "Ollama", conversations: fromOllama(new SqliteReader(bytes)) };
   }
@@ -42,20 +59,16 @@ export function readImport(bytes: Uint8Array): { format: Format; conversations: 
         : "it is neither JSON nor a SQLite database",
     );
   }
-  const ours = object(value);
-  if (ours["format"] === "secllama-history") {
-    return { format: "SecLlama", conversations: list(ours["conversations"]).map(fromOurs) };
-  }
-  const all = Array.isArray(value) ? value.map(object) : [ours];
-  if (all.some((one) => "mapping" in one)) {
-    return { format: "ChatGPT", conversations: all.map(fromChatGpt) };
-  }
-  if (all.some((one) => "chat_messages" in one)) {
-    return { format: "Claude", conversations: all.map(fromClaude) };
-  }
-  if (all.some((one) => "chat" in one)) {
-    return { format: "Open WebUI", conversations: all.map(fromOpenWebUi) };
-  }
+  const formats = new Set<string>();
+  // Somebody may have put the conversations of several programs into one file.
+  const conversations = (Array.isArray(value) ? value : [value]).flatMap((part) => {
+    const one = object(part);
+    const made = MADE_OF.find(({ is }) => is(one));
+    if (made === undefined) return [NONE];
+    formats.add(made.format);
+    return made.read(one);
+  });
+  if (formats.size > 0) return { format: [...formats].join(", "), conversations };
   throw unknown("it has no conversations that SecLlama knows");
 }
 

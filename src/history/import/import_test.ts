@@ -76,6 +76,36 @@ const OPEN_WEBUI = [{
   chat: { messages: [{ role: "user", content: "1" }, { role: "assistant", content: "2" }] },
 }];
 
+Deno.test("import: the conversations of several programs in one file are taken up, and what is none is counted", () =>
+  withPlace(async (place) => {
+    using history = place.open();
+    const claude = { name: "Notes", chat_messages: [{ sender: "human", text: "a claim" }] };
+    const ours = {
+      format: "secllama-history",
+      version: 1,
+      conversations: [{
+        title: "Ours",
+        messages: [{ id: "1", parent: null, role: "user", content: "mine" }],
+      }],
+    };
+    const all: unknown[] = [claude, ...OPEN_WEBUI, { unknown: 1 }, ours, null, ...CHATGPT, "text"];
+    for (let turns = 0; turns < all.length; turns++) {
+      const report = await history.importFile(json(all));
+      assert.deepEqual(report.format.split(", ").toSorted(), [
+        "ChatGPT",
+        "Claude",
+        "Open WebUI",
+        "SecLlama",
+      ]);
+      // In any order, and the second time nothing is new.
+      assert.deepEqual([report.imported, report.skipped], turns === 0 ? [5, 3] : [0, 8]);
+      all.push(all.shift());
+    }
+    const titles = history.list().conversations.map(({ title }) => title).toSorted();
+    assert.deepEqual(titles, ["Deed", "Lease", "Notes", "Ours", "old"]);
+    await assert.rejects(history.importFile(json([{ unknown: 1 }, null])), { code: "bad-request" });
+  }));
+
 Deno.test("import: ChatGPT's and Open WebUI's trees keep their branches", () => {
   const [lease] = readImport(json(CHATGPT)).conversations;
   assert.deepEqual(
@@ -334,7 +364,23 @@ Deno.test("import: Ollama's database, with what was written into it later, long 
     insert.run("c1", "assistant", "ok", "hm", "gpt-oss:20b");
     db.prepare("INSERT INTO attachments VALUES (1, 1, 'a.png', ?)")
       .run(new Uint8Array([0x89, 0x50, 0x4e, 0x47, 1]));
-    db.prepare("INSERT INTO attachments VALUES (2, 1, 'note.txt', ?)").run(json("a note"));
+    const attach = db.prepare("INSERT INTO attachments VALUES (?, 1, ?, ?)");
+    attach.run(2, "note.txt", json("a note"));
+    const bytes = new TextEncoder();
+    const bitmap = new Uint8Array(58);
+    bitmap.set([0x42, 0x4d, bitmap.length]);
+    for (
+      const [i, [name, file]] of [
+        ["b.gif", bytes.encode("GIF89a\0\0")],
+        ["c.webp", bytes.encode("RIFF\x08\0\0\0WEBPVP8 ")],
+        ["d.bmp", bitmap],
+        // A text that begins as a picture does.
+        ["cars.txt", bytes.encode("BMW, and thirty more letters of a text")],
+        ["riff.txt", bytes.encode("RIFFs of a guitar")],
+        ["gif.txt", bytes.encode("GIF80 is none")],
+        ["song.mp3", new Uint8Array([0x49, 0x44, 0x33, 0, 0xff])],
+      ].entries() as Iterable<[number, [string, Uint8Array]]>
+    ) attach.run(i + 3, name, file);
     db.exec(`INSERT INTO tool_calls VALUES (1, 2, 'function', 'weather', '{"at":"Ghent"}', '')`);
     db.close();
     using history = place.open();
@@ -343,8 +389,14 @@ Deno.test("import: Ollama's database, with what was written into it later, long 
     const { created, messages: [q, a] } = history.get(history.list().conversations[0]!.id);
     assert.equal(created, Date.parse("2025-08-01T12:00:00.123+02:00"));
     assert.equal(q!.content, long);
-    assert.equal(q!.images?.length, 1);
-    assert.deepEqual(q!.attachments, [{ name: "note.txt", text: '"a note"' }]);
+    assert.equal(q!.images?.length, 4);
+    assert.ok(q!.images?.includes(bitmap.toBase64()));
+    assert.deepEqual(q!.attachments, [
+      { name: "note.txt", text: '"a note"' },
+      { name: "cars.txt", text: "BMW, and thirty more letters of a text" },
+      { name: "riff.txt", text: "RIFFs of a guitar" },
+      { name: "gif.txt", text: "GIF80 is none" },
+    ]);
     assert.deepEqual(a!.tool_calls, [{
       function: { name: "weather", arguments: { at: "Ghent" } },
     }]);

@@ -16,10 +16,18 @@ export function model(value: unknown): { model?: string } {
     : {};
 }
 
+/** By how a file begins; of two letters a text may begin so too, so that a bitmap's own size must be true. */
 export function isImage(bytes: Uint8Array): boolean {
-  const begins = (...wanted: number[]) => wanted.every((byte, i) => bytes[i] === byte);
-  return begins(0x89, 0x50, 0x4e, 0x47) || begins(0xff, 0xd8, 0xff) ||
-    begins(0x52, 0x49, 0x46, 0x46);
+  const begins = (wanted: readonly number[], at = 0) =>
+    wanted.every((byte, i) => bytes[at + i] === byte);
+  const isBitmap = () => {
+    const { buffer, byteOffset } = bytes;
+    return new DataView(buffer, byteOffset).getUint32(2, true) === bytes.length;
+  };
+  return begins([0x89, 0x50, 0x4e, 0x47]) || begins([0xff, 0xd8, 0xff]) ||
+    begins([0x47, 0x49, 0x46, 0x38, 0x37, 0x61]) || begins([0x47, 0x49, 0x46, 0x38, 0x39, 0x61]) ||
+    begins([0x52, 0x49, 0x46, 0x46]) && begins([0x57, 0x45, 0x42, 0x50], 8) ||
+    begins([0x42, 0x4d]) && bytes.length > 26 && isBitmap();
 }
 
 export function object(value: unknown): Json {
