@@ -37,18 +37,19 @@ export function secllama(args: readonly string[], entry?: string): string[] {
 }
 
 /**
- * A test that is run twice: on the compiled program, and bundled; in full runs from source instead.
- * @param as What it is run as besides compiled: "source" where the source's own start is what is tested.
+ * A test on the compiled program, which is what people run, and in full runs from source too. Where there is none to compile it with,
+ * bundled.
+ * @param as "source" where the source's own start is what is tested: that way too, in every run.
  */
 export function bothWays(
   name: string,
   body: (t: Deno.TestContext) => Promise<void>,
-  as: Way = Deno.env.get("SECLLAMA_FULL") === "1" ? "source" : "bundled",
+  as: Way = Deno.env.get("SECLLAMA_FULL") === "1" ? "source" : "binary",
 ): void {
-  for (const each of [as, "binary"] as const) {
+  const compiled: Way = compiledProgram() === "" ? "bundled" : "binary";
+  for (const each of new Set<Way>([as === "binary" ? compiled : as, compiled])) {
     Deno.test({
       name: `${each}: ${name}`,
-      ignore: each === "binary" && compiledProgram() === "",
       async fn(t) {
         way = each;
         try {
