@@ -4,7 +4,7 @@
  *
  *     deno run -A scripts/test.ts [--full] [--lanes=N] [PATH…]
  *
- * Test files run in N processes at a time, three more than there are processors and five at most if it is not said, from a queue with
+ * Test files run in N processes at a time, four more than there are processors and six at most if it is not said, from a queue with
  * the longest first (scripts/test/queue.ts).
  */
 import { spawnGuarded } from "./test/guard.ts";
@@ -252,7 +252,7 @@ function laneCount(): number {
   const said = Deno.args.find((arg) => arg.startsWith("--lanes="))?.slice("--lanes=".length);
   // A test waits a good part of its time, for a process to start or to end. Two processors are busy for 74 % with four lanes, for 89 %
   // with five.
-  if (said === undefined) return Math.min(navigator.hardwareConcurrency + 3, 5);
+  if (said === undefined) return Math.min(navigator.hardwareConcurrency + 4, 6);
   if (/^[1-9]\d?$/.test(said)) return Number(said);
   console.error(`error: --lanes=${said}: a number from 1 to 99 is expected`);
   Deno.exit(1);
