@@ -96,9 +96,9 @@ def draw(things, background, tones, softness):
     return np.rint(pixels), owner.ravel()
 
 
-def scene(rng):
-    """(things, pixels, owners) of a random picture."""
-    if rng.random() < 0.3:
+def scene(rng, digits=0.3):
+    """(things, pixels, owners) of a random picture; `digits`: the share of those that show a digit."""
+    if rng.random() < digits:
         kinds, low, high = [str(rng.integers(10))], 10, 15
     else:
         kinds, low, high = [str(k) for k in rng.choice(SHAPES, rng.integers(1, 5))], 5.0, 8.0

@@ -85,9 +85,9 @@ def waves(c):
 
 
 class Eye(nn.Module):
-    """`forward` gives (features of each patch, embeddings for the text model), both [batch, patches, …]."""
+    """`forward` gives embeddings for the text model, [batch, patches, width]. `always`: what each of them starts with."""
 
-    def __init__(self, config, out):
+    def __init__(self, config, out, always):
         super().__init__()
         self.config = c = config
         self.out = out
@@ -95,30 +95,35 @@ class Eye(nn.Module):
         self.position_embd = nn.Parameter(waves(c))
         self.blocks = nn.ModuleList(Layer(c) for _ in range(c.layers))
         self.post_ln = Norm(c.width, c.epsilon)
-        self.mm0, self.mm2 = Linear(c.width, c.hidden), Linear(c.hidden, out)
+        self.mm0, self.mm2 = Linear(c.width, c.hidden), Linear(c.hidden, out, 0)
+        self.mm2.bias.data.copy_(torch.from_numpy(always))
 
-    def forward(self, pixels, learns=True):
-        """`pixels` [batch, 3, side, side] from 0 to 255. `learns`: whether what is before the projector does."""
-        with torch.set_grad_enabled(learns and torch.is_grad_enabled()):
-            x = self.encode(pixels)
-        return x, self.mm2(F.gelu(self.mm0(x), approximate="tanh"))
-
-    def encode(self, pixels):
+    def forward(self, pixels):
+        """`pixels` [batch, 3, side, side] from 0 to 255."""
         x = F.conv2d(pixels / 127.5 - 1, self.patch_embd, stride=self.config.patch)
         x = x.flatten(2).transpose(1, 2) + self.position_embd
         for block in self.blocks:
             x = block(x)
-        return self.post_ln(x)
+        return self.mm2(F.gelu(self.mm0(self.post_ln(x)), approximate="tanh"))
 
     def tensors(self):
         """{GGUF tensor name: float32 array}, in file order."""
+        return {name: p.detach().numpy() for name, p in self._named().items()}
+
+    @torch.no_grad()
+    def load(self, arrays):
+        """Takes weights as `tensors` gives them."""
+        for name, own in self._named().items():
+            own.copy_(torch.from_numpy(arrays[name]))
+
+    def _named(self):
         names = {"patch_embd": "v.patch_embd.weight", "position_embd": "v.position_embd.weight"}
         out = {}
         for name, parameter in self.named_parameters():
             for ours, theirs in (("blocks.", "v.blk."), ("post_ln.", "v.post_ln."), ("mm0.", "mm.0."), ("mm2.", "mm.2.")):
                 if name.startswith(ours):
                     names[name] = theirs + name[len(ours) :]
-            out[names[name]] = parameter.detach().numpy()
+            out[names[name]] = parameter
         return out
 
     def metadata(self, name):

@@ -13,6 +13,14 @@ WORDINGS = {
     "digit": ["What digit is this?", "Which digit do you see?", "What number is this?", "Read the digit."],
 }
 NO_PICTURE = "I see no picture."
+# What says what is asked for. Where no such word stands, it is which shape or digit there is.
+ASKS = {
+    "kind": [],
+    "colour": [" colour", " color", "Colour", "Color"],
+    "count": [" many", "Count", "count"],
+    "where": ["Where", "where", " where", " part"],
+    "there": ["Is", "is", " Is", "Do", "do", " Do"],
+}
 
 
 def _unique(values):
@@ -63,5 +71,6 @@ def all_texts():
                 full = text.format(what=what)
                 out += [full, full.replace("colour", "color"), full[0].lower() + full[1:], full.rstrip("?.")]
     places = ["top left", "top", "top right", "left", "middle", "right", "bottom left", "bottom", "bottom right"]
-    single = [*SHAPES, *COLOURS, *NUMBERS, *places, "yes", "no", NO_PICTURE, " Answer with one word.", "user", "assistant", "system"]
+    asked = [text for texts in ASKS.values() for text in texts]
+    single = [*asked, *SHAPES, *COLOURS, *NUMBERS, *places, "yes", "no", NO_PICTURE, " Answer with one word.", "user", "assistant", "system"]
     return out + single * 40
