@@ -1,4 +1,5 @@
 /** The fleet's part of `serve`, where the settings name a file of its issuer, or the NATS that its records are in. */
+import { certificateFault } from "../client/certificate_fault.ts";
 import type { Config } from "../config/config.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { toHex } from "../bytes.ts";
@@ -145,12 +146,25 @@ async function openSource(
   }
   // Kept: each try to connect shows by it who we are.
   const { seed } = there;
-  const open = () =>
-    NatsStore.open({
-      ...{ servers, seed },
-      ...(ca !== undefined && { ca }),
-      onReached: (isThere) => logger.warn(isThere ? "fleet-store-back" : "fleet-store-lost"),
-    });
+  let isTold = false;
+  /** What does not pass by itself, and is the operator's to mend. Once is enough. */
+  const onRefused = (error: unknown) => {
+    const isRefused = certificateFault(error) !== undefined;
+    if (isRefused && !isTold) logger.error("fleet-store-certificate-refused");
+    isTold = isRefused;
+  };
+  const open = async () => {
+    try {
+      return await NatsStore.open({
+        ...{ servers, seed, onRefused },
+        ...(ca !== undefined && { ca }),
+        onReached: (isThere) => logger.warn(isThere ? "fleet-store-back" : "fleet-store-lost"),
+      });
+    } catch (error) {
+      onRefused(error);
+      throw error;
+    }
+  };
   const late = await LateSource.start(
     open,
     (store) => StoreSource.watching(store, RECORDS.head(hid)),

@@ -8,7 +8,7 @@ import { HeadKeeper } from "../fleet/heads.ts";
 import { asIssuer, fleetHosts } from "../fleet/issuer.ts";
 import { Publisher } from "../fleet/publisher.ts";
 import type { FleetHost, FleetState } from "../fleet/state.ts";
-import { type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
+import { FileSource, type FleetStore, MemoryFleetStore, packRecords } from "../fleet/store.ts";
 import { type KeySource, writeFileAtomically } from "../keys/mod.ts";
 import { pause } from "../pause.ts";
 import { secret } from "../secret.ts";
@@ -45,11 +45,16 @@ export const publishCommand: Command = {
       type: "boolean",
       help: "go on: again when keys, clients or hosts change, and in time",
     },
+    "after-restore": {
+      type: "boolean",
+      help: "the first time, also if this folder is older than what was published",
+    },
   },
   details:
     `TO is a folder, or servers of NATS: tls://nats-1:4222,tls://nats-2:4222. A host serves by its
 file, or by these servers: secllama serve --fleet. All of it is sealed to its host and signed; whoever
-carries it can only keep it back.${EXIT_CODES}`,
+carries it can only keep it back. A folder that was put back from a backup may have clients and hosts that were taken
+away since: it is refused until --after-restore is given once.${EXIT_CODES}`,
   run: (context) =>
     withFleet(context, async (state, keys) => {
       const lifeMs = parseDurationMs(stringOption(context, "valid") ?? "1h", "--valid");
@@ -59,12 +64,14 @@ carries it can only keep it back.${EXIT_CODES}`,
       await using heads = flag(context, "watch") && target.isShared
         ? await HeadKeeper.start(state, target.store)
         : undefined;
+      let isRestored = flag(context, "after-restore");
       await publishOnChange({
-        look: () => look(state, keys),
+        look: async () => `${await look(state, keys)} ${target.times()}`,
         write: async () => {
-          const hosts = await publisher.publish({ now: Date.now(), lifeMs });
+          const hosts = await publisher.publish({ now: Date.now(), lifeMs, isRestored });
+          isRestored = false;
           await heads?.look();
-          const paths = await target.written(hosts);
+          const paths = await target.written(hosts, await fleetHosts(state));
           report(context, { files: paths }, paths);
         },
         everyMs: lifeMs / 4,
@@ -83,8 +90,10 @@ interface Target extends AsyncDisposable {
   readonly store: FleetStore;
   /** Whether hosts say something there. */
   readonly isShared: boolean;
-  /** Called after each writing. @returns What to tell of it. */
-  written(hosts: readonly FleetHost[]): Promise<string[]>;
+  /** How often it was reached anew: what was there may be lost. */
+  times(): number;
+  /** Called after each writing. @param all Those that were taken out too. @returns What to tell of it. */
+  written(hosts: readonly FleetHost[], all: readonly FleetHost[]): Promise<string[]>;
 }
 
 async function openTarget(
@@ -92,26 +101,29 @@ async function openTarget(
   state: FleetState,
   to: string,
 ): Promise<Target> {
-  if (!to.startsWith("tls://")) return folderTarget(to);
+  if (!to.startsWith("tls://")) return await folderTarget(to);
   const replicas = stringOption(context, "replicas") ?? "1";
   if (!/^[135]$/.test(replicas)) {
     throw new SecLlamaError("usage", "--replicas must be 1, 3 or 5", { field: "--replicas" });
   }
-  const store = await openNats(context, state, to, Number(replicas));
+  let times = 0;
+  const onReached = (isThere: boolean) => void (times += Number(isThere));
+  const store = await openNats(context, state, to, { replicas: Number(replicas), onReached });
   return {
     store,
     isShared: true,
+    times: () => times,
     written: (hosts) => Promise.resolve(hosts.map(({ label }) => label)),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }
 
-/** The fleet's NATS, as the issuer. @param replicas Makes the bucket if it is not there. */
+/** The fleet's NATS, as the issuer. @param making `replicas` makes the bucket if it is not there. */
 export async function openNats(
   context: CommandContext,
   state: FleetState,
   to: string,
-  replicas?: number,
+  making: { replicas?: number; onReached?: (isThere: boolean) => void } = {},
 ): Promise<FleetStore> {
   const { NatsStore, parseNatsServers } = await import("../fleet/nats_store.ts");
   const there = await asIssuer(state);
@@ -120,31 +132,53 @@ export async function openNats(
   return await NatsStore.open({
     ...{ servers: parseNatsServers(to, "TO"), seed, leaderMs: LEADER_MS },
     ...(path !== undefined && { ca: utf8Decode(await readFileUpTo(path)) }),
-    ...(replicas !== undefined && { replicas }),
+    ...making,
   });
 }
 
-function folderTarget(folder: string): Target {
+async function folderTarget(folder: string): Promise<Target> {
   const store = new MemoryFleetStore();
+  await readHeads(folder, store);
   return {
     store,
     isShared: false,
-    async written(hosts) {
+    times: () => 0,
+    async written(hosts, all) {
       await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-      const paths: string[] = [];
-      for (const { label, hid } of hosts) {
+      const write = async ({ label, hid }: FleetHost) => {
         const records = new Map<string, string>();
         for (const name of await store.list(RECORDS.of(hid))) {
           records.set(name, (await store.get(name))!);
         }
         const path = join(folder, `${label}.fleet`);
         await writeFileAtomically(path, utf8(packRecords(records)));
-        paths.push(path);
+        return path;
+      };
+      // Who carries the files brings a host that was taken out its last one, unless another one has its name.
+      const taken = new Set(hosts.flatMap(({ label, hid }) => [label, hid]));
+      for (const host of all.toReversed()) {
+        if (taken.has(host.label) || taken.has(host.hid)) continue;
+        taken.add(host.label).add(host.hid);
+        await write(host);
       }
+      const paths: string[] = [];
+      for (const host of hosts) paths.push(await write(host));
       return paths;
     },
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
+}
+
+/** The heads of the files that are there, by which the publisher knows what was published. */
+async function readHeads(folder: string, store: FleetStore): Promise<void> {
+  const files = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
+  for (const { name } of files.filter(({ name }) => name.endsWith(".fleet"))) {
+    // One that is damaged is written over.
+    const records = await new FileSource(join(folder, name)).records().catch(() => new Map());
+    for (const [record, text] of records) {
+      if (RECORDS.isHead(record)) await store.put(record, text);
+    }
+  }
 }
 
 /**

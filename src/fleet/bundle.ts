@@ -86,6 +86,9 @@ export const RECORDS = {
   head: (hid: string) => `bundle.${hid}.head`,
   base: (hid: string, base: number, part: number) => `bundle.${hid}.base.${base}.${part}`,
   change: (hid: string, base: number, at: number) => `bundle.${hid}.change.${base}.${at}`,
+  /** All hosts'. */
+  bundles: "bundle.",
+  isHead: (name: string) => /^bundle\.[0-9a-f]{32}\.head$/.test(name),
   /** All of one host's. */
   of: (hid: string) => `bundle.${hid}.`,
   /** What a host says of itself; it alone may write it. */

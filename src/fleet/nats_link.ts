@@ -1,6 +1,7 @@
 /** One connection to a fleet's NATS, and its bucket. */
 import { type KV, Kvm } from "@nats-io/kv";
 import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
+import { certificateFault } from "../client/certificate_fault.ts";
 import { SecLlamaError } from "../errors.ts";
 import { BUCKET, inboxOf } from "./nats_permissions.ts";
 import type { natsIdentity } from "./nkey.ts";
@@ -96,8 +97,22 @@ async function ledBy<T>(ask: () => Promise<T>, leaderMs: number): Promise<T> {
   }
 }
 
+const REFUSED_CERTIFICATE =
+  "see what it is: openssl x509 -noout -text -in FILE; after a new one, at NATS: nats-server --signal reload. " +
+  "Who vouches for it is named by --ca, for a host by serve --fleet-ca";
+
 /** What every failure of NATS is to the fleet. */
 export function unreachable(cause: unknown): SecLlamaError {
+  if (certificateFault(cause) !== undefined) {
+    // Deno's TLS for Node has one word for all that is wrong with one.
+    const why =
+      "it may have expired, be of another name, or nobody who is trusted here vouches for it";
+    return new SecLlamaError(
+      "fleet-unreachable",
+      `the certificate of the fleet's store is refused: ${why}`,
+      { hint: REFUSED_CERTIFICATE, cause },
+    );
+  }
   return new SecLlamaError("fleet-unreachable", "the fleet's store does not answer, or refuses", {
     hint: refusalHint(cause) ??
       "look whether NATS runs, and has the lines of secllama fleet nats on the issuer",

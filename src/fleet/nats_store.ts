@@ -5,7 +5,7 @@
 import type { KV, KvEntry } from "@nats-io/kv";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { utf8 } from "../bytes.ts";
-import { SecLlamaError } from "../errors.ts";
+import { SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { idlePause } from "../pause.ts";
 import { firstReached } from "./knock.ts";
 import {
@@ -35,13 +35,18 @@ const SILENT_MS = 5_000;
 export interface NatsOptions extends Omit<Way, "identity"> {
   /** What {@link natsIdentity} is made from, 32 bytes; needed until the store is open, and the caller may wipe it then. */
   readonly seed: Uint8Array;
-  /** Copies that NATS keeps, where the bucket is made: on as many nodes. */
+  /** Copies that NATS keeps, where the bucket is made: on as many nodes. Given, it is made anew too where it was lost. */
   readonly replicas?: number | undefined;
   /** How long nodes that were just started may take to choose who leads, ms; absent: not at all. */
   readonly leaderMs?: number;
   /** Told of a connection that is lost (false) or there again (true). */
   readonly onReached?: (isThere: boolean) => void;
+  /** Told why a connection was not made anew; it is tried again. */
+  readonly onRefused?: (error: SecLlamaError) => void;
 }
+
+/** How each connection is made, and who is told. */
+type OwnWay = Way & Pick<NatsOptions, "onReached" | "onRefused" | "replicas">;
 
 /** Servers of a setting: `tls://nats-1:4222,tls://nats-2:4222`. @throws {SecLlamaError} `bad-config`. */
 export function parseNatsServers(text: string, field: string): string[] {
@@ -55,7 +60,7 @@ export function parseNatsServers(text: string, field: string): string[] {
 
 /** One connection to it; made anew when it is lost, for as long as this lives. */
 export class NatsStore implements FleetStore {
-  readonly #way: Way & Pick<NatsOptions, "onReached">;
+  readonly #way: OwnWay;
   #connection: NatsConnection;
   #kv: KV;
   readonly #ended = new AbortController();
@@ -63,10 +68,15 @@ export class NatsStore implements FleetStore {
   readonly #watches = new Set<() => void>();
   /** Something was not answered: watches may have missed what came meanwhile. */
   #isInDoubt = false;
-  /** Of the connection: when the first question was asked that was not answered, and none was since. */
+  /** Of the connection: since when nothing was answered; undefined: nothing is known to be without an answer. */
   #unanswered: number | undefined;
+  /** Of the connection: when something was answered last. */
+  #answered = 0;
 
-  private constructor(way: Way & Pick<NatsOptions, "onReached">, { connection, kv }: Link) {
+  private constructor(
+    way: Way & Pick<NatsOptions, "onReached" | "replicas">,
+    { connection, kv }: Link,
+  ) {
     this.#way = way;
     this.#connection = connection;
     this.#kv = kv;
@@ -74,7 +84,7 @@ export class NatsStore implements FleetStore {
 
   /** @throws {SecLlamaError} `fleet-unreachable` if no server lets us in. */
   static async open({ seed, replicas, leaderMs, ...rest }: NatsOptions): Promise<NatsStore> {
-    const way = { ...rest, identity: natsIdentity(seed) };
+    const way = { ...rest, replicas, identity: natsIdentity(seed) };
     const store = new NatsStore(way, await linked(way, { replicas, leaderMs }));
     void store.#follow();
     return store;
@@ -192,7 +202,9 @@ export class NatsStore implements FleetStore {
     const [asked, at] = [this.#connection, performance.now()];
     try {
       const got = await answer;
-      if (asked === this.#connection) this.#unanswered = undefined;
+      if (asked === this.#connection) {
+        [this.#unanswered, this.#answered] = [undefined, performance.now()];
+      }
       if (this.#isInDoubt) this.#anew();
       return got;
     } catch (cause) {
@@ -202,8 +214,9 @@ export class NatsStore implements FleetStore {
     }
   }
 
+  /** @param at When it was asked. What was answered while it waited shows that somebody is there. */
   #giveUpLater(at: number): void {
-    this.#unanswered ??= at;
+    this.#unanswered ??= Math.max(at, this.#answered);
     if (performance.now() - this.#unanswered < SILENT_NODE_MS) return;
     // Followed by a new one, elsewhere.
     void this.#connection.close().catch(() => {});
@@ -242,7 +255,9 @@ export class NatsStore implements FleetStore {
       try {
         // Each third time longer, for a machine that is slow and not cut off.
         const timeout = tries % 3 === 0 ? ANSWER_MS : CONNECT_MS;
-        const { connection, kv } = await linked({ ...this.#way, servers: [reached] }, { timeout });
+        const { replicas } = this.#way;
+        const way = { ...this.#way, servers: [reached] };
+        const { connection, kv } = await linked(way, { replicas, timeout });
         if (signal.aborted) {
           await connection.close();
           return false;
@@ -251,7 +266,8 @@ export class NatsStore implements FleetStore {
         this.#unanswered = undefined;
         this.#anew();
         return true;
-      } catch {
+      } catch (error) {
+        this.#way.onRefused?.(toSecLlamaError(error));
         await idlePause(AGAIN_MS, signal);
       }
     }

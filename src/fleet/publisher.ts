@@ -5,7 +5,8 @@ import { memberMessage } from "../sealed/member.ts";
 import { randomBytes } from "../sealed/primitives.ts";
 import { secret, wipe } from "../secret.ts";
 import { type BundleClient, type BundleClients, type BundleHead, RECORDS } from "./bundle.ts";
-import { asIssuer, type IssuerKeys, signer, WISH_MS } from "./issuer.ts";
+import { asIssuer, type IssuerKeys, issuerPin, signer, WISH_MS } from "./issuer.ts";
+import { newestPublished, olderFolder, publishedFor } from "./published.ts";
 import { type Clear, type Contents, sealRecord, type Sign } from "./record.ts";
 import { reportKeyOf } from "./report.ts";
 import type { FleetHost, FleetState } from "./state.ts";
@@ -57,7 +58,7 @@ export class Publisher implements Disposable {
   readonly #keys: IssuerKeys;
   readonly #store: FleetStore;
   readonly #written = new Map<string, Written>();
-  /** Hosts that were taken out, and have nothing any more. */
+  /** Hosts that were taken out, and were told. */
   readonly #removed = new Set<string>();
   /** By id, what of a client the hosts have. */
   #shown = new Map<string, string>();
@@ -71,20 +72,24 @@ export class Publisher implements Disposable {
   }
 
   /**
-   * Brings the store up to date, good for `lifeMs` from `now` (unix ms) on. Records of hosts that were taken out are removed.
-   * @throws {SecLlamaError} `key-refused` if this is no issuer; `fleet-unreachable`: what could not be written is written anew
-   * the next time.
+   * Brings the store up to date, good for `lifeMs` from `now` (unix ms) on. Hosts that were taken out are told so.
+   * @param o.isRestored The folder may be older than what is in the store: its administrator has said so.
+   * @throws {SecLlamaError} `key-refused` if this is no issuer, or its folder is older than what was published;
+   * `fleet-unreachable`: what could not be written is written anew the next time.
    */
-  async publish({ now, lifeMs }: { now: number; lifeMs: number }): Promise<readonly FleetHost[]> {
+  async publish({ now, lifeMs, isRestored = false }: {
+    now: number;
+    lifeMs: number;
+    isRestored?: boolean;
+  }): Promise<readonly FleetHost[]> {
     return await this.#state.publishing(async () => {
+      if (!isRestored) await this.#compare();
       const { there, rev, ring: keys, clients, roles } = await this.#begin(now);
       using seed = secret(there.seed);
       using ring = keys;
       const { sign } = await signer(seed);
       // Another process has published since, and removed what this one wrote: all is written anew.
-      if (there.rev !== this.#rev) {
-        for (const hid of [...this.#written.keys()]) this.#forget(hid);
-      }
+      if (there.rev !== this.#rev) this.#forgetAll();
       this.#rev = rev;
       const live = clientsOf(ring, clients);
       const shown = new Map([...live].map(([id, client]) => [id, JSON.stringify(client)]));
@@ -116,15 +121,11 @@ export class Publisher implements Disposable {
       this.#shown = shown;
       const back = new Set(hosts.map(({ hid }) => hid));
       for (const hid of back) this.#removed.delete(hid);
-      for (const { hid } of gone) {
-        if (back.has(hid) || this.#removed.has(hid)) continue;
-        this.#forget(hid);
-        for (const name of await this.#store.list(RECORDS.of(hid))) await this.#store.remove(name);
-        for (const name of await this.#store.list(RECORDS.usageOf(hid))) {
-          await this.#store.remove(name);
-        }
-        await this.#store.remove(RECORDS.report(hid));
-        this.#removed.add(hid);
+      // One that was taken out twice has the key of the last time.
+      for (const host of gone.toReversed()) {
+        if (back.has(host.hid) || this.#removed.has(host.hid)) continue;
+        await this.#takeOut(host, round);
+        this.#removed.add(host.hid);
       }
       if (failed.length > 0) throw failed[0];
       return hosts;
@@ -132,7 +133,28 @@ export class Publisher implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const hid of [...this.#written.keys()]) this.#forget(hid);
+    this.#forgetAll();
+  }
+
+  /**
+   * Looks at what is published: at all of it the first time, then at one host's, since another one may write there, or what was
+   * there may be lost.
+   */
+  async #compare(): Promise<void> {
+    const { seed, rev } = await asIssuer(this.#state);
+    wipe(seed);
+    const pin = (await issuerPin(this.#state, this.#keys.hid))!;
+    const written = [...this.#written.keys()];
+    const hid = written[Math.floor(Math.random() * written.length)];
+    const newest = hid === undefined
+      ? await newestPublished(this.#store, pin)
+      : await publishedFor(this.#store, hid, pin);
+    if (newest > rev) throw olderFolder();
+    // What was written last is not there any more: nor is, for all we know, what others were written.
+    if (hid !== undefined && newest !== this.#rev) {
+      this.#forgetAll();
+      this.#removed.clear();
+    }
   }
 
   /** What is to be written. The keyset's lock ends before the store is asked for anything: commands wait for it. */
@@ -152,6 +174,10 @@ export class Publisher implements Disposable {
         throw error;
       }
     });
+  }
+
+  #forgetAll(): void {
+    for (const hid of [...this.#written.keys()]) this.#forget(hid);
   }
 
   #forget(hid: string): void {
@@ -197,6 +223,23 @@ export class Publisher implements Disposable {
     // Only now is nothing led to them.
     if (before !== undefined && before.base !== base) await this.#removeBase(hid, before);
     if (before === undefined) await this.#removeOlder(hid, base);
+  }
+
+  /** The last that it is given: nobody is its client, and its time is over. One that is honest stops when it hears it. */
+  async #takeOut(host: FleetHost, round: Round): Promise<void> {
+    const { hid } = host;
+    this.#forget(hid);
+    const { base, parts, key } = await this.#base(host, { ...round, clients: new Map() });
+    using _wiped = secret(key);
+    const over = { exp: 0, roles: [], hosts: Math.max(1, round.head.hosts), member: "", pulls: [] };
+    await this.#put(RECORDS.head(hid), {
+      clear: { kind: "head", hid, base, at: round.rev, parts, changes: 0 },
+      contents: { json: { ...round.head, ...over }, secrets: [randomBytes(32)] },
+      ...{ round, to: { key } },
+    });
+    await this.#removeOlder(hid, base);
+    for (const name of await this.#store.list(RECORDS.usageOf(hid))) await this.#store.remove(name);
+    await this.#store.remove(RECORDS.report(hid));
   }
 
   async #base({ hid, pk }: FleetHost, round: Round): Promise<Written> {

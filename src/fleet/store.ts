@@ -84,13 +84,17 @@ export class FileSource implements RecordSource {
     return info ? `${info.ino} ${info.size} ${info.mtime?.getTime()}` : "";
   }
 
-  /** @throws {SecLlamaError} `key-refused` if the file cannot be read or is none. */
   async get(name: string): Promise<string | undefined> {
+    return (await this.records()).get(name);
+  }
+
+  /** All of them, by name. @throws {SecLlamaError} `key-refused` if the file cannot be read or is none. */
+  async records(): Promise<ReadonlyMap<string, string>> {
     const version = await this.version();
     if (version === "" || this.#read?.version !== version) {
       this.#read = { version, records: unpackRecords(await this.#text()) };
     }
-    return this.#read.records.get(name);
+    return this.#read.records;
   }
 
   async #text(): Promise<string> {

@@ -39,10 +39,11 @@ export async function publishing(env: Record<string, string>, args: readonly str
   const read = (async () => {
     while (!(await lines.read()).done);
   })();
+  let over: Promise<unknown> | undefined;
   return {
     [Symbol.asyncDispose]: async () => {
-      child.kill("SIGTERM");
-      await Promise.all([child.status, read]);
+      if (over === undefined) child.kill("SIGTERM");
+      await (over ??= Promise.all([child.status, read]));
     },
   };
 }

@@ -13,32 +13,44 @@ export interface Nats extends AsyncDisposable {
   /** PEM, and its file. */
   readonly ca: string;
   readonly caPath: string;
+  /** With `users.conf`, `nats.pem`, and `store-0` and so on of the nodes. */
+  readonly folder: string;
   /** Process ids, by node. */
   readonly pids: readonly number[];
   /** Ends one node, or starts it again. */
   kill(node: number, signal?: Deno.Signal): Promise<void>;
   start(node: number): Promise<void>;
+  /** Has each node read its configuration and certificate anew, as `nats-server --signal reload` does. */
+  reload(): Promise<void>;
   /** Cuts one node off from the others, or ends that. Clients reach it as before. */
   isolate(node: number, isCut: boolean): void;
 }
 
+async function openssl(folder: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("/usr/bin/openssl", {
+    args,
+    cwd: folder,
+    stderr: "piped",
+    stdout: "null",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+/** Signs the nodes' certificate anew. @param days 0: it has expired when it is made. */
+export async function certifyNats(folder: string, days = 2): Promise<void> {
+  const sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", String(days)];
+  const files = ["-in", "nats.csr", "-extfile", "ext", "-out", "nats.pem"];
+  await openssl(folder, "x509", "-req", ...files, ...sign);
+}
+
 /** A name and an authority for it, made by openssl. */
 async function certificates(folder: string): Promise<string> {
-  const run = async (...args: string[]) => {
-    const { success, stderr } = await new Deno.Command("/usr/bin/openssl", {
-      args,
-      cwd: folder,
-      stderr: "piped",
-      stdout: "null",
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-  };
+  const run = (...args: string[]) => openssl(folder, ...args);
   const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
   await run("req", "-x509", ...ec, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=fleet");
   await run("req", ...ec, "-keyout", "nats.key", "-out", "nats.csr", "-subj", "/CN=nats");
   await Deno.writeTextFile(join(folder, "ext"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-  const sign = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"];
-  await run("x509", "-req", "-in", "nats.csr", ...sign, "-extfile", "ext", "-out", "nats.pem");
+  await certifyNats(folder);
   return await Deno.readTextFile(join(folder, "ca.pem"));
 }
 
@@ -102,6 +114,16 @@ include users.conf
     await child.status;
     await Deno.remove(join(folder, `nats-${i}.log`)).catch(() => {});
   };
+  const reload = async () => {
+    for (const [i, child] of children.entries()) {
+      if (child === undefined) continue;
+      const log = join(folder, `nats-${i}.log`);
+      const times = async () => (await Deno.readTextFile(log)).split("Reloaded server").length;
+      const before = await times();
+      child.kill("SIGHUP");
+      await until(async () => await times() > before, "NATS has read it");
+    }
+  };
   const isolate = (node: number, isCut: boolean) => {
     cut[isCut ? "add" : "delete"](node);
     isChanged.resolve();
@@ -119,11 +141,13 @@ include users.conf
     servers: ports.map((port) => `tls://localhost:${port}`),
     ca,
     caPath: join(folder, "ca.pem"),
+    folder,
     get pids() {
       return children.flatMap((child) => child?.pid ?? []);
     },
     kill,
     start,
+    reload,
     isolate,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };

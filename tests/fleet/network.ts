@@ -105,9 +105,16 @@ export async function makeNetwork(
     const bin = join(folder, "bin");
     await Deno.mkdir(bin);
     const program = secllama([]).map((word) => `'${word}'`).join(" ");
-    await Deno.writeTextFile(join(bin, "secllama"), `#!/bin/sh\nexec ${program} "$@"\n`, {
-      mode: 0o755,
-    });
+    // A machine with a key file has its key from there, as with a key store: it can be rotated.
+    const own = `if [ -f "$HOME/keys.json" ]; then
+  unset SECLLAMA_KEY
+  exec ${program} "$@" --key-file "$HOME/keys.json" --passphrase-fd 3 3<"$HOME/passphrase"
+fi`;
+    await Deno.writeTextFile(
+      join(bin, "secllama"),
+      `#!/bin/sh\n${own}\nexec ${program} "$@"\n`,
+      { mode: 0o755 },
+    );
     for (const [i, [name, { address }]] of Object.entries(addresses).entries()) {
       const own = await namespace();
       ends.push(own.end);

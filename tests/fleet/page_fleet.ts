@@ -1,6 +1,7 @@
 /** The fleet of docs/fleet.md, made by its ten commands as they stand there, each machine with a network of its own. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { makeCheapKeyFile } from "../support/key_file.ts";
 import { ROOT } from "../support/serve.ts";
 import { makeNetwork, type NetMachine, type Running } from "./network.ts";
 
@@ -42,6 +43,10 @@ export async function pageNetwork(): ReturnType<typeof makeNetwork> {
     ])),
   });
   await copyExamples(network.folder);
+  const { home } = network.machine("issuer");
+  const passphrase = "of the issuer's key file";
+  await makeCheapKeyFile(join(home, "keys.json"), passphrase);
+  await Deno.writeTextFile(join(home, "passphrase"), passphrase);
   return network;
 }
 

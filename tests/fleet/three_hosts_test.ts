@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { findInMemory } from "../support/memory.ts";
 import { until } from "../support/patience.ts";
+import { ROOT } from "../support/serve.ts";
 import { missingPrograms } from "./balancers.ts";
+import type { Seen } from "./host_watch.ts";
 import { noNats } from "./nats.ts";
 import { type NetMachine, noNetwork } from "./network.ts";
 import { NUMBERED, ok, type PageFleet, pageNetwork, startPage } from "./page_fleet.ts";
@@ -15,6 +17,8 @@ if (Deno.env.get("SECLLAMA_FULL") !== "1") missing.push("SECLLAMA_FULL is not 1"
 if (missing.length > 0) console.log(`skipped: three hosts; ${missing.join(", ")}`);
 
 const CANARY = "canary-of-three-hosts";
+/** Of a key that is rotated, and a client that is revoked. */
+const ROUNDS = 5;
 
 Deno.test({
   name: "docs/fleet.md: ten commands from one host to three; and a network that is cut",
@@ -70,6 +74,46 @@ Deno.test({
       running.set("laptop", proxy);
       await until(() => isAnswered(laptop), "the laptop is answered");
       await allHave(0);
+    });
+
+    await t.step("a rotation and a revocation are at all three hosts", async () => {
+      const program = ["run", "-A", "--no-check", "--frozen", "--config"];
+      const words = [...program, `${ROOT}/tests/deps.json`, `${ROOT}/tests/fleet/host_watch.ts`];
+      for (let round = 1; round <= ROUNDS; round++) {
+        const name = `watcher-${round}`;
+        const watcher = await laptop.start(
+          [Deno.execPath(), ...words, "ca.pem", ...gpus.map(({ name }) => name)].join(" "),
+          /^/,
+          await ok(issuer, pair.replace("laptop", name)),
+        );
+        /** When the last of them did. */
+        const all = async (is: (what: string) => boolean, what: string): Promise<number> => {
+          const at = new Map<string, number>();
+          await until(() => {
+            const lines = watcher.said().split("\n").filter((line) => line.endsWith("}"));
+            for (const { host, what, at: ms } of lines.map((line): Seen => JSON.parse(line))) {
+              if (is(what)) at.set(host, Math.min(ms, at.get(host) ?? ms));
+            }
+            return at.size === gpus.length;
+          }, what);
+          return Math.max(...at.values());
+        };
+        await all((what) => what === "answered", "all answer");
+        const after = async (line: string) => {
+          await ok(issuer, line);
+          return Date.now();
+        };
+        const rotated = await after("secllama key rotate");
+        const newer = await all((what) => what.startsWith("client."), "all have the newer key");
+        const revoked = await after(`secllama clients revoke ${name}`);
+        const gone = await all((what) => what === "refused", "it is nobody's");
+        console.log(
+          `at all three hosts after the command's end: a rotation ${
+            newer - rotated
+          } ms, a revocation ${gone - revoked} ms`,
+        );
+        await watcher.stop();
+      }
     });
 
     await t.step(
