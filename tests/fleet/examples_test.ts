@@ -63,3 +63,44 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name: "examples/fleet: certificates that are made again are of the same keys, and are believed",
+  ignore: missing.length > 0,
+  fn: async () => {
+    const folder = await Deno.makeTempDir({ prefix: "secllama-test-examples-" });
+    const sh = async (line: string) => {
+      const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+        args: ["-c", line],
+        cwd: folder,
+      }).output();
+      assert.equal(code, 0, new TextDecoder().decode(stderr));
+      return new TextDecoder().decode(stdout);
+    };
+    const make = () =>
+      sh(`/bin/sh '${join(EXAMPLES, "certificates.sh")}' secllama.lan nats-1 gpu-1`);
+    const read = (name: string) => Deno.readTextFile(join(folder, name));
+    const names = ["ca", "secllama.lan", "nats-1", "gpu-1"];
+    const keys = () => Promise.all(names.map((name) => read(`${name}.key`)));
+    try {
+      await make();
+      const before = await keys();
+      assert.equal(new Set(before).size, names.length);
+      await sh("mkdir before && cp *.pem before");
+      await make();
+      assert.deepEqual(await keys(), before);
+      // Who has the first authority, or the balancer's first certificate, believes the new ones.
+      for (const name of ["nats-1", "gpu-1"]) {
+        assert.notEqual(await read(`${name}.pem`), await read(`before/${name}.pem`));
+        await sh(`openssl verify -CAfile before/ca.pem ${name}.pem`);
+        await sh(`openssl verify -CAfile ca.pem before/${name}.pem`);
+      }
+      const publicKey = (file: string) => sh(`openssl x509 -noout -pubkey -in ${file}`);
+      assert.equal(await publicKey("secllama.lan.pem"), await publicKey("before/secllama.lan.pem"));
+      const both = await read("secllama.lan.both.pem");
+      assert.equal(both, await read("secllama.lan.pem") + await read("secllama.lan.key"));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
