@@ -2,8 +2,6 @@
 
 /** Keywords that say something of a value but are not kept. */
 const REFUSED: Readonly<Record<string, string>> = {
-  $dynamicRef: "it is not read: say $ref",
-  $recursiveRef: "it is not read: say $ref",
   extends: "it is of draft 3, which is not read: say allOf",
   disallow: "it is of draft 3, which is not read: say not",
   divisibleBy: "it is of draft 3, which is not read: say multipleOf",

@@ -61,7 +61,12 @@ export class SchemaDocument {
   readonly #root: SchemaNode;
   /** Addresses, with and without `#anchor`, that the document gives its parts. */
   #addresses: Map<string, SchemaNode> | undefined;
+  /** Names of anchors that `$dynamicRef` asks for. */
+  readonly #asked = new Set<string>();
+  /** How many parts have each as their `$dynamicAnchor`; whole once the addresses are found. */
+  readonly #anchors = new Map<string, number>();
   readonly #refIsAlone: boolean;
+  readonly #rootBase: string;
   readonly #idKeyword: "$id" | "id";
   /** Whether `contains` looks at items, so that `unevaluatedItems` does not speak of them: not in 2019-09. */
   readonly containsLooks: boolean;
@@ -76,7 +81,8 @@ export class SchemaDocument {
     this.#refIsAlone = /draft-0[3-7]/.test(dialect);
     this.containsLooks = !dialect.includes("2019-09");
     this.#idKeyword = /draft-0[34]/.test(dialect) ? "id" : "$id";
-    this.#root = this.node(schema, "#", this.#baseOf(schema, ""));
+    this.#rootBase = this.#baseOf(schema, "");
+    this.#root = this.node(schema, "#", this.#rootBase);
   }
 
   get root(): SchemaNode {
@@ -110,7 +116,10 @@ export class SchemaDocument {
     if (pointer.split("/").length > 2 * MAX_DEPTH) {
       refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
     }
-    const node = this.#add(withDoubles(schema), pointer, base);
+    if (typeof schema.multipleOf === "bigint") {
+      refuse("multipleOf", pointer, "steps above 2^53 are not kept exactly");
+    }
+    const node = this.#add(this.#static(withDoubles(schema), pointer, base), pointer, base);
     this.#known.set(schema, node);
     this.#check(node);
     return node;
@@ -120,6 +129,37 @@ export class SchemaDocument {
     const node = { id: this.#nodes.length, schema, pointer, base };
     this.#nodes.push(node);
     return node;
+  }
+
+  /**
+   * A schema whose references that depend on the way to them are such that do not: the document is all that there is, so that
+   * an anchor that is there once is always the one meant, and the root of a document without parts of an own `$id`.
+   */
+  #static(schema: Keywords, pointer: string, base: string): Keywords {
+    const { $dynamicRef, $recursiveRef, ...rest } = schema;
+    const references: string[] = [];
+    if ($dynamicRef !== undefined) {
+      if (typeof $dynamicRef !== "string") refuse("$dynamicRef", pointer, "it must be a string");
+      const [, name] = /^#([^/]+)$/.exec($dynamicRef) ?? [];
+      if (name !== undefined) {
+        this.#asked.add(name);
+        if (this.#addresses !== undefined) this.#checkAnchors();
+      } else if (/#[^/]/.test($dynamicRef)) {
+        refuse("$dynamicRef", pointer, "an anchor of another address is not read: say $ref");
+      }
+      references.push($dynamicRef);
+    }
+    if ($recursiveRef !== undefined) {
+      if ($recursiveRef !== "#") refuse("$recursiveRef", pointer, 'it must be "#"');
+      if (base !== this.#rootBase) {
+        refuse("$recursiveRef", pointer, "it is not read in a part with an $id: say $ref");
+      }
+      references.push("#");
+    }
+    if (references.length === 0) return schema;
+    const { allOf } = rest;
+    const more = references.map(($ref) => ({ $ref }));
+    return { ...rest, allOf: [...Array.isArray(allOf) ? allOf : [], ...more] };
   }
 
   #idOf(schema: Keywords): string | undefined {
@@ -193,7 +233,15 @@ export class SchemaDocument {
   *#findAddresses(): Work<void> {
     const found = new Map<string, SchemaNode>();
     yield* this.#walk(this.#root, found, 0);
+    this.#checkAnchors();
     this.#addresses = found;
+  }
+
+  #checkAnchors(): void {
+    for (const name of this.#asked) {
+      if ((this.#anchors.get(name) ?? 0) < 2) continue;
+      refuse("$dynamicRef", "#", `"#${name}" is the anchor of more than one part`);
+    }
   }
 
   *#walk(node: SchemaNode, found: Map<string, SchemaNode>, depth: number): Work<void> {
@@ -202,7 +250,11 @@ export class SchemaDocument {
     if (depth > MAX_DEPTH) refuse("schema", "#", `it nests deeper than ${MAX_DEPTH}`);
     const id = this.#idOf(schema);
     if (id !== undefined && !id.startsWith("#")) found.set(node.base, node);
-    for (const anchor of [schema.$anchor, id?.startsWith("#") ? id.slice(1) : undefined]) {
+    const dynamic = schema.$dynamicAnchor;
+    if (typeof dynamic === "string") {
+      this.#anchors.set(dynamic, (this.#anchors.get(dynamic) ?? 0) + 1);
+    }
+    for (const anchor of [schema.$anchor, dynamic, id?.startsWith("#") ? id.slice(1) : undefined]) {
       if (typeof anchor === "string") found.set(`${node.base}#${anchor}`, node);
     }
     yield;
