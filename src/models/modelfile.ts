@@ -58,6 +58,13 @@ const INSTRUCTIONS = [
   "REQUIRES",
 ];
 
+/** Instructions of Ollama's that say how its own server is to do what is done otherwise here. */
+const PASSED_OVER: ReadonlyMap<string, string> = new Map([
+  ["RENDERER", "the model's own template makes the prompts"],
+  ["PARSER", "calls and thoughts are read by the model's own template"],
+  ["DRAFT", "no draft model is used"],
+]);
+
 /**
  * Reads a Modelfile's bytes: UTF-8, or UTF-16 with a byte order mark.
  * @throws {SecLlamaError} `bad-modelfile` with the line, for an unknown instruction or parameter, a wrong value, quotes
@@ -99,6 +106,8 @@ export function parseModelfile(bytes: Uint8Array): Modelfile {
       case "PARAMETER":
         addParameter(parameters, value, line, warnings);
         break;
+      default:
+        warnings.push(`line ${line}: ${name} is left out: ${PASSED_OVER.get(name)}`);
     }
   }
   if (from.length === 0) {
@@ -148,7 +157,7 @@ function* instructions(text: string): Generator<Instruction> {
     if (trimmed === "" || trimmed.startsWith("#")) continue;
     const [word, rest] = splitWord(trimmed);
     const name = word.toUpperCase();
-    if (!INSTRUCTIONS.includes(name)) {
+    if (!INSTRUCTIONS.includes(name) && !PASSED_OVER.has(name)) {
       throw bad(
         `line ${line}: unknown instruction ${JSON.stringify(word.slice(0, 32))}`,
         `known instructions: ${INSTRUCTIONS.join(", ")}`,

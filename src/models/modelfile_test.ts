@@ -20,6 +20,10 @@ PARAMETER num_ctx 4096
 PARAMETER seed -1
 PARAMETER use_mmap false
 PARAMETER mirostat 1
+PARAMETER num_gqa 8
+RENDERER gemma4
+Parser gemma4
+DRAFT ./draft.gguf
 MESSAGE user Hi there
 MESSAGE assistant """
 Hello
@@ -30,7 +34,7 @@ ADAPTER ./lora.gguf
 REQUIRES v0.14.0`);
   assert.deepEqual(file, {
     from: [{ value: "./model.gguf", line: 3 }, { value: "./mmproj.gguf", line: 4 }],
-    adapters: [{ value: "./lora.gguf", line: 21 }],
+    adapters: [{ value: "./lora.gguf", line: 25 }],
     template: "{{ .System }}\n{{ .Prompt }}",
     system: 'You are "kind". # not a comment',
     parameters: {
@@ -46,7 +50,13 @@ REQUIRES v0.14.0`);
     ],
     licenses: ["MIT", "and another"],
     requires: "0.14.0",
-    warnings: ["line 14: the parameter mirostat has no effect any more and is left out"],
+    warnings: [
+      "line 14: the parameter mirostat has no effect any more and is left out",
+      "line 15: the parameter num_gqa has no effect any more and is left out",
+      "line 16: RENDERER is left out: the model's own template makes the prompts",
+      "line 17: PARSER is left out: calls and thoughts are read by the model's own template",
+      "line 18: DRAFT is left out: no draft model is used",
+    ],
   });
   assert.equal(parse('FROM x\r\nSYSTEM "a\r\nb"\r\n').system, "a\nb");
   assert.equal(parse('FROM x\nSYSTEM ""').system, "");

@@ -53,6 +53,9 @@ export const RETIRED_PARAMETERS: ReadonlySet<string> = new Set([
   "mirostat_eta",
   "numa",
   "tfs_z",
+  "num_gqa",
+  "rope_frequency_base",
+  "rope_frequency_scale",
 ]);
 
 /** Most stop texts and most characters of one, as the runner takes them. */

@@ -125,7 +125,7 @@ function* pythonValue(source: Source, depth: number, into?: Draft): Reading<unkn
   if (next === "{") return yield* mapping(source, depth, into);
   const word = yield* source.takeWhile((char) => /[\w.+-]/.test(char));
   if ((yield* source.peek()) === undefined) return new Cut();
-  const number = /^[-+]?[\d.]/.test(word) ? exactNumber(word.replaceAll("_", "")) : undefined;
+  const number = /^[-+]?[\d.]/.test(word) ? exactNumber(word.replace(/^\+|_/g, "")) : undefined;
   const value = number === undefined ? constant(word) : Number.isNaN(number) ? WRONG : number;
   if (value !== WRONG) into?.add(exactText(value));
   return value;
