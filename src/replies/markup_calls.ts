@@ -114,6 +114,7 @@ function* valueText(
     if (yield* source.skip(close)) {
       const space = yield* source.takeWhile((char) => /\s/.test(char));
       if ((yield* source.peek()) === undefined || (yield* ends(space))) return true;
+      if (source.endsWithin(...outer)) return true;
       each(close + space);
       continue;
     }

@@ -81,6 +81,8 @@ const CALLS: readonly (readonly [reply: string, found: Record<string, unknown>, 
       glm("<arg_key>city</arg_key>\nOslo</arg_value><arg_key>count</arg_key>3</arg_value>"),
       { city: "Oslo", count: 3 },
     ],
+    ["<tool_call>find\n<arg_key>city</arg_key><arg_value>Oslo</arg_value></tool_", OSLO],
+    [`<tool_call>${open[0]}find>${member("city", "Oslo")}</funct`, OSLO],
     [
       glm("<arg_key>city</arg_key><arg_value>a </tool_call> b</arg_value>"),
       { city: "a </tool_call> b" },

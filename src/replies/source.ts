@@ -58,6 +58,14 @@ export class Source {
     return true;
   }
 
+  /** Whether the reply is over where one of the tags has begun, cut or not; what there is of it is consumed then. */
+  endsWithin(...tags: readonly string[]): boolean {
+    const { rest } = this;
+    if (!this.#ended || rest === "" || !tags.some((tag) => tag.startsWith(rest))) return false;
+    this.#at = this.#buffer.length;
+    return true;
+  }
+
   /** Everything so far, read or not. */
   get all(): string {
     return this.#read.join("") + this.#buffer;
