@@ -2,7 +2,7 @@
  * What the issuer has for each host, as records by name: a base of all clients in parts, changes since then, and a head that says
  * which of them count and until when. A change of one client costs each host a record of that client, however many there are.
  */
-import { isRoleName, parseRole, type Permission, type Role } from "../keys/mod.ts";
+import { isPermission, isRoleName, parseRole, type Permission, type Role } from "../keys/mod.ts";
 import type { Wish } from "./state.ts";
 
 /** A key that a client may come under. Its host PSK is a secret of the record. */
@@ -67,6 +67,51 @@ export function parseHead(json: unknown): BundleHead | undefined {
     else return undefined;
   }
   return { gen, member, exp, roles: read, closed, hosts, pulls: wishes };
+}
+
+/**
+ * Clients as their issuer said them; undefined: they are none, or of a version with other fields' types. What this version does not
+ * know, it does not grant: of `may` that goes.
+ */
+export function parseClients(json: unknown): BundleClients | undefined {
+  const { clients, gone = [] } = Object(json) as Record<string, unknown>;
+  if (!Array.isArray(clients) || !isTexts(gone)) return undefined;
+  const read = clients.map(parseClient).filter((client) => client !== undefined);
+  const ids = read.flatMap(({ keys }) => keys.map(({ pskId }) => pskId));
+  const isOnce = new Set(ids).size === ids.length;
+  return read.length === clients.length && isOnce ? { clients: read, gone } : undefined;
+}
+
+function parseClient(json: unknown): BundleClient | undefined {
+  const { id, name, may, role, expires, keys } = Object(json) as Record<string, unknown>;
+  if (typeof id !== "string" || typeof name !== "string" || !isTexts(may)) return undefined;
+  if (role !== undefined && !(typeof role === "string" && isRoleName(role))) return undefined;
+  // A date that is none would be compared as if it never came.
+  if (expires !== undefined && !isTime(expires)) return undefined;
+  const read = Array.isArray(keys) ? keys.map(parseKey).filter((key) => key !== undefined) : [];
+  if (!Array.isArray(keys) || read.length !== keys.length) return undefined;
+  return {
+    ...{ id, name, may: may.filter(isPermission), keys: read },
+    ...(role === undefined ? {} : { role }),
+    ...(expires === undefined ? {} : { expires }),
+  };
+}
+
+function parseKey(json: unknown): BundleKey | undefined {
+  const { pskId, newer } = Object(json) as Record<string, unknown>;
+  if (typeof pskId !== "string") return undefined;
+  if (newer === undefined) return { pskId };
+  const { pskId: next, renewal } = Object(newer) as Record<string, unknown>;
+  if (typeof next !== "string" || typeof renewal !== "string") return undefined;
+  return { pskId, newer: { pskId: next, renewal } };
+}
+
+function isTime(value: unknown): value is string {
+  return typeof value === "string" && !Number.isNaN(Date.parse(value));
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 
 function parseWish(json: unknown): Wish | undefined {

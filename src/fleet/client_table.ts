@@ -1,8 +1,10 @@
 /** The fleet's clients as one host has them, with their host PSKs; overwritten when they end. */
 import type { Bytes } from "../bytes.ts";
 import { wipe } from "../secret.ts";
-import type { BundleClient, BundleClients, BundleKey } from "./bundle.ts";
+import { type BundleClient, type BundleKey, parseClients } from "./bundle.ts";
 import { type Contents, refused } from "./record.ts";
+
+const PSK_BYTES = 32;
 
 /** A key of a client. */
 export interface TableKey extends BundleKey {
@@ -28,11 +30,23 @@ export class ClientTable implements Disposable {
     return this.#keys.get(pskId);
   }
 
-  /** Takes a base's part or a change up; the secrets are its own from then on. @throws {SecLlamaError} `key-refused`. */
+  /**
+   * Takes a base's part or a change up, or leaves the table as it is; the secrets are its own from then on.
+   * @throws {SecLlamaError} `key-refused`.
+   */
   apply({ json, secrets }: Contents): void {
-    const { clients, gone = [] } = json as BundleClients;
+    const said = parseClients(json);
+    if (said === undefined) throw refused("has clients that this version does not understand");
+    const { clients, gone = [] } = said;
     const count = clients.reduce((sum, { keys }) => sum + keys.length, 0);
-    if (count !== secrets.length) throw refused("is not whole");
+    if (count !== secrets.length || secrets.some(({ length }) => length !== PSK_BYTES)) {
+      throw refused("is not whole");
+    }
+    const replaced = new Set([...gone, ...clients.map(({ id }) => id)]);
+    for (const { pskId } of clients.flatMap(({ keys }) => keys)) {
+      const there = this.#keys.get(pskId);
+      if (there && !replaced.has(there.client.id)) throw refused("has one key for two clients");
+    }
     for (const id of gone) this.#remove(id);
     let at = 0;
     for (const client of clients) {

@@ -185,9 +185,9 @@ export class FleetState {
    */
   async publishing<T>(work: () => Promise<T>): Promise<T> {
     using file = await Deno.open(this.#lock, { create: true, write: true, mode: 0o600 });
-    const deadline = Date.now() + LOCK_MS;
+    const deadline = performance.now() + LOCK_MS;
     while (!await file.tryLock(true)) {
-      if (Date.now() >= deadline) {
+      if (performance.now() >= deadline) {
         throw new SecLlamaError("key-lock-busy", "another secllama fleet publish is at it", {
           hint: "one with --watch is enough; end the other one, or wait for it",
         });

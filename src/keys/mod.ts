@@ -3,6 +3,7 @@ export {
   type ClientKind,
   type ClientList,
   hasExpired,
+  isPermission,
   type PairedClient,
   type Permission,
 } from "./clients/client_list.ts";

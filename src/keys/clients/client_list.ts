@@ -212,8 +212,13 @@ const CLIENT_FIELDS = [
   "subject",
 ] as const;
 
+/** Whether this version knows it. */
+export function isPermission(value: unknown): value is Permission {
+  return (PERMISSIONS as readonly unknown[]).includes(value);
+}
+
 function isPermissions(may: unknown): may is Permission[] {
-  return Array.isArray(may) && may.length > 0 && may.every((one) => PERMISSIONS.includes(one));
+  return Array.isArray(may) && may.length > 0 && may.every(isPermission);
 }
 
 function parseRoles(value: unknown): Role[] {
