@@ -225,3 +225,79 @@ Deno.test("policy: certificates: for code signing, now, and from the authority t
     const stolen = utf8(signFiles("m", files, await read("web.pem"), await read("signer.crt")));
     assert.throws(() => verifyBundle(stolen, [firm]), refused);
   }));
+
+Deno.test("policy: an authority vouches for as many below it as its certificate says: as OpenSSL has it", () =>
+  withFolder(async (folder) => {
+    const read = (file: string) => Deno.readTextFile(join(folder, file));
+    const ca = "basicConstraints=critical,CA:TRUE";
+    /** What a certificate may say. The first two vouch for somebody, always. */
+    const kinds = {
+      open: ca,
+      signs: `${ca}\nkeyUsage=critical,keyCertSign,digitalSignature`,
+      one: `${ca},pathlen:1`,
+      none: `${ca},pathlen:0`,
+      only: `${ca}\nkeyUsage=critical,digitalSignature`,
+      leaf: "basicConstraints=CA:FALSE\nextendedKeyUsage=codeSigning",
+    };
+    type Kind = keyof typeof kinds;
+    /** Made by `issuer`; undefined: by itself. Returns its name. */
+    const made = async (kind: Kind, issuer?: string): Promise<string> => {
+      const name = issuer === undefined ? kind : `${issuer}-${kind}`;
+      if (await Deno.stat(join(folder, `${name}.crt`)).catch(() => undefined)) return name;
+      await makeKey(folder, name);
+      const key = ["-key", `${name}.pem`, "-subj", `/CN=${name}`];
+      await openssl(folder, "req", "-new", ...key, "-out", `${name}.csr`);
+      await Deno.writeTextFile(join(folder, "ext"), kinds[kind]);
+      const by = issuer === undefined
+        ? ["-signkey", `${name}.pem`]
+        : ["-CA", `${issuer}.crt`, "-CAkey", `${issuer}.pem`];
+      await openssl(
+        folder,
+        ...["x509", "-req", "-in", `${name}.csr`, ...by, "-days", "5", "-extfile", "ext"],
+        ...["-out", `${name}.crt`],
+      );
+      return name;
+    };
+    const opinions: Record<string, number> = { true: 0, false: 0 };
+    const chains: readonly (readonly Kind[])[] = Deno.env.get("SECLLAMA_FULL") === "1"
+      ? ["open", "one", "none", "only"].flatMap((root) =>
+        [[], ["signs"], ["none"], ["only"], ["one", "open"], ["open", "none"], ["none", "open"]]
+          .map((middle) => [root, ...middle] as Kind[])
+      )
+      : [["open", "signs"], ["one", "open"], ["none"], ["none", "open"], ["open", "only"]];
+    for (const chain of chains) {
+      let name: string | undefined;
+      const names: string[] = [];
+      for (const kind of [...chain, "leaf"] as const) names.push(name = await made(kind, name));
+      const [root, leaf] = [names[0]!, names.at(-1)!];
+      const middle = (await Promise.all(names.slice(1, -1).map((one) => read(`${one}.crt`)))).join(
+        "",
+      );
+      await Deno.writeTextFile(join(folder, "middle.crt"), middle);
+      const verified = await new Deno.Command("openssl", {
+        args: [
+          ...["verify", "-CAfile", `${root}.crt`],
+          ...(middle === "" ? [] : ["-untrusted", "middle.crt"]),
+          `${leaf}.crt`,
+        ],
+        cwd: folder,
+        stdout: "null",
+        stderr: "null",
+      }).output();
+      const certificates = `${await read(`${leaf}.crt`)}${
+        (await Promise.all(names.slice(1, -1).reverse().map((one) => read(`${one}.crt`)))).join("")
+      }`;
+      const bundle = utf8(
+        signFiles("m", [{ name: "a", sha256: sha("a") }], await read(`${leaf}.pem`), certificates),
+      );
+      let ours = true;
+      try {
+        verifyBundle(bundle, [readSigner(await read(`${root}.crt`))]);
+      } catch {
+        ours = false;
+      }
+      assert.equal(ours, verified.success, names.join(" → "));
+      opinions[String(ours)]!++;
+    }
+    assert.ok(opinions["true"]! > 1 && opinions["false"]! > 1, "control: some of each");
+  }));

@@ -22,7 +22,7 @@ import {
 import { fromBase64, toBase64, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
-import { extendedKeyUsages } from "./key_usage.ts";
+import { authorityLimits, extendedKeyUsages } from "./key_usage.ts";
 
 const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
 const PREDICATE_TYPE = "https://model_signing/signature/v1.0";
@@ -244,18 +244,27 @@ function vouches(signer: Signer, { payload, signature, certificates }: Bundle, n
   }
 }
 
-/** From the first up to the authority, each valid now and issued by the next. */
+/**
+ * From the first up to the authority, each valid now, issued by the next, and within what those above it allow.
+ * @param below Authorities between the signer and `at`.
+ */
 function isChain(
   [at, ...rest]: readonly X509Certificate[],
   authority: X509Certificate,
   now: Date,
+  below = 0,
 ): boolean {
   if (at === undefined || !isValid(at, now) || !isValid(authority, now)) return false;
   if (at.fingerprint256 === authority.fingerprint256) return true;
-  if (authority.ca && at.checkIssued(authority) && at.verify(authority.publicKey)) return true;
+  if (issued(authority, at, below)) return true;
   const [next] = rest;
-  return next !== undefined && next.ca && at.checkIssued(next) && at.verify(next.publicKey) &&
-    isChain(rest, authority, now);
+  return next !== undefined && issued(next, at, below) && isChain(rest, authority, now, below + 1);
+}
+
+function issued(issuer: X509Certificate, at: X509Certificate, below: number): boolean {
+  if (!issuer.ca || !at.checkIssued(issuer) || !at.verify(issuer.publicKey)) return false;
+  const { pathLength, maySign } = authorityLimits(new Uint8Array(issuer.raw));
+  return maySign && below <= pathLength;
 }
 
 function isValid({ validFrom, validTo }: X509Certificate, now: Date): boolean {
