@@ -45,7 +45,7 @@ export async function goOn(
   signal: AbortSignal,
   seen?: string,
 ): Promise<Standing> {
-  using lock = await Deno.open(join(place.dataDir, "sessions.lock"), {
+  using lock = await Deno.open(join(place.dataDir, await lockName(place.name)), {
     create: true,
     write: true,
     mode: 0o600,
@@ -84,4 +84,10 @@ export async function goOn(
   } finally {
     client.close();
   }
+}
+
+/** Of each gateway its own: one that is away holds up nobody at another. A name may have any letters. */
+async function lockName(name: string): Promise<string> {
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", utf8(name)));
+  return `session-${hash.toHex().slice(0, 16)}.lock`;
 }
