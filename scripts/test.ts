@@ -37,6 +37,7 @@ const NEEDS: readonly (readonly [program: string, debianPackage: string])[] = [
   ["/usr/bin/openssl", "openssl"],
   ["/usr/sbin/ip", "iproute2"],
   ["/usr/sbin/debootstrap", "debootstrap"],
+  ["/usr/bin/gcc", "gcc"],
   ["/usr/bin/podman", "podman"],
   ["/usr/bin/crun", "crun"],
   ["/usr/lib/python3/dist-packages/cryptography/__init__.py", "python3-cryptography"],

@@ -182,9 +182,17 @@ export function standing(role: Role, usage: Usage | undefined, nowMs: number): L
 
 const NOTHING: Window = { at: 0, requests: 0, tokens: 0 };
 
+/** By so many ms a clock may be set back for a moment: a window that has begun goes on. */
+const SET_BACK_MS = 60_000;
+
+/**
+ * The window that counts now. A clock that was set back opens no new one; nor does one that had run ahead hold anybody up until it is
+ * as late again: what was used is counted in the minute and day of the clock as it is.
+ */
 function rolled(window: Window, nowMs: number, lengthMs: number): Window {
   const at = Math.floor(nowMs / lengthMs);
-  return at <= window.at ? window : { at, requests: 0, tokens: 0 };
+  if (at > window.at) return { at, requests: 0, tokens: 0 };
+  return window.at * lengthMs - nowMs > SET_BACK_MS ? { ...window, at } : window;
 }
 
 function less({ at, requests, tokens }: Window): Window {

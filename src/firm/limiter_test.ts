@@ -127,6 +127,30 @@ Deno.test("limits: a clock that is set back opens no new minute and no new day",
   limiter.check("c", role);
 });
 
+Deno.test("limits: a clock that ran ahead for a while holds nobody up longer than its minute and its day", () => {
+  const role: Role = { name: "r", requestsPerMinute: 2, requestsPerDay: 4 };
+  for (const ahead of [200_000, 3_600_000, DAY, 400 * DAY]) {
+    const noon = Date.UTC(2030, 0, 2, 12, 0, 30);
+    let now = noon + ahead;
+    const store = new Memory();
+    let limiter = new Limiter(store, () => now);
+    for (let i = 0; i < 2; i++) limiter.admit("c", role).end();
+    now = noon;
+    // Over a restart, too.
+    for (let i = 0; i < 2; i++) {
+      limiter = new Limiter(store, () => now);
+      const { limits } = refusal(() => limiter.check("c", role))!;
+      assert.deepEqual(limits!.map(({ resetS }) => resetS), [30, 12 * 3600 - 30], `${ahead}`);
+    }
+    now += 30_000;
+    for (let i = 0; i < 2; i++) limiter.admit("c", role).end();
+    now += 60_000;
+    assert.match(refusal(() => limiter.check("c", role))!.message, /4 requests a day/);
+    now += DAY;
+    limiter.check("c", role);
+  }
+});
+
 Deno.test("limits: what was used outlives the process, and a file that another holds is written later", async () => {
   const folder = await Deno.makeTempDir();
   const role: Role = { name: "r", requestsPerDay: 3, tokensPerDay: 50 };

@@ -73,6 +73,8 @@ export interface RecipientOptions {
   readonly recipientKeyLifeMs?: number;
   /** Unix ms. */
   readonly now?: () => number;
+  /** Ms of a clock that nobody sets; where `now` is given, that one by default. */
+  readonly own?: () => number;
   /** Padding step of the replies to a client, in bytes: 64 times a power of two. Default: 64. */
   readonly replyBucket?: (pskId: string) => number | undefined;
   /** Fixed randomness for reproducible vectors; never set otherwise. */
@@ -114,6 +116,7 @@ export class Recipient {
       lifeMs: options.recipientKeyLifeMs ?? DEFAULT_RECIPIENT_KEY_LIFE_MS,
       replayEntries: this.#limits.replayEntries,
       now: this.#now,
+      own: options.own ?? options.now ?? (() => performance.now()),
       ...(options.fixed?.keyPair && { generate: options.fixed.keyPair }),
     });
   }
@@ -175,9 +178,9 @@ export class Recipient {
     if (key === undefined) throw new SecLlamaError("busy", "the recipient key is used up");
     const { hid, rn } = this.#options;
     const { gen, attest, model, challenge } = request;
-    const { publicKey: pk, nbf, exp } = key;
+    const { publicKey: pk } = key;
     return makeKeyDocument(
-      { suite, hid, rn, gen, pk, nbf, exp, now: this.#now() },
+      { suite, hid, rn, gen, pk, ...this.#keys.times() },
       { runnerPsk, attest, model, challenge },
     );
   }

@@ -17,8 +17,6 @@ export interface RecipientKey {
   readonly publicKey: Uint8Array;
   /** Hexadecimal `rk`. */
   readonly rk: string;
-  readonly nbf: number;
-  readonly exp: number;
   readonly window: ReplayWindow;
 }
 
@@ -26,14 +24,18 @@ interface RecipientKeysOptions {
   readonly suites: readonly number[];
   readonly lifeMs: number;
   readonly replayEntries: number;
+  /** Unix ms. */
   readonly now: () => number;
+  /** Ms of a clock that nobody sets. */
+  readonly own: () => number;
   /** Makes a key pair; only reproducible vectors give their own. */
   readonly generate?: (suite: Suite) => Promise<KeyPair>;
 }
 
 interface Generation {
-  readonly nbf: number;
-  readonly exp: number;
+  /** When it was made, by both clocks. */
+  readonly bornMs: number;
+  readonly bornOwnMs: number;
   readonly keys: RecipientKey[];
   /** Suite → its key being made. */
   readonly making: Map<number, Promise<void>>;
@@ -62,16 +64,34 @@ export class RecipientKeys {
 
   /** Every key that may still open a request, newest first. */
   valid(): RecipientKey[] {
+    return this.#alive().flatMap(({ keys }) => keys);
+  }
+
+  /** From when until when the newest generation's keys are valid, by the clock as it is now. */
+  times(): { readonly nbf: number; readonly exp: number; readonly now: number } {
     const now = this.#options.now();
-    return this.#generations.flatMap(({ keys }) => keys).filter((key) => now < key.exp);
+    const nbf = now - this.#ageOf(this.#generations[0]!);
+    return { nbf, exp: nbf + 2 * this.#options.lifeMs, now };
   }
 
   /** Rolls if the newest generation has been announced for its life, and forgets what has expired. */
   async rollIfDue(): Promise<void> {
     const newest = this.#generations[0];
-    const now = this.#options.now();
-    if (newest === undefined || now >= newest.nbf + this.#options.lifeMs) await this.roll();
-    this.#generations = this.#generations.filter(({ exp }) => now < exp);
+    if (newest === undefined || this.#ageOf(newest) >= this.#options.lifeMs) await this.roll();
+    this.#generations = this.#alive();
+  }
+
+  #alive(): Generation[] {
+    return this.#generations.filter((one) => this.#ageOf(one) < 2 * this.#options.lifeMs);
+  }
+
+  /**
+   * By the clock that says more: the one that nobody sets stands still while the machine sleeps; the other one may be set back, and a
+   * key that is of tomorrow then would be refused by every client until tomorrow.
+   */
+  #ageOf({ bornMs, bornOwnMs }: Generation): number {
+    const { now, own } = this.#options;
+    return Math.max(0, now() - bornMs, Math.floor(own() - bornOwnMs));
   }
 
   /** Adds a generation with the preferred suite's key; the oldest of three goes, its private keys and windows with it. */
@@ -106,9 +126,11 @@ export class RecipientKeys {
   }
 
   async #roll(): Promise<void> {
-    const { now, lifeMs, suites } = this.#options;
-    const nbf = now();
-    const generation: Generation = { nbf, exp: nbf + 2 * lifeMs, keys: [], making: new Map() };
+    const { now, own, suites } = this.#options;
+    const generation: Generation = {
+      ...{ bornMs: now(), bornOwnMs: own() },
+      ...{ keys: [], making: new Map() },
+    };
     // Whoever used a suite in the older generation will ask for it again: have it ready before it is announced.
     const used = this.#generations[0]?.making.keys() ?? [];
     for (const suite of new Set([suites[0]!, ...used])) {
@@ -130,8 +152,6 @@ export class RecipientKeys {
       keyPair,
       publicKey,
       rk: toHex(recipientId(publicKey)),
-      nbf: generation.nbf,
-      exp: generation.exp,
       window: new ReplayWindow(this.#options.replayEntries),
     });
   }

@@ -99,3 +99,31 @@ Deno.test("a client an hour off learns the runner's clock from the key document"
     await open(world.recipient, (await seal(world, { now: local })).body);
   }
 });
+
+Deno.test("a clock that is set does not make a key one of tomorrow, nor one that lives a day longer", async () => {
+  const hour = 3_600_000;
+  for (const set of [-24 * hour, -1, 24 * hour, 400 * 24 * hour]) {
+    const own = { now: 5_000 };
+    const world = await makeWorld({ own: () => own.now });
+    const pass = (ms: number) => {
+      own.now += ms;
+      world.clock.now += ms;
+    };
+    pass(60_000);
+    world.clock.now += set;
+    for (const back of [0, -set]) {
+      world.clock.now += back;
+      // What a client fetches now is valid now, and what it seals is opened.
+      world.key = await verifiedKey(world, world.clock.now);
+      const kept = await seal(world, { now: world.clock.now });
+      await open(world.recipient, kept.body);
+      await refused(open(world.recipient, kept.body), "replay");
+    }
+    const [last] = world.recipient.recipientIds();
+    pass(2 * hour - 60_001);
+    await world.recipient.rollIfDue();
+    assert.ok(world.recipient.recipientIds()[0] !== last, "announced for an hour");
+    pass(2 * hour);
+    assert.equal(world.recipient.recipientIds().includes(last!), false, "gone after two");
+  }
+});

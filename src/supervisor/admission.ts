@@ -165,7 +165,7 @@ export class Admission {
   }
 
   async #makeRoom(needBytes: number, client: string): Promise<void> {
-    const deadline = Date.now() + this.#o.timeoutMs;
+    const deadline = performance.now() + this.#o.timeoutMs;
     for (;;) {
       if (this.#stopped) throw new SecLlamaError("busy", "the server is shutting down");
       const { promise: changed } = this.#changed;
@@ -186,7 +186,7 @@ export class Admission {
         continue;
       }
       if (verdict.drain !== undefined) this.#o.drain(verdict.drain);
-      if (!await within(changed, deadline - Date.now())) throw busy();
+      if (!await within(changed, deadline - performance.now())) throw busy();
     }
   }
 }

@@ -69,7 +69,7 @@ export class LoadedModel {
   readonly gpu: Gpu;
   readonly runner: RunnerProcess;
   readonly isolation: IsolationReport;
-  lastUsedMs = Date.now();
+  lastUsedMs = performance.now();
   recipients: readonly string[] = [];
   readonly #o: LoadedModelOptions;
   #active = 0;
@@ -80,7 +80,7 @@ export class LoadedModel {
   readonly #promises = new Map<string, number[]>();
   #keepAliveMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #idleSinceMs = Date.now();
+  #idleSinceMs = performance.now();
   #retired = false;
 
   constructor(runner: RunnerProcess, isolation: IsolationReport, options: LoadedModelOptions) {
@@ -116,12 +116,13 @@ export class LoadedModel {
 
   /** When it will be unloaded if it stays idle, ms since the epoch; Infinity: not by itself. */
   get expiresAtMs(): number {
-    return (this.#active > 0 ? Date.now() : this.#idleSinceMs) + this.#keepAliveMs;
+    const idleMs = this.#active > 0 ? 0 : performance.now() - this.#idleSinceMs;
+    return Date.now() - Math.round(idleMs) + this.#keepAliveMs;
   }
 
   /** Those who used it lately. */
   users(): readonly string[] {
-    const since = Date.now() - USER_MS;
+    const since = performance.now() - USER_MS;
     return [...this.#users].filter(([, at]) => at >= since).map(([client]) => client);
   }
 
@@ -131,7 +132,7 @@ export class LoadedModel {
     this.#lapse();
     this.#promises.set(client, [
       ...this.#promises.get(client) ?? [],
-      Date.now() + PROMISE_MS,
+      performance.now() + PROMISE_MS,
     ]);
     this.#rearm();
   }
@@ -174,7 +175,7 @@ export class LoadedModel {
         over = true;
         this.#active--;
         place?.leave();
-        this.lastUsedMs = this.#idleSinceMs = Date.now();
+        this.lastUsedMs = this.#idleSinceMs = performance.now();
         this.#rearm();
       },
     };
@@ -194,7 +195,7 @@ export class LoadedModel {
 
   #used(client: string): void {
     this.#users.delete(client);
-    this.#users.set(client, Date.now());
+    this.#users.set(client, performance.now());
     if (this.#users.size > MAX_USERS) this.#users.delete(this.#users.keys().next().value!);
   }
 
@@ -205,7 +206,7 @@ export class LoadedModel {
   }
 
   #lapse(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const [client, times] of this.#promises) {
       const left = times.filter((at) => at > now);
       if (left.length > 0) this.#promises.set(client, left);
@@ -222,7 +223,7 @@ export class LoadedModel {
   #rearm(): void {
     clearTimeout(this.#timer);
     if (this.#active > 0 || this.#retired) return;
-    const now = Date.now();
+    const now = performance.now();
     const promisedMs = this.#promisedUntilMs();
     if (promisedMs === 0) this.#o.onIdle();
     const dueMs = Math.max(this.#idleSinceMs + this.#keepAliveMs, promisedMs);
@@ -230,7 +231,7 @@ export class LoadedModel {
     const nextMs = promisedMs === 0 ? dueMs : promisedMs;
     if (nextMs === Infinity) return;
     this.#timer = setTimeout(() => {
-      if (Date.now() >= dueMs) this.#o.onExpired();
+      if (performance.now() >= dueMs) this.#o.onExpired();
       else this.#rearm();
     }, Math.min(Math.max(0, nextMs - now), 2 ** 31 - 1));
   }

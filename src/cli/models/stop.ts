@@ -33,9 +33,9 @@ A gateway lets only those machines stop a model that were paired with --may-stop
       });
     }
     await serve.unload(name);
-    const deadline = Date.now() + WAIT_MS;
+    const deadline = performance.now() + WAIT_MS;
     let gone = !(await loaded());
-    while (!gone && Date.now() < deadline && !context.signal.aborted) {
+    while (!gone && performance.now() < deadline && !context.signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, 50));
       gone = !(await loaded());
     }

@@ -23,12 +23,12 @@ export async function takeUp<K extends { readonly opened: { readonly head: Head 
   const named = Map.groupBy(known, ({ opened: { head } }) => `${head.created} ${head.title}`);
   const origins = new Set(known.map(({ opened: { head } }) => head.origin));
   const report = { format, imported: 0, messages: 0, skipped: 0 };
-  let last = Date.now();
+  let last = performance.now();
   for (const one of conversations) {
     // A file may be of a hundred megabytes, and this thread has others to serve.
-    if (Date.now() - last > BREATH_MS) {
+    if (performance.now() - last > BREATH_MS) {
       await breath();
-      last = Date.now();
+      last = performance.now();
     }
     const title = titleFor(one.title, one.messages.map(({ message }) => message));
     const origin = originOf(one);

@@ -109,9 +109,9 @@ export class ManifestFile {
       throw ioError("open", this.#lockPath, error);
     }
     using _closing = file;
-    const deadline = Date.now() + this.#lockTimeoutMs;
+    const deadline = performance.now() + this.#lockTimeoutMs;
     while (!await file.tryLock(true)) {
-      if (Date.now() >= deadline) {
+      if (performance.now() >= deadline) {
         throw new SecLlamaError(
           "key-lock-busy",
           `another secllama has been changing the keys for ${this.#lockTimeoutMs / 1000} s`,

@@ -142,12 +142,14 @@ export class SecretServiceStore implements KeyStore {
    */
   async #beforeUse(): Promise<StoreStatus | undefined> {
     if (this.#options.interactive) return undefined;
-    if (this.#usable !== undefined && Date.now() < this.#usable.untilMs) return this.#usable.status;
+    if (this.#usable !== undefined && performance.now() < this.#usable.untilMs) {
+      return this.#usable.status;
+    }
     const status = await this.probe();
     if (!status.reachable) throw unavailable(status);
     if (status.locked) throw locked(status);
     if (!status.writable && status.encryptedAtRest !== "no") throw unavailable(status);
-    this.#usable = { status, untilMs: Date.now() + PROBE_LIFE_MS };
+    this.#usable = { status, untilMs: performance.now() + PROBE_LIFE_MS };
     return status;
   }
 
