@@ -57,7 +57,7 @@ export function extendedKeyUsages(certificate: Uint8Array): string[] {
 }
 
 /** What an authority's certificate says of what it may sign: the extensions of RFC 5280 sections 4.2.1.3 and 4.2.1.9. */
-export interface AuthorityLimits {
+interface AuthorityLimits {
   /** Authorities that may stand between it and the signer; Infinity: it does not say. */
   readonly pathLength: number;
   /** Whether its key may sign certificates. */
