@@ -275,9 +275,9 @@ class Server {
     const peer = conn.remoteAddr.transport === "tcp" ? conn.remoteAddr.hostname : "::1";
     const { name: party, isOwn } = partyOf(conn, this.#sameUidOnly);
     if (this.#sameUidOnly && !isOwn) return this.#refuse(conn, party);
-    const tooMany = this.#places.from(peer) >= this.#limits.connectionsPerPeer && !isLoopback(peer);
+    const most = isLoopback(peer) ? Infinity : this.#limits.connectionsPerPeer;
     const connection = new Connection(conn, this.#connection, { party });
-    if (tooMany || !this.#places.makeRoom(party)) this.#leaving.take(connection);
+    if (!this.#places.makeRoom(party, { hostname: peer, most })) this.#leaving.take(connection);
     else this.#places.add(connection, party);
     void connection.run().finally(() => {
       this.#places.remove(connection);

@@ -72,17 +72,21 @@ export class Places {
     return this.#open.keys();
   }
 
-  /** Whether there is a place for one more of this party's, after another has lost its own if need be. */
-  makeRoom(party: string): boolean {
-    while (!this.#pot.has(party, 1)) {
-      const victim = this.#chooseVictim(party);
+  /**
+   * Whether there is a place for one more of this party's, after another has lost its own if need be.
+   * @param peer The newcomer's address, and how many of it there may be; one of its own makes room for more.
+   */
+  makeRoom(party: string, peer?: { readonly hostname: string; readonly most: number }): boolean {
+    for (;;) {
+      const tooMany = peer !== undefined && this.from(peer.hostname) >= peer.most;
+      if (!tooMany && this.#pot.has(party, 1)) return true;
+      const victim = tooMany ? this.#chooseOf(peer.hostname) : this.#chooseVictim(party);
       if (victim === undefined) return false;
       this.remove(victim);
       // Between two requests there is nothing to be answered.
       if (victim.isIdle && victim.unprovenSince === undefined) victim.close();
       else this.#leave(victim);
     }
-    return true;
   }
 
   /** How many come from this address. */
@@ -131,12 +135,23 @@ export class Places {
     const largest = [...held.values()].filter(({ length }) => length >= own)
       .sort((a, b) => b.length - a.length);
     for (const connections of largest) {
-      const victim = longestUnproven(connections) ?? longestIdle(connections, since) ??
-        longestOfCrowd(connections);
+      const victim = sparable(connections, since);
       if (victim) return victim;
     }
     return undefined;
   }
+
+  /** Of one address's. */
+  #chooseOf(hostname: string): Connection | undefined {
+    const connections = [...this.#open.keys()].filter(({ peer }) => peer.hostname === hostname);
+    return sparable(connections, performance.now() - EVICTABLE_MS);
+  }
+}
+
+/** @param since An idle one may go if it has waited since then, on `performance.now()`. */
+function sparable(connections: readonly Connection[], since: number): Connection | undefined {
+  return longestUnproven(connections) ?? longestIdle(connections, since) ??
+    longestOfCrowd(connections);
 }
 
 function longestUnproven(connections: readonly Connection[]): Connection | undefined {

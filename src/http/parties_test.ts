@@ -14,7 +14,10 @@ interface Fake {
 
 let clock = 0;
 
-function connection(state: "silent" | "body" | "idle" | "busy" | "crowd"): Connection & Fake {
+function connection(
+  state: "silent" | "body" | "idle" | "busy" | "crowd",
+  hostname = "127.0.0.1",
+): Connection & Fake {
   const fake: Fake = {
     // Just now: after any look at the clock.
     unreadSince: state === "crowd" ? 1e15 + clock++ : undefined,
@@ -22,7 +25,7 @@ function connection(state: "silent" | "body" | "idle" | "busy" | "crowd"): Conne
     isIdle: state === "silent" || state === "idle",
     waitingSince: -Infinity,
     closed: false,
-    peer: { hostname: "127.0.0.1" },
+    peer: { hostname },
     close() {
       this.closed = true;
     },
@@ -108,4 +111,22 @@ Deno.test("parties: one that has just come is not the first to go, whatever the 
       assert.equal(mine!.closed, false, `${real} among ${flood}`);
     }
   }
+});
+
+Deno.test("parties: of an address with as many as it may have, a silent one makes room, and nobody else's", () => {
+  const places = placesOf(64);
+  const peer = { hostname: "192.0.2.7", most: 8 };
+  const add = (state: Parameters<typeof connection>[0]) => {
+    if (!places.makeRoom("192.0.2.7", peer)) return undefined;
+    const one = connection(state, peer.hostname);
+    places.add(one, "192.0.2.7");
+    return one;
+  };
+  const [other] = open(places, "other", "silent", 1);
+  const flood = Array.from({ length: 20 }, () => add("silent"));
+  assert.equal(flood.filter((one) => one?.closed === false).length, 8, "no more than it may have");
+  const real = Array.from({ length: 8 }, () => add("busy"));
+  assert.ok(real.every((one) => one?.closed === false), "its own requests come in");
+  assert.equal(add("busy"), undefined, "none is spared");
+  assert.equal(other!.closed, false);
 });
