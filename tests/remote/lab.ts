@@ -10,7 +10,7 @@ import { HANG_MS } from "../support/patience.ts";
 export type Side = "host" | "laptop";
 
 export const HOST_ADDRESS = "10.77.0.1";
-const LAPTOP_ADDRESS = "10.77.0.2";
+export const LAPTOP_ADDRESS = "10.77.0.2";
 const READY_MS = HANG_MS;
 
 export interface Done {
@@ -113,11 +113,21 @@ export class Lab implements AsyncDisposable {
   }
 
   /** A command of SecLlama on one of the machines, each with a data folder and a passphrase-wrapped key store of its own. */
-  secllama(side: Side, args: readonly string[], keys = true): string[] {
+  secllama(side: Side, args: readonly string[], keys = true, entry?: string): string[] {
     return secllama([
       ...args,
       ...(keys ? ["--key-file", `${this.folder}/${side}/keys.json`, "--passphrase-fd", "3"] : []),
-    ]);
+    ], entry);
+  }
+
+  /** argv prefix under which any command runs on one of the machines. */
+  under(side: Side): string[] {
+    return ["/usr/sbin/ip", "netns", "exec", this.#spaces[side]];
+  }
+
+  /** Gives a machine one more address. */
+  async addAddress(side: Side, address: string): Promise<void> {
+    await ip("-n", this.#spaces[side], "addr", "add", `${address}/24`, "dev", "cable");
   }
 
   /** A Deno script of this folder. */

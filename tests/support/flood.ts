@@ -26,6 +26,8 @@ export interface FloodKind {
   readonly payload: Uint8Array<ArrayBuffer>;
   /** Seconds between two bytes; 0: all at once. */
   readonly gap: number;
+  /** Of TLS: without a handshake. */
+  readonly raw?: boolean;
 }
 
 const LONG = "x".repeat(4000);
@@ -49,6 +51,12 @@ export const PLAIN_FLOODS: readonly FloodKind[] = [
   },
 ];
 
+/** What of a key document a sealed request's header is made of. */
+export interface NamedKey {
+  readonly pk: string;
+  readonly suite: number;
+}
+
 /**
  * Sealed requests that name a client, and never come whole: what anybody can send who has seen a client's id.
  * @param gateway Its URL.
@@ -60,7 +68,15 @@ export async function sealedFlood(
 ): Promise<FloodKind> {
   const challenge = "00".repeat(16);
   const asked = await fetch(`${gateway}/sealed/v1/key?model=demo&id=${pskId}&c=${challenge}`);
-  const document = await asked.json();
+  return sealedKind(await asked.json(), pskId, o);
+}
+
+/** The same with a key document that is there. */
+export function sealedKind(
+  document: NamedKey,
+  pskId: string,
+  o: { readonly drips: boolean },
+): FloodKind {
   const rk = recipientId(fromBase64Url(document.pk));
   const header = encodeRequestHeader({ suite: document.suite, rk, pskId });
   const head = utf8(
@@ -80,26 +96,35 @@ export interface Flood {
   stop(): Promise<number>;
 }
 
-/** Starts a flood, and resolves when its connections were made. @param another As another user than this one. */
+/** Starts a flood, and resolves when its connections were made. @param o.another As another user than this one. */
 export async function startFlood(
   url: string,
   kind: FloodKind,
-  { another, count = kind.count, again = 2 }: {
+  { another, count = kind.count, again = 2, under = [], from = "" }: {
     readonly another: boolean;
     readonly count?: number;
     /** Connections that are opened anew at a time. */
     readonly again?: number;
+    /** argv prefix under which it runs, in a network namespace say. */
+    readonly under?: readonly string[];
+    /** The address that it comes from. */
+    readonly from?: string;
   },
 ): Promise<Flood> {
+  const { hostname, port, protocol } = new URL(url);
   const argv = [
+    ...under,
     PYTHON,
     "-c",
     await Deno.readTextFile(SCRIPT),
-    new URL(url).port,
+    hostname,
+    port,
     String(count),
     String(kind.gap),
     String(again),
     toHex(kind.payload),
+    from,
+    ...(protocol === "https:" && !kind.raw ? ["tls"] : []),
   ];
   const as = [SETPRIV, "--reuid=65534", "--regid=65534", "--clear-groups"];
   const [program, ...args] = another ? [...as, ...argv] : argv;
