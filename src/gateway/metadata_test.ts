@@ -6,6 +6,7 @@ import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
 import { Activity } from "./activity.ts";
 import { makeGatewayApp } from "./app.ts";
 import type { GatewayContext } from "./context.ts";
+import { loadedRows } from "./routes/metadata.ts";
 
 const PSK_ID = `client.00112233445566ff.${"01".repeat(16)}`;
 const PSK = new Uint8Array(32).fill(7);
@@ -43,4 +44,25 @@ Deno.test("ps: whose loads are shown, and who may stop models, is by a key that 
   };
   assert.deepEqual(await ask(PSK), ["stop", 1, `${PSK_ID} `]);
   assert.deepEqual(await ask(new Uint8Array(32)), [null, 0, "plain "]);
+});
+
+Deno.test("ps: a model that drains while it is loaded anew is one row, the newer", async () => {
+  const row = (name: string, contextLength: number) => ({
+    name,
+    contextLength,
+    sizeBytes: 1,
+    manifestDigest: "sha256:0",
+    expiresAtMs: 0,
+  });
+  const rows = await loadedRows(
+    {
+      models: { list: () => Promise.resolve([]) },
+      // As the supervisor has them: the newest first.
+      supervisor: { loaded: () => [row("demo", 4096), row("other", 1024), row("demo", 2048)] },
+    } as unknown as GatewayContext,
+  );
+  assert.deepEqual(
+    rows.map((one) => [one.name, one.context_length]),
+    [["demo", 4096], ["other", 1024]],
+  );
 });
