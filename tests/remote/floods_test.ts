@@ -25,25 +25,22 @@ const noFlood = await whyNoFlood(false);
 if (noFlood) console.log(`skipped: floods between machines; ${noFlood}`);
 const ignore = noFlood !== undefined || labIgnored();
 
-const stopping = (path: string, type = "application/json"): FloodKind => ({
+const stopping = (path: string, type = "application/json", begin = "{"): FloodKind => ({
   name: `bodies that stop, to ${path}`,
   count: 600,
   payload: utf8(
-    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nContent-Length: 9000\r\n\r\n{`,
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\nContent-Length: 9000\r\n\r\n${begin}`,
   ),
   gap: 0,
 });
 
-/** What a stranger can send. */
+/** What a stranger can send that keeps a connection: on other paths nothing is read without a proof. */
 const STRANGERS: readonly FloodKind[] = [
   { ...PLAIN_FLOODS[0]!, name: "silent connections without a handshake", raw: true },
   stopping("/sealed/v1/pair"),
   PLAIN_FLOODS[2]!,
   { ...PLAIN_FLOODS[0]!, name: "silent connections after a handshake" },
-  stopping("/sealed/v1", "application/vnd.secllama.sealed;v=1"),
-  stopping("/sealed/v1/sign-in"),
-  stopping("/api/chat"),
-  stopping("/api/show"),
+  stopping("/sealed/v1", "application/vnd.secllama.sealed;v=1", "SL"),
 ];
 
 interface Asked {
