@@ -125,22 +125,13 @@ export class Connection {
 
   /**
    * Since when it has shown nothing that is worth a place, on `performance.now()`: no request has come on it, or bytes of a request's
-   * body are waited for. 0: it was answered, and is only kept so that the client can read that. `undefined`: it is at work, or
+   * body have not, whether its handler waits for them or not. 0: it was answered, and is only kept so that the client can read that. `undefined`: it is at work, or
    * was before.
    */
   get unprovenSince(): number | undefined {
     if (this.#phase === "linger") return 0;
     if (this.#phase === "head") return this.#hasSpoken ? undefined : this.waitingSince;
-    const awaitsBody = this.#phase === "exchange" && this.#body !== undefined &&
-      this.#body.deadline !== Infinity;
-    return awaitsBody ? this.#cameAt : undefined;
-  }
-
-  /** When its request began to come, while its body was not read to its end; undefined: it was, or there is none. */
-  get unreadSince(): number | undefined {
-    const isUnread = this.#phase === "exchange" && this.#body !== undefined &&
-      !this.#body.isComplete;
-    return isUnread ? this.#cameAt : undefined;
+    return this.#body?.isOwed ? this.#cameAt : undefined;
   }
 
   /**
@@ -292,6 +283,7 @@ export class Connection {
       throw error;
     } finally {
       answered.done = true;
+      body.stop();
       this.#body = undefined;
       this.#abort = undefined;
     }

@@ -261,7 +261,7 @@ class Server {
         continue;
       }
       const turn = newcomers.add(this.#admit(conn).heard, performance.now());
-      if (turn) await within(turn.ms, turn.heard);
+      await turn?.over(nextRound, () => performance.now());
     }
   }
 
@@ -317,9 +317,7 @@ function bracketed(hostname: string): string {
   return hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
 }
 
-/** Waits for `what`, at most so long. */
-async function within(ms: number, what: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([what, new Promise((resolve) => timer = setTimeout(resolve, ms))]);
-  clearTimeout(timer);
+/** What has come by now is read in it. */
+function nextRound(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

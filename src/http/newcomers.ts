@@ -10,13 +10,35 @@
 const AT_ONCE = 4;
 /** A turn takes so long at least if one of it is silent. */
 const HEARD_MS = 20;
+/**
+ * Rounds of the event loop in which nobody is heard: who is silent then has sent nothing. Where other work takes the processors no
+ * time tells that.
+ */
+const QUIET_ROUNDS = 3;
 
-/** What is waited for before more are accepted. */
-interface Turn {
-  /** Settles when all of it have been heard. */
-  readonly heard: Promise<unknown>;
-  /** The silent ones are waited for no longer. */
-  readonly ms: number;
+/** Those who are heard before more are accepted. */
+export class Turn {
+  readonly #size: number;
+  readonly #ms: number;
+  #heard = 0;
+
+  /** @param ms The silent ones are waited for so long at least. */
+  constructor(newcomers: readonly Promise<void>[], ms: number) {
+    this.#size = newcomers.length;
+    this.#ms = ms;
+    for (const heard of newcomers) void heard.then(() => this.#heard++);
+  }
+
+  /** Waits for them. @param round Waits for a round of the event loop. `now`: on `performance.now()`. */
+  async over(round: () => Promise<void>, now: () => number): Promise<void> {
+    const until = now() + this.#ms;
+    let [before, quiet] = [0, 0];
+    while (this.#heard < this.#size && (quiet < QUIET_ROUNDS || now() < until)) {
+      await round();
+      quiet = this.#heard > before ? 0 : quiet + 1;
+      before = this.#heard;
+    }
+  }
 }
 
 /** Newcomers in turns. */
@@ -40,7 +62,7 @@ export class Newcomers {
     if (this.#heard.length === 0) this.#since = now;
     this.#heard.push(heard);
     if (this.#heard.length < this.#most) return undefined;
-    const turn = { heard: Promise.all(this.#heard), ms: Math.max(0, this.#since + HEARD_MS - now) };
+    const turn = new Turn(this.#heard, Math.max(0, this.#since + HEARD_MS - now));
     this.#heard = [];
     return turn;
   }

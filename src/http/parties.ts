@@ -9,8 +9,6 @@ import { ownUid, peerUid } from "./peer.ts";
 
 /** A connection that was used before, and has waited for a head this long, may be closed to make room. */
 const EVICTABLE_MS = 500;
-/** Whoever came within so many ms may be of a crowd. */
-const CROWD_MS = 1_000;
 /** Of an IPv6 address, what one site has: anybody has 2^64 of the rest. */
 const SITE_BYTES = 8;
 
@@ -150,31 +148,13 @@ export class Places {
 
 /** @param since An idle one may go if it has waited since then, on `performance.now()`. */
 function sparable(connections: readonly Connection[], since: number): Connection | undefined {
-  return longestUnproven(connections) ?? longestIdle(connections, since) ??
-    longestOfCrowd(connections);
+  return longestUnproven(connections) ?? longestIdle(connections, since);
 }
 
 function longestUnproven(connections: readonly Connection[]): Connection | undefined {
-  return longest(connections.map((one) => [one, one.unprovenSince]));
-}
-
-/**
- * Of a crowd that has just come: its handlers have not read so far yet that it shows who sends no whole request. Without this the
- * newcomer would pay for it. What has been under way for longer is somebody's.
- */
-function longestOfCrowd(connections: readonly Connection[]): Connection | undefined {
-  const since = performance.now() - CROWD_MS;
-  return longest(
-    connections.map((one) => [one, one.unreadSince] as const)
-      .filter(([, came]) => came !== undefined && came >= since),
-  );
-}
-
-function longest(
-  rows: readonly (readonly [Connection, since: number | undefined])[],
-): Connection | undefined {
   let longest: { connection: Connection; since: number } | undefined;
-  for (const [connection, since] of rows) {
+  for (const connection of connections) {
+    const since = connection.unprovenSince;
     if (since !== undefined && since < (longest?.since ?? Infinity)) {
       longest = { connection, since };
     }

@@ -4,7 +4,6 @@ import { Places, siteOf } from "./parties.ts";
 
 interface Fake {
   unprovenSince: number | undefined;
-  unreadSince: number | undefined;
   isIdle: boolean;
   waitingSince: number;
   closed: boolean;
@@ -15,12 +14,10 @@ interface Fake {
 let clock = 0;
 
 function connection(
-  state: "silent" | "body" | "idle" | "busy" | "crowd",
+  state: "silent" | "body" | "idle" | "busy",
   hostname = "127.0.0.1",
 ): Connection & Fake {
   const fake: Fake = {
-    // Just now: after any look at the clock.
-    unreadSince: state === "crowd" ? 1e15 + clock++ : undefined,
     unprovenSince: state === "silent" || state === "body" ? clock++ : undefined,
     isIdle: state === "silent" || state === "idle",
     waitingSince: -Infinity,
@@ -66,17 +63,6 @@ Deno.test("parties: one whose every connection is at work leaves places for othe
   assert.equal(busy.length, 384);
   for (const other of ["b", "c", "d"]) assert.equal(open(places, other, "busy", 1).length, 1);
   assert.ok(busy.every(({ closed }) => !closed));
-});
-
-Deno.test("parties: a crowd that no handler has read yet makes room for a newcomer; what is under way does not", () => {
-  const places = placesOf(512);
-  const under = open(places, "a", "crowd", 1)[0]!;
-  under.unreadSince = -1e15;
-  const crowd = open(places, "a", "crowd", 1000);
-  assert.equal(crowd.length, 1000, "all are let in");
-  assert.equal(open(places, "a", "busy", 1).length, 1);
-  assert.equal(under.closed, false);
-  assert.equal(crowd.at(-1)!.closed, false, "the oldest go");
 });
 
 Deno.test("parties: a flood of any kind pushes out itself, and nobody who has less", () => {

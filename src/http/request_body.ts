@@ -1,5 +1,6 @@
 /**
- * The body of a request, read only as fast as the handler takes it, within a size, a pause and an overall pace.
+ * The body of a request, read as fast as the handler takes it, within a size, a pause and an overall pace. What the connection's
+ * buffer holds is read ahead, so that it shows who has sent a whole request, however late its handler comes to it.
  *
  * Chunked coding (RFC 9112 section 7.1) is taken strictly: a size of at most 8 hexadecimal digits, CR LF everywhere,
  * extensions and trailers passed over within small bounds.
@@ -10,6 +11,8 @@ import type { SocketReader } from "./socket_reader.ts";
 
 const MAX_SIZE_LINE = 256;
 const MAX_TRAILER_BYTES = 4 * 1024;
+/** What a chunked body ends with, whatever its trailer. */
+const CHUNKED_END = [13, 10, 13, 10];
 const SIZE_LINE = /^([0-9a-fA-F]{1,8})[ \t]*(?:;[\t\x20-\x7e]*)?$/;
 
 export class RequestBody {
@@ -28,6 +31,8 @@ export class RequestBody {
   #received = 0;
   #startedAt = 0;
   #waiting = false;
+  #ahead = false;
+  #stopped = false;
   /** When the wait that is under way must have ended, on `performance.now()`; Infinity: none is. */
   deadline = Infinity;
 
@@ -54,6 +59,19 @@ export class RequestBody {
     this.#left = options.contentLength ?? 0;
     this.#failed.promise.catch(() => {});
     if (options.contentLength === 0) this.#finish();
+    else void this.#readAhead();
+  }
+
+  /** Bytes of it have not come that the buffer has room for. */
+  get isOwed(): boolean {
+    if (this.#isComplete || this.#reader.full) return false;
+    if (this.#length !== undefined) return this.#reader.length < this.#left;
+    return CHUNKED_END.some((byte, at) => this.#reader.bytes.at(at - CHUNKED_END.length) !== byte);
+  }
+
+  /** Its exchange is over: nothing more of it is read ahead. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /** Settles when the last byte was taken from the connection. */
@@ -97,6 +115,16 @@ export class RequestBody {
     this.#failed.reject(this.#error);
   }
 
+  /** Until the buffer is full, or has all. Whoever takes of it calls this again. Never throws. */
+  async #readAhead(): Promise<void> {
+    if (this.#ahead) return;
+    this.#ahead = true;
+    try {
+      while (!this.#stopped && this.isOwed && await this.#reader.fill());
+    } catch { /* the handler is told, when it reads */ }
+    this.#ahead = false;
+  }
+
   async #next(): Promise<Uint8Array | undefined> {
     if (this.#error) throw this.#error;
     if (this.#isComplete) return undefined;
@@ -113,6 +141,7 @@ export class RequestBody {
         if (this.#length === undefined) await this.#expectLineEnd();
         else this.#finish();
       }
+      void this.#readAhead();
       return chunk;
     } catch (error) {
       this.fail(

@@ -51,6 +51,43 @@ for (const [what, bytes] of FLOODS) {
   });
 }
 
+Deno.test("shares: bodies that stop make room also while no handler comes to read them; whole ones do not", async () => {
+  const release = Promise.withResolvers<void>();
+  const server = await hardened({
+    limits: { connections: MOST },
+    handler: async (request) => {
+      if (new URL(request.url).pathname === "/late") await release.promise;
+      return await readBody(request);
+    },
+  });
+  const late = (body: string) =>
+    `POST /late HTTP/1.1\r\n${HOST}Connection: close\r\nContent-Length: 3\r\n\r\n${body}`;
+  const opened: Raw[] = [];
+  const open = async (bytes: string) => {
+    const raw = await (await Raw.open(server.port)).send(bytes);
+    opened.push(raw);
+    return raw;
+  };
+  try {
+    const whole = await Promise.all([1, 2, 3].map(() => open(late("abc"))));
+    for (let count = 0; count < 4 * MOST; count++) {
+      await open(count % 2 === 0 ? late("a") : FLOODS.at(-1)![1].replace("POST /", "POST /late"));
+      if (count % MOST !== 0) continue;
+      using real = await ask(server.port, `GET / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+      assert.equal(real.status, 200, real.text);
+    }
+    release.resolve();
+    for (const one of whole) {
+      assert.ok(await one.end());
+      assert.match(one.text, /200 OK[^]*read 3$/);
+    }
+  } finally {
+    release.resolve();
+    opened.forEach((one) => one[Symbol.dispose]());
+    await server.stop();
+  }
+});
+
 Deno.test("shares: of a crowd that asks at once, each is served or told that there is no place, to be read", async () => {
   for (const [what, method, body] of CROWDS) {
     const release = Promise.withResolvers<void>();
