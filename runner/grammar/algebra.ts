@@ -1,14 +1,15 @@
 /** From the schemas of a document to terms: conjunctions are multiplied out, and asked whether anything fits them. */
-import type { Work } from "../../src/budget.ts";
-import { accepts, type Automaton, type Budget, Pause } from "./automaton.ts";
+import { runAtOnce, type Work } from "../../src/budget.ts";
+import { accepts, type Automaton, type Budget, isEmpty, Pause } from "./automaton.ts";
 import { formatOf } from "./formats.ts";
 import { negativeTerms } from "./negative.ts";
 import { noNumber } from "./number_text.ts";
+import type { Properties } from "./object_rules.ts";
 import { patternWork, type Reading } from "./pattern.ts";
 import { positiveTerms } from "./positive.ts";
 import { Inexpressible, naming, refuse } from "./refusal.ts";
 import type { SchemaDocument, SchemaNode } from "./schema_document.ts";
-import { emptyStrings } from "./string_text.ts";
+import { isQuick, type Strings, stringsWork } from "./string_text.ts";
 import { fitsTerm } from "./term_values.ts";
 import {
   ANY_VALUE,
@@ -19,6 +20,7 @@ import {
   type Literal,
   meet,
   type ObjectRules,
+  type StringRules,
   type Term,
 } from "./terms.ts";
 import { type TypeName, ValueChecker } from "./values.ts";
@@ -36,6 +38,9 @@ export class Algebra {
   readonly budget: Budget;
   readonly checker: ValueChecker;
   readonly #patterns = new Map<string, Automaton | Inexpressible>();
+  readonly #strings = new Map<string, Strings | Inexpressible>();
+  /** Of objects, as object_rules.ts found them before others worked. */
+  readonly properties = new WeakMap<ObjectRules, Properties>();
   readonly #expanded = new Map<Literal, readonly Term[]>();
   readonly #open = new Set<Literal>();
   readonly #terms = new Map<string, readonly Term[]>();
@@ -58,20 +63,15 @@ export class Algebra {
   /** @throws {Pause} the first time; {@link Inexpressible}. */
   pattern(source: string, reading: Reading): Automaton {
     const key = `${reading}:${source}`;
-    const known = this.#patterns.get(key);
-    if (known === undefined) throw new Pause(this.#make(key, source, reading));
-    if (known instanceof Inexpressible) throw known;
-    return known;
+    return kept(this.#patterns, key, () => patternWork(source, reading, this.budget));
   }
 
-  *#make(key: string, source: string, reading: Reading): Work<void> {
-    try {
-      this.#patterns.set(key, yield* patternWork(source, reading, this.budget));
-    } catch (error) {
-      if (!(error instanceof Inexpressible)) throw error;
-      // It is said where the pattern is asked for.
-      this.#patterns.set(key, error);
-    }
+  /** The texts that fit. @throws {Pause} the first time, where that takes long; {@link Inexpressible}. */
+  strings(rules: StringRules): Strings {
+    if (isQuick(rules)) return runAtOnce(stringsWork(rules, this.budget));
+    const { least, most, languages } = rules;
+    const key = JSON.stringify([least, most, ...languages.map((one) => one.key)]);
+    return kept(this.#strings, key, () => stringsWork(rules, this.budget));
   }
 
   literal(node: SchemaNode, negated = false): Literal {
@@ -123,7 +123,7 @@ export class Algebra {
     const has = (type: TypeName) => (term.types & BITS[type]) !== 0;
     if (has("null") || has("boolean")) return false;
     if (has("number") && !noNumber(number)) return false;
-    if (has("string") && !emptyStrings(string, this.budget)) return false;
+    if (has("string") && !isEmpty(this.strings(string).automaton)) return false;
     if (has("array")) {
       let fine = array.most === undefined || array.most >= array.least;
       const tuple = Math.max(0, ...array.sequences.map(({ prefix }) => prefix.length)) + 1;
@@ -224,6 +224,28 @@ export class Algebra {
     } finally {
       this.#open.delete(literal);
     }
+  }
+}
+
+/** What was made and kept, or the work that makes it. @throws {Pause} the first time; {@link Inexpressible}. */
+export function kept<T>(
+  all: Map<string, T | Inexpressible>,
+  key: string,
+  make: () => Work<T>,
+): T {
+  const known = all.get(key);
+  if (known === undefined) throw new Pause(keep(all, key, make()));
+  if (known instanceof Inexpressible) throw known;
+  return known;
+}
+
+function* keep<T>(all: Map<string, T | Inexpressible>, key: string, work: Work<T>): Work<void> {
+  try {
+    all.set(key, yield* work);
+  } catch (error) {
+    if (!(error instanceof Inexpressible)) throw error;
+    // It is said where it is asked for.
+    all.set(key, error);
   }
 }
 

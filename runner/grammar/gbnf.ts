@@ -59,6 +59,17 @@ export class Grammar {
   /** Grammars of others that are parts of this one. */
   readonly #foreign: string[] = [];
 
+  /** What was spent of the limits so far, for {@link spend}. */
+  get spent(): readonly [rules: number, repetitions: number] {
+    return [this.#rules, this.#repetitions];
+  }
+
+  /** Takes rules back that are made again: as if no more than this had been spent. */
+  spend([rules, repetitions]: Grammar["spent"]): void {
+    this.#rules = rules;
+    this.#repetitions = repetitions;
+  }
+
   rule(): Rule {
     if (++this.#rules > LIMITS.rules) throw new Inexpressible("it makes the grammar too large");
     return new Rule();

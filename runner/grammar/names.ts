@@ -1,10 +1,9 @@
 /** Names that properties may have, as automata. */
 import type { Algebra } from "./algebra.ts";
 import { ANYTHING, type Automaton, both, negation, NOTHING, words } from "./automaton.ts";
-import { automatonOf, codes, either, repeat, sequence } from "./regular.ts";
-import { strings } from "./string_text.ts";
+import { automatonOf, codes, either, repeat } from "./regular.ts";
 import { BITS, formula, type Literal } from "./terms.ts";
-import { ANY_CODE } from "./code_set.ts";
+import { ANY_CODE, LAST_CODE } from "./code_set.ts";
 
 /** Names other than some, outside some patterns, that fit some schemas as texts. */
 export function nameAutomaton(
@@ -34,7 +33,7 @@ function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
       );
       continue;
     }
-    const { automaton, least, most } = strings(term.string, budget);
+    const { automaton, least, most } = algebra.strings(term.string);
     branches.push(
       least === 0 && most === undefined
         ? automaton
@@ -48,8 +47,11 @@ function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
   );
 }
 
-/** Names whose length, divided by `by`, leaves `rest`: apart from those with another rest. */
-export function namesOfLength(rest: number, by: number, algebra: Algebra): Automaton {
-  const characters = (count: number) => repeat(codes(ANY_CODE), count, count);
-  return automatonOf(sequence(characters(rest), repeat(characters(by), 0)), algebra.budget);
+/** Names whose length, divided by `by`, leaves `rest`: apart from those with another rest. The length is counted in a circle. */
+export function namesOfLength(rest: number, by: number): Automaton {
+  const states = Array.from({ length: by }, (_, at) => ({
+    accepts: at === rest,
+    edges: [{ from: 0, to: LAST_CODE, target: (at + 1) % by }],
+  }));
+  return { states };
 }

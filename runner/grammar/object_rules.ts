@@ -2,7 +2,7 @@
  * Rules for objects: the properties that the schema names in its order, then others. A property that is not named is offered only
  * where the schema speaks of such, names none, or asks for more of them: models would go on with them.
  */
-import { allWords, type Automaton, both, isEmpty, negation } from "./automaton.ts";
+import { allWords, type Automaton, both, isEmpty, negation, Pause } from "./automaton.ts";
 import type { Part, Rule } from "./gbnf.ts";
 import { nameAutomaton, namesOfLength } from "./names.ts";
 import { nameRule, namesOf } from "./notation.ts";
@@ -18,6 +18,8 @@ const LIMITS = {
   kinds: 32,
   /** Properties times counts. */
   states: 20_000,
+  /** Lengths of names that are told apart in one piece of work. */
+  lengths: 4,
 } as const;
 
 /** Properties under any of some names. */
@@ -26,24 +28,37 @@ interface Kind {
   readonly value: Formula;
 }
 
+/** What an object may have: the properties with names of their own, in order, and kinds of others. */
+export interface Properties {
+  readonly named: ReadonlyMap<string, Formula>;
+  readonly kinds: readonly Kind[];
+  /** Of these kinds, those whose names have some lengths. */
+  readonly ofLength: Map<string, readonly Kind[]>;
+}
+
 /** @returns What stands in an object, or nothing if no object fits. */
 export function objectRule(rules: SchemaRules, object: ObjectRules): Rule {
   const { grammar, notation } = rules;
-  const { named, kinds } = properties(rules, object);
+  const { properties: known } = rules.algebra;
+  const found = known.get(object) ?? properties(rules, object);
+  known.set(object, found);
+  const { named, kinds } = found;
   if (object.required.some((name) => !named.has(name))) return grammar.rule();
   const members = notation.sorted === true
     ? [...named].sort(([a], [b]) => a.toLowerCase() < b.toLowerCase() ? -1 : 1)
     : [...named];
+  const wanted = object.open || named.size === 0 || object.least > named.size;
+  const others = new Others(rules, object, found, wanted);
+  // One without a name of its own may be asked for where none is offered.
+  const most = named.size + (object.some.length > 0 ? 1 : 0);
+  const counts = object.least > object.required.length ||
+    (object.most !== undefined && (object.most < most || wanted && kinds.length > 0));
+  // What others work in between of comes first: rules would be made anew.
+  if (counts) prepare(object, named.size, others);
   const list = members.map(([name, value]) => ({
     pair: memberRule(rules, nameRule(grammar, notation, name), rules.memberValue(value, name)),
     required: object.required.includes(name),
   }));
-  const wanted = object.open || named.size === 0 || object.least > list.length;
-  const others = new Others(rules, object, kinds, wanted);
-  // One without a name of its own may be asked for where none is offered.
-  const most = list.length + (object.some.length > 0 ? 1 : 0);
-  const counts = object.least > object.required.length ||
-    (object.most !== undefined && (object.most < most || wanted && kinds.length > 0));
   const chain = counts ? counted(rules, object, list, others) : uncounted(rules, list, others);
   return grammar.of(notation.object[0], chain, notation.object[1]);
 }
@@ -78,6 +93,27 @@ function uncounted(
   return first;
 }
 
+/** Counts of named properties from which on they are not counted any more. */
+function topOf({ least, most }: ObjectRules, named: number): number {
+  return most === undefined ? Math.min(least, named) : named;
+}
+
+/** Finds what {@link counted} asks of the others. @throws {Pause} */
+function prepare(object: ObjectRules, named: number, others: Others): void {
+  const { least, most } = object;
+  const top = topOf(object, named);
+  if ((top + 1) * named > LIMITS.states) {
+    refuse(
+      most === undefined ? "minProperties" : "maxProperties",
+      object.pointer,
+      "there are too many properties to count",
+    );
+  }
+  for (let count = 0; count <= top; count++) {
+    others.prepare(Math.max(0, least - count), most === undefined ? undefined : most - count);
+  }
+}
+
 /** The same with a rule for each count of properties written. */
 function counted(
   rules: SchemaRules,
@@ -87,14 +123,7 @@ function counted(
 ): Rule {
   const { grammar } = rules;
   const { least, most } = object;
-  const top = most === undefined ? Math.min(least, list.length) : list.length;
-  if ((top + 1) * list.length > LIMITS.states) {
-    refuse(
-      most === undefined ? "minProperties" : "maxProperties",
-      object.pointer,
-      "there are too many properties to count",
-    );
-  }
+  const top = topOf(object, list.length);
   // chain[n]: what may follow once n properties are written; beyond `top` they are not counted.
   let chain: Rule[] = [];
   for (let count = 0; count <= top; count++) {
@@ -124,15 +153,24 @@ class Others {
   readonly #rules: SchemaRules;
   readonly #object: ObjectRules;
   readonly #kinds: readonly Kind[];
+  readonly #ofLengths: Map<string, readonly Kind[]>;
   readonly #wanted: boolean;
   #any: Rule | undefined;
   readonly #apart = new Map<string, Rule>();
 
-  constructor(rules: SchemaRules, object: ObjectRules, kinds: readonly Kind[], wanted: boolean) {
+  constructor(rules: SchemaRules, object: ObjectRules, found: Properties, wanted: boolean) {
     this.#rules = rules;
     this.#object = object;
-    this.#kinds = kinds;
-    this.#wanted = wanted && kinds.length > 0;
+    this.#kinds = found.kinds;
+    this.#ofLengths = found.ofLength;
+    this.#wanted = wanted && found.kinds.length > 0;
+  }
+
+  /** Finds what {@link rule} needs. @throws {Pause} */
+  prepare(least: number, most: number | undefined): void {
+    if (this.#object.some.length > 0 || this.#kinds.length === 0 || least < 2) return;
+    if (most !== undefined && most < least) return;
+    for (let at = 0; at < least; at++) this.#kindsOfLength(at, least);
   }
 
   /** @param first Whether no property stands before. @param most No `most`: without end. */
@@ -170,18 +208,7 @@ class Others {
     const key = `${rest}/${by}`;
     let rule = this.#apart.get(key);
     if (rule === undefined) {
-      if (by > 40) {
-        refuse(
-          "minProperties",
-          this.#object.pointer,
-          "more than 40 properties without a name cannot be kept",
-        );
-      }
-      const lengths = namesOfLength(rest, by, this.#rules.algebra);
-      const kinds = this.#kinds.map((kind) => ({
-        ...kind,
-        names: both(kind.names, lengths, this.#rules.algebra.budget),
-      })).filter(({ names }) => !isEmpty(names));
+      const kinds = this.#kindsOfLength(rest, by);
       if (kinds.length === 0) {
         refuse(
           "minProperties",
@@ -192,6 +219,28 @@ class Others {
       this.#apart.set(key, rule = this.#oneOf(kinds));
     }
     return rule;
+  }
+
+  /** @throws {Pause} once in a while. */
+  #kindsOfLength(rest: number, by: number): readonly Kind[] {
+    const key = `${rest}/${by}`;
+    const made = this.#ofLengths.get(key);
+    if (made !== undefined) return made;
+    if (by > 40) {
+      refuse(
+        "minProperties",
+        this.#object.pointer,
+        "more than 40 properties without a name cannot be kept",
+      );
+    }
+    const lengths = namesOfLength(rest, by);
+    const kinds = this.#kinds.map((kind) => ({
+      ...kind,
+      names: both(kind.names, lengths, this.#rules.algebra.budget),
+    })).filter(({ names }) => !isEmpty(names));
+    this.#ofLengths.set(key, kinds);
+    if (this.#ofLengths.size % LIMITS.lengths === 0) throw new Pause();
+    return kinds;
   }
 
   /** The one that must be there comes last, so that none of the same name comes after it. */
@@ -235,11 +284,8 @@ class Others {
   }
 }
 
-/** The properties with names of their own, in order, and kinds of others: those that may be there at all. */
-function properties(
-  rules: SchemaRules,
-  object: ObjectRules,
-): { named: Map<string, Formula>; kinds: Kind[] } {
+/** Those that may be there at all. */
+function properties(rules: SchemaRules, object: ObjectRules): Properties {
   const { algebra } = rules;
   const names = new Set<string>();
   for (const field of object.fields) if (field.kind === "named") names.add(field.name);
@@ -262,7 +308,7 @@ function properties(
     const value = algebra.property(object, name);
     if (!algebra.isEmpty(value)) named.set(name, value);
   }
-  return { named, kinds };
+  return { named, kinds, ofLength: new Map() };
 }
 
 /** Names that are none of `except`, split by what a value under them must be. */

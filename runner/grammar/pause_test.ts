@@ -108,6 +108,18 @@ Deno.test("pieces: what is not counted in steps is done in many pieces as well",
   const listed = make({ enum: texts(5, 4000) });
   assert.match(listed.result, /^root ::=/);
   assert.ok(listed.pieces.length > 40, `${listed.pieces.length}`);
+  const counted = make({ pattern: "[a-z]{24}[0-9]", minLength: 55, maxLength: 70 });
+  assert.match(counted.result, /^root ::=/);
+  assert.ok(counted.pieces.length > 40, `${counted.pieces.length}`);
+  const many = make({
+    type: "string",
+    allOf: Array.from({ length: 12 }, (_, at) => ({ pattern: `^[^${at}]*$` })),
+  });
+  assert.match(many.result, /^root ::=/);
+  assert.ok(many.pieces.length > 20, `${many.pieces.length}`);
+  const unnamed = make({ type: "object", properties: { a: true, b: true }, minProperties: 30 });
+  assert.match(unnamed.result, /^root ::=/);
+  assert.ok(unnamed.pieces.length > 20, `${unnamed.pieces.length}`);
 });
 
 /** So many texts of so many letters, which have little in common. */

@@ -1,7 +1,7 @@
 /** Rules for the values that fit schemas. */
 import { exactText } from "../../src/exact_json.ts";
 import type { Work } from "../../src/budget.ts";
-import type { Algebra } from "./algebra.ts";
+import { type Algebra, kept } from "./algebra.ts";
 import { accepts, ANYTHING, type Automaton, both, Pause, words, wordsWork } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
 import { bareTerm } from "./bare_rules.ts";
@@ -10,7 +10,6 @@ import { JSON_NOTATION, nameRule, type Notation } from "./notation.ts";
 import { isAnyNumber, numberText } from "./number_text.ts";
 import { objectRule } from "./object_rules.ts";
 import { Inexpressible, naming } from "./refusal.ts";
-import { strings } from "./string_text.ts";
 import {
   ANY_ARRAY,
   ANY_OBJECT,
@@ -88,6 +87,7 @@ export class SchemaRules {
   *finish(): Work<void> {
     for (let next; (next = this.#shared.waiting.pop()) !== undefined;) {
       const { budget } = this.algebra;
+      const { spent } = this.grammar;
       budget.begin();
       let pause: Pause | undefined;
       try {
@@ -95,6 +95,7 @@ export class SchemaRules {
       } catch (error) {
         if (!(error instanceof Pause)) throw error;
         pause = error;
+        this.grammar.spend(spent);
         this.#shared.waiting.push(next);
       }
       yield;
@@ -174,7 +175,7 @@ export class SchemaRules {
   string({ string }: Term): Part {
     const { grammar, algebra } = this;
     const { texts, character } = this.notation.text;
-    const { automaton, least, most } = strings(string, algebra.budget);
+    const { automaton, least, most } = algebra.strings(string);
     if (automaton !== ANYTHING) return this.#quoted(this.#text(automaton));
     const counted = least > 0 || most !== undefined;
     if (texts !== ANYTHING && !counted) return this.#quoted(this.#text(texts));
@@ -193,9 +194,9 @@ export class SchemaRules {
   }
 
   #countedText(string: StringRules): Rule {
-    const { texts } = this.notation.text;
-    const languages = [...string.languages, { key: "notation", automaton: texts }];
-    return this.#text(strings({ ...string, languages }, this.algebra.budget).automaton);
+    const { id, text: { texts } } = this.notation;
+    const languages = [...string.languages, { key: `notation:${id}`, automaton: texts }];
+    return this.#text(this.algebra.strings({ ...string, languages }).automaton);
   }
 
   #quoted(body: Part): Rule {
@@ -207,21 +208,7 @@ export class SchemaRules {
   #words(texts: readonly string[]): Automaton {
     const { budget } = this.algebra;
     if (texts.reduce((sum, { length }) => sum + length, 0) < LONG_LIST) return words(texts, budget);
-    const key = JSON.stringify(texts);
-    const known = this.#listed.get(key);
-    if (known === undefined) throw new Pause(this.#makeWords(key, texts));
-    if (known instanceof Inexpressible) throw known;
-    return known;
-  }
-
-  *#makeWords(key: string, texts: readonly string[]): Work<void> {
-    try {
-      this.#listed.set(key, yield* wordsWork(texts, this.algebra.budget));
-    } catch (error) {
-      if (!(error instanceof Inexpressible)) throw error;
-      // It is said where they are asked for.
-      this.#listed.set(key, error);
-    }
+    return kept(this.#listed, JSON.stringify(texts), () => wordsWork(texts, budget));
   }
 
   /** Those of the automaton's texts that can be written. */

@@ -1,11 +1,11 @@
 /** Strings that a schema permits, as an automaton over their characters. */
+import type { Work } from "../../src/budget.ts";
 import {
   ANYTHING,
   type Automaton,
-  both,
+  bothWork,
   type Budget,
-  explore,
-  isEmpty,
+  exploreWork,
   NOTHING,
 } from "./automaton.ts";
 import { Inexpressible } from "./refusal.ts";
@@ -16,7 +16,7 @@ const MAX_COUNTED = 8000;
 /** Characters that are counted behind the first loop: enough for a web address, and quick to make. */
 const MAX_BEHIND = 600;
 
-interface Strings {
+export interface Strings {
   readonly automaton: Automaton;
   /** Of any characters: only the length counts. */
   readonly least: number;
@@ -24,29 +24,29 @@ interface Strings {
 }
 
 /** @returns The automaton, and the lengths it does not keep to itself: only where it accepts any text. */
-export function strings(rules: StringRules, budget: Budget): Strings {
+export function* stringsWork(rules: StringRules, budget: Budget): Work<Strings> {
   const { least, most, languages } = rules;
   if (most !== undefined && most < least) return { automaton: NOTHING, least: 0, most: undefined };
-  let automaton = languages.map((one) => one.automaton)
-    .reduce((a, b) => both(a, b, budget), ANYTHING);
-  if (automaton !== ANYTHING) automaton = counted(automaton, least, most, budget);
+  let automaton = ANYTHING;
+  for (const one of languages) automaton = yield* bothWork(automaton, one.automaton, budget);
+  if (automaton !== ANYTHING) automaton = yield* counted(automaton, least, most, budget);
   return automaton === ANYTHING
     ? { automaton, least, most }
     : { automaton, least: 0, most: undefined };
 }
 
-/** Whether no text fits, for certain. */
-export function emptyStrings(rules: StringRules, budget: Budget): boolean {
-  return isEmpty(strings(rules, budget).automaton);
+/** Whether there is next to nothing to be done. */
+export function isQuick({ least, most, languages }: StringRules): boolean {
+  return languages.length < 2 && (languages.length === 0 || least === 0 && most === undefined);
 }
 
 /** Accepted texts of these lengths. */
-function counted(
+function* counted(
   automaton: Automaton,
   least: number,
   most: number | undefined,
   budget: Budget,
-): Automaton {
+): Work<Automaton> {
   const { shortest, longest } = lengths(automaton);
   if (longest !== undefined && most !== undefined && longest <= most) most = undefined;
   if (shortest >= least) least = 0;
@@ -64,7 +64,7 @@ function counted(
     else most = Math.max(limit, least, shortest);
   }
   const top = most ?? least;
-  return explore<readonly [number, number]>(
+  return yield* exploreWork<readonly [number, number]>(
     [0, 0],
     ([id, length]) => `${id},${length}`,
     ([id, length]) => {
@@ -124,8 +124,9 @@ function lengths({ states }: Automaton): { shortest: number; longest: number | u
   let shortest = 0;
   for (let layer = new Set([0]), seen = new Set([0]);; shortest++) {
     if ([...layer].some((id) => states[id]!.accepts)) break;
-    layer = new Set([...layer].flatMap((id) => states[id]!.edges.map(({ target }) => target)));
-    if ([...layer].every((id) => seen.has(id))) return { shortest: 0, longest: 0 }; // nothing is accepted
+    layer = new Set([...layer].flatMap((id) => states[id]!.edges.map(({ target }) => target)))
+      .difference(seen);
+    if (layer.size === 0) return { shortest: 0, longest: 0 }; // nothing is accepted
     layer.forEach((id) => seen.add(id));
   }
   const known = new Map<number, number>();
