@@ -6,7 +6,7 @@ import { Draw, type Random } from "./testing_draw.ts";
 import { LARGE_SCHEMAS } from "./testing_large_schemas.ts";
 
 /** A request: where to, its body, and what was drawn, for a failure to name. */
-export interface Drawn {
+interface Drawn {
   readonly name: string;
   readonly path: string;
   readonly body: string;

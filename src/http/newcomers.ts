@@ -17,7 +17,7 @@ const HEARD_MS = 20;
 const QUIET_ROUNDS = 3;
 
 /** Those who are heard before more are accepted. */
-export class Turn {
+class Turn {
   readonly #size: number;
   readonly #ms: number;
   #heard = 0;
