@@ -65,6 +65,16 @@ async function send(
   );
 }
 
+/**
+ * Refuses a file that the proxy would not take. It would answer before all of it is sent, and a browser that still sends
+ * takes that for a connection that broke.
+ * @throws {ApiError} `too-large`.
+ */
+export function refuseLarge(file: Blob, { maxBytes }: { readonly maxBytes: number }): void {
+  if (file.size <= maxBytes) return;
+  throw new ApiError(`larger than ${maxBytes / 2 ** 20} MB`, "too-large", undefined);
+}
+
 /** The documents of a body in lines of JSON, one after the other. */
 async function* jsonLines(answer: Response): AsyncGenerator<Record<string, unknown>> {
   const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader();

@@ -8,7 +8,7 @@ import {
   QUESTION_CHARACTERS,
 } from "../api/documents.ts";
 import { pathOf, ROUTES } from "../api/routes.ts";
-import { ask } from "./api.ts";
+import { ask, refuseLarge } from "./api.ts";
 import type { Attachment } from "./types.ts";
 
 /** Documents that are shown of it. */
@@ -22,9 +22,10 @@ export function isDocument(name: string): boolean {
 }
 
 /** Has a file read and kept, sealed, under a name. @throws {ApiError} Why it cannot be. */
-export function addDocument(file: File, name: string): Promise<DocumentSummary> {
+export async function addDocument(file: File, name: string): Promise<DocumentSummary> {
+  refuseLarge(file, ROUTES.documents);
   const headers = { [NAME_HEADER]: encodeURIComponent(name) };
-  return ask(ROUTES.documents.path, { method: "POST", body: file, headers });
+  return await ask(ROUTES.documents.path, { method: "POST", body: file, headers });
 }
 
 /** The newest first. */

@@ -7,7 +7,7 @@ import {
   LIST_OF_PAGE,
   type SearchHit,
 } from "../api/history.ts";
-import { ask } from "./api.ts";
+import { ask, refuseLarge } from "./api.ts";
 import type { Conversation, Message, Settings, Summary } from "./types.ts";
 
 /** A part of the list. @throws {ApiError} `key-refused` where nothing is kept, since the key is in memory only. */
@@ -71,9 +71,10 @@ export async function append(id: string, message: Message): Promise<string> {
   return (await ask<{ id: string }>(pathOf(ROUTES.messages, id), { method: "POST", body })).id;
 }
 
-/** Takes up the conversations of another program's file. */
-export function importFile(file: File): Promise<ImportReport> {
-  return ask(ROUTES.historyImport.path, { method: "POST", body: file });
+/** Takes up the conversations of another program's file. @throws {ApiError} */
+export async function importFile(file: File): Promise<ImportReport> {
+  refuseLarge(file, ROUTES.historyImport);
+  return await ask(ROUTES.historyImport.path, { method: "POST", body: file });
 }
 
 /** Hides it for ten seconds; then it is gone. */

@@ -3,6 +3,13 @@ import assert from "node:assert/strict";
 import { startServe } from "../support/serve.ts";
 import { askPage, hasChromium, isFull, visit, withPlace } from "./browser.ts";
 import { helpIsTrue, keepsOrder, keepsPrompts, looksIntoFolders, printsAll } from "./desk.ts";
+import {
+  forgetsTemporaries,
+  heedsSettings,
+  refusesLarge,
+  refusesManyPictures,
+  showsAllThatIsKept,
+} from "./kept.ts";
 import { fitsInto, looksGood, SMALL, worksByKeyboard } from "./look.ts";
 import { showsPictures } from "./pictures.ts";
 import { outlivesItsTab, survivesReload } from "./reload.ts";
@@ -46,6 +53,11 @@ Deno.test({
       await step("a folder", () => takesFolder(place));
       await step("an erased conversation is nowhere", () => erasesForGood(place));
       await step("10,000 messages", () => drawsFewOfMany(place));
+      await step("thoughts, calls, code, saved and read back", () => showsAllThatIsKept(place));
+      await step("settings", () => heedsSettings(place));
+      await step("temporary: nowhere", () => forgetsTemporaries(place));
+      await step("what is too large", () => refusesLarge(place));
+      await step("too many pictures", () => refusesManyPictures(place));
       await step("light", () => looksGood(place, "light"));
       await step("on a telephone", () => fitsInto(place, SMALL[1]));
       await step("a reload, temporary", () => survivesReload(place, true));
