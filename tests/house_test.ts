@@ -230,3 +230,46 @@ Deno.test("contributing: each question's file is there, and holds what to look f
     assert.ok(found.includes(wanted!), `${question} ${file} does not hold ${wanted}`);
   }
 });
+
+/** Where a file is read whole, whatever its size: what nobody names. */
+const OWN_FILES: { readonly [path: string]: string } = {
+  "runner/engine/library_files.ts": "of llama.cpp's libraries; bounded where the system lets it",
+  "src/app/local_proxy.ts": "in the data folder",
+  "src/app/page_launch.ts": "in the data folder",
+  "src/app/proxy_listener.ts": "/etc/group",
+  "src/app/serve_announcement.ts": "in the data folder",
+  "src/audit/note.ts": "in the folder for state",
+  "src/audit/sink.ts": "in the data folder",
+  "src/backup/make.ts": "a copy that this process made",
+  "src/backup/restore.ts": "unpacked from a backup, each part of a bounded size",
+  "src/backup/superseded.ts": "in the data folder",
+  "src/bundle/carried.ts": "in the program",
+  "src/cli/chat/sealed_history.ts": "in the data folder",
+  "src/cli/models/allow_host.ts": "config.toml",
+  "src/escape/attacks/files.ts": "attacks",
+  "src/escape/run/attack_run.ts": "of the attacks",
+  "src/firm/tokens.ts": "in the data folder",
+  "src/fleet/pulled_file.ts": "in the data folder",
+  "src/fleet/state.ts": "in the data folder",
+  "src/history/vault.ts": "in the data folder",
+  "src/keys/clients/offers.ts": "in the data folder",
+  "src/keys/clients/pairings.ts": "in the data folder",
+  "src/keys/clients/registry.ts": "in the data folder",
+  "src/keys/high_water.ts": "in the folder for state, and the machine's id",
+  "src/keys/host_id.ts": "in the data folder",
+  "src/keys/keyset/usage.ts": "in the data folder",
+  "src/models/partial.ts": "in the models' folder",
+  "src/read_up_to.ts": "bounded",
+  "src/service/launchd.ts": "a unit of the system's",
+  "src/service/systemd.ts": "a unit of the system's",
+  "src/tls/authority.ts": "in the data folder",
+};
+
+Deno.test("a file that a user names is read up to a limit: it may be a device, or grow", async () => {
+  const found: string[] = [];
+  for (const [path, text] of await sources(["src", "runner"])) {
+    if (/_test\.ts$|\/testing[a-z0-9_]*\.ts$|^src\/page\//.test(path)) continue;
+    if (/\bDeno\.read(Text)?File(Sync)?\(/.test(text)) found.push(path);
+  }
+  assert.deepEqual(found.sort(), Object.keys(OWN_FILES).sort());
+});

@@ -25,7 +25,11 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 import { VERSION } from "../version.ts";
 import type { ServeAudit } from "./audit.ts";
 import type { Shutdown } from "./shutdown.ts";
+import { FileTooLong, readAtMost } from "../read_up_to.ts";
 import { wipe } from "../secret.ts";
+
+/** All authorities that a system trusts are below this. */
+const MAX_CA_BYTES = 4 * 2 ** 20;
 
 /** A host's part in its fleet. */
 interface OpenFleet {
@@ -176,12 +180,16 @@ async function openSource(
 async function readCa(path: string): Promise<string | undefined> {
   if (path === "") return undefined;
   try {
-    return await Deno.readTextFile(path);
+    return new TextDecoder().decode(await readAtMost(path, MAX_CA_BYTES));
   } catch (cause) {
-    throw new SecLlamaError("bad-config", `${path} cannot be read`, {
-      field: "--fleet-ca",
-      hint: "name the PEM file of the authority that signed the certificates of NATS",
-      cause,
-    });
+    throw new SecLlamaError(
+      "bad-config",
+      `${path} ${cause instanceof FileTooLong ? cause.message : "cannot be read"}`,
+      {
+        field: "--fleet-ca",
+        hint: "name the PEM file of the authority that signed the certificates of NATS",
+        cause,
+      },
+    );
   }
 }

@@ -17,7 +17,7 @@ import { sees, surroundings } from "./chat/surroundings.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { descriptor, KEY_OPTIONS } from "./key_options.ts";
 import { PAIRING_OPTIONS } from "./pairings.ts";
-import { takeUpTo } from "./read_up_to.ts";
+import { takeUpTo } from "../read_up_to.ts";
 import { ASKED_PROXY_OPTION, askedProxy, readSettings } from "./settings.ts";
 
 /** Options of a request: flag → name in the API. */

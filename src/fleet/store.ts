@@ -4,6 +4,10 @@
  */
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
+import { readAtMost } from "../read_up_to.ts";
+
+/** Of a hundred thousand clients it has some 130 MB. */
+const MAX_FILE_BYTES = 2 ** 29 - 2 ** 20;
 
 /** Told of a record. @param text Undefined: it was removed. */
 export type OnRecord = (name: string, text: string | undefined) => void;
@@ -99,7 +103,7 @@ export class FileSource implements RecordSource {
 
   async #text(): Promise<string> {
     try {
-      return await Deno.readTextFile(this.#path);
+      return new TextDecoder().decode(await readAtMost(this.#path, MAX_FILE_BYTES));
     } catch (cause) {
       throw new SecLlamaError("key-refused", `the fleet's file ${this.#path} cannot be read`, {
         hint: "bring it from the issuer: secllama fleet publish FOLDER",

@@ -11,6 +11,7 @@
  */
 import { utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { FileTooLong, readAtMost } from "../read_up_to.ts";
 import { layersOf, type Manifest } from "./manifest.ts";
 import { fitsModel, isModelPattern } from "../api/model_name.ts";
 import { digestHex, isDigest } from "./names.ts";
@@ -136,8 +137,9 @@ async function isSigned(
 async function readPolicy(path: string): Promise<Rule[]> {
   let document: unknown;
   try {
-    document = JSON.parse(utf8Decode(await Deno.readFile(path)));
+    document = JSON.parse(utf8Decode(await readAtMost(path, MAX_BYTES)));
   } catch (cause) {
+    if (cause instanceof FileTooLong) throw bad(path, cause.message, cause);
     throw bad(path, "is no JSON that can be read", cause);
   }
   const { version, allow, ...rest } = Object(document) as Record<string, unknown>;
@@ -164,7 +166,7 @@ async function readPolicy(path: string): Promise<Rule[]> {
       signers: await Promise.all(signers.map(async (signer) => {
         if (signer.includes("-----BEGIN")) return readSigner(signer);
         try {
-          return readSigner(await Deno.readTextFile(signer));
+          return readSigner(utf8Decode(await readAtMost(signer, MAX_BYTES)));
         } catch (cause) {
           if (cause instanceof SecLlamaError) throw cause;
           throw bad(path, `${where} names a signer's file that cannot be read`, cause);

@@ -1,8 +1,12 @@
 /** A certificate and key that the operator brought: `--tls-cert` and `--tls-key`, PEM. */
 import { X509Certificate } from "node:crypto";
 import { SecLlamaError } from "../errors.ts";
+import { FileTooLong, readAtMost } from "../read_up_to.ts";
 import type { TlsCredentials } from "./authority.ts";
 import { addressOfName, isHostName } from "./names.ts";
+
+/** A chain of some hundred certificates. */
+const MAX_BYTES = 2 ** 20;
 
 interface OwnCertificate extends TlsCredentials {
   /** DNS names without wildcards, and addresses, that it is for. */
@@ -54,9 +58,9 @@ export function covers(names: readonly string[], name: string): boolean {
 
 async function text(path: string, option: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    return new TextDecoder().decode(await readAtMost(path, MAX_BYTES));
   } catch (cause) {
-    throw bad(option, "cannot be read", cause);
+    throw bad(option, cause instanceof FileTooLong ? cause.message : "cannot be read", cause);
   }
 }
 

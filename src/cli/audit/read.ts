@@ -5,7 +5,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
 import { ioError } from "../../keys/keyset/manifest_file.ts";
 import { fromPem } from "../../pem.ts";
-import { readUpTo } from "../read_up_to.ts";
+import { readUpTo } from "../../read_up_to.ts";
 
 /** An export of some million lines is below this. */
 const MAX_FILE_BYTES = 1 << 30;

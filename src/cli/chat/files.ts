@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SecLlamaError } from "../../errors.ts";
+import { readUpTo } from "../../read_up_to.ts";
 
 /** More is no text for a prompt: the longest contexts hold some 4 MB of it. */
 export const MAX_TEXT_BYTES = 16 * 2 ** 20;
@@ -207,7 +208,9 @@ async function readWhole(path: string, most: number): Promise<Uint8Array> {
     if (isDirectory) throw refusal(`${path} is a folder`, "give the files in it one by one");
     if (!isFile) throw refusal(`${path} is not a file`, "give the path of a file");
     if (size > most) throw tooLong(path, size, most);
-    return await Deno.readFile(path);
+    const bytes = await readUpTo(path, most);
+    if (bytes.length > most) throw tooLong(path, bytes.length, most);
+    return bytes;
   } catch (cause) {
     if (cause instanceof SecLlamaError) throw cause;
     if (cause instanceof Deno.errors.NotFound) {

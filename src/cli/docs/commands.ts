@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import { DOCUMENT_BYTES, DOCUMENT_NAME, type DocumentSummary } from "../../api/documents.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
 import { HINTS } from "../../hints.ts";
+import { readUpTo } from "../../read_up_to.ts";
 import { answerTo } from "../chat/converse.ts";
 import { makePost } from "../chat/post.ts";
 import { Session } from "../chat/session.ts";
@@ -32,11 +33,11 @@ place. Of folders, all that can be read is taken; symbolic links are not followe
     let failed = 0;
     for (const { path, name } of await filesOf(context.positionals)) {
       try {
-        const { size } = await Deno.stat(path);
-        if (size > DOCUMENT_BYTES) {
+        const bytes = await readUpTo(path, DOCUMENT_BYTES);
+        if (bytes.length > DOCUMENT_BYTES) {
           throw new SecLlamaError("too-large", `it is over ${DOCUMENT_BYTES / 1024 / 1024} MiB`);
         }
-        const one = await open.history.addDocument(name, await Deno.readFile(path));
+        const one = await open.history.addDocument(name, bytes);
         done.push(one);
         if (!flag(context, "json")) tui.out(`${path}: ${one.passages} passages`);
       } catch (error) {

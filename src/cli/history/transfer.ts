@@ -3,6 +3,7 @@ import { ROUTES } from "../../api/routes.ts";
 import { utf8Decode } from "../../bytes.ts";
 import { EXIT, SecLlamaError } from "../../errors.ts";
 import { allOf, joined, listAll, writtenAs } from "../../history/export.ts";
+import { FileTooLong, readAtMost } from "../../read_up_to.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { findConversation, HISTORY_OPTIONS, openHistory } from "./access.ts";
 
@@ -77,14 +78,15 @@ async function readBounded(path: string, most: number): Promise<Uint8Array> {
   try {
     const { size, isFile } = await Deno.stat(path);
     if (!isFile) throw new SecLlamaError("usage", `${path} is no file`);
-    if (size > most) {
-      throw new SecLlamaError("too-large", `${path} is over ${most / 1024 / 1024} MiB`, {
+    if (size > most) throw new FileTooLong(most);
+    return await readAtMost(path, most);
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+    if (error instanceof FileTooLong) {
+      throw new SecLlamaError("too-large", `${path} ${error.message}`, {
         hint: "export it in parts",
       });
     }
-    return await Deno.readFile(path);
-  } catch (error) {
-    if (error instanceof SecLlamaError) throw error;
     const why = error instanceof Deno.errors.NotFound ? "is not there" : "cannot be read";
     throw new SecLlamaError("usage", `${path} ${why}`, { cause: error });
   }

@@ -18,7 +18,7 @@ import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
-import { takeUpTo } from "../read_up_to.ts";
+import { takeUpTo } from "../../read_up_to.ts";
 import { modelStoreFor } from "../installation.ts";
 import { Progress } from "../progress.ts";
 import { humanBytes } from "./print.ts";

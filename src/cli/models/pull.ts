@@ -8,7 +8,7 @@ import { RECORDING_OPTIONS, recordingAlone } from "../audit/act.ts";
 import { recordRefusal } from "./signing.ts";
 import { modelFields } from "../audit/fields.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
-import { readUpTo } from "../read_up_to.ts";
+import { readUpTo } from "../../read_up_to.ts";
 import { modelStoreFor } from "../installation.ts";
 import { ensureDataDirectory } from "../../config/data_folder.ts";
 import type { Settings } from "../../config/settings.ts";

@@ -18,7 +18,7 @@ import type { ModelStore } from "../../models/store.ts";
 import type { RecordAct } from "../audit/act.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION, stringOption } from "../command.ts";
 import { modelStoreFor } from "../installation.ts";
-import { readUpTo } from "../read_up_to.ts";
+import { readUpTo } from "../../read_up_to.ts";
 
 /** A bundle that speaks of more files than this is kept for none. */
 const MAX_FILES = 10_000;

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { FileTooLong, readAtMost } from "../../read_up_to.ts";
 import { secret, SecretMap, wipe } from "../../secret.ts";
 import {
   deriveBoxKey,
@@ -138,14 +139,13 @@ export class FileStore implements KeyStore {
 
   async #read(): Promise<Uint8Array | undefined> {
     try {
-      const { size } = await Deno.stat(this.#path);
-      if (size > ENVELOPE_CAP_BYTES) {
-        throw new SecLlamaError("key-corrupt", `${this.#path} has ${size} bytes, want under 1 MiB`);
-      }
       this.warnings = await checkAccess(this.#path, "the key file");
-      return await Deno.readFile(this.#path);
+      return await readAtMost(this.#path, ENVELOPE_CAP_BYTES);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
+      if (error instanceof FileTooLong) {
+        throw new SecLlamaError("key-corrupt", `${this.#path} ${error.message}: it is no key file`);
+      }
       throw ioError("read", this.#path, error);
     }
   }

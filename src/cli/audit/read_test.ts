@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
-import { readFileUpTo } from "./audit/read.ts";
-import { ownCertificates } from "./models/pull.ts";
-import { readUpTo, takeUpTo } from "./read_up_to.ts";
+import { readUpTo, takeUpTo } from "../../read_up_to.ts";
+import type { Manifest } from "../../models/manifest.ts";
+import { ModelPolicy } from "../../models/policy.ts";
+import { readCertificate } from "../../tls/files.ts";
+import { ownCertificates } from "../models/pull.ts";
+import { readFileUpTo } from "./read.ts";
 
 Deno.test({
   name: "cli: of what has no end a command reads as much as it takes, and says that it is too long",
@@ -43,4 +46,29 @@ Deno.test("cli: what ends in time is read whole, and its stream is let go when i
   over = false;
   assert.equal((await takeUpTo(stream(Infinity), 4)).length, 6);
   assert.ok(over);
+});
+
+Deno.test({
+  name: "a certificate, a policy, a fleet's file or its authority may be named what has no end",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await assert.rejects(readCertificate("/dev/zero", "/dev/zero", new Date()), {
+      code: "bad-config",
+      message: "the file of --tls-cert is over 1 MiB",
+    });
+    const folder = await Deno.makeTempDir();
+    try {
+      const path = `${folder}/policy.json`;
+      const check = async (policy: string) => {
+        const candidate = { name: "demo:latest", manifest: {} as Manifest, manifestDigest: "" };
+        await new ModelPolicy(policy).check(candidate, () => Promise.resolve(undefined));
+      };
+      await assert.rejects(check("/dev/zero"), { code: "bad-config", message: /is over 1 MiB/ });
+      const rule = { names: ["demo"], signers: ["/dev/zero"] };
+      await Deno.writeTextFile(path, JSON.stringify({ version: 1, allow: [rule] }));
+      await assert.rejects(check(path), { code: "bad-config" });
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });

@@ -1,5 +1,5 @@
-/** What may have no end: a pipe, a device, or a file that grows. */
-import { type Bytes, concat } from "../bytes.ts";
+/** What a user names may have no end: a pipe, a device, or a file that grows. */
+import { type Bytes, concat } from "./bytes.ts";
 
 /** All of it, or one part more than `most` bytes: then the rest is left. */
 export async function takeUpTo(stream: AsyncIterable<Uint8Array>, most: number): Promise<Bytes> {
@@ -19,4 +19,19 @@ export async function readUpTo(path: string, most: number): Promise<Bytes> {
   if (isFile && size <= most) return await Deno.readFile(path);
   using file = await Deno.open(path);
   return await takeUpTo(file.readable, most);
+}
+
+/** A file is longer than what it is to be can be. */
+export class FileTooLong extends Error {
+  /** @param most Bytes. */
+  constructor(most: number) {
+    super(`is over ${most / 2 ** 20} MiB`);
+  }
+}
+
+/** All of a file that a user names. @throws {FileTooLong} If it has more than `most` bytes; what Deno throws. */
+export async function readAtMost(path: string, most: number): Promise<Bytes> {
+  const bytes = await readUpTo(path, most);
+  if (bytes.length > most) throw new FileTooLong(most);
+  return bytes;
 }
