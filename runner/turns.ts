@@ -53,26 +53,37 @@ export class Turns {
   readonly #aside = new Circle();
   #running = false;
   #away = false;
+  /** Whose turn it is, and since when. */
+  #taker: TurnTaker | undefined;
+  #began = 0;
 
   /**
-   * Waits for a turn, which lasts until the caller next awaits anything. At once when nobody is at work.
+   * Waits for a turn, which lasts until the caller next awaits anything. At once when nobody is at work, or when it is the same
+   * taker's turn still: of the three that a short request takes, two cost it a millisecond each.
    * @throws The signal's reason, if it is aborted by then.
    */
-  async take({ client, signal }: TurnTaker): Promise<void> {
+  async take(taker: TurnTaker): Promise<void> {
+    const { client, signal } = taker;
     signal?.throwIfAborted();
-    if (this.#running) {
+    if (!this.#running) {
+      this.#running = true;
+      void this.#go();
+    } else if (this.#taker === taker && performance.now() < this.#began + TURN_MS) {
+      return;
+    } else {
       await this.#here.wait(client);
       signal?.throwIfAborted();
-      return;
     }
-    this.#running = true;
-    void this.#go();
+    this.#taker = taker;
+    this.#began = performance.now();
   }
 
   /** Gives the turns out, one for each round of the event loop. */
   async #go(): Promise<void> {
-    do await nextRound(); while (this.#here.next());
+    await soon();
+    while (this.#here.next()) await nextRound();
     this.#running = false;
+    this.#taker = undefined;
   }
 
   /** Runs work to its end, turn by turn. @throws What the work throws, or the signal's reason. */
@@ -80,7 +91,7 @@ export class Turns {
     try {
       for (;;) {
         await this.take(taker);
-        const until = performance.now() + TURN_MS;
+        const until = this.#began + TURN_MS;
         do {
           const { done, value } = work.next();
           if (done) return value;
@@ -105,6 +116,11 @@ export class Turns {
       if (!this.#aside.next()) this.#away = false;
     }
   }
+}
+
+/** A millisecond sooner than {@link nextRound}, and at a third of its cost: for a first turn, which another seldom follows. */
+function soon(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Not `setImmediate`: while there is always another one, the runtime hardly looks for input. */
