@@ -74,3 +74,28 @@ Deno.test("turns: short work is done at once, in the same round", async () => {
   assert.equal(round, 0);
   clearTimeout(timer);
 });
+
+Deno.test("turns: what a taker does next in its turn waits for no other round; after the turn it does", async () => {
+  function* short(): Work<string> {
+    yield;
+    return "done";
+  }
+  /** Rounds that went by during three takes at once, and after a fourth that comes when the turn is over. */
+  const attempt = async (): Promise<[number, number]> => {
+    const [turns, taker] = [new Turns(), { client: "a" }];
+    let rounds = 0;
+    setImmediate(() => rounds++);
+    for (let i = 0; i < 3; i++) assert.equal(await turns.run(short(), taker), "done");
+    const atOnce = rounds;
+    busy(6);
+    await turns.take(taker);
+    return [atOnce, rounds];
+  };
+  // A machine that others use may take away more than a turn's time between two of them: not a hundred times.
+  for (let left = 100; left > 0; left--) {
+    const [atOnce, after] = await attempt();
+    assert.equal(after, 1);
+    if (atOnce === 0) return;
+  }
+  assert.fail("a short request waited for the event loop each time");
+});
