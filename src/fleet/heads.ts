@@ -53,7 +53,9 @@ export function kept(
   const there = heads.filter((one) => one.log === log && one.kid === kid);
   if (there.some((one) => one.size === size && namesOf(one.cose)?.root === root)) return undefined;
   if (there.length === 0) {
-    if (new Set(heads.map(({ log, kid }) => `${log} ${kid}`)).size >= MAX_LOGS) return undefined;
+    // Whose signature was not checked takes the place of none that was: each kind has its own.
+    const alike = heads.filter((one) => (one.kid === audit?.id) === (kid === audit?.id));
+    if (new Set(alike.map(({ log, kid }) => `${log} ${kid}`)).size >= MAX_LOGS) return undefined;
   }
   const follows = isShown(there.at(-1), names, since);
   const all = [...there, { log, kid, size, at, cose: text, ...(follows && { follows }) }];
@@ -188,6 +190,12 @@ export class HeadKeeper implements AsyncDisposable {
   }
 }
 
+/**
+ * Of heads under a key that came after a rotation, or that nobody has: only the log itself could vouch for them. Every host of a fleet
+ * can make another one's report, where the store lets it write there.
+ */
+const UNCHECKED = " (its signature could not be checked: only that log names the key)";
+
 /** What came of one host's logs. */
 export interface HostVerdict {
   readonly label: string;
@@ -234,13 +242,18 @@ export function verifyFleet(
       );
       for (const [kid, size] of byKid) {
         if (kid === key.id || verdict.keys.includes(kid)) continue;
-        problems.push(`its log ${log} has no key ${kid}, which signed a head over ${size} lines`);
+        problems.push(
+          `its log ${log} has no key ${kid}, under which a head over ${size} lines came${UNCHECKED}`,
+        );
       }
     }
     for (const log of ids) {
       if (checked.some((verdict) => verdict.log === log)) continue;
       const lines = Math.max(...known.filter((head) => head.log === log).map(({ size }) => size));
-      problems.push(`its log ${log} is missing: it had ${lines} lines`);
+      const isSure = known.some((head) => head.log === log && head.kid === key.id);
+      problems.push(
+        `its log ${log} is missing: it had ${lines} lines${isSure ? "" : UNCHECKED}`,
+      );
     }
     if (checked.length === 0 && ids.size === 0 && host.removed === null) {
       problems.push("none of its logs is here, and no head of one has come");

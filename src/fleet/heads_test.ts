@@ -9,7 +9,7 @@ import {
   exportLines,
   headNames,
   readExport,
-  type SigningKey,
+  SigningKey,
   verifyLog,
 } from "../audit/mod.ts";
 import { type Bytes, fromBase64Url, fromHex, toBase64Url, toHex, utf8 } from "../bytes.ts";
@@ -147,7 +147,26 @@ Deno.test("fleet audit: each host's log whole, as long as it was, and none missi
       assert.ok(later);
     }
     assert.deepEqual((await verify(exported(one), now, good)).problems, []);
-    assert.match((await verify(anew, now, good)).problems.join(), /gpu-1: its log \w+ has no key/);
+    assert.match(
+      (await verify(anew, now, good)).problems.join(),
+      /gpu-1: its log \w+ has no key \w+, .* could not be checked/,
+    );
+    // Another host that can write its report tells of a log that there never was.
+    {
+      await using later = await HeadKeeper.start(issuer.state, store);
+      const other = new SigningKey(crypto.getRandomValues(new Uint8Array(32)));
+      const log = new Uint8Array(16).fill(3);
+      const never = { log, size: 9, root: new Uint8Array(32), timeMs: 1 };
+      const kept = await Deno.readTextFile(path);
+      await say(one, toBase64Url(signHead(other, never)));
+      assert.ok(later);
+      await later[Symbol.asyncDispose]();
+      assert.match(
+        (await verify(exported(one), now, good)).problems.join(),
+        /gpu-1: its log 0303\w+ is missing: it had 9 lines \(its signature could not be checked/,
+      );
+      await Deno.writeTextFile(path, kept);
+    }
 
     // A host that was taken out says nothing any more; what it said stays.
     await removeHost(issuer.state, "gpu-2");
@@ -197,6 +216,16 @@ Deno.test("fleet audit: a head is kept beside those of before, if it is one, and
     assert.equal(kept(second, toBase64Url(junk), { at: 3 })!.length, 3, "control: a key unknown");
     const many = Array.from({ length: 64 }, (_, i) => ({ ...second[0]!, log: `${i}` }));
     assert.equal(kept(many, long, { at: 3, audit }), undefined);
+    // As many as there can be of keys that nobody knows, and the host's own head is kept all the same.
+    const strange = new SigningKey(crypto.getRandomValues(new Uint8Array(32)));
+    let flooded: readonly KeptHead[] = first;
+    for (let i = 0; i < 100; i++) {
+      const text = toBase64Url(forged({ log: new Uint8Array(16).fill(i) }, strange));
+      flooded = kept(flooded, text, { at: 3, audit }) ?? flooded;
+    }
+    assert.equal(flooded.length, 1 + 64);
+    const began = toBase64Url(forged({ log: new Uint8Array(16).fill(200) }));
+    assert.equal(kept(flooded, began, { at: 4, audit })!.length, 1 + 64 + 1);
 
     // However many come: the first, the longest, the last; and what came in a flood goes before what came slowly.
     const log = new Uint8Array(16).fill(7);
