@@ -105,8 +105,11 @@ function written({ text = "", calls = [] }: Script, thinks: boolean): string {
  * Which script is to run. `USE:NAME` in a user's message chooses NAME, the last such word counting; after a tool's result it
  * is `after`; else a call of the first tool of the list that the request has; else `text`.
  */
-function chatTemplate({ scripts, tools }: ScriptedModelOptions): string {
+function chatTemplate({ scripts, tools, thinks = false }: ScriptedModelOptions): string {
   const names = Object.keys(scripts).toSorted((a, b) => a.length - b.length);
+  const thought = thinks
+    ? "{% if m.reasoning_content %}<think>\n{{ m.reasoning_content }}\n</think>\n\n{% endif %}"
+    : "";
   return `
 {%- set ns = namespace(script='', asked='') -%}
 {%- for m in messages if m.role == 'user' -%}
@@ -131,7 +134,7 @@ For each function call return <tool_call>{"name": ..., "arguments": ...}</tool_c
 {% endif -%}
 {%- for m in messages -%}
 <|im_start|>{{ m.role }}
-{{ m.content }}
+${thought}{{ m.content }}
 {%- for c in m.tool_calls or [] %}
 <tool_call>
 {"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}
