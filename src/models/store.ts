@@ -23,6 +23,7 @@ import {
 } from "./folder.ts";
 import { PullTransaction } from "./pull_transaction.ts";
 import { corrupt, describeBytes, type LayerKind, layersOf, MANIFEST_BYTES } from "./manifest.ts";
+import { NextAnswer } from "./next_answer.ts";
 import { parseModelName } from "../api/model_name.ts";
 import { digestHex } from "./names.ts";
 import { OwnFolder } from "./own_folder.ts";
@@ -78,6 +79,7 @@ export class ModelStore {
 
   /** Digests of manifests by path, with the file that they were read from. */
   readonly #manifests = new Map<string, { stamp: string; digest: string }>();
+  readonly #current = new NextAnswer<string | undefined>();
 
   private constructor(dir: string, options: StoreOptions) {
     this.#own = new OwnFolder(absolute(dir), options.policy);
@@ -170,23 +172,28 @@ export class ModelStore {
 
   /**
    * Whether the name still means this manifest. Asked for each request, so the manifest is read again only when its file
-   * is another.
+   * is another, and a crowd asks the file system once.
    * @param name Canonical, as {@link resolve} gave it.
    */
   async isCurrent(name: string, manifestDigest: string): Promise<boolean> {
+    return await this.#current.ask(name, () => this.#digestNow(name)) === manifestDigest;
+  }
+
+  /** The digest of the manifest that a name means now. */
+  async #digestNow(name: string): Promise<string | undefined> {
     for (const folder of this.#folders) {
       const path = folder.manifestFile(parseModelName(name));
       const info = await Deno.lstat(path).catch(() => undefined);
       if (!info) continue;
       const stamp = `${info.ino}|${info.size}|${info.mtime?.getTime()}`;
       const known = this.#manifests.get(path);
-      if (known?.stamp === stamp) return known.digest === manifestDigest;
+      if (known?.stamp === stamp) return known.digest;
       const bytes = await readSmall(path, MANIFEST_BYTES);
       const { digest } = describeBytes("", bytes ?? new Uint8Array(0));
       this.#manifests.set(path, { stamp, digest: digestHex(digest) });
-      return digestHex(digest) === manifestDigest;
+      return digestHex(digest);
     }
-    return name === DEMO_MODEL && (await this.#demo?.resolve())?.manifestDigest === manifestDigest;
+    return name === DEMO_MODEL ? (await this.#demo?.resolve())?.manifestDigest : undefined;
   }
 
   /** Every model that can be resolved, newest first. A damaged one is listed with its `problem`. */
