@@ -19,15 +19,11 @@ import {
 } from "./nats_link.ts";
 import { BUCKET, STREAM } from "./nats_permissions.ts";
 import { natsIdentity } from "./nkey.ts";
+import { Silence } from "./silence.ts";
 import type { FleetStore, OnRecord } from "./store.ts";
 
 /** For a connection, ms: where a network is cut and whole again, the next try is soon. */
 const CONNECT_MS = 2_500;
-/**
- * A node that has answered nothing for this long, ms, is given up for another one: it may be there, and cut off from the others,
- * which it notices after minutes.
- */
-const SILENT_NODE_MS = 8_000;
 /** A watch that tells nothing for this long, ms, is asked for at NATS. */
 const SILENT_MS = 5_000;
 
@@ -68,15 +64,10 @@ export class NatsStore implements FleetStore {
   readonly #watches = new Set<() => void>();
   /** Something was not answered: watches may have missed what came meanwhile. */
   #isInDoubt = false;
-  /** Of the connection: since when nothing was answered; undefined: nothing is known to be without an answer. */
-  #unanswered: number | undefined;
-  /** Of the connection: when something was answered last. */
-  #answered = 0;
+  /** Of the connection. */
+  #silence = new Silence();
 
-  private constructor(
-    way: Way & Pick<NatsOptions, "onReached" | "replicas">,
-    { connection, kv }: Link,
-  ) {
+  private constructor(way: OwnWay, { connection, kv }: Link) {
     this.#way = way;
     this.#connection = connection;
     this.#kv = kv;
@@ -199,27 +190,20 @@ export class NatsStore implements FleetStore {
   }
 
   async #reached<T>(answer: Promise<T>): Promise<T> {
-    const [asked, at] = [this.#connection, performance.now()];
+    const [asked, silence, at] = [this.#connection, this.#silence, performance.now()];
     try {
       const got = await answer;
-      if (asked === this.#connection) {
-        [this.#unanswered, this.#answered] = [undefined, performance.now()];
-      }
+      silence.answered(performance.now());
       if (this.#isInDoubt) this.#anew();
       return got;
     } catch (cause) {
       this.#isInDoubt = true;
-      if (asked === this.#connection && isSilence(cause)) this.#giveUpLater(at);
+      if (isSilence(cause) && silence.unanswered(at, performance.now())) {
+        // Followed by a new one, elsewhere.
+        void asked.close().catch(() => {});
+      }
       throw unreachable(cause);
     }
-  }
-
-  /** @param at When it was asked. What was answered while it waited shows that somebody is there. */
-  #giveUpLater(at: number): void {
-    this.#unanswered ??= Math.max(at, this.#answered);
-    if (performance.now() - this.#unanswered < SILENT_NODE_MS) return;
-    // Followed by a new one, elsewhere.
-    void this.#connection.close().catch(() => {});
   }
 
   /** What was written while nothing came through is told again, now and not when NATS notices. */
@@ -263,7 +247,7 @@ export class NatsStore implements FleetStore {
           return false;
         }
         [this.#connection, this.#kv] = [connection, kv];
-        this.#unanswered = undefined;
+        this.#silence = new Silence();
         this.#anew();
         return true;
       } catch (error) {
