@@ -20,7 +20,7 @@ import { noteRefusal } from "./audit.ts";
 import { type GatewayContext, isolationWord } from "./context.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import { type ManagementEnv, managementGuard } from "./management.ts";
-import { placeOf } from "./place.ts";
+import { placeOf, silence } from "./place.ts";
 import { ProofGate } from "./proof.ts";
 import { doctorRoutes } from "./routes/doctor.ts";
 import { managementRoutes } from "./routes/management.ts";
@@ -58,6 +58,7 @@ export function makeGatewayApp(context: GatewayContext): Hono<ManagementEnv> {
     required: context.remote,
     label: config.hostLabel,
     place: ({ pskId, target, hid }) => placeOf(context, { pskId, target, without: hid }),
+    silence: (id) => silence(context.fleet, id),
   });
   app.use("*", gate.middleware());
 

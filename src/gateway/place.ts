@@ -5,7 +5,7 @@ import { errorResponse } from "../api/errors.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HOST_HEADER } from "../sealed/member.ts";
 import { askedModel } from "./asked_model.ts";
-import type { GatewayContext } from "./context.ts";
+import type { FleetPart, GatewayContext } from "./context.ts";
 import { OtherHost } from "./proof.ts";
 
 /** For a client that may come to any host: the one that is to have it. Undefined: this one, as for all that names no model. */
@@ -42,6 +42,24 @@ export async function elsewhere(
   const answer = errorResponse(new OtherHost(host), ROUTES.sealedKey.path, "GET");
   answer.headers.set(HOST_HEADER, host);
   return answer;
+}
+
+/**
+ * What a client is told that this host does not know: where the fleet's time is over here, another host may know it. It is said to
+ * whoever names a client's key, and `/readyz` says the same to all. Undefined: it is nobody's.
+ */
+export function silence(
+  fleet: Pick<FleetPart, "member"> | undefined,
+  pskId: string,
+): SecLlamaError | undefined {
+  if (fleet === undefined || fleet.member !== undefined || !pskId.startsWith("client.")) {
+    return undefined;
+  }
+  return new SecLlamaError(
+    "fleet-silent",
+    "this host has had no word of the fleet's issuer for too long, or was taken out of the fleet",
+    { hint: "ask again: the balancer sends it to another host" },
+  );
 }
 
 /** The same one under each of its keys. */

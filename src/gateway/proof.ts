@@ -41,6 +41,8 @@ interface ProofGateOptions {
   readonly place?: (
     o: { readonly pskId: string; readonly target: string; readonly hid: string },
   ) => string | undefined;
+  /** What a stranger is told instead of `auth`, where another host may know it. */
+  readonly silence?: (pskId: string) => SecLlamaError | undefined;
   /** Called with each psk_id whose key was proved. */
   readonly onProven?: (pskId: string) => void;
   /** False on loopback: whoever gives no proof, or a wrong one, is answered all the same. Default: true. */
@@ -76,12 +78,13 @@ export class ProofGate {
   /**
    * Checks one proof, once. Gives the psk_id whose key it proves.
    * @throws {SecLlamaError} `auth` for none, a stranger's, a wrong or a used one; `clock` for an honest one whose time is off;
-   * `rate-limited` if too many of one client's are remembered; `busy` if too many of all are.
+   * `rate-limited` if too many of one client's are remembered; `busy` if too many of all are; `fleet-silent`.
    */
   async check(value: string | null, request: ProvenRequest): Promise<string> {
     const proof = value === null ? undefined : parseProof(value);
     const host = proof && await this.#options.proofKey(proof.pskId);
-    if (proof === undefined || host === undefined) throw refused();
+    if (proof === undefined) throw refused();
+    if (host === undefined) throw this.#options.silence?.(proof.pskId) ?? refused();
     using _wiped = secret(host.key);
     if (proof.hid !== undefined && !equalConstantTime(proof.hid, host.hid)) {
       const { pskId, hid } = proof;

@@ -286,11 +286,11 @@ Deno.test({
         await issuer.run("fleet", "remove", "gpu-2");
         await until(() => isReady(1).then((is) => !is), "gpu-2 has had its time");
         assert.ok(await isReady(0));
-        await assert.rejects(ask(clientOf(later, direct(1))), { code: "auth" });
+        await assert.rejects(ask(clientOf(later, direct(1))), { code: "fleet-silent" });
         await nats.kill(0);
         await ask(clientOf(later, direct(0)));
         await until(() => isReady(0).then((is) => !is), "gpu-1 has had its time");
-        await assert.rejects(ask(clientOf(later, direct(0))), { code: "auth" });
+        await assert.rejects(ask(clientOf(later, direct(0))), { code: "fleet-silent" });
         await ask((path, init) => fetch(served[0]!.proxyUrl + path, init));
       });
 
@@ -300,7 +300,7 @@ Deno.test({
           await nats.start(0);
           await until(() => isReady(0), "gpu-1 is of the fleet again");
           await ask(clientOf(later, direct(0)));
-          await assert.rejects(ask(clientOf(later, direct(1))), { code: "auth" });
+          await assert.rejects(ask(clientOf(later, direct(1))), { code: "fleet-silent" });
         },
       );
     } finally {

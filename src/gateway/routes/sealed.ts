@@ -16,7 +16,7 @@ import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
 import { askedModel } from "../asked_model.ts";
 import { type Admission, settle } from "../limits.ts";
-import { elsewhere } from "../place.ts";
+import { elsewhere, silence } from "../place.ts";
 import { relay } from "../relay.ts";
 import { type Asking, shareOf } from "../share.ts";
 import { proxyOf } from "./plain.ts";
@@ -65,7 +65,7 @@ async function keyDocument(
   }
   // A key id that nobody holds must not make a model load.
   if (!await context.supervisor.knowsPskId(id)) {
-    throw new SecLlamaError("auth", "authentication failed");
+    throw silence(context.fleet, id) ?? new SecLlamaError("auth", "authentication failed");
   }
   // No model is loaded for an exchange that could not be recorded.
   await context.audit?.admit();
@@ -145,6 +145,11 @@ async function sealedRequest(
       // A program's role may have been changed, too.
       const fresh = request.headers.has(APP_HEADER);
       const isKnown = await context.supervisor.knowsPskId(header.pskId, fresh);
+      const silent = isKnown ? undefined : silence(context.fleet, header.pskId);
+      if (silent !== undefined) {
+        void reader.cancel().catch(() => {});
+        throw silent;
+      }
       await context.supervisor.dropReplaced(header.rk);
       const client = shareOf(env, isKnown ? header.pskId : undefined);
       // From here to its opening nothing is waited for: the model could leave meanwhile.
