@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { equalConstantTime, fromHex, toBase64Url, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { refuseNewer } from "../newer_file.ts";
 import { isRoleName, ManifestFile, writeFileAtomically } from "../keys/mod.ts";
 
 /** Its name in the data folder. */
@@ -230,9 +231,13 @@ function hashOf(text: string): string {
 function parseTokens(text: string | undefined, path: string): TokenEntry[] {
   if (text === undefined) return [];
   try {
-    const { v, tokens } = JSON.parse(text);
+    const value = JSON.parse(text);
+    refuseNewer(path, value, 1);
+    const { v, tokens } = value;
     if (v === 1 && Array.isArray(tokens) && tokens.every(isEntry)) return tokens;
-  } catch { /* said below */ }
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+  }
   throw corrupt(path);
 }
 

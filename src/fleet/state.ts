@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { type Bytes, concat, fromBase64Url, toBase64Url, toHex, u64, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { refuseNewer } from "../newer_file.ts";
 import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
 import type { FleetPin } from "../sealed/member.ts";
 import { sha256 } from "../sealed/primitives.ts";
@@ -119,6 +120,7 @@ export class FleetState {
     } catch {
       throw corrupt(this.path);
     }
+    refuseNewer(this.path, fields, 1);
     const { v, role, hosts, key } = fields;
     if (v !== 1 || typeof key !== "string" || role !== "issuer" && role !== "host") {
       throw corrupt(this.path);
@@ -160,10 +162,14 @@ export class FleetState {
       throw error;
     }
     try {
-      const { v, heads, key } = JSON.parse(text);
+      const value = JSON.parse(text);
+      refuseNewer(this.#heads, value, 1);
+      const { v, heads, key } = value;
       const sum = await this.#storage.unwrap(fromBase64Url(String(key)), HEADS);
       if (v === 1 && toHex(sum) === toHex(sha256(utf8(String(heads))))) return JSON.parse(heads);
-    } catch { /* said below */ }
+    } catch (error) {
+      if (error instanceof SecLlamaError && error.code === "key-corrupt") throw error;
+    }
     throw corrupt(this.#heads);
   }
 

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { type Bytes, fromHex, toHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { refuseNewer } from "../newer_file.ts";
 import { ioError, type ManifestFile, writeFileAtomically } from "./keyset/manifest_file.ts";
 
 const FILE = "host.json";
@@ -24,9 +25,13 @@ export async function readHostId(dataDir: string): Promise<Bytes | undefined> {
     throw error instanceof TypeError ? damaged(path) : ioError("read", path, error);
   }
   try {
-    const { v, hid } = JSON.parse(text);
+    const value = JSON.parse(text);
+    refuseNewer(path, value, 1);
+    const { v, hid } = value;
     if (v === 1 && typeof hid === "string" && /^[0-9a-f]{32}$/.test(hid)) return fromHex(hid);
-  } catch { /* said below */ }
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+  }
   throw damaged(path);
 }
 

@@ -7,6 +7,7 @@ import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { type Bytes, fromBase64Url, toBase64Url, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { refuseNewer } from "../newer_file.ts";
 import { secret } from "../secret.ts";
 import { type ManifestFile, type StorageKeys, writeFileAtomically } from "../keys/mod.ts";
 import { fromPem, toPem } from "../pem.ts";
@@ -131,7 +132,9 @@ export class GatewayAuthority {
       throw error;
     }
     try {
-      const { v, certificate, names, key } = JSON.parse(text) as Record<string, unknown>;
+      const value = JSON.parse(text);
+      refuseNewer("tls.json", value, VERSION);
+      const { v, certificate, names, key } = value as Record<string, unknown>;
       if (
         v === VERSION && typeof certificate === "string" && typeof key === "string" &&
         Array.isArray(names) && names.every((n) => typeof n === "string" && isHostName(n))
@@ -140,7 +143,9 @@ export class GatewayAuthority {
         fromBase64Url(key);
         return { certificate, names, key };
       }
-    } catch { /* said below */ }
+    } catch (error) {
+      if (error instanceof SecLlamaError) throw error;
+    }
     throw corrupt("is damaged");
   }
 

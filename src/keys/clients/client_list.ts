@@ -9,6 +9,7 @@
 import { createHmac } from "node:crypto";
 import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { refuseNewer } from "../../newer_file.ts";
 import { secret } from "../../secret.ts";
 import { deriveClientList } from "../derive.ts";
 import { isKid } from "../keyset/kid.ts";
@@ -141,10 +142,8 @@ export function parseClientList(bytes: Uint8Array): SignedClientList {
   } catch (cause) {
     throw corruptList("is not complete JSON", cause);
   }
+  refuseNewer("clients.json", value, WITH_ROLES);
   const o = record(value, ["v", "rev", "hid", "signer", "clients", "roles", "mac"]);
-  if (typeof o["v"] === "number" && o["v"] > WITH_ROLES) {
-    throw corruptList(`is version ${o["v"]}: a newer secllama wrote it`);
-  }
   const { rev, hid, signer, clients, mac } = o;
   if (![CLIENT_LIST_VERSION, WITH_PERMISSIONS, WITH_ROLES].includes(o["v"] as number)) {
     throw corruptList("has no version");

@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { refuseNewer } from "../../newer_file.ts";
 import { secret, SecretMap } from "../../secret.ts";
 import { isClientName } from "./client_list.ts";
 import { ioError, ManifestFile, writeFileAtomically } from "../keyset/manifest_file.ts";
@@ -250,14 +251,18 @@ async function readFile(dataDir: string): Promise<Pairings | undefined> {
     throw ioError("read", path, error);
   }
   try {
-    const { v, backend, current, gateways } = JSON.parse(text);
+    const value = JSON.parse(text);
+    refuseNewer("pairings.json", value, VERSION);
+    const { v, backend, current, gateways } = value;
     const good = v === VERSION && Object.hasOwn(BACKEND_NAMES, backend) &&
       typeof gateways === "object" && gateways !== null &&
       Object.entries(gateways as Record<string, Entry>).every(([name, entry]) =>
         isClientName(name) && /^[0-9a-f]{16}$/.test(entry.id) && typeof entry.url === "string"
       ) && (current === null || Object.hasOwn(gateways, current));
     if (good) return { backend, current, gateways };
-  } catch { /* said below */ }
+  } catch (error) {
+    if (error instanceof SecLlamaError) throw error;
+  }
   throw damaged();
 }
 

@@ -8,6 +8,7 @@
 import { createHmac } from "node:crypto";
 import { type Bytes, equalConstantTime, fromHex, toHex, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { refuseNewer } from "../../newer_file.ts";
 import { secret } from "../../secret.ts";
 import { deriveManifest } from "../derive.ts";
 import { isKid } from "./kid.ts";
@@ -127,13 +128,7 @@ export function parseManifest(bytes: Uint8Array): SignedManifest {
     throw corruptManifest("is not complete JSON", cause);
   }
   const o = record(value, "the document");
-  if (typeof o["v"] === "number" && o["v"] > MANIFEST_VERSION) {
-    throw new SecLlamaError(
-      "key-corrupt",
-      `keyset.json is version ${o["v"]}, this secllama reads version ${MANIFEST_VERSION}`,
-      { hint: "a newer secllama wrote it: use that one; nothing was changed" },
-    );
-  }
+  refuseNewer("keyset.json", o, MANIFEST_VERSION);
   only(o, ["v", "gen", "backend", "profile", "active", "pending", "keys", "mac"]);
   if (o["v"] !== MANIFEST_VERSION) throw corruptManifest("has no version");
   const gen = o["gen"];

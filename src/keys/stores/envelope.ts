@@ -19,6 +19,7 @@ import {
   utf8Decode,
 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { refuseNewer } from "../../newer_file.ts";
 import { HINTS } from "../../hints.ts";
 import { secret, SecretMap } from "../../secret.ts";
 
@@ -115,13 +116,11 @@ export function parseBox(bytes: Uint8Array, what: string): Box {
   let kdf: { [name: string]: unknown };
   try {
     o = JSON.parse(utf8Decode(bytes));
+    if (o["type"] !== TYPE) throw new Error("another type");
+    // Before what only this version's have: a newer one may be under another derivation.
+    refuseNewer(what, o, 1);
     kdf = o["kdf"] as { [name: string]: unknown };
-    if (o["type"] !== TYPE || kdf["name"] !== "argon2id") throw new Error("another type");
-    if (typeof o["v"] === "number" && o["v"] > 1) {
-      throw new SecLlamaError("key-corrupt", `${what} is of version ${o["v"]}, want 1`, {
-        hint: HINTS.newerWrote,
-      });
-    }
+    if (kdf["name"] !== "argon2id") throw new Error("another derivation");
     const { m, t, p } = kdf as { [name: string]: number };
     const parameters = {
       name: "argon2id" as const,
