@@ -14,6 +14,7 @@ import { collect } from "../api/body.ts";
 import { signInNonceInput } from "../api/sign_in.ts";
 import { type Bytes, toBase64Url, toHex, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { Pot } from "../shares.ts";
 
 /** Signatures by a key that only the provider has: no MAC, and never none. */
 const ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
@@ -26,6 +27,8 @@ const MAX_TOKEN = 64 * 1024;
 const MAX_DOCUMENT = 1024 * 1024;
 /** Tokens that were used and are remembered until they could not be used any more. */
 const MAX_USED = 100_000;
+/** Of these each person has so many, as long as a quarter of all holds out. */
+const FLOOR_USED = 16;
 
 /** Who may sign in, and as what. */
 export interface SignInTerms {
@@ -70,11 +73,18 @@ export class IdTokens {
   /** Unix seconds, as tokens have them. */
   readonly #startS: number;
   #keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
-  /** Token's hash → when it can be forgotten, in the order of their coming. */
-  readonly #used = new Map<string, number>();
+  /** Token's hash → whose it is, and when it can be forgotten, in the order of their coming. */
+  readonly #used = new Map<string, { readonly subject: string; readonly until: number }>();
+  /** How many of them each person has: shared, so that no few of them keep the others out. */
+  readonly #shares: Pot;
 
-  /** @param o.now Unix ms. */
-  constructor(terms: SignInTerms, o: { now?: () => number; fetch?: typeof fetch } = {}) {
+  /** @param o.now Unix ms. `used`: tokens that are remembered. */
+  constructor(
+    terms: SignInTerms,
+    o: { now?: () => number; fetch?: typeof fetch; used?: number } = {},
+  ) {
+    const limit = o.used ?? MAX_USED;
+    this.#shares = new Pot({ limit, floor: FLOOR_USED, reserve: limit / 4 });
     this.#terms = terms;
     this.#now = o.now ?? Date.now;
     this.#fetch = o.fetch ?? fetch;
@@ -118,30 +128,32 @@ export class IdTokens {
     if (publicKey !== undefined && !unbound && nonce !== signInNonce(publicKey)) throw refused();
     // What was used before this process's start is not remembered; with a nonce it is good for its key only, however often it comes.
     if (publicKey !== undefined && unbound && claims.iat! < this.#startS) throw refused();
-    this.#once(token);
+    const subject = hash(`${issuer}\0${sub}`).slice(0, 32);
+    this.#once(token, subject);
     const groups = claims[groupsClaim];
     const member = Array.isArray(groups) ? groups : [];
     return {
-      subject: hash(`${issuer}\0${sub}`).slice(0, 32),
+      subject,
       name: nameOf(claims),
       role: roles.find(([group]) => group === "*" || member.includes(group))?.[1],
     };
   }
 
-  /** @throws {SecLlamaError} `auth` for a token that was used. */
-  #once(token: string): void {
+  /** @throws {SecLlamaError} `auth` for a token that was used; `busy` for who has used too many. */
+  #once(token: string, subject: string): void {
     const now = this.#now();
-    for (const [used, until] of this.#used) {
-      if (until > now) break;
+    for (const [used, of] of this.#used) {
+      if (of.until > now) break;
       this.#used.delete(used);
+      this.#shares.give(of.subject, 1);
     }
     // Without the signature: base64url and ECDSA have several texts for one.
     const key = hash(token.slice(0, token.lastIndexOf(".")));
     if (this.#used.has(key)) throw refused();
-    if (this.#used.size >= MAX_USED) {
-      throw new SecLlamaError("busy", "too many people sign in at once");
+    if (!this.#shares.take(subject, 1)) {
+      throw new SecLlamaError("busy", "too many sign in at once");
     }
-    this.#used.set(key, now + (MAX_AGE_S + 2 * SKEW_S) * 1_000);
+    this.#used.set(key, { subject, until: now + (MAX_AGE_S + 2 * SKEW_S) * 1_000 });
   }
 
   /** The provider's keys, whose failure is no fault of the token's. @throws {SecLlamaError} `gateway-unreachable`. */

@@ -40,8 +40,9 @@ class Rig {
     this.keys = keys;
   }
 
-  tokens(more: Partial<SignInTerms> = {}): IdTokens {
+  tokens(more: Partial<SignInTerms> = {}, o: { used?: number } = {}): IdTokens {
     return new IdTokens({ ...TERMS, ...more }, {
+      ...o,
       now: () => NOW,
       fetch: (async (address: string | URL | Request) => {
         const { pathname } = new URL(String(address));
@@ -299,4 +300,21 @@ Deno.test("id tokens: a provider whose keys cannot be had is away, and no sign-i
   }
   rig.instead = undefined;
   assert.equal((await tokens.check(token, PK)).role, "guest", "and it has not been used up");
+});
+
+Deno.test("id tokens: however many tokens some people use, one more person signs in", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const jwk = { ...await exportJWK(publicKey), kid: "one", alg: "ES256", use: "sig" };
+  // Five people that have a fifth each would leave nothing.
+  const tokens = new Rig([jwk]).tokens({}, { used: 400 });
+  for (let person = 0; person < 8; person++) {
+    let last = "";
+    let number = 0;
+    for (; number < 80 && last !== "busy"; number++) {
+      const claimed = { ...claims(), sub: `person ${person}`, jti: `${person} ${number}` };
+      last = await code(tokens.check(await signed(claimed, privateKey), PK));
+      assert.ok(last === "ok" || last === "busy", last);
+    }
+    assert.ok(number >= 16, `person ${person}: ${number}`);
+  }
 });

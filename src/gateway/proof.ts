@@ -11,6 +11,7 @@ import { bodyLimit, isMetadata, routeOf, ROUTES, takes } from "../api/routes.ts"
 import { type Bytes, equalConstantTime, toHex } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { secret } from "../secret.ts";
+import { Pot } from "../shares.ts";
 import { HOST_HEADER } from "../sealed/member.ts";
 import {
   NOW_HEADER,
@@ -26,6 +27,8 @@ export const PROOF_SKEW_MS = 120_000;
 const MAX_NONCES = 100_000;
 /** Of those, one client's, so that it cannot keep the others out: 80 a second, on and on. */
 const MAX_CLIENT_NONCES = 20_000;
+/** And of these every client has so many, as long as a quarter of all holds out. */
+const FLOOR_NONCES = 16;
 
 /** Of what a proof lets in, nothing is longer: beyond loopback neither plaintext inference nor management is served. */
 const MAX_BODY = ROUTES.show.maxBytes;
@@ -49,6 +52,8 @@ interface ProofGateOptions {
   readonly required?: boolean;
   /** Unix ms. */
   readonly now?: () => number;
+  /** Nonces that are remembered, in all and of one client. For tests. */
+  readonly nonces?: { readonly all: number; readonly each: number };
 }
 
 /** What a handler learns. */
@@ -66,19 +71,23 @@ export class ProofGate {
   readonly #startedMs: number;
   /** Nonce → when it can be forgotten, in the order of their coming. */
   readonly #nonces = new Map<string, number>();
-  /** How many of them each psk_id has. */
-  readonly #counts = new Map<string, number>();
+  /** How many of them each psk_id has: shared, so that no few of them keep the others out. */
+  readonly #shares: Pot;
+  readonly #most: number;
 
   constructor(options: ProofGateOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#startedMs = this.#now();
+    const { all, each } = options.nonces ?? { all: MAX_NONCES, each: MAX_CLIENT_NONCES };
+    this.#shares = new Pot({ limit: all, floor: FLOOR_NONCES, reserve: all / 4 });
+    this.#most = each;
   }
 
   /**
    * Checks one proof, once. Gives the psk_id whose key it proves.
    * @throws {SecLlamaError} `auth` for none, a stranger's, a wrong or a used one; `clock` for an honest one whose time is off;
-   * `rate-limited` if too many of one client's are remembered; `busy` if too many of all are; `fleet-silent`.
+   * `rate-limited` if too many of one client's are remembered; `fleet-silent`.
    */
   async check(value: string | null, request: ProvenRequest): Promise<string> {
     const proof = value === null ? undefined : parseProof(value);
@@ -101,25 +110,16 @@ export class ProofGate {
     for (const [nonce, until] of this.#nonces) {
       if (until > now) break;
       this.#nonces.delete(nonce);
-      this.#count(nonce.split(" ")[0]!, -1);
+      this.#shares.give(nonce.split(" ")[0]!, 1);
     }
     const name = `${proof.pskId} ${proof.nonce}`;
     if (this.#nonces.has(name)) throw refused();
-    const own = this.#counts.get(proof.pskId) ?? 0;
-    if (own >= MAX_CLIENT_NONCES) {
+    if (this.#shares.held(proof.pskId) >= this.#most || !this.#shares.take(proof.pskId, 1)) {
       throw new SecLlamaError("rate-limited", "this client asks too often");
     }
-    if (this.#nonces.size >= MAX_NONCES) throw new SecLlamaError("busy", "too many requests");
     this.#nonces.set(name, now + 2 * PROOF_SKEW_MS);
-    this.#count(proof.pskId, 1);
     this.#options.onProven?.(proof.pskId);
     return proof.pskId;
-  }
-
-  #count(pskId: string, by: number): void {
-    const count = (this.#counts.get(pskId) ?? 0) + by;
-    if (count > 0) this.#counts.set(pskId, count);
-    else this.#counts.delete(pskId);
   }
 
   /** The gateway's first middleware. */

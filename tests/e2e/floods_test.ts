@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { type Served, startServe } from "../support/serve.ts";
 import {
+  askOnce,
   type FloodKind,
   PLAIN_FLOODS,
   sealedFlood,
@@ -23,25 +24,10 @@ if (noOther) console.log(`skipped: another user's floods; ${noOther}`);
 
 /** One request of each kind, each on a connection of its own. @returns Their statuses, 0: none. */
 async function realRequests({ proxyUrl, gatewayUrl }: Served): Promise<number[]> {
-  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-  const ask = async (url: string, init: RequestInit) => {
-    try {
-      const response = await fetch(url, { ...init, client });
-      await response.text();
-      return response.status;
-    } catch (error) {
-      console.log(`no answer from ${url}: ${error} ${(error as Error).cause}`);
-      return 0;
-    }
-  };
   const body = { model: "demo", prompt: "Hi", stream: false, options: { num_predict: 1 } };
   return [
-    await ask(`${proxyUrl}/api/generate`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    }),
-    await ask(`${gatewayUrl}/api/tags`, {}),
+    await askOnce(`${proxyUrl}/api/generate`, body),
+    await askOnce(`${gatewayUrl}/api/tags`),
   ];
 }
 

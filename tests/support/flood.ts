@@ -8,6 +8,7 @@ import { settled } from "./patience.ts";
 const PYTHON = "/usr/bin/python3";
 const SETPRIV = "/usr/bin/setpriv";
 const SCRIPT = new URL("./flood.py", import.meta.url);
+const ASK = new URL("./ask.py", import.meta.url);
 const HOST = "Host: localhost\r\n";
 
 /** Why no flood can be made here, as another user: printed, then. `undefined`: one can. */
@@ -148,4 +149,25 @@ export async function startFlood(
       return Number(/\d+/.exec(said)![0]);
     },
   };
+}
+
+/**
+ * One real request beside a flood, on a connection of its own.
+ * @param json Absent: a GET.
+ * @returns Its status; 0: there was no answer, and why was printed.
+ */
+export async function askOnce(url: string, json?: object): Promise<number> {
+  const { port, pathname } = new URL(url);
+  const body = json === undefined ? "" : JSON.stringify(json);
+  const type = json === undefined
+    ? ""
+    : `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`;
+  const request = `${json === undefined ? "GET" : "POST"} ${pathname} HTTP/1.1\r\n${HOST}` +
+    `Connection: close\r\n${type}\r\n${body}`;
+  const { stdout } = await new Deno.Command(PYTHON, {
+    args: ["-c", await Deno.readTextFile(ASK), port, toHex(utf8(request))],
+    stdin: "null",
+    stderr: "inherit",
+  }).output();
+  return Number(new TextDecoder().decode(stdout));
 }
