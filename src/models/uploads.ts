@@ -14,6 +14,8 @@ const UNUSED_MS = 24 * 3_600_000;
 export class Uploads {
   readonly #own: OwnFolder;
   readonly #locate: (hex: string) => Promise<string | undefined>;
+  /** Bytes of those that are under way. */
+  #coming = 0;
 
   constructor(own: OwnFolder, locate: (hex: string) => Promise<string | undefined>) {
     this.#own = own;
@@ -33,25 +35,33 @@ export class Uploads {
   async add(digest: string, body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<void> {
     const hex = digestHex(digest);
     await this.#own.clean();
-    let total = await sizeOf(this.#own.uploads);
+    const tooLarge = () =>
+      new SecLlamaError("too-large", `the uploads are over ${maxBytes} bytes`, {
+        hint: "make models of those that are here, or raise SECLLAMA_MAX_MODEL_SIZE",
+      });
+    const there = await sizeOf(this.#own.uploads);
     const hash = createHash("sha256");
+    let own = 0;
     using temp = await this.#own.temp();
-    for await (const piece of body) {
-      total += piece.length;
-      if (total > maxBytes) {
-        throw new SecLlamaError("too-large", `the uploads are over ${maxBytes} bytes`, {
-          hint: "make models of those that are here, or raise SECLLAMA_MAX_MODEL_SIZE",
+    try {
+      for await (const piece of body) {
+        own += piece.length;
+        this.#coming += piece.length;
+        if (there + this.#coming > maxBytes) throw tooLarge();
+        hash.update(piece);
+        await attempt(temp.path, () => writeAll(temp.file, piece));
+      }
+      if (hash.digest("hex") !== hex) {
+        throw new SecLlamaError("bad-request", "the file is not what its digest says", {
+          field: "digest",
         });
       }
-      hash.update(piece);
-      await attempt(temp.path, () => writeAll(temp.file, piece));
+      // Others may have come to their end meanwhile.
+      if (await sizeOf(this.#own.uploads) + own > maxBytes) throw tooLarge();
+      await commitTemp(temp, join(this.#own.uploads, `sha256-${hex}`));
+    } finally {
+      this.#coming -= own;
     }
-    if (hash.digest("hex") !== hex) {
-      throw new SecLlamaError("bad-request", "the file is not what its digest says", {
-        field: "digest",
-      });
-    }
-    await commitTemp(temp, join(this.#own.uploads, `sha256-${hex}`));
   }
 }
 
