@@ -31,6 +31,8 @@ const LIMITS = {
   terms: 400,
   /** Terms made in all. */
   work: 200_000,
+  /** Conjunctions that are looked at in one piece of work. */
+  looks: 512,
 } as const;
 
 export class Algebra {
@@ -49,6 +51,7 @@ export class Algebra {
   restricted = false;
   readonly #fields = new WeakMap<ObjectRules, { named: Map<string, Literal[]>; rest: Field[] }>();
   #work = 0;
+  #looked = 0;
 
   constructor(document: SchemaDocument, budget: Budget) {
     this.document = document;
@@ -113,6 +116,7 @@ export class Algebra {
       if (empty === undefined) this.#empty.delete(key);
     }
     this.#empty.set(key, empty);
+    if (++this.#looked % LIMITS.looks === 0) throw new Pause();
     this.budget.pauseIfDue();
     return empty;
   }

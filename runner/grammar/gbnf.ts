@@ -43,13 +43,14 @@ interface Repetition {
 
 /** A text as a literal. */
 export function literal(text: string): string {
-  let out = "";
-  for (const character of text) {
-    const code = character.codePointAt(0)!;
-    if (character === '"' || character === "\\") out += `\\${character}`;
-    else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, "0")}`;
-    else out += character;
-  }
+  // deno-lint-ignore no-control-regex
+  const out = text.replace(
+    /["\\\x00-\x1f\x7f]/g,
+    (character) =>
+      character === '"' || character === "\\"
+        ? `\\${character}`
+        : `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
   return `"${out}"`;
 }
 
