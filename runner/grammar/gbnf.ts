@@ -41,11 +41,13 @@ interface Repetition {
   readonly most: number | undefined;
 }
 
+// deno-lint-ignore no-control-regex
+const SPECIAL = /["\\\x00-\x1f\x7f]/g;
+
 /** A text as a literal. */
 export function literal(text: string): string {
-  // deno-lint-ignore no-control-regex
   const out = text.replace(
-    /["\\\x00-\x1f\x7f]/g,
+    SPECIAL,
     (character) =>
       character === '"' || character === "\\"
         ? `\\${character}`
