@@ -171,7 +171,11 @@ export class CallParser {
     }
     const begins = (text: string) => text.length > trimmed.length && text.startsWith(trimmed);
     if ((!ended || cut) && SYNTAXES.some(({ open }) => begins(open))) return false;
-    if (!ended && this.#called && CLOSINGS.some(begins)) return false;
+    if (this.#called && CLOSINGS.some(begins)) {
+      // The reply may end within such a tag; a sign alone is text.
+      if (ended && trimmed.length > 1) this.#held = "";
+      if (!ended || trimmed.length > 1) return false;
+    }
     const tagged = SYNTAXES.some(({ open }) => trimmed.startsWith(open));
     // White space in front of a call that begins the reply, or between two, is no text.
     if (tagged || this.#called) this.#held = trimmed;

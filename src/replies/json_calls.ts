@@ -35,7 +35,7 @@ export function* jsonCalls(
   const { text, closed } = yield* source.json(new CallWatcher(source, tools, shape));
   const drafts = source.drafts.slice(before);
   if (!closed) {
-    if (!source.cut) return undefined;
+    if (!source.cut) return shape === "named" ? openList(text, tools, drafts.length) : undefined;
     if (drafts.at(-1)?.whole === false) return [];
     return shape === "named" ? cutCalls(text, tools, drafts.length) : [];
   }
@@ -79,6 +79,14 @@ function cutCalls(text: string, tools: Tools, drafts: number): Calls {
   if (before.some((call) => call === undefined)) return undefined;
   const cut = cutCall(last, tools);
   return cut === undefined ? undefined : [...before as ParsedCall[], ...cut];
+}
+
+/** The calls of a list whose bracket is missing at the end of a reply. */
+function openList(text: string, tools: Tools, drafts: number): Calls {
+  if (!text.trimStart().startsWith("[")) return undefined;
+  const objects = objectsOf(text.slice(text.indexOf("[") + 1));
+  if (objects.pop() !== "" || objects.length <= drafts) return undefined;
+  return callsOf(objects.slice(drafts).map(lenientJson), tools);
 }
 
 /** One object's beginning; no call yet while its name is not there, but none of another name. */

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import { readerFor } from "./formats.ts";
 import { FUNCTION_TAGS } from "./markup_calls.ts";
+import { TOOLS as FAMILY_TOOLS } from "./testing_calls.ts";
+import { WRITERS } from "./testing_writers.ts";
+import type { Tool } from "./tools.ts";
 
 const TOOLS = [
   {
@@ -19,12 +22,19 @@ const TOOLS = [
   },
 ];
 
-function read(pieces: readonly string[], o: { template?: string; tail?: string } = {}) {
+interface Reply {
+  readonly template?: string | undefined;
+  readonly tail?: string | undefined;
+  readonly thought?: boolean;
+  readonly tools?: readonly Tool[];
+}
+
+function read(pieces: readonly string[], o: Reply = {}) {
   const { reader } = readerFor({
     template: o.template,
     promptTail: o.tail ?? "assistant\n",
-    thought: o.template !== undefined,
-    tools: TOOLS,
+    thought: o.thought ?? o.template !== undefined,
+    tools: o.tools ?? TOOLS,
   });
   const said = [...pieces.map((piece) => reader.push(piece)), reader.end(false)];
   const join = (key: "text" | "thinking") => said.map((one) => one[key]).join("");
@@ -36,7 +46,7 @@ function read(pieces: readonly string[], o: { template?: string; tail?: string }
 }
 
 /** However it comes. */
-function everyWay(reply: string, o?: { template?: string; tail?: string }) {
+function everyWay(reply: string, o?: Reply) {
   const whole = read([reply], o);
   assert.deepEqual(read(reply.split(""), o), whole, reply);
   for (let at = 1; at < reply.length; at++) {
@@ -66,6 +76,9 @@ const CALLS: readonly (readonly [reply: string, found: Record<string, unknown>, 
     [`[${JSON_CALL}`, OSLO],
     [gemma(`city:${QUOTE}Oslo${QUOTE}`) + "<tool_call|>Done.", OSLO, "Done."],
     [gemma(`city:${QUOTE}Oslo${QUOTE}`) + "<|tool_response>", OSLO],
+    [`[{"type":"function","function":{"name":"find","arguments":"{\\"city\\":\\"Oslo\\"}"}}`, OSLO],
+    [`<tool_call>${JSON_CALL}\n</tool_ca`, OSLO],
+    [`<tool_call>${JSON_CALL}</tool_call><`, OSLO, "<"],
     // A name with spaces, in quotes.
     [markup(member("two words", "a b")), { "two words": "a b" }],
     [markup(member('"city"', "Oslo")), OSLO],
@@ -125,4 +138,25 @@ Deno.test("replies: a template in Ollama's language has tags of its own around a
   assert.deepEqual(everyWay("<mind>a</mind>b", { template }), said);
   const without = template.replace("<mind>", "").replace("</mind>", "");
   assert.equal(read(["<mind>a</mind>b"], { template: without }).thinking, "");
+});
+
+Deno.test("replies: a bracket or a closing too many, or too few, is nobody's text, in each family", () => {
+  for (const { family, write, template, promptTail } of WRITERS) {
+    // These have a channel for each part of a reply.
+    if (family === "gpt-oss" || family === "functionary") continue;
+    const o = { template, tail: promptTail, thought: false, tools: FAMILY_TOOLS };
+    const reply = write([{ name: "add", arguments: { a: 1.5, b: ["x", { c: "y" }] } }]);
+    const found = { text: "", thinking: "", calls: [{ a: 1.5, b: ["x", { c: "y" }] }] };
+    const last = /(<[^<>]*>|\])\s*$/.exec(reply)?.[1] ?? "";
+    const tries = ["", "}", "]", last, `${last}\n${last}`, `}${last}`].map((more) => reply + more);
+    for (let missing = 1; missing < last.length - 1; missing++) {
+      tries.push(reply.slice(0, -missing));
+    }
+    for (const text of tries) {
+      for (const pieces of [[text], text.split("")]) {
+        assert.deepEqual(read(pieces, o), found, `${family}: ${text}`);
+      }
+    }
+    assert.equal(read([`${reply} Done.`], o).text.trim(), "Done.", family);
+  }
 });
