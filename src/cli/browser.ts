@@ -24,14 +24,16 @@ const PASSED = [
 const XDG_OPEN = ["/usr/bin/xdg-open", "/usr/local/bin/xdg-open"];
 const POWERSHELL = "C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe";
 
-/** Program, arguments and standard input; undefined: there is no desktop to open anything on. */
+/** Program, arguments and standard input; undefined: there is no desktop to open anything on, or no way to it that others do not see. */
 export function openerOf(
   url: string,
   { os, env, exists }: { os: string; env: Env; exists: (path: string) => boolean },
 ): { program: string; args: string[]; stdin: string } | undefined {
   switch (os) {
     case "linux": {
-      // No secret is in the address here. Without a display it would start a browser in this terminal.
+      // What it is given, and the browser after it, every user of this machine reads in /proc: a secret's address is printed instead.
+      if (new URL(url).hash !== "") return undefined;
+      // Without a display it would start a browser in this terminal.
       const program = env["DISPLAY"] || env["WAYLAND_DISPLAY"] ? XDG_OPEN.find(exists) : undefined;
       return program === undefined ? undefined : { program, args: [url], stdin: "" };
     }

@@ -11,8 +11,14 @@ Deno.test("browser: no secret is in a program's arguments where there is one, an
     args: ["http://127.0.0.1:1/"],
     stdin: "",
   });
-  assert.equal(openerOf(URL_, { os: "linux", env: {}, exists }), undefined, "no display");
-  assert.equal(openerOf(URL_, { os: "linux", env, exists: () => false }), undefined);
+  const plain = "http://127.0.0.1:1/";
+  assert.equal(openerOf(plain, { os: "linux", env: {}, exists }), undefined, "no display");
+  assert.equal(openerOf(plain, { os: "linux", env, exists: () => false }), undefined);
+  assert.equal(
+    openerOf(URL_, { os: "linux", env, exists }),
+    undefined,
+    "an argument, for all to read",
+  );
   for (const os of ["darwin", "windows"]) {
     const opener = openerOf(URL_, { os, env: {}, exists })!;
     assert.ok(!opener.args.join(" ").includes("secret"), os);

@@ -44,6 +44,8 @@ export function openMessage(
     using plain = secret(open(key, { kind: KIND.message, conversation, position }, sealed));
     return { id, ...JSON.parse(utf8Decode(plain)) };
   } catch {
-    return { id, parent: null, role: "assistant", content: "", created: 0, damaged: true };
+    // What it followed is lost with it. As a first message it would be another beginning, and hide all that was said before it.
+    const parent = position > 1 ? String(position - 1) : null;
+    return { id, parent, role: "assistant", content: "", created: 0, damaged: true };
   }
 }

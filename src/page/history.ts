@@ -47,17 +47,27 @@ interface Kept extends Omit<Message, "toolCalls"> {
   readonly tool_calls?: readonly ToolCall[];
 }
 
+/** With those that were taken out of the database, each in its place: what followed on it would be shown nowhere. */
+export function withLost(messages: readonly Kept[], missing = 0): Kept[] {
+  const there = new Map(messages.map((message) => [message.id, message]));
+  return Array.from({ length: messages.length + missing }, (_, i) =>
+    there.get(String(i + 1)) ?? {
+      ...{ id: String(i + 1), parent: i === 0 ? null : String(i), created: 0 },
+      ...{ role: "assistant", content: "", damaged: true } as const,
+    });
+}
+
 /** A whole conversation. */
 export async function load(id: string): Promise<Conversation> {
-  const { messages, settings, ...summary } = await ask<
-    Summary & { messages: Kept[]; settings: Settings }
+  const { messages, missing, settings, ...summary } = await ask<
+    Summary & { messages: Kept[]; missing?: number; settings: Settings }
   >(pathOf(ROUTES.conversation, id));
   return {
     ...summary,
     settings,
     temporary: false,
     shown: {},
-    messages: messages.map(({ tool_calls: toolCalls, ...message }) => ({
+    messages: withLost(messages, missing).map(({ tool_calls: toolCalls, ...message }) => ({
       ...message,
       ...(toolCalls ? { toolCalls } : {}),
     })),

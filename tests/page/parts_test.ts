@@ -5,6 +5,7 @@ import { seeded } from "../support/seeds.ts";
 import { readImport } from "../../src/history/import/formats.ts";
 import { jsonOf } from "../../src/page/export.ts";
 import { leavesPicturesOut, requestOf } from "../../src/page/generate.ts";
+import { withLost } from "../../src/page/history.ts";
 import { ageOf } from "../../src/page/proof.tsx";
 import { groupsOf } from "../../src/page/sidebar.tsx";
 import { foldedWords } from "../../src/api/folding.ts";
@@ -81,6 +82,21 @@ Deno.test("tree: what follows an answer that is in no history hangs on the neare
     [null, "1", "ab", "cd", "e", "gone"].map((id) => keptAbove(messages, id)),
     [null, "1", "1", "1", null, null],
   );
+});
+
+Deno.test("tree: what was damaged or taken out hides nothing of what was said before and after it", () => {
+  const length = 6;
+  const all = Array.from({ length }, (_, i) => ({
+    ...{ id: String(i + 1), parent: i === 0 ? null : String(i), created: 1 },
+    ...{ role: "user", content: `said ${i}` } as const,
+  }));
+  for (let lost = 0; lost < 2 ** length; lost++) {
+    const left = all.filter((_, i) => (lost >> i & 1) === 0);
+    const messages = withLost(left, length - left.length);
+    const path = pathOf({ messages, shown: {} });
+    assert.deepEqual(path.map(({ id }) => id), all.map(({ id }) => id));
+    assert.deepEqual(path.map(({ damaged }) => damaged ? 1 : 0), all.map((_, i) => lost >> i & 1));
+  }
 });
 
 Deno.test("tree: a circle of parents ends", () => {
