@@ -61,6 +61,13 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
     if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, quiet: true });
     const { profile } = parsed.values;
+    // A script's variable that was not set: not the profile that it means.
+    if (profile === "") {
+      throw new SecLlamaError("usage", "--profile has no name", {
+        field: "--profile",
+        hint: "for instance: --profile work; to use the default one, leave it out",
+      });
+    }
     const ownEnv = typeof profile === "string" ? { ...env, SECLLAMA_PROFILE: profile } : env;
     try {
       return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
