@@ -26,7 +26,7 @@ export function isOurs(name: string): boolean {
 const OURS = [
   /^(?:keyset|clients|pairings|pairing-offers|key-usage|tls|host|tokens|fleet|fleet-heads|fleet-pulls|restoring|audit-syslog|audit-otlp)\.json(?:\.[\w-]+)?$/,
   /^(?:proxy|serve|page)-\d+\.json(?:\.tmp)?$/,
-  /^(?:keyset|in-use|sessions|fleet)\.lock$/,
+  /^(?:keyset|in-use|session-[0-9a-f]{16}|fleet)\.lock$/,
   /^(?:audit|usage)\.db(?:-wal|-shm|-journal)?$/,
   /^(?:config\.toml|\.config-[\da-f-]{36})$/,
   /^run-history(?:\.tmp)?$/,

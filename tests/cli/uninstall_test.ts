@@ -14,7 +14,7 @@ Deno.test("uninstall: refuses while a serve of any profile is there, even one wi
   try {
     await Deno.mkdir(work, { recursive: true });
     await Deno.writeTextFile(settings, "");
-    await Deno.writeTextFile(join(data, "sessions.lock"), "");
+    await Deno.writeTextFile(join(data, "session-0123456789abcdef.lock"), "");
     // As a serve holds it; --no-proxy leaves no other sign that could be asked.
     using serve = await shareFolder(work);
     const refused = await cli(["uninstall", "--yes"], { env });
