@@ -82,10 +82,22 @@ function workingFolder(pid: number): string {
   }
 }
 
+/** A start, and, if nothing has noticed it, another one with the attacks, which take much longer. */
+async function startAndAttack(
+  attackRun: AttackRun,
+  plan: LinuxPlan,
+  sabotage: Sabotage,
+): Promise<Noticed> {
+  const noticed = await attackOnce(attackRun, plan, sabotage, []);
+  if (noticed.refused !== "" || noticed.measured.length > 0) return noticed;
+  return await attackOnce(attackRun, plan, sabotage, TOGETHER);
+}
+
 async function attackOnce(
   attackRun: AttackRun,
   plan: LinuxPlan,
   sabotage: Sabotage,
+  attacks: readonly string[],
 ): Promise<Noticed> {
   const words = [
     ...(sabotage.table === "argv" ? [sabotage.what] : []),
@@ -101,7 +113,7 @@ async function attackOnce(
   let session = "";
   let folder = "/";
   const run = await attackRun.run(start, {
-    attacks: TOGETHER,
+    attacks,
     model: null,
     lockdown: true,
     watch: (child) => {
@@ -113,7 +125,7 @@ async function attackOnce(
       folder = workingFolder(pid);
     },
   });
-  if (run.outcomes.size === 0) {
+  if (!run.started) {
     const refused = run.stderr.trim().split("\n").at(-1)! || `ended with ${run.signal ?? run.code}`;
     return { sabotage, refused, measured: [], attacks: [] };
   }
@@ -125,7 +137,7 @@ async function attackOnce(
       ...(session === "" ? [] : [`session: the gateway's, ${session}`]),
       ...(folder === "/" ? [] : [`working folder: ${folder}`]),
     ],
-    attacks: TOGETHER.filter((name) => judge(name, run).verdict === "out"),
+    attacks: attacks.filter((name) => judge(name, run).verdict === "out"),
   };
 }
 
@@ -182,7 +194,9 @@ if (import.meta.main) {
     const results: Noticed[] = [];
     if (sabotages === null) console.log(JSON.stringify(await list(attackRun, plan)));
     else {
-      for (const sabotage of sabotages) results.push(await attackOnce(attackRun, plan, sabotage));
+      for (const sabotage of sabotages) {
+        results.push(await startAndAttack(attackRun, plan, sabotage));
+      }
       console.log(JSON.stringify(results));
     }
   } finally {

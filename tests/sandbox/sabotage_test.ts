@@ -17,7 +17,6 @@ const FIXED_SEED = 20260401;
 
 /** Steps whose absence is not seen in such a run. `only`: for this kind of run. */
 const UNNOTICED: readonly { what: RegExp; index?: number; only?: string; why: string }[] = [
-  { what: /^$/, why: "nothing is left out" },
   { what: /^read /, why: "names a file that cannot be read, at which the runner would end" },
   { what: /^landlock rule /, index: 1, why: "grants something: without it the runner may do less" },
   { what: /^getpid$/, why: "puts the own id in the filter: without it the runner may do less" },
@@ -82,24 +81,25 @@ function withReason(sabotage: Sabotage): Sabotage {
   return { ...sabotage, alsoWords: NAMESPACE_WORDS[name] ?? [`--${name}`] };
 }
 
+/** Whether the absence of a step is not seen in such a run: it is not left out, as nothing could be judged by it. */
+function isExcused(sabotage: Sabotage, run: readonly string[]): boolean {
+  return sabotage.table !== "nothing" &&
+    UNNOTICED.some(({ what, index, only }) =>
+      what.test(sabotage.what) && (index === undefined || index <= sabotage.index) &&
+      (only === undefined || run.includes(only))
+    );
+}
+
 /** What is wrong with one result, or null. `unaltered`: the same run with nothing left out, in which less may be enforced. */
-function judgeNoticed(
-  noticed: Noticed,
-  unaltered: Noticed,
-  run: readonly string[],
-): string | null {
+function judgeNoticed(noticed: Noticed, unaltered: Noticed): string | null {
   const { sabotage, refused, measured } = noticed;
   const attacks = noticed.attacks.filter((name) => !unaltered.attacks.includes(name));
   const seen = refused !== "" || measured.length > 0 || attacks.length > 0;
-  const excuse = UNNOTICED.find(({ what, index, only }) =>
-    what.test(sabotage.what) && (index === undefined || index <= sabotage.index) &&
-    (only === undefined || run.includes(only))
-  );
   const label = `${sabotage.table}: ${sabotage.what || "nothing"} (${sabotage.index})`;
   if (sabotage.table === "nothing") {
     return seen ? `unaltered, yet: ${refused || measured.join("; ")}` : null;
   }
-  return seen || excuse ? null : `${label}: left out, and nothing noticed it`;
+  return seen ? null : `${label}: left out, and nothing noticed it`;
 }
 
 async function sabotage(
@@ -113,14 +113,19 @@ async function sabotage(
   const all = await runStaged<Sabotage[]>(stage, "sabotage", { ...order, sabotages: null }, {
     asUser,
   });
+  const judged = all.filter((one) => !isExcused(one, run));
   const seed = full ? crypto.getRandomValues(new Uint32Array(1))[0]! : FIXED_SEED;
-  const chosen = (full ? all : choose(all, seed)).map(withReason);
-  console.log(`${chosen.length - 1} of ${all.length - 1} left out one by one, seed ${seed}`);
+  const chosen = (full ? judged : choose(judged, seed)).map(withReason);
+  console.log(
+    `${chosen.length - 1} of ${judged.length - 1} left out one by one, seed ${seed}; of ${
+      all.length - judged.length
+    } more the absence is not seen`,
+  );
   const results = await runStaged<Noticed[]>(stage, "sabotage", { ...order, sabotages: chosen }, {
     asUser,
   });
   assert.equal(results.length, chosen.length);
-  const problems = results.map((noticed) => judgeNoticed(noticed, results[0]!, run))
+  const problems = results.map((noticed) => judgeNoticed(noticed, results[0]!))
     .filter((problem) => problem !== null);
   assert.equal(chosen[0]!.table, "nothing");
   assert.deepEqual(problems, []);
