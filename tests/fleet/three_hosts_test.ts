@@ -18,7 +18,7 @@ if (missing.length > 0) console.log(`skipped: three hosts; ${missing.join(", ")}
 
 const CANARY = "canary-of-three-hosts";
 /** Of a key that is rotated, and a client that is revoked. */
-const ROUNDS = 5;
+const ROUNDS = 3;
 
 Deno.test({
   name: "docs/fleet.md: ten commands from one host to three; and a network that is cut",
