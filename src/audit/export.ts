@@ -14,7 +14,7 @@ import type { PublicKey } from "./cose.ts";
 import type { AuditDatabase, StoredHead } from "./database.ts";
 import { damaged } from "./failing.ts";
 import { readHead, sameBytes } from "./head.ts";
-import { parseLine } from "./line.ts";
+import { LineHead, parseLine } from "./line.ts";
 import { HASH_BYTES, inclusionProof, leafHash, rootFromInclusion } from "./tree.ts";
 import type { LineBytes } from "./rows.ts";
 import type { AuditSourceFile } from "./verify.ts";
@@ -102,12 +102,15 @@ function* rowsOf(bytes: Uint8Array): Generator<{ number: number; row: Uint8Array
   }
 }
 
+const lineHead = new LineHead();
+
 /** A line, or that the row is a head's; undefined: neither. */
 function lineRow(row: Uint8Array): LineBytes | "head" | undefined {
   const { line, head, n, forgotten } = parseRow(row) ?? {};
   if (typeof line === "string") {
     const entry = utf8(`\0${line}`);
-    const own = parseLine(line)?.n;
+    // Cheaper than parsing each once more: what lineText writes begins so.
+    const own = lineHead.read(entry, 1) ? lineHead.n : parseLine(line)?.n;
     return own === undefined ? undefined : { n: own, leaf: undefined, tag: undefined, entry };
   }
   if (isHex(forgotten, 32) && Number.isSafeInteger(n)) {
