@@ -39,6 +39,10 @@ export interface SideOptions {
   readonly slots: number;
   readonly context: number;
   readonly threads: number;
+  /** Settings of ours. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Arguments of llama-server's. */
+  readonly args?: readonly string[];
 }
 
 /** Client → proxy → sealed → gateway → sandboxed runner, streamed, as Ollama's clients do it. */
@@ -46,7 +50,7 @@ export async function startOurs(o: SideOptions): Promise<Side> {
   const dataDir = await Deno.makeTempDir({ prefix: "secllama-bench-" });
   await (await ModelStore.open(join(dataDir, "models"))).importGguf(o.model, "bench");
   const served = await startServe({
-    env: { SECLLAMA_DATA_DIR: dataDir },
+    env: { SECLLAMA_DATA_DIR: dataDir, ...o.env },
     args: [
       "--ephemeral",
       "--model=bench",
@@ -104,7 +108,7 @@ export async function startLlamaServer(program: string, o: SideOptions): Promise
       ...["--model", o.model, "--host", "127.0.0.1", "--port", String(port)],
       ...["--threads", String(o.threads), "--threads-batch", String(o.threads)],
       ...["--parallel", String(o.slots), "--ctx-size", String(o.slots * o.context)],
-      ...["--no-webui", "--cache-ram", "0"],
+      ...["--no-webui", "--cache-ram", "0", ...o.args ?? []],
     ],
     env: { LD_LIBRARY_PATH: dirname(program) },
     stdout: "null",
