@@ -47,6 +47,8 @@ export async function keepsOrder({ url, browser }: Place): Promise<void> {
 
     await page.reload();
     await heading("Pinned").waitFor();
+    // The list comes before what is open.
+    await page.locator(".message.user", { hasText: "wryneck" }).waitFor();
     assert.deepEqual(
       (await list.getByRole("heading").allInnerTexts()).filter((name) =>
         ["Pinned", "Field notes", "Conversations"].includes(name)
