@@ -56,6 +56,8 @@ interface Accepted {
 
 /** Who is refused may take this long to ask for it. */
 const REFUSED_HEAD_MS = 2_000;
+/** And so many ticks of the clock more: what it has sent may wait to be read, on a machine that other work takes. */
+const REFUSED_TICKS = 4;
 
 const LINGER_MS = 1_000;
 /** A client that sends much is told no before it has sent it all, and must be able to read that. */
@@ -90,6 +92,8 @@ export class Connection {
   #shakes: boolean;
   #closing = false;
   #closed = false;
+  /** Its time to ask is over, and what it has asked may be read yet. */
+  #ticks = 0;
 
   constructor(conn: Socket, options: ConnectionOptions, accepted: Accepted) {
     this.#conn = conn;
@@ -143,6 +147,7 @@ export class Connection {
     if (this.#phase === "exchange") return this.#body?.fail(refusal);
     if (this.#phase !== "head") return;
     this.#refusal = refusal;
+    this.#ticks = REFUSED_TICKS;
     this.#deadline = Math.min(this.#deadline, performance.now() + REFUSED_HEAD_MS);
   }
 
@@ -196,7 +201,7 @@ export class Connection {
     if (this.#body && now > this.#body.deadline) {
       this.#body.fail(new SecLlamaError("timeout", "the body came too slowly"));
     }
-    if (now <= this.#deadline) return;
+    if (now <= this.#deadline || this.#ticks-- > 0) return;
     this.#deadline = Infinity;
     if (this.#phase === "head" && this.#reader.length > 0) {
       this.#look();

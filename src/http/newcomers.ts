@@ -14,7 +14,7 @@ const HEARD_MS = 20;
  * Rounds of the event loop in which nobody is heard: who is silent then has sent nothing. Where other work takes the processors no
  * time tells that.
  */
-const QUIET_ROUNDS = 3;
+const QUIET_ROUNDS = 16;
 
 /** Those who are heard before more are accepted. */
 class Turn {

@@ -43,7 +43,7 @@ Deno.test("newcomers: none is pushed out before it had its time, and what accept
   }
   const slow = new Newcomers(8);
   const clock = new Clock(1);
-  for (const [at, ms] of [[0, undefined], [15, 5], [20, undefined], [90, 3]] as const) {
+  for (const [at, ms] of [[0, undefined], [15, 16], [20, undefined], [90, 16]] as const) {
     const before = clock.ms = at;
     const turn = slow.add(silent, at);
     assert.equal(turn === undefined, ms === undefined);
