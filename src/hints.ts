@@ -37,6 +37,9 @@ export const HINTS = {
   wholeModel: "give the GGUF file of a whole model",
   newFile: "give a new file's name",
   historyList: "to see them, run: secllama history list",
+  auditFromCopy:
+    "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
+  auditAside: "to keep it and begin a new one, move it away, with those beside it that begin alike",
   auditKey: "the host's administrator has it from: secllama audit key",
   serveRuns: "check that it runs: secllama serve",
   administrator: "run as Administrator",

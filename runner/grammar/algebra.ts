@@ -31,6 +31,8 @@ const LIMITS = {
   terms: 400,
   /** Terms made in all. */
   work: 200_000,
+  /** Characters and states of which an automaton is made in no piece of its own. */
+  small: 1024,
   /** Conjunctions that are looked at in one piece of work. */
   looks: 512,
 } as const;
@@ -41,6 +43,8 @@ export class Algebra {
   readonly checker: ValueChecker;
   readonly #patterns = new Map<string, Automaton | Inexpressible>();
   readonly #strings = new Map<string, Strings | Inexpressible>();
+  readonly #derived = new Map<string, Automaton | Inexpressible>();
+  readonly #numbers = new WeakMap<Automaton, number>();
   /** Of objects, as object_rules.ts found them before others worked. */
   readonly properties = new WeakMap<ObjectRules, Properties>();
   readonly #expanded = new Map<Literal, readonly Term[]>();
@@ -52,6 +56,8 @@ export class Algebra {
   readonly #fields = new WeakMap<ObjectRules, { named: Map<string, Literal[]>; rest: Field[] }>();
   #work = 0;
   #looked = 0;
+  /** Automata that have a number in {@link derived}. */
+  #count = 0;
 
   constructor(document: SchemaDocument, budget: Budget) {
     this.document = document;
@@ -75,6 +81,22 @@ export class Algebra {
     const { least, most, languages } = rules;
     const key = JSON.stringify([least, most, ...languages.map((one) => one.key)]);
     return kept(this.#strings, key, () => stringsWork(rules, this.budget));
+  }
+
+  /**
+   * What is made of automata, once. Small ones are made at once.
+   * @param key What it is, with all that it is made of besides `from`.
+   * @throws {Pause} the first time, where that takes long; {@link Inexpressible}.
+   */
+  derived(key: string, from: readonly Automaton[], work: () => Work<Automaton>): Automaton {
+    const size = from.reduce((sum, { states }) => sum + states.length, key.length);
+    if (size < LIMITS.small) return runAtOnce(work());
+    const ids = from.map((one) => {
+      const id = this.#numbers.get(one) ?? this.#count++;
+      this.#numbers.set(one, id);
+      return id;
+    });
+    return kept(this.#derived, `${ids.join()} ${key}`, work);
   }
 
   literal(node: SchemaNode, negated = false): Literal {

@@ -1,11 +1,20 @@
 /** Names that properties may have, as automata. */
+import type { Work } from "../../src/budget.ts";
 import type { Algebra } from "./algebra.ts";
-import { ANYTHING, type Automaton, both, negation, NOTHING, words } from "./automaton.ts";
-import { automatonOf, codes, either, repeat } from "./regular.ts";
+import {
+  ANYTHING,
+  type Automaton,
+  bothWork,
+  type Budget,
+  negation,
+  NOTHING,
+  wordsWork,
+} from "./automaton.ts";
+import { automatonWork, codes, either, type Regular, repeat } from "./regular.ts";
 import { BITS, formula, type Literal } from "./terms.ts";
 import { ANY_CODE, LAST_CODE } from "./code_set.ts";
 
-/** Names other than some, outside some patterns, that fit some schemas as texts. */
+/** Names other than some, outside some patterns, that fit some schemas as texts. @throws {Pause} {@link Inexpressible} */
 export function nameAutomaton(
   algebra: Algebra,
   o: {
@@ -14,36 +23,55 @@ export function nameAutomaton(
     readonly fits?: readonly Literal[];
   },
 ): Automaton {
-  const { budget } = algebra;
-  let names = o.except.length === 0 ? ANYTHING : negation(words(o.except, budget));
-  for (const pattern of o.outside ?? []) names = both(names, negation(pattern), budget);
-  if (o.fits === undefined || o.fits.length === 0) return names;
-  return both(names, textsOf(algebra, o.fits), budget);
+  const { except, outside = [], fits = [] } = o;
+  const texts = fits.length === 0 ? ANYTHING : textsOf(algebra, fits);
+  if (except.length === 0 && outside.length === 0) return texts;
+  return algebra.derived(
+    `names ${JSON.stringify(except)}`,
+    [texts, ...outside],
+    () => namesWork(except, outside, texts, algebra.budget),
+  );
+}
+
+function* namesWork(
+  except: readonly string[],
+  outside: readonly Automaton[],
+  texts: Automaton,
+  budget: Budget,
+): Work<Automaton> {
+  let names = except.length === 0 ? ANYTHING : negation(yield* wordsWork(except, budget));
+  for (const pattern of outside) names = yield* bothWork(names, negation(pattern), budget);
+  return yield* bothWork(names, texts, budget);
 }
 
 /** The texts that fit schemas. */
 function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
   const { budget } = algebra;
-  const branches: Automaton[] = [];
+  const branches: Regular[] = [];
   for (const term of algebra.terms(formula(fits))) {
     if ((term.types & BITS.string) === 0) continue;
     if (term.values !== undefined) {
-      branches.push(
-        words(algebra.valuesOf(term).filter((value) => typeof value === "string"), budget),
-      );
+      const values = algebra.valuesOf(term).filter((value) => typeof value === "string");
+      const key = `words ${JSON.stringify(values)}`;
+      const automaton = algebra.derived(key, [], () => wordsWork(values, budget));
+      branches.push({ kind: "automaton", automaton });
       continue;
     }
     const { automaton, least, most } = algebra.strings(term.string);
     branches.push(
       least === 0 && most === undefined
-        ? automaton
-        : automatonOf(repeat(codes(ANY_CODE), least, most), budget),
+        ? { kind: "automaton", automaton }
+        : repeat(codes(ANY_CODE), least, most),
     );
   }
   if (branches.length === 0) return NOTHING;
-  return automatonOf(
-    either(...branches.map((automaton) => ({ kind: "automaton", automaton } as const))),
-    budget,
+  const [first, ...more] = branches;
+  if (first!.kind === "automaton" && more.length === 0) return first!.automaton;
+  const from = branches.flatMap((one) => one.kind === "automaton" ? [one.automaton] : []);
+  return algebra.derived(
+    `texts ${fits.join()}`,
+    from,
+    () => automatonWork(either(...branches), budget),
   );
 }
 

@@ -15,8 +15,6 @@ type Notation = "json" | "plain";
 
 /** In characters of the grammar. */
 const LONG_CLASS = 200;
-/** Ranges from on which a class is remembered. */
-const MANY_RANGES = 20;
 /** What JSON writes as an escape (RFC 8259, 7). */
 const ESCAPED = codeSet([[0, 0x1f], [0x22, 0x22], [0x5c, 0x5c]]);
 /** No character of UTF-8 stands for one of them alone. */
@@ -56,10 +54,11 @@ export function textRule(
     long.set(part, known);
     return known;
   };
-  // Many states go on by the same thousand ranges, which take long to write.
+  // Many states go on by the same thousand ranges, or by all but one character, which take long to write.
   const written = new Map<string, Part[]>();
   const charactersOf = (group: readonly Range[]): Part[] => {
-    if (group.length < MANY_RANGES) return characters(codeSet(group), notation);
+    const [[from, to]] = group as [Range];
+    if (group.length === 1 && from === to) return characters(codeSet(group), notation);
     const key = JSON.stringify(group);
     const known = written.get(key) ?? characters(codeSet(group), notation).map(once);
     written.set(key, known);

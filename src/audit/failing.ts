@@ -1,5 +1,6 @@
 /** What SQLite and the system say of the audit log, as errors with a way on. */
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 
 /** What SQLite says → what it means; its codes are not always passed on. */
 const BUSY = /locked|busy/;
@@ -28,7 +29,7 @@ export function failing<T>(path: string, body: () => T): T {
     throw new SecLlamaError(code, `the audit log ${path} cannot be used: ${why}`, {
       hint: code === "audit-failed"
         ? "make room, or give this user the right to write there, and try again"
-        : "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
+        : HINTS.auditFromCopy,
       cause,
     });
   }
@@ -52,8 +53,7 @@ export function stillRead(path: string): SecLlamaError {
 /** What was read is nothing that this program writes. */
 export function damaged(path: string): SecLlamaError {
   return new SecLlamaError("audit-broken", `the audit log ${path} is damaged`, {
-    hint:
-      "put it back from a copy; to keep it and begin a new one, move it away with those beside it",
+    hint: HINTS.auditFromCopy,
   });
 }
 
@@ -62,17 +62,13 @@ export function otherVersion(path: string, version: number, own: number): SecLla
   return new SecLlamaError(
     "audit-broken",
     `${path} is an audit log of version ${version}; this program reads and writes version ${own}`,
-    {
-      hint:
-        `check it with the program that wrote it; to keep it and begin a new one, move it away, ` +
-        "with those beside it that begin alike",
-    },
+    { hint: `check it with the program that wrote it; ${HINTS.auditAside}` },
   );
 }
 
 /** A file that this version did not make. */
 export function notOurs(path: string): SecLlamaError {
   return new SecLlamaError("audit-broken", `${path} is no audit log that this version knows`, {
-    hint: "to keep it and begin a new one, move it away, with those beside it that begin alike",
+    hint: HINTS.auditAside,
   });
 }

@@ -4,6 +4,7 @@
  */
 import { toBase64Url, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
 import type { AuditSource } from "../keys/mod.ts";
 import { label } from "../log.ts";
 import type { SigningKey } from "./cose.ts";
@@ -327,9 +328,7 @@ export class AuditWriter implements Disposable {
 
   #broken(what: string): SecLlamaError {
     return new SecLlamaError("audit-broken", `the audit log ${this.#db.path}: ${what}`, {
-      hint:
-        "to see what is wrong: secllama audit verify; to keep it and begin a new one, move it away " +
-        "with those beside it that begin alike",
+      hint: `to see what is wrong: secllama audit verify; ${HINTS.auditAside}`,
     });
   }
 }

@@ -12,7 +12,7 @@ const { types, enums }: {
   types: Readonly<Record<string, Fields>>;
   enums: Readonly<Record<string, readonly string[]>>;
 } = JSON.parse(
-  await Deno.readTextFile(join(ROOT, "tests/golden/packaging/envoy_types.json")),
+  await Deno.readTextFile(join(ROOT, "tests/golden/envoy_types.json")),
 );
 
 /** What is no message: protobuf's own form of it in JSON. */
