@@ -32,11 +32,26 @@ export function listOf(
     return words.every((word) => text.includes(word));
   };
   const all = [...entries].filter(({ opened }) => !opened || opened.head.deleted === null);
-  const there = all.filter((one) => words.length === 0 || fits(summary(one))).sort(order);
-  const start = o.before === undefined ? 0 : there.findIndex(({ id }) => id === o.before) + 1;
+  const there = words.length === 0 ? all : all.filter((one) => fits(summary(one)));
+  const last = o.before === undefined ? undefined : there.find(({ id }) => id === o.before);
+  const after = last === undefined ? there : there.filter((one) => order(last, one) < 0);
   const limit = Math.min(o.limit ?? LIST_DEFAULT, LIST_MOST);
-  const conversations = there.slice(start, start + limit).map(summary);
+  const conversations = firstOf(after, limit).map(summary);
   return { conversations, total: there.length, folders: foldersOf(all) };
+}
+
+/** As sorting all of them would give: of ten thousand, few are looked at twice. */
+function firstOf(entries: readonly Entry[], limit: number): Entry[] {
+  const first: Entry[] = [];
+  const most = 2 * limit;
+  let worst: Entry | undefined;
+  for (const one of entries) {
+    if (worst !== undefined && order(worst, one) < 0) continue;
+    if (first.push(one) < most) continue;
+    first.sort(order).length = limit;
+    worst = first.at(-1);
+  }
+  return first.sort(order).slice(0, limit);
 }
 
 function foldersOf(entries: readonly Entry[]): ConversationList["folders"] {
