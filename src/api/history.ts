@@ -15,9 +15,10 @@ export const FOLDER_CHARACTERS = 200;
 export const QUERY_CHARACTERS = 1000;
 /** Most bytes of a conversation's settings, as JSON. */
 export const SETTINGS_BYTES = 64 * 1024;
-/** Conversations of one answer: unless told otherwise, as the page asks, and at most. */
+/** Conversations of one answer: unless told otherwise, as the page asks first (a tall window shows as many) and then, and at most. */
 export const LIST_DEFAULT = 100;
-export const LIST_OF_PAGE = 200;
+export const LIST_OF_PAGE = 60;
+export const LIST_OF_MORE = 200;
 export const LIST_MOST = 20_000;
 
 /** One line of the list. */

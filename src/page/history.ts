@@ -4,6 +4,7 @@ import { pathOf, ROUTES } from "../api/routes.ts";
 import {
   type ConversationList,
   type ImportReport,
+  LIST_OF_MORE,
   LIST_OF_PAGE,
   type SearchHit,
 } from "../api/history.ts";
@@ -12,7 +13,9 @@ import type { Conversation, Message, Settings, Summary } from "./types.ts";
 
 /** A part of the list. @throws {ApiError} `key-refused` where nothing is kept, since the key is in memory only. */
 export function list(before?: string): Promise<ConversationList> {
-  const query = new URLSearchParams({ limit: String(LIST_OF_PAGE), ...(before ? { before } : {}) });
+  const query = new URLSearchParams(
+    before ? { limit: String(LIST_OF_MORE), before } : { limit: String(LIST_OF_PAGE) },
+  );
   return ask(`${ROUTES.history.path}?${query}`);
 }
 
