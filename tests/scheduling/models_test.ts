@@ -60,6 +60,8 @@ Deno.test("scheduling: a busy model ends its work, makes room, and comes back fo
       order.push(name);
       return answer;
     };
+    // Has the key: what is at work from here on is the request itself, and no place is kept for another of this client's.
+    assert.equal((await first.ask("/api/generate", numbers("a", 1))).status, 200);
     const long = ask(first, "long", "a", 900);
     await until(() => supervisor.loaded()[0]?.active === 1, "a works");
     const other = ask(second, "other", "b", 5);
