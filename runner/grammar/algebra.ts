@@ -89,14 +89,18 @@ export class Algebra {
    * @throws {Pause} the first time, where that takes long; {@link Inexpressible}.
    */
   derived(key: string, from: readonly Automaton[], work: () => Work<Automaton>): Automaton {
-    const size = from.reduce((sum, { states }) => sum + states.length, key.length);
-    if (size < LIMITS.small) return runAtOnce(work());
     const ids = from.map((one) => {
       const id = this.#numbers.get(one) ?? this.#count++;
       this.#numbers.set(one, id);
       return id;
     });
-    return kept(this.#derived, `${ids.join()} ${key}`, work);
+    const name = `${ids.join()} ${key}`;
+    const size = from.reduce((sum, { states }) => sum + states.length, key.length);
+    // These are kept as well: what is made of them is found again by their numbers.
+    if (size < LIMITS.small && !this.#derived.has(name)) {
+      runAtOnce(keep(this.#derived, name, work()));
+    }
+    return kept(this.#derived, name, work);
   }
 
   literal(node: SchemaNode, negated = false): Literal {

@@ -122,6 +122,13 @@ Deno.test("pieces: what is not counted in steps is done in many pieces as well",
   assert.ok(unnamed.pieces.length > 20, `${unnamed.pieces.length}`);
 });
 
+Deno.test("pieces: names of which some are made at once and some in turns are made once each", () => {
+  const names = [{ enum: ["a", "b"] }, { pattern: "^[x-z]{1100}$" }];
+  const { result, pieces } = make({ type: "object", propertyNames: { anyOf: names } });
+  assert.match(result, /^root ::=/);
+  assert.ok(pieces.length < 1000, `${pieces.length}`);
+});
+
 /** So many texts of so many letters, which have little in common. */
 function texts(count: number, length: number): string[] {
   const random = seeded(count);
