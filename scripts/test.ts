@@ -252,7 +252,7 @@ function title({ files }: Group, { took }: Ran): string {
 function laneCount(): number {
   const said = Deno.args.find((arg) => arg.startsWith("--lanes="))?.slice("--lanes=".length);
   // A test waits a good part of its time, for a process to start or to end. Two processors are busy for 74 % with four lanes, for 89 %
-  // with five.
+  // with five, and all the time with six.
   if (said === undefined) return Math.min(navigator.hardwareConcurrency + 4, 6);
   if (/^[1-9]\d?$/.test(said)) return Number(said);
   console.error(`error: --lanes=${said}: a number from 1 to 99 is expected`);

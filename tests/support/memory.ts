@@ -1,6 +1,6 @@
 /** Searching a live process's memory for known bytes, as root. Linux only. */
 
-import { Buffer } from "node:buffer";
+import { lettersOf } from "./letters.ts";
 
 /** The forms in which text could lie in memory or on a wire. */
 export function formsOf(text: string): { name: string; bytes: Uint8Array }[] {
@@ -35,11 +35,6 @@ export function formsOf(text: string): { name: string; bytes: Uint8Array }[] {
 export function findIn(haystack: Uint8Array, text: string): string[] {
   const hay = lettersOf(haystack);
   return formsOf(text).filter((f) => hay.includes(lettersOf(f.bytes))).map((f) => f.name);
-}
-
-/** A letter a byte: looking for a string in a string is V8's own work, 25 times as fast as Deno's `Buffer.includes`. */
-function lettersOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
 const PAGE_BYTES = 4096;
