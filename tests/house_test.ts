@@ -14,6 +14,8 @@ async function sources(
   async function walk(folder: string): Promise<void> {
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
       const path = join(folder, name);
+      // What a test writes beside its packages for a moment begins with a dot.
+      if (name.startsWith(".")) continue;
       if (isDirectory && name !== "node_modules") await walk(path);
       else if (names.test(name)) {
         found.set(relative(ROOT, path), await Deno.readTextFile(path));

@@ -49,8 +49,8 @@ async function checked(manifests: readonly Manifest[]): Promise<string> {
     const type = `import("kubernetes-types/${TYPES[manifest.apiVersion]}.d.ts").${manifest.kind}`;
     return `export const m${i}: ${type} = ${JSON.stringify(manifest)};`;
   });
-  // In the tests' folder, whose packages it needs.
-  const path = join(ROOT, "tests", `kubernetes-${crypto.randomUUID()}.ts`);
+  // In the tests' folder, whose packages it needs. The dot: others read the tree meanwhile.
+  const path = join(ROOT, "tests", `.kubernetes-${crypto.randomUUID()}.ts`);
   await Deno.writeTextFile(path, lines.join("\n") + "\n");
   try {
     const { stderr } = await new Deno.Command(Deno.execPath(), {
