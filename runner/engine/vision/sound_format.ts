@@ -13,6 +13,9 @@ interface SoundHead {
   readonly seconds: number;
 }
 
+/** The least, as OpenAI has it. */
+export const MIN_SECONDS = 0.1;
+
 /** Of one sound. Each half a minute takes hundreds of tokens. */
 export const MAX_SECONDS = 600;
 

@@ -58,6 +58,15 @@ Deno.test({
       await assert.rejects(say(plain("red")), coded("bad-request", /no WAV or MP3/));
       await assert.rejects(say(tone("low").slice(0, 30)), coded("bad-request"));
       await assert.rejects(say(wav(700, () => 0, { rate: 2000, bits: 8 })), /700 seconds/);
+      // llama.cpp ended the process over these.
+      for (const seconds of [0, 1 / 16_000, 1 / 4000, 0.05, 0.099]) {
+        await assert.rejects(
+          say(wav(seconds, () => 0.5)),
+          coded("bad-request", /less than 0.1 s|decoded/),
+        );
+      }
+      await assert.rejects(say(mp3(1)), coded("bad-request"));
+      await heard(engine, wav(0.1, () => 0.5));
       await assert.rejects(
         engine.readPicture(plain("red"), { client: "a" }),
         coded("bad-request", /does not support images/),

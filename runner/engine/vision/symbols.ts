@@ -36,6 +36,8 @@ export const VISION_SYMBOLS = {
     result: "pointer",
     nonblocking: true,
   },
+  mtmd_get_audio_sample_rate: { parameters: ["pointer"], result: "i32" },
+  mtmd_bitmap_get_nx: { parameters: ["pointer"], result: "u32" },
   mtmd_bitmap_free: { parameters: ["pointer"], result: "void" },
 
   mtmd_input_chunks_init: { parameters: [], result: "pointer" },

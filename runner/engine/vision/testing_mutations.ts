@@ -68,11 +68,15 @@ function bmpOf(next: () => number): Bytes {
   return new Uint8Array(bmp(1 + next() % 16, 1 + next() % 16, () => [next(), next(), next()]));
 }
 
-/** Samples of every kind, rates and channels; some milliseconds. */
+/** Samples of every kind, rates and channels; a tenth of a second, more or less. */
 function wavOf(next: () => number): Bytes {
   const bits = ([8, 16, 32] as const)[next() % 3]!;
-  const options = { rate: 4000 + next() % 44_100, channels: 1 + next() % 2, bits };
-  return wav((1 + next() % 20) / 1000, () => next() / 2 ** 31 - 1, options);
+  const options = {
+    rate: 2000 + next() % (next() % 4 === 0 ? 44_100 : 4000),
+    channels: 1 + next() % 2,
+    bits,
+  };
+  return wav((90 + next() % 100) / 1000, () => next() / 2 ** 31 - 1, options);
 }
 
 /** Frames of layer III whose sides are noise: most say of themselves what cannot be. */
@@ -80,7 +84,7 @@ function mp3Of(next: () => number): Bytes {
   const heads = [[0xff, 0xfb, 0x10, 0x00], [0xff, 0xf3, 0x18, 0xc0], [0xff, 0xe3, 0x18, 0x00]];
   const head = heads[next() % heads.length]!;
   const length = head[1] === 0xfb ? 104 : 72;
-  const frames = 2 + next() % 4;
+  const frames = 2 + next() % 6;
   const out = new Uint8Array(frames * length);
   const quiet = next() % 2 === 0;
   for (let i = 0; i < frames; i++) {

@@ -15,6 +15,7 @@ import type { EngineOptions, MediaKind } from "../types.ts";
 import { broken, checkData, checkKind, checkMedia } from "./check_media.ts";
 import { forDecoder } from "./for_decoder.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
+import { MIN_SECONDS } from "./sound_format.ts";
 import { readOrientation } from "./orientation.ts";
 import { CHUNK, HELPER_OPTIONS_BYTES, VISION_SYMBOLS, type VisionSymbols } from "./symbols.ts";
 
@@ -184,7 +185,15 @@ export class Vision {
       NO_OPTIONS,
     );
     const [address] = new BigUint64Array(wrapper.slice().buffer);
-    return Deno.UnsafePointer.create(address!);
+    const bitmap = Deno.UnsafePointer.create(address!);
+    if (bitmap === null) return null;
+    // A file's head can say more than its data holds, and llama.cpp ends the process over a sound of no length.
+    const samples = this.#mtmd.mtmd_bitmap_get_nx(bitmap);
+    if (samples >= MIN_SECONDS * this.#mtmd.mtmd_get_audio_sample_rate(this.#context)) {
+      return bitmap;
+    }
+    this.#mtmd.mtmd_bitmap_free(bitmap);
+    throw broken(`it lasts less than ${MIN_SECONDS} seconds`, {}, "sound");
   }
 
   /** Keeps what is added to it from being collected until it is disposed of. */
