@@ -156,6 +156,48 @@ Deno.test("audit: a line that somebody adds is never signed", () =>
     assert.match((await rig.verify()).problems[0]!.what, /by somebody without the host's key/);
   }));
 
+/** Appends a line with its hash, and a tag that is none. */
+function addLine(db: Sql, fields: string): void {
+  const n = Number(db.prepare("SELECT max(n) + 1 AS n FROM lines").get()!["n"]);
+  const text = `{"n":${n},"t":${Date.now()},${fields}}`;
+  db.prepare("INSERT INTO lines (n, leaf, tag, text) VALUES (?, ?, ?, ?)")
+    .run(n, leafHash(utf8(text)), new Uint8Array(16), text);
+}
+
+const FORGED = `"event":"exchange","client":"nobody"`;
+/** Ways to say that what follows is under a key that this host does not have. */
+const OTHER_KEYS: Readonly<Record<string, (db: Sql) => void>> = {
+  "a line names another key": (db) =>
+    addLine(db, `"event":"audit-key","kid":"0000000000000000","key":"${"A".repeat(43)}"`),
+  "the table of keys is emptied": (db) => db.exec("DELETE FROM epochs"),
+  "the table of keys names another": (db) => db.exec("UPDATE epochs SET kid = '0000000000000000'"),
+  "another key follows in the table": (db) =>
+    db.exec("INSERT INTO epochs SELECT max(n), '0000000000000000' FROM lines"),
+};
+for (const [name, change] of Object.entries(OTHER_KEYS)) {
+  Deno.test(`audit: a line that somebody adds is found and never signed where ${name}`, () =>
+    withLog(async (rig) => {
+      await rig.fill(10);
+      rig.attack((db) => {
+        change(db);
+        addLine(db, FORGED);
+      });
+      const { problems, notes } = await rig.verify();
+      assert.equal(problems.at(-1)?.to, (await sizeOf(rig)) - 1, JSON.stringify(notes));
+      assert.equal(await code(rig.open()), "audit-broken");
+      rig.attack((db) => {
+        const heads = db.prepare("SELECT count(*) AS n FROM heads WHERE size > 11").get()!;
+        assert.equal(heads["n"], 0);
+      });
+    }));
+}
+
+function sizeOf(rig: LogRig): Promise<number> {
+  return new Promise((resolve) =>
+    rig.attack((db) => resolve(Number(db.prepare("SELECT count(*) AS n FROM lines").get()!["n"])))
+  );
+}
+
 Deno.test("audit: a log under other keys is not taken for this host's", () =>
   withLog(async (rig) => {
     await rig.fill(5);

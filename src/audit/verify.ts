@@ -15,6 +15,8 @@ import { Frontier, HASH_BYTES, sameHash } from "./tree.ts";
 
 /** Findings that are listed; the rest are counted. */
 const MAX_FINDINGS = 50;
+const NOBODYS =
+  "under no key of this host's, nor under a signed head: anybody can have written them";
 
 /** A log to be checked: the file of this host, or an export. */
 export interface AuditSourceFile {
@@ -106,6 +108,8 @@ class Check {
   #lastMs = 0;
   #kid: string | undefined;
   #untagged = 0;
+  /** Of lines that no trusted head counts and no key here authenticates. */
+  #unvouched: { from: number; to: number }[] = [];
 
   constructor(readonly file: AuditSourceFile, readonly options: VerifyOptions) {
     if (options.key !== undefined) this.#trusted.set(options.key.id, options.key);
@@ -113,8 +117,7 @@ class Check {
 
   run(): Verdict {
     const heads = this.file.heads()[Symbol.iterator]();
-    let head = heads.next();
-    let n = 0;
+    let [head, n] = [heads.next(), 0];
     for (const line of this.file.entries()) {
       n = this.#place(line, n);
       while (!head.done && head.value.size <= n) {
@@ -182,6 +185,9 @@ class Check {
     const signer = this.options.signers?.get(this.#kid ?? "");
     if (signer === undefined || tag === undefined) {
       this.#untagged++;
+      const last = this.#unvouched.at(-1);
+      if (last?.to === n - 1) last.to = n;
+      else this.#unvouched.push({ from: n, to: n });
       return;
     }
     if (signer.isTag(tag, this.file.id, n, leaf) || !good) return;
@@ -272,6 +278,7 @@ class Check {
       return this.#problem(from, last, "one of these is not what was signed");
     }
     this.#proven = head.size;
+    this.#unvouched = this.#unvouched.filter(({ to }) => to >= head.size);
     for (const introduced of this.#introduced.filter(({ n }) => n < head.size)) {
       this.#trusted.set(introduced.key.id, introduced.key);
     }
@@ -298,6 +305,12 @@ class Check {
         Math.max(0, n - 1),
         key === undefined ? "no head is signed" : "no head is signed by the given key",
       );
+    }
+    if (this.options.signers !== undefined && this.#problems.length === 0) {
+      // Which key a line is under, the file itself says: it must be one of this host's, or a head must count the line.
+      for (const { from, to } of this.#unvouched) {
+        this.#problem(Math.max(from, this.#proven), to, NOBODYS);
+      }
     }
     if (this.#foreignHeads > 0) {
       this.#notes.push(`${this.#foreignHeads} heads are of keys that nothing here vouches for`);

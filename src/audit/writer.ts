@@ -7,7 +7,7 @@ import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import type { AuditSource } from "../keys/mod.ts";
 import { label } from "../log.ts";
-import type { SigningKey } from "./cose.ts";
+import type { PublicKey, SigningKey } from "./cose.ts";
 import type { AuditDatabase } from "./database.ts";
 import { readHead, sameBytes, signHead } from "./head.ts";
 import { type AuditEntry, lineText, parseLine } from "./line.ts";
@@ -274,6 +274,9 @@ export class AuditWriter implements Disposable {
     await this.#db.transaction(() => {
       // Another process may have done it.
       if (this.#db.epochs().at(-1)?.kid !== kid) return;
+      if (old === undefined && this.#hasSigned(active.signing.publicKey)) {
+        throw this.#broken(`it says that it is under the key ${kid}, and its heads are of another`);
+      }
       const state = old === undefined ? this.#unchecked() : this.#load(old);
       const n = state.frontier.size;
       this.#append(state, {
@@ -284,6 +287,18 @@ export class AuditWriter implements Disposable {
       if (old !== undefined) this.#addHead(old, state.frontier);
       this.#addHead(active, state.frontier);
     }, { durable: true });
+  }
+
+  /** Whether a head is of this key. One that has yet to take the log over has signed none: then the file lies of whose it is. */
+  #hasSigned(key: PublicKey): boolean {
+    for (const { cose } of this.#db.heads()) {
+      try {
+        if (readHead(cose).statement.verify(key)) return true;
+      } catch {
+        // no head at all
+      }
+    }
+    return false;
   }
 
   /** The old key is gone: what is there is taken as it is, which `audit verify` will say. */
