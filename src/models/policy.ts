@@ -1,6 +1,6 @@
 /**
  * Only approved models: a file of the operator's that names, for models by name, the digests that they may have, or who must have
- * signed them. It is read again when it changes; while it cannot be read, nothing is approved.
+ * signed them. It is read again when it or a signer's file changes; while one cannot be read, nothing is approved.
  *
  * ```json
  * {"version": 1, "allow": [
@@ -32,7 +32,8 @@ interface Candidate {
 
 /** The file, as it was read once. */
 interface Reading {
-  readonly stamp: string;
+  /** The policy's own file and those of the signers that it names, as they were then: path → stamp. */
+  readonly files: ReadonlyMap<string, string>;
   readonly rules: readonly Rule[];
   /** Certificates end: what they vouch for is looked at each time. */
   readonly hasDates: boolean;
@@ -89,19 +90,30 @@ export class ModelPolicy {
   }
 
   async #reading(): Promise<Reading> {
-    let info: Deno.FileInfo;
-    try {
-      info = await Deno.stat(this.#path);
-    } catch (cause) {
-      throw bad(this.#path, "cannot be read", cause);
-    }
-    const stamp = `${info.ino} ${info.size} ${info.mtime?.getTime()} ${info.ctime?.getTime()}`;
-    if (this.#read?.stamp === stamp) return this.#read;
-    if (info.size > MAX_BYTES) throw bad(this.#path, "is over 1 MiB");
-    const rules = await readPolicy(this.#path);
+    if (this.#read !== undefined && await isUnchanged(this.#read.files)) return this.#read;
+    const files = new Map<string, string>();
+    const rules = await readPolicy(this.#path, files);
     const hasDates = rules.some(({ signers }) => signers.some(({ kind }) => kind === "authority"));
-    return this.#read = { stamp, rules, hasDates, approved: new Set() };
+    return this.#read = { files, rules, hasDates, approved: new Set() };
   }
+}
+
+async function stampOf(path: string): Promise<string> {
+  const { ino, size, mtime, ctime } = await Deno.stat(path);
+  return `${ino} ${size} ${mtime?.getTime()} ${ctime?.getTime()}`;
+}
+
+async function isUnchanged(files: ReadonlyMap<string, string>): Promise<boolean> {
+  const now = await Promise.all(
+    [...files].map(async ([path, stamp]) => stamp === await stampOf(path).catch(() => undefined)),
+  );
+  return now.every(Boolean);
+}
+
+/** A file's text; its stamp, of before it was read, goes into `files`. @throws {FileTooLong} And what Deno throws. */
+async function readStamped(path: string, files: Map<string, string>): Promise<string> {
+  files.set(path, await stampOf(path));
+  return utf8Decode(await readAtMost(path, MAX_BYTES));
 }
 
 /** Everything that llama.cpp computes with: digests, 64 hexadecimal digits each. */
@@ -133,13 +145,18 @@ async function isSigned(
   return undefined;
 }
 
-/** @throws {SecLlamaError} `bad-config`. */
-async function readPolicy(path: string): Promise<Rule[]> {
+/** @param files Gets each file that is read. @throws {SecLlamaError} `bad-config`. */
+async function readPolicy(path: string, files: Map<string, string>): Promise<Rule[]> {
+  let text: string;
+  try {
+    text = await readStamped(path, files);
+  } catch (cause) {
+    throw bad(path, cause instanceof FileTooLong ? cause.message : "cannot be read", cause);
+  }
   let document: unknown;
   try {
-    document = JSON.parse(utf8Decode(await readAtMost(path, MAX_BYTES)));
+    document = JSON.parse(text);
   } catch (cause) {
-    if (cause instanceof FileTooLong) throw bad(path, cause.message, cause);
     throw bad(path, "is no JSON that can be read", cause);
   }
   const { version, allow, ...rest } = Object(document) as Record<string, unknown>;
@@ -166,7 +183,7 @@ async function readPolicy(path: string): Promise<Rule[]> {
       signers: await Promise.all(signers.map(async (signer) => {
         if (signer.includes("-----BEGIN")) return readSigner(signer);
         try {
-          return readSigner(utf8Decode(await readAtMost(signer, MAX_BYTES)));
+          return readSigner(await readStamped(signer, files));
         } catch (cause) {
           if (cause instanceof SecLlamaError) throw cause;
           throw bad(path, `${where} names a signer's file that cannot be read`, cause);

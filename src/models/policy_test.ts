@@ -109,6 +109,31 @@ Deno.test("policy: what an older policy let in, while it was read anew, the newe
     assert.equal(await check(), "model-not-approved");
   }));
 
+Deno.test("policy: a signer whose file has another key, or is gone, vouches for nothing more", () =>
+  withFolder(async (folder) => {
+    const [old, next] = [await makeKey(folder, "old"), await makeKey(folder, "next")];
+    const [path, signer] = [join(folder, "policy.json"), join(folder, "signer.pem")];
+    await Deno.writeTextFile(signer, old.pub);
+    await Deno.writeTextFile(
+      path,
+      JSON.stringify({ version: 1, allow: [{ names: ["*"], signers: [signer] }] }),
+    );
+    const policy = new ModelPolicy(path);
+    const model = { name: "demo:latest", manifest: manifest(["model", "a"]), manifestDigest: "m" };
+    const check = (by: { key: string }) => {
+      const bundle = utf8(signFiles("m", [{ name: "a", sha256: sha("a") }], by.key));
+      return code(policy.check(model, () => Promise.resolve(bundle)));
+    };
+    assert.deepEqual([await check(old), await check(old)], ["ok", "ok"]);
+    await Deno.writeTextFile(`${signer}.new`, next.pub);
+    await Deno.rename(`${signer}.new`, signer);
+    assert.deepEqual([await check(old), await check(next)], ["model-not-approved", "ok"]);
+    await Deno.remove(signer);
+    assert.equal(await check(next), "bad-config");
+    await Deno.writeTextFile(signer, old.pub);
+    assert.equal(await check(old), "ok");
+  }));
+
 Deno.test("policy: who signed a model's weights, with bare keys of three curves; each change is noticed", () =>
   withFolder(async (folder) => {
     const stranger = await makeKey(folder, "stranger");
