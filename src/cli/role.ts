@@ -71,7 +71,7 @@ What is not given is without a limit.\n${EXIT_CODES}`,
     // Before a key store is asked for anything.
     const role = readRole(context);
     return await withRecord(context, async (keys, record) => {
-      await keys.clients().setRole(role);
+      const before = await keys.clients().setRole(role);
       await record("role-set", {
         role: label(role.name),
         ...Object.fromEntries(ROLE_AMOUNTS.map((amount) => [
@@ -80,7 +80,11 @@ What is not given is without a limit.\n${EXIT_CODES}`,
         ])),
         ...labels(role),
       });
-      report(context, { role }, [lineOf(role)]);
+      // Another administrator may have set it a moment ago.
+      const lines = before === undefined || lineOf(before) === lineOf(role)
+        ? []
+        : [`replaced: ${lineOf(before)}`];
+      report(context, { role, before: before ?? null }, [lineOf(role), ...lines]);
     });
   },
 };

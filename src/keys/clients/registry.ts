@@ -238,8 +238,11 @@ export class ClientRegistry {
     });
   }
 
-  /** Adds a role, or replaces the one of its name. @throws {SecLlamaError} `usage` for what is none. */
-  async setRole(role: Role): Promise<Role> {
+  /**
+   * Adds a role, or replaces the one of its name, which it returns.
+   * @throws {SecLlamaError} `usage` for what is none.
+   */
+  async setRole(role: Role): Promise<Role | undefined> {
     const checked = parseRole(role);
     if (checked === undefined) {
       throw new SecLlamaError(
@@ -252,7 +255,7 @@ export class ClientRegistry {
       clients: list.clients,
       roles: [...(list.roles ?? []).filter(({ name }) => name !== checked.name), checked]
         .sort((a, b) => a.name < b.name ? -1 : 1),
-      result: checked,
+      result: list.roles?.find(({ name }) => name === checked.name),
     }));
   }
 
