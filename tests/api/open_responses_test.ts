@@ -1,141 +1,16 @@
 /**
- * Every answer and every event of `/v1/responses` has the fields that Open Responses wants, of the types that it wants: what the
- * public compliance suite looks at, written down here by hand from its schemas (openresponses.org, OpenAPI 2.3.0). Its cases
- * (text, system, tool, picture, history, each streamed and not) are sent. That a model sees what was sent is in tests/clients.
+ * Every answer and every event of `/v1/responses` has the fields that Open Responses wants, of the types that it wants, also where
+ * its suite does not look: with thoughts, with calls, cut off, with every field that is echoed. The suite's own cases are asked of
+ * real models in tests/clients/open_responses_test.ts.
  */
 import assert from "node:assert/strict";
-import { z } from "zod";
 import { readEvents, testApi } from "../../runner/api/testing.ts";
+import { check, events, inOrder, response } from "../support/open_responses.ts";
 
 const PATH = "/v1/responses";
 /** One red pixel, as a PNG. */
 const PIXEL =
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
-const text = z.string();
-const int = z.number().int();
-const orNull = <T extends z.ZodType>(type: T) => z.union([type, z.null()]);
-const type = <T extends string>(name: T) => z.literal(name);
-
-const outputText = z.object({
-  type: type("output_text"),
-  text,
-  annotations: z.array(z.unknown()),
-  logprobs: z.array(z.object({
-    token: text,
-    logprob: z.number(),
-    bytes: z.array(int),
-    top_logprobs: z.array(z.object({ token: text, logprob: z.number(), bytes: z.array(int) })),
-  })),
-});
-const status = z.enum(["in_progress", "completed", "incomplete"]);
-const summary = z.object({ type: type("summary_text"), text });
-const item = z.union([
-  z.object({
-    type: type("message"),
-    id: text,
-    status,
-    role: type("assistant"),
-    content: z.array(outputText),
-  }),
-  z.object({
-    type: type("function_call"),
-    id: text,
-    call_id: text,
-    name: text,
-    arguments: text,
-    status,
-  }),
-  z.object({ type: type("reasoning"), id: text, summary: z.array(summary) }),
-]);
-const format = z.union([
-  z.object({ type: type("text") }),
-  z.object({ type: type("json_object") }),
-  z.object({
-    type: type("json_schema"),
-    name: text,
-    description: orNull(text),
-    schema: orNull(z.unknown()),
-    strict: z.boolean(),
-  }),
-]);
-const functionTool = z.object({
-  type: type("function"),
-  name: text,
-  description: orNull(text),
-  parameters: orNull(z.record(text, z.unknown())),
-  strict: orNull(z.boolean()),
-});
-const toolChoice = z.union([
-  z.enum(["none", "auto", "required"]),
-  z.object({ type: type("function"), name: text }),
-  z.object({ type: type("allowed_tools"), tools: z.array(z.unknown()), mode: text }),
-]);
-const response = z.object({
-  id: text,
-  object: type("response"),
-  created_at: int,
-  completed_at: orNull(int),
-  status: z.enum(["in_progress", "completed", "incomplete", "failed"]),
-  incomplete_details: orNull(z.object({ reason: text })),
-  model: text,
-  previous_response_id: orNull(text),
-  instructions: orNull(text),
-  output: z.array(item),
-  error: orNull(z.object({ code: text, message: text })),
-  tools: z.array(functionTool),
-  tool_choice: toolChoice,
-  truncation: z.enum(["auto", "disabled"]),
-  parallel_tool_calls: z.boolean(),
-  text: z.object({ format }),
-  top_p: z.number(),
-  presence_penalty: z.number(),
-  frequency_penalty: z.number(),
-  top_logprobs: int,
-  temperature: z.number(),
-  reasoning: orNull(z.object({ effort: orNull(text), summary: orNull(text) })),
-  usage: orNull(z.object({
-    input_tokens: int,
-    output_tokens: int,
-    total_tokens: int,
-    input_tokens_details: z.object({ cached_tokens: int }),
-    output_tokens_details: z.object({ reasoning_tokens: int }),
-  })),
-  max_output_tokens: orNull(int),
-  max_tool_calls: orNull(int),
-  store: z.boolean(),
-  background: z.boolean(),
-  service_tier: text,
-  metadata: z.record(text, z.unknown()),
-  safety_identifier: orNull(text),
-  prompt_cache_key: orNull(text),
-});
-
-const event = <const T extends string, S extends z.ZodRawShape>(name: T, fields: S) =>
-  z.object({ type: type(`response.${name}`), sequence_number: int, ...fields });
-const ofItem = { item_id: text, output_index: int };
-const ofContent = { ...ofItem, content_index: int };
-const ofSummary = { ...ofItem, summary_index: int };
-const { logprobs } = outputText.shape;
-const events = z.discriminatedUnion("type", [
-  event("created", { response }),
-  event("in_progress", { response }),
-  event("completed", { response }),
-  event("incomplete", { response }),
-  event("failed", { response }),
-  event("output_item.added", { output_index: int, item }),
-  event("output_item.done", { output_index: int, item }),
-  event("content_part.added", { ...ofContent, part: outputText }),
-  event("content_part.done", { ...ofContent, part: outputText }),
-  event("output_text.delta", { ...ofContent, delta: text, logprobs }),
-  event("output_text.done", { ...ofContent, text, logprobs }),
-  event("function_call_arguments.delta", { ...ofItem, delta: text }),
-  event("function_call_arguments.done", { ...ofItem, arguments: text }),
-  event("reasoning_summary_part.added", { ...ofSummary, part: summary }),
-  event("reasoning_summary_part.done", { ...ofSummary, part: summary }),
-  event("reasoning_summary_text.delta", { ...ofSummary, delta: text }),
-  event("reasoning_summary_text.done", { ...ofSummary, text }),
-]);
-
 const user = (content: string) => ({ type: "message", role: "user", content });
 const weather = {
   type: "function",
@@ -217,41 +92,6 @@ const CASES: readonly Case[] = [
     script: { pieces: ["{", "}"], info: everything },
   },
 ];
-
-function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
-  const result = schema.safeParse(value);
-  assert.ok(result.success, `${what}: ${result.error && z.prettifyError(result.error)}`);
-  return result.data;
-}
-
-/** What comes between an item's first and last event. */
-const WITHIN: Readonly<Record<string, RegExp>> = {
-  message: /^(content_part.added (output_text.delta )*output_text.done content_part.done )+$/,
-  function_call: /^(function_call_arguments.delta )+function_call_arguments.done $/,
-  reasoning: new RegExp(
-    "^(reasoning_summary_part.added (reasoning_summary_text.delta )+" +
-      "reasoning_summary_text.done reasoning_summary_part.done )+$",
-  ),
-};
-
-/** Each item's events are its own, in their order, and its pieces joined are what it ends as. */
-function inOrder(seen: readonly z.infer<typeof events>[]): void {
-  let within = "", joined = "", id = "";
-  for (const one of seen) {
-    const name = one.type.slice("response.".length);
-    if (one.type === "response.output_item.added") [within, joined, id] = ["", "", one.item.id];
-    else if (one.type === "response.output_item.done") {
-      assert.match(within, WITHIN[one.item.type]!, one.item.type);
-      assert.equal(one.item.id, id);
-    } else if ("item_id" in one) {
-      within += `${name} `;
-      assert.equal(one.item_id, id, name);
-      if ("delta" in one) joined += one.delta;
-      if ("text" in one) assert.equal(one.text, joined, name);
-      if ("arguments" in one) assert.equal(one.arguments, joined, name);
-    }
-  }
-}
 
 for (const { name, ask, script, output = ["message"], status = "completed" } of CASES) {
   Deno.test(`open responses: ${name}, whole and streamed`, async () => {
