@@ -18,6 +18,9 @@ const BASE64 = /^[A-Za-z0-9+/\r\n]*={0,2}[\r\n]*$/;
 const DATA_URL =
   /^data:(?:image\/[a-z0-9.+-]{1,32})?(?:;[a-z0-9-]{1,32}=[a-z0-9.+_-]{1,64}){0,4};base64,/i;
 
+const REMOTE = /^https?:/i;
+const BASE64_HINT = "base64 has letters, digits, +, / and = at its end, and no spaces, - or _";
+
 /** How a part is called that stands in the history, by its type in any dialect. */
 const KINDS: ReadonlyMap<string, string> = new Map([
   ["image", "picture"],
@@ -70,8 +73,9 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
   const images = fields.array("images", MAX_IMAGES) ?? [];
   if (pictures === undefined && past) return images.map(() => leftOut("image")!);
   for (const image of images) {
+    if (typeof image === "string" && REMOTE.test(image)) throw remote(fields.at("images"));
     if (typeof image !== "string" || !isBase64(image)) {
-      throw fields.fail("images", "must be an array of base64 strings");
+      throw notBase64(fields.at("images"), "must be an array of base64 strings");
     }
   }
   if (images.length === 0) return [];
@@ -90,7 +94,7 @@ export function takePart(part: Fields, type: string, taking: Taking): string {
   const isPicture = type === "image_url" || type === "input_image";
   if (isPicture && pictures !== undefined) {
     const url = urlOf(part);
-    if (url === undefined) throw part.missing("image_url");
+    if (url === undefined) throw part.has("file_id") ? kept(part) : part.missing("image_url");
     return take(dataOf(part, url), part.at("image_url"), pictures);
   }
   const instead = past ? leftOut(type) : undefined;
@@ -117,14 +121,16 @@ export function takeBlock(block: Fields, type: string, taking: Taking): string |
   if (type === "image" && pictures !== undefined) {
     const source = block.object("source");
     if (source === undefined) throw block.missing("source");
-    if (source.string("type") !== "base64") throw remote(source.at("type"));
+    const type = source.string("type");
+    if (type === "file") throw kept(source);
+    if (type !== "base64") throw remote(source.at("type"));
     return take(source.requiredString("data"), source.at("data"), pictures);
   }
   const instead = past ? leftOut(type) : undefined;
   if (instead !== undefined || type !== "image") return instead;
   const source = block.object("source");
   if (source?.string("type") === "base64" && !isBase64(source.requiredString("data"))) {
-    throw source.fail("data", "must be base64");
+    throw notBase64(source.at("data"), "must be base64");
   }
   throw unsupported("images", block.path);
 }
@@ -149,8 +155,7 @@ function take(
   pictures: SentPicture[],
   kind: MediaKind = "picture",
 ): string {
-  const fail = () =>
-    new SecLlamaError("bad-request", `${field} must be base64`, { field, fault: "value" });
+  const fail = () => notBase64(field, "must be base64");
   if (pictures.length >= MAX_PICTURES) {
     throw new SecLlamaError(
       "bad-request",
@@ -177,11 +182,27 @@ function urlOf(part: Fields): string | undefined {
 
 /** The base64 text of a data URL. A picture elsewhere is never fetched. */
 function dataOf(part: Fields, url: string): string {
-  if (/^https?:/i.test(url)) throw remote(part.at("image_url"));
+  if (REMOTE.test(url)) throw remote(part.at("image_url"));
   const head = DATA_URL.exec(url)?.[0];
   const data = head === undefined ? undefined : url.slice(head.length);
   if (data !== undefined && isBase64(data)) return data;
-  throw new SecLlamaError("bad-request", "invalid image input", { field: part.at("image_url") });
+  throw new SecLlamaError("bad-request", "invalid image input", {
+    field: part.at("image_url"),
+    hint: `it must be a data URL, as in data:image/png;base64,…: ${BASE64_HINT}`,
+  });
+}
+
+function notBase64(field: string, wanted: string): SecLlamaError {
+  const hint = `send the file itself, without data: or a path in front: ${BASE64_HINT}`;
+  return new SecLlamaError("bad-request", `${field} ${wanted}`, { field, fault: "value", hint });
+}
+
+/** The dialect keeps files and names one; here none is kept. */
+function kept(part: Fields): SecLlamaError {
+  return new SecLlamaError("bad-request", "no files are kept here", {
+    field: part.at("file_id"),
+    hint: "send the picture in the request, as base64",
+  });
 }
 
 function remote(field: string): SecLlamaError {

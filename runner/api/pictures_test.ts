@@ -145,11 +145,30 @@ Deno.test("text that looks like a marker is text", async () => {
   assert.match(engine.promptText(engine.requests[0]!), /\[\[picture-1{30}\]\]\n\[picture 1\]/);
 });
 
+const chatted = (images: unknown) => ({ messages: [{ role: "user", content: "?", images }] });
 const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] = [
   [
     "/v1/chat/completions",
     user({ type: "image_url", image_url: { url: "https://example.org/x.png" } }),
     /URLs are not currently supported/,
+  ],
+  ["/api/chat", chatted(["https://example.org/x.png"]), /URLs are not currently supported/],
+  ["/api/generate", { prompt: "?", images: ["HTTP://x/"] }, /URLs are not currently supported/],
+  ...[`data:image/png;base64,${a}`, "file:///etc/passwd", "/etc/passwd", "", "AQID-g==", "AQI D+g="]
+    .map((image): [string, Record<string, unknown>, RegExp] => [
+      "/api/chat",
+      chatted([image]),
+      /base64 strings .*without data: or a path in front/,
+    ]),
+  [
+    "/v1/responses",
+    { input: [{ role: "user", content: [{ type: "input_image", file_id: "file-1" }] }] },
+    /no files are kept here .*as base64/,
+  ],
+  [
+    "/v1/messages",
+    user({ type: "image", source: { type: "file", file_id: "file-1" } }),
+    /no files are kept here .*as base64/,
   ],
   [
     "/v1/messages",
@@ -173,7 +192,7 @@ const REFUSED: [path: string, body: Record<string, unknown>, message: RegExp][] 
   ].map((image_url): [string, Record<string, unknown>, RegExp] => [
     "/v1/chat/completions",
     user({ type: "image_url", image_url: { url: image_url } }),
-    /invalid image input|is required/,
+    /invalid image input .*data:image.png;base64,…/,
   ]),
   ["/v1/messages", user(block("abc")), /must be base64/],
   ["/v1/messages", user(block("ab%=")), /must be base64/],
@@ -203,8 +222,8 @@ for (const [path, body, message] of REFUSED) {
     const { post, engine } = testApi(SEES);
     const answer = await post(path, { model: "demo", ...body, stream: false });
     assert.equal(answer.status, 400);
-    const { error } = await answer.json();
-    assert.match(typeof error === "string" ? error : error.message, message);
+    const { error, hint } = await answer.json();
+    assert.match(`${typeof error === "string" ? error : error.message} ${hint}`, message);
     assert.equal(engine.requests.length, 0);
     assert.equal(engine.picturesHeld, 0);
   });

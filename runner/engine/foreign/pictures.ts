@@ -5,6 +5,7 @@
 import { SecLlamaError } from "../../../src/errors.ts";
 import type { MediaKind } from "../types.ts";
 import { checkData, checkKind, checkMedia } from "../vision/check_media.ts";
+import { forDecoder } from "../vision/for_decoder.ts";
 import { Picture } from "../vision/picture.ts";
 import type { Vocabulary } from "../vocabulary.ts";
 import type { PromptText, Senses } from "./dialect.ts";
@@ -32,7 +33,8 @@ export class ForeignPictures {
     checkMedia(bytes, kind);
     await checkData(bytes);
     const id = this.#nextId--;
-    this.#files.set(id, bytes);
+    // Its decoder is the own engine's, and would show what lay in its memory as well.
+    this.#files.set(id, kind === "picture" ? forDecoder(bytes) : bytes);
     return new Picture({
       tokens: Int32Array.of(id),
       chunks: [{ id, pointer: null, cells: 1, positions: 1 }],

@@ -7,6 +7,7 @@ import { coded, demoTest, libraryFolder, runLongWork } from "../testing.ts";
 import { plain } from "../testing_seeing.ts";
 import type { PromptPart } from "../types.ts";
 import { tokenizePictures } from "../vision/picture_prompt.ts";
+import { pngOfKind } from "../vision/testing_pictures.ts";
 import type { Vocabulary } from "../vocabulary.ts";
 import { ForeignPictures } from "./pictures.ts";
 
@@ -106,10 +107,36 @@ demoTest(
     }),
 );
 
+demoTest(
+  "a palette that is too short is made whole: the engine's decoder takes the rest from its memory",
+  (path) =>
+    withVocabulary(path, async (vocabulary) => {
+      const short = pngOfKind({
+        width: 8,
+        height: 8,
+        bits: 8,
+        colourType: 3,
+        chunks: [["PLTE", Uint8Array.of(255, 0, 0)]],
+        at: (x) => [x],
+      });
+      const pictures = new ForeignPictures(SEES);
+      using picture = await pictures.take(short, "picture");
+      const prompt = await runLongWork(
+        tokenizePictures(vocabulary, turn("Hello", picture), { bos: false }),
+      );
+      const given = pictures.place(prompt!, vocabulary);
+      assert.ok(!(given instanceof Int32Array));
+      const file = Uint8Array.fromBase64(given.files[0]!);
+      const at = file.findIndex((_, i) => String.fromCharCode(...file.slice(i, i + 4)) === "PLTE");
+      assert.equal(new DataView(file.buffer).getUint32(at - 4), 768);
+      assert.deepEqual([...file.slice(at + 4, at + 10)], [255, 0, 0, 0, 0, 0]);
+    }),
+);
+
 Deno.test("what the own engine refuses is refused here too", async () => {
   const pictures = new ForeignPictures(SEES);
   const bytes = new TextEncoder().encode("<svg onload=alert(1)>".repeat(9));
-  await assert.rejects(pictures.take(bytes, "picture"), coded("bad-request", /no PNG, JPEG/));
+  await assert.rejects(pictures.take(bytes, "picture"), coded("bad-request", /an SVG file/));
   await assert.rejects(pictures.take(plain("red"), "sound"), coded("bad-request", /audio/));
   const blind = new ForeignPictures({ sees: false, hears: false, marker: "" });
   await assert.rejects(blind.take(plain("red"), "picture"), coded("bad-request", /images/));

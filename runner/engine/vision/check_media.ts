@@ -2,6 +2,7 @@
 import { SecLlamaError } from "../../../src/errors.ts";
 import type { MediaKind } from "../types.ts";
 import { faultOfJpeg } from "./jpeg_data.ts";
+import { nameOfOther } from "./other_formats.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { faultOfPng } from "./png_data.ts";
 import { MAX_SECONDS, readSoundHead } from "./sound_format.ts";
@@ -18,7 +19,7 @@ export function checkMedia(bytes: Uint8Array, kind: MediaKind): void {
 /** That a picture has as much data as its size needs, and not much more. Reads all of it. @throws {SecLlamaError} `bad-request`. */
 export async function checkData(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   const head = readPictureHead(bytes);
-  const format = typeof head === "object" ? head.format : undefined;
+  const format = head?.format;
   const fault = format === "png"
     ? await faultOfPng(bytes)
     : format === "jpeg"
@@ -40,11 +41,10 @@ export function checkKind(
 /** @throws {SecLlamaError} `bad-request`. */
 function checkHead(bytes: Uint8Array): void {
   const head = readPictureHead(bytes);
-  if (head === undefined) throw broken("it is no PNG, JPEG, GIF or BMP file");
-  if (typeof head === "string") {
-    throw broken(`it is ${head === "webp" ? "a WebP" : "an AVIF or HEIC"} file`, {
-      hint: "send it as PNG or JPEG",
-    });
+  if (head === undefined) {
+    const other = nameOfOther(bytes);
+    const why = other === undefined ? "no PNG, JPEG, GIF or BMP" : other;
+    throw broken(`it is ${why} file`, { hint: "send it as PNG or JPEG" });
   }
   const { width, height } = head;
   if (width * height > MAX_PIXELS) {

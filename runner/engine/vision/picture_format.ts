@@ -21,12 +21,9 @@ export const MAX_PIXELS = 50_000_000;
 
 /**
  * Reads the head of a picture file.
- * @returns The format and the size; "webp" or "avif" where the format is known and not taken; undefined for anything else,
- *   also for a file that is cut within its head or has no pixels.
+ * @returns The format and the size; undefined for anything else, also for a file that is cut within its head or has no pixels.
  */
-export function readPictureHead(
-  bytes: Uint8Array,
-): PictureHead | "webp" | "avif" | undefined {
+export function readPictureHead(bytes: Uint8Array): PictureHead | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 26) return undefined;
   const ascii = (from: number, to: number) => String.fromCharCode(...bytes.subarray(from, to));
@@ -42,8 +39,6 @@ export function readPictureHead(
       // Below zero: the rows are stored from the top.
       : sized("bmp", view.getInt32(18, true), Math.abs(view.getInt32(22, true)));
   }
-  if (ascii(0, 4) === "RIFF" && ascii(8, 12) === "WEBP") return "webp";
-  if (ascii(4, 8) === "ftyp" && /^(avif|avis|heic|mif1)$/.test(ascii(8, 12))) return "avif";
   return undefined;
 }
 

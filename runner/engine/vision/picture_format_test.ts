@@ -1,7 +1,10 @@
 /** Heads of picture files, against files that another program wrote (Python's standard library where it can, else by the formats' texts). */
 import assert from "node:assert/strict";
+import type { SecLlamaError } from "../../../src/errors.ts";
 import { seeded } from "../../../tests/support/seeds.ts";
 import { bmp, COLOURS } from "../testing_seeing.ts";
+import { checkMedia } from "./check_media.ts";
+import { nameOfOther } from "./other_formats.ts";
 import { readPictureHead } from "./picture_format.ts";
 
 function png(width: number, height: number): Uint8Array {
@@ -65,10 +68,58 @@ Deno.test("no size, no head and other formats", () => {
       new TextEncoder().encode("<svg xmlns='http://www.w3.org/2000/svg'/>"),
     ]
   ) assert.equal(readPictureHead(bytes), undefined);
-  assert.equal(
-    readPictureHead(new TextEncoder().encode("RIFF____WEBP and something more")),
-    "webp",
-  );
+});
+
+Deno.test("a format that is not taken is called by its name", () => {
+  const xml = '<?xml version="1.0"?>\n<!-- <a> --><svg xmlns="http://www.w3.org/2000/svg"/>';
+  for (
+    const [head, name] of [
+      ["RIFF____WEBPVP8 ", "a WebP"],
+      ["\0\0\0\x1cftypavif", "an AVIF or HEIC"],
+      ["\0\0\0\x24ftypheic", "an AVIF or HEIC"],
+      ["\0\0\0\x24ftypmif1", "an AVIF or HEIC"],
+      ["\xff\n\xfa\x01", "a JPEG XL"],
+      ["\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL"],
+      ["\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000"],
+      ["II*\0\b\0\0\0", "a TIFF"],
+      ["MM\0*\0\0\0\b", "a TIFF"],
+      ["\0\0\x01\0\x01\0", "an icon"],
+      ["8BPS\0\x01", "a Photoshop"],
+      ["%PDF-1.7\n", "a PDF"],
+      ["<svg>", "an SVG"],
+      [xml, "an SVG"],
+      [`\xef\xbb\xbf \n${xml}`, "an SVG"],
+      ['<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "">\n<svg width="1">', "an SVG"],
+      // What only looks a little like one.
+      ["RIFF____WAVEfmt ", undefined],
+      ["\0\0\0\x20ftypisom", undefined],
+      ["<html><svg>", undefined],
+      ["<svgx>", undefined],
+      ["svg", undefined],
+      ["", undefined],
+    ] as const
+  ) {
+    // Behind it comes a file.
+    for (const rest of ["", "\0".repeat(4096)]) {
+      const bytes = Uint8Array.from(head + rest, (letter) => letter.charCodeAt(0));
+      assert.equal(nameOfOther(bytes), name, JSON.stringify(head));
+      const what = name ?? "no PNG, JPEG, GIF or BMP";
+      assert.throws(() => checkMedia(bytes, "picture"), (error: SecLlamaError) => {
+        assert.equal(error.message, `the picture cannot be read: it is ${what} file`);
+        assert.equal(error.hint, "send it as PNG or JPEG");
+        return true;
+      });
+    }
+  }
+});
+
+Deno.test("no beginning makes the search for a format's name long", () => {
+  for (const piece of ["<!---->", "<!-- ", "<?xml ", "<svg", " ", "<!DOCTYPE svg"]) {
+    for (const before of ["", "<!--", "<?xml"]) {
+      const bytes = new TextEncoder().encode(before + piece.repeat(4096));
+      assert.equal(nameOfOther(bytes), undefined, piece);
+    }
+  }
 });
 
 Deno.test("any cut or changed head is read without a fault", () => {
