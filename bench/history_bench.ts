@@ -56,11 +56,11 @@ console.log(`${cpus()[0]!.model}; ${conversations} conversations of ${MESSAGES} 
   }
 }
 const before = memory();
-{
+for (const when of ["the first start, which keeps the register", "a later start, which reads it"]) {
   // As the proxy's thread does by itself once it is started.
   using history = openHistory();
   let longest = 0;
-  row("opened at the start, in breaths", () => {
+  row(`${when}, in breaths`, () => {
     for (let at: number | undefined = 0; at !== undefined;) {
       const begun = processorMs();
       at = history.warm(at);
@@ -73,7 +73,7 @@ const before = memory();
 }
 {
   using history = openHistory();
-  row("open it, the first 50 of the list", () => history.list().conversations.length);
+  row("open it by the list itself, its first 50", () => history.list().conversations.length);
   row("the list again", () => history.list().total);
   row(
     "search, first: a word that is in one of the oldest",

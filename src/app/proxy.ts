@@ -55,6 +55,8 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   const gateway = String(connection.gateway);
   const identity = await ProxyIdentity.make();
   const thread = startHistoryThread({ dataDir, vault });
+  // Where the key is at hand already; a key store that asks its user is not asked before its user asks.
+  if (holdsKey) void thread.warm();
   const embeddings = new Embeddings({
     gateway,
     fetch,
@@ -106,8 +108,6 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
   await identity.announce(dataDir, proxy.addr.port, gate?.own);
   const withdrawLaunch = await announceLaunch(dataDir, proxy.addr.port, launch);
   await thread.loaded;
-  // Where the key is at hand already; a key store that asks its user is not asked before its user asks.
-  if (holdsKey) void thread.warm();
   // The list of tokens is read again when it changes.
   const unneeded = gate ?? open ? ["run", "write"] as const : ["run", "read", "write"] as const;
   revokePermissions(holdsKey ? unneeded : []);

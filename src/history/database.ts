@@ -45,6 +45,15 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS vectors (
     document BLOB, position INTEGER, sealed BLOB NOT NULL, PRIMARY KEY (document, position)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS register (
+    part BLOB, kind INTEGER, vault BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (part, kind)
+  ) WITHOUT ROWID;
+  CREATE TRIGGER IF NOT EXISTS erased AFTER DELETE ON conversations BEGIN
+    DELETE FROM register WHERE part = substr(OLD.id, 1, 1);
+  END;
+  CREATE TRIGGER IF NOT EXISTS rekeyed AFTER UPDATE OF key ON conversations BEGIN
+    DELETE FROM register WHERE part = substr(OLD.id, 1, 1);
+  END;
 `;
 
 type Value = Uint8Array | number | string | null;

@@ -67,6 +67,11 @@ export const DOCUMENTS: Shelf = {
   list: "secllama docs list",
 };
 
+/** As {@link Register} of register.ts has them. */
+interface KnownHeads<H> {
+  headOf(row: Row): Opened<H>["opened"] | undefined;
+}
+
 /** Entries whose heads are kept in memory, some 700 bytes each. */
 const MOST_KEPT = 50_000;
 
@@ -75,6 +80,7 @@ export class Entries<H> implements Disposable {
   readonly #db: Database;
   readonly #vault: readonly VaultKey[];
   readonly #shelf: Shelf;
+  readonly #register: KnownHeads<H> | undefined;
   #kept: Map<string, Entry<H>> | undefined;
   /** Those that were opened so far, in the order of their ids, and the last of them. */
   #partial: { found: Map<string, Entry<H>>; after: Uint8Array; changes: string } | undefined;
@@ -82,11 +88,17 @@ export class Entries<H> implements Disposable {
   #many = false;
   #changes = "";
 
-  /** @param vault The key for new ones first. */
-  constructor(db: Database, vault: readonly VaultKey[], shelf: Shelf) {
+  /** @param vault The key for new ones first. @param register What is known of rows without opening each. */
+  constructor(
+    db: Database,
+    vault: readonly VaultKey[],
+    shelf: Shelf,
+    register?: KnownHeads<H>,
+  ) {
     this.#db = db;
     this.#vault = vault;
     this.#shelf = shelf;
+    this.#register = register;
   }
 
   /** All of them, by id. */
@@ -130,7 +142,7 @@ export class Entries<H> implements Disposable {
       count ?? -1,
     );
     for (const row of rows) {
-      const entry = this.#open(row);
+      const entry = this.#known(row) ?? this.#open(row);
       partial.found.set(entry.id, entry);
       partial.after = entry.bytes;
       seen++;
@@ -236,6 +248,12 @@ export class Entries<H> implements Disposable {
       fromHex(id),
     );
     return row && this.#open(row);
+  }
+
+  #known(row: Row): Opened<H> | undefined {
+    const opened = this.#register?.headOf(row);
+    const bytes = row["id"] as Uint8Array;
+    return opened && { id: toHex(bytes), bytes, opened };
   }
 
   #open(row: Row): Entry<H> {

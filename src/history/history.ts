@@ -30,6 +30,7 @@ import { historyFolder } from "./folder.ts";
 import { readImport } from "./import/formats.ts";
 import { takeUp } from "./import/take_up.ts";
 import { openMessage, sealMessage, writeMessage } from "./message.ts";
+import { Register } from "./register.ts";
 import { KIND, open } from "./seal.ts";
 import { Filters, newestOf, Searcher, TextWriter } from "./search.ts";
 import { listOf, type ListOptions, sealSettings, summary, titleFor } from "./summaries.ts";
@@ -39,7 +40,7 @@ import { writeMessages } from "./whole.ts";
 type ConversationSettings = NonNullable<ConversationFields["settings"]>;
 
 /** Conversations of one breath: some ten milliseconds. */
-const WARM = 50;
+const WARM = 200;
 const WARM_HEADS = 500;
 
 /** The conversations of one data folder. */
@@ -49,6 +50,7 @@ export class History implements Disposable {
   readonly #entries: Entries<Head>;
   readonly #drawers: Drawers;
   readonly #documents: Documents;
+  readonly #register: Register;
   readonly #filters: Filters;
   readonly #now: () => number;
   /** The file that is taken up now. */
@@ -70,10 +72,11 @@ export class History implements Disposable {
       this.#wipe();
       throw error;
     }
-    this.#entries = new Entries(this.#db, o.vault, CONVERSATIONS);
+    this.#register = new Register(this.#db, o.vault);
+    this.#entries = new Entries(this.#db, o.vault, CONVERSATIONS, this.#register);
     this.#drawers = new Drawers(this.#db, o.vault);
     this.#documents = new Documents(this.#db, o.vault);
-    this.#filters = new Filters(this.#db);
+    this.#filters = new Filters(this.#db, this.#register);
     this.#now = o.now ?? Date.now;
   }
 
@@ -255,14 +258,18 @@ export class History implements Disposable {
   }
 
   /**
-   * Opens a part of what the first list and the first search need, which then need not wait for it.
-   * @param at How much was opened. @returns How much is now; undefined: all.
+   * Opens a part of what the first list and the first search need, which then need not wait for it; and once all is open, keeps a
+   * part of it for the next start.
+   * @param at How much was opened. @returns How much is now; undefined: all, and all is kept.
    */
   warm(at: number): number | undefined {
     if (!this.#entries.warm(WARM_HEADS)) return at;
-    const part = this.#entries.readable().slice(at, at + WARM);
+    const all = this.#entries.readable();
+    const part = all.slice(at, at + WARM);
     this.#filters.of(part);
-    return part.length < WARM ? undefined : at + WARM;
+    if (part.length === WARM) return at + WARM;
+    const filtersOf = (entry: Opened) => this.#filters.of([entry]).get(entry.id) ?? [];
+    return this.#register.keepSome(all, filtersOf) ? undefined : at;
   }
 
   #visible(id: string): Opened {
@@ -386,6 +393,7 @@ export class History implements Disposable {
 
   [Symbol.dispose](): void {
     this.#entries[Symbol.dispose]();
+    this.#register[Symbol.dispose]();
     this.#filters[Symbol.dispose]();
     this.#documents[Symbol.dispose]();
     this.#wipe();

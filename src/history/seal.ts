@@ -16,6 +16,8 @@ const MAGIC = utf8("SLC1");
 export const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+/** How much longer a record is than what was sealed. */
+export const OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES;
 
 /** What a record is, in its AAD. */
 export const KIND = {
@@ -38,6 +40,9 @@ export const KIND = {
   /** An index of a document's words (src/documents/bm25.ts), and what a model made of its passages (vectors.ts). */
   words: 10,
   vectors: 11,
+  /** What a start needs of many conversations (register.ts); under the vault's key. */
+  registerHeads: 12,
+  registerFilters: 13,
 } as const;
 
 export type Kind = typeof KIND[keyof typeof KIND];

@@ -14,14 +14,15 @@ import type { Head, Opened } from "./entries.ts";
 import { filterOf, marksOf, mayHold } from "./filter.ts";
 import { normalised, normalisedTitle, wordsOf } from "./normal.ts";
 import { openMessage } from "./message.ts";
+import type { Register } from "./register.ts";
 import { KIND, open, seal } from "./seal.ts";
 
 /** A record that has this many bytes grows no more. */
 const RECORD_BYTES = 32 * 1024;
 const MESSAGE = 0x1e;
 const TEXT = 0x1f;
-/** Conversations whose filters are read one by one, rather than all there are. */
-const FEW = 100;
+/** Conversations whose filters are read one by one, rather than all there are: a look-up takes as long as three or four rows of a scan. */
+const FEW = 1000;
 const SNIPPET_BEFORE = 60;
 const SNIPPET_CHARACTERS = 200;
 
@@ -138,10 +139,12 @@ export class Filters implements Disposable {
   readonly #db: Database;
   /** By conversation, then by the record's position; undefined where there is none that can be read: the text is opened. */
   readonly #kept = new Map<string, (Uint8Array | undefined)[]>();
+  readonly #register: Register;
   #changes = "";
 
-  constructor(db: Database) {
+  constructor(db: Database, register: Register) {
     this.#db = db;
+    this.#register = register;
   }
 
   /** Those of a conversation changed, or end. */
@@ -159,7 +162,10 @@ export class Filters implements Disposable {
     const { changes } = this.#db;
     if (changes !== this.#changes) this[Symbol.dispose]();
     this.#changes = changes;
-    const missing = entries.filter(({ id }) => !this.#kept.has(id));
+    const missing = entries.filter(({ id }) => !this.#kept.has(id))
+      // A part of the register is read once, in whatever order they are.
+      .sort((a, b) => a.bytes[0]! - b.bytes[0]!)
+      .filter((entry) => !this.#isKnown(entry));
     if (missing.length > FEW) {
       const byId = new Map(missing.map((entry) => [entry.id, entry]));
       for (const row of this.#db.each("SELECT conversation, position, sealed FROM filters")) {
@@ -177,6 +183,12 @@ export class Filters implements Disposable {
     }
     for (const { id } of missing) if (!this.#kept.has(id)) this.#kept.set(id, []);
     return this.#kept;
+  }
+
+  #isKnown(entry: Opened): boolean {
+    const filters = this.#register.filtersOf(entry);
+    if (filters !== undefined) this.#kept.set(entry.id, filters);
+    return filters !== undefined;
   }
 
   #keep(entry: Opened, row: Row): void {

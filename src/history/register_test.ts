@@ -1,0 +1,222 @@
+/** The register says nothing that the tables do not say, whatever is done to either, and nothing of what was erased is in it. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { seeded, seeds } from "../../tests/support/seeds.ts";
+import { fromHex } from "../bytes.ts";
+import { Database } from "./database.ts";
+import { CONVERSATIONS, Entries, type Head } from "./entries.ts";
+import { DATABASE_NAME, historyFolder } from "./folder.ts";
+import type { History } from "./history.ts";
+import { type KIND, open } from "./seal.ts";
+import { said, withPlace } from "./testing.ts";
+import type { VaultKey } from "./vault.ts";
+import { writeMessages } from "./whole.ts";
+
+type Place = Parameters<Parameters<typeof withPlace>[0]>[0];
+
+/** So many that most first bytes of ids are several times there. */
+const COUNT = 1000;
+const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 30 : 3;
+const WORDS = ["ghent", "register", "deed", "kestrel", "harbour", "notary", "ledger", "quay"];
+
+/** Opens all, as the thread does at its start, which then keeps it. */
+function warmed(history: History): void {
+  for (let at: number | undefined = 0; at !== undefined;) at = history.warm(at);
+}
+
+/** A history of as many conversations, each with a word of WORDS and one of its own; and its register. */
+function fill(place: Place): void {
+  {
+    using db = Database.open(historyFolder(place.dataDir), () => {});
+    using entries = new Entries<Head>(db, place.vault(), CONVERSATIONS);
+    const none = { model: "", pinned: false, folder: "", messages: 0, size: 0, deleted: null };
+    // In one transaction: a thousand of them would wait for the disk a thousand times.
+    db.transaction(() => {
+      for (let i = 0; i < COUNT; i++) {
+        const created = 1_700_000_000_000 + i;
+        const head = { ...none, title: `Case ${i}`, created, updated: created, texts: 0 };
+        const entry = entries.add({ ...head, through: [] });
+        const message = { ...said(`${WORDS[i % 8]} own${i}x`), id: "1", created };
+        entries.change(entry, writeMessages(db, entry, [{ message, created }]));
+      }
+    });
+  }
+  using history = place.open();
+  warmed(history);
+}
+
+function database(place: Place): DatabaseSync {
+  return new DatabaseSync(join(historyFolder(place.dataDir), DATABASE_NAME));
+}
+
+function parts(db: DatabaseSync) {
+  return db.prepare("SELECT part, kind, vault, sealed FROM register ORDER BY part, kind").all() as {
+    part: Uint8Array;
+    kind: number;
+    vault: Uint8Array;
+    sealed: Uint8Array;
+  }[];
+}
+
+/** All that the register says under a key, as letters. */
+function contents(place: Place, { key, id }: VaultKey = place.vault()[0]!): string {
+  using db = database(place);
+  const own = parts(db).filter(({ vault }) => fromHex(id).every((byte, i) => byte === vault[i]));
+  return own.map(({ part, kind, sealed }) => {
+    const at = { kind: kind as typeof KIND.registerHeads, position: part[0]! };
+    return Buffer.from(open(key, { ...at, conversation: new Uint8Array(16) }, sealed)).toString(
+      "latin1",
+    );
+  }).join("");
+}
+
+/** What a history that was just opened lists and finds. */
+function seen(place: Place, some: readonly string[]) {
+  using history = place.open();
+  const list = history.list({ limit: 1000 });
+  const found = [...WORDS, ...some].map((word) => history.search(word, 1000));
+  return { list, found };
+}
+
+/** The oracle: the same where no register is. */
+function seenWithout(place: Place, some: readonly string[]) {
+  using db = database(place);
+  const kept = parts(db);
+  db.exec("DELETE FROM register");
+  const expected = seen(place, some);
+  const put = db.prepare("INSERT INTO register (part, kind, vault, sealed) VALUES (?, ?, ?, ?)");
+  db.exec("BEGIN");
+  for (const { part, kind, vault, sealed } of kept) put.run(part, kind, vault, sealed);
+  db.exec("COMMIT");
+  return expected;
+}
+
+Deno.test("register: by chance, whatever is done, and to it: lists and searches are those without it", () =>
+  withPlace((place) => {
+    fill(place);
+    const [SEED] = seeds(1) as [number];
+    const random = seeded(SEED);
+    const pick = <T>(all: readonly T[]) => all[Math.floor(random() * all.length)]!;
+    {
+      using db = database(place);
+      assert.ok(parts(db).length > 256, "most parts are kept");
+      assert.match(contents(place), /Case 17"/);
+    }
+    let older: ReturnType<typeof parts> = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      {
+        using history = place.open();
+        for (let i = 0; i < 30; i++) {
+          const one = pick(history.list({ limit: 1000 }).conversations).id;
+          place.now += 60_000;
+          pick([
+            () => history.append(one, said(`${pick(WORDS)} more${round}x${i}`)),
+            () => history.update(one, { title: `Renamed ${round} ${i}`, pinned: random() < 0.5 }),
+            () => history.update(one, { folder: pick(["", "A", "B"]) }),
+            () => history.erase([one]),
+            () => void (history.remove(one), history.sweep()),
+            () => void history.create({ title: pick(WORDS) }),
+          ])();
+        }
+        if (round % 2 === 0) warmed(history);
+      }
+      const some = [`more${round}x3`, `more${round}x4`, "own17x", "own400x", "renamed"];
+      assert.deepEqual(seen(place, some), seenWithout(place, some), `seed ${SEED}, round ${round}`);
+      // As an attacker would: bytes changed, cut, of another place, or earlier ones.
+      using db = database(place);
+      const now = parts(db);
+      const put = db.prepare("UPDATE register SET sealed = ? WHERE part = ? AND kind = ?");
+      for (const { part, kind, sealed } of now) {
+        const bytes = sealed.slice();
+        const way = Math.floor(random() * 6);
+        if (way === 0) bytes[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
+        if (way === 1) put.run(bytes.subarray(0, Math.floor(random() * bytes.length)), part, kind);
+        else if (way === 2) put.run(pick(now).sealed, part, kind);
+        else if (way === 3 && older.length > 0) {
+          const same = older.find((one) => one.kind === kind && one.part[0] === part[0]);
+          if (same) put.run(same.sealed, part, kind);
+        } else put.run(bytes, part, kind);
+      }
+      older = now;
+      assert.deepEqual(
+        seen(place, some),
+        seenWithout(place, some),
+        `seed ${SEED}, attack ${round}`,
+      );
+    }
+  }));
+
+Deno.test("register: a conversation that is erased leaves it with its key; without the triggers it would stay", () =>
+  withPlace((place) => {
+    fill(place);
+    const idOf = (title: string) => {
+      using history = place.open();
+      const found = history.list({ limit: 1000, query: title }).conversations;
+      return found.find((one) => one.title === title)!.id;
+    };
+    const erase = (id: string) => {
+      using history = place.open();
+      history.erase([id]);
+    };
+    const kept = [...contents(place).matchAll(/"title":"(Case \d+)"/g)].map(([, title]) => title!);
+    const [first, second] = kept as [string, string];
+    {
+      const id = idOf(first);
+      using db = database(place);
+      db.exec("DROP TRIGGER erased");
+      db.exec(`DELETE FROM conversations WHERE id = x'${id}'`);
+      assert.ok(contents(place).includes(`"${first}"`), "the control");
+    }
+    assert.ok(contents(place).includes(`"${second}"`), "the premise");
+    erase(idOf(second));
+    assert.ok(!contents(place).includes(`"${second}"`));
+    // Under a new key nothing of it opens under the old one, nor is anything left of that.
+    using history = place.open();
+    const next = { id: "8899aabbccddeeff", key: crypto.getRandomValues(new Uint8Array(32)) };
+    history.rekey({ ...next, key: next.key.slice() });
+    using db = database(place);
+    assert.deepEqual(parts(db), []);
+  }));
+
+Deno.test("register: it hides no damage of what lies in the tables", () =>
+  withPlace((place) => {
+    fill(place);
+    using db = database(place);
+    const kept = [...contents(place).matchAll(/"title":"Case (\d+)"/g)].length;
+    assert.ok(kept > COUNT / 4, "the premise");
+    const rows = db.prepare("SELECT id, key, head FROM conversations").all() as Record<
+      "id" | "key" | "head",
+      Uint8Array
+    >[];
+    // The triggers are for what programs do; whoever changes bytes on the disk wakes none.
+    db.exec("DROP TRIGGER rekeyed; BEGIN");
+    const [key, head] = ["key", "head"].map((column) =>
+      db.prepare(`UPDATE conversations SET ${column} = ? WHERE id = ?`)
+    );
+    for (const [i, row] of rows.entries()) {
+      const bytes = i % 2 === 0 ? row.key : row.head;
+      bytes[i % bytes.length]! ^= 1;
+      (i % 2 === 0 ? key : head)!.run(bytes, row.id);
+    }
+    db.exec("COMMIT");
+    const { list } = seen(place, []);
+    assert.equal(list.conversations.filter(({ damaged }) => damaged).length, COUNT);
+  }));
+
+Deno.test("register: who does not write the history keeps none, and reads one of a program that knew none", () =>
+  withPlace((place) => {
+    fill(place);
+    using writer = place.open();
+    writer.create({ title: "held" });
+    using db = database(place);
+    db.exec("DROP TABLE register");
+    using reader = place.open();
+    warmed(reader);
+    assert.equal(reader.list().total, COUNT + 1);
+    assert.equal(reader.search("own17x").length, 1);
+    assert.equal(
+      db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'register'").get(),
+      undefined,
+    );
+  }));
