@@ -118,7 +118,7 @@ async function messages(served: Served, key: Bytes): Promise<void> {
   }
 }
 
-/** Both ends in this process; the runner's end without a compiler is measured by `tokensSealed`. */
+/** Both ends in this process; the runner's end without a compiler is measured by `sealTokens`. */
 async function bothEnds(): Promise<void> {
   const psk = randomBytes(32);
   const pskId = "local.0123456789abcdef";

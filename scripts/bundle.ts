@@ -1,6 +1,6 @@
 /**
- * Bundles the runner, the attacker and the page to one file each in `build/`: in the sandbox there is no source tree to import
- * from, and in a browser no TypeScript.
+ * Bundles the runner, the attacker and the page's two scripts (on Windows the launcher too) to one file each in `build/`: in
+ * the sandbox there is no source tree to import from, and in a browser no TypeScript.
  * Does nothing when the bundles are newer than every source file. The npm packages are got first.
  */
 import { newest, RUNNER_SOURCES } from "./newest.ts";

@@ -1,6 +1,6 @@
 /**
- * `deno task compile`: `dist/secllama`, one file with gateway, proxy and command line, and inside it the runner as an
- * executable of its own, llama.cpp's libraries and the demo model (src/parts/ unpacks them).
+ * `deno task compile`: `dist/secllama`, one file with gateway, proxy and command line, and inside it runner and attacker
+ * as executables of their own, llama.cpp's libraries and the demo model (src/bundle/ unpacks them).
  *
  *     deno task compile [--testbase] [--target TRIPLE] [--output FILE] [--if-changed]
  *

@@ -1,3 +1,5 @@
+/** What errors say that more than one place says: what to do next, and why the operating system refused a file. */
+
 /** Why the operating system refused a file, in words. */
 export function ioReason(error: unknown): string {
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };

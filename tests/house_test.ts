@@ -26,6 +26,15 @@ async function sources(
   return found;
 }
 
+/** Folders below one, those left out that a build or an installation makes. */
+async function* trackedFolders(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory || /^(\.|node_modules$|build$|dist$)/.test(name)) continue;
+    yield join(folder, name);
+    yield* trackedFolders(join(folder, name));
+  }
+}
+
 /** Where a test may read a clock, and why that cannot fail on a busy machine. */
 const CLOCKS: { readonly [path: string]: string } = {
   "tests/support/patience.ts": "a limit that only what hangs reaches",
@@ -99,11 +108,14 @@ Deno.test("no test gives up because the machine is busy", async () => {
   assert.deepEqual(limitsIn("setTimeout(resolve, 10_000) setTimeout(() => {}, 600_000)"), []);
 });
 
+/** Comments of TypeScript. The slashes of an address begin none. */
+const COMMENT = /\/\*\*[^]*?\*\/|(?<!:)\/\/[^\n]*/g;
+
 Deno.test("a source file that a comment names is there", async () => {
   const files = await sources(["src", "runner", "tests", "scripts", "bench"]);
   const paths = [...files.keys(), "main.ts"];
   const named = (text: string) =>
-    [...text.matchAll(/\/\*\*[^]*?\*\/|(?<!:)\/\/[^\n]*/g)].flatMap(([comment]) =>
+    [...text.matchAll(COMMENT)].flatMap(([comment]) =>
       comment.match(/(?<![\w./-])(?:[\w.-]+\/)*[\w-]+\.tsx?\b/g) ?? []
     );
   const isThere = (name: string) => {
@@ -120,6 +132,46 @@ Deno.test("a source file that a comment names is there", async () => {
     "c.ts",
     "d.ts",
   ]);
+});
+
+Deno.test("a folder that a comment names is there, and so is what a comment links to", async () => {
+  const files = await sources(["src", "runner", "tests", "scripts", "bench"]);
+  files.delete("tests/house_test.ts"); // its own examples
+  const folders = new Set<string>();
+  for await (const path of trackedFolders(ROOT)) folders.add(relative(ROOT, path));
+  const foldersOf = (comment: string) =>
+    [...comment.matchAll(
+      /(?<![\w./@<-])((?:src|runner|scripts|tests|docs|bench)(?:\/[\w-]+)+)\/(?!\w)/g,
+    )]
+      .map(([, folder]) => folder!);
+  const linksOf = (comment: string) =>
+    [...comment.matchAll(/\{@link (\w+)/g)].map(([, name]) => name!);
+  const words = new Set(
+    [...files.values()].flatMap((text) => text.replace(COMMENT, "").match(/\w+/g) ?? []),
+  );
+  const wrong: string[] = [];
+  let seen = 0;
+  for (const [path, text] of files) {
+    for (const [comment] of text.matchAll(COMMENT)) {
+      for (const folder of foldersOf(comment)) {
+        seen++;
+        if (!folders.has(folder)) wrong.push(`${path}: ${folder}/`);
+      }
+      for (const name of linksOf(comment)) {
+        seen++;
+        if (!words.has(name)) wrong.push(`${path}: {@link ${name}}`);
+      }
+    }
+  }
+  assert.ok(seen > 100, `only ${seen} were seen`);
+  assert.deepEqual(wrong, []);
+  assert.deepEqual(
+    foldersOf("/** src/parts/ unpacks, docs/pictures/*.txt, src/a/b.ts, a/src/x/ */"),
+    [
+      "src/parts",
+      "docs/pictures",
+    ],
+  );
 });
 
 /** Exports that no file of ours imports, or no file that is no test, and for whom they are. */

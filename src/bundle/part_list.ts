@@ -1,6 +1,6 @@
 /**
- * What a compiled program carries inside itself: the runner as an executable of its own, llama.cpp's libraries and the demo
- * model. Each part is a row of pieces. A piece is cut out of the program's own file (the runner stands on the same Deno
+ * What a compiled program carries inside itself: runner and attacker as executables of their own, llama.cpp's libraries and the
+ * demo model. Each part is a row of pieces. A piece is cut out of the program's own file (the runner stands on the same Deno
  * runtime, so nearly all of it is there already) or out of the payload, one zstd stream.
  */
 import { SecLlamaError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /**
  * The settings as a table: one row each, with its name in the config file, its environment variable, its flag, its default
- * and its parser. Help, the README's table and the parsers are all made from it.
+ * and its parser. The parsers, the help and the man page are made from it.
  */
 import { FIRM } from "./fields/firm.ts";
 import { REACH } from "./fields/reach.ts";

@@ -1,5 +1,5 @@
 /**
- * The listener of gateway and proxy: HTTP/1.1 on a TCP port, made for hostile clients.
+ * The listener of gateway and proxy: HTTP/1.1 on a TCP port or a Unix socket, made for hostile clients.
  *
  * `Deno.serve` has no deadlines, dies when file descriptors run out, and pastes Host into the URL unchecked. Here the
  * accept loop backs off and goes on, connections are capped and shared among those who come (parties.ts), heads are

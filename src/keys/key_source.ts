@@ -1,6 +1,7 @@
 /**
  * What a running gateway or proxy may do with the host's keys, one interface for each use: a function names those that it needs,
- * and a reader sees what it cannot do. No interface hands out a master key. source.ts implements all of them.
+ * and a reader sees what it cannot do. No interface hands out a master key. `StoreSource` and `FixedSource` implement all of
+ * them; source.ts opens one.
  */
 import type { Bytes } from "../bytes.ts";
 import type { ClientRegistry } from "./clients/registry.ts";

@@ -5,7 +5,8 @@
  * "SLQ1" | suite u8 | flags u8 (0) | rk[8] = SHA-256(pk)[:8] | len u8 | psk_id[len]
  * ```
  * Nothing here is authenticated when it is parsed; all of it is bound into HPKE's `info`, so a changed header opens
- * nothing. Imports no cryptography: the gateway uses this file alone of this folder.
+ * nothing. Imports no cryptography. Of this folder the gateway uses this file, names of headers, and the proofs of what is
+ * not sealed (proof.ts); nothing that could open a request.
  */
 import { type Bytes, concat, toHex, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";

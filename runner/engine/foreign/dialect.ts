@@ -58,7 +58,7 @@ export interface Dialect {
   readonly path: string;
   body(
     request: GenerateRequest,
-    /** Its tokens, or where there are pictures what {@link withPictures} of pictures.ts made. */
+    /** Its tokens, or where there are pictures what pictures.ts made. */
     prompt: Int32Array | PromptText,
     o: {
       /** Which of its slots; whether what that holds is this client's own. */
