@@ -370,6 +370,16 @@ Deno.test("no files import each other at run time, not even over others", async 
   ]);
 });
 
+Deno.test("no rooms import each other, not even types of each other, not even over others", async () => {
+  // A file beside the folders of src is a room of its own.
+  const room = (file: string) => file.split("/").slice(0, 2).join("/");
+  const edges = (await imports()).filter(([from, to]) =>
+    /^(src|runner)\//.test(from) && /^(src|runner)\//.test(to) && !TEST_SUPPORT.test(from)
+  ).map(([from, to]) => [room(from), room(to)] as const).filter(([from, to]) => from !== to);
+  assert.ok(edges.length > 500, `only ${edges.length} imports were seen`);
+  assert.deepEqual(circles(edges), []);
+});
+
 Deno.test("src and runner import packages of deno.json only", async () => {
   const { imports: known } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   const packages = (await imports()).filter(([from, , written]) =>
