@@ -288,7 +288,11 @@ export function allowed(row: Route): string {
 
 /** Why a request is not served that no handler took: its path is unknown, or its method is not the path's. */
 export function notServed(method: string, row: Route | undefined): SecLlamaError {
-  if (row === undefined || takes(row, method)) return new SecLlamaError("not-found", "not found");
+  if (row === undefined || takes(row, method)) {
+    return new SecLlamaError("not-found", "not found", {
+      hint: "to see the paths that are served, run: secllama help api",
+    });
+  }
   return new SecLlamaError("method-not-allowed", "method not allowed", {
     hint: `use ${row.methods.join(" or ")}`,
   });
