@@ -89,6 +89,8 @@ Deno.test("readme: its settings are settings, and one that is mistyped is refuse
 
 Deno.test("readme: the figures that it shows are what there is", async () => {
   const { ATTACKS } = await import("../src/escape/attacks/list.ts");
+  const { CHANNELS } = await import("../src/escape/channels/list.ts");
+  const { interpreter } = await import("../src/linux/syscall_interpreter.ts");
   const engines = await Deno.readTextFile(join(ROOT, "docs/engines.md"));
   for (
     const [page, pattern] of [[readme, /doctor +# (\d+) attacks/], [
@@ -98,6 +100,11 @@ Deno.test("readme: the figures that it shows are what there is", async () => {
   ) {
     assert.equal(Number(pattern.exec(page)![1]), ATTACKS.length);
   }
+  const sandbox = await Deno.readTextFile(join(ROOT, "docs/sandbox.md"));
+  const [, bytes] = /behind (\d+) bytes of\s+machine code/.exec(sandbox)!;
+  assert.equal(Number(bytes), interpreter("x86_64").code.length);
+  const [, ways] = /tries (\d+) ways/.exec(sandbox)!;
+  assert.equal(Number(ways), CHANNELS.length);
   const [, tried] = /its own attack held: (\d+) ways out tried/.exec(readme)!;
   assert.ok(Number(tried) > 0);
   const [, digest] = /sha256:([0-9a-f]{12})…/.exec(readme)!;
