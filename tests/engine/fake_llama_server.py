@@ -128,6 +128,9 @@ class Handler(BaseHTTPRequestHandler):
         count = body["n_predict"]
         made = 0
         while count < 0 or made < count:
+            if made == 2 and body.get("seed") == 501:
+                self.event(json.dumps({"error": {"code": 500, "message": "secret of the reply", "type": "server_error"}}))
+                return
             token = prompt[-1 - made % len(prompt)]
             piece = {"content": "", "tokens": [token], "stop": False}
             if body.get("n_probs"):

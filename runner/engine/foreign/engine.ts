@@ -20,6 +20,8 @@ import type {
 import { ConnectionError } from "./connection.ts";
 import type { Dialect, Piece, PromptText, Senses } from "./dialect.ts";
 import { ask, events, HttpError, json, wholeText } from "./http.ts";
+import { givenUp, refusal } from "./errors.ts";
+import { record } from "./fields.ts";
 import { ForeignReply } from "./reply.ts";
 import { LLAMA_SERVER } from "./llama_server.ts";
 import { ForeignPictures } from "./pictures.ts";
@@ -235,7 +237,11 @@ class ForeignEngine extends TextEngine implements Engine {
       signal: o.signal,
     });
     if (status !== 200) throw await refusal(options.kind, status, body);
-    for await (const event of events(body)) yield* dialect.read(event, o.reply.made);
+    for await (const event of events(body)) {
+      const { error } = record(event);
+      if (error !== undefined) throw givenUp(options.kind, error);
+      yield* dialect.read(event, o.reply.made);
+    }
   }
 
   async embed(
@@ -323,20 +329,6 @@ class ForeignEngine extends TextEngine implements Engine {
     this.#closing.abort();
     void this.#o.model.vocabulary.idle().then(() => this.#o.free());
   }
-}
-
-/** An answer that is none. Its words may be the prompt's, so that only its status is told. */
-async function refusal(
-  kind: string,
-  status: number,
-  body: AsyncIterable<Uint8Array>,
-): Promise<SecLlamaError> {
-  for await (const _ of body);
-  return status >= 400 && status < 500
-    ? new SecLlamaError("bad-request", `${kind} refused the request with status ${status}`, {
-      hint: "to see what works through it: secllama help engines",
-    })
-    : new SecLlamaError("model-failed", `${kind} failed with status ${status}`);
 }
 
 function normalised(numbers: readonly number[]): Float32Array {

@@ -220,6 +220,14 @@ test("what the engine refuses, and its end, are errors that hold none of its wor
     assert.doesNotMatch(error.message, /on purpose/);
     return true;
   });
+  // In the middle of a reply.
+  await assert.rejects(seeded(501), (error) => {
+    assert.ok(error instanceof SecLlamaError);
+    assert.equal(error.code, "model-failed");
+    assert.equal(error.message, "llama-server gave the reply up in its middle, with error 500");
+    assert.ok(error.hint);
+    return true;
+  });
   await assert.rejects(seeded(666), coded("model-failed"));
   await assert.rejects(seeded(1), coded("model-failed"));
   assert.equal(engine.slotsBusy(), 0);

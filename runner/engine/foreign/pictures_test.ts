@@ -4,6 +4,7 @@ import { seeded } from "../../../tests/support/seeds.ts";
 import { openLibrary } from "../library.ts";
 import { loadModel } from "../model.ts";
 import { coded, demoTest, libraryFolder, runLongWork } from "../testing.ts";
+import { wav } from "../testing_hearing.ts";
 import { plain } from "../testing_seeing.ts";
 import type { PromptPart } from "../types.ts";
 import { tokenizePictures } from "../vision/picture_prompt.ts";
@@ -138,6 +139,13 @@ Deno.test("what the own engine refuses is refused here too", async () => {
   const bytes = new TextEncoder().encode("<svg onload=alert(1)>".repeat(9));
   await assert.rejects(pictures.take(bytes, "picture"), coded("bad-request", /an SVG file/));
   await assert.rejects(pictures.take(plain("red"), "sound"), coded("bad-request", /audio/));
+  const hears = new ForeignPictures({ ...SEES, hears: true });
+  // llama-server ends over one of a few samples.
+  for (const seconds of [0, 1 / 16_000, 0.05]) {
+    const sound = wav(seconds, () => 0.5);
+    await assert.rejects(hears.take(sound, "sound"), coded("bad-request", /less than 0.1 seconds/));
+  }
+  using _heard = await hears.take(wav(0.1, () => 0.5), "sound");
   const blind = new ForeignPictures({ sees: false, hears: false, marker: "" });
   await assert.rejects(blind.take(plain("red"), "picture"), coded("bad-request", /images/));
 });

@@ -5,7 +5,7 @@ import { faultOfJpeg } from "./jpeg_data.ts";
 import { nameOfOther } from "./other_formats.ts";
 import { MAX_PIXELS, readPictureHead } from "./picture_format.ts";
 import { faultOfPng } from "./png_data.ts";
-import { MAX_SECONDS, readSoundHead } from "./sound_format.ts";
+import { MAX_SECONDS, MIN_SECONDS, readSoundHead } from "./sound_format.ts";
 
 /**
  * That a file is of this kind and of a format that is taken, and not too large.
@@ -61,6 +61,7 @@ function checkSound(bytes: Uint8Array): void {
   if (head === "flac") {
     throw broken("it is a FLAC file", { hint: "send it as WAV or MP3" }, "sound");
   }
+  if (head.seconds < MIN_SECONDS) throw tooShort();
   if (head.seconds > MAX_SECONDS) {
     throw broken(
       `it lasts at least ${Math.floor(head.seconds)} seconds, must be at most ${MAX_SECONDS}`,
@@ -68,6 +69,11 @@ function checkSound(bytes: Uint8Array): void {
       "sound",
     );
   }
+}
+
+/** llama.cpp ends the process over a sound of no length. */
+export function tooShort(): SecLlamaError {
+  return broken(`it lasts less than ${MIN_SECONDS} seconds`, {}, "sound");
 }
 
 export function broken(

@@ -12,7 +12,7 @@ import { checkLayout, VISION_PARAMS, writeField } from "../layout.ts";
 import type { Library } from "../library.ts";
 import { TaskCircle } from "../task_circle.ts";
 import type { EngineOptions, MediaKind } from "../types.ts";
-import { broken, checkData, checkKind, checkMedia } from "./check_media.ts";
+import { broken, checkData, checkKind, checkMedia, tooShort } from "./check_media.ts";
 import { forDecoder } from "./for_decoder.ts";
 import { Picture, type PictureChunk } from "./picture.ts";
 import { MIN_SECONDS } from "./sound_format.ts";
@@ -187,13 +187,13 @@ export class Vision {
     const [address] = new BigUint64Array(wrapper.slice().buffer);
     const bitmap = Deno.UnsafePointer.create(address!);
     if (bitmap === null) return null;
-    // A file's head can say more than its data holds, and llama.cpp ends the process over a sound of no length.
+    // A file's head can say more than its data holds.
     const samples = this.#mtmd.mtmd_bitmap_get_nx(bitmap);
     if (samples >= MIN_SECONDS * this.#mtmd.mtmd_get_audio_sample_rate(this.#context)) {
       return bitmap;
     }
     this.#mtmd.mtmd_bitmap_free(bitmap);
-    throw broken(`it lasts less than ${MIN_SECONDS} seconds`, {}, "sound");
+    throw tooShort();
   }
 
   /** Keeps what is added to it from being collected until it is disposed of. */
