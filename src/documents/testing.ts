@@ -35,9 +35,12 @@ export function makePdf(pages: readonly string[], packed = false): Uint8Array<Ar
   return new Uint8Array(Buffer.from(text, "latin1"));
 }
 
-/** An archive with one file, packed. */
-export function makeZip(name: string, content: Uint8Array): Uint8Array<ArrayBuffer> {
-  const packed = deflateRawSync(content);
+/** An archive with one file, packed, or with more. */
+export function makeZip(
+  name: string,
+  content: Uint8Array,
+  more: Readonly<Record<string, Uint8Array>> = {},
+): Uint8Array<ArrayBuffer> {
   const head = (
     signature: number,
     size: number,
@@ -51,30 +54,27 @@ export function makeZip(name: string, content: Uint8Array): Uint8Array<ArrayBuff
     }
     return new Uint8Array(view.buffer);
   };
-  const local = head(0x04034b50, 30, [[8, 8, 2], [18, packed.length, 4], [22, content.length, 4], [
-    26,
-    name.length,
-    2,
-  ]]);
-  const entry = head(0x02014b50, 46, [[10, 8, 2], [20, packed.length, 4], [24, content.length, 4], [
-    28,
-    name.length,
-    2,
-  ]]);
-  const start = local.length + name.length + packed.length;
-  const end = head(0x06054b50, 22, [[8, 1, 2], [10, 1, 2], [12, entry.length + name.length, 4], [
-    16,
-    start,
-    4,
-  ]]);
-  const parts = [local, bytes(name), packed, entry, bytes(name), end];
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
+  const [locals, entries]: [Uint8Array[], Uint8Array[]] = [[], []];
+  const size = (parts: readonly Uint8Array[]) => parts.reduce((sum, part) => sum + part.length, 0);
+  const files = [[name, content] as const, ...Object.entries(more)];
+  for (const [name, content] of files) {
+    const packed = deflateRawSync(content);
+    const sizes = (at: number): [number, number, number][] => [
+      [at, packed.length, 4],
+      [at + 4, content.length, 4],
+      [at + 8, name.length, 2],
+    ];
+    const start: [number, number, number] = [42, size(locals), 4];
+    entries.push(head(0x02014b50, 46, [[10, 8, 2], ...sizes(20), start]), bytes(name));
+    locals.push(head(0x04034b50, 30, [[8, 8, 2], ...sizes(18)]), bytes(name), packed);
   }
-  return out;
+  const end = head(0x06054b50, 22, [
+    [8, files.length, 2],
+    [10, files.length, 2],
+    [12, size(entries), 4],
+    [16, size(locals), 4],
+  ]);
+  return new Uint8Array(Buffer.concat([...locals, ...entries, end]));
 }
 
 /** A DOCX with one paragraph. */

@@ -103,7 +103,9 @@ export class Documents implements Disposable {
     const { passages, ...rest } = o;
     if (passages.length === 0) {
       throw new SecLlamaError("bad-request", "there is no text in this document", {
-        hint: "pages that were scanned are pictures: have their text recognised first",
+        hint: o.type === "pdf"
+          ? "pages that were scanned are pictures: have their text recognised first"
+          : "it is empty, or what is in it is no text",
       });
     }
     const texts = passages.map(({ text }) => text);

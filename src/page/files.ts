@@ -3,6 +3,7 @@
  * Files that were dropped, pasted or chosen: texts become attachments, pictures go to models that see, PDF and DOCX are read and kept
  * by the proxy. They go nowhere else.
  */
+import { decodedText } from "../api/decoding.ts";
 import type { Actions } from "./actions.ts";
 import { ApiError } from "./api.ts";
 import { addDocument, isDocument } from "./documents.ts";
@@ -10,8 +11,6 @@ import { pictureOf } from "./pictures.ts";
 
 const MAX_TEXT = 20 << 20;
 const MAX_FILES = 50;
-/** A text file has no such bytes. */
-const BINARY = "\u0000";
 
 /** Takes files up, and says which ones not and why. */
 export async function takeFiles(actions: Actions, files: readonly File[]): Promise<void> {
@@ -62,13 +61,8 @@ export async function takeDocument(
 
 async function textFile({ store }: Actions, file: File): Promise<string | undefined> {
   if (file.size > MAX_TEXT) return "larger than 20 MB";
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-  } catch {
-    return "not a text in UTF-8";
-  }
-  if (text.includes(BINARY)) return "not a text";
+  const text = decodedText(new Uint8Array(await file.arrayBuffer()));
+  if (text === undefined) return "not a text";
   store.set({ attachments: [...store.state.attachments, { name: file.name, text }] });
   return undefined;
 }
