@@ -46,6 +46,7 @@ const CLOCKS: { readonly [path: string]: string } = {
   "runner/reply_stream_test.ts": "frames are never early",
   "runner/turns_test.ts": "work that takes a while",
   "tests/clients/ollama_test.ts": "a duration within one that was measured around it",
+  "tests/fleet/passing_test.ts": "the shortest of some against the shortest of others, half of it",
   "tests/remote/words_test.ts": "a journey's duration, printed",
   "tests/scheduling/models_test.ts": "a duration within one that was measured around it",
   "tests/scheduling/requests_test.ts": "one duration against another, half of it",
