@@ -192,6 +192,18 @@ for (const [name, change] of Object.entries(OTHER_KEYS)) {
     }));
 }
 
+Deno.test("audit: a text is gone, and a line that somebody adds says that retention took it: found in public, too", () =>
+  withLog(async (rig) => {
+    await rig.fill(10);
+    rig.attack((db) => {
+      db.exec("UPDATE lines SET text = NULL WHERE n = 4");
+      addLine(db, `"event":"audit-pruned","before":5`);
+    });
+    const gone = { from: 0, to: 4, what: "a text is gone that no retention took" };
+    assert.deepEqual(rig.verifyPublic().problems, [gone]);
+    assert.deepEqual((await rig.verify()).problems.at(-1), gone);
+  }));
+
 function sizeOf(rig: LogRig): Promise<number> {
   return new Promise((resolve) =>
     rig.attack((db) => resolve(Number(db.prepare("SELECT count(*) AS n FROM lines").get()!["n"])))

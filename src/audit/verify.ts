@@ -90,8 +90,8 @@ class Check {
   /** By their id. */
   readonly #trusted = new Map<string, PublicKey>();
   readonly #signed: string[] = [];
-  /** Keys that lines have introduced, and that no head has vouched for yet. */
-  #introduced: { key: PublicKey; n: number }[] = [];
+  /** Keys that lines have introduced, and texts that they took away, which no head has vouched for yet. */
+  #introduced: { n: number; key?: PublicKey; before?: number }[] = [];
   readonly #frontier = new Frontier();
   readonly #lineHead = new LineHead();
   readonly #hash: Bytes = new Uint8Array(HASH_BYTES);
@@ -209,7 +209,7 @@ class Check {
     if (line === head) return true;
     const own = line as AuditLine;
     if (own.event === "clock-moved") this.#moved++;
-    if (own.event === "audit-pruned") this.#prunedUpTo = Number(own["before"]);
+    if (own.event === "audit-pruned") this.#introduced.push({ n, before: Number(own["before"]) });
     if (own.event === "audit-begun" || own.event === "audit-key") this.#newKey(n, own);
     return true;
   }
@@ -279,8 +279,9 @@ class Check {
     }
     this.#proven = head.size;
     this.#unvouched = this.#unvouched.filter(({ to }) => to >= head.size);
-    for (const introduced of this.#introduced.filter(({ n }) => n < head.size)) {
-      this.#trusted.set(introduced.key.id, introduced.key);
+    for (const { key, before = 0 } of this.#introduced.filter(({ n }) => n < head.size)) {
+      if (key !== undefined) this.#trusted.set(key.id, key);
+      if (before > this.#prunedUpTo) this.#prunedUpTo = before;
     }
     this.#introduced = this.#introduced.filter(({ n }) => n >= head.size);
   }
@@ -306,11 +307,10 @@ class Check {
         key === undefined ? "no head is signed" : "no head is signed by the given key",
       );
     }
-    if (this.options.signers !== undefined && this.#problems.length === 0) {
-      // Which key a line is under, the file itself says: it must be one of this host's, or a head must count the line.
-      for (const { from, to } of this.#unvouched) {
-        this.#problem(Math.max(from, this.#proven), to, NOBODYS);
-      }
+    // Which key a line is under, the file itself says: it must be one of this host's, or a head must count the line.
+    const asHost = this.options.signers !== undefined && this.#problems.length === 0;
+    for (const { from, to } of asHost ? this.#unvouched : []) {
+      this.#problem(Math.max(from, this.#proven), to, NOBODYS);
     }
     if (this.#foreignHeads > 0) {
       this.#notes.push(`${this.#foreignHeads} heads are of keys that nothing here vouches for`);

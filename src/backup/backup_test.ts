@@ -171,6 +171,17 @@ Deno.test("backup: a policy goes where it was; where that cannot be, nothing has
     assert.equal((await restore(second, path)).policy, policy);
     assert.equal(await Deno.readTextFile(policy), "{}");
     await isWhole(second);
+    // One that is there stays; that it is another one is said.
+    const again = async (there: string) => {
+      await Deno.writeTextFile(policy, there);
+      const { policy: put, otherPolicy } = await restore(second, path, { replace: true });
+      assert.deepEqual([put, await Deno.readTextFile(policy)], [undefined, there]);
+      return otherPolicy;
+    };
+    assert.equal(await again("{}"), undefined);
+    for (const other of ["{ }", "{}".repeat(99)]) {
+      assert.equal(await again(other), policy);
+    }
   }));
 
 Deno.test("backup: to another machine, and over a host that has gone on since", () =>

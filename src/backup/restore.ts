@@ -4,8 +4,9 @@
  * folder beside it.
  */
 import { dirname, join } from "node:path";
-import { type Bytes, fromHex, utf8, utf8Decode } from "../bytes.ts";
+import { type Bytes, equalConstantTime, fromHex, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
+import { readUpTo } from "../read_up_to.ts";
 import { isHalfRestored, RESTORING } from "../keys/half_restored.ts";
 import { ioError, writeFileAtomically } from "../keys/keyset/manifest_file.ts";
 import { type CheckedKeyset, checkKeyset } from "../keys/keyset/restore.ts";
@@ -42,8 +43,10 @@ interface Restored {
   readonly kept: string | undefined;
   /** How many pairings with gateways came back with their keys. */
   readonly pairings: number;
-  /** Where the policy is; undefined: there was none, or another one was there already, which stayed. */
+  /** Where the policy is; undefined: there was none, or one was there already, which stayed. */
   readonly policy: string | undefined;
+  /** Where one was there already, which is another one than the backup's. */
+  readonly otherPolicy: string | undefined;
 }
 
 /**
@@ -64,7 +67,7 @@ export async function restoreBackup(path: string, o: RestoreOptions): Promise<Re
       if (there.length > 0 && !o.replace) throw notEmpty(o.dataDir, superseded);
       const step = o.onStep ?? (() => {});
       // It may be where this user may not write: then nothing has been changed yet.
-      const policy = await putPolicy(staging, index);
+      const { policy, otherPolicy } = await putPolicy(staging, index);
       step("mark");
       const mark = join(o.dataDir, RESTORING);
       await writeFileAtomically(mark, utf8(JSON.stringify({ v: 1 }) + "\n"));
@@ -77,7 +80,7 @@ export async function restoreBackup(path: string, o: RestoreOptions): Promise<Re
       step("done");
       await Deno.remove(mark);
       if (half) superseded.push("a restore that was not finished");
-      return { index, superseded, kept, policy, pairings: keyset?.pairings ?? 0 };
+      return { index, superseded, kept, policy, otherPolicy, pairings: keyset?.pairings ?? 0 };
     });
   } finally {
     await Deno.remove(staging, { recursive: true }).catch(() => {});
@@ -162,18 +165,32 @@ async function moveAway(
   return kept;
 }
 
-/** Puts the policy where it was, unless one is there. Returns where it is now; undefined: none was put. */
-async function putPolicy(staging: string, { entries, policy }: Index): Promise<string | undefined> {
-  if (policy === null || !entries.some(({ name }) => name === POLICY_ENTRY)) return undefined;
-  if (await Deno.lstat(policy).then(() => true, () => false)) return undefined;
+/** Puts the policy where it was, unless one is there. */
+async function putPolicy(
+  staging: string,
+  { entries, policy }: Index,
+): Promise<Pick<Restored, "policy" | "otherPolicy">> {
+  const neither = { policy: undefined, otherPolicy: undefined };
+  if (policy === null || !entries.some(({ name }) => name === POLICY_ENTRY)) return neither;
+  const from = join(staging, fileName(POLICY_ENTRY));
+  if (await Deno.lstat(policy).then(() => true, () => false)) {
+    return await haveOneText(from, policy) ? neither : { ...neither, otherPolicy: policy };
+  }
   try {
     await Deno.mkdir(dirname(policy), { recursive: true });
     // It may be on another file system.
-    await Deno.copyFile(join(staging, fileName(POLICY_ENTRY)), policy);
-    return policy;
+    await Deno.copyFile(from, policy);
+    return { ...neither, policy };
   } catch (error) {
     throw ioError("write", policy, error);
   }
+}
+
+/** Whether two files say the same; one that cannot be read says something else. */
+async function haveOneText(ours: string, theirs: string): Promise<boolean> {
+  const bytes = await Deno.readFile(ours);
+  const others = await readUpTo(theirs, bytes.length).catch(() => undefined);
+  return others !== undefined && equalConstantTime(bytes, others);
 }
 
 async function putFiles(

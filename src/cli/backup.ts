@@ -117,7 +117,7 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
       replace: flag(context, "replace"),
       withLock: (change) => new ManifestFile(dataDir).withLock(change),
     });
-    const { index, superseded, kept, policy, pairings } = done;
+    const { index, superseded, kept, policy, otherPolicy, pairings } = done;
     await keys.recording((record) =>
       record("backup-restored", {
         made: label(index.made),
@@ -129,6 +129,9 @@ does it with --replace only. serve and proxy must not run. A restore that was ki
       ...superseded.map((line) => `  ${line}`),
       ...(kept === undefined ? [] : [`what was here is in ${kept}; remove it when all is well`]),
       ...(policy === undefined ? [] : [`the model policy is ${policy}`]),
+      ...(otherPolicy === undefined
+        ? []
+        : [`the model policy ${otherPolicy} is another one than the backup's, and stayed`]),
       ...(pairings === 0 ? [] : [`pairings with gateways: ${pairings}`]),
       "models are not in a backup: secllama import or pull them",
     ]);

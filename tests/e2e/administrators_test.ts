@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { keysetHost } from "../support/keyset_host.ts";
 import { PageShell } from "../support/page_blocks.ts";
+import { seeded } from "../support/seeds.ts";
 import { newHome } from "../support/serve.ts";
 
 const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 240 : 10;
@@ -22,19 +23,9 @@ interface Act {
   readonly said: string;
 }
 
-/** Numbers below 1, the same for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Commands in the order in which somebody takes them up. Each amount of a role comes once, so that it says who set it. */
 function commandsOf(seed: number): string[][] {
-  const random = randomOf(seed);
+  const random = seeded(seed);
   const one = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)]!;
   return Array.from({ length: COUNT }, (_, i) => {
     const app = one(["app-1", "app-2"]);
