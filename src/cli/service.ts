@@ -93,11 +93,13 @@ const runCommand: Command = {
   maxPositionals: 1000,
   handsOn: true,
   options: { program: installCommand.options["program"]! },
-  details: "For instance: secllama service run pair amelie --no-qr --url http://127.0.0.1:11435",
+  details: `For instance: secllama service run pair amelie --no-qr --url http://127.0.0.1:11435
+The settings are those of secllama.service and its drop-ins. A passphrase can come on standard input:
+secllama service run backup /var/lib/secllama/host.backup --backup-passphrase-fd 0 < passphrase.txt`,
   async run(context) {
     const manager = systemd(context, "system");
     const program = stringOption(context, "program") ?? ownProgram();
-    const [first, ...rest] = manager.runAsService(program, context.positionals);
+    const [first, ...rest] = await manager.runAsService(program, context.positionals);
     // Its streams are this process's: what it asks and what it prints, a key for one, pass nobody else.
     const { code } = await new Deno.Command(first!, {
       args: rest,

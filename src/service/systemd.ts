@@ -161,34 +161,50 @@ export class Systemd implements ServiceManager {
     }));
   }
 
-  /** The command line by which a command of ours runs as the service's user, with its key and its folders. */
-  runAsService(program: string, args: readonly string[]): string[] {
-    return [
-      "/usr/bin/systemd-run",
-      "--pipe",
-      "--wait",
-      "--quiet",
-      "--collect",
-      "-p",
+  /**
+   * The command line by which a command of ours runs as the service's user, with its key, its folders, and the settings of the unit
+   * and its drop-ins: what is to be recorded, or which models may be had, is no other than the service's.
+   * @throws {SecLlamaError} `service-failed`.
+   */
+  async runAsService(program: string, args: readonly string[]): Promise<string[]> {
+    const environment = await this.#property("Environment") as string[];
+    const files = await this.#property("EnvironmentFiles") as [path: string, optional: boolean][];
+    const properties = [
       "DynamicUser=yes",
-      "-p",
       "User=secllama",
-      "-p",
       "StateDirectory=secllama",
-      "-p",
       "CacheDirectory=secllama",
-      "-p",
       `LoadCredentialEncrypted=secllama-key:${CREDENTIAL_FILE}`,
-      "-E",
-      "SECLLAMA_DATA_DIR=/var/lib/secllama",
-      "-E",
-      "XDG_CACHE_HOME=/var/cache/secllama",
-      "-E",
-      "XDG_STATE_HOME=/var/cache/secllama/state",
-      "--",
-      program,
-      ...args,
+      ...files.map(([path, optional]) => `EnvironmentFile=${optional ? "-" : ""}${path}`),
     ];
+    const variables = [
+      "SECLLAMA_DATA_DIR=/var/lib/secllama",
+      "XDG_CACHE_HOME=/var/cache/secllama",
+      "XDG_STATE_HOME=/var/cache/secllama/state",
+      ...environment,
+    ];
+    return [
+      ...["/usr/bin/systemd-run", "--pipe", "--wait", "--quiet", "--collect"],
+      ...properties.flatMap((property) => ["-p", property]),
+      ...variables.flatMap((variable) => ["-E", variable]),
+      ...["--", program, ...args],
+    ];
+  }
+
+  /** A property of the service, as systemd has it; empty where there is no such unit. */
+  async #property(name: string): Promise<unknown> {
+    const bus = "org.freedesktop.systemd1";
+    const text = await must(
+      this.#o.run,
+      [
+        "/usr/bin/busctl",
+        ...["--system", "--json=short", "get-property", bus],
+        ...["/org/freedesktop/systemd1/unit/secllama_2eservice", `${bus}.Service`, name],
+      ],
+      this.#env,
+      "its settings are needed: systemctl show secllama.service",
+    );
+    return JSON.parse(text).data;
   }
 
   #next(proxy: boolean): string[] {

@@ -120,6 +120,37 @@ Deno.test({
     });
 
     await t.step(
+      "what is done as the service is under its settings, and in its record",
+      async () => {
+        const folder = "/etc/systemd/system/secllama.service.d";
+        await works(
+          machine,
+          `printf '[Service]\\nEnvironment=SECLLAMA_AUDIT=on\\nEnvironmentFile=-/not/there\\nEnvironmentFile=%s\\n' ` +
+            `/etc/firm.env > ${folder}/firm.conf
+        printf 'SECLLAMA_MODEL_POLICY=/etc/firm policy.json\\n' > /etc/firm.env
+        printf '{"version":1,"allow":[]}' > '/etc/firm policy.json'
+        systemctl daemon-reload
+        secllama service run role set staff --requests-minute 60
+        secllama service run token create reports --role staff`,
+        );
+        const record = await works(machine, "secllama service run audit list");
+        assert.match(record, /role-set +role=staff[^]*token-created +client=reports/);
+        const { code, stderr } = await machine.sh("secllama service run cp demo other");
+        assert.equal(code, 9, stderr);
+        assert.match(stderr, /is not approved/);
+        await works(
+          machine,
+          `printf 'a cow on the moon' > /root/words
+        secllama service run backup /var/lib/secllama/host.backup --backup-passphrase-fd 0 < /root/words
+        secllama service run audit export - > /root/audit.jsonl
+        secllama service run audit key > /root/audit.pem
+        secllama audit verify /root/audit.jsonl --key /root/audit.pem`,
+        );
+        await works(machine, `rm ${folder}/firm.conf && systemctl daemon-reload`);
+      },
+    );
+
+    await t.step(
       "a setting that is wrong: the command fails, says where to look, and systemd does not try for ever",
       async () => {
         const conf = "/etc/systemd/system/secllama.service.d/settings.conf";
