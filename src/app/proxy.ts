@@ -4,7 +4,7 @@ import type { Config } from "../config/config.ts";
 import { startHistoryThread } from "../history/thread.ts";
 import type { VaultKey } from "../history/vault.ts";
 import { type KeySourceOptions, openKeySource } from "../keys/mod.ts";
-import { toBase64Url } from "../bytes.ts";
+import { toBase64Url, utf8 } from "../bytes.ts";
 import { Guesses } from "../firm/guesses.ts";
 import { TokenCheck, tokenClaim } from "../firm/tokens.ts";
 import { type Logger, makeLogger } from "../log.ts";
@@ -71,7 +71,8 @@ export async function startProxyRole(options: ProxyRoleOptions): Promise<Running
     outer: fetch.outer,
     signal,
     launch,
-    save: (conversation, message) => thread.history.append(conversation, message),
+    // As JSON, which the thread judges as anybody's: what a model said may be nested as deep as it likes.
+    save: (conversation, message) => thread.appendJson(conversation, utf8(JSON.stringify(message))),
   });
   const anyGate = {
     ...makeGate(dataDir, logger),

@@ -2,10 +2,19 @@
 import assert from "node:assert/strict";
 import { seeded, seeds } from "../../tests/support/seeds.ts";
 import { decodedText } from "../api/decoding.ts";
+import { chunksOf } from "./chunks.ts";
+import { parseDocument } from "./parse.ts";
 import { makeZip } from "./testing.ts";
 import { textOf, typeOf } from "./text_of.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
+
+/** What chunksOf() does to white space, of a whole text at once. */
+function tidied(text: string): string {
+  // deno-lint-ignore no-control-regex -- they are what it is about
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, " ").replace(/[ \t]+/g, " ")
+    .replace(/ ?\n ?/g, "\n").replace(/\n{3,}/g, "\n\n").trim();
+}
 
 /** As a program writes it in an encoding of one byte a letter, by what each byte means. */
 function inOneByte(encoding: string, text: string): Uint8Array<ArrayBuffer> {
@@ -139,4 +148,40 @@ Deno.test("documents: a DOCX gives its notes too, its text where it says it is, 
   const both = makeZip("word/document.xml", half, { "word/footnotes.xml": half });
   await assert.rejects(textOf("docx", both), /unpacks to more than/);
   await textOf("docx", makeZip("word/document.xml", half));
+});
+
+Deno.test("documents: white space is joined as in one piece, wherever a text of megabytes is cut", () => {
+  const blanks = [" ", "\t", "\n", "\r\n", "\u0001", "\u007f", " \n \n \n"];
+  for (const seed of seeds(4)) {
+    const random = seeded(seed);
+    const pick = <T>(all: readonly T[]) => all[Math.floor(random() * all.length)]!;
+    let text = "";
+    while (text.length < 200_000) {
+      text += pick(["word", "x", "\u00a0", "é", ...blanks]);
+      if (random() < 0.001) text += pick(blanks).repeat(Math.floor(random() * 70_000));
+    }
+    const pieces = chunksOf([{ page: null, text }]).map((one) => one.text);
+    const whole = tidied(text);
+    let at = 0;
+    for (const piece of pieces) {
+      const place = whole.indexOf(piece, at);
+      assert.ok(place >= at, `seed ${seed}: a piece that is not in the whole text`);
+      at = place;
+    }
+    assert.equal(whole.indexOf(pieces.at(-1)!, at) + pieces.at(-1)!.length, whole.length);
+  }
+});
+
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+if (!FULL) console.error("SKIPPED sixty megabytes of text: only task test:full reads them");
+
+Deno.test({
+  name: "documents: a text of sixty megabytes is read in the memory that it may take",
+  ignore: !FULL,
+  async fn() {
+    for (const words of ["a ", "kestrel weather lease "]) {
+      const bytes = utf8(words.repeat(Math.floor(60e6 / words.length)));
+      assert.ok((await parseDocument("a.txt", bytes)).passages.length > 60_000);
+    }
+  },
 });

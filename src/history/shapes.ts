@@ -11,6 +11,7 @@ import {
   TITLE_CHARACTERS,
 } from "../api/history.ts";
 import { SecLlamaError } from "../errors.ts";
+import { isTooDeep, MOST_DEEP } from "./depth.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -20,6 +21,10 @@ export const MODEL_CHARACTERS = 600;
 
 function wrong(field: string, what: string): SecLlamaError {
   return new SecLlamaError("bad-request", `${field} must be ${what}`, { field });
+}
+
+function tooDeep(field: string): SecLlamaError {
+  return wrong(field, `nested at most ${MOST_DEEP} levels deep`);
 }
 
 function text(body: Fields, field: string, most: number): string | undefined {
@@ -36,6 +41,7 @@ function object(body: Fields, field: string): Record<string, unknown> | undefine
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw wrong(field, "an object");
   }
+  if (isTooDeep(value)) throw tooDeep(field);
   return value as Record<string, unknown>;
 }
 
@@ -43,6 +49,7 @@ function list(body: Fields, field: string): unknown[] | undefined {
   const value = body[field];
   if (value === undefined) return undefined;
   if (!Array.isArray(value)) throw wrong(field, "an array");
+  if (isTooDeep(value)) throw tooDeep(field);
   return value;
 }
 

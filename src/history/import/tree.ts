@@ -5,6 +5,7 @@ import {
   SETTINGS_BYTES,
   TITLE_CHARACTERS,
 } from "../../api/history.ts";
+import { isTooDeep } from "../depth.ts";
 import { MODEL_CHARACTERS } from "../shapes.ts";
 import { type Json, object, text } from "./values.ts";
 
@@ -55,7 +56,8 @@ export function conversation(one: Json, nodes: readonly Node[], created: number)
     const parent = node.parent === null ? null : places.get(node.parent) ?? null;
     let place = parent;
     if (node.message !== undefined) {
-      messages.push({ message: { ...node.message, parent }, created: node.created || created });
+      const message = { ...withoutDeep(node.message), parent };
+      messages.push({ message, created: node.created || created });
       place = String(messages.length);
     }
     if (!places.has(node.id)) {
@@ -71,7 +73,16 @@ export function conversation(one: Json, nodes: readonly Node[], created: number)
     created: created || messages.find((one) => one.created > 0)?.created,
     pinned: one["pinned"] === true,
     folder: text(one["folder"]).slice(0, FOLDER_CHARACTERS),
-    settings: JSON.stringify(settings).length > SETTINGS_BYTES ? {} : settings,
+    settings: isTooDeep(settings) || JSON.stringify(settings).length > SETTINGS_BYTES
+      ? {}
+      : settings,
     messages,
   };
+}
+
+/** Calls of tools with arguments that no model's would have are left out. */
+function withoutDeep(message: Omit<NewMessage, "parent">): Omit<NewMessage, "parent"> {
+  const { tool_calls } = message;
+  if (!tool_calls?.some(isTooDeep)) return message;
+  return { ...message, tool_calls: tool_calls.filter((call) => !isTooDeep(call)) };
 }
