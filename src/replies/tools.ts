@@ -1,5 +1,6 @@
 /** The tools of a request, as far as reading calls of them needs. */
 import { parseExact } from "../exact_json.ts";
+import { pythonLiteral } from "./python_literal.ts";
 import {
   hasParts,
   parameterTypes,
@@ -131,6 +132,10 @@ function loosely(text: string, types: ReadonlySet<string>): unknown {
   const word = text.toLowerCase();
   if (types.has("boolean") && (word === "true" || word === "false")) return word === "true";
   if (word === "null" || word === "none") return null;
+  // Templates print a list as Python does, Qwen3-Coder's among them, and so models write it.
+  if (/^[[{]/.test(text) && (types.has("array") || types.has("object"))) {
+    return pythonLiteral(text);
+  }
   const number = /^([+-]?)0*(\d+(?:\.\d+)?)$/.exec(text);
   if (number === null || !(types.has("number") || types.has("integer"))) return undefined;
   return parseExact(`${number[1] === "-" ? "-" : ""}${number[2]}`);
