@@ -157,16 +157,43 @@ function* countParts(engine: Engine, parts: PromptPart[]): LongWork<number> {
 }
 
 /**
- * What the template makes of a whole conversation, as text; `<__media__>` is a picture, as llama-server writes one.
- * @throws {SecLlamaError} As {@link countPrompt}.
+ * The whole prompt as text, of a conversation what the template makes of it; `<__media__>` is a picture, as llama-server writes one.
+ * @throws {SecLlamaError} As {@link countPrompt}; `bad-request`: a gap is to be filled, and no template says how.
  */
 export function* promptText(
   model: PromptModel,
   request: InferenceRequest,
   think: Think | undefined,
 ): LongWork<string> {
-  const parts = yield* wholeChat(model, request, think);
+  const parts = yield* wholePrompt(model, request, think);
+  mustBeCountable(parts.reduce((sum, { text }) => sum + text.length, 0), "prompt");
   return parts.map(({ text, picture }) => picture ? "<__media__>" : text).join("");
+}
+
+function* wholePrompt(
+  model: PromptModel,
+  request: InferenceRequest,
+  think: Think | undefined,
+): LongWork<readonly PromptPart[]> {
+  const { prompt } = request;
+  switch (prompt.kind) {
+    case "chat":
+      return yield* wholeChat(model, request, think);
+    case "template":
+      return model.pictures.place(yield* renderOwn(prompt, model.defaults, think));
+    case "raw":
+      return typeof prompt.text === "string"
+        ? model.pictures.place([{ text: prompt.text, special: true }])
+        : [{ text: model.engine.detokenize(prompt.text), special: true }];
+    case "insert": {
+      const { go, inserts } = model.template;
+      if (go === undefined || !inserts) {
+        throw new SecLlamaError("bad-request", "the model has no template with a place for suffix");
+      }
+      const budget = new Budget({ what: "the model's template" });
+      return yield* renderGoInsert(go, prompt.prefix, prompt.suffix, budget);
+    }
+  }
 }
 
 function* wholeChat(

@@ -281,7 +281,7 @@ export interface Service {
   detokenize(tokens: Int32Array): string;
   /** A token's bytes, of a control token its text's. */
   bytesOf(token: number): Uint8Array;
-  /** The prompt that the template makes of a conversation, with `<__media__>` for each picture. */
+  /** The whole prompt, of a conversation what the template makes of it, with `<__media__>` for each picture. */
   promptText(request: InferenceRequest, call: Call): Promise<string>;
   /** Does work in turns with whatever else is done on this thread. @throws What the work throws. */
   inTurns<T>(work: LongWork<T>, call: Call): Promise<T>;

@@ -12,6 +12,7 @@ import {
   metrics,
   parseMessages,
   parseTools,
+  renderedOnly,
   withErrorLine,
 } from "./wire.ts";
 
@@ -19,7 +20,7 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
   const model = service.checkModel(body.string("model"));
   const messages = parseMessages(service, body);
   const tools = parseTools(body);
-  const { stream, keepAlive, inference } = commonFields(service, body);
+  const { stream, renderOnly, keepAlive, inference } = commonFields(service, body);
   const release = announceKeepAlive(service, keepAlive, call);
   if (messages.length === 0) {
     release();
@@ -32,6 +33,10 @@ export const ollamaChat: Handler = async (service, body, call, cancel) => {
     prompt: { kind: "chat", messages, tools, toolChoice: "auto" },
     ...inference,
   };
+  if (renderOnly) {
+    release();
+    return await renderedOnly(service, request, { message: { role: "", content: "" } }, call);
+  }
   const reply = service.infer(request, call);
   if (stream) {
     return await streamResponse(withErrorLine(lines(model, reply, release)), {

@@ -274,3 +274,19 @@ Deno.test("/api/chat: logprobs come with their tokens", async () => {
   const whole = await (await post("/api/chat", { ...ask, stream: false })).json();
   assert.equal(whole.logprobs.length, 2);
 });
+
+Deno.test("/api/chat: _debug_render_only answers the prompt as text, and nothing is generated", async () => {
+  const { post, engine } = testApi();
+  const body = await (await post("/api/chat", { ...HELLO, _debug_render_only: true })).json();
+  const { created_at, ...rest } = body;
+  assert.ok(created_at);
+  assert.deepEqual(rest, {
+    model: "demo",
+    message: { role: "", content: "" },
+    done: false,
+    _debug_info: { rendered_template: "<|user|>Hi<|end|><|assistant|>" },
+  });
+  assert.equal(engine.requests.length, 0);
+  const wrong = await post("/api/chat", { ...HELLO, _debug_render_only: "yes" });
+  assert.equal(wrong.status, 400);
+});

@@ -15,6 +15,7 @@ import {
   createdAt,
   logprobFields,
   metrics,
+  renderedOnly,
   withErrorLine,
 } from "./wire.ts";
 
@@ -23,7 +24,7 @@ const MAX_CONTEXT_TOKENS = 1024 * 1024;
 
 export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
   const model = service.checkModel(body.string("model"));
-  const { stream, keepAlive, inference } = commonFields(service, body);
+  const { stream, renderOnly, keepAlive, inference } = commonFields(service, body);
   const raw = body.boolean("raw") ?? false;
   const taking = takingFor(service, false);
   const images = takeImages(body, taking).join("");
@@ -34,7 +35,12 @@ export const ollamaGenerate: Handler = async (service, body, call, cancel) => {
     const done_reason = keepAlive === 0 ? "unload" : "load";
     return Response.json({ model, created_at: createdAt(), response: "", done: true, done_reason });
   }
-  const reply = service.infer({ model, prompt, ...inference, ...pictureField(taking) }, call);
+  const request: InferenceRequest = { model, prompt, ...inference, ...pictureField(taking) };
+  if (renderOnly) {
+    release();
+    return await renderedOnly(service, request, { response: "" }, call);
+  }
+  const reply = service.infer(request, call);
   if (stream) {
     return await streamResponse(withErrorLine(lines(model, raw, reply, release)), {
       contentType: NDJSON_TYPE,

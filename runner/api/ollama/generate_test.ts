@@ -178,3 +178,19 @@ Deno.test("a Modelfile's template replaces the model's own", async () => {
   });
   assert.equal(engine.promptText(engine.requests.at(-1)!), "<Hi>");
 });
+
+Deno.test("/api/generate: _debug_render_only answers each kind of prompt as text, and nothing is generated", async () => {
+  const { post, engine } = testApi();
+  const rendered = async (more: Record<string, unknown>) => {
+    const answer = await post("/api/generate", { ...HELLO, _debug_render_only: true, ...more });
+    const { response, done, _debug_info } = await answer.json();
+    return [answer.status, response, done, _debug_info?.rendered_template];
+  };
+  const chat = "<|user|>Hi<|end|><|assistant|>";
+  assert.deepEqual(await rendered({}), [200, "", false, chat]);
+  assert.deepEqual(await rendered({ raw: true }), [200, "", false, "Hi"]);
+  assert.deepEqual(await rendered({ template: "<{{ .Prompt }}>" }), [200, "", false, "<Hi>"]);
+  const [status] = await rendered({ suffix: "b" });
+  assert.equal(status, 400, "no template says how a gap is filled");
+  assert.equal(engine.requests.length, 0);
+});

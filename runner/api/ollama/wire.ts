@@ -5,7 +5,16 @@ import type { Fields } from "../fields.ts";
 import { type KeepAlive, parseKeepAlive } from "../duration.ts";
 import { newFrom, pictureField, takeImages, takingFor } from "../images.ts";
 import { parseOptions, topLogprobs } from "../options.ts";
-import type { Call, Format, Logprob, Service, Think, TokenLogprobs, Usage } from "../request.ts";
+import type {
+  Call,
+  Format,
+  InferenceRequest,
+  Logprob,
+  Service,
+  Think,
+  TokenLogprobs,
+  Usage,
+} from "../request.ts";
 import { joinTexts } from "../text_parts.ts";
 import { type Chunks, ndjson, withLast } from "../stream.ts";
 
@@ -22,6 +31,7 @@ export function commonFields(service: Service, body: Fields) {
   const keepAlive = body.has("keep_alive") ? parseKeepAlive(body.raw("keep_alive")) : undefined;
   return {
     stream: body.boolean("stream") ?? true,
+    renderOnly: body.boolean("_debug_render_only") ?? false,
     keepAlive,
     inference: {
       options,
@@ -32,6 +42,28 @@ export function commonFields(service: Service, body: Fields) {
       ...(format === undefined ? {} : { format }),
     },
   };
+}
+
+/** Ollama's answer to `_debug_render_only`: the prompt, and no reply. @param empty What stands where the reply would. */
+export async function renderedOnly(
+  service: Service,
+  request: InferenceRequest,
+  empty: Readonly<Record<string, unknown>>,
+  call: Call,
+): Promise<Response> {
+  const sent = request.prompt.kind === "chat"
+    ? request.prompt.messages.flatMap(({ pictures = [] }) => pictures)
+    : request.pictures ?? [];
+  return await service.json({
+    model: request.model,
+    created_at: createdAt(),
+    ...empty,
+    done: false,
+    _debug_info: {
+      rendered_template: await service.promptText(request, call),
+      ...(sent.length === 0 ? {} : { image_count: sent.length }),
+    },
+  }, call);
 }
 
 /** `think`: a boolean or a level; Ollama's "max" is our highest. */

@@ -226,6 +226,10 @@ export function toolChoiceField(body: Fields): ToolSelection | undefined {
   }
   const given = body.object("tool_choice")!;
   if (given.string("type") !== "allowed_tools") {
+    // The tools that OpenAI's servers run are chosen by their type alone.
+    if (!given.has("function") && !given.has("name")) {
+      throw body.fail("tool_choice", 'must be "none", "auto", "required" or a function');
+    }
     return all({ name: (given.object("function") ?? given).requiredString("name") });
   }
   const allowed = given.object("allowed_tools") ?? given;

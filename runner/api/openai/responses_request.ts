@@ -2,7 +2,6 @@
 import { exactText } from "../../../src/exact_json.ts";
 import { parseArguments } from "./call_arguments.ts";
 import { resultText } from "../read_ahead.ts";
-import { SecLlamaError } from "../../../src/errors.ts";
 import { topLogprobs } from "../options.ts";
 import type { ChatMessage, ToolCall } from "../../engine/types.ts";
 import { Fields } from "../fields.ts";
@@ -167,8 +166,16 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
   "mcp_approval_response",
 ]);
 
+/** Calls of tools that OpenAI defines and a client runs: the tool's name, and the field that says what was to be done. */
+const CLIENT_CALLS: ReadonlyMap<string, readonly [name: string, done: string]> = new Map([
+  ["local_shell_call", ["local_shell", "action"]],
+  ["shell_call", ["shell", "action"]],
+  ["apply_patch_call", ["apply_patch", "operation"]],
+]);
+
 /** Of a reply, beside its messages. */
 const OF_REPLIES: ReadonlySet<string> = new Set([
+  ...CLIENT_CALLS.keys(),
   "function_call",
   "custom_tool_call",
   "reasoning",
@@ -247,16 +254,26 @@ function addItem(
         id: item.requiredString("id"),
         name: "code_interpreter",
         arguments: { code: item.string("code") ?? "" },
-      }, outputsText(item.raw("outputs") ?? []));
+      }, outputText(item.raw("outputs") ?? []));
+    case "local_shell_call":
+    case "shell_call":
+    case "apply_patch_call": {
+      const [name, done] = CLIENT_CALLS.get(type)!;
+      item.object(done);
+      const asked = (item.raw(done) ?? {}) as Record<string, unknown>;
+      return turns.call({ id: item.requiredString("call_id"), name, arguments: asked });
+    }
+    case "local_shell_call_output":
+    case "shell_call_output":
+    case "apply_patch_call_output":
+      return turns.other({
+        role: "tool",
+        content: outputText(item.raw("output") ?? item.raw("status") ?? ""),
+        toolCallId: item.string("call_id") ?? item.requiredString("id"),
+      });
     default:
       if (LEFT_OUT.has(type ?? "")) return;
-      throw new SecLlamaError(
-        "bad-request",
-        `${
-          item.at("type")
-        } must be "message", "function_call", "function_call_output" or "reasoning"`,
-        { field: item.at("type") },
-      );
+      throw item.fail("type", "is not an item this server supports");
   }
 }
 
@@ -312,7 +329,8 @@ class Turns {
   }
 }
 
-/** What an interpreter put out, as JSON. */
-function outputsText(outputs: unknown): string {
+/** What a tool put out: text, or JSON. */
+function outputText(outputs: unknown): string {
+  if (typeof outputs === "string") return outputs.toWellFormed();
   return typeof outputs === "object" && outputs !== null ? resultText(outputs) : exactText(outputs);
 }

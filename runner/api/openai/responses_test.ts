@@ -167,6 +167,46 @@ Deno.test(`${PATH}: what OpenAI's own servers ran does not lock a conversation`,
   assert.equal((await post(PATH, unknown)).status, 400);
 });
 
+Deno.test(`${PATH}: calls of tools that OpenAI defines and a client ran are calls and their results`, async () => {
+  const { post, engine } = testApi({ info: { capabilities: ["completion", "tools"] } });
+  const input = [
+    { role: "user", content: "Q" },
+    { type: "local_shell_call", call_id: "l", action: { type: "exec", command: ["ls"] } },
+    { type: "local_shell_call_output", id: "l", output: "a.txt" },
+    { type: "shell_call", call_id: "s", action: { commands: ["ls"] } },
+    { type: "shell_call_output", call_id: "s", output: [{ stdout: "a.txt", stderr: "" }] },
+    { type: "apply_patch_call", call_id: "p", operation: { type: "delete_file", path: "a.txt" } },
+    { type: "apply_patch_call_output", call_id: "p", status: "completed" },
+  ];
+  assert.equal((await post(PATH, { model: "demo", input })).status, 200);
+  const call = (id: string, name: string, values: Record<string, unknown>) => ({
+    role: "assistant",
+    content: "",
+    toolCalls: [{ id, name, arguments: values }],
+  });
+  const result = (toolCallId: string, toolName: string, content: string) => ({
+    role: "tool",
+    content,
+    toolCallId,
+    toolName,
+  });
+  assert.deepEqual(engine.chats.at(-1)!.messages, [
+    { role: "user", content: "Q" },
+    call("l", "local_shell", { type: "exec", command: ["ls"] }),
+    result("l", "local_shell", "a.txt"),
+    call("s", "shell", { commands: ["ls"] }),
+    result("s", "shell", '[{"stdout":"a.txt","stderr":""}]'),
+    call("p", "apply_patch", { type: "delete_file", path: "a.txt" }),
+    result("p", "apply_patch", "completed"),
+  ]);
+  const wrong = [{ type: "shell_call", call_id: "s", action: "ls" }];
+  const { status, body } = await post(PATH, { model: "demo", input: wrong }).then(async (r) => ({
+    status: r.status,
+    body: await r.json(),
+  }));
+  assert.deepEqual([status, body.error.param], [400, "input[0].action"]);
+});
+
 Deno.test(`${PATH}: items may be referred to by id, unless store is false`, async () => {
   const { post, engine } = testApi();
   const id = async (store: boolean) => {
