@@ -78,7 +78,7 @@ export function openLibrary(dir: string, options: { verify: boolean }): Library 
 
 /**
  * The set that `dir` holds, by the name of its libllama; without one, the platform's set without a GPU.
- * @throws {SecLlamaError} `model-failed`: no set is pinned for the platform.
+ * @throws {SecLlamaError} `model-failed`: no set is pinned for the platform, or `dir` holds another libllama than these.
  */
 export function librarySetFor(platform: string, dir?: string): LibrarySet {
   const sets = LIBRARY_SETS.filter((candidate) => candidate.platform === platform);
@@ -86,7 +86,27 @@ export function librarySetFor(platform: string, dir?: string): LibrarySet {
   if (!set) {
     throw new SecLlamaError("model-failed", `no llama.cpp libraries are pinned for ${platform}`);
   }
+  const other = dir === undefined || isThere(`${dir}/${set.llama}`) ? undefined : otherIn(dir);
+  if (other !== undefined) {
+    const known = sets.map(({ llama }) => llama).join(", ");
+    throw new SecLlamaError(
+      "model-failed",
+      `${other} is no llama.cpp whose layout was checked, must be one of ${known}`,
+      { hint: "run that release as --engine llama-server" },
+    );
+  }
   return set;
+}
+
+/** A libllama in the folder, by its name as built. */
+function otherIn(dir: string): string | undefined {
+  try {
+    return namesIn(dir).find((name) =>
+      /^(lib)?llama(\.[\w.]+)?\.(so|dylib|dll)(\.[\d.]+)?$/.test(name)
+    );
+  } catch {
+    return undefined; // said where its files are verified
+  }
 }
 
 /**

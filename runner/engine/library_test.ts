@@ -63,6 +63,32 @@ Deno.test("library: the set is the one that the folder holds; a GPU build is ano
     assert.throws(() => verifyLibraries(dir, vulkan), refusal(/libggml\.v0.* is not one of/));
   }));
 
+Deno.test("library: another release that was checked is a set of its own; one that was not is refused by name", () =>
+  withCopy(async (dir) => {
+    const platform = `${Deno.build.os}-${Deno.build.arch}`;
+    if (platform !== "linux-x86_64") return;
+    await Deno.rename(`${dir}/${set.llama}`, `${dir}/libllama.v0.5.0.so`);
+    const other = librarySetFor(platform, dir);
+    assert.equal(other.package, "@node-llama-cpp/linux-x64@3.22.1");
+    // Its name alone lets nothing in.
+    assert.throws(() => verifyLibraries(dir, other), refusal(/libggml.* (is not one of|has SHA)/));
+    for (
+      const name of ["libllama.b10361.so", "libllama.so", "libllama.so.0.0.6", "libllama.v0.5.1.so"]
+    ) {
+      await Deno.rename(
+        [...Deno.readDirSync(dir)].map((one) => `${dir}/${one.name}`)
+          .find((path) => path.includes("libllama"))!,
+        `${dir}/${name}`,
+      );
+      assert.throws(
+        () => librarySetFor(platform, dir),
+        (error: SecLlamaError) =>
+          error.message.startsWith(`${name} is no llama.cpp whose layout was checked, must be`) &&
+          error.message.includes("libllama.v0.5.0.so"),
+      );
+    }
+  }));
+
 Deno.test("library: layers for a GPU that is not there are refused, not computed elsewhere", async () => {
   const options = {
     libDir: libraryFolder(),

@@ -33,6 +33,8 @@ function libraryFolder(): string {
   );
 }
 
+const NO_LIBRARIES = { gpuLibraries: "", engineLibraries: "" };
+
 interface InstallationOptions {
   readonly env: { readonly [name: string]: string | undefined };
   /** Gets one line while parts are unpacked, which takes a while the first time. */
@@ -54,14 +56,18 @@ export class Installation {
    * `unpack-refused`.
    */
   async runnerFiles(
-    config: Pick<Config, "gpuLibraries"> = { gpuLibraries: "" },
+    config: Pick<Config, "gpuLibraries" | "engineLibraries"> = NO_LIBRARIES,
   ): Promise<InstalledFiles> {
     const gpu = config.gpuLibraries === ""
       ? {}
-      : { gpuLibDir: await realFolder(config.gpuLibraries) };
+      : { gpuLibDir: await realFolder(config.gpuLibraries, "GPU") };
     const launcher = Deno.build.os === "windows" ? { launcher: windowsLauncher() } : {};
     const parts = await this.#parts();
-    return { ...(parts ? unpackedFiles(parts) : await sourceFiles()), ...launcher, ...gpu };
+    const files = { ...(parts ? unpackedFiles(parts) : await sourceFiles()), ...launcher, ...gpu };
+    if (config.engineLibraries === "") return files;
+    // The library for pictures is built against the release that is carried.
+    const { visionLibrary: _, ...others } = files;
+    return { ...others, libDir: await realFolder(config.engineLibraries, "engine") };
   }
 
   /** The path of the demo model that comes with this installation; undefined: it is not there. */
@@ -177,12 +183,12 @@ function windowsLauncher(): Program {
 }
 
 /** @throws {SecLlamaError} `bad-config` if it is not a folder. */
-async function realFolder(path: string): Promise<string> {
+async function realFolder(path: string, what: "GPU" | "engine"): Promise<string> {
   try {
     if ((await Deno.stat(path)).isDirectory) return await Deno.realPath(path);
   } catch { /* said below */ }
-  throw new SecLlamaError("bad-config", `the folder of GPU libraries is not there: ${path}`, {
-    field: "gpu_libraries",
-    hint: "see secllama help gpu",
+  throw new SecLlamaError("bad-config", `the folder of ${what} libraries is not there: ${path}`, {
+    field: what === "GPU" ? "gpu_libraries" : "engine_libraries",
+    hint: what === "GPU" ? "see secllama help gpu" : "see secllama help engines",
   });
 }

@@ -36,6 +36,8 @@ export interface Config {
   readonly gpu: GpuSetting;
   /** A folder of llama.cpp's libraries with a GPU backend; empty: none. */
   readonly gpuLibraries: string;
+  /** A folder of another release of llama.cpp's libraries for the own engine; empty: those that it carries. */
+  readonly engineLibraries: string;
   /** What computes models: `none` is the own engine. */
   readonly engine: EngineSetting;
   /** Its program; empty: there is none. */

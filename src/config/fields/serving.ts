@@ -210,6 +210,16 @@ export const SERVING = [
     parse: fullPaths,
   }),
   field({
+    name: "engineLibraries",
+    env: "SECLLAMA_ENGINE_LIBRARIES",
+    flag: "engine-libraries",
+    value: "FOLDER",
+    default: "",
+    help:
+      "another release of llama.cpp's libraries for the own engine, if it is one that was checked",
+    parse: fullPath,
+  }),
+  field({
     name: "engineModels",
     env: "SECLLAMA_ENGINE_MODELS",
     flag: "engine-models",
