@@ -1,15 +1,12 @@
 /** From the schemas of a document to terms: conjunctions are multiplied out, and asked whether anything fits them. */
-import { runAtOnce, type Work } from "../../src/budget.ts";
-import { accepts, type Automaton, type Budget, isEmpty, Pause } from "./automaton.ts";
-import { formatOf } from "./formats.ts";
+import { accepts, type Budget, isEmpty, Pause } from "./automaton.ts";
+import { MadeOnce } from "./made_once.ts";
 import { negativeTerms } from "./negative.ts";
 import { noNumber } from "./number_text.ts";
 import type { Properties } from "./object_rules.ts";
-import { patternWork, type Reading } from "./pattern.ts";
 import { positiveTerms } from "./positive.ts";
-import { Inexpressible, naming, refuse } from "./refusal.ts";
+import { naming, refuse } from "./refusal.ts";
 import type { SchemaDocument, SchemaNode } from "./schema_document.ts";
-import { isQuick, type Strings, stringsWork } from "./string_text.ts";
 import { fitsTerm } from "./term_values.ts";
 import {
   ANY_VALUE,
@@ -20,8 +17,8 @@ import {
   type Literal,
   meet,
   type ObjectRules,
-  type StringRules,
   type Term,
+  weightOf,
 } from "./terms.ts";
 import { type TypeName, ValueChecker } from "./values.ts";
 
@@ -30,21 +27,21 @@ const LIMITS = {
   /** Terms of one schema: each may be open at the same time. */
   terms: 400,
   /** Terms made in all. */
-  work: 200_000,
-  /** Characters and states of which an automaton is made in no piece of its own. */
-  small: 1024,
+  work: 100_000,
+  /** Schemas inside each other, by reference or by keyword: the call stack must hold them. */
+  depth: 300,
+  /** Values inside each other that are asked whether they are empty. */
+  values: 100,
   /** Conjunctions that are looked at in one piece of work. */
   looks: 512,
 } as const;
 
-export class Algebra {
+/** Parts of terms that are copied for one step of the budget. */
+const UNITS_PER_STEP = 4;
+
+export class Algebra extends MadeOnce {
   readonly document: SchemaDocument;
-  readonly budget: Budget;
   readonly checker: ValueChecker;
-  readonly #patterns = new Map<string, Automaton | Inexpressible>();
-  readonly #strings = new Map<string, Strings | Inexpressible>();
-  readonly #derived = new Map<string, Automaton | Inexpressible>();
-  readonly #numbers = new WeakMap<Automaton, number>();
   /** Of objects, as object_rules.ts found them before others worked. */
   readonly properties = new WeakMap<ObjectRules, Properties>();
   readonly #expanded = new Map<Literal, readonly Term[]>();
@@ -55,52 +52,19 @@ export class Algebra {
   restricted = false;
   readonly #fields = new WeakMap<ObjectRules, { named: Map<string, Literal[]>; rest: Field[] }>();
   #work = 0;
+  /** Of the work, and of what is restricted, what need not be done again. */
+  #kept = { work: 0, restricted: false };
   #looked = 0;
-  /** Automata that have a number in {@link derived}. */
-  #count = 0;
+  #asked = 0;
 
   constructor(document: SchemaDocument, budget: Budget) {
+    super(budget);
     this.document = document;
-    this.budget = budget;
     this.checker = new ValueChecker(document, {
       pattern: (source, reading, { pointer }) =>
         naming("pattern", pointer, () => this.pattern(source, reading)),
-      format: (name, { pointer }) => naming("format", pointer, () => formatOf(name, budget))?.rough,
+      format: (name, { pointer }) => naming("format", pointer, () => this.format(name))?.rough,
     });
-  }
-
-  /** @throws {Pause} the first time; {@link Inexpressible}. */
-  pattern(source: string, reading: Reading): Automaton {
-    const key = `${reading}:${source}`;
-    return kept(this.#patterns, key, () => patternWork(source, reading, this.budget));
-  }
-
-  /** The texts that fit. @throws {Pause} the first time, where that takes long; {@link Inexpressible}. */
-  strings(rules: StringRules): Strings {
-    if (isQuick(rules)) return runAtOnce(stringsWork(rules, this.budget));
-    const { least, most, languages } = rules;
-    const key = JSON.stringify([least, most, ...languages.map((one) => one.key)]);
-    return kept(this.#strings, key, () => stringsWork(rules, this.budget));
-  }
-
-  /**
-   * What is made of automata, once. Small ones are made at once.
-   * @param key What it is, with all that it is made of besides `from`.
-   * @throws {Pause} the first time, where that takes long; {@link Inexpressible}.
-   */
-  derived(key: string, from: readonly Automaton[], work: () => Work<Automaton>): Automaton {
-    const ids = from.map((one) => {
-      const id = this.#numbers.get(one) ?? this.#count++;
-      this.#numbers.set(one, id);
-      return id;
-    });
-    const name = `${ids.join()} ${key}`;
-    const size = from.reduce((sum, { states }) => sum + states.length, key.length);
-    // These are kept as well: what is made of them is found again by their numbers.
-    if (size < LIMITS.small && !this.#derived.has(name)) {
-      runAtOnce(keep(this.#derived, name, work()));
-    }
-    return kept(this.#derived, name, work);
   }
 
   literal(node: SchemaNode, negated = false): Literal {
@@ -115,15 +79,28 @@ export class Algebra {
     return this.literal(this.document.no);
   }
 
+  /** Takes back what will be done again behind a pause. */
+  undo(): void {
+    this.#work = this.#kept.work;
+    this.restricted = this.#kept.restricted;
+  }
+
+  /** Makes what is kept, so that its work is not taken back. */
+  #keeping<T>(make: () => T): T {
+    const before = this.#work;
+    const { work } = this.#kept;
+    const made = make();
+    this.#kept = { work: work + this.#work - before, restricted: this.restricted };
+    return made;
+  }
+
   /** What values fit a conjunction. */
   terms(of: Formula): readonly Term[] {
     const key = of.join();
     const known = this.#terms.get(key);
     if (known !== undefined) return known;
-    const terms = of.reduce<readonly Term[]>(
-      (sum, literal) => this.multiply(sum, this.expand(literal), literal),
-      [ANY_VALUE],
-    );
+    for (const literal of of) this.expand(literal);
+    const terms = this.#keeping(() => this.all(of));
     this.#terms.set(key, terms);
     return terms;
   }
@@ -134,11 +111,15 @@ export class Algebra {
     const key = of.join();
     const known = this.#empty.get(key);
     if (known !== undefined) return known;
+    // Not for certain. A grammar leaves out what comes to no end.
+    if (this.#asked >= LIMITS.values) return false;
     this.#empty.set(key, false); // of what refers to itself
     let empty: boolean | undefined;
     try {
+      this.#asked++;
       empty = this.terms(of).every((term) => this.isEmptyTerm(term));
     } finally {
+      this.#asked--;
       if (empty === undefined) this.#empty.delete(key);
     }
     this.#empty.set(key, empty);
@@ -219,8 +200,11 @@ export class Algebra {
   ): readonly Term[] {
     const out: Term[] = [];
     this.#work += a.length * b.length;
+    const weights = b.map(weightOf);
     for (const one of a) {
-      for (const two of b) {
+      const weight = weightOf(one);
+      for (const [at, two] of b.entries()) {
+        this.budget.take((weight + weights[at]!) / UNITS_PER_STEP);
         const both = meet(one, two);
         if (both !== undefined) out.push(both);
       }
@@ -245,11 +229,17 @@ export class Algebra {
     const known = this.#expanded.get(literal);
     if (known !== undefined) return known;
     const node = this.document.at(literal >> 1);
+    if (this.#open.size >= LIMITS.depth) {
+      refuse("$ref", node.pointer, `it leads through more than ${LIMITS.depth} schemas`);
+    }
     if (this.#open.has(literal)) refuse("$ref", node.pointer, "it refers to itself without end");
     this.#open.add(literal);
     try {
-      const terms = literal % 2 === 0 ? positiveTerms(this, node) : negativeTerms(this, node);
+      const terms = this.#keeping(() =>
+        literal % 2 === 0 ? positiveTerms(this, node) : negativeTerms(this, node)
+      );
       this.#expanded.set(literal, terms);
+      this.budget.pauseIfDue();
       return terms;
     } finally {
       this.#open.delete(literal);
@@ -257,26 +247,13 @@ export class Algebra {
   }
 }
 
-/** What was made and kept, or the work that makes it. @throws {Pause} the first time; {@link Inexpressible}. */
-export function kept<T>(
-  all: Map<string, T | Inexpressible>,
-  key: string,
-  make: () => Work<T>,
-): T {
-  const known = all.get(key);
-  if (known === undefined) throw new Pause(keep(all, key, make()));
-  if (known instanceof Inexpressible) throw known;
-  return known;
-}
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>();
 
-function* keep<T>(all: Map<string, T | Inexpressible>, key: string, work: Work<T>): Work<void> {
-  try {
-    all.set(key, yield* work);
-  } catch (error) {
-    if (!(error instanceof Inexpressible)) throw error;
-    // It is said where it is asked for.
-    all.set(key, error);
-  }
+/** Thousands of names are looked for in a list of as many. */
+function setOf(names: readonly string[]): ReadonlySet<string> {
+  const set = sets.get(names) ?? new Set(names);
+  sets.set(names, set);
+  return set;
 }
 
 /** Whether a field's value is asked of the property `name`; where readings of a pattern differ, it is. */
@@ -287,7 +264,7 @@ function touches(field: Exclude<Field, { kind: "name" }>, name: string): boolean
     case "matching":
       return accepts(field.names.may, name);
     case "others":
-      return !field.except.includes(name) &&
+      return !setOf(field.except).has(name) &&
         !field.matching.some(({ must }) => accepts(must, name));
   }
 }

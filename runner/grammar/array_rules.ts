@@ -183,8 +183,16 @@ function uniqueItems(shape: Shape, pointer: string): Part {
   const walk = new Walk(rules);
   const tooMany = () => refuse("uniqueItems", pointer, "it makes the grammar too large");
   const { contains } = term.array;
-  const fits = (at: number, value: unknown) =>
-    algebra.item(term, Math.min(at, tuple)).every((literal) => algebra.fits(literal, value));
+  // Each is asked at thousands of states.
+  const known = new Map<string, boolean>();
+  const fits = (at: number, index: number) => {
+    const key = `${Math.min(at, tuple)} ${index}`;
+    const found = known.get(key) ??
+      algebra.item(term, Math.min(at, tuple)).every((one) => algebra.fits(one, all[index]));
+    known.set(key, found);
+    return found;
+  };
+  const constants = all.map((value) => rules.constant(value));
   const count = (at: number, found: readonly number[], value: unknown) =>
     contains.map(({ from, item, most }, index) => {
       if (at < from) return found[index]!;
@@ -204,11 +212,11 @@ function uniqueItems(shape: Shape, pointer: string): Part {
       if (at === most) return;
       all.forEach((value, index) => {
         if (permuted ? (used >> index) & 1 : index !== used) return;
-        if (!fits(at, value)) return;
+        if (!fits(at, index)) return;
         const next = permuted ? used | (1 << index) : index + 1;
         rule.or(
           at === 0 ? '""' : COMMA,
-          rules.constant(value),
+          constants[index]!,
           after(at + 1, next, count(at, found, value)),
         );
       });

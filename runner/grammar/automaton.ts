@@ -140,18 +140,9 @@ export function* exploreWork<T>(
   return yield* tidyWork({ states });
 }
 
-/** The same at once. */
-export function explore<T>(...of: Parameters<typeof exploreWork<T>>): Automaton {
-  return runAtOnce(exploreWork<T>(...of));
-}
-
 /** Without states that lead to no end, and made as small as it can be. */
 function* tidyWork(automaton: Automaton): Work<Automaton> {
   return yield* minimise(yield* trimWork(automaton));
-}
-
-function trim(automaton: Automaton): Automaton {
-  return runAtOnce(trimWork(automaton));
 }
 
 function* trimWork({ states }: Automaton): Work<Automaton> {
@@ -174,7 +165,8 @@ function* trimWork({ states }: Automaton): Work<Automaton> {
   for (let id; (id = queue.pop()) !== undefined;) {
     if (alive.has(id)) continue;
     alive.add(id);
-    queue.push(...before[id]!);
+    // One by one: arguments of a call are few.
+    for (const one of before[id]!) queue.push(one);
   }
   if (!alive.has(0)) return NOTHING;
   return yield* renumber(states, (id) => alive.has(id) ? id : -1);
@@ -277,9 +269,16 @@ export function* bothWork(a: Automaton, b: Automaton, budget: Budget): Work<Auto
  * All texts that it does not accept. As small as what it is made of, since states that go on differently still do: so it costs a look
  * at each state and edge, which cost as much when they were made.
  */
-export function negation({ states }: Automaton): Automaton {
+export function negation(automaton: Automaton): Automaton {
+  return runAtOnce(negationWork(automaton));
+}
+
+/** The same in turns. */
+export function* negationWork({ states }: Automaton): Work<Automaton> {
   const rest = states.length;
-  const out: State[] = states.map(({ accepts, edges }) => {
+  const out: State[] = [];
+  let looked = 0;
+  for (const { accepts, edges } of states) {
     const full: Edge[] = [];
     let next = 0;
     for (const edge of edges) {
@@ -288,18 +287,17 @@ export function negation({ states }: Automaton): Automaton {
       next = edge.to + 1;
     }
     if (next <= LAST_CODE) full.push({ from: next, to: LAST_CODE, target: rest });
-    return { accepts: !accepts, edges: full };
-  });
+    out.push({ accepts: !accepts, edges: full });
+    looked += 1 + full.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
+  }
   out.push({ accepts: true, edges: [{ from: 0, to: LAST_CODE, target: rest }] });
-  return trim({ states: out });
+  return yield* trimWork({ states: out });
 }
 
-/** Just these texts. @throws {Inexpressible} when a limit is reached. */
-export function words(texts: readonly string[], budget: Budget): Automaton {
-  return runAtOnce(wordsWork(texts, budget));
-}
-
-/** The same in turns. */
+/** Just these texts, in turns. @throws {Inexpressible} when a limit is reached. */
 export function* wordsWork(texts: readonly string[], budget: Budget): Work<Automaton> {
   interface Node {
     accepts: boolean;
@@ -309,6 +307,7 @@ export function* wordsWork(texts: readonly string[], budget: Budget): Work<Autom
   const root = make();
   const nodes = [root];
   let done = 0;
+  let yielded = 0;
   for (const text of texts) {
     let node = root;
     let made = 0;
@@ -332,7 +331,9 @@ export function* wordsWork(texts: readonly string[], budget: Budget): Work<Autom
     }
     budget.take(1 + made % 1000 * STEPS_PER_STATE);
     node.accepts = true;
-    if (++done % 64 === 0) yield;
+    if (++done % 64 !== 0 && nodes.length < yielded + 1000) continue;
+    yielded = nodes.length;
+    yield;
   }
   // From the ends to the start, so that what goes on alike is one state at once: no rounds are needed.
   const ids = new Map<Node, number>();
@@ -370,25 +371,34 @@ export function* wordsWork(texts: readonly string[], budget: Budget): Work<Autom
 }
 
 /** All texts of an automaton that accepts no more than `most`; else `undefined`. */
-export function allWords(automaton: Automaton, most: number): string[] | undefined {
-  const { states } = automaton;
-  if (isEmpty(automaton)) return [];
+export function allWords({ states }: Automaton, most: number): string[] | undefined {
+  if (isEmpty({ states })) return [];
   const found: string[] = [];
   const open = new Set<number>();
-  const visit = (id: number, text: string): boolean => {
-    if (open.has(id)) return false; // a circle: endless
-    open.add(id);
+  // Not by calls inside each other: a text may have thousands of characters.
+  const way: { id: number; text: string; next: Iterator<[code: number, target: number]> }[] = [];
+  const enter = (id: number, text: string): boolean => {
     const { accepts, edges } = states[id]!;
+    if (open.has(id)) return false; // a circle: endless
+    if (edges.some(({ from, to }) => to - from >= most)) return false;
+    open.add(id);
+    way.push({ id, text, next: codesOf(edges) });
     if (accepts) found.push(text);
-    let fine = found.length <= most;
-    for (const { from, to, target } of edges) {
-      if (!fine || to - from >= most) return false;
-      for (let code = from; fine && code <= to; code++) {
-        fine = visit(target, text + String.fromCodePoint(code));
-      }
-    }
-    open.delete(id);
-    return fine;
+    return found.length <= most;
   };
-  return visit(0, "") ? found : undefined;
+  if (!enter(0, "")) return undefined;
+  for (let last; (last = way.at(-1)) !== undefined;) {
+    const { done, value } = last.next.next();
+    if (done) {
+      open.delete(last.id);
+      way.pop();
+    } else if (!enter(value[1], last.text + String.fromCodePoint(value[0]))) return undefined;
+  }
+  return found;
+}
+
+function* codesOf(edges: readonly Edge[]): Iterator<[code: number, target: number], void> {
+  for (const { from, to, target } of edges) {
+    for (let code = from; code <= to; code++) yield [code, target];
+  }
 }

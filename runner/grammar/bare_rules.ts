@@ -52,7 +52,7 @@ export function bareTerm(
   const texts: Term = { ...term, types: BITS.string, typed: true };
   const quotes = reading.kind === "typed" && reading.types.has("string");
   if (term.values === undefined) {
-    rule.or(text[0], naming("pattern", pointer, () => rules.string(texts)), text[1]);
+    rule.or(text[0], naming("pattern", pointer, () => rules.string(texts, pointer)), text[1]);
   } else {
     for (const value of algebra.valuesOf(texts) as string[]) {
       if (accepts(rules.notation.text.texts, value)) rule.or(text[0], literal(value), text[1]);

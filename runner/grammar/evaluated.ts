@@ -49,11 +49,15 @@ export function withUnevaluated(algebra: Algebra, node: SchemaNode, term: Term):
   return { ...term, object, array, seen };
 }
 
+/** By the schema, so that work which is done again behind a pause finds the same. */
+const eithers = new WeakMap<Keywords, Keywords>();
+
 /** What an item must be that no other keyword has a place for: `contains` looks at those that fit it. */
 function restOf({ document, literal }: Algebra, node: SchemaNode, schema: Keywords): Literal {
   const rest = document.child(node, "unevaluatedItems");
   if (!("contains" in schema) || !document.containsLooks) return literal(rest);
-  const either = { anyOf: [schema.contains, schema.unevaluatedItems] };
+  const either = eithers.get(schema) ?? { anyOf: [schema.contains, schema.unevaluatedItems] };
+  eithers.set(schema, either);
   return literal(document.node(either, node.pointer, node.base));
 }
 

@@ -2,8 +2,9 @@
  * The values of `format` that JSON Schema defines, each as a pattern. Others are notes, which the standard (2020-12, Validation,
  * 7.2.3) asks to pass over.
  */
+import type { Work } from "../../src/budget.ts";
 import type { Automaton, Budget } from "./automaton.ts";
-import { patternAutomaton } from "./pattern.ts";
+import { patternWork } from "./pattern.ts";
 import { Inexpressible } from "./refusal.ts";
 
 interface Format {
@@ -76,28 +77,29 @@ function ipv6(): string {
   return `(?:${branches.join("|")})`;
 }
 
-interface FormatTexts {
+export interface FormatTexts {
   readonly automaton: Automaton;
   readonly rough: Automaton;
 }
 
-/** @returns `undefined` for a format that JSON Schema does not define. @throws {Inexpressible} */
-export function formatOf(name: string, budget: Budget): FormatTexts | undefined {
+const made = new Map<string, FormatTexts>();
+
+/** What was made of a format; `undefined` for one that JSON Schema does not define. @throws {Inexpressible} */
+export function knownFormat(name: string): FormatTexts | "to be made" | undefined {
   if (name === "regex") {
     throw new Inexpressible("a text that is a regular expression cannot be kept");
   }
-  if (!Object.hasOwn(FORMATS, name)) return undefined;
-  let texts = made.get(name);
-  if (texts === undefined) {
-    const { pattern, rough } = FORMATS[name]!;
-    const automaton = patternAutomaton(`^(?:${pattern})$`, "must", budget);
-    texts = {
-      automaton,
-      rough: rough === undefined ? automaton : patternAutomaton(rough, "may", budget),
-    };
-    made.set(name, texts);
-  }
-  return texts;
+  return Object.hasOwn(FORMATS, name) ? made.get(name) ?? "to be made" : undefined;
 }
 
-const made = new Map<string, FormatTexts>();
+/** Makes what a format of JSON Schema's stands for, once, in turns. @throws {Inexpressible} */
+export function* formatWork(name: string, budget: Budget): Work<FormatTexts> {
+  const { pattern, rough } = FORMATS[name]!;
+  const automaton = yield* patternWork(`^(?:${pattern})$`, "must", budget);
+  const texts = {
+    automaton,
+    rough: rough === undefined ? automaton : yield* patternWork(rough, "may", budget),
+  };
+  made.set(name, texts);
+  return texts;
+}

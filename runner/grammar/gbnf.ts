@@ -209,7 +209,7 @@ function* fruitfulRules(root: Rule): Work<Set<Rule>> {
       continue;
     }
     fruitful.add(rule);
-    queue.push(...users.get(rule) ?? []);
+    for (const user of users.get(rule) ?? []) queue.push(user);
   }
   return fruitful;
 }

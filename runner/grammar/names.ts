@@ -6,7 +6,7 @@ import {
   type Automaton,
   bothWork,
   type Budget,
-  negation,
+  negationWork,
   NOTHING,
   wordsWork,
 } from "./automaton.ts";
@@ -39,8 +39,12 @@ function* namesWork(
   texts: Automaton,
   budget: Budget,
 ): Work<Automaton> {
-  let names = except.length === 0 ? ANYTHING : negation(yield* wordsWork(except, budget));
-  for (const pattern of outside) names = yield* bothWork(names, negation(pattern), budget);
+  let names = except.length === 0
+    ? ANYTHING
+    : yield* negationWork(yield* wordsWork(except, budget));
+  for (const pattern of outside) {
+    names = yield* bothWork(names, yield* negationWork(pattern), budget);
+  }
   return yield* bothWork(names, texts, budget);
 }
 
@@ -52,9 +56,7 @@ function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
     if ((term.types & BITS.string) === 0) continue;
     if (term.values !== undefined) {
       const values = algebra.valuesOf(term).filter((value) => typeof value === "string");
-      const key = `words ${JSON.stringify(values)}`;
-      const automaton = algebra.derived(key, [], () => wordsWork(values, budget));
-      branches.push({ kind: "automaton", automaton });
+      branches.push({ kind: "automaton", automaton: algebra.words(values) });
       continue;
     }
     const { automaton, least, most } = algebra.strings(term.string);
@@ -76,7 +78,12 @@ function textsOf(algebra: Algebra, fits: readonly Literal[]): Automaton {
 }
 
 /** Names whose length, divided by `by`, leaves `rest`: apart from those with another rest. The length is counted in a circle. */
-export function namesOfLength(rest: number, by: number): Automaton {
+export function namesOfLength(algebra: Algebra, rest: number, by: number): Automaton {
+  return algebra.derived(`length ${rest}/${by}`, [], () => lengthWork(rest, by));
+}
+
+// deno-lint-ignore require-yield -- it is small
+function* lengthWork(rest: number, by: number): Work<Automaton> {
   const states = Array.from({ length: by }, (_, at) => ({
     accepts: at === rest,
     edges: [{ from: 0, to: LAST_CODE, target: (at + 1) % by }],

@@ -3,8 +3,7 @@
  * where branches overlap.
  */
 import type { Algebra } from "./algebra.ts";
-import { negation, words } from "./automaton.ts";
-import { formatOf } from "./formats.ts";
+import type { Automaton } from "./automaton.ts";
 import { ANY_NUMBER, type Bound, type NumberRules } from "./number_text.ts";
 import { patternNames } from "./evaluated.ts";
 import { absent } from "./positive.ts";
@@ -28,6 +27,9 @@ import {
 import { boundOf, boundsOf } from "./bounds.ts";
 import { dependenciesOf, itemsOf, type TypeName } from "./values.ts";
 
+/** Terms of one schema's opposite. */
+const MOST_OPPOSITES = 20_000;
+
 /** What does not fit a schema. What is in a `not`, or in an `if` that fails, looks at nothing (2020-12, core 7.7.1.1). */
 export function negativeTerms(algebra: Algebra, node: SchemaNode): readonly Term[] {
   return opposites(algebra, node).map((term) => ({ ...term, seen: ANY_VALUE.seen }));
@@ -47,37 +49,45 @@ function opposites(algebra: Algebra, node: SchemaNode): readonly Term[] {
   const literal = (...path: (string | number)[]) => algebra.literal(document.child(node, ...path));
   const list = (keyword: string) =>
     (schema[keyword] as unknown[] | undefined ?? []).map((_, at) => literal(keyword, at));
-  const out: Term[] = [
+  const out: Term[] = [];
+  const add = (terms: readonly Term[]) => {
+    // References may lead to the same schema in thousands of ways.
+    if (out.length + terms.length > MOST_OPPOSITES) {
+      refuse("not", node.pointer, `its opposite comes to more than ${MOST_OPPOSITES} branches`);
+    }
+    for (const term of terms) out.push(term);
+  };
+  add([
     ...types(schema),
     ...values(algebra, node, schema),
     ...numbers(schema),
     ...texts(algebra, node, schema),
     ...arrays(algebra, node, schema),
     ...objects(algebra, node, schema),
-  ];
-  if ("$ref" in schema) out.push(...algebra.expand(not(document.target(node))));
-  for (const branch of list("allOf")) out.push(...algebra.expand(branch ^ 1));
-  if ("anyOf" in schema) out.push(...algebra.all(list("anyOf").map((branch) => branch ^ 1)));
+  ]);
+  if ("$ref" in schema) add(algebra.expand(not(document.target(node))));
+  for (const branch of list("allOf")) add(algebra.expand(branch ^ 1));
+  if ("anyOf" in schema) add(algebra.all(list("anyOf").map((branch) => branch ^ 1)));
   if ("oneOf" in schema) {
     const branches = list("oneOf");
-    out.push(...algebra.all(branches.map((branch) => branch ^ 1)));
+    add(algebra.all(branches.map((branch) => branch ^ 1)));
     branches.forEach((a, at) => {
-      for (const b of branches.slice(at + 1)) out.push(...algebra.all([a, b]));
+      for (const b of branches.slice(at + 1)) add(algebra.all([a, b]));
     });
   }
-  if ("not" in schema) out.push(...algebra.expand(literal("not")));
+  if ("not" in schema) add(algebra.expand(literal("not")));
   if ("if" in schema) {
-    if ("then" in schema) out.push(...algebra.all([literal("if"), literal("then") ^ 1]));
-    if ("else" in schema) out.push(...algebra.all([literal("if") ^ 1, literal("else") ^ 1]));
+    if ("then" in schema) add(algebra.all([literal("if"), literal("then") ^ 1]));
+    if ("else" in schema) add(algebra.all([literal("if") ^ 1, literal("else") ^ 1]));
   }
   for (const { name, names, schema } of dependenciesOf(document, node)) {
     const there = object({ required: [name] });
     for (const other of names ?? []) {
       const missing = algebra.multiply([there], [absent(algebra, other)], algebra.literal(node));
-      out.push(...missing);
+      add(missing);
     }
     if (schema !== undefined) {
-      out.push(...algebra.multiply([there], algebra.expand(not(schema)), algebra.literal(node)));
+      add(algebra.multiply([there], algebra.expand(not(schema)), algebra.literal(node)));
     }
   }
   return out;
@@ -123,26 +133,34 @@ function values(algebra: Algebra, node: SchemaNode, schema: Keywords): readonly 
         ...ANY_STRING,
         languages: [{
           key: `except:${JSON.stringify(texts)}`,
-          automaton: negation(words(texts, algebra.budget)),
+          automaton: naming(keyword, node.pointer, () => algebra.negation(algebra.words(texts))),
         }],
       },
     }];
     if (booleans.length === 1) terms = [...terms, termOf("boolean", { values: booleans })];
-    for (const value of list.filter((value) => !scalars.includes(value))) {
-      const shape = algebra.document.node(shapeOf(value), node.pointer, node.base);
+    for (const value of list.filter((value) => value !== null && typeof value === "object")) {
+      const shape = algebra.document.node(shapeOf(value as object), node.pointer, node.base);
       terms = algebra.multiply(
         terms,
         algebra.expand(algebra.literal(shape, true)),
         algebra.literal(node),
       );
     }
-    out.push(...terms);
+    for (const term of terms) out.push(term);
   }
   return out;
 }
 
-/** A schema without `const` for an array or an object. */
-function shapeOf(value: unknown): Keywords {
+const shapes = new WeakMap<object, Keywords>();
+
+/** A schema without `const` for an array or an object: the same one where work is done again behind a pause. */
+function shapeOf(value: object): Keywords {
+  const shape = shapes.get(value) ?? makeShape(value);
+  shapes.set(value, shape);
+  return shape;
+}
+
+function makeShape(value: object): Keywords {
   if (Array.isArray(value)) {
     const shape = { type: "array", minItems: value.length, maxItems: value.length };
     return value.length === 0
@@ -180,16 +198,20 @@ function texts(algebra: Algebra, { pointer }: SchemaNode, schema: Keywords): Ter
   if (minLength > 0) out.push(string({ most: minLength - 1 }));
   if (maxLength !== undefined) out.push(string({ least: maxLength + 1 }));
   if (pattern !== undefined) {
-    const automaton = naming("pattern", pointer, () => negation(algebra.pattern(pattern, "may")));
+    const automaton = naming(
+      "pattern",
+      pointer,
+      () => algebra.negation(algebra.pattern(pattern, "may")),
+    );
     out.push(string({ languages: [{ key: `not pattern:${pattern}`, automaton }] }));
   }
   if (format !== undefined) {
-    const found = naming("format", pointer, () => formatOf(format, algebra.budget));
+    const found = naming("format", pointer, () => algebra.format(format));
     if (found !== undefined && found.automaton !== found.rough) {
       refuse("format", pointer, `what is not "${format.slice(0, 40)}" cannot be kept`);
     }
     if (found !== undefined) {
-      const automaton = negation(found.automaton);
+      const automaton = algebra.negation(found.automaton);
       out.push(string({ languages: [{ key: `not format:${format}`, automaton }] }));
     }
   }
@@ -262,7 +284,7 @@ function objects(algebra: Algebra, node: SchemaNode, schema: Keywords): Term[] {
   const some = (
     keyword: string,
     value: Literal,
-    make: () => import("./automaton.ts").Automaton,
+    make: () => Automaton,
   ) => {
     const names = naming(keyword, pointer, make);
     out.push(object({ some: [{ names, value, keyword, pointer }] }));

@@ -2,10 +2,9 @@
  * How values are written: as JSON, or as a family of models writes the arguments of a call. The rules of schemas are the same in
  * each; what a reader takes for another value than was meant, no rule permits.
  */
-import { accepts, ANYTHING, type Automaton, both, type Budget } from "./automaton.ts";
+import { accepts, ANYTHING, type Automaton } from "./automaton.ts";
 import type { BareValues } from "./bare_rules.ts";
 import { type Grammar, literal, type Rule } from "./gbnf.ts";
-import { textRule } from "./text_rules.ts";
 
 /** How texts are written. */
 export interface TextNotation {
@@ -54,16 +53,4 @@ export const JSON_NOTATION: Notation = {
 export function nameRule(grammar: Grammar, { names }: Notation, name: string): Rule {
   if (names === undefined) return grammar.of(literal(JSON.stringify(name)));
   return accepts(names, name) ? grammar.of(literal(name)) : grammar.rule();
-}
-
-/** Any of some names, of those that can be written. */
-export function namesOf(
-  grammar: Grammar,
-  { names, text }: Notation,
-  of: Automaton,
-  budget: Budget,
-): Rule {
-  if (names !== undefined) return textRule(grammar, both(of, names, budget), "plain", budget);
-  const fitting = text.way === "json" ? both(of, text.texts, budget) : of;
-  return grammar.of(`"\\""`, textRule(grammar, fitting, "json", budget), `"\\""`);
 }

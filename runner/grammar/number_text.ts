@@ -4,12 +4,13 @@
  * A reply's text is read as a double by whoever gets it. No number is written with more than fifteen digits where it matters:
  * such texts are the same in number and order as the doubles they become. A bound with more digits is moved inwards.
  */
-import { type Automaton, both, type Budget, explore, negation } from "./automaton.ts";
+import type { Work } from "../../src/budget.ts";
+import { type Automaton, bothWork, type Budget, exploreWork, negationWork } from "./automaton.ts";
 import { ceilUnits, decimal, floorUnits } from "./decimal.ts";
 import { Inexpressible } from "./refusal.ts";
 import {
   all,
-  automatonOf,
+  automatonWork,
   codes,
   DIGIT,
   either,
@@ -77,8 +78,20 @@ export function isAnyNumber(rules: NumberRules): boolean {
     rules.steps.length + rules.offSteps.length + rules.except.length === 0;
 }
 
-/** @throws {Inexpressible} */
-export function numberText(rules: NumberRules, budget: Budget): Automaton {
+/** Of rules that say the same. */
+export function numberKey(rules: NumberRules): string {
+  // JSON has neither whole numbers without end nor infinity.
+  const write = (_: string, value: unknown) =>
+    typeof value === "bigint"
+      ? `${value}n`
+      : value === Infinity || value === -Infinity
+      ? `${value}`
+      : value;
+  return JSON.stringify(rules, write);
+}
+
+/** How numbers that fit are written, in turns. @throws {Inexpressible} */
+export function* numberWork(rules: NumberRules, budget: Budget): Work<Automaton> {
   const steps = rules.steps.map(stepOf);
   const offSteps = rules.offSteps.map(stepOf);
   const fractional = [...steps, ...offSteps].some(({ places }) => places > 0);
@@ -99,20 +112,25 @@ export function numberText(rules: NumberRules, budget: Budget): Automaton {
     if (wholeDigits > 9) throw new Inexpressible("such large fractions cannot be told apart");
   }
   if (rules.whole === true) places = 0;
-  let automaton = automatonOf(range(rules, places, window), budget);
-  const narrow = (other: Automaton) => automaton = both(automaton, other, budget);
+  let automaton = yield* automatonWork(range(rules, places, window), budget);
   if (rules.whole === false) {
     const fraction = sequence(repeat(DIGIT, 0), digit(1, 9), repeat(DIGIT, 0));
-    narrow(
-      automatonOf(
-        sequence(repeat(plain("-"), 0, 1), repeat(DIGIT, 1), plain("."), fraction),
-        budget,
-      ),
-    );
+    const minus = repeat(plain("-"), 0, 1);
+    const written = sequence(minus, repeat(DIGIT, 1), plain("."), fraction);
+    automaton = yield* bothWork(automaton, yield* automatonWork(written, budget), budget);
   }
-  for (const step of steps) narrow(multiples(step, budget));
-  for (const step of offSteps) narrow(negation(multiples(step, budget)));
-  for (const value of rules.except) narrow(negation(automatonOf(notations(value), budget)));
+  for (const step of steps) {
+    automaton = yield* bothWork(automaton, yield* multiples(step, budget), budget);
+  }
+  for (const step of offSteps) {
+    const others = yield* negationWork(yield* multiples(step, budget));
+    automaton = yield* bothWork(automaton, others, budget);
+  }
+  if (rules.except.length > 0) {
+    const listed = either(...rules.except.map(notations));
+    const others = yield* negationWork(yield* automatonWork(listed, budget));
+    automaton = yield* bothWork(automaton, others, budget);
+  }
   return automaton;
 }
 
@@ -137,14 +155,15 @@ function stepOf(step: number): Step {
 }
 
 /** Notations of the multiples of a step, by the remainder of what was read. */
-function multiples({ size, places }: Step, budget: Budget): Automaton {
+function* multiples({ size, places }: Step, budget: Budget): Work<Automaton> {
   // place -2: nothing read; -1: digits before the point; 0 …: behind it
   interface At {
     readonly rest: number;
     readonly place: number;
   }
   const scale = (rest: number, read: number) => rest * 10 ** (places - read) % size;
-  return explore<At>({ rest: 0, place: -2 }, ({ rest, place }) => `${rest},${place}`, (at) => {
+  const key = ({ rest, place }: At) => `${rest},${place}`;
+  return yield* exploreWork<At>({ rest: 0, place: -2 }, key, (at) => {
     const { rest, place } = at;
     const edges: { from: number; to: number; target: At }[] = [];
     if (place === -2) edges.push({ from: 0x2d, to: 0x2d, target: { rest: 0, place: -3 } });

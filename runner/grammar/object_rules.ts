@@ -2,10 +2,10 @@
  * Rules for objects: the properties that the schema names in its order, then others. A property that is not named is offered only
  * where the schema speaks of such, names none, or asks for more of them: models would go on with them.
  */
-import { allWords, type Automaton, both, isEmpty, negation, Pause } from "./automaton.ts";
+import { allWords, type Automaton, isEmpty, Pause } from "./automaton.ts";
 import type { Part, Rule } from "./gbnf.ts";
 import { nameAutomaton, namesOfLength } from "./names.ts";
-import { nameRule, namesOf } from "./notation.ts";
+import { nameRule } from "./notation.ts";
 import { naming, refuse } from "./refusal.ts";
 import type { SchemaRules } from "./schema_rules.ts";
 import { type Formula, formula, type Literal, type ObjectRules } from "./terms.ts";
@@ -55,9 +55,10 @@ export function objectRule(rules: SchemaRules, object: ObjectRules): Rule {
     (object.most !== undefined && (object.most < most || wanted && kinds.length > 0));
   // What others work in between of comes first: rules would be made anew.
   if (counts) prepare(object, named.size, others);
+  const required = new Set(object.required);
   const list = members.map(([name, value]) => ({
     pair: memberRule(rules, nameRule(grammar, notation, name), rules.memberValue(value, name)),
-    required: object.required.includes(name),
+    required: required.has(name),
   }));
   const chain = counts ? counted(rules, object, list, others) : uncounted(rules, list, others);
   return grammar.of(notation.object[0], chain, notation.object[1]);
@@ -233,10 +234,10 @@ class Others {
         "more than 40 properties without a name cannot be kept",
       );
     }
-    const lengths = namesOfLength(rest, by);
+    const lengths = namesOfLength(this.#rules.algebra, rest, by);
     const kinds = this.#kinds.map((kind) => ({
       ...kind,
-      names: both(kind.names, lengths, this.#rules.algebra.budget),
+      names: this.#rules.algebra.both(kind.names, lengths),
     })).filter(({ names }) => !isEmpty(names));
     this.#ofLengths.set(key, kinds);
     if (this.#ofLengths.size % LIMITS.lengths === 0) throw new Pause();
@@ -252,7 +253,7 @@ class Others {
     }
     if (most === 0) return grammar.rule();
     const kinds = this.#kinds.map(({ names, value }) => ({
-      names: both(names, some!.names, algebra.budget),
+      names: algebra.both(names, some!.names),
       value: formula([...value, some!.value]),
     })).filter(({ names, value }) => !isEmpty(names) && !algebra.isEmpty(value));
     if (kinds.length === 0) return grammar.rule();
@@ -273,7 +274,7 @@ class Others {
     const rules = this.#rules;
     const rule = rules.grammar.rule();
     for (const { names, value } of kinds) {
-      const name = namesOf(rules.grammar, rules.notation, names, rules.algebra.budget);
+      const name = rules.names(names, this.#object.pointer);
       rule.or(memberRule(rules, name, rules.memberValue(value)));
     }
     return rule;
@@ -317,7 +318,6 @@ function otherKinds(
   object: ObjectRules,
   except: readonly string[],
 ): Kind[] {
-  const { budget } = algebra;
   const fits: Literal[] = [];
   for (const field of object.fields) if (field.kind === "name") fits.push(field.value);
   let kinds: { names: Automaton; value: Literal[] }[] = [{
@@ -326,8 +326,8 @@ function otherKinds(
   }];
   const split = (value: Literal, inside: Automaton, outside: Automaton, keyword: string) => {
     kinds = kinds.flatMap((kind) => {
-      const yes = { names: both(kind.names, inside, budget), value: [...kind.value, value] };
-      const no = { ...kind, names: both(kind.names, outside, budget) };
+      const yes = { names: algebra.both(kind.names, inside), value: [...kind.value, value] };
+      const no = { ...kind, names: algebra.both(kind.names, outside) };
       return [yes, no].filter(({ names }) => !isEmpty(names));
     });
     if (kinds.length > LIMITS.kinds) {
@@ -345,7 +345,7 @@ function otherKinds(
       naming(
         "patternProperties",
         object.pointer,
-        () => split(field.value, must, negation(may), "patternProperties"),
+        () => split(field.value, must, algebra.negation(may), "patternProperties"),
       );
     } else if (field.kind === "others") {
       naming("additionalProperties", object.pointer, () => {
@@ -353,7 +353,7 @@ function otherKinds(
           except: field.except,
           outside: field.matching.map(({ may }) => may),
         });
-        split(field.value, inside, negation(inside), "additionalProperties");
+        split(field.value, inside, algebra.negation(inside), "additionalProperties");
       });
     }
   }

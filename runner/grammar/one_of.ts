@@ -27,7 +27,8 @@ function listed(term: Term): readonly unknown[] | undefined {
 /** Terms that only list values, as one. */
 export function joinValues(terms: readonly Term[]): readonly Term[] {
   const found = terms.map(listed);
-  const values = found.flatMap((list) => list ?? []);
+  // Each once: references may lead to the same list in thousands of ways.
+  const values = [...new Set(found.flatMap((list) => list ?? []))];
   const rest = terms.filter((_, at) => found[at] === undefined);
   return rest.length + 1 >= terms.length ? terms : [{ ...ANY_VALUE, values }, ...rest];
 }

@@ -7,7 +7,7 @@
  * A pattern is turned into the language of what may follow from a place on, from its end to its start, for each thing
  * that may stand before the place: that is what anchors, boundaries and look-ahead ask about.
  */
-import { runAtOnce, type Work } from "../../src/budget.ts";
+import type { Work } from "../../src/budget.ts";
 import type { Automaton, Budget } from "./automaton.ts";
 import {
   type CodeSet,
@@ -48,12 +48,7 @@ export type Reading = "must" | "may";
 /** Digits that a number without end may have: small models love to go on. */
 const MOST_DIGITS = 20;
 
-/** @throws {Inexpressible} saying what of it cannot be kept. */
-export function patternAutomaton(source: string, reading: Reading, budget: Budget): Automaton {
-  return runAtOnce(patternWork(source, reading, budget));
-}
-
-/** The same in turns. @throws {Inexpressible} */
+/** In turns. @throws {Inexpressible} saying what of it cannot be kept. */
 export function* patternWork(source: string, reading: Reading, budget: Budget): Work<Automaton> {
   for (const name of propertyNames(source).slice(0, MOST_PROPERTIES)) yield* propertyWork(name);
   const tree = readPattern(source);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { SecLlamaError } from "../../src/errors.ts";
 import { seeded } from "../../tests/support/seeds.ts";
 import { inProportion } from "../../tests/support/patience.ts";
-import { accepts, Budget, negation, Pause, words } from "./automaton.ts";
+import { accepts, Budget, negation, Pause, wordsWork } from "./automaton.ts";
 import { ReplyGrammar } from "./schema_grammar.ts";
 import { CASES } from "./testing_schema_cases.ts";
 import { SchemaGenerator } from "./testing_schemas.ts";
@@ -129,6 +129,53 @@ Deno.test("pieces: names of which some are made at once and some in turns are ma
   assert.ok(pieces.length < 1000, `${pieces.length}`);
 });
 
+Deno.test("pieces: what schemas come to in thousands of ways is made once, or refused by name", () => {
+  const chain = (length: number, link: (next: unknown) => unknown, end: unknown) => ({
+    $defs: Object.fromEntries(
+      Array.from({ length }, (_, at) => [
+        `d${at}`,
+        at === length - 1 ? end : link({ $ref: `#/$defs/d${at + 1}` }),
+      ]),
+    ),
+    $ref: "#/$defs/d0",
+  });
+  const twice = (keyword: string) => (next: unknown) => ({ [keyword]: [next, next] });
+  const all = {
+    properties: { a: true },
+    required: ["a"],
+    items: true,
+    contains: true,
+    pattern: "a",
+    minimum: 1,
+    enum: ["a", { a: 1 }, 1],
+  };
+  const long = texts(300, 300);
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    ...Object.values(all).map((value, at) =>
+      [chain(60, twice("allOf"), { [Object.keys(all)[at]!]: value }), /^root ::=/] as const
+    ),
+    [chain(60, twice("anyOf"), { enum: all.enum }), /^root ::=/],
+    [chain(60, twice("anyOf"), { type: "string" }), /"anyOf" at .*: its combinations/],
+    [{ not: chain(60, twice("allOf"), { pattern: "a" }) }, /"(?:not|\$ref)" at .*/],
+    [chain(200, (next) => ({ allOf: [next] }), true), /"\$ref" at .* more than 300 schemas/],
+    [chain(3900, (next) => next, true), /"\$ref" at .* more than 300 schemas/],
+    [chain(1900, (a) => ({ type: "object", required: ["a"], properties: { a } }), true), /^root/],
+    [chain(1900, (items) => ({ type: "array", minItems: 1, items }), true), /^root ::=/],
+    [{ propertyNames: { not: { enum: texts(2, 3000) } } }, /^root ::=|too large/],
+    [
+      {
+        properties: Object.fromEntries(long.map((name) => [name, true])),
+        patternProperties: { "[ab]{2}": true, "[c]{2}": true },
+      },
+      /too large/,
+    ],
+    [{ type: "string", minLength: 5, pattern: `^${"a?".repeat(1990)}$` }, /^root ::=|too large/],
+  ];
+  for (const [schema, wanted] of cases) {
+    assert.match(make(schema).result.slice(0, 300), wanted, JSON.stringify(schema).slice(0, 300));
+  }
+});
+
 /** So many texts of so many letters, which have little in common. */
 function texts(count: number, length: number): string[] {
   const random = seeded(count);
@@ -163,7 +210,7 @@ Deno.test("pieces: an automaton of texts takes these, its opposite all others, w
         "",
       );
     const list = Array.from({ length: Math.floor(random() * 8) }, text);
-    const automaton = words(list, new Budget(Infinity));
+    const automaton = runAtOnce(wordsWork(list, new Budget(Infinity)));
     const opposite = negation(automaton);
     for (const one of [...list, ...Array.from({ length: 30 }, text)]) {
       assert.equal(accepts(automaton, one), list.includes(one));

@@ -1,7 +1,6 @@
 /** What fits a schema: its own keywords as one term, times what each keyword that combines schemas comes to. */
 import type { Algebra } from "./algebra.ts";
-import { type Automaton, both, isEmpty } from "./automaton.ts";
-import { formatOf } from "./formats.ts";
+import { type Automaton, isEmpty } from "./automaton.ts";
 import { naming } from "./refusal.ts";
 import { checkExact, type Keywords, type SchemaNode } from "./schema_document.ts";
 import {
@@ -35,6 +34,10 @@ export function positiveTerms(algebra: Algebra, node: SchemaNode): readonly Term
   const literal = (...path: (string | number)[]) => algebra.literal(document.child(node, ...path));
   const list = (keyword: string) =>
     (schema[keyword] as unknown[] | undefined ?? []).map((_, at) => literal(keyword, at));
+  // These first: what is multiplied would be made anew where one of them pauses.
+  for (const branch of [...list("allOf"), ...list("anyOf"), ...list("oneOf")]) {
+    algebra.expand(branch);
+  }
   if ("$ref" in schema) times(algebra.expand(algebra.literal(document.target(node))), "$ref");
   for (const branch of list("allOf")) times(algebra.expand(branch), "allOf");
   if ("not" in schema) times(algebra.expand(literal("not") ^ 1), "not");
@@ -164,10 +167,10 @@ function stringRules(algebra: Algebra, { pointer }: SchemaNode, schema: Keywords
     languages.push({ key: `pattern:${pattern}`, automaton });
   }
   if (format !== undefined) {
-    const found = naming("format", pointer, () => formatOf(format, algebra.budget));
+    const found = naming("format", pointer, () => algebra.format(format));
     // Programs that write schemas put a format beside patterns of their own, such as of a time without a zone.
     const contradicts = (texts: Automaton) =>
-      languages.some(({ automaton }) => isEmpty(both(automaton, texts, algebra.budget)));
+      languages.some(({ automaton }) => isEmpty(algebra.both(automaton, texts)));
     if (found !== undefined && !naming("format", pointer, () => contradicts(found.automaton))) {
       languages.push({ key: `format:${format}`, ...found });
     }

@@ -1,4 +1,5 @@
 /** How a schema is refused: always by the keyword, and where it stands. */
+import type { Work } from "../../src/budget.ts";
 import { SecLlamaError } from "../../src/errors.ts";
 
 /** What a part of a schema cannot be, before it is known which keyword asked for it. */
@@ -20,5 +21,16 @@ export function naming<T>(keyword: string, pointer: string, make: () => T): T {
   } catch (error) {
     if (error instanceof Inexpressible) refuse(keyword, pointer, error.message);
     throw error;
+  }
+}
+
+/** The same of work that is done in turns. */
+export function* namingWork<T>(keyword: string, pointer: string, work: Work<T>): Work<T> {
+  try {
+    return yield* work;
+  } catch (error) {
+    return naming(keyword, pointer, () => {
+      throw error;
+    });
   }
 }

@@ -1,15 +1,15 @@
 /** Rules for the values that fit schemas. */
 import { exactText } from "../../src/exact_json.ts";
 import type { Work } from "../../src/budget.ts";
-import { type Algebra, kept } from "./algebra.ts";
-import { accepts, ANYTHING, type Automaton, both, Pause, words, wordsWork } from "./automaton.ts";
+import type { Algebra } from "./algebra.ts";
+import { accepts, ANYTHING, type Automaton, Pause } from "./automaton.ts";
 import { arrayRule } from "./array_rules.ts";
 import { bareTerm } from "./bare_rules.ts";
 import { type Grammar, literal, type Part, type Rule } from "./gbnf.ts";
 import { JSON_NOTATION, nameRule, type Notation } from "./notation.ts";
-import { isAnyNumber, numberText } from "./number_text.ts";
+import { isAnyNumber } from "./number_text.ts";
 import { objectRule } from "./object_rules.ts";
-import { Inexpressible, naming } from "./refusal.ts";
+import { Inexpressible, naming, namingWork } from "./refusal.ts";
 import {
   ANY_ARRAY,
   ANY_OBJECT,
@@ -20,17 +20,20 @@ import {
   type StringRules,
   type Term,
 } from "./terms.ts";
-import { textRule } from "./text_rules.ts";
+import { type TextWay, textWork } from "./text_rules.ts";
 import type { TypeName } from "./values.ts";
 
-/** What rules of all notations of one schema share. */
-/** UTF-16 units of listed texts whose automaton is made in turns. */
-const LONG_LIST = 4096;
+/** Steps that count for a pause. */
+const STEPS_PER_PAUSE = 4;
 
+/** What rules of all notations of one schema share. */
 interface Shared {
   /** Whether a schema without a type is of those that its keywords are about. */
   readonly guessTypes: boolean;
-  readonly waiting: (() => void)[];
+  /** What is to be made, and what is made in turns. */
+  readonly waiting: (() => void | Work<void>)[];
+  /** Rules of texts that all notations share. */
+  readonly texts: Record<TextWay, Map<Automaton, Rule>>;
   readonly byNotation: Map<string, SchemaRules>;
 }
 
@@ -39,9 +42,6 @@ export class SchemaRules {
   readonly algebra: Algebra;
   readonly notation: Notation;
   readonly #values = new Map<string, Rule>();
-  readonly #texts = new Map<Automaton, Rule>();
-  /** Of long lists of texts. */
-  readonly #listed = new Map<string, Automaton | Inexpressible>();
   readonly #shared: Shared;
 
   /** @param options.guessTypes Whether a schema without a type is of those that its keywords are about. */
@@ -56,7 +56,12 @@ export class SchemaRules {
     this.algebra = algebra;
     this.notation = notation;
     this.#shared = shared ??
-      { guessTypes: options.guessTypes, waiting: [], byNotation: new Map() };
+      {
+        guessTypes: options.guessTypes,
+        waiting: [],
+        texts: { json: new Map(), plain: new Map() },
+        byNotation: new Map(),
+      };
     this.#shared.byNotation.set(notation.id, this);
   }
 
@@ -89,18 +94,21 @@ export class SchemaRules {
       const { budget } = this.algebra;
       const { spent } = this.grammar;
       budget.begin();
-      let pause: Pause | undefined;
+      let work: Work<unknown> | void;
       try {
-        next();
+        work = next();
       } catch (error) {
         if (!(error instanceof Pause)) throw error;
-        pause = error;
+        work = error.work;
+        // What would be found anew for ever comes to an end.
+        naming("schema", "#", () => budget.take(STEPS_PER_PAUSE));
         this.grammar.spend(spent);
+        this.algebra.undo();
         this.#shared.waiting.push(next);
       }
       yield;
       budget.begin();
-      for (const _ of pause?.work ?? []) {
+      for (const _ of work ?? []) {
         yield;
         budget.begin();
       }
@@ -129,7 +137,7 @@ export class SchemaRules {
       const texts = values.filter((value) => typeof value === "string");
       // Many texts share their beginnings.
       const many = texts.length > 4;
-      if (many) rule.or(this.#quoted(this.#text(this.#words(texts))));
+      if (many) rule.or(this.#quoted(this.#text(this.algebra.words(texts), "enum", pointer)));
       for (const value of values) {
         if (!many || typeof value !== "string") rule.or(this.constant(value));
       }
@@ -155,10 +163,10 @@ export class SchemaRules {
       rule.or(
         term.string === ANY_STRING && this.notation.text === JSON_NOTATION.text
           ? "string"
-          : naming("pattern", pointer, () => this.string(term)),
+          : naming("pattern", pointer, () => this.string(term, pointer)),
       );
     }
-    if (has("number")) rule.or(naming("multipleOf", pointer, () => this.#number(term)));
+    if (has("number")) rule.or(naming("multipleOf", pointer, () => this.#number(term, pointer)));
     if (has("boolean")) rule.or(this.notation.words[0]);
     if (has("null")) rule.or(this.notation.words[1]);
   }
@@ -172,31 +180,32 @@ export class SchemaRules {
   }
 
   /** The texts that fit a term, with what stands around a text. */
-  string({ string }: Term): Part {
+  string({ string }: Term, pointer: string): Part {
     const { grammar, algebra } = this;
     const { texts, character } = this.notation.text;
     const { automaton, least, most } = algebra.strings(string);
-    if (automaton !== ANYTHING) return this.#quoted(this.#text(automaton));
+    if (automaton !== ANYTHING) return this.#quoted(this.#text(automaton, "pattern", pointer));
     const counted = least > 0 || most !== undefined;
-    if (texts !== ANYTHING && !counted) return this.#quoted(this.#text(texts));
-    if (character === undefined) return this.#quoted(this.#countedText(string));
+    if (texts !== ANYTHING && !counted) return this.#quoted(this.#text(texts, "pattern", pointer));
+    if (character === undefined) return this.#quoted(this.#countedText(string, pointer));
     const repeated = () =>
       naming("maxLength", "#", () => grammar.repeat(grammar.of(character), least, most));
     const rule = grammar.of(this.#quoted(repeated()));
     if (texts === ANYTHING) return rule;
     // Any character, as far as that can be counted.
     try {
-      rule.or(this.#quoted(this.#countedText(string)));
+      rule.or(this.#quoted(this.#countedText(string, pointer)));
     } catch (error) {
       if (!(error instanceof Inexpressible)) throw error;
     }
     return rule;
   }
 
-  #countedText(string: StringRules): Rule {
+  #countedText(string: StringRules, pointer: string): Rule {
     const { id, text: { texts } } = this.notation;
     const languages = [...string.languages, { key: `notation:${id}`, automaton: texts }];
-    return this.#text(this.algebra.strings({ ...string, languages }).automaton);
+    const { automaton } = this.algebra.strings({ ...string, languages });
+    return this.#text(automaton, "pattern", pointer);
   }
 
   #quoted(body: Part): Rule {
@@ -204,33 +213,40 @@ export class SchemaRules {
     return this.grammar.of(open, body, close);
   }
 
-  /** @throws {Pause} the first time, for long ones; {@link Inexpressible}. */
-  #words(texts: readonly string[]): Automaton {
-    const { budget } = this.algebra;
-    if (texts.reduce((sum, { length }) => sum + length, 0) < LONG_LIST) return words(texts, budget);
-    return kept(this.#listed, JSON.stringify(texts), () => wordsWork(texts, budget));
+  /** Those of the automaton's texts that can be written. @throws {Pause} {@link Inexpressible} */
+  #text(automaton: Automaton, keyword: string, pointer: string): Rule {
+    const { text } = this.notation;
+    return this.#written(this.algebra.both(automaton, text.texts), text.way, keyword, pointer);
   }
 
-  /** Those of the automaton's texts that can be written. */
-  #text(automaton: Automaton): Rule {
-    const { text } = this.notation;
-    const { budget } = this.algebra;
-    let rule = this.#texts.get(automaton);
+  /** Any of some names of members, of those that can be written. @throws {Pause} {@link Inexpressible} */
+  names(of: Automaton, pointer: string): Rule {
+    const { names } = this.notation;
+    if (names !== undefined) {
+      return this.#written(this.algebra.both(of, names), "plain", "properties", pointer);
+    }
+    const { way, texts } = this.notation.text;
+    const fitting = way === "json" ? this.algebra.both(of, texts) : of;
+    const text = this.#written(fitting, "json", "properties", pointer);
+    return this.grammar.of(`"\\""`, text, `"\\""`);
+  }
+
+  #number({ number }: Term, pointer: string): Part {
+    if (isAnyNumber(number)) return number.whole === true ? "integer" : "number";
+    return this.#written(this.algebra.numbers(number), "plain", "multipleOf", pointer);
+  }
+
+  /** The rule of an automaton's texts, which is filled in turns. It is refused by the keyword and the place that asked first. */
+  #written(automaton: Automaton, notation: TextWay, keyword: string, pointer: string): Rule {
+    const { waiting, texts: { [notation]: known } } = this.#shared;
+    let rule = known.get(automaton);
     if (rule === undefined) {
-      const fitting = both(automaton, text.texts, budget);
-      this.#texts.set(automaton, rule = textRule(this.grammar, fitting, text.way, budget));
+      known.set(automaton, rule = this.grammar.rule());
+      const { grammar, algebra: { budget } } = this;
+      const work = textWork(grammar, { rule, automaton, notation, budget });
+      waiting.push(() => namingWork(keyword, pointer, work));
     }
     return rule;
-  }
-
-  #number({ number }: Term): Part {
-    if (isAnyNumber(number)) return number.whole === true ? "integer" : "number";
-    return textRule(
-      this.grammar,
-      numberText(number, this.algebra.budget),
-      "plain",
-      this.algebra.budget,
-    );
   }
 
   /** A value as it is written, with white space where it may be; a rule without alternatives if it cannot be. */

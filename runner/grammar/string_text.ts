@@ -11,6 +11,8 @@ import {
 import { Inexpressible } from "./refusal.ts";
 import type { StringRules } from "./terms.ts";
 
+/** Edges that are looked at between two places to yield. */
+const EDGES_PER_YIELD = 4096;
 /** States that an automaton may have with the length counted. */
 const MAX_COUNTED = 8000;
 /** Characters that are counted behind the first loop: enough for a web address, and quick to make. */
@@ -47,7 +49,7 @@ function* counted(
   most: number | undefined,
   budget: Budget,
 ): Work<Automaton> {
-  const { shortest, longest } = lengths(automaton);
+  const { shortest, longest } = yield* lengths(automaton);
   if (longest !== undefined && most !== undefined && longest <= most) most = undefined;
   if (shortest >= least) least = 0;
   if (least === 0 && most === undefined) return automaton;
@@ -119,28 +121,39 @@ function loopsAlone({ states }: Automaton, most: number) {
   return { known, most: top, room: top - Math.max(...entries) };
 }
 
-/** Characters of the shortest and the longest text; no longest one: there is no end. */
-function lengths({ states }: Automaton): { shortest: number; longest: number | undefined } {
-  let shortest = 0;
-  for (let layer = new Set([0]), seen = new Set([0]);; shortest++) {
-    if ([...layer].some((id) => states[id]!.accepts)) break;
-    layer = new Set([...layer].flatMap((id) => states[id]!.edges.map(({ target }) => target)))
-      .difference(seen);
-    if (layer.size === 0) return { shortest: 0, longest: 0 }; // nothing is accepted
-    layer.forEach((id) => seen.add(id));
+/** Characters of the shortest and the longest text; no longest one: there is no end. Not by calls inside each other. */
+function* lengths(
+  { states }: Automaton,
+): Work<{ shortest: number; longest: number | undefined }> {
+  const targets: number[][] = [];
+  const waiting = states.map(() => 0);
+  let looked = 0;
+  for (const { edges } of states) {
+    const some = [...new Set(edges.map(({ target }) => target))];
+    targets.push(some);
+    for (const target of some) waiting[target]!++;
+    looked += 1 + edges.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
   }
-  const known = new Map<number, number>();
-  const open = new Set<number>();
-  const depth = (id: number): number => {
-    const found = known.get(id);
-    if (found !== undefined) return found;
-    if (open.has(id)) return Infinity;
-    open.add(id);
-    const deepest = Math.max(0, ...states[id]!.edges.map(({ target }) => 1 + depth(target)));
-    open.delete(id);
-    known.set(id, deepest);
-    return deepest;
-  };
-  const longest = states.length > 4000 ? Infinity : depth(0);
-  return { shortest, longest: longest === Infinity ? undefined : longest };
+  let shortest = 0;
+  for (let layer = [0], seen = new Set([0]);; shortest++) {
+    if (layer.length === 0) return { shortest: 0, longest: 0 }; // nothing is accepted
+    if (layer.some((id) => states[id]!.accepts)) break;
+    layer = layer.flatMap((id) => targets[id]!).filter((id) => !seen.has(id) && seen.add(id));
+  }
+  yield;
+  // Topological order (Kahn): what is in a loop, or behind one, is never without one that waits.
+  const longest = states.map(() => 0);
+  const open = waiting[0] === 0 ? [0] : [];
+  let done = 0;
+  for (let id; (id = open.pop()) !== undefined; done++) {
+    for (const target of targets[id]!) {
+      longest[target] = Math.max(longest[target]!, longest[id]! + 1);
+      if (--waiting[target]! === 0) open.push(target);
+    }
+  }
+  if (done < states.length) return { shortest, longest: undefined };
+  return { shortest, longest: longest.reduce((most, one) => Math.max(most, one), 0) };
 }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { runAtOnce } from "../../src/budget.ts";
 import { seeded, seeds } from "../../tests/support/seeds.ts";
 import { accepts, type Automaton, Budget } from "./automaton.ts";
-import { patternAutomaton } from "./pattern.ts";
+import { patternWork } from "./pattern.ts";
 import { stringsWork } from "./string_text.ts";
-import { formatOf } from "./formats.ts";
+import { formatWork } from "./formats.ts";
 
 const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 60 : 8;
 const BUDGET = () => new Budget(50_000_000);
@@ -29,7 +29,7 @@ function walk({ states }: Automaton, random: () => number): string | undefined {
 }
 
 Deno.test("strings: a web address of pydantic's HttpUrl may be long, and never longer than its bound", () => {
-  const { automaton } = formatOf("uri", BUDGET())!;
+  const { automaton } = runAtOnce(formatWork("uri", BUDGET()));
   const http = bounded(automaton, 2083);
   const url = (length: number) => `https://www.example.org/${"a".repeat(length)}`;
   for (const length of [0, 20, 100, 300, 500]) assert.ok(accepts(http, url(length)), `${length}`);
@@ -46,7 +46,7 @@ Deno.test("strings: texts of counted automata are in the pattern and within the 
   let walked = 0, long = 0;
   for (let count = 0; count < ROUNDS; count++) {
     const source = `^${fixed()}:${fixed()}/${loop()}\\?${loop()}${fixed()}$`;
-    const automaton = patternAutomaton(source, "must", BUDGET());
+    const automaton = runAtOnce(patternWork(source, "must", BUDGET()));
     const most = 60 + Math.floor(random() * 2000);
     const made = bounded(automaton, most);
     for (let drawn = 0; drawn < 20; drawn++) {

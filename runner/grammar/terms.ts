@@ -161,7 +161,8 @@ export function formula(literals: readonly Literal[]): Formula {
 /** Values that fit both; `undefined` if it is plain that there are none. */
 export function meet(a: Term, b: Term): Term | undefined {
   if (a === ANY_VALUE) return b;
-  if (b === ANY_VALUE) return a;
+  // References may lead to the same schema in thousands of ways.
+  if (b === ANY_VALUE || a === b) return a;
   const number = meetNumbers(a.number, b.number);
   const string = meetStrings(a.string, b.string);
   const array = meetArrays(a.array, b.array);
@@ -194,12 +195,26 @@ export function meet(a: Term, b: Term): Term | undefined {
   };
 }
 
+/** What is in both lists is there once: else schemas that refer to one another would double it with each reference. */
+function joined<T>(a: readonly T[], b: readonly T[]): readonly T[] {
+  if (a.length === 0) return b;
+  if (b.length > 8) return [...new Set([...a, ...b])];
+  const more = b.filter((one) => !a.includes(one));
+  return more.length === 0 ? a : a.concat(more);
+}
+
+/** How much {@link meet} copies of a term, about. */
+export function weightOf({ values, number, string, array, object, seen }: Term): number {
+  return (values?.length ?? 0) + number.except.length + string.languages.length +
+    array.sequences.length + object.fields.length + object.required.length + seen.names.length;
+}
+
 function both(a: Seen, b: Seen): Seen {
   if (a === NOTHING) return b;
   if (b === NOTHING) return a;
   return {
-    names: [...new Set([...a.names, ...b.names])],
-    matching: [...a.matching, ...b.matching],
+    names: joined(a.names, b.names),
+    matching: joined(a.matching, b.matching),
     allNames: a.allNames || b.allNames,
     items: Math.max(a.items, b.items),
     allItems: a.allItems || b.allItems,
@@ -207,8 +222,18 @@ function both(a: Seen, b: Seen): Seen {
 }
 
 function sharedValues(a: readonly unknown[], b: readonly unknown[]): readonly unknown[] {
-  const texts = new Set(b.map(textOf));
-  return a.filter((value) => texts.has(textOf(value)));
+  const texts = new Set(textsOf(b));
+  const own = textsOf(a);
+  return a.filter((_, at) => texts.has(own[at]!));
+}
+
+const known = new WeakMap<readonly unknown[], readonly string[]>();
+
+/** A list is met with hundreds of others. */
+function textsOf(values: readonly unknown[]): readonly string[] {
+  const texts = known.get(values) ?? values.map(textOf);
+  known.set(values, texts);
+  return texts;
 }
 
 /** A value's JSON with the names of its objects in order, so that equal values have equal texts. */
@@ -242,9 +267,9 @@ function meetNumbers(a: NumberRules, b: NumberRules): NumberRules {
     whole: clash(a.whole, b.whole) ? undefined : a.whole ?? b.whole,
     least: side(a.least, b.least, 1),
     most: side(a.most, b.most, -1),
-    steps: [...new Set([...a.steps, ...b.steps])],
-    offSteps: [...new Set([...a.offSteps, ...b.offSteps])],
-    except: [...new Set([...a.except, ...b.except])],
+    steps: joined(a.steps, b.steps),
+    offSteps: joined(a.offSteps, b.offSteps),
+    except: joined(a.except, b.except),
   };
 }
 
@@ -265,8 +290,8 @@ function meetArrays(a: ArrayRules, b: ArrayRules): ArrayRules {
   return {
     least: Math.max(a.least, b.least),
     most: least(a.most, b.most),
-    sequences: [...a.sequences, ...b.sequences],
-    contains: [...a.contains, ...b.contains],
+    sequences: joined(a.sequences, b.sequences),
+    contains: joined(a.contains, b.contains),
     unique: a.unique ?? b.unique,
   };
 }
@@ -277,9 +302,9 @@ function meetObjects(a: ObjectRules, b: ObjectRules): ObjectRules {
   return {
     least: Math.max(a.least, b.least),
     most: least(a.most, b.most),
-    required: [...new Set([...a.required, ...b.required])],
-    fields: [...a.fields, ...b.fields],
-    some: [...a.some, ...b.some],
+    required: joined(a.required, b.required),
+    fields: joined(a.fields, b.fields),
+    some: joined(a.some, b.some),
     open: a.open || b.open,
     pointer: b.least > a.least ? b.pointer : a.pointer,
   };

@@ -1,4 +1,5 @@
 /** Rules for the texts that an automaton accepts, as they stand in JSON, or as they are. */
+import { runAtOnce, type Work } from "../../src/budget.ts";
 import {
   ANYTHING,
   type Automaton,
@@ -11,8 +12,11 @@ import { ANY_CODE, type CodeSet, codeSet, intersect, minus, type Range } from ".
 import { type Grammar, literal, type Part, Rule } from "./gbnf.ts";
 
 /** How characters of a text are written in a reply. */
-type Notation = "json" | "plain";
+export type TextWay = "json" | "plain";
 
+/** Edges, and states, that are looked at between two places to yield. */
+const EDGES_PER_YIELD = 4096;
+const STATES_PER_YIELD = 512;
 /** In characters of the grammar. */
 const LONG_CLASS = 200;
 /** What JSON writes as an escape (RFC 8259, 7). */
@@ -35,17 +39,32 @@ const SHORT: readonly (readonly [code: number, letter: string])[] = [
 export function textRule(
   grammar: Grammar,
   automaton: Automaton,
-  notation: Notation,
+  notation: TextWay,
   budget: Budget,
 ): Rule {
-  if (isEmpty(automaton)) return grammar.rule();
-  if (automaton === ANYTHING && notation === "json") return grammar.of("char*");
+  const rule = grammar.rule();
+  runAtOnce(textWork(grammar, { rule, automaton, notation, budget }));
+  return rule;
+}
+
+/** Fills a rule with an automaton's texts, in turns. @throws {Inexpressible} when a limit is reached. */
+export function* textWork(
+  grammar: Grammar,
+  { rule: first, automaton, notation, budget }: {
+    readonly rule: Rule;
+    readonly automaton: Automaton;
+    readonly notation: TextWay;
+    readonly budget: Budget;
+  },
+): Work<void> {
+  if (isEmpty(automaton)) return;
+  if (automaton === ANYTHING && notation === "json") return void first.or("char*");
   const { states } = automaton;
   budget.take(STEPS_PER_STATE * states.length);
   const uses = states.map(() => 0);
   uses[0]!++;
   states.forEach(({ edges }) => edges.forEach(({ target }) => uses[target]!++));
-  const rules = states.map(() => grammar.rule());
+  const rules = states.map((_, id) => id === 0 ? first : grammar.rule());
   const long = new Map<Part, Rule>();
   /** A class of Unicode's is written once. */
   const once = (part: Part): Part => {
@@ -64,23 +83,30 @@ export function textRule(
     written.set(key, known);
     return known;
   };
-  states.forEach(({ accepts, edges }, id) => {
+  let looked = 0;
+  for (const [id, { accepts, edges }] of states.entries()) {
     const rule = rules[id]!;
     for (const [target, group] of byTarget(edges)) {
       for (const part of charactersOf(group)) rule.or(once(part), rules[target]!);
     }
     if (accepts) rule.or();
-  });
-  joinChains(rules, new Set(rules.filter((_, id) => uses[id] === 1)));
-  return rules[0]!;
+    // Each is compared with those that were written before.
+    looked += 16 + edges.length;
+    if (looked < EDGES_PER_YIELD) continue;
+    looked = 0;
+    yield;
+  }
+  yield;
+  yield* joinChains(rules, new Set(rules.filter((_, id) => uses[id] === 1)));
 }
 
 /**
  * What has one way on is written with what follows, if nothing else leads there. Each rule is gone through once: those that are
  * written with another come behind it, and are left out.
  */
-function joinChains(rules: readonly Rule[], single: ReadonlySet<Rule>): void {
+function* joinChains(rules: readonly Rule[], single: ReadonlySet<Rule>): Work<void> {
   const gone = new Set<Rule>();
+  let looked = 0;
   for (const rule of rules) {
     if (gone.has(rule)) continue;
     for (const [at, alternative] of rule.alternatives.entries()) {
@@ -90,6 +116,7 @@ function joinChains(rules: readonly Rule[], single: ReadonlySet<Rule>): void {
         parts.add(after === undefined ? next : next.slice(0, -1));
         if (after !== undefined) gone.add(after);
         next = after?.alternatives[0];
+        if (++looked % STATES_PER_YIELD === 0) yield;
       }
       rule.alternatives[at] = parts.parts();
     }
@@ -144,7 +171,7 @@ function byTarget(edges: readonly Edge[]): Map<number, Range[]> {
 }
 
 /** Ways to write one character of a set. */
-function characters(set: CodeSet, notation: Notation): Part[] {
+function characters(set: CodeSet, notation: TextWay): Part[] {
   // The usual case of listed texts.
   if (set.length === 1 && set[0]![0] === set[0]![1] && isPlain(set[0]![0])) return [classOf(set)];
   const whole = intersect(set, ANY_CODE);
