@@ -38,7 +38,8 @@ export async function askWithoutStore(
     `  1  in a file under a passphrase, asked at every start: ${keyFile}`,
     "  2  in memory, for this time only",
   ].join("\n"));
-  switch (tui.ask("Where shall the key be? 1 or 2; nothing: not at all")?.trim()) {
+  const answer = await tui.ask("Where shall the key be? 1 or 2; nothing: not at all:");
+  switch (answer?.trim()) {
     case "1":
       return { ...options, keyFile };
     case "2":

@@ -14,6 +14,7 @@ import { label, type LogFields } from "../log.ts";
 import { withKeys, withRecord } from "./client_keys.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, flag, stringOption } from "./command.ts";
+import { confirm } from "./confirm.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 import { readEnd } from "./role.ts";
 import { readSettings } from "./settings.ts";
@@ -196,11 +197,8 @@ const reset: Command = {
     withRecord(context, async (keys, record) => {
       if (!flag(context, "yes")) {
         context.tui.note("This ends every client; each has to be paired anew.");
-        if (context.tui.ask("To go on, type: reset")?.trim() !== "reset") {
-          throw new SecLlamaError("key-cancelled", "it was not confirmed: nothing was changed", {
-            hint: "to do it without being asked, run: secllama clients reset --yes",
-          });
-        }
+        const unasked = "secllama clients reset --yes";
+        await confirm(context, { word: "reset", kept: "nothing was changed", unasked });
       }
       const revision = await keys.clients().reset();
       await record("clients-reset");

@@ -12,6 +12,7 @@ import { outsideStatus } from "../keys/keyset/status.ts";
 import { BACKEND_NAMES } from "../keys/stores/store.ts";
 import { readUsage, useOf } from "../keys/keyset/usage.ts";
 import { type Command, type CommandContext, flag, stringOption } from "./command.ts";
+import { confirm } from "./confirm.ts";
 import {
   choose,
   EXIT_CODES,
@@ -189,15 +190,8 @@ const remove: Command = {
         context.tui.note(`The history (${history}) is moved to the active key first, and stays.`);
       }
       context.tui.note("Paired clients that still use it have to be paired again.");
-      const typed = context.tui.ask("To go on, type the key's id:");
-      if (typed === undefined) {
-        throw new SecLlamaError("key-refused", "nobody was there to confirm the deletion", {
-          hint: `to delete without being asked, run: secllama key delete ${kid} --yes`,
-        });
-      }
-      if (typed.trim() !== kid) {
-        throw new SecLlamaError("key-cancelled", "what was typed is not the key's id: kept it");
-      }
+      const unasked = `secllama key delete ${kid} --yes`;
+      await confirm(context, { word: kid, called: "the key's id", kept: "kept it", unasked });
     }
     await authorityOf(manager.file.dataDir, manager).rewrap();
     await vaultOf(manager.file.dataDir, manager).rewrap().catch((error) => {
@@ -231,13 +225,8 @@ async function deleteAll(context: CommandContext): Promise<number> {
     tui.note("nothing that was sealed under them opens again, and each paired client is shut out.");
     const history = historyText(manager.file.dataDir);
     if (history !== undefined) tui.note(`The history is lost with them: ${history}.`);
-    const typed = tui.ask("To go on, type all:");
-    if (typed === undefined) {
-      throw new SecLlamaError("key-refused", "nobody was there to confirm the deletion", {
-        hint: "to delete without being asked, run: secllama key delete --all --yes",
-      });
-    }
-    if (typed.trim() !== "all") throw new SecLlamaError("key-cancelled", "kept all keys");
+    const unasked = "secllama key delete --all --yes";
+    await confirm(context, { word: "all", kept: "kept all keys", unasked });
   }
   await destroyAll(manager.store, manager.file.dataDir);
   report(context, { destroyed: count }, [

@@ -42,7 +42,8 @@ export function keySourceOptions(context: CommandContext, dataDir: string): KeyS
     ...(keyFd === undefined ? {} : { keyFd }),
     ...(keyFile === undefined ? {} : { keyFile }),
     profile: profileOf(context.env),
-    passphrase: ({ confirm }) => askPassphrase(context, "key file", passphraseFd, confirm),
+    passphrase: ({ confirm, wrong }) =>
+      askPassphrase(context, "key file", passphraseFd, confirm, wrong),
     ephemeral: flag(context, "ephemeral"),
     ephemeralFallback: flag(context, "ephemeral-fallback"),
     interactive: context.tui.isTerminal && Deno.stdin.isTerminal(),

@@ -46,9 +46,10 @@ const NOT_HERE: { readonly [word: string]: string } = {
 export async function runCli(argv: readonly string[]): Promise<number> {
   const noColor = (Deno.env.get("NO_COLOR") ?? "") !== "";
   const dumb = Deno.env.get("TERM") === "dumb";
-  let tui = makeTui({ noColor, dumb });
   const stop = new AbortController();
-  const onSignal = () => stop.abort();
+  const { signal } = stop;
+  let tui = makeTui({ noColor, dumb, signal });
+  const onSignal = endAtSecond(stop);
   try {
     const env = await settleEnvironment();
     refusePasted(argv);
@@ -59,7 +60,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
-    if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, quiet: true });
+    if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, signal, quiet: true });
     const { profile } = parsed.values;
     // A script's variable that was not set: not the profile that it means.
     if (profile === "") {
@@ -70,7 +71,7 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     }
     const ownEnv = typeof profile === "string" ? { ...env, SECLLAMA_PROFILE: profile } : env;
     try {
-      return await command.run({ tui, env: ownEnv, signal: stop.signal, ...parsed });
+      return await command.run({ tui, env: ownEnv, signal, ...parsed });
     } catch (error) {
       throw withUsage(command, error);
     }
@@ -79,6 +80,24 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     await tui.dropTyped();
     return toSecLlamaError(error).exitCode;
   }
+}
+
+/** One signal may come twice: from the terminal, and from the program that started this one. */
+const SAME_SIGNAL_MS = 500;
+
+/**
+ * What a signal does: it stops the command, which puts in order what it has. Another one ends the process, since the command may
+ * wait for what has no end: a pipe that nobody writes to.
+ */
+function endAtSecond(stop: AbortController): () => void {
+  let first: number | undefined;
+  return () => {
+    const now = performance.now();
+    first ??= now;
+    if (now - first < SAME_SIGNAL_MS) return stop.abort();
+    if (Deno.stdin.isTerminal()) Deno.stdin.setRaw(false);
+    Deno.exit(new SecLlamaError("cancelled", "cancelled").exitCode);
+  };
 }
 
 /** An error of usage that says nothing of how it is done gets the command's example, or where its options are. */

@@ -32,7 +32,9 @@ export async function readPairing(context: CommandContext, where: string): Promi
       echo: gateway !== undefined, // words are good once; the long string is a key
     });
     if (text === undefined || text.trim() === "") {
-      throw new SecLlamaError("key-cancelled", "no pairing was given");
+      throw new SecLlamaError("key-cancelled", "no pairing was given", {
+        hint: "on the host, secllama pair NAME shows new ones; then run this command again",
+      });
     }
     try {
       return await pairingOf(context, text, gateway);

@@ -30,7 +30,7 @@ exist yet. The answer's header Secllama-Receipt-Secret is what proves later whic
         hint: "it is the header Secllama-Receipt of the answer",
       });
     }
-    const answer = await askLocalProxy(askedProxy(await readSettings(context)), {
+    const answer = await askLocalProxy(askedProxy(await readSettings(context), context), {
       method: "GET",
       path: pathOf(ROUTES.receipt, id),
       signal: context.signal,

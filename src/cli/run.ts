@@ -56,7 +56,7 @@ It asks the proxy on loopback; where none runs and this machine is paired with a
   async run(context) {
     const settings = await readSettings(context);
     const { tui, signal } = context;
-    const post = await makePost(context, askedProxy(settings));
+    const post = await makePost(context, askedProxy(settings, context));
     const [model, ...words] = context.positionals;
     const prompt = words.join(" ");
     const session = new Session(model!, sessionSettings(context));

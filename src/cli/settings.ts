@@ -1,6 +1,7 @@
 /** The settings as options of commands. */
 import type { LocalProxy } from "../app/local_proxy.ts";
 import { type Field, FIELDS } from "../config/fields.ts";
+import { readOllamaEnvironment } from "../config/ollama_env.ts";
 import { loadSettings, type Settings } from "../config/settings.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { CommandContext, OptionSpec, OptionTable } from "./command.ts";
@@ -24,15 +25,28 @@ export const ASKED_PROXY_OPTION: OptionTable = {
   "proxy-port": { type: "string", value: "PORT", help: "port of the proxy to ask (default 11434)" },
 };
 
-/** The proxy that runs already, by the settings. @throws {SecLlamaError} `usage` for port 0. */
-export function askedProxy({ config, dataDir }: Settings): LocalProxy {
+/**
+ * The proxy that runs already, by the settings. With `context`, whoever named another machine to Ollama's clients is told that it
+ * is not asked.
+ * @throws {SecLlamaError} `usage` for port 0.
+ */
+export function askedProxy({ config, dataDir }: Settings, context?: CommandContext): LocalProxy {
   if (config.proxyPort === 0) {
     throw new SecLlamaError("usage", "--proxy-port 0 names no proxy that could be asked", {
       field: "--proxy-port",
       hint: "give the port that serve took: it is in its first lines, and in what --ready-fd gets",
     });
   }
+  if (context !== undefined) warnOfOtherHost(context);
   return { hostname: "127.0.0.1", port: config.proxyPort, dataDir };
+}
+
+function warnOfOtherHost({ tui, env, values }: CommandContext): void {
+  if (values["proxy-port"] !== undefined || env["SECLLAMA_PROXY_PORT"]) return;
+  const { OLLAMA_HOST } = env;
+  const { values: sets, warnings } = readOllamaEnvironment({ OLLAMA_HOST });
+  // Its port is taken: Ollama's clients, too, ask this machine for 0.0.0.0.
+  if (sets.proxyPort === undefined) { for (const warning of warnings) tui.warn(warning); }
 }
 
 /** The settings as a command's flags, the environment and the config file give them. @throws {SecLlamaError} `bad-config`. */

@@ -31,18 +31,27 @@ async function nextBytes(): Promise<Uint8Array | null> {
   return n === null ? null : buffer.slice(0, n);
 }
 
-/** One line, without echo; undefined when there is no terminal, or the input ended, or Ctrl-C was pressed. */
-export function askSecret(question: string, show: Show): Promise<string | undefined> {
-  return ask(question, { whole: () => true, echo: false }, show);
+/**
+ * One line; undefined when there is no terminal, or the input ended, or Ctrl-C was pressed, or `signal` is aborted: in raw mode
+ * a signal from elsewhere is the only one that comes.
+ */
+export function askLine(
+  question: string,
+  echo: boolean,
+  show: Show,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  return ask(question, { whole: () => true, echo }, show, signal);
 }
 
-/** A text of one or more lines, with all that was pasted behind it thrown away; undefined as {@link askSecret}. */
+/** A text of one or more lines, with all that was pasted behind it thrown away; undefined as {@link askLine}. */
 export async function askPasted(
   question: string,
   options: PasteOptions,
   show: Show,
+  signal?: AbortSignal,
 ): Promise<string | undefined> {
-  const text = await ask(question, options, show);
+  const text = await ask(question, options, show, signal);
   await dropTyped();
   return text;
 }
@@ -74,16 +83,20 @@ async function ask(
   question: string,
   { whole, echo }: PasteOptions,
   show: Show,
+  signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  if (!Deno.stdin.isTerminal()) return undefined;
+  if (!Deno.stdin.isTerminal() || signal?.aborted) return undefined;
   asked = true;
+  const ended = Promise.withResolvers<null>();
+  const end = () => ended.resolve(null);
+  signal?.addEventListener("abort", end);
   Deno.stdin.setRaw(true);
   try {
     show(question + " "); // whoever types once it shows is not echoed
     let text = "", line = "";
     const decoder = new TextDecoder();
     for (;;) {
-      const bytes = await nextBytes();
+      const bytes = await Promise.race([nextBytes(), ended.promise]);
       if (bytes === null) return undefined;
       for (const ch of decoder.decode(bytes, { stream: true }).replace(ESCAPES, "")) {
         if (ch === CTRL_C || ch === CTRL_D) return undefined;
@@ -103,6 +116,7 @@ async function ask(
       }
     }
   } finally {
+    signal?.removeEventListener("abort", end);
     Deno.stdin.setRaw(false);
     show("\n");
   }

@@ -5,7 +5,7 @@
  */
 import { cutColumns } from "./columns.ts";
 import { SecLlamaError, toSecLlamaError } from "../errors.ts";
-import { askPasted, askSecret, dropTyped, type PasteOptions } from "./terminal_input.ts";
+import { askLine, askPasted, dropTyped, type PasteOptions } from "./terminal_input.ts";
 
 export interface Tui {
   readonly isTerminal: boolean;
@@ -30,9 +30,11 @@ export interface Tui {
   dim(text: string): string;
   /** In the colour of a verdict, where the terminal has colours and the user wants them. */
   judged(verdict: Judgement, text: string): string;
-  /** Asks on the terminal; undefined when there is none or the input ended. */
-  ask(question: string): string | undefined;
-  /** Asks without echo; undefined when there is none or the input ended. */
+  /** Whether somebody could answer: standard input is a terminal. */
+  readonly canAsk: boolean;
+  /** Asks on the terminal; undefined when there is none, or nobody answered: the input ended, Ctrl-C, a signal. */
+  ask(question: string): Promise<string | undefined>;
+  /** Asks without echo; undefined as `ask`. */
   askSecret(question: string): Promise<string | undefined>;
   /** Asks for what is mostly pasted, over several lines; see terminal_input.ts. */
   askPasted(question: string, options: PasteOptions): Promise<string | undefined>;
@@ -99,9 +101,9 @@ export function printable(text: string): string {
   );
 }
 
-/** `quiet`: for commands whose lines are remarks only; warnings and errors are printed. */
+/** `quiet`: for commands whose lines are remarks only; warnings and errors are printed. `signal` ends questions. */
 export function makeTui(
-  options: { noColor: boolean; dumb?: boolean; quiet?: boolean },
+  options: { noColor: boolean; dumb?: boolean; quiet?: boolean; signal?: AbortSignal },
 ): Tui {
   const isTerminal = Deno.stdout.isTerminal();
   const colour = isTerminal && !options.noColor && !options.dumb;
@@ -111,10 +113,25 @@ export function makeTui(
   const errColour = control && !options.noColor;
   const paint = (on: boolean, code: string, text: string) =>
     on ? `\x1b[${code}m${text}\x1b[0m` : text;
-  const stdout = (text: string) => writeAll(Deno.stdout, isTerminal ? printable(text) : text);
-  const err = (line: string) =>
+  // What is printed next begins where a line of progress stands, which would stay before it.
+  let shown = false;
+  const clear = () => {
+    if (shown) writeAll(Deno.stderr, "\r\x1b[K");
+    shown = false;
+  };
+  const stdout = (text: string) => {
+    if (isTerminal) clear();
+    writeAll(Deno.stdout, isTerminal ? printable(text) : text);
+  };
+  const err = (line: string) => {
+    clear();
     writeAll(Deno.stderr, (errIsTerminal ? printable(line) : line) + "\n");
-  const show = (text: string) => writeAll(Deno.stderr, printable(text));
+  };
+  const show = (text: string) => {
+    clear();
+    writeAll(Deno.stderr, printable(text));
+  };
+  const { signal } = options;
   // A line of progress would take the question's place.
   let asking = false;
   const whileAsking = <T>(answer: Promise<T>): Promise<T> => {
@@ -133,6 +150,7 @@ export function makeTui(
       const columns = (terminalColumns() ?? FILE_COLUMNS) - 1;
       if (control && !asking) {
         writeAll(Deno.stderr, `\r\x1b[K${cutColumns(printable(line ?? ""), columns)}`);
+        shown = line !== undefined && line !== "";
       }
     },
     note: (line) => options.quiet ? undefined : err(line),
@@ -154,10 +172,10 @@ export function makeTui(
     bold: (text) => paint(colour, "1", text),
     dim: (text) => paint(colour, "2", text),
     judged: (verdict, text) => paint(colour, JUDGED[verdict], text),
-    ask: (question) =>
-      Deno.stdin.isTerminal() ? prompt(printable(question)) ?? undefined : undefined,
-    askSecret: (question) => whileAsking(askSecret(question, show)),
-    askPasted: (question, options) => whileAsking(askPasted(question, options, show)),
+    canAsk: Deno.stdin.isTerminal(),
+    ask: (question) => whileAsking(askLine(question, true, show, signal)),
+    askSecret: (question) => whileAsking(askLine(question, false, show, signal)),
+    askPasted: (question, options) => whileAsking(askPasted(question, options, show, signal)),
     dropTyped,
   };
 }

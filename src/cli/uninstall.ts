@@ -10,6 +10,7 @@ import { destroyAll, mayUseStore } from "../keys/keyset/destroy_all.ts";
 import { systemStore } from "../keys/stores/backend.ts";
 import type { KeyStore } from "../keys/stores/store.ts";
 import { type Command, type CommandContext, flag } from "./command.ts";
+import { confirm } from "./confirm.ts";
 
 export const uninstallCommand: Command = {
   path: ["uninstall"],
@@ -42,13 +43,8 @@ given, key files that --key-file named, an Ollama folder, and the program itself
     if (flag(context, "dry-run")) return EXIT.ok;
     using _alone = await ownFolders(context);
     if (!flag(context, "yes")) {
-      const typed = tui.ask("To go on, type yes:");
-      if (typed === undefined) {
-        throw new SecLlamaError("key-refused", "nobody was there to confirm", {
-          hint: "to remove without being asked: secllama uninstall --yes",
-        });
-      }
-      if (typed.trim() !== "yes") throw new SecLlamaError("key-cancelled", "nothing was removed");
+      const unasked = "secllama uninstall --yes";
+      await confirm(context, { word: "yes", kept: "nothing was removed", unasked });
     }
     // Keys first: if the store refuses, the list that names them is still there.
     for (const { profile, store, count } of stores) {

@@ -23,7 +23,7 @@ export const waitCommand: Command = {
   details: `Exit code 0 when it answers, 5 when the time is over. Whoever starts serve itself uses
 serve --ready-fd, which needs no polling and also tells a serve that failed.`,
   async run(context) {
-    const proxy = askedProxy(await readSettings(context));
+    const proxy = askedProxy(await readSettings(context), context);
     const timeoutMs = parseDurationMs(
       stringOption(context, "timeout") ?? DEFAULT_TIMEOUT,
       "--timeout",

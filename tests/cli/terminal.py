@@ -1,6 +1,6 @@
 """Drives a program on a terminal: reads steps as JSON from standard input, prints what the program showed as JSON.
 
-Each step is ["expect", TEXT], ["send", TEXT] or ["size", COLUMNS]; the terminal is 60 columns wide at first. What was just sent may not hold what is
+Each step is ["expect", TEXT], ["send", TEXT], ["signal", NUMBER] or ["size", COLUMNS]; the terminal is 60 columns wide at first. What was just sent may not hold what is
 expected next: a terminal shows what is typed, and the program would not have been waited for.
 """
 import fcntl, json, os, pty, select, struct, sys, termios, time
@@ -48,6 +48,9 @@ for kind, text in steps:
     if kind == "send":
         send(text.encode())
         typed += text
+        continue
+    if kind == "signal":
+        os.kill(pid, text)
         continue
     if kind == "size":
         size(text)

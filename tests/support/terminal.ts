@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { newHome, ROOT, secllama } from "./serve.ts";
 
-export type Step = readonly ["expect" | "send", string] | readonly ["size", columns: number];
+export type Step =
+  | readonly ["expect" | "send", string]
+  | readonly ["size", columns: number]
+  | readonly ["signal", number: number];
 
 /** What was seen, and how it ended. */
 interface Shown {

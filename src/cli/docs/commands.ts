@@ -120,7 +120,7 @@ shown after the answer, with file and page, and go to the model sealed, as every
     };
     if (found.length === 0) tui.note("no passage has any of these words");
     if (!flag(context, "find") && found.length > 0) {
-      const post = await makePost(context, askedProxy(await readSettings(context)));
+      const post = await makePost(context, askedProxy(await readSettings(context), context));
       const session = new Session(model!, { options: {}, verbose: false, wordWrap: true });
       const content =
         `Answer from these passages alone, and name them as [1], [2]. If they do not say it, say so.\n\n${

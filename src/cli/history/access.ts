@@ -52,7 +52,7 @@ export async function openHistory(
   signal: AbortSignal = context.signal,
 ): Promise<OpenHistory> {
   const settings = await readSettings(context);
-  const proxy = askedProxy(settings);
+  const proxy = askedProxy(settings, context);
   if (await runs(proxy, signal)) {
     return { ...overHttp(proxy, signal), [Symbol.dispose]() {} };
   }

@@ -12,6 +12,7 @@ import type { KeyManager } from "../../keys/keyset/manager.ts";
 import { wipe } from "../../secret.ts";
 import { SealedHistory } from "../chat/sealed_history.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "../command.ts";
+import { confirm } from "../confirm.ts";
 import { openManager } from "../key_common.ts";
 import { printable } from "../models/print.ts";
 import { readSettings } from "../settings.ts";
@@ -59,7 +60,7 @@ async function eraseSome(context: CommandContext): Promise<number> {
   using open = await openHistory(context);
   const found = [];
   for (const text of context.positionals) found.push(await findConversation(open.history, text));
-  confirm(context, found.map(lineOf));
+  await confirmErasure(context, found.map(lineOf));
   const ids = [...new Set(found.map(({ id }) => id))];
   await open.history.erase(ids);
   report(context, { erased: ids.length }, `erased ${count(ids.length)}`);
@@ -69,7 +70,9 @@ async function eraseSome(context: CommandContext): Promise<number> {
 /** Over the proxy that runs, one by one; else the files, whatever is in them. */
 async function eraseAll(context: CommandContext): Promise<number> {
   const { dataDir } = await readSettings(context);
-  confirm(context, ["the whole history: every conversation, every document, and the prompts"]);
+  await confirmErasure(context, [
+    "the whole history: every conversation, every document, and the prompts",
+  ]);
   let erased: number | undefined;
   try {
     using open = await openHistory(context);
@@ -136,7 +139,7 @@ async function moveTo(
   };
   const found = [];
   for (const text of context.positionals) found.push(await findConversation(asked, text));
-  confirm(context, [
+  await confirmErasure(context, [
     ...found.map(lineOf),
     "and every older key: backups of the history open no more, nor anything else under those keys",
   ]);
@@ -168,16 +171,16 @@ function lineOf({ id, title, messages }: ConversationSummary): string {
 }
 
 /** @throws {SecLlamaError} `usage` if nobody is there, `cancelled`. */
-function confirm(context: CommandContext, lines: readonly string[]): void {
+async function confirmErasure(context: CommandContext, lines: readonly string[]): Promise<void> {
   if (flag(context, "yes")) return;
   for (const line of lines) context.tui.note(line);
-  const typed = context.tui.ask("To erase this for good, type erase:");
-  if (typed === undefined) {
-    throw new SecLlamaError("usage", "nobody was there to confirm", {
-      hint: "to erase without being asked, add --yes",
-    });
-  }
-  if (typed.trim() !== "erase") throw new SecLlamaError("cancelled", "nothing was erased");
+  await confirm(context, {
+    word: "erase",
+    kept: "nothing was erased",
+    unasked: "secllama history erase … --yes",
+    nobody: "usage",
+    cancelled: "cancelled",
+  });
 }
 
 function report(context: CommandContext, json: object, line: string): void {

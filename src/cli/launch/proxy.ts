@@ -22,7 +22,7 @@ export async function askedProxyOf(
   { start }: { start: boolean },
 ): Promise<ProxyHandle> {
   const settings = await readSettings(context);
-  const proxy = askedProxy(settings);
+  const proxy = askedProxy(settings, context);
   const post = postToProxy(proxy);
   let stop = async () => {};
   try {

@@ -134,7 +134,7 @@ async function askForHost(
   const question = isRegistry
     ? `Pull from ${name}? It learns your address and the model's name. [y/N]`
     : `${registry} keeps the files at ${name}. Fetch from there? [y/N]`;
-  const answer = tui.ask(question);
+  const answer = await tui.ask(question);
   if (answer === undefined || !/^y(es)?$/i.test(answer.trim())) return undefined;
   const list = isRegistry ? "registries" : "blobHosts";
   await addHost(context.env, settings.configFile, { list, name });

@@ -63,7 +63,7 @@ function pairedServe(paired: PairedModels): RunningServe {
 export async function runningServe(context: CommandContext): Promise<RunningServe> {
   const paired = await pairedModels(context);
   if (paired !== undefined) return pairedServe(paired);
-  const proxy = askedProxy(await readSettings(context));
+  const proxy = askedProxy(await readSettings(context), context);
   const ask = async (path: string, body?: object): Promise<unknown> => {
     const answer = await askLocalProxy(proxy, {
       method: body === undefined ? "GET" : "POST",

@@ -40,6 +40,8 @@ export async function createKeyset(
   keys: ReadonlyMap<string, Bytes>,
   active: string,
 ): Promise<void> {
+  // Whoever goes away at its question has begun nothing.
+  await place.store.prepare?.();
   const about = { backend: place.store.backend, profile: place.profile };
   const time = place.now().toISOString();
   const entries: { [kid: string]: ManifestKey } = {};

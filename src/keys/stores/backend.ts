@@ -31,7 +31,9 @@ export interface BackendOptions {
   /** --key-file: the path of a passphrase-wrapped key file. */
   readonly keyFile?: string;
   /** Asked once, when the key file is first used; undefined when nobody answered. Called again with `confirm` to make one. */
-  readonly passphrase?: (question: { confirm: boolean }) => Promise<Bytes | undefined>;
+  readonly passphrase?: (
+    question: { confirm: boolean; wrong?: SecLlamaError },
+  ) => Promise<Bytes | undefined>;
   /** --ephemeral: a key in memory only. */
   readonly ephemeral?: boolean;
   /** Stands in for the operating system's store; for tests and embedders. */

@@ -101,7 +101,7 @@ export async function sealBox(
   );
 }
 
-interface Box {
+export interface Box {
   readonly kdf: KdfParameters;
   readonly nonce: Bytes;
   readonly data: Bytes;

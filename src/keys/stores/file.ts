@@ -7,6 +7,7 @@ import { SecLlamaError } from "../../errors.ts";
 import { FileTooLong, readAtMost } from "../../read_up_to.ts";
 import { secret, SecretMap, wipe } from "../../secret.ts";
 import {
+  type Box,
   deriveBoxKey,
   ENVELOPE_CAP_BYTES,
   type KdfParameters,
@@ -22,9 +23,17 @@ import type { KeyStore, StoreStatus } from "./store.ts";
 
 interface FileStoreOptions {
   readonly path: string;
-  /** Asks for the passphrase, twice with `confirm`; undefined when nobody answered. The bytes are zeroed after use. */
-  readonly passphrase: (question: { confirm: boolean }) => Promise<Bytes | undefined>;
+  /**
+   * Asks for the passphrase, twice with `confirm`; undefined when nobody is there to answer. `wrong`: the last one did not open it;
+   * undefined if it cannot be asked for again. The bytes are zeroed after use.
+   */
+  readonly passphrase: (
+    question: { confirm: boolean; wrong?: SecLlamaError },
+  ) => Promise<Bytes | undefined>;
 }
+
+/** As often a passphrase may be typed. */
+const TRIES = 3;
 
 export class FileStore implements KeyStore {
   readonly backend = "file";
@@ -102,24 +111,52 @@ export class FileStore implements KeyStore {
     if (this.#refusal) throw this.#refusal;
     try {
       using passphrase = secret(await this.#passphrase(false));
-      const key = await deriveBoxKey(passphrase, box.kdf);
-      const items = await openBox(box, key, what);
-      this.#unlocked = { kdf: box.kdf, key };
-      return items;
+      return await this.#open(box, passphrase);
     } catch (error) {
       if (error instanceof SecLlamaError) this.#refusal = error;
       throw error;
     }
   }
 
-  async #save(items: SecretMap): Promise<void> {
+  /** @throws {SecLlamaError} `key-locked` if no passphrase that was given opens it. */
+  async #open(box: Box, first: Uint8Array): Promise<SecretMap> {
+    let wrong: SecLlamaError;
+    for (let left = TRIES, given = first;; left--) {
+      try {
+        const key = await deriveBoxKey(given, box.kdf);
+        const items = await openBox(box, key, this.#path);
+        this.#unlocked = { kdf: box.kdf, key };
+        return items;
+      } catch (error) {
+        if (!(error instanceof SecLlamaError) || error.code !== "key-locked") throw error;
+        wrong = error;
+      } finally {
+        wipe(given);
+      }
+      const next = left > 1 ? await this.#ask({ confirm: false, wrong }) : undefined;
+      if (next === undefined) throw wrong;
+      given = next;
+    }
+  }
+
+  async prepare(): Promise<void> {
+    using items = await this.#load();
+    if (items === undefined) await this.#choosePassphrase();
+  }
+
+  /** Of a file that is not there yet. */
+  async #choosePassphrase(): Promise<{ kdf: KdfParameters; key: CryptoKey }> {
     if (this.#unlocked === undefined) {
       const kdf = newKdf();
       using passphrase = secret(await this.#passphrase(true));
       checkNewPassphrase(passphrase);
       this.#unlocked = { kdf, key: await deriveBoxKey(passphrase, kdf) };
     }
-    const { kdf, key } = this.#unlocked;
+    return this.#unlocked;
+  }
+
+  async #save(items: SecretMap): Promise<void> {
+    const { kdf, key } = await this.#choosePassphrase();
     await writeFileAtomically(this.#path, await sealBox(items, key, kdf));
   }
 

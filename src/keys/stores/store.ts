@@ -46,6 +46,8 @@ export interface KeyStore {
   readonly warnings?: readonly string[];
   /** Never throws and never prompts. */
   probe(): Promise<StoreStatus>;
+  /** Asks for what a first write needs, before anything is written; a store that asks nothing has none. @throws As `put`. */
+  prepare?(): Promise<void>;
   /**
    * The item's value, which the caller zeroes, or undefined if it is known to be absent.
    * @throws {SecLlamaError} `key-locked`, `key-cancelled` or `key-store-unavailable`.
