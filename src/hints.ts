@@ -21,6 +21,16 @@ const REASONS: { readonly [code: string]: string } = {
   ELOOP: "its links lead in a circle",
   ENAMETOOLONG: "its name is too long",
   EMFILE: "too many files are open",
+  ENFILE: "too many files are open on this machine",
+  EFBIG: "it is longer than a file may be here (ulimit -f)",
+  EEXIST: "there is something of that name already",
+  EBUSY: "something else has it",
+  EXDEV: "it is on another disk",
+  ENOMEM: "there is too little memory",
+  EIO: "the disk failed to read or write it",
+  ENODEV: "the device is not there",
+  ENXIO: "the device is not there",
+  EINVAL: "the file system does not allow it",
 };
 
 /**
@@ -34,6 +44,7 @@ export const HINTS = {
   otherKeySource: "use the key store, or name another source: see secllama help keys",
   unlockKeychain: "to unlock it, run: security unlock-keychain",
   keyDocument: "fetch the key document again",
+  openFiles: "raise the limit of open files (ulimit -n), or try again",
   nextRunner: "try again: the next request starts a new runner",
   installAgain: "install SecLlama again",
   wholeModel: "give the GGUF file of a whole model",

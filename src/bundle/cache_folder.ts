@@ -4,6 +4,7 @@
  */
 import { dirname, join } from "node:path";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS, ioReason } from "../hints.ts";
 import { overflowUid } from "../linux/overflow_uid.ts";
 import { alloc, cstr, linux } from "../linux/libc.ts";
 
@@ -33,7 +34,8 @@ export function cacheDirectory(env: Env, os: typeof Deno.build.os = Deno.build.o
         : join(home, ".cache", "secllama");
     }
   }
-  throw new SecLlamaError("unpack-failed", "no folder to unpack to: HOME is not set", {
+  const why = env["HOME"] ? "is not a full path" : "is not set";
+  throw new SecLlamaError("unpack-failed", `no folder to unpack to: HOME ${why}`, {
     hint: ELSEWHERE,
   });
 }
@@ -127,14 +129,9 @@ function refused(path: string, why: string, command?: string): SecLlamaError {
 /** An error of the file system while unpacking, as one that a person can act on. */
 export function ioError(path: string, cause: unknown): SecLlamaError {
   const code = (cause as { code?: string } | undefined)?.code;
-  const why = code === "ENOSPC" || code === "EDQUOT"
-    ? "the disk is full"
-    : code === "EROFS"
-    ? "the file system is read-only"
-    : cause instanceof Deno.errors.PermissionDenied || code === "EACCES"
-    ? "permission is denied"
-    : code ?? (cause instanceof Error ? cause.name : "unknown error");
-  const hint = why === "the disk is full" ? FREE : ELSEWHERE;
+  const full = code === "ENOSPC" || code === "EDQUOT";
+  const hint = full ? FREE : code === "EMFILE" || code === "ENFILE" ? HINTS.openFiles : ELSEWHERE;
+  const why = full ? "the disk is full" : ioReason(cause);
   return new SecLlamaError("unpack-failed", `cannot unpack to ${path}: ${why}`, { hint, cause });
 }
 

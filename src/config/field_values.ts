@@ -47,8 +47,12 @@ export function size(text: string, name: string): number {
   return value;
 }
 
-/** A host name or address. */
-export function host(text: string, name: string): string {
+/** A host name or address, which of IPv6 may be in brackets. */
+export function host(given: string, name: string): string {
+  const text = given.replace(/^\[([0-9A-Fa-f:.]+)\]$/, "$1");
+  if (/\/|\[.*\]:/.test(text)) {
+    throw bad(name, "a host name or address alone, without http://, port or path");
+  }
   if (!/^[0-9A-Za-z.:-]{1,253}$/.test(text)) throw bad(name, "a host name or address");
   // With colons it is an address of IPv6, which has two at least.
   if (/^[^:]+:\d*$/.test(text)) throw bad(name, "a host name or address, without a port");

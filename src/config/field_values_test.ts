@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { otlpCollector, syslogServer } from "./field_values.ts";
+import { host, otlpCollector, syslogServer } from "./field_values.ts";
 
 Deno.test("settings: a syslog server is over TLS, or of this machine", () => {
   assert.deepEqual(syslogServer("tls://logs.example", "S"), {
@@ -44,4 +44,23 @@ Deno.test("settings: a collector is over TLS, or of this machine, and its addres
       "logs.example",
     ]
   ) assert.throws(() => otlpCollector(text, "S"), { code: "bad-config" }, text);
+});
+
+Deno.test("settings: a host is a name or an address alone, of IPv6 in brackets or not", () => {
+  assert.equal(host("gpu-1.lan", "S"), "gpu-1.lan");
+  assert.equal(host("::1", "S"), "::1");
+  assert.equal(host("[2001:db8::7]", "S"), "2001:db8::7");
+  for (
+    const text of [
+      "http://127.0.0.1",
+      "127.0.0.1/",
+      "127.0.0.1:80",
+      "[::1]:80",
+      "[::1",
+      "[gpu]",
+      "a b",
+      "*",
+      "",
+    ]
+  ) assert.throws(() => host(text, "S"), { code: "bad-config" }, text);
 });

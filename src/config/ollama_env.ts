@@ -15,18 +15,29 @@ interface OllamaSettings {
   readonly warnings: readonly string[];
 }
 
-/** A variable's reader: what it sets, or why it sets nothing. */
-type Reader = (text: string) => Partial<Config> | string;
+/** A variable's reader: what it sets, or why it sets nothing, or both. */
+type Reader = (text: string) => Partial<Config> | string | Partly;
+
+interface Partly {
+  readonly sets: Partial<Config>;
+  readonly warning: string;
+}
+
+const ELSEWHERE =
+  "the proxy listens on loopback only; for other machines, see: secllama help remote";
+/** All addresses of this machine: Ollama's clients take them for loopback. */
+const EVERYWHERE = /^(?:0\.0\.0\.0|\[?::\]?)$/;
 
 /** Variables with the same meaning here. `OLLAMA_MODELS` is a setting of ours, in fields.ts. */
 const READERS: { readonly [name: string]: Reader } = {
   OLLAMA_HOST: (text) => {
     const address = parseOllamaHost(text);
     if (address === undefined) return "it is not an address";
-    if (address.host !== "" && !isLoopbackHost(address.host)) {
-      return "the proxy listens on loopback only; for other machines, see: secllama help remote";
+    const sets = { proxyPort: address.port };
+    if (EVERYWHERE.test(address.host)) {
+      return { sets, warning: `counts for its port only: ${ELSEWHERE}` };
     }
-    return { proxyPort: address.port };
+    return address.host === "" || isLoopbackHost(address.host) ? sets : ELSEWHERE;
   },
   OLLAMA_KEEP_ALIVE: (text) => {
     const ms = goDurationMs(text);
@@ -71,7 +82,10 @@ export function readOllamaEnvironment(env: Env): OllamaSettings {
     const read = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
     const found = read ? read(text.trim()) : INSTEAD[name] ?? "there is no such setting here";
     if (typeof found === "string") warnings.push(`${name} has no effect: ${found}`);
-    else values = { ...values, ...found };
+    else if ("sets" in found) {
+      values = { ...values, ...found.sets };
+      warnings.push(`${name} ${found.warning}`);
+    } else values = { ...values, ...found };
   }
   return { values, warnings };
 }

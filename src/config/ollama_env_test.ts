@@ -48,7 +48,7 @@ Deno.test("config: each variable of Ollama's without effect is named, and none i
     OLLAMA_DEBUG: "",
   };
   const { values, warnings } = readOllamaEnvironment(env);
-  assert.deepEqual(values, {});
+  assert.deepEqual(values, { proxyPort: 11434 });
   assert.deepEqual(warnings.map((line) => line.split(" ")[0]).sort(), [
     "OLLAMA_FLASH_ATTENTION",
     "OLLAMA_HOST",
@@ -61,6 +61,19 @@ Deno.test("config: each variable of Ollama's without effect is named, and none i
   // Whatever stands in such a variable may be a secret set by mistake.
   for (const line of warnings) assert.doesNotMatch(line, /many|soon/);
   assert.equal(loadConfig({ env }).host, "127.0.0.1", "nothing listens beyond loopback for it");
+});
+
+Deno.test("config: of all addresses the port is taken, as Ollama's clients do; of another machine nothing", () => {
+  for (const host of ["0.0.0.0", "http://0.0.0.0", "[::]"]) {
+    const { values, warnings } = readOllamaEnvironment({ OLLAMA_HOST: `${host}:8080` });
+    assert.deepEqual(values, { proxyPort: 8080 });
+    assert.match(warnings.join(), /^OLLAMA_HOST counts for its port only: the proxy listens on/);
+  }
+  for (const text of ["192.0.2.7", "http://gpu.lan:11434", "0.0.0.1", "[2001:db8::1]:11434"]) {
+    const { values, warnings } = readOllamaEnvironment({ OLLAMA_HOST: text });
+    assert.deepEqual(values, {});
+    assert.match(warnings.join(), /^OLLAMA_HOST has no effect: the proxy listens on loopback only/);
+  }
 });
 
 // The cases of Ollama's envconfig: scheme, host and port may each be missing.

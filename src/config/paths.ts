@@ -61,7 +61,9 @@ export function baseDirectory(env: Env, os: typeof Deno.build.os = Deno.build.os
         : join(home, ".local", "share", "secllama");
     }
   }
-  throw new SecLlamaError("bad-config", "no data folder: HOME is not set", {
+  const name = os === "windows" ? "LOCALAPPDATA" : "HOME";
+  const why = env[name] ? "is not a full path" : "is not set";
+  throw new SecLlamaError("bad-config", `no data folder: ${name} ${why}`, {
     hint: "set SECLLAMA_DATA_DIR to the full path of a folder that only you can read",
   });
 }

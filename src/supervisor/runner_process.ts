@@ -50,6 +50,9 @@ function spawnHint(cause: unknown): string {
   if (cause instanceof Deno.errors.PermissionDenied) {
     return "this user may not execute it: look for noexec in its mount options, and at vm.memfd_noexec";
   }
+  if (/^E[MN]FILE$/.test(String((cause as { code?: unknown } | undefined)?.code))) {
+    return `too many files are open: ${HINTS.openFiles}`;
+  }
   return "no process could be made: there are too many (ulimit -u), or too little memory; try again";
 }
 

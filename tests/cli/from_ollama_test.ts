@@ -75,7 +75,15 @@ Deno.test("from Ollama: its variables hold for serve, and those without effect a
     const { models } = await (await fetch(`${served.proxyUrl}/api/ps`)).json();
     assert.equal(models[0].context_length, 300);
     assert.match(served.stderr(), /OLLAMA_FLASH_ATTENTION has no effect/);
-    assert.match(served.stderr(), /OLLAMA_HOST has no effect: the proxy listens on loopback only/);
+    assert.match(served.stderr(), /OLLAMA_HOST counts for its port only: the proxy listens on/);
+    // A command that asks says so too, unless its proxy was named.
+    const told = async (host: string, ...args: string[]) =>
+      /warning: OLLAMA_HOST/.test(
+        (await cli(["ps", ...args], { env: { ...served.env, OLLAMA_HOST: host } })).stderr,
+      );
+    assert.equal(await told("192.0.2.7:1"), true);
+    assert.equal(await told("127.0.0.1:1"), false);
+    assert.equal(await told("192.0.2.7:1", "--proxy-port=1"), false);
   } finally {
     await served.stop();
   }

@@ -25,9 +25,13 @@ const lines = text.split("\n").filter((l) => l !== "");
 for (const line of lines) {
   const { args, env } = JSON.parse(line) as { args: string[]; env: Record<string, string> };
   said.stdout = said.stderr = "";
+  const before = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
   for (const [name, value] of Object.entries(env)) Deno.env.set(name, value);
   const code = await runCli(args);
-  for (const name of Object.keys(env)) Deno.env.delete(name);
+  for (const [name, value] of before) {
+    if (value === undefined) Deno.env.delete(name);
+    else Deno.env.set(name, value);
+  }
   const bytes = new TextEncoder().encode(JSON.stringify({ code, ...said }) + "\n");
   for (let at = 0; at < bytes.length;) at += own(bytes.subarray(at));
 }

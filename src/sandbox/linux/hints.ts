@@ -2,6 +2,7 @@
  * What to do about each cause for which a sandbox cannot be had or a start is refused. Pure: the cause is in the words of the error
  * (the launcher's line, unshare's, a layer's reading) and in what the probe saw around this process.
  */
+import { HINTS } from "../../hints.ts";
 
 /** What decides which advice is right, beside the error. */
 export interface Surroundings {
@@ -81,7 +82,7 @@ export function isPassing(reason: string, { forbids }: Pick<Surroundings, "forbi
 /** What to do about an error for which {@link isPassing}. */
 export function passingHint(reason: string): string {
   if (/EMFILE|ENFILE|Too many open files/.test(reason)) {
-    return "too many files are open: raise the limit (ulimit -n), or try again";
+    return `too many files are open: ${HINTS.openFiles}`;
   }
   if (/ENOMEM|Cannot allocate memory/.test(reason)) {
     return "there is too little memory just now: end other programs, then try again";
