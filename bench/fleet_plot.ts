@@ -10,6 +10,8 @@ export interface Point {
   readonly kib: number;
   /** Of a processor, for a host that reads all. */
   readonly readMs: number;
+  /** That it then holds. */
+  readonly hostMiB: number;
 }
 
 interface Line {
@@ -26,27 +28,40 @@ function exponent(at: Line["at"]): number {
   return Math.log(y1 / y0) / Math.log(x1 / x0);
 }
 
-/** SVG of two plots: over hosts at the smallest number of clients there, over clients at the smallest number of hosts. */
+/** SVG of plots: over hosts at the smallest number of clients there, over clients with two hosts and, if that was run, with 1,000. */
 export function growthPlot(points: readonly Point[]): string {
   const overHosts = points.filter(({ clients }) => clients === 1000)
     .sort((a, b) => a.hosts - b.hosts);
-  const overClients = points.filter(({ hosts }) => hosts === 2);
-  const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[]): Line[] => [
+  const lines = (of: readonly Point[], x: (point: Point) => number, more: Line[] = []): Line[] => [
     { name: "ms of a processor, one revoked", color: "#1f6feb", at: of.map((p) => [x(p), p.ms]) },
     { name: "KiB written, one revoked", color: "#b35900", at: of.map((p) => [x(p), p.kib]) },
     ...more,
   ];
-  const read: Line = {
-    name: "ms of a processor, a host reads all",
-    color: "#116329",
-    at: overClients.map((p) => [p.clients, p.readMs]),
+  const overClients = (hosts: number) => {
+    const of = points.filter((point) => point.hosts === hosts)
+      .sort((a, b) => a.clients - b.clients);
+    return lines(of, (p) => p.clients, [
+      {
+        name: "ms of a processor, a host reads all",
+        color: "#116329",
+        at: of.map((p) => [p.clients, p.readMs]),
+      },
+      { name: "MiB that it holds", color: "#8250df", at: of.map((p) => [p.clients, p.hostMiB]) },
+    ]);
   };
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * WIDTH} ${
+  const charts = [
+    chart("hosts (1,000 clients)", lines(overHosts, (p) => p.hosts), 0),
+    chart("clients (two hosts)", overClients(2), WIDTH),
+  ];
+  const thousand = overClients(1000);
+  if (thousand[0]!.at.length > 1) {
+    charts.push(chart("clients (1,000 hosts)", thousand, 2 * WIDTH));
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${charts.length * WIDTH} ${
     HEIGHT + 60
   }" font-family="sans-serif" font-size="11">
 <rect width="100%" height="100%" fill="#ffffff"/>
-${chart("hosts (1,000 clients)", lines(overHosts, (p) => p.hosts, []), 0)}
-${chart("clients (two hosts)", lines(overClients, (p) => p.clients, [read]), WIDTH)}
+${charts.join("\n")}
 </svg>
 `;
 }

@@ -57,6 +57,7 @@ export class Publisher implements Disposable {
   readonly #state: FleetState;
   readonly #keys: IssuerKeys;
   readonly #store: FleetStore;
+  readonly #seal: typeof sealRecord;
   readonly #written = new Map<string, Written>();
   /** Hosts that were taken out, and were told. */
   readonly #removed = new Set<string>();
@@ -65,10 +66,12 @@ export class Publisher implements Disposable {
   /** The number that this one gave last. */
   #rev: number | undefined;
 
-  constructor(state: FleetState, keys: IssuerKeys, store: FleetStore) {
+  /** @param seal Another one only where sealing is measured. */
+  constructor(state: FleetState, keys: IssuerKeys, store: FleetStore, seal = sealRecord) {
     this.#state = state;
     this.#keys = keys;
     this.#store = store;
+    this.#seal = seal;
   }
 
   /**
@@ -267,7 +270,7 @@ export class Publisher implements Disposable {
   }): Promise<void> {
     try {
       const { fid, sign } = round;
-      await this.#store.put(name, await sealRecord(clear, contents, { fid, to, sign }));
+      await this.#store.put(name, await this.#seal(clear, contents, { fid, to, sign }));
     } finally {
       wipe(...contents.secrets);
     }
