@@ -3,11 +3,15 @@
  * None is lost before its first frame, none is answered twice. 200 requests each with SECLLAMA_FULL=1, else 12.
  */
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { toHex } from "../../src/bytes.ts";
+import { builtLibrary } from "../library/testing.ts";
 import { until } from "../support/patience.ts";
 import { type Balancer, BALANCERS, missingPrograms, startBalancer } from "./balancers.ts";
 import { Hosts } from "./hosts.ts";
 
-const REQUESTS = Deno.env.get("SECLLAMA_FULL") === "1" ? 200 : 12;
+const isFull = Deno.env.get("SECLLAMA_FULL") === "1";
+const REQUESTS = isFull ? 200 : 12;
 /** Of each balancer. */
 const CLIENTS = 2;
 
@@ -183,6 +187,55 @@ Deno.test({
     await t.step("a host that is killed loses no request before its first frame", async () => {
       const killed = await load(hosts, balancers, 2, () => hosts.kill(0));
       assertNoneLost(killed, CLIENTS, "killed");
+    });
+
+    if (!isFull) {
+      console.log("skipped: the npm library in Node behind balancers; SECLLAMA_FULL is not 1");
+    }
+    await t.step({
+      name: "nor does one of the npm library in Node",
+      ignore: !isFull,
+      fn: async () => {
+        await hosts.startOne(0);
+        for (const kind of KINDS) await hasHost(hosts, kind, balancers.get(kind)!, "gpu-1");
+        const { pskId, psk, hid } = hosts.credentials;
+        const child = new Deno.Command("node", {
+          args: [new URL("node_clients.mjs", import.meta.url).pathname],
+          stdin: "piped",
+          stdout: "piped",
+        }).spawn();
+        const writer = child.stdin.getWriter();
+        const say = (line: string) => writer.write(new TextEncoder().encode(`${line}\n`));
+        const urls = [...balancers.values()].map(({ url }) => url);
+        const library = join(await builtLibrary(), "node.js");
+        await say(JSON.stringify({ library, pskId, psk: toHex(psk), hid: toHex(hid), urls }));
+        const came: { url: string; ends?: number; cut?: string; failed?: string }[] = [];
+        const reading = (async () => {
+          const text = child.stdout.pipeThrough(new TextDecoderStream());
+          let rest = "";
+          for await (const part of text) {
+            const lines = (rest + part).split("\n");
+            rest = lines.pop()!;
+            came.push(...lines.map((line) => JSON.parse(line)));
+          }
+        })();
+        const each = async (count: number) => {
+          const from = came.length;
+          const is = (one: string) =>
+            came.slice(from).filter(({ url }) => url === one).length >= count;
+          await until(() => urls.every(is), `${count} more through each`);
+        };
+        await each(2 * CLIENTS);
+        await hosts.kill(0);
+        await each(4 * CLIENTS);
+        await say("end");
+        await Promise.all([reading, child.status, writer.close()]);
+        const others = came.filter(({ ends, cut }) => ends !== 1 && cut !== "truncated");
+        assert.deepEqual(others, [], "answered once, or cut and said so");
+        const cut = came.length - came.filter(({ ends }) => ends === 1).length;
+        assert.ok(cut <= urls.length * CLIENTS, `${cut} were cut`);
+        console.log(`Node: ${came.length} answered, ${cut} of them cut`);
+      },
     });
 
     await t.step(
