@@ -286,6 +286,22 @@ Deno.test("contributing: each question's file is there, and holds what to look f
   }
 });
 
+Deno.test("architecture: each of the three walks is ten lines with one file each, which is there", async () => {
+  const text = await Deno.readTextFile(join(ROOT, "ARCHITECTURE.md"));
+  const [, part] = /^## Three walks\n([^]*?)^## /m.exec(text)!;
+  const walks = part!.split(/^### /m).slice(1);
+  assert.equal(walks.length, 3);
+  for (const walk of walks) {
+    const lines = [...walk.matchAll(/^(\d+)\. ([^]*?)(?=^\d+\. |\n\n)/gm)];
+    assert.deepEqual(lines.map(([, n]) => Number(n)), Array.from({ length: 10 }, (_, i) => i + 1));
+    for (const [, , line] of lines) {
+      const files = line!.match(/`[\w/]+\.ts`/g) ?? [];
+      assert.equal(files.length, 1, line);
+      await Deno.stat(join(ROOT, files[0]!.slice(1, -1)));
+    }
+  }
+});
+
 /** Where a file is read whole, whatever its size: what nobody names. */
 const OWN_FILES: { readonly [path: string]: string } = {
   "runner/engine/library_files.ts": "of llama.cpp's libraries; bounded where the system lets it",
