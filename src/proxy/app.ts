@@ -258,31 +258,49 @@ async function metadata(
   return passOn(answer);
 }
 
-/** Management: a body may be a whole model, and is passed on as it comes. Without a proof, it is for this machine only. */
+/** Management: a model's file is passed on as it comes, all else as a whole. Without a proof, it is for this machine only. */
 async function forward(
   options: ProxyAppOptions,
   request: Request,
   path: string,
 ): Promise<Response> {
-  let answer: Response;
   const { body } = request;
-  const bytes = body !== null && request.headers.has("content-encoding")
-    ? await collect(inflated(request), bodyLimit(request.method, path))
-    : body;
+  let failure: unknown;
+  const bytes = body === null
+    ? undefined
+    : routeOf(path) === ROUTES.blob && !request.headers.has("content-encoding")
+    ? ReadableStream.from(noting(body, (error) => failure = error))
+    : await collect(inflated(request), bodyLimit(request.method, path));
+  let answer: Response;
   try {
     answer = await fetch(at(options.gateway, path), {
       method: request.method,
       redirect: "manual",
       signal: request.signal,
-      ...(bytes === null ? {} : { body: bytes, headers: { "content-type": JSON_TYPE } }),
+      ...(bytes === undefined ? {} : { body: bytes, headers: { "content-type": JSON_TYPE } }),
     });
   } catch (cause) {
+    // What was wrong with the body is not the gateway's fault.
+    if (failure !== undefined) throw failure;
     throw new SecLlamaError("gateway-unreachable", "the gateway does not answer", {
       hint: HINTS.serveRuns,
       cause,
     });
   }
   return passOn(answer);
+}
+
+/** A stream as it is; why it breaks off is told to `note` besides. */
+async function* noting<T>(
+  stream: AsyncIterable<T>,
+  note: (error: unknown) => void,
+): AsyncGenerator<T> {
+  try {
+    yield* stream;
+  } catch (error) {
+    note(error);
+    throw error;
+  }
 }
 
 function passOn(answer: Response): Response {

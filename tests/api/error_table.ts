@@ -50,6 +50,7 @@ export const FAULTS = {
   host: ["host-refused", 403, null, "permission_error"],
   origin: ["origin-refused", 403, null, "permission_error"],
   badBody: ["bad-request", 400, null, "invalid_request_error"],
+  badChunks: ["bad-request", 400, null, "invalid_request_error"],
   noModelField: ["bad-request", 400, "missing_required_parameter", "invalid_request_error"],
   tooMany: ["bad-request", 400, "integer_above_max_value", "invalid_request_error"],
   noModel: ["model-not-found", 404, "model_not_found", "not_found_error"],

@@ -119,6 +119,15 @@ function reads(list: readonly Route[], row: Route, door: Door): boolean {
     !(row.kind === "inference" && door === "gateway");
 }
 
+/** Larger bodies are not sent whole here. */
+const MOST_SENT = 128 * 1024;
+
+/** Methods with which a door reads a body of the path: removing a conversation reads nothing. */
+function readingMethods(row: Route, door: Door): string[] {
+  if (!reads([...WITH_MODEL, ...WITH_OBJECT], row, door)) return [];
+  return bodyMethods(row).filter((method) => row !== ROUTES.conversation || method !== "DELETE");
+}
+
 /** Every fault that the doors themselves can find. What a runner finds is asked of its API. */
 export const CASES: { readonly [fault in keyof typeof FAULTS]?: Cases } = {
   notFound: (row, door) =>
@@ -154,19 +163,30 @@ export const CASES: { readonly [fault in keyof typeof FAULTS]?: Cases } = {
       ...sent(row, "{}", `${JSON_TYPE}Content-Encoding: br\r\n`),
       ...(row.body === "json" ? sent(row, "{}", "Content-Type: application/xml\r\n") : []),
     ].filter(() => row.maxBytes > 0),
-  tooLarge: (row) => {
+  tooLarge: (row, door) => {
     if (row.maxBytes === Infinity) return [];
     const text = row.maxBytes === 0
       ? "this path takes no body"
       : `the request's body is over ${
         row.maxBytes >= 1 << 20 ? `${row.maxBytes >> 20} MiB` : `${row.maxBytes >> 10} KiB`
       }`;
-    return bodyMethods(row).map((method) => ({
+    const fields = `HTTP/1.1\r\n${HOST}${bodyFields(row)}`;
+    const announced = bodyMethods(row).map((method) => ({
       text,
-      request: `${method} ${pathOf(row)} HTTP/1.1\r\n${HOST}${bodyFields(row)}Content-Length: ${
-        row.maxBytes + 1
-      }\r\n${END}`,
+      request: `${method} ${pathOf(row)} ${fields}Content-Length: ${row.maxBytes + 1}\r\n${END}`,
     }));
+    if (row.maxBytes > MOST_SENT) return announced;
+    // Its length is not told before: whoever reads it counts.
+    const body = `${row.maxBytes.toString(16)}\r\n${" ".repeat(row.maxBytes)}\r\n1\r\n `;
+    return [
+      ...announced,
+      ...readingMethods(row, door).map((method) => ({
+        text,
+        request: `${method} ${
+          pathOf(row)
+        } ${fields}Transfer-Encoding: chunked\r\n${END}${body}\r\n0\r\n\r\n`,
+      })),
+    ];
   },
   badHead: (row) => [
     ...whatever(row, `${HOST}Bad Name: x\r\n${END}`),
@@ -187,9 +207,19 @@ export const CASES: { readonly [fault in keyof typeof FAULTS]?: Cases } = {
   badBody: (row, door) =>
     reads([...WITH_MODEL, ...WITH_OBJECT], row, door)
       ? NOT_JSON.flatMap(([body, text]) => sent(row, body).map((one) => ({ ...one, text })))
-        // Removing a conversation reads nothing.
-        .filter(({ request }) => row !== ROUTES.conversation || !request.startsWith("DELETE"))
+        .filter(({ request }) =>
+          readingMethods(row, door).some((method) => request.startsWith(method))
+        )
       : [],
+  badChunks: (row, door) =>
+    readingMethods(row, door).flatMap((method) =>
+      ["zz\r\n{}\r\n0\r\n\r\n", "1\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n"].map((body) => ({
+        text: "the chunked body is malformed",
+        request: `${method} ${pathOf(row)} HTTP/1.1\r\n${HOST}${
+          bodyFields(row)
+        }Transfer-Encoding: chunked\r\n${END}${body}`,
+      }))
+    ),
   noModelField: (row, door) =>
     reads(WITH_MODEL, row, door)
       ? NO_MODEL.flatMap((body) => sent(row, body))
