@@ -128,6 +128,12 @@ function readingMethods(row: Route, door: Door): string[] {
   return bodyMethods(row).filter((method) => row !== ROUTES.conversation || method !== "DELETE");
 }
 
+/** Methods with which a door takes a file as it comes. */
+function streamedMethods(row: Route, door: Door): string[] {
+  const streamed: readonly Route[] = [ROUTES.blob, ROUTES.historyImport];
+  return streamed.includes(row) && isServed(row, door) ? ["POST"] : [];
+}
+
 /** Every fault that the doors themselves can find. What a runner finds is asked of its API. */
 export const CASES: { readonly [fault in keyof typeof FAULTS]?: Cases } = {
   notFound: (row, door) =>
@@ -212,7 +218,7 @@ export const CASES: { readonly [fault in keyof typeof FAULTS]?: Cases } = {
         )
       : [],
   badChunks: (row, door) =>
-    readingMethods(row, door).flatMap((method) =>
+    [...readingMethods(row, door), ...streamedMethods(row, door)].flatMap((method) =>
       ["zz\r\n{}\r\n0\r\n\r\n", "1\r\n{}\r\n0\r\n\r\n", "2\n{}\n0\n\n"].map((body) => ({
         text: "the chunked body is malformed",
         request: `${method} ${pathOf(row)} HTTP/1.1\r\n${HOST}${
