@@ -1,5 +1,6 @@
 /** Tokens that are guessed ahead change when tokens come, and never which. */
 import assert from "node:assert/strict";
+import { seeded } from "../../tests/support/seeds.ts";
 import { MeasuredGuessCosts } from "./guess_costs.ts";
 import { Guesser } from "./guesser.ts";
 import { collect, GREEDY, modelTest, PROMPTS, request, WARM, withEngine } from "./testing.ts";
@@ -62,6 +63,80 @@ modelTest(
     assert.ok(always.guessed > 100, `${always.guessed} guessed`);
     const plain = await run(NEVER);
     for (const [at, one] of plain.entries()) assert.deepEqual(guessed[at], one, `case ${at}`);
+  },
+);
+
+/** A text that repeats itself, as edits and code do, and what is asked of it, drawn at random. */
+function drawn(
+  random: () => number,
+): Partial<GenerateRequest> & { readonly prompt: GenerateRequest["prompt"] } {
+  const below = (count: number) => Math.floor(random() * count);
+  const one = <T>(of: readonly T[]) => of[below(of.length)]!;
+  const words = Array.from(
+    { length: 3 + below(6) },
+    () => one([" the", " cat", " sat", "ab", ",", "\n", " é", "7"]),
+  );
+  const text = Array.from(
+    { length: 10 + below(60) },
+    (_, at) => below(12) === 0 ? one(words) : words[at % words.length]!,
+  ).join("");
+  const sampling = below(3) === 0 ? GREEDY : {
+    ...WARM,
+    seed: below(1000),
+    temperature: one([0.3, 0.8, 1.5]),
+    topK: one([0, 1, 3, 40]),
+    topP: one([0.5, 0.95, 1]),
+    minP: one([0, 0.1]),
+    repeatPenalty: one([1, 1, 1.3]),
+    repeatLastN: one([0, 8, 64]),
+    presencePenalty: one([0, 0.5]),
+  };
+  return {
+    prompt: [{ text, special: false }],
+    maxTokens: one([0, 1, 2, 5, 17, 40]),
+    sampling,
+    stop: one([[], [], [" the"], ["a", "sat c"], ["zz"]]),
+    ...(below(3) === 0 ? { logprobs: below(4) } : {}),
+    ...(below(2) === 0 ? { logitBias: FEW } : {}),
+    ...(below(4) === 0
+      ? { grammar: one(['root ::= ("a" | "b" | " the")+', 'root ::= ("ab" | [0-9] "," )*']) }
+      : {}),
+  };
+}
+
+const DRAWN = Deno.env.get("SECLLAMA_FULL") === "1" ? 300 : 30;
+
+modelTest(
+  `guess: ${DRAWN} requests that were drawn at random say the same with guesses as without`,
+  async (modelPath) => {
+    const random = seeded(20261130);
+    const requests = Array.from({ length: DRAWN }, () => ({ ...request(""), ...drawn(random) }));
+    const run = async (guessCosts: Always | typeof NEVER) => {
+      const out: unknown[] = [];
+      await withEngine({ modelPath, guessCosts, slots: 1 }, async (engine) => {
+        for (const each of requests) {
+          const { text, tokens, done } = await collect(engine, each);
+          const { promptMs: _, evalMs: __, ...rest } = done;
+          out.push({
+            text,
+            rest,
+            tokens: tokens.map(({ id, logprob, top }) => ({
+              id,
+              logprob: logprob?.id,
+              top: top?.map((one) => one.id),
+            })),
+          });
+        }
+      });
+      return out;
+    };
+    const always = new Always();
+    const guessed = await run(always);
+    assert.ok(always.guessed > DRAWN, `${always.guessed} guessed`);
+    const plain = await run(NEVER);
+    for (const [at, one] of plain.entries()) {
+      assert.deepEqual(guessed[at], one, `request ${at}: ${JSON.stringify(requests[at])}`);
+    }
   },
 );
 
