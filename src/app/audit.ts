@@ -7,6 +7,7 @@ import { HINTS } from "../hints.ts";
 import type { GatewayAudit } from "../gateway/audit.ts";
 import type { KeySource } from "../keys/mod.ts";
 import { label, type LogFields, type Logger } from "../log.ts";
+import { systemAuthorities } from "../tls/system_authorities.ts";
 import { VERSION } from "../version.ts";
 import { configured } from "./banner.ts";
 import { judgeSettings } from "./findings.ts";
@@ -74,10 +75,13 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
     onWarning(`nothing is recorded: ${toSecLlamaError(error).message}`);
     return undefined;
   }
+  const sends = config.auditSyslog !== null || config.auditOtlp !== "";
+  const caCerts = sends ? await systemAuthorities() : [];
   const syslog = config.auditSyslog === null ? undefined : new SyslogSink({
     dataDir: options.dataDir,
     host: hostName(keys),
     target: config.auditSyslog,
+    caCerts,
     onAway: (error) => {
       options.logger.warn("syslog-away", { error: label((error as Error)?.name ?? "") });
     },
@@ -86,6 +90,7 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
     dataDir: options.dataDir,
     host: hostName(keys),
     url: config.auditOtlp,
+    caCerts,
     onAway: (error) => {
       options.logger.warn("otlp-away", { error: label((error as Error)?.name ?? "") });
     },

@@ -3,6 +3,7 @@
  * operator's setting.
  */
 import type { Config } from "../config/config.ts";
+import { systemFetch } from "../tls/system_authorities.ts";
 import { IdTokens } from "../firm/id_tokens.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 import { shareFolder } from "../config/folder_lock.ts";
@@ -132,7 +133,7 @@ export async function startServe(options: ServeOptions): Promise<RunningServe> {
       management: config.allowModelManagement ? management : undefined,
       keys,
       offers: keys.ephemeral ? undefined : new PairingOffers(new ManifestFile(dataDir), keys),
-      signIn: signInOf(config, keys),
+      signIn: await signInOf(config, keys),
       activity,
       audit: metrics ?? audit,
       receipts: audit && ((id) => audit.receipt(id)),
@@ -350,10 +351,10 @@ async function proxyEnded(proxy: ProxyProcess | undefined): Promise<never> {
 }
 
 /** Where people sign in, if they can. */
-function signInOf(config: Config, keys: KeySource): GatewayFacts["signIn"] {
+async function signInOf(config: Config, keys: KeySource): Promise<GatewayFacts["signIn"]> {
   const { oidcIssuer: issuer, oidcClientId: clientId, oidcRoles: roles } = config;
   if (issuer === "" || keys.ephemeral) return undefined;
   const { oidcGroupsClaim: groupsClaim, oidcSessionMs: sessionMs, oidcDevice: device } = config;
   const terms = { issuer, clientId, roles, groupsClaim, sessionMs, device };
-  return { terms, tokens: new IdTokens(terms), keys };
+  return { terms, tokens: new IdTokens(terms, { fetch: await systemFetch() }), keys };
 }

@@ -21,6 +21,8 @@ interface OtlpOptions {
   readonly host: string;
   /** `https://collector:4318/v1/logs`, or http on loopback. */
   readonly url: string;
+  /** Authorities that are trusted besides those that the runtime brings, PEM. */
+  readonly caCerts?: readonly string[];
   /** Told when the collector does not take them, once until it does. */
   readonly onAway: (error: unknown) => void;
   /** By default {@link TIMEOUT_MS}. */
@@ -35,11 +37,13 @@ export class OtlpSink {
   readonly #position: SinkPosition;
   readonly #clock: SinkClock;
   readonly #end = new AbortController();
+  readonly #client: Deno.HttpClient;
   readonly #running: Promise<void>;
 
   /** Begins at once, where the last one stopped. */
   constructor(options: OtlpOptions) {
     this.#o = options;
+    this.#client = Deno.createHttpClient({ caCerts: [...options.caCerts ?? []] });
     this.#clock = new SinkClock(options.firstWaitMs);
     this.#position = new SinkPosition(options.dataDir, "audit-otlp.json", BATCH);
     this.#running = this.#clock.run((onSent) => this.#send(onSent), options.onAway);
@@ -65,6 +69,7 @@ export class OtlpSink {
     const timer = setTimeout(() => this.#end.abort(), ms);
     await this.#running;
     clearTimeout(timer);
+    this.#client.close();
   }
 
   async #send(onSent: () => void): Promise<void> {
@@ -93,6 +98,7 @@ export class OtlpSink {
         method: "POST",
         headers: { "content-type": JSON_TYPE },
         body,
+        client: this.#client,
         // It was told where they go.
         redirect: "manual",
         signal: AbortSignal.any([this.#end.signal, controller.signal]),

@@ -30,6 +30,8 @@ interface SyslogOptions {
   /** What this host is called there. */
   readonly host: string;
   readonly target: SyslogTarget;
+  /** Authorities that are trusted besides those that the runtime brings, PEM. */
+  readonly caCerts?: readonly string[];
   /** Told when the server cannot be reached, once until it can. */
   readonly onAway: (error: unknown) => void;
   /** By default {@link TIMEOUT_MS}. */
@@ -81,7 +83,8 @@ export class SyslogSink {
     const { target: { tls, hostname, port }, host, timeoutMs = TIMEOUT_MS } = this.#o;
     const tcp = await within(timeoutMs, Deno.connect({ hostname, port }), (late) => late.close());
     // The handshake comes with the first write.
-    using conn = tls ? await Deno.startTls(tcp, { hostname }) : tcp;
+    const caCerts = [...this.#o.caCerts ?? []];
+    using conn = tls ? await Deno.startTls(tcp, { hostname, caCerts }) : tcp;
     let broken: unknown;
     const watching = (async () => {
       try {

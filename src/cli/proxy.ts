@@ -124,6 +124,7 @@ async function sessionOf(
   const found = await new SessionStore(place.store, place.name).read();
   if (found?.refresh === undefined) return undefined;
   const { goOn } = await import("./sign_in/session.ts");
+  await (await import("./sign_in/provider.ts")).providerFetch();
   return ({ tui }, signal) => {
     let last = found.role;
     return keepSession({

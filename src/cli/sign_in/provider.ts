@@ -4,10 +4,18 @@ import { SecLlamaError } from "../../errors.ts";
 import { isLoopback } from "../../loopback.ts";
 import { openInBrowser } from "../browser.ts";
 import { type CommandContext, flag } from "../command.ts";
+import { systemFetch } from "../../tls/system_authorities.ts";
 import type { Provider, SignIn } from "./sign_in.ts";
 
 /** So long somebody has to sign in, ms. */
 const WAIT_MS = 600_000;
+
+let trusting: Promise<typeof fetch> | undefined;
+
+/** Asks the provider, and trusts whom the system does. It looks at the system's file once, which a proxy may not do later. */
+export function providerFetch(): Promise<typeof fetch> {
+  return trusting ??= systemFetch();
+}
 
 /** What the provider gave. */
 interface Tokens {
@@ -68,6 +76,7 @@ async function heard(
 ): Promise<Response> {
   const signals = [options.signal, signal].filter((one) => one !== undefined);
   const init = { ...options, signal: AbortSignal.any(signals) } as RequestInit;
+  const fetch = await providerFetch();
   const answer = await fetch(url, init).catch((cause) => {
     throw away(cause);
   });

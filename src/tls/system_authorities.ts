@@ -1,0 +1,54 @@
+/**
+ * The authorities that this system trusts. The runtime brings Mozilla's and looks at no others: a firm's own, which signs for its
+ * servers, is where its administrator put it for every program.
+ */
+import { X509Certificate } from "node:crypto";
+import { FileTooLong, readAtMost } from "../read_up_to.ts";
+import { utf8Decode } from "../bytes.ts";
+
+/** One file has all of them: Debian and Alpine, Fedora and Red Hat, SUSE, the BSDs and macOS (there Apple's own only). */
+const FILES = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/ca-bundle.pem",
+  "/etc/ssl/cert.pem",
+];
+const MAX_BYTES = 4 * 2 ** 20;
+
+/**
+ * Certificates in PEM, for the runtime's `caCerts`; none where the system has no such file. What is no certificate is left out: one of
+ * them would spoil every connection.
+ * @param files Looked at in this order, the first that is there counts.
+ */
+export async function systemAuthorities(files: readonly string[] = FILES): Promise<string[]> {
+  for (const file of files) {
+    try {
+      const text = utf8Decode(await readAtMost(file, MAX_BYTES));
+      return (text.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [])
+        .filter(isCertificate);
+    } catch (error) {
+      // One that cannot be read vouches for nobody.
+      const none = error instanceof FileTooLong || error instanceof TypeError ||
+        error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable;
+      if (!none && !(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return [];
+}
+
+/** A `fetch` that trusts them as well as those that the runtime brings. */
+export async function systemFetch(files?: readonly string[]): Promise<typeof fetch> {
+  const caCerts = await systemAuthorities(files);
+  const client = Deno.createHttpClient({ caCerts });
+  const trusting = (input: string | URL | Request, init?: RequestInit) =>
+    fetch(input, { ...init, client });
+  return trusting as typeof fetch;
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).fingerprint256 !== "";
+  } catch {
+    return false;
+  }
+}
