@@ -202,7 +202,8 @@ const WRONG: readonly (readonly [reply: string, text: string, json: readonly str
     '{"2":1,"1":12345678901234567890}',
   ]],
   ['{"name":"add","arguments":{"__proto__":{"a":1}}}', "", ['{"__proto__":{"a":1}}']],
-  ['[add(a=1, b="x" y)] so', "y)] so", ['{"a":1,"b":"x"']],
+  ["[add(a=1, b=2 y)] so", "y)] so", ['{"a":1,"b":2']],
+  ['[add(a=1, b="x" y")] so', "so", ['{"a":1,"b":"x\\" y"}']],
 ];
 
 Deno.test("deltas: a call of which something was shown stays one, and what is none of it is text", () => {

@@ -104,7 +104,7 @@ function first(): (char: string) => boolean {
 
 /** Digits behind a letter. */
 const DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
-/** What comes behind a value: a single quote that none of them follows is of the text, as in `'it's'` of LFM2's template. */
+/** What comes behind a value: a quote that none of them follows is of the text, as in `'it's'`, which LFM2's templates write. */
 const BEHIND = ",)]}:";
 
 function* pythonString(source: Source, quote: string, into?: Draft): Reading<unknown> {
@@ -122,7 +122,7 @@ function* pythonString(source: Source, quote: string, into?: Draft): Reading<unk
     if (yield* source.skip(end)) {
       const space = yield* source.takeWhile((char) => /\s/.test(char));
       const next = yield* source.peek();
-      if (end !== "'" || next === undefined || BEHIND.includes(next)) return text.end();
+      if (triple || next === undefined || BEHIND.includes(next)) return text.end();
       add(quote + space);
       continue;
     }

@@ -145,8 +145,9 @@ Deno.test("python's literals: a long text that is none takes time in proportion"
 });
 
 Deno.test("python's literals: a quote within a text, as LFM2's template writes it, does not end the call", () => {
-  for (const text of ["it's", "the boys' toys", "a 'b' c", "it's 5 o'clock"]) {
-    const reply = `<|tool_call_start|>[say(text='${text}')]<|tool_call_end|>`;
+  for (const text of ["it's", "the boys' toys", "a 'b' c", 'say "no" to', '"a" and "b" c']) {
+    const quote = text.includes('"') ? '"' : "'";
+    const reply = `<|tool_call_start|>[say(text=${quote}${text}${quote})]<|tool_call_end|>`;
     for (const size of [1, 3, reply.length]) {
       assert.deepEqual(said(reply, size), [{ text }], reply);
     }

@@ -49,8 +49,11 @@ export interface Needs {
   readonly toolsBeside: "any" | "system";
   /** Whether a tool may leave out its description and parameters, or empty ones are filled in. */
   readonly toolParts: "any" | "filled";
-  /** Whether a parameter may have several types or none, or is given one: the first of its types that is not "null". */
-  readonly toolTypes: "any" | "single";
+  /**
+   * Whether a parameter may have several types or none, or is given one: the first of its types that is not "null". "filled": and
+   * what a template joins to other text, as an empty description, where it has none.
+   */
+  readonly toolTypes: "any" | "single" | "filled";
 }
 
 /** Of a template that takes everything. */
@@ -97,6 +100,7 @@ export function plainer(needs: Needs): readonly Needs[] {
     // Ids that are too short for it, say.
     { ...needs, ids: needs.ids === "own" ? "nine" : needs.ids },
     regular,
+    { ...regular, toolTypes: "filled" },
     { ...regular, system: "user" },
     { ...regular, parallel: "apart", thoughts: "dropped" },
     { ...regular, results: "user", behindResult: undefined },

@@ -63,6 +63,7 @@ const ODD_TOOL: Tool = {
       second: { enum: ["a", "b"] },
       third: { anyOf: [{ type: "string" }, { type: "null" }] },
       fourth: { type: "array", items: {} },
+      fifth: { type: "object" },
     },
   },
 };
@@ -192,7 +193,7 @@ const QUESTIONS: readonly Question[] = [
   {
     asks: [{ messages: [user], tools: [ODD_TOOL] }],
     needles: [N.tool, N.key, N.user],
-    answers: [{}, { toolTypes: "single" }],
+    answers: [{}, { toolTypes: "single" }, { toolTypes: "filled" }],
   },
   {
     asks: [

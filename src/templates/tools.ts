@@ -15,28 +15,35 @@ export function toolsFor(tools: readonly Tool[], needs: Needs): Tool[] {
       parameters: tool.parameters ?? { type: "object", properties: {} },
     };
     if (needs.toolTypes === "any" || !isObject(filled.parameters)) return filled;
-    return { ...filled, parameters: singleTypes(filled.parameters, 0) };
+    const isFilled = needs.toolTypes === "filled";
+    return { ...filled, parameters: singleTypes(filled.parameters, 0, isFilled) };
   });
 }
 
 /** Each parameter with one type. Said to the template alone: what a call must be is told by the tool itself. */
-function singleTypes(schema: Schema, depth: number): Schema {
+function singleTypes(schema: Schema, depth: number, isFilled: boolean): Schema {
   if (depth > MAX_DEPTH) return schema;
   const { properties, items } = schema;
+  const type = typeOf(schema, depth);
+  const fills = isFilled && depth > 0;
   return {
     ...schema,
-    type: typeOf(schema, depth),
+    type,
+    ...(fills ? { description: schema["description"] ?? "" } : {}),
+    ...(fills && type === "object" && !isObject(schema["additionalProperties"])
+      ? { additionalProperties: { type: "string" } }
+      : {}),
     ...(isObject(properties)
       ? {
         properties: Object.fromEntries(
           Object.entries(properties).map(([key, value]) => [
             key,
-            isObject(value) ? singleTypes(value, depth + 1) : { type: "string" },
+            singleTypes(isObject(value) ? value : {}, depth + 1, isFilled),
           ]),
         ),
       }
       : {}),
-    ...(isObject(items) ? { items: singleTypes(items, depth + 1) } : {}),
+    ...(isObject(items) ? { items: singleTypes(items, depth + 1, isFilled) } : {}),
   };
 }
 

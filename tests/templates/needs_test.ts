@@ -25,6 +25,7 @@ const FOUND: Readonly<Record<string, Partial<Needs>>> = {
   "llama3.1": { parallel: "apart", mixed: "split" },
   "gpt-oss": { systems: "one", parallel: "apart", orphans: "user" },
   "hermes3": { noTools: "empty", toolTypes: "single", toolParts: "filled" },
+  "command-r-typed": { toolTypes: "filled", toolParts: "filled" },
   "falcon3": { toolsBeside: "system" },
   "qwen3-thinking": { systems: "one", users: "one", developer: "system" },
   "qwen3": { arguments: "object", system: "own", turns: "any" },
