@@ -5,6 +5,9 @@ import { HANG_MS } from "./support/patience.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
+/** What was read, by its path: nearly every rule looks at all of it. */
+const TEXTS = new Map<string, string>();
+
 /** Every TypeScript file of ours below these folders, or every one of such a name, by its path from the root. */
 async function sources(
   folders: readonly string[],
@@ -18,7 +21,9 @@ async function sources(
       if (name.startsWith(".")) continue;
       if (isDirectory && name !== "node_modules") await walk(path);
       else if (names.test(name)) {
-        found.set(relative(ROOT, path), await Deno.readTextFile(path));
+        let text = TEXTS.get(path);
+        if (text === undefined) TEXTS.set(path, text = await Deno.readTextFile(path));
+        found.set(relative(ROOT, path), text);
       }
     }
   }
@@ -274,6 +279,17 @@ Deno.test("each room's face, and the client library, say what everything in them
     }).output();
     assert.ok(success, new TextDecoder().decode(stderr));
   }
+});
+
+Deno.test("each room's face shows by an example how it is used, there or in a file that it passes on", async () => {
+  const files = await sources(["src", "runner"]);
+  const faces = [...files.keys()].filter((path) => path.endsWith("/mod.ts"));
+  const without = [...faces, "src/client/library.ts"].filter((face) => {
+    const passedOn = [...files.get(face)!.matchAll(/^export [^;]*? from "(\.[^"]+)"/gm)]
+      .map(([, from]) => join(face, "..", from!));
+    return ![face, ...passedOn].some((path) => files.get(path)?.includes("@example"));
+  });
+  assert.deepEqual(without, []);
 });
 
 Deno.test("contributing: each question's file is there, and holds what to look for", async () => {

@@ -55,6 +55,16 @@ export class AuditLog {
 
   /**
    * Opens the log, or begins one.
+   *
+   * @example
+   * ```ts
+   * async function size(options: Parameters<typeof AuditLog.open>[0]): Promise<number> {
+   *   const log = await AuditLog.open(options);
+   *   await log.record({ event: "key-rotated" });
+   *   await log.close();
+   *   return log.size;
+   * }
+   * ```
    * @throws {SecLlamaError} `audit-failed` if it cannot be written, `audit-broken` if what is there was changed by somebody without
    * the key or put back from earlier, and what the key store throws.
    */

@@ -44,6 +44,16 @@ export interface SealedFetch {
  * `downgrade` for an answer that is not sealed, and `truncated` for a reply without its end. What fails before the reply's
  * first frame is tried again with what recovers it: other credentials after 401, else the key document fetched and the request
  * sealed again, as {@link Retries} says. Nothing is tried again once a frame of the reply has verified.
+ *
+ * @example
+ * ```ts
+ * async function ask(options: Parameters<typeof sealedFetch>[0]): Promise<string> {
+ *   const fetch = sealedFetch(options);
+ *   const body = JSON.stringify({ model: "demo", prompt: "Hello", stream: false });
+ *   const answer = await fetch("http://gateway/api/generate", { method: "POST", body });
+ *   return (await answer.json()).response;
+ * }
+ * ```
  * @throws {SecLlamaError} `bad-config` if an option is wrong.
  */
 export function sealedFetch(options: SealedFetchOptions): SealedFetch {

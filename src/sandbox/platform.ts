@@ -60,6 +60,17 @@ export interface Platform {
 
 /**
  * Probes this machine.
+ *
+ * @example
+ * ```ts
+ * const platform = await openPlatform();
+ * async function start(target: Parameters<Platform["plan"]>[0]): Promise<string[]> {
+ *   const confinement = platform.plan(target, "strict");
+ *   const { pid } = await confinement.start();
+ *   // What speaks against it; its own report would come over its standard output.
+ *   return confinement.judge(confinement.measure(confinement.findRunner(pid) ?? pid), []);
+ * }
+ * ```
  * @param launcher Asked for where a runner is started by a program of ours (Windows: src/sandbox/windows/launch_main.ts).
  * @throws {SecLlamaError} `sandbox-unavailable` on an operating system without a sandbox.
  */

@@ -143,7 +143,17 @@ export class ChatTemplate {
 const READ = new Map<string, ChatTemplate | undefined>();
 const MOST_READ = 16;
 
-/** The template of this text; `undefined` if it is none. */
+/**
+ * The template of this text; `undefined` if it is none.
+ *
+ * @example
+ * ```ts
+ * const template = readChatTemplate("{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}")!;
+ * for (const { messages } of template.forms({ messages: [{ role: "user", content: "Hi" }] })) {
+ *   console.log(messages, template.thinks);
+ * }
+ * ```
+ */
 export function readChatTemplate(source: string): ChatTemplate | undefined {
   if (READ.has(source)) return READ.get(source);
   let template: ChatTemplate | undefined;
