@@ -122,6 +122,55 @@ export const LARGE_SCHEMAS: Readonly<Record<string, (d: Draw) => unknown>> = {
       $ref: "#/$defs/d0",
     };
   },
+  "references that double": (d) => {
+    const [group, leaf] = [d.pick(GROUPS), d.pick(LEAVES)(d.below(9))];
+    const chain = d.list((at) => at, 90);
+    const link = (at: number) => {
+      const next = { $ref: `#/$defs/d${at + 1}` };
+      return { [group]: [next, d.below(2) === 0 ? next : { ...next, minLength: at }] };
+    };
+    const $defs = Object.fromEntries(chain.map((at) => [`d${at}`, link(at)]));
+    const schema = { $defs: { ...$defs, [`d${chain.length}`]: leaf }, $ref: "#/$defs/d0" };
+    return d.below(3) === 0 ? { not: schema } : schema;
+  },
+  "a chain of references": (d) => {
+    const chain = d.list((at) => at, 70);
+    const links = [
+      (next: unknown) => next,
+      (next: unknown) => ({ allOf: [next] }),
+      (a: unknown) => ({ type: "object", required: ["a"], properties: { a } }),
+      (items: unknown) => ({ type: "array", minItems: 1, items }),
+    ];
+    const link = d.pick(links);
+    const $defs = Object.fromEntries(
+      chain.map((at) => [`d${at}`, link({ $ref: `#/$defs/d${at + 1}` })]),
+    );
+    return { $defs: { ...$defs, [`d${chain.length}`]: { type: "string" } }, $ref: "#/$defs/d0" };
+  },
+  "long names beside patterns": (d) => {
+    const long = d.text(Math.ceil(d.size / 9));
+    const schema = {
+      type: "object",
+      properties: Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`${long}${at}`, true])),
+      patternProperties: Object.fromEntries(
+        Array.from(
+          { length: 1 + d.below(4) },
+          (_, at) => [d.pick(PATTERNS)(at), d.pick(LEAVES)(at)],
+        ),
+      ),
+      additionalProperties: d.pick(LEAVES)(d.below(9)),
+    };
+    return d.below(2) === 0 ? schema : { not: schema };
+  },
+  "other values than some": (d) => ({
+    type: d.pick([["number"], ["string"], ["number", "string", "object", "array"]]),
+    not: { enum: d.list((at) => d.pick<unknown>([at * 7919, `v${at}`, at / 8]), 10, 9000) },
+  }),
+  "different items": (d) => ({
+    type: "array",
+    uniqueItems: true,
+    items: { enum: d.list((at) => `${"y".repeat(d.below(500))}${at}`, 500, 300) },
+  }),
   tuples: (d) => ({ type: "array", prefixItems: d.list(d.pick(LEAVES), 40), items: false }),
   counts: (d) => ({
     type: "array",
