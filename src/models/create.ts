@@ -181,14 +181,18 @@ class Parts implements Disposable {
       const own = (layer: Descriptor) => this.#headers.has(layer.digest);
       const others = layersOf({ layers: this.#layers }, "projector");
       if (others.some((layer) => own(layer) && layer.digest !== part.digest)) {
-        throw new SecLlamaError("bad-model", "two projectors were given where one is needed");
+        throw new SecLlamaError("bad-model", "two projectors were given where one is needed", {
+          hint: "give the one that was made for this model",
+        });
       }
       this.#layers = this.#layers.filter((layer) => !others.includes(layer));
     }
     if (kind === "model") {
       describeModel(header);
       if (layersOf({ layers: this.#layers }, "model").length > 0) {
-        throw new SecLlamaError("bad-model", "two models were given where one is made");
+        throw new SecLlamaError("bad-model", "two models were given where one is made", {
+          hint: "beside a model goes its projector, whose file is often called mmproj",
+        });
       }
     }
     this.#add({ mediaType: layerType(kind), ...part });

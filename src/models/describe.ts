@@ -107,7 +107,11 @@ export function kindOfFile({ metadata }: GgufHeader): "model" | "projector" | "a
  */
 export function describeAdapter(header: GgufHeader, architecture: string): void {
   const { metadata } = header;
-  if (kindOfFile(header) !== "adapter" || metadata.get("adapter.type") !== "lora") {
+  const kind = kindOfFile(header);
+  if (kind === "projector") {
+    throw refused("this file is a projector, no adapter", "name it by a FROM line of its own");
+  }
+  if (kind !== "adapter" || metadata.get("adapter.type") !== "lora") {
     throw refused("this file is no LoRA adapter", "give a GGUF file that says adapter.type lora");
   }
   const own = metadata.get("general.architecture");

@@ -157,6 +157,7 @@ Deno.test("create: what cannot be a part is refused, and nothing is left (CVE-20
       ["a projector alone", { ...ADAPTER, files: [projector] }, /projector/],
       ["an adapter as model", { ...ADAPTER, files: [lora] }, /adapter, not a model/],
       ["a model as adapter", { files: [model], adapters: [other] }, /no LoRA adapter/],
+      ["a projector as adapter", { files: [model], adapters: [projector] }, /a projector, no adap/],
       ["another's adapter", { files: [model], adapters: [foreign] }, /is for gpt2, the model is/],
       ["nothing", ADAPTER, /no model was given/],
     ];
