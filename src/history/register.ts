@@ -58,10 +58,13 @@ class Shelf<T> {
     this.#parse = parse;
   }
 
-  /** What is kept of an id. Its bytes end with the next part that is read. */
-  of(id: Uint8Array): T | undefined {
+  /** What is kept of an id, given once: whoever takes it may overwrite it. A head's bytes end with the next part that is read. */
+  take(id: Uint8Array): T | undefined {
     if (id[0] !== this.#part) this.#read(id[0]!);
-    return this.#found.get(toHex(id));
+    const hex = toHex(id);
+    const found = this.#found.get(hex);
+    this.#found.delete(hex);
+    return found;
   }
 
   #read(part: number): void {
@@ -96,7 +99,8 @@ class Shelf<T> {
   }
 
   forget(): void {
-    wipe(this.#plain);
+    // Filters are given away as they lie there: a copy of each takes as much memory once more.
+    if (this.#kind === KIND.registerHeads) wipe(this.#plain);
     this.#plain = undefined;
     this.#part = -1;
     this.#found = new Map();
@@ -121,7 +125,7 @@ export class Register implements Disposable {
   /** What a row's key and head open to, if it is known. Rows in the order of their ids are the quickest. */
   headOf(row: Row): Opened["opened"] | undefined {
     const id = row["id"] as Uint8Array;
-    const kept = this.#heads.of(id);
+    const kept = this.#heads.take(id);
     if (
       kept?.sealedKey.equals(row["key"] as Uint8Array) &&
       kept.sealedHead.equals(row["head"] as Uint8Array)
@@ -140,7 +144,7 @@ export class Register implements Disposable {
   ): Uint8Array[] | undefined {
     // What an earlier version of this program wrote names no versions.
     if (through.length < texts || through.includes(0)) return undefined;
-    const kept = this.#filters.of(bytes);
+    const kept = this.#filters.take(bytes);
     const found: Uint8Array[] = [];
     for (let i = 0; i < texts; i++) {
       const filter = kept?.get(through[i]!);
@@ -148,7 +152,7 @@ export class Register implements Disposable {
         this.#miss(bytes);
         return undefined;
       }
-      found.push(new Uint8Array(filter));
+      found.push(filter);
     }
     return found;
   }

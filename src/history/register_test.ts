@@ -204,6 +204,34 @@ Deno.test("register: it hides no damage of what lies in the tables", () =>
     assert.equal(list.conversations.filter(({ damaged }) => damaged).length, COUNT);
   }));
 
+Deno.test("register: a search after a change that was taken back finds what one before it found", () =>
+  withPlace((place) => {
+    fill(place);
+    using history = place.open();
+    const found = () => WORDS.map((word) => history.search(word, 1000).map(({ id }) => id));
+    const before = found();
+    assert.ok(before.every((ids) => ids.length === COUNT / 8));
+    // One alone: the part of the register that its filter is in stays at hand.
+    for (const [i, { id }] of history.list({ limit: 16 }).conversations.entries()) {
+      history.update(id, { folder: `F${i}` });
+    }
+    const alone = (i: number) => WORDS.map((word) => history.search(word, 9, `F${i}`).length);
+    for (let i = 0; i < 16; i++) {
+      using other = database(place);
+      other.exec(
+        "CREATE TRIGGER full BEFORE INSERT ON messages BEGIN SELECT RAISE(ABORT, 'no'); END",
+      );
+      const { id } = history.list({ query: `F${i}`, limit: 1 }).conversations[0]!;
+      const one = alone(i);
+      assert.throws(() => history.append(id, said("lost")));
+      other.exec("DROP TRIGGER full");
+      // All filters are overwritten then, and asked for anew.
+      assert.deepEqual(alone(i), one);
+      assert.throws(() => history.append(id, { ...said("lost"), parent: "99" }));
+    }
+    assert.deepEqual(found(), before);
+  }));
+
 Deno.test("register: who does not write the history keeps none, and reads one of a program that knew none", () =>
   withPlace((place) => {
     fill(place);
