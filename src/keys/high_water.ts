@@ -32,17 +32,21 @@ export class HighWaterMark {
   /** Why nothing could be kept. */
   #failure: string | undefined;
 
-  private constructor(path: string, machine: string, height: Height) {
+  private constructor(path: string, machine: string, { height, failure }: Mark) {
     this.path = path;
     this.#machine = machine;
     this.#height = height;
+    this.#failure = failure;
   }
 
-  /** The mark of the host `hid`. One that cannot be read, or was made on another machine, says nothing. */
+  /**
+   * The mark of the host `hid`. One that cannot be read, or was made on another machine, says nothing. One that a newer secllama
+   * wrote is not read and stays, and {@link failure} says so.
+   */
   static async open(stateDir: string, hid: Bytes): Promise<HighWaterMark> {
     const path = join(stateDir, "marks", `${toHex(hid)}.json`);
     const machine = await machineName();
-    return new HighWaterMark(path, machine, await readHeight(path, machine) ?? NONE);
+    return new HighWaterMark(path, machine, await readMark(path, machine));
   }
 
   /** The highest that was seen. */
@@ -57,12 +61,16 @@ export class HighWaterMark {
 
   /** Notes what was seen; never lowers. Fails no caller. */
   async raise(seen: Partial<Height>): Promise<void> {
-    const there = await readHeight(this.path, this.#machine) ?? NONE;
+    const { height: there, failure } = await readMark(this.path, this.#machine);
     const height = {
       gen: Math.max(this.#height.gen, there.gen, seen.gen ?? 0),
       rev: Math.max(this.#height.rev, there.rev, seen.rev ?? 0),
     };
     this.#height = height;
+    if (failure !== undefined) {
+      this.#failure = failure;
+      return;
+    }
     if (height.gen === there.gen && height.rev === there.rev) return;
     const temporary = `${this.path}.${crypto.randomUUID()}`;
     try {
@@ -86,14 +94,26 @@ async function machineName(): Promise<string> {
   return createHash("sha256").update(`secllama machine ${id.trim()}`).digest("hex").slice(0, 32);
 }
 
-async function readHeight(path: string, machine: string): Promise<Height | undefined> {
+/** `failure`: why it is neither read nor written. */
+interface Mark {
+  readonly height: Height;
+  readonly failure?: string;
+}
+
+async function readMark(path: string, machine: string): Promise<Mark> {
   try {
-    if ((await Deno.stat(path)).size > CAP_BYTES) return undefined;
+    if ((await Deno.stat(path)).size > CAP_BYTES) return { height: NONE };
     const { v, machine: made, gen, rev } = JSON.parse(utf8Decode(await Deno.readFile(path)));
     const good = v === 1 && made === machine && Number.isSafeInteger(gen) &&
       Number.isSafeInteger(rev) && gen >= 0 && rev >= 0;
-    return good ? { gen, rev } : undefined;
+    if (good) return { height: { gen, rev } };
+    if (!(typeof v === "number" && v > 1)) return { height: NONE };
+    return {
+      height: NONE,
+      failure: `${path} is version ${v}, this secllama reads 1: a backup that is put back will ` +
+        "not be noticed by this one",
+    };
   } catch {
-    return undefined;
+    return { height: NONE };
   }
 }

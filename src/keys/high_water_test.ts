@@ -148,3 +148,22 @@ Deno.test("mark: it only rises, holds for one machine and host, and where it can
     assert.match(nowhere.failure!, /cannot be written.*not be noticed/);
     assert.equal(nowhere.height.gen, 1, "this process still knows");
   }));
+
+Deno.test("mark: one that a newer version wrote is said, and stays as it is", async () => {
+  const folder = await Deno.makeTempDir();
+  const hid = new Uint8Array(16).fill(7);
+  try {
+    await (await HighWaterMark.open(folder, hid)).raise({ gen: 3, rev: 2 });
+    const { path } = await HighWaterMark.open(folder, hid);
+    const text = (await Deno.readTextFile(path)).replace('"v":1', '"v":2');
+    await Deno.writeTextFile(path, text);
+    const mark = await HighWaterMark.open(folder, hid);
+    assert.match(mark.failure!, /is version 2, this secllama reads 1.*not be noticed/);
+    await mark.raise({ gen: 4, rev: 9 });
+    assert.deepEqual(mark.height, { gen: 4, rev: 9 });
+    assert.equal(await Deno.readTextFile(path), text);
+    assert.match(mark.failure!, /is version 2/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
