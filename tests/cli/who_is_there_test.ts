@@ -104,7 +104,7 @@ Deno.test({
         assert.ok(!got.includes(PROMPT));
         assert.match(stderr, /is Ollama, or speaks like it.*\nhint: .*--proxy-port=N/);
         assert.equal(code, 9);
-        for (const words of [["ps"], ["stop", "demo"], ["wait", "--timeout=1s"]]) {
+        for (const words of [["ps"], ["stop", "demo"], ["wait", "--timeout=8s"]]) {
           const listener = await listen(0, "ollama");
           const other = await cli([...words, `--proxy-port=${listener.port}`], { env });
           assert.match(other.stderr, /is Ollama/, words[0]);
