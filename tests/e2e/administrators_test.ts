@@ -9,7 +9,7 @@ import { PageShell } from "../support/page_blocks.ts";
 import { seeded } from "../support/seeds.ts";
 import { newHome } from "../support/serve.ts";
 
-const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 240 : 10;
+const COUNT = Deno.env.get("SECLLAMA_FULL") === "1" ? 240 : 6;
 const AT_ONCE = 3;
 const CLIENTS = 4;
 const DONE = 0;
