@@ -5,15 +5,20 @@ import { COMMON_PASSPHRASES } from "./common_passphrases.ts";
 
 const PASSPHRASE_MIN_CHARACTERS = 8;
 
+/** What does not show: formats, such as a zero-width space, and controls that are no white space. */
+const UNSEEN = /\p{Cf}|(?!\s)\p{Cc}/gu;
+/** What stands between letters, or on one. */
+const APART = /[\p{White_Space}\p{M}]/gu;
+
 const HINT = "take several words that do not belong together: an attacker tries thousands a minute";
 
 /**
  * @param passphrase UTF-8; other bytes count one by one.
- * @throws {SecLlamaError} `usage` if it has fewer than 8 characters, or is, in whatever case and between whatever spaces, among
- * the thousand commonest.
+ * @throws {SecLlamaError} `usage` if it has fewer than 8 characters that show, or is among the thousand commonest: in whatever
+ * case, with whatever accents, and whatever spaces or characters that do not show are around it or in it.
  */
 export function checkNewPassphrase(passphrase: Uint8Array): void {
-  const text = textOf(passphrase).normalize("NFKC").trim();
+  const text = textOf(passphrase).normalize("NFKC").replace(UNSEEN, "").trim();
   const length = [...text].length;
   if (length < PASSPHRASE_MIN_CHARACTERS) {
     throw new SecLlamaError(
@@ -22,7 +27,8 @@ export function checkNewPassphrase(passphrase: Uint8Array): void {
       { hint: HINT },
     );
   }
-  if (COMMON_PASSPHRASES.has(text.toLowerCase())) {
+  const letters = text.normalize("NFKD").replace(APART, "").toLowerCase();
+  if (COMMON_PASSPHRASES.has(letters)) {
     throw new SecLlamaError("usage", "the passphrase is one of the thousand commonest", {
       hint: HINT,
     });

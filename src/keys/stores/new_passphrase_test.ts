@@ -8,14 +8,32 @@ Deno.test("passphrase: a thousand common ones are refused in any case and betwee
   for (const word of COMMON_PASSPHRASES) {
     assert.ok(word.length >= 8 && word === word.toLowerCase(), word);
     for (
-      const text of [word, word.toUpperCase(), ` ${word}\n`, word[0]!.toUpperCase() + word.slice(1)]
+      const text of [
+        word,
+        word.toUpperCase(),
+        ` ${word}\n`,
+        word[0]!.toUpperCase() + word.slice(1),
+        [...word].join(" "),
+        `${word.slice(0, 3)}\u200b${word.slice(3)}\u2060`,
+        `${word.slice(0, 4)}\u0301\t\u00a0${word.slice(4)}`,
+      ]
     ) {
       assert.throws(() => checkNewPassphrase(utf8(text)), { code: "usage", message: /commonest/ });
     }
   }
   // The same letters in another form of Unicode.
   assert.throws(() => checkNewPassphrase(utf8("ｐａｓｓｗｏｒｄ")), /commonest|characters/);
-  for (const text of ["", "1234567", "short", "  seven7  ", "äöüäöüä", "😀😀😀😀😀😀😀"]) {
+  for (
+    const text of [
+      "",
+      "1234567",
+      "short",
+      "  seven7  ",
+      "seven77\u200b\u200d",
+      "äöüäöüä",
+      "😀😀😀😀😀😀😀",
+    ]
+  ) {
     assert.throws(() => checkNewPassphrase(utf8(text)), { code: "usage", message: /at least 8/ });
   }
   // A message never repeats it.
