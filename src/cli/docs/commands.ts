@@ -8,8 +8,9 @@ import { answerTo } from "../chat/converse.ts";
 import { makePost } from "../chat/post.ts";
 import { Session } from "../chat/session.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "../command.ts";
+import { fileProblem } from "./file_problem.ts";
 import { HISTORY_OPTIONS, openHistory } from "../history/access.ts";
-import { humanBytes, printable, printTable } from "../models/print.ts";
+import { humanBytes, printable, printableLine, printTable } from "../models/print.ts";
 import { askedProxy, readSettings } from "../settings.ts";
 
 /** Files of one folder, so that a wrong one does not take the whole disk up. */
@@ -39,11 +40,11 @@ place. Of folders, all that can be read is taken; symbolic links are not followe
         }
         const one = await open.history.addDocument(name, bytes);
         done.push(one);
-        if (!flag(context, "json")) tui.out(`${path}: ${one.passages} passages`);
+        if (!flag(context, "json")) tui.out(`${printableLine(path)}: ${one.passages} passages`);
       } catch (error) {
         failed++;
-        tui.warn(`${path} was left out:`);
-        tui.error(error);
+        tui.warn(`${printableLine(path)} was left out:`);
+        tui.error(fileProblem(error));
       }
     }
     if (flag(context, "json")) tui.json({ documents: done, failed });
@@ -114,7 +115,7 @@ shown after the answer, with file and page, and go to the model sealed, as every
     if (note !== undefined) tui.warn(`found by words alone, or not by all: ${printable(note)}`);
     const cite = (i: number) => {
       const { name, page, passage } = found[i]!;
-      return `[${i + 1}] ${printable(name)}, ${
+      return `[${i + 1}] ${printableLine(name)}, ${
         page === null ? `passage ${passage}` : `page ${page}`
       }`;
     };

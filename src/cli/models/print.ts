@@ -4,7 +4,7 @@ import type { Tui } from "../tui.ts";
 
 /** A table with aligned columns. */
 export function printTable(tui: Pick<Tui, "out">, head: string[], rows: string[][]): void {
-  const lines = [head, ...rows].map((row) => row.map(printable));
+  const lines = [head, ...rows].map((row) => row.map(printableLine));
   const widths = head.map((_, i) => Math.max(...lines.map((row) => columnsOfText(row[i]!))) + 2);
   for (const row of lines) {
     tui.out(row.map((cell, i) => padColumns(cell, widths[i]!)).join("").trimEnd());
@@ -15,6 +15,11 @@ export function printTable(tui: Pick<Tui, "out">, head: string[], rows: string[]
 export function printable(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g, "?");
+}
+
+/** The same in one line: what a stranger named is no two rows of a table. */
+export function printableLine(text: string): string {
+  return printable(text.replace(/[\t\n]+/g, " "));
 }
 
 /** `3.1 MB`, in powers of ten as Ollama shows sizes. */
