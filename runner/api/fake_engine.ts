@@ -134,9 +134,9 @@ export class FakeEngine implements Engine {
     ).join("");
   }
 
-  /** One token, numbered from 1. Empty files are refused. */
+  /** One token, numbered from 1. Empty files are refused, and RIFF's, such as WebP. */
   readPicture(bytes: Uint8Array<ArrayBuffer>): Promise<Picture> {
-    if (bytes.length === 0) {
+    if (bytes.length === 0 || bytes[0] === 0x52 && bytes[9] === 0x45) {
       return Promise.reject(new SecLlamaError("bad-request", "the picture cannot be read"));
     }
     const id = -this.pictures.push(bytes);

@@ -1,13 +1,13 @@
 /**
  * Pictures, sound and files in a request. A model that sees is given the pictures, one that hears the sounds: each becomes a marker in its message's text
  * (pictures.ts). Of a model that reads text only, and of sound and files, each is refused that a user sends now, and what is no
- * picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back by anybody: a
- * text stands in its place.
+ * picture at all is said to be that. What a tool sent, or was sent before the last reply, cannot be taken back by anybody: where it
+ * cannot be read, a text stands in its place.
  */
 import { SecLlamaError } from "../../src/errors.ts";
 import type { Fields } from "./fields.ts";
 import type { MediaKind } from "../engine/types.ts";
-import { MAX_PICTURES, SentPicture } from "./pictures.ts";
+import { MAX_PICTURES, SentPicture, unreadable } from "./pictures.ts";
 
 const MAX_IMAGES = 1024;
 /** Characters of an image that are looked at before all of it is: to refuse, they are enough. */
@@ -72,15 +72,30 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
   const { past, pictures } = taking;
   const images = fields.array("images", MAX_IMAGES) ?? [];
   if (pictures === undefined && past) return images.map(() => leftOut("image")!);
-  for (const image of images) {
-    if (typeof image === "string" && REMOTE.test(image)) throw remote(fields.at("images"));
+  const field = fields.at("images");
+  const check = (image: unknown) => {
+    if (typeof image === "string" && REMOTE.test(image)) throw remote(field);
     if (typeof image !== "string" || !isBase64(image)) {
-      throw notBase64(fields.at("images"), "must be an array of base64 strings");
+      throw notBase64(field, "must be an array of base64 strings");
     }
-  }
+    return image;
+  };
+  if (pictures === undefined || !past) images.forEach(check);
   if (images.length === 0) return [];
-  if (pictures === undefined) throw unsupported("images", fields.at("images"));
-  return images.map((image) => take(image as string, fields.at("images"), pictures));
+  if (pictures === undefined) throw unsupported("images", field);
+  return images.map((image) =>
+    unlessPast(past, "picture", () => take(check(image), field, pictures, { past }))
+  );
+}
+
+/** What `read` gives; where it refuses what nobody can take back, the text that stands for it. */
+function unlessPast(past: boolean, kind: MediaKind, read: () => string): string {
+  try {
+    return read();
+  } catch (error) {
+    if (!past || !(error instanceof SecLlamaError) || error.code !== "bad-request") throw error;
+    return unreadable(kind);
+  }
 }
 
 /**
@@ -90,12 +105,16 @@ export function takeImages(fields: Fields, taking: Taking): string[] {
  */
 export function takePart(part: Fields, type: string, taking: Taking): string {
   const { past, pictures, sounds } = taking;
-  if (type === "input_audio" && sounds !== undefined) return takeSound(part, sounds);
+  if (type === "input_audio" && sounds !== undefined) {
+    return unlessPast(past, "sound", () => takeSound(part, sounds, past));
+  }
   const isPicture = type === "image_url" || type === "input_image";
   if (isPicture && pictures !== undefined) {
-    const url = urlOf(part);
-    if (url === undefined) throw part.has("file_id") ? kept(part) : part.missing("image_url");
-    return take(dataOf(part, url), part.at("image_url"), pictures);
+    return unlessPast(past, "picture", () => {
+      const url = urlOf(part);
+      if (url === undefined) throw part.has("file_id") ? kept(part) : part.missing("image_url");
+      return take(dataOf(part, url), part.at("image_url"), pictures, { past });
+    });
   }
   const instead = past ? leftOut(type) : undefined;
   if (instead !== undefined) return instead;
@@ -119,12 +138,7 @@ export function takePart(part: Fields, type: string, taking: Taking): string {
 export function takeBlock(block: Fields, type: string, taking: Taking): string | undefined {
   const { past, pictures } = taking;
   if (type === "image" && pictures !== undefined) {
-    const source = block.object("source");
-    if (source === undefined) throw block.missing("source");
-    const type = source.string("type");
-    if (type === "file") throw kept(source);
-    if (type !== "base64") throw remote(source.at("type"));
-    return take(source.requiredString("data"), source.at("data"), pictures);
+    return unlessPast(past, "picture", () => takeSource(block, pictures, past));
   }
   const instead = past ? leftOut(type) : undefined;
   if (instead !== undefined || type !== "image") return instead;
@@ -135,6 +149,16 @@ export function takeBlock(block: Fields, type: string, taking: Taking): string |
   throw unsupported("images", block.path);
 }
 
+/** Anthropic's source of an image. @returns The marker. */
+function takeSource(block: Fields, pictures: SentPicture[], past: boolean): string {
+  const source = block.object("source");
+  if (source === undefined) throw block.missing("source");
+  const type = source.string("type");
+  if (type === "file") throw kept(source);
+  if (type !== "base64") throw remote(source.at("type"));
+  return take(source.requiredString("data"), source.at("data"), pictures, { past });
+}
+
 /** What the model reads in place of a part that it cannot; undefined: no part of a known type. */
 function leftOut(type: string): string | undefined {
   const kind = KINDS.get(type);
@@ -142,10 +166,10 @@ function leftOut(type: string): string | undefined {
 }
 
 /** OpenAI's `input_audio`. What format it says is not believed: the file says it itself. @returns The marker. */
-function takeSound(part: Fields, sounds: SentPicture[]): string {
+function takeSound(part: Fields, sounds: SentPicture[], past: boolean): string {
   const sound = part.object("input_audio");
   if (sound === undefined) throw part.missing("input_audio");
-  return take(sound.requiredString("data"), sound.at("data"), sounds, "sound");
+  return take(sound.requiredString("data"), sound.at("data"), sounds, { past, kind: "sound" });
 }
 
 /** @returns The marker. */
@@ -153,7 +177,7 @@ function take(
   base64: string,
   field: string,
   pictures: SentPicture[],
-  kind: MediaKind = "picture",
+  { past, kind = "picture" }: { readonly past: boolean; readonly kind?: MediaKind },
 ): string {
   const fail = () => notBase64(field, "must be base64");
   if (pictures.length >= MAX_PICTURES) {
@@ -170,7 +194,7 @@ function take(
   } catch {
     throw fail();
   }
-  const picture = new SentPicture(bytes, field, kind);
+  const picture = new SentPicture(bytes, field, { kind, past });
   pictures.push(picture);
   return picture.marker;
 }

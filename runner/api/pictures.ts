@@ -18,17 +18,29 @@ const MARKER = /\[\[picture-\d{30}\]\]/g;
 export class SentPicture implements PictureFile {
   readonly marker = `[[picture-${randomDigits()}]]`;
 
+  readonly kind: MediaKind;
+  /** Nobody can take it back: where it cannot be read, a text stands for it. */
+  readonly past: boolean;
+
   /** @param field Where it was in the request. */
   constructor(
     readonly bytes: Uint8Array<ArrayBuffer>,
     readonly field: string,
-    readonly kind: MediaKind = "picture",
-  ) {}
+    { kind = "picture", past = false }: { kind?: MediaKind; past?: boolean } = {},
+  ) {
+    this.kind = kind;
+    this.past = past;
+  }
 
   /** What is remembered is measured as JSON: as many characters as it has bytes. */
   toJSON(): string {
     return " ".repeat(this.bytes.length);
   }
+}
+
+/** What the model reads in place of one that cannot be read. */
+export function unreadable(kind: MediaKind): string {
+  return `[a ${kind} was left out: it cannot be read]`;
 }
 
 function randomDigits(): string {
@@ -38,10 +50,11 @@ function randomDigits(): string {
 
 /** The pictures of a request, read; each is let go of when this is disposed of. */
 export class Pictures implements Disposable {
-  readonly #byMarker: ReadonlyMap<string, Picture>;
+  /** A text: it could not be read. */
+  readonly #byMarker: ReadonlyMap<string, Picture | string>;
   readonly #held: DisposableStack;
 
-  private constructor(byMarker: ReadonlyMap<string, Picture>, held: DisposableStack) {
+  private constructor(byMarker: ReadonlyMap<string, Picture | string>, held: DisposableStack) {
     this.#byMarker = byMarker;
     this.#held = held;
   }
@@ -55,20 +68,21 @@ export class Pictures implements Disposable {
     request: InferenceRequest,
     call: { readonly client: string; readonly signal: AbortSignal },
   ): Promise<Pictures> {
-    const files = picturesOf(request);
-    if (files.length > MAX_PICTURES) {
-      throw new SecLlamaError(
-        "bad-request",
-        `there are ${files.length} pictures, must be at most ${MAX_PICTURES}`,
-        { field: files[MAX_PICTURES]!.field },
-      );
-    }
+    const all = picturesOf(request);
+    const files = newest(all);
     checkSeconds(files);
-    const byMarker = new Map<string, Picture>();
+    const byMarker = new Map<string, Picture | string>(
+      all.map(({ marker, kind }) => [marker, `[a ${kind} was left out: there are later ones]`]),
+    );
     using held = new DisposableStack();
-    for (const { marker, bytes, field, kind } of files) {
+    for (const { marker, bytes, field, kind, past } of files) {
       if (call.signal.aborted) throw new SecLlamaError("cancelled", "the request was cancelled");
-      byMarker.set(marker, held.use(await readOne(engine, bytes, { ...call, field, kind })));
+      try {
+        byMarker.set(marker, held.use(await readOne(engine, bytes, { ...call, field, kind })));
+      } catch (error) {
+        if (!past || toSecLlamaError(error).code !== "bad-request") throw error;
+        byMarker.set(marker, unreadable(kind));
+      }
     }
     return new Pictures(byMarker, held.move());
   }
@@ -76,9 +90,8 @@ export class Pictures implements Disposable {
   /** Those that a prompt has: of a conversation that was cut, fewer than all. */
   in(prompt: Int32Array): Picture[] {
     const ids = new Set(prompt.filter((id) => id < 0));
-    return [...this.#byMarker.values()].filter(({ chunks }) =>
-      chunks.some(({ id }) => ids.has(id))
-    );
+    return [...this.#byMarker.values()].filter((one) => typeof one !== "string")
+      .filter(({ chunks }) => chunks.some(({ id }) => ids.has(id)));
   }
 
   /** The parts of a prompt, with pictures in place of their markers. */
@@ -93,7 +106,8 @@ export class Pictures implements Disposable {
       const picture = this.#byMarker.get(marker);
       if (picture === undefined) continue;
       if (index > at) out.push({ ...part, text: part.text.slice(at, index) });
-      out.push({ text: "", special: true, picture });
+      if (typeof picture === "string") out.push({ ...part, text: picture });
+      else out.push({ text: "", special: true, picture });
       at = index + marker.length;
     }
     if (at === 0) return [part];
@@ -104,6 +118,24 @@ export class Pictures implements Disposable {
   [Symbol.dispose](): void {
     this.#held.dispose();
   }
+}
+
+/**
+ * As many as a request may have: of those that nobody can take back the newest.
+ * @throws {SecLlamaError} `bad-request`: there are more of the others.
+ */
+function newest(all: readonly PictureFile[]): readonly PictureFile[] {
+  const sent = all.filter(({ past }) => !past);
+  if (sent.length > MAX_PICTURES) {
+    throw new SecLlamaError(
+      "bad-request",
+      `there are ${sent.length} pictures, must be at most ${MAX_PICTURES}`,
+      { field: sent[MAX_PICTURES]!.field },
+    );
+  }
+  const room = MAX_PICTURES - sent.length;
+  const kept = new Set(room === 0 ? [] : all.filter(({ past }) => past).slice(-room));
+  return all.filter((one) => !one.past || kept.has(one));
 }
 
 /** Sounds of one request count together: each half a minute takes hundreds of tokens. */

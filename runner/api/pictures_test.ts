@@ -229,6 +229,88 @@ for (const [path, body, message] of REFUSED) {
   });
 }
 
+/** A turn of before with the picture, or a tool's result, and a new question: nobody can take the picture back. */
+const before = {
+  chat: (part: unknown) => ({
+    messages: [
+      { role: "user", content: [part] },
+      { role: "assistant", content: "Hm." },
+      { role: "user", content: "and now?" },
+    ],
+  }),
+  ollama: (images: unknown) => ({
+    messages: [
+      { role: "user", content: "?", images },
+      { role: "assistant", content: "Hm." },
+      { role: "user", content: "and now?" },
+    ],
+  }),
+  result: (part: unknown) => ({
+    max_tokens: 5,
+    messages: [
+      { role: "user", content: "look" },
+      { role: "assistant", content: [{ type: "tool_use", id: "t1", name: "look", input: {} }] },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: "t1", content: [part] }] },
+    ],
+  }),
+  responses: (part: unknown) => ({
+    input: [
+      { role: "user", content: [part] },
+      { role: "assistant", content: "Hm." },
+      { role: "user", content: "and now?" },
+    ],
+  }),
+};
+const WEBP = new TextEncoder().encode("RIFF\x10\0\0\0WEBPVP8 ").toBase64();
+const remoteUrl = "https://example.org/x.png";
+const PAST: [path: string, body: Record<string, unknown>][] = [
+  ...[remoteUrl, "file:///x.png", "data:image/png;base64,%%", url(WEBP)].flatMap(
+    (image): [string, Record<string, unknown>][] => [
+      ["/v1/chat/completions", before.chat({ type: "image_url", image_url: { url: image } })],
+      ["/v1/responses", before.responses({ type: "input_image", image_url: image })],
+    ],
+  ),
+  ["/v1/responses", before.responses({ type: "input_image", file_id: "file-1" })],
+  ...[remoteUrl, "%%", WEBP].map((image): [string, Record<string, unknown>] => [
+    "/api/chat",
+    before.ollama([image]),
+  ]),
+  ["/v1/messages", before.result(block(WEBP))],
+  ["/v1/messages", before.result(block("%%"))],
+  ["/v1/messages", before.result({ type: "image", source: { type: "url", url: remoteUrl } })],
+  ["/v1/messages", before.result({ type: "image", source: { type: "file", file_id: "f" } })],
+];
+
+for (const [path, body] of PAST) {
+  const name = JSON.stringify(body.messages ?? body.input).slice(0, 120);
+  Deno.test(`${path}: a picture of before that cannot be read is left out: ${name}`, async () => {
+    const { post, engine } = testApi(SEES);
+    const answer = await post(path, { model: "demo", ...body, stream: false });
+    assert.equal(answer.status, 200, await answer.text());
+    const prompt = engine.promptText(engine.requests[0]!);
+    assert.match(prompt, /\[a picture was left out: it cannot be read\]/);
+    assert.doesNotMatch(prompt, /picture-\d/);
+    assert.equal(engine.picturesHeld, 0);
+  });
+}
+
+Deno.test("of more pictures of before than a request may have the newest are seen; of new ones none too many", async () => {
+  const { post, engine } = testApi(SEES);
+  const turns = (count: number) => [
+    ...Array.from({ length: count }, () => [
+      { role: "user", content: "?", images: [b] },
+      { role: "assistant", content: "Hm." },
+    ]).flat(),
+    { role: "user", content: "and this?", images: [a] },
+  ];
+  const answer = await post("/api/chat", { model: "demo", messages: turns(40), stream: false });
+  assert.equal(answer.status, 200, await answer.text());
+  const prompt = engine.promptText(engine.requests[0]!);
+  assert.equal(prompt.match(/a picture was left out: there are later ones/g)!.length, 9);
+  assert.equal(prompt.match(/\[picture \d+\]/g)!.length, MAX_PICTURES);
+  assert.match(prompt, /\[picture \d+\]and this\?/);
+});
+
 Deno.test("a picture that is left out with its message is not held for the reply", async () => {
   const { post, engine } = testApi({ info: { ...SEES.info, slotContextLength: 128 } });
   const answer = await post("/api/chat", {

@@ -268,6 +268,8 @@ export interface PictureFile {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where it was in the request. */
   readonly field: string;
+  /** Nobody can take it back: where it cannot be read, a text stands for it. */
+  readonly past: boolean;
 }
 
 /** One message of a conversation. */
