@@ -18,18 +18,27 @@ export const psCommand: Command = {
       tui.json({ models });
       return 0;
     }
-    const rows = models.map((m) => [
-      m.name,
-      m.digest.slice(0, 12),
-      humanBytes(m.size),
-      processorOf(m),
-      String(m.context_length),
-      until(m.expires_at),
-    ]);
-    printTable(tui, ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], rows);
+    const { head, rows } = psTable(models);
+    printTable(tui, head, rows);
     return 0;
   },
 };
+
+/** What is shown of them; of a fleet's also which host has each, and nothing with those of the host that answered. */
+export function psTable(models: readonly RunningModel[]): { head: string[]; rows: string[][] } {
+  const isFleet = models.some(({ host }) => host !== undefined);
+  const rows = models.map((m) => [
+    m.name,
+    m.digest.slice(0, 12),
+    humanBytes(m.size),
+    processorOf(m),
+    String(m.context_length),
+    until(m.expires_at),
+    ...(isFleet ? [m.host ?? ""] : []),
+  ]);
+  const head = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"];
+  return { head: isFleet ? [...head, "HOST"] : head, rows };
+}
 
 /** Where the model is computed, in Ollama's way: its part in a GPU's memory. */
 function processorOf({ size, size_vram }: RunningModel): string {

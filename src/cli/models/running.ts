@@ -16,6 +16,8 @@ export interface RunningModel {
   readonly size_vram: number;
   readonly expires_at: string;
   readonly context_length: number;
+  /** The label of another host of the fleet that has it loaded. */
+  readonly host?: string;
 }
 
 interface RunningServe {
