@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { encodePairing, parsePairing } from "../../src/client/mod.ts";
+import type { ProvenInit } from "../../src/client/proven.ts";
 import { sealedFetch } from "../../src/client/sealed_fetch.ts";
 import { until } from "../support/patience.ts";
 import { pushModel, registryIgnored, startDockerRegistry } from "../pull/docker_registry.ts";
@@ -156,6 +157,31 @@ Deno.test({
             ps.models.some((row: { host?: string }) => row.host === "gpu-2"),
             JSON.stringify(ps),
           );
+          // In OpenAI's words too; and what is asked about it comes to the host that has it.
+          const about = async (path: string, init?: ProvenInit) => {
+            const answer = await client(balancer.url).metadata(path, init);
+            return { status: answer.status, json: await answer.json() };
+          };
+          const show = (model: string) => ({
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: new TextEncoder().encode(JSON.stringify({ model })),
+          });
+          for (let i = 0; i < 4; i++) {
+            const { json } = await about("v1/models");
+            const ids = json.data.map(({ id }: { id: string }) => id);
+            assert.deepEqual(ids.toSorted(), ["demo:latest", "only-two:latest"]);
+            assert.equal((await about("v1/models/only-two")).json.id, "only-two");
+            assert.equal((await about("api/show", show("only-two"))).json.details.format, "gguf");
+          }
+          for (const name of ["nobody-has-it", "../x", ""]) {
+            const { status } = await about("api/show", show(name));
+            assert.ok(status === 404 || status === 400, `${name}: ${status}`);
+          }
+          assert.equal((await about("v1/models/nobody-has-it")).status, 404);
+          // Control: this machine's own programs are told of what is here.
+          const own = await (await fetch(`${served[0]!.proxyUrl}/v1/models`)).json();
+          assert.deepEqual(own.data.map(({ id }: { id: string }) => id), ["demo:latest"]);
           const status = await issuer.run("fleet", "status", servers, "--ca", nats.caPath);
           assert.match(status, /gpu-1 .*models demo:latest {2}loaded/);
           assert.match(status, /gpu-2 .*only-two:latest/);

@@ -11,6 +11,7 @@ import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
+import { elsewhere } from "../place.ts";
 import { PLAIN_CLIENT, shareOf } from "../share.ts";
 import type { LoadedModel } from "../../supervisor/loaded_model.ts";
 import type { LoadStand } from "../../supervisor/load_stands.ts";
@@ -25,11 +26,7 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
 
   app.get(ROUTES.tags.path, async (c) => {
     const own = await tags(models);
-    const names = new Set(own.map(({ name }) => name));
-    const others = othersFor(context, c.get("proven")).flatMap(({ models }) =>
-      models.filter(({ name }) => !names.has(name) && names.add(name))
-    );
-    return c.json({ models: [...own, ...others] });
+    return c.json({ models: [...own, ...modelsElsewhere(context, c.get("proven"), own)] });
   });
 
   app.get(ROUTES.ps.path, async (c) => {
@@ -46,8 +43,9 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   });
 
   app.post(ROUTES.show.path, async (c) => {
-    const body = await readJson(c.req.raw, ROUTES.show);
-    return c.json(await showModel(models, requiredModel(body)));
+    const asked = requiredModel(await readJson(c.req.raw, ROUTES.show));
+    return await atItsHost(context, c.get("proven"), asked) ??
+      c.json(await showModel(models, asked));
   });
 
   app.get(pattern(ROUTES.receipt), async (c) => {
@@ -61,7 +59,9 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
   });
 
   app.get(ROUTES.models.path, async (c) => {
-    const data = (await models.list()).map(listedModel);
+    const own = await models.list();
+    const others = modelsElsewhere(context, c.get("proven"), own);
+    const data = [...own, ...others.map(asListed)].map(listedModel);
     return c.json({
       object: "list",
       data,
@@ -73,6 +73,8 @@ export function metadataRoutes(app: Hono<ManagementEnv>, context: GatewayContext
 
   app.get(pattern(ROUTES.model), async (c) => {
     const asked = parameterOf(ROUTES.model, c.req.path) ?? "";
+    const other = await atItsHost(context, c.get("proven"), asked);
+    if (other !== undefined) return other;
     const { name } = await models.resolve(asked);
     const row = (await models.list()).find((m) => isSameModel(m.name, name));
     if (!row) throw new SecLlamaError("model-not-found", modelNotFoundText(asked));
@@ -117,8 +119,40 @@ function othersFor({ fleet, supervisor }: GatewayContext, asker: string | undefi
   return asker?.startsWith("client.") && supervisor.isKnown(asker) ? fleet?.others() ?? [] : [];
 }
 
+/** Rows of `/api/tags` of models that only other hosts of the fleet have. */
+function modelsElsewhere(
+  context: GatewayContext,
+  asker: string | undefined,
+  own: readonly { readonly name: string }[],
+) {
+  const names = new Set(own.map(({ name }) => name));
+  return othersFor(context, asker).flatMap(({ models }) =>
+    models.filter(({ name }) => !names.has(name) && names.add(name))
+  );
+}
+
+/** For one of the fleet's clients: where a model is asked about that only another host has. Undefined: here. */
+async function atItsHost(context: GatewayContext, asker: string | undefined, asked: string) {
+  if (asker === undefined || !isModelName(asked)) return undefined;
+  return await elsewhere(context, { pskId: asker, model: parseModelName(asked).canonical });
+}
+
+function isModelName(name: string): boolean {
+  try {
+    parseModelName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function asListed(row: { readonly name: string; readonly modified_at?: unknown }) {
+  const at = Date.parse(String(row.modified_at));
+  return { name: row.name, modifiedAt: new Date(Number.isNaN(at) ? 0 : at) };
+}
+
 /** A model as OpenAI's clients read it, and, in the fields after those, as Anthropic's do: they ask at the same path. */
-function listedModel(row: ListedModel) {
+function listedModel(row: Pick<ListedModel, "name" | "modifiedAt">) {
   return {
     id: row.name,
     object: "model",
