@@ -70,7 +70,6 @@ export class Pictures implements Disposable {
   ): Promise<Pictures> {
     const all = picturesOf(request);
     const files = newest(all);
-    checkSeconds(files);
     const byMarker = new Map<string, Picture | string>(
       all.map(({ marker, kind }) => [marker, `[a ${kind} was left out: there are later ones]`]),
     );
@@ -122,7 +121,7 @@ export class Pictures implements Disposable {
 
 /**
  * As many as a request may have: of those that nobody can take back the newest.
- * @throws {SecLlamaError} `bad-request`: there are more of the others.
+ * @throws {SecLlamaError} `bad-request`: there are more of the others, or their sounds last too long.
  */
 function newest(all: readonly PictureFile[]): readonly PictureFile[] {
   const sent = all.filter(({ past }) => !past);
@@ -133,27 +132,33 @@ function newest(all: readonly PictureFile[]): readonly PictureFile[] {
       { field: sent[MAX_PICTURES]!.field },
     );
   }
-  const room = MAX_PICTURES - sent.length;
-  const kept = new Set(room === 0 ? [] : all.filter(({ past }) => past).slice(-room));
-  return all.filter((one) => !one.past || kept.has(one));
-}
-
-/** Sounds of one request count together: each half a minute takes hundreds of tokens. */
-function checkSeconds(files: readonly PictureFile[]): void {
   let seconds = 0;
-  for (const { bytes, kind, field } of files) {
-    const head = kind === "sound" ? readSoundHead(bytes) : undefined;
-    // What is none, or too long by itself, is refused where it is read.
-    if (typeof head !== "object" || head.seconds > MAX_SECONDS) continue;
-    seconds += head.seconds;
+  for (const file of sent) {
+    seconds += secondsOf(file);
     if (seconds > MAX_SECONDS) {
       throw new SecLlamaError(
         "bad-request",
         `the sounds last more than ${MAX_SECONDS} seconds together`,
-        { field, hint: "send them in several requests" },
+        { field: file.field, hint: "send them in several requests" },
       );
     }
   }
+  const kept = new Set(sent);
+  for (const file of all.filter(({ past }) => past).reverse()) {
+    if (kept.size === MAX_PICTURES) break;
+    const more = secondsOf(file);
+    if (seconds + more > MAX_SECONDS) continue;
+    seconds += more;
+    kept.add(file);
+  }
+  return all.filter((one) => kept.has(one));
+}
+
+/** Sounds of one request count together: each half a minute takes hundreds of tokens. */
+function secondsOf({ bytes, kind }: PictureFile): number {
+  const head = kind === "sound" ? readSoundHead(bytes) : undefined;
+  // What is none, or too long by itself, is refused where it is read.
+  return typeof head !== "object" || head.seconds > MAX_SECONDS ? 0 : head.seconds;
 }
 
 async function readOne(

@@ -352,3 +352,24 @@ Deno.test("/v1/chat/completions: sounds of one request are refused that last too
   assert.equal(answer.status, 400);
   assert.match((await answer.json()).error.message, /more than 600 seconds together/);
 });
+
+Deno.test("/v1/chat/completions: of sounds of before that last too long together the newest are heard", async () => {
+  const { post, engine } = testApi({ info: { capabilities: ["completion", "audio"] } });
+  const sound = (seconds: number) => ({
+    role: "user",
+    content: [{
+      type: "input_audio",
+      input_audio: {
+        data: wav(seconds, () => 0, { rate: 2000, bits: 8 }).toBase64(),
+        format: "wav",
+      },
+    }],
+  });
+  const reply = { role: "assistant", content: "Hm." };
+  const messages = [sound(300), reply, sound(200), reply, sound(250), reply, sound(100)];
+  const answer = await post("/v1/chat/completions", { model: "demo", messages });
+  assert.equal(answer.status, 200, await answer.text());
+  const prompt = engine.promptText(engine.requests[0]!);
+  assert.equal(prompt.match(/a sound was left out: there are later ones/g)!.length, 1);
+  assert.equal(prompt.match(/\[picture \d+\]/g)!.length, 3);
+});
