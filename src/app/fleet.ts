@@ -121,6 +121,7 @@ export function fleetPart(
     get member() {
       return member.member;
     },
+    hasClient: (id) => member.hasClient(id),
     place: (about) => beat?.place(about),
     others: () => beat?.others().map(({ report }) => report) ?? [],
   };

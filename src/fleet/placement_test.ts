@@ -68,7 +68,8 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
   const read = (value: unknown) =>
     openReport(sealSaid("report", value, key, hidOf(1)), key, hidOf(1));
   const full = report({
-    ...{ label: "", audit: "AA", loaded: [{ name: "demo:latest" }] },
+    ...{ label: "", audit: "AA" },
+    loaded: [{ name: "demo:latest", details: { families: ["llama"] } } as { name: string }],
     pulls: [{ model: "registry.example/me/m@sha256:00", state: "failed: registry-not-allowed" }],
   });
   assert.deepEqual(read(full), full, "control");
@@ -91,7 +92,10 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
     assert.deepEqual(read({ ...full, auditSince }), full);
   }
   // A row that is none goes alone.
-  const rows = [null, 1, "demo", [], {}, { name: 1 }, { name: "../x" }, { name: "\x1b[2J" }];
+  const deep = JSON.parse(`${"[".repeat(10_000)}${"]".repeat(10_000)}`);
+  const rows = [null, 1, "demo", [], {}, { name: 1 }, { name: "../x" }, { name: "\x1b[2J" }, {
+    ...{ name: "demo", deep },
+  }];
   const pulls = [null, { model: "a" }, { model: "a", state: "\x1b[2J" }, {
     model: "a",
     state: "done",

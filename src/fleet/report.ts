@@ -142,8 +142,18 @@ function sinceIn(value: unknown): ReportedSince | undefined {
 
 function modelRows(value: unknown): { readonly name: string }[] | undefined {
   return rowsOf(value)?.filter((row): row is { readonly name: string } =>
-    tryParseModelName((row as { name: string }).name) !== undefined
+    tryParseModelName((row as { name: string }).name) !== undefined && isShallow(row)
   );
+}
+
+/** A row has `details`, and these a list. Clients read what is passed on to them, some of them one level inside the other. */
+const MAX_DEPTH = 4;
+
+function isShallow(value: object, left = MAX_DEPTH): boolean {
+  return left > 0 &&
+    Object.values(value).every((one) =>
+      typeof one !== "object" || one === null || isShallow(one, left - 1)
+    );
 }
 
 function isPull(row: object): row is PullState {

@@ -25,6 +25,8 @@ export interface FleetPart {
     /** Whether this host may be it. */
     readonly here: boolean;
   }) => string | undefined;
+  /** Whether a paired client, by its id, is the fleet's and not this host's own. */
+  readonly hasClient: (id: string) => boolean;
   /** What the other hosts have, as rows of `/api/tags` and `/api/ps`. */
   readonly others: () => readonly {
     readonly label: string;

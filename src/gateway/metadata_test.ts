@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "../config/config.ts";
+import { SecLlamaError } from "../errors.ts";
 import { silentLogger } from "../log.ts";
 import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
 import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
@@ -31,7 +32,10 @@ Deno.test("ps: whose loads are shown, and who may stop models, is by a key that 
     keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
     activity: new Activity(),
     remote: false,
-    fleet: { others: () => [{ label: "gpu-2", models: [], loaded: [{ name: "other" }] }] },
+    fleet: {
+      hasClient: () => true,
+      others: () => [{ label: "gpu-2", models: [], loaded: [{ name: "other" }] }],
+    },
   } as unknown as GatewayContext;
   const app = makeGatewayApp(context);
   const ask = async (psk: Uint8Array) => {
@@ -45,6 +49,64 @@ Deno.test("ps: whose loads are shown, and who may stop models, is by a key that 
   assert.deepEqual(await ask(PSK), ["stop", 1, `${PSK_ID} `]);
   assert.deepEqual(await ask(new Uint8Array(32)), [null, 0, "plain "]);
 });
+
+Deno.test("fleet: what a host says of its models spoils no list, and only the fleet's clients are sent there", async () => {
+  const models = [undefined, "2026-11-30T00:00:00Z", "x", 7, { toString: 1 }, nested(20_000)].map(
+    (modified_at, i) => ({ name: `m${i}:latest`, modified_at }),
+  );
+  let isFleets = true;
+  const context = {
+    config: loadConfig({ env: {} }),
+    supervisor: {
+      loaded: () => [],
+      proven: () => {},
+      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
+      mayStop: () => false,
+      isKnown: () => true,
+      awaited: () => [],
+    },
+    models: {
+      list: () => Promise.resolve([]),
+      resolve: (name: string) => Promise.reject(new SecLlamaError("model-not-found", name)),
+    },
+    logger: silentLogger,
+    version: "0",
+    keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
+    activity: new Activity(),
+    remote: false,
+    fleet: {
+      hasClient: () => isFleets,
+      others: () => [{ label: "gpu-2", models, loaded: [{ name: "m0:latest" }] }],
+      place: () => `gpu-2.${"02".repeat(16)}`,
+    },
+  } as unknown as GatewayContext;
+  const app = makeGatewayApp(context);
+  const ask = async (target: string) => {
+    const request = { ...REQUEST, target };
+    const now = Date.now() + 1_000;
+    const proof = makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now });
+    const headers = { [PROOF_HEADER]: proof };
+    const answer = await app.fetch(new Request(`http://gw.lan${target}`, { headers }), {});
+    return { status: answer.status, json: await answer.json() };
+  };
+  const { json: { data } } = await ask("/v1/models");
+  assert.deepEqual(data.map(({ id }: { id: string }) => id), models.map(({ name }) => name));
+  assert.deepEqual(data.map(({ created }: { created: number }) => created > 0), [
+    ...[false, true, false, false, false, false],
+  ]);
+  assert.equal((await ask("/v1/models/m0")).status, 421);
+  isFleets = false;
+  assert.deepEqual((await ask("/v1/models")).json.data, []);
+  for (const path of ["/api/tags", "/api/ps"]) {
+    assert.deepEqual((await ask(path)).json.models, [], path);
+  }
+  const { status, json } = await ask("/v1/models/m0");
+  assert.deepEqual([status, json.error.code], [404, "model_not_found"]);
+});
+
+function nested(depth: number): unknown {
+  return JSON.parse("[".repeat(depth) + "]".repeat(depth));
+}
 
 Deno.test("ps: a model that drains while it is loaded anew is one row, the newer", async () => {
   const row = (name: string, contextLength: number) => ({

@@ -30,7 +30,7 @@ export async function elsewhere(
   { pskId, model }: { pskId: string; model: string },
 ): Promise<Response | undefined> {
   const { fleet, models } = context;
-  if (fleet === undefined || !pskId.startsWith("client.")) return undefined;
+  if (fleet === undefined || !isClientOf(fleet, pskId)) return undefined;
   try {
     await models.resolve(model);
     return undefined;
@@ -60,6 +60,11 @@ export function silence(
     "this host has had no word of the fleet's issuer for too long, or was taken out of the fleet",
     { hint: "ask again: the balancer sends it to another host" },
   );
+}
+
+/** Whether the fleet's other hosts know this psk_id's holder too. A host may have paired clients of its own besides. */
+export function isClientOf(fleet: Pick<FleetPart, "hasClient">, pskId: string): boolean {
+  return pskId.startsWith("client.") && fleet.hasClient(clientOf(pskId));
 }
 
 /** The same one under each of its keys. */

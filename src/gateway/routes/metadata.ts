@@ -11,7 +11,7 @@ import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../context.ts";
 import type { ManagementEnv } from "../management.ts";
-import { elsewhere } from "../place.ts";
+import { elsewhere, isClientOf } from "../place.ts";
 import { PLAIN_CLIENT, shareOf } from "../share.ts";
 import type { LoadedModel } from "../../supervisor/loaded_model.ts";
 import type { LoadStand } from "../../supervisor/load_stands.ts";
@@ -114,9 +114,10 @@ function loadingRow({ name, digest, status, completedBytes, totalBytes }: LoadSt
   return { name, model: name, digest, status, completed: completedBytes, total: totalBytes };
 }
 
-/** The fleet's other hosts, for its clients: this host's own programs cannot use them. */
+/** The fleet's other hosts, for its clients: this host's own programs, and who is paired with it alone, cannot use them. */
 function othersFor({ fleet, supervisor }: GatewayContext, asker: string | undefined) {
-  return asker?.startsWith("client.") && supervisor.isKnown(asker) ? fleet?.others() ?? [] : [];
+  if (fleet === undefined || asker === undefined) return [];
+  return isClientOf(fleet, asker) && supervisor.isKnown(asker) ? fleet.others() : [];
 }
 
 /** Rows of `/api/tags` of models that only other hosts of the fleet have. */
@@ -147,7 +148,8 @@ function isModelName(name: string): boolean {
 }
 
 function asListed(row: { readonly name: string; readonly modified_at?: unknown }) {
-  const at = Date.parse(String(row.modified_at));
+  // Another host's word: it may be anything.
+  const at = typeof row.modified_at === "string" ? Date.parse(row.modified_at) : NaN;
   return { name: row.name, modifiedAt: new Date(Number.isNaN(at) ? 0 : at) };
 }
 
