@@ -146,6 +146,24 @@ const CHANGES: {
 };
 
 for (const [name, change] of Object.entries(CHANGES)) {
+  Deno.test("many that change the keys at once wait for each other: the time limit is for one of them", () =>
+    withFolder(async (folder) => {
+      // Each takes less than the limit, all of them more.
+      const [all, heldMs, lockTimeoutMs] = [8, 500, 3000];
+      let changes = 0;
+      await Promise.all(
+        Array.from(
+          { length: all },
+          () =>
+            new ManifestFile(folder, { lockTimeoutMs }).withLock(async () => {
+              await new Promise((resolve) => setTimeout(resolve, heldMs));
+              changes++;
+            }),
+        ),
+      );
+      assert.equal(changes, all);
+    }));
+
   Deno.test(`keys: ${name} killed before and after every step loses nothing`, () =>
     withFolder(async (folder) => {
       const foreign = await exportOfAnother(folder);

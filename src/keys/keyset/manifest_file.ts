@@ -97,8 +97,9 @@ export class ManifestFile {
   }
 
   /**
-   * Runs `change` while holding the keyset's exclusive lock; the system releases it if this process dies.
-   * @throws {SecLlamaError} `key-lock-busy` if another process holds it for the whole time limit.
+   * Runs `change` while holding the keyset's exclusive lock; the system releases it if this process dies. Whoever takes it sets the
+   * lock file's time: so many that come at once wait for all who were quicker, and the time limit is for each of these.
+   * @throws {SecLlamaError} `key-lock-busy` if one holds it for the whole time limit.
    */
   async withLock<T>(change: () => Promise<T>): Promise<T> {
     let file: Deno.FsFile;
@@ -109,8 +110,14 @@ export class ManifestFile {
       throw ioError("open", this.#lockPath, error);
     }
     using _closing = file;
-    const deadline = performance.now() + this.#lockTimeoutMs;
+    let deadline = performance.now() + this.#lockTimeoutMs;
+    let taken = await takenAt(file);
     while (!await file.tryLock(true)) {
+      const latest = await takenAt(file);
+      if (latest !== taken) {
+        taken = latest;
+        deadline = performance.now() + this.#lockTimeoutMs;
+      }
       if (performance.now() >= deadline) {
         throw new SecLlamaError(
           "key-lock-busy",
@@ -121,11 +128,18 @@ export class ManifestFile {
       await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
     }
     try {
+      // Where that cannot be (another user's file), others wait for the time limit once.
+      await file.utime(new Date(), new Date(Math.max(Date.now(), taken + 1))).catch(() => {});
       return await change();
     } finally {
       await file.unlock();
     }
   }
+}
+
+/** When the lock was taken last, ms. */
+async function takenAt(file: Deno.FsFile): Promise<number> {
+  return (await file.stat()).mtime?.getTime() ?? 0;
 }
 
 /**
