@@ -75,25 +75,29 @@ export async function openServeAudit(options: ServeAuditOptions): Promise<ServeA
     onWarning(`nothing is recorded: ${toSecLlamaError(error).message}`);
     return undefined;
   }
+  if (log.unnoted !== undefined) onWarning(log.unnoted);
   const sends = config.auditSyslog !== null || config.auditOtlp !== "";
   const caCerts = sends ? await systemAuthorities() : [];
+  const away = (name: "syslog" | "otlp", error: unknown) => {
+    // Where it had come is in a file that a newer version wrote: nothing goes on by itself.
+    if (error instanceof SecLlamaError) {
+      onWarning(`nothing is sent to ${name}: ${error.message}; ${error.hint}`);
+    }
+    options.logger.warn(`${name}-away`, { error: label((error as Error)?.name ?? "") });
+  };
   const syslog = config.auditSyslog === null ? undefined : new SyslogSink({
     dataDir: options.dataDir,
     host: hostName(keys),
     target: config.auditSyslog,
     caCerts,
-    onAway: (error) => {
-      options.logger.warn("syslog-away", { error: label((error as Error)?.name ?? "") });
-    },
+    onAway: (error) => away("syslog", error),
   });
   const otlp = config.auditOtlp === "" ? undefined : new OtlpSink({
     dataDir: options.dataDir,
     host: hostName(keys),
     url: config.auditOtlp,
     caCerts,
-    onAway: (error) => {
-      options.logger.warn("otlp-away", { error: label((error as Error)?.name ?? "") });
-    },
+    onAway: (error) => away("otlp", error),
   });
   const sinks = [syslog, otlp].filter((sink) => sink !== undefined);
   const audit = new Recorder(log, lenient, options.logger, sinks);

@@ -78,6 +78,11 @@ export class AuditLog {
     return new AuditLog(db, writer);
   }
 
+  /** Why this machine does not note how far the log came, for its people; undefined: it does, as far as is known. */
+  get unnoted(): string | undefined {
+    return this.#writer.unnoted;
+  }
+
   /** Lines of the log. */
   get size(): number {
     return this.#writer.size;

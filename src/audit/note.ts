@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import { toHex, utf8, utf8Decode } from "../bytes.ts";
+import { newerFile } from "../newer_file.ts";
 
 const CAP_BYTES = 4_096;
 
@@ -22,17 +23,27 @@ export interface Seen {
 export class AuditNote {
   /** Of the file. */
   readonly path: string;
+  #newer: string | undefined;
 
   /** In the folder for state, for the host `hid`. */
   constructor(stateDir: string, hid: Uint8Array) {
     this.path = join(stateDir, "marks", `${toHex(hid)}-audit.json`);
   }
 
+  /** Why it is neither read nor written, as far as was seen: a newer secllama wrote it. */
+  get failure(): string | undefined {
+    return this.#newer &&
+      `${this.#newer}: an audit log that is put back will not be noticed by this one`;
+  }
+
   /** What was noted last; undefined: nothing, or nothing that can be read. */
   read(): Seen | undefined {
+    this.#newer = undefined;
     try {
       if (Deno.statSync(this.path).size > CAP_BYTES) return undefined;
-      const { v, log, size, root } = JSON.parse(utf8Decode(Deno.readFileSync(this.path)));
+      const value = JSON.parse(utf8Decode(Deno.readFileSync(this.path)));
+      this.#newer = newerFile(this.path, value, 1);
+      const { v, log, size, root } = value;
       const good = v === 1 && Number.isSafeInteger(size) && size >= 0 &&
         /^[0-9a-f]{32}$/.test(log) && /^[0-9a-f]{64}$/.test(root);
       return good ? { log, size, root } : undefined;
@@ -41,9 +52,10 @@ export class AuditNote {
     }
   }
 
-  /** Notes more than was noted of the same log, or another log. Returns whether it is noted. */
+  /** Notes more than was noted of the same log, or another log. Returns whether it is noted; {@link failure} may say why not. */
   write(seen: Seen): boolean {
     const there = this.read();
+    if (this.#newer !== undefined) return false;
     if (there?.log === seen.log && there.size >= seen.size) return true;
     const temporary = `${this.path}.${crypto.randomUUID()}`;
     try {

@@ -4,7 +4,9 @@
  */
 import { join } from "node:path";
 import { utf8, utf8Decode } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { writeFileAtomically } from "../keys/mod.ts";
+import { refuseNewer } from "../newer_file.ts";
 import { AuditDatabase } from "./database.ts";
 
 /** Lines of other processes are looked for so often, ms. */
@@ -37,12 +39,15 @@ export class SinkPosition {
     return this.#next;
   }
 
-  /** The number of the first line that was not sent; of another log, 0. */
+  /** The number of the first line that was not sent; of another log, 0. @throws {SecLlamaError} `key-corrupt` for a newer version's. */
   async read(): Promise<number> {
     try {
-      const { log, next } = JSON.parse(utf8Decode(await Deno.readFile(this.#path)));
+      const value = JSON.parse(utf8Decode(await Deno.readFile(this.#path)));
+      refuseNewer(this.#path, value, 1);
+      const { log, next } = value;
       this.#next = log === this.#log() && Number.isSafeInteger(next) ? next : 0;
-    } catch {
+    } catch (error) {
+      if (error instanceof SecLlamaError && error.code === "key-corrupt") throw error;
       this.#next = 0;
     }
     return this.#next;

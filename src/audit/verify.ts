@@ -38,6 +38,8 @@ export interface VerifyOptions {
   readonly signers?: ReadonlyMap<string, AuditSigner>;
   /** What this machine has noted of the log. */
   readonly seen?: Seen | undefined;
+  /** Why it has noted nothing that can be read, where that is worth knowing. */
+  readonly unnoted?: string | undefined;
   /** Called now and then with the lines that were read. */
   readonly onProgress?: (lines: number) => void;
 }
@@ -287,7 +289,8 @@ class Check {
   }
 
   #end(n: number): void {
-    const { seen, key } = this.options;
+    const { seen, unnoted, key } = this.options;
+    if (unnoted !== undefined) this.#notes.push(unnoted);
     if (this.#lastForgotten >= this.#prunedUpTo) {
       this.#problem(this.#prunedUpTo, this.#lastForgotten, "a text is gone that no retention took");
     }

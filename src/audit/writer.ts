@@ -85,6 +85,11 @@ export class AuditWriter implements Disposable {
     this.#notPutBack();
   }
 
+  /** Why this machine does not note how far the log came; undefined: it does, as far as is known. */
+  get unnoted(): string | undefined {
+    return this.#note?.failure;
+  }
+
   /** Lines of the log. */
   get size(): number {
     return this.#state?.frontier.size ?? 0;

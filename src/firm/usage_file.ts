@@ -5,10 +5,14 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { SecLlamaError } from "../errors.ts";
+import { HINTS } from "../hints.ts";
+import { newerFile } from "../newer_file.ts";
 import type { Usage, UsageStore } from "./limiter.ts";
 
 /** Its name in the data folder. */
 const USAGE_FILE = "usage.db";
+/** Of the table's form; a file of before it was written down has 0, and the same form. */
+const VERSION = 1;
 /** So long after a count, ms, it is in the file. */
 const SAVE_MS = 50;
 /** Nobody waits for another process that writes: it is tried again. */
@@ -41,10 +45,15 @@ export class UsageFile implements UsageStore, Disposable {
       if (Deno.build.os !== "windows") {
         Deno.openSync(path, { write: true, create: true, mode: 0o600 }).close();
       }
-      const db = new DatabaseSync(path);
-      db.exec("PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL");
+      using made = new DisposableStack();
+      const db = made.adopt(new DatabaseSync(path), (db) => db.close());
+      db.exec("PRAGMA busy_timeout=2000");
+      const isOld = versionOf(path, db) < VERSION;
+      db.exec("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL");
       db.exec(TABLE);
+      if (isOld) db.exec(`PRAGMA user_version=${VERSION}`);
       db.exec("PRAGMA busy_timeout=0");
+      made.move();
       return new UsageFile(db, onError);
     } catch (cause) {
       throw unusable(path, cause);
@@ -58,6 +67,7 @@ export class UsageFile implements UsageStore, Disposable {
       Deno.statSync(path);
       const db = new DatabaseSync(path, { readOnly: true });
       try {
+        versionOf(path, db);
         const rows = db.prepare("SELECT * FROM usage").all();
         return new Map(rows.map((row) => [String(row["client"]), usageOf(row)]));
       } finally {
@@ -124,6 +134,16 @@ export class UsageFile implements UsageStore, Disposable {
   }
 }
 
+/** @throws {SecLlamaError} `limits-failed` if a newer secllama wrote it. */
+function versionOf(path: string, db: DatabaseSync): number {
+  const v = Number(db.prepare("PRAGMA user_version").get()!["user_version"]);
+  const newer = newerFile(path, { v }, VERSION);
+  if (newer === undefined) return v;
+  throw new SecLlamaError("limits-failed", newer, {
+    hint: `${HINTS.newerWrote}; nothing was changed`,
+  });
+}
+
 function usageOf(row: Record<string, unknown>): Usage {
   const window = (name: "minute" | "day") => ({
     at: Number(row[name]),
@@ -134,6 +154,7 @@ function usageOf(row: Record<string, unknown>): Usage {
 }
 
 function unusable(path: string, cause: unknown): SecLlamaError {
+  if (cause instanceof SecLlamaError) return cause;
   return new SecLlamaError("limits-failed", `${path}, where the use of limits is kept, fails`, {
     hint: "give this user the right to write there, and make room; a damaged one can be moved " +
       "away, and all counts begin anew",

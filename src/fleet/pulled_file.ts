@@ -4,7 +4,9 @@
  */
 import { join } from "node:path";
 import { utf8 } from "../bytes.ts";
+import { SecLlamaError } from "../errors.ts";
 import { writeFileAtomically } from "../keys/mod.ts";
+import { refuseNewer } from "../newer_file.ts";
 import { WISH_MS } from "./issuer.ts";
 
 const FILE = "fleet-pulls.json";
@@ -19,17 +21,20 @@ export class PulledFile {
     this.#done = done;
   }
 
-  /** What an earlier process noted. */
+  /** What an earlier process noted. @throws {SecLlamaError} `key-corrupt` for a newer version's: it would be written over. */
   static read(dataDir: string): PulledFile {
     const path = join(dataDir, FILE);
     try {
-      const { v, done } = JSON.parse(Deno.readTextFileSync(path));
+      const value = JSON.parse(Deno.readTextFileSync(path));
+      refuseNewer(path, value, 1);
+      const { v, done } = value;
       if (v !== 1) return new PulledFile(path, new Map());
       const rows = Object.entries(Object(done)).filter((row): row is [string, number] =>
         Number.isSafeInteger(row[1])
       );
       return new PulledFile(path, new Map(rows));
-    } catch {
+    } catch (error) {
+      if (error instanceof SecLlamaError) throw error;
       return new PulledFile(path, new Map());
     }
   }

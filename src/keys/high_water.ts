@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type Bytes, toHex, utf8, utf8Decode } from "../bytes.ts";
+import { newerFile } from "../newer_file.ts";
 
 const CAP_BYTES = 4_096;
 const MACHINE_ID = "/etc/machine-id";
@@ -103,16 +104,15 @@ interface Mark {
 async function readMark(path: string, machine: string): Promise<Mark> {
   try {
     if ((await Deno.stat(path)).size > CAP_BYTES) return { height: NONE };
-    const { v, machine: made, gen, rev } = JSON.parse(utf8Decode(await Deno.readFile(path)));
+    const value = JSON.parse(utf8Decode(await Deno.readFile(path)));
+    const { v, machine: made, gen, rev } = value;
     const good = v === 1 && made === machine && Number.isSafeInteger(gen) &&
       Number.isSafeInteger(rev) && gen >= 0 && rev >= 0;
     if (good) return { height: { gen, rev } };
-    if (!(typeof v === "number" && v > 1)) return { height: NONE };
-    return {
-      height: NONE,
-      failure: `${path} is version ${v}, this secllama reads 1: a backup that is put back will ` +
-        "not be noticed by this one",
-    };
+    const newer = newerFile(path, value, 1);
+    if (newer === undefined) return { height: NONE };
+    const failure = `${newer}: a backup that is put back will not be noticed by this one`;
+    return { height: NONE, failure };
   } catch {
     return { height: NONE };
   }

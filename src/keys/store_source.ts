@@ -14,7 +14,7 @@ import { liveKids, readKey } from "./keyset/keyset.ts";
 import type { KeyManager } from "./keyset/manager.ts";
 import { corruptManifest } from "./keyset/manifest.ts";
 import { rotationReminder } from "./keyset/reminder.ts";
-import { recordUse } from "./keyset/usage.ts";
+import { recordUse, usageOfNewer } from "./keyset/usage.ts";
 import type { StorageKeys } from "./keyset/wrap.ts";
 import { checkAccess } from "./stores/access.ts";
 import { type Backend, BACKEND_NAMES } from "./stores/store.ts";
@@ -85,6 +85,8 @@ export class StoreSource implements KeySource {
       ...(maxAgeDays === undefined ? {} : { maxAgeDays }),
     });
     if (reminder) warnings.push(reminder);
+    const newer = await usageOfNewer(dataDir);
+    if (newer !== undefined) warnings.push(`${newer}: the use of keys is not counted`);
     const where = BACKEND_NAMES[manager.store.backend];
     return new StoreSource(
       manager,

@@ -77,11 +77,13 @@ async function ownLog(
   using active = await AuditSigner.of(keys);
   try {
     const stateDir = stateDirectory(context.env);
+    const note = stateDir === undefined ? undefined : new AuditNote(stateDir, keys.hid);
     const verdict = verifyLog(db, {
       // Where the first key was destroyed the active one vouches for what it signed, and so for all before it.
       key: key ?? (signers.get(db.epochs()[0]?.kid ?? "") ?? active).signing.publicKey,
       signers,
-      seen: stateDir === undefined ? undefined : new AuditNote(stateDir, keys.hid).read(),
+      seen: note?.read(),
+      unnoted: note?.failure,
       onProgress: (lines) => progress.say(`checking, ${lines} lines so far`),
     });
     progress.end();

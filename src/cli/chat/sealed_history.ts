@@ -7,10 +7,12 @@
  */
 import { concat, u16, utf8, utf8Decode } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { refuseNewer } from "../../newer_file.ts";
 import { secret } from "../../secret.ts";
 import { writeFileAtomically } from "../../keys/mod.ts";
 
 const MAGIC = utf8("SLH1");
+const NEWER = /^SLH([2-9])/;
 const CONTEXT = "run history";
 const NONCE_BYTES = 12;
 const MAX_LINES = 1000;
@@ -31,7 +33,7 @@ export class SealedHistory {
     this.#keys = keys;
   }
 
-  /** The lines, newest first; none if nothing is kept. @throws {SecLlamaError} `decrypt-failed`, or what the key store throws. */
+  /** The lines, newest first; none if nothing is kept. @throws {SecLlamaError} `decrypt-failed`, `key-corrupt` for a newer version's, or what the key store throws. */
   async read(): Promise<readonly string[]> {
     let bytes: Uint8Array<ArrayBuffer>;
     try {
@@ -40,6 +42,8 @@ export class SealedHistory {
       if (error instanceof Deno.errors.NotFound) return [];
       throw error;
     }
+    const [, v] = NEWER.exec(String.fromCharCode(...bytes.subarray(0, MAGIC.length))) ?? [];
+    refuseNewer(this.#path, { v: Number(v) }, 1);
     try {
       const length = new DataView(bytes.buffer).getUint16(MAGIC.length);
       const start = MAGIC.length + 2 + length;

@@ -22,6 +22,7 @@ import {
   utf8Decode,
 } from "../../bytes.ts";
 import { SecLlamaError } from "../../errors.ts";
+import { refuseNewer } from "../../newer_file.ts";
 import { secret, wipe } from "../../secret.ts";
 import type { ClientSource, RingSource, StorageSource } from "../key_source.ts";
 import {
@@ -200,6 +201,10 @@ export class PairingOffers {
         return tries > 0 ? { ...offer, tries } : ended(offer, "guessed");
       };
       return { offers: offers.map(next), result: found };
+    }).catch((error) => {
+      // A newer version's file: its offers are not this one's to end, and whoever guesses hears no more than otherwise.
+      if (error instanceof SecLlamaError && error.code === "key-corrupt") throw refused();
+      throw error;
     });
     if (taken !== undefined) return taken;
     // Before it is read: an offer that is opened meanwhile is then seen by the next try.
@@ -257,7 +262,9 @@ export class PairingOffers {
     let wrapped: unknown;
     try {
       if ((await Deno.stat(this.#path)).size > CAP_BYTES) return [];
-      const { v, offers } = Object(JSON.parse(await Deno.readTextFile(this.#path)));
+      const value = Object(JSON.parse(await Deno.readTextFile(this.#path)));
+      refuseNewer(this.#path, value, VERSION);
+      const { v, offers } = value;
       wrapped = v === VERSION ? offers : [];
     } catch (error) {
       if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return [];

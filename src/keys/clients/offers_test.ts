@@ -229,7 +229,6 @@ Deno.test("offers: the file gives no secret away, is private, and what was chang
     for (
       const damaged of [
         JSON.stringify({ v: 1, offers: [wrapped.slice(0, -3) + "AAA"] }),
-        JSON.stringify({ v: 2, offers: [wrapped] }),
         JSON.stringify({ v: 1, offers: [1, null, "x"] }),
         "{",
       ]
@@ -238,6 +237,11 @@ Deno.test("offers: the file gives no secret away, is private, and what was chang
       assert.equal(await offers.state(id), "gone", damaged);
       assert.equal(await code(offers.redeem(own, PK)), "pairing-refused", damaged);
     }
+    const newer = JSON.stringify({ v: 2, offers: [wrapped] });
+    await Deno.writeTextFile(path, newer);
+    assert.equal(await code(offers.redeem(own, PK)), "pairing-refused");
+    assert.equal(await code(offers.open({ ...LAPTOP, name: "next" }, FINGERPRINT)), "key-corrupt");
+    assert.equal(await Deno.readTextFile(path), newer);
   }));
 
 Deno.test("offers: a request of a wrong form costs no try and no offer", () =>

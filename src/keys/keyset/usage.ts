@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { utf8, utf8Decode } from "../../bytes.ts";
+import { newerFile } from "../../newer_file.ts";
 import { isKid } from "./kid.ts";
 import { ManifestFile, writeFileAtomically } from "./manifest_file.ts";
 
@@ -24,7 +25,7 @@ const NO_USE: KeyUse = { wraps: 0, loads: 0, lastUsed: null };
 export async function readUsage(dataDir: string): Promise<Map<string, KeyUse>> {
   const out = new Map<string, KeyUse>();
   try {
-    const path = join(dataDir, "key-usage.json");
+    const path = pathIn(dataDir);
     if ((await Deno.stat(path)).size > CAP_BYTES) return out;
     const value: unknown = JSON.parse(utf8Decode(await Deno.readFile(path)));
     if (typeof value !== "object" || value === null) return out;
@@ -35,6 +36,16 @@ export async function readUsage(dataDir: string): Promise<Map<string, KeyUse>> {
     }
   } catch { /* none yet, or damaged: start from nothing */ }
   return out;
+}
+
+/** Why nothing is counted: a newer secllama wrote the counts; undefined: it did not. */
+export async function usageOfNewer(dataDir: string): Promise<string | undefined> {
+  const path = pathIn(dataDir);
+  try {
+    return newerFile(path, JSON.parse(utf8Decode(await Deno.readFile(path))), 1);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The use of one key. */
@@ -53,6 +64,7 @@ export async function recordUse(
     const hasty = new ManifestFile(file.dataDir, { lockTimeoutMs: LOCK_TIMEOUT_MS });
     return await hasty.withLock(async () => {
       const usage = await readUsage(file.dataDir);
+      if (await usageOfNewer(file.dataDir) !== undefined) return useOf(usage, kid).wraps;
       const old = useOf(usage, kid);
       const wraps = old.wraps + (add.wraps ?? 0);
       usage.set(kid, {
@@ -61,7 +73,7 @@ export async function recordUse(
         lastUsed: new Date().toISOString(),
       });
       await writeFileAtomically(
-        join(file.dataDir, "key-usage.json"),
+        pathIn(file.dataDir),
         utf8(JSON.stringify(Object.fromEntries(usage), null, 2) + "\n"),
       );
       return wraps;
@@ -69,6 +81,10 @@ export async function recordUse(
   } catch {
     return useOf(await readUsage(file.dataDir), kid).wraps;
   }
+}
+
+function pathIn(dataDir: string): string {
+  return join(dataDir, "key-usage.json");
 }
 
 function count(value: unknown): value is number {
