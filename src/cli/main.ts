@@ -4,6 +4,7 @@ import { type Command, commandHelp, parseCommandArgs, usageHint } from "./comman
 import { settleEnvironment } from "../app/environment.ts";
 import { closest } from "../suggest.ts";
 import { refusePasted } from "./pasted.ts";
+import { isTaken } from "./signals.ts";
 import { makeTui } from "./tui.ts";
 
 /**
@@ -59,7 +60,9 @@ export async function runCli(argv: readonly string[]): Promise<number> {
       tui.out(commandHelp(command));
       return EXIT.ok;
     }
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, onSignal);
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      Deno.addSignalListener(signal, () => isTaken(signal) ? undefined : onSignal());
+    }
     if (parsed.values["quiet"] === true) tui = makeTui({ noColor, dumb, signal, quiet: true });
     const { profile } = parsed.values;
     // A script's variable that was not set: not the profile that it means.

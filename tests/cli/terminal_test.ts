@@ -3,6 +3,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { canSee } from "../../runner/engine/testing.ts";
 import { type Colour, makeSeeingModel, plain } from "../../runner/engine/testing_seeing.ts";
+import { readChallenge } from "../../src/api/proxy_identity.ts";
+import { ROUTES } from "../../src/api/routes.ts";
+import { toBase64Url } from "../../src/bytes.ts";
+import { ProxyIdentity } from "../../src/proxy/identity.ts";
 import { makeCheapKeyFile } from "../support/key_file.ts";
 import { bothWays, cli, newHome, startServe } from "../support/serve.ts";
 import { onTerminal, type Step } from "../support/terminal.ts";
@@ -217,3 +221,54 @@ async function filesHolding(folder: string, what: RegExp): Promise<string[]> {
   }
   return found;
 }
+
+Deno.test("run on a terminal: Ctrl-C ends each answer, however often, and no conversation", async () => {
+  const { home } = await newHome();
+  const dataDir = join(home, ".local/share/secllama");
+  await Deno.mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const identity = await ProxyIdentity.make();
+  const listen = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+  await using proxy = Deno.serve(listen, async (request) => {
+    const { pathname } = new URL(request.url);
+    const asked = await request.json();
+    if (pathname === ROUTES.identity.path) {
+      const signature = await identity.sign(readChallenge(asked)!);
+      return Response.json({ signature: toBase64Url(signature!) });
+    }
+    if (pathname !== ROUTES.chat.path) return Response.json({ done: true });
+    // An answer that goes on until nobody reads it.
+    let timer: ReturnType<typeof setInterval>;
+    let n = 0;
+    const body = new ReadableStream<string>({
+      start(answer) {
+        const say = () => {
+          const message = { role: "assistant", content: `word${n++} ` };
+          answer.enqueue(JSON.stringify({ model: "demo", message, done: false }) + "\n");
+        };
+        say();
+        timer = setInterval(say, 50);
+      },
+      cancel: () => clearInterval(timer),
+    });
+    return new Response(body.pipeThrough(new TextEncoderStream()));
+  });
+  try {
+    await identity.announce(dataDir, proxy.addr.port);
+    // Each is later than one Ctrl-C that comes twice could be.
+    const ended: Step[] = [["send", "go on\r"], ["expect", "word15"], ["send", CTRL_C], READY];
+    const args = ["run", "demo", `--proxy-port=${proxy.addr.port}`];
+    const { seen, code } = await onTerminal({ home }, args, [
+      READY,
+      ...ended,
+      ...ended,
+      ...ended,
+      ["send", "/show system\r"],
+      ["expect", "There is no system."],
+      READY,
+      ["send", CTRL_D],
+    ]);
+    assert.equal(code, 0, seen);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});

@@ -11,6 +11,7 @@ import {
   takePictures,
   typedPath,
 } from "./files.ts";
+import { takeSignal } from "../signals.ts";
 import { LineReader } from "./line_reader.ts";
 import type { Message, Session } from "./session.ts";
 import { showAnswer } from "./show_answer.ts";
@@ -67,7 +68,7 @@ export async function converse(around: Surroundings, session: Session): Promise<
     over = true;
     answer.abort();
   };
-  Deno.addSignalListener("SIGINT", interrupt);
+  using _interrupts = takeSignal("SIGINT", interrupt);
   Deno.addSignalListener("SIGTERM", end);
   const saved = await around.history?.read() ?? [];
   const reader = new LineReader(saved, around.edits);
@@ -108,7 +109,6 @@ export async function converse(around: Surroundings, session: Session): Promise<
     }
     if (keep) await around.history?.write(reader.history);
   } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
     Deno.removeSignalListener("SIGTERM", end);
   }
 }
