@@ -8,9 +8,11 @@ const MARKS: readonly (readonly [mark: string, encoding: string | undefined])[] 
   ["\xff\xfe", "utf-16le"],
   ["\xfe\xff", "utf-16be"],
 ];
-/** The MIME Sniffing Standard, "binary data byte". */
+/** The MIME Sniffing Standard, "binary data byte", but for U+000B, with which some programs part the lines of a field. */
 // deno-lint-ignore no-control-regex
-const BINARY = /[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]/;
+const BINARY = /[\x00-\x08\x0e-\x1a\x1c-\x1f]/;
+/** With which programs of DOS end a text. */
+const DOS_END = 0x1a;
 /** How far an HTML page is looked at for what it says of itself (the HTML Standard, "prescan a byte stream"). */
 const PRESCAN = 1024;
 
@@ -40,7 +42,9 @@ function unmarked(bytes: Uint8Array, begin: string, isHtml: boolean): string | u
 /** Every byte is a letter there, so that what is no text would pass for it. */
 function western(bytes: Uint8Array): string | undefined {
   const text = decoded("windows-1252", bytes);
-  return text === undefined || BINARY.test(text) ? undefined : text;
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === DOS_END) end--;
+  return text === undefined || BINARY.test(text.slice(0, end)) ? undefined : text;
 }
 
 /** Undefined: it is not in this encoding, or nobody knows it. */

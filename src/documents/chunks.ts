@@ -29,7 +29,7 @@ export function chunksOf(pages: readonly Piece[]): Piece[] {
 /** So many characters at a time: of a text of megabytes, replacing takes ten times its memory. */
 const BLOCK_CHARACTERS = 1 << 16;
 
-/** With white space joined, and no control characters. */
+/** With white space joined, and no control characters, nor marks of where a word may be parted. */
 function tidied(text: string): string {
   const blocks: string[] = [];
   for (let start = 0; start < text.length;) {
@@ -39,7 +39,8 @@ function tidied(text: string): string {
     // deno-lint-ignore no-control-regex -- they are what it is about
     const plain = text.slice(start, end).replace(/[\x00-\x08\x0b-\x1f\x7f]/g, " ");
     blocks.push(
-      plain.replace(/[ \t]+/g, " ").replace(/ ?\n ?/g, "\n").replace(/\n{3,}/g, "\n\n"),
+      plain.replace(/[ \t]+/g, " ").replace(/ ?\n ?/g, "\n").replace(/\u00ad\n?/g, "")
+        .replace(/\n{3,}/g, "\n\n"),
     );
     start = end;
   }

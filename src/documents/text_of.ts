@@ -75,10 +75,12 @@ function mainPart(relationships: string): string {
 /** Paragraphs, tabs, line breaks and cells of WordprocessingML; everything else of it is left out. */
 function wordText(xml: string): string {
   return unescaped(
-    // What older programs draw in place of what stands before it: the same text once more.
-    xml.replace(/<mc:Fallback\b[^]*?(?:<\/mc:Fallback\s*>|$)/g, "")
+    // What older programs draw in place of what stands before it: the same text once more. One that is empty ends with its tag.
+    xml.replace(/<mc:Fallback\b[^<>]*\/>/g, "")
+      .replace(/<mc:Fallback\b[^]*?(?:<\/mc:Fallback\s*>|$)/g, "")
       .replace(/<w:(?:instrText|delText)\b[^<>]*>[^<]*<\/w:(?:instrText|delText)>/g, "")
-      .replace(/<w:tab\b[^<>]*>/g, "\t").replace(/<w:br\b[^<>]*>/g, "\n")
+      .replace(/<w:tab\b[^<>]*>/g, "\t").replace(/<w:(?:br|cr)\b[^<>]*>/g, "\n")
+      .replace(/<w:noBreakHyphen\b[^<>]*>/g, "\u2011")
       .replace(/<\/w:p>/g, "\n").replace(/<\/w:tc>/g, "\t").replace(/<[^<>]*>/g, ""),
   );
 }
@@ -86,16 +88,22 @@ function wordText(xml: string): string {
 function htmlText(html: string): string {
   return unescaped(
     html.replace(/<!--[^]*?(?:-->|$)/g, "")
-      .replace(/<(script|style|template|noscript|svg)\b[^]*?(?:<\/\1\s*>|$)/gi, "")
+      // A longer name is another element's, and a drawing, as XML, may end with its tag.
+      .replace(/<svg(?=[\s/])[^<>]*\/>/gi, "")
+      .replace(/<(script|style|template|noscript|svg)(?=[\s/>])[^]*?(?:<\/\1\s*>|$)/gi, "")
       .replace(/<\/?(?:p|div|br|li|tr|h[1-6]|section|article|table|ul|ol|title)\b[^<>]*>/gi, "\n")
       .replace(/<[^<>]*>/g, " "),
   );
 }
 
+const WINDOWS = new TextDecoder("windows-1252");
+
 function unescaped(text: string): string {
   return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{2,8}));/gi, (whole, dec, hex, name) => {
     if (name !== undefined) return ENTITIES.get(name) ?? whole;
     const code = dec === undefined ? parseInt(hex, 16) : Number(dec);
+    // No letters are there: who writes these means Windows' (the HTML Standard, "numeric character reference end state").
+    if (code >= 0x80 && code < 0xa0) return WINDOWS.decode(Uint8Array.of(code));
     return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : "";
   });
 }

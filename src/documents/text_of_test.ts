@@ -96,6 +96,47 @@ Deno.test("documents: what is no text is none in any encoding", () => {
   for (const bytes of none) assert.equal(decodedText(bytes), undefined, String(bytes));
 });
 
+Deno.test("documents: what texts of Windows and DOS have beside letters makes them no programs", () => {
+  // A break within a field, and the mark of the end.
+  assert.equal(decodedText(Uint8Array.of(0xe4, 0x0b, 0x41, 0x1a, 0x1a)), "ä\vA\x1a\x1a");
+  assert.equal(decodedText(Uint8Array.of(0xe4, 0x1a, 0x41)), undefined);
+});
+
+Deno.test("documents: an element that ends with its tag, or has a longer name, takes nothing of what follows", async () => {
+  const p = (text: string) => `<w:p><w:r><w:t>${text}</w:t></w:r></w:p>`;
+  for (
+    const none of ["<mc:Fallback/>", '<mc:Fallback xmlns="" />', "<mc:Fallback></mc:Fallback>"]
+  ) {
+    const drawn = `<mc:AlternateContent><mc:Choice>${p("box")}</mc:Choice>${none}`;
+    const xml = `${p("one")}${drawn}</mc:AlternateContent>${p("two")}`;
+    const [piece] = await textOf("docx", makeZip("word/document.xml", utf8(xml)));
+    assert.deepEqual(piece!.text.match(/\w+/g), ["one", "box", "two"], none);
+  }
+  const [word] = await textOf(
+    "docx",
+    makeZip("word/document.xml", utf8(`<w:t>non<w:noBreakHyphen/>stop<w:cr/>next</w:t>`)),
+  );
+  assert.equal(word!.text.trim(), "non\u2011stop\nnext");
+  for (
+    const element of [
+      '<svg-icon name="a"></svg-icon>',
+      "<style-guide></style-guide>",
+      '<svg width="1" />',
+      "<svg/>",
+      "<svg><text>no</text></svg>",
+      "<script>no</script>",
+    ]
+  ) {
+    const [piece] = await textOf("html", utf8(`<p>one</p>${element}<p>two</p>`));
+    assert.deepEqual(piece!.text.match(/\w+/g), ["one", "two"], element);
+  }
+});
+
+Deno.test("documents: where a word may be parted is no end of it", () => {
+  const [piece] = chunksOf([{ page: null, text: "Kündi\u00adgungs\u00ad\nfrist" }]);
+  assert.equal(piece!.text, "Kündigungsfrist");
+});
+
 Deno.test("documents: names of characters are those characters, as a browser reads them; others stay", async () => {
   const read = (html: string) => textOf("html", utf8(html)).then(([one]) => one!.text.trim());
   assert.equal(
@@ -108,6 +149,7 @@ Deno.test("documents: names of characters are those characters, as a browser rea
     await read("&Alpha;&Omega;&alpha;&omega;&sigmaf;&yuml;&frac12;&#8364;&#x20AC;"),
     "ΑΩαωςÿ½€€",
   );
+  assert.equal(await read("a &#150; &#x93;b&#x94; &#128;"), "a – “b” €");
   assert.equal(
     await read("&nothing; &constructor; &amp;lt; R&D"),
     "&nothing; &constructor; &lt; R&D",

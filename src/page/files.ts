@@ -61,7 +61,8 @@ export async function takeDocument(
 
 async function textFile({ store }: Actions, file: File): Promise<string | undefined> {
   if (file.size > MAX_TEXT) return "larger than 20 MB";
-  const text = decodedText(new Uint8Array(await file.arrayBuffer()));
+  const isHtml = /\.html?$/i.test(file.name);
+  const text = decodedText(new Uint8Array(await file.arrayBuffer()), isHtml);
   if (text === undefined) return "not a text";
   store.set({ attachments: [...store.state.attachments, { name: file.name, text }] });
   return undefined;
