@@ -48,12 +48,11 @@ export class Algebra extends MadeOnce {
   readonly #open = new Set<Literal>();
   readonly #terms = new Map<string, readonly Term[]>();
   readonly #empty = new Map<string, boolean>();
-  /** Somewhere less is permitted than the schema does, so that nothing being left does not mean that nothing fits. */
-  restricted = false;
   readonly #fields = new WeakMap<ObjectRules, { named: Map<string, Literal[]>; rest: Field[] }>();
-  #work = 0;
-  /** Of the work, and of what is restricted, what need not be done again. */
-  #kept = { work: 0, restricted: false };
+  /** Terms that were made, and places where less is permitted than the schema does. */
+  #done = { work: 0, restrictions: 0 };
+  /** Of that, what need not be done again. */
+  #kept = { work: 0, restrictions: 0 };
   #looked = 0;
   #asked = 0;
 
@@ -79,18 +78,29 @@ export class Algebra extends MadeOnce {
     return this.literal(this.document.no);
   }
 
+  /** Somewhere less is permitted than the schema does, so that nothing being left does not mean that nothing fits. */
+  get restricted(): boolean {
+    return this.#done.restrictions > 0;
+  }
+
+  restrict(): void {
+    this.#done.restrictions++;
+  }
+
   /** Takes back what will be done again behind a pause. */
   undo(): void {
-    this.#work = this.#kept.work;
-    this.restricted = this.#kept.restricted;
+    this.#done = { ...this.#kept };
   }
 
   /** Makes what is kept, so that its work is not taken back. */
   #keeping<T>(make: () => T): T {
-    const before = this.#work;
-    const { work } = this.#kept;
+    const before = { ...this.#done };
+    const { work, restrictions } = this.#kept;
     const made = make();
-    this.#kept = { work: work + this.#work - before, restricted: this.restricted };
+    this.#kept = {
+      work: work + this.#done.work - before.work,
+      restrictions: restrictions + this.#done.restrictions - before.restrictions,
+    };
     return made;
   }
 
@@ -199,7 +209,7 @@ export class Algebra extends MadeOnce {
     keyword = "allOf",
   ): readonly Term[] {
     const out: Term[] = [];
-    this.#work += a.length * b.length;
+    this.#done.work += a.length * b.length;
     const weights = b.map(weightOf);
     for (const one of a) {
       const weight = weightOf(one);
@@ -209,7 +219,7 @@ export class Algebra extends MadeOnce {
         if (both !== undefined) out.push(both);
       }
     }
-    if (out.length > LIMITS.terms || this.#work > LIMITS.work) {
+    if (out.length > LIMITS.terms || this.#done.work > LIMITS.work) {
       const { pointer } = this.document.at(literal >> 1);
       refuse(keyword, pointer, `its combinations come to more than ${LIMITS.terms} branches`);
     }

@@ -98,7 +98,7 @@ function without(
     const more = left.length * opposite.length > most
       ? left.flatMap((term) => {
         // One way out of the other branch is enough: less is permitted then than could be.
-        algebra.restricted = true;
+        algebra.restrict();
         const ways = algebra.multiply([term], opposite, branch, "oneOf");
         return ways.filter((way) => !algebra.isEmptyTerm(way)).slice(0, 1);
       })

@@ -99,6 +99,29 @@ Deno.test("pieces: a pause at each place changes no grammar and no refusal", () 
   assert.ok(paused > 50, `${paused} of ${schemas.length} paused`);
 });
 
+Deno.test("pieces: what is restricted is so from its place on, also where the work before it is done again", () => {
+  const kinds = (letters: string, count: number, required: readonly string[]) =>
+    [...letters].map((kind) => ({
+      type: "object",
+      properties: {
+        kind: { const: kind },
+        ...Object.fromEntries(Array.from({ length: count }, (_, at) => [
+          `${kind}${at}`,
+          { type: at % 2 ? "string" : "number" },
+        ])),
+      },
+      required,
+    }));
+  // What does not fit a pattern is made behind a pause.
+  const texts = ["^a", "b$", "c"].map((pattern) => ({ type: "string", pattern }));
+  const some = { oneOf: [...kinds("abx", 12, []), ...kinds("cd", 8, ["kind"]), ...texts] };
+  const { result } = pausing(never, () => make(some));
+  assert.match(result, /^root ::=/);
+  assert.equal(pausing(always, () => make(some)).result, result);
+  const many = { oneOf: [...kinds("ab", 100, []), ...kinds("cd", 30, ["kind"]), ...texts] };
+  assert.match(make(many).result, /^root ::=/);
+});
+
 Deno.test("pieces: what is not counted in steps is done in many pieces as well", () => {
   // The first time, the property is found among all characters.
   assert.ok(make({ type: "string", pattern: "^\\p{Script=Cherokee}+$" }).pieces.length > 60);
