@@ -172,8 +172,10 @@ export class Systemd implements ServiceManager {
     const properties = [
       "DynamicUser=yes",
       "User=secllama",
-      "StateDirectory=secllama",
-      "CacheDirectory=secllama",
+      // As the unit has them: systemd gives the folders the mode that it was told last, also while the service runs.
+      ...["StateDirectory=secllama", "StateDirectoryMode=0700"],
+      ...["CacheDirectory=secllama", "CacheDirectoryMode=0700"],
+      "UMask=0077",
       `LoadCredentialEncrypted=secllama-key:${CREDENTIAL_FILE}`,
       ...files.map(([path, optional]) => `EnvironmentFile=${optional ? "-" : ""}${path}`),
     ];
@@ -187,7 +189,8 @@ export class Systemd implements ServiceManager {
       ...["/usr/bin/systemd-run", "--pipe", "--wait", "--quiet", "--collect"],
       ...properties.flatMap((property) => ["-p", property]),
       ...variables.flatMap((variable) => ["-E", variable]),
-      ...["--", program, ...args],
+      // systemd puts variables in their place, and makes words of them.
+      ...["--", program, ...args.map((arg) => arg.replaceAll("$", "$$$$"))],
     ];
   }
 

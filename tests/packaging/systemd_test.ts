@@ -146,6 +146,16 @@ Deno.test({
         secllama service run audit key > /root/audit.pem
         secllama audit verify /root/audit.jsonl --key /root/audit.pem`,
         );
+        // Its words are as they were given, and what it makes is its user's alone.
+        await works(
+          machine,
+          "secllama service run audit export '/var/lib/secllama/${SECLLAMA_AUDIT}.jsonl'",
+        );
+        const modes = await works(
+          machine,
+          "cd /var/lib/private && stat -c '%a %n' secllama secllama/*.jsonl",
+        );
+        assert.equal(modes, "700 secllama\n600 secllama/${SECLLAMA_AUDIT}.jsonl\n");
         await works(machine, `rm ${folder}/firm.conf && systemctl daemon-reload`);
       },
     );
