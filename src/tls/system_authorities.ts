@@ -15,12 +15,17 @@ const FILES = [
 ];
 const MAX_BYTES = 4 * 2 ** 20;
 
+/** Where they may be. On Windows these paths are below a drive's root, where every user may make folders: whoever did would be trusted. */
+export function authorityFiles(os: typeof Deno.build.os = Deno.build.os): readonly string[] {
+  return os === "windows" ? [] : FILES;
+}
+
 /**
  * Certificates in PEM, for the runtime's `caCerts`; none where the system has no such file. What is no certificate is left out: one of
  * them would spoil every connection.
  * @param files Looked at in this order, the first that is there counts.
  */
-export async function systemAuthorities(files: readonly string[] = FILES): Promise<string[]> {
+export async function systemAuthorities(files = authorityFiles()): Promise<string[]> {
   for (const file of files) {
     try {
       const text = utf8Decode(await readAtMost(file, MAX_BYTES));

@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { OtlpSink, SyslogSink } from "../../src/audit/mod.ts";
 import { type LogRig, withLog } from "../../src/audit/testing.ts";
-import { systemAuthorities, systemFetch } from "../../src/tls/system_authorities.ts";
+import {
+  authorityFiles,
+  systemAuthorities,
+  systemFetch,
+} from "../../src/tls/system_authorities.ts";
 
 /** With two authorities, and a server's certificate of the first. */
 async function withCertificates(
@@ -115,3 +119,8 @@ Deno.test("sinks: a server whose certificate is of the firm's own authority gets
       assert.equal(await sent(rig, "syslog", port, { caCerts, came }), "came");
     });
   }));
+
+Deno.test("authorities: none are looked for where any user of the machine could put them", () => {
+  assert.deepEqual(authorityFiles("windows"), []);
+  assert.ok(authorityFiles("linux").includes("/etc/ssl/certs/ca-certificates.crt"), "control");
+});
