@@ -79,8 +79,10 @@ export function readOllamaEnvironment(env: Env): OllamaSettings {
   const warnings: string[] = [];
   for (const [name, text] of Object.entries(env).sort()) {
     if (!name.startsWith("OLLAMA_") || name === "OLLAMA_MODELS" || !text) continue;
+    // As Ollama does: a file of variables may have left the quotes in.
+    const bare = text.trim().replace(/^["']+|["']+$/g, "");
     const read = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
-    const found = read ? read(text.trim()) : INSTEAD[name] ?? "there is no such setting here";
+    const found = read ? read(bare) : INSTEAD[name] ?? "there is no such setting here";
     if (typeof found === "string") warnings.push(`${name} has no effect: ${found}`);
     else if ("sets" in found) {
       values = { ...values, ...found.sets };

@@ -76,6 +76,14 @@ Deno.test("config: of all addresses the port is taken, as Ollama's clients do; o
   }
 });
 
+Deno.test("config: quotes around a variable of Ollama's are none of it", () => {
+  const { values, warnings } = readOllamaEnvironment({
+    OLLAMA_HOST: '"127.0.0.1:8080"',
+    OLLAMA_KEEP_ALIVE: " '10m' ",
+  });
+  assert.deepEqual([values, warnings], [{ proxyPort: 8080, keepAliveMs: 600_000 }, []]);
+});
+
 // The cases of Ollama's envconfig: scheme, host and port may each be missing.
 for (
   const [text, host, port] of [
