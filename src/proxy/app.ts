@@ -27,7 +27,7 @@ import { readTruncated, TRUNCATED_HEADER, writeTruncated } from "../api/truncate
 import { MANAGEMENT_HINT } from "../api/texts.ts";
 import { type Bytes, toBase64Url } from "../bytes.ts";
 import type { SealedFetch } from "../client/mod.ts";
-import { SecLlamaError, toSecLlamaError } from "../errors.ts";
+import { ERROR_TABLE, SecLlamaError, toSecLlamaError } from "../errors.ts";
 import { label, type Logger } from "../log.ts";
 import { crossOrigin } from "./cross_origin.ts";
 import type { Page } from "./page.ts";
@@ -78,6 +78,8 @@ const REQUEST_HEADERS = [
 const REPLY_HEADERS = ["content-type", "retry-after", "request-id", "x-request-id"];
 /** Headers of the gateway's own answers that are passed on. */
 const ANSWER_HEADERS = [...REPLY_HEADERS, "allow", "secllama-model-management", "hint"];
+
+const [OTHER_HOST] = ERROR_TABLE["other-host"];
 
 /** So long an answer waits to learn what protects it, if the gateway has said nothing yet. */
 const STANDING_MS = 1_000;
@@ -255,6 +257,13 @@ async function metadata(
       }
       : {}),
   });
+  if (answer.status === OTHER_HOST) {
+    // Each host of a fleet named another one, to the last: the one that has the model has just gone, or does not come to be asked.
+    await answer.body?.cancel();
+    throw new SecLlamaError("busy", "the host of the fleet that is to answer does not answer now", {
+      hint: "try again in a moment",
+    });
+  }
   return passOn(answer);
 }
 

@@ -3,6 +3,9 @@ import { gunzipSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { ROUTES } from "../api/routes.ts";
 import { utf8 } from "../bytes.ts";
 import { settled } from "../../tests/support/patience.ts";
+import { RUNNER_HEADER } from "../api/runner_name.ts";
+import { sealedFetch } from "../client/mod.ts";
+import { HOST_HEADER } from "../sealed/member.ts";
 import { makeLogger, silentLogger } from "../log.ts";
 import { makeProxyApp } from "./app.ts";
 import { startProxy } from "./mod.ts";
@@ -291,4 +294,34 @@ Deno.test("proxy: the host's doctor is there for who may use the page, and for n
   assert.deepEqual(await ask({ page }), [200, 1]);
   assert.deepEqual(await ask({}), [404, 0]);
   assert.deepEqual(await ask({ page }, { origin }), [403, 0]);
+});
+
+Deno.test("proxy: a host of a fleet that cannot be reached is one to ask again, in the words of each dialect", async () => {
+  // The balancer reaches host a only, which knows b's model from before b went.
+  const asked: string[] = [];
+  const fetch = sealedFetch({
+    gateway: "http://balancer.lan",
+    credentials: () => {
+      const [psk, hid, issuer] = [new Uint8Array(32), new Uint8Array(16), new Uint8Array(32)];
+      return Promise.resolve({ psk, hid, issuer, pskId: `client.${"0".repeat(16)}.c` });
+    },
+    fetch: ((url: URL, { headers }: RequestInit) => {
+      const name = new Headers(headers).get(RUNNER_HEADER)?.split(".")[0] ?? "";
+      if (url.pathname === "/api/show" || url.pathname.startsWith("/v1/models/")) asked.push(name);
+      const other = name === "a" ? `b.${"0b".repeat(16)}` : `a.${"0a".repeat(16)}`;
+      const answer = { headers: { [HOST_HEADER]: other }, status: 421 };
+      return Promise.resolve(Response.json({ code: "other-host" }, answer));
+    }) as unknown as typeof globalThis.fetch,
+  });
+  const app = makeProxyApp({
+    ...{ gateway: "http://balancer.lan", fetch, metadata: fetch.metadata, outer: fetch.outer },
+    logger: silentLogger,
+  });
+  const show = await app.request("http://localhost/api/show", post('{"model":"mine"}'));
+  assert.deepEqual([show.status, (await show.json()).code], [503, "busy"]);
+  assert.deepEqual(asked.splice(0), ["", "a", "b", "a", "b"]);
+  const model = await app.request("http://localhost/v1/models/mine");
+  assert.ok(Number(model.headers.get("retry-after")) > 0);
+  assert.equal(model.status, 503);
+  assert.match((await model.json()).error.message, /does not answer now/);
 });
