@@ -346,6 +346,7 @@ const OWN_FILES: { readonly [path: string]: string } = {
   "src/keys/host_id.ts": "in the data folder",
   "src/keys/keyset/usage.ts": "in the data folder",
   "src/models/partial.ts": "in the models' folder",
+  "src/proxy/identity.ts": "in the data folder",
   "src/read_up_to.ts": "bounded",
   "src/service/launchd.ts": "a unit of the system's",
   "src/service/systemd.ts": "a unit of the system's",

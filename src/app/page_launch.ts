@@ -33,6 +33,11 @@ export async function announceLaunch(
   return () => Deno.remove(path).catch(() => {});
 }
 
+/** Removes that of a proxy which has ended, and had given up writing. */
+export async function withdrawLaunch(dataDir: string, port: number): Promise<void> {
+  await Deno.remove(pathOf(dataDir, port)).catch(() => {});
+}
+
 /** The secret of the proxy on a port; null: it has none. */
 export async function readLaunch(dataDir: string, port: number): Promise<string | null> {
   try {

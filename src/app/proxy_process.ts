@@ -7,8 +7,10 @@ import type { Config } from "../config/config.ts";
 import { listenText } from "../config/listen_at.ts";
 import { SecLlamaError } from "../errors.ts";
 import type { StorageSource } from "../keys/mod.ts";
+import { ProxyIdentity } from "../proxy/identity.ts";
 import { encodeHandover, type HandedKeys } from "./handover.ts";
 import { openVault } from "./history.ts";
+import { withdrawLaunch } from "./page_launch.ts";
 import { proxyPermissions, selfArgv } from "./role_command.ts";
 
 /** Environment the proxy needs: the key store's session and the settings' folder. Nothing else is passed on. */
@@ -96,6 +98,7 @@ export function spawnProxy(o: {
   }).spawn();
   const writer = child.stdin.getWriter();
   let [stopping, connected] = [false, false];
+  let port: number | undefined;
   const died = child.status.then(() => stopping ? new Promise<void>(() => {}) : undefined);
   const stop = async () => {
     stopping = true;
@@ -104,13 +107,20 @@ export function spawnProxy(o: {
     const timer = setTimeout(() => child.kill("SIGKILL"), connected ? o.drainMs : 0);
     await child.status;
     clearTimeout(timer);
+    // Once it had its key it could write nothing more, nor remove.
+    if (port === undefined) return;
+    if (await ProxyIdentity.withdrawOf(o.dataDir, port, child.pid)) {
+      await withdrawLaunch(o.dataDir, port);
+    }
   };
   const connect = async (gateway: string, keys: HandedKeys & StorageSource) => {
     try {
       const line = await encodeHandover(gateway, keys, openVault(o.dataDir, keys));
       connected = true;
       await writer.write(new TextEncoder().encode(line + "\n"));
-      return await readyLine(child.stdout, o.onTokenRefused);
+      const url = await readyLine(child.stdout, o.onTokenRefused);
+      port = Number(new URL(url).port);
+      return url;
     } catch (error) {
       await stop();
       throw error;

@@ -49,4 +49,19 @@ export class ProxyIdentity {
   async withdraw(): Promise<void> {
     if (this.#announced) await Deno.remove(this.#announced.path).catch(() => {});
   }
+
+  /**
+   * Removes that of a proxy which has ended, and had given up writing; one that another made there since stays.
+   * @returns Whether nobody else made one.
+   */
+  static async withdrawOf(folder: string, port: number, pid: number): Promise<boolean> {
+    const path = join(folder, announcementName(port));
+    try {
+      if (Object(JSON.parse(await Deno.readTextFile(path)))["pid"] !== pid) return false;
+      await Deno.remove(path);
+    } catch (error) {
+      return error instanceof Deno.errors.NotFound;
+    }
+    return true;
+  }
 }

@@ -57,6 +57,10 @@ bothWays("serve: a model that was imported under a strict umask is served", asyn
     assert.equal((await chat(served.proxyUrl, QUESTION, { model: "mine" })).status, 200);
     const listed = await cli(["list", "--json"], { env });
     assert.match(listed.stdout, /mine:latest/);
+    assert.equal((await served.stop()).code, 0);
+    served = undefined;
+    const left = [...Deno.readDirSync(`${home}/.local/share/secllama`)].map(({ name }) => name);
+    assert.deepEqual(left.filter((name) => /-\d+\.json/.test(name)), [], "what said where it was");
   } finally {
     Deno.umask(before);
     await served?.stop();

@@ -7,6 +7,12 @@ import { cli, newHome, secllama, type Served, startServe } from "../support/serv
 import { runToEnd } from "../support/run_to_end.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+interface Check {
+  readonly name: string;
+  readonly result: string;
+}
+
 Deno.test("sign-in: a browser, a device, groups to roles, going on, and being taken out of the group", async (t) => {
   const idp = await startProvider();
   const { home, env: base } = await newHome();
@@ -63,6 +69,14 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
     await host("role set staff --requests-minute 1000");
     await host("role set trial --requests-day 1");
     served = await startServe({ args: ["--no-proxy"], env });
+    /** What the doctor says of this host, times and counts apart. */
+    const judged = async () => {
+      const { verdict, serves, checks } = JSON.parse(await host("doctor --json"));
+      assert.deepEqual(serves.map(({ judged }: { judged: boolean }) => judged), [true]);
+      return { verdict, checks: checks.map((c: Check) => `${c.result} ${c.name}`) };
+    };
+    const before = FULL ? await judged() : undefined;
+    if (!FULL) console.log("skipped: what the doctor says of sign-in; SECLLAMA_FULL=1 runs it");
 
     await t.step("in a browser: the group's role, and a model answers", async () => {
       const done = await login("anna", [], async (lines, browser) => {
@@ -89,6 +103,13 @@ Deno.test("sign-in: a browser, a device, groups to roles, going on, and being ta
       await as("ben", ["run", "demo", "Hello", "--num-predict=4"]);
       assert.match(await as("ben", ["run", "demo", "Hello"], 5), /limit of 1 requests a day/);
     });
+    if (FULL) {
+      await t.step("the doctor judges the host as before anybody signed in", async () => {
+        assert.equal(before!.verdict, "holds");
+        assert.ok(before!.checks.length > 100, `${before!.checks.length} checks`);
+        assert.deepEqual(await judged(), before);
+      });
+    }
     await t.step("who is in no group of the list is told so, and is no client", async () => {
       const done = await login("eve", [], async (lines, browser) => {
         await browser.signIn(await browser.open((await lines.next()).value), "eve");

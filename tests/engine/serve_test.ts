@@ -74,6 +74,65 @@ test("an engine answers through the sealed path, and every report says whose it 
   }
 });
 
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+if (!FULL) console.log("skipped: doctor beside an engine; SECLLAMA_FULL=1 runs it");
+if (FULL) {
+  test("doctor beside an engine judges it: what its level lacks is noted, what it has holds", async () => {
+    const folder = await Deno.makeTempDir({ prefix: "secllama-engine-test-" });
+    /** Of a serve with these settings: the code, the verdict, and each check of the serve. */
+    const judged = async (env: Record<string, string>) => {
+      const served = await startServe({ env });
+      try {
+        const at = new URL(served.proxyUrl);
+        const done = await cli(["doctor", "--json", `--proxy-port=${at.port}`], {
+          env: served.env,
+        });
+        const { verdict, serves, checks } = JSON.parse(done.stdout);
+        assert.deepEqual(serves, [{ at: at.host, judged: true }], done.stdout);
+        const own = (checks as { name: string; result: string; observed: string }[])
+          .filter(({ name }) => name.startsWith(`serve at ${at.host}: `))
+          .map(({ name, ...rest }) => ({ name: name.replace(/^.*?: /, ""), ...rest }));
+        return { code: done.code, verdict, checks: own };
+      } finally {
+        await served.stop();
+      }
+    };
+    const of = (checks: { name: string; result: string }[], result: string) =>
+      new Set(checks.filter((one) => one.result === result).map(({ name }) => name));
+    try {
+      const [own, engine] = [await judged({}), await judged(await fakeEngine(folder))];
+      assert.deepEqual([own.code, own.verdict], [0, "holds"]);
+      assert.deepEqual([engine.code, engine.verdict], [0, "holds"]);
+      // All that holds of the own engine holds of this one, but its level; what holds besides is said of it alone.
+      assert.deepEqual(
+        of(own.checks, "holds").difference(of(engine.checks, "holds")),
+        new Set([
+          "demo:latest: isolation",
+        ]),
+      );
+      const more = [
+        "demo:latest: layer: engine confined",
+        "demo:latest: layer: engine in the sandbox",
+      ];
+      assert.deepEqual(
+        [...of(engine.checks, "holds").difference(of(own.checks, "holds"))].sort(),
+        more,
+      );
+      const said = engine.checks
+        .filter(({ name, result }) => name === "demo:latest: isolation" && result === "note")
+        .map(({ observed }) => observed);
+      assert.equal(said[0], "engine");
+      for (
+        const lack of [/no digest is pinned/, /no second filter/, /Unix sockets/, /sees every/]
+      ) {
+        assert.ok(said.some((line) => lack.test(line)), `${lack}: ${said.join("\n")}`);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}
+
 test("an engine that ends while it loads is an error with its last words", async () => {
   const folder = await Deno.makeTempDir({ prefix: "secllama-engine-test-" });
   const env = await fakeEngine(folder);
