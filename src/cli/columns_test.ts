@@ -40,6 +40,37 @@ Deno.test("columns: as Unicode has them, for every character that Python knows",
   assert.deepEqual(wrong, []);
 });
 
+Deno.test("tables: no line is wider than the terminal, nothing is lost; in a pipe a row is a line", () => {
+  const head = ["NAME", "ID", "SIZE", "MODEL", "MODIFIED", "WHERE"];
+  const rows = [
+    ["demo:latest", "91defb40fff9", "3.1 MB", "1.2M Q8_0", "3 days ago", "ours"],
+    ["日本語:latest", "0123456789ab", "12.5 GB", "damaged: it is cut", "a minute ago", "ollama"],
+  ];
+  const words = (lines: readonly string[]) => lines.join(" ").split(/\s+/).sort();
+  const all = words(rows.flat());
+  const shown = (columns: number, isTerminal = true) => {
+    const lines: string[] = [];
+    printTable({ out: (l) => lines.push(l), isTerminal, columns: () => columns }, head, rows);
+    return lines;
+  };
+  const piped = shown(20, false);
+  assert.equal(piped.length, 3);
+  assert.deepEqual(shown(200), piped);
+  for (let columns = 18; columns < 120; columns++) {
+    const lines = shown(columns);
+    const widest = Math.max(...lines.map(columnsOfText));
+    assert.ok(widest <= columns, `${columns}: ${lines.join("\n")}`);
+    const seen = words(lines.map((line) => line.replace(/^ +[A-Z]+: /, "")));
+    for (const word of all) assert.ok(seen.includes(word), `${columns}: ${word}`);
+  }
+  // One that is wider than the terminal can be copied as it is.
+  const name = "registry.example/me/a-long-name:latest";
+  const lines: string[] = [];
+  const narrow = { out: (l: string) => lines.push(l), isTerminal: true, columns: () => 20 };
+  printTable(narrow, ["NAME", "ID"], [[name, "0123"]]);
+  assert.ok(lines.includes(name), lines.join("\n"));
+});
+
 Deno.test("columns: text, padded, and in a table", () => {
   assert.equal(columnsOfText("日本 e\u0301"), 6);
   assert.equal(columnsOfText("🇫🇷"), 2);

@@ -96,9 +96,13 @@ function renderBlock(block: Block, options: MarkdownOptions): string[] {
   }
 }
 
-function renderTable(
+/**
+ * Columns no wider together than `width`, cells broken at spaces; where the words do not fit beside each other, each row as a
+ * paragraph of its cells. A word that is wider than the terminal stays whole, to be copied.
+ */
+export function renderTable(
   [head, ...rows]: readonly (readonly string[])[],
-  { width: columns, bold }: MarkdownOptions,
+  { width: columns, bold }: Pick<MarkdownOptions, "width" | "bold">,
 ): string[] {
   const count = head!.length;
   const widths = head!.map((title, i) =>

@@ -1,11 +1,21 @@
 /** How models are shown on a terminal: tables, sizes, and text of a model's own that cannot control the terminal. */
 import { columnsOfText, padColumns } from "../columns.ts";
+import { renderTable } from "../markdown.ts";
 import type { Tui } from "../tui.ts";
 
-/** A table with aligned columns. */
-export function printTable(tui: Pick<Tui, "out">, head: string[], rows: string[][]): void {
+/** A table with aligned columns; on a terminal that is too narrow for them its cells are broken, in a file or a pipe they never are. */
+export function printTable(
+  tui: Pick<Tui, "out"> & Partial<Pick<Tui, "isTerminal" | "columns">>,
+  head: string[],
+  rows: string[][],
+): void {
   const lines = [head, ...rows].map((row) => row.map(printableLine));
   const widths = head.map((_, i) => Math.max(...lines.map((row) => columnsOfText(row[i]!))) + 2);
+  const width = tui.isTerminal ? tui.columns?.() ?? Infinity : Infinity;
+  if (widths.reduce((sum, one) => sum + one, -2) > width) {
+    for (const line of renderTable(lines, { width, bold: (text) => text })) tui.out(line);
+    return;
+  }
   for (const row of lines) {
     tui.out(row.map((cell, i) => padColumns(cell, widths[i]!)).join("").trimEnd());
   }
