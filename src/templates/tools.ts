@@ -23,14 +23,17 @@ export function toolsFor(tools: readonly Tool[], needs: Needs): Tool[] {
 /** Each parameter with one type. Said to the template alone: what a call must be is told by the tool itself. */
 function singleTypes(schema: Schema, depth: number, isFilled: boolean): Schema {
   if (depth > MAX_DEPTH) return schema;
-  const { properties, items } = schema;
+  const { properties, items, description, additionalProperties: others } = schema;
   const type = typeOf(schema, depth);
   const fills = isFilled && depth > 0;
   return {
     ...schema,
     type,
-    ...(fills ? { description: schema["description"] ?? "" } : {}),
-    ...(fills && type === "object" && !isObject(schema["additionalProperties"])
+    ...(fills ? { description: typeof description === "string" ? description : "" } : {}),
+    // A map's values are written as parameters are.
+    ...(isObject(others)
+      ? { additionalProperties: singleTypes(others, depth + 1, isFilled) }
+      : fills && type === "object"
       ? { additionalProperties: { type: "string" } }
       : {}),
     ...(isObject(properties)

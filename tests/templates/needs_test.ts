@@ -153,3 +153,26 @@ Deno.test("templates: a tool whose types are no names of JSON Schema's makes a p
     }
   }
 });
+
+Deno.test("templates: a tool with maps of anything, or a description that is no text, makes a prompt in each family", () => {
+  const map = (additionalProperties: unknown) => ({ type: "object", additionalProperties });
+  const odd = [
+    map({ type: ["string", "null"] }),
+    map({ type: "object" }),
+    map(map({ type: ["object", "null"] })),
+    map({ anyOf: [{ type: "string" }, { type: "null" }] }),
+    map({}),
+    map(true),
+    { type: "array", items: map({ type: "object" }) },
+    { type: "string", description: 5 },
+  ];
+  for (const { name, template } of corpus()) {
+    if (!template.callsTools) continue;
+    for (const q of odd) {
+      const parameters = { type: "object", properties: { q } };
+      const tools = [{ name: "find", description: "finds", parameters }];
+      const refused = template.refusal([{ messages: [user("hi")], tools }]);
+      assert.equal(refused, undefined, `${name}, ${JSON.stringify(q)}`);
+    }
+  }
+});
