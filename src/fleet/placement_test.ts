@@ -7,8 +7,16 @@ import { type Candidate, placeFor } from "./placement.ts";
 import { type HostReport, openReport, reportKeyOf, sealReport, sealSaid } from "./report.ts";
 import { MemoryFleetStore } from "./store.ts";
 
+/** As of `/api/tags`, and of `/api/ps`. */
+const row = (name: string) => ({
+  ...{ name, model: name, digest: "sha256:00", size: 1, modified_at: "2026-11-30T00:00:00.000Z" },
+  details: { family: "llama", families: ["llama"], parameter_size: "1B" },
+});
+const { modified_at: expires_at, ...common } = row("demo:latest");
+const loadedRow = { ...common, expires_at, size_vram: 0, context_length: 4096 };
+
 const report = (about: Partial<HostReport> = {}): HostReport => ({
-  ...{ label: "gpu-1", at: 1, version: "0", head: 1, models: [{ name: "demo:latest" }] },
+  ...{ label: "gpu-1", at: 1, version: "0", head: 1, models: [row("demo:latest")] },
   ...{ loaded: [], active: 0, parallel: 4 },
   ...about,
 });
@@ -17,7 +25,7 @@ const hosts = (count: number, about?: (i: number) => Partial<HostReport>): Candi
   Array.from({ length: count }, (_, i) => ({ hid: hidOf(i + 1), report: report(about?.(i)) }));
 
 Deno.test("placement: who has the model, with room if any has; one client and model stay together", () => {
-  const ten = hosts(10, (i) => ({ models: i < 4 ? [{ name: "demo:latest" }] : [] }));
+  const ten = hosts(10, (i) => ({ models: i < 4 ? [row("demo:latest")] : [] }));
   const where = (all: Candidate[], client: string, model = "demo:latest") =>
     placeFor(all, { client, model })?.hid;
   const clients = Array.from({ length: 400 }, (_, i) => `c${i}`);
@@ -69,7 +77,7 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
     openReport(sealSaid("report", value, key, hidOf(1)), key, hidOf(1));
   const full = report({
     ...{ label: "", audit: "AA" },
-    loaded: [{ name: "demo:latest", details: { families: ["llama"] } } as { name: string }],
+    loaded: [loadedRow],
     pulls: [{ model: "registry.example/me/m@sha256:00", state: "failed: registry-not-allowed" }],
   });
   assert.deepEqual(read(full), full, "control");
@@ -92,15 +100,26 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
     assert.deepEqual(read({ ...full, auditSince }), full);
   }
   // A row that is none goes alone.
+  const rows = [null, 1, "demo", [], {}, { name: 1 }, { name: "../x" }, { name: "\x1b[2J" }];
   const deep = JSON.parse(`${"[".repeat(10_000)}${"]".repeat(10_000)}`);
-  const rows = [null, 1, "demo", [], {}, { name: 1 }, { name: "../x" }, { name: "\x1b[2J" }, {
-    ...{ name: "demo", deep },
-  }];
+  for (
+    const [field, values] of Object.entries({
+      digest: [undefined, 1],
+      size: [undefined, "1", -1, 1.5],
+      details: [undefined, null, [], { family: 1 }, { families: [1] }, { families: deep }],
+      modified_at: [undefined, 1, "x", { toString: 1 }, deep, "2026-99-99T00:00:00Z"],
+    })
+  ) for (const value of values) rows.push({ ...row("demo:latest"), [field]: value });
   const pulls = [null, { model: "a" }, { model: "a", state: "\x1b[2J" }, {
     model: "a",
     state: "done",
   }];
-  const some = read({ ...full, models: [...rows, ...full.models], loaded: rows, pulls })!;
+  const some = read({
+    ...full,
+    models: [...rows, { ...full.models[0], deep }],
+    loaded: rows,
+    pulls,
+  })!;
   assert.deepEqual(some, { ...full, loaded: [], pulls: [{ model: "a", state: "done" }] });
 });
 
@@ -117,7 +136,7 @@ Deno.test("heartbeat: hosts know of each other while they are heard, and no old 
       look(before) {
         told.push(before?.label);
         return Promise.resolve(
-          report({ label: `gpu-${i}`, models: models.map((name) => ({ name })) }),
+          report({ label: `gpu-${i}`, models: models.map(row) }),
         );
       },
     });

@@ -115,7 +115,7 @@ function parseReport(json: unknown): HostReport | undefined {
   }
   if (at as number > MAX_AT || audit !== undefined && typeof audit !== "string") return undefined;
   const auditSince = sinceIn(said["auditSince"]);
-  const [models, loaded] = [said["models"], said["loaded"]].map(modelRows);
+  const [models, loaded] = ["models", "loaded"].map((what) => modelRows(said[what], what));
   const pulls = said["pulls"] === undefined ? undefined : rowsOf(said["pulls"])?.filter(isPull);
   if (models === undefined || loaded === undefined) return undefined;
   return {
@@ -140,20 +140,41 @@ function sinceIn(value: unknown): ReportedSince | undefined {
   return isPath && Number.isSafeInteger(size) ? { size: size as number, path } : undefined;
 }
 
-function modelRows(value: unknown): { readonly name: string }[] | undefined {
-  return rowsOf(value)?.filter((row): row is { readonly name: string } =>
-    tryParseModelName((row as { name: string }).name) !== undefined && isShallow(row)
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === "string";
+const isCount: Check = (value) => Number.isSafeInteger(value) && value as number >= 0;
+/** As `toISOString` writes it: clients in Go read no other. */
+const isTime: Check = (value) =>
+  typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) &&
+  !Number.isNaN(Date.parse(value));
+const areDetails: Check = (value) =>
+  typeof value === "object" && value !== null && !Array.isArray(value) &&
+  Object.values(value).every((one) =>
+    one === null || isText(one) || Array.isArray(one) && one.every(isText)
   );
-}
 
-/** A row has `details`, and these a list. Clients read what is passed on to them, some of them one level inside the other. */
-const MAX_DEPTH = 4;
+/** What a row has besides its name. One that has it otherwise would spoil the whole list for who reads it. */
+const ROW = { digest: isText, size: isCount, details: areDetails };
+const ROWS: { readonly [what: string]: { readonly [field: string]: Check } } = {
+  models: { ...ROW, modified_at: isTime },
+  loaded: { ...ROW, expires_at: isTime, size_vram: isCount, context_length: isCount },
+};
 
-function isShallow(value: object, left = MAX_DEPTH): boolean {
-  return left > 0 &&
-    Object.values(value).every((one) =>
-      typeof one !== "object" || one === null || isShallow(one, left - 1)
-    );
+/** Those that are rows, each with what is known of it and nothing else. */
+function modelRows(value: unknown, what: string): { readonly name: string }[] | undefined {
+  const checks = Object.entries(ROWS[what]!);
+  return rowsOf(value)?.flatMap((row) => {
+    const { name, ...said } = row as { name: string } & Record<string, unknown>;
+    const isRow = tryParseModelName(name) !== undefined &&
+      checks.every(([field, check]) => check(said[field]));
+    if (!isRow) return [];
+    return [{
+      name,
+      model: name,
+      ...Object.fromEntries(checks.map(([field]) => [field, said[field]])),
+    }];
+  });
 }
 
 function isPull(row: object): row is PullState {
