@@ -61,7 +61,7 @@ function checkSound(bytes: Uint8Array): void {
   if (head === "flac") {
     throw broken("it is a FLAC file", { hint: "send it as WAV or MP3" }, "sound");
   }
-  if (head.seconds < MIN_SECONDS) throw tooShort();
+  if (head.least < MIN_SECONDS) throw tooShort();
   if (head.seconds > MAX_SECONDS) {
     throw broken(
       `it lasts at least ${Math.floor(head.seconds)} seconds, must be at most ${MAX_SECONDS}`,

@@ -11,6 +11,8 @@ interface SoundHead {
   readonly format: "wav" | "mp3";
   /** At most so long; of what is longer than {@link MAX_SECONDS}, at least. */
   readonly seconds: number;
+  /** Of the frames that can be seen alone: tags are counted above, as if they were some. */
+  readonly least: number;
 }
 
 /** The least, as OpenAI has it. */
@@ -68,7 +70,8 @@ function readWav(view: DataView): SoundHead | undefined {
       if (bytesPerSecond === undefined) return undefined;
     } else if (id === 0x64617461) { // "data"
       if (bytesPerSecond === undefined) return undefined;
-      return { format: "wav", seconds: Math.min(size, view.byteLength - at) / bytesPerSecond };
+      const seconds = Math.min(size, view.byteLength - at) / bytesPerSecond;
+      return { format: "wav", seconds, least: seconds };
     }
     at += size + size % 2;
   }
@@ -94,20 +97,22 @@ function readMp3(view: DataView): SoundHead | undefined {
   const start = mp3Start(view);
   let at = start;
   let kind: number | undefined;
-  let seconds = tagLength(view) / LEAST_BYTES;
+  const tag = tagLength(view) / LEAST_BYTES;
+  let least = 0;
   while (at + 4 <= view.byteLength) {
     const frame = mp3Frame(view.getUint32(at));
     if (frame === undefined || frame.kind !== (kind ??= frame.kind)) break;
-    seconds += frame.seconds;
+    least += frame.seconds;
     at += frame.bytes;
     // How long it is altogether makes no difference.
-    if (seconds > MAX_SECONDS) return { format: "mp3", seconds };
+    if (tag + least > MAX_SECONDS) return { format: "mp3", seconds: tag + least, least };
   }
   if (at === start) return undefined;
   let end = view.byteLength;
   while (end > at && view.getUint8(end - 1) === 0) end--;
   const rest = Math.max(0, end - at);
-  return rest > MAX_REST ? undefined : { format: "mp3", seconds: seconds + rest * SLOWEST };
+  if (rest > MAX_REST) return undefined;
+  return { format: "mp3", seconds: tag + least + rest * SLOWEST, least };
 }
 
 /** Bytes of ID3v2's tag. */

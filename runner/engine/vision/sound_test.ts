@@ -5,6 +5,7 @@ import { makeHearingModel, type Tone, tone, wav } from "../testing_hearing.ts";
 import { canSee, coded, request, runLongWork, VISION_LIBRARY, withEngine } from "../testing.ts";
 import type { Engine } from "../types.ts";
 import { plain } from "../testing_seeing.ts";
+import { checkMedia } from "./check_media.ts";
 import { MAX_SECONDS, readSoundHead } from "./sound_format.ts";
 
 async function hearing(test: (engine: Engine) => Promise<void>): Promise<void> {
@@ -154,4 +155,14 @@ Deno.test("sound: any cut or changed head is read without a fault", () => {
     const head = readSoundHead(bytes);
     if (typeof head === "object") assert.ok(head.seconds >= 0 && Number.isFinite(head.seconds));
   }
+});
+
+Deno.test("a sound whose tag alone would be long enough is too short", () => {
+  const tag = new Uint8Array(310);
+  tag.set([0x49, 0x44, 0x33, 4, 0, 0, 0, 0, 2, 44]);
+  for (const frames of [1, 3]) {
+    const bytes = new Uint8Array([...tag, ...mp3(frames)]);
+    assert.throws(() => checkMedia(bytes, "sound"), /less than 0.1 seconds/);
+  }
+  checkMedia(new Uint8Array([...tag, ...mp3(4)]), "sound");
 });
