@@ -325,6 +325,7 @@ export class History implements Disposable {
     const moved = this.#db.transaction(() => {
       this.#drawers.rekey(next);
       this.#documents.rekey(next);
+      this.#register.clear();
       return this.#entries.rekey(next);
     });
     this.#db.forget();

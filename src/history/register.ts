@@ -9,8 +9,8 @@
  *     heads    for each  id[16] | key[32] | length u32 | sealed key[60] | sealed head[length + 28] | head[length]
  *     filters  for each  id[16] | how many u32 | for each of these  version u64 | length u32 | filter[length]     big-endian
  */
-import { fromHex, toHex } from "../bytes.ts";
-import { wipe } from "../secret.ts";
+import { equalConstantTime, fromHex, toHex } from "../bytes.ts";
+import { secret, wipe } from "../secret.ts";
 import type { Database, Row } from "./database.ts";
 import type { Head, Opened } from "./entries.ts";
 import { KEY_BYTES, KIND, open, OVERHEAD_BYTES, seal } from "./seal.ts";
@@ -110,6 +110,7 @@ class Shelf<T> {
 /** The register of a database. */
 export class Register implements Disposable {
   readonly #db: Database;
+  readonly #vault: readonly VaultKey[];
   readonly #heads: Shelf<KeptHead>;
   readonly #filters: Shelf<KeptFilters>;
   /** How many in each part had to be opened by themselves since it was written. */
@@ -118,6 +119,7 @@ export class Register implements Disposable {
   /** @param vault The key for what is new first. */
   constructor(db: Database, vault: readonly VaultKey[]) {
     this.#db = db;
+    this.#vault = vault;
     this.#heads = new Shelf(db, vault, KIND.registerHeads, parseHeads);
     this.#filters = new Shelf(db, vault, KIND.registerFilters, parseFilters);
   }
@@ -157,6 +159,12 @@ export class Register implements Disposable {
     return found;
   }
 
+  /** All of it ends, also parts in which nothing can be read any more; within a transaction. */
+  clear(): void {
+    this.#db.run("DELETE FROM register");
+    this.#forget();
+  }
+
   #miss(id: Uint8Array): void {
     this.#missed.set(id[0]!, (this.#missed.get(id[0]!) ?? 0) + 1);
   }
@@ -194,11 +202,24 @@ export class Register implements Disposable {
     return parts.length === now.size;
   }
 
+  /**
+   * What is kept of one: of the bytes that lie there now, which may have been changed since it was opened. Nothing is, unless all of
+   * them open: whoever put some of his own into a part would be believed.
+   */
   #headParts({ bytes, opened: { key } }: Opened): Uint8Array[] {
-    const row = this.#db.row("SELECT key, head FROM conversations WHERE id = ?", bytes)!;
-    const [sealedKey, sealedHead] = [row["key"], row["head"]] as [Uint8Array, Uint8Array];
-    const plain = open(key, { kind: KIND.head, conversation: bytes, position: 0 }, sealedHead);
-    return [bytes, key, u32(plain.length), sealedKey, sealedHead, plain];
+    const row = this.#db.row("SELECT vault, key, head FROM conversations WHERE id = ?", bytes);
+    try {
+      const [sealedKey, sealedHead] = [row!["key"], row!["head"]] as [Uint8Array, Uint8Array];
+      const wanted = toHex(row!["vault"] as Uint8Array);
+      const vault = this.#vault.find(({ id }) => id === wanted)!;
+      const place = { conversation: bytes, position: 0 };
+      using own = secret(open(vault.key, { ...place, kind: KIND.key }, sealedKey));
+      if (!equalConstantTime(own, key)) return [];
+      const plain = open(key, { ...place, kind: KIND.head }, sealedHead);
+      return [bytes, key, u32(plain.length), sealedKey, sealedHead, plain];
+    } catch {
+      return [];
+    }
   }
 
   #forget(): void {

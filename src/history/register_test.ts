@@ -3,12 +3,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { seeded, seeds } from "../../tests/support/seeds.ts";
-import { fromHex } from "../bytes.ts";
+import { concat, fromHex, utf8 } from "../bytes.ts";
 import { Database } from "./database.ts";
 import { CONVERSATIONS, Entries, type Head } from "./entries.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import type { History } from "./history.ts";
-import { type KIND, open } from "./seal.ts";
+import { Register } from "./register.ts";
+import { KIND, open, seal } from "./seal.ts";
 import { said, withPlace } from "./testing.ts";
 import type { VaultKey } from "./vault.ts";
 import { writeMessages } from "./whole.ts";
@@ -202,6 +203,61 @@ Deno.test("register: it hides no damage of what lies in the tables", () =>
     db.exec("COMMIT");
     const { list } = seen(place, []);
     assert.equal(list.conversations.filter(({ damaged }) => damaged).length, COUNT);
+  }));
+
+Deno.test("register: bytes that somebody puts into a row, once it was opened, are not taken up as ours", () =>
+  withPlace((place) => {
+    using db = Database.open(historyFolder(place.dataDir), () => {});
+    const vault = place.vault();
+    using register = new Register(db, vault);
+    using entries = new Entries<Head>(db, vault, CONVERSATIONS, register);
+    const none = { model: "", pinned: false, folder: "", messages: 0, size: 0, deleted: null };
+    const head = { ...none, title: "ours", created: 1, updated: 1, texts: 0, through: [] };
+    const { bytes } = db.transaction(() => entries.add(head));
+    const row = db.row("SELECT id, key, head FROM conversations")!;
+    for (let i = 0; i < 8; i++) assert.equal(register.headOf(row), undefined);
+    const all = entries.readable();
+    // Behind its key there is now what would be read as the rest of it, and as another conversation, of their key.
+    const id = bytes.slice();
+    id[15]! ^= 1;
+    const [key, sealedKey] = [32, 60].map((n) => crypto.getRandomValues(new Uint8Array(n)));
+    const plain = utf8(JSON.stringify({ ...head, title: "theirs" }));
+    const sealedHead = seal(key!, { kind: KIND.head, conversation: id, position: 0 }, plain);
+    const u32 = (value: number) => Uint8Array.of(0, 0, value >> 8, value & 255);
+    const own = (row["head"] as Uint8Array).length;
+    // What followed it becomes the head of a last one.
+    const rest = own + own - 28;
+    const sealed = concat(
+      ...[row["key"] as Uint8Array, new Uint8Array(rest)],
+      ...[id, key!, u32(plain.length), sealedKey!, sealedHead, plain],
+      ...[new Uint8Array(48), u32((rest - 28) / 2), new Uint8Array(60)],
+    );
+    const forged = { id, key: sealedKey!, head: sealedHead };
+    db.transaction(() => db.run("UPDATE conversations SET key = ? WHERE id = ?", sealed, bytes));
+    assert.ok(register.keepSome(all, () => []));
+    using next = new Register(db, vault);
+    assert.equal(next.headOf(forged), undefined);
+    // The control: as it was, it is kept.
+    db.transaction(() =>
+      db.run("UPDATE conversations SET key = ? WHERE id = ?", row["key"]!, bytes)
+    );
+    for (let i = 0; i < 8; i++) assert.equal(register.headOf(row), undefined);
+    assert.ok(register.keepSome(all, () => []));
+    assert.equal(new Register(db, vault).headOf(row)?.head.title, "ours");
+  }));
+
+Deno.test("register: under a new key nothing of it stays, also where all is damaged", () =>
+  withPlace((place) => {
+    fill(place);
+    {
+      using db = database(place);
+      db.exec("UPDATE conversations SET head = x'00'");
+      assert.ok(parts(db).length > 0, "the premise");
+    }
+    using history = place.open();
+    history.rekey({ id: "8899aabbccddeeff", key: crypto.getRandomValues(new Uint8Array(32)) });
+    using db = database(place);
+    assert.equal(parts(db).length, 0);
   }));
 
 Deno.test("register: a search after a change that was taken back finds what one before it found", () =>
