@@ -1,6 +1,6 @@
 /** A firm's servers have certificates of the firm's own authority, which its administrator gave to the system. */
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { OtlpSink, SyslogSink } from "../../src/audit/mod.ts";
 import { type LogRig, withLog } from "../../src/audit/testing.ts";
 import {
@@ -74,6 +74,11 @@ Deno.test("sinks: a server whose certificate is of the firm's own authority gets
   withCertificates(async ({ cert, key, system }) => {
     const caCerts = await systemAuthorities(["/not/there", system]);
     assert.equal(caCerts.length, 2, "without what is none");
+    // Neither one that was cut off before them, nor a folder, nor what is below a file, is in their way.
+    const cut = "-----BEGIN CERTIFICATE-----\nAAAA\n";
+    await Deno.writeTextFile(`${system}.cut`, cut.repeat(50_000) + await Deno.readTextFile(system));
+    const files = [dirname(system), join(system, "below"), `${system}.cut`];
+    assert.deepEqual(await systemAuthorities(files), caCerts);
     assert.deepEqual(await systemAuthorities(["/not/there"]), []);
     await withLog(async (rig) => {
       await rig.fill(3);
