@@ -5,8 +5,8 @@ import { COMMON_PASSPHRASES } from "./common_passphrases.ts";
 
 const PASSPHRASE_MIN_CHARACTERS = 8;
 
-/** What does not show: formats, such as a zero-width space, and controls that are no white space. */
-const UNSEEN = /\p{Cf}|(?!\s)\p{Cc}/gu;
+/** What does not show: formats, such as a zero-width space, fillers, an empty cell of Braille, and controls that are no white space. */
+const UNSEEN = /\p{Cf}|\p{Default_Ignorable_Code_Point}|\u2800|(?!\s)\p{Cc}/gu;
 /** What stands between letters, or on one. */
 const APART = /[\p{White_Space}\p{M}]/gu;
 

@@ -14,6 +14,7 @@ Deno.test("passphrase: a thousand common ones are refused in any case and betwee
         ` ${word}\n`,
         word[0]!.toUpperCase() + word.slice(1),
         [...word].join(" "),
+        `${word.slice(0, 2)}\u3164${word.slice(2, 5)}\u115f\u2800${word.slice(5)}\ufe0f`,
         `${word.slice(0, 3)}\u200b${word.slice(3)}\u2060`,
         `${word.slice(0, 4)}\u0301\t\u00a0${word.slice(4)}`,
       ]
@@ -30,6 +31,9 @@ Deno.test("passphrase: a thousand common ones are refused in any case and betwee
       "short",
       "  seven7  ",
       "seven77\u200b\u200d",
+      "seven77\u034f\ufe0f",
+      "\u3164".repeat(9),
+      "\u2800".repeat(9),
       "äöüäöüä",
       "😀😀😀😀😀😀😀",
     ]
