@@ -87,6 +87,8 @@ export async function elsewhere(env: Env): Promise<{ where: string; how: string 
   const service = "secllama service uninstall";
   const list: [folder: string | undefined, name: string, how: string][] = [
     ["/etc/systemd/system", "secllama.service", `${service}, as root`],
+    ["/etc/systemd/system", "secllama-listen.socket", `${service}, as root`],
+    ["/etc/systemd/system", "secllama-listen.service", `${service}, as root`],
     ["/etc/secllama", "secllama-key.cred", "the service's key: rm, as root"],
     ["/var/lib", "secllama", "the service's clients and models: rm -r, as root"],
     [config, "systemd/user/secllama.service", service],

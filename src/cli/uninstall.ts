@@ -51,7 +51,8 @@ given, key files that --key-file named, an Ollama folder, and the program itself
       const env = { ...context.env, SECLLAMA_PROFILE: profile };
       if (count > 0) await destroyAll(store, dataDirectory(env));
     }
-    for (const folder of folders) {
+    // Once more: what keeps others out of the folder is a file in it, and may be new.
+    for (const folder of await foldersToRemove(context)) {
       await Deno.remove(folder, { recursive: true }).catch((error) => {
         if (!(error instanceof Deno.errors.NotFound)) throw error; // the keyset is gone already
       });
