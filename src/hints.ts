@@ -60,6 +60,7 @@ export const HINTS = {
   roles: "to see the roles: secllama role list; to make one: secllama role set NAME …",
   passphraseAgain: "try the passphrase again; if it is right, the file was changed: use a copy",
   newerWrote: "a newer secllama wrote it: use that one",
+  newerWroteIt: "a newer secllama wrote it: use that one; nothing was changed",
   newestFleetFile:
     "bring this host's newest one from the issuer, as secllama fleet publish wrote it",
   writableData: "set SECLLAMA_DATA_DIR to a folder that you can write to",

@@ -23,6 +23,6 @@ export function refuseNewer(path: string, value: unknown, own: number): void {
   const said = newerFile(path, value, own);
   if (said === undefined) return;
   throw new SecLlamaError("key-corrupt", said, {
-    hint: `${HINTS.newerWrote}; nothing was changed`,
+    hint: HINTS.newerWroteIt,
   });
 }

@@ -140,7 +140,7 @@ function versionOf(path: string, db: DatabaseSync): number {
   const newer = newerFile(path, { v }, VERSION);
   if (newer === undefined) return v;
   throw new SecLlamaError("limits-failed", newer, {
-    hint: `${HINTS.newerWrote}; nothing was changed`,
+    hint: HINTS.newerWroteIt,
   });
 }
 
