@@ -15,6 +15,7 @@ export class Uploads {
   readonly #own: OwnFolder;
   readonly #locate: (hex: string) => Promise<string | undefined>;
   /** Bytes of those that are under way. */
+  #committing: Promise<unknown> = Promise.resolve();
   #coming = 0;
 
   constructor(own: OwnFolder, locate: (hex: string) => Promise<string | undefined>) {
@@ -56,9 +57,13 @@ export class Uploads {
           field: "digest",
         });
       }
-      // Others may have come to their end meanwhile.
-      if (await sizeOf(this.#own.uploads) + own > maxBytes) throw tooLarge();
-      await commitTemp(temp, join(this.#own.uploads, `sha256-${hex}`));
+      // Others may have come to their end meanwhile; of those that end at once each is looked at after the one before it is there.
+      const commit = this.#committing.then(async () => {
+        if (await sizeOf(this.#own.uploads) + own > maxBytes) throw tooLarge();
+        await commitTemp(temp, join(this.#own.uploads, `sha256-${hex}`));
+      });
+      this.#committing = commit.catch(() => {});
+      await commit;
     } finally {
       this.#coming -= own;
     }
