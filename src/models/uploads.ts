@@ -15,8 +15,9 @@ export class Uploads {
   readonly #own: OwnFolder;
   readonly #locate: (hex: string) => Promise<string | undefined>;
   /** Bytes of those that are under way. */
-  #committing: Promise<unknown> = Promise.resolve();
   #coming = 0;
+  /** The last one that was kept, or is being. */
+  #committing: Promise<unknown> = Promise.resolve();
 
   constructor(own: OwnFolder, locate: (hex: string) => Promise<string | undefined>) {
     this.#own = own;
