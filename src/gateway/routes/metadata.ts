@@ -6,7 +6,7 @@ import { COSE_TYPE } from "../../api/media_types.ts";
 import { parameterOf, pattern, ROUTES } from "../../api/routes.ts";
 import { MAY_HEADER, modelNotFoundText, OLLAMA_API_VERSION } from "../../api/texts.ts";
 import { SecLlamaError } from "../../errors.ts";
-import { isSameModel, parseModelName } from "../../api/model_name.ts";
+import { isSameModel, parseModelName, tryParseModelName } from "../../api/model_name.ts";
 import { ollamaTag, showModel } from "../../models/show.ts";
 import type { ListedModel } from "../../models/store.ts";
 import type { GatewayContext } from "../context.ts";
@@ -134,17 +134,9 @@ function modelsElsewhere(
 
 /** For one of the fleet's clients: where a model is asked about that only another host has. Undefined: here. */
 async function atItsHost(context: GatewayContext, asker: string | undefined, asked: string) {
-  if (asker === undefined || !isModelName(asked)) return undefined;
-  return await elsewhere(context, { pskId: asker, model: parseModelName(asked).canonical });
-}
-
-function isModelName(name: string): boolean {
-  try {
-    parseModelName(name);
-    return true;
-  } catch {
-    return false;
-  }
+  const model = tryParseModelName(asked)?.canonical;
+  if (asker === undefined || model === undefined) return undefined;
+  return await elsewhere(context, { pskId: asker, model });
 }
 
 function asListed(row: { readonly name: string; readonly modified_at?: unknown }) {
