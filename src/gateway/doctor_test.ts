@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
-import { loadConfig } from "../config/config.ts";
 import { ROUTES } from "../api/routes.ts";
-import { silentLogger } from "../log.ts";
-import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
-import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
-import { Activity } from "./activity.ts";
+import { PROOF_HEADER } from "../sealed/proof.ts";
 import { makeGatewayApp } from "./app.ts";
-import type { GatewayContext } from "./context.ts";
 import type { End } from "./own_user.ts";
-
-const PSK_ID = `client.00112233445566ff.${"01".repeat(16)}`;
-const PSK = new Uint8Array(32).fill(7);
-const HID = new Uint8Array(16).fill(1);
+import { contextOf, proofOf } from "./testing.ts";
 
 /** A gateway at a real port, with a doctor that ends when it is told to. Who asks proves a key. */
 async function withGateway(
@@ -24,23 +16,13 @@ async function withGateway(
 ): Promise<void> {
   let runs = 0;
   let end: (report: unknown) => void = () => {};
-  const context = {
-    config: loadConfig({ env: {} }),
-    supervisor: {
-      loaded: () => [],
-      proven: () => {},
-      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
-    },
-    logger: silentLogger,
-    version: "0",
-    keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
-    activity: new Activity(),
+  const context = contextOf({
     remote: o.remote,
     doctor: () => {
       runs++;
       return new Promise((resolve) => end = resolve);
     },
-  } as unknown as GatewayContext;
+  });
   const app = makeGatewayApp(context);
   const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -52,11 +34,9 @@ async function withGateway(
   const ask = () => {
     const body = new TextEncoder().encode("{}");
     const request = { method: "POST", target: ROUTES.doctor.path, body };
-    const now = Date.now() + 1_000;
-    const proof = makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now });
     return fetch(`http://127.0.0.1:${server.addr.port}${ROUTES.doctor.path}`, {
       method: "POST",
-      headers: { "content-type": "application/json", [PROOF_HEADER]: proof },
+      headers: { "content-type": "application/json", [PROOF_HEADER]: proofOf(request) },
       body,
     });
   };

@@ -1,52 +1,36 @@
 import assert from "node:assert/strict";
-import { loadConfig } from "../config/config.ts";
 import { SecLlamaError } from "../errors.ts";
-import { silentLogger } from "../log.ts";
-import { makeProof, PROOF_HEADER } from "../sealed/proof.ts";
-import { deriveHostPsk, deriveProofKey } from "../sealed/psk.ts";
-import { Activity } from "./activity.ts";
+import { PROOF_HEADER } from "../sealed/proof.ts";
 import { makeGatewayApp } from "./app.ts";
 import type { GatewayContext } from "./context.ts";
 import { loadedRows } from "./routes/metadata.ts";
+import { contextOf, PAIRED, proofOf } from "./testing.ts";
 
-const PSK_ID = `client.00112233445566ff.${"01".repeat(16)}`;
-const PSK = new Uint8Array(32).fill(7);
-const HID = new Uint8Array(16).fill(1);
 const REQUEST = { method: "GET", target: "/api/ps", body: new Uint8Array(0) };
 
 Deno.test("ps: whose loads are shown, and who may stop models, is by a key that was proved, on loopback too", async () => {
   const waits: string[] = [];
-  const context = {
-    config: loadConfig({ env: {} }),
+  const context = contextOf({
     supervisor: {
-      loaded: () => [],
-      proven: () => {},
-      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
       mayStop: () => true,
       isKnown: () => true,
       awaited: (client: string) => (waits.push(client), []),
     },
     models: { list: () => Promise.resolve([]) },
-    logger: silentLogger,
-    version: "0",
-    keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
-    activity: new Activity(),
-    remote: false,
     fleet: {
       hasClient: () => true,
       others: () => [{ label: "gpu-2", models: [], loaded: [{ name: "other" }] }],
     },
-  } as unknown as GatewayContext;
+  });
   const app = makeGatewayApp(context);
-  const ask = async (psk: Uint8Array) => {
-    const now = Date.now() + 1_000;
-    const proof = makeProof(REQUEST, { psk, pskId: PSK_ID, hid: HID, now });
+  const ask = async (psk?: Uint8Array) => {
+    const proof = proofOf(REQUEST, psk);
     const request = new Request("http://gw.lan/api/ps", { headers: { [PROOF_HEADER]: proof } });
     const answer = await app.fetch(request, {});
     const { models } = await answer.json();
     return [answer.headers.get("secllama-may"), models.length, waits.pop()];
   };
-  assert.deepEqual(await ask(PSK), ["stop", 1, `${PSK_ID} `]);
+  assert.deepEqual(await ask(), ["stop", 1, `${PAIRED.pskId} `]);
   assert.deepEqual(await ask(new Uint8Array(32)), [null, 0, "plain "]);
 });
 
@@ -55,12 +39,8 @@ Deno.test("fleet: what a host says of its models spoils no list, and only the fl
     (modified_at, i) => ({ name: `m${i}:latest`, modified_at }),
   );
   let isFleets = true;
-  const context = {
-    config: loadConfig({ env: {} }),
+  const context = contextOf({
     supervisor: {
-      loaded: () => [],
-      proven: () => {},
-      proofKey: () => Promise.resolve({ hid: HID, key: deriveProofKey(deriveHostPsk(PSK, HID)) }),
       mayStop: () => false,
       isKnown: () => true,
       awaited: () => [],
@@ -69,23 +49,15 @@ Deno.test("fleet: what a host says of its models spoils no list, and only the fl
       list: () => Promise.resolve([]),
       resolve: (name: string) => Promise.reject(new SecLlamaError("model-not-found", name)),
     },
-    logger: silentLogger,
-    version: "0",
-    keys: { backend: "memory", active: { kid: "0".repeat(16), createdMs: null }, warnings: [] },
-    activity: new Activity(),
-    remote: false,
     fleet: {
       hasClient: () => isFleets,
       others: () => [{ label: "gpu-2", models, loaded: [{ name: "m0:latest" }] }],
       place: () => `gpu-2.${"02".repeat(16)}`,
     },
-  } as unknown as GatewayContext;
+  });
   const app = makeGatewayApp(context);
   const ask = async (target: string) => {
-    const request = { ...REQUEST, target };
-    const now = Date.now() + 1_000;
-    const proof = makeProof(request, { psk: PSK, pskId: PSK_ID, hid: HID, now });
-    const headers = { [PROOF_HEADER]: proof };
+    const headers = { [PROOF_HEADER]: proofOf({ ...REQUEST, target }) };
     const answer = await app.fetch(new Request(`http://gw.lan${target}`, { headers }), {});
     return { status: answer.status, json: await answer.json() };
   };
