@@ -8,6 +8,7 @@ import { runToEnd } from "../support/run_to_end.ts";
 
 const KEY = `sl1:${crypto.getRandomValues(new Uint8Array(32)).toBase64()}`;
 const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+
 interface Check {
   readonly name: string;
   readonly result: string;

@@ -5,25 +5,17 @@
 import assert from "node:assert/strict";
 import { DEMO_MODEL } from "../../runner/engine/testing.ts";
 import { LIBRARY_SETS } from "../../runner/engine/digests.ts";
-import { startServe } from "../support/serve.ts";
+import { chat, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
 
 async function ask(args: string[]): Promise<{ said: string; banner: string }> {
   const served = await startServe({ args: ["--ephemeral", ...args] });
   try {
-    const answer = await fetch(`${served.proxyUrl}/api/chat`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({
-        model: "demo",
-        stream: false,
-        options: { temperature: 0, num_predict: 24 },
-        messages: [{ role: "user", content: QUESTION }],
-      }),
-    });
-    assert.equal(answer.status, 200);
-    return { said: (await answer.json()).message.content, banner: served.banner };
+    const options = { temperature: 0, num_predict: 24 };
+    const { status, body } = await chat(served.proxyUrl, QUESTION, { options });
+    assert.equal(status, 200, body.error);
+    return { said: body.message!.content, banner: served.banner };
   } finally {
     await served.stop();
   }
