@@ -64,6 +64,11 @@ export function u16(value: number): Bytes {
   return Uint8Array.of(value >>> 8, value);
 }
 
+/** Big-endian u32. */
+export function u32(value: number): Bytes {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
 /** Big-endian u64 of a safe integer. */
 export function u64(value: number): Bytes {
   const out = new Uint8Array(8);

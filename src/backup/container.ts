@@ -8,7 +8,7 @@
  * Hoang, Reyhanitabar, Rogaway and Vizár, 2015), so that no record can be left out, moved or added; the line is each one's additional
  * data. The first record is empty: it tells a wrong passphrase from a damaged file.
  */
-import { type Bytes, concat, fromBase64Url, toBase64Url, utf8, utf8Decode } from "../bytes.ts";
+import { type Bytes, concat, fromBase64Url, toBase64Url, u32, utf8, utf8Decode } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import {
@@ -220,11 +220,6 @@ async function readExactly(file: Deno.FsFile, length: number): Promise<Bytes> {
 
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-}
-
-/** Four bytes, the highest first. */
-export function u32(n: number): Bytes {
-  return Uint8Array.of(n >>> 24, n >>> 16, n >>> 8, n);
 }
 
 function nonce(prefix: Bytes, number: number, last: boolean): Bytes {

@@ -1,6 +1,6 @@
 /** Makes a backup: keys, clients, roles, tokens, settings, policy, history and audit log in one sealed file. */
 import { join } from "node:path";
-import { type Bytes, toHex, utf8 } from "../bytes.ts";
+import { type Bytes, toHex, u32, utf8 } from "../bytes.ts";
 import { SecLlamaError } from "../errors.ts";
 import { HINTS } from "../hints.ts";
 import { type ExportedPairings, isOfPairings } from "../keys/mod.ts";
@@ -9,7 +9,7 @@ import { isCommitted, parseManifest } from "../keys/keyset/manifest.ts";
 import { ioError, type ManifestFile } from "../keys/keyset/manifest_file.ts";
 import type { KdfParameters } from "../keys/stores/envelope.ts";
 import { VERSION } from "../version.ts";
-import { SealedWriter, u32 } from "./container.ts";
+import { SealedWriter } from "./container.ts";
 import { contentsOf, snapshot } from "./contents.ts";
 
 /** Bytes of a file that are read at once. */

@@ -9,7 +9,7 @@
  *     heads    for each  id[16] | key[32] | length u32 | sealed key[60] | sealed head[length + 28] | head[length]
  *     filters  for each  id[16] | how many u32 | for each of these  version u64 | length u32 | filter[length]     big-endian
  */
-import { equalConstantTime, fromHex, toHex } from "../bytes.ts";
+import { equalConstantTime, fromHex, toHex, u32, u64 } from "../bytes.ts";
 import { secret, wipe } from "../secret.ts";
 import type { Database, Row } from "./database.ts";
 import type { Head, Opened } from "./entries.ts";
@@ -281,18 +281,6 @@ function taker(plain: Buffer) {
       return plain.subarray(at, at += count);
     },
   };
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-function u64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(value));
-  return bytes;
 }
 
 /** Of no conversation, and each part in its own place. */
