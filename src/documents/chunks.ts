@@ -47,8 +47,9 @@ function tidied(text: string): string {
   return blocks.join("").trim();
 }
 
+/** White space, a control character, or a mark of where a word may be parted. */
 function isBlank(code: number): boolean {
-  return code <= 0x20 || code === 0x7f;
+  return code <= 0x20 || code === 0x7f || code === 0xad;
 }
 
 function cutAt(text: string, start: number): number {

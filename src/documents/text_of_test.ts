@@ -135,6 +135,10 @@ Deno.test("documents: an element that ends with its tag, or has a longer name, t
 Deno.test("documents: where a word may be parted is no end of it", () => {
   const [piece] = chunksOf([{ page: null, text: "Kündi\u00adgungs\u00ad\nfrist" }]);
   assert.equal(piece!.text, "Kündigungsfrist");
+  // Also where a text of megabytes is cut.
+  const long = "word ".repeat(13_107);
+  const last = chunksOf([{ page: null, text: `${long}\u00ad\nend` }]).at(-1);
+  assert.match(last!.text, /word end$/);
 });
 
 Deno.test("documents: names of characters are those characters, as a browser reads them; others stay", async () => {
