@@ -70,6 +70,7 @@ export const DOCUMENTS: Shelf = {
 /** As {@link Register} of register.ts has them. */
 interface KnownHeads<H> {
   headOf(row: Row): Opened<H>["opened"] | undefined;
+  forgetHeads(): void;
 }
 
 /** Entries whose heads are kept in memory, some 700 bytes each. */
@@ -147,6 +148,8 @@ export class Entries<H> implements Disposable {
       partial.after = entry.bytes;
       seen++;
     }
+    // It holds keys of conversations that may be erased next.
+    this.#register?.forgetHeads();
     return count === undefined || seen < count;
   }
 

@@ -140,6 +140,11 @@ export class Register implements Disposable {
     return undefined;
   }
 
+  /** What {@link headOf} has at hand is overwritten; it is read again where it is asked for. */
+  forgetHeads(): void {
+    this.#heads.forget();
+  }
+
   /** The filters of all texts of a conversation, if all are known. */
   filtersOf(
     { bytes, opened: { head: { texts, through = [] } } }: Opened,
@@ -223,7 +228,7 @@ export class Register implements Disposable {
   }
 
   #forget(): void {
-    this.#heads.forget();
+    this.forgetHeads();
     this.#filters.forget();
   }
 
