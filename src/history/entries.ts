@@ -118,6 +118,11 @@ export class Entries<H> implements Disposable {
     return found;
   }
 
+  /** Whether there are too many to keep: each time that all are asked for, all are opened. */
+  get tooMany(): boolean {
+    return this.#many;
+  }
+
   /** Opens some more of them, so that {@link all} need not open them in one piece. Says whether that was the last of them. */
   warm(count: number): boolean {
     if (this.#many || this.#kept !== undefined && this.#db.changes === this.#changes) return true;

@@ -260,10 +260,12 @@ export class History implements Disposable {
   /**
    * Opens a part of what the first list and the first search need, which then need not wait for it; and once all is open, keeps a
    * part of it for the next start.
-   * @param at How much was opened. @returns How much is now; undefined: all, and all is kept.
+   * @param at How much was opened. @returns How much is now; undefined: all, and all is kept, or there are too many.
    */
   warm(at: number): number | undefined {
     if (!this.#entries.warm(WARM_HEADS)) return at;
+    // Of too many, each breath would open all once more.
+    if (this.#entries.tooMany) return undefined;
     const all = this.#entries.readable();
     const part = all.slice(at, at + WARM);
     this.#filters.of(part);
