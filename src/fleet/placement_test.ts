@@ -106,8 +106,16 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
     const [field, values] of Object.entries({
       digest: [undefined, 1],
       size: [undefined, "1", -1, 1.5],
-      details: [undefined, null, [], { family: 1 }, { families: [1] }, { families: deep }],
-      modified_at: [undefined, 1, "x", { toString: 1 }, deep, "2026-99-99T00:00:00Z"],
+      details: [
+        ...[undefined, null, [], { family: 1 }, { family: ["llama"] }],
+        ...[{ families: "llama" }, { families: [1] }, { families: deep }],
+      ],
+      modified_at: [
+        ...[undefined, 1, "x", { toString: 1 }, deep, "2026-99-99T00:00:00Z"],
+        // Times for JavaScript, and none for Go.
+        ...["2026-11-30", "2026-11-30T00:00Z", "2026-11-30T24:00:00.000Z"],
+        ...["2026-02-30T00:00:00.000Z", "+012026-11-30T00:00:00.000Z"],
+      ],
     })
   ) for (const value of values) rows.push({ ...row("demo:latest"), [field]: value });
   const pulls = [null, { model: "a" }, { model: "a", state: "\x1b[2J" }, {
@@ -116,7 +124,10 @@ Deno.test("a report is one: what a host says that lies is left out, and does not
   }];
   const some = read({
     ...full,
-    models: [...rows, { ...full.models[0], deep }],
+    models: [...rows, {
+      ...full.models[0],
+      ...{ deep, details: { ...row("demo:latest").details, deep, Families: "llama" } },
+    }],
     loaded: rows,
     pulls,
   })!;

@@ -141,40 +141,51 @@ function sinceIn(value: unknown): ReportedSince | undefined {
 }
 
 type Check = (value: unknown) => boolean;
+type Checks = { readonly [field: string]: Check };
 
 const isText: Check = (value) => typeof value === "string";
+const areTexts: Check = (value) => Array.isArray(value) && value.every(isText);
 const isCount: Check = (value) => Number.isSafeInteger(value) && value as number >= 0;
-/** As `toISOString` writes it: clients in Go read no other. */
-const isTime: Check = (value) =>
-  typeof value === "string" && /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) &&
-  !Number.isNaN(Date.parse(value));
+/** As `toISOString` writes it, the year of four digits: clients in Go read not all that JavaScript does. */
+const isTime: Check = (value) => {
+  const at = typeof value === "string" && value.length === 24 ? Date.parse(value) : NaN;
+  return !Number.isNaN(at) && new Date(at).toISOString() === value;
+};
+
+/** Of `details`, what Ollama's clients read. A model that has just gone has none. */
+const DETAILS: Checks = {
+  ...{ parent_model: isText, format: isText, family: isText, families: areTexts },
+  ...{ parameter_size: isText, quantization_level: isText },
+};
 const areDetails: Check = (value) =>
   typeof value === "object" && value !== null && !Array.isArray(value) &&
-  Object.values(value).every((one) =>
-    one === null || isText(one) || Array.isArray(one) && one.every(isText)
-  );
+  Object.entries(known(value, DETAILS)).every(([field, one]) => DETAILS[field]!(one));
 
 /** What a row has besides its name. One that has it otherwise would spoil the whole list for who reads it. */
 const ROW = { digest: isText, size: isCount, details: areDetails };
-const ROWS: { readonly [what: string]: { readonly [field: string]: Check } } = {
+const ROWS: { readonly [what: string]: Checks } = {
   models: { ...ROW, modified_at: isTime },
   loaded: { ...ROW, expires_at: isTime, size_vram: isCount, context_length: isCount },
 };
 
 /** Those that are rows, each with what is known of it and nothing else. */
 function modelRows(value: unknown, what: string): { readonly name: string }[] | undefined {
-  const checks = Object.entries(ROWS[what]!);
+  const checks = ROWS[what]!;
   return rowsOf(value)?.flatMap((row) => {
     const { name, ...said } = row as { name: string } & Record<string, unknown>;
     const isRow = tryParseModelName(name) !== undefined &&
-      checks.every(([field, check]) => check(said[field]));
+      Object.entries(checks).every(([field, check]) => check(said[field]));
     if (!isRow) return [];
-    return [{
-      name,
-      model: name,
-      ...Object.fromEntries(checks.map(([field]) => [field, said[field]])),
-    }];
+    const details = known(said["details"] as object, DETAILS);
+    return [{ name, model: name, ...known(said, checks), details }];
   });
+}
+
+/** Its fields that have a check. */
+function known(value: object, checks: Checks): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(value).filter(([field]) => Object.hasOwn(checks, field)),
+  );
 }
 
 function isPull(row: object): row is PullState {
