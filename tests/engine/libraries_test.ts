@@ -3,8 +3,9 @@
  * name if not. In a full run the release that is in the table is fetched from npm; its digests are pinned like all others.
  */
 import assert from "node:assert/strict";
-import { DEMO_MODEL } from "../../runner/engine/testing.ts";
+import { canSee, DEMO_MODEL } from "../../runner/engine/testing.ts";
 import { LIBRARY_SETS } from "../../runner/engine/digests.ts";
+import { Installation } from "../../src/app/installation.ts";
 import { chat, startServe } from "../support/serve.ts";
 
 const QUESTION = "What is network isolation?";
@@ -51,6 +52,25 @@ Deno.test({
       );
     } finally {
       await Deno.remove(folder, { recursive: true });
+    }
+  },
+});
+
+Deno.test({
+  name:
+    "beside other libraries there is none for pictures, which is built against the release that is carried",
+  ignore: !canSee(),
+  async fn() {
+    const engineLibraries = await Deno.makeTempDir({ prefix: "secllama-test-" });
+    try {
+      const installation = new Installation({ env: {}, onNote: () => {} });
+      const own = await installation.runnerFiles();
+      assert.ok(own.visionLibrary !== undefined, "control");
+      const other = await installation.runnerFiles({ gpuLibraries: "", engineLibraries });
+      assert.equal(other.libDir, await Deno.realPath(engineLibraries));
+      assert.equal(other.visionLibrary, undefined);
+    } finally {
+      await Deno.remove(engineLibraries);
     }
   },
 });
