@@ -67,6 +67,17 @@ Deno.test("no test says how long a thing may take", async () => {
   assert.deepEqual(reading.toSorted(), Object.keys(CLOCKS).toSorted());
 });
 
+/** Cases that differ from run to run fail where nobody looked, and not again. Others come by SECLLAMA_SEED. */
+Deno.test("generated cases are the same in every run", async () => {
+  const files = await sources(["src", "runner", "tests"], /(_test|testing\w*)\.ts$/);
+  const unseeded = [...files].filter(([path, text]) =>
+    path !== "tests/house_test.ts" &&
+    (text.includes("Math.random(") ||
+      text.split("fc.assert(").length > text.split(/\bseed: /).length)
+  ).map(([path]) => path);
+  assert.deepEqual(unseeded, []);
+});
+
 /** Where a test gives up, or is told to, before {@link HANG_MS} are over; and why a busy machine does not make it fail. */
 const LIMITS: { readonly [path: string]: string } = {
   "src/http/listener_test.ts": "two timers of one process, in their order",

@@ -1,9 +1,11 @@
 /** Seeds of generated cases: the same in every run, so that a failure comes again; others by SECLLAMA_SEED. */
 
-/** @returns So many, from the number that SECLLAMA_SEED names, else from 1. */
+/** The seed of a run: what SECLLAMA_SEED names, else 1. */
+export const SEED = Number(Deno.env.get("SECLLAMA_SEED") ?? 1);
+
+/** @returns So many, from {@link SEED} on. */
 export function seeds(count: number): number[] {
-  const first = Number(Deno.env.get("SECLLAMA_SEED") ?? 1);
-  return Array.from({ length: count }, (_, at) => first + at);
+  return Array.from({ length: count }, (_, at) => SEED + at);
 }
 
 /** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
