@@ -5,10 +5,17 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { History } from "./history.ts";
+import { bundled, withQuickFolder } from "./testing.ts";
 
-const ROUNDS = Deno.env.get("SECLLAMA_FULL") === "1" ? 1000 : 8;
-
-const CONFIG = new URL("../../deno.json", import.meta.url).pathname;
+const FULL = Deno.env.get("SECLLAMA_FULL") === "1";
+const ROUNDS = FULL ? 1000 : 8;
+/** Histories that are written and killed at the same time. */
+const LANES = FULL ? Math.min(navigator.hardwareConcurrency, 4) : 1;
+/** Kills of one history; then comes a new one, since each check opens all heads. */
+const KILLS_EACH = 100;
+/** After so many kills, and after the last, all that was ever saved is looked at; after the others what the killed process saved. */
+const WHOLE_EVERY = 25;
+const KEY = "ab".repeat(32);
 
 /** Says what it is about to do and what is done, a line each, so that the parent can hit within a write or between two. */
 const CHILD = `
@@ -28,74 +35,98 @@ for (let i = 0;; i++) {
     parent = history.append(id, { parent, role: "user", content }).id;
     say("saved " + id + " " + parent + " " + content.length);
   }
-  if (i % 3 === 2) { say("begin"); history.erase([id]); say("gone " + id); }
+  if (i % 3 === 2) { say("erasing " + id); history.erase([id]); say("gone " + id); }
 }
 `;
 
-Deno.test("history: kill -9 at any point of saving loses nothing that was shown as saved", async () => {
-  const dataDir = await Deno.makeTempDir({ prefix: "secllama-kill-" });
-  const key = "ab".repeat(32);
-  const saved = new Map<string, Map<string, number>>();
-  const gone = new Set<string>();
+/** Conversations by id: the lengths of what was shown as saved, by the message's id. */
+type Saved = Map<string, Map<string, number>>;
+
+/** Runs one process until it has said `stop` lines, and kills it. @returns What it said. */
+async function killed(script: string, dataDir: string, stop: number): Promise<string[]> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", "--no-config", "--no-lock", script, dataDir, KEY],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let [text, isKilled] = ["", false];
+  const decoder = new TextDecoder();
+  for await (const chunk of child.stdout) {
+    text += decoder.decode(chunk, { stream: true });
+    if (isKilled || text.split("\n").length <= stop) continue;
+    isKilled = true;
+    child.kill("SIGKILL");
+  }
+  assert.equal((await child.status).signal, "SIGKILL", `it ended by itself: ${text}`);
+  return text.split("\n").slice(0, -1);
+}
+
+/** What must be so of `saved` in what was left. @param unsure One that may have been erased by a call whose end was not seen. */
+function check(dataDir: string, saved: Saved, gone: readonly string[], unsure?: string): void {
+  const vault = [{ id: "0011223344556677", key: Uint8Array.fromHex(KEY) }];
+  using history = new History({ dataDir, vault });
+  const there = new Set(history.list({ limit: 20_000 }).conversations.map(({ id }) => id));
+  for (const id of gone) assert.ok(!there.has(id), `${id} was erased, and is there again`);
+  for (const [id, messages] of saved) {
+    if (id === unsure && !there.has(id)) continue;
+    const found = history.get(id);
+    assert.equal(found.missing, undefined);
+    for (const [at, length] of messages) {
+      assert.equal(found.messages.find((one) => one.id === at)?.content.length, length);
+    }
+    assert.ok(found.messages.every((one) => !one.damaged));
+  }
+}
+
+/** Kills `rounds` processes over one history. @returns How many were killed within a write. */
+async function killMany(script: string, dataDir: string, first: number, rounds: number) {
+  const all: Saved = new Map();
+  const allGone: string[] = [];
   let within = 0;
-  try {
-    const script = join(dataDir, "child.ts");
-    await Deno.writeTextFile(script, CHILD);
-    for (let round = 0; round < ROUNDS; round++) {
-      const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--no-check", "--frozen", "--config", CONFIG, script, dataDir, key],
-        stdin: "null",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn();
-      const stop = 2 + (round * 37) % 60;
-      let [lines, rest, last] = [0, "", ""];
-      const decoder = new TextDecoder();
-      let killed = false;
-      for await (const chunk of child.stdout) {
-        rest += decoder.decode(chunk, { stream: true });
-        const whole = rest.split("\n");
-        rest = whole.pop()!;
-        for (const line of whole) {
-          last = line;
-          const [word, id, at, length] = line.split(" ");
-          if (word === "made") saved.set(id!, new Map());
-          if (word === "saved") saved.get(id!)!.set(at!, Number(length));
-          if (word === "gone") gone.add(id!);
-          if (++lines >= stop && !killed) {
-            killed = true;
-            child.kill("SIGKILL");
-          }
-        }
-      }
-      assert.equal((await child.status).signal, "SIGKILL", `round ${round}: it ended by itself`);
-      if (last === "begin") within++;
-      using history = new History({
-        dataDir,
-        vault: [{ id: "0011223344556677", key: Uint8Array.fromHex(key) }],
-      });
-      const there = new Set(history.list({ limit: 20_000 }).conversations.map(({ id }) => id));
-      for (const [id, messages] of saved) {
-        if (gone.has(id)) {
-          assert.ok(!there.has(id), `round ${round}: erased, and there again`);
-          saved.delete(id);
-          continue;
-        }
-        // It may have been erased by a call whose end was not seen.
-        if (!there.has(id) && messages.size === 5) {
-          saved.delete(id);
-          continue;
-        }
-        const found = history.get(id);
-        assert.equal(found.missing, undefined);
-        for (const [at, length] of messages) {
-          assert.equal(found.messages.find((one) => one.id === at)?.content.length, length);
-        }
-        assert.ok(found.messages.every((one) => !one.damaged));
+  for (let round = 0; round < rounds; round++) {
+    const lines = await killed(script, dataDir, 2 + ((first + round) * 37) % 60);
+    const said = lines.map((line) => line.split(" "));
+    const saved: Saved = new Map();
+    const gone: string[] = [];
+    for (const [word, id, at, length] of said) {
+      if (word === "made") saved.set(id!, new Map());
+      if (word === "saved") saved.get(id!)!.set(at!, Number(length));
+      if (word === "gone") {
+        saved.delete(id!);
+        gone.push(id!);
       }
     }
-    assert.ok(saved.size > 0 && within > 0, `${saved.size} ${within}`);
-  } finally {
-    await Deno.remove(dataDir, { recursive: true });
+    const [last, unsure] = said.at(-1)!;
+    if (last === "begin" || last === "erasing") within++;
+    check(dataDir, saved, gone, last === "erasing" ? unsure : undefined);
+    // Whatever became of it, a later process must find it in the same state.
+    if (last === "erasing") saved.delete(unsure!);
+    for (const [id, messages] of saved) all.set(id, messages);
+    allGone.push(...gone);
+    if (round % WHOLE_EVERY === WHOLE_EVERY - 1 || round === rounds - 1) {
+      check(dataDir, all, allGone);
+    }
   }
+  assert.ok(all.size > 0);
+  return within;
+}
+
+Deno.test("history: kill -9 at any point of saving loses nothing that was shown as saved", async () => {
+  await withQuickFolder(async (base) => {
+    const script = await bundled(join(base, "child"), CHILD);
+    let [begun, within] = [0, 0];
+    const lane = async () => {
+      while (begun < ROUNDS) {
+        const [first, rounds] = [begun, Math.min(KILLS_EACH, ROUNDS - begun)];
+        begun += rounds;
+        const dataDir = join(base, String(first));
+        within += await killMany(script, dataDir, first, rounds);
+        await Deno.remove(dataDir, { recursive: true });
+      }
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
+    assert.ok(within > 0, "none was killed within a write");
+    if (FULL) console.log(`${begun} killed, ${within} of these within a write`);
+  });
 });

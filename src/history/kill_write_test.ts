@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { seeded } from "../../tests/support/seeds.ts";
 import { DATABASE_NAME, historyFolder } from "./folder.ts";
 import { History } from "./history.ts";
-import { bytesOf, holds } from "./testing.ts";
+import { bytesOf, holds, withQuickFolder } from "./testing.ts";
 import { putFiles, readCalls, WRITE_LOG, WrittenFiles } from "./testing_writes.ts";
 
 const STRACE = "/usr/bin/strace";
@@ -190,8 +190,7 @@ Deno.test("history: real kills at its writes lose nothing that was shown as save
 });
 
 Deno.test("history: killed before any of its writes, or without power, it has all that was shown as saved, and no word unsealed", async () => {
-  const base = await Deno.makeTempDir({ prefix: "secllama-write-" });
-  try {
+  await withQuickFolder(async (base) => {
     const script = join(base, "child.ts");
     await Deno.writeTextFile(script, CHILD);
     const [log, dataDir] = [join(base, "calls"), join(base, "whole")];
@@ -244,7 +243,5 @@ Deno.test("history: killed before any of its writes, or without power, it has al
     for (const [path, bytes] of files.killed) assert.deepEqual(end.get(path), bytes, path);
     assert.ok(files.killed.has(join(historyFolder(dataDir), DATABASE_NAME)));
     console.log(`${looked} of ${points} points, each killed and without power`);
-  } finally {
-    await Deno.remove(base, { recursive: true });
-  }
+  });
 });

@@ -43,6 +43,35 @@ export async function withPlace(test: (place: Place) => Promise<void> | void): P
   }
 }
 
+/**
+ * Runs `test` with a folder in memory where there is one, else on the disk, and removes it. A kill leaves the same in both: what the
+ * kernel was given. What a power cut leaves is computed from the calls (testing_writes.ts).
+ */
+export async function withQuickFolder(test: (folder: string) => Promise<void>): Promise<void> {
+  const prefix = "secllama-kill-";
+  const folder = await Deno.makeTempDir({ dir: "/dev/shm", prefix })
+    .catch(() => Deno.makeTempDir({ prefix }));
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A program as one file: it starts in a tenth of the time. @param to Its path without an ending. @returns Its path. */
+export async function bundled(to: string, source: string): Promise<string> {
+  await Deno.writeTextFile(`${to}.ts`, source);
+  const config = new URL("../../deno.json", import.meta.url).pathname;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["bundle", "--quiet", "--frozen", "--config", config, "--platform=deno"],
+      ...["--output", `${to}.js`, `${to}.ts`],
+    ],
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return `${to}.js`;
+}
+
 /** A history of this thread, as the routes ask the one of the history's. */
 export function serviceOf(history: History): HistoryBytes & { readonly history: HistoryCalls } {
   const call = async (name: Call, values: readonly unknown[]) =>
