@@ -32,9 +32,10 @@ export const ASKED_PROXY_OPTION: OptionTable = {
  */
 export function askedProxy({ config, dataDir }: Settings, context?: CommandContext): LocalProxy {
   if (config.proxyPort === 0) {
-    throw new SecLlamaError("usage", "--proxy-port 0 names no proxy that could be asked", {
+    throw new SecLlamaError("usage", "port 0 names no proxy that could be asked", {
       field: "--proxy-port",
-      hint: "give the port that serve took: it is in its first lines, and in what --ready-fd gets",
+      hint:
+        "give the port that serve took, by --proxy-port: it is in its first lines, and in what --ready-fd gets",
     });
   }
   if (context !== undefined) warnOfOtherHost(context);

@@ -6,6 +6,7 @@
 import { durationMs } from "../duration.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import type { Config } from "./fields.ts";
+import { canBeHost, isEverywhere, parseOllamaHost } from "./ollama_host.ts";
 
 type Env = { readonly [name: string]: string | undefined };
 
@@ -25,19 +26,20 @@ interface Partly {
 
 const ELSEWHERE =
   "the proxy listens on loopback only; for other machines, see: secllama help remote";
-/** All addresses of this machine: Ollama's clients take them for loopback. */
-const EVERYWHERE = /^(?:0\.0\.0\.0|\[?::\]?)$/;
 
 /** Variables with the same meaning here. `OLLAMA_MODELS` is a setting of ours, in fields.ts. */
 const READERS: { readonly [name: string]: Reader } = {
   OLLAMA_HOST: (text) => {
-    const address = parseOllamaHost(text);
-    if (address === undefined) return "it is not an address";
-    const sets = { proxyPort: address.port };
-    if (EVERYWHERE.test(address.host)) {
-      return { sets, warning: `counts for its port only: ${ELSEWHERE}` };
-    }
-    return address.host === "" || isLoopbackHost(address.host) ? sets : ELSEWHERE;
+    const { host, port, portIgnored } = parseOllamaHost(text);
+    if (!canBeHost(host)) return "it is not an address";
+    const everywhere = isEverywhere(host);
+    if (!everywhere && host !== "" && !isLoopbackHost(host)) return ELSEWHERE;
+    const sets = { proxyPort: port };
+    const remarks = [
+      ...(portIgnored ? [`names no port from 0 to 65535: ${port} is taken, as Ollama does`] : []),
+      ...(everywhere ? [`counts for its port only: ${ELSEWHERE}`] : []),
+    ];
+    return remarks.length === 0 ? sets : { sets, warning: remarks.join("; it ") };
   },
   OLLAMA_KEEP_ALIVE: (text) => {
     const ms = goDurationMs(text);
@@ -80,7 +82,8 @@ export function readOllamaEnvironment(env: Env): OllamaSettings {
   for (const [name, text] of Object.entries(env).sort()) {
     if (!name.startsWith("OLLAMA_") || name === "OLLAMA_MODELS" || !text) continue;
     // As Ollama does: a file of variables may have left the quotes in.
-    const bare = text.trim().replace(/^["']+|["']+$/g, "");
+    const bare = text.trim().replace(/^["']+|["']+$/g, "").trim();
+    if (bare === "") continue;
     const read = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
     const found = read ? read(bare) : INSTEAD[name] ?? "there is no such setting here";
     if (typeof found === "string") warnings.push(`${name} has no effect: ${found}`);
@@ -99,23 +102,6 @@ function whole(name: keyof Config, most: number): Reader {
     if (Number.isNaN(value)) return "it is not a whole number";
     return value === 0 ? {} : { [name]: Math.min(value, most) };
   };
-}
-
-/** As Ollama reads it: a scheme, a host and a port, each of which may be missing; 11434 is the port of a bare host. */
-export function parseOllamaHost(text: string): { host: string; port: number } | undefined {
-  const [, scheme, rest = ""] = /^(?:(https?):\/\/)?([^/]*)(?:\/.*)?$/.exec(text.trim()) ?? [];
-  const [, host, digits] =
-    /^(\[[0-9a-fA-F:]*\]|[^:\[\]]*|[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,7})(?::(\d{1,5}))?$/
-      .exec(rest) ?? [];
-  if (host === undefined) return undefined;
-  const port = digits !== undefined
-    ? Number(digits)
-    : scheme === "http"
-    ? 80
-    : scheme === "https"
-    ? 443
-    : 11434;
-  return port <= 65535 ? { host, port } : undefined;
 }
 
 /** Go's durations, or seconds; anything negative is for ever. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadConfig } from "./config.ts";
-import { parseOllamaHost, readOllamaEnvironment } from "./ollama_env.ts";
+import { readOllamaEnvironment } from "./ollama_env.ts";
 
 Deno.test("config: Ollama's variables are defaults where they mean the same", () => {
   const env = {
@@ -84,29 +84,37 @@ Deno.test("config: quotes around a variable of Ollama's are none of it", () => {
   assert.deepEqual([values, warnings], [{ proxyPort: 8080, keepAliveMs: 600_000 }, []]);
 });
 
-// The cases of Ollama's envconfig: scheme, host and port may each be missing.
-for (
-  const [text, host, port] of [
-    ["", "", 11434],
-    ["1.2.3.4", "1.2.3.4", 11434],
-    ["1.2.3.4:1", "1.2.3.4", 1],
-    [":1234", "", 1234],
-    ["http://1.2.3.4", "1.2.3.4", 80],
-    ["https://1.2.3.4", "1.2.3.4", 443],
-    ["https://1.2.3.4:1234/path", "1.2.3.4", 1234],
-    ["example.com", "example.com", 11434],
-    ["[::1]", "[::1]", 11434],
-    ["[::1]:1234", "[::1]", 1234],
-    ["::1", "::1", 11434],
-    [" localhost ", "localhost", 11434],
-  ] as const
-) {
-  Deno.test(`config: OLLAMA_HOST ${JSON.stringify(text)}`, () =>
-    assert.deepEqual(parseOllamaHost(text), { host, port }));
-}
+Deno.test("config: a variable of Ollama's that is empty within its quotes is not set", () => {
+  for (const text of ['""', "''", ` "'  '" `]) {
+    const env = { OLLAMA_HOST: text, OLLAMA_KEEP_ALIVE: text, OLLAMA_NUM_PARALLEL: text };
+    assert.deepEqual(readOllamaEnvironment(env), { values: {}, warnings: [] }, text);
+  }
+});
 
-Deno.test("config: OLLAMA_HOST that is no address", () => {
-  for (const text of ["a:b", "1.2.3.4:99999", "[::1", "a b:c:d"]) {
-    assert.equal(parseOllamaHost(text), undefined, text);
+Deno.test("config: every spelling of all addresses is all addresses, and of loopback loopback", () => {
+  for (const host of ["::", "[::]", "[0:0::0]", "0:0:0:0:0:0:0:0", "::0.0.0.0", "::ffff:0.0.0.0"]) {
+    const { values, warnings } = readOllamaEnvironment({ OLLAMA_HOST: host });
+    assert.deepEqual(values, { proxyPort: 11434 }, host);
+    assert.match(warnings.join(), /^OLLAMA_HOST counts for its port only/, host);
+  }
+  for (
+    const host of ["::1", "[::1]", "[0::1]:11434", "127.1.2.3", "LOCALHOST", "::ffff:127.0.0.1"]
+  ) {
+    const read = readOllamaEnvironment({ OLLAMA_HOST: host });
+    assert.deepEqual(read, { values: { proxyPort: 11434 }, warnings: [] }, host);
+  }
+});
+
+Deno.test("config: a port of OLLAMA_HOST that is none is said, and Ollama's own taken", () => {
+  for (
+    const [text, port] of [[":", 11434], ["127.0.0.1:99999", 11434], ["http://localhost:-1", 80]]
+  ) {
+    const { values, warnings } = readOllamaEnvironment({ OLLAMA_HOST: text as string });
+    assert.deepEqual(values, { proxyPort: port }, String(text));
+    assert.match(warnings.join(), new RegExp(`^OLLAMA_HOST names no port .*: ${port} is taken`));
+  }
+  for (const text of ["[:]", "a b", "a:b:c", "::g", "[::1", "sk-key/with:a secret", "[[::1]]x"]) {
+    const { warnings } = readOllamaEnvironment({ OLLAMA_HOST: text });
+    assert.doesNotMatch(warnings.join(), /secret|a b/);
   }
 });
