@@ -17,6 +17,7 @@ import { type Command, flag, stringOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
 import { readEnd } from "./role.ts";
+import { reportRows } from "./rows.ts";
 import { readSettings } from "./settings.ts";
 
 /** What a client's key is worth today. */
@@ -59,29 +60,24 @@ const list: Command = {
           role: app.role ?? null,
           limits: limitsOf(list, app.role, usage.get(`app ${app.id}`), now),
         }));
-      report(
+      reportRows(
         context,
         { clients: paired, apps },
-        paired.length + apps.length === 0
-          ? ["no client is paired; to pair one, run: secllama pair NAME"]
-          : [
-            ...paired.map((c) =>
-              lineOf(
-                c,
-                `paired ${c.created.slice(0, 10)}  ${KEY_WORDS[c.key]}${
-                  c.revoked === null ? "" : ` ${c.revoked.slice(0, 10)}`
-                }`,
-              )
-            ),
-            ...apps.map((c) =>
-              lineOf(
-                c,
-                `token of ${c.created.slice(0, 10)}${
-                  c.revoked === null ? "" : `  revoked ${c.revoked.slice(0, 10)}`
-                }`,
-              )
-            ),
-          ],
+        [
+          ...paired.map((c) =>
+            cellsOf(c, [
+              `paired ${c.created.slice(0, 10)}`,
+              KEY_WORDS[c.key] + (c.revoked === null ? "" : ` ${c.revoked.slice(0, 10)}`),
+            ])
+          ),
+          ...apps.map((c) =>
+            cellsOf(c, [
+              `token of ${c.created.slice(0, 10)}`,
+              c.revoked === null ? "" : `revoked ${c.revoked.slice(0, 10)}`,
+            ])
+          ),
+        ],
+        "no client is paired; to pair one, run: secllama pair NAME",
       );
     }),
 };
@@ -232,7 +228,7 @@ function limitsOf(
   return role === undefined ? [] : standing(role, usage, now);
 }
 
-function lineOf(
+function cellsOf(
   c: {
     name: string;
     id: string;
@@ -241,19 +237,19 @@ function lineOf(
     expires: string | null;
     limits: readonly LimitState[];
   },
-  since: string,
-): string {
+  since: readonly string[],
+): string[] {
   const left = c.limits.filter(({ of }) => of !== "at-once")
     .map(({ of, per, limit, remaining }) => `${remaining} of ${limit} ${of} left this ${per}`);
   return [
     padColumns(c.name, 20),
     c.id.slice(0, 8),
     padColumns(c.kind, 7),
-    ...(c.role === null ? [] : [`role ${c.role}`]),
-    since,
-    ...(c.expires === null ? [] : [`ends ${c.expires.slice(0, 10)}`]),
-    ...(left.length === 0 ? [] : [left.join(", ")]),
-  ].join("  ");
+    c.role === null ? "" : `role ${c.role}`,
+    ...since,
+    c.expires === null ? "" : `ends ${c.expires.slice(0, 10)}`,
+    left.join(", "),
+  ];
 }
 
 function lives({ revoked, expires }: TokenEntry, now: number): boolean {

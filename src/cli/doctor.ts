@@ -18,11 +18,14 @@ import {
 import { findServes, type FoundServe } from "../app/running_serve.ts";
 import type { Settings } from "../config/settings.ts";
 import { VERSION } from "../version.ts";
+import { columnsOfText, wrapColumns } from "./columns.ts";
 import { type Command, type CommandContext, flag, JSON_OPTION } from "./command.ts";
 import { attackChecks } from "./doctor_attacks.ts";
 import { keyCheck, portChecks, storeCheck, versionCheck } from "./doctor_surroundings.ts";
 import { runnerChecks } from "./doctor_runner.ts";
+import { renderTable } from "./markdown.ts";
 import { Progress } from "./progress.ts";
+import { listColumns } from "./rows.ts";
 import type { Tui } from "./tui.ts";
 import { installationFor } from "./installation.ts";
 import { ASKED_PROXY_OPTION, readSettings } from "./settings.ts";
@@ -104,7 +107,10 @@ Exit codes: 0 all holds · 9 something does not hold · 10 nothing failed, but s
       limits,
     };
     if (flag(context, "json")) tui.json(report);
-    else for (const line of reportLines(report)) tui.out(inColour(line, tui));
+    else {
+      const lines = reportLines(report, listColumns(tui));
+      for (const line of lines) tui.out(inColour(line, tui));
+    }
     return EXIT_OF[verdict];
   },
 };
@@ -179,41 +185,72 @@ export function inColour(line: string, { judged }: Pick<Tui, "judged">): string 
   );
 }
 
-/** One line a check, attacks in columns under a heading; then what it comes to, and last what no layer here stops. */
-export function reportLines({ checks, limits, verdict }: Omit<Report, "schema">): string[] {
+/**
+ * One line a check, attacks in columns under a heading; then what it comes to, and last what no layer here stops. No line is wider
+ * than `columns`, unless a word is.
+ */
+export function reportLines(
+  { checks, limits, verdict }: Omit<Report, "schema">,
+  columns = Infinity,
+): string[] {
   const attacks = checks.filter((check) => check.stoppedBy !== undefined);
-  const width = (text: (check: Check) => string, heading: string) =>
-    Math.max(heading.length, ...attacks.map((check) => text(check).length));
-  const columns = [
-    width((c) => c.name, "attack"),
-    "expected".length,
-    width((c) => c.observed, "observed"),
-  ];
-  const row = (result: string, ...cells: string[]) =>
-    [result.padEnd(7), ...cells.map((cell, i) => cell.padEnd(columns[i] ?? 0))].join("  ")
-      .trimEnd();
   const line = (check: Check): string[] => {
     const { name, result, observed, hint } = check;
-    if (check.stoppedBy !== undefined) {
-      return [
-        ...(check === attacks[0] ? [row("", "attack", "expected", "observed", "stopped by")] : []),
-        row(result, name, check.expected ?? "", observed, check.stoppedBy),
-      ];
-    }
+    if (check.stoppedBy !== undefined) return check === attacks[0] ? table(attacks, columns) : [];
+    const lead = " ".repeat(columns < NARROW ? 2 : RESULT_COLUMNS + 2);
+    const hints = hint === undefined ? [] : broken(`hint: ${hint}`, columns, lead, lead);
     return [
-      `${result.padEnd(7)}  ${name}: ${observed}`,
-      ...(hint ? [`         hint: ${hint}`] : []),
+      ...broken(`${name}: ${observed}`, columns, `${result.padEnd(RESULT_COLUMNS)}  `, lead),
+      ...hints,
     ];
   };
   return [
     ...checks.flatMap(line),
-    ...lastLines(checks, verdict),
+    ...lastLines(checks, verdict).flatMap((text) => broken(text, columns, "", "  ")),
     ...(limits.length === 0 ? [] : [
       "",
-      "limits of this machine (strict mode does not promise these):",
-      ...limits.map(({ name, observed, stoppedBy }) => `  ${name}: ${observed}; ${stoppedBy}`),
+      ...broken("limits of this machine (strict mode does not promise these):", columns, "", "  "),
+      ...limits.flatMap(({ name, observed, stoppedBy }) =>
+        broken(`${name}: ${observed}; ${stoppedBy}`, columns, "  ", "    ")
+      ),
     ]),
   ];
+}
+
+const RESULT_COLUMNS = 7;
+/** Below it a line's beginning takes no more than it must. */
+const NARROW = 60;
+
+/** The attacks, which all stand together. */
+function table(attacks: readonly Check[], columns: number): string[] {
+  const rows = attacks.map(({ result, name, expected = "", observed, stoppedBy = "" }) => [
+    result,
+    name,
+    expected,
+    observed,
+    stoppedBy,
+  ]);
+  const heading = ["", "attack", "expected", "observed", "stopped by"];
+  const widths = heading.map((word, i) =>
+    Math.max(i === 0 ? RESULT_COLUMNS : word.length, ...rows.map((row) => row[i]!.length))
+  );
+  const lines = [heading, ...rows].map((row) =>
+    row.map((cell, i) => i === 4 ? cell : cell.padEnd(widths[i]!)).join("  ").trimEnd()
+  );
+  if (lines.every((text) => columnsOfText(text) <= columns)) return lines;
+  const named = rows.map(([result, name, ...rest]) => [
+    result!,
+    name!.replace(/^attack: /, ""),
+    ...rest,
+  ]);
+  return renderTable([heading, ...named], { width: columns, bold: (text) => text });
+}
+
+/** A line's text after its lead, and what does not fit below it. */
+function broken(text: string, columns: number, lead: string, next: string): string[] {
+  if (columnsOfText(lead + text) <= columns) return [lead + text];
+  const words = wrapColumns(text, Math.max(1, columns - Math.max(lead.length, next.length)));
+  return words.map((part, i) => (i === 0 ? lead : next) + part);
 }
 
 function lastLines(checks: readonly Check[], verdict: Verdict): string[] {

@@ -14,6 +14,7 @@ import { fleetPullCommand } from "./fleet_pull.ts";
 import { publishCommand } from "./fleet_publish.ts";
 import { statusCommand } from "./fleet_status.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
+import { reportRows } from "./rows.ts";
 
 const init: Command = {
   path: ["fleet", "init"],
@@ -87,16 +88,16 @@ const hosts: Command = {
     withFleet(context, async (state) => {
       const all = await fleetHosts(state);
       const shown = all.filter(({ removed }) => removed === null || flag(context, "all"));
-      report(
+      reportRows(
         context,
         { hosts: shown.map(({ pk: _, audit: __, pulls: ___, ...host }) => host) },
-        shown.length === 0
-          ? ["the fleet has no host; on one, run: secllama fleet join --label NAME FLEET"]
-          : shown.map(({ label, hid, added, removed }) =>
-            `${padColumns(label, 20)}  ${hid.slice(0, 8)}  enrolled ${added.slice(0, 10)}${
-              removed === null ? "" : `  taken out ${removed.slice(0, 10)}`
-            }`
-          ),
+        shown.map(({ label, hid, added, removed }) => [
+          padColumns(label, 20),
+          hid.slice(0, 8),
+          `enrolled ${added.slice(0, 10)}`,
+          removed === null ? "" : `taken out ${removed.slice(0, 10)}`,
+        ]),
+        "the fleet has no host; on one, run: secllama fleet join --label NAME FLEET",
       );
     }),
 };

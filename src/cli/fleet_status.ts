@@ -7,7 +7,8 @@ import { padColumns } from "./columns.ts";
 import type { Command } from "./command.ts";
 import { withFleet } from "./fleet_common.ts";
 import { NATS_OPTIONS, openNats } from "./fleet_publish.ts";
-import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
+import { EXIT_CODES, OPTIONS } from "./key_common.ts";
+import { reportRows } from "./rows.ts";
 
 /** A host that said nothing for so long is not there, ms: three times the longest pause between reports of a thousand hosts. */
 const SILENT_MS = 60_000;
@@ -37,22 +38,28 @@ minute at most. Hosts that serve by files say nothing.${EXIT_CODES}`,
         const isThere = said !== undefined && Date.now() - said.at < SILENT_MS;
         return { label, hid, isThere, said };
       }));
-      report(
+      reportRows(
         context,
         {
           hosts: rows.map(({ said, ...row }) => ({ ...row, ...said })),
         },
-        rows.map(({ label, isThere, said }) => `${padColumns(label, 20)}  ${line(isThere, said)}`),
+        rows.map(({ label, isThere, said }) => [padColumns(label, 20), ...cells(isThere, said)]),
+        "the fleet has no host",
       );
     }),
 };
 
-function line(isThere: boolean, said: HostReport | undefined): string {
-  if (said === undefined) return "has said nothing";
-  if (!isThere) return `silent since ${new Date(said.at).toISOString()}`;
+function cells(isThere: boolean, said: HostReport | undefined): string[] {
+  if (said === undefined) return ["has said nothing"];
+  if (!isThere) return [`silent since ${new Date(said.at).toISOString()}`];
   const models = said.models.map(({ name }) => name).join(" ");
   const loaded = said.loaded.map(({ name }) => name).join(" ") || "none";
   const pulls = said.pulls?.map(({ model, state }) => `${model} ${state}`).join(", ");
-  const pulled = pulls ? `  pulls ${pulls}` : "";
-  return `head ${said.head}  ${said.active} under way  models ${models}  loaded ${loaded}${pulled}`;
+  return [
+    `head ${said.head}`,
+    `${said.active} under way`,
+    `models ${models}`,
+    `loaded ${loaded}`,
+    pulls ? `pulls ${pulls}` : "",
+  ];
 }

@@ -18,6 +18,7 @@ import { readPairing } from "./read_pairing.ts";
 import { type CommandContext, flag, type OptionTable, stringOption } from "./command.ts";
 import { keySourceOptions } from "./key_options.ts";
 import { report } from "./key_common.ts";
+import { reportRows } from "./rows.ts";
 import { SessionStore } from "./sign_in/session_store.ts";
 import { ensureDataDirectory } from "../config/data_folder.ts";
 
@@ -61,12 +62,11 @@ export async function pairingCommand(
   if (stringOption(context, "pair") !== undefined) return await pair(context, dataDir);
   if (flag(context, "pairings")) {
     const gateways = await listPairings(dataDir);
-    report(
+    reportRows(
       context,
       { gateways },
-      gateways.length === 0
-        ? ["this machine is paired with no gateway; to pair it, run: secllama proxy --pair -"]
-        : gateways.map((g) => `${g.current ? "*" : " "} ${padColumns(g.name, 20)}  ${g.url}`),
+      gateways.map((g) => [`${g.current ? "*" : " "} ${padColumns(g.name, 20)}`, g.url]),
+      "this machine is paired with no gateway; to pair it, run: secllama proxy --pair -",
     );
     return "done";
   }

@@ -22,6 +22,7 @@ import { withKeys, withRecord } from "./client_keys.ts";
 import { padColumns } from "./columns.ts";
 import { type Command, type CommandContext, type OptionTable, stringOption } from "./command.ts";
 import { EXIT_CODES, OPTIONS, report } from "./key_common.ts";
+import { reportRows } from "./rows.ts";
 
 /** Option → the amount that it sets, and what it is called in a line. */
 const AMOUNTS: Readonly<Record<RoleAmount, { option: string; words: string; help: string }>> = {
@@ -97,12 +98,11 @@ const list: Command = {
   run: (context) =>
     withKeys(context, async (keys) => {
       const { roles = [] } = await keys.clients().read();
-      report(
+      reportRows(
         context,
         { roles },
-        roles.length === 0
-          ? ["there is no role: nobody has a limit; to make one, run: secllama role set NAME …"]
-          : roles.map(lineOf),
+        roles.map(cellsOf),
+        "there is no role: nobody has a limit; to make one, run: secllama role set NAME …",
       );
     }),
 };
@@ -173,15 +173,21 @@ function labels({ models, kinds, replyTokens, hours, timeZone }: Role): LogField
 }
 
 function lineOf(role: Role): string {
+  return cellsOf(role).join("  ");
+}
+
+function cellsOf(role: Role): string[] {
   const { kinds, replyTokens, hours, timeZone = "UTC" } = role;
   const amounts = ROLE_AMOUNTS.filter((amount) => role[amount] !== undefined)
     .map((amount) => `${role[amount]} ${AMOUNTS[amount].words}`);
   if (replyTokens !== undefined) amounts.push(`${replyTokens} tokens a reply`);
   if (kinds !== undefined) amounts.push(`only ${kinds.join(", ")}`);
   if (hours !== undefined) amounts.push(`${hours} (${timeZone})`);
-  return `${padColumns(role.name, 20)}  ${amounts.join(", ") || "no limit"}  models: ${
-    role.models?.join(", ") ?? "all"
-  }`;
+  return [
+    padColumns(role.name, 20),
+    amounts.join(", ") || "no limit",
+    `models: ${role.models?.join(", ") ?? "all"}`,
+  ];
 }
 
 /** @throws {SecLlamaError} `usage`. */

@@ -9,6 +9,7 @@ import { padColumns } from "./columns.ts";
 import { type Command, flag, JSON_OPTION, stringOption } from "./command.ts";
 import { report } from "./key_common.ts";
 import { needRole } from "./role.ts";
+import { reportRows } from "./rows.ts";
 import { readSettings } from "./settings.ts";
 
 const create: Command = {
@@ -60,20 +61,20 @@ const list: Command = {
     const now = Date.now();
     const tokens = (await new Tokens(dataDir).list())
       .filter((entry) => flag(context, "all") || !hasEnded(entry, now));
-    report(
+    reportRows(
       context,
       { tokens: tokens.map(shown) },
-      tokens.length === 0
-        ? ["there is no token; to make one, run: secllama token create NAME"]
-        : tokens.map((entry) =>
-          `${padColumns(entry.name, 20)}  ${entry.id}  made ${entry.created.slice(0, 10)}  ${
-            entry.revoked !== null
-              ? `revoked ${entry.revoked.slice(0, 10)}`
-              : entry.expires === null
-              ? "no end"
-              : `${hasEnded(entry, now) ? "ended" : "ends"} ${entry.expires.slice(0, 10)}`
-          }`
-        ),
+      tokens.map((entry) => [
+        padColumns(entry.name, 20),
+        entry.id,
+        `made ${entry.created.slice(0, 10)}`,
+        entry.revoked !== null
+          ? `revoked ${entry.revoked.slice(0, 10)}`
+          : entry.expires === null
+          ? "no end"
+          : `${hasEnded(entry, now) ? "ended" : "ends"} ${entry.expires.slice(0, 10)}`,
+      ]),
+      "there is no token; to make one, run: secllama token create NAME",
     );
     return EXIT.ok;
   },
